@@ -1,0 +1,3 @@
+"""tinysnitch: an interactive firewall for Linux."""
+
+__version__ = "0.1.0"

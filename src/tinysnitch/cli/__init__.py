@@ -1,0 +1,1 @@
+"""The commands: thin front ends over view and client."""

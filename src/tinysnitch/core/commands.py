@@ -1,0 +1,124 @@
+"""Requests out of the engine. The driver carries them out in order, before it takes the next event."""
+
+import msgspec
+
+from tinysnitch.core.flow import Direction, Flow
+from tinysnitch.core.prompt import Prompt
+from tinysnitch.core.records import Record
+from tinysnitch.core.rule import Rule
+from tinysnitch.core.verdict import Verdict
+
+
+class VerdictKey(msgspec.Struct, frozen=True):
+    """What the kernel's cache is asked by (DESIGN.md 2). exec id 0 is unknown, 1 the kernel."""
+
+    exec_id: int
+    uid: int
+    protocol: int
+    direction: Direction
+    remote: bytes
+    port: int
+
+
+class IssueVerdict(msgspec.Struct, frozen=True):
+    """Let a held packet go, or refuse it."""
+
+    packet_id: int
+    verdict: Verdict  # ALLOW or DENY
+
+
+class DropPacket(msgspec.Struct, frozen=True):
+    """Drop a held packet without a word: a further one of a flow that is already held."""
+
+    packet_id: int
+
+
+class PassMessage(msgspec.Struct, frozen=True):
+    """Let a DNS message go on; it was only looked at."""
+
+    packet_id: int
+
+
+class RememberVerdict(msgspec.Struct, frozen=True):
+    """Write a verdict into the kernel's cache, before the packet is let go."""
+
+    key: VerdictKey
+    verdict: Verdict
+    generation: int
+    expires_s: float | None  # boot-time seconds, None: never
+
+
+class RememberFlow(msgspec.Struct, frozen=True):
+    """Write a verdict for this one flow into the kernel, before the packet is let go."""
+
+    flow: Flow
+    verdict: Verdict
+    generation: int
+    expires_s: float | None
+
+
+class ForgetVerdicts(msgspec.Struct, frozen=True):
+    keys: tuple[VerdictKey, ...]
+
+
+class SetGeneration(msgspec.Struct, frozen=True):
+    """Make every verdict of another generation stale at once."""
+
+    generation: int
+
+
+class ShowPrompt(msgspec.Struct, frozen=True):
+    """Open a question with every prompt client, or update its count."""
+
+    prompt: Prompt
+
+
+class ClosePrompt(msgspec.Struct, frozen=True):
+    """Take a question away: answered, timed out, or decided by a rule."""
+
+    prompt_id: int
+    reason: str
+    by_uid: int | None
+
+
+class AppendRule(msgspec.Struct, frozen=True):
+    """Add one line to the rules file."""
+
+    rule: Rule
+
+
+class KeepTemporaryRules(msgspec.Struct, frozen=True):
+    """Replace the temporary rules that outlive the daemon."""
+
+    rules: tuple[Rule, ...]
+
+
+class WatchProcess(msgspec.Struct, frozen=True):
+    """Tell with ProcessExited when this process ends (at once if it has)."""
+
+    pid: int
+    started_ns: int
+    exec_id: int
+
+
+class Report(msgspec.Struct, frozen=True):
+    """Log, history and `--follow`."""
+
+    record: Record
+
+
+Command = (
+    IssueVerdict
+    | DropPacket
+    | PassMessage
+    | RememberVerdict
+    | RememberFlow
+    | ForgetVerdicts
+    | SetGeneration
+    | ShowPrompt
+    | ClosePrompt
+    | AppendRule
+    | KeepTemporaryRules
+    | WatchProcess
+    | Report
+)

@@ -1,0 +1,15 @@
+"""A connection: a flow with what is known of it. All that a rule can test."""
+
+import msgspec
+
+from tinysnitch.core.flow import Flow
+from tinysnitch.core.process import Attribution
+
+
+class Connection(msgspec.Struct, frozen=True, kw_only=True):
+    flow: Flow
+    attribution: Attribution
+    name: str | None = None  # the DNS name that decides, lower case, no trailing dot
+    other_names: tuple[str, ...] = ()  # further names of the remote address, newest first
+    interface: str = ""  # name of the network interface, "" when not known
+    name_expires_s: float = float("inf")  # boot-time seconds when `name` stops to hold

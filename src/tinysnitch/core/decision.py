@@ -1,0 +1,15 @@
+"""A decision: the verdict, its reason, and how long and how widely it may be remembered."""
+
+import msgspec
+
+from tinysnitch.core.rule import Rule
+from tinysnitch.core.verdict import Verdict
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    verdict: Verdict
+    reason: str  # one lower-case clause, shown as it is
+    rule: Rule | None = None  # the rule that won
+    until_s: float | None = None  # wall-clock seconds when the earliest rule that took part ends
+    is_by_name: bool = False  # a rule that took part tests the name: holds while the name does
+    is_flow_only: bool = False  # a rule that took part tests more than the kernel's cache key: this flow only

@@ -1,0 +1,43 @@
+"""Errors sorted by who must act: the user (SnitchError) or the peer (Malformed). All else is our bug."""
+
+from dataclasses import dataclass
+
+
+class SnitchError(Exception):
+    """Something the user can act on. Printed as `error:` then `hint:`, never as a traceback."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class DaemonNotRunning(SnitchError):
+    """Nobody listens on the control socket."""
+
+    exit_code = 3
+
+
+class NotPermitted(SnitchError):
+    """The caller may not do this (wrong user, missing capability)."""
+
+    exit_code = 4
+
+
+class Malformed(ValueError):
+    """Bytes that the protocol does not allow; the peer is to blame, not us."""
+
+
+@dataclass(eq=True)
+class RuleSyntaxError(SnitchError):
+    """A line that is not a rule. `source` is a file name or `<argument>`; line and column count from 1."""
+
+    source: str
+    line: int
+    column: int
+    problem: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}:{self.column}: {self.problem}"

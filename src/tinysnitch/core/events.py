@@ -1,0 +1,99 @@
+"""Facts that go into the engine. Each happened outside; an adapter made the value."""
+
+import msgspec
+
+from tinysnitch.core.choice import Choice
+from tinysnitch.core.errors import RuleSyntaxError
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.flow import Flow
+from tinysnitch.core.process import Attribution
+from tinysnitch.core.rule import Rule
+
+
+class PacketQueued(msgspec.Struct, frozen=True):
+    """The first packet of a flow is held, or another one while its verdict is on the way."""
+
+    packet_id: int
+    flow: Flow
+    attribution: Attribution
+    interface: str = ""
+
+
+class QuestionSent(msgspec.Struct, frozen=True):
+    """A DNS question that was allowed is on its way out; only looked at."""
+
+    packet_id: int
+    flow: Flow
+    attribution: Attribution
+    payload: bytes  # the DNS message
+
+
+class AnswerReceived(msgspec.Struct, frozen=True):
+    """A DNS answer is held until its names are learned; conntrack says it replies to `flow`."""
+
+    packet_id: int
+    flow: Flow  # as the question saw it: outbound, remote is the resolver
+    payload: bytes
+
+
+class AnswerGiven(msgspec.Struct, frozen=True):
+    prompt_id: int
+    choice: Choice
+    by_uid: int
+    rule: Rule | None = None  # written by hand, instead of the one that the choice makes
+
+
+class ClientAttached(msgspec.Struct, frozen=True):
+    """A prompt client that can answer."""
+
+    client_id: int
+    uid: int
+
+
+class ClientDetached(msgspec.Struct, frozen=True):
+    client_id: int
+
+
+class RulesLoaded(msgspec.Struct, frozen=True):
+    """The rules file as it is now. With errors the engine keeps the old rules."""
+
+    rules: tuple[Rule, ...]
+    errors: tuple[RuleSyntaxError, ...] = ()
+
+
+class FactsChanged(msgspec.Struct, frozen=True):
+    """Own addresses, local networks, resolvers, lists or links are others now."""
+
+    facts: Facts
+
+
+class ProcessExited(msgspec.Struct, frozen=True):
+    """A watched process is gone."""
+
+    exec_id: int
+
+
+class DataLost(msgspec.Struct, frozen=True):
+    """Something overflowed outside the engine since the last report."""
+
+    what: str
+    count: int
+
+
+class DeadlineReached(msgspec.Struct, frozen=True):
+    """The moment that `engine.next_deadline()` named has come."""
+
+
+Event = (
+    PacketQueued
+    | QuestionSent
+    | AnswerReceived
+    | AnswerGiven
+    | ClientAttached
+    | ClientDetached
+    | RulesLoaded
+    | FactsChanged
+    | ProcessExited
+    | DataLost
+    | DeadlineReached
+)

@@ -1,0 +1,27 @@
+"""What the words in rules stand for on this machine now: localhost, lan, @resolvers, lists, links."""
+
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
+from typing import Protocol
+
+import msgspec
+
+
+class RemoteList(Protocol):
+    """A list of remotes that a rule names as @NAME."""
+
+    def has_name(self, name: str) -> bool:
+        """Whether the name, or a name above it that the list covers, is in the list."""
+        ...
+
+    def has_address(self, address: bytes) -> bool:
+        """Whether the packed address is in the list."""
+        ...
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    own_addresses: frozenset[bytes] = frozenset()  # packed, without loopback, which is always meant
+    lan: tuple[IPv4Network | IPv6Network, ...] = ()  # networks on our links, multicast and broadcast
+    resolvers: frozenset[bytes] = frozenset()  # packed addresses of the trusted resolvers
+    lists: Mapping[str, RemoteList] = {}
+    links: Mapping[str, str] = {}  # program path as a rule has it → the file it leads to, where they differ

@@ -1,0 +1,73 @@
+"""A flow: protocol, direction and both endpoints. The one spelling of an address below the parser.
+
+Addresses are 16 packed bytes in network order; IPv4 is held IPv4-mapped (::ffff:a.b.c.d, RFC 4291
+2.5.5.2), so that a v4 connection made through an AF_INET6 socket is the same flow as any other.
+"""
+
+import ipaddress
+from enum import Enum
+from functools import lru_cache
+
+import msgspec
+
+from tinysnitch.core.errors import Malformed
+
+ICMP = 1
+TCP = 6
+UDP = 17
+ICMPV6 = 58
+
+V4_PREFIX = bytes(10) + b"\xff\xff"
+_NAMES = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "icmp"}
+
+
+class Direction(Enum):
+    OUTBOUND = "outbound"
+    INBOUND = "inbound"
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """Identifies one conversation. For ICMP echo `local_port` is the echo identifier and `remote_port` 0."""
+
+    protocol: int  # IANA number
+    direction: Direction
+    local: bytes  # 16 bytes
+    local_port: int
+    remote: bytes  # 16 bytes
+    remote_port: int
+
+    @property
+    def port(self) -> int:
+        """The port that rules speak of: the remote's outbound, ours inbound, 0 where there are none."""
+        if self.protocol not in (TCP, UDP):
+            return 0
+        return self.remote_port if self.direction is Direction.OUTBOUND else self.local_port
+
+
+def format_protocol(number: int) -> str:
+    """`tcp`, `udp`, `icmp` (both ICMP and ICMPv6), else the number."""
+    return _NAMES.get(number) or str(number)
+
+
+def is_v4(packed: bytes) -> bool:
+    return packed.startswith(V4_PREFIX)
+
+
+@lru_cache(maxsize=65536)
+def format_address(packed: bytes) -> str:
+    """Text of a packed address; IPv4-mapped ones in dotted form."""
+    if is_v4(packed):
+        return ".".join(map(str, packed[12:]))
+    return str(ipaddress.IPv6Address(packed))
+
+
+@lru_cache(maxsize=65536)
+def parse_address(text: str) -> bytes:
+    """The packed form of an IPv4 or IPv6 address (a zone such as %eth0 is refused)."""
+    try:
+        packed = ipaddress.ip_address(text).packed
+    except ValueError:
+        raise Malformed(f"{text!r} is not an address") from None
+    if "%" in text:
+        raise Malformed(f"{text!r} has a zone")
+    return V4_PREFIX + packed if len(packed) == 4 else packed

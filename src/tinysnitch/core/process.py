@@ -1,0 +1,53 @@
+"""Who: a process as it was captured at exec, and the claim that a flow belongs to it.
+
+Texts may hold any character; bytes that are not UTF-8 are surrogate escapes (PEP 383).
+"""
+
+from enum import Enum
+
+import msgspec
+
+
+class AttributionSource(Enum):
+    BPF = "bpf"  # captured by the kernel at exec, joined by the socket cookie
+    PROCFS = "procfs"  # read from /proc afterwards: weaker
+    KERNEL = "kernel"  # the kernel itself sends or answers
+    UNKNOWN = "unknown"
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True):
+    """One process and the image it runs. Equal exec ids mean equal everything but pid and start."""
+
+    exec_id: int  # never reused until reboot; forks share their parent's
+    pid: int
+    started_ns: int  # boot-time clock; with pid, names one process for ever
+    uid: int
+    executable: str  # path of the file that was executed, in its mount namespace
+    device: int  # of the executable, as os.makedev gives it
+    inode: int
+    program: str  # what a rule's column names: the executable, or the script it runs
+    args: tuple[str, ...]  # after the program's own name: `curl -s x` has ("-s", "x")
+    are_args_complete: bool = True  # False: cut at capture; no exact args can match
+    run_by: str | None = None  # the interpreter, when program is a script
+    parents: tuple[str, ...] = ()  # programs of the ancestors, nearest first
+    owners: tuple[str, ...] = ()  # from the cgroup: `unit:ssh.service`, `container:ID`, `flatpak:ID`, `snap:NAME`
+    is_host_file: bool = True  # the host's file at `program` is the one that runs
+    sha256: str | None = None  # hex, of the executable, when a rule demands it
+    warnings: tuple[str, ...] = ()  # for people: "deleted file", ...
+
+
+class Attribution(msgspec.Struct, frozen=True):
+    """Whose flow it is. `process` is None exactly for KERNEL and UNKNOWN."""
+
+    source: AttributionSource
+    process: Process | None = None
+    is_listening: bool = True  # inbound only: False when no socket takes this port
+
+
+KERNEL = Attribution(AttributionSource.KERNEL)
+UNKNOWN = Attribution(AttributionSource.UNKNOWN)
+
+
+def program_of(attribution: Attribution) -> str:
+    """The word for rules and logs: a path, `kernel` or `unknown`."""
+    return attribution.process.program if attribution.process else attribution.source.value

@@ -1,0 +1,15 @@
+"""An open question to people: a value, as every prompt client gets it."""
+
+import msgspec
+
+from tinysnitch.core.connection import Connection
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    prompt_id: int
+    connection: Connection  # of the first waiter
+    count: int  # connections that wait for the answer
+    reason: str  # why it is asked
+    opened_s: float  # wall-clock seconds
+    deadline_s: float  # boot-time seconds
+    remaining_s: float  # at the moment the value was made

@@ -1,0 +1,16 @@
+"""What the engine is told at its start. Times in seconds, sizes in entries."""
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    timeout_s: float = 60.0  # an unanswered prompt denies after this
+    is_learning: bool = False  # observe mode: what no rule decides is allowed and recorded
+    max_prompts: int = 1024  # open questions; beyond that the connection is denied, and counted
+    max_waiters: int = 4096  # packets held in all
+    max_waiters_per_flow: int = 16  # further packets of a held flow are dropped, and counted
+    max_flows: int = 16384  # flows whose decision is kept for retransmissions and datagrams
+    max_verdicts: int = 65536  # remembered verdicts we keep an index of
+    max_names: int = 16384  # addresses with names
+    max_questions: int = 4096  # outstanding DNS questions
+    min_name_ttl_s: float = 300.0  # programs keep addresses longer than a short TTL says

@@ -1,0 +1,1 @@
+"""tinysnitchd: one process, one loop, one engine."""

@@ -1,0 +1,1 @@
+"""Doors to disk: the rules file, lists and the history."""

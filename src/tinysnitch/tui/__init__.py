@@ -1,0 +1,1 @@
+"""The prompt for the terminal: a thin front end over view and client."""
