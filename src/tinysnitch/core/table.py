@@ -1,0 +1,75 @@
+"""A table with a bound: the least recently used entry goes first, and what goes is counted."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+import msgspec
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class TableStatistics(msgspec.Struct, frozen=True):
+    used: int
+    capacity: int
+    evicted: int  # entries that had to go for others, since the start
+
+
+class BoundedTable(Generic[K, V]):
+    """A mapping of at most `capacity` entries; `put` and `find` make an entry the most recently used one."""
+
+    def __init__(self, capacity: int) -> None:
+        if capacity < 1:
+            raise ValueError(f"a table needs room for one entry, not {capacity}")
+        self._entries: OrderedDict[K, V] = OrderedDict()
+        self._capacity = capacity
+        self._evicted = 0
+
+    def put(self, key: K, value: V) -> tuple[K, V] | None:
+        """Store; return the entry that had to go for it."""
+        self._entries[key] = value
+        self._entries.move_to_end(key)
+        if len(self._entries) <= self._capacity:
+            return None
+        self._evicted += 1
+        return self._entries.popitem(last=False)
+
+    def find(self, key: K) -> V | None:
+        """The value, which is now the most recently used one."""
+        value = self._entries.get(key)
+        if value is not None:
+            self._entries.move_to_end(key)
+        return value
+
+    def pop(self, key: K) -> V | None:
+        """Take an entry out; this is no eviction."""
+        return self._entries.pop(key, None)
+
+    def pop_oldest(self) -> tuple[K, V] | None:
+        """Take the least recently used entry out; this is no eviction."""
+        return self._entries.popitem(last=False) if self._entries else None
+
+    def find_oldest(self) -> tuple[K, V] | None:
+        """The least recently used entry, left as it is."""
+        return next(iter(self._entries.items()), None)
+
+    def clear(self) -> None:
+        self._entries.clear()
+
+    def items(self) -> Iterator[tuple[K, V]]:
+        """Least recently used first. Do not change the table meanwhile."""
+        return iter(self._entries.items())
+
+    def statistics(self) -> TableStatistics:
+        return TableStatistics(len(self._entries), self._capacity, self._evicted)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries
+
+    def __iter__(self) -> Iterator[K]:
+        """Keys, least recently used first."""
+        return iter(self._entries)
