@@ -1,0 +1,87 @@
+"""Hostile text made fit to be shown: what programs and servers control must never steer a screen.
+
+Nothing that `escape_text` returns moves a cursor, reorders, hides or overprints its neighbours. Backslashes
+stay single, so that escaping twice changes nothing.
+"""
+
+import unicodedata
+from functools import lru_cache
+
+ELLIPSIS = "…"
+MAX_MARKS = 2  # combining marks on one letter; Vietnamese needs two, piles of them overprint other lines
+# Printable for Unicode, yet nothing is drawn: fillers, joiners, the empty Braille cell, variation selectors.
+_BLANKS = frozenset(
+    map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810)))
+) | frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+_LABELS_KEPT = 3  # of a name: enough for a registrable domain below a two-label suffix
+
+
+@lru_cache(maxsize=4096)
+def escape_text(text: str) -> str:
+    """Show what is not plainly visible as `\\xNN`, `\\uNNNN` or `\\UNNNNNNNN`; printable text stays."""
+    if text.isascii() and text.isprintable():
+        return text
+    shown: list[str] = []
+    marks = MAX_MARKS  # a mark at the start would land on our own text
+    for char in text:
+        marks = marks + 1 if unicodedata.category(char).startswith("M") else 0
+        hidden = marks > MAX_MARKS or not char.isprintable() or char in _BLANKS
+        shown.append(_escape_char(char) if hidden else char)
+    return "".join(shown)
+
+
+def _escape_char(char: str) -> str:
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8 (PEP 383)
+        return f"\\x{code - 0xDC00:02x}"
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def cell_width(text: str) -> int:
+    """Columns that escaped text takes on a terminal with a fixed-width font."""
+    return len(text) if text.isascii() else sum(map(_char_width, text))
+
+
+def _char_width(char: str) -> int:
+    if unicodedata.category(char) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1  # UAX #11
+
+
+def shorten_middle(text: str, width: int) -> str:
+    """At most `width` columns: the middle gives way, the end that tells most (file, domain) stays longest."""
+    if cell_width(text) <= width:
+        return text
+    room = max(width - 1, 0)
+    tail_width = min(max(room * 2 // 3, cell_width(_significant_end(text))), room - room // 5)
+    tail = _last_columns(text, tail_width)
+    head = _last_columns(text[::-1], room - cell_width(tail))[::-1]
+    return f"{head}{ELLIPSIS}{tail}"[: max(width, 0)]
+
+
+def _significant_end(text: str) -> str:
+    """The last path component with its slash, else the last labels of a name."""
+    slash = text.rfind("/", 0, len(text) - 1)
+    return text[slash:] if slash >= 0 else ".".join(text.split(".")[-_LABELS_KEPT:])
+
+
+def _last_columns(text: str, width: int) -> str:
+    start = len(text)
+    while start and width >= _char_width(text[start - 1]):
+        start -= 1
+        width -= _char_width(text[start])
+    return text[start:]
+
+
+def wrap_columns(text: str, width: int) -> list[str]:
+    """Lines of at most `width` columns, broken after a space where one is near, else anywhere."""
+    lines: list[str] = []
+    while cell_width(text) > width:
+        line = _last_columns(text[::-1], width)[::-1] or text[0]
+        space = line.rfind(" ")
+        line = line[: space + 1] if space > width // 2 else line
+        lines.append(line)
+        text = text[len(line) :]
+    return [*lines, text]

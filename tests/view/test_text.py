@@ -1,0 +1,77 @@
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinysnitch.view.text import cell_width, escape_text, shorten_middle, wrap_columns
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()))
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("/usr/bin/curl", "/usr/bin/curl"),
+        ("größe 日本 שלום", "größe 日本 שלום"),
+        ("a\x1b[31mb", "a\\x1b[31mb"),
+        ("a\nb\tc\x00", "a\\x0ab\\x09c\\x00"),
+        ("\x9b31m", "\\x9b31m"),
+        ("gpj\u202etxt", "gpj\\u202etxt"),
+        ("a\u2066b\u2069", "a\\u2066b\\u2069"),
+        ("a\u200bb\ufeff", "a\\u200bb\\ufeff"),
+        ("a\u2028b\u2029", "a\\u2028b\\u2029"),
+        ("caf\udce9", "caf\\xe9"),
+        ("\ud800", "\\ud800"),
+        ("\U000e0041", "\\U000e0041"),
+        ("a\u3164b", "a\\u3164b"),
+        ("a\xa0b", "a\\xa0b"),
+        ("e\u0301", "e\u0301"),
+        ("\u0301x", "\\u0301x"),
+        ("z\u0301\u0301\u0301", "z\u0301\u0301\\u0301"),
+        (r"C:\x1b", r"C:\x1b"),
+    ],
+)
+def test_escape_text_shows_what_hides(raw: str, shown: str) -> None:
+    assert escape_text(raw) == shown
+
+
+@given(ANY_TEXT)
+def test_escaped_text_is_harmless_and_stable(raw: str) -> None:
+    shown = escape_text(raw)
+    assert shown.isprintable()
+    assert not {"Cc", "Cf", "Cs", "Zl", "Zp"} & {unicodedata.category(char) for char in shown}
+    assert escape_text(shown) == shown
+    shown.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "shown"),
+    [
+        ("/usr/bin/curl", 13, "/usr/bin/curl"),
+        ("/home/alice/projects/deep/deeper/program", 20, "/home/a…eper/program"),
+        ("a.very.long.chain.of.labels.example.co.uk", 20, "a.very…example.co.uk"),
+        ("abcdef", 1, "…"),
+        ("abcdef", 0, ""),
+        ("日本語日本語", 7, "日…本語"),
+    ],
+)
+def test_shorten_middle_keeps_both_ends(text: str, width: int, shown: str) -> None:
+    assert shorten_middle(text, width) == shown
+
+
+def test_shorten_middle_keeps_the_whole_file_name_when_it_can() -> None:
+    assert shorten_middle("/opt/" + "d/" * 50 + "long-program-name", 24).endswith("/long-program-name")
+
+
+@given(ANY_TEXT, st.integers(0, 40))
+def test_shorten_middle_never_exceeds_its_width(raw: str, width: int) -> None:
+    assert cell_width(shorten_middle(escape_text(raw), width)) <= width
+
+
+@given(ANY_TEXT, st.integers(2, 40))
+def test_wrapped_lines_are_the_text_and_fit(raw: str, width: int) -> None:
+    text = escape_text(raw)
+    lines = wrap_columns(text, width)
+    assert "".join(lines) == text
+    assert all(cell_width(line) <= width for line in lines)
