@@ -25,3 +25,4 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     resolvers: frozenset[bytes] = frozenset()  # packed addresses of the trusted resolvers
     lists: Mapping[str, RemoteList] = {}
     links: Mapping[str, str] = {}  # program path as a rule has it → the file it leads to, where they differ
+    users: Mapping[str, int] = {}  # user name as a rule has it → uid
