@@ -1,0 +1,106 @@
+"""Domain names as text: one spelling, whole labels, and the registrable domain.
+
+The spelling: lower case, no dot at the end, IDN as A-labels, and every byte of a label but letters, digits, hyphen and
+underscore as `\\DDD` (RFC 4343 2.1). A dot, star or space inside a label thus never looks like one of ours.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING
+
+from tinysnitch.core.errors import Malformed
+
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
+
+MAX_NAME_BYTES = 253  # RFC 1035 2.3.4: 255 on the wire, with the first length byte and the root's
+MAX_LABEL_BYTES = 63
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+_TEXT_OF_BYTE = tuple(chr(byte).lower() if byte in _PLAIN else f"\\{byte:03d}" for byte in range(256))
+_ASCII_LABEL = re.compile(r"(?:[a-zA-Z0-9_-]|\\[0-9]{3})+")
+_ESCAPE = re.compile(r"\\([0-9]{3})")
+# The ideographic, fullwidth and halfwidth full stops part labels as well (RFC 3490 3.1).
+_FULL_STOPS = str.maketrans(dict.fromkeys("\u3002\uff0e\uff61", "."))
+
+
+def format_label(label: bytes) -> str:
+    """The one spelling of a label as it is on the wire."""
+    return "".join(map(_TEXT_OF_BYTE.__getitem__, label))
+
+
+def normalize_name(text: str) -> str:
+    """The one spelling of a name that a person or a file wrote; raises Malformed."""
+    labels = [_normalize_label(label) for label in text.translate(_FULL_STOPS).removesuffix(".").split(".")]
+    name = ".".join(labels)
+    if _count_bytes(name) > MAX_NAME_BYTES:
+        raise Malformed(f"name of more than {MAX_NAME_BYTES} bytes")
+    return name
+
+
+def is_within(name: str, domain: str) -> bool:
+    """Whether the name is the domain or below it, label by label. Both in the one spelling."""
+    return name == domain or name.endswith(f".{domain}")
+
+
+def domains_of(name: str) -> Iterator[str]:
+    """The name and every domain above it: `a.b.c`, `b.c`, `c`."""
+    yield name
+    while dot := name.find(".") + 1:
+        name = name[dot:]
+        yield name
+
+
+def find_registrable_domain(name: str) -> str | None:
+    """What one owner registered (`www.bbc.co.uk` → `bbc.co.uk`); None for a public suffix itself."""
+    return _public_suffixes().privatesuffix(name)
+
+
+@cache
+def _public_suffixes() -> "PublicSuffixList":
+    # Loaded at its first use: 1.6 MB and 28 ms that a machine without prompts never needs.
+    from publicsuffixlist import PublicSuffixList
+
+    return PublicSuffixList()
+
+
+def _normalize_label(label: str) -> str:
+    text = _ascii_label(label) if label.isascii() else _international_label(label)
+    if _count_bytes(text) > MAX_LABEL_BYTES:
+        raise Malformed(f"label of more than {MAX_LABEL_BYTES} bytes")
+    return text
+
+
+def _ascii_label(label: str) -> str:
+    if not label:
+        raise Malformed("empty label")
+    if not _ASCII_LABEL.fullmatch(label):
+        raise Malformed(f"{label!r} is not a label of a name")
+    return _ESCAPE.sub(_canonical_escape, label).lower()
+
+
+def _canonical_escape(match: re.Match[str]) -> str:
+    byte = int(match[1])
+    if byte > 255:
+        raise Malformed(f"{match[0]} is not a byte")
+    return _TEXT_OF_BYTE[byte]
+
+
+def _international_label(label: str) -> str:
+    """The A-label (RFC 5890), as browsers make it: mapped by NFKC in lower case, with the sharp s kept."""
+    mapped = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).lower())
+    if mapped.isascii():
+        return _ascii_label(mapped)
+    if any(not _is_international(char) for char in mapped):
+        raise Malformed(f"{label!r} is not a label of a name")
+    return "xn--" + mapped.encode("punycode").decode("ascii")
+
+
+def _is_international(char: str) -> bool:
+    """Letters, marks, digits and symbols: no control, surrogate, space or punctuation other than the hyphen."""
+    return char == "-" or (unicodedata.category(char)[0] in "LMNS" and (not char.isascii() or char.isalnum()))
+
+
+def _count_bytes(text: str) -> int:
+    return len(text) - 3 * text.count("\\")
