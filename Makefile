@@ -1,0 +1,63 @@
+# Works as root on a fresh Debian 13 or Ubuntu 24.04 with git and make. `make` alone lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+BPF_SOURCES := $(wildcard bpf/*.c bpf/*.h)
+INSTALLED := .venv/.installed
+TEST_INSTALLED := .venv/.installed-test
+CLANG_FORMAT = $(shell command -v clang-format-19 || command -v clang-format)
+# `make test TESTS=tests/core` runs a part; `PYTEST=-x` adds flags.
+TESTS ?= tests
+PYTEST ?=
+CMD ?=
+
+.PHONY: help setup setup-test run test check format lab bench test-fresh test-kernel clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+
+setup: $(INSTALLED)  ## install what running needs; every command is then in .venv/bin
+
+$(INSTALLED): pyproject.toml hatch_build.py packaging/setup.sh $(BPF_SOURCES)
+	packaging/setup.sh run
+	@touch $@
+
+setup-test: $(TEST_INSTALLED)  ## install what the tests need on top
+
+$(TEST_INSTALLED): $(INSTALLED) pyproject.toml packaging/setup.sh
+	packaging/setup.sh test
+	@touch $@
+
+run: setup  ## start the firewall and its prompt here; CMD='curl https://example.com' judges that command only
+	@packaging/run.sh $(if $(CMD),-- '$(subst ','\'',$(CMD))')
+
+test: setup-test  ## run every test, those in network namespaces too
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q $(PYTEST) $(TESTS)
+
+check: setup-test  ## format, lint, types, and the repository's own rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict src
+	$(CLANG_FORMAT) --dry-run -Werror bpf/*.c bpf/*.h bench/*.c
+	$(BIN)/python -m pytest -q tests/repo
+
+format: setup-test  ## rewrite Python and C in the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(CLANG_FORMAT) -i bpf/*.c bpf/*.h bench/*.c
+
+lab: setup-test  ## run the tests in network namespaces only
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q $(PYTEST) tests/lab
+
+bench: setup-test  ## measure side by side with the bare kernel; ROUNDS=5 SECONDS=... see bench/README.md
+	$(BIN)/python bench/bench.py $(BENCH)
+
+test-fresh:  ## prove `make setup` on a bare Debian 13 in a scratch folder
+	tests/fresh/run.sh
+
+test-kernel: setup-test  ## run the lab's core tests on Debian 13's stock kernel, in a virtual machine
+	tests/kernel_vm/run.sh
+
+clean:  ## remove what was built
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,38 @@
+#!/bin/bash
+# `make run`: the firewall for the network namespace it is called in, with the prompt in this terminal. Ctrl-C takes
+# everything away again. With `-- COMMAND` only that shell command is judged.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+BIN=$PWD/.venv/bin
+LOG=${TINYSNITCH_LOG:-/var/log/tinysnitch.log}
+
+fail() {
+	printf 'tinysnitch: error: %s\ntinysnitch: hint: %s\n' "$1" "$2" >&2
+	exit 1
+}
+
+[ "$(id -u)" -eq 0 ] || fail "the firewall needs root" "call it as root: sudo make run"
+if [ "${1:-}" = "--" ]; then
+	exec "$BIN/tinysnitch" run -- /bin/sh -c "$2"
+fi
+
+daemon=
+stop_daemon() {
+	[ -n "$daemon" ] || return
+	kill -TERM "$daemon" 2>/dev/null
+	wait "$daemon" 2>/dev/null
+	daemon=
+}
+trap stop_daemon EXIT
+# The terminal sends Ctrl-C to every process in it: the daemon gets a session of its own, and is stopped by the trap.
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+setsid "$BIN/tinysnitchd" >>"$LOG" 2>&1 &
+daemon=$!
+until "$BIN/tinysnitch" status >/dev/null 2>&1; do
+	kill -0 "$daemon" 2>/dev/null || fail "the firewall did not start" "read $LOG: $(tail -n 1 "$LOG")"
+	sleep 0.1
+done
+echo "tinysnitch is on: rules in /etc/tinysnitch.rules, log in $LOG. Ctrl-C takes it away again."
+"$BIN/tinysnitch" prompt

@@ -1,0 +1,92 @@
+#!/bin/bash
+# Installs what is missing, and nothing else: `setup.sh run` for the firewall, `setup.sh test` for its tests.
+# Debian 13 and Ubuntu 24.04; elsewhere it names what to install by hand.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+RUN_PACKAGES=(python3-venv libbpf1 libbpf-dev libc6-dev linux-libc-dev iptables iproute2 kmod util-linux)
+TEST_PACKAGES=(gcc dnsmasq-base nginx-light openssl curl wget bind9-dnsutils iputils-ping netcat-openbsd git
+	openssh-client openssh-server bpftool conntrack procps)
+
+fail() { # message, hint
+	printf 'tinysnitch: error: %s\ntinysnitch: hint: %s\n' "$1" "$2" >&2
+	exit 1
+}
+
+is_installed() { dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
+
+has_candidate() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [0-9]'; }
+
+# clang with the BPF target and llvm-strip: the versioned packages where they exist, else the distribution's own.
+compiler_packages() {
+	if is_installed clang-19 || has_candidate clang-19; then echo clang-19 llvm-19; else echo clang llvm; fi
+}
+
+formatter_package() {
+	if is_installed clang-format-19 || has_candidate clang-format-19; then echo clang-format-19; else echo clang-format; fi
+}
+
+missing_of() {
+	local package
+	for package in "$@"; do is_installed "$package" || echo "$package"; done
+}
+
+install_packages() {
+	local missing
+	mapfile -t missing < <(missing_of "$@")
+	[ ${#missing[@]} -eq 0 ] && return
+	[ "$(id -u)" -eq 0 ] || fail "these system packages are missing: ${missing[*]}" \
+		"run this as root, or: apt-get install ${missing[*]}"
+	echo "installing ${missing[*]}"
+	# No service may start by itself: a test wants the programs of nginx and sshd, not their daemons.
+	policy_was_absent && printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d
+	trap remove_policy EXIT
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null ||
+		fail "apt-get could not install ${missing[*]}" "its own message stands above; is the network up?"
+	remove_policy
+}
+
+OWNS_POLICY=0
+policy_was_absent() { [ ! -e /usr/sbin/policy-rc.d ] && OWNS_POLICY=1; }
+remove_policy() { [ "$OWNS_POLICY" -eq 1 ] && rm -f /usr/sbin/policy-rc.d && OWNS_POLICY=0 || true; }
+
+# Package names can only be chosen from fresh lists; a bare machine has none.
+refresh_lists() {
+	[ "$(id -u)" -eq 0 ] || return 0
+	has_candidate iptables && has_candidate libbpf1 && return 0
+	apt-get update -qq || fail "apt-get update failed" "is the network up?"
+}
+
+find_python() {
+	local candidate
+	for candidate in /usr/bin/python3 python3; do
+		if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+			echo "$candidate"
+			return
+		fi
+	done
+	fail "no Python 3.11 or newer" "install python3 from your distribution"
+}
+
+make_environment() { # extra of pyproject.toml, or nothing
+	[ -x .venv/bin/python ] || "$(find_python)" -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".$1" ||
+		fail "pip could not install the project" "its own message stands above; is the network up?"
+}
+
+command -v apt-get >/dev/null ||
+	fail "no apt-get here" "install python3, clang, llvm, libbpf with headers, iptables and iproute2 by hand, then: python3 -m venv .venv && .venv/bin/pip install -e ."
+refresh_lists
+case "${1:-}" in
+run)
+	# shellcheck disable=SC2046
+	install_packages "${RUN_PACKAGES[@]}" $(compiler_packages)
+	make_environment ""
+	;;
+test)
+	# shellcheck disable=SC2046
+	install_packages "${TEST_PACKAGES[@]}" $(formatter_package)
+	make_environment "[dev]"
+	;;
+*) fail "setup.sh does not know '${1:-}'" "say: packaging/setup.sh run, or packaging/setup.sh test" ;;
+esac

@@ -1,0 +1,29 @@
+"""What all tests share: the lab, and a plain word where root is missing."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.lab import Lab
+from tests.lab.namespaces import remove_stale
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.geteuid() == 0:
+        return
+    for item in items:
+        if item.get_closest_marker("privileged"):
+            item.add_marker(pytest.mark.skip(reason="needs root: it makes network namespaces"))
+
+
+@pytest.fixture(scope="session")
+def _clean_machine() -> None:
+    remove_stale()
+
+
+@pytest.fixture
+def lab(_clean_machine: None) -> Iterator[Lab]:
+    """A host and a world of its own for one test."""
+    with Lab() as made:
+        yield made

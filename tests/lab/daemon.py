@@ -1,0 +1,139 @@
+"""A running tinysnitchd and what it logs: one JSON object a line (DESIGN: `--log json`)."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.lab.namespaces import Namespaces
+
+BIN = Path(sys.executable).parent
+Record = dict[str, Any]
+
+
+class Daemon:
+    """Started by `Lab.start_daemon`; ready when its constructor returns."""
+
+    def __init__(self, namespaces: Namespaces, folder: Path, flags: list[str]) -> None:
+        self._namespaces = namespaces
+        self.rules = folder / "rules"
+        self.socket = folder / "socket"
+        self._stderr = folder / "stderr"
+        self._records: list[Record] = []
+        self._changed = threading.Condition()
+        self._is_over = False
+        command = [str(BIN / "tinysnitchd"), "--rules", str(self.rules), "--state-dir", str(folder / "state")]
+        command += ["--socket", str(self.socket), "--log", "json", *flags]
+        with self._stderr.open("a") as stderr:
+            self.process = subprocess.Popen(
+                namespaces.enter_host_outside() + command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                start_new_session=True,
+            )
+        namespaces.track(self.process)
+        self._reader = threading.Thread(target=self._read_log, daemon=True)
+        self._reader.start()
+        self.wait_for(lambda record: record["event"] == "ready", timeout_s=20)
+
+    def _read_log(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            with self._changed:
+                self._records.append(json.loads(line))
+                self._changed.notify_all()
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+
+    def records(self, event: str | None = None) -> list[Record]:
+        """What was logged so far."""
+        with self._changed:
+            return [record for record in self._records if event in (None, record["event"])]
+
+    def wait_for(self, is_it: Callable[[Record], bool], timeout_s: float = 10) -> Record:
+        """The first record that `is_it`, of those logged and those to come."""
+        return self.wait_for_count(is_it, 1, timeout_s)[0]
+
+    def wait_for_count(self, is_it: Callable[[Record], bool], count: int, timeout_s: float = 10) -> list[Record]:
+        """The first `count` records that `is_it`."""
+
+        def found() -> list[Record]:
+            return [record for record in self._records if is_it(record)][:count]
+
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_over or len(found()) == count, timeout_s)
+            records = found()
+        if len(records) < count:
+            raise AssertionError(f"{len(records)} of {count} such records; {self.describe()}")
+        return records
+
+    def wait_ask(self, timeout_s: float = 10, **fields: object) -> Record:
+        """The first question whose fields have these values."""
+        return self.wait_for(lambda record: _matches(record, "ask", fields), timeout_s)
+
+    def wait_connection(self, timeout_s: float = 10, **fields: object) -> Record:
+        """The first decision whose fields have these values."""
+        return self.wait_for(lambda record: _matches(record, "connection", fields), timeout_s)
+
+    def describe(self) -> str:
+        """For a failed test: how it ended, if it did, its last words and its log."""
+        log = "\n".join(map(repr, self._records[-30:]))
+        return f"exit status {self.process.poll()}, stderr:\n{self._stderr.read_text()}\nlog:\n{log}"
+
+    def cli(self, *words: str, user: str | None = None, timeout_s: float = 20) -> subprocess.CompletedProcess[str]:
+        """`tinysnitch SUBCOMMAND --socket ... REST`, as root or as another user."""
+        command = [str(BIN / "tinysnitch"), words[0], "--socket", str(self.socket), *words[1:]]
+        return subprocess.run(
+            self._namespaces.enter_host_outside(user) + command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=timeout_s,
+        )
+
+    def asks(self) -> list[Record]:
+        """The open questions, as `tinysnitch asks --json` lists them."""
+        listed = self.cli("asks", "--json")
+        assert listed.returncode == 0, listed.stderr
+        return [json.loads(line) for line in listed.stdout.splitlines()]
+
+    def answer(self, ask: Record, verdict: str, *flags: str) -> None:
+        """`tinysnitch answer ID yes|no ...`, which has to work."""
+        done = self.cli("answer", str(ask["id"]), verdict, *flags)
+        assert done.returncode == 0, f"{done.stderr}\n{self.describe()}"
+
+    def edit_rules(self, text: str) -> None:
+        """Replace the rules file as an editor does, and wait until the daemon has read it."""
+        count = len(self.records("rules"))
+        draft = self.rules.with_suffix(".new")
+        draft.write_text(text)
+        draft.rename(self.rules)
+        self.wait_for_count(lambda record: record["event"] == "rules", count + 1, timeout_s=2)
+
+    def stop(self) -> int:
+        """A clean end; the exit status."""
+        os.kill(self.process.pid, signal.SIGTERM)
+        return self._wait()
+
+    def kill(self) -> None:
+        """SIGKILL, as the kernel's out-of-memory killer would."""
+        os.kill(self.process.pid, signal.SIGKILL)
+        self._wait()
+
+    def _wait(self) -> int:
+        status = self.process.wait(timeout=20)
+        self._reader.join(timeout=10)
+        return status
+
+
+def _matches(record: Record, event: str, fields: dict[str, object]) -> bool:
+    return record["event"] == event and all(record.get(name) == value for name, value in fields.items())

@@ -1,0 +1,98 @@
+"""The lab as a test sees it: clients on the host's side, servers in the world, and the daemon between them.
+
+`with Lab() as lab:` leaves nothing behind, also when the test fails or is interrupted.
+"""
+
+import itertools
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from tests.lab.daemon import Daemon
+from tests.lab.namespaces import Namespaces
+from tests.lab.world import WORLD4, World
+
+DNS_RULE = f"allow {WORLD4} 53 udp\n"
+CLOSED = subprocess.DEVNULL
+
+
+class Lab:
+    def __init__(self) -> None:
+        self._undo = ExitStack()
+        self._number = itertools.count(1)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as undo:
+            self.namespaces = Namespaces(undo, (WORLD4,))
+            World(self.namespaces)
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._undo.close()
+
+    @property
+    def folder(self) -> Path:
+        """A folder that every user may enter, and that goes with the lab."""
+        return self.namespaces.folder
+
+    @property
+    def cgroup(self) -> Path:
+        """Whose connections the daemon judges by BPF: the clients'."""
+        return self.namespaces.clients_cgroup
+
+    def run(
+        self, command: list[str], timeout_s: float = 10, user: str | None = None, stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a client on the host's side to its end."""
+        return subprocess.run(
+            self.namespaces.enter_host(user) + command,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=timeout_s,
+        )
+
+    def spawn(self, command: list[str], user: str | None = None, stdin: int = CLOSED) -> subprocess.Popen[str]:
+        """Start a client on the host's side; its stdout and stderr are one pipe."""
+        return self._spawn(self.namespaces.enter_host(user) + command, stdin)
+
+    def spawn_outside(self, command: list[str], stdin: int = CLOSED) -> subprocess.Popen[str]:
+        """Start something on the host's side that is not in the judged cgroup."""
+        return self._spawn(self.namespaces.enter_host_outside() + command, stdin)
+
+    def run_outside(self, command: list[str], timeout_s: float = 20) -> subprocess.CompletedProcess[str]:
+        """Run something on the host's side that is not in the judged cgroup, such as iptables-save."""
+        return self._run(self.namespaces.enter_host_outside() + command, timeout_s)
+
+    def run_world(self, command: list[str], timeout_s: float = 10) -> subprocess.CompletedProcess[str]:
+        """Run a client in the world, for what comes in."""
+        return self._run(self.namespaces.enter_world() + command, timeout_s)
+
+    def spawn_world(self, command: list[str], stdin: int = CLOSED) -> subprocess.Popen[str]:
+        return self._spawn(self.namespaces.enter_world() + command, stdin)
+
+    def start_daemon(self, rules: str | None, *flags: str, timeout_s: float = 60) -> Daemon:
+        """Start tinysnitchd on these rules (None: no file) and wait until it enforces them."""
+        folder = self.folder / f"daemon-{next(self._number)}"
+        folder.mkdir()
+        if rules is not None:
+            (folder / "rules").write_text(rules)
+        return self.restart_daemon(folder, *flags, timeout_s=timeout_s)
+
+    def restart_daemon(self, folder: Path, *flags: str, timeout_s: float = 60) -> Daemon:
+        """Start tinysnitchd on the files that an earlier one left in the folder."""
+        words = ["--cgroup", str(self.cgroup), "--timeout", str(timeout_s), *flags]
+        return Daemon(self.namespaces, folder, words)
+
+    def _run(self, command: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, stdin=CLOSED, capture_output=True, text=True, timeout=timeout_s)
+
+    def _spawn(self, command: list[str], stdin: int) -> subprocess.Popen[str]:
+        child = subprocess.Popen(
+            command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="surrogateescape"
+        )
+        self.namespaces.track(child)
+        return child

@@ -1,0 +1,165 @@
+"""The bare lab: two network namespaces joined by a veth pair, a mount namespace, a cgroup. The undo is registered first.
+
+Everything is named after the process that made it, so that what a killed run left behind can be told and removed.
+The mount namespace has a bpffs of its own: with its last process the pins go, and what they held attached.
+"""
+
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.lab import cgroup
+
+PREFIX = "ts-lab-"
+NETNS_FOLDER = Path("/run/netns")
+_number = itertools.count(1)
+
+# Seen from the test's process: the resolver, name service order, and a bpffs, for this lab only.
+_MOUNTS = """
+mount --bind "$1/resolv.conf" /etc/resolv.conf
+mount --bind "$1/nsswitch.conf" /etc/nsswitch.conf
+mkdir -p /sys/fs/bpf && mount -t bpf bpf /sys/fs/bpf
+echo ready
+exec sleep infinity
+"""
+
+
+class Namespaces:
+    """`host` is where the firewall runs, `world` is everything else."""
+
+    def __init__(self, undo: ExitStack, name_servers: tuple[str, ...]) -> None:
+        name = f"{PREFIX}{os.getpid()}-{next(_number)}"
+        self.host = f"{name}-host"
+        self.world = f"{name}-world"
+        self.root_cgroup = cgroup.find_root() / name
+        self.clients_cgroup = self.root_cgroup / "clients"
+        self.servers_cgroup = self.root_cgroup / "servers"
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+        undo.callback(shutil.rmtree, self.folder)
+        self.folder.chmod(0o755)
+        self._children: list[subprocess.Popen[str]] = []
+        self._make_cgroups(undo)
+        self._make_networks(undo)
+        self._mounts_pid = self._make_mounts(name_servers)
+
+    def enter_host(self, user: str | None = None) -> list[str]:
+        """The front of a command line that runs on the host's side, with the lab's resolver."""
+        return [*_enter(self.host, self.clients_cgroup), *self._enter_mounts(), *_become(user)]
+
+    def enter_host_outside(self, user: str | None = None) -> list[str]:
+        """The same, but not in the cgroup that the firewall judges: for the daemon and its commands."""
+        return [*_enter(self.host, self.servers_cgroup), *self._enter_mounts(), *_become(user)]
+
+    def enter_world(self) -> list[str]:
+        return _enter(self.world, self.servers_cgroup)
+
+    def _enter_mounts(self) -> list[str]:
+        return ["nsenter", f"--mount=/proc/{self._mounts_pid}/ns/mnt", f"--wd={os.getcwd()}"]
+
+    def _make_cgroups(self, undo: ExitStack) -> None:
+        undo.callback(self._remove_cgroups)
+        for folder in (self.root_cgroup, self.clients_cgroup, self.servers_cgroup):
+            folder.mkdir()
+
+    def _make_networks(self, undo: ExitStack) -> None:
+        for name in (self.host, self.world):
+            undo.callback(remove_netns, name)
+            _call("ip", "netns", "add", name)
+            _call("ip", "-n", name, "link", "set", "lo", "up")
+        _call("ip", "-n", self.host, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", self.world)
+
+    def _make_mounts(self, name_servers: tuple[str, ...]) -> int:
+        (self.folder / "resolv.conf").write_text("".join(f"nameserver {server}\n" for server in name_servers))
+        (self.folder / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\nservices: files\n")
+        command = ["unshare", "--mount", "sh", "-ec", _MOUNTS, "sh", str(self.folder)]
+        return self.start_server(_in_cgroup(self.servers_cgroup) + command, "ready").pid
+
+    def start_server(self, command: list[str], ready: str) -> subprocess.Popen[str]:
+        """Start what says `ready` in a line once it works; it ends with the lab."""
+        server = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self._children.append(server)
+        assert server.stdout
+        said = []
+        for line in server.stdout:
+            said.append(line)
+            if ready in line:
+                return server
+        raise RuntimeError(f"{command} did not start: {''.join(said)}")
+
+    def track(self, child: subprocess.Popen[str]) -> None:
+        """It is in one of our cgroups and so is killed with them; see that it leaves no zombie."""
+        self._children.append(child)
+
+    def _remove_cgroups(self) -> None:
+        cgroup.remove(self.root_cgroup)
+        for child in self._children:
+            for stream in (child.stdin, child.stdout, child.stderr):
+                if stream:
+                    stream.close()
+            child.wait(timeout=10)
+
+
+def configure(netns: str, addresses: list[str]) -> None:
+    """Give eth0 its addresses, usable at once (no duplicate address detection), and bring it up."""
+    _sysctl(netns, "net/ipv6/conf/all/disable_ipv6", "0")
+    _sysctl(netns, "net/ipv6/conf/eth0/disable_ipv6", "0")
+    _sysctl(netns, "net/ipv6/conf/eth0/accept_dad", "0")
+    lines = [f"address add {address} dev eth0 {'nodad' if ':' in address else ''}" for address in addresses]
+    lines.append("link set eth0 up")
+    subprocess.run(["ip", "-n", netns, "-batch", "-"], input="\n".join(lines), text=True, check=True)
+
+
+def remove_netns(name: str) -> None:
+    if (NETNS_FOLDER / name).exists():
+        _call("ip", "netns", "delete", name)
+
+
+def remove_stale() -> None:
+    """Take away what runs left behind whose process is gone."""
+    for folder in cgroup.find_root().glob(f"{PREFIX}*"):
+        if _is_stale(folder.name):
+            cgroup.remove(folder)
+    for netns in NETNS_FOLDER.glob(f"{PREFIX}*"):
+        if _is_stale(netns.name):
+            remove_netns(netns.name)
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if _is_stale(folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_stale(name: str) -> bool:
+    pid = name.removeprefix(PREFIX).split("-")[0]
+    return pid.isdigit() and not Path("/proc", pid).exists()
+
+
+def _enter(netns: str, folder: Path) -> list[str]:
+    return [*_in_cgroup(folder), "nsenter", f"--net={NETNS_FOLDER / netns}"]
+
+
+def _in_cgroup(folder: Path) -> list[str]:
+    return ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', str(folder)]
+
+
+def _become(user: str | None) -> list[str]:
+    if user is None:
+        return []
+    return ["setpriv", f"--reuid={user}", f"--regid={user_group(user)}", "--clear-groups", "--"]
+
+
+def user_group(user: str) -> str:
+    return subprocess.run(["id", "-g", user], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _sysctl(netns: str, name: str, value: str) -> None:
+    script = 'test ! -e "$0" || echo "$1" >"$0"'
+    _call("nsenter", f"--net={NETNS_FOLDER / netns}", "sh", "-c", script, f"/proc/sys/{name}", value)
+
+
+def _call(*command: str) -> None:
+    subprocess.run(command, check=True)

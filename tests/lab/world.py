@@ -1,0 +1,96 @@
+"""The world outside: dnsmasq as the resolver, nginx with and without TLS, a UDP echo; all real, all beyond the veth."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.lab.namespaces import Namespaces, configure
+
+WORLD4 = "10.77.0.1"
+WORLD6 = "fd77::1"
+HOST4 = "10.77.0.2"
+HOST6 = "fd77::2"
+MORE_WORLD4 = [f"10.77.0.{number}" for number in range(3, 43)]  # further remotes, all of them served
+SHARED4 = "10.77.0.50"
+ECHO_PORT = 7
+PROGRAMS = Path(__file__).parent / "programs"
+
+_DNSMASQ = f"""
+no-hosts
+no-resolv
+port=53
+user=root
+log-facility=-
+cache-size=0
+local-ttl=60
+address=/test/
+host-record=shop.test,{WORLD4},{WORLD6}
+host-record=four.test,{WORLD4}
+host-record=six.test,{WORLD6}
+cname=alias.test,shop.test
+host-record=first.shared.test,{SHARED4}
+host-record=second.shared.test,{SHARED4}
+"""
+
+_NGINX = """
+daemon off;
+user root;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log stderr notice;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  server {{
+    listen 80 backlog=4096; listen [::]:80 backlog=4096; listen 8080; listen [::]:8080;
+    listen 443 ssl; listen [::]:443 ssl;
+    ssl_certificate {folder}/tls.pem; ssl_certificate_key {folder}/tls.pem;
+    root {folder}/www;
+    location /slow/ {{ limit_rate 300k; alias {folder}/www/; }}
+  }}
+}}
+"""
+
+
+class World:
+    """Starts the servers and waits for the line with which each says that it listens."""
+
+    def __init__(self, namespaces: Namespaces) -> None:
+        self._namespaces = namespaces
+        self._folder = namespaces.folder / "world"
+        self._folder.mkdir()
+        world4 = [f"{address}/24" for address in (WORLD4, *MORE_WORLD4, SHARED4)]
+        configure(namespaces.world, [*world4, f"{WORLD6}/64"])
+        configure(namespaces.host, [f"{HOST4}/24", f"{HOST6}/64"])
+        self._start_dns()
+        self._start_web()
+        self.start([sys.executable, "-S", str(PROGRAMS / "udp_echo.py"), str(ECHO_PORT)], "listening")
+
+    def start(self, command: list[str], ready: str) -> None:
+        """Run a server of the world until the lab ends; it is up when it has said `ready`."""
+        self._namespaces.start_server(self._namespaces.enter_world() + command, ready)
+
+    def _start_dns(self) -> None:
+        config = self._folder / "dnsmasq.conf"
+        config.write_text(_DNSMASQ)
+        self.start(["dnsmasq", "--keep-in-foreground", f"--conf-file={config}", "--pid-file="], "started")
+
+    def _start_web(self) -> None:
+        site = self._folder / "www"
+        site.mkdir()
+        (site / "index.html").write_text("welcome to the shop\n")
+        with (site / "large").open("wb") as large:
+            large.truncate(3_000_000)
+        _make_certificate(self._folder / "tls.pem")
+        config = self._folder / "nginx.conf"
+        config.write_text(_NGINX.format(folder=self._folder))
+        self.start(["nginx", "-e", "stderr", "-c", str(config), "-p", str(self._folder)], "start worker processes")
+
+
+def _make_certificate(path: Path) -> None:
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-keyout", str(path), "-out", f"{path}.crt", "-days", "2", "-subj", "/CN=shop.test"]
+    subprocess.run(command, check=True, capture_output=True)
+    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
