@@ -17,6 +17,7 @@ class PacketQueued(msgspec.Struct, frozen=True):
     flow: Flow
     attribution: Attribution
     interface: str = ""
+    cookie: int = 0  # socket cookie, 0 when no socket is known
 
 
 class QuestionSent(msgspec.Struct, frozen=True):

@@ -9,8 +9,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_prompts: int = 1024  # open questions; beyond that the connection is denied, and counted
     max_waiters: int = 4096  # packets held in all
     max_waiters_per_flow: int = 16  # further packets of a held flow are dropped, and counted
-    max_flows: int = 16384  # flows whose decision is kept for retransmissions and datagrams
-    max_verdicts: int = 65536  # remembered verdicts we keep an index of
+    max_flows: int = 4096  # flows whose decision is kept for retransmissions and datagrams
+    max_verdicts: int = 16384  # verdicts that the kernel remembers for us
     max_names: int = 16384  # addresses with names
     max_questions: int = 4096  # outstanding DNS questions
     min_name_ttl_s: float = 300.0  # programs keep addresses longer than a short TTL says

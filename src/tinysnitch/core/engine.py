@@ -1,0 +1,320 @@
+"""The engine decides: facts go in by one door, requests come out. It never reads a socket, a clock or a file.
+
+The way of a connection: is its flow settled or waiting already? did we decide one like it in this generation of the
+rules? what do the rules say? else people are asked, and what waits is decided again whenever the rules change.
+"""
+
+from collections.abc import Iterator
+from typing import assert_never
+
+import msgspec
+
+from tinysnitch.core import events as ev
+from tinysnitch.core.active_rules import ActiveRules
+from tinysnitch.core.answer import can_be_remembered, rule_for_choice
+from tinysnitch.core.choice import Lifetime
+from tinysnitch.core.clock import Instant
+from tinysnitch.core.commands import (
+    AppendRule,
+    ClosePrompt,
+    Command,
+    DropPacket,
+    KeepTemporaryRules,
+    PassMessage,
+    Report,
+    SetGeneration,
+    ShowPrompt,
+    WatchProcess,
+)
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.decision import Decision
+from tinysnitch.core.dns_message import parse_answer, parse_question
+from tinysnitch.core.errors import Malformed
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.flow import Flow
+from tinysnitch.core.names import Names
+from tinysnitch.core.process import Attribution
+from tinysnitch.core.prompt import Prompt
+from tinysnitch.core.prompts import OpenPrompt, Prompts, Waiter
+from tinysnitch.core.records import LossCounted, PromptAnswered, PromptOpened, RulesReplaced
+from tinysnitch.core.rule import Rule
+from tinysnitch.core.rule_text import format_rule
+from tinysnitch.core.settings import Settings
+from tinysnitch.core.settlement import Settlement, exec_id_of
+from tinysnitch.core.verdict import Verdict
+
+
+class Engine:
+    def __init__(self, settings: Settings, facts: Facts, generation: int = 1) -> None:
+        """`generation`: the number after the one that the kernel's verdicts carry now."""
+        self.rules = ActiveRules(facts, generation)
+        self.names = Names(settings.max_names, settings.max_questions, settings.min_name_ttl_s)
+        self.names.set_resolvers(facts.resolvers)
+        self.prompts = Prompts(settings)
+        self.settlement = Settlement(settings)
+        self._settings = settings
+        self._clients: set[int] = set()
+
+    def handle(self, event: ev.Event, now: Instant) -> Iterator[Command]:
+        """The one door. Iterate to the end: the state changes as the commands come out."""
+        match event:
+            case ev.PacketQueued():
+                return self._packet_queued(event, now)
+            case ev.QuestionSent():
+                return self._question_sent(event, now)
+            case ev.AnswerReceived():
+                return self._answer_received(event, now)
+            case ev.AnswerGiven():
+                return self._answer_given(event, now)
+            case ev.ClientAttached(client_id=client_id):
+                self._clients.add(client_id)
+                return iter([ShowPrompt(prompt) for prompt in self.open_prompts(now)])
+            case ev.ClientDetached(client_id=client_id):
+                self._clients.discard(client_id)
+                return iter(())
+            case ev.RulesLoaded():
+                return self._rules_loaded(event, now)
+            case ev.FactsChanged(facts=facts):
+                return self._facts_changed(facts, now)
+            case ev.ProcessExited(exec_id=exec_id):
+                return self._remove_temporary(self.rules.bound_to(exec_id), now)
+            case ev.DataLost(what=what, count=count):
+                return iter([Report(LossCounted(what, count, now.wall_s))])
+            case ev.DeadlineReached():
+                return self._deadline_reached(now)
+            case _:
+                assert_never(event)
+
+    def next_deadline(self, now: Instant) -> float | None:
+        """Boot-time seconds when DeadlineReached is due; None: nothing is."""
+        moments = (self.prompts.next_deadline(), self.rules.next_deadline(now))
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def open_prompts(self, now: Instant) -> list[Prompt]:
+        return [prompt.value(now) for prompt in self.prompts]
+
+    def connection_of(self, flow: Flow, attribution: Attribution, interface: str, now: Instant) -> Connection:
+        """A flow with what is known of it at this moment."""
+        facts = self.names.find(flow.remote, now.boot_s, exec_id_of(attribution))
+        return Connection(
+            flow=flow,
+            attribution=attribution,
+            name=facts.name,
+            other_names=facts.others,
+            interface=interface,
+            name_expires_s=facts.expires_s,
+        )
+
+    # Packets
+
+    def _packet_queued(self, event: ev.PacketQueued, now: Instant) -> Iterator[Command]:
+        settled = self.settlement.find_flow(event, self.rules.generation, now)
+        if settled is not None:
+            yield from self.settlement.repeat(event, settled, self.rules.generation)
+            return
+        waiter = self.prompts.find_waiter(event.flow)
+        if waiter is not None and waiter.cookie == event.cookie:
+            if not self.prompts.hold_packet(waiter, event.packet_id):
+                yield DropPacket(event.packet_id)
+            return
+        if waiter is not None:
+            yield from self._abandon(event.flow)
+        yield from self._judge(event, now)
+
+    def _judge(self, event: ev.PacketQueued, now: Instant) -> Iterator[Command]:
+        connection = self.connection_of(event.flow, event.attribution, event.interface, now)
+        waiter = Waiter(connection, event.cookie, [event.packet_id])
+        cached = self.settlement.find_cached(connection, now)
+        decision = cached or self._decide(connection, now)
+        if decision.verdict is Verdict.ASK:
+            yield from self._ask(waiter, decision, now)
+        else:
+            yield from self._settle(waiter, decision, now, is_cached=cached is not None)
+
+    def _decide(self, connection: Connection, now: Instant) -> Decision:
+        decision = self.rules.decide(connection, now)
+        if decision.verdict is not Verdict.ASK:
+            return decision
+        if not connection.attribution.is_listening:
+            return Decision(verdict=Verdict.DENY, reason="no program listens on this port", is_flow_only=True)
+        if self._settings.is_learning:
+            return msgspec.structs.replace(decision, verdict=Verdict.ALLOW, reason=f"learning: {decision.reason}")
+        return decision
+
+    def _settle(
+        self, waiter: Waiter, decision: Decision, now: Instant, *, is_answer: bool = False, is_cached: bool = False
+    ) -> Iterator[Command]:
+        return self.settlement.settle(
+            waiter.connection,
+            waiter.packet_ids,
+            decision,
+            cookie=waiter.cookie,
+            generation=self.rules.generation,
+            now=now,
+            is_answer=is_answer,
+            is_cached=is_cached,
+        )
+
+    def _abandon(self, flow: Flow) -> Iterator[Command]:
+        """The socket that waited is gone and another one uses its addresses: what was held has no taker."""
+        prompt, waiter = self.prompts.release(flow)
+        for packet_id in waiter.packet_ids:
+            yield DropPacket(packet_id)
+        yield from self._close_if_empty(prompt, "the program gave up", None)
+
+    # Prompts
+
+    def _ask(self, waiter: Waiter, decision: Decision, now: Instant) -> Iterator[Command]:
+        if self._settings.timeout_s <= 0:
+            denial = Decision(verdict=Verdict.DENY, reason=f"{decision.reason} and nobody is asked")
+            yield from self._settle(waiter, denial, now, is_answer=True)
+            return
+        prompt = self.prompts.hold(waiter, decision.reason, now)
+        if prompt is None:
+            denial = Decision(verdict=Verdict.DENY, reason="too many open questions")
+            yield from self._settle(waiter, denial, now, is_answer=True)
+            yield Report(LossCounted("questions turned away", self.prompts.turned_away, now.wall_s))
+            return
+        if len(prompt.waiters) == 1:
+            yield Report(PromptOpened(prompt.prompt_id, waiter.connection, prompt.reason, now.wall_s))
+        yield ShowPrompt(prompt.value(now))
+
+    def _answer_given(self, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
+        prompt = self.prompts.find(event.prompt_id)
+        if prompt is None:
+            return
+        choice = event.choice
+        connection = next(iter(prompt.waiters.values())).connection
+        rule = event.rule or rule_for_choice(connection, choice, now.wall_s)
+        is_once = choice.lifetime is Lifetime.ONCE or not can_be_remembered(connection)
+        if event.rule is None and is_once:
+            yield from self._answer_once(prompt, rule, event, now)
+            return
+        reason = f"answered by uid {event.by_uid}"
+        yield Report(PromptAnswered(prompt.prompt_id, format_rule(rule), event.by_uid, now.wall_s))
+        yield from self._put_in_force(rule, connection)
+        for flow in list(prompt.waiters):
+            yield from self._follow(flow, rule, reason, now)
+        yield from self._close_if_empty(prompt, reason, event.by_uid)
+        yield from self._decide_again(now)
+
+    def _answer_once(self, prompt: OpenPrompt, rule: Rule, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
+        """`once` lets exactly one connection through; the others are asked about again under a new number."""
+        reason = f"answered once by uid {event.by_uid}"
+        flows = list(prompt.waiters)
+        yield Report(PromptAnswered(prompt.prompt_id, format_rule(rule), event.by_uid, now.wall_s))
+        is_allowed = rule.verdict is Verdict.ALLOW and event.choice.lifetime is Lifetime.ONCE
+        rest = [self.prompts.release(flow)[1] for flow in flows[1:]] if is_allowed else []
+        decision = Decision(verdict=rule.verdict, reason=reason, rule=rule)
+        for flow in list(prompt.waiters):
+            yield from self._settle(self.prompts.release(flow)[1], decision, now, is_answer=True)
+        yield from self._close_if_empty(prompt, reason, event.by_uid)
+        for waiter in rest:
+            yield from self._ask(waiter, Decision(verdict=Verdict.ASK, reason=prompt.reason), now)
+
+    def _follow(self, flow: Flow, rule: Rule, reason: str, now: Instant) -> Iterator[Command]:
+        """Who waited gets what the person said, even where another rule would say something else."""
+        waiter = self.prompts.release(flow)[1]
+        decision = self._decide(waiter.connection, now)
+        if decision.verdict is rule.verdict:
+            yield from self._settle(waiter, msgspec.structs.replace(decision, reason=reason), now)
+        else:
+            answer = Decision(verdict=rule.verdict, reason=reason, rule=rule)
+            yield from self._settle(waiter, answer, now, is_answer=True)
+
+    def _put_in_force(self, rule: Rule, connection: Connection) -> Iterator[Command]:
+        self.rules.add(rule)
+        process = connection.attribution.process
+        if rule.exec_id is not None and process is not None:
+            yield WatchProcess(process.pid, process.started_ns, process.exec_id)
+        elif rule.until_s is None:
+            yield AppendRule(rule)
+        else:
+            yield self._keep_temporary()
+        yield from self._new_generation()
+
+    def _keep_temporary(self) -> Command:
+        return KeepTemporaryRules(tuple(r for r in self.rules.temporary() if r.until_s is not None))
+
+    def _close_if_empty(self, prompt: OpenPrompt, reason: str, by_uid: int | None) -> Iterator[Command]:
+        if self.prompts.close_if_empty(prompt, reason):
+            yield ClosePrompt(prompt.prompt_id, reason, by_uid)
+
+    # Rules
+
+    def _rules_loaded(self, event: ev.RulesLoaded, now: Instant) -> Iterator[Command]:
+        """A file with errors changes nothing: the old rules stay as a whole."""
+        if event.errors:
+            yield Report(RulesReplaced(len(self.rules.from_file()), event.errors, now.wall_s))
+            return
+        if self.rules.replace_file_rules(event.rules):
+            yield from self._rules_changed(now)
+            yield Report(RulesReplaced(len(event.rules), (), now.wall_s))
+
+    def _facts_changed(self, facts: Facts, now: Instant) -> Iterator[Command]:
+        self.rules.set_facts(facts)
+        self.names.set_resolvers(facts.resolvers)
+        return self._rules_changed(now)
+
+    def _remove_temporary(self, rules: list[Rule], now: Instant) -> Iterator[Command]:
+        if self.rules.remove_temporary(rules):
+            yield self._keep_temporary()
+            yield from self._rules_changed(now)
+
+    def _rules_changed(self, now: Instant) -> Iterator[Command]:
+        yield from self._new_generation()
+        yield from self._decide_again(now)
+
+    def _new_generation(self) -> Iterator[Command]:
+        """Make all that the kernel remembers stale at once."""
+        self.settlement.clear()
+        yield SetGeneration(self.rules.generation)
+
+    def _decide_again(self, now: Instant) -> Iterator[Command]:
+        """The rules changed: perhaps they decide what waits."""
+        for prompt in self.prompts:
+            for flow, waiter in list(prompt.waiters.items()):
+                decision = self._decide(waiter.connection, now)
+                if decision.verdict is not Verdict.ASK:
+                    self.prompts.release(flow)
+                    yield from self._settle(waiter, decision, now)
+            yield from self._close_if_empty(prompt, "decided by a rule", None)
+
+    # Time
+
+    def _deadline_reached(self, now: Instant) -> Iterator[Command]:
+        for prompt in self.prompts.find_expired(now.boot_s):
+            yield from self._give_up(prompt, now)
+        if self.rules.drop_expired(now):
+            yield self._keep_temporary()
+
+    def _give_up(self, prompt: OpenPrompt, now: Instant) -> Iterator[Command]:
+        waited = f"within {self._settings.timeout_s:g} s"
+        reason = f"no answer {waited}" if self._clients else f"no answer {waited}, no prompt client attached"
+        decision = Decision(verdict=Verdict.DENY, reason=reason)
+        for flow in list(prompt.waiters):
+            waiter = self.prompts.release(flow)[1]
+            yield from self._settle(waiter, decision, now, is_answer=True)
+        yield from self._close_if_empty(prompt, reason, None)
+
+    # Names
+
+    def _question_sent(self, event: ev.QuestionSent, now: Instant) -> Iterator[Command]:
+        try:
+            question = parse_question(event.payload)
+        except Malformed:
+            self.names.count_malformed()
+        else:
+            self.names.ask(event.flow, question, exec_id_of(event.attribution), now.boot_s)
+        yield PassMessage(event.packet_id)
+
+    def _answer_received(self, event: ev.AnswerReceived, now: Instant) -> Iterator[Command]:
+        """Learn the names, take back what the kernel remembers of these addresses, then deliver the answer."""
+        try:
+            answer = parse_answer(event.payload)
+        except Malformed:
+            self.names.count_malformed()
+        else:
+            for address in self.names.learn(event.flow, answer, now.boot_s).addresses:
+                yield from self.settlement.forget_address(address)
+        yield PassMessage(event.packet_id)

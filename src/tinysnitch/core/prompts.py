@@ -1,0 +1,165 @@
+"""Open questions: what waits for which, until when, and what was closed lately.
+
+Rules: (1) equal questions (program with its arguments and user, remote, port, protocol, direction) are one prompt with
+a count; (2) a flow waits in at most one prompt; (3) numbers are never used twice, so that a late answer hits nothing;
+(4) both the prompts and the packets held for them are bounded, and what is turned away is counted.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from tinysnitch.core.clock import Instant
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.flow import Direction, Flow, format_address, format_protocol
+from tinysnitch.core.process import AttributionSource, program_of
+from tinysnitch.core.prompt import Prompt
+from tinysnitch.core.settings import Settings
+from tinysnitch.core.table import BoundedTable
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What makes two questions equal."""
+
+    source: AttributionSource
+    program: str
+    args: tuple[str, ...]
+    uid: int | None
+    is_host_file: bool
+    remote: str  # name, else address
+    port: int
+    protocol: str
+    direction: Direction
+
+
+def question_of(connection: Connection) -> Question:
+    flow, process = connection.flow, connection.attribution.process
+    return Question(
+        source=connection.attribution.source,
+        program=program_of(connection.attribution),
+        args=process.args if process else (),
+        uid=process.uid if process else None,
+        is_host_file=process is None or process.is_host_file,
+        remote=connection.name or format_address(flow.remote),
+        port=flow.port,
+        protocol=format_protocol(flow.protocol),
+        direction=flow.direction,
+    )
+
+
+@dataclass(slots=True)
+class Waiter:
+    """A flow whose packets are held."""
+
+    connection: Connection
+    cookie: int
+    packet_ids: list[int]
+
+
+@dataclass(slots=True)
+class OpenPrompt:
+    prompt_id: int
+    question: Question
+    reason: str
+    opened: Instant
+    deadline_s: float  # boot-time seconds
+    waiters: dict[Flow, Waiter] = field(default_factory=dict)
+
+    def value(self, now: Instant) -> Prompt:
+        first = next(iter(self.waiters.values()))
+        return Prompt(
+            prompt_id=self.prompt_id,
+            connection=first.connection,
+            count=len(self.waiters),
+            reason=self.reason,
+            opened_s=self.opened.wall_s,
+            deadline_s=self.deadline_s,
+            remaining_s=max(0.0, self.deadline_s - now.boot_s),
+        )
+
+
+class Prompts:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._open: dict[int, OpenPrompt] = {}
+        self._by_question: dict[Question, OpenPrompt] = {}
+        self._by_flow: dict[Flow, OpenPrompt] = {}
+        self._closed: BoundedTable[int, str] = BoundedTable(256)
+        self._last_id = 0
+        self._held = 0
+        self.turned_away = 0  # connections denied since there was no room to hold them
+        self.dropped = 0  # further packets of a held flow beyond its bound
+
+    def hold(self, waiter: Waiter, reason: str, now: Instant) -> OpenPrompt | None:
+        """Let a flow wait in the prompt for its question, opening one if there is none; None: no room."""
+        question = question_of(waiter.connection)
+        prompt = self._by_question.get(question)
+        if self._held >= self._settings.max_waiters or (
+            prompt is None and len(self._open) >= self._settings.max_prompts
+        ):
+            self.turned_away += 1
+            return None
+        prompt = prompt or self._open_prompt(question, reason, now)
+        prompt.waiters[waiter.connection.flow] = waiter
+        self._by_flow[waiter.connection.flow] = prompt
+        self._held += len(waiter.packet_ids)
+        return prompt
+
+    def hold_packet(self, waiter: Waiter, packet_id: int) -> bool:
+        """Hold a further packet of a flow that waits; False when it has enough of them."""
+        if len(waiter.packet_ids) >= self._settings.max_waiters_per_flow or self._held >= self._settings.max_waiters:
+            self.dropped += 1
+            return False
+        waiter.packet_ids.append(packet_id)
+        self._held += 1
+        return True
+
+    def find_waiter(self, flow: Flow) -> Waiter | None:
+        prompt = self._by_flow.get(flow)
+        return prompt.waiters[flow] if prompt else None
+
+    def release(self, flow: Flow) -> tuple[OpenPrompt, Waiter]:
+        """Take a flow out of its prompt, which closes by `close_if_empty`. KeyError when it does not wait."""
+        prompt = self._by_flow.pop(flow)
+        waiter = prompt.waiters.pop(flow)
+        self._held -= len(waiter.packet_ids)
+        return prompt, waiter
+
+    def close_if_empty(self, prompt: OpenPrompt, reason: str) -> bool:
+        """Close a prompt that nobody waits in; the reason is told to those who answer too late."""
+        if prompt.waiters:
+            return False
+        del self._open[prompt.prompt_id]
+        del self._by_question[prompt.question]
+        self._closed.put(prompt.prompt_id, reason)
+        return True
+
+    def find(self, prompt_id: int) -> OpenPrompt | None:
+        return self._open.get(prompt_id)
+
+    def find_closed(self, prompt_id: int) -> str | None:
+        """Why a prompt is no longer open; None when it never was, or long ago."""
+        return self._closed.find(prompt_id)
+
+    def find_expired(self, now_s: float) -> list[OpenPrompt]:
+        return [prompt for prompt in self._open.values() if prompt.deadline_s <= now_s]
+
+    def next_deadline(self) -> float | None:
+        """All prompts wait equally long, so the oldest is the first to give up."""
+        first = next(iter(self._open.values()), None)
+        return first.deadline_s if first else None
+
+    def _open_prompt(self, question: Question, reason: str, now: Instant) -> OpenPrompt:
+        self._last_id += 1
+        prompt = OpenPrompt(self._last_id, question, reason, now, now.boot_s + self._settings.timeout_s)
+        self._open[prompt.prompt_id] = prompt
+        self._by_question[question] = prompt
+        return prompt
+
+    def __iter__(self) -> Iterator[OpenPrompt]:
+        """Oldest first; a copy, so that prompts may be closed meanwhile."""
+        return iter(list(self._open.values()))
+
+    def __len__(self) -> int:
+        return len(self._open)

@@ -1,0 +1,156 @@
+"""How a decision reaches the kernel: what is remembered, for how long, for whom; then the packets go.
+
+Rules: (1) the verdict is written before the packet is let go, since the packet then walks the chain again; (2) what
+depends on more than the kernel's key (a person's answer for one connection, an interface, a flow that nobody could
+be named for) is remembered for that flow alone; (3) nothing is remembered longer than the rule or the name it rests on.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from tinysnitch.core.clock import Instant
+from tinysnitch.core.commands import (
+    Command,
+    ForgetVerdicts,
+    IssueVerdict,
+    RememberFlow,
+    RememberVerdict,
+    Report,
+    VerdictKey,
+)
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.decision import Decision
+from tinysnitch.core.events import PacketQueued
+from tinysnitch.core.process import Attribution, AttributionSource
+from tinysnitch.core.records import ConnectionDecided
+from tinysnitch.core.settings import Settings
+from tinysnitch.core.settled_flows import SettledFlow, SettledFlows
+from tinysnitch.core.table import TableStatistics
+from tinysnitch.core.verdict_cache import Remembered, VerdictCache
+
+KERNEL_EXEC_ID = 1  # EXEC_ID_KERNEL of bpf/tinysnitch.h
+FLOW_WITHOUT_SOCKET_S = 120.0  # longer than a SYN is sent again (tcp_syn_retries, 63 s and the wait for the last)
+NOT_LISTENING_S = 10.0  # a program may start to listen on that port
+REFUSED_ANSWER_S = 60.0  # a refused datagram may be tried again, and asked about again, after that
+
+
+def exec_id_of(attribution: Attribution) -> int:
+    if attribution.process:
+        return attribution.process.exec_id
+    return KERNEL_EXEC_ID if attribution.source is AttributionSource.KERNEL else 0
+
+
+def verdict_key_of(connection: Connection) -> VerdictKey | None:
+    """The kernel's key for connections like this one; None when nobody could be named for it."""
+    attribution, flow = connection.attribution, connection.flow
+    if attribution.source is AttributionSource.UNKNOWN:
+        return None
+    return VerdictKey(
+        exec_id=exec_id_of(attribution),
+        uid=attribution.process.uid if attribution.process else 0,
+        protocol=flow.protocol,
+        direction=flow.direction,
+        remote=flow.remote,
+        port=flow.port,
+    )
+
+
+def _earliest(*moments: float | None) -> float | None:
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+class Settlement:
+    def __init__(self, settings: Settings) -> None:
+        self._verdicts = VerdictCache(settings.max_verdicts)
+        self._flows = SettledFlows(settings.max_flows)
+
+    def find_flow(self, event: PacketQueued, generation: int, now: Instant) -> SettledFlow | None:
+        """The decision that this very flow got a moment ago."""
+        return self._flows.find(
+            event.flow,
+            cookie=event.cookie,
+            exec_id=exec_id_of(event.attribution),
+            generation=generation,
+            now_s=now.boot_s,
+        )
+
+    def find_cached(self, connection: Connection, now: Instant) -> Decision | None:
+        """The decision for connections like this one, when it was decided in this generation of the rules."""
+        key = verdict_key_of(connection)
+        remembered = self._verdicts.find(key, now.boot_s) if key else None
+        return remembered.decision if remembered else None
+
+    def settle(
+        self,
+        connection: Connection,
+        packet_ids: Sequence[int],
+        decision: Decision,
+        *,
+        cookie: int,
+        generation: int,
+        now: Instant,
+        is_answer: bool = False,
+        is_cached: bool = False,
+    ) -> Iterator[Command]:
+        """Remember a decision, let its packets go, report it once."""
+        expires_s = self._expiry(connection, decision, now)
+        key = None if is_answer or decision.is_flow_only else verdict_key_of(connection)
+        flow_expires_s = _earliest(expires_s, self._flow_limit(connection, decision, cookie, is_answer, now))
+        if key is None:
+            yield RememberFlow(connection.flow, decision.verdict, generation, flow_expires_s)
+        else:
+            yield from self._remember(key, decision, generation, expires_s)
+        self._flows.put(
+            connection.flow,
+            SettledFlow(
+                decision=decision,
+                cookie=cookie,
+                exec_id=exec_id_of(connection.attribution),
+                generation=generation,
+                expires_s=flow_expires_s,
+                is_answer=is_answer,
+            ),
+        )
+        for packet_id in packet_ids:
+            yield IssueVerdict(packet_id, decision.verdict)
+        yield Report(ConnectionDecided(connection, decision, is_cached, now.wall_s))
+
+    def repeat(self, event: PacketQueued, settled: SettledFlow, generation: int) -> Iterator[Command]:
+        """The same verdict for a further packet, which the kernel did not know any more."""
+        yield RememberFlow(event.flow, settled.decision.verdict, generation, settled.expires_s)
+        yield IssueVerdict(event.packet_id, settled.decision.verdict)
+
+    def forget_address(self, address: bytes) -> Iterator[Command]:
+        keys = self._verdicts.pop_address(address)
+        if keys:
+            yield ForgetVerdicts(keys)
+
+    def clear(self) -> None:
+        """Another generation of the rules: the kernel's verdicts are stale already."""
+        self._verdicts.clear()
+
+    def statistics(self) -> dict[str, TableStatistics]:
+        return {"verdicts": self._verdicts.statistics(), "flows": self._flows.statistics()}
+
+    def _remember(
+        self, key: VerdictKey, decision: Decision, generation: int, expires_s: float | None
+    ) -> Iterator[Command]:
+        evicted = self._verdicts.put(key, Remembered(decision, expires_s))
+        if evicted is not None:
+            yield ForgetVerdicts((evicted,))
+        yield RememberVerdict(key, decision.verdict, generation, expires_s)
+
+    @staticmethod
+    def _expiry(connection: Connection, decision: Decision, now: Instant) -> float | None:
+        rule_ends_s = None if decision.until_s is None else now.boot_s + decision.until_s - now.wall_s
+        name_ends_s = connection.name_expires_s if decision.is_by_name and connection.name else None
+        return _earliest(rule_ends_s, name_ends_s)
+
+    @staticmethod
+    def _flow_limit(
+        connection: Connection, decision: Decision, cookie: int, is_answer: bool, now: Instant
+    ) -> float | None:
+        if not connection.attribution.is_listening:
+            return now.boot_s + NOT_LISTENING_S
+        if is_answer and decision.verdict.value == "deny":
+            return now.boot_s + REFUSED_ANSWER_S
+        return None if cookie else now.boot_s + FLOW_WITHOUT_SOCKET_S

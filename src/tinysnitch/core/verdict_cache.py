@@ -1,0 +1,61 @@
+"""What the kernel remembers for us, mirrored: so that a new name for an address can take it back.
+
+Rules: (1) an entry holds for one generation of the rules and until its expiry; (2) what falls out of here is
+taken out of the kernel as well, so that no verdict lives there that a new name could not reach.
+"""
+
+import msgspec
+
+from tinysnitch.core.commands import VerdictKey
+from tinysnitch.core.decision import Decision
+from tinysnitch.core.table import BoundedTable, TableStatistics
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    decision: Decision
+    expires_s: float | None  # boot-time seconds, None: never
+
+
+class VerdictCache:
+    def __init__(self, capacity: int) -> None:
+        self._entries: BoundedTable[VerdictKey, Remembered] = BoundedTable(capacity)
+        self._by_address: dict[bytes, set[VerdictKey]] = {}
+
+    def put(self, key: VerdictKey, remembered: Remembered) -> VerdictKey | None:
+        """Store; return the key that had to go for it, which the kernel must forget."""
+        self._by_address.setdefault(key.remote, set()).add(key)
+        evicted = self._entries.put(key, remembered)
+        if evicted is None:
+            return None
+        self._drop_from_index(evicted[0])
+        return evicted[0]
+
+    def find(self, key: VerdictKey, now_s: float) -> Remembered | None:
+        """The verdict if it still holds at `now_s` (boot-time seconds)."""
+        remembered = self._entries.find(key)
+        if remembered is None or remembered.expires_s is None or now_s < remembered.expires_s:
+            return remembered
+        self._entries.pop(key)
+        self._drop_from_index(key)
+        return None
+
+    def pop_address(self, address: bytes) -> tuple[VerdictKey, ...]:
+        """Forget all verdicts for a remote address; return their keys."""
+        keys = tuple(self._by_address.pop(address, ()))
+        for key in keys:
+            self._entries.pop(key)
+        return keys
+
+    def clear(self) -> None:
+        """Another generation: nothing that was remembered holds any more."""
+        self._entries.clear()
+        self._by_address.clear()
+
+    def statistics(self) -> TableStatistics:
+        return self._entries.statistics()
+
+    def _drop_from_index(self, key: VerdictKey) -> None:
+        keys = self._by_address[key.remote]
+        keys.discard(key)
+        if not keys:
+            del self._by_address[key.remote]

@@ -1,0 +1,64 @@
+"""The log on standard output: whole lines, never waiting for a reader, what is lost is counted.
+
+The file is opened anew through /proc/self/fd (proc(5)), so that O_NONBLOCK is ours alone: set on a shared terminal it
+would follow the user's shell. A socket cannot be opened that way; there the flag is set on the descriptor itself.
+"""
+
+import asyncio
+import os
+
+MAX_PENDING = 1 << 20  # bytes that wait for a slow reader
+
+
+class LogOutput:
+    def __init__(self, descriptor: int) -> None:
+        try:
+            self._fd = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND)
+        except OSError:
+            self._fd = os.dup(descriptor)
+            os.set_blocking(self._fd, False)
+        self._pending = bytearray()
+        self._is_waiting = False
+        self.lost = 0  # lines
+
+    def write(self, line: bytes) -> None:
+        """Take a line, without its newline; `flush` sends it."""
+        if len(self._pending) + len(line) >= MAX_PENDING:
+            self.lost += 1
+            return
+        self._pending += line + b"\n"
+
+    def flush(self) -> None:
+        """Send what the reader takes now; the rest goes when it takes more."""
+        if not self._pending or self._is_waiting:
+            return
+        self._send()
+        if self._pending:
+            self._is_waiting = True
+            asyncio.get_running_loop().add_writer(self._fd, self._continue)
+
+    def close(self) -> None:
+        """Give a slow reader a last chance, then let go."""
+        self._stop_waiting()
+        if self._pending:
+            self._send()
+        os.close(self._fd)
+
+    def _continue(self) -> None:
+        self._send()
+        if not self._pending:
+            self._stop_waiting()
+
+    def _send(self) -> None:
+        try:
+            del self._pending[: os.write(self._fd, self._pending)]
+        except BlockingIOError:
+            return
+        except OSError:  # the reader is gone for good: a log that nobody reads stops no firewall
+            self.lost += self._pending.count(b"\n")
+            self._pending.clear()
+
+    def _stop_waiting(self) -> None:
+        if self._is_waiting:
+            self._is_waiting = False
+            asyncio.get_running_loop().remove_writer(self._fd)
