@@ -1,19 +1,148 @@
-"""Rules as lines of text: the parser and the formatter (the grammar is in docs/rules.md)."""
+"""Rules as lines of text: `verdict [qualifier=value ...] remote port protocol [program [args ...]]`.
+
+The columns are in COLUMNS, the spellings of each in the table of its own file, the qualifiers in QUALIFIERS:
+parser, formatter, completion and docs/rules.md read the same tables.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
 
 from tinysnitch.core.errors import RuleSyntaxError
-from tinysnitch.core.rule import Rule
+from tinysnitch.core.form import unknown_word
+from tinysnitch.core.port_text import Service, format_ports, format_service, has_ports, parse_ports, parse_service
+from tinysnitch.core.program_text import format_args, format_program, parse_args, parse_program
+from tinysnitch.core.remote_text import format_remote, parse_remote
+from tinysnitch.core.rule import ANY_PROGRAM, Rule
+from tinysnitch.core.rule_qualifiers import QUALIFIERS, format_qualifiers
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.words import BadWord, Word, split_words
+
+_PORTLESS_HINT = "only tcp and udp have ports: write - for the port"
+_KEY = re.compile(r"([A-Za-z0-9_-]+)=")
+
+
+def _parse_verdict(word: Word) -> Verdict:
+    verdict = _VERDICTS.get(word.text)
+    if verdict is None:
+        raise unknown_word("not a verdict", word.text, _VERDICTS)
+    return verdict
+
+
+_VERDICTS = {verdict.value: verdict for verdict in Verdict}
+
+
+class Column(msgspec.Struct, frozen=True):
+    name: str
+    meaning: str
+    parse: Callable[[Word], Any]
+
+
+VERDICT = Column("verdict", "what is done: `allow`, `deny`, `ask`", _parse_verdict)
+COLUMNS = (
+    Column("remote", "the other side", parse_remote),
+    Column("port", "the remote's port; the local one where the rule is inbound", parse_ports),
+    Column("protocol", "with `-src` the rule is inbound", parse_service),
+    Column("program", "who; may be left out", parse_program),
+)
+_REQUIRED = 3  # columns behind the qualifiers
 
 
 def parse_rule(line: str, source: str = "<argument>", line_number: int = 1) -> Rule:
     """The rule that a line says; RuleSyntaxError is all it raises."""
-    raise RuleSyntaxError(source, line_number, 1, f"not a rule: {line!r}")
+    try:
+        words = split_words(line)
+        if "\n" in line or not words:
+            raise BadWord("a rule is one line", "write verdict remote port protocol [program [args ...]]", 1)
+        return _parse_words(line, words)
+    except BadWord as error:
+        raise RuleSyntaxError(source, line_number, error.column, error.problem, error.hint) from None
+
+
+def _parse_words(line: str, words: list[Word]) -> Rule:
+    verdict = _parse_column(VERDICT, words[0])
+    qualifiers: dict[str, Any] = {}
+    position = 1
+    while position < len(words) and (key := _KEY.match(line, words[position].column - 1)):
+        _read_qualifier(qualifiers, key[1], words[position])
+        position += 1
+    columns = words[position : position + len(COLUMNS)]
+    if len(columns) < _REQUIRED:
+        missing = " and ".join(f"a {column.name}" for column in COLUMNS[len(columns) : _REQUIRED])
+        raise BadWord(f"{missing} missing", "write verdict remote port protocol [program [args ...]]", len(line) + 1)
+    values = [_parse_column(column, word) for column, word in zip(COLUMNS, columns, strict=False)]
+    return _make_rule(verdict, qualifiers, values, columns, words[position + len(COLUMNS) :])
+
+
+def _parse_column(column: Column, word: Word) -> Any:  # noqa: ANN401  each column has a type of its own
+    try:
+        return column.parse(word)
+    except BadWord as error:
+        raise BadWord(error.problem, error.hint, word.column) from None
+
+
+def _read_qualifier(qualifiers: dict[str, Any], key: str, word: Word) -> None:
+    """Add the word's value to those that were read."""
+    try:
+        qualifier = QUALIFIERS.get(key)
+        if qualifier is None:
+            raise unknown_word("not a qualifier", key, QUALIFIERS)
+        if qualifier.field in qualifiers:
+            raise BadWord(f"{key}= is there twice")
+        value = word.text.partition("=")[2]
+        if not value:
+            raise BadWord(f"{key}= has no value", f"write {qualifier.example}")
+        qualifiers[qualifier.field] = qualifier.parse(value)
+    except BadWord as error:
+        raise BadWord(error.problem, error.hint, word.column) from None
+
+
+def _make_rule(
+    verdict: Verdict, qualifiers: dict[str, Any], values: list[Any], columns: list[Word], args: list[Word]
+) -> Rule:
+    remote, ports, service, *program = values
+    if ports and not has_ports(service.protocol):
+        raise BadWord("a port, and a protocol without ports", _PORTLESS_HINT, columns[1].column)
+    return Rule(
+        verdict=verdict,
+        remote=remote,
+        ports=ports,
+        protocol=service.protocol,
+        direction=service.direction,
+        program=program[0] if program else ANY_PROGRAM,
+        args=parse_args(args),
+        **qualifiers,
+    )
 
 
 def parse_rules(text: str, source: str) -> tuple[list[Rule], list[RuleSyntaxError]]:
     """Every rule of a file, and an error for every line that is none."""
-    return [], []
+    rules: list[Rule] = []
+    errors: list[RuleSyntaxError] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        line = line.removesuffix("\r")
+        if is_blank(line):
+            continue
+        try:
+            rules.append(parse_rule(line, source, number))
+        except RuleSyntaxError as error:
+            errors.append(error)
+    return rules, errors
+
+
+def is_blank(line: str) -> bool:
+    """Whether nothing but a comment is in the line."""
+    content = line.lstrip(" \t")
+    return not content or content[0] == "#"
 
 
 def format_rule(rule: Rule) -> str:
-    """The rule as one line of safe text."""
-    return rule.verdict.value
+    """The rule as one line of printable text, that parse_rule reads as the same rule (but for `exec_id`)."""
+    words = [rule.verdict.value, *format_qualifiers(rule), format_remote(rule.remote), format_ports(rule.ports)]
+    words.append(format_service(Service(rule.protocol, rule.direction)))
+    if rule.program != ANY_PROGRAM or rule.args is not None:
+        words.append(format_program(rule.program))
+        words.extend(format_args(rule.args))
+    return " ".join(words)

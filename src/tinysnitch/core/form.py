@@ -1,0 +1,41 @@
+"""Forms: the ways in which a column or a qualifier may be spelled. Parser, docs and completion read the same tables."""
+
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import Generic, TypeVar
+
+import msgspec
+
+from tinysnitch.core.words import BadWord, Word
+
+Value = TypeVar("Value")
+
+
+class Form(msgspec.Struct, Generic[Value], frozen=True):
+    """One spelling. `parse` gives None for a word that is spelled otherwise, BadWord for one that is this and wrong."""
+
+    spelling: str
+    meaning: str
+    parse: Callable[[Word], Value | None]
+
+
+def parser_of(forms: Iterable[Form[Value]]) -> Callable[[Word], Value | None]:
+    """A function that gives what the first form that takes the word makes of it."""
+    parsers = tuple(dict.fromkeys(form.parse for form in forms))
+
+    def parse(word: Word) -> Value | None:
+        for parser in parsers:
+            value = parser(word)
+            if value is not None:
+                return value
+        return None
+
+    return parse
+
+
+def unknown_word(what: str, word: str, known: Iterable[str]) -> BadWord:
+    """The error for a word that is none of the known ones; its hint names the nearest."""
+    known = tuple(known)
+    near = get_close_matches(word[:64].lower(), known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else "write one of: " + " ".join(known)
+    return BadWord(what, hint)

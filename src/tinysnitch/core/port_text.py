@@ -1,0 +1,131 @@
+"""The port and the protocol column: how they are spelled."""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+import msgspec
+
+from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, format_protocol
+from tinysnitch.core.form import Form, parser_of, unknown_word
+from tinysnitch.core.rule import PortRange
+from tinysnitch.core.words import BadWord, Word
+
+_LAST_PORT = 65535
+_RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
+_PORT_HINT = f"write -, 443, 8000-8100 or 80,443; ports go from 1 to {_LAST_PORT}"
+ANY_PORT: tuple[PortRange, ...] = ()
+
+
+def _parse_any_port(word: Word) -> tuple[PortRange, ...] | None:
+    return ANY_PORT if word.text in ("-", "*") else None
+
+
+def _parse_ranges(word: Word) -> tuple[PortRange, ...]:
+    return _ranges_of(word.text)
+
+
+@lru_cache(maxsize=4096)
+def _ranges_of(text: str) -> tuple[PortRange, ...]:
+    return merge_ranges(_parse_range(part) for part in text.split(","))
+
+
+def _parse_range(text: str) -> PortRange:
+    found = _RANGE.fullmatch(text)
+    if found is None:
+        raise BadWord("not a port", _PORT_HINT)
+    first, last = int(found[1]), int(found[2] or found[1])
+    if first > last:
+        raise BadWord("the range ends before it begins", f"did you mean {last}-{first}?")
+    if not 0 < first <= last <= _LAST_PORT:
+        raise BadWord("not a port", _PORT_HINT)
+    return first, last
+
+
+def merge_ranges(ranges: Iterable[PortRange]) -> tuple[PortRange, ...]:
+    """The same ports in the one spelling that equal sets share."""
+    merged: list[PortRange] = []
+    for first, last in sorted(ranges):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        else:
+            merged.append((first, last))
+    return tuple(merged)
+
+
+PORT_FORMS = (
+    Form("-", "any port; all there is to write for a protocol without ports", _parse_any_port),
+    Form("443", "this port: the remote's, or the local one where the rule is inbound", _parse_ranges),
+    Form("8000-8100", "from the first to the last", _parse_ranges),
+    Form("80,443", "any of these, ranges among them", _parse_ranges),
+)
+_parse_port_forms = parser_of(PORT_FORMS)
+
+
+def parse_ports(word: Word) -> tuple[PortRange, ...]:
+    ports = _parse_port_forms(word)
+    return ANY_PORT if ports is None else ports
+
+
+def format_ports(ports: tuple[PortRange, ...]) -> str:
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ports) or "-"
+
+
+class Service(msgspec.Struct, frozen=True, gc=False):
+    """What the protocol column says."""
+
+    protocol: int | None  # None is any; ICMP stands for ICMPv6 too
+    direction: Direction
+
+
+_INBOUND = "-src"
+_NUMBER = re.compile("[0-9]{1,3}")
+_PROTOCOLS = {"-": None, "tcp": TCP, "udp": UDP, "icmp": ICMP}
+_SERVICES = {word: Service(protocol, Direction.OUTBOUND) for word, protocol in _PROTOCOLS.items()} | {
+    word.removeprefix("-") + _INBOUND: Service(protocol, Direction.INBOUND) for word, protocol in _PROTOCOLS.items()
+}
+
+
+def _parse_named(word: Word) -> Service | None:
+    return _SERVICES.get(word.text)
+
+
+def _parse_number(word: Word) -> Service | None:
+    text = word.text.removesuffix(_INBOUND)
+    if not (_NUMBER.fullmatch(text) and int(text) <= 255):
+        return None
+    return Service(general_protocol(int(text)), Direction.OUTBOUND if text == word.text else Direction.INBOUND)
+
+
+def general_protocol(number: int) -> int:
+    """The number that rules have: ICMP for ICMPv6."""
+    return ICMP if number == ICMPV6 else number
+
+
+def has_ports(protocol: int | None) -> bool:
+    """Whether a rule for the protocol may name ports (for those without, Flow.port is 0)."""
+    return protocol in (None, TCP, UDP)
+
+
+PROTOCOL_FORMS = (
+    Form("-", "any protocol, outbound", _parse_named),
+    Form("tcp", "TCP", _parse_named),
+    Form("udp", "UDP", _parse_named),
+    Form("icmp", "ICMP and ICMPv6", _parse_named),
+    Form("132", "an IP protocol by its number", _parse_number),
+    Form("tcp-src", "TCP, inbound: the remote is the source. All others likewise: `udp-src`, `132-src`", _parse_named),
+    Form("-src", "any protocol, inbound", _parse_named),
+)
+_parse_protocol_forms = parser_of(PROTOCOL_FORMS)
+
+
+def parse_service(word: Word) -> Service:
+    service = _parse_protocol_forms(word)
+    if service is None:
+        raise unknown_word("not a protocol", word.text, _SERVICES)
+    return service
+
+
+def format_service(service: Service) -> str:
+    protocol = "" if service.protocol is None else format_protocol(service.protocol)
+    return protocol + (_INBOUND if service.direction is Direction.INBOUND else "") or "-"

@@ -1,0 +1,130 @@
+"""The program column and the arguments behind it: how they are spelled."""
+
+import re
+from functools import lru_cache
+
+from tinysnitch.core.form import Form, parser_of, unknown_word
+from tinysnitch.core.rule import ANY_PROGRAM, Program, ProgramKind
+from tinysnitch.core.words import BadWord, Word, escape_pattern, quote_word
+
+OWNER_KINDS = ("unit", "container", "flatpak", "snap")
+_WORDS = {
+    "-": ANY_PROGRAM,
+    "kernel": Program(ProgramKind.KERNEL),
+    "unknown": Program(ProgramKind.UNKNOWN),
+}
+
+
+def _parse_word(word: Word) -> Program | None:
+    return _WORDS.get(word.text) if word.is_bare else None
+
+
+def _parse_owner(word: Word) -> Program | None:
+    kind, colon, name = word.text.partition(":")
+    if not (colon and kind in OWNER_KINDS):
+        return None
+    if not name:
+        raise BadWord(f"{kind}: names nothing", f"write {kind}:NAME")
+    return Program(ProgramKind.OWNER, word.text)
+
+
+def _parse_path(word: Word) -> Program | None:
+    if not word.text.startswith("/"):
+        return None
+    tokens = pattern_tokens(word.pattern) if "*" in word.pattern else ()
+    if any(token[0] == "*" for token in tokens):
+        return Program(ProgramKind.GLOB, "".join(tokens))
+    return Program(ProgramKind.PATH, word.text)
+
+
+PROGRAM_FORMS = (
+    Form("-", "any program, the kernel and unknown ones too", _parse_word),
+    Form("/usr/bin/curl", "the host's file at this path, or the one that the link leads to", _parse_path),
+    Form("/opt/*/bin/app", "`*` is any text within one folder", _parse_path),
+    Form("/opt/app/**", "`**` is any text, folders too", _parse_path),
+    Form("unit:ssh.service", "what a systemd unit runs", _parse_owner),
+    Form("container:NAME", "what a container runs", _parse_owner),
+    Form("flatpak:ID", "what a flatpak runs", _parse_owner),
+    Form("snap:NAME", "what a snap runs", _parse_owner),
+    Form("kernel", "the kernel itself", _parse_word),
+    Form("unknown", "whatever can't be attributed to a program", _parse_word),
+)
+_parse_forms = parser_of(PROGRAM_FORMS)
+
+
+def parse_program(word: Word) -> Program:
+    program = _parse_forms(word)
+    if program is not None:
+        return program
+    if word.is_bare and re.fullmatch("[a-z]+:?.*", word.text):
+        raise unknown_word("a program is an absolute path or one of the words for others", word.text, _OTHER_WORDS)
+    raise BadWord("a program is an absolute path", "write - for any program")
+
+
+_OTHER_WORDS = ("kernel", "unknown", *(kind + ":NAME" for kind in OWNER_KINDS), "/usr/bin/NAME")
+
+
+def format_program(program: Program) -> str:
+    match program.kind:
+        case ProgramKind.ANY:
+            return "-"
+        case ProgramKind.KERNEL | ProgramKind.UNKNOWN:
+            return str(program.kind.value)
+        case ProgramKind.PATH | ProgramKind.OWNER:
+            return quote_word(program.text)
+        case ProgramKind.GLOB:
+            return "".join(
+                token if token[0] == "*" else quote_word(literal_of(token)) for token in pattern_tokens(program.text)
+            )
+
+
+# --- patterns ----------------------------------------------------------------------------------------------
+
+_TOKEN = re.compile(r"\*+|(?:[^*\\]|\\.)+", re.DOTALL)
+
+
+def pattern_tokens(pattern: str) -> tuple[str, ...]:
+    """A pattern as literal texts (still escaped), `*` and `**`."""
+    return tuple("**" if token.startswith("***") else token for token in _TOKEN.findall(pattern))
+
+
+def literal_of(token: str) -> str:
+    return re.sub(r"\\(.)", r"\1", token, flags=re.DOTALL)
+
+
+def glob_of(*parts: str) -> Program:
+    """A glob from literal texts with `*` between them."""
+    return Program(ProgramKind.GLOB, "".join(pattern_tokens("*".join(map(escape_pattern, parts)))))
+
+
+@lru_cache(maxsize=4096)
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    regexes = {"*": "[^/]*", "**": ".*"}
+    tokens = pattern_tokens(pattern)
+    return re.compile("".join(regexes.get(token) or re.escape(literal_of(token)) for token in tokens), re.DOTALL)
+
+
+# --- arguments ---------------------------------------------------------------------------------------------
+
+NO_ARGS = "()"
+
+ARGS_FORMS = (
+    ("", "nothing behind the program: any arguments"),
+    ("-", "any arguments"),
+    (NO_ARGS, "exactly none"),
+    ("-m http.server", "exactly these"),
+)
+
+
+def parse_args(words: list[Word]) -> tuple[str, ...] | None:
+    if len(words) == 1 and words[0].is_bare and words[0].text in ("-", NO_ARGS):
+        return None if words[0].text == "-" else ()
+    return tuple(word.text for word in words) if words else None
+
+
+def format_args(args: tuple[str, ...] | None) -> list[str]:
+    if args is None:
+        return []
+    if args == ("-",):  # bare it would be any
+        return ["'-'"]
+    return [quote_word(arg) for arg in args] or [NO_ARGS]

@@ -1,0 +1,172 @@
+"""Words of a line, quoted as a shell quotes them: splitting, and writing any text as one safe word.
+
+What split_words reads from quote_word's output is the same text again, whatever the text holds. The output
+is printable: no control, format, separator or surrogate character is in it raw, none of the invisible ones.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+import msgspec
+
+
+class BadWord(ValueError):
+    """A word that can't stand where it stands; column counts from 1, 0 where the caller knows it."""
+
+    def __init__(self, problem: str, hint: str = "", column: int = 0) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.hint = hint
+        self.column = column
+
+
+class Word(msgspec.Struct, frozen=True, gc=False):
+    text: str
+    column: int  # of its first character, from 1
+    is_bare: bool  # nothing in it was quoted, so that `-` or `*` may have a meaning
+    pattern: str  # the text, with quoted * as \* and quoted \ as \\
+
+
+_BARE_LINE = re.compile(r"[\t !%&(-\[\]-~]*")  # ASCII without " # $ ' \ : most lines
+_BARE_WORD = re.compile(r"[^ \t]+")
+_CHUNK = re.compile(
+    r"""(?P<bare>[^ \t'"\\$]+)
+      | '(?P<single>[^']*)'
+      | "(?P<double>(?:[^"\\]|\\.)*)"
+      | \$'(?P<ansi>(?:[^'\\]|\\.)*)'
+      | \\(?P<escaped>.)
+      | (?P<dollar>\$)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def split_words(line: str) -> list[Word]:
+    """The words of a line up to its comment: a `#` at the beginning or after a blank."""
+    if _BARE_LINE.fullmatch(line):
+        return [Word(found[0], found.start() + 1, True, found[0]) for found in _BARE_WORD.finditer(line)]
+    return list(_split_quoted(line))
+
+
+def _split_quoted(line: str) -> Iterator[Word]:
+    position = 0
+    while position < len(line) and line[position] != "#":
+        if line[position] in " \t":
+            position += 1
+            continue
+        word, position = _read_word(line, position)
+        yield word
+
+
+def _read_word(line: str, start: int) -> tuple[Word, int]:
+    text, pattern, is_bare, position = "", "", True, start
+    while position < len(line) and line[position] not in " \t":
+        found = _CHUNK.match(line, position)
+        if found is None:
+            raise BadWord(*_unfinished(line[position]), start + 1)
+        _refuse_invisible(found[0], start + 1)
+        plain = _plain_text(found, start + 1)
+        is_raw = found.lastgroup in ("bare", "dollar")
+        text += plain
+        pattern += plain if is_raw else escape_pattern(plain)
+        is_bare = is_bare and is_raw
+        position = found.end()
+    return Word(text, start + 1, is_bare, pattern), position
+
+
+def _unfinished(character: str) -> tuple[str, str]:
+    if character == "\\":
+        return "nothing follows the backslash", "write '\\' for a backslash"
+    return f"the quote {character} is not closed", f'write "{character}" for the character' if character == "'" else ""
+
+
+def _plain_text(found: re.Match[str], column: int) -> str:
+    """What a chunk stands for."""
+    group = found.lastgroup or ""
+    if group == "double":
+        return re.sub(r'\\([$`"\\])', r"\1", found[group])  # no other backslash is special in there (POSIX 2.2.3)
+    if group == "ansi":
+        return _ESCAPE.sub(lambda escape: _unescape(escape, column), found[group])
+    return found[group]
+
+
+def escape_pattern(text: str) -> str:
+    r"""A text as a pattern that matches just it: \* and \\."""
+    return text.replace("\\", "\\\\").replace("*", "\\*")
+
+
+_ESCAPE = re.compile(
+    r"(?P<bytes>(?:\\x[0-9a-fA-F]{2})+)|\\u(?P<short>[0-9a-fA-F]{4})|\\U(?P<long>[0-9a-fA-F]{8})|\\(?P<letter>.)",
+    re.DOTALL,
+)
+_LETTERS = dict(zip("ntrabefv\\'\"?", "\n\t\r\a\b\x1b\f\v\\'\"?", strict=True))
+
+
+def _unescape(found: re.Match[str], column: int) -> str:
+    """One escape of $'..' (bash, QUOTING); bytes that are not UTF-8 become surrogates (PEP 383)."""
+    group = found.lastgroup or ""
+    if group == "bytes":
+        return bytes.fromhex(found[group].replace("\\x", "")).decode("utf-8", "surrogateescape")
+    if group == "letter" and found[group] in _LETTERS:
+        return _LETTERS[found[group]]
+    if group == "letter" or int(found[group], 16) > 0x10FFFF:
+        raise BadWord(f"{quote_word(found[0])} is no escape", r"use \n, \t, \xNN or \uNNNN inside $'..'", column)
+    return chr(int(found[group], 16))
+
+
+# --- writing -----------------------------------------------------------------------------------------------
+
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")  # as shlex.quote has it
+_PRINTABLE_ASCII = re.compile(r"[ -~]*")
+# Printable as Unicode sees it, and yet nothing to see: fillers, variation selectors, the blank Braille pattern.
+_BLANKS = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def quote_word(text: str) -> str:
+    """The text as one word: bare, in single quotes, or with escapes as $'..'."""
+    if _PLAIN_WORD.fullmatch(text):
+        return text
+    if "'" not in text and all(map(_is_visible, text)):
+        return f"'{text}'"
+    has_bytes = _is_from_bytes(text)
+    return "$'" + "".join(_escape(character, has_bytes) for character in text) + "'"
+
+
+def _is_visible(character: str) -> bool:
+    return " " <= character <= "~" or (character.isprintable() and not _BLANKS.match(character))
+
+
+def _is_from_bytes(text: str) -> bool:
+    """Whether the surrogates in it are what bytes decode to, so that they can be written as bytes."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape") == text
+    except UnicodeEncodeError:
+        return False
+
+
+def _escape(character: str, has_bytes: bool) -> str:
+    code = ord(character)
+    if character in "\\'":
+        return "\\" + character
+    if character in "\n\t\r":
+        return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}[character]
+    if _is_visible(character):
+        return character
+    if code < 0x80 or (has_bytes and 0xDC80 <= code <= 0xDCFF):
+        return f"\\x{code & 0xFF:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def _refuse_invisible(chunk: str, column: int) -> None:
+    """What a reader of the file could not see has no place in it."""
+    if _PRINTABLE_ASCII.fullmatch(chunk):
+        return
+    for character in chunk:
+        if unicodedata.category(character) in _INVISIBLE_CATEGORIES or _BLANKS.match(character):
+            raise BadWord("an invisible character", f"write it as {quote_word(character)}", column)
