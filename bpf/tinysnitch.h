@@ -13,7 +13,7 @@
 
 #define EXEC_ID_UNKNOWN 0
 #define EXEC_ID_KERNEL 1
-#define EXEC_ID_FIRST 16
+#define EXEC_ID_FIRST 16		/* in fact: the boot-time clock at load, so that no id comes twice */
 
 enum direction { OUTBOUND = 0, INBOUND = 1 };
 enum verdict { VERDICT_NONE = 0, VERDICT_ALLOW = 1, VERDICT_DENY = 2 };
@@ -111,12 +111,14 @@ struct verdict_value {
 	__u32 verdict;
 };
 
-/* The one entry of `settings`, written by user space (next_exec_id by BPF alone). */
+/* The one entry of `settings`: user space writes through a memory map, field by field (next_exec_id: BPF alone). */
 struct settings {
 	__u64 next_exec_id;
 	__u64 netns_cookie;		/* the only network namespace that is judged */
 	__u32 generation;
 	__u32 is_scoped;		/* inbound: judge only ports in `listeners` (tinysnitch run) */
+	__u32 is_tracing;		/* write `traces` */
+	__u32 pad;
 };
 
 /* Index into the per-CPU `statistics`. */

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From packet to flow. Where xt_bpf runs (LOCAL_OUT and LOCAL_IN), skb->data is at the IP header: ip_local_out() has
+ * just built it, ip_local_deliver() and ip6_input() have not yet taken it off. Conntrack has reassembled IPv4 fragments.
+ */
+#ifndef PACKET_BPF_H
+#define PACKET_BPF_H
+
+#include "remembered.bpf.h"
+
+#define EXTENSIONS 8 /* more of them than that make a packet of no known protocol */
+
+#define ICMP_ECHO_REPLY 0
+#define ICMP_ECHO 8
+#define ICMPV6_ECHO 128
+#define ICMPV6_ECHO_REPLY 129
+
+struct ipv4_header {
+	__u8 version_and_words;
+	__u8 tos;
+	__be16 length, id, fragment;
+	__u8 ttl, protocol;
+	__u16 checksum;
+	__be32 source, destination;
+};
+
+struct ipv6_header {
+	__be32 version_and_label;
+	__be16 payload_size;
+	__u8 next_header, hop_limit;
+	__u8 source[16], destination[16];
+};
+
+/* Where the transport header is, and whose. */
+struct transport {
+	__u32 offset;
+	__u8 protocol;
+	bool is_missing; /* a fragment that is not the first */
+};
+
+static __always_inline void place_addresses(struct flow_key *flow, const void *source, const void *destination)
+{
+	bool is_outbound = flow->direction == OUTBOUND;
+
+	__builtin_memcpy(flow->local, is_outbound ? source : destination, 16);
+	__builtin_memcpy(flow->remote, is_outbound ? destination : source, 16);
+}
+
+static __always_inline bool parse_v4(struct __sk_buff *skb, struct flow_key *flow, struct transport *transport)
+{
+	struct ipv4_header header;
+	bool is_outbound = flow->direction == OUTBOUND;
+
+	if (bpf_skb_load_bytes(skb, 0, &header, sizeof(header)))
+		return false;
+	map_v4(flow->local, is_outbound ? header.source : header.destination);
+	map_v4(flow->remote, is_outbound ? header.destination : header.source);
+	transport->offset = (header.version_and_words & 15) * 4;
+	transport->protocol = header.protocol;
+	transport->is_missing = header.fragment & bpf_htons(0x1fff);
+	return true;
+}
+
+/* RFC 8200 4: hop-by-hop 0, routing 43, destination options 60 tell their size; a fragment header (44) has 8 bytes. */
+static __always_inline bool skip_extension(struct __sk_buff *skb, struct transport *transport)
+{
+	__u8 header[4];
+
+	switch (transport->protocol) {
+	case 0:
+	case 43:
+	case 44:
+	case 60:
+		break;
+	default:
+		return false;
+	}
+	if (bpf_skb_load_bytes(skb, transport->offset, header, sizeof(header)))
+		return false;
+	if (transport->protocol == 44) {
+		transport->is_missing |= header[2] || (header[3] & 0xf8);
+		transport->offset += 8;
+	} else {
+		transport->offset += (header[1] + 1) * 8;
+	}
+	transport->protocol = header[0];
+	return true;
+}
+
+static __always_inline bool parse_v6(struct __sk_buff *skb, struct flow_key *flow, struct transport *transport)
+{
+	struct ipv6_header header;
+
+	if (bpf_skb_load_bytes(skb, 0, &header, sizeof(header)))
+		return false;
+	place_addresses(flow, header.source, header.destination);
+	transport->offset = sizeof(header);
+	transport->protocol = header.next_header;
+	for (int i = 0; i < EXTENSIONS && !transport->is_missing; i++)
+		if (!skip_extension(skb, transport))
+			break;
+	return true;
+}
+
+static __always_inline bool is_echo(__u8 protocol, __u8 type)
+{
+	if (protocol == ICMP)
+		return type == ICMP_ECHO || type == ICMP_ECHO_REPLY;
+	return protocol == ICMPV6 && (type == ICMPV6_ECHO || type == ICMPV6_ECHO_REPLY);
+}
+
+static __always_inline bool parse_ports(struct __sk_buff *skb, struct flow_key *flow, __u32 offset)
+{
+	__be16 ports[2];
+
+	if (bpf_skb_load_bytes(skb, offset, ports, sizeof(ports)))
+		return false;
+	flow->local_port = bpf_ntohs(ports[flow->direction == OUTBOUND ? 0 : 1]);
+	flow->remote_port = bpf_ntohs(ports[flow->direction == OUTBOUND ? 1 : 0]);
+	return true;
+}
+
+/* ICMP and ICMPv6 put the identifier of an echo in bytes 4 and 5 (RFC 792, RFC 4443 4.1). */
+static __always_inline bool parse_echo(struct __sk_buff *skb, struct flow_key *flow, __u32 offset)
+{
+	struct {
+		__u8 type, code;
+		__be16 checksum, identifier;
+	} header;
+
+	if (bpf_skb_load_bytes(skb, offset, &header, sizeof(header)))
+		return false;
+	if (is_echo(flow->protocol, header.type))
+		flow->local_port = bpf_ntohs(header.identifier);
+	return true;
+}
+
+/* False: not a packet that makes sense. `flow` comes zeroed but for the direction. */
+static __always_inline bool parse_packet(struct __sk_buff *skb, struct flow_key *flow)
+{
+	struct transport transport = {};
+	__u8 version;
+
+	if (bpf_skb_load_bytes(skb, 0, &version, 1))
+		return false;
+	if (version >> 4 == 4 ? !parse_v4(skb, flow, &transport) : !parse_v6(skb, flow, &transport))
+		return false;
+	flow->protocol = transport.protocol;
+	if (transport.is_missing)
+		return true;
+	if (has_ports(flow->protocol))
+		return parse_ports(skb, flow, transport.offset);
+	if (flow->protocol == ICMP || flow->protocol == ICMPV6)
+		return parse_echo(skb, flow, transport.offset);
+	return true;
+}
+
+#endif

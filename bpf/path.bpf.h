@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The path of a file up to the root of its mount namespace, whatever the process has chosen as its own root: what
+ * d_path() would print (fs/d_path.c, prepend_path), but with the components from the last to the first.
+ */
+#ifndef PATH_BPF_H
+#define PATH_BPF_H
+
+#include "kernel_types.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#define PATH_STEPS 64 /* components and mounts together */
+#define NAME_SIZE 256 /* NAME_MAX and its NUL */
+
+/* From the root of a mount to where it is mounted. False: this is the topmost root of its namespace. */
+static __always_inline bool leave_mount(struct mount **mount, struct dentry **dentry)
+{
+	struct mount *inner = *mount;
+	struct mount *outer = BPF_CORE_READ(inner, mnt_parent);
+
+	if (outer == inner)
+		return false;
+	*dentry = BPF_CORE_READ(inner, mnt_mountpoint);
+	*mount = outer;
+	return true;
+}
+
+/* Returns the bytes written, and sets `is_cut` when there would have been more. `room` must be a constant. */
+static __always_inline __u32 write_path(char *out, const __u32 room, const struct path *path, bool *is_cut)
+{
+	struct dentry *parent, *dentry = BPF_CORE_READ(path, dentry);
+	struct vfsmount *vfsmount = BPF_CORE_READ(path, mnt);
+	struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+	__u32 size = 0;
+	long length;
+
+	for (int step = 0; step < PATH_STEPS; step++) {
+		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
+			if (!leave_mount(&mount, &dentry))
+				return size;
+			continue;
+		}
+		if (size > room - NAME_SIZE)
+			break;
+		length = bpf_probe_read_kernel_str(out + size, NAME_SIZE, BPF_CORE_READ(dentry, d_name.name));
+		if (length <= 0)
+			break;
+		size += length;
+		parent = BPF_CORE_READ(dentry, d_parent);
+		if (parent == dentry) /* in no tree at all: a memfd (d_alloc_pseudo) */
+			return size;
+		dentry = parent;
+	}
+	*is_cut = true;
+	return size;
+}
+
+#endif

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Who runs: every exec makes an image, forks share it, the last exit retires it. Captured at the exec itself, in the
+ * kernel, before the new program runs a single instruction: afterwards it could write its own argv, and even replace
+ * /proc/PID/exe (prctl(2), PR_SET_MM_MAP).
+ */
+#include "maps.bpf.h"
+#include "path.bpf.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+char LICENSE[] SEC("license") = "GPL";
+
+static __always_inline __u64 find_exec_id(__u32 tgid)
+{
+	struct process *process = bpf_map_lookup_elem(&processes, &tgid);
+
+	return process ? process->exec_id : EXEC_ID_UNKNOWN;
+}
+
+/* The queue is full of retired ones: forget the oldest to make room. */
+static __always_inline void retire_image(__u64 exec_id)
+{
+	__u64 oldest;
+
+	if (!bpf_map_push_elem(&retired, &exec_id, 0))
+		return;
+	if (!bpf_map_pop_elem(&retired, &oldest))
+		bpf_map_delete_elem(&images, &oldest);
+	if (bpf_map_push_elem(&retired, &exec_id, 0))
+		bpf_map_delete_elem(&images, &exec_id);
+}
+
+static __always_inline void release_image(__u64 exec_id)
+{
+	struct image *image = bpf_map_lookup_elem(&images, &exec_id);
+
+	if (image && __sync_fetch_and_sub(&image->users, 1) == 1)
+		retire_image(exec_id);
+}
+
+static __always_inline void read_executable(struct image *image, struct task_struct *task)
+{
+	struct file *file = BPF_CORE_READ(task, mm, exe_file);
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	bool is_cut = false;
+
+	image->inode = BPF_CORE_READ(inode, i_ino);
+	image->device = BPF_CORE_READ(inode, i_sb, s_dev);
+	if (BPF_CORE_READ(inode, i_nlink) == 0)
+		image->flags |= IMAGE_DELETED;
+	image->executable_size = write_path(image->executable, EXECUTABLE_SIZE, &file->f_path, &is_cut);
+	if (is_cut)
+		image->flags |= IMAGE_PATH_CUT;
+}
+
+static __always_inline void read_directory(struct image *image, struct task_struct *task)
+{
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	bool is_cut = false;
+
+	image->directory_size = write_path(image->directory, DIRECTORY_SIZE, &fs->pwd, &is_cut);
+	if (is_cut)
+		image->flags |= IMAGE_DIRECTORY_CUT;
+}
+
+static __always_inline void read_args(struct image *image, struct task_struct *task)
+{
+	unsigned long start = BPF_CORE_READ(task, mm, arg_start);
+	__u64 size = BPF_CORE_READ(task, mm, arg_end) - start;
+
+	if (size > ARGS_SIZE) {
+		size = ARGS_SIZE;
+		image->flags |= IMAGE_ARGS_CUT;
+	}
+	image->args_size = size;
+	if (bpf_probe_read_user(image->args, size, (void *)start)) {
+		image->args_size = 0;
+		image->flags |= IMAGE_ARGS_UNREADABLE;
+	}
+}
+
+/* All but the ids. The texts past their sizes are whatever was there before: Python reads by size. */
+static __always_inline void read_image(struct image *image, struct task_struct *task)
+{
+	image->flags = 0;
+	image->pad = 0;
+	image->users = 1;
+	image->pid = BPF_CORE_READ(task, tgid);
+	image->parent_pid = BPF_CORE_READ(task, real_parent, tgid);
+	image->uid = BPF_CORE_READ(task, cred, uid.val);
+	image->started_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	image->cgroup_id = bpf_get_current_cgroup_id();
+	read_executable(image, task);
+	read_directory(image, task);
+	read_args(image, task);
+}
+
+/* A process whose new image cannot be kept must not go on under the old one: it becomes unknown. */
+static __always_inline void store_image(struct image *image)
+{
+	struct process process = { .exec_id = image->exec_id, .started_ns = image->started_ns };
+	__u32 tgid = image->pid;
+
+	if (bpf_map_update_elem(&images, &image->exec_id, image, BPF_NOEXIST)) {
+		count(LOST_IMAGES);
+		bpf_map_delete_elem(&processes, &tgid);
+	} else if (bpf_map_update_elem(&processes, &tgid, &process, BPF_ANY)) {
+		count(LOST_PROCESSES);
+		bpf_map_delete_elem(&processes, &tgid);
+		bpf_map_delete_elem(&images, &image->exec_id);
+	}
+}
+
+static __always_inline void trace_exec(const struct image *image)
+{
+	struct trace_event event = {
+		.kind = TRACE_EXEC,
+		.owner = {
+			.exec_id = image->exec_id,
+			.started_ns = image->started_ns,
+			.pid = image->pid,
+			.uid = image->uid,
+		},
+	};
+
+	write_trace(&event);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *binprm)
+{
+	__u32 zero = 0;
+	struct image *image = bpf_map_lookup_elem(&scratch, &zero);
+	struct settings *settings = find_settings();
+	__u64 previous;
+
+	if (!image || !settings)
+		return 0;
+	read_image(image, task);
+	previous = find_exec_id(image->pid);
+	image->exec_id = __sync_fetch_and_add(&settings->next_exec_id, 1);
+	image->parent_exec_id = find_exec_id(image->parent_pid);
+	if (image->parent_exec_id == EXEC_ID_UNKNOWN)
+		image->parent_exec_id = previous;
+	store_image(image);
+	release_image(previous);
+	if (settings->is_tracing)
+		trace_exec(image);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+	__u32 tgid = child->tgid;
+	struct process process = { .exec_id = find_exec_id(parent->tgid), .started_ns = child->start_boottime };
+	struct image *image;
+
+	if (child->pid != child->tgid) /* a thread */
+		return 0;
+	if (process.exec_id == EXEC_ID_UNKNOWN) {
+		bpf_map_delete_elem(&processes, &tgid); /* seeded when it had just died: the pid is another's now */
+		return 0;
+	}
+	image = bpf_map_lookup_elem(&images, &process.exec_id);
+	if (image)
+		__sync_fetch_and_add(&image->users, 1);
+	if (bpf_map_update_elem(&processes, &tgid, &process, BPF_ANY)) {
+		count(LOST_PROCESSES);
+		release_image(process.exec_id);
+	}
+	return 0;
+}
+
+/* do_exit() has counted this thread off `live` before; two last threads may both see 0, so deleting decides. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	__u32 tgid = task->tgid;
+	__u64 exec_id;
+
+	if (task->signal->live.counter != 0)
+		return 0;
+	exec_id = find_exec_id(tgid);
+	if (!bpf_map_delete_elem(&processes, &tgid))
+		release_image(exec_id);
+	return 0;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What user space told the kernel to remember, and whether it still holds. */
+#ifndef REMEMBERED_BPF_H
+#define REMEMBERED_BPF_H
+
+#include "maps.bpf.h"
+
+#include <bpf/bpf_endian.h>
+
+#define ICMP 1
+#define TCP 6
+#define UDP 17
+#define ICMPV6 58
+
+static __always_inline bool has_ports(__u8 protocol)
+{
+	return protocol == TCP || protocol == UDP;
+}
+
+/* IPv4-mapped, RFC 4291 2.5.5.2 */
+static __always_inline void map_v4(__u8 *address, __u32 v4)
+{
+	__u32 *words = (__u32 *)address;
+
+	words[0] = 0;
+	words[1] = 0;
+	words[2] = bpf_htonl(0xffff);
+	words[3] = v4;
+}
+
+static __always_inline bool is_current(const struct settings *settings, __u32 generation, __u64 expires_ns)
+{
+	return generation == settings->generation && (!expires_ns || bpf_ktime_get_boot_ns() < expires_ns);
+}
+
+/* VERDICT_NONE: nothing is remembered, or not any more. Counts the hit. */
+static __always_inline enum verdict find_verdict(const struct settings *settings, const struct verdict_key *key)
+{
+	struct verdict_value *value = bpf_map_lookup_elem(&verdicts, key);
+
+	if (!value || !is_current(settings, value->generation, value->expires_ns))
+		return VERDICT_NONE;
+	__sync_fetch_and_add(&value->hits, 1);
+	return value->verdict;
+}
+
+#endif

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Whose socket: noted under its cookie in the context of the very process that uses it, so that nothing has to be
+ * looked for later. The newest user wins: a socket can be handed over (unix(7), SCM_RIGHTS). A connection that is known
+ * to be denied is refused right here. These hooks never allow: what they miss, the verdict programs see as a packet.
+ */
+#include "remembered.bpf.h"
+
+#include <bpf/bpf_core_read.h>
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define GO_ON 1
+#define REFUSE 0
+
+/* The settings when the socket is in the network namespace that is judged, else NULL. */
+static __always_inline struct settings *find_settings_for(void *ctx)
+{
+	struct settings *settings = find_settings();
+
+	return settings && bpf_get_netns_cookie(ctx) == settings->netns_cookie ? settings : NULL;
+}
+
+static __always_inline void read_current(struct owner *owner)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+
+	owner->started_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	owner->pid = pid;
+	owner->uid = bpf_get_current_uid_gid();
+	owner->exec_id = EXEC_ID_UNKNOWN;
+	if (process && process->started_ns == owner->started_ns)
+		owner->exec_id = process->exec_id;
+}
+
+static __always_inline bool is_same_owner(const struct owner *a, const struct owner *b)
+{
+	return a->exec_id == b->exec_id && a->started_ns == b->started_ns && a->pid == b->pid && a->uid == b->uid;
+}
+
+static __always_inline void note_owner(__u64 cookie, const struct owner *owner)
+{
+	struct owner *known = bpf_map_lookup_elem(&sockets, &cookie);
+
+	if (known && is_same_owner(known, owner))
+		return;
+	if (bpf_map_update_elem(&sockets, &cookie, owner, BPF_ANY))
+		count(LOST_SOCKETS);
+}
+
+static __always_inline void note_listener(__u64 cookie, const struct listener_key *key, const struct owner *owner)
+{
+	struct listener *known = bpf_map_lookup_elem(&listeners, key);
+	struct listener listener = { .cookie = cookie, .owner = *owner };
+
+	if (known && known->cookie == cookie)
+		return;
+	if (bpf_map_update_elem(&listeners, key, &listener, BPF_ANY)) {
+		count(LOST_LISTENERS);
+	} else if (bpf_map_update_elem(&bindings, &cookie, key, BPF_ANY)) {
+		bpf_map_delete_elem(&listeners, key); /* nobody would take it away later */
+		count(LOST_LISTENERS);
+	}
+}
+
+static __always_inline void forget_listener(__u64 cookie)
+{
+	struct listener_key *key = bpf_map_lookup_elem(&bindings, &cookie);
+	struct listener *listener;
+
+	if (!key)
+		return;
+	listener = bpf_map_lookup_elem(&listeners, key);
+	if (listener && listener->cookie == cookie)
+		bpf_map_delete_elem(&listeners, key);
+	bpf_map_delete_elem(&bindings, &cookie);
+}
+
+static __always_inline void trace(__u8 kind, __u64 cookie, const struct owner *owner, const __u8 *address, __u16 port,
+				  __u8 protocol)
+{
+	struct trace_event event = {
+		.cookie = cookie, .owner = *owner, .port = port, .protocol = protocol, .kind = kind
+	};
+
+	__builtin_memcpy(event.address, address, sizeof(event.address));
+	write_trace(&event);
+}
+
+SEC("cgroup/sock_create")
+int on_sock_create(struct bpf_sock *ctx)
+{
+	struct owner owner;
+
+	if (!find_settings_for(ctx))
+		return GO_ON;
+	read_current(&owner);
+	note_owner(bpf_get_socket_cookie(ctx), &owner);
+	return GO_ON;
+}
+
+SEC("cgroup/sock_release")
+int on_sock_release(struct bpf_sock *ctx)
+{
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+
+	if (!find_settings_for(ctx))
+		return GO_ON;
+	bpf_map_delete_elem(&sockets, &cookie);
+	forget_listener(cookie);
+	return GO_ON;
+}
+
+/* `key` comes with the local address and port; a socket of MPTCP (262) is one of TCP to the other side. */
+static __always_inline int note_binding(struct bpf_sock *ctx, struct listener_key *key)
+{
+	struct settings *settings = find_settings_for(ctx);
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+	struct owner owner;
+
+	key->protocol = ctx->protocol;
+	if (!settings || !has_ports(key->protocol))
+		return GO_ON;
+	read_current(&owner);
+	note_owner(cookie, &owner);
+	note_listener(cookie, key, &owner);
+	if (settings->is_tracing)
+		trace(TRACE_BIND, cookie, &owner, key->address, key->port, key->protocol);
+	return GO_ON;
+}
+
+SEC("cgroup/post_bind4")
+int on_post_bind4(struct bpf_sock *ctx)
+{
+	struct listener_key key = { .port = ctx->src_port };
+
+	map_v4(key.address, ctx->src_ip4);
+	return note_binding(ctx, &key);
+}
+
+static __always_inline void copy_v6(__u8 *address, __u32 a, __u32 b, __u32 c, __u32 d)
+{
+	__u32 *words = (__u32 *)address;
+
+	words[0] = a;
+	words[1] = b;
+	words[2] = c;
+	words[3] = d;
+}
+
+SEC("cgroup/post_bind6")
+int on_post_bind6(struct bpf_sock *ctx)
+{
+	struct listener_key key = { .port = ctx->src_port };
+
+	copy_v6(key.address, ctx->src_ip6[0], ctx->src_ip6[1], ctx->src_ip6[2], ctx->src_ip6[3]);
+	return note_binding(ctx, &key);
+}
+
+/* `key` comes with the remote address alone. */
+static __always_inline int note_use(struct bpf_sock_addr *ctx, struct verdict_key *key, struct owner *owner, __u8 kind)
+{
+	struct settings *settings = find_settings_for(ctx);
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+
+	if (!settings)
+		return GO_ON;
+	read_current(owner);
+	note_owner(cookie, owner);
+	key->protocol = ctx->protocol;
+	if (has_ports(key->protocol))
+		key->port = bpf_ntohs(ctx->user_port);
+	if (settings->is_tracing)
+		trace(kind, cookie, owner, key->remote, key->port, key->protocol);
+	if (owner->exec_id == EXEC_ID_UNKNOWN)
+		return GO_ON;
+	key->exec_id = owner->exec_id;
+	key->uid = owner->uid;
+	if (find_verdict(settings, key) != VERDICT_DENY)
+		return GO_ON;
+	count(HITS_DENIED_EARLY);
+	bpf_set_retval(-ECONNREFUSED);
+	return REFUSE;
+}
+
+SEC("cgroup/connect4")
+int on_connect4(struct bpf_sock_addr *ctx)
+{
+	struct verdict_key key = {};
+	struct owner owner;
+
+	map_v4(key.remote, ctx->user_ip4);
+	return note_use(ctx, &key, &owner, TRACE_CONNECT);
+}
+
+SEC("cgroup/connect6")
+int on_connect6(struct bpf_sock_addr *ctx)
+{
+	struct verdict_key key = {};
+	struct owner owner;
+
+	copy_v6(key.remote, ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]);
+	return note_use(ctx, &key, &owner, TRACE_CONNECT);
+}
+
+/*
+ * A socket that sends without bind() got its port from inet_send_prepare() just before, which no bind hook sees, and
+ * from now on anyone can send to it.
+ */
+static __always_inline int note_send(struct bpf_sock_addr *ctx, struct verdict_key *key)
+{
+	struct bpf_sock *socket = ctx->sk;
+	struct listener_key local = { .protocol = UDP };
+	struct owner owner;
+
+	if (note_use(ctx, key, &owner, TRACE_SEND) == REFUSE)
+		return REFUSE;
+	if (!socket || ctx->protocol != UDP || !find_settings_for(ctx))
+		return GO_ON;
+	local.port = socket->src_port;
+	copy_v6(local.address, socket->src_ip6[0], socket->src_ip6[1], socket->src_ip6[2], socket->src_ip6[3]);
+	barrier(); /* clang would merge both into one read at a computed offset, which the verifier refuses */
+	if (ctx->family == AF_INET)
+		map_v4(local.address, socket->src_ip4);
+	note_listener(bpf_get_socket_cookie(ctx), &local, &owner);
+	return GO_ON;
+}
+
+SEC("cgroup/sendmsg4")
+int on_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	struct verdict_key key = {};
+
+	map_v4(key.remote, ctx->user_ip4);
+	return note_send(ctx, &key);
+}
+
+SEC("cgroup/sendmsg6")
+int on_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	struct verdict_key key = {};
+
+	copy_v6(key.remote, ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]);
+	return note_send(ctx, &key);
+}

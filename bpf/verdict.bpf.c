@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * "Allowed?" and "denied?", asked by netfilter (iptables -m bpf --object-pinned) for the first packets of each flow. What is
+ * not remembered is a miss: the flow is written down with its owner, so that user space can join the queued packet to it.
+ */
+#include "attribution.bpf.h"
+#include "packet.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define DNS 53
+
+struct question {
+	struct flow_key flow;
+	struct attribution whose;
+};
+
+/*
+ * A socket may be closed while its packet is held, and is in `sockets` no more: its flow still tells. Read after the
+ * owner, so that a flow in use is found by one look-up alone.
+ */
+static __always_inline bool read_question(struct __sk_buff *skb, __u8 direction, struct question *question)
+{
+	struct flow *flow;
+
+	question->flow.direction = direction;
+	if (!parse_packet(skb, &question->flow))
+		return false;
+	if (direction == OUTBOUND)
+		attribute_outbound(skb, question->flow.protocol, &question->whose);
+	else
+		attribute_inbound(skb, &question->flow, &question->whose);
+	if (question->whose.owner.exec_id != EXEC_ID_UNKNOWN)
+		return true;
+	flow = bpf_map_lookup_elem(&flows, &question->flow);
+	if (flow && flow->cookie == question->whose.cookie && flow->owner.exec_id != EXEC_ID_UNKNOWN)
+		question->whose.owner = flow->owner;
+	return true;
+}
+
+static __always_inline enum verdict find_verdict_for_process(const struct settings *settings,
+							      const struct question *question)
+{
+	const struct flow_key *flow = &question->flow;
+	struct verdict_key key = {
+		.exec_id = question->whose.owner.exec_id,
+		.uid = question->whose.owner.uid,
+		.protocol = flow->protocol,
+		.direction = flow->direction,
+	};
+
+	__builtin_memcpy(key.remote, flow->remote, sizeof(key.remote));
+	if (has_ports(flow->protocol))
+		key.port = flow->direction == OUTBOUND ? flow->remote_port : flow->local_port;
+	return find_verdict(settings, &key);
+}
+
+static __always_inline enum verdict find_verdict_for_flow(const struct settings *settings,
+							   const struct question *question)
+{
+	struct flow *flow = bpf_map_lookup_elem(&flows, &question->flow);
+
+	if (!flow || flow->cookie != question->whose.cookie || !is_current(settings, flow->generation, flow->expires_ns))
+		return VERDICT_NONE;
+	return flow->verdict;
+}
+
+static __always_inline enum verdict find_verdict_for(const struct settings *settings, const struct question *question)
+{
+	enum verdict verdict = find_verdict_for_process(settings, question);
+
+	return verdict == VERDICT_NONE ? find_verdict_for_flow(settings, question) : verdict;
+}
+
+static __always_inline void write_flow(const struct question *question)
+{
+	struct flow flow = { .cookie = question->whose.cookie, .owner = question->whose.owner };
+
+	if (bpf_map_update_elem(&flows, &question->flow, &flow, BPF_ANY))
+		count(LOST_FLOWS);
+}
+
+/* User space reads DNS questions that were allowed, and wants to know who asked. */
+static __always_inline void keep_dns_flow(const struct question *question)
+{
+	struct flow *flow;
+
+	if (question->flow.direction != OUTBOUND || question->flow.remote_port != DNS)
+		return;
+	flow = bpf_map_lookup_elem(&flows, &question->flow);
+	if (!flow || flow->cookie != question->whose.cookie)
+		write_flow(question);
+}
+
+static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
+{
+	struct settings *settings = find_settings();
+	struct question question = {};
+
+	if (!settings || !read_question(skb, direction, &question))
+		return 0;
+	if (direction == INBOUND && settings->is_scoped && !question.whose.is_listening)
+		return 1;
+	switch (find_verdict_for(settings, &question)) {
+	case VERDICT_ALLOW:
+		keep_dns_flow(&question);
+		count(HITS_ALLOWED);
+		return 1;
+	case VERDICT_DENY:
+		return 0;
+	default:
+		count(MISSES);
+		write_flow(&question);
+		return 0;
+	}
+}
+
+static __always_inline int is_denied(struct __sk_buff *skb, __u8 direction)
+{
+	struct settings *settings = find_settings();
+	struct question question = {};
+
+	if (!settings || !read_question(skb, direction, &question))
+		return 0;
+	if (find_verdict_for(settings, &question) != VERDICT_DENY)
+		return 0;
+	count(HITS_DENIED);
+	return 1;
+}
+
+SEC("socket")
+int out_allowed(struct __sk_buff *skb)
+{
+	return is_allowed(skb, OUTBOUND);
+}
+
+SEC("socket")
+int out_denied(struct __sk_buff *skb)
+{
+	return is_denied(skb, OUTBOUND);
+}
+
+SEC("socket")
+int in_allowed(struct __sk_buff *skb)
+{
+	return is_allowed(skb, INBOUND);
+}
+
+SEC("socket")
+int in_denied(struct __sk_buff *skb)
+{
+	return is_denied(skb, INBOUND);
+}

@@ -1,0 +1,35 @@
+"""The pinned maps that user space reads and writes, opened together."""
+
+from contextlib import ExitStack
+from struct import Struct
+
+from tinysnitch.kernel import bpf_structs as structs
+from tinysnitch.kernel.bpf_pins import PinFolder
+from tinysnitch.kernel.libbpf import Map, count_possible_cpus
+
+_NUMBER = Struct("=I")
+_WIDE_NUMBER = Struct("=Q")
+
+
+class BpfMaps:
+    def __init__(self, folder: PinFolder) -> None:
+        self._folder = folder
+        with ExitStack() as opened:
+            self._opened = opened
+            self.images = self._open("images", _WIDE_NUMBER, structs.IMAGE.struct)
+            self.processes = self._open("processes", _NUMBER, structs.PROCESS.struct)
+            self.sockets = self._open("sockets", _WIDE_NUMBER, structs.OWNER.struct)
+            self.listeners = self._open("listeners", structs.LISTENER_KEY.struct, structs.LISTENER.struct)
+            self.bindings = self._open("bindings", _WIDE_NUMBER, structs.LISTENER_KEY.struct)
+            self.flows = self._open("flows", structs.FLOW_KEY.struct, structs.FLOW.struct)
+            self.verdicts = self._open("verdicts", structs.VERDICT_KEY.struct, structs.VERDICT_VALUE.struct)
+            self.statistics = self._open("statistics", _NUMBER, _WIDE_NUMBER, count_possible_cpus())
+            self._opened = opened.pop_all()
+
+    def _open(self, name: str, key: Struct, value: Struct, values: int = 1) -> Map:
+        found = Map(self._folder.map_path(name), key, value, values)
+        self._opened.callback(found.close)
+        return found
+
+    def close(self) -> None:
+        self._opened.close()

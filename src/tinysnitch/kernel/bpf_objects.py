@@ -1,0 +1,56 @@
+"""The compiled objects: where they lie, and which programs each must hold."""
+
+import hashlib
+from pathlib import Path
+
+from tinysnitch.core.errors import SnitchError
+
+FOLDER = Path(__file__).parent / "objects"
+
+TRACING_PROGRAMS = ("on_exec", "on_fork", "on_exit")
+CGROUP_PROGRAMS = (
+    "on_sock_create",
+    "on_sock_release",
+    "on_post_bind4",
+    "on_post_bind6",
+    "on_connect4",
+    "on_connect6",
+    "on_sendmsg4",
+    "on_sendmsg6",
+)
+VERDICT_PROGRAMS = ("out_allowed", "out_denied", "in_allowed", "in_denied")
+
+PROGRAMS = {"process": TRACING_PROGRAMS, "socket": CGROUP_PROGRAMS, "verdict": VERDICT_PROGRAMS}
+MAPS = (
+    "images",
+    "retired",
+    "processes",
+    "sockets",
+    "listeners",
+    "bindings",
+    "flows",
+    "verdicts",
+    "settings",
+    "statistics",
+    "traces",
+    "scratch",
+)
+
+
+def object_path(name: str) -> Path:
+    return FOLDER / f"{name}.bpf.o"
+
+
+def missing_objects() -> list[Path]:
+    return [path for path in map(object_path, PROGRAMS) if not path.exists()]
+
+
+def read_digest() -> str:
+    """Hex; changes when any of the objects does."""
+    digest = hashlib.sha256()
+    for name in PROGRAMS:
+        try:
+            digest.update(hashlib.sha256(object_path(name).read_bytes()).digest())
+        except OSError as error:
+            raise SnitchError(f"{object_path(name)}: {error.strerror}", "run `make setup` to compile it") from error
+    return digest.hexdigest()

@@ -1,0 +1,117 @@
+"""One pinned set: a folder of the bpffs with maps, verdict programs and links. Links are pinned last."""
+
+import errno
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.kernel.bpf_objects import (
+    CGROUP_PROGRAMS,
+    MAPS,
+    PROGRAMS,
+    TRACING_PROGRAMS,
+    VERDICT_PROGRAMS,
+    object_path,
+)
+from tinysnitch.kernel.libbpf import Link, ObjectFile
+
+LINKS = (*TRACING_PROGRAMS, *CGROUP_PROGRAMS)
+
+
+class PinFolder:
+    """A whole set, part of one (its maker died half-way), or nothing yet."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def map_path(self, name: str) -> Path:
+        return self.path / "maps" / name
+
+    def program_path(self, name: str) -> Path:
+        return self.path / "programs" / name
+
+    def link_path(self, name: str) -> Path:
+        return self.path / "links" / name
+
+    def is_complete(self) -> bool:
+        wanted = [*map(self.map_path, MAPS), *map(self.program_path, VERDICT_PROGRAMS), *map(self.link_path, LINKS)]
+        return all(path.exists() for path in wanted)
+
+    def create(self) -> None:
+        try:
+            for folder in ("maps", "programs", "links"):
+                (self.path / folder).mkdir(parents=True, exist_ok=True)
+        except PermissionError as error:
+            raise NotPermitted(f"{self.path}: {error.strerror}", "run it as root, on a mounted bpffs") from error
+        except OSError as error:
+            raise SnitchError(f"{self.path}: {error.strerror}", "is a bpffs mounted there?") from error
+
+    def remove(self) -> None:
+        """Links first: hooks must not run on maps that are half gone. Nothing there is fine."""
+        for folder in ("links", "programs", "maps"):
+            for path in list_folder(self.path / folder):
+                path.unlink(missing_ok=True)
+            remove_folder(self.path / folder)
+        remove_folder(self.path)
+
+
+def list_folder(path: Path) -> list[Path]:
+    """Sorted; empty when there is no such folder."""
+    return sorted(path.iterdir()) if path.is_dir() else []
+
+
+def remove_folder(path: Path) -> None:
+    """Leaves it when it is gone already, or not empty."""
+    try:
+        path.rmdir()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+            raise
+
+
+def load_pins(folder: PinFolder, cgroup: Path, prepare: Callable[[], None]) -> None:
+    """Fill the folder; `prepare` is called when the maps are there and nothing runs yet. All of it or nothing."""
+    with ExitStack() as undo:
+        undo.callback(folder.remove)
+        folder.create()
+        with ExitStack() as loaded:
+            objects = {name: load_object(name, folder, loaded) for name in PROGRAMS}
+            for name in VERDICT_PROGRAMS:
+                objects["verdict"].pin_program(name, folder.program_path(name))
+            prepare()
+            for name in TRACING_PROGRAMS:
+                pin_link(objects["process"].attach(name), folder.link_path(name))
+            attach_cgroup_programs(objects["socket"], folder, cgroup)
+        undo.pop_all()
+
+
+def load_object(name: str, folder: PinFolder, loaded: ExitStack) -> ObjectFile:
+    file = ObjectFile(object_path(name), folder.path / "maps")
+    loaded.callback(file.close)
+    return file
+
+
+def attach_cgroup_programs(file: ObjectFile, folder: PinFolder, cgroup: Path) -> None:
+    cgroup_fd = open_cgroup(cgroup)
+    try:
+        for name in CGROUP_PROGRAMS:
+            pin_link(file.attach_cgroup(name, cgroup_fd), folder.link_path(name))
+    finally:
+        os.close(cgroup_fd)
+
+
+def open_cgroup(cgroup: Path) -> int:
+    try:
+        return os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise SnitchError(f"{cgroup}: {error.strerror}", "--cgroup wants a folder of a cgroup2 mount") from error
+
+
+def pin_link(link: Link, path: Path) -> None:
+    """From here on the pin alone keeps it."""
+    try:
+        link.pin(path)
+    finally:
+        link.close()

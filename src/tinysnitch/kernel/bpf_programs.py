@@ -1,0 +1,245 @@
+"""The door to the kernel's side: load it or adopt it, ask its maps, write its cache of verdicts.
+
+Everything is pinned: it goes on while no daemon lives. Only `remove` ends it. For one thread.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+
+from tinysnitch.core.commands import VerdictKey
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.flow import Direction, Flow
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.kernel import bpf_structs as structs
+from tinysnitch.kernel.bpf_maps import BpfMaps
+from tinysnitch.kernel.bpf_objects import read_digest
+from tinysnitch.kernel.bpf_pins import PinFolder, list_folder, load_pins, open_cgroup, remove_folder
+from tinysnitch.kernel.bpf_settings import BpfSettings
+from tinysnitch.kernel.bpf_structs import FlowEntry, Image, Listener, Owner, ProcessEntry, TraceEvent
+from tinysnitch.kernel.libbpf import BPF_NOEXIST, Ring, open_pinned
+
+_DIRECTIONS = {Direction.OUTBOUND: structs.OUTBOUND, Direction.INBOUND: structs.INBOUND}
+_VERDICTS = {Verdict.ALLOW: structs.VERDICT_ALLOW, Verdict.DENY: structs.VERDICT_DENY}
+
+
+class BpfPrograms:
+    """What is pinned in one folder."""
+
+    def __init__(self, folder: PinFolder, *, was_adopted: bool) -> None:
+        """Use `load`."""
+        self.was_adopted = was_adopted
+        self._folder = folder
+        self._maps = BpfMaps(folder)
+        self._settings = open_settings(folder)
+        self._next_seeded = structs.EXEC_ID_SEEDED + read_boot_ns()
+        self._ring: Ring | None = None
+        self._samples: list[bytes] = []
+
+    @classmethod
+    def load(cls, pin_dir: Path, cgroup: Path, netns_cookie: int, is_scoped: bool) -> "BpfPrograms":
+        """Adopts what an earlier daemon pinned for the same purpose from the same objects; nothing of it is flushed."""
+        folder = PinFolder(pin_dir / digest_purpose(cgroup, netns_cookie, is_scoped))
+        was_adopted = folder.is_complete()
+        if not was_adopted:
+            folder.remove()  # half a set, of a daemon that was killed while it loaded
+            load_pins(folder, cgroup, lambda: initialize_settings(folder, netns_cookie, is_scoped))
+        return cls(folder, was_adopted=was_adopted)
+
+    def close(self) -> None:
+        """Closes what is open here; all that is pinned goes on."""
+        if self._ring is not None:
+            self._ring.close()
+            self._ring = None
+        self._settings.close()
+        self._maps.close()
+
+    def remove(self) -> None:
+        """Detaches and forgets everything of this instance, of earlier objects too."""
+        self.close()
+        self.remove_stale()
+        self._folder.remove()
+        remove_folder(self._folder.path.parent)
+
+    def remove_stale(self) -> None:
+        """Take away what earlier objects pinned; after netfilter has been given the new programs."""
+        for path in list_folder(self._folder.path.parent):
+            if path != self._folder.path:
+                PinFolder(path).remove()
+
+    def program_path(self, name: str) -> Path:
+        """For `iptables -m bpf --object-pinned`: out_allowed, out_denied, in_allowed, in_denied."""
+        return self._folder.program_path(name)
+
+    @property
+    def generation(self) -> int:
+        return self._settings.generation
+
+    def set_generation(self, generation: int) -> None:
+        """Makes all verdicts of other generations stale at once."""
+        self._settings.generation = generation
+
+    # Flows and verdicts
+
+    def find_flow(self, flow: Flow) -> FlowEntry | None:
+        found = self._maps.flows.find(*pack_flow(flow))
+        if found is None:
+            return None
+        cookie, _expires_ns, exec_id, started_ns, pid, uid, _generation, _verdict = found
+        return FlowEntry(cookie, exec_id, pid, started_ns, uid)
+
+    def remember_flow(self, flow: Flow, verdict: Verdict, generation: int, expires_ns: int) -> bool:
+        """For the socket that the flow was seen with. False: the kernel knows no such flow (any more)."""
+        key = pack_flow(flow)
+        found = self._maps.flows.find(*key)
+        if found is None:
+            return False
+        cookie, _expires_ns, exec_id, started_ns, pid, uid, _generation, _verdict = found
+        value = (cookie, expires_ns, exec_id, started_ns, pid, uid, generation, _VERDICTS[verdict])
+        return self._maps.flows.write(key, value)
+
+    def remember_verdict(self, key: VerdictKey, verdict: Verdict, generation: int, expires_ns: int) -> None:
+        """`expires_ns` on the boot-time clock, 0: never."""
+        self._maps.verdicts.write(pack_verdict_key(key), (expires_ns, 0, generation, _VERDICTS[verdict]))
+
+    def forget_verdicts(self, keys: Iterable[VerdictKey]) -> None:
+        for key in keys:
+            self._maps.verdicts.delete(*pack_verdict_key(key))
+
+    def count_hits(self, key: VerdictKey) -> int | None:
+        """How often the kernel has used a verdict; None: it is not remembered."""
+        found = self._maps.verdicts.find(*pack_verdict_key(key))
+        return None if found is None else int(found[1])
+
+    # Who
+
+    def find_image(self, exec_id: int) -> Image | None:
+        raw = self._maps.images.find_bytes(exec_id)
+        return None if raw is None else structs.decode_image(raw)
+
+    def find_process(self, pid: int) -> ProcessEntry | None:
+        found = self._maps.processes.find(pid)
+        return None if found is None else ProcessEntry(*found)
+
+    def find_owner(self, cookie: int) -> Owner | None:
+        found = self._maps.sockets.find(cookie)
+        return None if found is None else Owner(*found)
+
+    def find_listener(self, protocol: int, port: int, address: bytes) -> Listener | None:
+        """Of exactly this local address."""
+        found = self._maps.listeners.find(address, port, protocol, 0)
+        return None if found is None else Listener(found[0], Owner(*found[1:]))
+
+    # What was there before
+
+    def seed_image(self, image: Image) -> int:
+        """Its exec id is given here, and returned."""
+        exec_id = self._next_seeded
+        self._next_seeded += 1
+        seeded = msgspec.structs.replace(image, exec_id=exec_id, flags=image.flags | structs.IMAGE_SEEDED, users=1)
+        self._maps.images.write((exec_id,), structs.encode_image(seeded), BPF_NOEXIST)
+        return exec_id
+
+    def seed_process(self, pid: int, started_ns: int, exec_id: int) -> bool:
+        """False: it is known already, and the image is dropped again."""
+        is_new = self._maps.processes.write((pid,), (exec_id, started_ns), BPF_NOEXIST)
+        if not is_new:
+            self._maps.images.delete(exec_id)
+        return is_new
+
+    def seed_owner(self, cookie: int, owner: Owner) -> bool:
+        return self._maps.sockets.write((cookie,), pack_owner(owner), BPF_NOEXIST)
+
+    def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
+        key = (address, port, protocol, 0)
+        is_new = self._maps.listeners.write(key, (listener.cookie, *pack_owner(listener.owner)), BPF_NOEXIST)
+        if is_new:
+            self._maps.bindings.write((listener.cookie,), key)
+        return is_new
+
+    # Counts and traces
+
+    def read_statistics(self) -> dict[str, int]:
+        """Since it was loaded, over all CPUs."""
+        return {
+            name: sum(value for (value,) in self._maps.statistics.find_each(index))
+            for index, name in enumerate(structs.STATISTICS)
+        }
+
+    def set_tracing(self, is_tracing: bool) -> None:
+        self._settings.set_tracing(is_tracing)
+
+    @property
+    def traces_fd(self) -> int:
+        """Readable when there is something to consume. Only one process may read."""
+        return self._traces().fd
+
+    def consume_traces(self, on_trace: Callable[[TraceEvent], None]) -> None:
+        """Hands on all that is there; never waits."""
+        self._traces().consume()
+        samples, self._samples = self._samples, []
+        for sample in samples:
+            on_trace(structs.decode_trace(sample))
+
+    def _traces(self) -> Ring:
+        if self._ring is None:
+            map_fd = open_pinned(self._folder.map_path("traces"))
+            try:
+                self._ring = Ring(map_fd, self._keep_sample)
+            finally:
+                os.close(map_fd)
+        return self._ring
+
+    def _keep_sample(self, sample: bytes) -> None:
+        self._samples.append(sample)
+
+
+def digest_purpose(cgroup: Path, netns_cookie: int, is_scoped: bool) -> str:
+    """A set is adopted only if it was made from these objects, for this cgroup and network namespace."""
+    cgroup_fd = open_cgroup(cgroup)
+    try:
+        cgroup_id = os.fstat(cgroup_fd).st_ino
+    finally:
+        os.close(cgroup_fd)
+    purpose = f"{read_digest()} {cgroup_id} {netns_cookie} {is_scoped}"
+    return hashlib.sha256(purpose.encode()).hexdigest()[:16]
+
+
+def open_settings(folder: PinFolder) -> BpfSettings:
+    map_fd = open_pinned(folder.map_path("settings"))
+    try:
+        return BpfSettings(map_fd)
+    except OSError as error:
+        raise SnitchError(f"mapping the settings: {error.strerror}", "is the kernel older than 5.5?") from error
+    finally:
+        os.close(map_fd)
+
+
+def initialize_settings(folder: PinFolder, netns_cookie: int, is_scoped: bool) -> None:
+    settings = open_settings(folder)
+    try:
+        settings.initialize(next_exec_id=read_boot_ns(), netns_cookie=netns_cookie, is_scoped=is_scoped)
+    finally:
+        settings.close()
+
+
+def read_boot_ns() -> int:
+    """Also where exec ids start: they grow slower than nanoseconds, so that none comes twice until the reboot."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def pack_flow(flow: Flow) -> tuple[bytes, bytes, int, int, int, int, int]:
+    direction = _DIRECTIONS[flow.direction]
+    return flow.local, flow.remote, flow.local_port, flow.remote_port, flow.protocol, direction, 0
+
+
+def pack_verdict_key(key: VerdictKey) -> tuple[int, bytes, int, int, int, int]:
+    return key.exec_id, key.remote, key.uid, key.port, key.protocol, _DIRECTIONS[key.direction]
+
+
+def pack_owner(owner: Owner) -> tuple[int, int, int, int]:
+    return owner.exec_id, owner.started_ns, owner.pid, owner.uid

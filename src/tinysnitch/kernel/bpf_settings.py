@@ -1,0 +1,38 @@
+"""The one entry of the map `settings`, through a memory map: a change touches one field and costs no system call."""
+
+import mmap
+
+from tinysnitch.kernel.bpf_structs import SETTINGS
+
+_OFFSETS = SETTINGS.offsets()
+
+
+class BpfSettings:
+    """BPF counts `next_exec_id` on while we write beside it, so fields are written one by one (whole, in one store)."""
+
+    def __init__(self, map_fd: int) -> None:
+        self._memory = mmap.mmap(map_fd, mmap.PAGESIZE, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+        self._view = memoryview(self._memory)
+        self._wide = self._view.cast("Q")
+        self._narrow = self._view.cast("I")
+
+    def close(self) -> None:
+        for view in (self._wide, self._narrow, self._view):
+            view.release()
+        self._memory.close()
+
+    def initialize(self, *, next_exec_id: int, netns_cookie: int, is_scoped: bool) -> None:
+        self._wide[_OFFSETS["next_exec_id"] // 8] = next_exec_id
+        self._wide[_OFFSETS["netns_cookie"] // 8] = netns_cookie
+        self._narrow[_OFFSETS["is_scoped"] // 4] = is_scoped
+
+    @property
+    def generation(self) -> int:
+        return self._narrow[_OFFSETS["generation"] // 4]
+
+    @generation.setter
+    def generation(self, generation: int) -> None:
+        self._narrow[_OFFSETS["generation"] // 4] = generation
+
+    def set_tracing(self, is_tracing: bool) -> None:
+        self._narrow[_OFFSETS["is_tracing"] // 4] = is_tracing

@@ -1,0 +1,258 @@
+"""The mirror of bpf/tinysnitch.h: layouts and values. A test compares the layouts with the BTF of the objects."""
+
+from struct import Struct
+
+import msgspec
+
+EXEC_ID_UNKNOWN = 0
+EXEC_ID_KERNEL = 1
+EXEC_ID_SEEDED = 1 << 63  # user space gives ids from here on
+
+OUTBOUND = 0
+INBOUND = 1
+VERDICT_NONE = 0
+VERDICT_ALLOW = 1
+VERDICT_DENY = 2
+
+IMAGE_ARGS_CUT = 1
+IMAGE_PATH_CUT = 2
+IMAGE_DELETED = 4
+IMAGE_SEEDED = 8
+IMAGE_DIRECTORY_CUT = 16
+IMAGE_ARGS_UNREADABLE = 32
+
+EXECUTABLE_SIZE = 1024
+DIRECTORY_SIZE = 512
+ARGS_SIZE = 2304
+
+STATISTICS = (
+    "hits_allowed",
+    "hits_denied",
+    "hits_denied_early",
+    "misses",
+    "lost_images",
+    "lost_processes",
+    "lost_sockets",
+    "lost_listeners",
+    "lost_flows",
+    "lost_traces",
+)
+TRACE_KINDS = {1: "exec", 2: "connect", 3: "send", 4: "bind"}
+
+
+class Layout:
+    """The fields of a struct of tinysnitch.h with their codes of the struct module; structs inside are spelled out."""
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        self.fields = fields
+        self.struct = Struct("=" + "".join(fields.values()))
+
+    def inside(self, name: str) -> dict[str, str]:
+        return {f"{name}.{field}": code for field, code in self.fields.items()}
+
+    def offsets(self) -> dict[str, int]:
+        codes = list(self.fields.values())
+        return {name: Struct("=" + "".join(codes[:index])).size for index, name in enumerate(self.fields)}
+
+
+OWNER = Layout({"exec_id": "Q", "started_ns": "Q", "pid": "I", "uid": "I"})
+PROCESS = Layout({"exec_id": "Q", "started_ns": "Q"})
+LISTENER_KEY = Layout({"address": "16s", "port": "H", "protocol": "B", "pad": "B"})
+LISTENER = Layout({"cookie": "Q"} | OWNER.inside("owner"))
+FLOW_KEY = Layout(
+    {
+        "local": "16s",
+        "remote": "16s",
+        "local_port": "H",
+        "remote_port": "H",
+        "protocol": "B",
+        "direction": "B",
+        "pad": "H",
+    }
+)
+FLOW = Layout({"cookie": "Q", "expires_ns": "Q"} | OWNER.inside("owner") | {"generation": "I", "verdict": "I"})
+VERDICT_KEY = Layout(
+    {"exec_id": "Q", "remote": "16s", "uid": "I", "port": "H", "protocol": "B", "direction": "B"},
+)
+VERDICT_VALUE = Layout({"expires_ns": "Q", "hits": "Q", "generation": "I", "verdict": "I"})
+SETTINGS = Layout(
+    {
+        "next_exec_id": "Q",
+        "netns_cookie": "Q",
+        "generation": "I",
+        "is_scoped": "I",
+        "is_tracing": "I",
+        "pad": "I",
+    }
+)
+IMAGE = Layout(
+    {
+        "exec_id": "Q",
+        "parent_exec_id": "Q",
+        "inode": "Q",
+        "cgroup_id": "Q",
+        "started_ns": "Q",
+        "device": "I",
+        "users": "I",
+        "pid": "I",
+        "parent_pid": "I",
+        "uid": "I",
+        "flags": "I",
+        "executable_size": "H",
+        "directory_size": "H",
+        "args_size": "H",
+        "pad": "H",
+        "executable": f"{EXECUTABLE_SIZE}s",
+        "directory": f"{DIRECTORY_SIZE}s",
+        "args": f"{ARGS_SIZE}s",
+    }
+)
+TRACE_EVENT = Layout(
+    {"time_ns": "Q", "cookie": "Q"}
+    | OWNER.inside("owner")
+    | {"address": "16s", "port": "H", "protocol": "B", "kind": "B", "pad": "I"}
+)
+LAYOUTS = {
+    "owner": OWNER,
+    "process": PROCESS,
+    "listener_key": LISTENER_KEY,
+    "listener": LISTENER,
+    "flow_key": FLOW_KEY,
+    "flow": FLOW,
+    "verdict_key": VERDICT_KEY,
+    "verdict_value": VERDICT_VALUE,
+    "settings": SETTINGS,
+    "image": IMAGE,
+    "trace_event": TRACE_EVENT,
+}
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """Whose socket. exec id 0: a process that was not seen to start."""
+
+    exec_id: int
+    started_ns: int
+    pid: int
+    uid: int
+
+
+class ProcessEntry(msgspec.Struct, frozen=True):
+    exec_id: int
+    started_ns: int
+
+
+class Listener(msgspec.Struct, frozen=True):
+    cookie: int
+    owner: Owner
+
+
+class FlowEntry(msgspec.Struct, frozen=True):
+    """What the verdict program wrote down on a miss."""
+
+    cookie: int  # 0: no socket
+    exec_id: int
+    pid: int
+    started_ns: int
+    uid: int
+
+
+class Image(msgspec.Struct, frozen=True, kw_only=True):
+    """What runs, as captured at exec. A path that was cut starts without a slash, so that it equals no real one."""
+
+    exec_id: int
+    parent_exec_id: int  # 0: not known
+    inode: int
+    cgroup_id: int
+    started_ns: int
+    device: int  # the superblock's s_dev: major << 20 | minor
+    pid: int
+    parent_pid: int
+    uid: int
+    flags: int  # IMAGE_...
+    executable: str
+    directory: str
+    args: tuple[str, ...]  # argv, its first word too
+    users: int = 1  # processes that run it
+
+
+class TraceEvent(msgspec.Struct, frozen=True):
+    """One line of tinysnitch-trace. For an exec there is no address, and the image tells the rest."""
+
+    time_ns: int
+    cookie: int
+    owner: Owner
+    address: bytes
+    port: int
+    protocol: int
+    kind: str  # a value of TRACE_KINDS
+
+
+def decode_image(raw: bytes) -> Image:
+    fields = dict(zip(IMAGE.fields, IMAGE.struct.unpack(raw), strict=True))
+    flags = fields["flags"]
+    executable = fields.pop("executable")[: fields.pop("executable_size")]
+    directory = fields.pop("directory")[: fields.pop("directory_size")]
+    args = fields.pop("args")[: fields.pop("args_size")]
+    del fields["pad"]
+    return Image(
+        **fields,
+        executable=join_path(executable, is_cut=bool(flags & IMAGE_PATH_CUT)),
+        directory=join_path(directory, is_cut=bool(flags & IMAGE_DIRECTORY_CUT)),
+        args=split_args(args),
+    )
+
+
+def encode_image(image: Image) -> tuple[int | bytes, ...]:
+    """The fields in the order of the layout; what does not fit is cut, as BPF would."""
+    executable, is_path_cut = split_path(image.executable, EXECUTABLE_SIZE)
+    directory, is_directory_cut = split_path(image.directory, DIRECTORY_SIZE)
+    args = b"".join(_to_bytes(arg) + b"\0" for arg in image.args)
+    cuts = (
+        (is_path_cut, IMAGE_PATH_CUT),
+        (is_directory_cut, IMAGE_DIRECTORY_CUT),
+        (len(args) > ARGS_SIZE, IMAGE_ARGS_CUT),
+    )
+    numbers = msgspec.structs.asdict(image)
+    numbers["flags"] |= sum(flag for is_cut, flag in cuts if is_cut)
+    sizes = {
+        "executable_size": len(executable),
+        "directory_size": len(directory),
+        "args_size": min(len(args), ARGS_SIZE),
+        "pad": 0,
+    }
+    texts = {"executable": executable, "directory": directory, "args": args[:ARGS_SIZE]}
+    return tuple((numbers | sizes | texts)[name] for name in IMAGE.fields)
+
+
+def join_path(components: bytes, *, is_cut: bool) -> str:
+    """From the last to the first, each NUL-terminated, to a path."""
+    names = components.split(b"\0")[:-1]
+    return ("" if is_cut else "/") + _to_text(b"/".join(reversed(names)))
+
+
+def split_path(path: str, room: int) -> tuple[bytes, bool]:
+    """The inverse, with whether the first components did not fit."""
+    written = b""
+    for name in reversed([name for name in _to_bytes(path).split(b"/") if name]):
+        if len(written) + len(name) + 1 > room:
+            return written, True
+        written += name + b"\0"
+    return written, False
+
+
+def split_args(args: bytes) -> tuple[str, ...]:
+    return tuple(map(_to_text, args.removesuffix(b"\0").split(b"\0"))) if args else ()
+
+
+def decode_trace(raw: bytes) -> TraceEvent:
+    time_ns, cookie, exec_id, started_ns, pid, uid, address, port, protocol, kind, _pad = TRACE_EVENT.struct.unpack(raw)
+    owner = Owner(exec_id, started_ns, pid, uid)
+    return TraceEvent(time_ns, cookie, owner, address, port, protocol, TRACE_KINDS[kind])
+
+
+def _to_text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _to_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

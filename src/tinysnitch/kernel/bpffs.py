@@ -1,0 +1,41 @@
+"""The file system that pins live in (bpf(2), BPF_OBJ_PIN)."""
+
+import ctypes
+import os
+from pathlib import Path
+
+from tinysnitch.core.errors import NotPermitted, SnitchError
+
+MOUNT_POINT = Path("/sys/fs/bpf")
+_MOUNTS = Path("/proc/self/mounts")
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def is_mounted(mounts: str | None = None) -> bool:
+    lines = (_MOUNTS.read_text() if mounts is None else mounts).splitlines()
+    return any(line.split()[1:3] == [str(MOUNT_POINT), "bpf"] for line in lines)
+
+
+def mount_bpffs() -> bool:
+    """True: it was not there and is now, so that who stops cleanly may take it away with `unmount_bpffs`."""
+    if is_mounted():
+        return False
+    if _libc.mount(b"bpf", os.fsencode(MOUNT_POINT), b"bpf", 0, b"mode=0700"):
+        _raise("mounting")
+    return True
+
+
+def unmount_bpffs() -> None:
+    """Leaves it when somebody else has pinned something meanwhile."""
+    if not is_mounted() or any(path.is_dir() or not path.name.endswith(".debug") for path in MOUNT_POINT.iterdir()):
+        return
+    if _libc.umount2(os.fsencode(MOUNT_POINT), 0):
+        _raise("unmounting")
+
+
+def _raise(doing: str) -> None:
+    number = ctypes.get_errno()
+    message = f"{doing} {MOUNT_POINT}: {os.strerror(number)}"
+    if number == 1:  # EPERM
+        raise NotPermitted(message, "run it as root")
+    raise SnitchError(message, "the kernel needs CONFIG_BPF_SYSCALL")

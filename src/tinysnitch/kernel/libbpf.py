@@ -1,0 +1,244 @@
+"""libbpf 1.x through cffi. Calls keep libbpf's names and meaning; errors become SnitchError with a hint.
+
+Not for several threads: every Map reuses its buffers, which is what makes a look-up cheap.
+"""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from struct import Struct
+from typing import Any, NoReturn
+
+from tinysnitch.core.errors import NotPermitted, SnitchError
+
+LIBRARY = "libbpf.so.1"
+BPF_ANY = 0
+BPF_NOEXIST = 1
+_LOG_SIZE = 1 << 20
+_LOG_LINES = 6  # the verifier names the reason at the end
+_ROOT_HINT = "run it as root, with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, on a kernel that is not locked down"
+
+Fields = tuple[Any, ...]
+
+
+@cache
+def _open_library() -> tuple[Any, Any]:
+    """cffi's ffi and the library, silenced: what matters of its chatter comes back in our errors."""
+    try:
+        from tinysnitch.kernel._libbpf_abi import ffi
+    except ModuleNotFoundError as error:
+        raise SnitchError("the description of libbpf is not built", "run `make setup`") from error
+    try:
+        library = ffi.dlopen(LIBRARY)
+    except OSError as error:
+        raise SnitchError(f"{LIBRARY} does not load: {error}", "install libbpf1 (libbpf 1.0 or newer)") from error
+    library.libbpf_set_print(ffi.NULL)
+    return ffi, library
+
+
+def check_library() -> None:
+    """Raises SnitchError when libbpf cannot be used here."""
+    _open_library()
+
+
+def raise_errno(what: str, number: int) -> NoReturn:
+    message = f"{what}: {os.strerror(number)}"
+    if number == errno.EPERM:
+        raise NotPermitted(message, _ROOT_HINT)
+    raise SnitchError(message, "`tinysnitch-trace` checks whether BPF works here")
+
+
+class Link:
+    """A program at its hook, for as long as this is not closed or it is pinned."""
+
+    def __init__(self, pointer: Any) -> None:  # noqa: ANN401  (a cffi pointer)
+        _ffi, self._library = _open_library()
+        self._pointer = pointer
+
+    def pin(self, path: Path) -> None:
+        failed = self._library.bpf_link__pin(self._pointer, os.fsencode(path))
+        if failed:
+            raise_errno(f"pinning {path}", -failed)
+
+    def close(self) -> None:
+        self._library.bpf_link__destroy(self._pointer)
+
+
+class ObjectFile:
+    """One loaded .bpf.o. Its maps are pinned in `maps_dir`, or taken from there if they are there already."""
+
+    def __init__(self, path: Path, maps_dir: Path) -> None:
+        self._ffi, self._library = _open_library()
+        self._path = path
+        self._log = self._ffi.new("char[]", _LOG_SIZE)
+        self._pointer = self._open(maps_dir)
+        failed = self._library.bpf_object__load(self._pointer)
+        if failed:
+            log = self._ffi.string(self._log).decode("utf-8", "replace")
+            self.close()
+            raise_load_failure(path.name, -failed, log)
+
+    def _open(self, maps_dir: Path) -> Any:  # noqa: ANN401  (a cffi pointer)
+        opts = self._ffi.new("struct bpf_object_open_opts *")
+        root = self._ffi.new("char[]", os.fsencode(maps_dir))
+        opts.sz = self._ffi.sizeof("struct bpf_object_open_opts")
+        opts.pin_root_path = root
+        opts.kernel_log_buf, opts.kernel_log_size = self._log, _LOG_SIZE
+        pointer = self._library.bpf_object__open_file(os.fsencode(self._path), opts)
+        if pointer == self._ffi.NULL:
+            raise_errno(f"opening {self._path}", self._ffi.errno)
+        return pointer
+
+    def _program(self, name: str) -> Any:  # noqa: ANN401  (a cffi pointer)
+        program = self._library.bpf_object__find_program_by_name(self._pointer, name.encode())
+        if program == self._ffi.NULL:
+            raise SnitchError(f"{self._path} has no program {name}", "run `make setup` to compile it anew")
+        return program
+
+    def pin_program(self, name: str, path: Path) -> None:
+        failed = self._library.bpf_program__pin(self._program(name), os.fsencode(path))
+        if failed:
+            raise_errno(f"pinning {path}", -failed)
+
+    def attach(self, name: str) -> Link:
+        """At the place that the program's section names."""
+        return self._link(name, self._library.bpf_program__attach(self._program(name)))
+
+    def attach_cgroup(self, name: str, cgroup_fd: int) -> Link:
+        return self._link(name, self._library.bpf_program__attach_cgroup(self._program(name), cgroup_fd))
+
+    def _link(self, name: str, pointer: Any) -> Link:  # noqa: ANN401  (a cffi pointer)
+        if pointer == self._ffi.NULL:
+            raise_errno(f"attaching {name}", self._ffi.errno)
+        return Link(pointer)
+
+    def close(self) -> None:
+        """What is pinned stays."""
+        self._library.bpf_object__close(self._pointer)
+
+
+def raise_load_failure(name: str, number: int, log: str) -> NoReturn:
+    """EACCES and EINVAL come from the verifier, which says why; EPERM from the kernel's permission checks."""
+    reason = "; ".join(line.strip() for line in log.strip().splitlines()[-_LOG_LINES:])
+    if number == errno.EPERM:
+        raise NotPermitted(f"loading {name}: {os.strerror(number)}", _ROOT_HINT)
+    message = f"loading {name}: {os.strerror(number)}"
+    raise SnitchError(f"{message}: {reason}" if reason else message, "it needs Linux 6.1 or newer with BTF")
+
+
+def open_pinned(path: Path) -> int:
+    """A file descriptor of a pinned map, program or link."""
+    _ffi, library = _open_library()
+    fd = int(library.bpf_obj_get(os.fsencode(path)))
+    if fd < 0:
+        raise_errno(f"opening {path}", -fd)
+    return fd
+
+
+def count_possible_cpus() -> int:
+    """How many values a per-CPU map has for each key."""
+    _ffi, library = _open_library()
+    number = int(library.libbpf_num_possible_cpus())
+    if number < 0:
+        raise_errno("counting CPUs", -number)
+    return number
+
+
+class Map:
+    """A pinned map whose keys and values are tuples. `values` above 1: a per-CPU map."""
+
+    def __init__(self, path: Path, key: Struct, value: Struct, values: int = 1) -> None:
+        ffi, self._library = _open_library()
+        self._ffi = ffi
+        self.path = path
+        self.fd = open_pinned(path)
+        self._key = ffi.new("char[]", key.size)
+        self._next_key = ffi.new("char[]", key.size)
+        self._value = ffi.new("char[]", value.size * values)
+        self._key_view, self._value_view = ffi.buffer(self._key), ffi.buffer(self._value)
+        self._next_key_view = ffi.buffer(self._next_key)
+        self._unpack_key = key.unpack_from
+        self._pack_key, self._pack_value, self._unpack_value = key.pack_into, value.pack_into, value.unpack_from
+        self._iter_values = value.iter_unpack
+        self._lookup, self._update = self._library.bpf_map_lookup_elem, self._library.bpf_map_update_elem
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+    def find(self, *key: Any) -> Fields | None:  # noqa: ANN401  (as the struct says)
+        self._pack_key(self._key_view, 0, *key)
+        failed = self._lookup(self.fd, self._key, self._value)
+        if not failed:
+            return self._unpack_value(self._value_view)
+        if failed != -errno.ENOENT:
+            raise_errno(f"reading {self.path}", -failed)
+        return None
+
+    def find_bytes(self, *key: Any) -> bytes | None:  # noqa: ANN401  (as the struct says)
+        """The value as it lies in memory."""
+        return bytes(self._value_view) if self.find(*key) is not None else None
+
+    def find_each(self, *key: Any) -> list[Fields]:  # noqa: ANN401  (as the struct says)
+        """The values of all CPUs."""
+        return list(self._iter_values(self._value_view)) if self.find(*key) is not None else []
+
+    def write(self, key: Fields, value: Fields, flags: int = BPF_ANY) -> bool:
+        """False: BPF_NOEXIST was asked for, and there is one."""
+        self._pack_key(self._key_view, 0, *key)
+        self._pack_value(self._value_view, 0, *value)
+        failed = self._update(self.fd, self._key, self._value, flags)
+        if failed and failed != -errno.EEXIST:
+            raise_errno(f"writing {self.path}", -failed)
+        return not failed
+
+    def delete(self, *key: Any) -> bool:  # noqa: ANN401  (as the struct says)
+        """False: there was none."""
+        self._pack_key(self._key_view, 0, *key)
+        failed = self._library.bpf_map_delete_elem(self.fd, self._key)
+        if failed and failed != -errno.ENOENT:
+            raise_errno(f"deleting from {self.path}", -failed)
+        return not failed
+
+    def keys(self) -> Iterator[Fields]:
+        """Not a snapshot: others write meanwhile, and a key that vanishes starts the walk anew (bpf(2))."""
+        self._pack_zero()
+        key = self._ffi.NULL
+        while not self._library.bpf_map_get_next_key(self.fd, key, self._next_key):
+            found = self._unpack_key(self._next_key_view)
+            yield found
+            self._pack_key(self._key_view, 0, *found)
+            key = self._key
+
+    def _pack_zero(self) -> None:
+        self._key_view[:] = bytes(len(self._key_view))
+
+
+class Ring:
+    """The reading end of a ring buffer map; `fd` becomes readable when it holds something."""
+
+    def __init__(self, map_fd: int, on_sample: Callable[[bytes], None]) -> None:
+        self._ffi, self._library = _open_library()
+        self._callback = self._ffi.callback("int(void *, void *, size_t)", self._receive)  # must outlive the ring
+        self._on_sample = on_sample
+        self._ring = self._library.ring_buffer__new(map_fd, self._callback, self._ffi.NULL, self._ffi.NULL)
+        if self._ring == self._ffi.NULL:
+            raise_errno("opening the ring buffer", self._ffi.errno)
+
+    def _receive(self, _ctx: Any, data: Any, size: int) -> int:  # noqa: ANN401  (cffi pointers)
+        self._on_sample(bytes(self._ffi.buffer(data, size)))
+        return 0
+
+    @property
+    def fd(self) -> int:
+        return int(self._library.ring_buffer__epoll_fd(self._ring))
+
+    def consume(self) -> None:
+        """Hands on all that is there; never waits."""
+        failed = self._library.ring_buffer__consume(self._ring)
+        if failed < 0:
+            raise_errno("reading the ring buffer", -failed)
+
+    def close(self) -> None:
+        self._library.ring_buffer__free(self._ring)

@@ -1,0 +1,40 @@
+/* The part of libbpf 1.x that we call, for cffi's ABI mode (hatch_build.py makes _libbpf_abi.py of it). */
+
+/* libbpf.h: the fields up to `sz` count, those after them are as good as zero. */
+struct bpf_object_open_opts {
+	size_t sz;
+	const char *object_name;
+	_Bool relaxed_maps;
+	const char *pin_root_path;
+	uint32_t reserved;
+	const char *kconfig;
+	const char *btf_custom_path;
+	char *kernel_log_buf;
+	size_t kernel_log_size;
+	uint32_t kernel_log_level;
+};
+
+void *libbpf_set_print(void *print);
+int libbpf_num_possible_cpus(void);
+
+void *bpf_object__open_file(const char *path, const struct bpf_object_open_opts *opts);
+int bpf_object__load(void *object);
+void bpf_object__close(void *object);
+void *bpf_object__find_program_by_name(const void *object, const char *name);
+
+int bpf_program__pin(void *program, const char *path);
+void *bpf_program__attach(const void *program);
+void *bpf_program__attach_cgroup(const void *program, int cgroup_fd);
+int bpf_link__pin(void *link, const char *path);
+int bpf_link__destroy(void *link);
+
+int bpf_obj_get(const char *path);
+int bpf_map_lookup_elem(int fd, const void *key, void *value);
+int bpf_map_update_elem(int fd, const void *key, const void *value, uint64_t flags);
+int bpf_map_delete_elem(int fd, const void *key);
+int bpf_map_get_next_key(int fd, const void *key, void *next_key);
+
+void *ring_buffer__new(int map_fd, int (*sample)(void *, void *, size_t), void *ctx, const void *opts);
+int ring_buffer__consume(void *ring);
+int ring_buffer__epoll_fd(const void *ring);
+void ring_buffer__free(void *ring);

@@ -1,0 +1,60 @@
+"""Can BPF work here? Names what is missing, without loading anything."""
+
+import os
+import re
+from pathlib import Path
+
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.kernel.bpf_objects import missing_objects
+from tinysnitch.kernel.libbpf import check_library
+
+OLDEST_KERNEL = (6, 1)  # bpf_set_retval (5.18) in cgroup hooks, bpf_get_netns_cookie for sockets, BTF-typed tracepoints
+_BTF = Path("/sys/kernel/btf/vmlinux")
+_LOCKDOWN = Path("/sys/kernel/security/lockdown")
+_STATUS = Path("/proc/self/status")
+_CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}  # linux/capability.h
+
+
+def find_missing() -> tuple[str, ...]:
+    """One clause for each thing; empty: loading should work."""
+    return tuple(
+        clause
+        for clause in (
+            describe_kernel(os.uname().release),
+            "" if _BTF.exists() else f"no {_BTF} (CONFIG_DEBUG_INFO_BTF)",
+            describe_lockdown(_LOCKDOWN.read_text() if _LOCKDOWN.exists() else ""),
+            describe_capabilities(_STATUS.read_text()),
+            describe_library(),
+            describe_objects(missing_objects()),
+        )
+        if clause
+    )
+
+
+def describe_kernel(release: str) -> str:
+    numbers = tuple(map(int, re.findall(r"\d+", release)[:2]))
+    return "" if numbers >= OLDEST_KERNEL else f"Linux {release} is older than {'.'.join(map(str, OLDEST_KERNEL))}"
+
+
+def describe_lockdown(state: str) -> str:
+    """`none integrity [confidentiality]`: that one keeps BPF from reading kernel memory (kernel_lockdown(7))."""
+    return "the kernel is locked down for confidentiality" if "[confidentiality]" in state else ""
+
+
+def describe_capabilities(status: str) -> str:
+    found = re.search(r"^CapEff:\s*([0-9a-f]+)", status, re.MULTILINE)
+    effective = int(found[1], 16) if found else 0
+    lacking = [name for name, bit in _CAPABILITIES.items() if not effective >> bit & 1]
+    return f"not permitted: lacks {', '.join(lacking)}" if lacking else ""
+
+
+def describe_library() -> str:
+    try:
+        check_library()
+    except SnitchError as error:
+        return str(error)
+    return ""
+
+
+def describe_objects(missing: list[Path]) -> str:
+    return f"not compiled: {', '.join(path.name for path in missing)}" if missing else ""
