@@ -1,4 +1,10 @@
-"""All rules: which of them matches a connection, and which one wins (DESIGN.md 5)."""
+"""All rules: which of them match a connection, and which one wins.
+
+1. Of all matching rules those go for which a narrower one (scope.py) matches too.
+2. If any of the rest denies, deny; else if any asks, ask; else allow. No rule: ask.
+3. Nothing else counts, least of all the order of lines. Where several rules make the decision,
+   the one whose line sorts first is named.
+"""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,41 +13,145 @@ import msgspec
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.rule import Rule
+from tinysnitch.core.rule import Program, ProgramKind, RemoteKind, Rule
+from tinysnitch.core.rule_index import Entry, RuleIndex
+from tinysnitch.core.rule_keys import KeyMaker, keys_of
+from tinysnitch.core.rule_text import format_rule
+from tinysnitch.core.scope import covers, covers_program, is_narrower, resolve_rule
+from tinysnitch.core.table import BoundedTable
 from tinysnitch.core.verdict import Verdict
+
+_RANKS = {Verdict.DENY: 0, Verdict.ASK: 1, Verdict.ALLOW: 2}
+_REASONS = {
+    Verdict.ALLOW: "allowed by a rule",
+    Verdict.DENY: "denied by a rule",
+    Verdict.ASK: "asked by a rule",
+}
+_NO_RULE = "no rule matches"
+_KEPT_WINNERS = 4096
 
 
 class Explanation(msgspec.Struct, frozen=True):
     decision: Decision
     winner: Rule | None
-    losers: tuple[tuple[Rule, str], ...]  # each with why it lost
+    losers: tuple[tuple[Rule, str], ...]  # the other matching rules, each with why it lost
 
 
 class Ruleset:
+    """A set of rules, to be asked and changed."""
+
     def __init__(self, rules: Iterable[Rule] = (), facts: Facts | None = None) -> None:
-        self._rules = dict.fromkeys(rules)
         self._facts = facts or Facts()
+        self._entries: dict[Rule, Entry] = {}
+        self._index = RuleIndex()
+        self._key_maker = KeyMaker(self._facts)
+        self._winners: BoundedTable[tuple[int, ...], Entry] = BoundedTable(_KEPT_WINNERS)  # by the ids of all matching
+        for rule in rules:
+            self.add(rule)
 
     def __len__(self) -> int:
-        return len(self._rules)
+        return len(self._entries)
 
     def __iter__(self) -> Iterator[Rule]:
-        return iter(self._rules)
+        return iter(self._entries)
 
     def add(self, rule: Rule) -> None:
-        self._rules[rule] = None
+        if rule in self._entries:
+            return
+        entry = self._entries[rule] = Entry(rule, keys_of(rule))
+        self._index.add(entry)
+        self._key_maker.count(rule, 1)
 
     def remove(self, rule: Rule) -> None:
-        self._rules.pop(rule, None)
+        entry = self._entries.pop(rule, None)
+        if entry is not None:
+            self._index.remove(entry)
+            self._key_maker.count(rule, -1)
+            self._winners.clear()  # the id of an entry that is gone can come again
 
     def set_facts(self, facts: Facts) -> None:
         self._facts = facts
+        self._key_maker.set_facts(facts)
+        self._winners.clear()
 
-    def needs_sha256(self, executable: str) -> bool:
-        return any(rule.sha256 for rule in self._rules)
+    def needs_sha256(self, path: str) -> bool:
+        """Whether some rule demands a sum of the program at the path, or of any program."""
+        program = Program(ProgramKind.PATH, path)
+        resolved = (resolve_rule(rule, self._facts) for rule in self._entries if rule.sha256)
+        return any(rule.program.kind is ProgramKind.OWNER or covers_program(rule.program, program) for rule in resolved)
 
     def decide(self, connection: Connection, wall_s: float) -> Decision:
-        return Decision(verdict=Verdict.ASK, reason="no rule matches")
+        candidates = self._find(connection, wall_s)
+        matching = _with_interface(candidates, connection.interface)
+        is_flow_only = any(entry.rule.iface for entry in candidates)
+        if not matching:
+            return Decision(verdict=Verdict.ASK, reason=_NO_RULE, is_flow_only=is_flow_only)
+        winner = self._find_winner(matching)
+        return Decision(
+            verdict=winner.verdict,
+            reason=_REASONS[winner.verdict],
+            rule=winner,
+            until_s=min((entry.rule.until_s for entry in matching if entry.rule.until_s is not None), default=None),
+            is_by_name=any(self._is_by_name(entry.rule, connection) for entry in matching),
+            is_flow_only=is_flow_only,
+        )
 
     def explain(self, connection: Connection, wall_s: float) -> Explanation:
-        return Explanation(self.decide(connection, wall_s), None, ())
+        """The decision, and why the other matching rules did not make it."""
+        decision = self.decide(connection, wall_s)
+        matching = _with_interface(self._find(connection, wall_s), connection.interface)
+        losers = sorted((entry.rule for entry in matching if entry.rule is not decision.rule), key=format_rule)
+        if decision.rule is None:
+            return Explanation(decision, None, ())
+        rivals = (decision.rule, *losers)
+        return Explanation(decision, decision.rule, tuple((rule, self._why_lost(rule, rivals)) for rule in losers))
+
+    def _find(self, connection: Connection, wall_s: float) -> list[Entry]:
+        """What matches, whatever the interface."""
+        found = self._index.find(self._key_maker.keys_for(connection))
+        return [entry for entry in found if entry.rule.until_s is None or wall_s < entry.rule.until_s]
+
+    def _find_winner(self, matching: list[Entry]) -> Rule:
+        if len(matching) == 1:
+            return matching[0].rule
+        key = tuple(map(id, matching))
+        winner = self._winners.find(key)
+        if winner is None:
+            winner = self._contest(matching)
+            self._winners.put(key, winner)
+        return winner.rule
+
+    def _contest(self, matching: list[Entry]) -> Entry:
+        scopes = [resolve_rule(entry.rule, self._facts) for entry in matching]
+        left = [
+            entry
+            for entry, scope in zip(matching, scopes, strict=True)
+            if not any(is_narrower(other, scope) for other in scopes)
+        ]
+        return min(left, key=lambda entry: (_RANKS[entry.rule.verdict], format_rule(entry.rule)))
+
+    def _why_lost(self, rule: Rule, rivals: tuple[Rule, ...]) -> str:
+        scope = resolve_rule(rule, self._facts)
+        for rival in rivals:
+            rival_scope = resolve_rule(rival, self._facts)
+            if is_narrower(rival_scope, scope):
+                how = "a temporary one of the same scope" if covers(rival_scope, scope) else "a narrower one"
+                return f"{how} matches too: {format_rule(rival)}"
+        winner = rivals[0]
+        if winner.verdict is rule.verdict:
+            return "it says the same"
+        return f"{winner.verdict.value} beats {rule.verdict.value}, and neither rule is narrower"
+
+    def _is_by_name(self, rule: Rule, connection: Connection) -> bool:
+        """Whether a matching rule would not match if the address had another name."""
+        match rule.remote.kind:
+            case RemoteKind.NAME | RemoteKind.DOMAIN:
+                return True
+            case RemoteKind.LIST:
+                return not self._key_maker.remote_words.lists_address(rule.remote.text, connection.flow.remote)
+            case RemoteKind.ANY | RemoteKind.NETWORK | RemoteKind.LOCALHOST | RemoteKind.LAN:
+                return False
+
+
+def _with_interface(entries: list[Entry], interface: str) -> list[Entry]:
+    return [entry for entry in entries if entry.rule.iface is None or entry.rule.iface == interface]

@@ -1,0 +1,33 @@
+"""Patterns in use, and which of them take a value. What was found is kept, so that asking again costs nothing."""
+
+from collections import Counter
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, TypeVar
+
+from tinysnitch.core.table import BoundedTable
+
+Pattern = TypeVar("Pattern", bound=Hashable)
+
+
+class PatternTable(Generic[Pattern]):
+    def __init__(self, takes: Callable[[Pattern, Any], bool], capacity: int = 4096) -> None:
+        self._takes = takes
+        self._uses: Counter[Pattern] = Counter()
+        self._found: BoundedTable[Hashable, tuple[Pattern, ...]] = BoundedTable(capacity)
+
+    def count(self, pattern: Pattern, step: int) -> None:
+        """Note that the pattern is used once more (step 1) or less (-1)."""
+        self._uses[pattern] += step
+        if not self._uses[pattern]:
+            del self._uses[pattern]
+        self._found.clear()
+
+    def find(self, value: Hashable) -> tuple[Pattern, ...]:
+        """The patterns that take the value."""
+        if not self._uses:
+            return ()
+        found = self._found.find(value)
+        if found is None:
+            found = tuple(pattern for pattern in self._uses if self._takes(pattern, value))
+            self._found.put(value, found)
+        return found

@@ -1,0 +1,38 @@
+"""What the words of the remote column take in on this machine now: localhost, lan and the lists."""
+
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.network import ADDRESS_BITS, Network, parse_network
+from tinysnitch.core.rule import Remote, RemoteKind
+
+RESOLVERS = "resolvers"  # the list that is built in
+_LOOPBACK = (parse_network("127.0.0.0/8"), parse_network("::1"))
+WORDS = (RemoteKind.LOCALHOST, RemoteKind.LAN, RemoteKind.LIST)
+
+
+class RemoteWords:
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._lan = tuple(parse_network(str(network)) for network in facts.lan)
+
+    def takes(self, word: Remote, address: bytes, name: str | None) -> bool:
+        """Whether the word, of a kind in WORDS, takes the remote in."""
+        if word.kind is RemoteKind.LOCALHOST:
+            return address in self._facts.own_addresses or _is_in(_LOOPBACK, address)
+        if word.kind is RemoteKind.LAN:
+            return _is_in(self._lan, address)
+        return self.lists_address(word.text, address) or self._lists_name(word.text, name)
+
+    def lists_address(self, list_name: str, address: bytes) -> bool:
+        if list_name == RESOLVERS:
+            return address in self._facts.resolvers
+        members = self._facts.lists.get(list_name)
+        return members is not None and members.has_address(address)
+
+    def _lists_name(self, list_name: str, name: str | None) -> bool:
+        members = self._facts.lists.get(list_name) if list_name != RESOLVERS else None
+        return members is not None and name is not None and members.has_name(name)
+
+
+def _is_in(networks: tuple[Network, ...], address: bytes) -> bool:
+    host = Network(int.from_bytes(address), ADDRESS_BITS)
+    return any(network.contains(host) for network in networks)

@@ -1,0 +1,174 @@
+"""Keys: what a rule is filed under in the index, and under what a connection looks for rules.
+
+A rule has one key for each of DIMENSIONS, a connection a set of keys: a rule matches exactly when each of its
+keys is in the connection's set (its interface and its end are looked at afterwards). What only the facts can
+tell (links, users, lists) is on the connection's side, so that new facts leave the index as it is.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
+
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.flow import Direction, is_v4
+from tinysnitch.core.network import ADDRESS_BITS, parse_network
+from tinysnitch.core.pattern_table import PatternTable
+from tinysnitch.core.port_text import general_protocol
+from tinysnitch.core.process import Attribution, AttributionSource, Process
+from tinysnitch.core.program_text import compile_pattern
+from tinysnitch.core.remote_words import WORDS, RemoteWords
+from tinysnitch.core.rule import PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
+
+DIMENSIONS = ("remote", "program", "ports", "service", "args", "user", "parent", "sha256", "exec_id")
+RuleKeys = tuple[Hashable, ...]  # one for each dimension, None where the rule leaves it open
+ConnectionKeys = tuple[frozenset[Hashable], ...]  # likewise
+
+_Used = TypeVar("_Used")
+_OPEN: frozenset[Hashable] = frozenset({None})
+_NO_PROCESS = (_OPEN,) * 5  # args and all after it
+_WORD_KEYS = {ProgramKind.ANY: None, ProgramKind.KERNEL: b"kernel", ProgramKind.UNKNOWN: b"unknown"}
+_UNATTRIBUTED: dict[AttributionSource, frozenset[Hashable]] = {
+    AttributionSource.KERNEL: frozenset({None, b"kernel"}),
+    AttributionSource.UNKNOWN: frozenset({None, b"unknown"}),
+}
+
+
+# No two kinds share a type of key, so that no name or path, however hostile, is taken for another kind's.
+
+
+def remote_key(remote: Remote) -> Hashable:
+    match remote.kind:
+        case RemoteKind.ANY:
+            return None
+        case RemoteKind.NAME:
+            return remote.text
+        case RemoteKind.DOMAIN:
+            return (remote.text,)
+        case RemoteKind.NETWORK:
+            network = parse_network(remote.text)
+            return (network.prefix, network.base >> (ADDRESS_BITS - network.prefix))
+        case RemoteKind.LOCALHOST | RemoteKind.LAN | RemoteKind.LIST:
+            return remote
+
+
+def program_key(program: Program) -> Hashable:
+    match program.kind:
+        case ProgramKind.PATH:
+            return program.text
+        case ProgramKind.OWNER:
+            return (program.text,)
+        case ProgramKind.GLOB:
+            return (ProgramKind.GLOB, program.text)
+        case ProgramKind.ANY | ProgramKind.KERNEL | ProgramKind.UNKNOWN:
+            return _WORD_KEYS[program.kind]
+
+
+def keys_of(rule: Rule) -> RuleKeys:
+    return (
+        remote_key(rule.remote),
+        program_key(rule.program),
+        rule.ports or None,
+        (rule.direction is Direction.INBOUND, rule.protocol),
+        rule.args,
+        rule.user,
+        rule.parent,
+        rule.sha256,
+        rule.exec_id,
+    )
+
+
+class KeyMaker:
+    """Makes a connection's keys: of networks, words, globs and ranges only those that some rule uses."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._prefixes: dict[bool, Counter[int]] = {True: Counter(), False: Counter()}  # by is_v4
+        self._words: Counter[Remote] = Counter()
+        self._globs: PatternTable[str] = PatternTable(lambda glob, path: bool(compile_pattern(glob).fullmatch(path)))
+        self._ranges: PatternTable[tuple[PortRange, ...]] = PatternTable(_has_port)
+        self.set_facts(facts)
+
+    def set_facts(self, facts: Facts) -> None:
+        self.remote_words = RemoteWords(facts)
+        self._links = _invert(facts.links)
+        self._names_of_uid = _invert(facts.users)
+
+    def count(self, rule: Rule, step: int) -> None:
+        """Note that one rule more (step 1) or less (-1) uses what it uses."""
+        if rule.remote.kind is RemoteKind.NETWORK:
+            network = parse_network(rule.remote.text)
+            _count(self._prefixes[network.is_v4], network.prefix, step)
+        elif rule.remote.kind in WORDS:
+            _count(self._words, rule.remote, step)
+        if rule.program.kind is ProgramKind.GLOB:
+            self._globs.count(rule.program.text, step)
+        if rule.ports and not _is_one_port(rule.ports):
+            self._ranges.count(rule.ports, step)
+
+    def keys_for(self, connection: Connection) -> ConnectionKeys:
+        flow, attribution = connection.flow, connection.attribution
+        is_inbound, port = flow.direction is Direction.INBOUND, flow.port
+        process = attribution.process
+        return (
+            self._remote_keys(flow.remote, connection.name),
+            self._program_keys(attribution),
+            frozenset((None, ((port, port),), *self._ranges.find(port))),
+            frozenset(((is_inbound, None), (is_inbound, general_protocol(flow.protocol)))),
+            *(self._process_keys(process) if process else _NO_PROCESS),
+        )
+
+    def _remote_keys(self, address: bytes, name: str | None) -> frozenset[Hashable]:
+        bits = int.from_bytes(address)
+        keys: list[Hashable] = [None]
+        keys += [(prefix, bits >> (ADDRESS_BITS - prefix)) for prefix in self._prefixes[is_v4(address)]]
+        keys += [word for word in self._words if self.remote_words.takes(word, address, name)]
+        if name:
+            keys.append(name)
+        while name:
+            keys.append((name,))
+            name = name.partition(".")[2]
+        return frozenset(keys)
+
+    def _program_keys(self, attribution: Attribution) -> frozenset[Hashable]:
+        process = attribution.process
+        if process is None:
+            return _UNATTRIBUTED[attribution.source]
+        keys: list[Hashable] = [None, *((owner,) for owner in process.owners)]
+        if process.is_host_file:
+            path = process.program
+            keys += (path, *self._links.get(path, ()))
+            keys += [(ProgramKind.GLOB, glob) for glob in self._globs.find(path)]
+        return frozenset(keys)
+
+    def _process_keys(self, process: Process) -> ConnectionKeys:
+        parents: list[Hashable] = [None, *process.parents]
+        for parent in process.parents if self._links else ():
+            parents += self._links.get(parent, ())
+        return (
+            frozenset((None, process.args)) if process.are_args_complete else _OPEN,
+            frozenset((None, str(process.uid), *self._names_of_uid.get(process.uid, ()))),
+            frozenset(parents),
+            frozenset((None, process.sha256)),
+            frozenset((None, process.exec_id)),
+        )
+
+
+def _is_one_port(ports: tuple[PortRange, ...]) -> bool:
+    return len(ports) == 1 and ports[0][0] == ports[0][1]
+
+
+def _has_port(ports: tuple[PortRange, ...], port: int) -> bool:
+    return any(first <= port <= last for first, last in ports)
+
+
+def _count(uses: Counter[_Used], what: _Used, step: int) -> None:
+    uses[what] += step
+    if not uses[what]:
+        del uses[what]
+
+
+def _invert(mapping: Mapping[str, Hashable]) -> dict[Hashable, tuple[str, ...]]:
+    inverse: dict[Hashable, tuple[str, ...]] = {}
+    for key, value in mapping.items():
+        inverse[value] = (*inverse.get(value, ()), key)
+    return inverse

@@ -1,0 +1,117 @@
+"""Scope: the set of connections that a rule's columns take in, and which of two is the narrower one.
+
+1. A scope covers another when each of its columns does: it is the same set, or contains it.
+2. localhost, lan and lists are sets that nobody looks into: only `-` covers them, and they cover only themselves.
+3. A rule is narrower than another when the other's scope covers its own but not the other way round;
+   and where both scopes are the same, when it is temporary and the other permanent.
+Compare rules whose paths and users are resolved, so that two spellings of one program are the same scope.
+"""
+
+import re
+from functools import lru_cache
+
+from msgspec.structs import replace
+
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.network import parse_network
+from tinysnitch.core.program_text import literal_of, pattern_tokens
+from tinysnitch.core.rule import PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
+from tinysnitch.core.words import escape_pattern
+
+
+def is_narrower(rule: Rule, other: Rule) -> bool:
+    """A strict partial order."""
+    if not covers(other, rule):
+        return False
+    return not covers(rule, other) or (rule.is_temporary and not other.is_temporary)
+
+
+def covers(wide: Rule, narrow: Rule) -> bool:
+    """Whether all that `narrow` takes in, `wide` takes in too. Verdict and end do not matter."""
+    return (
+        wide.direction is narrow.direction
+        and _is_open_or_same(wide.protocol, narrow.protocol)
+        and covers_remote(wide.remote, narrow.remote)
+        and covers_program(wide.program, narrow.program)
+        and covers_ports(wide.ports, narrow.ports)
+        and _is_open_or_same(wide.args, narrow.args)
+        and _is_open_or_same(wide.user, narrow.user)
+        and _is_open_or_same(wide.parent, narrow.parent)
+        and _is_open_or_same(wide.sha256, narrow.sha256)
+        and _is_open_or_same(wide.iface, narrow.iface)
+        and _is_open_or_same(wide.exec_id, narrow.exec_id)
+    )
+
+
+def _is_open_or_same(wide: object, narrow: object) -> bool:
+    return wide is None or wide == narrow
+
+
+def covers_remote(wide: Remote, narrow: Remote) -> bool:
+    if wide.kind is RemoteKind.ANY:
+        return True
+    if wide.kind is RemoteKind.DOMAIN and narrow.kind in (RemoteKind.NAME, RemoteKind.DOMAIN):
+        return is_below(narrow.text, wide.text)
+    if wide.kind is RemoteKind.NETWORK and narrow.kind is RemoteKind.NETWORK:
+        return parse_network(wide.text).contains(parse_network(narrow.text))
+    return wide == narrow
+
+
+def is_below(name: str, domain: str) -> bool:
+    """By whole labels; a domain is below itself."""
+    return name.endswith(domain) and (len(name) == len(domain) or name[-len(domain) - 1] == ".")
+
+
+def covers_ports(wide: tuple[PortRange, ...], narrow: tuple[PortRange, ...]) -> bool:
+    """Ranges are merged, so that each of `narrow` lies whole in one of `wide` or not at all."""
+    if not wide or wide == narrow:
+        return True
+    return bool(narrow) and all(any(a <= first and last <= b for a, b in wide) for first, last in narrow)
+
+
+def covers_program(wide: Program, narrow: Program) -> bool:
+    if wide.kind is ProgramKind.ANY:
+        return True
+    if wide.kind is ProgramKind.GLOB and narrow.kind is ProgramKind.PATH:
+        return covers_pattern(wide.text, escape_pattern(narrow.text))
+    if wide.kind is ProgramKind.GLOB and narrow.kind is ProgramKind.GLOB:
+        return covers_pattern(wide.text, narrow.text)
+    return wide == narrow
+
+
+@lru_cache(maxsize=16384)
+def covers_pattern(wide: str, narrow: str) -> bool:
+    """Whether `narrow` is `wide` with something narrower in the place of its stars.
+
+    A text is a row of pairs: =c for the character c, ** and ## for a star of one folder and of many.
+    """
+    return _covering_regex(wide).fullmatch(_pairs_of(narrow)) is not None
+
+
+_COVERED_BY = {"*": r"(?:=[^/]|\*\*)*", "**": r"(?:=.|\*\*|##)*"}
+_PAIRS = {"*": "**", "**": "##"}
+
+
+@lru_cache(maxsize=4096)
+def _covering_regex(pattern: str) -> re.Pattern[str]:
+    tokens = pattern_tokens(pattern)
+    return re.compile("".join(_COVERED_BY.get(token) or re.escape(_pairs_of(token)) for token in tokens), re.DOTALL)
+
+
+def _pairs_of(pattern: str) -> str:
+    tokens = pattern_tokens(pattern)
+    return "".join(_PAIRS.get(token) or "".join("=" + character for character in literal_of(token)) for token in tokens)
+
+
+def resolve_rule(rule: Rule, facts: Facts) -> Rule:
+    """The rule with links followed and users as uids."""
+    program, parent, user = rule.program, rule.parent, rule.user
+    if program.kind is ProgramKind.PATH and program.text in facts.links:
+        program = Program(ProgramKind.PATH, facts.links[program.text])
+    if parent is not None:
+        parent = facts.links.get(parent, parent)
+    if user is not None and user in facts.users:
+        user = str(facts.users[user])
+    if (program, parent, user) == (rule.program, rule.parent, rule.user):
+        return rule
+    return replace(rule, program=program, parent=parent, user=user)
