@@ -1,18 +1,73 @@
-"""From a choice to the rule that it makes."""
+"""From a choice to the rule that it makes: the line that a prompt shows is the line that is kept."""
 
-from tinysnitch.core.choice import Choice
+import math
+
+from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.rule import Rule
+from tinysnitch.core.domain import find_registrable_domain
+from tinysnitch.core.flow import format_address
+from tinysnitch.core.port_text import ANY_PORT, general_protocol
+from tinysnitch.core.process import Attribution, AttributionSource
+from tinysnitch.core.rule import ANY_REMOTE, PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
+
+_PROGRAM_KINDS = {
+    AttributionSource.BPF: ProgramKind.PATH,
+    AttributionSource.PROCFS: ProgramKind.PATH,
+    AttributionSource.KERNEL: ProgramKind.KERNEL,
+    AttributionSource.UNKNOWN: ProgramKind.UNKNOWN,
+}
 
 
 def rule_for_choice(connection: Connection, choice: Choice, wall_s: float) -> Rule:
-    """The rule that the choice stands for; that of lifetime `once` is shown, never kept."""
-    return Rule(verdict=choice.verdict)
+    """The rule that the choice stands for. That of lifetime `once` is to be shown, never to be kept."""
+    flow, attribution = connection.flow, connection.attribution
+    process = attribution.process
+    return Rule(
+        verdict=choice.verdict,
+        remote=_remote_of(connection, choice.remote),
+        ports=ANY_PORT if choice.any_port else _ports_of(flow.port),
+        protocol=general_protocol(flow.protocol),
+        direction=flow.direction,
+        program=_program_of(attribution),
+        args=process.args if process and process.are_args_complete and not choice.any_args else None,
+        until_s=_end_of(choice.lifetime, attribution, wall_s),
+        exec_id=process.exec_id if process and choice.lifetime is Lifetime.QUIT else None,
+    )
+
+
+def _remote_of(connection: Connection, scope: RemoteScope) -> Remote:
+    """The domain scope of a remote without a registrable domain is its name, that of one without a name its address."""
+    if scope is RemoteScope.ANY:
+        return ANY_REMOTE
+    if not connection.name:
+        return Remote(RemoteKind.NETWORK, format_address(connection.flow.remote))
+    domain = find_registrable_domain(connection.name) if scope is RemoteScope.DOMAIN else None
+    return Remote(RemoteKind.DOMAIN, domain) if domain else Remote(RemoteKind.NAME, connection.name)
+
+
+def _ports_of(port: int) -> tuple[PortRange, ...]:
+    return ((port, port),) if port else ANY_PORT
+
+
+def _program_of(attribution: Attribution) -> Program:
+    return Program(_PROGRAM_KINDS[attribution.source], attribution.process.program if attribution.process else "")
+
+
+def _end_of(lifetime: Lifetime, attribution: Attribution, wall_s: float) -> int | None:
+    """When the rule ends, in whole seconds as its line says it."""
+    if lifetime is Lifetime.QUIT and attribution.process is None:
+        lifetime = Lifetime.NINE_MINUTES  # what has no process can't quit: the default holds
+    return None if lifetime.duration_s is None else math.ceil(wall_s + lifetime.duration_s)
 
 
 def refusal_to_remember(connection: Connection) -> str | None:
-    """Why no rule could name the program of this connection again; None where one can."""
-    return None
+    """Why no rule can speak of this connection's program, so that an answer counts once; None where one can."""
+    process = connection.attribution.process
+    if process is None:
+        return None
+    if not process.program.startswith("/"):
+        return "the program has no path"
+    return None if process.is_host_file else "the program is not the file that this machine has at its path"
 
 
 def can_be_remembered(connection: Connection) -> bool:

@@ -2,12 +2,14 @@
 
 import re
 
+from tinysnitch.core.domain import MAX_NAME_BYTES, normalize_name
+from tinysnitch.core.errors import Malformed
 from tinysnitch.core.form import Form, parser_of
 from tinysnitch.core.network import format_network, parse_network
 from tinysnitch.core.rule import ANY_REMOTE, Remote, RemoteKind
-from tinysnitch.core.words import BadWord, Word, quote_word
+from tinysnitch.core.words import BadWord, Word
 
-_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
+_PLAIN_NAME = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _LIST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _NUMBERS = re.compile(r"[0-9.*]+|[^/]*/.*|[0-9a-fA-F:.%]*:.*")  # meant as an address: no name is like that
 _WORDS = {"localhost": Remote(RemoteKind.LOCALHOST), "lan": Remote(RemoteKind.LAN), "-": ANY_REMOTE, "*": ANY_REMOTE}
@@ -42,23 +44,26 @@ def _parse_network(word: Word) -> Remote | None:
 
 
 def _parse_name(word: Word) -> Remote | None:
-    """A bare word that is like a name; quoted, any text is a name."""
-    text = word.text.lower().rstrip(".")
-    if word.is_bare:
-        text = _to_ascii(text)
-        if not _NAME.fullmatch(text) or text.rpartition(".")[2].isdigit():
+    """A quoted word is a name even where the bare one is something else: 'lan', '10.0.0.1'."""
+    name = word.text.lower()
+    if not _is_plain(name):
+        try:
+            name = normalize_name(word.text)
+        except Malformed:
             return None
-    return Remote(RemoteKind.NAME, text) if text else None
+    if word.is_bare and _is_numbered(name):
+        return None
+    return Remote(RemoteKind.NAME, name)
 
 
-def _to_ascii(name: str) -> str:
-    """The name as DNS has it: bücher.example is asked for as xn--bcher-kva.example (RFC 3490)."""
-    if name.isascii():
-        return name
-    try:
-        return str(name.encode("idna"), "ascii").lower()
-    except UnicodeError:
-        raise BadWord("not a name", "its labels can't be written in DNS (RFC 3490)") from None
+def _is_plain(name: str) -> bool:
+    """Whether it is spelled as names are held, which saves the work for nearly all."""
+    return len(name) <= MAX_NAME_BYTES and _PLAIN_NAME.fullmatch(name) is not None
+
+
+def _is_numbered(name: str) -> bool:
+    """No top-level domain is a number (RFC 3696 2): more likely it is an address with a mistake."""
+    return name.rpartition(".")[2].isdigit()
 
 
 REMOTE_FORMS = (
@@ -81,7 +86,10 @@ _parse_forms = parser_of(REMOTE_FORMS)
 def parse_remote(word: Word) -> Remote:
     remote = _parse_forms(word)
     if remote is None:
-        raise BadWord("not a name, address or network", "quote a name that holds other than letters, digits, - and .")
+        raise BadWord(
+            "not a name, address or network",
+            "write a name, *.name, an address, a network, @list, localhost, lan, or - for any remote",
+        )
     return remote
 
 
@@ -103,8 +111,6 @@ def format_remote(remote: Remote) -> str:
 
 def _format_name(name: str) -> str:
     """Quoted where the bare word would be something else."""
-    is_plain = _NAME.fullmatch(name) and not name.rpartition(".")[2].isdigit() and name not in _WORDS
-    if is_plain:
+    if _is_plain(name) and not _is_numbered(name) and name not in _WORDS:
         return name
-    quoted = quote_word(name)
-    return quoted if quoted[0] in "'$" else f"'{quoted}'"
+    return f"'{name}'"  # of printable ASCII without quotes, as every name is

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Mapping
 from typing import TypeVar
 
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.domain import domains_of
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Direction, is_v4
 from tinysnitch.core.network import ADDRESS_BITS, parse_network
@@ -124,9 +125,7 @@ class KeyMaker:
         keys += [word for word in self._words if self.remote_words.takes(word, address, name)]
         if name:
             keys.append(name)
-        while name:
-            keys.append((name,))
-            name = name.partition(".")[2]
+            keys += [(domain,) for domain in domains_of(name)]
         return frozenset(keys)
 
     def _program_keys(self, attribution: Attribution) -> frozenset[Hashable]:

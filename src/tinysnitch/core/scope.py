@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from msgspec.structs import replace
 
+from tinysnitch.core.domain import is_within
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.network import parse_network
 from tinysnitch.core.program_text import literal_of, pattern_tokens
@@ -51,15 +52,10 @@ def covers_remote(wide: Remote, narrow: Remote) -> bool:
     if wide.kind is RemoteKind.ANY:
         return True
     if wide.kind is RemoteKind.DOMAIN and narrow.kind in (RemoteKind.NAME, RemoteKind.DOMAIN):
-        return is_below(narrow.text, wide.text)
+        return is_within(narrow.text, wide.text)
     if wide.kind is RemoteKind.NETWORK and narrow.kind is RemoteKind.NETWORK:
         return parse_network(wide.text).contains(parse_network(narrow.text))
     return wide == narrow
-
-
-def is_below(name: str, domain: str) -> bool:
-    """By whole labels; a domain is below itself."""
-    return name.endswith(domain) and (len(name) == len(domain) or name[-len(domain) - 1] == ".")
 
 
 def covers_ports(wide: tuple[PortRange, ...], narrow: tuple[PortRange, ...]) -> bool:
