@@ -108,6 +108,7 @@ def write_abi_module() -> None:
     ffi.set_source("tinysnitch.kernel._libbpf_abi", None)
     ffi.cdef(ABI_HEADER.read_text(encoding="utf-8"))
     ffi.emit_python_code(str(ABI_MODULE))
+    ABI_MODULE.touch()  # cffi leaves a file alone that would not change
 
 
 if __name__ == "__main__":

@@ -1,0 +1,89 @@
+"""Where a BPF test happens: a network namespace, a cgroup and a bpffs of its own, all gone afterwards."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+from tests.lab import cgroup
+from tests.lab.namespaces import NETNS_FOLDER, remove_netns
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+
+PREFIX = "ts-bpf-"
+AGENT = Path(__file__).with_name("bpf_agent.py")
+_number = itertools.count(1)
+
+
+class Agent:
+    """A process at the place: `agent.call("connect", ...)` runs a function of bpf_agent.py in it."""
+
+    def __init__(self, front: list[str], program: list[str]) -> None:
+        self._process = subprocess.Popen([*front, *program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.pid = self._process.pid
+
+    def call(self, name: str, *args: Any) -> Any:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps([name, *args]) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.close()
+        self._process.wait(timeout=10)
+        self._process.stdout.close()
+
+
+class BpfPlace:
+    def __enter__(self) -> Self:
+        self.name = f"{PREFIX}{os.getpid()}-{next(_number)}"
+        self.cgroup = cgroup.find_root() / self.name
+        with ExitStack() as undo:
+            self.bpffs = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX)))
+            self._prepare(undo)
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._undo.close()
+
+    def _prepare(self, undo: ExitStack) -> None:
+        subprocess.run(["mount", "-t", "bpf", "bpf", str(self.bpffs)], check=True)
+        undo.callback(subprocess.run, ["umount", str(self.bpffs)], check=True)
+        undo.callback(cgroup.remove, self.cgroup)
+        self.cgroup.mkdir()
+        undo.callback(remove_netns, self.name)
+        subprocess.run(["ip", "netns", "add", self.name], check=True)
+        self.run("ip", "link", "set", "lo", "up")
+
+    @property
+    def pin_dir(self) -> Path:
+        return self.bpffs / "instance"
+
+    def enter(self) -> list[str]:
+        """The front of a command line that runs here."""
+        join = ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', str(self.cgroup)]
+        return [*join, "nsenter", f"--net={NETNS_FOLDER / self.name}"]
+
+    def run(self, *command: str) -> str:
+        return subprocess.run([*self.enter(), *command], check=True, capture_output=True, text=True).stdout
+
+    def start_agent(self) -> Agent:
+        agent = Agent(self.enter(), [sys.executable, "-I", "-S", str(AGENT)])
+        self._undo.callback(agent.close)
+        return agent
+
+    def read_netns_cookie(self) -> int:
+        return int(self.start_agent().call("netns_cookie"))
+
+    def load(self, *, is_scoped: bool = False) -> BpfPrograms:
+        programs = BpfPrograms.load(self.pin_dir, self.cgroup, self.read_netns_cookie(), is_scoped)
+        self._undo.callback(programs.remove)
+        return programs

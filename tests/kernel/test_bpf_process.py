@@ -1,0 +1,159 @@
+"""process.bpf.c: what is captured at exec, shared by fork, and kept for a while after the end."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.bpf_place import AGENT, BpfPlace
+from tinysnitch.kernel import bpf_structs as structs
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.bpf_structs import Image, TraceEvent
+
+pytestmark = pytest.mark.privileged
+
+KEPT = 4096  # images that stay known after their end: max_entries of `retired`
+
+
+@pytest.fixture
+def place() -> Iterator[BpfPlace]:
+    with BpfPlace() as made:
+        yield made
+
+
+@pytest.fixture
+def programs(place: BpfPlace) -> BpfPrograms:
+    return place.load()
+
+
+def trace_images(programs: BpfPrograms, run: Callable[[], object]) -> list[Image]:
+    """What was executed on this machine while it ran."""
+    traces: list[TraceEvent] = []
+    programs.set_tracing(True)
+    run()
+    programs.set_tracing(False)
+    programs.consume_traces(traces.append)
+    found = [programs.find_image(trace.owner.exec_id) for trace in traces if trace.kind == "exec"]
+    return [image for image in found if image]
+
+
+def run_captured(programs: BpfPrograms, argv: list[str | bytes], *, file: Path | None = None, cwd: str = "/") -> Image:
+    """The image of a command that has ended."""
+    pids = []
+
+    def run() -> None:
+        with subprocess.Popen(argv, executable=file, cwd=cwd) as child:
+            pids.append(child.pid)
+
+    [image] = [image for image in trace_images(programs, run) if image.pid in pids]
+    return image
+
+
+def run_python(script: str, *descriptors: int) -> None:
+    subprocess.run([sys.executable, "-I", "-S", "-c", script], pass_fds=descriptors, check=True)
+
+
+def test_an_exec_is_captured_whole(programs: BpfPrograms) -> None:
+    image = run_captured(programs, ["true", "a b", "", "c\nd"], file=Path("/bin/true"), cwd="/usr/share")
+    file = os.stat("/bin/true")
+    assert image.executable == os.path.realpath("/bin/true")
+    assert image.directory == "/usr/share"
+    assert image.args == ("true", "a b", "", "c\nd")
+    assert (image.uid, image.parent_pid, image.flags) == (0, os.getpid(), 0)
+    assert image.inode == file.st_ino
+    assert (image.device >> 20, image.device & 0xFFFFF) == (os.major(file.st_dev), os.minor(file.st_dev))
+
+
+def test_the_root_folder_is_a_slash(programs: BpfPrograms) -> None:
+    assert run_captured(programs, ["/bin/true"]).directory == "/"
+
+
+def test_bytes_that_are_not_utf8_come_back(programs: BpfPrograms) -> None:
+    image = run_captured(programs, ["/bin/true", b"\xff\x1b["])
+    assert [os.fsencode(arg) for arg in image.args] == [b"/bin/true", b"\xff\x1b["]
+
+
+@pytest.mark.parametrize(("size", "is_cut"), [(structs.ARGS_SIZE - len("true\0\0"), False), (structs.ARGS_SIZE, True)])
+def test_long_args_are_flagged(programs: BpfPrograms, size: int, is_cut: bool) -> None:
+    image = run_captured(programs, ["true", "x" * size], file=Path("/bin/true"))
+    assert bool(image.flags & structs.IMAGE_ARGS_CUT) is is_cut
+    assert len(image.args[1]) == min(size, structs.ARGS_SIZE - len("true\0"))
+
+
+def test_a_deep_path_is_flagged_and_equals_no_real_one(programs: BpfPrograms, tmp_path: Path) -> None:
+    folder = tmp_path.joinpath(*["d" * 200] * 6)
+    folder.mkdir(parents=True)
+    copy = folder / "true"
+    shutil.copy("/bin/true", copy)
+    image = run_captured(programs, ["true"], file=copy)
+    assert image.flags & structs.IMAGE_PATH_CUT
+    assert not image.executable.startswith("/")
+    assert str(copy).endswith("/" + image.executable)
+
+
+def test_a_file_below_a_mount_in_a_mount(programs: BpfPrograms, tmp_path: Path) -> None:
+    script = 'mount -t tmpfs none "$0"; mkdir "$0/in"; mount -t tmpfs none "$0/in"; cp /bin/true "$0/in"; "$0/in/true"'
+    command = ["unshare", "--mount", "sh", "-c", script, tmp_path]
+    images = trace_images(programs, lambda: subprocess.run(command, check=True))
+    assert f"{tmp_path}/in/true" in [image.executable for image in images]
+
+
+def test_a_deleted_file_is_flagged(programs: BpfPrograms, tmp_path: Path) -> None:
+    copy = tmp_path / "true"
+    shutil.copy("/bin/true", copy)
+    with copy.open("rb") as file:
+        copy.unlink()
+        script = f"import os; os.execve({file.fileno()}, ['true'], {{}})"
+        images = trace_images(programs, lambda: run_python(script, file.fileno()))
+    [image] = [image for image in images if image.executable == str(copy)]
+    assert image.flags & structs.IMAGE_DELETED
+
+
+def test_a_memfd_is_named_and_flagged(programs: BpfPrograms) -> None:
+    fill = "fd = os.memfd_create('hidden'); os.write(fd, open('/bin/true', 'rb').read())"
+    images = trace_images(programs, lambda: run_python(f"import os; {fill}; os.execve(fd, ['true'], {{}})"))
+    [image] = [image for image in images if image.executable == "/memfd:hidden"]
+    assert image.flags & structs.IMAGE_DELETED
+
+
+def test_the_parent_is_known(place: BpfPlace, programs: BpfPrograms) -> None:
+    agent = place.start_agent()
+    images = trace_images(programs, lambda: agent.call("run_many", 1, "/bin/true"))
+    [image] = [image for image in images if image.parent_pid == agent.pid]
+    parent = programs.find_process(agent.pid)
+    assert parent
+    assert image.parent_exec_id == parent.exec_id
+    assert image.executable == os.path.realpath("/bin/true")
+
+
+def test_a_fork_shares_the_image_until_its_end(place: BpfPlace, programs: BpfPrograms) -> None:
+    agent = place.start_agent()
+    child = agent.call("fork")
+    parent_entry, child_entry = programs.find_process(agent.pid), programs.find_process(child)
+    assert parent_entry
+    assert child_entry
+    assert child_entry.exec_id == parent_entry.exec_id
+    assert child_entry.started_ns > parent_entry.started_ns
+    image = programs.find_image(parent_entry.exec_id)
+    assert image
+    assert (image.users, image.args[-1]) == (2, str(AGENT))
+    agent.call("end_child", child)
+    image = programs.find_image(parent_entry.exec_id)
+    assert image
+    assert image.users == 1
+    assert programs.find_process(child) is None
+
+
+@pytest.mark.slow
+def test_an_image_stays_for_the_next_retirements_and_then_goes(place: BpfPlace, programs: BpfPrograms) -> None:
+    first = run_captured(programs, ["/bin/true"])
+    agent = place.start_agent()
+    agent.call("run_many", KEPT - 200, "/bin/true")
+    assert programs.find_image(first.exec_id)
+    agent.call("run_many", 300, "/bin/true")
+    assert programs.find_image(first.exec_id) is None
+    assert not any(programs.read_statistics().values())
