@@ -1,0 +1,33 @@
+"""Temporary rules that outlive the daemon: those with an end on the clock, in the state folder."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tinysnitch.core.rule import Rule
+from tinysnitch.core.rule_text import format_rule, parse_rules
+from tinysnitch.store.text_file import errors_named, read_text, replace_text
+
+_HEADER = "# Temporary rules, written by tinysnitchd. Lasting ones belong into the rules file.\n"
+_MODE = 0o600
+
+
+class TemporaryRules:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self, wall_s: float) -> tuple[Rule, ...]:
+        """Those that have not ended. A line that cannot be read is worth no trouble: people are asked again."""
+        with errors_named(self.path):
+            try:
+                text = read_text(self.path)
+            except FileNotFoundError:
+                return ()
+        rules, _errors = parse_rules(text, str(self.path))
+        return tuple(rule for rule in rules if rule.until_s is not None and wall_s < rule.until_s)
+
+    def replace(self, rules: Iterable[Rule]) -> None:
+        """Keep these. A rule bound to a process is left out: its line could not say so, and would mean more."""
+        lines = [format_rule(rule) + "\n" for rule in rules if rule.until_s is not None and rule.exec_id is None]
+        with errors_named(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            replace_text(self.path, _HEADER + "".join(lines), _MODE)

@@ -1,0 +1,77 @@
+"""A text file that is replaced whole: at every moment a reader finds the old text or the new one.
+
+Texts hold bytes that are not UTF-8 as surrogate escapes (PEP 383), and go back as they came.
+"""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tinysnitch.core.errors import NotPermitted, SnitchError
+
+
+@contextmanager
+def errors_named(path: Path) -> Iterator[None]:
+    """Turn what the system refuses into an error for people."""
+    try:
+        yield
+    except PermissionError as error:
+        raise NotPermitted(f"{path}: {error.strerror}", "run it as root") from error
+    except OSError as error:
+        raise SnitchError(f"{path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep others of us from changing the file between our reading and our writing (flock(2) on its folder)."""
+    fd = os.open(Path(os.path.realpath(path)).parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def read_text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def replace_text(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write the text where the path leads; an existing file keeps its mode and owner, a new one gets `mode`."""
+    target = Path(os.path.realpath(path))
+    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with open(handle, "wb") as file:
+            file.write(text.encode("utf-8", "surrogateescape"))
+            _copy_rights(target, file.fileno(), mode)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(target.parent)
+
+
+def _copy_rights(source: Path, fd: int, mode: int) -> None:
+    try:
+        status = source.stat()
+    except FileNotFoundError:
+        os.fchmod(fd, mode)
+        return
+    if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+        os.fchown(fd, status.st_uid, status.st_gid)
+    os.fchmod(fd, status.st_mode & 0o7777)  # after the owner: chown(2) clears set-user-id bits
+
+
+def _sync_folder(folder: Path) -> None:
+    """A rename lasts only when its folder is written too (fsync(2))."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
