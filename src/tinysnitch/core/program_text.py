@@ -1,6 +1,7 @@
 """The program column and the arguments behind it: how they are spelled."""
 
 import re
+from difflib import get_close_matches
 from functools import lru_cache
 
 from tinysnitch.core.form import Form, parser_of, unknown_word
@@ -56,12 +57,10 @@ def parse_program(word: Word) -> Program:
     program = _parse_forms(word)
     if program is not None:
         return program
-    if word.is_bare and re.fullmatch("[a-z]+:?.*", word.text):
-        raise unknown_word("a program is an absolute path or one of the words for others", word.text, _OTHER_WORDS)
-    raise BadWord("a program is an absolute path", "write - for any program")
-
-
-_OTHER_WORDS = ("kernel", "unknown", *(kind + ":NAME" for kind in OWNER_KINDS), "/usr/bin/NAME")
+    problem = "a program is an absolute path"
+    if get_close_matches(word.text[:64], _WORDS, n=1):
+        raise unknown_word(problem, word.text, _WORDS)
+    raise BadWord(problem, f"write {quote_word('/usr/bin/' + word.text[:64])}, or - for any program")
 
 
 def format_program(program: Program) -> str:

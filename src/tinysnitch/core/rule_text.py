@@ -54,8 +54,8 @@ _REQUIRED = 3  # columns behind the qualifiers
 def parse_rule(line: str, source: str = "<argument>", line_number: int = 1) -> Rule:
     """The rule that a line says; RuleSyntaxError is all it raises."""
     try:
-        words = split_words(line)
-        if "\n" in line or not words:
+        words = [] if "\n" in line else split_words(line)
+        if not words:
             raise BadWord("a rule is one line", "write verdict remote port protocol [program [args ...]]", 1)
         return _parse_words(line, words)
     except BadWord as error:

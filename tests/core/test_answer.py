@@ -1,0 +1,106 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tests.core.rule_strategies import FACTS, connections
+from tests.core.test_ruleset import CURL, by, connection
+from tinysnitch.core.answer import can_be_remembered, refusal_to_remember, rule_for_choice
+from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.flow import Direction
+from tinysnitch.core.process import KERNEL, UNKNOWN
+from tinysnitch.core.rule_text import format_rule, parse_rule
+from tinysnitch.core.ruleset import Ruleset
+from tinysnitch.core.verdict import Verdict
+
+ALLOW = Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.FOREVER)
+DENY = replace(ALLOW, verdict=Verdict.DENY)
+WWW = connection("www.bbc.co.uk")
+NAMELESS = connection(None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "choice", "line"),
+    [
+        (WWW, ALLOW, "allow www.bbc.co.uk 443 tcp /usr/bin/curl -s"),
+        (WWW, replace(DENY, remote=RemoteScope.DOMAIN), "deny *.bbc.co.uk 443 tcp /usr/bin/curl -s"),
+        (WWW, replace(ALLOW, remote=RemoteScope.ANY), "allow - 443 tcp /usr/bin/curl -s"),
+        (WWW, replace(ALLOW, any_port=True), "allow www.bbc.co.uk - tcp /usr/bin/curl -s"),
+        (WWW, replace(ALLOW, any_args=True), "allow www.bbc.co.uk 443 tcp /usr/bin/curl"),
+        (connection("co.uk"), replace(ALLOW, remote=RemoteScope.DOMAIN), "allow co.uk 443 tcp /usr/bin/curl -s"),
+        (NAMELESS, ALLOW, "allow 93.184.216.34 443 tcp /usr/bin/curl -s"),
+        (NAMELESS, replace(ALLOW, remote=RemoteScope.DOMAIN), "allow 93.184.216.34 443 tcp /usr/bin/curl -s"),
+        (
+            connection(None, port=8000, direction=Direction.INBOUND),
+            ALLOW,
+            "allow 93.184.216.34 8000 tcp-src /usr/bin/curl -s",
+        ),
+        (
+            connection(None, remote="2001:db8::1", port=0, protocol=58),
+            ALLOW,
+            "allow 2001:db8::1 - icmp /usr/bin/curl -s",
+        ),
+        (connection(program=KERNEL), ALLOW, "allow example.com 443 tcp kernel"),
+        (connection(program=UNKNOWN), DENY, "deny example.com 443 tcp unknown"),
+        (connection(program=by(replace(CURL, args=()))), ALLOW, "allow example.com 443 tcp /usr/bin/curl ()"),
+        (
+            connection(program=by(replace(CURL, are_args_complete=False))),
+            ALLOW,
+            "allow example.com 443 tcp /usr/bin/curl",
+        ),
+        (connection(program=by("/opt/a*/x")), DENY, "deny example.com 443 tcp '/opt/a*/x' -s"),
+    ],
+)
+def test_rule_for_choice(asked: Connection, choice: Choice, line: str) -> None:
+    assert format_rule(rule_for_choice(asked, choice, 0.0)) == line
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "until_s", "exec_id"),
+    [
+        (Lifetime.ONCE, None, None),
+        (Lifetime.ONE_MINUTE, 1061, None),
+        (Lifetime.DAY, 87401, None),
+        (Lifetime.QUIT, None, 7),
+        (Lifetime.FOREVER, None, None),
+    ],
+)
+def test_lifetimes(lifetime: Lifetime, until_s: int | None, exec_id: int | None) -> None:
+    rule = rule_for_choice(WWW, replace(ALLOW, lifetime=lifetime), 1000.5)
+    assert (rule.until_s, rule.exec_id) == (until_s, exec_id)
+
+
+def test_what_has_no_process_cannot_quit() -> None:
+    rule = rule_for_choice(connection(program=UNKNOWN), replace(ALLOW, lifetime=Lifetime.QUIT), 1000.0)
+    assert (rule.until_s, rule.exec_id) == (1540, None)
+
+
+def test_a_program_that_no_rule_can_name_is_not_remembered() -> None:
+    replaced = connection(program=by(replace(CURL, is_host_file=False)))
+    memfd = connection(program=by(replace(CURL, is_host_file=False, program="memfd:x")))
+    assert (refusal_to_remember(replaced) or "").startswith("the program is not the file")
+    assert refusal_to_remember(memfd) == "the program has no path"
+    assert [can_be_remembered(asked) for asked in (replaced, memfd, WWW, connection(program=KERNEL))] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
+choices = st.builds(
+    Choice,
+    verdict=st.sampled_from([Verdict.ALLOW, Verdict.DENY]),
+    lifetime=st.sampled_from(Lifetime),
+    remote=st.sampled_from(RemoteScope),
+    any_port=st.booleans(),
+    any_args=st.booleans(),
+)
+
+
+@given(connections.filter(can_be_remembered), choices)
+def test_the_rule_decides_the_connection_that_was_asked_about(asked: Connection, choice: Choice) -> None:
+    rule = rule_for_choice(asked, choice, 1000.0)
+    assert Ruleset([rule], FACTS).decide(asked, 1000.0).verdict is choice.verdict
+    assert parse_rule(format_rule(rule)) == replace(rule, exec_id=None)

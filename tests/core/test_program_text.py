@@ -1,0 +1,92 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.core.rule_strategies import texts
+from tinysnitch.core.program_text import (
+    PROGRAM_FORMS,
+    compile_pattern,
+    format_args,
+    format_program,
+    glob_of,
+    parse_args,
+    parse_program,
+    pattern_tokens,
+)
+from tinysnitch.core.rule import ANY_PROGRAM, Program, ProgramKind
+from tinysnitch.core.words import escape_pattern, split_words
+
+
+@pytest.mark.parametrize(
+    ("text", "program"),
+    [
+        ("-", ANY_PROGRAM),
+        ("kernel", Program(ProgramKind.KERNEL)),
+        ("unknown", Program(ProgramKind.UNKNOWN)),
+        ("/usr/bin/curl", Program(ProgramKind.PATH, "/usr/bin/curl")),
+        ("'/opt/my app/x'", Program(ProgramKind.PATH, "/opt/my app/x")),
+        ("'/opt/*'", Program(ProgramKind.PATH, "/opt/*")),
+        (r"$'/opt/a\\b'", Program(ProgramKind.PATH, "/opt/a\\b")),
+        ("/opt/*/x", Program(ProgramKind.GLOB, "/opt/*/x")),
+        ("/opt/'* *'/**", Program(ProgramKind.GLOB, r"/opt/\* \*/**")),
+        ("unit:ssh.service", Program(ProgramKind.OWNER, "unit:ssh.service")),
+        ("'container:a b'", Program(ProgramKind.OWNER, "container:a b")),
+    ],
+)
+def test_parse_and_format_program(text: str, program: Program) -> None:
+    assert parse_program(split_words(text)[0]) == program
+    assert parse_program(split_words(format_program(program))[0]) == program
+
+
+def test_many_stars_are_two() -> None:
+    assert parse_program(split_words("/a/*****")[0]).text == "/a/**"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "is_match"),
+    [
+        ("/opt/*/x", "/opt/a/x", True),
+        ("/opt/*/x", "/opt/a/b/x", False),
+        ("/opt/**/x", "/opt/a/b/x", True),
+        ("/opt/*", "/opt/", True),
+        ("/opt/*", "/opt/a\nb", True),
+        (r"/opt/\*", "/opt/*", True),
+        (r"/opt/\*", "/opt/a", False),
+    ],
+)
+def test_patterns(pattern: str, path: str, is_match: bool) -> None:
+    assert bool(compile_pattern(pattern).fullmatch(path)) is is_match
+
+
+@given(texts)
+def test_an_escaped_text_is_a_pattern_of_itself(text: str) -> None:
+    assert compile_pattern(escape_pattern(text)).fullmatch(text)
+    assert not any(token[0] == "*" for token in pattern_tokens(escape_pattern(text)))
+
+
+@given(texts, texts, st.text("ab", max_size=3))
+def test_a_glob_takes_any_text_between(first: str, last: str, middle: str) -> None:
+    assert compile_pattern(glob_of(first, last).text).fullmatch(first + middle + last)
+
+
+@pytest.mark.parametrize(
+    ("text", "args", "canonical"),
+    [
+        ("", None, []),
+        ("-", None, []),
+        ("()", (), ["()"]),
+        ("'()'", ("()",), ["'()'"]),
+        ("'-'", ("-",), ["'-'"]),
+        ("''", ("",), ["''"]),
+        ("-o - x", ("-o", "-", "x"), ["-o", "-", "x"]),
+        ("-m http.server", ("-m", "http.server"), ["-m", "http.server"]),
+    ],
+)
+def test_args(text: str, args: tuple[str, ...] | None, canonical: list[str]) -> None:
+    assert parse_args(split_words(text)) == args
+    assert format_args(args) == canonical
+
+
+@pytest.mark.parametrize("form", PROGRAM_FORMS, ids=lambda form: form.spelling)
+def test_each_form_takes_its_own_spelling(form: object) -> None:
+    assert form.parse(split_words(form.spelling)[0]) is not None  # type: ignore[attr-defined]

@@ -1,0 +1,47 @@
+import pytest
+
+from tinysnitch.core.remote_text import REMOTE_FORMS, format_remote, parse_remote
+from tinysnitch.core.rule import ANY_REMOTE, Remote, RemoteKind
+from tinysnitch.core.words import BadWord, split_words
+
+
+def parse(text: str) -> Remote:
+    (word,) = split_words(text)
+    return parse_remote(word)
+
+
+@pytest.mark.parametrize(
+    ("text", "remote", "canonical"),
+    [
+        ("-", ANY_REMOTE, "-"),
+        ("*", ANY_REMOTE, "-"),
+        ("localhost", Remote(RemoteKind.LOCALHOST), "localhost"),
+        ("'localhost'", Remote(RemoteKind.NAME, "localhost"), "'localhost'"),
+        ("lan", Remote(RemoteKind.LAN), "lan"),
+        ("@my-list", Remote(RemoteKind.LIST, "my-list"), "@my-list"),
+        ("Google.COM.", Remote(RemoteKind.NAME, "google.com"), "google.com"),
+        ("bücher.example", Remote(RemoteKind.NAME, "xn--bcher-kva.example"), "xn--bcher-kva.example"),
+        ("'10.0.0.1'", Remote(RemoteKind.NAME, "10.0.0.1"), "'10.0.0.1'"),
+        (r"'a\032b.com'", Remote(RemoteKind.NAME, r"a\032b.com"), r"'a\032b.com'"),
+        ("*.google.com", Remote(RemoteKind.DOMAIN, "google.com"), "*.google.com"),
+        (r"*.'a\042.com'", Remote(RemoteKind.DOMAIN, r"a\042.com"), r"*.'a\042.com'"),
+        ("10.0.0.1", Remote(RemoteKind.NETWORK, "10.0.0.1"), "10.0.0.1"),
+        ("10.1.*.*", Remote(RemoteKind.NETWORK, "10.1.0.0/16"), "10.1.0.0/16"),
+        ("2001:DB8::/32", Remote(RemoteKind.NETWORK, "2001:db8::/32"), "2001:db8::/32"),
+        ("::ffff:10.0.0.1", Remote(RemoteKind.NETWORK, "10.0.0.1"), "10.0.0.1"),
+    ],
+)
+def test_parse_and_format_remote(text: str, remote: Remote, canonical: str) -> None:
+    assert parse(text) == remote
+    assert format_remote(remote) == canonical
+
+
+@pytest.mark.parametrize("text", ["a b".join("''"), "a..b", "'*.a'", "$''", "a/b", "google.com:443", "=", "a" * 64])
+def test_parse_remote_refuses(text: str) -> None:
+    with pytest.raises(BadWord):
+        parse(text)
+
+
+@pytest.mark.parametrize("form", REMOTE_FORMS, ids=lambda form: form.spelling)
+def test_each_form_takes_its_own_spelling(form: object) -> None:
+    assert form.parse(split_words(form.spelling)[0]) is not None  # type: ignore[attr-defined]

@@ -1,0 +1,42 @@
+from ipaddress import ip_network
+
+import pytest
+
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.flow import parse_address
+from tinysnitch.core.network import parse_network
+from tinysnitch.core.remote_words import RemoteWords
+from tinysnitch.core.rule import Remote, RemoteKind
+from tinysnitch.store.lists import RemoteSet
+
+FACTS = Facts(
+    own_addresses=frozenset({parse_address("192.0.2.9")}),
+    lan=(ip_network("192.0.2.0/24"), ip_network("fe80::/10")),
+    resolvers=frozenset({parse_address("192.0.2.53")}),
+    lists={"ads": RemoteSet(["ads.test"], [parse_network("198.51.100.0/24")]), "resolvers": RemoteSet(["x.test"])},
+)
+LOCALHOST, LAN = Remote(RemoteKind.LOCALHOST), Remote(RemoteKind.LAN)
+ADS, RESOLVERS, NONE = (Remote(RemoteKind.LIST, name) for name in ("ads", "resolvers", "none"))
+
+
+@pytest.mark.parametrize(
+    ("word", "address", "name", "is_taken"),
+    [
+        (LOCALHOST, "127.255.0.1", None, True),
+        (LOCALHOST, "::1", None, True),
+        (LOCALHOST, "192.0.2.9", None, True),
+        (LOCALHOST, "192.0.2.8", "localhost", False),
+        (LAN, "192.0.2.8", None, True),
+        (LAN, "fe80::1", None, True),
+        (LAN, "198.51.100.1", None, False),
+        (ADS, "203.0.113.1", "a.ads.test", True),
+        (ADS, "203.0.113.1", "bads.test", False),
+        (ADS, "198.51.100.1", None, True),
+        (ADS, "203.0.113.1", None, False),
+        (RESOLVERS, "192.0.2.53", None, True),
+        (RESOLVERS, "203.0.113.1", "x.test", False),
+        (NONE, "192.0.2.53", "x.test", False),
+    ],
+)
+def test_takes(word: Remote, address: str, name: str | None, is_taken: bool) -> None:
+    assert RemoteWords(FACTS).takes(word, parse_address(address), name) is is_taken

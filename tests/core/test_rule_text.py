@@ -1,0 +1,148 @@
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tests.core.rule_strategies import HOSTILE, rules
+from tinysnitch.core.errors import RuleSyntaxError
+from tinysnitch.core.flow import Direction
+from tinysnitch.core.rule import Program, ProgramKind, Remote, RemoteKind, Rule
+from tinysnitch.core.rule_text import format_rule, parse_rule, parse_rules
+from tinysnitch.core.verdict import Verdict
+
+GOOGLE = Rule(verdict=Verdict.ALLOW, remote=Remote(RemoteKind.NAME, "google.com"), ports=((443, 443),), protocol=6)
+CURL = replace(GOOGLE, program=Program(ProgramKind.PATH, "/usr/bin/curl"))
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ("allow google.com 443 tcp", GOOGLE),
+        ("allow google.com 443 tcp - -", GOOGLE),
+        ("allow google.com 443 tcp /usr/bin/curl", CURL),
+        ("allow google.com 443 tcp /usr/bin/curl -", CURL),
+        ("allow google.com 443 tcp /usr/bin/curl google.com", replace(CURL, args=("google.com",))),
+        ("allow google.com 443 tcp /usr/bin/curl ()", replace(CURL, args=())),
+        ("allow google.com 443 tcp /usr/bin/curl ''", replace(CURL, args=("",))),
+        ("allow google.com 443 tcp /usr/bin/curl '-'", replace(CURL, args=("-",))),
+        ("allow google.com 443 tcp /usr/bin/curl -o - '()'", replace(CURL, args=("-o", "-", "()"))),
+        ("\tallow  google.com\t443 tcp # why", GOOGLE),
+        ("allow user=alice google.com 443 tcp", replace(GOOGLE, user="alice")),
+        ("deny * * -src", Rule(verdict=Verdict.DENY, direction=Direction.INBOUND)),
+    ],
+)
+def test_parse_rule(line: str, rule: Rule) -> None:
+    assert parse_rule(line) == rule
+
+
+FILE_OF_2019 = """\
+# four columns
+allow google.com 443 tcp
+deny *.doubleclick.net - -   # ads
+
+allow google.com 443 tcp /usr/bin/curl google.com
+deny *.doubleclick.net - - - -
+allow 192.168.1.0/24 8000 tcp-src /usr/bin/python3 -m http.server
+allow 10.1.*.* * udp\r
+"""
+
+
+def test_the_files_of_2019_load() -> None:
+    found, errors = parse_rules(FILE_OF_2019, "old.rules")
+    assert errors == []
+    assert [format_rule(rule) for rule in found] == [
+        "allow google.com 443 tcp",
+        "deny *.doubleclick.net - -",
+        "allow google.com 443 tcp /usr/bin/curl google.com",
+        "deny *.doubleclick.net - -",
+        "allow 192.168.1.0/24 8000 tcp-src /usr/bin/python3 -m http.server",
+        "allow 10.1.0.0/16 - udp",
+    ]
+
+
+def test_a_bad_line_is_an_error_with_its_place_and_the_others_load() -> None:
+    found, errors = parse_rules("\ufeffallow a - -\n\nallo b - -\nask c - -", "/etc/x.rules")
+    assert [format_rule(rule) for rule in found] == ["allow a - -", "ask c - -"]
+    assert [str(error) for error in errors] == ["/etc/x.rules:3:1: not a verdict"]
+    assert errors[0].hint == "did you mean 'allow'?"
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "problem", "hint"),
+    [
+        ("", 1, "a rule is one line", "write verdict"),
+        ("allow a - -\nallow b - -", 1, "a rule is one line", "write verdict"),
+        ("Allow a - -", 1, "not a verdict", "did you mean 'allow'?"),
+        ("xyzzy a - -", 1, "not a verdict", "write one of: allow deny ask"),
+        ("allow", 6, "a remote and a port and a protocol missing", "write verdict"),
+        ("allow user=a x 443", 19, "a protocol missing", "write verdict"),
+        ("allow usr=a x - -", 7, "not a qualifier", "did you mean 'user'?"),
+        ("allow user=a user=b x - -", 14, "user= is there twice", ""),
+        ("allow user= x - -", 7, "user= has no value", "write user=alice"),
+        ("allow user=4294967295 x - -", 7, "not a user", "write a name"),
+        ("allow parent=make x - -", 7, "not an absolute path", "write parent="),
+        ("allow sha256=12 x - -", 7, "not a SHA-256 sum", "write its 64"),
+        ("allow iface=0123456789abcdef x - -", 7, "not a network interface", "its name has at most 15"),
+        ("allow until=soon x - -", 7, "not a time", "write until="),
+        ("allow until=9999-12-31T23:59:59.5Z x - -", 7, "not a time", "write until="),
+        ("allow x 0 tcp", 9, "not a port", "write -, 443"),
+        ("allow x https tcp", 9, "not a port", "write -, 443"),
+        ("allow x 90-80 tcp", 9, "the range ends before it begins", "did you mean 80-90?"),
+        ("allow x 443 tpc", 13, "not a protocol", "did you mean 'tcp'?"),
+        ("allow x 443 256", 13, "not a protocol", "write one of: - tcp"),
+        ("allow x 443 icmp", 9, "a port, and a protocol without ports", "only tcp and udp"),
+        ("allow x - - curl", 13, "a program is an absolute path", "write /usr/bin/curl"),
+        ("allow x - - kernl", 13, "a program is an absolute path", "did you mean 'kernel'?"),
+        ("allow x - - unit:", 13, "unit: names nothing", "write unit:NAME"),
+        ("allow x - - 'kernel'", 13, "a program is an absolute path", ""),
+        ("allow x - - /bin/x 'a", 20, "the quote ' is not closed", ""),
+        ("allow x$ - -", 7, "not a name, address or network", "write a name"),
+        ("allow 1.2.3 - -", 7, "not an address", ""),
+        ("allow a.1 - -", 7, "not a name, address or network", ""),
+        ("allow *.a_! - -", 7, "not a domain", "write *.example.com"),
+        ("allow @ - -", 7, "not the name of a list", "a list is named"),
+        ("allow @../x - -", 7, "not the name of a list", "a list is named"),
+    ],
+)
+def test_parse_rule_tells_where_and_what_is_wrong(line: str, column: int, problem: str, hint: str) -> None:
+    with pytest.raises(RuleSyntaxError) as caught:
+        parse_rule(line)
+    error = caught.value
+    assert (error.source, error.line, error.column, error.problem) == ("<argument>", 1, column, problem)
+    assert error.hint.startswith(hint)
+
+
+@given(rules())
+def test_a_rule_reads_back_from_its_line(rule: Rule) -> None:
+    line = format_rule(rule)
+    assert parse_rule(line) == rule
+    assert parse_rules(f"# x\n{line}\n", "x") == ([rule], [])
+    assert format_rule(parse_rule(line)) == line
+
+
+@given(rules())
+def test_a_line_is_printable(rule: Rule) -> None:
+    assert format_rule(rule).isprintable()
+
+
+def test_the_line_does_not_tell_the_process_that_a_rule_is_bound_to() -> None:
+    assert format_rule(replace(CURL, exec_id=7)) == format_rule(CURL)
+
+
+words = st.sampled_from(
+    [*HOSTILE, "allow", "a", "-", "*.b", "443", "tcp", "icmp", "/x", "user=", "until=1", "@", "9" * 5000]
+)
+
+
+@given(st.lists(words | st.text(max_size=8)).map(" ".join))
+def test_parse_rule_raises_nothing_but_its_own_error(line: str) -> None:
+    with suppress(RuleSyntaxError):
+        parse_rule(line)
+
+
+@given(st.text())
+def test_parse_rules_raises_nothing(text: str) -> None:
+    found, errors = parse_rules(text, "x")
+    assert len(found) + len(errors) <= text.count("\n") + 1
