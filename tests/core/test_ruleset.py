@@ -271,6 +271,16 @@ def test_needs_sha256() -> None:
     assert ruleset(f"allow {total} - - -").needs_sha256("/x")
 
 
+def test_what_was_fought_out_once_holds_until_something_changes() -> None:
+    rules = ruleset("allow - - -", "allow example.com - -")
+    first = rules.decide(connection(), 0.0)
+    assert rules.decide(connection(), 0.0) == first
+    rules.add(parse_rule("deny example.com 443 tcp"))
+    assert rules.decide(connection(), 0.0).verdict is Verdict.DENY
+    rules.remove(parse_rule("deny example.com 443 tcp"))
+    assert rules.decide(connection(), 0.0) == first
+
+
 # --- explain -----------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 import re
 from difflib import get_close_matches
 from functools import lru_cache
+from typing import assert_never
 
 from tinysnitch.core.form import Form, parser_of, unknown_word
 from tinysnitch.core.rule import ANY_PROGRAM, Program, ProgramKind
@@ -75,6 +76,8 @@ def format_program(program: Program) -> str:
             return "".join(
                 token if token[0] == "*" else quote_word(literal_of(token)) for token in pattern_tokens(program.text)
             )
+        case _:
+            assert_never(program.kind)
 
 
 # --- patterns ----------------------------------------------------------------------------------------------

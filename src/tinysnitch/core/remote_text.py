@@ -1,6 +1,7 @@
 """The remote column: how each kind of remote is spelled."""
 
 import re
+from typing import assert_never
 
 from tinysnitch.core.domain import MAX_NAME_BYTES, normalize_name
 from tinysnitch.core.errors import Malformed
@@ -107,6 +108,8 @@ def format_remote(remote: Remote) -> str:
             return "*." + _format_name(remote.text)
         case RemoteKind.NAME:
             return _format_name(remote.text)
+        case _:
+            assert_never(remote.kind)
 
 
 def _format_name(name: str) -> str:

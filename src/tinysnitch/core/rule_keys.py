@@ -7,7 +7,7 @@ tell (links, users, lists) is on the connection's side, so that new facts leave 
 
 from collections import Counter
 from collections.abc import Hashable, Mapping
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import domains_of
@@ -51,6 +51,8 @@ def remote_key(remote: Remote) -> Hashable:
             return (network.prefix, network.base >> (ADDRESS_BITS - network.prefix))
         case RemoteKind.LOCALHOST | RemoteKind.LAN | RemoteKind.LIST:
             return remote
+        case _:
+            assert_never(remote.kind)
 
 
 def program_key(program: Program) -> Hashable:
@@ -63,6 +65,8 @@ def program_key(program: Program) -> Hashable:
             return (ProgramKind.GLOB, program.text)
         case ProgramKind.ANY | ProgramKind.KERNEL | ProgramKind.UNKNOWN:
             return _WORD_KEYS[program.kind]
+        case _:
+            assert_never(program.kind)
 
 
 def keys_of(rule: Rule) -> RuleKeys:

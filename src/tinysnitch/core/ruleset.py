@@ -7,6 +7,7 @@
 """
 
 from collections.abc import Iterable, Iterator
+from typing import assert_never
 
 import msgspec
 
@@ -151,6 +152,8 @@ class Ruleset:
                 return not self._key_maker.remote_words.lists_address(rule.remote.text, connection.flow.remote)
             case RemoteKind.ANY | RemoteKind.NETWORK | RemoteKind.LOCALHOST | RemoteKind.LAN:
                 return False
+            case _:
+                assert_never(rule.remote.kind)
 
 
 def _with_interface(entries: list[Entry], interface: str) -> list[Entry]:
