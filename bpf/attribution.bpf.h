@@ -82,7 +82,7 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, __u8 proto
 /* The exact local address, then any of the family, then any at all. */
 static __always_inline struct listener *find_listener(const struct flow_key *flow)
 {
-	struct listener_key key = { .port = flow->local_port, .protocol = flow->protocol };
+	struct listener_key key = {.port = flow->local_port, .protocol = flow->protocol};
 	const __u32 *local = (const __u32 *)flow->local;
 	struct listener *listener;
 

@@ -100,7 +100,7 @@ static __always_inline void read_image(struct image *image, struct task_struct *
 /* A process whose new image cannot be kept must not go on under the old one: it becomes unknown. */
 static __always_inline void store_image(struct image *image)
 {
-	struct process process = { .exec_id = image->exec_id, .started_ns = image->started_ns };
+	struct process process = {.exec_id = image->exec_id, .started_ns = image->started_ns};
 	__u32 tgid = image->pid;
 
 	if (bpf_map_update_elem(&images, &image->exec_id, image, BPF_NOEXIST)) {
@@ -117,12 +117,13 @@ static __always_inline void trace_exec(const struct image *image)
 {
 	struct trace_event event = {
 		.kind = TRACE_EXEC,
-		.owner = {
-			.exec_id = image->exec_id,
-			.started_ns = image->started_ns,
-			.pid = image->pid,
-			.uid = image->uid,
-		},
+		.owner =
+			{
+				.exec_id = image->exec_id,
+				.started_ns = image->started_ns,
+				.pid = image->pid,
+				.uid = image->uid,
+			},
 	};
 
 	write_trace(&event);
@@ -155,7 +156,7 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
 	__u32 tgid = child->tgid;
-	struct process process = { .exec_id = find_exec_id(parent->tgid), .started_ns = child->start_boottime };
+	struct process process = {.exec_id = find_exec_id(parent->tgid), .started_ns = child->start_boottime};
 	struct image *image;
 
 	if (child->pid != child->tgid) /* a thread */

@@ -53,7 +53,7 @@ static __always_inline void note_owner(__u64 cookie, const struct owner *owner)
 static __always_inline void note_listener(__u64 cookie, const struct listener_key *key, const struct owner *owner)
 {
 	struct listener *known = bpf_map_lookup_elem(&listeners, key);
-	struct listener listener = { .cookie = cookie, .owner = *owner };
+	struct listener listener = {.cookie = cookie, .owner = *owner};
 
 	if (known && known->cookie == cookie)
 		return;
@@ -82,8 +82,7 @@ static __always_inline void trace(__u8 kind, __u64 cookie, const struct owner *o
 				  __u8 protocol)
 {
 	struct trace_event event = {
-		.cookie = cookie, .owner = *owner, .port = port, .protocol = protocol, .kind = kind
-	};
+		.cookie = cookie, .owner = *owner, .port = port, .protocol = protocol, .kind = kind};
 
 	__builtin_memcpy(event.address, address, sizeof(event.address));
 	write_trace(&event);
@@ -134,7 +133,7 @@ static __always_inline int note_binding(struct bpf_sock *ctx, struct listener_ke
 SEC("cgroup/post_bind4")
 int on_post_bind4(struct bpf_sock *ctx)
 {
-	struct listener_key key = { .port = ctx->src_port };
+	struct listener_key key = {.port = ctx->src_port};
 
 	map_v4(key.address, ctx->src_ip4);
 	return note_binding(ctx, &key);
@@ -153,7 +152,7 @@ static __always_inline void copy_v6(__u8 *address, __u32 a, __u32 b, __u32 c, __
 SEC("cgroup/post_bind6")
 int on_post_bind6(struct bpf_sock *ctx)
 {
-	struct listener_key key = { .port = ctx->src_port };
+	struct listener_key key = {.port = ctx->src_port};
 
 	copy_v6(key.address, ctx->src_ip6[0], ctx->src_ip6[1], ctx->src_ip6[2], ctx->src_ip6[3]);
 	return note_binding(ctx, &key);
@@ -212,7 +211,7 @@ int on_connect6(struct bpf_sock_addr *ctx)
 static __always_inline int note_send(struct bpf_sock_addr *ctx, struct verdict_key *key)
 {
 	struct bpf_sock *socket = ctx->sk;
-	struct listener_key local = { .protocol = UDP };
+	struct listener_key local = {.protocol = UDP};
 	struct owner owner;
 
 	if (note_use(ctx, key, &owner, TRACE_SEND) == REFUSE)

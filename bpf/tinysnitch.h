@@ -13,16 +13,16 @@
 
 #define EXEC_ID_UNKNOWN 0
 #define EXEC_ID_KERNEL 1
-#define EXEC_ID_FIRST 16		/* in fact: the boot-time clock at load, so that no id comes twice */
+#define EXEC_ID_FIRST 16 /* in fact: the boot-time clock at load, so that no id comes twice */
 
 enum direction { OUTBOUND = 0, INBOUND = 1 };
 enum verdict { VERDICT_NONE = 0, VERDICT_ALLOW = 1, VERDICT_DENY = 2 };
 
 enum image_flags {
-	IMAGE_ARGS_CUT = 1,		/* argv was longer than ARGS_SIZE */
-	IMAGE_PATH_CUT = 2,		/* deeper or longer than we keep */
-	IMAGE_DELETED = 4,		/* the file had no link left at exec */
-	IMAGE_SEEDED = 8,		/* read from /proc at the daemon's start */
+	IMAGE_ARGS_CUT = 1, /* argv was longer than ARGS_SIZE */
+	IMAGE_PATH_CUT = 2, /* deeper or longer than we keep */
+	IMAGE_DELETED = 4,  /* the file had no link left at exec */
+	IMAGE_SEEDED = 8,   /* read from /proc at the daemon's start */
 	IMAGE_DIRECTORY_CUT = 16,
 	IMAGE_ARGS_UNREADABLE = 32,
 };
@@ -30,29 +30,29 @@ enum image_flags {
 /* What runs: captured at exec, kept while a process has it and for the next 4096 that end after it. */
 struct image {
 	__u64 exec_id;
-	__u64 parent_exec_id;		/* image of the parent at exec, 0: not known */
+	__u64 parent_exec_id; /* image of the parent at exec, 0: not known */
 	__u64 inode;
 	__u64 cgroup_id;
-	__u64 started_ns;		/* start of the process that executed it */
-	__u32 device;			/* superblock's s_dev: major << 20 | minor */
-	__u32 users;			/* processes that run it */
-	__u32 pid;			/* of the process that executed it */
+	__u64 started_ns; /* start of the process that executed it */
+	__u32 device;     /* superblock's s_dev: major << 20 | minor */
+	__u32 users;      /* processes that run it */
+	__u32 pid;        /* of the process that executed it */
 	__u32 parent_pid;
-	__u32 uid;			/* real, at exec, initial user namespace */
+	__u32 uid; /* real, at exec, initial user namespace */
 	__u32 flags;
-	__u16 executable_size;		/* components from the last to the first, each NUL-terminated, see process.bpf.c */
-	__u16 directory_size;		/* likewise */
-	__u16 args_size;		/* argv as in memory: NUL-terminated strings */
+	__u16 executable_size; /* components from the last to the first, each NUL-terminated, see process.bpf.c */
+	__u16 directory_size;  /* likewise */
+	__u16 args_size;       /* argv as in memory: NUL-terminated strings */
 	__u16 pad;
 	char executable[EXECUTABLE_SIZE];
-	char directory[DIRECTORY_SIZE];	/* working directory at exec */
+	char directory[DIRECTORY_SIZE]; /* working directory at exec */
 	char args[ARGS_SIZE];
 };
 
 /* key: tgid in the initial pid namespace */
 struct process {
 	__u64 exec_id;
-	__u64 started_ns;		/* group leader's start_boottime */
+	__u64 started_ns; /* group leader's start_boottime */
 };
 
 /* Whose socket: the newest process that used it. key of `sockets`: socket cookie */
@@ -60,7 +60,7 @@ struct owner {
 	__u64 exec_id;
 	__u64 started_ns;
 	__u32 pid;
-	__u32 uid;			/* real uid at that use, initial user namespace */
+	__u32 uid; /* real uid at that use, initial user namespace */
 };
 
 /* key of `listeners`; address all zero (IPv6) or ::ffff:0.0.0.0 (IPv4): any */
@@ -79,7 +79,7 @@ struct listener {
 struct flow_key {
 	__u8 local[16];
 	__u8 remote[16];
-	__u16 local_port;		/* ICMP echo: the identifier */
+	__u16 local_port; /* ICMP echo: the identifier */
 	__u16 remote_port;
 	__u8 protocol;
 	__u8 direction;
@@ -88,8 +88,8 @@ struct flow_key {
 
 /* Written by the verdict program on a miss; user space sets the verdict. A verdict counts only for the same cookie. */
 struct flow {
-	__u64 cookie;			/* 0: no socket */
-	__u64 expires_ns;		/* 0: never */
+	__u64 cookie;     /* 0: no socket */
+	__u64 expires_ns; /* 0: never */
 	struct owner owner;
 	__u32 generation;
 	__u32 verdict;
@@ -99,13 +99,13 @@ struct verdict_key {
 	__u64 exec_id;
 	__u8 remote[16];
 	__u32 uid;
-	__u16 port;			/* remote's outbound, ours inbound, 0 for all but TCP and UDP */
+	__u16 port; /* remote's outbound, ours inbound, 0 for all but TCP and UDP */
 	__u8 protocol;
 	__u8 direction;
 };
 
 struct verdict_value {
-	__u64 expires_ns;		/* 0: never */
+	__u64 expires_ns; /* 0: never */
 	__u64 hits;
 	__u32 generation;
 	__u32 verdict;
@@ -114,25 +114,25 @@ struct verdict_value {
 /* The one entry of `settings`: user space writes through a memory map, field by field (next_exec_id: BPF alone). */
 struct settings {
 	__u64 next_exec_id;
-	__u64 netns_cookie;		/* the only network namespace that is judged */
+	__u64 netns_cookie; /* the only network namespace that is judged */
 	__u32 generation;
-	__u32 is_scoped;		/* inbound: judge only ports in `listeners` (tinysnitch run) */
-	__u32 is_tracing;		/* write `traces` */
+	__u32 is_scoped;  /* inbound: judge only ports in `listeners` (tinysnitch run) */
+	__u32 is_tracing; /* write `traces` */
 	__u32 pad;
 };
 
 /* Index into the per-CPU `statistics`. */
 enum statistic {
-	HITS_ALLOWED,			/* verdict program: cached allow */
-	HITS_DENIED,			/* verdict program: cached deny */
-	HITS_DENIED_EARLY,		/* refused inside connect() or sendmsg() */
-	MISSES,				/* handed to user space */
-	LOST_IMAGES,			/* could not store what was executed */
+	HITS_ALLOWED,      /* verdict program: cached allow */
+	HITS_DENIED,       /* verdict program: cached deny */
+	HITS_DENIED_EARLY, /* refused inside connect() or sendmsg() */
+	MISSES,            /* handed to user space */
+	LOST_IMAGES,       /* could not store what was executed */
 	LOST_PROCESSES,
 	LOST_SOCKETS,
 	LOST_LISTENERS,
 	LOST_FLOWS,
-	LOST_TRACES,			/* ring buffer full */
+	LOST_TRACES, /* ring buffer full */
 	STATISTICS
 };
 

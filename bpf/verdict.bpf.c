@@ -39,7 +39,7 @@ static __always_inline bool read_question(struct __sk_buff *skb, __u8 direction,
 }
 
 static __always_inline enum verdict find_verdict_for_process(const struct settings *settings,
-							      const struct question *question)
+							     const struct question *question)
 {
 	const struct flow_key *flow = &question->flow;
 	struct verdict_key key = {
@@ -56,11 +56,12 @@ static __always_inline enum verdict find_verdict_for_process(const struct settin
 }
 
 static __always_inline enum verdict find_verdict_for_flow(const struct settings *settings,
-							   const struct question *question)
+							  const struct question *question)
 {
 	struct flow *flow = bpf_map_lookup_elem(&flows, &question->flow);
 
-	if (!flow || flow->cookie != question->whose.cookie || !is_current(settings, flow->generation, flow->expires_ns))
+	if (!flow || flow->cookie != question->whose.cookie ||
+	    !is_current(settings, flow->generation, flow->expires_ns))
 		return VERDICT_NONE;
 	return flow->verdict;
 }
@@ -74,7 +75,7 @@ static __always_inline enum verdict find_verdict_for(const struct settings *sett
 
 static __always_inline void write_flow(const struct question *question)
 {
-	struct flow flow = { .cookie = question->whose.cookie, .owner = question->whose.owner };
+	struct flow flow = {.cookie = question->whose.cookie, .owner = question->whose.owner};
 
 	if (bpf_map_update_elem(&flows, &question->flow, &flow, BPF_ANY))
 		count(LOST_FLOWS);

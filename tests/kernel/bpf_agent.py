@@ -1,12 +1,15 @@
-"""Runs inside the namespace and cgroup of a BPF test and does what it is told: one JSON call a line, one result a line."""
+"""Runs inside the namespace and cgroup of a BPF test and does what it is told: a JSON call a line, a result a line."""
 
+import ctypes
 import errno
 import json
 import os
+import select
 import signal
 import socket
+import struct
 import sys
-from typing import Any
+from collections.abc import Callable
 
 SO_COOKIE = 57  # socket(7), asm-generic/socket.h
 _TIMEOUT_S = 0.3  # for what netfilter swallows; a refusal comes at once
@@ -31,8 +34,8 @@ def listen(handle: int) -> None:
     _sockets[handle].listen()
 
 
-def set_option(handle: int, level: int, option: int, value: int) -> None:
-    _sockets[handle].setsockopt(level, option, value)
+def reuse_address(handle: int) -> None:
+    _sockets[handle].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
 
 def local_port(handle: int) -> int:
@@ -41,24 +44,35 @@ def local_port(handle: int) -> int:
 
 def connect(handle: int, address: str, port: int) -> str:
     """The error's name, empty when it worked."""
-    return _attempt(_sockets[handle].connect, (address, port))
+    return _attempt(lambda: _sockets[handle].connect((address, port)))
 
 
-def connect_new(family: str, kind: str, address: str, port: int, local_port: int = 0) -> str:
-    """On a fresh socket, closed again."""
-    with socket.socket(getattr(socket, family), getattr(socket, kind)) as fresh:
-        fresh.settimeout(_TIMEOUT_S)
-        fresh.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        fresh.bind(("", local_port))
-        return _attempt(fresh.connect, (address, port))
+def wait_connected(handle: int) -> str:
+    """For the end of a connect() that timed out here and goes on in the kernel."""
+    waiting = _sockets[handle]
+    select.select([], [waiting], [], 5)
+    number = waiting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    return errno.errorcode[number] if number else ""
 
 
-def send_to(handle: int, address: str, port: int, text: str = "x") -> str:
-    return _attempt(_sockets[handle].sendto, text.encode(), (address, port))
+def disconnect(handle: int) -> str:
+    """connect() with AF_UNSPEC, which Python's own cannot say: connect(2)."""
+    address = struct.pack("=H14x", socket.AF_UNSPEC)
+    libc = ctypes.CDLL(None, use_errno=True)
+    failed = libc.connect(handle, address, len(address))
+    return errno.errorcode[ctypes.get_errno()] if failed else ""
+
+
+def send_to(handle: int, address: str, port: int) -> str:
+    return _attempt(lambda: _sockets[handle].sendto(b"x", (address, port)))
+
+
+def send(handle: int, text: str) -> str:
+    return _attempt(lambda: _sockets[handle].send(text.encode()))
 
 
 def send_raw(handle: int, address: str, data: list[int]) -> str:
-    return _attempt(_sockets[handle].sendto, bytes(data), (address, 0))
+    return _attempt(lambda: _sockets[handle].sendto(bytes(data), (address, 0)))
 
 
 def receive(handle: int) -> str:
@@ -82,6 +96,16 @@ def fork() -> int:
     return pid
 
 
+def fork_and_send(handle: int, address: str, port: int) -> int:
+    """A child that uses the socket once and is gone: its pid."""
+    pid = os.fork()
+    if pid == 0:
+        _sockets[handle].sendto(b"x", (address, port))
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return pid
+
+
 def end_child(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
@@ -98,9 +122,9 @@ def netns_cookie() -> int:
         return int.from_bytes(any_socket.getsockopt(socket.SOL_SOCKET, so_netns_cookie, 8), sys.byteorder)
 
 
-def _attempt(call: Any, *args: Any) -> str:
+def _attempt(call: Callable[[], object]) -> str:
     try:
-        call(*args)
+        call()
     except TimeoutError:
         return "ETIMEDOUT"
     except OSError as error:
@@ -109,6 +133,7 @@ def _attempt(call: Any, *args: Any) -> str:
 
 
 def main() -> None:
+    print(flush=True)  # noqa: T201  (all the execs that led here are done)
     for line in sys.stdin:
         name, *args = json.loads(line)
         print(json.dumps(globals()[name](*args)), flush=True)  # noqa: T201  (the way back to the test)

@@ -25,8 +25,10 @@ class Agent:
     def __init__(self, front: list[str], program: list[str]) -> None:
         self._process = subprocess.Popen([*front, *program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.pid = self._process.pid
+        assert self._process.stdout
+        self._process.stdout.readline()  # it is itself now
 
-    def call(self, name: str, *args: Any) -> Any:
+    def call(self, name: str, *args: Any) -> Any:  # noqa: ANN401  (what JSON can say)
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps([name, *args]) + "\n")

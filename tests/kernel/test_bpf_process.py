@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,17 +17,6 @@ from tinysnitch.kernel.bpf_structs import Image, TraceEvent
 pytestmark = pytest.mark.privileged
 
 KEPT = 4096  # images that stay known after their end: max_entries of `retired`
-
-
-@pytest.fixture
-def place() -> Iterator[BpfPlace]:
-    with BpfPlace() as made:
-        yield made
-
-
-@pytest.fixture
-def programs(place: BpfPlace) -> BpfPrograms:
-    return place.load()
 
 
 def trace_images(programs: BpfPrograms, run: Callable[[], object]) -> list[Image]:

@@ -1,4 +1,4 @@
-"""The mirror of tinysnitch.h has the layout that the compiler gave the objects, and texts survive the way there and back."""
+"""The mirror of tinysnitch.h has the layout that the compiler gave the objects, and texts survive the way and back."""
 
 import json
 import subprocess
@@ -50,8 +50,8 @@ def test_layout_is_that_of_the_objects(objects: list[Btf], name: str) -> None:
         assert layout.offsets() == btf.offsets(btf.structs[name])
 
 
-def make_image(**changes: Any) -> Image:
-    numbers = {field: 7 for field in Image.__struct_fields__} | {"flags": 0}
+def make_image(**changes: object) -> Image:
+    numbers: dict[str, Any] = {field: 7 for field in Image.__struct_fields__} | {"flags": 0}
     return Image(**(numbers | {"executable": "/bin/true", "directory": "/", "args": ("true",)} | changes))
 
 

@@ -5,7 +5,7 @@ Not for several threads: every Map reuses its buffers, which is what makes a loo
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from struct import Struct
@@ -151,15 +151,11 @@ class Map:
 
     def __init__(self, path: Path, key: Struct, value: Struct, values: int = 1) -> None:
         ffi, self._library = _open_library()
-        self._ffi = ffi
         self.path = path
         self.fd = open_pinned(path)
         self._key = ffi.new("char[]", key.size)
-        self._next_key = ffi.new("char[]", key.size)
         self._value = ffi.new("char[]", value.size * values)
         self._key_view, self._value_view = ffi.buffer(self._key), ffi.buffer(self._value)
-        self._next_key_view = ffi.buffer(self._next_key)
-        self._unpack_key = key.unpack_from
         self._pack_key, self._pack_value, self._unpack_value = key.pack_into, value.pack_into, value.unpack_from
         self._iter_values = value.iter_unpack
         self._lookup, self._update = self._library.bpf_map_lookup_elem, self._library.bpf_map_update_elem
@@ -200,19 +196,6 @@ class Map:
         if failed and failed != -errno.ENOENT:
             raise_errno(f"deleting from {self.path}", -failed)
         return not failed
-
-    def keys(self) -> Iterator[Fields]:
-        """Not a snapshot: others write meanwhile, and a key that vanishes starts the walk anew (bpf(2))."""
-        self._pack_zero()
-        key = self._ffi.NULL
-        while not self._library.bpf_map_get_next_key(self.fd, key, self._next_key):
-            found = self._unpack_key(self._next_key_view)
-            yield found
-            self._pack_key(self._key_view, 0, *found)
-            key = self._key
-
-    def _pack_zero(self) -> None:
-        self._key_view[:] = bytes(len(self._key_view))
 
 
 class Ring:

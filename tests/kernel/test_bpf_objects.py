@@ -1,0 +1,35 @@
+"""The objects are compiled, hold what is asked of them, and a change shows in the digest."""
+
+from pathlib import Path
+
+import pytest
+
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.kernel import bpf_objects
+
+
+def test_all_objects_are_compiled() -> None:
+    assert bpf_objects.missing_objects() == []
+
+
+@pytest.mark.parametrize("name", bpf_objects.PROGRAMS)
+def test_each_object_holds_its_programs(name: str) -> None:
+    raw = bpf_objects.object_path(name).read_bytes()
+    assert all(program.encode() in raw for program in bpf_objects.PROGRAMS[name])
+
+
+def test_the_digest_changes_with_any_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = bpf_objects.read_digest()
+    for name in bpf_objects.PROGRAMS:
+        (tmp_path / f"{name}.bpf.o").write_bytes(bpf_objects.object_path(name).read_bytes())
+    monkeypatch.setattr(bpf_objects, "FOLDER", tmp_path)
+    assert bpf_objects.read_digest() == before
+    (tmp_path / "socket.bpf.o").write_bytes(b"")
+    assert bpf_objects.read_digest() != before
+
+
+def test_a_missing_object_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bpf_objects, "FOLDER", tmp_path)
+    assert len(bpf_objects.missing_objects()) == len(bpf_objects.PROGRAMS)
+    with pytest.raises(SnitchError, match=r"process\.bpf\.o"):
+        bpf_objects.read_digest()

@@ -1,0 +1,192 @@
+"""Load, adopt, replace, remove: what is pinned stands by itself, and goes without a trace."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.test_bpf_structs import make_image
+from tinysnitch.core.commands import VerdictKey
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.kernel import bpf_pins
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, Listener, Owner, ProcessEntry
+
+pytestmark = pytest.mark.privileged
+
+LOCAL = parse_address("127.0.0.1")
+KEY = VerdictKey(77, 1000, TCP, Direction.OUTBOUND, LOCAL, 443)
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+def attached(cgroup: Path) -> str:
+    """What `bpftool cgroup tree` knows of it."""
+    shown = subprocess.run(["bpftool", "cgroup", "show", str(cgroup)], capture_output=True, text=True, check=False)
+    return shown.stdout
+
+
+def test_a_killed_daemons_programs_are_adopted(place: BpfPlace) -> None:
+    cookie = place.read_netns_cookie()
+    script = (
+        f"import os, sys, signal; sys.path.insert(0, {str(SOURCE)!r}); from pathlib import Path;"
+        "from tinysnitch.kernel.bpf_programs import BpfPrograms;"
+        f"loaded = BpfPrograms.load(Path({str(place.pin_dir)!r}), Path({str(place.cgroup)!r}), {cookie}, False);"
+        "loaded.set_generation(9); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", script], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    agent = place.start_agent()  # nobody runs that loaded it
+    adopted = BpfPrograms.load(place.pin_dir, place.cgroup, cookie, False)
+    try:
+        assert adopted.was_adopted
+        assert adopted.generation == 9
+        assert adopted.find_process(agent.pid)
+    finally:
+        adopted.remove()
+
+
+def test_remove_leaves_nothing(place: BpfPlace) -> None:
+    programs = BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), False)
+    assert "connect4" in attached(place.cgroup)
+    assert programs.program_path("out_allowed").exists()
+    programs.remove()
+    assert attached(place.cgroup) == ""
+    assert not place.pin_dir.exists()
+
+
+def test_a_set_for_another_purpose_is_loaded_beside_and_the_old_one_removed(place: BpfPlace) -> None:
+    cookie = place.read_netns_cookie()
+    old = BpfPrograms.load(place.pin_dir, place.cgroup, cookie, False)
+    new = BpfPrograms.load(place.pin_dir, place.cgroup, cookie, True)
+    assert not new.was_adopted
+    assert old.program_path("out_allowed") != new.program_path("out_allowed")
+    new.remove_stale()
+    old.close()
+    assert not old.program_path("out_allowed").exists()
+    assert new.program_path("out_allowed").exists()
+    new.remove()
+
+
+def test_half_a_set_is_loaded_anew(place: BpfPlace, programs: BpfPrograms) -> None:
+    programs.program_path("in_denied").unlink()
+    again = place.load()
+    assert not again.was_adopted
+    assert again.program_path("in_denied").exists()
+
+
+def test_a_failure_half_way_leaves_nothing(place: BpfPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last cgroup program does not exist: by then all else is loaded, pinned and attached."""
+    monkeypatch.setattr(bpf_pins, "CGROUP_PROGRAMS", ("on_connect4", "on_nothing"))
+    with pytest.raises(SnitchError, match="on_nothing"):
+        BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), False)
+    assert attached(place.cgroup) == ""
+    assert list(place.pin_dir.iterdir()) == []
+
+
+def test_a_cgroup_that_is_none_is_named(place: BpfPlace) -> None:
+    with pytest.raises(SnitchError, match="nothing-here"):
+        BpfPrograms.load(place.pin_dir, place.cgroup / "nothing-here", 1, False)
+
+
+def test_a_folder_outside_of_a_bpffs_is_refused(place: BpfPlace, tmp_path: Path) -> None:
+    with pytest.raises(SnitchError) as caught:
+        BpfPrograms.load(tmp_path / "pins", place.cgroup, place.read_netns_cookie(), False)
+    assert caught.value.hint
+    assert list((tmp_path / "pins").iterdir()) == []
+
+
+def test_seeding_never_overwrites(programs: BpfPrograms, agent: Agent) -> None:
+    known = programs.find_process(agent.pid)
+    assert known
+    exec_id = programs.seed_image(make_image(executable="/bin/old", args=("old", "x")))
+    seeded = programs.find_image(exec_id)
+    assert seeded
+    assert (seeded.executable, seeded.args, seeded.users) == ("/bin/old", ("old", "x"), 1)
+    assert seeded.flags & IMAGE_SEEDED
+    assert not programs.seed_process(agent.pid, 1, exec_id)
+    assert programs.find_process(agent.pid) == known
+    assert programs.find_image(exec_id) is None
+
+
+def test_a_seeded_process_hands_its_image_on(place: BpfPlace) -> None:
+    agent = place.start_agent()
+    programs = place.load()
+    started_ns = read_started_ns(agent, programs)
+    exec_id = programs.seed_image(make_image(pid=agent.pid))
+    assert programs.seed_process(agent.pid, started_ns, exec_id)
+    child = agent.call("fork")
+    found = programs.find_process(child)
+    assert found
+    assert found.exec_id == exec_id
+    agent.call("end_child", child)
+    _handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM")
+    assert programs.find_owner(cookie) == Owner(exec_id, started_ns, agent.pid, 0)
+
+
+def read_started_ns(agent: Agent, programs: BpfPrograms) -> int:
+    _handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM")
+    owner = programs.find_owner(cookie)
+    assert owner
+    return owner.started_ns
+
+
+def test_seeded_sockets_and_listeners_are_found(programs: BpfPrograms) -> None:
+    owner = Owner(1 << 63, 2, 3, 4)
+    assert programs.seed_owner(5, owner)
+    assert not programs.seed_owner(5, Owner(9, 9, 9, 9))
+    assert programs.find_owner(5) == owner
+    assert programs.seed_listener(UDP, 53, LOCAL, Listener(5, owner))
+    assert not programs.seed_listener(UDP, 53, LOCAL, Listener(6, owner))
+    assert programs.find_listener(UDP, 53, LOCAL) == Listener(5, owner)
+
+
+def test_forgotten_verdicts_are_gone(programs: BpfPrograms) -> None:
+    programs.remember_verdict(KEY, Verdict.ALLOW, 1, 0)
+    assert programs.count_hits(KEY) == 0
+    programs.forget_verdicts([KEY])
+    programs.forget_verdicts([KEY])
+    assert programs.count_hits(KEY) is None
+
+
+def test_what_is_not_there_is_none(programs: BpfPrograms) -> None:
+    assert programs.find_image(5) is None
+    assert programs.find_process(2**22 + 1) is None
+    assert programs.find_flow(Flow(TCP, Direction.INBOUND, LOCAL, 1, LOCAL, 2)) is None
+    assert programs.find_listener(TCP, 1, LOCAL) is None
+
+
+def test_exec_ids_do_not_come_again_after_a_new_load(place: BpfPlace) -> None:
+    first = place.load()
+    agent = place.start_agent()
+    earlier = first.find_process(agent.pid)
+    first.remove()
+    second = place.load()
+    later = second.find_process(place.start_agent().pid)
+    assert isinstance(earlier, ProcessEntry)
+    assert isinstance(later, ProcessEntry)
+    assert later.exec_id > earlier.exec_id
+
+
+def test_traces_wake_a_reader(programs: BpfPrograms, agent: Agent) -> None:
+    programs.set_tracing(True)
+    waiting = programs.traces_fd
+    agent.call("run_many", 1, "/bin/true")
+    readable, _, _ = select.select([waiting], [], [], 5)
+    assert readable == [waiting]
+
+
+def test_no_descriptor_is_left_open(place: BpfPlace) -> None:
+    place.load().remove()
+    before = len(os.listdir("/proc/self/fd"))
+    programs = place.load()
+    programs.set_tracing(True)
+    assert programs.traces_fd
+    programs.remove()
+    assert len(os.listdir("/proc/self/fd")) <= before + 4  # the pipes of the agent that read the cookie

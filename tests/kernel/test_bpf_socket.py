@@ -1,0 +1,214 @@
+"""socket.bpf.c: whose socket, who listens, and refusal inside connect() and sendto()."""
+
+import errno
+import time
+
+import pytest
+
+from tests.kernel.bpf_place import Agent, BpfPlace
+from tinysnitch.core.commands import VerdictKey
+from tinysnitch.core.flow import TCP, UDP, Direction, parse_address
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.bpf_structs import Owner, ProcessEntry, TraceEvent
+
+pytestmark = pytest.mark.privileged
+
+REFUSED = errno.errorcode[errno.ECONNREFUSED]
+
+
+def find_process(programs: BpfPrograms, agent: Agent) -> ProcessEntry:
+    found = programs.find_process(agent.pid)
+    assert found
+    return found
+
+
+def owner_of(programs: BpfPrograms, agent: Agent) -> Owner:
+    process = find_process(programs, agent)
+    return Owner(process.exec_id, process.started_ns, agent.pid, 0)
+
+
+def deny(programs: BpfPrograms, agent: Agent, remote: str, port: int, protocol: int, expires_ns: int = 0) -> VerdictKey:
+    exec_id = find_process(programs, agent).exec_id
+    key = VerdictKey(exec_id, 0, protocol, Direction.OUTBOUND, parse_address(remote), port)
+    programs.remember_verdict(key, Verdict.DENY, programs.generation, expires_ns)
+    return key
+
+
+@pytest.mark.parametrize(("family", "kind"), [("AF_INET", "SOCK_STREAM"), ("AF_INET6", "SOCK_DGRAM")])
+def test_a_cookie_leads_to_the_process(programs: BpfPrograms, agent: Agent, family: str, kind: str) -> None:
+    handle, cookie = agent.call("open_socket", family, kind)
+    assert programs.find_owner(cookie) == owner_of(programs, agent)
+    agent.call("close", handle)
+    assert programs.find_owner(cookie) is None
+
+
+def test_a_raw_socket_has_an_owner_too(programs: BpfPrograms, agent: Agent) -> None:
+    _handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", 1)
+    assert programs.find_owner(cookie) == owner_of(programs, agent)
+
+
+def test_the_newest_user_wins(programs: BpfPrograms, agent: Agent) -> None:
+    handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    child = agent.call("fork_and_send", handle, "127.0.0.1", 9)
+    found = programs.find_owner(cookie)
+    assert found
+    assert (found.pid, found.exec_id) == (child, find_process(programs, agent).exec_id)
+
+
+def test_a_process_from_before_is_unknown_but_named(place: BpfPlace) -> None:
+    agent = place.start_agent()
+    programs = place.load()
+    _handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM")
+    found = programs.find_owner(cookie)
+    assert found
+    assert (found.exec_id, found.pid) == (0, agent.pid)
+
+
+def test_another_network_namespace_is_left_alone(place: BpfPlace) -> None:
+    programs = BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie() + 10**6, False)
+    try:
+        _handle, cookie = place.start_agent().call("open_socket", "AF_INET", "SOCK_STREAM")
+        assert programs.find_owner(cookie) is None
+    finally:
+        programs.remove()
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "protocol", "address"),
+    [
+        ("AF_INET", "SOCK_STREAM", TCP, "127.0.0.1"),
+        ("AF_INET", "SOCK_DGRAM", UDP, "0.0.0.0"),
+        ("AF_INET6", "SOCK_STREAM", TCP, "::"),
+        ("AF_INET6", "SOCK_DGRAM", UDP, "::1"),
+        ("AF_INET6", "SOCK_STREAM", TCP, "::ffff:127.0.0.1"),
+    ],
+)
+def test_bind_notes_the_listener_and_close_forgets_it(
+    programs: BpfPrograms, agent: Agent, family: str, kind: str, protocol: int, address: str
+) -> None:
+    handle, cookie = agent.call("open_socket", family, kind)
+    port = agent.call("bind", handle, address, 0)
+    found = programs.find_listener(protocol, port, parse_address(address))
+    assert found
+    assert (found.cookie, found.owner) == (cookie, owner_of(programs, agent))
+    agent.call("close", handle)
+    assert programs.find_listener(protocol, port, parse_address(address)) is None
+
+
+def test_a_listener_that_connects_is_forgotten_at_close_all_the_same(programs: BpfPrograms, agent: Agent) -> None:
+    handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    port = agent.call("bind", handle, "0.0.0.0", 0)
+    agent.call("connect", handle, "127.0.0.1", 9)  # its local address is 127.0.0.1 from now on
+    agent.call("close", handle)
+    assert programs.find_listener(UDP, port, parse_address("0.0.0.0")) is None
+
+
+def test_a_port_that_another_socket_took_over_stays(programs: BpfPrograms, agent: Agent) -> None:
+    first, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    second, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    for handle in (first, second):
+        agent.call("reuse_address", handle)
+    port = agent.call("bind", first, "127.0.0.1", 0)
+    agent.call("bind", second, "127.0.0.1", port)
+    agent.call("close", first)
+    found = programs.find_listener(UDP, port, parse_address("127.0.0.1"))
+    assert found
+    assert found.cookie == cookie
+
+
+@pytest.mark.parametrize(
+    ("family", "target", "bound"), [("AF_INET", "127.0.0.1", "0.0.0.0"), ("AF_INET6", "::1", "::")]
+)
+def test_sending_without_bind_notes_the_port(
+    programs: BpfPrograms, agent: Agent, family: str, target: str, bound: str
+) -> None:
+    handle, cookie = agent.call("open_socket", family, "SOCK_DGRAM")
+    agent.call("send_to", handle, target, 9)
+    port = agent.call("local_port", handle)
+    found = programs.find_listener(UDP, port, parse_address(bound))
+    assert found
+    assert found.cookie == cookie
+    agent.call("close", handle)
+    assert programs.find_listener(UDP, port, parse_address(bound)) is None
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "protocol", "address", "remote"),
+    [
+        ("AF_INET", "SOCK_STREAM", TCP, "127.0.0.1", "127.0.0.1"),
+        ("AF_INET6", "SOCK_STREAM", TCP, "::1", "::1"),
+        ("AF_INET6", "SOCK_STREAM", TCP, "::ffff:127.0.0.1", "127.0.0.1"),
+        ("AF_INET", "SOCK_DGRAM", UDP, "127.0.0.1", "127.0.0.1"),
+        ("AF_INET6", "SOCK_DGRAM", UDP, "::ffff:127.0.0.1", "127.0.0.1"),
+    ],
+)
+def test_connect_to_what_is_denied_is_refused(
+    place: BpfPlace,
+    programs: BpfPrograms,
+    agent: Agent,
+    family: str,
+    kind: str,
+    protocol: int,
+    address: str,
+    remote: str,
+) -> None:
+    listening = place.start_agent()
+    server, _cookie = listening.call("open_socket", family, kind)
+    port = listening.call("bind", server, address, 0)
+    if protocol == TCP:
+        listening.call("listen", server)
+    key = deny(programs, agent, remote, port, protocol)
+    handle, _cookie = agent.call("open_socket", family, kind)
+    assert agent.call("connect", handle, address, port) == REFUSED
+    assert programs.count_hits(key) == 1
+    assert programs.read_statistics()["hits_denied_early"] == 1
+    programs.forget_verdicts([key])
+    assert agent.call("connect", handle, address, port) == ""
+
+
+@pytest.mark.parametrize(
+    ("family", "address", "remote"),
+    [("AF_INET", "127.0.0.1", "127.0.0.1"), ("AF_INET6", "::1", "::1"), ("AF_INET6", "::ffff:127.0.0.1", "127.0.0.1")],
+)
+def test_sendto_what_is_denied_is_refused(
+    programs: BpfPrograms, agent: Agent, family: str, address: str, remote: str
+) -> None:
+    deny(programs, agent, remote, 9, UDP)
+    handle, _cookie = agent.call("open_socket", family, "SOCK_DGRAM")
+    assert agent.call("send_to", handle, address, 9) == REFUSED
+    assert agent.call("send_to", handle, address, 10) == ""
+
+
+def test_dissolving_a_connection_always_works(programs: BpfPrograms, agent: Agent) -> None:
+    deny(programs, agent, "0.0.0.0", 0, UDP)
+    handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    assert agent.call("disconnect", handle) == ""
+
+
+@pytest.mark.parametrize("staleness", ["generation", "expiry", "another process"])
+def test_a_stale_denial_refuses_nothing(place: BpfPlace, programs: BpfPrograms, agent: Agent, staleness: str) -> None:
+    boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    deny(programs, agent, "127.0.0.1", 9, UDP, expires_ns=boot_ns if staleness == "expiry" else 0)
+    if staleness == "generation":
+        programs.set_generation(programs.generation + 1)
+    if staleness == "another process":
+        agent = place.start_agent()
+    handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    assert agent.call("send_to", handle, "127.0.0.1", 9) == ""
+
+
+def test_each_use_is_traced(programs: BpfPrograms, agent: Agent) -> None:
+    traces: list[TraceEvent] = []
+    programs.set_tracing(True)
+    handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    agent.call("bind", handle, "127.0.0.1", 0)
+    agent.call("send_to", handle, "127.0.0.1", 9)
+    agent.call("connect", handle, "127.0.0.1", 10)
+    programs.consume_traces(traces.append)
+    ours = [trace for trace in traces if trace.kind != "exec"]
+    assert [trace.kind for trace in ours] == ["bind", "send", "connect"]
+    assert {trace.cookie for trace in ours} == {cookie}
+    assert {trace.owner for trace in ours} == {owner_of(programs, agent)}
+    assert [(trace.port, trace.protocol) for trace in ours[1:]] == [(9, UDP), (10, UDP)]
+    assert {trace.address for trace in ours} == {parse_address("127.0.0.1")}

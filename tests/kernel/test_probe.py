@@ -1,0 +1,35 @@
+"""Each thing that BPF needs is missed by its name."""
+
+from pathlib import Path
+
+import pytest
+
+from tinysnitch.kernel import probe
+
+
+@pytest.mark.parametrize(("release", "is_fine"), [("6.12.1-arch1", True), ("6.1.0-9-amd64", True), ("5.19.0", False)])
+def test_old_kernels_are_named(release: str, is_fine: bool) -> None:
+    assert (probe.describe_kernel(release) == "") is is_fine
+
+
+def test_lockdown_counts_only_when_it_is_chosen() -> None:
+    assert probe.describe_lockdown("none integrity [confidentiality]\n")
+    assert probe.describe_lockdown("[none] integrity confidentiality\n") == ""
+    assert probe.describe_lockdown("none [integrity] confidentiality\n") == ""
+
+
+def test_lacking_capabilities_are_named() -> None:
+    assert probe.describe_capabilities("CapEff:\t000001fffeffffff\n") == ""
+    clause = probe.describe_capabilities(f"CapPrm:\t0\nCapEff:\t{1 << 39:016x}\n")
+    assert "CAP_NET_ADMIN" in clause
+    assert "CAP_BPF" not in clause
+
+
+def test_objects_that_are_not_compiled_are_named() -> None:
+    assert probe.describe_objects([]) == ""
+    assert probe.describe_objects([Path("a/process.bpf.o")]) == "not compiled: process.bpf.o"
+
+
+@pytest.mark.privileged
+def test_nothing_is_missing_here() -> None:
+    assert probe.find_missing() == ()
