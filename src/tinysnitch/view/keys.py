@@ -1,0 +1,74 @@
+"""The one table of keys: help, legend, footer and docs are read from it, and so is what a key does."""
+
+from enum import Enum
+
+import msgspec
+
+from tinysnitch.core.choice import Lifetime
+from tinysnitch.core.verdict import Verdict
+
+
+class Act(Enum):
+    """What a key does besides answering and choosing a lifetime."""
+
+    CYCLE_REMOTE = "cycle remote"
+    TOGGLE_PORT = "toggle port"
+    THESE_ARGS = "these args"
+    ANY_ARGS = "any args"
+    NEXT = "next"
+    PREVIOUS = "previous"
+    LATER = "later"
+    HELP = "help"
+    LEGEND = "legend"
+    LEAVE = "leave"
+
+
+class Group(Enum):
+    """Headings of the help, in its order."""
+
+    ANSWER = "answer"
+    LIFETIME = "how long"
+    COVER = "what it covers"
+    MOVE = "move"
+
+
+class Key(msgspec.Struct, frozen=True):
+    label: str  # as it is printed
+    names: tuple[str, ...]  # as front ends report it
+    group: Group
+    effect: Verdict | Lifetime | Act
+    short: str  # for the footer
+    meaning: str  # for the help and the docs
+
+
+KEYS = (
+    Key("y", ("y",), Group.ANSWER, Verdict.ALLOW, "allow", "allow it, and write the rule that is shown"),
+    Key("n", ("n",), Group.ANSWER, Verdict.DENY, "deny", 'deny it: the program gets "Connection refused"'),
+    Key("o", ("o",), Group.LIFETIME, Lifetime.ONCE, "once", "this one connection only"),
+    Key("1", ("1",), Group.LIFETIME, Lifetime.ONE_MINUTE, "1 min", "for one minute"),
+    Key("3", ("3",), Group.LIFETIME, Lifetime.THREE_MINUTES, "3 min", "for three minutes"),
+    Key("9", ("9",), Group.LIFETIME, Lifetime.NINE_MINUTES, "9 min", "for nine minutes, unless you choose otherwise"),
+    Key("2", ("2",), Group.LIFETIME, Lifetime.DAY, "24 h", "for 24 hours"),
+    Key("u", ("u",), Group.LIFETIME, Lifetime.QUIT, "until it quits", "until the program quits"),
+    Key("f", ("f",), Group.LIFETIME, Lifetime.FOREVER, "forever", "forever: a line in the rules file"),
+    Key("d", ("d",), Group.COVER, Act.CYCLE_REMOTE, "name", "this name, then its whole domain, then any remote"),
+    Key("p", ("p",), Group.COVER, Act.TOGGLE_PORT, "port", "this port, or any port"),
+    Key("a", ("a",), Group.COVER, Act.THESE_ARGS, "these args", "the program with exactly these arguments"),
+    Key("j", ("j",), Group.COVER, Act.ANY_ARGS, "just the path", "the program with any arguments"),
+    Key("Tab", ("tab", "down", "right"), Group.MOVE, Act.NEXT, "next", "the next question that waits (also ↓ →)"),
+    Key("S-Tab", ("shift+tab", "up", "left"), Group.MOVE, Act.PREVIOUS, "back", "the question before (also ↑ ←)"),
+    Key("Esc", ("escape",), Group.MOVE, Act.LATER, "later", "put it aside; it stays open until its time ends"),
+    Key("h", ("h", "question_mark"), Group.MOVE, Act.HELP, "help", "this help (also ?)"),
+    Key("l", ("l",), Group.MOVE, Act.LEGEND, "legend", "what the words on the screen mean"),
+    Key("q", ("q", "ctrl+c"), Group.MOVE, Act.LEAVE, "leave", "leave the prompt; questions stay open (also Ctrl-C)"),
+)
+
+_BY_NAME = {name: key for key in KEYS for name in key.names}
+
+
+def find_key(name: str) -> Key | None:
+    return _BY_NAME.get(name)
+
+
+def keys_of(group: Group) -> tuple[Key, ...]:
+    return tuple(key for key in KEYS if key.group is group)

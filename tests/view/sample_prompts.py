@@ -1,0 +1,38 @@
+"""Prompts as the daemon sends them, for the tests of everything that shows them."""
+
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.flow import TCP, Direction, Flow, parse_address
+from tinysnitch.core.process import Attribution, AttributionSource, Process
+from tinysnitch.core.prompt import Prompt
+
+CURL = Process(
+    exec_id=7,
+    pid=4242,
+    started_ns=1,
+    uid=1000,
+    executable="/usr/bin/curl",
+    device=1,
+    inode=2,
+    program="/usr/bin/curl",
+    args=("-s", "https://shop.test/"),
+    parents=("/usr/bin/bash", "/usr/sbin/sshd", "/usr/lib/systemd/systemd"),
+    owners=("unit:ssh.service",),
+)
+OUT = Flow(TCP, Direction.OUTBOUND, parse_address("10.0.0.2"), 40000, parse_address("10.0.0.9"), 443)
+IN = Flow(TCP, Direction.INBOUND, parse_address("10.0.0.2"), 22, parse_address("10.0.0.5"), 50505)
+
+
+def connection_of(process: Process = CURL, flow: Flow = OUT, name: str | None = "shop.test") -> Connection:
+    return Connection(flow=flow, attribution=Attribution(AttributionSource.BPF, process), name=name)
+
+
+def prompt_of(prompt_id: int = 1, connection: Connection | None = None, remaining_s: float = 60.0) -> Prompt:
+    return Prompt(
+        prompt_id=prompt_id,
+        connection=connection or connection_of(),
+        count=1,
+        reason="no rule matches",
+        opened_s=1_700_000_000.0,
+        deadline_s=1060.0,
+        remaining_s=remaining_s,
+    )

@@ -1,0 +1,21 @@
+from tinysnitch.core.choice import Lifetime
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.view.keys import KEYS, Act, Group, find_key, keys_of
+
+
+def test_no_key_has_two_meanings() -> None:
+    names = [name for key in KEYS for name in key.names]
+    assert len(names) == len(set(names))
+
+
+def test_every_lifetime_and_act_has_a_key() -> None:
+    assert {key.effect for key in KEYS} == {*Lifetime, *Act, Verdict.ALLOW, Verdict.DENY}
+
+
+def test_keys_are_found_by_any_of_their_names() -> None:
+    assert find_key("question_mark") is find_key("h")
+    assert find_key("x") is None
+
+
+def test_groups_hold_every_key_in_order() -> None:
+    assert tuple(key for group in Group for key in keys_of(group)) == KEYS

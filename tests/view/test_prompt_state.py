@@ -1,0 +1,214 @@
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.view.sample_prompts import CURL, connection_of, prompt_of
+from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.view.keys import KEYS
+from tinysnitch.view.prompt_state import (
+    NOTHING,
+    Answer,
+    AnswerRefused,
+    ConnectionLost,
+    DaemonGreeted,
+    KeyPressed,
+    Leave,
+    NoticeGiven,
+    Page,
+    PromptState,
+    QuestionClosed,
+    QuestionOpened,
+)
+
+ALL_NAMES = [name for key in KEYS for name in key.names]
+
+
+def opened(*prompt_ids: int, now: float = 0.0) -> PromptState:
+    state = PromptState()
+    for prompt_id in prompt_ids:
+        state.handle(QuestionOpened(prompt_of(prompt_id)), now)
+    return state
+
+
+def selected_id(state: PromptState) -> int | None:
+    return state.selected.prompt.prompt_id if state.selected else None
+
+
+def press(state: PromptState, *names: str, now: float = 10.0) -> list[Any]:
+    return [effect for name in names if (effect := state.handle(KeyPressed(name), now)) != NOTHING]
+
+
+@pytest.mark.parametrize(
+    ("keys", "changes"),
+    [
+        ("y", {}),
+        ("n", {"verdict": Verdict.DENY}),
+        ("oy", {"lifetime": Lifetime.ONCE}),
+        ("1y", {"lifetime": Lifetime.ONE_MINUTE}),
+        ("3y", {"lifetime": Lifetime.THREE_MINUTES}),
+        ("f9y", {"lifetime": Lifetime.NINE_MINUTES}),
+        ("2y", {"lifetime": Lifetime.DAY}),
+        ("uy", {"lifetime": Lifetime.QUIT}),
+        ("fn", {"lifetime": Lifetime.FOREVER, "verdict": Verdict.DENY}),
+        ("dy", {"remote": RemoteScope.DOMAIN}),
+        ("ddy", {"remote": RemoteScope.ANY}),
+        ("dddy", {}),
+        ("py", {"any_port": True}),
+        ("ppy", {}),
+        ("jy", {"any_args": True}),
+        ("jay", {}),
+        ("jjy", {"any_args": True}),
+        ("xzfy", {"lifetime": Lifetime.FOREVER}),
+    ],
+)
+def test_keys_build_the_choice(keys: str, changes: dict[str, Any]) -> None:
+    expected = Choice(**{"verdict": Verdict.ALLOW, **changes})
+    assert press(opened(1), *keys) == [Answer(1, expected)]
+
+
+@pytest.mark.parametrize("name", ["q", "ctrl+c"])
+def test_leaving_works_at_once(name: str) -> None:
+    assert press(opened(1), name, now=0.0) == [Leave()]
+
+
+@given(st.lists(st.tuples(st.sampled_from(ALL_NAMES), st.floats(0, 0.499))))
+def test_no_keys_within_the_delay_answer(keys: list[tuple[str, float]]) -> None:
+    state = opened(1)
+    for name, now in sorted(keys, key=lambda pair: pair[1]):
+        assert not isinstance(state.handle(KeyPressed(name), now), Answer)
+    assert state.selected is None or state.selected.choice == Choice(verdict=Verdict.ALLOW)
+
+
+@given(st.lists(st.sampled_from(ALL_NAMES), max_size=30), st.lists(st.floats(0, 0.49), max_size=30))
+def test_two_answers_are_never_closer_than_the_delay(names: list[str], pauses: list[float]) -> None:
+    state, now, answered = opened(1, 2, 3, 4), 1.0, -1.0
+    for name, pause in zip(names, pauses, strict=False):
+        now += pause
+        if isinstance(state.handle(KeyPressed(name), now), Answer):
+            assert now - answered >= state.delay_s
+            answered = now
+
+
+def test_the_delay_is_over_at_its_end() -> None:
+    state = opened(1)
+    assert press(state, "y", now=0.49) == []
+    assert state.next_change_s() == 0.5
+    assert len(press(state, "y", now=0.5)) == 1
+
+
+def test_another_count_changes_neither_choice_nor_delay() -> None:
+    state = opened(1)
+    press(state, "f", now=1.0)
+    state.handle(QuestionOpened(msgspec.structs.replace(prompt_of(1), count=5, remaining_s=9.0)), 2.0)
+    assert state.selected is not None
+    assert (state.selected.prompt.count, state.selected.deadline_s) == (5, 11.0)
+    assert press(state, "y", now=2.0) == [Answer(1, Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.FOREVER))]
+
+
+def test_a_question_that_changes_starts_anew() -> None:
+    state = opened(1)
+    press(state, "f", now=1.0)
+    other = connection_of(msgspec.structs.replace(CURL, args=("evil",)))
+    state.handle(QuestionOpened(prompt_of(1, other)), 2.0)
+    assert press(state, "y", now=2.4) == []
+    assert press(state, "y", now=2.6) == [Answer(1, Choice(verdict=Verdict.ALLOW))]
+
+
+def test_a_new_question_does_not_take_the_place_of_the_one_in_sight() -> None:
+    state = opened(1)
+    state.handle(QuestionOpened(prompt_of(2)), 0.9)
+    assert selected_id(state) == 1
+    assert len(press(state, "y", now=1.0)) == 1
+    assert selected_id(state) == 2
+
+
+def test_a_question_that_vanishes_does_not_pass_its_key_or_choice_on() -> None:
+    state = opened(1, 2)
+    press(state, "f", "d", "j")
+    state.handle(QuestionClosed(1, "denied: nobody answered"), 11.0)
+    assert press(state, "y", now=11.1) == []
+    assert state.notice == "denied: nobody answered"
+    assert press(state, "y", now=12.0) == [Answer(2, Choice(verdict=Verdict.ALLOW))]
+
+
+def test_a_held_key_answers_one_question_only() -> None:
+    state = opened(1, 2, 3)
+    times = [10.0, 10.66, *(10.66 + i * 0.03 for i in range(1, 100))]
+    assert [e for t in times for e in press(state, "y", now=t)] == [Answer(1, Choice(verdict=Verdict.ALLOW))]
+    assert len(press(state, "y", now=14.0)) == 1
+
+
+def test_another_key_answers_as_soon_as_the_delay_is_over() -> None:
+    state = opened(1, 2)
+    press(state, "y", now=10.0)
+    assert press(state, "n", now=10.5) == [Answer(2, Choice(verdict=Verdict.DENY))]
+
+
+def test_an_answer_is_sent_once_and_comes_back_when_refused() -> None:
+    state = opened(1)
+    assert len(press(state, "y", "y", "n")) == 1
+    state.handle(AnswerRefused(1, "not permitted"), 11.0)
+    assert (selected_id(state), state.notice) == (1, "not permitted")
+    assert len(press(state, "n", now=12.0)) == 1
+
+
+def test_walking_goes_round_and_starts_the_delay() -> None:
+    state = opened(1, 2, 3)
+    walk = []
+    for name in ("tab", "down", "right", "shift+tab", "up", "left"):
+        press(state, name)
+        walk.append(selected_id(state))
+    assert walk == [2, 3, 1, 3, 2, 1]
+    assert press(state, "y", now=10.1) == []
+    assert state.position == 1
+
+
+def test_walking_with_one_question_changes_nothing() -> None:
+    assert len(press(opened(1), "tab", "y")) == 1
+
+
+def test_later_puts_a_question_aside_until_it_is_walked_to() -> None:
+    state = opened(1, 2)
+    press(state, "escape")
+    assert selected_id(state) == 2
+    press(state, "escape", now=20.0)
+    assert selected_id(state) is None
+    assert press(state, "y", now=30.0) == []
+    press(state, "tab", now=30.0)
+    assert press(state, "y", now=31.0) == [Answer(1, Choice(verdict=Verdict.ALLOW))]
+
+
+@pytest.mark.parametrize(("name", "page"), [("h", Page.HELP), ("question_mark", Page.HELP), ("l", Page.LEGEND)])
+def test_any_key_closes_the_help_and_does_nothing_else(name: str, page: Page) -> None:
+    state = opened(1)
+    press(state, name)
+    assert state.page is page
+    assert press(state, "y") == []
+    assert state.page is Page.QUESTION
+    assert press(state, "y", now=10.1) == []
+    assert len(press(state, "y", now=10.5)) == 1
+
+
+def test_without_the_daemon_there_are_no_questions() -> None:
+    state = opened(1)
+    state.handle(ConnectionLost("the daemon is gone"), 5.0)
+    assert press(state, "y", "tab", "escape", "d") == []
+    assert (state.is_connected, state.notice) == (False, "the daemon is gone")
+    state.handle(DaemonGreeted(3), 6.0)
+    assert (state.is_connected, state.rule_count, state.notice) == (True, 3, "")
+
+
+def test_a_notice_is_kept() -> None:
+    state = opened(1)
+    state.handle(NoticeGiven("rules not loaded"), 5.0)
+    assert state.notice == "rules not loaded"
+
+
+def test_closing_an_unknown_question_changes_nothing() -> None:
+    state = opened(1)
+    state.handle(QuestionClosed(9, "gone"), 10.0)
+    assert (state.notice, len(press(state, "y"))) == ("", 1)
