@@ -1,0 +1,107 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tinysnitch.core.errors import RuleSyntaxError, SnitchError
+from tinysnitch.core.rule_text import format_rule, parse_rule
+from tinysnitch.store.rules_file import RulesFile
+
+GIT = parse_rule("allow github.com 443 tcp /usr/bin/git")
+TEXT = "# mine\n\nallow  a.example 443 tcp   # why\nnonsense \udcff\ndeny b.example - -"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> RulesFile:
+    return RulesFile(tmp_path / "etc" / "tinysnitch.rules")
+
+
+def write(file: RulesFile, text: str) -> None:
+    file.path.parent.mkdir(exist_ok=True)
+    file.path.write_bytes(text.encode("utf-8", "surrogateescape"))
+
+
+def text_of(file: RulesFile) -> str:
+    return file.path.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def test_the_starter_set_is_written_once(file: RulesFile) -> None:
+    assert file.ensure_exists()
+    loaded = file.read()
+    assert [format_rule(rule) for rule in loaded.rules] == [
+        "allow localhost - -",
+        "allow localhost - -src",
+        "allow @resolvers 53 udp",
+        "allow @resolvers 53 tcp",
+    ]
+    assert loaded.errors == ()
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o644
+    write(file, "")
+    assert not file.ensure_exists()
+    assert (file.read().rules, file.read().errors) == ((), ())
+
+
+def test_read_gives_rules_and_errors_with_their_place(file: RulesFile) -> None:
+    write(file, TEXT)
+    loaded = file.read()
+    assert [format_rule(rule) for rule in loaded.rules] == ["allow a.example 443 tcp", "deny b.example - -"]
+    assert [str(error) for error in loaded.errors] == [f"{file.path}:4:10: an invisible character"]
+
+
+def test_a_file_that_is_gone_is_an_error_so_that_the_old_rules_stay(file: RulesFile) -> None:
+    (error,) = file.read().errors
+    assert error.problem == "the file is gone"
+
+
+def test_read_finds_where_links_lead_and_who_users_are(file: RulesFile, tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("")
+    (tmp_path / "link").symlink_to("real")
+    write(file, f"allow user=root - - - {tmp_path}/link\nallow user=no-one-has-it parent={tmp_path}/real - - -")
+    loaded = file.read()
+    assert loaded.links == {f"{tmp_path}/link": f"{tmp_path}/real"}
+    assert loaded.users == {"root": 0}
+
+
+@pytest.mark.parametrize("before", [TEXT, TEXT + "\n", ""])
+def test_append_keeps_all_other_lines(file: RulesFile, before: str) -> None:
+    write(file, before)
+    assert file.append(GIT)
+    gap = "" if before.endswith("\n") or not before else "\n"
+    assert text_of(file) == f"{before}{gap}allow github.com 443 tcp /usr/bin/git\n"
+    assert GIT in file.read().rules
+
+
+def test_append_makes_the_file_and_adds_a_rule_once(file: RulesFile) -> None:
+    assert file.append(GIT)
+    assert not file.append(GIT)
+    write(file, "allow   github.com  443 tcp /usr/bin/git  # as it is written here\n")
+    assert not file.append(GIT)
+
+
+def test_remove_takes_every_line_that_says_it(file: RulesFile) -> None:
+    write(file, TEXT + "\nallow a.example 443 tcp\n")
+    assert file.remove("allow a.example  443 tcp")
+    assert text_of(file) == "# mine\n\nnonsense \udcff\ndeny b.example - -\n"
+    assert not file.remove("allow a.example 443 tcp")
+    with pytest.raises(RuleSyntaxError):
+        file.remove("nonsense")
+
+
+def test_a_change_keeps_mode_owner_and_link(file: RulesFile, tmp_path: Path) -> None:
+    real = tmp_path / "real.rules"
+    real.write_text("")
+    real.chmod(0o640)
+    file.path.parent.mkdir()
+    file.path.symlink_to(real)
+    file.append(GIT)
+    assert file.path.is_symlink()
+    assert "github.com" in real.read_text()
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640
+    assert sorted(os.listdir(tmp_path)) == ["etc", "real.rules"]
+
+
+def test_what_the_system_refuses_is_an_error_for_people(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("")
+    with pytest.raises(SnitchError, match="x/y: Not a directory"):
+        RulesFile(tmp_path / "x" / "y").read()

@@ -1,0 +1,52 @@
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from tinysnitch.core.errors import NotPermitted
+from tinysnitch.store.text_file import errors_named, locked, read_text, replace_text
+
+
+def test_bytes_go_back_as_they_came(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"\xff\xc3\xbc\n")
+    text = read_text(tmp_path / "a")
+    replace_text(tmp_path / "b", text)
+    assert (tmp_path / "b").read_bytes() == b"\xff\xc3\xbc\n"
+
+
+def test_a_failure_leaves_the_old_text_and_no_litter(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        replace_text(tmp_path / "a", "\ud800")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
+    assert read_text(tmp_path / "a") == "old"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+def test_an_owner_stays(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+    os.chown(tmp_path / "a", 1234, 1235)
+    replace_text(tmp_path / "a", "new")
+    status = (tmp_path / "a").stat()
+    assert (status.st_uid, status.st_gid, read_text(tmp_path / "a")) == (1234, 1235, "new")
+
+
+def test_a_lock_keeps_the_second_one_out(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def second() -> None:
+        with locked(tmp_path / "a"):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with locked(tmp_path / "a"):
+        thread.start()
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+def test_refusals_are_named() -> None:
+    with pytest.raises(NotPermitted, match="/x: Permission denied"), errors_named(Path("/x")):
+        raise PermissionError(13, "Permission denied")
