@@ -111,8 +111,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 NO_ARGS = "()"
 
 ARGS_FORMS = (
-    ("", "nothing behind the program: any arguments"),
-    ("-", "any arguments"),
+    ("-", "any arguments, as when nothing is written"),
     (NO_ARGS, "exactly none"),
     ("-m http.server", "exactly these"),
 )

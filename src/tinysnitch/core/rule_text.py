@@ -11,10 +11,19 @@ from typing import Any
 import msgspec
 
 from tinysnitch.core.errors import RuleSyntaxError
-from tinysnitch.core.form import unknown_word
-from tinysnitch.core.port_text import Service, format_ports, format_service, has_ports, parse_ports, parse_service
-from tinysnitch.core.program_text import format_args, format_program, parse_args, parse_program
-from tinysnitch.core.remote_text import format_remote, parse_remote
+from tinysnitch.core.form import Form, unknown_word
+from tinysnitch.core.port_text import (
+    PORT_FORMS,
+    PROTOCOL_FORMS,
+    Service,
+    format_ports,
+    format_service,
+    has_ports,
+    parse_ports,
+    parse_service,
+)
+from tinysnitch.core.program_text import PROGRAM_FORMS, format_args, format_program, parse_args, parse_program
+from tinysnitch.core.remote_text import REMOTE_FORMS, format_remote, parse_remote
 from tinysnitch.core.rule import ANY_PROGRAM, Rule
 from tinysnitch.core.rule_qualifiers import QUALIFIERS, format_qualifiers
 from tinysnitch.core.verdict import Verdict
@@ -33,20 +42,26 @@ def _parse_verdict(word: Word) -> Verdict:
 
 
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}
+_VERDICT_FORMS = (
+    Form("allow", "let it through", _parse_verdict),
+    Form("deny", "refuse it at once", _parse_verdict),
+    Form("ask", "ask each time, also where a wider rule would decide", _parse_verdict),
+)
 
 
 class Column(msgspec.Struct, frozen=True):
     name: str
     meaning: str
     parse: Callable[[Word], Any]
+    forms: tuple[Form[Any], ...]
 
 
-VERDICT = Column("verdict", "what is done: `allow`, `deny`, `ask`", _parse_verdict)
+VERDICT = Column("verdict", "what is done", _parse_verdict, _VERDICT_FORMS)
 COLUMNS = (
-    Column("remote", "the other side", parse_remote),
-    Column("port", "the remote's port; the local one where the rule is inbound", parse_ports),
-    Column("protocol", "with `-src` the rule is inbound", parse_service),
-    Column("program", "who; may be left out", parse_program),
+    Column("remote", "the other side", parse_remote, REMOTE_FORMS),
+    Column("port", "the remote's port, or the local one where the rule is inbound", parse_ports, PORT_FORMS),
+    Column("protocol", "the protocol and the direction", parse_service, PROTOCOL_FORMS),
+    Column("program", "whose connection it is; may be left out", parse_program, PROGRAM_FORMS),
 )
 _REQUIRED = 3  # columns behind the qualifiers
 
