@@ -1,0 +1,95 @@
+"""Our own addresses, the networks on our links and the names of interfaces, over rtnetlink(7), with news of changes."""
+
+import socket
+import struct
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+
+import msgspec
+
+from tinysnitch.core.flow import V4_PREFIX
+from tinysnitch.kernel.netlink import Message, NetlinkSocket, parse_attributes
+
+_GET_ADDRESSES = 22  # RTM_GETADDR; the numbers: include/uapi/linux/rtnetlink.h and if_addr.h
+_NEW_ADDRESS = 20  # RTM_NEWADDR
+_GROUPS = 1 << 4 | 1 << 8 | 1 << 0  # RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK
+_ADDRESS, _LOCAL = 1, 2  # IFA_ADDRESS, IFA_LOCAL: they differ on a point-to-point link
+_IFADDRMSG = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, interface
+
+Network = IPv4Network | IPv6Network
+
+# Never routed further than the link, or to a group of hosts: RFC 3927, 5771, 919, 4291
+_LINK_NETWORKS: tuple[Network, ...] = tuple(
+    ip_network(text) for text in ("169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32", "fe80::/10", "ff00::/8")
+)
+
+
+class OwnAddresses(msgspec.Struct, frozen=True):
+    own: frozenset[bytes]  # packed
+    lan: tuple[Network, ...]  # sorted, so that equal ones compare equal
+
+
+def read_addresses() -> OwnAddresses:
+    with NetlinkSocket(socket.NETLINK_ROUTE) as netlink:
+        messages = netlink.dump(_GET_ADDRESSES, _IFADDRMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0))
+    found = [_parse(message) for message in messages if message.kind == _NEW_ADDRESS]
+    own = frozenset(_pack(address) for address, _network in found)
+    networks = {network for address, network in found if not address.is_loopback}
+    return OwnAddresses(own, tuple(sorted(networks | set(_LINK_NETWORKS), key=_order)))
+
+
+def _parse(message: Message) -> tuple[IPv4Address | IPv6Address, Network]:
+    family, prefix, _flags, _scope, _interface = _IFADDRMSG.unpack_from(message.payload)
+    attributes = parse_attributes(message.payload[_IFADDRMSG.size :])
+    peer = attributes.get(_ADDRESS) or attributes[_LOCAL]
+    local = attributes.get(_LOCAL) or peer
+    if family == socket.AF_INET:
+        return IPv4Address(local), IPv4Network((peer, prefix), strict=False)
+    return IPv6Address(local), IPv6Network((peer, prefix), strict=False)
+
+
+def _pack(address: IPv4Address | IPv6Address) -> bytes:
+    return V4_PREFIX + address.packed if address.version == 4 else address.packed
+
+
+def _order(network: Network) -> tuple[int, int, int]:
+    return network.version, int(network.network_address), network.prefixlen
+
+
+class AddressNews:
+    """Readable whenever an address or a link has changed; also knows the interfaces by index."""
+
+    def __init__(self) -> None:
+        self._netlink = NetlinkSocket(socket.NETLINK_ROUTE, _GROUPS)
+        self._netlink.socket.setblocking(False)
+        self._names: dict[int, str] = {}
+
+    def fileno(self) -> int:
+        return self._netlink.fileno()
+
+    def drain(self) -> None:
+        """Take note that there was news; what it was is read anew."""
+        self._names.clear()
+        while True:
+            try:
+                self._netlink.receive()
+            except BlockingIOError:
+                return
+            except OSError:  # ENOBUFS: more news than fits is still news
+                continue
+
+    def find_interface(self, index: int) -> str:
+        """The interface's name, "" when there is none."""
+        name = self._names.get(index)
+        if name is None:
+            name = self._names[index] = _read_name(index)
+        return name
+
+    def close(self) -> None:
+        self._netlink.close()
+
+
+def _read_name(index: int) -> str:
+    try:
+        return socket.if_indextoname(index) if index else ""
+    except OSError:
+        return ""

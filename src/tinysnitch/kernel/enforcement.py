@@ -1,0 +1,68 @@
+"""The engine's requests about packets, in the kernel's words.
+
+With BPF a verdict is written into a map and the packet is told to walk its chain again (NF_REPEAT): there the verdict
+programs now know it, and the user's own rules that follow ours still see the packet. Without BPF a mark on the packet
+says the same. DNS messages are only looked at and go on from where they are.
+"""
+
+from tinysnitch.core.commands import ForgetVerdicts, RememberFlow, RememberVerdict
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.netfilter_rules import ALLOW_BIT, DENY_BIT
+from tinysnitch.kernel.nfqueue import NfVerdict, Queue
+
+_BITS = {Verdict.ALLOW: ALLOW_BIT, Verdict.DENY: DENY_BIT}
+
+
+def _to_ns(boot_s: float | None) -> int:
+    return 0 if boot_s is None else int(boot_s * 1e9)
+
+
+class Enforcement:
+    def __init__(self, queue: Queue, names_queue: Queue, programs: BpfPrograms | None) -> None:
+        self._queue = queue
+        self._names_queue = names_queue
+        self._programs = programs
+        self._marks: dict[int, int] = {}  # of packets that have one, held without BPF
+
+    def note_mark(self, packet_id: int, mark: int) -> None:
+        """The packet's own mark, which ours is added to."""
+        if self._programs is None and mark:
+            self._marks[packet_id] = mark
+
+    def issue(self, packet_id: int, verdict: Verdict) -> None:
+        if self._programs is not None:
+            self._queue.queue_verdict(packet_id, NfVerdict.REPEAT)
+        else:
+            mark = self._marks.pop(packet_id, 0) | _BITS[verdict]
+            self._queue.queue_verdict(packet_id, NfVerdict.REPEAT, mark)
+
+    def drop(self, packet_id: int) -> None:
+        self._marks.pop(packet_id, None)
+        self._queue.queue_verdict(packet_id, NfVerdict.DROP)
+
+    def pass_message(self, packet_id: int) -> None:
+        self._names_queue.queue_verdict(packet_id, NfVerdict.ACCEPT)
+
+    def remember_verdict(self, command: RememberVerdict) -> None:
+        if self._programs is not None:
+            expires_ns = _to_ns(command.expires_s)
+            self._programs.remember_verdict(command.key, command.verdict, command.generation, expires_ns)
+
+    def remember_flow(self, command: RememberFlow) -> None:
+        if self._programs is not None:
+            expires_ns = _to_ns(command.expires_s)
+            self._programs.remember_flow(command.flow, command.verdict, command.generation, expires_ns)
+
+    def forget(self, command: ForgetVerdicts) -> None:
+        if self._programs is not None:
+            self._programs.forget_verdicts(command.keys)
+
+    def set_generation(self, generation: int) -> None:
+        if self._programs is not None:
+            self._programs.set_generation(generation)
+
+    def flush(self) -> None:
+        """Verdicts go to the kernel in one message a queue, after all that they rest on was written."""
+        self._queue.flush()
+        self._names_queue.flush()

@@ -1,0 +1,171 @@
+"""Our netfilter rules, in and out: one transaction a family, our own chains, and other people's rules untouched.
+
+Adding again replaces what our chains hold and leaves the jumps to them alone: so a new daemon takes over after a kill.
+"""
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.kernel.netfilter_rules import Family, Jump, RuleSet, build_rules, chain_name
+from tinysnitch.kernel.nf_tables import delete_table
+
+_PREFIX = {Family.V4: "iptables", Family.V6: "ip6tables"}
+_TABLES = ("mangle", "filter", "security")
+_REMARK = re.compile(r'--comment "tables before: ([a-z ]*)"')
+_WAIT = ("-w", "5")  # seconds for the lock of other iptables programs
+
+
+class Netfilter:
+    def __init__(
+        self,
+        label: str,
+        queues: tuple[int, int],
+        program_path: Callable[[str], Path] | None,
+        scope: str | None = None,
+    ) -> None:
+        """`label` names our chains; `program_path` None: the degraded mode; `scope`: cgroup path below the mount."""
+        self._label = label
+        self._queues = queues
+        self._program_path = program_path
+        self._scope = scope
+
+    def add(self) -> None:
+        """Both families or none."""
+        self._add(Family.V4)
+        try:
+            self._add(Family.V6)
+        except SnitchError:
+            self.remove()
+            raise
+
+    def remove(self) -> None:
+        """Right also when nothing is there, or half of it."""
+        for family in Family:
+            self._remove(family)
+
+    def is_present(self) -> bool:
+        return any(f":{chain_name(self._label, 'OUT')} " in _save(family) for family in Family)
+
+    def _add(self, family: Family) -> None:
+        saved = _save(family)
+        known = _REMARK.search(saved) if f":{chain_name(self._label, 'POST')} " in saved else None
+        before = known.group(1) if known else " ".join(_tables_in(saved))
+        try:
+            _restore(family, render_addition(self._build(family, before, has_security=True), saved))
+        except SnitchError as error:
+            # Not every kernel has the security table; what it catches besides is a rule of others before our REJECT.
+            try:
+                _restore(family, render_addition(self._build(family, before, has_security=False), saved))
+            except SnitchError:
+                raise error from None
+
+    def _build(self, family: Family, before: str, *, has_security: bool) -> RuleSet:
+        return build_rules(
+            family,
+            self._label,
+            self._queues,
+            program_path=self._program_path,
+            scope=self._scope,
+            has_security=has_security,
+            remark=f"tables before: {before}",
+        )
+
+    def _remove(self, family: Family) -> None:
+        saved = _save(family)
+        known = _REMARK.search(saved)
+        removal = render_removal(saved, self._label)
+        if removal:
+            _restore(family, removal)
+        if known:
+            _delete_empty_tables(family, known.group(1).split())
+
+
+def render_addition(rules: RuleSet, saved: str) -> str:
+    """The restore input that adds the rules to what iptables-save printed."""
+    present = set(_rules_in(saved))
+    lines: list[str] = []
+    for table, chains in rules.chains.items():
+        lines.append(f"*{table}")
+        lines += [f":{chain} - [0:0]" for chain in chains]
+        lines += [f"-A {chain} {rule}" for chain, body in chains.items() for rule in body]
+        lines += [
+            f"-I {jump.chain} 1 {jump.rule}" for jump in rules.jumps if jump.table == table and jump not in present
+        ]
+        lines.append("COMMIT")
+    return "\n".join(lines) + "\n"
+
+
+def render_removal(saved: str, label: str) -> str:
+    """The restore input that takes away every chain of the label and every rule that leads to one."""
+    lines: list[str] = []
+    for table in _TABLES:
+        chains = re.findall(rf"^:({re.escape(label)}-[A-Z]+) ", _table_of(saved, table), re.MULTILINE)
+        jumps = [jump for jump in _rules_in(saved) if jump.table == table and _leads_to(jump, chains)]
+        if chains:
+            lines.append(f"*{table}")
+            lines += [f"-D {jump.chain} {jump.rule}" for jump in jumps]
+            lines += [f"-F {chain}" for chain in chains] + [f"-X {chain}" for chain in chains]
+            lines.append("COMMIT")
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def _leads_to(jump: Jump, chains: list[str]) -> bool:
+    return jump.chain not in chains and jump.rule.rpartition(" ")[2] in chains
+
+
+def _rules_in(saved: str) -> Iterator[Jump]:
+    table = ""
+    for line in saved.splitlines():
+        if line.startswith("*"):
+            table = line[1:]
+        elif line.startswith("-A "):
+            _append, chain, rule = line.split(" ", 2)
+            yield Jump(table, chain, rule)
+
+
+def _tables_in(saved: str) -> list[str]:
+    return [line[1:] for line in saved.splitlines() if line.startswith("*")]
+
+
+def _table_of(saved: str, table: str) -> str:
+    return saved.partition(f"*{table}\n")[2].partition("\nCOMMIT")[0]
+
+
+def _is_empty(saved: str, table: str) -> bool:
+    """Only built-in chains, that accept, and no rule."""
+    lines = _table_of(saved, table).splitlines()
+    return all(line.startswith(":") and line.split()[1] == "ACCEPT" for line in lines)
+
+
+def _delete_empty_tables(family: Family, before: list[str]) -> None:
+    """iptables-nft makes a table when it is first touched: take away those that came with us."""
+    if "nf_tables" not in _run([_PREFIX[family], "--version"]):
+        return
+    saved = _save(family)
+    for table in _TABLES:
+        if table in _tables_in(saved) and table not in before and _is_empty(saved, table):
+            delete_table(family, table)
+
+
+def _save(family: Family) -> str:
+    return _run([f"{_PREFIX[family]}-save"])
+
+
+def _restore(family: Family, text: str) -> None:
+    _run([f"{_PREFIX[family]}-restore", "--noflush", *_WAIT], text)
+
+
+def _run(command: list[str], text: str = "") -> str:
+    try:
+        done = subprocess.run(command, input=text, capture_output=True, text=True, errors="surrogateescape", timeout=60)
+    except FileNotFoundError:
+        raise SnitchError(f"{command[0]} is not installed", "apt-get install iptables") from None
+    except subprocess.TimeoutExpired:
+        raise SnitchError(f"{command[0]} took more than 60 s", "does another program hold the xtables lock?") from None
+    if done.returncode:
+        problem = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+        raise SnitchError(f"{command[0]}: {problem[0]}", "are the netfilter modules of this kernel there?")
+    return done.stdout

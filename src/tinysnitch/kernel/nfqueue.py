@@ -1,0 +1,192 @@
+"""One NFQUEUE over AF_NETLINK (include/uapi/linux/netfilter/nfnetlink_queue.h): packets in, verdicts out in batches.
+
+NFQNL_MSG_VERDICT_BATCH is never used: it also releases held packets with lower ids. FAIL_OPEN is never set: what does
+not fit into the queue is dropped by the kernel, and counted. Closing the queue drops what it held.
+"""
+
+import errno
+import socket
+import struct
+from enum import Enum
+from pathlib import Path
+
+import msgspec
+
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.kernel import netlink
+from tinysnitch.kernel.netlink import NetlinkSocket, pack_attribute, pack_message
+
+NETLINK_NETFILTER = 12
+_SUBSYSTEM = 3 << 8  # NFNL_SUBSYS_QUEUE
+_PACKET, _VERDICT, _CONFIG = _SUBSYSTEM, _SUBSYSTEM | 1, _SUBSYSTEM | 2
+_CFG_CMD, _CFG_PARAMS, _CFG_MAXLEN, _CFG_MASK, _CFG_FLAGS = 1, 2, 3, 4, 5
+_BIND = 1
+_COPY_PACKET = 2
+_FLAG_GSO = 4  # large packets come whole, not segmented for us
+_HEADER_ATTRIBUTE, _VERDICT_ATTRIBUTE, _MARK, _IN_INTERFACE, _OUT_INTERFACE, _PAYLOAD = 1, 2, 3, 5, 6, 10
+
+_GENERIC = struct.Struct("!BBH")  # struct nfgenmsg: family, version, queue number
+_PACKET_HEADER = struct.Struct("!IHB")  # struct nfqnl_msg_packet_hdr: id, ethertype, hook
+_U32 = struct.Struct("!I")
+_MESSAGE = struct.Struct("=IHHII")
+_ATTRIBUTE = struct.Struct("=HH")
+# A whole verdict message: nlmsghdr, nfgenmsg, attribute header, struct nfqnl_msg_verdict_hdr
+_VERDICT_SIZE = _MESSAGE.size + 4 + 4 + 8
+_VERDICT_PREFIX = struct.Struct("=IHHIIBB")
+_VERDICT_BODY = struct.Struct("!II")
+
+_BATCH = 64  # packets per read: enough to spread the cost of a verdict message, few enough to stay quick
+_RECEIVE_BUFFER = 16 << 20  # bytes in the kernel
+_DATAGRAM = 80 * 1024  # a packet of at most 64 KiB and its attributes
+
+
+class NfVerdict(Enum):
+    """include/uapi/linux/netfilter.h"""
+
+    DROP = 0
+    ACCEPT = 1  # on to the next hook
+    REPEAT = 4  # once more through this hook
+
+
+class QueuedPacket(msgspec.Struct, frozen=True, gc=False):
+    packet_id: int
+    hook: int  # enum nf_inet_hooks
+    in_interface: int  # index, 0: none
+    out_interface: int
+    mark: int
+    payload: bytes  # from the IP header, at most `copy_range` bytes
+
+
+class QueueStatistics(msgspec.Struct, frozen=True):
+    waiting: int
+    dropped_full: int  # the queue had `max_length` packets
+    dropped_unread: int  # our receive buffer was full
+
+
+class Queue:
+    def __init__(self, number: int, *, copy_range: int = 0xFFFF, max_length: int = 16384) -> None:
+        self.number = number
+        self._buffer = bytearray(_DATAGRAM)
+        self._view = memoryview(self._buffer)
+        self._verdicts: list[bytes] = []
+        self._family = struct.pack("=B", socket.AF_UNSPEC)
+        self._netlink = NetlinkSocket(NETLINK_NETFILTER)
+        try:
+            self._configure(copy_range, max_length)
+        except OSError as error:
+            self._netlink.close()
+            raise _explain(error, number) from None
+        self._socket = self._netlink.socket
+        self._socket.setblocking(False)
+
+    def _configure(self, copy_range: int, max_length: int) -> None:
+        self._grow_buffer()
+        self._netlink.socket.setsockopt(netlink.SOL_NETLINK, netlink.NETLINK_NO_ENOBUFS, 1)
+        self._set(_CFG_CMD, struct.pack("!BxH", _BIND, socket.AF_UNSPEC))
+        self._set(_CFG_PARAMS, struct.pack("!IB", copy_range, _COPY_PACKET))
+        self._set(_CFG_MAXLEN, _U32.pack(max_length))
+        flags = pack_attribute(_CFG_FLAGS, _U32.pack(_FLAG_GSO)) + pack_attribute(_CFG_MASK, _U32.pack(_FLAG_GSO))
+        self._netlink.request(_CONFIG, self._generic() + flags)
+
+    def _grow_buffer(self) -> None:
+        so_rcvbufforce = 33  # include/uapi/asm-generic/socket.h
+        try:
+            self._netlink.socket.setsockopt(socket.SOL_SOCKET, so_rcvbufforce, _RECEIVE_BUFFER)
+        except PermissionError:
+            self._netlink.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+
+    def _set(self, attribute: int, value: bytes) -> None:
+        self._netlink.request(_CONFIG, self._generic() + pack_attribute(attribute, value))
+
+    def _generic(self) -> bytes:
+        return _GENERIC.pack(socket.AF_UNSPEC, 0, self.number)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def read_packets(self) -> list[QueuedPacket]:
+        """What waits to be read now, a batch at most."""
+        packets: list[QueuedPacket] = []
+        receive, view = self._socket.recv_into, self._view
+        for _ in range(_BATCH):
+            try:
+                size = receive(self._buffer)
+            except BlockingIOError:
+                break
+            packet = parse_packet_message(view[:size])
+            if packet is not None:
+                packets.append(packet)
+        return packets
+
+    def queue_verdict(self, packet_id: int, verdict: NfVerdict, mark: int | None = None) -> None:
+        """Collect a verdict; `flush` sends it."""
+        body = _VERDICT_BODY.pack(verdict.value, packet_id)
+        if mark is None:
+            prefix = _VERDICT_PREFIX.pack(_VERDICT_SIZE, _VERDICT, 1, 0, 0, socket.AF_UNSPEC, 0)
+            self._verdicts.append(
+                prefix + self.number.to_bytes(2, "big") + _ATTRIBUTE.pack(12, _VERDICT_ATTRIBUTE) + body
+            )
+            return
+        attributes = pack_attribute(_VERDICT_ATTRIBUTE, body) + pack_attribute(_MARK, _U32.pack(mark))
+        self._verdicts.append(pack_message(_VERDICT, 1, self._generic() + attributes))
+
+    def flush(self) -> None:
+        """Send what was collected in one message to the kernel, which works on it before send(2) returns."""
+        if self._verdicts:
+            verdicts, self._verdicts = b"".join(self._verdicts), []
+            self._socket.send(verdicts)
+
+    def statistics(self) -> QueueStatistics:
+        return read_statistics().get(self.number, QueueStatistics(0, 0, 0))
+
+    def close(self) -> None:
+        self._netlink.close()
+
+
+def parse_packet_message(message: memoryview) -> QueuedPacket | None:
+    """The packet in a datagram from the kernel; None for anything else (an error report, say)."""
+    if len(message) < 20 or _MESSAGE.unpack_from(message)[1] != _PACKET:
+        return None
+    packet_id = hook = in_interface = out_interface = mark = 0
+    payload = b""
+    offset, end = 20, len(message)  # nlmsghdr and nfgenmsg
+    while offset + 4 <= end:
+        length, kind = _ATTRIBUTE.unpack_from(message, offset)
+        if not 4 <= length <= end - offset:
+            return None
+        if kind == _PAYLOAD:
+            payload = bytes(message[offset + 4 : offset + length])
+        elif kind == _HEADER_ATTRIBUTE and length >= 11:
+            packet_id, _ethertype, hook = _PACKET_HEADER.unpack_from(message, offset + 4)
+        elif kind in (_MARK, _IN_INTERFACE, _OUT_INTERFACE) and length >= 8:
+            (value,) = _U32.unpack_from(message, offset + 4)
+            if kind == _MARK:
+                mark = value
+            elif kind == _IN_INTERFACE:
+                in_interface = value
+            else:
+                out_interface = value
+        offset += length + 3 & ~3
+    return QueuedPacket(packet_id, hook, in_interface, out_interface, mark, payload) if packet_id else None
+
+
+def read_statistics() -> dict[int, QueueStatistics]:
+    """By queue number; columns as seq_show() in net/netfilter/nfnetlink_queue.c prints them."""
+    # /proc/self/net is the namespace of the thread group's leader; ours may be another thread's.
+    try:
+        lines = Path("/proc/thread-self/net/netfilter/nfnetlink_queue").read_text().splitlines()
+    except FileNotFoundError:
+        return {}
+    rows = [[int(word) for word in line.split()] for line in lines]
+    return {row[0]: QueueStatistics(row[2], row[5], row[6]) for row in rows}
+
+
+def _explain(error: OSError, number: int) -> SnitchError:
+    if error.errno in (errno.EBUSY, errno.EPERM):
+        return SnitchError(
+            f"queue {number} cannot be bound: {error.strerror}",
+            "another program reads this NFQUEUE, or root's CAP_NET_ADMIN is missing",
+        )
+    return SnitchError(
+        f"queue {number}: {error}", "the kernel needs NETFILTER_NETLINK_QUEUE (modprobe nfnetlink_queue)"
+    )

@@ -1,0 +1,34 @@
+"""The resolvers that this machine is set up with: resolv.conf(5), and systemd-resolved's upstreams."""
+
+from pathlib import Path
+
+from tinysnitch.core.errors import Malformed
+from tinysnitch.core.flow import parse_address
+
+RESOLV_CONF = Path("/etc/resolv.conf")
+# What systemd-resolved(8) writes for programs that want its upstream servers instead of its stub.
+RESOLVED_UPSTREAMS = Path("/run/systemd/resolve/resolv.conf")
+
+
+def read_resolvers(paths: tuple[Path, ...] = (RESOLV_CONF, RESOLVED_UPSTREAMS)) -> frozenset[bytes]:
+    """Packed addresses; a file that is not there or a line that is none counts for nothing."""
+    return frozenset().union(*(parse_resolvers(_read(path)) for path in paths))
+
+
+def parse_resolvers(text: str) -> frozenset[bytes]:
+    found: set[bytes] = set()
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) >= 2 and words[0] == "nameserver":
+            try:
+                found.add(parse_address(words[1].partition("%")[0]))
+            except Malformed:
+                continue
+    return frozenset(found)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
