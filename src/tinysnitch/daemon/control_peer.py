@@ -1,0 +1,171 @@
+"""One client of the control socket. Whatever it does or does not do ends itself at worst.
+
+1. Requests are answered in order, one reply object at a time, while the client reads.
+2. Pushes wait behind a reply that is under way; a client that lets too many wait is cut off.
+3. The first frame that is not a message is answered with Refused, and is the last.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, cast
+
+from tinysnitch.core.errors import Malformed
+from tinysnitch.daemon.control_permission import read_peer
+from tinysnitch.protocol.framing import FrameDecoder, FrameReader, encode_frame
+from tinysnitch.protocol.messages import PROTOCOL, Hello, Refused, Request, Welcome
+
+if TYPE_CHECKING:
+    from tinysnitch.daemon.control_server import ControlServer
+
+MAX_PUSHES = 4096  # lines and prompts that may wait for one client
+MAX_PUSH_BYTES = 1024 * 1024
+MAX_INBOX = 64  # requests read but not begun; beyond that nothing more is read
+_REQUESTS_A_TURN = 16  # then packets come first again
+
+_decoder: FrameDecoder[Request] = FrameDecoder(Request)
+
+
+class ControlPeer(asyncio.Protocol):
+    def __init__(self, server: "ControlServer", client_id: int) -> None:
+        self.client_id = client_id
+        self.uid = -1
+        self._server = server
+        self._reader = FrameReader()
+        self._inbox: deque[bytes] = deque()
+        self._replies: Iterator[bytes] = iter(())
+        self._pushes: deque[bytes] = deque()
+        self._push_bytes = 0
+        self._is_greeted = False
+        self._is_paused = False
+        self._is_pump_due = False
+
+    # what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self.uid, gid = read_peer(transport.get_extra_info("socket"))
+        refusal = self._server.admit(self, gid)
+        if refusal is not None:
+            self._end(refusal)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._replies = iter(())
+        self._pushes.clear()
+        self._inbox.clear()
+        self._server.forget(self)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self._inbox.extend(self._reader.feed(data))
+        except Malformed as error:
+            self._server.count_malformed()
+            self._end(_malformed(error))
+            return
+        if len(self._inbox) > MAX_INBOX:
+            self._transport.pause_reading()
+        self._pump()
+
+    def pause_writing(self) -> None:
+        self._is_paused = True
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        self._pump()
+
+    # what the server calls
+
+    def push(self, frame: bytes) -> None:
+        """Send without being asked; behind a reply that is under way."""
+        if self._transport.is_closing():
+            return
+        self._pushes.append(frame)
+        self._push_bytes += len(frame)
+        if len(self._pushes) > MAX_PUSHES or self._push_bytes > MAX_PUSH_BYTES:
+            self._server.count_slow()
+            self._transport.abort()
+            return
+        self._pump()
+
+    def close(self) -> None:
+        """End without waiting for a client that does not read."""
+        if self._transport.get_write_buffer_size():
+            self._transport.abort()
+        else:
+            self._transport.close()
+
+    # the one place that writes
+
+    def _pump(self) -> None:
+        turns = _REQUESTS_A_TURN
+        while not self._is_paused and not self._transport.is_closing():
+            frame = next(self._replies, None) or self._next_push()
+            if frame is not None:
+                self._transport.write(frame)
+            elif not self._inbox:
+                return
+            elif turns:
+                turns -= 1
+                self._take_request()
+            else:
+                self._pump_later()
+                return
+
+    def _pump_later(self) -> None:
+        if not self._is_pump_due:
+            self._is_pump_due = True
+            asyncio.get_running_loop().call_soon(self._pump_again)
+
+    def _pump_again(self) -> None:
+        self._is_pump_due = False
+        self._pump()
+
+    def _next_push(self) -> bytes | None:
+        if not self._pushes:
+            return None
+        frame = self._pushes.popleft()
+        self._push_bytes -= len(frame)
+        return frame
+
+    def _take_request(self) -> None:
+        frame = self._inbox.popleft()
+        if not self._inbox and not self._transport.is_reading():
+            self._transport.resume_reading()
+        try:
+            request = _decoder.decode(frame)
+        except Malformed as error:
+            self._server.count_malformed()
+            self._end(_malformed(error))
+            return
+        if self._is_greeted and not isinstance(request, Hello):
+            self._replies = self._server.answer(self, request)
+        else:
+            self._greet(request)
+
+    def _greet(self, request: Request) -> None:
+        if not isinstance(request, Hello):
+            self._end(Refused("the first message must be hello", "use the tinysnitch commands"))
+        elif request.protocol != PROTOCOL:
+            self._transport.write(encode_frame(Welcome()))
+            self._end(_other_version(request.version))
+        else:
+            self._is_greeted = True
+            self._replies = iter((encode_frame(Welcome()),))
+
+    def _end(self, refusal: Refused) -> None:
+        """Say why, and close as soon as that is said."""
+        self._inbox.clear()
+        self._transport.write(encode_frame(refusal))
+        self.close()
+
+
+def _malformed(error: Malformed) -> Refused:
+    return Refused(str(error), "use the tinysnitch commands, of the version that the daemon has")
+
+
+def _other_version(version: str) -> Refused:
+    ours = Welcome().version
+    return Refused(
+        f"this client is tinysnitch {version}, the daemon is {ours}, and they do not understand each other",
+        "restart tinysnitchd after an upgrade, or use the commands of the daemon's version",
+    )

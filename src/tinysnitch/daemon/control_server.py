@@ -1,0 +1,202 @@
+"""The control socket: lets clients in, hands their requests to the desk, and tells them what happens.
+
+It hangs off the end of the daemon: nothing a client does can slow a verdict or grow without bound.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import assert_never
+
+import msgspec
+
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.prompt import Prompt
+from tinysnitch.daemon.control_peer import ControlPeer
+from tinysnitch.daemon.control_permission import GROUP, may_control
+from tinysnitch.daemon.control_socket import ControlSocket
+from tinysnitch.daemon.desk import Desk
+from tinysnitch.protocol import messages as msg
+from tinysnitch.protocol.framing import encode_frame
+
+MAX_CLIENTS = 64
+MAX_LOG_LINES = 10_000  # of the past, in one reply
+
+_log = logging.getLogger(__name__)
+_DONE = encode_frame(msg.Done())
+
+
+class ControlStatistics(msgspec.Struct, frozen=True):
+    clients: int
+    prompt_clients: int
+    followers: int
+    refused: int  # not permitted
+    crowded_out: int  # more than MAX_CLIENTS
+    malformed: int  # ended by a frame that is no message
+    slow: int  # cut off because they did not read
+
+
+class ControlServer:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._ids = itertools.count(1)
+        self._peers: dict[int, ControlPeer] = {}
+        self._prompt_peers: dict[int, ControlPeer] = {}
+        self._followers: dict[int, ControlPeer] = {}
+        self._refused = self._crowded_out = self._malformed = self._slow = 0
+        self._socket: ControlSocket | None = None
+        self._server: asyncio.Server | None = None
+
+    async def start(self, path: Path | str) -> None:
+        """Listen. Raises SnitchError when a living daemon has the socket or it cannot be made."""
+        self._socket = ControlSocket(Path(path))
+        sock = self._socket.listen()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(self._make_peer, sock=sock)
+
+    async def close(self) -> None:
+        """End every client and take the socket file away; safe when never started."""
+        if self._server is not None:
+            self._server.close()
+        if self._socket is not None:
+            self._socket.remove()
+        for peer in list(self._peers.values()):
+            peer.close()
+        if self._server is not None:
+            await self._server.wait_closed()
+        self._server = None
+
+    @property
+    def prompt_clients(self) -> int:
+        return len(self._prompt_peers)
+
+    def statistics(self) -> ControlStatistics:
+        return ControlStatistics(
+            clients=len(self._peers),
+            prompt_clients=len(self._prompt_peers),
+            followers=len(self._followers),
+            refused=self._refused,
+            crowded_out=self._crowded_out,
+            malformed=self._malformed,
+            slow=self._slow,
+        )
+
+    # what the driver tells clients
+
+    @property
+    def has_followers(self) -> bool:
+        return bool(self._followers)
+
+    def push_record(self, line: bytes) -> None:
+        """One log line, without its newline, to every follower."""
+        if self._followers:
+            _push(self._followers, line + b"\n")
+
+    def push_prompt(self, prompt: Prompt) -> None:
+        """A question that is open, or whose count is another now."""
+        self._push_message(msg.prompt_shown(prompt))
+
+    def push_closed(self, prompt_id: int, reason: str, by_uid: int | None) -> None:
+        self._push_message(msg.PromptClosed(prompt_id, reason, by_uid))
+
+    def push_notice(self, text: str, hint: str = "") -> None:
+        self._push_message(msg.Notice(text, hint))
+
+    def _push_message(self, push: msg.Push) -> None:
+        if self._prompt_peers:
+            _push(self._prompt_peers, encode_frame(push))
+
+    # what peers ask
+
+    def admit(self, peer: ControlPeer, gid: int) -> msg.Refused | None:
+        """None when the peer may stay, and is counted as a client from now on."""
+        if not may_control(peer.uid, gid):
+            self._refused += 1
+            hint = f"run as root, or let root add you to the group {GROUP}"
+            return msg.Refused(f"user {peer.uid} may not control tinysnitch", hint, 4)
+        if len(self._peers) >= MAX_CLIENTS:
+            self._crowded_out += 1
+            return msg.Refused(f"{MAX_CLIENTS} clients are connected already", "close one of them")
+        self._peers[peer.client_id] = peer
+        return None
+
+    def forget(self, peer: ControlPeer) -> None:
+        self._peers.pop(peer.client_id, None)
+        self._followers.pop(peer.client_id, None)
+        if self._prompt_peers.pop(peer.client_id, None) is not None:
+            self._desk.detach(peer.client_id)
+
+    def count_malformed(self) -> None:
+        self._malformed += 1
+
+    def count_slow(self) -> None:
+        self._slow += 1
+
+    def answer(self, peer: ControlPeer, request: msg.Request) -> Iterator[bytes]:
+        """The frames that answer a request. Nothing that goes wrong in there reaches the loop."""
+        try:
+            return self._frames(peer, request)
+        except SnitchError as error:
+            return iter((encode_frame(msg.Refused(str(error), error.hint, error.exit_code)),))
+        except Exception:
+            _log.exception("a request of uid %d failed: %s", peer.uid, type(request).__name__)
+            refusal = msg.Refused("the daemon failed at this request", "its log tells more; please report it")
+            return iter((encode_frame(refusal),))
+
+    def _frames(self, peer: ControlPeer, request: msg.Request) -> Iterator[bytes]:
+        match request:
+            case msg.ReadLog():
+                return self._log_frames(peer, request)
+            case msg.Attach():
+                self._prompt_peers[peer.client_id] = peer
+                self._desk.attach(peer.client_id, peer.uid)
+                return iter((_DONE,))
+            case _:
+                values = self._values(peer, request)
+                return itertools.chain(map(encode_frame, values), (_DONE,))
+
+    def _log_frames(self, peer: ControlPeer, request: msg.ReadLog) -> Iterator[bytes]:
+        limit = min(max(request.limit, 0), MAX_LOG_LINES)
+        lines = (line + b"\n" for line in (self._desk.read_history(limit) if limit else ()))
+        if not request.follow:
+            return itertools.chain(lines, (_DONE,))
+        self._followers[peer.client_id] = peer
+        return lines
+
+    def _values(self, peer: ControlPeer, request: msg.Request) -> Iterable[msg.Reply]:
+        match request:
+            case msg.ReadStatus():
+                return (self._desk.status(),)
+            case msg.ListRules():
+                return self._desk.list_rules()
+            case msg.ListAsks():
+                return map(msg.prompt_shown, self._desk.list_asks())
+            case msg.Explain(program, remote, port, protocol):
+                return (self._desk.explain(program, remote, port, protocol),)
+            case msg.AddRule(line):
+                return (msg.RuleWritten(self._desk.add_rule(line, peer.uid)),)
+            case msg.RemoveRule(line):
+                return (msg.RuleWritten(self._desk.remove_rule(line, peer.uid)),)
+            case msg.GiveAnswer():
+                return (msg.RuleWritten(self._give_answer(peer, request)),)
+            case msg.Hello() | msg.ReadLog() | msg.Attach():
+                raise AssertionError(f"{request} is answered elsewhere")
+            case _:
+                assert_never(request)
+
+    def _give_answer(self, peer: ControlPeer, request: msg.GiveAnswer) -> str:
+        if (request.choice is None) == (request.rule is None):
+            raise SnitchError("an answer is either a choice or a rule", "send exactly one of them")
+        answer = request.rule if request.choice is None else request.choice
+        assert answer is not None
+        return self._desk.answer(request.prompt_id, answer, peer.uid)
+
+    def _make_peer(self) -> ControlPeer:
+        return ControlPeer(self, next(self._ids))
+
+
+def _push(peers: dict[int, ControlPeer], frame: bytes) -> None:
+    for peer in list(peers.values()):
+        peer.push(frame)

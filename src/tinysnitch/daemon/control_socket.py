@@ -1,0 +1,86 @@
+"""The socket file: made for one daemon, taken over from a dead one, never from a living one."""
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+from tinysnitch.core.errors import SnitchError
+
+_FOLDER_MODE = 0o755
+_SOCKET_MODE = 0o666  # anyone may knock; who may enter is decided by SO_PEERCRED, and said plainly
+_BACKLOG = 128
+
+
+class ControlSocket:
+    """A listening Unix socket and the undo of all that making it left on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._made_folder = False
+        self._inode: int | None = None
+
+    def listen(self) -> socket.socket:
+        try:
+            self._make_folder()
+            self._clear_stale()
+            return self._bind()
+        except OSError as error:
+            raise SnitchError(
+                f"cannot make the control socket {self.path}: {error.strerror or error}",
+                "name another place with --socket PATH (at most 107 bytes), or run as root",
+            ) from error
+
+    def remove(self) -> None:
+        """Safe at any moment: only what this object made goes away."""
+        try:
+            if self._inode is not None and os.lstat(self.path).st_ino == self._inode:
+                os.unlink(self.path)
+            if self._made_folder:
+                os.rmdir(self.path.parent)
+        except OSError:
+            pass  # gone already, or somebody keeps files of their own there
+        self._inode = None
+        self._made_folder = False
+
+    def _make_folder(self) -> None:
+        folder = self.path.parent
+        if not folder.is_dir():
+            folder.mkdir(parents=True)
+            self._made_folder = True
+            folder.chmod(_FOLDER_MODE)
+
+    def _clear_stale(self) -> None:
+        if not self.path.exists():
+            return
+        if not stat.S_ISSOCK(self.path.lstat().st_mode):
+            raise SnitchError(f"{self.path} is there and is no socket", "name another place with --socket PATH")
+        if _is_alive(self.path):
+            hint = "stop it first, or give this one its own place with --socket PATH"
+            raise SnitchError(f"another tinysnitchd listens on {self.path}", hint)
+        self.path.unlink()
+
+    def _bind(self) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        try:
+            sock.bind(os.fspath(self.path))
+            self._inode = self.path.lstat().st_ino
+            self.path.chmod(_SOCKET_MODE)
+            sock.listen(_BACKLOG)
+        except BaseException:
+            sock.close()
+            self.remove()
+            raise
+        return sock
+
+
+def _is_alive(path: Path) -> bool:
+    """A socket whose daemon is dead refuses; a full backlog (EAGAIN) belongs to a living one."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
+        try:
+            probe.connect(os.fspath(path))
+        except ConnectionRefusedError:
+            return False
+        except BlockingIOError:
+            return True
+    return True

@@ -1,0 +1,173 @@
+"""The lines of the log, of the history and of `--follow`: the fields of DESIGN.md 7, and nothing else."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import assert_never
+
+import msgspec
+
+from tinysnitch import __version__
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.decision import Decision
+from tinysnitch.core.flow import Direction, format_address, format_protocol
+from tinysnitch.core.process import AttributionSource, program_of
+from tinysnitch.core.prompt import Prompt
+from tinysnitch.core.records import (
+    ConnectionDecided,
+    LossCounted,
+    PromptAnswered,
+    PromptOpened,
+    Record,
+    RulesReplaced,
+)
+from tinysnitch.core.rule import Rule
+from tinysnitch.core.rule_text import format_rule
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.protocol.framing import FrameDecoder
+
+
+class _Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", gc=False):
+    time: str  # ISO 8601, UTC, milliseconds
+
+
+class ReadyLine(_Line, frozen=True, kw_only=True, tag="ready"):
+    """Enforcement stands."""
+
+    version: str = __version__
+    pid: int
+    mode: str  # "bpf" or "degraded"
+    netns: int
+    rules: int
+    socket: str
+
+
+class _JudgedLine(_Line, frozen=True, kw_only=True):
+    """What connection and ask lines share."""
+
+    verdict: Verdict
+    reason: str
+    rule: str | None
+    cached: bool
+    direction: Direction
+    protocol: str
+    local_address: str
+    local_port: int  # ICMP echo: the identifier
+    remote_address: str
+    remote_port: int
+    name: str | None
+    pid: int | None
+    uid: int | None
+    program: str
+    args: tuple[str, ...]
+    parents: tuple[str, ...]
+    attribution: AttributionSource
+
+
+class ConnectionLine(_JudgedLine, frozen=True, kw_only=True, tag="connection"):
+    pass
+
+
+class AskLine(_JudgedLine, frozen=True, kw_only=True, tag="ask"):
+    id: int
+    count: int = 1  # connections that wait
+    remaining_s: float | msgspec.UnsetType = msgspec.UNSET  # only in a list of what is open
+
+
+class AnswerLine(_Line, frozen=True, kw_only=True, tag="answer"):
+    id: int
+    rule: str
+    by_uid: int
+
+
+class RulesLine(_Line, frozen=True, kw_only=True, tag="rules"):
+    loaded: int
+    errors: tuple[str, ...]  # FILE:LINE:COLUMN: problem
+
+
+class LostLine(_Line, frozen=True, kw_only=True, tag="lost"):
+    what: str
+    count: int
+
+
+LogLine = ReadyLine | ConnectionLine | AskLine | AnswerLine | RulesLine | LostLine
+
+_decoder: FrameDecoder[LogLine] = FrameDecoder(LogLine)
+
+
+def parse_log_line(frame: bytes) -> LogLine:
+    """The value of a line as encode_object made it; raises Malformed."""
+    return _decoder.decode(frame)
+
+
+def log_line_of(record: Record) -> LogLine:
+    """The line that tells of a record."""
+    time = format_time(record.wall_s)
+    match record:
+        case ConnectionDecided():
+            return _connection_line(record, time)
+        case PromptOpened(prompt_id, connection, reason):
+            return _ask_line(connection, id=prompt_id, reason=reason, time=time)
+        case PromptAnswered(prompt_id, rule, by_uid):
+            return AnswerLine(time=time, id=prompt_id, rule=rule, by_uid=by_uid)
+        case RulesReplaced(loaded, errors):
+            return RulesLine(time=time, loaded=loaded, errors=tuple(map(str, errors)))
+        case LossCounted(what, count):
+            return LostLine(time=time, what=what, count=count)
+        case _:
+            assert_never(record)
+
+
+def ask_line_of(prompt: Prompt) -> AskLine:
+    """The line of an open prompt, with how long it still waits."""
+    time = format_time(prompt.opened_s)
+    line = _ask_line(prompt.connection, id=prompt.prompt_id, reason=prompt.reason, time=time)
+    return msgspec.structs.replace(line, count=prompt.count, remaining_s=round(prompt.remaining_s, 3))
+
+
+def _ask_line(connection: Connection, *, id: int, reason: str, time: str) -> AskLine:
+    decision = Decision(verdict=Verdict.ASK, reason=reason)
+    line = _connection_line(ConnectionDecided(connection, decision, False, 0.0), time)
+    return AskLine(id=id, **msgspec.structs.asdict(line))
+
+
+def _connection_line(record: ConnectionDecided, time: str) -> ConnectionLine:
+    """One flat call: this runs for every decision, and each step more is paid there."""
+    connection, decision = record.connection, record.decision
+    flow, attribution = connection.flow, connection.attribution
+    process = attribution.process
+    return ConnectionLine(
+        time=time,
+        verdict=decision.verdict,
+        reason=decision.reason,
+        rule=None if decision.rule is None else _rule_line(decision.rule),
+        cached=record.is_cached,
+        direction=flow.direction,
+        protocol=format_protocol(flow.protocol),
+        local_address=format_address(flow.local),
+        local_port=flow.local_port,
+        remote_address=format_address(flow.remote),
+        remote_port=flow.remote_port,
+        name=connection.name,
+        pid=process.pid if process else None,
+        uid=process.uid if process else None,
+        program=program_of(attribution),
+        args=process.args if process else (),
+        parents=process.parents if process else (),
+        attribution=attribution.source,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _rule_line(rule: Rule) -> str:
+    return format_rule(rule)
+
+
+def format_time(wall_s: float) -> str:
+    """ISO 8601, UTC, with milliseconds: 2019-08-24T10:17:03.250Z."""
+    milliseconds = int(wall_s * 1000)
+    return f"{_format_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _format_second(wall_s: int) -> str:
+    return datetime.fromtimestamp(wall_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")

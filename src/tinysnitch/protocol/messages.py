@@ -1,0 +1,182 @@
+"""What a client may ask of the daemon, and what the daemon says: tagged unions, one frame each.
+
+1. The client's first frame is Hello; the daemon's first is Welcome, or Refused and the end.
+2. A request is answered by any number of replies and then Done, or by Refused. Requests are answered in order.
+3. After Attach the daemon also sends PromptShown, PromptClosed and Notice whenever there is cause; after a
+   ReadLog that follows, log lines. Log lines travel as they are: their tag is "event", not "type".
+"""
+
+import msgspec
+
+from tinysnitch import __version__
+from tinysnitch.core.choice import Choice
+from tinysnitch.core.prompt import Prompt
+from tinysnitch.core.verdict import Verdict
+
+PROTOCOL = 1  # goes up when a client of one version cannot speak with a daemon of another
+
+# JSON has no infinity. Later than any date that means something, and exact as a float.
+_NEVER_S = float(2**62)
+
+
+def _tag(name: str) -> str:
+    return "".join(f"_{char.lower()}" if char.isupper() else char for char in name).lstrip("_")
+
+
+class Message(msgspec.Struct, frozen=True, tag_field="type", tag=_tag):
+    """Any frame that is not a log line."""
+
+
+# -- requests ---------------------------------------------------------------------------------------------------
+
+
+class Hello(Message, frozen=True):
+    protocol: int = PROTOCOL
+    version: str = __version__
+
+
+class ReadStatus(Message, frozen=True):
+    pass
+
+
+class ListRules(Message, frozen=True):
+    pass
+
+
+class AddRule(Message, frozen=True):
+    line: str
+
+
+class RemoveRule(Message, frozen=True):
+    line: str
+
+
+class ReadLog(Message, frozen=True):
+    limit: int  # lines of the past, the newest ones
+    follow: bool = False
+
+
+class ListAsks(Message, frozen=True):
+    pass
+
+
+class GiveAnswer(Message, frozen=True):
+    """Exactly one of choice and rule."""
+
+    prompt_id: int
+    choice: Choice | None = None
+    rule: str | None = None  # a line, instead of the one that a choice makes
+
+
+class Explain(Message, frozen=True):
+    program: str
+    remote: str  # a name or an address
+    port: int  # 0 where there are none
+    protocol: str  # as in a rule's column: `tcp`, `udp-src`
+
+
+class Attach(Message, frozen=True):
+    """From now on this client shows prompts."""
+
+
+Request = Hello | ReadStatus | ListRules | AddRule | RemoveRule | ReadLog | ListAsks | GiveAnswer | Explain | Attach
+
+# -- replies and pushes -----------------------------------------------------------------------------------------
+
+
+class Welcome(Message, frozen=True):
+    protocol: int = PROTOCOL
+    version: str = __version__
+
+
+class Done(Message, frozen=True):
+    """The request is answered in full."""
+
+
+class Refused(Message, frozen=True):
+    """The request failed. `exit_code` is the command's (DESIGN.md 7)."""
+
+    message: str
+    hint: str = ""
+    exit_code: int = 1
+
+
+class Status(Message, frozen=True, kw_only=True):
+    version: str = __version__
+    pid: int
+    mode: str  # "bpf" or "degraded"
+    mode_reason: str = ""  # why it is degraded
+    netns: int  # inode of the network namespace, as /proc/PID/ns/net shows it
+    cgroup: str = ""  # what is judged; "" is everything in the namespace
+    rules_file: str
+    uptime_s: float
+    is_learning: bool = False
+    rules: int  # from the file
+    temporary_rules: int = 0
+    rule_errors: tuple[str, ...] = ()  # FILE:LINE:COLUMN: problem; while there are any, the old rules hold
+    prompts: int  # open
+    clients: int  # on the control socket
+    prompt_clients: int = 0
+    queues: dict[str, int] = {}  # packets or lines that wait, by where
+    hits: int  # connections decided in the kernel
+    misses: int  # connections that came to the daemon
+    tables: dict[str, int] = {}  # entries in use, by table
+    losses: dict[str, int] = {}  # every counter of something lost
+
+
+class RuleEntry(Message, frozen=True):
+    rule: str  # the line
+    source: str  # "file", "temporary", or "quit": bound to a process
+    until: float | None = None  # wall-clock seconds
+    pid: int | None = None  # of the process that it is bound to
+
+
+class RuleWritten(Message, frozen=True):
+    """The line that an addition, a removal or an answer made, found or took away."""
+
+    rule: str
+
+
+class BeatenRule(msgspec.Struct, frozen=True):
+    rule: str
+    why: str  # one lower-case clause
+
+
+class Explanation(Message, frozen=True, kw_only=True):
+    verdict: Verdict
+    reason: str
+    rule: str | None = None  # the line that wins
+    beaten: tuple[BeatenRule, ...] = ()
+
+
+class PromptShown(Message, frozen=True):
+    """A question is open, or its count is another now."""
+
+    prompt: Prompt
+
+
+class PromptClosed(Message, frozen=True):
+    prompt_id: int
+    reason: str
+    by_uid: int | None = None
+
+
+class Notice(Message, frozen=True):
+    """Something that the person should know: rules that did not load, say."""
+
+    text: str
+    hint: str = ""
+
+
+Reply = Done | Refused | Status | RuleEntry | RuleWritten | Explanation | PromptShown
+Push = PromptShown | PromptClosed | Notice
+FromDaemon = Welcome | Reply | PromptClosed | Notice
+
+
+def prompt_shown(prompt: Prompt) -> PromptShown:
+    """The message for a prompt, with no number that JSON cannot carry."""
+    connection = prompt.connection
+    if connection.name_expires_s > _NEVER_S:
+        connection = msgspec.structs.replace(connection, name_expires_s=_NEVER_S)
+        prompt = msgspec.structs.replace(prompt, connection=connection)
+    return PromptShown(prompt)
