@@ -18,7 +18,7 @@ struct attribution {
 
 static __always_inline void blame_kernel(struct attribution *attribution)
 {
-	attribution->owner.exec_id = EXEC_ID_KERNEL;
+	attribution->owner = (struct owner){.exec_id = EXEC_ID_KERNEL};
 }
 
 static __always_inline bool find_owner(__u64 cookie, struct owner *owner)
@@ -65,18 +65,22 @@ static __always_inline bool is_borrowed(struct sock *sk, __u8 protocol, struct o
 	return true;
 }
 
+/* A kernel thread that connects a socket of the kernel is noted as unknown by connect's hook: look closer then too. */
 static __always_inline void attribute_outbound(struct __sk_buff *skb, __u8 protocol, struct attribution *attribution)
 {
 	struct sock *sk;
 
 	attribution->cookie = bpf_get_socket_cookie(skb);
-	if (!attribution->cookie)
+	if (!attribution->cookie) {
 		blame_kernel(attribution);
-	else if (!find_owner(attribution->cookie, &attribution->owner)) {
-		sk = BPF_CORE_READ((struct sk_buff *)skb, sk);
-		if (is_kernel_socket(sk) && !is_borrowed(sk, protocol, &attribution->owner))
-			blame_kernel(attribution);
+		return;
 	}
+	find_owner(attribution->cookie, &attribution->owner);
+	if (attribution->owner.exec_id != EXEC_ID_UNKNOWN)
+		return;
+	sk = BPF_CORE_READ((struct sk_buff *)skb, sk);
+	if (is_kernel_socket(sk) && !is_borrowed(sk, protocol, &attribution->owner))
+		blame_kernel(attribution);
 }
 
 /* The exact local address, then any of the family, then any at all. */

@@ -33,14 +33,16 @@ static __always_inline bool is_current(const struct settings *settings, __u32 ge
 	return generation == settings->generation && (!expires_ns || bpf_ktime_get_boot_ns() < expires_ns);
 }
 
-/* VERDICT_NONE: nothing is remembered, or not any more. Counts the hit. */
-static __always_inline enum verdict find_verdict(const struct settings *settings, const struct verdict_key *key)
+/* VERDICT_NONE: nothing is remembered, or not any more. It is a hit when it is the verdict that was asked for. */
+static __always_inline enum verdict find_verdict(const struct settings *settings, const struct verdict_key *key,
+						 enum verdict wanted)
 {
 	struct verdict_value *value = bpf_map_lookup_elem(&verdicts, key);
 
 	if (!value || !is_current(settings, value->generation, value->expires_ns))
 		return VERDICT_NONE;
-	__sync_fetch_and_add(&value->hits, 1);
+	if (value->verdict == wanted)
+		__sync_fetch_and_add(&value->hits, 1);
 	return value->verdict;
 }
 

@@ -177,7 +177,7 @@ static __always_inline int note_use(struct bpf_sock_addr *ctx, struct verdict_ke
 		return GO_ON;
 	key->exec_id = owner->exec_id;
 	key->uid = owner->uid;
-	if (find_verdict(settings, key) != VERDICT_DENY)
+	if (find_verdict(settings, key, VERDICT_DENY) != VERDICT_DENY)
 		return GO_ON;
 	count(HITS_DENIED_EARLY);
 	bpf_set_retval(-ECONNREFUSED);

@@ -39,7 +39,7 @@ static __always_inline bool read_question(struct __sk_buff *skb, __u8 direction,
 }
 
 static __always_inline enum verdict find_verdict_for_process(const struct settings *settings,
-							     const struct question *question)
+							     const struct question *question, enum verdict wanted)
 {
 	const struct flow_key *flow = &question->flow;
 	struct verdict_key key = {
@@ -52,7 +52,7 @@ static __always_inline enum verdict find_verdict_for_process(const struct settin
 	__builtin_memcpy(key.remote, flow->remote, sizeof(key.remote));
 	if (has_ports(flow->protocol))
 		key.port = flow->direction == OUTBOUND ? flow->remote_port : flow->local_port;
-	return find_verdict(settings, &key);
+	return find_verdict(settings, &key, wanted);
 }
 
 static __always_inline enum verdict find_verdict_for_flow(const struct settings *settings,
@@ -66,9 +66,10 @@ static __always_inline enum verdict find_verdict_for_flow(const struct settings 
 	return flow->verdict;
 }
 
-static __always_inline enum verdict find_verdict_for(const struct settings *settings, const struct question *question)
+static __always_inline enum verdict find_verdict_for(const struct settings *settings, const struct question *question,
+						     enum verdict wanted)
 {
-	enum verdict verdict = find_verdict_for_process(settings, question);
+	enum verdict verdict = find_verdict_for_process(settings, question, wanted);
 
 	return verdict == VERDICT_NONE ? find_verdict_for_flow(settings, question) : verdict;
 }
@@ -102,7 +103,7 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 		return 0;
 	if (direction == INBOUND && settings->is_scoped && !question.whose.is_listening)
 		return 1;
-	switch (find_verdict_for(settings, &question)) {
+	switch (find_verdict_for(settings, &question, VERDICT_ALLOW)) {
 	case VERDICT_ALLOW:
 		keep_dns_flow(&question);
 		count(HITS_ALLOWED);
@@ -123,7 +124,7 @@ static __always_inline int is_denied(struct __sk_buff *skb, __u8 direction)
 
 	if (!settings || !read_question(skb, direction, &question))
 		return 0;
-	if (find_verdict_for(settings, &question) != VERDICT_DENY)
+	if (find_verdict_for(settings, &question, VERDICT_DENY) != VERDICT_DENY)
 		return 0;
 	count(HITS_DENIED);
 	return 1;

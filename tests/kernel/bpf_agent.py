@@ -9,6 +9,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
 
 SO_COOKIE = 57  # socket(7), asm-generic/socket.h
@@ -53,6 +54,17 @@ def wait_connected(handle: int) -> str:
     select.select([], [waiting], [], 5)
     number = waiting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     return errno.errorcode[number] if number else ""
+
+
+def wait_subflow(handle: int, timeout_s: float = 5) -> bool:
+    """For a further path of an MPTCP connection. No event tells a program of it, so ask (linux/mptcp.h, MPTCP_INFO)."""
+    sol_mptcp, mptcp_info = 284, 1
+    deadline_s = time.monotonic() + timeout_s
+    while not _sockets[handle].getsockopt(sol_mptcp, mptcp_info, 1)[0]:  # mptcpi_subflows
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def disconnect(handle: int) -> str:
