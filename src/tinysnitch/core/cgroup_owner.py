@@ -1,0 +1,63 @@
+r"""Whose cgroup: the systemd unit, container, flatpak or snap that a cgroup path tells of (DESIGN.md 3.3).
+
+Below `user@UID.service` the user names the cgroups. So units and containers there are told with that prefix
+(`unit:user@1000.service/sync.service`): no user can pass for a unit or container of the system.
+"""
+
+import re
+from functools import lru_cache
+
+_CONTAINER = re.compile(r"(?!.*conmon)(?:.*[-:])?([0-9a-f]{64})(?:\.scope)?")  # docker, podman, cri-o, containerd
+_MACHINE = re.compile(r"machine-(.+)\.scope|systemd-nspawn@(.+)\.service|lxc\.payload\.(.+)")
+_FLATPAK = re.compile(r"app-flatpak-(.+)-\d+\.scope")
+_SNAP = re.compile(r"snap\.([a-z0-9_-]+)\..+\.(?:service|scope)")
+_MANAGER = re.compile(r"user@\d+\.service")
+_ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
+_LXC_PARENTS = ("lxc", "lxc.payload")
+
+
+@lru_cache(maxsize=1024)
+def owners_of_cgroup(path: str) -> tuple[str, ...]:
+    """Words for rules, the most specific first: `/system.slice/ssh.service` → (`unit:ssh.service`,)."""
+    parts = [part for part in path.split("/") if part]
+    position = next((n for n, part in enumerate(parts) if _MANAGER.fullmatch(part)), None)
+    if position is None:
+        return _owners(parts, "")
+    manager = parts[position]
+    return (*_owners(parts[position + 1 :], f"{manager}/"), f"unit:{manager}")
+
+
+def _owners(parts: list[str], prefix: str) -> tuple[str, ...]:
+    container = _find_container(parts)
+    if container:
+        return (f"container:{prefix}{container}",)
+    unit = next((part for part in parts if part.endswith((".service", ".scope"))), None)
+    if unit is None:
+        return ()
+    is_told = not prefix or unit.endswith(".service")  # names of a user's scopes are made up anew at each start
+    return _application(unit) + ((f"unit:{prefix}{unit}",) if is_told else ())
+
+
+def _find_container(parts: list[str]) -> str | None:
+    for parent, part in zip(["", *parts], parts, strict=False):
+        if found := _CONTAINER.fullmatch(part):
+            return found[1][:12]  # as docker and podman print it
+        if found := _MACHINE.fullmatch(part):
+            return _unescape(next(filter(None, found.groups())))
+        if parent in _LXC_PARENTS:
+            return part
+    return None
+
+
+def _application(unit: str) -> tuple[str, ...]:
+    unit = _unescape(unit)
+    if found := _FLATPAK.fullmatch(unit):
+        return (f"flatpak:{found[1]}",)
+    if found := _SNAP.fullmatch(unit):
+        return (f"snap:{found[1]}",)
+    return ()
+
+
+def _unescape(name: str) -> str:
+    r"""Undo systemd-escape(1): `\x2d` is `-`."""
+    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)), name)

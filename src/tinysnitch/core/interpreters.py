@@ -1,0 +1,110 @@
+"""The table of known interpreters: where they live and how each finds its script among its arguments.
+
+An option that no entry names ends the search without a script. Left out on purpose: options that read code from
+elsewhere (`-c`, `-e`, `-m`, `--require`, `-javaagent:`), from standard input (`-`, `-s`), or change the directory.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+
+import msgspec
+
+# Only root writes here. Elsewhere anyone can call a program of theirs `python3`.
+_TRUSTED = ("/usr/", "/bin/", "/opt/")
+
+
+class Interpreter(msgspec.Struct, frozen=True):
+    name: str  # pattern of the file's name
+    plain: str = r"(?!)"  # pattern of options that are one word
+    with_value: str = r"(?!)"  # pattern of options that take the next word too
+    script_option: str | None = None  # the option whose value is the script
+    has_operand: bool = True  # the first word that is not an option is the script
+
+    def find_script(self, argv: Sequence[str]) -> int | None:
+        """Index of the script in argv, None when it runs none."""
+        position = 1
+        while position < len(argv):
+            step = self._classify(argv[position])
+            if step == 0:
+                return self._find_operand(argv, position)
+            position += step
+        return None
+
+    def _classify(self, word: str) -> int:
+        """How many words the option takes; 0: it ends the options."""
+        if _pattern(self.plain).fullmatch(word):
+            return 1
+        return 2 if _pattern(self.with_value).fullmatch(word) else 0
+
+    def _find_operand(self, argv: Sequence[str], position: int) -> int | None:
+        word = argv[position]
+        if word == self.script_option or (word == "--" and self.has_operand):
+            return position + 1 if position + 1 < len(argv) and argv[position + 1] != "-" else None
+        is_operand = self.has_operand and word[:1] not in ("", "-", "+", "@")
+        return position if is_operand else None
+
+
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text, re.DOTALL)
+
+
+_SHELL = "[abefhiklmnprtuvxBCEHPT]"
+# node takes `_` for `-` in the names of its options
+_NODE_CODE = (
+    r"require|import|(?:experimental[-_])?loader|eval|print|run|env[-_].*|input[-_]type|.*(?:snapshot|config|policy).*"
+)
+
+INTERPRETERS = (
+    Interpreter(  # python(1); Python/getopt.c
+        r"python(?:\d+(?:\.\d+)*t?)?",
+        plain=r"-[bBdEiIOPqRsStuvx]+|-[bBdEiIOPqRsStuvx]*[WX].+",
+        with_value=r"-[bBdEiIOPqRsStuvx]*[WX]|--check-hash-based-pycs",
+    ),
+    Interpreter(  # bash(1), dash(1): `o` and `O` in a cluster take the next word
+        r"bash|dash|sh|ash",
+        plain=rf"[-+]{_SHELL}+|--(?:login|noediting|noprofile|norc|posix|restricted|verbose)",
+        with_value=rf"[-+]{_SHELL}*[oO]{_SHELL}*",
+    ),
+    Interpreter(
+        r"zsh(?:-\d+(?:\.\d+)*)?", plain=r"[-+][defilnrtuvx]+", with_value=r"[-+][defilnrtuvx]*o"
+    ),  # zshoptions(1)
+    Interpreter(r"perl(?:\d+(?:\.\d+)*)?", plain=r"-[wWXtTUsc]+"),  # perlrun(1)
+    Interpreter(  # ruby(1)
+        r"ruby(?:\d+(?:\.\d+)*)?",
+        plain=r"-[wvdU]+|-W[\w:-]*|-E.+|--(?:yjit|jit|verbose|debug)|--(?:en|dis)able[-=].+|--encoding=.+",
+        with_value=r"-E|--encoding",
+    ),
+    Interpreter(  # node(1); V8's options take their value after `=` only
+        r"node(?:js)?(?:-?\d+)?",
+        plain=rf"--(?!(?:{_NODE_CODE})=)[\w-]+=.*|--(?:inspect|inspect-brk|expose-gc|no-warnings|no-deprecation"
+        r"|trace-warnings|trace-deprecation|trace-uncaught|enable-source-maps|preserve-symlinks|throw-deprecation"
+        r"|use-openssl-ca|use-system-ca|watch)",
+        with_value=r"-C|--(?:conditions|title|disable-warning|dns-result-order|unhandled-rejections)",
+    ),
+    Interpreter(r"php(?:\d+(?:\.\d+)*)?", plain=r"-[neqCH]+", script_option="-f"),  # php(1)
+    Interpreter(  # java(1): with -jar the class path is not used
+        r"java",
+        plain=r"-X(?:ms|mx|mn|ss)\w+|-XX:[+-]\w+|-XX:(?!On|Flags|VMOptions|CRaC|Shared|AOT)\w+=.*|-D(?!java\.(?:ext|endorsed|home|library|class|system)|sun\.boot|jdk\.).+"
+        r"|-(?:ea|da|esa|dsa|server|client|showversion)|-(?:ea|da):.+|-(?:verbose|Xlog):.+|--enable-preview"
+        r"|--(?:add-opens|add-exports|add-reads|enable-native-access)=.+",
+        with_value=r"-cp|-classpath|--class-path|--(?:add-opens|add-exports|add-reads|enable-native-access)",
+        script_option="-jar",
+        has_operand=False,
+    ),
+)
+
+
+def find_interpreter(executable: str, extra: Sequence[str] = ()) -> Interpreter | None:
+    """The entry for this executable. `extra` names are trusted where the table's are; extra paths everywhere."""
+    name = executable.rpartition("/")[2]
+    if executable in extra:
+        return _find_by_name(name) or Interpreter(name)
+    if not executable.startswith(_TRUSTED):
+        return None
+    return _find_by_name(name) or (Interpreter(name) if name in extra else None)
+
+
+def _find_by_name(name: str) -> Interpreter | None:
+    return next((entry for entry in INTERPRETERS if _pattern(entry.name).fullmatch(name)), None)

@@ -1,0 +1,73 @@
+"""Which program runs: the executable, or the script that a known interpreter runs (DESIGN.md 3.2).
+
+A script's path comes from argv, which whoever starts the interpreter chooses. So each doubt is decided for the
+interpreter: an option that is not in its table, or one that loads other code, leaves the process its own name,
+and nothing that runs can hide behind a script that does not.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from tinysnitch.core.interpreters import Interpreter, find_interpreter
+
+ResolveFile = Callable[[str], str | None]  # an absolute path → the file it leads to, None when there is none
+
+
+class Program(msgspec.Struct, frozen=True):
+    """What a rule's columns name."""
+
+    path: str
+    args: tuple[str, ...]  # after the program's own name
+    run_by: str | None = None  # the interpreter, when path is a script
+
+
+class Image(msgspec.Struct, frozen=True, kw_only=True):
+    """What was executed, as far as naming it goes."""
+
+    executable: str
+    argv: tuple[str, ...]
+    directory: str  # working directory at exec, "" when not known
+    is_argv_complete: bool = True  # False: the last word may be cut, or all are missing
+
+
+def identify_program(image: Image, resolve_file: ResolveFile, extra: Sequence[str] = ()) -> Program:
+    """Name what runs. `extra` are further interpreters: names, or whole paths."""
+    interpreter = find_interpreter(image.executable, extra)
+    position = _find_script(interpreter, image) if interpreter else None
+    if position is not None:
+        path = _absolute(image.argv[position], image.directory)
+        script = resolve_file(path) if path else None
+        if script:
+            return Program(script, image.argv[position + 1 :], image.executable)
+    return Program(image.executable, image.argv[1:])
+
+
+def _find_script(interpreter: Interpreter, image: Image) -> int | None:
+    """Where in argv the script stands."""
+    position = interpreter.find_script(image.argv)
+    is_cut = not image.is_argv_complete and position == len(image.argv) - 1
+    return None if is_cut else position
+
+
+def _absolute(path: str, directory: str) -> str | None:
+    """The absolute form. None where `..` follows a name: that may be a link, which its owner can turn later."""
+    if not path.startswith("/"):
+        if not directory.startswith("/"):
+            return None
+        directory, path = _climb(directory, path)
+        path = f"{directory}/{path}"
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    return None if ".." in parts else "/" + "/".join(parts)
+
+
+def _climb(directory: str, path: str) -> tuple[str, str]:
+    """Take leading `..` off a relative path; the kernel gave the directory without links."""
+    while path:
+        head, _, rest = path.partition("/")
+        if head not in ("", ".", ".."):
+            break
+        if head == "..":
+            directory = directory.rstrip("/").rpartition("/")[0]
+        path = rest
+    return directory.rstrip("/"), path

@@ -1,0 +1,47 @@
+import pytest
+
+from tinysnitch.core.interpreters import find_interpreter
+
+
+@pytest.mark.parametrize(
+    "executable",
+    [
+        "/usr/bin/python3",
+        "/usr/bin/python3.13",
+        "/usr/local/bin/python3.14t",
+        "/bin/sh",
+        "/usr/bin/perl5.40",
+        "/usr/bin/nodejs",
+        "/usr/lib/jvm/java-21-openjdk-amd64/bin/java",
+        "/opt/node/bin/node",
+    ],
+)
+def test_known(executable: str) -> None:
+    assert find_interpreter(executable) is not None
+
+
+@pytest.mark.parametrize(
+    "executable", ["/usr/bin/python3-config", "/usr/bin/env", "/tmp/bash", "bash", "", "/usr/bin/"]
+)
+def test_not_known(executable: str) -> None:
+    assert find_interpreter(executable) is None
+
+
+@pytest.mark.parametrize(
+    ("executable", "argv", "index"),
+    [
+        ("/usr/bin/bash", ["bash", "-o"], None),
+        ("/usr/bin/bash", ["bash", "-o", "errexit", "-O", "extglob", "+x", "f"], 6),
+        ("/usr/bin/bash", ["bash", "--", "-odd"], 2),
+        ("/usr/bin/bash", ["bash", "--", "-"], None),
+        ("/usr/bin/bash", ["bash", "-euxo"], None),
+        ("/usr/bin/java", ["java", "-jar"], None),
+        ("/usr/bin/java", ["java", "-Djava.awt.headless=true", "-jar", "a.jar"], 3),
+        ("/usr/bin/java", ["java", "-Djava.ext.dirs=/tmp", "-jar", "a.jar"], None),
+        ("/usr/bin/java", ["java", "-XX:OnError=sh", "-jar", "a.jar"], None),
+    ],
+)
+def test_find_script(executable: str, argv: list[str], index: int | None) -> None:
+    interpreter = find_interpreter(executable)
+    assert interpreter is not None
+    assert interpreter.find_script(argv) == index
