@@ -1,4 +1,4 @@
-"""The bare lab: two network namespaces joined by a veth pair, a mount namespace, a cgroup. The undo is registered first.
+"""The bare lab: two network namespaces and a veth pair, a mount namespace, a cgroup. The undo is registered first.
 
 Everything is named after the process that made it, so that what a killed run left behind can be told and removed.
 The mount namespace has a bpffs of its own: with its last process the pins go, and what they held attached.

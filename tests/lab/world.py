@@ -48,7 +48,7 @@ http {{
     listen 443 ssl; listen [::]:443 ssl;
     ssl_certificate {folder}/tls.pem; ssl_certificate_key {folder}/tls.pem;
     root {folder}/www;
-    location /slow/ {{ limit_rate 300k; alias {folder}/www/; }}
+    location /slow/ {{ limit_rate 500k; alias {folder}/www/; }}
   }}
 }}
 """

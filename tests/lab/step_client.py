@@ -1,0 +1,43 @@
+"""One process that makes its connections one by one, as the test says."""
+
+import select
+import subprocess
+
+from tests.lab.lab import Lab
+from tests.lab.world import PROGRAMS
+
+PROGRAM = str(PROGRAMS / "step_client.py")
+
+
+class StepClient:
+    """`tests/lab/programs/step_client.py`, running on the host's side."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.process = lab.spawn(["/usr/bin/python3", PROGRAM], stdin=subprocess.PIPE)
+
+    def start(self, protocol: str, address: str, port: int) -> None:
+        """Begin a connection; `result` tells how it went."""
+        assert self.process.stdin
+        self.process.stdin.write(f"{protocol} {address} {port}\n")
+        self.process.stdin.flush()
+
+    def result(self, timeout_s: float = 10) -> str:
+        assert self.process.stdout
+        assert self.has_result(timeout_s), "the connection neither came through nor was it refused"
+        return self.process.stdout.readline().strip()
+
+    def has_result(self, timeout_s: float) -> bool:
+        """Whether the connection that was begun is over, at the latest after this long."""
+        assert self.process.stdout
+        return bool(select.select([self.process.stdout], [], [], timeout_s)[0])
+
+    def connect(self, address: str, port: int, protocol: str = "tcp") -> str:
+        """`ok`, or the name of the error."""
+        self.start(protocol, address, port)
+        return self.result()
+
+    def end(self) -> None:
+        """Let the process end by itself."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait(timeout=10)

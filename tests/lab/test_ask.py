@@ -1,0 +1,119 @@
+"""The heart of it: an unknown connection waits, is asked about, answered, and remembered."""
+
+import time
+
+import pytest
+
+from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.world import WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+CURL = ["curl", "-4", "-sS", "http://shop.test/"]
+RULE = "allow shop.test 80 tcp /usr/bin/curl -4 -sS http://shop.test/"
+PAGE = "welcome to the shop\n"
+
+
+def columns(text: str) -> list[list[str]]:
+    """The rule lines of a file, as their columns."""
+    return [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+@pytest.mark.core_lab
+def test_with_no_rules_each_connection_waits_for_its_answer(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    curl = lab.spawn(CURL)
+    daemon.answer(daemon.wait_ask(protocol="udp", remote_port=53), "yes", "--for", "forever")
+    daemon.wait_ask(protocol="tcp")
+    [listed] = daemon.asks()
+    assert curl.poll() is None
+    assert (listed["program"], listed["args"]) == ("/usr/bin/curl", ["-4", "-sS", "http://shop.test/"])
+    assert (listed["name"], listed["remote_address"], listed["remote_port"]) == ("shop.test", WORLD4, 80)
+    assert (listed["direction"], listed["attribution"], listed["pid"]) == ("outbound", "bpf", curl.pid)
+    daemon.answer(listed, "yes", "--for", "forever")
+    assert curl.communicate(timeout=10)[0] == PAGE
+    assert RULE.split() in columns(daemon.rules.read_text())
+
+
+def test_what_was_allowed_forever_is_not_asked_again(lab: Lab) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    curl = lab.spawn(CURL)
+    daemon.answer(daemon.wait_ask(), "yes", "--for", "forever")
+    assert curl.wait(timeout=10) == 0
+    assert lab.run(CURL).stdout == PAGE
+    assert len(daemon.records("ask")) == 1
+    assert daemon.wait_connection(protocol="tcp", rule=RULE)["verdict"] == "allow"
+
+
+@pytest.mark.core_lab
+def test_answered_no_the_program_is_refused_at_once(lab: Lab) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    curl = lab.spawn(CURL)
+    ask = daemon.wait_ask(name="shop.test")
+    answered = time.monotonic()
+    daemon.answer(ask, "no", "--for", "forever")
+    output = curl.communicate(timeout=10)[0]
+    assert curl.returncode == 7
+    assert "refused" in output.lower()
+    assert time.monotonic() - answered < 2
+    assert RULE.replace("allow", "deny", 1).split() in columns(daemon.rules.read_text())
+
+
+def test_what_was_denied_forever_is_refused_without_a_question(lab: Lab) -> None:
+    daemon = lab.start_daemon(DNS_RULE + "deny shop.test 80 tcp /usr/bin/curl\n")
+    begun = time.monotonic()
+    assert lab.run(CURL).returncode == 7
+    assert time.monotonic() - begun < 2
+    assert daemon.records("ask") == []
+
+
+def test_an_answer_is_recorded_with_who_gave_it(lab: Lab) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    lab.spawn(CURL)
+    ask = daemon.wait_ask()
+    daemon.answer(ask, "yes", "--for", "forever")
+    answer = daemon.wait_for(lambda record: record["event"] == "answer")
+    assert (answer["id"], answer["by_uid"], answer["rule"].split()) == (ask["id"], 0, RULE.split())
+
+
+def test_the_first_answer_wins(lab: Lab) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    curl = lab.spawn(CURL)
+    ask = daemon.wait_ask()
+    daemon.answer(ask, "yes")
+    late = daemon.cli("answer", str(ask["id"]), "no")
+    assert (late.returncode, late.stderr[:19]) == (1, "tinysnitch: error: ")
+    assert curl.communicate(timeout=10)[0] == PAGE
+
+
+def test_with_no_answer_it_is_denied_when_the_time_is_over(lab: Lab) -> None:
+    daemon = lab.start_daemon(DNS_RULE, timeout_s=1)
+    assert lab.run(CURL).returncode == 7
+    denied = daemon.wait_connection(protocol="tcp")
+    assert (denied["verdict"], denied["rule"]) == ("deny", None)
+    assert denied["reason"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "rule"),
+    [
+        (["--any-args"], "allow shop.test 80 tcp /usr/bin/curl"),
+        (["--any-port", "--any-args"], "allow shop.test - tcp /usr/bin/curl"),
+        (["--any-remote"], "allow - 80 tcp /usr/bin/curl -4 -sS http://shop.test/"),
+        (["--domain", "--any-args"], "allow *.shop.test 80 tcp /usr/bin/curl"),
+    ],
+)
+def test_flags_widen_the_rule(lab: Lab, flags: list[str], rule: str) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    lab.spawn(CURL)
+    daemon.answer(daemon.wait_ask(), "yes", "--for", "forever", *flags)
+    written = columns(daemon.rules.read_text())[-1]
+    assert [word for word in written if word != "-"] == [word for word in rule.split() if word != "-"]
+    assert written[:4] == rule.split()[:4]
+
+
+def test_a_missing_rules_file_is_made_with_a_starter_set(lab: Lab) -> None:
+    daemon = lab.start_daemon(None)
+    assert ["allow", "@resolvers", "53", "udp"] in columns(daemon.rules.read_text())
+    assert "10.77.0.1" in lab.run(["dig", "+short", "+tries=1", "shop.test"]).stdout
+    assert daemon.records("ask") == []

@@ -1,0 +1,84 @@
+"""What was decided once is the kernel's: the queue's own counter shows that user space is not asked again."""
+
+import pytest
+
+from tests.lab.lab import Lab
+from tests.lab.queue_counter import count_queued
+from tests.lab.step_client import PROGRAM, StepClient
+from tests.lab.world import MORE_WORLD4, PROGRAMS, WORLD4, WORLD6
+
+pytestmark = [pytest.mark.privileged]
+
+
+@pytest.mark.core_lab
+@pytest.mark.parametrize("address", [WORLD4, WORLD6])
+def test_a_second_connection_never_reaches_user_space(lab: Lab, address: str) -> None:
+    daemon = lab.start_daemon(f"allow {address} 80 tcp {PROGRAM}\n")
+    client = StepClient(lab)
+    assert client.connect(address, 80) == "ok"
+    queued = count_queued(lab)
+    assert queued > 0
+    for _again in range(3):
+        assert client.connect(address, 80) == "ok"
+    assert count_queued(lab) == queued
+    assert len(daemon.records("connection")) == 1
+
+
+def test_a_second_denied_connection_never_reaches_user_space(lab: Lab) -> None:
+    lab.start_daemon(f"deny {WORLD4} 80 tcp {PROGRAM}\n")
+    client = StepClient(lab)
+    assert client.connect(WORLD4, 80) == "ECONNREFUSED"
+    queued = count_queued(lab)
+    assert client.connect(WORLD4, 80) == "ECONNREFUSED"
+    assert count_queued(lab) == queued
+
+
+def test_an_inbound_connection_is_remembered_too(lab: Lab) -> None:
+    server = lab.spawn(["/usr/bin/python3", str(PROGRAMS / "tcp_server.py"), "7000"])
+    assert server.stdout
+    assert server.stdout.readline() == "listening\n"
+    lab.start_daemon("allow - 7000 tcp-src\n")
+    client = ["/usr/bin/python3", str(PROGRAMS / "tcp_client.py"), "10.77.0.2", "7000"]
+    assert lab.run_world(client).stdout == "connected\n"
+    queued = count_queued(lab)
+    assert lab.run_world(client).stdout == "connected\n"
+    assert count_queued(lab) == queued
+
+
+def test_what_one_process_may_another_is_judged_for(lab: Lab) -> None:
+    daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp {PROGRAM}\ndeny - - -\n")
+    assert StepClient(lab).connect(WORLD4, 80) == "ok"
+    assert StepClient(lab).connect(WORLD4, 80) == "ok"
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 7
+    assert [record["verdict"] for record in daemon.records("connection")] == ["allow", "allow", "deny"]
+
+
+def test_another_remote_and_another_port_are_judged(lab: Lab) -> None:
+    daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp\ndeny {WORLD4} 8080 tcp\ndeny {MORE_WORLD4[0]} 80 tcp\n")
+    client = StepClient(lab)
+    assert client.connect(WORLD4, 80) == "ok"
+    assert client.connect(WORLD4, 8080) == "ECONNREFUSED"
+    assert client.connect(MORE_WORLD4[0], 80) == "ECONNREFUSED"
+    assert len(daemon.records("connection")) == 3
+
+
+@pytest.mark.slow
+def test_a_flow_of_ten_thousand_datagrams_costs_one_decision(lab: Lab) -> None:
+    sink = lab.spawn_world(["/usr/bin/python3", str(PROGRAMS / "udp_sink.py"), "9999"])
+    assert sink.stdout
+    assert sink.stdout.readline() == "listening\n"
+    daemon = lab.start_daemon(f"allow {WORLD4} 9999 udp\n")
+    flood = ["/usr/bin/python3", str(PROGRAMS / "udp_flood.py"), WORLD4, "9999", "10000"]
+    assert lab.run(flood, timeout_s=30).returncode == 0
+    assert int(sink.communicate(timeout=20)[0]) > 9000
+    assert len(daemon.records("connection")) == 1
+    assert count_queued(lab) < 1000
+
+
+def test_status_counts_hits_and_misses(lab: Lab) -> None:
+    daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp {PROGRAM}\n")
+    client = StepClient(lab)
+    for _again in range(3):
+        assert client.connect(WORLD4, 80) == "ok"
+    status = daemon.cli("status", "--json")
+    assert '"hits":2' in status.stdout.replace(" ", ""), status

@@ -1,0 +1,57 @@
+"""Two hundred unknown connections at once, from twenty programs: each is held, none is lost, none slips through."""
+
+import json
+import random
+import shutil
+import subprocess
+
+import pytest
+
+from tests.lab.daemon import Daemon, Record
+from tests.lab.lab import Lab
+from tests.lab.world import MORE_WORLD4, PROGRAMS
+
+pytestmark = [pytest.mark.privileged, pytest.mark.slow]
+
+PROGRAM_COUNT = 20
+REMOTES = [f"{address}:80" for address in MORE_WORLD4[:2]]
+EQUAL = 5  # connections of one program to one remote: one question
+
+
+def start_programs(lab: Lab) -> dict[str, subprocess.Popen[str]]:
+    """Twenty programs, each a file of its own, with ten connections each."""
+    clients = {}
+    for number in range(PROGRAM_COUNT):
+        program = lab.folder / f"program-{number}.py"
+        shutil.copy(PROGRAMS / "crowd_client.py", program)
+        clients[str(program)] = lab.spawn(["/usr/bin/python3", str(program), *REMOTES * EQUAL])
+    return clients
+
+
+def wait_all_held(daemon: Daemon) -> list[Record]:
+    """The open questions, once all connections wait in them."""
+    daemon.wait_for_count(lambda record: record["event"] == "ask", PROGRAM_COUNT * len(REMOTES), timeout_s=30)
+    while True:
+        asks = daemon.asks()
+        if sum(ask["count"] for ask in asks) == PROGRAM_COUNT * len(REMOTES) * EQUAL:
+            return asks
+
+
+def test_each_of_two_hundred_is_held_and_answered(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    clients = start_programs(lab)
+    asks = wait_all_held(daemon)
+    assert len(asks) == PROGRAM_COUNT * len(REMOTES)
+    assert {ask["count"] for ask in asks} == {EQUAL}
+    assert lab.run_world(["ss", "-Htan", "state", "established"]).stdout == ""
+    random.Random(2019).shuffle(asks)
+    expected = {}
+    for number, ask in enumerate(asks):
+        answer = ("yes", "no")[number % 2]
+        daemon.answer(ask, answer)
+        expected[ask["program"], f"{ask['remote_address']}:{ask['remote_port']}"] = answer
+    for program, client in clients.items():
+        results = json.loads(client.communicate(timeout=20)[0])
+        words = {remote: {"yes": "ok", "no": "refused"}[expected[program, remote]] for remote in REMOTES}
+        assert results == {f"{remote} {word}": EQUAL for remote, word in words.items()}
+    assert daemon.asks() == []

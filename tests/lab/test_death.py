@@ -1,0 +1,61 @@
+"""The daemon is killed: what was decided goes on, what is unknown is not let through, and the next one takes over."""
+
+import pytest
+
+from tests.lab.lab import Lab
+from tests.lab.world import MORE_WORLD4, PROGRAMS, WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+STEADY = str(PROGRAMS / "steady_client.py")
+
+
+def read_ok(stream: object, count: int) -> None:
+    """The next connections all came through."""
+    assert [stream.readline() for _number in range(count)] == ["ok\n"] * count  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+@pytest.mark.core_lab
+def test_a_killed_daemon_leaves_enforcement_and_is_replaced(lab: Lab) -> None:
+    daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp\n")
+    download = lab.spawn(["curl", "-sS", "-o", "/dev/null", "-w", "%{size_download}", f"http://{WORLD4}/slow/large"])
+    steady = lab.spawn(["/usr/bin/python3", STEADY, WORLD4, "80"])
+    assert steady.stdout
+    read_ok(steady.stdout, 5)
+    daemon.wait_connection(program="/usr/bin/curl")
+    daemon.kill()
+    read_ok(steady.stdout, 50)
+    unknown = lab.spawn(["curl", "-sS", f"http://{MORE_WORLD4[0]}/"])
+    read_ok(steady.stdout, 50)
+    assert unknown.poll() is None
+    assert lab.run_world(["ss", "-Htan", "src", MORE_WORLD4[0]]).stdout == ""
+
+    successor = lab.restart_daemon(daemon.rules.parent)
+    read_ok(steady.stdout, 20)
+    ask = successor.wait_ask(remote_address=MORE_WORLD4[0], timeout_s=15)
+    assert (ask["program"], ask["attribution"]) == ("/usr/bin/curl", "bpf")
+    successor.answer(ask, "yes")
+    assert unknown.communicate(timeout=15)[0] == "welcome to the shop\n"
+    assert download.communicate(timeout=20)[0] == "3000000"
+
+
+def test_the_successor_finds_the_rules_as_they_are_now(lab: Lab) -> None:
+    daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp\n")
+    client = ["/usr/bin/python3", str(PROGRAMS / "tcp_client.py"), WORLD4, "80"]
+    assert lab.run(client).stdout == "connected\n"
+    daemon.kill()
+    daemon.rules.write_text(f"deny {WORLD4} 80 tcp\n")
+    successor = lab.restart_daemon(daemon.rules.parent)
+    assert "ConnectionRefusedError" in lab.run(client).stderr
+    assert successor.stop() == 0
+
+
+def test_after_a_kill_a_clean_stop_still_takes_everything_away(lab: Lab) -> None:
+    before = lab.run_outside(["find", "/sys/fs/bpf"]).stdout
+    daemon = lab.start_daemon("deny - - -\n")
+    daemon.kill()
+    assert lab.run_outside(["find", "/sys/fs/bpf"]).stdout != before
+    assert lab.restart_daemon(daemon.rules.parent).stop() == 0
+    assert lab.run_outside(["find", "/sys/fs/bpf"]).stdout == before
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0

@@ -1,0 +1,111 @@
+"""How long an answer and a rule hold: edits, times, `once`, `quit`."""
+
+import time
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.lab.daemon import Daemon
+from tests.lab.lab import Lab
+from tests.lab.step_client import PROGRAM, StepClient
+from tests.lab.world import WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+
+def answer_next(daemon: Daemon, client: StepClient, *words: str) -> str:
+    """Connect, answer the question that this opens, and say how it went."""
+    asked = len(daemon.records("ask"))
+    client.start("tcp", WORLD4, 80)
+    ask = daemon.wait_for_count(lambda record: record["event"] == "ask", asked + 1)[-1]
+    daemon.answer(ask, *words)
+    return client.result()
+
+
+@pytest.mark.core_lab
+def test_an_edit_holds_for_the_next_connection(lab: Lab) -> None:
+    daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp {PROGRAM}\n")
+    client = StepClient(lab)
+    assert client.connect(WORLD4, 80) == "ok"
+    begun = time.monotonic()
+    daemon.edit_rules(f"deny {WORLD4} 80 tcp {PROGRAM}\n")
+    assert time.monotonic() - begun < 1
+    assert client.connect(WORLD4, 80) == "ECONNREFUSED"
+    daemon.edit_rules(f"allow {WORLD4} 80 tcp {PROGRAM}\n")
+    assert client.connect(WORLD4, 80) == "ok"
+
+
+def test_an_edit_in_place_holds_too(lab: Lab) -> None:
+    daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp {PROGRAM}\n")
+    client = StepClient(lab)
+    assert client.connect(WORLD4, 80) == "ok"
+    count = len(daemon.records("rules"))
+    daemon.rules.write_text(f"deny {WORLD4} 80 tcp {PROGRAM}\n")
+    daemon.wait_for_count(lambda record: record["event"] == "rules", count + 1, timeout_s=1)
+    assert client.connect(WORLD4, 80) == "ECONNREFUSED"
+
+
+def test_a_broken_edit_leaves_the_old_rules_in_force(lab: Lab) -> None:
+    daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp {PROGRAM}\n")
+    daemon.edit_rules(f"deny - - -\nalow {WORLD4} 8080 tcp\n")
+    told = daemon.records("rules")[-1]
+    assert len(told["errors"]) == 1
+    assert f"{daemon.rules}:2:1: " in told["errors"][0]
+    assert StepClient(lab).connect(WORLD4, 80) == "ok"
+
+
+def test_a_rule_with_a_time_ends_on_time(lab: Lab) -> None:
+    ends = datetime.now() + timedelta(seconds=3)
+    ends = ends.replace(microsecond=0)
+    daemon = lab.start_daemon(f"allow until={ends.isoformat()} {WORLD4} 80 tcp {PROGRAM}\ndeny {WORLD4} 80 tcp\n")
+    client = StepClient(lab)
+    assert client.connect(WORLD4, 80) == "ok", daemon.describe()
+    time.sleep(max(0.0, (ends - datetime.now()).total_seconds()) + 0.05)
+    assert client.connect(WORLD4, 80) == "ECONNREFUSED"
+
+
+def test_an_answer_for_a_minute_is_listed_with_its_end(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    client = StepClient(lab)
+    assert answer_next(daemon, client, "yes", "--for", "1m") == "ok"
+    assert client.connect(WORLD4, 80) == "ok"
+    assert daemon.rules.read_text() == ""
+    listed = daemon.cli("rules", "list", "--json").stdout
+    assert "until=" in listed
+    assert "temporary" in listed
+
+
+def test_an_answer_for_a_minute_outlives_the_daemon(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    client = StepClient(lab)
+    assert answer_next(daemon, client, "yes", "--for", "1m") == "ok"
+    assert daemon.stop() == 0
+    lab.restart_daemon(daemon.rules.parent)
+    assert client.connect(WORLD4, 80) == "ok"
+
+
+@pytest.mark.core_lab
+def test_once_lets_exactly_one_connection_through(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    client = StepClient(lab)
+    assert answer_next(daemon, client, "yes", "--for", "once") == "ok"
+    assert answer_next(daemon, client, "no", "--for", "once") == "ECONNREFUSED"
+    assert answer_next(daemon, client, "yes", "--for", "once") == "ok"
+    assert daemon.rules.read_text() == ""
+
+
+def test_until_quit_ends_with_its_process(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    client = StepClient(lab)
+    assert answer_next(daemon, client, "yes", "--for", "quit") == "ok"
+    assert client.connect(WORLD4, 80) == "ok"
+    assert len(daemon.records("ask")) == 1
+    client.end()
+    assert answer_next(daemon, StepClient(lab), "no", "--for", "once") == "ECONNREFUSED"
+    assert len(daemon.records("ask")) == 2
+
+
+def test_until_quit_is_for_that_process_alone(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    assert answer_next(daemon, StepClient(lab), "yes", "--for", "quit") == "ok"
+    assert answer_next(daemon, StepClient(lab), "no", "--for", "once") == "ECONNREFUSED"

@@ -1,0 +1,108 @@
+"""Every protocol, family and direction: held, then allowed or refused, each with the right program."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from tests.lab.lab import Lab
+from tests.lab.world import ECHO_PORT, HOST4, HOST6, PROGRAMS, WORLD4, WORLD6
+
+pytestmark = [pytest.mark.privileged]
+
+PYTHON = "/usr/bin/python3"
+UDP_CLIENT = str(PROGRAMS / "udp_client.py")
+TCP_CLIENT = str(PROGRAMS / "tcp_client.py")
+TCP_SERVER = str(PROGRAMS / "tcp_server.py")
+UDP_ECHO = str(PROGRAMS / "udp_echo.py")
+SERVER_PORT = "7000"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One kind of traffic: what the client runs (`{}` is the remote address), and who is asked about."""
+
+    protocol: str
+    client: tuple[str, ...]
+    program: str
+    port: int
+    server: tuple[str, ...] = ()
+
+    def command(self, address: str) -> list[str]:
+        return [word.replace("{}", address) for word in self.client]
+
+
+OUTBOUND = {
+    "tcp": Way("tcp", (PYTHON, TCP_CLIENT, "{}", "80"), TCP_CLIENT, 80),
+    "udp": Way("udp", (PYTHON, UDP_CLIENT, "{}", str(ECHO_PORT), "3"), UDP_CLIENT, ECHO_PORT),
+    "udp-connected": Way("udp", (PYTHON, UDP_CLIENT, "{}", str(ECHO_PORT), "connected"), UDP_CLIENT, ECHO_PORT),
+    "icmp": Way("icmp", ("ping", "-n", "-c1", "-W3", "{}"), "/usr/bin/ping", 0),
+}
+INBOUND = {
+    "tcp": Way("tcp", (PYTHON, TCP_CLIENT, "{}", SERVER_PORT), TCP_SERVER, 7000, (PYTHON, TCP_SERVER, SERVER_PORT)),
+    "udp": Way("udp", (PYTHON, UDP_CLIENT, "{}", SERVER_PORT, "3"), UDP_ECHO, 7000, (PYTHON, UDP_ECHO, SERVER_PORT)),
+    "icmp": Way("icmp", ("ping", "-n", "-c1", "-W3", "{}"), "kernel", 0),
+}
+ANSWERS = pytest.mark.parametrize("answer", ["yes", "no"])
+
+
+@ANSWERS
+@pytest.mark.parametrize("address", [WORLD4, WORLD6])
+@pytest.mark.parametrize("kind", OUTBOUND)
+def test_outbound(lab: Lab, kind: str, address: str, answer: str) -> None:
+    way = OUTBOUND[kind]
+    daemon = lab.start_daemon("")
+    client = lab.spawn(way.command(address))
+    ask = daemon.wait_ask()
+    assert client.poll() is None
+    assert (ask["protocol"], ask["direction"], ask["remote_address"]) == (way.protocol, "outbound", address)
+    assert (ask["program"], ask["pid"], ask["attribution"]) == (way.program, client.pid, "bpf")
+    assert ask["remote_port"] == way.port
+    daemon.answer(ask, answer)
+    assert (client.wait(timeout=10) == 0) == (answer == "yes"), daemon.describe()
+    assert daemon.wait_connection()["verdict"] == {"yes": "allow", "no": "deny"}[answer]
+
+
+@ANSWERS
+@pytest.mark.parametrize(("address", "peer"), [(HOST4, WORLD4), (HOST6, WORLD6)])
+@pytest.mark.parametrize("kind", INBOUND)
+def test_inbound(lab: Lab, kind: str, address: str, peer: str, answer: str) -> None:
+    way = INBOUND[kind]
+    daemon = lab.start_daemon("")
+    server = lab.spawn([*way.server]) if way.server else None
+    if server and server.stdout:
+        assert server.stdout.readline() == "listening\n"
+    client = lab.spawn_world(way.command(address))
+    ask = daemon.wait_ask()
+    assert client.poll() is None
+    assert (ask["protocol"], ask["direction"], ask["remote_address"]) == (way.protocol, "inbound", peer)
+    assert (ask["program"], ask["pid"]) == (way.program, server.pid if server else None)
+    assert way.protocol == "icmp" or ask["local_port"] == way.port
+    daemon.answer(ask, answer)
+    assert (client.wait(timeout=10) == 0) == (answer == "yes"), daemon.describe()
+
+
+def test_a_server_that_was_there_before_is_asked_about(lab: Lab) -> None:
+    server = lab.spawn([PYTHON, TCP_SERVER, SERVER_PORT])
+    assert server.stdout
+    assert server.stdout.readline() == "listening\n"
+    daemon = lab.start_daemon("")
+    client = lab.spawn_world([PYTHON, TCP_CLIENT, HOST4, SERVER_PORT])
+    ask = daemon.wait_ask(direction="inbound")
+    assert (ask["program"], ask["pid"], ask["local_port"]) == (TCP_SERVER, server.pid, 7000)
+    daemon.answer(ask, "yes")
+    assert client.wait(timeout=10) == 0
+
+
+def test_a_port_that_nobody_listens_on_is_no_question(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    assert lab.run_world([PYTHON, TCP_CLIENT, HOST4, "7001"]).returncode == 1
+    assert daemon.asks() == []
+
+
+@pytest.mark.core_lab
+@pytest.mark.parametrize("address", [WORLD4, WORLD6])
+def test_rules_decide_without_a_question(lab: Lab, address: str) -> None:
+    daemon = lab.start_daemon(f"allow {address} 80 tcp {TCP_CLIENT}\ndeny {address} 8080 tcp\n")
+    assert lab.run([PYTHON, TCP_CLIENT, address, "80"]).stdout == "connected\n"
+    assert "ConnectionRefusedError" in lab.run([PYTHON, TCP_CLIENT, address, "8080"]).stderr
+    assert [record["verdict"] for record in daemon.records("connection")] == ["allow", "deny"]

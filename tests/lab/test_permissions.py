@@ -1,0 +1,81 @@
+"""Who may not, gets exit code 4; what is no message harms nobody else."""
+
+import socket
+
+import pytest
+
+from tests.lab.daemon import BIN, Daemon
+from tests.lab.lab import Lab
+from tests.lab.world import WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+COMMANDS = [
+    ("status",),
+    ("rules", "list"),
+    ("rules", "add", "allow - - -"),
+    ("rules", "remove", "deny - 23 tcp"),
+    ("log",),
+    ("asks",),
+    ("answer", "1", "yes"),
+    ("explain", "/usr/bin/curl", "shop.test", "80", "tcp"),
+    ("prompt",),
+]
+FRAMES = [
+    b"x" * 1_000_000 + b"\n",
+    b"\n",
+    b"\x00\xff\n",
+    b'{"type":"hello"\n',
+    b'{"type":"no such thing"}\n',
+    b"[" * 60_000 + b"\n",
+    b'{"type":"hello","protocol":1,"version":"0"}\n' + b'{"type":"give_answer","prompt_id":"one"}\n',
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_another_user_is_refused(lab: Lab, words: tuple[str, ...]) -> None:
+    daemon = lab.start_daemon("deny - 23 tcp\n")
+    refused = daemon.cli(*words, user="nobody")
+    assert (refused.returncode, refused.stdout) == (4, ""), refused.stderr
+    assert refused.stderr.startswith("tinysnitch: error: ")
+    assert "tinysnitch: hint: " in refused.stderr
+    assert daemon.rules.read_text() == "deny - 23 tcp\n"
+
+
+def test_without_a_daemon_the_exit_code_is_3(lab: Lab) -> None:
+    told = lab.run([str(BIN / "tinysnitch"), "status", "--socket", str(lab.folder / "none")])
+    assert told.returncode == 3
+    assert told.stderr.startswith("tinysnitch: error: ")
+
+
+def test_a_wrong_word_is_a_usage_error(lab: Lab) -> None:
+    assert lab.run([str(BIN / "tinysnitch"), "stauts"]).returncode == 2
+    assert lab.run([str(BIN / "tinysnitchd"), "--no-such-flag"]).returncode == 2
+
+
+def send_frame(daemon: Daemon, frame: bytes) -> None:
+    """Say it to the daemon, and listen until it hangs up or is silent."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(0.5)
+        client.connect(str(daemon.socket))
+        try:
+            client.sendall(frame)
+            while client.recv(65536):
+                pass
+        except (TimeoutError, ConnectionError):
+            return
+
+
+def test_malformed_frames_do_no_harm_to_others(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    follower = lab.spawn_outside([str(BIN / "tinysnitch"), "log", "--socket", str(daemon.socket), "--follow", "--json"])
+    curl = lab.spawn(["curl", "-sS", f"http://{WORLD4}/"])
+    ask = daemon.wait_ask()
+    for frame in FRAMES:
+        send_frame(daemon, frame)
+    assert [open_ask["id"] for open_ask in daemon.asks()] == [ask["id"]]
+    daemon.answer(ask, "yes")
+    assert curl.wait(timeout=10) == 0
+    assert follower.stdout
+    assert any('"event":"answer"' in line for line in iter(follower.stdout.readline, ""))
+    assert daemon.process.poll() is None

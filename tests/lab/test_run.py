@@ -1,0 +1,80 @@
+"""`tinysnitch run -- COMMAND`: that command and its children are judged, nobody else is."""
+
+import subprocess
+
+import pytest
+
+from tests.lab.daemon import BIN
+from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.world import PROGRAMS, WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+CLIENT = str(PROGRAMS / "tcp_client.py")
+
+
+def run(lab: Lab, rules: str, command: list[str]) -> subprocess.CompletedProcess[str]:
+    """`tinysnitch run --rules FILE -- COMMAND` on the host's side."""
+    (lab.folder / "run-rules").write_text(rules)
+    words = [str(BIN / "tinysnitch"), "run", "--rules", str(lab.folder / "run-rules"), "--", *command]
+    return lab.run_outside(words, timeout_s=60)
+
+
+def test_what_the_rules_allow_goes_through(lab: Lab) -> None:
+    ran = run(lab, DNS_RULE + "allow shop.test 80 tcp\n", ["curl", "-4", "-sS", "http://shop.test/"])
+    assert (ran.returncode, ran.stdout) == (0, "welcome to the shop\n"), ran.stderr
+    assert "shop.test" in ran.stderr
+
+
+def test_what_no_rule_allows_is_refused_and_listed(lab: Lab) -> None:
+    ran = run(lab, DNS_RULE, ["curl", "-4", "-sS", "http://shop.test/"])
+    assert ran.returncode == 7
+    refused = [line for line in ran.stderr.splitlines() if "deny" in line or "refused" in line]
+    assert any("shop.test" in line for line in refused), ran.stderr
+
+
+def test_children_are_judged_and_the_status_is_the_commands(lab: Lab) -> None:
+    script = f"curl -sS http://{WORLD4}/; (curl -sS http://{WORLD4}:8080/ & wait $!); exit 41"
+    ran = run(lab, f"allow {WORLD4} 80 tcp\n", ["sh", "-c", script])
+    assert ran.returncode == 41
+    assert ran.stdout == "welcome to the shop\n"
+    assert ":8080" in ran.stderr or " 8080" in ran.stderr
+
+
+def test_others_in_the_namespace_are_not_judged(lab: Lab) -> None:
+    script = "echo started; read -r line; curl -sS http://10.77.0.1/"
+    (lab.folder / "none").write_text("")
+    words = [str(BIN / "tinysnitch"), "run", "--rules", str(lab.folder / "none"), "--", "sh", "-c", script]
+    judged = lab.spawn_outside(words, stdin=subprocess.PIPE)
+    assert judged.stdout
+    assert judged.stdin
+    while judged.stdout.readline() != "started\n":
+        assert judged.poll() is None
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).stdout == "welcome to the shop\n"
+    assert lab.run_outside(["/usr/bin/python3", CLIENT, WORLD4, "80"]).stdout == "connected\n"
+    judged.stdin.write("go\n")
+    judged.stdin.close()
+    judged.stdin = None
+    assert judged.wait(timeout=20) == 7
+
+
+def test_learning_refuses_nothing_and_lists_what_was_reached(lab: Lab) -> None:
+    words = [str(BIN / "tinysnitch"), "run", "--learn", "--", "curl", "-4", "-sS", "http://shop.test/"]
+    ran = lab.run_outside(words)
+    assert (ran.returncode, ran.stdout) == (0, "welcome to the shop\n"), ran.stderr
+    assert "shop.test" in ran.stderr
+
+
+def test_it_leaves_nothing(lab: Lab) -> None:
+    def traces() -> str:
+        commands = (
+            "iptables-save | grep -v ^#",
+            "ip6tables-save | grep -v ^#",
+            "find /sys/fs/bpf",
+            "find /run/tinysnitch*",
+        )
+        return "".join(lab.run_outside(["sh", "-c", command]).stdout for command in commands)
+
+    before = traces()
+    run(lab, "", ["curl", "-sS", f"http://{WORLD4}/"])
+    assert traces() == before

@@ -1,0 +1,125 @@
+"""A clean stop leaves nothing, and the rules of others are untouched before, meanwhile and after."""
+
+import pytest
+
+from tests.lab.lab import Lab
+from tests.lab.world import PROGRAMS, WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+OTHERS4 = """
+*mangle
+:mine - [0:0]
+-A PREROUTING -j CONNMARK --restore-mark
+-A OUTPUT -j mine
+-A mine -p udp -m udp --dport 51820 -j MARK --set-xmark 0xca6c/0xffffffff
+-A POSTROUTING -p udp -m mark --mark 0xca6c -j CONNMARK --save-mark
+COMMIT
+*nat
+:DOCKER - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
+COMMIT
+*filter
+:DOCKER-USER - [0:0]
+:ufw-before-input - [0:0]
+-A INPUT -j ufw-before-input
+-A FORWARD -j DOCKER-USER
+-A DOCKER-USER -j RETURN
+-A ufw-before-input -i lo -j ACCEPT
+COMMIT
+"""
+OTHERS6 = """
+*filter
+:mine - [0:0]
+-A INPUT -j mine
+-A mine -p tcp -m tcp --dport 23 -j DROP
+COMMIT
+"""
+
+
+def saved_rules(lab: Lab) -> list[str]:
+    """Everything that both families' rules say, without times and counters."""
+    text = "".join(lab.run_outside([command]).stdout for command in ("iptables-save", "ip6tables-save"))
+    return [line.partition(" [")[0] for line in text.splitlines() if not line.startswith("#")]
+
+
+def traces(lab: Lab) -> dict[str, str]:
+    """Where a firewall could leave something."""
+    commands = {
+        "bpffs": ["find", "/sys/fs/bpf"],
+        "cgroup": ["bpftool", "cgroup", "tree", str(lab.cgroup)],
+        "run": ["find", "/run", "-path", "*tinysnitch*"],
+        "queues": ["cat", "/proc/net/netfilter/nfnetlink_queue"],
+        "rules": ["ip", "rule"],
+    }
+    return {name: lab.run_outside(command).stdout for name, command in commands.items()}
+
+
+def load(lab: Lab, program: str, rules: str) -> None:
+    script = f"{program} --noflush <<'END'\n{rules}END\n"
+    loaded = lab.run_outside(["sh", "-ec", script])
+    assert loaded.returncode == 0, loaded.stderr
+
+
+@pytest.mark.core_lab
+def test_a_clean_stop_leaves_everything_as_it_was(lab: Lab) -> None:
+    rules, before = saved_rules(lab), traces(lab)
+    daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp\n")
+    assert saved_rules(lab) != rules
+    assert all(traces(lab)[name] != before[name] for name in ("bpffs", "cgroup", "queues"))
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0
+    assert daemon.stop() == 0
+    assert saved_rules(lab) == rules
+    assert traces(lab) == before
+    assert not daemon.socket.exists()
+
+
+def test_a_clean_stop_by_control_c_does_the_same(lab: Lab) -> None:
+    rules, before = saved_rules(lab), traces(lab)
+    daemon = lab.start_daemon("")
+    daemon.process.send_signal(2)
+    assert daemon.process.wait(timeout=20) in (0, 130)
+    assert (saved_rules(lab), traces(lab)) == (rules, before)
+
+
+def test_the_rules_of_others_stay_as_they_are(lab: Lab) -> None:
+    load(lab, "iptables-restore", OTHERS4)
+    load(lab, "ip6tables-restore", OTHERS6)
+    before = saved_rules(lab)
+    daemon = lab.start_daemon("")
+    meanwhile = saved_rules(lab)
+    of_others = [line for line in before if line.startswith(("-A", ":mine", ":DOCKER", ":ufw"))]
+    assert [line for line in meanwhile if line in of_others] == of_others
+    assert daemon.stop() == 0
+    assert saved_rules(lab) == before
+
+
+def test_a_mark_of_others_is_still_set_on_what_we_judge(lab: Lab) -> None:
+    mark = "*mangle\n-A OUTPUT -p tcp --dport 80 -j MARK --set-xmark 0xca6c/0xffffffff\nCOMMIT\n"
+    seen = "*filter\n-A OUTPUT -p tcp --dport 80 -m mark ! --mark 0xca6c -j DROP\nCOMMIT\n"
+    load(lab, "iptables-restore", mark + seen)
+    daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp /usr/bin/curl\ndeny {WORLD4} 80 tcp\n")
+    for _first_and_cached in range(2):
+        assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0
+        refused = lab.run(["/usr/bin/python3", str(PROGRAMS / "tcp_client.py"), WORLD4, "80"])
+        assert "ConnectionRefusedError" in refused.stderr
+    assert daemon.stop() == 0
+
+
+def test_held_connections_are_let_go_when_the_firewall_goes(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    curl = lab.spawn(["curl", "-sS", f"http://{WORLD4}/"])
+    daemon.wait_ask()
+    assert daemon.stop() == 0
+    assert curl.wait(timeout=15) in (0, 7)
+
+
+def test_on_exit_keep_leaves_enforcement(lab: Lab) -> None:
+    daemon = lab.start_daemon(f"deny {WORLD4} 80 tcp\n", "--on-exit", "keep")
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 7
+    assert daemon.stop() == 0
+    assert lab.run(["curl", "-sS", "-m", "2", f"http://{WORLD4}:8080/"]).returncode == 28
+    assert lab.restart_daemon(daemon.rules.parent).stop() == 0
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}:8080/"]).returncode == 0
