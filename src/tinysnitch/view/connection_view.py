@@ -1,0 +1,112 @@
+"""What is shown of a connection: who, where, and what is odd about it. Every text is escaped here."""
+
+from collections.abc import Callable, Iterator
+
+from tinysnitch.core.choice import Choice, RemoteScope
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.domain import find_registrable_domain
+from tinysnitch.core.flow import Direction, format_address, format_protocol
+from tinysnitch.core.process import Attribution, AttributionSource, Process, program_of
+from tinysnitch.core.words import quote_word
+from tinysnitch.view.segment import Line, Segment, segment_of
+from tinysnitch.view.services import find_service
+from tinysnitch.view.text import escape_text
+
+FindUser = Callable[[int], str | None]
+
+
+def find_no_user(uid: int) -> str | None:
+    """For where nobody knows the names of users."""
+    return None
+
+
+def present_title(connection: Connection) -> str:
+    """`curl wants to reach shop.test`: who and where in one sentence."""
+    where = escape_text(connection.name or format_address(connection.flow.remote))
+    verb = "wants to reach" if connection.flow.direction is Direction.OUTBOUND else "is asked to accept from"
+    return f"{present_program(connection.attribution)} {verb} {where}"
+
+
+def present_program(attribution: Attribution) -> str:
+    """The program's own name; quoted when it holds blanks, so that it can't pass for a sentence."""
+    if attribution.process is None:
+        return "the kernel" if attribution.source is AttributionSource.KERNEL else "an unknown program"
+    path = attribution.process.program
+    name = escape_text(path.rstrip("/").rpartition("/")[2] or path)
+    return f"'{name}'" if " " in name or not name else name
+
+
+def present_connection(connection: Connection, choice: Choice, find_user: FindUser = find_no_user) -> tuple[Line, ...]:
+    """The facts, most telling first; covered is what the rule of the choice names."""
+    process = connection.attribution.process
+    who = _present_process(process, choice, find_user) if process else _present_no_process(connection.attribution)
+    return (*who, *_present_remote(connection, choice), *_present_port(connection, choice))
+
+
+def _present_no_process(attribution: Attribution) -> Iterator[Line]:
+    yield Line("program", (Segment(program_of(attribution), is_covered=True),))
+
+
+def _present_process(process: Process, choice: Choice, find_user: FindUser) -> Iterator[Line]:
+    yield Line("path", (segment_of(process.program, is_covered=True),))
+    if process.args or not process.are_args_complete:
+        args = " ".join(map(quote_word, process.args)) + ("" if process.are_args_complete else " …")
+        yield Line("arguments", (segment_of(args, process.are_args_complete and not choice.any_args),))
+    if process.run_by:
+        yield Line("run by", (segment_of(process.run_by),))
+    if process.parents:
+        yield Line("parents", (segment_of(", ".join(process.parents)),))
+    user = find_user(process.uid)
+    yield Line("user", (segment_of(user if user else f"uid {process.uid}"),))
+    if process.owners:
+        yield Line("belongs to", (segment_of(", ".join(process.owners)),))
+
+
+def _present_remote(connection: Connection, choice: Choice) -> Iterator[Line]:
+    if connection.name:
+        yield Line("name", _name_segments(connection.name, choice.remote))
+    is_covered = not connection.name and choice.remote is not RemoteScope.ANY
+    yield Line("address", (Segment(format_address(connection.flow.remote), is_covered),))
+    if connection.other_names:
+        yield Line("also named", (segment_of(", ".join(connection.other_names)),))
+
+
+def _name_segments(name: str, scope: RemoteScope) -> tuple[Segment, ...]:
+    domain = find_registrable_domain(name) if scope is RemoteScope.DOMAIN else None
+    if domain is None or not name.endswith(domain) or name == domain:
+        return (segment_of(name, scope is not RemoteScope.ANY),)
+    return segment_of(name[: -len(domain)]), segment_of(domain, is_covered=True)
+
+
+def _present_port(connection: Connection, choice: Choice) -> Iterator[Line]:
+    flow = connection.flow
+    protocol = format_protocol(flow.protocol)
+    if flow.port:
+        service = find_service(flow.port)
+        named = f"{flow.port} {service}" if service else str(flow.port)
+        yield Line("port", (Segment(named, not choice.any_port), Segment(f", {protocol}")))
+    else:
+        yield Line("protocol", (Segment(protocol, is_covered=True),))
+    is_outbound = flow.direction is Direction.OUTBOUND
+    way = "outbound, from this machine" if is_outbound else "inbound, to this machine"
+    via = f", on {connection.interface}" if connection.interface else ""
+    yield Line("direction", (Segment(way, is_covered=True), segment_of(via)) if via else (Segment(way, True),))
+
+
+def present_warnings(connection: Connection) -> tuple[str, ...]:
+    """What a careful person would want to know before answering."""
+    return tuple(map(escape_text, _find_warnings(connection)))
+
+
+def _find_warnings(connection: Connection) -> Iterator[str]:
+    attribution = connection.attribution
+    if attribution.process:
+        yield from attribution.process.warnings
+        if not attribution.process.are_args_complete:
+            yield "the arguments were too long to capture: a rule can only cover any"
+    if attribution.source is AttributionSource.PROCFS:
+        yield "who it is was read from /proc afterwards, which a program can forge"
+    if not attribution.is_listening:
+        yield "nothing listens on this port"
+    if connection.other_names:
+        yield "the name is a guess: other names have the same address"

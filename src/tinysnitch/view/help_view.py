@@ -1,0 +1,42 @@
+"""The pages behind `h` and `l`: rows of a heading, a word and what it means."""
+
+import msgspec
+
+from tinysnitch.view.keys import KEYS
+
+
+class HelpRow(msgspec.Struct, frozen=True):
+    heading: str  # "" where it is that of the row above
+    word: str
+    meaning: str
+
+
+_LEGEND = (
+    ("path", "the program's file; for a script, the script's"),
+    ("arguments", "what it was started with"),
+    ("run by", "the interpreter that runs the script"),
+    ("parents", "the programs that started it, the nearest first"),
+    ("belongs to", "its systemd unit, container or app, as the kernel groups it"),
+    ("name", "the name whose lookup led to the address"),
+    ("also named", "other names that lead to the same address"),
+    ("port", "theirs outbound, ours inbound, and its usual service"),
+    ("yellow", "what your rule will cover; the rest may be anything"),
+    ("!", "a warning: something to know before you answer"),
+    ("rule", "the very line that y writes; n writes the same with deny"),
+    ("-", "in a rule: any"),
+    ("until=", "in a rule: when it ends"),
+    ("the bar", "the time that is left; with no answer it is denied"),
+)
+
+
+def present_help() -> tuple[HelpRow, ...]:
+    rows: list[HelpRow] = []
+    heading = ""
+    for key in KEYS:
+        rows.append(HelpRow("" if key.group.value == heading else key.group.value, key.label, key.meaning))
+        heading = key.group.value
+    return tuple(rows)
+
+
+def present_legend() -> tuple[HelpRow, ...]:
+    return tuple(HelpRow("", word, meaning) for word, meaning in _LEGEND)

@@ -1,0 +1,161 @@
+"""All that a prompt may show, as one value: the window, the terminal and the plain prompt render the same."""
+
+import math
+
+import msgspec
+
+from tinysnitch.core.answer import refusal_to_remember, rule_for_choice
+from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.clock import Instant
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.rule_text import COLUMNS, format_rule
+from tinysnitch.core.words import split_words
+from tinysnitch.view.connection_view import (
+    FindUser,
+    find_no_user,
+    present_connection,
+    present_program,
+    present_title,
+    present_warnings,
+)
+from tinysnitch.view.keys import Act, Group, Key, keys_of
+from tinysnitch.view.prompt_state import PromptState, Question
+from tinysnitch.view.segment import Line, Segment, segment_of
+from tinysnitch.view.text import escape_text
+
+ANY_WORD = "-"
+_UNTIL = "until="  # the only qualifier that an answer writes
+_LIFETIMES = {
+    Lifetime.ONCE: "this once, nothing is written",
+    Lifetime.ONE_MINUTE: "for 1 minute",
+    Lifetime.THREE_MINUTES: "for 3 minutes",
+    Lifetime.NINE_MINUTES: "for 9 minutes",
+    Lifetime.DAY: "for 24 hours",
+    Lifetime.FOREVER: "forever, in the rules file",
+}
+_REMOTES = {RemoteScope.NAME: "this name", RemoteScope.DOMAIN: "its domain", RemoteScope.ANY: "any remote"}
+
+
+class KeyHint(msgspec.Struct, frozen=True):
+    """A key as the footer shows it."""
+
+    label: str
+    text: str
+    is_on: bool = False  # the choice has it so now
+
+
+class PromptView(msgspec.Struct, frozen=True, kw_only=True):
+    title: str
+    is_question: bool
+    reason: str = ""  # why it is asked
+    lines: tuple[Line, ...] = ()
+    warnings: tuple[str, ...] = ()
+    rule: tuple[Segment, ...] = ()  # the line that `y` writes; `n` writes it with `deny`
+    lifetime: str = ""
+    waiting: str = ""  # how many wait
+    seconds_left: int = 0
+    fraction_left: float = 0.0  # of its whole time, 0 to 1
+    is_ready: bool = False  # keys count
+    hints: tuple[tuple[KeyHint, ...], ...] = ()  # the footer's rows
+    notice: str = ""
+
+
+def present_prompt(state: PromptState, now: Instant, find_user: FindUser = find_no_user) -> PromptView:
+    """What to show at this moment. `now.boot_s` is on the clock that the state is told of."""
+    question = state.selected
+    if question is None:
+        return _present_none(state)
+    connection = question.prompt.connection
+    return PromptView(
+        title=present_title(connection),
+        is_question=True,
+        reason=escape_text(question.prompt.reason),
+        lines=present_connection(connection, question.choice, find_user),
+        warnings=present_warnings(connection),
+        rule=present_rule(connection, question.choice, now.wall_s),
+        lifetime=present_lifetime(connection, question.choice),
+        waiting=_count_waiting(state, question),
+        seconds_left=max(0, math.ceil(question.deadline_s - now.boot_s)),
+        fraction_left=_fraction_left(question, now),
+        is_ready=state.is_ready(now.boot_s),
+        hints=_present_hints(question.choice, bool(connection.name)),
+        notice=escape_text(state.notice),
+    )
+
+
+def _present_none(state: PromptState) -> PromptView:
+    aside = sum(question.is_aside and not question.is_sent for question in state.questions.values())
+    if not state.is_connected:
+        title = "waiting for the daemon"
+    elif aside:
+        title = f"{_plural(aside, 'question')} put aside, Tab shows {'it' if aside == 1 else 'them'}"
+    elif state.rule_count is None:
+        title = "no questions"
+    else:
+        title = f"no questions, {_plural(state.rule_count, 'rule')}"
+    shown = (Act.NEXT, Act.HELP, Act.LEGEND, Act.LEAVE) if aside else (Act.HELP, Act.LEGEND, Act.LEAVE)
+    hints = tuple(KeyHint(key.label, key.short) for key in keys_of(Group.MOVE) if key.effect in shown)
+    return PromptView(title=title, is_question=False, hints=(hints,), notice=escape_text(state.notice))
+
+
+def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple[Segment, ...]:
+    """The very line of the rule; covered are the columns that name something."""
+    line = format_rule(rule_for_choice(connection, choice, wall_s))
+    starts = [word.column - 1 for word in split_words(line)]
+    words = [line[start:end].rstrip(" ") for start, end in zip(starts, [*starts[1:], len(line)], strict=True)]
+    first = next(index for index, word in enumerate(words) if index and not word.startswith(_UNTIL))
+    segments: list[Segment] = []
+    for index, word in enumerate(words):
+        is_any = word == ANY_WORD and index - first < len(COLUMNS)  # further on it is an argument
+        segments.append(segment_of(word, is_covered=index >= first and not is_any))
+        segments.append(Segment(" "))
+    return tuple(segments[:-1])
+
+
+def present_lifetime(connection: Connection, choice: Choice) -> str:
+    """How long it holds, in words."""
+    refusal = refusal_to_remember(connection)
+    if refusal:
+        return f"this once whatever you choose: {refusal}"
+    if choice.lifetime is Lifetime.QUIT:
+        if connection.attribution.process is None:
+            return _LIFETIMES[Lifetime.NINE_MINUTES]
+        return f"until {present_program(connection.attribution)} quits"
+    return _LIFETIMES[choice.lifetime]
+
+
+def _count_waiting(state: PromptState, question: Question) -> str:
+    """`question 2 of 12`, and how many connections the answer lets go."""
+    count = question.prompt.count
+    held = f", {count} connections held" if count > 1 else ""
+    total = len(state.questions)
+    return (f"question {state.position} of {total}" if total > 1 else "one question") + held
+
+
+def _fraction_left(question: Question, now: Instant) -> float:
+    left = max(0.0, question.deadline_s - now.boot_s)
+    age = max(0.0, now.wall_s - question.prompt.opened_s)
+    return left / (left + age) if left else 0.0
+
+
+def _present_hints(choice: Choice, has_name: bool) -> tuple[tuple[KeyHint, ...], ...]:
+    return tuple(tuple(_present_hint(key, choice, has_name) for key in keys_of(group)) for group in Group)
+
+
+def _present_hint(key: Key, choice: Choice, has_name: bool) -> KeyHint:
+    """The footer says what is chosen, not what the key would change it to."""
+    text, is_on = key.short, False
+    if isinstance(key.effect, Lifetime):
+        is_on = key.effect is choice.lifetime
+    elif key.effect is Act.CYCLE_REMOTE:
+        named = _REMOTES[choice.remote] if has_name or choice.remote is RemoteScope.ANY else "this address"
+        text, is_on = named, choice.remote is not RemoteScope.ANY
+    elif key.effect is Act.TOGGLE_PORT:
+        text, is_on = ("any port", False) if choice.any_port else ("this port", True)
+    elif key.effect in (Act.THESE_ARGS, Act.ANY_ARGS):
+        is_on = choice.any_args is (key.effect is Act.ANY_ARGS)
+    return KeyHint(key.label, text, is_on)
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,115 @@
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.view.sample_prompts import CURL, IN, connection_of
+from tinysnitch.core.choice import Choice, RemoteScope
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.view.connection_view import present_connection, present_title, present_warnings
+
+CHOICE = Choice(verdict=Verdict.ALLOW)
+ANY_TEXT = st.text(st.characters(exclude_categories=()), min_size=1)
+
+
+def texts(connection: Connection, **changes: object) -> dict[str, str]:
+    lines = present_connection(connection, msgspec.structs.replace(CHOICE, **changes), {1000: "alice"}.get)
+    return {line.label: line.text for line in lines}
+
+
+def covered(connection: Connection, **changes: object) -> set[str]:
+    lines = present_connection(connection, msgspec.structs.replace(CHOICE, **changes))
+    return {segment.text for line in lines for segment in line.segments if segment.is_covered}
+
+
+def test_all_that_is_known_is_shown() -> None:
+    script = msgspec.structs.replace(CURL, run_by="/usr/bin/python3.13")
+    connection = msgspec.structs.replace(connection_of(script), other_names=("cdn.test",), interface="eth0")
+    assert texts(connection) == {
+        "path": "/usr/bin/curl",
+        "arguments": "-s https://shop.test/",
+        "run by": "/usr/bin/python3.13",
+        "parents": "/usr/bin/bash, /usr/sbin/sshd, /usr/lib/systemd/systemd",
+        "user": "alice",
+        "belongs to": "unit:ssh.service",
+        "name": "shop.test",
+        "address": "10.0.0.9",
+        "also named": "cdn.test",
+        "port": "443 https, tcp",
+        "direction": "outbound, from this machine, on eth0",
+    }
+
+
+@pytest.mark.parametrize(
+    ("connection", "title"),
+    [
+        (connection_of(), "curl wants to reach shop.test"),
+        (connection_of(name=None), "curl wants to reach 10.0.0.9"),
+        (connection_of(flow=IN, name=None), "curl is asked to accept from 10.0.0.5"),
+        (Connection(flow=IN, attribution=KERNEL), "the kernel is asked to accept from 10.0.0.5"),
+        (Connection(flow=IN, attribution=UNKNOWN), "an unknown program is asked to accept from 10.0.0.5"),
+        (
+            connection_of(msgspec.structs.replace(CURL, program="/tmp/curl wants to reach good.test")),
+            "'curl wants to reach good.test' wants to reach shop.test",
+        ),
+        (connection_of(msgspec.structs.replace(CURL, program="memfd:x")), "memfd:x wants to reach shop.test"),
+    ],
+)
+def test_the_title_says_who_and_where(connection: Connection, title: str) -> None:
+    assert present_title(connection) == title
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, {"www.shop.co.uk", "443 https", "-s https://shop.test/"}),
+        ({"remote": RemoteScope.DOMAIN}, {"shop.co.uk", "443 https", "-s https://shop.test/"}),
+        ({"remote": RemoteScope.ANY}, {"443 https", "-s https://shop.test/"}),
+        ({"any_port": True}, {"www.shop.co.uk", "-s https://shop.test/"}),
+        ({"any_args": True}, {"www.shop.co.uk", "443 https"}),
+    ],
+)
+def test_covered_is_what_the_rule_names(changes: dict[str, Any], expected: set[str]) -> None:
+    always = {"/usr/bin/curl", "outbound, from this machine"}
+    assert covered(connection_of(name="www.shop.co.uk"), **changes) == expected | always
+
+
+def test_without_a_name_the_address_is_covered() -> None:
+    assert "10.0.0.9" in covered(connection_of(name=None), remote=RemoteScope.DOMAIN)
+    assert "10.0.0.9" not in covered(connection_of(name=None), remote=RemoteScope.ANY)
+
+
+def test_inbound_shows_our_port() -> None:
+    assert texts(connection_of(flow=IN, name=None))["port"] == "22 ssh, tcp"
+
+
+def test_what_has_no_process_is_named_by_its_word() -> None:
+    connection = Connection(flow=msgspec.structs.replace(IN, protocol=1), attribution=UNKNOWN)
+    assert texts(connection) == {
+        "program": "unknown",
+        "address": "10.0.0.5",
+        "protocol": "icmp",
+        "direction": "inbound, to this machine",
+    }
+
+
+def test_warnings_tell_what_is_odd() -> None:
+    process = msgspec.structs.replace(CURL, warnings=("deleted file\x1b",), are_args_complete=False)
+    attribution = Attribution(AttributionSource.PROCFS, process, is_listening=False)
+    connection = Connection(flow=IN, attribution=attribution, name="a.test", other_names=("b.test",))
+    warnings = present_warnings(connection)
+    assert warnings[0] == "deleted file\\x1b"
+    assert [word for word in ("too long", "/proc", "listens", "guess") if word not in " ".join(warnings)] == []
+    assert present_warnings(connection_of()) == ()
+
+
+@given(ANY_TEXT, ANY_TEXT, ANY_TEXT)
+def test_hostile_text_never_reaches_the_screen_raw(program: str, arg: str, name: str) -> None:
+    process = msgspec.structs.replace(CURL, program=program, args=(arg,), run_by=arg, parents=(arg,), owners=(arg,))
+    connection = msgspec.structs.replace(connection_of(process, name=name), other_names=(arg,), interface=arg)
+    shown = [present_title(connection), *texts(connection).values(), *present_warnings(connection)]
+    assert all(text.isprintable() for text in shown)

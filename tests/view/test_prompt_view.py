@@ -1,0 +1,138 @@
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.view.sample_prompts import CURL, IN, connection_of, prompt_of
+from tinysnitch.core.choice import Choice, Lifetime
+from tinysnitch.core.clock import Instant
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.process import UNKNOWN
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.view.keys import KEYS
+from tinysnitch.view.prompt_state import ConnectionLost, DaemonGreeted, KeyPressed, PromptState, QuestionOpened
+from tinysnitch.view.prompt_view import PromptView, present_lifetime, present_prompt, present_rule
+from tinysnitch.view.segment import text_of
+
+OPENED_S = 1_700_000_000.0
+CHOICE = Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.FOREVER)
+ANY_TEXT = st.text(st.characters(exclude_categories=()), min_size=1)
+
+
+def shown(state: PromptState, at_s: float = 10.0) -> PromptView:
+    return present_prompt(state, Instant(at_s, OPENED_S + at_s))
+
+
+def opened(*connections: Connection) -> PromptState:
+    state = PromptState()
+    state.handle(DaemonGreeted(2), 0.0)
+    for number, connection in enumerate(connections, 1):
+        state.handle(QuestionOpened(prompt_of(number, connection)), 0.0)
+    return state
+
+
+@pytest.mark.parametrize(
+    ("keys", "line", "covered"),
+    [
+        (
+            "f",
+            "allow shop.test 443 tcp /usr/bin/curl -s https://shop.test/",
+            ["shop.test", "443", "tcp", "/usr/bin/curl", "-s", "https://shop.test/"],
+        ),
+        ("fj", "allow shop.test 443 tcp /usr/bin/curl", ["shop.test", "443", "tcp", "/usr/bin/curl"]),
+        ("fjpdd", "allow - - tcp /usr/bin/curl", ["tcp", "/usr/bin/curl"]),
+        (
+            "j9",
+            "allow until=2023-11-14T22:22:30Z shop.test 443 tcp /usr/bin/curl",
+            ["shop.test", "443", "tcp", "/usr/bin/curl"],
+        ),
+    ],
+)
+def test_the_rule_line_changes_with_every_toggle(keys: str, line: str, covered: list[str]) -> None:
+    state = opened(connection_of())
+    for key in keys:
+        state.handle(KeyPressed(key), 10.0)
+    rule = shown(state).rule
+    assert text_of(rule) == line
+    assert [segment.text for segment in rule if segment.is_covered] == covered
+
+
+def test_quoted_arguments_stay_one_covered_piece() -> None:
+    connection = connection_of(msgspec.structs.replace(CURL, args=("a  b", "-")))
+    rule = present_rule(connection, CHOICE, OPENED_S)
+    assert [segment.text for segment in rule if segment.is_covered][-2:] == ["'a  b'", "-"]
+
+
+def test_time_left_is_told_as_number_and_part_of_the_whole() -> None:
+    view = shown(opened(connection_of()), at_s=15.0)
+    assert (view.seconds_left, view.fraction_left) == (45, 0.75)
+    late = shown(opened(connection_of()), at_s=99.0)
+    assert (late.seconds_left, late.fraction_left) == (0, 0.0)
+
+
+def test_the_view_says_how_many_wait_and_whether_keys_count() -> None:
+    state = opened(connection_of(), connection_of(name="b.test"))
+    state.handle(QuestionOpened(msgspec.structs.replace(prompt_of(1), count=3)), 0.0)
+    assert shown(state, 0.4).is_ready is False
+    view = shown(state, 0.5)
+    assert (view.waiting, view.is_ready) == ("question 1 of 2, 3 connections held", True)
+    assert shown(opened(connection_of())).waiting == "one question"
+
+
+def test_the_footer_shows_every_key_and_what_is_chosen() -> None:
+    state = opened(connection_of())
+    for key in "fdj":
+        state.handle(KeyPressed(key), 10.0)
+    hints = [hint for row in shown(state).hints for hint in row]
+    assert [hint.label for hint in hints] == [key.label for key in KEYS]
+    assert {hint.text for hint in hints if hint.is_on} == {"forever", "its domain", "this port", "just the path"}
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "words"),
+    [
+        (Lifetime.ONCE, "this once, nothing is written"),
+        (Lifetime.NINE_MINUTES, "for 9 minutes"),
+        (Lifetime.QUIT, "until curl quits"),
+        (Lifetime.FOREVER, "forever, in the rules file"),
+    ],
+)
+def test_lifetime_in_words(lifetime: Lifetime, words: str) -> None:
+    assert present_lifetime(connection_of(), Choice(verdict=Verdict.ALLOW, lifetime=lifetime)) == words
+
+
+def test_lifetimes_that_cannot_hold_say_so() -> None:
+    foreign = connection_of(msgspec.structs.replace(CURL, is_host_file=False))
+    assert present_lifetime(foreign, CHOICE).startswith("this once whatever you choose: ")
+    quits = Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.QUIT)
+    assert present_lifetime(Connection(flow=IN, attribution=UNKNOWN), quits) == "for 9 minutes"
+
+
+def test_without_a_question_the_view_waits() -> None:
+    state = PromptState()
+    assert shown(state).title == "waiting for the daemon"
+    state.handle(DaemonGreeted(None), 0.0)
+    assert shown(state).title == "no questions"
+    state.handle(DaemonGreeted(1), 0.0)
+    assert shown(state).title == "no questions, 1 rule"
+    state.handle(ConnectionLost("the daemon\x1b is gone"), 0.0)
+    assert (shown(state).notice, shown(state).is_question) == ("the daemon\\x1b is gone", False)
+
+
+def test_questions_put_aside_are_told_of() -> None:
+    state = opened(connection_of())
+    state.handle(KeyPressed("escape"), 10.0)
+    view = shown(state)
+    assert view.title == "1 question put aside, Tab shows it"
+    assert "Tab" in [hint.label for hint in view.hints[0]]
+
+
+@given(ANY_TEXT, ANY_TEXT, st.sampled_from(Lifetime), st.booleans())
+def test_hostile_text_never_reaches_the_screen_raw(program: str, arg: str, lifetime: Lifetime, any_args: bool) -> None:
+    process = msgspec.structs.replace(CURL, program=program, args=(arg, "x"))
+    choice: Any = Choice(verdict=Verdict.ALLOW, lifetime=lifetime, any_args=any_args)
+    connection = connection_of(process)
+    assert text_of(present_rule(connection, choice, OPENED_S)).isprintable()
+    assert present_lifetime(connection, choice).isprintable()
