@@ -324,6 +324,19 @@ def test_names_that_ended_make_room_without_a_loss(talk: Transcript) -> None:
     assert talk.names.statistics().evicted_names == 0
 
 
+def test_all_names_together_are_bounded() -> None:
+    talk = Transcript(capacity=10)
+    for number in range(10):
+        talk.looks_up(CURL, f"{number}.test", SHOP)
+    for number in range(10):
+        talk.looks_up(CURL, f"{number}.test", MIRROR)
+    assert talk.names.statistics().evicted_names == 0
+    talk.looks_up(CURL, "one-more.test", MIRROR)
+    assert talk.name_of(SHOP) is None
+    assert talk.name_of(MIRROR) == "one-more.test"
+    assert talk.names.statistics().evicted_names == 10
+
+
 def test_the_oldest_asker_of_a_name_is_forgotten(talk: Transcript) -> None:
     for exec_id in range(1, ASKERS_PER_NAME + 2):
         talk.looks_up(exec_id, "shop.test", SHOP)

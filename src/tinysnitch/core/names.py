@@ -20,7 +20,8 @@ from tinysnitch.core.table import BoundedTable, TableStatistics
 QUESTION_LIFE_S = 30.0  # resolvers give up sooner: `timeout` of resolv.conf(5) is at most 30 s
 MAX_TTL_S = 7 * 24 * 3600  # RFC 8767 4: no cache should believe more
 NAMES_PER_ADDRESS = 16
-ASKERS_PER_NAME = 16
+ASKERS_PER_NAME = 8
+MEAN_NAMES_PER_ADDRESS = 2  # over a full table: whoever owns a domain can give it any number of addresses and names
 QUESTIONS_PER_ID = 4  # that wait under one id of one flow; a resolver takes a new id for each
 
 
@@ -53,7 +54,7 @@ NO_NAME = NameFacts()
 class NamesStatistics(msgspec.Struct, frozen=True):
     addresses: TableStatistics
     questions: TableStatistics
-    evicted_names: int  # that had to go for other names of their address
+    evicted_names: int  # that had to go for other names
     refusals: Mapping[Refusal, int]
 
 
@@ -84,6 +85,8 @@ class Names:
     def __init__(self, capacity: int, max_questions: int, min_ttl_s: float) -> None:
         self._addresses: BoundedTable[bytes, _Beliefs] = BoundedTable(capacity)
         self._questions: BoundedTable[_QuestionKey, tuple[_Asked, ...]] = BoundedTable(max_questions)
+        self._max_names = max(capacity * MEAN_NAMES_PER_ADDRESS, NAMES_PER_ADDRESS)
+        self._used_names = 0
         self._min_ttl_s = min_ttl_s
         self._resolvers: frozenset[bytes] = frozenset()
         self._last_number = 0
@@ -149,17 +152,25 @@ class Names:
         return [address for address, ttl_s in longest.items() if self._believe(address, asked, ttl_s, now_s)]
 
     def _believe(self, address: bytes, asked: _Asked, ttl_s: int, now_s: float) -> bool:
-        beliefs = self._addresses.find(address)
-        if beliefs is None:
-            beliefs = {}
-            self._addresses.put(address, beliefs)
-        before = _deciding_names(beliefs, now_s, asked.exec_id)
+        beliefs = self._beliefs_of(address)
+        before, used = _deciding_names(beliefs, now_s, asked.exec_id), len(beliefs)
         for name in [belief.name for belief in beliefs.values() if belief.expires_s <= now_s]:
             del beliefs[name]
         expires_s = now_s + max(min(ttl_s, MAX_TTL_S), self._min_ttl_s)
         _strengthen(beliefs.setdefault(asked.name, _Belief(asked.name, 0, 0.0, {})), asked, expires_s)
         # Who preferred a name that has to go is not known here: as good as a change for all.
-        return self._evict_name(beliefs) or _deciding_names(beliefs, now_s, asked.exec_id) != before
+        is_changed = self._evict_name(beliefs) or _deciding_names(beliefs, now_s, asked.exec_id) != before
+        self._used_names += len(beliefs) - used
+        self._evict_addresses()
+        return is_changed
+
+    def _beliefs_of(self, address: bytes) -> _Beliefs:
+        beliefs = self._addresses.find(address)
+        if beliefs is None:
+            beliefs = {}
+            evicted = self._addresses.put(address, beliefs)
+            self._used_names -= len(evicted[1]) if evicted else 0
+        return beliefs
 
     def _evict_name(self, beliefs: _Beliefs) -> bool:
         if len(beliefs) <= NAMES_PER_ADDRESS:
@@ -167,6 +178,11 @@ class Names:
         del beliefs[min(beliefs.values(), key=lambda one: one.number).name]
         self._evicted_names += 1
         return True
+
+    def _evict_addresses(self) -> None:
+        while self._used_names > self._max_names and (gone := self._addresses.pop_oldest()):
+            self._used_names -= len(gone[1])
+            self._evicted_names += len(gone[1])
 
 
 def _is_same(asked: _Asked, message: Question | Answer) -> bool:
