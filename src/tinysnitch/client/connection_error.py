@@ -1,0 +1,44 @@
+"""What a failed connect() means for the person who typed the command."""
+
+import errno
+import os
+from pathlib import Path
+
+from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, SnitchError
+from tinysnitch.protocol.messages import PROTOCOL, Refused, Welcome
+
+DEFAULT_SOCKET = "/run/tinysnitch/socket"
+_NOBODY_LISTENS = (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR)
+
+
+def error_of_connect(error: OSError, path: str | Path) -> SnitchError:
+    if error.errno in _NOBODY_LISTENS:
+        hint = "start tinysnitchd as root, or name the socket it was given with --socket PATH"
+        return DaemonNotRunning(f"no daemon listens on {path}", hint)
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return NotPermitted(f"not permitted to open {path}", "run as root")
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return SnitchError(f"cannot connect to {path}: {reason}", "name another socket with --socket PATH")
+
+
+def error_of_end(path: str | Path) -> SnitchError:
+    return DaemonNotRunning(f"the daemon on {path} ended the connection", "see whether tinysnitchd still runs")
+
+
+def error_of_refusal(refusal: Refused) -> SnitchError:
+    """The daemon's refusal as the exception that carries its exit code."""
+    if refusal.exit_code == NotPermitted.exit_code:
+        return NotPermitted(refusal.message, refusal.hint)
+    if refusal.exit_code == DaemonNotRunning.exit_code:
+        return DaemonNotRunning(refusal.message, refusal.hint)
+    return SnitchError(refusal.message, refusal.hint)
+
+
+def check_welcome(welcome: Welcome) -> None:
+    if welcome.protocol == PROTOCOL:
+        return
+    raise SnitchError(
+        f"the daemon is tinysnitch {welcome.version}, this command is {Welcome().version}, "
+        "and they do not understand each other",
+        "restart tinysnitchd after an upgrade, or use the commands of the daemon's version",
+    )

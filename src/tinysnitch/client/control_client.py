@@ -1,0 +1,133 @@
+"""The blocking client: one request, its replies, and every failure as a SnitchError with its exit code."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from tinysnitch.client.connection_error import (
+    check_welcome,
+    error_of_connect,
+    error_of_end,
+    error_of_refusal,
+)
+from tinysnitch.core.errors import Malformed, SnitchError
+from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader, encode_frame
+from tinysnitch.protocol.messages import Done, FromDaemon, Hello, ReadLog, Refused, Request, Welcome
+
+TIMEOUT_S = 10.0
+_CHUNK = 65536
+_LOG_LINE = b'{"event":'
+_decoder: FrameDecoder[FromDaemon] = FrameDecoder(FromDaemon)
+T = TypeVar("T")
+
+
+class ControlClient:
+    """One connection, one request at a time. Use it in a `with` block."""
+
+    def __init__(self, path: str | Path, timeout_s: float = TIMEOUT_S) -> None:
+        self._path = path
+        self._socket = _connect(path, timeout_s)
+        self._reader = FrameReader(MAX_REPLY)
+        self._frames = self._read_frames()
+        self._is_welcome = False
+        self._send(Hello())
+
+    def __enter__(self) -> "ControlClient":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def request(self, request: Request) -> Iterator[FromDaemon]:
+        """Every reply up to Done. Raises the daemon's refusal."""
+        self._send(request)
+        for frame in self._frames:
+            reply = self._reply(frame)
+            if isinstance(reply, Done):
+                return
+            if reply is not None:
+                yield reply
+
+    def ask(self, request: Request, kind: type[T]) -> list[T]:
+        """The replies of the kind that answers this request."""
+        return [reply for reply in self.request(request) if isinstance(reply, kind)]
+
+    def ask_one(self, request: Request, kind: type[T]) -> T:
+        replies = self.ask(request, kind)
+        if len(replies) != 1:
+            raise SnitchError(f"the daemon gave {len(replies)} replies where one was due")
+        return replies[0]
+
+    def read_log(self, limit: int, follow: bool = False) -> Iterator[bytes]:
+        """Log lines as JSON, the oldest first; with `follow` they never end."""
+        self._send(ReadLog(limit, follow))
+        if follow:
+            self._socket.settimeout(None)
+        for frame in self._frames:
+            if frame.startswith(_LOG_LINE):
+                yield frame
+            elif isinstance(self._reply(frame), Done):
+                return
+
+    def _reply(self, frame: bytes) -> FromDaemon | None:
+        """The reply in a frame; None for the daemon's greeting."""
+        try:
+            reply = _decoder.decode(frame)
+        except Malformed as error:
+            raise SnitchError(f"the daemon sent what this version does not understand: {error}") from error
+        if isinstance(reply, Refused):
+            raise error_of_refusal(reply)
+        if isinstance(reply, Welcome):
+            check_welcome(reply)
+            return None
+        return reply
+
+    def _send(self, request: Request) -> None:
+        try:
+            self._socket.sendall(encode_frame(request))
+        except (BrokenPipeError, ConnectionResetError):
+            return  # the daemon refused us and closed: its reason is there to be read
+        except TimeoutError:
+            raise _silence(self._path) from None
+
+    def _read_frames(self) -> Iterator[bytes]:
+        while True:
+            try:
+                data = self._socket.recv(_CHUNK)
+            except TimeoutError:
+                raise _silence(self._path) from None
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                raise error_of_end(self._path)
+            yield from self._cut(data)
+
+    def _cut(self, data: bytes) -> Iterator[bytes]:
+        try:
+            yield from self._reader.feed(data)
+        except Malformed as error:
+            raise SnitchError(f"the daemon sent too much at once: {error}") from error
+
+
+def _connect(path: str | Path, timeout_s: float) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(timeout_s)
+    try:
+        sock.connect(os.fspath(path))
+    except TimeoutError:
+        sock.close()
+        raise _silence(path) from None
+    except OSError as error:
+        sock.close()
+        raise error_of_connect(error, path) from error
+    return sock
+
+
+def _silence(path: str | Path) -> SnitchError:
+    return SnitchError(f"the daemon on {path} does not answer", "it may be stopped or overloaded; see its log")

@@ -1,0 +1,171 @@
+"""What was decided, on disk: log lines in a SQLite file, newest kept, written in batches.
+
+Nothing here raises into the daemon: what a full or broken disk takes away is counted as lost.
+"""
+
+import logging
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+
+BATCH = 256  # lines that are written at once
+MAX_PENDING = 4096  # lines in memory; beyond that they are lost
+MAX_ROWS = 200_000
+FLUSH_AFTER_S = 1.0
+_PRUNE_STEP = 2 * BATCH  # rows taken away at most with one batch, so that no flush takes long
+
+_BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_log = logging.getLogger(__name__)
+
+# WAL: a reader never stops the writer. synchronous=OFF: no fsync in the daemon's loop; after a power cut
+# the newest lines may be missing or the file broken, and a broken file is moved aside.
+_SET_UP = """
+pragma journal_mode = wal;
+pragma synchronous = off;
+pragma journal_size_limit = 4194304;
+create table if not exists history (id integer primary key, line blob not null);
+"""
+
+
+class HistoryStatistics(msgspec.Struct, frozen=True):
+    rows: int
+    capacity: int
+    pending: int
+    lost: int
+
+
+class History:
+    def __init__(self, path: Path, max_rows: int = MAX_ROWS) -> None:
+        self.lost = 0  # lines
+        self._path = path
+        self._max_rows = max_rows
+        self._pending: list[bytes] = []
+        self._deadline_s: float | None = None
+        self._first = self._last = 0  # ids: rows from just after `first` up to `last` are there
+        self._db: sqlite3.Connection | None = None
+        self._was_failing = False
+        self._open()
+
+    def append(self, line: bytes) -> None:
+        """Take a line; `flush_due` writes it. Costs no disk access."""
+        if len(self._pending) >= MAX_PENDING:
+            self.lost += 1
+        else:
+            self._pending.append(line)
+
+    def next_flush_deadline(self) -> float | None:
+        """The moment, on the clock that `flush_due` is told, when it should be called; None: nothing waits."""
+        if not self._pending:
+            return None
+        return self._deadline_s or 0.0
+
+    def flush_due(self, now_s: float) -> None:
+        """Write when a batch is full or the oldest line has waited long enough."""
+        if not self._pending:
+            return
+        if self._deadline_s is None:
+            self._deadline_s = now_s + FLUSH_AFTER_S
+        if len(self._pending) >= BATCH or now_s >= self._deadline_s:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write everything that waits, now."""
+        lines, self._pending, self._deadline_s = self._pending, [], None
+        if not lines:
+            return
+        try:
+            self._write(lines)
+            self._was_failing = False
+        except (sqlite3.Error, OSError) as error:
+            self.lost += len(lines)
+            self._fail(error)
+
+    def read_newest(self, limit: int) -> list[bytes]:
+        """The newest lines, the oldest of them first; those that are not written yet included."""
+        waiting = self._pending[-limit:] if limit > 0 else []
+        try:
+            return self._read(limit - len(waiting)) + waiting
+        except (sqlite3.Error, OSError) as error:
+            self._fail(error)
+            return waiting
+
+    def statistics(self) -> HistoryStatistics:
+        return HistoryStatistics(self._last - self._first, self._max_rows, len(self._pending), self.lost)
+
+    def close(self) -> None:
+        self.flush()
+        self._disconnect()
+
+    def _open(self) -> None:
+        try:
+            self._connect()
+        except (sqlite3.Error, OSError) as error:
+            self._fail(error)
+
+    def _connect(self) -> sqlite3.Connection:
+        if self._db is not None:
+            return self._db
+        # Arguments of programs may hold secrets. The files beside it get the same mode (SQLite, findCreateFileMode).
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        db = sqlite3.connect(self._path, timeout=0.0, isolation_level=None, check_same_thread=False)
+        try:
+            db.executescript(_SET_UP)
+            first, last = db.execute("select min(id) - 1, max(id) from history").fetchone()
+        except BaseException:
+            db.close()
+            raise
+        self._first, self._last = first or 0, last or 0
+        self._db = db
+        return db
+
+    def _write(self, lines: list[bytes]) -> None:
+        db = self._connect()
+        keep_after = min(self._last + len(lines) - self._max_rows, self._first + _PRUNE_STEP)
+        db.execute("begin immediate")
+        try:
+            db.executemany("insert into history (line) values (?)", ((line,) for line in lines))
+            if keep_after > self._first:
+                db.execute("delete from history where id <= ?", (keep_after,))
+            db.execute("commit")
+        except sqlite3.Error:
+            if db.in_transaction:  # some errors have rolled back already
+                db.execute("rollback")
+            raise
+        self._last += len(lines)
+        self._first = max(self._first, keep_after)
+
+    def _read(self, limit: int) -> list[bytes]:
+        with closing(self._connect().execute("select line from history order by id desc limit ?", (limit,))) as rows:
+            return [line for (line,) in rows][::-1] if limit > 0 else []
+
+    def _fail(self, error: Exception) -> None:
+        if not self._was_failing:
+            _log.warning("history %s: %s; verdicts go on, lines are lost until it works again", self._path, error)
+        self._was_failing = True
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN:  # the low byte is the primary code
+            self._move_aside()
+
+    def _move_aside(self) -> None:
+        self._disconnect()
+        aside = self._path.with_name(f"{self._path.name}.broken")
+        try:
+            self._path.replace(aside)
+            for ending in ("-wal", "-shm"):
+                self._path.with_name(f"{self._path.name}{ending}").unlink(missing_ok=True)
+        except OSError as error:
+            _log.warning("history %s is broken and cannot be moved aside: %s", self._path, error)
+            return
+        _log.warning("history %s was broken; it is now %s and a new one is begun", self._path, aside)
+        self._was_failing = False
+
+    def _disconnect(self) -> None:
+        db, self._db = self._db, None
+        self._first = self._last = 0
+        if db is not None:
+            try:
+                db.close()
+            except sqlite3.Error as error:
+                _log.warning("history %s: %s", self._path, error)
