@@ -147,9 +147,11 @@ def _in_cgroup(folder: Path) -> list[str]:
 
 
 def _become(user: str | None) -> list[str]:
+    """Another user, who may read the checkout wherever it lies, but neither write nor connect where it may not."""
     if user is None:
         return []
-    return ["setpriv", f"--reuid={user}", f"--regid={user_group(user)}", "--clear-groups", "--"]
+    reads = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    return ["setpriv", f"--reuid={user}", f"--regid={user_group(user)}", "--clear-groups", *reads, "--"]
 
 
 def user_group(user: str) -> str:

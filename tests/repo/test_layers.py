@@ -1,0 +1,66 @@
+"""Who may import whom, and which layers stay pure. ARCHITECTURE.md draws the same picture."""
+
+import re
+import sys
+
+from tests.repo.tree import PACKAGE, ROOT, imports_of, python_files, relative
+
+# What a layer may import from the project, besides itself. Anything absent is forbidden.
+MAY_IMPORT = {
+    "core": set[str](),
+    "protocol": {"core"},
+    "kernel": {"core"},
+    "store": {"core", "protocol"},
+    "view": {"core", "protocol"},
+    "client": {"core", "protocol"},
+    "tui": {"core", "protocol", "view", "client"},
+    "qt": {"core", "protocol", "view", "client"},
+    "cli": {"core", "protocol", "view", "client", "tui"},
+    "daemon": {"core", "protocol", "kernel", "store", "view", "client"},
+}
+PURE = {"core", "protocol", "view"}
+IMPURE_MODULES = {"asyncio", "os", "pathlib", "socket", "sqlite3", "subprocess", "threading", "time"}
+
+
+def layer_of(name: str) -> str:
+    """`core` for tinysnitch.core.flow; "" for the package itself."""
+    return [*name.split("."), ""][1]
+
+
+def layers() -> set[str]:
+    return {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
+
+
+def test_every_layer_is_in_the_table() -> None:
+    assert layers() <= MAY_IMPORT.keys()
+
+
+def test_layers_import_only_what_they_may() -> None:
+    wrong = []
+    for layer in sorted(layers()):
+        allowed = MAY_IMPORT[layer] | {layer, ""}
+        for path in python_files(f"src/tinysnitch/{layer}"):
+            ours = {name for name in imports_of(path) if name.split(".")[0] == "tinysnitch"}
+            wrong += [
+                f"{relative(path)} imports {name}" for name in ours if layer_of(name) not in allowed | {"__version__"}
+            ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_pure_layers_touch_nothing_outside() -> None:
+    wrong = []
+    for layer in sorted(PURE):
+        for path in python_files(f"src/tinysnitch/{layer}"):
+            touched = {name.split(".")[0] for name in imports_of(path)} & IMPURE_MODULES
+            wrong += [f"{relative(path)} is pure but imports {name}" for name in sorted(touched)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_only_what_pyproject_declares_is_imported() -> None:
+    declared = set(re.findall(r'^\s+"([A-Za-z0-9_-]+)==', (ROOT / "pyproject.toml").read_text(), re.MULTILINE))
+    modules = {name.lower().replace("-", "_") for name in declared} | {"dns", "tinysnitch"}
+    wrong = []
+    for path in python_files("src/tinysnitch"):
+        heads = {name.split(".")[0] for name in imports_of(path)} - set(sys.stdlib_module_names)
+        wrong += [f"{relative(path)} imports {head}" for head in sorted(heads) if head.lower() not in modules]
+    assert not wrong, "\n".join(wrong)

@@ -1,0 +1,77 @@
+"""Words that must not stand in the repository: stubs, places of one machine, hosts of package registries."""
+
+import re
+from pathlib import Path
+
+from tests.repo.tree import python_files, relative, tracked
+
+# Put together from halves, so that this file does not find itself.
+STUB = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X", "NotImplemented" + "Error"]) + r")\b")
+HOSTS = [
+    "py" + r"pi\.org",
+    "python" + "hosted",
+    r"deb\." + "debian",
+    "npm" + "js",
+    r"archive\." + "ubuntu",
+    "registry" + r"\.",
+]
+PLACE = re.compile(r"(?<![\w.])/(" + "|".join(["wo" + "rk", "fa" + "rm", "ro" + "ot/"]) + r")(/|\b)")
+HOST = re.compile("|".join(HOSTS), re.IGNORECASE)
+LICENSE = "LICENSE"
+
+
+def readable() -> list[tuple[Path, str]]:
+    """Text files of the repository; what is no UTF-8 is none."""
+    texts = []
+    for path in tracked():
+        try:
+            texts.append((path, path.read_text()))
+        except UnicodeDecodeError:
+            continue
+    return [(path, text) for path, text in texts if path.name != LICENSE]
+
+
+def find_lines(pattern: re.Pattern[str]) -> list[str]:
+    return [
+        f"{relative(path)}:{number}: {line.strip()[:100]}"
+        for path, text in readable()
+        for number, line in enumerate(text.splitlines(), 1)
+        if pattern.search(line)
+    ]
+
+
+def test_there_is_no_stub() -> None:
+    assert find_lines(STUB) == []
+
+
+def test_no_place_of_one_machine() -> None:
+    assert find_lines(PLACE) == []
+
+
+def test_no_host_of_a_registry() -> None:
+    assert find_lines(HOST) == []
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [
+        relative(path) for path in python_files("src", "bench") if not path.read_text().startswith(('"""', 'r"""'))
+    ]
+    assert not silent, "\n".join(silent)
+
+
+def test_c_files_carry_their_licence() -> None:
+    bare = [
+        relative(path)
+        for path, text in readable()
+        if path.parent.name == "bpf" and "SPDX-License-Identifier" not in text.split("\n", 1)[0]
+    ]
+    assert not bare, "\n".join(bare)
+
+
+def test_text_ends_with_a_newline_and_lines_do_not_end_with_blanks() -> None:
+    sloppy = [
+        relative(path)
+        for path, text in readable()
+        if text and (not text.endswith("\n") or re.search(r"[ \t]+$", text, re.MULTILINE))
+    ]
+    assert not sloppy, "\n".join(sloppy)
