@@ -17,11 +17,11 @@ from tinysnitch.core.flow import parse_address
 
 SHOP = parse_address("192.0.2.80")
 
-# `dig @127.0.0.53 example.com` and its answer as systemd-resolved sends it
-QUESTION = "1a2b0100000100000000000107657861" + "6d706c6503636f6d0000010001" + "0000291000000000000000"
+# `dig example.com` and the answer of dnsmasq, captured with tcpdump on a loopback interface
+QUESTION = "0d190120000100000000000107657861" + "6d706c6503636f6d0000010001" + "00002904d0000000000000"
 ANSWER = (
-    "1a2b818000010002000000010765786" + "16d706c6503636f6d0000010001"
-    "c00c000100010000012c0004c0000201" + "c00c000100010000012c0004c0000202" + "000029ffd6000000000000"
+    "0d1985800001000200000001076578616d706c6503636f6d0000010001"
+    "c00c000100010000012c0004c0000201c00c000100010000012c0004c000020200002904d0000000000000"
 )
 
 
@@ -41,13 +41,13 @@ def addresses(wire: bytes) -> list[tuple[bytes, int]]:
 
 
 def test_a_question_as_dig_sends_it() -> None:
-    assert parse_question(bytes.fromhex(QUESTION)) == Question(0x1A2B, "example.com", A)
+    assert parse_question(bytes.fromhex(QUESTION)) == Question(0x0D19, "example.com", A)
 
 
-def test_an_answer_as_a_stub_resolver_sends_it() -> None:
+def test_an_answer_as_dnsmasq_sends_it() -> None:
     first, second = parse_address("192.0.2.1"), parse_address("192.0.2.2")
     assert parse_answer(bytes.fromhex(ANSWER)) == Answer(
-        id=0x1A2B, name="example.com", type=A, addresses=((first, 300), (second, 300))
+        id=0x0D19, name="example.com", type=A, addresses=((first, 300), (second, 300))
     )
 
 
