@@ -10,6 +10,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+#define CLOCK_TICK_NS 10000000
 #define GO_ON 1
 #define REFUSE 0
 
@@ -19,6 +20,14 @@ static __always_inline struct settings *find_settings_for(void *ctx)
 	struct settings *settings = find_settings();
 
 	return settings && bpf_get_netns_cookie(ctx) == settings->netns_cookie ? settings : NULL;
+}
+
+/* Of a process from before our start /proc told only the clock tick it started in: proc_pid_stat(5), 100 a second. */
+static __always_inline bool is_started_at(struct process *process, __u64 started_ns)
+{
+	if (process->exec_id >= EXEC_ID_SEEDED && process->started_ns == started_ns / CLOCK_TICK_NS * CLOCK_TICK_NS)
+		process->started_ns = started_ns;
+	return process->started_ns == started_ns;
 }
 
 static __always_inline void read_current(struct owner *owner)
@@ -31,7 +40,7 @@ static __always_inline void read_current(struct owner *owner)
 	owner->pid = pid;
 	owner->uid = bpf_get_current_uid_gid();
 	owner->exec_id = EXEC_ID_UNKNOWN;
-	if (process && process->started_ns == owner->started_ns)
+	if (process && is_started_at(process, owner->started_ns))
 		owner->exec_id = process->exec_id;
 }
 

@@ -1,0 +1,61 @@
+"""From a cgroup's id to its path, in one step and without a walk: the id is the file handle (kernfs_fh_to_dentry())."""
+
+import ctypes
+import os
+import struct
+
+from tinysnitch.core.table import BoundedTable
+
+_FILEID_KERNFS = 0xFE  # include/linux/exportfs.h; systemd opens cgroups by id in the same way
+_HANDLE = struct.Struct("=IiQ")  # struct file_handle: size, type, the 64-bit kernfs id
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class CgroupPaths:
+    """Paths in the cgroup v2 tree, as /proc/PID/cgroup shows them. Ids are never reused until reboot."""
+
+    def __init__(self, capacity: int = 4096) -> None:
+        self._known: BoundedTable[int, str] = BoundedTable(capacity)
+        self._mount = find_cgroup_mount()
+        self._root = os.open(self._mount, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if self._mount else None
+
+    def close(self) -> None:
+        if self._root is not None:
+            os.close(self._root)
+            self._root = None
+
+    def find(self, cgroup_id: int) -> str | None:
+        """None when there is no such cgroup any more."""
+        path = self._known.find(cgroup_id)
+        if path is None:
+            path = self._read(cgroup_id)
+            if path is not None:
+                self._known.put(cgroup_id, path)
+        return path
+
+    def _read(self, cgroup_id: int) -> str | None:
+        if self._root is None or not cgroup_id:
+            return None
+        handle = _HANDLE.pack(8, _FILEID_KERNFS, cgroup_id)
+        descriptor = _LIBC.open_by_handle_at(self._root, handle, os.O_PATH | os.O_CLOEXEC)
+        if descriptor < 0:
+            return None
+        try:
+            path = os.readlink(f"/proc/self/fd/{descriptor}")
+        finally:
+            os.close(descriptor)
+        return path.removeprefix(self._mount) or "/"
+
+
+def find_cgroup_mount() -> str:
+    """Where the cgroup v2 tree is mounted: /sys/fs/cgroup, or /sys/fs/cgroup/unified beside v1. "" when it is not."""
+    with open("/proc/self/mounts") as file:
+        return next((fields[1] for fields in map(str.split, file) if fields[2] == "cgroup2"), "")
+
+
+def read_cgroup_id(path: str) -> int:
+    """The id of a cgroup, 0 when there is none: its directory's inode."""
+    try:
+        return os.stat(find_cgroup_mount() + path).st_ino
+    except OSError:
+        return 0

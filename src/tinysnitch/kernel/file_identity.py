@@ -1,0 +1,150 @@
+"""Whether the host's file at a path is the one that was executed, and what it holds.
+
+The kernel tells a file by its superblock's s_dev and inode. On btrfs and overlayfs stat(2) makes up another st_dev;
+there the mount's own number counts: mnt_id of an O_PATH descriptor, then mountinfo (proc_pid_mountinfo(5)).
+"""
+
+import hashlib
+import os
+import stat
+
+from tinysnitch.core.table import BoundedTable
+
+_MAX_LINKS = 40  # as the kernel: path_resolution(7)
+_MINOR_BITS = 20  # include/linux/kdev_t.h
+
+
+def decode_device(kernel_device: int) -> int:
+    """From the kernel's own dev_t to the number that stat(2) and os.makedev have."""
+    return os.makedev(kernel_device >> _MINOR_BITS, kernel_device & (1 << _MINOR_BITS) - 1)
+
+
+def encode_device(device: int) -> int:
+    """The inverse of decode_device."""
+    return os.major(device) << _MINOR_BITS | os.minor(device)
+
+
+def is_host_file(path: str, device: int, inode: int) -> bool:
+    """Whether the file at this path has this inode in the file system with this s_dev (in os.makedev form)."""
+    try:
+        status = os.stat(_raw(path))
+        if status.st_ino != inode:
+            return False
+        return status.st_dev == device or _is_in_superblock(path, device, inode)
+    except (OSError, ValueError):
+        return False
+
+
+def _is_in_superblock(path: str, device: int, inode: int) -> bool:
+    descriptor = os.open(_raw(path), os.O_PATH | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor).st_ino, read_superblock_device(descriptor)
+    finally:
+        os.close(descriptor)
+    return found == (inode, device)
+
+
+def read_superblock_device(descriptor: int, pid: int | str = "self") -> int | None:
+    """s_dev of the file behind a descriptor, which belongs to a mount that process `pid` sees."""
+    with open(f"/proc/self/fdinfo/{descriptor}", "rb") as file:
+        mount_id = next((line.split()[1] for line in file if line.startswith(b"mnt_id:")), None)
+    with open(f"/proc/{pid}/mountinfo", "rb") as file:
+        for line in file:
+            fields = line.split(None, 3)
+            if fields[0] == mount_id:
+                major, minor = fields[2].split(b":")
+                return os.makedev(int(major), int(minor))
+    return None
+
+
+def read_executable_device(pid: int) -> int | None:
+    """s_dev of what the process runs; None when it is gone."""
+    try:
+        descriptor = os.open(f"/proc/{pid}/exe", os.O_PATH | os.O_CLOEXEC)
+        try:
+            # Unmounted lazily, or mounted in a namespace that the process has left: stat's number is the best left.
+            return read_superblock_device(descriptor, pid) or os.fstat(descriptor).st_dev
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return None
+
+
+def resolve_file(path: str) -> str | None:
+    """The regular file that an absolute path leads to, None when there is none.
+
+    A symbolic link counts only if it is root's: its owner may have turned any other one since the program started.
+    """
+    current, pending = "", _names(path)
+    mode, links = stat.S_IFDIR, 0
+    while pending and links <= _MAX_LINKS:
+        part = pending.pop()
+        component = _read_component(f"{current}/{part}") if part != ".." else (stat.S_IFDIR, "..")
+        if component is None:
+            return None
+        mode, link = component
+        if part == "..":
+            current = current.rpartition("/")[0]
+        elif link is None:
+            current = f"{current}/{part}"
+        else:
+            links += 1
+            pending += _names(link)
+            current = "" if link.startswith("/") else current
+    return current if stat.S_ISREG(mode) else None
+
+
+def _names(path: str) -> list[str]:
+    """Components, the last first."""
+    return [part for part in reversed(path.split("/")) if part not in ("", ".")]
+
+
+def _read_component(path: str) -> tuple[int, str | None] | None:
+    """Mode and, for a link of root's, where it leads; None for what does not count."""
+    try:
+        if path == "/proc":  # `/proc/self` is the daemon here, not who ran the script
+            return None
+        status = os.lstat(_raw(path))
+        if not stat.S_ISLNK(status.st_mode):
+            return status.st_mode, None
+        return (
+            (status.st_mode, os.readlink(_raw(path)).decode("utf-8", "surrogateescape")) if status.st_uid == 0 else None
+        )
+    except (OSError, ValueError):
+        return None
+
+
+def is_seen_alike(pid: int, path: str) -> bool:
+    """Whether a process sees the host's file at the path: not in a user namespace of its own, where it may mount
+    what it likes, and not another file mounted there. True for a process that is gone."""
+    try:
+        if os.readlink(f"/proc/{pid}/ns/user") != os.readlink("/proc/self/ns/user"):
+            return False
+        return os.path.samefile(f"/proc/{pid}/root".encode() + _raw(path), _raw(path))
+    except (OSError, ValueError):
+        return not os.path.exists(f"/proc/{pid}/ns")
+
+
+class Digests:
+    """sha256 of files, remembered while device, inode, ctime and size stay."""
+
+    def __init__(self, capacity: int = 1024) -> None:
+        self._known: BoundedTable[tuple[int, int, int, int], str] = BoundedTable(capacity)
+
+    def read_sha256(self, path: str) -> str | None:
+        """Hex digest; None when the file can't be read."""
+        try:
+            with open(_raw(path), "rb") as file:
+                status = os.fstat(file.fileno())
+                key = (status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size)
+                digest = self._known.find(key)
+                if digest is None:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                    self._known.put(key, digest)
+                return digest
+        except (OSError, ValueError):
+            return None
+
+
+def _raw(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")

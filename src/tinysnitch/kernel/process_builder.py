@@ -1,0 +1,166 @@
+"""From what was captured at exec to a Process: which program, whose cgroup, which parents, what to warn of."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from tinysnitch.core import program as naming
+from tinysnitch.core.cgroup_owner import owners_of_cgroup
+from tinysnitch.core.process import Process
+from tinysnitch.core.program import Program
+from tinysnitch.core.table import BoundedTable
+from tinysnitch.kernel import bpf_structs as structs
+from tinysnitch.kernel import file_identity, procfs
+from tinysnitch.kernel.bpf_structs import Image, ProcessEntry
+from tinysnitch.kernel.cgroup_paths import CgroupPaths, read_cgroup_id
+from tinysnitch.kernel.procfs import LiveProcess
+
+MAX_PARENTS = 64
+_SUSPECT = ("/tmp/", "/var/tmp/", "/dev/shm/")
+_ARGS_LOST = structs.IMAGE_ARGS_CUT | structs.IMAGE_ARGS_UNREADABLE
+
+
+class ImageTable(Protocol):
+    """The captured images; BpfPrograms is one."""
+
+    def find_image(self, exec_id: int) -> Image | None: ...
+    def find_process(self, pid: int) -> ProcessEntry | None: ...
+
+
+class NoImages:
+    """Where nothing is captured."""
+
+    def find_image(self, exec_id: int) -> Image | None:
+        return None
+
+    def find_process(self, pid: int) -> ProcessEntry | None:
+        return None
+
+
+class ProcessBuilder:
+    """`extra_interpreters`: see core/interpreters.py. `needs_sha256` is asked with a program's path."""
+
+    def __init__(
+        self,
+        table: ImageTable,
+        *,
+        extra_interpreters: Sequence[str] = (),
+        needs_sha256: Callable[[str], bool] = lambda _path: False,
+    ) -> None:
+        self._table = table
+        self._extra = tuple(extra_interpreters)
+        self._needs_sha256 = needs_sha256
+        self._digests = file_identity.Digests()
+        self._cgroups = CgroupPaths()
+        self._programs: BoundedTable[int, Program] = BoundedTable(4096)
+
+    def close(self) -> None:
+        self._cgroups.close()
+
+    def build(self, image: Image, *, pid: int, started_ns: int, uid: int) -> Process:
+        """The process `pid`, which runs the image; all but pid, start and uid is told by the image."""
+        program = self._name(image)
+        device = file_identity.decode_device(image.device)
+        is_host_file = self._is_host_file(image, program, pid)
+        return Process(
+            exec_id=image.exec_id,
+            pid=pid,
+            started_ns=started_ns,
+            uid=uid,
+            executable=image.executable,
+            device=device,
+            inode=image.inode,
+            program=program.path,
+            args=program.args,
+            are_args_complete=not image.flags & _ARGS_LOST,
+            run_by=program.run_by,
+            parents=tuple(self._name(parent).path for parent in self._ancestors(image)),
+            owners=owners_of_cgroup(self._cgroups.find(image.cgroup_id) or ""),
+            is_host_file=is_host_file,
+            sha256=self._read_sha256(image, program) if is_host_file else None,
+            warnings=tuple(find_warnings(image, program, is_host_file)),
+        )
+
+    def _name(self, image: Image) -> Program:
+        program = self._programs.find(image.exec_id) if image.exec_id else None
+        if program is None:
+            captured = naming.Image(
+                executable=image.executable,
+                argv=image.args,
+                directory="" if image.flags & structs.IMAGE_DIRECTORY_CUT else image.directory,
+                is_argv_complete=not image.flags & _ARGS_LOST,
+            )
+            program = naming.identify_program(captured, file_identity.resolve_file, self._extra)
+            if image.exec_id:
+                self._programs.put(image.exec_id, program)
+        return program
+
+    def _is_host_file(self, image: Image, program: Program, pid: int) -> bool:
+        """The executable by its identity; a script, of which only the path is known, by what the process sees there."""
+        device = file_identity.decode_device(image.device)
+        if not file_identity.is_host_file(image.executable, device, image.inode):
+            return False
+        return program.run_by is None or file_identity.is_seen_alike(pid, program.path)
+
+    def _read_sha256(self, image: Image, program: Program) -> str | None:
+        return self._digests.read_sha256(image.executable) if self._needs_sha256(program.path) else None
+
+    def _ancestors(self, image: Image) -> Iterator[Image]:
+        """Nearest first, up to init."""
+        for _ in range(MAX_PARENTS):
+            parent = self._find_parent(image)
+            if parent is None:
+                return
+            yield parent
+            image = parent
+
+    def _find_parent(self, image: Image) -> Image | None:
+        """As captured; where that is gone or was never seen, as /proc has it now."""
+        captured = self._table.find_image(image.parent_exec_id) if image.parent_exec_id else None
+        if captured or not image.parent_pid:
+            return captured
+        entry = self._table.find_process(image.parent_pid)
+        # A parent is never younger: else its pid is another's now.
+        is_older = entry is not None and procfs.is_no_younger(entry.started_ns, image.started_ns)
+        captured = self._table.find_image(entry.exec_id) if entry and is_older else None
+        if captured:
+            return captured
+        live = procfs.read_process(image.parent_pid)
+        return image_of(live) if live and procfs.is_no_younger(live.started_ns, image.started_ns) else None
+
+
+def image_of(process: LiveProcess) -> Image:
+    """An image read from /proc afterwards, where nothing was captured. Its exec id is 0."""
+    device = file_identity.read_executable_device(process.pid) or process.device
+    flags = structs.IMAGE_SEEDED
+    flags |= structs.IMAGE_DELETED if process.is_deleted else 0
+    flags |= 0 if process.is_argv_complete else structs.IMAGE_ARGS_CUT
+    return Image(
+        exec_id=0,
+        parent_exec_id=0,
+        inode=process.inode,
+        cgroup_id=read_cgroup_id(process.cgroup) if process.cgroup else 0,
+        started_ns=process.started_ns,
+        device=file_identity.encode_device(device),
+        pid=process.pid,
+        parent_pid=process.parent_pid,
+        uid=process.uid,
+        flags=flags,
+        executable=process.executable,
+        directory=process.directory,
+        args=process.argv,
+    )
+
+
+def find_warnings(image: Image, program: Program, is_host_file: bool) -> Iterator[str]:
+    """What people should know before they answer."""
+    is_deleted = bool(image.flags & structs.IMAGE_DELETED)
+    if is_deleted:
+        yield "deleted file"
+    paths = (image.executable, program.path)
+    yield from (f"runs from {folder[:-1]}" for folder in _SUSPECT if any(path.startswith(folder) for path in paths))
+    if not is_host_file and not is_deleted:
+        yield "not the host's file at this path"
+    if image.flags & structs.IMAGE_ARGS_CUT:
+        yield "arguments were cut"
+    if image.flags & structs.IMAGE_ARGS_UNREADABLE:
+        yield "arguments could not be read"

@@ -1,0 +1,147 @@
+"""Processes as /proc shows them (proc(5)). They end at any moment: of one that is gone all say None or nothing."""
+
+import os
+from collections.abc import Iterator
+
+import msgspec
+
+TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+_MAX_ARGV_BYTES = 128 * 1024  # of one process; argv may take megabytes
+_DELETED = " (deleted)"
+_SOCKET = "socket:["
+
+
+class Status(msgspec.Struct, frozen=True):
+    parent_pid: int
+    started_ns: int  # boot-time clock, in steps of a clock tick (10 ms)
+
+
+class LiveProcess(msgspec.Struct, frozen=True, kw_only=True):
+    """What /proc says now. The process itself can change argv, directory and (with rights) the executable."""
+
+    pid: int
+    parent_pid: int
+    started_ns: int  # as in Status
+    uid: int  # real
+    executable: str
+    device: int  # st_dev of the executable
+    inode: int
+    is_deleted: bool
+    argv: tuple[str, ...]
+    is_argv_complete: bool
+    directory: str
+    cgroup: str  # path in the cgroup v2 tree, "" when not known
+
+
+def list_processes() -> list[int]:
+    """The pids there are, lowest first."""
+    return sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
+
+
+def read_status(pid: int) -> Status | None:
+    """Parent and start time: cheap, and enough to tell that a pid is still the same process."""
+    stat = _read(pid, "stat")
+    # The name in parentheses may hold anything, parentheses and spaces too: fields count from the last one.
+    fields = stat.rpartition(b")")[2].split()
+    return Status(int(fields[1]), int(fields[19]) * TICK_NS) if len(fields) > 19 else None
+
+
+def is_same_start(exact_ns: int, ticked_ns: int) -> bool:
+    """Whether a start time as the kernel has it is the one that /proc prints."""
+    return exact_ns // TICK_NS == ticked_ns // TICK_NS
+
+
+def is_no_younger(parent_ns: int, child_ns: int) -> bool:
+    """Whether the first started before the second or with it; either may be exact or in ticks."""
+    return parent_ns // TICK_NS <= child_ns // TICK_NS
+
+
+def read_process(pid: int) -> LiveProcess | None:
+    """All of a process; None when it is gone, a kernel thread, or ended meanwhile."""
+    try:
+        before = read_status(pid)
+        process = _read_fields(pid, before) if before else None
+    except (OSError, ValueError, IndexError):
+        return None
+    return process if read_status(pid) == before else None
+
+
+def _read_fields(pid: int, status: Status) -> LiveProcess:
+    file = os.stat(f"/proc/{pid}/exe")
+    argv, is_complete = read_argv(pid)
+    executable = read_link(pid, "exe")
+    return LiveProcess(
+        pid=pid,
+        parent_pid=status.parent_pid,
+        started_ns=status.started_ns,
+        uid=_read_uid(pid),
+        executable=executable.removesuffix(_DELETED) if file.st_nlink == 0 else executable,
+        device=file.st_dev,
+        inode=file.st_ino,
+        is_deleted=file.st_nlink == 0,
+        argv=argv,
+        is_argv_complete=is_complete,
+        directory=read_link(pid, "cwd"),
+        cgroup=read_cgroup(pid),
+    )
+
+
+def read_argv(pid: int) -> tuple[tuple[str, ...], bool]:
+    """The arguments as they are in memory now, and whether these are all."""
+    raw = _read(pid, "cmdline", _MAX_ARGV_BYTES)
+    if not raw:
+        return (), True
+    words = raw.removesuffix(b"\0").split(b"\0")
+    return tuple(map(_text, words)), len(raw) < _MAX_ARGV_BYTES
+
+
+def read_cgroup(pid: int) -> str:
+    """The path in the cgroup v2 tree (cgroups(7)), "" when not known."""
+    for line in _read(pid, "cgroup").splitlines():
+        if line.startswith(b"0::"):
+            return _text(line[3:])
+    return ""
+
+
+def read_link(pid: int, name: str) -> str:
+    """The target of a link in /proc/PID, "" when it can't be read."""
+    try:
+        return _text(os.readlink(f"/proc/{pid}/{name}".encode()))
+    except OSError:
+        return ""
+
+
+def list_sockets(pid: int) -> Iterator[tuple[int, int]]:
+    """(descriptor, inode) of each socket that the process holds."""
+    folder = f"/proc/{pid}/fd"
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        try:
+            target = os.readlink(f"{folder}/{name}")
+        except OSError:
+            continue
+        if target.startswith(_SOCKET):
+            yield int(name), int(target[len(_SOCKET) : -1])
+
+
+def _read_uid(pid: int) -> int:
+    for line in _read(pid, "status").splitlines():
+        if line.startswith(b"Uid:"):
+            return int(line.split()[1])
+    raise ValueError(f"no uid of process {pid}")
+
+
+def _read(pid: int, name: str, limit: int = 65536) -> bytes:
+    """A small file of /proc/PID; empty when the process is gone."""
+    try:
+        with open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:
+            return file.read(limit)
+    except OSError:
+        return b""
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")

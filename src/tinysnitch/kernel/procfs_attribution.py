@@ -1,0 +1,84 @@
+"""Whose flow, without BPF: sock_diag tells the socket, /proc who holds it. Weaker, but right or UNKNOWN, never wrong.
+
+(1) The socket must be the very one: TCP by its whole address; anything else outbound by the packet, which is charged
+to its sender while it is held (sk_wmem_alloc). (2) All who hold it must run the same. (3) After all was read, socket,
+holders and their start must be what they were before.
+"""
+
+import hashlib
+
+import msgspec
+
+from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow
+from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource
+from tinysnitch.kernel.bpf_structs import Image
+from tinysnitch.kernel.process_builder import ProcessBuilder, image_of
+from tinysnitch.kernel.procfs import LiveProcess, read_process
+from tinysnitch.kernel.socket_holders import SocketHolders
+from tinysnitch.kernel.sockets import DiagSocket, SocketDiag, read_raw_sockets
+
+_INIT = 1
+_PSEUDO_ID = 1 << 62  # exec ids of the degraded mode have this bit: above all that BPF gives
+
+
+class ProcfsAttributor:
+    def __init__(self, sockets: SocketDiag, builder: ProcessBuilder) -> None:
+        self._sockets = sockets
+        self._builder = builder
+        self._holders = SocketHolders()
+
+    def attribute(self, flow: Flow) -> tuple[Attribution, int]:
+        """With the socket's cookie, 0 when none is known."""
+        is_inbound = flow.direction is Direction.INBOUND
+        if is_inbound and flow.protocol not in (TCP, UDP):
+            return KERNEL, 0  # it answers echo itself, whoever else may listen
+        found = self._find_socket(flow)
+        if found is None:
+            return Attribution(AttributionSource.UNKNOWN, is_listening=not is_inbound), 0
+        live = self._find_holder(found.inode)
+        is_same = live is not None and _is_same_socket(self._find_socket(flow), found)
+        if live is None or not is_same or read_process(live.pid) != live:
+            return UNKNOWN, found.cookie
+        image = _number(image_of(live))
+        process = self._builder.build(image, pid=live.pid, started_ns=live.started_ns, uid=live.uid)
+        return Attribution(AttributionSource.PROCFS, process), found.cookie
+
+    def _find_socket(self, flow: Flow) -> DiagSocket | None:
+        if flow.direction is Direction.INBOUND:
+            return self._sockets.find_receiver(flow)
+        if flow.protocol == TCP:
+            found = self._sockets.find_receiver(flow)
+            return found if found and found.is_connected_as(flow) else None
+        senders = [each for each in self._list_candidates(flow) if each.unsent_bytes]
+        return senders[0] if len(senders) == 1 else None
+
+    def _list_candidates(self, flow: Flow) -> list[DiagSocket]:
+        if flow.protocol == UDP:
+            return [each for each in self._sockets.list_sockets(UDP, flow.local_port) if each.takes(flow)]
+        if flow.protocol not in (ICMP, ICMPV6):
+            return []
+        ports = (flow.local_port, 0)  # a ping socket has the identifier, a raw one any
+        return [each for each in read_raw_sockets() if each.protocol == flow.protocol and each.local_port in ports]
+
+    def _find_holder(self, inode: int) -> LiveProcess | None:
+        """The one that holds the socket; of several that run the same, the newest. Init only keeps it for others."""
+        pids = self._holders.find_holders(inode) if inode else []
+        processes = [read_process(pid) for pid in pids if pid != _INIT or len(pids) == 1]
+        known = [process for process in processes if process is not None]
+        is_one = len({_what_runs(process) for process in known}) == 1
+        return max(known, key=lambda process: process.started_ns) if is_one and len(known) == len(processes) else None
+
+
+def _what_runs(process: LiveProcess) -> tuple[object, ...]:
+    return process.executable, process.device, process.inode, process.argv, process.uid
+
+
+def _is_same_socket(now: DiagSocket | None, before: DiagSocket) -> bool:
+    return now is not None and (now.inode, now.cookie, now.uid) == (before.inode, before.cookie, before.uid)
+
+
+def _number(image: Image) -> Image:
+    """Give it an exec id that stays the same while the process runs this, and is nobody else's."""
+    identity = repr((image.pid, image.started_ns, image.executable, image.device, image.inode, image.args))
+    digest = hashlib.blake2b(identity.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    return msgspec.structs.replace(image, exec_id=_PSEUDO_ID | int.from_bytes(digest, "big") >> 2)

@@ -1,0 +1,102 @@
+"""What was there before the daemon: processes and sockets are written into the kernel's maps, once, at its start.
+
+(1) The BPF programs are attached already: what they saw is newer, and no write here overwrites it. (2) Processes are
+read twice: one that was forked during the first pass, by a parent not yet written, is found by the second. (3) Such
+images carry IMAGE_SEEDED: they were read from /proc, so the attribution is weaker (AttributionSource.PROCFS).
+"""
+
+from typing import Protocol
+
+import msgspec
+
+from tinysnitch.core.flow import TCP, UDP
+from tinysnitch.kernel import procfs
+from tinysnitch.kernel.bpf_structs import Image, Listener, Owner, ProcessEntry
+from tinysnitch.kernel.process_builder import image_of
+from tinysnitch.kernel.procfs import LiveProcess
+from tinysnitch.kernel.socket_cookies import read_cookie
+from tinysnitch.kernel.sockets import TCP_LISTEN, DiagSocket, SocketDiag, read_raw_sockets
+
+_INIT = 1
+
+
+class SeedTable(Protocol):
+    """What is written to; BpfPrograms is one."""
+
+    def find_process(self, pid: int) -> ProcessEntry | None: ...
+    def seed_image(self, image: Image) -> int: ...
+    def seed_process(self, pid: int, started_ns: int, exec_id: int) -> bool: ...
+    def seed_owner(self, cookie: int, owner: Owner) -> bool: ...
+    def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool: ...
+
+
+class Seeded(msgspec.Struct, frozen=True):
+    """How many entries were new."""
+
+    processes: int
+    sockets: int
+
+
+def seed(table: SeedTable, sockets: SocketDiag) -> Seeded:
+    """Write down all that exists in the network namespace of `sockets`."""
+    processes = seed_processes(table) + seed_processes(table)
+    return Seeded(processes, seed_sockets(table, sockets))
+
+
+def seed_processes(table: SeedTable) -> int:
+    """One pass, parents first."""
+    unknown = [procfs.read_process(pid) for pid in procfs.list_processes() if table.find_process(pid) is None]
+    found = sorted(filter(None, unknown), key=lambda process: process.started_ns)
+    return sum(_seed_process(table, process) for process in found)
+
+
+def _seed_process(table: SeedTable, process: LiveProcess) -> bool:
+    parent = table.find_process(process.parent_pid)
+    image = msgspec.structs.replace(image_of(process), parent_exec_id=parent.exec_id if parent else 0)
+    return table.seed_process(process.pid, process.started_ns, table.seed_image(image))
+
+
+def seed_sockets(table: SeedTable, sockets: SocketDiag) -> int:
+    """Give each socket to the newest process that holds it, and the ports to those that listen."""
+    holders = _find_holders(table)
+    found = [*sockets.list_sockets(TCP), *sockets.list_sockets(UDP), *read_raw_sockets()]
+    return sum(_seed_socket(table, each, holders[each.inode]) for each in found if each.inode in holders)
+
+
+class _Holder(msgspec.Struct, frozen=True, order=True):
+    is_not_init: bool  # init keeps sockets for the services that it starts
+    started_ns: int
+    pid: int
+    exec_id: int
+    descriptor: int
+
+
+def _find_holders(table: SeedTable) -> dict[int, _Holder]:
+    """Inode of each socket there is → its newest holder."""
+    found: dict[int, _Holder] = {}
+    for pid in procfs.list_processes():
+        entry = table.find_process(pid)
+        if entry is None:
+            continue
+        for descriptor, inode in procfs.list_sockets(pid):
+            holder = _Holder(pid != _INIT, entry.started_ns, pid, entry.exec_id, descriptor)
+            found[inode] = max(holder, found.get(inode, holder))
+    return found
+
+
+def _seed_socket(table: SeedTable, found: DiagSocket, holder: _Holder) -> bool:
+    cookie = found.cookie or read_cookie(holder.pid, holder.descriptor)
+    process = procfs.read_process(holder.pid)
+    if not cookie or process is None or not procfs.is_same_start(holder.started_ns, process.started_ns):
+        return False
+    owner = Owner(holder.exec_id, holder.started_ns, holder.pid, process.uid)
+    is_new = table.seed_owner(cookie, owner)
+    if is_new and _is_listening(found):
+        table.seed_listener(found.protocol, found.local_port, found.local, Listener(cookie, owner))
+    return is_new
+
+
+def _is_listening(found: DiagSocket) -> bool:
+    if found.protocol == TCP:
+        return found.state == TCP_LISTEN
+    return found.protocol == UDP and found.remote_port == 0

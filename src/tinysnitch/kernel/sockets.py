@@ -1,0 +1,191 @@
+"""Which sockets there are: sock_diag(7) for TCP and UDP; /proc/net for ping and raw ones (RAW_DIAG may be missing)."""
+
+import errno
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Self
+
+import msgspec
+
+from tinysnitch.core.errors import Malformed
+from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, V4_PREFIX, Direction, Flow, is_v4
+from tinysnitch.kernel.netlink import NetlinkSocket
+
+NETLINK_SOCK_DIAG = 4
+SOCK_DIAG_BY_FAMILY = 20  # include/uapi/linux/sock_diag.h
+TCP_LISTEN = 10  # include/net/tcp_states.h
+ALL_STATES = 0xFFF
+
+_REQUEST = struct.Struct("=BBBxI")  # struct inet_diag_req_v2 up to its id
+_ID = struct.Struct("!HH16s16s")  # struct inet_diag_sockid up to the interface
+_ANY_SOCKET = struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)  # any interface, INET_DIAG_NOCOOKIE
+_ANSWER = struct.Struct("=BBBB4s16s16sIII5I")  # struct inet_diag_msg
+_PORTS = struct.Struct("!HH")
+_ABSENT = (errno.ENOENT, errno.ESTALE, errno.EINVAL)
+ANY_V4 = V4_PREFIX + bytes(4)
+ANY_V6 = bytes(16)
+
+
+class DiagSocket(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One socket of this network namespace. Addresses as in Flow; the remote is all zero when not connected."""
+
+    protocol: int
+    state: int  # TCP_LISTEN ...
+    local: bytes
+    local_port: int  # ping socket: the identifier
+    remote: bytes
+    remote_port: int
+    interface: int = 0  # index of the one it is bound to
+    cookie: int = 0  # 0: not told (/proc/net)
+    inode: int  # 0: no file has it any more, or not yet
+    uid: int
+    unsent_bytes: int  # TCP, not listening: not acknowledged; else: held somewhere on the way out
+
+    def takes(self, flow: Flow) -> bool:
+        """Whether packets of the flow are this socket's, as far as addresses and ports tell."""
+        if self.local_port != flow.local_port or not _covers(self.local, flow.local):
+            return False
+        is_connected = self.remote_port != 0 or self.remote not in (ANY_V4, ANY_V6)
+        return not is_connected or (self.remote, self.remote_port) == (flow.remote, flow.remote_port)
+
+    def is_connected_as(self, flow: Flow) -> bool:
+        """Whether the flow is this very connection."""
+        own = self.local, self.local_port, self.remote, self.remote_port
+        return own == (flow.local, flow.local_port, flow.remote, flow.remote_port)
+
+
+def _covers(bound: bytes, local: bytes) -> bool:
+    """Whether a socket bound to an address takes packets to it; `::` takes IPv4 too."""
+    return bound in (local, ANY_V6) or (bound == ANY_V4 and is_v4(local))
+
+
+class SocketDiag:
+    """Asks the kernel for sockets of the network namespace it was made in."""
+
+    def __init__(self) -> None:
+        self._netlink = NetlinkSocket(NETLINK_SOCK_DIAG)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._netlink.close()
+
+    def find_receiver(self, flow: Flow) -> DiagSocket | None:
+        """The TCP or UDP socket that takes the flow's packets, found as the kernel finds it for a packet."""
+        found = self._look_up(flow)
+        if found or flow.protocol not in (TCP, UDP):
+            return found
+        # The look-up passes over sockets bound to an interface.
+        is_listening = flow.protocol == TCP and flow.direction is Direction.INBOUND
+        states = 1 << TCP_LISTEN if is_listening else ALL_STATES
+        sockets = self.list_sockets(flow.protocol, flow.local_port, states)
+        return next((each for each in sockets if each.interface and each.takes(flow)), None)
+
+    def _look_up(self, flow: Flow) -> DiagSocket | None:
+        family, near, far = socket.AF_INET6, flow.local, flow.remote
+        if is_v4(near) and is_v4(far):
+            family, near, far = socket.AF_INET, near[12:].ljust(16, b"\0"), far[12:].ljust(16, b"\0")
+        identity = _ID.pack(flow.local_port, flow.remote_port, near, far)
+        if flow.protocol == UDP:  # "src and dst are swapped for historical reasons", net/ipv4/udp_diag.c
+            identity = _ID.pack(flow.remote_port, flow.local_port, far, near)
+        try:
+            answer = self._netlink.query(
+                SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, flow.protocol, 0, ALL_STATES) + identity + _ANY_SOCKET
+            )
+        except OSError as error:
+            if error.errno in _ABSENT:
+                return None
+            raise
+        return parse_socket(flow.protocol, answer.payload)
+
+    def list_sockets(self, protocol: int, local_port: int = 0, states: int = ALL_STATES) -> list[DiagSocket]:
+        """All TCP or UDP sockets in a set of states (bit: 1 << state), of one local port or (0) of any."""
+        found: list[DiagSocket] = []
+        for family in (socket.AF_INET, socket.AF_INET6):
+            identity = _ID.pack(local_port, 0, ANY_V6, ANY_V6)
+            request = _REQUEST.pack(family, protocol, 0, states) + identity + _ANY_SOCKET
+            answers = self._netlink.dump(SOCK_DIAG_BY_FAMILY, request)
+            found += [parse_socket(protocol, answer.payload) for answer in answers]
+        return found
+
+
+def parse_socket(protocol: int, payload: bytes) -> DiagSocket:
+    """A struct inet_diag_msg; attributes after it are left alone."""
+    if len(payload) < _ANSWER.size:
+        raise Malformed(f"sock_diag: {len(payload)} bytes are too few for a socket")
+    family, state, _, _, ports, local, remote, interface, low, high, _, _, unsent, uid, inode = _ANSWER.unpack_from(
+        payload
+    )
+    local_port, remote_port = _PORTS.unpack(ports)
+    is_short = family == socket.AF_INET
+    return DiagSocket(
+        protocol=protocol,
+        state=state,
+        local=V4_PREFIX + local[:4] if is_short else local,
+        local_port=local_port,
+        remote=V4_PREFIX + remote[:4] if is_short else remote,
+        remote_port=remote_port,
+        interface=interface,
+        cookie=high << 32 | low,
+        inode=inode,
+        uid=uid,
+        unsent_bytes=unsent,
+    )
+
+
+def read_raw_sockets() -> list[DiagSocket]:
+    """Ping sockets, and raw sockets of any protocol (local_port 0)."""
+    return [
+        *_read_table("icmp", ICMP),
+        *_read_table("icmp6", ICMPV6),
+        *_read_table("raw"),
+        *_read_table("raw6"),
+    ]
+
+
+def _read_table(name: str, protocol: int | None = None) -> Iterator[DiagSocket]:
+    try:
+        with open(f"/proc/thread-self/net/{name}") as file:
+            text = file.read()
+    except OSError:  # no IPv6
+        return
+    yield from parse_table(text, protocol)
+
+
+def parse_table(text: str, protocol: int | None = None) -> Iterator[DiagSocket]:
+    """Sockets of a /proc/net file. Without a protocol: raw sockets, whose local port is theirs (net/ipv4/raw.c)."""
+    for line in text.splitlines()[1:]:
+        fields = line.split()
+        try:
+            yield _parse_line(fields, protocol)
+        except (ValueError, IndexError, struct.error):
+            raise Malformed(f"{line!r} is no socket") from None
+
+
+def _parse_line(fields: list[str], protocol: int | None) -> DiagSocket:
+    local, local_port = _parse_endpoint(fields[1])
+    remote, remote_port = _parse_endpoint(fields[2])
+    return DiagSocket(
+        protocol=local_port if protocol is None else protocol,
+        state=int(fields[3], 16),
+        local=local,
+        local_port=0 if protocol is None else local_port,
+        remote=remote,
+        remote_port=remote_port,
+        inode=int(fields[9]),
+        uid=int(fields[7]),
+        unsent_bytes=int(fields[4].partition(":")[0], 16),
+    )
+
+
+def _parse_endpoint(text: str) -> tuple[bytes, int]:
+    """`0100007F:0035`: words of the address as numbers in host order."""
+    address, _, port = text.partition(":")
+    words = [int(address[at : at + 8], 16) for at in range(0, len(address), 8)]
+    packed = struct.pack(f"={len(words)}I", *words)
+    return V4_PREFIX + packed if len(packed) == 4 else packed, int(port, 16)

@@ -1,0 +1,142 @@
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tinysnitch.kernel import file_identity as identity
+
+
+def test_device_numbers_convert_both_ways() -> None:
+    assert identity.decode_device(254 << 20 | 3) == os.makedev(254, 3)
+    assert identity.decode_device(300) == os.makedev(0, 300)
+    assert identity.encode_device(os.makedev(7, 70000)) == 7 << 20 | 70000
+
+
+def test_the_same_file_only(tmp_path: Path) -> None:
+    path = tmp_path / "program"
+    path.write_text("one")
+    status = path.stat()
+    assert identity.is_host_file(str(path), status.st_dev, status.st_ino)
+    assert not identity.is_host_file(str(path), status.st_dev + 1, status.st_ino)
+    other = tmp_path / "other"
+    other.write_text("two")
+    other.replace(path)
+    assert not identity.is_host_file(str(path), status.st_dev, status.st_ino)
+    path.unlink()
+    assert not identity.is_host_file(str(path), status.st_dev, status.st_ino)
+
+
+@pytest.mark.parametrize("path", ["", "memfd:x", "/a\0b", "/\udcff"])
+def test_paths_that_are_none(path: str) -> None:
+    assert not identity.is_host_file(path, 1, 1)
+    assert identity.resolve_file(path) is None
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Path]:
+    place = tmp_path / "mounted"
+    place.mkdir()
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.privileged
+def test_btrfs_where_stat_makes_up_the_device(tmp_path: Path, mounted: Path) -> None:
+    if not shutil.which("mkfs.btrfs"):
+        subprocess.run(["mount", "-t", "tmpfs", "none", mounted], check=True)
+        pytest.skip("no mkfs.btrfs")
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(128 * 1024 * 1024)
+    subprocess.run(["mkfs.btrfs", "-q", image], check=True)
+    subprocess.run(["mount", "-o", "loop", image, mounted], check=True)
+    check_superblock(mounted / "program", differs=True)
+
+
+@pytest.mark.privileged
+def test_overlayfs(tmp_path: Path, mounted: Path) -> None:
+    for name in ("lower", "upper", "work"):
+        (tmp_path / name).mkdir()
+    options = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+    subprocess.run(["mount", "-t", "overlay", "none", "-o", options, mounted], check=True)
+    check_superblock(mounted / "program", differs=False)
+
+
+def check_superblock(path: Path, *, differs: bool) -> None:
+    """What the kernel has as s_dev, mountinfo prints as major:minor."""
+    path.write_text("x")
+    mountinfo = Path("/proc/self/mountinfo").read_text().splitlines()
+    numbers = next(line.split()[2] for line in mountinfo if line.split()[4] == str(path.parent))
+    device = os.makedev(*map(int, numbers.split(":")))
+    assert (path.stat().st_dev != device) == differs
+    assert identity.is_host_file(str(path), device, path.stat().st_ino)
+    assert not identity.is_host_file(str(path), device, path.stat().st_ino + 1)
+
+
+def test_links_of_root_are_followed(tmp_path: Path) -> None:
+    script = tmp_path / "folder" / "script"
+    script.parent.mkdir()
+    script.write_text("")
+    (tmp_path / "link").symlink_to("folder/../folder/script")
+    (tmp_path / "absolute").symlink_to(tmp_path / "link")
+    assert identity.resolve_file(str(tmp_path / "absolute")) == str(script)
+    assert identity.resolve_file(f"{tmp_path}//./folder/script") == str(script)
+    assert identity.resolve_file(str(tmp_path / "folder")) is None
+    assert identity.resolve_file(str(tmp_path / "missing")) is None
+
+
+@pytest.mark.privileged
+def test_a_link_of_another_user_counts_for_nothing(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to("/bin/sh")
+    assert identity.resolve_file(str(link)) == os.path.realpath("/bin/sh")
+    os.lchown(link, 1000, 1000)
+    assert identity.resolve_file(str(link)) is None
+
+
+def test_links_without_end_and_into_proc(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "self").symlink_to("/proc/self/exe")
+    assert identity.resolve_file(str(tmp_path / "loop")) is None
+    assert identity.resolve_file(str(tmp_path / "self")) is None
+    assert identity.resolve_file("/dev/fd/0") is None
+
+
+def test_a_process_that_sees_what_we_see() -> None:
+    assert identity.is_seen_alike(os.getpid(), "/bin/sh")
+    assert identity.is_seen_alike(2**22 + 1, "/bin/sh")  # gone
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("options", [["-m"], ["-r", "-U", "-m"]])
+def test_a_file_mounted_over_another_is_noticed(tmp_path: Path, options: list[str]) -> None:
+    trusted, other = tmp_path / "trusted", tmp_path / "other"
+    trusted.write_text("")
+    other.write_text("")
+    command = f"mount --bind {other} {trusted}; echo; read x"
+    with subprocess.Popen(
+        ["unshare", *options, "sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as started:
+        assert started.stdout
+        started.stdout.read(1)
+        assert not identity.is_seen_alike(started.pid, str(trusted))
+        assert identity.is_seen_alike(started.pid, str(other)) == (options == ["-m"])
+        started.kill()
+
+
+def test_the_executable_of_a_process() -> None:
+    assert identity.read_executable_device(os.getpid()) is not None
+    assert identity.read_executable_device(2**22 + 1) is None
+
+
+def test_digests_follow_the_content(tmp_path: Path) -> None:
+    path, digests = tmp_path / "file", identity.Digests()
+    path.write_text("one")
+    assert digests.read_sha256(str(path)) == hashlib.sha256(b"one").hexdigest()
+    path.write_text("three")
+    assert digests.read_sha256(str(path)) == hashlib.sha256(b"three").hexdigest()
+    assert digests.read_sha256(str(tmp_path / "missing")) is None

@@ -1,0 +1,102 @@
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tinysnitch.kernel import procfs
+
+READY = "import os,sys; os.write(1, b'x'); sys.stdin.read()"
+
+
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    """A process with an argument that is no UTF-8."""
+    command = [sys.executable, "-c", READY, b"\xff\n", b""]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/usr/lib") as started:
+        assert started.stdout
+        started.stdout.read(1)
+        yield started
+        started.kill()
+
+
+def test_a_process_is_read_whole(child: subprocess.Popen[bytes]) -> None:
+    found = procfs.read_process(child.pid)
+    file = os.stat(sys.executable)
+    assert found
+    assert (found.pid, found.parent_pid, found.uid) == (child.pid, os.getpid(), os.getuid())
+    assert found.argv == (sys.executable, "-c", READY, "\udcff\n", "")
+    assert found.is_argv_complete
+    assert found.executable == os.path.realpath(sys.executable)
+    assert (found.device, found.inode, found.is_deleted) == (file.st_dev, file.st_ino, False)
+    assert found.directory == "/usr/lib"
+    assert found.cgroup.startswith("/")
+
+
+def test_a_process_that_is_gone_is_none(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert procfs.read_process(child.pid) is None  # a zombie runs nothing any more
+    child.wait()
+    assert procfs.read_process(child.pid) is None
+    assert procfs.read_status(child.pid) is None
+    assert list(procfs.list_sockets(child.pid)) == []
+    assert procfs.read_argv(child.pid) == ((), True)
+    assert procfs.read_cgroup(child.pid) == ""
+
+
+def test_processes_that_vanish_meanwhile_never_raise() -> None:
+    """Children end on their own while all processes are read."""
+    children = [os.posix_spawn("/bin/true", ["true"], {}) for _ in range(50)]
+    for pid in [*procfs.list_processes(), *children]:
+        procfs.read_process(pid)
+    for pid in children:
+        os.waitpid(pid, 0)
+
+
+def test_a_name_can_hold_parentheses(tmp_path: Path) -> None:
+    program = tmp_path / "a) S 1 (b"
+    program.symlink_to("/bin/sleep")
+    with subprocess.Popen([program, "30"]) as started:
+        status = procfs.read_status(started.pid)
+        started.kill()
+    assert status
+    assert status.parent_pid == os.getpid()
+
+
+def test_a_deleted_executable_keeps_its_path(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_bytes(Path("/bin/sleep").read_bytes())
+    program.chmod(0o755)
+    with subprocess.Popen([program, "30"]) as started:
+        program.unlink()
+        found = procfs.read_process(started.pid)
+        started.kill()
+    assert found
+    assert (found.executable, found.is_deleted) == (str(program), True)
+
+
+def test_start_times_compare_in_ticks(child: subprocess.Popen[bytes]) -> None:
+    status, own = procfs.read_status(child.pid), procfs.read_status(os.getpid())
+    assert status
+    assert own
+    assert procfs.is_same_start(status.started_ns + 9_999_999, status.started_ns)
+    assert not procfs.is_same_start(status.started_ns + 10_000_000, status.started_ns)
+    assert procfs.is_no_younger(own.started_ns, status.started_ns)
+    assert not procfs.is_no_younger(status.started_ns + 10_000_000, status.started_ns)
+
+
+def test_sockets_of_a_process() -> None:
+    with socket.socket() as opened:
+        inode = os.fstat(opened.fileno()).st_ino
+        assert (opened.fileno(), inode) in list(procfs.list_sockets(os.getpid()))
+    assert inode not in [found for _, found in procfs.list_sockets(os.getpid())]
+
+
+@pytest.mark.privileged
+def test_kernel_threads_are_no_processes() -> None:
+    assert procfs.read_status(2)
+    assert procfs.read_process(2) is None
