@@ -78,6 +78,10 @@ class ActiveRules:
     def explain(self, connection: Connection, now: Instant) -> Explanation:
         return self._ruleset.explain(connection, now.wall_s)
 
+    def needs_sha256(self, program: str) -> bool:
+        """Whether a rule demands the content of the file that this program is."""
+        return self._ruleset.needs_sha256(program)
+
     def temporary(self) -> tuple[Rule, ...]:
         return tuple(self._temporary)
 

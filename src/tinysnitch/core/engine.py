@@ -74,10 +74,12 @@ class Engine:
                 return iter(())
             case ev.RulesLoaded():
                 return self._rules_loaded(event, now)
+            case ev.TemporaryRulesRemoved(rules=rules):
+                return self._remove_temporary(rules, now)
             case ev.FactsChanged(facts=facts):
                 return self._facts_changed(facts, now)
             case ev.ProcessExited(exec_id=exec_id):
-                return self._remove_temporary(self.rules.bound_to(exec_id), now)
+                return self._remove_temporary(tuple(self.rules.bound_to(exec_id)), now)
             case ev.DataLost(what=what, count=count):
                 return iter([Report(LossCounted(what, count, now.wall_s))])
             case ev.DeadlineReached():
@@ -256,7 +258,7 @@ class Engine:
         self.names.set_resolvers(facts.resolvers)
         return self._rules_changed(now)
 
-    def _remove_temporary(self, rules: list[Rule], now: Instant) -> Iterator[Command]:
+    def _remove_temporary(self, rules: tuple[Rule, ...], now: Instant) -> Iterator[Command]:
         if self.rules.remove_temporary(rules):
             yield self._keep_temporary()
             yield from self._rules_changed(now)

@@ -62,6 +62,12 @@ class RulesLoaded(msgspec.Struct, frozen=True):
     errors: tuple[RuleSyntaxError, ...] = ()
 
 
+class TemporaryRulesRemoved(msgspec.Struct, frozen=True):
+    """Someone takes temporary rules away before their time."""
+
+    rules: tuple[Rule, ...]
+
+
 class FactsChanged(msgspec.Struct, frozen=True):
     """Own addresses, local networks, resolvers, lists or links are others now."""
 
@@ -93,6 +99,7 @@ Event = (
     | ClientAttached
     | ClientDetached
     | RulesLoaded
+    | TemporaryRulesRemoved
     | FactsChanged
     | ProcessExited
     | DataLost

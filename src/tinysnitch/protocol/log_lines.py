@@ -39,6 +39,7 @@ class ReadyLine(_Line, frozen=True, kw_only=True, tag="ready"):
     netns: int
     rules: int
     socket: str
+    cgroup: str  # whose processes are known by BPF
 
 
 class _JudgedLine(_Line, frozen=True, kw_only=True):

@@ -1,0 +1,215 @@
+"""The one loop: readable descriptors become events, the engine's requests are carried out in order.
+
+Rules: (1) one thread, nothing here waits; (2) verdicts leave in one message after a batch of packets; (3) history, log
+and clients hang off the end and can never slow a verdict; (4) no timer runs while nothing is due.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import assert_never
+
+from tinysnitch.core import commands as cmd
+from tinysnitch.core.clock import Instant
+from tinysnitch.core.engine import Engine
+from tinysnitch.core.errors import Malformed, SnitchError
+from tinysnitch.core.events import DataLost, DeadlineReached, Event, ProcessExited
+from tinysnitch.core.records import Record
+from tinysnitch.daemon.control_server import ControlServer
+from tinysnitch.daemon.process_watch import ProcessWatch
+from tinysnitch.daemon.recorder import Recorder
+from tinysnitch.daemon.rule_loader import RuleLoader
+from tinysnitch.kernel.addresses import AddressNews
+from tinysnitch.kernel.attribution import Attributor
+from tinysnitch.kernel.clock import read_instant
+from tinysnitch.kernel.enforcement import Enforcement
+from tinysnitch.kernel.nfqueue import Queue, QueuedPacket
+from tinysnitch.kernel.packet_events import PacketEvents
+from tinysnitch.store.rules_file import RulesFile
+from tinysnitch.store.temporary_rules import TemporaryRules
+
+LOSS_CHECK_S = 1.0  # how often losses are looked at while there is traffic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """All that the driver reads from and writes to."""
+
+    queue: Queue
+    names_queue: Queue
+    address_news: AddressNews
+    attributor: Attributor
+    packet_events: PacketEvents
+    enforcement: Enforcement
+    rule_loader: RuleLoader
+    rules_file: RulesFile
+    temporary_rules: TemporaryRules
+    recorder: Recorder
+
+
+class Driver:
+    def __init__(self, engine: Engine, doors: Doors, processes: ProcessWatch, server: ControlServer) -> None:
+        self.engine = engine
+        self.malformed = 0  # packets that could not be parsed: dropped
+        self._doors = doors
+        self._processes = processes
+        self._server = server
+        self._timer: asyncio.TimerHandle | None = None
+        self._due_s: float | None = None
+        self._next_loss_check_s = 0.0
+
+    def start(self, find_losses: Callable[[], Iterable[DataLost]]) -> None:
+        """Read from now on. `find_losses`: what was lost since it was asked last."""
+        self._find_losses = find_losses
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._doors.queue.fileno(), self._read_connections)
+        loop.add_reader(self._doors.names_queue.fileno(), self._read_messages)
+        loop.add_reader(self._doors.address_news.fileno(), self._addresses_changed)
+
+    def stop(self) -> None:
+        loop = asyncio.get_running_loop()
+        for door in (self._doors.queue, self._doors.names_queue, self._doors.address_news):
+            loop.remove_reader(door.fileno())
+        if self._timer:
+            self._timer.cancel()
+
+    def feed(self, *events: Event) -> list[Record]:
+        """Hand events to the engine, carry out what it asks for; returns what it reported."""
+        now = read_instant()
+        records: list[Record] = []
+        for event in events:
+            for command in self.engine.handle(event, now):
+                self._carry_out(command)
+                if isinstance(command, cmd.Report):
+                    records.append(command.record)
+        self._finish(now)
+        return records
+
+    def process_exited(self, exec_id: int) -> None:
+        self.feed(ProcessExited(exec_id))
+
+    def reload_rules(self) -> None:
+        """Read the rules file; a broken one is told to people and changes nothing."""
+        loader = self._doors.rule_loader
+        self.feed(*loader.read_rules(self.engine.rules.temporary()))
+        self._doors.attributor.forget()
+        if loader.errors:
+            first = loader.errors[0]
+            self._server.push_notice(f"the rules file did not load, the old rules hold: {first}", first.hint)
+
+    def refresh_facts(self) -> None:
+        self.feed(*self._doors.rule_loader.read_facts(self.engine.rules.temporary()))
+
+    def _addresses_changed(self) -> None:
+        self._doors.address_news.drain()
+        self.refresh_facts()
+
+    # Packets
+
+    def _read_connections(self) -> None:
+        now = read_instant()
+        for queued in self._doors.queue.read_packets():
+            try:
+                event = self._doors.packet_events.connection_event(queued)
+            except Malformed:
+                self.malformed += 1
+                self._doors.enforcement.drop(queued.packet_id)
+                continue
+            self._doors.enforcement.note_mark(queued.packet_id, queued.mark)
+            self._handle(event, now)
+        self._finish(now)
+
+    def _read_messages(self) -> None:
+        now = read_instant()
+        for queued in self._doors.names_queue.read_packets():
+            self._read_message(queued, now)
+        self._finish(now)
+
+    def _read_message(self, queued: QueuedPacket, now: Instant) -> None:
+        """What is no DNS message teaches nothing; its connection was allowed, so it goes on."""
+        try:
+            event = self._doors.packet_events.message_event(queued)
+        except Malformed:
+            self.malformed += 1
+            self._doors.enforcement.pass_message(queued.packet_id)
+        else:
+            self._handle(event, now)
+
+    # Events and commands
+
+    def _handle(self, event: Event, now: Instant) -> None:
+        for command in self.engine.handle(event, now):
+            self._carry_out(command)
+
+    def _carry_out(self, command: cmd.Command) -> None:
+        doors = self._doors
+        match command:
+            case cmd.IssueVerdict(packet_id, verdict):
+                doors.enforcement.issue(packet_id, verdict)
+            case cmd.RememberVerdict():
+                doors.enforcement.remember_verdict(command)
+            case cmd.Report(record):
+                self._server.push_record(doors.recorder.record(record))
+            case cmd.RememberFlow():
+                doors.enforcement.remember_flow(command)
+            case cmd.PassMessage(packet_id):
+                doors.enforcement.pass_message(packet_id)
+            case cmd.DropPacket(packet_id):
+                doors.enforcement.drop(packet_id)
+            case cmd.ForgetVerdicts():
+                doors.enforcement.forget(command)
+            case cmd.SetGeneration(generation):
+                doors.enforcement.set_generation(generation)
+            case cmd.ShowPrompt(prompt):
+                self._server.push_prompt(prompt)
+            case cmd.ClosePrompt(prompt_id, reason, by_uid):
+                self._server.push_closed(prompt_id, reason, by_uid)
+            case cmd.WatchProcess():
+                self._processes.add(command)
+            case cmd.AppendRule() | cmd.KeepTemporaryRules():
+                self._store(command)
+            case _:
+                assert_never(command)
+
+    def _store(self, command: cmd.AppendRule | cmd.KeepTemporaryRules) -> None:
+        """A rule that cannot be written stays in force until the daemon ends, and that is said."""
+        try:
+            match command:
+                case cmd.AppendRule(rule):
+                    self._doors.rules_file.append(rule)
+                case cmd.KeepTemporaryRules(rules):
+                    self._doors.temporary_rules.replace(rules)
+                case _:
+                    assert_never(command)
+        except SnitchError as error:
+            asyncio.get_running_loop().call_soon(self.feed, DataLost(f"rule not saved: {error}", 1))
+            self._server.push_notice(f"the rule holds but could not be saved: {error}", error.hint)
+
+    # Time
+
+    def _finish(self, now: Instant) -> None:
+        """After a batch: verdicts leave first, then everything that hangs off the end."""
+        self._doors.enforcement.flush()
+        self._doors.recorder.flush(now)
+        if now.boot_s >= self._next_loss_check_s:
+            self._next_loss_check_s = now.boot_s + LOSS_CHECK_S
+            for loss in self._find_losses():
+                self._handle(loss, now)
+        self._schedule(now)
+
+    def _schedule(self, now: Instant) -> None:
+        moments = (self.engine.next_deadline(now), self._doors.recorder.next_deadline())
+        due_s = min((moment for moment in moments if moment is not None), default=None)
+        if due_s == self._due_s:
+            return
+        if self._timer:
+            self._timer.cancel()
+        self._due_s = due_s
+        self._timer = None
+        if due_s is not None:
+            delay_s = max(0.0, due_s - now.boot_s)
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._deadline_reached)
+
+    def _deadline_reached(self) -> None:
+        self._due_s = self._timer = None
+        self.feed(DeadlineReached())

@@ -1,0 +1,20 @@
+"""What a daemon is, from its start to its end: for `status` and for the ready line."""
+
+import msgspec
+
+from tinysnitch.daemon.instance import Instance
+from tinysnitch.daemon.options import Options
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    options: Options
+    instance: Instance
+    pid: int
+    netns: int  # inode of the namespace
+    cgroup: str
+    degraded_because: str  # "": BPF works
+    started_s: float  # boot-time seconds
+
+    @property
+    def mode(self) -> str:
+        return "degraded" if self.degraded_because else "bpf"

@@ -1,0 +1,232 @@
+"""From nothing to a firewall and back: each step registers its undo before it is done.
+
+The order: claim the namespace, the kernel's programs and what ran before, the queues, the control socket, and the
+netfilter rules last; taken away from the last to the first. A start that fails leaves everything as it was found: gone
+when it was not there, in force when an earlier daemon left it.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from tinysnitch.core.engine import Engine
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.settings import Settings
+from tinysnitch.daemon.control_server import ControlServer
+from tinysnitch.daemon.counters import Counters, LossWatch
+from tinysnitch.daemon.driver import Doors, Driver
+from tinysnitch.daemon.fact_source import FactSource
+from tinysnitch.daemon.front_desk import FrontDesk
+from tinysnitch.daemon.identity import Identity
+from tinysnitch.daemon.instance import Instance, claim, name_instance
+from tinysnitch.daemon.log_output import LogOutput
+from tinysnitch.daemon.options import OnExit, Options
+from tinysnitch.daemon.process_watch import ProcessWatch
+from tinysnitch.daemon.recorder import Recorder
+from tinysnitch.daemon.rule_loader import RuleLoader
+from tinysnitch.kernel.addresses import AddressNews
+from tinysnitch.kernel.attribution import Attributor
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.bpffs import mount_bpffs, unmount_bpffs
+from tinysnitch.kernel.cgroups import find_cgroup_mount, make_cgroup, path_in_hierarchy, remove_cgroup
+from tinysnitch.kernel.clock import read_instant
+from tinysnitch.kernel.enforcement import Enforcement
+from tinysnitch.kernel.netfilter import Netfilter
+from tinysnitch.kernel.netns import read_netns_cookie, read_netns_inode
+from tinysnitch.kernel.nfqueue import Queue
+from tinysnitch.kernel.packet_events import PacketEvents
+from tinysnitch.kernel.probe import find_missing
+from tinysnitch.kernel.resolv_conf import RESOLV_CONF
+from tinysnitch.kernel.seed import seed_processes, seed_sockets
+from tinysnitch.kernel.sockets import SocketDiag
+from tinysnitch.protocol.log_lines import ReadyLine, format_time
+from tinysnitch.store.file_watch import watch_file
+from tinysnitch.store.history import History
+from tinysnitch.store.rules_file import RulesFile
+from tinysnitch.store.temporary_rules import TemporaryRules
+
+
+async def run_daemon(options: Options) -> None:
+    """Until SIGTERM or SIGINT. Raises SnitchError when it cannot start."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as undo:
+        daemon = SetUp(options, undo)
+        await daemon.start()
+        loop.add_signal_handler(signal.SIGHUP, daemon.driver.reload_rules)
+        await stop.wait()
+
+
+class SetUp:
+    """Builds the daemon step by step. Attributes exist once their step is done."""
+
+    driver: Driver
+
+    def __init__(self, options: Options, undo: AsyncExitStack) -> None:
+        self._options = options
+        self._undo = undo
+        self._is_ready = False
+        self._was_there = False  # an earlier daemon left enforcement in place
+
+    async def start(self) -> None:
+        instance = name_instance(read_netns_cookie(), self._options.is_scoped)
+        self._undo.callback(claim(instance).close)
+        cgroup = self._choose_cgroup(instance)
+        programs, problem = self._load_programs(instance, cgroup)
+        scope = path_in_hierarchy(cgroup) if self._options.is_scoped else None
+        netfilter = Netfilter(instance.label, instance.queues, programs.program_path if programs else None, scope)
+        self._was_there = netfilter.is_present()
+        identity = Identity(
+            options=self._options,
+            instance=instance,
+            pid=os.getpid(),
+            netns=read_netns_inode(),
+            cgroup=str(cgroup),
+            degraded_because=problem,
+            started_s=read_instant().boot_s,
+        )
+        await self._assemble(identity, programs)
+        self._undo.callback(self._take_away, netfilter.remove)
+        netfilter.add()
+        if programs:
+            programs.remove_stale()
+        self._is_ready = True
+        self._say_ready(identity)
+
+    def _choose_cgroup(self, instance: Instance) -> Path:
+        if not self._options.is_scoped:
+            return self._options.cgroup or find_cgroup_mount()
+        cgroup = find_cgroup_mount() / instance.label.lower()
+        self._undo.callback(remove_cgroup, cgroup)
+        return make_cgroup(cgroup.name)
+
+    def _take_away(self, remove: object) -> None:
+        """At the end: what the options say. After a failed start: what was not there before."""
+        is_kept = self._options.on_exit is OnExit.KEEP if self._is_ready else self._was_there
+        if not is_kept and callable(remove):
+            remove()
+
+    # The kernel's side
+
+    def _load_programs(self, instance: Instance, cgroup: Path) -> tuple[BpfPrograms | None, str]:
+        """The programs, or why there are none: then the degraded mode has to do."""
+        if not self._options.is_bpf_wanted:
+            return None, "switched off"
+        try:
+            if mount_bpffs():
+                self._undo.callback(self._take_away, unmount_bpffs)
+            programs = BpfPrograms.load(instance.pins, cgroup, read_netns_cookie(), self._options.is_scoped)
+        except SnitchError as error:
+            return None, "; ".join((str(error), *find_missing()))
+        self._undo.callback(programs.close)
+        self._undo.callback(self._take_away, programs.remove)
+        seed_processes(programs)
+        with SocketDiag() as sockets:
+            seed_sockets(programs, sockets)
+        return programs, ""
+
+    # User space
+
+    async def _assemble(self, identity: Identity, programs: BpfPrograms | None) -> None:
+        options = self._options
+        rules_file = RulesFile(options.rules)
+        rules_file.ensure_exists()
+        temporary_rules = TemporaryRules(options.state_dir / "temporary.rules")
+        loader = RuleLoader(rules_file, FactSource(options.lists))
+        history = self._open_history()
+        log = LogOutput(sys.stdout.fileno())
+        self._undo.callback(log.close)
+        self._recorder = Recorder(log, options.log, history)
+        settings = Settings(timeout_s=options.timeout_s, is_learning=options.is_learning)
+        engine = Engine(settings, loader.facts, programs.generation if programs else 1)
+        for rule in temporary_rules.read(read_instant().wall_s):
+            engine.rules.add(rule)
+        desk = FrontDesk(identity, engine, rules_file, loader, history)
+        server = ControlServer(desk)
+        queue, names_queue = self._open_queues(identity.instance)
+        news = AddressNews()
+        self._undo.callback(news.close)
+        attributor = Attributor(programs, needs_sha256=engine.rules.needs_sha256)
+        self._undo.callback(attributor.close)
+        doors = Doors(
+            queue=queue,
+            names_queue=names_queue,
+            address_news=news,
+            attributor=attributor,
+            packet_events=PacketEvents(attributor, news.find_interface),
+            enforcement=Enforcement(queue, names_queue, programs),
+            rule_loader=loader,
+            rules_file=rules_file,
+            temporary_rules=temporary_rules,
+            recorder=self._recorder,
+        )
+        await self._connect(engine, doors, desk, server, programs)
+
+    async def _connect(
+        self, engine: Engine, doors: Doors, desk: FrontDesk, server: ControlServer, programs: BpfPrograms | None
+    ) -> None:
+        processes = ProcessWatch(lambda exec_id: self.driver.process_exited(exec_id))
+        self._undo.callback(processes.close)
+        self.driver = desk.driver = Driver(engine, doors, processes, server)
+        desk.counters = Counters(
+            engine, programs, doors.queue, doors.names_queue, doors.recorder, server, lambda: self.driver.malformed
+        )
+        self._undo.push_async_callback(server.close)
+        await server.start(self._options.socket)
+        self._undo.callback(self.driver.stop)
+        self.driver.start(LossWatch(desk.counters.losses).new_losses)
+        await self._follow_files()
+
+    def _open_history(self) -> History:
+        self._options.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        history = History(self._options.state_dir / "history.sqlite")
+        self._undo.callback(history.close)
+        return history
+
+    def _open_queues(self, instance: Instance) -> tuple[Queue, Queue]:
+        queue = Queue(instance.queues[0])
+        self._undo.callback(queue.close)
+        names_queue = Queue(instance.queues[1])
+        self._undo.callback(names_queue.close)
+        return queue, names_queue
+
+    # Files that are followed
+
+    async def _follow_files(self) -> None:
+        """Load the rules as soon as their file is watched, so that no edit falls between."""
+        is_loaded = asyncio.Event()
+        self._spawn(self._follow_rules(is_loaded))
+        self._spawn(self._follow_resolvers())
+        await is_loaded.wait()
+
+    def _spawn(self, work: "asyncio._CoroutineLike[None]") -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._undo.callback(task.cancel)
+
+    async def _follow_rules(self, is_loaded: asyncio.Event) -> None:
+        async for _ in watch_file(self._options.rules):
+            self.driver.reload_rules()
+            is_loaded.set()
+
+    async def _follow_resolvers(self) -> None:
+        async for _ in watch_file(RESOLV_CONF):
+            self.driver.refresh_facts()
+
+    def _say_ready(self, identity: Identity) -> None:
+        now = read_instant()
+        line = ReadyLine(
+            time=format_time(now.wall_s),
+            pid=identity.pid,
+            mode=identity.mode,
+            netns=identity.netns,
+            rules=len(self.driver.engine.rules),
+            socket=str(self._options.socket),
+            cgroup=identity.cgroup,
+        )
+        self._recorder.write(line)
+        self._recorder.flush(now)

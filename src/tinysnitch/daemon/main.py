@@ -1,0 +1,114 @@
+"""tinysnitchd: reads the command line, then runs in the foreground until SIGTERM or SIGINT."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from tinysnitch import __version__
+from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.daemon.options import LogFormat, OnExit, Options
+
+DEFAULTS = Options()
+
+
+class _Seconds(click.ParamType[float]):
+    name = "seconds"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            seconds = float(str(value))
+        except ValueError:
+            seconds = -1.0
+        if not 0 <= seconds <= 86400:
+            self.fail(f"{value!r} is not a number of seconds from 0 to 86400", param, ctx)
+        return seconds
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tinysnitchd                          the whole network namespace, /etc/tinysnitch.rules
+  tinysnitchd --log json --timeout 30
+  tinysnitchd --learn                  record everything, ask nothing"""
+)
+@click.version_option(__version__, prog_name="tinysnitchd")
+@click.option("--rules", type=click.Path(path_type=Path), default=DEFAULTS.rules, show_default=True, help="Rules file.")
+@click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path),
+    default=DEFAULTS.state_dir,
+    show_default=True,
+    help="Folder of the history and of temporary rules.",
+)
+@click.option(
+    "--socket", type=click.Path(path_type=Path), default=DEFAULTS.socket, show_default=True, help="Control socket."
+)
+@click.option(
+    "--cgroup",
+    type=click.Path(path_type=Path),
+    help="Attach to this cgroup: programs outside it are judged as unknown.  [default: the root cgroup]",
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=_Seconds(),
+    default=DEFAULTS.timeout_s,
+    show_default=True,
+    help="Deny what nobody answers within so many seconds; 0 denies at once.",
+)
+@click.option(
+    "--log",
+    type=click.Choice([f.value for f in LogFormat]),
+    default=DEFAULTS.log.value,
+    show_default=True,
+    help="Form of the log on standard output.",
+)
+@click.option("--learn", "is_learning", is_flag=True, help="Observe: allow what no rule decides, and record it.")
+@click.option(
+    "--on-exit",
+    type=click.Choice([o.value for o in OnExit]),
+    default=DEFAULTS.on_exit.value,
+    show_default=True,
+    help="Take enforcement away at a clean end, or keep it.",
+)
+@click.option("--scoped", "is_scoped", is_flag=True, hidden=True, help="Judge a cgroup of our own making only.")
+@click.option("--no-bpf", is_flag=True, hidden=True, help="Run in the degraded mode.")
+def tinysnitchd(log: str, on_exit: str, no_bpf: bool, **options: object) -> None:
+    """Hold every connection that no rule covers until a person answers.
+
+    Runs in the foreground for the network namespace it is started in. Adds its own netfilter rules and takes them away
+    at a clean end.
+    """
+    if os.geteuid() != 0:
+        raise NotPermitted("tinysnitchd must be root", "try `sudo tinysnitchd`")
+    from tinysnitch.daemon.lifecycle import run_daemon
+
+    settings = Options(log=LogFormat(log), on_exit=OnExit(on_exit), is_bpf_wanted=not no_bpf, **options)  # type: ignore[arg-type]
+    asyncio.run(run_daemon(settings))
+
+
+def main() -> None:
+    sys.exit(run_command(tinysnitchd))
+
+
+def run_command(command: click.Command) -> int:
+    """The exit code of a command; errors are one line and a hint, never a traceback."""
+    try:
+        return int(command.main(standalone_mode=False) or 0)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.UsageError as error:
+        usage = error.ctx.get_usage().partition("\n")[0] if error.ctx else ""
+        return _complain(error.format_message(), usage, 2)
+    except click.Abort:
+        return 1
+    except SnitchError as error:
+        return _complain(str(error), error.hint, error.exit_code)
+
+
+def _complain(problem: str, hint: str, exit_code: int) -> int:
+    sys.stderr.write(f"tinysnitch: error: {problem}\n" + (f"tinysnitch: hint: {hint}\n" if hint else ""))
+    return exit_code

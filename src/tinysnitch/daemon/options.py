@@ -1,0 +1,30 @@
+"""What tinysnitchd was told on its command line (DESIGN.md 7)."""
+
+from enum import Enum
+from pathlib import Path
+
+import msgspec
+
+
+class LogFormat(Enum):
+    TEXT = "text"
+    JSON = "json"
+
+
+class OnExit(Enum):
+    REMOVE = "remove"  # as if it had never been there
+    KEEP = "keep"  # enforcement stays: what is unknown waits in vain until the next daemon
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    rules: Path = Path("/etc/tinysnitch.rules")
+    lists: Path = Path("/etc/tinysnitch.d/lists")
+    state_dir: Path = Path("/var/lib/tinysnitch")
+    socket: Path = Path("/run/tinysnitch/socket")
+    cgroup: Path | None = None  # None: the root of the cgroup2 hierarchy
+    timeout_s: float = 60.0
+    log: LogFormat = LogFormat.TEXT
+    is_learning: bool = False
+    on_exit: OnExit = OnExit.REMOVE
+    is_scoped: bool = False  # judge a cgroup of our own making and nothing else (tinysnitch run)
+    is_bpf_wanted: bool = True

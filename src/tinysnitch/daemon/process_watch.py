@@ -1,0 +1,41 @@
+"""Waits for the end of processes that rules are bound to: one pidfd each, bounded, no polling."""
+
+import asyncio
+import os
+from collections.abc import Callable
+
+from tinysnitch.core.commands import WatchProcess
+from tinysnitch.kernel.pidfd import open_pidfd
+
+MAX_WATCHED = 1024
+
+
+class ProcessWatch:
+    def __init__(self, on_exit: Callable[[int], None]) -> None:
+        """`on_exit` gets the exec id."""
+        self._on_exit = on_exit
+        self._descriptors: set[int] = set()
+
+    def add(self, command: WatchProcess) -> None:
+        """Reports later, also for a process that is gone already: never from within this call."""
+        loop = asyncio.get_running_loop()
+        has_room = len(self._descriptors) < MAX_WATCHED
+        descriptor = open_pidfd(command.pid, command.started_ns) if has_room else None
+        if descriptor is None:
+            loop.call_soon(self._on_exit, command.exec_id)
+            return
+        self._descriptors.add(descriptor)
+        loop.add_reader(descriptor, self._ended, descriptor, command.exec_id)
+
+    def close(self) -> None:
+        for descriptor in list(self._descriptors):
+            self._forget(descriptor)
+
+    def _ended(self, descriptor: int, exec_id: int) -> None:
+        self._forget(descriptor)
+        self._on_exit(exec_id)
+
+    def _forget(self, descriptor: int) -> None:
+        asyncio.get_running_loop().remove_reader(descriptor)
+        os.close(descriptor)
+        self._descriptors.discard(descriptor)

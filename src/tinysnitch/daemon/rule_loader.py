@@ -1,0 +1,35 @@
+"""Reads the rules file and the facts behind its words, and says as events what is new."""
+
+from collections.abc import Iterable
+
+from tinysnitch.core.errors import RuleSyntaxError
+from tinysnitch.core.events import Event, FactsChanged, RulesLoaded
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.rule import Rule
+from tinysnitch.daemon.fact_source import FactSource
+from tinysnitch.store.rules_file import RulesFile
+
+
+class RuleLoader:
+    def __init__(self, rules_file: RulesFile, source: FactSource) -> None:
+        self.errors: tuple[RuleSyntaxError, ...] = ()
+        self.facts = Facts()
+        self._file = rules_file
+        self._source = source
+        self._rules: tuple[Rule, ...] = ()
+
+    def read_rules(self, temporary: Iterable[Rule]) -> list[Event]:
+        """The file as it is now. With errors the old rules stay, and what their words stand for is still followed."""
+        loaded = self._file.read()
+        self.errors = loaded.errors
+        if not loaded.errors:
+            self._rules = loaded.rules
+        return [*self.read_facts(temporary), RulesLoaded(loaded.rules, loaded.errors)]
+
+    def read_facts(self, temporary: Iterable[Rule]) -> list[Event]:
+        """Addresses, resolvers and the like, when they are others now."""
+        facts = self._source.read((*self._rules, *temporary))
+        if facts == self.facts:
+            return []
+        self.facts = facts
+        return [FactsChanged(facts)]
