@@ -49,8 +49,8 @@ format: setup-test  ## rewrite Python and C in the project's format
 lab: setup-test  ## run the tests in network namespaces only
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q $(PYTEST) tests/lab
 
-bench: setup-test  ## measure side by side with the bare kernel; ROUNDS=5 SECONDS=... see bench/README.md
-	$(BIN)/python bench/bench.py $(BENCH)
+bench: setup-test  ## measure side by side with the bare kernel; BENCH="--kind udp6" and such choose what
+	$(BIN)/python -m bench.bench $(BENCH)
 
 test-fresh:  ## prove `make setup` on a bare Debian 13 in a scratch folder
 	tests/fresh/run.sh

@@ -1,0 +1,152 @@
+"""The rows of the table: each puts the lab into one state and measures in it, so that rounds can interleave them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from bench.daemon_cost import read_cpu_s, read_memory_mb
+from bench.programs import Sample, program_path, run_connect_loop, start_listening
+from tests.lab.daemon import Daemon
+from tests.lab.lab import Lab
+from tests.lab.namespaces import NETNS_FOLDER
+from tests.lab.queue_counter import count_queued
+from tests.lab.world import WORLD4, WORLD6
+
+PORT = "9000"
+DENIED_PORT = "9001"
+# Routed to the world's loopback: every connection can have a remote address of its own.
+MANY4, MANY4_FIRST = "10.128.0.0/9", "10.128.0.1"
+MANY6, MANY6_FIRST = "fd78::/64", "fd78::1"
+RANGE = 4_000_000
+QUEUE = "60"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is connected to, and how."""
+
+    flags: tuple[str, ...]
+    protocol: str
+    remote: str
+    many: str
+    many_first: str
+
+
+KINDS = {
+    "tcp4": Kind((), "tcp", WORLD4, MANY4, MANY4_FIRST),
+    "tcp6": Kind((), "tcp", WORLD6, MANY6, MANY6_FIRST),
+    "udp4": Kind(("-u",), "udp", WORLD4, MANY4, MANY4_FIRST),
+    "udp6": Kind(("-u",), "udp", WORLD6, MANY6, MANY6_FIRST),
+}
+
+
+@dataclass
+class Measured:
+    """All samples of one row, and what the daemon used for them."""
+
+    samples: list[Sample] = field(default_factory=list)
+    cpu_s: float = 0.0
+    queued: int = 0  # packets that user space saw
+
+    @property
+    def count(self) -> int:
+        return sum(sample.count for sample in self.samples)
+
+
+class Bench:
+    """One lab, one kind of traffic, and the rows measured so far."""
+
+    def __init__(self, lab: Lab, kind: Kind, seconds: float, threads: int) -> None:
+        self._lab = lab
+        self._kind = kind
+        self._seconds = seconds
+        self._threads = threads
+        self._next_offset = 0
+        self.rows: dict[str, Measured] = {}
+        self.rss_mb: list[float] = []
+        self.peak_mb: list[float] = []
+        prepare(lab)
+
+    def run_round(self) -> None:
+        self._measure("bare kernel", self._connect)
+        with self._rule("-m conntrack --ctstate INVALID -j DROP"):
+            self._measure("conntrack only", self._connect)
+        with self._accept_all():
+            self._measure("every one accepted by a C loop over NFQUEUE", self._connect)
+        daemon = self._lab.start_daemon(self._rules())
+        for name, measure in self._daemon_rows():
+            self._measure(name, measure, daemon)
+        self.rss_mb.append(read_memory_mb(daemon.process.pid, "VmRSS"))
+        self.peak_mb.append(read_memory_mb(daemon.process.pid, "VmHWM"))
+        daemon.stop()
+
+    def _daemon_rows(self) -> Iterator[tuple[str, Callable[[], Sample]]]:
+        yield "cached allow", self._connect
+        yield "cached deny", lambda: self._connect(port=DENIED_PORT)
+        yield "every one a miss", lambda: self._connect_to_many(self._threads)
+        yield "every one a miss, 16 threads", lambda: self._connect_to_many(16)
+
+    def _rules(self) -> str:
+        program = program_path("connect_loop")
+        kind = self._kind
+        allowed = [f"allow {remote} {PORT} {kind.protocol} {program}" for remote in (kind.remote, kind.many)]
+        return "\n".join([*allowed, f"deny {kind.remote} {DENIED_PORT} {kind.protocol} {program}", ""])
+
+    def _measure(self, name: str, measure: Callable[[], Sample], daemon: Daemon | None = None) -> None:
+        row = self.rows.setdefault(name, Measured())
+        if daemon is None:
+            row.samples.append(measure())
+            return
+        cpu_s, queued = read_cpu_s(daemon.process.pid), count_queued(self._lab)
+        row.samples.append(measure())
+        row.cpu_s += read_cpu_s(daemon.process.pid) - cpu_s
+        row.queued += count_queued(self._lab) - queued
+
+    def _connect(self, port: str = PORT) -> Sample:
+        return run_connect_loop(self._lab, *self._words(self._threads), self._kind.remote, port)
+
+    def _connect_to_many(self, threads: int) -> Sample:
+        words = [*self._words(threads), "-r", str(RANGE), "-o", str(self._next_offset)]
+        sample = run_connect_loop(self._lab, *words, self._kind.many_first, PORT)
+        self._next_offset += sample.count
+        return sample
+
+    def _words(self, threads: int) -> list[str]:
+        return [*self._kind.flags, "-t", str(threads), "-s", str(self._seconds)]
+
+    @contextmanager
+    def _rule(self, rule: str) -> Iterator[None]:
+        for program in ("iptables", "ip6tables"):
+            must(self._lab, [program, "-t", "mangle", "-A", "OUTPUT", *rule.split()])
+        try:
+            yield
+        finally:
+            for program in ("iptables", "ip6tables"):
+                must(self._lab, [program, "-t", "mangle", "-D", "OUTPUT", *rule.split()])
+
+    @contextmanager
+    def _accept_all(self) -> Iterator[None]:
+        loop = self._lab.spawn_outside([program_path("accept_all"), QUEUE])
+        start_listening(loop)
+        with self._rule(f"-m conntrack --ctstate NEW -j NFQUEUE --queue-num {QUEUE}"):
+            yield
+        loop.kill()
+        loop.wait()
+
+
+def prepare(lab: Lab) -> None:
+    """The server, the many addresses, and a conntrack table that does not fill up with closed connections."""
+    names = lab.namespaces
+    must(lab, ["nsenter", f"--net={NETNS_FOLDER / names.world}", "sysctl", "-qw", "net.core.somaxconn=65535"])
+    start_listening(lab.spawn_world([program_path("accept_loop"), PORT]))
+    for family, many, gateway in (("-4", MANY4, WORLD4), ("-6", MANY6, WORLD6)):
+        must(lab, ["ip", "-n", names.world, family, "route", "add", "local", many, "dev", "lo"])
+        must(lab, ["ip", "-n", names.host, family, "route", "add", many, "via", gateway])
+    for name in ("tcp_timeout_close", "udp_timeout"):
+        must(lab, ["sh", "-c", f"echo 1 >/proc/sys/net/netfilter/nf_conntrack_{name}"])
+
+
+def must(lab: Lab, command: list[str]) -> None:
+    done = lab.run_outside(command)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
