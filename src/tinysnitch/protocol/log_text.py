@@ -1,11 +1,10 @@
 """Log lines for people: `TIME INFO allow tcp 10.0.0.2:40516 -> google.com:80 426319 /usr/bin/curl google.com`."""
 
-import re
-import shlex
 from functools import lru_cache
 from typing import assert_never
 
 from tinysnitch.core.flow import Direction
+from tinysnitch.core.words import quote_word
 from tinysnitch.protocol.log_lines import (
     AnswerLine,
     AskLine,
@@ -16,7 +15,6 @@ from tinysnitch.protocol.log_lines import (
     RulesLine,
 )
 
-_PLAIN = re.compile(r"[!-~ ]*")
 _WITH_PORTS = ("tcp", "udp")
 
 
@@ -52,8 +50,7 @@ def _tell(line: LogLine) -> str:
 def format_connection(line: ConnectionLine | AskLine) -> str:
     """`tcp LOCAL:PORT -> REMOTE:PORT PID PROGRAM ARGS`; inbound the remote comes first."""
     pid = "-" if line.pid is None else line.pid
-    words = " ".join(map(quote, (line.program, *line.args)))
-    return f"{format_endpoints(line)} {pid} {words}"
+    return f"{format_endpoints(line)} {pid} {format_program(line)}"
 
 
 def format_endpoints(line: ConnectionLine | AskLine) -> str:
@@ -66,30 +63,22 @@ def format_endpoints(line: ConnectionLine | AskLine) -> str:
 
 
 def _endpoint(host: str, port: int | None) -> str:
-    host = f"[{host}]" if ":" in host else escape(host).replace(" ", "\\x20")
+    host = f"[{host}]" if ":" in host else quote_word(host)
     return host if port is None else f"{host}:{port}"
 
 
-@lru_cache(maxsize=4096)
-def quote(word: str) -> str:
-    """A word as a shell would take it, with nothing in it that a terminal would obey."""
-    return shlex.quote(escape(word))
+def format_program(line: ConnectionLine | AskLine) -> str:
+    """Program and arguments, quoted as a rule has them."""
+    return _format_words((line.program, *line.args))
+
+
+@lru_cache(maxsize=1024)
+def _format_words(words: tuple[str, ...]) -> str:
+    return " ".join(map(quote_word, words))
 
 
 def escape(text: str) -> str:
-    """What is not plain ASCII as `\\xNN`, `\\uNNNN` or `\\UNNNNNNNN`, letters of other scripts excepted."""
-    if _PLAIN.fullmatch(text):
+    """One printable line of a text of our own, into which a path or a rule was put."""
+    if text.isprintable():
         return text
-    return "".join(char if _is_plain(char) else _escape_char(ord(char)) for char in text)
-
-
-def _is_plain(char: str) -> bool:
-    return " " <= char <= "~" or char.isalnum()
-
-
-def _escape_char(code: int) -> str:
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8 (PEP 383)
-        return f"\\x{code - 0xDC00:02x}"
-    if code <= 0xFF:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

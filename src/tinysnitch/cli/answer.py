@@ -1,0 +1,66 @@
+"""`tinysnitch answer`: answers one open question, as a key of the prompt would."""
+
+import click
+
+from tinysnitch.cli.options import examples, socket_option
+from tinysnitch.cli.output import print_line
+from tinysnitch.client.control_client import ControlClient
+from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.protocol.messages import GiveAnswer, RuleWritten
+
+_VERDICTS = {"yes": Verdict.ALLOW, "no": Verdict.DENY}
+
+
+@click.command(
+    "answer",
+    epilog=examples(
+        "tinysnitch answer 3 yes",
+        "tinysnitch answer 3 yes --for forever --domain",
+        "tinysnitch answer 3 no --for quit --any-remote --any-port",
+    ),
+)
+@click.argument("prompt_id", metavar="ID", type=int)
+@click.argument("word", metavar="yes|no", type=click.Choice(list(_VERDICTS)))
+@click.option(
+    "--for",
+    "lifetime",
+    type=click.Choice([lifetime.value for lifetime in Lifetime]),
+    default=Choice(verdict=Verdict.ALLOW).lifetime.value,
+    show_default=True,
+    help="How long the answer holds; quit: until the program ends.",
+)
+@click.option("--domain", is_flag=True, help="The whole domain of the name, not this name alone.")
+@click.option("--any-remote", is_flag=True, help="Any remote.")
+@click.option("--any-port", is_flag=True, help="Any port, not this one alone.")
+@click.option("--any-args", is_flag=True, help="Any arguments of the program, not these alone.")
+@socket_option
+def answer_command(
+    prompt_id: int,
+    word: str,
+    *,
+    lifetime: str,
+    domain: bool,
+    any_remote: bool,
+    any_port: bool,
+    any_args: bool,
+    socket_path: str,
+) -> None:
+    """Answer the question ID, and print the rule that the answer made."""
+    choice = Choice(
+        verdict=_VERDICTS[word],
+        lifetime=Lifetime(lifetime),
+        remote=_remote_scope(domain, any_remote),
+        any_port=any_port,
+        any_args=any_args,
+    )
+    with ControlClient(socket_path) as client:
+        print_line(client.ask_one(GiveAnswer(prompt_id, choice), RuleWritten).rule)
+
+
+def _remote_scope(domain: bool, any_remote: bool) -> RemoteScope:
+    if domain and any_remote:
+        raise click.UsageError("--domain and --any-remote exclude each other", click.get_current_context())
+    if any_remote:
+        return RemoteScope.ANY
+    return RemoteScope.DOMAIN if domain else RemoteScope.NAME

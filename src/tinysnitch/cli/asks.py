@@ -1,0 +1,36 @@
+"""`tinysnitch asks`: the questions that are open."""
+
+import click
+
+from tinysnitch.cli.options import examples, json_option, socket_option
+from tinysnitch.cli.output import print_lines, print_note, print_object
+from tinysnitch.client.control_client import ControlClient
+from tinysnitch.protocol.framing import encode_object
+from tinysnitch.protocol.log_lines import AskLine, ask_line_of
+from tinysnitch.protocol.log_text import format_endpoints, format_program
+from tinysnitch.protocol.messages import ListAsks, PromptShown
+
+
+@click.command("asks", epilog=examples("tinysnitch asks", "tinysnitch asks --json | jq .id"))
+@socket_option
+@json_option
+def asks_command(socket_path: str, as_json: bool) -> None:
+    """The questions that are open; `tinysnitch answer` answers them."""
+    with ControlClient(socket_path) as client:
+        asks = [ask_line_of(shown.prompt) for shown in client.ask(ListAsks(), PromptShown)]
+    for ask in asks:
+        if as_json:
+            print_object(encode_object(ask))
+        else:
+            print_lines(present_ask(ask))
+    if not asks and not as_json:
+        print_note("no question is open")
+
+
+def present_ask(ask: AskLine) -> tuple[str, str]:
+    """`3  tcp 10.0.0.2:40516 -> shop.test:80  52 s left`, and who asks below."""
+    label = f"{ask.id}  "
+    many = f"  {ask.count} connections wait" if ask.count > 1 else ""
+    left = f"  {ask.remaining_s:.0f} s left" if isinstance(ask.remaining_s, float) else ""
+    pid = "" if ask.pid is None else f"{ask.pid} "
+    return f"{label}{format_endpoints(ask)}{many}{left}", f"{' ' * len(label)}{pid}{format_program(ask)}"

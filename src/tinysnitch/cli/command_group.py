@@ -1,0 +1,41 @@
+"""Groups whose commands are imported when they are called, and that know what a mistyped word was to be."""
+
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+import click
+
+
+class CommandGroup(click.Group):
+    """`commands_in` maps a name to `module:attribute`. Most of the start time of a command is imports."""
+
+    def __init__(self, *args: Any, commands_in: dict[str, str] | None = None, **kwargs: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **kwargs)
+        self._commands_in = commands_in or {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self._commands_in, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        place = self._commands_in.get(cmd_name)
+        if place is None:
+            return super().get_command(ctx, cmd_name)
+        module, attribute = place.split(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            raise UnknownCommand(name, self.list_commands(ctx), ctx)
+        return super().resolve_command(ctx, args)
+
+
+class UnknownCommand(click.UsageError):
+    def __init__(self, name: str, known: list[str], ctx: click.Context) -> None:
+        super().__init__(f"there is no command {name!r}", ctx)
+        near = get_close_matches(name, known, n=1)
+        self.hint = f"did you mean `{ctx.command_path} {near[0]}`?" if near else f"one of: {', '.join(known)}"

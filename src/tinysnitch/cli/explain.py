@@ -1,0 +1,60 @@
+"""`tinysnitch explain`: which rule would decide a connection, and which ones it beats and why."""
+
+from collections.abc import Iterator
+
+import click
+
+from tinysnitch.cli.options import examples, json_option, socket_option
+from tinysnitch.cli.output import print_lines, print_object
+from tinysnitch.client.control_client import ControlClient
+from tinysnitch.protocol.framing import encode_object
+from tinysnitch.protocol.messages import Explain, Explanation
+
+_MAX_PORT = 65535
+
+
+class Port(click.ParamType[int]):
+    name = "port"
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if value == "-":
+            return 0
+        if not str(value).isdecimal() or int(value) > _MAX_PORT:
+            self.fail(f"{value!r} is no port: a number up to {_MAX_PORT}, or - where there is none", param, ctx)
+        return int(value)
+
+
+@click.command(
+    "explain",
+    epilog=examples(
+        "tinysnitch explain /usr/bin/curl google.com 443 tcp",
+        "tinysnitch explain /usr/sbin/sshd 10.0.0.5 22 tcp-src",
+        "tinysnitch explain kernel 10.0.0.5 - icmp",
+    ),
+)
+@click.argument("program")
+@click.argument("remote")
+@click.argument("port", type=Port())
+@click.argument("protocol")
+@socket_option
+@json_option
+def explain_command(program: str, remote: str, port: int, protocol: str, *, socket_path: str, as_json: bool) -> None:
+    """What would be decided for a connection, by which rule, and why not by another.
+
+    REMOTE is a name or an address, PROTOCOL is as in a rule: tcp, udp, icmp, tcp-src.
+    """
+    with ControlClient(socket_path) as client:
+        explanation = client.ask_one(Explain(program, remote, port, protocol), Explanation)
+    if as_json:
+        print_object(encode_object(explanation))
+    else:
+        print_lines(present_explanation(explanation))
+
+
+def present_explanation(explanation: Explanation) -> Iterator[str]:
+    yield f"{explanation.verdict.value}: {explanation.reason}"
+    if explanation.rule is not None:
+        yield f"  {explanation.rule}"
+    for beaten in explanation.beaten:
+        yield f"beats  {beaten.rule}"
+        yield f"       {beaten.why}"

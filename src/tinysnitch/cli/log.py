@@ -1,0 +1,37 @@
+"""`tinysnitch log`: what was decided, and with --follow what is being decided."""
+
+import click
+
+from tinysnitch.cli.options import examples, json_option, socket_option
+from tinysnitch.cli.output import print_line, print_object
+from tinysnitch.client.control_client import ControlClient
+from tinysnitch.core.errors import Malformed
+from tinysnitch.protocol.log_lines import parse_log_line
+from tinysnitch.protocol.log_text import format_text
+
+
+@click.command(
+    "log",
+    epilog=examples("tinysnitch log", "tinysnitch log --lines 20 --follow", "tinysnitch log --json | jq .program"),
+)
+@click.option("--follow", is_flag=True, help="Go on with what happens now, until Ctrl-C.")
+@click.option(
+    "--lines", type=click.IntRange(min=0, max=10_000), default=1000, show_default=True, help="Newest lines of the past."
+)
+@socket_option
+@json_option
+def log_command(follow: bool, lines: int, socket_path: str, as_json: bool) -> None:
+    """The newest decisions, oldest of them first."""
+    with ControlClient(socket_path) as client:
+        for line in client.read_log(lines, follow):
+            if as_json:
+                print_object(line)
+            else:
+                print_line(_present(line))
+
+
+def _present(line: bytes) -> str:
+    try:
+        return format_text(parse_log_line(line))
+    except Malformed:  # a line of another version, out of the history: shown as it is, which is ASCII
+        return line.decode("ascii", "backslashreplace")

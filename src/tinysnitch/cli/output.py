@@ -1,0 +1,55 @@
+"""Everything that the commands print: data on stdout, all else on stderr. The one place that prints.
+
+Every text is escaped on its way out: what programs and servers are called never reaches a terminal raw.
+"""
+
+import os
+import sys
+from collections.abc import Iterable
+
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.view.text import escape_text
+
+
+def print_line(text: str) -> None:
+    """One line of data, at once: whoever reads a pipe sees it when it happens."""
+    print(escape_text(text), flush=True)  # noqa: T201
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(escape_text(line))  # noqa: T201
+    sys.stdout.flush()
+
+
+def print_object(encoded: bytes) -> None:
+    """One JSON object, already encoded, pure ASCII."""
+    print_line(encoded.decode("ascii"))
+
+
+def print_note(text: str) -> None:
+    """Something for the person that is no data."""
+    print(f"tinysnitch: {escape_text(text)}", file=sys.stderr)  # noqa: T201
+
+
+def print_error(message: str, hint: str = "") -> None:
+    print_note(f"error: {message}")
+    if hint:
+        print_note(f"hint: {hint}")
+
+
+def print_snitch_error(error: SnitchError) -> None:
+    print_error(str(error), error.hint)
+
+
+def make_printable() -> None:
+    """Whatever the locale, a character that it lacks is shown escaped and stops nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def silence_stdout() -> None:
+    """The reader of our pipe is gone: nothing may fail at exit for it (signal(7), SIGPIPE; Python's own advice)."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

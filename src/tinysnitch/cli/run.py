@@ -1,0 +1,31 @@
+"""`tinysnitch run -- COMMAND`: a daemon of its own for one command, in a cgroup of its own."""
+
+import click
+
+from tinysnitch.cli.options import examples
+
+
+@click.command(
+    "run",
+    context_settings={"ignore_unknown_options": True},
+    epilog=examples(
+        "tinysnitch run -- curl https://example.com",
+        "tinysnitch run --rules ci.rules -- npm install",
+        "tinysnitch run --learn -- make",
+    ),
+)
+@click.option("--rules", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="Judge by these rules.")
+@click.option("--learn", is_flag=True, help="Allow what no rule decides; the summary lists it.")
+@click.option("--socket", "socket_path", metavar="PATH", help="Where prompts may attach to the command's daemon.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run_command(rules: str | None, learn: bool, socket_path: str | None, command: tuple[str, ...]) -> int:
+    """Judge one command and its children, and nothing else on this machine.
+
+    Asks in this terminal. Where nobody can be asked, what no rule covers is denied at once. The exit status is the
+    command's; at the end it is listed what was reached and what was refused.
+    """
+    import asyncio
+
+    from tinysnitch.cli.scoped_run import ScopedRun
+
+    return asyncio.run(ScopedRun(command, rules=rules, is_learning=learn, socket_path=socket_path).run())

@@ -1,0 +1,77 @@
+"""`tinysnitch status`: whether enforcement stands, what waits, and everything that was ever lost."""
+
+from collections.abc import Iterator
+
+import click
+
+from tinysnitch.cli.options import examples, json_option, socket_option
+from tinysnitch.cli.output import print_lines, print_object
+from tinysnitch.client.control_client import ControlClient
+from tinysnitch.protocol.framing import encode_object
+from tinysnitch.protocol.messages import ReadStatus, Status
+
+_MODES = {
+    "bpf": "enforcing, programs identified by the kernel (BPF)",
+    "degraded": "DEGRADED: enforcing without BPF, attribution is weaker",
+}
+_LABEL_WIDTH = 20
+
+
+@click.command("status", epilog=examples("tinysnitch status", "tinysnitch status --json"))
+@socket_option
+@json_option
+def status_command(socket_path: str, as_json: bool) -> None:
+    """Whether the firewall stands, what waits, what was lost."""
+    with ControlClient(socket_path) as client:
+        status = client.ask_one(ReadStatus(), Status)
+    if as_json:
+        print_object(encode_object(status))
+    else:
+        print_lines(f"{label:<{_LABEL_WIDTH}}{text}" for label, text in present_status(status))
+
+
+def present_status(status: Status) -> Iterator[tuple[str, str]]:
+    """Label and text of each line."""
+    yield "mode", _MODES.get(status.mode, status.mode)
+    if status.mode_reason:
+        yield "because", status.mode_reason
+    if status.is_learning:
+        yield "observing", "what no rule decides is allowed and recorded"
+    yield "daemon", f"version {status.version}, pid {status.pid}, up {format_duration(status.uptime_s)}"
+    yield "network namespace", str(status.netns)
+    if status.cgroup:
+        yield "cgroup", status.cgroup
+    yield from _present_rules(status)
+    yield "questions open", str(status.prompts)
+    yield "clients", f"{status.clients}, of them prompts: {status.prompt_clients}"
+    yield "decided", f"{status.hits} in the kernel (hits), {status.misses} here (misses)"
+    yield from _present_counts("waiting", status.queues)
+    yield from _present_counts("in use", status.tables)
+    yield from _present_counts("lost", status.losses)
+
+
+def _present_rules(status: Status) -> Iterator[tuple[str, str]]:
+    yield "rules", f"{status.rules} in {status.rules_file}, {status.temporary_rules} temporary"
+    if status.rule_errors:
+        yield "RULES NOT LOADED", "the file has errors, the rules of before hold"
+    for error in status.rule_errors:
+        yield "", error
+
+
+def _present_counts(label: str, counts: dict[str, int]) -> Iterator[tuple[str, str]]:
+    """A line for each counter, those at zero too: that nothing was lost is worth knowing."""
+    for name, count in counts.items():
+        yield label, f"{count} {name}"
+        label = ""
+
+
+def format_duration(seconds: float) -> str:
+    """`3 d 4 h`, `5 h 12 min`, `7 min 3 s`, `9 s`."""
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days} d {hour} h"
+    if hours:
+        return f"{hours} h {minute} min"
+    return f"{minutes} min {second} s" if minutes else f"{second} s"
