@@ -1,0 +1,218 @@
+"""What is made of the kernel's maps: with dictionaries in their place, and with the real ones."""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.attribution_table import DictTable, make_image
+from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.netns_visit import visit_netns
+from tests.kernel.test_bpf_verdict import judge, make_flow, open_bound
+from tests.lab.namespaces import NETNS_FOLDER
+from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
+from tinysnitch.core.process import KERNEL, UNKNOWN, AttributionSource
+from tinysnitch.kernel.attribution import NOT_LISTENING, Attributor
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, FlowEntry, Listener, Owner
+from tinysnitch.kernel.seed import seed
+from tinysnitch.kernel.sockets import ANY_V6, SocketDiag
+
+LOCAL, REMOTE = parse_address("127.0.0.1"), parse_address("192.0.2.1")
+OUT = Flow(TCP, Direction.OUTBOUND, LOCAL, 5000, REMOTE, 443)
+
+
+@pytest.fixture
+def table() -> DictTable:
+    made = DictTable()
+    made.images[100] = make_image("/usr/bin/env", "env", "x")
+    made.flows[OUT] = FlowEntry(cookie=7, exec_id=100, pid=5, started_ns=6, uid=1000)
+    return made
+
+
+@pytest.fixture
+def attributor(table: DictTable) -> Iterator[Attributor]:
+    with Attributor(table) as made:
+        yield made
+
+
+def cookie_of(opened: socket.socket) -> int:
+    return int.from_bytes(opened.getsockopt(socket.SOL_SOCKET, 57, 8), sys.byteorder)  # SO_COOKIE
+
+
+def test_a_known_flow(attributor: Attributor) -> None:
+    claim = attributor.attribute(OUT)
+    process = claim.attribution.process
+    assert process
+    assert (claim.cookie, claim.attribution.source) == (7, AttributionSource.BPF)
+    assert (process.program, process.args) == ("/usr/bin/env", ("x",))
+    assert (process.exec_id, process.pid, process.started_ns, process.uid) == (100, 5, 6, 1000)
+
+
+def test_a_process_is_built_once(attributor: Attributor, table: DictTable) -> None:
+    first = attributor.attribute(OUT).attribution
+    assert attributor.attribute(OUT).attribution is first
+    assert table.image_reads == 1
+    attributor.forget()
+    assert attributor.attribute(OUT).attribution == first
+    assert table.image_reads == 2
+
+
+def test_another_process_of_the_same_image(attributor: Attributor, table: DictTable) -> None:
+    attributor.attribute(OUT)
+    table.flows[OUT] = FlowEntry(cookie=7, exec_id=100, pid=5, started_ns=99, uid=1000)  # the pid came again
+    process = attributor.attribute(OUT).attribution.process
+    assert process
+    assert process.started_ns == 99
+
+
+def test_seeded_images_are_weaker(attributor: Attributor, table: DictTable) -> None:
+    table.images[100] = make_image("/usr/bin/env", "env", flags=IMAGE_SEEDED)
+    assert attributor.attribute(OUT).attribution.source is AttributionSource.PROCFS
+
+
+def test_kernel_and_unknown(attributor: Attributor, table: DictTable) -> None:
+    table.flows[OUT] = FlowEntry(cookie=0, exec_id=1, pid=0, started_ns=0, uid=0)
+    assert attributor.attribute(OUT).attribution == KERNEL
+    table.flows[OUT] = FlowEntry(cookie=8, exec_id=0, pid=0, started_ns=0, uid=0)
+    assert attributor.attribute(OUT).attribution == UNKNOWN
+    del table.flows[OUT]
+    assert attributor.attribute(OUT).attribution == UNKNOWN
+    icmp = Flow(ICMP, Direction.INBOUND, LOCAL, 1, REMOTE, 0)
+    assert attributor.attribute(icmp).attribution == UNKNOWN  # no entry: lost
+
+
+def test_an_image_that_is_gone_is_unknown(attributor: Attributor, table: DictTable) -> None:
+    table.images.clear()
+    claim = attributor.attribute(OUT)
+    assert (claim.attribution, claim.cookie) == (UNKNOWN, 7)
+
+
+def test_an_owner_seeded_after_the_flow(attributor: Attributor, table: DictTable) -> None:
+    table.flows[OUT] = FlowEntry(cookie=8, exec_id=0, pid=0, started_ns=0, uid=0)
+    table.owners[8] = Owner(100, 6, 5, 1000)
+    claim = attributor.attribute(OUT)
+    assert (claim.attribution.process is not None, claim.cookie) == (True, 8)
+
+
+def test_a_listener_from_before_the_start(attributor: Attributor, table: DictTable) -> None:
+    """Like an sshd: found with sock_diag once, from then on by the kernel's side alone."""
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as server:
+        port, cookie = server.getsockname()[1], cookie_of(server)
+        owner = table.owners[cookie] = Owner(100, 6, 5, 0)
+        claim = attributor.attribute(Flow(TCP, Direction.INBOUND, LOCAL, port, REMOTE, 40000))
+    assert claim.attribution.process
+    assert claim.attribution.process.program == "/usr/bin/env"
+    assert claim.cookie == cookie
+    assert table.listeners == {(TCP, port, ANY_V6): Listener(cookie, owner)}
+
+
+@pytest.mark.parametrize("protocol", [TCP, UDP])
+def test_nobody_listens(attributor: Attributor, protocol: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM if protocol == TCP else socket.SOCK_DGRAM) as opened:
+        opened.bind(("127.0.0.9", 0))
+        flow = Flow(protocol, Direction.INBOUND, LOCAL, opened.getsockname()[1], REMOTE, 40000)
+        assert attributor.attribute(flow).attribution == NOT_LISTENING
+
+
+def test_a_listener_without_an_owner_listens(attributor: Attributor) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        claim = attributor.attribute(Flow(TCP, Direction.INBOUND, LOCAL, server.getsockname()[1], REMOTE, 4))
+        assert (claim.attribution, claim.cookie) == (UNKNOWN, cookie_of(server))
+
+
+def test_an_outbound_connection_whose_entry_was_lost(attributor: Attributor, table: DictTable) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = server.getsockname()
+        with socket.create_connection(address) as client:
+            table.owners[cookie_of(client)] = Owner(100, 6, 5, 0)
+            flow = Flow(TCP, Direction.OUTBOUND, LOCAL, client.getsockname()[1], LOCAL, address[1])
+            assert attributor.attribute(flow).attribution.process
+        table.owners[cookie_of(server)] = Owner(100, 6, 5, 0)
+        absent = Flow(TCP, Direction.OUTBOUND, LOCAL, address[1], REMOTE, 443)
+        assert attributor.attribute(absent).attribution == UNKNOWN  # the listener on the port is not its sender
+
+
+@pytest.fixture
+def there(place: BpfPlace) -> Iterator[None]:
+    with visit_netns(NETNS_FOLDER / place.name):
+        yield
+
+
+@pytest.mark.privileged
+@pytest.mark.usefixtures("there")
+def test_the_real_maps_outbound(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+    judge(place, programs, "OUTPUT")
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
+    agent.call("connect", handle, "127.0.0.1", 4000)
+    with Attributor(programs) as attributor:
+        claim = attributor.attribute(make_flow(TCP, "127.0.0.1"))
+    process = claim.attribution.process
+    assert process
+    assert (claim.cookie, claim.attribution.source) == (cookie, AttributionSource.BPF)
+    script = os.path.realpath(Path(__file__).with_name("bpf_agent.py"))
+    assert (process.program, process.args, process.pid) == (script, (), agent.pid)
+    assert process.run_by == os.path.realpath(sys.executable)
+    assert process.is_host_file
+    assert process.parents
+
+
+@pytest.mark.privileged
+@pytest.mark.usefixtures("there")
+@pytest.mark.parametrize(("protocol", "kind"), [(TCP, "SOCK_STREAM"), (UDP, "SOCK_DGRAM")])
+def test_the_real_maps_with_a_server_from_before(place: BpfPlace, protocol: int, kind: str) -> None:
+    agent = place.start_agent()
+    handle, cookie = open_bound(agent, "AF_INET", kind, "127.0.0.1", 4000)
+    if protocol == TCP:
+        agent.call("listen", handle)
+    programs = place.load()
+    with SocketDiag() as sockets:
+        assert seed(programs, sockets).sockets >= 1
+    judge(place, programs, "INPUT")
+    with Attributor(programs) as attributor:
+        flow = make_flow(protocol, "127.0.0.1", Direction.INBOUND)
+        send(place.start_agent(), protocol, kind)
+        claim = attributor.attribute(flow)
+    assert (claim.cookie, claim.attribution.source) == (cookie, AttributionSource.PROCFS)
+    assert claim.attribution.process
+    assert claim.attribution.process.pid == agent.pid
+
+
+def send(client: Agent, protocol: int, kind: str) -> None:
+    handle, _cookie = open_bound(client, "AF_INET", kind, "127.0.0.1")
+    client.call("connect" if protocol == TCP else "send_to", handle, "127.0.0.1", 4000)
+
+
+@pytest.mark.privileged
+@pytest.mark.usefixtures("there")
+def test_a_seeded_process_owns_what_it_opens_later(place: BpfPlace) -> None:
+    """/proc tells its start in ticks only; the kernel's side must know it all the same, and its children."""
+    agent = place.start_agent()
+    programs = place.load()
+    with SocketDiag() as sockets:
+        seed(programs, sockets)
+    seeded = programs.find_process(agent.pid)
+    assert seeded
+    _handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM")
+    owner = programs.find_owner(cookie)
+    assert owner
+    assert (owner.exec_id, owner.pid) == (seeded.exec_id, agent.pid)
+    exact = programs.find_process(agent.pid)
+    assert exact
+    assert exact.started_ns == owner.started_ns
+
+
+def test_the_degraded_mode_needs_no_maps() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, Attributor(None) as attributor:
+        claim = attributor.attribute(Flow(TCP, Direction.INBOUND, LOCAL, server.getsockname()[1], REMOTE, 4))
+        assert claim.attribution.source is AttributionSource.PROCFS
+        assert claim.attribution.process
+        assert (claim.attribution.process.pid, claim.cookie) == (os.getpid(), cookie_of(server))
+
+
+def test_a_miss_never_scans_proc(attributor: Attributor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "listdir", None)
+    assert attributor.attribute(Flow(TCP, Direction.INBOUND, LOCAL, 1, REMOTE, 4)).attribution == NOT_LISTENING

@@ -1,0 +1,53 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.attribution_table import make_image
+from tinysnitch.kernel.cgroup_paths import CgroupPaths, find_cgroup_mount, read_cgroup_id
+from tinysnitch.kernel.process_builder import NoImages, ProcessBuilder
+
+pytestmark = pytest.mark.privileged
+
+
+@pytest.fixture
+def service() -> Iterator[Path]:
+    """A cgroup that looks like a unit's."""
+    outer = Path(find_cgroup_mount()) / f"ts-who-{os.getpid()}.slice"
+    inner = outer / "web.service"
+    inner.mkdir(parents=True)
+    yield inner
+    for folder in (inner, outer):
+        if folder.exists():
+            folder.rmdir()
+
+
+@pytest.fixture
+def paths() -> Iterator[CgroupPaths]:
+    made = CgroupPaths()
+    yield made
+    made.close()
+
+
+def test_an_id_leads_to_its_path(service: Path, paths: CgroupPaths) -> None:
+    path = "/" + str(service.relative_to(find_cgroup_mount()))
+    cgroup_id = read_cgroup_id(path)
+    assert cgroup_id == service.stat().st_ino
+    assert paths.find(cgroup_id) == path
+    assert paths.find(Path(find_cgroup_mount()).stat().st_ino) == "/"
+    assert read_cgroup_id(path + "/missing") == 0
+
+
+def test_a_cgroup_that_is_gone(service: Path, paths: CgroupPaths) -> None:
+    cgroup_id = service.stat().st_ino
+    service.rmdir()
+    assert paths.find(cgroup_id) is None
+    assert paths.find(0) is None
+
+
+def test_the_unit_is_told_of_the_process(service: Path) -> None:
+    builder = ProcessBuilder(NoImages())
+    process = builder.build(make_image(cgroup_id=service.stat().st_ino), pid=1, started_ns=1, uid=0)
+    assert process.owners == ("unit:web.service",)
+    builder.close()

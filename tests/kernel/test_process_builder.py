@@ -1,0 +1,132 @@
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.attribution_table import DictTable, make_image
+from tinysnitch.core.process import Process
+from tinysnitch.kernel import bpf_structs as structs
+from tinysnitch.kernel import procfs
+from tinysnitch.kernel.bpf_structs import Image, ProcessEntry
+from tinysnitch.kernel.process_builder import NoImages, ProcessBuilder, image_of
+
+PYTHON = os.path.realpath("/usr/bin/python3")
+NOBODY = 2**22 + 1
+
+
+@pytest.fixture
+def table() -> DictTable:
+    return DictTable()
+
+
+@pytest.fixture
+def builder(table: DictTable) -> Iterator[ProcessBuilder]:
+    made = ProcessBuilder(table)
+    yield made
+    made.close()
+
+
+def build(builder: ProcessBuilder, image: Image) -> Process:
+    return builder.build(image, pid=NOBODY, started_ns=5, uid=1000)
+
+
+def test_a_plain_program(builder: ProcessBuilder) -> None:
+    process = build(builder, make_image("/usr/bin/env", "env", "a", "\udcff"))
+    file = os.stat("/usr/bin/env")
+    assert (process.exec_id, process.pid, process.started_ns, process.uid) == (100, NOBODY, 5, 1000)
+    assert (process.executable, process.device, process.inode) == ("/usr/bin/env", file.st_dev, file.st_ino)
+    assert (process.program, process.args, process.run_by) == ("/usr/bin/env", ("a", "\udcff"), None)
+    assert (process.is_host_file, process.are_args_complete, process.warnings) == (True, True, ())
+
+
+def test_a_script(builder: ProcessBuilder, tmp_path: Path) -> None:
+    script = tmp_path / "x.py"
+    script.write_text("")
+    process = build(builder, make_image(PYTHON, "python3", "-u", "x.py", "1200", directory=str(tmp_path)))
+    assert (process.program, process.args, process.run_by) == (str(script), ("1200",), PYTHON)
+    assert process.is_host_file
+
+
+def test_another_file_at_the_path_is_not_the_hosts(builder: ProcessBuilder, tmp_path: Path) -> None:
+    process = build(builder, make_image("/usr/bin/env", "env", inode=1))
+    assert not process.is_host_file
+    assert process.warnings == ("not the host's file at this path",)
+    (tmp_path / "x.py").write_text("")
+    script = build(builder, make_image(PYTHON, "python3", f"{tmp_path}/x.py", inode=1, exec_id=101))
+    assert (script.program, script.is_host_file) == (f"{tmp_path}/x.py", False)
+
+
+def test_a_deleted_program_in_tmp(builder: ProcessBuilder) -> None:
+    process = build(builder, make_image("/tmp/gone", "gone", flags=structs.IMAGE_DELETED))
+    assert not process.is_host_file
+    assert process.warnings == ("deleted file", "runs from /tmp")
+
+
+@pytest.mark.parametrize(
+    ("flag", "warning"),
+    [
+        (structs.IMAGE_ARGS_CUT, "arguments were cut"),
+        (structs.IMAGE_ARGS_UNREADABLE, "arguments could not be read"),
+    ],
+)
+def test_lost_arguments(builder: ProcessBuilder, flag: int, warning: str) -> None:
+    process = build(builder, make_image("/usr/bin/env", "env", "a", flags=flag))
+    assert (process.are_args_complete, process.warnings) == (False, (warning,))
+
+
+def test_parents_come_from_their_images(builder: ProcessBuilder, table: DictTable) -> None:
+    table.images = {
+        1: make_image("/sbin/init", exec_id=1, pid=1),
+        2: make_image("/usr/bin/bash", "bash", exec_id=2, parent_exec_id=1, pid=7),
+    }
+    assert build(builder, make_image(parent_exec_id=2, parent_pid=os.getpid())).parents == (
+        "/usr/bin/bash",
+        "/sbin/init",
+    )
+
+
+def test_a_parent_whose_image_is_gone_is_read_from_proc(builder: ProcessBuilder) -> None:
+    own = procfs.read_process(os.getpid())
+    assert own
+    image = make_image(parent_exec_id=77, parent_pid=os.getpid(), started_ns=own.started_ns)
+    parents = build(builder, image).parents
+    assert parents
+    ancestors = build(builder, image_of(own))
+    assert parents == (ancestors.program, *ancestors.parents)
+
+
+def test_a_live_parent_with_an_image_is_named_by_the_image(builder: ProcessBuilder, table: DictTable) -> None:
+    table.images[9] = make_image("/opt/parent", exec_id=9)
+    table.processes[os.getpid()] = ProcessEntry(9, 1000)
+    assert build(builder, make_image(parent_pid=os.getpid())).parents == ("/opt/parent",)
+
+
+def test_a_younger_process_is_no_parent(builder: ProcessBuilder, table: DictTable) -> None:
+    """The parent ended, and its pid was given to another."""
+    table.images[9] = make_image("/opt/other", exec_id=9)
+    table.processes[os.getpid()] = ProcessEntry(9, 2**62)
+    assert build(builder, make_image(parent_pid=os.getpid(), started_ns=20_000_000)).parents == ()
+
+
+def test_parents_in_a_circle_end(builder: ProcessBuilder, table: DictTable) -> None:
+    table.images[9] = make_image("/opt/x", exec_id=9, parent_exec_id=9)
+    assert set(build(builder, make_image(parent_exec_id=9)).parents) == {"/opt/x"}
+
+
+def test_sha256_only_when_demanded_and_only_of_the_hosts_file() -> None:
+    demanding = ProcessBuilder(NoImages(), needs_sha256=lambda path: path == "/usr/bin/env")
+    expected = hashlib.sha256(Path("/usr/bin/env").read_bytes()).hexdigest()
+    assert build(demanding, make_image("/usr/bin/env")).sha256 == expected
+    assert build(demanding, make_image("/usr/bin/env", exec_id=101, inode=1)).sha256 is None
+    assert build(demanding, make_image("/bin/sh", exec_id=102)).sha256 is None
+    demanding.close()
+
+
+def test_extra_interpreters(tmp_path: Path) -> None:
+    builder = ProcessBuilder(NoImages(), extra_interpreters=["env"])
+    (tmp_path / "x").write_text("")
+    process = build(builder, make_image("/usr/bin/env", "env", f"{tmp_path}/x"))
+    assert (process.program, process.run_by) == (f"{tmp_path}/x", "/usr/bin/env")
+    builder.close()

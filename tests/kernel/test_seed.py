@@ -1,0 +1,86 @@
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests.kernel.attribution_table import DictTable
+from tests.kernel.test_attribution import cookie_of
+from tinysnitch.core.flow import ICMP, TCP, UDP
+from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, Listener, ProcessEntry
+from tinysnitch.kernel.seed import seed, seed_processes
+from tinysnitch.kernel.sockets import SocketDiag
+
+
+@pytest.fixture
+def table() -> DictTable:
+    return DictTable()
+
+
+def seed_all(table: DictTable) -> None:
+    with SocketDiag() as sockets:
+        seed(table, sockets)
+
+
+def test_processes_are_written_with_their_parents(table: DictTable) -> None:
+    seed_all(table)
+    entry = table.processes[os.getpid()]
+    image = table.images[entry.exec_id]
+    assert image.executable == os.path.realpath(sys.executable)
+    assert image.flags & IMAGE_SEEDED
+    assert image.parent_exec_id == table.processes[os.getppid()].exec_id
+    assert 2 not in table.processes  # a kernel thread
+
+
+def test_what_the_kernel_saw_is_not_overwritten(table: DictTable) -> None:
+    table.processes[os.getpid()] = ProcessEntry(16, 17)
+    seed_all(table)
+    assert table.processes[os.getpid()] == ProcessEntry(16, 17)
+
+
+def test_a_second_pass_finds_the_processes_of_the_meantime(table: DictTable) -> None:
+    seed_processes(table)
+    with subprocess.Popen(["sleep", "30"]) as started:
+        seed_processes(table)
+        started.kill()
+    assert table.images[table.processes[started.pid].exec_id].args[:2] == ("sleep", "30")
+
+
+@pytest.mark.parametrize(("kind", "protocol"), [(socket.SOCK_STREAM, TCP), (socket.SOCK_DGRAM, UDP)])
+def test_sockets_and_listeners(table: DictTable, kind: socket.SocketKind, protocol: int) -> None:
+    with socket.socket(socket.AF_INET, kind) as opened:
+        opened.bind(("127.0.0.1", 0))
+        if protocol == TCP:
+            opened.listen()
+        seed_all(table)
+        owner = table.owners[cookie_of(opened)]
+        key = protocol, opened.getsockname()[1], bytes(10) + b"\xff\xff\x7f\0\0\1"
+        assert table.listeners[key] == Listener(cookie_of(opened), owner)
+    assert (owner.pid, owner.uid) == (os.getpid(), os.getuid())
+    assert owner.exec_id == table.processes[os.getpid()].exec_id
+
+
+def test_the_newest_holder_owns_a_socket_that_was_handed_on(table: DictTable) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        holders = [subprocess.Popen(["sleep", "30"], pass_fds=[server.fileno()]) for _ in range(2)]
+        seed_all(table)
+        assert table.owners[cookie_of(server)].pid in [holder.pid for holder in holders]
+        for holder in holders:
+            holder.kill()
+            holder.wait()
+
+
+def test_a_connected_socket_listens_to_nobody_else(table: DictTable) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        opened.connect(("127.0.0.1", 9))
+        seed_all(table)
+        assert cookie_of(opened) in table.owners
+        assert opened.getsockname()[1] not in [port for _, port, _ in table.listeners]
+
+
+@pytest.mark.privileged
+def test_raw_sockets_tell_their_cookie_themselves(table: DictTable) -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, ICMP) as opened:
+        seed_all(table)
+        assert table.owners[cookie_of(opened)].pid == os.getpid()
