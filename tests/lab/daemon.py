@@ -83,6 +83,10 @@ class Daemon:
         """The first decision whose fields have these values."""
         return self.wait_for(lambda record: _matches(record, "connection", fields), timeout_s)
 
+    def wait_connections(self, count: int) -> list[Record]:
+        """The first `count` decisions."""
+        return self.wait_for_count(lambda record: record["event"] == "connection", count)
+
     def describe(self) -> str:
         """For a failed test: how it ended, if it did, its last words and its log."""
         log = "\n".join(map(repr, self._records[-30:]))

@@ -24,13 +24,13 @@ allow 10.77.0.1      53   udp - -
 allow 192.168.1.1    8000 tcp-src /usr/bin/python3.7 -m http.server
 """
 CURL = ["curl", "-4", "-sS", "http://shop.test/"]
-BROKEN = {
-    "alow shop.test 80 tcp": (1, "alow"),
-    "allow shop.test eighty tcp": (17, "eighty"),
-    "allow shop.test 80 tpc": (20, "tpc"),
-    "allow 10.0.0.0/33 80 tcp": (7, "10.0.0.0/33"),
-    "allow user= - - -": (7, "user="),
-    "allow shop.test 80 tcp '/usr/bin/curl": (24, "'"),
+BROKEN = {  # line: column of what is wrong
+    "alow shop.test 80 tcp": 1,
+    "allow shop.test eighty tcp": 17,
+    "allow shop.test 80 tpc": 20,
+    "allow 10.0.0.0/33 80 tcp": 7,
+    "allow user= - - -": 7,
+    "allow shop.test 80 tcp '/usr/bin/curl": 24,
 }
 
 
@@ -59,14 +59,12 @@ def test_check_accepts_both(tmp_path: Path, lab: Lab) -> None:
 
 @pytest.mark.parametrize("line", BROKEN)
 def test_check_names_file_line_column_and_a_hint(tmp_path: Path, lab: Lab, line: str) -> None:
-    column, word = BROKEN[line]
     rules = tmp_path / "rules"
     rules.write_text(f"allow - - -\n{line}\n")
     checked = lab.run([str(BIN / "tinysnitch"), "rules", "check", str(rules)])
     assert checked.returncode == 1
     told = checked.stdout + checked.stderr
-    assert f"{rules}:2:{column}: " in told
-    assert word in told
+    assert f"{rules}:2:{BROKEN[line]}: " in told
     assert "hint: " in told
 
 

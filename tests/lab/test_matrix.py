@@ -105,4 +105,4 @@ def test_rules_decide_without_a_question(lab: Lab, address: str) -> None:
     daemon = lab.start_daemon(f"allow {address} 80 tcp {TCP_CLIENT}\ndeny {address} 8080 tcp\n")
     assert lab.run([PYTHON, TCP_CLIENT, address, "80"]).stdout == "connected\n"
     assert "ConnectionRefusedError" in lab.run([PYTHON, TCP_CLIENT, address, "8080"]).stderr
-    assert [record["verdict"] for record in daemon.records("connection")] == ["allow", "deny"]
+    assert [record["verdict"] for record in daemon.wait_connections(2)] == ["allow", "deny"]
