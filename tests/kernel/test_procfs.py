@@ -44,7 +44,7 @@ def test_a_process_that_is_gone_is_none(child: subprocess.Popen[bytes]) -> None:
     assert procfs.read_process(child.pid) is None
     assert procfs.read_status(child.pid) is None
     assert list(procfs.list_sockets(child.pid)) == []
-    assert procfs.read_argv(child.pid) == ((), True)
+    assert procfs.read_argv(child.pid) == ((), False)
     assert procfs.read_cgroup(child.pid) == ""
 
 

@@ -133,7 +133,8 @@ def image_of(process: LiveProcess) -> Image:
     device = file_identity.read_executable_device(process.pid) or process.device
     flags = structs.IMAGE_SEEDED
     flags |= structs.IMAGE_DELETED if process.is_deleted else 0
-    flags |= 0 if process.is_argv_complete else structs.IMAGE_ARGS_CUT
+    if not process.is_argv_complete:
+        flags |= structs.IMAGE_ARGS_CUT if process.argv else structs.IMAGE_ARGS_UNREADABLE
     return Image(
         exec_id=0,
         parent_exec_id=0,

@@ -89,8 +89,8 @@ def _read_fields(pid: int, status: Status) -> LiveProcess:
 def read_argv(pid: int) -> tuple[tuple[str, ...], bool]:
     """The arguments as they are in memory now, and whether these are all."""
     raw = _read(pid, "cmdline", _MAX_ARGV_BYTES)
-    if not raw:
-        return (), True
+    if not raw:  # in the middle of an exec: the file is new, argv not there yet (create_elf_tables())
+        return (), False
     words = raw.removesuffix(b"\0").split(b"\0")
     return tuple(map(_text, words)), len(raw) < _MAX_ARGV_BYTES
 

@@ -1,0 +1,146 @@
+"""The degraded mode. A neighbour that never answers holds packets back, as the queue would: charged to their sender."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.kernel.bpf_place import BpfPlace
+from tests.kernel.netns_visit import visit_netns
+from tests.lab.namespaces import NETNS_FOLDER
+from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
+from tinysnitch.core.process import KERNEL, UNKNOWN, AttributionSource, Process
+from tinysnitch.kernel.attribution import NOT_LISTENING, Attributor
+from tinysnitch.kernel.procfs import read_argv
+
+pytestmark = pytest.mark.privileged
+
+OWN, FAR = "10.77.0.1", "10.77.0.2"
+ANYONE = parse_address("192.0.2.7")
+ECHO = bytes([8, 0, 0xF7, 0xB2, 0, 0x4D, 0, 0])  # identifier 77
+
+
+@pytest.fixture
+def attributor(place: BpfPlace) -> Iterator[Attributor]:
+    place.run("ip", "link", "add", "near", "type", "veth", "peer", "name", "far")
+    place.run("ip", "link", "set", "near", "up")
+    place.run("ip", "link", "set", "far", "up")
+    place.run("ip", "address", "add", f"{OWN}/24", "dev", "near")
+    with visit_netns(NETNS_FOLDER / place.name), Attributor(None) as made:
+        yield made
+
+
+def outbound(protocol: int, local_port: int, remote_port: int = 9) -> Flow:
+    return Flow(protocol, Direction.OUTBOUND, parse_address(OWN), local_port, parse_address(FAR), remote_port)
+
+
+def check_own(process: Process | None) -> None:
+    assert process
+    assert (process.pid, process.uid) == (os.getpid(), os.getuid())
+    assert process.executable == os.path.realpath(sys.executable)
+    assert process.exec_id >> 62 == 1
+
+
+def test_tcp_outbound(attributor: Attributor) -> None:
+    with socket.socket() as opened:
+        opened.setblocking(False)
+        opened.connect_ex((FAR, 443))
+        claim = attributor.attribute(outbound(TCP, opened.getsockname()[1], 443))
+        assert claim.attribution.source is AttributionSource.PROCFS
+        check_own(claim.attribution.process)
+        other = attributor.attribute(outbound(TCP, opened.getsockname()[1], 444))
+        assert other.attribution == UNKNOWN
+
+
+@pytest.mark.parametrize("is_connected", [True, False])
+def test_udp_outbound(attributor: Attributor, is_connected: bool) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        opened.bind(("0.0.0.0", 0))
+        if is_connected:
+            opened.connect((FAR, 9))
+        flow = outbound(UDP, opened.getsockname()[1])
+        assert attributor.attribute(flow).attribution == UNKNOWN  # it has sent nothing
+        opened.sendto(b"x", (FAR, 9)) if not is_connected else opened.send(b"x")
+        check_own(attributor.attribute(flow).attribution.process)
+
+
+def test_udp_of_one_that_sent_and_is_gone_is_not_its_neighbours(attributor: Attributor) -> None:
+    """Both share a port; the one that stays must not be blamed."""
+    with ExitStack() as stack:
+        sender, stays = (stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2))
+        for each in (sender, stays):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sender.bind(("0.0.0.0", 5353))
+        stays.bind(("0.0.0.0", 5353))
+        sender.sendto(b"x", (FAR, 9))
+        check_own(attributor.attribute(outbound(UDP, 5353)).attribution.process)
+        sender.close()
+        assert attributor.attribute(outbound(UDP, 5353)).attribution == UNKNOWN
+
+
+def test_a_raw_ping(attributor: Attributor) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, ICMP) as opened:
+        assert attributor.attribute(outbound(ICMP, 77, 0)).attribution == UNKNOWN
+        opened.sendto(ECHO, (FAR, 0))
+        check_own(attributor.attribute(outbound(ICMP, 77, 0)).attribution.process)
+
+
+def test_a_ping_socket(place: BpfPlace, attributor: Attributor) -> None:
+    place.run("sysctl", "-qw", "net.ipv4.ping_group_range=0 0")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM, ICMP) as opened:
+        opened.bind((OWN, 77))
+        opened.sendto(ECHO, (FAR, 0))
+        check_own(attributor.attribute(outbound(ICMP, 77, 0)).attribution.process)
+        assert attributor.attribute(outbound(ICMP, 78, 0)).attribution == UNKNOWN
+
+
+@pytest.mark.parametrize(("protocol", "kind"), [(TCP, socket.SOCK_STREAM), (UDP, socket.SOCK_DGRAM)])
+def test_inbound(attributor: Attributor, protocol: int, kind: socket.SocketKind) -> None:
+    with socket.socket(socket.AF_INET6, kind) as opened:
+        opened.bind(("::", 0))
+        if protocol == TCP:
+            opened.listen()
+        flow = Flow(protocol, Direction.INBOUND, parse_address(OWN), opened.getsockname()[1], ANYONE, 4)
+        check_own(attributor.attribute(flow).attribution.process)
+    assert attributor.attribute(flow).attribution == NOT_LISTENING
+
+
+def test_inbound_echo_is_answered_by_the_kernel(attributor: Attributor) -> None:
+    flow = Flow(ICMP, Direction.INBOUND, parse_address(OWN), 5, ANYONE, 0)
+    assert attributor.attribute(flow).attribution == KERNEL
+
+
+def test_holders_that_run_different_things_are_unknown(attributor: Attributor) -> None:
+    with socket.create_server((OWN, 0)) as server:
+        flow = Flow(TCP, Direction.INBOUND, parse_address(OWN), server.getsockname()[1], ANYONE, 4)
+        with subprocess.Popen(["sleep", "30"], pass_fds=[server.fileno()]) as other:
+            assert attributor.attribute(flow).attribution == UNKNOWN
+            other.kill()
+            other.wait()
+        check_own(attributor.attribute(flow).attribution.process)
+
+
+def test_exec_ids_follow_what_runs(attributor: Attributor) -> None:
+    """The pid and its start stay, the program is another."""
+    with socket.create_server((OWN, 0)) as server:
+        flow = Flow(TCP, Direction.INBOUND, parse_address(OWN), server.getsockname()[1], ANYONE, 4)
+        command = ["sh", "-c", "read x; exec sleep 30"]
+        with subprocess.Popen(command, pass_fds=[server.fileno()], stdin=subprocess.PIPE) as holder:
+            server.close()
+            first = attributor.attribute(flow).attribution.process
+            assert holder.stdin
+            holder.stdin.write(b"\n")
+            holder.stdin.flush()
+            while read_argv(holder.pid)[0][:1] != ("sleep",):
+                os.sched_yield()
+            second = attributor.attribute(flow).attribution.process
+            holder.kill()
+    assert first
+    assert second
+    assert (first.pid, first.started_ns) == (second.pid, second.started_ns)
+    assert first.exec_id != second.exec_id
+    assert second.args == ("30",)
