@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-BPF_SOURCES := $(wildcard bpf/*.c bpf/*.h)
+BPF_SOURCES := $(wildcard bpf/*.c bpf/*.h) src/tinysnitch/kernel/libbpf_abi.h
 INSTALLED := .venv/.installed
 TEST_INSTALLED := .venv/.installed-test
 CLANG_FORMAT = $(shell command -v clang-format-19 || command -v clang-format)
