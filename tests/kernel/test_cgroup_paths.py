@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.attribution_table import make_image
-from tinysnitch.kernel.cgroup_paths import CgroupPaths, find_cgroup_mount, read_cgroup_id
+from tinysnitch.kernel.cgroup_paths import CgroupPaths, read_cgroup_id
+from tinysnitch.kernel.cgroups import find_cgroup_mount
 from tinysnitch.kernel.process_builder import NoImages, ProcessBuilder
 
 pytestmark = pytest.mark.privileged
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.privileged
 @pytest.fixture
 def service() -> Iterator[Path]:
     """A cgroup that looks like a unit's."""
-    outer = Path(find_cgroup_mount()) / f"ts-who-{os.getpid()}.slice"
+    outer = find_cgroup_mount() / f"ts-who-{os.getpid()}.slice"
     inner = outer / "web.service"
     inner.mkdir(parents=True)
     yield inner
@@ -35,7 +36,7 @@ def test_an_id_leads_to_its_path(service: Path, paths: CgroupPaths) -> None:
     cgroup_id = read_cgroup_id(path)
     assert cgroup_id == service.stat().st_ino
     assert paths.find(cgroup_id) == path
-    assert paths.find(Path(find_cgroup_mount()).stat().st_ino) == "/"
+    assert paths.find(find_cgroup_mount().stat().st_ino) == "/"
     assert read_cgroup_id(path + "/missing") == 0
 
 

@@ -15,7 +15,7 @@ READY = "import os,sys; os.write(1, b'x'); sys.stdin.read()"
 @pytest.fixture
 def child() -> Iterator[subprocess.Popen[bytes]]:
     """A process with an argument that is no UTF-8."""
-    command = [sys.executable, "-c", READY, b"\xff\n", b""]
+    command: list[str | bytes] = [sys.executable, "-c", READY, b"\xff\n", b""]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/usr/lib") as started:
         assert started.stdout
         started.stdout.read(1)

@@ -74,6 +74,7 @@ class Attributor:
     def forget(self) -> None:
         """Build every Process anew: rules ask for other facts of them now (sha256)."""
         self._known.clear()
+        self._procfs.forget()
 
     def attribute(self, flow: Flow) -> Claim:
         """Whose flow it is, for a packet that is held right now."""

@@ -3,8 +3,11 @@
 import ctypes
 import os
 import struct
+from functools import cache
 
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.table import BoundedTable
+from tinysnitch.kernel.cgroups import find_cgroup_mount
 
 _FILEID_KERNFS = 0xFE  # include/linux/exportfs.h; systemd opens cgroups by id in the same way
 _HANDLE = struct.Struct("=IiQ")  # struct file_handle: size, type, the 64-bit kernfs id
@@ -16,7 +19,7 @@ class CgroupPaths:
 
     def __init__(self, capacity: int = 4096) -> None:
         self._known: BoundedTable[int, str] = BoundedTable(capacity)
-        self._mount = find_cgroup_mount()
+        self._mount = _find_mount()
         self._root = os.open(self._mount, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if self._mount else None
 
     def close(self) -> None:
@@ -47,15 +50,18 @@ class CgroupPaths:
         return path.removeprefix(self._mount) or "/"
 
 
-def find_cgroup_mount() -> str:
-    """Where the cgroup v2 tree is mounted: /sys/fs/cgroup, or /sys/fs/cgroup/unified beside v1. "" when it is not."""
-    with open("/proc/self/mounts") as file:
-        return next((fields[1] for fields in map(str.split, file) if fields[2] == "cgroup2"), "")
+@cache
+def _find_mount() -> str:
+    """Where the cgroup v2 tree is mounted, "" when it is not."""
+    try:
+        return str(find_cgroup_mount())
+    except SnitchError:
+        return ""
 
 
 def read_cgroup_id(path: str) -> int:
     """The id of a cgroup, 0 when there is none: its directory's inode."""
     try:
-        return os.stat(find_cgroup_mount() + path).st_ino
+        return os.stat(_find_mount() + path).st_ino
     except OSError:
         return 0

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+import msgspec
+
 from tinysnitch.core import program as naming
 from tinysnitch.core.cgroup_owner import owners_of_cgroup
 from tinysnitch.core.process import Process
@@ -125,12 +127,21 @@ class ProcessBuilder:
         if captured:
             return captured
         live = procfs.read_process(image.parent_pid)
-        return image_of(live) if live and procfs.is_no_younger(live.started_ns, image.started_ns) else None
+        return _image_for_its_name(live) if live and procfs.is_no_younger(live.started_ns, image.started_ns) else None
 
 
 def image_of(process: LiveProcess) -> Image:
     """An image read from /proc afterwards, where nothing was captured. Its exec id is 0."""
     device = file_identity.read_executable_device(process.pid) or process.device
+    return msgspec.structs.replace(
+        _image_for_its_name(process),
+        cgroup_id=read_cgroup_id(process.cgroup) if process.cgroup else 0,
+        device=file_identity.encode_device(device),
+    )
+
+
+def _image_for_its_name(process: LiveProcess) -> Image:
+    """Of a parent only the name is shown: neither file system nor cgroup is looked up."""
     flags = structs.IMAGE_SEEDED
     flags |= structs.IMAGE_DELETED if process.is_deleted else 0
     if not process.is_argv_complete:
@@ -139,9 +150,9 @@ def image_of(process: LiveProcess) -> Image:
         exec_id=0,
         parent_exec_id=0,
         inode=process.inode,
-        cgroup_id=read_cgroup_id(process.cgroup) if process.cgroup else 0,
+        cgroup_id=0,
         started_ns=process.started_ns,
-        device=file_identity.encode_device(device),
+        device=0,
         pid=process.pid,
         parent_pid=process.parent_pid,
         uid=process.uid,

@@ -10,14 +10,15 @@ import hashlib
 import msgspec
 
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow
-from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource
-from tinysnitch.kernel.bpf_structs import Image
+from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process
+from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel.process_builder import ProcessBuilder, image_of
 from tinysnitch.kernel.procfs import LiveProcess, read_process
 from tinysnitch.kernel.socket_holders import SocketHolders
 from tinysnitch.kernel.sockets import DiagSocket, SocketDiag, read_raw_sockets
 
 _INIT = 1
+_CAPACITY = 8192
 _PSEUDO_ID = 1 << 62  # exec ids of the degraded mode have this bit: above all that BPF gives
 
 
@@ -26,6 +27,11 @@ class ProcfsAttributor:
         self._sockets = sockets
         self._builder = builder
         self._holders = SocketHolders()
+        self._known: BoundedTable[int, Process] = BoundedTable(_CAPACITY)
+
+    def forget(self) -> None:
+        """Build every Process anew."""
+        self._known.clear()
 
     def attribute(self, flow: Flow) -> tuple[Attribution, int]:
         """With the socket's cookie, 0 when none is known."""
@@ -39,9 +45,17 @@ class ProcfsAttributor:
         is_same = live is not None and _is_same_socket(self._find_socket(flow), found)
         if live is None or not is_same or read_process(live.pid) != live:
             return UNKNOWN, found.cookie
-        image = _number(image_of(live))
-        process = self._builder.build(image, pid=live.pid, started_ns=live.started_ns, uid=live.uid)
-        return Attribution(AttributionSource.PROCFS, process), found.cookie
+        return Attribution(AttributionSource.PROCFS, self._find_process(live)), found.cookie
+
+    def _find_process(self, live: LiveProcess) -> Process:
+        """Built once for each thing that a process runs."""
+        exec_id = _number(live)
+        process = self._known.find(exec_id)
+        if process is None:
+            image = msgspec.structs.replace(image_of(live), exec_id=exec_id)
+            process = self._builder.build(image, pid=live.pid, started_ns=live.started_ns, uid=live.uid)
+            self._known.put(exec_id, process)
+        return process
 
     def _find_socket(self, flow: Flow) -> DiagSocket | None:
         if flow.direction is Direction.INBOUND:
@@ -77,8 +91,7 @@ def _is_same_socket(now: DiagSocket | None, before: DiagSocket) -> bool:
     return now is not None and (now.inode, now.cookie, now.uid) == (before.inode, before.cookie, before.uid)
 
 
-def _number(image: Image) -> Image:
-    """Give it an exec id that stays the same while the process runs this, and is nobody else's."""
-    identity = repr((image.pid, image.started_ns, image.executable, image.device, image.inode, image.args))
-    digest = hashlib.blake2b(identity.encode("utf-8", "surrogateescape"), digest_size=8).digest()
-    return msgspec.structs.replace(image, exec_id=_PSEUDO_ID | int.from_bytes(digest, "big") >> 2)
+def _number(live: LiveProcess) -> int:
+    """An exec id that stays the same while the process is and runs this, and is nobody else's."""
+    digest = hashlib.blake2b(repr(live).encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    return _PSEUDO_ID | int.from_bytes(digest, "big") >> 2
