@@ -14,7 +14,7 @@ import msgspec
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import netlink
-from tinysnitch.kernel.netlink import NetlinkSocket, pack_attribute, pack_message
+from tinysnitch.kernel.netlink import Message, NetlinkSocket, pack_attribute, pack_message, parse_attributes
 
 NETLINK_NETFILTER = 12
 _SUBSYSTEM = 3 << 8  # NFNL_SUBSYS_QUEUE
@@ -30,12 +30,10 @@ _PACKET_HEADER = struct.Struct("!IHB")  # struct nfqnl_msg_packet_hdr: id, ether
 _U32 = struct.Struct("!I")
 _MESSAGE = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
-# A whole verdict message: nlmsghdr, nfgenmsg, attribute header, struct nfqnl_msg_verdict_hdr
-_VERDICT_SIZE = _MESSAGE.size + 4 + 4 + 8
-_VERDICT_PREFIX = struct.Struct("=IHHIIBB")
-_VERDICT_BODY = struct.Struct("!II")
+_VERDICT_HEADER = struct.Struct("!II")  # struct nfqnl_msg_verdict_hdr: verdict, id
 
 _BATCH = 64  # packets per read: enough to spread the cost of a verdict message, few enough to stay quick
+_VERDICTS_PER_SEND = 1024  # netlink_sendmsg() refuses what is larger than the send buffer: EMSGSIZE
 _RECEIVE_BUFFER = 16 << 20  # bytes in the kernel
 _DATAGRAM = 80 * 1024  # a packet of at most 64 KiB and its attributes
 
@@ -69,24 +67,37 @@ class Queue:
         self._buffer = bytearray(_DATAGRAM)
         self._view = memoryview(self._buffer)
         self._verdicts: list[bytes] = []
-        self._family = struct.pack("=B", socket.AF_UNSPEC)
+        self._prefixes = {verdict: self._pack_prefix(verdict) for verdict in NfVerdict}
         self._netlink = NetlinkSocket(NETLINK_NETFILTER)
         try:
-            self._configure(copy_range, max_length)
+            early = self._configure(copy_range, max_length)
         except OSError as error:
             self._netlink.close()
             raise _explain(error, number) from None
         self._socket = self._netlink.socket
         self._socket.setblocking(False)
+        self._queue_again(early)
 
-    def _configure(self, copy_range: int, max_length: int) -> None:
+    def _configure(self, copy_range: int, max_length: int) -> list[Message]:
+        """All in one message, so that the queue is never half set up. Returns what came meanwhile."""
         self._grow_buffer()
         self._netlink.socket.setsockopt(netlink.SOL_NETLINK, netlink.NETLINK_NO_ENOBUFS, 1)
-        self._set(_CFG_CMD, struct.pack("!BxH", _BIND, socket.AF_UNSPEC))
-        self._set(_CFG_PARAMS, struct.pack("!IB", copy_range, _COPY_PACKET))
-        self._set(_CFG_MAXLEN, _U32.pack(max_length))
-        flags = pack_attribute(_CFG_FLAGS, _U32.pack(_FLAG_GSO)) + pack_attribute(_CFG_MASK, _U32.pack(_FLAG_GSO))
-        self._netlink.request(_CONFIG, self._generic() + flags)
+        attributes = (
+            pack_attribute(_CFG_CMD, struct.pack("!BxH", _BIND, socket.AF_UNSPEC)),
+            pack_attribute(_CFG_PARAMS, struct.pack("!IB", copy_range, _COPY_PACKET)),
+            pack_attribute(_CFG_MAXLEN, _U32.pack(max_length)),
+            pack_attribute(_CFG_FLAGS, _U32.pack(_FLAG_GSO)),
+            pack_attribute(_CFG_MASK, _U32.pack(_FLAG_GSO)),
+        )
+        return self._netlink.request(_CONFIG, self._generic() + b"".join(attributes))
+
+    def _queue_again(self, early: list[Message]) -> None:
+        """Packets that came before the queue was known to stand: through the hook once more, and so into the queue."""
+        for message in early:
+            if message.kind == _PACKET:
+                header = parse_attributes(message.payload[_GENERIC.size :])[_HEADER_ATTRIBUTE]
+                self.queue_verdict(_U32.unpack_from(header)[0], NfVerdict.REPEAT)
+        self.flush()
 
     def _grow_buffer(self) -> None:
         so_rcvbufforce = 33  # include/uapi/asm-generic/socket.h
@@ -94,9 +105,6 @@ class Queue:
             self._netlink.socket.setsockopt(socket.SOL_SOCKET, so_rcvbufforce, _RECEIVE_BUFFER)
         except PermissionError:
             self._netlink.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-
-    def _set(self, attribute: int, value: bytes) -> None:
-        self._netlink.request(_CONFIG, self._generic() + pack_attribute(attribute, value))
 
     def _generic(self) -> bytes:
         return _GENERIC.pack(socket.AF_UNSPEC, 0, self.number)
@@ -120,21 +128,23 @@ class Queue:
 
     def queue_verdict(self, packet_id: int, verdict: NfVerdict, mark: int | None = None) -> None:
         """Collect a verdict; `flush` sends it."""
-        body = _VERDICT_BODY.pack(verdict.value, packet_id)
         if mark is None:
-            prefix = _VERDICT_PREFIX.pack(_VERDICT_SIZE, _VERDICT, 1, 0, 0, socket.AF_UNSPEC, 0)
-            self._verdicts.append(
-                prefix + self.number.to_bytes(2, "big") + _ATTRIBUTE.pack(12, _VERDICT_ATTRIBUTE) + body
-            )
+            self._verdicts.append(self._prefixes[verdict] + packet_id.to_bytes(4, "big"))
             return
-        attributes = pack_attribute(_VERDICT_ATTRIBUTE, body) + pack_attribute(_MARK, _U32.pack(mark))
-        self._verdicts.append(pack_message(_VERDICT, 1, self._generic() + attributes))
+        header = pack_attribute(_VERDICT_ATTRIBUTE, _VERDICT_HEADER.pack(verdict.value, packet_id))
+        body = self._generic() + header + pack_attribute(_MARK, _U32.pack(mark))
+        self._verdicts.append(pack_message(_VERDICT, netlink.NLM_F_REQUEST, body))
+
+    def _pack_prefix(self, verdict: NfVerdict) -> bytes:
+        """A verdict message up to the packet id, which ends it."""
+        header = pack_attribute(_VERDICT_ATTRIBUTE, _VERDICT_HEADER.pack(verdict.value, 0))
+        return pack_message(_VERDICT, netlink.NLM_F_REQUEST, self._generic() + header)[: -_U32.size]
 
     def flush(self) -> None:
-        """Send what was collected in one message to the kernel, which works on it before send(2) returns."""
-        if self._verdicts:
-            verdicts, self._verdicts = b"".join(self._verdicts), []
-            self._socket.send(verdicts)
+        """Send what was collected, many in one message; the kernel works on it before send(2) returns."""
+        verdicts, self._verdicts = self._verdicts, []
+        for start in range(0, len(verdicts), _VERDICTS_PER_SEND):
+            self._socket.send(b"".join(verdicts[start : start + _VERDICTS_PER_SEND]))
 
     def statistics(self) -> QueueStatistics:
         return read_statistics().get(self.number, QueueStatistics(0, 0, 0))
