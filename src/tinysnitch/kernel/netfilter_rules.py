@@ -1,9 +1,10 @@
 """The netfilter rules as text for iptables-restore: what is judged, in which order, and what comes of a denial.
 
-The order, in mangle OUTPUT and INPUT: what belongs to a known conversation returns; TCP is judged by its SYN alone,
-since with nf_conntrack_tcp_loose a mid-stream packet counts as NEW; what keeps the link itself alive is never held
-(neighbour discovery, DHCP, group membership, ICMP errors); then the kernel's cached verdicts; the rest waits in the
-queue. No state is taken for granted: INVALID and UNTRACKED packets are judged like NEW ones.
+The order, in mangle OUTPUT and INPUT: TCP is judged by its SYN alone, and by each SYN: with nf_conntrack_tcp_loose a
+mid-stream packet counts as NEW, and a new socket on the ports of a vanished one as ESTABLISHED. Else what belongs to a
+known conversation returns. What keeps the link itself alive is never held (neighbour discovery, DHCP, group
+membership, ICMP errors); then come the kernel's cached verdicts; the rest waits in the queue. No state is taken for
+granted: INVALID, UNTRACKED and RELATED (what a conntrack helper expects) packets are judged like NEW ones.
 
 A denial is a mark, since REJECT exists in the filter table only. It ends mangle (ACCEPT), so that no later --set-mark
 loses it; behind the filter table a DROP waits for what another rule accepted before our REJECT.
@@ -40,6 +41,9 @@ class RuleSet(msgspec.Struct, frozen=True):
 
 
 _DENIED = f"-m mark --mark {DENY_BIT:#x}/{DENY_BIT:#x}"
+# Not --syn, which also asks that FIN is clear: a SYN with FIN opens a connection with some hosts.
+_NO_SYN = "-p tcp -m tcp ! --tcp-flags SYN,RST,ACK SYN -j RETURN"
+_KNOWN = "! -p tcp -m conntrack --ctstate ESTABLISHED -j RETURN"
 _NEVER_HELD = {
     (Family.V4, "OUT"): ("-p udp -m udp --sport 68 --dport 67",),
     (Family.V4, "IN"): ("-p udp -m udp --sport 67 --dport 68",),
@@ -47,8 +51,9 @@ _NEVER_HELD = {
     (Family.V6, "IN"): ("-p udp -m udp --sport 547 --dport 546",),
 }
 _LINK = {
-    # IGMP; unreachable, time exceeded, parameter problem that conntrack could not relate
-    Family.V4: ("-p 2", *(f"-p icmp -m icmp --icmp-type {kind}" for kind in (3, 11, 12))),
+    # IGMP; RFC 792 errors: unreachable, quench, redirect, time exceeded, parameter problem. Whatever their state: those
+    # that answer a packet we refused are INVALID, since conntrack forgot it.
+    Family.V4: ("-p 2", *(f"-p icmp -m icmp --icmp-type {kind}" for kind in (3, 4, 5, 11, 12))),
     # RFC 4443 errors; RFC 2710 and 3810 listeners; RFC 4861 router and neighbour discovery with redirect
     Family.V6: tuple(
         f"-p ipv6-icmp -m icmp6 --icmpv6-type {kind}"
@@ -73,61 +78,75 @@ def build_rules(
     remark: str,
 ) -> RuleSet:
     """`program_path` None: the degraded mode. `scope`: cgroup path below the mount, judged alone."""
-    out, into, post = (chain_name(label, part) for part in ("OUT", "IN", "POST"))
-    mangle = {
-        out: _judge(family, label, "OUT", queues[0], program_path, scope),
-        into: [_answers(queues[1]), *_judge(family, label, "IN", queues[0], program_path, None)],
-        post: [
-            f"{_DENIED} -j DROP",
-            f"-p udp -m udp --dport 53 -m addrtype --src-type LOCAL{_in_scope(scope)} {_look(queues[1])}",
-            f'-m comment --comment "{remark}"',
-        ],
-        chain_name(label, "DENY"): [f"-j MARK --set-xmark {DENY_BIT:#x}/{DENY_BIT:#x}", "-j ACCEPT"],
-    }
-    if program_path is None:
-        mangle[chain_name(label, "PASS")] = [f"-j MARK --set-xmark 0x0/{ALLOW_BIT:#x}"]
-    reject = chain_name(label, "REJECT")
-    chains = {
-        "mangle": mangle,
-        "filter": {
-            reject: ["-p tcp -j REJECT --reject-with tcp-reset", f"-j REJECT --reject-with {_UNREACHABLE[family]}"]
-        },
-    }
-    jumps = [
-        Jump("mangle", "OUTPUT", f"-j {out}"),
-        Jump("mangle", "INPUT", f"-j {into}"),
-        Jump("mangle", "POSTROUTING", f"-j {post}"),
-        Jump("filter", "OUTPUT", f"{_DENIED} -j {reject}"),
-        Jump("filter", "INPUT", f"{_DENIED} -j {reject}"),
+    reject = [
+        "-p tcp -j REJECT --reject-with tcp-reset",
+        f"-j REJECT --reject-with {_UNREACHABLE[family]}",
     ]
+    parts = {
+        "mangle": {
+            **_judgement(family, label, queues, program_path, scope),
+            "POST": [f"{_DENIED} -j DROP", _questions(queues[1], scope), f'-m comment --comment "{remark}"'],
+            "DENY": [f"-j MARK --set-xmark {DENY_BIT:#x}/{DENY_BIT:#x}", "-j ACCEPT"],
+        },
+        "filter": {"REJECT": reject},
+    }
     if has_security:
-        last = chain_name(label, "LAST")
-        chains["security"] = {last: [f"{_DENIED} -j DROP"]}
-        jumps.append(Jump("security", "INPUT", f"-j {last}"))
-    return RuleSet(chains, jumps)
+        parts["security"] = {"LAST": [f"{_DENIED} -j DROP"]}
+    named = {
+        table: {chain_name(label, part): rules for part, rules in chains.items()} for table, chains in parts.items()
+    }
+    return RuleSet(named, _jumps(label, has_security))
 
 
-def _judge(
+def _jumps(label: str, has_security: bool) -> list[Jump]:
+    reject = f"{_DENIED} -j {chain_name(label, 'REJECT')}"
+    last = [Jump("security", "INPUT", f"-j {chain_name(label, 'LAST')}")] if has_security else []
+    return [
+        Jump("mangle", "OUTPUT", f"-j {chain_name(label, 'OUT')}"),
+        Jump("mangle", "INPUT", f"-j {chain_name(label, 'IN')}"),
+        Jump("mangle", "POSTROUTING", f"-j {chain_name(label, 'POST')}"),
+        Jump("filter", "OUTPUT", reject),
+        Jump("filter", "INPUT", reject),
+        *last,
+    ]
+
+
+def _judgement(
     family: Family,
     label: str,
-    way: str,
-    queue: int,
+    queues: tuple[int, int],
     program_path: Callable[[str], Path] | None,
     scope: str | None,
-) -> list[str]:
-    rules = [] if program_path else _marked(label)
-    rules += [
-        "-m conntrack --ctstate RELATED,ESTABLISHED -j RETURN",
-        "-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -j RETURN",
-    ]
-    rules += [f"{match} -j RETURN" for match in (*_NEVER_HELD[family, way], *_LINK[family])]
-    if scope is not None:
-        rules.append(f'-m cgroup ! --path "{scope}" -j RETURN')
+) -> dict[str, list[str]]:
+    """The chains that decide what is held, by part."""
+    front = _marked(label) if program_path is None else []
+    before_out, before_in = (
+        [_NO_SYN, _KNOWN, *(f"{match} -j RETURN" for match in (*_NEVER_HELD[family, way], *_LINK[family]))]
+        for way in ("OUT", "IN")
+    )
+    judge_out = _judge(label, "out", queues[0], program_path)
+    parts: dict[str, list[str]] = {"PASS": [f"-j MARK --set-xmark 0x0/{ALLOW_BIT:#x}"]} if front else {}
+    if scope is None:
+        parts["OUT"] = [*front, *before_out, *judge_out]
+    else:
+        # The match never holds for a packet without a socket, as tunnels send them; so it must not be negated.
+        parts["OUT"] = [*front, *before_out, f'-m cgroup --path "{scope}" -g {chain_name(label, "SCOPE")}']
+        parts["SCOPE"] = judge_out
+    # Without BPF nothing tells a listener of the scope from others: then what comes in is not judged.
+    is_judged = scope is None or program_path is not None
+    judge_in = [*before_in, *_judge(label, "in", queues[0], program_path)] if is_judged else []
+    parts["IN"] = [*front, _answers(queues[1]), *judge_in]
+    return parts
+
+
+def _judge(label: str, way: str, queue: int, program_path: Callable[[str], Path] | None) -> list[str]:
+    cached = []
     if program_path is not None:
-        side = way.lower()
-        rules.append(f'-m bpf --object-pinned "{program_path(f"{side}_allowed")}" -j RETURN')
-        rules.append(f'-m bpf --object-pinned "{program_path(f"{side}_denied")}" -g {chain_name(label, "DENY")}')
-    return [*rules, f"-j NFQUEUE --queue-num {queue}"]
+        cached = [
+            f'-m bpf --object-pinned "{program_path(f"{way}_allowed")}" -j RETURN',
+            f'-m bpf --object-pinned "{program_path(f"{way}_denied")}" -g {chain_name(label, "DENY")}',
+        ]
+    return [*cached, f"-j NFQUEUE --queue-num {queue}"]
 
 
 def _marked(label: str) -> list[str]:
@@ -143,9 +162,11 @@ def _answers(queue: int) -> str:
     return f"-p udp -m udp --sport 53 -m conntrack --ctstate ESTABLISHED --ctdir REPLY {_look(queue)}"
 
 
+def _questions(queue: int, scope: str | None) -> str:
+    """DNS questions on their way out, allowed by now."""
+    scoped = "" if scope is None else f' -m cgroup --path "{scope}"'
+    return f"-p udp -m udp --dport 53 -m addrtype --src-type LOCAL{scoped} {_look(queue)}"
+
+
 def _look(queue: int) -> str:
     return f"-j NFQUEUE --queue-num {queue} --queue-bypass"
-
-
-def _in_scope(scope: str | None) -> str:
-    return "" if scope is None else f' -m cgroup --path "{scope}"'
