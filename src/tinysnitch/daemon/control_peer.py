@@ -137,17 +137,17 @@ class ControlPeer(asyncio.Protocol):
             self._server.count_malformed()
             self._end(_malformed(error))
             return
-        if self._is_greeted and not isinstance(request, Hello):
-            self._replies = self._server.answer(self, request)
-        else:
+        if isinstance(request, Hello) is self._is_greeted:
+            self._end(Refused("the first message must be hello, and no other", "use the tinysnitch commands"))
+        elif isinstance(request, Hello):
             self._greet(request)
+        else:
+            self._replies = self._server.answer(self, request)
 
-    def _greet(self, request: Request) -> None:
-        if not isinstance(request, Hello):
-            self._end(Refused("the first message must be hello", "use the tinysnitch commands"))
-        elif request.protocol != PROTOCOL:
+    def _greet(self, hello: Hello) -> None:
+        if hello.protocol != PROTOCOL:
             self._transport.write(encode_frame(Welcome()))
-            self._end(_other_version(request.version))
+            self._end(_other_version(hello.version))
         else:
             self._is_greeted = True
             self._replies = iter((encode_frame(Welcome()),))

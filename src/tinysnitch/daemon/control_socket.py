@@ -18,7 +18,7 @@ class ControlSocket:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._made_folder = False
-        self._inode: int | None = None
+        self._mark: tuple[int, int] | None = None  # tells our socket file from a successor's
 
     def listen(self) -> socket.socket:
         try:
@@ -34,13 +34,13 @@ class ControlSocket:
     def remove(self) -> None:
         """Safe at any moment: only what this object made goes away."""
         try:
-            if self._inode is not None and os.lstat(self.path).st_ino == self._inode:
+            if self._mark is not None and _mark_of(self.path) == self._mark:
                 os.unlink(self.path)
             if self._made_folder:
                 os.rmdir(self.path.parent)
         except OSError:
             pass  # gone already, or somebody keeps files of their own there
-        self._inode = None
+        self._mark = None
         self._made_folder = False
 
     def _make_folder(self) -> None:
@@ -64,14 +64,21 @@ class ControlSocket:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         try:
             sock.bind(os.fspath(self.path))
-            self._inode = self.path.lstat().st_ino
+            self._mark = _mark_of(self.path)
             self.path.chmod(_SOCKET_MODE)
+            self._mark = _mark_of(self.path)  # the change of mode counts as one
             sock.listen(_BACKLOG)
         except BaseException:
             sock.close()
             self.remove()
             raise
         return sock
+
+
+def _mark_of(path: Path) -> tuple[int, int]:
+    """Inode numbers are used again; together with the time of the last change they are not."""
+    found = path.lstat()
+    return found.st_ino, found.st_ctime_ns
 
 
 def _is_alive(path: Path) -> bool:

@@ -1,66 +1,70 @@
 """Every count of the daemon under one name each: what waits, what is in use, and above all what was lost."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
-from tinysnitch.core.engine import Engine
 from tinysnitch.core.events import DataLost
 from tinysnitch.daemon.control_server import ControlServer
-from tinysnitch.daemon.recorder import Recorder
+from tinysnitch.daemon.driver import Driver
 from tinysnitch.kernel.bpf_programs import BpfPrograms
-from tinysnitch.kernel.nfqueue import Queue
 
 _KERNEL_LOSSES = {
-    "LOST_IMAGES": "executed images not stored",
-    "LOST_PROCESSES": "processes not stored",
-    "LOST_SOCKETS": "sockets not stored",
-    "LOST_LISTENERS": "listening ports not stored",
-    "LOST_FLOWS": "flows not stored",
-    "LOST_TRACES": "trace lines",
+    "lost_images": "executed images not stored",
+    "lost_processes": "processes not stored",
+    "lost_sockets": "sockets not stored",
+    "lost_listeners": "listening ports not stored",
+    "lost_flows": "flows not stored",
+    "lost_traces": "trace lines",
 }
 
 
-@dataclass(slots=True)
 class Counters:
-    engine: Engine
-    programs: BpfPrograms | None
-    queue: Queue
-    names_queue: Queue
-    recorder: Recorder
-    server: ControlServer
-    count_malformed: Callable[[], int]
+    def __init__(self, driver: Driver, programs: BpfPrograms | None, server: ControlServer) -> None:
+        self.server = server
+        self._driver = driver
+        self._doors = driver.doors
+        self._engine = driver.engine
+        self._programs = programs
+        self._at_start = self._read_kernel()
 
     def losses(self) -> dict[str, int]:
-        connections, names = self.queue.statistics(), self.names_queue.statistics()
+        connections, names = self._doors.queue.statistics(), self._doors.names_queue.statistics()
         statistics = self.server.statistics()
         return {
             "packets dropped, queue full": connections.dropped_full,
             "packets dropped, not read in time": connections.dropped_unread,
             "DNS messages dropped": names.dropped_full + names.dropped_unread,
-            "packets not parsed": self.count_malformed(),
-            "questions turned away": self.engine.prompts.turned_away,
-            "further packets of held flows dropped": self.engine.prompts.dropped,
+            "packets not parsed": self._driver.malformed,
+            "questions turned away": self._engine.prompts.turned_away,
+            "further packets of held flows dropped": self._engine.prompts.dropped,
             "clients cut off, too slow": statistics.slow,
             "clients turned away, too many": statistics.crowded_out,
-            **self.recorder.losses(),
+            **self._doors.recorder.losses(),
             **self._kernel_losses(),
-            **{f"{table} evicted": each.evicted for table, each in self.engine.settlement.statistics().items()},
+            **{f"{table} evicted": each.evicted for table, each in self._engine.settlement.statistics().items()},
         }
 
     def hits_and_misses(self) -> tuple[int, int]:
-        counted = self.programs.read_statistics() if self.programs else {}
-        hits = sum(counted.get(name, 0) for name in ("HITS_ALLOWED", "HITS_DENIED", "HITS_DENIED_EARLY"))
-        return hits, counted.get("MISSES", 0)
+        """Since this daemon started. A packet that we decided walks the chain again and hits: that one is ours."""
+        counted = self._read_kernel() - self._at_start
+        hits = counted["hits_allowed"] + counted["hits_denied"] + counted["hits_denied_early"]
+        return max(0, hits - self._doors.enforcement.issued), counted["misses"]
 
     def waiting(self) -> dict[str, int]:
-        return {"connections": self.queue.statistics().waiting, "names": self.names_queue.statistics().waiting}
+        return {
+            "connections": self._doors.queue.statistics().waiting,
+            "names": self._doors.names_queue.statistics().waiting,
+        }
 
     def tables(self) -> dict[str, int]:
-        return {table: each.used for table, each in self.engine.settlement.statistics().items()}
+        return {table: each.used for table, each in self._engine.settlement.statistics().items()}
 
     def _kernel_losses(self) -> dict[str, int]:
-        counted = self.programs.read_statistics() if self.programs else {}
-        return {text: counted[name] for name, text in _KERNEL_LOSSES.items() if name in counted}
+        counted = self._read_kernel()
+        return {text: counted[name] for name, text in _KERNEL_LOSSES.items()}
+
+    def _read_kernel(self) -> Counter[str]:
+        return Counter(self._programs.read_statistics()) if self._programs else Counter()
 
 
 class LossWatch:

@@ -51,7 +51,7 @@ class Driver:
     def __init__(self, engine: Engine, doors: Doors, processes: ProcessWatch, server: ControlServer) -> None:
         self.engine = engine
         self.malformed = 0  # packets that could not be parsed: dropped
-        self._doors = doors
+        self.doors = doors
         self._processes = processes
         self._server = server
         self._timer: asyncio.TimerHandle | None = None
@@ -62,13 +62,13 @@ class Driver:
         """Read from now on. `find_losses`: what was lost since it was asked last."""
         self._find_losses = find_losses
         loop = asyncio.get_running_loop()
-        loop.add_reader(self._doors.queue.fileno(), self._read_connections)
-        loop.add_reader(self._doors.names_queue.fileno(), self._read_messages)
-        loop.add_reader(self._doors.address_news.fileno(), self._addresses_changed)
+        loop.add_reader(self.doors.queue.fileno(), self._read_connections)
+        loop.add_reader(self.doors.names_queue.fileno(), self._read_messages)
+        loop.add_reader(self.doors.address_news.fileno(), self._addresses_changed)
 
     def stop(self) -> None:
         loop = asyncio.get_running_loop()
-        for door in (self._doors.queue, self._doors.names_queue, self._doors.address_news):
+        for door in (self.doors.queue, self.doors.names_queue, self.doors.address_news):
             loop.remove_reader(door.fileno())
         if self._timer:
             self._timer.cancel()
@@ -90,48 +90,48 @@ class Driver:
 
     def reload_rules(self) -> None:
         """Read the rules file; a broken one is told to people and changes nothing."""
-        loader = self._doors.rule_loader
+        loader = self.doors.rule_loader
         self.feed(*loader.read_rules(self.engine.rules.temporary()))
-        self._doors.attributor.forget()
+        self.doors.attributor.forget()
         if loader.errors:
             first = loader.errors[0]
             self._server.push_notice(f"the rules file did not load, the old rules hold: {first}", first.hint)
 
     def refresh_facts(self) -> None:
-        self.feed(*self._doors.rule_loader.read_facts(self.engine.rules.temporary()))
+        self.feed(*self.doors.rule_loader.read_facts(self.engine.rules.temporary()))
 
     def _addresses_changed(self) -> None:
-        self._doors.address_news.drain()
+        self.doors.address_news.drain()
         self.refresh_facts()
 
     # Packets
 
     def _read_connections(self) -> None:
         now = read_instant()
-        for queued in self._doors.queue.read_packets():
+        for queued in self.doors.queue.read_packets():
             try:
-                event = self._doors.packet_events.connection_event(queued)
+                event = self.doors.packet_events.connection_event(queued)
             except Malformed:
                 self.malformed += 1
-                self._doors.enforcement.drop(queued.packet_id)
+                self.doors.enforcement.drop(queued.packet_id)
                 continue
-            self._doors.enforcement.note_mark(queued.packet_id, queued.mark)
+            self.doors.enforcement.note_mark(queued.packet_id, queued.mark)
             self._handle(event, now)
         self._finish(now)
 
     def _read_messages(self) -> None:
         now = read_instant()
-        for queued in self._doors.names_queue.read_packets():
+        for queued in self.doors.names_queue.read_packets():
             self._read_message(queued, now)
         self._finish(now)
 
     def _read_message(self, queued: QueuedPacket, now: Instant) -> None:
         """What is no DNS message teaches nothing; its connection was allowed, so it goes on."""
         try:
-            event = self._doors.packet_events.message_event(queued)
+            event = self.doors.packet_events.message_event(queued)
         except Malformed:
             self.malformed += 1
-            self._doors.enforcement.pass_message(queued.packet_id)
+            self.doors.enforcement.pass_message(queued.packet_id)
         else:
             self._handle(event, now)
 
@@ -142,7 +142,7 @@ class Driver:
             self._carry_out(command)
 
     def _carry_out(self, command: cmd.Command) -> None:
-        doors = self._doors
+        doors = self.doors
         match command:
             case cmd.IssueVerdict(packet_id, verdict):
                 doors.enforcement.issue(packet_id, verdict)
@@ -176,9 +176,9 @@ class Driver:
         try:
             match command:
                 case cmd.AppendRule(rule):
-                    self._doors.rules_file.append(rule)
+                    self.doors.rules_file.append(rule)
                 case cmd.KeepTemporaryRules(rules):
-                    self._doors.temporary_rules.replace(rules)
+                    self.doors.temporary_rules.replace(rules)
                 case _:
                     assert_never(command)
         except SnitchError as error:
@@ -189,8 +189,8 @@ class Driver:
 
     def _finish(self, now: Instant) -> None:
         """After a batch: verdicts leave first, then everything that hangs off the end."""
-        self._doors.enforcement.flush()
-        self._doors.recorder.flush(now)
+        self.doors.enforcement.flush()
+        self.doors.recorder.flush(now)
         if now.boot_s >= self._next_loss_check_s:
             self._next_loss_check_s = now.boot_s + LOSS_CHECK_S
             for loss in self._find_losses():
@@ -198,7 +198,7 @@ class Driver:
         self._schedule(now)
 
     def _schedule(self, now: Instant) -> None:
-        moments = (self.engine.next_deadline(now), self._doors.recorder.next_deadline())
+        moments = (self.engine.next_deadline(now), self.doors.recorder.next_deadline())
         due_s = min((moment for moment in moments if moment is not None), default=None)
         if due_s == self._due_s:
             return

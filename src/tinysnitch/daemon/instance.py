@@ -21,10 +21,10 @@ class Instance(msgspec.Struct, frozen=True):
 def name_instance(netns_cookie: int, is_scoped: bool) -> Instance:
     """One daemon judges a namespace as a whole; any number judge one command each beside it."""
     if not is_scoped:
-        return Instance("TINYSNITCH", BPFFS / "tinysnitch" / f"{netns_cookie:x}", (QUEUE, QUEUE + 1))
+        return Instance("TINYSNITCH", BPFFS / f"tinysnitch-{netns_cookie:x}", (QUEUE, QUEUE + 1))
     pid = os.getpid()
     first = QUEUE + 2 + 2 * (pid % 10000)
-    return Instance(f"TS-RUN-{pid}", BPFFS / "tinysnitch" / f"{netns_cookie:x}-run-{pid}", (first, first + 1))
+    return Instance(f"TS-RUN-{pid}", BPFFS / f"tinysnitch-{netns_cookie:x}-run-{pid}", (first, first + 1))
 
 
 def claim(instance: Instance) -> socket.socket:

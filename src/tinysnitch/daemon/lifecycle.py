@@ -173,9 +173,7 @@ class SetUp:
         processes = ProcessWatch(lambda exec_id: self.driver.process_exited(exec_id))
         self._undo.callback(processes.close)
         self.driver = desk.driver = Driver(engine, doors, processes, server)
-        desk.counters = Counters(
-            engine, programs, doors.queue, doors.names_queue, doors.recorder, server, lambda: self.driver.malformed
-        )
+        desk.counters = Counters(self.driver, programs, server)
         self._undo.push_async_callback(server.close)
         await server.start(self._options.socket)
         self._undo.callback(self.driver.stop)

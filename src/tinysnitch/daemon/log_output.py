@@ -6,14 +6,16 @@ would follow the user's shell. A socket cannot be opened that way; there the fla
 
 import asyncio
 import os
+from contextlib import suppress
 
 MAX_PENDING = 1 << 20  # bytes that wait for a slow reader
+_FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class LogOutput:
     def __init__(self, descriptor: int) -> None:
         try:
-            self._fd = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND)
+            self._fd = os.open(f"/proc/self/fd/{descriptor}", _FLAGS)
         except OSError:
             self._fd = os.dup(descriptor)
             os.set_blocking(self._fd, False)
@@ -34,8 +36,10 @@ class LogOutput:
             return
         self._send()
         if self._pending:
-            self._is_waiting = True
-            asyncio.get_running_loop().add_writer(self._fd, self._continue)
+            # A regular file on a full disk never becomes ready (epoll_ctl(2): EPERM): the next flush tries again.
+            with suppress(PermissionError):
+                asyncio.get_running_loop().add_writer(self._fd, self._continue)
+                self._is_waiting = True
 
     def close(self) -> None:
         """Give a slow reader a last chance, then let go."""

@@ -23,6 +23,7 @@ class Enforcement:
         self._queue = queue
         self._names_queue = names_queue
         self._programs = programs
+        self.issued = 0  # verdicts on held packets
         self._marks: dict[int, int] = {}  # of packets that have one, held without BPF
 
     def note_mark(self, packet_id: int, mark: int) -> None:
@@ -31,6 +32,7 @@ class Enforcement:
             self._marks[packet_id] = mark
 
     def issue(self, packet_id: int, verdict: Verdict) -> None:
+        self.issued += 1
         if self._programs is not None:
             self._queue.queue_verdict(packet_id, NfVerdict.REPEAT)
         else:

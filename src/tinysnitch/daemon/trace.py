@@ -1,0 +1,103 @@
+"""tinysnitch-trace: each exec, connect, send and bind as a line, with who did it. The check that BPF works here."""
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import click
+
+from tinysnitch import __version__
+from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.flow import format_address, format_protocol
+from tinysnitch.core.words import quote_word
+from tinysnitch.daemon.instance import BPFFS
+from tinysnitch.daemon.log_output import LogOutput
+from tinysnitch.daemon.main import run_command
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.bpf_structs import TraceEvent
+from tinysnitch.kernel.bpffs import mount_bpffs, unmount_bpffs
+from tinysnitch.kernel.cgroups import find_cgroup_mount
+from tinysnitch.kernel.clock import read_instant
+from tinysnitch.kernel.netns import read_netns_cookie
+from tinysnitch.kernel.probe import find_missing
+from tinysnitch.kernel.seed import seed_processes
+from tinysnitch.protocol.log_lines import format_time
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tinysnitch-trace               until Ctrl-C
+  tinysnitch-trace | grep curl"""
+)
+@click.version_option(__version__, prog_name="tinysnitch-trace")
+@click.option(
+    "--cgroup", type=click.Path(path_type=Path), help="Trace this cgroup's sockets only.  [default: the root cgroup]"
+)
+def trace(cgroup: Path | None) -> None:
+    """Print who executes, connects, sends and binds in this network namespace.
+
+    Loads the BPF programs of tinysnitch for itself, judges nothing, and removes them at its end.
+    """
+    if os.geteuid() != 0:
+        raise NotPermitted("tracing needs root", "try `sudo tinysnitch-trace`")
+    with ExitStack() as undo:
+        programs = _load(undo, cgroup or find_cgroup_mount())
+        asyncio.run(_print_traces(programs))
+
+
+def _load(undo: ExitStack, cgroup: Path) -> BpfPrograms:
+    pins = BPFFS / f"tinysnitch-trace-{os.getpid()}"
+    try:
+        if mount_bpffs():
+            undo.callback(unmount_bpffs)
+        programs = BpfPrograms.load(pins, cgroup, read_netns_cookie(), is_scoped=False)
+    except SnitchError as error:
+        raise SnitchError(f"BPF does not work here: {error}", "; ".join(find_missing()) or error.hint) from None
+    undo.callback(programs.remove)
+    seed_processes(programs)
+    return programs
+
+
+async def _print_traces(programs: BpfPrograms) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGPIPE):
+        loop.add_signal_handler(number, stop.set)
+    output = LogOutput(sys.stdout.fileno())
+    # The kernel's boot-time clock and the wall clock differ by this much now.
+    now = read_instant()
+    boot_wall_s = now.wall_s - now.boot_s
+    loop.add_reader(programs.traces_fd, partial(_consume, programs, output, boot_wall_s))
+    programs.set_tracing(True)
+    await stop.wait()
+    programs.set_tracing(False)
+    loop.remove_reader(programs.traces_fd)
+    output.close()
+    lost = programs.read_statistics()["lost_traces"]
+    if lost:
+        raise SnitchError(f"{lost} lines were lost", "they came faster than they could be written")
+
+
+def _consume(programs: BpfPrograms, output: LogOutput, boot_wall_s: float) -> None:
+    programs.consume_traces(lambda event: output.write(describe(programs, event, boot_wall_s).encode()))
+    output.flush()
+
+
+def describe(programs: BpfPrograms, event: TraceEvent, boot_wall_s: float) -> str:
+    """`TIME connect tcp 192.0.2.1:80 426319 1000 /usr/bin/curl -s`: what, where, pid, uid, program, arguments."""
+    image = programs.find_image(event.owner.exec_id)
+    words = (image.executable, *image.args[1:]) if image else ("unknown",)
+    address = format_address(event.address)
+    host = f"[{address}]" if ":" in address else address
+    place = "" if event.kind == "exec" else f" {format_protocol(event.protocol)} {host}:{event.port}"
+    time = format_time(boot_wall_s + event.time_ns / 1e9)
+    who = " ".join(map(quote_word, words))
+    return f"{time} {event.kind}{place} {event.owner.pid} {event.owner.uid} {who}"
+
+
+def main() -> None:
+    sys.exit(run_command(trace))
