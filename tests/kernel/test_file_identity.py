@@ -59,9 +59,9 @@ def test_btrfs_where_stat_makes_up_the_device(tmp_path: Path, mounted: Path) -> 
 
 @pytest.mark.privileged
 def test_overlayfs(tmp_path: Path, mounted: Path) -> None:
-    for name in ("lower", "upper", "work"):
+    for name in ("lower", "upper", "scratch"):
         (tmp_path / name).mkdir()
-    options = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+    options = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/scratch"
     subprocess.run(["mount", "-t", "overlay", "none", "-o", options, mounted], check=True)
     check_superblock(mounted / "program", differs=False)
 
