@@ -1,0 +1,16 @@
+#!/bin/bash
+# What a person does on a bare machine: git and make, the clone (it is here already), `make setup`, and then the tests.
+set -euo pipefail
+set -a
+. /etc/pip-environment
+set +a
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -qq -y --no-install-recommends git make >/dev/null
+cd /srv/tinysnitch
+make setup
+before=$(date +%s%N)
+make setup
+echo "make setup a second time: $((($(date +%s%N) - before) / 1000000)) ms"
+.venv/bin/tinysnitch --help >/dev/null
+make test TESTS=tests/lab PYTEST="-m core_lab -p no:cacheprovider"

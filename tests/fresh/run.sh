@@ -1,0 +1,69 @@
+#!/bin/bash
+# `make test-fresh`: a bare Debian 13 in a scratch folder, the project cloned into it from HEAD, and there `make setup` and
+# the lab's core tests. What debootstrap made is kept in build/fresh for the next time; all else goes, also on failure.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+SUITE=trixie
+CACHE=$PWD/build/fresh/$SUITE.tar
+ROOT=
+
+fail() { # message, hint
+	printf 'tinysnitch: error: %s\ntinysnitch: hint: %s\n' "$1" "$2" >&2
+	exit 1
+}
+
+# The mirror is the one that this machine's apt uses; MIRROR names another.
+find_mirror() { # suite
+	apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)' |
+		awk -v suite="$1" '$2 == suite && $3 == "main" { print $1; exit }'
+}
+
+# All mounts are in a namespace of their own that ended with its last process: only files are left.
+clean_up() { [ -z "$ROOT" ] || rm -rf --one-file-system "$ROOT"; }
+
+make_root() {
+	ROOT=$(mktemp -d -t tinysnitch-fresh-XXXXXX)
+	chmod 755 "$ROOT"
+	if [ ! -e "$CACHE" ]; then
+		mkdir -p "$(dirname "$CACHE")"
+		debootstrap --variant=minbase "$SUITE" "$ROOT" "$MIRROR" >"$CACHE.log" ||
+			fail "debootstrap failed" "read $CACHE.log"
+		tar -C "$ROOT" -cf "$CACHE.new" . && mv "$CACHE.new" "$CACHE"
+	else
+		tar -C "$ROOT" -xf "$CACHE"
+	fi
+}
+
+write_sources() {
+	printf 'deb %s %s main\n' "$MIRROR" "$SUITE" "$MIRROR" "$SUITE-updates" >"$ROOT/etc/apt/sources.list"
+	local security
+	security=$(find_mirror "$SUITE-security")
+	[ -z "$security" ] || printf 'deb %s %s main\n' "$security" "$SUITE-security" >>"$ROOT/etc/apt/sources.list"
+}
+
+# How this machine reaches package indexes, where it says so: pip's settings, and the files and folders that they name.
+carry_pip_settings() {
+	local place
+	[ ! -e /etc/pip.conf ] || cp /etc/pip.conf "$ROOT/etc/pip.conf"
+	[ ! -e "$HOME/.config/pip/pip.conf" ] || install -D "$HOME/.config/pip/pip.conf" "$ROOT/srv/.config/pip/pip.conf"
+	env | grep '^PIP_' | sed 's/^/export /; s/=\(.*\)$/="\1"/' >"$ROOT/etc/pip-environment" || true
+	while read -r place; do
+		[ -e "$place" ] || continue
+		mkdir -p "$ROOT$(dirname "$place")"
+		cp -aL "$place" "$ROOT$place"
+	done < <(cat "$ROOT/etc/pip-environment" "$ROOT/etc/pip.conf" "$ROOT/srv/.config/pip/pip.conf" 2>/dev/null | grep -o '/[A-Za-z0-9/._-]*' | sort -u)
+}
+
+[ "$(id -u)" -eq 0 ] || fail "a new root needs root" "call it as root: sudo make test-fresh"
+command -v debootstrap >/dev/null || apt-get install -qq -y --no-install-recommends debootstrap >/dev/null
+MIRROR=${MIRROR:-$(find_mirror "$SUITE")}
+[ -n "$MIRROR" ] || fail "apt on this machine knows no mirror of $SUITE" "name one: make test-fresh MIRROR=URL"
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+make_root
+write_sources
+carry_pip_settings
+cp -L /etc/resolv.conf "$ROOT/etc/resolv.conf"
+git -c safe.directory="$PWD" clone -q --no-local . "$ROOT/srv/tinysnitch"
+cp tests/fresh/inside.sh "$ROOT/srv/inside.sh"
+unshare --mount --pid --fork --kill-child tests/fresh/enter.sh "$ROOT" /bin/bash /srv/inside.sh
