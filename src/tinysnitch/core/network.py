@@ -55,7 +55,7 @@ def _parse_v4(text: str) -> tuple[int, int]:
         raise BadWord("not an address", "its numbers go from 0 to 255, without a 0 in front")
     prefix = int(found[5]) if found[5] else 8 * len(numbers)
     if prefix > 32:
-        raise BadWord("an IPv4 prefix has at most 32 bits")
+        raise BadWord("an IPv4 prefix has at most 32 bits", "write a network as 10.0.0.0/8")
     packed = bytes(map(int, numbers)).ljust(4, b"\0")
     return _V4_BASE | int.from_bytes(packed), _V4_BITS + prefix
 
@@ -71,7 +71,7 @@ def _parse_v6(text: str) -> tuple[int, int]:
     if "%" in text:
         raise BadWord("an address in a rule has no zone", "write iface=NAME before the address instead")
     if slash and int(prefix) > ADDRESS_BITS:
-        raise BadWord("an IPv6 prefix has at most 128 bits")
+        raise BadWord("an IPv6 prefix has at most 128 bits", "write a network as 2001:db8::/32")
     return base, int(prefix) if slash else ADDRESS_BITS
 
 

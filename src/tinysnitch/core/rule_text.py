@@ -106,7 +106,7 @@ def _read_qualifier(qualifiers: dict[str, Any], key: str, word: Word) -> None:
         if qualifier is None:
             raise unknown_word("not a qualifier", key, QUALIFIERS)
         if qualifier.field in qualifiers:
-            raise BadWord(f"{key}= is there twice")
+            raise BadWord(f"{key}= is there twice", "leave one of them out")
         value = word.text.partition("=")[2]
         if not value:
             raise BadWord(f"{key}= has no value", f"write {qualifier.example}")
