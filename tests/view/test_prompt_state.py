@@ -22,6 +22,7 @@ from tinysnitch.view.prompt_state import (
     PromptState,
     QuestionClosed,
     QuestionOpened,
+    RulesCounted,
 )
 
 ALL_NAMES = [name for key in KEYS for name in key.names]
@@ -131,7 +132,7 @@ def test_a_question_that_vanishes_does_not_pass_its_key_or_choice_on() -> None:
     press(state, "f", "d", "j")
     state.handle(QuestionClosed(1, "denied: nobody answered"), 11.0)
     assert press(state, "y", now=11.1) == []
-    assert state.notice == "denied: nobody answered"
+    assert state.notice == "curl wants to reach shop.test: denied: nobody answered"
     assert press(state, "y", now=12.0) == [Answer(2, Choice(verdict=Verdict.ALLOW))]
 
 
@@ -183,11 +184,12 @@ def test_later_puts_a_question_aside_until_it_is_walked_to() -> None:
 
 
 @pytest.mark.parametrize(("name", "page"), [("h", Page.HELP), ("question_mark", Page.HELP), ("l", Page.LEGEND)])
-def test_any_key_closes_the_help_and_does_nothing_else(name: str, page: Page) -> None:
+@pytest.mark.parametrize("closing", ["y", "x", "h", "tab"])
+def test_any_key_closes_the_help_and_does_nothing_else(name: str, page: Page, closing: str) -> None:
     state = opened(1)
     press(state, name)
     assert state.page is page
-    assert press(state, "y") == []
+    assert press(state, closing) == []
     assert state.page is Page.QUESTION
     assert press(state, "y", now=10.1) == []
     assert len(press(state, "y", now=10.5)) == 1
@@ -212,3 +214,24 @@ def test_closing_an_unknown_question_changes_nothing() -> None:
     state = opened(1)
     state.handle(QuestionClosed(9, "gone"), 10.0)
     assert (state.notice, len(press(state, "y"))) == ("", 1)
+
+
+def test_a_question_that_is_shown_again_after_its_answer_is_a_new_one() -> None:
+    state = opened(1)
+    press(state, "o", "y")
+    state.handle(QuestionOpened(prompt_of(1)), 12.0)
+    assert press(state, "n", now=12.1) == []
+    assert press(state, "n", now=13.0) == [Answer(1, Choice(verdict=Verdict.DENY))]
+
+
+def test_the_end_of_what_was_answered_here_is_no_news() -> None:
+    state = opened(1)
+    press(state, "y")
+    state.handle(QuestionClosed(1, "answered"), 10.1)
+    assert (state.notice, len(state.questions)) == ("", 0)
+
+
+def test_rules_are_counted() -> None:
+    state = opened(1)
+    state.handle(RulesCounted(7), 1.0)
+    assert state.rule_count == 7

@@ -3,7 +3,8 @@
 1. A question takes no key until it has been in sight for `delay_s`; walking to it, or closing the help, counts as new.
 2. The choice belongs to its question: one that vanishes takes its choice, and the keys meant for it, along.
 3. A key that answered must be let go before it answers again: a held key repeats, and repeats are ignored.
-4. An answer is sent once; the question is gone when the daemon says so, and is back when the daemon refuses.
+4. An answer is sent once; the question is gone when the daemon says so, and is back when the daemon shows it again
+   (some connections of a `once` may go on waiting) or refuses.
 
 Times are seconds on any one clock that does not step back.
 """
@@ -17,6 +18,7 @@ import msgspec
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.keys import Act, find_key
 
 DELAY_S = 0.5
@@ -54,6 +56,10 @@ class DaemonGreeted(msgspec.Struct, frozen=True):
     rule_count: int | None
 
 
+class RulesCounted(msgspec.Struct, frozen=True):
+    rule_count: int
+
+
 class NoticeGiven(msgspec.Struct, frozen=True):
     """The daemon has something to say: rules that did not load."""
 
@@ -64,7 +70,16 @@ class KeyPressed(msgspec.Struct, frozen=True):
     name: str  # see view/keys.py
 
 
-Event = QuestionOpened | QuestionClosed | AnswerRefused | ConnectionLost | DaemonGreeted | NoticeGiven | KeyPressed
+Event = (
+    QuestionOpened
+    | QuestionClosed
+    | AnswerRefused
+    | ConnectionLost
+    | DaemonGreeted
+    | RulesCounted
+    | NoticeGiven
+    | KeyPressed
+)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -156,6 +171,8 @@ class PromptState:
                 self._lose_daemon(reason)
             case DaemonGreeted(rule_count):
                 self.is_connected, self.rule_count, self.notice = True, rule_count, ""
+            case RulesCounted(rule_count):
+                self.rule_count = rule_count
             case NoticeGiven(text):
                 self.notice = text
             case _:
@@ -165,17 +182,19 @@ class PromptState:
     def _open(self, prompt: Prompt, now: float) -> None:
         known = self._questions.get(prompt.prompt_id)
         deadline_s = now + prompt.remaining_s
-        if known and known.prompt.connection == prompt.connection:
+        if known and known.prompt.connection == prompt.connection and not known.is_sent:
             self._questions[prompt.prompt_id] = msgspec.structs.replace(known, prompt=prompt, deadline_s=deadline_s)
             return
         self._questions[prompt.prompt_id] = Question(prompt, deadline_s)
-        if self.selected is None or known:
-            self._select(self._selected_id if known and self.selected else prompt.prompt_id, now)
+        if self.selected is None or prompt.prompt_id == self._selected_id:
+            self._select(prompt.prompt_id, now)
 
     def _close(self, prompt_id: int, reason: str, now: float) -> None:
-        if self._questions.pop(prompt_id, None) is None:
+        question = self._questions.pop(prompt_id, None)
+        if question is None:
             return
-        self.notice = reason
+        if not question.is_sent:  # of our own answer we are told more
+            self.notice = f"{present_title(question.prompt.connection)}: {reason}"
         if prompt_id == self._selected_id:
             self._select(self._first_waiting(), now)
 
@@ -202,13 +221,13 @@ class PromptState:
 
     def _press(self, name: str, now: float) -> Effect:
         key = find_key(name)
-        if key is None:
-            return NOTHING
-        if key.effect is Act.LEAVE:
+        if key and key.effect is Act.LEAVE:
             return Leave()
         if self.page is not Page.QUESTION:  # any key closes the help and does nothing else
             self.page = Page.QUESTION
             self._ready_s = now + self.delay_s
+            return NOTHING
+        if key is None:
             return NOTHING
         if isinstance(key.effect, Verdict):
             return self._answer(name, key.effect, now)

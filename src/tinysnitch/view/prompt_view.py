@@ -71,7 +71,7 @@ def present_prompt(state: PromptState, now: Instant, find_user: FindUser = find_
         is_question=True,
         reason=escape_text(question.prompt.reason),
         lines=present_connection(connection, question.choice, find_user),
-        warnings=present_warnings(connection),
+        warnings=_present_warnings(connection),
         rule=present_rule(connection, question.choice, now.wall_s),
         lifetime=present_lifetime(connection, question.choice),
         waiting=_count_waiting(state, question),
@@ -98,6 +98,11 @@ def _present_none(state: PromptState) -> PromptView:
     return PromptView(title=title, is_question=False, hints=(hints,), notice=escape_text(state.notice))
 
 
+def _present_warnings(connection: Connection) -> tuple[str, ...]:
+    refusal = refusal_to_remember(connection)
+    return (*present_warnings(connection), *((f"no rule can cover it: {refusal}",) if refusal else ()))
+
+
 def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple[Segment, ...]:
     """The very line of the rule; covered are the columns that name something."""
     line = format_rule(rule_for_choice(connection, choice, wall_s))
@@ -114,9 +119,8 @@ def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple
 
 def present_lifetime(connection: Connection, choice: Choice) -> str:
     """How long it holds, in words."""
-    refusal = refusal_to_remember(connection)
-    if refusal:
-        return f"this once whatever you choose: {refusal}"
+    if refusal_to_remember(connection):
+        return "this once, whatever you choose"
     if choice.lifetime is Lifetime.QUIT:
         if connection.attribution.process is None:
             return _LIFETIMES[Lifetime.NINE_MINUTES]

@@ -1,0 +1,80 @@
+"""Stays attached to the daemon, through its restarts, and tells the prompt's state what it hears."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from tinysnitch.client.prompt_client import PromptClient
+from tinysnitch.core.errors import DaemonNotRunning, SnitchError
+from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, ReadStatus, Status
+from tinysnitch.tui.user_names import find_user
+from tinysnitch.view.prompt_state import (
+    Answer,
+    AnswerRefused,
+    ConnectionLost,
+    DaemonGreeted,
+    Event,
+    NoticeGiven,
+    QuestionClosed,
+    QuestionOpened,
+    RulesCounted,
+)
+
+RETRY_S = 1.0
+
+
+class DaemonLink:
+    def __init__(self, path: str | Path, tell: Callable[[Event], None]) -> None:
+        self._path = path
+        self._tell = tell
+        self._client: PromptClient | None = None
+
+    async def run(self) -> None:
+        """Follow the daemon for ever. Raises what connecting again can't mend, NotPermitted for one."""
+        while True:
+            try:
+                await self._follow()
+            except DaemonNotRunning as error:
+                self._tell(ConnectionLost(str(error)))
+            await asyncio.sleep(RETRY_S)
+
+    async def _follow(self) -> None:
+        client = await PromptClient.connect(self._path)
+        try:
+            self._tell(DaemonGreeted(await _count_rules(client)))
+            self._client = client
+            async for push in client.attach():
+                await self._hear(push, client)
+        finally:
+            self._client = None
+            await client.close()
+
+    async def _hear(self, push: Push, client: PromptClient) -> None:
+        match push:
+            case PromptShown(prompt):
+                self._tell(QuestionOpened(prompt))
+            case PromptClosed(prompt_id, reason, by_uid):
+                self._tell(QuestionClosed(prompt_id, reason if by_uid is None else f"{reason}, by {_user(by_uid)}"))
+                self._tell(RulesCounted(await _count_rules(client)))
+            case Notice(text, hint):
+                self._tell(NoticeGiven(f"{text} ({hint})" if hint else text))
+
+    async def answer(self, answer: Answer) -> None:
+        """Send an answer and tell what became of it."""
+        if self._client is None:
+            return  # its question is gone with the daemon
+        try:
+            line = await self._client.answer(answer.prompt_id, answer.choice)
+        except SnitchError as error:
+            self._tell(AnswerRefused(answer.prompt_id, str(error)))
+        else:
+            self._tell(NoticeGiven(f"answered: {line}" if line else "answered"))
+
+
+async def _count_rules(client: PromptClient) -> int:
+    replies = await client.request(ReadStatus())
+    return sum(reply.rules + reply.temporary_rules for reply in replies if isinstance(reply, Status))
+
+
+def _user(uid: int) -> str:
+    return find_user(uid) or f"uid {uid}"

@@ -1,0 +1,188 @@
+"""The prompt as plain lines, one after the other: for screen readers, dumb terminals and `tinysnitch run`."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tinysnitch.core.choice import Choice
+from tinysnitch.core.clock import Instant
+from tinysnitch.tui.daemon_link import DaemonLink
+from tinysnitch.tui.keyboard import parse_keys
+from tinysnitch.tui.plain_lines import help_lines, question_lines, ready_line, rule_lines
+from tinysnitch.tui.terminal import Terminal
+from tinysnitch.tui.user_names import find_user
+from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.view.prompt_state import DELAY_S, Answer, Event, KeyPressed, Leave, Page, PromptState
+from tinysnitch.view.prompt_view import PromptView, present_prompt
+
+_LEAVE_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class PlainPrompt:
+    """`is_guest`: the terminal is another's, taken only while a question is open; signals stay the owner's."""
+
+    def __init__(self, delay_s: float = DELAY_S, *, is_guest: bool = False) -> None:
+        self._delay_s = delay_s
+        self._is_guest = is_guest
+
+    async def run(self, socket_path: str, tty_path: str = "/dev/tty") -> int:
+        """Ask until the person leaves, the terminal goes or a signal comes. Raises SnitchError."""
+        with Terminal(tty_path) as terminal:
+            session = _Session(socket_path, terminal, self._delay_s, self._is_guest)
+            with _no_signals() if self._is_guest else _signals_of(session):
+                return await session.run()
+
+
+class _Session:
+    """One run of the prompt on one terminal."""
+
+    def __init__(self, socket_path: str, terminal: Terminal, delay_s: float, is_guest: bool) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._terminal = terminal
+        self._is_guest = is_guest
+        self._state = PromptState(delay_s)
+        self._link = DaemonLink(socket_path, self._tell)
+        self._answers: set[asyncio.Task[None]] = set()
+        self._end: asyncio.Future[int] = self._loop.create_future()
+        self._ready_timer: asyncio.TimerHandle | None = None  # until keys count
+        self._asked_s = 0.0
+        self._shown: tuple[object, ...] = ()  # question and page that were printed last
+        self._shown_choice: Choice | None = None
+        self._shown_notice = ""
+
+    async def run(self) -> int:
+        follow = asyncio.create_task(self._link.run())
+        try:
+            if not self._is_guest:
+                self._hold()
+            ends: set[asyncio.Future[None] | asyncio.Future[int]] = {follow, self._end}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if not self._end.done():
+                follow.result()  # raises why the daemon can't be followed
+            return self._end.result() if self._end.done() else 0
+        finally:
+            self._release()
+            self._stop_timer()
+            follow.cancel()
+            await asyncio.gather(follow, *self._answers, return_exceptions=True)
+
+    def leave(self, status: int = 0) -> None:
+        if not self._end.done():
+            self._end.set_result(status)
+
+    def suspend(self) -> None:
+        """Ctrl-Z: the shell gets its terminal as it was, and we take it again afterwards."""
+        was_held = self._terminal.is_held
+        self._release()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        if was_held:
+            self._hold()
+        self._shown = ()
+        self._show()
+
+    # keys and news
+
+    def _tell(self, event: Event) -> None:
+        self._advance(event, time.monotonic())
+        self._show()
+
+    def _read_keys(self) -> None:
+        """What is read before keys were said to count was typed before, however late we come to read it."""
+        typed_s = time.monotonic() if self._ready_timer is None else self._asked_s
+        data = self._terminal.read()
+        if not data:
+            self.leave()
+        for name in parse_keys(data):
+            self._advance(KeyPressed(name), typed_s)
+        self._show()
+
+    def _advance(self, event: Event, now: float) -> None:
+        effect = self._state.handle(event, now)
+        if isinstance(effect, Answer):
+            task = asyncio.create_task(self._link.answer(effect))
+            self._answers.add(task)
+            task.add_done_callback(self._answers.discard)
+        elif isinstance(effect, Leave):
+            self.leave()
+
+    # the terminal
+
+    def _hold(self) -> None:
+        self._terminal.hold()
+        self._loop.add_reader(self._terminal.fd, self._read_keys)
+
+    def _release(self) -> None:
+        if self._terminal.is_held:
+            self._loop.remove_reader(self._terminal.fd)
+            self._terminal.release()
+
+    def _show(self) -> None:
+        """Print what is new since the last time."""
+        view = present_prompt(self._state, Instant(time.monotonic(), time.time()), find_user)
+        if view.notice and view.notice != self._shown_notice:
+            self._terminal.write_lines([view.notice])
+        self._shown_notice = view.notice
+        selected = self._state.selected
+        what = (selected.prompt.prompt_id, selected.prompt.connection) if selected else (view.title,)
+        choice = selected.choice if selected else None
+        if (self._state.page, *what) != self._shown:
+            self._shown = (self._state.page, *what)
+            self._show_page(view)
+        elif choice and choice != self._shown_choice:  # not the rule line: the time in it goes on
+            self._terminal.write_lines(rule_lines(view))
+        self._shown_choice = choice
+
+    def _show_page(self, view: PromptView) -> None:
+        if self._state.page is not Page.QUESTION:
+            rows = present_help() if self._state.page is Page.HELP else present_legend()
+            self._terminal.write_lines(help_lines(rows))
+        elif view.is_question:
+            self._ask(view)
+        elif self._is_guest:
+            self._release()
+        else:
+            self._terminal.write_lines([view.title])
+
+    def _ask(self, view: PromptView) -> None:
+        if self._is_guest and not self._terminal.is_held:
+            self._hold()
+        self._terminal.flush_input()
+        self._terminal.write_lines(question_lines(view))
+        self._stop_timer()
+        self._asked_s = time.monotonic()
+        ready_s = self._state.next_change_s() or 0.0
+        self._ready_timer = self._loop.call_later(max(0.0, ready_s - self._asked_s), self._say_ready)
+
+    def _say_ready(self) -> None:
+        self._ready_timer = None
+        view = present_prompt(self._state, Instant(time.monotonic(), time.time()))
+        if view.is_question and self._state.page is Page.QUESTION:
+            self._terminal.flush_input()
+            self._terminal.write_lines([ready_line(view)])
+
+    def _stop_timer(self) -> None:
+        if self._ready_timer:
+            self._ready_timer.cancel()
+            self._ready_timer = None
+
+
+@contextmanager
+def _no_signals() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _signals_of(session: _Session) -> Iterator[None]:
+    """Signals end the prompt in order, so that the terminal is put back."""
+    loop = asyncio.get_running_loop()
+    for number in _LEAVE_SIGNALS:
+        loop.add_signal_handler(number, session.leave, 0 if number == signal.SIGINT else 128 + number)
+    loop.add_signal_handler(signal.SIGTSTP, session.suspend)
+    try:
+        yield
+    finally:
+        for number in (*_LEAVE_SIGNALS, signal.SIGTSTP):
+            loop.remove_signal_handler(number)

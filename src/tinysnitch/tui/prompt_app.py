@@ -1,0 +1,131 @@
+"""The terminal's prompt: the whole window, nothing to click, one key to answer."""
+
+import asyncio
+import os
+import time
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.app import App
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widget import Widget
+
+from tinysnitch.client.control_client import ControlClient
+from tinysnitch.core.clock import Instant
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.tui.daemon_link import DaemonLink
+from tinysnitch.tui.plain_prompt import PlainPrompt
+from tinysnitch.tui.prompt_screen import render_help, render_prompt
+from tinysnitch.tui.user_names import find_user
+from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.view.prompt_state import DELAY_S, Answer, Event, KeyPressed, Leave, Page, PromptState
+from tinysnitch.view.prompt_view import present_prompt
+
+TICK_S = 0.5  # of the countdown
+
+
+class PromptWidget(Widget):
+    """Draws the state; knows nothing else."""
+
+    def __init__(self, state: PromptState) -> None:
+        super().__init__()
+        self._state = state
+
+    def render(self) -> Text:
+        width, height = self.size
+        if self._state.page is Page.HELP:
+            return render_help("keys", present_help(), width, height)
+        if self._state.page is Page.LEGEND:
+            return render_help("what the words mean", present_legend(), width, height)
+        now = Instant(time.monotonic(), time.time())
+        return render_prompt(present_prompt(self._state, now, find_user), width, height)
+
+
+class PromptScreen(Screen[None], inherit_bindings=False):
+    """A screen on which every key is ours, Tab and Ctrl-C too."""
+
+    AUTO_FOCUS: ClassVar[str | None] = ""
+
+
+class PromptApp(App[None], inherit_bindings=False):
+    ENABLE_COMMAND_PALETTE = False
+    CSS = """
+    Screen { background: #000000; color: #d8d8d8; }
+    PromptWidget { width: 100%; height: 100%; }
+    """
+
+    def __init__(self, socket_path: str, delay_s: float = DELAY_S) -> None:
+        super().__init__()
+        self.state = PromptState(delay_s)
+        self.failure: SnitchError | None = None
+        self._link = DaemonLink(socket_path, self.tell)
+        self._widget = PromptWidget(self.state)
+        self._ticker: Timer | None = None
+
+    def get_default_screen(self) -> PromptScreen:
+        return PromptScreen()
+
+    async def on_mount(self) -> None:
+        await self.screen.mount(self._widget)
+        self.run_worker(self._follow_daemon(), exit_on_error=True)
+
+    async def _follow_daemon(self) -> None:
+        try:
+            await self._link.run()
+        except SnitchError as error:
+            self.failure = error
+            self.exit()
+
+    def on_key(self, event: events.Key) -> None:
+        """Keys count from when they were typed, not from when we come to read them."""
+        event.stop()
+        self._advance(KeyPressed(event.key), event.time)
+
+    def tell(self, event: Event) -> None:
+        self._advance(event, time.monotonic())
+
+    def _advance(self, event: Event, now: float) -> None:
+        effect = self.state.handle(event, now)
+        if isinstance(effect, Answer):
+            self.run_worker(self._link.answer(effect))
+        elif isinstance(effect, Leave):
+            self.exit()
+        self._widget.refresh()
+        self._set_timers(now)
+
+    def _set_timers(self, now: float) -> None:
+        """Tick while a question is in sight, and draw once when it begins to take keys; else sleep."""
+        ready_s = self.state.next_change_s()
+        if ready_s is None and self._ticker:
+            self._ticker.stop()
+            self._ticker = None
+        elif ready_s is not None and self._ticker is None:
+            self._ticker = self.set_interval(TICK_S, self._widget.refresh)
+        if ready_s is not None and ready_s > now:
+            self.set_timer(ready_s - now, self._widget.refresh)
+
+
+def read_delay_s() -> float:
+    """TINYSNITCH_DELAY_SECONDS, as in 2019."""
+    text = os.environ.get("TINYSNITCH_DELAY_SECONDS", "")
+    try:
+        return max(0.0, float(text)) if text else DELAY_S
+    except ValueError:
+        raise SnitchError(
+            f"TINYSNITCH_DELAY_SECONDS is not a number: {text!r}", "0.5 is what holds without it"
+        ) from None
+
+
+def run_prompt(socket_path: str, plain: bool) -> int:
+    """Show the prompt until the person leaves it. Raises SnitchError, DaemonNotRunning for one."""
+    delay_s = read_delay_s()
+    ControlClient(socket_path).close()  # say now, and on the shell's own screen, that there is no daemon
+    if plain:
+        return asyncio.run(PlainPrompt(delay_s).run(socket_path))
+    app = PromptApp(socket_path, delay_s)
+    app.run(mouse=False)
+    if app.failure:
+        raise app.failure
+    return app.return_code or 0

@@ -1,0 +1,71 @@
+"""A terminal read key by key, whose settings are put back however we leave."""
+
+import atexit
+import contextlib
+import os
+import termios
+import tty
+from types import TracebackType
+from typing import Any
+
+from tinysnitch.core.errors import SnitchError
+
+
+class Terminal:
+    def __init__(self, path: str) -> None:
+        try:
+            self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+            termios.tcgetattr(self.fd)
+        except (OSError, termios.error) as error:
+            raise SnitchError(f"no terminal at {path}: {error.args[-1]}", "run it in a terminal") from None
+        self._saved: list[Any] | None = None
+        atexit.register(self.close)
+
+    def __enter__(self) -> "Terminal":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def is_held(self) -> bool:
+        return self._saved is not None
+
+    def hold(self) -> None:
+        """From now on each key comes at once and is not echoed; what was typed before is thrown away."""
+        if self._saved is None:
+            self._saved = termios.tcgetattr(self.fd)
+            tty.setcbreak(self.fd, termios.TCSAFLUSH)
+
+    def release(self) -> None:
+        """Put the settings back; right in any state, and when the terminal is gone."""
+        saved, self._saved = self._saved, None
+        if saved is not None:
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(self.fd, termios.TCSAFLUSH, saved)
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            self.release()
+            os.close(self.fd)
+            self.fd = -1
+            atexit.unregister(self.close)
+
+    def flush_input(self) -> None:
+        """Throw away what was typed and not read."""
+        with contextlib.suppress(termios.error):
+            termios.tcflush(self.fd, termios.TCIFLUSH)
+
+    def read(self) -> bytes:
+        """What was typed; empty when the terminal is gone."""
+        try:
+            return os.read(self.fd, 4096)
+        except OSError:
+            return b""
+
+    def write_lines(self, lines: list[str]) -> None:
+        """Lines that are safe to show; lost when the terminal is gone."""
+        data = "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
+        with contextlib.suppress(OSError):
+            while data:
+                data = data[os.write(self.fd, data) :]

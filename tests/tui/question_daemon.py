@@ -1,0 +1,83 @@
+"""A daemon with questions and without packets: the real control server over a desk that a test holds."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tinysnitch.core.choice import Choice
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.prompt import Prompt
+from tinysnitch.daemon.control_server import ControlServer
+from tinysnitch.protocol.messages import Explanation, RuleEntry, Status
+
+RULE = "allow shop.test 443 tcp /usr/bin/curl"
+
+
+class QuestionDaemon:
+    def __init__(self) -> None:
+        self.server = ControlServer(self)
+        self.prompts: dict[int, Prompt] = {}
+        self.answers: asyncio.Queue[tuple[int, Choice]] = asyncio.Queue()
+        self.attached = asyncio.Event()
+        self.refusal = ""  # the next answers are refused with it
+
+    def open(self, prompt: Prompt) -> None:
+        self.prompts[prompt.prompt_id] = prompt
+        self.server.push_prompt(prompt)
+
+    def close(self, prompt_id: int, reason: str = "nobody answered", by_uid: int | None = None) -> None:
+        del self.prompts[prompt_id]
+        self.server.push_closed(prompt_id, reason, by_uid)
+
+    # what the control server asks
+
+    def status(self) -> Status:
+        return Status(
+            pid=1, mode="bpf", netns=1, rules_file="", uptime_s=0.0, rules=2, prompts=len(self.prompts), clients=1,
+            hits=0, misses=0,
+        )  # fmt: skip
+
+    def attach(self, client_id: int, uid: int) -> None:
+        self.attached.set()
+        for prompt in self.prompts.values():
+            self.server.push_prompt(prompt)
+
+    def detach(self, client_id: int) -> None:
+        self.attached.clear()
+
+    def answer(self, prompt_id: int, answer: Choice | str, by_uid: int) -> str:
+        if self.refusal:
+            raise SnitchError(self.refusal)
+        assert isinstance(answer, Choice)
+        self.answers.put_nowait((prompt_id, answer))
+        self.close(prompt_id, "answered", by_uid)
+        return RULE
+
+    def list_rules(self) -> list[RuleEntry]:
+        return []
+
+    def add_rule(self, line: str, by_uid: int) -> str:
+        raise SnitchError("not here")
+
+    def remove_rule(self, line: str, by_uid: int) -> str:
+        raise SnitchError("not here")
+
+    def list_asks(self) -> list[Prompt]:
+        return list(self.prompts.values())
+
+    def explain(self, program: str, remote: str, port: int, protocol: str) -> Explanation:
+        raise SnitchError("not here")
+
+    def read_history(self, limit: int) -> list[bytes]:
+        return []
+
+
+@asynccontextmanager
+async def question_daemon(path: Path) -> AsyncIterator[QuestionDaemon]:
+    daemon = QuestionDaemon()
+    await daemon.server.start(path)
+    try:
+        yield daemon
+    finally:
+        await daemon.server.close()

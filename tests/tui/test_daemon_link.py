@@ -1,0 +1,98 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.tui.question_daemon import RULE, question_daemon
+from tests.tui.waiting import until
+from tests.view.sample_prompts import prompt_of
+from tinysnitch.core.choice import Choice
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.protocol.messages import prompt_shown
+from tinysnitch.tui import daemon_link
+from tinysnitch.tui.daemon_link import DaemonLink
+from tinysnitch.view.prompt_state import (
+    Answer,
+    AnswerRefused,
+    ConnectionLost,
+    DaemonGreeted,
+    Event,
+    NoticeGiven,
+    QuestionClosed,
+    QuestionOpened,
+    RulesCounted,
+)
+
+ANSWER = Answer(1, Choice(verdict=Verdict.DENY))
+
+
+class Listener:
+    """A link that runs, and what it told."""
+
+    def __init__(self, path: Path) -> None:
+        self.told: list[Event] = []
+        self.link = DaemonLink(path, self.told.append)
+
+    async def __aenter__(self) -> "Listener":
+        self._task = asyncio.create_task(self.link.run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    def kinds(self) -> list[type[Event]]:
+        return [type(event) for event in self.told]
+
+
+def test_questions_come_and_go(tmp_path: Path) -> None:
+    async def run() -> list[Event]:
+        async with question_daemon(tmp_path / "s") as daemon, Listener(tmp_path / "s") as listener:
+            await until(daemon.attached.is_set)
+            daemon.open(prompt_of(1))
+            daemon.close(1, "denied", by_uid=0)
+            daemon.server.push_notice("rules not loaded", "see line 3")
+            await until(lambda: len(listener.told) >= 5)
+            return listener.told
+
+    assert asyncio.run(run()) == [
+        DaemonGreeted(2),
+        QuestionOpened(prompt_shown(prompt_of(1)).prompt),
+        QuestionClosed(1, "denied, by root"),
+        RulesCounted(2),
+        NoticeGiven("rules not loaded (see line 3)"),
+    ]
+
+
+def test_an_answer_is_given_or_refused(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with question_daemon(tmp_path / "s") as daemon, Listener(tmp_path / "s") as listener:
+            await until(daemon.attached.is_set)
+            daemon.open(prompt_of(1))
+            await until(lambda: QuestionOpened in listener.kinds())
+            daemon.refusal = "too late"
+            await listener.link.answer(ANSWER)
+            daemon.refusal = ""
+            await listener.link.answer(ANSWER)
+            assert AnswerRefused(1, "too late") in listener.told
+            assert NoticeGiven(f"answered: {RULE}") in listener.told
+            assert await daemon.answers.get() == (1, ANSWER.choice)
+
+    asyncio.run(run())
+
+
+def test_a_daemon_that_comes_back_is_followed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon_link, "RETRY_S", 0.01)
+
+    async def run() -> None:
+        async with Listener(tmp_path / "s") as listener:
+            await until(lambda: ConnectionLost in listener.kinds())
+            for _ in range(2):
+                async with question_daemon(tmp_path / "s") as daemon:
+                    await until(daemon.attached.is_set)
+                count = len(listener.told)
+                await until(lambda count=count: ConnectionLost in listener.kinds()[count - 1 :])  # type: ignore[misc]
+            assert listener.kinds().count(DaemonGreeted) == 2
+            await listener.link.answer(ANSWER)  # its question is gone: nothing to tell
+
+    asyncio.run(run())

@@ -1,0 +1,39 @@
+from tests.view.sample_prompts import prompt_of
+from tinysnitch.core.clock import Instant
+from tinysnitch.tui.plain_lines import help_lines, question_lines, ready_line
+from tinysnitch.view.help_view import HelpRow
+from tinysnitch.view.prompt_state import PromptState, QuestionOpened
+from tinysnitch.view.prompt_view import PromptView, present_prompt
+
+
+def sample_view() -> PromptView:
+    state = PromptState()
+    state.handle(QuestionOpened(prompt_of(1)), 0.0)
+    return present_prompt(state, Instant(0.0, 1_700_000_000.0))
+
+
+def test_a_question_is_told_line_by_line() -> None:
+    assert question_lines(sample_view()) == [
+        "",
+        "one question: curl wants to reach shop.test",
+        "path: /usr/bin/curl",
+        "arguments: -s https://shop.test/",
+        "parents: /usr/bin/bash, /usr/sbin/sshd, /usr/lib/systemd/systemd",
+        "user: uid 1000",
+        "belongs to: unit:ssh.service",
+        "name: shop.test",
+        "address: 10.0.0.9",
+        "port: 443 https, tcp",
+        "direction: outbound, from this machine",
+        "asked because no rule matches; 60 seconds left, then it is denied",
+        "rule: allow until=2023-11-14T22:22:20Z shop.test 443 tcp /usr/bin/curl -s https://shop.test/",
+        "holds: for 9 minutes",
+    ]
+
+
+def test_the_keys_to_begin_with_are_said() -> None:
+    assert ready_line(sample_view()) == "keys: y allow, n deny, h help"
+
+
+def test_help_is_told_key_by_key() -> None:
+    assert help_lines((HelpRow("answer", "y", "allow it"),)) == ["", "y: allow it", "any key goes back"]

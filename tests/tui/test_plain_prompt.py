@@ -1,0 +1,178 @@
+import asyncio
+import os
+import pty
+import re
+import signal
+import termios
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.tui.question_daemon import QuestionDaemon, question_daemon
+from tests.tui.waiting import until
+from tests.view.sample_prompts import CURL, connection_of, prompt_of
+from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.tui.plain_prompt import PlainPrompt
+
+
+class Person:
+    """Someone at a pseudo-terminal: reads what is printed, types keys."""
+
+    def __init__(self) -> None:
+        self.master, self._slave = pty.openpty()
+        self.tty_path = os.ttyname(self._slave)
+        self.before = self.settings()
+        self.seen = ""
+        asyncio.get_running_loop().add_reader(self.master, self._read)
+
+    def _read(self) -> None:
+        self.seen += os.read(self.master, 65536).decode().replace("\r\n", "\n")
+
+    def settings(self) -> list[object]:
+        return termios.tcgetattr(self._slave)
+
+    def type(self, keys: str) -> None:
+        os.write(self.master, keys.encode())
+
+    async def see(self, text: str) -> None:
+        """Wait for the text, and forget everything up to it."""
+        await until(lambda: text in self.seen)
+        self.seen = self.seen.partition(text)[2]
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self.master)
+        os.close(self.master)
+        os.close(self._slave)
+
+
+Script = Callable[[QuestionDaemon, Person], Awaitable[None]]
+
+
+def play(tmp_path: Path, script: Script, prompt: PlainPrompt) -> int:
+    """Run the script beside the prompt until the prompt ends; the terminal must be as it was."""
+
+    async def run() -> int:
+        async with question_daemon(tmp_path / "s") as daemon:
+            person = Person()
+            try:
+                asking = asyncio.create_task(prompt.run(str(tmp_path / "s"), person.tty_path))
+                await until(daemon.attached.is_set)
+                await script(daemon, person)
+                status = await asyncio.wait_for(asking, 10)
+                assert person.settings() == person.before
+                return status
+            finally:
+                person.close()
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("keys", "choice"),
+    [
+        ("y", Choice(verdict=Verdict.ALLOW)),
+        ("fdn", Choice(verdict=Verdict.DENY, lifetime=Lifetime.FOREVER, remote=RemoteScope.DOMAIN)),
+        ("opjy", Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.ONCE, any_port=True, any_args=True)),
+    ],
+)
+def test_keys_answer_the_question_that_was_printed(tmp_path: Path, keys: str, choice: Choice) -> None:
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        await person.see("no questions, 2 rules\n")
+        daemon.open(prompt_of(1))
+        await person.see("one question: curl wants to reach shop.test\npath: /usr/bin/curl\n")
+        await person.see("keys: y allow, n deny, h help\n")
+        person.type(keys)
+        assert await daemon.answers.get() == (1, choice)
+        await person.see("no questions, 2 rules\n")
+        person.type("q")
+
+    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
+
+
+def test_the_rule_is_printed_again_at_each_toggle(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        daemon.open(prompt_of(1))
+        await person.see("keys: ")
+        for key, text in (
+            ("f", "rule: allow shop.test 443 tcp /usr/bin/curl -s https://shop.test/\nholds: forever"),
+            ("d", "rule: allow *.shop.test 443 tcp /usr/bin/curl -s https://shop.test/\n"),
+            ("p", "rule: allow *.shop.test - tcp /usr/bin/curl -s https://shop.test/\n"),
+            ("j", "rule: allow *.shop.test - tcp /usr/bin/curl\n"),
+            ("h", "any key goes back\n"),
+            ("x", "one question: curl wants to reach shop.test\n"),
+        ):
+            person.type(key)
+            await person.see(text)
+        person.type("q")
+
+    play(tmp_path, script, PlainPrompt(delay_s=0.05))
+
+
+def test_keys_typed_ahead_do_nothing(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        person.type("yyyy")
+        daemon.open(prompt_of(1))
+        await person.see("holds: for 9 minutes\n")
+        person.type("ynfy\t\x1b[Ah")
+        await person.see("any key goes back\n")
+        daemon.close(1, "denied: nobody answered")
+        await person.see("nobody answered")
+        assert daemon.answers.empty()
+        person.type("q")
+
+    play(tmp_path, script, PlainPrompt(delay_s=30.0))
+
+
+def test_hostile_text_is_printed_escaped(tmp_path: Path) -> None:
+    process = msgspec.structs.replace(CURL, program="/tmp/\x1b]0;x\x07\u202e", args=("\x9b2J\n", "caf\udce9"))
+
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        daemon.open(prompt_of(1, connection_of(process)))
+        await until(lambda: "keys: " in person.seen)
+        assert re.findall(r"[^\n -~]", person.seen) == []
+        person.type("q")
+
+    play(tmp_path, script, PlainPrompt(delay_s=0.01))
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_puts_the_terminal_back(tmp_path: Path, number: signal.Signals, status: int) -> None:
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        await person.see("no questions")
+        assert person.settings() != person.before
+        os.kill(os.getpid(), number)
+
+    assert play(tmp_path, script, PlainPrompt()) == status
+
+
+def test_a_guest_holds_the_terminal_only_while_it_asks(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        assert person.settings() == person.before
+        daemon.open(prompt_of(1))
+        await person.see("keys: ")
+        assert person.settings() != person.before
+        person.type("y")
+        await daemon.answers.get()
+        await until(lambda: person.settings() == person.before)
+        daemon.open(prompt_of(2))
+        await person.see("keys: ")
+        person.type("q")
+
+    assert play(tmp_path, script, PlainPrompt(delay_s=0.05, is_guest=True)) == 0
+
+
+def test_cancelling_puts_the_terminal_back(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with question_daemon(tmp_path / "s") as daemon:
+            person = Person()
+            asking = asyncio.create_task(PlainPrompt().run(str(tmp_path / "s"), person.tty_path))
+            await until(daemon.attached.is_set)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            assert person.settings() == person.before
+            person.close()
+
+    asyncio.run(run())

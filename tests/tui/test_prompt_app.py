@@ -1,0 +1,160 @@
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.tui.question_daemon import QuestionDaemon, question_daemon
+from tests.tui.waiting import until
+from tests.view.sample_prompts import connection_of, prompt_of
+from tinysnitch.core.choice import Lifetime, RemoteScope
+from tinysnitch.core.errors import DaemonNotRunning, SnitchError
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.tui import daemon_link
+from tinysnitch.tui.prompt_app import PromptApp, read_delay_s, run_prompt
+
+Script = Callable[[QuestionDaemon, PromptApp, Pilot[None]], Awaitable[None]]
+
+
+@asynccontextmanager
+async def running(path: Path, delay_s: float) -> AsyncIterator[tuple[QuestionDaemon, PromptApp, Pilot[None]]]:
+    async with question_daemon(path) as daemon:
+        app = PromptApp(str(path), delay_s)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await until(daemon.attached.is_set)
+            yield daemon, app, pilot
+
+
+def play(path: Path, script: Script, delay_s: float = 0.05) -> None:
+    async def run() -> None:
+        async with running(path, delay_s) as (daemon, app, pilot):
+            await script(daemon, app, pilot)
+
+    asyncio.run(run())
+
+
+def screen_of(app: PromptApp) -> str:
+    return "\n".join("".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips())
+
+
+async def see(app: PromptApp, text: str) -> None:
+    await until(lambda: text in screen_of(app))
+
+
+async def until_ready(app: PromptApp) -> None:
+    await until(lambda: app.state.selected and app.state.is_ready(asyncio.get_running_loop().time()))
+
+
+def test_keys_answer_the_question_on_the_screen(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        await see(app, "no questions, 2 rules")
+        daemon.open(prompt_of(1))
+        await see(app, "curl wants to reach shop.test")
+        await until_ready(app)
+        await pilot.press("f", "d", "p", "j")
+        await see(app, "allow *.shop.test - tcp /usr/bin/curl")
+        await pilot.press("n")
+        prompt_id, choice = await daemon.answers.get()
+        assert (prompt_id, choice.verdict, choice.lifetime) == (1, Verdict.DENY, Lifetime.FOREVER)
+        assert (choice.remote, choice.any_port, choice.any_args) == (RemoteScope.DOMAIN, True, True)
+        await see(app, "no questions, 2 rules")
+
+    play(tmp_path / "s", script)
+
+
+def test_keys_typed_ahead_do_nothing(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1))
+        await see(app, "curl wants to reach shop.test")
+        await pilot.press("y", "n", "f", "y")
+        daemon.close(1, "denied: nobody answered")
+        await see(app, "nobody answered")
+        assert daemon.answers.empty()
+
+    play(tmp_path / "s", script, delay_s=30.0)
+
+
+def test_tab_walks_and_help_and_legend_open(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1))
+        daemon.open(prompt_of(2, connection_of(name="b.test")))
+        await see(app, "question 1 of 2")
+        for key, text in (
+            ("tab", "curl wants to reach b.test"),
+            ("shift+tab", "curl wants to reach shop.test"),
+            ("h", "any key goes back"),
+            ("x", "question 1 of 2"),
+            ("l", "what the words mean"),
+        ):
+            await pilot.press(key)
+            await see(app, text)
+
+    play(tmp_path / "s", script)
+
+
+def test_escape_puts_aside_and_the_countdown_sleeps_without_a_question(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1))
+        await until_ready(app)
+        assert app._ticker is not None
+        await pilot.press("escape")
+        await see(app, "1 question put aside")
+        assert app._ticker is None
+
+    play(tmp_path / "s", script)
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+def test_leaving_ends_the_app(tmp_path: Path, key: str) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        await pilot.press(key)
+        await until(lambda: not app.is_running)
+
+    play(tmp_path / "s", script)
+
+
+def test_a_refused_answer_brings_the_question_back(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.refusal = "it was answered by alice"
+        daemon.open(prompt_of(1))
+        await until_ready(app)
+        await pilot.press("y")
+        await see(app, "it was answered by alice")
+        await see(app, "curl wants to reach shop.test")
+
+    play(tmp_path / "s", script)
+
+
+def test_a_daemon_that_restarts_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon_link, "RETRY_S", 0.01)
+
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1))
+        await see(app, "curl wants to reach shop.test")
+        await daemon.server.close()
+        await see(app, "waiting for the daemon")
+        async with question_daemon(tmp_path / "s") as other:
+            other.open(prompt_of(1))
+            await see(app, "curl wants to reach shop.test")
+
+    play(tmp_path / "s", script)
+
+
+@pytest.mark.parametrize(("text", "delay_s"), [("", 0.5), ("2", 2.0), ("-1", 0.0)])
+def test_the_delay_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch, text: str, delay_s: float) -> None:
+    monkeypatch.setenv("TINYSNITCH_DELAY_SECONDS", text)
+    assert read_delay_s() == delay_s
+
+
+def test_a_delay_that_is_no_number_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TINYSNITCH_DELAY_SECONDS", "soon")
+    with pytest.raises(SnitchError, match="TINYSNITCH_DELAY_SECONDS"):
+        read_delay_s()
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_without_a_daemon_there_is_no_prompt(tmp_path: Path, plain: bool) -> None:
+    with pytest.raises(DaemonNotRunning):
+        run_prompt(str(tmp_path / "s"), plain)

@@ -1,0 +1,115 @@
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.text import Text
+
+from tests.view.sample_prompts import CURL, connection_of, prompt_of
+from tinysnitch.core.clock import Instant
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.domain import format_label
+from tinysnitch.tui.prompt_screen import COVERED, fit_segments, render_help, render_prompt
+from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.view.keys import KEYS
+from tinysnitch.view.prompt_state import KeyPressed, PromptState, QuestionOpened
+from tinysnitch.view.prompt_view import PromptView, present_prompt
+from tinysnitch.view.segment import Segment
+from tinysnitch.view.text import cell_width
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()), min_size=1)
+FULL = msgspec.structs.replace(
+    connection_of(
+        msgspec.structs.replace(
+            CURL,
+            args=("--data", "x" * 4000),
+            run_by="/usr/bin/python3.13",
+            warnings=("deleted file", "runs from /tmp", "LD_PRELOAD set"),
+            is_host_file=False,
+        ),
+        name="www.shop.co.uk",
+    ),
+    other_names=("a.test",),
+    interface="eth0",
+)
+
+
+def view_of(connection: Connection, keys: str = "") -> PromptView:
+    state = PromptState()
+    state.handle(QuestionOpened(prompt_of(1, connection)), 0.0)
+    for key in keys:
+        state.handle(KeyPressed(key), 1.0)
+    return present_prompt(state, Instant(1.0, 1_700_000_001.0))
+
+
+def rows_of(text: Text) -> list[str]:
+    return text.plain.split("\n")
+
+
+def covered_in(text: Text) -> str:
+    return " ".join(text.plain[span.start : span.end].strip() for span in text.spans if span.style == COVERED)
+
+
+@pytest.mark.parametrize("connection", [connection_of(), FULL])
+def test_a_small_terminal_shows_all_that_must_be_seen(connection: Connection) -> None:
+    view = view_of(connection)
+    rows = rows_of(render_prompt(view, 80, 24))
+    assert len(rows) <= 24
+    assert max(map(cell_width, rows)) <= 80
+    screen = "\n".join(rows)
+    wanted = [view.title, "443", "allow until=", "59 s", *(f"{key.label} " for key in KEYS)]
+    assert [text for text in wanted if text not in screen] == []
+
+
+def test_the_rule_is_whole_when_it_fits() -> None:
+    rows = [row.strip() for row in rows_of(render_prompt(view_of(connection_of(), "f"), 100, 30))]
+    assert "allow shop.test 443 tcp /usr/bin/curl -s https://shop.test/" in rows
+
+
+def test_long_arguments_take_the_rows_that_are_free() -> None:
+    small, large = (rows_of(render_prompt(view_of(FULL, "j"), 80, height)) for height in (24, 50))
+    assert sum("xxxx" in row for row in small) == 1
+    assert sum("xxxx" in row for row in large) > 1
+
+
+def test_what_is_covered_is_yellow() -> None:
+    text = covered_in(render_prompt(view_of(connection_of(name="www.shop.co.uk"), "djp"), 80, 24))
+    assert "shop.co.uk" in text
+    assert "www" not in text
+    assert "https" not in text
+
+
+@settings(max_examples=50, deadline=None)
+@given(ANY_TEXT, st.binary(min_size=1, max_size=63), st.integers(1, 200), st.integers(1, 60))
+def test_no_text_and_no_size_breaks_the_screen(hostile: str, label: bytes, width: int, height: int) -> None:
+    process = msgspec.structs.replace(CURL, program=hostile, args=(hostile,), warnings=(hostile,))
+    rows = rows_of(render_prompt(view_of(connection_of(process, name=f"{format_label(label)}.test")), width, height))
+    assert len(rows) <= height
+    assert all(cell_width(row) <= width and (row.isprintable() or not row) for row in rows)
+
+
+def test_waiting_is_quiet() -> None:
+    state = PromptState()
+    state.notice = "the daemon is gone"
+    rows = rows_of(render_prompt(present_prompt(state, Instant(0.0, 0.0)), 80, 24))
+    told = [row.strip() for row in rows if row.strip()]
+    assert told == ["waiting for the daemon", "the daemon is gone", "h help   l legend   q leave"]
+
+
+@pytest.mark.parametrize("rows", [present_help(), present_legend()])
+def test_help_fits_a_small_terminal(rows: tuple) -> None:  # type: ignore[type-arg]
+    screen = rows_of(render_help("keys", rows, 80, 24))
+    assert len(screen) <= 24
+    assert [row.meaning for row in rows if row.meaning not in "\n".join(screen)] == []
+
+
+@given(st.lists(ANY_TEXT, min_size=1, max_size=5), st.integers(5, 60))
+def test_fitted_segments_fit(texts: list[str], width: int) -> None:
+    fitted = fit_segments(tuple(Segment("a" * len(text)) for text in texts), width)
+    assert sum(cell_width(segment.text) for segment in fitted) <= width
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.text("ab /", min_size=1, max_size=200), max_size=8))
+def test_the_end_of_the_rule_is_never_cut_off(args: list[str]) -> None:
+    process = msgspec.structs.replace(CURL, args=(*args, "--the-end"))
+    assert "--the-end" in render_prompt(view_of(connection_of(process), "f"), 80, 24).plain.split("allow shop.test")[1]

@@ -1,0 +1,89 @@
+import os
+import pty
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.tui.terminal import Terminal
+
+
+@pytest.fixture
+def pseudo_terminal() -> Iterator[tuple[int, str]]:
+    master, slave = pty.openpty()
+    yield master, os.ttyname(slave)
+    os.close(master)
+    os.close(slave)
+
+
+def settings_of(terminal: Terminal) -> list[Any]:
+    return termios.tcgetattr(terminal.fd)
+
+
+def test_keys_come_one_by_one_while_it_is_held(pseudo_terminal: tuple[int, str]) -> None:
+    master, path = pseudo_terminal
+    with Terminal(path) as terminal:
+        before = settings_of(terminal)
+        terminal.hold()
+        os.write(master, b"y")
+        assert terminal.read() == b"y"
+        terminal.release()
+        terminal.release()
+        assert settings_of(terminal) == before
+
+
+def hold_and_fail(path: str) -> None:
+    with Terminal(path) as terminal:
+        before = settings_of(terminal)
+        terminal.hold()
+        assert settings_of(terminal) != before
+        raise ZeroDivisionError
+
+
+def test_settings_are_put_back_after_a_failure(pseudo_terminal: tuple[int, str]) -> None:
+    _, path = pseudo_terminal
+    with Terminal(path) as other:
+        before = settings_of(other)
+        with pytest.raises(ZeroDivisionError):
+            hold_and_fail(path)
+        assert settings_of(other) == before
+
+
+def test_what_was_typed_before_is_thrown_away(pseudo_terminal: tuple[int, str]) -> None:
+    master, path = pseudo_terminal
+    with Terminal(path) as terminal:
+        os.write(master, b"yyyy\n")
+        terminal.hold()
+        os.write(master, b"yyyy")
+        terminal.flush_input()
+        os.write(master, b"n")
+        assert terminal.read() == b"n"
+
+
+def test_lines_reach_the_terminal_whole(pseudo_terminal: tuple[int, str]) -> None:
+    master, path = pseudo_terminal
+    with Terminal(path) as terminal:
+        terminal.write_lines(["größe", "\udc80"])
+        assert os.read(master, 100).decode() == "größe\r\n\\udc80\r\n"
+
+
+def test_a_terminal_that_is_gone_reads_as_empty() -> None:
+    master, slave = pty.openpty()
+    with Terminal(os.ttyname(slave)) as terminal:
+        terminal.hold()
+        os.close(master)
+        os.close(slave)
+        assert terminal.read() == b""
+        terminal.write_lines(["lost"])
+        terminal.flush_input()
+
+
+def test_what_is_no_terminal_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for path in (file, tmp_path / "none"):
+        with pytest.raises(SnitchError, match="no terminal at"):
+            Terminal(str(path))
