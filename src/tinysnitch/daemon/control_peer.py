@@ -23,6 +23,7 @@ MAX_PUSH_BYTES = 1024 * 1024
 MAX_INBOX = 64  # requests read but not begun; beyond that nothing more is read
 _REQUESTS_A_TURN = 16  # then packets come first again
 
+_WELCOME = encode_frame(Welcome())
 _decoder: FrameDecoder[Request] = FrameDecoder(Request)
 
 
@@ -48,6 +49,8 @@ class ControlPeer(asyncio.Protocol):
         refusal = self._server.admit(self, gid)
         if refusal is not None:
             self._end(refusal)
+        else:
+            self._transport.write(_WELCOME)
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._replies = iter(())
@@ -145,12 +148,9 @@ class ControlPeer(asyncio.Protocol):
             self._replies = self._server.answer(self, request)
 
     def _greet(self, hello: Hello) -> None:
+        self._is_greeted = True
         if hello.protocol != PROTOCOL:
-            self._transport.write(encode_frame(Welcome()))
             self._end(_other_version(hello.version))
-        else:
-            self._is_greeted = True
-            self._replies = iter((encode_frame(Welcome()),))
 
     def _end(self, refusal: Refused) -> None:
         """Say why, and close as soon as that is said."""

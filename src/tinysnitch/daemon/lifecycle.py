@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -40,13 +41,18 @@ from tinysnitch.kernel.nfqueue import Queue
 from tinysnitch.kernel.packet_events import PacketEvents
 from tinysnitch.kernel.probe import find_missing
 from tinysnitch.kernel.resolv_conf import RESOLV_CONF
-from tinysnitch.kernel.seed import seed_processes, seed_sockets
+from tinysnitch.kernel.seed import seed
 from tinysnitch.kernel.sockets import SocketDiag
 from tinysnitch.protocol.log_lines import ReadyLine, format_time
 from tinysnitch.store.file_watch import watch_file
 from tinysnitch.store.history import History
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
+
+
+def read_extra_interpreters(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """TINYSNITCH_TRIMS: further interpreters, names or whole paths, separated by blanks or commas."""
+    return tuple(environment.get("TINYSNITCH_TRIMS", "").replace(",", " ").split())
 
 
 async def run_daemon(options: Options) -> None:
@@ -125,9 +131,8 @@ class SetUp:
             return None, "; ".join((str(error), *find_missing()))
         self._undo.callback(programs.close)
         self._undo.callback(self._take_away, programs.remove)
-        seed_processes(programs)
         with SocketDiag() as sockets:
-            seed_sockets(programs, sockets)
+            seed(programs, sockets)
         return programs, ""
 
     # User space
@@ -151,7 +156,9 @@ class SetUp:
         queue, names_queue = self._open_queues(identity.instance)
         news = AddressNews()
         self._undo.callback(news.close)
-        attributor = Attributor(programs, needs_sha256=engine.rules.needs_sha256)
+        attributor = Attributor(
+            programs, extra_interpreters=read_extra_interpreters(os.environ), needs_sha256=engine.rules.needs_sha256
+        )
         self._undo.callback(attributor.close)
         doors = Doors(
             queue=queue,

@@ -24,7 +24,8 @@ from tinysnitch.kernel.cgroups import find_cgroup_mount
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.netns import read_netns_cookie
 from tinysnitch.kernel.probe import find_missing
-from tinysnitch.kernel.seed import seed_processes
+from tinysnitch.kernel.seed import seed
+from tinysnitch.kernel.sockets import SocketDiag
 from tinysnitch.protocol.log_lines import format_time
 
 
@@ -59,7 +60,8 @@ def _load(undo: ExitStack, cgroup: Path) -> BpfPrograms:
     except SnitchError as error:
         raise SnitchError(f"BPF does not work here: {error}", "; ".join(find_missing()) or error.hint) from None
     undo.callback(programs.remove)
-    seed_processes(programs)
+    with SocketDiag() as sockets:
+        seed(programs, sockets)
     return programs
 
 
