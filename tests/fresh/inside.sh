@@ -1,9 +1,7 @@
 #!/bin/bash
 # What a person does on a bare machine: git and make, the clone (it is here already), `make setup`, and then the tests.
 set -euo pipefail
-set -a
-. /etc/pip-environment
-set +a
+. /srv/pip-environment
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 apt-get install -qq -y --no-install-recommends git make >/dev/null

@@ -41,17 +41,22 @@ write_sources() {
 	[ -z "$security" ] || printf 'deb %s %s main\n' "$security" "$SUITE-security" >>"$ROOT/etc/apt/sources.list"
 }
 
-# How this machine reaches package indexes, where it says so: pip's settings, and the files and folders that they name.
+# How this machine reaches package indexes, where it says so: pip's settings, and below /srv/carried the files and folders
+# that they name (at their own place a package could overwrite them).
 carry_pip_settings() {
-	local place
-	[ ! -e /etc/pip.conf ] || cp /etc/pip.conf "$ROOT/etc/pip.conf"
-	[ ! -e "$HOME/.config/pip/pip.conf" ] || install -D "$HOME/.config/pip/pip.conf" "$ROOT/srv/.config/pip/pip.conf"
-	env | grep '^PIP_' | sed 's/^/export /; s/=\(.*\)$/="\1"/' >"$ROOT/etc/pip-environment" || true
+	local settings=("$ROOT/srv/pip-environment") place
+	env | sed -n 's/^\(PIP_[A-Z_]*\)=\(.*\)$/export \1="\2"/p' >"${settings[0]}"
+	for place in /etc/pip.conf "$HOME/.config/pip/pip.conf"; do
+		[ -e "$place" ] || continue
+		settings+=("$ROOT${place/#$HOME//srv}")
+		install -D -m 644 "$place" "${settings[-1]}"
+	done
 	while read -r place; do
 		[ -e "$place" ] || continue
-		mkdir -p "$ROOT$(dirname "$place")"
-		cp -aL "$place" "$ROOT$place"
-	done < <(cat "$ROOT/etc/pip-environment" "$ROOT/etc/pip.conf" "$ROOT/srv/.config/pip/pip.conf" 2>/dev/null | grep -o '/[A-Za-z0-9/._-]*' | sort -u)
+		mkdir -p "$ROOT/srv/carried$(dirname "$place")"
+		cp -aL "$place" "$ROOT/srv/carried$place"
+	done < <(sed -nE 's#^.*[=" ](/[^" ]*)"?$#\1#p' "${settings[@]}" | sort -u)
+	sed -Ei 's#([=" ])(/[^" ]*)#\1/srv/carried\2#g' "${settings[@]}"
 }
 
 [ "$(id -u)" -eq 0 ] || fail "a new root needs root" "call it as root: sudo make test-fresh"
