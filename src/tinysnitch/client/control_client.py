@@ -32,8 +32,11 @@ class ControlClient:
         self._socket = _connect(path, timeout_s)
         self._reader = FrameReader(MAX_REPLY)
         self._frames = self._read_frames()
-        self._is_welcome = False
-        self._send(Hello())
+        try:
+            self._greet()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> "ControlClient":
         return self
@@ -48,11 +51,10 @@ class ControlClient:
         """Every reply up to Done. Raises the daemon's refusal."""
         self._send(request)
         for frame in self._frames:
-            reply = self._reply(frame)
+            reply = _reply(frame)
             if isinstance(reply, Done):
                 return
-            if reply is not None:
-                yield reply
+            yield reply
 
     def ask(self, request: Request, kind: type[T]) -> list[T]:
         """The replies of the kind that answers this request."""
@@ -72,27 +74,23 @@ class ControlClient:
         for frame in self._frames:
             if frame.startswith(_LOG_LINE):
                 yield frame
-            elif isinstance(self._reply(frame), Done):
+            elif isinstance(_reply(frame), Done):
                 return
 
-    def _reply(self, frame: bytes) -> FromDaemon | None:
-        """The reply in a frame; None for the daemon's greeting."""
-        try:
-            reply = _decoder.decode(frame)
-        except Malformed as error:
-            raise SnitchError(f"the daemon sent what this version does not understand: {error}") from error
-        if isinstance(reply, Refused):
-            raise error_of_refusal(reply)
-        if isinstance(reply, Welcome):
-            check_welcome(reply)
-            return None
-        return reply
+    def _greet(self) -> None:
+        """The daemon speaks first; what it refuses is known before anything is sent."""
+        for frame in self._frames:
+            reply = _reply(frame)
+            if isinstance(reply, Welcome):
+                check_welcome(reply)
+                break
+        self._send(Hello())
 
     def _send(self, request: Request) -> None:
         try:
             self._socket.sendall(encode_frame(request))
         except (BrokenPipeError, ConnectionResetError):
-            return  # the daemon refused us and closed: its reason is there to be read
+            return  # what the daemon said before it closed is there to be read
         except TimeoutError:
             raise _silence(self._path) from None
 
@@ -113,6 +111,17 @@ class ControlClient:
             yield from self._reader.feed(data)
         except Malformed as error:
             raise SnitchError(f"the daemon sent too much at once: {error}") from error
+
+
+def _reply(frame: bytes) -> FromDaemon:
+    """What a frame says; a refusal is raised."""
+    try:
+        reply = _decoder.decode(frame)
+    except Malformed as error:
+        raise SnitchError(f"the daemon sent what this version does not understand: {error}") from error
+    if isinstance(reply, Refused):
+        raise error_of_refusal(reply)
+    return reply
 
 
 def _connect(path: str | Path, timeout_s: float) -> socket.socket:

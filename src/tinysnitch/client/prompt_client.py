@@ -57,6 +57,11 @@ class PromptClient:
             reader, writer = await asyncio.open_unix_connection(os.fspath(path), limit=MAX_REPLY)
         except OSError as error:
             raise error_of_connect(error, path) from error
+        try:
+            check_welcome(await _read_welcome(path, reader))
+        except BaseException:
+            writer.close()
+            raise
         client = cls(path, reader, writer)
         client._send(Hello())
         return client
@@ -98,22 +103,15 @@ class PromptClient:
 
     async def _receive(self) -> None:
         try:
-            while frame := await self._reader.readline():
-                self._take(_decoder.decode(frame))
-            self._finish(error_of_end(self._path))
+            while True:
+                self._take(await _read_message(self._path, self._reader))
         except SnitchError as error:
             self._finish(error)
-        except ValueError as error:  # Malformed, or a line beyond the limit
-            self._finish(SnitchError(f"the daemon sent what this version does not understand: {error}"))
-        except OSError:
-            self._finish(error_of_end(self._path))
 
     def _take(self, message: FromDaemon) -> None:
         match message:
             case PromptShown() | PromptClosed() | Notice():
                 self._pushes.put_nowait(message)
-            case Welcome():
-                check_welcome(message)
             case Refused() if self._waiting:
                 self._refuse(message)
             case Refused():
@@ -142,3 +140,25 @@ class PromptClient:
         while self._waiting:
             if not (future := self._waiting.popleft()).done():
                 future.set_exception(error)
+
+
+async def _read_message(path: str | Path, reader: asyncio.StreamReader) -> FromDaemon:
+    """The next message; whatever prevents it is a SnitchError."""
+    try:
+        frame = await reader.readline()
+        if frame.endswith(b"\n"):
+            return _decoder.decode(frame)
+    except OSError as error:
+        raise error_of_end(path) from error
+    except ValueError as error:  # Malformed, or a line beyond the limit
+        raise SnitchError(f"the daemon sent what this version does not understand: {error}") from error
+    raise error_of_end(path)
+
+
+async def _read_welcome(path: str | Path, reader: asyncio.StreamReader) -> Welcome:
+    message = await _read_message(path, reader)
+    if isinstance(message, Refused):
+        raise error_of_refusal(message)
+    if not isinstance(message, Welcome):
+        raise SnitchError(f"what listens on {path} does not welcome us", "is it tinysnitchd?")
+    return message

@@ -1,0 +1,111 @@
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.client.test_control_client import OddDaemon
+from tests.daemon.small_desk import RunningServer, make_prompt, running_server
+from tinysnitch.client.prompt_client import PromptClient
+from tinysnitch.core.choice import Choice, Lifetime
+from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, SnitchError
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.protocol.framing import encode_frame
+from tinysnitch.protocol.messages import PromptClosed, PromptShown, ReadStatus, Refused, Status, Welcome
+
+
+@pytest.fixture(name="running")
+def _running(tmp_path: Path) -> Iterator[RunningServer]:
+    with running_server(tmp_path / "socket") as running:
+        yield running
+
+
+def test_a_prompt_is_shown_answered_and_closed(running: RunningServer) -> None:
+    async def play() -> None:
+        client = await PromptClient.connect(running.path)
+        pushes = client.attach()
+        shown = await anext(pushes)
+        assert isinstance(shown, PromptShown)
+        choice = Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.FOREVER)
+        assert await client.answer(shown.prompt.prompt_id, choice) == "allow forever"
+        assert await anext(pushes) == PromptClosed(3, "answered", 0)
+        await client.close()
+
+    asyncio.run(play())
+    running.wait_until(lambda: running.desk.attached == {})
+
+
+def test_the_second_answer_is_refused_and_the_client_lives(running: RunningServer) -> None:
+    async def play() -> None:
+        client = await PromptClient.connect(running.path)
+        assert await client.answer(3, rule="allow - - -") == "allow - - -"
+        with pytest.raises(SnitchError, match="not open"):
+            await client.answer(3, rule="deny - - -")
+        (status,) = await client.request(ReadStatus())
+        assert isinstance(status, Status)
+        await client.close()
+
+    asyncio.run(play())
+
+
+def test_answers_do_not_mix(running: RunningServer) -> None:
+    async def play() -> None:
+        running.desk.prompts = {number: make_prompt(number) for number in range(20)}
+        client = await PromptClient.connect(running.path)
+        rules = [f"allow - {number} tcp" for number in range(20)]
+        answers = await asyncio.gather(*(client.answer(number, rule=rule) for number, rule in enumerate(rules)))
+        assert answers == rules
+        await client.close()
+
+    asyncio.run(play())
+
+
+def test_when_the_daemon_ends_everyone_is_told(tmp_path: Path) -> None:
+    async def play() -> None:
+        with running_server(tmp_path / "socket") as running:
+            client = await PromptClient.connect(running.path)
+            pushes = client.attach()
+            await anext(pushes)
+        with pytest.raises(DaemonNotRunning, match="ended"):
+            await anext(pushes)
+        with pytest.raises(DaemonNotRunning, match="ended"):
+            await client.answer(3, rule="allow - - -")
+        await client.close()
+
+    asyncio.run(play())
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    with pytest.raises(DaemonNotRunning):
+        asyncio.run(PromptClient.connect(tmp_path / "none"))
+
+
+async def wait_push(path: Path) -> None:
+    client = await PromptClient.connect(path)
+    try:
+        await anext(client.attach())
+    finally:
+        await client.close()
+
+
+@pytest.mark.parametrize(
+    ("says", "message"),
+    [
+        (encode_frame(Welcome(99, "9.9")), "9.9"),
+        (encode_frame(Refused("go away", "ask root", 4)), "go away"),
+        (b"garbage\n", "does not understand"),
+        (b"x" * 3_000_000 + b"\n", "does not understand"),
+        (b'{"type":"done"}\n', "does not welcome"),
+        (b"", "ended"),
+        (encode_frame(Welcome()), "ended"),
+    ],
+    ids=["version", "refused", "garbage", "much", "done", "end", "late end"],
+)
+def test_an_odd_daemon_is_an_error_for_people(tmp_path: Path, says: bytes, message: str) -> None:
+    async def play() -> None:
+        with pytest.raises(SnitchError, match=message) as error:
+            await wait_push(tmp_path / "socket")
+        assert isinstance(error.value, NotPermitted) == (message == "go away")
+
+    with OddDaemon(tmp_path / "socket", says):
+        asyncio.run(play())

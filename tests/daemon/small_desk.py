@@ -1,0 +1,173 @@
+"""A desk without an engine, and a control server that runs on it in a thread of its own."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from tinysnitch.core.choice import Choice
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.errors import RuleSyntaxError, SnitchError
+from tinysnitch.core.flow import TCP, Direction, Flow, parse_address
+from tinysnitch.core.process import Attribution, AttributionSource, Process
+from tinysnitch.core.prompt import Prompt
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.daemon.control_server import ControlServer
+from tinysnitch.protocol.messages import BeatenRule, Explanation, RuleEntry, Status
+
+T = TypeVar("T")
+HOSTILE = "a\n\x1b[31m\udcff'\x7f"
+
+
+def make_process(**fields: object) -> Process:
+    values: dict[str, object] = {
+        "exec_id": 2**63 + 5,
+        "pid": 4263,
+        "started_ns": 1,
+        "uid": 1000,
+        "executable": "/usr/bin/curl",
+        "device": 1,
+        "inode": 2,
+        "program": "/usr/bin/curl",
+        "args": ("google.com",),
+        "parents": ("/usr/bin/bash",),
+    }
+    return Process(**(values | fields))  # type: ignore[arg-type]
+
+
+def make_connection(direction: Direction = Direction.OUTBOUND, **fields: object) -> Connection:
+    flow = Flow(TCP, direction, parse_address("10.0.0.2"), 40516, parse_address("192.0.2.7"), 80)
+    attribution = Attribution(AttributionSource.BPF, make_process(**fields))
+    return Connection(flow=flow, attribution=attribution, name="google.com")
+
+
+def make_prompt(prompt_id: int = 3, **fields: object) -> Prompt:
+    return Prompt(
+        prompt_id=prompt_id,
+        connection=make_connection(**fields),  # type: ignore[arg-type]
+        count=2,
+        reason="no rule matches",
+        opened_s=1_700_000_000.25,
+        deadline_s=100.0,
+        remaining_s=52.0,
+    )
+
+
+class SmallDesk:
+    """Holds a few rules and prompts; the first answer takes the prompt away."""
+
+    def __init__(self) -> None:
+        self.rules = ["allow google.com 443 tcp /usr/bin/curl"]
+        self.prompts = {3: make_prompt(3, args=(HOSTILE,))}
+        self.history = [b'{"event":"lost","time":"t","what":"packets","count":%d}' % n for n in range(5)]
+        self.attached: dict[int, int] = {}
+        self.server: ControlServer | None = None
+
+    def status(self) -> Status:
+        assert self.server is not None
+        return Status(
+            pid=1,
+            mode="bpf",
+            netns=7,
+            rules_file="/etc/tinysnitch.rules",
+            uptime_s=3661.0,
+            rules=len(self.rules),
+            prompts=len(self.prompts),
+            clients=self.server.statistics().clients,
+            hits=5,
+            misses=6,
+            losses={"history rows": 4},
+        )
+
+    def list_rules(self) -> list[RuleEntry]:
+        temporary = RuleEntry("deny - 23 tcp", "temporary", until=1_700_000_000.0)
+        return [*(RuleEntry(rule, "file") for rule in self.rules), temporary]
+
+    def add_rule(self, line: str, by_uid: int) -> str:
+        if not line.startswith(("allow", "deny")):
+            raise RuleSyntaxError("<argument>", 1, 1, "not a verdict", "write allow or deny")
+        self.rules.append(line)
+        return line
+
+    def remove_rule(self, line: str, by_uid: int) -> str:
+        if line not in self.rules:
+            raise SnitchError("there is no such rule", "see `tinysnitch rules`")
+        self.rules.remove(line)
+        return line
+
+    def list_asks(self) -> list[Prompt]:
+        return list(self.prompts.values())
+
+    def answer(self, prompt_id: int, answer: Choice | str, by_uid: int) -> str:
+        if self.prompts.pop(prompt_id, None) is None:
+            raise SnitchError(f"question {prompt_id} is not open")
+        assert self.server is not None
+        self.server.push_closed(prompt_id, "answered", by_uid)
+        return answer if isinstance(answer, str) else f"{answer.verdict.value} {answer.lifetime.value}"
+
+    def explain(self, program: str, remote: str, port: int, protocol: str) -> Explanation:
+        if program == "bug":
+            raise ZeroDivisionError
+        beaten = (BeatenRule("deny - - -", "the winner is narrower"),)
+        return Explanation(verdict=Verdict.ALLOW, reason="by a rule", rule=f"allow {remote} {port}", beaten=beaten)
+
+    def read_history(self, limit: int) -> list[bytes]:
+        return self.history[-limit:]
+
+    def attach(self, client_id: int, uid: int) -> None:
+        self.attached[client_id] = uid
+        assert self.server is not None
+        for prompt in self.prompts.values():
+            self.server.push_prompt(prompt)
+
+    def detach(self, client_id: int) -> None:
+        del self.attached[client_id]
+
+
+class RunningServer:
+    """The server in a thread with its own loop; `call` runs something in there and returns what it gives."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.desk = SmallDesk()
+        self.server = self.desk.server = ControlServer(self.desk)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+
+    def start(self) -> None:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self.server.start(self.path), self._loop).result(5)
+
+    def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self.server.close(), self._loop).result(5)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def call(self, function: Callable[..., T], *args: object) -> T:
+        async def run() -> T:
+            return function(*args)
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(5)
+
+    def wait_until(self, is_so: Callable[[], bool]) -> None:
+        """Poll inside the loop until it is so: there is nothing to await from another thread."""
+
+        async def poll() -> None:
+            async with asyncio.timeout(5):
+                while not is_so():  # noqa: ASYNC110 - nothing there signals an event
+                    await asyncio.sleep(0.001)
+
+        asyncio.run_coroutine_threadsafe(poll(), self._loop).result(6)
+
+
+@contextmanager
+def running_server(path: Path) -> Iterator[RunningServer]:
+    running = RunningServer(path)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.close()

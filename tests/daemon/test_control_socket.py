@@ -1,0 +1,64 @@
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.daemon.control_socket import ControlSocket
+
+
+def test_everyone_may_knock(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "socket"
+    control = ControlSocket(path)
+    with control.listen():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
+    control.remove()
+    assert not path.parent.exists()
+
+
+def test_a_folder_that_was_there_stays(tmp_path: Path) -> None:
+    control = ControlSocket(tmp_path / "socket")
+    control.listen().close()
+    control.remove()
+    control.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_socket_of_a_dead_daemon_is_replaced(tmp_path: Path) -> None:
+    ControlSocket(tmp_path / "socket").listen().close()
+    with ControlSocket(tmp_path / "socket").listen(), socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(tmp_path / "socket"))
+
+
+def test_a_living_one_is_refused_and_kept(tmp_path: Path) -> None:
+    second = ControlSocket(tmp_path / "socket")
+    with ControlSocket(tmp_path / "socket").listen(), pytest.raises(SnitchError, match="another") as refused:
+        second.listen()
+    assert refused.value.hint
+    second.remove()
+    assert (tmp_path / "socket").exists()
+
+
+def test_a_file_that_is_no_socket_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "socket").write_text("mine")
+    with pytest.raises(SnitchError, match="no socket"):
+        ControlSocket(tmp_path / "socket").listen()
+    assert (tmp_path / "socket").read_text() == "mine"
+
+
+def test_a_successor_keeps_its_socket(tmp_path: Path) -> None:
+    first, second = ControlSocket(tmp_path / "socket"), ControlSocket(tmp_path / "socket")
+    first.listen().close()
+    with second.listen():
+        first.remove()
+        assert (tmp_path / "socket").exists()
+
+
+def test_a_path_that_is_too_long_is_an_error_for_people(tmp_path: Path) -> None:
+    with pytest.raises(SnitchError, match="control socket") as refused:
+        ControlSocket(tmp_path / ("x" * 120)).listen()
+    assert "107" in refused.value.hint
+    assert os.listdir(tmp_path) == []

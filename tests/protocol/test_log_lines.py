@@ -1,0 +1,124 @@
+import json
+
+import msgspec
+import pytest
+
+from tests.daemon.small_desk import HOSTILE, make_connection, make_prompt
+from tinysnitch.core.decision import Decision
+from tinysnitch.core.errors import Malformed, RuleSyntaxError
+from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution
+from tinysnitch.core.records import (
+    ConnectionDecided,
+    LossCounted,
+    PromptAnswered,
+    PromptOpened,
+    Record,
+    RulesReplaced,
+)
+from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.protocol.framing import encode_object
+from tinysnitch.protocol.log_lines import ReadyLine, ask_line_of, format_time, log_line_of, parse_log_line
+
+WALL_S = 1_700_000_000.25
+TIME = "2023-11-14T22:13:20.250Z"
+RULE = "allow google.com 80 tcp /usr/bin/curl"
+CONNECTION = {
+    "event": "connection",
+    "time": TIME,
+    "verdict": "allow",
+    "reason": "by a rule",
+    "rule": RULE,
+    "cached": False,
+    "direction": "outbound",
+    "protocol": "tcp",
+    "local_address": "10.0.0.2",
+    "local_port": 40516,
+    "remote_address": "192.0.2.7",
+    "remote_port": 80,
+    "name": "google.com",
+    "pid": 4263,
+    "uid": 1000,
+    "program": "/usr/bin/curl",
+    "args": ["google.com"],
+    "parents": ["/usr/bin/bash"],
+    "attribution": "bpf",
+}
+
+
+def decided(rule: str | None = RULE) -> ConnectionDecided:
+    parsed = parse_rule(rule) if rule else None
+    decision = Decision(verdict=Verdict.ALLOW, reason="by a rule", rule=parsed)
+    return ConnectionDecided(make_connection(), decision, False, WALL_S)
+
+
+def fields_of(record: Record) -> dict[str, object]:
+    fields: dict[str, object] = json.loads(encode_object(log_line_of(record)))
+    return fields
+
+
+def test_a_connection_has_the_fields_of_the_contract() -> None:
+    assert fields_of(decided()) == CONNECTION
+    assert next(iter(fields_of(decided()))) == "event"
+
+
+@pytest.mark.parametrize("attribution", [KERNEL, UNKNOWN], ids=["kernel", "unknown"])
+def test_without_a_process_the_program_is_a_word(attribution: Attribution) -> None:
+    connection = msgspec.structs.replace(make_connection(), attribution=attribution)
+    fields = fields_of(msgspec.structs.replace(decided(None), connection=connection))
+    word = attribution.source.value
+    assert (fields["program"], fields["attribution"], fields["pid"], fields["uid"]) == (word, word, None, None)
+    assert (fields["rule"], fields["args"], fields["parents"]) == (None, [], [])
+
+
+def test_an_ask_has_the_same_fields_and_an_id() -> None:
+    fields = fields_of(PromptOpened(3, make_connection(), "no rule matches", WALL_S))
+    expected = CONNECTION | {"event": "ask", "verdict": "ask", "reason": "no rule matches", "rule": None}
+    assert fields == expected | {"id": 3, "count": 1}
+
+
+def test_an_open_ask_tells_how_many_wait_and_how_long() -> None:
+    fields = json.loads(encode_object(ask_line_of(make_prompt())))
+    assert (fields["id"], fields["count"], fields["remaining_s"], fields["time"]) == (3, 2, 52.0, TIME)
+
+
+@pytest.mark.parametrize(
+    ("record", "fields"),
+    [
+        (PromptAnswered(3, RULE, 1000, WALL_S), {"event": "answer", "id": 3, "rule": RULE, "by_uid": 1000}),
+        (LossCounted("packets", 7, WALL_S), {"event": "lost", "what": "packets", "count": 7}),
+        (RulesReplaced(2, (), WALL_S), {"event": "rules", "loaded": 2, "errors": []}),
+        (
+            RulesReplaced(2, (RuleSyntaxError("/etc/r", 3, 7, "no port"),), WALL_S),
+            {"event": "rules", "loaded": 2, "errors": ["/etc/r:3:7: no port"]},
+        ),
+    ],
+)
+def test_the_other_lines(record: Record, fields: dict[str, object]) -> None:
+    assert fields_of(record) == fields | {"time": TIME}
+
+
+def test_ready_tells_the_mode() -> None:
+    line = ReadyLine(time=TIME, pid=1, mode="bpf", netns=7, cgroup="", rules=2, socket="/run/s")
+    assert json.loads(encode_object(line))["event"] == "ready"
+    assert parse_log_line(encode_object(line)) == line
+
+
+def test_lines_are_read_back_hostile_ones_too() -> None:
+    record = msgspec.structs.replace(decided(), connection=make_connection(args=(HOSTILE,), program=HOSTILE))
+    encoded = encode_object(log_line_of(record))
+    assert encoded.isascii()
+    assert b"\n" not in encoded
+    assert parse_log_line(encoded) == log_line_of(record)
+
+
+def test_what_is_no_line_is_malformed() -> None:
+    with pytest.raises(Malformed):
+        parse_log_line(b'{"event":"connection"}')
+
+
+@pytest.mark.parametrize(
+    ("wall_s", "text"), [(0.0, "1970-01-01T00:00:00.000Z"), (WALL_S, TIME), (1.9999, "1970-01-01T00:00:01.999Z")]
+)
+def test_moments_are_iso_8601(wall_s: float, text: str) -> None:
+    assert format_time(wall_s) == text

@@ -1,0 +1,66 @@
+import msgspec
+import pytest
+
+from tests.daemon.small_desk import HOSTILE, make_connection, make_prompt
+from tests.protocol.test_log_lines import RULE, TIME, WALL_S, decided
+from tinysnitch.core.errors import RuleSyntaxError
+from tinysnitch.core.flow import ICMPV6, TCP, Direction, Flow, parse_address
+from tinysnitch.core.process import KERNEL
+from tinysnitch.core.records import LossCounted, PromptAnswered, PromptOpened, Record, RulesReplaced
+from tinysnitch.protocol.log_lines import ReadyLine, ask_line_of, log_line_of
+from tinysnitch.protocol.log_text import format_endpoints, format_program, format_text
+
+REPLACE = msgspec.structs.replace
+
+
+def test_a_connection_reads_as_in_2019() -> None:
+    text = "INFO allow tcp 10.0.0.2:40516 -> google.com:80 4263 /usr/bin/curl google.com"
+    assert format_text(log_line_of(decided())) == f"{TIME} {text}"
+
+
+def test_inbound_the_remote_comes_first() -> None:
+    record = REPLACE(decided(), connection=REPLACE(make_connection(Direction.INBOUND), name=None))
+    assert "allow tcp 192.0.2.7:80 -> 10.0.0.2:40516 4263" in format_text(log_line_of(record))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "text"),
+    [(TCP, "tcp [2001:db8::1]:7 -> [2001:db8::2]:80"), (ICMPV6, "icmp [2001:db8::1] -> [2001:db8::2]")],
+)
+def test_ipv6_stands_in_brackets_and_icmp_has_no_ports(protocol: int, text: str) -> None:
+    flow = Flow(protocol, Direction.OUTBOUND, parse_address("2001:db8::1"), 7, parse_address("2001:db8::2"), 80)
+    connection = REPLACE(make_connection(), flow=flow, name=None, attribution=KERNEL)
+    assert format_text(log_line_of(REPLACE(decided(), connection=connection))).endswith(f"allow {text} - kernel")
+
+
+def test_hostile_text_stays_one_printable_line() -> None:
+    connection = REPLACE(make_connection(args=(HOSTILE, "a b"), program=HOSTILE), name=HOSTILE)
+    text = format_text(log_line_of(REPLACE(decided(), connection=connection)))
+    assert text.isprintable()
+    assert text.endswith(" 'a b'")
+
+
+def test_the_other_lines() -> None:
+    error = RuleSyntaxError("/etc/r", 3, 7, "no\nport")
+    texts: dict[Record, str] = {
+        PromptOpened(3, make_connection(), "", WALL_S): "INFO ask 3 tcp 10.0.0.2:40516 -> google.com:80 4263",
+        PromptAnswered(3, RULE, 1000, WALL_S): f"INFO answer 3 uid 1000: {RULE}",
+        LossCounted("packets", 7, WALL_S): "WARNING lost 7 packets",
+        RulesReplaced(2, (), WALL_S): "INFO rules 2 loaded",
+    }
+    for record, text in texts.items():
+        assert format_text(log_line_of(record)).startswith(f"{TIME} {text}")
+    assert format_text(log_line_of(RulesReplaced(2, (error,), WALL_S))).endswith(
+        r" ERROR rules 2 loaded; /etc/r:3:7: no\nport"
+    )
+
+
+def test_ready() -> None:
+    line = ReadyLine(time=TIME, pid=1, mode="bpf", netns=7, cgroup="", rules=2, socket="/run/s")
+    assert format_text(line) == f"{TIME} INFO ready, mode bpf, 2 rules, socket /run/s"
+
+
+def test_the_parts_for_a_list() -> None:
+    line = ask_line_of(make_prompt(args=("a b",)))
+    assert format_endpoints(line) == "tcp 10.0.0.2:40516 -> google.com:80"
+    assert format_program(line) == "/usr/bin/curl 'a b'"

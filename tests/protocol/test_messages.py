@@ -1,0 +1,69 @@
+import pytest
+
+from tests.daemon.small_desk import HOSTILE, make_prompt
+from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.protocol.framing import FrameDecoder, encode_frame
+from tinysnitch.protocol.messages import (
+    Attach,
+    Explain,
+    FromDaemon,
+    GiveAnswer,
+    Hello,
+    ListRules,
+    PromptClosed,
+    PromptShown,
+    ReadLog,
+    Refused,
+    Request,
+    Welcome,
+    prompt_shown,
+)
+
+_requests: FrameDecoder[Request] = FrameDecoder(Request)
+_replies: FrameDecoder[FromDaemon] = FrameDecoder(FromDaemon)
+_CHOICE = Choice(verdict=Verdict.DENY, lifetime=Lifetime.QUIT, remote=RemoteScope.DOMAIN, any_port=True)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Hello(),
+        ListRules(),
+        Attach(),
+        ReadLog(5, follow=True),
+        GiveAnswer(3, _CHOICE),
+        GiveAnswer(3, rule="allow - - - '\udc80'"),
+        Explain("/usr/bin/curl", "google.com", 443, "tcp"),
+    ],
+    ids=repr,
+)
+def test_requests_survive_the_wire(request_: Request) -> None:
+    assert _requests.decode(encode_frame(request_)) == request_
+
+
+@pytest.mark.parametrize(
+    "reply", [Welcome(), Refused("no", "ask root", 4), PromptClosed(3, "answered", 1000)], ids=repr
+)
+def test_replies_survive_the_wire(reply: FromDaemon) -> None:
+    assert _replies.decode(encode_frame(reply)) == reply
+
+
+def test_a_whole_prompt_survives_the_wire() -> None:
+    prompt = make_prompt(args=(HOSTILE, "日本"), program=HOSTILE)
+    shown = _replies.decode(encode_frame(prompt_shown(prompt)))
+    assert isinstance(shown, PromptShown)
+    assert shown.prompt.connection.flow == prompt.connection.flow
+    assert shown.prompt.connection.attribution == prompt.connection.attribution
+    assert shown.prompt.remaining_s == prompt.remaining_s
+
+
+def test_a_name_that_never_ends_is_a_number_on_the_wire() -> None:
+    """JSON has no infinity."""
+    prompt = make_prompt()
+    assert prompt.connection.name_expires_s == float("inf")
+    assert prompt_shown(prompt).prompt.connection.name_expires_s > 1e18
+
+
+def test_the_greeting_can_be_read_by_every_version() -> None:
+    assert encode_frame(Hello(2, "9.9")) == b'{"type":"hello","protocol":2,"version":"9.9"}\n'

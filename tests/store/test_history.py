@@ -1,0 +1,175 @@
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tinysnitch.store.history import BATCH, FLUSH_AFTER_S, MAX_PENDING, History
+
+
+@pytest.fixture(name="history")
+def _history(tmp_path: Path) -> Iterator[History]:
+    history = History(tmp_path / "history.db", max_rows=1000)
+    yield history
+    history.close()
+
+
+def fill(history: History, count: int, first: int = 0) -> list[bytes]:
+    lines = [b"%d" % number for number in range(first, first + count)]
+    for line in lines:
+        history.append(line)
+        history.flush_due(0.0)
+    return lines
+
+
+def test_lines_come_back_oldest_first_written_or_not(history: History) -> None:
+    lines = fill(history, BATCH + 3)
+    assert history.statistics().pending == 3
+    assert history.read_newest(1000) == lines
+    assert history.read_newest(2) == lines[-2:]
+    assert history.read_newest(5) == lines[-5:]
+    assert history.read_newest(0) == []
+
+
+def test_they_are_there_after_a_restart(tmp_path: Path) -> None:
+    first = History(tmp_path / "history.db")
+    lines = fill(first, 5)
+    first.close()
+    second = History(tmp_path / "history.db")
+    assert second.read_newest(9) == lines
+    second.append(b"6")
+    second.flush()
+    assert second.statistics().rows == 6
+    second.close()
+
+
+def test_a_line_waits_a_second_at_most(history: History) -> None:
+    assert history.next_flush_deadline() is None
+    history.append(b"x")
+    history.flush_due(5.0)
+    assert history.next_flush_deadline() == 5.0 + FLUSH_AFTER_S
+    assert history.statistics().pending == 1
+    history.flush_due(5.0 + FLUSH_AFTER_S)
+    assert history.next_flush_deadline() is None
+    assert (history.statistics().pending, history.statistics().rows) == (0, 1)
+
+
+def test_a_line_that_was_never_looked_at_is_due_at_once(history: History) -> None:
+    history.append(b"x")
+    assert history.next_flush_deadline() == 0.0
+
+
+def test_the_newest_rows_are_kept(history: History) -> None:
+    lines = fill(history, 12 * BATCH)
+    assert history.statistics().rows == 1000
+    assert history.read_newest(5000) == lines[-1000:]
+
+
+def test_too_many_rows_go_in_steps(tmp_path: Path) -> None:
+    large = History(tmp_path / "history.db", max_rows=5000)
+    fill(large, 5000)
+    large.close()
+    small = History(tmp_path / "history.db", max_rows=1000)
+    fill(small, BATCH)
+    assert 1000 < small.statistics().rows < 5000
+    fill(small, 30 * BATCH)
+    assert small.statistics().rows == 1000
+    small.close()
+
+
+def test_what_waits_is_bounded(history: History) -> None:
+    for _ in range(MAX_PENDING + 7):
+        history.append(b"x")
+    assert history.lost == 7
+
+
+def test_arguments_are_not_for_everyone(history: History, tmp_path: Path) -> None:
+    fill(history, BATCH)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert set(modes.values()) == {0o600}
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a database" * 1000], ids=["page", "all"])
+def test_a_broken_file_is_moved_aside(tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "history.db"
+    History(path).close()
+    path.write_bytes(damage or path.read_bytes()[:4096] + os.urandom(8192))
+    history = History(path)
+    lost = fill(history, BATCH)
+    assert history.lost in (0, len(lost))
+    lines = fill(history, BATCH, first=1000)
+    assert history.read_newest(BATCH) == lines
+    assert (tmp_path / "history.db.broken").exists()
+    assert "history.db.broken" in caplog.text
+    history.close()
+
+
+def test_a_file_that_breaks_under_us_costs_a_batch_at_most(history: History, tmp_path: Path) -> None:
+    fill(history, BATCH)
+    for name in ("history.db", "history.db-wal"):
+        (tmp_path / name).write_bytes(b"x" * 9000)
+    for start in range(3):
+        lines = fill(history, BATCH, first=start * BATCH)
+    assert history.read_newest(BATCH) == lines
+    assert history.lost <= 2 * BATCH
+
+
+def test_a_folder_that_is_not_there_loses_lines_and_raises_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    history = History(tmp_path / "none" / "history.db")
+    fill(history, 2 * BATCH)
+    assert history.lost == 2 * BATCH
+    assert history.read_newest(10) == []
+    assert len(caplog.records) == 1  # said once, not with every batch
+    (tmp_path / "none").mkdir()
+    assert fill(history, BATCH)[-1:] == history.read_newest(1)
+    history.close()
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from tinysnitch.store.history import BATCH, History
+history = History(Path(sys.argv[1]))
+def fill():
+    for _ in range(20 * BATCH):
+        history.append(b"x" * 500)
+        history.flush_due(0.0)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+fill()
+lost = history.lost
+assert 0 < lost < 20 * BATCH, lost
+assert history.read_newest(1) == [b"x" * 500]
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+fill()
+assert history.lost == lost, history.lost
+history.close()
+"""
+
+
+def test_a_full_disk_loses_lines_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    """A limit on the size of files stands for the full disk; setrlimit(2)."""
+    assert signal.getsignal(signal.SIGXFSZ) is signal.SIG_IGN  # Python's own start, so that write(2) fails instead
+    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path / "history.db")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("verdicts go on") == 1
+
+
+@pytest.mark.privileged
+def test_a_disk_that_is_full_indeed(tmp_path: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(tmp_path)], check=True)
+    try:
+        history = History(tmp_path / "history.db")
+        for number in range(30 * BATCH):
+            history.append(b"%0500d" % number)
+            history.flush_due(0.0)
+        assert 0 < history.lost < 30 * BATCH
+        assert history.read_newest(1) != []
+        history.close()
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
