@@ -1,0 +1,43 @@
+import pytest
+
+from tests.cli.running import Command
+from tests.daemon.small_desk import RunningServer
+from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.verdict import Verdict
+
+ALLOW, DENY = Verdict.ALLOW, Verdict.DENY
+
+
+@pytest.mark.parametrize(
+    ("words", "choice"),
+    [
+        ("yes", Choice(verdict=ALLOW)),
+        ("no --for once", Choice(verdict=DENY, lifetime=Lifetime.ONCE)),
+        ("yes --for forever --domain", Choice(verdict=ALLOW, lifetime=Lifetime.FOREVER, remote=RemoteScope.DOMAIN)),
+        (
+            "no --for quit --any-remote --any-port --any-args",
+            Choice(verdict=DENY, lifetime=Lifetime.QUIT, remote=RemoteScope.ANY, any_port=True, any_args=True),
+        ),
+    ],
+)
+def test_the_choice_arrives(
+    running: RunningServer, command: Command, monkeypatch: pytest.MonkeyPatch, words: str, choice: Choice
+) -> None:
+    given: list[object] = []
+    answer = running.desk.answer
+
+    def note(prompt_id: int, answered: Choice | str, by_uid: int) -> str:
+        given.append(answered)
+        return answer(prompt_id, answered, by_uid)
+
+    monkeypatch.setattr(running.desk, "answer", note)
+    assert command("answer", "3", *words.split()).code == 0
+    assert given == [choice]
+
+
+def test_the_rule_is_printed(running: RunningServer, command: Command) -> None:
+    assert command("answer", "3", "yes", "--for", "24h") == (0, "allow 24h\n", "")
+
+
+def test_a_question_that_is_gone(running: RunningServer, command: Command) -> None:
+    assert command("answer", "9", "yes") == (1, "", "tinysnitch: error: question 9 is not open\n")

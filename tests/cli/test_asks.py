@@ -1,0 +1,36 @@
+import json
+
+from tests.cli.running import Command
+from tests.daemon.small_desk import HOSTILE, RunningServer, make_prompt
+
+
+def test_an_ask_is_two_lines(running: RunningServer, command: Command) -> None:
+    running.desk.prompts = {3: make_prompt(3)}
+    first, second = command("asks").out.splitlines()
+    assert first == "3  tcp 10.0.0.2:40516 -> google.com:80  2 connections wait  52 s left"
+    assert second == "   4263 /usr/bin/curl google.com"
+
+
+def test_json_has_the_fields_of_the_log(running: RunningServer, command: Command) -> None:
+    (line,) = command("asks", "--json").out.splitlines()
+    ask = json.loads(line)
+    assert line.isascii()
+    assert (ask["event"], ask["id"], ask["count"], ask["remaining_s"]) == ("ask", 3, 2, 52.0)
+    assert (ask["program"], ask["args"], ask["name"], ask["remote_port"]) == (
+        "/usr/bin/curl",
+        [HOSTILE],
+        "google.com",
+        80,
+    )
+
+
+def test_hostile_arguments_stay_in_their_line(running: RunningServer, command: Command) -> None:
+    lines = command("asks").out.splitlines()
+    assert len(lines) == 2
+    assert all(line.isprintable() for line in lines)
+
+
+def test_nothing_is_open(running: RunningServer, command: Command) -> None:
+    running.desk.prompts = {}
+    assert command("asks") == (0, "", "tinysnitch: no question is open\n")
+    assert command("asks", "--json") == (0, "", "")

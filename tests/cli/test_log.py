@@ -1,0 +1,19 @@
+import json
+
+from tests.cli.running import Command
+from tests.daemon.small_desk import RunningServer
+
+
+def test_lines_for_people(running: RunningServer, command: Command) -> None:
+    assert command("log", "--lines", "2") == (0, "t WARNING lost 3 packets\nt WARNING lost 4 packets\n", "")
+
+
+def test_json_lines_are_as_they_were_written(running: RunningServer, command: Command) -> None:
+    out = command("log", "--json").out
+    assert out.encode() == b"".join(line + b"\n" for line in running.desk.history)
+    assert [json.loads(line)["count"] for line in out.splitlines()] == [0, 1, 2, 3, 4]
+
+
+def test_a_line_of_another_version_is_shown_as_it_is(running: RunningServer, command: Command) -> None:
+    running.desk.history = [b'{"event":"of old"}']
+    assert command("log").out == '{"event":"of old"}\n'

@@ -1,0 +1,45 @@
+import json
+
+import msgspec
+import pytest
+
+from tests.cli.running import Command
+from tests.daemon.small_desk import RunningServer
+from tinysnitch.cli.status import format_duration, present_status
+
+
+def test_what_a_person_reads(running: RunningServer, command: Command) -> None:
+    out = command("status").out
+    assert out.startswith("mode                enforcing, programs identified by the kernel (BPF)\n")
+    for text in ("up 1 h 1 min", "1 in /etc/tinysnitch.rules", "5 in the kernel (hits), 6 here", "4 history rows"):
+        assert text in out
+    assert max(map(len, out.splitlines())) < 80
+
+
+def test_json_is_one_object(running: RunningServer, command: Command) -> None:
+    (line,) = command("status", "--json").out.splitlines()
+    status = json.loads(line)
+    assert (status["mode"], status["hits"], status["losses"]) == ("bpf", 5, {"history rows": 4})
+
+
+def test_the_degraded_mode_and_bad_rules_are_not_overlooked(running: RunningServer) -> None:
+    status = running.call(running.desk.status)
+    told = dict(
+        present_status(
+            msgspec.structs.replace(
+                status, mode="degraded", mode_reason="no BTF", is_learning=True, rule_errors=("/etc/r:1:1: no verdict",)
+            )
+        )
+    )
+    assert told["mode"].startswith("DEGRADED")
+    assert told["because"] == "no BTF"
+    assert "RULES NOT LOADED" in told
+    assert told[""] == "/etc/r:1:1: no verdict"
+    assert "allowed" in told["observing"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(9.9, "9 s"), (423, "7 min 3 s"), (18_720, "5 h 12 min"), (273_600, "3 d 4 h")]
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
