@@ -1,4 +1,8 @@
 import asyncio
+import os
+import pty
+import sys
+import termios
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,10 +14,10 @@ from tests.tui.question_daemon import QuestionDaemon, question_daemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import connection_of, prompt_of
 from tinysnitch.core.choice import Lifetime, RemoteScope
-from tinysnitch.core.errors import DaemonNotRunning, SnitchError
+from tinysnitch.core.errors import DaemonNotRunning
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.tui import daemon_link
-from tinysnitch.tui.prompt_app import PromptApp, read_delay_s, run_prompt
+from tinysnitch.tui.prompt_app import PromptApp, run_prompt
 
 Script = Callable[[QuestionDaemon, PromptApp, Pilot[None]], Awaitable[None]]
 
@@ -142,19 +146,45 @@ def test_a_daemon_that_restarts_is_waited_for(tmp_path: Path, monkeypatch: pytes
     play(tmp_path / "s", script)
 
 
-@pytest.mark.parametrize(("text", "delay_s"), [("", 0.5), ("2", 2.0), ("-1", 0.0)])
-def test_the_delay_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch, text: str, delay_s: float) -> None:
-    monkeypatch.setenv("TINYSNITCH_DELAY_SECONDS", text)
-    assert read_delay_s() == delay_s
-
-
-def test_a_delay_that_is_no_number_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TINYSNITCH_DELAY_SECONDS", "soon")
-    with pytest.raises(SnitchError, match="TINYSNITCH_DELAY_SECONDS"):
-        read_delay_s()
-
-
 @pytest.mark.parametrize("plain", [True, False])
 def test_without_a_daemon_there_is_no_prompt(tmp_path: Path, plain: bool) -> None:
     with pytest.raises(DaemonNotRunning):
         run_prompt(str(tmp_path / "s"), plain)
+
+
+@pytest.mark.slow
+def test_in_a_terminal_it_draws_takes_a_key_and_puts_the_terminal_back_on_a_signal(tmp_path: Path) -> None:
+    async def run() -> None:
+        path = tmp_path / "s"
+        async with question_daemon(path) as daemon:
+            master, slave = pty.openpty()
+            termios.tcsetwinsize(slave, (24, 80))
+            before = termios.tcgetattr(slave)
+            code = (
+                f"from tinysnitch.tui.prompt_app import run_prompt as run; raise SystemExit(run({str(path)!r}, False))"
+            )
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-c",
+                code,
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                env={**os.environ, "TERM": "xterm", "NO_COLOR": "1"},
+            )
+            screen = bytearray()
+            asyncio.get_running_loop().add_reader(master, lambda: screen.extend(os.read(master, 65536)))
+            await until(daemon.attached.is_set)
+            daemon.open(prompt_of(1))
+            await until(lambda: b"wants to reach shop.test" in screen)
+            await asyncio.sleep(0.6)  # the delay itself is what must pass
+            os.write(master, b"y")
+            assert (await asyncio.wait_for(daemon.answers.get(), 10))[1].verdict is Verdict.ALLOW
+            process.terminate()
+            assert await asyncio.wait_for(process.wait(), 10) == 143
+            assert termios.tcgetattr(slave) == before
+            asyncio.get_running_loop().remove_reader(master)
+            os.close(master)
+            os.close(slave)
+
+    asyncio.run(run())

@@ -1,7 +1,7 @@
 """The terminal's prompt: the whole window, nothing to click, one key to answer."""
 
 import asyncio
-import os
+import signal
 import time
 from typing import ClassVar
 
@@ -16,6 +16,7 @@ from tinysnitch.client.control_client import ControlClient
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.tui.daemon_link import DaemonLink
+from tinysnitch.tui.delay import read_delay_s
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_screen import render_help, render_prompt
 from tinysnitch.tui.user_names import find_user
@@ -68,6 +69,8 @@ class PromptApp(App[None], inherit_bindings=False):
         return PromptScreen()
 
     async def on_mount(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGHUP):  # left in order, the terminal is put back
+            asyncio.get_running_loop().add_signal_handler(number, self.exit, None, 128 + number)
         await self.screen.mount(self._widget)
         self.run_worker(self._follow_daemon(), exit_on_error=True)
 
@@ -105,17 +108,6 @@ class PromptApp(App[None], inherit_bindings=False):
             self._ticker = self.set_interval(TICK_S, self._widget.refresh)
         if ready_s is not None and ready_s > now:
             self.set_timer(ready_s - now, self._widget.refresh)
-
-
-def read_delay_s() -> float:
-    """TINYSNITCH_DELAY_SECONDS, as in 2019."""
-    text = os.environ.get("TINYSNITCH_DELAY_SECONDS", "")
-    try:
-        return max(0.0, float(text)) if text else DELAY_S
-    except ValueError:
-        raise SnitchError(
-            f"TINYSNITCH_DELAY_SECONDS is not a number: {text!r}", "0.5 is what holds without it"
-        ) from None
 
 
 def run_prompt(socket_path: str, plain: bool) -> int:
