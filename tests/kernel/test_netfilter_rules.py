@@ -1,0 +1,220 @@
+"""What the rules hold and what they let be, with real packets. (Held packets and verdicts: test_enforcement.py.)"""
+
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.packet_place import HERE, LABEL, QUEUES, THERE, PacketPlace, Wire, entered, wait_packets
+from tests.lab import cgroup
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.kernel.netfilter import Netfilter
+from tinysnitch.kernel.netfilter_rules import Family, build_rules
+
+V4, V6 = socket.AF_INET, socket.AF_INET6
+FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
+TCP_REPAIR = 19  # linux/tcp.h: a socket that is closed in repair mode says nothing to the other end
+SO_MARK = 36  # asm-generic/socket.h
+IGMP = 2
+
+
+def send_raw(wire: Wire, source: str, family: int, protocol: int, packet: bytes) -> None:
+    with entered(source), socket.socket(family, socket.SOCK_RAW, protocol) as raw:
+        raw.sendto(packet, (wire.address(wire.there if source == wire.here else wire.here, family), 0))
+
+
+def send_udp(wire: Wire, source: str, family: int, ports: tuple[int, int]) -> None:
+    destination = wire.address(wire.there if source == wire.here else wire.here, family)
+    client = wire.open_socket(source, family, socket.SOCK_DGRAM, (wire.address(source, family), ports[0]))
+    client.sendto(b"x", (destination, ports[1]))
+
+
+def pack_segment(flags: int) -> bytes:
+    """A bare TCP header; what netfilter makes of it does not hang on its checksum."""
+    return struct.pack("!HHIIBBHHH", 4000, 5000, 1, 0, 5 << 4, flags, 1024, 0, 0)
+
+
+def connect(wire: Wire, server: socket.socket, port: int = 0) -> socket.socket:
+    client = wire.open_socket(wire.here, V4, socket.SOCK_STREAM, (HERE[V4], port))
+    client.setblocking(False)
+    client.connect_ex(server.getsockname())
+    return client
+
+
+# No state of conntrack opens a way round
+
+
+@pytest.mark.privileged
+def test_a_new_socket_on_the_ports_of_a_vanished_one_is_held(wire: Wire) -> None:
+    """To conntrack its SYN belongs to the ESTABLISHED connection before it."""
+    server = wire.listener(wire.there, V4)
+    client = connect(wire, server)
+    wire.enforcement.issue(wire.wait_packet().packet_id, Verdict.ALLOW)
+    wire.enforcement.flush()
+    served, address = server.accept()
+    client.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+    client.close()
+    connect(wire, server, address[1])
+    assert wire.has_packet()  # at once: the answer to a SYN that got through would make its successor NEW
+    assert wire.wait_packet().payload[33] == SYN
+    served.close()
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("source", ["here", "there"])
+@pytest.mark.parametrize("flags", [SYN, SYN | FIN, SYN | PSH, SYN | FIN | PSH])
+def test_whatever_may_open_a_connection_is_held(wire: Wire, source: str, flags: int) -> None:
+    send_raw(wire, getattr(wire, source), V4, socket.IPPROTO_TCP, pack_segment(flags))
+    assert wire.wait_packet().payload[33] == flags
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("source", ["here", "there"])
+@pytest.mark.parametrize("flags", [ACK, SYN | ACK, FIN | ACK, RST, RST | ACK])
+def test_the_middle_of_an_unknown_connection_is_not_held(wire: Wire, source: str, flags: int) -> None:
+    send_raw(wire, getattr(wire, source), V4, socket.IPPROTO_TCP, pack_segment(flags))
+    send_udp(wire, getattr(wire, source), V4, (4001, 5001))
+    assert wire.wait_packet().payload[9] == socket.IPPROTO_UDP
+
+
+@pytest.mark.privileged
+def test_what_the_user_keeps_from_conntrack_is_held(wire: Wire) -> None:
+    wire.run("iptables", "-t", "raw", "-A", "OUTPUT", "-p", "udp", "-j", "CT", "--notrack")
+    for _ in range(2):
+        send_udp(wire, wire.here, V4, (4000, 5000))
+        assert wire.wait_packet().payload[9] == socket.IPPROTO_UDP
+
+
+@pytest.mark.privileged
+def test_an_answer_that_nobody_asked_for_is_held(wire: Wire) -> None:
+    """ICMP echo reply and a datagram from port 53: INVALID and NEW."""
+    send_raw(wire, wire.there, V4, socket.IPPROTO_ICMP, struct.pack("!BBHHH", 0, 0, 0xFFFF, 0, 0))
+    assert wire.wait_packet().payload[9] == socket.IPPROTO_ICMP
+    send_udp(wire, wire.there, V4, (53, 5000))
+    assert wire.wait_packet().payload[9] == socket.IPPROTO_UDP
+
+
+# What keeps the link alive is never held
+
+LINK_PACKETS = [
+    (V4, IGMP, b"\x11"),
+    *((V4, socket.IPPROTO_ICMP, bytes([kind])) for kind in (3, 4, 5, 11, 12)),
+    *((V6, socket.IPPROTO_ICMPV6, bytes([kind])) for kind in (1, 2, 3, 4, 130, 131, 132, 133, 134, 135, 136, 137, 143)),
+]
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Wire]:
+    with Wire() as made:
+        yield made
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("source", ["here", "there"])
+@pytest.mark.parametrize(("family", "protocol", "kind"), LINK_PACKETS)
+def test_link_packets_are_not_held(shared: Wire, source: str, family: int, protocol: int, kind: bytes) -> None:
+    netns = getattr(shared, source)
+    send_raw(shared, netns, family, protocol, kind + bytes(27))
+    assert_nothing_was_held_before(shared, netns)
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize(("family", "client", "server"), [(V4, 68, 67), (V6, 546, 547)])
+def test_a_dhcp_client_is_not_held_but_a_server_is(shared: Wire, family: int, client: int, server: int) -> None:
+    send_udp(shared, shared.here, family, (client, server))
+    assert_nothing_was_held_before(shared, shared.here)
+    send_udp(shared, shared.there, family, (server, client))
+    assert_nothing_was_held_before(shared, shared.there)
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize(("family", "client", "server"), [(V4, 68, 67), (V6, 546, 547)])
+def test_a_dhcp_server_is_asked_about(wire: Wire, family: int, client: int, server: int) -> None:
+    send_udp(wire, wire.there, family, (client, server))
+    wire.wait_packet()
+    send_udp(wire, wire.here, family, (server, client + 1))
+    wire.wait_packet()
+
+
+def assert_nothing_was_held_before(wire: Wire, netns: str) -> None:
+    """A datagram that must be held goes the same way: it is the first that waits."""
+    send_udp(wire, netns, V4, (0, 5000))
+    wire.enforcement.drop(wire.wait_packet().packet_id)
+    wire.enforcement.flush()
+
+
+@pytest.mark.privileged
+def test_a_mark_cannot_be_borrowed_to_deny_someone_else(wire: Wire) -> None:
+    """Marks of others pass: WireGuard's 0xca6c, Docker's, Tailscale's."""
+    client = wire.open_socket(wire.here, V4, socket.SOCK_DGRAM, (HERE[V4], 4000))
+    for mark in (0xCA6C, 0x4000, 0x80000):
+        client.setsockopt(socket.SOL_SOCKET, SO_MARK, mark)
+        client.sendto(b"x", (THERE[V4], mark & 0xFFF | 1))
+        assert wire.wait_packet().mark == mark
+
+
+# A scope
+
+
+@contextmanager
+def scoped_place(place: PacketPlace) -> Iterator[Path]:
+    """Our rules for one cgroup alone, without BPF."""
+    folder = cgroup.find_root() / f"tsnf-{os.getpid()}"
+    folder.mkdir()
+    try:
+        with entered(place.here):
+            Netfilter(LABEL, QUEUES, None, folder.name).add()
+        yield folder
+    finally:
+        cgroup.remove(folder)
+
+
+def send_from(place: PacketPlace, folder: Path, port: int) -> None:
+    script = f"echo $$ >{folder}/cgroup.procs && exec bash -c 'echo x >/dev/udp/{THERE[V4]}/{port}'"
+    place.run("sh", "-c", script)
+
+
+@pytest.mark.privileged
+def test_only_the_scope_is_judged(packet_place: PacketPlace) -> None:
+    with scoped_place(packet_place) as folder:
+        queue = packet_place.queue(QUEUES[0])
+        send_from(packet_place, cgroup.find_root(), 5000)
+        send_from(packet_place, folder, 5001)
+        (packet,) = wait_packets(queue, 1)
+        assert struct.unpack_from("!H", packet.payload, 22) == (5001,)
+
+
+@pytest.mark.privileged
+def test_without_bpf_a_scope_leaves_what_comes_in_alone(packet_place: PacketPlace) -> None:
+    with scoped_place(packet_place):
+        server = packet_place.listener(packet_place.here, V4)
+        client = packet_place.open_socket(packet_place.there, V4, socket.SOCK_STREAM)
+        client.connect(server.getsockname())
+
+
+@pytest.mark.parametrize("family", list(Family))
+@pytest.mark.parametrize("program_path", [None, Path("/pins").joinpath])
+def test_a_packet_without_a_socket_is_in_no_scope(family: Family, program_path: object) -> None:
+    """xt_cgroup never matches one, negated or not (net/netfilter/xt_cgroup.c)."""
+    path = program_path if callable(program_path) else None
+    rules = build_rules(family, LABEL, QUEUES, program_path=path, scope="x", has_security=True, remark="")
+    judging = rules.chains["mangle"][f"{LABEL}-OUT"]
+    assert not any("NFQUEUE" in rule for rule in judging)
+    assert judging[-1] == f'-m cgroup --path "x" -g {LABEL}-SCOPE'
+
+
+@pytest.mark.parametrize("family", list(Family))
+def test_the_cache_is_asked_before_the_queue(family: Family) -> None:
+    rules = build_rules(
+        family, LABEL, QUEUES, program_path=Path("/pins").joinpath, scope=None, has_security=False, remark=""
+    )
+    for part, way in (("OUT", "out"), ("IN", "in")):
+        assert rules.chains["mangle"][f"{LABEL}-{part}"][-3:] == [
+            f'-m bpf --object-pinned "/pins/{way}_allowed" -j RETURN',
+            f'-m bpf --object-pinned "/pins/{way}_denied" -g {LABEL}-DENY',
+            f"-j NFQUEUE --queue-num {QUEUES[0]}",
+        ]
