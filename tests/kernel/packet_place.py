@@ -3,16 +3,15 @@
 The test itself opens the sockets of both: a socket stays in the namespace that it was made in.
 """
 
-import ctypes
 import itertools
 import os
 import select
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from typing import Self
 
+from tests.kernel.netns_visit import visit_netns
 from tests.lab.namespaces import NETNS_FOLDER, configure, remove_netns
 from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.netfilter import Netfilter
@@ -24,7 +23,6 @@ QUEUES = (29000, 29001)
 HERE = {socket.AF_INET: "10.88.0.1", socket.AF_INET6: "fd88::1"}
 THERE = {socket.AF_INET: "10.88.0.2", socket.AF_INET6: "fd88::2"}
 _number = itertools.count(1)
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class PacketPlace:
@@ -111,17 +109,9 @@ class Wire(PacketPlace):
         return is_ready(self.connections, 0)
 
 
-@contextmanager
-def entered(netns: str) -> Iterator[None]:
+def entered(netns: str) -> AbstractContextManager[None]:
     """This thread is in the namespace meanwhile, and so is what it opens and starts."""
-    clone_newnet = 0x40000000  # sched.h; os.setns() came with Python 3.12
-    with open("/proc/thread-self/ns/net") as home, open(NETNS_FOLDER / netns) as other:
-        try:
-            if _libc.setns(other.fileno(), clone_newnet):
-                raise OSError(ctypes.get_errno(), netns)
-            yield
-        finally:
-            _libc.setns(home.fileno(), clone_newnet)
+    return visit_netns(NETNS_FOLDER / netns)
 
 
 def wait_packets(queue: Queue, count: int) -> list[QueuedPacket]:

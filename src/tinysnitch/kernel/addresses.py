@@ -1,11 +1,13 @@
 """Our own addresses, the networks on our links and the names of interfaces, over rtnetlink(7), with news of changes."""
 
+import errno
 import socket
 import struct
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 import msgspec
 
+from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import V4_PREFIX
 from tinysnitch.kernel.netlink import Message, NetlinkSocket, parse_attributes
 
@@ -31,20 +33,24 @@ class OwnAddresses(msgspec.Struct, frozen=True):
 def read_addresses() -> OwnAddresses:
     with NetlinkSocket(socket.NETLINK_ROUTE) as netlink:
         messages = netlink.dump(_GET_ADDRESSES, _IFADDRMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0))
-    found = [_parse(message) for message in messages if message.kind == _NEW_ADDRESS]
+    found = [parse_address_message(message) for message in messages if message.kind == _NEW_ADDRESS]
     own = frozenset(_pack(address) for address, _network in found)
     networks = {network for address, network in found if not address.is_loopback}
     return OwnAddresses(own, tuple(sorted(networks | set(_LINK_NETWORKS), key=_order)))
 
 
-def _parse(message: Message) -> tuple[IPv4Address | IPv6Address, Network]:
-    family, prefix, _flags, _scope, _interface = _IFADDRMSG.unpack_from(message.payload)
-    attributes = parse_attributes(message.payload[_IFADDRMSG.size :])
-    peer = attributes.get(_ADDRESS) or attributes[_LOCAL]
-    local = attributes.get(_LOCAL) or peer
-    if family == socket.AF_INET:
-        return IPv4Address(local), IPv4Network((peer, prefix), strict=False)
-    return IPv6Address(local), IPv6Network((peer, prefix), strict=False)
+def parse_address_message(message: Message) -> tuple[IPv4Address | IPv6Address, Network]:
+    """Our address, and the network that it puts on the link. Raises Malformed."""
+    try:
+        family, prefix, _flags, _scope, _interface = _IFADDRMSG.unpack_from(message.payload)
+        attributes = parse_attributes(message.payload[_IFADDRMSG.size :])
+        peer = attributes.get(_ADDRESS) or attributes[_LOCAL]
+        local = attributes.get(_LOCAL) or peer
+        if family == socket.AF_INET:
+            return IPv4Address(local), IPv4Network((peer, prefix), strict=False)
+        return IPv6Address(local), IPv6Network((peer, prefix), strict=False)
+    except (struct.error, KeyError, ValueError) as error:
+        raise Malformed(f"rtnetlink: {error}") from None
 
 
 def _pack(address: IPv4Address | IPv6Address) -> bytes:
@@ -74,8 +80,9 @@ class AddressNews:
                 self._netlink.receive()
             except BlockingIOError:
                 return
-            except OSError:  # ENOBUFS: more news than fits is still news
-                continue
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:  # more news than fits is still news
+                    raise
 
     def find_interface(self, index: int) -> str:
         """The interface's name, "" when there is none."""

@@ -1,6 +1,7 @@
 """The cgroup2 hierarchy: where it is mounted, and a cgroup of our own in it (cgroups(7), cgroup-v2.rst)."""
 
 import os
+import select
 import time
 from pathlib import Path
 
@@ -10,12 +11,12 @@ _GONE_WITHIN_S = 5.0
 
 
 def find_cgroup_mount(mounts: str | None = None) -> Path:
-    """/sys/fs/cgroup on most machines, /sys/fs/cgroup/unified beside version 1; `mounts` as /proc/self/mounts has it."""
-    text = Path("/proc/self/mounts").read_text() if mounts is None else mounts
-    for line in text.splitlines():
-        _device, place, kind, *_rest = line.split(" ")
-        if kind == "cgroup2":
-            return Path(_unescape(place))
+    """/sys/fs/cgroup, or /sys/fs/cgroup/unified beside version 1; `mounts` as in /proc/self/mounts."""
+    text = Path("/proc/self/mounts").read_text(errors="surrogateescape") if mounts is None else mounts
+    for line in text.split("\n"):
+        words = line.split(" ")
+        if words[2:3] == ["cgroup2"]:
+            return Path(_unescape(words[1]))
     raise SnitchError("no cgroup2 hierarchy is mounted", "mount -t cgroup2 none /sys/fs/cgroup")
 
 
@@ -30,18 +31,30 @@ def make_cgroup(name: str) -> Path:
 
 
 def remove_cgroup(path: Path) -> None:
-    """Kill what still runs in it, take it away. Right also when it is gone."""
+    """Kill what still runs in it and below, take it away. Right also when it is gone."""
     if not path.exists():
         return
     (path / "cgroup.kill").write_text("1")
-    deadline = time.monotonic() + _GONE_WITHIN_S
-    while True:
-        try:
-            return path.rmdir()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise SnitchError(f"the cgroup {path} does not empty") from None
-            time.sleep(0.01)
+    if not _wait_empty(path):
+        raise SnitchError(f"the cgroup {path} does not empty")
+    try:
+        for folder, _folders, _files in os.walk(path, topdown=False):
+            os.rmdir(folder)
+    except OSError as error:
+        raise SnitchError(f"cannot remove the cgroup {error.filename}: {error.strerror}") from None
+
+
+def _wait_empty(path: Path) -> bool:
+    """Whether no process is left in time; poll(2) wakes when `populated` changes (cgroup-v2.rst, cgroup.events)."""
+    deadline_s = time.monotonic() + _GONE_WITHIN_S
+    with (path / "cgroup.events").open() as events:
+        poller = select.poll()
+        poller.register(events, select.POLLPRI)
+        while "populated 1" in events.read():
+            if not poller.poll(max(0.0, deadline_s - time.monotonic()) * 1000):
+                return False
+            events.seek(0)
+    return True
 
 
 def list_members(path: Path) -> list[int]:

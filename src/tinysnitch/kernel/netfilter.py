@@ -6,6 +6,7 @@ Adding again replaces what our chains hold and leaves the jumps to them alone: s
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from tinysnitch.core.errors import SnitchError
@@ -34,33 +35,38 @@ class Netfilter:
 
     def add(self) -> None:
         """Both families or none."""
-        self._add(Family.V4)
         try:
-            self._add(Family.V6)
-        except SnitchError:
-            self.remove()
-            raise
+            for family in Family:
+                self._add(family)
+        except SnitchError as error:
+            with suppress(SnitchError):  # the first error tells more
+                self.remove()
+            raise error from None
 
     def remove(self) -> None:
-        """Right also when nothing is there, or half of it."""
-        for family in Family:
-            self._remove(family)
+        """Right also when nothing is there, or half of it. What cannot be removed keeps nothing else."""
+        with ExitStack() as undo:
+            for family in Family:
+                undo.callback(self._remove, family)
 
     def is_present(self) -> bool:
         return any(f":{chain_name(self._label, 'OUT')} " in _save(family) for family in Family)
 
     def _add(self, family: Family) -> None:
-        saved = _save(family)
-        known = _REMARK.search(saved) if f":{chain_name(self._label, 'POST')} " in saved else None
-        before = known.group(1) if known else " ".join(_tables_in(saved))
         try:
-            _restore(family, render_addition(self._build(family, before, has_security=True), saved))
+            self._load(family, has_security=True)
         except SnitchError as error:
             # Not every kernel has the security table; what it catches besides is a rule of others before our REJECT.
             try:
-                _restore(family, render_addition(self._build(family, before, has_security=False), saved))
+                self._load(family, has_security=False)
             except SnitchError:
                 raise error from None
+
+    def _load(self, family: Family, *, has_security: bool) -> None:
+        saved = _save(family)  # each time: iptables-restore commits table by table, so half may be there
+        known = _REMARK.search(saved)  # of an earlier one of us, whose tables are ours as well
+        before = known.group(1) if known else " ".join(_tables_in(saved))
+        _restore(family, render_addition(self._build(family, before, has_security=has_security), saved))
 
     def _build(self, family: Family, before: str, *, has_security: bool) -> RuleSet:
         return build_rules(
@@ -113,7 +119,8 @@ def render_removal(saved: str, label: str) -> str:
 
 
 def _leads_to(jump: Jump, chains: list[str]) -> bool:
-    return jump.chain not in chains and jump.rule.rpartition(" ")[2] in chains
+    *_match, option, target = f" {jump.rule}".rsplit(" ", 2)
+    return jump.chain not in chains and option in ("-j", "-g") and target in chains
 
 
 def _rules_in(saved: str) -> Iterator[Jump]:

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from contextlib import suppress
 
 from tinysnitch.kernel.netfilter_rules import Family
 from tinysnitch.kernel.netlink import NLM_F_ACK, NLM_F_REQUEST, NetlinkSocket, pack_attribute, pack_message
@@ -16,7 +17,7 @@ _FAMILIES = {Family.V4: socket.AF_INET, Family.V6: socket.AF_INET6}
 
 
 def delete_table(family: Family, name: str) -> None:
-    """One transaction; a table that is gone already is fine. Raises nothing: an empty table left behind harms nobody."""
+    """One transaction. Raises nothing: the table may be gone already, and an empty one left behind harms nobody."""
     batch = _GENERIC.pack(socket.AF_UNSPEC, 0, _NF_TABLES)
     body = _GENERIC.pack(_FAMILIES[family], 0, 0) + pack_attribute(_TABLE_NAME, name.encode() + b"\0")
     request = (
@@ -24,7 +25,7 @@ def delete_table(family: Family, name: str) -> None:
         + pack_message(_DELETE_TABLE, NLM_F_REQUEST | NLM_F_ACK, body, 2)
         + pack_message(_BATCH_END, NLM_F_REQUEST, batch, 3)
     )
-    with NetlinkSocket(NETLINK_NETFILTER) as netlink:
+    with suppress(OSError), NetlinkSocket(NETLINK_NETFILTER) as netlink:
         netlink.socket.settimeout(5)
         netlink.socket.send(request)
-        netlink.receive()  # the acknowledgement: the table is gone, or it was
+        netlink.receive()  # the acknowledgement, or the error
