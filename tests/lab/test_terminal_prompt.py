@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import subprocess
 import sys
 import termios
 import time
@@ -24,11 +25,16 @@ class Person:
     """Someone at a terminal of 80x24 in which the prompt runs."""
 
     def __init__(self, *flags: str) -> None:
-        self.pid, self._master = pty.fork()
-        if self.pid == 0:
-            os.environ.update(TERM="xterm", NO_COLOR="1")
-            os.execv(COMMAND, [str(COMMAND), "prompt", *flags])
-        termios.tcsetwinsize(self._master, (24, 80))
+        self._master, slave = pty.openpty()
+        termios.tcsetwinsize(slave, (24, 80))
+        self.process = subprocess.Popen(
+            ["setsid", "--ctty", COMMAND, "prompt", *flags],  # so that /dev/tty is this terminal
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**os.environ, "TERM": "xterm", "NO_COLOR": "1"},
+        )
+        os.close(slave)
         self.seen = ""
 
     def see(self, text: str, timeout_s: float = 15) -> None:
@@ -46,14 +52,11 @@ class Person:
 
     def leave(self) -> int:
         self.type("q")
-        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-        self.pid = 0
-        return status
+        return self.process.wait(timeout=10)
 
     def close(self) -> None:
         os.close(self._master)  # hangs the terminal up: the prompt ends
-        if self.pid:
-            os.waitpid(self.pid, 0)
+        self.process.wait(timeout=10)
 
 
 @pytest.fixture
