@@ -1,4 +1,4 @@
-"""Over a real Unix socket, with clients that behave and clients that do not."""
+"""Over a real Unix socket: who gets in, what is answered, what is told."""
 
 import json
 import os
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.daemon.raw_client import RawClient, kinds, talk
 from tests.daemon.small_desk import RunningServer, make_prompt, running_server
 from tinysnitch.daemon.control_server import MAX_CLIENTS
-from tinysnitch.protocol.framing import encode_frame
 from tinysnitch.protocol.messages import (
     AddRule,
     Attach,
@@ -22,62 +22,13 @@ from tinysnitch.protocol.messages import (
     ReadLog,
     ReadStatus,
     RemoveRule,
-    Request,
 )
-
-Reply = dict[str, object]
 
 
 @pytest.fixture(name="running")
 def _running(tmp_path: Path) -> Iterator[RunningServer]:
     with running_server(tmp_path / "socket") as running:
         yield running
-
-
-class RawClient:
-    """Says what it is told to, and reads frames as JSON."""
-
-    def __init__(self, running: RunningServer, *requests: Request) -> None:
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(5)
-        self.socket.connect(str(running.path))
-        self._lines = self.socket.makefile("rb")
-        self.send(*requests)
-
-    def __enter__(self) -> "RawClient":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._lines.close()
-        self.socket.close()
-
-    def send(self, *requests: Request) -> None:
-        self.socket.sendall(b"".join(map(encode_frame, requests)))
-
-    def read(self, count: int) -> list[Reply]:
-        return [json.loads(self._lines.readline()) for _ in range(count)]
-
-    def read_to_end(self) -> list[Reply]:
-        replies = []
-        try:
-            for line in self._lines:
-                replies.append(json.loads(line))
-        except ConnectionResetError:
-            pass
-        return replies
-
-
-def talk(running: RunningServer, *requests: Request) -> list[Reply]:
-    """All replies without the greeting, the last one `done` or `refused` for each request."""
-    with RawClient(running, Hello(), *requests) as client:
-        client.socket.shutdown(socket.SHUT_WR)
-        replies = client.read_to_end()
-    assert replies[0]["type"] == "welcome"
-    return replies[1:]
-
-
-def kinds(replies: list[Reply]) -> list[object]:
-    return [reply.get("type") or reply["event"] for reply in replies]
 
 
 def test_requests_are_answered_in_order(running: RunningServer) -> None:
@@ -153,62 +104,6 @@ def test_all_prompt_clients_hear_of_the_first_answer(running: RunningServer) -> 
         watcher.read(3)
         talk(running, GiveAnswer(3, rule="allow - - -"))
         assert watcher.read(1)[0] == {"type": "prompt_closed", "prompt_id": 3, "reason": "answered", "by_uid": 0}
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (b"x" * 70_000, "limit"),
-        (b"\x00\xff\n", "not a message"),
-        (b"\n", "not a message"),
-        (encode_frame(ReadStatus()), "must be hello"),
-        (encode_frame(Hello()) + b'{"type":"no_such"}\n', "not a message"),
-        (encode_frame(Hello()) + encode_frame(Hello()), "must be hello"),
-    ],
-)
-def test_a_bad_frame_ends_its_client_alone(running: RunningServer, data: bytes, message: str) -> None:
-    with RawClient(running, Hello()) as good, RawClient(running) as bad:
-        bad.socket.sendall(data)
-        refused = bad.read_to_end()[-1]
-        good.send(ReadStatus())
-        assert kinds(good.read(3)) == ["welcome", "status", "done"]
-    assert refused["type"] == "refused"
-    assert message in str(refused["message"])
-
-
-def test_other_versions_are_told_so(running: RunningServer) -> None:
-    with RawClient(running, Hello(99, "9.9")) as client:
-        welcome, refused = client.read_to_end()
-    assert welcome["type"] == "welcome"
-    assert "9.9" in str(refused["message"])
-    assert "restart" in str(refused["hint"])
-
-
-def test_a_client_that_does_not_read_is_cut_off(running: RunningServer) -> None:
-    line = b'{"event":"lost","what":"%s"}' % (b"x" * 10_000)
-    with RawClient(running, Hello(), ReadLog(0, follow=True)) as slow, RawClient(running, Hello()) as good:
-        running.wait_until(lambda: running.server.has_followers)
-        for _ in range(400):
-            running.call(running.server.push_record, line)
-        assert running.call(running.server.statistics).slow == 1
-        good.send(ReadStatus())
-        assert kinds(good.read(3)) == ["welcome", "status", "done"]
-        assert len(slow.read_to_end()) < 400
-
-
-def test_a_long_reply_waits_for_its_reader(running: RunningServer) -> None:
-    running.desk.rules = [f"allow - {number} tcp" for number in range(20_000)]
-    with RawClient(running, Hello(), ListRules(), ReadLog(0, follow=True)) as client:
-        client.read(1)
-        running.call(running.server.push_record, b'{"event":"lost"}')  # must not land inside the reply
-        replies = client.read(20_002)
-        assert kinds(replies[-2:]) == ["rule_entry", "done"]
-    assert running.call(running.server.statistics).slow == 0
-
-
-def test_many_requests_at_once_are_all_answered(running: RunningServer) -> None:
-    replies = talk(running, *[ReadStatus()] * 500)
-    assert kinds(replies) == ["status", "done"] * 500
 
 
 def test_clients_are_bounded(running: RunningServer) -> None:

@@ -1,0 +1,20 @@
+import click
+
+from tinysnitch.cli.options import examples, json_option, socket_option
+from tinysnitch.client.connection_error import DEFAULT_SOCKET
+
+
+@click.command(epilog=examples("one two", "three"))
+@socket_option
+@json_option
+def command(socket_path: str, as_json: bool) -> tuple[str, bool]:
+    return socket_path, as_json
+
+
+def test_the_default_is_the_daemons() -> None:
+    assert command.main([], standalone_mode=False) == (DEFAULT_SOCKET, False)
+    assert command.main(["--socket", "/x", "--json"], standalone_mode=False) == ("/x", True)
+
+
+def test_examples_stand_at_the_end_a_line_each() -> None:
+    assert command.get_help(click.Context(command)).endswith("\n  Examples:\n    one two\n    three")

@@ -1,0 +1,25 @@
+import pytest
+
+from tests.cli.running import Command
+from tests.daemon.small_desk import RunningServer
+from tinysnitch.tui import prompt_app
+
+
+def test_without_a_daemon_it_is_3(command: Command) -> None:
+    code, out, err = command("prompt")
+    assert (code, out) == (3, "")
+    assert err.startswith("tinysnitch: error: no daemon listens on ")
+
+
+def test_flags_and_exit_code_go_through(
+    running: RunningServer, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[tuple[str, bool]] = []
+
+    def run_prompt(socket_path: str, plain: bool) -> int:
+        called.append((socket_path, plain))
+        return 5
+
+    monkeypatch.setattr(prompt_app, "run_prompt", run_prompt)
+    assert command("prompt", "--plain").code == 5
+    assert called == [(str(running.path), True)]

@@ -1,0 +1,43 @@
+import errno
+
+import pytest
+
+from tinysnitch.client.connection_error import check_welcome, error_of_connect, error_of_end, error_of_refusal
+from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, SnitchError
+from tinysnitch.protocol.messages import Refused, Welcome
+
+
+@pytest.mark.parametrize(
+    ("number", "exit_code"),
+    [
+        (errno.ENOENT, 3),
+        (errno.ECONNREFUSED, 3),
+        (errno.ENOTDIR, 3),
+        (errno.EACCES, 4),
+        (errno.EPERM, 4),
+        (errno.EMFILE, 1),
+        (None, 1),
+    ],
+)
+def test_what_the_system_says_has_an_exit_code_and_a_hint(number: int | None, exit_code: int) -> None:
+    error = error_of_connect(OSError(number, "x") if number else OSError("AF_UNIX path too long"), "/run/s")
+    assert error.exit_code == exit_code
+    assert "/run/s" in str(error)
+    assert error.hint
+
+
+@pytest.mark.parametrize(("exit_code", "kind"), [(1, SnitchError), (3, DaemonNotRunning), (4, NotPermitted)])
+def test_a_refusal_keeps_its_exit_code(exit_code: int, kind: type[SnitchError]) -> None:
+    error = error_of_refusal(Refused("no", "ask root", exit_code))
+    assert (type(error), str(error), error.hint, error.exit_code) == (kind, "no", "ask root", exit_code)
+
+
+def test_an_end_is_a_daemon_that_does_not_run() -> None:
+    assert error_of_end("/run/s").exit_code == 3
+
+
+def test_another_version_is_named() -> None:
+    check_welcome(Welcome())
+    with pytest.raises(SnitchError, match=r"9\.9") as error:
+        check_welcome(Welcome(99, "9.9"))
+    assert "restart" in error.value.hint

@@ -1,0 +1,92 @@
+"""Clients that do not behave end themselves, and nobody else."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.raw_client import RawClient, kinds, talk
+from tests.daemon.small_desk import RunningServer, running_server
+from tinysnitch.daemon.control_peer import MAX_PUSHES
+from tinysnitch.protocol.framing import encode_frame
+from tinysnitch.protocol.messages import Hello, ListRules, ReadLog, ReadStatus
+
+
+@pytest.fixture(name="running")
+def _running(tmp_path: Path) -> Iterator[RunningServer]:
+    with running_server(tmp_path / "socket") as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"x" * 70_000, "limit"),
+        (b"\x00\xff\n", "not a message"),
+        (b"\n", "not a message"),
+        (encode_frame(ReadStatus()), "must be hello"),
+        (encode_frame(Hello()) + b'{"type":"no_such"}\n', "not a message"),
+        (encode_frame(Hello()) + encode_frame(Hello()), "must be hello"),
+    ],
+)
+def test_a_bad_frame_ends_its_client_alone(running: RunningServer, data: bytes, message: str) -> None:
+    with RawClient(running, Hello()) as good, RawClient(running) as bad:
+        bad.socket.sendall(data)
+        refused = bad.read_to_end()[-1]
+        good.send(ReadStatus())
+        assert kinds(good.read(3)) == ["welcome", "status", "done"]
+    assert refused["type"] == "refused"
+    assert message in str(refused["message"])
+
+
+def test_other_versions_are_told_so(running: RunningServer) -> None:
+    with RawClient(running, Hello(99, "9.9")) as client:
+        welcome, refused = client.read_to_end()
+    assert welcome["type"] == "welcome"
+    assert "9.9" in str(refused["message"])
+    assert "restart" in str(refused["hint"])
+
+
+def test_a_client_that_does_not_read_is_cut_off(running: RunningServer) -> None:
+    line = b'{"event":"lost","what":"%s"}' % (b"x" * 10_000)
+    with RawClient(running, Hello(), ReadLog(0, follow=True)) as slow, RawClient(running, Hello()) as good:
+        running.wait_until(lambda: running.server.has_followers)
+        for _ in range(400):
+            running.call(running.server.push_record, line)
+        assert running.call(running.server.statistics).slow == 1
+        good.send(ReadStatus())
+        assert kinds(good.read(3)) == ["welcome", "status", "done"]
+        assert len(slow.read_to_end()) < 400
+
+
+def test_a_long_reply_waits_for_its_reader(running: RunningServer) -> None:
+    running.desk.rules = [f"allow - {number} tcp" for number in range(20_000)]
+    with RawClient(running, Hello(), ListRules(), ReadLog(0, follow=True)) as client:
+        client.read(1)
+        running.call(running.server.push_record, b'{"event":"lost"}')  # must not land inside the reply
+        replies = client.read(20_002)
+        assert kinds(replies[-2:]) == ["rule_entry", "done"]
+    assert running.call(running.server.statistics).slow == 0
+
+
+def test_many_requests_at_once_are_all_answered(running: RunningServer) -> None:
+    replies = talk(running, *[ReadStatus()] * 500)
+    assert kinds(replies) == ["status", "done"] * 500
+
+
+def test_a_client_that_lets_too_many_wait_is_cut_off(running: RunningServer) -> None:
+    """However short they are."""
+    running.desk.rules = ["allow - - -"] * 50_000
+    with RawClient(running, Hello(), ReadLog(0, follow=True), ListRules()) as client:
+        client.read(2)  # the long reply is under way, and nobody reads on
+        for _ in range(MAX_PUSHES + 1):
+            running.call(running.server.push_record, b"{}")
+        assert running.call(running.server.statistics).slow == 1
+
+
+def test_a_client_that_is_gone_in_the_middle_of_a_reply_is_forgotten(running: RunningServer) -> None:
+    running.desk.rules = ["allow - - -"] * 50_000
+    with RawClient(running, Hello(), ListRules()) as client:
+        client.read(2)
+    running.wait_until(lambda: running.server.statistics().clients == 0)
+    assert kinds(talk(running, ReadStatus())) == ["status", "done"]
