@@ -1,18 +1,25 @@
 """From a queued packet to an event: whose flow it is, and which way it goes."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.events import AnswerReceived, PacketQueued, QuestionSent
 from tinysnitch.core.flow import UDP, Direction, Flow
 from tinysnitch.core.packet import Packet, flow_of, parse_packet
-from tinysnitch.kernel.attribution import Attributor
+from tinysnitch.kernel.attribution import Claim
 from tinysnitch.kernel.nfqueue import QueuedPacket
 
 # include/uapi/linux/netfilter.h, enum nf_inet_hooks
 LOCAL_IN = 1
 LOCAL_OUT = 3
 POST_ROUTING = 4
+
+
+class Attributor(Protocol):
+    """What is asked of kernel/attribution.py."""
+
+    def attribute(self, flow: Flow) -> Claim: ...
 
 
 class PacketEvents:

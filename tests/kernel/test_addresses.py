@@ -1,0 +1,124 @@
+import contextlib
+import errno
+import select
+import socket
+import struct
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network, ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.kernel.packet_place import PacketPlace, entered
+from tinysnitch.core.errors import Malformed
+from tinysnitch.core.flow import format_address
+from tinysnitch.kernel.addresses import AddressNews, OwnAddresses, parse_address_message, read_addresses
+from tinysnitch.kernel.netlink import Message, pack_attribute
+
+LINK_ONLY = {
+    ip_network(net) for net in ("169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32", "fe80::/10", "ff00::/8")
+}
+
+
+def read_in(place: PacketPlace) -> OwnAddresses:
+    with entered(place.here):
+        return read_addresses()
+
+
+def message_of(*attributes: tuple[int, bytes], family: int = socket.AF_INET, prefix: int = 24) -> Message:
+    body = struct.pack("=BBBBI", family, prefix, 0, 0, 1) + b"".join(pack_attribute(*each) for each in attributes)
+    return Message(20, 0, 0, body)
+
+
+@pytest.fixture
+def news(packet_place: PacketPlace) -> Iterator[AddressNews]:
+    with entered(packet_place.here), contextlib.closing(AddressNews()) as made:
+        yield made
+
+
+@pytest.mark.privileged
+def test_own_addresses_and_networks(packet_place: PacketPlace) -> None:
+    packet_place.run("ip", "link", "set", "eth0", "addrgenmode", "none")
+    found = read_in(packet_place)
+    own = {format_address(packed) for packed in found.own}
+    assert {"127.0.0.1", "::1", "10.88.0.1", "fd88::1"} <= own
+    assert all(address.startswith("fe80:") for address in own - {"127.0.0.1", "::1", "10.88.0.1", "fd88::1"})
+    assert {ip_network("10.88.0.0/24"), ip_network("fd88::/64")} | LINK_ONLY <= set(found.lan)
+    assert not any(network.is_loopback for network in found.lan)
+    assert found == read_in(packet_place)
+
+
+@pytest.mark.privileged
+def test_a_point_to_point_link_has_our_address_and_the_network_of_the_peer(packet_place: PacketPlace) -> None:
+    packet_place.run("ip", "address", "add", "10.9.0.1", "peer", "10.9.0.77/32", "dev", "eth0")
+    found = read_in(packet_place)
+    assert "10.9.0.1" in {format_address(packed) for packed in found.own}
+    assert ip_network("10.9.0.77/32") in found.lan
+
+
+@pytest.mark.privileged
+def test_a_change_of_addresses_and_links_is_news(packet_place: PacketPlace, news: AddressNews) -> None:
+    for change in (
+        ["address", "add", "10.9.0.1/24", "dev", "eth0"],
+        ["address", "add", "fd99::1/64", "dev", "eth0"],
+        ["link", "set", "lo", "mtu", "9000"],
+    ):
+        news.drain()
+        assert select.select([news], [], [], 0)[0] == []
+        packet_place.run("ip", *change)
+        assert select.select([news], [], [], 5)[0] == [news]
+
+
+@pytest.mark.privileged
+def test_interfaces_have_names_until_they_change(packet_place: PacketPlace, news: AddressNews) -> None:
+    index = socket.if_nametoindex("eth0")
+    assert [news.find_interface(number) for number in (0, 1, index, 9999)] == ["", "lo", "eth0", ""]
+    packet_place.run("ip", "link", "set", "eth0", "down")
+    packet_place.run("ip", "link", "set", "eth0", "name", "lan0")
+    news.drain()
+    assert news.find_interface(index) == "lan0"
+
+
+def fifty_addresses(second: int) -> str:
+    return "".join(f"address add 10.{second}.{third}.1/24 dev eth0\n" for third in range(50))
+
+
+@pytest.mark.privileged
+def test_more_news_than_fits_is_still_news(packet_place: PacketPlace, news: AddressNews) -> None:
+    with socket.fromfd(news.fileno(), socket.AF_NETLINK, socket.SOCK_RAW) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    packet_place.run("ip", "-batch", "-", text=fifty_addresses(9))
+    with pytest.raises(OSError, match="No buffer space") as full:
+        news._netlink.receive()
+    assert full.value.errno == errno.ENOBUFS
+    packet_place.run("ip", "-batch", "-", text=fifty_addresses(10))
+    news.drain()
+    assert select.select([news], [], [], 0)[0] == []
+
+
+def test_a_message_is_parsed() -> None:
+    message = message_of((1, bytes([10, 0, 0, 9])), (2, bytes([10, 0, 0, 1])))
+    assert parse_address_message(message) == (IPv4Address("10.0.0.1"), IPv4Network("10.0.0.0/24"))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        message_of(),
+        message_of((2, b"abc")),
+        message_of((2, bytes(4)), prefix=33),
+        message_of((2, bytes(4)), family=socket.AF_INET6),
+        Message(20, 0, 0, b""),
+    ],
+)
+def test_a_wrong_message_is_malformed(message: Message) -> None:
+    with pytest.raises(Malformed):
+        parse_address_message(message)
+
+
+@given(st.binary(max_size=80), st.sampled_from([socket.AF_INET, socket.AF_INET6, 0]), st.binary(max_size=20))
+def test_random_bytes_are_malformed_at_worst(data: bytes, family: int, address: bytes) -> None:
+    for message in (Message(20, 0, 0, data), message_of((1, address), (2, data[:16]), family=family)):
+        with contextlib.suppress(Malformed):
+            parse_address_message(message)

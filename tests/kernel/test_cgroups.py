@@ -1,0 +1,72 @@
+import itertools
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab import cgroup
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.kernel.cgroups import find_cgroup_mount, list_members, make_cgroup, path_in_hierarchy, remove_cgroup
+
+_number = itertools.count(1)
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    unique = f"tsnf-{os.getpid()}-{next(_number)}"
+    yield unique
+    cgroup.remove(cgroup.find_root() / unique)
+
+
+@pytest.mark.parametrize(
+    ("mounts", "place"),
+    [
+        ("cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n", "/sys/fs/cgroup"),
+        ("tmpfs /sys/fs/cgroup tmpfs rw 0 0\nc /sys/fs/cgroup/unified cgroup2 rw 0 0\n", "/sys/fs/cgroup/unified"),
+        ("cgroup /cgroup2 cgroup rw 0 0\n\nshort line\nnone /my\\040own\\134040 cgroup2 rw 0 0", "/my own\\040"),
+        ("disk /odd\udcff ext4 rw 0 0\nnone /\udcff cgroup2 rw 0 0\n", "/\udcff"),
+    ],
+)
+def test_where_it_is_mounted(mounts: str, place: str) -> None:
+    assert find_cgroup_mount(mounts) == Path(place)
+
+
+def test_not_mounted_is_said_with_a_hint() -> None:
+    with pytest.raises(SnitchError, match="no cgroup2") as missing:
+        find_cgroup_mount("cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\n")
+    assert missing.value.hint
+
+
+def test_the_mount_of_this_machine() -> None:
+    assert (find_cgroup_mount() / "cgroup.controllers").exists()
+    assert path_in_hierarchy(find_cgroup_mount() / "a" / "b") == "a/b"
+
+
+@pytest.mark.privileged
+def test_a_cgroup_is_made_once(name: str) -> None:
+    path = make_cgroup(name)
+    assert list_members(path) == []
+    with pytest.raises(SnitchError, match="cannot make the cgroup"):
+        make_cgroup(name)
+
+
+@pytest.mark.privileged
+def test_removal_kills_what_runs_in_it_and_below(name: str) -> None:
+    path = make_cgroup(name)
+    (path / "below" / "deeper").mkdir(parents=True)
+    children = [subprocess.Popen(["sleep", "60"]) for _ in range(2)]
+    for child, place in zip(children, (path, path / "below" / "deeper"), strict=True):
+        (place / "cgroup.procs").write_text(str(child.pid))
+    assert list_members(path) == [children[0].pid]
+    remove_cgroup(path)
+    assert not path.exists()
+    assert [child.wait(timeout=5) for child in children] == [-9, -9]
+
+
+@pytest.mark.privileged
+def test_removal_is_right_when_it_is_gone(name: str) -> None:
+    path = make_cgroup(name)
+    remove_cgroup(path)
+    remove_cgroup(path)

@@ -1,0 +1,76 @@
+import contextlib
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinysnitch.core.errors import Malformed
+from tinysnitch.core.events import AnswerReceived, QuestionSent
+from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
+from tinysnitch.core.process import UNKNOWN
+from tinysnitch.kernel.attribution import Claim
+from tinysnitch.kernel.nfqueue import QueuedPacket
+from tinysnitch.kernel.packet_events import LOCAL_IN, LOCAL_OUT, POST_ROUTING, PacketEvents
+
+OURS, THEIRS = parse_address("10.0.0.1"), parse_address("10.0.0.9")
+
+
+class Attributor:
+    """Knows every flow's socket by its local port."""
+
+    def attribute(self, flow: Flow) -> Claim:
+        return Claim(UNKNOWN, flow.local_port)
+
+
+def make_packet(protocol: int, ports: tuple[int, int], source: bytes, destination: bytes, body: bytes = b"") -> bytes:
+    size = 8 if protocol == UDP else 20
+    transport = struct.pack("!HHHH", *ports, size + len(body), 0).ljust(12, b"\0") + b"\x50\x02".ljust(8, b"\0")
+    total = 20 + size + len(body)
+    header = struct.pack("!BBHHHBBH", 0x45, 0, total, 0, 0, 64, protocol, 0) + source[12:] + destination[12:]
+    return header + transport[:size] + body
+
+
+def queued(payload: bytes, hook: int) -> QueuedPacket:
+    return QueuedPacket(7, hook, 2 * (hook == LOCAL_IN), 3 * (hook != LOCAL_IN), 0, payload)
+
+
+@pytest.fixture
+def events() -> PacketEvents:
+    return PacketEvents(Attributor(), ["", "lo", "eth0", "wlan0"].__getitem__)
+
+
+def test_an_outbound_packet(events: PacketEvents) -> None:
+    event = events.connection_event(queued(make_packet(TCP, (4000, 80), OURS, THEIRS), LOCAL_OUT))
+    assert event.flow == Flow(TCP, Direction.OUTBOUND, OURS, 4000, THEIRS, 80)
+    assert (event.packet_id, event.interface, event.cookie) == (7, "wlan0", 4000)
+
+
+def test_an_inbound_packet(events: PacketEvents) -> None:
+    event = events.connection_event(queued(make_packet(UDP, (4000, 53), THEIRS, OURS), LOCAL_IN))
+    assert event.flow == Flow(UDP, Direction.INBOUND, OURS, 53, THEIRS, 4000)
+    assert (event.interface, event.cookie) == ("eth0", 53)
+
+
+def test_a_question_and_its_answer_are_of_one_flow(events: PacketEvents) -> None:
+    flow = Flow(UDP, Direction.OUTBOUND, OURS, 4000, THEIRS, 53)
+    question = events.message_event(queued(make_packet(UDP, (4000, 53), OURS, THEIRS, b"who?"), POST_ROUTING))
+    assert question == QuestionSent(7, flow, UNKNOWN, b"who?")
+    answer = events.message_event(queued(make_packet(UDP, (53, 4000), THEIRS, OURS, b"me"), LOCAL_IN))
+    assert answer == AnswerReceived(7, flow, b"me")
+
+
+def test_what_is_no_message_is_malformed(events: PacketEvents) -> None:
+    fragment = bytearray(make_packet(UDP, (53, 4000), THEIRS, OURS, b"part"))
+    fragment[6] = 0x20  # more fragments (RFC 791 3.1)
+    for payload in (bytes(fragment), make_packet(TCP, (53, 4000), THEIRS, OURS), b""):
+        with pytest.raises(Malformed):
+            events.message_event(queued(payload, LOCAL_IN))
+
+
+@given(st.binary(max_size=80), st.sampled_from([b"", b"\x45", b"\x60"]), st.integers(0, 4))
+def test_random_bytes_are_malformed_at_worst(data: bytes, start: bytes, hook: int) -> None:
+    events = PacketEvents(Attributor(), str)
+    for parse in (events.connection_event, events.message_event):
+        with contextlib.suppress(Malformed):
+            parse(queued(start + data, hook))

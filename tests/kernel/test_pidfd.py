@@ -1,0 +1,45 @@
+import os
+import select
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tinysnitch.kernel.pidfd import open_pidfd
+from tinysnitch.kernel.procfs import read_status
+
+
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["sleep", "60"]) as started:
+        yield started
+        started.kill()
+
+
+def started_ns(child: subprocess.Popen[bytes]) -> int:
+    status = read_status(child.pid)
+    assert status
+    return status.started_ns
+
+
+def test_it_is_readable_when_the_process_has_ended(child: subprocess.Popen[bytes]) -> None:
+    descriptor = open_pidfd(child.pid, started_ns(child))
+    assert descriptor is not None
+    assert select.select([descriptor], [], [], 0)[0] == []
+    child.kill()
+    assert select.select([descriptor], [], [], 5)[0] == [descriptor]
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize("later_s", [-1, 1])
+def test_another_process_with_the_pid_is_none(child: subprocess.Popen[bytes], later_s: int) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    assert open_pidfd(child.pid, started_ns(child) + later_s * 10**9) is None
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_process_that_is_gone_is_none(child: subprocess.Popen[bytes]) -> None:
+    started = started_ns(child)
+    child.kill()
+    child.wait()
+    assert open_pidfd(child.pid, started) is None

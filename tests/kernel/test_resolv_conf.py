@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinysnitch.core.flow import parse_address
+from tinysnitch.kernel.resolv_conf import parse_resolvers, read_resolvers
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("nameserver 10.0.0.1\nnameserver\t2001:db8::1\n", ["10.0.0.1", "2001:db8::1"]),
+        ("  nameserver 10.0.0.1 # the router", ["10.0.0.1"]),
+        ("nameserver fe80::1%eth0", ["fe80::1"]),
+        ("# nameserver 10.0.0.1\n;nameserver 10.0.0.1\nsearch 10.0.0.1\noptions edns0", []),
+        ("nameserver\nnameserver router.lan\nnameserver 10.0.0\nnameserver 10.0.0.2", ["10.0.0.2"]),
+        ("", []),
+    ],
+)
+def test_name_servers(text: str, found: list[str]) -> None:
+    assert parse_resolvers(text) == {parse_address(address) for address in found}
+
+
+@given(st.text())
+def test_any_text_is_read(text: str) -> None:
+    parse_resolvers(text)
+    parse_resolvers(f"nameserver {text}")
+
+
+def test_all_files_count_and_none_must_be_there(tmp_path: Path) -> None:
+    first, second, binary = tmp_path / "resolv.conf", tmp_path / "upstreams", tmp_path / "binary"
+    first.write_text("nameserver 127.0.0.53\n")
+    second.write_text("nameserver 10.0.0.1\n")
+    binary.write_bytes(b"\xff\xfe\nnameserver 10.0.0.2\n")
+    found = read_resolvers((first, second, binary, tmp_path / "missing", tmp_path))
+    assert found == {parse_address(address) for address in ("127.0.0.53", "10.0.0.1", "10.0.0.2")}
