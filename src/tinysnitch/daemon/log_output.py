@@ -21,6 +21,7 @@ class LogOutput:
             os.set_blocking(self._fd, False)
         self._pending = bytearray()
         self._is_waiting = False
+        self._ends_line = True  # the last byte that was sent
         self.lost = 0  # lines
 
     def write(self, line: bytes) -> None:
@@ -28,6 +29,8 @@ class LogOutput:
         if len(self._pending) + len(line) >= MAX_PENDING:
             self.lost += 1
             return
+        if not self._pending and not self._ends_line:
+            self._pending += b"\n"  # the rest of a line that was sent in part is lost
         self._pending += line + b"\n"
 
     def flush(self) -> None:
@@ -55,12 +58,15 @@ class LogOutput:
 
     def _send(self) -> None:
         try:
-            del self._pending[: os.write(self._fd, self._pending)]
+            size = os.write(self._fd, self._pending)
         except BlockingIOError:
             return
         except OSError:  # the reader is gone for good: a log that nobody reads stops no firewall
-            self.lost += self._pending.count(b"\n")
+            self.lost += self._pending.lstrip(b"\n").count(b"\n")
             self._pending.clear()
+        else:
+            self._ends_line = self._pending.endswith(b"\n", 0, size)
+            del self._pending[:size]
 
     def _stop_waiting(self) -> None:
         if self._is_waiting:

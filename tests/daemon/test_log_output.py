@@ -1,0 +1,148 @@
+import asyncio
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tinysnitch.daemon.log_output import MAX_PENDING, LogOutput
+
+LINE = b"x" * 999  # with its number and newline: 1007 bytes
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    reader, writer = os.pipe()
+    yield reader, writer
+    for descriptor in (reader, writer):
+        with suppress(OSError):  # closed by the test
+            os.close(descriptor)
+
+
+def fill(log: LogOutput, count: int) -> None:
+    for number in range(count):
+        log.write(b"%06d " % number + LINE)
+        log.flush()
+
+
+async def read_all(reader: int, size: int) -> bytes:
+    """What a reader gets that begins to read only now."""
+    os.set_blocking(reader, False)
+    read = bytearray()
+    while len(read) < size:
+        await asyncio.sleep(0)  # the loop sends the rest
+        with suppress(BlockingIOError):
+            read += os.read(reader, 65536)
+    return bytes(read)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(tmp_path)], check=True)
+    yield tmp_path
+    subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+
+
+def test_lines_are_written_in_order(pipe: tuple[int, int]) -> None:
+    log = LogOutput(pipe[1])
+    log.write(b"one")
+    log.write(b"two")
+    log.flush()
+    log.close()
+    assert os.read(pipe[0], 100) == b"one\ntwo\n"
+
+
+def test_a_reader_that_stops_never_blocks_us_and_the_lost_lines_are_counted(pipe: tuple[int, int]) -> None:
+    async def session() -> None:
+        log = LogOutput(pipe[1])
+        fill(log, 3000)
+        assert log.lost > 1000
+        lines = (await read_all(pipe[0], (3000 - log.lost) * 1007)).splitlines()
+        assert len(lines) == 3000 - log.lost
+        assert lines == [b"%06d " % number + LINE for number in range(len(lines))]
+        fill(log, 1)
+        assert await read_all(pipe[0], 1007) == b"000000 " + LINE + b"\n"
+        log.close()
+
+    asyncio.run(session())
+
+
+def test_a_reader_that_is_gone_costs_the_lines_only(pipe: tuple[int, int]) -> None:
+    async def session() -> None:
+        log = LogOutput(pipe[1])
+        fill(log, 200)
+        os.close(pipe[0])
+        for _ in range(3):
+            await asyncio.sleep(0)
+        lost = log.lost
+        assert lost > 100
+        fill(log, 1)
+        assert log.lost == lost + 1
+        log.close()
+
+    asyncio.run(session())
+
+
+def test_the_flag_is_not_set_on_a_descriptor_that_is_shared(pipe: tuple[int, int]) -> None:
+    LogOutput(pipe[1]).close()
+    assert os.get_blocking(pipe[1])
+
+
+def test_a_socket_cannot_be_opened_anew() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        log = LogOutput(ours.fileno())
+        log.write(b"line")
+        log.flush()
+        log.close()
+        assert theirs.recv(100) == b"line\n"
+
+
+def test_a_file_is_appended_to(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"before\n")
+    with path.open("ab") as file:
+        log = LogOutput(file.fileno())
+    log.write(b"after")
+    log.flush()
+    log.close()
+    assert path.read_bytes() == b"before\nafter\n"
+
+
+def test_a_full_disk_costs_the_lines_only() -> None:
+    with open("/dev/full", "wb") as full:
+        log = LogOutput(full.fileno())
+    fill(log, 3)
+    assert log.lost == 3
+    log.close()
+
+
+@pytest.mark.privileged
+def test_after_a_half_written_line_the_next_is_whole(small_disk: Path) -> None:
+    """A disk that gets full in the middle of a line, and has room again."""
+
+    async def session() -> None:
+        with (small_disk / "log").open("ab") as file:
+            log = LogOutput(file.fileno())
+        fill(log, 100)
+        (small_disk / "ballast").unlink()
+        log.write(b"whole again")
+        log.flush()
+        log.close()
+        assert log.lost > 0
+
+    (small_disk / "ballast").write_bytes(bytes(32768))
+    asyncio.run(session())
+    assert (small_disk / "log").read_bytes().splitlines()[-1] == b"whole again"
+
+
+def test_what_waits_is_bounded(pipe: tuple[int, int]) -> None:
+    log = LogOutput(pipe[1])
+    log.write(bytes(MAX_PENDING))
+    log.write(b"short")
+    log.close()
+    assert log.lost == 1
+    assert os.read(pipe[0], 100) == b"short\n"
