@@ -187,8 +187,41 @@ def test_a_table_that_cannot_be_had(
 
 def test_no_iptables_is_said_with_a_hint(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SnitchError, match="is not installed"):
+    monkeypatch.setattr(netfilter_module, "_SBIN", str(tmp_path))
+    with pytest.raises(SnitchError, match="is not installed") as refused:
         Netfilter(LABEL, QUEUES, None).remove()
+    assert "apt-get install iptables" in refused.value.hint
+
+
+@pytest.mark.privileged
+def test_iptables_is_found_with_the_path_that_su_leaves(
+    packet_place: PacketPlace, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with entered(packet_place.here):
+        assert not Netfilter(LABEL, QUEUES, None).is_present()
+
+
+@pytest.mark.privileged
+def test_adding_again_puts_our_jumps_first_and_once(packet_place: PacketPlace) -> None:
+    ours = Loaded(packet_place)
+    added = ours.add()
+    packet_place.run("iptables", "-t", "mangle", "-I", "OUTPUT", "1", "-p", "tcp", "-j", "ACCEPT")
+    packet_place.run("iptables", "-t", "mangle", "-A", "OUTPUT", "-j", f"{LABEL}-OUT")
+    again = ours.add().splitlines()
+    again.remove("-A OUTPUT -p tcp -j ACCEPT")
+    assert again == added.splitlines()
+
+
+@pytest.mark.privileged
+def test_what_cannot_be_renewed_stays(packet_place: PacketPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine of a daemon that was killed does not open when the next one fails to start."""
+    ours = Loaded(packet_place)
+    added = ours.add()
+    monkeypatch.setattr(netfilter_module, "render_addition", lambda rules, saved: "*mangle\n-A NOT-THERE\nCOMMIT\n")
+    with pytest.raises(SnitchError):
+        ours.add()
+    assert packet_place.save() == added
 
 
 # What others do, before or behind our rules

@@ -1,8 +1,10 @@
 """Our netfilter rules, in and out: one transaction a family, our own chains, and other people's rules untouched.
 
-Adding again replaces what our chains hold and leaves the jumps to them alone: so a new daemon takes over after a kill.
+Adding again replaces what our chains hold and puts the jumps to them first again: so a new daemon takes over after a
+kill.
 """
 
+import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -11,11 +13,13 @@ from pathlib import Path
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel.netfilter_rules import Family, Jump, RuleSet, build_rules, chain_name
-from tinysnitch.kernel.nf_tables import delete_table
+from tinysnitch.kernel.nf_tables import delete_table, read_generation
 
 _PREFIX = {Family.V4: "iptables", Family.V6: "ip6tables"}
 _TABLES = ("mangle", "filter", "security")
 _REMARK = re.compile(r'--comment "tables before: ([a-z ]*)"')
+_SBIN = "/usr/sbin:/sbin"  # where Debian has iptables; not in the PATH that `su` leaves
+_IF_INET6 = Path("/proc/thread-self/net/if_inet6")
 _WAIT = ("-w", "5")  # seconds for the lock of other iptables programs
 
 
@@ -32,25 +36,28 @@ class Netfilter:
         self._queues = queues
         self._program_path = program_path
         self._scope = scope
+        self._before: dict[Family, str] = {}  # the tables that were there, until the remark in our chains says so
 
     def add(self) -> None:
-        """Both families or none."""
+        """All families or none. What an earlier daemon left stays when it cannot be renewed: closed, not open."""
+        was_present = self.is_present()
         try:
-            for family in Family:
+            for family in _families():
                 self._add(family)
         except SnitchError as error:
-            with suppress(SnitchError):  # the first error tells more
-                self.remove()
+            if not was_present:
+                with suppress(SnitchError):  # the first error tells more
+                    self.remove()
             raise error from None
 
     def remove(self) -> None:
         """Right also when nothing is there, or half of it. What cannot be removed keeps nothing else."""
         with ExitStack() as undo:
-            for family in Family:
+            for family in _families():
                 undo.callback(self._remove, family)
 
     def is_present(self) -> bool:
-        return any(f":{chain_name(self._label, 'OUT')} " in _save(family) for family in Family)
+        return any(f":{chain_name(self._label, 'OUT')} " in _save(family) for family in _families())
 
     def _add(self, family: Family) -> None:
         try:
@@ -65,7 +72,7 @@ class Netfilter:
     def _load(self, family: Family, *, has_security: bool) -> None:
         saved = _save(family)  # each time: iptables-restore commits table by table, so half may be there
         known = _REMARK.search(saved)  # of an earlier one of us, whose tables are ours as well
-        before = known.group(1) if known else " ".join(_tables_in(saved))
+        before = known.group(1) if known else self._before.setdefault(family, " ".join(_tables_in(saved)))
         _restore(family, render_addition(self._build(family, before, has_security=has_security), saved))
 
     def _build(self, family: Family, before: str, *, has_security: bool) -> RuleSet:
@@ -85,23 +92,33 @@ class Netfilter:
         removal = render_removal(saved, self._label)
         if removal:
             _restore(family, removal)
-        if known:
-            _delete_empty_tables(family, known.group(1).split())
+        at_first = self._before.pop(family, None)
+        before = known.group(1) if known else at_first
+        if before is not None:
+            _delete_empty_tables(family, before.split())
 
 
 def render_addition(rules: RuleSet, saved: str) -> str:
     """The restore input that adds the rules to what iptables-save printed."""
-    present = set(_rules_in(saved))
+    present = list(_rules_in(saved))
     lines: list[str] = []
     for table, chains in rules.chains.items():
         lines.append(f"*{table}")
         lines += [f":{chain} - [0:0]" for chain in chains]
         lines += [f"-A {chain} {rule}" for chain, body in chains.items() for rule in body]
-        lines += [
-            f"-I {jump.chain} 1 {jump.rule}" for jump in rules.jumps if jump.table == table and jump not in present
-        ]
+        for jump in rules.jumps:
+            lines += _place(jump, present) if jump.table == table else []
         lines.append("COMMIT")
     return "\n".join(lines) + "\n"
+
+
+def _place(jump: Jump, present: list[Jump]) -> list[str]:
+    """Have the jump once, before all other rules of its chain."""
+    neighbours = [rule for rule in present if (rule.table, rule.chain) == (jump.table, jump.chain)]
+    count = neighbours.count(jump)
+    if count == 1 and neighbours[0] == jump:
+        return []
+    return [f"-D {jump.chain} {jump.rule}"] * count + [f"-I {jump.chain} 1 {jump.rule}"]
 
 
 def render_removal(saved: str, label: str) -> str:
@@ -151,10 +168,16 @@ def _delete_empty_tables(family: Family, before: list[str]) -> None:
     """iptables-nft makes a table when it is first touched: take away those that came with us."""
     if "nf_tables" not in _run([_PREFIX[family], "--version"]):
         return
-    saved = _save(family)
     for table in _TABLES:
+        generation = read_generation()
+        saved = _save(family)
         if table in _tables_in(saved) and table not in before and _is_empty(saved, table):
-            delete_table(family, table)
+            delete_table(family, table, generation)
+
+
+def _families() -> list[Family]:
+    """Without IPv6 in the kernel (ipv6.disable=1) ip6tables fails, and no packet needs it."""
+    return [Family.V4, *([Family.V6] if _IF_INET6.exists() else [])]
 
 
 def _save(family: Family) -> str:
@@ -166,8 +189,17 @@ def _restore(family: Family, text: str) -> None:
 
 
 def _run(command: list[str], text: str = "") -> str:
+    path = f"{os.environ.get('PATH', '')}:{_SBIN}"
     try:
-        done = subprocess.run(command, input=text, capture_output=True, text=True, errors="surrogateescape", timeout=60)
+        done = subprocess.run(
+            command,
+            input=text,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=60,
+            env={**os.environ, "PATH": path, "LC_ALL": "C"},
+        )
     except FileNotFoundError:
         raise SnitchError(f"{command[0]} is not installed", "apt-get install iptables") from None
     except subprocess.TimeoutExpired:

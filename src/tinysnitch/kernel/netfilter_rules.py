@@ -82,16 +82,16 @@ def build_rules(
         "-p tcp -j REJECT --reject-with tcp-reset",
         f"-j REJECT --reject-with {_UNREACHABLE[family]}",
     ]
+    # In the order that they are committed: what a denial needs stands before anything is judged.
     parts = {
+        **({"security": {"LAST": [f"{_DENIED} -j DROP"]}} if has_security else {}),
+        "filter": {"REJECT": reject},
         "mangle": {
             **_judgement(family, label, queues, program_path, scope),
             "POST": [f"{_DENIED} -j DROP", _questions(queues[1], scope), f'-m comment --comment "{remark}"'],
             "DENY": [f"-j MARK --set-xmark {DENY_BIT:#x}/{DENY_BIT:#x}", "-j ACCEPT"],
         },
-        "filter": {"REJECT": reject},
     }
-    if has_security:
-        parts["security"] = {"LAST": [f"{_DENIED} -j DROP"]}
     named = {
         table: {chain_name(label, part): rules for part, rules in chains.items()} for table, chains in parts.items()
     }
