@@ -1,5 +1,5 @@
 #!/bin/bash
-# enter.sh ROOT COMMAND...: COMMAND with ROOT as the root of this mount namespace, called in new mount and pid namespaces.
+# enter.sh ROOT COMMAND...: COMMAND with ROOT as the root of this mount namespace, called in a new mount namespace.
 # Not by chroot: BPF resolves a path up to the root of the mount namespace, as it does on a real machine.
 set -euo pipefail
 root=$1

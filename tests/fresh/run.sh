@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 SUITE=trixie
 CACHE=$PWD/build/fresh/$SUITE.tar
+CGROUP=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)/tinysnitch-fresh-$$
 ROOT=
 
 fail() { # message, hint
@@ -18,8 +19,15 @@ find_mirror() { # suite
 		awk -v suite="$1" '$2 == suite && $3 == "main" { print $1; exit }'
 }
 
-# All mounts are in a namespace of their own that ended with its last process: only files are left.
-clean_up() { [ -z "$ROOT" ] || rm -rf --one-file-system "$ROOT"; }
+# The mounts are in a namespace that ends with its last process, and every process is in the cgroup.
+clean_up() {
+	if [ -d "$CGROUP" ]; then
+		echo 1 >"$CGROUP/cgroup.kill"
+		while grep -q 'populated 1' "$CGROUP/cgroup.events"; do sleep 0.1; done
+		rmdir "$CGROUP"
+	fi
+	[ -z "$ROOT" ] || rm -rf --one-file-system "$ROOT"
+}
 
 make_root() {
 	ROOT=$(mktemp -d -t tinysnitch-fresh-XXXXXX)
@@ -71,4 +79,6 @@ carry_pip_settings
 cp -L /etc/resolv.conf "$ROOT/etc/resolv.conf"
 git -c safe.directory="$PWD" clone -q --no-local . "$ROOT/srv/tinysnitch"
 cp tests/fresh/inside.sh "$ROOT/srv/inside.sh"
-unshare --mount --pid --fork --kill-child tests/fresh/enter.sh "$ROOT" /bin/bash /srv/inside.sh
+# No pid namespace: the firewall names processes as the machine numbers them.
+mkdir "$CGROUP"
+sh -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$CGROUP" unshare --mount tests/fresh/enter.sh "$ROOT" /bin/bash /srv/inside.sh
