@@ -1,4 +1,5 @@
 import os
+from contextlib import closing
 
 import pytest
 
@@ -12,7 +13,7 @@ MAX_PID = 4194304  # PID_MAX_LIMIT in include/linux/threads.h
 
 
 def queues_of(*instances: Instance) -> list[int]:
-    return [queue for instance in instances for queue in instance.queues]
+    return [queue for instance in instances for queue in (*instance.queues, instance.claim)]
 
 
 def test_a_namespace_has_one_name_and_a_command_another() -> None:
@@ -20,14 +21,14 @@ def test_a_namespace_has_one_name_and_a_command_another() -> None:
     assert whole == name_instance(1, False)
     assert len({instance.pins for instance in (whole, other, command)}) == 3
     assert whole.label != command.label
-    assert len(set(queues_of(whole, command))) == 4
+    assert len(set(queues_of(whole, command))) == 6
 
 
 @pytest.mark.parametrize("pid", [1, 9999, 10000, MAX_PID])
 def test_names_and_numbers_fit(monkeypatch: pytest.MonkeyPatch, pid: int) -> None:
     monkeypatch.setattr(os, "getpid", lambda: pid)
     command = name_instance((1 << 64) - 1, True)
-    assert all(0 < queue <= 0xFFFF for queue in command.queues)
+    assert all(0 < queue <= 0xFFFF for queue in queues_of(command))
     assert not set(queues_of(command)) & set(queues_of(name_instance(1, False)))
     assert len(chain_name(command.label, "REJECT")) <= LONGEST_CHAIN
 
@@ -36,7 +37,7 @@ def test_names_and_numbers_fit(monkeypatch: pytest.MonkeyPatch, pid: int) -> Non
 def test_one_daemon_a_namespace() -> None:
     instance, command = name_instance(1, False), name_instance(1, True)
     with PacketPlace() as place:
-        with entered(place.here), claim(instance), claim(command):
+        with entered(place.here), closing(claim(instance)), closing(claim(command)):
             with pytest.raises(SnitchError, match="runs in this network namespace already"):
                 claim(instance)
             with entered(place.there):

@@ -1,41 +1,46 @@
 """The names of one daemon's things, so that daemons of several namespaces, and `tinysnitch run`, do not meet."""
 
 import os
-import socket
 from pathlib import Path
 
 import msgspec
 
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.kernel.nfqueue import Queue, QueueTaken
 
 BPFFS = Path("/sys/fs/bpf")
-QUEUE = 29810  # "ts" in ASCII is 29811; two numbers each, connections and names
+QUEUE = 29810  # "ts" in ASCII is 29811; three numbers each: connections, names, and the claim
 
 
 class Instance(msgspec.Struct, frozen=True):
     label: str  # of chains and cgroups
     pins: Path
     queues: tuple[int, int]  # connections, names
+    claim: int  # a queue that no rule leads to
 
 
 def name_instance(netns_cookie: int, is_scoped: bool) -> Instance:
     """One daemon judges a namespace as a whole; any number judge one command each beside it."""
     if not is_scoped:
-        return Instance("TINYSNITCH", BPFFS / f"tinysnitch-{netns_cookie:x}", (QUEUE, QUEUE + 1))
+        return _name("TINYSNITCH", f"tinysnitch-{netns_cookie:x}", QUEUE)
     pid = os.getpid()
-    first = QUEUE + 2 + 2 * (pid % 10000)
-    return Instance(f"TS-RUN-{pid}", BPFFS / f"tinysnitch-{netns_cookie:x}-run-{pid}", (first, first + 1))
+    return _name(f"TS-RUN-{pid}", f"tinysnitch-{netns_cookie:x}-run-{pid}", QUEUE + 3 * (1 + pid % 10000))
 
 
-def claim(instance: Instance) -> socket.socket:
-    """Make sure that this is the only one: an abstract socket belongs to its network namespace (unix(7))."""
-    lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+def _name(label: str, pins: str, first_queue: int) -> Instance:
+    return Instance(label, BPFFS / pins, (first_queue, first_queue + 1), first_queue + 2)
+
+
+def claim(instance: Instance) -> Queue:
+    """Make sure that this is the only one, until it is closed.
+
+    The kernel gives a queue of a network namespace to one reader, and only with CAP_NET_ADMIN: nobody without it can
+    keep the firewall from its start, as with a socket's name or a lock on a file that all may open.
+    """
     try:
-        lock.bind(f"\0tinysnitchd-{instance.label}")
-    except OSError:
-        lock.close()
+        return Queue(instance.claim)
+    except QueueTaken:
         raise SnitchError(
             "tinysnitchd runs in this network namespace already",
             "`tinysnitch status` asks it how it is; `tinysnitch run -- COMMAND` works beside it",
         ) from None
-    return lock

@@ -46,6 +46,10 @@ class NfVerdict(Enum):
     REPEAT = 4  # once more through this hook
 
 
+class QueueTaken(SnitchError):
+    """Another program reads the queue."""
+
+
 class QueuedPacket(msgspec.Struct, frozen=True, gc=False):
     packet_id: int
     hook: int  # enum nf_inet_hooks
@@ -193,7 +197,7 @@ def read_statistics() -> dict[int, QueueStatistics]:
 
 def _explain(error: OSError, number: int) -> SnitchError:
     if error.errno in (errno.EBUSY, errno.EPERM):
-        return SnitchError(
+        return QueueTaken(
             f"queue {number} cannot be bound: {error.strerror}",
             "another program reads this NFQUEUE, or root's CAP_NET_ADMIN is missing",
         )

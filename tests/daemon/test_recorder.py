@@ -1,0 +1,67 @@
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tinysnitch.core.clock import Instant
+from tinysnitch.core.records import LossCounted, PromptAnswered, Record
+from tinysnitch.daemon.log_output import LogOutput
+from tinysnitch.daemon.options import LogFormat
+from tinysnitch.daemon.recorder import Recorder
+from tinysnitch.store.history import History
+
+ANSWER = PromptAnswered(7, "allow \udcff - -", 1000, 1.5)
+LOSS = LossCounted("packets", 3, 2.5)
+
+
+class Place:
+    def __init__(self, folder: Path, log_format: LogFormat) -> None:
+        self._path = folder / "log"
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT)
+        self.log, self.history = LogOutput(descriptor), History(folder / "history")
+        os.close(descriptor)
+        self.recorder = Recorder(self.log, log_format, self.history)
+
+    def record(self, *records: Record) -> list[bytes]:
+        lines = [self.recorder.record(record) for record in records]
+        self.recorder.flush(Instant(10.0, 10.0))
+        return lines
+
+    def read_log(self) -> list[bytes]:
+        return self._path.read_bytes().splitlines()
+
+    def close(self) -> None:
+        self.log.close()
+        self.history.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
+    with closing(Place(tmp_path, getattr(request, "param", LogFormat.JSON))) as made:
+        yield made
+
+
+def test_log_history_and_followers_get_the_same_lines(place: Place) -> None:
+    lines = place.record(ANSWER, LOSS)
+    assert place.read_log() == lines
+    deadline_s = place.recorder.next_deadline()
+    assert deadline_s is not None
+    place.recorder.flush(Instant(deadline_s, deadline_s))
+    assert sorted(place.history.read_newest(10)) == sorted(lines)
+    assert place.recorder.next_deadline() is None
+
+
+@pytest.mark.parametrize("place", [LogFormat.TEXT], indirect=True)
+def test_the_text_log_is_for_people_and_the_history_stays_json(place: Place) -> None:
+    (line,) = place.record(ANSWER)
+    (text,) = place.read_log()
+    assert line.startswith(b"{")
+    assert not text.startswith(b"{")
+    assert b"\\udcff" in text
+
+
+def test_losses_are_told_apart(place: Place) -> None:
+    place.log.lost, place.history.lost = 2, 5
+    assert place.recorder.losses() == {"log lines": 2, "history rows": 5}
