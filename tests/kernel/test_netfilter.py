@@ -337,22 +337,7 @@ def test_an_answer_without_a_question_is_an_unknown_connection(wire: Wire) -> No
     assert not is_ready(wire.names, 0)
 
 
-# What is never held
-
-
-@pytest.mark.privileged
-@pytest.mark.parametrize("is_outbound", [True, False])
-@pytest.mark.parametrize(("family", "server_port", "client_port"), [(V4, 67, 68), (V6, 547, 546)])
-def test_dhcp_is_never_held(wire: Wire, family: int, server_port: int, client_port: int, is_outbound: bool) -> None:
-    ports = (client_port, server_port) if is_outbound else (server_port, client_port)
-    ends = (wire.here, wire.there) if is_outbound else (wire.there, wire.here)
-    sender, receiver = (
-        wire.open_socket(end, family, socket.SOCK_DGRAM, (wire.address(end, family), port))
-        for end, port in zip(ends, ports, strict=True)
-    )
-    sender.sendto(b"lease", receiver.getsockname())
-    assert receiver.recv(10) == b"lease"
-    assert not wire.has_packet()
+# What is never held (link packets and DHCP: test_netfilter_rules.py)
 
 
 @pytest.mark.privileged

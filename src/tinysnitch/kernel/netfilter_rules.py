@@ -87,7 +87,7 @@ def build_rules(
         **({"security": {"LAST": [f"{_DENIED} -j DROP"]}} if has_security else {}),
         "filter": {"REJECT": reject},
         "mangle": {
-            **_judgement(family, label, queues, program_path, scope),
+            **_judgement(family, label, queues, program_path=program_path, scope=scope),
             "POST": [f"{_DENIED} -j DROP", _questions(queues[1], scope), f'-m comment --comment "{remark}"'],
             "DENY": [f"-j MARK --set-xmark {DENY_BIT:#x}/{DENY_BIT:#x}", "-j ACCEPT"],
         },
@@ -115,6 +115,7 @@ def _judgement(
     family: Family,
     label: str,
     queues: tuple[int, int],
+    *,
     program_path: Callable[[str], Path] | None,
     scope: str | None,
 ) -> dict[str, list[str]]:
