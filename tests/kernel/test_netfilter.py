@@ -21,6 +21,7 @@ USER_CHAINS = """
 *mangle
 :mine - [0:0]
 -A PREROUTING -j CONNMARK --restore-mark
+-A FORWARD
 -A OUTPUT -j mine
 -A mine -p udp -m comment --comment "it's \\"mine\\" -j TS-TEST-OUT" -j ACCEPT
 COMMIT

@@ -146,7 +146,7 @@ def _rules_in(saved: str) -> Iterator[Jump]:
         if line.startswith("*"):
             table = line[1:]
         elif line.startswith("-A "):
-            _append, chain, rule = line.split(" ", 2)
+            chain, _blank, rule = line[3:].partition(" ")  # a rule that only counts has no more than its chain
             yield Jump(table, chain, rule)
 
 
