@@ -37,8 +37,7 @@ class ActiveRules:
 
     def add(self, rule: Rule) -> None:
         """Put one more rule in force, without loading the others again."""
-        is_temporary = rule.until_s is not None or rule.exec_id is not None
-        table = self._temporary if is_temporary else self._from_file
+        table = self._temporary if rule.is_temporary else self._from_file
         if rule not in table:
             table[rule] = None
             self._ruleset.add(rule)
@@ -74,6 +73,10 @@ class ActiveRules:
 
     def decide(self, connection: Connection, now: Instant) -> Decision:
         return self._ruleset.decide(connection, now.wall_s)
+
+    def would_match(self, rule: Rule, connection: Connection, now: Instant) -> bool:
+        """Whether a rule, in force or not, speaks of the connection."""
+        return Ruleset((rule,), self._facts).decide(connection, now.wall_s).rule is not None
 
     def explain(self, connection: Connection, now: Instant) -> Explanation:
         return self._ruleset.explain(connection, now.wall_s)

@@ -54,6 +54,7 @@ class Engine:
         self.settlement = Settlement(settings)
         self._settings = settings
         self._clients: set[int] = set()
+        self._is_file_broken = False
 
     def handle(self, event: ev.Event, now: Instant) -> Iterator[Command]:
         """The one door. Iterate to the end: the state changes as the commands come out."""
@@ -115,12 +116,12 @@ class Engine:
             yield from self.settlement.repeat(event, settled, self.rules.generation)
             return
         waiter = self.prompts.find_waiter(event.flow)
-        if waiter is not None and waiter.cookie == event.cookie:
+        if waiter is not None and waiter.is_sender_of(event.cookie, exec_id_of(event.attribution)):
             if not self.prompts.hold_packet(waiter, event.packet_id):
                 yield DropPacket(event.packet_id)
             return
         if waiter is not None:
-            yield from self._abandon(event.flow)
+            yield from self._abandon(event.flow, now)
         yield from self._judge(event, now)
 
     def _judge(self, event: ev.PacketQueued, now: Instant) -> Iterator[Command]:
@@ -157,12 +158,12 @@ class Engine:
             is_cached=is_cached,
         )
 
-    def _abandon(self, flow: Flow) -> Iterator[Command]:
-        """The socket that waited is gone and another one uses its addresses: what was held has no taker."""
+    def _abandon(self, flow: Flow, now: Instant) -> Iterator[Command]:
+        """Another socket or another program uses the addresses of what waited: what was held has no taker."""
         prompt, waiter = self.prompts.release(flow)
         for packet_id in waiter.packet_ids:
             yield DropPacket(packet_id)
-        yield from self._close_if_empty(prompt, "the program gave up", None)
+        yield from self._close_or_update(prompt, "the program gave up", now)
 
     # Prompts
 
@@ -175,17 +176,17 @@ class Engine:
         if prompt is None:
             denial = Decision(verdict=Verdict.DENY, reason="too many open questions")
             yield from self._settle(waiter, denial, now, is_answer=True)
-            yield Report(LossCounted("questions turned away", self.prompts.turned_away, now.wall_s))
             return
         if len(prompt.waiters) == 1:
             yield Report(PromptOpened(prompt.prompt_id, waiter.connection, prompt.reason, now.wall_s))
         yield ShowPrompt(prompt.value(now))
 
     def _answer_given(self, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
+        """Whoever answers a question that is closed meanwhile answers nothing, as does who answers with `ask`."""
         prompt = self.prompts.find(event.prompt_id)
-        if prompt is None:
-            return
         choice = event.choice
+        if prompt is None or (event.rule or choice).verdict is Verdict.ASK:
+            return
         connection = next(iter(prompt.waiters.values())).connection
         rule = event.rule or rule_for_choice(connection, choice, now.wall_s)
         is_once = choice.lifetime is Lifetime.ONCE or not can_be_remembered(connection)
@@ -195,10 +196,17 @@ class Engine:
         reason = f"answered by uid {event.by_uid}"
         yield Report(PromptAnswered(prompt.prompt_id, format_rule(rule), event.by_uid, now.wall_s))
         yield from self._put_in_force(rule, connection)
-        for flow in list(prompt.waiters):
-            yield from self._follow(flow, rule, reason, now)
-        yield from self._close_if_empty(prompt, reason, event.by_uid)
+        for waiter in list(prompt.waiters.values()):
+            if event.rule is None or self.rules.would_match(rule, waiter.connection, now):
+                yield from self._follow(waiter, rule, reason, now)
+        yield from self._close_or_update(prompt, reason, now, event.by_uid)
         yield from self._decide_again(now)
+
+    def is_answered_by(self, prompt_id: int, rule: Rule, now: Instant) -> bool:
+        """Whether a rule speaks of a connection that waits in this question."""
+        prompt = self.prompts.find(prompt_id)
+        waiters = prompt.waiters.values() if prompt else ()
+        return any(self.rules.would_match(rule, waiter.connection, now) for waiter in waiters)
 
     def _answer_once(self, prompt: OpenPrompt, rule: Rule, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
         """`once` lets exactly one connection through; the others are asked about again under a new number."""
@@ -210,19 +218,27 @@ class Engine:
         decision = Decision(verdict=rule.verdict, reason=reason, rule=rule)
         for flow in list(prompt.waiters):
             yield from self._settle(self.prompts.release(flow)[1], decision, now, is_answer=True)
-        yield from self._close_if_empty(prompt, reason, event.by_uid)
+        yield from self._close_or_update(prompt, reason, now, event.by_uid)
         for waiter in rest:
             yield from self._ask(waiter, Decision(verdict=Verdict.ASK, reason=prompt.reason), now)
 
-    def _follow(self, flow: Flow, rule: Rule, reason: str, now: Instant) -> Iterator[Command]:
+    def _follow(self, waiter: Waiter, rule: Rule, reason: str, now: Instant) -> Iterator[Command]:
         """Who waited gets what the person said, even where another rule would say something else."""
-        waiter = self.prompts.release(flow)[1]
+        self.prompts.release(waiter.connection.flow)
         decision = self._decide(waiter.connection, now)
         if decision.verdict is rule.verdict:
-            yield from self._settle(waiter, msgspec.structs.replace(decision, reason=reason), now)
+            yield from self._settle_waiter(waiter, msgspec.structs.replace(decision, reason=reason), now)
         else:
             answer = Decision(verdict=rule.verdict, reason=reason, rule=rule)
             yield from self._settle(waiter, answer, now, is_answer=True)
+
+    def _settle_waiter(self, waiter: Waiter, decision: Decision, now: Instant) -> Iterator[Command]:
+        """Settle by the name that was shown; when it decides no more, then for this flow alone."""
+        shown, flow = waiter.connection, waiter.connection.flow
+        name = self.names.find(flow.remote, now.boot_s, exec_id_of(shown.attribution)).name
+        if name != shown.name:
+            decision = msgspec.structs.replace(decision, is_by_name=False)
+        return self._settle(waiter, decision, now, is_answer=name != shown.name)
 
     def _put_in_force(self, rule: Rule, connection: Connection) -> Iterator[Command]:
         self.rules.add(rule)
@@ -238,20 +254,25 @@ class Engine:
     def _keep_temporary(self) -> Command:
         return KeepTemporaryRules(tuple(r for r in self.rules.temporary() if r.until_s is not None))
 
-    def _close_if_empty(self, prompt: OpenPrompt, reason: str, by_uid: int | None) -> Iterator[Command]:
+    def _close_or_update(
+        self, prompt: OpenPrompt, reason: str, now: Instant, by_uid: int | None = None
+    ) -> Iterator[Command]:
+        """After some that waited were released: close the question, or tell for whom it is still open."""
         if self.prompts.close_if_empty(prompt, reason):
             yield ClosePrompt(prompt.prompt_id, reason, by_uid)
+        else:
+            yield ShowPrompt(prompt.value(now))
 
     # Rules
 
     def _rules_loaded(self, event: ev.RulesLoaded, now: Instant) -> Iterator[Command]:
-        """A file with errors changes nothing: the old rules stay as a whole."""
-        if event.errors:
-            yield Report(RulesReplaced(len(self.rules.from_file()), event.errors, now.wall_s))
-            return
-        if self.rules.replace_file_rules(event.rules):
+        """A file with errors changes nothing: the old rules stay as a whole. That it is whole again is told too."""
+        was_broken, self._is_file_broken = self._is_file_broken, bool(event.errors)
+        is_changed = not event.errors and self.rules.replace_file_rules(event.rules)
+        if is_changed:
             yield from self._rules_changed(now)
-            yield Report(RulesReplaced(len(event.rules), (), now.wall_s))
+        if is_changed or was_broken or event.errors:
+            yield Report(RulesReplaced(len(self.rules.from_file()), event.errors, now.wall_s))
 
     def _facts_changed(self, facts: Facts, now: Instant) -> Iterator[Command]:
         self.rules.set_facts(facts)
@@ -275,12 +296,14 @@ class Engine:
     def _decide_again(self, now: Instant) -> Iterator[Command]:
         """The rules changed: perhaps they decide what waits."""
         for prompt in self.prompts:
+            before = len(prompt.waiters)
             for flow, waiter in list(prompt.waiters.items()):
                 decision = self._decide(waiter.connection, now)
                 if decision.verdict is not Verdict.ASK:
                     self.prompts.release(flow)
-                    yield from self._settle(waiter, decision, now)
-            yield from self._close_if_empty(prompt, "decided by a rule", None)
+                    yield from self._settle_waiter(waiter, decision, now)
+            if len(prompt.waiters) < before:
+                yield from self._close_or_update(prompt, "decided by a rule", now)
 
     # Time
 
@@ -297,7 +320,7 @@ class Engine:
         for flow in list(prompt.waiters):
             waiter = self.prompts.release(flow)[1]
             yield from self._settle(waiter, decision, now, is_answer=True)
-        yield from self._close_if_empty(prompt, reason, None)
+        yield from self._close_or_update(prompt, reason, now)
 
     # Names
 

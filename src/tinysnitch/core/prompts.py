@@ -2,9 +2,11 @@
 
 Rules: (1) equal questions (program with its arguments and user, remote, port, protocol, direction) are one prompt with
 a count; (2) a flow waits in at most one prompt; (3) numbers are never used twice, so that a late answer hits nothing;
-(4) both the prompts and the packets held for them are bounded, and what is turned away is counted.
+(4) both the prompts and the packets held for them are bounded, and what is turned away is counted; (5) half of the
+room is out of reach for what comes in, and for any one question, so that no flood can silence the rest.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -19,6 +21,10 @@ from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import BoundedTable
 
 
+def _half(limit: int) -> int:
+    return (limit + 1) // 2
+
+
 class Question(msgspec.Struct, frozen=True):
     """What makes two questions equal."""
 
@@ -26,7 +32,7 @@ class Question(msgspec.Struct, frozen=True):
     program: str
     args: tuple[str, ...]
     uid: int | None
-    is_host_file: bool
+    image: tuple[int, int, tuple[str, ...]] | None  # of a program that a path alone does not tell from others
     remote: str  # name, else address
     port: int
     protocol: str
@@ -40,7 +46,7 @@ def question_of(connection: Connection) -> Question:
         program=program_of(connection.attribution),
         args=process.args if process else (),
         uid=process.uid if process else None,
-        is_host_file=process is None or process.is_host_file,
+        image=(process.device, process.inode, process.owners) if process and not process.is_host_file else None,
         remote=connection.name or format_address(flow.remote),
         port=flow.port,
         protocol=format_protocol(flow.protocol),
@@ -56,6 +62,11 @@ class Waiter:
     cookie: int
     packet_ids: list[int]
 
+    def is_sender_of(self, cookie: int, exec_id: int) -> bool:
+        """Whether a further packet of the flow is from this socket, and from no other program that got hold of it."""
+        process = self.connection.attribution.process
+        return self.cookie == cookie and (process is None or exec_id in (0, process.exec_id))
+
 
 @dataclass(slots=True)
 class OpenPrompt:
@@ -65,6 +76,7 @@ class OpenPrompt:
     opened: Instant
     deadline_s: float  # boot-time seconds
     waiters: dict[Flow, Waiter] = field(default_factory=dict)
+    held: int = 0  # packets of all waiters
 
     def value(self, now: Instant) -> Prompt:
         first = next(iter(self.waiters.values()))
@@ -87,7 +99,8 @@ class Prompts:
         self._by_flow: dict[Flow, OpenPrompt] = {}
         self._closed: BoundedTable[int, str] = BoundedTable(256)
         self._last_id = 0
-        self._held = 0
+        self._held: Counter[Direction] = Counter()  # packets
+        self._open_of: Counter[Direction] = Counter()  # prompts
         self.turned_away = 0  # connections denied since there was no room to hold them
         self.dropped = 0  # further packets of a held flow beyond its bound
 
@@ -95,24 +108,24 @@ class Prompts:
         """Let a flow wait in the prompt for its question, opening one if there is none; None: no room."""
         question = question_of(waiter.connection)
         prompt = self._by_question.get(question)
-        if self._held >= self._settings.max_waiters or (
-            prompt is None and len(self._open) >= self._settings.max_prompts
-        ):
+        has_room = self._has_room(prompt) if prompt else self._has_room_to_open(question.direction)
+        if not has_room:
             self.turned_away += 1
             return None
         prompt = prompt or self._open_prompt(question, reason, now)
         prompt.waiters[waiter.connection.flow] = waiter
         self._by_flow[waiter.connection.flow] = prompt
-        self._held += len(waiter.packet_ids)
+        self._count(prompt, len(waiter.packet_ids))
         return prompt
 
     def hold_packet(self, waiter: Waiter, packet_id: int) -> bool:
         """Hold a further packet of a flow that waits; False when it has enough of them."""
-        if len(waiter.packet_ids) >= self._settings.max_waiters_per_flow or self._held >= self._settings.max_waiters:
+        prompt = self._by_flow[waiter.connection.flow]
+        if len(waiter.packet_ids) >= self._settings.max_waiters_per_flow or not self._has_room(prompt):
             self.dropped += 1
             return False
         waiter.packet_ids.append(packet_id)
-        self._held += 1
+        self._count(prompt, 1)
         return True
 
     def find_waiter(self, flow: Flow) -> Waiter | None:
@@ -123,7 +136,7 @@ class Prompts:
         """Take a flow out of its prompt, which closes by `close_if_empty`. KeyError when it does not wait."""
         prompt = self._by_flow.pop(flow)
         waiter = prompt.waiters.pop(flow)
-        self._held -= len(waiter.packet_ids)
+        self._count(prompt, -len(waiter.packet_ids))
         return prompt, waiter
 
     def close_if_empty(self, prompt: OpenPrompt, reason: str) -> bool:
@@ -132,6 +145,7 @@ class Prompts:
             return False
         del self._open[prompt.prompt_id]
         del self._by_question[prompt.question]
+        self._open_of[prompt.question.direction] -= 1
         self._closed.put(prompt.prompt_id, reason)
         return True
 
@@ -155,7 +169,31 @@ class Prompts:
         prompt = OpenPrompt(self._last_id, question, reason, now, now.boot_s + self._settings.timeout_s)
         self._open[prompt.prompt_id] = prompt
         self._by_question[question] = prompt
+        self._open_of[question.direction] += 1
         return prompt
+
+    def _has_room(self, prompt: OpenPrompt) -> bool:
+        """Whether one more packet may wait in the prompt."""
+        return prompt.held < _half(self._settings.max_waiters) and self._may_hold(prompt.question.direction)
+
+    def _has_room_to_open(self, direction: Direction) -> bool:
+        limit = self._settings.max_prompts
+        is_flood = direction is Direction.INBOUND and self._open_of[direction] >= _half(limit)
+        return len(self._open) < limit and not is_flood and self._may_hold(direction)
+
+    def _may_hold(self, direction: Direction) -> bool:
+        limit = self._settings.max_waiters
+        is_flood = direction is Direction.INBOUND and self._held[direction] >= _half(limit)
+        return self._held.total() < limit and not is_flood
+
+    def _count(self, prompt: OpenPrompt, packets: int) -> None:
+        prompt.held += packets
+        self._held[prompt.question.direction] += packets
+
+    @property
+    def held(self) -> int:
+        """Packets that wait, in all prompts."""
+        return self._held.total()
 
     def __iter__(self) -> Iterator[OpenPrompt]:
         """Oldest first; a copy, so that prompts may be closed meanwhile."""

@@ -16,7 +16,7 @@ class SettledFlow(msgspec.Struct, frozen=True, kw_only=True):
     cookie: int
     exec_id: int
     generation: int
-    expires_s: float | None  # boot-time seconds, None: as long as its socket
+    expires_s: float | None  # boot-time seconds, None: as long as its outbound socket
     is_answer: bool  # a person decided this very connection
 
 

@@ -20,11 +20,13 @@ from tinysnitch.core.commands import (
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.events import PacketQueued
+from tinysnitch.core.flow import Direction
 from tinysnitch.core.process import Attribution, AttributionSource
 from tinysnitch.core.records import ConnectionDecided
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.settled_flows import SettledFlow, SettledFlows
 from tinysnitch.core.table import TableStatistics
+from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_cache import Remembered, VerdictCache
 
 KERNEL_EXEC_ID = 1  # EXEC_ID_KERNEL of bpf/tinysnitch.h
@@ -142,7 +144,9 @@ class Settlement:
     @staticmethod
     def _expiry(connection: Connection, decision: Decision, now: Instant) -> float | None:
         rule_ends_s = None if decision.until_s is None else now.boot_s + decision.until_s - now.wall_s
-        name_ends_s = connection.name_expires_s if decision.is_by_name and connection.name else None
+        # Where an address has several names, the next one may mean another rule once this one is gone.
+        is_by_name = connection.name and (decision.is_by_name or connection.other_names)
+        name_ends_s = connection.name_expires_s if is_by_name else None
         return _earliest(rule_ends_s, name_ends_s)
 
     @staticmethod
@@ -151,6 +155,8 @@ class Settlement:
     ) -> float | None:
         if not connection.attribution.is_listening:
             return now.boot_s + NOT_LISTENING_S
-        if is_answer and decision.verdict.value == "deny":
+        if is_answer and decision.verdict is Verdict.DENY:
             return now.boot_s + REFUSED_ANSWER_S
-        return None if cookie else now.boot_s + FLOW_WITHOUT_SOCKET_S
+        # Inbound the cookie is the listening socket's, which says nothing of how long this one connection lasts.
+        is_socket_of_flow = cookie and connection.flow.direction is Direction.OUTBOUND
+        return None if is_socket_of_flow else now.boot_s + FLOW_WITHOUT_SOCKET_S
