@@ -35,6 +35,7 @@ class Counters:
             "packets dropped, not read in time": connections.dropped_unread,
             "DNS messages dropped": names.dropped_full + names.dropped_unread,
             "packets not parsed": self._driver.malformed,
+            "failures, see the log": self._driver.failed,
             "questions turned away": self._engine.prompts.turned_away,
             "further packets of held flows dropped": self._engine.prompts.dropped,
             "clients cut off, too slow": statistics.slow,

@@ -1,10 +1,12 @@
 """The one loop: readable descriptors become events, the engine's requests are carried out in order.
 
 Rules: (1) one thread, nothing here waits; (2) verdicts leave in one message after a batch of packets; (3) history, log
-and clients hang off the end and can never slow a verdict; (4) no timer runs while nothing is due.
+and clients hang off the end and can never slow a verdict; (4) no timer runs while nothing is due; (5) what fails
+unforeseen is logged and counted, its packet is dropped, and the loop goes on.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import assert_never
@@ -29,6 +31,9 @@ from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
 
 LOSS_CHECK_S = 1.0  # how often losses are looked at while there is traffic
+TRACEBACK_S = 1.0  # one in so much time: whoever finds a way to make us fail shall not fill the log
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +56,15 @@ class Driver:
     def __init__(self, engine: Engine, doors: Doors, processes: ProcessWatch, server: ControlServer) -> None:
         self.engine = engine
         self.malformed = 0  # packets that could not be parsed: dropped
+        self.failed = 0  # pieces of work that ended by an exception: our bugs, or a kernel that refuses
         self.doors = doors
         self._processes = processes
         self._server = server
         self._timer: asyncio.TimerHandle | None = None
         self._due_s: float | None = None
         self._next_loss_check_s = 0.0
+        self._next_traceback_s = 0.0
+        self._find_losses: Callable[[], Iterable[DataLost]] = tuple
 
     def start(self, find_losses: Callable[[], Iterable[DataLost]]) -> None:
         """Read from now on. `find_losses`: what was lost since it was asked last."""
@@ -78,10 +86,7 @@ class Driver:
         now = read_instant()
         records: list[Record] = []
         for event in events:
-            for command in self.engine.handle(event, now):
-                self._carry_out(command)
-                if isinstance(command, cmd.Report):
-                    records.append(command.record)
+            self._handle(event, now, records)
         self._finish(now)
         return records
 
@@ -90,6 +95,12 @@ class Driver:
 
     def reload_rules(self) -> None:
         """Read the rules file; a broken one is told to people and changes nothing."""
+        self._attempt(self._reload_rules)
+
+    def refresh_facts(self) -> None:
+        self._attempt(self._refresh_facts)
+
+    def _reload_rules(self) -> None:
         loader = self.doors.rule_loader
         self.feed(*loader.read_rules(self.engine.rules.temporary()))
         self.doors.attributor.forget()
@@ -97,11 +108,11 @@ class Driver:
             first = loader.errors[0]
             self._server.push_notice(f"the rules file did not load, the old rules hold: {first}", first.hint)
 
-    def refresh_facts(self) -> None:
+    def _refresh_facts(self) -> None:
         self.feed(*self.doors.rule_loader.read_facts(self.engine.rules.temporary()))
 
     def _addresses_changed(self) -> None:
-        self.doors.address_news.drain()
+        self._attempt(self.doors.address_news.drain)
         self.refresh_facts()
 
     # Packets
@@ -109,20 +120,25 @@ class Driver:
     def _read_connections(self) -> None:
         now = read_instant()
         for queued in self.doors.queue.read_packets():
-            try:
-                event = self.doors.packet_events.connection_event(queued)
-            except Malformed:
-                self.malformed += 1
+            if not self._attempt(self._read_connection, queued, now):
                 self.doors.enforcement.drop(queued.packet_id)
-                continue
-            self.doors.enforcement.note_mark(queued.packet_id, queued.mark)
-            self._handle(event, now)
         self._finish(now)
+
+    def _read_connection(self, queued: QueuedPacket, now: Instant) -> None:
+        try:
+            event = self.doors.packet_events.connection_event(queued)
+        except Malformed:
+            self.malformed += 1
+            self.doors.enforcement.drop(queued.packet_id)
+        else:
+            self.doors.enforcement.note_mark(queued.packet_id, queued.mark)
+            self._work_off(event, now)
 
     def _read_messages(self) -> None:
         now = read_instant()
         for queued in self.doors.names_queue.read_packets():
-            self._read_message(queued, now)
+            if not self._attempt(self._read_message, queued, now):
+                self.doors.enforcement.pass_message(queued.packet_id)
         self._finish(now)
 
     def _read_message(self, queued: QueuedPacket, now: Instant) -> None:
@@ -133,13 +149,39 @@ class Driver:
             self.malformed += 1
             self.doors.enforcement.pass_message(queued.packet_id)
         else:
-            self._handle(event, now)
+            self._work_off(event, now)
 
     # Events and commands
 
-    def _handle(self, event: Event, now: Instant) -> None:
+    def _attempt(self, work: Callable[..., object], *arguments: object) -> bool:
+        """Rule 5. Whether the work was done to its end."""
+        try:
+            work(*arguments)
+        except Exception:
+            self.failed += 1
+            now_s = read_instant().boot_s
+            if now_s >= self._next_traceback_s:
+                self._next_traceback_s = now_s + TRACEBACK_S
+                _log.exception("failed: %s", work.__name__)
+            return False
+        return True
+
+    def _handle(self, event: Event, now: Instant, records: list[Record] | None = None) -> None:
+        self._attempt(self._work_off, event, now, records)
+
+    def _work_off(self, event: Event, now: Instant, records: list[Record] | None = None) -> None:
+        """Command by command. What the kernel refuses to remember is dropped: it would come back here for ever."""
+        is_remembered = True
         for command in self.engine.handle(event, now):
-            self._carry_out(command)
+            match command:
+                case cmd.RememberVerdict() | cmd.RememberFlow():
+                    is_remembered = self._attempt(self._carry_out, command)
+                case cmd.IssueVerdict(packet_id) if not is_remembered:
+                    self._attempt(self.doors.enforcement.drop, packet_id)
+                case _:
+                    self._attempt(self._carry_out, command)
+            if records is not None and isinstance(command, cmd.Report):
+                records.append(command.record)
 
     def _carry_out(self, command: cmd.Command) -> None:
         doors = self.doors
@@ -189,18 +231,22 @@ class Driver:
 
     def _finish(self, now: Instant) -> None:
         """After a batch: verdicts leave first, then everything that hangs off the end."""
-        self.doors.enforcement.flush()
-        self.doors.recorder.flush(now)
+        self._attempt(self.doors.enforcement.flush)
+        self._attempt(self.doors.recorder.flush, now)
         if now.boot_s >= self._next_loss_check_s:
             self._next_loss_check_s = now.boot_s + LOSS_CHECK_S
-            for loss in self._find_losses():
-                self._handle(loss, now)
+            self._attempt(self._tell_losses, now)
         self._schedule(now)
+
+    def _tell_losses(self, now: Instant) -> None:
+        for loss in self._find_losses():
+            self._handle(loss, now)
 
     def _schedule(self, now: Instant) -> None:
         moments = (self.engine.next_deadline(now), self.doors.recorder.next_deadline())
         due_s = min((moment for moment in moments if moment is not None), default=None)
-        if due_s == self._due_s:
+        # The loop's clock stands still while the machine sleeps: what fell due meanwhile is done now.
+        if due_s == self._due_s and not (due_s is not None and due_s <= now.boot_s):
             return
         if self._timer:
             self._timer.cancel()

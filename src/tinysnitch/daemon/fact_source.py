@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.facts import Facts, RemoteList
 from tinysnitch.core.rule import RemoteKind, Rule
 from tinysnitch.kernel.addresses import read_addresses
@@ -47,4 +48,9 @@ class FactSource:
             return None
         stamp = (status.st_mtime_ns, status.st_size)
         known = self._lists.get(name)
-        return known if known and known[0] == stamp else (stamp, read_list(path))
+        if known and known[0] == stamp:
+            return known
+        try:
+            return stamp, read_list(path)
+        except SnitchError:
+            return known  # a list that cannot be read is the one that was read before

@@ -1,17 +1,22 @@
 """Answers what clients ask: the desk of the control server, over the engine and the driver."""
 
+import os
+from contextlib import suppress
+
 from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import Malformed, SnitchError
 from tinysnitch.core.events import AnswerGiven, ClientAttached, ClientDetached, TemporaryRulesRemoved
-from tinysnitch.core.flow import Direction, Flow, parse_address
-from tinysnitch.core.port_text import parse_service
+from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow, is_v4, parse_address
+from tinysnitch.core.port_text import Service, parse_service
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.records import PromptAnswered
-from tinysnitch.core.rule import Rule
+from tinysnitch.core.remote_text import parse_remote
+from tinysnitch.core.rule import RemoteKind, Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
+from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.words import split_words
 from tinysnitch.daemon.counters import Counters
 from tinysnitch.daemon.driver import Driver
@@ -24,6 +29,9 @@ from tinysnitch.store.rules_file import RulesFile
 
 _WORDS = {"kernel": KERNEL, "unknown": UNKNOWN}
 _ANY_ADDRESS = parse_address("0.0.0.0")
+MAX_PORT = 65535
+_PROTOCOL_HINT = "write tcp, udp, icmp or a number; tcp-src and the like for inbound"
+_REMOTE_HINT = "write one name or one address"
 
 
 class FrontDesk:
@@ -77,7 +85,7 @@ class FrontDesk:
     def add_rule(self, line: str, by_uid: int) -> str:
         rule = parse_rule(line)
         self._rules_file.append(rule)
-        self.driver.reload_rules()
+        self._reload()
         return format_rule(rule)
 
     def remove_rule(self, line: str, by_uid: int) -> str:
@@ -87,10 +95,17 @@ class FrontDesk:
             self.driver.feed(TemporaryRulesRemoved(temporary))
         is_removed = self._rules_file.remove(line)
         if is_removed:
-            self.driver.reload_rules()
+            self._reload()
         if not is_removed and not temporary:
             raise SnitchError(f"there is no rule {wanted!r}", "`tinysnitch rules` lists them")
         return wanted
+
+    def _reload(self) -> None:
+        """Whoever changes a file that does not load shall not believe that the change is in force."""
+        self.driver.reload_rules()
+        if self._loader.errors:
+            first = self._loader.errors[0]
+            raise SnitchError(f"the file is changed, but it does not load, and the old rules hold: {first}", first.hint)
 
     # Questions
 
@@ -107,10 +122,26 @@ class FrontDesk:
         if isinstance(answer, Choice):
             event = AnswerGiven(prompt_id, answer, by_uid)
         else:
-            rule = parse_rule(answer)
+            rule = self._parse_answer(prompt_id, answer)
             event = AnswerGiven(prompt_id, Choice(verdict=rule.verdict, lifetime=Lifetime.FOREVER), by_uid, rule)
+        if event.choice.verdict is Verdict.ASK:
+            raise SnitchError("`ask` is no answer", "an answer allows or denies")
         records = self.driver.feed(event)
-        return next(record.rule for record in records if isinstance(record, PromptAnswered))
+        lines = [record.rule for record in records if isinstance(record, PromptAnswered)]
+        if not lines:
+            raise SnitchError(f"question {prompt_id} could not be answered", "the log of tinysnitchd tells why")
+        return lines[0]
+
+    def _parse_answer(self, prompt_id: int, line: str) -> Rule:
+        rule = parse_rule(line)
+        # What its path leads to must be known before it is in force.
+        self.driver.feed(*self._loader.read_facts((*self._engine.rules.temporary(), rule)))
+        if not self._engine.is_answered_by(prompt_id, rule, read_instant()):
+            raise SnitchError(
+                f"the rule says nothing of the connection that question {prompt_id} is about",
+                "`tinysnitch rules add` takes any rule",
+            )
+        return rule
 
     def attach(self, client_id: int, uid: int) -> None:
         self.driver.feed(ClientAttached(client_id, uid))
@@ -125,7 +156,8 @@ class FrontDesk:
 
     def explain(self, program: str, remote: str, port: int, protocol: str) -> Explanation:
         now = read_instant()
-        explanation = self._engine.rules.explain(_imagine(program, remote, port, protocol), now)
+        connection = self._imagine(program, remote, port, protocol)
+        explanation = self._engine.rules.explain(connection, now)
         decision = explanation.decision
         return Explanation(
             verdict=decision.verdict,
@@ -134,43 +166,65 @@ class FrontDesk:
             beaten=tuple(BeatenRule(format_rule(rule), why) for rule, why in explanation.losers),
         )
 
+    def _imagine(self, program: str, remote: str, port: int, protocol: str) -> Connection:
+        """The connection that the words speak of, of a program without arguments that root started."""
+        address, name = _parse_remote(remote)
+        flow = _imagine_flow(address, port, protocol)
+        attribution = _WORDS.get(program) or Attribution(AttributionSource.BPF, _imagine_process(program))
+        if name:
+            return Connection(flow=flow, attribution=attribution, name=name)
+        return self._engine.connection_of(flow, attribution, "", read_instant())
+
 
 def _temporary_entry(rule: Rule) -> RuleEntry:
     source = "temporary" if rule.exec_id is None else "quit"
     return RuleEntry(format_rule(rule), source, rule.until_s)
 
 
-def _imagine(program: str, remote: str, port: int, protocol: str) -> Connection:
-    """The connection that the words speak of, of a program without arguments that root started."""
-    try:
-        (word,) = split_words(protocol)
-        service = parse_service(word)
-    except ValueError as error:
-        raise SnitchError(f"{protocol!r} is no protocol: {error}", "tcp, udp, icmp, or tcp-src for inbound") from None
+def _imagine_flow(address: bytes, port: int, protocol: str) -> Flow:
+    service = _parse_protocol(protocol)
+    number = service.protocol
+    if number is None:
+        raise SnitchError(f"{protocol!r} is every protocol", _PROTOCOL_HINT)
+    if number == ICMP and not is_v4(address):
+        number = ICMPV6
+    if not 0 <= port <= MAX_PORT or (port == 0) == (number in (TCP, UDP)):
+        raise SnitchError(f"{port} is no port for {protocol}", f"a port from 1 to {MAX_PORT} for TCP and UDP, else -")
     is_inbound = service.direction is Direction.INBOUND
-    address, name = _parse_remote(remote)
-    return Connection(
-        flow=Flow(
-            protocol=service.protocol or 0,
-            direction=service.direction,
-            local=_ANY_ADDRESS,
-            local_port=port if is_inbound else 0,
-            remote=address,
-            remote_port=0 if is_inbound else port,
-        ),
-        attribution=_WORDS.get(program) or Attribution(AttributionSource.BPF, _imagine_process(program)),
-        name=name,
+    return Flow(
+        protocol=number,
+        direction=service.direction,
+        local=_ANY_ADDRESS,
+        local_port=port if is_inbound else 0,
+        remote=address,
+        remote_port=0 if is_inbound else port,
     )
 
 
-def _parse_remote(remote: str) -> tuple[bytes, str | None]:
+def _parse_protocol(text: str) -> Service:
     try:
-        return parse_address(remote), None
-    except Malformed:
-        return _ANY_ADDRESS, remote.lower().rstrip(".")
+        (word,) = split_words(text)
+        return parse_service(word)
+    except ValueError as error:
+        raise SnitchError(f"{text!r} is no protocol", getattr(error, "hint", "") or _PROTOCOL_HINT) from None
+
+
+def _parse_remote(text: str) -> tuple[bytes, str | None]:
+    """An address, or any address with a name."""
+    with suppress(Malformed):
+        return parse_address(text), None
+    try:
+        (word,) = split_words(text)
+        remote = parse_remote(word)
+    except ValueError as error:
+        raise SnitchError(f"{text!r} is no remote: {error}", getattr(error, "hint", "") or _REMOTE_HINT) from None
+    if remote.kind is not RemoteKind.NAME:
+        raise SnitchError(f"{text!r} is more than one remote", _REMOTE_HINT)
+    return _ANY_ADDRESS, remote.text
 
 
 def _imagine_process(program: str) -> Process:
-    return Process(
-        exec_id=0, pid=0, started_ns=0, uid=0, executable=program, device=0, inode=0, program=program, args=()
-    )
+    if not program.startswith("/"):
+        raise SnitchError(f"{program!r} is no program", "write its whole path, `kernel` or `unknown`")
+    path = os.path.realpath(program) if "\0" not in program else program
+    return Process(exec_id=0, pid=0, started_ns=0, uid=0, executable=path, device=0, inode=0, program=path, args=())

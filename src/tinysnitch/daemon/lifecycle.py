@@ -9,8 +9,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from tinysnitch.core.engine import Engine
@@ -48,6 +48,9 @@ from tinysnitch.store.file_watch import watch_file
 from tinysnitch.store.history import History
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
+from tinysnitch.store.text_file import errors_named
+
+WATCH_AGAIN_S = 5.0
 
 
 def read_extra_interpreters(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -61,11 +64,24 @@ async def run_daemon(options: Options) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the rules are not loaded yet; its default is to end us
     async with AsyncExitStack() as undo:
         daemon = SetUp(options, undo)
         await daemon.start()
         loop.add_signal_handler(signal.SIGHUP, daemon.driver.reload_rules)
         await stop.wait()
+
+
+async def follow_file(path: Path, read: Callable[[], None], is_read: asyncio.Event) -> None:
+    """Read the file now and whenever it changes. Where it cannot be watched (inotify(7): limits), now and then."""
+    while True:
+        with suppress(OSError):
+            async for _ in watch_file(path):
+                read()
+                is_read.set()
+        read()
+        is_read.set()
+        await asyncio.sleep(WATCH_AGAIN_S)
 
 
 class SetUp:
@@ -184,11 +200,13 @@ class SetUp:
         self._undo.push_async_callback(server.close)
         await server.start(self._options.socket)
         self._undo.callback(self.driver.stop)
-        self.driver.start(LossWatch(desk.counters.losses).new_losses)
         await self._follow_files()
+        # Last: where an earlier daemon left its rules, packets wait already, and no rule is known before.
+        self.driver.start(LossWatch(desk.counters.losses).new_losses)
 
     def _open_history(self) -> History:
-        self._options.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with errors_named(self._options.state_dir):
+            self._options.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         history = History(self._options.state_dir / "history.sqlite")
         self._undo.callback(history.close)
         return history
@@ -205,22 +223,13 @@ class SetUp:
     async def _follow_files(self) -> None:
         """Load the rules as soon as their file is watched, so that no edit falls between."""
         is_loaded = asyncio.Event()
-        self._spawn(self._follow_rules(is_loaded))
-        self._spawn(self._follow_resolvers())
+        self._spawn(follow_file(self._options.rules, self.driver.reload_rules, is_loaded))
+        self._spawn(follow_file(RESOLV_CONF, self.driver.refresh_facts, asyncio.Event()))
         await is_loaded.wait()
 
     def _spawn(self, work: "asyncio._CoroutineLike[None]") -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._undo.callback(task.cancel)
-
-    async def _follow_rules(self, is_loaded: asyncio.Event) -> None:
-        async for _ in watch_file(self._options.rules):
-            self.driver.reload_rules()
-            is_loaded.set()
-
-    async def _follow_resolvers(self) -> None:
-        async for _ in watch_file(RESOLV_CONF):
-            self.driver.refresh_facts()
 
     def _say_ready(self, identity: Identity) -> None:
         now = read_instant()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tinysnitch.core.errors import RuleSyntaxError
+from tinysnitch.core.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.events import Event, FactsChanged, RulesLoaded
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.rule import Rule
@@ -20,11 +20,20 @@ class RuleLoader:
 
     def read_rules(self, temporary: Iterable[Rule]) -> list[Event]:
         """The file as it is now. With errors the old rules stay, and what their words stand for is still followed."""
-        loaded = self._file.read()
-        self.errors = loaded.errors
-        if not loaded.errors:
-            self._rules = loaded.rules
-        return [*self.read_facts(temporary), RulesLoaded(loaded.rules, loaded.errors)]
+        rules, self.errors = self._read_file()
+        if not self.errors:
+            self._rules = rules
+        return [*self.read_facts(temporary), RulesLoaded(rules, self.errors)]
+
+    def _read_file(self) -> tuple[tuple[Rule, ...], tuple[RuleSyntaxError, ...]]:
+        """A file that cannot be read is one that has an error."""
+        try:
+            loaded = self._file.read()
+        except SnitchError as error:
+            path = str(self._file.path)
+            problem = str(error).removeprefix(f"{path}: ")
+            return (), (RuleSyntaxError(path, 1, 1, problem, error.hint or "it must be a file that can be read"),)
+        return loaded.rules, loaded.errors
 
     def read_facts(self, temporary: Iterable[Rule]) -> list[Event]:
         """Addresses, resolvers and the like, when they are others now."""
