@@ -2,13 +2,28 @@
 /*
  * From packet to flow. Where xt_bpf runs (LOCAL_OUT and LOCAL_IN), skb->data is at the IP header: ip_local_out() has
  * just built it, ip_local_deliver() and ip6_input() have not yet taken it off. Conntrack has reassembled IPv4 fragments.
+ * What core/packet.py calls malformed is refused here too: a verdict that is remembered must not let it pass.
  */
 #ifndef PACKET_BPF_H
 #define PACKET_BPF_H
 
 #include "remembered.bpf.h"
 
-#define EXTENSIONS 8 /* more of them than that make a packet of no known protocol */
+#define EXTENSIONS 8 /* a longer chain only serves to hide the transport header */
+
+/* IANA protocol numbers */
+#define HOP_BY_HOP 0
+#define ROUTING 43
+#define FRAGMENT 44
+#define AUTHENTICATION 51
+#define DESTINATION_OPTIONS 60
+
+/* RFC 791 3.1 */
+#define OPTIONS_SIZE 40
+#define END_OF_OPTIONS 0
+#define NO_OPERATION 1
+#define LOOSE_SOURCE_ROUTE 131
+#define STRICT_SOURCE_ROUTE 137
 
 #define ICMP_ECHO_REPLY 0
 #define ICMP_ECHO 8
@@ -46,6 +61,40 @@ static __always_inline void place_addresses(struct flow_key *flow, const void *s
 	__builtin_memcpy(flow->remote, is_outbound ? destination : source, 16);
 }
 
+/* How far on the next option is; 0: there is none, or it makes no sense. */
+static __always_inline __u32 measure_option(struct __sk_buff *skb, __u32 at, __u8 type)
+{
+	__u8 size;
+
+	if (type == END_OF_OPTIONS)
+		return 0;
+	if (type == NO_OPERATION)
+		return 1;
+	return bpf_skb_load_bytes(skb, at + 1, &size, 1) || size < 2 ? 0 : size;
+}
+
+/*
+ * A source route makes the address in the header only the next stop. Any program may set one (ip(7), IP_OPTIONS), and
+ * the kernel sends none of a wrong length (__ip_options_compile()), so a search up to the first that is wrong will do.
+ */
+static __noinline bool has_source_route(struct __sk_buff *skb, __u32 end)
+{
+	__u32 step, at = sizeof(struct ipv4_header);
+	__u8 type;
+
+	for (int i = 0; i < OPTIONS_SIZE && at < end; i++) {
+		if (bpf_skb_load_bytes(skb, at, &type, 1))
+			return false;
+		if (type == LOOSE_SOURCE_ROUTE || type == STRICT_SOURCE_ROUTE)
+			return true;
+		step = measure_option(skb, at, type);
+		if (!step)
+			return false;
+		at += step;
+	}
+	return false;
+}
+
 static __always_inline bool parse_v4(struct __sk_buff *skb, struct flow_key *flow, struct transport *transport)
 {
 	struct ipv4_header header;
@@ -58,33 +107,45 @@ static __always_inline bool parse_v4(struct __sk_buff *skb, struct flow_key *flo
 	transport->offset = (header.version_and_words & 15) * 4;
 	transport->protocol = header.protocol;
 	transport->is_missing = header.fragment & bpf_htons(0x1fff);
-	return true;
+	return transport->offset <= sizeof(header) || !has_source_route(skb, transport->offset);
 }
 
-/* RFC 8200 4: hop-by-hop 0, routing 43, destination options 60 tell their size; a fragment header (44) has 8 bytes. */
+static __always_inline bool is_extension(__u8 protocol)
+{
+	return protocol == HOP_BY_HOP || protocol == ROUTING || protocol == FRAGMENT || protocol == AUTHENTICATION ||
+	       protocol == DESTINATION_OPTIONS;
+}
+
+/* AH counts words of 4 bytes and leaves out two (RFC 4302 2.2), the others of 8 and leave out one (RFC 8200 4). */
+static __always_inline __u32 measure_extension(__u8 protocol, __u8 length)
+{
+	if (protocol == FRAGMENT)
+		return 8;
+	return protocol == AUTHENTICATION ? (length + 2) * 4 : (length + 1) * 8;
+}
+
+/* False: cut short, or a routing header that makes the address in the IP header only the next stop (RFC 3542 7). */
 static __always_inline bool skip_extension(struct __sk_buff *skb, struct transport *transport)
 {
 	__u8 header[4];
 
-	switch (transport->protocol) {
-	case 0:
-	case 43:
-	case 44:
-	case 60:
-		break;
-	default:
-		return false;
-	}
 	if (bpf_skb_load_bytes(skb, transport->offset, header, sizeof(header)))
 		return false;
-	if (transport->protocol == 44) {
+	if (transport->protocol == ROUTING && header[3])
+		return false;
+	if (transport->protocol == FRAGMENT)
 		transport->is_missing |= header[2] || (header[3] & 0xf8);
-		transport->offset += 8;
-	} else {
-		transport->offset += (header[1] + 1) * 8;
-	}
+	transport->offset += measure_extension(transport->protocol, header[1]);
 	transport->protocol = header[0];
 	return true;
+}
+
+/* In an IPv6 header it would pass for an address of IPv4 here; ip6_rcv_core() drops such a source too. */
+static __always_inline bool is_mapped(const __u8 *address)
+{
+	const __be32 *words = (const __be32 *)address;
+
+	return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff);
 }
 
 static __always_inline bool parse_v6(struct __sk_buff *skb, struct flow_key *flow, struct transport *transport)
@@ -93,13 +154,18 @@ static __always_inline bool parse_v6(struct __sk_buff *skb, struct flow_key *flo
 
 	if (bpf_skb_load_bytes(skb, 0, &header, sizeof(header)))
 		return false;
+	if (is_mapped(header.source) || is_mapped(header.destination))
+		return false;
 	place_addresses(flow, header.source, header.destination);
 	transport->offset = sizeof(header);
 	transport->protocol = header.next_header;
-	for (int i = 0; i < EXTENSIONS && !transport->is_missing; i++)
+	for (int i = 0; i < EXTENSIONS; i++) {
+		if (transport->is_missing || !is_extension(transport->protocol))
+			return true;
 		if (!skip_extension(skb, transport))
-			break;
-	return true;
+			return false;
+	}
+	return transport->is_missing || !is_extension(transport->protocol);
 }
 
 static __always_inline bool is_echo(__u8 protocol, __u8 type)

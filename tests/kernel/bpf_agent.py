@@ -39,6 +39,10 @@ def reuse_address(handle: int) -> None:
     _sockets[handle].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
 
+def set_option(handle: int, level: str, option: int, value: list[int]) -> str:
+    return _attempt(lambda: _sockets[handle].setsockopt(getattr(socket, level), option, bytes(value)))
+
+
 def local_port(handle: int) -> int:
     return int(_sockets[handle].getsockname()[1])
 

@@ -170,15 +170,6 @@ def test_other_protocols_have_no_ports(outbound: BpfPrograms, agent: Agent) -> N
     assert outbound.find_flow(Flow(200, Direction.OUTBOUND, packed, 0, packed, 0)) == entry_of(outbound, agent, cookie)
 
 
-@pytest.mark.parametrize("extensions", [1, 7])
-def test_ports_are_found_behind_extension_headers(outbound: BpfPrograms, agent: Agent, extensions: int) -> None:
-    """A chain of destination options (60), each with padding alone (RFC 8200 4.2), up to UDP."""
-    handle, cookie = agent.call("open_socket", "AF_INET6", "SOCK_RAW", 60)
-    chain = b"".join(bytes([60 if left else UDP, 0, 1, 4, 0, 0, 0, 0]) for left in reversed(range(extensions)))
-    agent.call("send_raw", handle, "::1", list(chain + struct.pack("!HHHH", LOCAL_PORT, PORT, 8, 0)))
-    assert outbound.find_flow(make_flow(UDP, "::1")) == entry_of(outbound, agent, cookie)
-
-
 def test_what_comes_from_no_socket_is_the_kernels(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
     """The reset that netfilter answers with: nf_send_reset()."""
     allowed = str(programs.program_path("out_allowed"))

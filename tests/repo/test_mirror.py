@@ -40,7 +40,7 @@ def test_every_unit_test_has_its_file() -> None:
     layers = [path.name for path in PACKAGE.iterdir() if path.is_dir()]
     tested = {mirror_of(path) for path in python_files("src/tinysnitch")}
     tested |= {ROOT / path for path in TESTED_ELSEWHERE.values()}
-    # bpf/verdict.bpf.c is tested through its door, by tests/kernel/test_bpf_verdict.py.
+    # bpf/verdict.bpf.c and its like are tested through their door, by tests/kernel/test_bpf_verdict.py.
     tested |= {ROOT / "tests" / "kernel" / f"test_bpf_{path.name.split('.')[0]}.py" for path in tracked_bpf()}
     tests = [path for layer in layers for path in python_files(f"tests/{layer}") if path.name.startswith("test_")]
     orphans = [relative(path) for path in tests if path not in tested]
@@ -48,4 +48,4 @@ def test_every_unit_test_has_its_file() -> None:
 
 
 def tracked_bpf() -> list[Path]:
-    return [path for path in tracked() if path.name.endswith(".bpf.c")]
+    return [path for path in tracked() if path.name.endswith((".bpf.c", ".bpf.h"))]

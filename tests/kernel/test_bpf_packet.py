@@ -1,0 +1,100 @@
+"""packet.bpf.h: where the ports are, and packets that no verdict may cover because they hide where they go."""
+
+import socket
+import struct
+from ipaddress import IPv6Address
+
+import pytest
+
+from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.test_bpf_verdict import LOCAL_PORT, PORT, entry_of, judge, key_of, make_flow, open_bound
+from tinysnitch.core.flow import UDP
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+
+pytestmark = pytest.mark.privileged
+
+AUTHENTICATION, DESTINATION_OPTIONS = 51, 60
+PORTS = struct.pack("!HHHH", LOCAL_PORT, PORT, 8, 0)
+
+
+@pytest.fixture
+def outbound(place: BpfPlace, programs: BpfPrograms) -> BpfPrograms:
+    judge(place, programs, "OUTPUT")
+    return programs
+
+
+def make_chain(headers: int) -> bytes:
+    """Destination options, each with padding alone (RFC 8200 4.2), up to UDP. The socket makes the first one's type."""
+    kinds = [DESTINATION_OPTIONS] * (headers - 1) + [UDP]
+    return b"".join(bytes([kind, 0, 1, 4, 0, 0, 0, 0]) for kind in kinds)
+
+
+@pytest.mark.parametrize("headers", [1, 8])
+def test_ports_are_found_behind_extension_headers(outbound: BpfPrograms, agent: Agent, headers: int) -> None:
+    handle, cookie = agent.call("open_socket", "AF_INET6", "SOCK_RAW", DESTINATION_OPTIONS)
+    agent.call("send_raw", handle, "::1", list(make_chain(headers) + PORTS))
+    assert outbound.find_flow(make_flow(UDP, "::1")) == entry_of(outbound, agent, cookie)
+
+
+def test_a_longer_chain_is_no_flow_at_all(outbound: BpfPrograms, agent: Agent) -> None:
+    handle, _cookie = agent.call("open_socket", "AF_INET6", "SOCK_RAW", DESTINATION_OPTIONS)
+    agent.call("send_raw", handle, "::1", list(make_chain(9) + PORTS))
+    assert outbound.read_statistics()["misses"] == 0
+
+
+def test_ports_are_found_behind_an_authentication_header(outbound: BpfPrograms, agent: Agent) -> None:
+    """RFC 4302: it counts words of 4 bytes and leaves out two; here 4 of them, with a check value of 4 bytes."""
+    handle, cookie = agent.call("open_socket", "AF_INET6", "SOCK_RAW", AUTHENTICATION)
+    header = struct.pack("!BBHIII", UDP, 2, 0, 7, 1, 0)
+    agent.call("send_raw", handle, "::1", list(header + PORTS))
+    assert outbound.find_flow(make_flow(UDP, "::1")) == entry_of(outbound, agent, cookie)
+
+
+def allow_all(programs: BpfPrograms, agent: Agent, cookie: int, address: str) -> None:
+    key = key_of(entry_of(programs, agent, cookie), make_flow(UDP, address))
+    programs.remember_verdict(key, Verdict.ALLOW, programs.generation, 0)
+
+
+@pytest.mark.parametrize("kind", [131, 137])
+@pytest.mark.parametrize("front", [b"", b"\x01\x01", b"\x44\x04\x05\x00"])
+def test_a_source_route_is_never_allowed(
+    place: BpfPlace, outbound: BpfPrograms, agent: Agent, kind: int, front: bytes
+) -> None:
+    """To 127.0.0.1 first, which is allowed, and from there on to 127.0.0.2; also behind other options."""
+    place.run("sysctl", "-qw", "net.ipv4.conf.all.accept_source_route=1")
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    allow_all(outbound, agent, cookie, "127.0.0.1")
+    route = bytes([kind, 7, 4]) + socket.inet_aton("127.0.0.1")
+    options = front + route + b"\x00" * (-len(front + route) % 4)
+    assert agent.call("set_option", handle, "IPPROTO_IP", socket.IP_OPTIONS, list(options)) == ""
+    assert agent.call("send_to", handle, "127.0.0.2", PORT) == ""
+    assert_refused(outbound)
+    assert agent.call("set_option", handle, "IPPROTO_IP", socket.IP_OPTIONS, []) == ""
+    assert agent.call("send_to", handle, "127.0.0.1", PORT) == ""
+    assert outbound.read_statistics()["hits_allowed"] == 1
+
+
+def test_other_options_change_nothing(outbound: BpfPrograms, agent: Agent) -> None:
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    allow_all(outbound, agent, cookie, "127.0.0.1")
+    timestamps = [0x44, 12, 5, 0] + [0] * 8
+    assert agent.call("set_option", handle, "IPPROTO_IP", socket.IP_OPTIONS, timestamps) == ""
+    assert agent.call("send_to", handle, "127.0.0.1", PORT) == ""
+    assert outbound.read_statistics()["hits_allowed"] == 1
+
+
+def test_a_segment_route_is_never_allowed(outbound: BpfPrograms, agent: Agent) -> None:
+    """RFC 8754: to ::1 first, which is allowed, then to where the socket sends."""
+    handle, cookie = open_bound(agent, "AF_INET6", "SOCK_DGRAM", "::1")
+    allow_all(outbound, agent, cookie, "::1")
+    segments = b"\x00" * 16 + IPv6Address("::1").packed
+    header = struct.pack("!BBBBBBH", 0, 4, 4, 1, 1, 0, 0) + segments
+    assert agent.call("set_option", handle, "IPPROTO_IPV6", socket.IPV6_RTHDR, list(header)) == ""
+    assert agent.call("send_to", handle, "2001:db8::1", PORT) == ""
+    assert_refused(outbound)
+
+
+def assert_refused(programs: BpfPrograms) -> None:
+    statistics = programs.read_statistics()
+    assert (statistics["hits_allowed"], statistics["misses"]) == (0, 0)
