@@ -1,0 +1,14 @@
+#!/bin/bash
+# inside.sh PROJECT RESULT WORDS...: in the virtual machine, what a booted system would have mounted and loaded, then pytest.
+set -uo pipefail
+cd "$1"
+result=$2
+shift 2
+mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf
+mountpoint -q /sys/fs/cgroup || mount -t cgroup2 cgroup /sys/fs/cgroup
+modprobe -a nfnetlink_queue xt_bpf xt_NFQUEUE xt_conntrack xt_mark veth nf_tables nft_compat
+ip link set lo up
+mkdir -p /run/netns
+uname -a
+.venv/bin/python -m pytest -q -p no:cacheprovider "$@"
+echo $? >"$result"
