@@ -30,7 +30,7 @@ class _Seconds(click.ParamType[float]):
 @click.command(
     epilog="""\b
 Examples:
-  tinysnitchd                          the whole network namespace, /etc/tinysnitch.rules
+  tinysnitchd                          judge the whole network namespace
   tinysnitchd --log json --timeout 30
   tinysnitchd --learn                  record everything, ask nothing"""
 )
