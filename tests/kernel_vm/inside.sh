@@ -10,5 +10,6 @@ modprobe -a nfnetlink_queue xt_bpf xt_NFQUEUE xt_conntrack xt_mark veth nf_table
 ip link set lo up
 mkdir -p /run/netns
 uname -a
+export TINYSNITCH_LAB_PATIENCE=20 PYTHONDONTWRITEBYTECODE=1
 .venv/bin/python -m pytest -q -p no:cacheprovider "$@"
 echo $? >"$result"

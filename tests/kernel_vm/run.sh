@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 PACKAGES=(virtme-ng qemu-system-x86 udev busybox-static zstd)
 KERNELS=$PWD/build/kernel_vm
-LIMIT_S=${LIMIT_S:-1500}
+LIMIT_S=${LIMIT_S:-2400}
 
 fail() { # message, hint
 	printf 'tinysnitch: error: %s\ntinysnitch: hint: %s\n' "$1" "$2" >&2
@@ -47,7 +47,7 @@ package=$(newest_package)
 unpack_kernel "$package"
 version=$(version_of "$package")
 words=("${@:-}")
-[ $# -gt 0 ] || words=(tests/kernel tests/lab -m "core_lab or core_kernel")
+[ $# -gt 0 ] || words=(tests/lab -m core_lab)
 result=$(mktemp -t tinysnitch-vm-XXXXXX)
 trap 'rm -f "$result"' EXIT
 printf -v command '%q ' "$PWD/tests/kernel_vm/inside.sh" "$PWD" "$result" "${words[@]}"
@@ -57,8 +57,11 @@ kvm=(--disable-kvm)
 echo "booting $version"
 project=$PWD
 cd / # virtme-ng takes the path of a shared folder for one below the current folder when it looks whether it is there
+trap 'kill "$vm"' INT TERM
 timeout --kill-after=10 "$LIMIT_S" vng --run "$KERNELS/$package/boot/vmlinuz-$version" "${kvm[@]}" --disable-microvm \
-	--cpus 2 --memory 3G --rwdir "$project" --rwdir /tmp --user root -- "$command" </dev/null ||
-	fail "the virtual machine did not end in time or by itself" "LIMIT_S=3000 gives it more time than $LIMIT_S s"
+	--cpus 2 --memory 3G --rwdir "$project" --rwdir /tmp --user root -- "$command" </dev/null &
+vm=$!
+wait "$vm" ||
+	fail "the virtual machine did not end in time or by itself" "LIMIT_S=5000 gives it more time than $LIMIT_S s"
 [ -s "$result" ] || fail "the tests did not run in the virtual machine" "what it printed stands above"
 exit "$(cat "$result")"

@@ -5,6 +5,8 @@ import select
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.lab.patience import PATIENCE
+
 
 def find_root() -> Path:
     """Where the unified hierarchy is mounted: /sys/fs/cgroup, or below it on hybrid machines."""
@@ -30,7 +32,7 @@ def _deepest_first(cgroup: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _wait_empty(cgroup: Path, timeout_s: float = 10.0) -> None:
+def _wait_empty(cgroup: Path, timeout_s: float = 10.0 * PATIENCE) -> None:
     """cgroup.events wakes a poll when `populated` changes (Documentation/admin-guide/cgroup-v2.rst)."""
     with (cgroup / "cgroup.events").open() as events:
         poller = select.poll()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab.namespaces import Namespaces
+from tests.lab.patience import PATIENCE
 
 BIN = Path(sys.executable).parent
 Record = dict[str, Any]
@@ -69,7 +70,7 @@ class Daemon:
             return [record for record in self._records if is_it(record)][:count]
 
         with self._changed:
-            self._changed.wait_for(lambda: self._is_over or len(found()) == count, timeout_s)
+            self._changed.wait_for(lambda: self._is_over or len(found()) == count, timeout_s * PATIENCE)
             records = found()
         if len(records) < count:
             raise AssertionError(f"{len(records)} of {count} such records; {self.describe()}")
@@ -79,9 +80,9 @@ class Daemon:
         """The first question whose fields have these values."""
         return self.wait_for(lambda record: _matches(record, "ask", fields), timeout_s)
 
-    def wait_connection(self, timeout_s: float = 10, **fields: object) -> Record:
+    def wait_connection(self, **fields: object) -> Record:
         """The first decision whose fields have these values."""
-        return self.wait_for(lambda record: _matches(record, "connection", fields), timeout_s)
+        return self.wait_for(lambda record: _matches(record, "connection", fields))
 
     def wait_connections(self, count: int) -> list[Record]:
         """The first `count` decisions."""
@@ -101,7 +102,7 @@ class Daemon:
             capture_output=True,
             text=True,
             errors="surrogateescape",
-            timeout=timeout_s,
+            timeout=timeout_s * PATIENCE,
         )
 
     def asks(self) -> list[Record]:
@@ -134,8 +135,8 @@ class Daemon:
         self._wait()
 
     def _wait(self) -> int:
-        status = self.process.wait(timeout=20)
-        self._reader.join(timeout=10)
+        status = self.process.wait(timeout=20 * PATIENCE)
+        self._reader.join(timeout=10 * PATIENCE)
         return status
 
 

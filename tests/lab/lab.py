@@ -11,6 +11,7 @@ from typing import Self
 
 from tests.lab.daemon import Daemon
 from tests.lab.namespaces import Namespaces
+from tests.lab.patience import PATIENCE
 from tests.lab.world import WORLD4, World
 
 DNS_RULE = f"allow {WORLD4} 53 udp\n"
@@ -52,7 +53,7 @@ class Lab:
             capture_output=True,
             text=True,
             errors="surrogateescape",
-            timeout=timeout_s,
+            timeout=timeout_s * PATIENCE,
         )
 
     def spawn(self, command: list[str], user: str | None = None, stdin: int = CLOSED) -> subprocess.Popen[str]:
@@ -84,11 +85,11 @@ class Lab:
 
     def restart_daemon(self, folder: Path, *flags: str, timeout_s: float = 60) -> Daemon:
         """Start tinysnitchd on the files that an earlier one left in the folder."""
-        words = ["--cgroup", str(self.cgroup), "--timeout", str(timeout_s), *flags]
+        words = ["--cgroup", str(self.cgroup), "--timeout", str(timeout_s * PATIENCE), *flags]
         return Daemon(self.namespaces, folder, words)
 
     def _run(self, command: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, stdin=CLOSED, capture_output=True, text=True, timeout=timeout_s)
+        return subprocess.run(command, stdin=CLOSED, capture_output=True, text=True, timeout=timeout_s * PATIENCE)
 
     def _spawn(self, command: list[str], stdin: int) -> subprocess.Popen[str]:
         child = subprocess.Popen(

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Self
 
 from tests.lab import cgroup
 
@@ -56,6 +57,10 @@ class Namespaces:
 
     def enter_world(self) -> list[str]:
         return _enter(self.world, self.servers_cgroup)
+
+    def share_mounts(self, other: Self) -> None:
+        """From now on see the files as the other lab does, its bpffs among them."""
+        self._mounts_pid = other._mounts_pid
 
     def _enter_mounts(self) -> list[str]:
         return ["nsenter", f"--mount=/proc/{self._mounts_pid}/ns/mnt", f"--wd={os.getcwd()}"]

@@ -4,6 +4,7 @@ import select
 import subprocess
 
 from tests.lab.lab import Lab
+from tests.lab.patience import PATIENCE
 from tests.lab.world import PROGRAMS
 
 PROGRAM = str(PROGRAMS / "step_client.py")
@@ -29,7 +30,7 @@ class StepClient:
     def has_result(self, timeout_s: float) -> bool:
         """Whether the connection that was begun is over, at the latest after this long."""
         assert self.process.stdout
-        return bool(select.select([self.process.stdout], [], [], timeout_s)[0])
+        return bool(select.select([self.process.stdout], [], [], timeout_s * PATIENCE)[0])
 
     def connect(self, address: str, port: int, protocol: str = "tcp") -> str:
         """`ok`, or the name of the error."""

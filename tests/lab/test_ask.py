@@ -5,6 +5,7 @@ import time
 import pytest
 
 from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.patience import PATIENCE
 from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -31,7 +32,7 @@ def test_with_no_rules_each_connection_waits_for_its_answer(lab: Lab) -> None:
     assert (listed["name"], listed["remote_address"], listed["remote_port"]) == ("shop.test", WORLD4, 80)
     assert (listed["direction"], listed["attribution"], listed["pid"]) == ("outbound", "bpf", curl.pid)
     daemon.answer(listed, "yes", "--for", "forever")
-    assert curl.communicate(timeout=10)[0] == PAGE
+    assert curl.communicate(timeout=10 * PATIENCE)[0] == PAGE
     assert RULE.split() in columns(daemon.rules.read_text())
 
 
@@ -52,10 +53,10 @@ def test_answered_no_the_program_is_refused_at_once(lab: Lab) -> None:
     ask = daemon.wait_ask(name="shop.test")
     answered = time.monotonic()
     daemon.answer(ask, "no", "--for", "forever")
-    output = curl.communicate(timeout=10)[0]
+    output = curl.communicate(timeout=10 * PATIENCE)[0]
     assert curl.returncode == 7
     assert "Connection refused" in output
-    assert time.monotonic() - answered < 2
+    assert time.monotonic() - answered < 2 * PATIENCE
     assert [*RULE.replace("allow", "deny", 1).split(), "-v"] in columns(daemon.rules.read_text())
 
 
@@ -83,7 +84,7 @@ def test_the_first_answer_wins(lab: Lab) -> None:
     daemon.answer(ask, "yes")
     late = daemon.cli("answer", str(ask["id"]), "no")
     assert (late.returncode, late.stderr[:19]) == (1, "tinysnitch: error: ")
-    assert curl.communicate(timeout=10)[0] == PAGE
+    assert curl.communicate(timeout=10 * PATIENCE)[0] == PAGE
 
 
 def test_with_no_answer_it_is_denied_when_the_time_is_over(lab: Lab) -> None:

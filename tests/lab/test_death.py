@@ -3,6 +3,7 @@
 import pytest
 
 from tests.lab.lab import Lab
+from tests.lab.patience import PATIENCE
 from tests.lab.world import MORE_WORLD4, PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -36,8 +37,8 @@ def test_a_killed_daemon_leaves_enforcement_and_is_replaced(lab: Lab) -> None:
     ask = successor.wait_ask(remote_address=MORE_WORLD4[0], timeout_s=15)
     assert (ask["program"], ask["attribution"]) == ("/usr/bin/curl", "bpf")
     successor.answer(ask, "yes")
-    assert unknown.communicate(timeout=15)[0] == "welcome to the shop\n"
-    assert download.communicate(timeout=20)[0] == "3000000"
+    assert unknown.communicate(timeout=15 * PATIENCE)[0] == "welcome to the shop\n"
+    assert download.communicate(timeout=20 * PATIENCE)[0] == "3000000"
 
 
 def test_the_successor_finds_the_rules_as_they_are_now(lab: Lab) -> None:

@@ -1,0 +1,79 @@
+"""The commands beside the daemon: tinysnitch-trace, tinysnitch-iptables-add and -remove."""
+
+import pytest
+
+from tests.lab.daemon import BIN
+from tests.lab.lab import Lab
+from tests.lab.world import PROGRAMS, WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+CLIENT = str(PROGRAMS / "tcp_client.py")
+UDP_CLIENT = str(PROGRAMS / "udp_client.py")
+
+
+def test_trace_prints_what_is_executed_connected_sent_and_bound(lab: Lab) -> None:
+    trace = lab.spawn_outside([str(BIN / "tinysnitch-trace"), "--cgroup", str(lab.cgroup)])
+    assert trace.stdout
+    said = [trace.stdout.readline()]
+    server = lab.spawn(["/usr/bin/python3", str(PROGRAMS / "tcp_server.py"), "7000"])
+    assert server.stdout
+    assert server.stdout.readline() == "listening\n"
+    lab.run(["/usr/bin/python3", CLIENT, WORLD4, "80"])
+    lab.run(["/usr/bin/python3", UDP_CLIENT, WORLD4, "7"])
+    while not all(any(kind in line for line in said) for kind in (" exec ", " bind ", " connect ", " send ")):
+        said.append(trace.stdout.readline())
+        assert said[-1], said
+    assert any(" connect " in line and WORLD4 in line and CLIENT in line for line in said), said
+
+
+def test_rules_alone_hold_what_is_new_until_a_daemon_comes(lab: Lab) -> None:
+    before = lab.run_outside(["iptables-save"]).stdout
+    assert lab.run_outside([str(BIN / "tinysnitch-iptables-add")]).returncode == 0
+    assert lab.run(["curl", "-sS", "-m1", f"http://{WORLD4}/"]).returncode == 28
+    daemon = lab.start_daemon("allow - - -\n")
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0
+    assert daemon.stop() == 0
+    for _once_and_again in range(2):
+        assert lab.run_outside([str(BIN / "tinysnitch-iptables-remove")]).returncode == 0
+    assert lab.run_outside(["iptables-save"]).stdout == before
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0
+
+
+@pytest.mark.parametrize("command", ["tinysnitchd", "tinysnitch-trace", "tinysnitch-iptables-add"])
+def test_without_root_they_say_so(lab: Lab, command: str) -> None:
+    refused = lab.run([str(BIN / command)], user="nobody")
+    assert refused.returncode == 4
+    assert refused.stderr.startswith("tinysnitch: error: ")
+    assert "tinysnitch: hint: " in refused.stderr
+
+
+def test_ssh_is_asked_about_by_its_server(lab: Lab) -> None:
+    """`sshd accepts from ...`: a real client in the world, a real server here."""
+    keys = lab.folder / "keys"
+    keys.mkdir()
+    lab.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(keys / "host")])
+    sshd = [
+        "/usr/sbin/sshd",
+        "-D",
+        "-e",
+        "-f",
+        "/dev/null",
+        "-p",
+        "2222",
+        "-h",
+        str(keys / "host"),
+        "-o",
+        "PidFile=none",
+    ]
+    lab.run_outside(["mkdir", "-p", "/run/sshd"])
+    server = lab.spawn(sshd)
+    assert server.stdout
+    while "listening" not in server.stdout.readline():
+        assert server.poll() is None
+    daemon = lab.start_daemon("")
+    client = lab.spawn_world(["ssh-keyscan", "-t", "ed25519", "-p", "2222", "10.77.0.2"])
+    ask = daemon.wait_ask(direction="inbound")
+    assert (ask["program"], ask["local_port"], ask["remote_address"]) == ("/usr/sbin/sshd", 2222, WORLD4)
+    daemon.answer(ask, "yes", "--any-args")
+    assert "ssh-ed25519" in client.communicate(timeout=10)[0]

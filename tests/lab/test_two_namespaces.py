@@ -1,0 +1,41 @@
+"""Two daemons in two network namespaces of one machine do not meet: same bpffs, same mounts, rules of their own."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.lab import Lab
+from tests.lab.world import PROGRAMS, WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+CLIENT = ["/usr/bin/python3", str(PROGRAMS / "tcp_client.py"), WORLD4, "80"]
+
+
+@pytest.fixture(name="other_lab")
+def _other_lab(lab: Lab) -> Iterator[Lab]:
+    """A lab with networks of its own, that shares the mount namespace and so the bpffs of the first."""
+    with Lab() as other:
+        other.namespaces.share_mounts(lab.namespaces)
+        yield other
+
+
+def test_each_has_its_own_rules_and_goes_alone(lab: Lab, other_lab: Lab) -> None:
+    allowing = lab.start_daemon("allow - - -\n")
+    denying = other_lab.start_daemon("deny - - -\n")
+    for _first_and_cached in range(2):
+        assert lab.run(CLIENT).stdout == "connected\n"
+        assert "ConnectionRefusedError" in other_lab.run(CLIENT).stderr
+    assert denying.stop() == 0
+    assert other_lab.run(CLIENT).stdout == "connected\n"
+    allowing.edit_rules("deny - - -\n")
+    assert "ConnectionRefusedError" in lab.run(CLIENT).stderr
+    assert allowing.stop() == 0
+
+
+def test_a_second_daemon_for_one_namespace_is_refused(lab: Lab) -> None:
+    daemon = lab.start_daemon("deny - - -\n")
+    with pytest.raises(AssertionError, match="tinysnitch: error: "):
+        lab.start_daemon("allow - - -\n")
+    assert "ConnectionRefusedError" in lab.run(CLIENT).stderr
+    assert daemon.stop() == 0
