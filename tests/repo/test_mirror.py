@@ -1,16 +1,40 @@
 """Every file of the source has its test file, at the same place below tests/."""
 
+import ast
 from pathlib import Path
 
 from tests.repo.tree import PACKAGE, ROOT, functions, python_files, relative, tracked
 
-# Tested by the tests of another file, which say so by name.
-TESTED_ELSEWHERE: dict[str, str] = {}
+# What only joins other parts is tested where they meet: in the lab, against the real kernel; or through its one user.
+TESTED_ELSEWHERE = {
+    "cli/run.py": "tests/lab/test_run.py",
+    "cli/scoped_run.py": "tests/lab/test_run.py",
+    "daemon/counters.py": "tests/lab/test_cache.py",
+    "daemon/desk.py": "tests/lab/test_explain.py",
+    "daemon/driver.py": "tests/lab/test_matrix.py",
+    "daemon/fact_source.py": "tests/lab/test_ask.py",
+    "daemon/front_desk.py": "tests/lab/test_ask.py",
+    "daemon/identity.py": "tests/lab/test_matrix.py",
+    "daemon/iptables.py": "tests/lab/test_other_commands.py",
+    "daemon/lifecycle.py": "tests/lab/test_stop.py",
+    "daemon/main.py": "tests/lab/test_permissions.py",
+    "daemon/rule_loader.py": "tests/lab/test_lifetimes.py",
+    "daemon/trace.py": "tests/lab/test_other_commands.py",
+    "kernel/bpf_maps.py": "tests/kernel/test_bpf_programs.py",
+    "kernel/bpf_pins.py": "tests/kernel/test_bpf_programs.py",
+    "kernel/bpf_settings.py": "tests/kernel/test_bpf_programs.py",
+}
 
 
 def has_behaviour(path: Path) -> bool:
-    """Whether there is anything to test: a file of plain values has no functions."""
-    return any(True for _function in functions(path))
+    """Whether there is anything to test: a file of plain values and protocols has no functions with a body."""
+    return any(not is_declaration(function) for function in functions(path))
+
+
+def is_declaration(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """`...` is all it says, as in a typing.Protocol."""
+    last = function.body[-1]
+    return isinstance(last, ast.Expr) and isinstance(last.value, ast.Constant) and last.value.value is ...
 
 
 def mirror_of(path: Path) -> Path:
