@@ -1,0 +1,122 @@
+"""Which rules are in force, and which generation that is."""
+
+import msgspec
+import pytest
+
+from tests.core.transcript import WALL_S, flow_of, whose
+from tinysnitch.core.active_rules import ActiveRules
+from tinysnitch.core.clock import Instant
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.rule import Rule
+from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.core.verdict import Verdict
+
+NOW = Instant(100.0, WALL_S)
+CONNECTION = Connection(flow=flow_of(), attribution=whose())
+ALLOW = parse_rule("allow - - - /usr/bin/curl")
+DENY = parse_rule("deny - - - /usr/bin/curl")
+
+
+def until(seconds: int, rule: Rule = ALLOW) -> Rule:
+    return msgspec.structs.replace(rule, until_s=int(WALL_S) + seconds)
+
+
+def bound(exec_id: int, rule: Rule = ALLOW) -> Rule:
+    return msgspec.structs.replace(rule, exec_id=exec_id)
+
+
+def active(*rules: Rule) -> ActiveRules:
+    made = ActiveRules(Facts(), generation=5)
+    for rule in rules:
+        made.add(rule)
+    return made
+
+
+def verdict(rules: ActiveRules) -> Verdict:
+    return rules.decide(CONNECTION, NOW).verdict
+
+
+def test_the_first_load_counts_even_of_no_rules() -> None:
+    rules = ActiveRules(Facts(), generation=5)
+    assert rules.replace_file_rules([])
+    assert not rules.replace_file_rules([])
+    assert rules.generation == 6
+
+
+def test_a_changed_file_replaces_its_rules_and_keeps_the_temporary_ones() -> None:
+    rules = active(until(60, DENY))
+    assert rules.replace_file_rules([ALLOW])
+    assert not rules.replace_file_rules([ALLOW, ALLOW])
+    assert rules.replace_file_rules([])
+    assert list(rules) == [until(60, DENY)]
+    assert verdict(rules) is Verdict.DENY
+
+
+def test_the_order_of_the_file_is_kept_but_is_no_change() -> None:
+    rules = ActiveRules(Facts())
+    rules.replace_file_rules([ALLOW, DENY])
+    assert not rules.replace_file_rules([DENY, ALLOW])
+    assert rules.from_file() == (DENY, ALLOW)
+
+
+def test_each_rule_that_is_added_is_a_new_generation() -> None:
+    rules = active(ALLOW)
+    assert (rules.generation, rules.from_file(), verdict(rules)) == (6, (ALLOW,), Verdict.ALLOW)
+    rules.add(ALLOW)
+    assert (rules.generation, len(rules)) == (7, 1)
+
+
+def test_a_temporary_rule_that_ran_out_goes() -> None:
+    rules = active(until(60), until(30, DENY), bound(7))
+    assert rules.next_deadline(NOW) == 130.0
+    assert not rules.drop_expired(NOW)
+    assert rules.drop_expired(Instant(130.0, WALL_S + 30))
+    assert rules.temporary() == (until(60), bound(7))
+    assert rules.generation == 8  # its verdicts expired with it
+
+
+def test_without_an_end_there_is_no_deadline() -> None:
+    assert active(ALLOW, bound(7)).next_deadline(NOW) is None
+
+
+def test_temporary_rules_can_be_taken_away_and_those_of_the_file_not() -> None:
+    rules = active(ALLOW, until(60, DENY))
+    assert not rules.remove_temporary([ALLOW, until(99)])
+    assert rules.generation == 7
+    assert rules.remove_temporary([until(60, DENY)])
+    assert (rules.generation, list(rules)) == (8, [ALLOW])
+
+
+def test_a_temporary_rule_that_the_file_has_too_stays_in_force() -> None:
+    rules = active(until(60))
+    rules.replace_file_rules([until(60)])
+    rules.remove_temporary([until(60)])
+    assert verdict(rules) is Verdict.ALLOW
+
+
+def test_rules_of_a_process() -> None:
+    rules = active(bound(7), bound(8), until(60))
+    assert rules.bound_to(7) == [bound(7)]
+    assert verdict(rules) is Verdict.ALLOW
+
+
+def test_other_facts_are_another_generation() -> None:
+    rules = active(parse_rule("allow user=alice - - -"))
+    assert verdict(rules) is Verdict.ASK
+    rules.set_facts(Facts(users={"alice": 1000}))
+    assert (rules.generation, verdict(rules)) == (7, Verdict.ALLOW)
+
+
+@pytest.mark.parametrize(("line", "is_match"), [("ask - 443 tcp", True), ("allow - 80 tcp", False)])
+def test_a_rule_can_be_tried(line: str, is_match: bool) -> None:
+    assert active().would_match(parse_rule(line), CONNECTION, NOW) is is_match
+
+
+def test_explain_and_sums() -> None:
+    rules = active(ALLOW, DENY)
+    explanation = rules.explain(CONNECTION, NOW)
+    assert (explanation.winner, [rule for rule, _why in explanation.losers]) == (DENY, [ALLOW])
+    assert not rules.needs_sha256("/usr/bin/curl")
+    rules.add(parse_rule(f"allow sha256={'a' * 64} - - - /usr/bin/curl"))
+    assert rules.needs_sha256("/usr/bin/curl")

@@ -1,0 +1,20 @@
+"""What people get to read."""
+
+from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, RuleSyntaxError, SnitchError
+
+
+def test_an_error_is_its_text_and_a_hint() -> None:
+    error = SnitchError("no such rule", "look")
+    assert (str(error), error.hint, error.exit_code) == ("no such rule", "look", 1)
+    assert SnitchError("x").hint == ""
+
+
+def test_exit_codes() -> None:
+    assert (DaemonNotRunning.exit_code, NotPermitted.exit_code) == (3, 4)
+
+
+def test_a_bad_line_names_its_place() -> None:
+    error = RuleSyntaxError("rules", 3, 7, "not a port", "write 443")
+    assert str(error) == "rules:3:7: not a port"
+    assert error == RuleSyntaxError("rules", 3, 7, "not a port", "write 443")
+    assert error.exit_code == 1

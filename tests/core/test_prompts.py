@@ -1,0 +1,158 @@
+"""Equal questions, the room there is, and what was closed."""
+
+import pytest
+
+from tests.core.transcript import BANK, WALL_S, flow_of, inbound, process_of, whose
+from tinysnitch.core.clock import Instant
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.flow import UDP, Flow
+from tinysnitch.core.process import UNKNOWN, Attribution, AttributionSource
+from tinysnitch.core.prompts import OpenPrompt, Prompts, Waiter, question_of
+from tinysnitch.core.settings import Settings
+
+NOW = Instant(10.0, WALL_S + 10.0)
+
+
+def connection(flow: Flow | None = None, who: Attribution | None = None, name: str | None = None) -> Connection:
+    return Connection(flow=flow or flow_of(), attribution=who or whose(), name=name)
+
+
+def hold(prompts: Prompts, flow: Flow, who: Attribution | None = None, now: Instant = NOW) -> OpenPrompt | None:
+    return prompts.hold(Waiter(connection(flow, who), 1, [1]), "no rule matches", now)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        connection(flow_of(port=80)),
+        connection(flow_of(protocol=UDP)),
+        connection(flow_of(remote=BANK)),
+        connection(name="shop.test"),
+        connection(inbound()),
+        connection(who=UNKNOWN),
+        connection(who=whose(uid=0)),
+        connection(who=whose(args=("-s",))),
+        connection(who=whose(program="/usr/bin/wget")),
+        connection(who=Attribution(AttributionSource.PROCFS, process_of())),
+        connection(who=whose(is_host_file=False)),
+    ],
+)
+def test_what_makes_another_question(other: Connection) -> None:
+    assert question_of(other) != question_of(connection())
+
+
+def test_what_makes_no_other_question() -> None:
+    same = connection(flow_of(local_port=2), whose(exec_id=9, device=5, owners=("unit:a",)))
+    assert question_of(same) == question_of(connection())
+
+
+@pytest.mark.parametrize("fields", [{"inode": 3}, {"device": 3}, {"owners": ("container:b",)}])
+def test_programs_that_only_look_the_same_are_not_asked_about_together(fields: dict[str, object]) -> None:
+    inside = connection(who=whose(is_host_file=False))
+    other = connection(who=whose(7, "/usr/bin/curl", **(fields | {"is_host_file": False})))  # type: ignore[arg-type]
+    assert question_of(inside) != question_of(other)
+
+
+def test_a_prompt_shows_its_first_waiter_and_what_is_left_of_its_time() -> None:
+    prompts = Prompts(Settings(timeout_s=60.0))
+    hold(prompts, flow_of(1))
+    prompt = hold(prompts, flow_of(2))
+    assert prompt is not None
+    shown = prompt.value(Instant(30.0, WALL_S))
+    assert (shown.prompt_id, shown.count, shown.deadline_s, shown.remaining_s) == (1, 2, 70.0, 40.0)
+    assert shown.connection.flow == flow_of(1)
+    assert shown.opened_s == NOW.wall_s
+    assert prompt.value(Instant(99.0, WALL_S)).remaining_s == 0.0
+
+
+def test_a_waiter_is_found_until_it_is_released() -> None:
+    prompts = Prompts(Settings())
+    prompt = hold(prompts, flow_of(1))
+    waiter = prompts.find_waiter(flow_of(1))
+    assert waiter is not None
+    assert prompts.find_waiter(flow_of(2)) is None
+    assert prompts.hold_packet(waiter, 5)
+    assert prompts.held == 2
+    assert prompts.release(flow_of(1)) == (prompt, waiter)
+    assert prompts.held == 0
+    with pytest.raises(KeyError):
+        prompts.release(flow_of(1))
+
+
+def test_a_prompt_closes_when_nobody_waits_and_its_number_never_comes_again() -> None:
+    prompts = Prompts(Settings())
+    prompt = hold(prompts, flow_of(1))
+    assert prompt is not None
+    assert not prompts.close_if_empty(prompt, "early")
+    prompts.release(flow_of(1))
+    assert prompts.close_if_empty(prompt, "answered")
+    assert prompts.find(1) is None
+    assert (prompts.find_closed(1), prompts.find_closed(2)) == ("answered", None)
+    again = hold(prompts, flow_of(1))
+    assert again is not None
+    assert again.prompt_id == 2
+    assert [one.prompt_id for one in prompts] == [2]
+    assert len(prompts) == 1
+
+
+def test_the_oldest_prompt_is_the_next_to_give_up() -> None:
+    prompts = Prompts(Settings(timeout_s=60.0))
+    assert prompts.next_deadline() is None
+    first = hold(prompts, flow_of(1, port=1))
+    hold(prompts, flow_of(1, port=2), now=Instant(20.0, WALL_S))
+    assert prompts.next_deadline() == 70.0
+    assert prompts.find_expired(69.9) == []
+    assert prompts.find_expired(70.0) == [first]
+
+
+def test_prompts_are_bounded() -> None:
+    prompts = Prompts(Settings(max_prompts=2))
+    assert hold(prompts, flow_of(1, port=1))
+    assert hold(prompts, flow_of(1, port=2))
+    assert hold(prompts, flow_of(1, port=3)) is None
+    assert hold(prompts, flow_of(2, port=1))  # the question is open already
+    assert prompts.turned_away == 1
+
+
+def test_packets_of_one_flow_are_bounded() -> None:
+    prompts = Prompts(Settings(max_waiters_per_flow=2))
+    hold(prompts, flow_of(1))
+    waiter = prompts.find_waiter(flow_of(1))
+    assert waiter is not None
+    assert [prompts.hold_packet(waiter, number) for number in (2, 3)] == [True, False]
+    assert prompts.dropped == 1
+
+
+def test_all_packets_are_bounded() -> None:
+    prompts = Prompts(Settings(max_waiters=4))
+    held = [hold(prompts, flow_of(1, port=port)) for port in (1, 2, 3, 4, 5)]
+    assert [prompt is not None for prompt in held] == [True, True, True, True, False]
+
+
+def test_one_question_takes_half_of_the_room_at_most() -> None:
+    prompts = Prompts(Settings(max_waiters=4))
+    held = [hold(prompts, flow_of(port)) for port in (1, 2, 3)]
+    assert [prompt is not None for prompt in held] == [True, True, False]
+    waiter = prompts.find_waiter(flow_of(1))
+    assert waiter is not None
+    assert not prompts.hold_packet(waiter, 9)
+    assert hold(prompts, flow_of(1, BANK))
+
+
+@pytest.mark.parametrize("limits", [{"max_prompts": 4}, {"max_waiters": 4}])
+def test_a_flood_from_outside_takes_half_of_the_room_at_most(limits: dict[str, int]) -> None:
+    prompts = Prompts(Settings(**limits))  # type: ignore[arg-type]
+    held = [hold(prompts, inbound(1, remote=f"10.0.0.{number}")) for number in range(3)]
+    assert [prompt is not None for prompt in held] == [True, True, False]
+    assert hold(prompts, flow_of(1))
+
+
+@pytest.mark.parametrize(
+    ("cookie", "exec_id", "is_sender"), [(5, 7, True), (5, 0, True), (5, 8, False), (5, 1, False), (6, 7, False)]
+)
+def test_who_sends_a_further_packet(cookie: int, exec_id: int, is_sender: bool) -> None:
+    assert Waiter(connection(), 5, [1]).is_sender_of(cookie, exec_id) is is_sender
+
+
+def test_who_was_unknown_may_be_known_by_now() -> None:
+    assert Waiter(connection(who=UNKNOWN), 5, [1]).is_sender_of(5, 7)

@@ -1,0 +1,146 @@
+"""What the kernel is told to remember, for how long, and for whom."""
+
+import msgspec
+import pytest
+
+from tests.core.transcript import SHOP, WALL_S, flow_of, inbound, tell, whose
+from tinysnitch.core.clock import Instant
+from tinysnitch.core.commands import Command, ForgetVerdicts, RememberFlow, RememberVerdict, VerdictKey
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.decision import Decision
+from tinysnitch.core.events import PacketQueued
+from tinysnitch.core.flow import ICMP, TCP, Direction, parse_address
+from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource
+from tinysnitch.core.settings import Settings
+from tinysnitch.core.settlement import Settlement, exec_id_of, verdict_key_of
+from tinysnitch.core.verdict import Verdict
+
+NOW = Instant(100.0, WALL_S)
+ALLOW = Decision(verdict=Verdict.ALLOW, reason="allowed by a rule")
+DENY = Decision(verdict=Verdict.DENY, reason="denied by a rule")
+PLAIN = Connection(flow=flow_of(), attribution=whose())
+
+
+def settle(
+    connection: Connection = PLAIN, decision: Decision = ALLOW, *, cookie: int = 5, is_answer: bool = False
+) -> list[Command]:
+    settlement = Settlement(Settings())
+    told = settlement.settle(connection, [1], decision, cookie=cookie, generation=3, now=NOW, is_answer=is_answer)
+    return list(told)
+
+
+def expiry_of(connection: Connection = PLAIN, decision: Decision = ALLOW, **how: object) -> float | None:
+    first = settle(connection, decision, **how)[0]  # type: ignore[arg-type]
+    assert isinstance(first, RememberVerdict | RememberFlow)
+    assert first.generation == 3
+    return first.expires_s
+
+
+def named(expires_s: float, *others: str) -> Connection:
+    return msgspec.structs.replace(PLAIN, name="shop.test", other_names=others, name_expires_s=expires_s)
+
+
+def test_the_key_is_all_that_the_kernel_knows() -> None:
+    assert verdict_key_of(PLAIN) == VerdictKey(7, 1000, TCP, Direction.OUTBOUND, parse_address(SHOP), 443)
+    assert verdict_key_of(Connection(flow=inbound(port=22), attribution=KERNEL)) == VerdictKey(
+        1, 0, TCP, Direction.INBOUND, parse_address("10.0.0.5"), 22
+    )
+    assert verdict_key_of(Connection(flow=flow_of(), attribution=UNKNOWN)) is None
+    echo = verdict_key_of(Connection(flow=flow_of(protocol=ICMP), attribution=whose()))
+    assert echo is not None
+    assert echo.port == 0
+
+
+def test_exec_ids() -> None:
+    assert [exec_id_of(one) for one in (UNKNOWN, KERNEL, whose(9))] == [0, 1, 9]
+
+
+def test_the_verdict_is_written_before_the_packets_go() -> None:
+    assert [tell(command) for command in settle()] == ["remember allow", "allow 1", "decided: allowed by a rule"]
+
+
+@pytest.mark.parametrize(
+    ("connection", "decision", "is_answer"),
+    [
+        (PLAIN, ALLOW, True),
+        (PLAIN, msgspec.structs.replace(ALLOW, is_flow_only=True), False),
+        (Connection(flow=flow_of(), attribution=UNKNOWN), ALLOW, False),
+    ],
+)
+def test_what_rests_on_more_than_the_key_holds_for_the_flow(
+    connection: Connection, decision: Decision, is_answer: bool
+) -> None:
+    first = settle(connection, decision, is_answer=is_answer)[0]
+    assert isinstance(first, RememberFlow)
+    assert first.flow == connection.flow
+
+
+def test_a_lasting_rule_holds_without_end() -> None:
+    assert expiry_of() is None
+
+
+def test_a_verdict_ends_with_the_rule_it_rests_on() -> None:
+    assert expiry_of(decision=msgspec.structs.replace(ALLOW, until_s=WALL_S + 60)) == 160.0
+
+
+def test_a_verdict_by_name_ends_with_the_name() -> None:
+    by_name = msgspec.structs.replace(ALLOW, is_by_name=True)
+    assert expiry_of(named(130.0), by_name) == 130.0
+    assert expiry_of(named(130.0), msgspec.structs.replace(by_name, until_s=WALL_S + 20)) == 120.0
+    assert expiry_of(named(130.0)) is None
+    assert expiry_of(PLAIN, by_name) is None
+
+
+def test_the_next_name_of_an_address_may_mean_another_rule() -> None:
+    assert expiry_of(named(130.0, "ads.test")) == 130.0
+
+
+@pytest.mark.parametrize(
+    ("connection", "decision", "cookie", "expires_s"),
+    [
+        (PLAIN, ALLOW, 5, None),  # as long as its socket
+        (PLAIN, ALLOW, 0, 220.0),
+        (PLAIN, DENY, 5, 160.0),
+        (Connection(flow=inbound(), attribution=whose()), ALLOW, 5, 220.0),  # the listening socket's cookie
+    ],
+)
+def test_how_long_an_answer_for_one_flow_holds(
+    connection: Connection, decision: Decision, cookie: int, expires_s: float | None
+) -> None:
+    assert expiry_of(connection, decision, cookie=cookie, is_answer=True) == expires_s
+
+
+def test_a_closed_port_is_soon_looked_at_again() -> None:
+    closed = Connection(flow=inbound(), attribution=Attribution(AttributionSource.UNKNOWN, is_listening=False))
+    assert expiry_of(closed, DENY) == 110.0
+
+
+def test_a_settled_flow_is_repeated_and_a_like_connection_is_cached() -> None:
+    settlement = Settlement(Settings())
+    list(settlement.settle(PLAIN, [1], ALLOW, cookie=5, generation=3, now=NOW))
+    event = PacketQueued(2, PLAIN.flow, PLAIN.attribution, cookie=5)
+    settled = settlement.find_flow(event, 3, NOW)
+    assert settled is not None
+    assert [tell(one) for one in settlement.repeat(event, settled, 4)] == ["remember flow allow", "allow 2"]
+    assert settlement.find_cached(PLAIN, NOW) == ALLOW
+    assert settlement.find_cached(Connection(flow=PLAIN.flow, attribution=UNKNOWN), NOW) is None
+    settlement.clear()
+    assert settlement.find_cached(PLAIN, NOW) is None
+
+
+def test_an_address_is_forgotten_once() -> None:
+    settlement = Settlement(Settings())
+    list(settlement.settle(PLAIN, [1], ALLOW, cookie=5, generation=3, now=NOW))
+    key = verdict_key_of(PLAIN)
+    assert key is not None
+    assert list(settlement.forget_address(key.remote)) == [ForgetVerdicts((key,))]
+    assert list(settlement.forget_address(key.remote)) == []
+
+
+def test_what_falls_out_of_the_mirror_falls_out_of_the_kernel() -> None:
+    settlement = Settlement(Settings(max_verdicts=1))
+    list(settlement.settle(PLAIN, [1], ALLOW, cookie=5, generation=3, now=NOW))
+    other = Connection(flow=flow_of(port=80), attribution=whose())
+    told = list(settlement.settle(other, [2], ALLOW, cookie=6, generation=3, now=NOW))
+    assert [tell(one) for one in told[:2]] == ["forget 1", "remember allow"]
+    assert {name: one.evicted for name, one in settlement.statistics().items()} == {"verdicts": 1, "flows": 0}

@@ -1,0 +1,162 @@
+"""An engine with a clock of its own; what goes in is built in few words, what comes out is told in few words."""
+
+from typing import assert_never
+
+import dns.message
+import dns.rrset
+
+from tinysnitch.core import commands as cmd
+from tinysnitch.core import events as ev
+from tinysnitch.core.choice import Choice, Lifetime
+from tinysnitch.core.clock import Instant
+from tinysnitch.core.engine import Engine
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
+from tinysnitch.core.process import Attribution, AttributionSource, Process
+from tinysnitch.core.records import ConnectionDecided, LossCounted, PromptAnswered, PromptOpened, Record, RulesReplaced
+from tinysnitch.core.rule import Rule
+from tinysnitch.core.rule_text import format_rule, parse_rule
+from tinysnitch.core.settings import Settings
+from tinysnitch.core.verdict import Verdict
+
+WALL_S = 1_700_000_000.0  # when the boot-time clock stood at 0
+SHOP, BANK = "10.0.0.80", "10.0.0.81"
+RESOLVER = parse_address("10.0.0.53")
+FACTS = Facts(resolvers=frozenset({RESOLVER}))
+
+
+def process_of(exec_id: int = 7, program: str = "/usr/bin/curl", **fields: object) -> Process:
+    values: dict[str, object] = {
+        "exec_id": exec_id,
+        "pid": 4000 + exec_id,
+        "started_ns": 1,
+        "uid": 1000,
+        "executable": program,
+        "device": 1,
+        "inode": 2,
+        "program": program,
+        "args": (),
+    }
+    return Process(**(values | fields))  # type: ignore[arg-type]
+
+
+def whose(exec_id: int = 7, program: str = "/usr/bin/curl", **fields: object) -> Attribution:
+    return Attribution(AttributionSource.BPF, process_of(exec_id, program, **fields))
+
+
+CURL = whose()
+
+
+def flow_of(local_port: int = 40000, remote: str = SHOP, port: int = 443, protocol: int = TCP) -> Flow:
+    return Flow(protocol, Direction.OUTBOUND, parse_address("10.0.0.2"), local_port, parse_address(remote), port)
+
+
+def inbound(remote_port: int = 50000, port: int = 22, remote: str = "10.0.0.5", protocol: int = TCP) -> Flow:
+    return Flow(protocol, Direction.INBOUND, parse_address("10.0.0.2"), port, parse_address(remote), remote_port)
+
+
+def yes(lifetime: Lifetime = Lifetime.FOREVER) -> Choice:
+    return Choice(verdict=Verdict.ALLOW, lifetime=lifetime)
+
+
+def no(lifetime: Lifetime = Lifetime.FOREVER) -> Choice:
+    return Choice(verdict=Verdict.DENY, lifetime=lifetime)
+
+
+def tell(command: cmd.Command) -> str:
+    match command:
+        case cmd.IssueVerdict(packet_id, verdict):
+            return f"{verdict.value} {packet_id}"
+        case cmd.DropPacket(packet_id):
+            return f"drop {packet_id}"
+        case cmd.PassMessage(packet_id):
+            return f"pass {packet_id}"
+        case cmd.RememberVerdict(verdict=verdict):
+            return f"remember {verdict.value}"
+        case cmd.RememberFlow(verdict=verdict):
+            return f"remember flow {verdict.value}"
+        case cmd.ForgetVerdicts(keys):
+            return f"forget {len(keys)}"
+        case cmd.SetGeneration(generation):
+            return f"generation {generation}"
+        case cmd.ShowPrompt(prompt):
+            return f"ask {prompt.prompt_id} x{prompt.count}"
+        case cmd.ClosePrompt(prompt_id, reason):
+            return f"close {prompt_id}: {reason}"
+        case cmd.AppendRule(rule):
+            return f"write {format_rule(rule)}"
+        case cmd.KeepTemporaryRules(rules):
+            return f"keep {len(rules)}"
+        case cmd.WatchProcess(exec_id=exec_id):
+            return f"watch {exec_id}"
+        case cmd.Report(record):
+            return tell_record(record)
+        case _:
+            assert_never(command)
+
+
+def tell_record(record: Record) -> str:
+    match record:
+        case ConnectionDecided(decision=decision, is_cached=is_cached):
+            return f"decided: {decision.reason}" + (" (cached)" if is_cached else "")
+        case PromptOpened(prompt_id):
+            return f"opened {prompt_id}"
+        case PromptAnswered(prompt_id, rule):
+            return f"answered {prompt_id}: {rule}"
+        case RulesReplaced(loaded, errors):
+            return f"rules {loaded}, errors {len(errors)}"
+        case LossCounted(what, count):
+            return f"lost {what} {count}"
+        case _:
+            assert_never(record)
+
+
+class Transcript:
+    """Rules are loaded already. Packets and messages are numbered from 1."""
+
+    def __init__(self, *lines: str, **settings: object) -> None:
+        self.engine = Engine(Settings(**settings), FACTS)  # type: ignore[arg-type]
+        self.now_s = 1000.0
+        self.packets = 0
+        self.load(*lines)
+
+    @property
+    def now(self) -> Instant:
+        return Instant(self.now_s, WALL_S + self.now_s)
+
+    def feed(self, event: ev.Event) -> list[cmd.Command]:
+        return list(self.engine.handle(event, self.now))
+
+    def say(self, event: ev.Event) -> list[str]:
+        return [tell(command) for command in self.feed(event)]
+
+    def load(self, *lines: str) -> list[str]:
+        return self.say(ev.RulesLoaded(tuple(map(parse_rule, lines))))
+
+    def next_packet(
+        self, flow: Flow | None = None, who: Attribution = CURL, cookie: int | None = None
+    ) -> ev.PacketQueued:
+        """Each flow is of its own socket unless said otherwise."""
+        self.packets += 1
+        flow = flow or flow_of()
+        return ev.PacketQueued(self.packets, flow, who, "eth0", flow.local_port if cookie is None else cookie)
+
+    def queue(self, flow: Flow | None = None, who: Attribution = CURL, cookie: int | None = None) -> list[str]:
+        return self.say(self.next_packet(flow, who, cookie))
+
+    def answer(self, prompt_id: int, choice: Choice, rule: Rule | None = None) -> list[str]:
+        return self.say(ev.AnswerGiven(prompt_id, choice, 1000, rule))
+
+    def wait(self, seconds: float) -> list[str]:
+        self.now_s += seconds
+        return self.say(ev.DeadlineReached())
+
+    def resolve(self, name: str, address: str, who: Attribution = CURL, ttl_s: int = 600) -> list[str]:
+        """The program asks the trusted resolver for the name, and gets the address."""
+        self.packets += 2
+        query = dns.message.make_query(name, "A", id=self.packets & 0xFFFF)
+        reply = dns.message.make_response(query)
+        reply.answer.append(dns.rrset.from_text(name + ".", ttl_s, "IN", "A", address))
+        flow = flow_of(50000, "10.0.0.53", 53, UDP)
+        asked = self.say(ev.QuestionSent(self.packets - 1, flow, who, query.to_wire()))
+        return asked + self.say(ev.AnswerReceived(self.packets, flow, reply.to_wire()))
