@@ -53,7 +53,7 @@ def is_v4(packed: bytes) -> bool:
     return packed.startswith(V4_PREFIX)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def format_address(packed: bytes) -> str:
     """Text of a packed address; IPv4-mapped ones in dotted form."""
     if is_v4(packed):
@@ -61,7 +61,7 @@ def format_address(packed: bytes) -> str:
     return str(ipaddress.IPv6Address(packed))
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def parse_address(text: str) -> bytes:
     """The packed form of an IPv4 or IPv6 address (a zone such as %eth0 is refused)."""
     try:

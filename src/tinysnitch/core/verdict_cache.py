@@ -19,11 +19,12 @@ class Remembered(msgspec.Struct, frozen=True):
 class VerdictCache:
     def __init__(self, capacity: int) -> None:
         self._entries: BoundedTable[VerdictKey, Remembered] = BoundedTable(capacity)
-        self._by_address: dict[bytes, set[VerdictKey]] = {}
+        # Mostly there is one key an address, and a set takes 200 bytes: one key stands for itself.
+        self._by_address: dict[bytes, VerdictKey | set[VerdictKey]] = {}
 
     def put(self, key: VerdictKey, remembered: Remembered) -> VerdictKey | None:
         """Store; return the key that had to go for it, which the kernel must forget."""
-        self._by_address.setdefault(key.remote, set()).add(key)
+        self._add_to_index(key)
         evicted = self._entries.put(key, remembered)
         if evicted is None:
             return None
@@ -41,7 +42,8 @@ class VerdictCache:
 
     def pop_address(self, address: bytes) -> tuple[VerdictKey, ...]:
         """Forget all verdicts for a remote address; return their keys."""
-        keys = tuple(self._by_address.pop(address, ()))
+        found = self._by_address.pop(address, set())
+        keys = tuple(found) if isinstance(found, set) else (found,)
         for key in keys:
             self._entries.pop(key)
         return keys
@@ -54,8 +56,16 @@ class VerdictCache:
     def statistics(self) -> TableStatistics:
         return self._entries.statistics()
 
+    def _add_to_index(self, key: VerdictKey) -> None:
+        found = self._by_address.setdefault(key.remote, key)
+        if isinstance(found, set):
+            found.add(key)
+        elif found != key:
+            self._by_address[key.remote] = {found, key}
+
     def _drop_from_index(self, key: VerdictKey) -> None:
-        keys = self._by_address[key.remote]
-        keys.discard(key)
-        if not keys:
+        found = self._by_address[key.remote]
+        if isinstance(found, set):
+            found.discard(key)
+        if found == key or not found:
             del self._by_address[key.remote]

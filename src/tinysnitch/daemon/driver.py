@@ -60,6 +60,7 @@ class Driver:
         self.doors = doors
         self._processes = processes
         self._server = server
+        self._untold: list[Record] = []  # of this batch, told once its verdicts are out
         self._timer: asyncio.TimerHandle | None = None
         self._due_s: float | None = None
         self._next_loss_check_s = 0.0
@@ -191,7 +192,7 @@ class Driver:
             case cmd.RememberVerdict():
                 doors.enforcement.remember_verdict(command)
             case cmd.Report(record):
-                self._server.push_record(doors.recorder.record(record))
+                self._untold.append(record)
             case cmd.RememberFlow():
                 doors.enforcement.remember_flow(command)
             case cmd.PassMessage(packet_id):
@@ -232,11 +233,17 @@ class Driver:
     def _finish(self, now: Instant) -> None:
         """After a batch: verdicts leave first, then everything that hangs off the end."""
         self._attempt(self.doors.enforcement.flush)
+        untold, self._untold = self._untold, []
+        for record in untold:
+            self._attempt(self._tell, record)
         self._attempt(self.doors.recorder.flush, now)
         if now.boot_s >= self._next_loss_check_s:
             self._next_loss_check_s = now.boot_s + LOSS_CHECK_S
             self._attempt(self._tell_losses, now)
         self._schedule(now)
+
+    def _tell(self, record: Record) -> None:
+        self._server.push_record(self.doors.recorder.record(record))
 
     def _tell_losses(self, now: Instant) -> None:
         for loss in self._find_losses():
