@@ -30,7 +30,8 @@ trap 'exit 143' TERM HUP
 
 setsid "$BIN/tinysnitchd" >>"$LOG" 2>&1 &
 daemon=$!
-until "$BIN/tinysnitch" status >/dev/null 2>&1; do
+# Ours, not one of another namespace that has the socket.
+until "$BIN/tinysnitch" status --json 2>/dev/null | grep -q "\"pid\":$daemon,"; do
 	kill -0 "$daemon" 2>/dev/null || fail "the firewall did not start" "read $LOG: $(tail -n 1 "$LOG")"
 	sleep 0.1
 done

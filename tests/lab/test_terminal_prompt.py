@@ -1,62 +1,23 @@
 """The terminal prompt against the real daemon: hold curl, type keys, read the rules file."""
 
-import os
-import pty
-import select
-import subprocess
-import sys
-import termios
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.lab.daemon import BIN, Daemon
 from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.person import Person
 
 pytestmark = [pytest.mark.privileged]
 
 CURL = ["curl", "-4", "-sS", "http://shop.test/"]
-COMMAND = Path(sys.executable).with_name("tinysnitch")
 DELAY_S = 0.5
 
 
-class Person:
-    """Someone at a terminal of 80x24 in which the prompt runs."""
-
-    def __init__(self, *flags: str) -> None:
-        self._master, slave = pty.openpty()
-        termios.tcsetwinsize(slave, (24, 80))
-        self.process = subprocess.Popen(
-            ["setsid", "--ctty", COMMAND, "prompt", *flags],  # so that /dev/tty is this terminal
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            env={**os.environ, "TERM": "xterm", "NO_COLOR": "1"},
-        )
-        os.close(slave)
-        self.seen = ""
-
-    def see(self, text: str, timeout_s: float = 15) -> None:
-        """Wait until the text is written, and forget everything up to it."""
-        deadline = time.monotonic() + timeout_s
-        while text not in self.seen:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._master], [], [], left)[0]:
-                raise TimeoutError(f"{text!r} is not in {self.seen!r}")
-            self.seen += os.read(self._master, 65536).decode(errors="replace")
-        self.seen = self.seen.partition(text)[2]
-
-    def type(self, keys: str) -> None:
-        os.write(self._master, keys.encode())
-
-    def leave(self) -> int:
-        self.type("q")
-        return self.process.wait(timeout=10)
-
-    def close(self) -> None:
-        os.close(self._master)  # hangs the terminal up: the prompt ends
-        self.process.wait(timeout=10)
+def prompt(daemon: Daemon, *flags: str) -> Person:
+    """Someone in front of `tinysnitch prompt`."""
+    return Person([str(BIN / "tinysnitch"), "prompt", "--socket", str(daemon.socket), *flags])
 
 
 @pytest.fixture
@@ -70,7 +31,7 @@ def people() -> Iterator[list[Person]]:
 @pytest.mark.parametrize("flags", [[], ["--plain"]])
 def test_one_key_lets_the_program_through_and_writes_the_rule(lab: Lab, people: list[Person], flags: list[str]) -> None:
     daemon = lab.start_daemon(DNS_RULE)
-    people.append(person := Person("--socket", str(daemon.socket), *flags))
+    people.append(person := prompt(daemon, *flags))
     person.see("no questions")
     curl = lab.spawn(CURL)
     person.see("curl wants to reach shop.test")
@@ -86,7 +47,7 @@ def test_one_key_lets_the_program_through_and_writes_the_rule(lab: Lab, people: 
 
 def test_keys_typed_ahead_leave_the_connection_held(lab: Lab, people: list[Person]) -> None:
     daemon = lab.start_daemon(DNS_RULE)
-    people.append(person := Person("--socket", str(daemon.socket), "--plain"))
+    people.append(person := prompt(daemon, "--plain"))
     person.see("no questions")
     person.type("yyy")
     curl = lab.spawn(CURL)
@@ -100,7 +61,7 @@ def test_keys_typed_ahead_leave_the_connection_held(lab: Lab, people: list[Perso
 
 def test_two_prompts_race_and_the_first_answer_wins(lab: Lab, people: list[Person]) -> None:
     daemon = lab.start_daemon(DNS_RULE)
-    first, second = (Person("--socket", str(daemon.socket), "--plain") for _ in range(2))
+    first, second = (prompt(daemon, "--plain") for _ in range(2))
     people += [first, second]
     for person in people:
         person.see("no questions")

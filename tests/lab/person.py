@@ -1,0 +1,46 @@
+"""Someone at a terminal: sees what a command writes, and types."""
+
+import os
+import pty
+import select
+import subprocess
+import termios
+import time
+
+
+class Person:
+    """Someone at a terminal of 80x24 in which the command runs."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._master, slave = pty.openpty()
+        termios.tcsetwinsize(slave, (24, 80))
+        self.process = subprocess.Popen(
+            ["setsid", "--ctty", *command],  # so that /dev/tty is this terminal
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**os.environ, "TERM": "xterm", "NO_COLOR": "1"},
+        )
+        os.close(slave)
+        self.seen = ""
+
+    def see(self, text: str, timeout_s: float = 15) -> None:
+        """Wait until the text is written, and forget everything up to it."""
+        deadline = time.monotonic() + timeout_s
+        while text not in self.seen:
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self._master], [], [], left)[0]:
+                raise TimeoutError(f"{text!r} is not in {self.seen!r}")
+            self.seen += os.read(self._master, 65536).decode(errors="replace")
+        self.seen = self.seen.partition(text)[2]
+
+    def type(self, keys: str) -> None:
+        os.write(self._master, keys.encode())
+
+    def leave(self) -> int:
+        self.type("q")
+        return self.process.wait(timeout=10)
+
+    def close(self) -> None:
+        os.close(self._master)  # hangs the terminal up: the prompt ends
+        self.process.wait(timeout=10)
