@@ -120,9 +120,12 @@ static __always_inline void attribute_inbound(struct __sk_buff *skb, const struc
 		return;
 	}
 	listener = find_listener(flow);
-	attribution->cookie = listener ? listener->cookie : 0;
+	attribution->cookie = 0;
 	attribution->is_listening = listener;
-	if (listener && !find_owner(listener->cookie, &attribution->owner))
+	if (!listener || listener->is_shared)
+		return;
+	attribution->cookie = listener->cookie;
+	if (!find_owner(listener->cookie, &attribution->owner))
 		attribution->owner = listener->owner;
 }
 

@@ -59,32 +59,54 @@ static __always_inline void note_owner(__u64 cookie, const struct owner *owner)
 		count(LOST_SOCKETS);
 }
 
-static __always_inline void note_listener(__u64 cookie, const struct listener_key *key, const struct owner *owner)
+static __always_inline void leave_listener(const struct listener_key *key)
 {
-	struct listener *known = bpf_map_lookup_elem(&listeners, key);
-	struct listener listener = {.cookie = cookie, .owner = *owner};
+	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
+	__u32 left;
 
-	if (known && known->cookie == cookie)
+	if (!listener)
 		return;
-	if (bpf_map_update_elem(&listeners, key, &listener, BPF_ANY)) {
-		count(LOST_LISTENERS);
-	} else if (bpf_map_update_elem(&bindings, &cookie, key, BPF_ANY)) {
-		bpf_map_delete_elem(&listeners, key); /* nobody would take it away later */
-		count(LOST_LISTENERS);
-	}
+	left = __sync_fetch_and_sub(&listener->members, 1) - 1;
+	if (!left || (left == 1 && listener->is_shared)) /* whose the last one is, user space finds out */
+		bpf_map_delete_elem(&listeners, key);
 }
 
 static __always_inline void forget_listener(__u64 cookie)
 {
 	struct listener_key *key = bpf_map_lookup_elem(&bindings, &cookie);
-	struct listener *listener;
 
 	if (!key)
 		return;
-	listener = bpf_map_lookup_elem(&listeners, key);
-	if (listener && listener->cookie == cookie)
-		bpf_map_delete_elem(&listeners, key);
+	leave_listener(key);
 	bpf_map_delete_elem(&bindings, &cookie);
+}
+
+static __always_inline bool join_listener(const struct listener_key *key, const struct owner *owner)
+{
+	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
+
+	if (!listener)
+		return false;
+	if (listener->owner.exec_id != owner->exec_id || listener->owner.uid != owner->uid)
+		listener->is_shared = 1;
+	__sync_fetch_and_add(&listener->members, 1);
+	return true;
+}
+
+static __always_inline void note_listener(__u64 cookie, const struct listener_key *key, const struct owner *owner)
+{
+	struct listener_key *known = bpf_map_lookup_elem(&bindings, &cookie);
+	struct listener listener = {.cookie = cookie, .owner = *owner, .members = 1};
+
+	if (known && !__builtin_memcmp(known, key, sizeof(*key)))
+		return;
+	forget_listener(cookie);
+	if (bpf_map_update_elem(&listeners, key, &listener, BPF_NOEXIST) && !join_listener(key, owner)) {
+		count(LOST_LISTENERS);
+	} else if (bpf_map_update_elem(&bindings, &cookie, key, BPF_ANY)) {
+		leave_listener(key); /* nobody would do it later */
+		count(LOST_LISTENERS);
+	}
 }
 
 static __always_inline void trace(__u8 kind, __u64 cookie, const struct owner *owner, const __u8 *address, __u16 port,

@@ -72,9 +72,12 @@ struct listener_key {
 	__u8 pad;
 };
 
+/* Several sockets may take one port (socket(7), SO_REUSEPORT and SO_REUSEADDR): then these are the first one's. */
 struct listener {
 	__u64 cookie;
 	struct owner owner;
+	__u32 members;
+	__u32 is_shared; /* by different programs or users: only the kernel's own look-up tells who takes a packet */
 };
 
 struct flow_key {

@@ -47,6 +47,10 @@ class DictTable:
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
         return self.listeners.setdefault((protocol, port, address), listener) is listener
 
+    def remember_owner(self, flow: Flow, owner: Owner) -> None:
+        if found := self.flows.get(flow):
+            self.flows[flow] = FlowEntry(found.cookie, owner.exec_id, owner.pid, owner.started_ns, owner.uid)
+
 
 def make_image(executable: str = "/usr/bin/env", *args: str, **fields: object) -> Image:
     """The image of a real file, as it would be captured."""

@@ -104,7 +104,7 @@ def test_a_listener_that_connects_is_forgotten_at_close_all_the_same(programs: B
     assert programs.find_listener(UDP, port, parse_address("0.0.0.0")) is None
 
 
-def test_a_port_that_another_socket_took_over_stays(programs: BpfPrograms, agent: Agent) -> None:
+def test_a_port_that_another_socket_took_too_stays(programs: BpfPrograms, agent: Agent) -> None:
     first, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
     second, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
     for handle in (first, second):

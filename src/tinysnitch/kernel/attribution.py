@@ -42,6 +42,7 @@ class FlowTable(Protocol):
     def find_process(self, pid: int) -> ProcessEntry | None: ...
     def find_owner(self, cookie: int) -> Owner | None: ...
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool: ...
+    def remember_owner(self, flow: Flow, owner: Owner) -> None: ...
 
 
 class Attributor:
@@ -99,7 +100,8 @@ class Attributor:
         owner = table.find_owner(cookie)
         if owner is None or owner.exec_id in (EXEC_ID_UNKNOWN, EXEC_ID_KERNEL):
             return Claim(UNKNOWN, cookie)
-        if found and is_inbound:  # from now on the kernel's side finds it alone
+        table.remember_owner(flow, owner)
+        if found and is_inbound:  # from now on the kernel's side finds it alone, unless several take the port
             table.seed_listener(flow.protocol, found.local_port, found.local, Listener(cookie, owner))
         return Claim(self._find_attribution(table, owner), cookie)
 

@@ -102,6 +102,13 @@ class BpfPrograms:
         value = (cookie, expires_ns, exec_id, started_ns, pid, uid, generation, _VERDICTS[verdict])
         return self._maps.flows.write(key, value)
 
+    def remember_owner(self, flow: Flow, owner: Owner) -> None:
+        """For a flow whose owner the kernel's side could not tell: the packet comes around again."""
+        key = pack_flow(flow)
+        found = self._maps.flows.find(*key)
+        if found is not None:
+            self._maps.flows.write(key, (*found[:2], *pack_owner(owner), *found[6:]))
+
     def remember_verdict(self, key: VerdictKey, verdict: Verdict, generation: int, expires_ns: int) -> None:
         """`expires_ns` on the boot-time clock, 0: never."""
         self._maps.verdicts.write(pack_verdict_key(key), (expires_ns, 0, generation, _VERDICTS[verdict]))
@@ -132,7 +139,7 @@ class BpfPrograms:
     def find_listener(self, protocol: int, port: int, address: bytes) -> Listener | None:
         """Of exactly this local address."""
         found = self._maps.listeners.find(address, port, protocol, 0)
-        return None if found is None else Listener(found[0], Owner(*found[1:]))
+        return None if found is None else Listener(found[0], Owner(*found[1:5]))
 
     # What was there before
 
@@ -155,11 +162,21 @@ class BpfPrograms:
         return self._maps.sockets.write((cookie,), pack_owner(owner), BPF_NOEXIST)
 
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
+        """False: the port is known already; then the socket is one more that takes it."""
         key = (address, port, protocol, 0)
-        is_new = self._maps.listeners.write(key, (listener.cookie, *pack_owner(listener.owner)), BPF_NOEXIST)
-        if is_new:
-            self._maps.bindings.write((listener.cookie,), key)
+        is_new = self._maps.listeners.write(key, (listener.cookie, *pack_owner(listener.owner), 1, 0), BPF_NOEXIST)
+        is_first = self._maps.bindings.write((listener.cookie,), key, BPF_NOEXIST)
+        if is_first and not is_new:
+            self._join_listener(key, listener.owner)
         return is_new
+
+    def _join_listener(self, key: tuple[bytes, int, int, int], owner: Owner) -> None:
+        """As join_listener() in bpf/socket.bpf.c."""
+        found = self._maps.listeners.find(*key)
+        if found is not None:
+            _cookie, exec_id, _started_ns, _pid, uid, members, is_shared = found
+            is_same = (exec_id, uid) == (owner.exec_id, owner.uid)
+            self._maps.listeners.write(key, (*found[:5], members + 1, int(is_shared or not is_same)))
 
     # Counts and traces
 

@@ -58,7 +58,7 @@ class Layout:
 OWNER = Layout({"exec_id": "Q", "started_ns": "Q", "pid": "I", "uid": "I"})
 PROCESS = Layout({"exec_id": "Q", "started_ns": "Q"})
 LISTENER_KEY = Layout({"address": "16s", "port": "H", "protocol": "B", "pad": "B"})
-LISTENER = Layout({"cookie": "Q"} | OWNER.inside("owner"))
+LISTENER = Layout({"cookie": "Q"} | OWNER.inside("owner") | {"members": "I", "is_shared": "I"})
 FLOW_KEY = Layout(
     {
         "local": "16s",

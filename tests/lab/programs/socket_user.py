@@ -1,0 +1,164 @@
+"""Uses one socket in an unusual way: `socket_user.py WAY ADDRESS PORT`. Prints who used it and the local port."""
+
+import ctypes
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+
+MSG_FASTOPEN = 0x20000000  # linux/socket.h
+IPPROTO_MPTCP = 262
+OTHER_UID = 65534
+ECHO = struct.pack("!BBHHH", 8, 0, 0xF7FF - 0x4321, 0x4321, 0)  # type 8, checksum, identifier, sequence (RFC 792)
+ECHO6 = struct.pack("!BBHHH", 128, 0, 0, 0x4321, 0)
+
+
+def say(used: socket.socket, pid: int | None = None) -> None:
+    print(pid or os.getpid(), used.getsockname()[1], flush=True)
+
+
+def opened(address: str, kind: int = socket.SOCK_STREAM, protocol: int = 0) -> socket.socket:
+    return socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind, protocol)
+
+
+def connect(remote: tuple[str, int], used: socket.socket | None = None) -> None:
+    used = used or opened(remote[0])
+    used.connect(remote)
+    say(used)
+
+
+def fork(remote: tuple[str, int]) -> None:
+    """The socket is the parent's, the child connects it."""
+    used = opened(remote[0])
+    if os.fork() == 0:
+        connect(remote, used)
+        os._exit(0)
+    os.wait()
+
+
+def fork_datagram(remote: tuple[str, int]) -> None:
+    used = opened(remote[0], socket.SOCK_DGRAM)
+    if os.fork() == 0:
+        used.sendto(b"x", remote)
+        say(used)
+        os._exit(0)
+    os.wait()
+
+
+def thread(remote: tuple[str, int]) -> None:
+    """A thread's connection is its process's."""
+    worker = threading.Thread(target=connect, args=(remote,))
+    worker.start()
+    worker.join()
+
+
+def vfork(remote: tuple[str, int]) -> None:
+    """posix_spawn() shares the memory until the exec."""
+    os.waitpid(os.posix_spawn(sys.executable, [sys.executable, __file__, "connect", remote[0], str(remote[1])], {}), 0)
+
+
+def hand_on_by_exec(remote: tuple[str, int]) -> None:
+    """As systemd hands a socket to the service that it starts: descriptor 3 (sd_listen_fds(3))."""
+    used = opened(remote[0])
+    os.dup2(used.fileno(), 3)
+    os.set_inheritable(3, True)
+    os.execv(sys.executable, [sys.executable, __file__, "take_3", remote[0], str(remote[1])])
+
+
+def take_3(remote: tuple[str, int]) -> None:
+    connect(remote, socket.socket(fileno=3))
+
+
+def pass_on(remote: tuple[str, int]) -> None:
+    """SCM_RIGHTS, to a program that was executed on its own."""
+    mine, others = socket.socketpair()
+    command = [sys.executable, __file__, "take_passed", remote[0], str(remote[1])]
+    child = subprocess.Popen(command, stdin=others)
+    used = opened(remote[0])
+    socket.send_fds(mine, [b"x"], [used.fileno()])
+    child.wait()
+
+
+def take_passed(remote: tuple[str, int]) -> None:
+    _data, (descriptor,), _flags, _address = socket.recv_fds(socket.socket(fileno=0), 1, 1)
+    connect(remote, socket.socket(fileno=descriptor))
+
+
+def change_uid(remote: tuple[str, int]) -> None:
+    used = opened(remote[0])
+    os.setuid(OTHER_UID)
+    connect(remote, used)
+
+
+def datagram(remote: tuple[str, int]) -> None:
+    with opened(remote[0], socket.SOCK_DGRAM) as used:
+        used.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        used.sendto(b"x", remote)
+        say(used)
+
+
+def connected_datagram(remote: tuple[str, int]) -> None:
+    with opened(remote[0], socket.SOCK_DGRAM) as used:
+        used.connect(remote)
+        used.send(b"x")
+        say(used)
+
+
+def fast_open(remote: tuple[str, int]) -> None:
+    used = opened(remote[0])
+    used.sendto(b"GET / HTTP/1.0\r\n\r\n", MSG_FASTOPEN, remote)
+    say(used)
+
+
+def multipath(remote: tuple[str, int]) -> None:
+    connect(remote, opened(remote[0], protocol=IPPROTO_MPTCP))
+
+
+def mapped(remote: tuple[str, int]) -> None:
+    """An IPv6 socket that speaks IPv4."""
+    used = socket.socket(socket.AF_INET6)
+    used.connect((f"::ffff:{remote[0]}", remote[1]))
+    say(used)
+
+
+def mapped_datagram(remote: tuple[str, int]) -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as used:
+        used.sendto(b"x", (f"::ffff:{remote[0]}", remote[1]))
+        say(used)
+
+
+def ping(remote: tuple[str, int]) -> None:
+    """A ping socket (icmp(7)): the kernel puts its port in as the identifier."""
+    is_v6 = ":" in remote[0]
+    protocol = socket.IPPROTO_ICMPV6 if is_v6 else socket.IPPROTO_ICMP
+    with opened(remote[0], socket.SOCK_DGRAM, protocol) as used:
+        used.sendto(ECHO6 if is_v6 else ECHO, (remote[0], 0))
+        say(used)
+
+
+def raw_echo(remote: tuple[str, int]) -> None:
+    is_v6 = ":" in remote[0]
+    protocol = socket.IPPROTO_ICMPV6 if is_v6 else socket.IPPROTO_ICMP
+    with opened(remote[0], socket.SOCK_RAW, protocol) as used:
+        used.sendto(ECHO6 if is_v6 else ECHO, (remote[0], 0))
+        print(os.getpid(), 0x4321, flush=True)
+
+
+def raw(remote: tuple[str, int]) -> None:
+    """Of a protocol of its own: 200."""
+    with opened(remote[0], socket.SOCK_RAW, 200) as used:
+        used.sendto(b"x" * 20, (remote[0], 0))
+        print(os.getpid(), 0, flush=True)
+
+
+def late_answer(remote: tuple[str, int]) -> None:
+    """Sends one datagram and is gone before anyone could look."""
+    used = opened(remote[0], socket.SOCK_DGRAM)
+    used.sendto(b"x", remote)
+    say(used)
+    ctypes.CDLL(None)._exit(0)
+
+
+globals()[sys.argv[1]]((sys.argv[2], int(sys.argv[3])))

@@ -1,0 +1,138 @@
+"""Whose connection, inbound: whoever takes it."""
+
+import itertools
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.lab.daemon import Record
+from tests.lab.lab import Lab
+from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
+from tests.lab.world import HOST4, HOST6, PROGRAMS, WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+RECEIVER = str(PROGRAMS / "receiver.py")
+CLIENT = """
+import socket, sys
+kind, address, port, local = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+family = socket.AF_INET6 if ":" in address else socket.AF_INET
+with socket.socket(family, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as client:
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    client.bind(("", local))
+    client.connect((address, port))
+    client.send(b"x")
+    if kind == "tcp":
+        client.recv(1)
+"""
+_ports = itertools.count(20000)
+KINDS = pytest.mark.parametrize("kind", ["tcp", "udp"])
+
+
+@contextmanager
+def receiver(lab: Lab, *words: str, program: str = RECEIVER) -> Iterator[subprocess.Popen[str]]:
+    """Listening; it ends with the block."""
+    server = lab.spawn([PYTHON, program, *words])
+    assert server.stdout
+    assert server.stdout.readline() == "listening\n"
+    yield server
+    server.kill()
+    server.wait(timeout=10)
+
+
+def visit(watched: WatchedLab, kind: str, address: str, port: int) -> Record:
+    """Come from the world, by a port that nobody came from before; the decision on that."""
+    local = next(_ports)
+    done = watched.lab.run_world([PYTHON, "-c", CLIENT, kind, address, str(port), str(local)])
+    assert done.returncode == 0, done.stderr
+    return watched.daemon.wait_connection(direction="inbound", local_port=port, remote_port=local)
+
+
+def got(server: subprocess.Popen[str]) -> bool:
+    assert server.stdout
+    return server.stdout.readline() == "got\n"
+
+
+@KINDS
+@pytest.mark.parametrize(
+    ("bound", "address"), [("0.0.0.0", HOST4), (HOST4, HOST4), ("::", HOST4), ("::", HOST6), (HOST6, HOST6)]
+)
+def test_who_listens(watched: WatchedLab, kind: str, bound: str, address: str) -> None:
+    """Of one family, of both (`::`), of one address."""
+    with receiver(watched.lab, kind, bound, "7100") as server:
+        record = visit(watched, kind, address, 7100)
+        assert got(server)
+    assert (record["program"], record["pid"], record["attribution"]) == (RECEIVER, server.pid, "bpf")
+
+
+@KINDS
+def test_a_port_that_another_takes_over_is_the_others(watched: WatchedLab, kind: str) -> None:
+    for _ in range(2):
+        with receiver(watched.lab, kind, "0.0.0.0", "7101") as server:
+            assert visit(watched, kind, HOST4, 7101)["pid"] == server.pid
+
+
+@KINDS
+def test_a_socket_bound_to_the_address_goes_before_one_for_all(watched: WatchedLab, kind: str) -> None:
+    words = (kind, "0.0.0.0", "7102", "reuse_port")
+    with receiver(watched.lab, *words) as wide:
+        with receiver(watched.lab, kind, HOST4, "7102", "reuse_port") as narrow:
+            assert visit(watched, kind, HOST4, 7102)["pid"] == narrow.pid
+        assert visit(watched, kind, HOST4, 7102)["pid"] == wide.pid
+
+
+@KINDS
+def test_in_a_group_each_connection_is_of_who_takes_it(watched: WatchedLab, kind: str) -> None:
+    """SO_REUSEPORT: the kernel chooses by a hash of the addresses, so many connections meet both."""
+    words = (kind, "0.0.0.0", "7103", "reuse_port")
+    other = watched.lab.folder / "receiver.py"
+    other.write_bytes((PROGRAMS / "receiver.py").read_bytes())
+    with receiver(watched.lab, *words) as first, receiver(watched.lab, *words, program=str(other)) as second:
+        found = [visit(watched, kind, HOST4, 7103)["pid"] for _ in range(16)]
+        taken = {server.pid: count_got(server) for server in (first, second)}
+    assert {pid: found.count(pid) for pid in taken} == taken
+    assert 0 not in taken.values()
+
+
+def count_got(server: subprocess.Popen[str]) -> int:
+    server.kill()
+    assert server.stdout
+    return server.stdout.read().count("got")
+
+
+@KINDS
+def test_when_the_newer_of_a_group_ends_the_older_has_the_port(watched: WatchedLab, kind: str) -> None:
+    words = (kind, "0.0.0.0", "7104", "reuse_port")
+    with receiver(watched.lab, *words) as first:
+        with receiver(watched.lab, *words):
+            pass
+        assert visit(watched, kind, HOST4, 7104)["pid"] == first.pid
+
+
+def test_a_client_that_sent_first_takes_what_comes_later(watched: WatchedLab) -> None:
+    """A socket that was never bound gets its port at the first sendto()."""
+    script = f"""
+import socket
+used = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+used.sendto(b"x", ("{WORLD4}", 9))
+print(used.getsockname()[1], flush=True)
+used.recv(10)
+"""
+    client = watched.lab.spawn([PYTHON, "-c", script])
+    assert client.stdout
+    port = int(client.stdout.readline())
+    record = visit(watched, "udp", HOST4, port)
+    assert (record["pid"], record["program"]) == (client.pid, "/usr/bin/python3.13")
+    assert client.wait(timeout=10) == 0
+
+
+@KINDS
+def test_who_listened_before_the_daemon_started(lab: Lab, kind: str) -> None:
+    with receiver(lab, kind, "0.0.0.0", "7105") as server:
+        watched = WatchedLab.__new__(WatchedLab)
+        watched.lab, watched.daemon = lab, lab.start_daemon(ALLOW_ALL)
+        record = visit(watched, kind, HOST4, 7105)
+        assert got(server)
+    assert (record["program"], record["pid"], record["attribution"]) == (RECEIVER, server.pid, "procfs")

@@ -1,0 +1,112 @@
+"""Whose connection, outbound: whoever uses the socket now, in whatever way."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.lab.daemon import Record
+from tests.lab.watched_lab import PYTHON, WatchedLab
+from tests.lab.world import ECHO_PORT, HOST4, HOST6, PROGRAMS, WORLD4, WORLD6
+
+pytestmark = [pytest.mark.privileged]
+
+SOCKET_USER = str(PROGRAMS / "socket_user.py")
+
+
+def use(watched: WatchedLab, way: str, address: str, port: int, user: str | None = None) -> Record:
+    return watched.use([PYTHON, SOCKET_USER, way, address, str(port)], user, remote_port=port)
+
+
+@pytest.mark.parametrize(
+    ("way", "last"),
+    [
+        ("connect", "connect"),
+        ("fork", "fork"),
+        ("vfork", "connect"),
+        ("thread", "thread"),
+        ("hand_on_by_exec", "take_3"),
+        ("pass_on", "take_passed"),
+        ("fast_open", "fast_open"),
+        ("multipath", "multipath"),
+    ],
+)
+def test_a_connection_is_of_who_connects(watched: WatchedLab, way: str, last: str) -> None:
+    """`last`: what the program that used the socket was told to do, so that it can be told from who made it."""
+    record = use(watched, way, WORLD4, 80)
+    assert (record["program"], record["args"]) == (SOCKET_USER, [last, WORLD4, "80"])
+    assert (record["uid"], record["remote_address"], record["protocol"]) == (0, WORLD4, "tcp")
+
+
+@pytest.mark.parametrize("way", ["datagram", "connected_datagram", "fork_datagram", "late_answer"])
+@pytest.mark.parametrize("address", [WORLD4, WORLD6])
+def test_a_datagram_is_of_who_sends(watched: WatchedLab, way: str, address: str) -> None:
+    record = use(watched, way, address, ECHO_PORT)
+    assert (record["program"], record["args"][0], record["protocol"]) == (SOCKET_USER, way, "udp")
+    assert record["remote_address"] == address
+
+
+def test_a_process_that_changes_its_user_is_the_new_user(watched: WatchedLab) -> None:
+    assert use(watched, "change_uid", WORLD4, 80)["uid"] == 65534
+
+
+def test_a_setuid_program_is_itself_and_its_callers(watched: WatchedLab) -> None:
+    program = watched.compile("batch_client", place=watched.lab.folder / "setuid_client")
+    program.chmod(0o4755)
+    record = watched.use([str(program), "plain", WORLD4, "80"], user="nobody", remote_port=80)
+    assert (record["program"], record["uid"]) == (str(program), 65534)
+
+
+@pytest.mark.parametrize(
+    ("way", "protocol", "port"),
+    [("sendmmsg", "udp", ECHO_PORT), ("uring_connect", "tcp", 80), ("uring_send", "udp", 9)],
+)
+def test_batched_and_asynchronous_calls(watched: WatchedLab, way: str, protocol: str, port: int) -> None:
+    program = str(watched.compile("batch_client"))
+    record = watched.use([program, way, WORLD4, str(port)], remote_port=port)
+    assert (record["program"], record["args"][0], record["protocol"]) == (program, way, protocol)
+
+
+@pytest.mark.parametrize(("way", "port"), [("mapped", 80), ("mapped_datagram", ECHO_PORT)])
+def test_mapped_addresses_are_ipv4(watched: WatchedLab, way: str, port: int) -> None:
+    assert use(watched, way, WORLD4, port)["remote_address"] == WORLD4
+
+
+@pytest.mark.parametrize("way", ["ping", "raw_echo", "raw"])
+@pytest.mark.parametrize("address", [WORLD4, WORLD6])
+def test_sockets_without_ports(watched: WatchedLab, way: str, address: str) -> None:
+    if way == "ping":
+        watched.lab.run_outside(["sysctl", "-qw", "net.ipv4.ping_group_range=0 2147483647"])
+    pid, _port = watched.run([PYTHON, SOCKET_USER, way, address, "0"]).split()
+    record = watched.daemon.wait_connection(pid=int(pid), remote_address=address, attribution="bpf")
+    protocols = {"raw": "200", WORLD4: "icmp", WORLD6: "icmpv6"}
+    assert record["program"] == SOCKET_USER
+    assert record["protocol"] in (protocols.get(way), protocols[address], "icmp")
+
+
+@pytest.mark.parametrize(
+    "address", ["224.0.0.251", "ff02::fb%eth0", "255.255.255.255", "10.77.0.255", HOST4, HOST6, "127.0.0.1", "::1"]
+)
+def test_multicast_broadcast_own_addresses_and_loopback(watched: WatchedLab, address: str) -> None:
+    watched.lab.run_outside(["ip", "route", "replace", "default", "dev", "eth0"])
+    record = use(watched, "datagram", address, 5353)
+    assert (record["program"], record["remote_address"]) == (SOCKET_USER, address.partition("%")[0])
+
+
+def test_parents_up_to_init(watched: WatchedLab) -> None:
+    script = f'exec_me() {{ "$@"; }}; exec_me {PYTHON} {SOCKET_USER} connect {WORLD4} 80; true'
+    record = watched.use(["/usr/bin/bash", "-c", script], remote_port=80)
+    assert record["parents"][0] == os.path.realpath("/usr/bin/bash")
+    assert record["parents"][1] == os.path.realpath(sys.executable)
+    assert len(record["parents"]) > 2
+
+
+def test_nobody_is_left_unknown(watched: WatchedLab) -> None:
+    """Of all that the tests before this one did."""
+    outbound = [record for record in watched.daemon.records("connection") if record["direction"] == "outbound"]
+    assert [record for record in outbound if record["attribution"] == "unknown"] == []
+
+
+def test_the_c_client_has_no_warnings() -> None:
+    subprocess.run(["gcc", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", PROGRAMS / "batch_client.c"], check=True)
