@@ -10,10 +10,12 @@ from tinysnitch.core.records import LossCounted, PromptAnswered, Record
 from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat
 from tinysnitch.daemon.recorder import Recorder
+from tinysnitch.protocol.log_lines import ReadyLine
 from tinysnitch.store.history import History
 
 ANSWER = PromptAnswered(7, "allow \udcff - -", 1000, 1.5)
 LOSS = LossCounted("packets", 3, 2.5)
+READY = ReadyLine(time="1970-01-01T00:00:01.000Z", pid=1, mode="bpf", netns=4, rules=0, socket="/s", cgroup="/c")
 
 
 class Place:
@@ -23,6 +25,9 @@ class Place:
         self.log, self.history = LogOutput(descriptor), History(folder / "history")
         os.close(descriptor)
         self.recorder = Recorder(self.log, log_format, self.history)
+
+    def begin(self) -> None:
+        self.recorder.begin(READY)
 
     def record(self, *records: Record) -> list[bytes]:
         lines = [self.recorder.record(record) for record in records]
@@ -44,8 +49,9 @@ def place(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Place]:
 
 
 def test_log_history_and_followers_get_the_same_lines(place: Place) -> None:
+    place.begin()
     lines = place.record(ANSWER, LOSS)
-    assert place.read_log() == lines
+    assert place.read_log()[1:] == lines
     deadline_s = place.recorder.next_deadline()
     assert deadline_s is not None
     place.recorder.flush(Instant(deadline_s, deadline_s))
@@ -55,11 +61,22 @@ def test_log_history_and_followers_get_the_same_lines(place: Place) -> None:
 
 @pytest.mark.parametrize("place", [LogFormat.TEXT], indirect=True)
 def test_the_text_log_is_for_people_and_the_history_stays_json(place: Place) -> None:
+    place.begin()
     (line,) = place.record(ANSWER)
-    (text,) = place.read_log()
+    _ready, text = place.read_log()
     assert line.startswith(b"{")
     assert not text.startswith(b"{")
     assert b"\\udcff" in text
+
+
+def test_the_log_begins_with_the_ready_line(place: Place) -> None:
+    early = place.record(LOSS)
+    assert place.read_log() == []
+    place.begin()
+    late = place.record(ANSWER)
+    ready, *rest = place.read_log()
+    assert b'"event":"ready"' in ready
+    assert rest == [*early, *late]
 
 
 def test_losses_are_told_apart(place: Place) -> None:

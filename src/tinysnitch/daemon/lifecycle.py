@@ -6,6 +6,7 @@ when it was not there, in force when an earlier daemon left it.
 """
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -118,6 +119,7 @@ class SetUp:
         if programs:
             programs.remove_stale()
         self._is_ready = True
+        gc.freeze()  # what is loaded by now stays; a collection that walked over it would hold verdicts up
         self._say_ready(identity)
 
     def _choose_cgroup(self, instance: Instance) -> Path:
@@ -242,5 +244,5 @@ class SetUp:
             socket=str(self._options.socket),
             cgroup=identity.cgroup,
         )
-        self._recorder.write(line)
+        self._recorder.begin(line)
         self._recorder.flush(now)

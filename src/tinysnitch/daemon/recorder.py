@@ -1,11 +1,14 @@
-"""Where records go: the log, the history, and as lines to whoever follows."""
+"""Where records go: the log, the history, and as lines to whoever follows.
+
+The log begins with the ready line (DESIGN.md 7): what is recorded while the daemon sets itself up comes after it.
+"""
 
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.records import Record
 from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat
 from tinysnitch.protocol.framing import encode_object
-from tinysnitch.protocol.log_lines import LogLine, log_line_of
+from tinysnitch.protocol.log_lines import LogLine, ReadyLine, log_line_of
 from tinysnitch.protocol.log_text import format_text
 from tinysnitch.store.history import History
 
@@ -15,19 +18,28 @@ class Recorder:
         self._log = log
         self._is_text = log_format is LogFormat.TEXT
         self._history = history
+        self._early: list[bytes] | None = []
 
     def record(self, record: Record) -> bytes:
         """Write a record to the log and the history; return its line."""
         line = log_line_of(record)
-        encoded = self.write(line)
+        encoded = encode_object(line)
+        written = self._format(line, encoded)
+        if self._early is None:
+            self._log.write(written)
+        else:
+            self._early.append(written)
         self._history.append(encoded)
         return encoded
 
-    def write(self, line: LogLine) -> bytes:
-        """To the log alone."""
-        encoded = encode_object(line)
-        self._log.write(format_text(line).encode(errors="backslashreplace") if self._is_text else encoded)
-        return encoded
+    def begin(self, ready: ReadyLine) -> None:
+        """Enforcement stands: the log begins."""
+        early, self._early = self._early or [], None
+        for written in (self._format(ready, encode_object(ready)), *early):
+            self._log.write(written)
+
+    def _format(self, line: LogLine, encoded: bytes) -> bytes:
+        return format_text(line).encode(errors="backslashreplace") if self._is_text else encoded
 
     def flush(self, now: Instant) -> None:
         self._log.flush()
