@@ -48,7 +48,7 @@ unpack_kernel "$package"
 version=$(version_of "$package")
 words=("${@:-}")
 [ $# -gt 0 ] || words=(tests/lab -m core_lab)
-result=$(mktemp -t tinysnitch-vm-XXXXXX)
+result=$(mktemp "$KERNELS/result-XXXXXX")
 trap 'rm -f "$result"' EXIT
 printf -v command '%q ' "$PWD/tests/kernel_vm/inside.sh" "$PWD" "$result" "${words[@]}"
 # Emulated unless KVM=1 says otherwise: /dev/kvm may be there and still not carry a guest (nested virtual machines).
@@ -59,7 +59,7 @@ project=$PWD
 cd / # virtme-ng takes the path of a shared folder for one below the current folder when it looks whether it is there
 trap 'kill "$vm"' INT TERM
 timeout --kill-after=10 "$LIMIT_S" vng --run "$KERNELS/$package/boot/vmlinuz-$version" "${kvm[@]}" --disable-microvm \
-	--cpus 2 --memory 3G --rwdir "$project" --rwdir /tmp --user root -- "$command" </dev/null &
+	--cpus 2 --memory 3G --rwdir "$project" --user root -- "$command" </dev/null &
 vm=$!
 wait "$vm" ||
 	fail "the virtual machine did not end in time or by itself" "LIMIT_S=5000 gives it more time than $LIMIT_S s"
