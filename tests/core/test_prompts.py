@@ -49,7 +49,7 @@ def test_what_makes_no_other_question() -> None:
 @pytest.mark.parametrize("fields", [{"inode": 3}, {"device": 3}, {"owners": ("container:b",)}])
 def test_programs_that_only_look_the_same_are_not_asked_about_together(fields: dict[str, object]) -> None:
     inside = connection(who=whose(is_host_file=False))
-    other = connection(who=whose(7, "/usr/bin/curl", **(fields | {"is_host_file": False})))  # type: ignore[arg-type]
+    other = connection(who=whose(7, "/usr/bin/curl", **(fields | {"is_host_file": False})))
     assert question_of(inside) != question_of(other)
 
 

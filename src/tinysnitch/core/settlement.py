@@ -96,7 +96,9 @@ class Settlement:
         """Remember a decision, let its packets go, report it once."""
         expires_s = self._expiry(connection, decision, now)
         key = None if is_answer or decision.is_flow_only else verdict_key_of(connection)
-        flow_expires_s = _earliest(expires_s, self._flow_limit(connection, decision, cookie, is_answer, now))
+        flow_expires_s = _earliest(
+            expires_s, self._flow_limit(connection, decision, now, cookie=cookie, is_answer=is_answer)
+        )
         if key is None:
             yield RememberFlow(connection.flow, decision.verdict, generation, flow_expires_s)
         else:
@@ -151,7 +153,7 @@ class Settlement:
 
     @staticmethod
     def _flow_limit(
-        connection: Connection, decision: Decision, cookie: int, is_answer: bool, now: Instant
+        connection: Connection, decision: Decision, now: Instant, *, cookie: int, is_answer: bool
     ) -> float | None:
         if not connection.attribution.is_listening:
             return now.boot_s + NOT_LISTENING_S

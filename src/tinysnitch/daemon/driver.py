@@ -233,19 +233,19 @@ class Driver:
     def _finish(self, now: Instant) -> None:
         """After a batch: verdicts leave first, then everything that hangs off the end."""
         self._attempt(self.doors.enforcement.flush)
+        if now.boot_s >= self._next_loss_check_s:
+            self._next_loss_check_s = now.boot_s + LOSS_CHECK_S
+            self._attempt(self._report_losses, now)
         untold, self._untold = self._untold, []
         for record in untold:
             self._attempt(self._tell, record)
         self._attempt(self.doors.recorder.flush, now)
-        if now.boot_s >= self._next_loss_check_s:
-            self._next_loss_check_s = now.boot_s + LOSS_CHECK_S
-            self._attempt(self._tell_losses, now)
         self._schedule(now)
 
     def _tell(self, record: Record) -> None:
         self._server.push_record(self.doors.recorder.record(record))
 
-    def _tell_losses(self, now: Instant) -> None:
+    def _report_losses(self, now: Instant) -> None:
         for loss in self._find_losses():
             self._handle(loss, now)
 

@@ -41,7 +41,7 @@ class FrontDesk:
     counters: Counters
 
     def __init__(
-        self, identity: Identity, engine: Engine, rules_file: RulesFile, loader: RuleLoader, history: History
+        self, identity: Identity, engine: Engine, *, rules_file: RulesFile, loader: RuleLoader, history: History
     ) -> None:
         self._identity = identity
         self._engine = engine

@@ -169,7 +169,7 @@ class SetUp:
         engine = Engine(settings, loader.facts, programs.generation if programs else 1)
         for rule in temporary_rules.read(read_instant().wall_s):
             engine.rules.add(rule)
-        desk = FrontDesk(identity, engine, rules_file, loader, history)
+        desk = FrontDesk(identity, engine, rules_file=rules_file, loader=loader, history=history)
         server = ControlServer(desk)
         queue, names_queue = self._open_queues(identity.instance)
         news = AddressNews()
@@ -190,10 +190,10 @@ class SetUp:
             temporary_rules=temporary_rules,
             recorder=self._recorder,
         )
-        await self._connect(engine, doors, desk, server, programs)
+        await self._connect(engine, doors, desk, server=server, programs=programs)
 
     async def _connect(
-        self, engine: Engine, doors: Doors, desk: FrontDesk, server: ControlServer, programs: BpfPrograms | None
+        self, engine: Engine, doors: Doors, desk: FrontDesk, *, server: ControlServer, programs: BpfPrograms | None
     ) -> None:
         processes = ProcessWatch(lambda exec_id: self.driver.process_exited(exec_id))
         self._undo.callback(processes.close)

@@ -1,0 +1,167 @@
+"""A driver over queues that the test fills; all else is the daemon's own, on files of the test."""
+
+import os
+import socket
+import struct
+from pathlib import Path
+
+from tests.core.transcript import CURL
+from tinysnitch.core.engine import Engine
+from tinysnitch.core.flow import Flow
+from tinysnitch.core.process import Attribution
+from tinysnitch.core.settings import Settings
+from tinysnitch.daemon.control_server import ControlServer
+from tinysnitch.daemon.counters import Counters
+from tinysnitch.daemon.driver import Doors, Driver
+from tinysnitch.daemon.fact_source import FactSource
+from tinysnitch.daemon.front_desk import FrontDesk
+from tinysnitch.daemon.identity import Identity
+from tinysnitch.daemon.instance import name_instance
+from tinysnitch.daemon.log_output import LogOutput
+from tinysnitch.daemon.options import LogFormat, Options
+from tinysnitch.daemon.process_watch import ProcessWatch
+from tinysnitch.daemon.recorder import Recorder
+from tinysnitch.daemon.rule_loader import RuleLoader
+from tinysnitch.kernel.attribution import Claim
+from tinysnitch.kernel.enforcement import Enforcement
+from tinysnitch.kernel.nfqueue import NfVerdict, QueuedPacket, QueueStatistics
+from tinysnitch.kernel.packet_events import LOCAL_OUT, POST_ROUTING, PacketEvents
+from tinysnitch.protocol.log_lines import ReadyLine
+from tinysnitch.store.history import History
+from tinysnitch.store.rules_file import RulesFile
+from tinysnitch.store.temporary_rules import TemporaryRules
+
+_CLIENT, _SERVER = bytes([10, 0, 0, 2]), bytes([10, 0, 0, 80])
+
+
+def ipv4(protocol: int, body: bytes) -> bytes:
+    return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 1, 0, 64, protocol, 0) + _CLIENT + _SERVER + body
+
+
+def syn(packet_id: int, local_port: int = 40000, port: int = 443) -> QueuedPacket:
+    body = struct.pack("!HHIIBBHHH", local_port, port, 1, 0, 0x50, 2, 1024, 0, 0)
+    return QueuedPacket(packet_id, LOCAL_OUT, 0, 1, 0, ipv4(6, body))
+
+
+def datagram(packet_id: int, payload: bytes = b"no DNS") -> QueuedPacket:
+    body = struct.pack("!HHHH", 40000, 53, 8 + len(payload), 0) + payload
+    return QueuedPacket(packet_id, POST_ROUTING, 0, 1, 0, ipv4(17, body))
+
+
+class SmallQueue:
+    """What the driver asks of kernel/nfqueue.py; `put` packets, read `sent`."""
+
+    def __init__(self) -> None:
+        self._ours, self._theirs = socket.socketpair()
+        self._waiting: list[QueuedPacket] = []
+        self._collected: list[tuple[int, NfVerdict]] = []
+        self.sent: list[tuple[int, NfVerdict]] = []
+
+    def fileno(self) -> int:
+        return self._ours.fileno()
+
+    def put(self, *packets: QueuedPacket) -> None:
+        self._waiting += packets
+        self._theirs.send(b"x")
+
+    def read_packets(self) -> list[QueuedPacket]:
+        self._ours.recv(100)
+        packets, self._waiting = self._waiting, []
+        return packets
+
+    def queue_verdict(self, packet_id: int, verdict: NfVerdict, mark: int | None = None) -> None:
+        self._collected.append((packet_id, verdict))
+
+    def flush(self) -> None:
+        self.sent += self._collected
+        self._collected = []
+
+    def statistics(self) -> QueueStatistics:
+        return QueueStatistics(len(self._waiting), 2, 3)
+
+    def close(self) -> None:
+        self._ours.close()
+        self._theirs.close()
+
+
+class SmallNews(SmallQueue):
+    def drain(self) -> None:
+        self.read_packets()
+
+
+class SmallAttributor:
+    claim: Attribution | Exception = CURL
+
+    def attribute(self, flow: Flow) -> Claim:
+        if isinstance(self.claim, Exception):
+            raise self.claim
+        return Claim(self.claim, flow.local_port)
+
+    def forget(self) -> None:
+        pass
+
+
+class Place:
+    """Make it and close it inside a running loop."""
+
+    def __init__(self, folder: Path, rules: str = "", programs: object = None, **settings: object) -> None:
+        self.log = folder / "log"
+        self.rules_file = RulesFile(folder / "rules")
+        self.rules_file.path.write_text(rules)
+        self.queue, self.names_queue, self.news = SmallQueue(), SmallQueue(), SmallNews()
+        self.attributor = SmallAttributor()
+        self.lists = folder / "lists"
+        loader = RuleLoader(self.rules_file, FactSource(self.lists))
+        self.history = History(folder / "history")
+        descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT)
+        self._log_output = LogOutput(descriptor)
+        os.close(descriptor)
+        self.engine = Engine(Settings(**settings), loader.facts)  # type: ignore[arg-type]
+        self.doors = Doors(
+            queue=self.queue,  # type: ignore[arg-type]
+            names_queue=self.names_queue,  # type: ignore[arg-type]
+            address_news=self.news,  # type: ignore[arg-type]
+            attributor=self.attributor,  # type: ignore[arg-type]
+            packet_events=PacketEvents(self.attributor, lambda _index: "eth0"),
+            enforcement=Enforcement(self.queue, self.names_queue, programs),  # type: ignore[arg-type]
+            rule_loader=loader,
+            rules_file=self.rules_file,
+            temporary_rules=TemporaryRules(folder / "temporary"),
+            recorder=Recorder(self._log_output, LogFormat.TEXT, self.history),
+        )
+        self.desk = FrontDesk(
+            identity_of(self.rules_file.path),
+            self.engine,
+            rules_file=self.rules_file,
+            loader=loader,
+            history=self.history,
+        )
+        self.server = ControlServer(self.desk)
+        self.processes = ProcessWatch(lambda exec_id: self.driver.process_exited(exec_id))
+        self.driver = self.desk.driver = Driver(self.engine, self.doors, self.processes, self.server)
+        self.desk.counters = Counters(self.driver, None, self.server)
+        self.doors.recorder.begin(ReadyLine(time="", pid=1, mode="bpf", netns=2, rules=0, socket="", cgroup=""))
+        self.driver.reload_rules()
+
+    def read_log(self) -> str:
+        return self.log.read_text()
+
+    def close(self) -> None:
+        self.driver.stop()
+        self.processes.close()
+        self.history.close()
+        self._log_output.close()
+        for queue in (self.queue, self.names_queue, self.news):
+            queue.close()
+
+
+def identity_of(rules: Path, degraded_because: str = "") -> Identity:
+    return Identity(
+        options=Options(rules=rules),
+        instance=name_instance(1, is_scoped=False),
+        pid=1,
+        netns=2,
+        cgroup="/",
+        degraded_because=degraded_because,
+        started_s=0.0,
+    )

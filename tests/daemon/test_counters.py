@@ -1,0 +1,48 @@
+"""Losses under their names, and losses that rose."""
+
+import asyncio
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import cast
+
+from tests.daemon.driver_place import Place, syn
+from tinysnitch.core.events import DataLost
+from tinysnitch.daemon.counters import Counters, LossWatch
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.clock import read_instant
+
+
+class SmallPrograms:
+    def __init__(self) -> None:
+        self.counted = Counter({"hits_allowed": 10, "misses": 4})
+
+    def read_statistics(self) -> dict[str, int]:
+        return self.counted
+
+
+def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\n")) as place:
+            programs = SmallPrograms()
+            counters = Counters(place.driver, cast(BpfPrograms, programs), place.server)
+            programs.counted += Counter(hits_allowed=5, hits_denied=1, misses=2, lost_flows=3)
+            place.driver._read_connection(syn(1), read_instant())
+            assert counters.hits_and_misses() == (5, 2)  # one of the hits is our own verdict, walking again
+            losses = counters.losses()
+            assert losses["flows not stored"] == 3
+            assert losses["DNS messages dropped"] == 5
+            assert losses["failures, see the log"] == 0
+            assert counters.tables() == {"verdicts": 1, "flows": 1}
+            assert counters.waiting() == {"connections": 0, "names": 0}
+
+    asyncio.run(run())
+
+
+def test_only_what_rose_is_told_and_once() -> None:
+    losses = {"packets": 3, "flows evicted": 0}
+    watch = LossWatch(lambda: dict(losses))
+    assert list(watch.new_losses()) == []
+    losses.update({"packets": 5, "flows evicted": 9, "lines": 1})
+    assert list(watch.new_losses()) == [DataLost("packets", 2), DataLost("lines", 1)]
+    assert list(watch.new_losses()) == []

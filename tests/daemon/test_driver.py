@@ -1,0 +1,198 @@
+"""The loop, over queues that the test fills: what goes wrong costs its packet, never the loop."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.core.transcript import flow_of, no, process_of, whose, yes
+from tests.daemon.driver_place import Place, datagram, syn
+from tinysnitch.core.choice import Lifetime
+from tinysnitch.core.clock import Instant
+from tinysnitch.core.commands import RememberFlow, RememberVerdict
+from tinysnitch.core.events import AnswerGiven, DataLost, PacketQueued
+from tinysnitch.core.facts import Facts
+from tinysnitch.kernel.clock import read_instant
+from tinysnitch.kernel.nfqueue import NfVerdict
+
+
+class Refusing:
+    """A kernel that remembers nothing."""
+
+    def set_generation(self, generation: int) -> None:
+        pass
+
+    def remember_verdict(self, *command: RememberVerdict) -> None:
+        raise OSError(7, "map full")
+
+    def remember_flow(self, *command: RememberFlow) -> None:
+        raise OSError(7, "map full")
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not is_so():  # noqa: ASYNC110 - the loop itself is what is tested
+            await asyncio.sleep(0)
+
+
+def start(place: Place, *losses: DataLost) -> Place:
+    place.driver.start(lambda: iter(losses))
+    return place
+
+
+def test_packets_come_in_and_verdicts_leave(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(start(Place(tmp_path, "allow - 443 tcp\ndeny - 80 tcp\n"))) as place:
+            place.queue.put(syn(1, port=443), syn(2, port=80))
+            await until(lambda: place.queue.sent)
+            assert place.queue.sent == [(1, NfVerdict.REPEAT), (2, NfVerdict.REPEAT)]
+            assert "allow" in place.read_log()
+
+    asyncio.run(run())
+
+
+def test_what_is_no_packet_is_dropped_and_what_is_no_message_goes_on(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(start(Place(tmp_path))) as place:
+            place.queue.put(syn(1).__class__(1, 3, 0, 1, 0, b"\x45"))
+            place.names_queue.put(datagram(2), syn(3))
+            await until(lambda: place.queue.sent and place.names_queue.sent)
+            assert place.queue.sent == [(1, NfVerdict.DROP)]
+            assert place.names_queue.sent == [(2, NfVerdict.ACCEPT), (3, NfVerdict.ACCEPT)]
+            assert place.driver.malformed == 2
+
+    asyncio.run(run())
+
+
+def test_what_fails_costs_its_packet_and_the_loop_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        with closing(start(Place(tmp_path, "allow - - -\n"))) as place:
+            place.attributor.claim = RuntimeError("a bug")
+            place.queue.put(syn(1), syn(2))
+            place.names_queue.put(datagram(3))
+            await until(lambda: place.queue.sent and place.names_queue.sent)
+            assert place.queue.sent == [(1, NfVerdict.DROP), (2, NfVerdict.DROP)]
+            assert place.names_queue.sent == [(3, NfVerdict.ACCEPT)]
+            assert place.driver.failed == 3
+            place.attributor.claim = whose()
+            place.queue.put(syn(4))
+            await until(lambda: len(place.queue.sent) == 3)
+            assert place.queue.sent[-1] == (4, NfVerdict.REPEAT)
+
+    asyncio.run(run())
+    assert len(caplog.records) == 1  # whoever makes us fail does not fill the log
+    assert "a bug" in caplog.text
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+def test_what_the_kernel_cannot_remember_is_dropped(tmp_path: Path, is_held: bool) -> None:
+    """Repeated it would come back here for ever."""
+
+    async def run() -> None:
+        with closing(start(Place(tmp_path, "" if is_held else "allow - - -\n", Refusing()))) as place:
+            place.queue.put(syn(1), syn(1 + is_held))
+            await until(lambda: len(place.engine.prompts) if is_held else place.queue.sent)
+            place.driver.feed(AnswerGiven(1, yes(), 0))
+            assert {verdict for _packet, verdict in place.queue.sent} == {NfVerdict.DROP}
+
+    logging.disable()
+    asyncio.run(run())
+    logging.disable(logging.NOTSET)
+
+
+def test_a_question_ends_by_the_clock(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(start(Place(tmp_path, timeout_s=0.02))) as place:
+            place.queue.put(syn(1))
+            await until(lambda: place.queue.sent)
+            assert "INFO deny tcp" in place.read_log()
+
+    asyncio.run(run())
+
+
+def test_rules_and_temporary_rules_are_written(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            place.driver.feed(PacketQueued(1, flow_of(1), whose()))
+            place.driver.feed(AnswerGiven(1, yes(), 0))
+            place.driver.feed(PacketQueued(2, flow_of(2, port=80), whose()))
+            place.driver.feed(AnswerGiven(2, no(Lifetime.DAY), 0))
+            assert place.rules_file.path.read_text() == "allow 10.0.0.80 443 tcp /usr/bin/curl ()\n"
+            assert "80 tcp" in (tmp_path / "temporary").read_text()
+
+    asyncio.run(run())
+
+
+def test_a_rule_that_cannot_be_written_holds_and_that_is_said(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            place.rules_file.path.unlink()
+            place.rules_file.path.mkdir()
+            place.driver.feed(PacketQueued(1, flow_of(1), whose()))
+            place.driver.feed(AnswerGiven(1, yes(), 0))
+            place.driver.feed(PacketQueued(2, flow_of(2), whose()))
+            assert len(place.queue.sent) == 2
+            await until(lambda: "rule not saved" in place.read_log())
+
+    asyncio.run(run())
+
+
+def test_the_end_of_a_process_ends_its_rules(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            gone = process_of(pid=2**22 + 1)  # above the largest pid: proc_pid_max(5)
+            place.driver.feed(PacketQueued(1, flow_of(1), whose(pid=gone.pid)))
+            place.driver.feed(AnswerGiven(1, yes(Lifetime.QUIT), 0))
+            assert len(place.engine.rules) == 1
+            await until(lambda: len(place.engine.rules) == 0)
+
+    asyncio.run(run())
+
+
+def test_a_broken_file_and_one_that_cannot_be_read_leave_the_rules(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\n")) as place:
+            place.rules_file.path.write_text("nonsense\n")
+            place.driver.reload_rules()
+            place.rules_file.path.unlink()
+            place.rules_file.path.mkdir()
+            place.driver.reload_rules()
+            assert len(place.engine.rules) == 1
+            assert "Is a directory" in place.read_log()
+
+    asyncio.run(run())
+
+
+def test_losses_are_told_with_the_batch_that_finds_them(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(start(Place(tmp_path), DataLost("flows not stored", 3))) as place:
+            place.driver._next_loss_check_s = 0.0
+            place.queue.put(syn(1))
+            await until(lambda: "flows not stored" in place.read_log())
+
+    asyncio.run(run())
+
+
+def test_news_of_addresses_are_read(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(start(Place(tmp_path))) as place:
+            place.doors.rule_loader.facts = Facts()  # as if they had been others
+            place.news.put()
+            await until(lambda: place.doors.rule_loader.facts.lan)
+
+    asyncio.run(run())
+
+
+def test_a_moment_that_passed_while_the_machine_slept_is_not_missed(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            place.driver.feed(PacketQueued(1, flow_of(1), whose()))
+            late = Instant(read_instant().boot_s + 61, read_instant().wall_s + 61)
+            place.driver._schedule(late)
+            place.engine.prompts.find(1).deadline_s = 0.0  # type: ignore[union-attr]
+            await until(lambda: place.queue.sent)
+
+    asyncio.run(run())

@@ -1,0 +1,86 @@
+"""From nothing to a firewall and back. The whole way, for real, is in tests/lab."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.lab.lab import Lab
+from tinysnitch.daemon import lifecycle
+from tinysnitch.daemon.lifecycle import follow_file, read_extra_interpreters
+
+
+@pytest.mark.parametrize(
+    ("value", "names"), [("", ()), ("a", ("a",)), ("a /b/c", ("a", "/b/c")), (" a,,b ", ("a", "b"))]
+)
+def test_further_interpreters(value: str, names: tuple[str, ...]) -> None:
+    assert read_extra_interpreters({"TINYSNITCH_TRIMS": value}) == names
+    assert read_extra_interpreters({}) == ()
+
+
+class Reader:
+    """Counts how often it reads, and wakes whoever waits for that."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.is_read = asyncio.Event()
+        self._has_read = asyncio.Event()
+
+    def read(self) -> None:
+        self.count += 1
+        self._has_read.set()
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(5):
+            while self.count < count:
+                self._has_read.clear()
+                await self._has_read.wait()
+
+
+def test_a_file_is_read_at_once_and_on_every_change(tmp_path: Path) -> None:
+    async def run() -> None:
+        reader = Reader()
+        task = asyncio.create_task(follow_file(tmp_path / "rules", reader.read, reader.is_read))
+        await asyncio.wait_for(reader.is_read.wait(), 5)
+        (tmp_path / "rules").write_text("x")
+        await reader.until(2)
+        task.cancel()
+
+    asyncio.run(run())
+
+
+def test_a_file_that_cannot_be_watched_is_read_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "WATCH_AGAIN_S", 0.001)
+
+    async def run() -> None:
+        reader = Reader()
+        task = asyncio.create_task(follow_file(tmp_path / "none" / "rules", reader.read, reader.is_read))
+        await asyncio.wait_for(reader.is_read.wait(), 5)
+        await reader.until(3)
+        (tmp_path / "none").mkdir()
+        await reader.until(reader.count + 1)  # now it is watched
+        (tmp_path / "none" / "rules").write_text("x")
+        await reader.until(reader.count + 1)
+        task.cancel()
+
+    asyncio.run(run())
+
+
+@pytest.mark.privileged
+def test_a_rules_file_that_cannot_be_read_asks_about_everything_and_says_why(lab: Lab) -> None:
+    daemon = lab.start_daemon("", "--rules", str(lab.folder))
+    (told,) = daemon.records("rules")
+    assert "Is a directory" in str(told["errors"])
+    assert daemon.stop() == 0
+
+
+@pytest.mark.privileged
+def test_a_state_folder_that_is_a_file_is_an_error_for_people(lab: Lab) -> None:
+    place = lab.folder / "file"
+    place.touch()
+    command = [str(Path(sys.executable).parent / "tinysnitchd"), "--rules", str(lab.folder / "r")]
+    ended = lab.run_outside([*command, "--cgroup", str(lab.cgroup), "--state-dir", str(place)])
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"tinysnitch: error: {place}: File exists")
+    assert "Traceback" not in ended.stderr

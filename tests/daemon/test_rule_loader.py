@@ -1,0 +1,48 @@
+"""The rules file and what its words stand for, as events."""
+
+from pathlib import Path
+
+from tinysnitch.core.events import FactsChanged, RulesLoaded
+from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.daemon.fact_source import FactSource
+from tinysnitch.daemon.rule_loader import RuleLoader
+from tinysnitch.store.rules_file import RulesFile
+
+
+def loader_of(folder: Path, text: str) -> RuleLoader:
+    (folder / "rules").write_text(text)
+    return RuleLoader(RulesFile(folder / "rules"), FactSource(folder / "lists"))
+
+
+def test_facts_come_before_the_rules_that_rest_on_them(tmp_path: Path) -> None:
+    loader = loader_of(tmp_path, "allow user=root - - -\n")
+    facts, rules = loader.read_rules(())
+    assert facts == FactsChanged(loader.facts)
+    assert rules == RulesLoaded((parse_rule("allow user=root - - -"),))
+    assert loader.facts.users == {"root": 0}
+    assert loader.read_rules(()) == [rules]  # the facts are the same
+
+
+def test_with_errors_the_facts_of_the_old_rules_are_followed(tmp_path: Path) -> None:
+    loader = loader_of(tmp_path, "allow user=root - - -\n")
+    loader.read_rules(())
+    (tmp_path / "rules").write_text("nonsense\n")
+    (broken,) = loader.read_rules(())
+    assert isinstance(broken, RulesLoaded)
+    assert broken.errors == loader.errors
+    assert loader.errors[0].line == 1
+    assert loader.facts.users == {"root": 0}
+
+
+def test_temporary_rules_have_facts_too(tmp_path: Path) -> None:
+    loader = loader_of(tmp_path, "")
+    loader.read_facts((parse_rule("allow user=root - - -"),))
+    assert loader.facts.users == {"root": 0}
+
+
+def test_a_file_that_cannot_be_read_is_one_with_an_error(tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    loader = RuleLoader(RulesFile(tmp_path / "rules"), FactSource(tmp_path / "lists"))
+    loader.read_rules(())
+    assert str(loader.errors[0]) == f"{tmp_path / 'rules'}:1:1: Is a directory"
+    assert loader.errors[0].hint

@@ -1,0 +1,47 @@
+"""A line of tinysnitch-trace; that the kernel's side feeds it is shown in tests/lab."""
+
+from typing import cast
+
+import pytest
+
+from tinysnitch.core.errors import NotPermitted
+from tinysnitch.core.flow import TCP, parse_address
+from tinysnitch.daemon.trace import describe, trace
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.bpf_structs import Owner, TraceEvent
+
+
+class SmallImage:
+    executable = "/usr/bin/curl"
+    args = ("curl", "a b", "\x1b[31m")
+
+
+class SmallPrograms:
+    def find_image(self, exec_id: int) -> SmallImage | None:
+        return SmallImage() if exec_id == 7 else None
+
+
+def line(kind: str, address: str = "192.0.2.1", exec_id: int = 7) -> str:
+    event = TraceEvent(2_000_000_000, 5, Owner(exec_id, 1, 42, 1000), parse_address(address), 80, TCP, kind)
+    return describe(cast(BpfPrograms, SmallPrograms()), event, 0.0)
+
+
+def test_a_line_says_when_what_where_and_who() -> None:
+    start = "1970-01-01T00:00:02.000Z connect tcp 192.0.2.1:80 42 1000 /usr/bin/curl 'a b' "
+    assert line("connect").startswith(start)
+    assert "\x1b" not in line("connect")
+
+
+def test_an_exec_is_nowhere_and_ipv6_is_in_brackets() -> None:
+    assert " exec 42 1000 /usr/bin/curl" in line("exec")
+    assert " tcp [2001:db8::1]:80 " in line("send", "2001:db8::1")
+
+
+def test_who_was_not_seen_to_start_is_unknown() -> None:
+    assert line("bind", exec_id=8).endswith(" 42 1000 unknown")
+
+
+def test_only_root_may_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(NotPermitted):
+        trace.main([], standalone_mode=False)
