@@ -14,6 +14,7 @@ from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel import file_identity, procfs
 from tinysnitch.kernel.bpf_structs import Image, ProcessEntry
 from tinysnitch.kernel.cgroup_paths import CgroupPaths, read_cgroup_id
+from tinysnitch.kernel.environment import find_loaders
 from tinysnitch.kernel.procfs import LiveProcess
 
 MAX_PARENTS = 64
@@ -79,7 +80,10 @@ class ProcessBuilder:
             owners=owners_of_cgroup(self._cgroups.find(image.cgroup_id) or ""),
             is_host_file=is_host_file,
             sha256=self._read_sha256(image, program) if is_host_file else None,
-            warnings=tuple(find_warnings(image, program, is_host_file)),
+            warnings=(
+                *find_warnings(image, program, is_host_file),
+                *(f"started with {name}" for name in find_loaders(pid, started_ns)),
+            ),
         )
 
     def _name(self, image: Image) -> Program:

@@ -95,6 +95,11 @@ def read_argv(pid: int) -> tuple[tuple[str, ...], bool]:
     return tuple(map(_text, words)), len(raw) < _MAX_ARGV_BYTES
 
 
+def read_environment(pid: int, limit: int) -> tuple[str, ...]:
+    """`NAME=value` as they stand where the process was given them at exec."""
+    return tuple(map(_text, _read(pid, "environ", limit).split(b"\0")))
+
+
 def read_cgroup(pid: int) -> str:
     """The path in the cgroup v2 tree (cgroups(7)), "" when not known."""
     for line in _read(pid, "cgroup").splitlines():

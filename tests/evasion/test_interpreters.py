@@ -1,0 +1,81 @@
+"""A rule for a script is for that script, run by its interpreter in the plain way, and for nothing else."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.evasion.stage import CONNECT, PYTHON, TARGET, Stage
+from tests.lab.world import WORLD4
+from tinysnitch.client.control_client import ControlClient
+from tinysnitch.protocol.messages import ListAsks, PromptShown
+
+pytestmark = [pytest.mark.privileged]
+
+
+def test_the_honest_script_is_allowed(stage: Stage) -> None:
+    record = stage.run(PYTHON, stage.script, *TARGET)
+    assert (record["verdict"], record["program"]) == ("allow", str(stage.script))
+    assert stage.assert_denied(PYTHON, stage.evil_script, *TARGET)["program"] == str(stage.evil_script)
+
+
+@pytest.mark.parametrize("front", [["-c", CONNECT], ["-"], ["-m", "evil"]])
+def test_code_from_elsewhere_is_the_interpreters(stage: Stage, front: list[str]) -> None:
+    """With the honest script among the arguments."""
+    command = ["env", f"PYTHONPATH={stage.folder}", PYTHON, *front, stage.script, *TARGET]
+    record = stage.assert_denied(*command, stdin=CONNECT)
+    assert Path(record["program"]).name.startswith("python3")
+
+
+def test_a_link_that_is_turned_after_the_start(stage: Stage) -> None:
+    """The attacker's link leads to the evil script when python reads it, and to the honest one when we look."""
+    link = stage.folder / "turned.py"
+    link.symlink_to(stage.folder / "turning.py")
+    (stage.folder / "turning.py").write_text(
+        f"import os\nos.unlink('{link}')\nos.symlink('{stage.script}', '{link}')\n{CONNECT}"
+    )
+    record = stage.assert_denied(PYTHON, link, *TARGET)
+    assert record["program"] != str(stage.script)
+    assert link.readlink() == stage.script
+
+
+def test_another_file_mounted_over_the_script(stage: Stage) -> None:
+    script = 'mount --bind "$0" "$1"; exec /usr/bin/python3 "$1" "$2" "$3"'
+    command = ["unshare", "-Urm", "sh", "-ec", script, stage.evil_script, stage.script, *TARGET]
+    stage.assert_denied(*command)
+
+
+def test_an_interpreter_of_the_attackers_is_no_interpreter(stage: Stage) -> None:
+    """A program that only calls itself python3 runs whatever it likes, not the script it names."""
+    own = stage.folder / "python3"
+    shutil.copy(stage.attack, own)
+    record = stage.assert_denied(own, stage.script, *TARGET)
+    assert record["program"] == str(own)
+
+
+@pytest.mark.parametrize("name", ["LD_PRELOAD", "PYTHONSTARTUP", "PYTHONPATH"])
+def test_code_loaded_into_the_honest_program_is_warned_of(stage: Stage, name: str) -> None:
+    """No rule can tell, but people can: every prompt says what the program was started with."""
+    command = ["env", f"{name}={stage.folder}/no-such-file", PYTHON, str(stage.script), WORLD4, "8080"]
+    asking = Asking(stage)
+    client = stage.lab.spawn(command, user="nobody")
+    ask = asking.daemon.wait_ask(remote_port=8080)
+    assert f"started with {name}" in asking.read_warnings()
+    asking.daemon.answer(ask, "no", "--for", "once")
+    assert client.wait(timeout=10) != 0
+
+
+class Asking:
+    """The stage's daemon, started anew so that it asks."""
+
+    def __init__(self, stage: Stage) -> None:
+        assert stage.daemon.stop() == 0
+        stage.daemon = self.daemon = stage.lab.restart_daemon(stage.daemon.rules.parent, timeout_s=20)
+
+    def read_warnings(self) -> tuple[str, ...]:
+        """Of the only question that is open."""
+        with ControlClient(self.daemon.socket) as client:
+            (shown,) = client.ask(ListAsks(), PromptShown)
+        process = shown.prompt.connection.attribution.process
+        assert process
+        return process.warnings

@@ -1,0 +1,77 @@
+"""A port is whoever takes it now: not who had it, and not who has it too."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.evasion.stage import PYTHON, Stage
+from tests.lab.daemon import Record
+from tests.lab.world import HOST4
+
+pytestmark = [pytest.mark.privileged]
+
+VISIT = """
+import socket, sys
+kind, address, port, local = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+with socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as client:
+    client.bind(("", local))
+    client.connect((address, port))
+    client.send(b"x")
+"""
+KINDS = pytest.mark.parametrize("kind", ["tcp", "udp"])
+_ports = count(30000)
+
+
+@contextmanager
+def receiver(stage: Stage, program: Path, *words: str, user: str | None = None) -> Iterator[subprocess.Popen[str]]:
+    server = stage.lab.spawn([PYTHON, str(program), *words], user=user)
+    assert server.stdout
+    assert server.stdout.readline() == "listening\n"
+    yield server
+    server.kill()
+    server.wait(timeout=10)
+
+
+def visit(stage: Stage, kind: str, port: str) -> Record:
+    local = next(_ports)
+    stage.lab.run_world([PYTHON, "-c", VISIT, kind, HOST4, port, str(local)])
+    return stage.daemon.wait_connection(direction="inbound", remote_port=local)
+
+
+@KINDS
+def test_a_port_taken_over_after_an_allow(stage: Stage, kind: str) -> None:
+    honest, evil = stage.receiver, stage.evil_receiver
+    with receiver(stage, honest, kind, "0.0.0.0", "7300"):
+        assert visit(stage, kind, "7300")["verdict"] == "allow"
+    with receiver(stage, evil, kind, "0.0.0.0", "7300", user="nobody") as server:
+        record = visit(stage, kind, "7300")
+    assert (record["verdict"], record["program"], record["pid"]) == ("deny", str(evil), server.pid)
+
+
+@pytest.mark.parametrize("is_evil_first", [True, False])
+def test_a_second_user_binds_the_same_port(stage: Stage, is_evil_first: bool) -> None:
+    """SO_REUSEADDR lets any user's UDP socket share a port, when both ask for it; the kernel gives to one of them."""
+    words = ("udp", "0.0.0.0", "7301", "reuse_address")
+    order = [(stage.evil_receiver, "nobody"), (stage.receiver, None)]
+    first, second = order if is_evil_first else order[::-1]
+    with receiver(stage, first[0], *words, user=first[1]), receiver(stage, second[0], *words, user=second[1]) as last:
+        record = visit(stage, "udp", "7301")
+        assert last.stdout
+        assert record["verdict"] == "deny" or last.stdout.readline() == "got\n"
+    assert (record["program"], record["pid"]) == (str(second[0]), last.pid)
+    assert record["verdict"] == ("allow" if second[0] == stage.receiver else "deny")
+
+
+@KINDS
+def test_a_member_of_the_honest_programs_group(stage: Stage, kind: str) -> None:
+    """SO_REUSEPORT, by one user: what the kernel gives to the attacker's socket is not allowed."""
+    words = (kind, "0.0.0.0", "7302", "reuse_port")
+    honest, evil = stage.receiver, stage.evil_receiver
+    with receiver(stage, honest, *words), receiver(stage, evil, *words):
+        records = [visit(stage, kind, "7302") for _ in range(16)]
+    verdicts = {(record["program"], record["verdict"]) for record in records}
+    assert verdicts == {(str(honest), "allow"), (str(evil), "deny")}

@@ -1,0 +1,45 @@
+"""What a process says about itself is worth nothing: its arguments, its name, even /proc/PID/exe."""
+
+import platform
+
+import pytest
+
+from tests.evasion.stage import ELSEWHERE, PORT, TARGET, Stage
+from tests.lab.world import WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+
+def test_the_honest_program_is_allowed(stage: Stage) -> None:
+    """Also when the attacker runs it: else the attacks that fail would prove nothing."""
+    assert stage.run(stage.honest, "plain", *TARGET)["verdict"] == "allow"
+    assert stage.run(stage.attack, "plain", *TARGET)["verdict"] == "deny"
+
+
+def test_a_forged_first_argument(stage: Stage) -> None:
+    script = 'exec -a "$0" "$@"'
+    record = stage.assert_denied("/usr/bin/bash", "-c", script, stage.honest, stage.attack, "plain", *TARGET)
+    assert record["program"] == str(stage.attack)
+
+
+def test_arguments_and_name_rewritten_after_the_start(stage: Stage) -> None:
+    record = stage.assert_denied(stage.attack, "arguments", *TARGET, stage.honest)
+    assert record["program"] == str(stage.attack)
+    assert record["args"] == ["arguments", *TARGET, str(stage.honest)]
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the attack is written for x86-64")
+def test_the_executable_replaced_in_a_user_namespace(stage: Stage) -> None:
+    """prctl(2), PR_SET_MM_MAP: /proc/PID/exe then leads to the honest program."""
+    record = stage.assert_denied("unshare", "-Ur", stage.attack, "executable", *TARGET, stage.honest)
+    assert record["program"] == str(stage.attack)
+
+
+@pytest.mark.parametrize("round_", range(5))
+def test_threads_that_connect_while_another_program_takes_over(stage: Stage, round_: int) -> None:
+    """The attacker's threads connect ELSEWHERE until the exec; only the honest program connects to WORLD4."""
+    done = stage.lab.run([str(stage.attack), "race", ELSEWHERE, PORT, str(stage.honest), WORLD4], user="nobody")
+    assert done.stdout == "connected\n"
+    racing = [record for record in stage.decisions() if record["remote_address"] == ELSEWHERE]
+    assert racing
+    assert {(record["verdict"], record["program"]) for record in racing} == {("deny", str(stage.attack))}

@@ -1,0 +1,150 @@
+"""A path in a rule is the host's own file there: not what is mounted over it, nor what once was there."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.evasion.stage import PYTHON, TARGET, Stage
+
+pytestmark = [pytest.mark.privileged]
+
+IN_MOUNTS = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec"]
+
+
+def test_another_file_mounted_over_the_path(stage: Stage) -> None:
+    script = 'mount --bind "$1" "$2"; shift; exec "$0" plain "$2" "$3"'
+    script = 'mount --bind "$0" "$1"; exec "$1" plain "$2" "$3"'
+    record = stage.assert_denied(*IN_MOUNTS, script, stage.attack, stage.honest, *TARGET)
+    assert record["program"] == str(stage.honest)
+
+
+def make_root(stage: Stage, name: str) -> Path:
+    """A root with the attacker's program at the honest one's path."""
+    root = stage.folder / name
+    place = root / str(stage.honest).lstrip("/")
+    place.parent.mkdir(parents=True)
+    shutil.copy(stage.attack, place)
+    subprocess.run(["chown", "-R", "nobody", str(root)], check=True)
+    return root
+
+
+def test_chroot(stage: Stage) -> None:
+    root = make_root(stage, "chroot")
+    record = stage.assert_denied("unshare", "-Ur", f"--root={root}", stage.honest, "plain", *TARGET)
+    assert record["program"] == f"{root}{stage.honest}"
+
+
+def test_pivot_root(stage: Stage) -> None:
+    root = make_root(stage, "pivot")
+    script = 'mount --bind "$0" "$0"; cd "$0"; mkdir -p old; pivot_root . old; exec "$1" plain "$2" "$3"'
+    record = stage.assert_denied(*IN_MOUNTS, script, root, stage.honest, *TARGET)
+    assert record["program"] == str(stage.honest)
+
+
+def test_a_container_with_a_file_at_the_path(stage: Stage) -> None:
+    """All namespaces but the network's, and a root of its own."""
+    root = make_root(stage, "container")
+    script = 'mount --bind "$0" "$0"; cd "$0"; mkdir -p old; pivot_root . old; exec "$1" plain "$2" "$3"'
+    command = ["unshare", "-Urmipu", "--fork", "sh", "-ec", script, root, stage.honest, *TARGET]
+    assert stage.assert_denied(*command)["program"] == str(stage.honest)
+
+
+def test_an_overlay(stage: Stage) -> None:
+    upper, work = stage.folder / "upper", stage.folder / "overlay-work"
+    for folder in (upper, work):
+        folder.mkdir()
+        shutil.chown(folder, "nobody")
+    shutil.copy(stage.attack, upper / "program")
+    shutil.chown(upper / "program", "nobody")
+    script = (
+        'mount -t overlay overlay -o "userxattr,lowerdir=$1,upperdir=$2,workdir=$3" "$1"; exec "$1/program" plain $4 $5'
+    )
+    command = [*IN_MOUNTS, script, "sh", stage.honest.parent, upper, work, *TARGET]
+    assert stage.assert_denied(*command)["program"] == str(stage.honest)
+
+
+@pytest.mark.parametrize("change", ["replaced", "deleted", "renamed"])
+def test_a_file_that_changed_under_its_process(stage: Stage, change: str) -> None:
+    """It is not the host's file any more, so that the rule for the path does not hold for what still runs."""
+    saved = stage.honest.with_suffix(".saved")
+    shutil.copy(stage.honest, saved)
+    client = stage.lab.spawn([str(stage.honest), "wait", *TARGET], stdin=subprocess.PIPE)
+    assert client.stdin
+    wait_running(client.pid, stage.honest)
+    if change == "replaced":
+        shutil.copy(saved, f"{saved}.new")
+        os.replace(f"{saved}.new", stage.honest)
+    elif change == "deleted":
+        stage.honest.unlink()
+    else:
+        stage.honest.rename(stage.honest.with_suffix(".other"))
+    try:
+        client.stdin.write("\n")
+        client.stdin.flush()
+        assert client.wait(timeout=10) == 1
+    finally:
+        os.replace(saved, stage.honest)
+    assert stage.run(stage.honest, "plain", *TARGET)["verdict"] == "allow"
+
+
+def wait_running(pid: int, program: Path) -> None:
+    """Until the last exec on the way there is done."""
+    while os.readlink(f"/proc/{pid}/exe") != str(program):
+        os.sched_yield()
+
+
+def test_a_hard_link_is_another_path(stage: Stage) -> None:
+    """Made by root: fs.protected_hardlinks keeps others from it."""
+    link = stage.folder / "hard"
+    link.hardlink_to(stage.honest)
+    assert stage.assert_denied(link, "plain", *TARGET)["program"] == str(link)
+    link.unlink()
+
+
+def test_a_symbolic_link_is_the_file_that_it_leads_to(stage: Stage) -> None:
+    to_honest, to_attack = stage.folder / "program", stage.folder / "link"
+    to_honest.symlink_to(stage.honest)
+    to_attack.symlink_to(stage.attack)
+    assert stage.run(to_honest, "plain", *TARGET)["program"] == str(stage.honest)
+    assert stage.assert_denied(to_attack, "plain", *TARGET)["program"] == str(stage.attack)
+
+
+def test_a_path_with_dots_is_resolved(stage: Stage) -> None:
+    path = f"{stage.honest.parent}/../attackers/attack"
+    assert stage.assert_denied(path, "plain", *TARGET)["program"] == str(stage.attack)
+    path = f"{stage.folder}/../honest/program"
+    assert stage.run(path, "plain", *TARGET)["program"] == str(stage.honest)
+
+
+FROM_MEMORY = """
+import os, sys
+program = os.memfd_create("{name}")
+os.write(program, open("{attack}", "rb").read())
+os.execve(program if "{way}" == "fexecve" else f"/proc/self/fd/{{program}}", ["{name}", "plain", *sys.argv[1:]], {{}})
+"""
+
+
+@pytest.mark.parametrize("way", ["fexecve", "proc"])
+def test_a_program_that_is_only_in_memory(stage: Stage, way: str) -> None:
+    script = FROM_MEMORY.format(name=str(stage.honest), attack=stage.attack, way=way)
+    record = stage.assert_denied(PYTHON, "-c", script, *TARGET)
+    assert record["program"] == f"/memfd:{stage.honest}"
+
+
+def test_shared_memory_is_a_folder_like_others(stage: Stage) -> None:
+    place = Path("/dev/shm") / f"{stage.lab.folder.name}"
+    shutil.copy(stage.attack, place)
+    try:
+        assert stage.assert_denied(place, "plain", *TARGET)["program"] == str(place)
+    finally:
+        place.unlink()
+
+
+@pytest.mark.parametrize("name", ["new\nline", "with blank", "*", "allow - - -", "program\x1b[2J"])
+def test_odd_names(stage: Stage, name: str) -> None:
+    odd = stage.folder / name
+    shutil.copy(stage.attack, odd)
+    assert stage.assert_denied(odd, "plain", *TARGET)["program"] == str(odd)
