@@ -89,7 +89,8 @@ def _parse_words(line: str, words: list[Word]) -> Rule:
         missing = " and ".join(f"a {column.name}" for column in COLUMNS[len(columns) : _REQUIRED])
         raise BadWord(f"{missing} missing", "write verdict remote port protocol [program [args ...]]", len(line) + 1)
     values = [_parse_column(column, word) for column, word in zip(COLUMNS, columns, strict=False)]
-    return _make_rule(verdict, qualifiers, values, columns, words[position + len(COLUMNS) :])
+    _check_ports(values, columns)
+    return _make_rule(verdict, qualifiers, values, words[position + len(COLUMNS) :])
 
 
 def _parse_column(column: Column, word: Word) -> Any:  # noqa: ANN401  each column has a type of its own
@@ -115,12 +116,14 @@ def _read_qualifier(qualifiers: dict[str, Any], key: str, word: Word) -> None:
         raise BadWord(error.problem, error.hint, word.column) from None
 
 
-def _make_rule(
-    verdict: Verdict, qualifiers: dict[str, Any], values: list[Any], columns: list[Word], args: list[Word]
-) -> Rule:
-    remote, ports, service, *program = values
+def _check_ports(values: list[Any], columns: list[Word]) -> None:
+    _remote, ports, service, *_program = values
     if ports and not has_ports(service.protocol):
         raise BadWord("a port, and a protocol without ports", _PORTLESS_HINT, columns[1].column)
+
+
+def _make_rule(verdict: Verdict, qualifiers: dict[str, Any], values: list[Any], args: list[Word]) -> Rule:
+    remote, ports, service, *program = values
     return Rule(
         verdict=verdict,
         remote=remote,
