@@ -1,0 +1,51 @@
+"""Without BPF: right for what is still alive, else unknown, never wrong; and said wherever people look."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.step_client import PROGRAM, StepClient
+from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
+from tests.lab.world import ECHO_PORT, HOST4, PROGRAMS, WORLD4, WORLD6
+
+pytestmark = [pytest.mark.privileged]
+
+SOCKET_USER = str(PROGRAMS / "socket_user.py")
+
+
+@pytest.fixture(scope="module")
+def degraded(_clean_machine: None) -> Iterator[WatchedLab]:
+    with WatchedLab(ALLOW_ALL, "--no-bpf") as made:
+        yield made
+
+
+@pytest.mark.parametrize(("protocol", "port"), [("tcp", 80), ("udp", ECHO_PORT)])
+@pytest.mark.parametrize("address", [WORLD4, WORLD6])
+def test_what_lives_is_right(degraded: WatchedLab, protocol: str, port: int, address: str) -> None:
+    client = StepClient(degraded.lab)
+    assert client.connect(address, port, protocol) == "ok"
+    record = degraded.daemon.wait_connection(pid=client.process.pid, protocol=protocol, remote_address=address)
+    assert (record["program"], record["attribution"], record["uid"]) == (PROGRAM, "procfs", 0)
+    client.end()
+
+
+def test_what_listens_is_right(degraded: WatchedLab) -> None:
+    server = degraded.lab.spawn([PYTHON, str(PROGRAMS / "receiver.py"), "tcp", "0.0.0.0", "7200"])
+    assert server.stdout
+    assert server.stdout.readline() == "listening\n"
+    degraded.lab.run_world([PYTHON, str(PROGRAMS / "tcp_client.py"), HOST4, "7200"])
+    record = degraded.daemon.wait_connection(direction="inbound", local_port=7200)
+    assert (record["pid"], record["attribution"]) == (server.pid, "procfs")
+
+
+def test_what_is_gone_is_unknown_and_never_wrong(degraded: WatchedLab) -> None:
+    for _ in range(30):
+        pid, port = map(int, degraded.run([PYTHON, SOCKET_USER, "late_answer", WORLD4, "9"]).split())
+        record = degraded.daemon.wait_connection(local_port=port, remote_port=9, protocol="udp")
+        assert (record["program"], record["pid"]) in ((SOCKET_USER, pid), ("unknown", None))
+
+
+def test_the_mode_is_shown(degraded: WatchedLab) -> None:
+    (ready,) = degraded.daemon.records("ready")
+    assert ready["mode"] != "bpf"
+    assert "switched off" in degraded.daemon.cli("status").stdout
