@@ -27,8 +27,10 @@ def test_what_is_the_same_compares_equal(tmp_path: Path) -> None:
     assert source.read(RULES).lists["ads"].has_name("more.test")
 
 
-def test_a_list_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
-    assert FactSource(tmp_path / "none").read(RULES).lists == {}
+def test_a_list_that_is_not_there_holds_nothing_and_that_is_said(tmp_path: Path) -> None:
+    source = FactSource(tmp_path / "none")
+    assert source.read(RULES).lists == {}
+    assert source.problems == {"list ads is not there, its rules match nothing": 1}
 
 
 def test_a_list_that_cannot_be_read_is_the_one_that_was_read_before(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tinysnitch.core.events import FactsChanged, RulesLoaded
+from tinysnitch.core.events import DataLost, FactsChanged, RulesLoaded
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.daemon.rule_loader import RuleLoader
@@ -38,6 +38,15 @@ def test_temporary_rules_have_facts_too(tmp_path: Path) -> None:
     loader = loader_of(tmp_path, "")
     loader.read_facts((parse_rule("allow user=root - - -"),))
     assert loader.facts.users == {"root": 0}
+
+
+def test_what_is_wrong_with_lists_is_said_once(tmp_path: Path) -> None:
+    loader = loader_of(tmp_path, "deny @ads - -\n")
+    assert loader.read_rules(())[0] == DataLost("list ads is not there, its rules match nothing", 1)
+    assert not any(isinstance(event, DataLost) for event in loader.read_rules(()))
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "ads").write_text("ads.test\n? ?\n")
+    assert loader.read_rules(())[0] == DataLost("lines of list ads not understood", 1)
 
 
 def test_a_file_that_cannot_be_read_is_one_with_an_error(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@ import pytest
 
 from tests.daemon.small_desk import HOSTILE, make_connection, make_prompt
 from tests.protocol.test_log_lines import RULE, TIME, WALL_S, decided
+from tinysnitch.core.decision import Decision
 from tinysnitch.core.errors import RuleSyntaxError
 from tinysnitch.core.flow import ICMPV6, TCP, Direction, Flow, parse_address
 from tinysnitch.core.process import KERNEL
 from tinysnitch.core.records import LossCounted, PromptAnswered, PromptOpened, Record, RulesReplaced
+from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.log_lines import ReadyLine, ask_line_of, log_line_of
 from tinysnitch.protocol.log_text import format_endpoints, format_program, format_text
 
@@ -16,6 +18,12 @@ REPLACE = msgspec.structs.replace
 def test_a_connection_reads_as_in_2019() -> None:
     text = "INFO allow tcp 10.0.0.2:40516 -> google.com:80 4263 /usr/bin/curl google.com"
     assert format_text(log_line_of(decided())) == f"{TIME} {text}"
+
+
+def test_what_no_rule_decided_says_why() -> None:
+    decision = Decision(verdict=Verdict.DENY, reason="no answer within 60 s")
+    text = format_text(log_line_of(REPLACE(decided(), decision=decision)))
+    assert text.endswith("/usr/bin/curl google.com # no answer within 60 s")
 
 
 def test_inbound_the_remote_comes_first() -> None:

@@ -98,7 +98,7 @@ def test_a_change_keeps_mode_owner_and_link(file: RulesFile, tmp_path: Path) -> 
     assert file.path.is_symlink()
     assert "github.com" in real.read_text()
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
-    assert sorted(os.listdir(tmp_path)) == ["etc", "real.rules"]
+    assert sorted(os.listdir(tmp_path)) == [".real.rules.lock", "etc", "real.rules"]
 
 
 def test_what_the_system_refuses_is_an_error_for_people(tmp_path: Path) -> None:

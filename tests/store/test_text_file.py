@@ -1,4 +1,5 @@
 import os
+import stat
 import threading
 from pathlib import Path
 
@@ -45,6 +46,11 @@ def test_a_lock_keeps_the_second_one_out(tmp_path: Path) -> None:
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
+
+
+def test_nobody_else_can_take_the_lock(tmp_path: Path) -> None:
+    with locked(tmp_path / "a"):
+        assert stat.S_IMODE((tmp_path / ".a.lock").stat().st_mode) == 0o600
 
 
 def test_refusals_are_named() -> None:

@@ -18,7 +18,7 @@ class FactSource:
     def __init__(self, lists_folder: Path) -> None:
         self._folder = lists_folder
         self._lists: dict[str, tuple[tuple[int, int], LoadedList]] = {}  # with mtime and size
-        self.bad_list_lines = 0
+        self.problems: dict[str, int] = {}  # what is wrong with lists, and how often
 
     def read(self, rules: Iterable[Rule]) -> Facts:
         """As they are now, for these rules."""
@@ -35,8 +35,12 @@ class FactSource:
 
     def _read_lists(self, rules: Iterable[Rule]) -> dict[str, RemoteList]:
         names = {rule.remote.text for rule in rules if rule.remote.kind is RemoteKind.LIST} - BUILT_IN_LISTS
-        self._lists = {name: found for name in names if (found := self._find_list(name)) is not None}
-        self.bad_list_lines = sum(loaded.bad_lines for _stamp, loaded in self._lists.values())
+        self._lists = {name: found for name in sorted(names) if (found := self._find_list(name)) is not None}
+        missing = {
+            f"list {name} is not there, its rules match nothing": 1 for name in sorted(names - self._lists.keys())
+        }
+        bad_lines = {f"lines of list {name} not understood": each.bad_lines for name, (_, each) in self._lists.items()}
+        self.problems = missing | {what: count for what, count in bad_lines.items() if count}
         return {name: loaded.remotes for name, (_stamp, loaded) in self._lists.items()}
 
     def _find_list(self, name: str) -> tuple[tuple[int, int], LoadedList] | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tinysnitch.core.errors import RuleSyntaxError, SnitchError
-from tinysnitch.core.events import Event, FactsChanged, RulesLoaded
+from tinysnitch.core.events import DataLost, Event, FactsChanged, RulesLoaded
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.rule import Rule
 from tinysnitch.daemon.fact_source import FactSource
@@ -17,6 +17,7 @@ class RuleLoader:
         self._file = rules_file
         self._source = source
         self._rules: tuple[Rule, ...] = ()
+        self._known_problems: dict[str, int] = {}
 
     def read_rules(self, temporary: Iterable[Rule]) -> list[Event]:
         """The file as it is now. With errors the old rules stay, and what their words stand for is still followed."""
@@ -36,9 +37,12 @@ class RuleLoader:
         return loaded.rules, loaded.errors
 
     def read_facts(self, temporary: Iterable[Rule]) -> list[Event]:
-        """Addresses, resolvers and the like, when they are others now."""
+        """Addresses, resolvers and the like, when they are others now; and what is newly wrong with lists."""
         facts = self._source.read((*self._rules, *temporary))
-        if facts == self.facts:
-            return []
-        self.facts = facts
-        return [FactsChanged(facts)]
+        problems, known = self._source.problems, self._known_problems
+        events: list[Event] = [DataLost(what, count) for what, count in problems.items() if known.get(what) != count]
+        self._known_problems = problems
+        if facts != self.facts:
+            self.facts = facts
+            events.append(FactsChanged(facts))
+        return events

@@ -32,7 +32,9 @@ def _level(line: LogLine) -> str:
 def _tell(line: LogLine) -> str:
     match line:
         case ConnectionLine():
-            return f"{line.verdict.value} {format_connection(line)}"
+            # What a rule says the rule tells; a comment, since the line before it is as it was in 2019.
+            why = f" # {escape(line.reason)}" if line.rule is None else ""
+            return f"{line.verdict.value} {format_connection(line)}{why}"
         case AskLine():
             return f"ask {line.id} {format_connection(line)}"
         case AnswerLine():

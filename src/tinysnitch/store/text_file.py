@@ -26,8 +26,13 @@ def errors_named(path: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keep others of us from changing the file between our reading and our writing (flock(2) on its folder)."""
-    fd = os.open(Path(os.path.realpath(path)).parent, os.O_RDONLY | os.O_DIRECTORY)
+    """Keep others of us from changing the file between our reading and our writing.
+
+    By a file beside it that only its owner may open, as /etc/.pwd.lock is: whoever may open a file may lock it
+    (flock(2)), and nobody else shall keep us waiting.
+    """
+    target = Path(os.path.realpath(path))
+    fd = os.open(target.with_name(f".{target.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield
