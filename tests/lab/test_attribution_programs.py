@@ -1,4 +1,4 @@
-"""What a process is called: scripts by their interpreters, the cgroup's owner, and nobody by a name that is not proved."""
+"""What a process is called: a script by its own name, code from elsewhere by its interpreter's, the kernel `kernel`."""
 
 import os
 import shutil

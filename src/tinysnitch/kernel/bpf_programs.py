@@ -181,9 +181,15 @@ class BpfPrograms:
     # Counts and traces
 
     def read_statistics(self) -> dict[str, int]:
-        """Since it was loaded, over all CPUs."""
+        """Since it was loaded, over all CPUs; with what this process itself could not write."""
+        maps = self._maps
+        own = {
+            "lost_images": maps.images.turned_away,
+            "lost_processes": maps.processes.turned_away,
+            "lost_listeners": maps.listeners.turned_away + maps.bindings.turned_away,
+        }
         return {
-            name: sum(value for (value,) in self._maps.statistics.find_each(index))
+            name: own.get(name, 0) + sum(value for (value,) in maps.statistics.find_each(index))
             for index, name in enumerate(structs.STATISTICS)
         }
 

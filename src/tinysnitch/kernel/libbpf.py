@@ -152,6 +152,7 @@ class Map:
     def __init__(self, path: Path, key: Struct, value: Struct, values: int = 1) -> None:
         ffi, self._library = _open_library()
         self.path = path
+        self.turned_away = 0  # writes that found no room
         self.fd = open_pinned(path)
         self._key = ffi.new("char[]", key.size)
         self._value = ffi.new("char[]", value.size * values)
@@ -181,11 +182,13 @@ class Map:
         return list(self._iter_values(self._value_view)) if self.find(*key) is not None else []
 
     def write(self, key: Fields, value: Fields, flags: int = BPF_ANY) -> bool:
-        """False: BPF_NOEXIST was asked for, and there is one."""
+        """False: the map is full, or BPF_NOEXIST was asked for, and there is one."""
         self._pack_key(self._key_view, 0, *key)
         self._pack_value(self._value_view, 0, *value)
         failed = self._update(self.fd, self._key, self._value, flags)
-        if failed and failed != -errno.EEXIST:
+        if failed == -errno.E2BIG:  # alloc_htab_elem() in kernel/bpf/hashtab.c
+            self.turned_away += 1
+        elif failed and failed != -errno.EEXIST:
             raise_errno(f"writing {self.path}", -failed)
         return not failed
 

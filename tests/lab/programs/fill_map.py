@@ -1,0 +1,22 @@
+"""Fills a hash map of the kernel's side up to the brim: `fill_map.py MAP KEY_SIZE VALUE_SIZE`. Then says `full`.
+
+It takes the room that others give back too, until it is killed.
+"""
+
+import itertools
+import struct
+import sys
+import time
+from pathlib import Path
+
+from tinysnitch.kernel.libbpf import Map
+
+(place,) = Path("/sys/fs/bpf").glob(f"tinysnitch-*/*/maps/{sys.argv[1]}")
+key_size, value_size = int(sys.argv[2]), int(sys.argv[3])
+target = Map(place, struct.Struct(f"={key_size}s"), struct.Struct(f"={value_size}s"))
+for number in itertools.count(0xF0000000):
+    target.write((number.to_bytes(4, sys.byteorder).ljust(key_size, b"\xf7"),), (b"",))
+    if target.turned_away == 1:
+        print("full", flush=True)
+    if target.turned_away:
+        time.sleep(0.0005)

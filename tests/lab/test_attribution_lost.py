@@ -1,0 +1,60 @@
+"""Where the kernel's side had no room, the loss is counted and shown, and nobody is named without proof."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.daemon import Record
+from tests.lab.watched_lab import PYTHON, WatchedLab
+from tests.lab.world import HOST4, PROGRAMS, WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+CLIENT = str(PROGRAMS / "tcp_client.py")
+SIZES = {"images": (8, 3912), "processes": (4, 16), "listeners": (20, 40)}
+
+
+@pytest.fixture
+def named(_clean_machine: None) -> Iterator[WatchedLab]:
+    """Only programs that a rule names may connect, or take a connection."""
+    rules = f"allow - - tcp {CLIENT}\nallow - - tcp-src {PROGRAMS / 'receiver.py'}\n"
+    with WatchedLab(rules, "--timeout", "0") as made:
+        yield made
+
+
+def fill(watched: WatchedLab, name: str) -> None:
+    """And keep it full."""
+    sizes = map(str, SIZES[name])
+    filling = watched.lab.spawn_outside([sys.executable, str(PROGRAMS / "fill_map.py"), name, *sizes])
+    assert filling.stdout
+    assert filling.stdout.readline() == "full\n"
+
+
+def wait_lost(watched: WatchedLab, what: str) -> Record:
+    record = watched.daemon.wait_for(lambda record: record["event"] == "lost" and what in record["what"])
+    assert record["count"] > 0
+    return record
+
+
+@pytest.mark.parametrize("name", ["images", "processes"])
+def test_a_program_that_found_no_room_is_unknown(named: WatchedLab, name: str) -> None:
+    assert named.lab.run([PYTHON, CLIENT, WORLD4, "80"]).returncode == 0
+    fill(named, name)
+    assert named.lab.run([PYTHON, CLIENT, WORLD4, "80"]).returncode == 1
+    record = named.daemon.wait_connection(verdict="deny")
+    assert (record["program"], record["pid"], record["attribution"]) == ("unknown", None, "unknown")
+    lost = wait_lost(named, f"{name} not stored")
+    assert lost["what"] in named.daemon.cli("status").stdout
+
+
+def test_a_listener_that_found_no_room_is_found_all_the_same(named: WatchedLab) -> None:
+    """Not by the kernel's side: sock_diag tells the socket, and the socket its owner."""
+    fill(named, "listeners")
+    server = named.lab.spawn([PYTHON, str(PROGRAMS / "receiver.py"), "tcp", "0.0.0.0", "7400"])
+    assert server.stdout
+    assert server.stdout.readline() == "listening\n"
+    assert named.lab.run_world([PYTHON, CLIENT, HOST4, "7400"]).returncode == 0
+    record = named.daemon.wait_connection(direction="inbound", local_port=7400)
+    assert (record["pid"], record["verdict"]) == (server.pid, "allow")
+    wait_lost(named, "listening ports not stored")
