@@ -34,6 +34,13 @@ class Person:
             self.seen += os.read(self._master, 65536).decode(errors="replace")
         self.seen = self.seen.partition(text)[2]
 
+    def read_line(self) -> str:
+        """What is written from here to the end of the line."""
+        while "\n" not in self.seen:
+            self.seen += os.read(self._master, 65536).decode(errors="replace")
+        line, _, self.seen = self.seen.partition("\n")
+        return line
+
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode())
 

@@ -7,9 +7,9 @@ from tests.repo.tree import PACKAGE, ROOT, functions, python_files, relative, tr
 
 # What only joins other parts is tested where they meet: in the lab, against the real kernel; or through its one user.
 TESTED_ELSEWHERE = {
-    "cli/run.py": "tests/lab/test_run.py",
     "cli/scoped_run.py": "tests/lab/test_run.py",
     "daemon/desk.py": "tests/lab/test_explain.py",
+    "daemon/leftovers.py": "tests/lab/test_run_ends.py",
     "kernel/bpf_maps.py": "tests/kernel/test_bpf_programs.py",
     "kernel/bpf_pins.py": "tests/kernel/test_bpf_programs.py",
     "kernel/bpf_settings.py": "tests/kernel/test_bpf_programs.py",

@@ -7,7 +7,7 @@ from tinysnitch.cli.options import examples
 
 @click.command(
     "run",
-    context_settings={"ignore_unknown_options": True},
+    context_settings={"allow_interspersed_args": False},  # options after the command are the command's
     epilog=examples(
         "tinysnitch run -- curl https://example.com",
         "tinysnitch run --rules ci.rules -- npm install",

@@ -2,21 +2,17 @@
 
 import asyncio
 import os
-import shutil
 import signal
-import sys
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
-from tinysnitch.cli.output import print_error, print_note
-from tinysnitch.core.errors import Malformed, SnitchError
-from tinysnitch.protocol.log_lines import ConnectionLine, LogLine, ReadyLine, parse_log_line
+from tinysnitch.cli.judged_command import JudgedCommand, check_command
+from tinysnitch.cli.output import print_error, print_note, print_snitch_error
+from tinysnitch.cli.scoped_daemon import ScopedDaemon
+from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.view.run_summary import summarize_run
 
 _TTY = "/dev/tty"
-_NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as a shell says it
-_LINE_LIMIT = 1 << 20  # bytes of one log line
 
 
 class ScopedRun:
@@ -27,120 +23,72 @@ class ScopedRun:
         self._rules = rules
         self._is_learning = is_learning
         self._socket_path = socket_path
-        self._has_terminal = not is_learning and _is_terminal()
-        self._connections: list[ConnectionLine] = []
-        self._reader: asyncio.Task[None] | None = None
+        self._has_terminal = is_terminal()
+        self._ended_by = 0  # signal that came before there was a command
 
     async def run(self) -> int:
-        """The command's exit status. Raises SnitchError when the firewall cannot start."""
+        """The command's exit status. Raises SnitchError when it or its firewall cannot start."""
+        if os.geteuid() != 0:
+            raise NotPermitted("tinysnitch run needs root", "try `sudo tinysnitch run -- COMMAND`")
+        check_command(self._command[0])
         with tempfile.TemporaryDirectory(prefix="tinysnitch-run-") as folder:
-            socket_path = self._socket_path or f"{folder}/socket"
-            daemon = await self._start_daemon(folder, socket_path)
             try:
-                ready = await self._wait_ready(daemon)
-                status = await self._run_command(daemon, ready, socket_path)
-            finally:
-                await self._stop(daemon)
-        for line in summarize_run(self._connections):
+                self._let_signals_cancel()
+                return await self._run_in(folder)
+            except asyncio.CancelledError:
+                if self._ended_by:
+                    return 128 + self._ended_by
+                raise
+
+    def _let_signals_cancel(self) -> None:
+        """Until there is a command that gets them. (What SIGINT cancels, asyncio turns into KeyboardInterrupt.)"""
+        task = asyncio.current_task()
+        assert task
+
+        def cancel(number: int) -> None:
+            self._ended_by = number
+            task.cancel()
+
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, cancel, number)
+
+    async def _run_in(self, folder: str) -> int:
+        socket_path = self._socket_path or f"{folder}/socket"
+        daemon = await ScopedDaemon.start(self._daemon_words(folder, socket_path))
+        try:
+            ready = await daemon.wait_ready()
+            daemon.follow(print_error)
+            command = JudgedCommand(self._has_terminal)
+            await command.start(self._command, ready.cgroup)
+            prompt = asyncio.create_task(self._ask(socket_path))
+            status = await command.wait()
+            prompt.cancel()
+            await asyncio.gather(prompt, return_exceptions=True)
+        finally:
+            await daemon.stop()
+        for line in summarize_run(daemon.connections):
             print_note(line)
         return status
 
-    async def _start_daemon(self, folder: str, socket_path: str) -> asyncio.subprocess.Process:
-        """In a session of its own: Ctrl-C is for the command, the firewall goes last."""
-        words = ["--scoped", "--state-dir", f"{folder}/state", "--socket", socket_path, "--log", "json"]
+    def _daemon_words(self, folder: str, socket_path: str) -> list[str]:
+        words = ["--state-dir", f"{folder}/state", "--socket", socket_path]
         words += ["--rules", self._rules] if self._rules else []
         words += ["--learn"] if self._is_learning else []
-        words += [] if self._has_terminal or self._socket_path else ["--timeout", "0"]
-        return await asyncio.create_subprocess_exec(
-            find_daemon(),
-            *words,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,
-            limit=_LINE_LIMIT,
-        )
-
-    async def _wait_ready(self, daemon: asyncio.subprocess.Process) -> ReadyLine:
-        while (line := await _read_line(daemon)) is not None:
-            if isinstance(line, ReadyLine):
-                return line
-        raise FirewallNotStarted(await daemon.wait())
-
-    async def _run_command(self, daemon: asyncio.subprocess.Process, ready: ReadyLine, socket_path: str) -> int:
-        loop = asyncio.get_running_loop()
-        self._reader = loop.create_task(self._collect(daemon))
-        try:
-            child = await asyncio.create_subprocess_exec(
-                *self._command, preexec_fn=lambda: _enter(ready.cgroup), restore_signals=True
-            )
-        except OSError as error:
-            print_error(f"{self._command[0]}: {error.strerror}")
-            return _NOT_FOUND if isinstance(error, FileNotFoundError) else _NOT_EXECUTABLE
-        loop.add_signal_handler(signal.SIGINT, lambda: None)  # the terminal sends it to the command as well
-        loop.add_signal_handler(signal.SIGTERM, child.terminate)
-        prompt = loop.create_task(self._ask(socket_path))
-        status = await child.wait()
-        prompt.cancel()
-        await asyncio.gather(prompt, return_exceptions=True)
-        if self._reader.done():
-            print_error("the firewall ended before the command", "what the command did after that was refused")
-        return status if status >= 0 else 128 - status
+        can_ask = self._has_terminal or self._socket_path
+        return words if can_ask else [*words, "--timeout", "0"]
 
     async def _ask(self, socket_path: str) -> None:
-        if self._has_terminal:
-            from tinysnitch.tui.plain_prompt import PlainPrompt
+        if not self._has_terminal or self._is_learning:
+            return
+        from tinysnitch.tui.plain_prompt import PlainPrompt
 
-            await PlainPrompt(is_guest=True).run(socket_path, _TTY)
-
-    async def _collect(self, daemon: asyncio.subprocess.Process) -> None:
-        while (line := await _read_line(daemon)) is not None:
-            if isinstance(line, ConnectionLine):
-                self._connections.append(line)
-
-    async def _stop(self, daemon: asyncio.subprocess.Process) -> None:
-        """End the daemon, which takes the cgroup and what still runs in it away; its last lines count."""
-        if daemon.returncode is None:
-            daemon.terminate()
-        await daemon.wait()
-        if self._reader:
-            await self._reader
-
-
-class FirewallNotStarted(SnitchError):
-    """The daemon has said why; its exit code is passed on."""
-
-    def __init__(self, exit_code: int) -> None:
-        super().__init__("the command was not run, since its firewall did not start")
-        self.exit_code = exit_code or 1
-
-
-def find_daemon() -> str:
-    """tinysnitchd as it was installed with this command, else from PATH."""
-    beside = Path(sys.executable).with_name("tinysnitchd")
-    found = str(beside) if beside.exists() else shutil.which("tinysnitchd")
-    if found is None:
-        raise SnitchError("tinysnitchd is not installed", "`make setup` leaves it in .venv/bin")
-    return found
-
-
-async def _read_line(daemon: asyncio.subprocess.Process) -> LogLine | None:
-    """The next line of the daemon's log, None at its end."""
-    assert daemon.stdout
-    while raw := await daemon.stdout.readline():
         try:
-            return parse_log_line(raw.rstrip())
-        except Malformed:
-            continue
-    return None
+            await PlainPrompt(is_guest=True).run(socket_path, _TTY)
+        except SnitchError as error:
+            print_snitch_error(error)
 
 
-def _enter(cgroup: str) -> None:
-    """In the child, before it becomes the command (cgroups(7): 0 is the writing process)."""
-    with open(f"{cgroup}/cgroup.procs", "w") as file:
-        file.write("0")
-
-
-def _is_terminal() -> bool:
+def is_terminal() -> bool:
     """Whether there is someone to ask."""
     try:
         os.close(os.open(_TTY, os.O_RDWR | os.O_NOCTTY))

@@ -23,7 +23,11 @@ def name_instance(netns_cookie: int, is_scoped: bool) -> Instance:
     """One daemon judges a namespace as a whole; any number judge one command each beside it."""
     if not is_scoped:
         return _name("TINYSNITCH", f"tinysnitch-{netns_cookie:x}", QUEUE)
-    pid = os.getpid()
+    return name_run(netns_cookie, os.getpid())
+
+
+def name_run(netns_cookie: int, pid: int) -> Instance:
+    """Of the daemon with this process number, which judges one command."""
     return _name(f"TS-RUN-{pid}", f"tinysnitch-{netns_cookie:x}-run-{pid}", QUEUE + 3 * (1 + pid % 10000))
 
 

@@ -75,8 +75,9 @@ Examples:
     help="Take enforcement away at a clean end, or keep it.",
 )
 @click.option("--scoped", "is_scoped", is_flag=True, hidden=True, help="Judge a cgroup of our own making only.")
+@click.option("--remove-run", type=int, metavar="PID", hidden=True, help="Take away what a killed --scoped left.")
 @click.option("--no-bpf", is_flag=True, hidden=True, help="Run in the degraded mode.")
-def tinysnitchd(log: str, on_exit: str, no_bpf: bool, **options: object) -> None:
+def tinysnitchd(log: str, on_exit: str, no_bpf: bool, remove_run: int | None, **options: object) -> None:
     """Hold every connection that no rule covers until a person answers.
 
     Runs in the foreground for the network namespace it is started in. Adds its own netfilter rules and takes them away
@@ -84,6 +85,10 @@ def tinysnitchd(log: str, on_exit: str, no_bpf: bool, **options: object) -> None
     """
     if os.geteuid() != 0:
         raise NotPermitted("tinysnitchd must be root", "try `sudo tinysnitchd`")
+    if remove_run is not None:
+        from tinysnitch.daemon.leftovers import remove_leftovers
+
+        return remove_leftovers(remove_run)
     from tinysnitch.daemon.lifecycle import run_daemon
 
     settings = Options(log=LogFormat(log), on_exit=OnExit(on_exit), is_bpf_wanted=not no_bpf, **options)  # type: ignore[arg-type]

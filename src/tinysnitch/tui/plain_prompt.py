@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import signal
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from tinysnitch.tui.user_names import find_user
 from tinysnitch.view.help_view import present_help, present_legend
 from tinysnitch.view.prompt_state import Answer, Event, KeyPressed, Leave, Page, PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
+from tinysnitch.view.text import escape_text
 
 _LEAVE_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -45,6 +47,7 @@ class _Session:
         self._terminal = terminal
         self._is_guest = is_guest
         self._state = PromptState(delay_s)
+        self._socket_path = socket_path
         self._link = DaemonLink(socket_path, self._tell)
         self._answers: set[asyncio.Task[None]] = set()
         self._end: asyncio.Future[int] = self._loop.create_future()
@@ -149,6 +152,8 @@ class _Session:
 
     def _ask(self, view: PromptView) -> None:
         if self._is_guest and not self._terminal.is_held:
+            if not self._terminal.is_ours:  # a shell that we run has given it to its job
+                return self._point_elsewhere(view)
             self._hold()
         self._terminal.flush_input()
         self._terminal.write_lines(question_lines(view))
@@ -156,6 +161,10 @@ class _Session:
         self._asked_s = time.monotonic()
         ready_s = self._state.next_change_s() or 0.0
         self._ready_timer = self._loop.call_later(max(0.0, ready_s - self._asked_s), self._say_ready)
+
+    def _point_elsewhere(self, view: PromptView) -> None:
+        where = f"tinysnitch prompt --socket {escape_text(shlex.quote(str(self._socket_path)))}"
+        self._terminal.write_lines([f"{view.title}: answer it in another terminal with", f"  {where}"])
 
     def _say_ready(self) -> None:
         self._ready_timer = None

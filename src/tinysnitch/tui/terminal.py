@@ -31,6 +31,14 @@ class Terminal:
     def is_held(self) -> bool:
         return self._saved is not None
 
+    @property
+    def is_ours(self) -> bool:
+        """False in the background, where the kernel would stop us (termios(3), SIGTTOU)."""
+        try:
+            return os.tcgetpgrp(self.fd) == os.getpgrp()
+        except OSError:
+            return True  # ENOTTY: not the one that controls our session, so it has no background either
+
     def hold(self) -> None:
         """From now on each key comes at once and is not echoed; what was typed before is thrown away."""
         if self._saved is None:

@@ -1,0 +1,111 @@
+"""The daemon of one command: started for it, followed by its log, and ended after it."""
+
+import asyncio
+import ctypes
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tinysnitch.core.errors import Malformed, SnitchError
+from tinysnitch.protocol.log_lines import ConnectionLine, LogLine, ReadyLine, RulesLine, parse_log_line
+
+_LINE_LIMIT = 1 << 20  # bytes of one log line
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_libc = ctypes.CDLL(None)
+
+
+class FirewallNotStarted(SnitchError):
+    """The daemon has said why; its exit code is passed on."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("the command was not run, since its firewall did not start")
+        self.exit_code = exit_code if exit_code > 0 else 1
+
+
+class ScopedDaemon:
+    """`connections` are those decided so far."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._follower: asyncio.Task[None] | None = None
+        self._is_stopping = False
+        self._is_clean = True
+        self.connections: list[ConnectionLine] = []
+
+    @classmethod
+    async def start(cls, words: Sequence[str]) -> "ScopedDaemon":
+        """In a session of its own: Ctrl-C is for the command, the firewall goes last."""
+        process = await asyncio.create_subprocess_exec(
+            find_daemon(),
+            "--scoped",
+            *("--log", "json"),
+            *words,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,
+            limit=_LINE_LIMIT,
+        )
+        return cls(process)
+
+    async def wait_ready(self) -> ReadyLine:
+        """Once enforcement stands. Raises FirewallNotStarted."""
+        while (line := await self._read_line()) is not None:
+            if isinstance(line, ReadyLine):
+                return line
+        raise FirewallNotStarted(await self._process.wait())
+
+    def follow(self, complain: Callable[[str, str], None]) -> None:
+        """Collect what is decided from now on; `complain` is told error and hint of what goes wrong meanwhile."""
+        self._follower = asyncio.create_task(self._collect(complain))
+
+    async def _collect(self, complain: Callable[[str, str], None]) -> None:
+        while (line := await self._read_line()) is not None:
+            if isinstance(line, ConnectionLine):
+                self.connections.append(line)
+            elif isinstance(line, RulesLine):
+                for error in line.errors:
+                    complain(error, "no line of the file holds before all of them are right")
+        if not self._is_stopping:
+            self._is_clean = False
+            complain("the firewall ended before the command", "what is unknown is not let through")
+
+    async def stop(self) -> None:
+        """End it; it takes the cgroup and what still runs in it away, or we do. Its last lines count."""
+        self._is_stopping = True
+        if self._process.returncode is None:
+            self._process.terminate()
+        if self._follower:
+            await self._follower
+        else:
+            await self._process.communicate()  # a full pipe must not keep it
+        await self._process.wait()
+        if not self._is_clean:
+            cleaner = await asyncio.create_subprocess_exec(find_daemon(), "--remove-run", str(self._process.pid))
+            await cleaner.wait()
+
+    async def _read_line(self) -> LogLine | None:
+        """The next line of its log, None at the end."""
+        assert self._process.stdout
+        while raw := await self._process.stdout.readline():
+            try:
+                return parse_log_line(raw.rstrip())
+            except Malformed:
+                continue
+        return None
+
+
+def find_daemon() -> str:
+    """tinysnitchd as it was installed with this command, else from PATH."""
+    beside = Path(sys.executable).with_name("tinysnitchd")
+    found = str(beside) if beside.exists() else shutil.which("tinysnitchd")
+    if found is None:
+        raise SnitchError("tinysnitchd is not installed", "`make setup` leaves it in .venv/bin")
+    return found
+
+
+def _end_with_parent() -> None:
+    """In the child: should `tinysnitch run` be killed, its firewall and what it judges end too."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

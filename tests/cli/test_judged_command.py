@@ -1,0 +1,79 @@
+"""A folder stands for the cgroup: `cgroup.procs` in it gets what the kernel would get."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import pytest
+
+from tinysnitch.cli.judged_command import CommandNotRun, JudgedCommand, check_command
+from tinysnitch.core.errors import SnitchError
+
+
+def run(command: list[str], cgroup: Path, *, has_terminal: bool = False) -> int:
+    async def play() -> int:
+        judged = JudgedCommand(has_terminal)
+        await judged.start(command, str(cgroup))
+        return await judged.wait()
+
+    return asyncio.run(play())
+
+
+def make_script(path: Path, text: str, mode: int = 0o755) -> str:
+    path.write_text(text)
+    path.chmod(mode)
+    return str(path)
+
+
+def test_it_enters_its_cgroup_first(tmp_path: Path) -> None:
+    assert run(["test", "-s", str(tmp_path / "cgroup.procs")], tmp_path) == 0
+    assert (tmp_path / "cgroup.procs").read_text() == "0"
+
+
+@pytest.mark.parametrize(("script", "status"), [("exit 41", 41), ("kill -9 $$", 137), ("kill -INT $$", 130)])
+def test_the_status_is_as_a_shell_says_it(tmp_path: Path, script: str, status: int) -> None:
+    assert run(["sh", "-c", script], tmp_path) == status
+
+
+def test_what_cannot_be_found_or_executed(tmp_path: Path) -> None:
+    plain = make_script(tmp_path / "plain", "#!/bin/sh\n", 0o644)
+    told = {"no-such-command": 127, str(tmp_path / "none"): 127, str(tmp_path): 126, plain: 126}
+    for name, exit_code in told.items():
+        with pytest.raises(CommandNotRun) as caught:
+            check_command(name)
+        assert (caught.value.exit_code, bool(caught.value.hint)) == (exit_code, True)
+    check_command("sh")
+
+
+def test_what_only_exec_can_tell(tmp_path: Path) -> None:
+    scripts = {
+        make_script(tmp_path / "orphan", "#!/no/such/interpreter\n"): (127, "interpreter"),
+        make_script(tmp_path / "text", "echo\n"): (126, "no program"),
+    }
+    for script, (exit_code, problem) in scripts.items():
+        check_command(script)
+        with pytest.raises(CommandNotRun, match=problem) as caught:
+            run([script], tmp_path)
+        assert caught.value.exit_code == exit_code
+
+
+def test_a_cgroup_that_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(SnitchError, match="firewall is gone"):
+        run(["true"], tmp_path / "gone")
+
+
+def signalled(cgroup: Path, number: signal.Signals, *, has_terminal: bool) -> int:
+    """The command signals us; it ends with 9 when that is passed on, with 5 when it is not."""
+    name = number.name.removeprefix("SIG")
+    script = f"trap 'exit 9' {name}; kill -{name} $PPID; sleep 0.2; exit 5"
+    return run(["sh", "-c", script], cgroup, has_terminal=has_terminal)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
+def test_signals_go_to_the_command(tmp_path: Path, number: signal.Signals) -> None:
+    assert signalled(tmp_path, number, has_terminal=False) == 9
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_the_terminal_has_sent_these_to_the_command_already(tmp_path: Path, number: signal.Signals) -> None:
+    assert signalled(tmp_path, number, has_terminal=True) == 5

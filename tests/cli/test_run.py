@@ -1,0 +1,56 @@
+"""Whose words are whose. What is done with them is in tests/lab/test_run.py, with a real daemon."""
+
+import os
+from typing import Any
+
+import pytest
+
+from tests.cli.running import Command
+from tinysnitch.cli import scoped_run
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
+    """The commands that were to be run, each ending with 5."""
+    commands: list[tuple[tuple[str, ...], dict[str, Any]]] = []
+
+    class Run:
+        def __init__(self, command: tuple[str, ...], **options: object) -> None:
+            commands.append((command, options))
+
+        async def run(self) -> int:
+            return 5
+
+    monkeypatch.setattr(scoped_run, "ScopedRun", Run)
+    return commands
+
+
+@pytest.mark.parametrize("words", ["--learn -- curl --rules x --help", "--learn curl --rules x --help"])
+def test_options_after_the_command_are_the_commands(
+    command: Command, started: list[tuple[tuple[str, ...], dict[str, Any]]], words: str
+) -> None:
+    assert command.plain("run", *words.split()) == (5, "", "")
+    options = {"rules": None, "is_learning": True, "socket_path": None}
+    assert started == [(("curl", "--rules", "x", "--help"), options)]
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ("", "missing argument 'COMMAND...'"),
+        ("--", "missing argument 'COMMAND...'"),
+        ("--lern -- make", "no such option '--lern'"),
+        ("--rules /no/such/file -- make", "invalid value for '--rules'"),
+    ],
+)
+def test_wrong_words(command: Command, words: str, error: str) -> None:
+    code, out, err = command.plain("run", *words.split())
+    assert (code, out) == (2, "")
+    assert err.startswith(f"tinysnitch: error: {error}")
+
+
+def test_without_root_it_is_4(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    code, _out, err = command.plain("run", "--", "true")
+    assert code == 4
+    assert "sudo tinysnitch run" in err

@@ -1,0 +1,133 @@
+"""A script stands for tinysnitchd: what it says, and how it ends. The real one is in tests/lab/test_run.py."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tinysnitch.cli import scoped_daemon
+from tinysnitch.cli.scoped_daemon import FirewallNotStarted, ScopedDaemon, find_daemon
+from tinysnitch.core.errors import SnitchError
+
+READY = '{"event":"ready","time":"t","pid":1,"mode":"bpf","netns":1,"rules":0,"socket":"s","cgroup":"/c"}'
+BAD_RULES = '{"event":"rules","time":"t","loaded":0,"errors":["r:1:1: what?"]}'
+CONNECTION = (
+    '{"event":"connection","time":"t","verdict":"allow","reason":"","rule":null,"cached":false,'
+    '"direction":"outbound","protocol":"tcp","local_address":"10.0.0.2","local_port":1,"remote_address":"10.0.0.1",'
+    '"remote_port":80,"name":null,"pid":1,"uid":0,"program":"/bin/x","args":[],"parents":[],"attribution":"bpf"}'
+)
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "tinysnitchd"
+    path.touch(0o755)
+    monkeypatch.setattr(scoped_daemon, "find_daemon", lambda: str(path))
+    return path
+
+
+def follow(said: list[str]) -> ScopedDaemon:
+    """The daemon after it was started, followed and stopped."""
+
+    async def play() -> ScopedDaemon:
+        ended = asyncio.Event()
+
+        def complain(error: str, _hint: str) -> None:
+            said.append(error)
+            if "ended" in error:
+                ended.set()
+
+        daemon = await ScopedDaemon.start([])
+        said.append((await daemon.wait_ready()).cgroup)
+        daemon.follow(complain)
+        await asyncio.wait_for(ended.wait(), 10)
+        await daemon.stop()
+        return daemon
+
+    return asyncio.run(play())
+
+
+def test_what_it_logs_is_collected_and_its_end_is_told(script: Path) -> None:
+    script.write_text(f"#!/bin/sh\ncat <<'END'\nno line\n{READY}\n{CONNECTION}\n{BAD_RULES}\nEND\n")
+    said: list[str] = []
+    assert [line.program for line in follow(said).connections] == ["/bin/x"]
+    assert said == ["/c", "r:1:1: what?", "the firewall ended before the command"]
+
+
+@pytest.mark.parametrize(("end", "exit_code"), [("exit 4", 4), ("exit 0", 1), ("kill -9 $$", 1)])
+def test_one_that_does_not_start_passes_its_exit_code_on(script: Path, end: str, exit_code: int) -> None:
+    script.write_text(f"#!/bin/sh\n{end}\n")
+
+    async def play() -> None:
+        daemon = await ScopedDaemon.start([])
+        try:
+            await daemon.wait_ready()
+        finally:
+            await daemon.stop()
+
+    with pytest.raises(FirewallNotStarted) as caught:
+        asyncio.run(play())
+    assert caught.value.exit_code == exit_code
+
+
+def wait_for_sigterm(folder: Path, first: str, last: str) -> str:
+    """A script that says `first`, waits, and says `last` when SIGTERM comes."""
+    os.mkfifo(folder / "fifo")
+    trap = "trap 'echo \"$last\"; exit' TERM"
+    return f"#!/bin/bash\nlast='{last}'\n{trap}\necho '{first}'\nread -r nothing <{folder}/fifo\n"
+
+
+def test_it_is_stopped_by_sigterm_and_its_last_lines_count(script: Path) -> None:
+    script.write_text(wait_for_sigterm(script.parent, READY, CONNECTION))
+
+    async def play() -> ScopedDaemon:
+        daemon = await ScopedDaemon.start([])
+        await daemon.wait_ready()
+        daemon.follow(lambda error, _hint: pytest.fail(error))
+        await daemon.stop()
+        return daemon
+
+    assert len(asyncio.run(play()).connections) == 1
+
+
+STARTER = """
+import asyncio, sys
+from tinysnitch.cli import scoped_daemon
+
+async def start():
+    await (await scoped_daemon.ScopedDaemon.start([])).wait_ready()
+    print("ready", flush=True)
+    input()
+
+scoped_daemon.find_daemon = lambda: sys.argv[1]
+asyncio.run(start())
+"""
+
+
+def test_it_ends_when_its_starter_is_killed(script: Path) -> None:
+    """Both hold the pipe of standard error: at its end both are gone."""
+    script.write_text(wait_for_sigterm(script.parent, READY, ""))
+    command = [sys.executable, "-c", STARTER, str(script)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, env={"PYTHONPATH": os.pathsep.join(sys.path)}, **pipes) as starter:
+        assert starter.stdout
+        assert starter.stdout.readline() == "ready\n"
+        starter.send_signal(signal.SIGKILL)
+        starter.communicate(timeout=10)
+
+
+def test_where_the_daemon_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    beside = tmp_path / "bin"
+    beside.mkdir()
+    monkeypatch.setattr(sys, "executable", str(beside / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SnitchError, match="not installed"):
+        find_daemon()
+    (tmp_path / "tinysnitchd").touch(0o755)
+    assert find_daemon() == str(tmp_path / "tinysnitchd")
+    (beside / "tinysnitchd").touch(0o755)
+    assert find_daemon() == str(beside / "tinysnitchd")

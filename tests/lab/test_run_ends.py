@@ -1,0 +1,129 @@
+"""How `tinysnitch run` ends: the command's way, or with the reason why there was none; never with anything left."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.lab import cgroup
+from tests.lab.daemon import BIN
+from tests.lab.lab import Lab
+from tests.lab.test_stop import saved_rules
+from tests.lab.world import WORLD4
+from tinysnitch.core.errors import NotPermitted
+
+pytestmark = [pytest.mark.privileged]
+
+WAITS = "trap 'echo told; exit 9' TERM HUP; echo started; read -r nothing <{fifo}"
+
+
+def words(lab: Lab, *command: str) -> list[str]:
+    rules = lab.folder / "run-rules"
+    rules.write_text("")
+    return [str(BIN / "tinysnitch"), "run", "--rules", str(rules), "--", *command]
+
+
+def start(lab: Lab, script: str) -> subprocess.Popen[str]:
+    """`tinysnitch run` of a script that has said that it started."""
+    fifo = lab.folder / "fifo"
+    os.mkfifo(fifo)
+    judged = lab.spawn_outside(words(lab, "sh", "-c", script.format(fifo=fifo)))
+    assert judged.stdout
+    assert judged.stdout.readline() == "started\n"
+    return judged
+
+
+def daemon_of(judged: subprocess.Popen[str]) -> int:
+    found = subprocess.run(
+        ["pgrep", "-P", str(judged.pid), "-f", "tinysnitchd --scoped"], capture_output=True, text=True
+    )
+    return int(found.stdout)
+
+
+def cgroup_of(daemon: int) -> Path:
+    """Where the daemon has put the command."""
+    return cgroup.find_root() / f"ts-run-{daemon}"
+
+
+def traces(lab: Lab) -> list[str]:
+    """All that a firewall could have left in the lab."""
+    return [*saved_rules(lab), *lab.run_outside(["find", "/sys/fs/bpf", "-name", "tinysnitch*"]).stdout.splitlines()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_are_for_the_command_and_the_firewall_goes_last(lab: Lab, number: signal.Signals) -> None:
+    before = traces(lab)
+    judged = start(lab, WAITS)
+    judged.send_signal(number)
+    assert "told\n" in judged.communicate(timeout=20)[0]
+    assert judged.returncode == 9
+    assert traces(lab) == before
+
+
+def test_what_the_command_leaves_running_is_ended(lab: Lab) -> None:
+    before = traces(lab)
+    judged = start(lab, "setsid sleep 600 & echo started; exit 3")
+    assert judged.wait(timeout=20) == 3
+    assert traces(lab) == before
+
+
+def test_a_run_that_is_killed_takes_its_firewall_with_it(lab: Lab) -> None:
+    before = traces(lab)
+    judged = start(lab, WAITS)
+    daemon = daemon_of(judged)
+    judged.kill()
+    assert judged.stdout
+    assert judged.stdout.read() is not None  # at its end the command is gone, and the daemon too
+    assert not cgroup_of(daemon).exists()
+    assert traces(lab) == before
+
+
+def test_a_firewall_that_dies_is_told_at_once_and_lets_nothing_through(lab: Lab) -> None:
+    before = traces(lab)
+    script = f"echo started; read -r nothing <{{fifo}}; curl -sS -m1 http://{WORLD4}/"
+    judged = start(lab, script)
+    daemon = daemon_of(judged)
+    assert cgroup_of(daemon).exists()
+    os.kill(daemon, signal.SIGKILL)
+    assert judged.stdout
+    assert "the firewall ended before the command" in judged.stdout.readline()
+    (lab.folder / "fifo").write_text("go\n")
+    assert "welcome" not in judged.communicate(timeout=20)[0]
+    assert judged.returncode != 0
+    assert not cgroup_of(daemon).exists()
+    assert traces(lab) == before
+
+
+def test_what_is_not_there_needs_no_firewall(lab: Lab) -> None:
+    told = lab.run_outside(words(lab, "no-such-command"))
+    assert (told.returncode, told.stdout) == (127, "")
+    assert told.stderr.startswith("tinysnitch: error: no-such-command: command not found\n")
+
+
+def test_a_firewall_that_does_not_start_says_why(lab: Lab) -> None:
+    busy = lab.folder / "is-a-file"
+    busy.touch()
+    command = [str(BIN / "tinysnitch"), "run", "--socket", str(busy / "socket"), "--", "echo", "never"]
+    told = lab.run_outside(command)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert str(busy) in told.stderr
+    assert told.stderr.splitlines()[-1].startswith("tinysnitch: error: the command was not run")
+
+
+def test_without_root_it_says_so(lab: Lab) -> None:
+    told = lab.run([str(BIN / "tinysnitch"), "run", "--", "true"], user="nobody")
+    assert told.returncode == NotPermitted.exit_code
+    assert "sudo tinysnitch run" in told.stderr
+
+
+def test_a_wrong_rule_is_told(lab: Lab) -> None:
+    command = words(lab, "true")
+    (lab.folder / "run-rules").write_text("alow - - -\n")
+    assert "run-rules:1:1: " in lab.run_outside(command).stderr
+
+
+def test_its_input_is_the_commands(lab: Lab) -> None:
+    judged = lab.spawn_outside(words(lab, "cat"), stdin=subprocess.PIPE)
+    assert judged.communicate("data\n", timeout=20)[0].startswith("data\n")

@@ -1,0 +1,92 @@
+"""`tinysnitch run -- COMMAND` in a terminal: it asks there, and the terminal is the command's again."""
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.lab.daemon import BIN
+from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.person import Person
+
+pytestmark = [pytest.mark.privileged]
+
+CURL = ["curl", "-4", "-sS", "http://shop.test/"]
+Runner = Callable[[list[str]], Person]
+
+
+@pytest.fixture
+def run(lab: Lab) -> Iterator[Runner]:
+    """Someone who types `tinysnitch run -- COMMAND`."""
+    (lab.folder / "rules").write_text(DNS_RULE)
+    words = [str(BIN / "tinysnitch"), "run", "--rules", str(lab.folder / "rules"), "--"]
+    people: list[Person] = []
+
+    def start(command: list[str]) -> Person:
+        people.append(Person([*lab.namespaces.enter_host_outside(), *words, *command]))
+        return people[-1]
+
+    yield start
+    for person in people:
+        person.close()
+
+
+def test_a_key_lets_the_command_through(lab: Lab, run: Runner) -> None:
+    person = run(CURL)
+    person.see("curl wants to reach shop.test")
+    person.see("y allow")  # printed once keys count
+    person.type("fy")
+    person.see("welcome to the shop")
+    person.see("reached tcp shop.test:80")
+    assert person.process.wait(timeout=20) == 0
+    assert "allow shop.test 80 tcp /usr/bin/curl -4 -sS http://shop.test/\n" in (lab.folder / "rules").read_text()
+
+
+def test_n_refuses_at_once(run: Runner) -> None:
+    person = run(CURL)
+    person.see("y allow")
+    person.type("n")
+    person.see("Could not connect")
+    person.see("refused tcp shop.test:80")
+    assert person.process.wait(timeout=20) == 7
+
+
+def test_ctrl_c_is_for_the_command_while_a_question_is_open(run: Runner) -> None:
+    person = run(CURL)
+    person.see("y allow")
+    person.type("\x03")
+    assert person.process.wait(timeout=20) == 130
+
+
+def test_ctrl_c_while_the_command_runs(run: Runner) -> None:
+    person = run(["sh", "-c", "trap 'echo tidy; exit 5' INT; echo started; sleep 600 & wait"])
+    person.see("started")
+    person.type("\x03")
+    person.see("tidy")
+    person.see("no connection was tried")
+    assert person.process.wait(timeout=20) == 5
+
+
+def test_what_is_typed_later_goes_to_the_command(run: Runner) -> None:
+    person = run(["sh", "-c", f"{' '.join(CURL)}; read -r line; echo got $line"])
+    person.see("y allow")
+    person.type("y")
+    person.see("welcome to the shop")
+    person.type("some words\n")
+    person.see("got some words")
+    assert person.process.wait(timeout=20) == 0
+
+
+def test_a_shell_that_gives_the_terminal_to_its_jobs_stays_usable(lab: Lab, run: Runner) -> None:
+    person = run(["bash", "--norc", "-i"])
+    person.type(f"{' '.join(CURL)}\n")
+    person.see("answer it in another terminal with")
+    person.see("--socket ")
+    socket = person.read_line().strip()
+    asks = lab.run_outside([str(BIN / "tinysnitch"), "asks", "--socket", socket, "--json"])
+    number = json.loads(asks.stdout)["id"]
+    lab.run_outside([str(BIN / "tinysnitch"), "answer", str(number), "yes", "--socket", socket])
+    person.see("welcome to the shop")
+    person.type("echo $((6 * 7)); exit 4\n")
+    person.see("42")
+    assert person.process.wait(timeout=20) == 4
