@@ -106,19 +106,21 @@ def render_addition(rules: RuleSet, saved: str) -> str:
         lines.append(f"*{table}")
         lines += [f":{chain} - [0:0]" for chain in chains]
         lines += [f"-A {chain} {rule}" for chain, body in chains.items() for rule in body]
-        for jump in rules.jumps:
-            lines += _place(jump, present) if jump.table == table else []
+        for chain in dict.fromkeys(jump.chain for jump in rules.jumps if jump.table == table):
+            lines += _place([jump for jump in rules.jumps if (jump.table, jump.chain) == (table, chain)], present)
         lines.append("COMMIT")
     return "\n".join(lines) + "\n"
 
 
-def _place(jump: Jump, present: list[Jump]) -> list[str]:
-    """Have the jump once, before all other rules of its chain."""
-    neighbours = [rule for rule in present if (rule.table, rule.chain) == (jump.table, jump.chain)]
-    count = neighbours.count(jump)
-    if count == 1 and neighbours[0] == jump:
+def _place(jumps: list[Jump], present: list[Jump]) -> list[str]:
+    """Have our jumps of one chain once, in their order, before all other rules of the chain."""
+    neighbours = [rule for rule in present if (rule.table, rule.chain) == (jumps[0].table, jumps[0].chain)]
+    ours = [rule for rule in neighbours if rule in jumps]
+    if ours == jumps == neighbours[: len(jumps)]:
         return []
-    return [f"-D {jump.chain} {jump.rule}"] * count + [f"-I {jump.chain} 1 {jump.rule}"]
+    return [f"-D {jump.chain} {jump.rule}" for jump in ours] + [
+        f"-I {jump.chain} 1 {jump.rule}" for jump in jumps[::-1]
+    ]
 
 
 def render_removal(saved: str, label: str) -> str:

@@ -84,12 +84,18 @@ def build_rules(
     ]
     # In the order that they are committed: what a denial needs stands before anything is judged.
     parts = {
-        **({"security": {"LAST": [f"{_DENIED} -j DROP"]}} if has_security else {}),
+        **({"security": {"LAST": ["-j DROP"]}} if has_security else {}),
         "filter": {"REJECT": reject},
         "mangle": {
             **_judgement(family, label, queues, program_path=program_path, scope=scope),
-            "POST": [f"{_DENIED} -j DROP", _questions(queues[1], scope), f'-m comment --comment "{remark}"'],
-            "DENY": [f"-j MARK --set-xmark {DENY_BIT:#x}/{DENY_BIT:#x}", "-j ACCEPT"],
+            "LAST": ["-j DROP"],
+            "POST": [_questions(queues[1], scope)],
+            # No packet comes to the remark: it is there for whoever takes the rules away.
+            "DENY": [
+                f"-j MARK --set-xmark {DENY_BIT:#x}/{DENY_BIT:#x}",
+                "-j ACCEPT",
+                f'-m comment --comment "{remark}"',
+            ],
         },
     }
     named = {
@@ -100,14 +106,15 @@ def build_rules(
 
 def _jumps(label: str, has_security: bool) -> list[Jump]:
     reject = f"{_DENIED} -j {chain_name(label, 'REJECT')}"
-    last = [Jump("security", "INPUT", f"-j {chain_name(label, 'LAST')}")] if has_security else []
+    last = f"{_DENIED} -j {chain_name(label, 'LAST')}"
     return [
         Jump("mangle", "OUTPUT", f"-j {chain_name(label, 'OUT')}"),
         Jump("mangle", "INPUT", f"-j {chain_name(label, 'IN')}"),
-        Jump("mangle", "POSTROUTING", f"-j {chain_name(label, 'POST')}"),
+        Jump("mangle", "POSTROUTING", last),
+        Jump("mangle", "POSTROUTING", f"-p udp -m udp --dport 53 -j {chain_name(label, 'POST')}"),
         Jump("filter", "OUTPUT", reject),
         Jump("filter", "INPUT", reject),
-        *last,
+        *([Jump("security", "INPUT", last)] if has_security else []),
     ]
 
 
@@ -122,21 +129,21 @@ def _judgement(
     """The chains that decide what is held, by part."""
     front = _marked(label) if program_path is None else []
     before_out, before_in = (
-        [_NO_SYN, _KNOWN, *(f"{match} -j RETURN" for match in (*_NEVER_HELD[family, way], *_LINK[family]))]
+        [_KNOWN, *(f"{match} -j RETURN" for match in (*_NEVER_HELD[family, way], *_LINK[family]))]
         for way in ("OUT", "IN")
     )
     judge_out = _judge(label, "out", queues[0], program_path)
     parts: dict[str, list[str]] = {"PASS": [f"-j MARK --set-xmark 0x0/{ALLOW_BIT:#x}"]} if front else {}
     if scope is None:
-        parts["OUT"] = [*front, *before_out, *judge_out]
+        parts["OUT"] = [*front, _NO_SYN, *before_out, *judge_out]
     else:
         # The match never holds for a packet without a socket, as tunnels send them; so it must not be negated.
-        parts["OUT"] = [*front, *before_out, f'-m cgroup --path "{scope}" -g {chain_name(label, "SCOPE")}']
+        parts["OUT"] = [*front, _NO_SYN, *before_out, f'-m cgroup --path "{scope}" -g {chain_name(label, "SCOPE")}']
         parts["SCOPE"] = judge_out
     # Without BPF nothing tells a listener of the scope from others: then what comes in is not judged.
     is_judged = scope is None or program_path is not None
     judge_in = [*before_in, *_judge(label, "in", queues[0], program_path)] if is_judged else []
-    parts["IN"] = [*front, _answers(queues[1]), *judge_in]
+    parts["IN"] = [*front, _NO_SYN, _answers(queues[1]), *judge_in]  # most packets: TCP of a known conversation
     return parts
 
 
@@ -166,7 +173,7 @@ def _answers(queue: int) -> str:
 def _questions(queue: int, scope: str | None) -> str:
     """DNS questions on their way out, allowed by now."""
     scoped = "" if scope is None else f' -m cgroup --path "{scope}"'
-    return f"-p udp -m udp --dport 53 -m addrtype --src-type LOCAL{scoped} {_look(queue)}"
+    return f"-m addrtype --src-type LOCAL{scoped} {_look(queue)}"
 
 
 def _look(queue: int) -> str:
