@@ -18,8 +18,11 @@ from tinysnitch.view.keys import KEYS
         (b"\x1by", []),  # Alt-y
         (b"\x1b[200~y", ["y"]),
         (b"\x1b[1;5y", []),
-        ("ÿ".encode(), []),
-        (b"\r\n \x00", []),
+        ("ÿé€".encode(), ["ÿ", "é", "€"]),
+        (b"\xc3y\xff\xe2\x82", ["y"]),  # halves of characters
+        (b"\r\n \x00", ["enter", "enter", " "]),
+        (b"\x7f\x08\x1b[3~", ["backspace", "backspace", "delete"]),
+        (b"\x1b[H\x1bOF\x01\x05\x15", ["home", "end", "ctrl+a", "ctrl+e", "ctrl+u"]),
     ],
 )
 def test_bytes_become_keys(data: bytes, names: list[str]) -> None:

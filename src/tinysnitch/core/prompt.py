@@ -11,5 +11,6 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     count: int  # connections that wait for the answer
     reason: str  # why it is asked
     opened_s: float  # wall-clock seconds
+    age_s: float = 0.0  # at the moment the value was made
     deadline_s: float  # boot-time seconds
     remaining_s: float  # at the moment the value was made

@@ -86,6 +86,7 @@ class OpenPrompt:
             count=len(self.waiters),
             reason=self.reason,
             opened_s=self.opened.wall_s,
+            age_s=now.boot_s - self.opened.boot_s,
             deadline_s=self.deadline_s,
             remaining_s=max(0.0, self.deadline_s - now.boot_s),
         )

@@ -11,6 +11,7 @@ from tinysnitch.tui.user_names import find_user
 from tinysnitch.view.prompt_state import (
     Answer,
     AnswerRefused,
+    Answers,
     ConnectionLost,
     DaemonGreeted,
     Event,
@@ -59,16 +60,27 @@ class DaemonLink:
             case Notice(text, hint):
                 self._tell(NoticeGiven(f"{text} ({hint})" if hint else text))
 
-    async def answer(self, answer: Answer) -> None:
-        """Send an answer and tell what became of it."""
+    async def answer(self, effect: Answer | Answers) -> None:
+        """Send what was answered and tell what became of it."""
+        if isinstance(effect, Answer):
+            line = await self._give(effect)
+            if line is not None:
+                self._tell(NoticeGiven(f"answered: {line}" if line else "answered"))
+            return
+        for answer in effect.answers:
+            await self._give(answer)
+        self._tell(NoticeGiven(f"answered {len(effect.answers)} questions together"))
+
+    async def _give(self, answer: Answer) -> str | None:
+        """The line that it made; None when it was not taken."""
         if self._client is None:
-            return  # its question is gone with the daemon
+            return None  # its question is gone with the daemon
         try:
-            line = await self._client.answer(answer.prompt_id, answer.choice)
+            return await self._client.answer(answer.prompt_id, answer.choice, answer.rule)
         except SnitchError as error:
-            self._tell(AnswerRefused(answer.prompt_id, str(error)))
-        else:
-            self._tell(NoticeGiven(f"answered: {line}" if line else "answered"))
+            hint = f" ({error.hint})" if answer.rule and error.hint else ""
+            self._tell(AnswerRefused(answer.prompt_id, f"{error}{hint}"))
+            return None
 
 
 async def _count_rules(client: PromptClient) -> int:

@@ -2,13 +2,22 @@
 
 import re
 
-_TOKEN = re.compile(rb"\x1b\[[0-9;?]*[@-~]|\x1bO.|\x1b.|.", re.DOTALL)  # ECMA-48 control sequences; Alt with a key
+# ECMA-48 control sequences; Alt with a key; a character of several bytes (RFC 3629)
+_TOKEN = re.compile(rb"\x1b\[[0-9;?]*[@-~]|\x1bO.|\x1b.|[\xc2-\xf4][\x80-\xbf]{1,3}|.", re.DOTALL)
 _NAMES = {
     b"\x1b": "escape",
     b"\t": "tab",
     b"\x1b[Z": "shift+tab",
     b"\x03": "ctrl+c",
     b"?": "question_mark",
+    b"\r": "enter",
+    b"\n": "enter",
+    b"\x7f": "backspace",
+    b"\x08": "backspace",
+    b"\x1b[3~": "delete",
+    **dict.fromkeys((b"\x1b[H", b"\x1bOH", b"\x1b[1~"), "home"),
+    **dict.fromkeys((b"\x1b[F", b"\x1bOF", b"\x1b[4~"), "end"),
+    **{bytes((ord(letter) - ord("a") + 1,)): f"ctrl+{letter}" for letter in "aeku"},
     **{b"\x1b" + prefix + b"A": "up" for prefix in (b"[", b"O")},
     **{b"\x1b" + prefix + b"B": "down" for prefix in (b"[", b"O")},
     **{b"\x1b" + prefix + b"C": "right" for prefix in (b"[", b"O")},
@@ -25,4 +34,5 @@ def parse_keys(data: bytes) -> list[str]:
 def _name_of(token: bytes) -> str | None:
     if token in _NAMES:
         return _NAMES[token]
-    return token.decode("ascii") if len(token) == 1 and 0x20 < token[0] < 0x7F else None
+    char = token.decode("utf-8", "replace")
+    return char if len(char) == 1 and char.isprintable() and char != "\ufffd" else None

@@ -1,5 +1,6 @@
 """A prompt's view as plain lines, in the order in which they are best read aloud."""
 
+from tinysnitch.view.edit_view import EditView
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import PromptView
 from tinysnitch.view.segment import text_of
@@ -7,6 +8,7 @@ from tinysnitch.view.text import shorten_middle
 
 MAX_VALUE = 400  # columns; nobody listens to more
 MAX_RULE = 800
+MAX_RULES = 20  # lines, when one answer is for many questions
 
 
 def question_lines(view: PromptView) -> list[str]:
@@ -19,7 +21,16 @@ def question_lines(view: PromptView) -> list[str]:
 
 def rule_lines(view: PromptView) -> list[str]:
     """What y would write; n writes the same with deny."""
-    return [f"rule: {shorten_middle(text_of(view.rule), MAX_RULE)}", f"holds: {view.lifetime}"]
+    rules = [f"rule: {shorten_middle(text_of(rule), MAX_RULE)}" for rule in (view.rule, *view.more_rules)]
+    if len(rules) > MAX_RULES:
+        rules[MAX_RULES:] = [f"and {len(rules) - MAX_RULES} rules more"]
+    together = [f"answers {view.together}"] if view.together else []
+    return [*together, *rules, f"holds: {view.lifetime}"]
+
+
+def edit_lines(edit: EditView) -> list[str]:
+    """Why Enter did not answer."""
+    return [edit.fault, *([edit.hint] if edit.hint else [])]
 
 
 def ready_line(view: PromptView) -> str:

@@ -8,19 +8,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tinysnitch.core.choice import Choice
 from tinysnitch.core.clock import Instant
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.delay import read_delay_s
+from tinysnitch.tui.edited_line import render_edit
 from tinysnitch.tui.keyboard import parse_keys
-from tinysnitch.tui.plain_lines import help_lines, question_lines, ready_line, rule_lines
+from tinysnitch.tui.plain_lines import edit_lines, help_lines, question_lines, ready_line, rule_lines
 from tinysnitch.tui.terminal import Terminal
 from tinysnitch.tui.user_names import find_user
+from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.help_view import present_help, present_legend
-from tinysnitch.view.prompt_state import Answer, Event, KeyPressed, Leave, Page, PromptState
+from tinysnitch.view.prompt_state import Answer, Answers, Event, KeyPressed, Leave, Page, PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.text import escape_text
 
+_EDIT_LINES = ["edit the rule; Enter answers with it, Esc goes back"]
 _LEAVE_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -54,7 +56,8 @@ class _Session:
         self._ready_timer: asyncio.TimerHandle | None = None  # until keys count
         self._asked_s = 0.0
         self._shown: tuple[object, ...] = ()  # question and page that were printed last
-        self._shown_choice: Choice | None = None
+        self._shown_choice: object = None
+        self._shown_edit: EditView | None = None
         self._shown_notice = ""
 
     async def run(self) -> int:
@@ -101,11 +104,13 @@ class _Session:
             self.leave()
         for name in parse_keys(data):
             self._advance(KeyPressed(name), typed_s)
+            if name == "enter" and self._state.page is Page.EDIT:
+                self._tell_fault()
         self._show()
 
     def _advance(self, event: Event, now: float) -> None:
         effect = self._state.handle(event, now)
-        if isinstance(effect, Answer):
+        if isinstance(effect, Answer | Answers):
             task = asyncio.create_task(self._link.answer(effect))
             self._answers.add(task)
             task.add_done_callback(self._answers.discard)
@@ -126,21 +131,36 @@ class _Session:
     def _show(self) -> None:
         """Print what is new since the last time."""
         view = present_prompt(self._state, Instant(time.monotonic(), time.time()), find_user)
+        if self._shown_edit and (self._state.page is not Page.EDIT or view.notice != self._shown_notice):
+            self._terminal.write("\n")
+            self._shown_edit = None
         if view.notice and view.notice != self._shown_notice:
             self._terminal.write_lines([view.notice])
         self._shown_notice = view.notice
         selected = self._state.selected
         what = (selected.prompt.prompt_id, selected.prompt.connection) if selected else (view.title,)
-        choice = selected.choice if selected else None
+        choice = (selected.choice, [one.prompt.prompt_id for one in self._state.together]) if selected else None
         if (self._state.page, *what) != self._shown:
             self._shown = (self._state.page, *what)
             self._show_page(view)
         elif choice and choice != self._shown_choice:  # not the rule line: the time in it goes on
             self._terminal.write_lines(rule_lines(view))
         self._shown_choice = choice
+        if view.edit and view.is_question:
+            self._terminal.write(render_edit(self._shown_edit, view.edit, self._terminal.width()))
+            self._shown_edit = view.edit
+
+    def _tell_fault(self) -> None:
+        """While one types, every line is wrong for a moment: it is told when Enter says that it is done."""
+        edit = present_edit(self._state.edit)
+        if edit.fault and not self._state.is_edit_lost:
+            self._terminal.write_lines(["", *edit_lines(edit)])
+            self._shown_edit = None
 
     def _show_page(self, view: PromptView) -> None:
-        if self._state.page is not Page.QUESTION:
+        if view.edit:
+            self._terminal.write_lines(_EDIT_LINES if view.is_question else [f"{view.title}; Esc goes on"])
+        elif self._state.page is not Page.QUESTION:
             rows = present_help() if self._state.page is Page.HELP else present_legend()
             self._terminal.write_lines(help_lines(rows))
         elif view.is_question:

@@ -21,7 +21,7 @@ from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_screen import render_help, render_prompt
 from tinysnitch.tui.user_names import find_user
 from tinysnitch.view.help_view import present_help, present_legend
-from tinysnitch.view.prompt_state import DELAY_S, Answer, Event, KeyPressed, Leave, Page, PromptState
+from tinysnitch.view.prompt_state import DELAY_S, Answer, Answers, Event, KeyPressed, Leave, Page, PromptState
 from tinysnitch.view.prompt_view import present_prompt
 
 TICK_S = 0.5  # of the countdown
@@ -84,14 +84,21 @@ class PromptApp(App[None], inherit_bindings=False):
     def on_key(self, event: events.Key) -> None:
         """Keys count from when they were typed, not from when we come to read them."""
         event.stop()
-        self._advance(KeyPressed(event.key), event.time)
+        self._advance(KeyPressed(event.key, event.character or ""), event.time)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Into a line that is edited; anywhere else a paste is no answer."""
+        event.stop()
+        if self.state.page is Page.EDIT:
+            for char in event.text:
+                self._advance(KeyPressed(char, char), event.time)
 
     def tell(self, event: Event) -> None:
         self._advance(event, time.monotonic())
 
     def _advance(self, event: Event, now: float) -> None:
         effect = self.state.handle(event, now)
-        if isinstance(effect, Answer):
+        if isinstance(effect, Answer | Answers):
             self.run_worker(self._link.answer(effect))
         elif isinstance(effect, Leave):
             self.exit()

@@ -4,9 +4,12 @@ What must be seen (title, rule, keys, time) keeps its place; in a small terminal
 long values are cut in the middle, then the facts from the last.
 """
 
+import itertools
+
 import msgspec
 from rich.text import Text
 
+from tinysnitch.view.edit_view import EditView
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import KeyHint, PromptView
 from tinysnitch.view.segment import Line, Segment
@@ -19,6 +22,10 @@ LABEL_WIDTH = 10
 MAX_RULE_ROWS = 4
 MAX_WARNING_ROWS = 3
 MAX_FACT_ROWS = 4
+MAX_MORE_ROWS = 5  # of the rules for further questions
+MIN_FACT_ROWS = 4  # that stay in sight beside them
+FAULT = "bold red"
+CURSOR = "reverse"
 
 
 def render_prompt(view: PromptView, width: int, height: int) -> Text:
@@ -26,7 +33,8 @@ def render_prompt(view: PromptView, width: int, height: int) -> Text:
     room = max(1, min(width - 2, MAX_WIDTH))
     if not view.is_question:
         return _centre([*_waiting_rows(view, room)], width, height)
-    above, below = _rows_above(view, room), _rows_below(view, room)
+    above = _rows_above(view, room)
+    below = _rows_below(view, room, height - len(above) - MIN_FACT_ROWS)
     facts = _fact_rows(view, room, height - len(above) - len(below))
     spare = height - len(above) - len(facts) - len(below)
     if spare >= 3:
@@ -38,6 +46,8 @@ def _waiting_rows(view: PromptView, room: int) -> list[Text]:
     rows = [Text(shorten_middle(view.title, room), "bold")]
     if view.notice:
         rows += [Text(), *(Text(line, QUIET) for line in wrap_columns(view.notice, room))]
+    if view.edit:
+        rows += [Text(), *_edit_rows(view.edit, room)]
     return [*rows, Text(), *(_hint_row(hints, is_ready=True) for hints in view.hints)]
 
 
@@ -60,11 +70,41 @@ def _warning_rows(warnings: tuple[str, ...], room: int) -> list[Text]:
     return [Text(row, "bold red") for row in rows[:MAX_WARNING_ROWS]]
 
 
-def _rows_below(view: PromptView, room: int) -> list[Text]:
-    rule = _rule_rows(view.rule, room)
+def _rows_below(view: PromptView, room: int, height: int) -> list[Text]:
     answers, *others = view.hints
-    answer = _hint_row(answers, view.is_ready).append(f"   {shorten_middle(view.lifetime, room - 24)}", COVERED)
-    return [*rule, Text(), answer, *(_hint_row(hints, view.is_ready) for hints in others), _time_row(view, room)]
+    answer = _hint_row(answers, view.is_ready)
+    answer.append(f"   {shorten_middle(view.lifetime, room - answer.cell_len - 3)}", COVERED)
+    keys = [Text(), answer, *(_hint_row(hints, view.is_ready) for hints in others), _time_row(view, room)]
+    if view.edit:
+        return [*_edit_rows(view.edit, room), *keys]
+    if view.together:
+        return [*_together_rows(view, room, height - len(keys)), *keys]
+    return [*_rule_rows(view.rule, room), *keys]
+
+
+def _together_rows(view: PromptView, room: int, height: int) -> list[Text]:
+    """A row for each rule that will be written; with too many, the last row counts the rest."""
+    rules = (view.rule, *view.more_rules)
+    most = max(1, min(MAX_MORE_ROWS + 1, height - 1))
+    fitting = len(rules) if len(rules) <= most else most - 1
+    rows = [_join(fit_segments(rule, room)) for rule in rules[:fitting]]
+    if fitting < len(rules):
+        rows.append(Text(f"and {len(rules) - fitting} more", QUIET))
+    return [Text(view.together, "bold"), *_align(rows, max(row.cell_len for row in rows))]
+
+
+def _edit_rows(edit: EditView, room: int) -> list[Text]:
+    """The line with its cursor, as much of it as fits, and two rows for what is wrong with it."""
+    text = Text(edit.text)
+    if edit.fault:
+        text.stylize(FAULT, edit.column - 1)
+    text.stylize(CURSOR, len(edit.before), len(edit.before) + len(edit.at))
+    rows, ends = _break_rows(text, room)
+    at = next((index for index, end in enumerate(ends) if len(edit.before) < end), len(rows) - 1)
+    first = max(0, min(at - MAX_RULE_ROWS // 2, len(rows) - MAX_RULE_ROWS))
+    shown = rows[first : first + MAX_RULE_ROWS]
+    told = [Text(shorten_middle(edit.fault, room), FAULT), Text(shorten_middle(edit.hint, room), QUIET)]
+    return [*_align(shown, max(row.cell_len for row in shown)), *told]
 
 
 def _fact_rows(view: PromptView, room: int, height: int) -> list[Text]:
@@ -100,10 +140,13 @@ def _cells(width: int, height: int) -> int:
 
 
 def _wrap(segments: tuple[Segment, ...], width: int, height: int) -> list[Text]:
-    text = _join(segments)
-    lines = wrap_columns(text.plain, width)
-    ends = [sum(map(len, lines[: index + 1])) for index in range(len(lines) - 1)]
-    return list(text.divide(ends))[:height]
+    return _break_rows(_join(segments), width)[0][:height]
+
+
+def _break_rows(text: Text, width: int) -> tuple[list[Text], list[int]]:
+    """The rows of a text, and where each but the last ends."""
+    ends = list(itertools.accumulate(map(len, wrap_columns(text.plain, width))))[:-1]
+    return list(text.divide(ends)), ends
 
 
 def _align(rows: list[Text], width: int) -> list[Text]:

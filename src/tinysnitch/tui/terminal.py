@@ -71,9 +71,19 @@ class Terminal:
         except OSError:
             return b""
 
+    def width(self) -> int:
+        """Columns; 80 where the terminal does not tell."""
+        try:
+            return os.get_terminal_size(self.fd).columns or 80
+        except OSError:
+            return 80
+
     def write_lines(self, lines: list[str]) -> None:
         """Lines that are safe to show; lost when the terminal is gone."""
-        data = "".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace")
+        self.write("".join(f"{line}\n" for line in lines))
+
+    def write(self, text: str) -> None:
+        data = text.encode("utf-8", "backslashreplace")
         with contextlib.suppress(OSError):
             while data:
                 data = data[os.write(self.fd, data) :]

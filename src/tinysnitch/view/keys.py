@@ -15,6 +15,8 @@ class Act(Enum):
     TOGGLE_PORT = "toggle port"
     THESE_ARGS = "these args"
     ANY_ARGS = "any args"
+    TOGETHER = "together"
+    EDIT = "edit"
     NEXT = "next"
     PREVIOUS = "previous"
     LATER = "later"
@@ -44,6 +46,8 @@ class Key(msgspec.Struct, frozen=True):
 KEYS = (
     Key("y", ("y",), Group.ANSWER, Verdict.ALLOW, "allow", "allow it, and write the rule that is shown"),
     Key("n", ("n",), Group.ANSWER, Verdict.DENY, "deny", 'deny it: the program gets "Connection refused"'),
+    Key("g", ("g",), Group.ANSWER, Act.TOGETHER, "all of it", "y and n answer all that wait for this program together"),
+    Key("e", ("e",), Group.ANSWER, Act.EDIT, "edit", "edit the rule by hand; Enter answers, Esc goes back"),
     Key("o", ("o",), Group.LIFETIME, Lifetime.ONCE, "once", "this one connection only"),
     Key("1", ("1",), Group.LIFETIME, Lifetime.ONE_MINUTE, "min", "for one minute"),
     Key("3", ("3",), Group.LIFETIME, Lifetime.THREE_MINUTES, "min", "for three minutes"),

@@ -3,7 +3,10 @@
 1. A question takes no key until it has been in sight for `delay_s`; walking to it, or closing the help, counts as new.
 2. The choice belongs to its question: one that vanishes takes its choice, and the keys meant for it, along.
 3. A key that answered must be let go before it answers again: a held key repeats, and repeats are ignored.
-4. An answer is sent once; the question is gone when the daemon says so, and is back when the daemon shows it again
+4. `g` takes in the questions that wait at that moment, and counts as new; one that comes later is none of them.
+5. A question that vanishes while its rule is edited leaves the editor open, deaf to all but Esc: what is being typed
+   there can't become keys for the next one.
+6. An answer is sent once; the question is gone when the daemon says so, and is back when the daemon shows it again
    (some connections of a `once` may go on waiting) or refuses.
 
 Times are seconds on any one clock that does not step back.
@@ -15,94 +18,66 @@ from typing import assert_never
 
 import msgspec
 
+from tinysnitch.core.answer import rule_for_choice
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.prompt import Prompt
+from tinysnitch.core.rule_text import format_rule
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.keys import Act, find_key
+from tinysnitch.view.line_edit import LineEdit, find_fault
+from tinysnitch.view.program_group import group_of, walk_order
+from tinysnitch.view.prompt_events import (
+    NOTHING,
+    Answer,
+    AnswerRefused,
+    Answers,
+    ConnectionLost,
+    DaemonGreeted,
+    Effect,
+    Event,
+    KeyPressed,
+    Leave,
+    Nothing,
+    NoticeGiven,
+    QuestionClosed,
+    QuestionOpened,
+    RulesCounted,
+)
+
+__all__ = [  # front ends need but this file
+    "DELAY_S",
+    "NOTHING",
+    "Answer",
+    "AnswerRefused",
+    "Answers",
+    "ConnectionLost",
+    "DaemonGreeted",
+    "Effect",
+    "Event",
+    "KeyPressed",
+    "Leave",
+    "Nothing",
+    "NoticeGiven",
+    "Page",
+    "PromptState",
+    "Question",
+    "QuestionClosed",
+    "QuestionOpened",
+    "RulesCounted",
+]
 
 DELAY_S = 0.5
 HELD_FIRST_S = 0.8  # keyboards start to repeat a held key after 0.25 to 0.66 s
 HELD_NEXT_S = 0.2  # and go on at 10 to 50 a second
-
-
-class QuestionOpened(msgspec.Struct, frozen=True):
-    """A question, or the same one again with another count."""
-
-    prompt: Prompt
-
-
-class QuestionClosed(msgspec.Struct, frozen=True):
-    prompt_id: int
-    reason: str
-
-
-class AnswerRefused(msgspec.Struct, frozen=True):
-    """The daemon did not take our answer."""
-
-    prompt_id: int
-    reason: str
-
-
-class ConnectionLost(msgspec.Struct, frozen=True):
-    """The daemon is gone, and its questions with it as far as we can know."""
-
-    reason: str
-
-
-class DaemonGreeted(msgspec.Struct, frozen=True):
-    """The daemon is there; its open questions follow."""
-
-    rule_count: int | None
-
-
-class RulesCounted(msgspec.Struct, frozen=True):
-    rule_count: int
-
-
-class NoticeGiven(msgspec.Struct, frozen=True):
-    """The daemon has something to say: rules that did not load."""
-
-    text: str
-
-
-class KeyPressed(msgspec.Struct, frozen=True):
-    name: str  # see view/keys.py
-
-
-Event = (
-    QuestionOpened
-    | QuestionClosed
-    | AnswerRefused
-    | ConnectionLost
-    | DaemonGreeted
-    | RulesCounted
-    | NoticeGiven
-    | KeyPressed
-)
-
-
-class Answer(msgspec.Struct, frozen=True):
-    prompt_id: int
-    choice: Choice
-
-
-class Leave(msgspec.Struct, frozen=True):
-    """End the prompt; questions stay open."""
-
-
-class Nothing(msgspec.Struct, frozen=True):
-    """Only show the state again."""
-
-
-Effect = Answer | Leave | Nothing
-NOTHING = Nothing()
+PASTED_S = 0.03  # nobody types faster: an Enter this close to the text before it was pasted with it
 
 
 class Page(Enum):
     QUESTION = "question"
     HELP = "help"
     LEGEND = "legend"
+    EDIT = "edit"  # of the rule of the question in sight
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -110,9 +85,12 @@ class Question(msgspec.Struct, frozen=True):
 
     prompt: Prompt
     deadline_s: float
+    opened_s: float
+    wall_ahead_s: float  # what the wall clock is ahead of the clock that the state is told of
     choice: Choice = Choice(verdict=Verdict.ALLOW)  # the verdict comes with the answering key
     is_aside: bool = False  # put off with Esc
     is_sent: bool = False  # answered here, not yet confirmed
+    draft: str = ""  # the edited line that was refused
 
 
 _NEXT_SCOPE = {
@@ -134,6 +112,10 @@ class PromptState:
         self._ready_s = 0.0  # when the selected question takes keys
         self._answer_key = ""  # the last y or n that did something or was ignored as its repeat
         self._held_until_s = 0.0
+        self._together: tuple[int, ...] = ()  # further questions that the answer to the selected one is for
+        self._sent_together: frozenset[int] = frozenset()
+        self.edit = LineEdit("", 0)  # of Page.EDIT
+        self._edited_s = 0.0
 
     @property
     def questions(self) -> Mapping[int, Question]:
@@ -147,7 +129,23 @@ class PromptState:
     @property
     def position(self) -> int:
         """Place of the selected question among those that wait, from 1."""
-        return list(self._questions).index(self._selected_id) + 1 if self._selected_id in self._questions else 0
+        return self._walk_order().index(self._selected_id) + 1 if self._selected_id in self._questions else 0
+
+    @property
+    def together(self) -> tuple[Question, ...]:
+        """What the next answer is for besides the question in sight."""
+        found = (self._questions.get(prompt_id) for prompt_id in self._together)
+        return tuple(question for question in found if question and not question.is_sent)
+
+    @property
+    def of_program(self) -> tuple[Question, ...]:
+        """The other questions that wait for the program of the one in sight."""
+        selected = self.selected
+        if selected is None:
+            return ()
+        group = group_of(selected.prompt)
+        others = (question for question in self._questions.values() if question is not selected)
+        return tuple(question for question in others if not question.is_sent and group_of(question.prompt) == group)
 
     def is_ready(self, now: float) -> bool:
         """Whether the question in sight takes keys."""
@@ -159,6 +157,8 @@ class PromptState:
 
     def handle(self, event: Event, now: float) -> Effect:
         match event:
+            case KeyPressed(name, text) if self.page is Page.EDIT:
+                return self._press_in_edit(name, text, now)
             case KeyPressed(name):
                 return self._press(name, now)
             case QuestionOpened(prompt):
@@ -185,8 +185,11 @@ class PromptState:
         if known and known.prompt.connection == prompt.connection and not known.is_sent:
             self._questions[prompt.prompt_id] = msgspec.structs.replace(known, prompt=prompt, deadline_s=deadline_s)
             return
-        self._questions[prompt.prompt_id] = Question(prompt, deadline_s)
-        if self.selected is None or prompt.prompt_id == self._selected_id:
+        opened_s = now - prompt.age_s
+        self._questions[prompt.prompt_id] = Question(prompt, deadline_s, opened_s, prompt.opened_s - opened_s)
+        self._together = tuple(prompt_id for prompt_id in self._together if prompt_id != prompt.prompt_id)
+        is_free = self.selected is None and self.page is not Page.EDIT
+        if is_free or prompt.prompt_id == self._selected_id:
             self._select(prompt.prompt_id, now)
 
     def _close(self, prompt_id: int, reason: str, now: float) -> None:
@@ -196,17 +199,21 @@ class PromptState:
         if not question.is_sent:  # of our own answer we are told more
             self.notice = f"{present_title(question.prompt.connection)}: {reason}"
         if prompt_id == self._selected_id:
-            self._select(self._first_waiting(), now)
+            self._select(None if self.page is Page.EDIT else self._first_waiting(), now)
 
     def _refuse(self, prompt_id: int, reason: str, now: float) -> None:
-        self.notice = reason
         question = self._questions.get(prompt_id)
+        if question is None and prompt_id in self._sent_together:
+            return  # the rule of another one of them has answered it
+        self.notice = reason
         if question:
             self._questions[prompt_id] = msgspec.structs.replace(question, is_sent=False)
-            self._select(prompt_id, now)
+            if self.page is not Page.EDIT:
+                self._select(prompt_id, now)
 
     def _lose_daemon(self, reason: str) -> None:
-        self.is_connected, self.notice, self.page = False, reason, Page.QUESTION
+        self.is_connected, self.notice = False, reason
+        self.page = Page.EDIT if self.page is Page.EDIT else Page.QUESTION
         self._questions.clear()
         self._selected_id = None
 
@@ -214,10 +221,15 @@ class PromptState:
         """Bring a question into sight: from here on its delay runs."""
         self._selected_id = prompt_id
         self._ready_s = now + self.delay_s
+        self._together = ()
+
+    def _walk_order(self) -> list[int]:
+        return walk_order(question.prompt for question in self._questions.values())
 
     def _first_waiting(self) -> int | None:
-        """The oldest question that is neither put aside nor answered."""
-        return next((i for i, q in self._questions.items() if not q.is_aside and not q.is_sent), None)
+        """The first question, as one walks through them, that is neither put aside nor answered."""
+        walk = ((prompt_id, self._questions[prompt_id]) for prompt_id in self._walk_order())
+        return next((prompt_id for prompt_id, one in walk if not one.is_aside and not one.is_sent), None)
 
     def _press(self, name: str, now: float) -> Effect:
         key = find_key(name)
@@ -241,12 +253,21 @@ class PromptState:
         question = self.selected
         if self._is_held(name, now) or question is None or question.is_sent or not self.is_ready(now):
             return NOTHING
-        prompt_id = question.prompt.prompt_id
-        self._questions[prompt_id] = msgspec.structs.replace(question, is_sent=True)
+        choice = msgspec.structs.replace(question.choice, verdict=verdict)
+        answers = tuple(Answer(one.prompt.prompt_id, choice) for one in (question, *self.together))
         self._answer_key, self._held_until_s = name, now + HELD_FIRST_S
+        self._send(answers, now)
+        return answers[0] if len(answers) == 1 else Answers(answers)
+
+    def _send(self, answers: tuple[Answer, ...], now: float) -> None:
+        """Note that answers are on their way, and bring the next question into sight."""
+        for answer in answers:
+            question = self._questions[answer.prompt_id]
+            sent = msgspec.structs.replace(question, is_sent=True, draft=answer.rule or "")
+            self._questions[answer.prompt_id] = sent
+        self._sent_together = frozenset(answer.prompt_id for answer in answers[1:])
         self.notice = ""
         self._select(self._first_waiting(), now)
-        return Answer(prompt_id, msgspec.structs.replace(question.choice, verdict=verdict))
 
     def _is_held(self, name: str, now: float) -> bool:
         """Whether this is a repeat of the key that answered; a repeat prolongs the wait for its release."""
@@ -260,12 +281,16 @@ class PromptState:
         if question is None or question.is_sent or not self.is_ready(now):
             return
         choice = msgspec.structs.replace(question.choice, **changes)
-        self._questions[question.prompt.prompt_id] = msgspec.structs.replace(question, choice=choice)
+        self._questions[question.prompt.prompt_id] = msgspec.structs.replace(question, choice=choice, draft="")
 
     def _act(self, act: Act, now: float) -> None:
         match act:
             case Act.CYCLE_REMOTE | Act.TOGGLE_PORT | Act.THESE_ARGS | Act.ANY_ARGS:
                 self._cover(act, now)
+            case Act.TOGETHER:
+                self._take_together(now)
+            case Act.EDIT:
+                self._begin_edit(now)
             case Act.NEXT:
                 self._walk(1, now)
             case Act.PREVIOUS:
@@ -294,7 +319,7 @@ class PromptState:
 
     def _walk(self, step: int, now: float) -> None:
         """To the next question around the ring, those put aside among them."""
-        ring = [i for i, question in self._questions.items() if not question.is_sent]
+        ring = [prompt_id for prompt_id in self._walk_order() if not self._questions[prompt_id].is_sent]
         if not ring or ring == [self._selected_id]:
             return
         at = ring.index(self._selected_id) + step if self._selected_id in ring else 0
@@ -306,3 +331,59 @@ class PromptState:
             return
         self._questions[question.prompt.prompt_id] = msgspec.structs.replace(question, is_aside=True)
         self._select(self._first_waiting(), now)
+
+    def _take_together(self, now: float) -> None:
+        """Answer all that wait for this program with the next y or n; or no more so."""
+        if not self._takes_keys(now):
+            return
+        together = () if self._together else tuple(question.prompt.prompt_id for question in self.of_program)
+        if together != self._together:
+            self._together, self._ready_s = together, now + self.delay_s
+
+    def _takes_keys(self, now: float) -> bool:
+        return self.selected is not None and not self.selected.is_sent and self.is_ready(now)
+
+    # the rule edited by hand
+
+    @property
+    def is_edit_lost(self) -> bool:
+        """Whether the question vanished while its rule was edited."""
+        return self.page is Page.EDIT and self.selected is None
+
+    def _begin_edit(self, now: float) -> None:
+        question = self.selected
+        if question is None or not self._takes_keys(now):
+            return
+        line = question.draft or _line_to_edit(question, now)
+        self.page, self.edit, self.notice = Page.EDIT, LineEdit(line, len(line)), ""
+        self._together, self._ready_s = (), now + self.delay_s
+
+    def _press_in_edit(self, name: str, text: str, now: float) -> Effect:
+        if name == "ctrl+c":
+            return Leave()
+        if name == "escape":
+            self.page = Page.QUESTION
+            self._select(self._selected_id if self.selected else self._first_waiting(), now)
+        elif name == "enter":
+            return self._answer_by_hand(now)
+        elif not self.is_edit_lost:
+            self.edit, self._edited_s = self.edit.press(name, text), now
+        return NOTHING
+
+    def _answer_by_hand(self, now: float) -> Effect:
+        question = self.selected
+        is_pasted = now - self._edited_s < PASTED_S
+        if question is None or is_pasted or not self._takes_keys(now) or find_fault(self.edit.text):
+            return NOTHING
+        answer = Answer(question.prompt.prompt_id, None, self.edit.text)
+        self.page = Page.QUESTION
+        self._send((answer,), now)
+        return answer
+
+
+def _line_to_edit(question: Question, now: float) -> str:
+    """The line that is shown; no line can say `once` or `until it quits`, so these begin as the default time."""
+    choice = question.choice
+    if choice.lifetime in (Lifetime.ONCE, Lifetime.QUIT):
+        choice = msgspec.structs.replace(choice, lifetime=Lifetime.NINE_MINUTES)
+    return format_rule(rule_for_choice(question.prompt.connection, choice, now + question.wall_ahead_s))

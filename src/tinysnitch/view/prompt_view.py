@@ -18,8 +18,9 @@ from tinysnitch.view.connection_view import (
     present_title,
     present_warnings,
 )
-from tinysnitch.view.keys import Act, Group, Key, keys_of
-from tinysnitch.view.prompt_state import PromptState, Question
+from tinysnitch.view.edit_view import EditView, present_edit
+from tinysnitch.view.keys import KEYS, Act, Group, Key, keys_of
+from tinysnitch.view.prompt_state import Page, PromptState, Question
 from tinysnitch.view.segment import Line, Segment, segment_of
 from tinysnitch.view.text import escape_text
 
@@ -33,6 +34,7 @@ _LIFETIMES = {
     Lifetime.DAY: "for 24 hours",
     Lifetime.FOREVER: "forever, in the rules file",
 }
+_TOGETHER = next(key for key in KEYS if key.effect is Act.TOGETHER)
 _REMOTES = {RemoteScope.NAME: "this name", RemoteScope.DOMAIN: "its domain", RemoteScope.ANY: "any remote"}
 
 
@@ -44,6 +46,9 @@ class KeyHint(msgspec.Struct, frozen=True):
     is_on: bool = False  # the choice has it so now
 
 
+_EDIT_HINTS = (KeyHint("Enter", "answer with it"), KeyHint("Esc", "back"))
+
+
 class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     is_question: bool
@@ -51,6 +56,9 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[Line, ...] = ()
     warnings: tuple[str, ...] = ()
     rule: tuple[Segment, ...] = ()  # the line that `y` writes; `n` writes it with `deny`
+    together: str = ""  # what y and n answer when it is more than this question; "" when it is not
+    more_rules: tuple[tuple[Segment, ...], ...] = ()  # that they write besides
+    edit: EditView | None = None  # the rule line is edited by hand: shown instead of `rule`
     lifetime: str = ""
     waiting: str = ""  # how many wait
     seconds_left: int = 0
@@ -64,9 +72,9 @@ def present_prompt(state: PromptState, now: Instant, find_user: FindUser = find_
     """What to show at this moment. `now.boot_s` is on the clock that the state is told of."""
     question = state.selected
     if question is None:
-        return _present_none(state)
+        return _present_lost_edit(state) if state.is_edit_lost else _present_none(state)
     connection = question.prompt.connection
-    return PromptView(
+    view = PromptView(
         title=present_title(connection),
         is_question=True,
         reason=escape_text(question.prompt.reason),
@@ -78,7 +86,40 @@ def present_prompt(state: PromptState, now: Instant, find_user: FindUser = find_
         seconds_left=max(0, math.ceil(question.deadline_s - now.boot_s)),
         fraction_left=_fraction_left(question, now),
         is_ready=state.is_ready(now.boot_s),
-        hints=_present_hints(question.choice, bool(connection.name)),
+        hints=_present_hints(state, question),
+        notice=escape_text(state.notice),
+    )
+    if state.page is Page.EDIT:
+        return _with_edit(view, present_edit(state.edit))
+    return _with_together(view, state, question, now.wall_s) if state.together else view
+
+
+def _with_edit(view: PromptView, edit: EditView) -> PromptView:
+    return msgspec.structs.replace(view, edit=edit, lifetime=edit.lifetime, hints=(_EDIT_HINTS,))
+
+
+def _with_together(view: PromptView, state: PromptState, question: Question, wall_s: float) -> PromptView:
+    """Each question gets a rule of its own; where the lines are equal, one is written."""
+    connections = [one.prompt.connection for one in state.together]
+    rules = dict.fromkeys(present_rule(connection, question.choice, wall_s) for connection in connections)
+    rules.pop(view.rule, None)
+    program = present_program(question.prompt.connection.attribution)
+    count = len(connections) + 1
+    return msgspec.structs.replace(
+        view,
+        title=f"{view.title}, and {count - 1} more",
+        together=f"all {count} of {program}, with {_plural(len(rules) + 1, 'rule')}",
+        more_rules=tuple(rules),
+    )
+
+
+def _present_lost_edit(state: PromptState) -> PromptView:
+    """The line stays in sight: perhaps it is wanted for `tinysnitch rules add`."""
+    return PromptView(
+        title="the question that you edited the rule of is gone",
+        is_question=False,
+        edit=present_edit(state.edit),
+        hints=((KeyHint("Esc", "go on"),),),
         notice=escape_text(state.notice),
     )
 
@@ -133,17 +174,25 @@ def _count_waiting(state: PromptState, question: Question) -> str:
     count = question.prompt.count
     held = f", {count} connections held" if count > 1 else ""
     total = len(state.questions)
-    return (f"question {state.position} of {total}" if total > 1 else "one question") + held
+    alike = len(state.of_program) + 1
+    of_program = f", {alike} of {present_program(question.prompt.connection.attribution)}" if 1 < alike < total else ""
+    return (f"question {state.position} of {total}{of_program}" if total > 1 else "one question") + held
 
 
 def _fraction_left(question: Question, now: Instant) -> float:
     left = max(0.0, question.deadline_s - now.boot_s)
-    age = max(0.0, now.wall_s - question.prompt.opened_s)
+    age = max(0.0, now.boot_s - question.opened_s)
     return left / (left + age) if left else 0.0
 
 
-def _present_hints(choice: Choice, has_name: bool) -> tuple[tuple[KeyHint, ...], ...]:
-    return tuple(tuple(_present_hint(key, choice, has_name) for key in keys_of(group)) for group in Group)
+def _present_hints(state: PromptState, question: Question) -> tuple[tuple[KeyHint, ...], ...]:
+    has_name = bool(question.prompt.connection.name)
+    rows = (tuple(_present_hint(key, question.choice, has_name) for key in keys_of(group)) for group in Group)
+    together = KeyHint(_TOGETHER.label, _TOGETHER.short, bool(state.together))
+    alike = len(state.of_program) + 1
+    if alike > 1:
+        together = msgspec.structs.replace(together, text=f"all {alike} of it")
+    return tuple(tuple(together if hint.label == together.label else hint for hint in row) for row in rows)
 
 
 def _present_hint(key: Key, choice: Choice, has_name: bool) -> KeyHint:

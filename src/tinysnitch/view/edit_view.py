@@ -1,0 +1,40 @@
+"""A rule line in the hand of its editor, as it is shown: escaped, with the cursor and what is wrong so far."""
+
+import msgspec
+
+from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.view.line_edit import LineEdit, find_fault
+from tinysnitch.view.text import escape_text
+
+
+class EditView(msgspec.Struct, frozen=True):
+    before: str  # the cursor
+    at: str  # under it; a blank at the end of the line
+    after: str
+    fault: str = ""  # why Enter does nothing; "" when it answers
+    hint: str = ""
+    column: int = 0  # of the fault in the shown line, from 1
+    lifetime: str = ""  # how long the rule holds, when there is no fault
+
+    @property
+    def text(self) -> str:
+        return f"{self.before}{self.at}{self.after}"
+
+
+def present_edit(line: LineEdit) -> EditView:
+    shown = escape_text(line.text)
+    start, end = _shown_length(line.text, line.cursor), _shown_length(line.text, line.cursor + 1)
+    before, at, after = shown[:start], shown[start:end] or " ", shown[end:]
+    fault = find_fault(line.text)
+    if fault is None:
+        until_s = parse_rule(line.text).until_s
+        lifetime = "forever, in the rules file" if until_s is None else "until the time in the line"
+        return EditView(before, at, after, lifetime=lifetime)
+    column = _shown_length(line.text, fault.column - 1) + 1
+    problem = f"column {column}: {escape_text(fault.problem)}"
+    return EditView(before, at, after, fault=problem, hint=escape_text(fault.hint), column=column)
+
+
+def _shown_length(text: str, length: int) -> int:
+    """Escaping goes from the left, so that the beginning of a text is shown as the beginning of what is shown."""
+    return len(escape_text(text[:length]))

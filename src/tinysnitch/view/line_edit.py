@@ -1,0 +1,57 @@
+"""A rule line while it is edited by hand: a text and a cursor, and what is wrong with it so far."""
+
+import msgspec
+
+from tinysnitch.core.errors import RuleSyntaxError
+from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.core.verdict import Verdict
+
+MAX_LENGTH = 16_384  # characters; what is typed or pasted beyond is dropped
+_SPELLED = {"question_mark": "?", "space": " "}  # keys that front ends may report by a name
+
+
+class LineEdit(msgspec.Struct, frozen=True):
+    text: str
+    cursor: int  # 0 to the text's length
+
+    def press(self, name: str, typed: str = "") -> "LineEdit":
+        """The line after a key; `typed` is its character, where its name does not tell."""
+        before, after = self.text[: self.cursor], self.text[self.cursor :]
+        match name:
+            case "left":
+                return self._at(self.cursor - 1)
+            case "right":
+                return self._at(self.cursor + 1)
+            case "home" | "ctrl+a" | "up":
+                return self._at(0)
+            case "end" | "ctrl+e" | "down":
+                return self._at(len(self.text))
+            case "backspace" | "ctrl+h":
+                return LineEdit(before[:-1] + after, len(before[:-1]))
+            case "delete":
+                return LineEdit(before + after[1:], self.cursor)
+            case "ctrl+u":
+                return LineEdit(after, 0)
+            case "ctrl+k":
+                return LineEdit(before, self.cursor)
+        return self._insert(typed or _SPELLED.get(name, name))
+
+    def _at(self, cursor: int) -> "LineEdit":
+        return LineEdit(self.text, min(max(cursor, 0), len(self.text)))
+
+    def _insert(self, char: str) -> "LineEdit":
+        """Only what can be seen: a rule writes all else escaped."""
+        if len(char) != 1 or not char.isprintable() or len(self.text) >= MAX_LENGTH:
+            return self
+        return LineEdit(self.text[: self.cursor] + char + self.text[self.cursor :], self.cursor + 1)
+
+
+def find_fault(line: str) -> RuleSyntaxError | None:
+    """Why a line is no answer; None when it is one."""
+    try:
+        rule = parse_rule(line)
+    except RuleSyntaxError as error:
+        return error
+    if rule.verdict is Verdict.ASK:
+        return RuleSyntaxError("<argument>", 1, 1, "ask is no answer", "write allow or deny")
+    return None

@@ -1,0 +1,45 @@
+"""Which questions are of one program: they stand next to each other, and can be answered together."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.flow import Direction
+from tinysnitch.core.process import AttributionSource, program_of
+from tinysnitch.core.prompt import Prompt
+
+
+class ProgramGroup(msgspec.Struct, frozen=True):
+    """Equal for questions that one answer may speak of: who asks, as whom, and which way."""
+
+    program: str
+    uid: int | None
+    image: tuple[int, int, tuple[str, ...]] | None  # of a program that a path alone does not tell from others
+    direction: Direction
+    prompt_id: int = 0  # of what nobody could be named for: each is a group of its own
+
+
+def group_of(prompt: Prompt) -> ProgramGroup:
+    attribution = prompt.connection.attribution
+    process = attribution.process
+    return ProgramGroup(
+        program=program_of(attribution),
+        uid=process.uid if process else None,
+        image=_image_of(prompt.connection),
+        direction=prompt.connection.flow.direction,
+        prompt_id=prompt.prompt_id if attribution.source is AttributionSource.UNKNOWN else 0,
+    )
+
+
+def _image_of(connection: Connection) -> tuple[int, int, tuple[str, ...]] | None:
+    process = connection.attribution.process
+    return (process.device, process.inode, process.owners) if process and not process.is_host_file else None
+
+
+def walk_order(prompts: Iterable[Prompt]) -> list[int]:
+    """Their numbers, those of one program next to each other; programs, and the questions of each, as they came."""
+    groups: dict[ProgramGroup, list[int]] = {}
+    for prompt in prompts:
+        groups.setdefault(group_of(prompt), []).append(prompt.prompt_id)
+    return [prompt_id for group in groups.values() for prompt_id in group]

@@ -1,0 +1,89 @@
+"""What a prompt is told, and what it then wants done."""
+
+import msgspec
+
+from tinysnitch.core.choice import Choice
+from tinysnitch.core.prompt import Prompt
+
+
+class QuestionOpened(msgspec.Struct, frozen=True):
+    """A question, or the same one again with another count."""
+
+    prompt: Prompt
+
+
+class QuestionClosed(msgspec.Struct, frozen=True):
+    prompt_id: int
+    reason: str
+
+
+class AnswerRefused(msgspec.Struct, frozen=True):
+    """The daemon did not take our answer."""
+
+    prompt_id: int
+    reason: str
+
+
+class ConnectionLost(msgspec.Struct, frozen=True):
+    """The daemon is gone, and its questions with it as far as we can know."""
+
+    reason: str
+
+
+class DaemonGreeted(msgspec.Struct, frozen=True):
+    """The daemon is there; its open questions follow."""
+
+    rule_count: int | None
+
+
+class RulesCounted(msgspec.Struct, frozen=True):
+    rule_count: int
+
+
+class NoticeGiven(msgspec.Struct, frozen=True):
+    """The daemon has something to say: rules that did not load."""
+
+    text: str
+
+
+class KeyPressed(msgspec.Struct, frozen=True):
+    name: str  # see view/keys.py
+    text: str = ""  # the character that it types, where its name does not tell
+
+
+Event = (
+    QuestionOpened
+    | QuestionClosed
+    | AnswerRefused
+    | ConnectionLost
+    | DaemonGreeted
+    | RulesCounted
+    | NoticeGiven
+    | KeyPressed
+)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Exactly one of choice and rule."""
+
+    prompt_id: int
+    choice: Choice | None
+    rule: str | None = None  # the line as it was edited by hand
+
+
+class Answers(msgspec.Struct, frozen=True):
+    """Several questions of one program, each with an answer of its own, to be sent in this order."""
+
+    answers: tuple[Answer, ...]
+
+
+class Leave(msgspec.Struct, frozen=True):
+    """End the prompt; questions stay open."""
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """Only show the state again."""
+
+
+Effect = Answer | Answers | Leave | Nothing
+NOTHING = Nothing()

@@ -1,0 +1,201 @@
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.view.sample_prompts import connection_of, prompt_of
+from tests.view.test_prompt_state import opened, press, selected_id
+from tinysnitch.core.clock import Instant
+from tinysnitch.view.line_edit import MAX_LENGTH, LineEdit, find_fault
+from tinysnitch.view.prompt_state import (
+    Answer,
+    AnswerRefused,
+    ConnectionLost,
+    KeyPressed,
+    Leave,
+    Page,
+    PromptState,
+    QuestionClosed,
+    QuestionOpened,
+)
+from tinysnitch.view.prompt_view import PromptView, present_prompt
+
+NAMES = ["left", "right", "home", "end", "backspace", "delete", "ctrl+u", "ctrl+k", "f1", "tab", "x", "question_mark"]
+
+
+def edited(text: str, *names: str) -> LineEdit:
+    line = LineEdit(text, len(text))
+    for name in names:
+        line = line.press(name)
+    return line
+
+
+@pytest.mark.parametrize(
+    ("names", "text", "cursor"),
+    [
+        (["x"], "abcx", 4),
+        ([" ", "question_mark", "space"], "abc ? ", 6),
+        (["left", "x"], "abxc", 3),
+        (["home", "x", "right", "y"], "xaybc", 3),
+        (["left", "left", "end", "x"], "abcx", 4),
+        (["backspace"], "ab", 2),
+        (["home", "backspace"], "abc", 0),
+        (["home", "delete"], "bc", 0),
+        (["delete", "f1", "tab", "shift+tab"], "abc", 3),
+        (["left", "ctrl+u"], "c", 0),
+        (["left", "ctrl+k"], "ab", 2),
+    ],
+)
+def test_keys_edit_the_line(names: list[str], text: str, cursor: int) -> None:
+    assert edited("abc", *names) == LineEdit(text, cursor)
+
+
+def test_what_a_key_types_counts_more_than_its_name() -> None:
+    assert LineEdit("", 0).press("slash", "/") == LineEdit("/", 1)
+
+
+@given(st.lists(st.sampled_from(NAMES)), st.characters(exclude_categories=()))
+def test_the_cursor_stays_in_the_line_and_the_line_stays_printable(names: list[str], char: str) -> None:
+    line = edited("abc", *names).press(char, char)
+    assert 0 <= line.cursor <= len(line.text)
+    assert line.text.isprintable()
+
+
+def test_a_line_has_a_longest_length() -> None:
+    assert len(edited("x" * MAX_LENGTH, "y").text) == MAX_LENGTH
+
+
+@pytest.mark.parametrize(
+    ("line", "column"),
+    [("", 1), ("allow", 6), ("permit - - -", 1), ("allow - 80 tcpp", 12), ("ask - - -", 1), ("allow - - - 'a", 13)],
+)
+def test_a_fault_is_found_where_it_is(line: str, column: int) -> None:
+    fault = find_fault(line)
+    assert fault is not None
+    assert (fault.column, bool(fault.problem), bool(fault.hint)) == (column, True, True)
+
+
+def test_a_rule_has_no_fault() -> None:
+    assert find_fault("deny *.shop.test 443 tcp /usr/bin/curl") is None
+
+
+# `e`: the rule of the question in sight edited by hand
+
+
+LINE = "allow shop.test 443 tcp /usr/bin/curl -s https://shop.test/"
+
+
+def shown(state: PromptState, now: float = 12.0) -> PromptView:
+    return present_prompt(state, Instant(now, 1_700_000_000.0 + now))
+
+
+def test_enter_answers_with_the_edited_line() -> None:
+    state = opened(1, 2)
+    press(state, "f", "e")
+    assert (state.page, state.edit.text) == (Page.EDIT, LINE)
+    press(state, "space", "x", now=11.0)
+    assert press(state, "enter", now=11.5) == [Answer(1, None, f"{LINE} x")]
+    assert (selected_id(state), state.page) == (2, Page.QUESTION)
+    assert press(state, "y", now=11.9) == []
+
+
+def test_letters_are_text_there_and_no_keys() -> None:
+    state = opened(1)
+    assert press(state, "f", "e", *"ynqhlg", "tab", now=11.0) == []
+    assert state.edit.text == f"{LINE}ynqhlg"
+
+
+@pytest.mark.parametrize(("since_s", "is_taken"), [(0.49, False), (0.5, True)])
+def test_enter_counts_after_the_delay(since_s: float, is_taken: bool) -> None:
+    state = opened(1)
+    press(state, "e", now=10.0)
+    assert bool(press(state, "enter", now=10.0 + since_s)) is is_taken
+
+
+def test_the_end_of_a_pasted_line_is_no_answer() -> None:
+    state = opened(1)
+    press(state, "e", now=10.0)
+    assert press(state, " ", "x", "enter", now=20.0) == []
+    assert len(press(state, "enter", now=21.0)) == 1
+
+
+def test_what_is_no_rule_is_no_answer_and_says_why() -> None:
+    state = opened(1)
+    press(state, "f", "e", "home", "x")
+    assert press(state, "enter", now=20.0) == []
+    edit = shown(state).edit
+    assert edit is not None
+    assert (edit.column, edit.fault[:10]) == (1, "column 1: ")
+
+
+@pytest.mark.parametrize("key", ["o", "u", "9"])
+def test_a_line_begins_with_the_default_time_where_none_can_say_the_lifetime(key: str) -> None:
+    state = opened()
+    state.handle(QuestionOpened(msgspec.structs.replace(prompt_of(1), age_s=20.0)), 100.0)
+    press(state, key, "e", now=110.0)
+    assert state.edit.text == f"allow until=2023-11-14T22:22:50Z {LINE[6:]}"
+
+
+def test_escape_goes_back_and_the_delay_runs_again() -> None:
+    state = opened(1, 2)
+    press(state, "tab", now=5.0)
+    press(state, "e", "x", "escape", now=10.0)
+    assert (state.page, selected_id(state)) == (Page.QUESTION, 2)
+    assert press(state, "y", now=10.4) == []
+    assert len(press(state, "y", now=10.5)) == 1
+
+
+def test_keys_for_a_question_that_vanished_reach_no_other() -> None:
+    state = opened(1, 2)
+    press(state, "e", "x")
+    state.handle(QuestionClosed(1, "denied: nobody answered"), 11.0)
+    state.handle(QuestionOpened(prompt_of(3)), 11.0)
+    assert press(state, *"yn", "enter", "tab", now=20.0) == []
+    assert state.is_edit_lost
+    assert (shown(state).is_question, shown(state).hints[0][0].label) == (False, "Esc")
+    press(state, "escape", now=20.0)
+    assert (state.page, selected_id(state)) == (Page.QUESTION, 2)
+    assert press(state, "y", now=20.4) == []
+
+
+def test_a_lost_daemon_leaves_the_editor_to_be_left() -> None:
+    state = opened(1)
+    press(state, "e")
+    state.handle(ConnectionLost("the daemon is gone"), 11.0)
+    assert state.is_edit_lost
+    press(state, "escape", now=12.0)
+    assert shown(state).title == "waiting for the daemon"
+
+
+def test_a_refused_line_is_there_to_be_mended() -> None:
+    state = opened(1)
+    press(state, "f", "e", "x")
+    press(state, "enter", now=12.0)
+    state.handle(AnswerRefused(1, "the rule says nothing of it"), 12.1)
+    assert (state.page, state.notice) == (Page.QUESTION, "the rule says nothing of it")
+    press(state, "e", now=13.0)
+    assert state.edit.text == f"{LINE}x"
+
+
+def test_a_refusal_does_not_take_the_line_from_under_the_cursor() -> None:
+    state = opened(1, 2)
+    press(state, "y", now=10.0)
+    press(state, "e", now=11.0)
+    state.handle(AnswerRefused(1, "no"), 11.1)
+    assert (state.page, selected_id(state)) == (Page.EDIT, 2)
+
+
+def test_control_c_leaves_from_there_too() -> None:
+    state = opened(1)
+    press(state, "e")
+    assert state.handle(KeyPressed("ctrl+c"), 10.0) == Leave()
+
+
+def test_the_view_shows_the_line_its_lifetime_and_its_keys() -> None:
+    state = PromptState()
+    state.handle(QuestionOpened(prompt_of(1, connection_of(name=None))), 0.0)
+    press(state, "f", "e")
+    view = shown(state)
+    assert view.edit is not None
+    assert view.edit.text.startswith("allow 10.0.0.9 443 tcp")
+    assert (view.lifetime, [hint.label for hint in view.hints[0]]) == ("forever, in the rules file", ["Enter", "Esc"])

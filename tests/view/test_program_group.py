@@ -1,0 +1,162 @@
+import msgspec
+import pytest
+
+from tests.view.sample_prompts import CURL, IN, connection_of, prompt_of
+from tests.view.test_prompt_state import press, selected_id
+from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.clock import Instant
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.flow import Direction
+from tinysnitch.core.process import KERNEL, UNKNOWN
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.view.program_group import group_of, walk_order
+from tinysnitch.view.prompt_state import (
+    Answer,
+    AnswerRefused,
+    Answers,
+    PromptState,
+    QuestionClosed,
+    QuestionOpened,
+)
+from tinysnitch.view.prompt_view import PromptView, present_prompt
+from tinysnitch.view.segment import text_of
+
+GIT = msgspec.structs.replace(CURL, program="/usr/bin/git")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"program": "/usr/bin/git"}, {"uid": 0}, {"is_host_file": False}],
+)
+def test_another_program_user_or_file_is_another_group(changes: dict[str, object]) -> None:
+    other = prompt_of(2, connection_of(msgspec.structs.replace(CURL, **changes)))
+    assert group_of(prompt_of(1)) != group_of(other)
+
+
+def test_another_remote_and_other_arguments_are_not() -> None:
+    other = connection_of(msgspec.structs.replace(CURL, args=("x",), pid=9, exec_id=9), name="b.test")
+    assert group_of(prompt_of(1)) == group_of(prompt_of(2, other))
+
+
+def test_the_two_directions_are_apart() -> None:
+    assert group_of(prompt_of(2, connection_of(flow=IN))).direction is Direction.INBOUND
+    assert group_of(prompt_of(1)) != group_of(prompt_of(2, connection_of(flow=IN)))
+
+
+def test_what_nobody_could_be_named_for_is_alone() -> None:
+    unknown = [prompt_of(number, Connection(flow=IN, attribution=UNKNOWN)) for number in (1, 2)]
+    assert group_of(unknown[0]) != group_of(unknown[1])
+    kernel = [prompt_of(number, Connection(flow=IN, attribution=KERNEL)) for number in (1, 2)]
+    assert group_of(kernel[0]) == group_of(kernel[1])
+
+
+def test_one_walks_program_by_program() -> None:
+    prompts = [prompt_of(1), prompt_of(2, connection_of(GIT)), prompt_of(3), prompt_of(4, connection_of(GIT))]
+    assert walk_order(prompts) == [1, 3, 2, 4]
+
+
+# `g`: one answer for all that wait for a program
+
+
+ALLOW = Choice(verdict=Verdict.ALLOW)
+
+
+def state_of_two_programs() -> PromptState:
+    """Questions 1, 3 and 4 are curl's, 2 is git's."""
+    state = PromptState()
+    for number, process in enumerate((CURL, GIT, CURL, CURL), 1):
+        connection = connection_of(process, name=f"n{number}.shop.test")
+        state.handle(QuestionOpened(prompt_of(number, connection)), 0.0)
+    return state
+
+
+def shown(state: PromptState) -> PromptView:
+    return present_prompt(state, Instant(11.0, 1_700_000_011.0))
+
+
+def test_all_of_the_program_get_the_answer_and_nothing_else_does() -> None:
+    state = state_of_two_programs()
+    press(state, "f", "j", "g")
+    choice = Choice(verdict=Verdict.DENY, lifetime=Lifetime.FOREVER, any_args=True)
+    assert press(state, "n", now=11.0) == [Answers((Answer(1, choice), Answer(3, choice), Answer(4, choice)))]
+    assert selected_id(state) == 2
+
+
+def test_it_counts_as_new_so_that_the_lines_can_be_read() -> None:
+    state = state_of_two_programs()
+    press(state, "g", now=10.0)
+    assert press(state, "y", now=10.4) == []
+    assert len(press(state, "y", now=10.5)) == 1
+
+
+def test_pressed_again_it_is_for_one_question_again() -> None:
+    state = state_of_two_programs()
+    press(state, "g", now=10.0)
+    press(state, "g", now=11.0)
+    assert press(state, "y", now=12.0) == [Answer(1, ALLOW)]
+
+
+def test_a_later_question_is_none_of_them() -> None:
+    state = state_of_two_programs()
+    press(state, "g", now=10.0)
+    state.handle(QuestionOpened(prompt_of(5)), 10.9)
+    state.handle(QuestionClosed(3, "the program gave up"), 10.9)
+    assert press(state, "y", now=11.0) == [Answers((Answer(1, ALLOW), Answer(4, ALLOW)))]
+
+
+def test_walking_away_ends_it() -> None:
+    state = state_of_two_programs()
+    press(state, "g", now=10.0)
+    press(state, "tab", now=11.0)
+    assert press(state, "y", now=12.0) == [Answer(3, ALLOW)]
+
+
+def test_with_one_question_of_the_program_nothing_changes() -> None:
+    state = PromptState()
+    state.handle(QuestionOpened(prompt_of(1)), 0.0)
+    assert press(state, "g", "y") == [Answer(1, ALLOW)]
+
+
+def test_one_that_another_rule_of_theirs_settled_is_no_news() -> None:
+    state = state_of_two_programs()
+    press(state, "g", now=10.0)
+    press(state, "y", now=11.0)
+    state.handle(QuestionClosed(3, "decided by a rule"), 11.1)
+    state.handle(AnswerRefused(3, "question 3 is not open"), 11.2)
+    assert state.notice == ""
+    state.handle(AnswerRefused(4, "not permitted"), 11.2)
+    assert (state.notice, selected_id(state)) == ("not permitted", 4)
+
+
+def test_one_walks_through_the_questions_of_one_program_first() -> None:
+    state = state_of_two_programs()
+    walk = []
+    for _step in range(4):
+        walk.append((selected_id(state), state.position))
+        press(state, "tab")
+    assert walk == [(1, 1), (3, 2), (4, 3), (2, 4)]
+
+
+def test_the_view_shows_the_count_and_every_line() -> None:
+    state = state_of_two_programs()
+    assert shown(state).waiting == "question 1 of 4, 3 of curl"
+    assert "all 3 of it" in [hint.text for row in shown(state).hints for hint in row]
+    press(state, "f", "j", "g")
+    view = shown(state)
+    assert (view.title, view.together) == (
+        "curl wants to reach n1.shop.test, and 2 more",
+        "all 3 of curl, with 3 rules",
+    )
+    assert [text_of(rule) for rule in (view.rule, *view.more_rules)] == [
+        f"allow n{number}.shop.test 443 tcp /usr/bin/curl" for number in (1, 3, 4)
+    ]
+    assert ("g", True) in [(hint.label, hint.is_on) for row in view.hints for hint in row]
+
+
+def test_equal_lines_are_one_rule() -> None:
+    state = state_of_two_programs()
+    press(state, "f", "d", "g")
+    assert state.selected is not None
+    assert state.selected.choice.remote is RemoteScope.DOMAIN
+    view = shown(state)
+    assert (view.together, view.more_rules) == ("all 3 of curl, with 1 rule", ())
