@@ -19,6 +19,7 @@ class QuestionDaemon:
         self.server = ControlServer(self)
         self.prompts: dict[int, Prompt] = {}
         self.answers: asyncio.Queue[tuple[int, Choice]] = asyncio.Queue()
+        self.lines: asyncio.Queue[tuple[int, str]] = asyncio.Queue()  # answers written by hand
         self.attached = asyncio.Event()
         self.refusal = ""  # the next answers are refused with it
 
@@ -49,8 +50,10 @@ class QuestionDaemon:
     def answer(self, prompt_id: int, answer: Choice | str, by_uid: int) -> str:
         if self.refusal:
             raise SnitchError(self.refusal)
-        assert isinstance(answer, Choice)
-        self.answers.put_nowait((prompt_id, answer))
+        if isinstance(answer, Choice):
+            self.answers.put_nowait((prompt_id, answer))
+        else:
+            self.lines.put_nowait((prompt_id, answer))
         self.close(prompt_id, "answered", by_uid)
         return RULE
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual.events import Paste
 from textual.pilot import Pilot
 
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
@@ -18,6 +19,7 @@ from tinysnitch.core.errors import DaemonNotRunning
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.tui import daemon_link
 from tinysnitch.tui.prompt_app import PromptApp, run_prompt
+from tinysnitch.view.prompt_state import PASTED_S
 
 Script = Callable[[QuestionDaemon, PromptApp, Pilot[None]], Awaitable[None]]
 
@@ -106,6 +108,39 @@ def test_escape_puts_aside_and_the_countdown_sleeps_without_a_question(tmp_path:
         await pilot.press("escape")
         await see(app, "1 question put aside")
         assert app._ticker is None
+
+    play(tmp_path / "s", script)
+
+
+def test_one_key_more_answers_all_of_the_program(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        for number in (1, 2, 3):
+            daemon.open(prompt_of(number, connection_of(name=f"n{number}.test")))
+        await see(app, "all 3 of it")
+        await until_ready(app)
+        await pilot.press("g")
+        await see(app, "all 3 of curl, with 3 rules")
+        await until_ready(app)
+        await pilot.press("y")
+        assert [(await daemon.answers.get())[0] for _number in range(3)] == [1, 2, 3]
+        await see(app, "answered 3 questions together")
+
+    play(tmp_path / "s", script)
+
+
+def test_the_rule_is_edited_and_checked_as_it_is_typed(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1))
+        await until_ready(app)
+        await pilot.press("f", "j", "e", "home", "x")
+        await see(app, "column 1: not a verdict")
+        await pilot.press("backspace", *["delete"] * 5, *"deny", "end", "space")
+        app.post_message(Paste("--head"))
+        await see(app, "--head")
+        await until_ready(app)
+        await asyncio.sleep(PASTED_S)  # as no paste would
+        await pilot.press("enter")
+        assert await daemon.lines.get() == (1, "deny shop.test 443 tcp /usr/bin/curl --head")
 
     play(tmp_path / "s", script)
 
