@@ -26,6 +26,8 @@ static __always_inline bool find_owner(__u64 cookie, struct owner *owner)
 	struct owner *known = bpf_map_lookup_elem(&sockets, &cookie);
 
 	if (!known)
+		known = bpf_map_lookup_elem(&released, &cookie);
+	if (!known)
 		return false;
 	*owner = *known;
 	return true;

@@ -49,6 +49,15 @@ struct {
 	__type(value, struct owner);
 } sockets SEC(".maps");
 
+/* The same for sockets that were released a moment ago: their last packets may still be held. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__type(key, __u64);
+	__type(value, struct owner);
+} released SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -12,6 +12,8 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+#define RETIRE_ATTEMPTS 32
+
 static __always_inline __u64 find_exec_id(__u32 tgid)
 {
 	struct process *process = bpf_map_lookup_elem(&processes, &tgid);
@@ -19,17 +21,19 @@ static __always_inline __u64 find_exec_id(__u32 tgid)
 	return process ? process->exec_id : EXEC_ID_UNKNOWN;
 }
 
-/* The queue is full of retired ones: forget the oldest to make room. */
+/* Once the queue is full, forget the oldest to make room. Another CPU may take that room: then once more. */
 static __always_inline void retire_image(__u64 exec_id)
 {
 	__u64 oldest;
 
-	if (!bpf_map_push_elem(&retired, &exec_id, 0))
-		return;
-	if (!bpf_map_pop_elem(&retired, &oldest))
-		bpf_map_delete_elem(&images, &oldest);
-	if (bpf_map_push_elem(&retired, &exec_id, 0))
-		bpf_map_delete_elem(&images, &exec_id);
+	for (int attempt = 0; attempt < RETIRE_ATTEMPTS; attempt++) {
+		if (!bpf_map_push_elem(&retired, &exec_id, 0))
+			return;
+		if (!bpf_map_pop_elem(&retired, &oldest))
+			bpf_map_delete_elem(&images, &oldest);
+	}
+	bpf_map_delete_elem(&images, &exec_id);
+	count(LOST_IMAGES);
 }
 
 static __always_inline void release_image(__u64 exec_id)

@@ -135,9 +135,12 @@ SEC("cgroup/sock_release")
 int on_sock_release(struct bpf_sock *ctx)
 {
 	__u64 cookie = bpf_get_socket_cookie(ctx);
+	struct owner *owner = bpf_map_lookup_elem(&sockets, &cookie);
 
 	if (!find_settings_for(ctx))
 		return GO_ON;
+	if (owner && bpf_map_update_elem(&released, &cookie, owner, BPF_ANY))
+		count(LOST_SOCKETS);
 	bpf_map_delete_elem(&sockets, &cookie);
 	forget_listener(cookie);
 	return GO_ON;

@@ -40,7 +40,7 @@ def test_a_cookie_leads_to_the_process(programs: BpfPrograms, agent: Agent, fami
     handle, cookie = agent.call("open_socket", family, kind)
     assert programs.find_owner(cookie) == owner_of(programs, agent)
     agent.call("close", handle)
-    assert programs.find_owner(cookie) is None
+    assert programs.find_owner(cookie) == owner_of(programs, agent)  # its last packets may still be held
 
 
 def test_a_raw_socket_has_an_owner_too(programs: BpfPrograms, agent: Agent) -> None:

@@ -136,8 +136,25 @@ def test_the_flow_of_a_closed_socket_still_says_whose_it_was(outbound: BpfProgra
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
     assert agent.call("connect", handle, "127.0.0.1", PORT) == SWALLOWED
     agent.call("close", handle)
-    assert outbound.find_owner(cookie) is None
     assert outbound.find_flow(make_flow(TCP, "127.0.0.1")) == entry_of(outbound, agent, cookie)
+
+
+def test_the_owner_of_a_packet_is_known_when_another_socket_has_taken_its_ports(
+    place: BpfPlace, outbound: BpfPrograms, agent: Agent
+) -> None:
+    """Two packets are held and one flow is written down: the other packet finds its owner by its own socket."""
+    other = place.start_agent()
+    owners = []
+    for who in (agent, other):
+        handle, cookie = open_bound(who, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+        who.call("send_to", handle, "127.0.0.1", PORT)
+        who.call("close", handle)
+        assert outbound.find_flow(make_flow(UDP, "127.0.0.1")) == entry_of(outbound, who, cookie)
+        owners.append((who.pid, cookie))
+    for pid, cookie in owners:
+        owner = outbound.find_owner(cookie)
+        assert owner
+        assert owner.pid == pid
 
 
 def test_a_dns_question_that_is_allowed_says_who_asked(outbound: BpfPrograms, agent: Agent) -> None:

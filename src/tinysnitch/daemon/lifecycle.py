@@ -40,6 +40,7 @@ from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netns import read_netns_cookie, read_netns_inode
 from tinysnitch.kernel.nfqueue import Queue
 from tinysnitch.kernel.packet_events import PacketEvents
+from tinysnitch.kernel.packet_sockets import find_holders
 from tinysnitch.kernel.probe import find_missing
 from tinysnitch.kernel.resolv_conf import RESOLV_CONF
 from tinysnitch.kernel.seed import seed
@@ -49,6 +50,7 @@ from tinysnitch.store.file_watch import watch_file
 from tinysnitch.store.history import History
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
+from tinysnitch.view.text import escape_text
 from tinysnitch.store.text_file import errors_named
 
 WATCH_AGAIN_S = 5.0
@@ -83,6 +85,14 @@ async def follow_file(path: Path, read: Callable[[], None], is_read: asyncio.Eve
         read()
         is_read.set()
         await asyncio.sleep(WATCH_AGAIN_S)
+
+
+def note_packet_sockets() -> None:
+    """Once, for people: whoever has one sends past every netfilter rule."""
+    for holder in find_holders():
+        who = f"{escape_text(holder.executable)} (pid {holder.pid}, uid {holder.uid})"
+        sys.stderr.write(f"tinysnitch: note: {who} has a packet socket, which no firewall rule sees\n")
+    sys.stderr.flush()
 
 
 class SetUp:
@@ -121,6 +131,8 @@ class SetUp:
         self._is_ready = True
         gc.freeze()  # what is loaded by now stays; a collection that walked over it would hold verdicts up
         self._say_ready(identity)
+        if not self._options.is_scoped:
+            note_packet_sockets()
 
     def _choose_cgroup(self, instance: Instance) -> Path:
         if not self._options.is_scoped:

@@ -19,6 +19,7 @@ class BpfMaps:
             self.images = self._open("images", _WIDE_NUMBER, structs.IMAGE.struct)
             self.processes = self._open("processes", _NUMBER, structs.PROCESS.struct)
             self.sockets = self._open("sockets", _WIDE_NUMBER, structs.OWNER.struct)
+            self.released = self._open("released", _WIDE_NUMBER, structs.OWNER.struct)
             self.listeners = self._open("listeners", structs.LISTENER_KEY.struct, structs.LISTENER.struct)
             self.bindings = self._open("bindings", _WIDE_NUMBER, structs.LISTENER_KEY.struct)
             self.flows = self._open("flows", structs.FLOW_KEY.struct, structs.FLOW.struct)

@@ -26,6 +26,7 @@ MAPS = (
     "retired",
     "processes",
     "sockets",
+    "released",
     "listeners",
     "bindings",
     "flows",

@@ -133,7 +133,8 @@ class BpfPrograms:
         return None if found is None else ProcessEntry(*found)
 
     def find_owner(self, cookie: int) -> Owner | None:
-        found = self._maps.sockets.find(cookie)
+        """Of a socket that was released, too, for a while."""
+        found = self._maps.sockets.find(cookie) or self._maps.released.find(cookie)
         return None if found is None else Owner(*found)
 
     def find_listener(self, protocol: int, port: int, address: bytes) -> Listener | None:

@@ -1,0 +1,155 @@
+"""`make bench-attribution`: how many short lives are attributed right, and what it costs to know, as two tables."""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.attribution_rows import Load, Outcome, Scenario, run_scenario, spawn_short_lives
+from bench.bench import describe_machine
+from bench.programs import compile_programs, program_path
+from bench.rows import MANY4_FIRST, PORT, RANGE, prepare
+from tests.lab.lab import Lab
+from tests.lab.namespaces import remove_stale
+from tests.lab.world import WORLD4
+
+ALLOW_ALL = "allow - - -\nallow - - -src\n"
+COST = Path(__file__).with_name("bpf_cost.py")
+STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
+EXEC_PROGRAMS = ("on_exec", "on_fork", "on_exit")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=100_000, help="of short lives in the large rows")
+    parser.add_argument("--rounds", type=int, default=9, help="of execs with and without")
+    return parser.parse_args()
+
+
+def list_scenarios(lab: Lab, count: int) -> Iterator[Scenario]:
+    yield Scenario("one TCP connection each, 2 000 at a time", "tcp", count, 2000, 0, WORLD4, 9000)
+    yield Scenario("one UDP datagram each, gone at once", "udp", count, 2000, 1500, WORLD4, 9)
+    load = Load(lab, MANY4_FIRST, RANGE, PORT)
+    yield Scenario("TCP, beside a flood of misses", "tcp", count // 10, 200, 0, WORLD4, 80, load)
+    yield Scenario("UDP, beside a flood of misses", "udp", count // 10, 200, 500, WORLD4, 10, load)
+
+
+def list_degraded_scenarios(count: int) -> Iterator[Scenario]:
+    yield Scenario("without BPF: TCP", "tcp", count // 100, 20, 100, WORLD4, 9000)
+    yield Scenario("without BPF: UDP, gone at once", "udp", count // 100, 20, 100, WORLD4, 9)
+
+
+def format_outcome(name: str, outcome: Outcome) -> str:
+    numbers = (outcome.made, outcome.right, outcome.wrong, outcome.unknown, outcome.lost)
+    cells = " | ".join(f"{number:,}".replace(",", " ") for number in numbers)
+    return f"| {name} | {cells} | {outcome.made / outcome.seconds:,.0f} |"
+
+
+def print_outcomes(count: int) -> bool:
+    """Whether nothing is wrong, and all is right where BPF is there."""
+    print("| scenario | made | right | wrong | unknown | lost | a second |\n|---|---:|---:|---:|---:|---:|---:|")
+    is_good = True
+    for is_degraded in (False, True):
+        with Lab() as lab:
+            prepare(lab)
+            flags = ["--no-bpf"] if is_degraded else []
+            scenarios = list_degraded_scenarios(count) if is_degraded else list_scenarios(lab, count)
+            for scenario in scenarios:
+                daemon = lab.start_daemon(ALLOW_ALL, *flags)
+                outcome = run_scenario(lab, daemon, scenario)
+                daemon.stop()
+                print(format_outcome(scenario.name, outcome), flush=True)
+                for example in outcome.examples[:3]:
+                    print(f"wrong: {example}", file=sys.stderr)
+                is_good &= not outcome.wrong and (is_degraded or outcome.right == outcome.made)
+    return is_good
+
+
+@contextmanager
+def counted_runs() -> Iterator[None]:
+    """The kernel counts what BPF programs take."""
+    before = STATS.read_text()
+    STATS.write_text("1")
+    try:
+        yield
+    finally:
+        STATS.write_text(before)
+
+
+def measure_exec_us(lab: Lab) -> float:
+    _pids, seconds = spawn_short_lives(lab, Scenario("", "none", 1000, 1, 0, WORLD4, 0))
+    return seconds * 1000
+
+
+def read_costs(lab: Lab) -> dict[str, tuple[int, int]]:
+    done = lab.run_outside([sys.executable, str(COST)])
+    return {name: tuple(cost) for name, cost in json.loads(done.stdout).items()}
+
+
+def print_exec_cost(lab: Lab, rounds: int) -> None:
+    """Rounds with and without, one after the other; and what the programs themselves took."""
+    bare, traced = [], []
+    for _ in range(rounds):
+        bare.append(measure_exec_us(lab))
+        daemon = lab.start_daemon(ALLOW_ALL)
+        traced.append(measure_exec_us(lab))
+        daemon.stop()
+    bare_us, traced_us = statistics.median(bare), statistics.median(traced)
+    slower = (traced_us / bare_us - 1) * 100
+    print(f"| exec of a small program, from spawn to its end: without | {bare_us:.0f} µs |")
+    print(f"| the same with the tracing, {slower:+.1f} % | {traced_us:.0f} µs |")
+    lab.start_daemon(ALLOW_ALL)
+    with counted_runs():
+        before = read_costs(lab)
+        traced_us = measure_exec_us(lab)
+        after = read_costs(lab)
+    own_us = sum(after[name][1] - before[name][1] for name in EXEC_PROGRAMS) / 1000 / 1000
+    print(f"| of that in our BPF programs at fork, exec and exit, {own_us / traced_us * 100:.1f} % | {own_us:.1f} µs |")
+
+
+def print_capture_cost(lab: Lab) -> None:
+    """All that BPF does for one connection: sock_create, connect, the verdict programs, sock_release."""
+    daemon = lab.start_daemon(ALLOW_ALL)
+    lab.run(connect_loop(1))
+    with counted_runs():
+        before = read_costs(lab)
+        made = json.loads(lab.run(connect_loop(3), timeout_s=60).stdout)["count"]
+        after = read_costs(lab)
+    daemon.stop()
+    spent = {name: after[name][1] - before[name][1] for name in after if name not in EXEC_PROGRAMS}
+    notes = sum(ns for name, ns in spent.items() if name.startswith("on_")) / made / 1000
+    print(f"| a connection's capture: socket made, connected, released | {notes:.2f} µs |")
+    print(f"| a connection's cached verdict, both ways | {sum(spent.values()) / made / 1000 - notes:.2f} µs |")
+
+
+def connect_loop(seconds: int) -> list[str]:
+    return [program_path("connect_loop"), "-s", str(seconds), WORLD4, PORT]
+
+
+def main() -> int:
+    options = parse_arguments()
+    if os.geteuid() != 0:
+        sys.stderr.write(
+            "tinysnitch: error: the benchmark makes network namespaces\ntinysnitch: hint: run it as root\n"
+        )
+        return 4
+    compile_programs()
+    remove_stale()
+    print(describe_machine(), end="\n\n")
+    is_good = print_outcomes(options.count)
+    print("\n| cost | |\n|---|---:|")
+    with Lab() as lab:
+        prepare(lab)
+        print_exec_cost(lab, options.rounds)
+    with Lab() as lab:
+        prepare(lab)
+        print_capture_cost(lab)
+    return 0 if is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
