@@ -50,8 +50,8 @@ from tinysnitch.store.file_watch import watch_file
 from tinysnitch.store.history import History
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
-from tinysnitch.view.text import escape_text
 from tinysnitch.store.text_file import errors_named
+from tinysnitch.view.text import escape_text
 
 WATCH_AGAIN_S = 5.0
 
