@@ -29,7 +29,7 @@ $(TEST_INSTALLED): $(INSTALLED) pyproject.toml packaging/setup.sh
 	@touch $@
 
 run: setup  ## start the firewall and its prompt here; CMD='curl https://example.com' judges that command only
-	@packaging/run.sh $(if $(CMD),-- '$(subst ','\'',$(CMD))')
+	@packaging/run.sh $(if $(value CMD),-- '$(subst ','\'',$(value CMD))')
 
 test: setup-test  ## run every test, those in network namespaces too
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q $(PYTEST) $(TESTS)

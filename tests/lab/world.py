@@ -25,6 +25,7 @@ cache-size=0
 local-ttl=60
 address=/test/
 host-record=shop.test,{WORLD4},{WORLD6}
+host-record=example.com,google.com,{WORLD4},{WORLD6}
 host-record=four.test,{WORLD4}
 host-record=six.test,{WORLD6}
 cname=alias.test,shop.test

@@ -1,6 +1,8 @@
 """The terminal's prompt: the whole window, nothing to click, one key to answer."""
 
 import asyncio
+import os
+import select
 import signal
 import time
 from typing import ClassVar
@@ -69,10 +71,26 @@ class PromptApp(App[None], inherit_bindings=False):
         return PromptScreen()
 
     async def on_mount(self) -> None:
+        self._watch_terminal()
         for number in (signal.SIGTERM, signal.SIGHUP):  # left in order, the terminal is put back
             asyncio.get_running_loop().add_signal_handler(number, self.exit, None, 128 + number)
         await self.screen.mount(self._widget)
         self.run_worker(self._follow_daemon(), exit_on_error=True)
+
+    def _watch_terminal(self) -> None:
+        """Leave with the terminal: SIGHUP reaches the leader of its session, which need not be us (setsid(2)).
+
+        epoll_ctl(2): with no event asked for, still EPOLLHUP is told.
+        """
+        if os.isatty(0):
+            hangup = select.epoll()
+            hangup.register(0, 0)
+            asyncio.get_running_loop().add_reader(hangup, self._hang_up, hangup)
+
+    def _hang_up(self, hangup: select.epoll) -> None:
+        asyncio.get_running_loop().remove_reader(hangup)
+        hangup.close()
+        self.exit(None, 128 + signal.SIGHUP)
 
     async def _follow_daemon(self) -> None:
         try:

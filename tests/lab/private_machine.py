@@ -1,0 +1,53 @@
+"""A machine of its own below the lab: every command finds its default paths, and what it writes there goes with it."""
+
+import os
+from pathlib import Path
+
+from tests.lab.daemon import BIN
+from tests.lab.lab import Lab
+
+# /etc as it is, with the lab's resolver, and nobody's /run, /var/lib and /var/log: written to in memory only.
+_PRIVATE_FILES = """
+for place in /run /var/lib /var/log; do mount -t tmpfs private "$place"; done
+mkdir /run/etc /run/work
+mount -t overlay -o lowerdir=/etc,upperdir=/run/etc,workdir=/run/work private /etc
+rm -rf /etc/tinysnitch.rules /etc/tinysnitch.d
+cp "$1" /etc/resolv.conf
+echo ready
+exec sleep infinity
+"""
+
+
+class PrivateMachine:
+    """Ends with the lab."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        words = ["unshare", "--mount", "sh", "-ec", _PRIVATE_FILES, "sh", str(lab.folder / "resolv.conf")]
+        holder = lab.namespaces.start_server([*lab.namespaces.enter_host_outside(), *words], "ready")
+        self._pid = holder.pid
+        self._home = lab.folder / "home"
+        self._home.mkdir()
+        (self._home / ".curlrc").write_text("insecure\nsilent\nshow-error\n")  # the lab's servers sign for themselves
+
+    def enter(self, user: str | None = None) -> list[str]:
+        """The front of a command line that runs here, with the commands of `make setup` in its PATH."""
+        mounts = ["nsenter", f"--mount=/proc/{self._pid}/ns/mnt", f"--wd={os.getcwd()}"]
+        path = f"PATH={BIN}:{os.environ['PATH']}"
+        become = self._lab.namespaces.enter_host_outside(user)[len(self._lab.namespaces.enter_host_outside()) :]
+        home = [f"HOME={self._home}", f"CURL_HOME={self._home}"]
+        return [*self._lab.namespaces.enter_host_outside(), *mounts, "env", path, *home, *become]
+
+    def start_daemon(self) -> None:
+        self._lab.namespaces.start_server([*self.enter(), "tinysnitchd", "--log", "json"], '"ready"')
+
+
+def find_commands(document: Path) -> list[str]:
+    """The lines of its ```sh blocks, without comments."""
+    commands, is_shell = [], False
+    for line in document.read_text().splitlines():
+        if line.startswith("```"):
+            is_shell = line == "```sh"
+        elif is_shell and line.partition(" #")[0].strip():
+            commands.append(line.partition(" #")[0].strip())
+    return commands

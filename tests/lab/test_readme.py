@@ -1,0 +1,128 @@
+"""Every command of the README, as it stands there, on a machine where everything has its default place.
+
+A line that no test here knows fails `test_every_line_is_known`.
+"""
+
+import shlex
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.lab import Lab
+from tests.lab.patience import PATIENCE
+from tests.lab.person import Person
+from tests.lab.private_machine import PrivateMachine, find_commands
+from tests.lab.test_stop import saved_rules
+from tests.lab.world import WORLD4
+from tests.repo.tree import ROOT
+
+pytestmark = [pytest.mark.privileged]
+
+COMMANDS = find_commands(ROOT / "README.md")
+RUN_ALL, RUN_ONE, TEST = "make run", "make run CMD='curl https://example.com'", "make test"
+DELAY_S = 0.5
+# What each has to print. No question is open and nothing was decided yet.
+PRINTS = {
+    "tinysnitch status": "enforcing",
+    "tinysnitch asks": "",
+    "tinysnitch rules": "allow localhost - -\n",
+    "tinysnitch rules add deny '*.doubleclick.net' - -": "deny *.doubleclick.net - -\n",
+    "tinysnitch explain /usr/bin/curl google.com 443 tcp": "ask: ",
+    "tinysnitch log": "",
+    "tinysnitch run -- true": "",
+}
+
+
+def without_setup(command: str) -> list[str]:
+    """`make run` with what it installs taken as done: tests/fresh shows that."""
+    program, *words = shlex.split(command)
+    assert program == "make"
+    return ["make", "-s", "-o", "setup", *words]
+
+
+def traces(lab: Lab) -> list[str]:
+    """All that a firewall could have left."""
+    return [*saved_rules(lab), *lab.run_outside(["find", "/sys/fs/bpf", "-name", "tinysnitch*"]).stdout.splitlines()]
+
+
+@pytest.fixture
+def people() -> Iterator[list[Person]]:
+    present: list[Person] = []
+    yield present
+    for person in present:
+        person.close()
+
+
+def test_every_line_is_known() -> None:
+    assert sorted(COMMANDS) == sorted([RUN_ALL, RUN_ONE, TEST, *PRINTS])
+
+
+def test_the_commands_work_one_after_the_other(lab: Lab) -> None:
+    machine = PrivateMachine(lab)
+    machine.start_daemon()
+    for command in (line for line in COMMANDS if line in PRINTS):
+        done = subprocess.run(
+            [*machine.enter(), "sh", "-c", command], capture_output=True, text=True, timeout=30 * PATIENCE
+        )
+        assert (done.returncode, PRINTS[command] in done.stdout) == (0, True), (command, done.stdout, done.stderr)
+        assert "error" not in done.stderr, command
+
+
+def test_the_firewall_and_its_prompt_in_one_terminal(lab: Lab, people: list[Person]) -> None:
+    before = traces(lab)
+    people.append(person := Person([*PrivateMachine(lab).enter(), *without_setup(RUN_ALL)]))
+    person.see("no questions", timeout_s=30)
+    curl = lab.spawn(["curl", "-sS", f"http://{WORLD4}/"])
+    person.see("curl wants to reach")
+    time.sleep(DELAY_S + 0.1)  # the delay itself is what must pass
+    person.type("y")
+    assert curl.communicate(timeout=10)[0] == "welcome to the shop\n"
+    person.type("\x03")
+    assert person.process.wait(timeout=20) == 0
+    assert traces(lab) == before
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0
+
+
+def test_one_command_in_a_terminal(lab: Lab, people: list[Person]) -> None:
+    before = traces(lab)
+    people.append(person := Person([*PrivateMachine(lab).enter(), *without_setup(RUN_ONE)]))
+    person.see("curl wants to reach example.com", timeout_s=30)
+    person.see("y allow")
+    person.type("y")
+    person.see("welcome to the shop")
+    person.see("reached tcp example.com:443")
+    assert person.process.wait(timeout=20) == 0
+    assert traces(lab) == before
+
+
+def test_the_firewall_goes_when_its_terminal_is_closed(lab: Lab) -> None:
+    before = traces(lab)
+    person = Person([*PrivateMachine(lab).enter(), *without_setup(RUN_ALL)])
+    person.see("no questions", timeout_s=30)
+    person.close()
+    assert traces(lab) == before
+
+
+@pytest.mark.parametrize("command", [RUN_ALL, RUN_ONE])
+def test_without_root_it_says_what_is_missing(lab: Lab, command: str) -> None:
+    words = [*PrivateMachine(lab).enter("nobody"), *without_setup(command)]
+    refused = subprocess.run(words, capture_output=True, text=True, timeout=30 * PATIENCE)
+    assert refused.returncode != 0
+    assert "tinysnitch: hint: call it as root: sudo make run" in refused.stderr
+
+
+def test_setup_without_root_says_what_is_missing(lab: Lab) -> None:
+    words = [*PrivateMachine(lab).enter("nobody"), str(ROOT / "packaging" / "setup.sh"), "run"]
+    refused = subprocess.run(words, capture_output=True, text=True, timeout=30 * PATIENCE)
+    assert refused.returncode != 0
+    assert "root" in refused.stderr
+
+
+def test_what_installs_is_what_the_checks_run() -> None:
+    targets = (ROOT / "Makefile").read_text()
+    assert "\nrun: setup " in targets
+    assert "\ntest: setup-test " in targets
+    assert "\nsetup-test: " in targets
+    assert f"\n{TEST} " in (ROOT / ".ci" / "run").read_text()
