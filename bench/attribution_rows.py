@@ -33,6 +33,7 @@ class Outcome:
     unknown: int = 0
     lost: int = 0
     seconds: float = 0.0
+    others: int = 0  # decisions on other connections meanwhile
     examples: list[Record] = field(default_factory=list)
 
 
@@ -47,7 +48,10 @@ def spawn_short_lives(lab: Lab, scenario: Scenario) -> tuple[dict[int, int], flo
 def run_scenario(lab: Lab, daemon: Daemon, scenario: Scenario) -> Outcome:
     with scenario.load:
         pids, seconds = spawn_short_lives(lab, scenario)
-    return judge(pids, seconds, wait_quiet(daemon, scenario))
+        all_decided = len(daemon.records("connection"))
+    outcome = judge(pids, seconds, wait_quiet(daemon, scenario))
+    outcome.others = max(0, all_decided - outcome.made)
+    return outcome
 
 
 def wait_quiet(daemon: Daemon, scenario: Scenario) -> list[Record]:
@@ -87,7 +91,7 @@ class Load:
 
     def __init__(self, lab: Lab, first: str, count: int, port: str) -> None:
         self._lab = lab
-        self._words = ["-t", "1", "-s", "300", "-r", str(count), first, port]
+        self._words = ["-t", "16", "-s", "300", "-r", str(count), first, port]
 
     def __enter__(self) -> None:
         self._loop: subprocess.Popen[str] = self._lab.spawn([program_path("connect_loop"), *self._words])

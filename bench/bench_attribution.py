@@ -46,12 +46,14 @@ def list_degraded_scenarios(count: int) -> Iterator[Scenario]:
 def format_outcome(name: str, outcome: Outcome) -> str:
     numbers = (outcome.made, outcome.right, outcome.wrong, outcome.unknown, outcome.lost)
     cells = " | ".join(f"{number:,}".replace(",", " ") for number in numbers)
-    return f"| {name} | {cells} | {outcome.made / outcome.seconds:,.0f} |"
+    rates = f"{outcome.made / outcome.seconds:,.0f} | {outcome.others / outcome.seconds:,.0f}"
+    return f"| {name} | {cells} | {rates} |"
 
 
 def print_outcomes(count: int) -> bool:
     """Whether nothing is wrong, and all is right where BPF is there."""
-    print("| scenario | made | right | wrong | unknown | lost | a second |\n|---|---:|---:|---:|---:|---:|---:|")
+    print("| scenario | made | right | wrong | unknown | lost | a second | others a second |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
     is_good = True
     for is_degraded in (False, True):
         with Lab() as lab:
