@@ -45,6 +45,25 @@ def test_one_key_lets_the_program_through_and_writes_the_rule(lab: Lab, people: 
     assert person.leave() == 0
 
 
+@pytest.mark.parametrize("flags", [[], ["--plain"]])
+def test_a_rule_edited_by_hand_is_the_one_that_is_written(lab: Lab, people: list[Person], flags: list[str]) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    people.append(person := prompt(daemon, *flags))
+    person.see("no questions")
+    curl = lab.spawn(CURL)
+    person.see("curl wants to reach shop.test")
+    time.sleep(DELAY_S + 0.1)  # the delay itself is what must pass
+    person.type("e")
+    person.see("answers with it" if flags else "answer with it")
+    person.type("\x15allow *.shop.test - tcp")
+    person.see("*.shop.test - tcp")
+    time.sleep(DELAY_S + 0.1)
+    person.type("\r")
+    assert curl.communicate(timeout=10)[0] == "welcome to the shop\n"
+    assert daemon.rules.read_text().endswith("allow *.shop.test - tcp\n")
+    assert person.leave() == 0
+
+
 def test_keys_typed_ahead_leave_the_connection_held(lab: Lab, people: list[Person]) -> None:
     daemon = lab.start_daemon(DNS_RULE)
     people.append(person := prompt(daemon, "--plain"))

@@ -11,6 +11,9 @@ WORLD6 = "fd77::1"
 HOST4 = "10.77.0.2"
 HOST6 = "fd77::2"
 MORE_WORLD4 = [f"10.77.0.{number}" for number in range(3, 43)]  # further remotes, all of them served
+PAGE_NAMES = [  # what a page of our days loads from: 40 names of five domains, each with an address of its own
+    f"n{number}.{('page', 'cdn', 'img', 'font', 'ads')[number % 5]}.test" for number in range(40)
+]
 SHARED4 = "10.77.0.50"
 ECHO_PORT = 7
 PROGRAMS = Path(__file__).parent / "programs"
@@ -32,6 +35,7 @@ cname=alias.test,shop.test
 host-record=first.shared.test,{SHARED4}
 host-record=second.shared.test,{SHARED4}
 """
+_DNSMASQ += "".join(f"host-record={name},{address}\n" for name, address in zip(PAGE_NAMES, MORE_WORLD4, strict=True))
 
 _NGINX = """
 daemon off;

@@ -1,0 +1,57 @@
+"""A page that opens 60 connections to 40 names at once: how many keys it takes to let it through."""
+
+import json
+import subprocess
+import time
+
+import pytest
+
+from tests.lab.daemon import BIN
+from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.person import Person
+from tests.lab.world import PAGE_NAMES, PROGRAMS
+from tinysnitch.view.prompt_state import DELAY_S, HELD_FIRST_S
+
+pytestmark = [pytest.mark.privileged, pytest.mark.slow]
+
+CONNECTIONS = 60
+RESOURCES = [f"{name}:80" for name in (PAGE_NAMES * 2)[:CONNECTIONS]]
+
+
+def press_until_loaded(person: Person, keys: str, client: subprocess.Popen[str]) -> int:
+    """Type the same keys at every question until the page is there; how many keys that took."""
+    pressed = 0
+    while client.poll() is None:
+        try:
+            person.see("keys: ", timeout_s=1)
+        except TimeoutError:
+            continue
+        time.sleep(HELD_FIRST_S - DELAY_S)  # the time in which the last y could still be held down must pass
+        for key in keys:
+            person.type(key)
+            time.sleep(DELAY_S + 0.1 if key == "g" else 0)  # which counts as new: the delay must pass
+        pressed += len(keys)
+    return pressed
+
+
+@pytest.mark.parametrize(
+    ("way", "keys", "most"),
+    [
+        ("domain by domain", "dy", 14),
+        ("any remote", "ddy", 6),
+        ("all together", "gy", 4),
+    ],
+)
+def test_a_page_is_a_handful_of_keys(lab: Lab, way: str, keys: str, most: int) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    client = lab.spawn(["/usr/bin/python3", str(PROGRAMS / "page_client.py"), *RESOURCES])
+    asks = daemon.wait_for_count(lambda record: record["event"] == "ask", len(PAGE_NAMES), timeout_s=20)
+    person = Person([str(BIN / "tinysnitch"), "prompt", "--socket", str(daemon.socket), "--plain"])
+    try:
+        pressed = press_until_loaded(person, keys, client)
+    finally:
+        person.close()
+    told = f"{CONNECTIONS} connections to {len(PAGE_NAMES)} names, {way}: {pressed} keys instead of {len(asks)}"
+    print(told)  # noqa: T201  (what one wants to know)
+    assert json.loads(client.communicate()[0]) == {"ok": CONNECTIONS}
+    assert pressed <= most
