@@ -36,7 +36,7 @@ static __always_inline void read_current(struct owner *owner)
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 	struct process *process = bpf_map_lookup_elem(&processes, &pid);
 
-	owner->started_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	owner->started_ns = task->group_leader->start_boottime;
 	owner->pid = pid;
 	owner->uid = bpf_get_current_uid_gid();
 	owner->exec_id = EXEC_ID_UNKNOWN;
@@ -139,7 +139,8 @@ int on_sock_release(struct bpf_sock *ctx)
 
 	if (!find_settings_for(ctx))
 		return GO_ON;
-	if (owner && bpf_map_update_elem(&released, &cookie, owner, BPF_ANY))
+	/* A SYN that is still held has its owner in `flows`; a datagram may be one of many, and not all have been seen. */
+	if (owner && ctx->protocol != TCP && bpf_map_update_elem(&released, &cookie, owner, BPF_ANY))
 		count(LOST_SOCKETS);
 	bpf_map_delete_elem(&sockets, &cookie);
 	forget_listener(cookie);
