@@ -86,7 +86,7 @@ def talk() -> Transcript:
 def test_an_answer_to_a_question_is_learned(talk: Transcript) -> None:
     talk.asks(CURL, "shop.test")
     assert talk.hears("shop.test", SHOP, MIRROR) == Learned((SHOP, MIRROR))
-    assert talk.names.find(SHOP, talk.now_s, CURL) == NameFacts("shop.test", (), 10.0 + 600)
+    assert talk.names.find(SHOP, talk.now_s, CURL) == NameFacts("shop.test", (), 10.0 + 600, is_sure=True)
     assert talk.name_of(MIRROR) == "shop.test"
     assert talk.refusals() == {}
 
@@ -185,6 +185,15 @@ def test_the_newest_question_decides_and_the_others_are_told(talk: Transcript) -
     assert talk.names.find(SHOP, talk.now_s, None) == NameFacts("c.test", ("b.test", "a.test"), 610.0)
 
 
+def test_a_name_is_sure_for_who_asked_for_it_and_for_no_other_of_the_address(talk: Transcript) -> None:
+    talk.looks_up(CURL, "a.test", SHOP)
+    talk.looks_up(None, "b.test", SHOP)
+    assert talk.names.find(SHOP, talk.now_s, CURL).is_sure
+    assert not talk.names.find(SHOP, talk.now_s, None).is_sure
+    talk.looks_up(CURL, "c.test", SHOP)
+    assert not talk.names.find(SHOP, talk.now_s, CURL).is_sure
+
+
 def test_the_question_counts_and_not_when_its_answer_comes(talk: Transcript) -> None:
     first = talk.asks(CURL, "a.test")
     second = talk.asks(CURL, "b.test")
@@ -259,7 +268,7 @@ def test_an_older_name_decides_again_when_the_newer_one_ends(talk: Transcript) -
     talk.looks_up(CURL, "old.test", SHOP, ttl_s=900)
     talk.looks_up(CURL, "new.test", SHOP, ttl_s=400)
     talk.now_s += 500
-    assert talk.names.find(SHOP, talk.now_s, CURL) == NameFacts("old.test", (), 910.0)
+    assert talk.names.find(SHOP, talk.now_s, CURL) == NameFacts("old.test", (), 910.0, is_sure=True)
     assert talk.looks_up(CURL, "new.test", SHOP) == (SHOP,)
 
 

@@ -107,6 +107,12 @@ def test_warnings_tell_what_is_odd() -> None:
     assert present_warnings(connection_of()) == ()
 
 
+def test_a_name_that_the_program_asked_for_is_no_guess() -> None:
+    connection = msgspec.structs.replace(connection_of(), other_names=("b.test",))
+    assert present_warnings(connection) == ("the name is a guess: other names have the same address",)
+    assert present_warnings(msgspec.structs.replace(connection, is_name_sure=True)) == ()
+
+
 @given(ANY_TEXT, ANY_TEXT, ANY_TEXT)
 def test_hostile_text_never_reaches_the_screen_raw(program: str, arg: str, name: str) -> None:
     process = msgspec.structs.replace(CURL, program=program, args=(arg,), run_by=arg, parents=(arg,), owners=(arg,))

@@ -11,5 +11,6 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     attribution: Attribution
     name: str | None = None  # the DNS name that decides, lower case, no trailing dot
     other_names: tuple[str, ...] = ()  # further names of the remote address, newest first
+    is_name_sure: bool = False  # the process itself asked for `name`, and for no other name of the address
     interface: str = ""  # name of the network interface, "" when not known
     name_expires_s: float = float("inf")  # boot-time seconds when `name` stops to hold

@@ -104,6 +104,7 @@ class Engine:
             attribution=attribution,
             name=facts.name,
             other_names=facts.others,
+            is_name_sure=facts.is_sure,
             interface=interface,
             name_expires_s=facts.expires_s,
         )

@@ -46,6 +46,7 @@ class NameFacts(msgspec.Struct, frozen=True):
     name: str | None = None  # the one that decides
     others: tuple[str, ...] = ()  # newest first
     expires_s: float = float("inf")  # when `name` stops to hold
+    is_sure: bool = False  # the process asked for this name of the address, and for no other
 
 
 NO_NAME = NameFacts()
@@ -214,7 +215,8 @@ def _facts(beliefs: _Beliefs, now_s: float, exec_id: int) -> NameFacts:
     alive.sort(key=lambda belief: belief.number, reverse=True)
     own = [belief for belief in alive if exec_id in belief.askers]
     first = max(own, key=lambda belief: belief.askers[exec_id]) if own else alive[0]
-    return NameFacts(first.name, tuple(one.name for one in alive if one is not first), first.expires_s)
+    others = tuple(one.name for one in alive if one is not first)
+    return NameFacts(first.name, others, first.expires_s, is_sure=len(own) == 1)
 
 
 def _deciding_names(beliefs: _Beliefs, now_s: float, exec_id: int) -> tuple[str | None, str | None]:

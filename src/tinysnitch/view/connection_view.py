@@ -108,5 +108,5 @@ def _find_warnings(connection: Connection) -> Iterator[str]:
         yield "who it is was read from /proc afterwards, which a program can forge"
     if not attribution.is_listening:
         yield "nothing listens on this port"
-    if connection.other_names:
+    if connection.other_names and not connection.is_name_sure:
         yield "the name is a guess: other names have the same address"
