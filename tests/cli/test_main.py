@@ -123,6 +123,15 @@ def test_a_reader_that_leaves_is_no_failure_to_speak_of(running: RunningServer) 
     assert reader.returncode == 1
 
 
+def test_a_full_disk_is_told(running: RunningServer) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*PROGRAM, "rules", "--socket", str(running.path)], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("tinysnitch: error: cannot write: No space left on device\ntinysnitch: hint: ")
+
+
 def test_a_poor_locale_stops_nothing(running: RunningServer) -> None:
     running.desk.rules = ["allow - - - /usr/bin/日本"]
     with start(running, "rules") as listing:

@@ -16,6 +16,14 @@ def test_what_a_person_reads(running: RunningServer, command: Command) -> None:
     assert max(map(len, out.splitlines())) < 80
 
 
+def test_that_nothing_was_lost_is_one_line(running: RunningServer) -> None:
+    status = running.call(running.desk.status)
+    told = dict(present_status(msgspec.structs.replace(status, losses={"history rows": 0, "packets": 0})))
+    assert told["lost"] == "nothing, by 2 counters"
+    some = list(present_status(msgspec.structs.replace(status, losses={"a": 0, "b": 2, "c": 3})))
+    assert [line for line in some if line[0] in ("LOST", "")] == [("LOST", "2 b"), ("", "3 c")]
+
+
 def test_json_is_one_object(running: RunningServer, command: Command) -> None:
     (line,) = command("status", "--json").out.splitlines()
     status = json.loads(line)

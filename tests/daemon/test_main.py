@@ -43,7 +43,7 @@ def _ending_with(error: BaseException | None) -> click.Command:
         (None, 0, ""),
         (SnitchError("no", "try"), 1, "tinysnitch: error: no\ntinysnitch: hint: try\n"),
         (NotPermitted("no"), 4, "tinysnitch: error: no\n"),
-        (click.UsageError("what"), 2, "tinysnitch: error: what\ntinysnitch: hint: Usage: "),
+        (click.UsageError("what"), 2, "tinysnitch: error: what\ntinysnitch: hint: see `"),
         (click.Abort(), 1, ""),
         (click.exceptions.Exit(7), 7, ""),
     ],
@@ -64,7 +64,12 @@ def test_how_a_command_ends(
 def test_usage_and_root_from_the_command_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for words, exit_code in ((["tinysnitchd", "--nonsense"], 2), (["tinysnitchd"], 4), (["tinysnitchd", "--help"], 0)):
+    for words, exit_code in (
+        (["tinysnitchd", "--nonsense"], 2),
+        (["tinysnitchd", "--cgroup", "/nope"], 2),
+        (["tinysnitchd"], 4),
+        (["tinysnitchd", "--help"], 0),
+    ):
         monkeypatch.setattr("sys.argv", words)
         with pytest.raises(SystemExit) as end:
             daemon_main.main()

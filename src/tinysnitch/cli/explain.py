@@ -26,6 +26,7 @@ class Port(click.ParamType[int]):
 
 @click.command(
     "explain",
+    short_help="What would be decided, by which rule, and why.",
     epilog=examples(
         "tinysnitch explain /usr/bin/curl google.com 443 tcp",
         "tinysnitch explain /usr/sbin/sshd 10.0.0.5 22 tcp-src",

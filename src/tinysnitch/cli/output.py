@@ -13,13 +13,20 @@ from tinysnitch.view.text import escape_text
 
 def print_line(text: str) -> None:
     """One line of data, at once: whoever reads a pipe sees it when it happens."""
-    print(escape_text(text), flush=True)  # noqa: T201
+    print_lines([text])
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    for line in lines:
-        print(escape_text(line))  # noqa: T201
-    sys.stdout.flush()
+    """Raises BrokenPipeError when the reader is gone, SnitchError when there is no room."""
+    try:
+        for line in lines:
+            print(escape_text(line))  # noqa: T201
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        silence_stdout()
+        raise SnitchError(f"cannot write: {error.strerror}", "see where the output goes") from None
 
 
 def print_object(encoded: bytes) -> None:
@@ -51,5 +58,5 @@ def make_printable() -> None:
 
 
 def silence_stdout() -> None:
-    """The reader of our pipe is gone: nothing may fail at exit for it (signal(7), SIGPIPE; Python's own advice)."""
+    """What could not be written must not fail again at exit (signal(7), SIGPIPE; Python's own advice)."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

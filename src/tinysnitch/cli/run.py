@@ -7,6 +7,7 @@ from tinysnitch.cli.options import examples
 
 @click.command(
     "run",
+    short_help="Judge one command and its children only.",
     context_settings={"allow_interspersed_args": False},  # options after the command are the command's
     epilog=examples(
         "tinysnitch run -- curl https://example.com",

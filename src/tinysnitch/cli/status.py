@@ -31,23 +31,23 @@ def status_command(socket_path: str, as_json: bool) -> None:
 
 
 def present_status(status: Status) -> Iterator[tuple[str, str]]:
-    """Label and text of each line."""
+    """Label and text of each line: first what a person may have to act on."""
     yield "mode", _MODES.get(status.mode, status.mode)
     if status.mode_reason:
         yield "because", status.mode_reason
     if status.is_learning:
         yield "observing", "what no rule decides is allowed and recorded"
+    yield "questions open", str(status.prompts)
+    yield "prompts attached", str(status.prompt_clients or "none: what no rule covers waits, then it is denied")
+    yield from _present_rules(status)
+    yield "decided", f"{status.hits} in the kernel (hits), {status.misses} here (misses)"
+    yield "waiting", _present_counts(status.queues)
+    yield "in use", _present_counts(status.tables)
+    yield from _present_losses(status.losses)
     yield "daemon", f"version {status.version}, pid {status.pid}, up {format_duration(status.uptime_s)}"
     yield "network namespace", str(status.netns)
     if status.cgroup:
         yield "cgroup", status.cgroup
-    yield from _present_rules(status)
-    yield "questions open", str(status.prompts)
-    yield "clients", f"{status.clients}, of them prompts: {status.prompt_clients}"
-    yield "decided", f"{status.hits} in the kernel (hits), {status.misses} here (misses)"
-    yield from _present_counts("waiting", status.queues)
-    yield from _present_counts("in use", status.tables)
-    yield from _present_counts("lost", status.losses)
 
 
 def _present_rules(status: Status) -> Iterator[tuple[str, str]]:
@@ -58,11 +58,17 @@ def _present_rules(status: Status) -> Iterator[tuple[str, str]]:
         yield "", error
 
 
-def _present_counts(label: str, counts: dict[str, int]) -> Iterator[tuple[str, str]]:
-    """A line for each counter, those at zero too: that nothing was lost is worth knowing."""
-    for name, count in counts.items():
-        yield label, f"{count} {name}"
-        label = ""
+def _present_counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing"
+
+
+def _present_losses(losses: dict[str, int]) -> Iterator[tuple[str, str]]:
+    """A line for each counter that has counted; --json has those at zero too."""
+    lost = [(count, name) for name, count in losses.items() if count]
+    if not lost:
+        yield "lost", f"nothing, by {len(losses)} counters"
+    for number, (count, name) in enumerate(lost):
+        yield "" if number else "LOST", f"{count} {name}"
 
 
 def format_duration(seconds: float) -> str:

@@ -35,7 +35,13 @@ Examples:
   tinysnitchd --learn                  record everything, ask nothing"""
 )
 @click.version_option(__version__, prog_name="tinysnitchd")
-@click.option("--rules", type=click.Path(path_type=Path), default=DEFAULTS.rules, show_default=True, help="Rules file.")
+@click.option(
+    "--rules",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=DEFAULTS.rules,
+    show_default=True,
+    help="Rules file.",
+)
 @click.option(
     "--state-dir",
     type=click.Path(path_type=Path),
@@ -48,7 +54,7 @@ Examples:
 )
 @click.option(
     "--cgroup",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Attach to this cgroup: programs outside it are judged as unknown.  [default: the root cgroup]",
 )
 @click.option(
@@ -106,8 +112,9 @@ def run_command(command: click.Command) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.UsageError as error:
-        usage = error.ctx.get_usage().partition("\n")[0] if error.ctx else ""
-        return _complain(error.format_message(), usage, 2)
+        message = " ".join(error.format_message().split()).rstrip(".")
+        name = error.ctx.command_path if error.ctx else "tinysnitchd"
+        return _complain(message[:1].lower() + message[1:], f"see `{name} --help`", 2)
     except click.Abort:
         return 1
     except SnitchError as error:

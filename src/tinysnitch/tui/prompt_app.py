@@ -141,6 +141,8 @@ def run_prompt(socket_path: str, plain: bool) -> int:
     ControlClient(socket_path).close()  # say now, and on the shell's own screen, that there is no daemon
     if plain:
         return asyncio.run(PlainPrompt(delay_s).run(socket_path))
+    if not (os.isatty(0) and os.isatty(2)):  # where textual reads and writes
+        raise SnitchError("the prompt needs a terminal", "`tinysnitch asks` and `tinysnitch answer` need none")
     app = PromptApp(socket_path, delay_s)
     app.run(mouse=False)
     if app.failure:
