@@ -8,12 +8,11 @@ from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import format_label
-from tinysnitch.tui.prompt_screen import COVERED, fit_segments, render_help, render_prompt
+from tinysnitch.tui.prompt_screen import COVERED, CURSOR, render_help, render_prompt
 from tinysnitch.view.help_view import present_help, present_legend
 from tinysnitch.view.keys import KEYS
 from tinysnitch.view.prompt_state import KeyPressed, PromptState, QuestionOpened
 from tinysnitch.view.prompt_view import PromptView, present_prompt
-from tinysnitch.view.segment import Segment
 from tinysnitch.view.text import cell_width
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), min_size=1)
@@ -102,14 +101,61 @@ def test_help_fits_a_small_terminal(rows: tuple) -> None:  # type: ignore[type-a
     assert [row.meaning for row in rows if row.meaning not in "\n".join(screen)] == []
 
 
-@given(st.lists(ANY_TEXT, min_size=1, max_size=5), st.integers(5, 60))
-def test_fitted_segments_fit(texts: list[str], width: int) -> None:
-    fitted = fit_segments(tuple(Segment("a" * len(text)) for text in texts), width)
-    assert sum(cell_width(segment.text) for segment in fitted) <= width
-
-
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.text("ab /", min_size=1, max_size=200), max_size=8))
 def test_the_end_of_the_rule_is_never_cut_off(args: list[str]) -> None:
     process = msgspec.structs.replace(CURL, args=(*args, "--the-end"))
     assert "--the-end" in render_prompt(view_of(connection_of(process), "f"), 80, 24).plain.split("allow shop.test")[1]
+
+
+def state_of_many(count: int, keys: str) -> PromptState:
+    state = PromptState()
+    for number in range(1, count + 1):
+        state.handle(QuestionOpened(prompt_of(number, msgspec.structs.replace(FULL, name=f"n{number}.test"))), 0.0)
+    for key in keys:
+        state.handle(KeyPressed(key), 1.0)
+    return state
+
+
+@pytest.mark.parametrize(("count", "told"), [(3, "n3.test"), (12, "and 7 more")])
+def test_all_together_shows_what_fits_of_the_rules_and_counts_the_rest(count: int, told: str) -> None:
+    view = present_prompt(state_of_many(count, "fjg"), Instant(2.0, 0.0))
+    rows = rows_of(render_prompt(view, 80, 24))
+    assert len(rows) <= 24
+    assert max(map(cell_width, rows)) <= 80
+    screen = "\n".join(rows)
+    assert [text for text in (f"all {count} of curl", "n2.test", told, "path", "then deny") if text not in screen] == []
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.sampled_from(["g", "e"]), st.integers(1, 200), st.integers(1, 60), st.lists(st.sampled_from(["home", "é", "世"]))
+)
+def test_neither_the_editor_nor_all_together_breaks_a_screen(
+    key: str, width: int, height: int, typed: list[str]
+) -> None:
+    state = state_of_many(12, key)
+    for name in typed:
+        state.handle(KeyPressed(name), 1.0)
+    rows = rows_of(render_prompt(present_prompt(state, Instant(2.0, 0.0)), width, height))
+    assert len(rows) <= height
+    assert all(cell_width(row) <= width for row in rows)
+
+
+@pytest.mark.parametrize("key", ["home", "end", "left"])
+def test_the_cursor_is_in_sight_wherever_it_is_in_a_long_line(key: str) -> None:
+    state = state_of_many(1, "e")
+    state.handle(KeyPressed(key), 1.0)
+    text = render_prompt(present_prompt(state, Instant(2.0, 0.0)), 80, 24)
+    assert len(rows_of(text)) <= 24
+    assert [text.plain[span.start : span.end] for span in text.spans if span.style == CURSOR and span.end > span.start]
+    assert "Enter" in text.plain
+
+
+def test_a_fault_is_told_below_the_line() -> None:
+    state = state_of_many(1, "je")
+    for key in ("home", "x"):
+        state.handle(KeyPressed(key), 1.0)
+    rows = [row.strip() for row in rows_of(render_prompt(present_prompt(state, Instant(2.0, 0.0)), 80, 24))]
+    at = rows.index("column 1: not a verdict")
+    assert rows[at + 1] == "did you mean 'allow'?"

@@ -6,13 +6,13 @@ long values are cut in the middle, then the facts from the last.
 
 import itertools
 
-import msgspec
 from rich.text import Text
 
 from tinysnitch.view.edit_view import EditView
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import KeyHint, PromptView
 from tinysnitch.view.segment import Line, Segment
+from tinysnitch.view.segment_fit import fit_segments
 from tinysnitch.view.text import cell_width, escape_text, shorten_middle, wrap_columns
 
 COVERED = "bold yellow"
@@ -154,19 +154,6 @@ def _align(rows: list[Text], width: int) -> list[Text]:
     for row in rows:
         row.pad_right(max(0, width - row.cell_len))
     return rows
-
-
-def fit_segments(segments: tuple[Segment, ...], width: int) -> tuple[Segment, ...]:
-    """Segments of at most `width` columns in all: the longest ones give way."""
-    fitted = list(segments)
-    while (excess := sum(cell_width(segment.text) for segment in fitted) - width) > 0:
-        longest = max(range(len(fitted)), key=lambda index: cell_width(fitted[index].text))
-        size = cell_width(fitted[longest].text)
-        if size <= 1:
-            break
-        shorter = shorten_middle(fitted[longest].text, max(size - excess, size // 2, 1))
-        fitted[longest] = msgspec.structs.replace(fitted[longest], text=shorter)
-    return tuple(fitted)
 
 
 def _join(segments: tuple[Segment, ...]) -> Text:
