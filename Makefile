@@ -11,7 +11,7 @@ TESTS ?= tests
 PYTEST ?=
 CMD ?=
 
-.PHONY: help setup setup-test run test check format lab bench bench-attribution test-fresh test-kernel clean
+.PHONY: help setup setup-test run test check format lab bench bench-attribution bench-prompt screenshots test-fresh test-kernel clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -54,6 +54,12 @@ bench: setup-test  ## measure side by side with the bare kernel; BENCH="--kind u
 
 bench-attribution: setup-test  ## measure how many short lives are attributed right, and what it costs
 	$(BIN)/python -m bench.bench_attribution $(BENCH)
+
+bench-prompt: setup-test  ## measure the window: from a held packet to a painted question, and what it takes at rest
+	$(BIN)/python -m bench.prompt
+
+screenshots: setup-test  ## take pictures of the window in every state, into build/screenshots
+	$(BIN)/python -m bench.screenshots build/screenshots
 
 test-fresh:  ## prove `make setup` on a bare Debian 13 in a scratch folder
 	tests/fresh/run.sh

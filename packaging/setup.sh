@@ -7,6 +7,10 @@ cd "$(dirname "$0")/.."
 RUN_PACKAGES=(python3-venv libbpf1 libbpf-dev libc6-dev linux-libc-dev iptables iproute2 kmod util-linux)
 TEST_PACKAGES=(gcc dnsmasq-base nginx-light openssl curl wget bind9-dnsutils iputils-ping netcat-openbsd git
 	openssh-client openssh-server bpftool conntrack procps)
+# What Qt loads to show a window on X11, and a screen, a font and a hand for its tests.
+WINDOW_PACKAGES=(libegl1 libgl1 libfontconfig1 libdbus-1-3 libglib2.0-0t64 libx11-xcb1 libxcb-cursor0 libxcb-icccm4
+	libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-shm0 libxcb-sync1 libxcb-xfixes0
+	libxcb-xkb1 libxkbcommon-x11-0 fonts-dejavu-core xvfb xdotool)
 
 fail() { # message, hint
 	printf 'tinysnitch: error: %s\ntinysnitch: hint: %s\n' "$1" "$2" >&2
@@ -85,8 +89,8 @@ run)
 	;;
 test)
 	# shellcheck disable=SC2046
-	install_packages "${TEST_PACKAGES[@]}" $(formatter_package)
-	make_environment "[dev]"
+	install_packages "${TEST_PACKAGES[@]}" "${WINDOW_PACKAGES[@]}" $(formatter_package)
+	make_environment "[dev,gui]"
 	;;
 *) fail "setup.sh does not know '${1:-}'" "say: packaging/setup.sh run, or packaging/setup.sh test" ;;
 esac

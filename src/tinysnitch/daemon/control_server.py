@@ -45,9 +45,14 @@ class ControlServer:
         self._peers: dict[int, ControlPeer] = {}
         self._prompt_peers: dict[int, ControlPeer] = {}
         self._followers: dict[int, ControlPeer] = {}
+        self._invited: set[int] = set()
         self._refused = self._crowded_out = self._malformed = self._slow = 0
         self._socket: ControlSocket | None = None
         self._server: asyncio.Server | None = None
+
+    def invite(self, uid: int) -> None:
+        """Whom root started the prompt for may answer, in the group or not."""
+        self._invited.add(uid)
 
     async def start(self, path: Path | str) -> None:
         """Listen. Raises SnitchError when a living daemon has the socket or it cannot be made."""
@@ -112,7 +117,7 @@ class ControlServer:
 
     def admit(self, peer: ControlPeer, gid: int) -> msg.Refused | None:
         """None when the peer may stay, and is counted as a client from now on."""
-        if not may_control(peer.uid, gid):
+        if peer.uid not in self._invited and not may_control(peer.uid, gid):
             self._refused += 1
             hint = f"run as root, or let root add you to the group {GROUP}"
             return msg.Refused(f"user {peer.uid} may not control tinysnitch", hint, 4)

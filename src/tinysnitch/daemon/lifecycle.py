@@ -27,6 +27,7 @@ from tinysnitch.daemon.instance import Instance, claim, name_instance
 from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import OnExit, Options
 from tinysnitch.daemon.process_watch import ProcessWatch
+from tinysnitch.daemon.prompt_process import PromptProcess
 from tinysnitch.daemon.recorder import Recorder
 from tinysnitch.daemon.rule_loader import RuleLoader
 from tinysnitch.kernel.addresses import AddressNews
@@ -105,6 +106,7 @@ class SetUp:
         self._undo = undo
         self._is_ready = False
         self._was_there = False  # an earlier daemon left enforcement in place
+        self._prompt = PromptProcess(options.socket, os.environ) if options.has_prompt else None
 
     async def start(self) -> None:
         instance = name_instance(read_netns_cookie(), self._options.is_scoped)
@@ -133,6 +135,9 @@ class SetUp:
         self._say_ready(identity)
         if not self._options.is_scoped:
             note_packet_sockets()
+        if self._prompt:
+            self._undo.push_async_callback(self._prompt.stop)
+            await self._prompt.start()
 
     def _choose_cgroup(self, instance: Instance) -> Path:
         if not self._options.is_scoped:
@@ -212,6 +217,8 @@ class SetUp:
         self.driver = desk.driver = Driver(engine, doors, processes, server)
         desk.counters = Counters(self.driver, programs, server)
         self._undo.push_async_callback(server.close)
+        if self._prompt:
+            server.invite(self._prompt.user.pw_uid)
         await server.start(self._options.socket)
         self._undo.callback(self.driver.stop)
         await self._follow_files()

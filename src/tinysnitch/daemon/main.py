@@ -32,7 +32,8 @@ class _Seconds(click.ParamType[float]):
 Examples:
   tinysnitchd                          judge the whole network namespace
   tinysnitchd --log json --timeout 30
-  tinysnitchd --learn                  record everything, ask nothing"""
+  tinysnitchd --learn                  record everything, ask nothing
+  sudo -E tinysnitchd --prompt         ask in a window on this desktop"""
 )
 @click.version_option(__version__, prog_name="tinysnitchd")
 @click.option(
@@ -80,6 +81,7 @@ Examples:
     show_default=True,
     help="Take enforcement away at a clean end, or keep it.",
 )
+@click.option("--prompt", "has_prompt", is_flag=True, help="Show questions in a window, to the user who called sudo.")
 @click.option("--scoped", "is_scoped", is_flag=True, hidden=True, help="Judge a cgroup of our own making only.")
 @click.option("--remove-run", type=int, metavar="PID", hidden=True, help="Take away what a killed --scoped left.")
 @click.option("--no-bpf", is_flag=True, hidden=True, help="Run in the degraded mode.")

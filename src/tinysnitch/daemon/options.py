@@ -28,3 +28,4 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     on_exit: OnExit = OnExit.REMOVE
     is_scoped: bool = False  # judge a cgroup of our own making and nothing else (tinysnitch run)
     is_bpf_wanted: bool = True
+    has_prompt: bool = False  # start the window of the person who called

@@ -1,0 +1,129 @@
+"""The window measured: from connect() to a painted question, and what it takes at rest. `make bench-prompt`."""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.lab.daemon import Daemon
+from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.world import WORLD4
+from tests.qt.desktop import Desktop
+from tests.qt.screen import Screen
+
+ROUNDS = 30
+REST_S = 10.0
+FIRST_PORT = 20000
+CURL = ["curl", "-4", "-sS", "http://shop.test/"]
+# Says when it connects: a little before the packet is held.
+CLIENT = """
+import socket, sys, time
+print(time.time(), flush=True)
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 30)
+except OSError:
+    pass
+"""
+
+
+def main() -> None:
+    if len(sys.argv) > 1:
+        show_questions(sys.argv[1])
+        return
+    with Lab() as lab:
+        measure_paint(lab, lab.start_daemon(DNS_RULE))
+    with Lab() as lab:
+        measure_rest(lab, lab.start_daemon(DNS_RULE))
+
+
+def measure_paint(lab: Lab, daemon: Daemon) -> None:
+    """The window in a process that says when it has painted; its parts are those of tinysnitch-prompt."""
+    with Screen(1920, 1080) as screen:
+        command = [sys.executable, "-m", "bench.prompt", str(daemon.socket)]
+        window = subprocess.Popen(command, env=screen.environment(), stdout=subprocess.PIPE, text=True)
+        try:
+            assert window.stdout
+            window.stdout.readline()  # it waits attached
+            times_ms = sorted(paint_ms(lab, daemon, window, FIRST_PORT + number) for number in range(ROUNDS))
+        finally:
+            window.kill()
+            window.communicate()
+    nine_in_ten = times_ms[len(times_ms) * 9 // 10]
+    print(f"connect() to painted question: median {statistics.median(times_ms):.0f} ms, 9 in 10 {nine_in_ten:.0f} ms")
+
+
+def paint_ms(lab: Lab, daemon: Daemon, window: "subprocess.Popen[str]", port: int) -> float:
+    client = lab.spawn([sys.executable, "-c", CLIENT, WORLD4, str(port)])
+    assert client.stdout
+    assert window.stdout
+    begun_s = float(client.stdout.readline())
+    painted_s = float(window.stdout.readline())
+    daemon.answer(daemon.wait_ask(remote_port=port), "no", "--for", "once")
+    client.wait()
+    return (painted_s - begun_s) * 1000
+
+
+def show_questions(socket_path: str) -> None:
+    """Print a line once attached, and one for each question that was painted."""
+    os.environ.setdefault("QT_XCB_GL_INTEGRATION", "none")
+    from PySide6.QtGui import QGuiApplication
+
+    from tinysnitch.qt.daemon_link import DaemonLink
+    from tinysnitch.qt.prompt_agent import PromptAgent
+    from tinysnitch.qt.prompt_window import PromptWindow
+    from tinysnitch.view.prompt_state import DaemonGreeted, Event
+
+    application = QGuiApplication([])
+    application.setQuitOnLastWindowClosed(False)
+    window = PromptWindow()
+    agent = PromptAgent(window, 0.5)
+    told: set[int] = set()
+
+    def tell(event: Event) -> None:
+        agent.tell(event)
+        if isinstance(event, DaemonGreeted):
+            print("attached", flush=True)
+
+    def note_painted() -> None:
+        selected = agent.state.selected
+        if selected and selected.prompt.prompt_id not in told:
+            told.add(selected.prompt.prompt_id)
+            print(time.time(), flush=True)
+
+    window.painted.connect(note_painted)
+    link = DaemonLink(socket_path, tell, lambda error: sys.exit(str(error)))
+    agent.link = link
+    link.start()
+    application.exec()
+
+
+def measure_rest(lab: Lab, daemon: Daemon) -> None:
+    """Processor time and memory of the real command, after it has shown a question."""
+    with tempfile.TemporaryDirectory() as folder, Desktop(Path(folder) / "session") as desktop:
+        prompt = desktop.attach_prompt(daemon)
+        curl = lab.spawn(CURL)
+        desktop.see("curl wants to reach")
+        daemon.answer(daemon.wait_ask(), "no")
+        curl.wait()
+        desktop.see_nothing()
+        begun_s = cpu_s(prompt.pid)
+        time.sleep(REST_S)
+        print(f"at rest: {(cpu_s(prompt.pid) - begun_s) / REST_S:.1%} of a processor, {resident_mb(prompt.pid):.0f} MB")
+
+
+def cpu_s(pid: int) -> float:
+    """proc_pid_stat(5): utime and stime are fields 14 and 15."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+if __name__ == "__main__":
+    main()

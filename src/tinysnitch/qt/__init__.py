@@ -1,0 +1,1 @@
+"""The prompt's window: a thin front end over view and client."""

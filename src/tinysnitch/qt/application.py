@@ -1,0 +1,31 @@
+"""Qt's application around agent, window and link, from its start to its end."""
+
+from PySide6.QtGui import QGuiApplication
+
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.qt.daemon_link import DaemonLink
+from tinysnitch.qt.demo import Demo
+from tinysnitch.qt.prompt_agent import PromptAgent
+from tinysnitch.qt.prompt_window import PromptWindow
+from tinysnitch.qt.settings import WindowSettings
+
+
+def run_application(settings: WindowSettings, socket_path: str | None) -> int:
+    """Until the session ends; without a socket, until the sample questions are answered. Raises SnitchError."""
+    application = QGuiApplication(["tinysnitch-prompt"])
+    application.setQuitOnLastWindowClosed(False)
+    application.setDesktopFileName("tinysnitch-prompt")
+    failures: list[SnitchError] = []
+
+    def fail(error: SnitchError) -> None:
+        failures.append(error)
+        application.quit()
+
+    agent = PromptAgent(PromptWindow(settings.font_pt), settings.delay_s, None if socket_path else application.quit)
+    link = DaemonLink(socket_path, agent.tell, fail) if socket_path else Demo(agent.tell, application.quit)
+    agent.link = link
+    link.start()
+    status = 0 if failures else application.exec()
+    if failures:
+        raise failures[0]
+    return status

@@ -1,0 +1,169 @@
+"""Stays attached to the daemon, through its restarts, in Qt's own loop: nothing is polled while it is there."""
+
+import socket
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QSocketNotifier, QTimer
+
+from tinysnitch.client.connection_error import check_welcome, error_of_connect, error_of_end, error_of_refusal
+from tinysnitch.client.user_names import find_user
+from tinysnitch.core.errors import DaemonNotRunning, Malformed, SnitchError
+from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader, encode_frame
+from tinysnitch.protocol.messages import (
+    Attach,
+    Done,
+    FromDaemon,
+    GiveAnswer,
+    Hello,
+    Notice,
+    PromptClosed,
+    PromptShown,
+    Refused,
+    RuleWritten,
+    Welcome,
+)
+from tinysnitch.view.prompt_state import (
+    Answer,
+    AnswerRefused,
+    Answers,
+    ConnectionLost,
+    DaemonGreeted,
+    Event,
+    NoticeGiven,
+    QuestionClosed,
+    QuestionOpened,
+)
+
+RETRY_MS = 1000
+_CHUNK = 65536
+_decoder: FrameDecoder[FromDaemon] = FrameDecoder(FromDaemon)
+
+
+class DaemonLink:
+    """`tell` hears the news; `fail` what connecting again can't mend, NotPermitted for one."""
+
+    def __init__(self, path: str | Path, tell: Callable[[Event], None], fail: Callable[[SnitchError], None]) -> None:
+        self._path = path
+        self._tell = tell
+        self._fail = fail
+        self._socket: socket.socket | None = None
+        self._notifier: QSocketNotifier | None = None
+        self._reader = FrameReader(MAX_REPLY)
+        self._asked: deque[int | None] = deque()  # the question that a request answers; None: it answers none
+        self._retry = QTimer()
+        self._retry.setSingleShot(True)
+        self._retry.setInterval(RETRY_MS)
+        self._retry.timeout.connect(self.start)
+
+    def start(self) -> None:
+        """Connect, now and whenever the daemon is back."""
+        try:
+            self._socket = self._connect()
+        except SnitchError as error:
+            self._end(error)
+            return
+        self._notifier = QSocketNotifier(self._socket.fileno(), QSocketNotifier.Type.Read)
+        self._notifier.activated.connect(self._read)
+
+    def _connect(self) -> socket.socket:
+        """At once: a Unix socket connects or fails, it never takes its time (unix(7))."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.setblocking(False)
+        try:
+            connection.connect(str(self._path))
+        except BlockingIOError:  # its backlog is full
+            connection.close()
+            raise error_of_end(self._path) from None
+        except OSError as error:
+            connection.close()
+            raise error_of_connect(error, self._path) from error
+        return connection
+
+    def close(self) -> None:
+        self._retry.stop()
+        if self._notifier:
+            self._notifier.setEnabled(False)
+            self._notifier = None
+        if self._socket:
+            self._socket.close()
+            self._socket = None
+        self._reader = FrameReader(MAX_REPLY)
+        self._asked.clear()
+
+    def answer(self, effect: Answer | Answers) -> None:
+        """Send what was answered; what became of it is told."""
+        for answer in effect.answers if isinstance(effect, Answers) else (effect,):
+            self._send(GiveAnswer(answer.prompt_id, answer.choice, answer.rule), answer.prompt_id)
+
+    def _send(self, request: Hello | Attach | GiveAnswer, prompt_id: int | None = None) -> None:
+        if self._socket is None:
+            return  # its question is gone with the daemon
+        if not isinstance(request, Hello):  # the one request without a reply
+            self._asked.append(prompt_id)
+        try:
+            self._socket.sendall(encode_frame(request))  # a full buffer means a daemon that reads no more
+        except OSError:
+            self._end(error_of_end(self._path))
+
+    def _read(self) -> None:
+        try:
+            for frame in self._reader.feed(self._receive()):
+                self._hear(_decoder.decode(frame))
+                if self._socket is None:
+                    return  # lost while answering: what else it said is of the past
+        except Malformed as error:
+            self._end(SnitchError(f"the daemon sent what this version does not understand: {error}"))
+        except SnitchError as error:
+            self._end(error)
+
+    def _receive(self) -> bytes:
+        try:
+            data = self._socket.recv(_CHUNK) if self._socket else b""
+        except BlockingIOError:
+            return b""
+        except OSError:
+            data = b""
+        if not data:
+            raise error_of_end(self._path)
+        return data
+
+    def _end(self, error: SnitchError) -> None:
+        self.close()
+        if isinstance(error, DaemonNotRunning):
+            self._retry.start()
+            self._tell(ConnectionLost(str(error)))
+        else:
+            self._fail(error)
+
+    def _hear(self, message: FromDaemon) -> None:
+        match message:
+            case PromptShown(prompt):
+                self._tell(QuestionOpened(prompt))
+            case PromptClosed(prompt_id, reason, by_uid):
+                self._tell(QuestionClosed(prompt_id, reason if by_uid is None else f"{reason}, by {_user(by_uid)}"))
+            case Notice(text, hint):
+                self._tell(NoticeGiven(f"{text} ({hint})" if hint else text))
+            case Welcome():
+                check_welcome(message)
+                self._tell(DaemonGreeted(None))
+                self._send(Hello())
+                self._send(Attach())
+            case Done() | Refused() | RuleWritten():
+                self._hear_reply(message)
+
+    def _hear_reply(self, reply: Done | Refused | RuleWritten) -> None:
+        if isinstance(reply, RuleWritten):
+            self._tell(NoticeGiven(f"answered: {reply.rule}" if reply.rule else "answered"))
+            return
+        prompt_id = self._asked.popleft() if self._asked else None
+        if isinstance(reply, Done):
+            return
+        if prompt_id is None:
+            raise error_of_refusal(reply)
+        self._tell(AnswerRefused(prompt_id, f"{reply.message} ({reply.hint})" if reply.hint else reply.message))
+
+
+def _user(uid: int) -> str:
+    return find_user(uid) or f"uid {uid}"

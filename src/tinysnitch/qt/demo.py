@@ -1,0 +1,106 @@
+"""Sample questions without a daemon: to see that the window works here, and for its pictures."""
+
+import itertools
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
+from tinysnitch.core.process import UNKNOWN, Attribution, AttributionSource, Process
+from tinysnitch.core.prompt import Prompt
+from tinysnitch.view.prompt_state import Answer, Answers, DaemonGreeted, Event, QuestionClosed, QuestionOpened
+
+TIME_S = 60.0
+_HERE = parse_address("192.0.2.10")
+_CURL = Process(
+    exec_id=1,
+    pid=4242,
+    started_ns=1,
+    uid=1000,
+    executable="/usr/bin/curl",
+    device=1,
+    inode=1,
+    program="/usr/bin/curl",
+    args=("-sS", "https://www.example.com/news"),
+    parents=("/usr/bin/bash", "/usr/bin/tmux", "/usr/lib/systemd/systemd"),
+    owners=("unit:user@1000.service",),
+)
+_SYNC = msgspec.structs.replace(
+    _CURL,
+    exec_id=2,
+    program="/tmp/.cache/sync.py",
+    executable="/usr/bin/python3.13",
+    args=("--quiet",),
+    run_by="/usr/bin/python3.13",
+    warnings=("runs from /tmp", "deleted file", "LD_PRELOAD is set"),
+)
+_SSHD = msgspec.structs.replace(
+    _CURL, exec_id=3, uid=0, program="/usr/sbin/sshd", args=("-D",), owners=("unit:ssh.service",)
+)
+_HOSTILE = msgspec.structs.replace(_CURL, exec_id=4, args=("--data", "<b>a</b>" + "x" * 3984 + "the end"))
+
+
+def _outbound(process: Process, name: str | None, address: str, port: int = 443) -> Connection:
+    flow = Flow(TCP, Direction.OUTBOUND, _HERE, 40000, parse_address(address), port)
+    return Connection(flow=flow, attribution=Attribution(AttributionSource.BPF, process), name=name)
+
+
+def _inbound() -> Connection:
+    flow = Flow(TCP, Direction.INBOUND, _HERE, 22, parse_address("198.51.100.7"), 50505)
+    return Connection(flow=flow, attribution=Attribution(AttributionSource.BPF, _SSHD), interface="eth0")
+
+
+def _guessed() -> Connection:
+    plain = _outbound(_SYNC, "metrics.example.net", "203.0.113.80")
+    return msgspec.structs.replace(plain, other_names=("cdn.example.org", "img.example.com"))
+
+
+def _unknown() -> Connection:
+    flow = Flow(UDP, Direction.OUTBOUND, _HERE, 40000, parse_address("2001:db8::53"), 123)
+    return Connection(flow=flow, attribution=UNKNOWN)
+
+
+SAMPLES = {
+    "question": _outbound(_CURL, "www.example.com", "203.0.113.5"),
+    "warnings": _guessed(),
+    "inbound": _inbound(),
+    "right-to-left": _outbound(_CURL, "שלום.דוגמה.example", "203.0.113.9"),
+    "long": _outbound(_HOSTILE, "upload.example.com", "203.0.113.6"),
+    "unknown": _unknown(),
+}
+
+
+def sample_prompt(prompt_id: int, connection: Connection, count: int = 1) -> Prompt:
+    return Prompt(
+        prompt_id=prompt_id,
+        connection=connection,
+        count=count,
+        reason="no rule matches",
+        opened_s=time.time(),
+        deadline_s=0.0,
+        remaining_s=TIME_S,
+    )
+
+
+class Demo:
+    """Stands in for the daemon: it has questions, and takes answers."""
+
+    def __init__(self, tell: Callable[[Event], None], end: Callable[[], None]) -> None:
+        self._tell = tell
+        self._end = end
+        self._open: set[int] = set()
+
+    def start(self) -> None:
+        self._tell(DaemonGreeted(None))
+        for prompt_id, connection in zip(itertools.count(1), SAMPLES.values()):
+            self._open.add(prompt_id)
+            self._tell(QuestionOpened(sample_prompt(prompt_id, connection)))
+
+    def answer(self, effect: Answer | Answers) -> None:
+        for answer in effect.answers if isinstance(effect, Answers) else (effect,):
+            self._open.discard(answer.prompt_id)
+            self._tell(QuestionClosed(answer.prompt_id, "answered"))
+        if not self._open:
+            self._end()

@@ -1,0 +1,69 @@
+"""Key events of Qt to the names of keys, as view/keys.py has them, and to the moment they were typed."""
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeyEvent
+
+_NAMES = {
+    Qt.Key.Key_Escape: "escape",
+    Qt.Key.Key_Tab: "tab",
+    Qt.Key.Key_Backtab: "shift+tab",
+    Qt.Key.Key_Up: "up",
+    Qt.Key.Key_Down: "down",
+    Qt.Key.Key_Left: "left",
+    Qt.Key.Key_Right: "right",
+    Qt.Key.Key_Home: "home",
+    Qt.Key.Key_End: "end",
+    Qt.Key.Key_Backspace: "backspace",
+    Qt.Key.Key_Delete: "delete",
+    Qt.Key.Key_Return: "enter",
+    Qt.Key.Key_Enter: "enter",
+}
+_COMMANDS = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.MetaModifier
+_GAP_MS = 2  # a server that repeats a key lets it go and presses it in one moment; no finger does
+_MAX_AGE_MS = 60_000  # an event older than this was stamped by another clock than ours
+_WRAP_MS = 2**32  # X11 counts milliseconds in 32 bits
+
+
+class HeldKeys:
+    """Tells the press of a key from its repeats, also where the X server does not (XTEST, nested servers)."""
+
+    def __init__(self) -> None:
+        self._down: set[int] = set()
+        self._released_ms: dict[int, int] = {}
+
+    def press(self, event: QKeyEvent) -> bool:
+        """Note a press; whether it is only a repeat."""
+        key = event.key()
+        gap_ms = event.timestamp() - self._released_ms.get(key, -_WRAP_MS)
+        is_repeat = event.isAutoRepeat() or key in self._down or 0 <= gap_ms <= _GAP_MS
+        self._down.add(key)
+        return is_repeat
+
+    def release(self, event: QKeyEvent) -> None:
+        self._down.discard(event.key())
+        self._released_ms[event.key()] = event.timestamp()
+
+    def forget(self) -> None:
+        """The keyboard is another window's: we do not hear of releases."""
+        self._down.clear()
+
+
+def name_of_key(event: QKeyEvent) -> str | None:
+    """The key's name; None for one that has none."""
+    modifiers = event.modifiers()
+    if event.key() == Qt.Key.Key_C and modifiers == Qt.KeyboardModifier.ControlModifier:
+        return "ctrl+c"
+    if modifiers & _COMMANDS:
+        return None  # Alt-y is for the window manager, no answer
+    if event.key() in _NAMES:
+        return _NAMES[Qt.Key(event.key())]
+    text = event.text()
+    if text == "?":
+        return "question_mark"
+    return text if len(text) == 1 and text.isprintable() else None
+
+
+def typed_at(stamp_ms: int, now: float) -> float:
+    """When a key was typed. X servers and Wayland compositors stamp events by the monotonic clock, in milliseconds."""
+    age_ms = (int(now * 1000) - stamp_ms) % _WRAP_MS
+    return now - age_ms / 1000 if age_ms < _MAX_AGE_MS else now

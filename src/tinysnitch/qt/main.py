@@ -1,0 +1,72 @@
+"""tinysnitch-prompt: reads the command line, then waits for questions until the session ends."""
+
+import os
+import signal
+import sys
+
+import click
+
+from tinysnitch import __version__
+from tinysnitch.client.connection_error import DEFAULT_SOCKET
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.qt.settings import read_settings
+from tinysnitch.qt.single_instance import SingleInstance
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tinysnitch-prompt                    wait for questions
+  tinysnitch-prompt --demo             show sample questions, without a daemon
+  TINYSNITCH_FONTSIZE=20 tinysnitch-prompt
+
+TINYSNITCH_FONTSIZE sets the size of the type in points, TINYSNITCH_DELAY_SECONDS how long a new question takes no
+keys."""
+)
+@click.version_option(__version__, prog_name="tinysnitch-prompt")
+@click.option("--socket", "socket_path", default=DEFAULT_SOCKET, show_default=True, help="The daemon's control socket.")
+@click.option("--demo", is_flag=True, help="Show sample questions without a daemon.")
+def tinysnitch_prompt(socket_path: str, demo: bool) -> int:
+    """Show each question in a window, and answer it with a key.
+
+    Waits for questions as long as the session lasts, through restarts of the daemon; one runs in each session.
+    """
+    settings = read_settings(os.environ)
+    if not any(os.environ.get(name) for name in ("WAYLAND_DISPLAY", "DISPLAY", "QT_QPA_PLATFORM")):
+        raise SnitchError("there is no screen here: DISPLAY is not set", "in a terminal, use `tinysnitch prompt`")
+    lock = SingleInstance(os.environ)
+    if not demo and not lock.claim():
+        sys.stderr.write("tinysnitch: a prompt window waits in this session already\n")
+        return 0
+    # The window is painted without OpenGL: its libraries would take more memory than all the rest.
+    os.environ.setdefault("QT_XCB_GL_INTEGRATION", "none")
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)  # at once: there is nothing to put back
+    from tinysnitch.qt.application import run_application
+
+    return run_application(settings, None if demo else socket_path)
+
+
+def main() -> None:
+    sys.exit(_run())
+
+
+def _run() -> int:
+    """The exit code; errors are one line and a hint, never a traceback."""
+    try:
+        return int(tinysnitch_prompt.main(standalone_mode=False) or 0)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.UsageError as error:
+        return _complain(error.format_message(), "see tinysnitch-prompt --help", 2)
+    except click.Abort:
+        return 1
+    except SnitchError as error:
+        return _complain(str(error), error.hint, error.exit_code)
+    except ImportError as error:
+        return _complain(f"Qt does not load: {error}", "install PySide6-Essentials, or use `tinysnitch prompt`", 1)
+
+
+def _complain(problem: str, hint: str, exit_code: int) -> int:
+    sys.stderr.write(f"tinysnitch: error: {problem}\n" + (f"tinysnitch: hint: {hint}\n" if hint else ""))
+    return exit_code

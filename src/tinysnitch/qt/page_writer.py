@@ -1,0 +1,242 @@
+"""Writes the blocks of a page: title, facts, rule line, keys and time, in a column in the middle of the window."""
+
+from collections.abc import Iterator
+
+from PySide6.QtCore import QRectF
+from PySide6.QtGui import QColor, QFont, QFontDatabase
+
+from tinysnitch.qt import palette
+from tinysnitch.qt.page import Page
+from tinysnitch.qt.paragraph import Paragraph, Style, cells_of, text_width
+from tinysnitch.view.edit_view import EditView
+from tinysnitch.view.help_view import HelpRow
+from tinysnitch.view.prompt_view import KeyHint, PromptView
+from tinysnitch.view.segment import Line, Segment
+
+COLUMNS = 92  # of the column of text
+TITLE_SCALE = 1.9
+TITLE_ROWS = 2
+RULE_ROWS = 4
+MAX_RULES = 6  # lines that are shown when one answer writes many
+ANSWER_COLORS = {"y": palette.ALLOW, "n": palette.DENY}
+
+
+def font_of(font_px: float, is_bold: bool = False) -> QFont:
+    font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+    font.setPixelSize(max(1, round(font_px)))
+    font.setBold(is_bold)
+    return font
+
+
+class PageWriter:
+    """Writes blocks one below the other; a page is one call of a method without an underscore."""
+
+    def __init__(self, width: float, font_px: float) -> None:
+        self._page = Page()
+        self._em = font_px
+        self._width = width
+        self._font = font_of(font_px)
+        self._bold = font_of(font_px, is_bold=True)
+        self._cell = text_width("0", self._font)
+        self._room = min(width - 3 * font_px, COLUMNS * self._cell)
+        self._left = (width - self._room) / 2
+
+    # pages
+
+    def write_upper(self, view: PromptView, rows: int) -> Page:
+        self._gap(0.6)
+        self._write_ends(view.notice or f"asked because {view.reason}", view.waiting)
+        self._gap(1.2)
+        self._write_title(view.title)
+        self._gap(0.6)
+        for warning in view.warnings:
+            self._write_centred(f"! {warning}", palette.WARNING, rows=2)
+        self._gap(0.6)
+        for line in view.lines:
+            self._write_fact(line, rows)
+        self._gap(0.4)
+        return self._page
+
+    def write_lower(self, view: PromptView) -> Page:
+        self._write_panel(view)
+        self._gap(0.7)
+        for hints in view.hints:
+            self._write_hints(hints, view.is_ready)
+        self._gap(0.3)
+        self._write_time(view)
+        self._gap(0.6)
+        return self._page
+
+    def write_waiting(self, view: PromptView) -> Page:
+        self._write_title(view.title)
+        self._gap(0.8)
+        if view.notice:
+            self._write_centred(view.notice, palette.QUIET, rows=4)
+            self._gap(0.8)
+        if view.edit:
+            self._write_panel(view)
+            self._gap(0.8)
+        for hints in view.hints:
+            self._write_hints(hints, is_ready=True)
+        return self._page
+
+    def write_help(self, title: str, rows: tuple[HelpRow, ...]) -> Page:
+        self._gap(0.8)
+        self._write_title(title)
+        self._gap(0.6)
+        for row in rows:
+            self._write_help_row(row, _columns(row.heading for row in rows), _columns(row.word for row in rows))
+        self._gap(0.8)
+        self._write_centred("any key goes back", palette.QUIET)
+        self._gap(0.8)
+        return self._page
+
+    # blocks
+
+    def _gap(self, ems: float) -> None:
+        self._page.y += ems * self._em
+
+    def _write(
+        self, x: float, segments: tuple[Segment, ...], style: Style, width: float, *, rows: int = 1
+    ) -> Paragraph:
+        paragraph = Paragraph(segments, style, width, rows)
+        self._page.add_text(x, self._page.y, paragraph)
+        return paragraph
+
+    def _write_centred(self, text: str, color: QColor, font: QFont | None = None, rows: int = 1) -> None:
+        style = Style(font or self._font, color, is_centred=True)
+        self._page.y += self._write(self._left, (Segment(text),), style, self._room, rows=rows).height
+
+    def _write_title(self, text: str) -> None:
+        self._write_centred(text, palette.TEXT, font_of(self._em * TITLE_SCALE, is_bold=True), TITLE_ROWS)
+
+    def _write_ends(self, left: str, right: str) -> None:
+        """Two texts in one row, at its ends; the right one is the shorter and more important."""
+        right_width = text_width(right, self._bold) + self._cell
+        self._write(
+            self._left + self._room - right_width + self._cell, (Segment(right),), Style(self._bold), right_width
+        )
+        style = Style(self._font, palette.QUIET)
+        self._page.y += self._write(self._left, (Segment(left),), style, self._room - right_width - self._cell).height
+
+    def _write_fact(self, line: Line, rows: int) -> None:
+        label_width = 11 * self._cell
+        label = Style(self._font, palette.QUIET)
+        x = self._left + label_width - text_width(line.label, self._font) - self._cell
+        self._write(x, (Segment(line.label),), label, label_width)
+        value_x = self._left + label_width + self._cell
+        width = self._room - label_width - self._cell
+        self._page.y += (
+            self._write(value_x, line.segments, Style(self._font), width, rows=rows).height + 0.15 * self._em
+        )
+
+    def _write_panel(self, view: PromptView) -> None:
+        """The rule line over the whole width: as it would be written, or as it is edited."""
+        top = self._page.y
+        self._gap(0.6)
+        if view.edit:
+            self._write_edit(view.edit)
+        else:
+            self._write_rules(view)
+        self._gap(0.6)
+        self._page.add_box(QRectF(0, top, self._width, self._page.y - top), palette.PANEL)
+
+    def _write_rules(self, view: PromptView) -> None:
+        rules = (view.rule, *view.more_rules)
+        what = f"y and n answer {view.together}" if view.together else "the rule that y writes"
+        self._write_centred(f"{what}, {view.lifetime}", palette.QUIET)
+        self._gap(0.2)
+        for rule in rules[:MAX_RULES]:
+            self._write_line(rule, Style(self._font, is_centred=True), RULE_ROWS if len(rules) == 1 else 1)
+        if len(rules) > MAX_RULES:
+            self._write_centred(f"and {len(rules) - MAX_RULES} more", palette.QUIET)
+
+    def _write_edit(self, edit: EditView) -> None:
+        """The line with its cursor, and below it what is wrong with it, in rows that are always there."""
+        style = Style(self._font, covered=palette.PANEL, behind_covered=palette.COVERED, is_centred=True)
+        segments = _edit_segments(edit, cells_of(self._font, self._width - 2 * self._em, RULE_ROWS))
+        self._write_line(segments, style, RULE_ROWS)
+        self._gap(0.3)
+        self._write_centred(edit.fault or edit.lifetime, palette.WARNING if edit.fault else palette.COVERED)
+        self._write_centred(edit.hint or " ", palette.QUIET)
+
+    def _write_line(self, segments: tuple[Segment, ...], style: Style, rows: int) -> None:
+        self._page.y += self._write(self._em, segments, style, self._width - 2 * self._em, rows=rows).height
+
+    def _write_hints(self, hints: tuple[KeyHint, ...], is_ready: bool) -> None:
+        """A row of keys, in the middle; over several rows where it is too long for one."""
+        for row in self._rows_of(hints):
+            x = (self._width - sum(map(self._hint_width, row)) + self._cell * 2) / 2
+            for hint in row:
+                self._write_hint(hint, x, is_ready)
+                x += self._hint_width(hint)
+            self._gap(1.75)
+
+    def _rows_of(self, hints: tuple[KeyHint, ...]) -> Iterator[list[KeyHint]]:
+        row: list[KeyHint] = []
+        for hint in hints:
+            if row and sum(map(self._hint_width, [*row, hint])) > self._width:
+                yield row
+                row = []
+            row.append(hint)
+        if row:
+            yield row
+
+    def _hint_width(self, hint: KeyHint) -> float:
+        """With the space that parts it from the next."""
+        return text_width(hint.label, self._bold) + text_width(hint.text, self._font) + 4.5 * self._cell
+
+    def _write_hint(self, hint: KeyHint, x: float, is_ready: bool) -> None:
+        label_width = text_width(hint.label, self._bold) + self._cell
+        text_left = x + label_width + 0.5 * self._cell
+        cap = QRectF(x, self._page.y, label_width, 1.45 * self._em)
+        self._page.add_box(cap, _key_color(hint, is_ready), 0.2 * self._em)
+        y = self._page.y
+        self._page.y += 0.12 * self._em
+        color = palette.TEXT if is_ready else palette.QUIET
+        label = Style(self._bold, palette.COVERED if hint.is_on else color)
+        self._write(x + self._cell / 2, (Segment(hint.label),), label, label_width)
+        text = Style(self._font, palette.COVERED if hint.is_on else color)
+        self._write(text_left, (Segment(hint.text),), text, text_width(hint.text, self._font) + self._cell)
+        self._page.y = y
+        self._page.add_key(QRectF(x, y, self._hint_width(hint) - self._cell, cap.height()), hint.label)
+
+    def _write_time(self, view: PromptView) -> None:
+        number = f"{view.seconds_left} s, then deny"
+        number_width = text_width(number, self._bold) + self._cell
+        bar = QRectF(self._left, self._page.y + 0.4 * self._em, self._room - number_width - self._cell, 0.5 * self._em)
+        self._page.add_box(bar, palette.BAR_EMPTY, 0.25 * self._em)
+        filled = QRectF(bar)
+        filled.setWidth(bar.width() * view.fraction_left)
+        self._page.add_box(filled, palette.BAR, 0.25 * self._em)
+        x = self._left + self._room - number_width + self._cell
+        self._page.y += self._write(x, (Segment(number),), Style(self._bold), number_width).height
+
+    def _write_help_row(self, row: HelpRow, heading: int, word: int) -> None:
+        x = self._left + heading * self._cell - text_width(row.heading, self._font)
+        self._write(x, (Segment(row.heading),), Style(self._font, palette.QUIET), self._room)
+        word_x = self._left + (heading + 2 + word) * self._cell - text_width(row.word, self._bold)
+        self._write(word_x, (Segment(row.word),), Style(self._bold, palette.COVERED), self._room)
+        meaning_x = self._left + (heading + word + 4) * self._cell
+        width = self._left + self._room - meaning_x
+        self._page.y += self._write(meaning_x, (Segment(row.meaning),), Style(self._font), width, rows=2).height
+
+
+def _edit_segments(edit: EditView, cells: int) -> tuple[Segment, ...]:
+    """What fits around the cursor, which is marked as covered."""
+    before, after = edit.before, edit.after
+    if len(edit.text) > cells:
+        before = before[-max(cells * 3 // 4, cells - 1 - len(after)) :]
+        after = after[: max(0, cells - 1 - len(before))]
+    at = "\u00a0" if edit.at == " " else edit.at  # a blank at the end of a row would not be painted
+    return (Segment(before), Segment(at, is_covered=True), Segment(after))
+
+
+def _columns(texts: Iterator[str]) -> int:
+    return max(map(len, texts))
+
+
+def _key_color(hint: KeyHint, is_ready: bool) -> QColor:
+    if not is_ready:
+        return palette.KEY_WAITING
+    return palette.KEY_ON if hint.is_on else ANSWER_COLORS.get(hint.label, palette.KEY)

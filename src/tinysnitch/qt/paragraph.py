@@ -1,0 +1,100 @@
+"""Text laid out for painting. It is plain text, always: no markup of any kind is looked for in it.
+
+Runs of other scripts stand in directional isolates (UAX #9), so that a right-to-left name turns itself and nothing
+next to it: `/tmp/X/Y` keeps its order whatever X and Y are written in.
+"""
+
+import re
+
+import msgspec
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QTextCharFormat, QTextLayout, QTextOption
+
+from tinysnitch.qt.palette import COVERED, TEXT
+from tinysnitch.view.segment import Segment
+from tinysnitch.view.segment_fit import fit_segments
+
+_FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
+_OTHER_SCRIPT = re.compile(r"[^\x00-\x7f]+")
+_ROW_LOSS = 0.8  # of a row that breaks at blanks, what is surely used
+
+
+class Style(msgspec.Struct, frozen=True):
+    font: QFont
+    color: QColor = TEXT
+    covered: QColor = COVERED
+    behind_covered: QColor | None = None
+    is_centred: bool = False
+
+
+class Paragraph:
+    """Segments over at most `rows` rows of `width`; what is longer gives way in the middle."""
+
+    def __init__(self, segments: tuple[Segment, ...], style: Style, width: float, rows: int = 1) -> None:
+        self.color = style.color
+        self.layout = _lay_out(fit_segments(segments, cells_of(style.font, width, rows)), style, width, rows)
+        self.height = self.layout.boundingRect().height()
+        self.width = self.layout.boundingRect().width()
+
+
+def cells_of(font: QFont, width: float, rows: int) -> int:
+    """What surely fits into so many rows."""
+    columns = max(1, int(width / text_width("0", font)))
+    return columns if rows == 1 else int(columns * rows * _ROW_LOSS)
+
+
+def text_width(text: str, font: QFont) -> float:
+    return QFontMetricsF(font).horizontalAdvance(text)
+
+
+def _lay_out(segments: tuple[Segment, ...], style: Style, width: float, rows: int) -> QTextLayout:
+    pieces = [isolate(segment.text) for segment in segments]
+    layout = QTextLayout("".join(pieces), style.font)
+    layout.setFormats(_formats(pieces, segments, style))
+    option = QTextOption(Qt.AlignmentFlag.AlignHCenter if style.is_centred else Qt.AlignmentFlag.AlignLeft)
+    option.setTextDirection(Qt.LayoutDirection.LeftToRight)
+    option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+    layout.setTextOption(option)
+    _break_lines(layout, width, rows)
+    return layout
+
+
+def _break_lines(layout: QTextLayout, width: float, rows: int) -> None:
+    height = 0.0
+    layout.beginLayout()
+    for _row in range(rows):
+        line = layout.createLine()
+        if not line.isValid():
+            break
+        line.setLineWidth(width)
+        line.setPosition(QPointF(0, height))
+        height += line.height()
+    layout.endLayout()
+
+
+def _formats(pieces: list[str], segments: tuple[Segment, ...], style: Style) -> list[QTextLayout.FormatRange]:
+    formats = []
+    start = 0
+    for piece, segment in zip(pieces, segments, strict=True):
+        length = len(piece.encode("utf-16-le")) // 2  # Qt counts in UTF-16
+        if segment.is_covered:
+            formats.append(_format(start, length, style))
+        start += length
+    return formats
+
+
+def _format(start: int, length: int, style: Style) -> QTextLayout.FormatRange:
+    covered = QTextLayout.FormatRange()
+    covered.start, covered.length = start, length
+    char_format = QTextCharFormat()
+    char_format.setForeground(style.covered)
+    if style.behind_covered:
+        char_format.setBackground(style.behind_covered)
+    char_format.setFontWeight(QFont.Weight.Bold)
+    covered.format = char_format
+    return covered
+
+
+def isolate(text: str) -> str:
+    """Each run of other scripts by itself."""
+    return text if text.isascii() else _OTHER_SCRIPT.sub(rf"{_FIRST_STRONG_ISOLATE}\g<0>{_POP_ISOLATE}", text)

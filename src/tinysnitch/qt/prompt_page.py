@@ -1,0 +1,72 @@
+"""A prompt's view as a page: who and where in the middle, the rule line, the keys and the time at the bottom.
+
+The type is as large as the window allows. What must be seen (title, rule, keys, time) always is: where the window is
+small, long values give way first, then the type gets smaller.
+"""
+
+import msgspec
+
+from tinysnitch.qt.page import Page
+from tinysnitch.qt.page_writer import COLUMNS, PageWriter
+from tinysnitch.view.help_view import HelpRow
+from tinysnitch.view.prompt_view import PromptView
+
+ROWS = 36  # with COLUMNS, what a window has room for at the usual size of type
+MIN_FONT_PX = 6.0
+SHRINK = 0.92
+VALUE_ROWS = (6, 3, 2, 1)  # that one fact may take; the first that fits
+
+
+class Room(msgspec.Struct, frozen=True):
+    """The window's size, and the type it asks for, in logical pixels."""
+
+    width: float
+    height: float
+    font_px: float
+
+    @classmethod
+    def of(cls, width: float, height: float, font_px: float | None = None) -> "Room":
+        """Type that fills the window, if none is asked for."""
+        fitting = min(width / COLUMNS / 0.6, height / ROWS / 1.17)  # a cell is about 0.6 by 1.17 of the size
+        return cls(width, height, font_px or max(fitting, MIN_FONT_PX))
+
+
+def build_page(view: PromptView, room: Room) -> Page:
+    """The largest page of this view that fits."""
+    font_px = room.font_px
+    while True:
+        for rows in VALUE_ROWS:
+            page = _try_page(view, msgspec.structs.replace(room, font_px=font_px), rows)
+            if page or (font_px <= MIN_FONT_PX and rows == VALUE_ROWS[-1]):
+                return page or Page()
+        font_px *= SHRINK
+
+
+def build_help(title: str, rows: tuple[HelpRow, ...], room: Room) -> Page:
+    font_px = room.font_px
+    while True:
+        page = PageWriter(room.width, font_px).write_help(title, rows)
+        if page.y <= room.height or font_px <= MIN_FONT_PX:
+            return _centred(page, room)
+        font_px *= SHRINK
+
+
+def _try_page(view: PromptView, room: Room, rows: int) -> Page | None:
+    """None when it is higher than the window."""
+    if not view.is_question:
+        return _centred(PageWriter(room.width, room.font_px).write_waiting(view), room)
+    upper = PageWriter(room.width, room.font_px).write_upper(view, rows)
+    lower = PageWriter(room.width, room.font_px).write_lower(view)
+    spare = room.height - upper.y - lower.y
+    if spare < 0 and room.font_px > MIN_FONT_PX:
+        return None
+    page = Page()
+    page.add_page(upper, max(0.0, spare) / 2)
+    page.add_page(lower, room.height - lower.y)
+    return page
+
+
+def _centred(inner: Page, room: Room) -> Page:
+    page = Page()
+    page.add_page(inner, max(0.0, (room.height - inner.y) / 2))
+    return page

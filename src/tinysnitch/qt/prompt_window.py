@@ -1,0 +1,103 @@
+"""The window: paints the page it is given, and says which keys were pressed or clicked. It decides nothing."""
+
+import time
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import (
+    QCloseEvent,
+    QFocusEvent,
+    QGuiApplication,
+    QIcon,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QRasterWindow,
+    QResizeEvent,
+)
+
+from tinysnitch.qt.keyboard import HeldKeys, name_of_key, typed_at
+from tinysnitch.qt.page import Page
+from tinysnitch.qt.palette import BACKGROUND
+from tinysnitch.qt.prompt_page import Room
+from tinysnitch.view.keys import KEYS
+
+_PX_OF_PT = 96 / 72  # logical pixels are 96 to the inch
+_NAME_OF_LABEL = {key.label: key.names[0] for key in KEYS} | {"Enter": "enter"}
+
+
+class PromptWindow(QRasterWindow):
+    pressed = Signal(str, float)  # the key's name, and when it was typed
+    closed = Signal()
+    painted = Signal()
+
+    def __init__(self, font_pt: float | None = None) -> None:
+        super().__init__()
+        self._font_px = font_pt * _PX_OF_PT if font_pt else None
+        self.is_editor = False  # a line is edited: keys that are held down repeat
+        self._held = HeldKeys()
+        self._page = Page()
+        self._build: Callable[[Room], Page] | None = None
+        self.setFlag(Qt.WindowType.WindowStaysOnTopHint)
+        self.setTitle("tinysnitch")
+        self.setIcon(QIcon.fromTheme("security-high"))
+
+    def show_page(self, title: str, build: Callable[[Room], Page]) -> None:
+        """Show what `build` makes of the room that the window has, now and after it is resized."""
+        self._build = build
+        self.setTitle(title)
+        self._rebuild()
+
+    def appear(self) -> None:
+        """Over the whole screen, with the keyboard."""
+        screen = QGuiApplication.primaryScreen()
+        self.setGeometry(screen.availableGeometry())
+        self.showMaximized()
+        self.raise_()
+        self.requestActivate()
+
+    @property
+    def page(self) -> Page:
+        return self._page
+
+    def _rebuild(self) -> None:
+        if self._build:
+            self._page = self._build(Room.of(self.width(), self.height(), self._font_px))
+            self.update()
+
+    # what Qt calls
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._rebuild()
+
+    def paintEvent(self, _event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.fillRect(0, 0, self.width(), self.height(), BACKGROUND)
+        painter.setPen(Qt.PenStyle.NoPen)
+        self._page.paint(painter)
+        painter.end()
+        self.painted.emit()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        name = name_of_key(event)
+        is_repeat = self._held.press(event)
+        if name and (not is_repeat or (self.is_editor and name != "enter")):
+            self.pressed.emit(name, typed_at(event.timestamp(), time.monotonic()))
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        self._held.release(event)
+
+    def focusOutEvent(self, _event: QFocusEvent) -> None:
+        self._held.forget()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        label = self._page.find_key(event.position())
+        if label in _NAME_OF_LABEL:
+            self.pressed.emit(_NAME_OF_LABEL[label], typed_at(event.timestamp(), time.monotonic()))
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        event.ignore()
+        self.closed.emit()

@@ -1,0 +1,88 @@
+"""For whom the window is, what it is told, and that it ends. The window itself is in tests/qt."""
+
+import asyncio
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+
+from tests.qt.desktop import wait_until
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.daemon import prompt_process
+from tinysnitch.daemon.prompt_process import PromptProcess, find_caller, session_environment
+
+ME = pwd.getpwuid(os.getuid())
+SCREEN = {"DISPLAY": ":7", "SECRET": "x", "TINYSNITCH_FONTSIZE": "20", "LD_PRELOAD": "/tmp/x.so"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "uid"),
+    [
+        ({}, os.getuid()),
+        ({"SUDO_UID": "0"}, 0),
+        ({"SUDO_UID": "0", "TINYSNITCH_PROMPT_USER": "daemon"}, pwd.getpwnam("daemon").pw_uid),
+        ({"TINYSNITCH_PROMPT_USER": "0"}, 0),
+    ],
+)
+def test_for_whom_it_is(environment: dict[str, str], uid: int) -> None:
+    assert find_caller(environment).pw_uid == uid
+
+
+@pytest.mark.parametrize("said", ["nobody-is-called-so", "99999999999999999999", "-1", "²"])
+def test_nobody_is_an_error_to_act_on(said: str) -> None:
+    with pytest.raises(SnitchError, match="there is no user"):
+        find_caller({"TINYSNITCH_PROMPT_USER": said})
+
+
+def test_only_what_names_the_session_is_passed_on(tmp_path: Path) -> None:
+    told = session_environment(ME, SCREEN, tmp_path)
+    assert told.items() >= {"DISPLAY": ":7", "TINYSNITCH_FONTSIZE": "20", "HOME": ME.pw_dir, "USER": ME.pw_name}.items()
+    assert told["XAUTHORITY"] == f"{ME.pw_dir}/.Xauthority"
+    assert not told.keys() & {"SECRET", "LD_PRELOAD"}
+
+
+def test_the_screen_is_found_at_a_process_of_the_user(tmp_path: Path) -> None:
+    for pid, environ in (
+        (1, b"A=b\0DISPLAY=:3\0"),
+        (20, b"WAYLAND_DISPLAY=wayland-0\0LD_PRELOAD=x\0junk\0"),
+        (30, b""),
+    ):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "environ").write_bytes(environ)
+    told = session_environment(ME, {}, tmp_path)
+    assert told["WAYLAND_DISPLAY"] == "wayland-0"
+    assert told["XDG_RUNTIME_DIR"] == f"/run/user/{ME.pw_uid}"
+    assert "LD_PRELOAD" not in told
+
+
+def test_no_screen_is_an_error_to_act_on(tmp_path: Path) -> None:
+    with pytest.raises(SnitchError, match="no screen"):
+        session_environment(ME, {}, tmp_path)
+
+
+def test_it_is_started_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for the window that says what it was given, and waits."""
+    script = tmp_path / "tinysnitch-prompt"
+    told = tmp_path / "told"
+    script.write_text(f'#!/bin/sh\necho "$DISPLAY $HOME $*" >{told}.new\nmv {told}.new {told}\nexec sleep 60\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(prompt_process.sys, "executable", str(tmp_path / "python"))
+
+    async def run() -> None:
+        prompt = PromptProcess(tmp_path / "socket", {"DISPLAY": ":7"})
+        await prompt.stop()  # nothing was started
+        await prompt.start()
+        await asyncio.to_thread(wait_until, told.exists)
+        await prompt.stop()
+        await prompt.stop()
+
+    asyncio.run(run())
+    assert told.read_text() == f":7 {ME.pw_dir} --socket {tmp_path}/socket\n"
+
+
+def test_a_command_that_is_not_there_is_an_error_to_act_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompt_process.sys, "executable", str(tmp_path / "python"))
+    prompt = PromptProcess(tmp_path / "socket", {"DISPLAY": ":7"})
+    with pytest.raises(SnitchError, match="cannot start"):
+        asyncio.run(prompt.start())

@@ -1,0 +1,111 @@
+"""Someone at a desktop: sees which window is there, and presses real keys of its X server."""
+
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from tests.lab.daemon import BIN, Daemon
+from tests.lab.patience import PATIENCE
+from tests.qt.screen import Screen
+
+WAIT_S = 15.0
+
+
+class Desktop:
+    """A screen with a session of its own, and `tinysnitch-prompt` in it once it is started."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700)
+        self._folder = folder
+        self._screen = Screen(1280, 720)
+        self._prompts: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> Self:
+        self._screen.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        for prompt in self._prompts:
+            prompt.kill()
+            prompt.communicate()
+        self._screen.__exit__(kind, error, tb)
+
+    def start_prompt(self, *flags: str, delay_s: float = 0.5) -> subprocess.Popen[str]:
+        environment = self._screen.environment(
+            XDG_RUNTIME_DIR=str(self._folder), TINYSNITCH_DELAY_SECONDS=str(delay_s), DBUS_SESSION_BUS_ADDRESS=""
+        )
+        command = [str(BIN / "tinysnitch-prompt"), *flags]
+        prompt = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        self._prompts.append(prompt)
+        return prompt
+
+    @contextmanager
+    def as_environment(self) -> Iterator[None]:
+        """What is started in the block finds this screen in its environment, as in a terminal of the session."""
+        session = {"DISPLAY": self._screen.display, "XDG_RUNTIME_DIR": str(self._folder)}
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in session.items():
+                patch.setenv(name, value)
+            yield
+
+    def attach_prompt(self, daemon: Daemon, delay_s: float = 0.5) -> subprocess.Popen[str]:
+        """Start the prompt, and wait until the daemon has it."""
+        before = prompt_clients(daemon)
+        prompt = self.start_prompt("--socket", str(daemon.socket), delay_s=delay_s)
+        wait_until(lambda: prompt_clients(daemon) > before)
+        return prompt
+
+    def see(self, title: str) -> None:
+        """Wait for a window of this title."""
+        wait_until(lambda: self.shows(title), f"no window {title!r}")
+
+    def see_nothing(self) -> None:
+        """Wait until no window is there."""
+        wait_until(lambda: not self.shows(""), "a window is there")
+
+    def shows(self, title: str) -> bool:
+        found = self._xdotool("search", "--onlyvisible", "--name", f"^{re.escape(title)}" if title else ".")
+        return found.returncode == 0
+
+    def press(self, *keys: str) -> None:
+        assert self._xdotool("key", "--delay", "60", *keys).returncode == 0
+
+    def hold(self, key: str) -> None:
+        """Press a key and keep it down: the server repeats it."""
+        assert self._xdotool("keydown", key).returncode == 0
+
+    def release(self, key: str) -> None:
+        assert self._xdotool("keyup", key).returncode == 0
+
+    def click(self, x: float, y: float) -> None:
+        assert self._xdotool("mousemove", str(int(x)), str(int(y)), "click", "1").returncode == 0
+
+    def stop(self, prompt: subprocess.Popen[str]) -> int:
+        prompt.send_signal(signal.SIGTERM)
+        return prompt.wait(timeout=WAIT_S)
+
+    def _xdotool(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["xdotool", *words], env=self._screen.environment(), capture_output=True, text=True, timeout=WAIT_S
+        )
+
+
+def prompt_clients(daemon: Daemon) -> int:
+    found = re.search(r'"prompt_clients":\s*(\d+)', daemon.cli("status", "--json").stdout)
+    return int(found.group(1)) if found else 0
+
+
+def wait_until(is_so: Callable[[], object], problem: str = "it does not become so") -> None:
+    deadline = time.monotonic() + WAIT_S * PATIENCE
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise TimeoutError(problem)
+        time.sleep(0.05)

@@ -1,0 +1,56 @@
+"""An X server of its own without a monitor, for tests, pictures and measurements of the window."""
+
+import os
+import select
+import subprocess
+from types import TracebackType
+from typing import Self
+
+START_S = 20
+
+
+class Screen:
+    """`with Screen(1280, 720) as screen:` a display that ends with the block."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._size = f"{width}x{height}x24"
+        self.display = ""
+
+    def __enter__(self) -> Self:
+        ready, told = os.pipe()
+        command = ["Xvfb", "-displayfd", str(told), "-screen", "0", self._size, "-nolisten", "tcp", "-noreset"]
+        self._server = subprocess.Popen(command, pass_fds=[told], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        os.close(told)
+        try:
+            self.display = f":{_read_number(ready)}"
+        except BaseException:
+            self._end()
+            raise
+        finally:
+            os.close(ready)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._end()
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """For programs that show themselves here."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("TINYSNITCH_", "QT_"))}
+        return {**kept, "DISPLAY": self.display, "WAYLAND_DISPLAY": "", "QT_QPA_PLATFORM": "xcb", **more}
+
+    def _end(self) -> None:
+        self._server.terminate()
+        self._server.wait()
+
+
+def _read_number(ready: int) -> str:
+    """The display's number, once the server takes clients. It comes in pieces; the end of the line is the last."""
+    number = b""
+    while not number.endswith(b"\n"):
+        if not select.select([ready], [], [], START_S)[0]:
+            raise TimeoutError("Xvfb does not start")
+        piece = os.read(ready, 16)
+        if not piece:
+            raise RuntimeError("Xvfb ended at its start")
+        number += piece
+    return number.decode().strip()

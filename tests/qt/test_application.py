@@ -1,0 +1,142 @@
+"""The window against the real daemon, with real keys: hold curl, press keys, read the rules file."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.patience import PATIENCE
+from tests.qt.desktop import Desktop, prompt_clients, wait_until
+
+pytestmark = [pytest.mark.privileged]
+
+CURL = ["curl", "-4", "-sS", "http://shop.test/"]
+QUESTION = "curl wants to reach shop.test"
+DELAY_S = 0.5
+LONG_DELAY_S = 3.0 * PATIENCE
+WELCOME = "welcome to the shop\n"
+
+
+@pytest.fixture
+def desktop(tmp_path: Path) -> Iterator[Desktop]:
+    with Desktop(tmp_path / "session") as desktop:
+        yield desktop
+
+
+def pass_delay(delay_s: float = DELAY_S) -> None:
+    time.sleep(delay_s + 0.5)  # the delay itself is what must pass
+
+
+@pytest.mark.parametrize(
+    ("keys", "rule"),
+    [
+        ("fj", "allow shop.test 80 tcp /usr/bin/curl"),
+        ("fddpj", "allow - - tcp /usr/bin/curl"),
+    ],
+)
+def test_keys_change_the_rule_and_one_answers(lab: Lab, desktop: Desktop, keys: str, rule: str) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    desktop.attach_prompt(daemon)
+    assert not desktop.shows("")
+    curl = lab.spawn(CURL)
+    desktop.see(QUESTION)
+    pass_delay()
+    desktop.press(*keys, "y")
+    assert curl.communicate(timeout=10 * PATIENCE)[0] == WELCOME
+    assert f"{rule}\n" in daemon.rules.read_text()
+    desktop.see_nothing()
+
+
+def test_the_rule_can_be_edited(lab: Lab, desktop: Desktop) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    desktop.attach_prompt(daemon)
+    curl = lab.spawn(CURL)
+    desktop.see(QUESTION)
+    pass_delay()
+    desktop.press("f", "j", "e", "Home", *["Delete"] * len("allow"), *"deny")
+    pass_delay()
+    desktop.press("Return")
+    assert "Could not connect" in curl.communicate(timeout=10 * PATIENCE)[0]
+    assert "deny shop.test 80 tcp /usr/bin/curl\n" in daemon.rules.read_text()
+
+
+def test_keys_in_the_first_moment_and_keys_held_down_answer_nothing(lab: Lab, desktop: Desktop) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    desktop.attach_prompt(daemon, delay_s=LONG_DELAY_S)
+    desktop.press("y")  # typed before there is a question
+    curl = lab.spawn(CURL)
+    desktop.see(QUESTION)
+    desktop.hold("y")  # the server repeats it past the end of the delay
+    pass_delay(LONG_DELAY_S)
+    assert [ask["name"] for ask in daemon.asks()] == ["shop.test"]
+    desktop.release("y")
+    desktop.press("n")
+    assert "Could not connect" in curl.communicate(timeout=10 * PATIENCE)[0]
+
+
+def test_without_an_answer_the_time_denies(lab: Lab, desktop: Desktop) -> None:
+    daemon = lab.start_daemon(DNS_RULE, timeout_s=3)
+    desktop.attach_prompt(daemon)
+    curl = lab.spawn(CURL)
+    desktop.see(QUESTION)
+    assert "Could not connect" in curl.communicate(timeout=15 * PATIENCE)[0]
+    desktop.see_nothing()
+
+
+def test_a_daemon_that_restarts_is_followed(lab: Lab, desktop: Desktop) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    desktop.attach_prompt(daemon)
+    lab.spawn(CURL)
+    desktop.see(QUESTION)
+    daemon.stop()
+    desktop.see_nothing()
+    daemon = lab.restart_daemon(daemon.rules.parent)
+    curl = lab.spawn(CURL)
+    desktop.see(QUESTION)
+    pass_delay()
+    desktop.press("y")
+    assert curl.communicate(timeout=10 * PATIENCE)[0] == WELCOME
+
+
+def test_of_two_windows_the_first_answer_wins(lab: Lab, tmp_path: Path) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    with ExitStack() as stack:
+        first, second = (stack.enter_context(Desktop(tmp_path / name)) for name in ("first", "second"))
+        for desktop in (first, second):
+            desktop.attach_prompt(daemon)
+        curl = lab.spawn(CURL)
+        for desktop in (first, second):
+            desktop.see(QUESTION)
+        pass_delay()
+        first.press("y")
+        second.press("n")
+        assert curl.communicate(timeout=10 * PATIENCE)[0] == WELCOME
+        for desktop in (first, second):
+            desktop.see_nothing()
+
+
+def test_what_is_left_comes_back_with_the_next_question(lab: Lab, desktop: Desktop) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    desktop.attach_prompt(daemon)
+    lab.spawn(CURL)
+    desktop.see(QUESTION)
+    pass_delay()
+    desktop.press("q")
+    desktop.see_nothing()
+    assert len(daemon.asks()) == 1
+    lab.spawn(["curl", "-4", "-sS", "http://shop.test:81/"])
+    desktop.see(QUESTION)
+    assert len(daemon.asks()) == 2
+
+
+def test_the_daemon_starts_the_window_of_who_called_and_ends_it(lab: Lab, desktop: Desktop) -> None:
+    with desktop.as_environment():
+        daemon = lab.start_daemon(DNS_RULE, "--prompt")
+    wait_until(lambda: prompt_clients(daemon) == 1)
+    lab.spawn(CURL)
+    desktop.see(QUESTION)
+    daemon.stop()
+    desktop.see_nothing()

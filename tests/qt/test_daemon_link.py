@@ -1,0 +1,117 @@
+"""The link against the real control server, which runs in a loop of its own."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
+
+from tests.qt.desktop import wait_until
+from tests.tui.question_daemon import RULE, QuestionDaemon, question_daemon
+from tests.view.sample_prompts import prompt_of
+from tinysnitch.core.choice import Choice
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.protocol.messages import prompt_shown
+from tinysnitch.qt import daemon_link
+from tinysnitch.qt.daemon_link import DaemonLink
+from tinysnitch.view.prompt_state import (
+    Answer,
+    AnswerRefused,
+    Answers,
+    ConnectionLost,
+    DaemonGreeted,
+    Event,
+    NoticeGiven,
+    QuestionClosed,
+    QuestionOpened,
+)
+
+ANSWER = Answer(1, Choice(verdict=Verdict.DENY))
+
+
+class Served:
+    """A question daemon in another thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.daemon: QuestionDaemon
+        self._path = path
+        self._loop = asyncio.new_event_loop()
+        self._end = asyncio.Event()
+        self._is_there = threading.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
+
+    async def _serve(self) -> None:
+        async with question_daemon(self._path) as self.daemon:
+            self._is_there.set()
+            await self._end.wait()
+
+    def call(self, act: object, *words: object) -> None:
+        self._loop.call_soon_threadsafe(act, *words)  # type: ignore[arg-type]
+
+    def start(self) -> None:
+        self._thread.start()
+        assert self._is_there.wait(10)
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+        self._loop.close()
+
+
+@contextmanager
+def serve(path: Path) -> Iterator[Served]:
+    served = Served(path)
+    served.start()
+    try:
+        yield served
+    finally:
+        served.stop()
+
+
+class Listener:
+    def __init__(self, path: Path) -> None:
+        self.told: list[Event] = []
+        self.failures: list[SnitchError] = []
+        self.link = DaemonLink(path, self.told.append, self.failures.append)
+        self.link.start()
+
+    def wait(self, event: Event) -> None:
+        wait_until(lambda: QTest.qWait(5) or event in self.told, f"{event} is not in {self.told}")
+
+
+def test_questions_come_and_go_and_are_answered(application: QGuiApplication, tmp_path: Path) -> None:
+    with serve(tmp_path / "s") as served:
+        listener = Listener(tmp_path / "s")
+        listener.wait(DaemonGreeted(None))
+        served.call(served.daemon.open, prompt_of(1))
+        served.call(served.daemon.open, prompt_of(2))
+        listener.wait(QuestionOpened(prompt_shown(prompt_of(2)).prompt))
+        listener.link.answer(Answers((ANSWER, Answer(2, ANSWER.choice))))
+        for prompt_id in (1, 2):
+            listener.wait(QuestionClosed(prompt_id, "answered, by root"))
+        listener.wait(NoticeGiven(f"answered: {RULE}"))
+        served.daemon.refusal = "too late"
+        listener.link.answer(ANSWER)
+        listener.wait(AnswerRefused(1, "too late"))
+        listener.link.close()
+
+
+def test_a_daemon_that_comes_back_is_followed_again(
+    application: QGuiApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon_link, "RETRY_MS", 10)
+    listener = Listener(tmp_path / "s")
+    assert isinstance(listener.told[0], ConnectionLost)
+    for _ in range(2):
+        with serve(tmp_path / "s"):
+            listener.wait(DaemonGreeted(None))
+        wait_until(lambda: QTest.qWait(5) or isinstance(listener.told[-1], ConnectionLost))
+        listener.told[:] = []
+    listener.link.answer(ANSWER)  # its question is gone: nothing to tell
+    assert listener.failures == []
+    listener.link.close()

@@ -1,0 +1,20 @@
+from tinysnitch.core.choice import Choice
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.qt.demo import SAMPLES, Demo
+from tinysnitch.view.prompt_state import Answer, Answers, Event, QuestionClosed, QuestionOpened
+
+CHOICE = Choice(verdict=Verdict.DENY)
+
+
+def test_it_ends_when_all_is_answered() -> None:
+    told: list[Event] = []
+    ended: list[bool] = []
+    demo = Demo(told.append, lambda: ended.append(True))
+    demo.start()
+    ids = [event.prompt.prompt_id for event in told if isinstance(event, QuestionOpened)]
+    assert len(ids) == len(SAMPLES)
+    demo.answer(Answer(ids[0], CHOICE))
+    assert told[-1] == QuestionClosed(ids[0], "answered")
+    assert not ended
+    demo.answer(Answers(tuple(Answer(prompt_id, CHOICE) for prompt_id in ids[1:])))
+    assert ended == [True]

@@ -1,0 +1,70 @@
+import pytest
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QKeyEvent
+
+from tinysnitch.qt.keyboard import HeldKeys, name_of_key, typed_at
+
+NONE, CONTROL, ALT = (
+    Qt.KeyboardModifier.NoModifier,
+    Qt.KeyboardModifier.ControlModifier,
+    Qt.KeyboardModifier.AltModifier,
+)
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+Key = Qt.Key
+
+
+def key(code: Qt.Key, text: str = "", modifiers: Qt.KeyboardModifier = NONE, *, at_ms: int = 0) -> QKeyEvent:
+    event = QKeyEvent(QEvent.Type.KeyPress, code, modifiers, text)
+    event.setTimestamp(at_ms)
+    return event
+
+
+@pytest.mark.parametrize(
+    ("event", "name"),
+    [
+        (key(Key.Key_Y, "y"), "y"),
+        (key(Key.Key_Y, "Y", SHIFT), "Y"),
+        (key(Key.Key_Question, "?", SHIFT), "question_mark"),
+        (key(Key.Key_Tab, "\t"), "tab"),
+        (key(Key.Key_Backtab, "", SHIFT), "shift+tab"),
+        (key(Key.Key_Escape, "\x1b"), "escape"),
+        (key(Key.Key_Return, "\r"), "enter"),
+        (key(Key.Key_C, "\x03", CONTROL), "ctrl+c"),
+        (key(Key.Key_Y, "\x19", CONTROL), None),
+        (key(Key.Key_Y, "y", ALT), None),
+        (key(Key.Key_Shift), None),
+        (key(Key.Key_F5), None),
+    ],
+)
+def test_names_of_keys(event: QKeyEvent, name: str | None) -> None:
+    assert name_of_key(event) == name
+
+
+def test_a_key_that_is_held_is_pressed_once() -> None:
+    held = HeldKeys()
+    assert not held.press(key(Key.Key_Y, at_ms=1000))
+    assert held.press(key(Key.Key_Y, at_ms=1500))
+    held.release(key(Key.Key_Y, at_ms=1540))
+    assert held.press(key(Key.Key_Y, at_ms=1541))  # the server's way to repeat
+    held.release(key(Key.Key_Y, at_ms=1600))
+    assert not held.press(key(Key.Key_N, at_ms=1601))
+    assert not held.press(key(Key.Key_Y, at_ms=1700))
+
+
+def test_a_repeat_that_says_so() -> None:
+    assert HeldKeys().press(QKeyEvent(QEvent.Type.KeyPress, Key.Key_Y, NONE, "y", True))
+
+
+def test_a_key_let_go_in_another_window_counts_again() -> None:
+    held = HeldKeys()
+    held.press(key(Key.Key_Y, at_ms=1000))
+    held.forget()
+    assert not held.press(key(Key.Key_Y, at_ms=5000))
+
+
+@pytest.mark.parametrize(
+    ("stamp_ms", "typed_s"),
+    [(99_000, 99.0), (100_000, 100.0), (0, 100.0), (100_500, 100.0)],
+)
+def test_when_a_key_was_typed(stamp_ms: int, typed_s: float) -> None:
+    assert typed_at(stamp_ms, 100.0) == typed_s

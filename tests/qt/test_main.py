@@ -1,0 +1,45 @@
+"""The command line of tinysnitch-prompt, from its start to its end."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from tests.lab.daemon import BIN
+from tests.qt.desktop import WAIT_S, Desktop
+
+COMMAND = str(BIN / "tinysnitch-prompt")
+
+
+def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], **variables}
+    return subprocess.run([COMMAND, *words], env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_errors_are_a_line_and_a_hint() -> None:
+    no_screen = run()
+    assert (no_screen.returncode, no_screen.stderr.count("\n")) == (1, 2)
+    assert "DISPLAY is not set" in no_screen.stderr
+    assert run("--nonsense").returncode == 2
+    assert "TINYSNITCH_FONTSIZE is not a number" in run(TINYSNITCH_FONTSIZE="big", DISPLAY=":0").stderr
+
+
+def test_the_samples_can_be_walked_through_and_left(tmp_path: Path) -> None:
+    with Desktop(tmp_path / "session") as desktop:
+        prompt = desktop.start_prompt("--demo", delay_s=0)
+        desktop.see("curl wants to reach www.example.com")
+        desktop.press("Tab", "Tab", "Tab")  # past the other questions of curl
+        desktop.see("sync.py wants to reach")
+        desktop.press("q")
+        assert prompt.wait(timeout=WAIT_S) == 0
+
+
+def test_one_runs_a_session_and_ends_when_it_is_told(tmp_path: Path) -> None:
+    with Desktop(tmp_path / "session") as desktop:
+        first = desktop.start_prompt("--socket", str(tmp_path / "none"))
+        while not list((tmp_path / "session").glob("*.lock")):
+            assert first.poll() is None
+        second = desktop.start_prompt("--socket", str(tmp_path / "none"))
+        assert second.wait(timeout=WAIT_S) == 0
+        assert second.stderr
+        assert "already" in second.stderr.read()
+        assert desktop.stop(first) == -15

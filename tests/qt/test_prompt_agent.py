@@ -1,0 +1,93 @@
+"""The agent with samples for questions and a window in memory."""
+
+import time
+
+import pytest
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
+
+from tests.qt.desktop import wait_until
+from tinysnitch.core.choice import Choice
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.qt.demo import SAMPLES, sample_prompt
+from tinysnitch.qt.prompt_agent import PromptAgent
+from tinysnitch.qt.prompt_window import PromptWindow
+from tinysnitch.view.prompt_state import Answer, Answers, QuestionClosed, QuestionOpened
+
+DELAY_S = 0.05
+
+
+class Link:
+    def __init__(self) -> None:
+        self.answers: list[Answer | Answers] = []
+
+    def answer(self, effect: Answer | Answers) -> None:
+        self.answers.append(effect)
+
+
+class Stage:
+    def __init__(self, application: QGuiApplication) -> None:
+        self.window = PromptWindow()
+        self.agent = PromptAgent(self.window, DELAY_S)
+        self.link = self.agent.link = Link()
+        self.painted: list[float] = []
+        self.window.painted.connect(lambda: self.painted.append(time.monotonic()))
+
+    def ask(self, prompt_id: int, name: str = "question") -> None:
+        self.agent.tell(QuestionOpened(sample_prompt(prompt_id, SAMPLES[name])))
+
+    def wait_paint(self) -> None:
+        wait_until(lambda: QTest.qWait(5) or bool(self.painted))
+
+
+@pytest.fixture
+def stage(application: QGuiApplication) -> Stage:
+    return Stage(application)
+
+
+def test_the_window_is_there_while_a_question_is(stage: Stage) -> None:
+    assert not stage.window.isVisible()
+    stage.ask(1)
+    assert stage.window.isVisible()
+    assert stage.window.title().startswith("curl wants to reach")
+    stage.agent.tell(QuestionClosed(1, "denied"))
+    assert not stage.window.isVisible()
+
+
+def test_a_key_counts_when_it_was_typed_after_the_delay(stage: Stage) -> None:
+    stage.ask(1)
+    stage.agent.press("n", time.monotonic() + 9)  # nothing was painted yet
+    stage.wait_paint()
+    stage.agent.press("n", stage.painted[0] + DELAY_S - 0.001)
+    assert stage.link.answers == []
+    stage.agent.press("n", stage.painted[-1] + DELAY_S + 0.01)
+    assert stage.link.answers == [Answer(1, Choice(verdict=Verdict.DENY))]
+    assert not stage.window.isVisible()
+
+
+def test_one_key_answers_all_of_a_program(stage: Stage) -> None:
+    stage.ask(1)
+    stage.ask(2, "long")
+    stage.wait_paint()
+    later = time.monotonic() + 1
+    stage.agent.press("g", later)
+    stage.agent.press("y", later + DELAY_S + 0.01)
+    (answers,) = stage.link.answers
+    assert isinstance(answers, Answers)
+    assert [answer.prompt_id for answer in answers.answers] == [1, 2]
+
+
+def test_who_left_sees_the_window_again_with_the_next_question_and_its_delay(stage: Stage) -> None:
+    stage.ask(1)
+    stage.wait_paint()
+    stage.agent.press("q", time.monotonic() + 1)
+    assert not stage.window.isVisible()
+    stage.ask(1)  # the same one again with another count
+    assert not stage.window.isVisible()
+    stage.painted.clear()
+    stage.ask(2)
+    assert stage.window.isVisible()
+    assert len(stage.agent.state.questions) == 2
+    stage.wait_paint()
+    stage.agent.press("y", stage.painted[0] + DELAY_S / 2)
+    assert stage.link.answers == []

@@ -1,0 +1,66 @@
+import pytest
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
+from PySide6.QtGui import QGuiApplication, QKeyEvent
+from PySide6.QtTest import QTest
+
+from tinysnitch.qt.page import Page
+from tinysnitch.qt.palette import BACKGROUND, WARNING
+from tinysnitch.qt.prompt_page import Room
+from tinysnitch.qt.prompt_window import PromptWindow
+
+BOX = QRectF(100, 100, 60, 60)
+
+
+def build(_room: Room) -> Page:
+    page = Page()
+    page.add_box(BOX, WARNING)
+    page.add_key(BOX, "Tab")
+    return page
+
+
+class Listener:
+    """A window that is there, and what it said."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.window = PromptWindow()
+        self.window.pressed.connect(lambda name, _typed_s: self.names.append(name))
+        self.window.resize(400, 300)
+        self.window.show_page("title", build)
+        self.window.show()
+
+
+@pytest.fixture
+def listener(application: QGuiApplication) -> Listener:
+    return Listener()
+
+
+def test_it_shows_what_it_is_given(listener: Listener) -> None:
+    QTest.qWaitForWindowExposed(listener.window)
+    picture = listener.window.screen().grabWindow(listener.window.winId()).toImage()
+    assert listener.window.title() == "title"
+    assert picture.pixelColor(130, 130) == WARNING
+    assert picture.pixelColor(10, 10) == BACKGROUND
+
+
+def test_what_is_shown_can_be_clicked(listener: Listener) -> None:
+    for place in (QPoint(130, 130), QPoint(10, 10)):
+        QTest.mouseClick(listener.window, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
+    assert listener.names == ["tab"]
+
+
+@pytest.mark.parametrize(("is_editor", "names"), [(False, ["x"]), (True, ["x", "x", "x"])])
+def test_a_key_held_down_repeats_only_in_the_editor(listener: Listener, is_editor: bool, names: list[str]) -> None:
+    listener.window.is_editor = is_editor
+    for is_repeat in (False, True, True):
+        event = QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_X, Qt.KeyboardModifier.NoModifier, "x", is_repeat)
+        listener.window.keyPressEvent(event)
+    assert listener.names == names
+
+
+def test_closing_it_is_only_told(listener: Listener) -> None:
+    told: list[bool] = []
+    listener.window.closed.connect(lambda: told.append(True))
+    listener.window.close()
+    assert told == [True]
+    assert listener.window.page.find_key(QPointF(130, 130)) == "Tab"
