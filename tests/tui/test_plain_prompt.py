@@ -115,7 +115,7 @@ def test_all_of_a_program_are_answered_together(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         daemon.open(prompt_of(1))
         daemon.open(prompt_of(2, connection_of(name="b.test")))
-        await person.see("keys: ")
+        await person.see("keys: y allow, n deny, g all 2 of it, h help\n")
         person.type("g")
         await person.see("answers all 2 of curl, with 2 rules\nrule: allow until=")
         await person.see("b.test 443")

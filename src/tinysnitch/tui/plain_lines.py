@@ -35,8 +35,9 @@ def edit_lines(edit: EditView) -> list[str]:
 
 def ready_line(view: PromptView) -> str:
     """Said when keys begin to count."""
-    hints = [hint for row in view.hints for hint in row]
-    return "keys: " + ", ".join(f"{hint.label} {hint.text}" for hint in hints if hint.label in ("y", "n", "h"))
+    labels = "yngh" if view.alike > 1 else "ynh"
+    hints = [hint for row in view.hints for hint in row if hint.label in labels]
+    return "keys: " + ", ".join(f"{hint.label} {hint.text}" for hint in hints)
 
 
 def help_lines(rows: tuple[HelpRow, ...]) -> list[str]:

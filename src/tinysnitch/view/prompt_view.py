@@ -61,6 +61,7 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     edit: EditView | None = None  # the rule line is edited by hand: shown instead of `rule`
     lifetime: str = ""
     waiting: str = ""  # how many wait
+    alike: int = 1  # questions that wait for this program, this one among them
     seconds_left: int = 0
     fraction_left: float = 0.0  # of its whole time, 0 to 1
     is_ready: bool = False  # keys count
@@ -83,6 +84,7 @@ def present_prompt(state: PromptState, now: Instant, find_user: FindUser = find_
         rule=present_rule(connection, question.choice, now.wall_s),
         lifetime=present_lifetime(connection, question.choice),
         waiting=_count_waiting(state, question),
+        alike=len(state.of_program) + 1,
         seconds_left=max(0, math.ceil(question.deadline_s - now.boot_s)),
         fraction_left=_fraction_left(question, now),
         is_ready=state.is_ready(now.boot_s),
