@@ -12,10 +12,8 @@ import pytest
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.test_bpf_structs import make_image
 from tinysnitch.core.commands import VerdictKey
-from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.kernel import bpf_pins
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, Listener, Owner, ProcessEntry
 
@@ -79,27 +77,6 @@ def test_half_a_set_is_loaded_anew(place: BpfPlace, programs: BpfPrograms) -> No
     again = place.load()
     assert not again.was_adopted
     assert again.program_path("in_denied").exists()
-
-
-def test_a_failure_half_way_leaves_nothing(place: BpfPlace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last cgroup program does not exist: by then all else is loaded, pinned and attached."""
-    monkeypatch.setattr(bpf_pins, "CGROUP_PROGRAMS", ("on_connect4", "on_nothing"))
-    with pytest.raises(SnitchError, match="on_nothing"):
-        BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), False)
-    assert attached(place.cgroup) == ""
-    assert list(place.pin_dir.iterdir()) == []
-
-
-def test_a_cgroup_that_is_none_is_named(place: BpfPlace) -> None:
-    with pytest.raises(SnitchError, match="nothing-here"):
-        BpfPrograms.load(place.pin_dir, place.cgroup / "nothing-here", 1, False)
-
-
-def test_a_folder_outside_of_a_bpffs_is_refused(place: BpfPlace, tmp_path: Path) -> None:
-    with pytest.raises(SnitchError) as caught:
-        BpfPrograms.load(tmp_path / "pins", place.cgroup, place.read_netns_cookie(), False)
-    assert caught.value.hint
-    assert list((tmp_path / "pins").iterdir()) == []
 
 
 def test_seeding_never_overwrites(programs: BpfPrograms, agent: Agent) -> None:

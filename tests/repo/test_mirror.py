@@ -10,9 +10,6 @@ TESTED_ELSEWHERE = {
     "cli/scoped_run.py": "tests/lab/test_run.py",
     "daemon/desk.py": "tests/lab/test_explain.py",
     "daemon/leftovers.py": "tests/lab/test_run_ends.py",
-    "kernel/bpf_maps.py": "tests/kernel/test_bpf_programs.py",
-    "kernel/bpf_pins.py": "tests/kernel/test_bpf_programs.py",
-    "kernel/bpf_settings.py": "tests/kernel/test_bpf_programs.py",
 }
 
 

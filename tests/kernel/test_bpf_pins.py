@@ -1,0 +1,55 @@
+"""Filling a folder of pins: all of it or nothing, and plain words about why not."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.bpf_place import BpfPlace
+from tests.kernel.test_bpf_programs import attached
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.kernel import bpf_pins
+from tinysnitch.kernel.bpf_pins import PinFolder, list_folder, remove_folder
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+
+pytestmark = pytest.mark.privileged
+
+
+def test_a_set_is_complete_until_one_pin_is_gone(place: BpfPlace) -> None:
+    place.load()
+    (path,) = place.pin_dir.iterdir()
+    folder = PinFolder(path)
+    assert folder.is_complete()
+    folder.link_path("on_connect4").unlink()
+    assert not folder.is_complete()
+    folder.remove()
+    folder.remove()
+    assert list_folder(place.pin_dir) == []
+
+
+def test_a_failure_half_way_leaves_nothing(place: BpfPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last cgroup program does not exist: by then all else is loaded, pinned and attached."""
+    monkeypatch.setattr(bpf_pins, "CGROUP_PROGRAMS", ("on_connect4", "on_nothing"))
+    with pytest.raises(SnitchError, match="on_nothing"):
+        BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), False)
+    assert attached(place.cgroup) == ""
+    assert list(place.pin_dir.iterdir()) == []
+
+
+def test_a_cgroup_that_is_none_is_named(place: BpfPlace) -> None:
+    with pytest.raises(SnitchError, match="nothing-here"):
+        BpfPrograms.load(place.pin_dir, place.cgroup / "nothing-here", 1, False)
+
+
+def test_a_folder_outside_of_a_bpffs_is_refused(place: BpfPlace, tmp_path: Path) -> None:
+    with pytest.raises(SnitchError) as caught:
+        BpfPrograms.load(tmp_path / "pins", place.cgroup, place.read_netns_cookie(), False)
+    assert caught.value.hint
+    assert list((tmp_path / "pins").iterdir()) == []
+
+
+def test_folders_that_are_gone_or_in_use_are_left(tmp_path: Path) -> None:
+    (tmp_path / "full" / "pin").mkdir(parents=True)
+    remove_folder(tmp_path / "full")
+    remove_folder(tmp_path / "gone")
+    assert list_folder(tmp_path) == [tmp_path / "full"]
+    assert list_folder(tmp_path / "gone") == []
