@@ -69,7 +69,7 @@ def pictures() -> Iterator[tuple[str, list[str], str | list[str]]]:
     yield "legend", ["question"], "l"
     yield "together", ["question", "long", "right-to-left"], "g"
     yield "editing", ["question"], ["f", "e", *["backspace"] * 6]
-    yield "editing-wrong", ["question"], ["e", *["left"] * 65, "x", "y"]
+    yield "editing-wrong", ["question"], ["e", "home", "x"]
 
 
 def opened(names: list[str]) -> "Iterator[object]":

@@ -14,6 +14,7 @@ from tinysnitch.view.prompt_view import KeyHint, PromptView
 from tinysnitch.view.segment import Line, Segment
 
 COLUMNS = 92  # of the column of text
+LABEL_COLUMNS = 11
 TITLE_SCALE = 1.9
 TITLE_ROWS = 2
 RULE_ROWS = 4
@@ -52,8 +53,9 @@ class PageWriter:
         for warning in view.warnings:
             self._write_centred(f"! {warning}", palette.WARNING, rows=2)
         self._gap(0.6)
+        indent = self._spare(LABEL_COLUMNS + 1, (line.text for line in view.lines)) / 2
         for line in view.lines:
-            self._write_fact(line, rows)
+            self._write_fact(line, rows, indent)
         self._gap(0.4)
         return self._page
 
@@ -84,8 +86,11 @@ class PageWriter:
         self._gap(0.8)
         self._write_title(title)
         self._gap(0.6)
+        heading, word = _columns(row.heading for row in rows), _columns(row.word for row in rows)
+        self._left += self._spare(heading + word + 4, (row.meaning for row in rows)) / 2
         for row in rows:
-            self._write_help_row(row, _columns(row.heading for row in rows), _columns(row.word for row in rows))
+            self._write_help_row(row, heading, word)
+        self._left = (self._width - self._room) / 2
         self._gap(0.8)
         self._write_centred("any key goes back", palette.QUIET)
         self._gap(0.8)
@@ -119,13 +124,20 @@ class PageWriter:
         style = Style(self._font, palette.QUIET)
         self._page.y += self._write(self._left, (Segment(left),), style, self._room - right_width - self._cell).height
 
-    def _write_fact(self, line: Line, rows: int) -> None:
-        label_width = 11 * self._cell
+    def _spare(self, columns: int, texts: Iterator[str]) -> float:
+        """What texts right of so many columns leave free: half of it on each side puts them in the middle."""
+        return max(
+            0.0, self._room - columns * self._cell - max((text_width(one, self._bold) for one in texts), default=0)
+        )
+
+    def _write_fact(self, line: Line, rows: int, indent: float) -> None:
+        label_width = LABEL_COLUMNS * self._cell
         label = Style(self._font, palette.QUIET)
-        x = self._left + label_width - text_width(line.label, self._font) - self._cell
+        left = self._left + indent
+        x = left + label_width - text_width(line.label, self._font) - self._cell
         self._write(x, (Segment(line.label),), label, label_width)
-        value_x = self._left + label_width + self._cell
-        width = self._room - label_width - self._cell
+        value_x = left + label_width + self._cell
+        width = self._room - label_width - self._cell - indent
         self._page.y += (
             self._write(value_x, line.segments, Style(self._font), width, rows=rows).height + 0.15 * self._em
         )
@@ -218,7 +230,7 @@ class PageWriter:
         word_x = self._left + (heading + 2 + word) * self._cell - text_width(row.word, self._bold)
         self._write(word_x, (Segment(row.word),), Style(self._bold, palette.COVERED), self._room)
         meaning_x = self._left + (heading + word + 4) * self._cell
-        width = self._left + self._room - meaning_x
+        width = (self._width + self._room) / 2 - meaning_x
         self._page.y += self._write(meaning_x, (Segment(row.meaning),), Style(self._font), width, rows=2).height
 
 
