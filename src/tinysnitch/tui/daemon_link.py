@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tinysnitch.client.prompt_client import PromptClient
+from tinysnitch.client.user_names import find_user
 from tinysnitch.core.errors import DaemonNotRunning, SnitchError
 from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, ReadStatus, Status
-from tinysnitch.tui.user_names import find_user
 from tinysnitch.view.prompt_state import (
     Answer,
     AnswerRefused,

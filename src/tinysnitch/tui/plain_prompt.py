@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tinysnitch.client.user_names import find_user
 from tinysnitch.core.clock import Instant
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.delay import read_delay_s
@@ -15,7 +16,6 @@ from tinysnitch.tui.edited_line import render_edit
 from tinysnitch.tui.keyboard import parse_keys
 from tinysnitch.tui.plain_lines import edit_lines, help_lines, question_lines, ready_line, rule_lines
 from tinysnitch.tui.terminal import Terminal
-from tinysnitch.tui.user_names import find_user
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.help_view import present_help, present_legend
 from tinysnitch.view.prompt_state import Answer, Answers, Event, KeyPressed, Leave, Page, PromptState

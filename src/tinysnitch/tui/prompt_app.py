@@ -15,13 +15,13 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from tinysnitch.client.control_client import ControlClient
+from tinysnitch.client.user_names import find_user
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.delay import read_delay_s
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_screen import render_help, render_prompt
-from tinysnitch.tui.user_names import find_user
 from tinysnitch.view.help_view import present_help, present_legend
 from tinysnitch.view.prompt_state import DELAY_S, Answer, Answers, Event, KeyPressed, Leave, Page, PromptState
 from tinysnitch.view.prompt_view import present_prompt
