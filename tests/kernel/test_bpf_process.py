@@ -143,6 +143,6 @@ def test_an_image_stays_for_the_next_retirements_and_then_goes(place: BpfPlace, 
     agent = place.start_agent()
     agent.call("run_many", KEPT // 2, "/bin/true")  # other programs of the machine end meanwhile too
     assert programs.find_image(first.exec_id)
-    agent.call("run_many", 300, "/bin/true")
+    agent.call("run_many", KEPT, "/bin/true")
     assert programs.find_image(first.exec_id) is None
     assert not any(programs.read_statistics().values())
