@@ -63,12 +63,16 @@ class Stage:
         known = len(self.decisions())
         done = self.lab.run([str(word) for word in command], user=user, stdin=stdin)
         is_through = done.returncode == 0
-        record = self.daemon.wait_for_count(_is_to_the_port, known + 1)[-1]
+        record = self.next_decision(known)
         assert (record["verdict"] == "allow") == is_through, f"{done.stdout}{done.stderr}{record}"
         return record
 
     def decisions(self) -> list[Record]:
         return [record for record in self.daemon.records() if _is_to_the_port(record)]
+
+    def next_decision(self, known: int) -> Record:
+        """The decision after the first `known`, once it is logged."""
+        return self.daemon.wait_for_count(_is_to_the_port, known + 1)[-1]
 
     def assert_denied(self, *command: str | Path, stdin: str = "") -> Record:
         """As the attacker."""

@@ -64,8 +64,8 @@ class Desktop:
         return prompt
 
     def see(self, title: str) -> None:
-        """Wait for a window of this title."""
-        wait_until(lambda: self.shows(title), f"no window {title!r}")
+        """Wait for a window of this title, and until it is painted: no key counts before."""
+        wait_until(lambda: self.shows(title) and self._screen.is_painted, f"no window {title!r}")
 
     def see_nothing(self) -> None:
         """Wait until no window is there."""

@@ -3,10 +3,13 @@
 import os
 import select
 import subprocess
+import tempfile
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 START_S = 20
+PIXEL_SIZE = 4
 
 
 class Screen:
@@ -18,7 +21,9 @@ class Screen:
 
     def __enter__(self) -> Self:
         ready, told = os.pipe()
+        self._memory = tempfile.TemporaryDirectory(prefix="ts-screen-")
         command = ["Xvfb", "-displayfd", str(told), "-screen", "0", self._size, "-nolisten", "tcp", "-noreset"]
+        command += ["-fbdir", self._memory.name]
         self._server = subprocess.Popen(command, pass_fds=[told], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(told)
         try:
@@ -38,9 +43,18 @@ class Screen:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("TINYSNITCH_", "QT_"))}
         return {**kept, "DISPLAY": self.display, "WAYLAND_DISPLAY": "", "QT_QPA_PLATFORM": "xcb", **more}
 
+    @property
+    def is_painted(self) -> bool:
+        """Whether anything was painted in the last pixel: an X server begins with a black screen."""
+        # Xvfb(1), -fbdir: the screen as a file for xwud(1), whose pixels stand at its end
+        with (Path(self._memory.name) / "Xvfb_screen0").open("rb") as screen:
+            screen.seek(-PIXEL_SIZE, os.SEEK_END)
+            return any(screen.read(PIXEL_SIZE))
+
     def _end(self) -> None:
         self._server.terminate()
         self._server.wait()
+        self._memory.cleanup()
 
 
 def _read_number(ready: int) -> str:
