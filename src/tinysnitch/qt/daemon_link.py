@@ -24,7 +24,7 @@ from tinysnitch.protocol.messages import (
     RuleWritten,
     Welcome,
 )
-from tinysnitch.view.prompt_state import (
+from tinysnitch.view.prompt_events import (
     Answer,
     AnswerRefused,
     Answers,
@@ -32,9 +32,8 @@ from tinysnitch.view.prompt_state import (
     DaemonGreeted,
     Event,
     NoticeGiven,
-    QuestionClosed,
-    QuestionOpened,
 )
+from tinysnitch.view.push_event import event_of_push, join_hint
 
 RETRY_MS = 1000
 _CHUNK = 65536
@@ -139,12 +138,8 @@ class DaemonLink:
 
     def _hear(self, message: FromDaemon) -> None:
         match message:
-            case PromptShown(prompt):
-                self._tell(QuestionOpened(prompt))
-            case PromptClosed(prompt_id, reason, by_uid):
-                self._tell(QuestionClosed(prompt_id, reason if by_uid is None else f"{reason}, by {_user(by_uid)}"))
-            case Notice(text, hint):
-                self._tell(NoticeGiven(f"{text} ({hint})" if hint else text))
+            case PromptShown() | PromptClosed() | Notice():
+                self._tell(event_of_push(message, find_user))
             case Welcome():
                 check_welcome(message)
                 self._tell(DaemonGreeted(None))
@@ -162,8 +157,4 @@ class DaemonLink:
             return
         if prompt_id is None:
             raise error_of_refusal(reply)
-        self._tell(AnswerRefused(prompt_id, f"{reply.message} ({reply.hint})" if reply.hint else reply.message))
-
-
-def _user(uid: int) -> str:
-    return find_user(uid) or f"uid {uid}"
+        self._tell(AnswerRefused(prompt_id, join_hint(reply.message, reply.hint)))

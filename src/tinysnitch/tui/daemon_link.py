@@ -7,8 +7,8 @@ from pathlib import Path
 from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.errors import DaemonNotRunning, SnitchError
-from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, ReadStatus, Status
-from tinysnitch.view.prompt_state import (
+from tinysnitch.protocol.messages import PromptClosed, Push, ReadStatus, Status
+from tinysnitch.view.prompt_events import (
     Answer,
     AnswerRefused,
     Answers,
@@ -16,10 +16,9 @@ from tinysnitch.view.prompt_state import (
     DaemonGreeted,
     Event,
     NoticeGiven,
-    QuestionClosed,
-    QuestionOpened,
     RulesCounted,
 )
+from tinysnitch.view.push_event import event_of_push, join_hint
 
 RETRY_S = 1.0
 
@@ -51,14 +50,9 @@ class DaemonLink:
             await client.close()
 
     async def _hear(self, push: Push, client: PromptClient) -> None:
-        match push:
-            case PromptShown(prompt):
-                self._tell(QuestionOpened(prompt))
-            case PromptClosed(prompt_id, reason, by_uid):
-                self._tell(QuestionClosed(prompt_id, reason if by_uid is None else f"{reason}, by {_user(by_uid)}"))
-                self._tell(RulesCounted(await _count_rules(client)))
-            case Notice(text, hint):
-                self._tell(NoticeGiven(f"{text} ({hint})" if hint else text))
+        self._tell(event_of_push(push, find_user))
+        if isinstance(push, PromptClosed):
+            self._tell(RulesCounted(await _count_rules(client)))
 
     async def answer(self, effect: Answer | Answers) -> None:
         """Send what was answered and tell what became of it."""
@@ -78,15 +72,10 @@ class DaemonLink:
         try:
             return await self._client.answer(answer.prompt_id, answer.choice, answer.rule)
         except SnitchError as error:
-            hint = f" ({error.hint})" if answer.rule and error.hint else ""
-            self._tell(AnswerRefused(answer.prompt_id, f"{error}{hint}"))
+            self._tell(AnswerRefused(answer.prompt_id, join_hint(str(error), error.hint if answer.rule else "")))
             return None
 
 
 async def _count_rules(client: PromptClient) -> int:
     replies = await client.request(ReadStatus())
     return sum(reply.rules + reply.temporary_rules for reply in replies if isinstance(reply, Status))
-
-
-def _user(uid: int) -> str:
-    return find_user(uid) or f"uid {uid}"

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.clock import Instant
 from tinysnitch.tui.daemon_link import DaemonLink
-from tinysnitch.tui.delay import read_delay_s
 from tinysnitch.tui.edited_line import render_edit
 from tinysnitch.tui.keyboard import parse_keys
 from tinysnitch.tui.plain_lines import edit_lines, help_lines, question_lines, ready_line, rule_lines
 from tinysnitch.tui.terminal import Terminal
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.view.prompt_settings import read_delay_s
 from tinysnitch.view.prompt_state import Answer, Answers, Event, KeyPressed, Leave, Page, PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.text import escape_text
@@ -30,7 +30,7 @@ class PlainPrompt:
     """`is_guest`: the terminal is another's, taken only while a question is open; signals stay the owner's."""
 
     def __init__(self, delay_s: float | None = None, *, is_guest: bool = False) -> None:
-        self._delay_s = read_delay_s() if delay_s is None else delay_s
+        self._delay_s = read_delay_s(os.environ) if delay_s is None else delay_s
         self._is_guest = is_guest
 
     async def run(self, socket_path: str, tty_path: str = "/dev/tty") -> int:

@@ -19,10 +19,10 @@ from tinysnitch.client.user_names import find_user
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.tui.daemon_link import DaemonLink
-from tinysnitch.tui.delay import read_delay_s
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_screen import render_help, render_prompt
 from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.view.prompt_settings import read_delay_s
 from tinysnitch.view.prompt_state import DELAY_S, Answer, Answers, Event, KeyPressed, Leave, Page, PromptState
 from tinysnitch.view.prompt_view import present_prompt
 
@@ -137,7 +137,7 @@ class PromptApp(App[None], inherit_bindings=False):
 
 def run_prompt(socket_path: str, plain: bool) -> int:
     """Show the prompt until the person leaves it. Raises SnitchError, DaemonNotRunning for one."""
-    delay_s = read_delay_s()
+    delay_s = read_delay_s(os.environ)
     ControlClient(socket_path).close()  # say now, and on the shell's own screen, that there is no daemon
     if plain:
         return asyncio.run(PlainPrompt(delay_s).run(socket_path))

@@ -1,0 +1,37 @@
+"""What the environment says about a prompt: TINYSNITCH_DELAY_SECONDS and TINYSNITCH_FONTSIZE, as in 2019."""
+
+import math
+from collections.abc import Mapping
+
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.view.prompt_state import DELAY_S
+
+DELAY_VARIABLE = "TINYSNITCH_DELAY_SECONDS"
+FONT_VARIABLE = "TINYSNITCH_FONTSIZE"
+MAX_DELAY_S = 10.0  # with more, questions would end before they take keys
+MAX_FONT_PT = 200.0
+
+
+def read_delay_s(environment: Mapping[str, str]) -> float:
+    """How long a new question takes no keys. Raises SnitchError for what is no number."""
+    delay_s = _read_number(environment, DELAY_VARIABLE)
+    return DELAY_S if delay_s is None else min(max(0.0, delay_s), MAX_DELAY_S)
+
+
+def read_font_pt(environment: Mapping[str, str]) -> float | None:
+    """The size of the type in points; None: as large as the window allows. Raises SnitchError for what is no number."""
+    font_pt = _read_number(environment, FONT_VARIABLE)
+    return min(font_pt, MAX_FONT_PT) if font_pt is not None and font_pt > 0 else None
+
+
+def _read_number(environment: Mapping[str, str], variable: str) -> float | None:
+    text = environment.get(variable, "")
+    if not text:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if math.isnan(number):
+        raise SnitchError(f"{variable} is not a number: {text!r}", "leave it out for the usual value")
+    return number
