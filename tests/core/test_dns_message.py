@@ -11,7 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.core.dns_message import AAAA, ANY, MAX_RECORDS, A, Answer, Question, parse_answer, parse_question
+from tinysnitch.core.dns_message import (
+    AAAA,
+    ANY,
+    HTTPS,
+    MAX_HINTS,
+    MAX_RECORDS,
+    SVCB,
+    A,
+    Answer,
+    Question,
+    host_of,
+    parse_answer,
+    parse_question,
+)
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import parse_address
 
@@ -31,7 +44,7 @@ def answer(name: str, *records: str, kind: str = "A", edit: int = 0, rcode: int 
     message.flags |= edit
     message.set_rcode(dns.rcode.Rcode(rcode))
     for record in records:
-        owner, ttl, type_, value = record.split()
+        owner, ttl, type_, value = record.split(maxsplit=3)
         message.answer.append(dns.rrset.from_text(owner + ".", int(ttl), "IN", type_, value))
     return message.to_wire()
 
@@ -119,6 +132,67 @@ def test_a_ttl_with_its_high_bit_set_is_none() -> None:
 def test_failure_and_truncation_are_told() -> None:
     assert parse_answer(answer("shop.test", rcode=3)).rcode == 3
     assert parse_answer(answer("shop.test", edit=dns.flags.TC)).is_truncated
+
+
+def test_hints_of_a_service_record_are_addresses() -> None:
+    v6 = parse_address("2001:db8::80")
+    record = "shop.test 60 HTTPS 1 . alpn=h2,h3 ipv4hint=192.0.2.80 ipv6hint=2001:db8::80"
+    assert addresses(answer("shop.test", record, kind="HTTPS")) == [(SHOP, 60), (v6, 60)]
+    behind = ["shop.test 30 CNAME edge.cdn.test.", "edge.cdn.test 60 SVCB 1 pool.cdn.test. ipv4hint=192.0.2.80"]
+    assert addresses(answer("shop.test", *behind, kind="SVCB")) == [(SHOP, 30)]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "shop.test 60 HTTPS 0 pool.cdn.test.",
+        "shop.test 60 HTTPS 1 pool.cdn.test.",
+        "bank.test 60 HTTPS 1 . ipv4hint=192.0.2.80",
+        "shop.test 60 SVCB 1 . ipv4hint=192.0.2.80",
+    ],
+)
+def test_a_service_record_without_hints_for_the_question_teaches_nothing(record: str) -> None:
+    assert addresses(answer("shop.test", record, kind="HTTPS")) == []
+
+
+def service(parameters: str) -> bytes:
+    """An HTTPS answer to shop.test with these SvcParams in hexadecimal."""
+    value = bytes.fromhex("000100" + parameters)
+    head = bytearray(answer("shop.test", kind="HTTPS"))
+    head[7] = 1  # records in the answer section
+    return bytes(head) + bytes.fromhex("c00c004100010000003c") + len(value).to_bytes(2, "big") + value
+
+
+def test_malformed_hints_are_malformed() -> None:
+    assert parse_answer(service("00040004c0000250")).addresses == ((SHOP, 60),)
+    for parameters in ("00040003c00002", "0006000420010db8", "00040008c0000250", "0004"):
+        with pytest.raises(Malformed, match="DNS record"):
+            parse_answer(service(parameters))
+    many = MAX_HINTS + 1
+    with pytest.raises(Malformed, match="DNS record"):
+        parse_answer(service(f"0004{many * 4:04x}" + "c0000250" * many))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "host"),
+    [
+        ("_8443._https.shop.test", HTTPS, "shop.test"),
+        ("_dns.resolver.arpa", SVCB, "resolver.arpa"),
+        ("shop.test", HTTPS, "shop.test"),
+        ("_8443._https.shop.test", A, "_8443._https.shop.test"),
+        ("_a._b", SVCB, "_b"),
+    ],
+)
+def test_a_service_is_of_a_host(name: str, kind: int, host: str) -> None:
+    assert host_of(name, kind) == host
+
+
+def test_what_a_truncated_answer_still_holds_is_read() -> None:
+    records = ["shop.test 60 A 192.0.2.80", "shop.test 60 A 192.0.2.81"]
+    wire = answer("shop.test", *records, edit=dns.flags.TC)
+    assert parse_answer(wire[:-3]).addresses == ((SHOP, 60),)
+    with pytest.raises(Malformed):
+        parse_answer(answer("shop.test", *records)[:-3])
 
 
 def test_a_question_is_no_answer() -> None:

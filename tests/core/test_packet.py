@@ -44,9 +44,9 @@ UDP_V6 = v6(UDP, "d77f14e9000d002068656c6c6f")
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (SYN + SYN_SEGMENT, Packet(TCP, V4, V4, 46380, 9443, 60, 60, has_ports=True)),
-        (SYN_WITH_OPTIONS, Packet(TCP, V4, V4, 46380, 9443, 68, 68, has_ports=True)),
-        (SYN_V6, Packet(TCP, V6, V6, 46380, 9443, 80, 80, has_ports=True)),
+        (SYN + SYN_SEGMENT, Packet(TCP, V4, V4, 46380, 9443, 60, 60, has_ports=True, transport_offset=20)),
+        (SYN_WITH_OPTIONS, Packet(TCP, V4, V4, 46380, 9443, 68, 68, has_ports=True, transport_offset=28)),
+        (SYN_V6, Packet(TCP, V6, V6, 46380, 9443, 80, 80, has_ports=True, transport_offset=40)),
         (UDP_V4, Packet(UDP, V4, V4, 55026, 5353, 28, 33, has_ports=True)),
         (UDP_V6, Packet(UDP, V6, V6, 55167, 5353, 48, 53, has_ports=True)),
         (ECHO_V4, Packet(ICMP, V4, V4, 10057, 0, 28, 28, is_echo=True)),

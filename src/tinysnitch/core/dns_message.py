@@ -15,16 +15,19 @@ from tinysnitch.core.domain import format_label
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import V4_PREFIX
 
-A, CNAME, AAAA, ANY = 1, 5, 28, 255
+A, CNAME, AAAA, SVCB, HTTPS, ANY = 1, 5, 28, 64, 65, 255
+SERVICES = frozenset({SVCB, HTTPS})  # RFC 9460
 NO_ERROR = 0
 
 MAX_MESSAGE_BYTES = 8192  # twice what resolvers send over UDP
 MAX_RECORDS = 256
+MAX_HINTS = 64  # addresses in one SVCB or HTTPS record
 MAX_STEPS = 4096  # labels and compression pointers in all the names of one message: about 3 ms at the worst
 
 _HEADER = Struct("!6H")  # id, flags, counts of questions, answers, authorities, additionals
 _IN = 1
 _IS_ANSWER, _OPCODE, _IS_TRUNCATED, _RCODE = 0x8000, 0x7800, 0x0200, 0x000F
+_V4_HINT, _V6_HINT = 4, 6  # RFC 9460 14.3.2
 _MAX_TTL_S = 0x7FFFFFFF  # RFC 2181 8: with the high bit set it counts as 0
 
 
@@ -48,7 +51,7 @@ class _Record(msgspec.Struct):
     owner: str
     type: int
     ttl_s: int
-    value: bytes | str  # packed address, or the name that a CNAME leads to
+    value: bytes | str  # packed address, also one that a service record hints at, or the name that a CNAME leads to
 
 
 class _Reader(dns.wire.Parser):
@@ -65,6 +68,13 @@ class _Reader(dns.wire.Parser):
     def get_name_text(self) -> str:
         labels = self.get_name(decompress=True).labels[:-1]
         return ".".join(map(format_label, labels)) if labels else "."
+
+
+def host_of(name: str, kind: int) -> str:
+    """The name that a question is about: service records are asked for as `_8443._https.shop.test` (RFC 9460 9.1)."""
+    while kind in SERVICES and name.startswith("_") and "." in name:
+        name = name.partition(".")[2]
+    return name
 
 
 def parse_question(payload: bytes) -> Question:
@@ -86,7 +96,7 @@ def parse_answer(payload: bytes) -> Answer:
     if records > MAX_RECORDS:
         raise Malformed(f"{records} records, {MAX_RECORDS} are read")
     name, kind = _read_question(reader, questions)
-    found = list(_read_records(reader, records))
+    found = list(_read_records(reader, records, is_cut=bool(flags & _IS_TRUNCATED)))
     ttls = _follow_aliases(name, found)
     return Answer(
         id=identifier,
@@ -127,30 +137,61 @@ def _read_question(reader: _Reader, count: int) -> tuple[str, int]:
     return name, kind
 
 
-def _read_records(reader: _Reader, count: int) -> Iterator[_Record]:
-    """The records that matter: addresses and aliases of the Internet class."""
+def _read_records(reader: _Reader, count: int, *, is_cut: bool) -> Iterator[_Record]:
+    """The records that matter: addresses and aliases of the Internet class. A truncated message may end within one."""
     try:
         for _ in range(count):
-            record = _read_record(reader)
-            if record is not None:
-                yield record
+            yield from _read_record(reader)
     except dns.exception.DNSException as error:
-        raise Malformed(f"DNS record: {error}") from None
+        if not is_cut:
+            raise Malformed(f"DNS record: {error}") from None
 
 
-def _read_record(reader: _Reader) -> _Record | None:
+def _read_record(reader: _Reader) -> Iterator[_Record]:
     owner = reader.get_name_text()
     kind, class_, ttl_s, size = reader.get_struct("!HHIH")
     ttl_s = ttl_s if ttl_s <= _MAX_TTL_S else 0
     with reader.restrict_to(size):
-        if class_ == _IN and kind == A:
-            return _Record(owner, kind, ttl_s, V4_PREFIX + reader.get_bytes(4))
-        if class_ == _IN and kind == AAAA:
-            return _Record(owner, kind, ttl_s, reader.get_bytes(16))
-        if class_ == _IN and kind == CNAME:
-            return _Record(owner, kind, ttl_s, reader.get_name_text())
+        if class_ == _IN:
+            for value in _read_values(reader, kind):
+                yield _Record(owner, kind, ttl_s, value)
         reader.get_remaining()
-    return None
+
+
+def _read_values(reader: _Reader, kind: int) -> Iterator[bytes | str]:
+    if kind == A:
+        yield V4_PREFIX + _read_all(reader, 4)
+    elif kind == AAAA:
+        yield _read_all(reader, 16)
+    elif kind == CNAME:
+        yield reader.get_name_text()
+    elif kind in SERVICES:
+        yield from _read_hints(reader)
+
+
+def _read_all(reader: _Reader, size: int) -> bytes:
+    value = reader.get_remaining()
+    if len(value) != size:
+        raise dns.exception.FormError
+    return value
+
+
+def _read_hints(reader: _Reader) -> Iterator[bytes]:
+    """The addresses in a service record; one that is an alias (priority 0) has none that count (RFC 9460 2.4.2)."""
+    priority = reader.get_uint16()
+    reader.get_name_text()
+    left = MAX_HINTS
+    while priority and reader.remaining():
+        key, size = reader.get_struct("!HH")
+        value = reader.get_bytes(size)
+        step = {_V4_HINT: 4, _V6_HINT: 16}.get(key, 0)
+        if not step:
+            continue
+        left -= size // step
+        if size % step or left < 0:
+            raise dns.exception.FormError
+        prefix = V4_PREFIX if key == _V4_HINT else b""
+        yield from (prefix + value[start : start + step] for start in range(0, size, step))
 
 
 def _follow_aliases(name: str, records: list[_Record]) -> dict[str, int]:

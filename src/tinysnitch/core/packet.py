@@ -50,6 +50,7 @@ class Packet(msgspec.Struct, frozen=True):
     is_fragment: bool = False  # a part of a larger packet; only the first part has ports
     is_echo: bool = False
     is_icmp_error: bool = False  # speaks of another flow, the one that it quotes
+    transport_offset: int = 0  # where TCP's header begins; other protocols do not say
 
 
 class _Internet(msgspec.Struct):
@@ -202,7 +203,16 @@ def _parse_tcp(payload: bytes | memoryview, found: _Internet) -> Packet:
     if not offset + _TCP_HEADER <= start <= end:
         raise Malformed(f"TCP header of {start - offset} bytes in a segment of {end - offset}")
     return Packet(
-        TCP, found.source, found.destination, source_port, destination_port, start, end, True, found.is_fragment
+        TCP,
+        found.source,
+        found.destination,
+        source_port,
+        destination_port,
+        start,
+        end,
+        has_ports=True,
+        is_fragment=found.is_fragment,
+        transport_offset=offset,
     )
 
 

@@ -1,0 +1,76 @@
+"""One direction of a TCP connection, put together from its segments as the receiver does it.
+
+Rules: (1) bytes come out once and in order; (2) of bytes that come again the first copy counts, which the receiver
+has already (tcp_data_queue() in net/ipv4/tcp_input.c drops what lies before rcv_nxt); (3) what comes early waits,
+within a bound; (4) copies that differ while they wait are malformed: which one the receiver takes is not for us to guess.
+"""
+
+from tinysnitch.core.errors import Malformed
+
+MAX_EARLY_BYTES = 16 * 1024  # that wait for what lies before them
+MAX_EARLY_SEGMENTS = 64
+_MODULUS = 1 << 32  # sequence numbers start again (RFC 9293 3.4)
+
+
+class ByteStream:
+    def __init__(self, sequence: int) -> None:
+        """`sequence`: number of the first byte to come."""
+        self._sequence = sequence
+        self._position = 0  # bytes that came out
+        self._early: list[tuple[int, bytes]] = []  # position and bytes
+
+    @property
+    def has_gap(self) -> bool:
+        """Whether bytes wait for others before them."""
+        return bool(self._early)
+
+    def is_next(self, sequence: int) -> bool:
+        """Whether all bytes before this number came out."""
+        return sequence == self._sequence
+
+    def covers(self, sequence: int) -> bool:
+        """Whether the number is that of a byte which came out, or of the next one."""
+        return -self._position <= self._distance(sequence) <= 0
+
+    def push(self, sequence: int, data: bytes) -> bytes:
+        """Take a segment's bytes; what can come out now. Raises Malformed: from then on the stream is worth nothing."""
+        distance = self._distance(sequence)
+        if distance + len(data) <= 0:
+            return b""
+        place = (self._position + distance, data)
+        for other in self._early:
+            _refuse_conflict(place, other)
+        if distance > 0:
+            self._keep(place)
+            return b""
+        return self._take(data[-distance:] if distance else data)
+
+    def _distance(self, sequence: int) -> int:
+        """From the next byte to this one, the shorter way round."""
+        return (sequence - self._sequence + _MODULUS // 2) % _MODULUS - _MODULUS // 2
+
+    def _keep(self, place: tuple[int, bytes]) -> None:
+        if place in self._early:
+            return
+        self._early.append(place)
+        is_far = place[0] + len(place[1]) - self._position > MAX_EARLY_BYTES
+        if is_far or len(self._early) > MAX_EARLY_SEGMENTS:
+            raise Malformed("too much of a TCP stream came early")
+
+    def _take(self, data: bytes) -> bytes:
+        """The bytes, and those that waited for them."""
+        taken = bytearray(data)
+        for position, early in sorted(self._early):
+            known = self._position + len(taken)
+            if position <= known:
+                taken += early[known - position :]
+        self._position += len(taken)
+        self._sequence = (self._sequence + len(taken)) % _MODULUS
+        self._early = [place for place in self._early if place[0] > self._position]
+        return bytes(taken)
+
+
+def _refuse_conflict(one: tuple[int, bytes], other: tuple[int, bytes]) -> None:
+    start, end = max(one[0], other[0]), min(one[0] + len(one[1]), other[0] + len(other[1]))
+    if start < end and one[1][start - one[0] : end - one[0]] != other[1][start - other[0] : end - other[0]]:
+        raise Malformed("TCP segments overlap with different bytes")
