@@ -34,6 +34,7 @@ class Outcome:
     lost: int = 0
     seconds: float = 0.0
     others: int = 0  # decisions on other connections meanwhile
+    losses: Counter[str] = field(default_factory=Counter)  # what the daemon says it lost
     examples: list[Record] = field(default_factory=list)
 
 
@@ -48,9 +49,10 @@ def spawn_short_lives(lab: Lab, scenario: Scenario) -> tuple[dict[int, int], flo
 def run_scenario(lab: Lab, daemon: Daemon, scenario: Scenario) -> Outcome:
     with scenario.load:
         pids, seconds = spawn_short_lives(lab, scenario)
-        all_decided = len(daemon.records("connection"))
-    outcome = judge(pids, seconds, wait_quiet(daemon, scenario))
-    outcome.others = max(0, all_decided - outcome.made)
+    records = wait_quiet(daemon, scenario)
+    outcome = judge(pids, seconds, records)
+    outcome.others = len(daemon.records("connection")) - len(records)
+    outcome.losses = Counter({record["what"]: record["count"] for record in daemon.records("lost")})
     return outcome
 
 
@@ -87,11 +89,11 @@ def judge(pids: dict[int, int], seconds: float, records: list[Record]) -> Outcom
 
 
 class Load:
-    """Connections beside, each to another remote, so that each is a miss."""
+    """5 000 connections a second beside, each to another remote, so that each is a miss."""
 
     def __init__(self, lab: Lab, first: str, count: int, port: str) -> None:
         self._lab = lab
-        self._words = ["-t", "16", "-s", "300", "-r", str(count), first, port]
+        self._words = ["-t", "16", "-s", "300", "-p", "5000", "-r", str(count), first, port]
 
     def __enter__(self) -> None:
         self._loop: subprocess.Popen[str] = self._lab.spawn([program_path("connect_loop"), *self._words])

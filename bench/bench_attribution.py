@@ -67,6 +67,8 @@ def print_outcomes(count: int) -> bool:
                 print(format_outcome(scenario.name, outcome), flush=True)
                 for example in outcome.examples[:3]:
                     print(f"wrong: {example}", file=sys.stderr)
+                for what, number in outcome.losses.items():
+                    print(f"lost by the daemon: {number} {what}", file=sys.stderr)
                 is_good &= not outcome.wrong and (is_degraded or outcome.right == outcome.made)
     return is_good
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Connects (TCP) or sends a first datagram (UDP) as often as it can, each time on a new socket, and prints as one JSON
- * object how many, how fast, and what the call cost: connect_loop [-u] [-t THREADS] [-s SECONDS] [-o OFFSET] [-r RANGE]
- * ADDRESS PORT. With -r each connection goes to the next of RANGE addresses from ADDRESS + OFFSET on.
+ * object how many, how fast, and what the call cost: connect_loop [-u] [-t THREADS] [-s SECONDS] [-p A_SECOND] [-o OFFSET]
+ * [-r RANGE] ADDRESS PORT. With -r each connection goes to the next of RANGE addresses from ADDRESS + OFFSET on; with -p
+ * all threads together make no more than A_SECOND.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,8 +22,8 @@ static struct sockaddr_storage base;
 static socklen_t base_size;
 static int is_udp;
 static unsigned int range = 1;
-static double seconds = 1;
-static atomic_uint next_offset;
+static double seconds = 1, begun_s, pace;
+static atomic_uint next_offset, paced;
 
 struct worker {
 	pthread_t thread;
@@ -58,6 +59,15 @@ static struct sockaddr_storage next_remote(void)
 	return remote;
 }
 
+static void await_turn(void)
+{
+	double due = pace ? begun_s + atomic_fetch_add(&paced, 1) / pace : 0;
+	double wait = due ? due - now() : 0;
+
+	if (wait > 0)
+		usleep(wait * 1e6);
+}
+
 static int attempt(int s)
 {
 	struct sockaddr_storage remote = next_remote();
@@ -76,6 +86,7 @@ static void *work(void *argument)
 	int s;
 
 	while ((begun = now()) < end && worker->count < MAX_SAMPLES) {
+		await_turn();
 		s = socket(base.ss_family, is_udp ? SOCK_DGRAM : SOCK_STREAM, 0);
 		begun = now();
 		if (attempt(s) < 0) {
@@ -138,29 +149,30 @@ int main(int argc, char **argv)
 {
 	struct worker *workers;
 	int option, threads = 1;
-	double begun;
 
-	while ((option = getopt(argc, argv, "ut:s:o:r:")) != -1) {
+	while ((option = getopt(argc, argv, "ut:s:p:o:r:")) != -1) {
 		is_udp |= option == 'u';
 		threads = option == 't' ? atoi(optarg) : threads;
 		seconds = option == 's' ? atof(optarg) : seconds;
+		pace = option == 'p' ? atof(optarg) : pace;
 		range = option == 'r' ? strtoul(optarg, NULL, 10) : range;
 		if (option == 'o')
 			atomic_store(&next_offset, strtoul(optarg, NULL, 10));
 	}
 	if (argc - optind != 2 || parse_remote(argv[optind], atoi(argv[optind + 1])) || threads < 1 || range < 1) {
 		fprintf(stderr,
-			"usage: connect_loop [-u] [-t THREADS] [-s SECONDS] [-o OFFSET] [-r RANGE] ADDRESS PORT\n");
+			"usage: connect_loop [-u] [-t THREADS] [-s SECONDS] [-p A_SECOND] [-o OFFSET] [-r RANGE] "
+			"ADDRESS PORT\n");
 		return 2;
 	}
 	workers = calloc(threads, sizeof(*workers));
-	begun = now();
+	begun_s = now();
 	for (int i = 0; i < threads; i++) {
 		workers[i].samples = malloc(MAX_SAMPLES * sizeof(float));
 		pthread_create(&workers[i].thread, NULL, work, &workers[i]);
 	}
 	for (int i = 0; i < threads; i++)
 		pthread_join(workers[i].thread, NULL);
-	report(workers, threads, now() - begun);
+	report(workers, threads, now() - begun_s);
 	return 0;
 }

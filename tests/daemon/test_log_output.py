@@ -11,6 +11,7 @@ import pytest
 from tinysnitch.daemon.log_output import MAX_PENDING, LogOutput
 
 LINE = b"x" * 999  # with its number and newline: 1007 bytes
+TOO_MANY = MAX_PENDING // 1007 + 2000
 
 
 @pytest.fixture
@@ -58,10 +59,10 @@ def test_lines_are_written_in_order(pipe: tuple[int, int]) -> None:
 def test_a_reader_that_stops_never_blocks_us_and_the_lost_lines_are_counted(pipe: tuple[int, int]) -> None:
     async def session() -> None:
         log = LogOutput(pipe[1])
-        fill(log, 3000)
+        fill(log, TOO_MANY)
         assert log.lost > 1000
-        lines = (await read_all(pipe[0], (3000 - log.lost) * 1007)).splitlines()
-        assert len(lines) == 3000 - log.lost
+        lines = (await read_all(pipe[0], (TOO_MANY - log.lost) * 1007)).splitlines()
+        assert len(lines) == TOO_MANY - log.lost
         assert lines == [b"%06d " % number + LINE for number in range(len(lines))]
         fill(log, 1)
         assert await read_all(pipe[0], 1007) == b"000000 " + LINE + b"\n"

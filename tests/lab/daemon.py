@@ -25,7 +25,8 @@ class Daemon:
         self.rules = folder / "rules"
         self.socket = folder / "socket"
         self._stderr = folder / "stderr"
-        self._records: list[Record] = []
+        self._lines: list[str] = []
+        self._records: list[Record] = []  # of the first of them: decoded when somebody asks, so that reading is quick
         self._changed = threading.Condition()
         self._is_over = False
         command = [str(BIN / "tinysnitchd"), "--rules", str(self.rules), "--state-dir", str(folder / "state")]
@@ -48,7 +49,7 @@ class Daemon:
         assert self.process.stdout
         for line in self.process.stdout:
             with self._changed:
-                self._records.append(json.loads(line))
+                self._lines.append(line)
                 self._changed.notify_all()
         with self._changed:
             self._is_over = True
@@ -57,7 +58,11 @@ class Daemon:
     def records(self, event: str | None = None) -> list[Record]:
         """What was logged so far."""
         with self._changed:
+            self._decode()
             return [record for record in self._records if event in (None, record["event"])]
+
+    def _decode(self) -> None:
+        self._records += map(json.loads, self._lines[len(self._records) :])
 
     def wait_for(self, is_it: Callable[[Record], bool], timeout_s: float = 10) -> Record:
         """The first record that `is_it`, of those logged and those to come."""
@@ -65,16 +70,21 @@ class Daemon:
 
     def wait_for_count(self, is_it: Callable[[Record], bool], count: int, timeout_s: float = 10) -> list[Record]:
         """The first `count` records that `is_it`."""
+        found: list[Record] = []
+        looked_at = 0
 
-        def found() -> list[Record]:
-            return [record for record in self._records if is_it(record)][:count]
+        def is_enough() -> bool:
+            nonlocal looked_at
+            self._decode()
+            found.extend(record for record in self._records[looked_at:] if is_it(record))
+            looked_at = len(self._records)
+            return len(found) >= count
 
         with self._changed:
-            self._changed.wait_for(lambda: self._is_over or len(found()) == count, timeout_s * PATIENCE)
-            records = found()
-        if len(records) < count:
-            raise AssertionError(f"{len(records)} of {count} such records; {self.describe()}")
-        return records
+            self._changed.wait_for(lambda: is_enough() or self._is_over, timeout_s * PATIENCE)
+        if len(found) < count:
+            raise AssertionError(f"{len(found)} of {count} such records; {self.describe()}")
+        return found[:count]
 
     def wait_ask(self, timeout_s: float = 10, **fields: object) -> Record:
         """The first question whose fields have these values."""
@@ -90,7 +100,7 @@ class Daemon:
 
     def describe(self) -> str:
         """For a failed test: how it ended, if it did, its last words and its log."""
-        log = "\n".join(map(repr, self._records[-30:]))
+        log = "".join(self._lines[-30:])
         return f"exit status {self.process.poll()}, stderr:\n{self._stderr.read_text()}\nlog:\n{log}"
 
     def cli(self, *words: str, user: str | None = None, timeout_s: float = 20) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ import asyncio
 import os
 from contextlib import suppress
 
-MAX_PENDING = 1 << 20  # bytes that wait for a slow reader
+MAX_PENDING = 8 << 20  # bytes that wait for a slow reader: about 15 000 lines
 _FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND | os.O_NOCTTY | os.O_CLOEXEC
 
 
