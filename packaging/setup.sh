@@ -10,7 +10,7 @@ TEST_PACKAGES=(gcc dnsmasq-base nginx-light openssl curl wget bind9-dnsutils ipu
 # What Qt loads to show a window on X11, and a screen, a font and a hand for its tests.
 WINDOW_PACKAGES=(libegl1 libgl1 libfontconfig1 libdbus-1-3 libglib2.0-0t64 libx11-xcb1 libxcb-cursor0 libxcb-icccm4
 	libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-shm0 libxcb-sync1 libxcb-xfixes0
-	libxcb-xkb1 libxkbcommon-x11-0 fonts-dejavu-core xvfb xdotool)
+	libxcb-xkb1 libxkbcommon-x11-0 fonts-dejavu-core xvfb xdotool xclip)
 
 fail() { # message, hint
 	printf 'tinysnitch: error: %s\ntinysnitch: hint: %s\n' "$1" "$2" >&2

@@ -27,15 +27,16 @@ class Desktop:
         self._folder = folder
         self._screen = Screen(1280, 720)
         self._prompts: list[subprocess.Popen[str]] = []
+        self._owners: list[subprocess.Popen[str]] = []  # of what was selected
 
     def __enter__(self) -> Self:
         self._screen.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        for prompt in self._prompts:
-            prompt.kill()
-            prompt.communicate()
+        for process in (*self._prompts, *self._owners):
+            process.kill()
+            process.communicate()
         self._screen.__exit__(kind, error, tb)
 
     def start_prompt(self, *flags: str, delay_s: float = 0.5) -> subprocess.Popen[str]:
@@ -85,8 +86,19 @@ class Desktop:
     def release(self, key: str) -> None:
         assert self._xdotool("keyup", key).returncode == 0
 
-    def click(self, x: float, y: float) -> None:
-        assert self._xdotool("mousemove", str(int(x)), str(int(y)), "click", "1").returncode == 0
+    def click(self, x: float, y: float, button: int = 1) -> None:
+        assert self._xdotool("mousemove", str(int(x)), str(int(y)), "click", str(button)).returncode == 0
+
+    def select(self, selection: str, text: str) -> None:
+        """Copy a text (`clipboard`), or mark it (`primary`), as another program would."""
+        command = ["xclip", "-quiet", "-selection", selection]  # in the foreground, to be ended with the desktop
+        owner = subprocess.Popen(
+            command, env=self._screen.environment(), stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        self._owners.append(owner)
+        assert owner.stdin
+        owner.stdin.write(text)
+        owner.stdin.close()
 
     def stop(self, prompt: subprocess.Popen[str]) -> int:
         prompt.send_signal(signal.SIGTERM)

@@ -63,6 +63,22 @@ def test_the_rule_can_be_edited(lab: Lab, desktop: Desktop) -> None:
     assert "deny shop.test 80 tcp /usr/bin/curl\n" in daemon.rules.read_text()
 
 
+def test_hostile_text_can_be_pasted_into_the_rule_and_stays_one_line(lab: Lab, desktop: Desktop) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    desktop.attach_prompt(daemon)
+    curl = lab.spawn(CURL)
+    desktop.see(QUESTION)
+    desktop.select("clipboard", "deny shop.test\x1b\n80")
+    desktop.select("primary", " tcp\r\n/usr/bin/curl\n")
+    pass_delay()
+    desktop.press("f", "e", "ctrl+u", "ctrl+v")
+    desktop.click(640, 100, button=2)
+    pass_delay()
+    desktop.press("Return")
+    assert "Could not connect" in curl.communicate(timeout=10 * PATIENCE)[0]
+    assert daemon.rules.read_text().splitlines()[1:] == ["deny shop.test 80 tcp /usr/bin/curl"]
+
+
 def test_keys_in_the_first_moment_and_keys_held_down_answer_nothing(lab: Lab, desktop: Desktop) -> None:
     daemon = lab.start_daemon(DNS_RULE)
     desktop.attach_prompt(daemon, delay_s=LONG_DELAY_S)

@@ -65,6 +65,18 @@ def test_a_key_counts_when_it_was_typed_after_the_delay(stage: Stage) -> None:
     assert not stage.window.isVisible()
 
 
+def test_what_is_pasted_goes_into_the_line(stage: Stage) -> None:
+    stage.ask(1)
+    stage.wait_paint()
+    later = time.monotonic() + 1
+    for key in ("f", "e"):
+        stage.agent.press(key, later)
+    stage.agent.paste(" a\nb", 0.0)  # before the window was there
+    stage.agent.paste(" c\nd\n", later)
+    assert stage.agent.state.edit.text.endswith("/news c d")
+    assert stage.link.answers == []
+
+
 def test_one_key_answers_all_of_a_program(stage: Stage) -> None:
     stage.ask(1)
     stage.ask(2, "long")

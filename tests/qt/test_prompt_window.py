@@ -25,6 +25,8 @@ class Listener:
         self.names: list[str] = []
         self.window = PromptWindow()
         self.window.pressed.connect(lambda name, _typed_s: self.names.append(name))
+        self.pasted: list[str] = []
+        self.window.pasted.connect(lambda text, _typed_s: self.pasted.append(text))
         self.window.resize(400, 300)
         self.window.show_page("title", build)
         self.window.show()
@@ -56,6 +58,29 @@ def test_a_key_held_down_repeats_only_in_the_editor(listener: Listener, is_edito
         event = QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_X, Qt.KeyboardModifier.NoModifier, "x", is_repeat)
         listener.window.keyPressEvent(event)
     assert listener.names == names
+
+
+@pytest.mark.parametrize(
+    ("key", "modifier"),
+    [(Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier), (Qt.Key.Key_Insert, Qt.KeyboardModifier.ShiftModifier)],
+)
+def test_a_line_can_be_pasted_only_where_one_is_edited(
+    listener: Listener, key: Qt.Key, modifier: Qt.KeyboardModifier
+) -> None:
+    QGuiApplication.clipboard().setText("deny\n-")
+    for listener.window.is_editor in (False, True):
+        for is_repeat in (False, True):
+            event = QKeyEvent(QEvent.Type.KeyPress, key, modifier, "", is_repeat)
+            event.setTimestamp(1000 * listener.window.is_editor)
+            listener.window.keyPressEvent(event)
+        listener.window.keyReleaseEvent(QKeyEvent(QEvent.Type.KeyRelease, key, modifier))
+    assert (listener.pasted, listener.names) == (["deny\n-"], [])
+
+
+def test_only_the_left_button_clicks(listener: Listener) -> None:
+    for button in (Qt.MouseButton.MiddleButton, Qt.MouseButton.RightButton):
+        QTest.mouseClick(listener.window, button, Qt.KeyboardModifier.NoModifier, QPoint(130, 130))
+    assert listener.names == []
 
 
 def test_closing_it_is_only_told(listener: Listener) -> None:

@@ -8,6 +8,7 @@ from tests.view.test_prompt_state import opened, press, selected_id
 from tinysnitch.core.clock import Instant
 from tinysnitch.view.line_edit import MAX_LENGTH, LineEdit, find_fault
 from tinysnitch.view.prompt_state import (
+    NOTHING,
     Answer,
     AnswerRefused,
     ConnectionLost,
@@ -17,6 +18,7 @@ from tinysnitch.view.prompt_state import (
     PromptState,
     QuestionClosed,
     QuestionOpened,
+    TextPasted,
 )
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 
@@ -52,6 +54,26 @@ def test_keys_edit_the_line(names: list[str], text: str, cursor: int) -> None:
 
 def test_what_a_key_types_counts_more_than_its_name() -> None:
     assert LineEdit("", 0).press("slash", "/") == LineEdit("/", 1)
+
+
+@pytest.mark.parametrize(
+    ("pasted", "text"),
+    [
+        ("x y", "ax yb"),
+        ("\n deny\r\n\t- \u2028 -\n", "a deny - -b"),
+        ("\x1b[2Jx\x00\u202ey\u200bz", "a[2Jxyzb"),
+        ("", "ab"),
+    ],
+)
+def test_what_is_pasted_stays_one_line(pasted: str, text: str) -> None:
+    line = LineEdit("ab", 1).paste(pasted)
+    assert line == LineEdit(text, len(text) - 1)
+
+
+def test_what_is_pasted_beyond_the_end_is_dropped() -> None:
+    line = LineEdit("ab", 1).paste("x" * MAX_LENGTH * 2)
+    assert (len(line.text), line.text[-1], line.cursor) == (MAX_LENGTH, "b", MAX_LENGTH - 1)
+    assert line.paste("y").press("z") == line
 
 
 @given(st.lists(st.sampled_from(NAMES)), st.characters(exclude_categories=()))
@@ -116,6 +138,17 @@ def test_the_end_of_a_pasted_line_is_no_answer() -> None:
     state = opened(1)
     press(state, "e", now=10.0)
     assert press(state, " ", "x", "enter", now=20.0) == []
+    assert len(press(state, "enter", now=21.0)) == 1
+
+
+def test_a_paste_is_text_of_the_line_and_never_answers() -> None:
+    state = opened(1)
+    assert state.handle(TextPasted("y"), 9.0) == NOTHING
+    assert state.page is Page.QUESTION
+    press(state, "f", "e", now=10.0)
+    state.handle(TextPasted(" x\nallow - - -\n"), 20.0)
+    assert state.edit.text == f"{LINE} x allow - - -"
+    assert press(state, "enter", now=20.0) == []
     assert len(press(state, "enter", now=21.0)) == 1
 
 

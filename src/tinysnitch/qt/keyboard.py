@@ -18,6 +18,13 @@ _NAMES = {
     Qt.Key.Key_Return: "enter",
     Qt.Key.Key_Enter: "enter",
 }
+_WITH_CONTROL = {
+    Qt.Key.Key_A: "ctrl+a",
+    Qt.Key.Key_C: "ctrl+c",
+    Qt.Key.Key_E: "ctrl+e",
+    Qt.Key.Key_K: "ctrl+k",
+    Qt.Key.Key_U: "ctrl+u",
+}
 _COMMANDS = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.MetaModifier
 _GAP_MS = 2  # a server that repeats a key lets it go and presses it in one moment; no finger does
 _MAX_AGE_MS = 60_000  # an event older than this was stamped by another clock than ours
@@ -51,8 +58,8 @@ class HeldKeys:
 def name_of_key(event: QKeyEvent) -> str | None:
     """The key's name; None for one that has none."""
     modifiers = event.modifiers()
-    if event.key() == Qt.Key.Key_C and modifiers == Qt.KeyboardModifier.ControlModifier:
-        return "ctrl+c"
+    if event.key() in _WITH_CONTROL and modifiers == Qt.KeyboardModifier.ControlModifier:
+        return _WITH_CONTROL[Qt.Key(event.key())]
     if modifiers & _COMMANDS:
         return None  # Alt-y is for the window manager, no answer
     if event.key() in _NAMES:

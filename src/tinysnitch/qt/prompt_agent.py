@@ -19,7 +19,16 @@ from tinysnitch.qt.page import Page
 from tinysnitch.qt.prompt_page import Room, build_help, build_page
 from tinysnitch.qt.prompt_window import PromptWindow
 from tinysnitch.view.help_view import present_help, present_legend
-from tinysnitch.view.prompt_state import Answer, Answers, Event, KeyPressed, Leave, PromptState, QuestionOpened
+from tinysnitch.view.prompt_state import (
+    Answer,
+    Answers,
+    Event,
+    KeyPressed,
+    Leave,
+    PromptState,
+    QuestionOpened,
+    TextPasted,
+)
 from tinysnitch.view.prompt_state import Page as StatePage
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 
@@ -44,6 +53,7 @@ class PromptAgent:
         self._ticker = _timer(TICK_MS, self._show, is_single=False)
         self._ready_timer = _timer(0, self._show, is_single=True)
         window.pressed.connect(self.press)
+        window.pasted.connect(self.paste)
         window.closed.connect(self._hide_or_leave)
         window.painted.connect(self._note_painted)
 
@@ -55,8 +65,14 @@ class PromptAgent:
 
     def press(self, name: str, typed_s: float) -> None:
         """A key was typed."""
+        self._type(KeyPressed(name), typed_s)
+
+    def paste(self, text: str, typed_s: float) -> None:
+        self._type(TextPasted(text), typed_s)
+
+    def _type(self, event: KeyPressed | TextPasted, typed_s: float) -> None:
         if self._painted_s is not None and typed_s >= self._painted_s + self._delay_s:
-            self._advance(KeyPressed(name), typed_s)
+            self._advance(event, typed_s)
 
     def _advance(self, event: Event, now: float) -> None:
         effect = self.state.handle(event, now)

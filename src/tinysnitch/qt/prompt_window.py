@@ -5,11 +5,13 @@ from collections.abc import Callable
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import (
+    QClipboard,
     QCloseEvent,
     QFocusEvent,
     QGuiApplication,
     QIcon,
     QKeyEvent,
+    QKeySequence,
     QMouseEvent,
     QPainter,
     QPaintEvent,
@@ -29,6 +31,7 @@ _NAME_OF_LABEL = {key.label: key.names[0] for key in KEYS} | {"Enter": "enter"}
 
 class PromptWindow(QRasterWindow):
     pressed = Signal(str, float)  # the key's name, and when it was typed
+    pasted = Signal(str, float)  # the text, and when it was asked for
     closed = Signal()
     painted = Signal()
 
@@ -84,7 +87,10 @@ class PromptWindow(QRasterWindow):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         name = name_of_key(event)
         is_repeat = self._held.press(event)
-        if name and (not is_repeat or (self.is_editor and name != "enter")):
+        if event.matches(QKeySequence.StandardKey.Paste):
+            if not is_repeat:
+                self._paste(QClipboard.Mode.Clipboard, event.timestamp())
+        elif name and (not is_repeat or (self.is_editor and name != "enter")):
             self.pressed.emit(name, typed_at(event.timestamp(), time.monotonic()))
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
@@ -95,8 +101,15 @@ class PromptWindow(QRasterWindow):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         label = self._page.find_key(event.position())
-        if label in _NAME_OF_LABEL:
+        if event.button() is Qt.MouseButton.MiddleButton:
+            self._paste(QClipboard.Mode.Selection, event.timestamp())
+        elif label in _NAME_OF_LABEL and event.button() is Qt.MouseButton.LeftButton:
             self.pressed.emit(_NAME_OF_LABEL[label], typed_at(event.timestamp(), time.monotonic()))
+
+    def _paste(self, mode: QClipboard.Mode, stamp_ms: int) -> None:
+        """Another program is asked for the text: only where there is a line to put it."""
+        if self.is_editor:
+            self.pasted.emit(QGuiApplication.clipboard().text(mode), typed_at(stamp_ms, time.monotonic()))
 
     def closeEvent(self, event: QCloseEvent) -> None:
         event.ignore()

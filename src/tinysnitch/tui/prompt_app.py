@@ -23,7 +23,17 @@ from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_screen import render_help, render_prompt
 from tinysnitch.view.help_view import present_help, present_legend
 from tinysnitch.view.prompt_settings import read_delay_s
-from tinysnitch.view.prompt_state import DELAY_S, Answer, Answers, Event, KeyPressed, Leave, Page, PromptState
+from tinysnitch.view.prompt_state import (
+    DELAY_S,
+    Answer,
+    Answers,
+    Event,
+    KeyPressed,
+    Leave,
+    Page,
+    PromptState,
+    TextPasted,
+)
 from tinysnitch.view.prompt_view import present_prompt
 
 TICK_S = 0.5  # of the countdown
@@ -105,11 +115,8 @@ class PromptApp(App[None], inherit_bindings=False):
         self._advance(KeyPressed(event.key, event.character or ""), event.time)
 
     def on_paste(self, event: events.Paste) -> None:
-        """Into a line that is edited; anywhere else a paste is no answer."""
         event.stop()
-        if self.state.page is Page.EDIT:
-            for char in event.text:
-                self._advance(KeyPressed(char, char), event.time)
+        self._advance(TextPasted(event.text), event.time)
 
     def tell(self, event: Event) -> None:
         self._advance(event, time.monotonic())

@@ -1,5 +1,7 @@
 """A rule line while it is edited by hand: a text and a cursor, and what is wrong with it so far."""
 
+import re
+
 import msgspec
 
 from tinysnitch.core.errors import RuleSyntaxError
@@ -7,6 +9,7 @@ from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.core.verdict import Verdict
 
 MAX_LENGTH = 16_384  # characters; what is typed or pasted beyond is dropped
+_BLANKS = re.compile(r"\s+")  # every kind: tabs, ends of lines, those of Unicode
 _SPELLED = {"question_mark": "?", "space": " "}  # keys that front ends may report by a name
 
 
@@ -34,16 +37,20 @@ class LineEdit(msgspec.Struct, frozen=True):
                 return LineEdit(after, 0)
             case "ctrl+k":
                 return LineEdit(before, self.cursor)
-        return self._insert(typed or _SPELLED.get(name, name))
+        char = typed or _SPELLED.get(name, name)
+        return self._insert(char) if len(char) == 1 else self
+
+    def paste(self, text: str) -> "LineEdit":
+        """Text from elsewhere, which may hold anything: it stays one line, whatever breaks or hides in it."""
+        return self._insert(_BLANKS.sub(" ", text[:MAX_LENGTH].strip("\r\n")))
 
     def _at(self, cursor: int) -> "LineEdit":
         return LineEdit(self.text, min(max(cursor, 0), len(self.text)))
 
-    def _insert(self, char: str) -> "LineEdit":
+    def _insert(self, text: str) -> "LineEdit":
         """Only what can be seen: a rule writes all else escaped."""
-        if len(char) != 1 or not char.isprintable() or len(self.text) >= MAX_LENGTH:
-            return self
-        return LineEdit(self.text[: self.cursor] + char + self.text[self.cursor :], self.cursor + 1)
+        shown = "".join(filter(str.isprintable, text))[: max(0, MAX_LENGTH - len(self.text))]
+        return LineEdit(self.text[: self.cursor] + shown + self.text[self.cursor :], self.cursor + len(shown))
 
 
 def find_fault(line: str) -> RuleSyntaxError | None:

@@ -51,6 +51,12 @@ class KeyPressed(msgspec.Struct, frozen=True):
     text: str = ""  # the character that it types, where its name does not tell
 
 
+class TextPasted(msgspec.Struct, frozen=True):
+    """From the clipboard or the selection: anything."""
+
+    text: str
+
+
 Event = (
     QuestionOpened
     | QuestionClosed
@@ -60,6 +66,7 @@ Event = (
     | RulesCounted
     | NoticeGiven
     | KeyPressed
+    | TextPasted
 )
 
 

@@ -43,6 +43,7 @@ from tinysnitch.view.prompt_events import (
     QuestionClosed,
     QuestionOpened,
     RulesCounted,
+    TextPasted,
 )
 
 __all__ = [  # front ends need but this file
@@ -65,6 +66,7 @@ __all__ = [  # front ends need but this file
     "QuestionClosed",
     "QuestionOpened",
     "RulesCounted",
+    "TextPasted",
 ]
 
 DELAY_S = 0.5
@@ -161,6 +163,8 @@ class PromptState:
                 return self._press_in_edit(name, text, now)
             case KeyPressed(name):
                 return self._press(name, now)
+            case TextPasted(text):
+                self._paste(text, now)
             case QuestionOpened(prompt):
                 self._open(prompt, now)
             case QuestionClosed(prompt_id, reason):
@@ -369,6 +373,11 @@ class PromptState:
         elif not self.is_edit_lost:
             self.edit, self._edited_s = self.edit.press(name, text), now
         return NOTHING
+
+    def _paste(self, text: str, now: float) -> None:
+        """Into a line that is edited; anywhere else a paste is no answer."""
+        if self.page is Page.EDIT and not self.is_edit_lost:
+            self.edit, self._edited_s = self.edit.paste(text), now
 
     def _answer_by_hand(self, now: float) -> Effect:
         question = self.selected
