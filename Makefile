@@ -11,7 +11,7 @@ TESTS ?= tests
 PYTEST ?=
 CMD ?=
 
-.PHONY: help setup setup-test run test check format lab bench bench-attribution bench-prompt screenshots test-fresh test-kernel clean
+.PHONY: help setup setup-test run test check format lab bench profile bench-attribution bench-prompt screenshots test-fresh test-kernel clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -51,6 +51,9 @@ lab: setup-test  ## run the tests in network namespaces only
 
 bench: setup-test  ## measure side by side with the bare kernel; BENCH="--kind udp6" and such choose what
 	$(BIN)/python -m bench.bench $(BENCH)
+
+profile: setup-test  ## show where the time of a miss goes, stage by stage; BENCH="--seconds 10" measures longer
+	$(BIN)/python -m bench.profile $(BENCH)
 
 bench-attribution: setup-test  ## measure how many short lives are attributed right, and what it costs
 	$(BIN)/python -m bench.bench_attribution $(BENCH)

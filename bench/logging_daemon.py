@@ -1,0 +1,58 @@
+"""A tinysnitchd whose log goes to a file: who reads along takes the second core away from what is measured."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.lab.lab import Lab
+from tests.lab.patience import PATIENCE
+
+TINYSNITCHD = (str(Path(sys.executable).parent / "tinysnitchd"),)
+_START_S = 20.0
+
+
+class LoggingDaemon:
+    """Enforces `rules` in the lab once its constructor returns."""
+
+    def __init__(self, lab: Lab, rules: str, *flags: str, program: tuple[str, ...] = TINYSNITCHD) -> None:
+        self.folder = lab.folder / f"bench-{time.monotonic_ns()}"
+        self.folder.mkdir()
+        (self.folder / "rules").write_text(rules)
+        self.socket = self.folder / "socket"
+        self.log = self.folder / "log"
+        self._errors = self.folder / "stderr"
+        words = ["--rules", str(self.folder / "rules"), "--state-dir", str(self.folder / "state")]
+        words += ["--socket", str(self.socket), "--log", "json", "--cgroup", str(lab.cgroup), *flags]
+        with self.log.open("wb") as log, self._errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [*lab.namespaces.enter_host_outside(), *program, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+            )
+        lab.namespaces.track(self.process)
+        self._wait_ready()
+
+    def _wait_ready(self) -> None:
+        deadline_s = time.monotonic() + _START_S * PATIENCE
+        while b"\n" not in self.log.read_bytes()[:4096]:
+            if self.process.poll() is not None or time.monotonic() > deadline_s:
+                raise RuntimeError(f"tinysnitchd did not start: {self._errors.read_text()}")
+            time.sleep(0.02)
+
+    def count_lines(self, event: str) -> int:
+        """Lines of this kind that were logged so far."""
+        return sum(line.startswith(b'{"event":"%s"' % event.encode()) for line in self.log.read_bytes().splitlines())
+
+    def last_line(self) -> dict[str, object]:
+        return json.loads(self.log.read_bytes().splitlines()[-1])
+
+    def stop(self) -> None:
+        os.kill(self.process.pid, signal.SIGTERM)
+        self.process.wait(timeout=_START_S * PATIENCE)

@@ -1,0 +1,122 @@
+"""`make profile`: where the time of a miss goes, stage by stage, in the real daemon under the load of the lab."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.bench import describe_machine
+from bench.logging_daemon import LoggingDaemon
+from bench.profiled_daemon import GENERATORS, STAGES, WAITING
+from bench.programs import Sample, compile_programs, program_path, run_connect_loop
+from bench.rows import KINDS, PORT, RANGE, Kind, prepare
+from bench.stage_clock import OUTSIDE
+from tests.lab.lab import Lab
+from tests.lab.namespaces import remove_stale
+from tests.lab.patience import PATIENCE
+
+COLUMNS = (("tcp4", 1), ("tcp4", 8), ("udp4", 8))
+RESULT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One load: what the client saw, and the daemon's stages."""
+
+    bare: Sample
+    missed: Sample
+    spent_us: dict[str, float]  # of each stage, a miss
+    entries: dict[str, float]  # into each stage, a miss
+    own_us: float  # of the clock, an entry
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each load")
+    return parser.parse_args()
+
+
+def measure(lab: Lab, kind: Kind, threads: int, seconds: float) -> Profile:
+    bare = connect(lab, kind, threads, seconds / 3)
+    result = lab.folder / "profile.json"
+    rules = f"allow {kind.many} {PORT} {kind.protocol} {program_path('connect_loop')}\n"
+    program = (sys.executable, "-m", "bench.profiled_daemon", str(result))
+    daemon = LoggingDaemon(lab, rules, program=program)
+    first = connect(lab, kind, threads, seconds / 5)  # what is looked up once only has been
+    os.kill(daemon.process.pid, signal.SIGUSR1)
+    missed = connect(lab, kind, threads, seconds, first.count)
+    os.kill(daemon.process.pid, signal.SIGUSR2)
+    found = json.loads(await_file(result))
+    daemon.stop()
+    return Profile(
+        bare,
+        missed,
+        {stage: ns / 1000 / missed.count for stage, ns in found["spent_ns"].items()},
+        {stage: number / missed.count for stage, number in found["entries"].items()},
+        found["own_ns"] / 1000,
+    )
+
+
+def connect(lab: Lab, kind: Kind, threads: int, seconds: float, offset: int = 0) -> Sample:
+    words = [*kind.flags, "-t", str(threads), "-s", str(seconds), "-r", str(RANGE), "-o", str(offset)]
+    return run_connect_loop(lab, *words, kind.many_first, PORT)
+
+
+def await_file(path: Path) -> str:
+    deadline_s = time.monotonic() + RESULT_S * PATIENCE
+    while not path.exists():
+        if time.monotonic() > deadline_s:
+            raise RuntimeError("the daemon wrote no profile")
+        time.sleep(0.02)
+    text = path.read_text()
+    path.unlink()
+    return text
+
+
+def list_stages() -> list[str]:
+    """In the order of the table."""
+    first = [WAITING, OUTSIDE]
+    return list(dict.fromkeys([*first, *(stage for _owner, _name, stage in (*STAGES[:7], *GENERATORS, *STAGES[7:]))]))
+
+
+def format_table(profiles: list[Profile]) -> str:
+    heads = [f"{kind}, {threads} thread{'s' * (threads > 1)}" for kind, threads in COLUMNS]
+    lines = [f"| µs a miss | {' | '.join(heads)} |", "|---|" + "---:|" * len(heads)]
+    for stage in list_stages():
+        lines.append(format_row(stage, [f"{one.spent_us.get(stage, 0.0):.1f}" for one in profiles]))
+    busy = [sum(one.spent_us.values()) - one.spent_us[WAITING] for one in profiles]
+    own = [sum(one.entries.values()) * one.own_us for one in profiles]
+    lines.append(format_row("**all but waiting**", [f"{us:.1f}" for us in busy]))
+    lines.append(format_row("of that, this clock", [f"{us:.1f}" for us in own]))
+    lines.append(format_row("packets a batch", [f"{1 / one.entries['driver']:.1f}" for one in profiles]))
+    lines.append(format_row("client: misses a second", [f"{one.missed.rate:,.0f}" for one in profiles]))
+    lines.append(format_row("client: p50 µs of a miss", [f"{one.missed.p50_us:.1f}" for one in profiles]))
+    lines.append(format_row("client: p50 µs without a firewall", [f"{one.bare.p50_us:.1f}" for one in profiles]))
+    return "\n".join(lines)
+
+
+def format_row(name: str, cells: list[str]) -> str:
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def main() -> int:
+    options = parse_arguments()
+    if os.geteuid() != 0:
+        sys.stderr.write("tinysnitch: error: the profile makes network namespaces\ntinysnitch: hint: run it as root\n")
+        return 4
+    compile_programs()
+    remove_stale()
+    with Lab() as lab:
+        prepare(lab)
+        profiles = [measure(lab, KINDS[kind], threads, options.seconds) for kind, threads in COLUMNS]
+    print(describe_machine(), end="\n\n")
+    print(format_table(profiles))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""tinysnitchd with a clock around its parts: profiled_daemon.py RESULT FLAG... The parts themselves know nothing of it.
+
+SIGUSR1 begins to count anew, SIGUSR2 writes what was counted as JSON. What is measured is slower by the clock itself.
+"""
+
+import json
+import selectors
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from bench.stage_clock import StageClock
+from tinysnitch.core.active_rules import ActiveRules
+from tinysnitch.core.engine import Engine
+from tinysnitch.core.names import Names
+from tinysnitch.daemon import main
+from tinysnitch.daemon.driver import Driver
+from tinysnitch.daemon.log_output import LogOutput
+from tinysnitch.daemon.recorder import Recorder
+from tinysnitch.kernel import nfqueue, packet_events
+from tinysnitch.kernel.attribution import Attributor
+from tinysnitch.kernel.enforcement import Enforcement
+from tinysnitch.kernel.nfqueue import Queue
+from tinysnitch.kernel.packet_events import PacketEvents
+from tinysnitch.store.history import History
+
+WAITING = "waiting for packets"
+# In the order of a packet's way. A stage inside another is not counted there.
+STAGES = [
+    (selectors.EpollSelector, "select", WAITING),
+    (Driver, "_read_connections", "driver"),
+    (Queue, "read_packets", "recv from the queue"),
+    (nfqueue, "parse_packet_message", "parse the message"),
+    (PacketEvents, "connection_event", "make the event"),
+    (packet_events, "parse_packet", "parse the packet"),
+    (Attributor, "attribute", "attribution"),
+    (Names, "find", "names"),
+    (ActiveRules, "decide", "rules"),
+    (Enforcement, "remember_verdict", "write the cache"),
+    (Enforcement, "remember_flow", "write the cache"),
+    (Queue, "flush", "send: the packet goes on inside"),
+    (Recorder, "record", "make the line"),
+    (LogOutput, "flush", "write the log"),
+    (History, "flush_due", "write the history"),
+]
+GENERATORS = [(Engine, "handle", "engine")]
+
+
+def install(clock: StageClock) -> None:
+    for owner, name, stage in STAGES:
+        clock.wrap(owner, name, stage)
+    for owner, name, stage in GENERATORS:
+        clock.wrap_iterator(owner, name, stage)
+
+
+def write_result(clock: StageClock, path: Path) -> None:
+    """Whole or not at all: whoever waits for the file may read it once it is there."""
+    result = {"spent_ns": clock.spent_ns, "entries": clock.entries, "own_ns": clock.measure_own_cost_ns()}
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(result))
+    unfinished.rename(path)
+
+
+def run() -> int:
+    result, *flags = sys.argv[1:]
+    clock = StageClock()
+    install(clock)
+
+    def obey(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGUSR1:
+            clock.reset()
+        else:
+            write_result(clock, Path(result))
+
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, obey)
+    sys.argv = ["tinysnitchd", *flags]
+    return main.run_command(main.tinysnitchd)
+
+
+if __name__ == "__main__":
+    sys.exit(run())
