@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * From packet to flow. Where xt_bpf runs (LOCAL_OUT and LOCAL_IN), skb->data is at the IP header: ip_local_out() has
- * just built it, ip_local_deliver() and ip6_input() have not yet taken it off. Conntrack has reassembled IPv4 fragments.
+ * just built it, ip_local_deliver() and ip6_input() have not yet taken it off. nf_defrag has put fragments together.
  * What core/packet.py calls malformed is refused here too: a verdict that is remembered must not let it pass.
  */
 #ifndef PACKET_BPF_H
@@ -27,6 +27,8 @@
 
 #define ICMP_ECHO_REPLY 0
 #define ICMP_ECHO 8
+#define ICMP_TIMESTAMP 13
+#define ICMP_TIMESTAMP_REPLY 14
 #define ICMPV6_ECHO 128
 #define ICMPV6_ECHO_REPLY 129
 
@@ -52,6 +54,9 @@ struct transport {
 	__u8 protocol;
 	bool is_missing; /* a fragment that is not the first */
 };
+
+/* What a packet can be in a conversation: its protocol may tell, or not. */
+enum packet_role { ROLE_NONE, ROLE_ANY, ROLE_ASKS, ROLE_ANSWERS };
 
 static __always_inline void place_addresses(struct flow_key *flow, const void *source, const void *destination)
 {
@@ -186,8 +191,19 @@ static __always_inline bool parse_ports(struct __sk_buff *skb, struct flow_key *
 	return true;
 }
 
+static __always_inline enum packet_role role_of_icmp(__u8 protocol, __u8 type)
+{
+	if (type == (protocol == ICMP ? ICMP_ECHO : ICMPV6_ECHO) || (protocol == ICMP && type == ICMP_TIMESTAMP))
+		return ROLE_ASKS;
+	if (type == (protocol == ICMP ? ICMP_ECHO_REPLY : ICMPV6_ECHO_REPLY) ||
+	    (protocol == ICMP && type == ICMP_TIMESTAMP_REPLY))
+		return ROLE_ANSWERS;
+	return ROLE_NONE;
+}
+
 /* ICMP and ICMPv6 put the identifier of an echo in bytes 4 and 5 (RFC 792, RFC 4443 4.1). */
-static __always_inline bool parse_echo(struct __sk_buff *skb, struct flow_key *flow, __u32 offset)
+static __always_inline bool parse_icmp(struct __sk_buff *skb, struct flow_key *flow, __u32 offset,
+				       enum packet_role *role)
 {
 	struct {
 		__u8 type, code;
@@ -198,27 +214,28 @@ static __always_inline bool parse_echo(struct __sk_buff *skb, struct flow_key *f
 		return false;
 	if (is_echo(flow->protocol, header.type))
 		flow->local_port = bpf_ntohs(header.identifier);
+	*role = role_of_icmp(flow->protocol, header.type);
 	return true;
 }
 
-/* False: not a packet that makes sense. `flow` comes zeroed but for the direction. */
-static __always_inline bool parse_packet(struct __sk_buff *skb, struct flow_key *flow)
+/* False: not a packet that makes sense. `flow` comes zeroed but for the direction, `transport` and `role` zeroed. */
+static __always_inline bool parse_packet(struct __sk_buff *skb, struct flow_key *flow, struct transport *transport,
+					 enum packet_role *role)
 {
-	struct transport transport = {};
 	__u8 version;
 
 	if (bpf_skb_load_bytes(skb, 0, &version, 1))
 		return false;
-	if (version >> 4 == 4 ? !parse_v4(skb, flow, &transport) : !parse_v6(skb, flow, &transport))
+	if (version >> 4 == 4 ? !parse_v4(skb, flow, transport) : !parse_v6(skb, flow, transport))
 		return false;
-	flow->protocol = transport.protocol;
-	if (transport.is_missing)
+	flow->protocol = transport->protocol;
+	if (transport->is_missing)
 		return true;
-	if (has_ports(flow->protocol))
-		return parse_ports(skb, flow, transport.offset);
 	if (flow->protocol == ICMP || flow->protocol == ICMPV6)
-		return parse_echo(skb, flow, transport.offset);
-	return true;
+		return parse_icmp(skb, flow, transport->offset, role);
+	if (flow->protocol != TCP) /* its flags tell */
+		*role = ROLE_ANY;
+	return !has_ports(flow->protocol) || parse_ports(skb, flow, transport->offset);
 }
 
 #endif

@@ -10,7 +10,10 @@
 #define ICMP 1
 #define TCP 6
 #define UDP 17
+#define DCCP 33
 #define ICMPV6 58
+#define SCTP 132
+#define UDPLITE 136
 
 static __always_inline bool has_ports(__u8 protocol)
 {

@@ -99,6 +99,17 @@ struct flow {
 	__u32 verdict;
 };
 
+/* What was allowed last between two ends, of all protocols but TCP: its answers are welcome. key: flow_key, direction 0 */
+struct conversation {
+	__u64 cookie; /* of the socket that began it, or that answers; 0: none */
+	__u64 exec_id; /* who began it, or was asked */
+	__u64 seen_ns;
+	__u32 uid;
+	__u8 begun_by; /* enum direction */
+	__u8 is_answered;
+	__u16 pad;
+};
+
 struct verdict_key {
 	__u64 exec_id;
 	__u8 remote[16];
@@ -136,6 +147,7 @@ enum statistic {
 	LOST_SOCKETS,
 	LOST_LISTENERS,
 	LOST_FLOWS,
+	LOST_CONVERSATIONS,
 	LOST_TRACES, /* ring buffer full */
 	STATISTICS
 };

@@ -1,41 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * "Allowed?" and "denied?", asked by netfilter (iptables -m bpf --object-pinned) for the first packets of each flow. What is
- * not remembered is a miss: the flow is written down with its owner, so that user space can join the queued packet to it.
+ * "Allowed?" and "denied?", asked by netfilter (iptables -m bpf --object-pinned) for each SYN and each packet that is not
+ * TCP. What is not remembered is a miss: the flow is written down with its owner, so that user space can join the queued packet to it.
  */
-#include "attribution.bpf.h"
-#include "packet.bpf.h"
+#include "conversation.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
 #define DNS 53
 
-struct question {
-	struct flow_key flow;
-	struct attribution whose;
-};
+static __always_inline bool read_question(struct __sk_buff *skb, __u8 direction, struct question *question)
+{
+	struct transport transport = {};
+
+	question->flow.direction = direction;
+	if (!parse_packet(skb, &question->flow, &transport, &question->role))
+		return false;
+	if (question->role != ROLE_NONE)
+		name_conversation(skb, question, transport.offset);
+	return true;
+}
 
 /*
  * A socket may be closed while its packet is held, and is in `sockets` no more: its flow still tells. Read after the
  * owner, so that a flow in use is found by one look-up alone.
  */
-static __always_inline bool read_question(struct __sk_buff *skb, __u8 direction, struct question *question)
+static __always_inline void find_whose(struct __sk_buff *skb, struct question *question)
 {
 	struct flow *flow;
 
-	question->flow.direction = direction;
-	if (!parse_packet(skb, &question->flow))
-		return false;
-	if (direction == OUTBOUND)
+	if (question->flow.direction == OUTBOUND)
 		attribute_outbound(skb, question->flow.protocol, &question->whose);
 	else
 		attribute_inbound(skb, &question->flow, &question->whose);
 	if (question->whose.owner.exec_id != EXEC_ID_UNKNOWN)
-		return true;
+		return;
 	flow = bpf_map_lookup_elem(&flows, &question->flow);
 	if (flow && flow->cookie == question->whose.cookie && flow->owner.exec_id != EXEC_ID_UNKNOWN)
 		question->whose.owner = flow->owner;
-	return true;
 }
 
 static __always_inline enum verdict find_verdict_for_process(const struct settings *settings,
@@ -98,14 +100,21 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 {
 	struct settings *settings = find_settings();
 	struct question question = {};
+	struct conversation *conversation;
+	__u64 now_ns = bpf_ktime_get_boot_ns();
 
 	if (!settings || !read_question(skb, direction, &question))
 		return 0;
+	conversation = find_conversation(&question, now_ns);
+	if (conversation && goes_on(skb, &question, conversation, now_ns))
+		return 1;
+	find_whose(skb, &question);
 	if (direction == INBOUND && settings->is_scoped && !question.whose.is_listening)
 		return 1;
 	switch (find_verdict_for(settings, &question, VERDICT_ALLOW)) {
 	case VERDICT_ALLOW:
 		keep_dns_flow(&question);
+		note_conversation(&question, conversation, now_ns);
 		count(HITS_ALLOWED);
 		return 1;
 	case VERDICT_DENY:
@@ -124,6 +133,7 @@ static __always_inline int is_denied(struct __sk_buff *skb, __u8 direction)
 
 	if (!settings || !read_question(skb, direction, &question))
 		return 0;
+	find_whose(skb, &question);
 	if (find_verdict_for(settings, &question, VERDICT_DENY) != VERDICT_DENY)
 		return 0;
 	count(HITS_DENIED);
@@ -152,4 +162,18 @@ SEC("socket")
 int in_denied(struct __sk_buff *skb)
 {
 	return is_denied(skb, INBOUND);
+}
+
+/* From what was asked out there: a DNS answer is read before it is delivered. */
+SEC("socket")
+int in_answer(struct __sk_buff *skb)
+{
+	struct question question = {};
+	struct conversation *conversation;
+	__u64 now_ns = bpf_ktime_get_boot_ns();
+
+	if (!read_question(skb, INBOUND, &question))
+		return 0;
+	conversation = find_conversation(&question, now_ns);
+	return conversation && conversation->begun_by == OUTBOUND && goes_on(skb, &question, conversation, now_ns);
 }

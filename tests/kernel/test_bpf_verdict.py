@@ -24,9 +24,10 @@ FAMILIES = [("AF_INET", "127.0.0.1"), ("AF_INET6", "::1")]
 def judge(place: BpfPlace, programs: BpfPrograms, chain: str) -> None:
     """The rules of the product in short: allowed goes on, denied is refused, all else is queued."""
     allowed, denied = (programs.program_path(f"{chain[:-3].lower()}_{word}") for word in ("allowed", "denied"))
-    for iptables in ("iptables", "ip6tables"):
+    refusals = (["icmp", "-m", "icmp", "--icmp-type", "3"], ["icmpv6", "-m", "icmp6", "--icmpv6-type", "1"])
+    for iptables, refusal in zip(("iptables", "ip6tables"), refusals, strict=True):
+        place.run(iptables, "-A", chain, "-p", *refusal, "-j", "ACCEPT")
         place.run(iptables, "-A", chain, "-p", "tcp", "!", "--syn", "-j", "ACCEPT")
-        place.run(iptables, "-A", chain, "-m", "conntrack", "--ctstate", "ESTABLISHED,RELATED", "-j", "ACCEPT")
         place.run(iptables, "-A", chain, "-m", "bpf", "--object-pinned", str(allowed), "-j", "ACCEPT")
         place.run(iptables, "-A", chain, "-m", "bpf", "--object-pinned", str(denied), "-j", "REJECT")
         place.run(iptables, "-A", chain, "-j", "NFQUEUE", "--queue-num", "7")

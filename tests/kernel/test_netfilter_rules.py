@@ -202,9 +202,20 @@ def test_a_packet_without_a_socket_is_in_no_scope(family: Family, program_path: 
     """xt_cgroup never matches one, negated or not (net/netfilter/xt_cgroup.c)."""
     path = program_path if callable(program_path) else None
     rules = build_rules(family, LABEL, QUEUES, program_path=path, scope="x", has_security=True, remark="")
-    judging = rules.chains["mangle"][f"{LABEL}-OUT"]
-    assert not any("NFQUEUE" in rule for rule in judging)
-    assert judging[-1] == f'-m cgroup --path "x" -g {LABEL}-SCOPE'
+    for part in ("OUT", "LINKOUT"):
+        judging = rules.chains["mangle"][f"{LABEL}-{part}"]
+        assert not any("NFQUEUE" in rule for rule in judging)
+        assert judging[-1] == f'-m cgroup --path "x" -g {LABEL}-JUDGEOUT'
+
+
+@pytest.mark.parametrize("family", list(Family))
+@pytest.mark.parametrize("scope", [None, "x"])
+def test_conntrack_is_asked_without_bpf_alone(family: Family, scope: str | None) -> None:
+    """Any rule that asks it makes each packet of the network namespace pay for it."""
+    for program_path, is_asked in ((None, True), (Path("/pins").joinpath, False)):
+        rules = build_rules(family, LABEL, QUEUES, program_path=program_path, scope=scope, has_security=True, remark="")
+        chains = [chain for table in rules.chains.values() for chain in table.values()]
+        assert any("conntrack" in rule for chain in chains for rule in chain) == is_asked
 
 
 @pytest.mark.parametrize("family", list(Family))
@@ -213,7 +224,7 @@ def test_the_cache_is_asked_before_the_queue(family: Family) -> None:
         family, LABEL, QUEUES, program_path=Path("/pins").joinpath, scope=None, has_security=False, remark=""
     )
     for part, way in (("OUT", "out"), ("IN", "in")):
-        assert rules.chains["mangle"][f"{LABEL}-{part}"][-3:] == [
+        assert rules.chains["mangle"][f"{LABEL}-JUDGE{part}"] == [
             f'-m bpf --object-pinned "/pins/{way}_allowed" -j RETURN',
             f'-m bpf --object-pinned "/pins/{way}_denied" -g {LABEL}-DENY',
             f"-j NFQUEUE --queue-num {QUEUES[0]}",

@@ -6,7 +6,7 @@ result=$2
 shift 2
 mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf
 mountpoint -q /sys/fs/cgroup || mount -t cgroup2 cgroup /sys/fs/cgroup
-modprobe -a nfnetlink_queue xt_bpf xt_NFQUEUE xt_conntrack xt_mark veth nf_tables nft_compat
+modprobe -a nfnetlink_queue xt_bpf xt_NFQUEUE xt_conntrack xt_mark xt_socket veth nf_tables nft_compat
 ip link set lo up
 mkdir -p /run/netns
 uname -a

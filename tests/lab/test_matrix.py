@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.lab.lab import Lab
+from tests.lab.patience import PATIENCE
 from tests.lab.world import ECHO_PORT, HOST4, HOST6, PROGRAMS, WORLD4, WORLD6
 
 pytestmark = [pytest.mark.privileged]
@@ -106,3 +107,27 @@ def test_rules_decide_without_a_question(lab: Lab, address: str) -> None:
     assert lab.run([PYTHON, TCP_CLIENT, address, "80"]).stdout == "connected\n"
     assert "ConnectionRefusedError" in lab.run([PYTHON, TCP_CLIENT, address, "8080"]).stderr
     assert [record["verdict"] for record in daemon.wait_connections(2)] == ["allow", "deny"]
+
+
+TALK_IN_PIECES = """\
+import socket, sys
+client = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+client.settimeout(10)
+client.sendto(b"x" * 4000, (sys.argv[1], int(sys.argv[2])))
+print(len(client.recv(5000)))
+"""
+
+
+@pytest.mark.parametrize(("address", "peer"), [(HOST4, WORLD4), (HOST6, WORLD6)])
+def test_a_datagram_in_fragments_is_one_question(lab: Lab, address: str, peer: str) -> None:
+    """Only the first fragment holds the ports; of IPv6 LOCAL_IN sees each alone, unless nf_defrag was asked for."""
+    server = lab.spawn([PYTHON, UDP_ECHO, SERVER_PORT])
+    assert server.stdout
+    assert server.stdout.readline() == "listening\n"
+    daemon = lab.start_daemon("")
+    client = lab.spawn_world([PYTHON, "-c", TALK_IN_PIECES, address, SERVER_PORT])
+    ask = daemon.wait_ask()
+    assert (ask["remote_address"], ask["local_port"], ask["program"]) == (peer, int(SERVER_PORT), UDP_ECHO)
+    daemon.answer(ask, "yes")
+    assert client.communicate(timeout=10 * PATIENCE)[0] == "4000\n"
+    assert len(daemon.records("connection")) == 1

@@ -14,6 +14,7 @@ _KERNEL_LOSSES = {
     "lost_sockets": "sockets not stored",
     "lost_listeners": "listening ports not stored",
     "lost_flows": "flows not stored",
+    "lost_conversations": "conversations not stored",
     "lost_traces": "trace lines",
 }
 

@@ -18,7 +18,7 @@ CGROUP_PROGRAMS = (
     "on_sendmsg4",
     "on_sendmsg6",
 )
-VERDICT_PROGRAMS = ("out_allowed", "out_denied", "in_allowed", "in_denied")
+VERDICT_PROGRAMS = ("out_allowed", "out_denied", "in_allowed", "in_denied", "in_answer")
 
 PROGRAMS = {"process": TRACING_PROGRAMS, "socket": CGROUP_PROGRAMS, "verdict": VERDICT_PROGRAMS}
 MAPS = (
@@ -30,6 +30,7 @@ MAPS = (
     "listeners",
     "bindings",
     "flows",
+    "conversations",
     "verdicts",
     "settings",
     "statistics",

@@ -35,6 +35,7 @@ STATISTICS = (
     "lost_sockets",
     "lost_listeners",
     "lost_flows",
+    "lost_conversations",
     "lost_traces",
 )
 TRACE_KINDS = {1: "exec", 2: "connect", 3: "send", 4: "bind"}
@@ -71,6 +72,9 @@ FLOW_KEY = Layout(
     }
 )
 FLOW = Layout({"cookie": "Q", "expires_ns": "Q"} | OWNER.inside("owner") | {"generation": "I", "verdict": "I"})
+CONVERSATION = Layout(
+    {"cookie": "Q", "exec_id": "Q", "seen_ns": "Q", "uid": "I", "begun_by": "B", "is_answered": "B", "pad": "H"}
+)
 VERDICT_KEY = Layout(
     {"exec_id": "Q", "remote": "16s", "uid": "I", "port": "H", "protocol": "B", "direction": "B"},
 )
@@ -119,6 +123,7 @@ LAYOUTS = {
     "listener": LISTENER,
     "flow_key": FLOW_KEY,
     "flow": FLOW,
+    "conversation": CONVERSATION,
     "verdict_key": VERDICT_KEY,
     "verdict_value": VERDICT_VALUE,
     "settings": SETTINGS,

@@ -1,10 +1,13 @@
 """The netfilter rules as text for iptables-restore: what is judged, in which order, and what comes of a denial.
 
-The order, in mangle OUTPUT and INPUT: TCP is judged by its SYN alone, and by each SYN: with nf_conntrack_tcp_loose a
-mid-stream packet counts as NEW, and a new socket on the ports of a vanished one as ESTABLISHED. Else what belongs to a
-known conversation returns. What keeps the link itself alive is never held (neighbour discovery, DHCP, group
-membership, ICMP errors); then come the kernel's cached verdicts; the rest waits in the queue. No state is taken for
-granted: INVALID, UNTRACKED and RELATED (what a conntrack helper expects) packets are judged like NEW ones.
+The order, in mangle OUTPUT and INPUT: TCP is judged by its SYN alone, and by each SYN. What keeps the link itself alive
+is never held (neighbour discovery, DHCP, group membership, ICMP errors); then come the conversations and verdicts that
+the kernel's side knows; the rest waits in the queue.
+
+No rule asks conntrack, which would cost each connection more than all of ours. Without BPF only it can tell an answer,
+from a known conversation (ESTABLISHED). Its other states are not taken for granted then: INVALID, UNTRACKED and RELATED
+(what a conntrack helper expects) packets are judged like NEW ones, and so is each SYN, since a new socket on the ports
+of a vanished one is ESTABLISHED too.
 
 A denial is a mark, since REJECT exists in the filter table only. It ends mangle (ACCEPT), so that no later --set-mark
 loses it; behind the filter table a DROP waits for what another rule accepted before our REJECT.
@@ -43,23 +46,28 @@ class RuleSet(msgspec.Struct, frozen=True):
 _DENIED = f"-m mark --mark {DENY_BIT:#x}/{DENY_BIT:#x}"
 # Not --syn, which also asks that FIN is clear: a SYN with FIN opens a connection with some hosts.
 _NO_SYN = "-p tcp -m tcp ! --tcp-flags SYN,RST,ACK SYN -j RETURN"
-_KNOWN = "! -p tcp -m conntrack --ctstate ESTABLISHED -j RETURN"
-_NEVER_HELD = {
-    (Family.V4, "OUT"): ("-p udp -m udp --sport 68 --dport 67",),
-    (Family.V4, "IN"): ("-p udp -m udp --sport 67 --dport 68",),
-    (Family.V6, "OUT"): ("-p udp -m udp --sport 546 --dport 547",),
-    (Family.V6, "IN"): ("-p udp -m udp --sport 547 --dport 546",),
+_ESTABLISHED = "! -p tcp -m conntrack --ctstate ESTABLISHED -j RETURN"
+_DHCP = {
+    (Family.V4, "OUT"): "-p udp -m udp --sport 68 --dport 67 -j RETURN",
+    (Family.V4, "IN"): "-p udp -m udp --sport 67 --dport 68 -j RETURN",
+    (Family.V6, "OUT"): "-p udp -m udp --sport 546 --dport 547 -j RETURN",
+    (Family.V6, "IN"): "-p udp -m udp --sport 547 --dport 546 -j RETURN",
 }
+_IGMP = "-p 2 -j RETURN"
+_ICMP = {Family.V4: "icmp", Family.V6: "ipv6-icmp"}
 _LINK = {
-    # IGMP; RFC 792 errors: unreachable, quench, redirect, time exceeded, parameter problem. Whatever their state: those
-    # that answer a packet we refused are INVALID, since conntrack forgot it.
-    Family.V4: ("-p 2", *(f"-p icmp -m icmp --icmp-type {kind}" for kind in (3, 4, 5, 11, 12))),
+    # RFC 792 errors: unreachable, quench, redirect, time exceeded, parameter problem. Whatever their state: those that
+    # answer a packet we refused are INVALID, since conntrack forgot it.
+    Family.V4: [f"-p icmp -m icmp --icmp-type {kind} -j RETURN" for kind in (3, 4, 5, 11, 12)],
     # RFC 4443 errors; RFC 2710 and 3810 listeners; RFC 4861 router and neighbour discovery with redirect
-    Family.V6: tuple(
-        f"-p ipv6-icmp -m icmp6 --icmpv6-type {kind}"
+    Family.V6: [
+        f"-p ipv6-icmp -m icmp6 --icmpv6-type {kind} -j RETURN"
         for kind in (1, 2, 3, 4, 130, 131, 132, 143, 133, 134, 135, 136, 137)
-    ),
+    ],
 }
+# No packet comes here. The match has the kernel put fragments together first (nf_defrag_ipv6_enable() in xt_socket.c),
+# or LOCAL_IN would see each of IPv6 alone, with its ports in the first one only.
+_WHOLE = "-m socket -j RETURN"
 _UNREACHABLE = {Family.V4: "icmp-port-unreachable", Family.V6: "icmp6-port-unreachable"}
 
 
@@ -127,24 +135,31 @@ def _judgement(
     scope: str | None,
 ) -> dict[str, list[str]]:
     """The chains that decide what is held, by part."""
-    front = _marked(label) if program_path is None else []
-    before_out, before_in = (
-        [_KNOWN, *(f"{match} -j RETURN" for match in (*_NEVER_HELD[family, way], *_LINK[family]))]
-        for way in ("OUT", "IN")
-    )
-    judge_out = _judge(label, "out", queues[0], program_path)
-    parts: dict[str, list[str]] = {"PASS": [f"-j MARK --set-xmark 0x0/{ALLOW_BIT:#x}"]} if front else {}
-    if scope is None:
-        parts["OUT"] = [*front, _NO_SYN, *before_out, *judge_out]
-    else:
-        # The match never holds for a packet without a socket, as tunnels send them; so it must not be negated.
-        parts["OUT"] = [*front, _NO_SYN, *before_out, f'-m cgroup --path "{scope}" -g {chain_name(label, "SCOPE")}']
-        parts["SCOPE"] = judge_out
-    # Without BPF nothing tells a listener of the scope from others: then what comes in is not judged.
-    is_judged = scope is None or program_path is not None
-    judge_in = [*before_in, *_judge(label, "in", queues[0], program_path)] if is_judged else []
-    parts["IN"] = [*front, _NO_SYN, _answers(queues[1]), *judge_in]  # most packets: TCP of a known conversation
-    return parts
+    marked, established = ([], []) if program_path else (_marked(label), [_ESTABLISHED])
+    answers = _answers(queues[1], program_path)
+    # The match never holds for a packet without a socket, as tunnels send them; so it must not be negated.
+    scoped = "" if scope is None else f'-m cgroup --path "{scope}" '
+    parts = {
+        "OUT": [*marked, _NO_SYN, *established, *_pass_link(family, label, "OUT", scoped)],
+        "LINKOUT": [*_LINK[family], f"{scoped}-g {chain_name(label, 'JUDGEOUT')}"],
+        "JUDGEOUT": _judge(label, "out", queues[0], program_path),
+        "IN": [*marked, _NO_SYN, answers, *established, *_pass_link(family, label, "IN")],
+        "LINKIN": [*_LINK[family], f"-g {chain_name(label, 'JUDGEIN')}"],
+        # Without BPF nothing tells a listener of the scope from others: then what comes in is not judged.
+        "JUDGEIN": _judge(label, "in", queues[0], program_path) if program_path or scope is None else [],
+        "WHOLE": [_WHOLE],
+    }
+    return parts if program_path else {"PASS": [f"-j MARK --set-xmark 0x0/{ALLOW_BIT:#x}"], **parts}
+
+
+def _pass_link(family: Family, label: str, way: str, scoped: str = "") -> list[str]:
+    """A chain that is gone to (-g) returns to where ours was called from, so RETURN there passes the packet on."""
+    return [
+        _DHCP[family, way],
+        *([_IGMP] if family is Family.V4 else []),
+        f"-p {_ICMP[family]} -g {chain_name(label, f'LINK{way}')}",
+        f"{scoped}-g {chain_name(label, f'JUDGE{way}')}",
+    ]
 
 
 def _judge(label: str, way: str, queue: int, program_path: Callable[[str], Path] | None) -> list[str]:
@@ -165,9 +180,12 @@ def _marked(label: str) -> list[str]:
     ]
 
 
-def _answers(queue: int) -> str:
+def _answers(queue: int, program_path: Callable[[str], Path] | None) -> str:
     """DNS answers are learned before they are delivered; while no daemon lives they pass."""
-    return f"-p udp -m udp --sport 53 -m conntrack --ctstate ESTABLISHED --ctdir REPLY {_look(queue)}"
+    is_answer = "-m conntrack --ctstate ESTABLISHED --ctdir REPLY"
+    if program_path is not None:
+        is_answer = f'-m bpf --object-pinned "{program_path("in_answer")}"'
+    return f"-p udp -m udp --sport 53 {is_answer} {_look(queue)}"
 
 
 def _questions(queue: int, scope: str | None) -> str:

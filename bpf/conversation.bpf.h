@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What answers what was allowed, for all protocols but TCP, which tells by its flags. Conntrack would know it too, at 3
+ * to 5 us a connection, also for TCP; and it takes whoever has the port by now for who began.
+ */
+#ifndef CONVERSATION_BPF_H
+#define CONVERSATION_BPF_H
+
+#include "attribution.bpf.h"
+#include "packet.bpf.h"
+
+#define SECOND_NS 1000000000ULL
+/* As long as conntrack would wait: nf_conntrack_udp_timeout, nf_conntrack_udp_timeout_stream */
+#define ANSWER_NS (30 * SECOND_NS)
+#define LULL_NS (120 * SECOND_NS)
+
+struct question {
+	struct flow_key flow;
+	struct attribution whose;
+	struct flow_key conversation; /* the same with direction 0, and with ports also where rules know none */
+	enum packet_role role;
+};
+
+static __always_inline void name_conversation(struct __sk_buff *skb, struct question *question, __u32 transport)
+{
+	struct flow_key *key = &question->conversation;
+
+	*key = question->flow;
+	if (key->protocol == SCTP || key->protocol == DCCP || key->protocol == UDPLITE)
+		parse_ports(skb, key, transport);
+	key->direction = OUTBOUND;
+}
+
+static __always_inline bool is_alive(const struct conversation *conversation, __u64 now_ns)
+{
+	return now_ns - conversation->seen_ns < (conversation->is_answered ? LULL_NS : ANSWER_NS);
+}
+
+/* NULL: none is known, or not any more, or the packet is of those that have none. */
+static __always_inline struct conversation *find_conversation(const struct question *question, __u64 now_ns)
+{
+	struct conversation *conversation;
+
+	if (question->role == ROLE_NONE)
+		return NULL;
+	conversation = bpf_map_lookup_elem(&conversations, &question->conversation);
+	return conversation && is_alive(conversation, now_ns) ? conversation : NULL;
+}
+
+/* The very socket, or another of the same program and user: a server may answer from a socket for one peer alone. */
+static __always_inline bool is_theirs(const struct question *question, const struct conversation *conversation)
+{
+	const struct attribution *whose = &question->whose;
+
+	if (conversation->exec_id == EXEC_ID_UNKNOWN)
+		return true;
+	return whose->owner.exec_id == conversation->exec_id && whose->owner.uid == conversation->uid;
+}
+
+static __always_inline bool is_from_them(struct __sk_buff *skb, struct question *question,
+					 struct conversation *conversation)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+
+	if (cookie == conversation->cookie)
+		return true;
+	attribute_outbound(skb, question->flow.protocol, &question->whose);
+	if (!is_theirs(question, conversation))
+		return false;
+	conversation->cookie = cookie;
+	return true;
+}
+
+/* Early demux knows the socket if it is connected. Whose a packet without ports is, nothing tells. */
+static __always_inline bool is_for_them(struct __sk_buff *skb, struct question *question,
+					const struct conversation *conversation)
+{
+	const struct attribution *whose = &question->whose;
+	__u64 cookie = bpf_get_socket_cookie(skb);
+
+	if (cookie)
+		return cookie == conversation->cookie;
+	if (!has_ports(question->flow.protocol))
+		return true;
+	attribute_inbound(skb, &question->flow, &question->whose);
+	return whose->owner.exec_id == EXEC_ID_UNKNOWN || whose->cookie == conversation->cookie ||
+	       is_theirs(question, conversation);
+}
+
+/* An answer to what was allowed, or what follows after an answer. */
+static __always_inline bool goes_on(struct __sk_buff *skb, struct question *question,
+				    struct conversation *conversation, __u64 now_ns)
+{
+	bool is_answer = conversation->begun_by != question->flow.direction;
+
+	if (question->role != ROLE_ANY && is_answer != (question->role == ROLE_ANSWERS))
+		return false;
+	if (!is_answer && !conversation->is_answered)
+		return false;
+	if (question->flow.direction == OUTBOUND ? !is_from_them(skb, question, conversation)
+						 : !is_for_them(skb, question, conversation))
+		return false;
+	if (is_answer && !conversation->is_answered)
+		conversation->is_answered = 1;
+	if (now_ns - conversation->seen_ns > SECOND_NS) /* each packet would move the cache line from CPU to CPU */
+		conversation->seen_ns = now_ns;
+	return true;
+}
+
+/* A packet was allowed: what answers it is welcome. */
+static __always_inline void note_conversation(const struct question *question, struct conversation *known, __u64 now_ns)
+{
+	struct conversation conversation = {
+		.cookie = question->whose.cookie,
+		.exec_id = question->whose.owner.exec_id,
+		.uid = question->whose.owner.uid,
+		.seen_ns = now_ns,
+		.begun_by = question->flow.direction,
+	};
+
+	if (question->role == ROLE_NONE || question->role == ROLE_ANSWERS)
+		return;
+	if (known && known->begun_by == conversation.begun_by && known->cookie == conversation.cookie) {
+		known->seen_ns = now_ns;
+		return;
+	}
+	if (bpf_map_update_elem(&conversations, &question->conversation, &conversation, BPF_ANY))
+		count(LOST_CONVERSATIONS);
+}
+
+#endif

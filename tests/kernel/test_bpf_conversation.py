@@ -1,0 +1,191 @@
+"""conversation.bpf.h: what answers what was allowed passes, and nothing else. Asked by real iptables rules."""
+
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.test_bpf_verdict import FAMILIES, LOCAL_PORT, PORT, entry_of, key_of, make_flow, open_bound
+from tinysnitch.core.flow import ICMP, UDP, Direction, Flow, parse_address
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.kernel import bpf_structs as structs
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.libbpf import Map
+
+pytestmark = pytest.mark.privileged
+
+S = 1_000_000_000
+ECHO, ECHO_REPLY = 8, 0
+UDPLITE = 136
+
+
+@pytest.fixture
+def conversations(place: BpfPlace, programs: BpfPrograms) -> Iterator[Map]:
+    assert programs
+    (path,) = place.bpffs.glob("**/maps/conversations")
+    with closing(Map(path, structs.FLOW_KEY.struct, structs.CONVERSATION.struct)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def server(place: BpfPlace, programs: BpfPrograms) -> Agent:
+    assert programs
+    return place.start_agent()
+
+
+def judge(place: BpfPlace, programs: BpfPrograms, chain: str, *match: str) -> None:
+    """What is not allowed is dropped, of the packets that match; in the other chain all are judged and none dropped."""
+    for iptables in ("iptables", "ip6tables"):
+        for each, way in (("OUTPUT", "out"), ("INPUT", "in")):
+            narrowed = match if each == chain else ()
+            allowed = str(programs.program_path(f"{way}_allowed"))
+            place.run(iptables, "-A", each, *narrowed, "-m", "bpf", "--object-pinned", allowed, "-j", "ACCEPT")
+        place.run(iptables, "-A", chain, *match, "-j", "DROP")
+
+
+def allow(programs: BpfPrograms, agent: Agent, cookie: int, flow: Flow) -> None:
+    key = key_of(entry_of(programs, agent, cookie), flow)
+    programs.remember_verdict(key, Verdict.ALLOW, programs.generation, 0)
+
+
+def key_of_conversation(flow: Flow) -> tuple[bytes, bytes, int, int, int, int, int]:
+    return (flow.local, flow.remote, flow.local_port, flow.remote_port, flow.protocol, 0, 0)
+
+
+@pytest.mark.parametrize(("family", "address"), FAMILIES)
+@pytest.mark.parametrize("is_allowed", [True, False])
+def test_an_answer_comes_in_to_who_was_allowed_to_ask(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, server: Agent, family: str, address: str, is_allowed: bool
+) -> None:
+    judge(place, programs, "INPUT", "-p", "udp", "--dport", str(LOCAL_PORT))
+    listening, _cookie = open_bound(server, family, "SOCK_DGRAM", address, PORT)
+    handle, cookie = open_bound(agent, family, "SOCK_DGRAM", address)
+    if is_allowed:
+        allow(programs, agent, cookie, make_flow(UDP, address))
+    agent.call("send_to", handle, address, PORT)
+    server.call("send_to", listening, address, LOCAL_PORT)
+    assert (agent.call("receive", handle) != "") == is_allowed
+
+
+def test_nobody_else_answers(place: BpfPlace, programs: BpfPrograms, agent: Agent, server: Agent) -> None:
+    judge(place, programs, "INPUT", "-p", "udp", "--dport", str(LOCAL_PORT))
+    other, _cookie = open_bound(server, "AF_INET", "SOCK_DGRAM", "127.0.0.1", PORT + 1)
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    allow(programs, agent, cookie, make_flow(UDP, "127.0.0.1"))
+    agent.call("send_to", handle, "127.0.0.1", PORT)
+    server.call("send_to", other, "127.0.0.1", LOCAL_PORT)
+    assert agent.call("receive", handle) == ""
+
+
+def test_an_answer_is_not_for_another_program_that_has_the_port_by_now(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, server: Agent
+) -> None:
+    judge(place, programs, "INPUT", "-p", "udp", "--dport", str(LOCAL_PORT))
+    listening, _cookie = open_bound(server, "AF_INET", "SOCK_DGRAM", "127.0.0.1", PORT)
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    allow(programs, agent, cookie, make_flow(UDP, "127.0.0.1"))
+    agent.call("send_to", handle, "127.0.0.1", PORT)
+    agent.call("close", handle)
+    heir = place.start_agent()
+    taken, _cookie = open_bound(heir, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
+    assert heir.call("receive", taken) == ""
+
+
+def test_a_server_may_answer_also_from_another_socket_and_its_heir_may_not(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, server: Agent
+) -> None:
+    judge(place, programs, "OUTPUT", "-p", "udp", "--sport", str(PORT))
+    client, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    for who, is_allowed in ((server, True), (server, True), (place.start_agent(), False)):
+        listening, cookie = open_bound(who, "AF_INET", "SOCK_DGRAM", "127.0.0.1", PORT)
+        if who is server:
+            allow(programs, server, cookie, make_flow(UDP, "127.0.0.1", Direction.INBOUND))
+            agent.call("send_to", client, "127.0.0.1", PORT)
+            assert server.call("receive", listening) != ""
+            server.call("close", listening)
+            listening, _cookie = open_bound(who, "AF_INET", "SOCK_DGRAM", "127.0.0.1", PORT)
+        who.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
+        assert (agent.call("receive", client) != "") == is_allowed
+        who.call("close", listening)
+
+
+@pytest.mark.parametrize(
+    ("age_s", "is_answered", "passes"), [(29, 0, True), (31, 0, False), (119, 1, True), (121, 1, False)]
+)
+def test_a_conversation_ends_when_nothing_was_said_for_long(
+    place: BpfPlace,
+    programs: BpfPrograms,
+    conversations: Map,
+    agent: Agent,
+    server: Agent,
+    *,
+    age_s: int,
+    is_answered: int,
+    passes: bool,
+) -> None:
+    judge(place, programs, "INPUT", "-p", "udp", "--dport", str(LOCAL_PORT))
+    listening, _cookie = open_bound(server, "AF_INET", "SOCK_DGRAM", "127.0.0.1", PORT)
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    seen_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - age_s * S
+    key = key_of_conversation(make_flow(UDP, "127.0.0.1"))
+    assert conversations.write(key, (cookie, 1, seen_ns, 0, structs.OUTBOUND, is_answered, 0))
+    server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
+    assert (agent.call("receive", handle) != "") == passes
+    found = conversations.find(*key)
+    assert found
+    assert (found[2] > seen_ns, bool(found[5])) == (passes, passes or bool(is_answered))
+
+
+@pytest.mark.parametrize("is_answered", [0, 1])
+def test_who_began_goes_on_unasked_only_after_an_answer(
+    place: BpfPlace, programs: BpfPrograms, conversations: Map, agent: Agent, is_answered: int
+) -> None:
+    judge(place, programs, "OUTPUT", "-p", "udp", "--sport", str(LOCAL_PORT))
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    key = key_of_conversation(make_flow(UDP, "127.0.0.1"))
+    assert conversations.write(key, (cookie, 1, now_ns, 0, structs.OUTBOUND, is_answered, 0))
+    agent.call("send_to", handle, "127.0.0.1", PORT)
+    assert (programs.find_flow(make_flow(UDP, "127.0.0.1")) is None) == bool(is_answered)
+
+
+@pytest.mark.parametrize("kind", [ECHO, ECHO_REPLY])
+def test_an_echo_is_answered_by_a_reply_and_not_by_a_question(
+    place: BpfPlace, programs: BpfPrograms, conversations: Map, agent: Agent, kind: int
+) -> None:
+    judge(place, programs, "INPUT", "-p", "icmp")
+    local = parse_address("127.0.0.1")
+    asked = Flow(ICMP, Direction.OUTBOUND, local, 7, local, 0)
+    now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    assert conversations.write(key_of_conversation(asked), (0, 1, now_ns, 0, structs.OUTBOUND, 0, 0))
+    raw, _cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", ICMP)
+    agent.call("send_raw", raw, "127.0.0.1", list(struct.pack("!BBHHH", kind, 0, 0xFFFF - (kind << 8) - 8, 7, 1)))
+    was_judged = programs.find_flow(Flow(ICMP, Direction.INBOUND, local, 7, local, 0)) is not None
+    assert was_judged == (kind == ECHO)
+
+
+def test_ports_tell_conversations_apart_also_where_rules_know_none(
+    place: BpfPlace, programs: BpfPrograms, conversations: Map, agent: Agent
+) -> None:
+    """UDP-Lite, as SCTP and DCCP, has them where UDP has them (RFC 3828)."""
+    judge(place, programs, "OUTPUT", "-p", str(UDPLITE))
+    raw, cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", UDPLITE)
+    local = parse_address("127.0.0.1")
+    allow(programs, agent, cookie, Flow(UDPLITE, Direction.OUTBOUND, local, 0, local, 0))
+    agent.call("send_raw", raw, "127.0.0.1", list(struct.pack("!HHHH", 11, 22, 8, 0)))
+    assert conversations.find(local, local, 11, 22, UDPLITE, 0, 0)
+    assert not conversations.find(local, local, 0, 0, UDPLITE, 0, 0)
+
+
+def test_tcp_has_none(place: BpfPlace, programs: BpfPrograms, conversations: Map, agent: Agent) -> None:
+    judge(place, programs, "OUTPUT", "-p", "tcp", "--dport", str(PORT))
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
+    flow = make_flow(socket.IPPROTO_TCP, "127.0.0.1")
+    allow(programs, agent, cookie, flow)
+    assert agent.call("connect", handle, "127.0.0.1", PORT) == "ECONNREFUSED"
+    assert conversations.find(*key_of_conversation(flow)) is None
