@@ -256,6 +256,17 @@ def test_set_facts_changes_what_words_mean() -> None:
     assert winner(rules, connection()) == "deny user=bob - - -"
 
 
+def test_what_was_looked_up_of_a_program_holds_until_the_rules_or_the_facts_change() -> None:
+    asked = connection(program=by("/usr/bin/python3.13"))
+    rules = ruleset("deny - - - /usr/bin/py", facts=Facts())
+    assert rules.decide(asked, 0).verdict is Verdict.ASK
+    rules.set_facts(Facts(links={"/usr/bin/py": "/usr/bin/python3.13"}))
+    assert rules.decide(asked, 0).verdict is Verdict.DENY
+    rules.add(parse_rule("allow example.com 443 tcp /usr/bin/python*"))
+    rules.remove(parse_rule("deny - - - /usr/bin/py"))
+    assert rules.decide(asked, 0).verdict is Verdict.ALLOW
+
+
 def test_a_rule_ends_when_its_time_has_come() -> None:
     rules = ruleset("allow - - -", "deny until=1970-01-01T00:00:10Z - - -")
     assert rules.decide(connection(), 9.9).verdict is Verdict.DENY

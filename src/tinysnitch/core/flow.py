@@ -25,6 +25,8 @@ class Direction(Enum):
     OUTBOUND = "outbound"
     INBOUND = "inbound"
 
+    __hash__ = object.__hash__  # each is one object; Enum's own, in Python, doubles what a look-up by flow costs
+
 
 class Flow(msgspec.Struct, frozen=True):
     """Identifies one conversation. For ICMP echo `local_port` is the echo identifier and `remote_port` 0."""

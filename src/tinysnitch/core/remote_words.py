@@ -1,11 +1,13 @@
 """What the words of the remote column take in on this machine now: localhost, lan and the lists."""
 
 from tinysnitch.core.facts import Facts
+from tinysnitch.core.flow import V4_PREFIX
 from tinysnitch.core.network import ADDRESS_BITS, Network, parse_network
 from tinysnitch.core.rule import Remote, RemoteKind
 
 RESOLVERS = "resolvers"  # the list that is built in
-_LOOPBACK = (parse_network("127.0.0.0/8"), parse_network("::1"))
+_LOOPBACK4 = V4_PREFIX + b"\x7f"  # RFC 1122 3.2.1.3: 127.0.0.0/8
+_LOOPBACK6 = bytes(15) + b"\x01"
 WORDS = (RemoteKind.LOCALHOST, RemoteKind.LAN, RemoteKind.LIST)
 
 
@@ -17,7 +19,7 @@ class RemoteWords:
     def takes(self, word: Remote, address: bytes, name: str | None) -> bool:
         """Whether the word, of a kind in WORDS, takes the remote in."""
         if word.kind is RemoteKind.LOCALHOST:
-            return address in self._facts.own_addresses or _is_in(_LOOPBACK, address)
+            return address.startswith(_LOOPBACK4) or address == _LOOPBACK6 or address in self._facts.own_addresses
         if word.kind is RemoteKind.LAN:
             return _is_in(self._lan, address)
         return self.lists_address(word.text, address) or self._lists_name(word.text, name)

@@ -20,6 +20,7 @@ from tinysnitch.core.process import Attribution, AttributionSource, Process
 from tinysnitch.core.program_text import compile_pattern
 from tinysnitch.core.remote_words import WORDS, RemoteWords
 from tinysnitch.core.rule import PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
+from tinysnitch.core.table import BoundedTable
 
 DIMENSIONS = ("remote", "program", "ports", "service", "args", "user", "parent", "sha256", "exec_id")
 RuleKeys = tuple[Hashable, ...]  # one for each dimension, None where the rule leaves it open
@@ -27,6 +28,7 @@ ConnectionKeys = tuple[frozenset[Hashable], ...]  # likewise
 
 _Used = TypeVar("_Used")
 _OPEN: frozenset[Hashable] = frozenset({None})
+_KEPT = 1024  # attributions
 _NO_PROCESS = (_OPEN,) * 5  # args and all after it
 _WORD_KEYS = {ProgramKind.ANY: None, ProgramKind.KERNEL: b"kernel", ProgramKind.UNKNOWN: b"unknown"}
 _UNATTRIBUTED: dict[AttributionSource, frozenset[Hashable]] = {
@@ -91,10 +93,13 @@ class KeyMaker:
         self._words: Counter[Remote] = Counter()
         self._globs: PatternTable[str] = PatternTable(lambda glob, path: bool(compile_pattern(glob).fullmatch(path)))
         self._ranges: PatternTable[tuple[PortRange, ...]] = PatternTable(_has_port)
+        # By id, and so with the attribution itself: whose connection it is changes less often than where it goes.
+        self._kept: BoundedTable[int, tuple[Attribution, frozenset[Hashable], ConnectionKeys]] = BoundedTable(_KEPT)
         self.set_facts(facts)
 
     def set_facts(self, facts: Facts) -> None:
         self.remote_words = RemoteWords(facts)
+        self._kept.clear()
         self._links = _invert(facts.links)
         self._names_of_uid = _invert(facts.users)
 
@@ -106,20 +111,21 @@ class KeyMaker:
         elif rule.remote.kind in WORDS:
             _count(self._words, rule.remote, step)
         if rule.program.kind is ProgramKind.GLOB:
+            self._kept.clear()
             self._globs.count(rule.program.text, step)
         if rule.ports and not _is_one_port(rule.ports):
             self._ranges.count(rule.ports, step)
 
     def keys_for(self, connection: Connection) -> ConnectionKeys:
-        flow, attribution = connection.flow, connection.attribution
+        flow = connection.flow
         is_inbound, port = flow.direction is Direction.INBOUND, flow.port
-        process = attribution.process
+        program, process = self._attribution_keys(connection.attribution)
         return (
             self._remote_keys(flow.remote, connection.name),
-            self._program_keys(attribution),
+            program,
             frozenset((None, ((port, port),), *self._ranges.find(port))),
             frozenset(((is_inbound, None), (is_inbound, general_protocol(flow.protocol)))),
-            *(self._process_keys(process) if process else _NO_PROCESS),
+            *process,
         )
 
     def _remote_keys(self, address: bytes, name: str | None) -> frozenset[Hashable]:
@@ -131,6 +137,15 @@ class KeyMaker:
             keys.append(name)
             keys += [(domain,) for domain in domains_of(name)]
         return frozenset(keys)
+
+    def _attribution_keys(self, attribution: Attribution) -> tuple[frozenset[Hashable], ConnectionKeys]:
+        kept = self._kept.find(id(attribution))
+        if kept is not None and kept[0] is attribution:
+            return kept[1], kept[2]
+        process = attribution.process
+        keys = self._program_keys(attribution), self._process_keys(process) if process else _NO_PROCESS
+        self._kept.put(id(attribution), (attribution, *keys))
+        return keys
 
     def _program_keys(self, attribution: Attribution) -> frozenset[Hashable]:
         process = attribution.process

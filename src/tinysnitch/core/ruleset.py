@@ -7,7 +7,6 @@
 """
 
 from collections.abc import Iterable, Iterator
-from typing import assert_never
 
 import msgspec
 
@@ -29,7 +28,14 @@ _REASONS = {
     Verdict.ASK: "asked by a rule",
 }
 _NO_RULE = "no rule matches"
-_KEPT_WINNERS = 4096
+_KEPT = 4096
+
+
+class _Conclusion(msgspec.Struct, frozen=True):
+    """What follows from the rules that match: the same for each connection that the same ones match."""
+
+    decision: Decision
+    lists: tuple[str, ...]  # in these it also matters whether they hold the address: else the name made them match
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -46,7 +52,8 @@ class Ruleset:
         self._entries: dict[Rule, Entry] = {}
         self._index = RuleIndex()
         self._key_maker = KeyMaker(self._facts)
-        self._winners: BoundedTable[tuple[int, ...], Entry] = BoundedTable(_KEPT_WINNERS)  # by the ids of all matching
+        # By the interface and the ids of the entries.
+        self._conclusions: BoundedTable[tuple[object, ...], _Conclusion] = BoundedTable(_KEPT)
         for rule in rules:
             self.add(rule)
 
@@ -68,12 +75,12 @@ class Ruleset:
         if entry is not None:
             self._index.remove(entry)
             self._key_maker.count(rule, -1)
-            self._winners.clear()  # the id of an entry that is gone can come again
+            self._conclusions.clear()  # the id of an entry that is gone can come again
 
     def set_facts(self, facts: Facts) -> None:
         self._facts = facts
         self._key_maker.set_facts(facts)
-        self._winners.clear()
+        self._conclusions.clear()
 
     def needs_sha256(self, path: str) -> bool:
         """Whether some rule demands a sum of the program at the path, or of any program."""
@@ -83,19 +90,15 @@ class Ruleset:
 
     def decide(self, connection: Connection, wall_s: float) -> Decision:
         candidates = self._find(connection, wall_s)
-        matching = _with_interface(candidates, connection.interface)
-        is_flow_only = any(entry.rule.iface for entry in candidates)
-        if not matching:
-            return Decision(verdict=Verdict.ASK, reason=_NO_RULE, is_flow_only=is_flow_only)
-        winner = self._find_winner(matching)
-        return Decision(
-            verdict=winner.verdict,
-            reason=_REASONS[winner.verdict],
-            rule=winner,
-            until_s=min((entry.rule.until_s for entry in matching if entry.rule.until_s is not None), default=None),
-            is_by_name=any(self._is_by_name(entry.rule, connection) for entry in matching),
-            is_flow_only=is_flow_only,
-        )
+        key: tuple[object, ...] = (connection.interface, *map(id, candidates))
+        conclusion = self._conclusions.find(key)
+        if conclusion is None:
+            conclusion = self._conclude(candidates, connection.interface)
+            self._conclusions.put(key, conclusion)
+        for name in conclusion.lists:
+            if not self._key_maker.remote_words.lists_address(name, connection.flow.remote):
+                return msgspec.structs.replace(conclusion.decision, is_by_name=True)
+        return conclusion.decision
 
     def explain(self, connection: Connection, wall_s: float) -> Explanation:
         """The decision, and why the other matching rules did not make it."""
@@ -112,15 +115,23 @@ class Ruleset:
         found = self._index.find(self._key_maker.keys_for(connection))
         return [entry for entry in found if entry.rule.until_s is None or wall_s < entry.rule.until_s]
 
-    def _find_winner(self, matching: list[Entry]) -> Rule:
-        if len(matching) == 1:
-            return matching[0].rule
-        key = tuple(map(id, matching))
-        winner = self._winners.find(key)
-        if winner is None:
-            winner = self._contest(matching)
-            self._winners.put(key, winner)
-        return winner.rule
+    def _conclude(self, candidates: list[Entry], interface: str) -> _Conclusion:
+        matching = _with_interface(candidates, interface)
+        is_flow_only = any(entry.rule.iface for entry in candidates)
+        if not matching:
+            return _Conclusion(Decision(verdict=Verdict.ASK, reason=_NO_RULE, is_flow_only=is_flow_only), ())
+        winner = self._contest(matching).rule
+        remotes = [entry.rule.remote for entry in matching]
+        decision = Decision(
+            verdict=winner.verdict,
+            reason=_REASONS[winner.verdict],
+            rule=winner,
+            until_s=min((entry.rule.until_s for entry in matching if entry.rule.until_s is not None), default=None),
+            is_by_name=any(remote.kind in (RemoteKind.NAME, RemoteKind.DOMAIN) for remote in remotes),
+            is_flow_only=is_flow_only,
+        )
+        lists = () if decision.is_by_name else [one.text for one in remotes if one.kind is RemoteKind.LIST]
+        return _Conclusion(decision, tuple(lists))
 
     def _contest(self, matching: list[Entry]) -> Entry:
         scopes = [resolve_rule(entry.rule, self._facts) for entry in matching]
@@ -142,18 +153,6 @@ class Ruleset:
         if winner.verdict is rule.verdict:
             return "it says the same"
         return f"{winner.verdict.value} beats {rule.verdict.value}, and neither rule is narrower"
-
-    def _is_by_name(self, rule: Rule, connection: Connection) -> bool:
-        """Whether a matching rule would not match if the address had another name."""
-        match rule.remote.kind:
-            case RemoteKind.NAME | RemoteKind.DOMAIN:
-                return True
-            case RemoteKind.LIST:
-                return not self._key_maker.remote_words.lists_address(rule.remote.text, connection.flow.remote)
-            case RemoteKind.ANY | RemoteKind.NETWORK | RemoteKind.LOCALHOST | RemoteKind.LAN:
-                return False
-            case _:
-                assert_never(rule.remote.kind)
 
 
 def _with_interface(entries: list[Entry], interface: str) -> list[Entry]:

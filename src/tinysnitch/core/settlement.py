@@ -56,8 +56,10 @@ def verdict_key_of(connection: Connection) -> VerdictKey | None:
     )
 
 
-def _earliest(*moments: float | None) -> float | None:
-    return min((moment for moment in moments if moment is not None), default=None)
+def _earliest(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return min(one, other)
 
 
 class Settlement:
@@ -102,7 +104,10 @@ class Settlement:
         if key is None:
             yield RememberFlow(connection.flow, decision.verdict, generation, flow_expires_s)
         else:
-            yield from self._remember(key, decision, generation, expires_s)
+            evicted = self._verdicts.put(key, Remembered(decision, expires_s))
+            if evicted is not None:
+                yield ForgetVerdicts((evicted,))
+            yield RememberVerdict(key, decision.verdict, generation, expires_s)
         self._flows.put(
             connection.flow,
             SettledFlow(
@@ -134,14 +139,6 @@ class Settlement:
 
     def statistics(self) -> dict[str, TableStatistics]:
         return {"verdicts": self._verdicts.statistics(), "flows": self._flows.statistics()}
-
-    def _remember(
-        self, key: VerdictKey, decision: Decision, generation: int, expires_s: float | None
-    ) -> Iterator[Command]:
-        evicted = self._verdicts.put(key, Remembered(decision, expires_s))
-        if evicted is not None:
-            yield ForgetVerdicts((evicted,))
-        yield RememberVerdict(key, decision.verdict, generation, expires_s)
 
     @staticmethod
     def _expiry(connection: Connection, decision: Decision, now: Instant) -> float | None:

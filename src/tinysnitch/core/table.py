@@ -28,9 +28,12 @@ class BoundedTable(Generic[K, V]):
 
     def put(self, key: K, value: V) -> tuple[K, V] | None:
         """Store; return the entry that had to go for it."""
+        size = len(self._entries)
         self._entries[key] = value
-        self._entries.move_to_end(key)
-        if len(self._entries) <= self._capacity:
+        if len(self._entries) == size:  # a new key stands at the end already
+            self._entries.move_to_end(key)
+            return None
+        if size < self._capacity:
             return None
         self._evicted += 1
         return self._entries.popitem(last=False)

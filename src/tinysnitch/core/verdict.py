@@ -7,3 +7,5 @@ class Verdict(Enum):
     ALLOW = "allow"
     DENY = "deny"
     ASK = "ask"
+
+    __hash__ = object.__hash__  # each is one object; Enum's own is Python, and paid at every look-up
