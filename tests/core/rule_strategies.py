@@ -15,7 +15,7 @@ from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSou
 from tinysnitch.core.program_text import glob_of
 from tinysnitch.core.rule import ANY_PROGRAM, ANY_REMOTE, Program, ProgramKind, Remote, RemoteKind, Rule
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.store.lists import RemoteSet
+from tinysnitch.store.remote_set import RemoteSet
 
 # --- any rule at all, with hostile texts -------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from tinysnitch.core.flow import parse_address
 from tinysnitch.core.network import parse_network
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import Remote, RemoteKind
-from tinysnitch.store.lists import RemoteSet
+from tinysnitch.store.remote_set import RemoteSet
 
 FACTS = Facts(
     own_addresses=frozenset({parse_address("192.0.2.9")}),

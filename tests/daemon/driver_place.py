@@ -17,6 +17,8 @@ from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.daemon.front_desk import FrontDesk
 from tinysnitch.daemon.identity import Identity
 from tinysnitch.daemon.instance import name_instance
+from tinysnitch.daemon.list_compiler import ListCompiler
+from tinysnitch.daemon.list_loader import ListLoader
 from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat, Options
 from tinysnitch.daemon.process_watch import ProcessWatch
@@ -111,7 +113,7 @@ class Place:
         self.queue, self.names_queue, self.news = SmallQueue(), SmallQueue(), SmallNews()
         self.attributor = SmallAttributor()
         self.lists = folder / "lists"
-        loader = RuleLoader(self.rules_file, FactSource(self.lists))
+        loader = RuleLoader(self.rules_file, FactSource(ListLoader(self.lists, folder / "cache", ListCompiler())))
         self.history = History(folder / "history")
         descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT)
         self._log_output = LogOutput(descriptor)

@@ -4,42 +4,60 @@ from pathlib import Path
 
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.daemon.fact_source import FactSource
+from tinysnitch.daemon.list_compiler import ListCompiler
+from tinysnitch.daemon.list_loader import ListLoader
 
 RULES = [parse_rule("deny @ads - -"), parse_rule("allow @resolvers 53 udp"), parse_rule("allow user=root - - -")]
 
 
+def source_of(folder: Path) -> FactSource:
+    return FactSource(ListLoader(folder / "lists", folder / "cache", ListCompiler()))
+
+
+def write_list(folder: Path, text: str) -> None:
+    (folder / "lists").mkdir(exist_ok=True)
+    (folder / "lists" / "ads").write_text(text)
+
+
 def test_lists_users_and_links_of_the_rules(tmp_path: Path) -> None:
-    (tmp_path / "ads").write_text("ads.test\n")
-    (tmp_path / "link").symlink_to(tmp_path / "ads")
-    facts = FactSource(tmp_path).read([*RULES, parse_rule(f"allow - - - {tmp_path}/link")])
+    write_list(tmp_path, "ads.test\n")
+    (tmp_path / "lists" / "other").write_text("other.test\n")
+    (tmp_path / "link").symlink_to(tmp_path / "lists")
+    facts = source_of(tmp_path).read([*RULES, parse_rule(f"allow - - - {tmp_path}/link")])
     assert facts.lists["ads"].has_name("ads.test")
     assert set(facts.lists) == {"ads"}
     assert facts.users == {"root": 0}
-    assert facts.links == {f"{tmp_path}/link": f"{tmp_path}/ads"}
+    assert facts.links == {f"{tmp_path}/link": f"{tmp_path}/lists"}
 
 
 def test_what_is_the_same_compares_equal(tmp_path: Path) -> None:
-    (tmp_path / "ads").write_text("ads.test\n")
-    source = FactSource(tmp_path)
+    write_list(tmp_path, "ads.test\n")
+    source = source_of(tmp_path)
     before = source.read(RULES)
     assert source.read(RULES) == before
-    (tmp_path / "ads").write_text("ads.test\nmore.test\n")
+    write_list(tmp_path, "ads.test\nmore.test\n")
     assert source.read(RULES).lists["ads"].has_name("more.test")
 
 
 def test_a_list_that_is_not_there_holds_nothing_and_that_is_said(tmp_path: Path) -> None:
-    source = FactSource(tmp_path / "none")
+    source = source_of(tmp_path)
     assert source.read(RULES).lists == {}
     assert source.problems == {"list ads is not there, its rules match nothing": 1}
+    assert not source.awaits_lists(RULES)
+
+
+def test_lines_that_are_none_are_said(tmp_path: Path) -> None:
+    write_list(tmp_path, "ads.test\n? ?\n")
+    source = source_of(tmp_path)
+    source.read(RULES)
+    assert source.problems == {"lines of list ads not understood": 1}
 
 
 def test_a_list_that_cannot_be_read_is_the_one_that_was_read_before(tmp_path: Path) -> None:
-    source = FactSource(tmp_path)
-    (tmp_path / "ads").mkdir()
-    assert source.read(RULES).lists == {}
-    (tmp_path / "ads").rmdir()
-    (tmp_path / "ads").write_text("ads.test\n")
+    write_list(tmp_path, "ads.test\n")
+    source = source_of(tmp_path)
     source.read(RULES)
-    (tmp_path / "ads").unlink()
-    (tmp_path / "ads").mkdir()
+    with (tmp_path / "lists" / "ads").open("w") as file:
+        file.truncate(1 << 40)
     assert source.read(RULES).lists["ads"].has_name("ads.test")
+    assert source.problems == {"list ads could not be read again: larger than 256 MB": 1}

@@ -2,13 +2,15 @@
 
 import asyncio
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.lab.lab import Lab
 from tinysnitch.daemon import lifecycle
-from tinysnitch.daemon.lifecycle import follow_file, read_extra_interpreters
+from tinysnitch.daemon.lifecycle import follow, read_extra_interpreters
+from tinysnitch.store.file_watch import watch_file
 
 
 @pytest.mark.parametrize(
@@ -24,7 +26,6 @@ class Reader:
 
     def __init__(self) -> None:
         self.count = 0
-        self.is_read = asyncio.Event()
         self._has_read = asyncio.Event()
 
     def read(self) -> None:
@@ -32,7 +33,7 @@ class Reader:
         self._has_read.set()
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             while self.count < count:
                 self._has_read.clear()
                 await self._has_read.wait()
@@ -41,8 +42,8 @@ class Reader:
 def test_a_file_is_read_at_once_and_on_every_change(tmp_path: Path) -> None:
     async def run() -> None:
         reader = Reader()
-        task = asyncio.create_task(follow_file(tmp_path / "rules", reader.read, reader.is_read))
-        await asyncio.wait_for(reader.is_read.wait(), 5)
+        task = asyncio.create_task(follow(partial(watch_file, tmp_path / "rules"), reader.read))
+        await reader.until(1)
         (tmp_path / "rules").write_text("x")
         await reader.until(2)
         task.cancel()
@@ -55,8 +56,7 @@ def test_a_file_that_cannot_be_watched_is_read_all_the_same(tmp_path: Path, monk
 
     async def run() -> None:
         reader = Reader()
-        task = asyncio.create_task(follow_file(tmp_path / "none" / "rules", reader.read, reader.is_read))
-        await asyncio.wait_for(reader.is_read.wait(), 5)
+        task = asyncio.create_task(follow(partial(watch_file, tmp_path / "none" / "rules"), reader.read))
         await reader.until(3)
         (tmp_path / "none").mkdir()
         await reader.until(reader.count + 1)  # now it is watched

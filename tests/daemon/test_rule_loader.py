@@ -2,16 +2,19 @@
 
 from pathlib import Path
 
+from tests.daemon.test_fact_source import source_of
+from tests.daemon.test_list_loader import LONG, SlowCompiler
 from tinysnitch.core.events import DataLost, FactsChanged, RulesLoaded
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.daemon.fact_source import FactSource
+from tinysnitch.daemon.list_loader import ListLoader
 from tinysnitch.daemon.rule_loader import RuleLoader
 from tinysnitch.store.rules_file import RulesFile
 
 
 def loader_of(folder: Path, text: str) -> RuleLoader:
     (folder / "rules").write_text(text)
-    return RuleLoader(RulesFile(folder / "rules"), FactSource(folder / "lists"))
+    return RuleLoader(RulesFile(folder / "rules"), source_of(folder))
 
 
 def test_facts_come_before_the_rules_that_rest_on_them(tmp_path: Path) -> None:
@@ -51,7 +54,24 @@ def test_what_is_wrong_with_lists_is_said_once(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_one_with_an_error(tmp_path: Path) -> None:
     (tmp_path / "rules").mkdir()
-    loader = RuleLoader(RulesFile(tmp_path / "rules"), FactSource(tmp_path / "lists"))
+    loader = RuleLoader(RulesFile(tmp_path / "rules"), source_of(tmp_path))
     loader.read_rules(())
     assert str(loader.errors[0]) == f"{tmp_path / 'rules'}:1:1: Is a directory"
     assert loader.errors[0].hint
+
+
+def test_rules_that_name_a_list_hold_once_it_is_there(tmp_path: Path) -> None:
+    compiler = SlowCompiler()
+    lists = ListLoader(tmp_path / "lists", tmp_path / "cache", compiler)
+    loader = RuleLoader(RulesFile(tmp_path / "rules"), FactSource(lists))
+    (tmp_path / "rules").write_text("deny @ads - -\n")
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "ads").write_text(LONG)
+    assert not any(isinstance(event, RulesLoaded | DataLost) for event in loader.read_rules(()))
+    assert loader.is_waiting
+    compiler.finish()
+    facts, rules = loader.read_rules(())
+    assert isinstance(facts, FactsChanged)
+    assert facts.facts.lists["ads"].has_name("ads.test")
+    assert rules == RulesLoaded((parse_rule("deny @ads - -"),))
+    assert not loader.is_waiting

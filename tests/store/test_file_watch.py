@@ -1,13 +1,13 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from tinysnitch.store.file_watch import watch_file
+from tinysnitch.store.file_watch import watch_file, watch_folder
 from tinysnitch.store.text_file import replace_text
 
-TIMEOUT_S = 5
+TIMEOUT_S = 10
 
 
 def rename_over(path: Path) -> None:
@@ -24,10 +24,10 @@ def link_elsewhere(path: Path) -> None:
     link.rename(path)
 
 
-async def see_changes(path: Path, *changes: Callable[[Path], object]) -> None:
+async def see_changes(path: Path, *changes: Callable[[Path], object], watch: AsyncIterator[None] | None = None) -> None:
     """Each change is told of before the next one is made."""
     async with asyncio.timeout(TIMEOUT_S):
-        watch = watch_file(path)
+        watch = watch or watch_file(path)
         await anext(watch)
         for change in changes:
             change(path)
@@ -76,3 +76,42 @@ def test_other_files_are_no_change(tmp_path: Path) -> None:
             await asyncio.wait_for(anext(watch), 0.1)
 
     asyncio.run(write_others())
+
+
+@pytest.mark.parametrize("change", [write, rename_over, Path.unlink, replace, link_elsewhere])
+def test_a_change_in_a_folder_is_seen(tmp_path: Path, change: Callable[[Path], object]) -> None:
+    path = tmp_path / "lists" / "ads"
+    path.parent.mkdir()
+    path.write_text("old")
+    asyncio.run(see_changes(path, change, watch=watch_folder(path.parent)))
+
+
+def test_a_folder_may_come_later_and_go_again(tmp_path: Path) -> None:
+    folder = tmp_path / "etc" / "lists"
+
+    def make(path: Path) -> None:
+        path.mkdir(parents=True)
+
+    def add(path: Path) -> None:
+        (path / "ads").write_text("new")
+
+    def remove(path: Path) -> None:
+        path.rename(path.with_name("gone"))
+
+    (tmp_path / "etc").mkdir()
+    asyncio.run(see_changes(folder, make, add, remove, make, add, watch=watch_folder(folder)))
+
+
+def test_the_folder_above_may_come_later_too(tmp_path: Path) -> None:
+    folder = tmp_path / "etc" / "lists"
+    changes = [lambda _: folder.parent.mkdir(), lambda _: folder.mkdir(), lambda _: write(folder / "ads")]
+    asyncio.run(see_changes(folder, *changes, watch=watch_folder(folder)))
+
+
+def test_what_a_link_in_a_folder_leads_to_is_watched(tmp_path: Path) -> None:
+    folder, real = tmp_path / "lists", tmp_path / "far" / "real"
+    folder.mkdir()
+    real.parent.mkdir()
+    real.write_text("old")
+    (folder / "ads").symlink_to(real)
+    asyncio.run(see_changes(folder, lambda _: write(real), lambda _: replace(real), watch=watch_folder(folder)))

@@ -58,6 +58,7 @@ class Driver:
         self.malformed = 0  # packets that could not be parsed: dropped
         self.failed = 0  # pieces of work that ended by an exception: our bugs, or a kernel that refuses
         self.doors = doors
+        self.has_rules = asyncio.Event()  # once the rules file was read, and the lists that it names
         self._processes = processes
         self._server = server
         self._untold: list[Record] = []  # of this batch, told once its verdicts are out
@@ -97,9 +98,15 @@ class Driver:
     def reload_rules(self) -> None:
         """Read the rules file; a broken one is told to people and changes nothing."""
         self._attempt(self._reload_rules)
+        if not self.doors.rule_loader.is_waiting:
+            self.has_rules.set()
 
     def refresh_facts(self) -> None:
-        self._attempt(self._refresh_facts)
+        """Addresses, resolvers or lists may be others now; rules may have waited for that."""
+        if self.doors.rule_loader.is_waiting:
+            self.reload_rules()
+        else:
+            self._attempt(self._refresh_facts)
 
     def _reload_rules(self) -> None:
         loader = self.doors.rule_loader

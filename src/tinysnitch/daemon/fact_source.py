@@ -1,60 +1,54 @@
 """Gathers the facts that rules speak of: addresses, resolvers, lists, and what the rules file's paths lead to."""
 
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
-from tinysnitch.core.errors import SnitchError
-from tinysnitch.core.facts import Facts, RemoteList
+from tinysnitch.core.facts import Facts
 from tinysnitch.core.rule import RemoteKind, Rule
+from tinysnitch.daemon.list_loader import HeldList, ListLoader
 from tinysnitch.kernel.addresses import read_addresses
 from tinysnitch.kernel.resolv_conf import read_resolvers
-from tinysnitch.store.lists import LoadedList, read_list
 from tinysnitch.store.rule_facts import find_links, find_users
 
 BUILT_IN_LISTS = frozenset({"resolvers"})
 
 
 class FactSource:
-    def __init__(self, lists_folder: Path) -> None:
-        self._folder = lists_folder
-        self._lists: dict[str, tuple[tuple[int, int], LoadedList]] = {}  # with mtime and size
+    def __init__(self, lists: ListLoader) -> None:
+        self.lists = lists
         self.problems: dict[str, int] = {}  # what is wrong with lists, and how often
 
     def read(self, rules: Iterable[Rule]) -> Facts:
         """As they are now, for these rules."""
         rules = tuple(rules)
         addresses = read_addresses()
+        self.lists.refresh()
+        names = list_names(rules)
+        self.problems = dict(problem for name in sorted(names) for problem in self._problems_of(name))
+        found = {name: self.lists.find(name) for name in names}
         return Facts(
             own_addresses=addresses.own,
             lan=addresses.lan,
             resolvers=read_resolvers(),
-            lists=self._read_lists(rules),
+            lists={name: compiled.remotes for name, compiled in found.items() if compiled},
             links=find_links(rules),
             users=find_users(rules),
         )
 
-    def _read_lists(self, rules: Iterable[Rule]) -> dict[str, RemoteList]:
-        names = {rule.remote.text for rule in rules if rule.remote.kind is RemoteKind.LIST} - BUILT_IN_LISTS
-        self._lists = {name: found for name in sorted(names) if (found := self._find_list(name)) is not None}
-        missing = {
-            f"list {name} is not there, its rules match nothing": 1 for name in sorted(names - self._lists.keys())
-        }
-        bad_lines = {f"lines of list {name} not understood": each.bad_lines for name, (_, each) in self._lists.items()}
-        self.problems = missing | {what: count for what, count in bad_lines.items() if count}
-        return {name: loaded.remotes for name, (_stamp, loaded) in self._lists.items()}
+    def awaits_lists(self, rules: Iterable[Rule]) -> bool:
+        """Whether a list that these rules name is on its way, and was never there before."""
+        self.lists.refresh()
+        return self.lists.is_awaited(list_names(rules))
 
-    def _find_list(self, name: str) -> tuple[tuple[int, int], LoadedList] | None:
-        """The list as it was read before when its file is the same, so that equal facts compare equal."""
-        path = self._folder / name
-        try:
-            status = path.stat()
-        except OSError:
-            return None
-        stamp = (status.st_mtime_ns, status.st_size)
-        known = self._lists.get(name)
-        if known and known[0] == stamp:
-            return known
-        try:
-            return stamp, read_list(path)
-        except SnitchError:
-            return known  # a list that cannot be read is the one that was read before
+    def _problems_of(self, name: str) -> Iterator[tuple[str, int]]:
+        held = self.lists.held().get(name, HeldList())
+        if held.compiled is None and not held.is_loading:
+            yield f"list {name} {held.problem or 'is not there'}, its rules match nothing", 1
+        elif held.problem:
+            yield f"list {name} could not be read again: {held.problem}", 1
+        if held.compiled and held.compiled.summary.bad_lines:
+            yield f"lines of list {name} not understood", held.compiled.summary.bad_lines
+
+
+def list_names(rules: Iterable[Rule]) -> set[str]:
+    """The files that rules name as @NAME."""
+    return {rule.remote.text for rule in rules if rule.remote.kind is RemoteKind.LIST} - BUILT_IN_LISTS

@@ -10,8 +10,9 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 from tinysnitch.core.engine import Engine
@@ -25,6 +26,8 @@ from tinysnitch.daemon.front_desk import FrontDesk
 from tinysnitch.daemon.identity import Identity
 from tinysnitch.daemon.instance import Instance, claim, name_instance
 from tinysnitch.daemon.log_output import LogOutput
+from tinysnitch.daemon.list_compiler import ListCompiler
+from tinysnitch.daemon.list_loader import ListLoader
 from tinysnitch.daemon.options import OnExit, Options
 from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.daemon.prompt_process import PromptProcess
@@ -47,7 +50,7 @@ from tinysnitch.kernel.resolv_conf import RESOLV_CONF
 from tinysnitch.kernel.seed import seed
 from tinysnitch.kernel.sockets import SocketDiag
 from tinysnitch.protocol.log_lines import ReadyLine, format_time
-from tinysnitch.store.file_watch import watch_file
+from tinysnitch.store.file_watch import watch_file, watch_folder
 from tinysnitch.store.history import History
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
@@ -76,15 +79,13 @@ async def run_daemon(options: Options) -> None:
         await stop.wait()
 
 
-async def follow_file(path: Path, read: Callable[[], None], is_read: asyncio.Event) -> None:
-    """Read the file now and whenever it changes. Where it cannot be watched (inotify(7): limits), now and then."""
+async def follow(watch: Callable[[], AsyncIterator[None]], read: Callable[[], None]) -> None:
+    """Read now and at each item of the watch. Where it cannot be watched (inotify(7): limits), now and then."""
     while True:
         with suppress(OSError):
-            async for _ in watch_file(path):
+            async for _ in watch():
                 read()
-                is_read.set()
         read()
-        is_read.set()
         await asyncio.sleep(WATCH_AGAIN_S)
 
 
@@ -177,7 +178,10 @@ class SetUp:
         rules_file = RulesFile(options.rules)
         rules_file.ensure_exists()
         temporary_rules = TemporaryRules(options.state_dir / "temporary.rules")
-        loader = RuleLoader(rules_file, FactSource(options.lists))
+        compiler = ListCompiler()
+        self._undo.push_async_callback(compiler.close)
+        lists = ListLoader(options.lists, options.state_dir / "lists", compiler, lambda: self.driver.refresh_facts())
+        loader = RuleLoader(rules_file, FactSource(lists))
         history = self._open_history()
         log = LogOutput(sys.stdout.fileno())
         self._undo.callback(log.close)
@@ -243,10 +247,10 @@ class SetUp:
 
     async def _follow_files(self) -> None:
         """Load the rules as soon as their file is watched, so that no edit falls between."""
-        is_loaded = asyncio.Event()
-        self._spawn(follow_file(self._options.rules, self.driver.reload_rules, is_loaded))
-        self._spawn(follow_file(RESOLV_CONF, self.driver.refresh_facts, asyncio.Event()))
-        await is_loaded.wait()
+        self._spawn(follow(partial(watch_file, self._options.rules), self.driver.reload_rules))
+        await self.driver.has_rules.wait()
+        self._spawn(follow(partial(watch_file, RESOLV_CONF), self.driver.refresh_facts))
+        self._spawn(follow(partial(watch_folder, self._options.lists), self.driver.refresh_facts))
 
     def _spawn(self, work: "asyncio._CoroutineLike[None]") -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -13,6 +13,7 @@ from tinysnitch.store.rules_file import RulesFile
 class RuleLoader:
     def __init__(self, rules_file: RulesFile, source: FactSource) -> None:
         self.errors: tuple[RuleSyntaxError, ...] = ()
+        self.is_waiting = False  # new rules hold once the lists that they name are there
         self.facts = Facts()
         self._file = rules_file
         self._source = source
@@ -22,6 +23,9 @@ class RuleLoader:
     def read_rules(self, temporary: Iterable[Rule]) -> list[Event]:
         """The file as it is now. With errors the old rules stay, and what their words stand for is still followed."""
         rules, self.errors = self._read_file()
+        self.is_waiting = not self.errors and self._source.awaits_lists(rules)
+        if self.is_waiting:
+            return self.read_facts(temporary)
         if not self.errors:
             self._rules = rules
         return [*self.read_facts(temporary), RulesLoaded(rules, self.errors)]

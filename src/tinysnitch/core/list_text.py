@@ -1,0 +1,114 @@
+"""The text of a list: names, addresses, networks, hosts lines and adblock's ||name^, one entry a line.
+
+Lists in the wild hold garbage. A line that is none of the known forms is counted, and never fatal.
+"""
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+
+from tinysnitch.core.domain import MAX_NAME_BYTES, normalize_name
+from tinysnitch.core.errors import Malformed
+from tinysnitch.core.network import ADDRESS_BITS, Network, parse_network
+from tinysnitch.core.words import BadWord
+
+SHOWN_BAD_LINES = 3
+_SHOWN_CHARACTERS = 60
+_HEADER_LINES = 10  # what a list says of itself stands in its first lines
+_BYTE_ORDER_MARK = "\ufeff"
+
+_COMMENT = re.compile(r"(?:^|\s)#.*|^[!\[].*", re.DOTALL)  # adblock's comments begin with ! and its header with [
+_SOURCE = re.compile(r"#\s*source:\s*(\S+)\s*", re.IGNORECASE)
+_ADBLOCK = re.compile(r"\|\|([^/^$*|]+)\^")
+_ADDRESS = re.compile(r"[0-9.*/]+|[0-9a-fA-F:.]*:[0-9a-fA-F:./]*")
+_LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "local", "broadcasthost", "0.0.0.0"})
+# Nearly every line of a long list is one of three forms of a name in its one spelling: no need to look closer.
+_NAME = r"((?:[a-z0-9_-]{1,63}\.)+[a-z_-][a-z0-9_-]{0,62})"
+_PLAIN_LINE = re.compile(
+    rf"(?:{_NAME}|(?:0\.0\.0\.0|127\.0\.0\.1)[ \t]+{_NAME}|\|\|{_NAME}\^)(?:[ \t\r]+(?:#.*)?)?", re.DOTALL
+)
+
+
+class BadLine(msgspec.Struct, frozen=True):
+    number: int  # from 1
+    text: str  # its beginning, in printable ASCII
+
+
+class ListContent(msgspec.Struct, frozen=True, kw_only=True):
+    names: frozenset[str]  # each covers all names below it
+    networks: frozenset[Network]  # an address is the smallest one
+    bad_lines: int = 0
+    bad_examples: tuple[BadLine, ...] = ()  # the first of them
+
+    @property
+    def addresses(self) -> int:
+        """How many of the networks are one address."""
+        return sum(network.prefix == ADDRESS_BITS for network in self.networks)
+
+
+def find_source(text: str) -> str | None:
+    """The address in the first `# source:` line, where the list can be fetched."""
+    for line in text.removeprefix(_BYTE_ORDER_MARK).split("\n", _HEADER_LINES)[:_HEADER_LINES]:
+        if found := _SOURCE.fullmatch(line):
+            return found[1]
+    return None
+
+
+def parse_list(text: str) -> ListContent:
+    names: set[str] = set()
+    networks: set[Network] = set()
+    bad: list[BadLine] = []
+    bad_lines = 0
+    for number, line in enumerate(text.removeprefix(_BYTE_ORDER_MARK).split("\n"), 1):
+        name = _find_plain_name(line)
+        if name is not None:
+            names.add(name)
+        elif not _sort_line(line, names, networks):
+            bad_lines += 1
+            if len(bad) < SHOWN_BAD_LINES:
+                bad.append(BadLine(number, _printable(line)))
+    return ListContent(
+        names=frozenset(names), networks=frozenset(networks), bad_lines=bad_lines, bad_examples=tuple(bad)
+    )
+
+
+def _printable(line: str) -> str:
+    text = line.strip()[:_SHOWN_CHARACTERS].encode("ascii", "backslashreplace").decode("ascii")
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+
+
+def _find_plain_name(line: str) -> str | None:
+    """The name of the line where it is a plain one, which saves the work for nearly all."""
+    found = _PLAIN_LINE.fullmatch(line)
+    if found is None or found.lastindex is None:
+        return None
+    name = found[found.lastindex]
+    is_usual = len(name) <= MAX_NAME_BYTES and name not in _LOCAL_NAMES and not name.startswith("ip6-")
+    return name if is_usual else None
+
+
+def _sort_line(line: str, names: set[str], networks: set[Network]) -> bool:
+    """Add what the line holds; whether it is one of the known forms."""
+    try:
+        for word in _remotes_of(_COMMENT.sub("", line).split()):
+            _sort_word(word, names, networks)
+    except (BadWord, Malformed):
+        return False
+    return True
+
+
+def _remotes_of(words: list[str]) -> Iterable[str]:
+    """The remotes of a line: one word, or the names behind the address of a hosts line (hosts(5))."""
+    if len(words) > 1:
+        parse_network(words[0].partition("%")[0])
+        return [word for word in words[1:] if word.lower() not in _LOCAL_NAMES and not word.startswith("ip6-")]
+    adblock = _ADBLOCK.fullmatch(words[0]) if words else None
+    return [adblock[1]] if adblock else words
+
+
+def _sort_word(word: str, names: set[str], networks: set[Network]) -> None:
+    if _ADDRESS.fullmatch(word):
+        networks.add(parse_network(word))
+    else:
+        names.add(normalize_name(word.removeprefix("*.")))

@@ -1,0 +1,127 @@
+"""The lists of a folder, each as it is now, or as it was until it is read again.
+
+1. A short list is read at once. A long one is compiled into the cache by a process of its own, and mapped from there;
+   while nothing changed, the next daemon only maps it.
+2. What cannot be read leaves what was read before. A file that is gone is a list that is gone.
+3. Lists that no rule names are loaded too, so that a rule that names one holds at once.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from tinysnitch.store.compiled_list import CompiledList, Stamp, compile_list, map_compiled, read_stamp
+
+SHORT_BYTES = 256 << 10  # 10 000 names in 20 ms
+MAX_BYTES = 256 << 20
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")  # as a rule can name it
+
+
+class Compiler(Protocol):
+    def begin(self, source: Path, target: Path, done: Callable[[str], None]) -> None: ...
+
+
+class HeldList(msgspec.Struct):
+    """What is known of one list."""
+
+    tried: Stamp | None = None  # the state of the file that was last looked at
+    compiled: CompiledList | None = None
+    is_loading: bool = False
+    problem: str = ""  # why the file could not be read as it is now
+
+
+class ListLoader:
+    def __init__(
+        self, folder: Path, cache: Path, compiler: Compiler, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        """`changed` is called when a long list was loaded, or could not be."""
+        self.folder = folder
+        self._cache = cache
+        self._compiler = compiler
+        self._changed = changed
+        self._held: dict[str, HeldList] = {}
+
+    def refresh(self) -> None:
+        """Look at every file again, and load those that changed."""
+        names = self._find_names()
+        for name in self._held.keys() - names:
+            del self._held[name]
+        self._remove_unused(names)
+        for name in sorted(names):
+            self._look_at(name, self._held.setdefault(name, HeldList()))
+
+    def held(self) -> dict[str, HeldList]:
+        return self._held
+
+    def find(self, name: str) -> CompiledList | None:
+        held = self._held.get(name)
+        return held.compiled if held else None
+
+    def is_awaited(self, names: Iterable[str]) -> bool:
+        """Whether one of these is loading and was never there before."""
+        return any(held.is_loading and held.compiled is None for held in map(self._held.get, names) if held)
+
+    def _find_names(self) -> set[str]:
+        try:
+            return {path.name for path in self.folder.iterdir() if _NAME.fullmatch(path.name) and path.is_file()}
+        except OSError:
+            return set()
+
+    def _remove_unused(self, names: set[str]) -> None:
+        """From the cache; what is being written there has a dot in front."""
+        is_writing = any(held.is_loading for held in self._held.values())
+        with suppress(OSError):
+            for path in self._cache.iterdir():
+                if path.name not in names and not (is_writing and path.name.startswith(".")):
+                    path.unlink()
+
+    def _look_at(self, name: str, held: HeldList) -> None:
+        path = self.folder / name
+        try:
+            stamp = read_stamp(path)
+        except OSError as error:
+            held.problem = str(error.strerror)
+            return
+        if held.is_loading or stamp == held.tried:
+            return
+        held.tried, held.problem = stamp, ""
+        if stamp.size_bytes > MAX_BYTES:
+            held.problem = f"larger than {MAX_BYTES >> 20} MB"
+        elif stamp.size_bytes <= SHORT_BYTES:
+            _read_short(path, held)
+        else:
+            self._load_long(path, held)
+
+    def _load_long(self, path: Path, held: HeldList) -> None:
+        compiled = map_compiled(self._cache / path.name)
+        if compiled is not None and compiled.summary.stamp == held.tried:
+            held.compiled = compiled
+            return
+        try:
+            self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            held.problem = f"{self._cache}: {error.strerror}"
+            return
+        held.is_loading = True
+        self._compiler.begin(path, self._cache / path.name, lambda problem: self._loaded(path.name, held, problem))
+
+    def _loaded(self, name: str, held: HeldList, problem: str) -> None:
+        """What an earlier daemon compiled is better than nothing where the file cannot be compiled now."""
+        held.is_loading = False
+        held.problem = problem
+        if not problem or held.compiled is None:
+            held.compiled = map_compiled(self._cache / name) or held.compiled
+        if held.compiled and not problem:
+            held.tried = held.compiled.summary.stamp
+        self._changed()
+
+
+def _read_short(path: Path, held: HeldList) -> None:
+    try:
+        held.compiled = compile_list(path)
+    except OSError as error:
+        held.problem = str(error.strerror)

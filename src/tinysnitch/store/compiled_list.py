@@ -1,0 +1,135 @@
+"""A list compiled into a file that is mapped: the trie, what is to be told of the list, and how long that is.
+
+The file says which state of its source it was made from. It is written whole beside its place and renamed, its content
+has a sum, and the folder is root's own: what is mapped never changes.
+"""
+
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+
+from tinysnitch.core.list_text import BadLine, find_source, parse_list
+from tinysnitch.store.remote_set import RemoteSet
+from tinysnitch.store.text_file import read_text
+
+_MAGIC = b"tinysnitch list 1\n"  # another number for another layout
+_LENGTH_BYTES = 8
+_CHUNK_BYTES = 1 << 20
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """Which state of a file: another one has another stamp (stat(2))."""
+
+    inode: int
+    size_bytes: int
+    mtime_ns: int
+    ctime_ns: int  # nobody can set it back
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What people are told of a list."""
+
+    stamp: Stamp
+    names: int
+    addresses: int
+    networks: int  # of more than one address
+    bad_lines: int
+    bad_examples: tuple[BadLine, ...]
+    source: str | None
+
+
+class CompiledList(msgspec.Struct, frozen=True):
+    remotes: RemoteSet
+    summary: Summary
+
+
+class _Trailer(msgspec.Struct, frozen=True):
+    summary: Summary
+    crc32: int  # of the trie before it
+
+
+def read_stamp(path: Path | int) -> Stamp:
+    status = os.stat(path)
+    return Stamp(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def compile_list(path: Path) -> CompiledList:
+    """Read the list and hold it in memory. Raises OSError."""
+    stamp = read_stamp(path)  # before the text: what changes meanwhile is another state
+    text = read_text(path)
+    content = parse_list(text)
+    summary = Summary(
+        stamp=stamp,
+        names=len(content.names),
+        addresses=content.addresses,
+        networks=len(content.networks) - content.addresses,
+        bad_lines=content.bad_lines,
+        bad_examples=content.bad_examples,
+        source=find_source(text),
+    )
+    return CompiledList(RemoteSet(content.names, content.networks), summary)
+
+
+def save_compiled(compiled: CompiledList, path: Path) -> None:
+    """Replace the file. Raises OSError."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with _created(temporary) as fd:
+            compiled.remotes.save(fd)
+            trailer = msgspec.json.encode(_Trailer(compiled.summary, _sum_of(fd, os.fstat(fd).st_size)))
+            os.write(fd, trailer + len(trailer).to_bytes(_LENGTH_BYTES) + _MAGIC)
+            os.fsync(fd)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+@contextmanager
+def _created(path: Path) -> Iterator[int]:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def map_compiled(path: Path) -> CompiledList | None:
+    """The compiled list, None when there is none or it is not whole."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return _map(fd)
+    except (OSError, RuntimeError, msgspec.MsgspecError):  # RuntimeError: what marisa-trie refuses
+        return None
+    finally:
+        os.close(fd)  # a mapping outlives its descriptor (mmap(2))
+
+
+def _map(fd: int) -> CompiledList | None:
+    end = os.fstat(fd).st_size - len(_MAGIC)
+    if end < _LENGTH_BYTES or os.pread(fd, len(_MAGIC), end) != _MAGIC:
+        return None
+    end -= _LENGTH_BYTES
+    length = int.from_bytes(os.pread(fd, _LENGTH_BYTES, end))
+    if length > end:
+        return None
+    trailer = msgspec.json.decode(os.pread(fd, length, end - length), type=_Trailer)
+    if _sum_of(fd, end - length) != trailer.crc32:
+        return None
+    return CompiledList(RemoteSet.map_file(fd), trailer.summary)
+
+
+def _sum_of(fd: int, size_bytes: int) -> int:
+    """By reading, not through a mapping, so that no page of it counts as ours."""
+    crc32 = 0
+    for start in range(0, size_bytes, _CHUNK_BYTES):
+        crc32 = zlib.crc32(os.pread(fd, min(_CHUNK_BYTES, size_bytes - start), start), crc32)
+    return crc32

@@ -1,0 +1,55 @@
+"""Long lists are compiled beside the loop: by real processes, one after the other."""
+
+import asyncio
+from pathlib import Path
+
+from tinysnitch.daemon.list_compiler import ListCompiler
+from tinysnitch.store.compiled_list import map_compiled
+
+
+async def compile_all(compiler: ListCompiler, *paths: Path) -> list[str]:
+    """What is said of each, in the order in which they are done."""
+    said: list[str] = []
+    is_done = asyncio.Event()
+    for path in paths:
+        compiler.begin(path, path.with_name(f"{path.name}.out"), lambda problem: (said.append(problem), is_done.set()))
+    async with asyncio.timeout(60):
+        while len(said) < len(paths):
+            await is_done.wait()
+            is_done.clear()
+    await compiler.close()
+    return said
+
+
+def test_lists_are_compiled(tmp_path: Path) -> None:
+    paths = [tmp_path / "one", tmp_path / "two"]
+    for path in paths:
+        path.write_text(f"{path.name}.test\n")
+    assert asyncio.run(compile_all(ListCompiler(), *paths)) == ["", ""]
+    found = map_compiled(tmp_path / "two.out")
+    assert found is not None
+    assert found.remotes.has_name("two.test")
+
+
+def test_a_problem_is_told(tmp_path: Path) -> None:
+    said = asyncio.run(compile_all(ListCompiler(), tmp_path / "none"))
+    assert said == [f"{tmp_path / 'none'}: No such file or directory"]
+
+
+def test_nothing_takes_longer_than_the_limit(tmp_path: Path) -> None:
+    (tmp_path / "ads").write_text("ads.test\n")
+    assert asyncio.run(compile_all(ListCompiler(limit_s=0.0), tmp_path / "ads")) == [
+        f"{tmp_path / 'ads'}: not read within 0 s"
+    ]
+    assert not (tmp_path / "ads.out").exists()
+
+
+def test_closing_ends_what_runs(tmp_path: Path) -> None:
+    async def run() -> None:
+        compiler = ListCompiler()
+        compiler.begin(tmp_path / "ads", tmp_path / "out", lambda problem: None)
+        await asyncio.sleep(0)
+        await compiler.close()
+
+    (tmp_path / "ads").write_text("ads.test\n")
+    asyncio.run(run())

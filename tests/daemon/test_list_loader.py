@@ -1,0 +1,179 @@
+"""Which state of a list holds: the file's, or what was read before until the file is read."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tinysnitch.daemon import list_loader
+from tinysnitch.daemon.list_loader import SHORT_BYTES, ListLoader
+from tinysnitch.store.compiled_list import compile_list, save_compiled
+
+LONG = "ads.test\n".ljust(SHORT_BYTES + 1, "\n")
+
+
+class SlowCompiler:
+    """Compiles when the test says so."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[Path, Path, Callable[[str], None]]] = []
+
+    def begin(self, source: Path, target: Path, done: Callable[[str], None]) -> None:
+        self.begun.append((source, target, done))
+
+    def finish(self) -> None:
+        source, target, done = self.begun.pop()
+        save_compiled(compile_list(source), target)
+        done("")
+
+    def fail(self) -> None:
+        _source, _target, done = self.begun.pop()
+        done("no room")
+
+
+class Place:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.cache = folder / "lists", folder / "cache"
+        self.folder.mkdir(exist_ok=True)
+        self.compiler = SlowCompiler()
+        self.loader = ListLoader(self.folder, self.cache, self.compiler, self.changed)
+
+    def changed(self) -> None:
+        self.loader.refresh()
+
+    def write(self, text: str, name: str = "ads") -> None:
+        (self.folder / name).write_text(text)
+        self.loader.refresh()
+
+    def has(self, remote: str) -> bool | None:
+        compiled = self.loader.find("ads")
+        return compiled and compiled.remotes.has_name(remote)
+
+    @property
+    def problem(self) -> str:
+        return self.loader.held()["ads"].problem
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_a_short_list_is_there_at_once_and_is_not_read_again(place: Place) -> None:
+    place.write("ads.test\n")
+    found = place.loader.find("ads")
+    assert place.has("ads.test")
+    place.loader.refresh()
+    assert place.loader.find("ads") is found
+    place.write("more.test\n")
+    assert place.has("more.test")
+    (place.folder / "ads").unlink()
+    place.loader.refresh()
+    assert place.loader.find("ads") is None
+
+
+def test_a_long_list_comes_later(place: Place) -> None:
+    place.write(LONG)
+    assert place.loader.find("ads") is None
+    assert place.loader.is_awaited(["ads", "none"])
+    place.loader.refresh()
+    assert len(place.compiler.begun) == 1
+    place.compiler.finish()
+    assert place.has("x.ads.test")
+    assert not place.loader.is_awaited(["ads"])
+
+
+def test_the_old_list_holds_until_the_new_one_is_there(place: Place) -> None:
+    place.write("old.test\n")
+    place.write(LONG)
+    assert place.has("old.test")
+    assert not place.loader.is_awaited(["ads"])
+    place.compiler.finish()
+    assert place.has("ads.test")
+    assert not place.has("old.test")
+
+
+def test_what_changes_while_it_is_read_is_read_again(place: Place) -> None:
+    place.write(LONG)
+    source, target, done = place.compiler.begun.pop()
+    save_compiled(compile_list(source), target)
+    place.write(LONG + "more.test\n")
+    assert not place.compiler.begun
+    done("")
+    assert place.has("ads.test")
+    assert not place.has("more.test")
+    place.compiler.finish()
+    assert place.has("more.test")
+    assert not place.compiler.begun
+
+
+def test_the_next_daemon_only_maps_what_is_unchanged(place: Place, tmp_path: Path) -> None:
+    place.write(LONG)
+    place.compiler.finish()
+    later = Place(tmp_path)
+    later.loader.refresh()
+    assert later.has("ads.test")
+    assert not later.compiler.begun
+    os.utime(later.folder / "ads", ns=(1, 1))
+    later.loader.refresh()
+    assert len(later.compiler.begun) == 1
+
+
+def test_a_failure_keeps_what_there_is_and_is_not_tried_again(place: Place, tmp_path: Path) -> None:
+    place.write(LONG)
+    place.compiler.finish()
+    place.write(LONG + "more.test\n")
+    place.compiler.fail()
+    assert (place.has("ads.test"), place.has("more.test"), place.problem) == (True, False, "no room")
+    assert not place.compiler.begun
+    later = Place(tmp_path)
+    later.loader.refresh()
+    assert later.loader.is_awaited(["ads"])
+    later.compiler.fail()
+    assert (later.has("ads.test"), later.problem) == (True, "no room")
+    assert not later.loader.is_awaited(["ads"])
+
+
+def test_a_list_that_failed_and_was_never_there_is_not_awaited(place: Place) -> None:
+    place.write(LONG)
+    place.compiler.fail()
+    assert not place.loader.is_awaited(["ads"])
+    assert place.loader.find("ads") is None
+
+
+def test_only_files_that_a_rule_can_name_are_lists(place: Place) -> None:
+    place.write("ads.test\n", ".ads.swp")
+    place.write("ads.test\n", "two words")
+    (place.folder / "folder").mkdir()
+    os.mkfifo(place.folder / "fifo")
+    (place.folder / "link").symlink_to(place.folder / "none")
+    place.loader.refresh()
+    assert place.loader.held() == {}
+
+
+def test_too_long_a_list_is_not_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_loader, "MAX_BYTES", 2 << 20)
+    with (place.folder / "ads").open("w") as file:
+        file.truncate((2 << 20) + 1)
+    place.loader.refresh()
+    assert (place.problem, place.compiler.begun) == ("larger than 2 MB", [])
+
+
+def test_the_cache_holds_only_what_is_used(place: Place) -> None:
+    place.write(LONG)
+    place.compiler.finish()
+    place.write(LONG, "other")
+    (place.cache / ".other.1").write_text("being written")
+    (place.folder / "ads").unlink()
+    place.loader.refresh()
+    assert [path.name for path in place.cache.iterdir()] == [".other.1"]
+    place.compiler.fail()
+    place.loader.refresh()
+    assert list(place.cache.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_made(place: Place) -> None:
+    place.cache.write_text("")
+    place.write(LONG)
+    assert place.problem == f"{place.cache}: File exists"

@@ -1,0 +1,29 @@
+"""The process that compiles: its exit code, and what it says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tinysnitch.store.compiled_list import map_compiled
+
+
+def run(*paths: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", "-m", "tinysnitch.store.compile_list", *map(str, paths)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_a_list_is_compiled(tmp_path: Path) -> None:
+    (tmp_path / "ads").write_bytes(b"ads.test\n\xff\xfe\n")
+    done = run(tmp_path / "ads", tmp_path / "out")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = map_compiled(tmp_path / "out")
+    assert found is not None
+    assert (found.summary.names, found.summary.bad_lines) == (1, 1)
+
+
+def test_what_is_wrong_is_said_in_one_line(tmp_path: Path) -> None:
+    done = run(tmp_path / "none", tmp_path / "out")
+    assert (done.returncode, done.stderr) == (1, f"{tmp_path / 'none'}: No such file or directory\n")
+    (tmp_path / "ads").write_text("ads.test\n")
+    done = run(tmp_path / "ads", tmp_path / "none" / "out")
+    assert (done.returncode, done.stderr) == (1, f"{tmp_path / 'none' / 'out'}: No such file or directory\n")

@@ -1,0 +1,84 @@
+"""What is mapped from a file is what was compiled, or nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from tinysnitch.core.flow import parse_address
+from tinysnitch.core.list_text import BadLine
+from tinysnitch.store.compiled_list import compile_list, map_compiled, read_stamp, save_compiled
+
+TEXT = "# source: https://lists.test/ads\nads.test\n198.51.100.0/24\n192.0.2.7\n? ?\n"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "ads"
+    path.write_text(TEXT)
+    return path
+
+
+@pytest.fixture
+def target(source: Path) -> Path:
+    path = source.with_name("ads.compiled")
+    save_compiled(compile_list(source), path)
+    return path
+
+
+def test_a_mapped_list_is_the_one_that_was_saved(source: Path, target: Path) -> None:
+    found = map_compiled(target)
+    assert found is not None
+    assert found.summary == compile_list(source).summary
+    assert found.remotes.has_name("x.ads.test")
+    assert found.remotes.has_address(parse_address("198.51.100.9"))
+    assert not found.remotes.has_name("test")
+
+
+def test_the_summary(source: Path) -> None:
+    summary = compile_list(source).summary
+    assert (summary.names, summary.addresses, summary.networks, summary.bad_lines) == (1, 1, 1, 1)
+    assert summary.bad_examples == (BadLine(5, "? ?"),)
+    assert summary.source == "https://lists.test/ads"
+    assert summary.stamp == read_stamp(source)
+
+
+def test_a_list_without_anything_is_one(tmp_path: Path) -> None:
+    (tmp_path / "none").write_text("")
+    save_compiled(compile_list(tmp_path / "none"), tmp_path / "none.compiled")
+    found = map_compiled(tmp_path / "none.compiled")
+    assert found is not None
+    assert not found.remotes.has_name("ads.test")
+
+
+def test_every_state_of_the_source_has_a_stamp_of_its_own(source: Path) -> None:
+    before = read_stamp(source)
+    source.write_text(TEXT.replace("ads", "sda"))
+    assert read_stamp(source) != before
+    (source.parent / "other").write_text(TEXT)
+    assert read_stamp(source.parent / "other") != before
+
+
+def test_a_file_that_is_not_whole_is_none(target: Path) -> None:
+    whole = target.read_bytes()
+    for cut in (0, 10, 100, len(whole) // 2, len(whole) - 1):
+        target.write_bytes(whole[:cut])
+        assert map_compiled(target) is None
+    for place in range(0, len(whole), 7):
+        target.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        found = map_compiled(target)
+        assert found is None or found.remotes.has_name("ads.test")
+    target.unlink()
+    assert map_compiled(target) is None
+
+
+def test_what_is_mapped_outlives_its_file(target: Path) -> None:
+    found = map_compiled(target)
+    target.unlink()
+    assert found is not None
+    assert found.remotes.has_name("ads.test")
+
+
+def test_a_folder_that_is_full_keeps_the_old_one(source: Path, target: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        save_compiled(compile_list(source), source.parent / "none" / "ads")
+    assert [path.name for path in sorted(source.parent.iterdir())] == ["ads", "ads.compiled"]
