@@ -11,20 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.core.dns_message import (
-    AAAA,
-    ANY,
-    HTTPS,
-    MAX_HINTS,
-    MAX_RECORDS,
-    SVCB,
-    A,
-    Answer,
-    Question,
-    host_of,
-    parse_answer,
-    parse_question,
-)
+from tinysnitch.core.dns_message import Answer, Question, host_of, parse_answer, parse_question
+from tinysnitch.core.dns_wire import AAAA, ANY, HTTPS, MAX_HINTS, MAX_RECORDS, SVCB, A
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import parse_address
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinysnitch.core.byte_stream import MAX_EARLY_BYTES
-from tinysnitch.core.dns_message import MAX_MESSAGE_BYTES
 from tinysnitch.core.dns_stream import IDLE_S, DnsStreams
+from tinysnitch.core.dns_wire import MAX_MESSAGE_BYTES
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import TCP, Direction, Flow, parse_address
 from tinysnitch.core.segment import Segment

@@ -15,7 +15,8 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
-from tinysnitch.core.dns_message import A, Question, parse_answer, parse_question
+from tinysnitch.core.dns_message import Question, parse_answer, parse_question
+from tinysnitch.core.dns_wire import A
 from tinysnitch.core.domain import normalize_name
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import UDP, Direction, Flow, format_address, parse_address

@@ -1,6 +1,7 @@
 import contextlib
 import struct
 
+import dns.message
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from tinysnitch.core.errors import Malformed
 from tinysnitch.core.events import AnswerReceived, QuestionSent
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import UNKNOWN
+from tinysnitch.core.segment import Segment
 from tinysnitch.kernel.attribution import Claim
 from tinysnitch.kernel.nfqueue import QueuedPacket
 from tinysnitch.kernel.packet_events import LOCAL_IN, LOCAL_OUT, POST_ROUTING, PacketEvents
@@ -60,10 +62,33 @@ def test_a_question_and_its_answer_are_of_one_flow(events: PacketEvents) -> None
     assert answer == AnswerReceived(7, flow, b"me")
 
 
+def test_a_piece_of_a_stream(events: PacketEvents) -> None:
+    flow = Flow(TCP, Direction.OUTBOUND, OURS, 4000, THEIRS, 53)
+    question = events.message_event(queued(make_packet(TCP, (4000, 53), OURS, THEIRS, b"who?"), POST_ROUTING))
+    assert question == QuestionSent(7, flow, UNKNOWN, Segment(0x00180000, 0, 0x02, b"who?"))
+    answer = events.message_event(queued(make_packet(TCP, (53, 4000), THEIRS, OURS, b"me"), LOCAL_IN))
+    assert answer == AnswerReceived(7, flow, Segment(0x00160000, 0, 0x02, b"me"))
+
+
+@pytest.mark.parametrize("port", [53, 5353, 5355])
+def test_a_question_that_is_held_says_what_it_asks_for(events: PacketEvents, port: int) -> None:
+    wire = dns.message.make_query("Shop.test", "A").to_wire()
+
+    def asked(protocol: int = UDP, destination: int = port, body: bytes = wire, hook: int = LOCAL_OUT) -> str | None:
+        packet = make_packet(protocol, (4000, destination), OURS, THEIRS, body)
+        return events.connection_event(queued(packet, hook)).asked_name
+
+    assert asked() == "shop.test"
+    assert asked(hook=LOCAL_IN) is None
+    assert asked(protocol=TCP) is None
+    assert asked(destination=54) is None
+    assert asked(body=b"no question") is None
+
+
 def test_what_is_no_message_is_malformed(events: PacketEvents) -> None:
     fragment = bytearray(make_packet(UDP, (53, 4000), THEIRS, OURS, b"part"))
     fragment[6] = 0x20  # more fragments (RFC 791 3.1)
-    for payload in (bytes(fragment), make_packet(TCP, (53, 4000), THEIRS, OURS), b""):
+    for payload in (bytes(fragment), make_packet(132, (53, 4000), THEIRS, OURS), b""):
         with pytest.raises(Malformed):
             events.message_event(queued(payload, LOCAL_IN))
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.view.sample_prompts import CURL, IN, connection_of
 from tinysnitch.core.choice import Choice, RemoteScope
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.dns_questions import NameSource
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.connection_view import present_connection, present_title, present_warnings
@@ -119,3 +120,14 @@ def test_hostile_text_never_reaches_the_screen_raw(program: str, arg: str, name:
     connection = msgspec.structs.replace(connection_of(process, name=name), other_names=(arg,), interface=arg)
     shown = [present_title(connection), *texts(connection).values(), *present_warnings(connection)]
     assert all(text.isprintable() for text in shown)
+
+
+def test_the_way_to_the_address_and_what_a_question_asks_for() -> None:
+    connection = msgspec.structs.replace(connection_of(), aliases=("edge.cdn.test",), asked_name="secret\x1b.test")
+    found = texts(connection)
+    assert (found["by way of"], found["asks for"]) == ("edge.cdn.test", "secret\\x1b.test")
+
+
+def test_a_name_of_the_link_is_marked() -> None:
+    connection = msgspec.structs.replace(connection_of(), name_source=NameSource.MDNS)
+    assert present_warnings(connection) == ("any machine of the link can claim this name (mDNS)",)

@@ -2,7 +2,7 @@
 
 Rules: (1) bytes come out once and in order; (2) of bytes that come again the first copy counts, which the receiver
 has already (tcp_data_queue() in net/ipv4/tcp_input.c drops what lies before rcv_nxt); (3) what comes early waits,
-within a bound; (4) copies that differ while they wait are malformed: which one the receiver takes is not for us to guess.
+within a bound; (4) copies that differ while they wait are malformed: nobody should guess which the receiver takes.
 """
 
 from tinysnitch.core.errors import Malformed

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tinysnitch.core.dns_questions import NameSource
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.process import Attribution
 
@@ -14,3 +15,6 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     is_name_sure: bool = False  # the process itself asked for `name`, and for no other name of the address
     interface: str = ""  # name of the network interface, "" when not known
     name_expires_s: float = float("inf")  # boot-time seconds when `name` stops to hold
+    name_source: NameSource = NameSource.DNS
+    aliases: tuple[str, ...] = ()  # CNAMEs that `name` led through
+    asked_name: str | None = None  # in a DNS question: what it asks for. Shown only

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tinysnitch.core.byte_stream import ByteStream
-from tinysnitch.core.dns_message import MAX_MESSAGE_BYTES
+from tinysnitch.core.dns_wire import MAX_MESSAGE_BYTES
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.segment import Segment

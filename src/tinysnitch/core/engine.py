@@ -28,11 +28,9 @@ from tinysnitch.core.commands import (
 )
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
-from tinysnitch.core.dns_message import parse_answer, parse_question
-from tinysnitch.core.errors import Malformed
+from tinysnitch.core.dns_talk import DnsTalk, Heard
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow
-from tinysnitch.core.names import Names
 from tinysnitch.core.process import Attribution
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.prompts import OpenPrompt, Prompts, Waiter
@@ -48,8 +46,8 @@ class Engine:
     def __init__(self, settings: Settings, facts: Facts, generation: int = 1) -> None:
         """`generation`: the number after the one that the kernel's verdicts carry now."""
         self.rules = ActiveRules(facts, generation)
-        self.names = Names(settings.max_names, settings.max_questions, settings.min_name_ttl_s)
-        self.names.set_resolvers(facts.resolvers)
+        self.dns = DnsTalk(settings, facts)
+        self.names = self.dns.names
         self.prompts = Prompts(settings)
         self.settlement = Settlement(settings)
         self._settings = settings
@@ -107,6 +105,8 @@ class Engine:
             is_name_sure=facts.is_sure,
             interface=interface,
             name_expires_s=facts.expires_s,
+            name_source=facts.source,
+            aliases=facts.aliases,
         )
 
     # Packets
@@ -127,6 +127,8 @@ class Engine:
 
     def _judge(self, event: ev.PacketQueued, now: Instant) -> Iterator[Command]:
         connection = self.connection_of(event.flow, event.attribution, event.interface, now)
+        if event.asked_name is not None:
+            connection = msgspec.structs.replace(connection, asked_name=event.asked_name)
         waiter = Waiter(connection, event.cookie, [event.packet_id])
         cached = self.settlement.find_cached(connection, now)
         decision = cached or self._decide(connection, now)
@@ -277,7 +279,7 @@ class Engine:
 
     def _facts_changed(self, facts: Facts, now: Instant) -> Iterator[Command]:
         self.rules.set_facts(facts)
-        self.names.set_resolvers(facts.resolvers)
+        self.dns.set_facts(facts)
         return self._rules_changed(now)
 
     def _remove_temporary(self, rules: tuple[Rule, ...], now: Instant) -> Iterator[Command]:
@@ -326,21 +328,23 @@ class Engine:
     # Names
 
     def _question_sent(self, event: ev.QuestionSent, now: Instant) -> Iterator[Command]:
-        try:
-            question = parse_question(event.payload)
-        except Malformed:
-            self.names.count_malformed()
-        else:
-            self.names.ask(event.flow, question, exec_id_of(event.attribution), now.boot_s)
+    @staticmethod
+    def _tell(heard: Heard, now: Instant) -> Iterator[Command]:
+        return (Report(LossCounted(what, 1, now.wall_s)) for what in heard.told)
+
+        heard = self.dns.ask(event.flow, event.payload, exec_id_of(event.attribution), now.boot_s)
         yield PassMessage(event.packet_id)
 
+        yield from self._tell(heard, now)
     def _answer_received(self, event: ev.AnswerReceived, now: Instant) -> Iterator[Command]:
         """Learn the names, take back what the kernel remembers of these addresses, then deliver the answer."""
-        try:
-            answer = parse_answer(event.payload)
-        except Malformed:
-            self.names.count_malformed()
-        else:
-            for address in self.names.learn(event.flow, answer, now.boot_s).addresses:
-                yield from self.settlement.forget_address(address)
+        heard = self.dns.learn(event.flow, event.payload, now.boot_s)
+        for address in heard.addresses:
+            yield from self.settlement.forget_address(address)
         yield PassMessage(event.packet_id)
+        yield from self._tell(heard, now)
+
+
+def _report_answer(prompt: OpenPrompt, rule: Rule, event: ev.AnswerGiven, now: Instant) -> Command:
+    line, uid = format_rule(rule), prompt.question.uid
+    return Report(PromptAnswered(prompt.prompt_id, line, event.by_uid, now.wall_s, uid))

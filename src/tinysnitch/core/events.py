@@ -3,6 +3,7 @@
 import msgspec
 
 from tinysnitch.core.choice import Choice
+from tinysnitch.core.dns_talk import Payload
 from tinysnitch.core.errors import RuleSyntaxError
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow
@@ -18,6 +19,7 @@ class PacketQueued(msgspec.Struct, frozen=True):
     attribution: Attribution
     interface: str = ""
     cookie: int = 0  # socket cookie, 0 when no socket is known
+    asked_name: str | None = None  # in a DNS question: what it asks for
 
 
 class QuestionSent(msgspec.Struct, frozen=True):
@@ -26,15 +28,15 @@ class QuestionSent(msgspec.Struct, frozen=True):
     packet_id: int
     flow: Flow
     attribution: Attribution
-    payload: bytes  # the DNS message
+    payload: Payload  # the DNS message; over TCP a piece of the stream that holds it
 
 
 class AnswerReceived(msgspec.Struct, frozen=True):
-    """A DNS answer is held until its names are learned; conntrack says it replies to `flow`."""
+    """A DNS answer is held until its names are learned; it replies to `flow`."""
 
     packet_id: int
     flow: Flow  # as the question saw it: outbound, remote is the resolver
-    payload: bytes
+    payload: Payload
 
 
 class AnswerGiven(msgspec.Struct, frozen=True):

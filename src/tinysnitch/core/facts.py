@@ -23,6 +23,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     own_addresses: frozenset[bytes] = frozenset()  # packed, without loopback, which is always meant
     lan: tuple[IPv4Network | IPv6Network, ...] = ()  # networks on our links, multicast and broadcast
     resolvers: frozenset[bytes] = frozenset()  # packed addresses of the trusted resolvers
+    hosts: Mapping[bytes, tuple[str, ...]] = {}  # packed address → its names in /etc/hosts, the first one first
     lists: Mapping[str, RemoteList] = {}
     links: Mapping[str, str] = {}  # program path as a rule has it → the file it leads to, where they differ
     users: Mapping[str, int] = {}  # user name as a rule has it → uid

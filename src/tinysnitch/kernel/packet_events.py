@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from tinysnitch.core.dns_message import parse_question
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.events import AnswerReceived, PacketQueued, QuestionSent
-from tinysnitch.core.flow import UDP, Direction, Flow
-from tinysnitch.core.packet import Packet, flow_of, parse_packet
+from tinysnitch.core.flow import TCP, UDP, Direction, Flow
+from tinysnitch.core.link_names import LINK_PORTS, parse_link_questions
+from tinysnitch.core.packet import Packet, flow_of, parse_packet, payload_of
+from tinysnitch.core.segment import Segment, parse_segment
 from tinysnitch.kernel.attribution import Claim
 from tinysnitch.kernel.nfqueue import QueuedPacket
 
@@ -14,6 +17,9 @@ from tinysnitch.kernel.nfqueue import QueuedPacket
 LOCAL_IN = 1
 LOCAL_OUT = 3
 POST_ROUTING = 4
+
+DNS_PORT = 53
+_NAME_PORTS = frozenset({DNS_PORT, *LINK_PORTS})
 
 
 class Attributor(Protocol):
@@ -30,21 +36,42 @@ class PacketEvents:
     def connection_event(self, queued: QueuedPacket) -> PacketQueued:
         """A packet of the connections queue; raises Malformed."""
         is_inbound = queued.hook == LOCAL_IN
-        flow = flow_of(parse_packet(queued.payload), Direction.INBOUND if is_inbound else Direction.OUTBOUND)
+        packet = parse_packet(queued.payload)
+        flow = flow_of(packet, Direction.INBOUND if is_inbound else Direction.OUTBOUND)
         claim = self._attributor.attribute(flow)
         interface = self._find_interface(queued.in_interface if is_inbound else queued.out_interface)
-        return PacketQueued(queued.packet_id, flow, claim.attribution, interface, claim.cookie)
+        asked_name = None if is_inbound else _find_asked_name(packet, queued.payload)
+        return PacketQueued(queued.packet_id, flow, claim.attribution, interface, claim.cookie, asked_name)
 
     def message_event(self, queued: QueuedPacket) -> QuestionSent | AnswerReceived:
         """A packet of the names queue; raises Malformed."""
         packet = parse_packet(queued.payload)
-        if packet.protocol != UDP or packet.is_fragment:
-            raise Malformed("not a whole DNS message over UDP")
-        message = bytes(queued.payload[packet.payload_offset : packet.payload_end])
+        message = _message_of(packet, queued.payload)
         if queued.hook == POST_ROUTING:
             flow = flow_of(packet, Direction.OUTBOUND)
             return QuestionSent(queued.packet_id, flow, self._attributor.attribute(flow).attribution, message)
         return AnswerReceived(queued.packet_id, asked_flow(packet), message)
+
+
+def _message_of(packet: Packet, payload: bytes) -> bytes | Segment:
+    if packet.protocol == TCP:
+        return parse_segment(packet, payload)
+    if packet.protocol != UDP or packet.is_fragment:
+        raise Malformed("not a whole DNS message over UDP")
+    return payload_of(packet, payload)
+
+
+def _find_asked_name(packet: Packet, payload: bytes) -> str | None:
+    """What a DNS question that is held asks for."""
+    if packet.destination_port not in _NAME_PORTS or packet.protocol != UDP or packet.is_fragment:
+        return None
+    message = payload_of(packet, payload)
+    try:
+        if packet.destination_port == DNS_PORT:
+            return parse_question(message).name
+        return next((question.name for question in parse_link_questions(message)), None)
+    except Malformed:
+        return None
 
 
 def asked_flow(answer: Packet) -> Flow:

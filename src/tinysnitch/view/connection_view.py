@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from tinysnitch.core.choice import Choice, RemoteScope
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.dns_questions import LINK_SOURCES
 from tinysnitch.core.domain import find_registrable_domain
 from tinysnitch.core.flow import Direction, format_address, format_protocol
 from tinysnitch.core.process import Attribution, AttributionSource, Process, program_of
@@ -78,6 +79,10 @@ def _name_segments(name: str, scope: RemoteScope) -> tuple[Segment, ...]:
     return segment_of(name[: -len(domain)]), segment_of(domain, is_covered=True)
 
 
+    if connection.aliases:
+        yield Line("by way of", (segment_of(", ".join(connection.aliases)),))
+    if connection.asked_name:
+        yield Line("asks for", (segment_of(connection.asked_name),))
 def _present_port(connection: Connection, choice: Choice) -> Iterator[Line]:
     flow = connection.flow
     protocol = format_protocol(flow.protocol)
@@ -110,3 +115,5 @@ def _find_warnings(connection: Connection) -> Iterator[str]:
         yield "nothing listens on this port"
     if connection.other_names and not connection.is_name_sure:
         yield "the name is a guess: other names have the same address"
+    if connection.name and connection.name_source in LINK_SOURCES:
+        yield f"any machine of the link can claim this name ({connection.name_source.value})"

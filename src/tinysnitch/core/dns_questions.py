@@ -1,0 +1,111 @@
+"""Outstanding DNS questions: an answer teaches only when one of them waits for it, and once.
+
+Times are boot-time seconds, handed in.
+"""
+
+from enum import Enum
+
+import msgspec
+
+from tinysnitch.core.dns_message import NO_ERROR, Answer, Question
+from tinysnitch.core.flow import Flow
+from tinysnitch.core.table import BoundedTable, TableStatistics
+
+QUESTION_LIFE_S = 30.0  # resolvers give up sooner: `timeout` of resolv.conf(5) is at most 30 s
+QUESTIONS_PER_ID = 4  # that wait under one id of one flow; a resolver takes a new id for each
+
+
+class NameSource(Enum):
+    """Who says that the address has this name."""
+
+    DNS = "dns"  # a trusted resolver
+    HOSTS = "hosts"  # /etc/hosts
+    MDNS = "mDNS"  # a machine of the link, of itself
+    LLMNR = "LLMNR"  # likewise
+
+
+LINK_SOURCES = frozenset({NameSource.MDNS, NameSource.LLMNR})
+
+
+class Refusal(Enum):
+    """Why an answer taught nothing. The first ones should not happen, the others happen every day."""
+
+    MALFORMED = "malformed"
+    NOT_TRUSTED = "resolver not trusted"
+    UNSOLICITED = "no question was asked"
+    WRONG_QUESTION = "another question was asked"
+    NOT_ON_LINK = "address not on the link"
+    FAILED = "the resolver failed"
+    TRUNCATED = "truncated"
+    NO_ADDRESS = "no address in it"
+
+
+SUSPICIOUS = frozenset(
+    {
+        Refusal.MALFORMED,
+        Refusal.NOT_TRUSTED,
+        Refusal.UNSOLICITED,
+        Refusal.WRONG_QUESTION,
+        Refusal.NOT_ON_LINK,
+    }
+)
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """An outstanding question."""
+
+    name: str
+    type: int
+    exec_id: int  # 0: unknown
+    number: int  # counts questions: a higher one is newer
+    asked_s: float
+    source: NameSource = NameSource.DNS  # whom it was put to
+
+
+class DnsQuestions:
+    def __init__(self, capacity: int) -> None:
+        self._questions: BoundedTable[tuple[Flow, int], tuple[Asked, ...]] = BoundedTable(capacity)
+        self._last_number = 0
+
+    def next_number(self) -> int:
+        """For a question that is kept elsewhere."""
+        self._last_number += 1
+        return self._last_number
+
+    def add(self, flow: Flow, question: Question, exec_id: int, now_s: float) -> None:
+        """Note a question on its way out; one that is sent again counts as new."""
+        self._forget_old(now_s)
+        asked = Asked(question.name, question.type, exec_id, self.next_number(), now_s)
+        key = (flow, question.id)
+        others = [one for one in self._questions.find(key) or () if not _is_same(one, question)]
+        self._questions.put(key, (*others, asked)[-QUESTIONS_PER_ID:])
+
+    def take(self, flow: Flow, answer: Answer, now_s: float) -> Asked | Refusal:
+        """The question that waits for this answer, and waits no more; or why the answer teaches nothing."""
+        key = (flow, answer.id)
+        waiting = [one for one in self._questions.pop(key) or () if now_s - one.asked_s <= QUESTION_LIFE_S]
+        asked = next((one for one in waiting if _is_same(one, answer)), None)
+        if len(waiting) > (asked is not None):
+            self._questions.put(key, tuple(one for one in waiting if one is not asked))
+        if asked is None:
+            return Refusal.WRONG_QUESTION if waiting else Refusal.UNSOLICITED
+        return _find_refusal(answer) or asked
+
+    def statistics(self) -> TableStatistics:
+        return self._questions.statistics()
+
+    def _forget_old(self, now_s: float) -> None:
+        while (oldest := self._questions.find_oldest()) and now_s - oldest[1][-1].asked_s > QUESTION_LIFE_S:
+            self._questions.pop_oldest()
+
+
+def _is_same(asked: Asked, message: Question | Answer) -> bool:
+    return asked.name == message.name and asked.type == message.type
+
+
+def _find_refusal(answer: Answer) -> Refusal | None:
+    if answer.rcode != NO_ERROR:
+        return Refusal.FAILED
+    if answer.addresses:
+        return None
+    return Refusal.TRUNCATED if answer.is_truncated else Refusal.NO_ADDRESS

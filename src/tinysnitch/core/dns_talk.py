@@ -1,0 +1,106 @@
+"""The talk between programs and those that know names: questions on their way out, answers before they are delivered.
+
+It takes messages out of packets (over UDP one each, over TCP see dns_stream.py) and hands them to whoever believes
+them: names.py for resolvers, link_names.py for the link. What should not happen is counted each time, and told once.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from tinysnitch.core.dns_message import parse_answer, parse_question
+from tinysnitch.core.dns_questions import SUSPICIOUS, Refusal
+from tinysnitch.core.dns_stream import DnsStreams
+from tinysnitch.core.errors import Malformed
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.flow import Flow, format_address
+from tinysnitch.core.link_names import LINK_PORTS, LinkNames, parse_link_answer, parse_link_questions
+from tinysnitch.core.names import Learned, Names
+from tinysnitch.core.remote_words import RemoteWords
+from tinysnitch.core.rule import Remote, RemoteKind
+from tinysnitch.core.segment import Segment
+from tinysnitch.core.settings import Settings
+
+MAX_TOLD = 256  # refusals that are told, each of one resolver
+_UNREADABLE = b""  # stands for what is no message
+_LAN = Remote(RemoteKind.LAN)
+Payload = bytes | Segment
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """What came of a packet."""
+
+    addresses: tuple[bytes, ...] = ()  # packed; another name decides for them now
+    told: tuple[str, ...] = ()  # what people should know, each said for the first time
+
+
+class DnsTalk:
+    def __init__(self, settings: Settings, facts: Facts) -> None:
+        self.names = Names(settings.max_names, settings.max_questions, settings.min_name_ttl_s)
+        self.streams = DnsStreams(settings.max_dns_streams)
+        self.link = LinkNames(self.names, settings.max_questions)
+        self._told: set[tuple[Refusal, bytes]] = set()
+        self.set_facts(facts)
+
+    def set_facts(self, facts: Facts) -> None:
+        words = RemoteWords(facts)
+        self.names.set_resolvers(facts.resolvers)
+        self.names.set_hosts(facts.hosts)
+        self.link.is_on_link = lambda address: words.takes(_LAN, address, None)
+
+    def ask(self, flow: Flow, payload: Payload, exec_id: int, now_s: float) -> Heard:
+        """Note the questions in a packet."""
+        messages = self._messages(self.streams.read_questions, flow, payload, now_s)
+        refusals = [self._ask(flow, message, exec_id, now_s) for message in messages]
+        return Heard(told=self._tell(flow, "question to", refusals))
+
+    def learn(self, flow: Flow, payload: Payload, now_s: float) -> Heard:
+        """Take the names out of the answers in a packet; `flow` as the question saw it."""
+        messages = self._messages(self.streams.read_answers, flow, payload, now_s)
+        learned = [one for message in messages for one in self._learn(flow, message, now_s)]
+        addresses = tuple(address for one in learned for address in one.addresses)
+        return Heard(addresses, self._tell(flow, "answer of", [one.refusal for one in learned]))
+
+    def _messages(
+        self, read: Callable[[Flow, Segment, float], list[bytes]], flow: Flow, payload: Payload, now_s: float
+    ) -> list[bytes]:
+        if not isinstance(payload, Segment):
+            return [payload]
+        if not self.names.is_trusted(flow.remote):
+            return [_UNREADABLE] if payload.payload else []
+        try:
+            return read(flow, payload, now_s)
+        except Malformed:
+            return [_UNREADABLE]
+
+    def _ask(self, flow: Flow, message: bytes, exec_id: int, now_s: float) -> Refusal | None:
+        try:
+            if source := LINK_PORTS.get(flow.remote_port):
+                for question in parse_link_questions(message):
+                    self.link.ask(source, question, exec_id, now_s)
+            elif self.names.is_trusted(flow.remote):  # what others are asked is none of our business
+                self.names.ask(flow, parse_question(message), exec_id, now_s)
+        except Malformed:
+            return self.names.refuse(Refusal.MALFORMED).refusal
+        return None
+
+    def _learn(self, flow: Flow, message: bytes, now_s: float) -> list[Learned]:
+        try:
+            if source := LINK_PORTS.get(flow.remote_port):
+                return list(self.link.learn(source, parse_link_answer(message), now_s))
+            if not self.names.is_trusted(flow.remote):
+                return [self.names.refuse(Refusal.NOT_TRUSTED)]
+            return [self.names.learn(flow, parse_answer(message), now_s)]
+        except Malformed:
+            return [self.names.refuse(Refusal.MALFORMED)]
+
+    def _tell(self, flow: Flow, what: str, refusals: list[Refusal | None]) -> tuple[str, ...]:
+        """Each refusal that should not happen once for each machine that it came from."""
+        told = []
+        for refusal in refusals:
+            key = (refusal, flow.remote)
+            if refusal is None or refusal not in SUSPICIOUS or key in self._told or len(self._told) >= MAX_TOLD:
+                continue
+            self._told.add((refusal, flow.remote))
+            told.append(f"DNS {what} {format_address(flow.remote)} not learned: {refusal.value}")
+        return tuple(told)

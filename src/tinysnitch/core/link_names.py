@@ -1,0 +1,81 @@
+"""Names that machines of the link give themselves: mDNS (RFC 6762) and LLMNR (RFC 4795).
+
+Anyone on the link can claim any of them. So (1) only names that these protocols are for are learned, `NAME.local` and
+single labels: none of them can pass for a name of the DNS; (2) only for addresses of the link; (3) only while someone
+here has asked for the name; and (4) every other name of an address comes before them (names.py).
+"""
+
+from collections.abc import Callable, Iterator
+
+from tinysnitch.core.dns_message import Question
+from tinysnitch.core.dns_questions import Asked, NameSource, Refusal
+from tinysnitch.core.dns_wire import AAAA, ANY, IN, A, Record, open_message, read_question, read_records
+from tinysnitch.core.domain import is_within
+from tinysnitch.core.names import Learned, Names
+from tinysnitch.core.table import BoundedTable, TableStatistics
+
+LINK_PORTS = {5353: NameSource.MDNS, 5355: NameSource.LLMNR}
+QUESTION_LIFE_S = 10.0  # answers come within half a second (RFC 6762 6), but several machines may have one
+MAX_QUESTIONS = 64  # that are read of one message
+_FLAGS = 2  # where in a message they begin
+_CLASS = 0x7FFF  # the high bit asks for an answer to us alone, or replaces what was known (RFC 6762 18.12, 18.13)
+
+
+def parse_link_questions(payload: bytes) -> list[Question]:
+    """All questions of a message, none of what is an answer; raises Malformed."""
+    if _is_answer(payload):
+        return []
+    reader, header = open_message(payload, is_answer=False)
+    questions = []
+    for _ in range(min(header.questions, MAX_QUESTIONS)):
+        name, kind, class_ = read_question(reader)
+        if class_ & _CLASS == IN:
+            questions.append(Question(header.id, name, kind))
+    return questions
+
+
+def parse_link_answer(payload: bytes) -> list[Record]:
+    """The addresses in an answer, each with its name; none of what is a question. Raises Malformed."""
+    if not _is_answer(payload):
+        return []
+    reader, header = open_message(payload, is_answer=True)
+    for _ in range(min(header.questions, MAX_QUESTIONS)):
+        read_question(reader)
+    return [record for record in read_records(reader, header, _CLASS) if record.type in (A, AAAA)]
+
+
+def _is_answer(payload: bytes) -> bool:
+    """Both go to the same port, and every machine asks all others."""
+    return len(payload) > _FLAGS and bool(payload[_FLAGS] & 0x80)
+
+
+class LinkNames:
+    def __init__(self, names: Names, max_questions: int) -> None:
+        self._names = names
+        self._questions: BoundedTable[tuple[NameSource, str, int], Asked] = BoundedTable(max_questions)
+        self.is_on_link: Callable[[bytes], bool] = lambda _address: False  # of a packed address
+
+    def ask(self, source: NameSource, question: Question, exec_id: int, now_s: float) -> None:
+        if not _is_of_link(source, question.name):
+            return
+        for kind in (A, AAAA) if question.type == ANY else (question.type,):
+            asked = Asked(question.name, kind, exec_id, self._names.questions.next_number(), now_s, source)
+            self._questions.put((source, question.name, kind), asked)
+
+    def learn(self, source: NameSource, records: list[Record], now_s: float) -> Iterator[Learned]:
+        """Each name that was asked for. What nobody asked for is no offence here: machines announce themselves."""
+        for record in records:
+            asked = self._questions.find((source, record.owner, record.type))
+            if asked is None or now_s - asked.asked_s > QUESTION_LIFE_S or not isinstance(record.value, bytes):
+                continue
+            if self.is_on_link(record.value):
+                yield self._names.believe(asked, [(record.value, record.ttl_s)], now_s)
+            else:
+                yield self._names.refuse(Refusal.NOT_ON_LINK)
+
+    def statistics(self) -> TableStatistics:
+        return self._questions.statistics()
+
+
+def _is_of_link(source: NameSource, name: str) -> bool:
+    return is_within(name, "local") if source is NameSource.MDNS else "." not in name

@@ -1,0 +1,64 @@
+"""One machine's talk with its resolvers: who asks, what they say, what is believed then."""
+
+from tinysnitch.core.dns_message import Answer, Question
+from tinysnitch.core.dns_questions import Refusal
+from tinysnitch.core.dns_wire import A
+from tinysnitch.core.flow import UDP, Direction, Flow, parse_address
+from tinysnitch.core.names import Learned, Names
+
+STUB = parse_address("127.0.0.53")
+ROGUE = parse_address("198.51.100.66")
+SHOP = parse_address("192.0.2.80")
+MIRROR = parse_address("192.0.2.81")
+CURL, FIREFOX = 100, 200
+MIN_TTL_S = 300.0
+
+
+def flow_to(resolver: bytes, port: int = 40000) -> Flow:
+    return Flow(UDP, Direction.OUTBOUND, parse_address("127.0.0.1"), port, resolver, 53)
+
+
+class ResolverTalk:
+    """Ten seconds after the start of the machine."""
+
+    def __init__(self, capacity: int = 100, max_questions: int = 100) -> None:
+        self.names = Names(capacity, max_questions, MIN_TTL_S)
+        self.names.set_resolvers(frozenset({STUB}))
+        self.now_s = 10.0
+        self.last_id = 0
+
+    def asks(self, exec_id: int | None, name: str, *, resolver: bytes = STUB, kind: int = A, id: int = 0) -> int:
+        self.last_id = id or self.last_id + 1
+        self.names.ask(flow_to(resolver), Question(self.last_id, name, kind), exec_id, self.now_s)
+        return self.last_id
+
+    def hears(
+        self,
+        name: str,
+        *addresses: bytes,
+        id: int | None = None,
+        resolver: bytes = STUB,
+        ttl_s: int = 600,
+        kind: int = A,
+        rcode: int = 0,
+        is_truncated: bool = False,
+    ) -> Learned:
+        answer = Answer(
+            id=self.last_id if id is None else id,
+            name=name,
+            type=kind,
+            addresses=tuple((address, ttl_s) for address in addresses),
+            rcode=rcode,
+            is_truncated=is_truncated,
+        )
+        return self.names.learn(flow_to(resolver), answer, self.now_s)
+
+    def looks_up(self, exec_id: int | None, name: str, *addresses: bytes, ttl_s: int = 600) -> tuple[bytes, ...]:
+        self.asks(exec_id, name)
+        return self.hears(name, *addresses, ttl_s=ttl_s).addresses
+
+    def name_of(self, address: bytes, exec_id: int | None = None) -> str | None:
+        return self.names.find(address, self.now_s, exec_id).name
+
+    def refusals(self) -> dict[Refusal, int]:
+        return dict(self.names.statistics().refusals)

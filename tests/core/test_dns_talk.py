@@ -1,0 +1,179 @@
+"""Packets of a machine's talk with its resolvers, as bytes; what is believed then, and what people are told."""
+
+from ipaddress import IPv4Network
+
+import dns.flags
+import dns.message
+import dns.rrset
+import pytest
+
+from tests.core.transcript import CURL, SHOP, Transcript, flow_of, whose
+from tinysnitch.core import events as ev
+from tinysnitch.core.dns_questions import NameSource, Refusal
+from tinysnitch.core.dns_talk import MAX_TOLD, DnsTalk, Heard
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.flow import TCP, UDP, Flow, parse_address
+from tinysnitch.core.segment import Segment
+from tinysnitch.core.settings import Settings
+
+RESOLVER, ROGUE, PRINTER = "10.0.0.53", "198.51.100.66", "10.0.0.9"
+FACTS = Facts(
+    resolvers=frozenset({parse_address(RESOLVER)}),
+    hosts={parse_address("10.0.0.7"): ("nas", "files")},
+    lan=(IPv4Network("10.0.0.0/24"),),
+)
+SYN, ACK = 0x02, 0x10
+CURL_ID = 7
+
+
+def question(name: str = "shop.test", identifier: int = 7) -> dns.message.Message:
+    return dns.message.make_query(name, "A", id=identifier)
+
+
+def answer(name: str = "shop.test", identifier: int = 7, address: str = SHOP) -> bytes:
+    message = dns.message.make_response(question(name, identifier))
+    message.answer.append(dns.rrset.from_text(f"{name}.", 600, "IN", "A", address))
+    return message.to_wire()
+
+
+def udp(remote: str = RESOLVER, port: int = 53) -> Flow:
+    return flow_of(50000, remote, port, UDP)
+
+
+def tcp(remote: str = RESOLVER) -> Flow:
+    return flow_of(50000, remote, 53, TCP)
+
+
+def framed(message: bytes) -> bytes:
+    return len(message).to_bytes(2, "big") + message
+
+
+class Talk:
+    def __init__(self) -> None:
+        self.dns = DnsTalk(Settings(), FACTS)
+
+    def ask(self, flow: Flow, payload: bytes | Segment) -> Heard:
+        return self.dns.ask(flow, payload, CURL_ID, 10.0)
+
+    def hear(self, flow: Flow, payload: bytes | Segment) -> Heard:
+        return self.dns.learn(flow, payload, 10.0)
+
+    def connect(self, flow: Flow) -> None:
+        self.ask(flow, Segment(99, 0, SYN))
+        self.hear(flow, Segment(199, 100, SYN | ACK))
+
+    def name_of(self, address: str) -> str | None:
+        return self.dns.names.find(parse_address(address), 10.0).name
+
+    def refusals(self) -> dict[Refusal, int]:
+        return dict(self.dns.names.statistics().refusals)
+
+
+@pytest.fixture
+def talk() -> Talk:
+    return Talk()
+
+
+def test_an_answer_over_udp(talk: Talk) -> None:
+    assert talk.ask(udp(), question().to_wire()) == Heard()
+    assert talk.hear(udp(), answer()) == Heard((parse_address(SHOP),))
+    assert talk.name_of(SHOP) == "shop.test"
+
+
+def test_an_answer_over_tcp_is_learned_with_its_last_segment(talk: Talk) -> None:
+    talk.connect(tcp())
+    talk.ask(tcp(), Segment(100, 200, ACK, framed(question().to_wire())))
+    stream = framed(answer())
+    assert talk.hear(tcp(), Segment(200, 0, ACK, stream[:-1])) == Heard()
+    assert talk.hear(tcp(), Segment(200 + len(stream) - 1, 0, ACK, stream[-1:])) == Heard((parse_address(SHOP),))
+
+
+def test_answers_of_two_questions_in_one_segment(talk: Talk) -> None:
+    talk.connect(tcp())
+    questions = framed(question("a.test", 1).to_wire()) + framed(question("b.test", 2).to_wire())
+    talk.ask(tcp(), Segment(100, 200, ACK, questions))
+    answers = framed(answer("b.test", 2, "10.0.0.82")) + framed(answer("a.test", 1, "10.0.0.81"))
+    assert len(talk.hear(tcp(), Segment(200, 0, ACK, answers)).addresses) == 2
+    assert (talk.name_of("10.0.0.81"), talk.name_of("10.0.0.82")) == ("a.test", "b.test")
+
+
+def test_a_question_over_udp_is_not_answered_over_tcp(talk: Talk) -> None:
+    talk.ask(udp(), question().to_wire())
+    talk.connect(tcp())
+    assert talk.hear(tcp(), Segment(200, 0, ACK, framed(answer()))).addresses == ()
+    assert talk.refusals() == {Refusal.UNSOLICITED: 1}
+
+
+def test_what_should_not_happen_is_told_once_for_each_machine(talk: Talk) -> None:
+    told = f"DNS answer of {RESOLVER} not learned: no question was asked"
+    assert talk.hear(udp(), answer()).told == (told,)
+    assert talk.hear(udp(), answer()).told == ()
+    assert talk.hear(udp(ROGUE), answer()).told == (f"DNS answer of {ROGUE} not learned: resolver not trusted",)
+    assert talk.refusals() == {Refusal.UNSOLICITED: 2, Refusal.NOT_TRUSTED: 1}
+
+
+def test_what_happens_every_day_is_not_told(talk: Talk) -> None:
+    talk.ask(udp(), question().to_wire())
+    assert talk.hear(udp(), dns.message.make_response(question()).to_wire()) == Heard()
+    assert talk.refusals() == {Refusal.NO_ADDRESS: 1}
+
+
+def test_how_much_is_told_is_bounded(talk: Talk) -> None:
+    told = [talk.hear(udp(f"198.51.{number // 256}.{number % 256}"), answer()).told for number in range(MAX_TOLD + 9)]
+    assert sum(map(len, told)) == MAX_TOLD
+    assert talk.refusals() == {Refusal.NOT_TRUSTED: MAX_TOLD + 9}
+
+
+def test_nothing_is_read_of_a_talk_with_a_server_of_a_programs_own(talk: Talk) -> None:
+    assert talk.ask(udp(ROGUE), b"a protocol of their own") == Heard()
+    talk.connect(tcp(ROGUE))
+    talk.ask(tcp(ROGUE), Segment(100, 200, ACK, framed(question().to_wire())))
+    assert talk.hear(tcp(ROGUE), Segment(200, 0, ACK, framed(answer()))).addresses == ()
+    assert talk.dns.streams.statistics().used == 0
+    assert talk.refusals() == {Refusal.NOT_TRUSTED: 1}
+
+
+def test_garbage_in_a_stream_is_told(talk: Talk) -> None:
+    talk.connect(tcp())
+    assert talk.hear(tcp(), Segment(200, 0, ACK, b"\0\0")).told == (f"DNS answer of {RESOLVER} not learned: malformed",)
+
+
+def link_answer(name: str, address: str) -> bytes:
+    message = dns.message.Message(id=0)
+    message.flags = dns.flags.QR | dns.flags.AA
+    message.answer.append(dns.rrset.from_text(f"{name}.", 120, "IN", "A", address))
+    return message.to_wire()
+
+
+def test_a_name_of_the_link(talk: Talk) -> None:
+    talk.ask(udp("224.0.0.251", 5353), question("printer.local").to_wire())
+    assert talk.hear(udp(PRINTER, 5353), link_answer("printer.local", PRINTER)).addresses
+    assert talk.dns.names.find(parse_address(PRINTER), 10.0).source is NameSource.MDNS
+    told = talk.hear(udp(PRINTER, 5353), link_answer("printer.local", "203.0.113.9")).told
+    assert told == (f"DNS answer of {PRINTER} not learned: address not on the link",)
+
+
+def test_names_of_hosts_follow_the_facts(talk: Talk) -> None:
+    assert talk.name_of("10.0.0.7") == "nas"
+    talk.dns.set_facts(Facts())
+    assert talk.name_of("10.0.0.7") is None
+
+
+def test_an_answer_is_delivered_after_what_the_kernel_remembers_of_it_is_gone() -> None:
+    engine = Transcript("allow shop.test - -")
+    engine.resolve("shop.test", SHOP)
+    engine.queue(flow_of(1))
+    assert engine.resolve("ads.test", SHOP)[1:] == ["forget 1", "pass 5"]
+
+
+def test_a_held_question_shows_what_it_asks_for() -> None:
+    engine = Transcript()
+    packet = ev.PacketQueued(1, udp(ROGUE), CURL, asked_name="secret.test")
+    engine.feed(packet)
+    engine.feed(ev.PacketQueued(2, flow_of(50001, ROGUE, 53, UDP), CURL, asked_name="other.test"))
+    engine.feed(ev.PacketQueued(3, flow_of(50002, ROGUE, 53, UDP), whose(8, "/usr/bin/dig"), asked_name="third.test"))
+    prompts = engine.engine.open_prompts(engine.now)
+    assert [(prompt.connection.asked_name, prompt.count) for prompt in prompts] == [
+        ("secret.test", 2),
+        ("third.test", 1),
+    ]
