@@ -38,13 +38,14 @@ def main() -> None:
 def take_all(folder: Path, prefix: str, font_pt: float | None) -> None:
     from PySide6.QtGui import QGuiApplication
 
+    from tinysnitch.qt.demo import find_sample_file
     from tinysnitch.qt.prompt_agent import PromptAgent
     from tinysnitch.qt.prompt_window import PromptWindow
 
     application = QGuiApplication([])
     for name, ids, keys in pictures():
         window = PromptWindow(font_pt)
-        agent = PromptAgent(window, 0.0)
+        agent = PromptAgent(window, 0.0, find_file=find_sample_file)
         for event in opened(ids):
             agent.tell(event)
         settle(application, 0.3)

@@ -1,12 +1,17 @@
 """The agent with samples for questions and a window in memory."""
 
+import os
+import sys
 import time
+from pathlib import Path
 
+import msgspec
 import pytest
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
 from tests.qt.desktop import wait_until
+from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.choice import Choice
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.qt.demo import SAMPLES, sample_prompt
@@ -35,6 +40,9 @@ class Stage:
 
     def ask(self, prompt_id: int, name: str = "question") -> None:
         self.agent.tell(QuestionOpened(sample_prompt(prompt_id, SAMPLES[name])))
+
+    def texts(self) -> list[str]:
+        return [paragraph.layout.text().strip("\u2068\u2069") for _place, paragraph in self.window.page._texts]
 
     def wait_paint(self) -> None:
         wait_until(lambda: QTest.qWait(5) or bool(self.painted))
@@ -75,6 +83,17 @@ def test_what_is_pasted_goes_into_the_line(stage: Stage) -> None:
     stage.agent.paste(" c\nd\n", later)
     assert stage.agent.state.edit.text.endswith("/news c d")
     assert stage.link.answers == []
+
+
+def test_what_is_looked_up_of_the_file_comes_into_sight_when_it_is_known(stage: Stage) -> None:
+    itself = Path(os.path.realpath(sys.executable))
+    process = msgspec.structs.replace(
+        CURL, program=str(itself), executable=str(itself), inode=itself.stat().st_ino, args=()
+    )
+    stage.agent.tell(QuestionOpened(prompt_of(1, connection_of(process))))
+    assert "…" in stage.texts()
+    wait_until(lambda: QTest.qWait(5) or "…" not in stage.texts())
+    assert "package" in stage.texts()
 
 
 def test_one_key_answers_all_of_a_program(stage: Stage) -> None:

@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tinysnitch.core.choice import Choice
+from tinysnitch.core.commands import ClosePrompt
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.prompt import Prompt
+from tinysnitch.daemon.control_permission import Right
 from tinysnitch.daemon.control_server import ControlServer
-from tinysnitch.protocol.messages import Explanation, RuleEntry, Status
+from tinysnitch.protocol.messages import Explain, Explanation, RuleEntry, Status
 
 RULE = "allow shop.test 443 tcp /usr/bin/curl"
 
@@ -29,17 +31,17 @@ class QuestionDaemon:
 
     def close(self, prompt_id: int, reason: str = "nobody answered", by_uid: int | None = None) -> None:
         del self.prompts[prompt_id]
-        self.server.push_closed(prompt_id, reason, by_uid)
+        self.server.push_closed(ClosePrompt(prompt_id, reason, by_uid))
 
     # what the control server asks
 
-    def status(self) -> Status:
+    def status(self, right: Right) -> Status:
         return Status(
             pid=1, mode="bpf", netns=1, rules_file="", uptime_s=0.0, rules=2, prompts=len(self.prompts), clients=1,
             hits=0, misses=0,
         )  # fmt: skip
 
-    def attach(self, client_id: int, uid: int) -> None:
+    def attach(self, client_id: int, right: Right) -> None:
         self.attached.set()
         for prompt in self.prompts.values():
             self.server.push_prompt(prompt)
@@ -47,32 +49,32 @@ class QuestionDaemon:
     def detach(self, client_id: int) -> None:
         self.attached.clear()
 
-    def answer(self, prompt_id: int, answer: Choice | str, by_uid: int) -> str:
+    def answer(self, prompt_id: int, answer: Choice | str, right: Right) -> str:
         if self.refusal:
             raise SnitchError(self.refusal)
         if isinstance(answer, Choice):
             self.answers.put_nowait((prompt_id, answer))
         else:
             self.lines.put_nowait((prompt_id, answer))
-        self.close(prompt_id, "answered", by_uid)
+        self.close(prompt_id, "answered", right.uid)
         return RULE
 
-    def list_rules(self) -> list[RuleEntry]:
+    def list_rules(self, right: Right) -> list[RuleEntry]:
         return []
 
-    def add_rule(self, line: str, by_uid: int) -> str:
+    def add_rule(self, line: str, right: Right) -> str:
         raise SnitchError("not here")
 
-    def remove_rule(self, line: str, by_uid: int) -> str:
+    def remove_rule(self, line: str, right: Right) -> str:
         raise SnitchError("not here")
 
-    def list_asks(self) -> list[Prompt]:
+    def list_asks(self, right: Right) -> list[Prompt]:
         return list(self.prompts.values())
 
-    def explain(self, program: str, remote: str, port: int, protocol: str) -> Explanation:
+    def explain(self, question: Explain, right: Right) -> Explanation:
         raise SnitchError("not here")
 
-    def read_history(self, limit: int) -> list[bytes]:
+    def read_history(self, limit: int, right: Right) -> list[bytes]:
         return []
 
 

@@ -1,9 +1,10 @@
 from tests.view.sample_prompts import prompt_of
 from tinysnitch.core.clock import Instant
-from tinysnitch.tui.plain_lines import help_lines, question_lines, ready_line
+from tinysnitch.tui.plain_lines import fact_lines, help_lines, question_lines, ready_line
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_state import PromptState, QuestionOpened
 from tinysnitch.view.prompt_view import PromptView, present_prompt
+from tinysnitch.view.segment import Line, Segment
 
 
 def sample_view() -> PromptView:
@@ -29,6 +30,11 @@ def test_a_question_is_told_line_by_line() -> None:
         "rule: allow until=2023-11-14T22:22:20Z shop.test 443 tcp /usr/bin/curl -s https://shop.test/",
         "holds: for 9 minutes",
     ]
+
+
+def test_what_is_still_looked_up_is_not_told() -> None:
+    lines = (Line("path", (Segment("/a"),)), Line("package", (Segment("…"),), is_pending=True))
+    assert fact_lines(PromptView(title="", is_question=True, lines=lines)) == ["path: /a"]
 
 
 def test_the_keys_to_begin_with_are_said() -> None:

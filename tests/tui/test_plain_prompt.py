@@ -1,4 +1,5 @@
 import asyncio
+import hashlib
 import os
 import pty
 import re
@@ -90,6 +91,19 @@ def test_keys_answer_the_question_that_was_printed(tmp_path: Path, keys: str, ch
         person.type("q")
 
     assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
+
+
+def test_what_is_looked_up_of_the_file_is_told_when_it_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text("#!/bin/sh\n")
+    process = msgspec.structs.replace(CURL, program=str(path), executable=str(path), inode=path.stat().st_ino)
+
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        daemon.open(prompt_of(1, connection_of(process)))
+        await person.see(f"sha256: {hashlib.sha256(path.read_bytes()).hexdigest()}\n")
+        person.type("q")
+
+    play(tmp_path, script, PlainPrompt(delay_s=0.05))
 
 
 def test_the_rule_is_printed_again_at_each_toggle(tmp_path: Path) -> None:

@@ -10,15 +10,20 @@ from tinysnitch.core.choice import Choice, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.dns_questions import NameSource
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource
+from tinysnitch.core.program_file import ProgramFile
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.connection_view import present_connection, present_title, present_warnings
+from tinysnitch.view.lookup import NO_LOOKUP, FindFile, Lookup
 
 CHOICE = Choice(verdict=Verdict.ALLOW)
 ANY_TEXT = st.text(st.characters(exclude_categories=()), min_size=1)
 
 
-def texts(connection: Connection, **changes: object) -> dict[str, str]:
-    lines = present_connection(connection, msgspec.structs.replace(CHOICE, **changes), {1000: "alice"}.get)
+def texts(
+    connection: Connection, find_file: FindFile = NO_LOOKUP.find_file, *, is_full: bool = False, **changes: object
+) -> dict[str, str]:
+    choice = msgspec.structs.replace(CHOICE, **changes)
+    lines = present_connection(connection, choice, Lookup({1000: "alice"}.get, find_file), is_full=is_full)
     return {line.label: line.text for line in lines}
 
 
@@ -75,7 +80,7 @@ def test_the_title_says_who_and_where(connection: Connection, title: str) -> Non
     ],
 )
 def test_covered_is_what_the_rule_names(changes: dict[str, Any], expected: set[str]) -> None:
-    always = {"/usr/bin/curl", "outbound, from this machine"}
+    always = {"/usr/bin/curl", "tcp", "outbound, from this machine"}
     assert covered(connection_of(name="www.shop.co.uk"), **changes) == expected | always
 
 
@@ -96,6 +101,29 @@ def test_what_has_no_process_is_named_by_its_word() -> None:
         "protocol": "icmp",
         "direction": "inbound, to this machine",
     }
+
+
+@pytest.mark.parametrize(
+    ("file", "is_full", "shown"),
+    [
+        (None, False, {"package": "…"}),
+        (ProgramFile(), True, {}),
+        (ProgramFile("curl\x1b", "ab"), False, {"package": "curl\\x1b"}),
+        (ProgramFile("curl", "ab"), True, {"package": "curl", "sha256": "ab"}),
+        (ProgramFile("", "ab"), False, {"package": "none owns this file", "sha256": "ab"}),
+        (ProgramFile(None, "ab"), False, {"sha256": "ab"}),
+    ],
+)
+def test_what_is_known_of_the_file_is_shown(file: ProgramFile | None, is_full: bool, shown: dict[str, str]) -> None:
+    found = texts(connection_of(), lambda _process: file, is_full=is_full)
+    assert {label: text for label, text in found.items() if label in ("package", "sha256")} == shown
+
+
+def test_the_digest_is_of_the_interpreter_where_a_script_runs_and_the_rules_own_counts() -> None:
+    script = msgspec.structs.replace(
+        CURL, program="/opt/a.py", executable="/usr/bin/python3.13", run_by="/usr/bin/python3.13", sha256="cd"
+    )
+    assert texts(connection_of(script), lambda _process: ProgramFile("", "ab"))["sha256"] == "cd of python3.13"
 
 
 def test_warnings_tell_what_is_odd() -> None:

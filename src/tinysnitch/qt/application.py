@@ -4,7 +4,7 @@ from PySide6.QtGui import QGuiApplication
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.qt.daemon_link import DaemonLink
-from tinysnitch.qt.demo import Demo
+from tinysnitch.qt.demo import Demo, find_sample_file
 from tinysnitch.qt.prompt_agent import PromptAgent
 from tinysnitch.qt.prompt_window import PromptWindow
 from tinysnitch.qt.settings import WindowSettings
@@ -21,8 +21,14 @@ def run_application(settings: WindowSettings, socket_path: str | None) -> int:
         failures.append(error)
         application.quit()
 
-    agent = PromptAgent(PromptWindow(settings.font_pt), settings.delay_s, None if socket_path else application.quit)
-    link = DaemonLink(socket_path, agent.tell, fail) if socket_path else Demo(agent.tell, application.quit)
+    window = PromptWindow(settings.font_pt)
+    link: DaemonLink | Demo
+    if socket_path:
+        agent = PromptAgent(window, settings.delay_s)
+        link = DaemonLink(socket_path, agent.tell, fail)
+    else:
+        agent = PromptAgent(window, settings.delay_s, leave=application.quit, find_file=find_sample_file)
+        link = Demo(agent.tell, application.quit)
     agent.link = link
     link.start()
     status = 0 if failures else application.exec()

@@ -9,6 +9,7 @@ import msgspec
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import UNKNOWN, Attribution, AttributionSource, Process
+from tinysnitch.core.program_file import ProgramFile
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.view.prompt_state import Answer, Answers, DaemonGreeted, Event, QuestionClosed, QuestionOpened
 
@@ -34,7 +35,7 @@ _SYNC = msgspec.structs.replace(
     executable="/usr/bin/python3.13",
     args=("--quiet",),
     run_by="/usr/bin/python3.13",
-    warnings=("runs from /tmp", "deleted file", "LD_PRELOAD is set"),
+    warnings=("runs from /tmp", "started with LD_PRELOAD"),
 )
 _SSHD = msgspec.structs.replace(
     _CURL, exec_id=3, uid=0, program="/usr/sbin/sshd", args=("-D",), owners=("unit:ssh.service",)
@@ -62,6 +63,12 @@ def _unknown() -> Connection:
     return Connection(flow=flow, attribution=UNKNOWN)
 
 
+_FILES = {
+    "/usr/bin/curl": ProgramFile("curl", "5ab3e3e4b1c8f0d2" * 4),
+    "/usr/sbin/sshd": ProgramFile("openssh-server", "77c1d9a40be25f38" * 4),
+    "/tmp/.cache/sync.py": ProgramFile("", "c0ffee5a9d1e7b46" * 4),
+}
+
 SAMPLES = {
     "question": _outbound(_CURL, "www.example.com", "203.0.113.5"),
     "warnings": _guessed(),
@@ -82,6 +89,10 @@ def sample_prompt(prompt_id: int, connection: Connection, count: int = 1) -> Pro
         deadline_s=0.0,
         remaining_s=TIME_S,
     )
+
+
+def find_sample_file(process: Process) -> ProgramFile:
+    return _FILES.get(process.program, ProgramFile())
 
 
 class Demo:

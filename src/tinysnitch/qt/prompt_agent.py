@@ -11,14 +11,16 @@ from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
+from tinysnitch.client.program_files import ProgramFiles
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.clock import Instant
 from tinysnitch.qt.page import Page
 from tinysnitch.qt.prompt_page import Room, build_help, build_page
 from tinysnitch.qt.prompt_window import PromptWindow
 from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.view.lookup import FindFile, Lookup
 from tinysnitch.view.prompt_state import (
     Answer,
     Answers,
@@ -41,17 +43,32 @@ class Link(Protocol):
     def answer(self, effect: Answer | Answers) -> None: ...
 
 
+class _Bell(QObject):
+    """Rung in any thread, heard in Qt's."""
+
+    rung = Signal()
+
+
 class PromptAgent:
-    def __init__(self, window: PromptWindow, delay_s: float, leave: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        window: PromptWindow,
+        delay_s: float,
+        leave: Callable[[], None] | None = None,
+        find_file: FindFile | None = None,
+    ) -> None:
         self.link: Link | None = None
         self.state = PromptState(delay_s)
         self._window = window
         self._delay_s = delay_s
+        self._bell = _Bell()
+        self._lookup = Lookup(find_user, find_file or ProgramFiles(self._bell.rung.emit).find)
         self._leave = leave  # None: leaving only hides the window
         self._is_left = False
         self._painted_s: float | None = None  # when the window was first painted since it appeared
         self._ticker = _timer(TICK_MS, self._show, is_single=False)
         self._ready_timer = _timer(0, self._show, is_single=True)
+        self._bell.rung.connect(self._show, Qt.ConnectionType.QueuedConnection)
         window.pressed.connect(self.press)
         window.pasted.connect(self.paste)
         window.closed.connect(self._hide_or_leave)
@@ -129,7 +146,7 @@ class PromptAgent:
 
     def _view(self) -> PromptView:
         now = time.monotonic()
-        view = present_prompt(self.state, Instant(now, time.time()), find_user)
+        view = present_prompt(self.state, Instant(now, time.time()), self._lookup)
         return view if now >= self._ready_s() else msgspec.structs.replace(view, is_ready=False)
 
     def _ready_s(self) -> float:

@@ -12,11 +12,15 @@ MAX_RULES = 20  # lines, when one answer is for many questions
 
 
 def question_lines(view: PromptView) -> list[str]:
-    facts = [f"{line.label}: {shorten_middle(line.text, MAX_VALUE)}" for line in view.lines]
     warnings = [f"warning: {warning}" for warning in view.warnings]
     asked = f"asked because {view.reason}; {view.seconds_left} seconds left, then it is denied"
     title = f"{view.waiting}: {shorten_middle(view.title, MAX_VALUE)}"
-    return ["", title, *facts, *warnings, asked, *rule_lines(view)]
+    return ["", title, *fact_lines(view), *warnings, asked, *rule_lines(view)]
+
+
+def fact_lines(view: PromptView) -> list[str]:
+    """What is known so far."""
+    return [f"{line.label}: {shorten_middle(line.text, MAX_VALUE)}" for line in view.lines if not line.is_pending]
 
 
 def rule_lines(view: PromptView) -> list[str]:

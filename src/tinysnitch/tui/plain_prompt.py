@@ -6,17 +6,19 @@ import shlex
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from tinysnitch.client.program_files import ProgramFiles
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.clock import Instant
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.edited_line import render_edit
 from tinysnitch.tui.keyboard import parse_keys
-from tinysnitch.tui.plain_lines import edit_lines, help_lines, question_lines, ready_line, rule_lines
+from tinysnitch.tui.plain_lines import edit_lines, fact_lines, help_lines, question_lines, ready_line, rule_lines
 from tinysnitch.tui.terminal import Terminal
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_settings import read_delay_s
 from tinysnitch.view.prompt_state import Answer, Answers, Event, KeyPressed, Leave, Page, PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
@@ -51,6 +53,8 @@ class _Session:
         self._state = PromptState(delay_s)
         self._socket_path = socket_path
         self._link = DaemonLink(socket_path, self._tell)
+        self._lookup = Lookup(find_user, ProgramFiles(self._file_found).find)
+        self._told: set[str] = set()  # facts of the question in sight
         self._answers: set[asyncio.Task[None]] = set()
         self._end: asyncio.Future[int] = self._loop.create_future()
         self._ready_timer: asyncio.TimerHandle | None = None  # until keys count
@@ -96,6 +100,11 @@ class _Session:
         self._advance(event, time.monotonic())
         self._show()
 
+    def _file_found(self) -> None:
+        """Called in another thread."""
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._show)
+
     def _read_keys(self) -> None:
         """What is read before keys were said to count was typed before, however late we come to read it."""
         typed_s = time.monotonic() if self._ready_timer is None else self._asked_s
@@ -130,7 +139,7 @@ class _Session:
 
     def _show(self) -> None:
         """Print what is new since the last time."""
-        view = present_prompt(self._state, Instant(time.monotonic(), time.time()), find_user)
+        view = present_prompt(self._state, Instant(time.monotonic(), time.time()), self._lookup)
         if self._shown_edit and (self._state.page is not Page.EDIT or view.notice != self._shown_notice):
             self._terminal.write("\n")
             self._shown_edit = None
@@ -146,9 +155,17 @@ class _Session:
         elif choice and choice != self._shown_choice:  # not the rule line: the time in it goes on
             self._terminal.write_lines(rule_lines(view))
         self._shown_choice = choice
+        self._tell_found(view)
         if view.edit and view.is_question:
             self._terminal.write(render_edit(self._shown_edit, view.edit, self._terminal.width()))
             self._shown_edit = view.edit
+
+    def _tell_found(self, view: PromptView) -> None:
+        """Facts that were looked up since the question was printed; none breaks into a line that is edited."""
+        if view.is_question and self._state.page in (Page.QUESTION, Page.EDIT) and self._shown_edit is None:
+            found = [line for line in fact_lines(view) if line not in self._told]
+            self._told.update(found)
+            self._terminal.write_lines(found)
 
     def _tell_fault(self) -> None:
         """While one types, every line is wrong for a moment: it is told when Enter says that it is done."""
@@ -171,6 +188,7 @@ class _Session:
             self._terminal.write_lines([view.title])
 
     def _ask(self, view: PromptView) -> None:
+        self._told = set(fact_lines(view))
         if self._is_guest and not self._terminal.is_held:
             if not self._terminal.is_ours:  # a shell that we run has given it to its job
                 return self._point_elsewhere(view)

@@ -1,6 +1,7 @@
 """The terminal's prompt: the whole window, nothing to click, one key to answer."""
 
 import asyncio
+import contextlib
 import os
 import select
 import signal
@@ -15,6 +16,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from tinysnitch.client.control_client import ControlClient
+from tinysnitch.client.program_files import ProgramFiles
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.errors import SnitchError
@@ -22,6 +24,7 @@ from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_screen import render_help, render_prompt
 from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_settings import read_delay_s
 from tinysnitch.view.prompt_state import (
     DELAY_S,
@@ -42,9 +45,10 @@ TICK_S = 0.5  # of the countdown
 class PromptWidget(Widget):
     """Draws the state; knows nothing else."""
 
-    def __init__(self, state: PromptState) -> None:
+    def __init__(self, state: PromptState, lookup: Lookup) -> None:
         super().__init__()
         self._state = state
+        self._lookup = lookup
 
     def render(self) -> Text:
         width, height = self.size
@@ -53,7 +57,7 @@ class PromptWidget(Widget):
         if self._state.page is Page.LEGEND:
             return render_help("what the words mean", present_legend(), width, height)
         now = Instant(time.monotonic(), time.time())
-        return render_prompt(present_prompt(self._state, now, find_user), width, height)
+        return render_prompt(present_prompt(self._state, now, self._lookup), width, height)
 
 
 class PromptScreen(Screen[None], inherit_bindings=False):
@@ -74,13 +78,14 @@ class PromptApp(App[None], inherit_bindings=False):
         self.state = PromptState(delay_s)
         self.failure: SnitchError | None = None
         self._link = DaemonLink(socket_path, self.tell)
-        self._widget = PromptWidget(self.state)
+        self._widget = PromptWidget(self.state, Lookup(find_user, ProgramFiles(self._file_found).find))
         self._ticker: Timer | None = None
 
     def get_default_screen(self) -> PromptScreen:
         return PromptScreen()
 
     async def on_mount(self) -> None:
+        self._own_loop = asyncio.get_running_loop()
         self._watch_terminal()
         for number in (signal.SIGTERM, signal.SIGHUP):  # left in order, the terminal is put back
             asyncio.get_running_loop().add_signal_handler(number, self.exit, None, 128 + number)
@@ -129,6 +134,11 @@ class PromptApp(App[None], inherit_bindings=False):
             self.exit()
         self._widget.refresh()
         self._set_timers(now)
+
+    def _file_found(self) -> None:
+        """Called in another thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._own_loop.call_soon_threadsafe(self._widget.refresh)
 
     def _set_timers(self, now: float) -> None:
         """Tick while a question is in sight, and draw once when it begins to take keys; else sleep."""

@@ -1,6 +1,6 @@
 """What is shown of a connection: who, where, and what is odd about it. Every text is escaped here."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from tinysnitch.core.choice import Choice, RemoteScope
 from tinysnitch.core.connection import Connection
@@ -8,17 +8,12 @@ from tinysnitch.core.dns_questions import LINK_SOURCES
 from tinysnitch.core.domain import find_registrable_domain
 from tinysnitch.core.flow import Direction, format_address, format_protocol
 from tinysnitch.core.process import Attribution, AttributionSource, Process, program_of
+from tinysnitch.core.program_file import ProgramFile
 from tinysnitch.core.words import quote_word
+from tinysnitch.view.lookup import NO_LOOKUP, Lookup
 from tinysnitch.view.segment import Line, Segment, segment_of
 from tinysnitch.view.services import find_service
 from tinysnitch.view.text import escape_text
-
-FindUser = Callable[[int], str | None]
-
-
-def find_no_user(uid: int) -> str | None:
-    """For where nobody knows the names of users."""
-    return None
 
 
 def present_title(connection: Connection) -> str:
@@ -37,10 +32,12 @@ def present_program(attribution: Attribution) -> str:
     return f"'{name}'" if " " in name or not name else name
 
 
-def present_connection(connection: Connection, choice: Choice, find_user: FindUser = find_no_user) -> tuple[Line, ...]:
-    """The facts, most telling first; covered is what the rule of the choice names."""
+def present_connection(
+    connection: Connection, choice: Choice, lookup: Lookup = NO_LOOKUP, *, is_full: bool = False
+) -> tuple[Line, ...]:
+    """The facts, most telling first; covered is what the rule of the choice names. `is_full`: the digest too."""
     process = connection.attribution.process
-    who = _present_process(process, choice, find_user) if process else _present_no_process(connection.attribution)
+    who = _present_process(process, choice, lookup, is_full) if process else _present_no_process(connection.attribution)
     return (*who, *_present_remote(connection, choice), *_present_port(connection, choice))
 
 
@@ -48,19 +45,33 @@ def _present_no_process(attribution: Attribution) -> Iterator[Line]:
     yield Line("program", (Segment(program_of(attribution), is_covered=True),))
 
 
-def _present_process(process: Process, choice: Choice, find_user: FindUser) -> Iterator[Line]:
+def _present_process(process: Process, choice: Choice, lookup: Lookup, is_full: bool) -> Iterator[Line]:
     yield Line("path", (segment_of(process.program, is_covered=True),))
     if process.args or not process.are_args_complete:
         args = " ".join(map(quote_word, process.args)) + ("" if process.are_args_complete else " …")
         yield Line("arguments", (segment_of(args, process.are_args_complete and not choice.any_args),))
     if process.run_by:
         yield Line("run by", (segment_of(process.run_by),))
+    yield from _present_file(process, lookup.find_file(process), is_full)
     if process.parents:
         yield Line("parents", (segment_of(", ".join(process.parents)),))
-    user = find_user(process.uid)
+    user = lookup.find_user(process.uid)
     yield Line("user", (segment_of(user if user else f"uid {process.uid}"),))
     if process.owners:
         yield Line("belongs to", (segment_of(", ".join(process.owners)),))
+
+
+def _present_file(process: Process, file: ProgramFile | None, is_full: bool) -> Iterator[Line]:
+    """The digest tells something where no package vouches for the file, and where it may be put into a rule."""
+    if file is None:
+        yield Line("package", (Segment("…"),), is_pending=True)
+        return
+    if file.package is not None:
+        yield Line("package", (segment_of(file.package) if file.package else Segment("none owns this file"),))
+    digest = process.sha256 or file.sha256
+    if digest and (is_full or not file.package):
+        of = f" of {process.executable.rpartition('/')[2]}" if process.run_by else ""
+        yield Line("sha256", (Segment(digest), segment_of(of)) if of else (Segment(digest),))
 
 
 def _present_remote(connection: Connection, choice: Choice) -> Iterator[Line]:
@@ -68,6 +79,10 @@ def _present_remote(connection: Connection, choice: Choice) -> Iterator[Line]:
         yield Line("name", _name_segments(connection.name, choice.remote))
     is_covered = not connection.name and choice.remote is not RemoteScope.ANY
     yield Line("address", (Segment(format_address(connection.flow.remote), is_covered),))
+    if connection.aliases:
+        yield Line("by way of", (segment_of(", ".join(connection.aliases)),))
+    if connection.asked_name:
+        yield Line("asks for", (segment_of(connection.asked_name),))
     if connection.other_names:
         yield Line("also named", (segment_of(", ".join(connection.other_names)),))
 
@@ -79,17 +94,13 @@ def _name_segments(name: str, scope: RemoteScope) -> tuple[Segment, ...]:
     return segment_of(name[: -len(domain)]), segment_of(domain, is_covered=True)
 
 
-    if connection.aliases:
-        yield Line("by way of", (segment_of(", ".join(connection.aliases)),))
-    if connection.asked_name:
-        yield Line("asks for", (segment_of(connection.asked_name),))
 def _present_port(connection: Connection, choice: Choice) -> Iterator[Line]:
     flow = connection.flow
     protocol = format_protocol(flow.protocol)
     if flow.port:
         service = find_service(flow.port)
         named = f"{flow.port} {service}" if service else str(flow.port)
-        yield Line("port", (Segment(named, not choice.any_port), Segment(f", {protocol}")))
+        yield Line("port", (Segment(named, not choice.any_port), Segment(", "), Segment(protocol, is_covered=True)))
     else:
         yield Line("protocol", (Segment(protocol, is_covered=True),))
     is_outbound = flow.direction is Direction.OUTBOUND
@@ -113,7 +124,7 @@ def _find_warnings(connection: Connection) -> Iterator[str]:
         yield "who it is was read from /proc afterwards, which a program can forge"
     if not attribution.is_listening:
         yield "nothing listens on this port"
-    if connection.other_names and not connection.is_name_sure:
-        yield "the name is a guess: other names have the same address"
     if connection.name and connection.name_source in LINK_SOURCES:
         yield f"any machine of the link can claim this name ({connection.name_source.value})"
+    if connection.other_names and not connection.is_name_sure:
+        yield "the name is a guess: other names have the same address"

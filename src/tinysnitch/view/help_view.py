@@ -15,6 +15,8 @@ _LEGEND = (
     ("path", "the program's file; for a script, the script's"),
     ("arguments", "what it was started with"),
     ("run by", "the interpreter that runs the script"),
+    ("package", "the installed package that owns the file"),
+    ("sha256", "the file's digest: of one that no package owns, and while you edit"),
     ("parents", "the programs that started it, the nearest first"),
     ("belongs to", "its systemd unit, container or app, as the kernel groups it"),
     ("name", "the name whose lookup led to the address"),

@@ -11,8 +11,6 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.rule_text import COLUMNS, format_rule
 from tinysnitch.core.words import split_words
 from tinysnitch.view.connection_view import (
-    FindUser,
-    find_no_user,
     present_connection,
     present_program,
     present_title,
@@ -20,6 +18,7 @@ from tinysnitch.view.connection_view import (
 )
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.keys import KEYS, Act, Group, Key, keys_of
+from tinysnitch.view.lookup import NO_LOOKUP, Lookup
 from tinysnitch.view.prompt_state import Page, PromptState, Question
 from tinysnitch.view.segment import Line, Segment, segment_of
 from tinysnitch.view.text import escape_text
@@ -69,7 +68,7 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     notice: str = ""
 
 
-def present_prompt(state: PromptState, now: Instant, find_user: FindUser = find_no_user) -> PromptView:
+def present_prompt(state: PromptState, now: Instant, lookup: Lookup = NO_LOOKUP) -> PromptView:
     """What to show at this moment. `now.boot_s` is on the clock that the state is told of."""
     question = state.selected
     if question is None:
@@ -79,7 +78,7 @@ def present_prompt(state: PromptState, now: Instant, find_user: FindUser = find_
         title=present_title(connection),
         is_question=True,
         reason=escape_text(question.prompt.reason),
-        lines=present_connection(connection, question.choice, find_user),
+        lines=present_connection(connection, question.choice, lookup, is_full=state.page is Page.EDIT),
         warnings=_present_warnings(connection),
         rule=present_rule(connection, question.choice, now.wall_s),
         lifetime=present_lifetime(connection, question.choice),

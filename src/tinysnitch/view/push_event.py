@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push
-from tinysnitch.view.connection_view import FindUser
+from tinysnitch.view.lookup import FindUser
 from tinysnitch.view.prompt_events import NoticeGiven, QuestionClosed, QuestionOpened
 
 

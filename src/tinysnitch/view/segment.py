@@ -13,6 +13,7 @@ class Segment(msgspec.Struct, frozen=True):
 class Line(msgspec.Struct, frozen=True):
     label: str
     segments: tuple[Segment, ...]
+    is_pending: bool = False  # another value comes
 
     @property
     def text(self) -> str:

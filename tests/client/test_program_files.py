@@ -1,0 +1,90 @@
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.view.sample_prompts import CURL
+from tinysnitch.client import program_files
+from tinysnitch.client.program_files import UNKNOWN_FILE, ProgramFiles, read_sha256
+from tinysnitch.core.process import Process
+from tinysnitch.core.program_file import ProgramFile
+
+TEXT = b"#!/bin/sh\n"
+DIGEST = hashlib.sha256(TEXT).hexdigest()
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Process:
+    path = tmp_path / "a"
+    path.write_bytes(TEXT)
+    return msgspec.structs.replace(CURL, program=str(path), executable=str(path), inode=path.stat().st_ino)
+
+
+class Desk:
+    """Files that are looked up when the test says so."""
+
+    def __init__(self) -> None:
+        self.may_go = threading.Semaphore(0)
+        self.told = threading.Semaphore(0)
+        self.asked: list[bytes] = []
+        self.files = ProgramFiles(self.told.release, self.find_owner)
+
+    def find_owner(self, path: bytes) -> str:
+        assert self.may_go.acquire(timeout=60)
+        self.asked.append(path)
+        if path == b"/broken":
+            raise OSError("no database")
+        return "owner"
+
+    def wait(self) -> None:
+        self.may_go.release()
+        assert self.told.acquire(timeout=60)
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    made = Desk()
+    yield made
+    made.may_go.release(1000)
+
+
+def test_nobody_waits_and_each_file_is_looked_up_once(desk: Desk, process: Process) -> None:
+    assert desk.files.find(process) is None
+    assert desk.files.find(msgspec.structs.replace(process, pid=1, args=())) is None
+    desk.wait()
+    assert desk.files.find(process) == ProgramFile("owner", DIGEST)
+    assert desk.asked == [process.program.encode()]
+
+
+def test_a_file_that_is_not_the_hosts_is_not_looked_at(desk: Desk, process: Process) -> None:
+    assert desk.files.find(msgspec.structs.replace(process, is_host_file=False)) == UNKNOWN_FILE
+    assert desk.asked == []
+
+
+def test_a_database_that_fails_tells_nothing(desk: Desk, process: Process) -> None:
+    broken = msgspec.structs.replace(process, program="/broken")
+    desk.files.find(broken)
+    desk.wait()
+    assert desk.files.find(broken) == ProgramFile(None, DIGEST)
+
+
+def test_so_many_wait_and_no_more(desk: Desk, process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program_files, "MAX_WAITING", 2)
+    found = [desk.files.find(msgspec.structs.replace(process, program=f"/{number}")) for number in range(3)]
+    assert found == [None, None, UNKNOWN_FILE]
+
+
+def test_only_the_very_file_is_hashed(tmp_path: Path, process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_sha256(process.executable, process.inode) == DIGEST
+    assert read_sha256(process.executable, process.inode + 1) is None
+    assert read_sha256("/nowhere", 1) is None
+    assert read_sha256("/a\0b", 1) is None
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert read_sha256(str(pipe), pipe.stat().st_ino) is None
+    monkeypatch.setattr(program_files, "MAX_SIZE", len(TEXT) - 1)
+    assert read_sha256(process.executable, process.inode) is None
