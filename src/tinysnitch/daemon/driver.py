@@ -166,13 +166,17 @@ class Driver:
         try:
             work(*arguments)
         except Exception:
-            self.failed += 1
-            now_s = read_instant().boot_s
-            if now_s >= self._next_traceback_s:
-                self._next_traceback_s = now_s + TRACEBACK_S
-                _log.exception("failed: %s", work.__name__)
+            self._note_failure(work.__name__)
             return False
         return True
+
+    def _note_failure(self, what: str) -> None:
+        """Of the exception that is being handled."""
+        self.failed += 1
+        now_s = read_instant().boot_s
+        if now_s >= self._next_traceback_s:
+            self._next_traceback_s = now_s + TRACEBACK_S
+            _log.exception("failed: %s", what)
 
     def _handle(self, event: Event, now: Instant, records: list[Record] | None = None) -> None:
         self._attempt(self._work_off, event, now, records)
@@ -181,25 +185,26 @@ class Driver:
         """Command by command. What the kernel refuses to remember is dropped: it would come back here for ever."""
         is_remembered = True
         for command in self.engine.handle(event, now):
-            match command:
-                case cmd.RememberVerdict() | cmd.RememberFlow():
-                    is_remembered = self._attempt(self._carry_out, command)
-                case cmd.IssueVerdict(packet_id) if not is_remembered:
-                    self._attempt(self.doors.enforcement.drop, packet_id)
-                case _:
-                    self._attempt(self._carry_out, command)
+            if not is_remembered and isinstance(command, cmd.IssueVerdict):
+                command = cmd.DropPacket(command.packet_id)
+            try:
+                self._carry_out(command)
+            except Exception:
+                self._note_failure(type(command).__name__)
+                is_remembered &= not isinstance(command, cmd.RememberVerdict | cmd.RememberFlow)
             if records is not None and isinstance(command, cmd.Report):
                 records.append(command.record)
 
     def _carry_out(self, command: cmd.Command) -> None:
+        """What every miss needs comes first: a case that does not match costs as much as one that does."""
         doors = self.doors
         match command:
-            case cmd.IssueVerdict(packet_id, verdict):
-                doors.enforcement.issue(packet_id, verdict)
             case cmd.RememberVerdict():
                 doors.enforcement.remember_verdict(command)
-            case cmd.Report(record):
-                self._untold.append(record)
+            case cmd.IssueVerdict():
+                doors.enforcement.issue(command.packet_id, command.verdict)
+            case cmd.Report():
+                self._untold.append(command.record)
             case cmd.RememberFlow():
                 doors.enforcement.remember_flow(command)
             case cmd.PassMessage(packet_id):
