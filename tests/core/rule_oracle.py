@@ -7,9 +7,12 @@ from tinysnitch.core.flow import parse_address
 from tinysnitch.core.network import Network, parse_network
 from tinysnitch.core.process import AttributionSource
 from tinysnitch.core.program_text import compile_pattern
+from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import ProgramKind, RemoteKind, Rule
 from tinysnitch.core.scope import is_narrower, resolve_rule
 from tinysnitch.core.verdict import Verdict
+
+WORDS = RemoteWords(FACTS)
 
 
 def matches(rule: Rule, asked: Connection, wall_s: float) -> bool:
@@ -83,5 +86,5 @@ def program_matches(rule: Rule, asked: Connection) -> bool:
 
 def decide_slowly(rules: list[Rule], asked: Connection, wall_s: float) -> Verdict:
     matching = [resolve_rule(rule, FACTS) for rule in rules if matches(rule, asked, wall_s)]
-    left = {rule.verdict for rule in matching if not any(is_narrower(other, rule) for other in matching)}
+    left = {rule.verdict for rule in matching if not any(is_narrower(other, rule, WORDS) for other in matching)}
     return next((verdict for verdict in (Verdict.DENY, Verdict.ASK, Verdict.ALLOW) if verdict in left), Verdict.ASK)

@@ -7,6 +7,7 @@ from tinysnitch.core.flow import parse_address
 from tinysnitch.core.network import parse_network
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import Remote, RemoteKind
+from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.store.remote_set import RemoteSet
 
 FACTS = Facts(
@@ -40,3 +41,28 @@ ADS, RESOLVERS, NONE = (Remote(RemoteKind.LIST, name) for name in ("ads", "resol
 )
 def test_takes(word: Remote, address: str, name: str | None, is_taken: bool) -> None:
     assert RemoteWords(FACTS).takes(word, parse_address(address), name) is is_taken
+
+
+@pytest.mark.parametrize(
+    ("word", "remote", "is_covered"),
+    [
+        (LOCALHOST, "127.0.0.0/16", True),
+        (LOCALHOST, "192.0.2.9", True),
+        (LOCALHOST, "192.0.2.8/31", False),
+        (LOCALHOST, "'localhost'", False),
+        (LAN, "192.0.2.128/25", True),
+        (LAN, "192.0.0.0/16", False),
+        (ADS, "*.a.ads.test", True),
+        (ADS, "ads.test", True),
+        (ADS, "*.test", False),
+        (ADS, "198.51.100.0/25", True),
+        (ADS, "198.51.0.0/16", False),
+        (ADS, "@ads", False),
+        (ADS, "-", False),
+        (RESOLVERS, "192.0.2.53", True),
+        (RESOLVERS, "x.test", False),
+        (NONE, "x.test", False),
+    ],
+)
+def test_covers(word: Remote, remote: str, is_covered: bool) -> None:
+    assert RemoteWords(FACTS).covers(word, parse_rule(f"allow {remote} - -").remote) is is_covered

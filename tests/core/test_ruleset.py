@@ -11,11 +11,13 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Direction, Flow, parse_address
+from tinysnitch.core.network import parse_network
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.core.ruleset import Ruleset
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.store.remote_set import RemoteSet
 
 AT_5, AT_9 = "until=1970-01-01T00:00:05Z", "until=1970-01-01T00:00:09Z"
 PYTHON = "/usr/bin/python3.13"  # where FACTS links /usr/bin/python3
@@ -91,6 +93,17 @@ def winner(rules: Ruleset, asked: Connection, wall_s: float = 0.0) -> str | None
             connection("ads.example.com", by(FIREFOX)),
             Verdict.ALLOW,
         ),
+        (["deny @ads - -", "allow ads.example.com - -"], connection("ads.example.com"), Verdict.ALLOW),
+        (["deny @ads - -", "allow ads.example.com - -"], connection("a.ads.example.com"), Verdict.DENY),
+        (["deny @ads - -", "allow *.a.ads.example.com - -"], connection("a.ads.example.com"), Verdict.ALLOW),
+        (["deny @ads - -", "allow *.example.com - -"], connection("ads.example.com"), Verdict.DENY),
+        (["deny @ads - -", "allow ads.example.com 443 tcp"], connection("ads.example.com"), Verdict.ALLOW),
+        (["deny @ads - -", f"allow - - - {FIREFOX}"], connection("ads.example.com", by(FIREFOX)), Verdict.DENY),
+        (["deny @ads - - /usr/bin/curl", "allow ads.example.com - -"], connection("ads.example.com"), Verdict.DENY),
+        (["deny @ads - -", "allow x.test - -"], connection("x.test", remote="10.1.9.1"), Verdict.DENY),
+        (["deny @ads - -", "allow 10.1.9.1 - -"], connection(None, remote="10.1.9.1"), Verdict.ALLOW),
+        (["allow @ads - -", "deny *.example.com - -"], connection("ads.example.com"), Verdict.DENY),
+        (["deny lan - -", "allow 192.168.1.7 - -"], connection(None, remote="192.168.1.7"), Verdict.ALLOW),
         (["allow example.com - -", "ask - 443 tcp"], connection(), Verdict.ASK),
         (["ask example.com - -", "deny - 443 tcp"], connection(), Verdict.DENY),
         (["deny example.com - -", "allow until=2030-01-01 example.com - -"], connection(), Verdict.ALLOW),
@@ -267,6 +280,14 @@ def test_what_was_looked_up_of_a_program_holds_until_the_rules_or_the_facts_chan
     assert rules.decide(asked, 0).verdict is Verdict.ALLOW
 
 
+def test_what_a_list_holds_now_says_which_rule_is_narrower() -> None:
+    rules = ruleset("deny @ads - -", "allow ads.example.com - -")
+    asked = connection("ads.example.com", remote="10.1.9.1")
+    assert winner(rules, asked) == "allow ads.example.com - -"
+    rules.set_facts(replace(FACTS, lists={"ads": RemoteSet([], [parse_network("10.1.9.0/24")])}))
+    assert winner(rules, asked) == "deny @ads - -"
+
+
 def test_a_rule_ends_when_its_time_has_come() -> None:
     rules = ruleset("allow - - -", "deny until=1970-01-01T00:00:10Z - - -")
     assert rules.decide(connection(), 9.9).verdict is Verdict.DENY
@@ -312,6 +333,18 @@ def test_explain_tells_why_each_rule_lost() -> None:
         f"allow - - - {FIREFOX}": f"a narrower one matches too: {best}",
         "allow ads.example.com 443 tcp": f"a narrower one matches too: {best}",
     }
+
+
+def test_explain_tells_of_what_a_list_holds() -> None:
+    rules = ruleset("deny @ads - -", "allow ads.example.com - -", "allow *.example.com - -")
+    explanation = rules.explain(connection("ads.example.com"), 0.0)
+    assert explanation.winner == parse_rule("allow ads.example.com - -")
+    assert explanation.losers == (
+        (parse_rule("allow *.example.com - -"), "a narrower one matches too: allow ads.example.com - -"),
+        (parse_rule("deny @ads - -"), "a narrower one matches too: allow ads.example.com - -"),
+    )
+    (loser,) = ruleset("deny @ads - -", "allow *.example.com - -").explain(connection("ads.example.com"), 0.0).losers
+    assert loser[1] == "deny beats allow, and neither rule is narrower"
 
 
 def test_explain_tells_of_verdicts_and_ends() -> None:

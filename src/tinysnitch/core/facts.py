@@ -6,6 +6,8 @@ from typing import Protocol
 
 import msgspec
 
+from tinysnitch.core.network import Network
+
 
 class RemoteList(Protocol):
     """A list of remotes that a rule names as @NAME."""
@@ -16,6 +18,10 @@ class RemoteList(Protocol):
 
     def has_address(self, address: bytes) -> bool:
         """Whether the packed address is in the list."""
+        ...
+
+    def has_network(self, network: Network) -> bool:
+        """Whether all of the network is in the list, in one of its own."""
         ...
 
 

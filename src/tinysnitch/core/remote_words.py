@@ -24,6 +24,24 @@ class RemoteWords:
             return _is_in(self._lan, address)
         return self.lists_address(word.text, address) or self._lists_name(word.text, name)
 
+    def covers(self, word: Remote, remote: Remote) -> bool:
+        """Whether the word takes in all that a name, domain or network does. Nothing else is looked into."""
+        if remote.kind is RemoteKind.NETWORK:
+            return self._covers_network(word, parse_network(remote.text))
+        is_named = remote.kind in (RemoteKind.NAME, RemoteKind.DOMAIN)
+        return is_named and word.kind is RemoteKind.LIST and self._lists_name(word.text, remote.text)
+
+    def _covers_network(self, word: Remote, network: Network) -> bool:
+        first = network.base.to_bytes(16)
+        if network.prefix == ADDRESS_BITS and self.takes(word, first, None):
+            return True
+        if word.kind is RemoteKind.LOCALHOST:
+            return network.prefix >= 8 * len(_LOOPBACK4) and first.startswith(_LOOPBACK4)
+        if word.kind is RemoteKind.LAN:
+            return any(linked.contains(network) for linked in self._lan)
+        members = self._facts.lists.get(word.text) if word.text != RESOLVERS else None
+        return members is not None and members.has_network(network)
+
     def lists_address(self, list_name: str, address: bytes) -> bool:
         if list_name == RESOLVERS:
             return address in self._facts.resolvers

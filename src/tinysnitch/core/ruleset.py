@@ -138,16 +138,16 @@ class Ruleset:
         left = [
             entry
             for entry, scope in zip(matching, scopes, strict=True)
-            if not any(is_narrower(other, scope) for other in scopes)
+            if not any(is_narrower(other, scope, self._key_maker.remote_words) for other in scopes)
         ]
         return min(left, key=lambda entry: (_RANKS[entry.rule.verdict], format_rule(entry.rule)))
 
     def _why_lost(self, rule: Rule, rivals: tuple[Rule, ...]) -> str:
-        scope = resolve_rule(rule, self._facts)
+        scope, words = resolve_rule(rule, self._facts), self._key_maker.remote_words
         for rival in rivals:
             rival_scope = resolve_rule(rival, self._facts)
-            if is_narrower(rival_scope, scope):
-                how = "a temporary one of the same scope" if covers(rival_scope, scope) else "a narrower one"
+            if is_narrower(rival_scope, scope, words):
+                how = "a temporary one of the same scope" if covers(rival_scope, scope, words) else "a narrower one"
                 return f"{how} matches too: {format_rule(rival)}"
         winner = rivals[0]
         if winner.verdict is rule.verdict:

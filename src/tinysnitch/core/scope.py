@@ -1,7 +1,8 @@
 """Scope: the set of connections that a rule's columns take in, and which of two is the narrower one.
 
 1. A scope covers another when each of its columns does: it is the same set, or contains it.
-2. localhost, lan and lists are sets that nobody looks into: only `-` covers them, and they cover only themselves.
+2. localhost, lan and a list cover the names, domains, addresses and networks that lie whole in them now.
+   Only `-` covers them, and each covers itself: whether one of them lies in another is not looked into.
 3. A rule is narrower than another when the other's scope covers its own but not the other way round;
    and where both scopes are the same, when it is temporary and the other permanent.
 Compare rules whose paths and users are resolved, so that two spellings of one program are the same scope.
@@ -16,23 +17,24 @@ from tinysnitch.core.domain import is_within
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.network import parse_network
 from tinysnitch.core.program_text import literal_of, pattern_tokens
+from tinysnitch.core.remote_words import WORDS, RemoteWords
 from tinysnitch.core.rule import PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
 from tinysnitch.core.words import escape_pattern
 
 
-def is_narrower(rule: Rule, other: Rule) -> bool:
-    """A strict partial order."""
-    if not covers(other, rule):
+def is_narrower(rule: Rule, other: Rule, words: RemoteWords) -> bool:
+    """A strict partial order, as long as the words mean the same."""
+    if not covers(other, rule, words):
         return False
-    return not covers(rule, other) or (rule.is_temporary and not other.is_temporary)
+    return not covers(rule, other, words) or (rule.is_temporary and not other.is_temporary)
 
 
-def covers(wide: Rule, narrow: Rule) -> bool:
+def covers(wide: Rule, narrow: Rule, words: RemoteWords) -> bool:
     """Whether all that `narrow` takes in, `wide` takes in too. Verdict and end do not matter."""
     return (
         wide.direction is narrow.direction
         and _is_open_or_same(wide.protocol, narrow.protocol)
-        and covers_remote(wide.remote, narrow.remote)
+        and covers_remote(wide.remote, narrow.remote, words)
         and covers_program(wide.program, narrow.program)
         and covers_ports(wide.ports, narrow.ports)
         and _is_open_or_same(wide.args, narrow.args)
@@ -48,14 +50,16 @@ def _is_open_or_same(wide: object, narrow: object) -> bool:
     return wide is None or wide == narrow
 
 
-def covers_remote(wide: Remote, narrow: Remote) -> bool:
-    if wide.kind is RemoteKind.ANY:
+def covers_remote(wide: Remote, narrow: Remote, words: RemoteWords) -> bool:
+    if wide.kind is RemoteKind.ANY or wide == narrow:
         return True
+    if wide.kind in WORDS:
+        return words.covers(wide, narrow)
     if wide.kind is RemoteKind.DOMAIN and narrow.kind in (RemoteKind.NAME, RemoteKind.DOMAIN):
         return is_within(narrow.text, wide.text)
     if wide.kind is RemoteKind.NETWORK and narrow.kind is RemoteKind.NETWORK:
         return parse_network(wide.text).contains(parse_network(narrow.text))
-    return wide == narrow
+    return False
 
 
 def covers_ports(wide: tuple[PortRange, ...], narrow: tuple[PortRange, ...]) -> bool:
