@@ -138,6 +138,20 @@ def test_garbage_in_a_stream_is_told(talk: Talk) -> None:
     assert talk.hear(tcp(), Segment(200, 0, ACK, b"\0\0")).told == (f"DNS answer of {RESOLVER} not learned: malformed",)
 
 
+def test_losses_and_tables_have_names(talk: Talk) -> None:
+    talk.connect(tcp())
+    talk.hear(tcp(), Segment(200, 0, ACK, b"\0\0"))
+    talk.hear(udp(ROGUE), answer())
+    losses = {what: count for what, count in talk.dns.losses().items() if count}
+    assert losses == {
+        "DNS messages not learned, malformed": 1,
+        "DNS messages not learned, resolver not trusted": 1,
+        "DNS connections given up": 1,
+    }
+    talk.ask(udp(), question().to_wire())
+    assert talk.dns.tables()["DNS questions"].used == 1
+
+
 def link_answer(name: str, address: str) -> bytes:
     message = dns.message.Message(id=0)
     message.flags = dns.flags.QR | dns.flags.AA

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from tests.daemon.driver_place import Place, syn
+from tinysnitch.core.dns_questions import Refusal
 from tinysnitch.core.events import DataLost
 from tinysnitch.daemon.counters import Counters, LossWatch
 from tinysnitch.kernel.bpf_programs import BpfPrograms
@@ -33,8 +34,30 @@ def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
             assert losses["flows not stored"] == 3
             assert losses["DNS messages dropped"] == 5
             assert losses["failures, see the log"] == 0
-            assert counters.tables() == {"verdicts": 1, "flows": 1}
+            assert counters.tables() == {
+                "verdicts": 1,
+                "flows": 1,
+                "addresses with names": 0,
+                "DNS questions": 0,
+                "DNS connections": 0,
+                "mDNS and LLMNR questions": 0,
+            }
             assert counters.waiting() == {"connections": 0, "names": 0}
+
+    asyncio.run(run())
+
+
+def test_what_is_not_learned_is_counted(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\n")) as place:
+            counters = Counters(place.driver, None, place.server)
+            watch = LossWatch(counters.losses)
+            place.driver.engine.names.refuse(Refusal.NOT_TRUSTED)
+            place.driver.engine.names.refuse(Refusal.FAILED)
+            losses = counters.losses()
+            assert losses["DNS messages not learned, resolver not trusted"] == 1
+            assert sum(count for what, count in losses.items() if "not learned" in what) == 1
+            assert list(watch.new_losses()) == []
 
     asyncio.run(run())
 

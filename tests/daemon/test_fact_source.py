@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tinysnitch.core.flow import parse_address
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.daemon.list_compiler import ListCompiler
@@ -61,3 +62,9 @@ def test_a_list_that_cannot_be_read_is_the_one_that_was_read_before(tmp_path: Pa
         file.truncate(1 << 40)
     assert source.read(RULES).lists["ads"].has_name("ads.test")
     assert source.problems == {"list ads could not be read again: larger than 256 MB": 1}
+
+
+def test_resolvers_of_ones_own_are_trusted_too(tmp_path: Path) -> None:
+    more = frozenset({parse_address("203.0.113.53")})
+    lists = ListLoader(tmp_path / "lists", tmp_path / "cache", ListCompiler())
+    assert FactSource(lists, more).read(()).resolvers == source_of(tmp_path).read(()).resolvers | more

@@ -29,6 +29,12 @@ def test_what_is_no_timeout(seconds: str) -> None:
     assert "not a number of seconds" in result.output
 
 
+def test_what_is_no_resolver() -> None:
+    result = CliRunner().invoke(tinysnitchd, ["--resolver", "9.9.9.9", "--resolver", "dns.quad9.net"])
+    assert result.exit_code == 2
+    assert "'dns.quad9.net' is not an address" in result.output
+
+
 def _ending_with(error: BaseException | None) -> click.Command:
     def callback() -> None:
         if error is not None:

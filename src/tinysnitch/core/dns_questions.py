@@ -40,14 +40,12 @@ class Refusal(Enum):
     NO_ADDRESS = "no address in it"
 
 
-SUSPICIOUS = frozenset(
-    {
-        Refusal.MALFORMED,
-        Refusal.NOT_TRUSTED,
-        Refusal.UNSOLICITED,
-        Refusal.WRONG_QUESTION,
-        Refusal.NOT_ON_LINK,
-    }
+SUSPICIOUS = (
+    Refusal.MALFORMED,
+    Refusal.NOT_TRUSTED,
+    Refusal.UNSOLICITED,
+    Refusal.WRONG_QUESTION,
+    Refusal.NOT_ON_LINK,
 )
 
 

@@ -20,8 +20,10 @@ from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import Remote, RemoteKind
 from tinysnitch.core.segment import Segment
 from tinysnitch.core.settings import Settings
+from tinysnitch.core.table import TableStatistics
 
 MAX_TOLD = 256  # refusals that are told, each of one resolver
+NOT_LEARNED = "DNS messages not learned"
 _UNREADABLE = b""  # stands for what is no message
 _LAN = Remote(RemoteKind.LAN)
 Payload = bytes | Segment
@@ -60,6 +62,25 @@ class DnsTalk:
         learned = [one for message in messages for one in self._learn(flow, message, now_s)]
         addresses = tuple(address for one in learned for address in one.addresses)
         return Heard(addresses, self._tell(flow, "answer of", [one.refusal for one in learned]))
+
+    def tables(self) -> dict[str, TableStatistics]:
+        names = self.names.statistics()
+        return {
+            "addresses with names": names.addresses,
+            "DNS questions": names.questions,
+            "DNS connections": self.streams.statistics(),
+            "mDNS and LLMNR questions": self.link.statistics(),
+        }
+
+    def losses(self) -> dict[str, int]:
+        """What should not have happened, and what found no room."""
+        names = self.names.statistics()
+        return {
+            **{f"{NOT_LEARNED}, {refusal.value}": names.refusals.get(refusal, 0) for refusal in SUSPICIOUS},
+            "DNS connections given up": self.streams.given_up,
+            "names evicted": names.evicted_names,
+            **{f"{table} evicted": each.evicted for table, each in self.tables().items()},
+        }
 
     def _messages(
         self, read: Callable[[Flow, Segment, float], list[bytes]], flow: Flow, payload: Payload, now_s: float

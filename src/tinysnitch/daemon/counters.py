@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from tinysnitch.core.dns_talk import NOT_LEARNED
 from tinysnitch.core.events import DataLost
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.driver import Driver
@@ -43,6 +44,7 @@ class Counters:
             "clients turned away, too many": statistics.crowded_out,
             **self._doors.recorder.losses(),
             **self._kernel_losses(),
+            **self._engine.dns.losses(),
             **{f"{table} evicted": each.evicted for table, each in self._engine.settlement.statistics().items()},
         }
 
@@ -59,7 +61,8 @@ class Counters:
         }
 
     def tables(self) -> dict[str, int]:
-        return {table: each.used for table, each in self._engine.settlement.statistics().items()}
+        tables = self._engine.settlement.statistics() | self._engine.dns.tables()
+        return {table: each.used for table, each in tables.items()}
 
     def _kernel_losses(self) -> dict[str, int]:
         counted = self._read_kernel()
@@ -70,7 +73,7 @@ class Counters:
 
 
 class LossWatch:
-    """Turns counters that rose into events, so that no loss goes unsaid."""
+    """Turns counters that rose into events, so that no loss goes unsaid. What is not learned the engine tells, once."""
 
     def __init__(self, read_losses: Callable[[], dict[str, int]]) -> None:
         self._read = read_losses
@@ -79,6 +82,6 @@ class LossWatch:
     def new_losses(self) -> Iterator[DataLost]:
         losses = self._read()
         for what, count in losses.items():
-            if count > self._known.get(what, 0) and not what.endswith("evicted"):
+            if count > self._known.get(what, 0) and not what.endswith("evicted") and not what.startswith(NOT_LEARNED):
                 yield DataLost(what, count - self._known.get(what, 0))
         self._known = losses

@@ -6,6 +6,7 @@ from tinysnitch.core.facts import Facts
 from tinysnitch.core.rule import RemoteKind, Rule
 from tinysnitch.daemon.list_loader import HeldList, ListLoader
 from tinysnitch.kernel.addresses import read_addresses
+from tinysnitch.kernel.hosts_file import read_hosts
 from tinysnitch.kernel.resolv_conf import read_resolvers
 from tinysnitch.store.rule_facts import find_links, find_users
 
@@ -13,9 +14,11 @@ BUILT_IN_LISTS = frozenset({"resolvers"})
 
 
 class FactSource:
-    def __init__(self, lists: ListLoader) -> None:
+    def __init__(self, lists: ListLoader, resolvers: frozenset[bytes] = frozenset()) -> None:
+        """`resolvers`: packed addresses to trust besides those that the machine is set up with."""
         self.lists = lists
-        self.problems: dict[str, int] = {}  # what is wrong with lists, and how often
+        self.problems: dict[str, int] = {}  # what is wrong with lists and /etc/hosts, and how often
+        self._resolvers = resolvers
 
     def read(self, rules: Iterable[Rule]) -> Facts:
         """As they are now, for these rules."""
@@ -24,11 +27,15 @@ class FactSource:
         self.lists.refresh()
         names = list_names(rules)
         self.problems = dict(problem for name in sorted(names) for problem in self._problems_of(name))
+        hosts = read_hosts()
+        if hosts.lost:
+            self.problems["names of /etc/hosts not read"] = hosts.lost
         found = {name: self.lists.find(name) for name in names}
         return Facts(
             own_addresses=addresses.own,
             lan=addresses.lan,
-            resolvers=read_resolvers(),
+            resolvers=read_resolvers() | self._resolvers,
+            hosts=hosts.names,
             lists={name: compiled.remotes for name, compiled in found.items() if compiled},
             links=find_links(rules),
             users=find_users(rules),

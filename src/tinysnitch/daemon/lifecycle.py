@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.flow import parse_address
 from tinysnitch.core.settings import Settings
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.counters import Counters, LossWatch
@@ -41,12 +42,13 @@ from tinysnitch.kernel.cgroups import find_cgroup_mount, make_cgroup, path_in_hi
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.netfilter import Netfilter
+from tinysnitch.kernel.hosts_file import HOSTS
 from tinysnitch.kernel.netns import read_netns_cookie, read_netns_inode
 from tinysnitch.kernel.nfqueue import Queue
 from tinysnitch.kernel.packet_events import PacketEvents
 from tinysnitch.kernel.packet_sockets import find_holders
 from tinysnitch.kernel.probe import find_missing
-from tinysnitch.kernel.resolv_conf import RESOLV_CONF
+from tinysnitch.kernel.resolv_conf import RESOLV_CONF, RESOLVED_UPSTREAMS
 from tinysnitch.kernel.seed import seed
 from tinysnitch.kernel.sockets import SocketDiag
 from tinysnitch.protocol.log_lines import ReadyLine, format_time
@@ -181,7 +183,7 @@ class SetUp:
         compiler = ListCompiler()
         self._undo.push_async_callback(compiler.close)
         lists = ListLoader(options.lists, options.state_dir / "lists", compiler, lambda: self.driver.refresh_facts())
-        loader = RuleLoader(rules_file, FactSource(lists))
+        loader = RuleLoader(rules_file, FactSource(lists, frozenset(map(parse_address, options.resolvers))))
         history = self._open_history()
         log = LogOutput(sys.stdout.fileno())
         self._undo.callback(log.close)
@@ -249,7 +251,9 @@ class SetUp:
         """Load the rules as soon as their file is watched, so that no edit falls between."""
         self._spawn(follow(partial(watch_file, self._options.rules), self.driver.reload_rules))
         await self.driver.has_rules.wait()
-        self._spawn(follow(partial(watch_file, RESOLV_CONF), self.driver.refresh_facts))
+        for path in (RESOLV_CONF, HOSTS):
+            self._spawn(follow(partial(watch_file, path), self.driver.refresh_facts))
+        self._spawn(follow(partial(watch_folder, RESOLVED_UPSTREAMS.parent), self.driver.refresh_facts))
         self._spawn(follow(partial(watch_folder, self._options.lists), self.driver.refresh_facts))
 
     def _spawn(self, work: "asyncio._CoroutineLike[None]") -> None:

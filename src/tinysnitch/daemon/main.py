@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from tinysnitch import __version__
-from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.errors import Malformed, NotPermitted, SnitchError
+from tinysnitch.core.flow import parse_address
 from tinysnitch.daemon.options import LogFormat, OnExit, Options
 
 DEFAULTS = Options()
@@ -25,6 +26,15 @@ class _Seconds(click.ParamType[float]):
         if not 0 <= seconds <= 86400:
             self.fail(f"{value!r} is not a number of seconds from 0 to 86400", param, ctx)
         return seconds
+
+
+def _check_addresses(_ctx: click.Context, _param: click.Parameter, addresses: tuple[str, ...]) -> tuple[str, ...]:
+    for address in addresses:
+        try:
+            parse_address(address)
+        except Malformed as error:
+            raise click.BadParameter(str(error)) from None
+    return addresses
 
 
 @click.command(
@@ -72,6 +82,14 @@ Examples:
     default=DEFAULTS.log.value,
     show_default=True,
     help="Form of the log on standard output.",
+)
+@click.option(
+    "--resolver",
+    "resolvers",
+    metavar="ADDRESS",
+    multiple=True,
+    callback=_check_addresses,
+    help="Believe this DNS resolver too, besides those of resolv.conf and systemd-resolved; repeat it for more.",
 )
 @click.option("--learn", "is_learning", is_flag=True, help="Observe: allow what no rule decides, and record it.")
 @click.option(

@@ -26,6 +26,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     log: LogFormat = LogFormat.TEXT
     is_learning: bool = False
     on_exit: OnExit = OnExit.REMOVE
+    resolvers: tuple[str, ...] = ()  # addresses to trust besides those that the machine is set up with
     is_scoped: bool = False  # judge a cgroup of our own making and nothing else (tinysnitch run)
     is_bpf_wanted: bool = True
     has_prompt: bool = False  # start the window of the person who called

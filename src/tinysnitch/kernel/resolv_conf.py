@@ -8,9 +8,10 @@ from tinysnitch.core.flow import parse_address
 RESOLV_CONF = Path("/etc/resolv.conf")
 # What systemd-resolved(8) writes for programs that want its upstream servers instead of its stub.
 RESOLVED_UPSTREAMS = Path("/run/systemd/resolve/resolv.conf")
+RESOLVED_STUB = Path("/run/systemd/resolve/stub-resolv.conf")  # names the stub, also where resolv.conf does not
 
 
-def read_resolvers(paths: tuple[Path, ...] = (RESOLV_CONF, RESOLVED_UPSTREAMS)) -> frozenset[bytes]:
+def read_resolvers(paths: tuple[Path, ...] = (RESOLV_CONF, RESOLVED_UPSTREAMS, RESOLVED_STUB)) -> frozenset[bytes]:
     """Packed addresses; a file that is not there or a line that is none counts for nothing."""
     return frozenset().union(*(parse_resolvers(_read(path)) for path in paths))
 

@@ -1,0 +1,69 @@
+"""The names that hosts(5) gives to addresses: programs that read it ask no resolver.
+
+Loopback and unspecified addresses are left out: they stand for this machine, and in lists of blocked names for nothing.
+"""
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+
+import msgspec
+
+from tinysnitch.core.domain import normalize_name
+from tinysnitch.core.errors import Malformed
+from tinysnitch.core.flow import parse_address
+
+HOSTS = Path("/etc/hosts")
+MAX_BYTES = 64 << 20
+MAX_NAMES = 65536  # 20 MB at most
+
+
+class Hosts(msgspec.Struct, frozen=True):
+    names: Mapping[bytes, tuple[str, ...]] = {}  # packed address → its names, the first one first
+    lost: int = 0  # names for which there was no room
+
+
+def read_hosts(path: Path = HOSTS) -> Hosts:
+    """A file that is not there has no names; one too large to be read has lost them all."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)
+    except OSError:
+        return Hosts()
+    return parse_hosts(text.decode(errors="replace")) if len(text) <= MAX_BYTES else Hosts(lost=1)
+
+
+def parse_hosts(text: str) -> Hosts:
+    """Lines and names that are none count for nothing."""
+    found: dict[bytes, dict[str, None]] = {}
+    count = 0
+    for line in text.splitlines():
+        address, *names = line.partition("#")[0].split() or [""]
+        packed = _find_remote(address) if names else None
+        if packed is None:
+            continue
+        known = found.setdefault(packed, {})
+        for name in filter(None, map(_find_name, names)):
+            if count < MAX_NAMES:
+                known[name] = None
+            count += 1
+    names_of = {address: tuple(names) for address, names in found.items() if names}
+    return Hosts(names_of, max(0, count - MAX_NAMES))
+
+
+def _find_remote(address: str) -> bytes | None:
+    """Packed, unless it stands for this machine or for none."""
+    try:
+        packed = parse_address(address.partition("%")[0])
+        parsed = ip_address(packed)
+    except (Malformed, ValueError):
+        return None
+    mapped = getattr(parsed, "ipv4_mapped", None) or parsed
+    return None if mapped.is_loopback or mapped.is_unspecified else packed
+
+
+def _find_name(text: str) -> str | None:
+    try:
+        return normalize_name(text)
+    except Malformed:
+        return None
