@@ -327,15 +327,15 @@ class Engine:
 
     # Names
 
-    def _question_sent(self, event: ev.QuestionSent, now: Instant) -> Iterator[Command]:
     @staticmethod
     def _tell(heard: Heard, now: Instant) -> Iterator[Command]:
         return (Report(LossCounted(what, 1, now.wall_s)) for what in heard.told)
 
+    def _question_sent(self, event: ev.QuestionSent, now: Instant) -> Iterator[Command]:
         heard = self.dns.ask(event.flow, event.payload, exec_id_of(event.attribution), now.boot_s)
         yield PassMessage(event.packet_id)
-
         yield from self._tell(heard, now)
+
     def _answer_received(self, event: ev.AnswerReceived, now: Instant) -> Iterator[Command]:
         """Learn the names, take back what the kernel remembers of these addresses, then deliver the answer."""
         heard = self.dns.learn(event.flow, event.payload, now.boot_s)

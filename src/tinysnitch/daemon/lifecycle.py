@@ -26,9 +26,9 @@ from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.daemon.front_desk import FrontDesk
 from tinysnitch.daemon.identity import Identity
 from tinysnitch.daemon.instance import Instance, claim, name_instance
-from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.list_compiler import ListCompiler
 from tinysnitch.daemon.list_loader import ListLoader
+from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import OnExit, Options
 from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.daemon.prompt_process import PromptProcess
@@ -41,8 +41,8 @@ from tinysnitch.kernel.bpffs import mount_bpffs, unmount_bpffs
 from tinysnitch.kernel.cgroups import find_cgroup_mount, make_cgroup, path_in_hierarchy, remove_cgroup
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.enforcement import Enforcement
-from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.hosts_file import HOSTS
+from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netns import read_netns_cookie, read_netns_inode
 from tinysnitch.kernel.nfqueue import Queue
 from tinysnitch.kernel.packet_events import PacketEvents
