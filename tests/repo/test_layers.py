@@ -15,7 +15,8 @@ MAY_IMPORT = {
     "client": {"core", "protocol"},
     "tui": {"core", "protocol", "view", "client"},
     "qt": {"core", "protocol", "view", "client"},
-    "cli": {"core", "protocol", "view", "client", "tui"},
+    "fetch": {"core", "store"},
+    "cli": {"core", "protocol", "view", "client", "tui", "fetch"},
     "daemon": {"core", "protocol", "kernel", "store", "view", "client"},
 }
 PURE = {"core", "protocol", "view"}

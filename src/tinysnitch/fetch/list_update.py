@@ -1,0 +1,64 @@
+"""Fetching a list anew from where its first lines say. On any failure the old one stays as it is."""
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.list_text import ListContent, find_source, parse_list
+from tinysnitch.fetch.https import Progress, fetch
+from tinysnitch.store.text_file import errors_named, replace_text
+
+LISTS_FOLDER = Path("/etc/tinysnitch.d/lists")
+_HEADER_BYTES = 8 << 10
+_SOURCE_HINT = "write `# source: https://...` as its first line"
+
+
+class SourcedList(msgspec.Struct, frozen=True):
+    path: Path
+    source: str
+
+
+def find_sourced(folder: Path, names: Iterable[str] = ()) -> list[SourcedList]:
+    """The lists of these names, or all that have a source. Raises SnitchError for a name without one."""
+    there = {path.name: path for path in _list_files(folder)}
+    wanted = tuple(names)
+    for name in wanted:
+        if name not in there:
+            raise SnitchError(f"there is no list {name!r} in {folder}", f"make it, and {_SOURCE_HINT}")
+    found = [(there[name], _read_source(there[name])) for name in wanted or sorted(there)]
+    for path, source in found:
+        if source is None and wanted:
+            raise SnitchError(f"list {path.name} has no source", _SOURCE_HINT)
+    return [SourcedList(path, source) for path, source in found if source is not None]
+
+
+def _list_files(folder: Path) -> list[Path]:
+    with errors_named(folder):
+        return [path for path in folder.iterdir() if stat.S_ISREG(os.stat(path).st_mode)] if folder.exists() else []
+
+
+def _read_source(path: Path) -> str | None:
+    with errors_named(path), path.open("rb") as file:
+        return find_source(file.read(_HEADER_BYTES).decode("utf-8", "surrogateescape"))
+
+
+def update_list(target: SourcedList, progress: Progress) -> ListContent:
+    """Replace the list by what its source has now; returns what that holds. Raises SnitchError."""
+    if not os.access(target.path.parent, os.W_OK):
+        raise NotPermitted(f"{target.path.parent}: Permission denied", "run it as root")
+    text = fetch(target.source, progress).decode("utf-8", "surrogateescape")
+    content = parse_list(text)
+    if text.lstrip().startswith("<") or not (content.names or content.networks):
+        raise SnitchError("what came is no list", f"see what is at {target.source}")
+    with errors_named(target.path):
+        replace_text(target.path, _with_source(text, target.source))
+    return content
+
+
+def _with_source(text: str, source: str) -> str:
+    """Where the list comes from is for its owner to say, whatever the text itself says."""
+    return f"# source: {source}\n{text}"

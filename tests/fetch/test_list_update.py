@@ -1,0 +1,55 @@
+"""A list is replaced whole by what its source has, or stays as it is."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.fetch.https_server import LIST, HttpsServer
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.fetch.list_update import SourcedList, find_sourced, update_list
+
+
+def write(folder: Path, source: str | None, name: str = "ads") -> Path:
+    path = folder / name
+    path.write_text(f"# source: {source}\nold.test\n" if source else "old.test\n")
+    return path
+
+
+def update(path: Path) -> None:
+    (target,) = find_sourced(path.parent, [path.name])
+    update_list(target, lambda _size, _total: None)
+
+
+def test_a_list_is_replaced_and_keeps_its_source(trusted: HttpsServer, tmp_path: Path) -> None:
+    path = write(tmp_path, f"{trusted.url}/list")
+    path.chmod(0o640)
+    for _ in range(2):
+        update(path)
+        assert path.read_bytes() == f"# source: {trusted.url}/list\n".encode() + LIST
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert os.listdir(tmp_path) == ["ads"]
+
+
+@pytest.mark.parametrize("place", ["none", "html", "empty", "short", "away"])
+def test_the_old_one_stays_on_any_failure(trusted: HttpsServer, tmp_path: Path, place: str) -> None:
+    path = write(tmp_path, f"{trusted.url}/{place}")
+    before = path.read_text(), path.stat()
+    with pytest.raises(SnitchError):
+        update(path)
+    assert (path.read_text(), path.stat()) == before
+    assert os.listdir(tmp_path) == ["ads"]
+
+
+def test_which_lists_have_a_source(tmp_path: Path) -> None:
+    path = write(tmp_path, "https://a.test/")
+    write(tmp_path, None, "mine")
+    (tmp_path / "folder").mkdir()
+    assert find_sourced(tmp_path) == [SourcedList(path, "https://a.test/")]
+    assert find_sourced(tmp_path, ["ads"]) == [SourcedList(path, "https://a.test/")]
+    assert find_sourced(tmp_path / "none") == []
+    with pytest.raises(SnitchError, match="list mine has no source"):
+        find_sourced(tmp_path, ["mine"])
+    for name in ("none", "../ads", "folder", ""):
+        with pytest.raises(SnitchError, match="there is no list"):
+            find_sourced(tmp_path, [name])
