@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.kernel.packet_place import HERE, LABEL, QUEUES, THERE, PacketPlace, Wire, entered, wait_packets
+from tests.kernel.packet_place import HERE, LABEL, QUEUES, THERE, PacketPlace, Wire, entered, is_ready, wait_packets
 from tests.lab import cgroup
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netfilter_rules import Family, build_rules
+from tinysnitch.kernel.packet_events import LOCAL_IN, POST_ROUTING
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
@@ -223,9 +224,66 @@ def test_the_cache_is_asked_before_the_queue(family: Family) -> None:
     rules = build_rules(
         family, LABEL, QUEUES, program_path=Path("/pins").joinpath, scope=None, has_security=False, remark=""
     )
-    for part, way in (("OUT", "out"), ("IN", "in")):
+    for part, way, passed in (("OUT", "out", "-j RETURN"), ("IN", "in", f"-g {LABEL}-PASSIN")):
         assert rules.chains["mangle"][f"{LABEL}-JUDGE{part}"] == [
-            f'-m bpf --object-pinned "/pins/{way}_allowed" -j RETURN',
+            f'-m bpf --object-pinned "/pins/{way}_allowed" {passed}',
             f'-m bpf --object-pinned "/pins/{way}_denied" -g {LABEL}-DENY',
             f"-j NFQUEUE --queue-num {QUEUES[0]}",
         ]
+
+
+# Names
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("family", [V4, V6])
+def test_a_talk_over_tcp_is_looked_at_piece_by_piece(wire: Wire, family: int) -> None:
+    server = wire.open_socket(wire.there, family, socket.SOCK_STREAM, (wire.address(wire.there, family), 53))
+    server.listen()
+    client = wire.open_socket(wire.here, family, socket.SOCK_STREAM)
+    client.setblocking(False)
+    client.connect_ex(server.getsockname())
+    wire.enforcement.issue(wire.wait_packet().packet_id, Verdict.ALLOW)
+    wire.enforcement.flush()
+    hooks = [pass_name(wire) for _syn_and_its_answer in range(3)]
+    assert hooks == [POST_ROUTING, LOCAL_IN, POST_ROUTING]
+    with server.accept()[0] as served:
+        served.send(b"answer")
+        assert is_ready(wire.names, 5)
+        assert not is_ready(client, 0)  # not delivered before it is learned
+        assert pass_name(wire) == LOCAL_IN
+        assert is_ready(client, 5)
+
+
+def pass_name(wire: Wire) -> int:
+    """Let the next message go on, and what may have been sent again meanwhile; where it was."""
+    packets = wait_packets(wire.names, 1)
+    for packet in packets:
+        wire.enforcement.pass_message(packet.packet_id)
+    wire.enforcement.flush()
+    return packets[0].hook
+
+
+@pytest.mark.privileged
+def test_segments_of_no_connection_are_not_looked_at(wire: Wire) -> None:
+    segment = struct.pack("!HHIIBBHHH", 53, 5000, 1, 0, 5 << 4, ACK, 1024, 0, 0)
+    send_raw(wire, wire.there, V4, socket.IPPROTO_TCP, segment)
+    send_udp(wire, wire.there, V4, (4001, 5000))
+    wire.wait_packet()  # what came after it
+    assert not is_ready(wire.names, 0)
+
+
+@pytest.mark.privileged
+def test_a_syn_from_the_port_of_resolvers_is_judged(wire: Wire) -> None:
+    syn = struct.pack("!HHIIBBHHH", 53, 5000, 1, 0, 5 << 4, SYN, 1024, 0, 0)
+    send_raw(wire, wire.there, V4, socket.IPPROTO_TCP, syn)
+    assert wire.wait_packet().hook == LOCAL_IN
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("port", [5353, 5355])
+def test_questions_to_the_link_are_looked_at(wire: Wire, port: int) -> None:
+    send_udp(wire, wire.here, V4, (4001, port))
+    wire.enforcement.issue(wire.wait_packet().packet_id, Verdict.ALLOW)
+    wire.enforcement.flush()
+    assert pass_name(wire) == POST_ROUTING

@@ -46,6 +46,8 @@ class RuleSet(msgspec.Struct, frozen=True):
 _DENIED = f"-m mark --mark {DENY_BIT:#x}/{DENY_BIT:#x}"
 # Not --syn, which also asks that FIN is clear: a SYN with FIN opens a connection with some hosts.
 _NO_SYN = "-p tcp -m tcp ! --tcp-flags SYN,RST,ACK SYN -j RETURN"
+_NAMES = "53,5353,5355"  # DNS, mDNS (RFC 6762), LLMNR (RFC 4795)
+_LINK_NAMES = "-p udp -m multiport --sports 5353,5355"
 _ESTABLISHED = "! -p tcp -m conntrack --ctstate ESTABLISHED -j RETURN"
 _DHCP = {
     (Family.V4, "OUT"): "-p udp -m udp --sport 68 --dport 67 -j RETURN",
@@ -119,7 +121,8 @@ def _jumps(label: str, has_security: bool) -> list[Jump]:
         Jump("mangle", "OUTPUT", f"-j {chain_name(label, 'OUT')}"),
         Jump("mangle", "INPUT", f"-j {chain_name(label, 'IN')}"),
         Jump("mangle", "POSTROUTING", last),
-        Jump("mangle", "POSTROUTING", f"-p udp -m udp --dport 53 -j {chain_name(label, 'POST')}"),
+        Jump("mangle", "POSTROUTING", f"-p udp -m multiport --dports {_NAMES} -j {chain_name(label, 'POST')}"),
+        Jump("mangle", "POSTROUTING", f"-p tcp -m tcp --dport 53 -j {chain_name(label, 'POST')}"),
         Jump("filter", "OUTPUT", reject),
         Jump("filter", "INPUT", reject),
         *([Jump("security", "INPUT", last)] if has_security else []),
@@ -143,13 +146,15 @@ def _judgement(
         "OUT": [*marked, _NO_SYN, *established, *_pass_link(family, label, "OUT", scoped)],
         "LINKOUT": [*_LINK[family], f"{scoped}-g {chain_name(label, 'JUDGEOUT')}"],
         "JUDGEOUT": _judge(label, "out", queues[0], program_path),
-        "IN": [*marked, _NO_SYN, answers, *established, *_pass_link(family, label, "IN")],
+        "IN": [*marked, _stream(queues[1]), _NO_SYN, answers, *established, *_pass_link(family, label, "IN")],
         "LINKIN": [*_LINK[family], f"-g {chain_name(label, 'JUDGEIN')}"],
         # Without BPF nothing tells a listener of the scope from others: then what comes in is not judged.
         "JUDGEIN": _judge(label, "in", queues[0], program_path) if program_path or scope is None else [],
         "WHOLE": [_WHOLE],
     }
-    return parts if program_path else {"PASS": [f"-j MARK --set-xmark 0x0/{ALLOW_BIT:#x}"], **parts}
+    if program_path is None:
+        return {"PASS": [f"-j MARK --set-xmark 0x0/{ALLOW_BIT:#x}"], **parts}
+    return {"PASSIN": [f"{_LINK_NAMES} {_look(queues[1])}"], **parts}
 
 
 def _pass_link(family: Family, label: str, way: str, scoped: str = "") -> list[str]:
@@ -165,8 +170,10 @@ def _pass_link(family: Family, label: str, way: str, scoped: str = "") -> list[s
 def _judge(label: str, way: str, queue: int, program_path: Callable[[str], Path] | None) -> list[str]:
     cached = []
     if program_path is not None:
+        # What a machine of the link says of its name comes unasked, to netfilter: it is judged before it is looked at.
+        passed = "-j RETURN" if way == "out" else f"-g {chain_name(label, 'PASSIN')}"
         cached = [
-            f'-m bpf --object-pinned "{program_path(f"{way}_allowed")}" -j RETURN',
+            f'-m bpf --object-pinned "{program_path(f"{way}_allowed")}" {passed}',
             f'-m bpf --object-pinned "{program_path(f"{way}_denied")}" -g {chain_name(label, "DENY")}',
         ]
     return [*cached, f"-j NFQUEUE --queue-num {queue}"]
@@ -186,6 +193,11 @@ def _answers(queue: int, program_path: Callable[[str], Path] | None) -> str:
     if program_path is not None:
         is_answer = f'-m bpf --object-pinned "{program_path("in_answer")}"'
     return f"-p udp -m udp --sport 53 {is_answer} {_look(queue)}"
+
+
+def _stream(queue: int) -> str:
+    """DNS answers over TCP, piece by piece; only of a connection that is there, so that no flood comes near them."""
+    return f"-p tcp -m tcp --sport 53 ! --tcp-flags SYN,RST,ACK SYN -m socket {_look(queue)}"
 
 
 def _questions(queue: int, scope: str | None) -> str:
