@@ -4,6 +4,7 @@
 #define ATTRIBUTION_BPF_H
 
 #include "remembered.bpf.h"
+#include "sender.bpf.h"
 
 #include <bpf/bpf_core_read.h>
 
@@ -78,6 +79,8 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, __u8 proto
 		return;
 	}
 	find_owner(attribution->cookie, &attribution->owner);
+	if (protocol != TCP) /* a SYN is of who called connect(), whoever runs when it is sent again */
+		correct_sender(skb, attribution->cookie, &attribution->owner);
 	if (attribution->owner.exec_id != EXEC_ID_UNKNOWN)
 		return;
 	sk = BPF_CORE_READ((struct sk_buff *)skb, sk);

@@ -4,13 +4,13 @@
  * looked for later. The newest user wins: a socket can be handed over (unix(7), SCM_RIGHTS). A connection that is known
  * to be denied is refused right here. These hooks never allow: what they miss, the verdict programs see as a packet.
  */
+#include "owner.bpf.h"
 #include "remembered.bpf.h"
 
 #include <bpf/bpf_core_read.h>
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define CLOCK_TICK_NS 10000000
 #define GO_ON 1
 #define REFUSE 0
 
@@ -20,33 +20,6 @@ static __always_inline struct settings *find_settings_for(void *ctx)
 	struct settings *settings = find_settings();
 
 	return settings && bpf_get_netns_cookie(ctx) == settings->netns_cookie ? settings : NULL;
-}
-
-/* Of a process from before our start /proc told only the clock tick it started in: proc_pid_stat(5), 100 a second. */
-static __always_inline bool is_started_at(struct process *process, __u64 started_ns)
-{
-	if (process->exec_id >= EXEC_ID_SEEDED && process->started_ns == started_ns / CLOCK_TICK_NS * CLOCK_TICK_NS)
-		process->started_ns = started_ns;
-	return process->started_ns == started_ns;
-}
-
-static __always_inline void read_current(struct owner *owner)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	struct process *process = bpf_map_lookup_elem(&processes, &pid);
-
-	owner->started_ns = task->group_leader->start_boottime;
-	owner->pid = pid;
-	owner->uid = bpf_get_current_uid_gid();
-	owner->exec_id = EXEC_ID_UNKNOWN;
-	if (process && is_started_at(process, owner->started_ns))
-		owner->exec_id = process->exec_id;
-}
-
-static __always_inline bool is_same_owner(const struct owner *a, const struct owner *b)
-{
-	return a->exec_id == b->exec_id && a->started_ns == b->started_ns && a->pid == b->pid && a->uid == b->uid;
 }
 
 static __always_inline void note_owner(__u64 cookie, const struct owner *owner)

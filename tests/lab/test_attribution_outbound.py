@@ -47,8 +47,36 @@ def test_a_datagram_is_of_who_sends(watched: WatchedLab, way: str, address: str)
     assert record["remote_address"] == address
 
 
+@pytest.mark.parametrize(
+    ("way", "last"),
+    [("fork_connected", "fork_connected"), ("exec_connected", "send_3"), ("pass_connected", "send_passed")],
+)
+@pytest.mark.parametrize("address", [WORLD4, WORLD6])
+def test_a_datagram_through_a_connected_socket_is_of_who_sends(
+    watched: WatchedLab, way: str, last: str, address: str
+) -> None:
+    """send() without an address runs no hook: the sender is seen when the packet leaves."""
+    record = use(watched, way, address, ECHO_PORT)
+    assert (record["args"][0], record["protocol"], record["remote_address"]) == (last, "udp", address)
+
+
+@pytest.mark.parametrize("address", [WORLD4, WORLD6])
+def test_an_echo_through_a_connected_socket_is_of_who_sends(watched: WatchedLab, address: str) -> None:
+    watched.lab.run_outside(["sysctl", "-qw", "net.ipv4.ping_group_range=0 2147483647"])
+    pid, identifier = map(int, watched.run([PYTHON, SOCKET_USER, "fork_ping", address, "0"]).split())
+    record = watched.daemon.wait_connection(pid=pid, local_port=identifier, attribution="bpf")
+    assert record["remote_address"] == address
+
+
+def test_a_raw_socket_that_was_passed_on_is_of_who_sends(watched: WatchedLab) -> None:
+    pid, _port = watched.run([PYTHON, SOCKET_USER, "pass_raw", WORLD4, "0"]).split()
+    record = watched.daemon.wait_connection(pid=int(pid), protocol="200")
+    assert record["args"][0] == "send_raw"
+
+
 def test_a_process_that_changes_its_user_is_the_new_user(watched: WatchedLab) -> None:
     assert use(watched, "change_uid", WORLD4, 80)["uid"] == 65534
+    assert use(watched, "change_uid_connected", WORLD4, ECHO_PORT)["uid"] == 65534
 
 
 def test_a_setuid_program_is_itself_and_its_callers(watched: WatchedLab) -> None:

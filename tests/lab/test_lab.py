@@ -53,7 +53,9 @@ def test_a_client_can_be_another_user(lab: Lab) -> None:
 
 def test_nothing_stays() -> None:
     with Lab() as lab:
-        client = lab.spawn(["sleep", "600"])
+        client = lab.spawn(["sh", "-c", "echo up; exec sleep 600"])
+        assert client.stdout
+        assert client.stdout.readline() == "up\n"
         assert len(leftovers()) == 4
     assert leftovers() == []
     assert client.returncode == -9

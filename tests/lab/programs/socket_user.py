@@ -60,11 +60,14 @@ def vfork(remote: tuple[str, int]) -> None:
 
 
 def hand_on_by_exec(remote: tuple[str, int]) -> None:
+    exec_with_3(opened(remote[0]), "take_3", remote)
+
+
+def exec_with_3(used: socket.socket, way: str, remote: tuple[str, int]) -> None:
     """As systemd hands a socket to the service that it starts: descriptor 3 (sd_listen_fds(3))."""
-    used = opened(remote[0])
     os.dup2(used.fileno(), 3)
     os.set_inheritable(3, True)
-    os.execv(sys.executable, [sys.executable, __file__, "take_3", remote[0], str(remote[1])])
+    os.execv(sys.executable, [sys.executable, __file__, way, remote[0], str(remote[1])])
 
 
 def take_3(remote: tuple[str, int]) -> None:
@@ -72,18 +75,86 @@ def take_3(remote: tuple[str, int]) -> None:
 
 
 def pass_on(remote: tuple[str, int]) -> None:
+    pass_to(opened(remote[0]), "take_passed", remote)
+
+
+def pass_to(used: socket.socket, way: str, remote: tuple[str, int]) -> None:
     """SCM_RIGHTS, to a program that was executed on its own."""
     mine, others = socket.socketpair()
-    command = [sys.executable, __file__, "take_passed", remote[0], str(remote[1])]
-    child = subprocess.Popen(command, stdin=others)
-    used = opened(remote[0])
+    child = subprocess.Popen([sys.executable, __file__, way, remote[0], str(remote[1])], stdin=others)
     socket.send_fds(mine, [b"x"], [used.fileno()])
     child.wait()
 
 
-def take_passed(remote: tuple[str, int]) -> None:
+def passed() -> socket.socket:
     _data, (descriptor,), _flags, _address = socket.recv_fds(socket.socket(fileno=0), 1, 1)
-    connect(remote, socket.socket(fileno=descriptor))
+    return socket.socket(fileno=descriptor)
+
+
+def take_passed(remote: tuple[str, int]) -> None:
+    connect(remote, passed())
+
+
+# Sockets that are connected already: send() names no address, so that no hook is called for it.
+
+
+def connected(remote: tuple[str, int]) -> socket.socket:
+    used = opened(remote[0], socket.SOCK_DGRAM)
+    used.connect(remote)
+    return used
+
+
+def send(used: socket.socket, data: bytes = b"x") -> None:
+    used.send(data)
+    say(used)
+
+
+def fork_connected(remote: tuple[str, int]) -> None:
+    used = connected(remote)
+    if os.fork() == 0:
+        send(used)
+        os._exit(0)
+    os.wait()
+
+
+def fork_ping(remote: tuple[str, int]) -> None:
+    used = opened_ping(remote[0])
+    used.connect(remote)
+    if os.fork() == 0:
+        send(used, echo_for(remote[0]))
+        os._exit(0)
+    os.wait()
+
+
+def exec_connected(remote: tuple[str, int]) -> None:
+    exec_with_3(connected(remote), "send_3", remote)
+
+
+def send_3(_remote: tuple[str, int]) -> None:
+    send(socket.socket(fileno=3))
+
+
+def pass_connected(remote: tuple[str, int]) -> None:
+    pass_to(connected(remote), "send_passed", remote)
+
+
+def send_passed(_remote: tuple[str, int]) -> None:
+    send(passed())
+
+
+def pass_raw(remote: tuple[str, int]) -> None:
+    pass_to(opened(remote[0], socket.SOCK_RAW, 200), "send_raw", remote)
+
+
+def send_raw(remote: tuple[str, int]) -> None:
+    passed().sendto(b"x" * 20, (remote[0], 0))
+    print(os.getpid(), 0, flush=True)
+
+
+def change_uid_connected(remote: tuple[str, int]) -> None:
+    used = connected(remote)
+    os.setuid(OTHER_UID)
+    send(used)
 
 
 def change_uid(remote: tuple[str, int]) -> None:
@@ -131,18 +202,23 @@ def mapped_datagram(remote: tuple[str, int]) -> None:
 
 def ping(remote: tuple[str, int]) -> None:
     """A ping socket (icmp(7)): the kernel puts its port in as the identifier."""
-    is_v6 = ":" in remote[0]
-    protocol = socket.IPPROTO_ICMPV6 if is_v6 else socket.IPPROTO_ICMP
-    with opened(remote[0], socket.SOCK_DGRAM, protocol) as used:
-        used.sendto(ECHO6 if is_v6 else ECHO, (remote[0], 0))
+    with opened_ping(remote[0]) as used:
+        used.sendto(echo_for(remote[0]), (remote[0], 0))
         say(used)
 
 
+def opened_ping(address: str) -> socket.socket:
+    return opened(address, socket.SOCK_DGRAM, socket.IPPROTO_ICMPV6 if ":" in address else socket.IPPROTO_ICMP)
+
+
+def echo_for(address: str) -> bytes:
+    return ECHO6 if ":" in address else ECHO
+
+
 def raw_echo(remote: tuple[str, int]) -> None:
-    is_v6 = ":" in remote[0]
-    protocol = socket.IPPROTO_ICMPV6 if is_v6 else socket.IPPROTO_ICMP
+    protocol = socket.IPPROTO_ICMPV6 if ":" in remote[0] else socket.IPPROTO_ICMP
     with opened(remote[0], socket.SOCK_RAW, protocol) as used:
-        used.sendto(ECHO6 if is_v6 else ECHO, (remote[0], 0))
+        used.sendto(echo_for(remote[0]), (remote[0], 0))
         print(os.getpid(), 0x4321, flush=True)
 
 

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Who runs now, as the owner of what it uses. */
+#ifndef OWNER_BPF_H
+#define OWNER_BPF_H
+
+#include "maps.bpf.h"
+
+#define CLOCK_TICK_NS 10000000
+
+/* Of a process from before our start /proc told only the clock tick it started in: proc_pid_stat(5), 100 a second. */
+static __always_inline bool is_started_at(struct process *process, __u64 started_ns)
+{
+	if (process->exec_id >= EXEC_ID_SEEDED && process->started_ns == started_ns / CLOCK_TICK_NS * CLOCK_TICK_NS)
+		process->started_ns = started_ns;
+	return process->started_ns == started_ns;
+}
+
+/* Without the helpers that tell pid and uid: a socket filter may not call them (bpf_base_func_proto()). */
+static __always_inline void read_current(struct owner *owner)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 pid = task->tgid;
+	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+
+	owner->started_ns = task->group_leader->start_boottime;
+	owner->pid = pid;
+	owner->uid = task->cred->uid.val;
+	owner->exec_id = EXEC_ID_UNKNOWN;
+	if (process && is_started_at(process, owner->started_ns))
+		owner->exec_id = process->exec_id;
+}
+
+static __always_inline bool is_same_process(const struct owner *a, const struct owner *b)
+{
+	return a->pid == b->pid && a->started_ns == b->started_ns;
+}
+
+static __always_inline bool is_same_owner(const struct owner *a, const struct owner *b)
+{
+	return a->exec_id == b->exec_id && a->uid == b->uid && is_same_process(a, b);
+}
+
+#endif

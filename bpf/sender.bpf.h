@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who sends this packet, where no hook told: send() on a connected UDP socket, or on a raw or ping socket, runs none.
+ * LOCAL_OUT runs within the very call that sends, so the sender is the current process; but a softirq or the verdict
+ * of any NFQUEUE may bring a packet here as well, on top of whoever runs. So another process than the one that was
+ * noted counts only when it has the socket open.
+ */
+#ifndef SENDER_BPF_H
+#define SENDER_BPF_H
+
+#include "owner.bpf.h"
+
+#include <bpf/bpf_core_read.h>
+
+#define DESCRIPTORS 1024 /* searched at most: RLIMIT_NOFILE's usual soft limit */
+
+struct search {
+	struct file **files;
+	struct socket *wanted;
+	bool is_found;
+};
+
+static long look_at_descriptor(__u32 index, struct search *search)
+{
+	struct file *file = NULL;
+
+	bpf_probe_read_kernel(&file, sizeof(file), &search->files[index]);
+	search->is_found = file && BPF_CORE_READ(file, private_data) == search->wanted;
+	return search->is_found;
+}
+
+/* A socket's file leads to it by private_data (sock_alloc_file()). */
+static __noinline bool has_open(struct socket *wanted)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct search search = {.files = BPF_CORE_READ(table, fd), .wanted = wanted};
+	__u32 count = BPF_CORE_READ(table, max_fds);
+
+	if (wanted)
+		bpf_loop(count < DESCRIPTORS ? count : DESCRIPTORS, look_at_descriptor, &search, 0);
+	return search.is_found;
+}
+
+/* `owner` comes as noted, zeroed when there is none. A wider search of another's descriptors costs microseconds, once. */
+static __always_inline void correct_sender(struct __sk_buff *skb, __u64 cookie, struct owner *owner)
+{
+	struct owner current;
+
+	read_current(&current);
+	if (is_same_owner(owner, &current))
+		return;
+	if (!is_same_process(owner, &current) && !has_open(BPF_CORE_READ((struct sk_buff *)skb, sk, sk_socket)))
+		return;
+	*owner = current;
+	if (bpf_map_update_elem(&sockets, &cookie, owner, BPF_ANY))
+		count(LOST_SOCKETS);
+}
+
+#endif
