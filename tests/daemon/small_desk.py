@@ -15,7 +15,7 @@ from tinysnitch.core.process import Attribution, AttributionSource, Process
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.control_server import ControlServer
-from tinysnitch.protocol.messages import BeatenRule, Explanation, RuleEntry, Status
+from tinysnitch.protocol.messages import BeatenRule, Explanation, ListEntry, RuleEntry, Status
 
 T = TypeVar("T")
 HOSTILE = "a\n\x1b[31m\udcff'\x7f"
@@ -62,6 +62,7 @@ class SmallDesk:
         self.rules = ["allow google.com 443 tcp /usr/bin/curl"]
         self.prompts = {3: make_prompt(3, args=(HOSTILE,))}
         self.history = [b'{"event":"lost","time":"t","what":"packets","count":%d}' % n for n in range(5)]
+        self.lists: list[ListEntry] = []
         self.attached: dict[int, int] = {}
         self.server: ControlServer | None = None
 
@@ -84,6 +85,9 @@ class SmallDesk:
     def list_rules(self) -> list[RuleEntry]:
         temporary = RuleEntry("deny - 23 tcp", "temporary", until=1_700_000_000.0)
         return [*(RuleEntry(rule, "file") for rule in self.rules), temporary]
+
+    def list_lists(self) -> list[ListEntry]:
+        return self.lists
 
     def add_rule(self, line: str, by_uid: int) -> str:
         if not line.startswith(("allow", "deny")):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.fetch.https_server import LIST, HttpsServer
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.fetch.list_update import SourcedList, find_sourced, update_list
 
 
@@ -53,3 +53,10 @@ def test_which_lists_have_a_source(tmp_path: Path) -> None:
     for name in ("none", "../ads", "folder", ""):
         with pytest.raises(SnitchError, match="there is no list"):
             find_sourced(tmp_path, [name])
+
+
+def test_who_may_not_write_fetches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, "https://127.0.0.1:1/")
+    monkeypatch.setattr(os, "access", lambda _path, _mode: False)  # root may always
+    with pytest.raises(NotPermitted, match="Permission denied"):
+        update(path)

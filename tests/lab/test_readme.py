@@ -29,6 +29,7 @@ PRINTS = {
     "tinysnitch asks": "",
     "tinysnitch rules": "allow localhost - -\n",
     "tinysnitch rules add deny '*.doubleclick.net' - -": "deny *.doubleclick.net - -\n",
+    "tinysnitch lists": "",
     "tinysnitch explain /usr/bin/curl google.com 443 tcp": "ask: ",
     "tinysnitch log": "",
     "tinysnitch run -- true": "",

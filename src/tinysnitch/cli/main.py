@@ -16,6 +16,7 @@ _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 _COMMANDS = {
     "status": "tinysnitch.cli.status:status_command",
     "rules": "tinysnitch.cli.rules:rules_group",
+    "lists": "tinysnitch.cli.lists:lists_group",
     "log": "tinysnitch.cli.log:log_command",
     "asks": "tinysnitch.cli.asks:asks_command",
     "answer": "tinysnitch.cli.answer:answer_command",

@@ -39,6 +39,11 @@ def print_note(text: str) -> None:
     print(f"tinysnitch: {escape_text(text)}", file=sys.stderr)  # noqa: T201
 
 
+def print_progress(text: str) -> None:
+    """In the place of what it said before, on a terminal (ECMA-48 8.3.41: erase in line)."""
+    print(f"\r\x1b[K{escape_text(text)}", end="", file=sys.stderr, flush=True)  # noqa: T201
+
+
 def print_error(message: str, hint: str = "") -> None:
     print_note(f"error: {message}")
     if hint:

@@ -176,6 +176,8 @@ class ControlServer:
                 return (self._desk.status(),)
             case msg.ListRules():
                 return self._desk.list_rules()
+            case msg.ListLists():
+                return self._desk.list_lists()
             case msg.ListAsks():
                 return map(msg.prompt_shown, self._desk.list_asks())
             case msg.Explain(program, remote, port, protocol):

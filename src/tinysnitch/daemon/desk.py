@@ -4,7 +4,7 @@ from typing import Protocol
 
 from tinysnitch.core.choice import Choice
 from tinysnitch.core.prompt import Prompt
-from tinysnitch.protocol.messages import Explanation, RuleEntry, Status
+from tinysnitch.protocol.messages import Explanation, ListEntry, RuleEntry, Status
 
 
 class Desk(Protocol):
@@ -13,6 +13,8 @@ class Desk(Protocol):
     def status(self) -> Status: ...
 
     def list_rules(self) -> list[RuleEntry]: ...
+
+    def list_lists(self) -> list[ListEntry]: ...
 
     def add_rule(self, line: str, by_uid: int) -> str:
         """Write the line to the rules file; returns it as it was written."""

@@ -21,9 +21,10 @@ from tinysnitch.core.words import split_words
 from tinysnitch.daemon.counters import Counters
 from tinysnitch.daemon.driver import Driver
 from tinysnitch.daemon.identity import Identity
+from tinysnitch.daemon.list_entries import list_entries
 from tinysnitch.daemon.rule_loader import RuleLoader
 from tinysnitch.kernel.clock import read_instant
-from tinysnitch.protocol.messages import BeatenRule, Explanation, RuleEntry, Status
+from tinysnitch.protocol.messages import BeatenRule, Explanation, ListEntry, RuleEntry, Status
 from tinysnitch.store.history import History
 from tinysnitch.store.rules_file import RulesFile
 
@@ -81,6 +82,9 @@ class FrontDesk:
         rules = self._engine.rules
         lasting = [RuleEntry(format_rule(rule), "file", rule.until_s) for rule in rules.from_file()]
         return lasting + [_temporary_entry(rule) for rule in rules.temporary()]
+
+    def list_lists(self) -> list[ListEntry]:
+        return list_entries(self._loader.lists, self._engine.rules)
 
     def add_rule(self, line: str, by_uid: int) -> str:
         rule = parse_rule(line)

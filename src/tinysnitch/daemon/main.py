@@ -54,6 +54,13 @@ Examples:
     help="Rules file.",
 )
 @click.option(
+    "--lists",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=DEFAULTS.lists,
+    show_default=True,
+    help="Folder of the lists that rules name as @NAME.",
+)
+@click.option(
     "--state-dir",
     type=click.Path(path_type=Path),
     default=DEFAULTS.state_dir,

@@ -17,6 +17,7 @@ class RuleLoader:
         self.facts = Facts()
         self._file = rules_file
         self._source = source
+        self.lists = source.lists
         self._rules: tuple[Rule, ...] = ()
         self._known_problems: dict[str, int] = {}
 

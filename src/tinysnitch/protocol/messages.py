@@ -11,6 +11,7 @@ import msgspec
 
 from tinysnitch import __version__
 from tinysnitch.core.choice import Choice
+from tinysnitch.core.list_text import BadLine
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
 
@@ -41,6 +42,10 @@ class ReadStatus(Message, frozen=True):
 
 
 class ListRules(Message, frozen=True):
+    pass
+
+
+class ListLists(Message, frozen=True):
     pass
 
 
@@ -80,7 +85,8 @@ class Attach(Message, frozen=True):
     """From now on this client shows prompts."""
 
 
-Request = Hello | ReadStatus | ListRules | AddRule | RemoveRule | ReadLog | ListAsks | GiveAnswer | Explain | Attach
+_Listing = ListRules | ListLists | ListAsks | ReadLog
+Request = Hello | ReadStatus | _Listing | AddRule | RemoveRule | GiveAnswer | Explain | Attach
 
 # -- replies and pushes -----------------------------------------------------------------------------------------
 
@@ -133,6 +139,23 @@ class RuleEntry(Message, frozen=True):
 
 
 class RuleWritten(Message, frozen=True):
+class ListEntry(Message, frozen=True, kw_only=True):
+    """A list of remotes: a file of the folder, or one that a rule names and that is not there."""
+
+    list: str  # its name
+    path: str
+    rules: int  # that name it
+    state: str  # "loaded", "loading" or "missing"
+    problem: str = ""  # why the file could not be read as it is now
+    names: int = 0
+    addresses: int = 0
+    networks: int = 0  # of more than one address
+    bad_lines: int = 0
+    bad_examples: tuple[BadLine, ...] = ()  # the first of them
+    updated: float | None = None  # wall-clock seconds when the file was written last
+    source: str | None = None  # where `lists update` fetches it
+
+
     """The line that an addition, a removal or an answer made, found or took away."""
 
     rule: str
@@ -169,7 +192,7 @@ class Notice(Message, frozen=True):
     hint: str = ""
 
 
-Reply = Done | Refused | Status | RuleEntry | RuleWritten | Explanation | PromptShown
+Reply = Done | Refused | Status | RuleEntry | ListEntry | RuleWritten | Explanation | PromptShown
 Push = PromptShown | PromptClosed | Notice
 FromDaemon = Welcome | Reply | PromptClosed | Notice
 

@@ -1,0 +1,76 @@
+"""`tinysnitch lists`: what the daemon holds of each list; `lists update` fetches those that say where they are from."""
+
+import time
+from collections.abc import Iterator
+
+import click
+import msgspec
+
+from tinysnitch.cli.command_group import CommandGroup
+from tinysnitch.cli.options import examples, json_option, socket_option
+from tinysnitch.cli.output import print_lines, print_note, print_object
+from tinysnitch.cli.status import format_duration
+from tinysnitch.client.control_client import ControlClient
+from tinysnitch.protocol.framing import encode_object
+from tinysnitch.protocol.log_lines import format_time
+from tinysnitch.protocol.messages import ListEntry, ListLists
+
+_COLUMNS = ("names", "addresses", "networks", "bad lines", "rules")
+
+
+@click.group(
+    "lists",
+    cls=CommandGroup,
+    commands_in={"update": "tinysnitch.cli.lists_update:update_command"},
+    no_args_is_help=False,
+    invoke_without_command=True,
+    epilog=examples("tinysnitch lists", "tinysnitch lists --json", "tinysnitch lists update ads"),
+)
+@socket_option
+@json_option
+@click.pass_context
+def lists_group(ctx: click.Context, socket_path: str, as_json: bool) -> None:
+    """The lists that rules can name as @NAME, and what each holds."""
+    if ctx.invoked_subcommand is not None:
+        ctx.default_map = {"update": {"socket_path": socket_path, "as_json": as_json}}
+        return
+    with ControlClient(socket_path) as client:
+        entries = client.ask(ListLists(), ListEntry)
+    if as_json:
+        for entry in entries:
+            print_object(encode_object(_fields(entry)))
+    elif entries:
+        print_lines(present_lists(entries, time.time()))
+    else:
+        print_note("there is no list; one is a file in /etc/tinysnitch.d/lists")
+
+
+def _fields(entry: ListEntry) -> dict[str, object]:
+    """What --json shows: moments as the log has them."""
+    fields = msgspec.structs.asdict(entry)
+    return fields | {"updated": None if entry.updated is None else format_time(entry.updated)}
+
+
+def present_lists(entries: list[ListEntry], now_s: float) -> Iterator[str]:
+    """A table of counts, and below each list what else is to be said of it."""
+    width = max(len("list"), *(len(entry.list) for entry in entries))
+    yield f"{'list':<{width}}" + "".join(f"  {column:>9}" for column in _COLUMNS) + "  age"
+    for entry in entries:
+        counts = (entry.names, entry.addresses, entry.networks, entry.bad_lines, entry.rules)
+        age = "" if entry.updated is None else format_duration(max(0.0, now_s - entry.updated))
+        yield (f"{entry.list:<{width}}" + "".join(f"  {count:>9,}" for count in counts) + f"  {age}").rstrip()
+        for remark in _present_remarks(entry):
+            yield f"  {remark}"
+
+
+def _present_remarks(entry: ListEntry) -> Iterator[str]:
+    if entry.state == "missing":
+        yield f"NOT THERE, its rules match nothing: {entry.problem or entry.path}"
+    elif entry.problem:
+        yield f"NOT READ AGAIN, the old one holds: {entry.problem}"
+    elif entry.state == "loading":
+        yield "being read" + (", the old one holds" if entry.updated is not None else "")
+    if entry.source is not None:
+        yield f"from {entry.source}"
+    for line in entry.bad_examples:
+        yield f"line {line.number} is not understood: {line.text}"

@@ -1,0 +1,43 @@
+"""What clients are told of the lists: those of the folder, and those that rules name and that are not there."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from tinysnitch.core.rule import RemoteKind, Rule
+from tinysnitch.daemon.fact_source import BUILT_IN_LISTS
+from tinysnitch.daemon.list_loader import HeldList, ListLoader
+from tinysnitch.protocol.messages import ListEntry
+
+_NS = 1_000_000_000
+
+
+def list_entries(lists: ListLoader, rules: Iterable[Rule]) -> list[ListEntry]:
+    uses = Counter(rule.remote.text for rule in rules if rule.remote.kind is RemoteKind.LIST)
+    held = lists.held()
+    return [
+        _entry(str(lists.folder / name), name, uses[name], held.get(name))
+        for name in sorted({*held, *uses} - BUILT_IN_LISTS)
+    ]
+
+
+def _entry(path: str, name: str, rules: int, held: HeldList | None) -> ListEntry:
+    if held is None:
+        return ListEntry(list=name, path=path, rules=rules, state="missing")
+    state = "loading" if held.is_loading else "loaded" if held.compiled else "missing"
+    if held.compiled is None:
+        return ListEntry(list=name, path=path, rules=rules, state=state, problem=held.problem)
+    summary = held.compiled.summary
+    return ListEntry(
+        list=name,
+        path=path,
+        rules=rules,
+        state=state,
+        problem=held.problem,
+        names=summary.names,
+        addresses=summary.addresses,
+        networks=summary.networks,
+        bad_lines=summary.bad_lines,
+        bad_examples=summary.bad_examples,
+        updated=summary.stamp.mtime_ns / _NS,
+        source=summary.source,
+    )

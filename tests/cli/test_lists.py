@@ -1,0 +1,54 @@
+import json
+
+from tests.cli.running import Command
+from tests.daemon.small_desk import RunningServer
+from tinysnitch.cli.lists import present_lists
+from tinysnitch.core.list_text import BadLine
+from tinysnitch.protocol.messages import ListEntry
+
+ADS = ListEntry(
+    list="ads",
+    path="/etc/tinysnitch.d/lists/ads",
+    rules=1,
+    state="loaded",
+    names=1_000_000,
+    bad_lines=2,
+    bad_examples=(BadLine(7, "? ?"),),
+    updated=1_700_000_000.0,
+    source="https://lists.test/ads",
+)
+NONE = ListEntry(list="none", path="/etc/tinysnitch.d/lists/none", rules=1, state="missing")
+
+
+def test_the_table() -> None:
+    assert list(present_lists([ADS, NONE], 1_700_000_000.0 + 3600)) == [
+        "list      names  addresses   networks  bad lines      rules  age",
+        "ads   1,000,000          0          0          2          1  1 h 0 min",
+        "  from https://lists.test/ads",
+        "  line 7 is not understood: ? ?",
+        "none          0          0          0          0          1",
+        "  NOT THERE, its rules match nothing: /etc/tinysnitch.d/lists/none",
+    ]
+
+
+def remark_of(**fields: object) -> str:
+    entry = ListEntry(**{"list": "ads", "path": "/x", "rules": 0, **fields})  # type: ignore[arg-type]
+    return list(present_lists([entry], 0.0))[2].strip()
+
+
+def test_what_is_said_of_a_list_that_is_not_as_it_should_be() -> None:
+    assert remark_of(state="loading") == "being read"
+    assert remark_of(state="loading", updated=1.0) == "being read, the old one holds"
+    assert remark_of(state="loaded", problem="no room") == "NOT READ AGAIN, the old one holds: no room"
+    assert remark_of(state="missing", problem="no room") == "NOT THERE, its rules match nothing: no room"
+
+
+def test_lists_over_the_socket(running: RunningServer, command: Command) -> None:
+    assert command("lists") == (0, "", "tinysnitch: there is no list; one is a file in /etc/tinysnitch.d/lists\n")
+    assert command("lists", "--json") == (0, "", "")
+    running.desk.lists = [ADS, NONE]
+    assert command("lists").out.splitlines()[4].split() == ["none", "0", "0", "0", "0", "1"]
+    ads, none = map(json.loads, command("lists", "--json").out.splitlines())
+    assert (ads["list"], ads["names"], ads["updated"]) == ("ads", 1_000_000, "2023-11-14T22:13:20.000Z")
+    assert ads["bad_examples"] == [{"number": 7, "text": "? ?"}]
+    assert (none["state"], none["updated"]) == ("missing", None)

@@ -1,0 +1,46 @@
+"""What is told of the lists of a folder, and of those that are not there."""
+
+from pathlib import Path
+
+from tests.daemon.test_list_loader import LONG, Place
+from tinysnitch.core.list_text import BadLine
+from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.daemon.list_entries import list_entries
+from tinysnitch.protocol.messages import ListEntry
+
+RULES = [
+    parse_rule(line) for line in ("deny @ads - -", "deny @ads 443 tcp", "deny @none - -", "allow @resolvers 53 udp")
+]
+
+
+def test_every_list_and_what_it_holds(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.write("# source: https://a.test/\nads.test\n192.0.2.7\n198.51.100.0/24\n? ?\n")
+    place.write("x.test\n", "unused")
+    ads, none, unused = list_entries(place.loader, RULES)
+    path = place.folder / "ads"
+    assert ads == ListEntry(
+        list="ads",
+        path=str(path),
+        rules=2,
+        state="loaded",
+        names=1,
+        addresses=1,
+        networks=1,
+        bad_lines=1,
+        bad_examples=(BadLine(5, "? ?"),),
+        updated=path.stat().st_mtime_ns / 1_000_000_000,
+        source="https://a.test/",
+    )
+    assert none == ListEntry(list="none", path=str(place.folder / "none"), rules=1, state="missing")
+    assert (unused.list, unused.rules, unused.state) == ("unused", 0, "loaded")
+
+
+def test_a_list_on_its_way(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    place.write(LONG)
+    (entry,) = list_entries(place.loader, ())
+    assert (entry.state, entry.names, entry.updated) == ("loading", 0, None)
+    place.compiler.fail()
+    (entry,) = list_entries(place.loader, ())
+    assert (entry.state, entry.problem) == ("missing", "no room")
