@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tests.cli.running import Command
-from tests.daemon.small_desk import RunningServer
+from tests.daemon.small_desk import ROOT, RunningServer
 from tinysnitch.cli.status import format_duration, present_status
 
 
@@ -17,7 +17,7 @@ def test_what_a_person_reads(running: RunningServer, command: Command) -> None:
 
 
 def test_that_nothing_was_lost_is_one_line(running: RunningServer) -> None:
-    status = running.call(running.desk.status)
+    status = running.call(running.desk.status, ROOT)
     told = dict(present_status(msgspec.structs.replace(status, losses={"history rows": 0, "packets": 0})))
     assert told["lost"] == "nothing, by 2 counters"
     some = list(present_status(msgspec.structs.replace(status, losses={"a": 0, "b": 2, "c": 3})))
@@ -31,7 +31,7 @@ def test_json_is_one_object(running: RunningServer, command: Command) -> None:
 
 
 def test_the_degraded_mode_and_bad_rules_are_not_overlooked(running: RunningServer) -> None:
-    status = running.call(running.desk.status)
+    status = running.call(running.desk.status, ROOT)
     told = dict(
         present_status(
             msgspec.structs.replace(

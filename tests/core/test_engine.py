@@ -12,6 +12,7 @@ from tinysnitch.core.errors import RuleSyntaxError
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import UDP
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource
+from tinysnitch.core.prompts import ClosedPrompt
 from tinysnitch.core.rule_text import parse_rule
 
 ALLOW_SHOP = "allow 10.0.0.80 443 tcp /usr/bin/curl"
@@ -200,7 +201,7 @@ def test_a_late_answer_hits_nothing() -> None:
     engine.queue()
     engine.answer(1, no())
     assert engine.answer(1, yes()) == []
-    assert engine.engine.prompts.find_closed(1) == ANSWER
+    assert engine.engine.prompts.find_closed(1) == ClosedPrompt(ANSWER, 1000)
 
 
 def test_ask_is_no_answer() -> None:
@@ -238,12 +239,12 @@ def test_another_program_on_the_same_socket_is_asked_about_by_its_own_name() -> 
     assert told == ["drop 1", "drop 2", "close 1: the program gave up", "opened 2", "ask 2 x1"]
 
 
-@pytest.mark.parametrize("is_attached", [True, False])
-def test_no_answer_denies_in_time(is_attached: bool) -> None:
+@pytest.mark.parametrize(("clients", "is_shown"), [([], False), ([None], True), ([1001], False), ([1001, 1000], True)])
+def test_no_answer_denies_in_time(clients: list[int | None], is_shown: bool) -> None:
     engine = Transcript(timeout_s=20.0)
     engine.queue(flow_of(1))
-    if is_attached:
-        assert engine.say(ev.ClientAttached(1, 0)) == ["ask 1 x1"]
+    for number, uid in enumerate(clients):
+        assert engine.say(ev.ClientAttached(number, uid)) == ["ask 1 x1"]
     assert engine.wait(19.9) == []
     reason = "no answer within 20 s" + ("" if is_shown else ", no prompt client attached")
     assert engine.wait(0.1) == ["remember flow deny", "deny 1", f"decided: {reason}", f"close 1: {reason}"]
@@ -252,7 +253,7 @@ def test_no_answer_denies_in_time(is_attached: bool) -> None:
 
 def test_a_client_that_left_is_no_client() -> None:
     engine = Transcript()
-    engine.say(ev.ClientAttached(1, 0))
+    engine.say(ev.ClientAttached(1, None))
     assert engine.say(ev.ClientDetached(1)) == []
     engine.queue()
     assert engine.wait(60)[-1].endswith("no prompt client attached")

@@ -7,7 +7,7 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import UDP, Flow
 from tinysnitch.core.process import UNKNOWN, Attribution, AttributionSource
-from tinysnitch.core.prompts import OpenPrompt, Prompts, Waiter, question_of
+from tinysnitch.core.prompts import ClosedPrompt, OpenPrompt, Prompts, Waiter, question_of
 from tinysnitch.core.settings import Settings
 
 NOW = Instant(10.0, WALL_S + 10.0)
@@ -87,7 +87,7 @@ def test_a_prompt_closes_when_nobody_waits_and_its_number_never_comes_again() ->
     prompts.release(flow_of(1))
     assert prompts.close_if_empty(prompt, "answered")
     assert prompts.find(1) is None
-    assert (prompts.find_closed(1), prompts.find_closed(2)) == ("answered", None)
+    assert (prompts.find_closed(1), prompts.find_closed(2)) == (ClosedPrompt("answered", 1000), None)
     again = hold(prompts, flow_of(1))
     assert again is not None
     assert again.prompt_id == 2

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import TypeVar
 
 from tinysnitch.core.choice import Choice
+from tinysnitch.core.commands import ClosePrompt
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.flow import TCP, Direction, Flow, parse_address
-from tinysnitch.core.process import Attribution, AttributionSource, Process
+from tinysnitch.core.process import Attribution, AttributionSource, Process, uid_of
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.daemon.control_permission import Permissions, Right
 from tinysnitch.daemon.control_server import ControlServer
-from tinysnitch.protocol.messages import BeatenRule, Explanation, ListEntry, RuleEntry, Status
+from tinysnitch.protocol.messages import BeatenRule, Explain, Explanation, ListEntry, RuleEntry, Status
 
 T = TypeVar("T")
+ROOT = Right(0, sees_all=True)
 HOSTILE = "a\n\x1b[31m\udcff'\x7f"
 
 
@@ -66,7 +69,7 @@ class SmallDesk:
         self.attached: dict[int, int] = {}
         self.server: ControlServer | None = None
 
-    def status(self) -> Status:
+    def status(self, right: Right) -> Status:
         assert self.server is not None
         return Status(
             pid=1,
@@ -82,46 +85,48 @@ class SmallDesk:
             losses={"history rows": 4},
         )
 
-    def list_rules(self) -> list[RuleEntry]:
+    def list_rules(self, right: Right) -> list[RuleEntry]:
         temporary = RuleEntry("deny - 23 tcp", "temporary", until=1_700_000_000.0)
         return [*(RuleEntry(rule, "file") for rule in self.rules), temporary]
 
-    def list_lists(self) -> list[ListEntry]:
+    def list_lists(self, right: Right) -> list[ListEntry]:
         return self.lists
 
-    def add_rule(self, line: str, by_uid: int) -> str:
+    def add_rule(self, line: str, right: Right) -> str:
         if not line.startswith(("allow", "deny")):
             raise RuleSyntaxError("<argument>", 1, 1, "not a verdict", "write allow or deny")
         self.rules.append(line)
         return line
 
-    def remove_rule(self, line: str, by_uid: int) -> str:
+    def remove_rule(self, line: str, right: Right) -> str:
         if line not in self.rules:
             raise SnitchError("there is no such rule", "see `tinysnitch rules`")
         self.rules.remove(line)
         return line
 
-    def list_asks(self) -> list[Prompt]:
-        return list(self.prompts.values())
+    def list_asks(self, right: Right) -> list[Prompt]:
+        return [ask for ask in self.prompts.values() if right.covers(uid_of(ask.connection.attribution))]
 
-    def answer(self, prompt_id: int, answer: Choice | str, by_uid: int) -> str:
+    def answer(self, prompt_id: int, answer: Choice | str, right: Right) -> str:
         if self.prompts.pop(prompt_id, None) is None:
             raise SnitchError(f"question {prompt_id} is not open")
         assert self.server is not None
-        self.server.push_closed(prompt_id, "answered", by_uid)
+        self.server.push_closed(ClosePrompt(prompt_id, "answered", right.uid, 1000))
         return answer if isinstance(answer, str) else f"{answer.verdict.value} {answer.lifetime.value}"
 
-    def explain(self, program: str, remote: str, port: int, protocol: str) -> Explanation:
-        if program == "bug":
+    def explain(self, question: Explain, right: Right) -> Explanation:
+        if question.program == "bug":
             raise ZeroDivisionError
         beaten = (BeatenRule("deny - - -", "the winner is narrower"),)
-        return Explanation(verdict=Verdict.ALLOW, reason="by a rule", rule=f"allow {remote} {port}", beaten=beaten)
+        return Explanation(
+            verdict=Verdict.ALLOW, reason="by a rule", rule=f"allow {question.remote} {question.port}", beaten=beaten
+        )
 
-    def read_history(self, limit: int) -> list[bytes]:
+    def read_history(self, limit: int, right: Right) -> list[bytes]:
         return self.history[-limit:]
 
-    def attach(self, client_id: int, uid: int) -> None:
-        self.attached[client_id] = uid
+    def attach(self, client_id: int, right: Right) -> None:
+        self.attached[client_id] = right.uid
         assert self.server is not None
         for prompt in self.prompts.values():
             self.server.push_prompt(prompt)
@@ -133,10 +138,10 @@ class SmallDesk:
 class RunningServer:
     """The server in a thread with its own loop; `call` runs something in there and returns what it gives."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, permissions: Permissions | None = None) -> None:
         self.path = path
         self.desk = SmallDesk()
-        self.server = self.desk.server = ControlServer(self.desk)
+        self.server = self.desk.server = ControlServer(self.desk, permissions)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
 
@@ -168,8 +173,8 @@ class RunningServer:
 
 
 @contextmanager
-def running_server(path: Path) -> Iterator[RunningServer]:
-    running = RunningServer(path)
+def running_server(path: Path, permissions: Permissions | None = None) -> Iterator[RunningServer]:
+    running = RunningServer(path, permissions)
     running.start()
     try:
         yield running

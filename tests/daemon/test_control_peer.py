@@ -52,7 +52,7 @@ def test_a_client_that_does_not_read_is_cut_off(running: RunningServer) -> None:
     with RawClient(running, Hello(), ReadLog(0, follow=True)) as slow, RawClient(running, Hello()) as good:
         running.wait_until(lambda: running.server.has_followers)
         for _ in range(400):
-            running.call(running.server.push_record, line)
+            running.call(running.server.push_record, line, None)
         assert running.call(running.server.statistics).slow == 1
         good.send(ReadStatus())
         assert kinds(good.read(3)) == ["welcome", "status", "done"]
@@ -63,7 +63,7 @@ def test_a_long_reply_waits_for_its_reader(running: RunningServer) -> None:
     running.desk.rules = [f"allow - {number} tcp" for number in range(20_000)]
     with RawClient(running, Hello(), ListRules(), ReadLog(0, follow=True)) as client:
         client.read(1)
-        running.call(running.server.push_record, b'{"event":"lost"}')  # must not land inside the reply
+        running.call(running.server.push_record, b'{"event":"lost"}', None)  # must not land inside the reply
         replies = client.read(20_002)
         assert kinds(replies[-2:]) == ["rule_entry", "done"]
     assert running.call(running.server.statistics).slow == 0
@@ -80,7 +80,7 @@ def test_a_client_that_lets_too_many_wait_is_cut_off(running: RunningServer) -> 
     with RawClient(running, Hello(), ReadLog(0, follow=True), ListRules()) as client:
         client.read(2)  # the long reply is under way, and nobody reads on
         for _ in range(MAX_PUSHES + 1):
-            running.call(running.server.push_record, b"{}")
+            running.call(running.server.push_record, b"{}", None)
         assert running.call(running.server.statistics).slow == 1
 
 

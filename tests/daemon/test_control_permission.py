@@ -5,10 +5,21 @@ import socket
 
 import pytest
 
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.daemon import control_permission
-from tinysnitch.daemon.control_permission import may_control, read_peer
+from tinysnitch.daemon.control_permission import Permissions, Right, read_peer
 
 NOBODY = pwd.getpwnam("nobody")
+GROUP = grp.getgrgid(NOBODY.pw_gid).gr_name
+STRANGER = 4_000_000_000
+
+
+def right_of(permissions: Permissions, uid: int = NOBODY.pw_uid, gid: int = STRANGER) -> str:
+    right = permissions.find(uid, gid)
+    if right is None:
+        return "none"
+    assert right.uid == uid
+    return "all" if right.sees_all else "own"
 
 
 def test_the_kernel_says_who_is_there() -> None:
@@ -17,17 +28,43 @@ def test_the_kernel_says_who_is_there() -> None:
         assert read_peer(ours) == (os.getuid(), os.getgid())
 
 
-def test_root_and_the_own_user_may() -> None:
-    assert may_control(0, 0)
-    assert may_control(os.geteuid(), os.getegid())
+def test_root_and_the_own_user_may_do_everything() -> None:
+    assert right_of(Permissions(), 0, 0) == "all"
+    assert right_of(Permissions(), os.geteuid(), os.getegid()) == "all"
 
 
-def test_others_may_not() -> None:
-    assert not may_control(NOBODY.pw_uid, NOBODY.pw_gid)
-    assert not may_control(4_000_000_000, 4_000_000_000)
+def test_others_may_do_nothing() -> None:
+    assert right_of(Permissions(), gid=NOBODY.pw_gid) == "none"
+    assert right_of(Permissions(["daemon"], ["%daemon"])) == "none"
+    assert right_of(Permissions(["nobody"], ["%no-such-group"]), STRANGER) == "none"
 
 
-def test_members_of_the_group_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control_permission, "GROUP", grp.getgrgid(NOBODY.pw_gid).gr_name)
-    assert may_control(NOBODY.pw_uid, 4_000_000_000)
-    assert not may_control(4_000_000_000, 0)
+def test_members_of_the_group_answer_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_permission, "GROUP", GROUP)
+    assert right_of(Permissions()) == "own"
+    assert right_of(Permissions(), STRANGER, 0) == "none"
+
+
+@pytest.mark.parametrize("name", ["nobody", str(NOBODY.pw_uid), f"%{GROUP}"])
+def test_who_is_named(name: str) -> None:
+    assert right_of(Permissions(users=[name])) == "own"
+    assert right_of(Permissions(admins=[name])) == "all"
+    assert right_of(Permissions([name], [name])) == "all"
+
+
+def test_whom_root_started_the_prompt_for_may_do_everything() -> None:
+    permissions = Permissions(["nobody"])
+    permissions.invite(NOBODY.pw_uid)
+    assert right_of(permissions) == "all"
+
+
+def test_a_name_that_nobody_has_is_told() -> None:
+    with pytest.raises(SnitchError, match="no user 'no-such-user'") as caught:
+        Permissions(admins=["no-such-user"])
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(("uid", "own"), [(7, True), (8, False), (0, False), (None, False)])
+def test_what_a_right_covers(uid: int | None, own: bool) -> None:
+    assert Right(7, sees_all=True).covers(uid)
+    assert Right(7, sees_all=False).covers(uid) is own

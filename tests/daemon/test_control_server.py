@@ -3,14 +3,17 @@
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.daemon.raw_client import RawClient, kinds, talk
-from tests.daemon.small_desk import RunningServer, make_prompt, running_server
-from tinysnitch.daemon.control_server import MAX_CLIENTS
+from tests.daemon.small_desk import ROOT, RunningServer, make_prompt, running_server
+from tinysnitch.core.commands import ClosePrompt
+from tinysnitch.daemon.control_permission import Permissions, Right
+from tinysnitch.daemon.control_server import MAX_CLIENTS, MAX_CLIENTS_OF_USER
 from tinysnitch.protocol.messages import (
     AddRule,
     Attach,
@@ -22,6 +25,7 @@ from tinysnitch.protocol.messages import (
     ReadLog,
     ReadStatus,
     RemoveRule,
+    Request,
 )
 
 
@@ -80,7 +84,7 @@ def test_the_log_is_bounded_and_oldest_first(running: RunningServer) -> None:
 def test_a_follower_gets_the_past_and_then_what_happens(running: RunningServer) -> None:
     with RawClient(running, Hello(), ReadLog(1, follow=True)) as client:
         assert client.read(2)[1]["count"] == 4
-        running.call(running.server.push_record, b'{"event":"lost","count":77}')
+        running.call(running.server.push_record, b'{"event":"lost","count":77}', None)
         assert client.read(1)[0]["count"] == 77
     running.wait_until(lambda: not running.server.has_followers)
 
@@ -91,7 +95,7 @@ def test_prompt_clients_are_told_of_prompts(running: RunningServer) -> None:
         assert running.desk.attached == {1: os.getuid()}
         running.call(running.server.push_prompt, make_prompt(4))
         running.call(running.server.push_notice, "rules did not load", "edit them")
-        running.call(running.server.push_closed, 4, "answered", 1000)
+        running.call(running.server.push_closed, ClosePrompt(4, "answered", 1000))
         shown, notice, closed = client.read(3)
     assert shown["prompt"]["prompt_id"] == 4  # type: ignore[index]
     assert notice == {"type": "notice", "text": "rules did not load", "hint": "edit them"}
@@ -115,6 +119,68 @@ def test_clients_are_bounded(running: RunningServer) -> None:
         client.__exit__()
     running.wait_until(lambda: running.server.statistics().clients == 0)
     assert kinds(talk(running, ReadStatus())) == ["status", "done"]
+
+
+class Comers(Permissions):
+    """Whoever comes is the next of these."""
+
+    def __init__(self, *rights: Right) -> None:
+        super().__init__()
+        self._rights = iter(rights)
+
+    def find(self, uid: int, gid: int) -> Right | None:
+        return next(self._rights)
+
+
+ALICE, BOB = Right(1000, sees_all=False), Right(1001, sees_all=False)
+
+
+@contextmanager
+def arrived(path: Path, rights: Sequence[Right], *requests: Request) -> Iterator[tuple[RunningServer, list[RawClient]]]:
+    """A server, and a client of each right that has said these."""
+    with running_server(path, Comers(*rights)) as running, ExitStack() as clients:
+        yield running, [clients.enter_context(RawClient(running, *requests)) for _right in rights]
+
+
+def test_each_is_told_what_their_right_covers(tmp_path: Path) -> None:
+    with arrived(tmp_path / "socket", (ALICE, BOB, ROOT), Hello(), Attach()) as (running, clients):
+        running.wait_until(lambda: len(running.desk.attached) == len(clients))
+        for uid in (1000, 1001):
+            running.call(running.server.push_prompt, make_prompt(uid, uid=uid))
+            running.call(running.server.push_closed, ClosePrompt(uid, "answered", 0, uid))
+        running.call(running.server.push_notice, "rules did not load")
+        for client in clients:
+            client.socket.shutdown(socket.SHUT_WR)
+        told = [client.read_to_end() for client in clients]
+    closed = [[push["prompt_id"] for push in each if push["type"] == "prompt_closed"] for each in told]
+    assert closed == [[1000], [1001], [1000, 1001]]
+    shown = [{push["prompt"]["prompt_id"] for push in each if push["type"] == "prompt_shown"} for each in told]  # type: ignore[index]
+    assert shown == [{3, 1000}, {1001}, {3, 1000, 1001}]
+    assert ["notice" in kinds(each) for each in told] == [False, False, True]
+
+
+def test_the_greeting_says_how_far_the_right_goes(tmp_path: Path) -> None:
+    with arrived(tmp_path / "socket", (ALICE, ROOT)) as (_running, clients):
+        assert [client.read(1)[0]["sees_all"] for client in clients] == [False, True]
+
+
+def test_followers_see_the_lines_that_their_right_covers(tmp_path: Path) -> None:
+    with arrived(tmp_path / "socket", (ALICE, ROOT), Hello(), ReadLog(0, follow=True)) as (running, clients):
+        running.wait_until(lambda: running.server.statistics().followers == len(clients))
+        for number, uid in enumerate((None, 0, 1001, 1000)):
+            running.call(running.server.push_record, b'{"event":"lost","count":%d}' % number, uid)
+        for client, counts in zip(clients, ([3], [0, 1, 2, 3]), strict=True):
+            assert [line.get("count") for line in client.read(len(counts) + 1)] == [None, *counts]
+
+
+def test_who_sees_but_their_own_leaves_room_for_others(tmp_path: Path) -> None:
+    users = [Right(uid, sees_all=False) for uid in (1000, 1001, 1002)]
+    comers = [user for user in users for _client in range(MAX_CLIENTS_OF_USER + 1)]
+    with arrived(tmp_path / "socket", [*comers, *[ROOT] * 32]) as (running, clients):
+        told = [client.read(1)[0]["type"] for client in clients]
+        assert running.call(running.server.statistics).crowded_out == 19
+    full = ["welcome"] * MAX_CLIENTS_OF_USER
+    assert told == [*full, "refused", *full, "refused", *["refused"] * 17, *["welcome"] * 32]
 
 
 def test_closing_ends_clients_and_removes_the_socket(tmp_path: Path) -> None:

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.transcript import flow_of, inbound, no, whose, yes
+from tests.core.transcript import BANK, flow_of, inbound, no, whose, yes
 from tests.daemon.driver_place import Place
-from tinysnitch.core.choice import Choice, Lifetime
-from tinysnitch.core.errors import SnitchError
+from tests.daemon.small_desk import ROOT
+from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.core.events import PacketQueued
+from tinysnitch.core.process import UNKNOWN
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.daemon.control_permission import Right
 from tinysnitch.kernel.nfqueue import NfVerdict
+from tinysnitch.protocol.messages import Explain
 
 
 def with_place(folder: Path, use: Callable[[Place], None], rules: str = "") -> None:
@@ -24,16 +28,15 @@ def with_place(folder: Path, use: Callable[[Place], None], rules: str = "") -> N
     asyncio.run(run())
 
 
-def explain(place: Place, *words: str | int) -> str:
-    program, remote, port, protocol = words
-    told = place.desk.explain(program, remote, port, protocol)  # type: ignore[arg-type]
+def explain(place: Place, *words: str | int, right: Right = ROOT) -> str:
+    told = place.desk.explain(Explain(*words), right)  # type: ignore[arg-type]
     return f"{told.verdict.value}: {told.rule}"
 
 
 def test_status(tmp_path: Path) -> None:
     def use(place: Place) -> None:
         place.driver.feed(PacketQueued(1, flow_of(1), whose()))
-        status = place.desk.status()
+        status = place.desk.status(ROOT)
         assert (status.mode, status.rules, status.prompts, status.rule_errors) == ("bpf", 1, 1, ())
         assert status.queues == {"connections": 0, "names": 0}
         assert status.losses["packets dropped, queue full"] == 2
@@ -45,20 +48,20 @@ def test_rules_are_listed_with_where_they_are_from(tmp_path: Path) -> None:
     def use(place: Place) -> None:
         for number, lifetime in enumerate((Lifetime.QUIT, Lifetime.DAY), 1):
             place.driver.feed(PacketQueued(number, flow_of(number, port=number), whose(pid=1)))
-            place.desk.answer(number, no(lifetime), 0)
-        assert [entry.source for entry in place.desk.list_rules()] == ["file", "quit", "temporary"]
+            place.desk.answer(number, no(lifetime), ROOT)
+        assert [entry.source for entry in place.desk.list_rules(ROOT)] == ["file", "quit", "temporary"]
 
     with_place(tmp_path, use, "allow - 80 tcp\n")
 
 
 def test_rules_are_added_and_removed(tmp_path: Path) -> None:
     def use(place: Place) -> None:
-        assert place.desk.add_rule("deny  - 23  tcp", 0) == "deny - 23 tcp"
+        assert place.desk.add_rule("deny  - 23  tcp", ROOT) == "deny - 23 tcp"
         assert len(place.engine.rules) == 1
-        assert place.desk.remove_rule("deny - 23 tcp", 0) == "deny - 23 tcp"
+        assert place.desk.remove_rule("deny - 23 tcp", ROOT) == "deny - 23 tcp"
         assert len(place.engine.rules) == 0
         with pytest.raises(SnitchError, match="there is no rule"):
-            place.desk.remove_rule("deny - 23 tcp", 0)
+            place.desk.remove_rule("deny - 23 tcp", ROOT)
 
     with_place(tmp_path, use)
 
@@ -66,7 +69,7 @@ def test_rules_are_added_and_removed(tmp_path: Path) -> None:
 def test_a_temporary_rule_is_removed_by_its_line(tmp_path: Path) -> None:
     def use(place: Place) -> None:
         place.driver.feed(PacketQueued(1, flow_of(1), whose()))
-        place.desk.remove_rule(place.desk.answer(1, yes(Lifetime.DAY), 0), 0)
+        place.desk.remove_rule(place.desk.answer(1, yes(Lifetime.DAY), ROOT), ROOT)
         assert len(place.engine.rules) == 0
 
     with_place(tmp_path, use)
@@ -77,24 +80,24 @@ def test_a_change_of_a_file_that_does_not_load_is_no_success(tmp_path: Path) -> 
         place.rules_file.path.write_text("nonsense\ndeny - 23 tcp\n")
         for change in (place.desk.add_rule, place.desk.remove_rule):
             with pytest.raises(SnitchError, match=r"does not load, and the old rules hold: .*:1:"):
-                change("deny - 23 tcp", 0)
+                change("deny - 23 tcp", ROOT)
 
     with_place(tmp_path, use)
 
 
 def test_questions_are_listed_answered_and_closed(tmp_path: Path) -> None:
     def use(place: Place) -> None:
-        place.desk.attach(1, 0)
+        place.desk.attach(1, ROOT)
         place.driver.feed(PacketQueued(1, flow_of(1), whose()))
-        assert [ask.prompt_id for ask in place.desk.list_asks()] == [1]
-        assert place.desk.answer(1, yes(), 1000) == "allow 10.0.0.80 443 tcp /usr/bin/curl ()"
+        assert [ask.prompt_id for ask in place.desk.list_asks(ROOT)] == [1]
+        assert place.desk.answer(1, yes(), Right(1000, sees_all=True)) == "allow 10.0.0.80 443 tcp /usr/bin/curl ()"
         assert place.queue.sent == [(1, NfVerdict.REPEAT)]
         place.desk.detach(1)
         with pytest.raises(SnitchError, match="question 1 is not open: answered by uid 1000"):
-            place.desk.answer(1, yes(), 0)
+            place.desk.answer(1, yes(), ROOT)
         with pytest.raises(SnitchError, match=r"question 9 is not open$"):
-            place.desk.answer(9, yes(), 0)
-        assert place.desk.read_history(2)
+            place.desk.answer(9, yes(), ROOT)
+        assert place.desk.read_history(2, ROOT)
 
     with_place(tmp_path, use)
 
@@ -108,8 +111,8 @@ def test_a_rule_by_hand_must_speak_of_what_waits(tmp_path: Path) -> None:
         place.driver.feed(PacketQueued(1, flow_of(1), who))
         for line in ("allow 10.0.0.9 443 tcp", "allow until=2001-01-01T00:00:00Z - - -"):
             with pytest.raises(SnitchError, match="says nothing of the connection"):
-                place.desk.answer(1, line, 0)
-        assert place.desk.answer(1, f"allow - 443 tcp {link}", 0) == f"allow - 443 tcp {link}"
+                place.desk.answer(1, line, ROOT)
+        assert place.desk.answer(1, f"allow - 443 tcp {link}", ROOT) == f"allow - 443 tcp {link}"
         assert place.queue.sent == [(1, NfVerdict.REPEAT)]
 
     with_place(tmp_path, use)
@@ -120,8 +123,8 @@ def test_ask_is_no_answer(tmp_path: Path, answer: Choice | str) -> None:
     def use(place: Place) -> None:
         place.driver.feed(PacketQueued(1, flow_of(1), whose()))
         with pytest.raises(SnitchError, match="`ask` is no answer"):
-            place.desk.answer(1, answer, 0)
-        assert len(place.desk.list_asks()) == 1
+            place.desk.answer(1, answer, ROOT)
+        assert len(place.desk.list_asks(ROOT)) == 1
 
     with_place(tmp_path, use)
 
@@ -187,7 +190,149 @@ def test_what_the_engine_cannot_answer_is_said(tmp_path: Path, monkeypatch: pyte
         place.driver.feed(PacketQueued(1, inbound(), whose()))
         monkeypatch.setattr(place.engine, "handle", lambda *_event: 1 // 0)
         with pytest.raises(SnitchError, match="could not be answered"):
-            place.desk.answer(1, yes(), 0)
+            place.desk.answer(1, yes(), ROOT)
         assert place.driver.failed == 1
 
     with_place(tmp_path, use)
+
+
+# Who sees and decides for their own processes alone
+
+ALICE, BOB = Right(1000, sees_all=False), Right(1001, sees_all=False)
+WIDE = Choice(verdict=yes().verdict, lifetime=Lifetime.FOREVER, remote=RemoteScope.ANY, any_port=False, any_args=True)
+
+
+def ask(place: Place) -> None:
+    """Question 1 is of uid 1000, 2 of uid 1001, 3 of nobody that is known."""
+    place.driver.feed(
+        PacketQueued(1, flow_of(1), whose(7, uid=1000)),
+        PacketQueued(2, flow_of(2, BANK), whose(8, uid=1001)),
+        PacketQueued(3, flow_of(3, "10.0.0.82"), UNKNOWN),
+    )
+
+
+def asks_of(place: Place, right: Right) -> list[int]:
+    return [shown.prompt_id for shown in place.desk.list_asks(right)]
+
+
+def refusal(place: Place, prompt_id: int, right: Right) -> str:
+    with pytest.raises(SnitchError) as caught:
+        place.desk.answer(prompt_id, yes(), right)
+    return f"{type(caught.value).__name__}: {caught.value} ({caught.value.hint})".replace(str(prompt_id), "N")
+
+
+def test_each_sees_the_questions_of_their_own_processes(tmp_path: Path) -> None:
+    def use(place: Place) -> None:
+        ask(place)
+        assert [asks_of(place, right) for right in (ROOT, ALICE, BOB)] == [[1, 2, 3], [1], [2]]
+        assert [place.desk.status(right).prompts for right in (ROOT, ALICE)] == [3, 1]
+
+    with_place(tmp_path, use)
+
+
+def test_a_question_of_another_is_like_one_that_never_was(tmp_path: Path) -> None:
+    def use(place: Place) -> None:
+        ask(place)
+        assert refusal(place, 2, ALICE) == refusal(place, 3, ALICE) == refusal(place, 99, ALICE)
+        place.desk.answer(2, no(), ROOT)
+        assert refusal(place, 2, ALICE) == refusal(place, 99, ALICE)
+        assert "answered by uid 0" in refusal(place, 2, BOB)
+        assert asks_of(place, ROOT) == [1, 3]
+
+    with_place(tmp_path, use)
+
+
+@pytest.mark.parametrize("lifetime", Lifetime)
+def test_an_answer_is_a_rule_for_its_user_alone(tmp_path: Path, lifetime: Lifetime) -> None:
+    def use(place: Place) -> None:
+        ask(place)
+        line = place.desk.answer(1, no(lifetime), ALICE)
+        assert line.startswith("deny user=1000 ")
+        assert asks_of(place, ROOT) == [2, 3]
+        assert all("user=1000" in entry.rule for entry in place.desk.list_rules(ROOT))
+
+    with_place(tmp_path, use)
+
+
+def test_a_line_by_hand_must_name_its_user(tmp_path: Path) -> None:
+    def use(place: Place) -> None:
+        ask(place)
+        for line in ("allow - - -", "allow user=1001 - - -", "allow user=root - - -"):
+            with pytest.raises(NotPermitted, match="must be for user 1000 alone"):
+                place.desk.answer(1, line, ALICE)
+        assert asks_of(place, ALICE) == [1]
+        assert place.desk.answer(1, "allow user=1000 - 443 tcp", ALICE) == "allow user=1000 - 443 tcp"
+        assert asks_of(place, ROOT) == [2, 3]
+
+    with_place(tmp_path, use)
+
+
+def test_an_answer_undoes_no_denial_of_others(tmp_path: Path) -> None:
+    def use(place: Place) -> None:
+        ask(place)
+        with pytest.raises(NotPermitted, match="would undo one of others: deny - 443 tcp"):
+            place.desk.answer(1, WIDE, ALICE)
+        assert asks_of(place, ALICE) == [1]
+        place.desk.answer(1, yes(), ALICE)
+        assert asks_of(place, ALICE) == []
+
+    with_place(tmp_path, use, "deny - 443 tcp\nask 10.0.0.80 443 tcp\n")
+
+
+def test_each_makes_sees_and_removes_their_own_rules(tmp_path: Path) -> None:
+    mine, theirs, everybodys = "deny user=1000 - 23 tcp", "deny user=1001 - 23 tcp", "deny - 25 tcp"
+
+    def use(place: Place) -> None:
+        assert place.desk.add_rule(mine, ALICE) == mine
+        for line in (theirs, everybodys, "allow - - -"):
+            for change in (place.desk.add_rule, place.desk.remove_rule):
+                with pytest.raises(NotPermitted):
+                    change(line, ALICE)
+        assert place.rules_file.path.read_text() == f"{theirs}\n{everybodys}\n{mine}\n"
+        assert [entry.rule for entry in place.desk.list_rules(ALICE)] == [mine]
+        assert (place.desk.status(ALICE).rules, place.desk.status(ROOT).rules) == (1, 3)
+        assert place.desk.remove_rule(mine, ALICE) == mine
+        assert place.rules_file.path.read_text() == f"{theirs}\n{everybodys}\n"
+
+    with_place(tmp_path, use, f"{theirs}\n{everybodys}\n")
+
+
+def test_what_is_wrong_in_the_file_is_not_everybodys_to_read(tmp_path: Path) -> None:
+    def use(place: Place) -> None:
+        place.rules_file.path.write_text("secret\n")
+        with pytest.raises(SnitchError, match=r"the old rules hold$"):
+            place.desk.add_rule("deny user=1000 - 23 tcp", ALICE)
+        assert place.desk.status(ALICE).rule_errors == ()
+        assert len(place.desk.status(ROOT).rule_errors) == 1
+
+    with_place(tmp_path, use)
+
+
+def test_the_log_tells_each_of_their_own_processes(tmp_path: Path) -> None:
+    def use(place: Place) -> None:
+        ask(place)
+        for prompt_id in (1, 2, 3):
+            place.desk.answer(prompt_id, no(), ROOT)
+        told = b"\n".join(place.desk.read_history(100, ALICE))
+        assert told.count(b'"uid":1000') == 2  # the question and the decision
+        assert told.count(b'"event":"answer"') == 1
+        assert b'"uid":1001' not in told
+        assert b'"unknown"' not in told
+        assert len(place.desk.read_history(100, ROOT)) > 3 * len(place.desk.read_history(100, ALICE))
+
+    with_place(tmp_path, use)
+
+
+def test_explain_speaks_of_ones_own_program(tmp_path: Path) -> None:
+    rules = "deny user=1001 - 443 tcp\nallow user=1000 - 443 tcp\n"
+    words = ("/usr/bin/curl", "shop.test", 443, "tcp")
+
+    def use(place: Place) -> None:
+        assert explain(place, *words, right=ALICE) == "allow: allow user=1000 - 443 tcp"
+        assert explain(place, *words, right=BOB) == "deny: deny user=1001 - 443 tcp"
+        assert explain(place, *words) == "ask: None"
+        for program in ("kernel", "unknown"):
+            with pytest.raises(NotPermitted, match="no program of user 1000"):
+                explain(place, program, *words[1:], right=ALICE)
+
+    with_place(tmp_path, use, rules)

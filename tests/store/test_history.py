@@ -1,9 +1,11 @@
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,29 @@ def test_arguments_are_not_for_everyone(history: History, tmp_path: Path) -> Non
     fill(history, BATCH)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert set(modes.values()) == {0o600}
+
+
+def test_the_lines_of_one_user(history: History) -> None:
+    lines = [b"%d" % number for number in range(2 * BATCH + 3)]
+    for number, line in enumerate(lines):
+        history.append(line, (None, 0, 1000)[number % 3])
+        history.flush_due(0.0)
+    assert history.read_newest(5000) == lines
+    assert history.read_newest(5000, 1000) == lines[2::3]
+    assert history.read_newest(5, 0) == lines[1::3][-5:]
+    assert history.read_newest(5, 7) == []
+
+
+def test_a_file_that_knows_no_users_is_kept(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "history.db")) as old:
+        old.executescript("create table history (id integer primary key, line blob not null)")
+        old.execute("insert into history (line) values (?)", (b"old",))
+        old.commit()
+    with closing(History(tmp_path / "history.db")) as history:
+        history.append(b"new", 1000)
+        history.flush()
+        assert history.read_newest(10) == [b"old", b"new"]
+        assert history.read_newest(10, 1000) == [b"new"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a database" * 1000], ids=["page", "all"])

@@ -17,7 +17,7 @@ from tinysnitch.core.ruleset import Explanation, Ruleset
 class ActiveRules:
     def __init__(self, facts: Facts, generation: int = 1) -> None:
         self.generation = generation
-        self._facts = facts
+        self.facts = facts
         self._is_loaded = False
         self._from_file: dict[Rule, None] = {}  # a dict for its order
         self._temporary: dict[Rule, None] = {}
@@ -31,7 +31,7 @@ class ActiveRules:
             self._from_file = new
             return False
         self._from_file = new
-        self._ruleset = Ruleset((*new, *self._temporary), self._facts)
+        self._ruleset = Ruleset((*new, *self._temporary), self.facts)
         self.generation += 1
         return True
 
@@ -62,7 +62,7 @@ class ActiveRules:
         return [rule for rule in self._temporary if rule.exec_id == exec_id]
 
     def set_facts(self, facts: Facts) -> None:
-        self._facts = facts
+        self.facts = facts
         self._ruleset.set_facts(facts)
         self.generation += 1
 
@@ -76,7 +76,7 @@ class ActiveRules:
 
     def would_match(self, rule: Rule, connection: Connection, now: Instant) -> bool:
         """Whether a rule, in force or not, speaks of the connection."""
-        return Ruleset((rule,), self._facts).decide(connection, now.wall_s).rule is not None
+        return Ruleset((rule,), self.facts).decide(connection, now.wall_s).rule is not None
 
     def explain(self, connection: Connection, now: Instant) -> Explanation:
         return self._ruleset.explain(connection, now.wall_s)

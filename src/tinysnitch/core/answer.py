@@ -30,6 +30,7 @@ def rule_for_choice(connection: Connection, choice: Choice, wall_s: float) -> Ru
         direction=flow.direction,
         program=_program_of(attribution),
         args=process.args if process and process.are_args_complete and not choice.any_args else None,
+        user=str(process.uid) if process and choice.is_for_user else None,
         until_s=_end_of(choice.lifetime, attribution, wall_s),
         exec_id=process.exec_id if process and choice.lifetime is Lifetime.QUIT else None,
     )

@@ -37,3 +37,4 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     remote: RemoteScope = RemoteScope.NAME
     any_port: bool = False
     any_args: bool = False
+    is_for_user: bool = False  # only for the user that the program runs as

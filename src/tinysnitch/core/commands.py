@@ -79,6 +79,7 @@ class ClosePrompt(msgspec.Struct, frozen=True):
     prompt_id: int
     reason: str
     by_uid: int | None
+    uid: int | None = None  # of the program that asked
 
 
 class AppendRule(msgspec.Struct, frozen=True):

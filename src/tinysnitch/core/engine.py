@@ -51,7 +51,7 @@ class Engine:
         self.prompts = Prompts(settings)
         self.settlement = Settlement(settings)
         self._settings = settings
-        self._clients: set[int] = set()
+        self._clients: dict[int, int | None] = {}  # prompt clients; whose questions each is shown, None: everybody's
         self._is_file_broken = False
 
     def handle(self, event: ev.Event, now: Instant) -> Iterator[Command]:
@@ -65,11 +65,11 @@ class Engine:
                 return self._answer_received(event, now)
             case ev.AnswerGiven():
                 return self._answer_given(event, now)
-            case ev.ClientAttached(client_id=client_id):
-                self._clients.add(client_id)
+            case ev.ClientAttached(client_id=client_id, uid=uid):
+                self._clients[client_id] = uid
                 return iter([ShowPrompt(prompt) for prompt in self.open_prompts(now)])
             case ev.ClientDetached(client_id=client_id):
-                self._clients.discard(client_id)
+                self._clients.pop(client_id, None)
                 return iter(())
             case ev.RulesLoaded():
                 return self._rules_loaded(event, now)
@@ -197,7 +197,7 @@ class Engine:
             yield from self._answer_once(prompt, rule, event, now)
             return
         reason = f"answered by uid {event.by_uid}"
-        yield Report(PromptAnswered(prompt.prompt_id, format_rule(rule), event.by_uid, now.wall_s))
+        yield _report_answer(prompt, rule, event, now)
         yield from self._put_in_force(rule, connection)
         for waiter in list(prompt.waiters.values()):
             if event.rule is None or self.rules.would_match(rule, waiter.connection, now):
@@ -215,7 +215,7 @@ class Engine:
         """`once` lets exactly one connection through; the others are asked about again under a new number."""
         reason = f"answered once by uid {event.by_uid}"
         flows = list(prompt.waiters)
-        yield Report(PromptAnswered(prompt.prompt_id, format_rule(rule), event.by_uid, now.wall_s))
+        yield _report_answer(prompt, rule, event, now)
         is_allowed = rule.verdict is Verdict.ALLOW and event.choice.lifetime is Lifetime.ONCE
         rest = [self.prompts.release(flow)[1] for flow in flows[1:]] if is_allowed else []
         decision = Decision(verdict=rule.verdict, reason=reason, rule=rule)
@@ -262,7 +262,7 @@ class Engine:
     ) -> Iterator[Command]:
         """After some that waited were released: close the question, or tell for whom it is still open."""
         if self.prompts.close_if_empty(prompt, reason):
-            yield ClosePrompt(prompt.prompt_id, reason, by_uid)
+            yield ClosePrompt(prompt.prompt_id, reason, by_uid, prompt.question.uid)
         else:
             yield ShowPrompt(prompt.value(now))
 
@@ -318,7 +318,8 @@ class Engine:
 
     def _give_up(self, prompt: OpenPrompt, now: Instant) -> Iterator[Command]:
         waited = f"within {self._settings.timeout_s:g} s"
-        reason = f"no answer {waited}" if self._clients else f"no answer {waited}, no prompt client attached"
+        is_shown = any(uid in (None, prompt.question.uid) for uid in self._clients.values())
+        reason = f"no answer {waited}" if is_shown else f"no answer {waited}, no prompt client attached"
         decision = Decision(verdict=Verdict.DENY, reason=reason)
         for flow in list(prompt.waiters):
             waiter = self.prompts.release(flow)[1]

@@ -50,7 +50,7 @@ class ClientAttached(msgspec.Struct, frozen=True):
     """A prompt client that can answer."""
 
     client_id: int
-    uid: int
+    uid: int | None  # whose questions it is shown; None: everybody's
 
 
 class ClientDetached(msgspec.Struct, frozen=True):

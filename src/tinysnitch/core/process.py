@@ -51,3 +51,8 @@ UNKNOWN = Attribution(AttributionSource.UNKNOWN)
 def program_of(attribution: Attribution) -> str:
     """The word for rules and logs: a path, `kernel` or `unknown`."""
     return attribution.process.program if attribution.process else attribution.source.value
+
+
+def uid_of(attribution: Attribution) -> int | None:
+    """Whose process it is; None where there is none."""
+    return attribution.process.uid if attribution.process else None

@@ -15,7 +15,7 @@ import msgspec
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import Direction, Flow, format_address, format_protocol
-from tinysnitch.core.process import AttributionSource, program_of
+from tinysnitch.core.process import AttributionSource, program_of, uid_of
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import BoundedTable
@@ -45,13 +45,18 @@ def question_of(connection: Connection) -> Question:
         source=connection.attribution.source,
         program=program_of(connection.attribution),
         args=process.args if process else (),
-        uid=process.uid if process else None,
+        uid=uid_of(connection.attribution),
         image=(process.device, process.inode, process.owners) if process and not process.is_host_file else None,
         remote=connection.name or format_address(flow.remote),
         port=flow.port,
         protocol=format_protocol(flow.protocol),
         direction=flow.direction,
     )
+
+
+class ClosedPrompt(msgspec.Struct, frozen=True):
+    reason: str  # why it is no longer open
+    uid: int | None  # of the program that asked
 
 
 @dataclass(slots=True)
@@ -98,7 +103,7 @@ class Prompts:
         self._open: dict[int, OpenPrompt] = {}
         self._by_question: dict[Question, OpenPrompt] = {}
         self._by_flow: dict[Flow, OpenPrompt] = {}
-        self._closed: BoundedTable[int, str] = BoundedTable(256)
+        self._closed: BoundedTable[int, ClosedPrompt] = BoundedTable(256)
         self._last_id = 0
         self._held: Counter[Direction] = Counter()  # packets
         self._open_of: Counter[Direction] = Counter()  # prompts
@@ -147,14 +152,14 @@ class Prompts:
         del self._open[prompt.prompt_id]
         del self._by_question[prompt.question]
         self._open_of[prompt.question.direction] -= 1
-        self._closed.put(prompt.prompt_id, reason)
+        self._closed.put(prompt.prompt_id, ClosedPrompt(reason, prompt.question.uid))
         return True
 
     def find(self, prompt_id: int) -> OpenPrompt | None:
         return self._open.get(prompt_id)
 
-    def find_closed(self, prompt_id: int) -> str | None:
-        """Why a prompt is no longer open; None when it never was, or long ago."""
+    def find_closed(self, prompt_id: int) -> ClosedPrompt | None:
+        """What became of a prompt; None when it never was open, or long ago."""
         return self._closed.find(prompt_id)
 
     def find_expired(self, now_s: float) -> list[OpenPrompt]:

@@ -1,10 +1,13 @@
 """What is told of a decision: the lines of the log, the history and `--follow` (DESIGN.md 7)."""
 
+from typing import assert_never
+
 import msgspec
 
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.errors import RuleSyntaxError
+from tinysnitch.core.process import uid_of
 
 
 class ConnectionDecided(msgspec.Struct, frozen=True):
@@ -26,6 +29,7 @@ class PromptAnswered(msgspec.Struct, frozen=True):
     rule: str  # the line
     by_uid: int
     wall_s: float
+    uid: int | None = None  # of the program that asked
 
 
 class RulesReplaced(msgspec.Struct, frozen=True):
@@ -41,3 +45,16 @@ class LossCounted(msgspec.Struct, frozen=True):
 
 
 Record = ConnectionDecided | PromptOpened | PromptAnswered | RulesReplaced | LossCounted
+
+
+def uid_told_of(record: Record) -> int | None:
+    """Whose process a record tells of; None where it is nobody's."""
+    match record:
+        case ConnectionDecided(connection) | PromptOpened(connection=connection):
+            return uid_of(connection.attribution)
+        case PromptAnswered(uid=uid):
+            return uid
+        case RulesReplaced() | LossCounted():
+            return None
+        case _:
+            assert_never(record)

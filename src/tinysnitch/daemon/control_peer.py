@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
-from tinysnitch.core.errors import Malformed
-from tinysnitch.daemon.control_permission import read_peer
+from tinysnitch.core.errors import Malformed, SnitchError
+from tinysnitch.daemon.control_permission import Right, read_peer
 from tinysnitch.protocol.framing import FrameDecoder, FrameReader, encode_frame
 from tinysnitch.protocol.messages import PROTOCOL, Hello, Refused, Request, Welcome
 
@@ -23,14 +23,13 @@ MAX_PUSH_BYTES = 1024 * 1024
 MAX_INBOX = 64  # requests read but not begun; beyond that nothing more is read
 _REQUESTS_A_TURN = 16  # then packets come first again
 
-_WELCOME = encode_frame(Welcome())
 _decoder: FrameDecoder[Request] = FrameDecoder(Request)
 
 
 class ControlPeer(asyncio.Protocol):
     def __init__(self, server: "ControlServer", client_id: int) -> None:
         self.client_id = client_id
-        self.uid = -1
+        self.right = Right(uid=-1, sees_all=False)  # until the kernel has said who is there
         self._server = server
         self._reader = FrameReader()
         self._inbox: deque[bytes] = deque()
@@ -45,12 +44,12 @@ class ControlPeer(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self.uid, gid = read_peer(transport.get_extra_info("socket"))
-        refusal = self._server.admit(self, gid)
-        if refusal is not None:
-            self._end(refusal)
+        try:
+            self.right = self._server.admit(self, *read_peer(transport.get_extra_info("socket")))
+        except SnitchError as error:
+            self._end(Refused(str(error), error.hint, error.exit_code))
         else:
-            self._transport.write(_WELCOME)
+            self._transport.write(encode_frame(Welcome(sees_all=self.right.sees_all)))
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._replies = iter(())

@@ -1,10 +1,20 @@
-"""Who may use the control socket: root, the daemon's own user, and members of the group `tinysnitch`."""
+"""Who may use the control socket, and how far their right goes.
+
+1. Everything: root, the daemon's own user, whom root started the prompt for, and who is named as `--admin`.
+2. What is about their own processes: members of the group `tinysnitch`, and who is named as `--user`.
+3. Nobody else gets in. What the kernel said at connect() holds until the client goes.
+"""
 
 import grp
 import os
 import pwd
 import socket
 import struct
+from collections.abc import Iterable
+
+import msgspec
+
+from tinysnitch.core.errors import SnitchError
 
 GROUP = "tinysnitch"
 _UCRED = struct.Struct("iII")  # struct ucred: pid, uid, gid (unix(7), SO_PEERCRED)
@@ -16,15 +26,59 @@ def read_peer(sock: socket.socket) -> tuple[int, int]:
     return uid, gid
 
 
-def may_control(uid: int, gid: int) -> bool:
-    return uid in (0, os.geteuid()) or _is_member(uid, gid)
+class Right(msgspec.Struct, frozen=True):
+    """What a client may see, answer and change."""
+
+    uid: int
+    sees_all: bool  # else what is about processes of this uid
+
+    def covers(self, uid: int | None) -> bool:
+        """Whether it takes in what is about a process of this uid; None: about nobody's."""
+        return self.sees_all or uid == self.uid
 
 
-def _is_member(uid: int, gid: int) -> bool:
-    """By the group database, so that a new member need not log in again."""
+class Permissions:
+    """`users` and `admins` are names, uids, or `%GROUP` (as in sudoers(5)). Raises SnitchError where nobody has one."""
+
+    def __init__(self, users: Iterable[str] = (), admins: Iterable[str] = ()) -> None:
+        self._users = (f"%{GROUP}", *users)
+        self._admins = tuple(admins)
+        self._invited: set[int] = set()
+        for who in (*users, *admins):
+            _check_name(who)
+
+    def invite(self, uid: int) -> None:
+        """Whom root started the prompt for may do everything."""
+        self._invited.add(uid)
+
+    def find(self, uid: int, gid: int) -> Right | None:
+        """The right of a peer. By the user and group databases, so that who is new in a group need not log in again."""
+        if uid in (0, os.geteuid()) or uid in self._invited or _is_among(uid, gid, self._admins):
+            return Right(uid, sees_all=True)
+        return Right(uid, sees_all=False) if _is_among(uid, gid, self._users) else None
+
+
+def _is_among(uid: int, gid: int, names: Iterable[str]) -> bool:
+    return any(_is_member(uid, gid, who[1:]) if who[:1] == "%" else uid == _find_uid(who) for who in names)
+
+
+def _is_member(uid: int, gid: int, name: str) -> bool:
     try:
-        group = grp.getgrnam(GROUP).gr_gid
+        group = grp.getgrnam(name).gr_gid
         user = pwd.getpwuid(uid)
     except KeyError:
         return False
     return gid == group or group in os.getgrouplist(user.pw_name, user.pw_gid)
+
+
+def _find_uid(name: str) -> int | None:
+    try:
+        return int(name) if name.isascii() and name.isdigit() else pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return None
+
+
+def _check_name(who: str) -> None:
+    """A name that nobody has is a slip; a group may yet be made."""
+    if _find_uid(who) is None and who[:1] != "%":
+        raise SnitchError(f"there is no user {who!r}", "write a name, a uid, or %GROUP")

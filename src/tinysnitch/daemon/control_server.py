@@ -12,16 +12,20 @@ from typing import assert_never
 
 import msgspec
 
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.commands import ClosePrompt
+from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.process import uid_of
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.daemon.control_peer import ControlPeer
-from tinysnitch.daemon.control_permission import GROUP, may_control
+from tinysnitch.daemon.control_permission import GROUP, Permissions, Right
 from tinysnitch.daemon.control_socket import ControlSocket
 from tinysnitch.daemon.desk import Desk
 from tinysnitch.protocol import messages as msg
 from tinysnitch.protocol.framing import encode_frame
 
 MAX_CLIENTS = 64
+MAX_OWN_CLIENTS = 32  # of those who see but their own: there is always room for who sees all
+MAX_CLIENTS_OF_USER = 16
 MAX_LOG_LINES = 10_000  # of the past, in one reply
 
 _log = logging.getLogger(__name__)
@@ -39,20 +43,16 @@ class ControlStatistics(msgspec.Struct, frozen=True):
 
 
 class ControlServer:
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, permissions: Permissions | None = None) -> None:
         self._desk = desk
+        self._permissions = permissions or Permissions()
         self._ids = itertools.count(1)
         self._peers: dict[int, ControlPeer] = {}
         self._prompt_peers: dict[int, ControlPeer] = {}
         self._followers: dict[int, ControlPeer] = {}
-        self._invited: set[int] = set()
         self._refused = self._crowded_out = self._malformed = self._slow = 0
         self._socket: ControlSocket | None = None
         self._server: asyncio.Server | None = None
-
-    def invite(self, uid: int) -> None:
-        """Whom root started the prompt for may answer, in the group or not."""
-        self._invited.add(uid)
 
     async def start(self, path: Path | str) -> None:
         """Listen. Raises SnitchError when a living daemon has the socket or it cannot be made."""
@@ -94,38 +94,53 @@ class ControlServer:
     def has_followers(self) -> bool:
         return bool(self._followers)
 
-    def push_record(self, line: bytes) -> None:
-        """One log line, without its newline, to every follower."""
+    def push_record(self, line: bytes, uid: int | None) -> None:
+        """One log line, without its newline, about a process of `uid`, to every follower who may see it."""
         if self._followers:
-            _push(self._followers, line + b"\n")
+            _push(self._followers, line + b"\n", uid)
 
     def push_prompt(self, prompt: Prompt) -> None:
         """A question that is open, or whose count is another now."""
-        self._push_message(msg.prompt_shown(prompt))
+        self._push_message(msg.prompt_shown(prompt), uid_of(prompt.connection.attribution))
 
-    def push_closed(self, prompt_id: int, reason: str, by_uid: int | None) -> None:
-        self._push_message(msg.PromptClosed(prompt_id, reason, by_uid))
+    def push_closed(self, closed: ClosePrompt) -> None:
+        self._push_message(msg.PromptClosed(closed.prompt_id, closed.reason, closed.by_uid), closed.uid)
 
     def push_notice(self, text: str, hint: str = "") -> None:
-        self._push_message(msg.Notice(text, hint))
+        """Of the rules, which are not everybody's to see."""
+        self._push_message(msg.Notice(text, hint), None)
 
-    def _push_message(self, push: msg.Push) -> None:
+    def _push_message(self, push: msg.Push, uid: int | None) -> None:
         if self._prompt_peers:
-            _push(self._prompt_peers, encode_frame(push))
+            _push(self._prompt_peers, encode_frame(push), uid)
 
     # what peers ask
 
-    def admit(self, peer: ControlPeer, gid: int) -> msg.Refused | None:
-        """None when the peer may stay, and is counted as a client from now on."""
-        if peer.uid not in self._invited and not may_control(peer.uid, gid):
+    def admit(self, peer: ControlPeer, uid: int, gid: int) -> Right:
+        """The right of a peer who may stay, and is counted as a client from now on. Raises SnitchError."""
+        right = self._permissions.find(uid, gid)
+        if right is None:
             self._refused += 1
             hint = f"run as root, or let root add you to the group {GROUP}"
-            return msg.Refused(f"user {peer.uid} may not control tinysnitch", hint, 4)
-        if len(self._peers) >= MAX_CLIENTS:
+            raise NotPermitted(f"user {uid} may not control tinysnitch", hint)
+        limit = self._find_limit(right)
+        if limit is not None:
             self._crowded_out += 1
-            return msg.Refused(f"{MAX_CLIENTS} clients are connected already", "close one of them")
+            raise SnitchError(f"{limit} clients are connected already", "close one of them")
         self._peers[peer.client_id] = peer
-        return None
+        return right
+
+    def _find_limit(self, right: Right) -> int | None:
+        """The limit that one client more of this right would pass."""
+        rights = [peer.right for peer in self._peers.values()]
+        if len(rights) >= MAX_CLIENTS:
+            return MAX_CLIENTS
+        if right.sees_all:
+            return None
+        if rights.count(right) >= MAX_CLIENTS_OF_USER:
+            return MAX_CLIENTS_OF_USER
+        is_full = sum(not one.sees_all for one in rights) >= MAX_OWN_CLIENTS
+        return MAX_OWN_CLIENTS if is_full else None
 
     def forget(self, peer: ControlPeer) -> None:
         self._peers.pop(peer.client_id, None)
@@ -146,7 +161,7 @@ class ControlServer:
         except SnitchError as error:
             return iter((encode_frame(msg.Refused(str(error), error.hint, error.exit_code)),))
         except Exception:
-            _log.exception("a request of uid %d failed: %s", peer.uid, type(request).__name__)
+            _log.exception("a request of uid %d failed: %s", peer.right.uid, type(request).__name__)
             refusal = msg.Refused("the daemon failed at this request", "its log tells more; please report it")
             return iter((encode_frame(refusal),))
 
@@ -156,54 +171,56 @@ class ControlServer:
                 return self._log_frames(peer, request)
             case msg.Attach():
                 self._prompt_peers[peer.client_id] = peer
-                self._desk.attach(peer.client_id, peer.uid)
+                self._desk.attach(peer.client_id, peer.right)
                 return iter((_DONE,))
             case _:
-                values = self._values(peer, request)
+                values = self._values(request, peer.right)
                 return itertools.chain(map(encode_frame, values), (_DONE,))
 
     def _log_frames(self, peer: ControlPeer, request: msg.ReadLog) -> Iterator[bytes]:
         limit = min(max(request.limit, 0), MAX_LOG_LINES)
-        lines = (line + b"\n" for line in (self._desk.read_history(limit) if limit else ()))
+        lines = (line + b"\n" for line in (self._desk.read_history(limit, peer.right) if limit else ()))
         if not request.follow:
             return itertools.chain(lines, (_DONE,))
         self._followers[peer.client_id] = peer
         return lines
 
-    def _values(self, peer: ControlPeer, request: msg.Request) -> Iterable[msg.Reply]:
+    def _values(self, request: msg.Request, right: Right) -> Iterable[msg.Reply]:
         match request:
             case msg.ReadStatus():
-                return (self._desk.status(),)
+                return (self._desk.status(right),)
             case msg.ListRules():
-                return self._desk.list_rules()
+                return self._desk.list_rules(right)
             case msg.ListLists():
-                return self._desk.list_lists()
+                return self._desk.list_lists(right)
             case msg.ListAsks():
-                return map(msg.prompt_shown, self._desk.list_asks())
-            case msg.Explain(program, remote, port, protocol):
-                return (self._desk.explain(program, remote, port, protocol),)
+                return map(msg.prompt_shown, self._desk.list_asks(right))
+            case msg.Explain():
+                return (self._desk.explain(request, right),)
             case msg.AddRule(line):
-                return (msg.RuleWritten(self._desk.add_rule(line, peer.uid)),)
+                return (msg.RuleWritten(self._desk.add_rule(line, right)),)
             case msg.RemoveRule(line):
-                return (msg.RuleWritten(self._desk.remove_rule(line, peer.uid)),)
+                return (msg.RuleWritten(self._desk.remove_rule(line, right)),)
             case msg.GiveAnswer():
-                return (msg.RuleWritten(self._give_answer(peer, request)),)
+                return (msg.RuleWritten(self._give_answer(request, right)),)
             case msg.Hello() | msg.ReadLog() | msg.Attach():
                 raise AssertionError(f"{request} is answered elsewhere")
             case _:
                 assert_never(request)
 
-    def _give_answer(self, peer: ControlPeer, request: msg.GiveAnswer) -> str:
+    def _give_answer(self, request: msg.GiveAnswer, right: Right) -> str:
         if (request.choice is None) == (request.rule is None):
             raise SnitchError("an answer is either a choice or a rule", "send exactly one of them")
         answer = request.rule if request.choice is None else request.choice
         assert answer is not None
-        return self._desk.answer(request.prompt_id, answer, peer.uid)
+        return self._desk.answer(request.prompt_id, answer, right)
 
     def _make_peer(self) -> ControlPeer:
         return ControlPeer(self, next(self._ids))
 
 
-def _push(peers: dict[int, ControlPeer], frame: bytes) -> None:
+def _push(peers: dict[int, ControlPeer], frame: bytes, uid: int | None) -> None:
+    """To those who may see what is about a process of `uid`."""
     for peer in list(peers.values()):
-        peer.push(frame)
+        if peer.right.covers(uid):
+            peer.push(frame)

@@ -16,7 +16,7 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import Malformed, SnitchError
 from tinysnitch.core.events import DataLost, DeadlineReached, Event, ProcessExited
-from tinysnitch.core.records import Record
+from tinysnitch.core.records import Record, uid_told_of
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.daemon.recorder import Recorder
@@ -217,8 +217,8 @@ class Driver:
                 doors.enforcement.set_generation(generation)
             case cmd.ShowPrompt(prompt):
                 self._server.push_prompt(prompt)
-            case cmd.ClosePrompt(prompt_id, reason, by_uid):
-                self._server.push_closed(prompt_id, reason, by_uid)
+            case cmd.ClosePrompt():
+                self._server.push_closed(command)
             case cmd.WatchProcess():
                 self._processes.add(command)
             case cmd.AppendRule() | cmd.KeepTemporaryRules():
@@ -255,7 +255,7 @@ class Driver:
         self._schedule(now)
 
     def _tell(self, record: Record) -> None:
-        self._server.push_record(self.doors.recorder.record(record))
+        self._server.push_record(self.doors.recorder.record(record), uid_told_of(record))
 
     def _report_losses(self, now: Instant) -> None:
         for loss in self._find_losses():

@@ -3,14 +3,17 @@
 import os
 from contextlib import suppress
 
+import msgspec
+
+from tinysnitch.core.answer import can_be_remembered, rule_for_choice
 from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.engine import Engine
-from tinysnitch.core.errors import Malformed, SnitchError
+from tinysnitch.core.errors import Malformed, NotPermitted, SnitchError
 from tinysnitch.core.events import AnswerGiven, ClientAttached, ClientDetached, TemporaryRulesRemoved
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow, is_v4, parse_address
 from tinysnitch.core.port_text import Service, parse_service
-from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process
+from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process, uid_of
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.records import PromptAnswered
 from tinysnitch.core.remote_text import parse_remote
@@ -18,13 +21,15 @@ from tinysnitch.core.rule import RemoteKind, Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.words import split_words
+from tinysnitch.daemon.control_permission import Right
 from tinysnitch.daemon.counters import Counters
 from tinysnitch.daemon.driver import Driver
 from tinysnitch.daemon.identity import Identity
 from tinysnitch.daemon.list_entries import list_entries
 from tinysnitch.daemon.rule_loader import RuleLoader
+from tinysnitch.daemon.rule_permission import check_new_rule, check_owner, may_see_rule
 from tinysnitch.kernel.clock import read_instant
-from tinysnitch.protocol.messages import BeatenRule, Explanation, ListEntry, RuleEntry, Status
+from tinysnitch.protocol.messages import BeatenRule, Explain, Explanation, ListEntry, RuleEntry, Status
 from tinysnitch.store.history import History
 from tinysnitch.store.rules_file import RulesFile
 
@@ -50,8 +55,9 @@ class FrontDesk:
         self._loader = loader
         self._history = history
 
-    def status(self) -> Status:
-        identity, engine = self._identity, self._engine
+    def status(self, right: Right) -> Status:
+        """Rules and questions are counted that the right covers. Errors quote the rules file."""
+        identity, rules = self._identity, self._engine.rules
         hits, misses = self.counters.hits_and_misses()
         clients = self.counters.server.statistics()
         return Status(
@@ -63,10 +69,10 @@ class FrontDesk:
             rules_file=str(self._rules_file.path),
             uptime_s=read_instant().boot_s - identity.started_s,
             is_learning=identity.options.is_learning,
-            rules=len(engine.rules.from_file()),
-            temporary_rules=len(engine.rules.temporary()),
-            rule_errors=tuple(map(str, self._loader.errors)),
-            prompts=len(engine.prompts),
+            rules=len(self._visible(rules.from_file(), right)),
+            temporary_rules=len(self._visible(rules.temporary(), right)),
+            rule_errors=tuple(map(str, self._loader.errors)) if right.sees_all else (),
+            prompts=len(self.list_asks(right)),
             clients=clients.clients,
             prompt_clients=clients.prompt_clients,
             queues=self.counters.waiting(),
@@ -78,56 +84,72 @@ class FrontDesk:
 
     # Rules
 
-    def list_rules(self) -> list[RuleEntry]:
+    def list_rules(self, right: Right) -> list[RuleEntry]:
         rules = self._engine.rules
-        lasting = [RuleEntry(format_rule(rule), "file", rule.until_s) for rule in rules.from_file()]
-        return lasting + [_temporary_entry(rule) for rule in rules.temporary()]
+        lasting, temporary = self._visible(rules.from_file(), right), self._visible(rules.temporary(), right)
+        listed = [RuleEntry(format_rule(rule), "file", rule.until_s) for rule in lasting]
+        return listed + [_temporary_entry(rule) for rule in temporary]
 
-    def list_lists(self) -> list[ListEntry]:
-        return list_entries(self._loader.lists, self._engine.rules)
+    def _visible(self, rules: tuple[Rule, ...], right: Right) -> tuple[Rule, ...]:
+        if right.sees_all:
+            return rules
+        return tuple(rule for rule in rules if may_see_rule(rule, right, self._engine.rules))
 
-    def add_rule(self, line: str, by_uid: int) -> str:
+    def list_lists(self, right: Right) -> list[ListEntry]:
+        return list_entries(self._loader.lists, self._engine.rules) if right.sees_all else []  # no own rule has one
+
+    def add_rule(self, line: str, right: Right) -> str:
         rule = parse_rule(line)
+        if not right.sees_all:
+            self._learn_words(rule)
+            check_new_rule(rule, right, self._engine.rules)
         self._rules_file.append(rule)
-        self._reload()
+        self._reload(right)
         return format_rule(rule)
 
-    def remove_rule(self, line: str, by_uid: int) -> str:
-        wanted = format_rule(parse_rule(line))
+    def remove_rule(self, line: str, right: Right) -> str:
+        rule = parse_rule(line)
+        if not right.sees_all:
+            self._learn_words(rule)
+            check_owner(rule, right, self._engine.rules)
+        wanted = format_rule(rule)
         temporary = tuple(rule for rule in self._engine.rules.temporary() if format_rule(rule) == wanted)
         if temporary:
             self.driver.feed(TemporaryRulesRemoved(temporary))
         is_removed = self._rules_file.remove(line)
         if is_removed:
-            self._reload()
+            self._reload(right)
         if not is_removed and not temporary:
             raise SnitchError(f"there is no rule {wanted!r}", "`tinysnitch rules` lists them")
         return wanted
 
-    def _reload(self) -> None:
+    def _learn_words(self, rule: Rule) -> None:
+        """What a rule's path leads to, and who its user is, must be known before it is judged or in force."""
+        self.driver.feed(*self._loader.read_facts((*self._engine.rules.temporary(), rule)))
+
+    def _reload(self, right: Right) -> None:
         """Whoever changes a file that does not load shall not believe that the change is in force."""
         self.driver.reload_rules()
         if self._loader.errors:
+            problem = "the file is changed, but it does not load, and the old rules hold"
+            if not right.sees_all:
+                raise SnitchError(problem, "root can see why: `tinysnitch status`")
             first = self._loader.errors[0]
-            raise SnitchError(f"the file is changed, but it does not load, and the old rules hold: {first}", first.hint)
+            raise SnitchError(f"{problem}: {first}", first.hint)
 
     # Questions
 
-    def list_asks(self) -> list[Prompt]:
-        return self._engine.open_prompts(read_instant())
+    def list_asks(self, right: Right) -> list[Prompt]:
+        asks = self._engine.open_prompts(read_instant())
+        return [ask for ask in asks if right.covers(uid_of(ask.connection.attribution))]
 
-    def answer(self, prompt_id: int, answer: Choice | str, by_uid: int) -> str:
-        if self._engine.prompts.find(prompt_id) is None:
-            closed = self._engine.prompts.find_closed(prompt_id)
-            raise SnitchError(
-                f"question {prompt_id} is not open" + (f": {closed}" if closed else ""),
-                "`tinysnitch asks` lists what is open",
-            )
+    def answer(self, prompt_id: int, answer: Choice | str, right: Right) -> str:
+        self._check_open(prompt_id, right)
         if isinstance(answer, Choice):
-            event = AnswerGiven(prompt_id, answer, by_uid)
+            event = AnswerGiven(prompt_id, self._permitted(prompt_id, answer, right), right.uid)
         else:
-            rule = self._parse_answer(prompt_id, answer)
-            event = AnswerGiven(prompt_id, Choice(verdict=rule.verdict, lifetime=Lifetime.FOREVER), by_uid, rule)
+            rule = self._parse_answer(prompt_id, answer, right)
+            event = AnswerGiven(prompt_id, Choice(verdict=rule.verdict, lifetime=Lifetime.FOREVER), right.uid, rule)
         if event.choice.verdict is Verdict.ASK:
             raise SnitchError("`ask` is no answer", "an answer allows or denies")
         records = self.driver.feed(event)
@@ -136,10 +158,30 @@ class FrontDesk:
             raise SnitchError(f"question {prompt_id} could not be answered", "the log of tinysnitchd tells why")
         return lines[0]
 
-    def _parse_answer(self, prompt_id: int, line: str) -> Rule:
+    def _check_open(self, prompt_id: int, right: Right) -> None:
+        """A question that the right does not cover is like one that never was."""
+        prompts = self._engine.prompts
+        prompt, closed = prompts.find(prompt_id), prompts.find_closed(prompt_id)
+        if prompt and right.covers(prompt.question.uid):
+            return
+        why = f": {closed.reason}" if closed and right.covers(closed.uid) else ""
+        raise SnitchError(f"question {prompt_id} is not open{why}", "`tinysnitch asks` lists what is open")
+
+    def _permitted(self, prompt_id: int, choice: Choice, right: Right) -> Choice:
+        """Who decides for their own processes alone makes rules for these alone. Raises SnitchError."""
+        prompt = self._engine.prompts.find(prompt_id)
+        if right.sees_all or prompt is None:
+            return choice
+        choice = msgspec.structs.replace(choice, is_for_user=True)
+        connection = next(iter(prompt.waiters.values())).connection
+        if choice.lifetime is not Lifetime.ONCE and can_be_remembered(connection):
+            check_new_rule(rule_for_choice(connection, choice, read_instant().wall_s), right, self._engine.rules)
+        return choice
+
+    def _parse_answer(self, prompt_id: int, line: str, right: Right) -> Rule:
         rule = parse_rule(line)
-        # What its path leads to must be known before it is in force.
-        self.driver.feed(*self._loader.read_facts((*self._engine.rules.temporary(), rule)))
+        self._learn_words(rule)
+        check_new_rule(rule, right, self._engine.rules)
         if not self._engine.is_answered_by(prompt_id, rule, read_instant()):
             raise SnitchError(
                 f"the rule says nothing of the connection that question {prompt_id} is about",
@@ -147,20 +189,20 @@ class FrontDesk:
             )
         return rule
 
-    def attach(self, client_id: int, uid: int) -> None:
-        self.driver.feed(ClientAttached(client_id, uid))
+    def attach(self, client_id: int, right: Right) -> None:
+        self.driver.feed(ClientAttached(client_id, None if right.sees_all else right.uid))
 
     def detach(self, client_id: int) -> None:
         self.driver.feed(ClientDetached(client_id))
 
     # Looking back and ahead
 
-    def read_history(self, limit: int) -> list[bytes]:
-        return self._history.read_newest(limit)
+    def read_history(self, limit: int, right: Right) -> list[bytes]:
+        return self._history.read_newest(limit, None if right.sees_all else right.uid)
 
-    def explain(self, program: str, remote: str, port: int, protocol: str) -> Explanation:
+    def explain(self, question: Explain, right: Right) -> Explanation:
         now = read_instant()
-        connection = self._imagine(program, remote, port, protocol)
+        connection = self._imagine(question, right)
         explanation = self._engine.rules.explain(connection, now)
         decision = explanation.decision
         return Explanation(
@@ -170,11 +212,13 @@ class FrontDesk:
             beaten=tuple(BeatenRule(format_rule(rule), why) for rule, why in explanation.losers),
         )
 
-    def _imagine(self, program: str, remote: str, port: int, protocol: str) -> Connection:
-        """The connection that the words speak of, of a program without arguments that root started."""
-        address, name = _parse_remote(remote)
-        flow = _imagine_flow(address, port, protocol)
-        attribution = _WORDS.get(program) or Attribution(AttributionSource.BPF, _imagine_process(program))
+    def _imagine(self, question: Explain, right: Right) -> Connection:
+        """The connection that the words speak of, of a program without arguments that root, or who asks, started."""
+        address, name = _parse_remote(question.remote)
+        flow = _imagine_flow(address, question.port, question.protocol)
+        attribution = _imagine_attribution(question.program, 0 if right.sees_all else right.uid)
+        if not right.covers(uid_of(attribution)):
+            raise NotPermitted(f"{question.program} is no program of user {right.uid}", "write a program's whole path")
         if name:
             return Connection(flow=flow, attribution=attribution, name=name)
         return self._engine.connection_of(flow, attribution, "", read_instant())
@@ -227,8 +271,13 @@ def _parse_remote(text: str) -> tuple[bytes, str | None]:
     return _ANY_ADDRESS, remote.text
 
 
-def _imagine_process(program: str) -> Process:
+def _imagine_attribution(program: str, uid: int) -> Attribution:
+    if program in _WORDS:
+        return _WORDS[program]
     if not program.startswith("/"):
         raise SnitchError(f"{program!r} is no program", "write its whole path, `kernel` or `unknown`")
     path = os.path.realpath(program) if "\0" not in program else program
-    return Process(exec_id=0, pid=0, started_ns=0, uid=0, executable=path, device=0, inode=0, program=path, args=())
+    process = Process(
+        exec_id=0, pid=0, started_ns=0, uid=uid, executable=path, device=0, inode=0, program=path, args=()
+    )
+    return Attribution(AttributionSource.BPF, process)

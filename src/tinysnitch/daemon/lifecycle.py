@@ -19,6 +19,7 @@ from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.flow import parse_address
 from tinysnitch.core.settings import Settings
+from tinysnitch.daemon.control_permission import Permissions
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.counters import Counters, LossWatch
 from tinysnitch.daemon.driver import Doors, Driver
@@ -110,6 +111,7 @@ class SetUp:
         self._is_ready = False
         self._was_there = False  # an earlier daemon left enforcement in place
         self._prompt = PromptProcess(options.socket, os.environ) if options.has_prompt else None
+        self._permissions = Permissions(options.users, options.admins)
 
     async def start(self) -> None:
         instance = name_instance(read_netns_cookie(), self._options.is_scoped)
@@ -193,7 +195,7 @@ class SetUp:
         for rule in temporary_rules.read(read_instant().wall_s):
             engine.rules.add(rule)
         desk = FrontDesk(identity, engine, rules_file=rules_file, loader=loader, history=history)
-        server = ControlServer(desk)
+        server = ControlServer(desk, self._permissions)
         queue, names_queue = self._open_queues(identity.instance)
         news = AddressNews()
         self._undo.callback(news.close)
@@ -224,7 +226,7 @@ class SetUp:
         desk.counters = Counters(self.driver, programs, server)
         self._undo.push_async_callback(server.close)
         if self._prompt:
-            server.invite(self._prompt.user.pw_uid)
+            self._permissions.invite(self._prompt.user.pw_uid)
         await server.start(self._options.socket)
         self._undo.callback(self.driver.stop)
         await self._follow_files()

@@ -107,6 +107,16 @@ Examples:
     help="Take enforcement away at a clean end, or keep it.",
 )
 @click.option("--prompt", "has_prompt", is_flag=True, help="Show questions in a window, to the user who called sudo.")
+@click.option(
+    "--user",
+    "users",
+    metavar="NAME",
+    multiple=True,
+    help="May answer for their own processes, as the group tinysnitch may: a user or %GROUP; repeat it for more.",
+)
+@click.option(
+    "--admin", "admins", metavar="NAME", multiple=True, help="May see and answer everything, as root may: likewise."
+)
 @click.option("--scoped", "is_scoped", is_flag=True, hidden=True, help="Judge a cgroup of our own making only.")
 @click.option("--remove-run", type=int, metavar="PID", hidden=True, help="Take away what a killed --scoped left.")
 @click.option("--no-bpf", is_flag=True, hidden=True, help="Run in the degraded mode.")

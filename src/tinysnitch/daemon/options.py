@@ -30,3 +30,5 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     is_scoped: bool = False  # judge a cgroup of our own making and nothing else (tinysnitch run)
     is_bpf_wanted: bool = True
     has_prompt: bool = False  # start the window of the person who called
+    users: tuple[str, ...] = ()  # who may answer for their own processes, besides the group: names, uids, %GROUP
+    admins: tuple[str, ...] = ()  # who may see and do everything, likewise

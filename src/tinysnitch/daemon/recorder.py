@@ -4,7 +4,7 @@ The log begins with the ready line (DESIGN.md 7): what is recorded while the dae
 """
 
 from tinysnitch.core.clock import Instant
-from tinysnitch.core.records import Record
+from tinysnitch.core.records import Record, uid_told_of
 from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat
 from tinysnitch.protocol.framing import encode_object
@@ -29,7 +29,7 @@ class Recorder:
             self._log.write(written)
         else:
             self._early.append(written)
-        self._history.append(encoded)
+        self._history.append(encoded, uid_told_of(record))
         return encoded
 
     def begin(self, ready: ReadyLine) -> None:

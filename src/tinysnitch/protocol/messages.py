@@ -94,6 +94,7 @@ Request = Hello | ReadStatus | _Listing | AddRule | RemoveRule | GiveAnswer | Ex
 class Welcome(Message, frozen=True):
     protocol: int = PROTOCOL
     version: str = __version__
+    sees_all: bool = True  # else only what is about processes of the client's own user, and its rules name that user
 
 
 class Done(Message, frozen=True):
@@ -138,7 +139,6 @@ class RuleEntry(Message, frozen=True):
     pid: int | None = None  # of the process that it is bound to
 
 
-class RuleWritten(Message, frozen=True):
 class ListEntry(Message, frozen=True, kw_only=True):
     """A list of remotes: a file of the folder, or one that a rule names and that is not there."""
 
@@ -156,6 +156,7 @@ class ListEntry(Message, frozen=True, kw_only=True):
     source: str | None = None  # where `lists update` fetches it
 
 
+class RuleWritten(Message, frozen=True):
     """The line that an addition, a removal or an answer made, found or took away."""
 
     rule: str

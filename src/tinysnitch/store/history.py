@@ -26,8 +26,10 @@ _SET_UP = """
 pragma journal_mode = wal;
 pragma synchronous = off;
 pragma journal_size_limit = 4194304;
-create table if not exists history (id integer primary key, line blob not null);
+create table if not exists history (id integer primary key, line blob not null, uid integer);
+create index if not exists history_of_user on history (uid, id) where uid is not null;
 """
+_ADD_UID = "alter table history add column uid integer"  # to a file that was made without it
 
 
 class HistoryStatistics(msgspec.Struct, frozen=True):
@@ -42,19 +44,19 @@ class History:
         self.lost = 0  # lines
         self._path = path
         self._max_rows = max_rows
-        self._pending: list[bytes] = []
+        self._pending: list[tuple[bytes, int | None]] = []
         self._deadline_s: float | None = None
         self._first = self._last = 0  # ids: rows from just after `first` up to `last` are there
         self._db: sqlite3.Connection | None = None
         self._was_failing = False
         self._open()
 
-    def append(self, line: bytes) -> None:
-        """Take a line; `flush_due` writes it. Costs no disk access."""
+    def append(self, line: bytes, uid: int | None = None) -> None:
+        """Take a line, about a process of this user; `flush_due` writes it. Costs no disk access."""
         if len(self._pending) >= MAX_PENDING:
             self.lost += 1
         else:
-            self._pending.append(line)
+            self._pending.append((line, uid))
 
     def next_flush_deadline(self) -> float | None:
         """The moment, on the clock that `flush_due` is told, when it should be called; None: nothing waits."""
@@ -83,11 +85,11 @@ class History:
             self.lost += len(lines)
             self._fail(error)
 
-    def read_newest(self, limit: int) -> list[bytes]:
-        """The newest lines, the oldest of them first; those that are not written yet included."""
-        waiting = self._pending[-limit:] if limit > 0 else []
+    def read_newest(self, limit: int, uid: int | None = None) -> list[bytes]:
+        """The newest lines, of one user or all, the oldest of them first; those that are not written yet included."""
+        waiting = [line for line, whose in self._pending if uid in (None, whose)][-limit:] if limit > 0 else []
         try:
-            return self._read(limit - len(waiting)) + waiting
+            return self._read(limit - len(waiting), uid) + waiting
         except (sqlite3.Error, OSError) as error:
             self._fail(error)
             return waiting
@@ -112,7 +114,7 @@ class History:
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         db = sqlite3.connect(self._path, timeout=0.0, isolation_level=None, check_same_thread=False)
         try:
-            db.executescript(_SET_UP)
+            _set_up(db)
             first, last = db.execute("select min(id) - 1, max(id) from history").fetchone()
         except BaseException:
             db.close()
@@ -121,12 +123,12 @@ class History:
         self._db = db
         return db
 
-    def _write(self, lines: list[bytes]) -> None:
+    def _write(self, lines: list[tuple[bytes, int | None]]) -> None:
         db = self._connect()
         keep_after = min(self._last + len(lines) - self._max_rows, self._first + _PRUNE_STEP)
         db.execute("begin immediate")
         try:
-            db.executemany("insert into history (line) values (?)", ((line,) for line in lines))
+            db.executemany("insert into history (line, uid) values (?, ?)", lines)
             if keep_after > self._first:
                 db.execute("delete from history where id <= ?", (keep_after,))
             db.execute("commit")
@@ -137,8 +139,10 @@ class History:
         self._last += len(lines)
         self._first = max(self._first, keep_after)
 
-    def _read(self, limit: int) -> list[bytes]:
-        with closing(self._connect().execute("select line from history order by id desc limit ?", (limit,))) as rows:
+    def _read(self, limit: int, uid: int | None) -> list[bytes]:
+        which, values = ("", (limit,)) if uid is None else ("where uid = ?", (uid, limit))
+        query = f"select line from history {which} order by id desc limit ?"
+        with closing(self._connect().execute(query, values)) as rows:
             return [line for (line,) in rows][::-1] if limit > 0 else []
 
     def _fail(self, error: Exception) -> None:
@@ -169,3 +173,10 @@ class History:
                 db.close()
             except sqlite3.Error as error:
                 _log.warning("history %s: %s", self._path, error)
+
+
+def _set_up(db: sqlite3.Connection) -> None:
+    columns = [name for _, name, *_ in db.execute("pragma table_info(history)")]
+    if columns and "uid" not in columns:
+        db.execute(_ADD_UID)
+    db.executescript(_SET_UP)

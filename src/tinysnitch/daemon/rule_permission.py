@@ -1,0 +1,39 @@
+"""Which rules a client may make and take away: all, or own ones (core/own_rules.py)."""
+
+from tinysnitch.core.active_rules import ActiveRules
+from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.own_rules import MAX_LENGTH, MAX_OWN_RULES, find_excess, find_overruled, is_own
+from tinysnitch.core.rule import Rule
+from tinysnitch.core.rule_text import format_rule
+from tinysnitch.daemon.control_permission import Right
+
+
+def may_see_rule(rule: Rule, right: Right, rules: ActiveRules) -> bool:
+    return right.sees_all or is_own(rule, right.uid, rules.facts)
+
+
+def check_owner(rule: Rule, right: Right, rules: ActiveRules) -> None:
+    """Raises NotPermitted when it is not for the client to make or to take away."""
+    if not may_see_rule(rule, right, rules):
+        hint = f"write user={right.uid} behind the verdict: {rule.verdict.value} user={right.uid} ..."
+        raise NotPermitted(f"a rule of user {right.uid} must be for user {right.uid} alone", hint)
+
+
+def check_new_rule(rule: Rule, right: Right, rules: ActiveRules) -> None:
+    """Raises SnitchError when the client may not make the rule. The rules' facts must know its words."""
+    check_owner(rule, right, rules)
+    if right.sees_all:
+        return
+    excess = find_excess(rule)
+    if excess:
+        raise NotPermitted(f"a rule of user {right.uid} can't have {excess}", "write each thing out, or ask root")
+    if len(format_rule(rule)) > MAX_LENGTH:
+        raise SnitchError(f"the rule is longer than {MAX_LENGTH} characters", "leave its arguments out")
+    if sum(is_own(each, right.uid, rules.facts) for each in rules) >= MAX_OWN_RULES:
+        raise SnitchError(
+            f"user {right.uid} has {MAX_OWN_RULES} rules already", "`tinysnitch rules remove` takes one away"
+        )
+    others = (each for each in rules if not is_own(each, right.uid, rules.facts))
+    overruled = find_overruled(rule, others, rules.facts)
+    if overruled:
+        raise NotPermitted(f"the rule would undo one of others: {format_rule(overruled)}", "root may allow it")

@@ -1,0 +1,34 @@
+import pytest
+
+from tests.core.transcript import CURL, flow_of
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.decision import Decision
+from tinysnitch.core.process import UNKNOWN
+from tinysnitch.core.records import (
+    ConnectionDecided,
+    LossCounted,
+    PromptAnswered,
+    PromptOpened,
+    Record,
+    RulesReplaced,
+    uid_told_of,
+)
+from tinysnitch.core.verdict import Verdict
+
+CONNECTION = Connection(flow=flow_of(), attribution=CURL)
+DECISION = Decision(verdict=Verdict.DENY, reason="denied by a rule")
+
+
+@pytest.mark.parametrize(
+    ("record", "uid"),
+    [
+        (ConnectionDecided(CONNECTION, DECISION, False, 0.0), 1000),
+        (ConnectionDecided(Connection(flow=flow_of(), attribution=UNKNOWN), DECISION, False, 0.0), None),
+        (PromptOpened(1, CONNECTION, "no rule matches", 0.0), 1000),
+        (PromptAnswered(1, "deny - - -", 0, 0.0, 1000), 1000),
+        (RulesReplaced(1, (), 0.0), None),
+        (LossCounted("packets", 1, 0.0), None),
+    ],
+)
+def test_whose_process_a_record_tells_of(record: Record, uid: int | None) -> None:
+    assert uid_told_of(record) == uid

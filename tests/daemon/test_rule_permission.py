@@ -1,0 +1,63 @@
+import pytest
+
+from tinysnitch.core.active_rules import ActiveRules
+from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.own_rules import MAX_LENGTH, MAX_OWN_RULES
+from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.daemon.control_permission import Right
+from tinysnitch.daemon.rule_permission import check_new_rule, check_owner, may_see_rule
+
+ALICE = Right(1000, sees_all=False)
+ROOT = Right(0, sees_all=True)
+
+
+def rules_of(*lines: str) -> ActiveRules:
+    rules = ActiveRules(Facts(users={"alice": 1000, "bob": 1001}))
+    rules.replace_file_rules(map(parse_rule, lines))
+    return rules
+
+
+@pytest.mark.parametrize("line", ["allow - - -", "allow user=bob - - -", "allow user=0 - - -"])
+def test_a_rule_of_others_is_neither_seen_nor_made_nor_taken_away(line: str) -> None:
+    rule, rules = parse_rule(line), rules_of()
+    assert not may_see_rule(rule, ALICE, rules)
+    for check in (check_owner, check_new_rule):
+        with pytest.raises(NotPermitted, match="must be for user 1000 alone") as caught:
+            check(rule, ALICE, rules)
+        assert "allow user=1000 ..." in caught.value.hint
+        check(rule, ROOT, rules)
+    assert may_see_rule(rule, ROOT, rules)
+
+
+@pytest.mark.parametrize("line", ["allow user=1000 a.test 443 tcp", "deny user=alice - - - /usr/bin/curl"])
+def test_an_own_rule_is(line: str) -> None:
+    rule, rules = parse_rule(line), rules_of("deny - 25 tcp")
+    assert may_see_rule(rule, ALICE, rules)
+    check_owner(rule, ALICE, rules)
+    check_new_rule(rule, ALICE, rules)
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ("@ads - -", "can't have a list"),
+        ("- - - /opt/**", "can't have a pattern"),
+        ("mail.test 25 tcp", "would undo one of others: deny - 25 tcp"),
+        (f"- - - /usr/bin/curl {'x' * MAX_LENGTH}", "longer than 16384"),
+    ],
+)
+def test_what_no_own_rule_may_be(columns: str, problem: str) -> None:
+    rule, rules = parse_rule(f"allow user=1000 {columns}"), rules_of("deny - 25 tcp")
+    with pytest.raises(SnitchError, match=problem) as caught:
+        check_new_rule(rule, ALICE, rules)
+    assert caught.value.hint
+    check_new_rule(rule, ROOT, rules)
+
+
+def test_own_rules_are_bounded() -> None:
+    rules = rules_of(*(f"deny user=alice - {port} tcp" for port in range(1, MAX_OWN_RULES + 1)))
+    rule = parse_rule("deny user=alice - - udp")
+    with pytest.raises(SnitchError, match="1000 rules already"):
+        check_new_rule(rule, ALICE, rules)
+    check_new_rule(parse_rule("deny user=bob - - udp"), Right(1001, sees_all=False), rules)
