@@ -5,12 +5,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 RUN_PACKAGES=(python3-venv libbpf1 libbpf-dev libc6-dev linux-libc-dev iptables iproute2 kmod util-linux)
-TEST_PACKAGES=(gcc dnsmasq-base nginx-light openssl curl wget bind9-dnsutils iputils-ping netcat-openbsd git
+TEST_PACKAGES=(gcc dnsmasq-base unbound nginx-light openssl curl wget bind9-dnsutils iputils-ping netcat-openbsd git
 	openssh-client openssh-server bpftool conntrack procps)
-# What Qt loads to show a window on X11, and a screen, a font and a hand for its tests.
+# What Qt loads to show a window on X11, and screens (X11, Wayland), a font and hands for its tests.
 WINDOW_PACKAGES=(libegl1 libgl1 libfontconfig1 libdbus-1-3 libglib2.0-0t64 libx11-xcb1 libxcb-cursor0 libxcb-icccm4
 	libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-shm0 libxcb-sync1 libxcb-xfixes0
-	libxcb-xkb1 libxkbcommon-x11-0 fonts-dejavu-core xvfb xdotool xclip)
+	libxcb-xkb1 libxkbcommon-x11-0 fonts-dejavu-core xvfb xdotool xclip sway wtype)
 
 fail() { # message, hint
 	printf 'tinysnitch: error: %s\ntinysnitch: hint: %s\n' "$1" "$2" >&2
@@ -78,6 +78,17 @@ make_environment() { # extra of pyproject.toml, or nothing
 		fail "pip could not install the project" "its own message stands above; is the network up?"
 }
 
+# Unpacked, not installed: its installation puts a link of its own in the place of /etc/resolv.conf.
+unpack_resolved() { # folder
+	[ -x "$1/usr/lib/systemd/systemd-resolved" ] && return
+	local package
+	mkdir -p "$1"
+	for package in systemd-resolved libsystemd-shared; do
+		(cd "$1" && apt-get download -qq "$package" 2>/dev/null && dpkg-deb --extract "$package"_*.deb . && rm "$package"_*.deb) ||
+			fail "apt-get could not fetch $package" "is the network up?"
+	done
+}
+
 command -v apt-get >/dev/null ||
 	fail "no apt-get here" "install python3, clang, llvm, libbpf with headers, iptables and iproute2 by hand, then: python3 -m venv .venv && .venv/bin/pip install -e ."
 refresh_lists
@@ -91,6 +102,7 @@ test)
 	# shellcheck disable=SC2046
 	install_packages "${TEST_PACKAGES[@]}" "${WINDOW_PACKAGES[@]}" $(formatter_package)
 	make_environment "[dev,gui]"
+	unpack_resolved .venv/resolved
 	;;
 *) fail "setup.sh does not know '${1:-}'" "say: packaging/setup.sh run, or packaging/setup.sh test" ;;
 esac

@@ -19,43 +19,32 @@ from tests.qt.screen import Screen
 WAIT_S = 15.0
 
 
-class Desktop:
-    """A screen with a session of its own, and `tinysnitch-prompt` in it once it is started."""
+class Session:
+    """Where `tinysnitch-prompt` may run; each kind has its own screen."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700)
-        self._folder = folder
-        self._screen = Screen(1280, 720)
-        self._prompts: list[subprocess.Popen[str]] = []
-        self._owners: list[subprocess.Popen[str]] = []  # of what was selected
+        self.folder = folder
+        self.processes: list[subprocess.Popen[str]] = []  # to be ended with the session
 
     def __enter__(self) -> Self:
-        self._screen.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        for process in (*self._prompts, *self._owners):
+        for process in self.processes:
             process.kill()
             process.communicate()
-        self._screen.__exit__(kind, error, tb)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """For programs that show themselves here."""
+        raise NotImplementedError
 
     def start_prompt(self, *flags: str, delay_s: float = 0.5) -> subprocess.Popen[str]:
-        environment = self._screen.environment(
-            XDG_RUNTIME_DIR=str(self._folder), TINYSNITCH_DELAY_SECONDS=str(delay_s), DBUS_SESSION_BUS_ADDRESS=""
-        )
+        environment = self.environment(TINYSNITCH_DELAY_SECONDS=str(delay_s), DBUS_SESSION_BUS_ADDRESS="")
         command = [str(BIN / "tinysnitch-prompt"), *flags]
         prompt = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-        self._prompts.append(prompt)
+        self.processes.append(prompt)
         return prompt
-
-    @contextmanager
-    def as_environment(self) -> Iterator[None]:
-        """What is started in the block finds this screen in its environment, as in a terminal of the session."""
-        session = {"DISPLAY": self._screen.display, "XDG_RUNTIME_DIR": str(self._folder)}
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in session.items():
-                patch.setenv(name, value)
-            yield
 
     def attach_prompt(self, daemon: Daemon, delay_s: float = 0.5) -> subprocess.Popen[str]:
         """Start the prompt, and wait until the daemon has it."""
@@ -63,6 +52,38 @@ class Desktop:
         prompt = self.start_prompt("--socket", str(daemon.socket), delay_s=delay_s)
         wait_until(lambda: prompt_clients(daemon) > before)
         return prompt
+
+    def stop(self, prompt: subprocess.Popen[str]) -> int:
+        prompt.send_signal(signal.SIGTERM)
+        return prompt.wait(timeout=WAIT_S)
+
+
+class Desktop(Session):
+    """A screen of X11 with a session of its own, and `tinysnitch-prompt` in it once it is started."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._screen = Screen(1280, 720)
+
+    def __enter__(self) -> Self:
+        self._screen.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        super().__exit__(kind, error, tb)
+        self._screen.__exit__(kind, error, tb)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return self._screen.environment(XDG_RUNTIME_DIR=str(self.folder), **more)
+
+    @contextmanager
+    def as_environment(self) -> Iterator[None]:
+        """What is started in the block finds this screen in its environment, as in a terminal of the session."""
+        session = {"DISPLAY": self._screen.display, "XDG_RUNTIME_DIR": str(self.folder)}
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in session.items():
+                patch.setenv(name, value)
+            yield
 
     def see(self, title: str) -> None:
         """Wait for a window of this title, and until it is painted: no key counts before."""
@@ -95,14 +116,10 @@ class Desktop:
         owner = subprocess.Popen(
             command, env=self._screen.environment(), stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
-        self._owners.append(owner)
+        self.processes.append(owner)
         assert owner.stdin
         owner.stdin.write(text)
         owner.stdin.close()
-
-    def stop(self, prompt: subprocess.Popen[str]) -> int:
-        prompt.send_signal(signal.SIGTERM)
-        return prompt.wait(timeout=WAIT_S)
 
     def _xdotool(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

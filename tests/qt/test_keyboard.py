@@ -52,6 +52,13 @@ def test_a_key_that_is_held_is_pressed_once() -> None:
     assert not held.press(key(Key.Key_Y, at_ms=1700))
 
 
+def test_events_without_a_time_are_no_repeats_of_each_other() -> None:
+    held = HeldKeys()
+    for _ in range(2):
+        assert not held.press(key(Key.Key_Y))
+        held.release(key(Key.Key_Y))
+
+
 def test_a_repeat_that_says_so() -> None:
     assert HeldKeys().press(QKeyEvent(QEvent.Type.KeyPress, Key.Key_Y, NONE, "y", True))
 

@@ -5,6 +5,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.lab.daemon import BIN
 from tests.qt.desktop import WAIT_S, Desktop
 
@@ -22,6 +24,14 @@ def test_errors_are_a_line_and_a_hint() -> None:
     assert "DISPLAY is not set" in no_screen.stderr
     assert run("--nonsense").returncode == 2
     assert "TINYSNITCH_FONTSIZE is not a number" in run(TINYSNITCH_FONTSIZE="big", DISPLAY=":0").stderr
+
+
+@pytest.mark.parametrize("variables", [{"DISPLAY": ":987"}, {"WAYLAND_DISPLAY": "none-987"}])
+def test_a_screen_that_cannot_be_reached_is_an_error_as_any(variables: dict[str, str], tmp_path: Path) -> None:
+    done = run("--demo", XDG_RUNTIME_DIR=str(tmp_path), **variables)
+    problem, hint = done.stderr.splitlines()
+    assert (done.returncode, hint.partition("hint: ")[0]) == (1, "tinysnitch: ")
+    assert problem.startswith("tinysnitch: error: Qt cannot show a window here: ")
 
 
 def test_the_samples_can_be_walked_through_and_left(tmp_path: Path) -> None:

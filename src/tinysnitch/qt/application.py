@@ -1,5 +1,7 @@
 """Qt's application around agent, window and link, from its start to its end."""
 
+from collections.abc import Callable
+
 from PySide6.QtGui import QGuiApplication
 
 from tinysnitch.core.errors import SnitchError
@@ -7,12 +9,17 @@ from tinysnitch.qt.daemon_link import DaemonLink
 from tinysnitch.qt.demo import Demo, find_sample_file
 from tinysnitch.qt.prompt_agent import PromptAgent
 from tinysnitch.qt.prompt_window import PromptWindow
+from tinysnitch.qt.screen_failure import screen_failure_told
 from tinysnitch.qt.settings import WindowSettings
 
 
-def run_application(settings: WindowSettings, socket_path: str | None) -> int:
-    """Until the session ends; without a socket, until the sample questions are answered. Raises SnitchError."""
-    application = QGuiApplication(["tinysnitch-prompt"])
+def run_application(settings: WindowSettings, socket_path: str | None, complain: Callable[[SnitchError], int]) -> int:
+    """Until the session ends; without a socket, until the sample questions are answered. Raises SnitchError.
+
+    `complain`: see screen_failure.
+    """
+    with screen_failure_told(complain):
+        application = QGuiApplication(["tinysnitch-prompt"])
     application.setQuitOnLastWindowClosed(False)
     application.setDesktopFileName("tinysnitch-prompt")
     failures: list[SnitchError] = []

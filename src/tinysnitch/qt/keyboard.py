@@ -42,7 +42,8 @@ class HeldKeys:
         """Note a press; whether it is only a repeat."""
         key = event.key()
         gap_ms = event.timestamp() - self._released_ms.get(key, -_WRAP_MS)
-        is_repeat = event.isAutoRepeat() or key in self._down or 0 <= gap_ms <= _GAP_MS
+        is_server_repeat = 0 <= gap_ms <= _GAP_MS and event.timestamp() > 0  # 0: who made the event has no clock
+        is_repeat = event.isAutoRepeat() or key in self._down or is_server_repeat
         self._down.add(key)
         return is_repeat
 

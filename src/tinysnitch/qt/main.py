@@ -40,11 +40,13 @@ def tinysnitch_prompt(socket_path: str, demo: bool) -> int:
         return 0
     # The window is painted without OpenGL: its libraries would take more memory than all the rest.
     os.environ.setdefault("QT_XCB_GL_INTEGRATION", "none")
+    # Qt tells each time that the keyboard leaves a window without a text field.
+    os.environ.setdefault("QT_LOGGING_RULES", "qt.qpa.wayland.textinput=false")
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)  # at once: there is nothing to put back
     from tinysnitch.qt.application import run_application
 
-    return run_application(settings, None if demo else socket_path)
+    return run_application(settings, None if demo else socket_path, _complain_of)
 
 
 def main() -> None:
@@ -62,9 +64,13 @@ def _run() -> int:
     except click.Abort:
         return 1
     except SnitchError as error:
-        return _complain(str(error), error.hint, error.exit_code)
+        return _complain_of(error)
     except ImportError as error:
         return _complain(f"Qt does not load: {error}", "install PySide6-Essentials, or use `tinysnitch prompt`", 1)
+
+
+def _complain_of(error: SnitchError) -> int:
+    return _complain(str(error), error.hint, error.exit_code)
 
 
 def _complain(problem: str, hint: str, exit_code: int) -> int:

@@ -54,8 +54,10 @@ class PromptWindow(QRasterWindow):
 
     def appear(self) -> None:
         """Over the whole screen, with the keyboard."""
-        screen = QGuiApplication.primaryScreen()
-        self.setGeometry(screen.availableGeometry())
+        if QGuiApplication.platformName().startswith("wayland"):
+            self.showFullScreen()  # no window can stay on top there (xdg-shell), but a new full one comes to the front
+            return
+        self.setGeometry(QGuiApplication.primaryScreen().availableGeometry())
         self.showMaximized()
         self.raise_()
         self.requestActivate()

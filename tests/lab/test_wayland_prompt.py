@@ -1,0 +1,35 @@
+"""The window on a Wayland compositor, against the real daemon."""
+
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.patience import PATIENCE
+from tests.qt.compositor import TOOLS, Compositor
+
+missing = [tool for tool in TOOLS if not shutil.which(tool)]
+pytestmark = [
+    pytest.mark.privileged,
+    pytest.mark.skipif(bool(missing), reason=f"no Wayland compositor to test with: {', '.join(missing)}"),
+]
+DELAY_S = 0.5
+
+
+def test_the_window_comes_to_the_front_and_takes_keys(lab: Lab, tmp_path: Path) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    with Compositor(tmp_path / "session") as desktop:
+        desktop.attach_prompt(daemon)
+        other = desktop.start_prompt("--demo")  # any program that has the whole screen
+        desktop.see("curl wants to reach www.example.com")
+        curl = lab.spawn(["curl", "-4", "-sS", "http://shop.test/"])
+        desktop.see("curl wants to reach shop.test")
+        time.sleep(DELAY_S + 0.5)  # the delay itself is what must pass
+        desktop.press("f", "d", "j", "y")
+        assert curl.communicate(timeout=10 * PATIENCE)[0] == "welcome to the shop\n"
+        assert "allow *.shop.test 80 tcp /usr/bin/curl\n" in daemon.rules.read_text()
+        desktop.see("curl wants to reach www.example.com")
+        desktop.stop(other)
+        desktop.see_nothing()
