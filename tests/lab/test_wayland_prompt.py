@@ -22,8 +22,9 @@ def test_the_window_comes_to_the_front_and_takes_keys(lab: Lab, tmp_path: Path) 
     daemon = lab.start_daemon(DNS_RULE)
     with Compositor(tmp_path / "session") as desktop:
         desktop.attach_prompt(daemon)
-        other = desktop.start_prompt("--demo")  # any program that has the whole screen
+        other = desktop.start_prompt("--demo")  # stands for any program
         desktop.see("curl wants to reach www.example.com")
+        desktop.fill_screen()
         curl = lab.spawn(["curl", "-4", "-sS", "http://shop.test/"])
         desktop.see("curl wants to reach shop.test")
         time.sleep(DELAY_S + 0.5)  # the delay itself is what must pass

@@ -57,6 +57,11 @@ class Compositor(Session):
     def see_nothing(self) -> None:
         wait_until(lambda: self._shown() == [], "a window is there")
 
+    def fill_screen(self) -> None:
+        """Give the window with the keyboard the whole screen, as a person can give it to any."""
+        command = ["swaymsg", "fullscreen", "enable"]
+        subprocess.run(command, env=self.environment(), check=True, capture_output=True, timeout=WAIT_S)
+
     def press(self, *keys: str) -> None:
         """Names of keys as xkbcommon has them."""
         for key in keys:
