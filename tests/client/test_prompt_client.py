@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.test_control_client import OddDaemon
-from tests.daemon.small_desk import RunningServer, make_prompt, running_server
+from tests.daemon.small_desk import ALICE, ROOT, Comers, RunningServer, make_prompt, running_server
 from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, SnitchError
@@ -33,6 +33,16 @@ def test_a_prompt_is_shown_answered_and_closed(running: RunningServer) -> None:
 
     asyncio.run(play())
     running.wait_until(lambda: running.desk.attached == {})
+
+
+def test_the_daemon_says_how_far_our_right_goes(tmp_path: Path) -> None:
+    async def connect() -> bool:
+        client = await PromptClient.connect(tmp_path / "socket")
+        await client.close()
+        return client.sees_all
+
+    with running_server(tmp_path / "socket", Comers(ROOT, ALICE)):
+        assert [asyncio.run(connect()) for _right in range(2)] == [True, False]
 
 
 def test_the_second_answer_is_refused_and_the_client_lives(running: RunningServer) -> None:

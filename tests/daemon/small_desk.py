@@ -20,7 +20,7 @@ from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.protocol.messages import BeatenRule, Explain, Explanation, ListEntry, RuleEntry, Status
 
 T = TypeVar("T")
-ROOT = Right(0, sees_all=True)
+ROOT, ALICE = Right(0, sees_all=True), Right(1000, sees_all=False)
 HOSTILE = "a\n\x1b[31m\udcff'\x7f"
 
 
@@ -56,6 +56,17 @@ def make_prompt(prompt_id: int = 3, **fields: object) -> Prompt:
         deadline_s=100.0,
         remaining_s=52.0,
     )
+
+
+class Comers(Permissions):
+    """Whoever comes is the next of these, whatever the kernel says."""
+
+    def __init__(self, *rights: Right) -> None:
+        super().__init__()
+        self._rights = iter(rights)
+
+    def find(self, uid: int, gid: int) -> Right | None:
+        return next(self._rights)
 
 
 class SmallDesk:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.raw_client import RawClient, kinds, talk
-from tests.daemon.small_desk import ROOT, RunningServer, make_prompt, running_server
+from tests.daemon.small_desk import ALICE, ROOT, Comers, RunningServer, make_prompt, running_server
 from tinysnitch.core.commands import ClosePrompt
-from tinysnitch.daemon.control_permission import Permissions, Right
+from tinysnitch.daemon.control_permission import Right
 from tinysnitch.daemon.control_server import MAX_CLIENTS, MAX_CLIENTS_OF_USER
 from tinysnitch.protocol.messages import (
     AddRule,
@@ -121,18 +121,7 @@ def test_clients_are_bounded(running: RunningServer) -> None:
     assert kinds(talk(running, ReadStatus())) == ["status", "done"]
 
 
-class Comers(Permissions):
-    """Whoever comes is the next of these."""
-
-    def __init__(self, *rights: Right) -> None:
-        super().__init__()
-        self._rights = iter(rights)
-
-    def find(self, uid: int, gid: int) -> Right | None:
-        return next(self._rights)
-
-
-ALICE, BOB = Right(1000, sees_all=False), Right(1001, sees_all=False)
+BOB = Right(1001, sees_all=False)
 
 
 @contextmanager

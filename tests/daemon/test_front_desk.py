@@ -9,7 +9,7 @@ import pytest
 
 from tests.core.transcript import BANK, flow_of, inbound, no, whose, yes
 from tests.daemon.driver_place import Place
-from tests.daemon.small_desk import ROOT
+from tests.daemon.small_desk import ALICE, ROOT
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.core.events import PacketQueued
@@ -198,7 +198,7 @@ def test_what_the_engine_cannot_answer_is_said(tmp_path: Path, monkeypatch: pyte
 
 # Who sees and decides for their own processes alone
 
-ALICE, BOB = Right(1000, sees_all=False), Right(1001, sees_all=False)
+BOB = Right(1001, sees_all=False)
 WIDE = Choice(verdict=yes().verdict, lifetime=Lifetime.FOREVER, remote=RemoteScope.ANY, any_port=False, any_args=True)
 
 

@@ -1,5 +1,6 @@
 import pytest
 
+from tests.daemon.small_desk import ALICE, ROOT
 from tinysnitch.core.active_rules import ActiveRules
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.core.facts import Facts
@@ -7,9 +8,6 @@ from tinysnitch.core.own_rules import MAX_LENGTH, MAX_OWN_RULES
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.daemon.control_permission import Right
 from tinysnitch.daemon.rule_permission import check_new_rule, check_owner, may_see_rule
-
-ALICE = Right(1000, sees_all=False)
-ROOT = Right(0, sees_all=True)
 
 
 def rules_of(*lines: str) -> ActiveRules:

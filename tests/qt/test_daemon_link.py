@@ -10,12 +10,14 @@ import pytest
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
+from tests.daemon.small_desk import ALICE, Comers
 from tests.qt.desktop import wait_until
 from tests.tui.question_daemon import RULE, QuestionDaemon, question_daemon
 from tests.view.sample_prompts import prompt_of
 from tinysnitch.core.choice import Choice
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.daemon.control_permission import Permissions
 from tinysnitch.protocol.messages import prompt_shown
 from tinysnitch.qt import daemon_link
 from tinysnitch.qt.daemon_link import DaemonLink
@@ -37,16 +39,16 @@ ANSWER = Answer(1, Choice(verdict=Verdict.DENY))
 class Served:
     """A question daemon in another thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, permissions: Permissions | None = None) -> None:
         self.daemon: QuestionDaemon
-        self._path = path
+        self._path, self._permissions = path, permissions
         self._loop = asyncio.new_event_loop()
         self._end = asyncio.Event()
         self._is_there = threading.Event()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
 
     async def _serve(self) -> None:
-        async with question_daemon(self._path) as self.daemon:
+        async with question_daemon(self._path, self._permissions) as self.daemon:
             self._is_there.set()
             await self._end.wait()
 
@@ -64,8 +66,8 @@ class Served:
 
 
 @contextmanager
-def serve(path: Path) -> Iterator[Served]:
-    served = Served(path)
+def serve(path: Path, permissions: Permissions | None = None) -> Iterator[Served]:
+    served = Served(path, permissions)
     served.start()
     try:
         yield served
@@ -82,6 +84,13 @@ class Listener:
 
     def wait(self, event: Event) -> None:
         wait_until(lambda: QTest.qWait(5) or event in self.told, f"{event} is not in {self.told}")
+
+
+def test_how_far_our_right_goes_is_told(application: QGuiApplication, tmp_path: Path) -> None:
+    with serve(tmp_path / "s", Comers(ALICE)):
+        listener = Listener(tmp_path / "s")
+        listener.wait(DaemonGreeted(None, is_for_user=True))
+        listener.link.close()
 
 
 def test_questions_come_and_go_and_are_answered(application: QGuiApplication, tmp_path: Path) -> None:

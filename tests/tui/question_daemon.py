@@ -9,7 +9,7 @@ from tinysnitch.core.choice import Choice
 from tinysnitch.core.commands import ClosePrompt
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.prompt import Prompt
-from tinysnitch.daemon.control_permission import Right
+from tinysnitch.daemon.control_permission import Permissions, Right
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.protocol.messages import Explain, Explanation, RuleEntry, Status
 
@@ -17,8 +17,8 @@ RULE = "allow shop.test 443 tcp /usr/bin/curl"
 
 
 class QuestionDaemon:
-    def __init__(self) -> None:
-        self.server = ControlServer(self)
+    def __init__(self, permissions: Permissions | None = None) -> None:
+        self.server = ControlServer(self, permissions)
         self.prompts: dict[int, Prompt] = {}
         self.answers: asyncio.Queue[tuple[int, Choice]] = asyncio.Queue()
         self.lines: asyncio.Queue[tuple[int, str]] = asyncio.Queue()  # answers written by hand
@@ -79,8 +79,8 @@ class QuestionDaemon:
 
 
 @asynccontextmanager
-async def question_daemon(path: Path) -> AsyncIterator[QuestionDaemon]:
-    daemon = QuestionDaemon()
+async def question_daemon(path: Path, permissions: Permissions | None = None) -> AsyncIterator[QuestionDaemon]:
+    daemon = QuestionDaemon(permissions)
     await daemon.server.start(path)
     try:
         yield daemon

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.daemon.small_desk import ALICE, Comers
 from tests.tui.question_daemon import RULE, question_daemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import prompt_of
@@ -62,6 +63,15 @@ def test_questions_come_and_go(tmp_path: Path) -> None:
         RulesCounted(2),
         NoticeGiven("rules not loaded (see line 3)"),
     ]
+
+
+def test_how_far_our_right_goes_is_told(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with question_daemon(tmp_path / "s", Comers(ALICE)), Listener(tmp_path / "s") as listener:
+            await until(lambda: listener.told)
+            assert listener.told == [DaemonGreeted(2, is_for_user=True)]
+
+    asyncio.run(run())
 
 
 def test_an_answer_is_given_or_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tinysnitch.view.prompt_state import (
     Answer,
     AnswerRefused,
     ConnectionLost,
+    DaemonGreeted,
     KeyPressed,
     Leave,
     Page,
@@ -92,13 +93,30 @@ def test_a_line_has_a_longest_length() -> None:
     [("", 1), ("allow", 6), ("permit - - -", 1), ("allow - 80 tcpp", 12), ("ask - - -", 1), ("allow - - - 'a", 13)],
 )
 def test_a_fault_is_found_where_it_is(line: str, column: int) -> None:
-    fault = find_fault(line)
+    fault = find_fault(LineEdit(line, 0))
     assert fault is not None
     assert (fault.column, bool(fault.problem), bool(fault.hint)) == (column, True, True)
 
 
 def test_a_rule_has_no_fault() -> None:
-    assert find_fault("deny *.shop.test 443 tcp /usr/bin/curl") is None
+    assert find_fault(LineEdit("deny *.shop.test 443 tcp /usr/bin/curl", 0)) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "is_free"),
+    [
+        ("allow - 443 tcp", False),
+        ("allow user=0 - 443 tcp", False),
+        ("allow user=10000 - 443 tcp", False),
+        ("allow user=1000 - 443 tcp", True),
+        ("allow user=alice - 443 tcp", True),  # whose name it is the daemon knows
+    ],
+)
+def test_who_answers_for_their_own_processes_must_be_named(line: str, is_free: bool) -> None:
+    edit = LineEdit("", 0, 1000).paste(line).press("home")
+    fault = find_fault(edit)
+    assert (fault is None) is is_free
+    assert fault is None or fault.hint == "write user=1000 behind the verdict"
 
 
 # `e`: the rule of the question in sight edited by hand
@@ -119,6 +137,17 @@ def test_enter_answers_with_the_edited_line() -> None:
     assert press(state, "enter", now=11.5) == [Answer(1, None, f"{LINE} x")]
     assert (selected_id(state), state.page) == (2, Page.QUESTION)
     assert press(state, "y", now=11.9) == []
+
+
+def test_a_line_of_who_answers_for_their_own_processes_names_them() -> None:
+    state = PromptState()
+    state.handle(DaemonGreeted(2, is_for_user=True), 0.0)
+    state.handle(QuestionOpened(prompt_of(1)), 0.0)
+    press(state, "f", "e", now=10.0)
+    assert state.edit.text == LINE.replace("allow", "allow user=1000")
+    press(state, "home", *["right"] * 6, *["delete"] * 10, now=11.0)
+    assert state.edit.text == LINE
+    assert press(state, "enter", now=12.0) == []
 
 
 def test_letters_are_text_there_and_no_keys() -> None:

@@ -25,9 +25,9 @@ def shown(state: PromptState, at_s: float = 10.0) -> PromptView:
     return present_prompt(state, Instant(at_s, OPENED_S + at_s))
 
 
-def opened(*connections: Connection) -> PromptState:
+def opened(*connections: Connection, is_for_user: bool = False) -> PromptState:
     state = PromptState()
-    state.handle(DaemonGreeted(2), 0.0)
+    state.handle(DaemonGreeted(2, is_for_user), 0.0)
     for number, connection in enumerate(connections, 1):
         state.handle(QuestionOpened(prompt_of(number, connection)), 0.0)
     return state
@@ -57,6 +57,18 @@ def test_the_rule_line_changes_with_every_toggle(keys: str, line: str, covered: 
     rule = shown(state).rule
     assert text_of(rule) == line
     assert [segment.text for segment in rule if segment.is_covered] == covered
+
+
+def test_the_rule_of_who_answers_for_their_own_processes_names_them() -> None:
+    state = opened(connection_of(), is_for_user=True)
+    state.handle(KeyPressed("j"), 10.0)
+    rule = shown(state).rule
+    assert text_of(rule) == "allow user=1000 until=2023-11-14T22:22:30Z shop.test 443 tcp /usr/bin/curl"
+    assert [segment.text for segment in rule if segment.is_covered][:2] == ["user=1000", "shop.test"]
+    state.handle(DaemonGreeted(2), 11.0)
+    state.handle(QuestionOpened(prompt_of(2, connection_of(name="b.test"))), 11.0)
+    state.handle(KeyPressed("tab"), 12.0)
+    assert "user=" not in text_of(shown(state, 13.0).rule)
 
 
 def test_quoted_arguments_stay_one_covered_piece() -> None:

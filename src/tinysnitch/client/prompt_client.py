@@ -41,6 +41,7 @@ class PromptClient:
     """Made by `connect`. Iterate `attach()` in one task; `answer` may be awaited in any."""
 
     def __init__(self, path: str | Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.sees_all = True  # as the daemon said when it greeted us
         self._path = path
         self._reader = reader
         self._writer = writer
@@ -58,11 +59,13 @@ class PromptClient:
         except OSError as error:
             raise error_of_connect(error, path) from error
         try:
-            check_welcome(await _read_welcome(path, reader))
+            welcome = await _read_welcome(path, reader)
+            check_welcome(welcome)
         except BaseException:
             writer.close()
             raise
         client = cls(path, reader, writer)
+        client.sees_all = welcome.sees_all
         client._send(Hello())
         return client
 

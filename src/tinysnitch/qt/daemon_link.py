@@ -142,7 +142,7 @@ class DaemonLink:
                 self._tell(event_of_push(message, find_user))
             case Welcome():
                 check_welcome(message)
-                self._tell(DaemonGreeted(None))
+                self._tell(DaemonGreeted(None, not message.sees_all))
                 self._send(Hello())
                 self._send(Attach())
             case Done() | Refused() | RuleWritten():

@@ -41,7 +41,7 @@ class DaemonLink:
     async def _follow(self) -> None:
         client = await PromptClient.connect(self._path)
         try:
-            self._tell(DaemonGreeted(await _count_rules(client)))
+            self._tell(DaemonGreeted(await _count_rules(client), not client.sees_all))
             self._client = client
             async for push in client.attach():
                 await self._hear(push, client)

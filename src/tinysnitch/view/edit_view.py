@@ -25,7 +25,7 @@ def present_edit(line: LineEdit) -> EditView:
     shown = escape_text(line.text)
     start, end = _shown_length(line.text, line.cursor), _shown_length(line.text, line.cursor + 1)
     before, at, after = shown[:start], shown[start:end] or " ", shown[end:]
-    fault = find_fault(line.text)
+    fault = find_fault(line)
     if fault is None:
         until_s = parse_rule(line.text).until_s
         lifetime = "forever, in the rules file" if until_s is None else "until the time in the line"

@@ -4,8 +4,12 @@ import re
 
 import msgspec
 
+from tinysnitch.core.answer import rule_for_choice
+from tinysnitch.core.choice import Choice, Lifetime
+from tinysnitch.core.connection import Connection
 from tinysnitch.core.errors import RuleSyntaxError
-from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.core.process import uid_of
+from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.core.verdict import Verdict
 
 MAX_LENGTH = 16_384  # characters; what is typed or pasted beyond is dropped
@@ -16,6 +20,7 @@ _SPELLED = {"question_mark": "?", "space": " "}  # keys that front ends may repo
 class LineEdit(msgspec.Struct, frozen=True):
     text: str
     cursor: int  # 0 to the text's length
+    uid: int | None = None  # whom the rule must name, where it may be for one user alone
 
     def press(self, name: str, typed: str = "") -> "LineEdit":
         """The line after a key; `typed` is its character, where its name does not tell."""
@@ -30,13 +35,13 @@ class LineEdit(msgspec.Struct, frozen=True):
             case "end" | "ctrl+e" | "down":
                 return self._at(len(self.text))
             case "backspace" | "ctrl+h":
-                return LineEdit(before[:-1] + after, len(before[:-1]))
+                return self._with(before[:-1] + after, len(before[:-1]))
             case "delete":
-                return LineEdit(before + after[1:], self.cursor)
+                return self._with(before + after[1:], self.cursor)
             case "ctrl+u":
-                return LineEdit(after, 0)
+                return self._with(after, 0)
             case "ctrl+k":
-                return LineEdit(before, self.cursor)
+                return self._with(before, self.cursor)
         char = typed or _SPELLED.get(name, name)
         return self._insert(char) if len(char) == 1 else self
 
@@ -45,20 +50,34 @@ class LineEdit(msgspec.Struct, frozen=True):
         return self._insert(_BLANKS.sub(" ", text[:MAX_LENGTH].strip("\r\n")))
 
     def _at(self, cursor: int) -> "LineEdit":
-        return LineEdit(self.text, min(max(cursor, 0), len(self.text)))
+        return self._with(self.text, min(max(cursor, 0), len(self.text)))
 
     def _insert(self, text: str) -> "LineEdit":
         """Only what can be seen: a rule writes all else escaped."""
         shown = "".join(filter(str.isprintable, text))[: max(0, MAX_LENGTH - len(self.text))]
-        return LineEdit(self.text[: self.cursor] + shown + self.text[self.cursor :], self.cursor + len(shown))
+        return self._with(self.text[: self.cursor] + shown + self.text[self.cursor :], self.cursor + len(shown))
+
+    def _with(self, text: str, cursor: int) -> "LineEdit":
+        return LineEdit(text, cursor, self.uid)
 
 
-def find_fault(line: str) -> RuleSyntaxError | None:
+def begin_edit(connection: Connection, choice: Choice, wall_s: float, draft: str = "") -> LineEdit:
+    """The draft, or the line that is shown; none says `once` or `until it quits`: these begin as the default time."""
+    if choice.lifetime in (Lifetime.ONCE, Lifetime.QUIT):
+        choice = msgspec.structs.replace(choice, lifetime=Lifetime.NINE_MINUTES)
+    line = draft or format_rule(rule_for_choice(connection, choice, wall_s))
+    return LineEdit(line, len(line), uid_of(connection.attribution) if choice.is_for_user else None)
+
+
+def find_fault(line: LineEdit) -> RuleSyntaxError | None:
     """Why a line is no answer; None when it is one."""
     try:
-        rule = parse_rule(line)
+        rule = parse_rule(line.text)
     except RuleSyntaxError as error:
         return error
     if rule.verdict is Verdict.ASK:
         return RuleSyntaxError("<argument>", 1, 1, "ask is no answer", "write allow or deny")
+    if line.uid is not None and (rule.user is None or (rule.user.isdigit() and rule.user != str(line.uid))):
+        hint = f"write user={line.uid} behind the verdict"
+        return RuleSyntaxError("<argument>", 1, 1, "your rules must be for you alone", hint)
     return None

@@ -34,6 +34,7 @@ class DaemonGreeted(msgspec.Struct, frozen=True):
     """The daemon is there; its open questions follow."""
 
     rule_count: int | None
+    is_for_user: bool = False  # our answers are rules for our own user alone
 
 
 class RulesCounted(msgspec.Struct, frozen=True):

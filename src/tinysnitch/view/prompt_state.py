@@ -18,14 +18,12 @@ from typing import assert_never
 
 import msgspec
 
-from tinysnitch.core.answer import rule_for_choice
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.prompt import Prompt
-from tinysnitch.core.rule_text import format_rule
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.keys import Act, find_key
-from tinysnitch.view.line_edit import LineEdit, find_fault
+from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault
 from tinysnitch.view.program_group import group_of, walk_order
 from tinysnitch.view.prompt_events import (
     NOTHING,
@@ -72,6 +70,7 @@ __all__ = [  # front ends need but this file
 DELAY_S = 0.5
 HELD_FIRST_S = 0.8  # keyboards start to repeat a held key after 0.25 to 0.66 s
 HELD_NEXT_S = 0.2  # and go on at 10 to 50 a second
+FIRST_CHOICE = Choice(verdict=Verdict.ALLOW)  # the verdict comes with the answering key
 PASTED_S = 0.03  # nobody types faster: an Enter this close to the text before it was pasted with it
 
 
@@ -89,7 +88,7 @@ class Question(msgspec.Struct, frozen=True):
     deadline_s: float
     opened_s: float
     wall_ahead_s: float  # what the wall clock is ahead of the clock that the state is told of
-    choice: Choice = Choice(verdict=Verdict.ALLOW)  # the verdict comes with the answering key
+    choice: Choice
     is_aside: bool = False  # put off with Esc
     is_sent: bool = False  # answered here, not yet confirmed
     draft: str = ""  # the edited line that was refused
@@ -109,6 +108,7 @@ class PromptState:
         self.notice = ""  # what became of the last question, or what went wrong
         self.is_connected = False
         self.rule_count: int | None = None
+        self._first_choice = FIRST_CHOICE
         self._questions: dict[int, Question] = {}  # in the order they opened
         self._selected_id: int | None = None
         self._ready_s = 0.0  # when the selected question takes keys
@@ -173,8 +173,9 @@ class PromptState:
                 self._refuse(prompt_id, reason, now)
             case ConnectionLost(reason):
                 self._lose_daemon(reason)
-            case DaemonGreeted(rule_count):
+            case DaemonGreeted(rule_count, is_for_user):
                 self.is_connected, self.rule_count, self.notice = True, rule_count, ""
+                self._first_choice = msgspec.structs.replace(FIRST_CHOICE, is_for_user=is_for_user)
             case RulesCounted(rule_count):
                 self.rule_count = rule_count
             case NoticeGiven(text):
@@ -190,7 +191,8 @@ class PromptState:
             self._questions[prompt.prompt_id] = msgspec.structs.replace(known, prompt=prompt, deadline_s=deadline_s)
             return
         opened_s = now - prompt.age_s
-        self._questions[prompt.prompt_id] = Question(prompt, deadline_s, opened_s, prompt.opened_s - opened_s)
+        wall_ahead_s = prompt.opened_s - opened_s
+        self._questions[prompt.prompt_id] = Question(prompt, deadline_s, opened_s, wall_ahead_s, self._first_choice)
         self._together = tuple(prompt_id for prompt_id in self._together if prompt_id != prompt.prompt_id)
         is_free = self.selected is None and self.page is not Page.EDIT
         if is_free or prompt.prompt_id == self._selected_id:
@@ -358,8 +360,9 @@ class PromptState:
         question = self.selected
         if question is None or not self._takes_keys(now):
             return
-        line = question.draft or _line_to_edit(question, now)
-        self.page, self.edit, self.notice = Page.EDIT, LineEdit(line, len(line)), ""
+        wall_s = now + question.wall_ahead_s
+        self.edit = begin_edit(question.prompt.connection, question.choice, wall_s, question.draft)
+        self.page, self.notice = Page.EDIT, ""
         self._together, self._ready_s = (), now + self.delay_s
 
     def _press_in_edit(self, name: str, text: str, now: float) -> Effect:
@@ -382,17 +385,9 @@ class PromptState:
     def _answer_by_hand(self, now: float) -> Effect:
         question = self.selected
         is_pasted = now - self._edited_s < PASTED_S
-        if question is None or is_pasted or not self._takes_keys(now) or find_fault(self.edit.text):
+        if question is None or is_pasted or not self._takes_keys(now) or find_fault(self.edit):
             return NOTHING
         answer = Answer(question.prompt.prompt_id, None, self.edit.text)
         self.page = Page.QUESTION
         self._send((answer,), now)
         return answer
-
-
-def _line_to_edit(question: Question, now: float) -> str:
-    """The line that is shown; no line can say `once` or `until it quits`, so these begin as the default time."""
-    choice = question.choice
-    if choice.lifetime in (Lifetime.ONCE, Lifetime.QUIT):
-        choice = msgspec.structs.replace(choice, lifetime=Lifetime.NINE_MINUTES)
-    return format_rule(rule_for_choice(question.prompt.connection, choice, now + question.wall_ahead_s))

@@ -24,7 +24,7 @@ from tinysnitch.view.segment import Line, Segment, segment_of
 from tinysnitch.view.text import escape_text
 
 ANY_WORD = "-"
-_UNTIL = "until="  # the only qualifier that an answer writes
+_UNTIL, _USER = "until=", "user="  # the qualifiers that an answer writes
 _LIFETIMES = {
     Lifetime.ONCE: "this once, nothing is written",
     Lifetime.ONE_MINUTE: "for 1 minute",
@@ -150,11 +150,12 @@ def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple
     line = format_rule(rule_for_choice(connection, choice, wall_s))
     starts = [word.column - 1 for word in split_words(line)]
     words = [line[start:end].rstrip(" ") for start, end in zip(starts, [*starts[1:], len(line)], strict=True)]
-    first = next(index for index, word in enumerate(words) if index and not word.startswith(_UNTIL))
+    first = next(index for index, word in enumerate(words) if index and not word.startswith((_UNTIL, _USER)))
     segments: list[Segment] = []
     for index, word in enumerate(words):
         is_any = word == ANY_WORD and index - first < len(COLUMNS)  # further on it is an argument
-        segments.append(segment_of(word, is_covered=index >= first and not is_any))
+        is_user = index < first and word.startswith(_USER)
+        segments.append(segment_of(word, is_covered=is_user or (index >= first and not is_any)))
         segments.append(Segment(" "))
     return tuple(segments[:-1])
 
