@@ -1,5 +1,7 @@
 """What the kernel is told to remember, for how long, and for whom."""
 
+import math
+
 import msgspec
 import pytest
 
@@ -81,6 +83,10 @@ def test_a_lasting_rule_holds_without_end() -> None:
 
 def test_a_verdict_ends_with_the_rule_it_rests_on() -> None:
     assert expiry_of(decision=msgspec.structs.replace(ALLOW, until_s=WALL_S + 60)) == 160.0
+
+
+def test_a_name_without_an_end_is_remembered_for_good() -> None:
+    assert expiry_of(named(math.inf), msgspec.structs.replace(ALLOW, is_by_name=True)) is None
 
 
 def test_a_verdict_by_name_ends_with_the_name() -> None:

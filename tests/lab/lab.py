@@ -5,6 +5,7 @@
 
 import itertools
 import subprocess
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
@@ -42,6 +43,10 @@ class Lab:
     def cgroup(self) -> Path:
         """Whose connections the daemon judges by BPF: the clients'."""
         return self.namespaces.clients_cgroup
+
+    def on_exit(self, undo: Callable[[], object]) -> None:
+        """Call this when the lab ends, before anything else of it goes."""
+        self._undo.callback(undo)
 
     def run(
         self, command: list[str], timeout_s: float = 10, user: str | None = None, stdin: str = ""

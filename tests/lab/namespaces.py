@@ -19,9 +19,10 @@ PREFIX = "ts-lab-"
 NETNS_FOLDER = Path("/run/netns")
 _number = itertools.count(1)
 
-# Seen from the test's process: the resolver, name service order, and a bpffs, for this lab only.
+# Seen from the test's process: the resolver, hosts, name service order, and a bpffs, for this lab only.
 _MOUNTS = """
 mount --bind "$1/resolv.conf" /etc/resolv.conf
+mount --bind "$1/hosts" /etc/hosts
 mount --bind "$1/nsswitch.conf" /etc/nsswitch.conf
 mkdir -p /sys/fs/bpf && mount -t bpf bpf /sys/fs/bpf
 echo ready
@@ -79,6 +80,7 @@ class Namespaces:
 
     def _make_mounts(self, name_servers: tuple[str, ...]) -> int:
         (self.folder / "resolv.conf").write_text("".join(f"nameserver {server}\n" for server in name_servers))
+        (self.folder / "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
         (self.folder / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\nservices: files\n")
         command = ["unshare", "--mount", "sh", "-ec", _MOUNTS, "sh", str(self.folder)]
         return self.start_server(_in_cgroup(self.servers_cgroup) + command, "ready").pid

@@ -32,9 +32,13 @@ host-record=example.com,google.com,{WORLD4},{WORLD6}
 host-record=four.test,{WORLD4}
 host-record=six.test,{WORLD6}
 cname=alias.test,shop.test
+cname=far.test,alias.test
+host-record=evilshop.test,shop.test.evil.test,{WORLD4}
+host-record=xn--bcher-kva.test,{WORLD4}
 host-record=first.shared.test,{SHARED4}
 host-record=second.shared.test,{SHARED4}
 """
+_DNSMASQ += "".join(f"host-record=big.test,{address}\n" for address in MORE_WORLD4)  # no room for it in a datagram
 _DNSMASQ += "".join(f"host-record={name},{address}\n" for name, address in zip(PAGE_NAMES, MORE_WORLD4, strict=True))
 
 _NGINX = """

@@ -115,3 +115,13 @@ def test_what_a_link_in_a_folder_leads_to_is_watched(tmp_path: Path) -> None:
     real.write_text("old")
     (folder / "ads").symlink_to(real)
     asyncio.run(see_changes(folder, lambda _: write(real), lambda _: replace(real), watch=watch_folder(folder)))
+
+
+def test_a_change_from_elsewhere_is_seen_where_the_file_is_mounted(tmp_path: Path) -> None:
+    """As Docker mounts /etc/resolv.conf; here a second name of the file stands for its place in another mount."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "here").mkdir()
+    source, path = tmp_path / "elsewhere" / "source", tmp_path / "here" / "file"
+    source.write_text("old")
+    path.hardlink_to(source)
+    asyncio.run(see_changes(path, lambda _path: source.write_text("new"), lambda _path: source.write_text("newer")))

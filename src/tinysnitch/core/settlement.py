@@ -5,6 +5,7 @@ depends on more than the kernel's key (a person's answer for one connection, an 
 be named for) is remembered for that flow alone; (3) nothing is remembered longer than the rule or the name it rests on.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 from tinysnitch.core.clock import Instant
@@ -145,8 +146,8 @@ class Settlement:
         rule_ends_s = None if decision.until_s is None else now.boot_s + decision.until_s - now.wall_s
         # Where an address has several names, the next one may mean another rule once this one is gone.
         is_by_name = connection.name and (decision.is_by_name or connection.other_names)
-        name_ends_s = connection.name_expires_s if is_by_name else None
-        return _earliest(rule_ends_s, name_ends_s)
+        name_ends_s = connection.name_expires_s if is_by_name else math.inf  # one of /etc/hosts has no end
+        return _earliest(rule_ends_s, None if name_ends_s == math.inf else name_ends_s)
 
     @staticmethod
     def _flow_limit(

@@ -1,6 +1,7 @@
 """Watching a file or the files of a folder, also when editors rename another one over it, or it goes and comes again.
 
-Folders are watched, not files: a watch on a file sticks to the inode, which a rename leaves behind.
+Folders are watched: a watch on a file sticks to the inode, which a rename leaves behind. Where one file alone is
+watched it is watched too: mounted over another one, as Docker does with /etc/resolv.conf, it is changed elsewhere.
 """
 
 import os
@@ -50,6 +51,10 @@ def _places_in(folder: Path) -> set[Path]:
 
 def _add_watches(inotify: Inotify, places: set[Path], folder: Path | None) -> set[Path]:
     """Watch where each place is; of a folder's some may not be there. A second watch is the first one (inotify(7))."""
+    if folder is None:
+        for place in places:
+            with suppress(OSError):
+                inotify.add_watch(place, Mask.CLOSE_WRITE)
     allowed = () if folder is None else (FileNotFoundError, NotADirectoryError)
     for parent in {place.parent for place in places}:
         with suppress(*allowed):

@@ -1,0 +1,123 @@
+"""Each connection is logged and judged by the name that was asked for, whoever resolved it and however."""
+
+import pytest
+
+from tests.lab.daemon import Daemon, Record
+from tests.lab.lab import Lab
+from tests.lab.stubs import set_resolvers, start_stub
+from tests.lab.world import SHARED4, WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+CURL, GIT = "/usr/bin/curl", "/usr/lib/git-core/git-remote-http"
+LOCAL = "allow localhost - -\nallow localhost - -src\n"
+RESOLVE = f"{LOCAL}allow {WORLD4} 53 udp\nallow {WORLD4} 53 tcp\n"
+ALL = RESOLVE + "allow - 80 tcp\n"
+STUBS = ["dnsmasq", "unbound", "systemd-resolved"]
+
+
+def fetch(lab: Lab, url: str, *flags: str) -> int:
+    return lab.run([CURL, "-sS", "-o", "/dev/null", *flags, url], timeout_s=20).returncode
+
+
+def wait_logged(daemon: Daemon, **fields: object) -> Record:
+    return daemon.wait_connection(remote_port=80, **fields)
+
+
+def make_repository(lab: Lab) -> None:
+    folder = str(lab.folder / "world" / "www" / "repo.git")
+    for command in (["git", "init", "-q", "--bare", folder], ["git", "-C", folder, "update-server-info"]):
+        done = lab.run_outside(command)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stub", [None, *STUBS])
+def test_curl_and_git_are_logged_with_the_name_that_was_asked(lab: Lab, stub: str | None) -> None:
+    server = start_stub(lab, stub) if stub else WORLD4
+    make_repository(lab)
+    daemon = lab.start_daemon(ALL)
+    for name, flag in (("shop.test", "-4"), ("alias.test", "-4"), ("far.test", "-6"), ("six.test", "-6")):
+        assert fetch(lab, f"http://{name}/", flag) == 0, daemon.describe()
+        wait_logged(daemon, name=name, program=CURL)
+    for name in ("first.shared.test", "second.shared.test"):
+        assert fetch(lab, f"http://{name}/") == 0
+        wait_logged(daemon, name=name, remote_address=SHARED4)
+    assert lab.run(["git", "ls-remote", "http://four.test/repo.git"]).returncode == 0
+    wait_logged(daemon, name="four.test", program=GIT)
+    set_resolvers(lab, server, options="use-vc")
+    assert fetch(lab, "http://evilshop.test/") == 0
+    daemon.wait_connection(protocol="tcp", remote_address=server, remote_port=53, program=CURL)
+    wait_logged(daemon, name="evilshop.test")
+    if stub:
+        check_that_its_cache_teaches(lab, daemon)
+
+
+def check_that_its_cache_teaches(lab: Lab, daemon: Daemon) -> None:
+    """Nothing can be asked of the world any more."""
+    daemon.edit_rules(f"{LOCAL}allow - 80 tcp\ndeny {WORLD4} 53 -\n")
+    assert fetch(lab, "http://n1.cdn.test/", "-4") == 6
+    before = len(daemon.records("connection"))
+    assert fetch(lab, "http://first.shared.test/", "-4") == 0
+    records = daemon.wait_for_count(lambda record: record.get("name") == "first.shared.test", 2)
+    assert records[0]["pid"] != records[1]["pid"]
+    assert len(daemon.records("connection")) > before
+
+
+def test_what_finds_no_room_in_a_datagram_comes_over_tcp(lab: Lab) -> None:
+    daemon = lab.start_daemon(ALL)
+    assert fetch(lab, "http://big.test/") == 0
+    wait_logged(daemon, name="big.test")
+    daemon.wait_connection(remote_port=53, protocol="tcp")
+
+
+def test_names_of_hosts_are_known_and_followed(lab: Lab) -> None:
+    hosts = lab.folder / "hosts"
+    hosts.write_text(f"{WORLD4} nas files\n")
+    daemon = lab.start_daemon("allow nas 80 tcp\ndeny - - -\n")
+    assert fetch(lab, "http://files/") == 0
+    wait_logged(daemon, name="nas", verdict="allow")
+    hosts.write_text(f"{WORLD4} other\n")
+    assert fetch_until(lab, "http://other/", 7)
+    wait_logged(daemon, name="other", verdict="deny")
+
+
+def fetch_until(lab: Lab, url: str, status: int) -> bool:
+    """The file is read a moment after it was written."""
+    return any(fetch(lab, url) == status for _ in range(100))
+
+
+def test_another_resolver_is_followed(lab: Lab) -> None:
+    set_resolvers(lab, "192.0.2.53")
+    daemon = lab.start_daemon(ALL)
+    lab.run(["dig", "+short", f"@{WORLD4}", "four.test", "A"])
+    daemon.wait_for(lambda record: record["event"] == "lost" and "not trusted" in record["what"])
+    set_resolvers(lab, WORLD4)
+    assert fetch(lab, "http://shop.test/", "-4") == 0
+    fetched = [fetch(lab, "http://shop.test/", "-4") for _ in range(5)]
+    assert fetched == [0] * 5
+    wait_logged(daemon, name="shop.test")
+
+
+# Rules by name cannot be passed by
+
+
+SPELLINGS = ["shop.test", "shop.test.", "SHOP.TEST", "ShOp.test.", "xn--BCHER-kva.test", "bücher.test", "BÜCHER.test."]
+
+
+def test_however_a_denied_name_is_spelled_it_is_denied(lab: Lab) -> None:
+    daemon = lab.start_daemon(RESOLVE + "deny shop.test 80 tcp\ndeny *.bücher.test 80 tcp\nallow - 80 tcp\n")
+    statuses = {spelling: fetch(lab, f"http://{spelling}/", "-4") for spelling in SPELLINGS}
+    assert statuses == dict.fromkeys(SPELLINGS, 7)
+    records = daemon.wait_for_count(lambda record: record.get("remote_port") == 80, len(SPELLINGS))
+    assert [(record["name"], record["verdict"]) for record in records] == [
+        ("shop.test" if "sh" in spelling.lower() else "xn--bcher-kva.test", "deny") for spelling in SPELLINGS
+    ]
+
+
+def test_a_name_that_only_looks_like_an_allowed_one_is_denied(lab: Lab) -> None:
+    daemon = lab.start_daemon(RESOLVE + "allow shop.test 80 tcp\nallow *.shop.test 80 tcp\ndeny - 80 tcp\n")
+    for name in ("evilshop.test", "shop.test.evil.test"):
+        assert fetch(lab, f"http://{name}/") == 7
+        wait_logged(daemon, name=name, verdict="deny")
+    assert fetch(lab, "http://shop.test/", "-4") == 0
