@@ -7,6 +7,8 @@ import subprocess
 import termios
 import time
 
+from tests.lab.patience import PATIENCE
+
 
 class Person:
     """Someone at a terminal of 80x24 in which the command runs."""
@@ -22,24 +24,29 @@ class Person:
             env={**os.environ, "TERM": "xterm", "NO_COLOR": "1"},
         )
         os.close(slave)
-        self.seen = ""
+        self.seen = ""  # and not yet waited for
+        self.everything = ""  # that was ever written
 
     def see(self, text: str, timeout_s: float = 15) -> None:
         """Wait until the text is written, and forget everything up to it."""
-        deadline = time.monotonic() + timeout_s
+        self._read_until(text, timeout_s)
+        self.seen = self.seen.partition(text)[2]
+
+    def read_line(self, timeout_s: float = 15) -> str:
+        """What is written from here to the end of the line."""
+        self._read_until("\n", timeout_s)
+        line, _, self.seen = self.seen.partition("\n")
+        return line
+
+    def _read_until(self, text: str, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s * PATIENCE
         while text not in self.seen:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self._master], [], [], left)[0]:
                 raise TimeoutError(f"{text!r} is not in {self.seen!r}")
-            self.seen += os.read(self._master, 65536).decode(errors="replace")
-        self.seen = self.seen.partition(text)[2]
-
-    def read_line(self) -> str:
-        """What is written from here to the end of the line."""
-        while "\n" not in self.seen:
-            self.seen += os.read(self._master, 65536).decode(errors="replace")
-        line, _, self.seen = self.seen.partition("\n")
-        return line
+            written = os.read(self._master, 65536).decode(errors="replace")
+            self.seen += written
+            self.everything += written
 
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode())
