@@ -13,7 +13,7 @@ def read_cpu_s(pid: int) -> float:
     return (user + system) / _TICKS_A_SECOND
 
 
-def read_memory_mb(pid: int, field: str) -> float:
+def read_memory_mb(pid: int | str, field: str) -> float:
     """`VmRSS` (now) or `VmHWM` (at its highest)."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(f"{field}:"):

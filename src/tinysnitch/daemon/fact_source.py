@@ -6,8 +6,9 @@ from tinysnitch.core.facts import Facts
 from tinysnitch.core.rule import RemoteKind, Rule
 from tinysnitch.daemon.list_loader import HeldList, ListLoader
 from tinysnitch.kernel.addresses import read_addresses
-from tinysnitch.kernel.hosts_file import read_hosts
+from tinysnitch.kernel.hosts_file import HOSTS, Hosts, read_hosts
 from tinysnitch.kernel.resolv_conf import read_resolvers
+from tinysnitch.store.compiled_list import Stamp, read_stamp
 from tinysnitch.store.rule_facts import find_links, find_users
 
 BUILT_IN_LISTS = frozenset({"resolvers"})
@@ -19,6 +20,7 @@ class FactSource:
         self.lists = lists
         self.problems: dict[str, int] = {}  # what is wrong with lists and /etc/hosts, and how often
         self._resolvers = resolvers
+        self._hosts: tuple[Stamp | None, Hosts] = (None, Hosts())  # and of which state of the file
 
     def read(self, rules: Iterable[Rule]) -> Facts:
         """As they are now, for these rules."""
@@ -27,7 +29,7 @@ class FactSource:
         self.lists.refresh()
         names = list_names(rules)
         self.problems = dict(problem for name in sorted(names) for problem in self._problems_of(name))
-        hosts = read_hosts()
+        hosts = self._read_hosts()
         if hosts.lost:
             self.problems["names of /etc/hosts not read"] = hosts.lost
         found = {name: self.lists.find(name) for name in names}
@@ -40,6 +42,16 @@ class FactSource:
             links=find_links(rules),
             users=find_users(rules),
         )
+
+    def _read_hosts(self) -> Hosts:
+        """A file of many lines takes its time: only when it is another one."""
+        try:
+            stamp = read_stamp(HOSTS)
+        except OSError:
+            return Hosts()
+        if stamp != self._hosts[0]:
+            self._hosts = (stamp, read_hosts(HOSTS))
+        return self._hosts[1]
 
     def awaits_lists(self, rules: Iterable[Rule]) -> bool:
         """Whether a list that these rules name is on its way, and was never there before."""

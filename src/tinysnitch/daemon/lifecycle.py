@@ -250,13 +250,18 @@ class SetUp:
     # Files that are followed
 
     async def _follow_files(self) -> None:
-        """Load the rules as soon as their file is watched, so that no edit falls between."""
+        """Load the rules as soon as their file is watched, and what they speak of, so that no edit falls between."""
+        for path in (RESOLV_CONF, HOSTS):
+            self._spawn(follow(partial(watch_file, path), self._facts_changed))
+        for folder in (RESOLVED_UPSTREAMS.parent, self._options.lists):
+            self._spawn(follow(partial(watch_folder, folder), self._facts_changed))
         self._spawn(follow(partial(watch_file, self._options.rules), self.driver.reload_rules))
         await self.driver.has_rules.wait()
-        for path in (RESOLV_CONF, HOSTS):
-            self._spawn(follow(partial(watch_file, path), self.driver.refresh_facts))
-        self._spawn(follow(partial(watch_folder, RESOLVED_UPSTREAMS.parent), self.driver.refresh_facts))
-        self._spawn(follow(partial(watch_folder, self._options.lists), self.driver.refresh_facts))
+
+    def _facts_changed(self) -> None:
+        """Loading the rules reads the facts too: until then there is nothing to do."""
+        if self.driver.has_rules.is_set():
+            self.driver.refresh_facts()
 
     def _spawn(self, work: "asyncio._CoroutineLike[None]") -> None:
         task = asyncio.get_running_loop().create_task(work)

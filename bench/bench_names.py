@@ -1,0 +1,110 @@
+"""`make bench-names`: what names, lists and many rules cost, as tables. Generated names, always the same ones."""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.bench import describe_machine
+from bench.generated import write_list
+from bench.programs import compile_programs
+from bench.rows import prepare
+from bench.scale_rows import Measured, Scale, ScaleBench
+from tests.lab.lab import Lab
+from tests.lab.namespaces import remove_stale
+
+LISTS = (10, 100_000, 1_000_000)
+SCALES = [Scale(10, 0), Scale(10, 1_000_000), Scale(100_000, 1_000_000)]
+AIM = 0.97
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="of connections")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each row in each round")
+    return parser.parse_args()
+
+
+def run_alone(*words: str) -> tuple[str, float]:
+    """What a Python module prints, and how long it took: each in a process of its own, to weigh it alone."""
+    start_s = time.monotonic()
+    done = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True, check=True)
+    return done.stdout, time.monotonic() - start_s
+
+
+def print_lists() -> None:
+    print(
+        "| names in the list | a hit, µs | a miss, µs | look-ups/s | more memory, MB | first load, s | unchanged, s |"
+    )
+    print("|---:|---:|---:|---:|---:|---:|---:|")
+    with tempfile.TemporaryDirectory() as folder:
+        for count in LISTS:
+            path, compiled = Path(folder) / "list", Path(folder) / "compiled"
+            write_list(path, count)
+            first_s = run_alone("tinysnitch.store.compile_list", str(path), str(compiled))[1]
+            measured: dict[str, Any] = json.loads(run_alone("bench.name_cost", "list", str(compiled), str(count))[0])
+            numbers = f"{measured['hit_us']:.2f} | {measured['miss_us']:.2f} | {1e6 / measured['miss_us']:,.0f}"
+            memory = f"{measured['more_mb']:.1f} | {first_s:.1f} | {measured['load_s']:.3f}"
+            print(f"| {count:,} | {numbers} | {memory} |", flush=True)
+
+
+def format_scales(bench: ScaleBench) -> Iterator[str]:
+    kinds = list(next(iter(bench.rows.values())).samples)
+    yield "| | " + " | ".join(f"{kind}/s | ratio" for kind in kinds) + " | first ready, s | ready, s | memory, MB |"
+    yield "|---|" + "---:|" * (2 * len(kinds) + 3)
+    few = bench.rows[SCALES[0]]
+    for scale, row in bench.rows.items():
+        rates = (f"{median_rate(row, kind):,.0f} | {ratio(row, few, kind):.3f}" for kind in kinds)
+        ready = f"{row.first_ready_s:.2f} | {statistics.median(row.ready_s):.2f}"
+        yield f"| {scale} | {' | '.join(rates)} | {ready} | {row.rss_mb:.1f} |"
+
+
+def median_rate(row: Measured, kind: str) -> float:
+    return statistics.median(sample.rate for sample in row.samples[kind])
+
+
+def ratio(row: Measured, few: Measured, kind: str) -> float:
+    """The median of the ratios within each round, so that what slows a whole round down does not count."""
+    pairs = zip(row.samples[kind], few.samples[kind], strict=True)
+    return statistics.median(one.rate / other.rate for one, other in pairs)
+
+
+def measure_scales(rounds: int, seconds: float) -> ScaleBench:
+    with Lab() as lab:
+        prepare(lab)
+        bench = ScaleBench(lab, SCALES, seconds)
+        bench.weigh()
+        bench.give_names()
+        for number in range(rounds):
+            print(f"round {number + 1} of {rounds}", file=sys.stderr)
+            bench.run_round()
+    return bench
+
+
+def main() -> int:
+    options = parse_arguments()
+    if os.geteuid() != 0:
+        problem = "the benchmark makes network namespaces\ntinysnitch: hint: run it as root"
+        print(f"tinysnitch: error: {problem}", file=sys.stderr)
+        return 4
+    print(describe_machine(), end="\n\n")
+    talk: dict[str, float] = json.loads(run_alone("bench.name_cost", "talk")[0])
+    print(f"DNS messages parsed and learned: {talk['messages_a_second']:,.0f} a second\n")
+    print_lists()
+    compile_programs()
+    remove_stale()
+    bench = measure_scales(options.rounds, options.seconds)
+    print(f"\n{options.rounds} rounds of {options.seconds} s a row; the aim is a ratio of {AIM}\n")
+    print("\n".join(format_scales(bench)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""What names cost in one process, as JSON: `talk`, or `list COMPILED COUNT` to load, look up and weigh a list."""
+
+import gc
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import dns.message
+import dns.rrset
+
+from bench.daemon_cost import read_memory_mb
+from bench.generated import generate_names
+from tinysnitch.core.dns_talk import DnsTalk
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.flow import UDP, Direction, Flow, parse_address
+from tinysnitch.core.settings import Settings
+
+MESSAGES = 20_000
+LOOKUPS = 200_000
+SAMPLE = 10_000  # names that are looked up
+ROUNDS = 5
+_RESOLVER = parse_address("10.0.0.53")
+
+
+def _best_s(work: Callable[[], object]) -> float:
+    """The fastest of some rounds: what else the machine does only adds."""
+    times = []
+    for _ in range(ROUNDS):
+        start_s = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start_s)
+    return min(times)
+
+
+def measure_talk() -> dict[str, float]:
+    """Questions and answers of different names, each parsed, checked and learned."""
+    exchanges = [_exchange(number, name) for number, name in enumerate(generate_names(MESSAGES // 2))]
+
+    def talk() -> None:
+        dns_talk = DnsTalk(Settings(), Facts(resolvers=frozenset({_RESOLVER})))
+        for now_s, (flow, question, answer) in enumerate(exchanges):
+            dns_talk.ask(flow, question, 7, now_s / 1000)
+            assert dns_talk.learn(flow, answer, now_s / 1000).addresses
+
+    return {"messages_a_second": MESSAGES / _best_s(talk)}
+
+
+def _exchange(number: int, name: str) -> tuple[Flow, bytes, bytes]:
+    question = dns.message.make_query(name, "A", id=number, use_edns=True)
+    answer = dns.message.make_response(question)
+    addresses = [f"198.{18 + number // 65536}.{number // 256 % 256}.{number % 256}", f"203.0.113.{number % 256}"]
+    answer.answer.append(dns.rrset.from_text(f"{name}.", 300, "IN", "CNAME", "edge.cdn.test."))
+    answer.answer.append(dns.rrset.from_text("edge.cdn.test.", 300, "IN", "A", *addresses))
+    flow = Flow(UDP, Direction.OUTBOUND, parse_address("10.0.0.2"), 1024 + number % 60_000, _RESOLVER, 53)
+    return flow, question.to_wire(), answer.to_wire()
+
+
+def measure_list(compiled_list: Path, count: int) -> dict[str, float]:
+    """A list of the first `count` names, mapped from what another process compiled; misses are of others."""
+    before_mb = _rss_mb()
+    from tinysnitch.store.compiled_list import map_compiled
+
+    start_s = time.perf_counter()
+    compiled = map_compiled(compiled_list)
+    load_s = time.perf_counter() - start_s
+    assert compiled is not None
+    has_name = compiled.remotes.has_name
+    there, others = list(generate_names(min(count, SAMPLE))), list(generate_names(SAMPLE, seed=9))
+    names_mb = sum(map(sys.getsizeof, there + others)) / 2**20
+    return {
+        "load_s": load_s,
+        "hit_us": _look_up_us(has_name, there, is_there=True),
+        "miss_us": _look_up_us(has_name, others, is_there=False),
+        "more_mb": max(0.0, _rss_mb() - before_mb - names_mb),
+    }
+
+
+def _look_up_us(has_name: Callable[[str], bool], names: Sequence[str], *, is_there: bool) -> float:
+    assert all(has_name(name) is is_there for name in names)
+    repeated = names * (LOOKUPS // len(names) or 1)
+
+    def look_up() -> None:
+        for name in repeated:
+            has_name(name)
+
+    def pass_over() -> None:
+        for _name in repeated:
+            pass
+
+    return (_best_s(look_up) - _best_s(pass_over)) / len(repeated) * 1e6
+
+
+def _rss_mb() -> float:
+    gc.collect()
+    return read_memory_mb("self", "VmRSS")
+
+
+def main() -> None:
+    what, *words = sys.argv[1:]
+    measured = measure_talk() if what == "talk" else measure_list(Path(words[0]), int(words[1]))
+    print(json.dumps(measured))
+
+
+if __name__ == "__main__":
+    main()

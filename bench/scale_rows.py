@@ -1,0 +1,101 @@
+"""Few and many rules and names, side by side: how soon the daemon is ready, what it weighs, and how fast it decides.
+
+Every remote has a name from /etc/hosts, so that each miss looks it up in the list and finds nothing.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.daemon_cost import read_memory_mb
+from bench.generated import generate_names, generate_rules, write_list
+from bench.programs import Sample, program_path, run_connect_loop
+from bench.rows import MANY4, MANY4_FIRST, PORT, must
+from tests.lab.daemon import Daemon
+from tests.lab.lab import Lab
+from tests.lab.world import WORLD4
+
+NAMED_REMOTES = 40_000  # more than a second's misses
+_FIRST = 10 << 24 | 128 << 16 | 1  # MANY4_FIRST
+
+
+@dataclass(frozen=True)
+class Scale:
+    rules: int
+    names: int
+
+    def __str__(self) -> str:
+        return f"{self.rules:,} rules, " + (f"{self.names:,} names" if self.names else "no list")
+
+
+@dataclass
+class Measured:
+    first_ready_s: float = 0.0  # when nothing was read before
+    ready_s: list[float] = field(default_factory=list)  # when nothing has changed
+    rss_mb: float = 0.0
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
+
+
+class ScaleBench:
+    """One lab; the rows are measured in rounds that interleave the scales."""
+
+    def __init__(self, lab: Lab, scales: list[Scale], seconds: float) -> None:
+        self._lab = lab
+        self._seconds = seconds
+        self.rows = {scale: Measured() for scale in scales}
+        self._folders = {scale: self._prepare(scale, number) for number, scale in enumerate(scales)}
+
+    def _prepare(self, scale: Scale, number: int) -> Path:
+        folder = self._lab.folder / f"scale-{number}"
+        (folder / "lists").mkdir(parents=True)
+        write_list(folder / "lists" / "ads", scale.names)
+        program = program_path("connect_loop")
+        rules = [f"allow {remote} {PORT} tcp {program}" for remote in (WORLD4, MANY4)]
+        rules += ["deny @ads - -"] if scale.names else []
+        rules += generate_rules(scale.rules - len(rules))
+        (folder / "rules").write_text("\n".join([*rules, ""]))
+        return folder
+
+    def weigh(self) -> None:
+        """Before anything is decided. The first start of each reads everything anew."""
+        for scale, row in self.rows.items():
+            self._start(scale).stop()
+            row.first_ready_s = row.ready_s.pop()
+            daemon = self._start(scale)
+            row.rss_mb = read_memory_mb(daemon.process.pid, "VmRSS")
+            daemon.stop()
+
+    def give_names(self) -> None:
+        """To the remotes, in an /etc/hosts that only this lab sees."""
+        hosts = self._lab.folder / "hosts"
+        with hosts.open("w") as file:
+            for number, name in enumerate(generate_names(NAMED_REMOTES, seed=5)):
+                address = (_FIRST + number).to_bytes(4)
+                file.write(f"{'.'.join(map(str, address))} {name}\n")
+            file.write(f"{WORLD4} the.world.test\n")
+        must(self._lab, ["mount", "--bind", str(hosts), "/etc/hosts"])
+
+    def run_round(self) -> None:
+        for scale, row in self.rows.items():
+            daemon = self._start(scale)
+            self._connect("1", WORLD4)  # until the first of them is remembered
+            for name, measure in self._measures():
+                row.samples.setdefault(name, []).append(measure())
+            daemon.stop()
+
+    def _start(self, scale: Scale) -> Daemon:
+        folder = self._folders[scale]
+        start_s = time.monotonic()
+        daemon = self._lab.restart_daemon(folder, "--lists", str(folder / "lists"))
+        self.rows[scale].ready_s.append(time.monotonic() - start_s)
+        return daemon
+
+    def _measures(self) -> Iterator[tuple[str, Callable[[], Sample]]]:
+        yield "cached", lambda: self._connect("1", WORLD4)
+        half = str(NAMED_REMOTES // 2)
+        yield "misses", lambda: self._connect("1", MANY4_FIRST, "-r", half)
+        yield "misses, 16 threads", lambda: self._connect("16", MANY4_FIRST, "-r", half, "-o", half)
+
+    def _connect(self, threads: str, remote: str, *words: str) -> Sample:
+        return run_connect_loop(self._lab, "-t", threads, "-s", str(self._seconds), *words, remote, PORT)
