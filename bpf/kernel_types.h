@@ -104,8 +104,18 @@ struct task_struct {
 
 struct linux_binprm;
 
+struct net {
+	__u64 net_cookie;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
 struct sock_common {
+	unsigned short skc_family;
 	volatile unsigned char skc_state;
+	possible_net_t skc_net;
 	struct {
 		__s64 counter;
 	} skc_cookie;

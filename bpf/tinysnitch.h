@@ -148,6 +148,7 @@ enum statistic {
 	LOST_LISTENERS,
 	LOST_FLOWS,
 	LOST_CONVERSATIONS,
+	LOST_PACKET_USERS, /* ring buffer full */
 	LOST_TRACES, /* ring buffer full */
 	STATISTICS
 };

@@ -30,6 +30,6 @@ def test_the_digest_changes_with_any_object(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_missing_object_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bpf_objects, "FOLDER", tmp_path)
-    assert len(bpf_objects.missing_objects()) == len(bpf_objects.PROGRAMS)
+    assert len(bpf_objects.missing_objects()) == len(bpf_objects.PROGRAMS) + len(bpf_objects.PACKET_PROGRAMS)
     with pytest.raises(SnitchError, match=r"process\.bpf\.o"):
         bpf_objects.read_digest()

@@ -1,26 +1,73 @@
-"""A packet socket sends past every netfilter rule: whoever has one at the daemon's start is named, once."""
+"""A packet socket sends past every netfilter rule: whoever has one is named, once."""
+
+import subprocess
+import time
 
 import pytest
 
+from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
+from tests.lab.patience import PATIENCE
 from tests.lab.watched_lab import PYTHON
 
 pytestmark = [pytest.mark.privileged]
 
-HOLDER = """
-import socket, time
-kept = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+OPENED = """
+import socket, sys
+used = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 print("open", flush=True)
-time.sleep(60)
 """
+HOLDER = OPENED + "sys.stdin.read()\n"
+SENDER = (
+    OPENED
+    + """
+used.bind(("eth0", 0x88B5))  # a local experimental type (IEEE 802)
+for _ in range(3):
+    used.send(bytes(12) + b"\\x88\\xb5" + bytes(46))
+"""
+)
 
 
-def test_the_holder_is_named_once(lab: Lab) -> None:
-    holder = lab.spawn([PYTHON, "-c", HOLDER])
-    assert holder.stdout
-    assert holder.stdout.readline() == "open\n"
+def start(lab: Lab, script: str) -> subprocess.Popen[str]:
+    """It has its socket when this returns."""
+    client = lab.spawn([PYTHON, "-c", script], stdin=subprocess.PIPE)
+    assert client.stdout
+    assert client.stdout.readline() == "open\n"
+    return client
+
+
+def notes(daemon: Daemon) -> list[str]:
+    return [line for line in daemon.describe().splitlines() if "packet socket" in line]
+
+
+def wait_note(daemon: Daemon, client: subprocess.Popen[str]) -> None:
+    end_s = time.monotonic() + 15 * PATIENCE
+    while not any(f"(pid {client.pid}, uid 0)" in line for line in notes(daemon)):
+        assert time.monotonic() < end_s, daemon.describe()
+        time.sleep(0.05)
+
+
+def test_the_holder_at_the_start_is_named_once(lab: Lab) -> None:
+    holder = start(lab, HOLDER)
     daemon = lab.start_daemon("")
     assert daemon.stop() == 0
-    said = [line for line in daemon.describe().splitlines() if "packet socket" in line]
-    assert len(said) == 1
-    assert f"(pid {holder.pid}, uid 0)" in said[0]
+    (said,) = notes(daemon)
+    assert f"(pid {holder.pid}, uid 0)" in said
+
+
+def test_whoever_sends_is_named_once_however_short_it_lives(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    for _ in range(2):
+        sender = start(lab, SENDER)
+        assert sender.wait(timeout=10) == 0
+        wait_note(daemon, sender)
+    assert len(notes(daemon)) == 2
+    assert "/usr/bin/python3" in notes(daemon)[0]
+
+
+def test_other_network_namespaces_are_not_ours(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    assert lab.run_world([PYTHON, "-c", SENDER]).returncode == 0
+    sender = start(lab, SENDER)
+    wait_note(daemon, sender)
+    assert len(notes(daemon)) == 1

@@ -16,6 +16,7 @@ _KERNEL_LOSSES = {
     "lost_listeners": "listening ports not stored",
     "lost_flows": "flows not stored",
     "lost_conversations": "conversations not stored",
+    "lost_packet_users": "users of packet sockets not told of",
     "lost_traces": "trace lines",
 }
 

@@ -31,6 +31,7 @@ from tinysnitch.daemon.list_compiler import ListCompiler
 from tinysnitch.daemon.list_loader import ListLoader
 from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import OnExit, Options
+from tinysnitch.daemon.packet_socket_notes import PacketSocketNotes
 from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.daemon.prompt_process import PromptProcess
 from tinysnitch.daemon.recorder import Recorder
@@ -47,7 +48,7 @@ from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netns import read_netns_cookie, read_netns_inode
 from tinysnitch.kernel.nfqueue import Queue
 from tinysnitch.kernel.packet_events import PacketEvents
-from tinysnitch.kernel.packet_sockets import find_holders
+from tinysnitch.kernel.packet_socket_watch import PacketSocketWatch
 from tinysnitch.kernel.probe import find_missing
 from tinysnitch.kernel.resolv_conf import RESOLV_CONF, RESOLVED_UPSTREAMS
 from tinysnitch.kernel.seed import seed
@@ -58,7 +59,6 @@ from tinysnitch.store.history import History
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
 from tinysnitch.store.text_file import errors_named
-from tinysnitch.view.text import escape_text
 
 WATCH_AGAIN_S = 5.0
 
@@ -92,14 +92,6 @@ async def follow(watch: Callable[[], AsyncIterator[None]], read: Callable[[], No
         await asyncio.sleep(WATCH_AGAIN_S)
 
 
-def note_packet_sockets() -> None:
-    """Once, for people: whoever has one sends past every netfilter rule."""
-    for holder in find_holders():
-        who = f"{escape_text(holder.executable)} (pid {holder.pid}, uid {holder.uid})"
-        sys.stderr.write(f"tinysnitch: note: {who} has a packet socket, which no firewall rule sees\n")
-    sys.stderr.flush()
-
-
 class SetUp:
     """Builds the daemon step by step. Attributes exist once their step is done."""
 
@@ -131,6 +123,7 @@ class SetUp:
             started_s=read_instant().boot_s,
         )
         await self._assemble(identity, programs)
+        notes = None if self._options.is_scoped else self._watch_packet_sockets(programs)
         self._undo.callback(self._take_away, netfilter.remove)
         netfilter.add()
         if programs:
@@ -138,8 +131,8 @@ class SetUp:
         self._is_ready = True
         gc.freeze()  # what is loaded by now stays; a collection that walked over it would hold verdicts up
         self._say_ready(identity)
-        if not self._options.is_scoped:
-            note_packet_sockets()
+        if notes:
+            notes.start()
         if self._prompt:
             self._undo.push_async_callback(self._prompt.stop)
             await self._prompt.start()
@@ -174,6 +167,11 @@ class SetUp:
         with SocketDiag() as sockets:
             seed(programs, sockets)
         return programs, ""
+
+    def _watch_packet_sockets(self, programs: BpfPrograms | None) -> PacketSocketNotes:
+        notes = PacketSocketNotes(PacketSocketWatch(programs))
+        self._undo.callback(notes.stop)
+        return notes
 
     # User space
 

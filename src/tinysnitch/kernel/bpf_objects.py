@@ -21,6 +21,8 @@ CGROUP_PROGRAMS = (
 VERDICT_PROGRAMS = ("out_allowed", "out_denied", "in_allowed", "in_denied", "in_answer")
 
 PROGRAMS = {"process": TRACING_PROGRAMS, "socket": CGROUP_PROGRAMS, "verdict": VERDICT_PROGRAMS}
+# Each in an object of its own; the first that the kernel can run is used, by a living daemon alone.
+PACKET_PROGRAMS = {"packet_open": "on_packet_open", "packet_send": "on_packet_send"}
 MAPS = (
     "images",
     "retired",
@@ -44,7 +46,7 @@ def object_path(name: str) -> Path:
 
 
 def missing_objects() -> list[Path]:
-    return [path for path in map(object_path, PROGRAMS) if not path.exists()]
+    return [path for path in map(object_path, (*PROGRAMS, *PACKET_PROGRAMS)) if not path.exists()]
 
 
 def read_digest() -> str:

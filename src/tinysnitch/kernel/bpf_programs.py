@@ -76,6 +76,11 @@ class BpfPrograms:
         return self._folder.program_path(name)
 
     @property
+    def maps_dir(self) -> Path:
+        """Where the maps are pinned: for objects that share them."""
+        return self._folder.map_path("")
+
+    @property
     def generation(self) -> int:
         return self._settings.generation
 

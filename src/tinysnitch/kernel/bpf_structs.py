@@ -36,6 +36,7 @@ STATISTICS = (
     "lost_listeners",
     "lost_flows",
     "lost_conversations",
+    "lost_packet_users",
     "lost_traces",
 )
 TRACE_KINDS = {1: "exec", 2: "connect", 3: "send", 4: "bind"}
@@ -247,6 +248,10 @@ def split_path(path: str, room: int) -> tuple[bytes, bool]:
 
 def split_args(args: bytes) -> tuple[str, ...]:
     return tuple(map(_to_text, args.removesuffix(b"\0").split(b"\0"))) if args else ()
+
+
+def decode_owner(raw: bytes) -> Owner:
+    return Owner(*OWNER.struct.unpack(raw))
 
 
 def decode_trace(raw: bytes) -> TraceEvent:

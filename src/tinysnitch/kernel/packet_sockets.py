@@ -1,6 +1,6 @@
 """Who holds a packet socket (packet(7)): it sends and receives past netfilter, so no rule here can hold it back."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import msgspec
 
@@ -14,14 +14,23 @@ class PacketSocketHolder(msgspec.Struct, frozen=True):
     pid: int
     uid: int
     executable: str
+    started_ns: int  # boot-time clock, in steps of a clock tick
 
 
-def find_holders() -> list[PacketSocketHolder]:
-    """All processes with a packet socket of this network namespace; /proc is looked through only if there is one."""
-    inodes = set(parse_inodes(_read_table()))
+def find_holders(inodes: Collection[int]) -> list[PacketSocketHolder]:
+    """All processes that hold one of these sockets; /proc is looked through only if there is one."""
     pids = [pid for pid in procfs.list_processes() if _holds(pid, inodes)] if inodes else []
     found = filter(None, map(procfs.read_process, pids))
-    return [PacketSocketHolder(process.pid, process.uid, process.executable) for process in found]
+    return [PacketSocketHolder(each.pid, each.uid, each.executable, each.started_ns) for each in found]
+
+
+def read_inodes() -> set[int]:
+    """Of all packet sockets of this network namespace."""
+    try:
+        with open(_TABLE) as file:
+            return set(parse_inodes(file.read()))
+    except OSError:  # no CONFIG_PACKET: no such sockets either
+        return set()
 
 
 def parse_inodes(table: str) -> Iterator[int]:
@@ -31,13 +40,5 @@ def parse_inodes(table: str) -> Iterator[int]:
             yield int(fields[_INODE])
 
 
-def _read_table() -> str:
-    try:
-        with open(_TABLE) as file:
-            return file.read()
-    except OSError:  # no CONFIG_PACKET: no such sockets either
-        return ""
-
-
-def _holds(pid: int, inodes: set[int]) -> bool:
+def _holds(pid: int, inodes: Collection[int]) -> bool:
     return any(inode in inodes for _descriptor, inode in procfs.list_sockets(pid))

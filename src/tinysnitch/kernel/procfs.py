@@ -46,6 +46,11 @@ def read_status(pid: int) -> Status | None:
     return Status(int(fields[1]), int(fields[19]) * TICK_NS) if len(fields) > 19 else None
 
 
+def to_tick(exact_ns: int) -> int:
+    """A start time as the kernel has it, as /proc prints it."""
+    return exact_ns // TICK_NS * TICK_NS
+
+
 def is_same_start(exact_ns: int, ticked_ns: int) -> bool:
     """Whether a start time as the kernel has it is the one that /proc prints."""
     return exact_ns // TICK_NS == ticked_ns // TICK_NS

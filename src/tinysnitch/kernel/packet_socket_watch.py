@@ -1,0 +1,92 @@
+"""Tells of each process with a packet socket once, however it is found.
+
+The kernel's side tells when one is opened or, on kernels where functions cannot be traced, when something was sent
+through it. In the table of those that are open also old and silent ones stand. Not pinned: it ends with the daemon.
+"""
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.table import BoundedTable
+from tinysnitch.kernel import procfs
+from tinysnitch.kernel.bpf_objects import PACKET_PROGRAMS, object_path
+from tinysnitch.kernel.bpf_structs import Image, Owner, decode_owner
+from tinysnitch.kernel.libbpf import ObjectFile, Ring, open_pinned
+from tinysnitch.kernel.packet_sockets import PacketSocketHolder, find_holders, read_inodes
+
+_CAPACITY = 4096  # processes told of
+
+
+class ImageTable(Protocol):
+    """The kernel's side; BpfPrograms is one."""
+
+    @property
+    def maps_dir(self) -> Path: ...
+    def find_image(self, exec_id: int) -> Image | None: ...
+
+
+class PacketSocketWatch:
+    """For one network namespace; made in it. Without images only the table of open sockets is looked at."""
+
+    def __init__(self, images: ImageTable | None) -> None:
+        self._images = images
+        self._inodes: set[int] = set()  # as large as the table: the kernel bounds descriptors
+        self._told: BoundedTable[PacketSocketHolder, bool] = BoundedTable(_CAPACITY)
+        self._owners: list[Owner] = []
+        self._undo = ExitStack()
+        self.program: str | None = None  # that tells
+        self._ring = self._load(images.maps_dir) if images else None
+
+    def close(self) -> None:
+        self._undo.close()
+
+    def fileno(self) -> int | None:
+        """Readable when the kernel's side tells of somebody; None: it tells of nobody."""
+        return self._ring.fd if self._ring else None
+
+    def read_events(self) -> list[PacketSocketHolder]:
+        """Those new ones that the kernel's side told of."""
+        if self._ring:
+            self._ring.consume()
+        owners, self._owners = self._owners, []
+        return [holder for holder in map(self._describe, owners) if self._is_new(holder)]
+
+    def look(self) -> list[PacketSocketHolder]:
+        """Those new ones that hold an open socket now. Costs a read of the table when there is no new socket."""
+        before, self._inodes = self._inodes, read_inodes()
+        return [holder for holder in find_holders(self._inodes - before) if self._is_new(holder)]
+
+    def _load(self, maps_dir: Path) -> Ring | None:
+        """The first program that this kernel can run."""
+        for file, program in PACKET_PROGRAMS.items():
+            try:
+                loaded = ObjectFile(object_path(file), maps_dir)
+                self._undo.callback(loaded.close)
+                self._undo.callback(loaded.attach(program).close)
+                self.program = program
+                return self._open_ring(maps_dir)
+            except SnitchError:
+                continue
+        return None
+
+    def _open_ring(self, maps_dir: Path) -> Ring:
+        map_fd = open_pinned(maps_dir / "packet_events")
+        try:
+            ring = Ring(map_fd, lambda sample: self._owners.append(decode_owner(sample)))
+        finally:
+            os.close(map_fd)
+        self._undo.callback(ring.close)
+        return ring
+
+    def _describe(self, owner: Owner) -> PacketSocketHolder:
+        image = self._images.find_image(owner.exec_id) if self._images else None
+        executable = image.executable if image else "an unknown program"
+        return PacketSocketHolder(owner.pid, owner.uid, executable, procfs.to_tick(owner.started_ns))
+
+    def _is_new(self, holder: PacketSocketHolder) -> bool:
+        is_new = self._told.find(holder) is None
+        self._told.put(holder, True)
+        return is_new

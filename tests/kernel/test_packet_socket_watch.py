@@ -1,0 +1,60 @@
+"""packet_socket_watch.py: opened or sent through, in a network namespace of its own."""
+
+import select
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.kernel.bpf_place import BpfPlace
+from tests.kernel.packet_place import entered
+from tests.lab.patience import PATIENCE
+from tinysnitch.kernel.packet_socket_watch import PacketSocketWatch
+from tinysnitch.kernel.packet_sockets import PacketSocketHolder
+
+pytestmark = [pytest.mark.privileged]
+
+
+@pytest.fixture
+def watch(place: BpfPlace) -> Iterator[PacketSocketWatch]:
+    made = PacketSocketWatch(place.load())
+    yield made
+    made.close()
+
+
+def wait_events(watch: PacketSocketWatch) -> list[PacketSocketHolder]:
+    descriptor = watch.fileno()
+    assert descriptor is not None
+    assert select.select([descriptor], [], [], 10 * PATIENCE)[0]
+    return watch.read_events()
+
+
+def test_a_sender_is_told_of_once(place: BpfPlace, watch: PacketSocketWatch) -> None:
+    agent = place.start_agent()
+    handle, _cookie = agent.call("open_socket", "AF_PACKET", "SOCK_RAW")
+    for _ in range(2):
+        agent.call("send_frame", handle, "lo")
+    (holder,) = wait_events(watch)
+    assert (holder.pid, holder.uid) == (agent.pid, 0)
+    assert holder.executable.startswith("/")
+    assert watch.read_events() == []
+    with entered(place.name):
+        assert watch.look() == []
+
+
+def test_a_silent_one_is_found_in_the_table_once(place: BpfPlace, watch: PacketSocketWatch) -> None:
+    with entered(place.name):
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW):
+            found = watch.look() + watch.read_events()
+            assert len(found) <= 1 or watch.program == "on_packet_open"
+            assert watch.look() == []
+        assert watch.look() == []
+
+
+def test_without_the_kernels_side_the_table_tells(place: BpfPlace) -> None:
+    alone = PacketSocketWatch(None)
+    assert (alone.fileno(), alone.program) == (None, None)
+    with entered(place.name), socket.socket(socket.AF_PACKET, socket.SOCK_RAW):
+        assert len(alone.look()) == 1
+    assert alone.read_events() == []
+    alone.close()
