@@ -8,13 +8,18 @@ import dns.rrset
 import pytest
 
 from tests.core.transcript import CURL, SHOP, Transcript, flow_of, whose
+from tinysnitch.core import commands as cmd
 from tinysnitch.core import events as ev
+from tinysnitch.core.connection import Connection
 from tinysnitch.core.dns_questions import NameSource, Refusal
 from tinysnitch.core.dns_talk import MAX_TOLD, DnsTalk, Heard
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import TCP, UDP, Flow, parse_address
+from tinysnitch.core.process import Attribution
 from tinysnitch.core.segment import Segment
 from tinysnitch.core.settings import Settings
+from tinysnitch.core.settlement import verdict_key_of
+from tinysnitch.core.verdict import Verdict
 
 RESOLVER, ROGUE, PRINTER = "10.0.0.53", "198.51.100.66", "10.0.0.9"
 FACTS = Facts(
@@ -191,3 +196,45 @@ def test_a_held_question_shows_what_it_asks_for() -> None:
         ("secret.test", 2),
         ("third.test", 1),
     ]
+
+
+class SmallKernel:
+    """Keeps verdicts for processes as the kernel does, and asks the engine only when it has none."""
+
+    def __init__(self) -> None:
+        self.engine = Transcript("allow shop.test - -", "deny ads.test - -")
+        self.kept: dict[cmd.VerdictKey, Verdict] = {}
+        self.asked = 0
+
+    def take(self, commands: list[cmd.Command]) -> None:
+        for command in commands:
+            if isinstance(command, cmd.RememberVerdict):
+                self.kept[command.key] = command.verdict
+            elif isinstance(command, cmd.ForgetVerdicts):
+                for key in command.keys:
+                    del self.kept[key]
+
+    def resolve(self, who: Attribution, name: str) -> None:
+        self.asked += 1
+        flow = flow_of(50000, RESOLVER, 53, UDP)
+        self.take(self.engine.feed(ev.QuestionSent(1, flow, who, question(name, self.asked).to_wire())))
+        self.take(self.engine.feed(ev.AnswerReceived(2, flow, answer(name, self.asked))))
+
+    def connect(self, who: Attribution, port: int) -> Verdict:
+        flow = flow_of(port)
+        key = verdict_key_of(Connection(flow=flow, attribution=who))
+        assert key
+        if key not in self.kept:
+            self.take(self.engine.feed(ev.PacketQueued(3, flow, who, cookie=port)))
+        return self.kept[key]
+
+
+@pytest.mark.parametrize("turns", ["one program", "two programs", "two programs that change names"])
+def test_two_names_of_one_address_by_turns(turns: str) -> None:
+    kernel = SmallKernel()
+    programs = [whose(7), whose(7) if turns == "one program" else whose(8, "/usr/bin/wget")]
+    for number in range(1000):
+        who = programs[number % 2]
+        name = ("shop.test", "ads.test")[(number // 2 if "change" in turns else number) % 2]
+        kernel.resolve(who, name)
+        assert kernel.connect(who, 20000 + number) is (Verdict.ALLOW if name == "shop.test" else Verdict.DENY)

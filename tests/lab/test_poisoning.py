@@ -1,0 +1,76 @@
+"""A resolver that lies, and one that nobody trusts: nothing is learned from them, and all that is counted."""
+
+import json
+
+import pytest
+
+from tests.lab.daemon import Daemon
+from tests.lab.lab import Lab
+from tests.lab.stubs import set_resolvers
+from tests.lab.world import MORE_WORLD4, PROGRAMS, WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+LIAR, TRUTH, LIE = MORE_WORLD4[:3]
+RULES = f"allow {LIAR} 53 udp\nallow {WORLD4} 53 udp\nallow - 80 tcp\n"
+# How many datagrams reach the program: what comes from elsewhere is no answer and is refused.
+CASES = {
+    "honest": 1,
+    "unsolicited": 2,
+    "duplicate": 2,
+    "wrong-id": 2,
+    "wrong-question": 2,
+    "wrong-type": 2,
+    "wrong-source": 1,
+    "loop": 2,
+    "oversized": 2,
+    "cut": 2,
+    "garbage": 2,
+}
+
+
+def ask(lab: Lab, resolver: str, name: str, count: int) -> None:
+    command = ["/usr/bin/python3", str(PROGRAMS / "asker.py"), resolver, name, str(count), TRUTH, LIE]
+    done = lab.run(command, timeout_s=30)
+    assert done.stdout == f"{count}\n", done.stderr
+
+
+def names_of(daemon: Daemon, address: str, count: int) -> list[str | None]:
+    """Of the first connections to the address."""
+    records = daemon.wait_for_count(lambda record: record.get("remote_address") == address, count)
+    return [record["name"] for record in records]
+
+
+@pytest.mark.slow
+def test_lies_are_not_learned_and_the_truth_beside_them_is(lab: Lab) -> None:
+    liar = lab.spawn_world(["/usr/bin/python3", str(PROGRAMS / "liar.py"), LIAR, TRUTH, LIE])
+    assert liar.stdout
+    assert liar.stdout.readline() == "listening\n"
+    set_resolvers(lab, LIAR)
+    daemon = lab.start_daemon(RULES)
+    for case, count in CASES.items():
+        ask(lab, LIAR, f"{case}.liar.test", count)
+    assert names_of(daemon, LIE, len(CASES)) == [None] * len(CASES)
+    assert names_of(daemon, TRUTH, len(CASES)) == [f"{case}.liar.test" for case in CASES]
+    losses = json.loads(daemon.cli("status", "--json").stdout)["losses"]
+    assert losses["failures, see the log"] == 0
+    counted = {what.rpartition(", ")[2]: count for what, count in losses.items() if "not learned" in what}
+    assert counted == {
+        "malformed": 4,
+        "resolver not trusted": 0,
+        "no question was asked": 3,
+        "another question was asked": 2,
+        "address not on the link": 0,
+    }
+    told = [record["what"] for record in daemon.records("lost") if "not learned" in record["what"]]
+    assert len(told) == len(set(told)) == 3  # each kind once
+
+
+def test_a_server_of_a_programs_own_teaches_nothing(lab: Lab) -> None:
+    set_resolvers(lab, LIAR)
+    daemon = lab.start_daemon(RULES)
+    ask(lab, WORLD4, "n0.page.test", 1)  # it tells the truth: the address is the liar's
+    assert names_of(daemon, TRUTH, 1) == [None]
+    assert lab.run(["curl", "-sS", f"http://{LIAR}/"]).returncode == 0
+    assert names_of(daemon, LIAR, 1) == [None]
+    daemon.wait_for(lambda record: record["event"] == "lost" and "resolver not trusted" in record["what"])

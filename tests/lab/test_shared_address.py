@@ -1,0 +1,38 @@
+"""Two names on one address, one allowed and one denied: each connection is judged by the name that was asked for it.
+
+TINYSNITCH_TURNS=1000 makes as many connections.
+"""
+
+import json
+import os
+
+import pytest
+
+from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.world import PROGRAMS
+
+pytestmark = [pytest.mark.privileged]
+
+COUNT = int(os.environ.get("TINYSNITCH_TURNS", "300"))
+ALLOWED, DENIED = "first.shared.test", "second.shared.test"
+RULES = f"{DNS_RULE}allow {ALLOWED} 80 tcp\ndeny {DENIED} 80 tcp\n"
+
+
+def command(count: int, *names: str) -> list[str]:
+    return ["/usr/bin/python3", str(PROGRAMS / "by_turns.py"), str(count), *names]
+
+
+@pytest.mark.slow
+def test_by_one_program(lab: Lab) -> None:
+    lab.start_daemon(RULES)
+    done = lab.run(command(COUNT, ALLOWED, DENIED), timeout_s=60)
+    half = COUNT // 2
+    assert json.loads(done.stdout) == {ALLOWED: {"connected": half}, DENIED: {"refused": half}}, done.stderr
+
+
+@pytest.mark.slow
+def test_by_two_programs_at_once(lab: Lab) -> None:
+    lab.start_daemon(RULES)
+    clients = [lab.spawn(command(COUNT // 2, name)) for name in (ALLOWED, DENIED)]
+    fates = [json.loads(client.communicate(timeout=60)[0]) for client in clients]
+    assert fates == [{ALLOWED: {"connected": COUNT // 2}}, {DENIED: {"refused": COUNT // 2}}]
