@@ -30,6 +30,9 @@ formatter_package() {
 	if is_installed clang-format-19 || has_candidate clang-format-19; then echo clang-format-19; else echo clang-format; fi
 }
 
+# A browser, to count keys with; where it is no package (Ubuntu), its test is skipped.
+browser_package() { if is_installed chromium || has_candidate chromium; then echo chromium; fi; }
+
 missing_of() {
 	local package
 	for package in "$@"; do is_installed "$package" || echo "$package"; done
@@ -100,7 +103,7 @@ run)
 	;;
 test)
 	# shellcheck disable=SC2046
-	install_packages "${TEST_PACKAGES[@]}" "${WINDOW_PACKAGES[@]}" $(formatter_package)
+	install_packages "${TEST_PACKAGES[@]}" "${WINDOW_PACKAGES[@]}" $(formatter_package) $(browser_package)
 	make_environment "[dev,gui]"
 	unpack_resolved .venv/resolved
 	;;

@@ -22,6 +22,7 @@ from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.connection_view import present_title
+from tinysnitch.view.first_choice import FIRST_CHOICE, choose_first
 from tinysnitch.view.keys import Act, find_key
 from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault
 from tinysnitch.view.program_group import group_of, walk_order
@@ -70,7 +71,6 @@ __all__ = [  # front ends need but this file
 DELAY_S = 0.5
 HELD_FIRST_S = 0.8  # keyboards start to repeat a held key after 0.25 to 0.66 s
 HELD_NEXT_S = 0.2  # and go on at 10 to 50 a second
-FIRST_CHOICE = Choice(verdict=Verdict.ALLOW)  # the verdict comes with the answering key
 PASTED_S = 0.03  # nobody types faster: an Enter this close to the text before it was pasted with it
 
 
@@ -108,7 +108,7 @@ class PromptState:
         self.notice = ""  # what became of the last question, or what went wrong
         self.is_connected = False
         self.rule_count: int | None = None
-        self._first_choice = FIRST_CHOICE
+        self._usual_choice = FIRST_CHOICE
         self._questions: dict[int, Question] = {}  # in the order they opened
         self._selected_id: int | None = None
         self._ready_s = 0.0  # when the selected question takes keys
@@ -175,7 +175,7 @@ class PromptState:
                 self._lose_daemon(reason)
             case DaemonGreeted(rule_count, is_for_user):
                 self.is_connected, self.rule_count, self.notice = True, rule_count, ""
-                self._first_choice = msgspec.structs.replace(FIRST_CHOICE, is_for_user=is_for_user)
+                self._usual_choice = msgspec.structs.replace(FIRST_CHOICE, is_for_user=is_for_user)
             case RulesCounted(rule_count):
                 self.rule_count = rule_count
             case NoticeGiven(text):
@@ -192,7 +192,8 @@ class PromptState:
             return
         opened_s = now - prompt.age_s
         wall_ahead_s = prompt.opened_s - opened_s
-        self._questions[prompt.prompt_id] = Question(prompt, deadline_s, opened_s, wall_ahead_s, self._first_choice)
+        choice = choose_first(prompt.connection, self._usual_choice)
+        self._questions[prompt.prompt_id] = Question(prompt, deadline_s, opened_s, wall_ahead_s, choice)
         self._together = tuple(prompt_id for prompt_id in self._together if prompt_id != prompt.prompt_id)
         is_free = self.selected is None and self.page is not Page.EDIT
         if is_free or prompt.prompt_id == self._selected_id:

@@ -1,0 +1,70 @@
+"""Chromium opens a page with 40 names in its resources: how many keys it takes to let it through."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.lab.daemon import BIN, Daemon
+from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.patience import PATIENCE
+from tests.lab.person import Person
+from tests.lab.test_page import press_until_loaded
+from tests.lab.world import PAGE_NAMES
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.privileged,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+]
+PAGE = f"http://{PAGE_NAMES[0]}/page.html"
+LOADED = "all is here"
+# What it asks for by itself; without a name no connection comes of it.
+BACKGROUND = "10.77.0.1 accounts.google.com optimizationguide-pa.googleapis.com\n"
+
+
+def lay_out_page(lab: Lab) -> None:
+    """A page that says so when it has a picture from each name."""
+    site = lab.folder / "world" / "www"
+    pictures = "".join(f'<img src="http://{name}/dot.svg">' for name in PAGE_NAMES)
+    done = f"onload=\"document.title = '{LOADED}'\""
+    (site / "page.html").write_text(f"<html><body {done}>{pictures}</body></html>")
+    (site / "dot.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>')
+    hosts = lab.folder / "hosts"
+    hosts.write_text(hosts.read_text() + BACKGROUND)
+
+
+def open_page(lab: Lab, daemon: Daemon, profile: Path, keys: str) -> tuple[str, int]:
+    """What the browser has of the page in the end, and how many keys that took."""
+    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
+    person = Person([str(BIN / "tinysnitch"), "prompt", "--socket", str(daemon.socket), "--plain"])
+    try:
+        browser = lab.spawn([*command, "--timeout=60000", "--dump-dom", PAGE])
+        pressed = press_until_loaded(person, keys, browser)
+        return browser.communicate(timeout=60 * PATIENCE)[0], pressed
+    finally:
+        person.close()
+
+
+def names_asked(daemon: Daemon) -> list[str]:
+    return [ask["name"] for ask in daemon.records("ask")]
+
+
+@pytest.mark.parametrize(("way", "keys", "most"), [("all together", "gy", 8), ("any remote, forever", "fddy", 12)])
+def test_a_page_is_a_handful_of_keys_and_none_after_a_restart(
+    lab: Lab, way: str, keys: str, most: int, tmp_path: Path
+) -> None:
+    """The helper that connects has other arguments each time."""
+    lay_out_page(lab)
+    daemon = lab.start_daemon(DNS_RULE)
+    page, pressed = open_page(lab, daemon, tmp_path / "profile", keys)
+    asked = names_asked(daemon)
+    background = [name for name in asked if name not in PAGE_NAMES]
+    told = f"{len(PAGE_NAMES)} names and {len(background)} of its own, {way}: {pressed} keys"
+    print(f"{told} instead of {len(PAGE_NAMES) + len(background)}")  # noqa: T201  (what one wants to know)
+    assert LOADED in page
+    assert pressed <= most
+    again, _pressed = open_page(lab, daemon, tmp_path / "profile", keys)
+    assert LOADED in again
+    assert [name for name in names_asked(daemon)[len(asked) :] if name in PAGE_NAMES] == []

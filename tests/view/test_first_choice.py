@@ -1,0 +1,52 @@
+import msgspec
+import pytest
+
+from tests.view.sample_prompts import CURL, IN, connection_of, prompt_of
+from tinysnitch.core.choice import Lifetime, RemoteScope
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.process import UNKNOWN, Process
+from tinysnitch.view.first_choice import FIRST_CHOICE, choose_first
+from tinysnitch.view.prompt_state import PromptState, QuestionOpened
+
+BROWSER = msgspec.structs.replace(
+    CURL,
+    program="/usr/lib/chromium/chromium",
+    executable="/usr/lib/chromium/chromium",
+    args=("--type=utility", "--field-trial-handle=3,i,8459356107866096316"),
+    parents=("/usr/lib/chromium/chromium", "/usr/bin/bash"),
+)
+
+
+def python(**changes: object) -> Process:
+    itself = "/usr/bin/python3.13"
+    fields = {"program": itself, "executable": itself, "args": ("-c", "pass"), "parents": (itself,), **changes}
+    return msgspec.structs.replace(CURL, **fields)
+
+
+def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> None:
+    choice = choose_first(connection_of(), FIRST_CHOICE)
+    assert (choice.lifetime, choice.remote, choice.any_port) == (Lifetime.NINE_MINUTES, RemoteScope.NAME, False)
+    assert not choice.any_args
+    assert choose_first(Connection(flow=IN, attribution=UNKNOWN), FIRST_CHOICE) == choice
+
+
+@pytest.mark.parametrize(
+    ("process", "any_args"),
+    [
+        (BROWSER, True),
+        (msgspec.structs.replace(BROWSER, parents=("/usr/bin/bash", BROWSER.program)), False),
+        (msgspec.structs.replace(BROWSER, parents=()), False),
+        (msgspec.structs.replace(BROWSER, args=()), False),
+        (python(), False),
+        (python(program="/opt/a.py", run_by="/usr/bin/python3.13", parents=("/opt/a.py",)), False),
+    ],
+)
+def test_arguments_that_a_program_gave_to_itself_do_not_count(process: Process, any_args: bool) -> None:
+    assert choose_first(connection_of(process), FIRST_CHOICE).any_args is any_args
+
+
+def test_a_question_begins_with_it() -> None:
+    state = PromptState()
+    state.handle(QuestionOpened(prompt_of(1, connection_of(BROWSER))), 0.0)
+    assert state.selected
+    assert state.selected.choice.any_args
