@@ -17,6 +17,8 @@ class RemoteKind(Enum):
     LAN = "lan"
     LIST = "list"  # text: the list's name, without the @
 
+    __hash__ = object.__hash__  # each is one object; Enum's own is Python, and paid at every look-up
+
 
 class Remote(msgspec.Struct, frozen=True, gc=False):
     kind: RemoteKind
@@ -30,6 +32,8 @@ class ProgramKind(Enum):
     OWNER = "owner"  # text: as Process.owners has it, `unit:ssh.service`
     KERNEL = "kernel"
     UNKNOWN = "unknown"
+
+    __hash__ = object.__hash__  # each is one object; Enum's own is Python, and paid at every look-up
 
 
 class Program(msgspec.Struct, frozen=True, gc=False):

@@ -45,6 +45,8 @@ class NfVerdict(Enum):
     ACCEPT = 1  # on to the next hook
     REPEAT = 4  # once more through this hook
 
+    __hash__ = object.__hash__  # each is one object; Enum's own is Python, and paid at every look-up
+
 
 class QueueTaken(SnitchError):
     """Another program reads the queue."""
