@@ -96,6 +96,7 @@ class SmallNews(SmallQueue):
 
 class SmallAttributor:
     claim: Attribution | Exception = CURL
+    unknown = 0
 
     def attribute(self, flow: Flow) -> Claim:
         if isinstance(self.claim, Exception):

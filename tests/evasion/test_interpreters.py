@@ -19,7 +19,7 @@ def test_the_honest_script_is_allowed(stage: Stage) -> None:
     assert stage.assert_denied(PYTHON, stage.evil_script, *TARGET)["program"] == str(stage.evil_script)
 
 
-@pytest.mark.parametrize("front", [["-c", CONNECT], ["-"], ["-m", "evil"]])
+@pytest.mark.parametrize("front", [["-c", CONNECT], ["-"], ["-m", "evil"], ["/dev/stdin"], ["/proc/self/fd/0"]])
 def test_code_from_elsewhere_is_the_interpreters(stage: Stage, front: list[str]) -> None:
     """With the honest script among the arguments."""
     command = ["env", f"PYTHONPATH={stage.folder}", PYTHON, *front, stage.script, *TARGET]

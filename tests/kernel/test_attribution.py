@@ -14,8 +14,8 @@ from tests.kernel.netns_visit import visit_netns
 from tests.kernel.test_bpf_verdict import judge, make_flow, open_bound
 from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.process import KERNEL, UNKNOWN, AttributionSource
-from tinysnitch.kernel.attribution import NOT_LISTENING, Attributor
+from tinysnitch.core.process import KERNEL, NOT_LISTENING, UNKNOWN, AttributionSource
+from tinysnitch.kernel.attribution import Attributor
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, FlowEntry, Listener, Owner
 from tinysnitch.kernel.seed import seed
@@ -83,6 +83,7 @@ def test_kernel_and_unknown(attributor: Attributor, table: DictTable) -> None:
     assert attributor.attribute(OUT).attribution == UNKNOWN
     icmp = Flow(ICMP, Direction.INBOUND, LOCAL, 1, REMOTE, 0)
     assert attributor.attribute(icmp).attribution == UNKNOWN  # no entry: lost
+    assert attributor.unknown == 3
 
 
 def test_an_image_that_is_gone_is_unknown(attributor: Attributor, table: DictTable) -> None:

@@ -45,7 +45,9 @@ def test_a_program_that_found_no_room_is_unknown(named: WatchedLab, name: str) -
     record = named.daemon.wait_connection(verdict="deny")
     assert (record["program"], record["pid"], record["attribution"]) == ("unknown", None, "unknown")
     lost = wait_lost(named, f"{name} not stored")
-    assert lost["what"] in named.daemon.cli("status").stdout
+    status = named.daemon.cli("status").stdout
+    assert lost["what"] in status
+    assert "connections whose program is unknown" in status
 
 
 def test_a_listener_that_found_no_room_is_found_all_the_same(named: WatchedLab) -> None:

@@ -88,7 +88,7 @@ def test_a_setuid_program_is_itself_and_its_callers(watched: WatchedLab) -> None
 
 @pytest.mark.parametrize(
     ("way", "protocol", "port"),
-    [("sendmmsg", "udp", ECHO_PORT), ("uring_connect", "tcp", 80), ("uring_send", "udp", 9)],
+    [("sendmmsg", "udp", ECHO_PORT), ("uring_connect", "tcp", 80), ("uring_poll", "tcp", 80), ("uring_send", "udp", 9)],
 )
 def test_batched_and_asynchronous_calls(watched: WatchedLab, way: str, protocol: str, port: int) -> None:
     program = str(watched.compile("batch_client"))

@@ -46,6 +46,7 @@ class Attribution(msgspec.Struct, frozen=True):
 
 KERNEL = Attribution(AttributionSource.KERNEL)
 UNKNOWN = Attribution(AttributionSource.UNKNOWN)
+NOT_LISTENING = Attribution(AttributionSource.UNKNOWN, is_listening=False)  # nobody takes what comes in
 
 
 def program_of(attribution: Attribution) -> str:

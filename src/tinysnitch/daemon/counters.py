@@ -38,6 +38,7 @@ class Counters:
             "packets dropped, not read in time": connections.dropped_unread,
             "DNS messages dropped": names.dropped_full + names.dropped_unread,
             "packets not parsed": self._driver.malformed,
+            "connections whose program is unknown": self._doors.attributor.unknown,
             "failures, see the log": self._driver.failed,
             "questions turned away": self._engine.prompts.turned_away,
             "further packets of held flows dropped": self._engine.prompts.dropped,

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 import msgspec
 
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow
-from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource
+from tinysnitch.core.process import KERNEL, NOT_LISTENING, UNKNOWN, Attribution, AttributionSource
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel.bpf_structs import (
     EXEC_ID_KERNEL,
@@ -25,7 +25,6 @@ from tinysnitch.kernel.process_builder import NoImages, ProcessBuilder
 from tinysnitch.kernel.procfs_attribution import ProcfsAttributor
 from tinysnitch.kernel.sockets import DiagSocket, SocketDiag
 
-NOT_LISTENING = Attribution(AttributionSource.UNKNOWN, is_listening=False)
 _CAPACITY = 8192
 
 
@@ -61,6 +60,7 @@ class Attributor:
         self._builder = ProcessBuilder(images, extra_interpreters=extra_interpreters, needs_sha256=needs_sha256)
         self._procfs = ProcfsAttributor(self._sockets, self._builder)
         self._known: BoundedTable[tuple[int, int, int], Attribution] = BoundedTable(_CAPACITY)
+        self.unknown = 0  # packets of which it could not be told whose they are
 
     def __enter__(self) -> Self:
         return self
@@ -79,6 +79,11 @@ class Attributor:
 
     def attribute(self, flow: Flow) -> Claim:
         """Whose flow it is, for a packet that is held right now."""
+        claim = self._find_claim(flow)
+        self.unknown += claim.attribution is UNKNOWN
+        return claim
+
+    def _find_claim(self, flow: Flow) -> Claim:
         if self._table is None:
             attribution, cookie = self._procfs.attribute(flow)
             return Claim(attribution, cookie)

@@ -10,7 +10,7 @@ import hashlib
 import msgspec
 
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow
-from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process
+from tinysnitch.core.process import KERNEL, NOT_LISTENING, UNKNOWN, Attribution, AttributionSource, Process
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel.process_builder import ProcessBuilder, image_of
 from tinysnitch.kernel.procfs import LiveProcess, read_process
@@ -40,7 +40,7 @@ class ProcfsAttributor:
             return KERNEL, 0  # it answers echo itself, whoever else may listen
         found = self._find_socket(flow)
         if found is None:
-            return Attribution(AttributionSource.UNKNOWN, is_listening=not is_inbound), 0
+            return NOT_LISTENING if is_inbound else UNKNOWN, 0
         live = self._find_holder(found.inode)
         is_same = live is not None and _is_same_socket(self._find_socket(flow), found)
         if live is None or not is_same or read_process(live.pid) != live:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Ways to use a socket that Python has not: `batch_client sendmmsg|uring_connect|uring_send ADDRESS PORT` (IPv4).
- * Prints pid and local port. io_uring by its system calls (io_uring(7)); a task of the kernel may do the work.
+ * Ways to use a socket that Python has not: `batch_client sendmmsg|uring_connect|uring_poll|uring_send ADDRESS PORT`
+ * (IPv4). Prints pid and local port. io_uring by its system calls (io_uring(7)); a task of the kernel may do the work.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -54,9 +54,9 @@ static void send_batch(void)
 }
 
 /* One request through a ring of its own; IOSQE_ASYNC makes a worker thread of the kernel carry it out. */
-static int submit(struct io_uring_sqe request)
+static int submit(struct io_uring_sqe request, unsigned flags)
 {
-	struct io_uring_params params = {0};
+	struct io_uring_params params = {.flags = flags};
 	int ring = syscall(__NR_io_uring_setup, 4, &params);
 	char *sq, *cq;
 	struct io_uring_sqe *requests;
@@ -73,12 +73,13 @@ static int submit(struct io_uring_sqe request)
 	requests[tail] = request;
 	((unsigned *)(sq + params.sq_off.array))[tail] = tail;
 	__atomic_add_fetch((unsigned *)(sq + params.sq_off.tail), 1, __ATOMIC_RELEASE);
-	if (syscall(__NR_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, 0, 0) != 1)
+	if (syscall(__NR_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS | IORING_ENTER_SQ_WAKEUP, 0, 0) != 1)
 		die("io_uring_enter");
 	return ((struct io_uring_cqe *)(cq + params.cq_off.cqes))->res;
 }
 
-static void uring_connect(void)
+/* With IORING_SETUP_SQPOLL a thread of the kernel takes the request by itself. */
+static void uring_connect(unsigned flags)
 {
 	int fd = open_socket(SOCK_STREAM);
 
@@ -86,7 +87,8 @@ static void uring_connect(void)
 					 .flags = IOSQE_ASYNC,
 					 .fd = fd,
 					 .addr = (unsigned long)&remote,
-					 .off = sizeof(remote)}))
+					 .off = sizeof(remote)},
+		   flags))
 		die("io_uring connect");
 	say(fd);
 }
@@ -101,7 +103,8 @@ static void uring_send(void)
 					 .flags = IOSQE_ASYNC,
 					 .fd = fd,
 					 .addr = (unsigned long)&message,
-					 .len = 1}) != 1)
+					 .len = 1},
+		   0) != 1)
 		die("io_uring sendmsg");
 	say(fd);
 }
@@ -125,7 +128,9 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "sendmmsg"))
 		send_batch();
 	else if (!strcmp(argv[1], "uring_connect"))
-		uring_connect();
+		uring_connect(0);
+	else if (!strcmp(argv[1], "uring_poll"))
+		uring_connect(IORING_SETUP_SQPOLL);
 	else if (!strcmp(argv[1], "uring_send"))
 		uring_send();
 	else
