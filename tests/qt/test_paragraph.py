@@ -8,6 +8,10 @@ from tinysnitch.view.segment import Segment
 pytestmark = pytest.mark.usefixtures("application")
 
 
+def style() -> Style:
+    return Style(font_of(15))
+
+
 def test_markup_is_only_text() -> None:
     text = "<b>a</b> &amp; <img src=x>"
     assert Paragraph((Segment(text),), Style(font_of(15)), 2000).layout.text() == text
@@ -23,6 +27,24 @@ def test_what_is_too_long_gives_way_and_keeps_its_end() -> None:
     assert paragraph.layout.lineCount() <= 3
     assert paragraph.layout.text().endswith("/end")
     assert paragraph.width <= 600
+
+
+@pytest.mark.parametrize("width", [80, 333, 600, 1280])
+@pytest.mark.parametrize("rows", [1, 2, 4])
+@pytest.mark.parametrize("letter", ["x", "字", "ש", "</"])
+def test_the_end_of_the_text_is_in_the_last_row(letter: str, rows: int, width: int) -> None:
+    layout = Paragraph((Segment(f"--data '{letter * 1000}", True), Segment("the end'")), style(), width, rows).layout
+    last = layout.lineAt(layout.lineCount() - 1)
+    assert layout.lineCount() <= rows
+    assert last.textStart() + last.textLength() == len(layout.text())
+    assert layout.text().endswith("'")
+
+
+def test_a_very_long_word_fills_its_rows() -> None:
+    layout = Paragraph((Segment("--data '<b>a</b>" + "x" * 1000),), style(), 600, rows=3).layout
+    widths = [layout.lineAt(row).naturalTextWidth() for row in range(3)]
+    assert min(widths[:-1]) > 550
+    assert widths[-1] > 400
 
 
 def test_covered_parts_are_marked_where_qt_counts_them() -> None:

@@ -11,11 +11,13 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QTextCharFormat, QTextLayout, QTextOption
 
 from tinysnitch.qt.palette import COVERED, TEXT
-from tinysnitch.view.segment import Segment
+from tinysnitch.view.segment import Segment, text_of
 from tinysnitch.view.segment_fit import fit_segments
+from tinysnitch.view.text import cell_width
 
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
 _OTHER_SCRIPT = re.compile(r"[^\x00-\x7f]+")
+_SHRINK = 0.97
 _ROW_LOSS = 0.8  # of a row that breaks at blanks, what is surely used
 
 
@@ -32,7 +34,7 @@ class Paragraph:
 
     def __init__(self, segments: tuple[Segment, ...], style: Style, width: float, rows: int = 1) -> None:
         self.color = style.color
-        self.layout = _lay_out(fit_segments(segments, cells_of(style.font, width, rows)), style, width, rows)
+        self.layout = _fit(segments, style, width, rows)
         self.height = self.layout.boundingRect().height()
         self.width = self.layout.boundingRect().width()
 
@@ -47,20 +49,36 @@ def text_width(text: str, font: QFont) -> float:
     return QFontMetricsF(font).horizontalAdvance(text)
 
 
-def _lay_out(segments: tuple[Segment, ...], style: Style, width: float, rows: int) -> QTextLayout:
+def _fit(segments: tuple[Segment, ...], style: Style, width: float, rows: int) -> QTextLayout:
+    """As much as fits: what is left out of a line is in its middle, never at its end."""
+    columns = cells_of(style.font, width, 1)
+    wrap = QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere
+    cells = cells_of(style.font, width, rows)
+    if rows > 1 and any(cell_width(word) > columns for word in text_of(segments).split(" ")):
+        wrap = QTextOption.WrapMode.WrapAnywhere  # after slashes and dots alone, rows would stay half empty
+        cells = columns * rows
+    while True:
+        layout = _lay_out(fit_segments(segments, cells), style, wrap)
+        if _break_lines(layout, width, rows) or cells <= 1:
+            return layout
+        cells = int(cells * _SHRINK)
+
+
+def _lay_out(segments: tuple[Segment, ...], style: Style, wrap: QTextOption.WrapMode) -> QTextLayout:
     pieces = [isolate(segment.text) for segment in segments]
     layout = QTextLayout("".join(pieces), style.font)
     layout.setFormats(_formats(pieces, segments, style))
     option = QTextOption(Qt.AlignmentFlag.AlignHCenter if style.is_centred else Qt.AlignmentFlag.AlignLeft)
     option.setTextDirection(Qt.LayoutDirection.LeftToRight)
-    option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+    option.setWrapMode(wrap)
     layout.setTextOption(option)
-    _break_lines(layout, width, rows)
     return layout
 
 
-def _break_lines(layout: QTextLayout, width: float, rows: int) -> None:
+def _break_lines(layout: QTextLayout, width: float, rows: int) -> bool:
+    """Whether that is all of the text."""
     height = 0.0
+    end = 0
     layout.beginLayout()
     for _row in range(rows):
         line = layout.createLine()
@@ -69,14 +87,21 @@ def _break_lines(layout: QTextLayout, width: float, rows: int) -> None:
         line.setLineWidth(width)
         line.setPosition(QPointF(0, height))
         height += line.height()
+        end = line.textStart() + line.textLength()
     layout.endLayout()
+    return end >= _utf16_length(layout.text())
+
+
+def _utf16_length(text: str) -> int:
+    """As Qt counts."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _formats(pieces: list[str], segments: tuple[Segment, ...], style: Style) -> list[QTextLayout.FormatRange]:
     formats = []
     start = 0
     for piece, segment in zip(pieces, segments, strict=True):
-        length = len(piece.encode("utf-16-le")) // 2  # Qt counts in UTF-16
+        length = _utf16_length(piece)
         if segment.is_covered:
             formats.append(_format(start, length, style))
         start += length
