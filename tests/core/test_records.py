@@ -7,6 +7,7 @@ from tinysnitch.core.process import UNKNOWN
 from tinysnitch.core.records import (
     ConnectionDecided,
     LossCounted,
+    PacketSocketSeen,
     PromptAnswered,
     PromptOpened,
     Record,
@@ -28,6 +29,7 @@ DECISION = Decision(verdict=Verdict.DENY, reason="denied by a rule")
         (PromptAnswered(1, "deny - - -", 0, 0.0, 1000), 1000),
         (RulesReplaced(1, (), 0.0), None),
         (LossCounted("packets", 1, 0.0), None),
+        (PacketSocketSeen(7, 1000, "/usr/bin/a", 0.0), 1000),
     ],
 )
 def test_whose_process_a_record_tells_of(record: Record, uid: int | None) -> None:

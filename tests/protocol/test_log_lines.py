@@ -10,6 +10,7 @@ from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution
 from tinysnitch.core.records import (
     ConnectionDecided,
     LossCounted,
+    PacketSocketSeen,
     PromptAnswered,
     PromptOpened,
     Record,
@@ -87,6 +88,7 @@ def test_an_open_ask_tells_how_many_wait_and_how_long() -> None:
     [
         (PromptAnswered(3, RULE, 1000, WALL_S), {"event": "answer", "id": 3, "rule": RULE, "by_uid": 1000}),
         (LossCounted("packets", 7, WALL_S), {"event": "lost", "what": "packets", "count": 7}),
+        (PacketSocketSeen(7, 0, "/a b", WALL_S), {"event": "packet_socket", "pid": 7, "uid": 0, "program": "/a b"}),
         (RulesReplaced(2, (), WALL_S), {"event": "rules", "loaded": 2, "errors": []}),
         (
             RulesReplaced(2, (RuleSyntaxError("/etc/r", 3, 7, "no port"),), WALL_S),

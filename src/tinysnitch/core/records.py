@@ -44,7 +44,16 @@ class LossCounted(msgspec.Struct, frozen=True):
     wall_s: float
 
 
-Record = ConnectionDecided | PromptOpened | PromptAnswered | RulesReplaced | LossCounted
+class PacketSocketSeen(msgspec.Struct, frozen=True):
+    """A program uses a packet socket, which no rule can hold back."""
+
+    pid: int
+    uid: int
+    program: str
+    wall_s: float
+
+
+Record = ConnectionDecided | PromptOpened | PromptAnswered | RulesReplaced | LossCounted | PacketSocketSeen
 
 
 def uid_told_of(record: Record) -> int | None:
@@ -52,7 +61,7 @@ def uid_told_of(record: Record) -> int | None:
     match record:
         case ConnectionDecided(connection) | PromptOpened(connection=connection):
             return uid_of(connection.attribution)
-        case PromptAnswered(uid=uid):
+        case PromptAnswered(uid=uid) | PacketSocketSeen(uid=uid):
             return uid
         case RulesReplaced() | LossCounted():
             return None

@@ -96,6 +96,11 @@ class Driver:
         self._finish(now)
         return records
 
+    def report(self, *records: Record) -> None:
+        """What was seen beside the engine, for log, history and followers."""
+        self._untold += records
+        self._finish(read_instant())
+
     def process_exited(self, exec_id: int) -> None:
         self.feed(ProcessExited(exec_id))
 

@@ -169,7 +169,7 @@ class SetUp:
         return programs, ""
 
     def _watch_packet_sockets(self, programs: BpfPrograms | None) -> PacketSocketNotes:
-        notes = PacketSocketNotes(PacketSocketWatch(programs))
+        notes = PacketSocketNotes(PacketSocketWatch(programs), self.driver.report)
         self._undo.callback(notes.stop)
         return notes
 

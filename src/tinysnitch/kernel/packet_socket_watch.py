@@ -83,7 +83,7 @@ class PacketSocketWatch:
 
     def _describe(self, owner: Owner) -> PacketSocketHolder:
         image = self._images.find_image(owner.exec_id) if self._images else None
-        executable = image.executable if image else "an unknown program"
+        executable = image.executable if image else "unknown"
         return PacketSocketHolder(owner.pid, owner.uid, executable, procfs.to_tick(owner.started_ns))
 
     def _is_new(self, holder: PacketSocketHolder) -> bool:

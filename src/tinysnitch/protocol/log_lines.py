@@ -15,6 +15,7 @@ from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.records import (
     ConnectionDecided,
     LossCounted,
+    PacketSocketSeen,
     PromptAnswered,
     PromptOpened,
     Record,
@@ -90,7 +91,13 @@ class LostLine(_Line, frozen=True, kw_only=True, tag="lost"):
     count: int
 
 
-LogLine = ReadyLine | ConnectionLine | AskLine | AnswerLine | RulesLine | LostLine
+class PacketSocketLine(_Line, frozen=True, kw_only=True, tag="packet_socket"):
+    pid: int
+    uid: int
+    program: str  # its executable
+
+
+LogLine = ReadyLine | ConnectionLine | AskLine | AnswerLine | RulesLine | LostLine | PacketSocketLine
 
 _decoder: FrameDecoder[LogLine] = FrameDecoder(LogLine)
 
@@ -114,6 +121,8 @@ def log_line_of(record: Record) -> LogLine:
             return RulesLine(time=time, loaded=loaded, errors=tuple(map(str, errors)))
         case LossCounted(what, count):
             return LostLine(time=time, what=what, count=count)
+        case PacketSocketSeen(pid, uid, program):
+            return PacketSocketLine(time=time, pid=pid, uid=uid, program=program)
         case _:
             assert_never(record)
 

@@ -11,6 +11,7 @@ from tinysnitch.protocol.log_lines import (
     ConnectionLine,
     LogLine,
     LostLine,
+    PacketSocketLine,
     ReadyLine,
     RulesLine,
 )
@@ -24,7 +25,7 @@ def format_text(line: LogLine) -> str:
 
 
 def _level(line: LogLine) -> str:
-    if isinstance(line, LostLine):
+    if isinstance(line, LostLine | PacketSocketLine):
         return "WARNING"
     return "ERROR" if isinstance(line, RulesLine) and line.errors else "INFO"
 
@@ -43,6 +44,8 @@ def _tell(line: LogLine) -> str:
             return "; ".join((f"rules {line.loaded} loaded", *map(escape, line.errors)))
         case LostLine():
             return f"lost {line.count} {escape(line.what)}"
+        case PacketSocketLine():
+            return f"{line.pid} {quote_word(line.program)} has a packet socket, which no firewall rule sees"
         case ReadyLine():
             return f"ready, mode {line.mode}, {line.rules} rules, socket {escape(line.socket)}"
         case _:
