@@ -1,45 +1,72 @@
 from tinysnitch.core.rule import Rule
-from tinysnitch.core.rule_index import LEAF_SIZE, Entry, RuleIndex
+from tinysnitch.core.rule_index import LEAF_SIZE, RuleIndex
 from tinysnitch.core.rule_keys import DIMENSIONS
-from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.rule_text import parse_rule
 
 MANY = LEAF_SIZE * 3
 
 
-def entry(remote: object, program: object = None) -> Entry:
-    return Entry(Rule(verdict=Verdict.ALLOW), (remote, program, *(None,) * (len(DIMENSIONS) - 2)))
+def rule_of(remote: str = "-", program: str = "-", verdict: str = "allow") -> Rule:
+    return parse_rule(f"{verdict} {remote} - - {program}")
 
 
-def wanted(remote: object, program: object = None) -> tuple[frozenset[object], ...]:
-    return (frozenset({None, remote}), frozenset({None, program}), *(frozenset({None}),) * (len(DIMENSIONS) - 2))
+def wanted(remote: str, program: str | None = None) -> tuple[frozenset[object], ...]:
+    ports, service = frozenset({None}), frozenset({(False, None)})
+    others = (frozenset({None}),) * (len(DIMENSIONS) - 4)
+    return (frozenset({None, remote}), frozenset({None, program}), ports, service, *others)
+
+
+def make_index(rules: list[Rule]) -> RuleIndex:
+    index = RuleIndex()
+    for rule in rules:
+        assert index.add(rule)
+    return index
 
 
 def test_find_among_many_of_one_kind() -> None:
-    index = RuleIndex()
-    by_remote = [entry(f"r{i}") for i in range(MANY)]
-    by_program = [entry(None, f"p{i}") for i in range(MANY)]
-    for one in (*by_remote, *by_program):
-        index.add(one)
-    assert {id(one) for one in index.find(wanted("r3", "p4"))} == {id(by_remote[3]), id(by_program[4])}
-    assert index.find(wanted("none")) == []
+    by_remote = [rule_of(f"r{i}.test") for i in range(MANY)]
+    by_program = [rule_of(program=f"/p{i}") for i in range(MANY)]
+    index = make_index([*by_remote, *by_program])
+    for _ in range(2):  # what is alone with its key is kept after the first time
+        assert set(index.find(wanted("r3.test", "/p4"))) == {by_remote[3], by_program[4]}
+    assert index.find(wanted("none.test")) == []
+    assert set(index) == {*by_remote, *by_program}
 
 
-def test_entries_that_no_dimension_parts_stay_together() -> None:
-    index = RuleIndex()
-    same = [entry("r") for _ in range(MANY)]
-    for one in same:
-        index.add(one)
-    assert len(index.find(wanted("r"))) == MANY
-    for one in same[1:]:
-        index.remove(one)
-    assert index.find(wanted("r")) == same[:1]
+def test_rules_that_no_dimension_parts_stay_together() -> None:
+    same = [rule_of("r.test", verdict=verdict) for verdict in ("allow", "deny", "ask")]
+    lasting = [parse_rule(f"allow until={2030 + year}-01-01 r.test - -") for year in range(MANY)]
+    index = make_index([*same, *lasting])
+    assert len(index.find(wanted("r.test"))) == len(same) + MANY
+    for rule in lasting:
+        assert index.remove(rule)
+    assert set(index.find(wanted("r.test"))) == set(same)
+
+
+def test_every_rule_is_there_once() -> None:
+    rules = [rule_of(f"r{i}.test") for i in range(MANY)]
+    for size in (1, MANY):
+        index = make_index(rules[:size])
+        assert not any(index.add(rule) for rule in rules[:size])
+        assert not any(index.add(rule_of(f"r{i}.test")) for i in range(size))
+        assert sorted(map(str, index)) == sorted(map(str, rules[:size]))
+        assert not index.remove(rule_of("none.test"))
+
+
+def test_a_rule_that_was_alone_with_its_key_gets_company() -> None:
+    index = make_index([rule_of(f"r{i}.test") for i in range(MANY)])
+    assert index.find(wanted("r3.test", "/p")) == [rule_of("r3.test")]
+    assert index.add(rule_of("r3.test", "/p"))
+    assert set(index.find(wanted("r3.test", "/p"))) == {rule_of("r3.test"), rule_of("r3.test", "/p")}
+    assert index.remove(rule_of("r3.test"))
+    assert index.find(wanted("r3.test", "/p")) == [rule_of("r3.test", "/p")]
 
 
 def test_an_emptied_index_is_as_new() -> None:
-    index = RuleIndex()
-    entries = [entry(f"r{i % 4}", f"p{i}") for i in range(MANY)]
-    for one in entries:
-        index.add(one)
-    for one in entries:
-        index.remove(one)
+    rules = [rule_of(f"r{i % 4}.test", f"/p{i}") for i in range(MANY)]
+    index = make_index(rules)
+    for rule in rules:
+        assert index.remove(rule)
+        assert not index.remove(rule)
+    assert list(index) == []
     assert index._root == []

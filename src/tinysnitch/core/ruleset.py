@@ -14,8 +14,8 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.rule import Program, ProgramKind, RemoteKind, Rule
-from tinysnitch.core.rule_index import Entry, RuleIndex
-from tinysnitch.core.rule_keys import KeyMaker, keys_of
+from tinysnitch.core.rule_index import RuleIndex
+from tinysnitch.core.rule_keys import KeyMaker
 from tinysnitch.core.rule_text import format_rule
 from tinysnitch.core.scope import covers, covers_program, is_narrower, resolve_rule
 from tinysnitch.core.table import BoundedTable
@@ -49,33 +49,37 @@ class Ruleset:
 
     def __init__(self, rules: Iterable[Rule] = (), facts: Facts | None = None) -> None:
         self._facts = facts or Facts()
-        self._entries: dict[Rule, Entry] = {}
         self._index = RuleIndex()
+        self._count = 0
+        self._summed: list[Rule] = []  # those that demand a program's sum
         self._key_maker = KeyMaker(self._facts)
-        # By the interface and the ids of the entries.
+        # By the interface and the ids of the rules.
         self._conclusions: BoundedTable[tuple[object, ...], _Conclusion] = BoundedTable(_KEPT)
         for rule in rules:
             self.add(rule)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return self._count
 
     def __iter__(self) -> Iterator[Rule]:
-        return iter(self._entries)
+        return iter(self._index)
 
     def add(self, rule: Rule) -> None:
-        if rule in self._entries:
-            return
-        entry = self._entries[rule] = Entry(rule, keys_of(rule))
-        self._index.add(entry)
-        self._key_maker.count(rule, 1)
+        if self._index.add(rule):
+            self._note(rule, 1)
 
     def remove(self, rule: Rule) -> None:
-        entry = self._entries.pop(rule, None)
-        if entry is not None:
-            self._index.remove(entry)
-            self._key_maker.count(rule, -1)
-            self._conclusions.clear()  # the id of an entry that is gone can come again
+        if self._index.remove(rule):
+            self._note(rule, -1)
+            self._conclusions.clear()  # the id of a rule that is gone can come again
+
+    def _note(self, rule: Rule, step: int) -> None:
+        self._count += step
+        self._key_maker.count(rule, step)
+        if rule.sha256 and step > 0:
+            self._summed.append(rule)
+        elif rule.sha256:
+            self._summed.remove(rule)
 
     def set_facts(self, facts: Facts) -> None:
         self._facts = facts
@@ -85,7 +89,7 @@ class Ruleset:
     def needs_sha256(self, path: str) -> bool:
         """Whether some rule demands a sum of the program at the path, or of any program."""
         program = Program(ProgramKind.PATH, path)
-        resolved = (resolve_rule(rule, self._facts) for rule in self._entries if rule.sha256)
+        resolved = (resolve_rule(rule, self._facts) for rule in self._summed)
         return any(rule.program.kind is ProgramKind.OWNER or covers_program(rule.program, program) for rule in resolved)
 
     def decide(self, connection: Connection, wall_s: float) -> Decision:
@@ -104,43 +108,43 @@ class Ruleset:
         """The decision, and why the other matching rules did not make it."""
         decision = self.decide(connection, wall_s)
         matching = _with_interface(self._find(connection, wall_s), connection.interface)
-        losers = sorted((entry.rule for entry in matching if entry.rule is not decision.rule), key=format_rule)
+        losers = sorted((rule for rule in matching if rule is not decision.rule), key=format_rule)
         if decision.rule is None:
             return Explanation(decision, None, ())
         rivals = (decision.rule, *losers)
         return Explanation(decision, decision.rule, tuple((rule, self._why_lost(rule, rivals)) for rule in losers))
 
-    def _find(self, connection: Connection, wall_s: float) -> list[Entry]:
+    def _find(self, connection: Connection, wall_s: float) -> list[Rule]:
         """What matches, whatever the interface."""
         found = self._index.find(self._key_maker.keys_for(connection))
-        return [entry for entry in found if entry.rule.until_s is None or wall_s < entry.rule.until_s]
+        return [rule for rule in found if rule.until_s is None or wall_s < rule.until_s]
 
-    def _conclude(self, candidates: list[Entry], interface: str) -> _Conclusion:
+    def _conclude(self, candidates: list[Rule], interface: str) -> _Conclusion:
         matching = _with_interface(candidates, interface)
-        is_flow_only = any(entry.rule.iface for entry in candidates)
+        is_flow_only = any(rule.iface for rule in candidates)
         if not matching:
             return _Conclusion(Decision(verdict=Verdict.ASK, reason=_NO_RULE, is_flow_only=is_flow_only), ())
-        winner = self._contest(matching).rule
-        remotes = [entry.rule.remote for entry in matching]
+        winner = self._contest(matching)
+        remotes = [rule.remote for rule in matching]
         decision = Decision(
             verdict=winner.verdict,
             reason=_REASONS[winner.verdict],
             rule=winner,
-            until_s=min((entry.rule.until_s for entry in matching if entry.rule.until_s is not None), default=None),
+            until_s=min((rule.until_s for rule in matching if rule.until_s is not None), default=None),
             is_by_name=any(remote.kind in (RemoteKind.NAME, RemoteKind.DOMAIN) for remote in remotes),
             is_flow_only=is_flow_only,
         )
         lists = () if decision.is_by_name else [one.text for one in remotes if one.kind is RemoteKind.LIST]
         return _Conclusion(decision, tuple(lists))
 
-    def _contest(self, matching: list[Entry]) -> Entry:
-        scopes = [resolve_rule(entry.rule, self._facts) for entry in matching]
+    def _contest(self, matching: list[Rule]) -> Rule:
+        scopes = [resolve_rule(rule, self._facts) for rule in matching]
         left = [
-            entry
-            for entry, scope in zip(matching, scopes, strict=True)
+            rule
+            for rule, scope in zip(matching, scopes, strict=True)
             if not any(is_narrower(other, scope, self._key_maker.remote_words) for other in scopes)
         ]
-        return min(left, key=lambda entry: (_RANKS[entry.rule.verdict], format_rule(entry.rule)))
+        return min(left, key=lambda rule: (_RANKS[rule.verdict], format_rule(rule)))
 
     def _why_lost(self, rule: Rule, rivals: tuple[Rule, ...]) -> str:
         scope, words = resolve_rule(rule, self._facts), self._key_maker.remote_words
@@ -155,5 +159,5 @@ class Ruleset:
         return f"{winner.verdict.value} beats {rule.verdict.value}, and neither rule is narrower"
 
 
-def _with_interface(entries: list[Entry], interface: str) -> list[Entry]:
-    return [entry for entry in entries if entry.rule.iface is None or entry.rule.iface == interface]
+def _with_interface(rules: list[Rule], interface: str) -> list[Rule]:
+    return [rule for rule in rules if rule.iface is None or rule.iface == interface]

@@ -41,6 +41,11 @@ _CHUNK = re.compile(
 )
 
 
+def split_bare(line: str) -> list[str] | None:
+    """The texts of the words of a line in which nothing is quoted, and that has no comment."""
+    return line.split() if _BARE_LINE.fullmatch(line) else None
+
+
 def split_words(line: str) -> list[Word]:
     """The words of a line up to its comment: a `#` at the beginning or after a blank."""
     if _BARE_LINE.fullmatch(line):

@@ -27,6 +27,7 @@ from tinysnitch.kernel.addresses import AddressNews
 from tinysnitch.kernel.attribution import Attributor
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.enforcement import Enforcement
+from tinysnitch.kernel.heap import give_back_memory
 from tinysnitch.kernel.nfqueue import Queue, QueuedPacket
 from tinysnitch.kernel.packet_events import PacketEvents
 from tinysnitch.store.rules_file import RulesFile
@@ -107,6 +108,7 @@ class Driver:
     def reload_rules(self) -> None:
         """Read the rules file; a broken one is told to people and changes nothing."""
         self._attempt(self._reload_rules)
+        give_back_memory()
         if not self.doors.rule_loader.is_waiting:
             self.has_rules.set()
 

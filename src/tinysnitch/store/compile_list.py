@@ -3,7 +3,6 @@
 A million lines take seconds and 350 MB, which the daemon has for neither its verdicts nor its memory.
 """
 
-import os
 import sys
 from pathlib import Path
 
@@ -11,12 +10,9 @@ from tinysnitch.core.errors import SnitchError
 from tinysnitch.store.compiled_list import compile_list, save_compiled
 from tinysnitch.store.text_file import errors_named
 
-_NICENESS = 10  # verdicts come first
-
 
 def main(source: Path, target: Path) -> int:
     """The exit code; what is wrong is the last line of standard error."""
-    os.nice(_NICENESS)
     try:
         with errors_named(source):
             compiled = compile_list(source)
