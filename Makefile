@@ -10,8 +10,9 @@ CLANG_FORMAT = $(shell command -v clang-format-19 || command -v clang-format)
 TESTS ?= tests
 PYTEST ?=
 CMD ?=
+FUZZ ?= 10000000
 
-.PHONY: help setup setup-test run test check format lab bench profile bench-attribution bench-names bench-prompt screenshots test-fresh test-kernel clean
+.PHONY: help setup setup-test run test check format lab fuzz bench profile bench-attribution bench-names bench-prompt screenshots test-fresh test-kernel clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -48,6 +49,9 @@ format: setup-test  ## rewrite Python and C in the project's format
 
 lab: setup-test  ## run the tests in network namespaces only
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q $(PYTEST) tests/lab
+
+fuzz: setup-test  ## 10 000 000 mutated DNS messages through all that reads them; FUZZ=100000 are fewer
+	$(BIN)/python -m tests.fuzz.fuzz_messages $(FUZZ)
 
 bench: setup-test  ## measure side by side with the bare kernel; BENCH="--kind udp6" and such choose what
 	$(BIN)/python -m bench.bench $(BENCH)

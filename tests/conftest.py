@@ -3,10 +3,14 @@
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from tests.lab.lab import Lab
 from tests.lab.namespaces import remove_stale
+
+hypothesis.settings.register_profile("patient", deadline=None)  # a machine with other things to do may take its time
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

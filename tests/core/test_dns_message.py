@@ -1,5 +1,6 @@
 """Messages are built by dnspython's own message classes, so that two readers of the format must agree."""
 
+import time
 import timeit
 
 import dns.flags
@@ -239,14 +240,9 @@ def web_of_pointers() -> bytes:
 
 def test_a_web_of_pointers_ends_soon() -> None:
     wire = web_of_pointers()
-    with pytest.raises(Malformed, match="labels and pointers"):
-        parse_answer(wire)
-
-    def read() -> None:
-        with pytest.raises(Malformed):
-            parse_answer(wire)
-
-    assert min(timeit.repeat(read, number=1, repeat=5)) < 0.05  # 2 ms alone; a second reader of the machine may wait
+    assert parse_answer(wire).addresses == ()
+    taken_s = timeit.repeat(lambda: parse_answer(wire), timer=time.thread_time, number=1, repeat=5)
+    assert min(taken_s) < 0.005  # 0.6 ms
 
 
 def test_a_full_message_is_read() -> None:

@@ -1,13 +1,17 @@
 """What questions and answers say is tested in test_dns_message.py; here is what all messages rest on."""
 
+import io
+
 import dns.message
+import dns.name
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tinysnitch.core.dns_wire import (
     IN,
     MAX_MESSAGE_BYTES,
     MAX_RECORDS,
-    MAX_STEPS,
     A,
     Record,
     open_message,
@@ -52,10 +56,43 @@ def test_on_the_link_the_high_bit_is_no_part_of_the_class() -> None:
         assert list(read_records(reader, header, mask)) == found
 
 
-def test_a_reader_gets_tired() -> None:
-    wire = bytearray(FLUSHED[:12]) + b"\1a" * 120 + b"\0" + bytes.fromhex("0010000100000000") + b"\0\0"
-    wire += (b"\xc0\x0c" + bytes.fromhex("0010000100000000") + b"\0\0") * (MAX_STEPS // 120)
-    wire[6:8] = (1 + MAX_STEPS // 120).to_bytes(2, "big")
-    reader, header = open_message(bytes(wire), is_answer=True)
-    with pytest.raises(Malformed, match="labels and pointers"):
-        list(read_records(reader, header))
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        (b"\4shop", "cut short"),
+        (b"\x40shop\0", "unknown kind"),
+        (b"\xbfshop\0", "unknown kind"),
+        (b"\xc0", "cut short"),
+        (b"\xc0\x0c", "does not lead back"),
+        (b"\4shop\xc0\x0c", "does not lead back"),
+        (b"\xc0\xff", "does not lead back"),
+        ((b"\x3f" + b"a" * 63) * 4 + b"\0", "more than 255 bytes"),
+    ],
+)
+def test_a_bad_name_is_malformed(name: bytes, problem: str) -> None:
+    wire = bytes.fromhex("000780000001000000000000") + name
+    reader, _header = open_message(wire, is_answer=True)
+    with pytest.raises(Malformed, match=problem):
+        reader.read_name()
+
+
+def test_the_longest_name_is_read() -> None:
+    name = (b"\x3f" + b"a" * 63) * 3 + b"\x3d" + b"b" * 61 + b"\0"
+    reader, _header = open_message(bytes(12) + name, is_answer=False)
+    assert reader.read_name().endswith("b" * 61)
+    assert reader.position == 12 + 255
+
+
+names = st.lists(st.lists(st.binary(min_size=1, max_size=9), min_size=1, max_size=4), min_size=1, max_size=8)
+
+
+@given(names)
+def test_compressed_names_are_those_that_dnspython_wrote(names: list[list[bytes]]) -> None:
+    written = [dns.name.Name([*labels, b""]) for labels in names]
+    file, places = io.BytesIO(bytes(12)), {}
+    file.seek(12)
+    for name in written:
+        name.to_wire(file, places)
+    reader, _header = open_message(file.getvalue(), is_answer=False)
+    assert [dns.name.from_text(reader.read_name()) for _ in written] == [name.canonicalize() for name in written]
+    assert reader.position == len(file.getvalue())

@@ -4,8 +4,6 @@ TINYSNITCH_FUZZ_ROUNDS sets how many mutants there are of each (default 5000, ab
 """
 
 import os
-import random
-from collections.abc import Iterator
 
 import dns.exception
 import dns.message
@@ -15,6 +13,7 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
+from tests.fuzz.mutation import mutants_of
 from tinysnitch.core.dns_message import Question, parse_answer, parse_question
 from tinysnitch.core.dns_wire import A
 from tinysnitch.core.domain import normalize_name
@@ -24,8 +23,6 @@ from tinysnitch.core.names import Names
 from tinysnitch.core.packet import flow_of, parse_packet, payload_of
 
 ROUNDS = int(os.environ.get("TINYSNITCH_FUZZ_ROUNDS", "5000"))
-SEED = 20261125
-INTERESTING = (0, 1, 0x3F, 0x40, 0x7F, 0x80, 0xBF, 0xC0, 0xC0, 0xFF)
 
 # Captured on a loopback interface: TCP with IP options, UDP over IPv6, a fragment, an ICMP error, an echo
 PACKETS = (
@@ -57,38 +54,11 @@ ANSWERS = (
 )
 
 
-def mutants(original: bytes, others: tuple[bytes, ...]) -> Iterator[bytes]:
-    chance = random.Random(SEED)
-    for _ in range(ROUNDS):
-        mutant = bytearray(original)
-        for _ in range(chance.randint(1, 4)):
-            mutate(mutant, others, chance)
-        yield bytes(mutant)
-
-
-def mutate(mutant: bytearray, others: tuple[bytes, ...], chance: random.Random) -> None:
-    place = chance.randrange(len(mutant) + 1)
-    match chance.randrange(6):
-        case 0:
-            mutant[place : place + 1] = bytes([chance.randrange(256)])
-        case 1:
-            mutant[place : place + 1] = bytes([chance.choice(INTERESTING)])
-        case 2:
-            del mutant[place : place + chance.randint(1, 16)]
-        case 3:
-            mutant[place:place] = mutant[place : place + chance.randint(1, 32)]
-        case 4:
-            other = chance.choice(others)
-            mutant[place:] = other[chance.randrange(len(other)) :]
-        case 5:
-            mutant[place : place + 2] = chance.randrange(0xC000, 0xC080).to_bytes(2, "big")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("original", [bytes.fromhex(text) for text in PACKETS], ids=range(len(PACKETS)))
 def test_packets(original: bytes) -> None:
     parse_packet(original)
-    for mutant in mutants(original, tuple(map(bytes.fromhex, PACKETS))):
+    for mutant in mutants_of(original, ROUNDS, tuple(map(bytes.fromhex, PACKETS))):
         try:
             packet = parse_packet(memoryview(mutant))
         except Malformed:
@@ -100,7 +70,7 @@ def test_packets(original: bytes) -> None:
 @pytest.mark.slow
 def test_questions() -> None:
     original = dns.message.make_query("www.shop.test", "AAAA", use_edns=0).to_wire()
-    for mutant in mutants(original, (*ANSWERS, original)):
+    for mutant in mutants_of(original, ROUNDS, (*ANSWERS, original)):
         try:
             question = parse_question(mutant)
         except Malformed:
@@ -111,7 +81,7 @@ def test_questions() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("original", ANSWERS, ids=range(len(ANSWERS)))
 def test_answers_say_what_another_reader_of_them_says(original: bytes) -> None:
-    for mutant in mutants(original, ANSWERS):
+    for mutant in mutants_of(original, ROUNDS, ANSWERS):
         try:
             ours, theirs = parse_answer(mutant), dns.message.from_wire(mutant, ignore_trailing=True)
             chain = theirs.resolve_chaining()  # type: ignore[attr-defined]
@@ -139,7 +109,7 @@ def test_a_mutant_teaches_only_the_name_that_was_asked(original: bytes) -> None:
     resolver = parse_address("127.0.0.53")
     flow = Flow(UDP, Direction.OUTBOUND, resolver, 40000, resolver, 53)
     taught = 0
-    for mutant in mutants(original, ANSWERS):
+    for mutant in mutants_of(original, ROUNDS, ANSWERS):
         names = Names(100, 10, 300.0)
         names.set_resolvers(frozenset({resolver}))
         names.ask(flow, Question(7, "shop.test", A), 100, 1.0)
