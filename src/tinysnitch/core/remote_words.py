@@ -22,7 +22,12 @@ class RemoteWords:
             return address.startswith(_LOOPBACK4) or address == _LOOPBACK6 or address in self._facts.own_addresses
         if word.kind is RemoteKind.LAN:
             return _is_in(self._lan, address)
-        return self.lists_address(word.text, address) or self._lists_name(word.text, name)
+        if word.text == RESOLVERS:
+            return address in self._facts.resolvers
+        members = self._facts.lists.get(word.text)
+        if members is None:
+            return False
+        return (name is not None and members.has_name(name)) or members.has_address(address)
 
     def covers(self, word: Remote, remote: Remote) -> bool:
         """Whether the word takes in all that a name, domain or network does. Nothing else is looked into."""

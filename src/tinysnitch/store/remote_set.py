@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import marisa_trie
 
+from tinysnitch.core.flow import is_v4
 from tinysnitch.core.network import ADDRESS_BITS, Network
 
 _FAMILIES = {True: "4:", False: "6:"}
@@ -34,6 +35,7 @@ class RemoteSet:
 
     def _hold(self, trie: marisa_trie.Trie) -> None:
         self._trie = trie
+        self._prefixes = trie.prefixes
         self._has_networks = {
             family: next(trie.iterkeys(prefix), None) is not None for family, prefix in _FAMILIES.items()
         }
@@ -47,14 +49,16 @@ class RemoteSet:
         return len(self._trie)
 
     def has_name(self, name: str) -> bool:
-        return bool(self._trie.prefixes(_turn(name)))
+        return bool(self._prefixes(_turn(name)))
 
     def has_address(self, address: bytes) -> bool:
+        if not self._has_networks[is_v4(address)]:
+            return False
         return self.has_network(Network(int.from_bytes(address), ADDRESS_BITS))
 
     def has_network(self, network: Network) -> bool:
         """Whether one of its networks contains all of this one."""
-        return self._has_networks[network.is_v4] and bool(self._trie.prefixes(_network_key(network)))
+        return self._has_networks[network.is_v4] and bool(self._prefixes(_network_key(network)))
 
 
 def _turn(name: str) -> str:
