@@ -126,6 +126,7 @@ struct socket;
 struct sock {
 	struct sock_common __sk_common;
 	struct socket *sk_socket;
+	__u16 sk_type;
 	__u8 sk_kern_sock : 1;
 };
 

@@ -12,6 +12,8 @@
 
 #include <bpf/bpf_core_read.h>
 
+#define SOCK_DGRAM 2
+#define SOCK_RAW 3
 #define DESCRIPTORS 1024 /* searched at most: RLIMIT_NOFILE's usual soft limit */
 
 struct search {
@@ -42,15 +44,27 @@ static __noinline bool has_open(struct socket *wanted)
 	return search.is_found;
 }
 
-/* `owner` comes as noted, zeroed when there is none. A wider search of another's descriptors costs microseconds, once. */
+/* Others send when their timers and the acknowledgements say so, be it inside a tunnel of another protocol. */
+static __always_inline bool sends_within_the_call(struct sock *sk)
+{
+	__u16 type = BPF_CORE_READ(sk, sk_type);
+
+	return type == SOCK_DGRAM || type == SOCK_RAW;
+}
+
+/* `owner` comes as noted, zeroed when there is none. The search among another's descriptors takes microseconds, once. */
 static __always_inline void correct_sender(struct __sk_buff *skb, __u64 cookie, struct owner *owner)
 {
 	struct owner current;
+	struct sock *sk;
 
 	read_current(&current);
 	if (is_same_owner(owner, &current))
 		return;
-	if (!is_same_process(owner, &current) && !has_open(BPF_CORE_READ((struct sk_buff *)skb, sk, sk_socket)))
+	sk = BPF_CORE_READ((struct sk_buff *)skb, sk);
+	if (!sends_within_the_call(sk))
+		return;
+	if (!is_same_process(owner, &current) && !has_open(BPF_CORE_READ(sk, sk_socket)))
 		return;
 	*owner = current;
 	if (bpf_map_update_elem(&sockets, &cookie, owner, BPF_ANY))
