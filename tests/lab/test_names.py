@@ -2,10 +2,11 @@
 
 import pytest
 
-from tests.lab.daemon import Daemon, Record
+from tests.lab.daemon import BIN, Daemon, Record
 from tests.lab.lab import Lab
+from tests.lab.person import Person
 from tests.lab.stubs import set_resolvers, start_stub
-from tests.lab.world import SHARED4, WORLD4
+from tests.lab.world import HOST4, MORE_WORLD4, PROGRAMS, SHARED4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
@@ -121,3 +122,27 @@ def test_a_name_that_only_looks_like_an_allowed_one_is_denied(lab: Lab) -> None:
         assert fetch(lab, f"http://{name}/") == 7
         wait_logged(daemon, name=name, verdict="deny")
     assert fetch(lab, "http://shop.test/", "-4") == 0
+
+
+@pytest.mark.parametrize("verdict", ["allow", "deny"])
+def test_a_name_that_a_machine_of_the_link_gives_itself(lab: Lab, verdict: str) -> None:
+    program = ["/usr/bin/python3", str(PROGRAMS / "link_names.py")]
+    printer = lab.spawn_world([*program, "answer", WORLD4, "printer.local", MORE_WORLD4[0]])
+    assert printer.stdout
+    assert printer.stdout.readline() == "listening\n"
+    daemon = lab.start_daemon(f"allow lan - udp\nallow lan - udp-src\n{verdict} *.local 80 tcp\n")
+    done = lab.run([*program, "ask", HOST4, "printer.local", "80"], timeout_s=30)
+    assert done.stdout == ("connected\n" if verdict == "allow" else ""), daemon.describe()
+    wait_logged(daemon, name="printer.local", verdict=verdict)
+
+
+def test_a_held_question_shows_what_it_asks_for(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    lab.spawn(["dig", f"@{WORLD4}", "secret.test", "A"])
+    daemon.wait_ask(remote_port=53)
+    person = Person([str(BIN / "tinysnitch"), "prompt", "--socket", str(daemon.socket), "--plain"])
+    try:
+        person.see("asks for")
+        assert "secret.test" in person.read_line()
+    finally:
+        person.close()
