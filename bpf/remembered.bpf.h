@@ -36,9 +36,8 @@ static __always_inline bool is_current(const struct settings *settings, __u32 ge
 	return generation == settings->generation && (!expires_ns || bpf_ktime_get_boot_ns() < expires_ns);
 }
 
-/* VERDICT_NONE: nothing is remembered, or not any more. It is a hit when it is the verdict that was asked for. */
-static __always_inline enum verdict find_verdict(const struct settings *settings, const struct verdict_key *key,
-						 enum verdict wanted)
+static __always_inline enum verdict find_verdict_of_key(const struct settings *settings, const struct verdict_key *key,
+							enum verdict wanted)
 {
 	struct verdict_value *value = bpf_map_lookup_elem(&verdicts, key);
 
@@ -47,6 +46,21 @@ static __always_inline enum verdict find_verdict(const struct settings *settings
 	if (value->verdict == wanted)
 		__sync_fetch_and_add(&value->hits, 1);
 	return value->verdict;
+}
+
+/* VERDICT_NONE: nothing is remembered, or not any more. It is a hit when it is the verdict that was asked for. */
+static __always_inline enum verdict find_verdict(const struct settings *settings, const struct verdict_key *key,
+						 enum verdict wanted)
+{
+	struct verdict_key everywhere = {
+		.exec_id = key->exec_id,
+		.uid = key->uid,
+		.protocol = key->protocol,
+		.direction = key->direction | ANY_REMOTE,
+	};
+	enum verdict verdict = find_verdict_of_key(settings, key, wanted);
+
+	return verdict == VERDICT_NONE ? find_verdict_of_key(settings, &everywhere, wanted) : verdict;
 }
 
 #endif

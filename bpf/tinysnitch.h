@@ -16,7 +16,7 @@
 #define EXEC_ID_FIRST 16            /* in fact: the boot-time clock at load, so that no id comes twice */
 #define EXEC_ID_SEEDED (1ULL << 63) /* user space gives ids from here on */
 
-enum direction { OUTBOUND = 0, INBOUND = 1 };
+enum direction { OUTBOUND = 0, INBOUND = 1, ANY_REMOTE = 2 };
 enum verdict { VERDICT_NONE = 0, VERDICT_ALLOW = 1, VERDICT_DENY = 2 };
 
 enum image_flags {
@@ -110,6 +110,7 @@ struct conversation {
 	__u16 pad;
 };
 
+/* With ANY_REMOTE added to the direction: whatever the remote and port, which are 0. No packet's own key has it. */
 struct verdict_key {
 	__u64 exec_id;
 	__u8 remote[16];

@@ -35,6 +35,16 @@ def deny(programs: BpfPrograms, agent: Agent, remote: str, port: int, protocol: 
     return key
 
 
+def test_who_is_denied_every_remote_is_refused_at_once(programs: BpfPrograms, agent: Agent) -> None:
+    exec_id = find_process(programs, agent).exec_id
+    key = VerdictKey(exec_id, 0, TCP, Direction.OUTBOUND, None, 0)
+    programs.remember_verdict(key, Verdict.DENY, programs.generation, 0)
+    for family, remote in (("AF_INET", "127.0.0.1"), ("AF_INET", "127.0.0.2"), ("AF_INET6", "::1")):
+        handle, _cookie = agent.call("open_socket", family, "SOCK_STREAM")
+        assert agent.call("connect", handle, remote, 4000) == REFUSED
+    assert programs.count_hits(key) == programs.read_statistics()["hits_denied_early"] == 3
+
+
 @pytest.mark.parametrize(("family", "kind"), [("AF_INET", "SOCK_STREAM"), ("AF_INET6", "SOCK_DGRAM")])
 def test_a_cookie_leads_to_the_process(programs: BpfPrograms, agent: Agent, family: str, kind: str) -> None:
     handle, cookie = agent.call("open_socket", family, kind)

@@ -98,6 +98,32 @@ def test_a_remembered_verdict_decides(
     assert outbound.find_flow(flow) is None
 
 
+def test_a_verdict_for_every_remote_holds_for_its_program_protocol_and_direction(
+    place: BpfPlace, outbound: BpfPrograms, agent: Agent
+) -> None:
+    server = place.start_agent()
+    listening, _cookie = open_bound(server, "AF_INET", "SOCK_DGRAM", "127.0.0.1", PORT)
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    exec_id = entry_of(outbound, agent, cookie).exec_id
+    everywhere = [
+        VerdictKey(exec_id, 1000, UDP, Direction.OUTBOUND, None, 0),
+        VerdictKey(exec_id, 0, TCP, Direction.OUTBOUND, None, 0),
+        VerdictKey(exec_id, 0, UDP, Direction.INBOUND, None, 0),
+        VerdictKey(exec_id, 0, UDP, Direction.OUTBOUND, None, 0),
+    ]
+    for key in everywhere[:3]:
+        outbound.remember_verdict(key, Verdict.ALLOW, outbound.generation, 0)
+    agent.call("send_to", handle, "127.0.0.1", PORT)
+    assert outbound.read_statistics()["misses"] == 1
+    outbound.remember_verdict(everywhere[3], Verdict.ALLOW, outbound.generation, 0)
+    agent.call("send_to", handle, "127.0.0.1", PORT)
+    assert server.call("receive", listening)
+    assert [outbound.count_hits(key) for key in everywhere] == [0, 0, 0, 1]
+    outbound.set_generation(outbound.generation + 1)
+    agent.call("send_to", handle, "127.0.0.1", PORT)
+    assert outbound.read_statistics()["misses"] == 2
+
+
 @pytest.mark.parametrize("verdict", [Verdict.ALLOW, Verdict.DENY])
 def test_a_verdict_for_the_flow_holds_for_its_socket_only(
     outbound: BpfPrograms, agent: Agent, verdict: Verdict

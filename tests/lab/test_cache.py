@@ -8,6 +8,7 @@ from tests.lab.lab import Lab
 from tests.lab.queue_counter import count_queued
 from tests.lab.step_client import PROGRAM, StepClient
 from tests.lab.world import MORE_WORLD4, PROGRAMS, WORLD4, WORLD6
+from tinysnitch.core.crowds import FIRST_LOOK
 
 pytestmark = [pytest.mark.privileged]
 
@@ -45,6 +46,23 @@ def test_an_inbound_connection_is_remembered_too(lab: Lab) -> None:
     queued = count_queued(lab)
     assert lab.run_world(client).stdout == "connected\n"
     assert count_queued(lab) == queued
+
+
+def test_a_crowd_of_remotes_is_remembered_as_one(lab: Lab) -> None:
+    """Who may go everywhere reaches user space no more once it went to many; a change of the rules takes that back."""
+    daemon = lab.start_daemon(f"allow - - - {PROGRAM}\nallow localhost - -\n")
+    client, last = StepClient(lab), MORE_WORLD4[-1]
+    for address in MORE_WORLD4[:FIRST_LOOK]:
+        assert client.connect(address, 80) == "ok"
+    daemon.wait_connections(FIRST_LOOK)
+    queued = count_queued(lab)
+    for address in (*MORE_WORLD4[FIRST_LOOK:], WORLD6):
+        assert client.connect(address, 80) == "ok"
+    assert client.connect(last, 8080) == "ok"
+    assert count_queued(lab) == queued
+    daemon.edit_rules(f"allow - - - {PROGRAM}\ndeny {last} - -\n")
+    assert client.connect(last, 80) == "ECONNREFUSED"
+    assert count_queued(lab) == queued + 1
 
 
 def test_what_one_process_may_another_is_judged_for(lab: Lab) -> None:

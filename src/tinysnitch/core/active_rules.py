@@ -74,6 +74,10 @@ class ActiveRules:
     def decide(self, connection: Connection, now: Instant) -> Decision:
         return self._ruleset.decide(connection, now.wall_s)
 
+    def decide_everywhere(self, connection: Connection, now: Instant) -> Decision | None:
+        """The decision for whatever remote; None: it may depend."""
+        return self._ruleset.decide_everywhere(connection, now.wall_s)
+
     def would_match(self, rule: Rule, connection: Connection, now: Instant) -> bool:
         """Whether a rule, in force or not, speaks of the connection."""
         return Ruleset((rule,), self.facts).decide(connection, now.wall_s).rule is not None

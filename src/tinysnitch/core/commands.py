@@ -10,13 +10,13 @@ from tinysnitch.core.verdict import Verdict
 
 
 class VerdictKey(msgspec.Struct, frozen=True):
-    """What the kernel's cache is asked by (DESIGN.md 2). exec id 0 is unknown, 1 the kernel."""
+    """What the kernel's cache is asked by. exec id 0 is unknown, 1 the kernel. remote None: every remote and port."""
 
     exec_id: int
     uid: int
     protocol: int
     direction: Direction
-    remote: bytes
+    remote: bytes | None
     port: int
 
 

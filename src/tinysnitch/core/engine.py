@@ -24,6 +24,7 @@ from tinysnitch.core.commands import (
     Report,
     SetGeneration,
     ShowPrompt,
+    VerdictKey,
     WatchProcess,
 )
 from tinysnitch.core.connection import Connection
@@ -136,6 +137,15 @@ class Engine:
             yield from self._ask(waiter, decision, now)
         else:
             yield from self._settle(waiter, decision, now, is_cached=cached is not None)
+            everywhere = self.settlement.count_remote(connection)
+            if everywhere is not None:
+                yield from self._widen(everywhere, connection, now)
+
+    def _widen(self, everywhere: VerdictKey, connection: Connection, now: Instant) -> Iterator[Command]:
+        """One entry of the cache for all remotes, if the rules make no difference between them."""
+        decision = self.rules.decide_everywhere(connection, now)
+        if decision is not None and decision.verdict is not Verdict.ASK:
+            yield from self.settlement.remember_everywhere(everywhere, decision, self.rules.generation, now)
 
     def _decide(self, connection: Connection, now: Instant) -> Decision:
         decision = self.rules.decide(connection, now)

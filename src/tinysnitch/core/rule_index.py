@@ -6,7 +6,7 @@ A leaf of one rule is the rule itself, whose other keys are made when they are l
 nearly all are alone with their remote, and their keys took half of all memory.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 
 import msgspec
 
@@ -16,6 +16,7 @@ from tinysnitch.core.table import BoundedTable
 
 LEAF_SIZE = 8
 _KEPT_ENTRIES = 4096
+_WHERE = ("remote", "ports")
 
 
 class Entry(msgspec.Struct, eq=False):
@@ -31,6 +32,7 @@ class _Split(msgspec.Struct, eq=False):
 
 
 _Node = Rule | list[Entry] | _Split
+_Wanted = tuple[frozenset[Hashable] | None, ...]  # None: whatever it is
 
 
 class RuleIndex:
@@ -77,6 +79,23 @@ class RuleIndex:
                 nodes += [children[key] for key in keys[node.depth] if key in children]
         return found
 
+    def find_wherever(self, keys: ConnectionKeys, limit: int) -> list[Rule] | None:
+        """Every rule with its keys among these, whatever it says of remote and ports. None: over `limit` steps."""
+        wanted = tuple(None if name in _WHERE else own for name, own in zip(DIMENSIONS, keys, strict=True))
+        found: list[Rule] = []
+        nodes = [self._root]
+        while nodes:
+            node = nodes.pop()
+            if isinstance(node, _Split):
+                nodes += _children_among(node, wanted[node.depth])
+            else:
+                entries = node if isinstance(node, list) else [self._entry_of(node)]
+                found += [entry.rule for entry in entries if _is_among(entry.keys, wanted)]
+            limit -= 1
+            if len(nodes) > limit:
+                return None
+        return found
+
     def __iter__(self) -> Iterator[Rule]:
         nodes = [self._root]
         while nodes:
@@ -100,6 +119,16 @@ class RuleIndex:
             entry = Entry(rule, keys_of(rule))
             self._entries.put(id(rule), entry)
         return entry
+
+
+def _is_among(keys: RuleKeys, wanted: _Wanted) -> bool:
+    return all(own is None or key in own for key, own in zip(keys, wanted, strict=True))
+
+
+def _children_among(split: _Split, wanted: frozenset[Hashable] | None) -> list[_Node]:
+    if wanted is None:
+        return list(split.children.values())
+    return [split.children[key] for key in wanted if key in split.children]
 
 
 def _collect(entries: Iterable[Entry], keys: ConnectionKeys, found: list[Rule]) -> None:

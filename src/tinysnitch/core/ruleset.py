@@ -29,6 +29,7 @@ _REASONS = {
 }
 _NO_RULE = "no rule matches"
 _KEPT = 4096
+_MAX_STEPS = 1024  # at most 3 ms
 
 
 class _Conclusion(msgspec.Struct, frozen=True):
@@ -104,6 +105,23 @@ class Ruleset:
                 return msgspec.structs.replace(conclusion.decision, is_by_name=True)
         return conclusion.decision
 
+    def decide_everywhere(self, connection: Connection, wall_s: float) -> Decision | None:
+        """What is decided for this program, direction and protocol whatever the remote, its name and the port are.
+
+        Some rules always match, others only somewhere. When these all say what the first decide among themselves, they
+        change nothing: a rule that goes because of a narrower one goes for one that says the same, and no rule for
+        everywhere is narrower than one for somewhere. None: it may depend, or there are too many to look at.
+        """
+        found = self._index.find_wherever(self._key_maker.keys_for(connection), _MAX_STEPS)
+        matching = [rule for rule in found or () if rule.until_s is None or wall_s < rule.until_s]
+        always = [rule for rule in matching if _is_everywhere(rule)]
+        if not always:
+            return None
+        decision = self._conclude(always, connection.interface).decision
+        if any(rule.verdict is not decision.verdict for rule in matching if not _is_everywhere(rule)):
+            return None
+        return decision
+
     def explain(self, connection: Connection, wall_s: float) -> Explanation:
         """The decision, and why the other matching rules did not make it."""
         decision = self.decide(connection, wall_s)
@@ -157,6 +175,10 @@ class Ruleset:
         if winner.verdict is rule.verdict:
             return "it says the same"
         return f"{winner.verdict.value} beats {rule.verdict.value}, and neither rule is narrower"
+
+
+def _is_everywhere(rule: Rule) -> bool:
+    return rule.remote.kind is RemoteKind.ANY and not rule.ports and rule.iface is None
 
 
 def _with_interface(rules: list[Rule], interface: str) -> list[Rule]:

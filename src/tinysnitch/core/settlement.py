@@ -19,6 +19,7 @@ from tinysnitch.core.commands import (
     VerdictKey,
 )
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.crowds import Crowds
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.events import PacketQueued
 from tinysnitch.core.flow import Direction
@@ -63,10 +64,16 @@ def _earliest(one: float | None, other: float | None) -> float | None:
     return min(one, other)
 
 
+def _rule_end(decision: Decision, now: Instant) -> float | None:
+    """Boot-time seconds."""
+    return None if decision.until_s is None else now.boot_s + decision.until_s - now.wall_s
+
+
 class Settlement:
     def __init__(self, settings: Settings) -> None:
         self._verdicts = VerdictCache(settings.max_verdicts)
         self._flows = SettledFlows(settings.max_flows)
+        self._crowds = Crowds(settings.max_flows)
 
     def find_flow(self, event: PacketQueued, generation: int, now: Instant) -> SettledFlow | None:
         """The decision that this very flow got a moment ago."""
@@ -105,10 +112,7 @@ class Settlement:
         if key is None:
             yield RememberFlow(connection.flow, decision.verdict, generation, flow_expires_s)
         else:
-            evicted = self._verdicts.put(key, Remembered(decision, expires_s))
-            if evicted is not None:
-                yield ForgetVerdicts((evicted,))
-            yield RememberVerdict(key, decision.verdict, generation, expires_s)
+            yield from self._remember(key, decision, generation, expires_s)
         self._flows.put(
             connection.flow,
             SettledFlow(
@@ -124,6 +128,16 @@ class Settlement:
             yield IssueVerdict(packet_id, decision.verdict)
         yield Report(ConnectionDecided(connection, decision, is_cached, now.wall_s))
 
+    def count_remote(self, connection: Connection) -> VerdictKey | None:
+        """After a decision: the key for every remote, when the program has had so many that it is worth looking."""
+        return self._crowds.count(connection)
+
+    def remember_everywhere(
+        self, key: VerdictKey, decision: Decision, generation: int, now: Instant
+    ) -> Iterator[Command]:
+        """A verdict that no remote, name or port changes; no new name takes it back."""
+        return self._remember(key, decision, generation, _rule_end(decision, now))
+
     def repeat(self, event: PacketQueued, settled: SettledFlow, generation: int) -> Iterator[Command]:
         """The same verdict for a further packet, which the kernel did not know any more."""
         yield RememberFlow(event.flow, settled.decision.verdict, generation, settled.expires_s)
@@ -137,17 +151,25 @@ class Settlement:
     def clear(self) -> None:
         """Another generation of the rules: the kernel's verdicts are stale already."""
         self._verdicts.clear()
+        self._crowds.clear()
 
     def statistics(self) -> dict[str, TableStatistics]:
         return {"verdicts": self._verdicts.statistics(), "flows": self._flows.statistics()}
 
+    def _remember(
+        self, key: VerdictKey, decision: Decision, generation: int, expires_s: float | None
+    ) -> Iterator[Command]:
+        evicted = self._verdicts.put(key, Remembered(decision, expires_s))
+        if evicted is not None:
+            yield ForgetVerdicts((evicted,))
+        yield RememberVerdict(key, decision.verdict, generation, expires_s)
+
     @staticmethod
     def _expiry(connection: Connection, decision: Decision, now: Instant) -> float | None:
-        rule_ends_s = None if decision.until_s is None else now.boot_s + decision.until_s - now.wall_s
         # Where an address has several names, the next one may mean another rule once this one is gone.
         is_by_name = connection.name and (decision.is_by_name or connection.other_names)
         name_ends_s = connection.name_expires_s if is_by_name else math.inf  # one of /etc/hosts has no end
-        return _earliest(rule_ends_s, None if name_ends_s == math.inf else name_ends_s)
+        return _earliest(_rule_end(decision, now), None if name_ends_s == math.inf else name_ends_s)
 
     @staticmethod
     def _flow_limit(

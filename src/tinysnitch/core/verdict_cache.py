@@ -20,7 +20,7 @@ class VerdictCache:
     def __init__(self, capacity: int) -> None:
         self._entries: BoundedTable[VerdictKey, Remembered] = BoundedTable(capacity)
         # Mostly there is one key an address, and a set takes 200 bytes: one key stands for itself.
-        self._by_address: dict[bytes, VerdictKey | set[VerdictKey]] = {}
+        self._by_address: dict[bytes | None, VerdictKey | set[VerdictKey]] = {}
 
     def put(self, key: VerdictKey, remembered: Remembered) -> VerdictKey | None:
         """Store; return the key that had to go for it, which the kernel must forget."""

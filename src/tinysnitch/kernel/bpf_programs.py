@@ -267,7 +267,10 @@ def pack_flow(flow: Flow) -> tuple[bytes, bytes, int, int, int, int, int]:
 
 
 def pack_verdict_key(key: VerdictKey) -> tuple[int, bytes, int, int, int, int]:
-    return key.exec_id, key.remote, key.uid, key.port, key.protocol, _DIRECTIONS[key.direction]
+    direction = _DIRECTIONS[key.direction]
+    if key.remote is None:
+        return key.exec_id, bytes(16), key.uid, 0, key.protocol, direction | structs.ANY_REMOTE
+    return key.exec_id, key.remote, key.uid, key.port, key.protocol, direction
 
 
 def pack_owner(owner: Owner) -> tuple[int, int, int, int]:

@@ -10,6 +10,7 @@ EXEC_ID_SEEDED = 1 << 63  # user space gives ids from here on
 
 OUTBOUND = 0
 INBOUND = 1
+ANY_REMOTE = 2
 VERDICT_NONE = 0
 VERDICT_ALLOW = 1
 VERDICT_DENY = 2

@@ -1,0 +1,34 @@
+"""Programs with many remotes: when it is worth asking whether the rules make any difference between these.
+
+A port scan or a peer-to-peer client would fill the cache with verdicts that all say the same. The first remotes are
+still decided, and told in the history, one by one; then the question is put whenever their number has doubled.
+"""
+
+from tinysnitch.core.commands import VerdictKey
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.table import BoundedTable
+
+FIRST_LOOK = 32  # decisions
+_Crowd = tuple[int, int, int, object]  # exec id, uid, protocol, direction
+
+
+class Crowds:
+    """Counts within one generation of the rules."""
+
+    def __init__(self, capacity: int) -> None:
+        self._counts: BoundedTable[_Crowd, int] = BoundedTable(capacity)
+
+    def count(self, connection: Connection) -> VerdictKey | None:
+        """Count a decision; returns the kernel's key for every remote when it is time to look for its verdict."""
+        process, flow = connection.attribution.process, connection.flow
+        if process is None:
+            return None
+        crowd = (process.exec_id, process.uid, flow.protocol, flow.direction)
+        count = (self._counts.find(crowd) or 0) + 1
+        self._counts.put(crowd, count)
+        if count < FIRST_LOOK or count & (count - 1):
+            return None
+        return VerdictKey(process.exec_id, process.uid, flow.protocol, flow.direction, None, 0)
+
+    def clear(self) -> None:
+        self._counts.clear()

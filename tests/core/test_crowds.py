@@ -1,0 +1,57 @@
+from tests.core.transcript import Transcript, flow_of, whose
+from tinysnitch.core import commands as cmd
+from tinysnitch.core.commands import VerdictKey
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.crowds import FIRST_LOOK, Crowds
+from tinysnitch.core.flow import TCP, Direction
+from tinysnitch.core.process import KERNEL
+from tinysnitch.core.verdict import Verdict
+
+EVERYWHERE = VerdictKey(7, 1000, TCP, Direction.OUTBOUND, None, 0)
+PLAIN = Connection(flow=flow_of(), attribution=whose())
+
+
+def test_it_is_time_to_look_at_the_32nd_and_whenever_their_number_doubled() -> None:
+    crowds = Crowds(8)
+    looked = [number for number in range(1, 300) if crowds.count(PLAIN)]
+    assert looked == [FIRST_LOOK, 64, 128, 256]
+    crowds.clear()
+    assert [crowds.count(PLAIN) for _ in range(FIRST_LOOK)][-2:] == [None, EVERYWHERE]
+
+
+def test_each_program_has_a_crowd_of_its_own_and_who_is_no_program_has_none() -> None:
+    crowds = Crowds(8)
+    others = [Connection(flow=flow_of(), attribution=whose(8)), Connection(flow=flow_of(), attribution=KERNEL)]
+    for _ in range(FIRST_LOOK - 1):
+        assert not any(crowds.count(one) for one in (PLAIN, *others))
+    assert crowds.count(others[1]) is None
+    assert crowds.count(PLAIN) == EVERYWHERE
+
+
+def remembered_everywhere(engine: Transcript, number: int) -> list[cmd.RememberVerdict]:
+    """What the engine wants remembered for all remotes, while a program goes to so many."""
+    told = [
+        command
+        for index in range(number)
+        for command in engine.feed(engine.next_packet(flow_of(port=1000 + index, remote=f"10.1.0.{index}")))
+    ]
+    return [one for one in told if isinstance(one, cmd.RememberVerdict) and one.key.remote is None]
+
+
+def test_a_crowd_that_the_rules_treat_alike_is_remembered_once() -> None:
+    engine = Transcript("allow - - - /usr/bin/curl", "allow localhost - -")
+    (found,) = remembered_everywhere(engine, 40)
+    assert (found.key, found.verdict, found.expires_s) == (EVERYWHERE, Verdict.ALLOW, None)
+    assert found.generation == engine.engine.rules.generation
+
+
+def test_a_crowd_that_the_rules_tell_apart_is_not() -> None:
+    assert not remembered_everywhere(Transcript("allow - - - /usr/bin/curl", "deny 10.9.9.9 - -"), 40)
+    assert not remembered_everywhere(Transcript("ask - - - /usr/bin/curl", is_learning=True), 40)
+
+
+def test_after_a_change_of_the_rules_it_is_counted_anew() -> None:
+    engine = Transcript("allow - - - /usr/bin/curl")
+    assert len(remembered_everywhere(engine, 40)) == 1
+    engine.load("allow - - - /usr/bin/curl", "deny 10.9.9.9 - -")
+    assert not remembered_everywhere(engine, 40)
