@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from tinysnitch.core.flow import parse_address
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.daemon.list_compiler import ListCompiler
 from tinysnitch.daemon.list_loader import ListLoader
+from tinysnitch.store import file_stamp
 
 RULES = [parse_rule("deny @ads - -"), parse_rule("allow @resolvers 53 udp"), parse_rule("allow user=root - - -")]
 
@@ -31,7 +34,8 @@ def test_lists_users_and_links_of_the_rules(tmp_path: Path) -> None:
     assert facts.links == {f"{tmp_path}/link": f"{tmp_path}/lists"}
 
 
-def test_what_is_the_same_compares_equal(tmp_path: Path) -> None:
+def test_what_is_the_same_compares_equal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_stamp, "SETTLE_NS", -(10**18))
     write_list(tmp_path, "ads.test\n")
     source = source_of(tmp_path)
     before = source.read(RULES)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.lab.lab import Lab
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.daemon import lifecycle
-from tinysnitch.daemon.lifecycle import follow, read_extra_interpreters
+from tinysnitch.daemon.lifecycle import begun, follow, read_extra_interpreters
 from tinysnitch.store.file_watch import watch_file
 
 
@@ -19,6 +20,22 @@ from tinysnitch.store.file_watch import watch_file
 def test_further_interpreters(value: str, names: tuple[str, ...]) -> None:
     assert read_extra_interpreters({"TINYSNITCH_TRIMS": value}) == names
     assert read_extra_interpreters({}) == ()
+
+
+def test_work_that_is_begun_is_done_at_the_end() -> None:
+    done: list[str] = []
+
+    def fail() -> None:
+        done.append("tried")
+        raise SnitchError("not today")
+
+    with begun(lambda: done.append("done")):
+        pass
+    with begun(fail):
+        pass
+    with pytest.raises(OSError, match="inside"), begun(lambda: done.append("done")):
+        raise OSError("inside")
+    assert done == ["done", "tried", "done"]
 
 
 class Reader:

@@ -8,6 +8,7 @@ import pytest
 
 from tinysnitch.daemon import list_loader
 from tinysnitch.daemon.list_loader import SHORT_BYTES, ListLoader
+from tinysnitch.store import file_stamp
 from tinysnitch.store.compiled_list import compile_list, save_compiled
 
 LONG = "ads.test\n".ljust(SHORT_BYTES + 1, "\n")
@@ -55,6 +56,12 @@ class Place:
         return self.loader.held()["ads"].problem
 
 
+@pytest.fixture(autouse=True)
+def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file at once."""
+    monkeypatch.setattr(file_stamp, "SETTLE_NS", -(10**18))
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
@@ -71,6 +78,14 @@ def test_a_short_list_is_there_at_once_and_is_not_read_again(place: Place) -> No
     (place.folder / "ads").unlink()
     place.loader.refresh()
     assert place.loader.find("ads") is None
+
+
+def test_a_list_that_changed_a_moment_ago_is_read_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_stamp, "SETTLE_NS", 10**18)
+    place.write("ads.test\n")
+    found = place.loader.find("ads")
+    place.loader.refresh()
+    assert place.loader.find("ads") is not found
 
 
 def test_a_long_list_comes_later(place: Place) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from tinysnitch.core.flow import parse_address
 from tinysnitch.core.list_text import BadLine
-from tinysnitch.store.compiled_list import compile_list, map_compiled, read_stamp, save_compiled
+from tinysnitch.store.compiled_list import compile_list, map_compiled, save_compiled
+from tinysnitch.store.file_stamp import read_stamp
 
 TEXT = "# source: https://lists.test/ads\nads.test\n198.51.100.0/24\n192.0.2.7\n? ?\n"
 
@@ -48,14 +49,6 @@ def test_a_list_without_anything_is_one(tmp_path: Path) -> None:
     found = map_compiled(tmp_path / "none.compiled")
     assert found is not None
     assert not found.remotes.has_name("ads.test")
-
-
-def test_every_state_of_the_source_has_a_stamp_of_its_own(source: Path) -> None:
-    before = read_stamp(source)
-    source.write_text(TEXT.replace("ads", "sda"))
-    assert read_stamp(source) != before
-    (source.parent / "other").write_text(TEXT)
-    assert read_stamp(source.parent / "other") != before
 
 
 def test_a_file_that_is_not_whole_is_none(target: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from tinysnitch.core.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.rule_text import format_rule, parse_rule
+from tinysnitch.store import file_stamp
 from tinysnitch.store.rules_file import RulesFile
 
 GIT = parse_rule("allow github.com 443 tcp /usr/bin/git")
@@ -54,13 +55,16 @@ def test_a_file_that_is_gone_is_an_error_so_that_the_old_rules_stay(file: RulesF
     assert error.problem == "the file is gone"
 
 
-def test_read_finds_where_links_lead_and_who_users_are(file: RulesFile, tmp_path: Path) -> None:
-    (tmp_path / "real").write_text("")
-    (tmp_path / "link").symlink_to("real")
-    write(file, f"allow user=root - - - {tmp_path}/link\nallow user=no-one-has-it parent={tmp_path}/real - - -")
-    loaded = file.read()
-    assert loaded.links == {f"{tmp_path}/link": f"{tmp_path}/real"}
-    assert loaded.users == {"root": 0}
+def test_a_state_of_the_file_is_parsed_once(file: RulesFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(file, TEXT)
+    assert file.read() is not file.read()  # it might change once more within one tick of the clock
+    monkeypatch.setattr(file_stamp, "SETTLE_NS", -(10**18))
+    before = file.read()
+    assert file.read() is before
+    write(file, TEXT + "\ndeny c.example - -\n")
+    assert len(file.read().rules) == 3
+    file.path.unlink()
+    assert file.read().errors[0].problem == "the file is gone"
 
 
 @pytest.mark.parametrize("before", [TEXT, TEXT + "\n", ""])

@@ -8,7 +8,7 @@ from tinysnitch.daemon.list_loader import HeldList, ListLoader
 from tinysnitch.kernel.addresses import read_addresses
 from tinysnitch.kernel.hosts_file import HOSTS, Hosts, read_hosts
 from tinysnitch.kernel.resolv_conf import read_resolvers
-from tinysnitch.store.compiled_list import Stamp, read_stamp
+from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.rule_facts import find_links, find_users
 
 BUILT_IN_LISTS = frozenset({"resolvers"})
@@ -50,7 +50,7 @@ class FactSource:
         except OSError:
             return Hosts()
         if stamp != self._hosts[0]:
-            self._hosts = (stamp, read_hosts(HOSTS))
+            self._hosts = (stamp if stamp.is_settled() else None, read_hosts(HOSTS))
         return self._hosts[1]
 
     def awaits_lists(self, rules: Iterable[Rule]) -> bool:

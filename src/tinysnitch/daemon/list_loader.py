@@ -14,7 +14,8 @@ from typing import Protocol
 
 import msgspec
 
-from tinysnitch.store.compiled_list import CompiledList, Stamp, compile_list, map_compiled, read_stamp
+from tinysnitch.store.compiled_list import CompiledList, compile_list, map_compiled
+from tinysnitch.store.file_stamp import Stamp, read_stamp
 
 SHORT_BYTES = 256 << 10  # 10 000 names in 20 ms
 MAX_BYTES = 256 << 20
@@ -93,6 +94,7 @@ class ListLoader:
             held.problem = f"larger than {MAX_BYTES >> 20} MB"
         elif stamp.size_bytes <= SHORT_BYTES:
             _read_short(path, held)
+            held.tried = stamp if stamp.is_settled() else None
         else:
             self._load_long(path, held)
 

@@ -4,17 +4,22 @@ A million lines take seconds and 350 MB, which the daemon has for neither its ve
 """
 
 import sys
+import time
 from pathlib import Path
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.store.compiled_list import compile_list, save_compiled
+from tinysnitch.store.file_stamp import SETTLE_NS, read_stamp
 from tinysnitch.store.text_file import errors_named
+
+_WAITS = 100
 
 
 def main(source: Path, target: Path) -> int:
     """The exit code; what is wrong is the last line of standard error."""
     try:
         with errors_named(source):
+            _wait_settled(source)
             compiled = compile_list(source)
         with errors_named(target):
             save_compiled(compiled, target)
@@ -22,6 +27,14 @@ def main(source: Path, target: Path) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
+
+
+def _wait_settled(path: Path) -> None:
+    """Its stamp stands for one state only; whoever writes to it all the time is not waited for."""
+    for _ in range(_WAITS):
+        if read_stamp(path).is_settled():
+            return
+        time.sleep(SETTLE_NS / 1_000_000_000)
 
 
 if __name__ == "__main__":

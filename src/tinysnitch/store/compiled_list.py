@@ -13,21 +13,13 @@ from pathlib import Path
 import msgspec
 
 from tinysnitch.core.list_text import BadLine, find_source, parse_list
+from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.remote_set import RemoteSet
 from tinysnitch.store.text_file import read_text
 
 _MAGIC = b"tinysnitch list 1\n"  # another number for another layout
 _LENGTH_BYTES = 8
 _CHUNK_BYTES = 1 << 20
-
-
-class Stamp(msgspec.Struct, frozen=True):
-    """Which state of a file: another one has another stamp (stat(2))."""
-
-    inode: int
-    size_bytes: int
-    mtime_ns: int
-    ctime_ns: int  # nobody can set it back
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,11 +42,6 @@ class CompiledList(msgspec.Struct, frozen=True):
 class _Trailer(msgspec.Struct, frozen=True):
     summary: Summary
     crc32: int  # of the trie before it
-
-
-def read_stamp(path: Path | int) -> Stamp:
-    status = os.stat(path)
-    return Stamp(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def compile_list(path: Path) -> CompiledList:

@@ -9,8 +9,8 @@ import msgspec
 from tinysnitch.core.errors import RuleSyntaxError
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule, parse_rules
+from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.file_watch import watch_file
-from tinysnitch.store.rule_facts import find_links, find_users
 from tinysnitch.store.text_file import errors_named, locked, read_text, replace_text
 
 STARTER = """\
@@ -37,13 +37,12 @@ allow  @resolvers  53  tcp
 class LoadedRules(msgspec.Struct, frozen=True):
     rules: tuple[Rule, ...]
     errors: tuple[RuleSyntaxError, ...]
-    links: dict[str, str]  # as Facts has them
-    users: dict[str, int]
 
 
 class RulesFile:
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._loaded: tuple[Stamp, LoadedRules] | None = None  # and of which state of the file
 
     def ensure_exists(self) -> bool:
         """Create the file with the starter set when there is none; whether it was made."""
@@ -55,13 +54,30 @@ class RulesFile:
         return True
 
     def read(self) -> LoadedRules:
-        """The file as it is now. Errors are part of the value, the missing file too: the caller keeps its rules."""
+        """The file as it is now, parsed once for each state of it.
+
+        Errors are part of the value, the missing file too: the caller keeps its rules.
+        """
+        stamp = self._find_stamp()  # before the text: what changes meanwhile is another state
+        if self._loaded and self._loaded[0] == stamp:
+            return self._loaded[1]
+        loaded = self._load()
+        self._loaded = (stamp, loaded) if stamp and stamp.is_settled() else None
+        return loaded
+
+    def _load(self) -> LoadedRules:
         text = self._read_text()
         if text is None:
             gone = RuleSyntaxError(str(self.path), 1, 1, "the file is gone", "write it again; an empty one will do")
-            return LoadedRules((), (gone,), {}, {})
+            return LoadedRules((), (gone,))
         rules, errors = parse_rules(text, str(self.path))
-        return LoadedRules(tuple(rules), tuple(errors), find_links(rules), find_users(rules))
+        return LoadedRules(tuple(rules), tuple(errors))
+
+    def _find_stamp(self) -> Stamp | None:
+        try:
+            return read_stamp(self.path)
+        except OSError:
+            return None
 
     def append(self, rule: Rule) -> bool:
         """Add the rule as a line of its own; False when it is there already."""

@@ -1,0 +1,26 @@
+from pathlib import Path
+
+import pytest
+
+from tinysnitch.store import file_stamp
+from tinysnitch.store.file_stamp import read_stamp
+
+
+def test_every_state_has_a_stamp_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("one")
+    before = read_stamp(path)
+    assert read_stamp(path) == before
+    path.write_text("longer")
+    assert read_stamp(path) != before
+    (tmp_path / "other").write_text("one")
+    assert read_stamp(tmp_path / "other") != before
+
+
+def test_what_changed_a_moment_ago_is_not_settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_text("one")
+    monkeypatch.setattr(file_stamp, "SETTLE_NS", 10**18)
+    assert not read_stamp(path).is_settled()
+    monkeypatch.setattr(file_stamp, "SETTLE_NS", -(10**18))
+    assert read_stamp(path).is_settled()
