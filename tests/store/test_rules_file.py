@@ -67,6 +67,16 @@ def test_a_state_of_the_file_is_parsed_once(file: RulesFile, monkeypatch: pytest
     assert file.read().errors[0].problem == "the file is gone"
 
 
+def test_what_was_appended_need_not_be_parsed(file: RulesFile) -> None:
+    write(file, "allow a.example 443 tcp\n")
+    assert file.append(GIT)
+    loaded = file.read()
+    assert file.read() is loaded
+    assert loaded == RulesFile(file.path).read()
+    write(file, "deny - - -\n")
+    assert [format_rule(rule) for rule in file.read().rules] == ["deny - - -"]
+
+
 @pytest.mark.parametrize("before", [TEXT, TEXT + "\n", ""])
 def test_append_keeps_all_other_lines(file: RulesFile, before: str) -> None:
     write(file, before)

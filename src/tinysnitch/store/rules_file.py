@@ -82,12 +82,20 @@ class RulesFile:
     def append(self, rule: Rule) -> bool:
         """Add the rule as a line of its own; False when it is there already."""
         with self._changing():
-            text = self._read_text() or ""
-            if any(_says(line, rule) for line in text.split("\n")):
+            loaded = self.read()
+            if rule in loaded.rules:
                 return False
+            text = self._read_text() or ""
             gap = "" if not text or text.endswith("\n") else "\n"
             replace_text(self.path, f"{text}{gap}{format_rule(rule)}\n")
+            self._note_appended(loaded, rule)
         return True
+
+    def _note_appended(self, loaded: LoadedRules, rule: Rule) -> None:
+        """What is in the file now is known: of many rules, reading them again would hold verdicts up."""
+        stamp = self._find_stamp()
+        if stamp and not loaded.errors:
+            self._loaded = (stamp, LoadedRules((*loaded.rules, rule), ()))
 
     def remove(self, line: str) -> bool:
         """Take out every line that says the same rule; False when there is none. Raises RuleSyntaxError."""
