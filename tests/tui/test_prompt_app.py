@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import os
 import pty
 import sys
@@ -187,6 +188,14 @@ def test_without_a_daemon_there_is_no_prompt(tmp_path: Path, plain: bool) -> Non
         run_prompt(str(tmp_path / "s"), plain)
 
 
+async def start_in_terminal(socket: Path, slave: int) -> asyncio.subprocess.Process:
+    code = f"from tinysnitch.tui.prompt_app import run_prompt as run; raise SystemExit(run({str(socket)!r}, False))"
+    environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1"}
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdin=slave, stdout=slave, stderr=slave, env=environment
+    )
+
+
 @pytest.mark.slow
 def test_in_a_terminal_it_draws_takes_a_key_and_puts_the_terminal_back_on_a_signal(tmp_path: Path) -> None:
     async def run() -> None:
@@ -195,18 +204,7 @@ def test_in_a_terminal_it_draws_takes_a_key_and_puts_the_terminal_back_on_a_sign
             master, slave = pty.openpty()
             termios.tcsetwinsize(slave, (24, 80))
             before = termios.tcgetattr(slave)
-            code = (
-                f"from tinysnitch.tui.prompt_app import run_prompt as run; raise SystemExit(run({str(path)!r}, False))"
-            )
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-c",
-                code,
-                stdin=slave,
-                stdout=slave,
-                stderr=slave,
-                env={**os.environ, "TERM": "xterm", "NO_COLOR": "1"},
-            )
+            process = await start_in_terminal(path, slave)
             screen = bytearray()
             asyncio.get_running_loop().add_reader(master, lambda: screen.extend(os.read(master, 65536)))
             await until(daemon.attached.is_set)
@@ -223,3 +221,36 @@ def test_in_a_terminal_it_draws_takes_a_key_and_puts_the_terminal_back_on_a_sign
             os.close(slave)
 
     asyncio.run(run())
+
+
+@pytest.mark.slow
+def test_a_terminal_that_took_nothing_more_and_went_takes_the_prompt_along(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with question_daemon(tmp_path / "s") as daemon:
+            master, slave = pty.openpty()
+            termios.tcsetwinsize(slave, (24, 80))
+            process = await start_in_terminal(tmp_path / "s", slave)
+            os.close(slave)
+            await until(daemon.attached.is_set)
+            try:
+                for number in itertools.count(1):  # nobody reads
+                    if is_writing(process.pid):
+                        break
+                    daemon.open(prompt_of(number, connection_of(name=f"n{number}.test")))
+                    await asyncio.sleep(0.02)
+                os.write(master, b"q")
+                await asyncio.sleep(0.5)  # time to leave, which it cannot use
+                assert process.returncode is None
+                os.close(master)
+                assert await asyncio.wait_for(process.wait(), 30) == 129
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+
+    asyncio.run(run())
+
+
+def is_writing(pid: int) -> bool:
+    """Whether a thread waits for room in its terminal: n_tty_write() in drivers/tty/n_tty.c sleeps by wait_woken()."""
+    return any("wait_woken" in path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/wchan"))

@@ -5,6 +5,7 @@ import contextlib
 import os
 import select
 import signal
+import threading
 import time
 from typing import ClassVar
 
@@ -40,6 +41,8 @@ from tinysnitch.view.prompt_state import (
 from tinysnitch.view.prompt_view import present_prompt
 
 TICK_S = 0.5  # of the countdown
+HANGUP_S = 2.0  # to leave in order once the terminal is gone
+HUNG_UP = 128 + signal.SIGHUP
 
 
 class PromptWidget(Widget):
@@ -93,19 +96,22 @@ class PromptApp(App[None], inherit_bindings=False):
         self.run_worker(self._follow_daemon(), exit_on_error=True)
 
     def _watch_terminal(self) -> None:
-        """Leave with the terminal: SIGHUP reaches the leader of its session, which need not be us (setsid(2)).
-
-        epoll_ctl(2): with no event asked for, still EPOLLHUP is told.
-        """
+        """Leave with the terminal: SIGHUP reaches the leader of its session, which need not be us (setsid(2))."""
         if os.isatty(0):
-            hangup = select.epoll()
-            hangup.register(0, 0)
-            asyncio.get_running_loop().add_reader(hangup, self._hang_up, hangup)
+            threading.Thread(target=self._wait_hangup, daemon=True).start()
 
-    def _hang_up(self, hangup: select.epoll) -> None:
-        asyncio.get_running_loop().remove_reader(hangup)
-        hangup.close()
-        self.exit(None, 128 + signal.SIGHUP)
+    def _wait_hangup(self) -> None:
+        """A thread of its own: the loop may wait for room in a terminal that took nothing any more before it went.
+
+        poll(2): with no event asked for, still POLLHUP is told.
+        """
+        hangup = select.poll()
+        hangup.register(0, 0)
+        hangup.poll()
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._own_loop.call_soon_threadsafe(self.exit, None, HUNG_UP)
+        time.sleep(HANGUP_S)
+        os._exit(HUNG_UP)  # nothing is left to be put back
 
     async def _follow_daemon(self) -> None:
         try:
