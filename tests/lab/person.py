@@ -13,7 +13,7 @@ from tests.lab.patience import PATIENCE
 class Person:
     """Someone at a terminal of 80x24 in which the command runs."""
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], **environment: str) -> None:
         self._master, slave = pty.openpty()
         termios.tcsetwinsize(slave, (24, 80))
         self.process = subprocess.Popen(
@@ -21,10 +21,11 @@ class Person:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env={**os.environ, "TERM": "xterm", "NO_COLOR": "1"},
+            env={**os.environ, "TERM": "xterm", "NO_COLOR": "1", **environment},
         )
         os.close(slave)
         self.seen = ""  # and not yet waited for
+        self._is_open = True
         self.everything = ""  # that was ever written
 
     def see(self, text: str, timeout_s: float = 15) -> None:
@@ -42,19 +43,30 @@ class Person:
         deadline = time.monotonic() + timeout_s * PATIENCE
         while text not in self.seen:
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._master], [], [], left)[0]:
+            if left <= 0 or not self._is_open or not select.select([self._master], [], [], left)[0]:
                 raise TimeoutError(f"{text!r} is not in {self.seen!r}")
-            written = os.read(self._master, 65536).decode(errors="replace")
-            self.seen += written
-            self.everything += written
+            self._read()
 
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode())
 
-    def leave(self) -> int:
+    def leave(self, timeout_s: float = 15) -> int:
+        """Type the key for it; a terminal that nobody reads would keep the prompt."""
         self.type("q")
-        return self.process.wait(timeout=10)
+        deadline = time.monotonic() + timeout_s * PATIENCE
+        while self._is_open and select.select([self._master], [], [], max(0, deadline - time.monotonic()))[0]:
+            self._read()
+        return self.process.wait(timeout=10 * PATIENCE)
 
     def close(self) -> None:
         os.close(self._master)  # hangs the terminal up: the prompt ends
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=10 * PATIENCE)
+
+    def _read(self) -> None:
+        try:
+            written = os.read(self._master, 65536).decode(errors="replace")
+        except OSError:  # EIO: nobody has the other end open
+            self._is_open = False
+        else:
+            self.seen += written
+            self.everything += written

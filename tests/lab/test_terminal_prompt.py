@@ -1,94 +1,250 @@
-"""The terminal prompt against the real daemon: hold curl, type keys, read the rules file."""
+"""The terminal prompt against the real daemon, on a pseudo-terminal: hold curl, type keys, read the rules file.
 
+Each case for the whole screen and for `--plain`.
+"""
+
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 
 import pytest
 
-from tests.lab.daemon import BIN, Daemon
+from tests.lab.daemon import BIN, Daemon, Record
 from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.patience import PATIENCE
 from tests.lab.person import Person
+from tests.lab.test_hostile_text import COMMAND, HOSTILE
+from tests.lab.world import WORLD4
+from tinysnitch.core.rule_text import parse_rule
 
 pytestmark = [pytest.mark.privileged]
 
-CURL = ["curl", "-4", "-sS", "http://shop.test/"]
+PAGE = "welcome to the shop\n"
 DELAY_S = 0.5
+NEVER_S = 10.0  # the longest delay that can be set
+both = pytest.mark.parametrize("flags", [[], ["--plain"]], ids=["screen", "plain"])
+Sit = Callable[..., Person]
+Pair = tuple[Daemon, list[Person]]
 
 
-def prompt(daemon: Daemon, *flags: str) -> Person:
-    """Someone in front of `tinysnitch prompt`."""
-    return Person([str(BIN / "tinysnitch"), "prompt", "--socket", str(daemon.socket), *flags])
+def curl(name: str = "shop.test") -> list[str]:
+    return ["curl", "-4", "-sS", f"http://{name}/"]
 
 
-@pytest.fixture
-def people() -> Iterator[list[Person]]:
+@pytest.fixture(name="sit")
+def _sit() -> Iterator[Sit]:
+    """Someone sits down in front of `tinysnitch prompt`."""
     present: list[Person] = []
-    yield present
+
+    def sit_down(daemon: Daemon, flags: list[str], delay_s: float = DELAY_S) -> Person:
+        command = [str(BIN / "tinysnitch"), "prompt", "--socket", str(daemon.socket), *flags]
+        present.append(person := Person(command, TINYSNITCH_DELAY_SECONDS=str(delay_s)))
+        person.see("no questions")
+        return person
+
+    yield sit_down
     for person in present:
         person.close()
 
 
-@pytest.mark.parametrize("flags", [[], ["--plain"]])
-def test_one_key_lets_the_program_through_and_writes_the_rule(lab: Lab, people: list[Person], flags: list[str]) -> None:
+def see_question(person: Person, name: str = "shop.test") -> None:
+    """Until keys count."""
+    person.see(f"curl wants to reach {name}")
+    time.sleep(DELAY_S + 0.1)  # the delay itself is what must pass; the whole screen only draws its keys brighter
+
+
+@both
+def test_one_key_lets_the_program_through_and_writes_the_rule(lab: Lab, sit: Sit, flags: list[str]) -> None:
     daemon = lab.start_daemon(DNS_RULE)
-    people.append(person := prompt(daemon, *flags))
-    person.see("no questions")
-    curl = lab.spawn(CURL)
-    person.see("curl wants to reach shop.test")
-    time.sleep(DELAY_S + 0.1)  # the delay itself is what must pass
+    person = sit(daemon, flags)
+    client = lab.spawn(curl())
+    see_question(person)
     person.type("f")
     person.see("in the rules file")
     person.type("j")
     person.type("y")
-    assert curl.communicate(timeout=10)[0] == "welcome to the shop\n"
+    assert client.communicate(timeout=10 * PATIENCE)[0] == PAGE
     assert "allow shop.test 80 tcp /usr/bin/curl\n" in daemon.rules.read_text()
     assert person.leave() == 0
 
 
-@pytest.mark.parametrize("flags", [[], ["--plain"]])
-def test_a_rule_edited_by_hand_is_the_one_that_is_written(lab: Lab, people: list[Person], flags: list[str]) -> None:
+ARGS = "-4 -sS http://{name}/"
+TOGGLES = [  # keys, seconds that it holds (0: kept nowhere, None: in the file), the line without its time
+    ("oy", 0, "allow {name} 80 tcp /usr/bin/curl " + ARGS),
+    ("ujy", 0, "allow {name} 80 tcp /usr/bin/curl"),
+    ("1jy", 60, "allow {name} 80 tcp /usr/bin/curl"),
+    ("3jn", 180, "deny {name} 80 tcp /usr/bin/curl"),
+    ("n", 540, "deny {name} 80 tcp /usr/bin/curl " + ARGS),
+    ("f9y", 540, "allow {name} 80 tcp /usr/bin/curl " + ARGS),
+    ("2jy", 24 * 3600, "allow {name} 80 tcp /usr/bin/curl"),
+    ("fy", None, "allow {name} 80 tcp /usr/bin/curl " + ARGS),
+    ("fjan", None, "deny {name} 80 tcp /usr/bin/curl " + ARGS),
+    ("fjdy", None, "allow *.{domain} 80 tcp /usr/bin/curl"),
+    ("fjddy", None, "allow - 80 tcp /usr/bin/curl"),
+    ("fjdddpn", None, "deny {name} - tcp /usr/bin/curl"),
+    ("fjppy", None, "allow {name} 80 tcp /usr/bin/curl"),
+    ("fjddpy", None, "allow - - tcp /usr/bin/curl"),
+]
+
+
+@both
+def test_every_toggle_is_in_the_rule_that_is_written(lab: Lab, sit: Sit, flags: list[str]) -> None:
     daemon = lab.start_daemon(DNS_RULE)
-    people.append(person := prompt(daemon, *flags))
-    person.see("no questions")
-    curl = lab.spawn(CURL)
-    person.see("curl wants to reach shop.test")
-    time.sleep(DELAY_S + 0.1)  # the delay itself is what must pass
+    person = sit(daemon, flags, 0.0)
+    for number, (keys, held_s, line) in enumerate(TOGGLES, 1):
+        name = f"n{number}.{('page', 'cdn', 'img', 'font', 'ads')[number % 5]}.test"
+        client = lab.spawn(curl(name))
+        person.see(f"curl wants to reach {name}")
+        if flags:
+            person.see("keys: ")  # what was typed before is thrown away
+        person.type(keys)
+        assert client.wait(timeout=10 * PATIENCE) == (0 if "y" in keys else 7), keys
+        answer = daemon.wait_for_count(lambda record: record["event"] == "answer", number)[-1]
+        written, until_s = take_time(answer)
+        assert written == line.format(name=name, domain=name.partition(".")[2]), keys
+        assert (until_s is None) is (held_s in (0, None)), keys
+        assert until_s is None or abs(until_s - (held_s or 0)) <= 1, keys
+        assert daemon.rules.read_text() == DNS_RULE + (f"{written}\n" if held_s is None else "")
+        if held_s != 0:
+            assert daemon.cli("rules", "remove", answer["rule"]).returncode == 0
+    assert person.leave() == 0
+
+
+def take_time(answer: Record) -> tuple[str, float | None]:
+    """The line without its time, and how many seconds after the answer that is."""
+    until_s = parse_rule(answer["rule"]).until_s
+    line = re.sub(" until=[^ ]+", "", answer["rule"])
+    return line, None if until_s is None else until_s - datetime.fromisoformat(answer["time"]).timestamp()
+
+
+@both
+def test_a_rule_edited_by_hand_is_the_one_that_is_written(lab: Lab, sit: Sit, flags: list[str]) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    person = sit(daemon, flags)
+    client = lab.spawn(curl())
+    see_question(person)
     person.type("e")
     person.see("answers with it" if flags else "answer with it")
     person.type("\x15allow *.shop.test - tcp")
     person.see("*.shop.test - tcp")
     time.sleep(DELAY_S + 0.1)
     person.type("\r")
-    assert curl.communicate(timeout=10)[0] == "welcome to the shop\n"
+    assert client.communicate(timeout=10 * PATIENCE)[0] == PAGE
     assert daemon.rules.read_text().endswith("allow *.shop.test - tcp\n")
     assert person.leave() == 0
 
 
-def test_keys_typed_ahead_leave_the_connection_held(lab: Lab, people: list[Person]) -> None:
+@both
+def test_keys_typed_ahead_and_within_the_delay_do_nothing(lab: Lab, sit: Sit, flags: list[str]) -> None:
     daemon = lab.start_daemon(DNS_RULE)
-    people.append(person := prompt(daemon, "--plain"))
-    person.see("no questions")
+    person = sit(daemon, flags, NEVER_S)
     person.type("yyy")
-    curl = lab.spawn(CURL)
-    person.see("holds: ")
-    person.type("fyyy")
-    person.see("keys: ")
+    client = lab.spawn(curl())
+    person.see("curl wants to reach shop.test")
+    person.type("fynh")  # keys are read in order: once the help is there, those before it were read
+    person.see("any key goes back")
+    person.type("x")
+    person.see("for 9 minutes")
     assert [ask["name"] for ask in daemon.asks()] == ["shop.test"]
-    person.type("n")
-    assert "Could not connect" in curl.communicate(timeout=10)[0]
+    assert client.poll() is None
 
 
-def test_two_prompts_race_and_the_first_answer_wins(lab: Lab, people: list[Person]) -> None:
+@pytest.fixture(name="pair")
+def _pair(lab: Lab, sit: Sit) -> Pair:
+    """A whole screen and a plain prompt in front of one daemon."""
     daemon = lab.start_daemon(DNS_RULE)
-    first, second = (prompt(daemon, "--plain") for _ in range(2))
-    people += [first, second]
+    return daemon, [sit(daemon, []), sit(daemon, ["--plain"])]
+
+
+def test_the_countdown_ends_in_deny(lab: Lab, sit: Sit) -> None:
+    daemon = lab.start_daemon(DNS_RULE, timeout_s=5)
+    screen, plain = people = [sit(daemon, []), sit(daemon, ["--plain"])]
+    client = lab.spawn(curl())
+    plain.see("seconds left, then it is denied")
+    assert "Could not connect" in client.communicate(timeout=20 * PATIENCE)[0]
+    for person in people:
+        person.see("no answer within")
+    seconds = [int(number) for number in re.findall("([0-9]+) s, then deny", screen.everything)]
+    assert seconds == sorted(seconds, reverse=True)
+    assert len(set(seconds)) > 1
+    denied = daemon.wait_connection(protocol="tcp")
+    assert (denied["verdict"], denied["rule"]) == ("deny", None)
+    assert [person.leave() for person in people] == [0, 0]
+
+
+def test_prompts_follow_a_daemon_that_starts_again(lab: Lab, pair: Pair) -> None:
+    daemon, people = pair
+    client = lab.spawn(curl())
+    for person in people:
+        person.see("curl wants to reach shop.test")
+    assert daemon.stop() == 0
+    for person in people:
+        person.see("waiting for the daemon")
+        person.type("yyy")  # the question went with the daemon: a key for it is none for the next
+    assert client.wait(timeout=20 * PATIENCE) == 0  # sent again, once there was no firewall
+    daemon = lab.restart_daemon(daemon.rules.parent)
     for person in people:
         person.see("no questions")
-    curl = lab.spawn(CURL)
-    for person in people:
-        person.see("keys: ")
-    first.type("y")
-    assert curl.communicate(timeout=10)[0] == "welcome to the shop\n"
-    second.see("by root")
-    second.type("n")
+    for person, name in zip(people, ("n0.page.test", "n1.cdn.test"), strict=True):
+        client = lab.spawn(curl(name))
+        see_question(person, name)
+        person.type("y")
+        assert client.communicate(timeout=10 * PATIENCE)[0] == PAGE
+    assert len(daemon.records("answer")) == 2
     assert [person.leave() for person in people] == [0, 0]
+
+
+def test_a_daemon_that_was_killed_is_followed_too(lab: Lab, pair: Pair) -> None:
+    daemon, people = pair
+    client = lab.spawn(curl())
+    for person in people:
+        person.see("curl wants to reach shop.test")
+    daemon.kill()
+    for person in people:
+        person.see("waiting for the daemon")
+    daemon = lab.restart_daemon(daemon.rules.parent)
+    for person in people:
+        person.see(f"curl wants to reach {WORLD4}")  # sent again; names are learned anew
+    time.sleep(DELAY_S + 0.1)  # the delay itself is what must pass
+    people[0].type("y")
+    assert client.communicate(timeout=20 * PATIENCE)[0] == PAGE
+    people[1].see("by root")
+
+
+def test_two_prompts_race_and_the_first_answer_wins(lab: Lab, pair: Pair) -> None:
+    daemon, people = pair
+    for first, second in (people, people[::-1]):
+        client = lab.spawn(curl())
+        for person in people:
+            person.see("curl wants to reach shop.test")
+        time.sleep(DELAY_S + 0.5)  # the delay itself, and the hand that pressed the key before must let it go
+        first.type("oy")
+        assert client.communicate(timeout=10 * PATIENCE)[0] == PAGE
+        second.see("answered once by uid 0, by root")
+        second.type("n")
+    assert [person.leave() for person in people] == [0, 0]
+    assert [answer["rule"].split()[0] for answer in daemon.records("answer")] == ["allow", "allow"]
+
+
+def test_hostile_arguments_steer_no_terminal(lab: Lab, pair: Pair) -> None:
+    _daemon, people = pair
+    client = lab.spawn(COMMAND)
+    for person in people:
+        person.see(f"tcp_client.py wants to reach {WORLD4}")
+        person.see(r"\x1b[2J\x1b]0;owned\x07")
+        person.see(r"\u202e")
+    time.sleep(DELAY_S + 0.1)  # the delay itself is what must pass
+    for person, editor in zip(people, ("answer with it", "Enter answers with it"), strict=True):
+        person.type("e")
+        person.see(editor)
+        person.type("\x1b")
+        person.see("tcp_client.py wants to reach")
+    time.sleep(DELAY_S + 0.1)
+    people[0].type("y")
+    assert client.wait(timeout=10 * PATIENCE) == 0
+    people[1].see("by root")
+    assert [person.leave() for person in people] == [0, 0]
+    for person in people:
+        raw = [text for text in (*HOSTILE[:2], "owned\x07", "\u202e", "\x9b", "\x7f") if text in person.everything]
+        assert raw == []
