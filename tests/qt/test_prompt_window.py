@@ -4,7 +4,7 @@ from PySide6.QtGui import QGuiApplication, QKeyEvent
 from PySide6.QtTest import QTest
 
 from tinysnitch.qt.page import Page
-from tinysnitch.qt.palette import BACKGROUND, WARNING
+from tinysnitch.qt.palette import BACKGROUND, EDGE, WARNING
 from tinysnitch.qt.prompt_page import Room
 from tinysnitch.qt.prompt_window import PromptWindow
 
@@ -43,6 +43,7 @@ def test_it_shows_what_it_is_given(listener: Listener) -> None:
     assert listener.window.title() == "title"
     assert picture.pixelColor(130, 130) == WARNING
     assert picture.pixelColor(10, 10) == BACKGROUND
+    assert picture.pixelColor(0, 150) == EDGE
 
 
 def test_what_is_shown_can_be_clicked(listener: Listener) -> None:

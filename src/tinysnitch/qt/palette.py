@@ -1,8 +1,9 @@
-"""The window's colours: dark, with yellow for what the rule will cover, as in 2019."""
+"""The window's colours: dark, with yellow for what the rule will cover, as in 2019, on a desktop of any colour."""
 
 from PySide6.QtGui import QColor
 
 BACKGROUND = QColor("#111214")
+EDGE = QColor("#4a4f58")  # where the window ends and others are beside it
 PANEL = QColor("#1c1e22")  # behind the rule line
 KEY = QColor("#33373e")  # a key that counts
 KEY_WAITING = QColor("#202328")  # a key that does not count yet

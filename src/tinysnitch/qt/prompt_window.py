@@ -21,10 +21,11 @@ from PySide6.QtGui import (
 
 from tinysnitch.qt.keyboard import HeldKeys, name_of_key, typed_at
 from tinysnitch.qt.page import Page
-from tinysnitch.qt.palette import BACKGROUND
+from tinysnitch.qt.palette import BACKGROUND, EDGE
 from tinysnitch.qt.prompt_page import Room
 from tinysnitch.view.keys import KEYS
 
+_WHOLE_SCREEN = Qt.WindowState.WindowMaximized | Qt.WindowState.WindowFullScreen
 _PX_OF_PT = 96 / 72  # logical pixels are 96 to the inch
 _NAME_OF_LABEL = {key.label: key.names[0] for key in KEYS} | {"Enter": "enter"}
 
@@ -83,6 +84,11 @@ class PromptWindow(QRasterWindow):
         painter.fillRect(0, 0, self.width(), self.height(), BACKGROUND)
         painter.setPen(Qt.PenStyle.NoPen)
         self._page.paint(painter)
+        if not self.windowStates() & _WHOLE_SCREEN:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+            painter.setPen(EDGE)
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRect(0, 0, self.width() - 1, self.height() - 1)
         painter.end()
         self.painted.emit()
 
