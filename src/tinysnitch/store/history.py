@@ -53,7 +53,7 @@ class History:
 
     def append(self, line: bytes, uid: int | None = None) -> None:
         """Take a line, about a process of this user; `flush_due` writes it. Costs no disk access."""
-        if len(self._pending) >= MAX_PENDING:
+        if len(self._pending) >= (BATCH if self._was_failing else MAX_PENDING):
             self.lost += 1
         else:
             self._pending.append((line, uid))
@@ -65,12 +65,13 @@ class History:
         return self._deadline_s or 0.0
 
     def flush_due(self, now_s: float) -> None:
-        """Write when a batch is full or the oldest line has waited long enough."""
+        """Write when a batch is full or the oldest line has waited long enough; what fails is tried once a second."""
         if not self._pending:
             return
         if self._deadline_s is None:
             self._deadline_s = now_s + FLUSH_AFTER_S
-        if len(self._pending) >= BATCH or now_s >= self._deadline_s:
+        is_batch = len(self._pending) >= BATCH and not self._was_failing
+        if is_batch or now_s >= self._deadline_s:
             self.flush()
 
     def flush(self) -> None:
