@@ -57,13 +57,17 @@ def print_lists() -> None:
 
 def format_scales(bench: ScaleBench) -> Iterator[str]:
     kinds = list(next(iter(bench.rows.values())).samples)
-    yield "| | " + " | ".join(f"{kind}/s | ratio" for kind in kinds) + " | first ready, s | ready, s | memory, MB |"
-    yield "|---|" + "---:|" * (2 * len(kinds) + 3)
+    yield (
+        "| | "
+        + " | ".join(f"{kind}/s | ratio" for kind in kinds)
+        + " | CPU µs a miss | first ready, s | ready, s | memory, MB |"
+    )
+    yield "|---|" + "---:|" * (2 * len(kinds) + 4)
     few = bench.rows[SCALES[0]]
     for scale, row in bench.rows.items():
         rates = (f"{median_rate(row, kind):,.0f} | {ratio(row, few, kind):.3f}" for kind in kinds)
         ready = f"{row.first_ready_s:.2f} | {statistics.median(row.ready_s):.2f}"
-        yield f"| {scale} | {' | '.join(rates)} | {ready} | {row.rss_mb:.1f} |"
+        yield f"| {scale} | {' | '.join(rates)} | {row.us_a_miss:.1f} | {ready} | {row.rss_mb:.1f} |"
 
 
 def median_rate(row: Measured, kind: str) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.daemon_cost import read_memory_mb
+from bench.daemon_cost import read_cpu_s, read_memory_mb
 from bench.generated import generate_names, generate_rules, write_list
 from bench.programs import Sample, program_path, run_connect_loop
 from bench.rows import MANY4, MANY4_FIRST, PORT, must
@@ -17,6 +17,7 @@ from tests.lab.lab import Lab
 from tests.lab.world import WORLD4
 
 NAMED_REMOTES = 40_000  # more than a second's misses
+CACHED = "cached"
 _FIRST = 10 << 24 | 128 << 16 | 1  # MANY4_FIRST
 
 
@@ -35,6 +36,12 @@ class Measured:
     ready_s: list[float] = field(default_factory=list)  # when nothing has changed
     rss_mb: float = 0.0
     samples: dict[str, list[Sample]] = field(default_factory=dict)
+    misses: int = 0
+    misses_cpu_s: float = 0.0  # of the daemon
+
+    @property
+    def us_a_miss(self) -> float:
+        return self.misses_cpu_s / self.misses * 1e6
 
 
 class ScaleBench:
@@ -80,8 +87,12 @@ class ScaleBench:
         for scale, row in self.rows.items():
             daemon = self._start(scale)
             self._connect("1", WORLD4)  # until the first of them is remembered
+            before_s = read_cpu_s(daemon.process.pid)
             for name, measure in self._measures():
-                row.samples.setdefault(name, []).append(measure())
+                sample = measure()
+                row.samples.setdefault(name, []).append(sample)
+                row.misses += sample.count if name != CACHED else 0
+            row.misses_cpu_s += read_cpu_s(daemon.process.pid) - before_s
             daemon.stop()
 
     def _start(self, scale: Scale) -> Daemon:
@@ -92,7 +103,7 @@ class ScaleBench:
         return daemon
 
     def _measures(self) -> Iterator[tuple[str, Callable[[], Sample]]]:
-        yield "cached", lambda: self._connect("1", WORLD4)
+        yield CACHED, lambda: self._connect("1", WORLD4)
         half = str(NAMED_REMOTES // 2)
         yield "misses", lambda: self._connect("1", MANY4_FIRST, "-r", half)
         yield "misses, 16 threads", lambda: self._connect("16", MANY4_FIRST, "-r", half, "-o", half)

@@ -87,6 +87,8 @@ class RuleIndex:
         while nodes:
             node = nodes.pop()
             if isinstance(node, _Split):
+                if wanted[node.depth] is None and len(node.children) > limit:
+                    return None  # before a list of all of them is made
                 nodes += _children_among(node, wanted[node.depth])
             else:
                 entries = node if isinstance(node, list) else [self._entry_of(node)]
