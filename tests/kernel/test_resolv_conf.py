@@ -34,5 +34,9 @@ def test_all_files_count_and_none_must_be_there(tmp_path: Path) -> None:
     first.write_text("nameserver 127.0.0.53\n")
     second.write_text("nameserver 10.0.0.1\n")
     binary.write_bytes(b"\xff\xfe\nnameserver 10.0.0.2\n")
-    found = read_resolvers((first, second, binary, tmp_path / "missing", tmp_path))
+    found = read_resolvers(first, (second, binary, tmp_path / "missing", tmp_path))
     assert found == {parse_address(address) for address in ("127.0.0.53", "10.0.0.1", "10.0.0.2")}
+
+
+def test_where_no_server_is_named_it_is_the_machine_itself(tmp_path: Path) -> None:
+    assert read_resolvers(tmp_path / "missing", ()) == {parse_address("127.0.0.1")}

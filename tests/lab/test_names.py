@@ -6,7 +6,7 @@ from tests.lab.daemon import BIN, Daemon, Record
 from tests.lab.lab import Lab
 from tests.lab.person import Person
 from tests.lab.stubs import set_resolvers, start_stub
-from tests.lab.world import HOST4, MORE_WORLD4, PROGRAMS, SHARED4, WORLD4
+from tests.lab.world import HOST4, MORE_WORLD4, PROGRAMS, SHARED4, WORLD4, WORLD6
 
 pytestmark = [pytest.mark.privileged]
 
@@ -63,6 +63,14 @@ def check_that_its_cache_teaches(lab: Lab, daemon: Daemon) -> None:
     records = daemon.wait_for_count(lambda record: record.get("name") == "first.shared.test", 2)
     assert records[0]["pid"] != records[1]["pid"]
     assert len(daemon.records("connection")) > before
+
+
+@pytest.mark.parametrize("options", ["", "use-vc"])
+def test_a_resolver_is_asked_over_ipv6(lab: Lab, options: str) -> None:
+    set_resolvers(lab, WORLD6, options=options)
+    daemon = lab.start_daemon(f"allow {WORLD6} 53 -\nallow - 80 tcp\n")
+    assert fetch(lab, "http://alias.test/", "-6") == 0
+    wait_logged(daemon, name="alias.test", remote_address=WORLD6)
 
 
 def test_what_finds_no_room_in_a_datagram_comes_over_tcp(lab: Lab) -> None:

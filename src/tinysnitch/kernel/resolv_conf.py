@@ -10,10 +10,14 @@ RESOLV_CONF = Path("/etc/resolv.conf")
 RESOLVED_UPSTREAMS = Path("/run/systemd/resolve/resolv.conf")
 RESOLVED_STUB = Path("/run/systemd/resolve/stub-resolv.conf")  # names the stub, also where resolv.conf does not
 
+_DEFAULT = frozenset({parse_address("127.0.0.1")})  # resolv.conf(5): where no server is named, the machine itself
 
-def read_resolvers(paths: tuple[Path, ...] = (RESOLV_CONF, RESOLVED_UPSTREAMS, RESOLVED_STUB)) -> frozenset[bytes]:
+
+def read_resolvers(
+    path: Path = RESOLV_CONF, resolved: tuple[Path, ...] = (RESOLVED_UPSTREAMS, RESOLVED_STUB)
+) -> frozenset[bytes]:
     """Packed addresses; a file that is not there or a line that is none counts for nothing."""
-    return frozenset().union(*(parse_resolvers(_read(path)) for path in paths))
+    return (parse_resolvers(_read(path)) or _DEFAULT).union(*(parse_resolvers(_read(more)) for more in resolved))
 
 
 def parse_resolvers(text: str) -> frozenset[bytes]:
