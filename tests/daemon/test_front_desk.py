@@ -15,6 +15,7 @@ from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.core.events import PacketQueued
 from tinysnitch.core.process import UNKNOWN
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.daemon.change_budget import BURST
 from tinysnitch.daemon.control_permission import Right
 from tinysnitch.kernel.nfqueue import NfVerdict
 from tinysnitch.protocol.messages import Explain
@@ -295,6 +296,22 @@ def test_each_makes_sees_and_removes_their_own_rules(tmp_path: Path) -> None:
         assert place.rules_file.path.read_text() == f"{theirs}\n{everybodys}\n"
 
     with_place(tmp_path, use, f"{theirs}\n{everybodys}\n")
+
+
+def test_nobody_keeps_the_daemon_busy_with_changes(tmp_path: Path) -> None:
+    def use(place: Place) -> None:
+        for _change in range(BURST):
+            with pytest.raises(NotPermitted):
+                place.desk.remove_rule("deny - 23 tcp", ALICE)
+        for change in (place.desk.add_rule, place.desk.remove_rule):
+            with pytest.raises(SnitchError, match="changes too much"):
+                change("deny user=1000 - 23 tcp", ALICE)
+        ask(place)
+        assert "changes too much" in refusal(place, 1, ALICE)
+        place.desk.answer(2, yes(), BOB)
+        place.desk.answer(1, yes(), ROOT)
+
+    with_place(tmp_path, use)
 
 
 def test_what_is_wrong_in_the_file_is_not_everybodys_to_read(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tinysnitch.core.rule import RemoteKind, Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.words import split_words
+from tinysnitch.daemon.change_budget import ChangeBudget
 from tinysnitch.daemon.control_permission import Right
 from tinysnitch.daemon.counters import Counters
 from tinysnitch.daemon.driver import Driver
@@ -54,6 +55,7 @@ class FrontDesk:
         self._rules_file = rules_file
         self._loader = loader
         self._history = history
+        self._budget = ChangeBudget()
 
     def status(self, right: Right) -> Status:
         """Rules and questions are counted that the right covers. Errors quote the rules file."""
@@ -101,6 +103,7 @@ class FrontDesk:
     def add_rule(self, line: str, right: Right) -> str:
         rule = parse_rule(line)
         if not right.sees_all:
+            self._budget.spend(right.uid, read_instant().boot_s)
             self._learn_words(rule)
             check_new_rule(rule, right, self._engine.rules)
         self._rules_file.append(rule)
@@ -110,6 +113,7 @@ class FrontDesk:
     def remove_rule(self, line: str, right: Right) -> str:
         rule = parse_rule(line)
         if not right.sees_all:
+            self._budget.spend(right.uid, read_instant().boot_s)
             self._learn_words(rule)
             check_owner(rule, right, self._engine.rules)
         wanted = format_rule(rule)
@@ -145,6 +149,8 @@ class FrontDesk:
 
     def answer(self, prompt_id: int, answer: Choice | str, right: Right) -> str:
         self._check_open(prompt_id, right)
+        if not right.sees_all:
+            self._budget.spend(right.uid, read_instant().boot_s)
         if isinstance(answer, Choice):
             event = AnswerGiven(prompt_id, self._permitted(prompt_id, answer, right), right.uid)
         else:
