@@ -127,6 +127,7 @@ def test_how_much_is_told_is_bounded(talk: Talk) -> None:
     told = [talk.hear(udp(f"198.51.{number // 256}.{number % 256}"), answer()).told for number in range(MAX_TOLD + 9)]
     assert sum(map(len, told)) == MAX_TOLD
     assert talk.refusals() == {Refusal.NOT_TRUSTED: MAX_TOLD + 9}
+    assert talk.hear(udp(), answer()).told  # other kinds are still told
 
 
 def test_nothing_is_read_of_a_talk_with_a_server_of_a_programs_own(talk: Talk) -> None:

@@ -22,7 +22,7 @@ from tinysnitch.core.segment import Segment
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import TableStatistics
 
-MAX_TOLD = 256  # refusals that are told, each of one resolver
+MAX_TOLD = 16  # machines that are told of for each refusal: a resolver that recurses talks to thousands
 NOT_LEARNED = "DNS messages not learned"
 _UNREADABLE = b""  # stands for what is no message
 _LAN = Remote(RemoteKind.LAN)
@@ -41,7 +41,7 @@ class DnsTalk:
         self.names = Names(settings.max_names, settings.max_questions, settings.min_name_ttl_s)
         self.streams = DnsStreams(settings.max_dns_streams)
         self.link = LinkNames(self.names, settings.max_questions)
-        self._told: set[tuple[Refusal, bytes]] = set()
+        self._told: dict[Refusal, set[bytes]] = {refusal: set() for refusal in SUSPICIOUS}
         self.set_facts(facts)
 
     def set_facts(self, facts: Facts) -> None:
@@ -119,9 +119,9 @@ class DnsTalk:
         """Each refusal that should not happen once for each machine that it came from."""
         told = []
         for refusal in refusals:
-            key = (refusal, flow.remote)
-            if refusal is None or refusal not in SUSPICIOUS or key in self._told or len(self._told) >= MAX_TOLD:
+            machines = self._told.get(refusal) if refusal else None
+            if refusal is None or machines is None or flow.remote in machines or len(machines) >= MAX_TOLD:
                 continue
-            self._told.add((refusal, flow.remote))
+            machines.add(flow.remote)
             told.append(f"DNS {what} {format_address(flow.remote)} not learned: {refusal.value}")
         return tuple(told)
