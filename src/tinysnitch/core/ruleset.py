@@ -12,6 +12,7 @@ import msgspec
 
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
+from tinysnitch.core.everywhere import holds_everywhere, is_everywhere
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.rule import Program, ProgramKind, RemoteKind, Rule
 from tinysnitch.core.rule_index import RuleIndex
@@ -108,19 +109,15 @@ class Ruleset:
     def decide_everywhere(self, connection: Connection, wall_s: float) -> Decision | None:
         """What is decided for this program, direction and protocol whatever the remote, its name and the port are.
 
-        Some rules always match, others only somewhere. When these all say what the first decide among themselves, they
-        change nothing: a rule that goes because of a narrower one goes for one that says the same, and no rule for
-        everywhere is narrower than one for somewhere. None: it may depend, or there are too many to look at.
+        None: it may depend on them, or there are too many rules to look at.
         """
         found = self._index.find_wherever(self._key_maker.keys_for(connection), _MAX_STEPS)
         matching = [rule for rule in found or () if rule.until_s is None or wall_s < rule.until_s]
-        always = [rule for rule in matching if _is_everywhere(rule)]
+        always = [rule for rule in matching if is_everywhere(rule)]
         if not always:
             return None
         decision = self._conclude(always, connection.interface).decision
-        if any(rule.verdict is not decision.verdict for rule in matching if not _is_everywhere(rule)):
-            return None
-        return decision
+        return decision if holds_everywhere(decision.verdict, matching) else None
 
     def explain(self, connection: Connection, wall_s: float) -> Explanation:
         """The decision, and why the other matching rules did not make it."""
@@ -175,10 +172,6 @@ class Ruleset:
         if winner.verdict is rule.verdict:
             return "it says the same"
         return f"{winner.verdict.value} beats {rule.verdict.value}, and neither rule is narrower"
-
-
-def _is_everywhere(rule: Rule) -> bool:
-    return rule.remote.kind is RemoteKind.ANY and not rule.ports and rule.iface is None
 
 
 def _with_interface(rules: list[Rule], interface: str) -> list[Rule]:

@@ -1,0 +1,181 @@
+"""Under strain: nothing to do, clients that do not read, a full disk, and more than can be decided."""
+
+import os
+import re
+import signal
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.daemon_cost import read_cpu_s
+from bench.logging_daemon import BIN, LoggingDaemon
+from bench.programs import EVERYWHERE, Sample, program_path, run_connect_loop
+from bench.rows import ECHO_PORT, MANY4, MANY4_FIRST, PORT, RANGE, must
+from tests.lab.lab import Lab
+from tests.lab.world import WORLD4
+
+IDLE_S = 20.0
+LOAD_S = 2.0
+THREADS = "8"
+STUCK_CLIENTS = 4
+OVERLOAD = 3
+TINYSNITCH = str(BIN / "tinysnitch")
+
+
+def measure_strains(lab: Lab, rounds: int) -> None:
+    print("| under strain | |\n|---|---:|", flush=True)
+    for what, figure in (*measure_idle(lab), *measure_hindered(lab, rounds), *measure_overload(lab)):
+        print(f"| {what} | {figure} |", flush=True)
+
+
+def rules() -> str:
+    program = program_path("connect_loop")
+    allowed = [f"allow {remote} - - {program}" for remote in (MANY4, WORLD4)]
+    return "\n".join([*allowed, ""])
+
+
+# Nothing to do
+
+
+def count_wakeups(pid: int) -> int:
+    """Of all threads, since they exist: proc_pid_status(5)."""
+    texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status")]
+    return sum(int(number) for text in texts for number in re.findall(r"ctxt_switches:\s+(\d+)", text))
+
+
+def measure_idle(lab: Lab) -> Iterator[tuple[str, str]]:
+    """After some work: its history is written by then."""
+    daemon = LoggingDaemon(lab, rules())
+    miss(lab, 0, 0.2)
+    time.sleep(3)
+    pid = daemon.process.pid
+    wakeups, cpu_s = count_wakeups(pid), read_cpu_s(pid)
+    time.sleep(IDLE_S)
+    wakeups, cpu_s = count_wakeups(pid) - wakeups, read_cpu_s(pid) - cpu_s
+    daemon.stop()
+    yield f"idle for {IDLE_S:.0f} s: wake-ups a minute", f"{wakeups * 60 / IDLE_S:.0f}"
+    yield "the same: CPU, ms", f"{cpu_s * 1000:.0f}"
+
+
+# Clients that do not read, a full disk
+
+
+def miss(lab: Lab, offset: int, seconds: float, *flags: str) -> Sample:
+    """Connections to remotes from `offset` on, each a miss when none was there before."""
+    words = [*flags, "-s", str(seconds), "-r", str(RANGE), "-o", str(offset)]
+    return run_connect_loop(lab, *words, MANY4_FIRST, ECHO_PORT if "-u" in flags else PORT)
+
+
+@contextmanager
+def unhindered(_lab: Lab, _daemon: LoggingDaemon) -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def stuck_clients(lab: Lab, daemon: LoggingDaemon) -> Iterator[None]:
+    command = [TINYSNITCH, "log", "--socket", str(daemon.socket), "--follow", "--json"]
+    clients = [lab.spawn_outside(command) for _ in range(STUCK_CLIENTS)]
+    time.sleep(1)
+    for client in clients:
+        os.kill(client.pid, signal.SIGSTOP)
+    yield
+    for client in clients:
+        client.kill()
+        client.wait()
+
+
+@contextmanager
+def full_disk(lab: Lab, daemon: LoggingDaemon) -> Iterator[None]:
+    """Only the lab's own mount namespace sees this disk."""
+    fill = 'dd if=/dev/zero of="$0"/filler bs=4k 2>/dev/null; test -e "$0"/filler'
+    must(lab, ["sh", "-c", fill, str(daemon.folder / "state")])
+    yield
+
+
+HINDRANCES = {
+    "misses a second, unhindered": unhindered,
+    f"the same with {STUCK_CLIENTS} clients that follow the log and do not read": stuck_clients,
+    "the same with the history on a full disk": full_disk,
+}
+
+
+def measure_hindered(lab: Lab, rounds: int) -> Iterator[tuple[str, str]]:
+    found: dict[str, list[float]] = {name: [] for name in HINDRANCES}
+    for number in range(rounds):
+        for name, hinder in HINDRANCES.items():
+            daemon = LoggingDaemon(lab, rules(), has_own_disk=hinder is full_disk)
+            with hinder(lab, daemon):
+                found[name].append(miss(lab, number * 200_000, LOAD_S, "-t", THREADS).rate)
+            daemon.stop()
+    free = statistics.median(found["misses a second, unhindered"])
+    for name, rates in found.items():
+        rate = statistics.median(rates)
+        yield name, f"{rate:,.0f} ({rate / free:.2f})"
+
+
+# More than can be decided
+
+
+@dataclass(frozen=True)
+class Overload:
+    offered: int
+    decided: int
+    arrived: int
+    cached_rate: float
+    dropped: int
+
+
+def count_arrived(lab: Lab) -> int:
+    """Datagrams that the world got, for whomever: /proc/net/snmp, proc_net(5)."""
+    done = lab.run_world(["cat", "/proc/net/snmp"])
+    names, values = (line.split()[1:] for line in done.stdout.splitlines() if line.startswith("Udp:"))
+    counters = dict(zip(names, map(int, values), strict=True))
+    return counters["InDatagrams"] + counters["NoPorts"] + counters["InErrors"]
+
+
+def run_overload(lab: Lab, daemon: LoggingDaemon, pace: float) -> Overload:
+    decided, arrived = daemon.count_lines("connection"), count_arrived(lab)
+    words = ["-u", "-t", THREADS, "-s", str(LOAD_S), "-p", str(pace), "-r", str(RANGE), "-o", "2000000"]
+    flood = lab.spawn([program_path("connect_loop"), *words, MANY4_FIRST, PORT])
+    time.sleep(LOAD_S / 4)
+    cached = run_connect_loop(lab, "-s", str(LOAD_S / 2), WORLD4, PORT, program=EVERYWHERE)
+    assert flood.stdout
+    offered = int(re.findall(r'"count": (\d+)', flood.stdout.read())[0])
+    arrived = count_arrived(lab) - arrived  # before the log is counted: what is still decided does not matter then
+    return Overload(
+        offered,
+        daemon.count_lines("connection") - decided,
+        arrived,
+        cached.rate,
+        count_dropped(daemon, lab),
+    )
+
+
+def count_dropped(daemon: LoggingDaemon, lab: Lab) -> int:
+    """What `tinysnitch status` says."""
+    command = [TINYSNITCH, "status", "--socket", str(daemon.socket)]
+    text = lab.run_outside(command).stdout
+    return sum(int(number.replace(",", "")) for number in re.findall(r"packets dropped, [a-z ]+?:?\s+([\d,]+)", text))
+
+
+def measure_overload(lab: Lab) -> Iterator[tuple[str, str]]:
+    daemon = LoggingDaemon(lab, rules() + f"allow {WORLD4} {PORT} tcp {program_path(EVERYWHERE)}\n")
+    cached: Callable[[], Sample] = lambda: run_connect_loop(lab, "-s", "1", WORLD4, PORT, program=EVERYWHERE)  # noqa: E731
+    before, alone = miss(lab, 0, 0.5), cached()
+    rate = miss(lab, 100_000, 1.0, "-u", "-e", "-t", THREADS).rate
+    found = run_overload(lab, daemon, OVERLOAD * rate)
+    time.sleep(1)
+    after = miss(lab, 3_000_000, 0.5)
+    daemon.stop()
+    yield "new UDP flows a second that are decided", f"{rate:,.0f}"
+    yield (
+        f"offered {OVERLOAD} times that: sent, decided, arrived",
+        f"{found.offered:,}, {found.decided:,}, {found.arrived:,}",
+    )
+    yield "arrived without a decision", f"{max(0, found.arrived - found.decided):,}"
+    yield "dropped, as `status` says", f"{found.dropped:,}"
+    yield "cached allow beside it, and alone, a second", f"{found.cached_rate:,.0f}, {alone.rate:,.0f}"
+    yield "p50 µs of a miss before, and one second after", f"{before.p50_us:.0f}, {after.p50_us:.0f}"

@@ -1,0 +1,93 @@
+"""One long conversation: what the firewall costs each packet of it, measured with iperf3 (iperf3(1))."""
+
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+
+from bench.logging_daemon import LoggingDaemon
+from bench.rows import ECHO_PORT
+from tests.lab.lab import Lab
+from tests.lab.world import WORLD4
+
+IPERF = "/usr/bin/iperf3"
+SECONDS = 2
+DATAGRAM = 1400  # bytes
+# One datagram after the other, as fast as they go; the echoes, where there are any, are read as they come.
+FLOOD = """
+import socket, sys, time
+address, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+flow = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+flow.connect((address, port))
+flow.setblocking(False)
+payload, count, end = bytes(1400), 0, time.monotonic() + seconds
+while time.monotonic() < end:
+    for _ in range(64):
+        try:
+            flow.send(payload)
+            count += 1
+        except OSError:
+            pass
+    try:
+        while True:
+            flow.recv(2048)
+    except OSError:
+        pass
+print(count / seconds)
+"""
+
+
+def run_iperf(lab: Lab, *flags: str) -> float:
+    """Bits a second that arrived."""
+    done = lab.run([IPERF, "-c", WORLD4, "-t", str(SECONDS), "-J", *flags], timeout_s=30)
+    if done.returncode:
+        raise RuntimeError(f"iperf3: {done.stdout[-500:]}")
+    end = json.loads(done.stdout)["end"]
+    return float((end.get("sum_received") or end["sum"])["bits_per_second"])
+
+
+def flood(lab: Lab, port: str) -> float:
+    """Datagrams a second that were sent on one flow."""
+    done = lab.run(["/usr/bin/python3", "-c", FLOOD, WORLD4, port, str(SECONDS)], timeout_s=30)
+    return float(done.stdout)
+
+
+def list_streams(lab: Lab) -> dict[str, Callable[[], float]]:
+    return {
+        "TCP, Gbit/s": lambda: run_iperf(lab) / 1e9,
+        f"UDP, {DATAGRAM} bytes, unanswered, datagrams/s": lambda: flood(lab, "9000"),
+        f"UDP, {DATAGRAM} bytes, answered, datagrams/s": lambda: flood(lab, ECHO_PORT),
+    }
+
+
+def measure_streams(lab: Lab, rounds: int) -> None:
+    if not shutil.which(IPERF):
+        print("streams: iperf3 is not installed", file=sys.stderr)
+        return
+    server = lab.spawn_world([IPERF, "-s", "--forceflush"])
+    await_iperf(server)
+    bare: dict[str, list[float]] = {}
+    judged: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        for name, measure in list_streams(lab).items():
+            bare.setdefault(name, []).append(measure())
+        daemon = LoggingDaemon(lab, f"allow {WORLD4} - -\n")
+        for name, measure in list_streams(lab).items():
+            judged.setdefault(name, []).append(measure())
+        daemon.stop()
+    server.kill()
+    server.wait()
+    print("| one stream | bare | judged | ratio |\n|---|---:|---:|---:|")
+    for name in bare:
+        before, after = statistics.median(bare[name]), statistics.median(judged[name])
+        print(f"| {name} | {before:,.1f} | {after:,.1f} | {after / before:.3f} |", flush=True)
+    print()
+
+
+def await_iperf(server: subprocess.Popen[str]) -> None:
+    assert server.stdout
+    while "listening" not in (line := server.stdout.readline()):
+        if not line:
+            raise RuntimeError("iperf3 did not start")
