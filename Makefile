@@ -53,7 +53,7 @@ lab: setup-test  ## run the tests in network namespaces only
 fuzz: setup-test  ## 10 000 000 mutated DNS messages through all that reads them; FUZZ=100000 are fewer
 	$(BIN)/python -m tests.fuzz.fuzz_messages $(FUZZ)
 
-bench: setup-test  ## measure side by side with the bare kernel; BENCH="--kind udp6" and such choose what
+bench: setup-test  ## measure side by side with the bare kernel; BENCH="--part streams" or "--kind udp6 --threads 8" choose what
 	$(BIN)/python -m bench.bench $(BENCH)
 
 profile: setup-test  ## show where the time of a miss goes, stage by stage; BENCH="--seconds 10" measures longer

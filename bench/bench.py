@@ -1,4 +1,4 @@
-"""`make bench`: what a connection costs with and without the firewall, side by side in one run, as a table.
+"""`make bench`: what a connection costs with and without the firewall, side by side in one run, as tables.
 
 Rounds interleave the rows, so that a machine that gets slower does so for all of them; the medians are printed.
 """
@@ -9,23 +9,29 @@ import platform
 import statistics
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench.programs import compile_programs
-from bench.rows import KINDS, Bench, Measured
+from bench.rows import KINDS, Bench, Measured, prepare
+from bench.strains import measure_strains
+from bench.streams import measure_streams
 from tests.lab.lab import Lab
 from tests.lab.namespaces import remove_stale
 
-COLUMNS = "| | connections/s | of bare | p50 µs | p99 µs | queued | daemon CPU s per 10 000 | failed |"
-RULER = "|---|---:|---:|---:|---:|---:|---:|---:|"
+COLUMNS = "| {} | a second | of bare | of the C loop | p50 µs | p99 µs | queued | daemon CPU s per 10 000 | failed |"
+RULER = "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+LOADS = [("tcp4", 1), ("tcp4", 8), ("udp4", 1), ("udp4", 8), ("tcp6", 1), ("tcp6", 8), ("udp6", 8)]
+PARTS = ("connections", "streams", "strains")
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kind", choices=sorted(KINDS), default="tcp4")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each row in each round")
-    parser.add_argument("--threads", type=int, default=1, help="of the client")
+    parser.add_argument("--part", choices=PARTS, action="append", help="[default: all of them]")
+    parser.add_argument("--kind", choices=sorted(KINDS), help="of connection  [default: all of them]")
+    parser.add_argument("--threads", type=int, help="of the client  [default: 1 and 8]")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=0.7, help="of each row in each round")
     return parser.parse_args()
 
 
@@ -44,21 +50,45 @@ def describe_machine() -> str:
     return f"{cores}, Linux {platform.release()}, Python {platform.python_version()}, {iptables}, commit {commit}"
 
 
-def format_row(name: str, row: Measured, bare_rate: float, has_daemon: bool) -> str:
-    rate = statistics.median(sample.rate for sample in row.samples)
-    p50 = statistics.median(sample.p50_us for sample in row.samples)
-    p99 = statistics.median(sample.p99_us for sample in row.samples)
+def format_row(name: str, row: Measured, bare_rate: float, c_rate: float) -> str:
+    rate, p50, p99 = (
+        statistics.median(getattr(sample, field) for sample in row.samples) for field in ("rate", "p50_us", "p99_us")
+    )
     failed = sum(sample.failed for sample in row.samples)
-    queued = f"{row.queued / row.count:.3f}" if has_daemon else ""
-    cpu = f"{row.cpu_s / row.count * 10_000:.2f}" if has_daemon else ""
-    return f"| {name} | {rate:,.0f} | {rate / bare_rate:.2f} | {p50:.1f} | {p99:.1f} | {queued} | {cpu} | {failed} |"
+    queued = f"{row.queued / row.count:.3f}" if row.has_daemon else ""
+    cpu = f"{row.cpu_s / row.count * 10_000:.2f}" if row.has_daemon else ""
+    ratios = f"{rate / bare_rate:.2f} | {rate / c_rate:.2f}"
+    return f"| {name} | {rate:,.0f} | {ratios} | {p50:.1f} | {p99:.1f} | {queued} | {cpu} | {failed} |"
 
 
-def format_table(bench: Bench) -> str:
-    bare_rate = statistics.median(sample.rate for sample in bench.rows["bare kernel"].samples)
-    with_daemon = list(bench.rows)[3:]
-    rows = [format_row(name, row, bare_rate, name in with_daemon) for name, row in bench.rows.items()]
-    return "\n".join([COLUMNS, RULER, *rows])
+def format_table(title: str, bench: Bench) -> str:
+    bare, c_loop = (
+        statistics.median(sample.rate for sample in bench.rows[name].samples)
+        for name in ("bare kernel", "every one accepted by a C loop")
+    )
+    rows = [format_row(name, row, bare, c_loop) for name, row in bench.rows.items()]
+    return "\n".join([COLUMNS.format(title), RULER, *rows])
+
+
+def choose_loads(options: argparse.Namespace) -> Iterator[tuple[str, int]]:
+    threads = {options.threads} if options.threads else {1, 8}
+    kinds = {options.kind} if options.kind else set(KINDS)
+    if options.kind and options.threads:
+        yield options.kind, options.threads
+        return
+    yield from ((kind, number) for kind, number in LOADS if kind in kinds and number in threads)
+
+
+def measure_connections(lab: Lab, options: argparse.Namespace) -> None:
+    rss_mb: list[float] = []
+    for kind, threads in choose_loads(options):
+        bench = Bench(lab, KINDS[kind], options.seconds, threads)
+        for number in range(options.rounds):
+            print(f"{kind}, {threads}: round {number + 1} of {options.rounds}", file=sys.stderr)
+            bench.run_round()
+        print(format_table(f"{kind}, {threads} thread{'s' * (threads > 1)}", bench), end="\n\n", flush=True)
+        rss_mb += bench.rss_mb
+    print(f"{options.rounds} rounds of {options.seconds} s a row; the daemon had {max(rss_mb):.1f} MB resident\n")
 
 
 def main() -> int:
@@ -71,15 +101,16 @@ def main() -> int:
         return 4
     compile_programs()
     remove_stale()
+    print(describe_machine(), end="\n\n", flush=True)
+    parts = options.part or PARTS
     with Lab() as lab:
-        bench = Bench(lab, KINDS[options.kind], options.seconds, options.threads)
-        for number in range(options.rounds):
-            print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
-            bench.run_round()
-    print(f"{options.kind}, {options.threads} thread(s), {options.rounds} rounds of {options.seconds} s a row")
-    print(describe_machine(), end="\n\n")
-    print(format_table(bench))
-    print(f"\nresident memory of the daemon: {max(bench.rss_mb):.1f} MB, at its highest {max(bench.peak_mb):.1f} MB")
+        prepare(lab)
+        if "connections" in parts:
+            measure_connections(lab, options)
+        if "streams" in parts:
+            measure_streams(lab, options.rounds)
+        if "strains" in parts:
+            measure_strains(lab, options.rounds)
     return 0
 
 

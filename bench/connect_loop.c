@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Connects (TCP) or sends a first datagram (UDP) as often as it can, each time on a new socket, and prints as one JSON
- * object how many, how fast, and what the call cost: connect_loop [-u] [-t THREADS] [-s SECONDS] [-p A_SECOND] [-o OFFSET]
+ * object how many, how fast, and what the call cost: connect_loop [-u] [-e] [-t THREADS] [-s SECONDS] [-p A_SECOND] [-o OFFSET]
  * [-r RANGE] ADDRESS PORT. With -r each connection goes to the next of RANGE addresses from ADDRESS + OFFSET on; with -p
- * all threads together make no more than A_SECOND.
+ * all threads together make no more than A_SECOND; with -e a datagram is done when its echo is back, within a second.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,7 +20,7 @@
 
 static struct sockaddr_storage base;
 static socklen_t base_size;
-static int is_udp;
+static int is_udp, awaits_echo;
 static unsigned int range = 1;
 static double seconds = 1, begun_s, pace;
 static atomic_uint next_offset, paced;
@@ -74,7 +74,13 @@ static int attempt(int s)
 
 	if (connect(s, (struct sockaddr *)&remote, base_size))
 		return -1;
-	return is_udp ? (int)send(s, "x", 1, 0) : 0;
+	if (!is_udp)
+		return 0;
+	if (awaits_echo)
+		setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){1, 0}, sizeof(struct timeval));
+	if (send(s, "x", 1, 0) < 0)
+		return -1;
+	return awaits_echo ? (int)recv(s, &(char){0}, 1, 0) : 0;
 }
 
 static void *work(void *argument)
@@ -150,8 +156,9 @@ int main(int argc, char **argv)
 	struct worker *workers;
 	int option, threads = 1;
 
-	while ((option = getopt(argc, argv, "ut:s:p:o:r:")) != -1) {
+	while ((option = getopt(argc, argv, "uet:s:p:o:r:")) != -1) {
 		is_udp |= option == 'u';
+		awaits_echo |= option == 'e';
 		threads = option == 't' ? atoi(optarg) : threads;
 		seconds = option == 's' ? atof(optarg) : seconds;
 		pace = option == 'p' ? atof(optarg) : pace;
@@ -161,7 +168,7 @@ int main(int argc, char **argv)
 	}
 	if (argc - optind != 2 || parse_remote(argv[optind], atoi(argv[optind + 1])) || threads < 1 || range < 1) {
 		fprintf(stderr,
-			"usage: connect_loop [-u] [-t THREADS] [-s SECONDS] [-p A_SECOND] [-o OFFSET] [-r RANGE] "
+			"usage: connect_loop [-u] [-e] [-t THREADS] [-s SECONDS] [-p A_SECOND] [-o OFFSET] [-r RANGE] "
 			"ADDRESS PORT\n");
 		return 2;
 	}

@@ -11,22 +11,33 @@ from pathlib import Path
 from tests.lab.lab import Lab
 from tests.lab.patience import PATIENCE
 
-TINYSNITCHD = (str(Path(sys.executable).parent / "tinysnitchd"),)
-_START_S = 20.0
+BIN = Path(sys.executable).parent
+_START_S = 60.0
+_DISK_KB = 512
 
 
 class LoggingDaemon:
     """Enforces `rules` in the lab once its constructor returns."""
 
-    def __init__(self, lab: Lab, rules: str, *flags: str, program: tuple[str, ...] = TINYSNITCHD) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        rules: str,
+        *,
+        program: tuple[str, ...] = (str(BIN / "tinysnitchd"),),
+        has_own_disk: bool = False,
+    ) -> None:
+        """`has_own_disk`: its state is on a small one, which only the lab sees."""
         self.folder = lab.folder / f"bench-{time.monotonic_ns()}"
-        self.folder.mkdir()
+        (self.folder / "state").mkdir(parents=True)
+        if has_own_disk:
+            lab.run_outside(["mount", "-t", "tmpfs", "-o", f"size={_DISK_KB}k", "none", str(self.folder / "state")])
         (self.folder / "rules").write_text(rules)
         self.socket = self.folder / "socket"
         self.log = self.folder / "log"
         self._errors = self.folder / "stderr"
         words = ["--rules", str(self.folder / "rules"), "--state-dir", str(self.folder / "state")]
-        words += ["--socket", str(self.socket), "--log", "json", "--cgroup", str(lab.cgroup), *flags]
+        words += ["--socket", str(self.socket), "--log", "json", "--cgroup", str(lab.cgroup)]
         with self.log.open("wb") as log, self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
                 [*lab.namespaces.enter_host_outside(), *program, *words],

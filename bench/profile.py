@@ -13,7 +13,7 @@ from bench.bench import describe_machine
 from bench.logging_daemon import LoggingDaemon
 from bench.profiled_daemon import GENERATORS, STAGES, WAITING
 from bench.programs import Sample, compile_programs, program_path, run_connect_loop
-from bench.rows import KINDS, PORT, RANGE, Kind, prepare
+from bench.rows import KINDS, RANGE, Kind, prepare
 from bench.stage_clock import OUTSIDE
 from tests.lab.lab import Lab
 from tests.lab.namespaces import remove_stale
@@ -43,7 +43,7 @@ def parse_arguments() -> argparse.Namespace:
 def measure(lab: Lab, kind: Kind, threads: int, seconds: float) -> Profile:
     bare = connect(lab, kind, threads, seconds / 3)
     result = lab.folder / "profile.json"
-    rules = f"allow {kind.many} {PORT} {kind.protocol} {program_path('connect_loop')}\n"
+    rules = f"allow {kind.many} {kind.port} {kind.protocol} {program_path('connect_loop')}\n"
     program = (sys.executable, "-m", "bench.profiled_daemon", str(result))
     daemon = LoggingDaemon(lab, rules, program=program)
     first = connect(lab, kind, threads, seconds / 5)  # what is looked up once only has been
@@ -63,7 +63,7 @@ def measure(lab: Lab, kind: Kind, threads: int, seconds: float) -> Profile:
 
 def connect(lab: Lab, kind: Kind, threads: int, seconds: float, offset: int = 0) -> Sample:
     words = [*kind.flags, "-t", str(threads), "-s", str(seconds), "-r", str(RANGE), "-o", str(offset)]
-    return run_connect_loop(lab, *words, kind.many_first, PORT)
+    return run_connect_loop(lab, *words, kind.many_first, kind.port)
 
 
 def await_file(path: Path) -> str:

@@ -1,6 +1,7 @@
 """The C programs of the benchmark: compiled when needed, each started in the lab and read as JSON."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tests.lab.lab import Lab
 
 HERE = Path(__file__).parent
 BUILD = HERE.parent / "build" / "bench"
+EVERYWHERE = "connect_everywhere"  # connect_loop under a name that other rules speak of
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -30,6 +32,7 @@ def compile_programs() -> None:
         if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
             command = ["gcc", "-O2", "-Wall", "-Wextra", "-pthread", "-o", str(program), str(source)]
             subprocess.run(command, check=True)
+    shutil.copy(BUILD / "connect_loop", BUILD / EVERYWHERE)
 
 
 def program_path(name: str) -> str:
@@ -42,8 +45,8 @@ def start_listening(child: subprocess.Popen[str]) -> None:
         raise RuntimeError("a program of the benchmark did not start")
 
 
-def run_connect_loop(lab: Lab, *words: str) -> Sample:
-    done = lab.run([program_path("connect_loop"), *words], timeout_s=60)
+def run_connect_loop(lab: Lab, *words: str, program: str = "connect_loop") -> Sample:
+    done = lab.run([program_path(program), *words], timeout_s=60)
     if done.returncode:
         raise RuntimeError(f"connect_loop {' '.join(words)}: {done.stderr}")
     return msgspec.convert(json.loads(done.stdout), Sample)

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from bench.daemon_cost import read_cpu_s, read_memory_mb
-from bench.programs import Sample, program_path, run_connect_loop, start_listening
-from tests.lab.daemon import Daemon
+from bench.logging_daemon import LoggingDaemon
+from bench.programs import EVERYWHERE, Sample, program_path, run_connect_loop, start_listening
 from tests.lab.lab import Lab
 from tests.lab.namespaces import NETNS_FOLDER
 from tests.lab.queue_counter import count_queued
@@ -14,11 +14,14 @@ from tests.lab.world import WORLD4, WORLD6
 
 PORT = "9000"
 DENIED_PORT = "9001"
+ECHO_PORT = "9002"
 # Routed to the world's loopback: every connection can have a remote address of its own.
 MANY4, MANY4_FIRST = "10.128.0.0/9", "10.128.0.1"
 MANY6, MANY6_FIRST = "fd78::/64", "fd78::1"
 RANGE = 4_000_000
+CROWD = 50_000  # remotes of a port scan or of a peer-to-peer client
 QUEUE = "60"
+GOAL = 0.65  # of the C loop's rate
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,15 @@ class Kind:
     remote: str
     many: str
     many_first: str
+    port: str = PORT
 
 
+# A datagram counts when its echo is back: what is merely sent would be counted when it waits in a queue, or was lost.
 KINDS = {
     "tcp4": Kind((), "tcp", WORLD4, MANY4, MANY4_FIRST),
     "tcp6": Kind((), "tcp", WORLD6, MANY6, MANY6_FIRST),
-    "udp4": Kind(("-u",), "udp", WORLD4, MANY4, MANY4_FIRST),
-    "udp6": Kind(("-u",), "udp", WORLD6, MANY6, MANY6_FIRST),
+    "udp4": Kind(("-u", "-e"), "udp", WORLD4, MANY4, MANY4_FIRST, ECHO_PORT),
+    "udp6": Kind(("-u", "-e"), "udp", WORLD6, MANY6, MANY6_FIRST, ECHO_PORT),
 }
 
 
@@ -47,6 +52,7 @@ class Measured:
     samples: list[Sample] = field(default_factory=list)
     cpu_s: float = 0.0
     queued: int = 0  # packets that user space saw
+    has_daemon: bool = False
 
     @property
     def count(self) -> int:
@@ -54,7 +60,7 @@ class Measured:
 
 
 class Bench:
-    """One lab, one kind of traffic, and the rows measured so far."""
+    """One lab, one kind of traffic, and the rows measured so far. The lab is prepared."""
 
     def __init__(self, lab: Lab, kind: Kind, seconds: float, threads: int) -> None:
         self._lab = lab
@@ -65,15 +71,14 @@ class Bench:
         self.rows: dict[str, Measured] = {}
         self.rss_mb: list[float] = []
         self.peak_mb: list[float] = []
-        prepare(lab)
 
     def run_round(self) -> None:
         self._measure("bare kernel", self._connect)
         with self._rule("-m conntrack --ctstate INVALID -j DROP"):
             self._measure("conntrack only", self._connect)
         with self._accept_all():
-            self._measure("every one accepted by a C loop over NFQUEUE", self._connect)
-        daemon = self._lab.start_daemon(self._rules())
+            self._measure("every one accepted by a C loop", self._connect)
+        daemon = LoggingDaemon(self._lab, self._rules())
         for name, measure in self._daemon_rows():
             self._measure(name, measure, daemon)
         self.rss_mb.append(read_memory_mb(daemon.process.pid, "VmRSS"))
@@ -81,19 +86,22 @@ class Bench:
         daemon.stop()
 
     def _daemon_rows(self) -> Iterator[tuple[str, Callable[[], Sample]]]:
+        c_rate = self.rows["every one accepted by a C loop"].samples[-1].rate
         yield "cached allow", self._connect
         yield "cached deny", lambda: self._connect(port=DENIED_PORT)
+        yield "allowed everywhere, 50,000 remotes", self._connect_to_crowd
         yield "every one a miss", lambda: self._connect_to_many(self._threads)
-        yield "every one a miss, 16 threads", lambda: self._connect_to_many(16)
+        yield "a miss, at half the rate of the goal", lambda: self._connect_to_many(self._threads, c_rate * GOAL / 2)
 
     def _rules(self) -> str:
         program = program_path("connect_loop")
         kind = self._kind
-        allowed = [f"allow {remote} {PORT} {kind.protocol} {program}" for remote in (kind.remote, kind.many)]
-        return "\n".join([*allowed, f"deny {kind.remote} {DENIED_PORT} {kind.protocol} {program}", ""])
+        allowed = [f"allow {remote} {kind.port} {kind.protocol} {program}" for remote in (kind.remote, kind.many)]
+        denied = f"deny {kind.remote} {DENIED_PORT} {kind.protocol} {program}"
+        return "\n".join([*allowed, denied, f"allow - - - {program_path(EVERYWHERE)}", ""])
 
-    def _measure(self, name: str, measure: Callable[[], Sample], daemon: Daemon | None = None) -> None:
-        row = self.rows.setdefault(name, Measured())
+    def _measure(self, name: str, measure: Callable[[], Sample], daemon: LoggingDaemon | None = None) -> None:
+        row = self.rows.setdefault(name, Measured(has_daemon=daemon is not None))
         if daemon is None:
             row.samples.append(measure())
             return
@@ -102,12 +110,16 @@ class Bench:
         row.cpu_s += read_cpu_s(daemon.process.pid) - cpu_s
         row.queued += count_queued(self._lab) - queued
 
-    def _connect(self, port: str = PORT) -> Sample:
-        return run_connect_loop(self._lab, *self._words(self._threads), self._kind.remote, port)
+    def _connect(self, port: str | None = None) -> Sample:
+        return run_connect_loop(self._lab, *self._words(self._threads), self._kind.remote, port or self._kind.port)
 
-    def _connect_to_many(self, threads: int) -> Sample:
-        words = [*self._words(threads), "-r", str(RANGE), "-o", str(self._next_offset)]
-        sample = run_connect_loop(self._lab, *words, self._kind.many_first, PORT)
+    def _connect_to_crowd(self) -> Sample:
+        words = [*self._words(self._threads), "-r", str(CROWD), self._kind.many_first, self._kind.port]
+        return run_connect_loop(self._lab, *words, program=EVERYWHERE)
+
+    def _connect_to_many(self, threads: int, pace: float = 0) -> Sample:
+        words = [*self._words(threads), "-r", str(RANGE), "-o", str(self._next_offset), "-p", str(pace)]
+        sample = run_connect_loop(self._lab, *words, self._kind.many_first, self._kind.port)
         self._next_offset += sample.count
         return sample
 
@@ -135,10 +147,11 @@ class Bench:
 
 
 def prepare(lab: Lab) -> None:
-    """The server, the many addresses, and a conntrack table that does not fill up with closed connections."""
+    """The servers, the many addresses, and a conntrack table that does not fill up with closed connections."""
     names = lab.namespaces
     must(lab, ["nsenter", f"--net={NETNS_FOLDER / names.world}", "sysctl", "-qw", "net.core.somaxconn=65535"])
     start_listening(lab.spawn_world([program_path("accept_loop"), PORT]))
+    start_listening(lab.spawn_world([program_path("echo_loop"), ECHO_PORT]))
     for family, many, gateway in (("-4", MANY4, WORLD4), ("-6", MANY6, WORLD6)):
         must(lab, ["ip", "-n", names.world, family, "route", "add", "local", many, "dev", "lo"])
         must(lab, ["ip", "-n", names.host, family, "route", "add", many, "via", gateway])
