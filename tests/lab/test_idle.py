@@ -1,0 +1,32 @@
+"""With nothing to do the daemon does nothing: no timer, no wake-up."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.lab.lab import Lab
+from tests.lab.step_client import PROGRAM, StepClient
+from tests.lab.world import WORLD4
+
+pytestmark = [pytest.mark.privileged, pytest.mark.slow]
+
+QUIET_S = 3.0  # after the last work: losses and the history have had their second
+WATCHED_S = 6.0
+
+
+def count_wakeups(pid: int) -> int:
+    """proc_pid_status(5): each time that it was put to sleep it was woken, too."""
+    texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status")]
+    return sum(int(number) for text in texts for number in re.findall(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.M))
+
+
+def test_an_idle_daemon_sleeps(lab: Lab) -> None:
+    daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp {PROGRAM}\n")
+    assert StepClient(lab).connect(WORLD4, 80) == "ok"
+    daemon.wait_connections(1)
+    time.sleep(QUIET_S)
+    before = count_wakeups(daemon.process.pid)
+    time.sleep(WATCHED_S)
+    assert count_wakeups(daemon.process.pid) - before <= WATCHED_S / 60 * 5
