@@ -43,7 +43,7 @@ class Daemon:
         namespaces.track(self.process)
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
-        self.wait_for(lambda record: record["event"] == "ready", timeout_s=20)
+        self.wait_for(lambda record: record["event"] == "ready", timeout_s=60)
 
     def _read_log(self) -> None:
         assert self.process.stdout
