@@ -29,4 +29,4 @@ def test_an_idle_daemon_sleeps(lab: Lab) -> None:
     time.sleep(QUIET_S)
     before = count_wakeups(daemon.process.pid)
     time.sleep(WATCHED_S)
-    assert count_wakeups(daemon.process.pid) - before <= WATCHED_S / 60 * 5
+    assert count_wakeups(daemon.process.pid) - before <= 1  # of five a minute
