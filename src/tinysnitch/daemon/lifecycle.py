@@ -62,6 +62,7 @@ from tinysnitch.store.temporary_rules import TemporaryRules
 from tinysnitch.store.text_file import errors_named
 
 WATCH_AGAIN_S = 5.0
+HEADERS_SIZE = 1280  # bytes of a packet that is judged: all headers are in the first ones (RFC 7112 5, RFC 8200 5)
 
 
 def read_extra_interpreters(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -260,7 +261,7 @@ class SetUp:
         return history
 
     def _open_queues(self, instance: Instance) -> tuple[Queue, Queue]:
-        queue = Queue(instance.queues[0])
+        queue = Queue(instance.queues[0], copy_range=HEADERS_SIZE)
         self._undo.callback(queue.close)
         names_queue = Queue(instance.queues[1])
         self._undo.callback(names_queue.close)

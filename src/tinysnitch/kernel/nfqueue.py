@@ -32,6 +32,7 @@ _MESSAGE = struct.Struct("=IHHII")
 _ATTRIBUTE = struct.Struct("=HH")
 _VERDICT_HEADER = struct.Struct("!II")  # struct nfqnl_msg_verdict_hdr: verdict, id
 
+MAX_LENGTH = 8192  # packets: 4096 may wait for people, and what is behind 4096 more would wait for half a second
 _BATCH = 64  # packets per read: enough to spread the cost of a verdict message, few enough to stay quick
 _VERDICTS_PER_SEND = 1024  # netlink_sendmsg() refuses what is larger than the send buffer: EMSGSIZE
 _RECEIVE_BUFFER = 16 << 20  # bytes in the kernel
@@ -68,7 +69,7 @@ class QueueStatistics(msgspec.Struct, frozen=True):
 
 
 class Queue:
-    def __init__(self, number: int, *, copy_range: int = 0xFFFF, max_length: int = 16384) -> None:
+    def __init__(self, number: int, *, copy_range: int = 0xFFFF, max_length: int = MAX_LENGTH) -> None:
         self.number = number
         self._buffer = bytearray(_DATAGRAM)
         self._view = memoryview(self._buffer)
