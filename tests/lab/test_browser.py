@@ -51,7 +51,7 @@ def names_asked(daemon: Daemon) -> list[str]:
     return [ask["name"] for ask in daemon.records("ask")]
 
 
-@pytest.mark.parametrize(("way", "keys", "most"), [("all together", "gy", 8), ("any remote, forever", "fddy", 12)])
+@pytest.mark.parametrize(("way", "keys", "most"), [("all together", "gy", 12), ("any remote, forever", "fddy", 12)])
 def test_a_page_is_a_handful_of_keys_and_none_after_a_restart(
     lab: Lab, way: str, keys: str, most: int, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from tinysnitch.view.help_view import present_help, present_legend
 from tinysnitch.view.keys import KEYS
 from tinysnitch.view.prompt_state import KeyPressed, PromptState, QuestionOpened
 from tinysnitch.view.prompt_view import PromptView, present_prompt
+from tinysnitch.view.segment import Line, Segment
 from tinysnitch.view.text import cell_width
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), min_size=1)
@@ -57,6 +58,28 @@ def test_a_small_terminal_shows_all_that_must_be_seen(connection: Connection) ->
     screen = "\n".join(rows)
     wanted = [view.title, "443", "allow until=", "59 s", *(f"{key.label} " for key in KEYS)]
     assert [text for text in wanted if text not in screen] == []
+
+
+def test_the_facts_that_tell_least_go_first() -> None:
+    labels = ["path", "package", "user", "address", "direction"]
+    view = msgspec.structs.replace(
+        view_of(connection_of()), lines=tuple(Line(label, (Segment(f"of {label}"),)) for label in labels)
+    )
+    kept = []
+    for height in range(30, 10, -1):
+        screen = "\n".join(rows_of(render_prompt(view, 80, height)))
+        kept.append([label for label in labels if f"of {label}" in screen])
+    assert kept[0] == labels
+    assert ["path", "package", "user", "address"] in kept
+    assert ["path", "user", "address"] in kept
+    assert ["user", "address"] in kept
+
+
+def test_other_names_of_the_address_are_seen_in_a_small_terminal() -> None:
+    screen = "\n".join(rows_of(render_prompt(view_of(FULL), 80, 24)))
+    assert [
+        text for text in ("deleted file", "a.test", "10.0.0.9", "uid 1000", "python3.13") if text not in screen
+    ] == []
 
 
 def test_the_rule_is_whole_when_it_fits() -> None:

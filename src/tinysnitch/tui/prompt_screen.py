@@ -1,7 +1,7 @@
 """A prompt's view laid out for a terminal: centred, fitted to its size, covered parts in bold yellow.
 
 What must be seen (title, rule, keys, time) keeps its place; in a small terminal blank rows go first, then
-long values are cut in the middle, then the facts from the last.
+long values are cut in the middle, then the facts that tell least.
 """
 
 import itertools
@@ -24,6 +24,7 @@ MAX_WARNING_ROWS = 3
 MAX_FACT_ROWS = 4
 MAX_MORE_ROWS = 5  # of the rules for further questions
 MIN_FACT_ROWS = 4  # that stay in sight beside them
+LEAST_TELLING = ("direction", "sha256", "parents", "belongs to", "package", "path")  # from the least on
 FAULT = "bold red"
 CURSOR = "reverse"
 
@@ -111,11 +112,20 @@ def _fact_rows(view: PromptView, room: int, height: int) -> list[Text]:
     """A row for each fact; where the screen has rows to spare, long ones take more."""
     spare = max(0, height - len(view.lines) - 2)
     rows: list[Text] = []
-    for line in view.lines:
+    for line in _most_telling(view.lines, height):
         taken = _fact_block(line, room, min(MAX_FACT_ROWS, 1 + spare))
         spare -= len(taken) - 1
         rows += taken
     return rows[: max(height, 1)]
+
+
+def _most_telling(lines: tuple[Line, ...], height: int) -> list[Line]:
+    """So many facts, those left out that other parts of the screen say too, or that say least."""
+    kept = list(lines)
+    for label in LEAST_TELLING:
+        if len(kept) > height:
+            kept = [line for line in kept if line.label != label]
+    return kept
 
 
 def _fact_block(line: Line, room: int, height: int) -> list[Text]:
