@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.qt.screen import Screen
 WAIT_S = 15.0
 
 
-class Session:
+class Session(ABC):
     """Where `tinysnitch-prompt` may run; each kind has its own screen."""
 
     def __init__(self, folder: Path) -> None:
@@ -35,9 +36,9 @@ class Session:
             process.kill()
             process.communicate()
 
+    @abstractmethod
     def environment(self, **more: str) -> dict[str, str]:
         """For programs that show themselves here."""
-        raise NotImplementedError
 
     def start_prompt(self, *flags: str, delay_s: float = 0.5) -> subprocess.Popen[str]:
         environment = self.environment(TINYSNITCH_DELAY_SECONDS=str(delay_s), DBUS_SESSION_BUS_ADDRESS="")
