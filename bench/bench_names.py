@@ -88,7 +88,7 @@ def measure_scales(rounds: int, seconds: float) -> ScaleBench:
         bench.give_names()
         for number in range(rounds):
             print(f"round {number + 1} of {rounds}", file=sys.stderr)
-            bench.run_round()
+            bench.run_round(number % 2 == 1)
     return bench
 
 
