@@ -58,7 +58,7 @@ def test_what_is_no_packet_is_dropped_and_what_is_no_message_goes_on(tmp_path: P
     async def run() -> None:
         with closing(start(Place(tmp_path))) as place:
             place.queue.put(syn(1).__class__(1, 3, 0, 1, 0, b"\x45"))
-            place.names_queue.put(datagram(2), syn(3))
+            place.names_queue.put(datagram(2), syn(1).__class__(3, 3, 0, 1, 0, b"\x45"))
             await until(lambda: place.queue.sent and place.names_queue.sent)
             assert place.queue.sent == [(1, NfVerdict.DROP)]
             assert place.names_queue.sent == [(2, NfVerdict.ACCEPT), (3, NfVerdict.ACCEPT)]
