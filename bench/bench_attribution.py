@@ -35,7 +35,7 @@ def list_scenarios(lab: Lab, count: int) -> Iterator[Scenario]:
     yield Scenario("one TCP connection each, 2 000 at a time", "tcp", count, 2000, 0, WORLD4, 9000)
     yield Scenario("one UDP datagram each, gone at once", "udp", count, 2000, 1500, WORLD4, 9)
     load = Load(lab, MANY4_FIRST, RANGE, PORT)
-    yield Scenario("TCP, beside a flood of misses", "tcp", count // 10, 200, 0, WORLD4, 80, load)
+    yield Scenario("TCP, beside a flood of misses", "tcp", count // 10, 200, 500, WORLD4, 80, load)
     yield Scenario("UDP, beside a flood of misses", "udp", count // 10, 200, 500, WORLD4, 10, load)
 
 

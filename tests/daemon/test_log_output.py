@@ -71,6 +71,19 @@ def test_a_reader_that_stops_never_blocks_us_and_the_lost_lines_are_counted(pipe
     asyncio.run(session())
 
 
+def test_a_reader_that_goes_on_is_served_before_the_loop_comes_around(pipe: tuple[int, int]) -> None:
+    async def session() -> None:
+        log = LogOutput(pipe[1])
+        os.set_blocking(pipe[0], False)
+        fill(log, 200)  # more than a pipe holds: from here on it waits
+        read = os.read(pipe[0], 1 << 20)
+        log.flush()
+        assert len(read) + len(os.read(pipe[0], 1 << 20)) > 100_000
+        log.close()
+
+    asyncio.run(session())
+
+
 def test_a_reader_that_is_gone_costs_the_lines_only(pipe: tuple[int, int]) -> None:
     async def session() -> None:
         log = LogOutput(pipe[1])

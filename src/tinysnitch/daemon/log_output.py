@@ -35,10 +35,10 @@ class LogOutput:
 
     def flush(self) -> None:
         """Send what the reader takes now; the rest goes when it takes more."""
-        if not self._pending or self._is_waiting:
+        if not self._pending:
             return
-        self._send()
-        if self._pending:
+        self._continue()  # waiting or not: in a flood the loop comes around once for many batches
+        if self._pending and not self._is_waiting:
             # A regular file on a full disk never becomes ready (epoll_ctl(2): EPERM): the next flush tries again.
             with suppress(PermissionError):
                 asyncio.get_running_loop().add_writer(self._fd, self._continue)
