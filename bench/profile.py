@@ -80,7 +80,7 @@ def await_file(path: Path) -> str:
 def list_stages() -> list[str]:
     """In the order of the table."""
     first = [WAITING, OUTSIDE]
-    return list(dict.fromkeys([*first, *(stage for _owner, _name, stage in (*STAGES[:7], *GENERATORS, *STAGES[7:]))]))
+    return list(dict.fromkeys([*first, *(stage for _owner, _name, stage in (*STAGES[:8], *GENERATORS, *STAGES[8:]))]))
 
 
 def format_table(profiles: list[Profile]) -> str:

@@ -29,8 +29,9 @@ WAITING = "waiting for packets"
 # In the order of a packet's way. A stage inside another is not counted there.
 STAGES = [
     (selectors.EpollSelector, "select", WAITING),
-    (Driver, "_read_connections", "driver"),
-    (Queue, "read_packets", "recv from the queue"),
+    (Driver, "_judge", "driver"),
+    (Driver, "_linger", "recv, and a moment's look for more"),
+    (Queue, "read_packets", "recv, and a moment's look for more"),
     (nfqueue, "parse_packet_message", "parse the message"),
     (PacketEvents, "connection_event", "make the event"),
     (packet_events, "parse_packet", "parse the packet"),
