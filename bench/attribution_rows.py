@@ -52,7 +52,8 @@ def run_scenario(lab: Lab, daemon: Daemon, scenario: Scenario) -> Outcome:
     records = wait_quiet(daemon, scenario)
     outcome = judge(pids, seconds, records)
     outcome.others = len(daemon.records("connection")) - len(records)
-    outcome.losses = Counter({record["what"]: record["count"] for record in daemon.records("lost")})
+    for record in daemon.records("lost"):
+        outcome.losses[record["what"]] += record["count"]
     return outcome
 
 
