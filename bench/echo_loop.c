@@ -16,6 +16,7 @@ static int bind_any(int port)
 	int on = 1, room = 8 << 20;
 
 	setsockopt(s, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
+	setsockopt(s, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on)); /* a route alone makes the many addresses local */
 	setsockopt(s, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 	return bind(s, (struct sockaddr *)&any, sizeof(any)) ? -1 : s;
 }
