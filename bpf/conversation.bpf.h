@@ -10,9 +10,6 @@
 #include "packet.bpf.h"
 
 #define SECOND_NS 1000000000ULL
-/* As long as conntrack would wait: nf_conntrack_udp_timeout, nf_conntrack_udp_timeout_stream */
-#define ANSWER_NS (30 * SECOND_NS)
-#define LULL_NS (120 * SECOND_NS)
 
 struct question {
 	struct flow_key flow;

@@ -99,6 +99,10 @@ struct flow {
 	__u32 verdict;
 };
 
+/* As long as conntrack would wait: nf_conntrack_udp_timeout, nf_conntrack_udp_timeout_stream */
+#define ANSWER_NS 30000000000ULL
+#define LULL_NS 120000000000ULL
+
 /* What was allowed last between two ends, of all protocols but TCP: its answers are welcome. key: flow_key, direction 0 */
 struct conversation {
 	__u64 cookie; /* of the socket that began it, or that answers; 0: none */

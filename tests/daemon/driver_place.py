@@ -29,6 +29,7 @@ from tinysnitch.kernel.attribution import Claim
 from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.nfqueue import NfVerdict, QueuedPacket, QueueStatistics
 from tinysnitch.kernel.packet_events import LOCAL_OUT, POST_ROUTING, PacketEvents
+from tinysnitch.kernel.translated_answers import TranslatedAnswers
 from tinysnitch.protocol.log_lines import ReadyLine
 from tinysnitch.store.history import History
 from tinysnitch.store.rules_file import RulesFile
@@ -129,6 +130,7 @@ class Place:
             address_news=self.news,  # type: ignore[arg-type]
             attributor=self.attributor,  # type: ignore[arg-type]
             packet_events=PacketEvents(self.attributor, lambda _index: "eth0"),
+            translated_answers=TranslatedAnswers(None),
             enforcement=Enforcement(self.queue, self.names_queue, programs),  # type: ignore[arg-type]
             rule_loader=loader,
             rules_file=self.rules_file,

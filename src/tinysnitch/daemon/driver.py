@@ -19,6 +19,7 @@ from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import Malformed, SnitchError
 from tinysnitch.core.events import DataLost, DeadlineReached, Event, ProcessExited
 from tinysnitch.core.records import Record, uid_told_of
+from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.daemon.recorder import Recorder
@@ -30,6 +31,7 @@ from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.heap import give_back_memory
 from tinysnitch.kernel.nfqueue import Queue, QueuedPacket
 from tinysnitch.kernel.packet_events import PacketEvents
+from tinysnitch.kernel.translated_answers import TranslatedAnswers
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
 
@@ -50,6 +52,7 @@ class Doors:
     address_news: AddressNews
     attributor: Attributor
     packet_events: PacketEvents
+    translated_answers: TranslatedAnswers
     enforcement: Enforcement
     rule_loader: RuleLoader
     rules_file: RulesFile
@@ -168,7 +171,10 @@ class Driver:
             self.doors.enforcement.drop(queued.packet_id)
         else:
             self.doors.enforcement.note_mark(queued.packet_id, queued.mark)
-            self._work_off(event, now)
+            if self.doors.translated_answers.let_pass(event.flow):
+                self.doors.enforcement.issue(queued.packet_id, Verdict.ALLOW)
+            else:
+                self._work_off(event, now)
 
     def _read_messages(self) -> None:
         now = read_instant()

@@ -54,6 +54,7 @@ from tinysnitch.kernel.probe import find_missing
 from tinysnitch.kernel.resolv_conf import RESOLV_CONF, RESOLVED_UPSTREAMS
 from tinysnitch.kernel.seed import seed
 from tinysnitch.kernel.sockets import SocketDiag
+from tinysnitch.kernel.translated_answers import TranslatedAnswers
 from tinysnitch.protocol.log_lines import ReadyLine, format_time
 from tinysnitch.store.file_watch import watch_file, watch_folder
 from tinysnitch.store.history import History
@@ -223,12 +224,15 @@ class SetUp:
             programs, extra_interpreters=read_extra_interpreters(os.environ), needs_sha256=engine.rules.needs_sha256
         )
         self._undo.callback(attributor.close)
+        translated_answers = TranslatedAnswers(programs)
+        self._undo.callback(translated_answers.close)
         doors = Doors(
             queue=queue,
             names_queue=names_queue,
             address_news=news,
             attributor=attributor,
             packet_events=PacketEvents(attributor, news.find_interface),
+            translated_answers=translated_answers,
             enforcement=Enforcement(queue, names_queue, programs),
             rule_loader=loader,
             rules_file=self._rules_file,

@@ -23,6 +23,7 @@ class BpfMaps:
             self.listeners = self._open("listeners", structs.LISTENER_KEY.struct, structs.LISTENER.struct)
             self.bindings = self._open("bindings", _WIDE_NUMBER, structs.LISTENER_KEY.struct)
             self.flows = self._open("flows", structs.FLOW_KEY.struct, structs.FLOW.struct)
+            self.conversations = self._open("conversations", structs.FLOW_KEY.struct, structs.CONVERSATION.struct)
             self.verdicts = self._open("verdicts", structs.VERDICT_KEY.struct, structs.VERDICT_VALUE.struct)
             self.statistics = self._open("statistics", _NUMBER, _WIDE_NUMBER, count_possible_cpus())
             self._opened = opened.pop_all()

@@ -114,6 +114,18 @@ class BpfPrograms:
         if found is not None:
             self._maps.flows.write(key, (*found[:2], *pack_owner(owner), *found[6:]))
 
+    def translate_conversation(self, asked: Flow, answer: Flow) -> bool:
+        """Let the answers to what was asked come from another address. False: nothing was, or too long ago."""
+        found = self._maps.conversations.find(*pack_conversation_key(asked))
+        if found is None:
+            return False
+        cookie, exec_id, seen_ns, uid, begun_by, is_answered, pad = found
+        patience_ns = structs.LULL_NS if is_answered else structs.ANSWER_NS
+        if begun_by != structs.OUTBOUND or read_boot_ns() - seen_ns >= patience_ns:
+            return False
+        value = (cookie, exec_id, seen_ns, uid, begun_by, 0, pad)
+        return self._maps.conversations.write(pack_conversation_key(answer), value)
+
     def remember_verdict(self, key: VerdictKey, verdict: Verdict, generation: int, expires_ns: int) -> None:
         """`expires_ns` on the boot-time clock, 0: never."""
         self._maps.verdicts.write(pack_verdict_key(key), (expires_ns, 0, generation, _VERDICTS[verdict]))
@@ -264,6 +276,10 @@ def read_boot_ns() -> int:
 def pack_flow(flow: Flow) -> tuple[bytes, bytes, int, int, int, int, int]:
     direction = _DIRECTIONS[flow.direction]
     return flow.local, flow.remote, flow.local_port, flow.remote_port, flow.protocol, direction, 0
+
+
+def pack_conversation_key(flow: Flow) -> tuple[bytes, bytes, int, int, int, int, int]:
+    return (flow.local, flow.remote, flow.local_port, flow.remote_port, flow.protocol, 0, 0)
 
 
 def pack_verdict_key(key: VerdictKey) -> tuple[int, bytes, int, int, int, int]:

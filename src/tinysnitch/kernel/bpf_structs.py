@@ -22,6 +22,9 @@ IMAGE_SEEDED = 8
 IMAGE_DIRECTORY_CUT = 16
 IMAGE_ARGS_UNREADABLE = 32
 
+ANSWER_NS = 30_000_000_000  # how long an answer may take, and how long nothing may be said after one
+LULL_NS = 120_000_000_000
+
 EXECUTABLE_SIZE = 1024
 DIRECTORY_SIZE = 512
 ARGS_SIZE = 2304

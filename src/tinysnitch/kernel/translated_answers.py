@@ -1,0 +1,43 @@
+"""Answers whose sender's address was translated on the way out (DNAT in nat OUTPUT).
+
+Mangle INPUT sees them before nat INPUT gives them back the address that the program knows, so the kernel's side finds
+no conversation for them. Conntrack knows which it is; its end as the packet shows it is written beside it.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+
+from tinysnitch.core.flow import TCP, Direction, Flow
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.conntrack import Conntrack
+
+MAX_FLOWS = 1024
+MAX_TRIES = 16  # of one flow: what the kernel's side refuses all the same must not come around for ever
+
+
+class TranslatedAnswers:
+    """`programs` None, without BPF: the rules ask conntrack themselves."""
+
+    def __init__(self, programs: BpfPrograms | None, open_conntrack: Callable[[], Conntrack] = Conntrack) -> None:
+        self._programs = programs
+        self._conntrack = open_conntrack() if programs else None
+        self._tries: Counter[Flow] = Counter()
+
+    def close(self) -> None:
+        if self._conntrack:
+            self._conntrack.close()
+
+    def let_pass(self, flow: Flow) -> bool:
+        """Whether a packet of the flow answers what was allowed, and the kernel's side knows so from now on."""
+        if flow.direction is Direction.OUTBOUND or flow.protocol == TCP or not self._programs or not self._conntrack:
+            return False
+        asked = self._conntrack.find_asked(flow)
+        if asked is None or not self._may_try(flow):
+            return False
+        return self._programs.translate_conversation(asked, flow)
+
+    def _may_try(self, flow: Flow) -> bool:
+        if len(self._tries) >= MAX_FLOWS:
+            self._tries.clear()
+        self._tries[flow] += 1
+        return self._tries[flow] <= MAX_TRIES

@@ -1,0 +1,28 @@
+"""Destinations translated on the way out (DNAT in nat OUTPUT), as for a cluster's services or a resolver of a VPN."""
+
+import pytest
+
+from tests.lab.lab import Lab
+from tests.lab.world import ECHO_PORT, PROGRAMS, WORLD4, WORLD6
+
+pytestmark = [pytest.mark.privileged]
+
+CLIENT = str(PROGRAMS / "udp_client.py")
+MADE_UP = {WORLD4: "192.0.2.53", WORLD6: "2001:db8::53"}
+
+
+@pytest.mark.parametrize("address", [WORLD4, WORLD6])
+@pytest.mark.parametrize("kind", ["udp", "icmp"])
+def test_the_answer_arrives_and_is_no_question(lab: Lab, address: str, kind: str) -> None:
+    iptables = "iptables" if address == WORLD4 else "ip6tables"
+    made_up = MADE_UP[address]
+    assert lab.run(["ip", "route", "replace", made_up, "via", address]).returncode == 0
+    nat = [iptables, "-t", "nat", "-A", "OUTPUT", "-d", made_up, "-j", "DNAT", "--to", address]
+    assert lab.run(nat).returncode == 0
+    daemon = lab.start_daemon(f"allow {made_up} - {kind}\n")
+    command = ["ping", "-n", "-c3", "-i0.2", "-W5", made_up]
+    if kind == "udp":
+        command = ["/usr/bin/python3", CLIENT, made_up, str(ECHO_PORT)]
+    done = lab.run(command)
+    assert done.returncode == 0, done.stdout + daemon.describe()
+    assert [record["direction"] for record in daemon.records("connection")] == ["outbound"]
