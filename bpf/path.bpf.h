@@ -27,34 +27,36 @@ static __always_inline bool leave_mount(struct mount **mount, struct dentry **de
 	return true;
 }
 
-/* Returns the bytes written, and sets `is_cut` when there would have been more. `room` must be a constant. */
-static __always_inline __u32 write_path(char *out, const __u32 room, const struct path *path, bool *is_cut)
+/*
+ * False: there would have been more. `room` must be a constant. `size` must be in a map: there the verifier knows of no
+ * number, and finds each step to be as the one before.
+ */
+static __always_inline bool write_path(char *out, const __u16 room, __u16 *size, const struct path *path)
 {
 	struct dentry *parent, *dentry = BPF_CORE_READ(path, dentry);
 	struct vfsmount *vfsmount = BPF_CORE_READ(path, mnt);
 	struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
-	__u32 size = 0;
 	long length;
 
+	*size = 0;
 	for (int step = 0; step < PATH_STEPS; step++) {
 		if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
 			if (!leave_mount(&mount, &dentry))
-				return size;
+				return true;
 			continue;
 		}
-		if (size > room - NAME_SIZE)
+		if (*size > room - NAME_SIZE)
 			break;
-		length = bpf_probe_read_kernel_str(out + size, NAME_SIZE, BPF_CORE_READ(dentry, d_name.name));
+		length = bpf_probe_read_kernel_str(out + *size, NAME_SIZE, BPF_CORE_READ(dentry, d_name.name));
 		if (length <= 0)
 			break;
-		size += length;
+		*size += length;
 		parent = BPF_CORE_READ(dentry, d_parent);
 		if (parent == dentry) /* in no tree at all: a memfd (d_alloc_pseudo) */
-			return size;
+			return true;
 		dentry = parent;
 	}
-	*is_cut = true;
-	return size;
+	return false;
 }
 
 #endif

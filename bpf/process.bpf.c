@@ -48,24 +48,20 @@ static __always_inline void read_executable(struct image *image, struct task_str
 {
 	struct file *file = BPF_CORE_READ(task, mm, exe_file);
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
-	bool is_cut = false;
 
 	image->inode = BPF_CORE_READ(inode, i_ino);
 	image->device = BPF_CORE_READ(inode, i_sb, s_dev);
 	if (BPF_CORE_READ(inode, i_nlink) == 0)
 		image->flags |= IMAGE_DELETED;
-	image->executable_size = write_path(image->executable, EXECUTABLE_SIZE, &file->f_path, &is_cut);
-	if (is_cut)
+	if (!write_path(image->executable, EXECUTABLE_SIZE, &image->executable_size, &file->f_path))
 		image->flags |= IMAGE_PATH_CUT;
 }
 
 static __always_inline void read_directory(struct image *image, struct task_struct *task)
 {
 	struct fs_struct *fs = BPF_CORE_READ(task, fs);
-	bool is_cut = false;
 
-	image->directory_size = write_path(image->directory, DIRECTORY_SIZE, &fs->pwd, &is_cut);
-	if (is_cut)
+	if (!write_path(image->directory, DIRECTORY_SIZE, &image->directory_size, &fs->pwd))
 		image->flags |= IMAGE_DIRECTORY_CUT;
 }
 
