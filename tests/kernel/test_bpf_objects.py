@@ -1,11 +1,17 @@
 """The objects are compiled, hold what is asked of them, and a change shows in the digest."""
 
+import os
+import re
 from pathlib import Path
 
 import pytest
 
+from tests.kernel.bpf_place import BpfPlace
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import bpf_objects
+from tinysnitch.kernel.libbpf import ObjectFile, open_pinned
+
+MANY_STEPS = 100_000  # the start of the daemon waits for them, at 2 us each
 
 
 def test_all_objects_are_compiled() -> None:
@@ -33,3 +39,24 @@ def test_a_missing_object_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(bpf_objects.missing_objects()) == len(bpf_objects.PROGRAMS) + len(bpf_objects.PACKET_PROGRAMS)
     with pytest.raises(SnitchError, match=r"process\.bpf\.o"):
         bpf_objects.read_digest()
+
+
+def count_verified(path: Path) -> int:
+    """Instructions that the verifier went through, some of them often (kernel/bpf/syscall.c, bpf_prog_show_fdinfo)."""
+    fd = open_pinned(path)
+    try:
+        (count,) = re.findall(r"^verified_insns:\t(\d+)$", Path(f"/proc/self/fdinfo/{fd}").read_text(), re.MULTILINE)
+        return int(count)
+    finally:
+        os.close(fd)
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("name", bpf_objects.PROGRAMS)
+def test_the_verifier_is_soon_done(place: BpfPlace, name: str) -> None:
+    file = ObjectFile(bpf_objects.object_path(name), place.bpffs)
+    paths = [place.bpffs / program for program in bpf_objects.PROGRAMS[name]]
+    for path in paths:
+        file.pin_program(path.name, path)
+    file.close()
+    assert 0 < sum(map(count_verified, paths)) < MANY_STEPS
