@@ -88,7 +88,7 @@ struct flow_key {
 	__u8 protocol;
 	__u8 direction;
 	__u16 pad;
-};
+} __attribute__((aligned(8))); /* it is copied by words, not by pairs of bytes */
 
 /* Written by the verdict program on a miss; user space sets the verdict. A verdict counts only for the same cookie. */
 struct flow {
