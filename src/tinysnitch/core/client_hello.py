@@ -1,0 +1,130 @@
+"""The server name that a TLS client says in its first message (RFC 8446 4.1.2, RFC 6066 3), in clear text.
+
+With ECH it is the name of the server in front (RFC 9849), and the true one is encrypted. Nothing here is checked by
+anyone: a client may say what it likes.
+"""
+
+from struct import Struct
+
+from tinysnitch.core.byte_stream import ByteStream
+from tinysnitch.core.domain import normalize_name
+from tinysnitch.core.errors import Malformed
+from tinysnitch.core.segment import Segment
+
+MAX_HELLO_BYTES = 16 * 1024  # with a post-quantum key share it has some 2000
+_RECORD = Struct("!BBxH")  # content type, major version, length
+_RECORD_BYTES = 5
+_MAX_RECORD_BYTES = 1 << 14  # RFC 8446 5.1
+_HANDSHAKE, _MAJOR = 22, 3
+_CLIENT_HELLO, _HEADER_BYTES = 1, 4
+_FIXED_BYTES = 34  # version and random
+_SERVER_NAME, _HOST_NAME = 0, 0
+
+
+class HelloBuffer:
+    """Handshake bytes in their order, until the ClientHello is whole."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def push(self, data: bytes) -> bytes | None:
+        """The body of the ClientHello once all of it is there. Raises Malformed where there is none."""
+        self._bytes += data
+        if len(self._bytes) < _HEADER_BYTES:
+            return None
+        size = int.from_bytes(self._bytes[1:_HEADER_BYTES])
+        if self._bytes[0] != _CLIENT_HELLO or size > MAX_HELLO_BYTES:
+            raise Malformed(f"handshake message {self._bytes[0]} of {size} bytes")
+        end = _HEADER_BYTES + size
+        return bytes(self._bytes[_HEADER_BYTES:end]) if len(self._bytes) >= end else None
+
+
+class TlsReader:
+    """A TCP connection from its first byte of data on, out of the segments that the client sends."""
+
+    def __init__(self, sequence: int) -> None:
+        self._stream = ByteStream(sequence)
+        self._records = bytearray()
+        self._hello = HelloBuffer()
+
+    def read(self, segment: Segment) -> bytes | None:
+        """The body of the ClientHello once all of it is there. Raises Malformed where there is none."""
+        self._records += self._stream.push(segment.data_sequence, segment.payload)
+        body = None
+        while body is None and (fragment := self._take_record()):
+            body = self._hello.push(fragment)
+        return body
+
+    def _take_record(self) -> bytes | None:
+        """The fragment in the next record; None: it is not whole yet."""
+        if self._records[:1] not in (b"", bytes([_HANDSHAKE])):
+            raise Malformed("not a TLS handshake")
+        if len(self._records) < _RECORD_BYTES:
+            return None
+        kind, major, size = _RECORD.unpack_from(self._records)
+        if kind != _HANDSHAKE or major != _MAJOR or not 0 < size <= _MAX_RECORD_BYTES:
+            raise Malformed(f"TLS record of type {kind}, version {major} and {size} bytes")
+        end = _RECORD_BYTES + size
+        if len(self._records) < end:
+            return None
+        fragment = bytes(self._records[_RECORD_BYTES:end])
+        del self._records[:end]
+        return fragment
+
+
+class _Cursor:
+    """Reads fields one after another; what would go beyond the end is Malformed."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def take(self, size: int) -> bytes:
+        start, self._at = self._at, self._at + size
+        if self._at > len(self._data):
+            raise Malformed("ClientHello is cut short")
+        return self._data[start : self._at]
+
+    def take_number(self, size: int) -> int:
+        return int.from_bytes(self.take(size))
+
+    def take_vector(self, length_bytes: int) -> bytes:
+        """What stands behind its length."""
+        return self.take(self.take_number(length_bytes))
+
+    @property
+    def has_more(self) -> bool:
+        return self._at < len(self._data)
+
+
+def parse_server_name(body: bytes) -> str | None:
+    """Out of the body of a ClientHello; None: it says none, or what is no name. Raises Malformed."""
+    hello = _Cursor(body)
+    hello.take(_FIXED_BYTES)
+    hello.take_vector(1)  # session id
+    hello.take_vector(2)  # cipher suites
+    hello.take_vector(1)  # compression methods
+    extensions = _Cursor(hello.take_vector(2) if hello.has_more else b"")
+    while extensions.has_more:
+        kind, data = extensions.take_number(2), extensions.take_vector(2)
+        if kind == _SERVER_NAME:
+            return _parse_names(data)
+    return None
+
+
+def _parse_names(data: bytes) -> str | None:
+    names = _Cursor(_Cursor(data).take_vector(2))
+    while names.has_more:
+        kind, name = names.take_number(1), names.take_vector(2)
+        if kind == _HOST_NAME:
+            return _read_name(name)
+    return None
+
+
+def _read_name(name: bytes) -> str | None:
+    """An address is none (RFC 6066 3), as little as a number in the place of a top-level domain (RFC 3696 2)."""
+    try:
+        text = normalize_name(name.decode("ascii"))
+    except (Malformed, UnicodeDecodeError):
+        return None
+    return None if text.rpartition(".")[2].isdigit() else text

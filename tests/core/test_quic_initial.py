@@ -1,0 +1,150 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.core.hello_maker import CIPHER, CONNECTION_ID, V1, V2, crypto, handshake, initial
+from tinysnitch.core.client_hello import parse_server_name
+from tinysnitch.core.errors import Malformed
+from tinysnitch.core.quic_initial import QuicReader, crypto_frames, derive_keys, find_initials
+
+# RFC 9001 A.2: the one frame, and what begins and ends the protected packet
+SAMPLE_FRAME = bytes.fromhex(
+    "060040f1010000ed0303ebf8fa56f12939b9584a3896472ec40bb863cfd3e868"
+    "04fe3a47f06a2b69484c00000413011302010000c000000010000e00000b6578"
+    "616d706c652e636f6dff01000100000a00080006001d00170018001000070005"
+    "04616c706e000500050100000000003300260024001d00209370b2c9caa47fba"
+    "baf4559fedba753de171fa71f50f1ce15d43e994ec74d748002b000302030400"
+    "0d0010000e0403050306030203080408050806002d00020101001c0002400100"
+    "3900320408ffffffffffffffff05048000ffff07048000ffff08011001048000"
+    "75300901100f088394c8f03e51570806048000ffff"
+)
+SAMPLE_BEGINS = bytes.fromhex("c000000001088394c8f03e5157080000449e7b9aec34d1b1c98dd7689fb8ec11")
+SAMPLE_ENDS = bytes.fromhex(
+    "7e78bfe706ca4cf5e9c5453e9f7cfd2b8b4c8d169a44e55c88d4a9a7f9474241e221af44860018ab0856972e194cd934"
+)
+RETRIED = b"from a Retry"
+
+
+def read_all(*datagrams: bytes) -> list[str | None]:
+    """The name after each datagram; "-" where the ClientHello is not whole."""
+    reader = QuicReader(CIPHER)
+    bodies = [reader.read(datagram) for datagram in datagrams]
+    return ["-" if body is None else parse_server_name(body) for body in bodies]
+
+
+def test_the_sample_of_the_specification() -> None:
+    packet = initial(SAMPLE_FRAME)
+    assert packet.startswith(SAMPLE_BEGINS)
+    assert packet.endswith(SAMPLE_ENDS)
+    assert read_all(packet) == ["example.com"]
+
+
+@pytest.mark.parametrize(
+    ("version", "key", "iv", "header"),
+    [  # RFC 9001 A.1, RFC 9369 A.1
+        (V1, "1f369613dd76d5467730efcbe3b1a22d", "fa044b2f42a3fd3b46fb255c", "9f50449e04a0e810283a1e9933adedd2"),
+        (V2, "8b1a0bc121284290a29e0971b5cd045d", "91f73e2351d8fa91660e909f", "45b95e15235d6f45a6b19cbcb0294ba9"),
+    ],
+)
+def test_keys(version: int, key: str, iv: str, header: str) -> None:
+    keys = derive_keys(version, CONNECTION_ID)
+    assert (keys.key.hex(), keys.iv.hex(), keys.header.hex()) == (key, iv, header)
+
+
+def test_version_2() -> None:
+    assert read_all(initial(crypto(handshake("ads.test")), version=V2)) == ["ads.test"]
+
+
+def test_pieces_in_several_packets_and_out_of_order() -> None:
+    message = handshake("ads.test", 1600)
+    pieces = [crypto(message[at : at + 300], at) for at in range(0, len(message), 300)]
+    first, second = b"\x01".join(pieces[1::2]), b"\0\0".join(pieces[::2][::-1])
+    assert read_all(initial(first), initial(second, packet_number=3)) == ["-", "ads.test"]
+    assert read_all(initial(first) + initial(second, packet_number=3)) == ["ads.test"]
+
+
+def test_a_piece_sent_again_changes_nothing() -> None:
+    message = handshake("ads.test")
+    first, rest = initial(crypto(message[:40])), initial(crypto(message[40:], 40), packet_number=3)
+    assert read_all(first, first, rest) == ["-", "-", "ads.test"]
+
+
+def test_after_a_retry_the_keys_are_others() -> None:
+    message = handshake("ads.test")
+    rest = initial(crypto(message[40:], 40), packet_number=3, connection_id=RETRIED)
+    assert read_all(initial(crypto(message[:40])), rest) == ["-", "ads.test"]
+
+
+def test_acknowledgements_are_skipped() -> None:
+    acks = b"\x02\x05\x00\x01\x00\x00\x01" + b"\x03\x05\x00\x00\x01\x00\x00\x00"
+    assert read_all(initial(acks + crypto(handshake("ads.test")))) == ["ads.test"]
+
+
+def test_other_packets_of_a_connection_that_is_read_tell_nothing() -> None:
+    message = handshake("ads.test")
+    short = b"\x40" + bytes(60)
+    assert read_all(initial(crypto(message[:40])), short, initial(crypto(message[40:], 40), packet_number=3)) == [
+        "-",
+        "-",
+        "ads.test",
+    ]
+
+
+@pytest.mark.parametrize(
+    "datagram",
+    [
+        b"",
+        b"\x40" + bytes(60),
+        b"\xc0\0\0\0\x09" + bytes(60),
+        b"\x80" + initial(SAMPLE_FRAME)[1:],
+        b"\xf0" + initial(SAMPLE_FRAME)[1:],
+        initial(SAMPLE_FRAME)[:-1] + b"\0",
+        initial(SAMPLE_FRAME)[:-1],
+        initial(b"\x1e"),
+        initial(b"\x06\x00\x7f\xff"),
+        initial(crypto(b"\x02\0\0\1x")),
+        initial(crypto(b"x", 0x3000) + crypto(b"y", 0x3000)),
+        initial(b"\x02\x05\x00\x7f\xff"),
+        b"\xc0\0\0\0\1\x15" + bytes(60),
+    ],
+    ids=[
+        "empty",
+        "no long header",
+        "unknown version",
+        "no fixed bit",
+        "a retry",
+        "wrong tag",
+        "cut short",
+        "unknown frame",
+        "cut frame",
+        "no ClientHello",
+        "contradiction",
+        "ranges",
+        "long id",
+    ],
+)
+def test_what_is_no_first_datagram(datagram: bytes) -> None:
+    with pytest.raises(Malformed):
+        QuicReader(CIPHER).read(datagram)
+
+
+def test_a_close_ends_the_packet() -> None:
+    assert list(crypto_frames(crypto(b"abc") + b"\x1c\x00")) == [(0, b"abc")]
+
+
+@given(st.binary(max_size=100))
+def test_any_frames(frames: bytes) -> None:
+    try:
+        list(crypto_frames(frames))
+    except Malformed:
+        return
+
+
+@given(st.sampled_from([b"", b"\xc0\0\0\0\1", b"\xd3\x6b\x33\x43\xcf", b"\xe0\0\0\0\1"]), st.binary(max_size=100))
+def test_any_datagram(start: bytes, rest: bytes) -> None:
+    try:
+        for found in find_initials(start + rest):
+            assert found.start < found.number_at < found.end <= len(start + rest)
+        QuicReader(CIPHER).read(start + rest)
+    except Malformed:
+        return
