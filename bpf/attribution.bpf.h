@@ -24,10 +24,9 @@ static __always_inline void blame_kernel(struct attribution *attribution)
 
 static __always_inline bool find_owner(__u64 cookie, struct owner *owner)
 {
-	struct owner *known = bpf_map_lookup_elem(&sockets, &cookie);
+	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
+	struct owner *known = socket ? &socket->owner : bpf_map_lookup_elem(&released, &cookie);
 
-	if (!known)
-		known = bpf_map_lookup_elem(&released, &cookie);
 	if (!known)
 		return false;
 	*owner = *known;

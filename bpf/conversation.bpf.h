@@ -16,6 +16,8 @@ struct question {
 	struct attribution whose;
 	struct flow_key conversation; /* the same with direction 0, and with ports also where rules know none */
 	enum packet_role role;
+	__u32 transport; /* where its header begins */
+	bool is_watched;
 };
 
 static __always_inline void name_conversation(struct __sk_buff *skb, struct question *question, __u32 transport)
@@ -85,11 +87,13 @@ static __always_inline bool is_for_them(struct __sk_buff *skb, struct question *
 }
 
 /* An answer to what was allowed, or what follows after an answer. */
-static __always_inline bool goes_on(struct __sk_buff *skb, struct question *question,
-				    struct conversation *conversation, __u64 now_ns)
+static __always_inline bool goes_on(struct __sk_buff *skb, struct question *question, struct conversation *conversation,
+				    __u64 now_ns)
 {
 	bool is_answer = conversation->begun_by != question->flow.direction;
 
+	if (question->flow.direction == OUTBOUND && conversation->is_watched)
+		return false;
 	if (question->role != ROLE_ANY && is_answer != (question->role == ROLE_ANSWERS))
 		return false;
 	if (!is_answer && !conversation->is_answered)
@@ -113,12 +117,14 @@ static __always_inline void note_conversation(const struct question *question, s
 		.uid = question->whose.owner.uid,
 		.seen_ns = now_ns,
 		.begun_by = question->flow.direction,
+		.is_watched = question->is_watched,
 	};
 
 	if (question->role == ROLE_NONE || question->role == ROLE_ANSWERS)
 		return;
 	if (known && known->begun_by == conversation.begun_by && known->cookie == conversation.cookie) {
 		known->seen_ns = now_ns;
+		known->is_watched = question->is_watched;
 		return;
 	}
 	if (bpf_map_update_elem(&conversations, &question->conversation, &conversation, BPF_ANY))

@@ -46,7 +46,7 @@ struct {
 	__uint(max_entries, 65536);
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 	__type(key, __u64);
-	__type(value, struct owner);
+	__type(value, struct owned_socket);
 } sockets SEC(".maps");
 
 /* The same for sockets that were released a moment ago: their last packets may still be held. */
@@ -92,6 +92,15 @@ struct {
 	__type(key, struct flow_key);
 	__type(value, struct conversation);
 } conversations SEC(".maps");
+
+/* What connections without a name say is read, or was: each that sent something. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__type(key, struct watch_key);
+	__type(value, struct watch);
+} watched SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

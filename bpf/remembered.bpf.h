@@ -36,6 +36,11 @@ static __always_inline bool is_current(const struct settings *settings, __u32 ge
 	return generation == settings->generation && (!expires_ns || bpf_ktime_get_boot_ns() < expires_ns);
 }
 
+static __always_inline bool is_provisional(enum verdict verdict)
+{
+	return verdict == VERDICT_ALLOW_NOTED || verdict == VERDICT_ALLOW_GUARDED;
+}
+
 static __always_inline enum verdict find_verdict_of_key(const struct settings *settings, const struct verdict_key *key,
 							enum verdict wanted)
 {
@@ -43,7 +48,7 @@ static __always_inline enum verdict find_verdict_of_key(const struct settings *s
 
 	if (!value || !is_current(settings, value->generation, value->expires_ns))
 		return VERDICT_NONE;
-	if (value->verdict == wanted)
+	if (value->verdict == wanted || (wanted == VERDICT_ALLOW && is_provisional(value->verdict)))
 		__sync_fetch_and_add(&value->hits, 1);
 	return value->verdict;
 }

@@ -55,6 +55,7 @@ static __always_inline bool sends_within_the_call(struct sock *sk)
 /* `owner` comes as noted, zeroed when there is none. The search among another's descriptors takes microseconds, once. */
 static __always_inline void correct_sender(struct __sk_buff *skb, __u64 cookie, struct owner *owner)
 {
+	struct owned_socket socket = {};
 	struct owner current;
 	struct sock *sk;
 
@@ -67,7 +68,8 @@ static __always_inline void correct_sender(struct __sk_buff *skb, __u64 cookie, 
 	if (!is_same_process(owner, &current) && !has_open(BPF_CORE_READ(sk, sk_socket)))
 		return;
 	*owner = current;
-	if (bpf_map_update_elem(&sockets, &cookie, owner, BPF_ANY))
+	socket.owner = current;
+	if (bpf_map_update_elem(&sockets, &cookie, &socket, BPF_ANY))
 		count(LOST_SOCKETS);
 }
 

@@ -24,11 +24,14 @@ static __always_inline struct settings *find_settings_for(void *ctx)
 
 static __always_inline void note_owner(__u64 cookie, const struct owner *owner)
 {
-	struct owner *known = bpf_map_lookup_elem(&sockets, &cookie);
+	struct owned_socket *known = bpf_map_lookup_elem(&sockets, &cookie);
+	struct owned_socket socket = {.owner = *owner};
 
-	if (known && is_same_owner(known, owner))
+	if (known && is_same_owner(&known->owner, owner))
 		return;
-	if (bpf_map_update_elem(&sockets, &cookie, owner, BPF_ANY))
+	if (known) /* connect() on what is connected changes nothing but this */
+		socket.watch = known->watch;
+	if (bpf_map_update_elem(&sockets, &cookie, &socket, BPF_ANY))
 		count(LOST_SOCKETS);
 }
 
@@ -108,12 +111,12 @@ SEC("cgroup/sock_release")
 int on_sock_release(struct bpf_sock *ctx)
 {
 	__u64 cookie = bpf_get_socket_cookie(ctx);
-	struct owner *owner = bpf_map_lookup_elem(&sockets, &cookie);
+	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
 
 	if (!find_settings_for(ctx))
 		return GO_ON;
 	/* A SYN that is still held has its owner in `flows`; a datagram may be one of many, and not all have been seen. */
-	if (owner && ctx->protocol != TCP && bpf_map_update_elem(&released, &cookie, owner, BPF_ANY))
+	if (socket && ctx->protocol != TCP && bpf_map_update_elem(&released, &cookie, &socket->owner, BPF_ANY))
 		count(LOST_SOCKETS);
 	bpf_map_delete_elem(&sockets, &cookie);
 	forget_listener(cookie);

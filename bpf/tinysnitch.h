@@ -17,7 +17,15 @@
 #define EXEC_ID_SEEDED (1ULL << 63) /* user space gives ids from here on */
 
 enum direction { OUTBOUND = 0, INBOUND = 1, ANY_REMOTE = 2 };
-enum verdict { VERDICT_NONE = 0, VERDICT_ALLOW = 1, VERDICT_DENY = 2 };
+enum verdict {
+	VERDICT_NONE = 0,
+	VERDICT_ALLOW = 1,
+	VERDICT_DENY = 2,
+	VERDICT_ALLOW_NOTED = 3,   /* the connection has no name: show what it says of itself to whoever reads it */
+	VERDICT_ALLOW_GUARDED = 4, /* the same, and a rule may deny what it says: nothing goes on unread */
+};
+/* Of a connection that has no name; user space writes the last two. */
+enum watch_state { WATCH_NONE = 0, WATCH_NOTED = 1, WATCH_GUARDED = 2, WATCH_OVER = 3, WATCH_CUT = 4 };
 
 enum image_flags {
 	IMAGE_ARGS_CUT = 1, /* argv was longer than ARGS_SIZE */
@@ -64,6 +72,13 @@ struct owner {
 	__u32 uid; /* real uid at that use, initial user namespace */
 };
 
+/* value of `sockets`; beside the owner, so that to begin a watch costs no look-up of its own */
+struct owned_socket {
+	struct owner owner;
+	__u32 watch; /* enum watch_state of TCP, 0: none was begun */
+	__u32 pad;
+};
+
 /* key of `listeners`; address all zero (IPv6) or ::ffff:0.0.0.0 (IPv4): any */
 struct listener_key {
 	__u8 address[16];
@@ -105,13 +120,14 @@ struct flow {
 
 /* What was allowed last between two ends, of all protocols but TCP: its answers are welcome. key: flow_key, direction 0 */
 struct conversation {
-	__u64 cookie; /* of the socket that began it, or that answers; 0: none */
+	__u64 cookie;  /* of the socket that began it, or that answers; 0: none */
 	__u64 exec_id; /* who began it, or was asked */
 	__u64 seen_ns;
 	__u32 uid;
 	__u8 begun_by; /* enum direction */
 	__u8 is_answered;
-	__u16 pad;
+	__u8 is_watched; /* what is sent asks the verdict, answered or not */
+	__u8 pad;
 };
 
 /* With ANY_REMOTE added to the direction: whatever the remote and port, which are 0. No packet's own key has it. */
@@ -131,14 +147,27 @@ struct verdict_value {
 	__u32 verdict;
 };
 
+/* TCP: the cookie alone. A UDP socket may speak to many. */
+struct watch_key {
+	__u64 cookie;
+	__u8 remote[16];
+	__u16 remote_port;
+	__u16 pad;
+	__u32 pad2;
+};
+
+struct watch {
+	__u32 state; /* enum watch_state */
+};
+
 /* The one entry of `settings`: user space writes through a memory map, field by field (next_exec_id: BPF alone). */
 struct settings {
 	__u64 next_exec_id;
 	__u64 netns_cookie; /* the only network namespace that is judged */
 	__u32 generation;
-	__u32 is_scoped;  /* inbound: judge only ports in `listeners` (tinysnitch run) */
-	__u32 is_tracing; /* write `traces` */
-	__u32 pad;
+	__u32 is_scoped;   /* inbound: judge only ports in `listeners` (tinysnitch run) */
+	__u32 is_tracing;  /* write `traces` */
+	__u32 is_watching; /* a verdict with a watch was given */
 };
 
 /* Index into the per-CPU `statistics`. */
@@ -153,8 +182,9 @@ enum statistic {
 	LOST_LISTENERS,
 	LOST_FLOWS,
 	LOST_CONVERSATIONS,
+	LOST_WATCHES,      /* allowed without being watched */
 	LOST_PACKET_USERS, /* ring buffer full */
-	LOST_TRACES, /* ring buffer full */
+	LOST_TRACES,       /* ring buffer full */
 	STATISTICS
 };
 

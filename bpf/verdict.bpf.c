@@ -3,7 +3,7 @@
  * "Allowed?" and "denied?", asked by netfilter (iptables -m bpf --object-pinned) for each SYN and each packet that is not
  * TCP. What is not remembered is a miss: the flow is written down with its owner, so that user space can join the queued packet to it.
  */
-#include "conversation.bpf.h"
+#include "watch.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -16,6 +16,7 @@ static __always_inline bool read_question(struct __sk_buff *skb, __u8 direction,
 	question->flow.direction = direction;
 	if (!parse_packet(skb, &question->flow, &transport, &question->role))
 		return false;
+	question->transport = transport.offset;
 	if (question->role != ROLE_NONE)
 		name_conversation(skb, question, transport.offset);
 	return true;
@@ -102,6 +103,7 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	struct question question = {};
 	struct conversation *conversation;
 	__u64 now_ns = bpf_ktime_get_boot_ns();
+	enum verdict verdict;
 
 	if (!settings || !read_question(skb, direction, &question))
 		return 0;
@@ -111,7 +113,16 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	find_whose(skb, &question);
 	if (direction == INBOUND && settings->is_scoped && !question.whose.is_listening)
 		return 1;
-	switch (find_verdict_for(settings, &question, VERDICT_ALLOW)) {
+	verdict = find_verdict_for(settings, &question, VERDICT_ALLOW);
+	switch (verdict) {
+	case VERDICT_ALLOW_NOTED:
+	case VERDICT_ALLOW_GUARDED:
+		if (!begin_watch(skb, &question, verdict)) {
+			if (is_read(skb))
+				note_conversation(&question, conversation, now_ns);
+			return 0;
+		}
+		/* fall through */
 	case VERDICT_ALLOW:
 		keep_dns_flow(&question);
 		note_conversation(&question, conversation, now_ns);
@@ -134,7 +145,7 @@ static __always_inline int is_denied(struct __sk_buff *skb, __u8 direction)
 	if (!settings || !read_question(skb, direction, &question))
 		return 0;
 	find_whose(skb, &question);
-	if (find_verdict_for(settings, &question, VERDICT_DENY) != VERDICT_DENY)
+	if (!is_cut(&question) && find_verdict_for(settings, &question, VERDICT_DENY) != VERDICT_DENY)
 		return 0;
 	count(HITS_DENIED);
 	return 1;
@@ -176,4 +187,66 @@ int in_answer(struct __sk_buff *skb)
 		return 0;
 	conversation = find_conversation(&question, now_ns);
 	return conversation && conversation->begun_by == OUTBOUND && goes_on(skb, &question, conversation, now_ns);
+}
+
+/* User space wants to know whose the packet is. */
+static __always_inline int show(struct __sk_buff *skb, struct question *question)
+{
+	struct flow *flow = bpf_map_lookup_elem(&flows, &question->flow);
+	__u64 cookie = bpf_get_socket_cookie(skb);
+
+	if (flow && flow->cookie == cookie)
+		return 1;
+	find_whose(skb, question);
+	write_flow(question);
+	return 1;
+}
+
+/* Is it to be shown, of a connection that is there? For TCP alone, and for each of its packets: mostly its socket tells. */
+SEC("socket")
+int out_stream(struct __sk_buff *skb)
+{
+	struct settings *settings = find_settings();
+	struct question question = {};
+	struct owned_socket *socket;
+
+	if (!settings || !settings->is_watching)
+		return 0;
+	question.whose.cookie = bpf_get_socket_cookie(skb);
+	socket = bpf_map_lookup_elem(&sockets, &question.whose.cookie);
+	if (socket && (socket->watch == WATCH_NONE || socket->watch == WATCH_OVER))
+		return 0;
+	if (!read_question(skb, OUTBOUND, &question) || !has_payload(skb, &question))
+		return 0;
+	return is_stream_watched(&question, socket) ? show(skb, &question) : 0;
+}
+
+/* The same for the first packet: a datagram, or a SYN that carries data (RFC 7413). */
+SEC("socket")
+int out_watched(struct __sk_buff *skb)
+{
+	struct question question = {};
+	struct watch *watch;
+
+	if (!read_question(skb, OUTBOUND, &question) || !has_payload(skb, &question))
+		return 0;
+	question.whose.cookie = bpf_get_socket_cookie(skb);
+	watch = find_watch(&question);
+	if (!watch || watch->state == WATCH_OVER)
+		return 0;
+	return show(skb, &question);
+}
+
+/* Has it to wait until it was read, also while nobody reads? */
+SEC("socket")
+int out_guarded(struct __sk_buff *skb)
+{
+	struct question question = {};
+	struct watch *watch;
+
+	if (!read_question(skb, OUTBOUND, &question))
+		return 0;
+	question.whose.cookie = bpf_get_socket_cookie(skb);
+	watch = find_watch(&question);
+	return watch && watch->state == WATCH_GUARDED;
 }

@@ -13,9 +13,18 @@ from tinysnitch.core.engine import Engine
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import Attribution, AttributionSource, Process
-from tinysnitch.core.records import ConnectionDecided, LossCounted, PromptAnswered, PromptOpened, Record, RulesReplaced
+from tinysnitch.core.records import (
+    ConnectionDecided,
+    LossCounted,
+    NameSaid,
+    PromptAnswered,
+    PromptOpened,
+    Record,
+    RulesReplaced,
+)
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
+from tinysnitch.core.segment import Segment
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.verdict import Verdict
 
@@ -71,6 +80,10 @@ def tell(command: cmd.Command) -> str:
             return f"drop {packet_id}"
         case cmd.PassMessage(packet_id):
             return f"pass {packet_id}"
+        case cmd.ShowMore(packet_id):
+            return f"more after {packet_id}"
+        case cmd.EndWatch(packet_id, verdict=verdict):
+            return f"end watch {verdict.value} {packet_id}"
         case cmd.RememberVerdict(verdict=verdict):
             return f"remember {verdict.value}"
         case cmd.RememberFlow(verdict=verdict):
@@ -99,6 +112,8 @@ def tell_record(record: Record) -> str:
     match record:
         case ConnectionDecided(decision=decision, is_cached=is_cached):
             return f"decided: {decision.reason}" + (" (cached)" if is_cached else "")
+        case NameSaid(connection=connection):
+            return f"said: {connection.name}"
         case PromptOpened(prompt_id):
             return f"opened {prompt_id}"
         case PromptAnswered(prompt_id, rule):
@@ -150,6 +165,12 @@ class Transcript:
     def wait(self, seconds: float) -> list[str]:
         self.now_s += seconds
         return self.say(ev.DeadlineReached())
+
+    def send(self, payload: bytes | Segment, flow: Flow | None = None, who: Attribution = CURL) -> list[str]:
+        """Data of a connection without a name."""
+        self.packets += 1
+        flow = flow or flow_of()
+        return self.say(ev.DataSent(self.packets, flow, who, "eth0", flow.local_port, payload))
 
     def resolve(self, name: str, address: str, who: Attribution = CURL, ttl_s: int = 600) -> list[str]:
         """The program asks the trusted resolver for the name, and gets the address."""

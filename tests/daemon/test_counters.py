@@ -41,6 +41,7 @@ def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
                 "DNS questions": 0,
                 "DNS connections": 0,
                 "mDNS and LLMNR questions": 0,
+                "connections being read": 0,
             }
             assert counters.waiting() == {"connections": 0, "names": 0}
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.core.transcript import flow_of, no, process_of, whose, yes
@@ -17,6 +18,7 @@ from tinysnitch.core.events import AnswerGiven, DataLost, PacketQueued
 from tinysnitch.core.facts import Facts
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.nfqueue import NfVerdict
+from tinysnitch.kernel.packet_events import POST_ROUTING
 
 
 class Refusing:
@@ -25,10 +27,10 @@ class Refusing:
     def set_generation(self, generation: int) -> None:
         pass
 
-    def remember_verdict(self, *command: RememberVerdict) -> None:
+    def remember_verdict(self, *command: RememberVerdict, **how: object) -> None:
         raise OSError(7, "map full")
 
-    def remember_flow(self, *command: RememberFlow) -> None:
+    def remember_flow(self, *command: RememberFlow, **how: object) -> None:
         raise OSError(7, "map full")
 
 
@@ -54,11 +56,22 @@ def test_packets_come_in_and_verdicts_leave(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_what_cannot_be_read_of_a_connection_without_a_name_does_not_go_on(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(start(Place(tmp_path))) as place:
+            shown = msgspec.structs.replace(syn(2), payload=syn(2).payload + b"GET / HTTP/1.1")
+            place.names_queue.put(msgspec.structs.replace(syn(1), payload=b"\x45"), shown)
+            await until(lambda: len(place.names_queue.sent) == 2)
+            assert place.names_queue.sent == [(1, NfVerdict.DROP), (2, NfVerdict.REPEAT)]
+
+    asyncio.run(run())
+
+
 def test_what_is_no_packet_is_dropped_and_what_is_no_message_goes_on(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(start(Place(tmp_path))) as place:
             place.queue.put(syn(1).__class__(1, 3, 0, 1, 0, b"\x45"))
-            place.names_queue.put(datagram(2), syn(1).__class__(3, 3, 0, 1, 0, b"\x45"))
+            place.names_queue.put(datagram(2), syn(1).__class__(3, POST_ROUTING, 0, 1, 0, b"\x45"))
             await until(lambda: place.queue.sent and place.names_queue.sent)
             assert place.queue.sent == [(1, NfVerdict.DROP)]
             assert place.names_queue.sent == [(2, NfVerdict.ACCEPT), (3, NfVerdict.ACCEPT)]

@@ -151,6 +151,14 @@ def _same(told: str, wanted: str) -> None:
     assert told == wanted
 
 
+def test_explain_says_what_could_still_end_what_is_allowed(tmp_path: Path) -> None:
+    def use(place: Place) -> None:
+        told = place.desk.explain(Explain("/usr/bin/curl", "10.1.2.3", 443, "tcp"), ROOT)
+        assert told.reason == "allowed by a rule, until it says a name itself that a rule denies"
+
+    with_place(tmp_path, use, "allow 10.0.0.0/8 - -\ndeny *.ads.test - -\n")
+
+
 def test_explain_follows_links_as_the_kernel_does(tmp_path: Path) -> None:
     target, link = tmp_path / "target", tmp_path / "link"
     target.touch()

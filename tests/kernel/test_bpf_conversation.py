@@ -133,7 +133,7 @@ def test_a_conversation_ends_when_nothing_was_said_for_long(
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     seen_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - age_s * S
     key = key_of_conversation(make_flow(UDP, "127.0.0.1"))
-    assert conversations.write(key, (cookie, 1, seen_ns, 0, structs.OUTBOUND, is_answered, 0))
+    assert conversations.write(key, (cookie, 1, seen_ns, 0, structs.OUTBOUND, is_answered, 0, 0))
     server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
     assert (agent.call("receive", handle) != "") == passes
     found = conversations.find(*key)
@@ -149,7 +149,7 @@ def test_who_began_goes_on_unasked_only_after_an_answer(
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     key = key_of_conversation(make_flow(UDP, "127.0.0.1"))
-    assert conversations.write(key, (cookie, 1, now_ns, 0, structs.OUTBOUND, is_answered, 0))
+    assert conversations.write(key, (cookie, 1, now_ns, 0, structs.OUTBOUND, is_answered, 0, 0))
     agent.call("send_to", handle, "127.0.0.1", PORT)
     assert (programs.find_flow(make_flow(UDP, "127.0.0.1")) is None) == bool(is_answered)
 
@@ -162,7 +162,7 @@ def test_an_echo_is_answered_by_a_reply_and_not_by_a_question(
     local = parse_address("127.0.0.1")
     asked = Flow(ICMP, Direction.OUTBOUND, local, 7, local, 0)
     now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    assert conversations.write(key_of_conversation(asked), (0, 1, now_ns, 0, structs.OUTBOUND, 0, 0))
+    assert conversations.write(key_of_conversation(asked), (0, 1, now_ns, 0, structs.OUTBOUND, 0, 0, 0))
     raw, _cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", ICMP)
     agent.call("send_raw", raw, "127.0.0.1", list(struct.pack("!BBHHH", kind, 0, 0xFFFF - (kind << 8) - 8, 7, 1)))
     was_judged = programs.find_flow(Flow(ICMP, Direction.INBOUND, local, 7, local, 0)) is not None

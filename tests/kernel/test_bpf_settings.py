@@ -28,10 +28,11 @@ def test_each_field_goes_to_its_place(file: int) -> None:
     settings.initialize(next_exec_id=2**40, netns_cookie=2**33, is_scoped=True)
     settings.generation = 7
     settings.set_tracing(True)
+    settings.set_watching()
     assert settings.generation == 7
     told = read(file)
     assert (told["next_exec_id"], told["netns_cookie"], told["generation"]) == (2**40, 2**33, 7)
-    assert (told["is_scoped"], told["is_tracing"]) == (1, 1)
+    assert (told["is_scoped"], told["is_tracing"], told["is_watching"]) == (1, 1, 1)
     settings.close()
 
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.kernel.packet_place import Wire, is_ready
+from tests.kernel.packet_place import QUEUES, Wire, is_ready, wait_packets
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.kernel.netfilter_rules import ALLOW_BIT
 
 SO_MARK = 36  # asm-generic/socket.h
 V4, V6 = socket.AF_INET, socket.AF_INET6
@@ -117,6 +118,22 @@ def test_the_mark_of_a_packet_survives_an_allow_and_ours_does_not(wire: Wire) ->
     wire.enforcement.issue(packet.packet_id, Verdict.ALLOW)
     wire.enforcement.flush()
     server.accept()[0].close()
+
+
+def test_a_packet_that_was_read_has_its_own_mark_and_ours(wire: Wire) -> None:
+    wire.run("iptables", *["-I", "OUTPUT", "1", "-p", "udp", "-m", "mark", "!", "--mark", "0x10001234", "-j", "DROP"])
+    rule = f"-t mangle -I OUTPUT 1 -p udp -m mark --mark 0/{ALLOW_BIT} -j NFQUEUE --queue-num {QUEUES[1]}"
+    wire.run("iptables", *rule.split())
+    wire.run("iptables", *f"-t mangle -I OUTPUT 2 -p udp -m mark --mark {ALLOW_BIT}/{ALLOW_BIT} -j ACCEPT".split())
+    server = wire.open_socket(wire.there, V4, socket.SOCK_DGRAM, (wire.address(wire.there, V4), 0))
+    client = wire.open_socket(wire.here, V4, socket.SOCK_DGRAM)
+    client.setsockopt(socket.SOL_SOCKET, SO_MARK, 0x1234)
+    client.sendto(b"read", server.getsockname())
+    (packet,) = wait_packets(wire.names, 1)
+    wire.enforcement.note_shown_mark(packet.packet_id, packet.mark)
+    wire.enforcement.show_more(packet.packet_id)
+    wire.enforcement.flush()
+    assert server.recv(10) == b"read"
 
 
 def test_over_loopback_a_connection_is_asked_about_on_both_sides(wire: Wire) -> None:

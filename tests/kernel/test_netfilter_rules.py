@@ -224,12 +224,24 @@ def test_the_cache_is_asked_before_the_queue(family: Family) -> None:
     rules = build_rules(
         family, LABEL, QUEUES, program_path=Path("/pins").joinpath, scope=None, has_security=False, remark=""
     )
-    for part, way, passed in (("OUT", "out", "-j RETURN"), ("IN", "in", f"-g {LABEL}-PASSIN")):
+    watched = [f'-m bpf --object-pinned "/pins/out_watched" -g {LABEL}-WATCH']
+    for part, way, passed, read in (("OUT", "out", "-j RETURN", watched), ("IN", "in", f"-g {LABEL}-PASSIN", [])):
         assert rules.chains["mangle"][f"{LABEL}-JUDGE{part}"] == [
             f'-m bpf --object-pinned "/pins/{way}_allowed" {passed}',
             f'-m bpf --object-pinned "/pins/{way}_denied" -g {LABEL}-DENY',
+            *read,
             f"-j NFQUEUE --queue-num {QUEUES[0]}",
         ]
+
+
+@pytest.mark.parametrize("family", list(Family))
+def test_what_has_to_wait_until_it_is_read_waits_also_while_nobody_reads(family: Family) -> None:
+    rules = build_rules(
+        family, LABEL, QUEUES, program_path=Path("/pins").joinpath, scope=None, has_security=False, remark=""
+    ).chains["mangle"]
+    *_before, guarded, noted = rules[f"{LABEL}-WATCH"]
+    assert guarded == f'-m bpf --object-pinned "/pins/out_guarded" -j NFQUEUE --queue-num {QUEUES[1]}'
+    assert noted == f"-j NFQUEUE --queue-num {QUEUES[1]} --queue-bypass"
 
 
 # Names

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinysnitch.core.errors import Malformed
-from tinysnitch.core.events import AnswerReceived, QuestionSent
+from tinysnitch.core.events import AnswerReceived, DataSent, QuestionSent
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import UNKNOWN
 from tinysnitch.core.segment import Segment
@@ -68,6 +68,15 @@ def test_a_piece_of_a_stream(events: PacketEvents) -> None:
     assert question == QuestionSent(7, flow, UNKNOWN, Segment(0x00180000, 0, 0x02, b"who?"))
     answer = events.message_event(queued(make_packet(TCP, (53, 4000), THEIRS, OURS, b"me"), LOCAL_IN))
     assert answer == AnswerReceived(7, flow, Segment(0x00160000, 0, 0x02, b"me"))
+
+
+def test_what_a_connection_says(events: PacketEvents) -> None:
+    for protocol, payload in ((TCP, Segment(0x00180000, 0, 0x02, b"hello")), (UDP, b"hello")):
+        event = events.message_event(queued(make_packet(protocol, (4000, 443), OURS, THEIRS, b"hello"), LOCAL_OUT))
+        flow = Flow(protocol, Direction.OUTBOUND, OURS, 4000, THEIRS, 443)
+        if protocol == TCP:
+            payload = Segment(event.payload.sequence, 0, 0x02, b"hello")  # the helper puts the ports in there
+        assert event == DataSent(7, flow, UNKNOWN, "wlan0", 4000, payload)
 
 
 @pytest.mark.parametrize("port", [53, 5353, 5355])

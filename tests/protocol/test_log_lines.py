@@ -10,6 +10,7 @@ from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution
 from tinysnitch.core.records import (
     ConnectionDecided,
     LossCounted,
+    NameSaid,
     PacketSocketSeen,
     PromptAnswered,
     PromptOpened,
@@ -70,6 +71,11 @@ def test_without_a_process_the_program_is_a_word(attribution: Attribution) -> No
     word = attribution.source.value
     assert (fields["program"], fields["attribution"], fields["pid"], fields["uid"]) == (word, word, None, None)
     assert (fields["rule"], fields["args"], fields["parents"]) == (None, [], [])
+
+
+def test_a_name_that_is_said_has_the_same_fields() -> None:
+    record = NameSaid(make_connection(), decided().decision, WALL_S)
+    assert fields_of(record) == CONNECTION | {"event": "said"}
 
 
 def test_an_ask_has_the_same_fields_and_an_id() -> None:

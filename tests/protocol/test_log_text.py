@@ -7,7 +7,15 @@ from tinysnitch.core.decision import Decision
 from tinysnitch.core.errors import RuleSyntaxError
 from tinysnitch.core.flow import ICMPV6, TCP, Direction, Flow, parse_address
 from tinysnitch.core.process import KERNEL
-from tinysnitch.core.records import LossCounted, PacketSocketSeen, PromptAnswered, PromptOpened, Record, RulesReplaced
+from tinysnitch.core.records import (
+    LossCounted,
+    NameSaid,
+    PacketSocketSeen,
+    PromptAnswered,
+    PromptOpened,
+    Record,
+    RulesReplaced,
+)
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.log_lines import ReadyLine, ask_line_of, log_line_of
 from tinysnitch.protocol.log_text import format_endpoints, format_program, format_text
@@ -51,6 +59,9 @@ def test_hostile_text_stays_one_printable_line() -> None:
 def test_the_other_lines() -> None:
     error = RuleSyntaxError("/etc/r", 3, 7, "no\nport")
     texts: dict[Record, str] = {
+        NameSaid(make_connection(), decided().decision, WALL_S): (
+            "INFO said tcp 10.0.0.2:40516 -> google.com:80 4263 /usr/bin/curl google.com # 192.0.2.7"
+        ),
         PromptOpened(3, make_connection(), "", WALL_S): "INFO ask 3 tcp 10.0.0.2:40516 -> google.com:80 4263",
         PromptAnswered(3, RULE, 1000, WALL_S): f"INFO answer 3 uid 1000: {RULE}",
         LossCounted("packets", 7, WALL_S): "WARNING lost 7 packets",

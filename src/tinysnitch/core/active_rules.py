@@ -10,6 +10,7 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.facts import Facts
+from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.ruleset import Explanation, Ruleset
 
@@ -84,6 +85,15 @@ class ActiveRules:
 
     def explain(self, connection: Connection, now: Instant) -> Explanation:
         return self._ruleset.explain(connection, now.wall_s)
+
+    @property
+    def remote_words(self) -> RemoteWords:
+        return self._ruleset.remote_words
+
+    @property
+    def denies_names(self) -> bool:
+        """Whether a name could make some rule deny what is allowed without one."""
+        return self._ruleset.denies_names
 
     def needs_sha256(self, program: str) -> bool:
         """Whether a rule demands the content of the file that this program is."""

@@ -7,6 +7,7 @@ from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.records import Record
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.watch import Watch
 
 
 class VerdictKey(msgspec.Struct, frozen=True):
@@ -39,6 +40,21 @@ class PassMessage(msgspec.Struct, frozen=True):
     packet_id: int
 
 
+class ShowMore(msgspec.Struct, frozen=True):
+    """Let a packet go that was read, and show what follows it."""
+
+    packet_id: int
+
+
+class EndWatch(msgspec.Struct, frozen=True):
+    """A connection was read to the end: let it and the held packet go on, or refuse both."""
+
+    packet_id: int
+    flow: Flow
+    cookie: int
+    verdict: Verdict  # ALLOW or DENY
+
+
 class RememberVerdict(msgspec.Struct, frozen=True):
     """Write a verdict into the kernel's cache, before the packet is let go."""
 
@@ -46,6 +62,7 @@ class RememberVerdict(msgspec.Struct, frozen=True):
     verdict: Verdict
     generation: int
     expires_s: float | None  # boot-time seconds, None: never
+    watch: Watch = Watch.NONE
 
 
 class RememberFlow(msgspec.Struct, frozen=True):
@@ -55,6 +72,7 @@ class RememberFlow(msgspec.Struct, frozen=True):
     verdict: Verdict
     generation: int
     expires_s: float | None
+    watch: Watch = Watch.NONE
 
 
 class ForgetVerdicts(msgspec.Struct, frozen=True):
@@ -112,6 +130,8 @@ Command = (
     IssueVerdict
     | DropPacket
     | PassMessage
+    | ShowMore
+    | EndWatch
     | RememberVerdict
     | RememberFlow
     | ForgetVerdicts

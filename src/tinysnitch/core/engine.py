@@ -35,22 +35,26 @@ from tinysnitch.core.flow import Flow
 from tinysnitch.core.process import Attribution
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.prompts import OpenPrompt, Prompts, Waiter
+from tinysnitch.core.quic_initial import Cipher
 from tinysnitch.core.records import LossCounted, PromptAnswered, PromptOpened, RulesReplaced
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import format_rule
+from tinysnitch.core.said_names import SaidNames
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.settlement import Settlement, exec_id_of
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.watcher import Watcher
 
 
 class Engine:
-    def __init__(self, settings: Settings, facts: Facts, generation: int = 1) -> None:
-        """`generation`: the number after the one that the kernel's verdicts carry now."""
+    def __init__(self, settings: Settings, facts: Facts, generation: int = 1, cipher: Cipher | None = None) -> None:
+        """`generation`: the number after the one that the kernel's verdicts carry now. `cipher`: to read QUIC."""
         self.rules = ActiveRules(facts, generation)
         self.dns = DnsTalk(settings, facts)
         self.names = self.dns.names
         self.prompts = Prompts(settings)
         self.settlement = Settlement(settings)
+        self.watcher = Watcher(self.rules, self.settlement, SaidNames(settings.max_readings, cipher))
         self._settings = settings
         self._clients: dict[int, int | None] = {}  # prompt clients; whose questions each is shown, None: everybody's
         self._is_file_broken = False
@@ -64,6 +68,9 @@ class Engine:
                 return self._question_sent(event, now)
             case ev.AnswerReceived():
                 return self._answer_received(event, now)
+            case ev.DataSent():
+                connection = self.connection_of(event.flow, event.attribution, event.interface, now)
+                return self.watcher.read(event, connection, now)
             case ev.AnswerGiven():
                 return self._answer_given(event, now)
             case ev.ClientAttached(client_id=client_id, uid=uid):
@@ -169,6 +176,7 @@ class Engine:
             now=now,
             is_answer=is_answer,
             is_cached=is_cached,
+            watch=self.watcher.watch_for(waiter.connection, decision),
         )
 
     def _abandon(self, flow: Flow, now: Instant) -> Iterator[Command]:

@@ -39,6 +39,17 @@ class AnswerReceived(msgspec.Struct, frozen=True):
     payload: Payload
 
 
+class DataSent(msgspec.Struct, frozen=True):
+    """What a connection without a name sends is held, until it is known whether it says one."""
+
+    packet_id: int
+    flow: Flow
+    attribution: Attribution
+    interface: str
+    cookie: int
+    payload: Payload  # a datagram, or a segment of TCP
+
+
 class AnswerGiven(msgspec.Struct, frozen=True):
     prompt_id: int
     choice: Choice
@@ -97,6 +108,7 @@ Event = (
     PacketQueued
     | QuestionSent
     | AnswerReceived
+    | DataSent
     | AnswerGiven
     | ClientAttached
     | ClientDetached

@@ -17,6 +17,14 @@ class ConnectionDecided(msgspec.Struct, frozen=True):
     wall_s: float
 
 
+class NameSaid(msgspec.Struct, frozen=True):
+    """A connection that was allowed without a name says one itself, and goes on."""
+
+    connection: Connection  # by that name
+    decision: Decision
+    wall_s: float
+
+
 class PromptOpened(msgspec.Struct, frozen=True):
     prompt_id: int
     connection: Connection
@@ -53,13 +61,13 @@ class PacketSocketSeen(msgspec.Struct, frozen=True):
     wall_s: float
 
 
-Record = ConnectionDecided | PromptOpened | PromptAnswered | RulesReplaced | LossCounted | PacketSocketSeen
+Record = ConnectionDecided | NameSaid | PromptOpened | PromptAnswered | RulesReplaced | LossCounted | PacketSocketSeen
 
 
 def uid_told_of(record: Record) -> int | None:
     """Whose process a record tells of; None where it is nobody's."""
     match record:
-        case ConnectionDecided(connection) | PromptOpened(connection=connection):
+        case ConnectionDecided(connection) | NameSaid(connection) | PromptOpened(connection=connection):
             return uid_of(connection.attribution)
         case PromptAnswered(uid=uid) | PacketSocketSeen(uid=uid):
             return uid

@@ -14,6 +14,7 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.everywhere import holds_everywhere, is_everywhere
 from tinysnitch.core.facts import Facts
+from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import Program, ProgramKind, RemoteKind, Rule
 from tinysnitch.core.rule_index import RuleIndex
 from tinysnitch.core.rule_keys import KeyMaker
@@ -55,6 +56,7 @@ class Ruleset:
         self._count = 0
         self._summed: list[Rule] = []  # those that demand a program's sum
         self._key_maker = KeyMaker(self._facts)
+        self._name_denials = 0
         # By the interface and the ids of the rules.
         self._conclusions: BoundedTable[tuple[object, ...], _Conclusion] = BoundedTable(_KEPT)
         for rule in rules:
@@ -78,6 +80,7 @@ class Ruleset:
     def _note(self, rule: Rule, step: int) -> None:
         self._count += step
         self._key_maker.count(rule, step)
+        self._name_denials += step * _denies_names(rule)
         if rule.sha256 and step > 0:
             self._summed.append(rule)
         elif rule.sha256:
@@ -87,6 +90,15 @@ class Ruleset:
         self._facts = facts
         self._key_maker.set_facts(facts)
         self._conclusions.clear()
+
+    @property
+    def remote_words(self) -> RemoteWords:
+        return self._key_maker.remote_words
+
+    @property
+    def denies_names(self) -> bool:
+        """Whether a name could make some rule deny what is allowed without one."""
+        return bool(self._name_denials)
 
     def needs_sha256(self, path: str) -> bool:
         """Whether some rule demands a sum of the program at the path, or of any program."""
@@ -172,6 +184,11 @@ class Ruleset:
         if winner.verdict is rule.verdict:
             return "it says the same"
         return f"{winner.verdict.value} beats {rule.verdict.value}, and neither rule is narrower"
+
+
+def _denies_names(rule: Rule) -> bool:
+    is_by_name = rule.remote.kind in (RemoteKind.NAME, RemoteKind.DOMAIN, RemoteKind.LIST)
+    return rule.verdict is Verdict.DENY and is_by_name
 
 
 def _with_interface(rules: list[Rule], interface: str) -> list[Rule]:

@@ -14,4 +14,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_names: int = 16384  # addresses with names
     max_questions: int = 4096  # outstanding DNS questions
     max_dns_streams: int = 256  # TCP connections with resolvers; up to 50 kB each
+    max_readings: int = 256  # connections whose ClientHello is being put together; up to 80 kB each
     min_name_ttl_s: float = 300.0  # programs keep addresses longer than a short TTL says

@@ -9,6 +9,7 @@ import msgspec
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.table import BoundedTable, TableStatistics
+from tinysnitch.core.watch import Watch
 
 
 class SettledFlow(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +19,7 @@ class SettledFlow(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
     expires_s: float | None  # boot-time seconds, None: as long as its outbound socket
     is_answer: bool  # a person decided this very connection
+    watch: Watch = Watch.NONE
 
 
 class SettledFlows:

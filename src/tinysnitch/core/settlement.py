@@ -30,6 +30,7 @@ from tinysnitch.core.settled_flows import SettledFlow, SettledFlows
 from tinysnitch.core.table import TableStatistics
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_cache import Remembered, VerdictCache
+from tinysnitch.core.watch import Watch
 
 KERNEL_EXEC_ID = 1  # EXEC_ID_KERNEL of bpf/tinysnitch.h
 FLOW_WITHOUT_SOCKET_S = 120.0  # longer than a SYN is sent again (tcp_syn_retries, 63 s and the wait for the last)
@@ -102,6 +103,7 @@ class Settlement:
         now: Instant,
         is_answer: bool = False,
         is_cached: bool = False,
+        watch: Watch = Watch.NONE,
     ) -> Iterator[Command]:
         """Remember a decision, let its packets go, report it once."""
         expires_s = self._expiry(connection, decision, now)
@@ -110,9 +112,9 @@ class Settlement:
             expires_s, self._flow_limit(connection, decision, now, cookie=cookie, is_answer=is_answer)
         )
         if key is None:
-            yield RememberFlow(connection.flow, decision.verdict, generation, flow_expires_s)
+            yield RememberFlow(connection.flow, decision.verdict, generation, flow_expires_s, watch)
         else:
-            yield from self._remember(key, decision, generation, expires_s)
+            yield from self._remember(key, decision, generation, expires_s, watch=watch)
         self._flows.put(
             connection.flow,
             SettledFlow(
@@ -122,6 +124,7 @@ class Settlement:
                 generation=generation,
                 expires_s=flow_expires_s,
                 is_answer=is_answer,
+                watch=watch,
             ),
         )
         for packet_id in packet_ids:
@@ -140,8 +143,15 @@ class Settlement:
 
     def repeat(self, event: PacketQueued, settled: SettledFlow, generation: int) -> Iterator[Command]:
         """The same verdict for a further packet, which the kernel did not know any more."""
-        yield RememberFlow(event.flow, settled.decision.verdict, generation, settled.expires_s)
+        yield RememberFlow(event.flow, settled.decision.verdict, generation, settled.expires_s, settled.watch)
         yield IssueVerdict(event.packet_id, settled.decision.verdict)
+
+    def end_watch(self, connection: Connection, generation: int, now: Instant) -> Iterator[Command]:
+        """What is said was noted; connections like this one need not be read any more."""
+        key = verdict_key_of(connection)
+        remembered = self._verdicts.find(key, now.boot_s) if key else None
+        if key and remembered and remembered.decision.verdict is Verdict.ALLOW:
+            yield RememberVerdict(key, Verdict.ALLOW, generation, remembered.expires_s)
 
     def forget_address(self, address: bytes) -> Iterator[Command]:
         keys = self._verdicts.pop_address(address)
@@ -157,12 +167,18 @@ class Settlement:
         return {"verdicts": self._verdicts.statistics(), "flows": self._flows.statistics()}
 
     def _remember(
-        self, key: VerdictKey, decision: Decision, generation: int, expires_s: float | None
+        self,
+        key: VerdictKey,
+        decision: Decision,
+        generation: int,
+        expires_s: float | None,
+        *,
+        watch: Watch = Watch.NONE,
     ) -> Iterator[Command]:
         evicted = self._verdicts.put(key, Remembered(decision, expires_s))
         if evicted is not None:
             yield ForgetVerdicts((evicted,))
-        yield RememberVerdict(key, decision.verdict, generation, expires_s)
+        yield RememberVerdict(key, decision.verdict, generation, expires_s, watch)
 
     @staticmethod
     def _expiry(connection: Connection, decision: Decision, now: Instant) -> float | None:

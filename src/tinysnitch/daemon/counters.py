@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 from tinysnitch.core.dns_talk import NOT_LEARNED
 from tinysnitch.core.events import DataLost
+from tinysnitch.core.table import TableStatistics
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.driver import Driver
 from tinysnitch.kernel.bpf_programs import BpfPrograms
@@ -16,6 +17,7 @@ _KERNEL_LOSSES = {
     "lost_listeners": "listening ports not stored",
     "lost_flows": "flows not stored",
     "lost_conversations": "conversations not stored",
+    "lost_watches": "connections without a name not read",
     "lost_packet_users": "users of packet sockets not told of",
     "lost_traces": "trace lines",
 }
@@ -47,7 +49,7 @@ class Counters:
             **self._doors.recorder.losses(),
             **self._kernel_losses(),
             **self._engine.dns.losses(),
-            **{f"{table} evicted": each.evicted for table, each in self._engine.settlement.statistics().items()},
+            **{f"{table} evicted": each.evicted for table, each in self._evictable().items()},
         }
 
     def hits_and_misses(self) -> tuple[int, int]:
@@ -63,8 +65,11 @@ class Counters:
         }
 
     def tables(self) -> dict[str, int]:
-        tables = self._engine.settlement.statistics() | self._engine.dns.tables()
+        tables = self._evictable() | self._engine.dns.tables()
         return {table: each.used for table, each in tables.items()}
+
+    def _evictable(self) -> dict[str, TableStatistics]:
+        return self._engine.settlement.statistics() | self._engine.watcher.tables()
 
     def _kernel_losses(self) -> dict[str, int]:
         counted = self._read_kernel()

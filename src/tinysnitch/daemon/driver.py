@@ -30,7 +30,7 @@ from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.heap import give_back_memory
 from tinysnitch.kernel.nfqueue import Queue, QueuedPacket
-from tinysnitch.kernel.packet_events import PacketEvents
+from tinysnitch.kernel.packet_events import LOCAL_OUT, PacketEvents
 from tinysnitch.kernel.translated_answers import TranslatedAnswers
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
@@ -180,7 +180,7 @@ class Driver:
         now = read_instant()
         for queued in self.doors.names_queue.read_packets():
             if not self._attempt(self._read_message, queued, now):
-                self.doors.enforcement.pass_message(queued.packet_id)
+                self._let_go(queued)
         self._finish(now)
 
     def _read_message(self, queued: QueuedPacket, now: Instant) -> None:
@@ -189,9 +189,18 @@ class Driver:
             event = self.doors.packet_events.message_event(queued)
         except Malformed:
             self.malformed += 1
-            self.doors.enforcement.pass_message(queued.packet_id)
+            self._let_go(queued)
         else:
+            if queued.hook == LOCAL_OUT:
+                self.doors.enforcement.note_shown_mark(queued.packet_id, queued.mark)
             self._work_off(event, now)
+
+    def _let_go(self, queued: QueuedPacket) -> None:
+        """What of a connection without a name cannot be read does not go on: a rule might deny what it says."""
+        if queued.hook == LOCAL_OUT:
+            self.doors.enforcement.drop_shown(queued.packet_id)
+        else:
+            self.doors.enforcement.pass_message(queued.packet_id)
 
     # Events and commands
 
@@ -243,6 +252,10 @@ class Driver:
                 doors.enforcement.remember_flow(command)
             case cmd.PassMessage(packet_id):
                 doors.enforcement.pass_message(packet_id)
+            case cmd.ShowMore(packet_id):
+                doors.enforcement.show_more(packet_id)
+            case cmd.EndWatch():
+                doors.enforcement.end_watch(command)
             case cmd.DropPacket(packet_id):
                 doors.enforcement.drop(packet_id)
             case cmd.ForgetVerdicts():

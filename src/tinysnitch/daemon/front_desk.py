@@ -8,6 +8,7 @@ import msgspec
 from tinysnitch.core.answer import can_be_remembered, rule_for_choice
 from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.decision import Decision
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import Malformed, NotPermitted, SnitchError
 from tinysnitch.core.events import AnswerGiven, ClientAttached, ClientDetached, TemporaryRulesRemoved
@@ -20,6 +21,7 @@ from tinysnitch.core.remote_text import parse_remote
 from tinysnitch.core.rule import RemoteKind, Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.watch import Watch
 from tinysnitch.core.words import split_words
 from tinysnitch.daemon.change_budget import ChangeBudget
 from tinysnitch.daemon.control_permission import Right
@@ -213,10 +215,14 @@ class FrontDesk:
         decision = explanation.decision
         return Explanation(
             verdict=decision.verdict,
-            reason=decision.reason,
+            reason=decision.reason + self._reservation(connection, decision),
             rule=format_rule(explanation.winner) if explanation.winner else None,
             beaten=tuple(BeatenRule(format_rule(rule), why) for rule, why in explanation.losers),
         )
+
+    def _reservation(self, connection: Connection, decision: Decision) -> str:
+        is_guarded = self._engine.watcher.watch_for(connection, decision) is Watch.GUARDED
+        return ", until it says a name itself that a rule denies" if is_guarded else ""
 
     def _imagine(self, question: Explain, right: Right) -> Connection:
         """The connection that the words speak of, of a program without arguments that root, or who asks, started."""

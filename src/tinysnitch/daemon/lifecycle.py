@@ -45,6 +45,7 @@ from tinysnitch.kernel.cgroups import find_cgroup_mount, make_cgroup, path_in_hi
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.hosts_file import HOSTS
+from tinysnitch.kernel.libcrypto import Libcrypto
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netns import read_netns_cookie, read_netns_inode
 from tinysnitch.kernel.nfqueue import Queue
@@ -212,7 +213,7 @@ class SetUp:
         self._undo.callback(log.close)
         self._recorder = Recorder(log, options.log, history)
         settings = Settings(timeout_s=options.timeout_s, is_learning=options.is_learning)
-        engine = Engine(settings, loader.facts, programs.generation if programs else 1)
+        engine = Engine(settings, loader.facts, programs.generation if programs else 1, Libcrypto())
         for rule in temporary_rules.read(read_instant().wall_s):
             engine.rules.add(rule)
         desk = FrontDesk(identity, engine, rules_file=self._rules_file, loader=loader, history=history)

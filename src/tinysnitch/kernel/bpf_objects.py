@@ -18,7 +18,16 @@ CGROUP_PROGRAMS = (
     "on_sendmsg4",
     "on_sendmsg6",
 )
-VERDICT_PROGRAMS = ("out_allowed", "out_denied", "in_allowed", "in_denied", "in_answer")
+VERDICT_PROGRAMS = (
+    "out_allowed",
+    "out_denied",
+    "out_stream",
+    "out_watched",
+    "out_guarded",
+    "in_allowed",
+    "in_denied",
+    "in_answer",
+)
 
 PROGRAMS = {"process": TRACING_PROGRAMS, "socket": CGROUP_PROGRAMS, "verdict": VERDICT_PROGRAMS}
 # Each in an object of its own; the first that the kernel can run is used, by a living daemon alone.
@@ -34,6 +43,7 @@ MAPS = (
     "flows",
     "conversations",
     "verdicts",
+    "watched",
     "settings",
     "statistics",
     "traces",

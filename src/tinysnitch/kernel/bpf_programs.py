@@ -13,8 +13,9 @@ import msgspec
 
 from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.core.flow import Direction, Flow
+from tinysnitch.core.flow import TCP, Direction, Flow
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.watch import Watch
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_maps import BpfMaps
 from tinysnitch.kernel.bpf_objects import read_digest
@@ -25,6 +26,9 @@ from tinysnitch.kernel.libbpf import BPF_NOEXIST, Ring, open_pinned
 
 _DIRECTIONS = {Direction.OUTBOUND: structs.OUTBOUND, Direction.INBOUND: structs.INBOUND}
 _VERDICTS = {Verdict.ALLOW: structs.VERDICT_ALLOW, Verdict.DENY: structs.VERDICT_DENY}
+_PROVISIONAL = {Watch.NOTED: structs.VERDICT_ALLOW_NOTED, Watch.GUARDED: structs.VERDICT_ALLOW_GUARDED}
+_WATCH_STATES = {Verdict.ALLOW: structs.WATCH_OVER, Verdict.DENY: structs.WATCH_CUT}
+_NO_REMOTE = (bytes(16), 0)
 
 
 class BpfPrograms:
@@ -97,14 +101,16 @@ class BpfPrograms:
         cookie, _expires_ns, exec_id, started_ns, pid, uid, _generation, _verdict = found
         return FlowEntry(cookie, exec_id, pid, started_ns, uid)
 
-    def remember_flow(self, flow: Flow, verdict: Verdict, generation: int, expires_ns: int) -> bool:
+    def remember_flow(
+        self, flow: Flow, verdict: Verdict, generation: int, expires_ns: int, *, watch: Watch = Watch.NONE
+    ) -> bool:
         """For the socket that the flow was seen with. False: the kernel knows no such flow (any more)."""
         key = pack_flow(flow)
         found = self._maps.flows.find(*key)
         if found is None:
             return False
         cookie, _expires_ns, exec_id, started_ns, pid, uid, _generation, _verdict = found
-        value = (cookie, expires_ns, exec_id, started_ns, pid, uid, generation, _VERDICTS[verdict])
+        value = (cookie, expires_ns, exec_id, started_ns, pid, uid, generation, self._number_of(verdict, watch))
         return self._maps.flows.write(key, value)
 
     def remember_owner(self, flow: Flow, owner: Owner) -> None:
@@ -119,16 +125,29 @@ class BpfPrograms:
         found = self._maps.conversations.find(*pack_conversation_key(asked))
         if found is None:
             return False
-        cookie, exec_id, seen_ns, uid, begun_by, is_answered, pad = found
+        cookie, exec_id, seen_ns, uid, begun_by, is_answered, is_watched, pad = found
         patience_ns = structs.LULL_NS if is_answered else structs.ANSWER_NS
         if begun_by != structs.OUTBOUND or read_boot_ns() - seen_ns >= patience_ns:
             return False
-        value = (cookie, exec_id, seen_ns, uid, begun_by, 0, pad)
+        value = (cookie, exec_id, seen_ns, uid, begun_by, 0, is_watched, pad)
         return self._maps.conversations.write(pack_conversation_key(answer), value)
 
-    def remember_verdict(self, key: VerdictKey, verdict: Verdict, generation: int, expires_ns: int) -> None:
+    def remember_verdict(
+        self, key: VerdictKey, verdict: Verdict, generation: int, expires_ns: int, *, watch: Watch = Watch.NONE
+    ) -> None:
         """`expires_ns` on the boot-time clock, 0: never."""
-        self._maps.verdicts.write(pack_verdict_key(key), (expires_ns, 0, generation, _VERDICTS[verdict]))
+        self._maps.verdicts.write(pack_verdict_key(key), (expires_ns, 0, generation, self._number_of(verdict, watch)))
+
+    def _number_of(self, verdict: Verdict, watch: Watch) -> int:
+        if watch is Watch.NONE:
+            return _VERDICTS[verdict]
+        self._settings.set_watching()
+        return _PROVISIONAL[watch]
+
+    def end_watch(self, flow: Flow, cookie: int, verdict: Verdict) -> None:
+        """What the flow sends goes on unread, or is refused."""
+        remote = _NO_REMOTE if flow.protocol == TCP else (flow.remote, flow.remote_port)
+        self._maps.watched.write((cookie, *remote, 0, 0), (_WATCH_STATES[verdict],))
 
     def forget_verdicts(self, keys: Iterable[VerdictKey]) -> None:
         for key in keys:
@@ -152,7 +171,7 @@ class BpfPrograms:
     def find_owner(self, cookie: int) -> Owner | None:
         """Of a socket that was released, too, for a while."""
         found = self._maps.sockets.find(cookie) or self._maps.released.find(cookie)
-        return None if found is None else Owner(*found)
+        return None if found is None else Owner(*found[:4])
 
     def find_listener(self, protocol: int, port: int, address: bytes) -> Listener | None:
         """Of exactly this local address."""
@@ -177,7 +196,7 @@ class BpfPrograms:
         return is_new
 
     def seed_owner(self, cookie: int, owner: Owner) -> bool:
-        return self._maps.sockets.write((cookie,), pack_owner(owner), BPF_NOEXIST)
+        return self._maps.sockets.write((cookie,), (*pack_owner(owner), 0, 0), BPF_NOEXIST)
 
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
         """False: the port is known already; then the socket is one more that takes it."""

@@ -34,5 +34,9 @@ class BpfSettings:
     def generation(self, generation: int) -> None:
         self._narrow[_OFFSETS["generation"] // 4] = generation
 
+    def set_watching(self) -> None:
+        """From now on connections may be watched."""
+        self._narrow[_OFFSETS["is_watching"] // 4] = True
+
     def set_tracing(self, is_tracing: bool) -> None:
         self._narrow[_OFFSETS["is_tracing"] // 4] = is_tracing

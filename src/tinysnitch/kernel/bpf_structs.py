@@ -14,6 +14,10 @@ ANY_REMOTE = 2
 VERDICT_NONE = 0
 VERDICT_ALLOW = 1
 VERDICT_DENY = 2
+VERDICT_ALLOW_NOTED = 3
+VERDICT_ALLOW_GUARDED = 4
+WATCH_OVER = 3
+WATCH_CUT = 4
 
 IMAGE_ARGS_CUT = 1
 IMAGE_PATH_CUT = 2
@@ -40,6 +44,7 @@ STATISTICS = (
     "lost_listeners",
     "lost_flows",
     "lost_conversations",
+    "lost_watches",
     "lost_packet_users",
     "lost_traces",
 )
@@ -62,6 +67,7 @@ class Layout:
 
 
 OWNER = Layout({"exec_id": "Q", "started_ns": "Q", "pid": "I", "uid": "I"})
+OWNED_SOCKET = Layout(OWNER.inside("owner") | {"watch": "I", "pad": "I"})
 PROCESS = Layout({"exec_id": "Q", "started_ns": "Q"})
 LISTENER_KEY = Layout({"address": "16s", "port": "H", "protocol": "B", "pad": "B"})
 LISTENER = Layout({"cookie": "Q"} | OWNER.inside("owner") | {"members": "I", "is_shared": "I"})
@@ -78,12 +84,23 @@ FLOW_KEY = Layout(
 )
 FLOW = Layout({"cookie": "Q", "expires_ns": "Q"} | OWNER.inside("owner") | {"generation": "I", "verdict": "I"})
 CONVERSATION = Layout(
-    {"cookie": "Q", "exec_id": "Q", "seen_ns": "Q", "uid": "I", "begun_by": "B", "is_answered": "B", "pad": "H"}
+    {
+        "cookie": "Q",
+        "exec_id": "Q",
+        "seen_ns": "Q",
+        "uid": "I",
+        "begun_by": "B",
+        "is_answered": "B",
+        "is_watched": "B",
+        "pad": "B",
+    }
 )
 VERDICT_KEY = Layout(
     {"exec_id": "Q", "remote": "16s", "uid": "I", "port": "H", "protocol": "B", "direction": "B"},
 )
 VERDICT_VALUE = Layout({"expires_ns": "Q", "hits": "Q", "generation": "I", "verdict": "I"})
+WATCH_KEY = Layout({"cookie": "Q", "remote": "16s", "remote_port": "H", "pad": "H", "pad2": "I"})
+WATCH = Layout({"state": "I"})
 SETTINGS = Layout(
     {
         "next_exec_id": "Q",
@@ -91,7 +108,7 @@ SETTINGS = Layout(
         "generation": "I",
         "is_scoped": "I",
         "is_tracing": "I",
-        "pad": "I",
+        "is_watching": "I",
     }
 )
 IMAGE = Layout(
@@ -123,6 +140,7 @@ TRACE_EVENT = Layout(
 )
 LAYOUTS = {
     "owner": OWNER,
+    "owned_socket": OWNED_SOCKET,
     "process": PROCESS,
     "listener_key": LISTENER_KEY,
     "listener": LISTENER,
@@ -131,6 +149,8 @@ LAYOUTS = {
     "conversation": CONVERSATION,
     "verdict_key": VERDICT_KEY,
     "verdict_value": VERDICT_VALUE,
+    "watch_key": WATCH_KEY,
+    "watch": WATCH,
     "settings": SETTINGS,
     "image": IMAGE,
     "trace_event": TRACE_EVENT,

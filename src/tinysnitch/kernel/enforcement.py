@@ -5,7 +5,7 @@ programs now know it, and the user's own rules that follow ours still see the pa
 says the same. DNS messages are only looked at and go on from where they are.
 """
 
-from tinysnitch.core.commands import ForgetVerdicts, RememberFlow, RememberVerdict
+from tinysnitch.core.commands import EndWatch, ForgetVerdicts, RememberFlow, RememberVerdict
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.netfilter_rules import ALLOW_BIT, DENY_BIT
@@ -25,6 +25,7 @@ class Enforcement:
         self._programs = programs
         self.issued = 0  # verdicts on held packets
         self._marks: dict[int, int] = {}  # of packets that have one, held without BPF
+        self._shown_marks: dict[int, int] = {}  # likewise, held to be read
 
     def note_mark(self, packet_id: int, mark: int) -> None:
         """The packet's own mark, which ours is added to."""
@@ -46,15 +47,40 @@ class Enforcement:
     def pass_message(self, packet_id: int) -> None:
         self._names_queue.queue_verdict(packet_id, NfVerdict.ACCEPT)
 
+    def note_shown_mark(self, packet_id: int, mark: int) -> None:
+        """The packet's own mark, which ours is added to."""
+        if mark:
+            self._shown_marks[packet_id] = mark
+
+    def show_more(self, packet_id: int) -> None:
+        mark = self._shown_marks.pop(packet_id, 0) | ALLOW_BIT
+        self._names_queue.queue_verdict(packet_id, NfVerdict.REPEAT, mark)
+
+    def end_watch(self, command: EndWatch) -> None:
+        """What was marked before goes first: behind the end of the watch nothing would take the mark away."""
+        self._names_queue.flush()
+        self._shown_marks.pop(command.packet_id, None)
+        if self._programs is not None:
+            self._programs.end_watch(command.flow, command.cookie, command.verdict)
+        self._names_queue.queue_verdict(command.packet_id, NfVerdict.REPEAT)
+
+    def drop_shown(self, packet_id: int) -> None:
+        self._shown_marks.pop(packet_id, None)
+        self._names_queue.queue_verdict(packet_id, NfVerdict.DROP)
+
     def remember_verdict(self, command: RememberVerdict) -> None:
         if self._programs is not None:
             expires_ns = _to_ns(command.expires_s)
-            self._programs.remember_verdict(command.key, command.verdict, command.generation, expires_ns)
+            self._programs.remember_verdict(
+                command.key, command.verdict, command.generation, expires_ns, watch=command.watch
+            )
 
     def remember_flow(self, command: RememberFlow) -> None:
         if self._programs is not None:
             expires_ns = _to_ns(command.expires_s)
-            self._programs.remember_flow(command.flow, command.verdict, command.generation, expires_ns)
+            self._programs.remember_flow(
+                command.flow, command.verdict, command.generation, expires_ns, watch=command.watch
+            )
 
     def forget(self, command: ForgetVerdicts) -> None:
         if self._programs is not None:

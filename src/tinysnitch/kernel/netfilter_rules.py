@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-ALLOW_BIT = 0x10000000  # only without BPF, on its way through the chain once more
+ALLOW_BIT = 0x10000000  # on its way through the chain once more: without BPF allowed, with it read (bpf/watch.bpf.h)
 DENY_BIT = 0x20000000
 
 
@@ -45,7 +45,8 @@ class RuleSet(msgspec.Struct, frozen=True):
 
 _DENIED = f"-m mark --mark {DENY_BIT:#x}/{DENY_BIT:#x}"
 # Not --syn, which also asks that FIN is clear: a SYN with FIN opens a connection with some hosts.
-_NO_SYN = "-p tcp -m tcp ! --tcp-flags SYN,RST,ACK SYN -j RETURN"
+_IS_NO_SYN = "-p tcp -m tcp ! --tcp-flags SYN,RST,ACK SYN"
+_NO_SYN = f"{_IS_NO_SYN} -j RETURN"
 _NAMES = "53,5353,5355"  # DNS, mDNS (RFC 6762), LLMNR (RFC 4795)
 _LINK_NAMES = "-p udp -m multiport --sports 5353,5355"
 _ESTABLISHED = "! -p tcp -m conntrack --ctstate ESTABLISHED -j RETURN"
@@ -142,8 +143,9 @@ def _judgement(
     answers = _answers(queues[1], program_path)
     # The match never holds for a packet without a socket, as tunnels send them; so it must not be negated.
     scoped = "" if scope is None else f'-m cgroup --path "{scope}" '
+    no_syn = f"{_IS_NO_SYN} -g {chain_name(label, 'STREAM')}" if program_path else _NO_SYN
     parts = {
-        "OUT": [*marked, _NO_SYN, *established, *_pass_link(family, label, "OUT", scoped)],
+        "OUT": [*marked, no_syn, *established, *_pass_link(family, label, "OUT", scoped)],
         "LINKOUT": [*_LINK[family], f"{scoped}-g {chain_name(label, 'JUDGEOUT')}"],
         "JUDGEOUT": _judge(label, "out", queues[0], program_path),
         "IN": [*marked, _stream(queues[1]), _NO_SYN, answers, *established, *_pass_link(family, label, "IN")],
@@ -152,9 +154,28 @@ def _judgement(
         "JUDGEIN": _judge(label, "in", queues[0], program_path) if program_path or scope is None else [],
         "WHOLE": [_WHOLE],
     }
+    passed = {"PASS": [f"-j MARK --set-xmark 0x0/{ALLOW_BIT:#x}"]}
     if program_path is None:
-        return {"PASS": [f"-j MARK --set-xmark 0x0/{ALLOW_BIT:#x}"], **parts}
-    return {"PASSIN": [f"{_LINK_NAMES} {_look(queues[1])}"], **parts}
+        return {**passed, **parts}
+    watch = _watch(label, queues[1], program_path)
+    return {**passed, "PASSIN": [f"{_LINK_NAMES} {_look(queues[1])}"], **watch, **parts}
+
+
+def _watch(label: str, queue: int, program_path: Callable[[str], Path]) -> dict[str, list[str]]:
+    """What connections without a name send is read; what a rule may deny waits for that, also while no daemon lives."""
+    return {
+        "WATCH": [
+            f"{_asks(program_path, 'out_denied')} -g {chain_name(label, 'DENY')}",
+            f"-m mark --mark {ALLOW_BIT:#x}/{ALLOW_BIT:#x} -g {chain_name(label, 'PASS')}",
+            f"{_asks(program_path, 'out_guarded')} -j NFQUEUE --queue-num {queue}",
+            _look(queue),
+        ],
+        "STREAM": [f"{_asks(program_path, 'out_stream')} -g {chain_name(label, 'WATCH')}"],
+    }
+
+
+def _asks(program_path: Callable[[str], Path], name: str) -> str:
+    return f'-m bpf --object-pinned "{program_path(name)}"'
 
 
 def _pass_link(family: Family, label: str, way: str, scoped: str = "") -> list[str]:
@@ -172,9 +193,11 @@ def _judge(label: str, way: str, queue: int, program_path: Callable[[str], Path]
     if program_path is not None:
         # What a machine of the link says of its name comes unasked, to netfilter: it is judged before it is looked at.
         passed = "-j RETURN" if way == "out" else f"-g {chain_name(label, 'PASSIN')}"
+        watch = [f"{_asks(program_path, 'out_watched')} -g {chain_name(label, 'WATCH')}"] if way == "out" else []
         cached = [
-            f'-m bpf --object-pinned "{program_path(f"{way}_allowed")}" {passed}',
-            f'-m bpf --object-pinned "{program_path(f"{way}_denied")}" -g {chain_name(label, "DENY")}',
+            f"{_asks(program_path, f'{way}_allowed')} {passed}",
+            f"{_asks(program_path, f'{way}_denied')} -g {chain_name(label, 'DENY')}",
+            *watch,
         ]
     return [*cached, f"-j NFQUEUE --queue-num {queue}"]
 
@@ -191,7 +214,7 @@ def _answers(queue: int, program_path: Callable[[str], Path] | None) -> str:
     """DNS answers are learned before they are delivered; while no daemon lives they pass."""
     is_answer = "-m conntrack --ctstate ESTABLISHED --ctdir REPLY"
     if program_path is not None:
-        is_answer = f'-m bpf --object-pinned "{program_path("in_answer")}"'
+        is_answer = _asks(program_path, "in_answer")
     return f"-p udp -m udp --sport 53 {is_answer} {_look(queue)}"
 
 

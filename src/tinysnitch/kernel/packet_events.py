@@ -5,7 +5,7 @@ from typing import Protocol
 
 from tinysnitch.core.dns_message import parse_question
 from tinysnitch.core.errors import Malformed
-from tinysnitch.core.events import AnswerReceived, PacketQueued, QuestionSent
+from tinysnitch.core.events import AnswerReceived, DataSent, PacketQueued, QuestionSent
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow
 from tinysnitch.core.link_names import LINK_PORTS, parse_link_questions
 from tinysnitch.core.packet import Packet, flow_of, parse_packet, payload_of
@@ -43,21 +43,28 @@ class PacketEvents:
         asked_name = None if is_inbound else _find_asked_name(packet, queued.payload)
         return PacketQueued(queued.packet_id, flow, claim.attribution, interface, claim.cookie, asked_name)
 
-    def message_event(self, queued: QueuedPacket) -> QuestionSent | AnswerReceived:
+    def message_event(self, queued: QueuedPacket) -> QuestionSent | AnswerReceived | DataSent:
         """A packet of the names queue; raises Malformed."""
         packet = parse_packet(queued.payload)
         message = _message_of(packet, queued.payload)
+        if queued.hook == LOCAL_OUT:
+            return self._data_event(queued, flow_of(packet, Direction.OUTBOUND), message)
         if queued.hook == POST_ROUTING:
             flow = flow_of(packet, Direction.OUTBOUND)
             return QuestionSent(queued.packet_id, flow, self._attributor.attribute(flow).attribution, message)
         return AnswerReceived(queued.packet_id, asked_flow(packet), message)
+
+    def _data_event(self, queued: QueuedPacket, flow: Flow, payload: bytes | Segment) -> DataSent:
+        claim = self._attributor.attribute(flow)
+        interface = self._find_interface(queued.out_interface)
+        return DataSent(queued.packet_id, flow, claim.attribution, interface, claim.cookie, payload)
 
 
 def _message_of(packet: Packet, payload: bytes) -> bytes | Segment:
     if packet.protocol == TCP:
         return parse_segment(packet, payload)
     if packet.protocol != UDP or packet.is_fragment:
-        raise Malformed("not a whole DNS message over UDP")
+        raise Malformed("not a whole datagram of UDP")
     return payload_of(packet, payload)
 
 

@@ -15,6 +15,7 @@ from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.records import (
     ConnectionDecided,
     LossCounted,
+    NameSaid,
     PacketSocketSeen,
     PromptAnswered,
     PromptOpened,
@@ -69,6 +70,10 @@ class ConnectionLine(_JudgedLine, frozen=True, kw_only=True, tag="connection"):
     pass
 
 
+class SaidLine(_JudgedLine, frozen=True, kw_only=True, tag="said"):
+    """A connection without a name says this `name` itself, and goes on."""
+
+
 class AskLine(_JudgedLine, frozen=True, kw_only=True, tag="ask"):
     id: int
     count: int = 1  # connections that wait
@@ -97,7 +102,7 @@ class PacketSocketLine(_Line, frozen=True, kw_only=True, tag="packet_socket"):
     program: str  # its executable
 
 
-LogLine = ReadyLine | ConnectionLine | AskLine | AnswerLine | RulesLine | LostLine | PacketSocketLine
+LogLine = ReadyLine | ConnectionLine | SaidLine | AskLine | AnswerLine | RulesLine | LostLine | PacketSocketLine
 
 _decoder: FrameDecoder[LogLine] = FrameDecoder(LogLine)
 
@@ -113,6 +118,9 @@ def log_line_of(record: Record) -> LogLine:
     match record:
         case ConnectionDecided():
             return _connection_line(record, time)
+        case NameSaid(connection, decision):
+            line = _connection_line(ConnectionDecided(connection, decision, False, 0.0), time)
+            return SaidLine(**msgspec.structs.asdict(line))
         case PromptOpened(prompt_id, connection, reason):
             return _ask_line(connection, id=prompt_id, reason=reason, time=time)
         case PromptAnswered(prompt_id, rule, by_uid):

@@ -14,6 +14,7 @@ from tinysnitch.protocol.log_lines import (
     PacketSocketLine,
     ReadyLine,
     RulesLine,
+    SaidLine,
 )
 
 _WITH_PORTS = ("tcp", "udp")
@@ -36,6 +37,8 @@ def _tell(line: LogLine) -> str:
             # What a rule says the rule tells; a comment, since the line before it is as it was in 2019.
             why = f" # {escape(line.reason)}" if line.rule is None else ""
             return f"{line.verdict.value} {format_connection(line)}{why}"
+        case SaidLine():
+            return f"said {format_connection(line)} # {line.remote_address}"
         case AskLine():
             return f"ask {line.id} {format_connection(line)}"
         case AnswerLine():
@@ -52,13 +55,13 @@ def _tell(line: LogLine) -> str:
             assert_never(line)
 
 
-def format_connection(line: ConnectionLine | AskLine) -> str:
+def format_connection(line: ConnectionLine | SaidLine | AskLine) -> str:
     """`tcp LOCAL:PORT -> REMOTE:PORT PID PROGRAM ARGS`; inbound the remote comes first."""
     pid = "-" if line.pid is None else line.pid
     return f"{format_endpoints(line)} {pid} {format_program(line)}"
 
 
-def format_endpoints(line: ConnectionLine | AskLine) -> str:
+def format_endpoints(line: ConnectionLine | SaidLine | AskLine) -> str:
     has_ports = line.protocol in _WITH_PORTS
     local = _endpoint(line.local_address, line.local_port if has_ports else None)
     remote = _endpoint(line.name or line.remote_address, line.remote_port if has_ports else None)
@@ -72,7 +75,7 @@ def _endpoint(host: str, port: int | None) -> str:
     return host if port is None else f"{host}:{port}"
 
 
-def format_program(line: ConnectionLine | AskLine) -> str:
+def format_program(line: ConnectionLine | SaidLine | AskLine) -> str:
     """Program and arguments, quoted as a rule has them."""
     return _format_words((line.program, *line.args))
 

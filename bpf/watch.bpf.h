@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Connections that were allowed without a name: what they send is shown to user space until it has read the name that
+ * they say themselves (TLS, QUIC), or that they say none. A packet that user space has read and let go has a mark.
+ */
+#ifndef WATCH_BPF_H
+#define WATCH_BPF_H
+
+#include "conversation.bpf.h"
+
+#define READ_MARK 0x10000000 /* ALLOW_BIT in kernel/netfilter_rules.py */
+
+static __always_inline bool is_read(const struct __sk_buff *skb)
+{
+	return skb->mark & READ_MARK;
+}
+
+/* A datagram that is empty tells something too: that it is no QUIC. */
+static __always_inline bool has_payload(struct __sk_buff *skb, const struct question *question)
+{
+	__u8 words;
+
+	if (question->flow.protocol != TCP)
+		return true;
+	if (bpf_skb_load_bytes(skb, question->transport + 12, &words, 1)) /* data offset, RFC 9293 3.1 */
+		return false;
+	return question->transport + (words >> 4) * 4 < skb->len;
+}
+
+static __always_inline void name_watch(const struct question *question, struct watch_key *key)
+{
+	key->cookie = question->whose.cookie;
+	if (question->flow.protocol == TCP)
+		return;
+	__builtin_memcpy(key->remote, question->flow.remote, sizeof(key->remote));
+	key->remote_port = question->flow.remote_port;
+}
+
+static __always_inline struct watch *find_watch(const struct question *question)
+{
+	struct watch_key key = {};
+
+	name_watch(question, &key);
+	return bpf_map_lookup_elem(&watched, &key);
+}
+
+static __always_inline bool is_cut(const struct question *question)
+{
+	struct watch *watch;
+
+	if (question->flow.direction != OUTBOUND)
+		return false;
+	watch = find_watch(question);
+	return watch && watch->state == WATCH_CUT;
+}
+
+static __always_inline bool write_watch(const struct question *question, enum watch_state state)
+{
+	struct watch watch = {.state = state};
+	struct watch_key key = {};
+
+	name_watch(question, &key);
+	if (!bpf_map_update_elem(&watched, &key, &watch, BPF_ANY))
+		return true;
+	count(LOST_WATCHES);
+	return false;
+}
+
+/* A SYN without data: what comes is a stream of its own, even if the socket had one before. */
+static __always_inline void begin_stream(const struct question *question, enum watch_state state)
+{
+	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &question->whose.cookie);
+	struct watch_key key = {};
+
+	if (!socket) {
+		count(LOST_WATCHES);
+		return;
+	}
+	if (socket->watch) {
+		name_watch(question, &key);
+		bpf_map_delete_elem(&watched, &key);
+	}
+	socket->watch = state;
+}
+
+/* Whether the packet may go on at once: a SYN, or what belongs to a connection that was read to the end. */
+static __always_inline bool begin_watch(struct __sk_buff *skb, struct question *question, enum verdict verdict)
+{
+	enum watch_state state = verdict == VERDICT_ALLOW_GUARDED ? WATCH_GUARDED : WATCH_NOTED;
+	struct watch *known;
+
+	if (!question->whose.cookie)
+		return true;
+	if (!has_payload(skb, question)) {
+		begin_stream(question, state);
+		return true;
+	}
+	known = find_watch(question);
+	question->is_watched = known ? known->state != WATCH_OVER : write_watch(question, state);
+	return !question->is_watched;
+}
+
+/* Whether a packet of a stream is to be shown. What is written down here outlives the socket. */
+static __always_inline bool is_stream_watched(const struct question *question, struct owned_socket *socket)
+{
+	struct watch *watch = find_watch(question);
+
+	if (socket && watch && watch->state == WATCH_OVER)
+		socket->watch = WATCH_OVER;
+	if (socket && !watch)
+		return write_watch(question, socket->watch);
+	return watch && watch->state != WATCH_OVER;
+}
+
+#endif

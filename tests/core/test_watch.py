@@ -1,0 +1,33 @@
+import msgspec
+import pytest
+
+from tests.core.transcript import flow_of, inbound, whose
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.flow import ICMP, TCP, UDP, Flow, parse_address
+from tinysnitch.core.remote_words import RemoteWords
+from tinysnitch.core.watch import can_say_name
+
+WORDS = RemoteWords(Facts(own_addresses=frozenset({parse_address("10.0.0.2")})))
+
+
+@pytest.mark.parametrize(
+    ("flow", "can"),
+    [
+        (flow_of(), True),
+        (flow_of(protocol=UDP), True),
+        (flow_of(port=8443, protocol=TCP), True),
+        (flow_of(port=53, protocol=UDP), False),
+        (flow_of(protocol=ICMP), False),
+        (flow_of(remote="127.0.0.1"), False),
+        (flow_of(remote="10.0.0.2"), False),
+        (inbound(), False),
+    ],
+)
+def test_what_may_say_a_name(flow: Flow, can: bool) -> None:
+    assert can_say_name(Connection(flow=flow, attribution=whose()), WORDS) is can
+
+
+def test_what_has_a_name_is_not_asked() -> None:
+    unnamed = Connection(flow=flow_of(), attribution=whose())
+    assert not can_say_name(msgspec.structs.replace(unnamed, name="shop.test"), WORDS)

@@ -1,0 +1,170 @@
+"""Connections that are allowed without a name, and what becomes of the name that they say; see transcript.py."""
+
+import pytest
+
+from tests.core.hello_maker import CIPHER, crypto, handshake, initial, records, segments
+from tests.core.transcript import FACTS, SHOP, Transcript, flow_of, yes
+from tinysnitch.core import commands as cmd
+from tinysnitch.core import events as ev
+from tinysnitch.core.decision import Decision
+from tinysnitch.core.engine import Engine
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.flow import UDP
+from tinysnitch.core.network import Network
+from tinysnitch.core.records import ConnectionDecided, NameSaid
+from tinysnitch.core.rule_text import format_rule
+from tinysnitch.core.settings import Settings
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.watch import Watch
+
+HELLO = segments(records(handshake("ads.test")), 1400)[0]
+ALLOW, DENY = f"allow {SHOP} 443 -", "deny *.ads.test - -"
+
+
+class Ads:
+    """A list."""
+
+    def has_name(self, name: str) -> bool:
+        return name == "ads.test"
+
+    def has_address(self, address: bytes) -> bool:
+        return False
+
+    def has_network(self, network: Network) -> bool:
+        return False
+
+
+def watch_of(engine: Transcript, port: int = 40000) -> Watch:
+    """What the kernel is told of a new connection."""
+    (first,) = (
+        command
+        for command in engine.feed(engine.next_packet(flow_of(port)))
+        if isinstance(command, cmd.RememberVerdict | cmd.RememberFlow)
+    )
+    return first.watch
+
+
+def test_a_rule_that_denies_the_name_ends_the_connection() -> None:
+    engine = Transcript(ALLOW, DENY)
+    engine.queue()
+    reason = "denied by a rule, by the name that the program itself says"
+    assert engine.send(HELLO) == ["end watch deny 2", f"decided: {reason}"]
+
+
+def test_the_log_says_which_rule_and_which_name() -> None:
+    engine = Transcript(ALLOW, DENY)
+    *_, report = engine.feed(ev.DataSent(1, flow_of(), engine.next_packet().attribution, "eth0", 40000, HELLO))
+    assert isinstance(report, cmd.Report)
+    assert isinstance(report.record, ConnectionDecided)
+    assert report.record.connection.name == "ads.test"
+    assert report.record.decision.rule
+    assert format_rule(report.record.decision.rule) == DENY
+
+
+def test_another_name_is_told_and_goes_on() -> None:
+    engine = Transcript(ALLOW, "deny bank.test - -")
+    engine.queue()
+    assert engine.send(HELLO) == ["end watch allow 2", "said: ads.test"]
+
+
+def test_a_hello_in_parts_is_judged_when_it_is_whole() -> None:
+    engine = Transcript(ALLOW, DENY)
+    engine.queue()
+    *first, last = segments(records(handshake("ads.test")), 30)
+    assert [engine.send(segment) for segment in first] == [[f"more after {n}"] for n in range(2, len(first) + 2)]
+    assert engine.send(last)[0].startswith("end watch deny")
+
+
+def test_what_says_no_name_goes_on_without_a_word() -> None:
+    engine = Transcript(ALLOW, DENY)
+    engine.queue()
+    assert engine.send(segments(b"GET / HTTP/1.1\r\n", 100)[0]) == ["end watch allow 2"]
+
+
+def test_a_narrower_rule_that_allows_the_name_keeps_a_wider_one_from_denying_it() -> None:
+    engine = Transcript(ALLOW, DENY, "allow ads.test 443 tcp /usr/bin/curl")
+    engine.queue()
+    assert engine.send(HELLO)[0] == "end watch allow 2"
+
+
+def test_a_name_that_is_said_opens_nothing() -> None:
+    engine = Transcript("allow ads.test - -")
+    assert "opened 1" in engine.queue()
+
+
+def test_only_a_rule_that_the_name_brings_in_ends_what_people_allowed() -> None:
+    engine = Transcript("ask - - -")
+    engine.queue()
+    engine.answer(1, yes())
+    engine.load("deny - - -")
+    assert engine.send(HELLO)[0] == "end watch allow 2"
+
+
+def test_lists_count_as_rules_by_name() -> None:
+    facts = Facts(lists={"ads": Ads()})
+    engine = Transcript(ALLOW, "deny @ads - -")
+    engine.say(ev.FactsChanged(facts))
+    assert watch_of(engine) is Watch.GUARDED
+    assert engine.send(HELLO)[0] == "end watch deny 2"
+
+
+def test_quic_is_read_too() -> None:
+    engine = Transcript(ALLOW, DENY)
+    engine.engine = Engine(Settings(), FACTS, cipher=CIPHER)
+    engine.load(ALLOW, DENY)
+    flow = flow_of(protocol=UDP)
+    engine.queue(flow)
+    assert engine.send(initial(crypto(handshake("ads.test"))), flow)[0] == "end watch deny 2"
+
+
+def test_how_closely_is_watched_depends_on_the_rules() -> None:
+    assert watch_of(Transcript(ALLOW)) is Watch.NOTED
+    assert watch_of(Transcript(ALLOW, DENY)) is Watch.GUARDED
+    assert watch_of(Transcript(ALLOW, "deny 10.9.9.9 - -")) is Watch.NOTED
+    assert watch_of(Transcript("deny - - -", DENY)) is Watch.NONE
+
+
+def test_with_the_last_rule_that_denies_a_name_the_guard_goes() -> None:
+    engine = Transcript(ALLOW, DENY)
+    engine.load(ALLOW)
+    assert watch_of(engine) is Watch.NOTED
+
+
+def test_what_has_a_name_is_not_watched() -> None:
+    engine = Transcript(ALLOW, DENY)
+    engine.resolve("shop.test", SHOP)
+    assert watch_of(engine) is Watch.NONE
+
+
+def test_a_connection_like_one_before_is_guarded_again() -> None:
+    engine = Transcript(ALLOW, DENY)
+    assert [watch_of(engine, port) for port in (1, 2)] == [Watch.GUARDED] * 2
+
+
+def test_for_the_log_alone_one_connection_of_a_kind_is_read() -> None:
+    engine = Transcript(ALLOW)
+    engine.queue()
+    assert engine.send(HELLO) == ["remember allow", "end watch allow 2", "said: ads.test"]
+
+
+def test_a_further_packet_of_a_settled_flow_is_watched_as_the_first() -> None:
+    engine = Transcript(ALLOW, DENY)
+    engine.queue()
+    assert watch_of(engine) is Watch.GUARDED
+
+
+@pytest.mark.parametrize("verdict", [Verdict.DENY, Verdict.ASK])
+def test_only_what_is_allowed_is_watched(verdict: Verdict) -> None:
+    engine = Transcript(DENY)
+    connection = engine.engine.connection_of(flow_of(), engine.next_packet().attribution, "", engine.now)
+    watch = engine.engine.watcher.watch_for(connection, Decision(verdict=verdict, reason=""))
+    assert watch is Watch.NONE
+
+
+def test_the_record_of_a_said_name_has_the_rule_that_allowed() -> None:
+    engine = Transcript(ALLOW)
+    *_, report = engine.feed(ev.DataSent(1, flow_of(), engine.next_packet().attribution, "eth0", 40000, HELLO))
+    assert isinstance(report, cmd.Report)
+    assert isinstance(report.record, NameSaid)
+    assert report.record.decision.rule
+    assert format_rule(report.record.decision.rule) == ALLOW

@@ -1,0 +1,183 @@
+"""Connections without a name from a resolver: what they say themselves is read, told, and held against them."""
+
+import os
+import select
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.lab.daemon import Daemon
+from tests.lab.lab import Lab
+from tests.lab.patience import PATIENCE
+from tests.lab.queue_counter import count_queued
+from tests.lab.world import PROGRAMS, WORLD4, WORLD6
+
+pytestmark = [pytest.mark.privileged]
+
+PORT = 4443
+CLIENT = str(PROGRAMS / "hello_client.py")
+REFUSED = "ECONNRESET"
+DENY = "deny *.ads.test - -\nallow - - -\n"
+WHOLE = 1 << 20
+
+
+class Talk:
+    """A TLS server in the world, and one process that connects to it as the test says."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        certificate = lab.folder / "world" / "tls.pem"
+        command = ["/usr/bin/python3", str(PROGRAMS / "hello_server.py"), str(PORT), str(certificate)]
+        self._server = lab.spawn_world(command)
+        self._client = lab.spawn(["/usr/bin/python3", CLIENT], stdin=subprocess.PIPE)
+        self._heard = ""
+        assert self.hear() == ["listening"]
+
+    def hear(self, count: int = 1) -> list[str]:
+        """The first names that the server was told."""
+        assert self._server.stdout
+        while self._heard.count("\n") < count:
+            assert select.select([self._server.stdout], [], [], 10 * PATIENCE)[0]
+            self._heard += os.read(self._server.stdout.fileno(), 4096).decode()
+        heard, self._heard = self._heard.splitlines(), ""
+        return heard
+
+    def start(self, name: str, size: int = WHOLE, address: str = WORLD4) -> None:
+        assert self._client.stdin
+        self._client.stdin.write(f"{address} {PORT} {name} {size}\n")
+        self._client.stdin.flush()
+
+    def has_result(self, timeout_s: float) -> bool:
+        return bool(select.select([self._client.stdout], [], [], timeout_s)[0])
+
+    def result(self) -> str:
+        assert self._client.stdout
+        assert self.has_result(20 * PATIENCE)
+        return self._client.stdout.readline().strip()
+
+    def say(self, name: str, size: int = WHOLE, address: str = WORLD4) -> str:
+        self.start(name, size, address)
+        return self.result()
+
+
+@pytest.fixture
+def talk(lab: Lab) -> Talk:
+    return Talk(lab)
+
+
+def wait_denial(daemon: Daemon, name: str = "www.ads.test", **fields: object) -> None:
+    told = daemon.wait_connection(verdict="deny", name=name, **fields)
+    assert told["reason"] == "denied by a rule, by the name that the program itself says"
+
+
+@pytest.mark.core_lab
+@pytest.mark.parametrize("address", [WORLD4, WORLD6])
+def test_a_denied_name_ends_the_connection_before_the_server_hears_it(talk: Talk, address: str) -> None:
+    daemon = talk.lab.start_daemon(DENY)
+    assert talk.say("www.ads.test", address=address) == REFUSED
+    wait_denial(daemon, rule="deny *.ads.test - -", program=CLIENT, remote_address=address, remote_port=PORT)
+    assert talk.say("shop.test", address=address) == "answered"
+    daemon.wait_for(lambda record: record["event"] == "said" and record["name"] == "shop.test")
+    assert talk.say("www.ads.test", address=address) == REFUSED  # its SYN was allowed by the kernel alone
+    assert talk.say("bank.test", address=address) == "answered"
+    assert talk.hear(2) == ["shop.test", "bank.test"]
+    assert len([one for one in daemon.records("connection") if one["verdict"] == "allow"]) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [1, 700])
+def test_a_name_in_small_segments_is_read(talk: Talk, size: int) -> None:
+    daemon = talk.lab.start_daemon(DENY)
+    assert talk.say("shop.test", size) == "answered"
+    assert talk.say("www.ads.test", size) == REFUSED
+    wait_denial(daemon)
+    assert talk.hear() == ["shop.test"]
+
+
+def test_a_list_denies_what_is_said(talk: Talk) -> None:
+    lists = talk.lab.folder / "lists"
+    lists.mkdir()
+    (lists / "ads").write_text("0.0.0.0 ads.test\n")
+    daemon = talk.lab.start_daemon("deny @ads - -\nallow - - -\n", "--lists", str(lists))
+    assert talk.say("www.ads.test") == REFUSED
+    wait_denial(daemon, rule="deny @ads - -")
+
+
+def test_curl_with_a_name_of_its_own(lab: Lab) -> None:
+    lab.start_daemon("deny ads.test - -\nallow - - -\n")
+
+    def get(name: str) -> subprocess.CompletedProcess[str]:
+        return lab.run(["curl", "-sSk", "--resolve", f"{name}:443:{WORLD4}", f"https://{name}/"])
+
+    assert get("shop.test").stdout == "welcome to the shop\n"
+    assert get("ads.test").returncode in (35, 56)
+    assert lab.run(["curl", "-sSk", f"https://{WORLD4}/"]).stdout == "welcome to the shop\n"
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).stdout == "welcome to the shop\n"
+
+
+def test_a_name_that_is_said_opens_nothing(talk: Talk) -> None:
+    talk.lab.start_daemon("allow www.ads.test - -\ndeny - - -\n")
+    assert talk.say("www.ads.test") == "ECONNREFUSED"
+
+
+def test_for_the_log_alone_the_kernel_goes_on_by_itself(talk: Talk) -> None:
+    daemon = talk.lab.start_daemon("allow - - -\n")
+    assert talk.say("www.ads.test") == "answered"
+    said = daemon.wait_for(lambda record: record["event"] == "said")
+    assert (said["name"], said["remote_address"], said["rule"]) == ("www.ads.test", WORLD4, "allow - - -")
+    queued = count_queued(talk.lab)
+    assert talk.say("www.ads.test") == "answered"
+    assert count_queued(talk.lab) == queued
+    assert "www.ads.test" in daemon.cli("log").stdout
+
+
+def test_while_no_daemon_lives_nothing_goes_on_that_a_rule_may_deny(talk: Talk) -> None:
+    daemon = talk.lab.start_daemon(DENY)
+    assert talk.say("shop.test") == "answered"
+    daemon.kill()
+    talk.start("www.ads.test")
+    assert not talk.has_result(1.0)
+    successor = talk.lab.restart_daemon(daemon.rules.parent)
+    assert talk.result() == REFUSED
+    wait_denial(successor)
+    assert talk.hear() == ["shop.test"]
+
+
+def test_while_no_daemon_lives_what_is_for_the_log_alone_goes_on(talk: Talk) -> None:
+    daemon = talk.lab.start_daemon("allow - - -\n")
+    sink = ["/usr/bin/python3", str(PROGRAMS / "tcp_client.py"), WORLD4, str(PORT)]
+    assert talk.lab.run(sink).stdout == "connected\n"
+    assert talk.say("shop.test") == "answered"
+    daemon.kill()
+    assert talk.say("bank.test") == "answered"
+
+
+def test_quic(lab: Lab) -> None:
+    daemon = lab.start_daemon("deny ads.test - -\nallow - - -\n")
+
+    def start(name: str) -> subprocess.Popen[str]:
+        return lab.spawn(["curl", "-sSk", "--http3-only", "--resolve", f"{name}:444:{WORLD4}", f"https://{name}:444/"])
+
+    assert start("ads.test").wait(timeout=20 * PATIENCE) != 0
+    wait_denial(daemon, name="ads.test", protocol="udp", remote_port=444)
+    start("shop.test")
+    daemon.wait_for(lambda record: record["event"] == "said" and record["name"] == "shop.test")
+
+
+def test_the_mark_of_a_packet_survives_its_reading_and_ours_does_not(lab: Lab, tmp_path: Path) -> None:
+    lab.start_daemon(DENY)
+    rule = "iptables -t mangle -A OUTPUT -p tcp -m mark ! --mark 0x1234 -j DROP"
+    assert lab.run_outside(rule.split()).returncode == 0
+    script = tmp_path / "marked.py"
+    script.write_text(
+        "import socket\n"
+        "client = socket.socket()\n"
+        "client.setsockopt(socket.SOL_SOCKET, 36, 0x1234)\n"
+        f"client.connect(('{WORLD4}', 80))\n"
+        "client.send(b'\\x16\\x03')\n"
+        "client.send(b'x')\n"
+        "client.recv(1)\n"
+        "print('answered')\n"
+    )
+    assert lab.run(["/usr/bin/python3", str(script)]).stdout == "answered\n"
