@@ -86,9 +86,17 @@ static __always_inline bool is_for_them(struct __sk_buff *skb, struct question *
 	       is_theirs(question, conversation);
 }
 
-/* An answer to what was allowed, or what follows after an answer. */
-static __always_inline bool goes_on(struct __sk_buff *skb, struct question *question, struct conversation *conversation,
-				    __u64 now_ns)
+/* A datagram like one that was allowed a moment ago, by the same process and the same rules. */
+static __always_inline bool is_repeated(const struct settings *settings, const struct question *question,
+					const struct conversation *conversation, __u64 now_ns)
+{
+	return question->flow.direction == OUTBOUND && conversation->generation == settings->generation &&
+	       now_ns - conversation->judged_ns < SECOND_NS && conversation->pid == bpf_get_current_pid_tgid() >> 32;
+}
+
+/* An answer to what was allowed, what follows after an answer, or one more of what was allowed just now. */
+static __always_inline bool goes_on(struct __sk_buff *skb, const struct settings *settings, struct question *question,
+				    struct conversation *conversation, __u64 now_ns)
 {
 	bool is_answer = conversation->begun_by != question->flow.direction;
 
@@ -96,7 +104,7 @@ static __always_inline bool goes_on(struct __sk_buff *skb, struct question *ques
 		return false;
 	if (question->role != ROLE_ANY && is_answer != (question->role == ROLE_ANSWERS))
 		return false;
-	if (!is_answer && !conversation->is_answered)
+	if (!is_answer && !conversation->is_answered && !is_repeated(settings, question, conversation, now_ns))
 		return false;
 	if (question->flow.direction == OUTBOUND ? !is_from_them(skb, question, conversation)
 						 : !is_for_them(skb, question, conversation))
@@ -109,13 +117,17 @@ static __always_inline bool goes_on(struct __sk_buff *skb, struct question *ques
 }
 
 /* A packet was allowed: what answers it is welcome. */
-static __always_inline void note_conversation(const struct question *question, struct conversation *known, __u64 now_ns)
+static __always_inline void note_conversation(const struct settings *settings, const struct question *question,
+					      struct conversation *known, __u64 now_ns)
 {
 	struct conversation conversation = {
 		.cookie = question->whose.cookie,
 		.exec_id = question->whose.owner.exec_id,
 		.uid = question->whose.owner.uid,
 		.seen_ns = now_ns,
+		.judged_ns = now_ns,
+		.generation = settings->generation,
+		.pid = bpf_get_current_pid_tgid() >> 32,
 		.begun_by = question->flow.direction,
 		.is_watched = question->is_watched,
 	};
@@ -123,8 +135,8 @@ static __always_inline void note_conversation(const struct question *question, s
 	if (question->role == ROLE_NONE || question->role == ROLE_ANSWERS)
 		return;
 	if (known && known->begun_by == conversation.begun_by && known->cookie == conversation.cookie) {
-		known->seen_ns = now_ns;
-		known->is_watched = question->is_watched;
+		conversation.is_answered = known->is_answered;
+		*known = conversation;
 		return;
 	}
 	if (bpf_map_update_elem(&conversations, &question->conversation, &conversation, BPF_ANY))

@@ -123,6 +123,9 @@ struct conversation {
 	__u64 cookie;  /* of the socket that began it, or that answers; 0: none */
 	__u64 exec_id; /* who began it, or was asked */
 	__u64 seen_ns;
+	__u64 judged_ns; /* when the rules allowed a packet of it last */
+	__u32 generation;
+	__u32 pid; /* who sent that packet */
 	__u32 uid;
 	__u8 begun_by; /* enum direction */
 	__u8 is_answered;

@@ -108,7 +108,7 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	if (!settings || !read_question(skb, direction, &question))
 		return 0;
 	conversation = find_conversation(&question, now_ns);
-	if (conversation && goes_on(skb, &question, conversation, now_ns))
+	if (conversation && goes_on(skb, settings, &question, conversation, now_ns))
 		return 1;
 	find_whose(skb, &question);
 	if (direction == INBOUND && settings->is_scoped && !question.whose.is_listening)
@@ -119,13 +119,13 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	case VERDICT_ALLOW_GUARDED:
 		if (!begin_watch(skb, &question, verdict)) {
 			if (is_read(skb))
-				note_conversation(&question, conversation, now_ns);
+				note_conversation(settings, &question, conversation, now_ns);
 			return 0;
 		}
 		/* fall through */
 	case VERDICT_ALLOW:
 		keep_dns_flow(&question);
-		note_conversation(&question, conversation, now_ns);
+		note_conversation(settings, &question, conversation, now_ns);
 		count(HITS_ALLOWED);
 		return 1;
 	case VERDICT_DENY:
@@ -179,14 +179,16 @@ int in_denied(struct __sk_buff *skb)
 SEC("socket")
 int in_answer(struct __sk_buff *skb)
 {
+	struct settings *settings = find_settings();
 	struct question question = {};
 	struct conversation *conversation;
 	__u64 now_ns = bpf_ktime_get_boot_ns();
 
-	if (!read_question(skb, INBOUND, &question))
+	if (!settings || !read_question(skb, INBOUND, &question))
 		return 0;
 	conversation = find_conversation(&question, now_ns);
-	return conversation && conversation->begun_by == OUTBOUND && goes_on(skb, &question, conversation, now_ns);
+	return conversation && conversation->begun_by == OUTBOUND &&
+	       goes_on(skb, settings, &question, conversation, now_ns);
 }
 
 /* User space wants to know whose the packet is. */

@@ -42,7 +42,7 @@ def test_without_a_daemon_it_is_3(command: Command, words: tuple[str, ...]) -> N
         ("", "which command?", "see `tinysnitch --help`"),
         ("stauts", "there is no command 'stauts'", "did you mean `tinysnitch status`?"),
         ("rules chekc", "there is no command 'chekc'", "did you mean `tinysnitch rules check`?"),
-        ("zzz", "there is no command 'zzz'", "one of: status, rules, log"),
+        ("zzz", "there is no command 'zzz'", "one of: status, rules, lists, log"),
         ("status --no-such", "no such option '--no-such'", "see `tinysnitch status --help`"),
         ("status more", "got unexpected extra argument", "see `tinysnitch status --help`"),
         ("answer", "missing argument 'ID'", "see `tinysnitch answer --help`"),

@@ -17,6 +17,7 @@ SOURCE = Path(__file__).parent / "programs" / "attack.c"
 # Static and at a fixed address: the trick with PR_SET_MM_MAP unmaps its own executable.
 BUILD = ["gcc", "-O1", "-Wall", "-fno-stack-protector", "-static", "-no-pie", "-pthread", "-o"]
 PORT = "80"
+SETTLING = 9  # where nothing else connects to
 ATTACKER = "nobody"
 PYTHON = "/usr/bin/python3"
 ELSEWHERE = MORE_WORLD4[0]  # where only attacks connect to
@@ -73,6 +74,12 @@ class Stage:
     def next_decision(self, known: int) -> Record:
         """The decision after the first `known`, once it is logged."""
         return self.daemon.wait_for_count(_is_to_the_port, known + 1)[-1]
+
+    def settle(self) -> None:
+        """Until all that was decided so far is in the log: a further decision stands behind it."""
+        known = len([record for record in self.daemon.records("connection") if record["remote_port"] == SETTLING])
+        self.lab.run(["bash", "-c", f"exec 3<>/dev/tcp/{WORLD4}/{SETTLING}"])
+        self.daemon.wait_for_count(lambda record: record.get("remote_port") == SETTLING, known + 1)
 
     def assert_denied(self, *command: str | Path, stdin: str = "") -> Record:
         """As the attacker."""

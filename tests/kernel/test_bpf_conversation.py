@@ -133,25 +133,38 @@ def test_a_conversation_ends_when_nothing_was_said_for_long(
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     seen_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - age_s * S
     key = key_of_conversation(make_flow(UDP, "127.0.0.1"))
-    assert conversations.write(key, (cookie, 1, seen_ns, 0, structs.OUTBOUND, is_answered, 0, 0))
+    assert conversations.write(key, (cookie, 1, seen_ns, 0, 0, 0, 0, structs.OUTBOUND, is_answered, 0, 0))
     server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
     assert (agent.call("receive", handle) != "") == passes
     found = conversations.find(*key)
     assert found
-    assert (found[2] > seen_ns, bool(found[5])) == (passes, passes or bool(is_answered))
+    assert (found[2] > seen_ns, bool(found[8])) == (passes, passes or bool(is_answered))
 
 
-@pytest.mark.parametrize("is_answered", [0, 1])
-def test_who_began_goes_on_unasked_only_after_an_answer(
-    place: BpfPlace, programs: BpfPrograms, conversations: Map, agent: Agent, is_answered: int
+@pytest.mark.parametrize(
+    ("is_answered", "age_s", "other_rules", "other_pid", "passes"),
+    [(1, 60, 1, 1, True), (0, 0, 0, 0, True), (0, 2, 0, 0, False), (0, 0, 1, 0, False), (0, 0, 0, 1, False)],
+)
+def test_who_began_goes_on_unasked_after_an_answer_and_for_a_moment(
+    place: BpfPlace,
+    programs: BpfPrograms,
+    conversations: Map,
+    agent: Agent,
+    *,
+    is_answered: int,
+    age_s: int,
+    other_rules: int,
+    other_pid: int,
+    passes: bool,
 ) -> None:
     judge(place, programs, "OUTPUT", "-p", "udp", "--sport", str(LOCAL_PORT))
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     key = key_of_conversation(make_flow(UDP, "127.0.0.1"))
-    assert conversations.write(key, (cookie, 1, now_ns, 0, structs.OUTBOUND, is_answered, 0, 0))
+    judgement = (now_ns - age_s * S, programs.generation + other_rules, agent.pid + other_pid)
+    assert conversations.write(key, (cookie, 1, now_ns, *judgement, 0, structs.OUTBOUND, is_answered, 0, 0))
     agent.call("send_to", handle, "127.0.0.1", PORT)
-    assert (programs.find_flow(make_flow(UDP, "127.0.0.1")) is None) == bool(is_answered)
+    assert (programs.find_flow(make_flow(UDP, "127.0.0.1")) is None) == passes
 
 
 @pytest.mark.parametrize("kind", [ECHO, ECHO_REPLY])
@@ -162,7 +175,7 @@ def test_an_echo_is_answered_by_a_reply_and_not_by_a_question(
     local = parse_address("127.0.0.1")
     asked = Flow(ICMP, Direction.OUTBOUND, local, 7, local, 0)
     now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    assert conversations.write(key_of_conversation(asked), (0, 1, now_ns, 0, structs.OUTBOUND, 0, 0, 0))
+    assert conversations.write(key_of_conversation(asked), (0, 1, now_ns, 0, 0, 0, 0, structs.OUTBOUND, 0, 0, 0))
     raw, _cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", ICMP)
     agent.call("send_raw", raw, "127.0.0.1", list(struct.pack("!BBHHH", kind, 0, 0xFFFF - (kind << 8) - 8, 7, 1)))
     was_judged = programs.find_flow(Flow(ICMP, Direction.INBOUND, local, 7, local, 0)) is not None

@@ -56,10 +56,10 @@ def test_a_broken_edit_leaves_the_old_rules_in_force(lab: Lab) -> None:
 
 
 def test_a_rule_with_a_time_ends_on_time(lab: Lab) -> None:
-    ends = datetime.now() + timedelta(seconds=3)
-    ends = ends.replace(microsecond=0)
-    daemon = lab.start_daemon(f"allow until={ends.isoformat()} {WORLD4} 80 tcp {PROGRAM}\ndeny {WORLD4} 80 tcp\n")
+    daemon = lab.start_daemon(f"deny {WORLD4} 80 tcp\n")
     client = StepClient(lab)
+    ends = (datetime.now() + timedelta(seconds=3 * PATIENCE)).replace(microsecond=0)
+    daemon.edit_rules(f"allow until={ends.isoformat()} {WORLD4} 80 tcp {PROGRAM}\ndeny {WORLD4} 80 tcp\n")
     assert client.connect(WORLD4, 80) == "ok", daemon.describe()
     time.sleep(max(0.0, (ends - datetime.now()).total_seconds()) + 0.05)
     assert client.connect(WORLD4, 80) == "ECONNREFUSED"

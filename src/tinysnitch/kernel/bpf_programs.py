@@ -125,11 +125,11 @@ class BpfPrograms:
         found = self._maps.conversations.find(*pack_conversation_key(asked))
         if found is None:
             return False
-        cookie, exec_id, seen_ns, uid, begun_by, is_answered, is_watched, pad = found
+        cookie, exec_id, seen_ns, *judgement, uid, begun_by, is_answered, is_watched, pad = found
         patience_ns = structs.LULL_NS if is_answered else structs.ANSWER_NS
         if begun_by != structs.OUTBOUND or read_boot_ns() - seen_ns >= patience_ns:
             return False
-        value = (cookie, exec_id, seen_ns, uid, begun_by, 0, is_watched, pad)
+        value = (cookie, exec_id, seen_ns, *judgement, uid, begun_by, 0, is_watched, pad)
         return self._maps.conversations.write(pack_conversation_key(answer), value)
 
     def remember_verdict(

@@ -84,16 +84,8 @@ FLOW_KEY = Layout(
 )
 FLOW = Layout({"cookie": "Q", "expires_ns": "Q"} | OWNER.inside("owner") | {"generation": "I", "verdict": "I"})
 CONVERSATION = Layout(
-    {
-        "cookie": "Q",
-        "exec_id": "Q",
-        "seen_ns": "Q",
-        "uid": "I",
-        "begun_by": "B",
-        "is_answered": "B",
-        "is_watched": "B",
-        "pad": "B",
-    }
+    {"cookie": "Q", "exec_id": "Q", "seen_ns": "Q", "judged_ns": "Q"}
+    | {"generation": "I", "pid": "I", "uid": "I", "begun_by": "B", "is_answered": "B", "is_watched": "B", "pad": "B"}
 )
 VERDICT_KEY = Layout(
     {"exec_id": "Q", "remote": "16s", "uid": "I", "port": "H", "protocol": "B", "direction": "B"},

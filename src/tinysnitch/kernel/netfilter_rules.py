@@ -68,9 +68,6 @@ _LINK = {
         for kind in (1, 2, 3, 4, 130, 131, 132, 143, 133, 134, 135, 136, 137)
     ],
 }
-# No packet comes here. The match has the kernel put fragments together first (nf_defrag_ipv6_enable() in xt_socket.c),
-# or LOCAL_IN would see each of IPv6 alone, with its ports in the first one only.
-_WHOLE = "-m socket -j RETURN"
 _UNREACHABLE = {Family.V4: "icmp-port-unreachable", Family.V6: "icmp6-port-unreachable"}
 
 
@@ -152,7 +149,6 @@ def _judgement(
         "LINKIN": [*_LINK[family], f"-g {chain_name(label, 'JUDGEIN')}"],
         # Without BPF nothing tells a listener of the scope from others: then what comes in is not judged.
         "JUDGEIN": _judge(label, "in", queues[0], program_path) if program_path or scope is None else [],
-        "WHOLE": [_WHOLE],
     }
     passed = {"PASS": [f"-j MARK --set-xmark 0x0/{ALLOW_BIT:#x}"]}
     if program_path is None:
@@ -219,7 +215,11 @@ def _answers(queue: int, program_path: Callable[[str], Path] | None) -> str:
 
 
 def _stream(queue: int) -> str:
-    """DNS answers over TCP, piece by piece; only of a connection that is there, so that no flood comes near them."""
+    """DNS answers over TCP, piece by piece; only of a connection that is there, so that no flood comes near them.
+
+    The match also has the kernel put all fragments together first (nf_defrag_ipv6_enable() in xt_socket.c): LOCAL_IN
+    would see each of IPv6 alone, with its ports in the first one only.
+    """
     return f"-p tcp -m tcp --sport 53 ! --tcp-flags SYN,RST,ACK SYN -m socket {_look(queue)}"
 
 
