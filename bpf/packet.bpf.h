@@ -70,7 +70,7 @@ static __always_inline void place_addresses(struct flow_key *flow, const void *s
 }
 
 /* How far on the next option is; 0: there is none, or it makes no sense. */
-static __always_inline __u32 measure_option(struct __sk_buff *skb, __u32 at, __u8 type)
+__noinline __u32 measure_option(struct __sk_buff *skb, __u32 at, __u8 type)
 {
 	__u8 size;
 

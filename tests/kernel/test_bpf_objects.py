@@ -11,7 +11,7 @@ from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import bpf_objects
 from tinysnitch.kernel.libbpf import ObjectFile, open_pinned
 
-MANY_STEPS = 100_000  # the start of the daemon waits for them, at 2 us each
+MANY_STEPS = 150_000  # the start of the daemon waits for them, at 2 us each
 
 
 def test_all_objects_are_compiled() -> None:
