@@ -72,7 +72,7 @@ def wait_denial(daemon: Daemon, name: str = "www.ads.test", **fields: object) ->
 
 
 def is_soon_the_kernels(talk: Talk, name: str) -> bool:
-    """Whether a connection that says the name does not reach the queue, now or once what was being learned is learned."""
+    """Whether a connection that says the name does not reach the queue, at once or soon."""
     for _attempt in range(5):
         queued = count_queued(talk.lab)
         assert talk.say(name) == "answered"
