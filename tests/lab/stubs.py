@@ -3,15 +3,18 @@
 Each runs in the cgroup that is judged, as on a real machine.
 """
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.lab.lab import Lab
+from tests.lab.patience import PATIENCE
 from tests.lab.world import WORLD4
 from tests.repo.tree import ROOT
 
 RESOLVED = ROOT / ".venv" / "resolved"  # unpacked by packaging/setup.sh
 _RESOLVED_UID = 991
+UNUSED = "n6.cdn.test"  # a name that no test asks for, so that it may be cached
 
 _DNSMASQ = f"""
 no-hosts
@@ -66,8 +69,17 @@ wait
 def start_stub(lab: Lab, kind: str) -> str:
     """Start a stub, and let programs ask it; its address. Call it before the daemon's start."""
     address = _STARTS[kind](lab)
+    _wait_answering(lab, address)
     set_resolvers(lab, address)
     return address
+
+
+def _wait_answering(lab: Lab, address: str) -> None:
+    """systemd-resolved listens before it knows of a network, and says SERVFAIL until then."""
+    deadline = time.monotonic() + 10 * PATIENCE
+    while not lab.run(["dig", "+short", "+tries=1", "+time=1", f"@{address}", UNUSED]).stdout.strip():
+        assert time.monotonic() < deadline, f"{address} does not answer"
+        time.sleep(0.05)
 
 
 def set_resolvers(lab: Lab, *addresses: str, options: str = "") -> None:
