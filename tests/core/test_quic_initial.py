@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from tests.core.hello_maker import CIPHER, CONNECTION_ID, V1, V2, crypto, handshake, initial
 from tinysnitch.core.client_hello import parse_server_name
 from tinysnitch.core.errors import Malformed
-from tinysnitch.core.quic_initial import QuicReader, crypto_frames, derive_keys, find_initials
+from tinysnitch.core.quic_initial import QuicReader, crypto_frames, derive_keys, find_initials, may_be_initial
 
 # RFC 9001 A.2: the one frame, and what begins and ends the protected packet
 SAMPLE_FRAME = bytes.fromhex(
@@ -148,3 +148,22 @@ def test_any_datagram(start: bytes, rest: bytes) -> None:
         QuicReader(CIPHER).read(start + rest)
     except Malformed:
         return
+
+
+@pytest.mark.parametrize("version", [V1, V2])
+def test_what_begins_as_an_initial_may_be_one_however_it_is_cut(version: int) -> None:
+    datagram = initial(crypto(handshake("shop.test")), version=version)
+    assert all(may_be_initial(datagram[:size]) for size in (6, 100, len(datagram)))
+    assert not may_be_initial(b"\x00" + datagram[1:])
+    assert not may_be_initial(datagram[:1] + b"\xff" + datagram[2:])
+    assert not may_be_initial(b"")
+
+
+@given(st.binary(max_size=64))
+def test_where_an_initial_is_found_there_may_be_one(rest: bytes) -> None:
+    for datagram in (rest, b"\xc0\x00\x00\x00\x01" + rest):
+        try:
+            found = any(find_initials(datagram))
+        except Malformed:
+            continue
+        assert not found or may_be_initial(datagram)

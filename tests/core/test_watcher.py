@@ -1,5 +1,6 @@
 """Connections that are allowed without a name, and what becomes of the name that they say; see transcript.py."""
 
+import msgspec
 import pytest
 
 from tests.core.hello_maker import CIPHER, crypto, handshake, initial, records, segments
@@ -128,6 +129,35 @@ def test_with_the_last_rule_that_denies_a_name_the_guard_goes() -> None:
     engine = Transcript(ALLOW, DENY)
     engine.load(ALLOW)
     assert watch_of(engine) is Watch.NOTED
+
+
+def silent_packet(engine: Transcript) -> ev.PacketQueued:
+    return msgspec.structs.replace(engine.next_packet(flow_of(protocol=UDP)), says_nothing=True)
+
+
+def test_a_first_datagram_that_says_no_name_is_read_while_it_is_held() -> None:
+    engine = Transcript(ALLOW, DENY)
+    assert engine.say(silent_packet(engine))[:3] == ["skip watch", "remember allow", "allow 1"]
+
+
+def test_that_holds_also_for_what_people_allow() -> None:
+    engine = Transcript(DENY)
+    engine.say(silent_packet(engine))
+    said = engine.answer(1, yes())
+    assert said.index("skip watch") < said.index("allow 1")
+
+
+def test_for_the_log_alone_a_silent_first_datagram_is_all_that_is_read() -> None:
+    engine = Transcript(ALLOW)
+    first, *rest = engine.feed(silent_packet(engine))
+    assert isinstance(first, cmd.RememberVerdict)
+    assert first.watch is Watch.NONE
+    assert not any(isinstance(command, cmd.SkipWatch) for command in rest)
+
+
+def test_without_a_socket_there_is_no_watch_to_skip() -> None:
+    engine = Transcript(ALLOW, DENY)
+    assert "skip watch" not in engine.say(msgspec.structs.replace(silent_packet(engine), cookie=0))
 
 
 def test_what_has_a_name_is_not_watched() -> None:

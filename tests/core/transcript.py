@@ -84,6 +84,8 @@ def tell(command: cmd.Command) -> str:
             return f"more after {packet_id}"
         case cmd.EndWatch(packet_id, verdict=verdict):
             return f"end watch {verdict.value} {packet_id}"
+        case cmd.SkipWatch():
+            return "skip watch"
         case cmd.RememberVerdict(verdict=verdict):
             return f"remember {verdict.value}"
         case cmd.RememberFlow(verdict=verdict):

@@ -94,6 +94,21 @@ def test_a_question_that_is_held_says_what_it_asks_for(events: PacketEvents, por
     assert asked(body=b"no question") is None
 
 
+def test_a_datagram_that_begins_no_quic_says_nothing(events: PacketEvents) -> None:
+    initial = b"\xc0\x00\x00\x00\x01\x08"
+
+    def is_silent(body: bytes, protocol: int = UDP, hook: int = LOCAL_OUT) -> bool:
+        return events.connection_event(
+            queued(make_packet(protocol, (4000, 443), OURS, THEIRS, body), hook)
+        ).says_nothing
+
+    assert is_silent(b"hello")
+    assert is_silent(b"")
+    assert not is_silent(initial)
+    assert not is_silent(b"hello", protocol=TCP)
+    assert not is_silent(b"hello", hook=LOCAL_IN)
+
+
 def test_what_is_no_message_is_malformed(events: PacketEvents) -> None:
     fragment = bytearray(make_packet(UDP, (53, 4000), THEIRS, OURS, b"part"))
     fragment[6] = 0x20  # more fragments (RFC 791 3.1)

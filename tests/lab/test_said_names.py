@@ -11,7 +11,7 @@ from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
 from tests.lab.patience import PATIENCE
 from tests.lab.queue_counter import count_queued
-from tests.lab.world import PROGRAMS, WORLD4, WORLD6
+from tests.lab.world import ECHO_PORT, PROGRAMS, WORLD4, WORLD6
 
 pytestmark = [pytest.mark.privileged]
 
@@ -176,6 +176,16 @@ def test_quic(lab: Lab) -> None:
     wait_denial(daemon, name="ads.test", protocol="udp", remote_port=444)
     start("shop.test")
     daemon.wait_for(lambda record: record["event"] == "said" and record["name"] == "shop.test")
+
+
+def test_a_datagram_that_says_no_name_comes_to_user_space_once(lab: Lab) -> None:
+    daemon = lab.start_daemon(DENY)
+    for flow in range(1, 3):
+        queued = count_queued(lab)
+        sent = lab.run(["/usr/bin/python3", str(PROGRAMS / "udp_client.py"), WORLD4, str(ECHO_PORT)])
+        assert sent.stdout == "echo ping\n"
+        daemon.wait_for_count(lambda record: record.get("remote_port") == ECHO_PORT, flow)
+        assert count_queued(lab) - queued == 1
 
 
 def test_the_mark_of_a_packet_survives_its_reading_and_ours_does_not(lab: Lab, tmp_path: Path) -> None:

@@ -55,6 +55,13 @@ class EndWatch(msgspec.Struct, frozen=True):
     verdict: Verdict  # ALLOW or DENY
 
 
+class SkipWatch(msgspec.Struct, frozen=True):
+    """A flow over UDP whose first datagram, held right now, says no name: let it go on unread."""
+
+    flow: Flow
+    cookie: int
+
+
 class RememberVerdict(msgspec.Struct, frozen=True):
     """Write a verdict into the kernel's cache, before the packet is let go."""
 
@@ -132,6 +139,7 @@ Command = (
     | PassMessage
     | ShowMore
     | EndWatch
+    | SkipWatch
     | RememberVerdict
     | RememberFlow
     | ForgetVerdicts

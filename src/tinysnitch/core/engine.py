@@ -24,6 +24,7 @@ from tinysnitch.core.commands import (
     Report,
     SetGeneration,
     ShowPrompt,
+    SkipWatch,
     VerdictKey,
     WatchProcess,
 )
@@ -43,6 +44,7 @@ from tinysnitch.core.said_names import SaidNames
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.settlement import Settlement, exec_id_of
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.watch import Watch
 from tinysnitch.core.watcher import Watcher
 
 
@@ -137,7 +139,7 @@ class Engine:
         connection = self.connection_of(event.flow, event.attribution, event.interface, now)
         if event.asked_name is not None:
             connection = msgspec.structs.replace(connection, asked_name=event.asked_name)
-        waiter = Waiter(connection, event.cookie, [event.packet_id])
+        waiter = Waiter(connection, event.cookie, [event.packet_id], event.says_nothing)
         cached = self.settlement.find_cached(connection, now)
         decision = cached or self._decide(connection, now)
         if decision.verdict is Verdict.ASK:
@@ -167,7 +169,10 @@ class Engine:
     def _settle(
         self, waiter: Waiter, decision: Decision, now: Instant, *, is_answer: bool = False, is_cached: bool = False
     ) -> Iterator[Command]:
-        return self.settlement.settle(
+        watch = self.watcher.watch_for(waiter.connection, decision, says_nothing=waiter.says_nothing)
+        if watch is Watch.GUARDED and waiter.says_nothing and waiter.cookie:
+            yield SkipWatch(waiter.connection.flow, waiter.cookie)
+        yield from self.settlement.settle(
             waiter.connection,
             waiter.packet_ids,
             decision,
@@ -176,7 +181,7 @@ class Engine:
             now=now,
             is_answer=is_answer,
             is_cached=is_cached,
-            watch=self.watcher.watch_for(waiter.connection, decision),
+            watch=watch,
         )
 
     def _abandon(self, flow: Flow, now: Instant) -> Iterator[Command]:

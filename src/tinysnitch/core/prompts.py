@@ -66,6 +66,7 @@ class Waiter:
     connection: Connection
     cookie: int
     packet_ids: list[int]
+    says_nothing: bool = False  # its first packet is known to say no name
 
     def is_sender_of(self, cookie: int, exec_id: int) -> bool:
         """Whether a further packet of the flow is from this socket, and from no other program that got hold of it."""

@@ -137,6 +137,12 @@ def find_initials(datagram: bytes) -> Iterator[_Initial]:
         start = at + size
 
 
+def may_be_initial(datagram: bytes | memoryview) -> bool:
+    """Whether a datagram begins as an Initial does; that may be cut at its end."""
+    version = int.from_bytes(datagram[1:5])
+    return len(datagram) > 5 and bool(datagram[0] & _LONG_HEADER) and version in _VERSIONS
+
+
 def open_packet(cipher: Cipher, keys: Keys, datagram: bytes, initial: _Initial) -> bytes | None:
     """Take both protections off (RFC 9001 5.4, 5.3); None: these are not its keys."""
     sample_at = initial.number_at + _SAMPLE_AT

@@ -29,11 +29,13 @@ class Watcher:
         self._settlement = settlement
         self._said = said
 
-    def watch_for(self, connection: Connection, decision: Decision) -> Watch:
-        """How closely what it sends is read."""
+    def watch_for(self, connection: Connection, decision: Decision, *, says_nothing: bool = False) -> Watch:
+        """How closely what is sent is read. `says_nothing`: the first datagram of this one is known to say no name."""
         if decision.verdict is not Verdict.ALLOW or not can_say_name(connection, self._rules.remote_words):
             return Watch.NONE
-        return Watch.GUARDED if self._rules.denies_names else Watch.NOTED
+        if self._rules.denies_names:
+            return Watch.GUARDED
+        return Watch.NONE if says_nothing else Watch.NOTED
 
     def read(self, event: DataSent, connection: Connection, now: Instant) -> Iterator[Command]:
         """`connection`: as it is known without what it says."""

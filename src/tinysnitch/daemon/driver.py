@@ -256,6 +256,8 @@ class Driver:
                 doors.enforcement.show_more(packet_id)
             case cmd.EndWatch():
                 doors.enforcement.end_watch(command)
+            case cmd.SkipWatch():
+                doors.enforcement.skip_watch(command)
             case cmd.DropPacket(packet_id):
                 doors.enforcement.drop(packet_id)
             case cmd.ForgetVerdicts():

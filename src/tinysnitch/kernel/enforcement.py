@@ -5,7 +5,7 @@ programs now know it, and the user's own rules that follow ours still see the pa
 says the same. DNS messages are only looked at and go on from where they are.
 """
 
-from tinysnitch.core.commands import EndWatch, ForgetVerdicts, RememberFlow, RememberVerdict
+from tinysnitch.core.commands import EndWatch, ForgetVerdicts, RememberFlow, RememberVerdict, SkipWatch
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.netfilter_rules import ALLOW_BIT, DENY_BIT
@@ -63,6 +63,10 @@ class Enforcement:
         if self._programs is not None:
             self._programs.end_watch(command.flow, command.cookie, command.verdict)
         self._names_queue.queue_verdict(command.packet_id, NfVerdict.REPEAT)
+
+    def skip_watch(self, command: SkipWatch) -> None:
+        if self._programs is not None:
+            self._programs.end_watch(command.flow, command.cookie, Verdict.ALLOW)
 
     def drop_shown(self, packet_id: int) -> None:
         self._shown_marks.pop(packet_id, None)

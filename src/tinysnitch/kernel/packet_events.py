@@ -9,6 +9,7 @@ from tinysnitch.core.events import AnswerReceived, DataSent, PacketQueued, Quest
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow
 from tinysnitch.core.link_names import LINK_PORTS, parse_link_questions
 from tinysnitch.core.packet import Packet, flow_of, parse_packet, payload_of
+from tinysnitch.core.quic_initial import may_be_initial
 from tinysnitch.core.segment import Segment, parse_segment
 from tinysnitch.kernel.attribution import Claim
 from tinysnitch.kernel.nfqueue import QueuedPacket
@@ -40,8 +41,10 @@ class PacketEvents:
         flow = flow_of(packet, Direction.INBOUND if is_inbound else Direction.OUTBOUND)
         claim = self._attributor.attribute(flow)
         interface = self._find_interface(queued.in_interface if is_inbound else queued.out_interface)
-        asked_name = None if is_inbound else _find_asked_name(packet, queued.payload)
-        return PacketQueued(queued.packet_id, flow, claim.attribution, interface, claim.cookie, asked_name)
+        asked_name, says_nothing = (None, False) if is_inbound else _read_datagram(packet, queued.payload)
+        return PacketQueued(
+            queued.packet_id, flow, claim.attribution, interface, claim.cookie, asked_name, says_nothing
+        )
 
     def message_event(self, queued: QueuedPacket) -> QuestionSent | AnswerReceived | DataSent:
         """A packet of the names queue; raises Malformed."""
@@ -68,13 +71,18 @@ def _message_of(packet: Packet, payload: bytes) -> bytes | Segment:
     return payload_of(packet, payload)
 
 
-def _find_asked_name(packet: Packet, payload: bytes) -> str | None:
-    """What a DNS question that is held asks for."""
-    if packet.destination_port not in _NAME_PORTS or packet.protocol != UDP or packet.is_fragment:
-        return None
-    message = payload_of(packet, payload)
+def _read_datagram(packet: Packet, payload: bytes) -> tuple[str | None, bool]:
+    """What a DNS question that is held asks for; and whether the datagram says no name of where it goes."""
+    if packet.protocol != UDP or packet.is_fragment:
+        return None, False
+    datagram = payload_of(packet, payload)
+    name = _find_asked_name(packet.destination_port, datagram) if packet.destination_port in _NAME_PORTS else None
+    return name, not may_be_initial(datagram)
+
+
+def _find_asked_name(port: int, message: bytes) -> str | None:
     try:
-        if packet.destination_port == DNS_PORT:
+        if port == DNS_PORT:
             return parse_question(message).name
         return next((question.name for question in parse_link_questions(message)), None)
     except Malformed:
