@@ -139,6 +139,11 @@ class Daemon:
         os.kill(self.process.pid, signal.SIGTERM)
         return self._wait()
 
+    def stop_and_tell(self, event: str) -> list[Record]:
+        """A clean end, and all that it logged of this kind."""
+        assert self.stop() == 0, self.describe()
+        return self.records(event)
+
     def kill(self) -> None:
         """SIGKILL, as the kernel's out-of-memory killer would."""
         os.kill(self.process.pid, signal.SIGKILL)

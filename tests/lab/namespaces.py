@@ -113,11 +113,17 @@ class Namespaces:
 
 
 def configure(netns: str, addresses: list[str]) -> None:
-    """Give eth0 its addresses, usable at once (no duplicate address detection), and bring it up."""
+    """Give eth0 its addresses, usable at once (no duplicate address detection), and bring it up.
+
+    The kernel would add the link's own address when it sees the carrier, up to a second later: new facts for a daemon.
+    """
+    tails = [address.partition("/")[0].rpartition(":")[2] for address in addresses if ":" in address]
+    all_addresses = [*addresses, *(f"fe80::{tail}/64" for tail in tails)]
     _sysctl(netns, "net/ipv6/conf/all/disable_ipv6", "0")
     _sysctl(netns, "net/ipv6/conf/eth0/disable_ipv6", "0")
     _sysctl(netns, "net/ipv6/conf/eth0/accept_dad", "0")
-    lines = [f"address add {address} dev eth0 {'nodad' if ':' in address else ''}" for address in addresses]
+    lines = ["link set eth0 addrgenmode none"]
+    lines += [f"address add {address} dev eth0 {'nodad' if ':' in address else ''}" for address in all_addresses]
     lines.append("link set eth0 up")
     subprocess.run(["ip", "-n", netns, "-batch", "-"], input="\n".join(lines), text=True, check=True)
 

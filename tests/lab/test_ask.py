@@ -42,8 +42,8 @@ def test_what_was_allowed_forever_is_not_asked_again(lab: Lab) -> None:
     daemon.answer(daemon.wait_ask(), "yes", "--for", "forever")
     assert curl.wait(timeout=10) == 0
     assert lab.run(CURL).stdout == PAGE
-    assert len(daemon.records("ask")) == 1
     assert daemon.wait_connection(protocol="tcp", rule=RULE)["verdict"] == "allow"
+    assert len(daemon.stop_and_tell("ask")) == 1
 
 
 @pytest.mark.core_lab
@@ -65,7 +65,7 @@ def test_what_was_denied_forever_is_refused_without_a_question(lab: Lab) -> None
     begun = time.monotonic()
     assert lab.run(CURL).returncode == 7
     assert time.monotonic() - begun < 2
-    assert daemon.records("ask") == []
+    assert daemon.stop_and_tell("ask") == []
 
 
 def test_an_answer_is_recorded_with_who_gave_it(lab: Lab) -> None:
@@ -117,4 +117,4 @@ def test_a_missing_rules_file_is_made_with_a_starter_set(lab: Lab) -> None:
     daemon = lab.start_daemon(None)
     assert ["allow", "@resolvers", "53", "udp"] in columns(daemon.rules.read_text())
     assert "10.77.0.1" in lab.run(["dig", "+short", "+tries=1", "shop.test"]).stdout
-    assert daemon.records("ask") == []
+    assert daemon.stop_and_tell("ask") == []

@@ -1,6 +1,7 @@
 """What was decided once is the kernel's: the queue's own counter shows that user space is not asked again."""
 
 import json
+import subprocess
 
 import pytest
 
@@ -9,8 +10,18 @@ from tests.lab.queue_counter import count_queued
 from tests.lab.step_client import PROGRAM, StepClient
 from tests.lab.world import MORE_WORLD4, PROGRAMS, WORLD4, WORLD6
 from tinysnitch.core.crowds import FIRST_LOOK
+from tinysnitch.kernel.nfqueue import MAX_LENGTH
 
 pytestmark = [pytest.mark.privileged]
+
+FLOOD = ["/usr/bin/python3", str(PROGRAMS / "udp_flood.py"), WORLD4, "9999"]
+
+
+def start_sink(lab: Lab) -> subprocess.Popen[str]:
+    sink = lab.spawn_world(["/usr/bin/python3", str(PROGRAMS / "udp_sink.py"), "9999"])
+    assert sink.stdout
+    assert sink.stdout.readline() == "listening\n"
+    return sink
 
 
 @pytest.mark.core_lab
@@ -24,7 +35,7 @@ def test_a_second_connection_never_reaches_user_space(lab: Lab, address: str) ->
     for _again in range(3):
         assert client.connect(address, 80) == "ok"
     assert count_queued(lab) == queued
-    assert len(daemon.records("connection")) == 1
+    assert len(daemon.stop_and_tell("connection")) == 1
 
 
 def test_a_second_denied_connection_never_reaches_user_space(lab: Lab) -> None:
@@ -84,15 +95,24 @@ def test_another_remote_and_another_port_are_judged(lab: Lab) -> None:
 
 @pytest.mark.slow
 def test_a_flow_of_ten_thousand_datagrams_costs_one_decision(lab: Lab) -> None:
-    sink = lab.spawn_world(["/usr/bin/python3", str(PROGRAMS / "udp_sink.py"), "9999"])
-    assert sink.stdout
-    assert sink.stdout.readline() == "listening\n"
+    sink = start_sink(lab)
     daemon = lab.start_daemon(f"allow {WORLD4} 9999 udp\n")
-    flood = ["/usr/bin/python3", str(PROGRAMS / "udp_flood.py"), WORLD4, "9999", "10000"]
-    assert lab.run(flood, timeout_s=30).returncode == 0
-    assert int(sink.communicate(timeout=20)[0]) > 9000
-    assert len(daemon.records("connection")) == 1
-    assert count_queued(lab) < 1000
+    flood = lab.spawn([*FLOOD, "10000"], stdin=subprocess.PIPE)
+    daemon.wait_connections(1)
+    queued = count_queued(lab)
+    flood.communicate("go on\n", timeout=30)
+    assert sink.communicate(timeout=20)[0] == "10000\n"
+    assert count_queued(lab) == queued == 1
+    assert len(daemon.stop_and_tell("connection")) == 1
+
+
+def test_what_is_held_until_a_flow_is_decided_costs_no_more_decisions(lab: Lab) -> None:
+    """As many as the queue takes, so that none is lost however late the decision is."""
+    sink = start_sink(lab)
+    daemon = lab.start_daemon(f"allow {WORLD4} 9999 udp\n")
+    assert lab.run([*FLOOD, str(MAX_LENGTH // 2)], timeout_s=30).returncode == 0
+    assert sink.communicate(timeout=20)[0] == f"{MAX_LENGTH // 2}\n"
+    assert len(daemon.stop_and_tell("connection")) == 1
 
 
 def test_status_counts_hits_and_misses(lab: Lab) -> None:

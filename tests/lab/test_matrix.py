@@ -130,4 +130,4 @@ def test_a_datagram_in_fragments_is_one_question(lab: Lab, address: str, peer: s
     assert (ask["remote_address"], ask["local_port"], ask["program"]) == (peer, int(SERVER_PORT), UDP_ECHO)
     daemon.answer(ask, "yes")
     assert client.communicate(timeout=10 * PATIENCE)[0] == "4000\n"
-    assert len(daemon.records("connection")) == 1
+    assert len(daemon.stop_and_tell("connection")) == 1

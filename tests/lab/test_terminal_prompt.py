@@ -191,8 +191,8 @@ def test_prompts_follow_a_daemon_that_starts_again(lab: Lab, pair: Pair) -> None
         see_question(person, name)
         person.type("y")
         assert client.communicate(timeout=10 * PATIENCE)[0] == PAGE
-    assert len(daemon.records("answer")) == 2
     assert [person.leave() for person in people] == [0, 0]
+    assert len(daemon.stop_and_tell("answer")) == 2
 
 
 def test_a_daemon_that_was_killed_is_followed_too(lab: Lab, pair: Pair) -> None:
@@ -224,7 +224,7 @@ def test_two_prompts_race_and_the_first_answer_wins(lab: Lab, pair: Pair) -> Non
         second.see("answered once by uid 0, by root")
         second.type("n")
     assert [person.leave() for person in people] == [0, 0]
-    assert [answer["rule"].split()[0] for answer in daemon.records("answer")] == ["allow", "allow"]
+    assert [answer["rule"].split()[0] for answer in daemon.stop_and_tell("answer")] == ["allow", "allow"]
 
 
 def test_hostile_arguments_steer_no_terminal(lab: Lab, pair: Pair) -> None:

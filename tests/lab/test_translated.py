@@ -25,4 +25,4 @@ def test_the_answer_arrives_and_is_no_question(lab: Lab, address: str, kind: str
         command = ["/usr/bin/python3", CLIENT, made_up, str(ECHO_PORT)]
     done = lab.run(command)
     assert done.returncode == 0, done.stdout + daemon.describe()
-    assert [record["direction"] for record in daemon.records("connection")] == ["outbound"]
+    assert [record["direction"] for record in daemon.stop_and_tell("connection")] == ["outbound"]
