@@ -2,7 +2,9 @@ import msgspec
 import pytest
 
 from tests.qt.test_prompt_page import view_of
-from tinysnitch.qt.page_writer import PageWriter
+from tinysnitch.qt.page import Page
+from tinysnitch.qt.page_writer import HINT_SPACE, PageWriter, font_of
+from tinysnitch.qt.paragraph import text_width
 from tinysnitch.view.prompt_view import KeyHint
 from tinysnitch.view.segment import Segment
 
@@ -14,6 +16,39 @@ def test_keys_that_do_not_fit_into_a_row_take_more() -> None:
     boxes = [box for box, _label in PageWriter(700, 15).write_lower(view).keys]
     assert len({box.top() for box in boxes}) > 1
     assert max(box.right() for box in boxes) <= 700
+
+
+def test_rows_of_keys_are_in_the_middle() -> None:
+    boxes = [box for box, _label in PageWriter(1280, 15).write_lower(view_of("question")).keys]
+    cell = text_width("0", font_of(15))
+    for top in {box.top() for box in boxes}:
+        row = [box for box in boxes if box.top() == top]
+        end_of_text = row[-1].right() - (HINT_SPACE - 1) * cell
+        assert row[0].left() == pytest.approx(1280 - end_of_text)
+
+
+def texts_of(page: Page) -> dict[str, float]:
+    """Where each text begins."""
+    return {paragraph.layout.text(): place.x() for place, paragraph in page._texts}
+
+
+def test_rules_that_are_written_together_begin_in_one_column() -> None:
+    lines = ((Segment("allow a"),), (Segment("allow much.longer"),))
+    view = msgspec.structs.replace(view_of("question"), together="all", rule=lines[0], more_rules=lines[1:])
+    starts = texts_of(PageWriter(1280, 15).write_lower(view))
+    width = text_width("allow much.longer", font_of(15))
+    assert starts["allow a"] == starts["allow much.longer"] == pytest.approx((1280 - width) / 2, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ("f", "the rule that y writes, forever, in the rules file"),
+        ("o", "what y allows, this once, nothing is written"),
+    ],
+)
+def test_no_rule_is_promised_where_none_is_written(keys: str, told: str) -> None:
+    assert told in texts_of(PageWriter(1280, 15).write_lower(view_of("question", keys)))
 
 
 def test_many_rules_are_counted_not_all_shown() -> None:

@@ -2,6 +2,9 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.color import ColorSystem
+from rich.console import Console
+from rich.style import Style
 from rich.text import Text
 
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
@@ -98,6 +101,25 @@ def test_what_is_covered_is_yellow() -> None:
     assert "shop.co.uk" in text
     assert "www" not in text
     assert "https" not in text
+
+
+@pytest.mark.parametrize("system", [ColorSystem.TRUECOLOR, ColorSystem.EIGHT_BIT, ColorSystem.STANDARD])
+def test_yellow_is_yellow_on_any_terminal(system: ColorSystem) -> None:
+    color = Style.parse(COVERED).color
+    assert color is not None
+    assert color.triplet  # else it is Textual's palette that says what it looks like
+    red, green, blue = color.downgrade(system).get_truecolor()
+    assert green > red * 3 / 4 > blue
+
+
+def dim_among(words: list[str], text: Text) -> list[str]:
+    return [word for word in words if text.get_style_at_offset(Console(), text.plain.index(word)).dim]
+
+
+def test_only_what_tells_nothing_of_this_question_is_dim() -> None:
+    words = ["asked because", "one question", "path", "/usr/bin/curl", "user", "uid 1000", "59 s"]
+    assert dim_among(words, render_prompt(view_of(connection_of()), 80, 24)) == ["asked because", "path", "user"]
+    assert dim_among(["answer", "allow it", "move"], render_help("keys", present_help(), 80, 24)) == ["answer", "move"]
 
 
 @settings(max_examples=50, deadline=None)

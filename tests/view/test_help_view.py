@@ -1,5 +1,13 @@
+import msgspec
+
+from tests.view.sample_prompts import CURL, connection_of
+from tinysnitch.core.choice import Choice
+from tinysnitch.core.program_file import ProgramFile
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.view.connection_view import present_connection
 from tinysnitch.view.help_view import present_help, present_legend
 from tinysnitch.view.keys import KEYS, Group
+from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.text import cell_width
 
 
@@ -7,6 +15,18 @@ def test_the_help_shows_every_key_under_its_heading_once() -> None:
     rows = present_help()
     assert [row.word for row in rows] == [key.label for key in KEYS]
     assert [row.heading for row in rows if row.heading] == [group.value for group in Group]
+
+
+def test_the_legend_knows_the_words_that_a_question_may_show() -> None:
+    connection = msgspec.structs.replace(
+        connection_of(msgspec.structs.replace(CURL, run_by="/usr/bin/python3.13")),
+        aliases=("edge.cdn.test",),
+        asked_name="secret.test",
+        other_names=("other.test",),
+    )
+    lookup = Lookup(find_file=lambda _process: ProgramFile("", "5ab3" * 16))
+    labels = {line.label for line in present_connection(connection, Choice(verdict=Verdict.ALLOW), lookup)}
+    assert labels - {row.word for row in present_legend()} == {"user", "address", "direction"}  # say what they are
 
 
 def test_help_and_legend_fit_a_small_terminal() -> None:

@@ -153,6 +153,12 @@ def test_the_view_shows_the_count_and_every_line() -> None:
     assert ("g", True) in [(hint.label, hint.is_on) for row in view.hints for hint in row]
 
 
+def test_once_is_without_rules() -> None:
+    state = state_of_two_programs()
+    press(state, "o", "g")
+    assert (shown(state).together, shown(state).is_rule_kept) == ("all 3 of curl", False)
+
+
 def test_equal_lines_are_one_rule() -> None:
     state = state_of_two_programs()
     press(state, "f", "d", "g")

@@ -119,6 +119,7 @@ def test_lifetimes_that_cannot_hold_say_so() -> None:
     foreign = connection_of(msgspec.structs.replace(CURL, is_host_file=False))
     assert present_lifetime(foreign, CHOICE) == "this once, whatever you choose"
     assert shown(opened(foreign)).warnings[-1].startswith("no rule can cover it: ")
+    assert [shown(opened(one)).is_rule_kept for one in (foreign, connection_of())] == [False, True]
     quits = Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.QUIT)
     assert present_lifetime(Connection(flow=IN, attribution=UNKNOWN), quits) == "for 9 minutes"
 

@@ -18,6 +18,7 @@ LABEL_COLUMNS = 11
 TITLE_SCALE = 1.9
 TITLE_ROWS = 2
 RULE_ROWS = 4
+HINT_SPACE = 3.0  # columns between a key's text and the next key
 MAX_RULES = 6  # lines that are shown when one answer writes many
 ANSWER_COLORS = {"y": palette.ALLOW, "n": palette.DENY}
 
@@ -155,11 +156,14 @@ class PageWriter:
 
     def _write_rules(self, view: PromptView) -> None:
         rules = (view.rule, *view.more_rules)
-        what = f"y and n answer {view.together}" if view.together else "the rule that y writes"
+        one = "the rule that y writes" if view.is_rule_kept else "what y allows"
+        what = f"y and n answer {view.together}" if view.together else one
         self._write_centred(f"{what}, {view.lifetime}", palette.QUIET)
         self._gap(0.2)
-        for rule in rules[:MAX_RULES]:
-            self._write_line(rule, Style(self._font, is_centred=True), RULE_ROWS if len(rules) == 1 else 1)
+        if len(rules) == 1:
+            self._write_line(view.rule, Style(self._font, is_centred=True), RULE_ROWS)
+        else:
+            self._write_list(rules[:MAX_RULES])
         if len(rules) > MAX_RULES:
             self._write_centred(f"and {len(rules) - MAX_RULES} more", palette.QUIET)
 
@@ -175,10 +179,18 @@ class PageWriter:
     def _write_line(self, segments: tuple[Segment, ...], style: Style, rows: int) -> None:
         self._page.y += self._write(self._em, segments, style, self._width - 2 * self._em, rows=rows).height
 
+    def _write_list(self, lines: tuple[tuple[Segment, ...], ...]) -> None:
+        """A row for each; they begin in one column, with the longest in the middle."""
+        paragraphs = [Paragraph(line, Style(self._font), self._width - 2 * self._em) for line in lines]
+        x = (self._width - max(paragraph.width for paragraph in paragraphs)) / 2
+        for paragraph in paragraphs:
+            self._page.add_text(x, self._page.y, paragraph)
+            self._page.y += paragraph.height
+
     def _write_hints(self, hints: tuple[KeyHint, ...], is_ready: bool) -> None:
         """A row of keys, in the middle; over several rows where it is too long for one."""
         for row in self._rows_of(hints):
-            x = (self._width - sum(map(self._hint_width, row)) + self._cell * 2) / 2
+            x = (self._width - sum(map(self._hint_width, row)) + HINT_SPACE * self._cell) / 2
             for hint in row:
                 self._write_hint(hint, x, is_ready)
                 x += self._hint_width(hint)
@@ -187,7 +199,7 @@ class PageWriter:
     def _rows_of(self, hints: tuple[KeyHint, ...]) -> Iterator[list[KeyHint]]:
         row: list[KeyHint] = []
         for hint in hints:
-            if row and sum(map(self._hint_width, [*row, hint])) > self._width:
+            if row and sum(map(self._hint_width, [*row, hint])) > self._width - self._cell:
                 yield row
                 row = []
             row.append(hint)
@@ -196,7 +208,7 @@ class PageWriter:
 
     def _hint_width(self, hint: KeyHint) -> float:
         """With the space that parts it from the next."""
-        return text_width(hint.label, self._bold) + text_width(hint.text, self._font) + 4.5 * self._cell
+        return text_width(hint.label, self._bold) + text_width(hint.text, self._font) + (1.5 + HINT_SPACE) * self._cell
 
     def _write_hint(self, hint: KeyHint, x: float, is_ready: bool) -> None:
         label_width = text_width(hint.label, self._bold) + self._cell

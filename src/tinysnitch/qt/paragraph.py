@@ -36,7 +36,8 @@ class Paragraph:
         self.color = style.color
         self.layout = _fit(segments, style, width, rows)
         self.height = self.layout.boundingRect().height()
-        self.width = self.layout.boundingRect().width()
+        rows_of_text = map(self.layout.lineAt, range(self.layout.lineCount()))
+        self.width = max((row.naturalTextWidth() for row in rows_of_text), default=0.0)
 
 
 def cells_of(font: QFont, width: float, rows: int) -> int:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import (
     QClipboard,
     QCloseEvent,
@@ -88,7 +88,8 @@ class PromptWindow(QRasterWindow):
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
             painter.setPen(EDGE)
             painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRect(0, 0, self.width() - 1, self.height() - 1)
+            # a line is half of its width to either side of where it is drawn, on a screen of any scale
+            painter.drawRect(QRectF(0.5, 0.5, self.width() - 1, self.height() - 1))
         painter.end()
         self.painted.emit()
 

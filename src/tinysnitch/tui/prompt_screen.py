@@ -15,7 +15,8 @@ from tinysnitch.view.segment import Line, Segment
 from tinysnitch.view.segment_fit import fit_segments
 from tinysnitch.view.text import cell_width, escape_text, shorten_middle, wrap_columns
 
-COVERED = "bold yellow"
+YELLOW = "#ffd034"  # the ANSI one is orange in Textual, and from there red on a terminal of 16 colours
+COVERED = f"bold {YELLOW}"
 QUIET = "dim"
 MAX_WIDTH = 100  # columns; longer lines are hard to read
 LABEL_WIDTH = 10
@@ -55,7 +56,7 @@ def _waiting_rows(view: PromptView, room: int) -> list[Text]:
 def _rows_above(view: PromptView, room: int) -> list[Text]:
     news = view.notice or f"asked because {view.reason}"
     news = shorten_middle(news, max(0, room - cell_width(view.waiting) - 2))
-    top = Text(news.ljust(room - cell_width(view.waiting)), QUIET).append(view.waiting, "bold")
+    top = Text().append(news.ljust(room - cell_width(view.waiting)), QUIET).append(view.waiting, "bold")
     title = Text(shorten_middle(view.title, room), "bold")
     return [top, Text(), title, *_warning_rows(view.warnings, room)]
 
@@ -133,7 +134,7 @@ def _fact_block(line: Line, room: int, height: int) -> list[Text]:
     values = _wrap(fit_segments(line.segments, _cells(width, height)), width, height)
     rows: list[Text] = []
     for label, value in zip([line.label, *[""] * len(values)], values, strict=False):
-        rows.append(Text(f"{label:>{LABEL_WIDTH}}  ", QUIET).append_text(value))
+        rows.append(Text().append(f"{label:>{LABEL_WIDTH}}  ", QUIET).append_text(value))
     return _align(rows, room)
 
 
@@ -186,7 +187,7 @@ def _time_row(view: PromptView, room: int) -> Text:
     number = f" {view.seconds_left} s, then deny"
     width = max(0, room - len(number))
     filled = round(view.fraction_left * width)
-    return Text("█" * filled, "yellow").append("─" * (width - filled), QUIET).append(number, "bold")
+    return Text().append("█" * filled, YELLOW).append("─" * (width - filled), QUIET).append(number, "bold")
 
 
 def render_help(title: str, rows: tuple[HelpRow, ...], width: int, height: int) -> Text:
@@ -194,7 +195,7 @@ def render_help(title: str, rows: tuple[HelpRow, ...], width: int, height: int) 
     heading_width = max(cell_width(row.heading) for row in rows)
     word_width = max(cell_width(row.word) for row in rows)
     for row in rows:
-        line = Text(f"{row.heading:>{heading_width}}  " if heading_width else "", QUIET)
+        line = Text().append(f"{row.heading:>{heading_width}}  " if heading_width else "", QUIET)
         line.append(f"{row.word:>{word_width}}", COVERED).append(f"  {escape_text(row.meaning)}")
         lines.append(line)
     table_width = max(line.cell_len for line in lines)

@@ -20,6 +20,8 @@ _LEGEND = (
     ("parents", "the programs that started it, the nearest first"),
     ("belongs to", "its systemd unit, container or app, as the kernel groups it"),
     ("name", "the name whose lookup led to the address"),
+    ("by way of", "further names that this lookup went through (CNAME)"),
+    ("asks for", "the name in a question to a DNS server"),
     ("also named", "other names that lead to the same address"),
     ("port", "theirs outbound, ours inbound, and its usual service"),
     ("yellow", "what your rule will cover; the rest may be anything"),

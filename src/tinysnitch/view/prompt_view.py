@@ -4,7 +4,7 @@ import math
 
 import msgspec
 
-from tinysnitch.core.answer import refusal_to_remember, rule_for_choice
+from tinysnitch.core.answer import can_be_remembered, refusal_to_remember, rule_for_choice
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
@@ -55,6 +55,7 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[Line, ...] = ()
     warnings: tuple[str, ...] = ()
     rule: tuple[Segment, ...] = ()  # the line that `y` writes; `n` writes it with `deny`
+    is_rule_kept: bool = True  # else it shows what one answer is for, and nothing is written
     together: str = ""  # what y and n answer when it is more than this question; "" when it is not
     more_rules: tuple[tuple[Segment, ...], ...] = ()  # that they write besides
     edit: EditView | None = None  # the rule line is edited by hand: shown instead of `rule`
@@ -81,6 +82,7 @@ def present_prompt(state: PromptState, now: Instant, lookup: Lookup = NO_LOOKUP)
         lines=present_connection(connection, question.choice, lookup, is_full=state.page is Page.EDIT),
         warnings=_present_warnings(connection),
         rule=present_rule(connection, question.choice, now.wall_s),
+        is_rule_kept=question.choice.lifetime is not Lifetime.ONCE and can_be_remembered(connection),
         lifetime=present_lifetime(connection, question.choice),
         waiting=_count_waiting(state, question),
         alike=len(state.of_program) + 1,
@@ -106,10 +108,11 @@ def _with_together(view: PromptView, state: PromptState, question: Question, wal
     rules.pop(view.rule, None)
     program = present_program(question.prompt.connection.attribution)
     count = len(connections) + 1
+    with_rules = f", with {_plural(len(rules) + 1, 'rule')}" if view.is_rule_kept else ""
     return msgspec.structs.replace(
         view,
         title=f"{view.title}, and {count - 1} more",
-        together=f"all {count} of {program}, with {_plural(len(rules) + 1, 'rule')}",
+        together=f"all {count} of {program}{with_rules}",
         more_rules=tuple(rules),
     )
 
