@@ -204,7 +204,10 @@ static __always_inline int show(struct __sk_buff *skb, struct question *question
 	return 1;
 }
 
-/* Is it to be shown, of a connection that is there? For TCP alone, and for each of its packets: mostly its socket tells. */
+/*
+ * Is it to be shown, of a connection that is there? For TCP alone, and for each of its packets: most carry nothing, or
+ * their socket tells.
+ */
 SEC("socket")
 int out_stream(struct __sk_buff *skb)
 {
@@ -212,7 +215,7 @@ int out_stream(struct __sk_buff *skb)
 	struct question question = {};
 	struct owned_socket *socket;
 
-	if (!settings || !settings->is_watching)
+	if (!settings || !settings->is_watching || is_bare_segment(skb))
 		return 0;
 	question.whose.cookie = bpf_get_socket_cookie(skb);
 	socket = bpf_map_lookup_elem(&sockets, &question.whose.cookie);
@@ -223,18 +226,25 @@ int out_stream(struct __sk_buff *skb)
 	return is_stream_watched(&question, socket) ? show(skb, &question) : 0;
 }
 
-/* The same for the first packet: a datagram, or a SYN that carries data (RFC 7413). */
+/*
+ * The same for the first packet: a datagram, or a SYN that carries data (RFC 7413). A watch outlives the verdict that
+ * began it: what is not allowed any more, or is another program's by now, is to be judged, not read.
+ */
 SEC("socket")
 int out_watched(struct __sk_buff *skb)
 {
+	struct settings *settings = find_settings();
 	struct question question = {};
 	struct watch *watch;
 
-	if (!read_question(skb, OUTBOUND, &question) || !has_payload(skb, &question))
+	if (!settings || !read_question(skb, OUTBOUND, &question) || !has_payload(skb, &question))
 		return 0;
 	question.whose.cookie = bpf_get_socket_cookie(skb);
 	watch = find_watch(&question);
 	if (!watch || watch->state == WATCH_OVER)
+		return 0;
+	find_whose(skb, &question);
+	if (!is_provisional(find_verdict_for(settings, &question, VERDICT_NONE)))
 		return 0;
 	return show(skb, &question);
 }

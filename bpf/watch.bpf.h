@@ -27,6 +27,24 @@ static __always_inline bool has_payload(struct __sk_buff *skb, const struct ques
 	return question->transport + (words >> 4) * 4 < skb->len;
 }
 
+/* Of TCP, without more than its header: seen at a glance, where no extension header is in between. */
+static __always_inline bool is_bare_segment(struct __sk_buff *skb)
+{
+	__u32 at = sizeof(struct ipv6_header);
+	__u8 words, next_header;
+
+	if (bpf_skb_load_bytes(skb, 0, &words, 1))
+		return false;
+	if (words >> 4 == 4)
+		at = (words & 15) * 4;
+	else if (bpf_skb_load_bytes(skb, offsetof(struct ipv6_header, next_header), &next_header, 1) ||
+		 next_header != TCP)
+		return false;
+	if (bpf_skb_load_bytes(skb, at + 12, &words, 1)) /* data offset, RFC 9293 3.1 */
+		return false;
+	return at + (words >> 4) * 4 >= skb->len;
+}
+
 static __always_inline void name_watch(const struct question *question, struct watch_key *key)
 {
 	key->cookie = question->whose.cookie;

@@ -89,6 +89,16 @@ def test_a_datagram_is_shown_before_it_is_allowed(place: BpfPlace, programs: Bpf
     assert talk.send() == ["out_allowed"]
 
 
+@pytest.mark.parametrize("watch", [Watch.NOTED, Watch.GUARDED])
+def test_a_watch_lets_nothing_pass_that_is_not_allowed_any_more(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, watch: Watch
+) -> None:
+    talk = Counted(place, programs, agent, UDP, watch)
+    assert "out_watched" in talk.send()
+    programs.set_generation(programs.generation + 1)
+    assert [name for name in talk.send() if name != "out_guarded"] == []
+
+
 def test_an_answer_does_not_end_the_watch(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
     talk = Counted(place, programs, agent, UDP, Watch.GUARDED)
     place.run("iptables", "-t", "mangle", "-A", "OUTPUT", "-j", "MARK", "--set-xmark", READ)

@@ -8,10 +8,8 @@ says the same. DNS messages are only looked at and go on from where they are.
 from tinysnitch.core.commands import EndWatch, ForgetVerdicts, RememberFlow, RememberVerdict, SkipWatch
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
-from tinysnitch.kernel.netfilter_rules import ALLOW_BIT, DENY_BIT
+from tinysnitch.kernel.netfilter_rules import ALLOW_BIT, DENY_MARK
 from tinysnitch.kernel.nfqueue import NfVerdict, Queue
-
-_BITS = {Verdict.ALLOW: ALLOW_BIT, Verdict.DENY: DENY_BIT}
 
 
 def _to_ns(boot_s: float | None) -> int:
@@ -37,7 +35,8 @@ class Enforcement:
         if self._programs is not None:
             self._queue.queue_verdict(packet_id, NfVerdict.REPEAT)
         else:
-            mark = self._marks.pop(packet_id, 0) | _BITS[verdict]
+            own = self._marks.pop(packet_id, 0)
+            mark = DENY_MARK if verdict is Verdict.DENY else own | ALLOW_BIT
             self._queue.queue_verdict(packet_id, NfVerdict.REPEAT, mark)
 
     def drop(self, packet_id: int) -> None:

@@ -20,7 +20,9 @@ from pathlib import Path
 import msgspec
 
 ALLOW_BIT = 0x10000000  # on its way through the chain once more: without BPF allowed, with it read (bpf/watch.bpf.h)
-DENY_BIT = 0x20000000
+# A whole mark, without ALLOW_BIT: a bit alone is part of the marks of others (WireGuard's fwmark is any number). No
+# such packet goes on, so that none misses what it was marked with before.
+DENY_MARK = 0x64734E59
 
 
 class Family(Enum):
@@ -43,12 +45,12 @@ class RuleSet(msgspec.Struct, frozen=True):
     jumps: list[Jump]
 
 
-_DENIED = f"-m mark --mark {DENY_BIT:#x}/{DENY_BIT:#x}"
+_DENIED = f"-m mark --mark {DENY_MARK:#x}"
 # Not --syn, which also asks that FIN is clear: a SYN with FIN opens a connection with some hosts.
 _IS_NO_SYN = "-p tcp -m tcp ! --tcp-flags SYN,RST,ACK SYN"
 _NO_SYN = f"{_IS_NO_SYN} -j RETURN"
-_NAMES = "53,5353,5355"  # DNS, mDNS (RFC 6762), LLMNR (RFC 4795)
-_LINK_NAMES = "-p udp -m multiport --sports 5353,5355"
+_LINK_NAMES = (5353, 5355)  # mDNS (RFC 6762), LLMNR (RFC 4795)
+_NAMES = (53, *_LINK_NAMES)
 _ESTABLISHED = "! -p tcp -m conntrack --ctstate ESTABLISHED -j RETURN"
 _DHCP = {
     (Family.V4, "OUT"): "-p udp -m udp --sport 68 --dport 67 -j RETURN",
@@ -57,6 +59,9 @@ _DHCP = {
     (Family.V6, "IN"): "-p udp -m udp --sport 547 --dport 546 -j RETURN",
 }
 _IGMP = "-p 2 -j RETURN"
+# From outside with a source of ours: the kernel drops it itself for IPv4 (fib_validate_source()), not for IPv6. Our own
+# multicasts come back by the interface that they left by (ip6_finish_output2()).
+_FORGED = "! -d ff00::/8 ! -i lo -m addrtype --src-type LOCAL -j DROP"
 _ICMP = {Family.V4: "icmp", Family.V6: "ipv6-icmp"}
 _LINK = {
     # RFC 792 errors: unreachable, quench, redirect, time exceeded, parameter problem. Whatever their state: those that
@@ -100,7 +105,7 @@ def build_rules(
             "POST": [_questions(queues[1], scope)],
             # No packet comes to the remark: it is there for whoever takes the rules away.
             "DENY": [
-                f"-j MARK --set-xmark {DENY_BIT:#x}/{DENY_BIT:#x}",
+                f"-j MARK --set-xmark {DENY_MARK:#x}/0xffffffff",
                 "-j ACCEPT",
                 f'-m comment --comment "{remark}"',
             ],
@@ -119,7 +124,10 @@ def _jumps(label: str, has_security: bool) -> list[Jump]:
         Jump("mangle", "OUTPUT", f"-j {chain_name(label, 'OUT')}"),
         Jump("mangle", "INPUT", f"-j {chain_name(label, 'IN')}"),
         Jump("mangle", "POSTROUTING", last),
-        Jump("mangle", "POSTROUTING", f"-p udp -m multiport --dports {_NAMES} -j {chain_name(label, 'POST')}"),
+        *(
+            Jump("mangle", "POSTROUTING", f"-p udp -m udp --dport {port} -j {chain_name(label, 'POST')}")
+            for port in _NAMES
+        ),
         Jump("mangle", "POSTROUTING", f"-p tcp -m tcp --dport 53 -j {chain_name(label, 'POST')}"),
         Jump("filter", "OUTPUT", reject),
         Jump("filter", "INPUT", reject),
@@ -138,6 +146,7 @@ def _judgement(
     """The chains that decide what is held, by part."""
     marked, established = ([], []) if program_path else (_marked(label), [_ESTABLISHED])
     answers = _answers(queues[1], program_path)
+    forged = [_FORGED] if family is Family.V6 else []
     # The match never holds for a packet without a socket, as tunnels send them; so it must not be negated.
     scoped = "" if scope is None else f'-m cgroup --path "{scope}" '
     no_syn = f"{_IS_NO_SYN} -g {chain_name(label, 'STREAM')}" if program_path else _NO_SYN
@@ -148,13 +157,14 @@ def _judgement(
         "IN": [*marked, _stream(queues[1]), _NO_SYN, answers, *established, *_pass_link(family, label, "IN")],
         "LINKIN": [*_LINK[family], f"-g {chain_name(label, 'JUDGEIN')}"],
         # Without BPF nothing tells a listener of the scope from others: then what comes in is not judged.
-        "JUDGEIN": _judge(label, "in", queues[0], program_path) if program_path or scope is None else [],
+        "JUDGEIN": [*forged, *(_judge(label, "in", queues[0], program_path) if program_path or scope is None else [])],
     }
     passed = {"PASS": [f"-j MARK --set-xmark 0x0/{ALLOW_BIT:#x}"]}
     if program_path is None:
         return {**passed, **parts}
     watch = _watch(label, queues[1], program_path)
-    return {**passed, "PASSIN": [f"{_LINK_NAMES} {_look(queues[1])}"], **watch, **parts}
+    link_names = [f"-p udp -m udp --sport {port} {_look(queues[1])}" for port in _LINK_NAMES]
+    return {**passed, "PASSIN": link_names, **watch, **parts}
 
 
 def _watch(label: str, queue: int, program_path: Callable[[str], Path]) -> dict[str, list[str]]:

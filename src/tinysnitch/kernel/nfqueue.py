@@ -148,10 +148,13 @@ class Queue:
         return pack_message(_VERDICT, netlink.NLM_F_REQUEST, self._generic() + header)[: -_U32.size]
 
     def flush(self) -> None:
-        """Send what was collected, many in one message; the kernel works on it before send(2) returns."""
-        verdicts, self._verdicts = self._verdicts, []
-        for start in range(0, len(verdicts), _VERDICTS_PER_SEND):
-            self._socket.send(b"".join(verdicts[start : start + _VERDICTS_PER_SEND]))
+        """Send what was collected, many in one message; the kernel works on it before send(2) returns.
+
+        What cannot be sent (OSError: ENOBUFS) stays for the next time: a packet without a verdict is held for ever.
+        """
+        while self._verdicts:
+            self._socket.send(b"".join(self._verdicts[:_VERDICTS_PER_SEND]))
+            del self._verdicts[:_VERDICTS_PER_SEND]
 
     def statistics(self) -> QueueStatistics:
         return read_statistics().get(self.number, QueueStatistics(0, 0, 0))
