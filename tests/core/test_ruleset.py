@@ -215,29 +215,20 @@ def test_a_hostile_name_is_taken_for_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "until_s", "is_by_name", "is_flow_only"),
+    ("lines", "until_s", "is_flow_only"),
     [
-        (["allow - - -"], None, False, False),
-        (["allow example.com - -"], None, True, False),
-        (["allow - - -", "deny *.example.com - -"], None, True, False),
-        (["deny 93.184.216.34 - -", "allow lan - -"], None, False, False),
-        (["allow - - -", f"deny {AT_9} - - -", f"deny {AT_5} - - -"], 5, False, False),
-        (["allow - - -", "deny iface=wg0 - - -"], None, False, True),
-        (["allow iface=eth0 - - -"], None, False, True),
-        (["deny iface=wg0 - - -"], None, False, True),
-        (["deny iface=wg0 other.example - -"], None, False, False),
+        (["allow - - -"], None, False),
+        (["deny 93.184.216.34 - -", "allow lan - -"], None, False),
+        (["allow - - -", f"deny {AT_9} - - -", f"deny {AT_5} - - -"], 5, False),
+        (["allow - - -", "deny iface=wg0 - - -"], None, True),
+        (["allow iface=eth0 - - -"], None, True),
+        (["deny iface=wg0 - - -"], None, True),
+        (["deny iface=wg0 other.example - -"], None, False),
     ],
 )
-def test_how_long_and_how_widely_a_decision_holds(
-    lines: list[str], until_s: int | None, is_by_name: bool, is_flow_only: bool
-) -> None:
+def test_how_long_and_how_widely_a_decision_holds(lines: list[str], until_s: int | None, is_flow_only: bool) -> None:
     decision = ruleset(*lines).decide(connection(), 0.0)
-    assert (decision.until_s, decision.is_by_name, decision.is_flow_only) == (until_s, is_by_name, is_flow_only)
-
-
-def test_a_list_holds_by_name_unless_it_has_the_address() -> None:
-    assert ruleset("deny @ads - -").decide(connection("ads.example.com"), 0.0).is_by_name
-    assert not ruleset("deny @ads - -").decide(connection("ads.example.com", remote="10.1.9.1"), 0.0).is_by_name
+    assert (decision.until_s, decision.is_flow_only) == (until_s, is_flow_only)
 
 
 def test_reasons() -> None:

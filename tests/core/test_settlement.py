@@ -16,6 +16,7 @@ from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSou
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.settlement import Settlement, exec_id_of, verdict_key_of
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.verdict_cache import Remembered
 
 NOW = Instant(100.0, WALL_S)
 ALLOW = Decision(verdict=Verdict.ALLOW, reason="allowed by a rule")
@@ -24,10 +25,17 @@ PLAIN = Connection(flow=flow_of(), attribution=whose())
 
 
 def settle(
-    connection: Connection = PLAIN, decision: Decision = ALLOW, *, cookie: int = 5, is_answer: bool = False
+    connection: Connection = PLAIN,
+    decision: Decision = ALLOW,
+    *,
+    cookie: int = 5,
+    is_answer: bool = False,
+    cached: Remembered | None = None,
 ) -> list[Command]:
     settlement = Settlement(Settings())
-    told = settlement.settle(connection, [1], decision, cookie=cookie, generation=3, now=NOW, is_answer=is_answer)
+    told = settlement.settle(
+        connection, [1], decision, cookie=cookie, generation=3, now=NOW, is_answer=is_answer, cached=cached
+    )
     return list(told)
 
 
@@ -86,19 +94,25 @@ def test_a_verdict_ends_with_the_rule_it_rests_on() -> None:
 
 
 def test_a_name_without_an_end_is_remembered_for_good() -> None:
-    assert expiry_of(named(math.inf), msgspec.structs.replace(ALLOW, is_by_name=True)) is None
+    assert expiry_of(named(math.inf)) is None
 
 
-def test_a_verdict_by_name_ends_with_the_name() -> None:
-    by_name = msgspec.structs.replace(ALLOW, is_by_name=True)
-    assert expiry_of(named(130.0), by_name) == 130.0
-    assert expiry_of(named(130.0), msgspec.structs.replace(by_name, until_s=WALL_S + 20)) == 120.0
-    assert expiry_of(named(130.0)) is None
-    assert expiry_of(PLAIN, by_name) is None
-
-
-def test_the_next_name_of_an_address_may_mean_another_rule() -> None:
+def test_a_verdict_ends_with_the_name_since_other_rules_may_match_then() -> None:
+    assert expiry_of(named(130.0)) == 130.0
+    assert expiry_of(named(130.0), msgspec.structs.replace(ALLOW, until_s=WALL_S + 20)) == 120.0
     assert expiry_of(named(130.0, "ads.test")) == 130.0
+    assert expiry_of(PLAIN) is None
+
+
+def test_an_answer_for_one_connection_does_not_end_with_its_name() -> None:
+    assert expiry_of(named(130.0), cookie=5, is_answer=True) is None
+
+
+def test_a_verdict_that_is_taken_over_ends_when_it_did_before() -> None:
+    """The name it rested on may have been forgotten meanwhile."""
+    assert expiry_of(PLAIN, cached=Remembered(ALLOW, 130.0)) == 130.0
+    assert expiry_of(named(120.0), cached=Remembered(ALLOW, 130.0)) == 120.0
+    assert expiry_of(named(130.0), cached=Remembered(ALLOW, None)) == 130.0
 
 
 @pytest.mark.parametrize(
@@ -128,7 +142,7 @@ def test_a_settled_flow_is_repeated_and_a_like_connection_is_cached() -> None:
     settled = settlement.find_flow(event, 3, NOW)
     assert settled is not None
     assert [tell(one) for one in settlement.repeat(event, settled, 4)] == ["remember flow allow", "allow 2"]
-    assert settlement.find_cached(PLAIN, NOW) == ALLOW
+    assert settlement.find_cached(PLAIN, NOW) == Remembered(ALLOW, None)
     assert settlement.find_cached(Connection(flow=PLAIN.flow, attribution=UNKNOWN), NOW) is None
     settlement.clear()
     assert settlement.find_cached(PLAIN, NOW) is None

@@ -166,6 +166,16 @@ def test_what_has_a_name_is_not_watched() -> None:
     assert watch_of(engine) is Watch.NONE
 
 
+def test_once_the_name_is_gone_the_guard_is_there() -> None:
+    """Also where no rule tests that name, so that the decision itself would hold on."""
+    engine = Transcript("allow - - - /usr/bin/curl", DENY)
+    engine.resolve("shop.test", SHOP, ttl_s=600)
+    (first,) = (one for one in engine.feed(engine.next_packet()) if isinstance(one, cmd.RememberVerdict))
+    assert (first.watch, first.expires_s) == (Watch.NONE, engine.now_s + 600)
+    engine.wait(600)
+    assert watch_of(engine, 40001) is Watch.GUARDED
+
+
 def test_a_connection_like_one_before_is_guarded_again() -> None:
     engine = Transcript(ALLOW, DENY)
     assert [watch_of(engine, port) for port in (1, 2)] == [Watch.GUARDED] * 2

@@ -11,5 +11,4 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     reason: str  # one lower-case clause, shown as it is
     rule: Rule | None = None  # the rule that won
     until_s: float | None = None  # wall-clock seconds when the earliest rule that took part ends
-    is_by_name: bool = False  # a rule that took part tests the name: holds while the name does
     is_flow_only: bool = False  # a rule that took part tests more than the kernel's cache key: this flow only

@@ -44,6 +44,7 @@ from tinysnitch.core.said_names import SaidNames
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.settlement import Settlement, exec_id_of
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.verdict_cache import Remembered
 from tinysnitch.core.watch import Watch
 from tinysnitch.core.watcher import Watcher
 
@@ -141,11 +142,11 @@ class Engine:
             connection = msgspec.structs.replace(connection, asked_name=event.asked_name)
         waiter = Waiter(connection, event.cookie, [event.packet_id], event.says_nothing)
         cached = self.settlement.find_cached(connection, now)
-        decision = cached or self._decide(connection, now)
+        decision = cached.decision if cached else self._decide(connection, now)
         if decision.verdict is Verdict.ASK:
             yield from self._ask(waiter, decision, now)
         else:
-            yield from self._settle(waiter, decision, now, is_cached=cached is not None)
+            yield from self._settle(waiter, decision, now, cached=cached)
             everywhere = self.settlement.count_remote(connection)
             if everywhere is not None:
                 yield from self._widen(everywhere, connection, now)
@@ -167,7 +168,13 @@ class Engine:
         return decision
 
     def _settle(
-        self, waiter: Waiter, decision: Decision, now: Instant, *, is_answer: bool = False, is_cached: bool = False
+        self,
+        waiter: Waiter,
+        decision: Decision,
+        now: Instant,
+        *,
+        is_answer: bool = False,
+        cached: Remembered | None = None,
     ) -> Iterator[Command]:
         watch = self.watcher.watch_for(waiter.connection, decision, says_nothing=waiter.says_nothing)
         if watch is Watch.GUARDED and waiter.says_nothing and waiter.cookie:
@@ -180,7 +187,7 @@ class Engine:
             generation=self.rules.generation,
             now=now,
             is_answer=is_answer,
-            is_cached=is_cached,
+            cached=cached,
             watch=watch,
         )
 
@@ -261,10 +268,10 @@ class Engine:
     def _settle_waiter(self, waiter: Waiter, decision: Decision, now: Instant) -> Iterator[Command]:
         """Settle by the name that was shown; when it decides no more, then for this flow alone."""
         shown, flow = waiter.connection, waiter.connection.flow
-        name = self.names.find(flow.remote, now.boot_s, exec_id_of(shown.attribution)).name
-        if name != shown.name:
-            decision = msgspec.structs.replace(decision, is_by_name=False)
-        return self._settle(waiter, decision, now, is_answer=name != shown.name)
+        facts = self.names.find(flow.remote, now.boot_s, exec_id_of(shown.attribution))
+        if facts.name == shown.name:  # learned again meanwhile, perhaps: its end is another one
+            waiter.connection = msgspec.structs.replace(shown, name_expires_s=facts.expires_s)
+        return self._settle(waiter, decision, now, is_answer=facts.name != shown.name)
 
     def _put_in_force(self, rule: Rule, connection: Connection) -> Iterator[Command]:
         self.rules.add(rule)

@@ -47,12 +47,6 @@ class RemoteWords:
         members = self._facts.lists.get(word.text) if word.text != RESOLVERS else None
         return members is not None and members.has_network(network)
 
-    def lists_address(self, list_name: str, address: bytes) -> bool:
-        if list_name == RESOLVERS:
-            return address in self._facts.resolvers
-        members = self._facts.lists.get(list_name)
-        return members is not None and members.has_address(address)
-
     def _lists_name(self, list_name: str, name: str | None) -> bool:
         members = self._facts.lists.get(list_name) if list_name != RESOLVERS else None
         return members is not None and name is not None and members.has_name(name)

@@ -34,13 +34,6 @@ _KEPT = 4096
 _MAX_STEPS = 1024  # at most 3 ms
 
 
-class _Conclusion(msgspec.Struct, frozen=True):
-    """What follows from the rules that match: the same for each connection that the same ones match."""
-
-    decision: Decision
-    lists: tuple[str, ...]  # in these it also matters whether they hold the address: else the name made them match
-
-
 class Explanation(msgspec.Struct, frozen=True):
     decision: Decision
     winner: Rule | None
@@ -57,8 +50,8 @@ class Ruleset:
         self._summed: list[Rule] = []  # those that demand a program's sum
         self._key_maker = KeyMaker(self._facts)
         self._name_denials = 0
-        # By the interface and the ids of the rules.
-        self._conclusions: BoundedTable[tuple[object, ...], _Conclusion] = BoundedTable(_KEPT)
+        # What follows from the rules that match: by the interface, and by their ids.
+        self._conclusions: BoundedTable[tuple[object, ...], Decision] = BoundedTable(_KEPT)
         for rule in rules:
             self.add(rule)
 
@@ -109,14 +102,11 @@ class Ruleset:
     def decide(self, connection: Connection, wall_s: float) -> Decision:
         candidates = self._find(connection, wall_s)
         key: tuple[object, ...] = (connection.interface, *map(id, candidates))
-        conclusion = self._conclusions.find(key)
-        if conclusion is None:
-            conclusion = self._conclude(candidates, connection.interface)
-            self._conclusions.put(key, conclusion)
-        for name in conclusion.lists:
-            if not self._key_maker.remote_words.lists_address(name, connection.flow.remote):
-                return msgspec.structs.replace(conclusion.decision, is_by_name=True)
-        return conclusion.decision
+        decision = self._conclusions.find(key)
+        if decision is None:
+            decision = self._conclude(candidates, connection.interface)
+            self._conclusions.put(key, decision)
+        return decision
 
     def decide_everywhere(self, connection: Connection, wall_s: float) -> Decision | None:
         """What is decided for this program, direction and protocol whatever the remote, its name and the port are.
@@ -128,7 +118,7 @@ class Ruleset:
         always = [rule for rule in matching if is_everywhere(rule)]
         if not always:
             return None
-        decision = self._conclude(always, connection.interface).decision
+        decision = self._conclude(always, connection.interface)
         return decision if holds_everywhere(decision.verdict, matching) else None
 
     def explain(self, connection: Connection, wall_s: float) -> Explanation:
@@ -146,23 +136,19 @@ class Ruleset:
         found = self._index.find(self._key_maker.keys_for(connection))
         return [rule for rule in found if rule.until_s is None or wall_s < rule.until_s]
 
-    def _conclude(self, candidates: list[Rule], interface: str) -> _Conclusion:
+    def _conclude(self, candidates: list[Rule], interface: str) -> Decision:
         matching = _with_interface(candidates, interface)
         is_flow_only = any(rule.iface for rule in candidates)
         if not matching:
-            return _Conclusion(Decision(verdict=Verdict.ASK, reason=_NO_RULE, is_flow_only=is_flow_only), ())
+            return Decision(verdict=Verdict.ASK, reason=_NO_RULE, is_flow_only=is_flow_only)
         winner = self._contest(matching)
-        remotes = [rule.remote for rule in matching]
-        decision = Decision(
+        return Decision(
             verdict=winner.verdict,
             reason=_REASONS[winner.verdict],
             rule=winner,
             until_s=min((rule.until_s for rule in matching if rule.until_s is not None), default=None),
-            is_by_name=any(remote.kind in (RemoteKind.NAME, RemoteKind.DOMAIN) for remote in remotes),
             is_flow_only=is_flow_only,
         )
-        lists = () if decision.is_by_name else [one.text for one in remotes if one.kind is RemoteKind.LIST]
-        return _Conclusion(decision, tuple(lists))
 
     def _contest(self, matching: list[Rule]) -> Rule:
         scopes = [resolve_rule(rule, self._facts) for rule in matching]

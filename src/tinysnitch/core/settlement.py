@@ -2,7 +2,8 @@
 
 Rules: (1) the verdict is written before the packet is let go, since the packet then walks the chain again; (2) what
 depends on more than the kernel's key (a person's answer for one connection, an interface, a flow that nobody could
-be named for) is remembered for that flow alone; (3) nothing is remembered longer than the rule or the name it rests on.
+be named for) is remembered for that flow alone; (3) nothing is remembered longer than the rule or the name it rests on:
+once a name is gone other rules may match, and what is said without one is read.
 """
 
 import math
@@ -70,6 +71,12 @@ def _rule_end(decision: Decision, now: Instant) -> float | None:
     return None if decision.until_s is None else now.boot_s + decision.until_s - now.wall_s
 
 
+def _name_end(connection: Connection) -> float | None:
+    """Boot-time seconds; a name of /etc/hosts has no end."""
+    is_endless = connection.name is None or connection.name_expires_s == math.inf
+    return None if is_endless else connection.name_expires_s
+
+
 class Settlement:
     def __init__(self, settings: Settings) -> None:
         self._verdicts = VerdictCache(settings.max_verdicts)
@@ -86,11 +93,10 @@ class Settlement:
             now_s=now.boot_s,
         )
 
-    def find_cached(self, connection: Connection, now: Instant) -> Decision | None:
+    def find_cached(self, connection: Connection, now: Instant) -> Remembered | None:
         """The decision for connections like this one, when it was decided in this generation of the rules."""
         key = verdict_key_of(connection)
-        remembered = self._verdicts.find(key, now.boot_s) if key else None
-        return remembered.decision if remembered else None
+        return self._verdicts.find(key, now.boot_s) if key else None
 
     def settle(
         self,
@@ -102,11 +108,12 @@ class Settlement:
         generation: int,
         now: Instant,
         is_answer: bool = False,
-        is_cached: bool = False,
+        cached: Remembered | None = None,
         watch: Watch = Watch.NONE,
     ) -> Iterator[Command]:
-        """Remember a decision, let its packets go, report it once."""
-        expires_s = self._expiry(connection, decision, now)
+        """Remember a decision, let its packets go, report it once. `cached`: it is this one, and ends no later."""
+        name_ends_s = None if is_answer else _name_end(connection)
+        expires_s = _earliest(_rule_end(decision, now), _earliest(name_ends_s, cached.expires_s if cached else None))
         key = None if is_answer or decision.is_flow_only else verdict_key_of(connection)
         flow_expires_s = _earliest(
             expires_s, self._flow_limit(connection, decision, now, cookie=cookie, is_answer=is_answer)
@@ -129,7 +136,7 @@ class Settlement:
         )
         for packet_id in packet_ids:
             yield IssueVerdict(packet_id, decision.verdict)
-        yield Report(ConnectionDecided(connection, decision, is_cached, now.wall_s))
+        yield Report(ConnectionDecided(connection, decision, cached is not None, now.wall_s))
 
     def count_remote(self, connection: Connection) -> VerdictKey | None:
         """After a decision: the key for every remote, when the program has had so many that it is worth looking."""
@@ -179,13 +186,6 @@ class Settlement:
         if evicted is not None:
             yield ForgetVerdicts((evicted,))
         yield RememberVerdict(key, decision.verdict, generation, expires_s, watch)
-
-    @staticmethod
-    def _expiry(connection: Connection, decision: Decision, now: Instant) -> float | None:
-        # Where an address has several names, the next one may mean another rule once this one is gone.
-        is_by_name = connection.name and (decision.is_by_name or connection.other_names)
-        name_ends_s = connection.name_expires_s if is_by_name else math.inf  # one of /etc/hosts has no end
-        return _earliest(_rule_end(decision, now), None if name_ends_s == math.inf else name_ends_s)
 
     @staticmethod
     def _flow_limit(
