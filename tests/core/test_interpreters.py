@@ -30,6 +30,7 @@ def test_not_known(executable: str) -> None:
 @pytest.mark.parametrize(
     ("executable", "argv", "index"),
     [
+        ("/usr/bin/python3", ["python3", "-uB", "a.py"], 2),
         ("/usr/bin/bash", ["bash", "-o"], None),
         ("/usr/bin/bash", ["bash", "-o", "errexit", "-O", "extglob", "+x", "f"], 6),
         ("/usr/bin/bash", ["bash", "--", "-odd"], 2),

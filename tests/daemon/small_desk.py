@@ -138,9 +138,6 @@ class SmallDesk:
 
     def attach(self, client_id: int, right: Right) -> None:
         self.attached[client_id] = right.uid
-        assert self.server is not None
-        for prompt in self.prompts.values():
-            self.server.push_prompt(prompt)
 
     def detach(self, client_id: int) -> None:
         del self.attached[client_id]

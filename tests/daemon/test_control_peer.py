@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.raw_client import RawClient, kinds, talk
-from tests.daemon.small_desk import RunningServer, running_server
+from tests.daemon.small_desk import RunningServer, make_prompt, running_server
 from tinysnitch.daemon.control_peer import MAX_PUSHES
 from tinysnitch.protocol.framing import encode_frame
-from tinysnitch.protocol.messages import Hello, ListRules, ReadLog, ReadStatus
+from tinysnitch.protocol.messages import Attach, Hello, ListRules, ReadLog, ReadStatus
 
 
 @pytest.fixture(name="running")
@@ -51,12 +51,24 @@ def test_a_client_that_does_not_read_is_cut_off(running: RunningServer) -> None:
     line = b'{"event":"lost","what":"%s"}' % (b"x" * 10_000)
     with RawClient(running, Hello(), ReadLog(0, follow=True)) as slow, RawClient(running, Hello()) as good:
         running.wait_until(lambda: running.server.has_followers)
-        for _ in range(400):
+        for _ in range(2000):
             running.call(running.server.push_record, line, None)
         assert running.call(running.server.statistics).slow == 1
         good.send(ReadStatus())
         assert kinds(good.read(3)) == ["welcome", "status", "done"]
-        assert len(slow.read_to_end()) < 400
+        assert len(slow.read_to_end()) < 2000
+
+
+def test_however_many_long_questions_are_open_a_prompt_may_attach(running: RunningServer) -> None:
+    asks = {number: make_prompt(number, args=("\x1b" * 2300,)) for number in range(1024)}
+    running.call(running.desk.prompts.update, asks)
+    with RawClient(running, Hello(), Attach()) as late, RawClient(running, Hello(), Attach()) as early:
+        early.read(1026)
+        for ask in asks.values():
+            running.call(running.server.push_prompt, ask)
+        assert kinds(early.read(1024)) == ["prompt_shown"] * 1024
+        assert kinds(late.read(2050))[-1] == "prompt_shown"
+    assert running.call(running.server.statistics).slow == 0
 
 
 def test_a_long_reply_waits_for_its_reader(running: RunningServer) -> None:

@@ -140,3 +140,11 @@ def test_digests_follow_the_content(tmp_path: Path) -> None:
     path.write_text("three")
     assert digests.read_sha256(str(path)) == hashlib.sha256(b"three").hexdigest()
     assert digests.read_sha256(str(tmp_path / "missing")) is None
+
+
+def test_what_would_hold_everything_up_has_no_digest(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(identity.MAX_DIGEST_BYTES + 1)
+    digests = identity.Digests()
+    assert [digests.read_sha256(str(tmp_path / name)) for name in ("fifo", "large")] == [None, None]

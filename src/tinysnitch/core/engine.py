@@ -78,7 +78,7 @@ class Engine:
                 return self._answer_given(event, now)
             case ev.ClientAttached(client_id=client_id, uid=uid):
                 self._clients[client_id] = uid
-                return iter([ShowPrompt(prompt) for prompt in self.open_prompts(now)])
+                return iter(())
             case ev.ClientDetached(client_id=client_id):
                 self._clients.pop(client_id, None)
                 return iter(())

@@ -1,7 +1,8 @@
 """The table of known interpreters: where they live and how each finds its script among its arguments.
 
 An option that no entry names ends the search without a script. Left out on purpose: options that read code from
-elsewhere (`-c`, `-e`, `-m`, `--require`, `-javaagent:`), from standard input (`-`, `-s`), or change the directory.
+elsewhere (`-c`, `-e`, `-m`, `--require`, `-javaagent:`, `-X pycache_prefix=`), from standard input (`-`, `-s`,
+Python's `-i` after the script), or change the directory.
 """
 
 import re
@@ -59,8 +60,8 @@ _NODE_CODE = (
 INTERPRETERS = (
     Interpreter(  # python(1); Python/getopt.c
         r"python(?:\d+(?:\.\d+)*t?)?",
-        plain=r"-[bBdEiIOPqRsStuvx]+|-[bBdEiIOPqRsStuvx]*[WX].+",
-        with_value=r"-[bBdEiIOPqRsStuvx]*[WX]|--check-hash-based-pycs",
+        plain=r"-[bBdEIOPqRsStuvx]+|-[bBdEIOPqRsStuvx]*W.+",
+        with_value=r"-[bBdEIOPqRsStuvx]*W|--check-hash-based-pycs",
     ),
     Interpreter(  # bash(1), dash(1): `o` and `O` in a cluster take the next word
         r"bash|dash|sh|ash",

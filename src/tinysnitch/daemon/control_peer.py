@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from tinysnitch.daemon.control_server import ControlServer
 
 MAX_PUSHES = 4096  # lines and prompts that may wait for one client
-MAX_PUSH_BYTES = 1024 * 1024
+# Who sees all may be told of as many questions at once as there can be, each of them long.
+MAX_PUSH_BYTES, MAX_OWN_PUSH_BYTES = 16 << 20, 1 << 20
 MAX_INBOX = 64  # requests read but not begun; beyond that nothing more is read
 _REQUESTS_A_TURN = 16  # then packets come first again
 
@@ -83,7 +84,8 @@ class ControlPeer(asyncio.Protocol):
             return
         self._pushes.append(frame)
         self._push_bytes += len(frame)
-        if len(self._pushes) > MAX_PUSHES or self._push_bytes > MAX_PUSH_BYTES:
+        limit = MAX_PUSH_BYTES if self.right.sees_all else MAX_OWN_PUSH_BYTES
+        if len(self._pushes) > MAX_PUSHES or self._push_bytes > limit:
             self._server.count_slow()
             self._transport.abort()
             return

@@ -172,7 +172,8 @@ class ControlServer:
             case msg.Attach():
                 self._prompt_peers[peer.client_id] = peer
                 self._desk.attach(peer.client_id, peer.right)
-                return iter((_DONE,))
+                asks = map(msg.prompt_shown, self._desk.list_asks(peer.right))
+                return itertools.chain(map(encode_frame, asks), (_DONE,))
             case _:
                 values = self._values(request, peer.right)
                 return itertools.chain(map(encode_frame, values), (_DONE,))

@@ -10,6 +10,7 @@ import stat
 
 from tinysnitch.core.table import BoundedTable
 
+MAX_DIGEST_BYTES = 512 << 20  # at 1.5 GB a second a third of one; a browser has some 250 MB
 _MAX_LINKS = 40  # as the kernel: path_resolution(7)
 _MINOR_BITS = 20  # include/linux/kdev_t.h
 
@@ -126,16 +127,18 @@ def is_seen_alike(pid: int, path: str) -> bool:
 
 
 class Digests:
-    """sha256 of files, remembered while device, inode, ctime and size stay."""
+    """sha256 of files, remembered while device, inode, ctime and size stay; what waits for it, waits with it."""
 
     def __init__(self, capacity: int = 1024) -> None:
         self._known: BoundedTable[tuple[int, int, int, int], str] = BoundedTable(capacity)
 
     def read_sha256(self, path: str) -> str | None:
-        """Hex digest; None when the file can't be read."""
+        """Hex digest; None when the file can't be read, is none, or is larger than programs are."""
         try:
-            with open(_raw(path), "rb") as file:
+            with open(_raw(path), "rb", opener=_open_at_once) as file:
                 status = os.fstat(file.fileno())
+                if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_DIGEST_BYTES:
+                    return None
                 key = (status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size)
                 digest = self._known.find(key)
                 if digest is None:
@@ -144,6 +147,11 @@ class Digests:
                 return digest
         except (OSError, ValueError):
             return None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """A FIFO would wait for its writer: open(2)."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _raw(path: str) -> bytes:

@@ -3,8 +3,9 @@
 1. The daemon speaks first: Welcome, or Refused and the end. Then the client says Hello, and asks.
    (A client that wrote first could lose the refusal: closing with unread bytes resets the connection, unix(7).)
 2. A request is answered by any number of replies and then Done, or by Refused. Requests are answered in order.
-3. After Attach the daemon also sends PromptShown, PromptClosed and Notice whenever there is cause; after a
-   ReadLog that follows, log lines. Log lines travel as they are: their tag is "event", not "type".
+3. Attach is answered with PromptShown for each open question. From then on the daemon also sends PromptShown,
+   PromptClosed and Notice whenever there is cause; after a ReadLog that follows, log lines. Log lines travel as they
+   are: their tag is "event", not "type".
 """
 
 import msgspec
