@@ -98,6 +98,15 @@ def test_a_name_of_hosts_is_known(talk: ResolverTalk) -> None:
     assert talk.names.find(SHOP, 10.0, CURL) == NameFacts("nas", ("files",), source=NameSource.HOSTS)
 
 
+def test_where_a_name_leads_is_known_while_it_lives(talk: ResolverTalk) -> None:
+    talk.looks_up(CURL, "shop.test", SHOP)
+    assert talk.names.find_address("shop.test", talk.now_s) == SHOP
+    assert talk.names.find_address("bank.test", talk.now_s) is None
+    assert talk.names.find_address("shop.test", talk.now_s + 600) is None
+    talk.names.set_hosts({MIRROR: ("nas", "shop.test")})
+    assert talk.names.find_address("shop.test", talk.now_s + 600) == MIRROR
+
+
 def test_a_name_of_hosts_decides_for_who_did_not_ask(talk: ResolverTalk) -> None:
     talk.names.set_hosts({SHOP: ("nas", "ads.test")})
     assert talk.looks_up(CURL, "ads.test", SHOP) == (SHOP,)  # for curl

@@ -12,7 +12,9 @@ from tests.daemon.driver_place import Place
 from tests.daemon.small_desk import ALICE, ROOT
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.errors import NotPermitted, SnitchError
-from tinysnitch.core.events import PacketQueued
+from tinysnitch.core.events import FactsChanged, PacketQueued
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.flow import parse_address
 from tinysnitch.core.process import UNKNOWN
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.change_budget import BURST
@@ -149,6 +151,21 @@ def test_explain(tmp_path: Path, words: tuple[str | int, ...], told: str) -> Non
 
 def _same(told: str, wanted: str) -> None:
     assert told == wanted
+
+
+def test_explain_knows_where_a_name_leads(tmp_path: Path) -> None:
+    rules = "allow 10.0.0.0/24 443 tcp\ndeny - - -\n"
+
+    def use(place: Place) -> None:
+        words = ("/usr/bin/curl", "shop.test", 443, "tcp")
+        assert explain(place, *words) == "deny: deny - - -"
+        assert "none of the name is known" in place.desk.explain(Explain(*words), ROOT).reason
+        hosts = {parse_address("10.0.0.9"): ("shop.test",)}
+        place.driver.feed(FactsChanged(Facts(hosts=hosts)))
+        assert explain(place, *words) == "allow: allow 10.0.0.0/24 443 tcp"
+        assert place.desk.explain(Explain(*words), ROOT).reason == "allowed by a rule"
+
+    with_place(tmp_path, use, rules)
 
 
 def test_explain_says_what_could_still_end_what_is_allowed(tmp_path: Path) -> None:

@@ -101,3 +101,15 @@ def test_a_state_folder_that_is_a_file_is_an_error_for_people(lab: Lab) -> None:
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"tinysnitch: error: {place}: File exists")
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.privileged
+def test_what_learns_does_not_start_without_its_rules(lab: Lab) -> None:
+    """It would let through what the broken file denies."""
+    rules = lab.folder / "broken"
+    rules.write_text("deny shop.test - -\nbogus\n")
+    command = [str(Path(sys.executable).parent / "tinysnitchd"), "--learn", "--rules", str(rules)]
+    ended = lab.run_outside([*command, "--cgroup", str(lab.cgroup), "--state-dir", str(lab.folder / "state")])
+    assert ended.returncode == 1
+    assert f"tinysnitch: error: the rules file does not load: {rules}:2:1: " in ended.stderr
+    assert "TINYSNITCH" not in lab.run_outside(["iptables-save"]).stdout

@@ -121,6 +121,12 @@ class Names:
         beliefs, hosts = self._addresses.find(address), self._hosts.get(address, ())
         return _facts(beliefs or {}, now_s, exec_id or 0, hosts) if beliefs or hosts else NO_NAME
 
+    def find_address(self, name: str, now_s: float) -> bytes | None:
+        """One that the name is known to lead to, the last that was looked at. Goes through all that is known."""
+        found = [address for address, beliefs in self._addresses.items() if _holds(beliefs.get(name), now_s)]
+        found += [address for address, names in self._hosts.items() if name in names]
+        return found[-1] if found else None
+
     def refuse(self, refusal: Refusal) -> Learned:
         """Count what taught nothing; also for a caller who could not even parse it."""
         self._refusals[refusal] += 1
@@ -197,6 +203,10 @@ def _facts(beliefs: _Beliefs, now_s: float, exec_id: int, hosts: tuple[str, ...]
         source=first.source,
         aliases=first.aliases,
     )
+
+
+def _holds(belief: _Belief | None, now_s: float) -> bool:
+    return belief is not None and belief.expires_s > now_s
 
 
 def _without(name: str, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from tinysnitch.core.events import DataLost
 from tinysnitch.core.table import TableStatistics
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.driver import Driver
+from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 
 _KERNEL_LOSSES = {
@@ -23,9 +24,13 @@ _KERNEL_LOSSES = {
 }
 
 
+_TOLD = (NOT_LEARNED, PUT_BACK)  # when they happen
+
+
 class Counters:
     def __init__(self, driver: Driver, programs: BpfPrograms | None, server: ControlServer) -> None:
         self.server = server
+        self.guard: NetfilterGuard | None = None  # once the netfilter rules stand
         self._driver = driver
         self._doors = driver.doors
         self._engine = driver.engine
@@ -46,6 +51,7 @@ class Counters:
             "further packets of held flows dropped": self._engine.prompts.dropped,
             "clients cut off, too slow": statistics.slow,
             "clients turned away, too many": statistics.crowded_out,
+            PUT_BACK: self.guard.put_back if self.guard else 0,
             **self._doors.recorder.losses(),
             **self._kernel_losses(),
             **self._engine.dns.losses(),
@@ -80,7 +86,7 @@ class Counters:
 
 
 class LossWatch:
-    """Turns counters that rose into events, so that no loss goes unsaid. What is not learned the engine tells, once."""
+    """Turns counters that rose into events, so that no loss goes unsaid. What is told at once is left out."""
 
     def __init__(self, read_losses: Callable[[], dict[str, int]]) -> None:
         self._read = read_losses
@@ -89,6 +95,6 @@ class LossWatch:
     def new_losses(self) -> Iterator[DataLost]:
         losses = self._read()
         for what, count in losses.items():
-            if count > self._known.get(what, 0) and not what.endswith("evicted") and not what.startswith(NOT_LEARNED):
+            if count > self._known.get(what, 0) and not what.endswith("evicted") and not what.startswith(_TOLD):
                 yield DataLost(what, count - self._known.get(what, 0))
         self._known = losses

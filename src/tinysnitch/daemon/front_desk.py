@@ -38,6 +38,7 @@ from tinysnitch.store.rules_file import RulesFile
 
 _WORDS = {"kernel": KERNEL, "unknown": UNKNOWN}
 _ANY_ADDRESS = parse_address("0.0.0.0")
+_NO_ADDRESS = parse_address("192.0.0.8")  # RFC 7600: nobody has it
 MAX_PORT = 65535
 _PROTOCOL_HINT = "write tcp, udp, icmp or a number; tcp-src and the like for inbound"
 _REMOTE_HINT = "write one name or one address"
@@ -222,11 +223,13 @@ class FrontDesk:
 
     def _reservation(self, connection: Connection, decision: Decision) -> str:
         is_guarded = self._engine.watcher.watch_for(connection, decision) is Watch.GUARDED
-        return ", until it says a name itself that a rule denies" if is_guarded else ""
+        guarded = ", until it says a name itself that a rule denies" if is_guarded else ""
+        is_nowhere = connection.flow.remote == _NO_ADDRESS
+        return guarded + (", unless a rule by address says more: none of the name is known" if is_nowhere else "")
 
     def _imagine(self, question: Explain, right: Right) -> Connection:
         """The connection that the words speak of, of a program without arguments that root, or who asks, started."""
-        address, name = _parse_remote(question.remote)
+        address, name = self._parse_remote(question.remote)
         flow = _imagine_flow(address, question.port, question.protocol)
         attribution = _imagine_attribution(question.program, 0 if right.sees_all else right.uid)
         if not right.covers(uid_of(attribution)):
@@ -234,6 +237,13 @@ class FrontDesk:
         if name:
             return Connection(flow=flow, attribution=attribution, name=name)
         return self._engine.connection_of(flow, attribution, "", read_instant())
+
+    def _parse_remote(self, text: str) -> tuple[bytes, str | None]:
+        """An address; or a name, with the address that it is known to lead to."""
+        with suppress(Malformed):
+            return parse_address(text), None
+        name = _parse_name(text)
+        return self._engine.names.find_address(name, read_instant().boot_s) or _NO_ADDRESS, name
 
 
 def _temporary_entry(rule: Rule) -> RuleEntry:
@@ -269,10 +279,7 @@ def _parse_protocol(text: str) -> Service:
         raise SnitchError(f"{text!r} is no protocol", getattr(error, "hint", "") or _PROTOCOL_HINT) from None
 
 
-def _parse_remote(text: str) -> tuple[bytes, str | None]:
-    """An address, or any address with a name."""
-    with suppress(Malformed):
-        return parse_address(text), None
+def _parse_name(text: str) -> str:
     try:
         (word,) = split_words(text)
         remote = parse_remote(word)
@@ -280,7 +287,7 @@ def _parse_remote(text: str) -> tuple[bytes, str | None]:
         raise SnitchError(f"{text!r} is no remote: {error}", getattr(error, "hint", "") or _REMOTE_HINT) from None
     if remote.kind is not RemoteKind.NAME:
         raise SnitchError(f"{text!r} is more than one remote", _REMOTE_HINT)
-    return _ANY_ADDRESS, remote.text
+    return remote.text
 
 
 def _imagine_attribution(program: str, uid: int) -> Attribution:

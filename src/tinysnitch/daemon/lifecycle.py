@@ -18,6 +18,7 @@ from threading import Thread
 
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.events import DataLost
 from tinysnitch.core.flow import parse_address
 from tinysnitch.core.settings import Settings
 from tinysnitch.daemon.control_permission import Permissions
@@ -31,6 +32,7 @@ from tinysnitch.daemon.instance import Instance, claim, name_instance
 from tinysnitch.daemon.list_compiler import ListCompiler
 from tinysnitch.daemon.list_loader import ListLoader
 from tinysnitch.daemon.log_output import LogOutput
+from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
 from tinysnitch.daemon.options import OnExit, Options
 from tinysnitch.daemon.packet_socket_notes import PacketSocketNotes
 from tinysnitch.daemon.process_watch import ProcessWatch
@@ -100,7 +102,7 @@ async def follow(watch: Callable[[], AsyncIterator[None]], read: Callable[[], No
 def begun(work: Callable[[], object]) -> Iterator[None]:
     """Do the work beside what is done inside. Its errors are for who does it again.
 
-    The one thread that we ever start: 100 000 rules are parsed in 0.4 s, while the kernel looks through our programs.
+    In a thread: 100 000 rules are parsed in 0.4 s, while the kernel looks through our programs.
     """
 
     def attempt() -> None:
@@ -152,6 +154,7 @@ class SetUp:
         notes = None if self._options.is_scoped else self._watch_packet_sockets(programs)
         self._undo.callback(self._take_away, netfilter.remove)
         netfilter.add()
+        self._guard(netfilter)
         if programs:
             programs.remove_stale()
         self._is_ready = True
@@ -194,6 +197,15 @@ class SetUp:
             seed(programs, sockets)
         return programs, ""
 
+    def _guard(self, netfilter: Netfilter) -> None:
+        guard = self._desk.counters.guard = NetfilterGuard(netfilter, self._tell_of_netfilter)
+        self._undo.push_async_callback(guard.stop)
+        guard.start()
+
+    def _tell_of_netfilter(self, what: str) -> None:
+        self.driver.feed(DataLost(what, 1))
+        self._server.push_notice(what, "`nft monitor` tells who does it" if what == PUT_BACK else "restart tinysnitchd")
+
     def _watch_packet_sockets(self, programs: BpfPrograms | None) -> PacketSocketNotes:
         notes = PacketSocketNotes(PacketSocketWatch(programs), self.driver.report)
         self._undo.callback(notes.stop)
@@ -218,6 +230,7 @@ class SetUp:
             engine.rules.add(rule)
         desk = FrontDesk(identity, engine, rules_file=self._rules_file, loader=loader, history=history)
         server = ControlServer(desk, self._permissions)
+        self._desk, self._server = desk, server
         queue, names_queue = self._open_queues(identity.instance)
         news = AddressNews()
         self._undo.callback(news.close)
@@ -255,8 +268,15 @@ class SetUp:
         await server.start(self._options.socket)
         self._undo.callback(self.driver.stop)
         await self._follow_files()
+        self._check_rules(doors.rule_loader)
         # Last: where an earlier daemon left its rules, packets wait already, and no rule is known before.
         self.driver.start(LossWatch(desk.counters.losses).new_losses)
+
+    def _check_rules(self, loader: RuleLoader) -> None:
+        """Without its rules a firewall that asks is closed, but one that learns lets through what they deny."""
+        if loader.errors and self._options.is_learning:
+            first = loader.errors[0]
+            raise SnitchError(f"the rules file does not load: {first}", first.hint or "mend it, or leave --learn out")
 
     def _open_history(self) -> History:
         with errors_named(self._options.state_dir):

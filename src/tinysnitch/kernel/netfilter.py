@@ -7,6 +7,7 @@ kill.
 import os
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -37,6 +38,7 @@ class Netfilter:
         self._program_path = program_path
         self._scope = scope
         self._before: dict[Family, str] = {}  # the tables that were there, until the remark in our chains says so
+        self._has_security: dict[Family, bool] = {}  # whether that table took our rules
 
     def add(self) -> None:
         """All families or none. What an earlier daemon left stays when it cannot be renewed: closed, not open."""
@@ -59,6 +61,13 @@ class Netfilter:
     def is_present(self) -> bool:
         return any(f":{chain_name(self._label, 'OUT')} " in _save(family) for family in _families())
 
+    def is_whole(self) -> bool:
+        """Whether all that `add` loaded is there: our chains with as many rules, and the jumps to them."""
+        return all(
+            _holds(_save(family), self._build(family, "", has_security=has_security))
+            for family, has_security in self._has_security.items()
+        )
+
     def _add(self, family: Family) -> None:
         try:
             self._load(family, has_security=True)
@@ -74,6 +83,7 @@ class Netfilter:
         known = _REMARK.search(saved)  # of an earlier one of us, whose tables are ours as well
         before = known.group(1) if known else self._before.setdefault(family, " ".join(_tables_in(saved)))
         _restore(family, render_addition(self._build(family, before, has_security=has_security), saved))
+        self._has_security[family] = has_security
 
     def _build(self, family: Family, before: str, *, has_security: bool) -> RuleSet:
         return build_rules(
@@ -96,6 +106,15 @@ class Netfilter:
         before = known.group(1) if known else at_first
         if before is not None:
             _delete_empty_tables(family, before.split())
+
+
+def _holds(saved: str, rules: RuleSet) -> bool:
+    present = list(_rules_in(saved))
+    counts = Counter((rule.table, rule.chain) for rule in present)
+    has_chains = all(
+        counts[table, chain] == len(body) for table, chains in rules.chains.items() for chain, body in chains.items()
+    )
+    return has_chains and all(jump in present for jump in rules.jumps)
 
 
 def render_addition(rules: RuleSet, saved: str) -> str:

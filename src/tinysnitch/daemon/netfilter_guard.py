@@ -1,0 +1,80 @@
+"""Puts our netfilter rules back when somebody takes them away: `nft flush ruleset`, `iptables -F`, another firewall.
+
+What comes meanwhile is not judged, so that it is told and counted. Where ours stand among the rules of others is theirs
+to say: two of us in one namespace would never agree on who is first.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import TypeVar
+
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.kernel.netfilter import Netfilter
+from tinysnitch.kernel.netfilter_news import NetfilterNews
+
+SETTLE_S = 0.2  # whoever loads rules of their own does so in several steps
+PAUSE_S = 2.0  # between two looks: each runs iptables-save
+PUT_BACK = "netfilter rules taken away by others, put back"
+
+T = TypeVar("T")
+
+
+class NetfilterGuard:
+    def __init__(self, netfilter: Netfilter, tell: Callable[[str], None]) -> None:
+        """`tell`: PUT_BACK, or why they could not be."""
+        self.put_back = 0  # how often
+        self._netfilter = netfilter
+        self._tell = tell
+        self._news = NetfilterNews()
+        self._has_news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """After the rules were added: from now on."""
+        asyncio.get_running_loop().add_reader(self._news.fileno(), self._take_news)
+        self._task = asyncio.get_running_loop().create_task(self._look_after_news())
+
+    async def stop(self) -> None:
+        """Once this returns nothing is put back any more."""
+        asyncio.get_running_loop().remove_reader(self._news.fileno())
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._news.close()
+
+    def _take_news(self) -> None:
+        self._news.drain()
+        self._has_news.set()
+
+    async def _look_after_news(self) -> None:
+        while True:
+            await self._has_news.wait()
+            await asyncio.sleep(SETTLE_S)
+            self._has_news.clear()
+            problem = await _to_the_end(asyncio.to_thread(self._look))
+            if problem:
+                self.put_back += problem == PUT_BACK
+                self._tell(problem)
+            if problem not in (None, PUT_BACK):
+                self._has_news.set()  # to try once more
+            await asyncio.sleep(PAUSE_S)
+
+    def _look(self) -> str | None:
+        """In a thread, since iptables takes its time, and verdicts must not wait for it. What there is to tell."""
+        try:
+            if self._netfilter.is_whole():
+                return None
+            self._netfilter.add()
+        except SnitchError as error:
+            return f"netfilter rules taken away by others, not put back: {error}"
+        return PUT_BACK
+
+
+async def _to_the_end(work: Coroutine[None, None, T]) -> T:
+    """Also when the task is cancelled: a thread goes on all the same."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise

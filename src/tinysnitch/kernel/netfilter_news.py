@@ -1,0 +1,35 @@
+"""Readable whenever anybody has changed the nf_tables rule set of our network namespace.
+
+The kernel tells of each transaction (nf_tables_commit_notify() in net/netfilter/nf_tables_api.c). Of what
+iptables-legacy changes it tells nothing.
+"""
+
+import errno
+
+from tinysnitch.kernel.netlink import NetlinkSocket
+from tinysnitch.kernel.nf_tables import NETLINK_NETFILTER
+
+_GROUPS = 1 << 7 - 1  # NFNLGRP_NFTABLES, include/uapi/linux/netfilter/nfnetlink.h
+
+
+class NetfilterNews:
+    def __init__(self) -> None:
+        self._netlink = NetlinkSocket(NETLINK_NETFILTER, _GROUPS)
+        self._netlink.socket.setblocking(False)
+
+    def fileno(self) -> int:
+        return self._netlink.fileno()
+
+    def drain(self) -> None:
+        """Take note that there was news; what it was is read anew."""
+        while True:
+            try:
+                self._netlink.socket.recv(1)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:  # more news than fits is still news
+                    raise
+
+    def close(self) -> None:
+        self._netlink.close()

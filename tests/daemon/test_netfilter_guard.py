@@ -1,0 +1,68 @@
+"""With rules that come and go as the test says; with real ones: tests/lab/test_taken_away.py."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.daemon import netfilter_guard
+from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
+from tinysnitch.kernel.netfilter import Netfilter
+
+
+class Rules:
+    """Whole or not; adding them fails as often as told."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.is_there = False
+        self.looks = 0
+        self._failures = iter(range(failures))
+
+    def is_whole(self) -> bool:
+        self.looks += 1
+        return self.is_there
+
+    def add(self) -> None:
+        if next(self._failures, None) is not None:
+            raise SnitchError("iptables-restore: busy")
+        self.is_there = True
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(netfilter_guard, "SETTLE_S", 0.0)
+    monkeypatch.setattr(netfilter_guard, "PAUSE_S", 0.0)
+    return
+
+
+async def guard_until(rules: Rules, told: list[str], *, count: int) -> NetfilterGuard:
+    guard = NetfilterGuard(cast(Netfilter, rules), told.append)
+    guard.start()
+    guard._take_news()
+    async with asyncio.timeout(10):
+        while len(told) < count or not rules.looks:  # noqa: ASYNC110 - nothing there signals an event
+            await asyncio.sleep(0.001)
+    await guard.stop()
+    return guard
+
+
+def test_what_is_gone_is_put_back_and_told() -> None:
+    told: list[str] = []
+    guard = asyncio.run(guard_until(Rules(), told, count=1))
+    assert (told, guard.put_back) == ([PUT_BACK], 1)
+
+
+def test_what_cannot_be_put_back_is_tried_again() -> None:
+    told: list[str] = []
+    guard = asyncio.run(guard_until(Rules(failures=2), told, count=3))
+    failed = "netfilter rules taken away by others, not put back: iptables-restore: busy"
+    assert (told, guard.put_back) == ([failed, failed, PUT_BACK], 1)
+
+
+def test_what_is_whole_is_left_alone() -> None:
+    rules, told = Rules(), list[str]()
+    rules.is_there = True
+    guard = asyncio.run(guard_until(rules, told, count=0))
+    assert (told, guard.put_back, rules.looks) == ([], 0, 1)

@@ -1,0 +1,45 @@
+"""Whoever takes our netfilter rules away, by mistake or by loading others, does not open the machine for long."""
+
+import json
+
+import pytest
+
+from tests.lab.lab import Lab
+from tests.lab.world import WORLD4, WORLD6
+from tinysnitch.daemon.netfilter_guard import PUT_BACK
+
+pytestmark = [pytest.mark.privileged]
+
+FLUSHED = "for t in mangle filter security; do {0} -t $t -F; {0} -t $t -X; done"
+
+
+@pytest.mark.parametrize(
+    ("deed", "address"),
+    [
+        ("iptables -t mangle -F OUTPUT", WORLD4),
+        ("ip6tables -t mangle -F TINYSNITCH-JUDGEOUT", WORLD6),
+        (FLUSHED.format("iptables"), WORLD4),
+        (FLUSHED.format("ip6tables"), WORLD6),
+        ("iptables -t filter -F OUTPUT", WORLD4),
+    ],
+)
+def test_what_was_taken_away_comes_back_and_is_told(lab: Lab, deed: str, address: str) -> None:
+    daemon = lab.start_daemon("deny - 80 tcp\n")
+    assert lab.run_outside(["sh", "-c", deed]).returncode == 0
+    daemon.wait_for(lambda record: record["event"] == "lost" and record["what"] == PUT_BACK)
+    assert lab.run(["curl", "-sS", f"http://[{address}]/" if ":" in address else f"http://{address}/"]).returncode == 7
+    assert json.loads(daemon.cli("status", "--json").stdout)["losses"][PUT_BACK] == 1
+    assert len(daemon.stop_and_tell("lost")) == 1
+    saved = lab.run_outside(["iptables-save"]).stdout + lab.run_outside(["ip6tables-save"]).stdout
+    assert "TINYSNITCH" not in saved
+
+
+def test_the_rules_of_others_change_nothing(lab: Lab) -> None:
+    daemon = lab.start_daemon("allow - - -\n")
+    for rule in ("-t mangle -I OUTPUT 1 -p 99 -j RETURN", "-t mangle -F PREROUTING", "-I INPUT 1 -p 99 -j ACCEPT"):
+        assert lab.run_outside(["iptables", *rule.split()]).returncode == 0
+    saved = lab.run_outside(["iptables-save", "-t", "mangle"]).stdout
+    assert lab.run_outside(["iptables", "-t", "mangle", "-F", "OUTPUT"]).returncode == 0
+    daemon.wait_for(lambda record: record["event"] == "lost")
+    assert "-p 99" in saved
+    assert len(daemon.stop_and_tell("lost")) == 1  # and none for the first three
