@@ -98,26 +98,35 @@ static __always_inline void trace(__u8 kind, __u64 cookie, const struct owner *o
 SEC("cgroup/sock_create")
 int on_sock_create(struct bpf_sock *ctx)
 {
-	struct owner owner;
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+	struct owned_socket socket = {};
 
 	if (!find_settings_for(ctx))
 		return GO_ON;
-	read_current(&owner);
-	note_owner(bpf_get_socket_cookie(ctx), &owner);
+	read_current(&socket.owner);
+	if (bpf_map_update_elem(&sockets, &cookie, &socket, BPF_ANY)) /* nobody has used it yet: no look-up before */
+		count(LOST_SOCKETS);
 	return GO_ON;
+}
+
+static __always_inline void keep_released(__u64 cookie)
+{
+	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
+
+	if (socket && bpf_map_update_elem(&released, &cookie, &socket->owner, BPF_ANY))
+		count(LOST_SOCKETS);
 }
 
 SEC("cgroup/sock_release")
 int on_sock_release(struct bpf_sock *ctx)
 {
 	__u64 cookie = bpf_get_socket_cookie(ctx);
-	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
 
 	if (!find_settings_for(ctx))
 		return GO_ON;
 	/* A SYN that is still held has its owner in `flows`; a datagram may be one of many, and not all have been seen. */
-	if (socket && ctx->protocol != TCP && bpf_map_update_elem(&released, &cookie, &socket->owner, BPF_ANY))
-		count(LOST_SOCKETS);
+	if (ctx->protocol != TCP)
+		keep_released(cookie);
 	bpf_map_delete_elem(&sockets, &cookie);
 	forget_listener(cookie);
 	return GO_ON;
