@@ -11,6 +11,13 @@ def test_an_ask_is_two_lines(running: RunningServer, command: Command) -> None:
     assert second == "   4263 /usr/bin/curl google.com"
 
 
+def test_another_file_than_the_hosts_is_marked(running: RunningServer, command: Command) -> None:
+    running.desk.prompts = {3: make_prompt(3, is_host_file=False)}
+    assert command("asks").out.splitlines()[1] == "   4263 /usr/bin/curl (another file) google.com"
+    running.desk.prompts = {3: make_prompt(3, program="/usr/bin/curl (another file)", args=())}
+    assert command("asks").out.splitlines()[1] == "   4263 '/usr/bin/curl (another file)'"
+
+
 def test_json_has_the_fields_of_the_log(running: RunningServer, command: Command) -> None:
     (line,) = command("asks", "--json").out.splitlines()
     ask = json.loads(line)

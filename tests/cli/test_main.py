@@ -51,6 +51,7 @@ def test_without_a_daemon_it_is_3(command: Command, words: tuple[str, ...]) -> N
         ("answer 1 yes --for 2m", "invalid value for '--for'", "see"),
         ("answer 1 yes --domain --any-remote", "--domain and --any-remote exclude each other", "see"),
         ("explain a b 70000 tcp", "invalid value for 'PORT'", "see"),
+        (f"explain a b {'9' * 5000} tcp", "invalid value for 'PORT': '99999999999999999999' is no port", "see"),
         ("log --lines -1", "invalid value for '--lines'", "see"),
     ],
 )
@@ -130,6 +131,30 @@ def test_a_full_disk_is_told(running: RunningServer) -> None:
         )
     assert done.returncode == 1
     assert done.stderr.startswith("tinysnitch: error: cannot write: No space left on device\ntinysnitch: hint: ")
+
+
+@pytest.mark.parametrize("words", ["status --help", "--version"])
+def test_a_full_disk_has_no_room_for_help_either(words: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*PROGRAM, *words.split()], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("tinysnitch: error: cannot write: No space left on device\ntinysnitch: hint: ")
+    assert len(done.stderr.splitlines()) == 2
+
+
+@pytest.mark.parametrize("words", ["status", "status --json", "rules", "log", "asks", "rules check /dev/null"])
+def test_a_closed_output_is_told(running: RunningServer, words: str) -> None:
+    line = f'"$0" -c "$1" {words} --socket {running.path} >&-'
+    done = subprocess.run(["sh", "-c", line, PROGRAM[0], PROGRAM[2]], stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("tinysnitch: error: cannot write: standard output is closed\ntinysnitch: hint: ")
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_an_error_that_cannot_be_told_is_no_data(tmp_path: Path) -> None:
+    line = f'"$0" -c "$1" status --socket {tmp_path}/none 2>&-'
+    done = subprocess.run(["sh", "-c", line, PROGRAM[0], PROGRAM[2]], stdout=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stdout) == (3, "")
 
 
 def test_a_poor_locale_stops_nothing(running: RunningServer) -> None:

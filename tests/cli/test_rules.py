@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 import sys
@@ -84,6 +85,22 @@ def test_check_is_glad(tmp_path: Path, command: Command) -> None:
 def test_check_reads_stdin(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"allo\n")))
     assert command.plain("rules", "check", "-").out.startswith("<stdin>:1:1: ")
+
+
+def test_check_of_a_closed_stdin(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    code, _out, err = command.plain("rules", "check", "-")
+    assert (code, err.splitlines()[0]) == (1, "tinysnitch: error: cannot read: standard input is closed")
+
+
+def test_check_of_what_may_not_be_read_is_4(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_bytes(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    code, out, err = command.plain("rules", "check", "/etc/secret.rules")
+    assert (code, out) == (4, "")
+    assert err.startswith("tinysnitch: error: cannot read /etc/secret.rules: Permission denied\ntinysnitch: hint: ")
 
 
 def test_check_of_no_file(tmp_path: Path, command: Command) -> None:

@@ -16,7 +16,7 @@ from tinysnitch.core.port_text import (
     parse_service,
 )
 from tinysnitch.core.rule import PortRange
-from tinysnitch.core.words import split_words
+from tinysnitch.core.words import BadWord, split_words
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,21 @@ def test_service(text: str, protocol: int | None, direction: Direction, canonica
     service = Service(protocol, direction)
     assert parse_service(split_words(text)[0]) == service
     assert format_service(service) == canonical
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("sctp", "sctp goes by its number: write 132"),
+        ("SCTP-src", "sctp goes by its number: write 132-src"),
+        ("ipv6-icmp", "write icmp, which is ICMPv6 too"),
+        ("tpc", "did you mean 'tcp'?"),
+    ],
+)
+def test_what_is_no_protocol_has_a_hint_that_is_right(text: str, hint: str) -> None:
+    with pytest.raises(BadWord, match="not a protocol") as caught:
+        parse_service(split_words(text)[0])
+    assert caught.value.hint == hint
 
 
 def test_which_protocols_have_ports() -> None:

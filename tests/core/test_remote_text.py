@@ -42,6 +42,26 @@ def test_parse_remote_refuses(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("https://a.b/", "http://10.0.0.1", "'https://a.b/'", "HTTPS://a.b:8443/c", "http://[::1]/", "a.b/", "a.b/c"),
+        *("a.b:443", "google.com:443", "*.a.b:443", "10.0.0.1:80", "[2001:db8::1]:443", "a.b:443/c", "localhost:80"),
+    ],
+)
+def test_what_is_more_than_a_remote_is_told(text: str) -> None:
+    with pytest.raises(BadWord, match="more than a remote") as caught:
+        parse(text)
+    assert "the port has its own column" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["fe80:::443", "2001:db8::/33/1", "10.0.0.0/33", "10.0.0.0/a", "10.0.0/8"])
+def test_an_address_with_a_mistake_is_no_more_than_that(text: str) -> None:
+    with pytest.raises(BadWord) as caught:
+        parse(text)
+    assert caught.value.problem != "more than a remote"
+
+
 @pytest.mark.parametrize("form", REMOTE_FORMS, ids=lambda form: form.spelling)
 def test_each_form_takes_its_own_spelling(form: object) -> None:
     assert form.parse(split_words(form.spelling)[0]) is not None  # type: ignore[attr-defined]

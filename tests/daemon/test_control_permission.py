@@ -36,7 +36,7 @@ def test_root_and_the_own_user_may_do_everything() -> None:
 def test_others_may_do_nothing() -> None:
     assert right_of(Permissions(), gid=NOBODY.pw_gid) == "none"
     assert right_of(Permissions(["daemon"], ["%daemon"])) == "none"
-    assert right_of(Permissions(["nobody"], ["%no-such-group"]), STRANGER) == "none"
+    assert right_of(Permissions(["nobody"], ["%daemon"]), STRANGER) == "none"
 
 
 def test_members_of_the_group_answer_for_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,10 +58,27 @@ def test_whom_root_started_the_prompt_for_may_do_everything() -> None:
     assert right_of(permissions) == "all"
 
 
-def test_a_name_that_nobody_has_is_told() -> None:
-    with pytest.raises(SnitchError, match="no user 'no-such-user'") as caught:
-        Permissions(admins=["no-such-user"])
-    assert caught.value.hint
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("no-such-user", "no user 'no-such-user'"),
+        ("99999999999", "no user '99999999999'"),
+        (str(2**32 - 1), "no user"),
+        ("9" * 5000, "no user"),
+        ("", "no user ''"),
+        ("%no-such-group", "no group 'no-such-group'"),
+        ("%", "no group ''"),
+    ],
+)
+def test_a_name_that_nobody_has_is_told(name: str, problem: str) -> None:
+    for names in ({"users": [name]}, {"admins": [name]}):
+        with pytest.raises(SnitchError, match=problem) as caught:
+            Permissions(**names)
+        assert caught.value.hint
+
+
+def test_a_uid_needs_no_name() -> None:
+    assert right_of(Permissions([str(STRANGER)]), STRANGER) == "own"
 
 
 @pytest.mark.parametrize(("uid", "own"), [(7, True), (8, False), (0, False), (None, False)])

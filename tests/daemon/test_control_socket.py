@@ -27,6 +27,23 @@ def test_a_folder_that_was_there_stays(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_was_made_goes_also_when_the_socket_went_first(tmp_path: Path) -> None:
+    """Python's Server.close() takes it away, from 3.13 on."""
+    control = ControlSocket(tmp_path / "run" / "socket")
+    control.listen().close()
+    control.path.unlink()
+    control.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_of_others_keep_the_folder(tmp_path: Path) -> None:
+    control = ControlSocket(tmp_path / "run" / "socket")
+    control.listen().close()
+    (tmp_path / "run" / "mine").touch()
+    control.remove()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine"]
+
+
 def test_the_socket_of_a_dead_daemon_is_replaced(tmp_path: Path) -> None:
     ControlSocket(tmp_path / "socket").listen().close()
     with ControlSocket(tmp_path / "socket").listen(), socket.socket(socket.AF_UNIX) as client:

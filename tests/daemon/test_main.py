@@ -1,14 +1,19 @@
 """The command line of tinysnitchd, and how commands end."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.daemon import lifecycle
 from tinysnitch.daemon import main as daemon_main
 from tinysnitch.daemon.main import run_command, tinysnitchd
+from tinysnitch.daemon.options import Options
 
 
 @pytest.fixture
@@ -33,6 +38,96 @@ def test_what_is_no_resolver() -> None:
     result = CliRunner().invoke(tinysnitchd, ["--resolver", "9.9.9.9", "--resolver", "dns.quad9.net"])
     assert result.exit_code == 2
     assert "'dns.quad9.net' is not an address" in result.output
+
+
+@pytest.mark.usefixtures("_no_root")
+@pytest.mark.parametrize("option", ["--rules", "--lists", "--state-dir", "--socket", "--cgroup"])
+def test_what_is_no_path(option: str) -> None:
+    result = CliRunner().invoke(tinysnitchd, [option, ""])
+    assert result.exit_code == 2
+    assert "the path is empty" in result.output
+
+
+@pytest.mark.usefixtures("_no_root")
+def test_a_wrong_place_has_a_hint(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["tinysnitchd", "--rules", "/tmp"])
+    assert run_command(tinysnitchd) == 2
+    assert capsys.readouterr().err.endswith("is a directory\ntinysnitch: hint: name a file, not a folder\n")
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
+    """The daemons that were to be started."""
+    starts: list[Options] = []
+
+    async def run_daemon(options: Options) -> None:
+        starts.append(options)
+
+    monkeypatch.setattr(lifecycle, "run_daemon", run_daemon)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    return starts
+
+
+@pytest.mark.parametrize("flags", [[], ["--learn"]])
+def test_the_daemon_of_one_command_does_not_start_on_wrong_rules(
+    flags: list[str], started: list[Options], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = tmp_path / "rules"
+    rules.write_text("deny - - -\nalow - - -\n")
+    words = ["--rules", str(rules), *flags]
+    with pytest.raises(SnitchError, match="rules has one error") as refused:
+        tinysnitchd.main(["--scoped", *words], standalone_mode=False)
+    assert refused.value.hint
+    said = capsys.readouterr().err
+    assert said.startswith(f"tinysnitch: error: {rules}:2:1: not a verdict\ntinysnitch: hint: did you mean 'allow'?\n")
+    assert started == []
+    tinysnitchd.main(words, standalone_mode=False)
+    rules.write_text("deny - - -\n")
+    tinysnitchd.main(["--scoped", *words], standalone_mode=False)
+    assert [options.is_scoped for options in started] == [False, True]
+
+
+@pytest.mark.usefixtures("started")
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_daemon_of_one_command_takes_its_folder_away(tmp_path: Path, is_there: bool) -> None:
+    folder = tmp_path / "run"
+    if is_there:
+        (folder / "state").mkdir(parents=True)
+    words = ["--scoped", "--run-folder", str(folder), "--rules", str(tmp_path / "none")]
+    tinysnitchd.main(words, standalone_mode=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("program", ["main.tinysnitchd", "trace.trace", "iptables.iptables_add"])
+@pytest.mark.parametrize(
+    ("words", "redirection", "exit_code", "said"),
+    [
+        ("--help", ">/dev/full", 1, "tinysnitch: error: cannot write: No space left on device\ntinysnitch: hint: "),
+        ("--help", ">&-", 0, ""),
+        ("--nonsense", "<&- >&-", 2, "tinysnitch: error: no such option"),
+        ("--nonsense", "<&- >&- 2>&-", 2, ""),
+    ],
+)
+def test_output_that_goes_nowhere_is_no_traceback(
+    program: str, words: str, redirection: str, exit_code: int, said: str
+) -> None:
+    module, command = program.split(".")
+    code = f"from tinysnitch.daemon.{module} import {command} as c, run_command; raise SystemExit(run_command(c))"
+    line = f'"$0" -c "$1" {words} {redirection}'
+    done = subprocess.run(["sh", "-c", line, sys.executable, code], stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr[: len(said)]) == (exit_code, said)
+    assert "Traceback" not in done.stderr
+
+
+def test_no_file_gets_the_number_of_a_closed_stream() -> None:
+    code = (
+        "import os, sys; from tinysnitch.daemon.main import open_standard_streams as o; o(); "
+        "print([os.readlink(f'/proc/self/fd/{n}') for n in (0, 1)], os.open('/', 0) > 2, "
+        "sys.stdout.fileno(), os.get_inheritable(1), file=sys.stderr)"
+    )
+    line = '"$0" -c "$1" <&- >&-'
+    done = subprocess.run(["sh", "-c", line, sys.executable, code], stderr=subprocess.PIPE, text=True)
+    assert done.stderr == "['/dev/null', '/dev/null'] True 1 True\n"
 
 
 def _ending_with(error: BaseException | None) -> click.Command:

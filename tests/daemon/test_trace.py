@@ -1,10 +1,12 @@
 """A line of tinysnitch-trace; that the kernel's side feeds it is shown in tests/lab."""
 
+from pathlib import Path
 from typing import cast
 
 import pytest
+from click.testing import CliRunner
 
-from tinysnitch.core.errors import NotPermitted
+from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.core.flow import TCP, parse_address
 from tinysnitch.daemon.trace import describe, trace
 from tinysnitch.kernel.bpf_programs import BpfPrograms
@@ -39,6 +41,28 @@ def test_an_exec_is_nowhere_and_ipv6_is_in_brackets() -> None:
 
 def test_who_was_not_seen_to_start_is_unknown() -> None:
     assert line("bind", exec_id=8).endswith(" 42 1000 unknown")
+
+
+@pytest.mark.parametrize("place", ["", "/", "/nope"])
+def test_what_is_no_cgroup_is_no_place_to_trace(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    result = CliRunner().invoke(trace, ["--cgroup", place])
+    assert result.exit_code == 2
+    assert "invalid value for '--cgroup'" in result.output.lower()
+
+
+def test_programs_that_do_not_load_leave_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(pins: Path, *_what: object, **_more: object) -> BpfPrograms:
+        pins.mkdir()
+        raise SnitchError("it does not load")
+
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("tinysnitch.daemon.trace.BPFFS", tmp_path)
+    monkeypatch.setattr("tinysnitch.daemon.trace.mount_bpffs", lambda: False)
+    monkeypatch.setattr(BpfPrograms, "load", load)
+    with pytest.raises(SnitchError, match="BPF does not work here: it does not load"):
+        trace.main([], standalone_mode=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_only_root_may_trace(monkeypatch: pytest.MonkeyPatch) -> None:

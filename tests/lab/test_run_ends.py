@@ -42,6 +42,11 @@ def daemon_of(judged: subprocess.Popen[str]) -> int:
     return int(found.stdout)
 
 
+def state_of(daemon: int) -> Path:
+    words = Path(f"/proc/{daemon}/cmdline").read_text().split("\0")
+    return Path(words[words.index("--state-dir") + 1])
+
+
 def cgroup_of(daemon: int) -> Path:
     """Where the daemon has put the command."""
     return cgroup.find_root() / f"ts-run-{daemon}"
@@ -73,10 +78,13 @@ def test_a_run_that_is_killed_takes_its_firewall_with_it(lab: Lab) -> None:
     before = traces(lab)
     judged = start(lab, WAITS)
     daemon = daemon_of(judged)
+    folder = state_of(daemon).parent
+    assert folder.name.startswith("tinysnitch-run-")
     judged.kill()
     assert judged.stdout
     assert judged.stdout.read() is not None  # at its end the command is gone, and the daemon too
     assert not cgroup_of(daemon).exists()
+    assert not folder.exists()
     assert traces(lab) == before
 
 
@@ -118,10 +126,16 @@ def test_without_root_it_says_so(lab: Lab) -> None:
     assert "sudo tinysnitch run" in told.stderr
 
 
-def test_a_wrong_rule_is_told(lab: Lab) -> None:
-    command = words(lab, "true")
-    (lab.folder / "run-rules").write_text("alow - - -\n")
-    assert "run-rules:1:1: " in lab.run_outside(command).stderr
+@pytest.mark.parametrize("flags", [[], ["--learn"]])
+def test_with_a_wrong_rule_nothing_runs(lab: Lab, flags: list[str]) -> None:
+    command = words(lab, "curl", "-sS", f"http://{WORLD4}/")
+    (lab.folder / "run-rules").write_text("deny - - -\nalow - - -\n")
+    before = traces(lab)
+    told = lab.run_outside([*command[:2], *flags, *command[2:]])
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "run-rules:2:1: not a verdict\ntinysnitch: hint: did you mean 'allow'?\n" in told.stderr
+    assert told.stderr.splitlines()[-1].startswith("tinysnitch: error: the command was not run")
+    assert traces(lab) == before
 
 
 def test_its_input_is_the_commands(lab: Lab) -> None:

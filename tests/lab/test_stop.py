@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.lab.daemon import BIN
 from tests.lab.lab import Lab
 from tests.lab.world import PROGRAMS, WORLD4
 
@@ -74,6 +75,16 @@ def test_a_clean_stop_leaves_everything_as_it_was(lab: Lab) -> None:
     assert saved_rules(lab) == rules
     assert traces(lab) == before
     assert not daemon.socket.exists()
+
+
+def test_a_clean_stop_leaves_no_folder_and_no_lock_that_it_made(lab: Lab) -> None:
+    place = lab.folder / "run" / "socket"
+    daemon = lab.start_daemon("", "--socket", str(place))
+    told = lab.run_outside([str(BIN / "tinysnitch"), "rules", "add", "--socket", str(place), "deny - 23 tcp"])
+    assert told.returncode == 0, told.stderr
+    assert daemon.stop() == 0
+    assert not place.parent.exists()
+    assert list(daemon.rules.parent.glob(".*")) == []
 
 
 def test_a_clean_stop_by_control_c_does_the_same(lab: Lab) -> None:

@@ -86,11 +86,25 @@ def test_append_keeps_all_other_lines(file: RulesFile, before: str) -> None:
     assert GIT in file.read().rules
 
 
-def test_append_makes_the_file_and_adds_a_rule_once(file: RulesFile) -> None:
+def test_append_adds_a_rule_once(file: RulesFile) -> None:
+    write(file, "")
     assert file.append(GIT)
     assert not file.append(GIT)
     write(file, "allow   github.com  443 tcp /usr/bin/git  # as it is written here\n")
     assert not file.append(GIT)
+
+
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_append_makes_no_file_of_one_rule_where_there_were_others(file: RulesFile, has_folder: bool) -> None:
+    write(file, TEXT)
+    file.path.unlink()
+    if not has_folder:
+        file.path.parent.rmdir()
+    with pytest.raises(SnitchError, match="the file is gone") as refused:
+        file.append(GIT)
+    assert refused.value.hint == "write it again; an empty one will do"
+    assert not file.remove("deny b.example - -")
+    assert not file.path.exists()
 
 
 def test_remove_takes_every_line_that_says_it(file: RulesFile) -> None:
@@ -112,10 +126,13 @@ def test_a_change_keeps_mode_owner_and_link(file: RulesFile, tmp_path: Path) -> 
     assert file.path.is_symlink()
     assert "github.com" in real.read_text()
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
-    assert sorted(os.listdir(tmp_path)) == [".real.rules.lock", "etc", "real.rules"]
+    assert sorted(os.listdir(tmp_path)) == ["etc", "real.rules"]
 
 
 def test_what_the_system_refuses_is_an_error_for_people(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("")
     with pytest.raises(SnitchError, match="x/y: Not a directory"):
         RulesFile(tmp_path / "x" / "y").read()
+    with pytest.raises(SnitchError, match="Is a directory") as refused:
+        RulesFile(tmp_path).append(GIT)
+    assert refused.value.hint == "it is a folder: name a file"

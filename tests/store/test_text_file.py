@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import os
 import stat
 import threading
@@ -5,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tinysnitch.core.errors import NotPermitted
+from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.store.text_file import errors_named, locked, read_text, replace_text
 
 
@@ -48,6 +50,43 @@ def test_a_lock_keeps_the_second_one_out(tmp_path: Path) -> None:
     assert order == ["first", "second"]
 
 
+def test_the_lock_leaves_nothing_and_is_one_for_all_who_want_it(tmp_path: Path) -> None:
+    """Each who waited finds the lock file taken away, while the next one makes another."""
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work(number: int) -> None:
+        for _ in range(200):
+            with locked(tmp_path / "a"):
+                inside.append(number)
+                most.append(len(inside))
+                inside.remove(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(most), max(most)) == (800, 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_waited_for_a_lock_that_went_takes_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between our opening and our locking another one of us finishes, and a third begins."""
+    place, wait, waits = tmp_path / ".a.lock", fcntl.flock, [True]
+
+    def flock(fd: int, operation: int) -> None:
+        wait(fd, operation)
+        if waits.pop() if waits else False:
+            place.unlink()
+            place.touch()
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with locked(tmp_path / "a"), place.open() as other, pytest.raises(BlockingIOError):
+        wait(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nobody_else_can_take_the_lock(tmp_path: Path) -> None:
     with locked(tmp_path / "a"):
         assert stat.S_IMODE((tmp_path / ".a.lock").stat().st_mode) == 0o600
@@ -56,3 +95,10 @@ def test_nobody_else_can_take_the_lock(tmp_path: Path) -> None:
 def test_refusals_are_named() -> None:
     with pytest.raises(NotPermitted, match="/x: Permission denied"), errors_named(Path("/x")):
         raise PermissionError(13, "Permission denied")
+
+
+@pytest.mark.parametrize("number", [errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EROFS, errno.ENOSPC, errno.EIO])
+def test_every_refusal_has_a_hint(number: int) -> None:
+    with pytest.raises(SnitchError) as refused, errors_named(Path("/x")):
+        raise OSError(number, os.strerror(number))
+    assert refused.value.hint

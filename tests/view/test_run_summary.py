@@ -72,5 +72,13 @@ def test_hostile_text_is_escaped() -> None:
     assert said.isprintable()
 
 
+def test_programs_are_shortened_for_a_terminal_alone() -> None:
+    long = line(program=f"/opt/{'x' * 40}/curl")
+    assert summarize_run([long]) == [f"reached tcp shop.test:80 by /opt/{'x' * 40}/curl"]
+    [said] = summarize_run([long], 36)
+    assert said.endswith("/curl")
+    assert len(said) == len("reached tcp shop.test:80 by ") + 36
+
+
 def test_nothing_tried_says_so() -> None:
     assert summarize_run([]) == ["no connection was tried"]

@@ -5,9 +5,12 @@ import click
 from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.cli.output import print_lines, print_note, print_object
 from tinysnitch.client.control_client import ControlClient
+from tinysnitch.core.process import program_of
+from tinysnitch.core.prompt import Prompt
+from tinysnitch.core.words import quote_word
 from tinysnitch.protocol.framing import encode_object
-from tinysnitch.protocol.log_lines import AskLine, ask_line_of
-from tinysnitch.protocol.log_text import format_endpoints, format_program
+from tinysnitch.protocol.log_lines import ask_line_of
+from tinysnitch.protocol.log_text import format_endpoints
 from tinysnitch.protocol.messages import ListAsks, PromptShown
 
 
@@ -17,20 +20,31 @@ from tinysnitch.protocol.messages import ListAsks, PromptShown
 def asks_command(socket_path: str, as_json: bool) -> None:
     """The questions that are open; `tinysnitch answer` answers them."""
     with ControlClient(socket_path) as client:
-        asks = [ask_line_of(shown.prompt) for shown in client.ask(ListAsks(), PromptShown)]
-    for ask in asks:
+        prompts = [shown.prompt for shown in client.ask(ListAsks(), PromptShown)]
+    for prompt in prompts:
         if as_json:
-            print_object(encode_object(ask))
+            print_object(encode_object(ask_line_of(prompt)))
         else:
-            print_lines(present_ask(ask))
-    if not asks and not as_json:
+            print_lines(present_ask(prompt))
+    if not prompts and not as_json:
         print_note("no question is open")
 
 
-def present_ask(ask: AskLine) -> tuple[str, str]:
+def present_ask(prompt: Prompt) -> tuple[str, str]:
     """`3  tcp 10.0.0.2:40516 -> shop.test:80  52 s left`, and who asks below."""
+    ask = ask_line_of(prompt)
     label = f"{ask.id}  "
     many = f"  {ask.count} connections wait" if ask.count > 1 else ""
     left = f"  {ask.remaining_s:.0f} s left" if isinstance(ask.remaining_s, float) else ""
     pid = "" if ask.pid is None else f"{ask.pid} "
-    return f"{label}{format_endpoints(ask)}{many}{left}", f"{' ' * len(label)}{pid}{format_program(ask)}"
+    return f"{label}{format_endpoints(ask)}{many}{left}", f"{' ' * len(label)}{pid}{_present_program(prompt)}"
+
+
+def _present_program(prompt: Prompt) -> str:
+    """Marked where not the host's file at that path runs: bind-mounted over it, say. No rule takes it for that file."""
+    attribution = prompt.connection.attribution
+    process = attribution.process
+    words = [quote_word(program_of(attribution)), *map(quote_word, process.args if process else ())]
+    if process and not process.is_host_file:
+        words.insert(1, "(another file)")  # with quotes, were it an argument
+    return " ".join(words)

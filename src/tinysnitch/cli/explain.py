@@ -1,5 +1,6 @@
 """`tinysnitch explain`: which rule would decide a connection, and which ones it beats and why."""
 
+import re
 from collections.abc import Iterator
 
 import click
@@ -7,10 +8,12 @@ import click
 from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.cli.output import print_lines, print_object
 from tinysnitch.client.control_client import ControlClient
+from tinysnitch.core.words import BadWord, split_words
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.messages import Explain, Explanation
 
 _MAX_PORT = 65535
+_NUMBER = re.compile("[0-9]{1,5}")  # of more digits than 4300 int() would raise
 
 
 class Port(click.ParamType[int]):
@@ -19,9 +22,25 @@ class Port(click.ParamType[int]):
     def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if value == "-":
             return 0
-        if not str(value).isdecimal() or int(value) > _MAX_PORT:
-            self.fail(f"{value!r} is no port: a number up to {_MAX_PORT}, or - where there is none", param, ctx)
+        if not _NUMBER.fullmatch(str(value)) or int(value) > _MAX_PORT:
+            said = f"{str(value)[:20]!r} is no port"
+            self.fail(f"{said}: a number up to {_MAX_PORT}, or - where there is none", param, ctx)
         return int(value)
+
+
+class OneWord(click.ParamType[str]):
+    """A column of a rule; the daemon says what is wrong with the word."""
+
+    name = "word"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            count = len(split_words(value))
+        except BadWord:
+            return value
+        if count != 1:
+            self.fail(f"{value!r} is not one word, as a rule's column is", param, ctx)
+        return value
 
 
 @click.command(
@@ -34,9 +53,9 @@ class Port(click.ParamType[int]):
     ),
 )
 @click.argument("program")
-@click.argument("remote")
+@click.argument("remote", type=OneWord())
 @click.argument("port", type=Port())
-@click.argument("protocol")
+@click.argument("protocol", type=OneWord())
 @socket_option
 @json_option
 def explain_command(program: str, remote: str, port: int, protocol: str, *, socket_path: str, as_json: bool) -> None:

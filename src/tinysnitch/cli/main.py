@@ -1,5 +1,6 @@
 """`tinysnitch`: finds the subcommand, and turns every failure into an error line, a hint and an exit code."""
 
+import errno
 import sys
 
 import click
@@ -7,10 +8,11 @@ import click
 from tinysnitch import __version__
 from tinysnitch.cli.command_group import CommandGroup
 from tinysnitch.cli.options import examples
-from tinysnitch.cli.output import make_printable, print_error, print_snitch_error, silence_stdout
+from tinysnitch.cli.output import error_of_output, make_printable, print_error, print_snitch_error, silence_stdout
 from tinysnitch.core.errors import SnitchError
 
 _USAGE = 2
+_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # by click, the help or the version; all else is our bug
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 _COMMANDS = {
@@ -63,6 +65,11 @@ def run_cli(args: list[str] | None = None) -> int:
         return _INTERRUPTED
     except BrokenPipeError:
         silence_stdout()
+        return 1
+    except OSError as error:
+        if error.errno not in _NOT_WRITTEN:
+            raise
+        print_snitch_error(error_of_output(error))
         return 1
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.view.text import escape_text
 
+_HINT = "see where the output goes"
+
 
 def print_line(text: str) -> None:
     """One line of data, at once: whoever reads a pipe sees it when it happens."""
@@ -17,7 +19,9 @@ def print_line(text: str) -> None:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Raises BrokenPipeError when the reader is gone, SnitchError when there is no room."""
+    """Raises BrokenPipeError when the reader is gone, SnitchError when there is no room, or no standard output."""
+    if sys.stdout is None:
+        raise SnitchError("cannot write: standard output is closed", _HINT)
     try:
         for line in lines:
             print(escape_text(line))  # noqa: T201
@@ -25,8 +29,13 @@ def print_lines(lines: Iterable[str]) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        silence_stdout()
-        raise SnitchError(f"cannot write: {error.strerror}", "see where the output goes") from None
+        raise error_of_output(error) from None
+
+
+def error_of_output(error: OSError) -> SnitchError:
+    """What a failed write means for people; nothing more is tried."""
+    silence_stdout()
+    return SnitchError(f"cannot write: {error.strerror}", _HINT)
 
 
 def print_object(encoded: bytes) -> None:
@@ -55,7 +64,9 @@ def print_snitch_error(error: SnitchError) -> None:
 
 
 def make_printable() -> None:
-    """Whatever the locale, a character that it lacks is shown escaped and stops nothing."""
+    """Whatever the locale, a character that it lacks is shown escaped and stops nothing; nor does a closed stream."""
+    if sys.stderr is None:  # print() would take standard output instead
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the end
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -64,4 +75,7 @@ def make_printable() -> None:
 
 def silence_stdout() -> None:
     """What could not be written must not fail again at exit (signal(7), SIGPIPE; Python's own advice)."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    if nowhere != 1:
+        os.dup2(nowhere, 1)
+        os.close(nowhere)

@@ -11,7 +11,7 @@ from tinysnitch.cli.command_group import CommandGroup
 from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.cli.output import print_line, print_lines, print_note, print_object
 from tinysnitch.client.control_client import ControlClient
-from tinysnitch.core.errors import RuleSyntaxError, SnitchError
+from tinysnitch.core.errors import NotPermitted, RuleSyntaxError, SnitchError
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.protocol.messages import AddRule, ListRules, RemoveRule, RuleEntry, RuleWritten
@@ -152,8 +152,12 @@ def _present_errors(errors: list[RuleSyntaxError]) -> Iterator[str]:
 
 def _read(file: str) -> str:
     """Bytes that are not UTF-8 stay as they are, as surrogate escapes."""
+    if file == "-" and sys.stdin is None:
+        raise SnitchError("cannot read: standard input is closed", "name a rules file")
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except PermissionError as error:
+        raise NotPermitted(f"cannot read {file}: {error.strerror}", "run it as root or as its owner") from error
     except OSError as error:
         raise SnitchError(f"cannot read {file}: {error.strerror}", "name a rules file, or - for stdin") from error
     return data.decode("utf-8", "surrogateescape")

@@ -13,6 +13,7 @@ from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.view.run_summary import summarize_run
 
 _TTY = "/dev/tty"
+_PROGRAM_WIDTH = 36  # in a terminal; elsewhere whole paths are wanted
 
 
 class ScopedRun:
@@ -66,12 +67,13 @@ class ScopedRun:
             await asyncio.gather(prompt, return_exceptions=True)
         finally:
             await daemon.stop()
-        for line in summarize_run(daemon.connections):
+        width = _PROGRAM_WIDTH if os.isatty(1) and os.isatty(2) else None
+        for line in summarize_run(daemon.connections, width):
             print_note(line)
         return status
 
     def _daemon_words(self, folder: str, socket_path: str) -> list[str]:
-        words = ["--state-dir", f"{folder}/state", "--socket", socket_path]
+        words = ["--run-folder", folder, "--state-dir", f"{folder}/state", "--socket", socket_path]
         words += ["--rules", self._rules] if self._rules else []
         words += ["--learn"] if self._is_learning else []
         can_ask = self._has_terminal or self._socket_path

@@ -81,6 +81,12 @@ class Service(msgspec.Struct, frozen=True, gc=False):
 _INBOUND = "-src"
 _NUMBER = re.compile("[0-9]{1,3}")
 _PROTOCOLS = {"-": None, "tcp": TCP, "udp": UDP, "icmp": ICMP}
+# As /etc/protocols has them: what people write, where the nearest word of ours would be another protocol.
+_NAMED_ELSEWHERE = {
+    **dict.fromkeys(("icmpv6", "icmp6", "ipv6-icmp"), ICMP),
+    **{"igmp": 2, "ipip": 4, "dccp": 33, "gre": 47, "esp": 50, "ah": 51, "ospf": 89, "pim": 103, "vrrp": 112},
+    **{"l2tp": 115, "sctp": 132, "udplite": 136},
+}
 _SERVICES = {word: Service(protocol, Direction.OUTBOUND) for word, protocol in _PROTOCOLS.items()} | {
     word.removeprefix("-") + _INBOUND: Service(protocol, Direction.INBOUND) for word, protocol in _PROTOCOLS.items()
 }
@@ -122,8 +128,19 @@ _parse_protocol_forms = parser_of(PROTOCOL_FORMS)
 def parse_service(word: Word) -> Service:
     service = _parse_protocol_forms(word)
     if service is None:
-        raise unknown_word("not a protocol", word.text, _SERVICES)
+        raise _unknown_protocol(word.text)
     return service
+
+
+def _unknown_protocol(text: str) -> BadWord:
+    name = text.lower().removesuffix(_INBOUND)
+    meant = _NAMED_ELSEWHERE.get(name)
+    if meant is None:
+        return unknown_word("not a protocol", text, _SERVICES)
+    direction = _INBOUND if text.lower() != name else ""
+    if meant == ICMP:
+        return BadWord("not a protocol", f"write icmp{direction}, which is ICMPv6 too")
+    return BadWord("not a protocol", f"{name} goes by its number: write {meant}{direction}")
 
 
 def format_service(service: Service) -> str:

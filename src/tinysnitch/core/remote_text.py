@@ -15,6 +15,10 @@ _LIST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _NUMBERS = re.compile(r"[0-9.*]+|[^/]*/.*|[0-9a-fA-F:.%]*:.*")  # meant as an address: no name is like that
 # A name or *.name of several labels that can't be anything else: most remotes are.
 _USUAL = re.compile(r"(\*\.)?((?:[a-z0-9_-]{1,63}\.)+[a-z_-][a-z0-9_-]{0,62})")
+# A URL, or a name or address with a port or a path: with one colon it is no IPv6 address.
+_WITH_MORE = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*://.*|(?:[^:/\[\]]+|\[[^\[\]]*\]):[0-9]+(?:/.*)?|(?=[^:/]*[A-Za-z])[^:/]+/.*", re.DOTALL
+)
 _WORDS = {"localhost": Remote(RemoteKind.LOCALHOST), "lan": Remote(RemoteKind.LAN), "-": ANY_REMOTE, "*": ANY_REMOTE}
 
 
@@ -89,6 +93,8 @@ _parse_forms = parser_of(REMOTE_FORMS)
 def parse_remote(word: Word) -> Remote:
     if word.is_bare and (usual := _USUAL.fullmatch(word.text)) and len(word.text) <= MAX_NAME_BYTES:
         return Remote(RemoteKind.DOMAIN if usual[1] else RemoteKind.NAME, usual[2])
+    if _WITH_MORE.fullmatch(word.text):
+        raise BadWord("more than a remote", "write the name or address alone; the port has its own column, a path none")
     remote = _parse_forms(word)
     if remote is None:
         raise BadWord(

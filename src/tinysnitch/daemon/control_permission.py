@@ -17,6 +17,7 @@ import msgspec
 from tinysnitch.core.errors import SnitchError
 
 GROUP = "tinysnitch"
+_LAST_UID = 2**32 - 2  # -1 is no uid (setuid(2), chown(2))
 _UCRED = struct.Struct("iII")  # struct ucred: pid, uid, gid (unix(7), SO_PEERCRED)
 
 
@@ -72,13 +73,24 @@ def _is_member(uid: int, gid: int, name: str) -> bool:
 
 
 def _find_uid(name: str) -> int | None:
+    if name.isascii() and name.isdigit():
+        return int(name) if len(name) <= 10 and int(name) <= _LAST_UID else None
     try:
-        return int(name) if name.isascii() and name.isdigit() else pwd.getpwnam(name).pw_uid
+        return pwd.getpwnam(name).pw_uid
     except KeyError:
         return None
 
 
 def _check_name(who: str) -> None:
-    """A name that nobody has is a slip; a group may yet be made."""
-    if _find_uid(who) is None and who[:1] != "%":
+    """A name that nobody has is a slip. A uid needs none: what runs in containers has no entry among the users."""
+    if who[:1] == "%" and not _has_group(who[1:]):
+        raise SnitchError(f"there is no group {who[1:]!r}", "`getent group` lists those there are")
+    if who[:1] != "%" and _find_uid(who) is None:
         raise SnitchError(f"there is no user {who!r}", "write a name, a uid, or %GROUP")
+
+
+def _has_group(name: str) -> bool:
+    try:
+        return bool(grp.getgrnam(name))
+    except KeyError:
+        return False

@@ -3,6 +3,7 @@
 import os
 import socket
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from tinysnitch.core.errors import SnitchError
@@ -33,13 +34,12 @@ class ControlSocket:
 
     def remove(self) -> None:
         """Safe at any moment: only what this object made goes away."""
-        try:
+        with suppress(OSError):  # gone already: from Python 3.13 on Server.close() takes it away
             if self._mark is not None and _mark_of(self.path) == self._mark:
                 os.unlink(self.path)
+        with suppress(OSError):  # somebody keeps files of their own there
             if self._made_folder:
                 os.rmdir(self.path.parent)
-        except OSError:
-            pass  # gone already, or somebody keeps files of their own there
         self._mark = None
         self._made_folder = False
 

@@ -1,7 +1,9 @@
 """tinysnitchd: reads the command line, then runs in the foreground until SIGTERM or SIGINT."""
 
 import asyncio
+import errno
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,8 +13,10 @@ from tinysnitch import __version__
 from tinysnitch.core.errors import Malformed, NotPermitted, SnitchError
 from tinysnitch.core.flow import parse_address
 from tinysnitch.daemon.options import LogFormat, OnExit, Options
+from tinysnitch.daemon.place_options import CgroupPlace, Place
 
 DEFAULTS = Options()
+_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # by click, the help or the version; all else is our bug
 
 
 class _Seconds(click.ParamType[float]):
@@ -48,31 +52,29 @@ Examples:
 @click.version_option(__version__, prog_name="tinysnitchd")
 @click.option(
     "--rules",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=Place(dir_okay=False),
     default=DEFAULTS.rules,
     show_default=True,
     help="Rules file.",
 )
 @click.option(
     "--lists",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Place(file_okay=False),
     default=DEFAULTS.lists,
     show_default=True,
     help="Folder of the lists that rules name as @NAME.",
 )
 @click.option(
     "--state-dir",
-    type=click.Path(path_type=Path),
+    type=Place(),
     default=DEFAULTS.state_dir,
     show_default=True,
     help="Folder of the history and of temporary rules.",
 )
-@click.option(
-    "--socket", type=click.Path(path_type=Path), default=DEFAULTS.socket, show_default=True, help="Control socket."
-)
+@click.option("--socket", type=Place(), default=DEFAULTS.socket, show_default=True, help="Control socket.")
 @click.option(
     "--cgroup",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=CgroupPlace(),
     help="Attach to this cgroup: programs outside it are judged as unknown.  [default: the root cgroup]",
 )
 @click.option(
@@ -118,9 +120,12 @@ Examples:
     "--admin", "admins", metavar="NAME", multiple=True, help="May see and answer everything, as root may: likewise."
 )
 @click.option("--scoped", "is_scoped", is_flag=True, hidden=True, help="Judge a cgroup of our own making only.")
+@click.option("--run-folder", type=Place(), hidden=True, help="With --scoped: take this folder away at the end.")
 @click.option("--remove-run", type=int, metavar="PID", hidden=True, help="Take away what a killed --scoped left.")
 @click.option("--no-bpf", is_flag=True, hidden=True, help="Run in the degraded mode.")
-def tinysnitchd(log: str, on_exit: str, no_bpf: bool, remove_run: int | None, **options: object) -> None:
+def tinysnitchd(
+    *, log: str, on_exit: str, no_bpf: bool, run_folder: Path | None, remove_run: int | None, **options: object
+) -> None:
     """Hold every connection that no rule covers until a person answers.
 
     Runs in the foreground for the network namespace it is started in. Adds its own netfilter rules and takes them away
@@ -132,10 +137,32 @@ def tinysnitchd(log: str, on_exit: str, no_bpf: bool, remove_run: int | None, **
         from tinysnitch.daemon.leftovers import remove_leftovers
 
         return remove_leftovers(remove_run)
+    settings = Options(log=LogFormat(log), on_exit=OnExit(on_exit), is_bpf_wanted=not no_bpf, **options)  # type: ignore[arg-type]
+    try:
+        _run(settings)
+    finally:
+        if run_folder is not None:  # should `tinysnitch run` be killed, nobody else would
+            shutil.rmtree(run_folder, ignore_errors=True)
+
+
+def _run(options: Options) -> None:
     from tinysnitch.daemon.lifecycle import run_daemon
 
-    settings = Options(log=LogFormat(log), on_exit=OnExit(on_exit), is_bpf_wanted=not no_bpf, **options)  # type: ignore[arg-type]
-    asyncio.run(run_daemon(settings))
+    if options.is_scoped and options.rules.exists():
+        _check_rules(options.rules)
+    asyncio.run(run_daemon(options))
+
+
+def _check_rules(path: Path) -> None:
+    """The daemon of one command has no rules of before that could hold: with an error it would judge by none."""
+    from tinysnitch.store.rules_file import RulesFile
+
+    errors = RulesFile(path).read().errors
+    for error in errors:
+        _complain(str(error), error.hint, error.exit_code)
+    if errors:
+        count = "one error" if len(errors) == 1 else f"{len(errors)} errors"
+        raise SnitchError(f"{path} has {count}", "mend the file first: the command would be judged by no rule at all")
 
 
 def main() -> None:
@@ -144,6 +171,7 @@ def main() -> None:
 
 def run_command(command: click.Command) -> int:
     """The exit code of a command; errors are one line and a hint, never a traceback."""
+    open_standard_streams()
     try:
         return int(command.main(standalone_mode=False) or 0)
     except click.exceptions.Exit as end:
@@ -151,11 +179,36 @@ def run_command(command: click.Command) -> int:
     except click.UsageError as error:
         message = " ".join(error.format_message().split()).rstrip(".")
         name = error.ctx.command_path if error.ctx else "tinysnitchd"
-        return _complain(message[:1].lower() + message[1:], f"see `{name} --help`", 2)
+        hint = getattr(error, "hint", "") or f"see `{name} --help`"
+        return _complain(message[:1].lower() + message[1:], hint, 2)
     except click.Abort:
         return 1
     except SnitchError as error:
         return _complain(str(error), error.hint, error.exit_code)
+    except OSError as error:
+        if error.errno not in _NOT_WRITTEN:
+            raise
+        _silence_stdout()
+        return _complain(f"cannot write: {error.strerror}", "see where the output goes", 1)
+
+
+def open_standard_streams() -> None:
+    """What the caller closed leads to nowhere: no file of ours shall get its number, and be taken for it."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            os.set_inheritable(number, True)
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 - until the end
+
+
+def _silence_stdout() -> None:
+    """What could not be written must not fail again at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 def _complain(problem: str, hint: str, exit_code: int) -> int:

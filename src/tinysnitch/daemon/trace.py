@@ -17,6 +17,8 @@ from tinysnitch.core.words import quote_word
 from tinysnitch.daemon.instance import BPFFS
 from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.main import run_command
+from tinysnitch.daemon.place_options import CgroupPlace
+from tinysnitch.kernel.bpf_pins import remove_folder
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import TraceEvent
 from tinysnitch.kernel.bpffs import mount_bpffs, unmount_bpffs
@@ -36,9 +38,7 @@ Examples:
   tinysnitch-trace | grep curl"""
 )
 @click.version_option(__version__, prog_name="tinysnitch-trace")
-@click.option(
-    "--cgroup", type=click.Path(path_type=Path), help="Trace this cgroup's sockets only.  [default: the root cgroup]"
-)
+@click.option("--cgroup", type=CgroupPlace(), help="Trace this cgroup's sockets only.  [default: the root cgroup]")
 def trace(cgroup: Path | None) -> None:
     """Print who executes, connects, sends and binds in this network namespace.
 
@@ -56,6 +56,7 @@ def _load(undo: ExitStack, cgroup: Path) -> BpfPrograms:
     try:
         if mount_bpffs():
             undo.callback(unmount_bpffs)
+        undo.callback(remove_folder, pins)  # what it holds goes with the programs, or with what failed to load them
         programs = BpfPrograms.load(pins, cgroup, read_netns_cookie(), is_scoped=False)
     except SnitchError as error:
         raise SnitchError(f"BPF does not work here: {error}", "; ".join(find_missing()) or error.hint) from None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from tinysnitch.core.errors import RuleSyntaxError
+from tinysnitch.core.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule, parse_rules
 from tinysnitch.store.file_stamp import Stamp, read_stamp
@@ -32,6 +32,9 @@ allow  localhost   -   -src
 allow  @resolvers  53  udp
 allow  @resolvers  53  tcp
 """
+
+
+_GONE, _GONE_HINT = "the file is gone", "write it again; an empty one will do"
 
 
 class LoadedRules(msgspec.Struct, frozen=True):
@@ -68,8 +71,7 @@ class RulesFile:
     def _load(self) -> LoadedRules:
         text = self._read_text()
         if text is None:
-            gone = RuleSyntaxError(str(self.path), 1, 1, "the file is gone", "write it again; an empty one will do")
-            return LoadedRules((), (gone,))
+            return LoadedRules((), (RuleSyntaxError(str(self.path), 1, 1, _GONE, _GONE_HINT),))
         rules, errors = parse_rules(text, str(self.path))
         return LoadedRules(tuple(rules), tuple(errors))
 
@@ -80,12 +82,17 @@ class RulesFile:
             return None
 
     def append(self, rule: Rule) -> bool:
-        """Add the rule as a line of its own; False when it is there already."""
+        """Add the rule as a line of its own; False when it is there already.
+
+        Raises SnitchError when the file is gone: one with this rule alone would end all those that hold.
+        """
         with self._changing():
             loaded = self.read()
             if rule in loaded.rules:
                 return False
-            text = self._read_text() or ""
+            text = self._read_text()
+            if text is None:
+                raise self._gone()
             gap = "" if not text or text.endswith("\n") else "\n"
             replace_text(self.path, f"{text}{gap}{format_rule(rule)}\n")
             self._note_appended(loaded, rule)
@@ -100,6 +107,8 @@ class RulesFile:
     def remove(self, line: str) -> bool:
         """Take out every line that says the same rule; False when there is none. Raises RuleSyntaxError."""
         rule = parse_rule(line)
+        if self._find_stamp() is None:
+            return False
         with self._changing():
             lines = (self._read_text() or "").split("\n")
             kept = [other for other in lines if not _says(other, rule)]
@@ -111,9 +120,14 @@ class RulesFile:
     @contextmanager
     def _changing(self) -> Iterator[None]:
         with errors_named(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with locked(self.path):
-                yield
+            try:
+                with locked(self.path):
+                    yield
+            except FileNotFoundError:  # its folder too
+                raise self._gone() from None
+
+    def _gone(self) -> SnitchError:
+        return SnitchError(f"{self.path}: {_GONE}", _GONE_HINT)
 
     def watch(self) -> AsyncIterator[None]:
         """One item as soon as the watch stands, then one for each time that the file may have changed."""

@@ -3,6 +3,7 @@
 Texts hold bytes that are not UTF-8 as surrogate escapes (PEP 383), and go back as they came.
 """
 
+import errno
 import fcntl
 import os
 import tempfile
@@ -11,6 +12,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tinysnitch.core.errors import NotPermitted, SnitchError
+
+_HINT = "see whether the place is there, and has room"
+_HINTS = {
+    errno.EISDIR: "it is a folder: name a file",
+    errno.ENOTDIR: "a file is where a folder must be: name another place",
+    errno.EEXIST: "a file is where a folder must be: name another place",  # mkdir(2)
+    errno.EROFS: "name a place that can be written to",
+}
 
 
 @contextmanager
@@ -21,7 +30,7 @@ def errors_named(path: Path) -> Iterator[None]:
     except PermissionError as error:
         raise NotPermitted(f"{path}: {error.strerror}", "run it as root") from error
     except OSError as error:
-        raise SnitchError(f"{path}: {error.strerror or error}") from error
+        raise SnitchError(f"{path}: {error.strerror or error}", _HINTS.get(error.errno or 0, _HINT)) from error
 
 
 @contextmanager
@@ -29,15 +38,35 @@ def locked(path: Path) -> Iterator[None]:
     """Keep others of us from changing the file between our reading and our writing.
 
     By a file beside it that only its owner may open, as /etc/.pwd.lock is: whoever may open a file may lock it
-    (flock(2)), and nobody else shall keep us waiting.
+    (flock(2)), and nobody else shall keep us waiting. So not by the folder, which all may open. Only who holds the
+    lock takes the file away, and who waited for one that was taken away tries again with what is there now.
     """
     target = Path(os.path.realpath(path))
-    fd = os.open(target.with_name(f".{target.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    place = target.with_name(f".{target.name}.lock")
+    while (fd := _lock(place)) is None:
+        pass
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
         yield
     finally:
+        with suppress(OSError):
+            os.unlink(place)
         os.close(fd)
+
+
+def _lock(place: Path) -> int | None:
+    """A descriptor that holds the lock, or None where the file went while we waited: others lock another one by now."""
+    fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if os.path.samestat(os.fstat(fd), os.lstat(place)):
+            return fd
+    except FileNotFoundError:
+        pass
+    except BaseException:
+        os.close(fd)
+        raise
+    os.close(fd)
+    return None
 
 
 def read_text(path: Path) -> str:

@@ -1,0 +1,59 @@
+"""Options that name a place: a path is never empty, and a cgroup is one of version 2."""
+
+import os
+from pathlib import Path
+
+import click
+
+_MOUNTS = Path("/proc/self/mountinfo")
+
+
+class BadPlace(click.BadParameter):
+    def __init__(self, problem: str, hint: str, param: click.Parameter | None, ctx: click.Context | None) -> None:
+        super().__init__(problem, ctx, param)
+        self.hint = hint
+
+
+class Place(click.Path[Path]):
+    """A path. An empty one, of a variable that is not set, say, would be the working folder."""
+
+    def __init__(self, *, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if not os.fspath(value):
+            raise BadPlace("the path is empty", "name a place, or leave the option out", param, ctx)
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            hint = "name a folder, not a file" if self.dir_okay else "name a file, not a folder"
+            raise BadPlace(error.message, hint, param, ctx) from None
+
+
+class CgroupPlace(Place):
+    """A folder that BPF programs can be attached to. Without them the daemon would run, and know no program."""
+
+    def __init__(self) -> None:
+        super().__init__(file_okay=False)
+
+    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = super().convert(value, param, ctx)
+        if not path.is_dir():
+            raise BadPlace(f"there is no folder {str(path)!r}", _HINT, param, ctx)
+        if not is_cgroup2(path):
+            raise BadPlace(f"{str(path)!r} is no cgroup of version 2", _HINT, param, ctx)
+        return path
+
+
+_HINT = "name a folder of the cgroup2 hierarchy: `findmnt -t cgroup2` shows where it is mounted"
+
+
+def is_cgroup2(path: Path) -> bool:
+    """Whether it lies in a mount of this type: proc_pid_mountinfo(5) has the device of each, which stat(2) tells."""
+    device = path.stat().st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    for line in _MOUNTS.read_text(errors="surrogateescape").split("\n"):
+        mount, _, file_system = line.partition(" - ")
+        if mount.split(" ")[2:3] == [wanted]:
+            return file_system.startswith("cgroup2 ")
+    return False
