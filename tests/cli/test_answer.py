@@ -1,7 +1,7 @@
 import pytest
 
 from tests.cli.running import Command
-from tests.daemon.small_desk import RunningServer
+from tests.daemon.small_desk import RunningServer, make_prompt
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.verdict import Verdict
 
@@ -33,6 +33,18 @@ def test_the_choice_arrives(
     monkeypatch.setattr(running.desk, "answer", note)
     assert command("answer", "3", *words.split()).code == 0
     assert given == [choice]
+
+
+def test_it_is_said_when_the_rule_is_not_written(running: RunningServer, command: Command) -> None:
+    once = command("answer", "3", "yes", "--for", "once")
+    assert (once.code, once.out) == (0, "allow once\n")
+    assert once.err.startswith("tinysnitch: ")
+    assert "the rule is not written" in once.err
+
+
+def test_a_program_that_is_not_the_hosts_file_is_answered_for_once(running: RunningServer, command: Command) -> None:
+    running.desk.prompts[4] = make_prompt(4, is_host_file=False)
+    assert "this once, whatever you choose: the rule is not written" in command("answer", "4", "yes").err
 
 
 def test_the_rule_is_printed(running: RunningServer, command: Command) -> None:

@@ -1,6 +1,7 @@
 """What clients ask, answered by a real engine and driver."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,11 +16,12 @@ from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.core.events import FactsChanged, PacketQueued
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import parse_address
-from tinysnitch.core.process import UNKNOWN
+from tinysnitch.core.process import UNKNOWN, Attribution
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.change_budget import BURST
 from tinysnitch.daemon.control_permission import Right
 from tinysnitch.kernel.nfqueue import NfVerdict
+from tinysnitch.kernel.procfs import read_status
 from tinysnitch.protocol.messages import Explain
 
 
@@ -47,12 +49,19 @@ def test_status(tmp_path: Path) -> None:
     with_place(tmp_path, use, "allow - 80 tcp\n")
 
 
+def ourselves() -> Attribution:
+    status = read_status(os.getpid())
+    assert status
+    return whose(pid=os.getpid(), started_ns=status.started_ns)
+
+
 def test_rules_are_listed_with_where_they_are_from(tmp_path: Path) -> None:
     def use(place: Place) -> None:
         for number, lifetime in enumerate((Lifetime.QUIT, Lifetime.DAY), 1):
-            place.driver.feed(PacketQueued(number, flow_of(number, port=number), whose(pid=1)))
+            place.driver.feed(PacketQueued(number, flow_of(number, port=number), ourselves()))
             place.desk.answer(number, no(lifetime), ROOT)
-        assert [entry.source for entry in place.desk.list_rules(ROOT)] == ["file", "quit", "temporary"]
+        listed = [(entry.source, entry.pid) for entry in place.desk.list_rules(ROOT)]
+        assert listed == [("file", None), ("quit", os.getpid()), ("temporary", None)]
 
     with_place(tmp_path, use, "allow - 80 tcp\n")
 

@@ -3,11 +3,12 @@
 import click
 
 from tinysnitch.cli.options import examples, socket_option
-from tinysnitch.cli.output import print_line
+from tinysnitch.cli.output import print_line, print_note
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.protocol.messages import GiveAnswer, RuleWritten
+from tinysnitch.protocol.messages import GiveAnswer, ListAsks, PromptShown, RuleWritten
+from tinysnitch.view.prompt_view import is_rule_kept, present_lifetime
 
 _VERDICTS = {"yes": Verdict.ALLOW, "no": Verdict.DENY}
 
@@ -55,7 +56,11 @@ def answer_command(
         any_args=any_args,
     )
     with ControlClient(socket_path) as client:
+        prompts = [shown.prompt for shown in client.ask(ListAsks(), PromptShown)]
         print_line(client.ask_one(GiveAnswer(prompt_id, choice), RuleWritten).rule)
+    for prompt in prompts:
+        if prompt.prompt_id == prompt_id and not is_rule_kept(prompt.connection, choice):
+            print_note(f"{present_lifetime(prompt.connection, choice)}: the rule is not written")
 
 
 def _remote_scope(domain: bool, any_remote: bool) -> RemoteScope:

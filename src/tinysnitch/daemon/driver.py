@@ -67,7 +67,7 @@ class Driver:
         self.failed = 0  # pieces of work that ended by an exception: our bugs, or a kernel that refuses
         self.doors = doors
         self.has_rules = asyncio.Event()  # once the rules file was read, and the lists that it names
-        self._processes = processes
+        self.processes = processes
         self._server = server
         self._untold: list[Record] = []  # of this batch, told once its verdicts are out
         self._timer: asyncio.TimerHandle | None = None
@@ -269,7 +269,7 @@ class Driver:
             case cmd.ClosePrompt():
                 self._server.push_closed(command)
             case cmd.WatchProcess():
-                self._processes.add(command)
+                self.processes.add(command)
             case cmd.AppendRule() | cmd.KeepTemporaryRules():
                 self._store(command)
             case _:

@@ -93,7 +93,11 @@ class FrontDesk:
         rules = self._engine.rules
         lasting, temporary = self._visible(rules.from_file(), right), self._visible(rules.temporary(), right)
         listed = [RuleEntry(format_rule(rule), "file", rule.until_s) for rule in lasting]
-        return listed + [_temporary_entry(rule) for rule in temporary]
+        return listed + [self._temporary_entry(rule) for rule in temporary]
+
+    def _temporary_entry(self, rule: Rule) -> RuleEntry:
+        source = "temporary" if rule.exec_id is None else "quit"
+        return RuleEntry(format_rule(rule), source, rule.until_s, self.driver.processes.find_pid(rule.exec_id))
 
     def _visible(self, rules: tuple[Rule, ...], right: Right) -> tuple[Rule, ...]:
         if right.sees_all:
@@ -244,11 +248,6 @@ class FrontDesk:
             return parse_address(text), None
         name = _parse_name(text)
         return self._engine.names.find_address(name, read_instant().boot_s) or _NO_ADDRESS, name
-
-
-def _temporary_entry(rule: Rule) -> RuleEntry:
-    source = "temporary" if rule.exec_id is None else "quit"
-    return RuleEntry(format_rule(rule), source, rule.until_s)
 
 
 def _imagine_flow(address: bytes, port: int, protocol: str) -> Flow:

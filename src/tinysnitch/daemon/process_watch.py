@@ -14,21 +14,25 @@ class ProcessWatch:
     def __init__(self, on_exit: Callable[[int], None]) -> None:
         """`on_exit` gets the exec id."""
         self._on_exit = on_exit
-        self._descriptors: set[int] = set()
+        self._watched: dict[int, WatchProcess] = {}  # by pidfd
 
     def add(self, command: WatchProcess) -> None:
         """Reports later, also for a process that is gone already: never from within this call."""
         loop = asyncio.get_running_loop()
-        has_room = len(self._descriptors) < MAX_WATCHED
+        has_room = len(self._watched) < MAX_WATCHED
         descriptor = open_pidfd(command.pid, command.started_ns) if has_room else None
         if descriptor is None:
             loop.call_soon(self._on_exit, command.exec_id)
             return
-        self._descriptors.add(descriptor)
+        self._watched[descriptor] = command
         loop.add_reader(descriptor, self._ended, descriptor, command.exec_id)
 
+    def find_pid(self, exec_id: int | None) -> int | None:
+        """Of a process that is waited for."""
+        return next((one.pid for one in self._watched.values() if one.exec_id == exec_id), None)
+
     def close(self) -> None:
-        for descriptor in list(self._descriptors):
+        for descriptor in list(self._watched):
             self._forget(descriptor)
 
     def _ended(self, descriptor: int, exec_id: int) -> None:
@@ -38,4 +42,4 @@ class ProcessWatch:
     def _forget(self, descriptor: int) -> None:
         asyncio.get_running_loop().remove_reader(descriptor)
         os.close(descriptor)
-        self._descriptors.discard(descriptor)
+        self._watched.pop(descriptor, None)

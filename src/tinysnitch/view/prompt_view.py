@@ -82,7 +82,7 @@ def present_prompt(state: PromptState, now: Instant, lookup: Lookup = NO_LOOKUP)
         lines=present_connection(connection, question.choice, lookup, is_full=state.page is Page.EDIT),
         warnings=_present_warnings(connection),
         rule=present_rule(connection, question.choice, now.wall_s),
-        is_rule_kept=question.choice.lifetime is not Lifetime.ONCE and can_be_remembered(connection),
+        is_rule_kept=is_rule_kept(connection, question.choice),
         lifetime=present_lifetime(connection, question.choice),
         waiting=_count_waiting(state, question),
         alike=len(state.of_program) + 1,
@@ -161,6 +161,11 @@ def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple
         segments.append(segment_of(word, is_covered=is_user or (index >= first and not is_any)))
         segments.append(Segment(" "))
     return tuple(segments[:-1])
+
+
+def is_rule_kept(connection: Connection, choice: Choice) -> bool:
+    """Whether the answer is remembered as a rule, be it for a while."""
+    return choice.lifetime is not Lifetime.ONCE and can_be_remembered(connection)
 
 
 def present_lifetime(connection: Connection, choice: Choice) -> str:
