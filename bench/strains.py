@@ -154,6 +154,15 @@ def connect_beside_flood(lab: Lab, pace: float) -> tuple[int, Sample]:
     return read_sample(flood).count, read_sample(beside)
 
 
+@contextmanager
+def busy_process(lab: Lab) -> Iterator[None]:
+    """It takes of the processors what the daemon does, and ends by itself."""
+    busy = lab.spawn(["/usr/bin/timeout", str(2 * LOAD_S), "/usr/bin/python3", "-c", "while True: pass"])
+    yield
+    busy.kill()
+    busy.wait()
+
+
 def read_sample(loop: subprocess.Popen[str]) -> Sample:
     assert loop.stdout
     return msgspec.convert(json.loads(loop.stdout.read()), Sample)
@@ -189,6 +198,8 @@ def measure_overload(lab: Lab) -> Iterator[tuple[str, str]]:
     found = run_overload(lab, daemon, OVERLOAD * rate)
     daemon.stop()
     _offered, bare = connect_beside_flood(lab, OVERLOAD * rate)
+    with busy_process(lab):
+        _offered, crowded = connect_beside_flood(lab, OVERLOAD * rate)
     yield "new UDP flows a second that are decided", f"{rate:,.0f}"
     yield (
         f"offered {OVERLOAD} times that: sent, decided, arrived",
@@ -198,4 +209,5 @@ def measure_overload(lab: Lab) -> Iterator[tuple[str, str]]:
     yield "dropped, as `status` says", f"{found.dropped:,}"
     yield "cached allow beside it, a second", f"{found.cached_rate:,.0f}"
     yield "bare kernel beside the same flood", f"{bare.rate:,.0f}"
+    yield "the same, and beside a process that is as busy as the daemon", f"{crowded.rate:,.0f}"
     yield "p50 µs of a miss before, and one second after", f"{before.p50_us:.0f}, {found.after_us:.0f}"
