@@ -158,9 +158,11 @@ def connect_beside_flood(lab: Lab, pace: float) -> tuple[int, Sample]:
 def busy_process(lab: Lab) -> Iterator[None]:
     """It takes of the processors what the daemon does, and ends by itself."""
     busy = lab.spawn(["/usr/bin/timeout", str(2 * LOAD_S), "/usr/bin/python3", "-c", "while True: pass"])
-    yield
-    busy.kill()
-    busy.wait()
+    try:
+        yield
+    finally:
+        busy.kill()
+        busy.wait()
 
 
 def read_sample(loop: subprocess.Popen[str]) -> Sample:
