@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.counted_runs import counted_runs
+from bench.opensnitch import METHOD
 from bench.programs import compile_programs
 from bench.rows import KINDS, Bench, Measured, prepare
 from bench.strains import measure_strains
@@ -79,16 +81,28 @@ def choose_loads(options: argparse.Namespace) -> Iterator[tuple[str, int]]:
     yield from ((kind, number) for kind, number in LOADS if kind in kinds and number in threads)
 
 
+def describe_opensnitch(benches: list[Bench]) -> str:
+    version = benches[0].opensnitch
+    if version is None:
+        return "OpenSnitch is not installed (there is no opensnitchd): it has no row"
+    resident_mb = max(mb for bench in benches for mb in bench.opensnitch_mb)
+    undecided = sum(bench.opensnitch_undecided for bench in benches)
+    memory = f"had {resident_mb:.1f} MB resident"
+    return f"OpenSnitch {version} (its method: {METHOD}) {memory} and accepted {undecided} connections undecided"
+
+
 def measure_connections(lab: Lab, options: argparse.Namespace) -> None:
-    rss_mb: list[float] = []
+    benches = []
     for kind, threads in choose_loads(options):
         bench = Bench(lab, KINDS[kind], options.seconds, threads)
+        benches.append(bench)
         for number in range(options.rounds):
             print(f"{kind}, {threads}: round {number + 1} of {options.rounds}", file=sys.stderr)
             bench.run_round()
         print(format_table(f"{kind}, {threads} thread{'s' * (threads > 1)}", bench), end="\n\n", flush=True)
-        rss_mb += bench.rss_mb
-    print(f"{options.rounds} rounds of {options.seconds} s a row; the daemon had {max(rss_mb):.1f} MB resident\n")
+    rss_mb = max(mb for bench in benches for mb in bench.rss_mb)
+    print(f"{options.rounds} rounds of {options.seconds} s a row; the daemon had {rss_mb:.1f} MB resident")
+    print(describe_opensnitch(benches), end="\n\n", flush=True)
 
 
 def main() -> int:
@@ -103,7 +117,7 @@ def main() -> int:
     remove_stale()
     print(describe_machine(), end="\n\n", flush=True)
     parts = options.part or PARTS
-    with Lab() as lab:
+    with counted_runs(are_counted=False), Lab() as lab:
         prepare(lab)
         if "connections" in parts:
             measure_connections(lab, options)

@@ -6,11 +6,11 @@ import os
 import statistics
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from bench.attribution_rows import Load, Outcome, Scenario, run_scenario, spawn_short_lives
 from bench.bench import describe_machine
+from bench.counted_runs import counted_runs
 from bench.programs import compile_programs, program_path
 from bench.rows import MANY4_FIRST, PORT, RANGE, prepare
 from tests.lab.lab import Lab
@@ -20,7 +20,6 @@ from tests.lab.world import WORLD4
 # By address: what holds for every remote is in the kernel's cache soon, and a flood of misses would be none.
 ALLOW_ALL = "allow 0.0.0.0/0 - -\nallow ::/0 - -\nallow - - -src\n"
 COST = Path(__file__).with_name("bpf_cost.py")
-STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
 EXEC_PROGRAMS = ("on_exec", "on_fork", "on_exit")
 
 
@@ -74,17 +73,6 @@ def print_outcomes(count: int) -> bool:
     return is_good
 
 
-@contextmanager
-def counted_runs() -> Iterator[None]:
-    """The kernel counts what BPF programs take."""
-    before = STATS.read_text()
-    STATS.write_text("1")
-    try:
-        yield
-    finally:
-        STATS.write_text(before)
-
-
 def measure_exec_us(lab: Lab) -> float:
     _pids, seconds = spawn_short_lives(lab, Scenario("", "none", 1000, 1, 0, WORLD4, 0))
     return seconds * 1000
@@ -108,7 +96,7 @@ def print_exec_cost(lab: Lab, rounds: int) -> None:
     print(f"| exec of a small program, from spawn to its end: without | {bare_us:.0f} µs |")
     print(f"| the same with the tracing, {slower:+.1f} % | {traced_us:.0f} µs |")
     lab.start_daemon(ALLOW_ALL)
-    with counted_runs():
+    with counted_runs(are_counted=True):
         before = read_costs(lab)
         traced_us = measure_exec_us(lab)
         after = read_costs(lab)
@@ -120,7 +108,7 @@ def print_capture_cost(lab: Lab) -> None:
     """All that BPF does for one connection: sock_create, connect, the verdict programs, sock_release."""
     daemon = lab.start_daemon(ALLOW_ALL)
     lab.run(connect_loop(1))
-    with counted_runs():
+    with counted_runs(are_counted=True):
         before = read_costs(lab)
         made = json.loads(lab.run(connect_loop(3), timeout_s=60).stdout)["count"]
         after = read_costs(lab)
@@ -147,10 +135,10 @@ def main() -> int:
     print(describe_machine(), end="\n\n")
     is_good = print_outcomes(options.count)
     print("\n| cost | |\n|---|---:|")
-    with Lab() as lab:
+    with counted_runs(are_counted=False), Lab() as lab:
         prepare(lab)
         print_exec_cost(lab, options.rounds)
-    with Lab() as lab:
+    with counted_runs(are_counted=False), Lab() as lab:
         prepare(lab)
         print_capture_cost(lab)
     return 0 if is_good else 1

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.bench import describe_machine
+from bench.counted_runs import counted_runs
 from bench.generated import write_list
 from bench.programs import compile_programs
 from bench.rows import prepare
@@ -81,7 +82,7 @@ def ratio(row: Measured, few: Measured, kind: str) -> float:
 
 
 def measure_scales(rounds: int, seconds: float) -> ScaleBench:
-    with Lab() as lab:
+    with counted_runs(are_counted=False), Lab() as lab:
         prepare(lab)
         bench = ScaleBench(lab, SCALES, seconds)
         bench.weigh()

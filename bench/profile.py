@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.bench import describe_machine
+from bench.counted_runs import counted_runs
 from bench.logging_daemon import LoggingDaemon
 from bench.profiled_daemon import GENERATORS, STAGES, WAITING
 from bench.programs import Sample, compile_programs, program_path, run_connect_loop
@@ -110,7 +111,7 @@ def main() -> int:
         return 4
     compile_programs()
     remove_stale()
-    with Lab() as lab:
+    with counted_runs(are_counted=False), Lab() as lab:
         prepare(lab)
         profiles = [measure(lab, KINDS[kind], threads, options.seconds) for kind, threads in COLUMNS]
     print(describe_machine(), end="\n\n")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bench.daemon_cost import read_cpu_s, read_memory_mb
 from bench.logging_daemon import LoggingDaemon
+from bench.opensnitch import OpenSnitch, find_version
 from bench.programs import EVERYWHERE, Sample, program_path, run_connect_loop, start_listening
 from tests.lab.lab import Lab
 from tests.lab.namespaces import NETNS_FOLDER
@@ -71,6 +72,9 @@ class Bench:
         self.rows: dict[str, Measured] = {}
         self.rss_mb: list[float] = []
         self.peak_mb: list[float] = []
+        self.opensnitch = find_version(lab)
+        self.opensnitch_mb: list[float] = []
+        self.opensnitch_undecided = 0
 
     def run_round(self) -> None:
         self._measure("bare kernel", self._connect)
@@ -85,6 +89,16 @@ class Bench:
         self.rss_mb.append(read_memory_mb(daemon.process.pid, "VmRSS"))
         self.peak_mb.append(read_memory_mb(daemon.process.pid, "VmHWM"))
         daemon.stop()
+        if self.opensnitch is not None:
+            self._measure_opensnitch(f"every one decided by OpenSnitch {self.opensnitch}")
+
+    def _measure_opensnitch(self, name: str) -> None:
+        """The same connections as those that are every one a miss."""
+        opensnitch = OpenSnitch(self._lab, program_path("connect_loop"))
+        self._measure(name, lambda: self._connect_to_many(self._threads), opensnitch)
+        self.opensnitch_mb.append(read_memory_mb(opensnitch.process.pid, "VmRSS"))
+        self.opensnitch_undecided += opensnitch.count_undecided()
+        opensnitch.stop()
 
     def _daemon_rows(self) -> Iterator[tuple[str, Callable[[], Sample]]]:
         c_rate = self.rows["every one accepted by a C loop"].samples[-1].rate
@@ -101,7 +115,9 @@ class Bench:
         denied = f"deny {kind.remote} {DENIED_PORT} {kind.protocol} {program}"
         return "\n".join([*allowed, denied, f"allow - - - {program_path(EVERYWHERE)}", ""])
 
-    def _measure(self, name: str, measure: Callable[[], Sample], daemon: LoggingDaemon | None = None) -> None:
+    def _measure(
+        self, name: str, measure: Callable[[], Sample], daemon: LoggingDaemon | OpenSnitch | None = None
+    ) -> None:
         row = self.rows.setdefault(name, Measured(has_daemon=daemon is not None))
         if daemon is None:
             row.samples.append(measure())

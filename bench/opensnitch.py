@@ -1,0 +1,117 @@
+"""OpenSnitch of Debian's package, where it is installed: in the lab's network namespace, its files in the lab's folder.
+
+It must never run outside of the lab: it would judge the machine's own connections. One file it reads wherever its
+configuration lies, /etc/opensnitchd/system-fw.json; as the package brings it, it accepts ICMP and does nothing else.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.lab.lab import Lab
+from tests.lab.patience import PATIENCE
+
+PROGRAM = "opensnitchd"
+METHOD = "proc"
+_WAIT_S = 30.0
+_READY = "Running on netfilter queue"  # what it says right before it reads the first packet
+_UNDECIDED = "Timed out while sending packet"  # go_callback(): what waited for a millisecond is accepted
+_TIME = "2025-01-01T00:00:00Z"
+
+
+def find_version(lab: Lab) -> str | None:
+    """None where it is not installed."""
+    return lab.run_outside([PROGRAM, "-version"]).stdout.strip() if shutil.which(PROGRAM) else None
+
+
+class OpenSnitch:
+    """Judges in the lab once its constructor returns: `allowed` may connect, and no other program."""
+
+    def __init__(self, lab: Lab, allowed: str) -> None:
+        self._lab = lab
+        self._folder = lab.folder / f"opensnitch-{time.monotonic_ns()}"
+        (self._folder / "rules").mkdir(parents=True)
+        (self._folder / "rules" / "allowed.json").write_text(json.dumps(_rule(allowed)))
+        (self._folder / "config.json").write_text(json.dumps(_config(self._folder)))
+        self._log = self._folder / "log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*lab.namespaces.enter_host_outside(), PROGRAM, "-config-file", str(self._folder / "config.json")],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+        lab.namespaces.track(self.process)
+        self._wait_until(self._is_ready)
+        if "NFQUEUE" not in self._read_rules():
+            raise RuntimeError(f"OpenSnitch judges nothing: {self._log.read_text()}")
+
+    def count_undecided(self) -> int:
+        """Packets that it accepted unseen, as it had no time for them."""
+        return self._log.read_text().count(_UNDECIDED)
+
+    def stop(self) -> None:
+        """Its rules are gone then. What it does after that takes five seconds more (Queue.destroy()): it is killed."""
+        os.kill(self.process.pid, signal.SIGTERM)
+        self._wait_until(lambda: not any(word in self._read_rules() for word in ("NFQUEUE", "opensnitch")))
+        self.process.kill()
+        self.process.wait(timeout=_WAIT_S * PATIENCE)
+        self._remove_chains()
+
+    def _is_ready(self) -> bool:
+        if self.process.poll() is not None:
+            raise RuntimeError(f"OpenSnitch did not start: {self._log.read_text()}")
+        return _READY in self._log.read_text()
+
+    def _wait_until(self, is_done: Callable[[], bool]) -> None:
+        deadline_s = time.monotonic() + _WAIT_S * PATIENCE
+        while not is_done():
+            if time.monotonic() > deadline_s:
+                raise RuntimeError(f"OpenSnitch does not start or end: {self._log.read_text()}")
+            time.sleep(0.02)
+
+    def _read_rules(self) -> str:
+        done = self._lab.run_outside(["sh", "-c", "iptables-save && ip6tables-save"])
+        done.check_returncode()  # nothing read is not the same as nothing there
+        return done.stdout
+
+    def _remove_chains(self) -> None:
+        """The empty ones that it leaves behind would cost every packet of the rows to come."""
+        for program in ("iptables", "ip6tables"):
+            for table in ("mangle", "filter"):
+                self._lab.run_outside([program, "-t", table, "-X"])
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """As the package brings it, but for what has a comment; no flag is needed beside it."""
+    return {
+        "Server": {"Address": f"unix://{folder}/ui"},  # nobody listens there
+        # Not "allow": a connection whose program it did not find would count as one that it decided.
+        "DefaultAction": "deny",
+        "DefaultDuration": "once",
+        "InterceptUnknown": False,
+        # "ebpf" needs a package of its own, kprobes and debugfs; a kernel of a virtual machine often has none.
+        "ProcMonitorMethod": METHOD,
+        # None are here. Those of that package, if it is installed, would watch the libc of the whole machine.
+        "Ebpf": {"ModulesPath": str(folder)},
+        # Not "nftables": on a kernel without nft_queue all passes it unseen, and only its log says so. Either way it is
+        # the first packet of each connection that is queued.
+        "Firewall": "iptables",
+        "Rules": {"Path": str(folder / "rules")},
+        "LogLevel": 1,  # the line that it is ready, and none for a connection
+    }
+
+
+def _rule(program: str) -> dict[str, Any]:
+    operator = {"type": "simple", "operand": "process.path", "sensitive": True, "data": program, "list": []}
+    times = {"created": _TIME, "updated": _TIME}
+    verdict = {"enabled": True, "precedence": False, "nolog": False, "action": "allow", "duration": "always"}
+    return {"name": "allowed", **times, **verdict, "operator": operator}
