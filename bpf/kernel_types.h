@@ -123,9 +123,16 @@ struct sock_common {
 
 struct socket;
 
+struct refcount_struct {
+	struct {
+		int counter;
+	} refs;
+};
+
 struct sock {
 	struct sock_common __sk_common;
 	struct socket *sk_socket;
+	struct refcount_struct sk_wmem_alloc;
 	__u16 sk_type;
 	__u8 sk_kern_sock : 1;
 };

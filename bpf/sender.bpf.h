@@ -45,10 +45,8 @@ static __noinline bool has_open(struct socket *wanted)
 }
 
 /* Others send when their timers and the acknowledgements say so, be it inside a tunnel of another protocol. */
-static __always_inline bool sends_within_the_call(struct sock *sk)
+static __always_inline bool sends_within_the_call(__u32 type)
 {
-	__u16 type = BPF_CORE_READ(sk, sk_type);
-
 	return type == SOCK_DGRAM || type == SOCK_RAW;
 }
 
@@ -63,7 +61,7 @@ static __always_inline void correct_sender(struct __sk_buff *skb, __u64 cookie, 
 	if (is_same_owner(owner, &current))
 		return;
 	sk = BPF_CORE_READ((struct sk_buff *)skb, sk);
-	if (!sends_within_the_call(sk))
+	if (!sends_within_the_call(BPF_CORE_READ(sk, sk_type)))
 		return;
 	if (!is_same_process(owner, &current) && !has_open(BPF_CORE_READ(sk, sk_socket)))
 		return;

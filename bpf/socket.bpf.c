@@ -4,10 +4,8 @@
  * looked for later. The newest user wins: a socket can be handed over (unix(7), SCM_RIGHTS). A connection that is known
  * to be denied is refused right here. These hooks never allow: what they miss, the verdict programs see as a packet.
  */
-#include "owner.bpf.h"
 #include "remembered.bpf.h"
-
-#include <bpf/bpf_core_read.h>
+#include "sender.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -109,6 +107,16 @@ int on_sock_create(struct bpf_sock *ctx)
 	return GO_ON;
 }
 
+/*
+ * What is seen later of a released socket that sends within the call is held somewhere by now, and holds a part of
+ * sk_wmem_alloc till it is freed (skb_set_owner_w()); 1 is the socket's own (sk_alloc()). The context is the socket
+ * itself (__cgroup_bpf_run_filter_sk()).
+ */
+static __always_inline bool may_still_send(struct bpf_sock *ctx)
+{
+	return !sends_within_the_call(ctx->type) || BPF_CORE_READ((struct sock *)ctx, sk_wmem_alloc.refs.counter) > 1;
+}
+
 static __always_inline void keep_released(__u64 cookie)
 {
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
@@ -125,7 +133,7 @@ int on_sock_release(struct bpf_sock *ctx)
 	if (!find_settings_for(ctx))
 		return GO_ON;
 	/* A SYN that is still held has its owner in `flows`; a datagram may be one of many, and not all have been seen. */
-	if (ctx->protocol != TCP)
+	if (ctx->protocol != TCP && may_still_send(ctx))
 		keep_released(cookie);
 	bpf_map_delete_elem(&sockets, &cookie);
 	forget_listener(cookie);

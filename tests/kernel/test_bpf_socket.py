@@ -6,11 +6,14 @@ import time
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.netns_visit import visit_netns
+from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import TCP, UDP, Direction, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import Owner, ProcessEntry, TraceEvent
+from tinysnitch.kernel.nfqueue import Queue
 
 pytestmark = pytest.mark.privileged
 
@@ -50,8 +53,26 @@ def test_a_cookie_leads_to_the_process(programs: BpfPrograms, agent: Agent, fami
     handle, cookie = agent.call("open_socket", family, kind)
     assert programs.find_owner(cookie) == owner_of(programs, agent)
     agent.call("close", handle)
-    # Datagrams may still be held, each with a flow of its own; a SYN that is held has its owner in `flows`.
-    assert programs.find_owner(cookie) == (owner_of(programs, agent) if kind == "SOCK_DGRAM" else None)
+    assert programs.find_owner(cookie) is None
+
+
+@pytest.mark.parametrize(("family", "remote"), [("AF_INET", "127.0.0.1"), ("AF_INET6", "::1")])
+def test_a_released_socket_has_its_owner_while_a_datagram_of_it_is_held(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, family: str, remote: str
+) -> None:
+    hold = ["-A", "OUTPUT", "-p", "udp", "--dport", "4000", "-j", "NFQUEUE", "--queue-num", "7"]
+    place.run("iptables" if family == "AF_INET" else "ip6tables", *hold)
+    with visit_netns(NETNS_FOLDER / place.name):
+        queue = Queue(7)
+    held, held_cookie = agent.call("open_socket", family, "SOCK_DGRAM")
+    sent, sent_cookie = agent.call("open_socket", family, "SOCK_DGRAM")
+    agent.call("send_to", held, remote, 4000)
+    agent.call("send_to", sent, remote, 4001)
+    agent.call("close", held)
+    agent.call("close", sent)
+    assert programs.find_owner(held_cookie) == owner_of(programs, agent)
+    assert programs.find_owner(sent_cookie) is None
+    queue.close()
 
 
 def test_a_raw_socket_has_an_owner_too(programs: BpfPrograms, agent: Agent) -> None:

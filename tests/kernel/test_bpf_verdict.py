@@ -7,11 +7,14 @@ import time
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.netns_visit import visit_netns
+from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import EXEC_ID_KERNEL, FlowEntry, Listener, Owner
+from tinysnitch.kernel.nfqueue import Queue
 
 pytestmark = pytest.mark.privileged
 
@@ -170,6 +173,8 @@ def test_the_owner_of_a_packet_is_known_when_another_socket_has_taken_its_ports(
     place: BpfPlace, outbound: BpfPrograms, agent: Agent
 ) -> None:
     """Two packets are held and one flow is written down: the other packet finds its owner by its own socket."""
+    with visit_netns(NETNS_FOLDER / place.name):
+        queue = Queue(7)
     other = place.start_agent()
     owners = []
     for who in (agent, other):
@@ -182,6 +187,7 @@ def test_the_owner_of_a_packet_is_known_when_another_socket_has_taken_its_ports(
         owner = outbound.find_owner(cookie)
         assert owner
         assert owner.pid == pid
+    queue.close()
 
 
 def test_a_dns_question_that_is_allowed_says_who_asked(outbound: BpfPrograms, agent: Agent) -> None:
