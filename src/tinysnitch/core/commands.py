@@ -10,7 +10,7 @@ from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.watch import Watch
 
 
-class VerdictKey(msgspec.Struct, frozen=True):
+class VerdictKey(msgspec.Struct, frozen=True, gc=False):
     """What the kernel's cache is asked by. exec id 0 is unknown, 1 the kernel. remote None: every remote and port."""
 
     exec_id: int

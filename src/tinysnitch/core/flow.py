@@ -28,7 +28,7 @@ class Direction(Enum):
     __hash__ = object.__hash__  # each is one object; Enum's own, in Python, doubles what a look-up by flow costs
 
 
-class Flow(msgspec.Struct, frozen=True):
+class Flow(msgspec.Struct, frozen=True, gc=False):
     """Identifies one conversation. For ICMP echo `local_port` is the echo identifier and `remote_port` 0."""
 
     protocol: int  # IANA number
@@ -55,7 +55,7 @@ def is_v4(packed: bytes) -> bool:
     return packed.startswith(V4_PREFIX)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def format_address(packed: bytes) -> str:
     """Text of a packed address; IPv4-mapped ones in dotted form."""
     if is_v4(packed):

@@ -10,7 +10,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_waiters: int = 4096  # packets held in all
     max_waiters_per_flow: int = 16  # further packets of a held flow are dropped, and counted
     max_flows: int = 4096  # flows whose decision is kept for retransmissions and datagrams
-    max_verdicts: int = 16384  # verdicts that the kernel remembers for us
+    max_verdicts: int = 8192  # verdicts that the kernel remembers for us
     max_names: int = 16384  # addresses with names
     max_questions: int = 4096  # outstanding DNS questions
     max_dns_streams: int = 256  # TCP connections with resolvers; up to 50 kB each

@@ -11,7 +11,7 @@ from tinysnitch.core.decision import Decision
 from tinysnitch.core.table import BoundedTable, TableStatistics
 
 
-class Remembered(msgspec.Struct, frozen=True):
+class Remembered(msgspec.Struct, frozen=True, gc=False):
     decision: Decision
     expires_s: float | None  # boot-time seconds, None: never
 
