@@ -169,7 +169,11 @@ def test_malformed_hints_are_malformed() -> None:
         ("_dns.resolver.arpa", SVCB, "resolver.arpa"),
         ("shop.test", HTTPS, "shop.test"),
         ("_8443._https.shop.test", A, "_8443._https.shop.test"),
-        ("_a._b", SVCB, "_b"),
+        ("_853._dns.resolver.test", SVCB, "resolver.test"),
+        ("_acme-challenge.shop.test", HTTPS, "_acme-challenge.shop.test"),
+        ("_8443._smtp.shop.test", HTTPS, "_8443._smtp.shop.test"),
+        ("_8443._https.", HTTPS, ""),
+        ("_8443._https", HTTPS, "_8443._https"),
     ],
 )
 def test_a_service_is_of_a_host(name: str, kind: int, host: str) -> None:

@@ -85,6 +85,12 @@ def test_an_answer_without_addresses_says_why(talk: ResolverTalk, said: dict[str
     assert talk.refusals() == {refusal: 1}
 
 
+def test_the_root_names_no_host(talk: ResolverTalk) -> None:
+    """`address=/#/10.0.0.80` has dnsmasq answer for it too, and no rule can say that name."""
+    talk.asks(CURL, ".")
+    assert talk.hears(".", SHOP) == Learned((), Refusal.NO_ADDRESS)
+
+
 def test_a_failure_ends_the_question(talk: ResolverTalk) -> None:
     talk.asks(CURL, "shop.test")
     talk.hears("shop.test", SHOP, rcode=2)

@@ -3,6 +3,7 @@
 Only the header, the question and the answer section are read: what else a server adds teaches nothing.
 """
 
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -25,6 +26,7 @@ from tinysnitch.core.dns_wire import (
 from tinysnitch.core.errors import Malformed
 
 NO_ERROR = 0
+_SERVICE_PREFIX = re.compile(r"(_[0-9]+\._https|(_[0-9]+\.)?_dns)\.")
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -44,10 +46,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def host_of(name: str, kind: int) -> str:
-    """The name that a question is about: service records are asked for as `_8443._https.shop.test` (RFC 9460 9.1)."""
-    while kind in SERVICES and name.startswith("_") and "." in name:
-        name = name.partition(".")[2]
-    return name
+    """The name that a question is about: `_8443._https.shop.test` (RFC 9460 9.1), `_dns.shop.test` (RFC 9461 3).
+
+    No other label with an underscore is passed over: who may answer for `_acme-challenge.shop.test`, say, is not
+    always who owns the name behind it.
+    """
+    prefix = _SERVICE_PREFIX.match(name) if kind in SERVICES else None
+    return name[prefix.end() :] if prefix else name
 
 
 def parse_question(payload: bytes) -> Question:

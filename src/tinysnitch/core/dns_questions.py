@@ -11,6 +11,7 @@ from tinysnitch.core.dns_message import NO_ERROR, Answer, Question
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.table import BoundedTable, TableStatistics
 
+ROOT = "."  # no host has that name, and no rule can say it, though a resolver that answers all questions answers this
 QUESTION_LIFE_S = 30.0  # resolvers give up sooner: `timeout` of resolv.conf(5) is at most 30 s
 QUESTIONS_PER_ID = 4  # that wait under one id of one flow; a resolver takes a new id for each
 
@@ -104,6 +105,6 @@ def _is_same(asked: Asked, message: Question | Answer) -> bool:
 def _find_refusal(answer: Answer) -> Refusal | None:
     if answer.rcode != NO_ERROR:
         return Refusal.FAILED
-    if answer.addresses:
+    if answer.addresses and answer.name != ROOT:
         return None
     return Refusal.TRUNCATED if answer.is_truncated else Refusal.NO_ADDRESS
