@@ -5,16 +5,16 @@ import math
 import msgspec
 import pytest
 
-from tests.core.transcript import SHOP, WALL_S, flow_of, inbound, tell, whose
+from tests.core.transcript import SHOP, WALL_S, Transcript, flow_of, inbound, tell, whose, yes
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.commands import Command, ForgetVerdicts, RememberFlow, RememberVerdict, VerdictKey
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.events import PacketQueued
-from tinysnitch.core.flow import ICMP, TCP, Direction, parse_address
+from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, parse_address
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource
 from tinysnitch.core.settings import Settings
-from tinysnitch.core.settlement import Settlement, exec_id_of, verdict_key_of
+from tinysnitch.core.settlement import Basis, Settlement, exec_id_of, verdict_key_of
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_cache import Remembered
 
@@ -29,12 +29,12 @@ def settle(
     decision: Decision = ALLOW,
     *,
     cookie: int = 5,
-    is_answer: bool = False,
+    basis: Basis = Basis.RULES,
     cached: Remembered | None = None,
 ) -> list[Command]:
     settlement = Settlement(Settings())
     told = settlement.settle(
-        connection, [1], decision, cookie=cookie, generation=3, now=NOW, is_answer=is_answer, cached=cached
+        connection, [1], decision, cookie=cookie, generation=3, now=NOW, basis=basis, cached=cached
     )
     return list(told)
 
@@ -70,17 +70,18 @@ def test_the_verdict_is_written_before_the_packets_go() -> None:
 
 
 @pytest.mark.parametrize(
-    ("connection", "decision", "is_answer"),
+    ("connection", "decision", "basis"),
     [
-        (PLAIN, ALLOW, True),
-        (PLAIN, msgspec.structs.replace(ALLOW, is_flow_only=True), False),
-        (Connection(flow=flow_of(), attribution=UNKNOWN), ALLOW, False),
+        (PLAIN, ALLOW, Basis.PERSON),
+        (PLAIN, ALLOW, Basis.MOMENT),
+        (PLAIN, msgspec.structs.replace(ALLOW, is_flow_only=True), Basis.RULES),
+        (Connection(flow=flow_of(), attribution=UNKNOWN), ALLOW, Basis.RULES),
     ],
 )
 def test_what_rests_on_more_than_the_key_holds_for_the_flow(
-    connection: Connection, decision: Decision, is_answer: bool
+    connection: Connection, decision: Decision, basis: Basis
 ) -> None:
-    first = settle(connection, decision, is_answer=is_answer)[0]
+    first = settle(connection, decision, basis=basis)[0]
     assert isinstance(first, RememberFlow)
     assert first.flow == connection.flow
 
@@ -105,7 +106,7 @@ def test_a_verdict_ends_with_the_name_since_other_rules_may_match_then() -> None
 
 
 def test_an_answer_for_one_connection_does_not_end_with_its_name() -> None:
-    assert expiry_of(named(130.0), cookie=5, is_answer=True) is None
+    assert expiry_of(named(130.0), cookie=5, basis=Basis.PERSON) is None
 
 
 def test_a_verdict_that_is_taken_over_ends_when_it_did_before() -> None:
@@ -115,6 +116,7 @@ def test_a_verdict_that_is_taken_over_ends_when_it_did_before() -> None:
     assert expiry_of(named(130.0), cached=Remembered(ALLOW, None)) == 130.0
 
 
+@pytest.mark.parametrize("basis", [Basis.PERSON, Basis.MOMENT])
 @pytest.mark.parametrize(
     ("connection", "decision", "cookie", "expires_s"),
     [
@@ -124,10 +126,40 @@ def test_a_verdict_that_is_taken_over_ends_when_it_did_before() -> None:
         (Connection(flow=inbound(), attribution=whose()), ALLOW, 5, 220.0),  # the listening socket's cookie
     ],
 )
-def test_how_long_an_answer_for_one_flow_holds(
-    connection: Connection, decision: Decision, cookie: int, expires_s: float | None
+def test_how_long_what_is_for_one_flow_holds(
+    connection: Connection, decision: Decision, cookie: int, expires_s: float | None, basis: Basis
 ) -> None:
-    assert expiry_of(connection, decision, cookie=cookie, is_answer=True) == expires_s
+    assert expiry_of(connection, decision, cookie=cookie, basis=basis) == expires_s
+
+
+@pytest.mark.parametrize("timeout_s", [20.0, 0.0])
+def test_an_edit_holds_for_a_flow_that_nobody_answered_for(timeout_s: float) -> None:
+    engine = Transcript(timeout_s=timeout_s)
+    flow = flow_of(protocol=UDP)
+    engine.queue(flow)
+    engine.wait(timeout_s)
+    engine.load("allow - - -")
+    assert engine.queue(flow)[:2] == ["remember allow", "allow 2"]
+
+
+def test_an_edit_holds_for_a_flow_that_a_rule_let_go_by_a_name_that_had_ended() -> None:
+    engine = Transcript(timeout_s=3600.0)
+    engine.resolve("shop.test", SHOP, ttl_s=600)
+    engine.queue()
+    engine.now_s += 700
+    assert "remember flow allow" in engine.load("allow shop.test - -")
+    engine.load("deny - - -")
+    assert "deny 4" in engine.queue()
+
+
+def test_a_persons_answer_for_one_connection_outlives_an_edit() -> None:
+    engine = Transcript(timeout_s=3600.0)
+    engine.resolve("shop.test", SHOP, ttl_s=600)
+    engine.queue()
+    engine.now_s += 700
+    assert "remember flow allow" in engine.answer(1, yes())
+    engine.load("deny - - -")
+    assert engine.queue() == ["remember flow allow", "allow 4"]
 
 
 def test_a_closed_port_is_soon_looked_at_again() -> None:

@@ -42,7 +42,7 @@ from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import format_rule
 from tinysnitch.core.said_names import SaidNames
 from tinysnitch.core.settings import Settings
-from tinysnitch.core.settlement import Settlement, exec_id_of
+from tinysnitch.core.settlement import Basis, Settlement, exec_id_of
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_cache import Remembered
 from tinysnitch.core.watch import Watch
@@ -173,7 +173,7 @@ class Engine:
         decision: Decision,
         now: Instant,
         *,
-        is_answer: bool = False,
+        basis: Basis = Basis.RULES,
         cached: Remembered | None = None,
     ) -> Iterator[Command]:
         watch = self.watcher.watch_for(waiter.connection, decision, says_nothing=waiter.says_nothing)
@@ -186,7 +186,7 @@ class Engine:
             cookie=waiter.cookie,
             generation=self.rules.generation,
             now=now,
-            is_answer=is_answer,
+            basis=basis,
             cached=cached,
             watch=watch,
         )
@@ -203,12 +203,12 @@ class Engine:
     def _ask(self, waiter: Waiter, decision: Decision, now: Instant) -> Iterator[Command]:
         if self._settings.timeout_s <= 0:
             denial = Decision(verdict=Verdict.DENY, reason=f"{decision.reason} and nobody is asked")
-            yield from self._settle(waiter, denial, now, is_answer=True)
+            yield from self._settle(waiter, denial, now, basis=Basis.MOMENT)
             return
         prompt = self.prompts.hold(waiter, decision.reason, now)
         if prompt is None:
             denial = Decision(verdict=Verdict.DENY, reason="too many open questions")
-            yield from self._settle(waiter, denial, now, is_answer=True)
+            yield from self._settle(waiter, denial, now, basis=Basis.MOMENT)
             return
         if len(prompt.waiters) == 1:
             yield Report(PromptOpened(prompt.prompt_id, waiter.connection, prompt.reason, now.wall_s))
@@ -250,7 +250,7 @@ class Engine:
         rest = [self.prompts.release(flow)[1] for flow in flows[1:]] if is_allowed else []
         decision = Decision(verdict=rule.verdict, reason=reason, rule=rule)
         for flow in list(prompt.waiters):
-            yield from self._settle(self.prompts.release(flow)[1], decision, now, is_answer=True)
+            yield from self._settle(self.prompts.release(flow)[1], decision, now, basis=Basis.PERSON)
         yield from self._close_or_update(prompt, reason, now, event.by_uid)
         for waiter in rest:
             yield from self._ask(waiter, Decision(verdict=Verdict.ASK, reason=prompt.reason), now)
@@ -260,18 +260,21 @@ class Engine:
         self.prompts.release(waiter.connection.flow)
         decision = self._decide(waiter.connection, now)
         if decision.verdict is rule.verdict:
-            yield from self._settle_waiter(waiter, msgspec.structs.replace(decision, reason=reason), now)
+            told = msgspec.structs.replace(decision, reason=reason)
+            yield from self._settle_waiter(waiter, told, now, Basis.PERSON)
         else:
             answer = Decision(verdict=rule.verdict, reason=reason, rule=rule)
-            yield from self._settle(waiter, answer, now, is_answer=True)
+            yield from self._settle(waiter, answer, now, basis=Basis.PERSON)
 
-    def _settle_waiter(self, waiter: Waiter, decision: Decision, now: Instant) -> Iterator[Command]:
-        """Settle by the name that was shown; when it decides no more, then for this flow alone."""
+    def _settle_waiter(
+        self, waiter: Waiter, decision: Decision, now: Instant, basis: Basis = Basis.MOMENT
+    ) -> Iterator[Command]:
+        """Settle by the name that was shown; when it decides no more, then for this flow alone, and on this basis."""
         shown, flow = waiter.connection, waiter.connection.flow
         facts = self.names.find(flow.remote, now.boot_s, exec_id_of(shown.attribution))
         if facts.name == shown.name:  # learned again meanwhile, perhaps: its end is another one
             waiter.connection = msgspec.structs.replace(shown, name_expires_s=facts.expires_s)
-        return self._settle(waiter, decision, now, is_answer=facts.name != shown.name)
+        return self._settle(waiter, decision, now, basis=Basis.RULES if facts.name == shown.name else basis)
 
     def _put_in_force(self, rule: Rule, connection: Connection) -> Iterator[Command]:
         self.rules.add(rule)
@@ -353,7 +356,7 @@ class Engine:
         decision = Decision(verdict=Verdict.DENY, reason=reason)
         for flow in list(prompt.waiters):
             waiter = self.prompts.release(flow)[1]
-            yield from self._settle(waiter, decision, now, is_answer=True)
+            yield from self._settle(waiter, decision, now, basis=Basis.MOMENT)
         yield from self._close_or_update(prompt, reason, now)
 
     # Names

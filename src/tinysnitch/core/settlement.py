@@ -1,13 +1,15 @@
 """How a decision reaches the kernel: what is remembered, for how long, for whom; then the packets go.
 
 Rules: (1) the verdict is written before the packet is let go, since the packet then walks the chain again; (2) what
-depends on more than the kernel's key (a person's answer for one connection, an interface, a flow that nobody could
-be named for) is remembered for that flow alone; (3) nothing is remembered longer than the rule or the name it rests on:
+depends on more than the kernel's key (a person's answer for one connection, a question that nobody answered, an
+interface, a flow that nobody could be named for) is remembered for that flow alone, and of these only a person's answer
+outlives a change of the rules; (3) nothing is remembered longer than the rule or the name it rests on:
 once a name is gone other rules may match, and what is said without one is read.
 """
 
 import math
 from collections.abc import Iterator, Sequence
+from enum import Enum
 
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.commands import (
@@ -77,6 +79,14 @@ def _name_end(connection: Connection) -> float | None:
     return None if is_endless else connection.name_expires_s
 
 
+class Basis(Enum):
+    """What a decision rests on, and so for whom and how long it holds."""
+
+    RULES = "rules"  # for all connections like this one
+    MOMENT = "moment"  # nobody answered, or another name decides by now: for this flow, until the rules change
+    PERSON = "person"  # for this flow, whatever the rules say later
+
+
 class Settlement:
     def __init__(self, settings: Settings) -> None:
         self._verdicts = VerdictCache(settings.max_verdicts)
@@ -107,17 +117,16 @@ class Settlement:
         cookie: int,
         generation: int,
         now: Instant,
-        is_answer: bool = False,
+        basis: Basis = Basis.RULES,
         cached: Remembered | None = None,
         watch: Watch = Watch.NONE,
     ) -> Iterator[Command]:
         """Remember a decision, let its packets go, report it once. `cached`: it is this one, and ends no later."""
-        name_ends_s = None if is_answer else _name_end(connection)
+        is_by_rules = basis is Basis.RULES
+        name_ends_s = _name_end(connection) if is_by_rules else None
         expires_s = _earliest(_rule_end(decision, now), _earliest(name_ends_s, cached.expires_s if cached else None))
-        key = None if is_answer or decision.is_flow_only else verdict_key_of(connection)
-        flow_expires_s = _earliest(
-            expires_s, self._flow_limit(connection, decision, now, cookie=cookie, is_answer=is_answer)
-        )
+        key = verdict_key_of(connection) if is_by_rules and not decision.is_flow_only else None
+        flow_expires_s = _earliest(expires_s, self._flow_limit(connection, decision, now, cookie=cookie, basis=basis))
         if key is None:
             yield RememberFlow(connection.flow, decision.verdict, generation, flow_expires_s, watch)
         else:
@@ -130,7 +139,7 @@ class Settlement:
                 exec_id=exec_id_of(connection.attribution),
                 generation=generation,
                 expires_s=flow_expires_s,
-                is_answer=is_answer,
+                is_answer=basis is Basis.PERSON,
                 watch=watch,
             ),
         )
@@ -189,11 +198,11 @@ class Settlement:
 
     @staticmethod
     def _flow_limit(
-        connection: Connection, decision: Decision, now: Instant, *, cookie: int, is_answer: bool
+        connection: Connection, decision: Decision, now: Instant, *, cookie: int, basis: Basis
     ) -> float | None:
         if not connection.attribution.is_listening:
             return now.boot_s + NOT_LISTENING_S
-        if is_answer and decision.verdict is Verdict.DENY:
+        if basis is not Basis.RULES and decision.verdict is Verdict.DENY:
             return now.boot_s + REFUSED_ANSWER_S
         # Inbound the cookie is the listening socket's, which says nothing of how long this one connection lasts.
         is_socket_of_flow = cookie and connection.flow.direction is Direction.OUTBOUND
