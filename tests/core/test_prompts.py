@@ -107,10 +107,11 @@ def test_the_oldest_prompt_is_the_next_to_give_up() -> None:
 
 def test_prompts_are_bounded() -> None:
     prompts = Prompts(Settings(max_prompts=2))
-    assert hold(prompts, flow_of(1, port=1))
-    assert hold(prompts, flow_of(1, port=2))
-    assert hold(prompts, flow_of(1, port=3)) is None
-    assert hold(prompts, flow_of(2, port=1))  # the question is open already
+    first, second = whose(), whose(uid=0)
+    assert hold(prompts, flow_of(1), first)
+    assert hold(prompts, flow_of(2), second)
+    assert hold(prompts, flow_of(3), whose(uid=1)) is None
+    assert hold(prompts, flow_of(4), first)  # the question is open already
     assert prompts.turned_away == 1
 
 
@@ -125,8 +126,9 @@ def test_packets_of_one_flow_are_bounded() -> None:
 
 def test_all_packets_are_bounded() -> None:
     prompts = Prompts(Settings(max_waiters=4))
-    held = [hold(prompts, flow_of(1, port=port)) for port in (1, 2, 3, 4, 5)]
+    held = [hold(prompts, flow_of(port), whose(uid=port)) for port in (1, 2, 3, 4, 5)]
     assert [prompt is not None for prompt in held] == [True, True, True, True, False]
+    assert prompts.held == 4
 
 
 def test_one_question_takes_half_of_the_room_at_most() -> None:
@@ -136,13 +138,24 @@ def test_one_question_takes_half_of_the_room_at_most() -> None:
     waiter = prompts.find_waiter(flow_of(1))
     assert waiter is not None
     assert not prompts.hold_packet(waiter, 9)
-    assert hold(prompts, flow_of(1, BANK))
+    assert hold(prompts, flow_of(1, BANK), whose(uid=0))
+
+
+@pytest.mark.parametrize("limits", [{"max_prompts": 4}, {"max_waiters": 4}])
+def test_one_program_of_one_user_takes_half_of_the_room_at_most(limits: dict[str, int]) -> None:
+    prompts = Prompts(Settings(**limits))  # type: ignore[arg-type]
+    held = [hold(prompts, flow_of(1, port=port)) for port in (1, 2, 3)]
+    assert [prompt is not None for prompt in held] == [True, True, False]
+    assert hold(prompts, flow_of(2, port=4), whose(program="/usr/bin/wget"))
+    prompt, _waiter = prompts.release(flow_of(1, port=1))
+    prompts.close_if_empty(prompt, "answered")
+    assert hold(prompts, flow_of(1, port=3))
 
 
 @pytest.mark.parametrize("limits", [{"max_prompts": 4}, {"max_waiters": 4}])
 def test_a_flood_from_outside_takes_half_of_the_room_at_most(limits: dict[str, int]) -> None:
     prompts = Prompts(Settings(**limits))  # type: ignore[arg-type]
-    held = [hold(prompts, inbound(1, remote=f"10.0.0.{number}")) for number in range(3)]
+    held = [hold(prompts, inbound(1, remote=f"10.0.0.{number}"), whose(uid=number)) for number in range(3)]
     assert [prompt is not None for prompt in held] == [True, True, False]
     assert hold(prompts, flow_of(1))
 

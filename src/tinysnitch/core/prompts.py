@@ -3,7 +3,8 @@
 Rules: (1) equal questions (program with its arguments and user, remote, port, protocol, direction) are one prompt with
 a count; (2) a flow waits in at most one prompt; (3) numbers are never used twice, so that a late answer hits nothing;
 (4) both the prompts and the packets held for them are bounded, and what is turned away is counted; (5) half of the
-room is out of reach for what comes in, and for any one question, so that no flood can silence the rest.
+room is out of reach for what comes in, for any one program of one user, and for any one question, so that no flood can
+silence the rest.
 """
 
 from collections import Counter
@@ -52,6 +53,15 @@ def question_of(connection: Connection) -> Question:
         protocol=format_protocol(flow.protocol),
         direction=flow.direction,
     )
+
+
+_Crowd = Direction | tuple[AttributionSource, str, int | None]
+
+
+def _crowds_of(question: Question) -> list[_Crowd]:
+    """Of whom no one may take more than half of the room."""
+    program = (question.source, question.program, question.uid)
+    return [program, Direction.INBOUND] if question.direction is Direction.INBOUND else [program]
 
 
 class ClosedPrompt(msgspec.Struct, frozen=True):
@@ -106,8 +116,9 @@ class Prompts:
         self._by_flow: dict[Flow, OpenPrompt] = {}
         self._closed: BoundedTable[int, ClosedPrompt] = BoundedTable(256)
         self._last_id = 0
-        self._held: Counter[Direction] = Counter()  # packets
-        self._open_of: Counter[Direction] = Counter()  # prompts
+        self.held = 0  # packets that wait, in all prompts
+        self._held_by: Counter[_Crowd] = Counter()  # likewise
+        self._open_by: Counter[_Crowd] = Counter()  # prompts
         self.turned_away = 0  # connections denied since there was no room to hold them
         self.dropped = 0  # further packets of a held flow beyond its bound
 
@@ -115,7 +126,7 @@ class Prompts:
         """Let a flow wait in the prompt for its question, opening one if there is none; None: no room."""
         question = question_of(waiter.connection)
         prompt = self._by_question.get(question)
-        has_room = self._has_room(prompt) if prompt else self._has_room_to_open(question.direction)
+        has_room = self._has_room(prompt) if prompt else self._has_room_to_open(question)
         if not has_room:
             self.turned_away += 1
             return None
@@ -152,7 +163,7 @@ class Prompts:
             return False
         del self._open[prompt.prompt_id]
         del self._by_question[prompt.question]
-        self._open_of[prompt.question.direction] -= 1
+        _add(self._open_by, prompt.question, -1)
         self._closed.put(prompt.prompt_id, ClosedPrompt(reason, prompt.question.uid))
         return True
 
@@ -176,31 +187,27 @@ class Prompts:
         prompt = OpenPrompt(self._last_id, question, reason, now, now.boot_s + self._settings.timeout_s)
         self._open[prompt.prompt_id] = prompt
         self._by_question[question] = prompt
-        self._open_of[question.direction] += 1
+        _add(self._open_by, question, 1)
         return prompt
 
     def _has_room(self, prompt: OpenPrompt) -> bool:
         """Whether one more packet may wait in the prompt."""
-        return prompt.held < _half(self._settings.max_waiters) and self._may_hold(prompt.question.direction)
+        return prompt.held < _half(self._settings.max_waiters) and self._may_hold(prompt.question)
 
-    def _has_room_to_open(self, direction: Direction) -> bool:
+    def _has_room_to_open(self, question: Question) -> bool:
         limit = self._settings.max_prompts
-        is_flood = direction is Direction.INBOUND and self._open_of[direction] >= _half(limit)
-        return len(self._open) < limit and not is_flood and self._may_hold(direction)
+        is_flood = any(self._open_by[crowd] >= _half(limit) for crowd in _crowds_of(question))
+        return len(self._open) < limit and not is_flood and self._may_hold(question)
 
-    def _may_hold(self, direction: Direction) -> bool:
+    def _may_hold(self, question: Question) -> bool:
         limit = self._settings.max_waiters
-        is_flood = direction is Direction.INBOUND and self._held[direction] >= _half(limit)
-        return self._held.total() < limit and not is_flood
+        is_flood = any(self._held_by[crowd] >= _half(limit) for crowd in _crowds_of(question))
+        return self.held < limit and not is_flood
 
     def _count(self, prompt: OpenPrompt, packets: int) -> None:
+        self.held += packets
         prompt.held += packets
-        self._held[prompt.question.direction] += packets
-
-    @property
-    def held(self) -> int:
-        """Packets that wait, in all prompts."""
-        return self._held.total()
+        _add(self._held_by, prompt.question, packets)
 
     def __iter__(self) -> Iterator[OpenPrompt]:
         """Oldest first; a copy, so that prompts may be closed meanwhile."""
@@ -208,3 +215,11 @@ class Prompts:
 
     def __len__(self) -> int:
         return len(self._open)
+
+
+def _add(counts: Counter[_Crowd], question: Question, number: int) -> None:
+    """Whose count is zero takes no room."""
+    for crowd in _crowds_of(question):
+        counts[crowd] += number
+        if not counts[crowd]:
+            del counts[crowd]
