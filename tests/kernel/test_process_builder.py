@@ -10,7 +10,7 @@ from tinysnitch.core.process import Process
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bpf_structs import Image, ProcessEntry
-from tinysnitch.kernel.process_builder import NoImages, ProcessBuilder, image_of
+from tinysnitch.kernel.process_builder import MAX_PARENTS_LENGTH, NoImages, ProcessBuilder, image_of
 
 PYTHON = os.path.realpath("/usr/bin/python3")
 NOBODY = 2**22 + 1
@@ -113,6 +113,15 @@ def test_a_younger_process_is_no_parent(builder: ProcessBuilder, table: DictTabl
 def test_parents_in_a_circle_end(builder: ProcessBuilder, table: DictTable) -> None:
     table.images[9] = make_image("/opt/x", exec_id=9, parent_exec_id=9)
     assert set(build(builder, make_image(parent_exec_id=9)).parents) == {"/opt/x"}
+
+
+def test_parents_with_long_names_leave_a_question_that_fits_into_a_frame(
+    builder: ProcessBuilder, table: DictTable
+) -> None:
+    long = f"/opt/{'x' * 3000}"
+    table.images = {number: make_image(long, exec_id=number, parent_exec_id=number + 1) for number in range(1, 50)}
+    parents = build(builder, make_image(parent_exec_id=1)).parents
+    assert parents == (long,) * (MAX_PARENTS_LENGTH // len(long))
 
 
 def test_sha256_only_when_demanded_and_only_of_the_hosts_file() -> None:

@@ -18,6 +18,7 @@ from tinysnitch.kernel.environment import find_loaders
 from tinysnitch.kernel.procfs import LiveProcess
 
 MAX_PARENTS = 64
+MAX_PARENTS_LENGTH = 8192  # characters in all: names of scripts may be long, and a question must fit into a frame
 _SUSPECT = ("/tmp/", "/var/tmp/", "/dev/shm/")
 _ARGS_LOST = structs.IMAGE_ARGS_CUT | structs.IMAGE_ARGS_UNREADABLE
 
@@ -76,7 +77,7 @@ class ProcessBuilder:
             args=program.args,
             are_args_complete=not image.flags & _ARGS_LOST,
             run_by=program.run_by,
-            parents=tuple(self._name(parent).path for parent in self._ancestors(image)),
+            parents=tuple(self._name_parents(image)),
             owners=owners_of_cgroup(self._cgroups.find(image.cgroup_id) or ""),
             is_host_file=is_host_file,
             sha256=self._read_sha256(image, program) if is_host_file else None,
@@ -109,6 +110,16 @@ class ProcessBuilder:
 
     def _read_sha256(self, image: Image, program: Program) -> str | None:
         return self._digests.read_sha256(image.executable) if self._needs_sha256(program.path) else None
+
+    def _name_parents(self, image: Image) -> Iterator[str]:
+        """Nearest first; those that find no room are not told."""
+        room = MAX_PARENTS_LENGTH
+        for parent in self._ancestors(image):
+            path = self._name(parent).path
+            room -= len(path)
+            if room < 0:
+                return
+            yield path
 
     def _ancestors(self, image: Image) -> Iterator[Image]:
         """Nearest first, up to init."""
