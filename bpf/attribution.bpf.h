@@ -6,11 +6,6 @@
 #include "remembered.bpf.h"
 #include "sender.bpf.h"
 
-#include <bpf/bpf_core_read.h>
-
-#define TCP_TIME_WAIT 6
-#define TCP_NEW_SYN_RECV 12
-
 struct attribution {
 	struct owner owner;
 	__u64 cookie; /* 0: no socket */
@@ -34,20 +29,6 @@ static __always_inline bool find_owner(__u64 cookie, struct owner *owner)
 }
 
 /*
- * A socket that the kernel made for itself. Read past the verifier, from the real sk_buff that a socket filter's
- * context is (net/core/filter.c, sk_filter_func_proto): __sk_buff shows no sk_kern_sock. Time-wait and request
- * sockets are shorter than struct sock.
- */
-static __always_inline bool is_kernel_socket(struct sock *sk)
-{
-	unsigned char state = BPF_CORE_READ(sk, __sk_common.skc_state);
-
-	if (state == TCP_TIME_WAIT || state == TCP_NEW_SYN_RECV)
-		return false;
-	return BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock);
-}
-
-/*
  * MPTCP and SMC send a program's data through TCP sockets of the kernel's own (mptcp_subflow_create_socket(),
  * smc_create_clcsk()). Those of MPTCP lead back to the program's socket; those of SMC stay unknown.
  */
@@ -67,23 +48,36 @@ static __always_inline bool is_borrowed(struct sock *sk, __u8 protocol, struct o
 	return true;
 }
 
-/* A kernel thread that connects a socket of the kernel is noted as unknown by connect's hook: look closer then too. */
-static __always_inline void attribute_outbound(struct __sk_buff *skb, __u8 protocol, struct attribution *attribution)
+/*
+ * What a tunnel sends (WireGuard, VXLAN, IPsec) still leads to the socket whose packet is in it: skb_scrub_packet() does
+ * not orphan. A raw socket sends whatever it likes.
+ */
+static __always_inline bool is_of_tunnel(struct sock *sk, const struct flow_key *flow)
 {
-	struct sock *sk;
+	if (BPF_CORE_READ(sk, sk_type) == SOCK_RAW)
+		return false;
+	if (BPF_CORE_READ(sk, sk_protocol) != flow->protocol)
+		return true;
+	return has_ports(flow->protocol) && BPF_CORE_READ(sk, __sk_common.skc_num) != flow->local_port;
+}
 
-	attribution->cookie = bpf_get_socket_cookie(skb);
-	if (!attribution->cookie) {
+static __always_inline void attribute_outbound(struct __sk_buff *skb, const struct flow_key *flow,
+					       struct attribution *attribution)
+{
+	struct sock *sk = BPF_CORE_READ((struct sk_buff *)skb, sk);
+	__u64 cookie = bpf_get_socket_cookie(skb);
+
+	if (!cookie || is_of_tunnel(sk, flow)) {
 		blame_kernel(attribution);
 		return;
 	}
-	find_owner(attribution->cookie, &attribution->owner);
-	if (protocol != TCP) /* a SYN is of who called connect(), whoever runs when it is sent again */
-		correct_sender(skb, attribution->cookie, &attribution->owner);
+	attribution->cookie = cookie;
+	find_owner(cookie, &attribution->owner);
+	if (flow->protocol != TCP) /* a SYN is of who called connect(), whoever runs when it is sent again */
+		correct_sender(skb, cookie, &attribution->owner);
 	if (attribution->owner.exec_id != EXEC_ID_UNKNOWN)
 		return;
-	sk = BPF_CORE_READ((struct sk_buff *)skb, sk);
-	if (is_kernel_socket(sk) && !is_borrowed(sk, protocol, &attribution->owner))
+	if (is_kernel_socket(sk) && !is_borrowed(sk, flow->protocol, &attribution->owner))
 		blame_kernel(attribution);
 }
 

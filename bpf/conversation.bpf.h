@@ -63,7 +63,7 @@ static __always_inline bool is_from_them(struct __sk_buff *skb, struct question 
 
 	if (cookie == conversation->cookie)
 		return true;
-	attribute_outbound(skb, question->flow.protocol, &question->whose);
+	attribute_outbound(skb, &question->flow, &question->whose);
 	if (!is_theirs(question, conversation))
 		return false;
 	conversation->cookie = cookie;

@@ -39,10 +39,13 @@ struct vfsmount {
 	struct dentry *mnt_root;
 };
 
+struct mnt_namespace;
+
 struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	struct mnt_namespace *mnt_ns;
 };
 
 struct path {
@@ -72,7 +75,12 @@ struct mm_struct {
 };
 
 struct fs_struct {
+	int users;
 	struct path pwd;
+};
+
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
 };
 
 struct signal_struct {
@@ -85,8 +93,13 @@ typedef struct {
 	__u32 val;
 } kuid_t;
 
+struct user_namespace {
+	int level;
+};
+
 struct cred {
 	kuid_t uid;
+	struct user_namespace *user_ns;
 };
 
 struct task_struct {
@@ -99,6 +112,7 @@ struct task_struct {
 	const struct cred *cred;
 	struct fs_struct *fs;
 	struct files_struct *files;
+	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
 };
 
@@ -112,8 +126,15 @@ typedef struct {
 	struct net *net;
 } possible_net_t;
 
+struct in6_addr {
+	__u8 bytes[16];
+};
+
 struct sock_common {
 	unsigned short skc_family;
+	__u32 skc_daddr;
+	struct in6_addr skc_v6_daddr;
+	__u16 skc_num; /* the local port */
 	volatile unsigned char skc_state;
 	possible_net_t skc_net;
 	struct {
@@ -133,8 +154,12 @@ struct sock {
 	struct sock_common __sk_common;
 	struct socket *sk_socket;
 	struct refcount_struct sk_wmem_alloc;
-	__u16 sk_type;
+	__u16 sk_type, sk_protocol;
 	__u8 sk_kern_sock : 1;
+};
+
+struct bpf_sock_addr_kern {
+	struct sock *sk;
 };
 
 struct sk_buff {

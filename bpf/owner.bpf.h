@@ -5,7 +5,11 @@
 
 #include "maps.bpf.h"
 
+#include <bpf/bpf_core_read.h>
+
 #define CLOCK_TICK_NS 10000000
+#define TCP_TIME_WAIT 6
+#define TCP_NEW_SYN_RECV 12
 
 /* Of a process from before our start /proc told only the clock tick it started in: proc_pid_stat(5), 100 a second. */
 static __always_inline bool is_started_at(struct process *process, __u64 started_ns)
@@ -38,6 +42,19 @@ static __always_inline bool is_same_process(const struct owner *a, const struct 
 static __always_inline bool is_same_owner(const struct owner *a, const struct owner *b)
 {
 	return a->exec_id == b->exec_id && a->uid == b->uid && is_same_process(a, b);
+}
+
+/*
+ * A socket that the kernel made for itself: nobody owns it, whoever it was made for. Read past the verifier, which shows
+ * no sk_kern_sock in the context. Time-wait and request sockets are shorter than struct sock.
+ */
+static __always_inline bool is_kernel_socket(struct sock *sk)
+{
+	unsigned char state = BPF_CORE_READ(sk, __sk_common.skc_state);
+
+	if (state == TCP_TIME_WAIT || state == TCP_NEW_SYN_RECV)
+		return false;
+	return BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock);
 }
 
 #endif

@@ -56,6 +56,7 @@ struct transport {
 	__u32 offset;
 	__u8 protocol;
 	bool is_missing; /* a fragment that is not the first */
+	bool is_routed;  /* a routing header led to the address in the IP header */
 };
 
 /* What a packet can be in a conversation: its protocol may tell, or not. */
@@ -141,6 +142,7 @@ __noinline bool skip_extension(struct __sk_buff *skb, struct transport *transpor
 		return false;
 	if (transport->protocol == FRAGMENT)
 		transport->is_missing |= header[2] || (header[3] & 0xf8);
+	transport->is_routed |= transport->protocol == ROUTING;
 	transport->offset += measure_extension(transport->protocol, header[1]);
 	transport->protocol = header[0];
 	return true;

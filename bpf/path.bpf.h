@@ -14,6 +14,13 @@
 #define PATH_STEPS 64 /* components and mounts together */
 #define NAME_SIZE 256 /* NAME_MAX and its NUL */
 
+static __always_inline struct mount *find_mount(const struct path *path)
+{
+	struct vfsmount *vfsmount = BPF_CORE_READ(path, mnt);
+
+	return (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+}
+
 /* From the root of a mount to where it is mounted. False: this is the topmost root of its namespace. */
 static __always_inline bool leave_mount(struct mount **mount, struct dentry **dentry)
 {
@@ -34,8 +41,7 @@ static __always_inline bool leave_mount(struct mount **mount, struct dentry **de
 static __always_inline bool write_path(char *out, const __u16 room, __u16 *size, const struct path *path)
 {
 	struct dentry *parent, *dentry = BPF_CORE_READ(path, dentry);
-	struct vfsmount *vfsmount = BPF_CORE_READ(path, mnt);
-	struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+	struct mount *mount = find_mount(path);
 	long length;
 
 	*size = 0;

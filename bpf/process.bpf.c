@@ -57,10 +57,24 @@ static __always_inline void read_executable(struct image *image, struct task_str
 		image->flags |= IMAGE_PATH_CUT;
 }
 
+/*
+ * A script is opened below the folder after this, by the program itself. With others that share it (clone(2), CLONE_FS)
+ * it may be another one by then: an exec ends the threads (de_thread()), but unshares no fs_struct. Who is alone stays
+ * so, since only a process itself can share (copy_fs()): so this is asked first. And a folder of other mounts than the
+ * process has, through a descriptor that it was passed, may show other files at the same path.
+ */
+static __always_inline bool is_own_directory(struct fs_struct *fs, struct task_struct *task)
+{
+	return BPF_CORE_READ(fs, users) == 1 &&
+	       BPF_CORE_READ(find_mount(&fs->pwd), mnt_ns) == BPF_CORE_READ(task, nsproxy, mnt_ns);
+}
+
 static __always_inline void read_directory(struct image *image, struct task_struct *task)
 {
 	struct fs_struct *fs = BPF_CORE_READ(task, fs);
 
+	if (!is_own_directory(fs, task))
+		image->flags |= IMAGE_DIRECTORY_CUT;
 	if (!write_path(image->directory, DIRECTORY_SIZE, &image->directory_size, &fs->pwd))
 		image->flags |= IMAGE_DIRECTORY_CUT;
 }
@@ -81,6 +95,16 @@ static __always_inline void read_args(struct image *image, struct task_struct *t
 	}
 }
 
+/*
+ * Anybody can make a further user namespace, mount in it what they like over any file, and chroot(): user_namespaces(7).
+ * The daemon is in the first one, whose level is 0: bpf(2) asks for capabilities in that (bpf_capable()).
+ */
+static __always_inline void read_namespace(struct image *image, struct task_struct *task)
+{
+	if (BPF_CORE_READ(task, cred, user_ns, level))
+		image->flags |= IMAGE_USER_NAMESPACE;
+}
+
 /* All but the ids. The texts past their sizes are whatever was there before: Python reads by size. */
 static __always_inline void read_image(struct image *image, struct task_struct *task)
 {
@@ -92,6 +116,7 @@ static __always_inline void read_image(struct image *image, struct task_struct *
 	image->uid = BPF_CORE_READ(task, cred, uid.val);
 	image->started_ns = BPF_CORE_READ(task, group_leader, start_boottime);
 	image->cgroup_id = bpf_get_current_cgroup_id();
+	read_namespace(image, task);
 	read_executable(image, task);
 	read_directory(image, task);
 	read_args(image, task);

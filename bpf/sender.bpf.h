@@ -10,8 +10,6 @@
 
 #include "owner.bpf.h"
 
-#include <bpf/bpf_core_read.h>
-
 #define SOCK_DGRAM 2
 #define SOCK_RAW 3
 #define DESCRIPTORS 1024 /* searched at most: RLIMIT_NOFILE's usual soft limit */

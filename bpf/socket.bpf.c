@@ -36,12 +36,9 @@ static __always_inline void note_owner(__u64 cookie, const struct owner *owner)
 static __always_inline void leave_listener(const struct listener_key *key)
 {
 	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
-	__u32 left;
 
-	if (!listener)
-		return;
-	left = __sync_fetch_and_sub(&listener->members, 1) - 1;
-	if (!left || (left == 1 && listener->is_shared)) /* whose the last one is, user space finds out */
+	/* While anyone is left it stays, and stays shared: who binds the port next would be taken for the only one. */
+	if (listener && __sync_fetch_and_sub(&listener->members, 1) == 1)
 		bpf_map_delete_elem(&listeners, key);
 }
 
@@ -140,6 +137,14 @@ int on_sock_release(struct bpf_sock *ctx)
 	return GO_ON;
 }
 
+/* The kernel tells of no end of its own sockets: who takes the port next joins, and is looked for in user space. */
+static __always_inline void note_kernel_listener(__u64 cookie, const struct listener_key *key)
+{
+	struct listener listener = {.cookie = cookie, .owner = {.exec_id = EXEC_ID_KERNEL}};
+
+	bpf_map_update_elem(&listeners, key, &listener, BPF_NOEXIST);
+}
+
 /* `key` comes with the local address and port; a socket of MPTCP (262) is one of TCP to the other side. */
 static __always_inline int note_binding(struct bpf_sock *ctx, struct listener_key *key)
 {
@@ -150,6 +155,10 @@ static __always_inline int note_binding(struct bpf_sock *ctx, struct listener_ke
 	key->protocol = ctx->protocol;
 	if (!settings || !has_ports(key->protocol))
 		return GO_ON;
+	if (is_kernel_socket((struct sock *)ctx)) {
+		note_kernel_listener(cookie, key);
+		return GO_ON;
+	}
 	read_current(&owner);
 	note_owner(cookie, &owner);
 	note_listener(cookie, key, &owner);
@@ -192,7 +201,7 @@ static __always_inline int note_use(struct bpf_sock_addr *ctx, struct verdict_ke
 	struct settings *settings = find_settings_for(ctx);
 	__u64 cookie = bpf_get_socket_cookie(ctx);
 
-	if (!settings)
+	if (!settings || is_kernel_socket(BPF_CORE_READ((struct bpf_sock_addr_kern *)ctx, sk)))
 		return GO_ON;
 	read_current(owner);
 	note_owner(cookie, owner);
@@ -240,11 +249,11 @@ static __always_inline int note_send(struct bpf_sock_addr *ctx, struct verdict_k
 {
 	struct bpf_sock *socket = ctx->sk;
 	struct listener_key local = {.protocol = UDP};
-	struct owner owner;
+	struct owner owner = {};
 
 	if (note_use(ctx, key, &owner, TRACE_SEND) == REFUSE)
 		return REFUSE;
-	if (!socket || ctx->protocol != UDP || !find_settings_for(ctx))
+	if (!socket || ctx->protocol != UDP || !owner.pid) /* none was noted */
 		return GO_ON;
 	local.port = socket->src_port;
 	copy_v6(local.address, socket->src_ip6[0], socket->src_ip6[1], socket->src_ip6[2], socket->src_ip6[3]);

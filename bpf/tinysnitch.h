@@ -28,12 +28,13 @@ enum verdict {
 enum watch_state { WATCH_NONE = 0, WATCH_NOTED = 1, WATCH_GUARDED = 2, WATCH_OVER = 3, WATCH_CUT = 4 };
 
 enum image_flags {
-	IMAGE_ARGS_CUT = 1, /* argv was longer than ARGS_SIZE */
-	IMAGE_PATH_CUT = 2, /* deeper or longer than we keep */
-	IMAGE_DELETED = 4,  /* the file had no link left at exec */
-	IMAGE_SEEDED = 8,   /* read from /proc at the daemon's start */
-	IMAGE_DIRECTORY_CUT = 16,
+	IMAGE_ARGS_CUT = 1,       /* argv was longer than ARGS_SIZE */
+	IMAGE_PATH_CUT = 2,       /* deeper or longer than we keep */
+	IMAGE_DELETED = 4,        /* the file had no link left at exec */
+	IMAGE_SEEDED = 8,         /* read from /proc at the daemon's start */
+	IMAGE_DIRECTORY_CUT = 16, /* or not the process's alone */
 	IMAGE_ARGS_UNREADABLE = 32,
+	IMAGE_USER_NAMESPACE = 64, /* in another than the daemon's: at any path it may see what it likes */
 };
 
 /* What runs: captured at exec, kept while a process has it and for the next 4096 that end after it. */
@@ -188,6 +189,7 @@ enum statistic {
 	LOST_WATCHES,      /* allowed without being watched */
 	LOST_PACKET_USERS, /* ring buffer full */
 	LOST_TRACES,       /* ring buffer full */
+	LOST_MARKS,        /* of what was denied: others took them, it was dropped behind them */
 	STATISTICS
 };
 

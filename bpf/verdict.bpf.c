@@ -3,87 +3,12 @@
  * "Allowed?" and "denied?", asked by netfilter (iptables -m bpf --object-pinned) for each SYN and each packet that is not
  * TCP. What is not remembered is a miss: the flow is written down with its owner, so that user space can join the queued packet to it.
  */
+#include "escape.bpf.h"
 #include "watch.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
 #define DNS 53
-
-static __always_inline bool read_question(struct __sk_buff *skb, __u8 direction, struct question *question)
-{
-	struct transport transport = {};
-
-	question->flow.direction = direction;
-	if (!parse_packet(skb, &question->flow, &transport, &question->role))
-		return false;
-	question->transport = transport.offset;
-	if (question->role != ROLE_NONE)
-		name_conversation(skb, question, transport.offset);
-	return true;
-}
-
-/*
- * A socket may be closed while its packet is held, and is in `sockets` no more: its flow still tells. Read after the
- * owner, so that a flow in use is found by one look-up alone.
- */
-static __always_inline void find_whose(struct __sk_buff *skb, struct question *question)
-{
-	struct flow *flow;
-
-	if (question->flow.direction == OUTBOUND)
-		attribute_outbound(skb, question->flow.protocol, &question->whose);
-	else
-		attribute_inbound(skb, &question->flow, &question->whose);
-	if (question->whose.owner.exec_id != EXEC_ID_UNKNOWN)
-		return;
-	flow = bpf_map_lookup_elem(&flows, &question->flow);
-	if (flow && flow->cookie == question->whose.cookie && flow->owner.exec_id != EXEC_ID_UNKNOWN)
-		question->whose.owner = flow->owner;
-}
-
-static __always_inline enum verdict find_verdict_for_process(const struct settings *settings,
-							     const struct question *question, enum verdict wanted)
-{
-	const struct flow_key *flow = &question->flow;
-	struct verdict_key key = {
-		.exec_id = question->whose.owner.exec_id,
-		.uid = question->whose.owner.uid,
-		.protocol = flow->protocol,
-		.direction = flow->direction,
-	};
-
-	__builtin_memcpy(key.remote, flow->remote, sizeof(key.remote));
-	if (has_ports(flow->protocol))
-		key.port = flow->direction == OUTBOUND ? flow->remote_port : flow->local_port;
-	return find_verdict(settings, &key, wanted);
-}
-
-static __always_inline enum verdict find_verdict_for_flow(const struct settings *settings,
-							  const struct question *question)
-{
-	struct flow *flow = bpf_map_lookup_elem(&flows, &question->flow);
-
-	if (!flow || flow->cookie != question->whose.cookie ||
-	    !is_current(settings, flow->generation, flow->expires_ns))
-		return VERDICT_NONE;
-	return flow->verdict;
-}
-
-static __always_inline enum verdict find_verdict_for(const struct settings *settings, const struct question *question,
-						     enum verdict wanted)
-{
-	enum verdict verdict = find_verdict_for_process(settings, question, wanted);
-
-	return verdict == VERDICT_NONE ? find_verdict_for_flow(settings, question) : verdict;
-}
-
-static __always_inline void write_flow(const struct question *question)
-{
-	struct flow flow = {.cookie = question->whose.cookie, .owner = question->whose.owner};
-
-	if (bpf_map_update_elem(&flows, &question->flow, &flow, BPF_ANY))
-		count(LOST_FLOWS);
-}
 
 /* User space reads DNS questions that were allowed, and wants to know who asked. */
 static __always_inline void keep_dns_flow(const struct question *question)
@@ -204,9 +129,17 @@ static __always_inline int show(struct __sk_buff *skb, struct question *question
 	return 1;
 }
 
+/* Whether its socket is in the cgroup that we are attached to. */
+static __always_inline bool is_noted(struct __sk_buff *skb)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+
+	return bpf_map_lookup_elem(&sockets, &cookie);
+}
+
 /*
  * Is it to be shown, of a connection that is there? For TCP alone, and for each of its packets: most carry nothing, or
- * their socket tells.
+ * their socket tells. What is led elsewhere is shown to be dropped.
  */
 SEC("socket")
 int out_stream(struct __sk_buff *skb)
@@ -215,7 +148,11 @@ int out_stream(struct __sk_buff *skb)
 	struct question question = {};
 	struct owned_socket *socket;
 
-	if (!settings || !settings->is_watching || is_bare_segment(skb))
+	if (!settings)
+		return 0;
+	if (is_led_elsewhere(skb) && (!settings->is_scoped || is_noted(skb)))
+		return 1;
+	if (!settings->is_watching || is_bare_segment(skb))
 		return 0;
 	question.whose.cookie = bpf_get_socket_cookie(skb);
 	socket = bpf_map_lookup_elem(&sockets, &question.whose.cookie);
@@ -249,16 +186,28 @@ int out_watched(struct __sk_buff *skb)
 	return show(skb, &question);
 }
 
-/* Has it to wait until it was read, also while nobody reads? */
+/* Has it to wait until it was read, also while nobody reads? So has what user space is to drop. */
 SEC("socket")
 int out_guarded(struct __sk_buff *skb)
 {
 	struct question question = {};
 	struct watch *watch;
 
-	if (!read_question(skb, OUTBOUND, &question))
-		return 0;
+	if (!read_question(skb, OUTBOUND, &question) || (question.flow.protocol == TCP && is_led_elsewhere(skb)))
+		return 1;
 	question.whose.cookie = bpf_get_socket_cookie(skb);
 	watch = find_watch(&question);
 	return watch && watch->state == WATCH_GUARDED;
+}
+
+SEC("socket")
+int out_escaped(struct __sk_buff *skb)
+{
+	return has_escaped(skb, OUTBOUND);
+}
+
+SEC("socket")
+int in_escaped(struct __sk_buff *skb)
+{
+	return has_escaped(skb, INBOUND);
 }

@@ -34,7 +34,6 @@ USER = "/user.slice/user-1000.slice/user@1000.service"
             f"{USER}/app.slice/app-flatpak-org.mozilla.firefox-4242.scope",
             ("flatpak:org.mozilla.firefox", "unit:user@1000.service"),
         ),
-        (f"{USER}/app.slice/snap.firefox.firefox-8b1e.scope", ("snap:firefox", "unit:user@1000.service")),
         (
             "/system.slice/snap.canonical\\x2dlivepatch.daemon.service",
             ("snap:canonical-livepatch", "unit:snap.canonical\\x2dlivepatch.daemon.service"),
@@ -48,6 +47,12 @@ USER = "/user.slice/user-1000.slice/user@1000.service"
 )
 def test_owners(path: str, owners: tuple[str, ...]) -> None:
     assert owners_of_cgroup(path) == owners
+
+
+@pytest.mark.parametrize(("snap", "owners"), [("firefox", ("snap:firefox",)), ("fire", ()), (None, ())])
+def test_a_snap_of_a_user_counts_where_its_own_file_runs(snap: str | None, owners: tuple[str, ...]) -> None:
+    found = owners_of_cgroup(f"{USER}/app.slice/snap.firefox.firefox-8b1e.scope", snap)
+    assert found == (*owners, "unit:user@1000.service")
 
 
 @pytest.mark.parametrize("below", ["ssh.service", f"docker-{ID}.scope", "machine-box.scope", "lxc/web"])

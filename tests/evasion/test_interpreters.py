@@ -1,6 +1,9 @@
 """A rule for a script is for that script, run by its interpreter in the plain way, and for nothing else."""
 
+import os
 import shutil
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,27 @@ from tinysnitch.client.control_client import ControlClient
 from tinysnitch.protocol.messages import ListAsks, PromptShown
 
 pytestmark = [pytest.mark.privileged]
+
+FOLDERS = Path(__file__).parent / "programs" / "folders.c"
+OVER_THE_SCRIPT = ["unshare", "-Urm", "sh", "-ec", 'mount --bind "$0" "$1"; exec /usr/bin/python3 "$@"']
+SHELL_CONNECT = 'exec 3<>"/dev/tcp/$1/$2" && echo connected\n'
+# A child connects a socket of its parent's and is gone, without a zombie, before anyone can look.
+CONNECT_AND_GO = """\
+import os, select, signal, socket, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+shared, (end, other_end) = socket.socket(), os.pipe()
+shared.setblocking(False)
+if not os.fork():
+    try:
+        shared.connect((sys.argv[1], int(sys.argv[2])))
+    except BlockingIOError:
+        os._exit(0)
+os.close(other_end)
+os.read(end, 1)
+print("gone", flush=True)
+select.select([], [shared], [])
+shared.getpeername()
+"""
 
 
 def test_the_honest_script_is_allowed(stage: Stage) -> None:
@@ -40,9 +64,42 @@ def test_a_link_that_is_turned_after_the_start(stage: Stage) -> None:
 
 
 def test_another_file_mounted_over_the_script(stage: Stage) -> None:
-    script = 'mount --bind "$0" "$1"; exec /usr/bin/python3 "$1" "$2" "$3"'
-    command = ["unshare", "-Urm", "sh", "-ec", script, stage.evil_script, stage.script, *TARGET]
-    stage.assert_denied(*command)
+    stage.assert_denied(*OVER_THE_SCRIPT, stage.evil_script, stage.script, *TARGET)
+
+
+def test_another_file_mounted_over_the_script_of_who_is_gone(stage: Stage) -> None:
+    """The daemon looks only when there is nothing left to look at."""
+    gone = stage.folder / "gone.py"
+    gone.write_text(CONNECT_AND_GO)
+    known = len(stage.decisions())
+    stage.daemon.process.send_signal(signal.SIGSTOP)
+    try:
+        client = stage.lab.spawn([*OVER_THE_SCRIPT, str(gone), str(stage.script), *TARGET], user="nobody")
+        assert client.stdout
+        assert client.stdout.readline() == "gone\n"
+    finally:
+        stage.daemon.process.send_signal(signal.SIGCONT)
+    record = stage.next_decision(known)
+    assert (record["verdict"], record["program"]) == ("deny", str(stage.script))
+    assert client.wait(timeout=10) == 1
+
+
+def test_a_bare_name_in_the_scripts_folder_is_the_script(stage: Stage) -> None:
+    command = ["sh", "-ec", 'cd "$0"; exec "$@"', stage.script.parent, PYTHON, stage.script.name, *TARGET]
+    record = stage.run(*command)
+    assert (record["verdict"], record["program"]) == ("allow", str(stage.script))
+
+
+@pytest.mark.parametrize("trick", ["shared", "mounted", "unmounted"])
+def test_a_bare_name_in_a_folder_that_is_not_what_it_seems(stage: Stage, trick: str) -> None:
+    """Shared with a process that leaves it; of an attacker's mounts, though the program itself has the host's."""
+    program = stage.folder / trick
+    subprocess.run(["gcc", "-O1", "-Wall", "-Wextra", "-Werror", "-o", program, FOLDERS], check=True)
+    for folder in (stage.folder, Path(f"{stage.folder}{stage.script.parent}")):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / stage.script.name).write_text(SHELL_CONNECT)
+    record = stage.assert_denied(program, trick, stage.script.parent, stage.folder, stage.script.name, *TARGET)
+    assert record["program"] == os.path.realpath("/usr/bin/bash")
 
 
 def test_an_interpreter_of_the_attackers_is_no_interpreter(stage: Stage) -> None:

@@ -75,3 +75,30 @@ def test_a_member_of_the_honest_programs_group(stage: Stage, kind: str) -> None:
         records = [visit(stage, kind, "7302") for _ in range(16)]
     verdicts = {(record["program"], record["verdict"]) for record in records}
     assert verdicts == {(str(honest), "allow"), (str(evil), "deny")}
+
+
+@KINDS
+def test_a_member_of_its_group_while_the_honest_program_starts_anew(stage: Stage, kind: str) -> None:
+    words = (kind, "0.0.0.0", "7303", "reuse_port")
+    honest, evil = stage.receiver, stage.evil_receiver
+    with receiver(stage, evil, *words):
+        with receiver(stage, honest, *words):
+            pass
+        with receiver(stage, honest, *words):
+            records = [visit(stage, kind, "7303") for _ in range(16)]
+    verdicts = {(record["program"], record["verdict"]) for record in records}
+    assert verdicts == {(str(honest), "allow"), (str(evil), "deny")}
+
+
+@KINDS
+@pytest.mark.parametrize("is_evil_left", [True, False])
+def test_who_is_left_of_a_group(stage: Stage, kind: str, is_evil_left: bool) -> None:
+    words = (kind, "0.0.0.0", "7304", "reuse_port")
+    order = (stage.evil_receiver, stage.receiver)
+    left, leaving = order if is_evil_left else order[::-1]
+    with receiver(stage, left, *words) as server:
+        with receiver(stage, leaving, *words):
+            pass
+        record = visit(stage, kind, "7304")
+    assert (record["program"], record["pid"]) == (str(left), server.pid)
+    assert record["verdict"] == ("deny" if is_evil_left else "allow")

@@ -91,6 +91,20 @@ def test_a_file_below_a_mount_in_a_mount(programs: BpfPrograms, tmp_path: Path) 
     assert f"{tmp_path}/in/true" in [image.executable for image in images]
 
 
+@pytest.mark.parametrize(
+    ("script", "flag"),
+    [
+        ("unshare --user /bin/true", structs.IMAGE_USER_NAMESPACE),
+        ("unshare --mount /bin/true", 0),  # made by root
+        ('exec 9</usr; unshare --mount sh -c "cd /proc/self/fd/9; exec /bin/true"', structs.IMAGE_DIRECTORY_CUT),
+    ],
+)
+def test_what_sees_other_mounts_is_flagged(programs: BpfPrograms, script: str, flag: int) -> None:
+    """The last one is in a folder of the mounts that it left."""
+    images = trace_images(programs, lambda: subprocess.run(["sh", "-ec", script], check=True))
+    assert [image.flags for image in images if image.args == ("/bin/true",)] == [flag]
+
+
 def test_a_deleted_file_is_flagged(programs: BpfPrograms, tmp_path: Path) -> None:
     copy = tmp_path / "true"
     shutil.copy("/bin/true", copy)

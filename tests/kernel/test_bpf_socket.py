@@ -151,6 +151,26 @@ def test_a_port_that_another_socket_took_too_stays(programs: BpfPrograms, agent:
     assert programs.find_listener(UDP, port, parse_address("127.0.0.1")) is None
 
 
+def test_a_port_that_programs_share_stays_theirs_until_the_last_has_left(
+    place: BpfPlace, programs: BpfPrograms
+) -> None:
+    """Else who binds it next would be taken for the only one, and get the other's packets allowed."""
+    agents = [place.start_agent() for _ in range(3)]
+    handles = [agent.call("open_socket", "AF_INET", "SOCK_DGRAM")[0] for agent in agents]
+    for agent, handle in zip(agents, handles, strict=True):
+        agent.call("reuse_address", handle)
+    port = agents[0].call("bind", handles[0], "127.0.0.1", 0)
+    agents[1].call("bind", handles[1], "127.0.0.1", port)
+    known = programs.find_listener(UDP, port, parse_address("127.0.0.1"))
+    agents[0].call("close", handles[0])
+    assert programs.find_listener(UDP, port, parse_address("127.0.0.1")) == known
+    agents[2].call("bind", handles[2], "127.0.0.1", port)
+    agents[1].call("close", handles[1])
+    assert programs.find_listener(UDP, port, parse_address("127.0.0.1")) == known
+    agents[2].call("close", handles[2])
+    assert programs.find_listener(UDP, port, parse_address("127.0.0.1")) is None
+
+
 @pytest.mark.parametrize(
     ("family", "target", "bound"), [("AF_INET", "127.0.0.1", "0.0.0.0"), ("AF_INET6", "::1", "::")]
 )

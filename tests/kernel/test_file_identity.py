@@ -36,6 +36,19 @@ def test_paths_that_are_none(path: str) -> None:
     assert identity.resolve_file(path) is None
 
 
+@pytest.mark.parametrize("inside", ["/snap", "/var/lib/snapd/snap"])
+def test_the_snap_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str) -> None:
+    """Where the host has them elsewhere than the snap itself does too."""
+    program = tmp_path / "hello" / "42" / "bin" / "hello"
+    program.parent.mkdir(parents=True)
+    program.write_text("")
+    monkeypatch.setattr(identity, "_SNAPS", (inside, str(tmp_path)))
+    status = program.stat()
+    assert identity.find_snap(f"{inside}/hello/42/bin/hello", status.st_dev, status.st_ino) == "hello"
+    assert identity.find_snap(f"{inside}/hello/42/bin/hello", status.st_dev, status.st_ino + 1) is None
+    assert identity.find_snap("/usr/bin/hello", status.st_dev, status.st_ino) is None
+
+
 @pytest.fixture
 def mounted(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "mounted"
@@ -106,25 +119,44 @@ def test_links_without_end_and_into_proc(tmp_path: Path) -> None:
     assert identity.resolve_file("/dev/fd/0") is None
 
 
+@pytest.mark.privileged
+def test_proc_is_not_followed_wherever_it_is_mounted(mounted: Path) -> None:
+    """`self/cwd` is the daemon's own folder to the daemon, and the program's to the program."""
+    subprocess.run(["mount", "--bind", "/proc", mounted], check=True)
+    assert identity.resolve_file(f"{mounted}/self/root/bin/sh") is None
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize(("options", "is_ours"), [(["-m"], True), (["-U"], False)])
+def test_a_user_namespace_of_its_own_is_noticed(options: list[str], is_ours: bool) -> None:
+    with subprocess.Popen(
+        ["unshare", *options, "sh", "-c", "echo; read x"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as started:
+        assert started.stdout
+        started.stdout.read(1)
+        assert identity.is_in_our_user_namespace(started.pid) == is_ours
+        started.kill()
+    assert not identity.is_in_our_user_namespace(started.pid)  # gone
+
+
 def test_a_process_that_sees_what_we_see() -> None:
     assert identity.is_seen_alike(os.getpid(), "/bin/sh")
     assert identity.is_seen_alike(2**22 + 1, "/bin/sh")  # gone
 
 
 @pytest.mark.privileged
-@pytest.mark.parametrize("options", [["-m"], ["-r", "-U", "-m"]])
-def test_a_file_mounted_over_another_is_noticed(tmp_path: Path, options: list[str]) -> None:
+def test_a_file_mounted_over_another_is_noticed(tmp_path: Path) -> None:
     trusted, other = tmp_path / "trusted", tmp_path / "other"
     trusted.write_text("")
     other.write_text("")
     command = f"mount --bind {other} {trusted}; echo; read x"
     with subprocess.Popen(
-        ["unshare", *options, "sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ["unshare", "-m", "sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as started:
         assert started.stdout
         started.stdout.read(1)
         assert not identity.is_seen_alike(started.pid, str(trusted))
-        assert identity.is_seen_alike(started.pid, str(other)) == (options == ["-m"])
+        assert identity.is_seen_alike(started.pid, str(other))
         started.kill()
 
 

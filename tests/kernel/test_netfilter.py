@@ -181,9 +181,20 @@ def test_a_table_that_cannot_be_had(
         assert added.count(f"-A OUTPUT -j {LABEL}-OUT") == 2  # once in each family
         assert ours.remove() == before
         return
-    with pytest.raises(SnitchError, match="iptables-restore"):
+    with pytest.raises(SnitchError, match="tables-restore"):
         ours.add()
     assert packet_place.save() == before
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize(("spoils", "stays"), [("icmp6-port", "iptables"), ("icmp-port", "ip6tables")])
+def test_putting_back_what_can_be_is_better_than_nothing(
+    packet_place: PacketPlace, monkeypatch: pytest.MonkeyPatch, spoils: str, stays: str
+) -> None:
+    monkeypatch.setattr(netfilter_module, "render_addition", lambda *of: render_addition(*of).replace(spoils, "x"))
+    with entered(packet_place.here), pytest.raises(SnitchError, match="tables-restore"):
+        Netfilter(LABEL, QUEUES, None).add_again()
+    assert f"-A OUTPUT -j {LABEL}-OUT" in packet_place.run(f"{stays}-save", "-t", "mangle")
 
 
 def test_no_iptables_is_said_with_a_hint(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:

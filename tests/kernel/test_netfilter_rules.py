@@ -236,12 +236,12 @@ def test_the_cache_is_asked_before_the_queue(family: Family) -> None:
     rules = build_rules(
         family, LABEL, QUEUES, program_path=Path("/pins").joinpath, scope=None, has_security=False, remark=""
     )
-    watched = [f'-m bpf --object-pinned "/pins/out_watched" -g {LABEL}-WATCH']
+    watched = [f"-m bpf --object-pinned /pins/out_watched -g {LABEL}-WATCH"]
     for part, way, passed, read in (("OUT", "out", "-j RETURN", watched), ("IN", "in", f"-g {LABEL}-PASSIN", [])):
         judging = [rule for rule in rules.chains["mangle"][f"{LABEL}-JUDGE{part}"] if "DROP" not in rule]
         assert judging == [
-            f'-m bpf --object-pinned "/pins/{way}_allowed" {passed}',
-            f'-m bpf --object-pinned "/pins/{way}_denied" -g {LABEL}-DENY',
+            f"-m bpf --object-pinned /pins/{way}_allowed {passed}",
+            f"-m bpf --object-pinned /pins/{way}_denied -g {LABEL}-DENY",
             *read,
             f"-j NFQUEUE --queue-num {QUEUES[0]}",
         ]
@@ -253,7 +253,7 @@ def test_what_has_to_wait_until_it_is_read_waits_also_while_nobody_reads(family:
         family, LABEL, QUEUES, program_path=Path("/pins").joinpath, scope=None, has_security=False, remark=""
     ).chains["mangle"]
     *_before, guarded, noted = rules[f"{LABEL}-WATCH"]
-    assert guarded == f'-m bpf --object-pinned "/pins/out_guarded" -j NFQUEUE --queue-num {QUEUES[1]}'
+    assert guarded == f"-m bpf --object-pinned /pins/out_guarded -j NFQUEUE --queue-num {QUEUES[1]}"
     assert noted == f"-j NFQUEUE --queue-num {QUEUES[1]} --queue-bypass"
 
 

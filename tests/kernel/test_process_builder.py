@@ -8,8 +8,9 @@ import pytest
 from tests.kernel.attribution_table import DictTable, make_image
 from tinysnitch.core.process import Process
 from tinysnitch.kernel import bpf_structs as structs
-from tinysnitch.kernel import procfs
+from tinysnitch.kernel import file_identity, procfs
 from tinysnitch.kernel.bpf_structs import Image, ProcessEntry
+from tinysnitch.kernel.cgroup_paths import CgroupPaths
 from tinysnitch.kernel.process_builder import MAX_PARENTS_LENGTH, NoImages, ProcessBuilder, image_of
 
 PYTHON = os.path.realpath("/usr/bin/python3")
@@ -49,6 +50,33 @@ def test_a_script(builder: ProcessBuilder, tmp_path: Path) -> None:
     assert process.is_host_file
 
 
+def test_a_script_in_another_user_namespace_is_not_the_hosts(builder: ProcessBuilder, tmp_path: Path) -> None:
+    """Also when nobody can look any more what was mounted over it. An executable is told by its inode."""
+    (tmp_path / "x.py").write_text("")
+    flags = structs.IMAGE_USER_NAMESPACE
+    script = build(builder, make_image(PYTHON, "python3", f"{tmp_path}/x.py", flags=flags))
+    assert (script.program, script.is_host_file) == (f"{tmp_path}/x.py", False)
+    assert build(builder, make_image("/usr/bin/env", exec_id=101, flags=flags)).is_host_file
+
+
+def test_a_folder_that_is_not_its_own_names_no_script(builder: ProcessBuilder, tmp_path: Path) -> None:
+    (tmp_path / "x.py").write_text("")
+    image = make_image(PYTHON, "python3", "x.py", directory=str(tmp_path), flags=structs.IMAGE_DIRECTORY_CUT)
+    assert build(builder, image).program == PYTHON
+
+
+def test_a_snap_of_a_user_runs_its_own_file(
+    builder: ProcessBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "hello" / "42" / "hello"
+    program.parent.mkdir(parents=True)
+    program.write_text("")
+    monkeypatch.setattr(file_identity, "_SNAPS", (str(tmp_path),))
+    monkeypatch.setattr(CgroupPaths, "find", lambda *_: "/user@1000.service/app.slice/snap.hello.hello-1.scope")
+    assert build(builder, make_image(str(program))).owners == ("snap:hello", "unit:user@1000.service")
+    assert build(builder, make_image("/usr/bin/env", exec_id=101)).owners == ("unit:user@1000.service",)
+
+
 def test_another_file_at_the_path_is_not_the_hosts(builder: ProcessBuilder, tmp_path: Path) -> None:
     process = build(builder, make_image("/usr/bin/env", "env", inode=1))
     assert not process.is_host_file
@@ -65,15 +93,15 @@ def test_a_deleted_program_in_tmp(builder: ProcessBuilder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flag", "warning"),
+    ("flag", "warnings"),
     [
-        (structs.IMAGE_ARGS_CUT, "arguments were cut"),
-        (structs.IMAGE_ARGS_UNREADABLE, "arguments could not be read"),
+        (structs.IMAGE_ARGS_CUT, ()),  # that they are not complete is warned of by the view
+        (structs.IMAGE_ARGS_UNREADABLE, ("arguments could not be read",)),
     ],
 )
-def test_lost_arguments(builder: ProcessBuilder, flag: int, warning: str) -> None:
+def test_lost_arguments(builder: ProcessBuilder, flag: int, warnings: tuple[str, ...]) -> None:
     process = build(builder, make_image("/usr/bin/env", "env", "a", flags=flag))
-    assert (process.are_args_complete, process.warnings) == (False, (warning,))
+    assert (process.are_args_complete, process.warnings) == (False, warnings)
 
 
 def test_parents_come_from_their_images(builder: ProcessBuilder, table: DictTable) -> None:

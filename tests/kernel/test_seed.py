@@ -8,7 +8,7 @@ import pytest
 from tests.kernel.attribution_table import DictTable
 from tests.kernel.test_attribution import cookie_of
 from tinysnitch.core.flow import ICMP, TCP, UDP
-from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, Listener, ProcessEntry
+from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, IMAGE_USER_NAMESPACE, Listener, ProcessEntry
 from tinysnitch.kernel.seed import seed, seed_processes
 from tinysnitch.kernel.sockets import SocketDiag
 
@@ -31,6 +31,17 @@ def test_processes_are_written_with_their_parents(table: DictTable) -> None:
     assert image.flags & IMAGE_SEEDED
     assert image.parent_exec_id == table.processes[os.getppid()].exec_id
     assert 2 not in table.processes  # a kernel thread
+
+
+@pytest.mark.privileged
+def test_another_user_namespace_is_noted(table: DictTable) -> None:
+    with subprocess.Popen(["unshare", "--user", "sh", "-c", "echo; read x"], stdin=-1, stdout=-1) as started:
+        assert started.stdout
+        started.stdout.read(1)
+        seed_processes(table)
+        started.kill()
+    flags = [table.images[table.processes[pid].exec_id].flags for pid in (os.getpid(), started.pid)]
+    assert [flag & IMAGE_USER_NAMESPACE for flag in flags] == [0, IMAGE_USER_NAMESPACE]
 
 
 def test_what_the_kernel_saw_is_not_overwritten(table: DictTable) -> None:

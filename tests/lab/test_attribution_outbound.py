@@ -131,8 +131,10 @@ def test_parents_up_to_init(watched: WatchedLab) -> None:
 
 
 def test_nobody_is_left_unknown(watched: WatchedLab) -> None:
-    """Of all that the tests before this one did."""
+    """Of all that the tests before this one did in this lab; it may be the first."""
+    use(watched, "connect", WORLD4, 80)
     outbound = [record for record in watched.daemon.records("connection") if record["direction"] == "outbound"]
+    assert outbound
     assert [record for record in outbound if record["attribution"] == "unknown"] == []
 
 

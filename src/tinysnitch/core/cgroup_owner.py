@@ -1,7 +1,8 @@
 r"""Whose cgroup: the systemd unit, container, flatpak or snap that a cgroup path tells of (DESIGN.md 3.3).
 
 Below `user@UID.service` the user names the cgroups. So units and containers there are told with that prefix
-(`unit:user@1000.service/sync.service`): no user can pass for a unit or container of the system.
+(`unit:user@1000.service/sync.service`): no user can pass for a unit or container of the system. A snap counts there
+only where its own file runs; for a flatpak there is no such proof (THREATS.md).
 """
 
 import re
@@ -17,14 +18,18 @@ _LXC_PARENTS = ("lxc", "lxc.payload")
 
 
 @lru_cache(maxsize=1024)
-def owners_of_cgroup(path: str) -> tuple[str, ...]:
-    """Words for rules, the most specific first: `/system.slice/ssh.service` → (`unit:ssh.service`,)."""
+def owners_of_cgroup(path: str, snap: str | None = None) -> tuple[str, ...]:
+    """Words for rules, the most specific first: `/system.slice/ssh.service` → (`unit:ssh.service`,).
+
+    `snap`: the one whose file runs.
+    """
     parts = [part for part in path.split("/") if part]
     position = next((n for n, part in enumerate(parts) if _MANAGER.fullmatch(part)), None)
     if position is None:
         return _owners(parts, "")
     manager = parts[position]
-    return (*_owners(parts[position + 1 :], f"{manager}/"), f"unit:{manager}")
+    owners = (*_owners(parts[position + 1 :], f"{manager}/"), f"unit:{manager}")
+    return tuple(owner for owner in owners if owner == f"snap:{snap}" or not owner.startswith("snap:"))
 
 
 def _owners(parts: list[str], prefix: str) -> tuple[str, ...]:

@@ -51,6 +51,7 @@ class Packet(msgspec.Struct, frozen=True):
     is_echo: bool = False
     is_icmp_error: bool = False  # speaks of another flow, the one that it quotes
     transport_offset: int = 0  # where TCP's header begins; other protocols do not say
+    is_routed: bool = False  # TCP over IPv6: a routing header led to the destination
 
 
 class _Internet(msgspec.Struct):
@@ -63,6 +64,7 @@ class _Internet(msgspec.Struct):
     end: int
     is_fragment: bool = False
     has_transport: bool = True  # False in all fragments but the first
+    is_routed: bool = False
 
 
 def parse_packet(payload: bytes | memoryview) -> Packet:
@@ -170,6 +172,7 @@ def _skip_extension(payload: bytes | memoryview, found: _Internet) -> None:
         raise Malformed("a routing header hides the true destination")
     # AH counts 4-byte words and leaves out two (RFC 4302 2.2), the others 8-byte words and leave out one.
     found.offset += (length + 2) * 4 if found.protocol == _AUTHENTICATION else (length + 1) * 8
+    found.is_routed |= found.protocol == _ROUTING
     found.protocol = following
 
 
@@ -213,6 +216,7 @@ def _parse_tcp(payload: bytes | memoryview, found: _Internet) -> Packet:
         has_ports=True,
         is_fragment=found.is_fragment,
         transport_offset=offset,
+        is_routed=found.is_routed,
     )
 
 

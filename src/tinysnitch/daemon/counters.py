@@ -7,11 +7,11 @@ from tinysnitch.core.dns_talk import NOT_LEARNED
 from tinysnitch.core.events import DataLost
 from tinysnitch.core.table import TableStatistics
 from tinysnitch.daemon.control_server import ControlServer
-from tinysnitch.daemon.driver import Driver
+from tinysnitch.daemon.driver import NOT_SAVED, Driver
 from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 
-_KERNEL_LOSSES = {
+KERNEL_LOSSES = {
     "lost_images": "executed images not stored",
     "lost_processes": "processes not stored",
     "lost_sockets": "sockets not stored",
@@ -21,10 +21,11 @@ _KERNEL_LOSSES = {
     "lost_watches": "connections without a name not read",
     "lost_packet_users": "users of packet sockets not told of",
     "lost_traces": "trace lines",
+    "lost_marks": "marks of denied packets, taken by other netfilter rules (dropped all the same)",
 }
 
 
-_TOLD = (NOT_LEARNED, PUT_BACK)  # when they happen
+_TOLD = (NOT_LEARNED, PUT_BACK, NOT_SAVED)  # when they happen
 
 
 class Counters:
@@ -52,6 +53,7 @@ class Counters:
             "clients cut off, too slow": statistics.slow,
             "clients turned away, too many": statistics.crowded_out,
             PUT_BACK: self.guard.put_back if self.guard else 0,
+            NOT_SAVED: len(self._doors.rules_file.unsaved) + self._driver.unsaved_temporary,
             **self._doors.recorder.losses(),
             **self._kernel_losses(),
             **self._engine.dns.losses(),
@@ -79,7 +81,7 @@ class Counters:
 
     def _kernel_losses(self) -> dict[str, int]:
         counted = self._read_kernel()
-        return {text: counted[name] for name, text in _KERNEL_LOSSES.items()}
+        return {text: counted[name] for name, text in KERNEL_LOSSES.items()}
 
     def _read_kernel(self) -> Counter[str]:
         return Counter(self._programs.read_statistics()) if self._programs else Counter()

@@ -24,8 +24,10 @@ VERDICT_PROGRAMS = (
     "out_stream",
     "out_watched",
     "out_guarded",
+    "out_escaped",
     "in_allowed",
     "in_denied",
+    "in_escaped",
     "in_answer",
 )
 

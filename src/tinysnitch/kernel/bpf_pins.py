@@ -57,6 +57,13 @@ class PinFolder:
         remove_folder(self.path)
 
 
+def remove_all_pins(path: Path) -> None:
+    """What daemons of an instance left, whatever their objects were. Nothing there is fine."""
+    for folder in list_folder(path):
+        PinFolder(folder).remove()
+    remove_folder(path)
+
+
 def list_folder(path: Path) -> list[Path]:
     """Sorted; empty when there is no such folder."""
     return sorted(path.iterdir()) if path.is_dir() else []

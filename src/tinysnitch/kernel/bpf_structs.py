@@ -25,6 +25,7 @@ IMAGE_DELETED = 4
 IMAGE_SEEDED = 8
 IMAGE_DIRECTORY_CUT = 16
 IMAGE_ARGS_UNREADABLE = 32
+IMAGE_USER_NAMESPACE = 64
 
 ANSWER_NS = 30_000_000_000  # how long an answer may take, and how long nothing may be said after one
 LULL_NS = 120_000_000_000
@@ -47,6 +48,7 @@ STATISTICS = (
     "lost_watches",
     "lost_packet_users",
     "lost_traces",
+    "lost_marks",
 )
 TRACE_KINDS = {1: "exec", 2: "connect", 3: "send", 4: "bind"}
 

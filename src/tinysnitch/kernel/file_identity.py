@@ -13,6 +13,7 @@ from tinysnitch.core.table import BoundedTable
 MAX_DIGEST_BYTES = 512 << 20  # at 1.5 GB a second a third of one; a browser has some 250 MB
 _MAX_LINKS = 40  # as the kernel: path_resolution(7)
 _MINOR_BITS = 20  # include/linux/kdev_t.h
+_SNAPS = ("/snap", "/var/lib/snapd/snap")  # by distribution; to the snap itself it is always the first
 
 
 def decode_device(kernel_device: int) -> int:
@@ -34,6 +35,15 @@ def is_host_file(path: str, device: int, inode: int) -> bool:
         return status.st_dev == device or _is_in_superblock(path, device, inode)
     except (OSError, ValueError):
         return False
+
+
+def find_snap(path: str, device: int, inode: int) -> str | None:
+    """The snap whose own file was executed: the host's file where root alone mounts snaps."""
+    folder = next((folder for folder in _SNAPS if path.startswith(f"{folder}/")), None)
+    if folder is None:
+        return None
+    rest = path.removeprefix(folder)
+    return rest.split("/")[1] if any(is_host_file(each + rest, device, inode) for each in _SNAPS) else None
 
 
 def _is_in_superblock(path: str, device: int, inode: int) -> bool:
@@ -103,9 +113,9 @@ def _names(path: str) -> list[str]:
 def _read_component(path: str) -> tuple[int, str | None] | None:
     """Mode and, for a link of root's, where it leads; None for what does not count."""
     try:
-        if path == "/proc":  # `/proc/self` is the daemon here, not who ran the script
-            return None
         status = os.lstat(_raw(path))
+        if status.st_dev == os.lstat("/proc").st_dev:  # mounted anywhere: `self` is the daemon here, not the program
+            return None
         if not stat.S_ISLNK(status.st_mode):
             return status.st_mode, None
         return (
@@ -115,12 +125,18 @@ def _read_component(path: str) -> tuple[int, str | None] | None:
         return None
 
 
-def is_seen_alike(pid: int, path: str) -> bool:
-    """Whether a process sees the host's file at the path: not in a user namespace of its own, where it may mount
-    what it likes, and not another file mounted there. True for a process that is gone."""
+def is_in_our_user_namespace(pid: int) -> bool:
+    """Who made another one may mount in it what they like. False for a process that is gone."""
     try:
-        if os.readlink(f"/proc/{pid}/ns/user") != os.readlink("/proc/self/ns/user"):
-            return False
+        return os.path.samefile(f"/proc/{pid}/ns/user", "/proc/self/ns/user")
+    except OSError:
+        return False
+
+
+def is_seen_alike(pid: int, path: str) -> bool:
+    """Whether a process of our user namespace sees the host's file at the path, and not another one mounted there.
+    True for a process that is gone: it could not have mounted one."""
+    try:
         return os.path.samefile(f"/proc/{pid}/root".encode() + _raw(path), _raw(path))
     except (OSError, ValueError):
         return not os.path.exists(f"/proc/{pid}/ns")

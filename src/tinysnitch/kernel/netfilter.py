@@ -44,13 +44,18 @@ class Netfilter:
         """All families or none. What an earlier daemon left stays when it cannot be renewed: closed, not open."""
         was_present = self.is_present()
         try:
-            for family in _families():
-                self._add(family)
+            self.add_again()
         except SnitchError as error:
             if not was_present:
                 with suppress(SnitchError):  # the first error tells more
                     self.remove()
             raise error from None
+
+    def add_again(self) -> None:
+        """After others took them away. Of a family that cannot be loaded the other one does not suffer."""
+        with ExitStack() as all_of_them:
+            for family in reversed(_families()):
+                all_of_them.callback(self._add, family)
 
     def remove(self) -> None:
         """Right also when nothing is there, or half of it. What cannot be removed keeps nothing else."""

@@ -10,7 +10,8 @@ from a known conversation (ESTABLISHED). Its other states are not taken for gran
 of a vanished one is ESTABLISHED too.
 
 A denial is a mark, since REJECT exists in the filter table only. It ends mangle (ACCEPT), so that no later --set-mark
-loses it; behind the filter table a DROP waits for what another rule accepted before our REJECT.
+loses it; behind the filter table a DROP waits for what another rule accepted before our REJECT. Chains of others
+between mangle and filter may set another mark all the same: with BPF the DROP also takes what is denied without ours.
 """
 
 from collections.abc import Callable
@@ -95,13 +96,15 @@ def build_rules(
         "-p tcp -j REJECT --reject-with tcp-reset",
         f"-j REJECT --reject-with {_UNREACHABLE[family]}",
     ]
+    escaped_in = _escaped(program_path, "IN")
     # In the order that they are committed: what a denial needs stands before anything is judged.
     parts = {
-        **({"security": {"LAST": ["-j DROP"]}} if has_security else {}),
-        "filter": {"REJECT": reject},
+        **({"security": {"LAST": ["-j DROP"], **escaped_in}} if has_security else {}),
+        "filter": {"REJECT": reject, **({} if has_security else escaped_in)},
         "mangle": {
             **_judgement(family, label, queues, program_path=program_path, scope=scope),
             "LAST": ["-j DROP"],
+            **_escaped(program_path, "OUT"),
             "POST": [_questions(queues[1], scope)],
             # No packet comes to the remark: it is there for whoever takes the rules away.
             "DENY": [
@@ -114,16 +117,17 @@ def build_rules(
     named = {
         table: {chain_name(label, part): rules for part, rules in chains.items()} for table, chains in parts.items()
     }
-    return RuleSet(named, _jumps(label, has_security))
+    return RuleSet(named, _jumps(label, has_security, has_programs=program_path is not None))
 
 
-def _jumps(label: str, has_security: bool) -> list[Jump]:
+def _jumps(label: str, has_security: bool, *, has_programs: bool) -> list[Jump]:
     reject = f"{_DENIED} -j {chain_name(label, 'REJECT')}"
     last = f"{_DENIED} -j {chain_name(label, 'LAST')}"
     return [
         Jump("mangle", "OUTPUT", f"-j {chain_name(label, 'OUT')}"),
         Jump("mangle", "INPUT", f"-j {chain_name(label, 'IN')}"),
         Jump("mangle", "POSTROUTING", last),
+        *(_to_escaped("mangle", "POSTROUTING", label, "OUT") if has_programs else []),
         *(
             Jump("mangle", "POSTROUTING", f"-p udp -m udp --dport {port} -j {chain_name(label, 'POST')}")
             for port in _NAMES
@@ -132,6 +136,22 @@ def _jumps(label: str, has_security: bool) -> list[Jump]:
         Jump("filter", "OUTPUT", reject),
         Jump("filter", "INPUT", reject),
         *([Jump("security", "INPUT", last)] if has_security else []),
+        *(_to_escaped("security" if has_security else "filter", "INPUT", label, "IN") if has_programs else []),
+    ]
+
+
+def _escaped(program_path: Callable[[str], Path] | None, way: str) -> dict[str, list[str]]:
+    """What was judged, denied, and is not marked as that any more. In a chain, since `-D` finds no rule with a pin."""
+    if program_path is None:
+        return {}
+    return {f"LAST{way}": [f"{_asks(program_path, f'{way.lower()}_escaped')} -j DROP"]}
+
+
+def _to_escaped(table: str, chain: str, label: str, way: str) -> list[Jump]:
+    target = f"-j {chain_name(label, f'LAST{way}')}"
+    return [
+        Jump(table, chain, f"-p tcp -m tcp --tcp-flags SYN,RST,ACK SYN {target}"),
+        Jump(table, chain, f"! -p tcp {target}"),
     ]
 
 
@@ -181,7 +201,8 @@ def _watch(label: str, queue: int, program_path: Callable[[str], Path]) -> dict[
 
 
 def _asks(program_path: Callable[[str], Path], name: str) -> str:
-    return f'-m bpf --object-pinned "{program_path(name)}"'
+    """As iptables-save prints it, without quotes: pins are in folders of our own, which have no blanks."""
+    return f"-m bpf --object-pinned {program_path(name)}"
 
 
 def _pass_link(family: Family, label: str, way: str, scoped: str = "") -> list[str]:

@@ -51,6 +51,8 @@ class PacketEvents:
         packet = parse_packet(queued.payload)
         message = _message_of(packet, queued.payload)
         if queued.hook == LOCAL_OUT:
+            if packet.is_routed:  # its connection was judged by the address that it was opened to
+                raise Malformed("a routing header leads a connection elsewhere")
             return self._data_event(queued, flow_of(packet, Direction.OUTBOUND), message)
         if queued.hook == POST_ROUTING:
             flow = flow_of(packet, Direction.OUTBOUND)

@@ -78,7 +78,7 @@ class ProcessBuilder:
             are_args_complete=not image.flags & _ARGS_LOST,
             run_by=program.run_by,
             parents=tuple(self._name_parents(image)),
-            owners=owners_of_cgroup(self._cgroups.find(image.cgroup_id) or ""),
+            owners=self._find_owners(image, device),
             is_host_file=is_host_file,
             sha256=self._read_sha256(image, program) if is_host_file else None,
             warnings=(
@@ -106,7 +106,13 @@ class ProcessBuilder:
         device = file_identity.decode_device(image.device)
         if not file_identity.is_host_file(image.executable, device, image.inode):
             return False
-        return program.run_by is None or file_identity.is_seen_alike(pid, program.path)
+        if program.run_by is None:
+            return True
+        return not image.flags & structs.IMAGE_USER_NAMESPACE and file_identity.is_seen_alike(pid, program.path)
+
+    def _find_owners(self, image: Image, device: int) -> tuple[str, ...]:
+        snap = file_identity.find_snap(image.executable, device, image.inode)
+        return owners_of_cgroup(self._cgroups.find(image.cgroup_id) or "", snap)
 
     def _read_sha256(self, image: Image, program: Program) -> str | None:
         return self._digests.read_sha256(image.executable) if self._needs_sha256(program.path) else None
@@ -148,8 +154,11 @@ class ProcessBuilder:
 def image_of(process: LiveProcess) -> Image:
     """An image read from /proc afterwards, where nothing was captured. Its exec id is 0."""
     device = file_identity.read_executable_device(process.pid) or process.device
+    image = _image_for_its_name(process)
+    is_ours = file_identity.is_in_our_user_namespace(process.pid)
     return msgspec.structs.replace(
-        _image_for_its_name(process),
+        image,
+        flags=image.flags | (0 if is_ours else structs.IMAGE_USER_NAMESPACE),
         cgroup_id=read_cgroup_id(process.cgroup) if process.cgroup else 0,
         device=file_identity.encode_device(device),
     )
@@ -187,7 +196,5 @@ def find_warnings(image: Image, program: Program, is_host_file: bool) -> Iterato
     yield from (f"runs from {folder[:-1]}" for folder in _SUSPECT if any(path.startswith(folder) for path in paths))
     if not is_host_file and not is_deleted:
         yield "not the host's file at this path"
-    if image.flags & structs.IMAGE_ARGS_CUT:
-        yield "arguments were cut"
     if image.flags & structs.IMAGE_ARGS_UNREADABLE:
         yield "arguments could not be read"

