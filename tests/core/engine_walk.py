@@ -1,16 +1,21 @@
 """Random walks of the engine, with the promises that hold after every step."""
 
+from collections import defaultdict
 from collections.abc import Callable
+from typing import NamedTuple
 
 from hypothesis import strategies as st
 
+from tests.core.rule_oracle import decide_slowly, matches
 from tests.core.transcript import BANK, SHOP, Transcript, flow_of, inbound, no, whose, yes
 from tinysnitch.core import commands as cmd
 from tinysnitch.core import events as ev
 from tinysnitch.core.choice import Lifetime
+from tinysnitch.core.connection import Connection
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.flow import Flow
+from tinysnitch.core.flow import Flow, parse_address
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution
+from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.core.verdict import Verdict
 
@@ -24,7 +29,7 @@ STEPS = st.one_of(
     *[st.tuples(st.just("packet"), st.sampled_from(FLOWS), st.sampled_from(WHO), st.integers(0, 2))] * 4,
     *[
         st.tuples(
-            st.just("answer"), st.integers(0, 9), st.booleans(), st.sampled_from(Lifetime), st.sampled_from(BY_HAND)
+            st.just("answer"), st.integers(0, 11), st.booleans(), st.sampled_from(Lifetime), st.sampled_from(BY_HAND)
         )
     ]
     * 2,
@@ -36,6 +41,17 @@ STEPS = st.one_of(
 )
 
 
+class Packet(NamedTuple):
+    flow: Flow
+    cookie: int
+    who: Attribution
+
+    def is_like(self, other: "Packet") -> bool:
+        """Of one flow and socket, and not known to be of another program: such packets share one fate."""
+        processes = (self.who.process, other.who.process)
+        return self[:2] == other[:2] and (None in processes or processes[0] == processes[1])
+
+
 class Walk:
     """`fates` has what became of each packet; a packet without one is held."""
 
@@ -43,16 +59,17 @@ class Walk:
         limits = {"max_prompts": 3, "max_waiters": 6, "max_waiters_per_flow": 2, "max_flows": 3, "max_verdicts": 3}
         self.engine = Transcript(is_learning=is_learning, timeout_s=timeout_s, **limits)
         self.is_learning = is_learning
-        self.flows: dict[int, tuple[Flow, int]] = {}  # with the cookie, of each packet
+        self.packets: dict[int, Packet] = {}
         self.fates: dict[int, str] = {}
-        self.promised: set[tuple[Flow, int]] = set()  # that people let through
+        self.promised: set[Packet] = set()  # what people let through
+        self.names: defaultdict[bytes, set[str]] = defaultdict(set)  # that an address ever had
 
     def take(self, kind: str, *values: object) -> None:
         step: Callable[..., list[cmd.Command]] = getattr(self, f"_{kind}")
         self._check(step(*values))
         core = self.engine.engine
         held = [packet for prompt in core.prompts for one in prompt.waiters.values() for packet in one.packet_ids]
-        assert sorted(held) == sorted(self.flows.keys() - self.fates.keys())
+        assert sorted(held) == sorted(self.packets.keys() - self.fates.keys())
         assert core.prompts.held == len(held) <= 6
         assert len(core.prompts) <= 3
         self._check_deadlines()
@@ -77,25 +94,50 @@ class Walk:
                     self._end(packet_id, "drop")
 
     def _end(self, packet_id: int, fate: str) -> None:
-        assert packet_id in self.flows
+        assert packet_id in self.packets
         assert packet_id not in self.fates
         self.fates[packet_id] = fate
         if fate == "allow":
-            is_ruled = any(rule.verdict is Verdict.ALLOW for rule in self.engine.engine.rules)
-            assert self.is_learning or is_ruled or self.flows[packet_id] in self.promised
+            packet = self.packets[packet_id]
+            assert any(self._may_pass(each) for each in set(self.packets.values()) if each.is_like(packet))
+
+    def _may_pass(self, packet: Packet) -> bool:
+        """Whether people let this very packet through, or the rules in force do, by a name that its remote has had."""
+        if packet in self.promised:
+            return True
+        rules, wall_s = list(self.engine.engine.rules), self.engine.now.wall_s
+        verdicts = {decide_slowly(rules, self._connection(packet, name), wall_s) for name in self._names(packet)}
+        return Verdict.ALLOW in verdicts or (self.is_learning and Verdict.ASK in verdicts)
+
+    def _names(self, packet: Packet) -> set[str | None]:
+        return {None, *self.names[packet.flow.remote]}
+
+    @staticmethod
+    def _connection(packet: Packet, name: str | None) -> Connection:
+        return Connection(flow=packet.flow, attribution=packet.who, name=name, interface="eth0")
 
     def _packet(self, flow: Flow, who: Attribution, cookie: int) -> list[cmd.Command]:
         event = self.engine.next_packet(flow, who, cookie)
-        self.flows[event.packet_id] = (flow, cookie)
+        self.packets[event.packet_id] = Packet(flow, cookie, who)
         return self.engine.feed(event)
 
     def _answer(self, number: int, is_yes: bool, lifetime: Lifetime, by_hand: str | None) -> list[cmd.Command]:
         rule = parse_rule(by_hand) if by_hand else None
-        prompt = self.engine.engine.prompts.find(number)
-        if prompt and (rule.verdict is Verdict.ALLOW if rule else is_yes):
-            self.promised |= {(flow, waiter.cookie) for flow, waiter in prompt.waiters.items()}
+        numbers = [prompt.prompt_id for prompt in self.engine.engine.prompts] + [99]  # the last one never was
+        number = numbers[number % len(numbers)]
+        if rule.verdict is Verdict.ALLOW if rule else is_yes:
+            answered = self._answered(number, rule)
+            is_for_one = lifetime is Lifetime.ONCE and rule is None
+            self.promised |= set(answered[:1] if is_for_one else answered)
         choice = yes(lifetime) if is_yes else no(lifetime)
         return self.engine.feed(ev.AnswerGiven(number, choice, 0, rule))
+
+    def _answered(self, number: int, rule: Rule | None) -> list[Packet]:
+        """What waits for the answer and is meant by it."""
+        prompt = self.engine.engine.prompts.find(number)
+        waiters = list(prompt.waiters.values()) if prompt else []
+        meant = [one for one in waiters if rule is None or matches(rule, one.connection, self.engine.now.wall_s)]
+        return [Packet(one.connection.flow, one.cookie, one.connection.attribution) for one in meant]
 
     def _wait(self, seconds: float) -> list[cmd.Command]:
         self.engine.now_s += seconds
@@ -105,6 +147,7 @@ class Walk:
         return self.engine.feed(ev.RulesLoaded(tuple(map(parse_rule, lines))))
 
     def _resolve(self, name: str, address: str) -> list[cmd.Command]:
+        self.names[parse_address(address)].add(name)
         self.engine.resolve(name, address)
         return []
 

@@ -83,10 +83,12 @@ def rules(draw: st.DrawFn) -> Rule:
 
 # --- rules and connections that often meet -----------------------------------------------------------------
 
-NAMES = ["example.com", "ads.example.com", "a.ads.example.com", "example.org"]
+NAMES = ["example.com", "ads.example.com", "a.ads.example.com", "example.org", "badexample.com"]
 ADDRESSES = ["10.1.2.3", "10.1.9.9", "127.0.0.1", "2001:db8::1", "::1", "192.168.1.5"]
 NETWORKS = ["10.0.0.0/8", "10.1.2.0/24", "10.1.2.3", "0.0.0.0/0", "::/0", "2001:db8::/32"]
-PATHS = ["/usr/bin/curl", "/usr/bin/python3", "/usr/bin/python3.13", "/opt/a/x", "/opt/a/b/x"]
+NETWORKS += ["127.0.0.0/8", "192.168.1.0/24", "192.168.1.5", "10.1.9.0/24", "10.1.9.9"]
+LINKS = {"/usr/bin/python3": "/usr/bin/python3.13", "/home/a/l": "/usr/bin/curl"}
+PATHS = ["/usr/bin/curl", "/usr/bin/python3.13", "/opt/a/x", "/opt/a/b/x", *LINKS]
 GLOBS = [("/usr/bin/", ""), ("/opt/", "/x"), ("/opt/", "", ""), ("/usr/bin/python3", ""), ("/opt/a/", "")]
 ARGS = [(), ("-s",), ("-m", "http.server")]
 OWNERS = ["unit:a.service", "snap:b"]
@@ -98,7 +100,8 @@ FACTS = Facts(
     lan=(ip_network("192.168.1.0/24"), ip_network("10.1.0.0/16")),
     resolvers=frozenset({parse_address("10.1.2.3")}),
     lists={"ads": RemoteSet(["ads.example.com"], [parse_network("10.1.9.0/24")])},
-    links={"/usr/bin/python3": "/usr/bin/python3.13"},
+    links=LINKS,
+    turnable_links=frozenset({"/home/a/l"}),
     users={"alice": 1000},
 )
 
@@ -130,7 +133,7 @@ meeting_rules = st.builds(
     program=meeting_programs,
     args=mostly_open(st.sampled_from(ARGS)),
     user=mostly_open(st.sampled_from(["alice", "1000", "0", "nobody"])),
-    parent=mostly_open(st.sampled_from(["/usr/bin/bash", "/usr/bin/python3"])),
+    parent=mostly_open(st.sampled_from(["/usr/bin/bash", "/usr/bin/curl", *LINKS])),
     sha256=mostly_open(st.sampled_from(["ab" * 32, "cd" * 32])),
     iface=mostly_open(st.sampled_from(["eth0", "wg0"])),
     until_s=mostly_open(st.sampled_from([50, 100, 200])),
@@ -148,7 +151,7 @@ processes = st.builds(
     program=st.sampled_from(PATHS),
     args=st.sampled_from(ARGS),
     are_args_complete=st.booleans(),
-    parents=st.sampled_from([(), ("/usr/bin/bash",), ("/usr/bin/python3.13", "/usr/bin/bash")]),
+    parents=st.sampled_from([(), ("/usr/bin/bash",), ("/usr/bin/python3.13", "/usr/bin/bash"), ("/usr/bin/curl",)]),
     owners=st.sampled_from([(), ("unit:a.service",), ("unit:a.service", "snap:b")]),
     is_host_file=st.booleans(),
     sha256=st.sampled_from([None, "ab" * 32]),

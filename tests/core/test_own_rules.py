@@ -1,14 +1,18 @@
 import pytest
+from msgspec.structs import replace
 
+from tests.core.test_ruleset import connection, ruleset
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.own_rules import find_excess, find_overruled, is_own
+from tinysnitch.core.own_rules import find_excess, find_overruled, has_turnable_path, is_own
 from tinysnitch.core.rule_text import format_rule, parse_rule
+from tinysnitch.core.verdict import Verdict
 from tinysnitch.store.remote_set import RemoteSet
 
 FACTS = Facts(
     users={"alice": 1000, "bob": 1001},
     links={"/bin/ssh": "/usr/bin/ssh"},
     lists={"ads": RemoteSet(["ads.test"], [])},
+    turnable_links=frozenset({"/home/a/l"}),
 )
 
 
@@ -44,6 +48,35 @@ def test_an_own_rule_makes_nobody_read_or_try_much(columns: str, excess: str | N
 
 def test_an_own_rule_demands_no_sum() -> None:
     assert find_excess(parse_rule(f"allow user=1000 sha256={'0' * 64} - - - /usr/bin/curl")) == "sha256="
+
+
+@pytest.mark.parametrize(
+    ("line", "is_turnable"),
+    [
+        ("allow user=1000 - - - /home/a/l", True),
+        ("ask user=alice - - - /home/a/l", True),
+        ("allow user=1000 parent=/home/a/l - - -", True),
+        ("deny user=1000 - - - /home/a/l", False),
+        ("allow - - - /home/a/l", False),
+        ("allow user=1000 - - - /home/a/tool /home/a/l", False),
+        ("allow user=1000 - - -", False),
+    ],
+)
+def test_what_lets_pass_for_a_user_goes_over_no_link_that_others_can_turn(line: str, is_turnable: bool) -> None:
+    assert has_turnable_path(parse_rule(line), FACTS) is is_turnable
+
+
+def test_a_rule_over_such_a_link_matches_nothing() -> None:
+    lines = ["allow user=1000 example.com - - /home/a/l", "deny example.com - -"]
+    facts = Facts(links={"/home/a/l": "/usr/bin/curl"}, turnable_links=frozenset({"/home/a/l"}))
+    assert ruleset(lines[0], facts=replace(facts, turnable_links=frozenset())).explain(connection(), 0.0).winner
+    explanation = ruleset(*lines, facts=facts).explain(connection(), 0.0)
+    assert explanation.winner == parse_rule(lines[1])
+    ((_rule, why),) = explanation.losers
+    assert why == "its path leads over a link that others than root can turn"
+    explanation = ruleset(lines[0], facts=facts).explain(connection(), 0.0)
+    assert (explanation.decision.verdict, explanation.winner) == (Verdict.ASK, None)
+    assert [reason for _, reason in explanation.losers] == [why]
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,12 @@ def test_the_oldest_prompt_is_the_next_to_give_up() -> None:
     assert prompts.find_expired(70.0) == [first]
 
 
+def test_numbers_go_on_from_the_first() -> None:
+    prompts = Prompts(Settings(first_prompt_id=70))
+    opened = [hold(prompts, flow_of(1, port=port)) for port in (1, 2)]
+    assert [prompt and prompt.prompt_id for prompt in opened] == [70, 71]
+
+
 def test_prompts_are_bounded() -> None:
     prompts = Prompts(Settings(max_prompts=2))
     first, second = whose(), whose(uid=0)

@@ -72,7 +72,8 @@ def test_a_bad_line_is_an_error_with_its_place_and_the_others_load() -> None:
 @pytest.mark.parametrize(
     ("line", "column", "problem", "hint"),
     [
-        ("", 1, "a rule is one line", "write verdict"),
+        ("", 1, "the rule is empty", "write verdict"),
+        (" # nothing", 1, "the rule is empty", "write verdict"),
         ("allow a - -\nallow b - -", 1, "a rule is one line", "write verdict"),
         ("Allow a - -", 1, "not a verdict", "did you mean 'allow'?"),
         ("xyzzy a - -", 1, "not a verdict", "write one of: allow deny ask"),

@@ -1,13 +1,32 @@
+from collections.abc import Callable
+from itertools import combinations, product
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.core.rule_strategies import FACTS, meeting_rules
+from tests.core import rule_oracle as oracle
+from tests.core.rule_strategies import (
+    ARGS,
+    FACTS,
+    GLOBS,
+    LINKS,
+    NAMES,
+    NETWORKS,
+    OWNERS,
+    PATHS,
+    PORT_SETS,
+    meeting_rules,
+)
 from tinysnitch.core.facts import Facts
+from tinysnitch.core.flow import Direction
+from tinysnitch.core.program_text import glob_of
 from tinysnitch.core.remote_words import RemoteWords
-from tinysnitch.core.rule import Rule
+from tinysnitch.core.rule import ANY_PROGRAM, ANY_REMOTE, Program, ProgramKind, Remote, RemoteKind, Rule
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.core.scope import covers, is_narrower, resolve_rule
+from tinysnitch.core.verdict import Verdict
 
 WORDS = RemoteWords(FACTS)
 
@@ -118,6 +137,66 @@ def test_narrower_is_a_strict_partial_order(first: Rule, second: Rule, third: Ru
     assert not (is_narrower(first, second, WORDS) and is_narrower(second, first, WORDS))
     if is_narrower(first, second, WORDS) and is_narrower(second, third, WORDS):
         assert is_narrower(first, third, WORDS)
+
+
+REMOTES = [ANY_REMOTE, *(Remote(RemoteKind.NETWORK, network) for network in NETWORKS)]
+REMOTES += [Remote(kind, name) for kind in (RemoteKind.NAME, RemoteKind.DOMAIN) for name in (*NAMES, "com")]
+LISTS = [Remote(RemoteKind.LIST, name) for name in ("ads", "resolvers", "none")]
+PROGRAMS = [ANY_PROGRAM, Program(ProgramKind.KERNEL), Program(ProgramKind.UNKNOWN), *(glob_of(*glob) for glob in GLOBS)]
+PROGRAMS += [Program(ProgramKind.PATH, path) for path in PATHS if path not in LINKS]
+PROGRAMS += [Program(ProgramKind.OWNER, owner) for owner in OWNERS]
+COLUMNS: dict[str, list[object]] = {
+    "direction": list(Direction),
+    "remote": [*REMOTES, Remote(RemoteKind.LOCALHOST), Remote(RemoteKind.LAN), *LISTS],
+    "ports": list(PORT_SETS),
+    "protocol": [None, 6, 17],
+    "program": [*PROGRAMS, *(Program(ProgramKind.PATH, path) for path in LINKS)],
+    "args": [None, *ARGS],
+    "user": [None, "alice", "1000", "0", "nobody"],
+    "parent": [None, "/usr/bin/curl", *LINKS],
+    "sha256": [None, "ab" * 32, "cd" * 32],
+    "iface": [None, "eth0", "wg0"],
+    "until_s": [None, 50, 100],
+    "exec_id": [None, 7, 8],
+}
+NO_COLUMNS = Rule(verdict=Verdict.ALLOW)
+
+
+def is_narrower_when_resolved(rule: Rule, other: Rule) -> bool:
+    return is_narrower(resolve_rule(rule, FACTS), resolve_rule(other, FACTS), WORDS)
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_column_by_column_the_narrower_is_what_the_design_says(column: str) -> None:
+    """With another column that is narrower it shows, too, which values are the same."""
+    narrow: dict[str, object] = {"args": ("x",)} if column == "iface" else {"iface": "eth0"}
+    for values in product(COLUMNS[column], repeat=2):
+        one, other = (replace(NO_COLUMNS, **{column: value}) for value in values)
+        for rule in (one, replace(one, **narrow)):
+            assert is_narrower_when_resolved(rule, other) is oracle.is_narrower(rule, other), (rule, other)
+
+
+@settings(max_examples=300, deadline=None)
+@given(meeting_rules, meeting_rules, st.sets(st.sampled_from(sorted(COLUMNS)), min_size=2, max_size=3))
+def test_narrower_is_what_the_design_says(rule: Rule, other: Rule, differing: set[str]) -> None:
+    other = replace(rule, **{column: getattr(other, column) for column in differing})
+    assert is_narrower_when_resolved(rule, other) is oracle.is_narrower(rule, other)
+
+
+@pytest.mark.parametrize(
+    ("taken_in", "columns"),
+    [(oracle.remotes_in, REMOTES), (oracle.programs_in, PROGRAMS), (oracle.ports_in, PORT_SETS)],
+)
+def test_the_oracles_samples_tell_columns_apart(
+    taken_in: Callable[[object], frozenset[object]], columns: list[object]
+) -> None:
+    assert all(map(taken_in, columns))
+    for one, other in combinations(columns, 2):
+        assert taken_in(one) != taken_in(other)
+
+
+def test_every_column_of_a_rule_is_compared() -> None:
+    assert {"verdict", *COLUMNS} == set(Rule.__struct_fields__)
 
 
 def test_resolve_rule_follows_links_and_users() -> None:

@@ -64,6 +64,16 @@ def test_split_words_refuses(line: str, column: int, problem: str) -> None:
     assert (caught.value.column, caught.value.problem) == (column, problem)
 
 
+@pytest.mark.parametrize(
+    ("line", "hint"), [("a 'b", 'write "\'" for'), ('a "b', "write '\"' for"), ("b\\", "write '\\' for")]
+)
+def test_the_hint_tells_how_to_write_what_is_not_finished(line: str, hint: str) -> None:
+    with pytest.raises(BadWord) as caught:
+        split_words(line)
+    assert caught.value.hint.startswith(hint)
+    assert len(split_words(caught.value.hint.split()[1])) == 1
+
+
 def test_the_hint_tells_how_to_write_an_invisible_character() -> None:
     with pytest.raises(BadWord) as caught:
         split_words("a \u202e")

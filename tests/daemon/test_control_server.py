@@ -12,6 +12,7 @@ import pytest
 from tests.daemon.raw_client import RawClient, kinds, talk
 from tests.daemon.small_desk import ALICE, ROOT, Comers, RunningServer, make_prompt, running_server
 from tinysnitch.core.commands import ClosePrompt
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.daemon.control_permission import Right
 from tinysnitch.daemon.control_server import MAX_CLIENTS, MAX_CLIENTS_OF_USER
 from tinysnitch.protocol.messages import (
@@ -101,6 +102,68 @@ def test_prompt_clients_are_told_of_prompts(running: RunningServer) -> None:
     assert notice == {"type": "notice", "text": "rules did not load", "hint": "edit them"}
     assert closed == {"type": "prompt_closed", "prompt_id": 4, "reason": "answered", "by_uid": 1000}
     running.wait_until(lambda: running.desk.attached == {})
+
+
+def test_who_attaches_is_told_what_stands(tmp_path: Path) -> None:
+    with running_server(tmp_path / "socket", Comers(ROOT, ALICE, ROOT)) as running:
+        running.call(running.server.hold_notice, "rules did not load", "edit them")
+        assert talk(running, Attach())[-2:] == [
+            {"type": "notice", "text": "rules did not load", "hint": "edit them"},
+            {"type": "done"},
+        ]
+        assert "notice" not in kinds(talk(running, Attach()))
+        running.call(running.server.lift_notice, "rules load again")
+        assert "notice" not in kinds(talk(running, Attach()))
+
+
+def test_the_end_of_what_stands_is_told_once(running: RunningServer) -> None:
+    with RawClient(running, Hello(), Attach()) as client:
+        client.read(3)
+        for _ in range(2):
+            running.call(running.server.lift_notice, "never held")
+            running.call(running.server.hold_notice, "rules did not load")
+            running.call(running.server.lift_notice, "rules load again")
+        told = [client.read(1)[0]["text"] for _ in range(4)]
+    assert told == ["rules did not load", "rules load again"] * 2
+
+
+@pytest.mark.parametrize(
+    ("right", "problem", "hint"),
+    [
+        (ROOT, "the rule holds but could not be saved: /r: the file is gone", "write it again"),
+        (ALICE, "the rule holds but could not be saved", "root can see why: `tinysnitch log`"),
+    ],
+)
+def test_who_answers_is_told_that_the_rule_is_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, right: Right, problem: str, hint: str
+) -> None:
+    def answer(_prompt_id: int, line: str, _right: Right) -> str:
+        if "git" in line:
+            running.server.push_unsaved(SnitchError("/r: the file is gone", "write it again"))
+        return line
+
+    with running_server(tmp_path / "socket", Comers(right)) as running:
+        monkeypatch.setattr(running.desk, "answer", answer)
+        running.call(running.server.push_unsaved, SnitchError("what befell before is not about this answer"))
+        lines = ("deny - - -", "deny - - - /usr/bin/git", "allow - - -")
+        told = talk(running, *(GiveAnswer(3, rule=line) for line in lines))[::2]
+    assert [(reply["problem"], reply["hint"]) for reply in told] == [("", ""), (problem, hint), ("", "")]
+
+
+def test_that_a_rule_is_not_saved_is_the_last_that_others_read(
+    running: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = running.desk.answer
+
+    def lose(*words: object) -> str:
+        running.server.push_unsaved(SnitchError("no room"))
+        return answer(*words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(running.desk, "answer", lose)
+    with RawClient(running, Hello(), Attach()) as watcher:
+        watcher.read(3)
+        talk(running, GiveAnswer(3, rule="allow - - -"))
+        assert kinds(watcher.read(2)) == ["prompt_closed", "notice"]
 
 
 def test_all_prompt_clients_hear_of_the_first_answer(running: RunningServer) -> None:

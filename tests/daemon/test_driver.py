@@ -11,11 +11,14 @@ import pytest
 
 from tests.core.transcript import flow_of, no, process_of, whose, yes
 from tests.daemon.driver_place import Place, datagram, syn
+from tests.daemon.small_desk import ROOT
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.commands import RememberFlow, RememberVerdict
 from tinysnitch.core.events import AnswerGiven, DataLost, PacketQueued
 from tinysnitch.core.facts import Facts
+from tinysnitch.core.rule_text import format_rule
+from tinysnitch.daemon import driver
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.nfqueue import NfVerdict
 from tinysnitch.kernel.packet_events import POST_ROUTING
@@ -153,6 +156,84 @@ def test_a_rule_that_cannot_be_written_holds_and_that_is_said(tmp_path: Path) ->
     asyncio.run(run())
 
 
+RULE = "allow 10.0.0.80 443 tcp /usr/bin/curl ()"
+
+
+def lose_a_rule(place: Place) -> Path:
+    """Answer forever while the rules file is moved away; where it is."""
+    moved = place.rules_file.path.rename(place.rules_file.path.with_suffix(".away"))
+    place.driver.feed(PacketQueued(1, flow_of(1), whose()))
+    place.driver.feed(AnswerGiven(1, yes(), 0))
+    return moved
+
+
+def rules_in_force(place: Place) -> list[str]:
+    return [format_rule(rule) for rule in place.engine.rules]
+
+
+def test_a_rule_that_could_not_be_written_outlives_a_reload_and_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "SAVE_AGAIN_S", 0.01)
+
+    async def run() -> None:
+        with closing(Place(tmp_path, "deny - 23 tcp\n")) as place:
+            moved = lose_a_rule(place)
+            assert place.desk.counters.losses()["rules not saved"] == 1
+            await asyncio.sleep(0.05)  # tried in vain meanwhile
+            moved.rename(place.rules_file.path)
+            place.driver.reload_rules()
+            assert rules_in_force(place) == ["deny - 23 tcp", RULE]
+            await until(lambda: place.rules_file.path.read_text() == f"deny - 23 tcp\n{RULE}\n")
+            place.driver.reload_rules()
+            assert rules_in_force(place) == ["deny - 23 tcp", RULE]
+            assert place.desk.counters.losses()["rules not saved"] == 0
+
+    asyncio.run(run())
+
+
+def test_a_rule_that_could_not_be_written_is_tried_at_the_end(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            lose_a_rule(place).rename(place.rules_file.path)
+        assert (tmp_path / "rules").read_text() == f"{RULE}\n"
+
+    asyncio.run(run())
+
+
+def test_a_rule_that_could_not_be_written_and_was_removed_stays_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "SAVE_AGAIN_S", 0.0)
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            lose_a_rule(place).rename(place.rules_file.path)
+            place.desk.remove_rule(RULE, ROOT)
+            await asyncio.sleep(0.01)
+            assert (rules_in_force(place), place.rules_file.path.read_text()) == ([], "")
+
+    asyncio.run(run())
+
+
+def test_temporary_rules_that_a_restart_would_lose_are_counted(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            (tmp_path / "temporary").mkdir()
+            for number in (1, 2):
+                place.driver.feed(PacketQueued(number, flow_of(number, port=number), whose()))
+                place.driver.feed(AnswerGiven(number, yes(Lifetime.DAY), 0))
+                assert place.desk.counters.losses()["rules not saved"] == number
+                if number == 1:
+                    continue
+                (tmp_path / "temporary").rmdir()
+                place.driver.feed(PacketQueued(3, flow_of(3, port=3), whose()))
+                place.driver.feed(AnswerGiven(3, yes(Lifetime.DAY), 0))
+            assert place.desk.counters.losses()["rules not saved"] == 0
+
+    asyncio.run(run())
+
+
 def test_the_end_of_a_process_ends_its_rules(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
@@ -177,6 +258,23 @@ def test_a_broken_file_and_one_that_cannot_be_read_leave_the_rules(tmp_path: Pat
             assert "Is a directory" in place.read_log()
 
     asyncio.run(run())
+
+
+def test_prompts_are_told_of_a_broken_file_until_it_is_mended(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\n")) as place:
+            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
+            for text in ("nonsense\n", "deny - - -\n", "allow - - -\n"):
+                place.rules_file.path.write_text(text)
+                place.driver.reload_rules()
+
+    asyncio.run(run())
+    assert told == [
+        f"the rules file did not load, the old rules hold: {tmp_path / 'rules'}:1:1: not a verdict",
+        "the rules file loads again",
+    ]
 
 
 def test_losses_are_told_with_the_batch_that_finds_them(tmp_path: Path) -> None:

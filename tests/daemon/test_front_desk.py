@@ -13,9 +13,7 @@ from tests.daemon.driver_place import Place
 from tests.daemon.small_desk import ALICE, ROOT
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.errors import NotPermitted, SnitchError
-from tinysnitch.core.events import FactsChanged, PacketQueued
-from tinysnitch.core.facts import Facts
-from tinysnitch.core.flow import parse_address
+from tinysnitch.core.events import PacketQueued
 from tinysnitch.core.process import UNKNOWN, Attribution
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.change_budget import BURST
@@ -31,11 +29,6 @@ def with_place(folder: Path, use: Callable[[Place], None], rules: str = "") -> N
             use(place)
 
     asyncio.run(run())
-
-
-def explain(place: Place, *words: str | int, right: Right = ROOT) -> str:
-    told = place.desk.explain(Explain(*words), right)  # type: ignore[arg-type]
-    return f"{told.verdict.value}: {told.rule}"
 
 
 def test_status(tmp_path: Path) -> None:
@@ -124,6 +117,9 @@ def test_a_rule_by_hand_must_speak_of_what_waits(tmp_path: Path) -> None:
         for line in ("allow 10.0.0.9 443 tcp", "allow until=2001-01-01T00:00:00Z - - -"):
             with pytest.raises(SnitchError, match="says nothing of the connection"):
                 place.desk.answer(1, line, ROOT)
+        with pytest.raises(SnitchError) as refused:
+            place.desk.answer(1, f"allow sha256={'0' * 64} - 443 tcp {link}", ROOT)
+        assert "a file's sum is read once a rule asks for it" in refused.value.hint
         assert place.desk.answer(1, f"allow - 443 tcp {link}", ROOT) == f"allow - 443 tcp {link}"
         assert place.queue.sent == [(1, NfVerdict.REPEAT)]
 
@@ -137,85 +133,6 @@ def test_ask_is_no_answer(tmp_path: Path, answer: Choice | str) -> None:
         with pytest.raises(SnitchError, match="`ask` is no answer"):
             place.desk.answer(1, answer, ROOT)
         assert len(place.desk.list_asks(ROOT)) == 1
-
-    with_place(tmp_path, use)
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (("/usr/bin/curl", "shop.test", 443, "tcp"), "allow: allow *.shop.test 443 tcp"),
-        (("/usr/bin/curl", "Shop.Test.", 443, "tcp"), "allow: allow *.shop.test 443 tcp"),
-        (("/usr/bin/curl", "10.1.2.3", 443, "tcp"), "deny: deny 10.0.0.0/8 - -"),
-        (("/usr/sbin/sshd", "10.0.0.5", 22, "tcp-src"), "allow: allow 10.0.0.5 22 tcp-src"),
-        (("kernel", "10.0.0.5", 0, "icmp-src"), "allow: allow - - icmp-src kernel"),
-        (("kernel", "2001:db8::1", 0, "icmp-src"), "allow: allow - - icmp-src kernel"),
-        (("unknown", "shop.test", 53, "udp"), "ask: None"),
-    ],
-)
-def test_explain(tmp_path: Path, words: tuple[str | int, ...], told: str) -> None:
-    rules = "allow *.shop.test 443 tcp\ndeny 10.0.0.0/8 - -\nallow 10.0.0.5 22 tcp-src\nallow - - icmp-src kernel\n"
-    with_place(tmp_path, lambda place: _same(explain(place, *words), told), rules)
-
-
-def _same(told: str, wanted: str) -> None:
-    assert told == wanted
-
-
-def test_explain_knows_where_a_name_leads(tmp_path: Path) -> None:
-    rules = "allow 10.0.0.0/24 443 tcp\ndeny - - -\n"
-
-    def use(place: Place) -> None:
-        words = ("/usr/bin/curl", "shop.test", 443, "tcp")
-        assert explain(place, *words) == "deny: deny - - -"
-        assert "none of the name is known" in place.desk.explain(Explain(*words), ROOT).reason
-        hosts = {parse_address("10.0.0.9"): ("shop.test",)}
-        place.driver.feed(FactsChanged(Facts(hosts=hosts)))
-        assert explain(place, *words) == "allow: allow 10.0.0.0/24 443 tcp"
-        assert place.desk.explain(Explain(*words), ROOT).reason == "allowed by a rule"
-
-    with_place(tmp_path, use, rules)
-
-
-def test_explain_says_what_could_still_end_what_is_allowed(tmp_path: Path) -> None:
-    def use(place: Place) -> None:
-        told = place.desk.explain(Explain("/usr/bin/curl", "10.1.2.3", 443, "tcp"), ROOT)
-        assert told.reason == "allowed by a rule, until it says a name itself that a rule denies"
-
-    with_place(tmp_path, use, "allow 10.0.0.0/8 - -\ndeny *.ads.test - -\n")
-
-
-def test_explain_follows_links_as_the_kernel_does(tmp_path: Path) -> None:
-    target, link = tmp_path / "target", tmp_path / "link"
-    target.touch()
-    link.symlink_to(target)
-    rules = f"allow - - - {target}\n"
-    with_place(tmp_path, lambda place: _same(explain(place, str(link), "a.test", 1, "tcp")[:5], "allow"), rules)
-
-
-@pytest.mark.parametrize(
-    ("words", "problem"),
-    [
-        (("/bin/a", "shop.test", 443, "tpc"), "'tpc' is no protocol"),
-        (("/bin/a", "shop.test", 443, "-"), "every protocol"),
-        (("/bin/a", "shop.test", 443, "tcp udp"), "no protocol"),
-        (("/bin/a", "shop.test", 443, "'"), "no protocol"),
-        (("/bin/a", "shop.test", 65536, "tcp"), "65536 is no port"),
-        (("/bin/a", "shop.test", -1, "udp"), "-1 is no port"),
-        (("/bin/a", "shop.test", 0, "tcp"), "0 is no port"),
-        (("/bin/a", "shop.test", 80, "icmp"), "80 is no port for icmp"),
-        (("/bin/a", "10.0.0.0/8", 80, "tcp"), "more than one remote"),
-        (("/bin/a", "*.shop.test", 80, "tcp"), "more than one remote"),
-        (("/bin/a", "@ads", 80, "tcp"), "more than one remote"),
-        (("/bin/a", "a\nb", 80, "tcp"), "no remote"),
-        (("curl", "shop.test", 80, "tcp"), "no program"),
-    ],
-)
-def test_explain_refuses_what_it_cannot_mean(tmp_path: Path, words: tuple[str | int, ...], problem: str) -> None:
-    def use(place: Place) -> None:
-        with pytest.raises(SnitchError, match=problem) as caught:
-            explain(place, *words)
-        assert caught.value.hint
 
     with_place(tmp_path, use)
 
@@ -374,16 +291,11 @@ def test_the_log_tells_each_of_their_own_processes(tmp_path: Path) -> None:
     with_place(tmp_path, use)
 
 
-def test_explain_speaks_of_ones_own_program(tmp_path: Path) -> None:
-    rules = "deny user=1001 - 443 tcp\nallow user=1000 - 443 tcp\n"
-    words = ("/usr/bin/curl", "shop.test", 443, "tcp")
+def test_explain_is_for_who_asks(tmp_path: Path) -> None:
+    question = Explain("/usr/bin/curl", "shop.test", 443, "tcp")
 
     def use(place: Place) -> None:
-        assert explain(place, *words, right=ALICE) == "allow: allow user=1000 - 443 tcp"
-        assert explain(place, *words, right=BOB) == "deny: deny user=1001 - 443 tcp"
-        assert explain(place, *words) == "ask: None"
-        for program in ("kernel", "unknown"):
-            with pytest.raises(NotPermitted, match="no program of user 1000"):
-                explain(place, program, *words[1:], right=ALICE)
+        told = [place.desk.explain(question, right).rule for right in (ALICE, ROOT)]
+        assert told == ["allow user=1000 - 443 tcp", None]
 
-    with_place(tmp_path, use, rules)
+    with_place(tmp_path, use, "allow user=1000 - 443 tcp\n")

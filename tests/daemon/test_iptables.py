@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tests.lab.lab import Lab
 from tinysnitch.core.errors import NotPermitted
@@ -25,10 +26,21 @@ def test_rules_come_once_and_go_without_a_trace(lab: Lab) -> None:
         text = lab.run_outside(["iptables-save", "-t", "mangle"]).stdout
         return [line.partition(" [")[0] for line in text.splitlines() if not line.startswith("#")]
 
+    def call(command: str) -> str:
+        done = lab.run_outside([str(BIN / command)])
+        assert (done.returncode, done.stdout) == (0, "")
+        return done.stderr
+
     before = saved()
-    for _ in range(2):
-        assert lab.run_outside([str(BIN / "tinysnitch-iptables-add")]).returncode == 0
+    added = "tinysnitch: netfilter rules added: what is new is dropped until tinysnitchd runs\n"
+    assert call("tinysnitch-iptables-add") == added
+    assert call("tinysnitch-iptables-add") == "tinysnitch: the netfilter rules are there already\n"
     assert sum("NFQUEUE" in line for line in saved()) > 0
-    for _ in range(2):
-        assert lab.run_outside([str(BIN / "tinysnitch-iptables-remove")]).returncode == 0
+    assert call("tinysnitch-iptables-remove") == "tinysnitch: netfilter rules removed\n"
+    assert call("tinysnitch-iptables-remove") == "tinysnitch: there were no netfilter rules of tinysnitch\n"
     assert saved() == before
+
+
+def test_that_a_daemon_puts_them_back_is_no_surprise() -> None:
+    said = " ".join(CliRunner().invoke(iptables_remove, ["--help"]).output.split())
+    assert "A running tinysnitchd puts them back: stop it first." in said

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def test_a_state_folder_that_is_a_file_is_an_error_for_people(lab: Lab) -> None:
     command = [str(Path(sys.executable).parent / "tinysnitchd"), "--rules", str(lab.folder / "r")]
     ended = lab.run_outside([*command, "--cgroup", str(lab.cgroup), "--state-dir", str(place)])
     assert ended.returncode == 1
-    assert ended.stderr.startswith(f"tinysnitch: error: {place}: File exists")
+    assert f"tinysnitch: error: {place}: File exists" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -113,3 +114,40 @@ def test_what_learns_does_not_start_without_its_rules(lab: Lab) -> None:
     assert ended.returncode == 1
     assert f"tinysnitch: error: the rules file does not load: {rules}:2:1: " in ended.stderr
     assert "TINYSNITCH" not in lab.run_outside(["iptables-save"]).stdout
+
+
+@pytest.mark.privileged
+def test_a_mistyped_rules_file_makes_nothing(lab: Lab) -> None:
+    rules = lab.folder / "nosuch" / "rules"
+    ended = lab.run_outside(command_of(lab, "--rules", str(rules)))
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"tinysnitch: error: {rules} cannot be made: there is no folder")
+    assert "tinysnitch: hint: " in ended.stderr
+    assert not rules.parent.exists()
+
+
+@pytest.mark.privileged
+def test_it_says_that_it_made_a_starter_set_and_that_it_observes(lab: Lab) -> None:
+    rules = lab.folder / "rules"
+    for said in ([f"{rules} was not there: made with a starter set of rules\n"], []):
+        daemon = lab.spawn_outside(command_of(lab, "--learn", "--rules", str(rules)))
+        assert daemon.stdout
+        *before, ready = until_ready(daemon.stdout)
+        assert before == said
+        assert ready.endswith(", observing: what no rule decides is allowed and recorded\n")
+        daemon.terminate()
+        assert daemon.wait(timeout=20) == 0
+
+
+def command_of(lab: Lab, *flags: str) -> list[str]:
+    """tinysnitchd with its text log."""
+    places = ["--cgroup", str(lab.cgroup), "--state-dir", str(lab.folder / "state"), "--socket", str(lab.folder / "s")]
+    return [str(Path(sys.executable).parent / "tinysnitchd"), *places, *flags]
+
+
+def until_ready(lines: Iterable[str]) -> Iterator[str]:
+    """Up to the ready line."""
+    for line in lines:
+        yield line
+        if " INFO ready" in line:
+            return

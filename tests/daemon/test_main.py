@@ -9,11 +9,15 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from tinysnitch import __version__
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.daemon import lifecycle
 from tinysnitch.daemon import main as daemon_main
+from tinysnitch.daemon.iptables import iptables_add, iptables_remove
 from tinysnitch.daemon.main import run_command, tinysnitchd
 from tinysnitch.daemon.options import Options
+from tinysnitch.daemon.trace import trace
+from tinysnitch.qt.main import tinysnitch_prompt
 
 
 @pytest.fixture
@@ -25,6 +29,24 @@ def _no_root(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_who_is_not_root_is_told_so() -> None:
     result = CliRunner().invoke(tinysnitchd, [])
     assert isinstance(result.exception, NotPermitted)
+
+
+@pytest.mark.usefixtures("_no_root")
+@pytest.mark.parametrize("words", [["--state-dir", "/etc"], ["--lists", "/etc"], ["--rules", "/etc/passwd"]])
+def test_that_comes_before_what_they_may_not_read(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_what: False)
+    assert isinstance(CliRunner().invoke(tinysnitchd, words).exception, NotPermitted)
+
+
+@pytest.mark.parametrize("command", [tinysnitchd, trace, iptables_add, iptables_remove, tinysnitch_prompt])
+def test_every_version_has_one_form(command: click.Command) -> None:
+    name, version = CliRunner().invoke(command, ["--version"]).output.split()
+    assert (name[:10], version) == ("tinysnitch", __version__)
+
+
+def test_a_place_is_named_by_what_it_is() -> None:
+    said = CliRunner().invoke(tinysnitchd, ["--help"]).output
+    assert [f"--{place} " in said for place in ("rules FILE", "state-dir DIRECTORY", "socket PATH")] == [True] * 3
 
 
 @pytest.mark.parametrize("seconds", ["soon", "-1", "nan", "inf", "86401"])

@@ -24,7 +24,7 @@ class Rules:
         self.looks += 1
         return self.is_there
 
-    def add(self) -> None:
+    def add_again(self) -> None:
         if next(self._failures, None) is not None:
             raise SnitchError("iptables-restore: busy")
         self.is_there = True

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,11 @@ def test_files_and_folders_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(BadPlace, match="is a file") as refused:
         Place(file_okay=False).convert(str(tmp_path / "file"), None, None)
     assert refused.value.hint == "name a folder, not a file"
+
+
+def test_what_only_root_may_read_is_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_what: False)
+    assert Place().convert(str(tmp_path), None, None) == tmp_path
 
 
 def test_a_cgroup_is_taken() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tinysnitch.core.clock import Instant
-from tinysnitch.core.records import LossCounted, PromptAnswered, Record
+from tinysnitch.core.errors import RuleSyntaxError
+from tinysnitch.core.records import LossCounted, PromptAnswered, Record, RulesReplaced
 from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat
 from tinysnitch.daemon.recorder import Recorder
@@ -77,6 +78,16 @@ def test_the_log_begins_with_the_ready_line(place: Place) -> None:
     ready, *rest = place.read_log()
     assert b'"event":"ready"' in ready
     assert rest == [*early, *late]
+
+
+@pytest.mark.parametrize("place", [LogFormat.TEXT], indirect=True)
+def test_what_json_has_no_field_for_is_in_the_text_log(place: Place) -> None:
+    place.recorder.begin(READY, "observing")
+    (line,) = place.record(RulesReplaced(2, (RuleSyntaxError("/r", 1, 2, "no port", "write one"),), 1.5))
+    ready, text = place.read_log()
+    assert ready.endswith(b", observing")
+    assert text.endswith(b"/r:1:2: no port (write one)")
+    assert b"write one" not in line
 
 
 def test_losses_are_told_apart(place: Place) -> None:

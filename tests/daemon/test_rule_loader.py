@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.daemon.test_fact_source import source_of
 from tests.daemon.test_list_loader import LONG, SlowCompiler
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import DataLost, FactsChanged, RulesLoaded
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.daemon.fact_source import FactSource
@@ -26,6 +29,19 @@ def test_facts_come_before_the_rules_that_rest_on_them(tmp_path: Path) -> None:
     assert loader.read_rules(()) == [rules]  # the facts are the same
 
 
+def test_facts_of_the_old_rules_hold_while_these_do(tmp_path: Path) -> None:
+    """What waits is decided when the facts change, and the new rules come only after that."""
+    loader = loader_of(tmp_path, "ask user=root - - -\n")
+    loader.read_rules(())
+    (tmp_path / "rules").write_text("deny user=daemon - - -\n")
+    facts, rules = loader.read_rules(())
+    assert isinstance(facts, FactsChanged)
+    assert set(facts.facts.users) == {"root", "daemon"}
+    assert isinstance(rules, RulesLoaded)
+    loader.read_facts(())
+    assert set(loader.facts.users) == {"daemon"}
+
+
 def test_with_errors_the_facts_of_the_old_rules_are_followed(tmp_path: Path) -> None:
     loader = loader_of(tmp_path, "allow user=root - - -\n")
     loader.read_rules(())
@@ -34,6 +50,30 @@ def test_with_errors_the_facts_of_the_old_rules_are_followed(tmp_path: Path) -> 
     assert isinstance(broken, RulesLoaded)
     assert broken.errors == loader.errors
     assert loader.errors[0].line == 1
+    assert loader.facts.users == {"root": 0}
+
+
+def test_the_same_error_is_told_once(tmp_path: Path) -> None:
+    loader = loader_of(tmp_path, "nonsense\n")
+    assert any(isinstance(event, RulesLoaded) for event in loader.read_rules(()))
+    assert loader.read_rules(()) == []
+    assert loader.errors
+    for text in ("allow\n", "", "nonsense\n"):
+        (tmp_path / "rules").write_text(text)
+        (told,) = loader.read_rules(())
+        assert told == RulesLoaded((), loader.errors)
+
+
+def test_rules_that_the_file_could_not_take_hold_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    file = RulesFile(tmp_path / "rules")
+    loader = RuleLoader(file, source_of(tmp_path))
+    rule = parse_rule("allow user=root - - -")
+    with pytest.raises(SnitchError):
+        file.save(rule)
+    (tmp_path / "rules").rmdir()
+    (tmp_path / "rules").write_text("deny - 23 tcp\n")
+    assert loader.read_rules(())[-1] == RulesLoaded((parse_rule("deny - 23 tcp"), rule))
     assert loader.facts.users == {"root": 0}
 
 

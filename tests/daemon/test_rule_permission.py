@@ -1,17 +1,29 @@
+import asyncio
+import os
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
+from tests.core.transcript import flow_of, whose
+from tests.daemon.driver_place import Place
 from tests.daemon.small_desk import ALICE, ROOT
 from tinysnitch.core.active_rules import ActiveRules
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.own_rules import MAX_LENGTH, MAX_OWN_RULES
 from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.control_permission import Right
 from tinysnitch.daemon.rule_permission import check_new_rule, check_owner, may_see_rule
+from tinysnitch.kernel.clock import read_instant
+
+FACTS = Facts(users={"alice": 1000, "bob": 1001}, turnable_links=frozenset({"/home/alice/l"}))
+ENV = os.path.realpath("/usr/bin/env")
 
 
 def rules_of(*lines: str) -> ActiveRules:
-    rules = ActiveRules(Facts(users={"alice": 1000, "bob": 1001}))
+    rules = ActiveRules(FACTS)
     rules.replace_file_rules(map(parse_rule, lines))
     return rules
 
@@ -41,6 +53,7 @@ def test_an_own_rule_is(line: str) -> None:
     [
         ("@ads - -", "can't have a list"),
         ("- - - /opt/**", "can't have a pattern"),
+        ("- - - /home/alice/l", "over a link that others than root can turn"),
         ("mail.test 25 tcp", "would undo one of others: deny - 25 tcp"),
         (f"- - - /usr/bin/curl {'x' * MAX_LENGTH}", "longer than 16384"),
     ],
@@ -59,3 +72,31 @@ def test_own_rules_are_bounded() -> None:
     with pytest.raises(SnitchError, match="1000 rules already"):
         check_new_rule(rule, ALICE, rules)
     check_new_rule(parse_rule("deny user=bob - - udp"), Right(1001, sees_all=False), rules)
+
+
+def decided_for_env(place: Place) -> Verdict:
+    now = read_instant()
+    connection = place.engine.connection_of(flow_of(), whose(program=ENV), "", now)
+    return place.engine.rules.decide(connection, now).verdict
+
+
+@pytest.mark.privileged
+def test_a_link_turned_after_its_rule_was_made_undoes_no_denial(tmp_path: Path) -> None:
+    """It is a plain file when the rule is made, so that nothing is to be said against it."""
+    tool = tmp_path / "tool"
+    tool.touch()
+    os.chown(tool, 1000, 1000)
+
+    async def use() -> None:
+        with closing(Place(tmp_path, f"deny 10.0.0.80 - - {ENV}\n")) as place:
+            place.desk.add_rule(f"allow user=1000 10.0.0.80 443 tcp {tool}", ALICE)
+            tool.unlink()
+            tool.symlink_to(ENV)
+            os.lchown(tool, 1000, 1000)
+            place.driver.refresh_facts()
+            assert place.engine.rules.facts.links[str(tool)] == ENV
+            assert decided_for_env(place) is Verdict.DENY
+            with pytest.raises(NotPermitted, match="over a link"):
+                place.desk.add_rule(f"allow user=1000 10.0.0.80 443 tcp {tool} -i", ALICE)
+
+    asyncio.run(use())

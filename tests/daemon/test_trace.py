@@ -65,6 +65,11 @@ def test_programs_that_do_not_load_leave_no_folder(tmp_path: Path, monkeypatch: 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_help_says_that_execs_are_the_whole_machines() -> None:
+    said = " ".join(CliRunner().invoke(trace, ["--help"]).output.split())
+    assert "in this network namespace, and who executes what anywhere on this machine" in said
+
+
 def test_only_root_may_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(NotPermitted):

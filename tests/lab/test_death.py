@@ -60,3 +60,13 @@ def test_after_a_kill_a_clean_stop_still_takes_everything_away(lab: Lab) -> None
     assert lab.restart_daemon(daemon.rules.parent).stop() == 0
     assert lab.run_outside(["find", "/sys/fs/bpf"]).stdout == before
     assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0
+
+
+def test_a_successor_without_bpf_takes_the_hooks_away(lab: Lab) -> None:
+    """What the killed one denied would be refused inside connect(), whatever the new one says."""
+    before = lab.run_outside(["find", "/sys/fs/bpf"]).stdout
+    daemon = lab.start_daemon("deny - - -\n")
+    daemon.kill()
+    successor = lab.restart_daemon(daemon.rules.parent, "--no-bpf")
+    assert lab.run_outside(["find", "/sys/fs/bpf"]).stdout == before
+    assert successor.stop() == 0

@@ -55,6 +55,23 @@ def test_a_broken_edit_leaves_the_old_rules_in_force(lab: Lab) -> None:
     assert StepClient(lab).connect(WORLD4, 80) == "ok"
 
 
+def test_an_answer_that_cannot_be_saved_says_so_and_outlives_a_reload(lab: Lab) -> None:
+    daemon = lab.start_daemon("deny - 23 tcp\n")
+    client = StepClient(lab)
+    moved = daemon.rules.rename(daemon.rules.with_suffix(".away"))
+    client.start("tcp", WORLD4, 80)
+    told = daemon.cli("answer", str(daemon.wait_ask()["id"]), "no", "--for", "forever")
+    assert client.result() == "ECONNREFUSED"
+    assert (told.returncode, told.stdout[:5]) == (1, "deny ")
+    assert f"error: the rule holds but could not be saved: {daemon.rules}: the file is gone\n" in told.stderr
+    assert "1 rules not saved" in daemon.cli("status").stdout
+    moved.rename(daemon.rules)
+    daemon.wait_for_count(lambda record: record["event"] == "rules" and not record["errors"], 2)
+    assert client.connect(WORLD4, 80) == "ECONNREFUSED"
+    assert daemon.stop() == 0
+    assert daemon.rules.read_text() == f"deny - 23 tcp\n{told.stdout}"
+
+
 def test_a_rule_with_a_time_ends_on_time(lab: Lab) -> None:
     daemon = lab.start_daemon(f"deny {WORLD4} 80 tcp\n")
     client = StepClient(lab)

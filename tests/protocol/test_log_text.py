@@ -18,7 +18,7 @@ from tinysnitch.core.records import (
 )
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.log_lines import ReadyLine, ask_line_of, log_line_of
-from tinysnitch.protocol.log_text import format_endpoints, format_program, format_text
+from tinysnitch.protocol.log_text import format_endpoints, format_program, format_text, remarks_on
 
 REPLACE = msgspec.structs.replace
 
@@ -75,9 +75,18 @@ def test_the_other_lines() -> None:
     )
 
 
+def test_an_error_in_the_rules_comes_with_its_hint() -> None:
+    errors = (RuleSyntaxError("/r", 3, 7, "not a protocol", "did you mean 'tcp'?"), RuleSyntaxError("/r", 4, 1, "bad"))
+    record = RulesReplaced(2, errors, WALL_S)
+    text = format_text(log_line_of(record), remarks_on(record))
+    assert text.endswith("rules 2 loaded; /r:3:7: not a protocol (did you mean 'tcp'?); /r:4:1: bad")
+    assert remarks_on(decided()) == ()
+
+
 def test_ready() -> None:
     line = ReadyLine(time=TIME, pid=1, mode="bpf", netns=7, cgroup="", rules=2, socket="/run/s")
     assert format_text(line) == f"{TIME} INFO ready, mode bpf, 2 rules, socket /run/s"
+    assert format_text(line, ("observing",)).endswith("socket /run/s, observing")
 
 
 def test_the_parts_for_a_list() -> None:

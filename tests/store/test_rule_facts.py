@@ -1,9 +1,12 @@
+import os
 from pathlib import Path
+
+import pytest
 
 from tinysnitch.core.rule import Program, ProgramKind, Rule
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.store.rule_facts import find_links, find_users
+from tinysnitch.store.rule_facts import find_links, find_turnable_links, find_users
 
 
 def test_find_links_follows_programs_and_parents(tmp_path: Path) -> None:
@@ -13,10 +16,62 @@ def test_find_links_follows_programs_and_parents(tmp_path: Path) -> None:
     assert find_links(rules) == {f"{tmp_path}/way/{name}": f"{tmp_path}/folder/{name}" for name in "px"}
 
 
+def turnable(*paths: Path, line: str = "allow user=1000 - - - {}") -> set[str]:
+    """The names of those files."""
+    rules = [parse_rule(line.format(path)) for path in paths]
+    return {path.rpartition("/")[2] for path in find_turnable_links(rules, find_links(rules))}
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("line", ["allow user=1000 - - - {}", "allow user=1000 parent={} - - -"])
+def test_a_link_can_be_turned_by_who_made_it(tmp_path: Path, line: str) -> None:
+    for name, target in (("roots", "/usr/bin/env"), ("alices", "/usr/bin/env"), ("over", "alices")):
+        (tmp_path / name).symlink_to(target)
+    (tmp_path / "plain").touch()
+    for name in ("alices", "plain"):
+        os.lchown(tmp_path / name, 1000, 1000)
+    found = turnable(*(tmp_path / name for name in ("roots", "alices", "over", "plain", "nowhere")), line=line)
+    assert found == {"alices", "over"}
+
+
+@pytest.mark.privileged
+def test_a_link_can_be_turned_by_whoever_may_put_another_into_its_place(tmp_path: Path) -> None:
+    folders = {"alices": 0o755, "shared": 0o777, "sticky": 0o1777, "roots": 0o755}
+    for name, mode in folders.items():
+        (tmp_path / name / "below").mkdir(parents=True)
+        (tmp_path / name).chmod(mode)
+        for folder in (tmp_path / name, tmp_path / name / "below"):
+            (folder / folder.relative_to(tmp_path).as_posix().replace("/", "-")).symlink_to("/usr/bin/env")
+    os.chown(tmp_path / "alices", 1000, 1000)
+    links = [path for path in tmp_path.rglob("*") if path.is_symlink()]
+    assert turnable(*links) == {"alices", "alices-below", "shared", "shared-below"}
+
+
+@pytest.mark.privileged
+def test_only_in_rules_of_users_it_matters_who_can_turn_a_link(tmp_path: Path) -> None:
+    (tmp_path / "l").symlink_to("/usr/bin/env")
+    os.lchown(tmp_path / "l", 1000, 1000)
+    assert turnable(tmp_path / "l", line="allow - - - {}") == set()
+    assert turnable(tmp_path / "l") == {"l"}
+
+
+def test_a_link_that_changes_meanwhile_is_not_roots(tmp_path: Path) -> None:
+    (tmp_path / "l").touch()
+    rules = [parse_rule(f"allow user=1000 - - - {tmp_path}/l")]
+    assert find_turnable_links(rules, {f"{tmp_path}/l": "/usr/bin/env"}) == {f"{tmp_path}/l"}
+
+
+def test_links_that_lead_in_circles_lead_nowhere(tmp_path: Path) -> None:
+    for name, target in (("a", "b"), ("b", "a")):
+        (tmp_path / name).symlink_to(target)
+    assert turnable(tmp_path / "a" / "x") <= {"x"}
+
+
 def test_paths_and_users_that_cannot_be_are_nothing() -> None:
     path = Program(ProgramKind.PATH, "/a\0b\ud800")
     rules = [Rule(verdict=Verdict.ALLOW, program=path, user="a\0b"), Rule(verdict=Verdict.ALLOW, user="\ud800")]
     assert find_links(rules) == {}
+    assert find_turnable_links(rules, {path.text: "/x"}) == {path.text}
     assert find_users(rules) == {}
 
 

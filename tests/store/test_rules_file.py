@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from tinysnitch.core.errors import RuleSyntaxError, SnitchError
+from tinysnitch.core.rule import Remote, RemoteKind, Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
+from tinysnitch.core.verdict import Verdict
 from tinysnitch.store import file_stamp
 from tinysnitch.store.rules_file import RulesFile
 
@@ -28,6 +30,7 @@ def text_of(file: RulesFile) -> str:
 
 
 def test_the_starter_set_is_written_once(file: RulesFile) -> None:
+    file.path.parent.mkdir()
     assert file.ensure_exists()
     loaded = file.read()
     assert [format_rule(rule) for rule in loaded.rules] == [
@@ -41,6 +44,13 @@ def test_the_starter_set_is_written_once(file: RulesFile) -> None:
     write(file, "")
     assert not file.ensure_exists()
     assert (file.read().rules, file.read().errors) == ((), ())
+
+
+def test_a_mistyped_folder_is_not_made(file: RulesFile) -> None:
+    with pytest.raises(SnitchError, match="there is no folder") as refused:
+        file.ensure_exists()
+    assert (refused.value.exit_code, refused.value.hint) == (2, "name a rules file in a folder that is there")
+    assert not file.path.parent.exists()
 
 
 def test_read_gives_rules_and_errors_with_their_place(file: RulesFile) -> None:
@@ -86,6 +96,17 @@ def test_append_keeps_all_other_lines(file: RulesFile, before: str) -> None:
     assert GIT in file.read().rules
 
 
+def test_no_line_is_written_that_says_something_else(file: RulesFile) -> None:
+    """It would make the file one with an error, and at the next start no rule of it would hold."""
+    write(file, "allow - - -\n")
+    unsayable = Rule(verdict=Verdict.ALLOW, remote=Remote(RemoteKind.NAME, "."))
+    for take in (file.append, file.save):
+        with pytest.raises(SnitchError, match=r"no line can say this rule: allow '\.'"):
+            take(unsayable)
+    assert file.path.read_text() == "allow - - -\n"
+    assert file.unsaved == ()
+
+
 def test_append_adds_a_rule_once(file: RulesFile) -> None:
     write(file, "")
     assert file.append(GIT)
@@ -100,11 +121,53 @@ def test_append_makes_no_file_of_one_rule_where_there_were_others(file: RulesFil
     file.path.unlink()
     if not has_folder:
         file.path.parent.rmdir()
-    with pytest.raises(SnitchError, match="the file is gone") as refused:
-        file.append(GIT)
-    assert refused.value.hint == "write it again; an empty one will do"
-    assert not file.remove("deny b.example - -")
+    for change in (lambda: file.append(GIT), lambda: file.remove("deny b.example - -")):
+        with pytest.raises(SnitchError, match="the file is gone") as refused:
+            change()
+        assert refused.value.hint == "write it again; an empty one will do"
     assert not file.path.exists()
+
+
+@pytest.fixture
+def unsaved(file: RulesFile) -> RulesFile:
+    """The file was moved away when the rule of an answer was to be written, and is back without it."""
+    write(file, "")
+    file.path.unlink()
+    with pytest.raises(SnitchError, match="the file is gone"):
+        file.save(GIT)
+    write(file, "deny b.example - -\n")
+    return file
+
+
+def test_a_rule_that_could_not_be_written_is_kept_in_mind_and_written_once(unsaved: RulesFile) -> None:
+    assert unsaved.unsaved == (GIT,)
+    assert GIT not in unsaved.read().rules
+    unsaved.save_again()
+    unsaved.save_again()
+    assert unsaved.unsaved == ()
+    assert text_of(unsaved) == "deny b.example - -\nallow github.com 443 tcp /usr/bin/git\n"
+
+
+def test_the_next_rule_takes_along_what_could_not_be_written(unsaved: RulesFile) -> None:
+    unsaved.save(parse_rule("deny c.example - -"))
+    assert [format_rule(rule) for rule in unsaved.read().rules] == [
+        "deny b.example - -",
+        "allow github.com 443 tcp /usr/bin/git",
+        "deny c.example - -",
+    ]
+
+
+def test_what_the_file_has_by_then_is_not_written_twice(unsaved: RulesFile) -> None:
+    write(unsaved, "allow  github.com  443  tcp  /usr/bin/git\n")
+    unsaved.save_again()
+    assert unsaved.unsaved == ()
+    assert text_of(unsaved) == "allow  github.com  443  tcp  /usr/bin/git\n"
+
+
+def test_a_rule_that_could_not_be_written_can_be_removed(unsaved: RulesFile) -> None:
+    assert unsaved.remove(format_rule(GIT))
+    assert unsaved.unsaved == ()
+    assert not unsaved.remove(format_rule(GIT))
 
 
 def test_remove_takes_every_line_that_says_it(file: RulesFile) -> None:

@@ -32,4 +32,5 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     hosts: Mapping[bytes, tuple[str, ...]] = {}  # packed address → its names in /etc/hosts, the first one first
     lists: Mapping[str, RemoteList] = {}
     links: Mapping[str, str] = {}  # program path as a rule has it → the file it leads to, where they differ
+    turnable_links: frozenset[str] = frozenset()  # those of users' rules that others than root could lead elsewhere
     users: Mapping[str, int] = {}  # user name as a rule has it → uid

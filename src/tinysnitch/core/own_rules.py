@@ -2,8 +2,10 @@
 
 1. An own rule names its user, so that it says nothing of others' processes.
 2. It holds nothing that makes the daemon read or try much: no pattern, no list, no sum of a file's content.
-3. It does not let pass what a rule of others denies, unless a rule of theirs in between asks or allows:
-   being narrower it would win.
+3. When it is made, it does not let pass what a rule of others denies, unless a rule of theirs in between asks or
+   allows: being narrower it would win. Nothing in a line says who wrote it, so what others deny later does not end it.
+4. Where it lets something pass, its paths go over no link but such as root alone can turn: else its user could
+   lead it to another program after it was made. This holds for every rule that names a user, and at all times.
 """
 
 from collections.abc import Iterable
@@ -30,6 +32,14 @@ def find_excess(rule: Rule) -> str | None:
     if rule.remote.kind is RemoteKind.LIST:
         return "a list"
     return "sha256=" if rule.sha256 is not None else None
+
+
+def has_turnable_path(rule: Rule, facts: Facts) -> bool:
+    """Whether rule 4 is broken: such a rule matches nothing."""
+    if rule.user is None or rule.verdict is Verdict.DENY:
+        return False
+    is_program = rule.program.kind is ProgramKind.PATH and rule.program.text in facts.turnable_links
+    return is_program or rule.parent in facts.turnable_links
 
 
 def find_overruled(rule: Rule, others: Iterable[Rule], facts: Facts) -> Rule | None:

@@ -115,7 +115,7 @@ class Prompts:
         self._by_question: dict[Question, OpenPrompt] = {}
         self._by_flow: dict[Flow, OpenPrompt] = {}
         self._closed: BoundedTable[int, ClosedPrompt] = BoundedTable(256)
-        self._last_id = 0
+        self._last_id = settings.first_prompt_id - 1
         self.held = 0  # packets that wait, in all prompts
         self._held_by: Counter[_Crowd] = Counter()  # likewise
         self._open_by: Counter[_Crowd] = Counter()  # prompts

@@ -4,6 +4,7 @@
 2. If any of the rest denies, deny; else if any asks, ask; else allow. No rule: ask.
 3. Nothing else counts, least of all the order of lines. Where several rules make the decision,
    the one whose line sorts first is named.
+4. A rule of a user whose path others than root could lead elsewhere (own_rules.py) matches nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.everywhere import holds_everywhere, is_everywhere
 from tinysnitch.core.facts import Facts
+from tinysnitch.core.own_rules import has_turnable_path
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import Program, ProgramKind, RemoteKind, Rule
 from tinysnitch.core.rule_index import RuleIndex
@@ -30,6 +32,7 @@ _REASONS = {
     Verdict.ASK: "asked by a rule",
 }
 _NO_RULE = "no rule matches"
+_TURNABLE = "its path leads over a link that others than root can turn"
 _KEPT = 4096
 _MAX_STEPS = 1024  # at most 3 ms
 
@@ -126,9 +129,8 @@ class Ruleset:
         decision = self.decide(connection, wall_s)
         matching = _with_interface(self._find(connection, wall_s), connection.interface)
         losers = sorted((rule for rule in matching if rule is not decision.rule), key=format_rule)
-        if decision.rule is None:
-            return Explanation(decision, None, ())
-        rivals = (decision.rule, *losers)
+        winner = [decision.rule] if decision.rule else []  # without one, only rules that do not hold are left
+        rivals = [*winner, *self._holding(losers)]
         return Explanation(decision, decision.rule, tuple((rule, self._why_lost(rule, rivals)) for rule in losers))
 
     def _find(self, connection: Connection, wall_s: float) -> list[Rule]:
@@ -136,8 +138,11 @@ class Ruleset:
         found = self._index.find(self._key_maker.keys_for(connection))
         return [rule for rule in found if rule.until_s is None or wall_s < rule.until_s]
 
+    def _holding(self, rules: list[Rule]) -> list[Rule]:
+        return [rule for rule in rules if not has_turnable_path(rule, self._facts)]
+
     def _conclude(self, candidates: list[Rule], interface: str) -> Decision:
-        matching = _with_interface(candidates, interface)
+        matching = self._holding(_with_interface(candidates, interface))
         is_flow_only = any(rule.iface for rule in candidates)
         if not matching:
             return Decision(verdict=Verdict.ASK, reason=_NO_RULE, is_flow_only=is_flow_only)
@@ -159,7 +164,9 @@ class Ruleset:
         ]
         return min(left, key=lambda rule: (_RANKS[rule.verdict], format_rule(rule)))
 
-    def _why_lost(self, rule: Rule, rivals: tuple[Rule, ...]) -> str:
+    def _why_lost(self, rule: Rule, rivals: list[Rule]) -> str:
+        if has_turnable_path(rule, self._facts):
+            return _TURNABLE
         scope, words = resolve_rule(rule, self._facts), self._key_maker.remote_words
         for rival in rivals:
             rival_scope = resolve_rule(rival, self._facts)

@@ -6,6 +6,7 @@ import msgspec
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float = 60.0  # an unanswered prompt denies after this
     is_learning: bool = False  # observe mode: what no rule decides is allowed and recorded
+    first_prompt_id: int = 1  # higher than what an earlier daemon gave: an answer to its questions hits none of ours
     max_prompts: int = 1024  # open questions; beyond that the connection is denied, and counted
     max_waiters: int = 4096  # packets held in all
     max_waiters_per_flow: int = 16  # further packets of a held flow are dropped, and counted

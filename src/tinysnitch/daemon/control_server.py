@@ -30,6 +30,7 @@ MAX_LOG_LINES = 10_000  # of the past, in one reply
 
 _log = logging.getLogger(__name__)
 _DONE = encode_frame(msg.Done())
+_UNSAVED = "the rule holds but could not be saved"
 
 
 class ControlStatistics(msgspec.Struct, frozen=True):
@@ -51,6 +52,8 @@ class ControlServer:
         self._prompt_peers: dict[int, ControlPeer] = {}
         self._followers: dict[int, ControlPeer] = {}
         self._refused = self._crowded_out = self._malformed = self._slow = 0
+        self._standing: tuple[msg.Notice, ...] = ()
+        self._unsaved: SnitchError | None = None  # why a rule could not be saved just now
         self._socket: ControlSocket | None = None
         self._server: asyncio.Server | None = None
 
@@ -109,6 +112,25 @@ class ControlServer:
     def push_notice(self, text: str, hint: str = "") -> None:
         """Of the rules, which are not everybody's to see."""
         self._push_message(msg.Notice(text, hint), None)
+
+    def hold_notice(self, text: str, hint: str = "") -> None:
+        """Something that stays so until it is lifted: who attaches meanwhile is told too."""
+        self._standing = (msg.Notice(text, hint),)
+        self.push_notice(text, hint)
+
+    def lift_notice(self, text: str) -> None:
+        """What was held is over, if anything was."""
+        was_standing, self._standing = self._standing, ()
+        if was_standing:
+            self.push_notice(text)
+
+    def push_unsaved(self, error: SnitchError) -> None:
+        """A rule holds but could not be saved. Whoever gives the answer that makes it reads that in the reply.
+
+        All others once its question is closed, so that the end of the question is not the last that they read.
+        """
+        self._unsaved = error
+        asyncio.get_running_loop().call_soon(self.push_notice, f"{_UNSAVED}: {error}", error.hint)
 
     def _push_message(self, push: msg.Push, uid: int | None) -> None:
         if self._prompt_peers:
@@ -173,7 +195,8 @@ class ControlServer:
                 self._prompt_peers[peer.client_id] = peer
                 self._desk.attach(peer.client_id, peer.right)
                 asks = map(msg.prompt_shown, self._desk.list_asks(peer.right))
-                return itertools.chain(map(encode_frame, asks), (_DONE,))
+                notices = self._standing if peer.right.covers(None) else ()
+                return itertools.chain(map(encode_frame, asks), map(encode_frame, notices), (_DONE,))
             case _:
                 values = self._values(request, peer.right)
                 return itertools.chain(map(encode_frame, values), (_DONE,))
@@ -203,18 +226,29 @@ class ControlServer:
             case msg.RemoveRule(line):
                 return (msg.RuleWritten(self._desk.remove_rule(line, right)),)
             case msg.GiveAnswer():
-                return (msg.RuleWritten(self._give_answer(request, right)),)
+                return (self._give_answer(request, right),)
             case msg.Hello() | msg.ReadLog() | msg.Attach():
                 raise AssertionError(f"{request} is answered elsewhere")
             case _:
                 assert_never(request)
 
-    def _give_answer(self, request: msg.GiveAnswer, right: Right) -> str:
+    def _give_answer(self, request: msg.GiveAnswer, right: Right) -> msg.RuleWritten:
         if (request.choice is None) == (request.rule is None):
             raise SnitchError("an answer is either a choice or a rule", "send exactly one of them")
         answer = request.rule if request.choice is None else request.choice
         assert answer is not None
-        return self._desk.answer(request.prompt_id, answer, right)
+        self._take_unsaved()  # of before
+        rule = self._desk.answer(request.prompt_id, answer, right)
+        error = self._take_unsaved()
+        if error is None:
+            return msg.RuleWritten(rule)
+        if not right.sees_all:
+            return msg.RuleWritten(rule, _UNSAVED, "root can see why: `tinysnitch log`")
+        return msg.RuleWritten(rule, f"{_UNSAVED}: {error}", error.hint)
+
+    def _take_unsaved(self) -> SnitchError | None:
+        error, self._unsaved = self._unsaved, None
+        return error
 
     def _make_peer(self) -> ControlPeer:
         return ControlPeer(self, next(self._ids))

@@ -10,6 +10,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -38,7 +39,9 @@ from tinysnitch.store.temporary_rules import TemporaryRules
 BATCHES = 16
 LINGER_NS = 50_000
 LOSS_CHECK_S = 1.0  # how often losses are looked at while there is traffic
+SAVE_AGAIN_S = 30.0  # how often a rule is tried that could not be written
 TRACEBACK_S = 1.0  # one in so much time: whoever finds a way to make us fail shall not fill the log
+NOT_SAVED = "rules not saved"
 
 _log = logging.getLogger(__name__)
 
@@ -65,6 +68,7 @@ class Driver:
         self.engine = engine
         self.malformed = 0  # packets that could not be parsed: dropped
         self.failed = 0  # pieces of work that ended by an exception: our bugs, or a kernel that refuses
+        self.unsaved_temporary = 0  # rules that would not outlive the daemon
         self.doors = doors
         self.has_rules = asyncio.Event()  # once the rules file was read, and the lists that it names
         self.processes = processes
@@ -72,6 +76,7 @@ class Driver:
         self._untold: list[Record] = []  # of this batch, told once its verdicts are out
         self._timer: asyncio.TimerHandle | None = None
         self._due_s: float | None = None
+        self._save_timer: asyncio.TimerHandle | None = None
         self._next_loss_check_s = 0.0
         self._next_traceback_s = 0.0
         self._find_losses: Callable[[], Iterable[DataLost]] = tuple
@@ -88,8 +93,11 @@ class Driver:
         loop = asyncio.get_running_loop()
         for door in (self.doors.queue, self.doors.names_queue, self.doors.address_news):
             loop.remove_reader(door.fileno())
-        if self._timer:
-            self._timer.cancel()
+        for timer in (self._timer, self._save_timer):
+            if timer:
+                timer.cancel()
+        with suppress(SnitchError):  # the last moment to try, and nobody is there any more to be told
+            self.doors.rules_file.save_again()
 
     def feed(self, *events: Event) -> list[Record]:
         """Hand events to the engine, carry out what it asks for; returns what it reported."""
@@ -128,7 +136,9 @@ class Driver:
         self.doors.attributor.forget()
         if loader.errors:
             first = loader.errors[0]
-            self._server.push_notice(f"the rules file did not load, the old rules hold: {first}", first.hint)
+            self._server.hold_notice(f"the rules file did not load, the old rules hold: {first}", first.hint)
+        elif not loader.is_waiting:
+            self._server.lift_notice("the rules file loads again")
 
     def _refresh_facts(self) -> None:
         self.feed(*self.doors.rule_loader.read_facts(self.engine.rules.temporary()))
@@ -276,18 +286,38 @@ class Driver:
                 assert_never(command)
 
     def _store(self, command: cmd.AppendRule | cmd.KeepTemporaryRules) -> None:
-        """A rule that cannot be written stays in force until the daemon ends, and that is said."""
+        """A rule that cannot be written stays in force until it can be, or the daemon ends; and that is said."""
         try:
             match command:
                 case cmd.AppendRule(rule):
-                    self.doors.rules_file.append(rule)
+                    self.doors.rules_file.save(rule)
                 case cmd.KeepTemporaryRules(rules):
+                    self.unsaved_temporary = len(rules)
                     self.doors.temporary_rules.replace(rules)
+                    self.unsaved_temporary = 0
                 case _:
                     assert_never(command)
         except SnitchError as error:
             asyncio.get_running_loop().call_soon(self.feed, DataLost(f"rule not saved: {error}", 1))
-            self._server.push_notice(f"the rule holds but could not be saved: {error}", error.hint)
+            self._server.push_unsaved(error)
+            self._save_later()
+
+    def _save_later(self) -> None:
+        """By the clock, and not when the file changes: whoever changes it might not be done."""
+        if self.doors.rules_file.unsaved and self._save_timer is None:
+            loop = asyncio.get_running_loop()
+            self._save_timer = loop.call_later(SAVE_AGAIN_S, self._attempt, self._save_again)
+
+    def _save_again(self) -> None:
+        self._save_timer = None
+        if not self.doors.rules_file.unsaved:
+            return
+        try:
+            self.doors.rules_file.save_again()
+        except SnitchError:
+            self._save_later()
+        else:
+            self._server.push_notice("the rules that could not be saved are in the rules file now")
 
     # Time
 

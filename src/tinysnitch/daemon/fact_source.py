@@ -9,7 +9,7 @@ from tinysnitch.kernel.addresses import read_addresses
 from tinysnitch.kernel.hosts_file import HOSTS, Hosts, read_hosts
 from tinysnitch.kernel.resolv_conf import read_resolvers
 from tinysnitch.store.file_stamp import Stamp, read_stamp
-from tinysnitch.store.rule_facts import find_links, find_users
+from tinysnitch.store.rule_facts import find_links, find_turnable_links, find_users
 
 BUILT_IN_LISTS = frozenset({"resolvers"})
 
@@ -33,13 +33,15 @@ class FactSource:
         if hosts.lost:
             self.problems["names of /etc/hosts not read"] = hosts.lost
         found = {name: self.lists.find(name) for name in names}
+        links = find_links(rules)
         return Facts(
             own_addresses=addresses.own,
             lan=addresses.lan,
             resolvers=read_resolvers() | self._resolvers,
             hosts=hosts.names,
             lists={name: compiled.remotes for name, compiled in found.items() if compiled},
-            links=find_links(rules),
+            links=links,
+            turnable_links=find_turnable_links(rules, links),
             users=find_users(rules),
         )
 

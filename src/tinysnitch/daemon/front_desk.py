@@ -1,47 +1,33 @@
 """Answers what clients ask: the desk of the control server, over the engine and the driver."""
 
-import os
-from contextlib import suppress
-
 import msgspec
 
 from tinysnitch.core.answer import can_be_remembered, rule_for_choice
 from tinysnitch.core.choice import Choice, Lifetime
-from tinysnitch.core.connection import Connection
-from tinysnitch.core.decision import Decision
 from tinysnitch.core.engine import Engine
-from tinysnitch.core.errors import Malformed, NotPermitted, SnitchError
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import AnswerGiven, ClientAttached, ClientDetached, TemporaryRulesRemoved
-from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow, is_v4, parse_address
-from tinysnitch.core.port_text import Service, parse_service
-from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process, uid_of
+from tinysnitch.core.process import uid_of
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.records import PromptAnswered
-from tinysnitch.core.remote_text import parse_remote
-from tinysnitch.core.rule import RemoteKind, Rule
+from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.core.watch import Watch
-from tinysnitch.core.words import split_words
 from tinysnitch.daemon.change_budget import ChangeBudget
 from tinysnitch.daemon.control_permission import Right
 from tinysnitch.daemon.counters import Counters
 from tinysnitch.daemon.driver import Driver
+from tinysnitch.daemon.explainer import Explainer
 from tinysnitch.daemon.identity import Identity
 from tinysnitch.daemon.list_entries import list_entries
 from tinysnitch.daemon.rule_loader import RuleLoader
 from tinysnitch.daemon.rule_permission import check_new_rule, check_owner, may_see_rule
 from tinysnitch.kernel.clock import read_instant
-from tinysnitch.protocol.messages import BeatenRule, Explain, Explanation, ListEntry, RuleEntry, Status
+from tinysnitch.protocol.messages import Explain, Explanation, ListEntry, RuleEntry, Status
 from tinysnitch.store.history import History
 from tinysnitch.store.rules_file import RulesFile
 
-_WORDS = {"kernel": KERNEL, "unknown": UNKNOWN}
-_ANY_ADDRESS = parse_address("0.0.0.0")
-_NO_ADDRESS = parse_address("192.0.0.8")  # RFC 7600: nobody has it
-MAX_PORT = 65535
-_PROTOCOL_HINT = "write tcp, udp, icmp or a number; tcp-src and the like for inbound"
-_REMOTE_HINT = "write one name or one address"
+_SUM_HINT = "a file's sum is read once a rule asks for it: `tinysnitch rules add` it, then let the program try again"
 
 
 class FrontDesk:
@@ -59,6 +45,7 @@ class FrontDesk:
         self._loader = loader
         self._history = history
         self._budget = ChangeBudget()
+        self._explainer = Explainer(engine, identity.options)
 
     def status(self, right: Right) -> Status:
         """Rules and questions are counted that the right covers. Errors quote the rules file."""
@@ -198,7 +185,7 @@ class FrontDesk:
         if not self._engine.is_answered_by(prompt_id, rule, read_instant()):
             raise SnitchError(
                 f"the rule says nothing of the connection that question {prompt_id} is about",
-                "`tinysnitch rules add` takes any rule",
+                _SUM_HINT if rule.sha256 else "`tinysnitch rules add` takes any rule",
             )
         return rule
 
@@ -214,88 +201,4 @@ class FrontDesk:
         return self._history.read_newest(limit, None if right.sees_all else right.uid)
 
     def explain(self, question: Explain, right: Right) -> Explanation:
-        now = read_instant()
-        connection = self._imagine(question, right)
-        explanation = self._engine.rules.explain(connection, now)
-        decision = explanation.decision
-        return Explanation(
-            verdict=decision.verdict,
-            reason=decision.reason + self._reservation(connection, decision),
-            rule=format_rule(explanation.winner) if explanation.winner else None,
-            beaten=tuple(BeatenRule(format_rule(rule), why) for rule, why in explanation.losers),
-        )
-
-    def _reservation(self, connection: Connection, decision: Decision) -> str:
-        is_guarded = self._engine.watcher.watch_for(connection, decision) is Watch.GUARDED
-        guarded = ", until it says a name itself that a rule denies" if is_guarded else ""
-        is_nowhere = connection.flow.remote == _NO_ADDRESS
-        return guarded + (", unless a rule by address says more: none of the name is known" if is_nowhere else "")
-
-    def _imagine(self, question: Explain, right: Right) -> Connection:
-        """The connection that the words speak of, of a program without arguments that root, or who asks, started."""
-        address, name = self._parse_remote(question.remote)
-        flow = _imagine_flow(address, question.port, question.protocol)
-        attribution = _imagine_attribution(question.program, 0 if right.sees_all else right.uid)
-        if not right.covers(uid_of(attribution)):
-            raise NotPermitted(f"{question.program} is no program of user {right.uid}", "write a program's whole path")
-        if name:
-            return Connection(flow=flow, attribution=attribution, name=name)
-        return self._engine.connection_of(flow, attribution, "", read_instant())
-
-    def _parse_remote(self, text: str) -> tuple[bytes, str | None]:
-        """An address; or a name, with the address that it is known to lead to."""
-        with suppress(Malformed):
-            return parse_address(text), None
-        name = _parse_name(text)
-        return self._engine.names.find_address(name, read_instant().boot_s) or _NO_ADDRESS, name
-
-
-def _imagine_flow(address: bytes, port: int, protocol: str) -> Flow:
-    service = _parse_protocol(protocol)
-    number = service.protocol
-    if number is None:
-        raise SnitchError(f"{protocol!r} is every protocol", _PROTOCOL_HINT)
-    if number == ICMP and not is_v4(address):
-        number = ICMPV6
-    if not 0 <= port <= MAX_PORT or (port == 0) == (number in (TCP, UDP)):
-        raise SnitchError(f"{port} is no port for {protocol}", f"a port from 1 to {MAX_PORT} for TCP and UDP, else -")
-    is_inbound = service.direction is Direction.INBOUND
-    return Flow(
-        protocol=number,
-        direction=service.direction,
-        local=_ANY_ADDRESS,
-        local_port=port if is_inbound else 0,
-        remote=address,
-        remote_port=0 if is_inbound else port,
-    )
-
-
-def _parse_protocol(text: str) -> Service:
-    try:
-        (word,) = split_words(text)
-        return parse_service(word)
-    except ValueError as error:
-        raise SnitchError(f"{text!r} is no protocol", getattr(error, "hint", "") or _PROTOCOL_HINT) from None
-
-
-def _parse_name(text: str) -> str:
-    try:
-        (word,) = split_words(text)
-        remote = parse_remote(word)
-    except ValueError as error:
-        raise SnitchError(f"{text!r} is no remote: {error}", getattr(error, "hint", "") or _REMOTE_HINT) from None
-    if remote.kind is not RemoteKind.NAME:
-        raise SnitchError(f"{text!r} is more than one remote", _REMOTE_HINT)
-    return remote.text
-
-
-def _imagine_attribution(program: str, uid: int) -> Attribution:
-    if program in _WORDS:
-        return _WORDS[program]
-    if not program.startswith("/"):
-        raise SnitchError(f"{program!r} is no program", "write its whole path, `kernel` or `unknown`")
-    path = os.path.realpath(program) if "\0" not in program else program
-    process = Process(
-        exec_id=0, pid=0, started_ns=0, uid=uid, executable=path, device=0, inode=0, program=path, args=()
-    )
-    return Attribution(AttributionSource.BPF, process)
+        return self._explainer.explain(question, right)

@@ -6,13 +6,15 @@ puts its own rules, with the kernel's cached verdicts, into the same chains in o
 
 import os
 import sys
+from contextlib import closing, suppress
 
 import click
 
 from tinysnitch import __version__
-from tinysnitch.core.errors import NotPermitted
-from tinysnitch.daemon.instance import name_instance
+from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.daemon.instance import claim, name_instance
 from tinysnitch.daemon.main import run_command
+from tinysnitch.kernel.bpf_pins import remove_all_pins
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netns import read_netns_cookie
 
@@ -30,7 +32,7 @@ Examples:
   tinysnitch-iptables-add       hold everything that is new, from now on
   tinysnitchd                   then let this decide"""
 )
-@click.version_option(__version__, prog_name="tinysnitch-iptables-add")
+@click.version_option(__version__, prog_name="tinysnitch-iptables-add", message="%(prog)s %(version)s")
 def iptables_add() -> None:
     """Add tinysnitch's netfilter rules to this network namespace.
 
@@ -38,8 +40,11 @@ def iptables_add() -> None:
     there already.
     """
     netfilter = _netfilter()
-    if not netfilter.is_present():
+    if netfilter.is_present():
+        _note("the netfilter rules are there already")
+    else:
         netfilter.add()
+        _note("netfilter rules added: what is new is dropped until tinysnitchd runs")
 
 
 @click.command(
@@ -47,13 +52,28 @@ def iptables_add() -> None:
 Example:
   tinysnitch-iptables-remove    as if they had never been there"""
 )
-@click.version_option(__version__, prog_name="tinysnitch-iptables-remove")
+@click.version_option(__version__, prog_name="tinysnitch-iptables-remove", message="%(prog)s %(version)s")
 def iptables_remove() -> None:
-    """Remove tinysnitch's netfilter rules from this network namespace, and nothing else.
+    """Remove tinysnitch's netfilter rules from this network namespace, and what a daemon that died left in the kernel.
 
-    A running tinysnitchd judges nothing any more after that.
+    A running tinysnitchd puts them back: stop it first.
     """
-    _netfilter().remove()
+    netfilter = _netfilter()
+    was_present = netfilter.is_present()
+    netfilter.remove()
+    _remove_pins()
+    _note("netfilter rules removed" if was_present else "there were no netfilter rules of tinysnitch")
+
+
+def _remove_pins() -> None:
+    """Denials hold inside connect(), too. Those of a daemon that lives stay: it would judge without its hooks."""
+    instance = name_instance(read_netns_cookie(), is_scoped=False)
+    with suppress(SnitchError), closing(claim(instance)):
+        remove_all_pins(instance.pins)
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"tinysnitch: {text}\n")
 
 
 def add() -> None:

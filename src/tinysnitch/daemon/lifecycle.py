@@ -7,6 +7,7 @@ when it was not there, in force when an earlier daemon left it.
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 import sys
@@ -41,6 +42,7 @@ from tinysnitch.daemon.recorder import Recorder
 from tinysnitch.daemon.rule_loader import RuleLoader
 from tinysnitch.kernel.addresses import AddressNews
 from tinysnitch.kernel.attribution import Attributor
+from tinysnitch.kernel.bpf_pins import remove_all_pins
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpffs import mount_bpffs, unmount_bpffs
 from tinysnitch.kernel.cgroups import find_cgroup_mount, make_cgroup, path_in_hierarchy, remove_cgroup
@@ -66,7 +68,10 @@ from tinysnitch.store.temporary_rules import TemporaryRules
 from tinysnitch.store.text_file import errors_named
 
 WATCH_AGAIN_S = 5.0
+OBSERVING = "observing: what no rule decides is allowed and recorded"
 HEADERS_SIZE = 1280  # bytes of a packet that is judged: all headers are in the first ones (RFC 7112 5, RFC 8200 5)
+
+_log = logging.getLogger(__name__)
 
 
 def read_extra_interpreters(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -135,7 +140,8 @@ class SetUp:
         instance = name_instance(read_netns_cookie(), self._options.is_scoped)
         self._undo.callback(claim(instance).close)
         cgroup = self._choose_cgroup(instance)
-        self._rules_file.ensure_exists()
+        if self._rules_file.ensure_exists():
+            _log.warning("%s was not there: made with a starter set of rules", self._rules_file.path)
         with begun(self._rules_file.read):
             programs, problem = self._load_programs(instance, cgroup)
         scope = path_in_hierarchy(cgroup) if self._options.is_scoped else None
@@ -157,6 +163,8 @@ class SetUp:
         self._guard(netfilter)
         if programs:
             programs.remove_stale()
+        else:  # denials of an earlier daemon would hold on inside connect()
+            remove_all_pins(instance.pins)
         self._is_ready = True
         gc.freeze()  # what is loaded by now stays; a collection that walked over it would hold verdicts up
         self._say_ready(identity)
@@ -224,7 +232,11 @@ class SetUp:
         log = LogOutput(sys.stdout.fileno())
         self._undo.callback(log.close)
         self._recorder = Recorder(log, options.log, history)
-        settings = Settings(timeout_s=options.timeout_s, is_learning=options.is_learning)
+        settings = Settings(
+            timeout_s=options.timeout_s,
+            is_learning=options.is_learning,
+            first_prompt_id=int(read_instant().boot_s),  # one question a second at most, over a daemon's life
+        )
         engine = Engine(settings, loader.facts, programs.generation if programs else 1, Libcrypto())
         for rule in temporary_rules.read(read_instant().wall_s):
             engine.rules.add(rule)
@@ -323,5 +335,6 @@ class SetUp:
             socket=str(self._options.socket),
             cgroup=identity.cgroup,
         )
-        self._recorder.begin(line)
+        remarks = (OBSERVING,) if self._options.is_learning else ()
+        self._recorder.begin(line, *remarks)
         self._recorder.flush(now)

@@ -49,7 +49,7 @@ Examples:
   tinysnitchd --learn                  record everything, ask nothing
   sudo -E tinysnitchd --prompt         ask in a window on this desktop"""
 )
-@click.version_option(__version__, prog_name="tinysnitchd")
+@click.version_option(__version__, prog_name="tinysnitchd", message="%(prog)s %(version)s")
 @click.option(
     "--rules",
     type=Place(dir_okay=False),
@@ -66,6 +66,7 @@ Examples:
 )
 @click.option(
     "--state-dir",
+    metavar="DIRECTORY",
     type=Place(),
     default=DEFAULTS.state_dir,
     show_default=True,

@@ -64,7 +64,7 @@ class NetfilterGuard:
         try:
             if self._netfilter.is_whole():
                 return None
-            self._netfilter.add()
+            self._netfilter.add_again()
         except SnitchError as error:
             return f"netfilter rules taken away by others, not put back: {error}"
         return PUT_BACK

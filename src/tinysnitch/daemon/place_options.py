@@ -15,10 +15,13 @@ class BadPlace(click.BadParameter):
 
 
 class Place(click.Path[Path]):
-    """A path. An empty one, of a variable that is not set, say, would be the working folder."""
+    """A path. An empty one, of a variable that is not set, say, would be the working folder.
+
+    Who is not root is told that, not which of the daemon's files they cannot read.
+    """
 
     def __init__(self, *, file_okay: bool = True, dir_okay: bool = True) -> None:
-        super().__init__(file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+        super().__init__(file_okay=file_okay, dir_okay=dir_okay, readable=False, path_type=Path)
 
     def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
         if not os.fspath(value):

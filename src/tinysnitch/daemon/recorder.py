@@ -9,7 +9,7 @@ from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import LogLine, ReadyLine, log_line_of
-from tinysnitch.protocol.log_text import format_text
+from tinysnitch.protocol.log_text import format_text, remarks_on
 from tinysnitch.store.history import History
 
 
@@ -24,7 +24,7 @@ class Recorder:
         """Write a record to the log and the history; return its line."""
         line = log_line_of(record)
         encoded = encode_object(line)
-        written = self._format(line, encoded)
+        written = self._format(line, encoded, remarks_on(record))
         if self._early is None:
             self._log.write(written)
         else:
@@ -32,14 +32,14 @@ class Recorder:
         self._history.append(encoded, uid_told_of(record))
         return encoded
 
-    def begin(self, ready: ReadyLine) -> None:
+    def begin(self, ready: ReadyLine, *remarks: str) -> None:
         """Enforcement stands: the log begins."""
         early, self._early = self._early or [], None
-        for written in (self._format(ready, encode_object(ready)), *early):
+        for written in (self._format(ready, encode_object(ready), remarks), *early):
             self._log.write(written)
 
-    def _format(self, line: LogLine, encoded: bytes) -> bytes:
-        return format_text(line).encode(errors="backslashreplace") if self._is_text else encoded
+    def _format(self, line: LogLine, encoded: bytes, remarks: tuple[str, ...]) -> bytes:
+        return format_text(line, remarks).encode(errors="backslashreplace") if self._is_text else encoded
 
     def flush(self, now: Instant) -> None:
         self._log.flush()

@@ -22,24 +22,33 @@ class RuleLoader:
         self._known_problems: dict[str, int] = {}
 
     def read_rules(self, temporary: Iterable[Rule]) -> list[Event]:
-        """The file as it is now. With errors the old rules stay, and what their words stand for is still followed."""
+        """The file as it is now. With errors the old rules stay, and what their words stand for is still followed.
+
+        The same errors again are no news: an editor that saves once may change the file twice.
+        """
+        known = self.errors
         rules, self.errors = self._read_file()
         self.is_waiting = not self.errors and self._source.awaits_lists(rules)
         if self.is_waiting:
             return self.read_facts(temporary)
+        before = self._rules
         if not self.errors:
             self._rules = rules
-        return [*self.read_facts(temporary), RulesLoaded(rules, self.errors)]
+        # Facts come first, and what waits is decided by them and the old rules once more: these must mean the same.
+        events = self.read_facts((*before, *temporary))
+        if not self.errors or self.errors != known:
+            events.append(RulesLoaded(rules, self.errors))
+        return events
 
     def _read_file(self) -> tuple[tuple[Rule, ...], tuple[RuleSyntaxError, ...]]:
-        """A file that cannot be read is one that has an error."""
+        """A file that cannot be read is one that has an error. Beside its rules hold those that it could not take."""
         try:
             loaded = self._file.read()
         except SnitchError as error:
             path = str(self._file.path)
             problem = str(error).removeprefix(f"{path}: ")
             return (), (RuleSyntaxError(path, 1, 1, problem, error.hint or "it must be a file that can be read"),)
-        return loaded.rules, loaded.errors
+        return (*loaded.rules, *self._file.unsaved), loaded.errors
 
     def read_facts(self, temporary: Iterable[Rule]) -> list[Event]:
         """Addresses, resolvers and the like, when they are others now; and what is newly wrong with lists."""

@@ -2,7 +2,14 @@
 
 from tinysnitch.core.active_rules import ActiveRules
 from tinysnitch.core.errors import NotPermitted, SnitchError
-from tinysnitch.core.own_rules import MAX_LENGTH, MAX_OWN_RULES, find_excess, find_overruled, is_own
+from tinysnitch.core.own_rules import (
+    MAX_LENGTH,
+    MAX_OWN_RULES,
+    find_excess,
+    find_overruled,
+    has_turnable_path,
+    is_own,
+)
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import format_rule
 from tinysnitch.daemon.control_permission import Right
@@ -27,6 +34,9 @@ def check_new_rule(rule: Rule, right: Right, rules: ActiveRules) -> None:
     excess = find_excess(rule)
     if excess:
         raise NotPermitted(f"a rule of user {right.uid} can't have {excess}", "write each thing out, or ask root")
+    if has_turnable_path(rule, rules.facts):
+        problem = f"a rule of user {right.uid} can't have a path over a link that others than root can turn"
+        raise NotPermitted(problem, "write the path of the file that it leads to")
     if len(format_rule(rule)) > MAX_LENGTH:
         raise SnitchError(f"the rule is longer than {MAX_LENGTH} characters", "leave its arguments out")
     if sum(is_own(each, right.uid, rules.facts) for each in rules) >= MAX_OWN_RULES:

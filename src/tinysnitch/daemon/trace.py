@@ -37,10 +37,10 @@ Examples:
   tinysnitch-trace               until Ctrl-C
   tinysnitch-trace | grep curl"""
 )
-@click.version_option(__version__, prog_name="tinysnitch-trace")
+@click.version_option(__version__, prog_name="tinysnitch-trace", message="%(prog)s %(version)s")
 @click.option("--cgroup", type=CgroupPlace(), help="Trace this cgroup's sockets only.  [default: the root cgroup]")
 def trace(cgroup: Path | None) -> None:
-    """Print who executes, connects, sends and binds in this network namespace.
+    """Print who connects, sends and binds in this network namespace, and who executes what anywhere on this machine.
 
     Loads the BPF programs of tinysnitch for itself, judges nothing, and removes them at its end.
     """

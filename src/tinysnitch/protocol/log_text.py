@@ -1,9 +1,12 @@
 """Log lines for people: `TIME INFO allow tcp 10.0.0.2:40516 -> google.com:80 426319 /usr/bin/curl google.com`."""
 
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import zip_longest
 from typing import assert_never
 
 from tinysnitch.core.flow import Direction
+from tinysnitch.core.records import Record, RulesReplaced
 from tinysnitch.core.words import quote_word
 from tinysnitch.protocol.log_lines import (
     AnswerLine,
@@ -20,9 +23,17 @@ from tinysnitch.protocol.log_lines import (
 _WITH_PORTS = ("tcp", "udp")
 
 
-def format_text(line: LogLine) -> str:
-    """One line for a person; what programs and servers control is escaped."""
-    return f"{line.time} {_level(line)} {_tell(line)}"
+def format_text(line: LogLine, remarks: tuple[str, ...] = ()) -> str:
+    """One line for a person; what programs and servers control is escaped.
+
+    `remarks`: what the line has no field for, since its fields are a contract (DESIGN.md 7).
+    """
+    return f"{line.time} {_level(line)} {_tell(line, remarks)}"
+
+
+def remarks_on(record: Record) -> tuple[str, ...]:
+    """The hint of each error in the rules file."""
+    return tuple(error.hint for error in record.errors) if isinstance(record, RulesReplaced) else ()
 
 
 def _level(line: LogLine) -> str:
@@ -31,7 +42,7 @@ def _level(line: LogLine) -> str:
     return "ERROR" if isinstance(line, RulesLine) and line.errors else "INFO"
 
 
-def _tell(line: LogLine) -> str:
+def _tell(line: LogLine, remarks: tuple[str, ...]) -> str:
     match line:
         case ConnectionLine():
             # What a rule says the rule tells; a comment, since the line before it is as it was in 2019.
@@ -44,15 +55,22 @@ def _tell(line: LogLine) -> str:
         case AnswerLine():
             return f"answer {line.id} uid {line.by_uid}: {escape(line.rule)}"
         case RulesLine():
-            return "; ".join((f"rules {line.loaded} loaded", *map(escape, line.errors)))
+            return "; ".join((f"rules {line.loaded} loaded", *_errors_with_hints(line, remarks)))
         case LostLine():
             return f"lost {line.count} {escape(line.what)}"
         case PacketSocketLine():
             return f"{line.pid} {quote_word(line.program)} has a packet socket, which no firewall rule sees"
         case ReadyLine():
-            return f"ready, mode {line.mode}, {line.rules} rules, socket {escape(line.socket)}"
+            return ", ".join(
+                ("ready", f"mode {line.mode}", f"{line.rules} rules", f"socket {escape(line.socket)}", *remarks)
+            )
         case _:
             assert_never(line)
+
+
+def _errors_with_hints(line: RulesLine, hints: tuple[str, ...]) -> Iterator[str]:
+    for error, hint in zip_longest(line.errors, hints, fillvalue=""):
+        yield escape(f"{error} ({hint})" if hint else error)
 
 
 def format_connection(line: ConnectionLine | SaidLine | AskLine) -> str:

@@ -3,9 +3,9 @@
 1. The daemon speaks first: Welcome, or Refused and the end. Then the client says Hello, and asks.
    (A client that wrote first could lose the refusal: closing with unread bytes resets the connection, unix(7).)
 2. A request is answered by any number of replies and then Done, or by Refused. Requests are answered in order.
-3. Attach is answered with PromptShown for each open question. From then on the daemon also sends PromptShown,
-   PromptClosed and Notice whenever there is cause; after a ReadLog that follows, log lines. Log lines travel as they
-   are: their tag is "event", not "type".
+3. Attach is answered with PromptShown for each open question and a Notice that still stands. From then on the daemon
+   also sends PromptShown, PromptClosed and Notice whenever there is cause; after a ReadLog that follows, log lines. Log
+   lines travel as they are: their tag is "event", not "type".
 """
 
 import msgspec
@@ -161,6 +161,8 @@ class RuleWritten(Message, frozen=True):
     """The line that an addition, a removal or an answer made, found or took away."""
 
     rule: str
+    problem: str = ""  # why a rule that holds is not saved
+    hint: str = ""
 
 
 class BeatenRule(msgspec.Struct, frozen=True):

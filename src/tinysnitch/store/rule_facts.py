@@ -2,17 +2,25 @@
 
 import os
 import pwd
-from collections.abc import Iterable
+import stat
+from collections.abc import Iterable, Mapping
 
 from tinysnitch.core.rule import ProgramKind, Rule
+
+_MAX_LINKS = 40  # as the kernel: path_resolution(7)
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def find_links(rules: Iterable[Rule]) -> dict[str, str]:
     """Each program path that leads elsewhere, with where it leads: the links of Facts."""
-    paths = {rule.program.text for rule in rules if rule.program.kind is ProgramKind.PATH}
-    paths |= {rule.parent for rule in rules if rule.parent is not None}
-    real = {path: _resolve(path) for path in paths}
+    real = {path: _resolve(path) for path in _paths_of(rules)}
     return {path: target for path, target in real.items() if target != path}
+
+
+def _paths_of(rules: Iterable[Rule]) -> set[str]:
+    rules = tuple(rules)
+    paths = {rule.program.text for rule in rules if rule.program.kind is ProgramKind.PATH}
+    return paths | {rule.parent for rule in rules if rule.parent is not None}
 
 
 def _resolve(path: str) -> str:
@@ -21,6 +29,49 @@ def _resolve(path: str) -> str:
         return os.path.realpath(path)
     except (OSError, ValueError):  # ValueError: a zero byte, a character that no file name has
         return path
+
+
+def find_turnable_links(rules: Iterable[Rule], links: Mapping[str, str]) -> frozenset[str]:
+    """The links in rules that name a user which others than root could turn. `links`: what find_links gave."""
+    paths = _paths_of(rule for rule in rules if rule.user is not None)
+    return frozenset(path for path in paths if path in links and _follow_roots_links(path) != links[path])
+
+
+def _follow_roots_links(path: str, depth: int = 0) -> str | None:
+    """Where the path leads over links that root alone can turn; None when it goes over another one.
+
+    What changes under our eyes is not root's: then it is None, or a path in which no such link had a part.
+    """
+    current, is_roots = "/", True
+    parts = path.split("/")
+    for position, part in enumerate(parts):
+        step = os.path.normpath(os.path.join(current, part))
+        is_roots = is_roots and _is_roots(step)
+        target = _find_target(step)
+        if target is None:
+            current = step
+        elif is_roots and depth < _MAX_LINKS:
+            return _follow_roots_links(os.path.join(current, target, *parts[position + 1 :]), depth + 1)
+        else:
+            return None
+    return current
+
+
+def _is_roots(path: str) -> bool:
+    """Whether root alone can turn this link, or put others into this folder; in /tmp each can do so with their own."""
+    try:
+        status = os.lstat(path)
+    except (OSError, ValueError):
+        return True  # nothing is there: whose the folder is was asked before
+    is_shared = stat.S_ISDIR(status.st_mode) and status.st_mode & _OTHERS_WRITE and not status.st_mode & stat.S_ISVTX
+    return status.st_uid == 0 and not is_shared
+
+
+def _find_target(path: str) -> str | None:
+    try:
+        return os.readlink(path)
+    except (OSError, ValueError):  # EINVAL: no link
+        return None
 
 
 def find_users(rules: Iterable[Rule]) -> dict[str, int]:

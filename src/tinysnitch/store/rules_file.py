@@ -37,6 +37,12 @@ allow  @resolvers  53  tcp
 _GONE, _GONE_HINT = "the file is gone", "write it again; an empty one will do"
 
 
+class NoFolder(SnitchError):
+    """A rules file is to be made where there is no folder: a mistyped path, most likely."""
+
+    exit_code = 2
+
+
 class LoadedRules(msgspec.Struct, frozen=True):
     rules: tuple[Rule, ...]
     errors: tuple[RuleSyntaxError, ...]
@@ -46,13 +52,16 @@ class RulesFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._loaded: tuple[Stamp, LoadedRules] | None = None  # and of which state of the file
+        self._unsaved: dict[Rule, None] = {}  # a dict for its order
 
     def ensure_exists(self) -> bool:
-        """Create the file with the starter set when there is none; whether it was made."""
+        """Create the file with the starter set when there is none; whether it was made. Raises NoFolder."""
         with errors_named(self.path):
             if self.path.exists():
                 return False
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not self.path.parent.is_dir():
+                problem = f"{self.path} cannot be made: there is no folder {str(self.path.parent)!r}"
+                raise NoFolder(problem, "name a rules file in a folder that is there")
             replace_text(self.path, STARTER)
         return True
 
@@ -86,36 +95,57 @@ class RulesFile:
 
         Raises SnitchError when the file is gone: one with this rule alone would end all those that hold.
         """
+        return self._append((rule,))
+
+    @property
+    def unsaved(self) -> tuple[Rule, ...]:
+        """Rules that hold but could not be written yet."""
+        return tuple(self._unsaved)
+
+    def save(self, rule: Rule) -> None:
+        """Append a rule that holds already; where that fails it is kept in mind. Raises SnitchError."""
+        _line_of(rule)  # what no line can say is not to keep others from being saved
+        self._unsaved[rule] = None
+        self.save_again()
+
+    def save_again(self) -> None:
+        """Append what could not be written before. Raises SnitchError."""
+        if self._unsaved:
+            self._append(self.unsaved)
+            self._unsaved.clear()
+
+    def _append(self, rules: tuple[Rule, ...]) -> bool:
         with self._changing():
             loaded = self.read()
-            if rule in loaded.rules:
+            new = tuple(rule for rule in rules if rule not in loaded.rules)
+            if not new:
                 return False
-            text = self._read_text()
-            if text is None:
-                raise self._gone()
+            text = self._get_text()
             gap = "" if not text or text.endswith("\n") else "\n"
-            replace_text(self.path, f"{text}{gap}{format_rule(rule)}\n")
-            self._note_appended(loaded, rule)
+            replace_text(self.path, text + gap + "".join(f"{_line_of(rule)}\n" for rule in new))
+            self._note_appended(loaded, new)
         return True
 
-    def _note_appended(self, loaded: LoadedRules, rule: Rule) -> None:
+    def _note_appended(self, loaded: LoadedRules, new: tuple[Rule, ...]) -> None:
         """What is in the file now is known: of many rules, reading them again would hold verdicts up."""
         stamp = self._find_stamp()
         if stamp and not loaded.errors:
-            self._loaded = (stamp, LoadedRules((*loaded.rules, rule), ()))
+            self._loaded = (stamp, LoadedRules((*loaded.rules, *new), ()))
 
     def remove(self, line: str) -> bool:
-        """Take out every line that says the same rule; False when there is none. Raises RuleSyntaxError."""
+        """Take out every line that says the same rule, and do not save it later; False when there was none.
+
+        Raises RuleSyntaxError, and SnitchError when the file is gone: what it would say when it is back is not known.
+        """
         rule = parse_rule(line)
-        if self._find_stamp() is None:
-            return False
         with self._changing():
-            lines = (self._read_text() or "").split("\n")
+            lines = self._get_text().split("\n")
             kept = [other for other in lines if not _says(other, rule)]
-            if len(kept) == len(lines):
-                return False
-            replace_text(self.path, "\n".join(kept))
-        return True
+            if len(kept) < len(lines):
+                replace_text(self.path, "\n".join(kept))
+        was_unsaved = rule in self._unsaved
+        self._unsaved.pop(rule, None)
+        return was_unsaved or len(kept) < len(lines)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -133,12 +163,26 @@ class RulesFile:
         """One item as soon as the watch stands, then one for each time that the file may have changed."""
         return watch_file(self.path)
 
+    def _get_text(self) -> str:
+        text = self._read_text()
+        if text is None:
+            raise self._gone()
+        return text
+
     def _read_text(self) -> str | None:
         with errors_named(self.path):
             try:
                 return read_text(self.path)
             except FileNotFoundError:
                 return None
+
+
+def _line_of(rule: Rule) -> str:
+    """One that is read back as the same rule: another would make the file one with an error. Raises SnitchError."""
+    line = format_rule(rule)
+    if not _says(line, rule):
+        raise SnitchError(f"no line can say this rule: {line}", "please report this as a bug of tinysnitch")
+    return line
 
 
 def _says(line: str, rule: Rule) -> bool:

@@ -1,0 +1,169 @@
+"""What would be decided for a connection that somebody imagines, by which rule, and why not by another."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+
+from msgspec.structs import replace
+
+from tinysnitch.core.clock import Instant
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.decision import Decision
+from tinysnitch.core.engine import Engine
+from tinysnitch.core.errors import Malformed, NotPermitted, SnitchError
+from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow, is_v4, parse_address
+from tinysnitch.core.own_rules import is_own
+from tinysnitch.core.port_text import Service, parse_service
+from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process, uid_of
+from tinysnitch.core.remote_text import parse_remote
+from tinysnitch.core.rule import RemoteKind, Rule
+from tinysnitch.core.rule_text import format_rule
+from tinysnitch.core.ruleset import Ruleset
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.watch import Watch
+from tinysnitch.core.words import BadWord, Word, split_words
+from tinysnitch.daemon.control_permission import Right
+from tinysnitch.daemon.options import Options
+from tinysnitch.daemon.rule_permission import may_see_rule
+from tinysnitch.kernel.clock import read_instant
+from tinysnitch.protocol.messages import BeatenRule, Explain, Explanation
+
+_WORDS = {"kernel": KERNEL, "unknown": UNKNOWN}
+_ANY_ADDRESS = parse_address("0.0.0.0")
+_NO_ADDRESS = parse_address("192.0.0.8")  # RFC 7600: nobody has it
+_MAX_PORT = 65535
+_MAX_NEAR = 20  # more than that nobody reads, and one reply has its bound
+_PROTOCOL_HINT = "write tcp, udp, icmp or a number; tcp-src and the like for inbound"
+_REMOTE_HINT = "write one name or one address"
+
+
+class Explainer:
+    """The program that it imagines has no arguments, and root started it, or who asks."""
+
+    def __init__(self, engine: Engine, options: Options) -> None:
+        self._engine = engine
+        self._options = options
+
+    def explain(self, question: Explain, right: Right) -> Explanation:
+        now = read_instant()
+        connection = self._imagine(question, right)
+        explanation = self._engine.rules.explain(connection, now)
+        decision = self._outcome(explanation.decision, uid_of(connection.attribution))
+        near = [] if explanation.winner else list(self._near_misses(connection, right, now))
+        more = f"; {len(near) - _MAX_NEAR} more rules nearly match" if len(near) > _MAX_NEAR else ""
+        return Explanation(
+            verdict=decision.verdict,
+            reason=decision.reason + self._reservation(connection, decision) + more,
+            rule=format_rule(explanation.winner) if explanation.winner else None,
+            beaten=tuple(BeatenRule(format_rule(rule), why) for rule, why in (*explanation.losers, *near[:_MAX_NEAR])),
+        )
+
+    def _outcome(self, decision: Decision, uid: int | None) -> Decision:
+        """What becomes of it where nobody is asked: as the engine does it, which has no door for what never was."""
+        reason = decision.reason
+        if decision.rule is None and uid is not None:
+            reason += f" (asked for without arguments, as {f'uid {uid}' if uid else 'root'})"
+        if decision.verdict is Verdict.ASK and self._options.is_learning:
+            return replace(decision, verdict=Verdict.ALLOW, reason=f"learning: {reason}")
+        if decision.verdict is Verdict.ASK and self._options.timeout_s <= 0:
+            return replace(decision, verdict=Verdict.DENY, reason=f"{reason} and nobody is asked")
+        return replace(decision, reason=reason)
+
+    def _near_misses(self, connection: Connection, right: Right, now: Instant) -> Iterator[tuple[Rule, str]]:
+        """Rules that would match with other arguments, or for another user. Of others' rules none is told."""
+        uid, rules = uid_of(connection.attribution), self._engine.rules
+        if uid is None:
+            return
+        relaxed: dict[Rule, list[Rule]] = {}
+        for rule in rules:
+            if (rule.args or rule.user) and may_see_rule(rule, right, rules):
+                relaxed.setdefault(replace(rule, args=None, user=None), []).append(rule)
+        found = Ruleset(relaxed, rules.facts).explain(connection, now.wall_s)
+        matching = [found.winner, *(loser for loser, _why in found.losers)] if found.winner else []
+        for rule in (rule for match in matching for rule in relaxed[match]):
+            needs = ["with these arguments"] if rule.args else []
+            needs += ["for this user"] if rule.user and not is_own(rule, uid, rules.facts) else []
+            if needs:
+                yield rule, f"it would match {' and '.join(needs)}"
+
+    def _reservation(self, connection: Connection, decision: Decision) -> str:
+        is_guarded = self._engine.watcher.watch_for(connection, decision) is Watch.GUARDED
+        guarded = ", until it says a name itself that a rule denies" if is_guarded else ""
+        is_nowhere = connection.flow.remote == _NO_ADDRESS
+        unknown = "; no address of that name is known yet: a rule by address may decide otherwise"
+        return guarded + (unknown if is_nowhere else "")
+
+    def _imagine(self, question: Explain, right: Right) -> Connection:
+        """The connection that the words speak of."""
+        address, name = self._parse_remote(question.remote)
+        flow = _imagine_flow(address, question.port, question.protocol)
+        attribution = _imagine_attribution(question.program, 0 if right.sees_all else right.uid)
+        if not right.covers(uid_of(attribution)):
+            raise NotPermitted(f"{question.program} is no program of user {right.uid}", "write a program's whole path")
+        if name:
+            return Connection(flow=flow, attribution=attribution, name=name)
+        return self._engine.connection_of(flow, attribution, "", read_instant())
+
+    def _parse_remote(self, text: str) -> tuple[bytes, str | None]:
+        """An address; or a name, with the address that it is known to lead to."""
+        with suppress(Malformed):
+            return parse_address(text), None
+        name = _parse_name(text)
+        return self._engine.names.find_address(name, read_instant().boot_s) or _NO_ADDRESS, name
+
+
+def _imagine_flow(address: bytes, port: int, protocol: str) -> Flow:
+    service = _parse_protocol(protocol)
+    number = service.protocol
+    if number is None:
+        raise SnitchError(f"{protocol!r} is every protocol", _PROTOCOL_HINT)
+    if number == ICMP and not is_v4(address):
+        number = ICMPV6
+    if not 0 <= port <= _MAX_PORT or (port == 0) == (number in (TCP, UDP)):
+        raise SnitchError(f"{port} is no port for {protocol}", f"a port from 1 to {_MAX_PORT} for TCP and UDP, else -")
+    is_inbound = service.direction is Direction.INBOUND
+    return Flow(
+        protocol=number,
+        direction=service.direction,
+        local=_ANY_ADDRESS,
+        local_port=port if is_inbound else 0,
+        remote=address,
+        remote_port=0 if is_inbound else port,
+    )
+
+
+def _parse_protocol(text: str) -> Service:
+    try:
+        return parse_service(_parse_word(text))
+    except BadWord as error:
+        raise SnitchError(f"{text!r} is no protocol", error.hint or _PROTOCOL_HINT) from None
+
+
+def _parse_name(text: str) -> str:
+    try:
+        remote = parse_remote(_parse_word(text))
+    except BadWord as error:
+        raise SnitchError(f"{text!r} is no remote: {error}", error.hint or _REMOTE_HINT) from None
+    if remote.kind is not RemoteKind.NAME:
+        raise SnitchError(f"{text!r} is more than one remote", _REMOTE_HINT)
+    return remote.text
+
+
+def _parse_word(text: str) -> Word:
+    """A column of a rule is one word; raises BadWord."""
+    words = split_words(text)
+    if len(words) != 1:
+        raise BadWord("it is not one word")
+    return words[0]
+
+
+def _imagine_attribution(program: str, uid: int) -> Attribution:
+    if program in _WORDS:
+        return _WORDS[program]
+    if not program.startswith("/"):
+        raise SnitchError(f"{program!r} is no program", "write its whole path, `kernel` or `unknown`")
+    path = os.path.realpath(program) if "\0" not in program else program
+    process = Process(
+        exec_id=0, pid=0, started_ns=0, uid=uid, executable=path, device=0, inode=0, program=path, args=()
+    )
+    return Attribution(AttributionSource.BPF, process)

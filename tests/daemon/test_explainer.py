@@ -1,0 +1,158 @@
+"""What would be decided, told of rules that a real engine has."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.small_desk import ALICE, ROOT
+from tinysnitch.core.engine import Engine
+from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.events import FactsChanged, RulesLoaded
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.flow import parse_address
+from tinysnitch.core.rule_text import parse_rules
+from tinysnitch.core.settings import Settings
+from tinysnitch.daemon.control_permission import Right
+from tinysnitch.daemon.explainer import Explainer
+from tinysnitch.daemon.options import Options
+from tinysnitch.kernel.clock import read_instant
+from tinysnitch.protocol.messages import Explain, Explanation
+
+BOB = Right(1001, sees_all=False)
+SHOP = ("/usr/bin/curl", "shop.test", 443, "tcp")
+
+
+class Asked:
+    """Someone who asks about these rules."""
+
+    def __init__(self, rules: str, facts: Facts | None = None, **options: object) -> None:
+        found, errors = parse_rules(rules, "rules")
+        assert errors == []
+        self.engine = Engine(Settings(), facts or Facts())
+        self.explainer = Explainer(self.engine, Options(**options))  # type: ignore[arg-type]
+        list(self.engine.handle(RulesLoaded(tuple(found)), read_instant()))
+
+    def __call__(self, *words: str | int, right: Right = ROOT) -> Explanation:
+        return self.explainer.explain(Explain(*words), right)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("/usr/bin/curl", "shop.test", 443, "tcp"), "allow: allow *.shop.test 443 tcp"),
+        (("/usr/bin/curl", "Shop.Test.", 443, "tcp"), "allow: allow *.shop.test 443 tcp"),
+        (("/usr/bin/curl", "10.1.2.3", 443, "tcp"), "deny: deny 10.0.0.0/8 - -"),
+        (("/usr/sbin/sshd", "10.0.0.5", 22, "tcp-src"), "allow: allow 10.0.0.5 22 tcp-src"),
+        (("kernel", "10.0.0.5", 0, "icmp-src"), "allow: allow - - icmp-src kernel"),
+        (("kernel", "2001:db8::1", 0, "icmp-src"), "allow: allow - - icmp-src kernel"),
+        (("unknown", "shop.test", 53, "udp"), "ask: None"),
+    ],
+)
+def test_the_rule_that_decides(words: tuple[str | int, ...], told: str) -> None:
+    rules = "allow *.shop.test 443 tcp\ndeny 10.0.0.0/8 - -\nallow 10.0.0.5 22 tcp-src\nallow - - icmp-src kernel\n"
+    explanation = Asked(rules)(*words)
+    assert f"{explanation.verdict.value}: {explanation.rule}" == told
+
+
+def test_where_a_name_leads() -> None:
+    asked = Asked("allow 10.0.0.0/24 443 tcp\ndeny - - -\n")
+    assert asked(*SHOP).rule == "deny - - -"
+    unknown = "denied by a rule; no address of that name is known yet: a rule by address may decide otherwise"
+    assert asked(*SHOP).reason == unknown
+    hosts = {parse_address("10.0.0.9"): ("shop.test",)}
+    list(asked.engine.handle(FactsChanged(Facts(hosts=hosts)), read_instant()))
+    assert asked(*SHOP).rule == "allow 10.0.0.0/24 443 tcp"
+    assert asked(*SHOP).reason == "allowed by a rule"
+
+
+def test_what_could_still_end_what_is_allowed() -> None:
+    told = Asked("allow 10.0.0.0/8 - -\ndeny *.ads.test - -\n")("/usr/bin/curl", "10.1.2.3", 443, "tcp")
+    assert told.reason == "allowed by a rule, until it says a name itself that a rule denies"
+
+
+def test_links_are_followed_as_the_kernel_does(tmp_path: Path) -> None:
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.touch()
+    link.symlink_to(target)
+    assert Asked(f"allow - - - {target}\n")(str(link), "a.test", 1, "tcp").rule == f"allow - - - {target}"
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("/bin/a", "shop.test", 443, "tpc"), "'tpc' is no protocol"),
+        (("/bin/a", "shop.test", 443, "-"), "every protocol"),
+        (("/bin/a", "shop.test", 443, "tcp udp"), "no protocol"),
+        (("/bin/a", "shop.test", 443, "'"), "no protocol"),
+        (("/bin/a", "shop.test", 443, ""), "'' is no protocol"),
+        (("/bin/a", "shop.test", 65536, "tcp"), "65536 is no port"),
+        (("/bin/a", "shop.test", -1, "udp"), "-1 is no port"),
+        (("/bin/a", "shop.test", 0, "tcp"), "0 is no port"),
+        (("/bin/a", "shop.test", 80, "icmp"), "80 is no port for icmp"),
+        (("/bin/a", "10.0.0.0/8", 80, "tcp"), "more than one remote"),
+        (("/bin/a", "*.shop.test", 80, "tcp"), "more than one remote"),
+        (("/bin/a", "@ads", 80, "tcp"), "more than one remote"),
+        (("/bin/a", "a\nb", 80, "tcp"), "no remote"),
+        (("/bin/a", "", 80, "tcp"), "'' is no remote: it is not one word$"),
+        (("/bin/a", "a b", 80, "tcp"), "'a b' is no remote: it is not one word$"),
+        (("curl", "shop.test", 80, "tcp"), "no program"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(words: tuple[str | int, ...], problem: str) -> None:
+    with pytest.raises(SnitchError, match=problem) as caught:
+        Asked("")(*words)
+    assert caught.value.hint
+
+
+def test_the_program_is_of_who_asks() -> None:
+    asked = Asked("deny user=1001 - 443 tcp\nallow user=1000 - 443 tcp\n")
+    assert asked(*SHOP, right=ALICE).rule == "allow user=1000 - 443 tcp"
+    assert asked(*SHOP, right=BOB).rule == "deny user=1001 - 443 tcp"
+    for program in ("kernel", "unknown"):
+        with pytest.raises(NotPermitted, match="no program of user 1000"):
+            asked(program, *SHOP[1:], right=ALICE)
+
+
+RULES = """\
+allow shop.test 443 tcp /usr/bin/curl -s
+allow user=alice shop.test - -
+allow user=1001 shop.test 443 tcp /usr/bin/curl -v
+allow other.test 443 tcp /usr/bin/curl -s
+"""
+
+
+def test_where_no_rule_matches_those_are_told_that_nearly_do() -> None:
+    told = Asked(RULES, Facts(users={"alice": 1000}))(*SHOP)
+    assert told.reason.startswith("no rule matches (asked for without arguments, as root)")
+    assert {beaten.rule: beaten.why for beaten in told.beaten} == {
+        "allow shop.test 443 tcp /usr/bin/curl -s": "it would match with these arguments",
+        "allow user=alice shop.test - -": "it would match for this user",
+        "allow user=1001 shop.test 443 tcp /usr/bin/curl -v": "it would match with these arguments and for this user",
+    }
+    assert Asked(RULES)("kernel", *SHOP[1:]).beaten == ()
+
+
+def test_of_many_that_nearly_match_some_are_told_and_the_others_counted() -> None:
+    told = Asked("".join(f"allow shop.test 443 tcp /usr/bin/curl {n}\n" for n in range(25)))(*SHOP)
+    assert len(told.beaten) == 20
+    assert told.reason.endswith("; 5 more rules nearly match")
+
+
+def test_nobody_is_told_of_others_rules_that_nearly_match() -> None:
+    told = Asked(RULES, Facts(users={"alice": 1000}))(*SHOP, right=BOB)
+    assert told.reason.startswith("no rule matches (asked for without arguments, as uid 1001)")
+    assert [beaten.rule for beaten in told.beaten] == ["allow user=1001 shop.test 443 tcp /usr/bin/curl -v"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"is_learning": True}, "allow: learning: no rule matches"),
+        ({"timeout_s": 0.0}, "deny: no rule matches and nobody is asked"),
+        ({"timeout_s": 0.0, "is_learning": True}, "allow: learning: no rule matches"),
+        ({}, "ask: no rule matches"),
+    ],
+)
+def test_where_nobody_is_asked_it_says_what_happens(options: dict[str, object], told: str) -> None:
+    explanation = Asked("", **options)("kernel", "10.0.0.9", 443, "tcp")
+    assert f"{explanation.verdict.value}: {explanation.reason}" == told
