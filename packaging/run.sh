@@ -1,6 +1,6 @@
 #!/bin/bash
 # `make run`: the firewall for the network namespace it is called in, with the prompt in this terminal. Ctrl-C takes
-# everything away again. With `-- COMMAND` only that shell command is judged.
+# everything away again, as `q` does. With `-- COMMAND` only that shell command is judged.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 BIN=$PWD/.venv/bin
@@ -17,10 +17,11 @@ if [ "${1:-}" = "--" ]; then
 fi
 
 daemon=
+is_on=
 stop_daemon() {
 	[ -n "$daemon" ] || return
 	kill -TERM "$daemon" 2>/dev/null
-	wait "$daemon" 2>/dev/null
+	wait "$daemon" 2>/dev/null && [ -n "$is_on" ] && echo "tinysnitch is off"
 	daemon=
 }
 trap stop_daemon EXIT
@@ -35,5 +36,6 @@ until "$BIN/tinysnitch" status --json 2>/dev/null | grep -q "\"pid\":$daemon,"; 
 	kill -0 "$daemon" 2>/dev/null || fail "the firewall did not start" "read $LOG: $(tail -n 1 "$LOG")"
 	sleep 0.1
 done
+is_on=1
 echo "tinysnitch is on: rules in /etc/tinysnitch.rules, log in $LOG. Ctrl-C takes it away again."
 "$BIN/tinysnitch" prompt

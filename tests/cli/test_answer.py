@@ -3,6 +3,7 @@ import pytest
 from tests.cli.running import Command
 from tests.daemon.small_desk import RunningServer, make_prompt
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.verdict import Verdict
 
 ALLOW, DENY = Verdict.ALLOW, Verdict.DENY
@@ -49,6 +50,20 @@ def test_a_program_that_is_not_the_hosts_file_is_answered_for_once(running: Runn
 
 def test_the_rule_is_printed(running: RunningServer, command: Command) -> None:
     assert command("answer", "3", "yes", "--for", "24h") == (0, "allow 24h\n", "")
+
+
+def test_a_rule_that_is_not_saved_is_a_failure(
+    running: RunningServer, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(*_words: object) -> str:
+        running.server.push_unsaved(SnitchError("/r: the file is gone", "write it again"))
+        return "deny - - -"
+
+    monkeypatch.setattr(running.desk, "answer", answer)
+    told = command("answer", "3", "no", "--for", "forever")
+    assert (told.code, told.out) == (1, "deny - - -\n")
+    problem = "the rule holds but could not be saved: /r: the file is gone"
+    assert told.err == f"tinysnitch: error: {problem}\ntinysnitch: hint: write it again\n"
 
 
 def test_a_question_that_is_gone(running: RunningServer, command: Command) -> None:

@@ -4,6 +4,9 @@ import pytest
 
 from tests.cli.running import Command
 from tests.daemon.small_desk import RunningServer
+from tinysnitch.cli.explain import present_explanation
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.protocol.messages import BeatenRule, Explanation
 
 
 def test_the_winner_and_what_it_beats(running: RunningServer, command: Command) -> None:
@@ -25,6 +28,21 @@ def test_a_column_is_one_word(running: RunningServer, command: Command, words: t
     assert err.startswith(f"tinysnitch: error: invalid value for '{name}': ")
     assert "is not one word, as a rule's column is" in err
     assert command("explain", "X", "'a", "443", "tcp").code == 0  # the daemon's to judge
+
+
+def test_what_nearly_matches_is_not_beaten() -> None:
+    beaten = (BeatenRule("allow - - - /bin/a -s", "it would match with these arguments"),)
+    told = present_explanation(Explanation(verdict=Verdict.ASK, reason="no rule matches", beaten=beaten))
+    assert list(told) == [
+        "ask: no rule matches",
+        "misses allow - - - /bin/a -s",
+        "       it would match with these arguments",
+    ]
+
+
+def test_the_help_says_what_is_taken_for_granted(command: Command) -> None:
+    said = " ".join(command.plain("explain", "--help").out.split())
+    assert "taken to have no arguments and no parents, and to be run by root" in said
 
 
 def test_json(running: RunningServer, command: Command) -> None:

@@ -36,6 +36,12 @@ def test_without_a_daemon_it_is_3(command: Command, words: tuple[str, ...]) -> N
     assert hint.startswith("tinysnitch: hint: start tinysnitchd")
 
 
+def test_an_empty_socket_is_2(command: Command) -> None:
+    code, out, err = command.plain("asks", "--socket", "")
+    assert (code, out) == (2, "")
+    assert err.splitlines()[0] == "tinysnitch: error: invalid value for '--socket': the path is empty"
+
+
 @pytest.mark.parametrize(
     ("words", "error", "hint"),
     [

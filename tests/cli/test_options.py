@@ -1,4 +1,5 @@
 import click
+import pytest
 
 from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.client.connection_error import DEFAULT_SOCKET
@@ -14,6 +15,11 @@ def command(socket_path: str, as_json: bool) -> tuple[str, bool]:
 def test_the_default_is_the_daemons() -> None:
     assert command.main([], standalone_mode=False) == (DEFAULT_SOCKET, False)
     assert command.main(["--socket", "/x", "--json"], standalone_mode=False) == ("/x", True)
+
+
+def test_a_socket_has_a_path() -> None:
+    with pytest.raises(click.BadParameter, match="the path is empty"):
+        command.main(["--socket", ""], standalone_mode=False)
 
 
 def test_examples_stand_at_the_end_a_line_each() -> None:

@@ -1,22 +1,47 @@
 import errno
 import io
 import json
+import shlex
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.running import Command
+from tests.cli.running import Command, Told
 from tests.daemon.small_desk import RunningServer
-from tinysnitch.cli.rules import join_words
+from tinysnitch.cli.rules import join_words, present_entry
 from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.protocol.messages import ListEntry, RuleEntry
 
 RULE = "allow google.com 443 tcp /usr/bin/curl"
 
 
+def change(running: RunningServer, command: Command, verb: str, *line: str) -> Told:
+    """`tinysnitch rules add --socket ... LINE`, or with `remove`."""
+    return command.plain("rules", verb, "--socket", str(running.path), *line)
+
+
 @pytest.mark.parametrize("words", [("rules",), ("rules", "list")])
 def test_the_list_is_a_rules_file(running: RunningServer, command: Command, words: tuple[str, ...]) -> None:
-    assert command(*words) == (0, f"{RULE}\ndeny - 23 tcp  # temporary until 2023-11-14T22:13:20.000Z\n", "")
+    assert command(*words) == (0, f"{RULE}\ndeny - 23 tcp  # temporary, over: it matches nothing any more\n", "")
+
+
+@pytest.mark.parametrize(
+    ("entry", "line"),
+    [
+        (RuleEntry("deny - - -", "file"), "deny - - -"),
+        (RuleEntry("deny until=X - - -", "file", until=100.0), "deny until=X - - -"),
+        (
+            RuleEntry("deny until=X - - -", "file", until=99.0),
+            "deny until=X - - -  # over: it matches nothing any more",
+        ),
+        (RuleEntry("deny until=X - - -", "temporary", until=100.0), "deny until=X - - -  # temporary"),
+        (RuleEntry("deny - - -", "quit", pid=42), "deny - - -  # until process 42 ends"),
+        (RuleEntry("deny - - -", "quit"), "deny - - -  # until its process ends"),
+    ],
+)
+def test_a_comment_says_what_the_line_does_not(entry: RuleEntry, line: str) -> None:
+    assert present_entry(entry, 99.0) == line
 
 
 def test_the_socket_may_stand_before_the_second_word(running: RunningServer, command: Command) -> None:
@@ -35,14 +60,60 @@ def test_a_rule_is_added_and_removed(running: RunningServer, command: Command) -
     line = "deny *.doubleclick.net - -"
     assert command("rules", "add", line) == (0, f"{line}\n", "")
     assert running.desk.rules == [RULE, line]
-    assert command("rules", "remove", *line.split()) == (0, f"{line}\n", "")
+    assert change(running, command, "remove", *line.split()) == (0, f"{line}\n", "")
     assert running.desk.rules == [RULE]
     assert command("rules", "remove", line).code == 1
 
 
-def test_arguments_that_look_like_options_belong_to_the_rule(running: RunningServer, command: Command) -> None:
-    assert command("rules", "add", *RULE.split(), "-s", "--compressed", "a b").code == 0
-    assert running.desk.rules[-1] == f"{RULE} -s --compressed 'a b'"
+@pytest.mark.parametrize(
+    "arguments", ["-s --compressed 'a b'", "-- x", "--socket /tmp/x", "--help", "--socket=x --json -", "x --socket"]
+)
+def test_what_looks_like_an_option_of_ours_belongs_to_the_rule(
+    running: RunningServer, command: Command, arguments: str
+) -> None:
+    line = [*RULE.split(), *shlex.split(arguments)]
+    for words in (line, ["--", *line]):
+        assert change(running, command, "add", *words) == (0, f"{RULE} {arguments}\n", "")
+    assert change(running, command, "remove", *line) == (0, f"{RULE} {arguments}\n", "")
+    assert running.desk.rules[1:] == [f"{RULE} {arguments}"]
+
+
+@pytest.mark.parametrize("verb", ["add", "remove"])
+def test_options_of_ours_stand_before_the_rule(running: RunningServer, command: Command, verb: str) -> None:
+    assert command.plain("rules", verb, "--help").out.startswith(f"Usage: tinysnitch rules {verb} [OPTIONS] LINE...\n")
+    assert command.plain("rules", "--socket", str(running.path), verb, *RULE.split()).out == f"{RULE}\n"
+    code, _out, err = command.plain("rules", verb, "--sokcet", "x", *RULE.split())
+    assert (code, err.startswith("tinysnitch: error: no such option '--sokcet'")) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("allow until=2020-01-01T00:00:00Z - - -", "it is over since 2020-01-01T00:00:00.000Z"),
+        ("allow user=nobody-of-this-name - - -", "there is no user nobody-of-this-name"),
+        ("deny @nolist - -", "there is no list /lists/nolist"),
+        ("deny @locked - -", "the list /lists/locked cannot be read: Permission denied"),
+    ],
+)
+def test_what_can_match_nothing_is_added_and_told(
+    running: RunningServer, command: Command, line: str, reason: str
+) -> None:
+    running.desk.lists = [
+        ListEntry(list="nolist", path="/lists/nolist", rules=1, state="missing"),
+        ListEntry(list="locked", path="/lists/locked", rules=1, state="missing", problem="Permission denied"),
+    ]
+    assert command("rules", "add", line) == (0, f"{line}\n", f"tinysnitch: the rule matches nothing: {reason}\n")
+
+
+@pytest.mark.parametrize(
+    "line", ["allow user=root until=2999-01-01T00:00:00Z - - -", "allow user=54321 - - -", "deny @ads - -"]
+)
+def test_what_can_match_is_added_without_a_word(running: RunningServer, command: Command, line: str) -> None:
+    running.desk.lists = [
+        ListEntry(list="ads", path="/lists/ads", rules=1, state="loading"),
+        ListEntry(list="nolist", path="/lists/nolist", rules=1, state="missing"),
+    ]
+    assert command("rules", "add", line) == (0, f"{line}\n", "")
 
 
 def test_a_bad_line_is_refused_with_its_column(running: RunningServer, command: Command) -> None:

@@ -41,6 +41,7 @@ def test_options_after_the_command_are_the_commands(
         ("--", "missing argument 'COMMAND...'"),
         ("--lern -- make", "no such option '--lern'"),
         ("--rules /no/such/file -- make", "invalid value for '--rules'"),
+        ("--socket= -- make", "invalid value for '--socket': the path is empty"),
     ],
 )
 def test_wrong_words(command: Command, words: str, error: str) -> None:
@@ -51,6 +52,8 @@ def test_wrong_words(command: Command, words: str, error: str) -> None:
 
 def test_without_root_it_is_4(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    code, _out, err = command.plain("run", "--", "true")
-    assert code == 4
-    assert "sudo tinysnitch run" in err
+    monkeypatch.setattr(os, "access", lambda *_what: False)  # a file that only root may read does not come first
+    for words in ("-- true", "--rules /etc/passwd -- true"):
+        code, _out, err = command.plain("run", *words.split())
+        assert code == 4
+        assert "sudo tinysnitch run" in err

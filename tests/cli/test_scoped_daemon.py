@@ -20,6 +20,7 @@ CONNECTION = (
     '"direction":"outbound","protocol":"tcp","local_address":"10.0.0.2","local_port":1,"remote_address":"10.0.0.1",'
     '"remote_port":80,"name":null,"pid":1,"uid":0,"program":"/bin/x","args":[],"parents":[],"attribution":"bpf"}'
 )
+ASK = CONNECTION.replace('"connection"', '"ask","id":1', 1).replace('"allow"', '"ask"', 1)
 
 
 @pytest.fixture
@@ -52,9 +53,12 @@ def follow(said: list[str]) -> ScopedDaemon:
 
 
 def test_what_it_logs_is_collected_and_its_end_is_told(script: Path) -> None:
-    script.write_text(f"#!/bin/sh\ncat <<'END'\nno line\n{READY}\n{CONNECTION}\n{BAD_RULES}\nEND\n")
+    script.write_text(f"#!/bin/sh\ncat <<'END'\nno line\n{READY}\n{CONNECTION}\n{ASK}\n{BAD_RULES}\nEND\n")
     said: list[str] = []
-    assert [line.program for line in follow(said).connections] == ["/bin/x"]
+    assert follow(said).summary.lines() == [
+        "allowed tcp 10.0.0.1:80 by /bin/x",
+        "not answered tcp 10.0.0.1:80 by /bin/x",
+    ]
     assert said == ["/c", "r:1:1: what?", "the firewall ended before the command"]
 
 
@@ -91,7 +95,7 @@ def test_it_is_stopped_by_sigterm_and_its_last_lines_count(script: Path) -> None
         await daemon.stop()
         return daemon
 
-    assert len(asyncio.run(play()).connections) == 1
+    assert asyncio.run(play()).summary.lines() == ["allowed tcp 10.0.0.1:80 by /bin/x"]
 
 
 STARTER = """

@@ -42,8 +42,38 @@ def test_the_degraded_mode_and_bad_rules_are_not_overlooked(running: RunningServ
     assert told["mode"].startswith("DEGRADED")
     assert told["because"] == "no BTF"
     assert "RULES NOT LOADED" in told
-    assert told[""] == "/etc/r:1:1: no verdict"
     assert "allowed" in told["observing"]
+
+
+def test_what_is_wrong_with_the_rules_comes_with_a_hint(running: RunningServer) -> None:
+    status = running.call(running.desk.status, ROOT)
+    lines = list(present_status(msgspec.structs.replace(status, rule_errors=("/etc/r:1:1: no verdict",))))
+    place = [label for label, _text in lines].index("RULES NOT LOADED")
+    assert lines[place + 1 : place + 3] == [
+        ("", "/etc/r:1:1: no verdict"),
+        ("", "hint: `tinysnitch rules check /etc/tinysnitch.rules` says how to mend it"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("clients", "is_learning", "told"),
+    [
+        (0, False, "none: what no rule covers is denied when its time is over"),
+        (0, True, "none"),
+        (2, False, "2"),
+        (2, True, "2"),
+    ],
+)
+def test_what_nobody_at_the_prompt_means(running: RunningServer, clients: int, is_learning: bool, told: str) -> None:
+    status = running.call(running.desk.status, ROOT)
+    now = msgspec.structs.replace(status, prompt_clients=clients, is_learning=is_learning)
+    assert dict(present_status(now))["prompts attached"] == told
+
+
+def test_who_may_not_see_all_rules_is_told_no_count_of_all(running: RunningServer) -> None:
+    status = running.call(running.desk.status, ROOT)
+    assert dict(present_status(status, 0))["rules"] == "1 in /etc/tinysnitch.rules, 0 temporary"
+    assert dict(present_status(status, 1000))["rules"] == "1 that you may see in /etc/tinysnitch.rules, 0 temporary"
 
 
 @pytest.mark.parametrize(

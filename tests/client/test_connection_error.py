@@ -26,6 +26,10 @@ def test_what_the_system_says_has_an_exit_code_and_a_hint(number: int | None, ex
     assert error.hint
 
 
+def test_who_is_left_without_a_network_is_told_how_to_open_it() -> None:
+    assert "`tinysnitch-iptables-remove` lets" in error_of_connect(OSError(errno.ECONNREFUSED, "x"), "/run/s").hint
+
+
 @pytest.mark.parametrize(("exit_code", "kind"), [(1, SnitchError), (3, DaemonNotRunning), (4, NotPermitted)])
 def test_a_refusal_keeps_its_exit_code(exit_code: int, kind: type[SnitchError]) -> None:
     error = error_of_refusal(Refused("no", "ask root", exit_code))

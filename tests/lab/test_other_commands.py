@@ -40,6 +40,28 @@ def test_rules_alone_hold_what_is_new_until_a_daemon_comes(lab: Lab) -> None:
     assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0
 
 
+def test_what_a_killed_daemon_shut_is_opened_as_the_hint_says(lab: Lab) -> None:
+    before = lab.run_outside(["find", "/sys/fs/bpf"]).stdout
+    daemon = lab.start_daemon("deny - - - /usr/bin/curl\n")
+    curl = ["curl", "-sS", "-m1", f"http://{WORLD4}/"]
+    assert lab.run(curl).returncode == 7
+    daemon.kill()
+    assert lab.run(curl).returncode == 28
+    said = daemon.cli("status").stderr
+    assert "`tinysnitch-iptables-remove` lets everything through again" in said
+    assert lab.run_outside([str(BIN / "tinysnitch-iptables-remove")]).returncode == 0
+    assert lab.run(curl).returncode == 0
+    assert lab.run_outside(["find", "/sys/fs/bpf"]).stdout == before
+
+
+def test_a_daemon_that_lives_keeps_its_hooks(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    before = lab.run_outside(["find", "/sys/fs/bpf"]).stdout
+    assert lab.run_outside([str(BIN / "tinysnitch-iptables-remove")]).returncode == 0
+    assert lab.run_outside(["find", "/sys/fs/bpf"]).stdout == before
+    daemon.wait_for(lambda record: record["event"] == "lost" and "put back" in str(record["what"]))
+
+
 @pytest.mark.parametrize("command", ["tinysnitchd", "tinysnitch-trace", "tinysnitch-iptables-add"])
 def test_without_root_they_say_so(lab: Lab, command: str) -> None:
     refused = lab.run([str(BIN / command)], user="nobody")

@@ -81,6 +81,7 @@ def test_the_firewall_and_its_prompt_in_one_terminal(lab: Lab, people: list[Pers
     person.type("y")
     assert curl.communicate(timeout=10)[0] == "welcome to the shop\n"
     person.type("\x03")
+    person.see("tinysnitch is off", timeout_s=20)
     assert person.process.wait(timeout=20) == 0
     assert traces(lab) == before
     assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0
@@ -93,7 +94,7 @@ def test_one_command_in_a_terminal(lab: Lab, people: list[Person]) -> None:
     person.see("y allow")
     person.type("y")
     person.see("welcome to the shop")
-    person.see("reached tcp example.com:443")
+    person.see("allowed tcp example.com:443")
     assert person.process.wait(timeout=20) == 0
     assert traces(lab) == before
 

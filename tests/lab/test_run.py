@@ -58,11 +58,21 @@ def test_others_in_the_namespace_are_not_judged(lab: Lab) -> None:
     assert judged.wait(timeout=20) == 7
 
 
-def test_learning_refuses_nothing_and_lists_what_was_reached(lab: Lab) -> None:
+def test_learning_refuses_nothing_and_lists_what_was_tried(lab: Lab) -> None:
     words = [str(BIN / "tinysnitch"), "run", "--learn", "--", "curl", "-4", "-sS", "http://shop.test/"]
     ran = lab.run_outside(words)
     assert (ran.returncode, ran.stdout) == (0, "welcome to the shop\n"), ran.stderr
-    assert "shop.test" in ran.stderr
+    assert "allowed tcp shop.test:80 by /usr/bin/curl\n" in ran.stderr
+
+
+def test_what_nobody_answered_until_the_end_is_listed(lab: Lab) -> None:
+    (lab.folder / "run-rules").write_text(DNS_RULE)
+    words = [str(BIN / "tinysnitch"), "run", "--rules", str(lab.folder / "run-rules")]
+    words += ["--socket", str(lab.folder / "run-socket"), "--"]  # where someone could answer
+    ran = lab.run_outside([*words, "curl", "-4", "-sS", "-m2", "http://shop.test/"])
+    assert (ran.returncode, ran.stdout) == (28, "")
+    assert "allowed udp " in ran.stderr
+    assert "not answered tcp shop.test:80 by /usr/bin/curl\n" in ran.stderr
 
 
 def test_it_leaves_nothing(lab: Lab) -> None:

@@ -37,9 +37,11 @@ def test_a_key_lets_the_command_through(lab: Lab, run: Runner) -> None:
     person.see("y allow")  # printed once keys count
     person.type("fy")
     person.see("welcome to the shop")
-    person.see("reached tcp shop.test:80")
+    person.see("allowed tcp shop.test:80")
     assert person.process.wait(timeout=20) == 0
     assert "allow shop.test 80 tcp /usr/bin/curl -4 -sS http://shop.test/\n" in (lab.folder / "rules").read_text()
+    assert "answered" in person.everything  # though the command ended at once
+    assert "ended the connection" not in person.everything
 
 
 def test_n_refuses_at_once(run: Runner) -> None:
@@ -55,6 +57,7 @@ def test_ctrl_c_is_for_the_command_while_a_question_is_open(run: Runner) -> None
     person = run(CURL)
     person.see("y allow")
     person.type("\x03")
+    person.see("not answered tcp shop.test:80")
     assert person.process.wait(timeout=20) == 130
 
 
@@ -90,3 +93,4 @@ def test_a_shell_that_gives_the_terminal_to_its_jobs_stays_usable(lab: Lab, run:
     person.type("echo $((6 * 7)); exit 4\n")
     person.see("42")
     assert person.process.wait(timeout=20) == 4
+    assert "package: " not in person.everything  # nor anything else that is looked up for who can't answer here

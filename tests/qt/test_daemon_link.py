@@ -102,11 +102,27 @@ def test_questions_come_and_go_and_are_answered(application: QGuiApplication, tm
         listener.wait(QuestionOpened(prompt_shown(prompt_of(2)).prompt))
         listener.link.answer(Answers((ANSWER, Answer(2, ANSWER.choice))))
         for prompt_id in (1, 2):
-            listener.wait(QuestionClosed(prompt_id, "answered, by root"))
+            listener.wait(QuestionClosed(prompt_id, "answered by root"))
         listener.wait(NoticeGiven(f"answered: {RULE}"))
         served.daemon.refusal = "too late"
         listener.link.answer(ANSWER)
         listener.wait(AnswerRefused(1, "too late"))
+        listener.link.close()
+
+
+def test_that_a_rule_is_not_saved_is_the_last_word(application: QGuiApplication, tmp_path: Path) -> None:
+    with serve(tmp_path / "s") as served:
+        listener = Listener(tmp_path / "s")
+        served.daemon.unsaved = "no room"
+        served.call(served.daemon.open, prompt_of(1))
+        listener.wait(QuestionOpened(prompt_shown(prompt_of(1)).prompt))
+        listener.link.answer(ANSWER)
+        listener.wait(QuestionClosed(1, "answered by root"))
+        served.call(served.daemon.server.push_notice, "the end")
+        listener.wait(NoticeGiven("the end"))
+        told = [event for event in listener.told if isinstance(event, NoticeGiven)]
+        assert set(told[:-1]) == {NoticeGiven("the rule holds but could not be saved: no room")}
+        assert len(told) == 3  # for all who are attached, and for whoever answered
         listener.link.close()
 
 

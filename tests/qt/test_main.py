@@ -23,6 +23,8 @@ def test_errors_are_a_line_and_a_hint() -> None:
     assert (no_screen.returncode, no_screen.stderr.count("\n")) == (1, 2)
     assert "DISPLAY is not set" in no_screen.stderr
     assert run("--nonsense").returncode == 2
+    nowhere = run("--socket", "", DISPLAY=":0")
+    assert (nowhere.returncode, "the path is empty" in nowhere.stderr) == (2, True)
     assert "TINYSNITCH_FONTSIZE is not a number" in run(TINYSNITCH_FONTSIZE="big", DISPLAY=":0").stderr
 
 

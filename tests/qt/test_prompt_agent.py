@@ -1,6 +1,7 @@
 """The agent with samples for questions and a window in memory."""
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.qt.desktop import wait_until
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.choice import Choice
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.kernel import procfs
 from tinysnitch.qt.demo import SAMPLES, sample_prompt
 from tinysnitch.qt.prompt_agent import PromptAgent
 from tinysnitch.qt.prompt_window import PromptWindow
@@ -69,8 +71,28 @@ def test_a_key_counts_when_it_was_typed_after_the_delay(stage: Stage) -> None:
     stage.agent.press("n", stage.painted[0] + DELAY_S - 0.001)
     assert stage.link.answers == []
     stage.agent.press("n", stage.painted[-1] + DELAY_S + 0.01)
-    assert stage.link.answers == [Answer(1, Choice(verdict=Verdict.DENY))]
+    assert stage.link.answers == [Answer(1, Choice(verdict=Verdict.DENY), holds="for 9 minutes")]
     assert not stage.window.isVisible()
+
+
+@pytest.mark.parametrize("key", ["h", "l"])
+def test_the_time_that_is_left_is_in_sight_behind_the_question_too(stage: Stage, key: str) -> None:
+    stage.ask(1)
+    stage.wait_paint()
+    stage.agent.press(key, time.monotonic() + 1)
+    assert "any key goes back" in stage.texts()
+    assert [text for text in stage.texts() if text.endswith(" s, then deny")] != []
+
+
+def test_a_program_that_ended_is_marked_at_the_next_tick(stage: Stage) -> None:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
+        status = procfs.read_status(child.pid)
+        assert status
+        process = msgspec.structs.replace(CURL, pid=child.pid, started_ns=status.started_ns)
+        stage.agent.tell(QuestionOpened(prompt_of(1, connection_of(process))))
+        stage.wait_paint()
+        assert "/usr/bin/curl" in stage.texts()
+    wait_until(lambda: QTest.qWait(5) or "/usr/bin/curl (has ended)" in stage.texts())
 
 
 def test_what_is_pasted_goes_into_the_line(stage: Stage) -> None:

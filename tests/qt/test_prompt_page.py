@@ -52,4 +52,4 @@ def test_without_a_question_there_is_a_page_too(application: QGuiApplication) ->
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_the_help_fits(width: int, height: int) -> None:
     for rows in (present_help(), present_legend()):
-        assert build_help("keys", rows, Room.of(width, height)).y <= height
+        assert build_help("keys", rows, view_of("question"), Room.of(width, height)).y <= height

@@ -24,6 +24,7 @@ class QuestionDaemon:
         self.lines: asyncio.Queue[tuple[int, str]] = asyncio.Queue()  # answers written by hand
         self.attached = asyncio.Event()
         self.refusal = ""  # the next answers are refused with it
+        self.unsaved = ""  # why the rules of the next answers can't be saved
 
     def open(self, prompt: Prompt) -> None:
         self.prompts[prompt.prompt_id] = prompt
@@ -56,6 +57,8 @@ class QuestionDaemon:
             self.answers.put_nowait((prompt_id, answer))
         else:
             self.lines.put_nowait((prompt_id, answer))
+        if self.unsaved:
+            self.server.push_unsaved(SnitchError(self.unsaved))
         self.close(prompt_id, "answered", right.uid)
         return RULE
 

@@ -15,6 +15,7 @@ from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.view.prompt_state import (
     Answer,
     AnswerRefused,
+    Answers,
     ConnectionLost,
     DaemonGreeted,
     Event,
@@ -53,15 +54,16 @@ def test_questions_come_and_go(tmp_path: Path) -> None:
             daemon.open(prompt_of(1))
             daemon.close(1, "denied", by_uid=0)
             daemon.server.push_notice("rules not loaded", "see line 3")
-            await until(lambda: len(listener.told) >= 5)
+            await until(lambda: len(listener.told) >= 6)
             return listener.told
 
     assert asyncio.run(run()) == [
         DaemonGreeted(2),
         QuestionOpened(prompt_shown(prompt_of(1)).prompt),
-        QuestionClosed(1, "denied, by root"),
+        QuestionClosed(1, "denied by root"),
         RulesCounted(2),
         NoticeGiven("rules not loaded (see line 3)"),
+        RulesCounted(2),
     ]
 
 
@@ -87,6 +89,26 @@ def test_an_answer_is_given_or_refused(tmp_path: Path) -> None:
             assert AnswerRefused(1, "too late") in listener.told
             assert NoticeGiven(f"answered: {RULE}") in listener.told
             assert await daemon.answers.get() == (1, ANSWER.choice)
+
+    asyncio.run(run())
+
+
+def test_that_a_rule_is_not_saved_is_the_last_word(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with question_daemon(tmp_path / "s") as daemon, Listener(tmp_path / "s") as listener:
+            await until(daemon.attached.is_set)
+            daemon.unsaved = "no room"
+            notice = NoticeGiven("the rule holds but could not be saved: no room")
+            for effect in (ANSWER, Answers((Answer(2, ANSWER.choice), Answer(3, ANSWER.choice)))):
+                for prompt_id in (1, 2, 3):
+                    daemon.open(prompt_of(prompt_id))
+                await listener.link.answer(effect)
+                assert listener.told[-1] == notice
+            assert {event for event in listener.told if isinstance(event, NoticeGiven)} == {notice}
+            daemon.unsaved = ""
+            daemon.open(prompt_of(2))
+            await listener.link.answer(Answers((Answer(2, ANSWER.choice),)))
+            assert listener.told[-1] == NoticeGiven("answered 1 questions together")
 
     asyncio.run(run())
 

@@ -42,4 +42,7 @@ def test_the_keys_to_begin_with_are_said() -> None:
 
 
 def test_help_is_told_key_by_key() -> None:
-    assert help_lines((HelpRow("answer", "y", "allow it"),)) == ["", "y: allow it", "any key goes back"]
+    row = HelpRow("answer", "y", "allow it")
+    assert help_lines((row,), PromptView(title="", is_question=False)) == ["", "y: allow it", "any key goes back"]
+    behind = "any key goes back; 60 seconds left, then it is denied"
+    assert help_lines((row,), sample_view()) == ["", "y: allow it", behind]

@@ -7,16 +7,23 @@ import signal
 import termios
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
-from tests.tui.question_daemon import QuestionDaemon, question_daemon
+from tests.tui.question_daemon import RULE, QuestionDaemon, question_daemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
+from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.program_file import ProgramFile
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.kernel import procfs
+from tinysnitch.tui import plain_prompt
 from tinysnitch.tui.plain_prompt import PlainPrompt
+from tinysnitch.tui.terminal import Terminal
+from tinysnitch.view.prompt_state import Answer, ConnectionLost, Event, NoticeGiven, QuestionOpened
 
 
 class Person:
@@ -115,7 +122,7 @@ def test_the_rule_is_printed_again_at_each_toggle(tmp_path: Path) -> None:
             ("d", "rule: allow *.shop.test 443 tcp /usr/bin/curl -s https://shop.test/\n"),
             ("p", "rule: allow *.shop.test - tcp /usr/bin/curl -s https://shop.test/\n"),
             ("j", "rule: allow *.shop.test - tcp /usr/bin/curl\n"),
-            ("h", "any key goes back\n"),
+            ("h", "any key goes back; "),
             ("x", "one question: curl wants to reach shop.test\n"),
         ):
             person.type(key)
@@ -188,7 +195,7 @@ def test_keys_typed_ahead_do_nothing(tmp_path: Path) -> None:
         daemon.open(prompt_of(1))
         await person.see("holds: for 9 minutes\n")
         person.type("ynfy\t\x1b[Ah")
-        await person.see("any key goes back\n")
+        await person.see("any key goes back; ")
         daemon.close(1, "denied: nobody answered")
         await person.see("nobody answered")
         assert daemon.answers.empty()
@@ -233,6 +240,116 @@ def test_a_guest_holds_the_terminal_only_while_it_asks(tmp_path: Path) -> None:
         person.type("q")
 
     assert play(tmp_path, script, PlainPrompt(delay_s=0.05, is_guest=True)) == 0
+
+
+@pytest.mark.parametrize("is_guest", [False, True])
+def test_who_answers_and_leaves_still_hears_that_it_was_taken(tmp_path: Path, is_guest: bool) -> None:
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        daemon.open(prompt_of(1))
+        await person.see("keys: ")
+        person.type("yq")
+        await until(lambda: re.search(rf"^answered.*: {re.escape(RULE)}\n", person.seen, re.MULTILINE))
+        assert "ended the connection" not in person.seen
+
+    assert play(tmp_path, script, PlainPrompt(delay_s=0.05, is_guest=is_guest)) == 0
+
+
+def test_a_daemon_that_says_nothing_keeps_no_one_and_is_not_called_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain_prompt, "ANSWER_S", 0.05)
+    people: list[Person] = []
+
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        people.append(person)
+        daemon.open(prompt_of(1))
+        await person.see("keys: ")
+        monkeypatch.setattr(PromptClient, "_resolve", lambda _client: None)
+        person.type("yq")
+
+    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
+    assert "ended the connection" not in people[0].seen
+
+
+class LateLink:
+    """A daemon's link that has much to tell when it is asked for an answer."""
+
+    def __init__(self, _path: str, tell: Callable[[Event], None]) -> None:
+        self._tell = tell
+
+    async def run(self) -> None:
+        self._tell(QuestionOpened(prompt_of(1)))
+        await asyncio.Event().wait()
+
+    async def answer(self, _answer: Answer) -> None:
+        await asyncio.sleep(0.05)
+        self._tell(QuestionOpened(prompt_of(2, connection_of(name="b.test"))))
+        self._tell(ConnectionLost("the daemon is gone"))
+        self._tell(NoticeGiven("answered"))
+
+
+def test_who_has_left_is_told_of_the_answer_and_of_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain_prompt, "DaemonLink", LateLink)
+
+    async def run() -> None:
+        person = Person()
+        asking = asyncio.create_task(PlainPrompt(0.05).run("", person.tty_path))
+        await person.see("keys: ")
+        person.type("yq")
+        await person.see("waiting for the daemon\n")
+        await until(lambda: "answered\n" in person.seen)
+        assert person.seen == "answered\n"
+        await asking
+        person.close()
+
+    asyncio.run(run())
+
+
+def test_nothing_more_is_printed_where_a_command_has_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Terminal, "is_ours", False)
+    found: list[ProgramFile] = []  # once it is looked up
+    monkeypatch.setattr(
+        plain_prompt,
+        "ProgramFiles",
+        lambda _tell: SimpleNamespace(find=lambda _process: found[0] if found else None),
+    )
+
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        daemon.open(prompt_of(1))
+        await person.see("answer it in another terminal with\n")
+        found.append(ProgramFile("", "3bc7" * 16))
+        daemon.server.push_notice("a notice", "")
+        await until(lambda: "a notice\n" in person.seen)
+        assert "sha256" not in person.seen
+        assert "package" not in person.seen
+        monkeypatch.setattr(Terminal, "is_ours", True)
+        daemon.close(1)
+        daemon.open(prompt_of(2))
+        await person.see("keys: ")
+        person.type("q")
+
+    assert play(tmp_path, script, PlainPrompt(delay_s=0.05, is_guest=True)) == 0
+
+
+def test_that_the_program_has_ended_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain_prompt, "LOOK_S", 0.05)
+
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        child = await asyncio.create_subprocess_exec("sleep", "600")
+        status = procfs.read_status(child.pid)
+        assert status
+        # nothing is looked up of a file that is not the host's: no other news come
+        process = msgspec.structs.replace(CURL, pid=child.pid, started_ns=status.started_ns, is_host_file=False)
+        daemon.open(prompt_of(1, connection_of(process)))
+        await person.see("keys: ")
+        child.kill()
+        await child.wait()
+        await person.see("path: /usr/bin/curl (has ended)\n")
+        person.type("q")
+
+    play(tmp_path, script, PlainPrompt(delay_s=0.05))
 
 
 def test_cancelling_puts_the_terminal_back(tmp_path: Path) -> None:

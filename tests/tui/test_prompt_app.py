@@ -2,22 +2,25 @@ import asyncio
 import itertools
 import os
 import pty
+import re
 import sys
 import termios
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from textual.events import Paste
 from textual.pilot import Pilot
 
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
 from tests.tui.waiting import until
-from tests.view.sample_prompts import connection_of, prompt_of
+from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.choice import Lifetime, RemoteScope
 from tinysnitch.core.errors import DaemonNotRunning
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.kernel import procfs
 from tinysnitch.tui import daemon_link
 from tinysnitch.tui.prompt_app import PromptApp, run_prompt
 from tinysnitch.view.prompt_state import PASTED_S
@@ -71,6 +74,17 @@ def test_keys_answer_the_question_on_the_screen(tmp_path: Path) -> None:
     play(tmp_path / "s", script)
 
 
+def test_how_long_the_answer_holds_is_told(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        for number, key, holds in ((1, "u", "until curl quits"), (2, "o", "once"), (3, "3", "for 3 minutes")):
+            daemon.open(prompt_of(number))
+            await until_ready(app)
+            await pilot.press(key, "y" if number % 2 else "n")
+            await see(app, f"answered {holds}: ")
+
+    play(tmp_path / "s", script)
+
+
 def test_keys_typed_ahead_do_nothing(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
         daemon.open(prompt_of(1))
@@ -94,6 +108,8 @@ def test_tab_walks_and_help_and_legend_open(tmp_path: Path) -> None:
             ("h", "any key goes back"),
             ("x", "question 1 of 2"),
             ("l", "what the words mean"),
+            ("x", "question 1 of 2"),
+            ("h", " s, then deny"),
         ):
             await pilot.press(key)
             await see(app, text)
@@ -155,6 +171,21 @@ def test_leaving_ends_the_app(tmp_path: Path, key: str) -> None:
     play(tmp_path / "s", script)
 
 
+def test_that_the_program_has_ended_is_seen_at_the_next_tick(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        child = await asyncio.create_subprocess_exec("sleep", "600")
+        status = procfs.read_status(child.pid)
+        assert status
+        process = msgspec.structs.replace(CURL, pid=child.pid, started_ns=status.started_ns)
+        daemon.open(prompt_of(1, connection_of(process)))
+        await see(app, "/usr/bin/curl  ")
+        child.kill()
+        await child.wait()
+        await see(app, "/usr/bin/curl (has ended)")
+
+    play(tmp_path / "s", script)
+
+
 def test_a_refused_answer_brings_the_question_back(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
         daemon.refusal = "it was answered by alice"
@@ -188,9 +219,9 @@ def test_without_a_daemon_there_is_no_prompt(tmp_path: Path, plain: bool) -> Non
         run_prompt(str(tmp_path / "s"), plain)
 
 
-async def start_in_terminal(socket: Path, slave: int) -> asyncio.subprocess.Process:
+async def start_in_terminal(socket: Path, slave: int, **more: str) -> asyncio.subprocess.Process:
     code = f"from tinysnitch.tui.prompt_app import run_prompt as run; raise SystemExit(run({str(socket)!r}, False))"
-    environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1"}
+    environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1", **more}
     return await asyncio.create_subprocess_exec(
         sys.executable, "-c", code, stdin=slave, stdout=slave, stderr=slave, env=environment
     )
@@ -216,6 +247,28 @@ def test_in_a_terminal_it_draws_takes_a_key_and_puts_the_terminal_back_on_a_sign
             process.terminate()
             assert await asyncio.wait_for(process.wait(), 10) == 143
             assert termios.tcgetattr(slave) == before
+            asyncio.get_running_loop().remove_reader(master)
+            os.close(master)
+            os.close(slave)
+
+    asyncio.run(run())
+
+
+@pytest.mark.slow
+def test_a_terminal_without_unicode_gets_a_bar_of_ascii(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with question_daemon(tmp_path / "s") as daemon:
+            master, slave = pty.openpty()
+            termios.tcsetwinsize(slave, (24, 80))
+            process = await start_in_terminal(tmp_path / "s", slave, PYTHONUTF8="0", LC_ALL="C")
+            screen = bytearray()
+            asyncio.get_running_loop().add_reader(master, lambda: screen.extend(os.read(master, 65536)))
+            await until(daemon.attached.is_set)
+            daemon.open(prompt_of(1))
+            await until(lambda: re.search(rb"#{20}.* s, then deny", screen))
+            assert b"\\u" not in screen
+            process.terminate()
+            await asyncio.wait_for(process.wait(), 10)
             asyncio.get_running_loop().remove_reader(master)
             os.close(master)
             os.close(slave)

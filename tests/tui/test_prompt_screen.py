@@ -44,6 +44,9 @@ def view_of(connection: Connection, keys: str = "") -> PromptView:
     return present_prompt(state, Instant(1.0, 1_700_000_001.0))
 
 
+WAITING = present_prompt(PromptState(), Instant(0.0, 0.0))
+
+
 def rows_of(text: Text) -> list[str]:
     return text.plain.split("\n")
 
@@ -119,7 +122,10 @@ def dim_among(words: list[str], text: Text) -> list[str]:
 def test_only_what_tells_nothing_of_this_question_is_dim() -> None:
     words = ["asked because", "one question", "path", "/usr/bin/curl", "user", "uid 1000", "59 s"]
     assert dim_among(words, render_prompt(view_of(connection_of()), 80, 24)) == ["asked because", "path", "user"]
-    assert dim_among(["answer", "allow it", "move"], render_help("keys", present_help(), 80, 24)) == ["answer", "move"]
+    assert dim_among(["answer", "allow it", "move"], render_help("keys", present_help(), 80, 24, view=WAITING)) == [
+        "answer",
+        "move",
+    ]
 
 
 @settings(max_examples=50, deadline=None)
@@ -139,11 +145,20 @@ def test_waiting_is_quiet() -> None:
     assert told == ["waiting for the daemon", "the daemon is gone", "h help   l legend   q leave"]
 
 
+@pytest.mark.parametrize("view", [WAITING, view_of(connection_of())])
 @pytest.mark.parametrize("rows", [present_help(), present_legend()])
-def test_help_fits_a_small_terminal(rows: tuple) -> None:  # type: ignore[type-arg]
-    screen = rows_of(render_help("keys", rows, 80, 24))
+def test_help_fits_a_small_terminal(rows: tuple, view: PromptView) -> None:  # type: ignore[type-arg]
+    screen = rows_of(render_help("keys", rows, 80, 24, view=view))
     assert len(screen) <= 24
     assert [row.meaning for row in rows if row.meaning not in "\n".join(screen)] == []
+    assert ("█" in screen[-1] and screen[-1].endswith("59 s, then deny")) is view.is_question
+
+
+@pytest.mark.parametrize("height", [1, 5, 60])
+def test_the_time_of_a_question_behind_the_help_is_always_in_sight(height: int) -> None:
+    screen = rows_of(render_help("keys", present_help(), 80, height, view=view_of(connection_of())))
+    assert len(screen) <= height
+    assert "59 s, then deny" in screen[-1]
 
 
 @settings(max_examples=50, deadline=None)

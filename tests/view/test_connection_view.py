@@ -126,13 +126,33 @@ def test_the_digest_is_of_the_interpreter_where_a_script_runs_and_the_rules_own_
     assert texts(connection_of(script), lambda _process: ProgramFile("", "ab"))["sha256"] == "cd of python3.13"
 
 
+def test_a_program_that_has_ended_is_marked() -> None:
+    lookup = Lookup(has_ended=lambda process: process.pid == CURL.pid)
+    path = present_connection(connection_of(), CHOICE, lookup)[0]
+    assert (path.label, path.text) == ("path", "/usr/bin/curl (has ended)")
+    assert [segment.text for segment in path.segments if segment.is_covered] == ["/usr/bin/curl"]
+
+
+@pytest.mark.parametrize(
+    ("own", "problem"),
+    [
+        (("arguments were cut",), "arguments were cut"),
+        (("arguments could not be read",), "arguments could not be read"),
+        ((), "the arguments were too long to capture"),
+    ],
+)
+def test_that_arguments_are_incomplete_is_said_once_with_what_follows(own: tuple[str, ...], problem: str) -> None:
+    process = msgspec.structs.replace(CURL, warnings=(*own, "deleted file"), are_args_complete=False)
+    assert present_warnings(connection_of(process)) == ("deleted file", f"{problem}: a rule can only cover any")
+
+
 def test_warnings_tell_what_is_odd() -> None:
-    process = msgspec.structs.replace(CURL, warnings=("deleted file\x1b",), are_args_complete=False)
+    process = msgspec.structs.replace(CURL, warnings=("deleted file\x1b",))
     attribution = Attribution(AttributionSource.PROCFS, process, is_listening=False)
     connection = Connection(flow=IN, attribution=attribution, name="a.test", other_names=("b.test",))
     warnings = present_warnings(connection)
     assert warnings[0] == "deleted file\\x1b"
-    assert [word for word in ("too long", "/proc", "listens", "guess") if word not in " ".join(warnings)] == []
+    assert [word for word in ("/proc", "listens", "guess") if word not in " ".join(warnings)] == []
     assert present_warnings(connection_of()) == ()
 
 

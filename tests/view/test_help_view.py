@@ -29,6 +29,11 @@ def test_the_legend_knows_the_words_that_a_question_may_show() -> None:
     assert labels - {row.word for row in present_legend()} == {"user", "address", "direction"}  # say what they are
 
 
+def test_the_legend_does_not_call_a_line_without_a_time_forever_whatever_was_chosen() -> None:
+    (meaning,) = (row.meaning for row in present_legend() if row.word == "until=")
+    assert "without it forever, unless u or o is on" in meaning
+
+
 def test_help_and_legend_fit_a_small_terminal() -> None:
     for rows, room in ((present_help(), 54), (present_legend(), 66)):
         assert len(rows) <= 21  # with a title and a last line, in 24 rows

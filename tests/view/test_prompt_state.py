@@ -13,8 +13,10 @@ from tinysnitch.view.prompt_state import (
     NOTHING,
     Answer,
     AnswerRefused,
+    Answers,
     ConnectionLost,
     DaemonGreeted,
+    Effect,
     KeyPressed,
     Leave,
     NoticeGiven,
@@ -23,6 +25,7 @@ from tinysnitch.view.prompt_state import (
     QuestionClosed,
     QuestionOpened,
     RulesCounted,
+    ScreenRegained,
 )
 
 ALL_NAMES = [name for key in KEYS for name in key.names]
@@ -40,7 +43,14 @@ def selected_id(state: PromptState) -> int | None:
 
 
 def press(state: PromptState, *names: str, now: float = 10.0) -> list[Any]:
-    return [effect for name in names if (effect := state.handle(KeyPressed(name), now)) != NOTHING]
+    """What is to be done, without the words on how long an answer holds."""
+    return [plain(effect) for name in names if (effect := state.handle(KeyPressed(name), now)) != NOTHING]
+
+
+def plain(effect: Effect) -> Effect:
+    if isinstance(effect, Answers):
+        return Answers(tuple(msgspec.structs.replace(answer, holds="") for answer in effect.answers))
+    return msgspec.structs.replace(effect, holds="") if isinstance(effect, Answer) else effect
 
 
 @pytest.mark.parametrize(
@@ -195,6 +205,37 @@ def test_any_key_closes_the_help_and_does_nothing_else(name: str, page: Page, cl
     assert len(press(state, "y", now=10.5)) == 1
 
 
+@pytest.mark.parametrize(("keys", "answering"), [("", "y"), ("e", "enter")])
+def test_a_screen_that_comes_back_takes_keys_after_the_delay(keys: str, answering: str) -> None:
+    state = opened(1)
+    press(state, *keys)
+    state.handle(ScreenRegained(), 100.0)
+    assert press(state, answering, now=100.4) == []
+    assert len(press(state, answering, now=100.5)) == 1
+
+
+def test_an_answer_carries_how_long_it_holds() -> None:
+    state = opened(1)
+    press(state, "u")
+    assert state.handle(KeyPressed("y"), 10.0) == Answer(
+        1, Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.QUIT), holds="until curl quits"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("no answer within 60 s", "no answer within 60 s, denied"),
+        ("answered by alice", "answered by alice"),
+        ("the program gave up", "the program gave up"),
+    ],
+)
+def test_the_end_of_the_time_says_what_it_decided(reason: str, told: str) -> None:
+    state = opened(1)
+    state.handle(QuestionClosed(1, reason), 60.0)
+    assert state.notice == f"curl wants to reach shop.test: {told}"
+
+
 def test_without_the_daemon_there_are_no_questions() -> None:
     state = opened(1)
     state.handle(ConnectionLost("the daemon is gone"), 5.0)
@@ -235,3 +276,13 @@ def test_rules_are_counted() -> None:
     state = opened(1)
     state.handle(RulesCounted(7), 1.0)
     assert state.rule_count == 7
+
+
+def test_who_left_and_comes_back_answers_for_the_same_user() -> None:
+    state = PromptState(0.5)
+    state.handle(DaemonGreeted(3, is_for_user=True), 0.0)
+    state.handle(QuestionOpened(prompt_of(1)), 0.0)
+    anew = state.begin_anew()
+    assert (anew.is_connected, anew.rule_count, dict(anew.questions)) == (True, 3, {})
+    anew.handle(QuestionOpened(prompt_of(1)), 1.0)
+    assert anew.questions[1].choice.is_for_user

@@ -1,16 +1,19 @@
 """What `tinysnitch run` says at its end."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+import pytest
 
 from tinysnitch.core.flow import Direction
 from tinysnitch.core.process import AttributionSource
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.protocol.log_lines import ConnectionLine
-from tinysnitch.view.run_summary import summarize_run
+from tinysnitch.protocol.log_lines import AskLine, ConnectionLine
+from tinysnitch.view import run_summary
+from tinysnitch.view.run_summary import RunSummary
 
-REACHED = ConnectionLine(
+ALLOWED = ConnectionLine(
     time="2019-08-24T10:17:03.250Z",
     verdict=Verdict.ALLOW,
     reason="allowed by a rule",
@@ -32,39 +35,72 @@ REACHED = ConnectionLine(
 )
 
 
+def summarize_run(lines: Iterable[ConnectionLine | AskLine], width: int | None = None) -> list[str]:
+    summary = RunSummary()
+    for each in lines:
+        summary.add(each)
+    return summary.lines(width)
+
+
 def line(**fields: Any) -> ConnectionLine:  # noqa: ANN401 - any field of the line
-    return msgspec.structs.replace(REACHED, **fields)
+    return msgspec.structs.replace(ALLOWED, **fields)
 
 
 def refused(**fields: Any) -> ConnectionLine:  # noqa: ANN401 - any field of the line
     return line(verdict=Verdict.DENY, reason="nobody to ask", rule=None, **fields)
 
 
-def test_what_was_reached_comes_first_and_what_was_refused_says_why() -> None:
+def test_what_was_allowed_comes_first_and_what_was_refused_says_why() -> None:
     assert summarize_run([refused(remote_port=443), line()]) == [
-        "reached tcp shop.test:80 by /usr/bin/curl",
+        "allowed tcp shop.test:80 by /usr/bin/curl",
         "refused tcp shop.test:443 by /usr/bin/curl: nobody to ask",
     ]
 
 
+def ask(number: int = 1, **fields: Any) -> AskLine:  # noqa: ANN401 - any field of the line
+    shown = msgspec.structs.asdict(line(verdict=Verdict.ASK, reason="no rule matches", rule=None, **fields))
+    return AskLine(id=number, **shown)
+
+
+def test_what_nobody_answered_comes_last() -> None:
+    assert summarize_run([ask(), refused(remote_port=443), line(remote_port=53)]) == [
+        "allowed tcp shop.test:53 by /usr/bin/curl",
+        "refused tcp shop.test:443 by /usr/bin/curl: nobody to ask",
+        "not answered tcp shop.test:80 by /usr/bin/curl",
+    ]
+
+
+def test_a_question_that_was_decided_is_told_by_the_decision_alone() -> None:
+    allowed = "allowed tcp shop.test:80 by /usr/bin/curl"
+    assert summarize_run([ask(), line()]) == [allowed]
+    assert summarize_run([ask(local_port=1), line(local_port=2)]) == [allowed]  # two that waited for one answer
+    again = [ask(), line(), ask(2)]  # answered once, and asked again
+    assert summarize_run(again) == [allowed, "not answered tcp shop.test:80 by /usr/bin/curl"]
+
+
+def test_questions_of_different_programs_are_different_ones() -> None:
+    lines = [ask(), ask(2, args=("-v",)), ask(3, uid=1000), line()]
+    assert summarize_run(lines)[1:] == ["not answered tcp shop.test:80 (2 times) by /usr/bin/curl"]
+
+
 def test_the_same_is_counted_once() -> None:
     assert summarize_run([line(local_port=port) for port in (1, 2, 3)]) == [
-        "reached tcp shop.test:80 (3 times) by /usr/bin/curl"
+        "allowed tcp shop.test:80 (3 times) by /usr/bin/curl"
     ]
 
 
 def test_an_address_without_a_name_stands_for_itself() -> None:
-    assert summarize_run([line(name=None)]) == ["reached tcp 10.0.0.1:80 by /usr/bin/curl"]
-    assert summarize_run([line(name=None, remote_address="fd77::1")]) == ["reached tcp [fd77::1]:80 by /usr/bin/curl"]
+    assert summarize_run([line(name=None)]) == ["allowed tcp 10.0.0.1:80 by /usr/bin/curl"]
+    assert summarize_run([line(name=None, remote_address="fd77::1")]) == ["allowed tcp [fd77::1]:80 by /usr/bin/curl"]
 
 
 def test_what_comes_in_is_named_by_our_port() -> None:
     arrived = line(direction=Direction.INBOUND, local_port=8000, remote_port=40516)
-    assert summarize_run([arrived]) == ["reached tcp port 8000 from shop.test by /usr/bin/curl"]
+    assert summarize_run([arrived]) == ["allowed tcp port 8000 from shop.test by /usr/bin/curl"]
 
 
 def test_protocols_without_ports_show_none() -> None:
-    assert summarize_run([line(protocol="icmp", remote_port=0)]) == ["reached icmp shop.test by /usr/bin/curl"]
+    assert summarize_run([line(protocol="icmp", remote_port=0)]) == ["allowed icmp shop.test by /usr/bin/curl"]
 
 
 def test_hostile_text_is_escaped() -> None:
@@ -74,11 +110,21 @@ def test_hostile_text_is_escaped() -> None:
 
 def test_programs_are_shortened_for_a_terminal_alone() -> None:
     long = line(program=f"/opt/{'x' * 40}/curl")
-    assert summarize_run([long]) == [f"reached tcp shop.test:80 by /opt/{'x' * 40}/curl"]
+    assert summarize_run([long]) == [f"allowed tcp shop.test:80 by /opt/{'x' * 40}/curl"]
     [said] = summarize_run([long], 36)
     assert said.endswith("/curl")
-    assert len(said) == len("reached tcp shop.test:80 by ") + 36
+    assert len(said) == len("allowed tcp shop.test:80 by ") + 36
 
 
 def test_nothing_tried_says_so() -> None:
     assert summarize_run([]) == ["no connection was tried"]
+
+
+def test_what_is_tried_without_end_takes_no_more_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_summary, "MAX_ROWS", 2)
+    tried = [line(remote_port=port) for port in (1, 2, 3, 1, 4)]
+    assert summarize_run(tried) == [
+        "allowed tcp shop.test:1 (2 times) by /usr/bin/curl",
+        "allowed tcp shop.test:2 by /usr/bin/curl",
+        "and 2 more, elsewhere",
+    ]

@@ -6,6 +6,7 @@ from tinysnitch.cli.options import examples, socket_option
 from tinysnitch.cli.output import print_line, print_note
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.messages import GiveAnswer, ListAsks, PromptShown, RuleWritten
 from tinysnitch.view.prompt_view import is_rule_kept, present_lifetime
@@ -57,10 +58,13 @@ def answer_command(
     )
     with ControlClient(socket_path) as client:
         prompts = [shown.prompt for shown in client.ask(ListAsks(), PromptShown)]
-        print_line(client.ask_one(GiveAnswer(prompt_id, choice), RuleWritten).rule)
+        written = client.ask_one(GiveAnswer(prompt_id, choice), RuleWritten)
+    print_line(written.rule)
     for prompt in prompts:
         if prompt.prompt_id == prompt_id and not is_rule_kept(prompt.connection, choice):
             print_note(f"{present_lifetime(prompt.connection, choice)}: the rule is not written")
+    if written.problem:
+        raise SnitchError(written.problem, written.hint)
 
 
 def _remote_scope(domain: bool, any_remote: bool) -> RemoteScope:

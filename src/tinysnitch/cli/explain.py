@@ -61,7 +61,9 @@ class OneWord(click.ParamType[str]):
 def explain_command(program: str, remote: str, port: int, protocol: str, *, socket_path: str, as_json: bool) -> None:
     """What would be decided for a connection, by which rule, and why not by another.
 
-    REMOTE is a name or an address, PROTOCOL is as in a rule: tcp, udp, icmp, tcp-src.
+    REMOTE is a name or an address, PROTOCOL is as in a rule: tcp, udp, icmp, tcp-src. The program is taken to have no
+    arguments and no parents, and to be run by root, or by you where you may see your own processes alone. Where no rule
+    matches, those are named that would with other arguments or for another user.
     """
     with ControlClient(socket_path) as client:
         explanation = client.ask_one(Explain(program, remote, port, protocol), Explanation)
@@ -75,6 +77,7 @@ def present_explanation(explanation: Explanation) -> Iterator[str]:
     yield f"{explanation.verdict.value}: {explanation.reason}"
     if explanation.rule is not None:
         yield f"  {explanation.rule}"
+    label = "misses" if explanation.rule is None else "beats "
     for beaten in explanation.beaten:
-        yield f"beats  {beaten.rule}"
+        yield f"{label} {beaten.rule}"
         yield f"       {beaten.why}"

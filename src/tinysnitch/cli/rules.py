@@ -1,6 +1,8 @@
 """`tinysnitch rules`: list, add and remove over the daemon; check a file without it."""
 
+import pwd
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +16,29 @@ from tinysnitch.client.control_client import ControlClient
 from tinysnitch.core.errors import NotPermitted, RuleSyntaxError, SnitchError
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import format_time
-from tinysnitch.protocol.messages import AddRule, ListRules, RemoveRule, RuleEntry, RuleWritten
+from tinysnitch.protocol.messages import AddRule, ListEntry, ListLists, ListRules, RemoveRule, RuleEntry, RuleWritten
 
-# A rule's own arguments may begin with a dash; what is not an option of ours belongs to the line.
-_LINE_SETTINGS = {"ignore_unknown_options": True}
+
+class _LineCommand(click.Command):
+    """Options stand before LINE: behind its first word all is the rule's, whatever it looks like.
+
+    Where that word is the whole line nothing of the rule can follow, and options may.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.allow_interspersed_args = _begins_with_whole_line(args)
+        return super().parse_args(ctx, args)
+
+
+def _begins_with_whole_line(args: list[str]) -> bool:
+    """Whether the first word that is no option of ours holds a blank, as no verdict does."""
+    words = iter(args)
+    for word in words:
+        if not word.startswith("-"):
+            return len(word.split()) > 1
+        if word == "--socket":
+            next(words, None)
+    return False
 
 
 @click.group(
@@ -59,7 +80,7 @@ def list_rules(socket_path: str, as_json: bool) -> None:
             if as_json:
                 print_object(encode_object(_fields(entry)))
             else:
-                print_line(_present_entry(entry))
+                print_line(present_entry(entry, time.time()))
 
 
 def _fields(entry: RuleEntry) -> dict[str, object]:
@@ -68,20 +89,22 @@ def _fields(entry: RuleEntry) -> dict[str, object]:
     return fields | {"until": None if entry.until is None else format_time(entry.until)}
 
 
-def _present_entry(entry: RuleEntry) -> str:
-    """The line; what makes it temporary follows as a comment, so that the list is a rules file too."""
+def present_entry(entry: RuleEntry, now_s: float) -> str:
+    """The line, and what it does not say itself as a comment: so the list is a rules file too."""
+    remarks = []
     if entry.source == "quit":
         process = "its process" if entry.pid is None else f"process {entry.pid}"
-        return f"{entry.rule}  # until {process} ends"
-    if entry.source == "temporary":
-        until = "" if entry.until is None else f" until {format_time(entry.until)}"
-        return f"{entry.rule}  # temporary{until}"
-    return entry.rule
+        remarks.append(f"until {process} ends")
+    elif entry.source == "temporary":
+        remarks.append("temporary")
+    if entry.until is not None and entry.until <= now_s:
+        remarks.append("over: it matches nothing any more")
+    return f"{entry.rule}  # {', '.join(remarks)}" if remarks else entry.rule
 
 
 @rules_group.command(
     "add",
-    context_settings=_LINE_SETTINGS,
+    cls=_LineCommand,
     epilog=examples(
         "tinysnitch rules add 'allow github.com 443 tcp /usr/bin/git'",
         "tinysnitch rules add deny '*.doubleclick.net' - -",
@@ -90,14 +113,52 @@ def _present_entry(entry: RuleEntry) -> str:
 @socket_option
 @click.argument("line", nargs=-1, required=True, type=click.UNPROCESSED)
 def add_command(line: tuple[str, ...], socket_path: str) -> None:
-    """Add LINE, one word or several, to the rules file."""
+    """Add LINE, one word or several, to the rules file.
+
+    Options go before LINE: what follows its first word belongs to the rule.
+    """
     with ControlClient(socket_path) as client:
-        print_line(client.ask_one(AddRule(join_words(line)), RuleWritten).rule)
+        written = client.ask_one(AddRule(join_words(line)), RuleWritten).rule
+        print_line(written)
+        for reason in _find_reasons_not_to_match(written, client):
+            print_note(f"the rule matches nothing: {reason}")
+
+
+def _find_reasons_not_to_match(line: str, client: ControlClient) -> Iterator[str]:
+    """What is well written, and a slip all the same."""
+    from tinysnitch.core.rule import RemoteKind
+    from tinysnitch.core.rule_text import parse_rule
+
+    rule = parse_rule(line)
+    if rule.until_s is not None and rule.until_s <= time.time():
+        yield f"it is over since {format_time(rule.until_s)}"
+    if rule.user is not None and not _is_user(rule.user):
+        yield f"there is no user {rule.user}"
+    if rule.remote.kind is RemoteKind.LIST:
+        missing = [entry for entry in client.ask(ListLists(), ListEntry) if entry.state == "missing"]
+        yield from (_present_missing(entry) for entry in missing if entry.list == rule.remote.text)
+
+
+def _present_missing(entry: ListEntry) -> str:
+    if entry.problem:
+        return f"the list {entry.path} cannot be read: {entry.problem}"
+    return f"there is no list {entry.path}"
+
+
+def _is_user(name: str) -> bool:
+    """A uid needs no name."""
+    if name.isdigit():
+        return True
+    try:
+        pwd.getpwnam(name)
+    except (KeyError, ValueError):  # ValueError: a null byte in the name
+        return False
+    return True
 
 
 @rules_group.command(
     "remove",
-    context_settings=_LINE_SETTINGS,
+    cls=_LineCommand,
     epilog=examples(
         "tinysnitch rules remove 'allow github.com 443 tcp /usr/bin/git'",
     ),
@@ -105,7 +166,10 @@ def add_command(line: tuple[str, ...], socket_path: str) -> None:
 @socket_option
 @click.argument("line", nargs=-1, required=True, type=click.UNPROCESSED)
 def remove_command(line: tuple[str, ...], socket_path: str) -> None:
-    """Remove the rule that LINE says, of the file or temporary."""
+    """Remove the rule that LINE says, of the file or temporary.
+
+    Options go before LINE: what follows its first word belongs to the rule.
+    """
     with ControlClient(socket_path) as client:
         print_line(client.ask_one(RemoveRule(join_words(line)), RuleWritten).rule)
 

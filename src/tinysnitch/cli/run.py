@@ -2,7 +2,9 @@
 
 import click
 
-from tinysnitch.cli.options import examples
+from tinysnitch.cli.options import SocketPath, examples
+
+_RULES = click.Path(exists=True, dir_okay=False, readable=False)  # who cannot read them is told that root is needed
 
 
 @click.command(
@@ -15,15 +17,15 @@ from tinysnitch.cli.options import examples
         "tinysnitch run --learn -- make",
     ),
 )
-@click.option("--rules", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="Judge by these rules.")
+@click.option("--rules", metavar="FILE", type=_RULES, help="Judge by these rules.")
 @click.option("--learn", is_flag=True, help="Allow what no rule decides; the summary lists it.")
-@click.option("--socket", "socket_path", metavar="PATH", help="Where prompts may attach to the command's daemon.")
+@click.option("--socket", "socket_path", type=SocketPath(), help="Where prompts may attach to the command's daemon.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run_command(rules: str | None, learn: bool, socket_path: str | None, command: tuple[str, ...]) -> int:
     """Judge one command and its children, and nothing else on this machine.
 
     Asks in this terminal. Where nobody can be asked, what no rule covers is denied at once. The exit status is the
-    command's; at the end it is listed what was reached and what was refused.
+    command's; at the end it is listed what was allowed, refused, and not answered.
     """
     import asyncio
 

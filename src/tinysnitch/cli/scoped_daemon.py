@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tinysnitch.core.errors import Malformed, SnitchError
-from tinysnitch.protocol.log_lines import ConnectionLine, LogLine, ReadyLine, RulesLine, parse_log_line
+from tinysnitch.protocol.log_lines import AskLine, ConnectionLine, LogLine, ReadyLine, RulesLine, parse_log_line
+from tinysnitch.view.run_summary import RunSummary
 
 _LINE_LIMIT = 1 << 20  # bytes of one log line
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -25,14 +26,14 @@ class FirewallNotStarted(SnitchError):
 
 
 class ScopedDaemon:
-    """`connections` are those decided so far."""
+    """`summary` is of what was decided and asked so far."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._follower: asyncio.Task[None] | None = None
         self._is_stopping = False
         self._is_clean = True
-        self.connections: list[ConnectionLine] = []
+        self.summary = RunSummary()
 
     @classmethod
     async def start(cls, words: Sequence[str]) -> "ScopedDaemon":
@@ -58,13 +59,13 @@ class ScopedDaemon:
         raise FirewallNotStarted(await self._process.wait())
 
     def follow(self, complain: Callable[[str, str], None]) -> None:
-        """Collect what is decided from now on; `complain` is told error and hint of what goes wrong meanwhile."""
+        """Collect what is tried from now on; `complain` is told error and hint of what goes wrong meanwhile."""
         self._follower = asyncio.create_task(self._collect(complain))
 
     async def _collect(self, complain: Callable[[str, str], None]) -> None:
         while (line := await self._read_line()) is not None:
-            if isinstance(line, ConnectionLine):
-                self.connections.append(line)
+            if isinstance(line, ConnectionLine | AskLine):
+                self.summary.add(line)
             elif isinstance(line, RulesLine):
                 for error in line.errors:
                     complain(error, "no line of the file holds before all of them are right")

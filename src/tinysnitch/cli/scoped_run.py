@@ -10,7 +10,6 @@ from tinysnitch.cli.judged_command import JudgedCommand, check_command
 from tinysnitch.cli.output import print_error, print_note, print_snitch_error
 from tinysnitch.cli.scoped_daemon import ScopedDaemon
 from tinysnitch.core.errors import NotPermitted, SnitchError
-from tinysnitch.view.run_summary import summarize_run
 
 _TTY = "/dev/tty"
 _PROGRAM_WIDTH = 36  # in a terminal; elsewhere whole paths are wanted
@@ -68,7 +67,7 @@ class ScopedRun:
         finally:
             await daemon.stop()
         width = _PROGRAM_WIDTH if os.isatty(1) and os.isatty(2) else None
-        for line in summarize_run(daemon.connections, width):
+        for line in daemon.summary.lines(width):
             print_note(line)
         return status
 

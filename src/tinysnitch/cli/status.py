@@ -1,5 +1,6 @@
 """`tinysnitch status`: whether enforcement stands, what waits, and everything that was ever lost."""
 
+import os
 from collections.abc import Iterator
 
 import click
@@ -27,19 +28,19 @@ def status_command(socket_path: str, as_json: bool) -> None:
     if as_json:
         print_object(encode_object(status))
     else:
-        print_lines(f"{label:<{_LABEL_WIDTH}}{text}" for label, text in present_status(status))
+        print_lines(f"{label:<{_LABEL_WIDTH}}{text}" for label, text in present_status(status, os.geteuid()))
 
 
-def present_status(status: Status) -> Iterator[tuple[str, str]]:
-    """Label and text of each line: first what a person may have to act on."""
+def present_status(status: Status, uid: int = 0) -> Iterator[tuple[str, str]]:
+    """Label and text of each line: first what a person may have to act on. `uid`: who asks."""
     yield "mode", _MODES.get(status.mode, status.mode)
     if status.mode_reason:
         yield "because", status.mode_reason
     if status.is_learning:
         yield "observing", "what no rule decides is allowed and recorded"
     yield "questions open", str(status.prompts)
-    yield "prompts attached", str(status.prompt_clients or "none: what no rule covers waits, then it is denied")
-    yield from _present_rules(status)
+    yield "prompts attached", str(status.prompt_clients or _present_nobody(status))
+    yield from _present_rules(status, uid)
     yield "decided", f"{status.hits} in the kernel (hits), {status.misses} here (misses)"
     yield "waiting", _present_counts(status.queues)
     yield "in use", _present_counts(status.tables)
@@ -50,12 +51,21 @@ def present_status(status: Status) -> Iterator[tuple[str, str]]:
         yield "cgroup", status.cgroup
 
 
-def _present_rules(status: Status) -> Iterator[tuple[str, str]]:
-    yield "rules", f"{status.rules} in {status.rules_file}, {status.temporary_rules} temporary"
+def _present_nobody(status: Status) -> str:
+    """With `--timeout 0` its time is over at once."""
+    return "none" if status.is_learning else "none: what no rule covers is denied when its time is over"
+
+
+def _present_rules(status: Status, uid: int) -> Iterator[tuple[str, str]]:
+    """Who is not root may be shown some rules only, or all as an admin: the daemon does not say which."""
+    shown = " that you may see" if uid else ""
+    yield "rules", f"{status.rules}{shown} in {status.rules_file}, {status.temporary_rules} temporary"
     if status.rule_errors:
         yield "RULES NOT LOADED", "the file has errors, the rules of before hold"
     for error in status.rule_errors:
         yield "", error
+    if status.rule_errors:
+        yield "", f"hint: `tinysnitch rules check {status.rules_file}` says how to mend it"
 
 
 def _present_counts(counts: dict[str, int]) -> str:

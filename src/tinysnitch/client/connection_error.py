@@ -13,7 +13,10 @@ _NOBODY_LISTENS = (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR)
 
 def error_of_connect(error: OSError, path: str | Path) -> SnitchError:
     if error.errno in _NOBODY_LISTENS:
-        hint = "start tinysnitchd as root, or name the socket it was given with --socket PATH"
+        hint = (
+            "start tinysnitchd as root, or name the socket it was given with --socket PATH; "
+            "if one died, `tinysnitch-iptables-remove` lets everything through again"
+        )
         return DaemonNotRunning(f"no daemon listens on {path}", hint)
     if error.errno in (errno.EACCES, errno.EPERM):
         return NotPermitted(f"not permitted to open {path}", "run as root")

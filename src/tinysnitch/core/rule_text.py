@@ -30,6 +30,7 @@ from tinysnitch.core.rule_qualifiers import QUALIFIERS, format_qualifiers
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.words import BadWord, Word, split_bare, split_words
 
+_LINE_HINT = "write verdict remote port protocol [program [args ...]]"
 _PORTLESS_HINT = "only tcp and udp have ports: write - for the port"
 _BYTE_ORDER_MARK = "\ufeff"  # what some editors put in front
 _KEY = re.compile(r"([A-Za-z0-9_-]+)=")
@@ -119,9 +120,11 @@ def _bare(text: str) -> Word:
 
 def _parse_line(line: str, source: str, line_number: int) -> Rule:
     try:
-        words = [] if "\n" in line else split_words(line)
+        if "\n" in line:
+            raise BadWord("a rule is one line", _LINE_HINT, 1)
+        words = split_words(line)
         if not words:
-            raise BadWord("a rule is one line", "write verdict remote port protocol [program [args ...]]", 1)
+            raise BadWord("the rule is empty", _LINE_HINT, 1)
         return _parse_words(line, words)
     except BadWord as error:
         raise RuleSyntaxError(source, line_number, error.column, error.problem, error.hint) from None
@@ -137,7 +140,7 @@ def _parse_words(line: str, words: list[Word]) -> Rule:
     columns = words[position : position + len(COLUMNS)]
     if len(columns) < _REQUIRED:
         missing = " and ".join(f"a {column.name}" for column in COLUMNS[len(columns) : _REQUIRED])
-        raise BadWord(f"{missing} missing", "write verdict remote port protocol [program [args ...]]", len(line) + 1)
+        raise BadWord(f"{missing} missing", _LINE_HINT, len(line) + 1)
     values = [_parse_column(column, word) for column, word in zip(COLUMNS, columns, strict=False)]
     _check_ports(values, columns)
     return _make_rule(verdict, qualifiers, values, words[position + len(COLUMNS) :])

@@ -82,7 +82,8 @@ def _read_word(line: str, start: int) -> tuple[Word, int]:
 def _unfinished(character: str) -> tuple[str, str]:
     if character == "\\":
         return "nothing follows the backslash", "write '\\' for a backslash"
-    return f"the quote {character} is not closed", f'write "{character}" for the character' if character == "'" else ""
+    other = "'" if character == '"' else '"'
+    return f"the quote {character} is not closed", f"write {other}{character}{other} for the character"
 
 
 def _plain_text(found: re.Match[str], column: int) -> str:

@@ -31,9 +31,8 @@ from tinysnitch.view.prompt_events import (
     ConnectionLost,
     DaemonGreeted,
     Event,
-    NoticeGiven,
 )
-from tinysnitch.view.push_event import event_of_push, join_hint
+from tinysnitch.view.push_event import event_of_push, join_hint, notice_of_answer
 
 RETRY_MS = 1000
 _CHUNK = 65536
@@ -50,7 +49,7 @@ class DaemonLink:
         self._socket: socket.socket | None = None
         self._notifier: QSocketNotifier | None = None
         self._reader = FrameReader(MAX_REPLY)
-        self._asked: deque[int | None] = deque()  # the question that a request answers; None: it answers none
+        self._asked: deque[Answer | None] = deque()  # the answer that a request gives; None: it gives none
         self._retry = QTimer()
         self._retry.setSingleShot(True)
         self._retry.setInterval(RETRY_MS)
@@ -94,13 +93,13 @@ class DaemonLink:
     def answer(self, effect: Answer | Answers) -> None:
         """Send what was answered; what became of it is told."""
         for answer in effect.answers if isinstance(effect, Answers) else (effect,):
-            self._send(GiveAnswer(answer.prompt_id, answer.choice, answer.rule), answer.prompt_id)
+            self._send(GiveAnswer(answer.prompt_id, answer.choice, answer.rule), answer)
 
-    def _send(self, request: Hello | Attach | GiveAnswer, prompt_id: int | None = None) -> None:
+    def _send(self, request: Hello | Attach | GiveAnswer, answer: Answer | None = None) -> None:
         if self._socket is None:
             return  # its question is gone with the daemon
         if not isinstance(request, Hello):  # the one request without a reply
-            self._asked.append(prompt_id)
+            self._asked.append(answer)
         try:
             self._socket.sendall(encode_frame(request))  # a full buffer means a daemon that reads no more
         except OSError:
@@ -150,11 +149,12 @@ class DaemonLink:
 
     def _hear_reply(self, reply: Done | Refused | RuleWritten) -> None:
         if isinstance(reply, RuleWritten):
-            self._tell(NoticeGiven(f"answered: {reply.rule}" if reply.rule else "answered"))
+            if self._asked and (taken := self._asked[0]):
+                self._tell(notice_of_answer(reply, taken))
             return
-        prompt_id = self._asked.popleft() if self._asked else None
+        answer = self._asked.popleft() if self._asked else None
         if isinstance(reply, Done):
             return
-        if prompt_id is None:
+        if answer is None:
             raise error_of_refusal(reply)
-        self._tell(AnswerRefused(prompt_id, join_hint(reply.message, reply.hint)))
+        self._tell(AnswerRefused(answer.prompt_id, join_hint(reply.message, reply.hint)))

@@ -13,6 +13,13 @@ from tinysnitch.qt.settings import read_settings
 from tinysnitch.qt.single_instance import SingleInstance
 
 
+def _check_path(_ctx: click.Context, _param: click.Parameter, path: str) -> str:
+    """For a daemon without a name the window would wait for ever."""
+    if not path:
+        raise click.BadParameter("the path is empty")
+    return path
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -23,8 +30,16 @@ Examples:
 TINYSNITCH_FONTSIZE sets the size of the type in points, TINYSNITCH_DELAY_SECONDS how long a new question takes no
 keys."""
 )
-@click.version_option(__version__, prog_name="tinysnitch-prompt")
-@click.option("--socket", "socket_path", default=DEFAULT_SOCKET, show_default=True, help="The daemon's control socket.")
+@click.version_option(__version__, prog_name="tinysnitch-prompt", message="%(prog)s %(version)s")
+@click.option(
+    "--socket",
+    "socket_path",
+    metavar="PATH",
+    callback=_check_path,
+    default=DEFAULT_SOCKET,
+    show_default=True,
+    help="The daemon's control socket.",
+)
 @click.option("--demo", is_flag=True, help="Show sample questions without a daemon.")
 def tinysnitch_prompt(socket_path: str, demo: bool) -> int:
     """Show each question in a window, and answer it with a key.

@@ -83,7 +83,7 @@ class PageWriter:
             self._write_hints(hints, is_ready=True)
         return self._page
 
-    def write_help(self, title: str, rows: tuple[HelpRow, ...]) -> Page:
+    def write_help(self, title: str, rows: tuple[HelpRow, ...], view: PromptView) -> Page:
         self._gap(0.8)
         self._write_title(title)
         self._gap(0.6)
@@ -95,6 +95,9 @@ class PageWriter:
         self._gap(0.8)
         self._write_centred("any key goes back", palette.QUIET)
         self._gap(0.8)
+        if view.is_question:
+            self._write_time(view)
+            self._gap(0.6)
         return self._page
 
     # blocks

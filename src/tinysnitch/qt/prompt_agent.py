@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
+from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.clock import Instant
@@ -62,7 +63,8 @@ class PromptAgent:
         self._window = window
         self._delay_s = delay_s
         self._bell = _Bell()
-        self._lookup = Lookup(find_user, find_file or ProgramFiles(self._bell.rung.emit).find)
+        find_file = find_file or ProgramFiles(self._bell.rung.emit).find
+        self._lookup = Lookup(find_user, find_file, ProcessEnds().has_ended)
         self._leave = leave  # None: leaving only hides the window
         self._is_left = False
         self._painted_s: float | None = None  # when the window was first painted since it appeared
@@ -106,7 +108,7 @@ class PromptAgent:
         now = time.monotonic()
         self._is_left = False
         questions = self.state.questions
-        self.state = PromptState(self._delay_s)
+        self.state = self.state.begin_anew()
         for question in questions.values():
             left_s = max(0.0, question.deadline_s - now)
             self.state.handle(QuestionOpened(msgspec.structs.replace(question.prompt, remaining_s=left_s)), now)
@@ -162,9 +164,9 @@ class PromptAgent:
 
     def _builder(self, view: PromptView) -> Callable[[Room], Page]:
         if self.state.page is StatePage.HELP:
-            return lambda room: build_help("keys", present_help(), room)
+            return lambda room: build_help("keys", present_help(), view, room)
         if self.state.page is StatePage.LEGEND:
-            return lambda room: build_help("what the words mean", present_legend(), room)
+            return lambda room: build_help("what the words mean", present_legend(), view, room)
         return lambda room: build_page(view, room)
 
 

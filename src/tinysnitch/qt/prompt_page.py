@@ -42,10 +42,11 @@ def build_page(view: PromptView, room: Room) -> Page:
         font_px *= SHRINK
 
 
-def build_help(title: str, rows: tuple[HelpRow, ...], room: Room) -> Page:
+def build_help(title: str, rows: tuple[HelpRow, ...], view: PromptView, room: Room) -> Page:
+    """With the time of the question that waits behind it."""
     font_px = room.font_px
     while True:
-        page = PageWriter(room.width, font_px).write_help(title, rows)
+        page = PageWriter(room.width, font_px).write_help(title, rows, view)
         if page.y <= room.height or font_px <= MIN_FONT_PX:
             return _centred(page, room)
         font_px *= SHRINK

@@ -7,7 +7,8 @@ from pathlib import Path
 from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.errors import DaemonNotRunning, SnitchError
-from tinysnitch.protocol.messages import PromptClosed, Push, ReadStatus, Status
+from tinysnitch.protocol.messages import GiveAnswer, Notice, PromptClosed, Push, ReadStatus, RuleWritten, Status
+from tinysnitch.view.answer_words import tell_all_taken
 from tinysnitch.view.prompt_events import (
     Answer,
     AnswerRefused,
@@ -18,7 +19,7 @@ from tinysnitch.view.prompt_events import (
     NoticeGiven,
     RulesCounted,
 )
-from tinysnitch.view.push_event import event_of_push, join_hint
+from tinysnitch.view.push_event import event_of_push, join_hint, notice_of_answer
 
 RETRY_S = 1.0
 
@@ -51,29 +52,31 @@ class DaemonLink:
 
     async def _hear(self, push: Push, client: PromptClient) -> None:
         self._tell(event_of_push(push, find_user))
-        if isinstance(push, PromptClosed):
+        if isinstance(push, PromptClosed | Notice):
             self._tell(RulesCounted(await _count_rules(client)))
 
     async def answer(self, effect: Answer | Answers) -> None:
         """Send what was answered and tell what became of it."""
         if isinstance(effect, Answer):
-            line = await self._give(effect)
-            if line is not None:
-                self._tell(NoticeGiven(f"answered: {line}" if line else "answered"))
+            for written in await self._give(effect):
+                self._tell(notice_of_answer(written, effect))
             return
-        for answer in effect.answers:
-            await self._give(answer)
-        self._tell(NoticeGiven(f"answered {len(effect.answers)} questions together"))
+        taken = [written for answer in effect.answers for written in await self._give(answer)]
+        if taken and taken[-1].problem:  # whoever saves one saves all that could not be saved before
+            self._tell(notice_of_answer(taken[-1], effect.answers[-1]))
+        else:
+            self._tell(NoticeGiven(tell_all_taken(effect)))
 
-    async def _give(self, answer: Answer) -> str | None:
-        """The line that it made; None when it was not taken."""
+    async def _give(self, answer: Answer) -> list[RuleWritten]:
+        """The rule that it made; none when it was not taken."""
         if self._client is None:
-            return None  # its question is gone with the daemon
+            return []  # its question is gone with the daemon
         try:
-            return await self._client.answer(answer.prompt_id, answer.choice, answer.rule)
+            replies = await self._client.request(GiveAnswer(answer.prompt_id, answer.choice, answer.rule))
         except SnitchError as error:
             self._tell(AnswerRefused(answer.prompt_id, join_hint(str(error), error.hint if answer.rule else "")))
-            return None
+            return []
+        return [reply for reply in replies if isinstance(reply, RuleWritten)]
 
 
 async def _count_rules(client: PromptClient) -> int:

@@ -13,7 +13,7 @@ MAX_RULES = 20  # lines, when one answer is for many questions
 
 def question_lines(view: PromptView) -> list[str]:
     warnings = [f"warning: {warning}" for warning in view.warnings]
-    asked = f"asked because {view.reason}; {view.seconds_left} seconds left, then it is denied"
+    asked = f"asked because {view.reason}; {_time_left(view)}"
     title = f"{view.waiting}: {shorten_middle(view.title, MAX_VALUE)}"
     return ["", title, *fact_lines(view), *warnings, asked, *rule_lines(view)]
 
@@ -44,5 +44,10 @@ def ready_line(view: PromptView) -> str:
     return "keys: " + ", ".join(f"{hint.label} {hint.text}" for hint in hints)
 
 
-def help_lines(rows: tuple[HelpRow, ...]) -> list[str]:
-    return ["", *(f"{row.word}: {row.meaning}" for row in rows), "any key goes back"]
+def help_lines(rows: tuple[HelpRow, ...], view: PromptView) -> list[str]:
+    time = f"; {_time_left(view)}" if view.is_question else ""
+    return ["", *(f"{row.word}: {row.meaning}" for row in rows), f"any key goes back{time}"]
+
+
+def _time_left(view: PromptView) -> str:
+    return f"{view.seconds_left} seconds left, then it is denied"

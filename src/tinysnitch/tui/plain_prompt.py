@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.clock import Instant
@@ -20,10 +21,23 @@ from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.help_view import present_help, present_legend
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_settings import read_delay_s
-from tinysnitch.view.prompt_state import Answer, Answers, Event, KeyPressed, Leave, Page, PromptState
+from tinysnitch.view.prompt_state import (
+    Answer,
+    AnswerRefused,
+    Answers,
+    Event,
+    KeyPressed,
+    Leave,
+    NoticeGiven,
+    Page,
+    PromptState,
+    ScreenRegained,
+)
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.text import escape_text
 
+ANSWER_S = 1.0  # at the end, for the daemon to say that it took the last answer
+LOOK_S = 1.0  # until we look whether the program that asks has ended
 _EDIT_LINES = ["edit the rule; Enter answers with it, Esc goes back"]
 _LEAVE_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -53,11 +67,13 @@ class _Session:
         self._state = PromptState(delay_s)
         self._socket_path = socket_path
         self._link = DaemonLink(socket_path, self._tell)
-        self._lookup = Lookup(find_user, ProgramFiles(self._file_found).find)
+        self._lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
         self._told: set[str] = set()  # facts of the question in sight
         self._answers: set[asyncio.Task[None]] = set()
         self._end: asyncio.Future[int] = self._loop.create_future()
+        self._is_ending = False
         self._ready_timer: asyncio.TimerHandle | None = None  # until keys count
+        self._look_timer: asyncio.TimerHandle | None = None
         self._asked_s = 0.0
         self._shown: tuple[object, ...] = ()  # question and page that were printed last
         self._shown_choice: object = None
@@ -75,10 +91,19 @@ class _Session:
                 follow.result()  # raises why the daemon can't be followed
             return self._end.result() if self._end.done() else 0
         finally:
+            self._is_ending = True
             self._release()
-            self._stop_timer()
+            self._stop_timers()
+            await self._finish_answers()
             follow.cancel()
             await asyncio.gather(follow, *self._answers, return_exceptions=True)
+
+    async def _finish_answers(self) -> None:
+        """Whoever answered and is done still hears that it was taken."""
+        if self._answers:
+            await asyncio.wait(self._answers, timeout=ANSWER_S)
+        for task in self._answers:
+            task.cancel()
 
     def leave(self, status: int = 0) -> None:
         if not self._end.done():
@@ -91,6 +116,7 @@ class _Session:
         os.kill(os.getpid(), signal.SIGSTOP)
         if was_held:
             self._hold()
+        self._advance(ScreenRegained(), time.monotonic())
         self._shown = ()
         self._show()
 
@@ -98,6 +124,8 @@ class _Session:
 
     def _tell(self, event: Event) -> None:
         self._advance(event, time.monotonic())
+        if self._is_ending and isinstance(event, NoticeGiven | AnswerRefused):  # what became of the last answer
+            self._tell_notice(escape_text(self._state.notice))
         self._show()
 
     def _file_found(self) -> None:
@@ -139,13 +167,13 @@ class _Session:
 
     def _show(self) -> None:
         """Print what is new since the last time."""
+        if self._is_ending:
+            return
         view = present_prompt(self._state, Instant(time.monotonic(), time.time()), self._lookup)
         if self._shown_edit and (self._state.page is not Page.EDIT or view.notice != self._shown_notice):
             self._terminal.write("\n")
             self._shown_edit = None
-        if view.notice and view.notice != self._shown_notice:
-            self._terminal.write_lines([view.notice])
-        self._shown_notice = view.notice
+        self._tell_notice(view.notice)
         selected = self._state.selected
         what = (selected.prompt.prompt_id, selected.prompt.connection) if selected else (view.title,)
         choice = (selected.choice, [one.prompt.prompt_id for one in self._state.together]) if selected else None
@@ -159,13 +187,29 @@ class _Session:
         if view.edit and view.is_question:
             self._terminal.write(render_edit(self._shown_edit, view.edit, self._terminal.width()))
             self._shown_edit = view.edit
+        self._look_again(view)
+
+    def _tell_notice(self, notice: str) -> None:
+        if notice and notice != self._shown_notice:
+            self._terminal.write_lines([notice])
+        self._shown_notice = notice
 
     def _tell_found(self, view: PromptView) -> None:
-        """Facts that were looked up since the question was printed; none breaks into a line that is edited."""
-        if view.is_question and self._state.page in (Page.QUESTION, Page.EDIT) and self._shown_edit is None:
+        """Facts that were looked up since the question was printed; none breaks into a line that is edited, nor into
+        what the command of `tinysnitch run` does with its terminal.
+        """
+        is_in_sight = view.is_question and self._state.page in (Page.QUESTION, Page.EDIT) and self._shown_edit is None
+        if is_in_sight and self._terminal.is_held:
             found = [line for line in fact_lines(view) if line not in self._told]
             self._told.update(found)
             self._terminal.write_lines(found)
+
+    def _look_again(self, view: PromptView) -> None:
+        """Nobody tells us that a program ended."""
+        if self._look_timer:
+            self._look_timer.cancel()
+        is_in_sight = view.is_question and self._state.page is Page.QUESTION and self._terminal.is_held
+        self._look_timer = self._loop.call_later(LOOK_S, self._show) if is_in_sight else None
 
     def _tell_fault(self) -> None:
         """While one types, every line is wrong for a moment: it is told when Enter says that it is done."""
@@ -179,7 +223,7 @@ class _Session:
             self._terminal.write_lines(_EDIT_LINES if view.is_question else [f"{view.title}; Esc goes on"])
         elif self._state.page is not Page.QUESTION:
             rows = present_help() if self._state.page is Page.HELP else present_legend()
-            self._terminal.write_lines(help_lines(rows))
+            self._terminal.write_lines(help_lines(rows, view))
         elif view.is_question:
             self._ask(view)
         elif self._is_guest:
@@ -195,7 +239,7 @@ class _Session:
             self._hold()
         self._terminal.flush_input()
         self._terminal.write_lines(question_lines(view))
-        self._stop_timer()
+        self._stop_timers()
         self._asked_s = time.monotonic()
         ready_s = self._state.next_change_s() or 0.0
         self._ready_timer = self._loop.call_later(max(0.0, ready_s - self._asked_s), self._say_ready)
@@ -207,14 +251,15 @@ class _Session:
     def _say_ready(self) -> None:
         self._ready_timer = None
         view = present_prompt(self._state, Instant(time.monotonic(), time.time()))
-        if view.is_question and self._state.page is Page.QUESTION:
+        if view.is_question and self._state.page is Page.QUESTION and self._terminal.is_held:
             self._terminal.flush_input()
             self._terminal.write_lines([ready_line(view)])
 
-    def _stop_timer(self) -> None:
-        if self._ready_timer:
-            self._ready_timer.cancel()
-            self._ready_timer = None
+    def _stop_timers(self) -> None:
+        for timer in (self._ready_timer, self._look_timer):
+            if timer:
+                timer.cancel()
+        self._ready_timer = self._look_timer = None
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import contextlib
 import os
 import select
 import signal
+import sys
 import threading
 import time
 from typing import ClassVar
@@ -12,16 +13,19 @@ from typing import ClassVar
 from rich.text import Text
 from textual import events
 from textual.app import App
+from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 
 from tinysnitch.client.control_client import ControlClient
+from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.tui.daemon_link import DaemonLink
+from tinysnitch.tui.encoding import fit_encoding
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_screen import render_help, render_prompt
 from tinysnitch.view.help_view import present_help, present_legend
@@ -36,6 +40,7 @@ from tinysnitch.view.prompt_state import (
     Leave,
     Page,
     PromptState,
+    ScreenRegained,
     TextPasted,
 )
 from tinysnitch.view.prompt_view import present_prompt
@@ -54,13 +59,23 @@ class PromptWidget(Widget):
         self._lookup = lookup
 
     def render(self) -> Text:
+        text = self._render_page()
+        text.plain = fit_encoding(text.plain, _encoding())
+        return text
+
+    def _render_page(self) -> Text:
         width, height = self.size
+        view = present_prompt(self._state, Instant(time.monotonic(), time.time()), self._lookup)
         if self._state.page is Page.HELP:
-            return render_help("keys", present_help(), width, height)
+            return render_help("keys", present_help(), width, height, view=view)
         if self._state.page is Page.LEGEND:
-            return render_help("what the words mean", present_legend(), width, height)
-        now = Instant(time.monotonic(), time.time())
-        return render_prompt(present_prompt(self._state, now, self._lookup), width, height)
+            return render_help("what the words mean", present_legend(), width, height, view=view)
+        return render_prompt(view, width, height)
+
+
+def _encoding() -> str:
+    """Of where textual writes."""
+    return sys.__stderr__.encoding if sys.__stderr__ else "utf-8"
 
 
 class PromptScreen(Screen[None], inherit_bindings=False):
@@ -71,6 +86,7 @@ class PromptScreen(Screen[None], inherit_bindings=False):
 
 class PromptApp(App[None], inherit_bindings=False):
     ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+z", "suspend_process", priority=True)]
     CSS = """
     Screen { background: #000000; color: #d8d8d8; }
     PromptWidget { width: 100%; height: 100%; }
@@ -81,7 +97,8 @@ class PromptApp(App[None], inherit_bindings=False):
         self.state = PromptState(delay_s)
         self.failure: SnitchError | None = None
         self._link = DaemonLink(socket_path, self.tell)
-        self._widget = PromptWidget(self.state, Lookup(find_user, ProgramFiles(self._file_found).find))
+        lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
+        self._widget = PromptWidget(self.state, lookup)
         self._ticker: Timer | None = None
 
     def get_default_screen(self) -> PromptScreen:
@@ -128,6 +145,17 @@ class PromptApp(App[None], inherit_bindings=False):
     def on_paste(self, event: events.Paste) -> None:
         event.stop()
         self._advance(TextPasted(event.text), event.time)
+
+    def action_suspend_process(self) -> None:
+        """As a terminal does on Ctrl-Z: the whole job stops, `make` that started us too, where a shell can continue it.
+
+        Textual's own action stops this process alone, and also where nobody ever continues it.
+        """
+        with self.suspend():
+            ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+            os.kill(0, signal.SIGTSTP)
+            signal.signal(signal.SIGTSTP, ours)
+        self.tell(ScreenRegained())
 
     def tell(self, event: Event) -> None:
         self._advance(event, time.monotonic())

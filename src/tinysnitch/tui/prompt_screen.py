@@ -190,7 +190,8 @@ def _time_row(view: PromptView, room: int) -> Text:
     return Text().append("█" * filled, YELLOW).append("─" * (width - filled), QUIET).append(number, "bold")
 
 
-def render_help(title: str, rows: tuple[HelpRow, ...], width: int, height: int) -> Text:
+def render_help(title: str, rows: tuple[HelpRow, ...], width: int, height: int, *, view: PromptView) -> Text:
+    """The page behind `h` or `l`; below it the time of the question that waits behind it."""
     lines = [Text(title, "bold"), Text()]
     heading_width = max(cell_width(row.heading) for row in rows)
     word_width = max(cell_width(row.word) for row in rows)
@@ -200,13 +201,19 @@ def render_help(title: str, rows: tuple[HelpRow, ...], width: int, height: int) 
         lines.append(line)
     table_width = max(line.cell_len for line in lines)
     _align(lines[2:], table_width)
-    return _centre([*lines, Text(), Text("any key goes back", QUIET)], width, height)
+    time = [_time_row(view, max(1, min(width - 2, MAX_WIDTH)))] if view.is_question else []
+    page = _fit_rows([*lines, Text(), Text("any key goes back", QUIET)], max(0, height - len(time)))
+    return _centre([*page, *time], width, height)
+
+
+def _fit_rows(rows: list[Text], height: int) -> list[Text]:
+    """Blank rows go first, then the last ones."""
+    return rows if len(rows) <= height else [row for row in rows if row.plain][:height]
 
 
 def _centre(rows: list[Text], width: int, height: int) -> Text:
     """Rows in the middle of the screen, both ways."""
-    if len(rows) > height:
-        rows = [row for row in rows if row.plain][:height]
+    rows = _fit_rows(rows, height)
     screen = [Text() for _ in range((height - len(rows)) // 2)]
     for row in rows:
         row.truncate(width)

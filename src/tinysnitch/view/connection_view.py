@@ -46,7 +46,8 @@ def _present_no_process(attribution: Attribution) -> Iterator[Line]:
 
 
 def _present_process(process: Process, choice: Choice, lookup: Lookup, is_full: bool) -> Iterator[Line]:
-    yield Line("path", (segment_of(process.program, is_covered=True),))
+    path = segment_of(process.program, is_covered=True)
+    yield Line("path", (path, Segment(" (has ended)")) if lookup.has_ended(process) else (path,))
     if process.args or not process.are_args_complete:
         args = " ".join(map(quote_word, process.args)) + ("" if process.are_args_complete else " …")
         yield Line("arguments", (segment_of(args, process.are_args_complete and not choice.any_args),))
@@ -117,9 +118,7 @@ def present_warnings(connection: Connection) -> tuple[str, ...]:
 def _find_warnings(connection: Connection) -> Iterator[str]:
     attribution = connection.attribution
     if attribution.process:
-        yield from attribution.process.warnings
-        if not attribution.process.are_args_complete:
-            yield "the arguments were too long to capture: a rule can only cover any"
+        yield from _warnings_of_process(attribution.process)
     if attribution.source is AttributionSource.PROCFS:
         yield "who it is was read from /proc afterwards, which a program can forge"
     if not attribution.is_listening:
@@ -128,3 +127,13 @@ def _find_warnings(connection: Connection) -> Iterator[str]:
         yield f"any machine of the link can claim this name ({connection.name_source.value})"
     if connection.other_names and not connection.is_name_sure:
         yield "the name is a guess: other names have the same address"
+
+
+def _warnings_of_process(process: Process) -> Iterator[str]:
+    """Of arguments that are not complete one warning: its own, if it has one, with what follows from it."""
+    if process.are_args_complete:
+        yield from process.warnings
+        return
+    own = [warning for warning in process.warnings if warning.startswith("arguments ")]
+    yield from (warning for warning in process.warnings if warning not in own)
+    yield f"{own[0] if own else 'the arguments were too long to capture'}: a rule can only cover any"

@@ -28,7 +28,7 @@ _LEGEND = (
     ("!", "a warning: something to know before you answer"),
     ("rule", "the very line that y writes; n writes the same with deny"),
     ("-", "in a rule: any"),
-    ("until=", "in a rule: when it ends; without it the rule is for ever"),
+    ("until=", "in a rule: when it ends; without it forever, unless u or o is on"),
     ("the bar", "the time that is left; with no answer it is denied"),
 )
 

@@ -47,6 +47,10 @@ class NoticeGiven(msgspec.Struct, frozen=True):
     text: str
 
 
+class ScreenRegained(msgspec.Struct, frozen=True):
+    """The screen was another's for a while (Ctrl-Z): the question is new to who looks at it."""
+
+
 class KeyPressed(msgspec.Struct, frozen=True):
     name: str  # see view/keys.py
     text: str = ""  # the character that it types, where its name does not tell
@@ -66,6 +70,7 @@ Event = (
     | DaemonGreeted
     | RulesCounted
     | NoticeGiven
+    | ScreenRegained
     | KeyPressed
     | TextPasted
 )
@@ -77,6 +82,7 @@ class Answer(msgspec.Struct, frozen=True):
     prompt_id: int
     choice: Choice | None
     rule: str | None = None  # the line as it was edited by hand
+    holds: str = ""  # how long, in words: for the news that it was taken
 
 
 class Answers(msgspec.Struct, frozen=True):

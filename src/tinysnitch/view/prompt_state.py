@@ -1,6 +1,7 @@
 """The state of one prompt window: events and the moment go in, what to do comes out.
 
-1. A question takes no key until it has been in sight for `delay_s`; walking to it, or closing the help, counts as new.
+1. A question takes no key until it has been in sight for `delay_s`; walking to it, closing the help, or coming back
+   from Ctrl-Z counts as new.
 2. The choice belongs to its question: one that vanishes takes its choice, and the keys meant for it, along.
 3. A key that answered must be let go before it answers again: a held key repeats, and repeats are ignored.
 4. `g` takes in the questions that wait at that moment, and counts as new; one that comes later is none of them.
@@ -18,7 +19,7 @@ from typing import assert_never
 
 import msgspec
 
-from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.choice import Lifetime, RemoteScope
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.connection_view import present_title
@@ -42,8 +43,10 @@ from tinysnitch.view.prompt_events import (
     QuestionClosed,
     QuestionOpened,
     RulesCounted,
+    ScreenRegained,
     TextPasted,
 )
+from tinysnitch.view.question import Question
 
 __all__ = [  # front ends need but this file
     "DELAY_S",
@@ -65,12 +68,14 @@ __all__ = [  # front ends need but this file
     "QuestionClosed",
     "QuestionOpened",
     "RulesCounted",
+    "ScreenRegained",
     "TextPasted",
 ]
 
 DELAY_S = 0.5
 HELD_FIRST_S = 0.8  # keyboards start to repeat a held key after 0.25 to 0.66 s
 HELD_NEXT_S = 0.2  # and go on at 10 to 50 a second
+TIMED_OUT = "no answer"  # what the daemon's reason begins with when nobody answered in time
 PASTED_S = 0.03  # nobody types faster: an Enter this close to the text before it was pasted with it
 
 
@@ -79,19 +84,6 @@ class Page(Enum):
     HELP = "help"
     LEGEND = "legend"
     EDIT = "edit"  # of the rule of the question in sight
-
-
-class Question(msgspec.Struct, frozen=True):
-    """An open question as this window holds it."""
-
-    prompt: Prompt
-    deadline_s: float
-    opened_s: float
-    wall_ahead_s: float  # what the wall clock is ahead of the clock that the state is told of
-    choice: Choice
-    is_aside: bool = False  # put off with Esc
-    is_sent: bool = False  # answered here, not yet confirmed
-    draft: str = ""  # the edited line that was refused
 
 
 _NEXT_SCOPE = {
@@ -118,6 +110,13 @@ class PromptState:
         self._sent_together: frozenset[int] = frozenset()
         self.edit = LineEdit("", 0)  # of Page.EDIT
         self._edited_s = 0.0
+
+    def begin_anew(self) -> "PromptState":
+        """Without questions, for the same person at the same daemon."""
+        state = PromptState(self.delay_s)
+        state.is_connected, state.rule_count = self.is_connected, self.rule_count
+        state._usual_choice = self._usual_choice
+        return state
 
     @property
     def questions(self) -> Mapping[int, Question]:
@@ -180,6 +179,8 @@ class PromptState:
                 self.rule_count = rule_count
             case NoticeGiven(text):
                 self.notice = text
+            case ScreenRegained():
+                self._select(self._selected_id, now)
             case _:
                 assert_never(event)
         return NOTHING
@@ -204,7 +205,8 @@ class PromptState:
         if question is None:
             return
         if not question.is_sent:  # of our own answer we are told more
-            self.notice = f"{present_title(question.prompt.connection)}: {reason}"
+            verdict = ", denied" if reason.startswith(TIMED_OUT) else ""
+            self.notice = f"{present_title(question.prompt.connection)}: {reason}{verdict}"
         if prompt_id == self._selected_id:
             self._select(None if self.page is Page.EDIT else self._first_waiting(), now)
 
@@ -261,7 +263,7 @@ class PromptState:
         if self._is_held(name, now) or question is None or question.is_sent or not self.is_ready(now):
             return NOTHING
         choice = msgspec.structs.replace(question.choice, verdict=verdict)
-        answers = tuple(Answer(one.prompt.prompt_id, choice) for one in (question, *self.together))
+        answers = tuple(one.answer(choice) for one in (question, *self.together))
         self._answer_key, self._held_until_s = name, now + HELD_FIRST_S
         self._send(answers, now)
         return answers[0] if len(answers) == 1 else Answers(answers)
@@ -388,7 +390,7 @@ class PromptState:
         is_pasted = now - self._edited_s < PASTED_S
         if question is None or is_pasted or not self._takes_keys(now) or find_fault(self.edit):
             return NOTHING
-        answer = Answer(question.prompt.prompt_id, None, self.edit.text)
+        answer = question.answer_by_hand(self.edit.text)
         self.page = Page.QUESTION
         self._send((answer,), now)
         return answer

@@ -10,6 +10,7 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.rule_text import COLUMNS, format_rule
 from tinysnitch.core.words import split_words
+from tinysnitch.view.answer_words import name_lifetime
 from tinysnitch.view.connection_view import (
     present_connection,
     present_program,
@@ -25,14 +26,7 @@ from tinysnitch.view.text import escape_text
 
 ANY_WORD = "-"
 _UNTIL, _USER = "until=", "user="  # the qualifiers that an answer writes
-_LIFETIMES = {
-    Lifetime.ONCE: "this once, nothing is written",
-    Lifetime.ONE_MINUTE: "for 1 minute",
-    Lifetime.THREE_MINUTES: "for 3 minutes",
-    Lifetime.NINE_MINUTES: "for 9 minutes",
-    Lifetime.DAY: "for 24 hours",
-    Lifetime.FOREVER: "forever, in the rules file",
-}
+_WHERE_WRITTEN = {Lifetime.ONCE: "this once, nothing is written", Lifetime.FOREVER: "forever, in the rules file"}
 _TOGETHER = next(key for key in KEYS if key.effect is Act.TOGETHER)
 _REMOTES = {RemoteScope.NAME: "this name", RemoteScope.DOMAIN: "its domain", RemoteScope.ANY: "any remote"}
 
@@ -172,11 +166,7 @@ def present_lifetime(connection: Connection, choice: Choice) -> str:
     """How long it holds, in words."""
     if refusal_to_remember(connection):
         return "this once, whatever you choose"
-    if choice.lifetime is Lifetime.QUIT:
-        if connection.attribution.process is None:
-            return _LIFETIMES[Lifetime.NINE_MINUTES]
-        return f"until {present_program(connection.attribution)} quits"
-    return _LIFETIMES[choice.lifetime]
+    return _WHERE_WRITTEN.get(choice.lifetime) or name_lifetime(connection, choice)
 
 
 def _count_waiting(state: PromptState, question: Question) -> str:

@@ -2,9 +2,10 @@
 
 from typing import assert_never
 
-from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push
+from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, RuleWritten
+from tinysnitch.view.answer_words import tell_taken
 from tinysnitch.view.lookup import FindUser
-from tinysnitch.view.prompt_events import NoticeGiven, QuestionClosed, QuestionOpened
+from tinysnitch.view.prompt_events import Answer, NoticeGiven, QuestionClosed, QuestionOpened
 
 
 def event_of_push(push: Push, find_user: FindUser) -> QuestionOpened | QuestionClosed | NoticeGiven:
@@ -12,12 +13,24 @@ def event_of_push(push: Push, find_user: FindUser) -> QuestionOpened | QuestionC
         case PromptShown(prompt):
             return QuestionOpened(prompt)
         case PromptClosed(prompt_id, reason, by_uid):
-            by = "" if by_uid is None else f", by {find_user(by_uid) or f'uid {by_uid}'}"
-            return QuestionClosed(prompt_id, f"{reason}{by}")
+            return QuestionClosed(prompt_id, reason if by_uid is None else _name_user(reason, by_uid, find_user))
         case Notice(text, hint):
             return NoticeGiven(join_hint(text, hint))
         case _:
             assert_never(push)
+
+
+def _name_user(reason: str, by_uid: int, find_user: FindUser) -> str:
+    """The reason tells at most the number."""
+    name = find_user(by_uid) or f"uid {by_uid}"
+    return f"{reason.removesuffix(f' by uid {by_uid}')} by {name}"
+
+
+def notice_of_answer(written: RuleWritten, answer: Answer) -> NoticeGiven:
+    """That our answer was taken; or, which matters more, that its rule is not saved."""
+    if written.problem:
+        return NoticeGiven(join_hint(written.problem, written.hint))
+    return NoticeGiven(tell_taken(answer, written.rule))
 
 
 def join_hint(text: str, hint: str) -> str:

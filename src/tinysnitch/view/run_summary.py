@@ -1,28 +1,65 @@
-"""What one command reached and what was refused to it: the last words of `tinysnitch run`."""
+"""What was allowed to one command, what refused, and what nobody answered: the last words of `tinysnitch run`."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from tinysnitch.core.flow import Direction
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.protocol.log_lines import ConnectionLine
+from tinysnitch.protocol.log_lines import AskLine, ConnectionLine
 from tinysnitch.view.text import escape_text, shorten_middle
 
-_WORDS = {Verdict.ALLOW: "reached", Verdict.DENY: "refused"}
+# Not "reached": whether there was anything at the other end the firewall does not know.
+_WORDS = {Verdict.ALLOW: "allowed", Verdict.DENY: "refused", Verdict.ASK: "not answered"}
+
+MAX_ROWS = 10_000  # what a command tries anew without end is counted together beyond that
+
+_Tried = ConnectionLine | AskLine
+_Row = tuple[Verdict, str, str, str]  # place, program, reason
 
 
-def summarize_run(lines: Iterable[ConnectionLine], program_width: int | None = None) -> list[str]:
-    """A line for each remote, what was reached first; the same ones counted together, in the order they came.
+class RunSummary:
+    """Takes each line as it comes, and keeps no more of it than what is told."""
 
-    Programs are shortened to the width, if there is one.
-    """
-    counts = Counter((line.verdict, _place_of(line), line.program, line.reason) for line in lines)
-    if not counts:
-        return ["no connection was tried"]
-    return [text for verdict in _WORDS for text in _section(verdict, counts, program_width)]
+    def __init__(self) -> None:
+        self._counts: Counter[_Row] = Counter()
+        self._rest = 0  # that found no row
+        # Those that no decision followed. Each question ends with one for all that waited, however it ends.
+        self._asked: dict[tuple[object, ...], AskLine] = {}
+
+    def add(self, line: _Tried) -> None:
+        if isinstance(line, AskLine):
+            self._asked[_question_of(line)] = line
+            return
+        self._asked.pop(_question_of(line), None)
+        row = _row_of(line)
+        if row in self._counts or len(self._counts) < MAX_ROWS:
+            self._counts[row] += 1
+        else:
+            self._rest += 1
+
+    def lines(self, program_width: int | None = None) -> list[str]:
+        """One for each remote, what was allowed first; the same ones counted together, in the order they came.
+
+        A question that is still open at the end is told as well. Programs are shortened to the width, if there is one.
+        """
+        counts = Counter(self._counts)
+        counts.update(map(_row_of, self._asked.values()))
+        if not counts:
+            return ["no connection was tried"]
+        told = [text for verdict in _WORDS for text in _section(verdict, counts, program_width)]
+        return [*told, f"and {self._rest} more, elsewhere"] if self._rest else told
 
 
-def _section(verdict: Verdict, counts: Counter[tuple[Verdict, str, str, str]], width: int | None) -> Iterator[str]:
+def _row_of(line: _Tried) -> _Row:
+    return line.verdict, _place_of(line), line.program, line.reason
+
+
+def _question_of(line: _Tried) -> tuple[object, ...]:
+    """What makes two questions equal, as far as a line tells (core/prompts.py)."""
+    return _place_of(line), line.program, line.args, line.uid
+
+
+def _section(verdict: Verdict, counts: Counter[_Row], width: int | None) -> Iterator[str]:
     rows = [(count, *row[1:]) for row, count in counts.items() if row[0] is verdict]
     for count, place, program, reason in rows:
         times = f" ({count} times)" if count > 1 else ""
@@ -31,7 +68,7 @@ def _section(verdict: Verdict, counts: Counter[tuple[Verdict, str, str, str]], w
         yield f"{_WORDS[verdict]} {place}{times} by {name if width is None else shorten_middle(name, width)}{why}"
 
 
-def _place_of(line: ConnectionLine) -> str:
+def _place_of(line: _Tried) -> str:
     host = escape_text(line.name) if line.name else line.remote_address
     address = f"[{host}]" if ":" in host else host
     if line.protocol not in ("tcp", "udp"):

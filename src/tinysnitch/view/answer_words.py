@@ -1,0 +1,45 @@
+"""What is said of an answer that was taken: the line of its rule, and how long it holds, which few lines tell."""
+
+from tinysnitch.core.answer import can_be_remembered
+from tinysnitch.core.choice import Choice, Lifetime
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.view.connection_view import present_program
+from tinysnitch.view.prompt_events import Answer, Answers
+
+_LIFETIMES = {
+    Lifetime.ONCE: "once",
+    Lifetime.ONE_MINUTE: "for 1 minute",
+    Lifetime.THREE_MINUTES: "for 3 minutes",
+    Lifetime.NINE_MINUTES: "for 9 minutes",
+    Lifetime.DAY: "for 24 hours",
+    Lifetime.FOREVER: "forever",
+}
+
+
+def name_lifetime(connection: Connection, choice: Choice) -> str:
+    """What becomes of the choice: where no rule can be kept, every answer is for once."""
+    if not can_be_remembered(connection):
+        return _LIFETIMES[Lifetime.ONCE]
+    if choice.lifetime is not Lifetime.QUIT:
+        return _LIFETIMES[choice.lifetime]
+    if connection.attribution.process is None:  # what has no process can't quit
+        return _LIFETIMES[Lifetime.NINE_MINUTES]
+    return f"until {present_program(connection.attribution)} quits"
+
+
+def name_lifetime_of_line(rule: str) -> str:
+    """Of a line that was edited by hand: one with a time says it itself."""
+    return _LIFETIMES[Lifetime.FOREVER] if parse_rule(rule).until_s is None else ""
+
+
+def tell_taken(answer: Answer, rule: str) -> str:
+    """`answered until curl quits: allow shop.test 443 tcp /usr/bin/curl`. `rule` is the line that the daemon made."""
+    words = f"answered {answer.holds}" if answer.holds else "answered"
+    return f"{words}: {rule}" if rule else words
+
+
+def tell_all_taken(answers: Answers) -> str:
+    """They are of one program and have one choice, so that one word on how long holds for all."""
+    holds = answers.answers[0].holds
+    return f"answered {len(answers.answers)} questions together{f', {holds}' if holds else ''}"

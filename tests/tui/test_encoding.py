@@ -1,0 +1,15 @@
+import pytest
+
+from tinysnitch.tui.encoding import fit_encoding
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("utf-8", "██── 5 s, /usr/…/é (↓ →)"),
+        ("latin-1", "##-- 5 s, /usr/~/é (v >)"),
+        ("ascii", "##-- 5 s, /usr/~/é (v >)"),
+    ],
+)
+def test_our_own_signs_become_ascii_where_they_cannot_be_said(encoding: str, shown: str) -> None:
+    assert fit_encoding("██── 5 s, /usr/…/é (↓ →)", encoding) == shown

@@ -1,0 +1,50 @@
+import msgspec
+import pytest
+
+from tests.view.sample_prompts import CURL, IN, connection_of
+from tinysnitch.core.choice import Choice, Lifetime
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.process import UNKNOWN
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.view.answer_words import name_lifetime, name_lifetime_of_line, tell_all_taken, tell_taken
+from tinysnitch.view.prompt_events import Answer, Answers
+
+ALLOW = Choice(verdict=Verdict.ALLOW)
+RULE = "allow shop.test 443 tcp /usr/bin/curl"
+FOREIGN = connection_of(msgspec.structs.replace(CURL, is_host_file=False))
+NOBODY = Connection(flow=IN, attribution=UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("connection", "lifetime", "words"),
+    [
+        (connection_of(), Lifetime.ONCE, "once"),
+        (connection_of(), Lifetime.ONE_MINUTE, "for 1 minute"),
+        (connection_of(), Lifetime.THREE_MINUTES, "for 3 minutes"),
+        (connection_of(), Lifetime.NINE_MINUTES, "for 9 minutes"),
+        (connection_of(), Lifetime.DAY, "for 24 hours"),
+        (connection_of(), Lifetime.QUIT, "until curl quits"),
+        (connection_of(), Lifetime.FOREVER, "forever"),
+        (NOBODY, Lifetime.QUIT, "for 9 minutes"),
+        (FOREIGN, Lifetime.FOREVER, "once"),
+    ],
+)
+def test_how_long_an_answer_holds_is_told(connection: Connection, lifetime: Lifetime, words: str) -> None:
+    choice = msgspec.structs.replace(ALLOW, lifetime=lifetime)
+    assert name_lifetime(connection, choice) == words
+    assert tell_taken(Answer(1, choice, holds=words), RULE) == f"answered {words}: {RULE}"
+
+
+def test_a_line_by_hand_tells_of_its_time_itself() -> None:
+    assert name_lifetime_of_line(RULE) == "forever"
+    assert name_lifetime_of_line(RULE.replace("allow", "allow until=2023-11-14T22:22:50Z")) == ""
+    assert tell_taken(Answer(1, None, RULE), RULE) == f"answered: {RULE}"
+
+
+def test_a_daemon_that_tells_no_line_took_it_too() -> None:
+    assert tell_taken(Answer(1, ALLOW, holds="once"), "") == "answered once"
+
+
+def test_of_many_one_word_is_enough() -> None:
+    answers = Answers(tuple(Answer(number, ALLOW, holds="until curl quits") for number in (1, 2, 3)))
+    assert tell_all_taken(answers) == "answered 3 questions together, until curl quits"
