@@ -12,6 +12,8 @@
 #define DHCP6_SERVER 547
 #define IGMP 2
 
+#define DENIAL_LASTS 60 /* a little more than as many seconds */
+
 /* A program may set a route on a connection that was judged, too: what it sends from then on goes elsewhere. */
 static __always_inline bool is_led_elsewhere(struct __sk_buff *skb)
 {
@@ -55,20 +57,38 @@ static __always_inline bool is_translated(struct __sk_buff *skb, const struct fl
 	return __builtin_memcmp(meant, none, sizeof(meant)) && __builtin_memcmp(meant, flow->remote, sizeof(meant));
 }
 
-/* Behind all others: is it denied, and yet here? A denial is a mark, and rules behind ours may have set another. */
+/* Cheap, and does not stand still but in suspend. */
+static __always_inline __u32 read_denial_clock(void)
+{
+	return bpf_ktime_get_coarse_ns() >> 30;
+}
+
+static __always_inline void note_denial(struct settings *settings)
+{
+	__u32 now = read_denial_clock();
+
+	if (settings->denied_at != now) /* each write would move the cache line from CPU to CPU */
+		settings->denied_at = now;
+}
+
+/*
+ * Behind all others: is it denied, and yet here? A denial is a mark, and rules behind ours may have set another. Nobody is
+ * looked at twice while nothing is denied: what is comes here at once, or after the queue of another program.
+ */
 static __always_inline int has_escaped(struct __sk_buff *skb, __u8 direction)
 {
 	struct settings *settings = find_settings();
 	struct question question = {};
 	struct conversation *conversation;
-	__u64 now_ns = bpf_ktime_get_boot_ns();
+	__u64 now_ns;
 
+	if (!settings || read_denial_clock() - settings->denied_at > DENIAL_LASTS)
+		return 0;
 	if (direction == OUTBOUND && skb->ingress_ifindex) /* forwarded, and so never judged */
 		return 0;
-	if (!settings || !read_question(skb, direction, &question))
+	if (!read_question(skb, direction, &question) || (question.flow.protocol != TCP && is_of_link(&question)))
 		return 0;
-	if (question.flow.protocol != TCP && is_of_link(&question))
-		return 0;
+	now_ns = bpf_ktime_get_boot_ns();
 	conversation = find_conversation(&question, now_ns);
 	if (conversation && goes_on(skb, settings, &question, conversation, now_ns))
 		return 0;

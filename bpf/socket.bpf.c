@@ -64,19 +64,28 @@ static __always_inline bool join_listener(const struct listener_key *key, const 
 	return true;
 }
 
+/* Whoever fills the tables could be among those who take a port without being counted there. */
+static __always_inline void lose_listener(struct settings *settings)
+{
+	count(LOST_LISTENERS);
+	settings->has_lost_listeners = 1;
+}
+
 static __always_inline void note_listener(__u64 cookie, const struct listener_key *key, const struct owner *owner)
 {
 	struct listener_key *known = bpf_map_lookup_elem(&bindings, &cookie);
 	struct listener listener = {.cookie = cookie, .owner = *owner, .members = 1};
+	struct settings *settings = find_settings();
 
-	if (known && !__builtin_memcmp(known, key, sizeof(*key)))
+	if (!settings || (known && !__builtin_memcmp(known, key, sizeof(*key))))
 		return;
 	forget_listener(cookie);
+	listener.is_shared = settings->has_lost_listeners;
 	if (bpf_map_update_elem(&listeners, key, &listener, BPF_NOEXIST) && !join_listener(key, owner)) {
-		count(LOST_LISTENERS);
+		lose_listener(settings);
 	} else if (bpf_map_update_elem(&bindings, &cookie, key, BPF_ANY)) {
 		leave_listener(key); /* nobody would do it later */
-		count(LOST_LISTENERS);
+		lose_listener(settings);
 	}
 }
 

@@ -72,6 +72,7 @@ static __always_inline int is_denied(struct __sk_buff *skb, __u8 direction)
 	find_whose(skb, &question);
 	if (!is_cut(&question) && find_verdict_for(settings, &question, VERDICT_DENY) != VERDICT_DENY)
 		return 0;
+	note_denial(settings);
 	count(HITS_DENIED);
 	return 1;
 }

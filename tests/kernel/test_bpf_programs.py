@@ -16,7 +16,8 @@ from tests.lab.patience import PATIENCE
 from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.bpf_pins import PinFolder
+from tinysnitch.kernel.bpf_programs import BpfPrograms, open_settings
 from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, Listener, Owner, ProcessEntry
 
 pytestmark = pytest.mark.privileged
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.privileged
 LOCAL = parse_address("127.0.0.1")
 KEY = VerdictKey(77, 1000, TCP, Direction.OUTBOUND, LOCAL, 443)
 SOURCE = Path(__file__).parents[2] / "src"
+LISTENERS = 16384  # max_entries
 
 
 def attached(cgroup: Path) -> str:
@@ -127,6 +129,17 @@ def test_seeded_sockets_and_listeners_are_found(programs: BpfPrograms) -> None:
     assert programs.seed_listener(UDP, 53, LOCAL, Listener(5, owner))
     assert not programs.seed_listener(UDP, 53, LOCAL, Listener(6, owner))
     assert programs.find_listener(UDP, 53, LOCAL) == Listener(5, owner)
+
+
+def test_a_listener_that_finds_no_room_is_remembered(programs: BpfPrograms) -> None:
+    """Else a port that it has would be taken for another's alone."""
+    settings = open_settings(PinFolder(programs.maps_dir.parent))
+    for port in range(LISTENERS):
+        programs.seed_listener(UDP, port, LOCAL, Listener(port, Owner(9, 9, 9, 9)))
+    assert not settings.has_lost_listeners
+    programs.seed_listener(TCP, 1, LOCAL, Listener(LISTENERS, Owner(9, 9, 9, 9)))
+    assert settings.has_lost_listeners
+    settings.close()
 
 
 def test_forgotten_verdicts_are_gone(programs: BpfPrograms) -> None:

@@ -201,8 +201,11 @@ class BpfPrograms:
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
         """False: the port is known already; then the socket is one more that takes it."""
         key = (address, port, protocol, 0)
-        is_new = self._maps.listeners.write(key, (listener.cookie, *pack_owner(listener.owner), 1, 0), BPF_NOEXIST)
+        value = (listener.cookie, *pack_owner(listener.owner), 1, int(self._settings.has_lost_listeners))
+        is_new = self._maps.listeners.write(key, value, BPF_NOEXIST)
         is_first = self._maps.bindings.write((listener.cookie,), key, BPF_NOEXIST)
+        if self._maps.listeners.turned_away or self._maps.bindings.turned_away:
+            self._settings.set_lost_listeners()
         if is_first and not is_new:
             self._join_listener(key, listener.owner)
         return is_new

@@ -38,5 +38,12 @@ class BpfSettings:
         """From now on connections may be watched."""
         self._narrow[_OFFSETS["is_watching"] // 4] = True
 
+    @property
+    def has_lost_listeners(self) -> bool:
+        return bool(self._narrow[_OFFSETS["has_lost_listeners"] // 4])
+
+    def set_lost_listeners(self) -> None:
+        self._narrow[_OFFSETS["has_lost_listeners"] // 4] = True
+
     def set_tracing(self, is_tracing: bool) -> None:
         self._narrow[_OFFSETS["is_tracing"] // 4] = is_tracing

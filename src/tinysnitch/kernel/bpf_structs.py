@@ -103,6 +103,8 @@ SETTINGS = Layout(
         "is_scoped": "I",
         "is_tracing": "I",
         "is_watching": "I",
+        "has_lost_listeners": "I",
+        "denied_at": "I",
     }
 )
 IMAGE = Layout(
