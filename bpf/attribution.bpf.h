@@ -50,15 +50,18 @@ static __always_inline bool is_borrowed(struct sock *sk, __u8 protocol, struct o
 
 /*
  * What a tunnel sends (WireGuard, VXLAN, IPsec) still leads to the socket whose packet is in it: skb_scrub_packet() does
- * not orphan. A raw socket sends whatever it likes.
+ * not orphan. A raw socket sends whatever it likes; a closed one has no port any more (udp_lib_unhash()).
  */
 static __always_inline bool is_of_tunnel(struct sock *sk, const struct flow_key *flow)
 {
+	__u16 port;
+
 	if (BPF_CORE_READ(sk, sk_type) == SOCK_RAW)
 		return false;
 	if (BPF_CORE_READ(sk, sk_protocol) != flow->protocol)
 		return true;
-	return has_ports(flow->protocol) && BPF_CORE_READ(sk, __sk_common.skc_num) != flow->local_port;
+	port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	return has_ports(flow->protocol) && port && port != flow->local_port;
 }
 
 static __always_inline void attribute_outbound(struct __sk_buff *skb, const struct flow_key *flow,

@@ -1,8 +1,12 @@
 """A tunnel's packets are the kernel's own, both ways; what is in them is of the program that sends it, once."""
 
+import os
+import time
+
 import pytest
 
 from tests.lab.lab import Lab
+from tests.lab.watched_lab import PYTHON
 from tests.lab.world import HOST4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -36,3 +40,15 @@ def test_a_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab) -> Non
         (WORLD4, "inbound", "kernel", "allow"),
     }
     assert (WORLD4, "outbound", "kernel", "allow") in told
+
+
+def test_a_held_datagram_is_its_programs_when_the_socket_is_closed(lab: Lab) -> None:
+    """A closed socket has no port any more, and so could pass for one whose packet is in a tunnel."""
+    daemon = lab.start_daemon("")
+    send = f"import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ({WORLD4!r}, 9))"
+    assert lab.run([PYTHON, "-c", send]).returncode == 0
+    daemon.answer(daemon.wait_ask(remote_port=9), "yes")
+    daemon.wait_for(lambda record: record["event"] == "connection" and record["remote_port"] == 9)
+    time.sleep(0.5)  # a packet that comes again would be asked about at once
+    assert [record["program"] for record in daemon.records("ask")] == [os.path.realpath(PYTHON)]
+    assert len(daemon.records("connection")) == 1
