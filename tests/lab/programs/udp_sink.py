@@ -4,7 +4,9 @@ import socket
 import sys
 
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
-    sink.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8_000_000)
+    sink.setsockopt(
+        socket.SOL_SOCKET, 33, 8_000_000
+    )  # SO_RCVBUFFORCE: beyond net.core.rmem_max, so that none is lost here
     sink.bind(("0.0.0.0", int(sys.argv[1])))
     print("listening", flush=True)
     count = 0
