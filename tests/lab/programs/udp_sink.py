@@ -6,7 +6,7 @@ import sys
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
     sink.setsockopt(
         socket.SOL_SOCKET, 33, 8_000_000
-    )  # SO_RCVBUFFORCE: beyond net.core.rmem_max, so that none is lost here
+    )  # SO_RCVBUFFORCE: beyond net.core.rmem_max
     sink.bind(("0.0.0.0", int(sys.argv[1])))
     print("listening", flush=True)
     count = 0
