@@ -4,9 +4,7 @@ import socket
 import sys
 
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
-    sink.setsockopt(
-        socket.SOL_SOCKET, 33, 8_000_000
-    )  # SO_RCVBUFFORCE: beyond net.core.rmem_max
+    sink.setsockopt(socket.SOL_SOCKET, 33, 8_000_000)  # SO_RCVBUFFORCE: beyond net.core.rmem_max
     sink.bind(("0.0.0.0", int(sys.argv[1])))
     print("listening", flush=True)
     count = 0
