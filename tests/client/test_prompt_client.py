@@ -11,13 +11,29 @@ from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, SnitchError
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.framing import encode_frame
-from tinysnitch.protocol.messages import PromptClosed, PromptShown, ReadStatus, Refused, Status, Welcome
+from tinysnitch.protocol.messages import (
+    GiveAnswer,
+    PromptClosed,
+    PromptShown,
+    ReadStatus,
+    Refused,
+    RuleWritten,
+    Status,
+    Welcome,
+)
 
 
 @pytest.fixture(name="running")
 def _running(tmp_path: Path) -> Iterator[RunningServer]:
     with running_server(tmp_path / "socket") as running:
         yield running
+
+
+async def answer(client: PromptClient, prompt_id: int, choice: Choice | None = None, rule: str | None = None) -> str:
+    """The line that it made."""
+    (reply,) = await client.request(GiveAnswer(prompt_id, choice, rule))
+    assert isinstance(reply, RuleWritten)
+    return reply.rule
 
 
 def test_a_prompt_is_shown_answered_and_closed(running: RunningServer) -> None:
@@ -27,7 +43,7 @@ def test_a_prompt_is_shown_answered_and_closed(running: RunningServer) -> None:
         shown = await anext(pushes)
         assert isinstance(shown, PromptShown)
         choice = Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.FOREVER)
-        assert await client.answer(shown.prompt.prompt_id, choice) == "allow forever"
+        assert await answer(client, shown.prompt.prompt_id, choice) == "allow forever"
         assert await anext(pushes) == PromptClosed(3, "answered", 0)
         await client.close()
 
@@ -48,9 +64,9 @@ def test_the_daemon_says_how_far_our_right_goes(tmp_path: Path) -> None:
 def test_the_second_answer_is_refused_and_the_client_lives(running: RunningServer) -> None:
     async def play() -> None:
         client = await PromptClient.connect(running.path)
-        assert await client.answer(3, rule="allow - - -") == "allow - - -"
+        assert await answer(client, 3, rule="allow - - -") == "allow - - -"
         with pytest.raises(SnitchError, match="not open"):
-            await client.answer(3, rule="deny - - -")
+            await answer(client, 3, rule="deny - - -")
         (status,) = await client.request(ReadStatus())
         assert isinstance(status, Status)
         await client.close()
@@ -63,7 +79,7 @@ def test_answers_do_not_mix(running: RunningServer) -> None:
         running.desk.prompts = {number: make_prompt(number) for number in range(20)}
         client = await PromptClient.connect(running.path)
         rules = [f"allow - {number} tcp" for number in range(20)]
-        answers = await asyncio.gather(*(client.answer(number, rule=rule) for number, rule in enumerate(rules)))
+        answers = await asyncio.gather(*(answer(client, number, rule=rule) for number, rule in enumerate(rules)))
         assert answers == rules
         await client.close()
 
@@ -79,7 +95,7 @@ def test_when_the_daemon_ends_everyone_is_told(tmp_path: Path) -> None:
         with pytest.raises(DaemonNotRunning, match="ended"):
             await anext(pushes)
         with pytest.raises(DaemonNotRunning, match="ended"):
-            await client.answer(3, rule="allow - - -")
+            await answer(client, 3, rule="allow - - -")
         await client.close()
 
     asyncio.run(play())

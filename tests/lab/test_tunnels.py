@@ -1,7 +1,6 @@
 """A tunnel's packets are the kernel's own, both ways; what is in them is of the program that sends it, once."""
 
 import os
-import time
 
 import pytest
 
@@ -45,10 +44,12 @@ def test_a_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab) -> Non
 def test_a_held_datagram_is_its_programs_when_the_socket_is_closed(lab: Lab) -> None:
     """A closed socket has no port any more, and so could pass for one whose packet is in a tunnel."""
     daemon = lab.start_daemon("")
-    send = f"import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ({WORLD4!r}, 9))"
-    assert lab.run([PYTHON, "-c", send]).returncode == 0
+    send = "import socket, sys; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', (sys.argv[1], int(sys.argv[2])))"
+    assert lab.run([PYTHON, "-c", send, WORLD4, "9"]).returncode == 0
     daemon.answer(daemon.wait_ask(remote_port=9), "yes")
     daemon.wait_for(lambda record: record["event"] == "connection" and record["remote_port"] == 9)
-    time.sleep(0.5)  # a packet that comes again would be asked about at once
-    assert [record["program"] for record in daemon.records("ask")] == [os.path.realpath(PYTHON)]
+    assert lab.run([PYTHON, "-c", send, WORLD4, "10"]).returncode == 0
+    daemon.wait_ask(remote_port=10)  # what came around again is in the queue before it
+    asks = [record["program"] for record in daemon.records("ask") if record["remote_port"] == 9]
+    assert asks == [os.path.realpath(PYTHON)]
     assert len(daemon.records("connection")) == 1

@@ -15,14 +15,12 @@ from tinysnitch.client.connection_error import (
     error_of_end,
     error_of_refusal,
 )
-from tinysnitch.core.choice import Choice
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, encode_frame
 from tinysnitch.protocol.messages import (
     Attach,
     Done,
     FromDaemon,
-    GiveAnswer,
     Hello,
     Notice,
     PromptClosed,
@@ -30,7 +28,6 @@ from tinysnitch.protocol.messages import (
     Push,
     Refused,
     Request,
-    RuleWritten,
     Welcome,
 )
 
@@ -77,11 +74,6 @@ class PromptClient:
             if isinstance(push, SnitchError):
                 raise push
             yield push
-
-    async def answer(self, prompt_id: int, choice: Choice | None = None, rule: str | None = None) -> str:
-        """Answer with a choice or a rule line; returns the line that it made."""
-        replies = await self.request(GiveAnswer(prompt_id, choice, rule))
-        return next((reply.rule for reply in replies if isinstance(reply, RuleWritten)), "")
 
     async def request(self, request: Request) -> list[FromDaemon]:
         """All replies to one request. PromptShown counts as a push, so ListAsks does not work here."""
