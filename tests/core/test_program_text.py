@@ -14,7 +14,7 @@ from tinysnitch.core.program_text import (
     pattern_tokens,
 )
 from tinysnitch.core.rule import ANY_PROGRAM, Program, ProgramKind
-from tinysnitch.core.words import escape_pattern, split_words
+from tinysnitch.core.words import BadWord, escape_pattern, split_words
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,16 @@ def test_parse_and_format_program(text: str, program: Program) -> None:
 
 def test_many_stars_are_two() -> None:
     assert parse_program(split_words("/a/*****")[0]).text == "/a/**"
+
+
+@pytest.mark.parametrize(
+    ("text", "proposed"),
+    [("curl", "/usr/bin/curl"), ("./curl", "/usr/bin/curl"), ("bin/", "/usr/bin/bin")],
+)
+def test_a_path_that_is_not_absolute_has_a_proposal(text: str, proposed: str) -> None:
+    with pytest.raises(BadWord) as caught:
+        parse_program(split_words(text)[0])
+    assert caught.value.hint == f"write {proposed}, or - for any program"
 
 
 @pytest.mark.parametrize(

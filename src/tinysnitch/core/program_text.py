@@ -61,7 +61,8 @@ def parse_program(word: Word) -> Program:
     problem = "a program is an absolute path"
     if get_close_matches(word.text[:64], _WORDS, n=1):
         raise unknown_word(problem, word.text, _WORDS)
-    raise BadWord(problem, f"write {quote_word('/usr/bin/' + word.text[:64])}, or - for any program")
+    name = word.text[:64].rstrip("/").rpartition("/")[2] or "NAME"
+    raise BadWord(problem, f"write {quote_word('/usr/bin/' + name)}, or - for any program")
 
 
 def format_program(program: Program) -> str:
