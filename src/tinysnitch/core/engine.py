@@ -94,6 +94,8 @@ class Engine:
                 return iter([Report(LossCounted(what, count, now.wall_s))])
             case ev.DeadlineReached():
                 return self._deadline_reached(now)
+            case ev.FirewallEnds():
+                return self._end(now)
             case _:
                 assert_never(event)
 
@@ -349,10 +351,18 @@ class Engine:
         if self.rules.drop_expired(now):
             yield self._keep_temporary()
 
+    def _end(self, now: Instant) -> Iterator[Command]:
+        """Nobody answers any more, and nothing unknown is let through at last."""
+        for prompt in self.prompts:
+            yield from self._deny_waiters(prompt, "the firewall ends", now)
+
     def _give_up(self, prompt: OpenPrompt, now: Instant) -> Iterator[Command]:
         waited = f"within {self._settings.timeout_s:g} s"
         is_shown = any(uid in (None, prompt.question.uid) for uid in self._clients.values())
         reason = f"no answer {waited}" if is_shown else f"no answer {waited}, no prompt client attached"
+        return self._deny_waiters(prompt, reason, now)
+
+    def _deny_waiters(self, prompt: OpenPrompt, reason: str, now: Instant) -> Iterator[Command]:
         decision = Decision(verdict=Verdict.DENY, reason=reason)
         for flow in list(prompt.waiters):
             waiter = self.prompts.release(flow)[1]

@@ -105,6 +105,10 @@ class DeadlineReached(msgspec.Struct, frozen=True):
     """The moment that `engine.next_deadline()` named has come."""
 
 
+class FirewallEnds(msgspec.Struct, frozen=True):
+    """The netfilter rules are about to go: what waits then would be sent again, and pass."""
+
+
 Event = (
     PacketQueued
     | QuestionSent
@@ -119,4 +123,5 @@ Event = (
     | ProcessExited
     | DataLost
     | DeadlineReached
+    | FirewallEnds
 )

@@ -19,7 +19,7 @@ from threading import Thread
 
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.core.events import DataLost
+from tinysnitch.core.events import DataLost, FirewallEnds
 from tinysnitch.core.flow import parse_address
 from tinysnitch.core.settings import Settings
 from tinysnitch.daemon.control_permission import Permissions
@@ -160,6 +160,7 @@ class SetUp:
         notes = None if self._options.is_scoped else self._watch_packet_sockets(programs)
         self._undo.callback(self._take_away, netfilter.remove)
         netfilter.add()
+        self._undo.callback(self._take_away, self._refuse_waiting)
         self._guard(netfilter)
         if programs:
             programs.remove_stale()
@@ -186,6 +187,10 @@ class SetUp:
         is_kept = self._options.on_exit is OnExit.KEEP if self._is_ready else self._was_there
         if not is_kept and callable(remove):
             remove()
+
+    def _refuse_waiting(self) -> None:
+        """Who is held would try again when the rules are gone, and get through unasked."""
+        self.driver.feed(FirewallEnds())
 
     # The kernel's side
 
