@@ -11,8 +11,9 @@ import msgspec
 
 from tinysnitch.cli.command_group import CommandGroup
 from tinysnitch.cli.options import examples, json_option, socket_option
-from tinysnitch.cli.output import print_line, print_lines, print_note, print_object
+from tinysnitch.cli.output import print_line, print_lines, print_object
 from tinysnitch.client.control_client import ControlClient
+from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.errors import NotPermitted, RuleSyntaxError, SnitchError
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import format_time

@@ -11,12 +11,13 @@ from pathlib import Path
 import click
 
 from tinysnitch import __version__
+from tinysnitch.commandline.command_runner import run_command
+from tinysnitch.commandline.standard_streams import open_standard_streams
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.core.flow import format_address, format_protocol
 from tinysnitch.core.words import quote_word
 from tinysnitch.daemon.instance import BPFFS
 from tinysnitch.daemon.log_output import LogOutput
-from tinysnitch.daemon.main import run_command
 from tinysnitch.daemon.place_options import CgroupPlace
 from tinysnitch.kernel.bpf_pins import remove_folder
 from tinysnitch.kernel.bpf_programs import BpfPrograms
@@ -103,4 +104,5 @@ def describe(programs: BpfPrograms, event: TraceEvent, boot_wall_s: float) -> st
 
 
 def main() -> None:
-    sys.exit(run_command(trace))
+    open_standard_streams()
+    sys.exit(run_command(trace, "tinysnitch-trace"))
