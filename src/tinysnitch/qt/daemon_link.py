@@ -4,6 +4,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import assert_never
 
 from PySide6.QtCore import QSocketNotifier, QTimer
 
@@ -14,14 +15,18 @@ from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader, en
 from tinysnitch.protocol.messages import (
     Attach,
     Done,
+    Explanation,
     FromDaemon,
     GiveAnswer,
     Hello,
+    ListEntry,
     Notice,
     PromptClosed,
     PromptShown,
     Refused,
+    RuleEntry,
     RuleWritten,
+    Status,
     Welcome,
 )
 from tinysnitch.view.prompt_events import (
@@ -146,6 +151,10 @@ class DaemonLink:
                 self._send(Attach())
             case Done() | Refused() | RuleWritten():
                 self._hear_reply(message)
+            case Status() | RuleEntry() | ListEntry() | Explanation():
+                pass  # we ask for none of them
+            case _:
+                assert_never(message)
 
     def _hear_reply(self, reply: Done | Refused | RuleWritten) -> None:
         if isinstance(reply, RuleWritten):
