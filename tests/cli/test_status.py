@@ -6,6 +6,7 @@ import pytest
 from tests.cli.running import Command
 from tests.daemon.small_desk import ROOT, RunningServer
 from tinysnitch.cli.status import format_duration, present_status
+from tinysnitch.protocol.mode import Mode
 
 
 def test_what_a_person_reads(running: RunningServer, command: Command) -> None:
@@ -35,7 +36,11 @@ def test_the_degraded_mode_and_bad_rules_are_not_overlooked(running: RunningServ
     told = dict(
         present_status(
             msgspec.structs.replace(
-                status, mode="degraded", mode_reason="no BTF", is_learning=True, rule_errors=("/etc/r:1:1: no verdict",)
+                status,
+                mode=Mode.DEGRADED,
+                mode_reason="no BTF",
+                is_learning=True,
+                rule_errors=("/etc/r:1:1: no verdict",),
             )
         )
     )

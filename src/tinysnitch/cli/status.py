@@ -10,10 +10,11 @@ from tinysnitch.cli.output import print_lines, print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.messages import ReadStatus, Status
+from tinysnitch.protocol.mode import Mode
 
 _MODES = {
-    "bpf": "enforcing, programs identified by the kernel (BPF)",
-    "degraded": "DEGRADED: enforcing without BPF, attribution is weaker",
+    Mode.BPF: "enforcing, programs identified by the kernel (BPF)",
+    Mode.DEGRADED: "DEGRADED: enforcing without BPF, attribution is weaker",
 }
 _LABEL_WIDTH = 20
 
@@ -33,7 +34,7 @@ def status_command(socket_path: str, as_json: bool) -> None:
 
 def present_status(status: Status, uid: int = 0) -> Iterator[tuple[str, str]]:
     """Label and text of each line: first what a person may have to act on. `uid`: who asks."""
-    yield "mode", _MODES.get(status.mode, status.mode)
+    yield "mode", _MODES[status.mode]
     if status.mode_reason:
         yield "because", status.mode_reason
     if status.is_learning:

@@ -21,7 +21,7 @@ from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.place_options import CgroupPlace
 from tinysnitch.kernel.bpf_pins import remove_folder
 from tinysnitch.kernel.bpf_programs import BpfPrograms
-from tinysnitch.kernel.bpf_structs import TraceEvent
+from tinysnitch.kernel.bpf_structs import TraceEvent, TraceKind
 from tinysnitch.kernel.bpffs import mount_bpffs, unmount_bpffs
 from tinysnitch.kernel.cgroups import find_cgroup_mount
 from tinysnitch.kernel.clock import read_instant
@@ -97,10 +97,10 @@ def describe(programs: BpfPrograms, event: TraceEvent, boot_wall_s: float) -> st
     words = (image.executable, *image.args[1:]) if image else ("unknown",)
     address = format_address(event.address)
     host = f"[{address}]" if ":" in address else address
-    place = "" if event.kind == "exec" else f" {format_protocol(event.protocol)} {host}:{event.port}"
+    place = "" if event.kind is TraceKind.EXEC else f" {format_protocol(event.protocol)} {host}:{event.port}"
     time = format_time(boot_wall_s + event.time_ns / 1e9)
     who = " ".join(map(quote_word, words))
-    return f"{time} {event.kind}{place} {event.owner.pid} {event.owner.uid} {who}"
+    return f"{time} {event.kind.value}{place} {event.owner.pid} {event.owner.uid} {who}"
 
 
 def main() -> None:
