@@ -149,6 +149,7 @@ def test_an_odd_daemon_is_an_error_for_people(tmp_path: Path, says: bytes, messa
         with pytest.raises(SnitchError, match=message) as error, ControlClient(tmp_path / "socket") as client:
             client.ask_one(ReadStatus(), Status)
         assert isinstance(error.value, NotPermitted) == (message == "go away")
+        assert error.value.hint
 
 
 def test_a_silent_daemon_is_not_waited_for_for_ever(tmp_path: Path) -> None:

@@ -8,7 +8,13 @@ from typing import assert_never
 
 from PySide6.QtCore import QSocketNotifier, QTimer
 
-from tinysnitch.client.connection_error import check_welcome, error_of_connect, error_of_end, error_of_refusal
+from tinysnitch.client.connection_error import (
+    check_welcome,
+    error_of_connect,
+    error_of_end,
+    error_of_malformed,
+    error_of_refusal,
+)
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.errors import DaemonNotRunning, Malformed, SnitchError
 from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader, encode_frame
@@ -117,7 +123,7 @@ class DaemonLink:
                 if self._socket is None:
                     return  # lost while answering: what else it said is of the past
         except Malformed as error:
-            self._end(SnitchError(f"the daemon sent what this version does not understand: {error}"))
+            self._end(error_of_malformed(error))
         except SnitchError as error:
             self._end(error)
 
