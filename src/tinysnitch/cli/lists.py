@@ -9,12 +9,12 @@ import msgspec
 from tinysnitch.cli.command_group import CommandGroup
 from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.cli.output import print_lines, print_object
-from tinysnitch.cli.status import format_duration
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.protocol.messages import ListEntry, ListLists, ListState
+from tinysnitch.view.duration import format_duration
 
 _COLUMNS = ("names", "addresses", "networks", "bad lines", "rules")
 

@@ -11,6 +11,7 @@ from tinysnitch.client.control_client import ControlClient
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.messages import ReadStatus, Status
 from tinysnitch.protocol.mode import Mode
+from tinysnitch.view.duration import format_duration
 
 _MODES = {
     Mode.BPF: "enforcing, programs identified by the kernel (BPF)",
@@ -80,15 +81,3 @@ def _present_losses(losses: dict[str, int]) -> Iterator[tuple[str, str]]:
         yield "lost", f"nothing, by {len(losses)} counters"
     for number, (count, name) in enumerate(lost):
         yield "" if number else "LOST", f"{count} {name}"
-
-
-def format_duration(seconds: float) -> str:
-    """`3 d 4 h`, `5 h 12 min`, `7 min 3 s`, `9 s`."""
-    minutes, second = divmod(int(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    days, hour = divmod(hours, 24)
-    if days:
-        return f"{days} d {hour} h"
-    if hours:
-        return f"{hours} h {minute} min"
-    return f"{minutes} min {second} s" if minutes else f"{second} s"
