@@ -11,6 +11,7 @@ TESTS ?= tests
 PYTEST ?=
 CMD ?=
 FUZZ ?= 10000000
+BENCH ?=
 
 .PHONY: help setup setup-test run test check format lab fuzz bench profile bench-attribution bench-names bench-prompt screenshots test-fresh test-kernel clean
 

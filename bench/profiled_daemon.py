@@ -11,12 +11,13 @@ from pathlib import Path
 from types import FrameType
 
 from bench.stage_clock import StageClock
+from tinysnitch.commandline.command_runner import run_command
 from tinysnitch.core.active_rules import ActiveRules
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.names import Names
-from tinysnitch.daemon import main
 from tinysnitch.daemon.driver import Driver
 from tinysnitch.daemon.log_output import LogOutput
+from tinysnitch.daemon.main import tinysnitchd
 from tinysnitch.daemon.recorder import Recorder
 from tinysnitch.kernel import nfqueue, packet_events
 from tinysnitch.kernel.attribution import Attributor
@@ -77,7 +78,7 @@ def run() -> int:
     for number in (signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, obey)
     sys.argv = ["tinysnitchd", *flags]
-    return main.run_command(main.tinysnitchd)
+    return run_command(tinysnitchd, "tinysnitchd")
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def show_questions(socket_path: str) -> None:
     from tinysnitch.qt.daemon_link import DaemonLink
     from tinysnitch.qt.prompt_agent import PromptAgent
     from tinysnitch.qt.prompt_window import PromptWindow
-    from tinysnitch.view.prompt_state import DaemonGreeted, Event
+    from tinysnitch.view.prompt_events import DaemonGreeted, Event
 
     application = QGuiApplication([])
     application.setQuitOnLastWindowClosed(False)

@@ -15,7 +15,7 @@ from tests.qt.screen import Screen
 from tinysnitch.qt.demo import SAMPLES, find_sample_file, sample_prompt
 from tinysnitch.qt.prompt_agent import PromptAgent
 from tinysnitch.qt.prompt_window import PromptWindow
-from tinysnitch.view.prompt_state import DaemonGreeted, Event, QuestionOpened
+from tinysnitch.view.prompt_events import DaemonGreeted, Event, QuestionOpened
 
 SIZES = [(1280, 720), (3840, 2160)]
 SCALES = [1, 2]

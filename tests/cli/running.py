@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tinysnitch.cli.main import run_cli
+from tinysnitch.cli.main import tinysnitch
+from tinysnitch.commandline.command_runner import run_command
 
 
 class Told(NamedTuple):
@@ -24,6 +25,6 @@ class Command:
         return self.plain(*words, "--socket", str(self._socket))
 
     def plain(self, *words: str) -> Told:
-        code = run_cli(list(words))
+        code = run_command(tinysnitch, "tinysnitch", words)
         out, err = self._capsys.readouterr()
         return Told(code, out, err)

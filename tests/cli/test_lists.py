@@ -4,20 +4,20 @@ from tests.cli.running import Command
 from tests.daemon.small_desk import RunningServer
 from tinysnitch.cli.lists import present_lists
 from tinysnitch.core.list_text import BadLine
-from tinysnitch.protocol.messages import ListEntry
+from tinysnitch.protocol.messages import ListEntry, ListState
 
 ADS = ListEntry(
     list="ads",
     path="/etc/tinysnitch.d/lists/ads",
     rules=1,
-    state="loaded",
+    state=ListState.LOADED,
     names=1_000_000,
     bad_lines=2,
     bad_examples=(BadLine(7, "? ?"),),
     updated=1_700_000_000.0,
     source="https://lists.test/ads",
 )
-NONE = ListEntry(list="none", path="/etc/tinysnitch.d/lists/none", rules=1, state="missing")
+NONE = ListEntry(list="none", path="/etc/tinysnitch.d/lists/none", rules=1, state=ListState.MISSING)
 
 
 def test_the_table() -> None:
@@ -37,10 +37,10 @@ def remark_of(**fields: object) -> str:
 
 
 def test_what_is_said_of_a_list_that_is_not_as_it_should_be() -> None:
-    assert remark_of(state="loading") == "being read"
-    assert remark_of(state="loading", updated=1.0) == "being read, the old one holds"
-    assert remark_of(state="loaded", problem="no room") == "NOT READ AGAIN, the old one holds: no room"
-    assert remark_of(state="missing", problem="no room") == "NOT THERE, its rules match nothing: no room"
+    assert remark_of(state=ListState.LOADING) == "being read"
+    assert remark_of(state=ListState.LOADING, updated=1.0) == "being read, the old one holds"
+    assert remark_of(state=ListState.LOADED, problem="no room") == "NOT READ AGAIN, the old one holds: no room"
+    assert remark_of(state=ListState.MISSING, problem="no room") == "NOT THERE, its rules match nothing: no room"
 
 
 def test_lists_over_the_socket(running: RunningServer, command: Command) -> None:

@@ -11,7 +11,7 @@ from tests.cli.running import Command, Told
 from tests.daemon.small_desk import RunningServer
 from tinysnitch.cli.rules import join_words, present_entry
 from tinysnitch.core.rule_text import parse_rule
-from tinysnitch.protocol.messages import ListEntry, RuleEntry
+from tinysnitch.protocol.messages import ListEntry, ListState, RuleEntry, RuleSource
 
 RULE = "allow google.com 443 tcp /usr/bin/curl"
 
@@ -29,15 +29,15 @@ def test_the_list_is_a_rules_file(running: RunningServer, command: Command, word
 @pytest.mark.parametrize(
     ("entry", "line"),
     [
-        (RuleEntry("deny - - -", "file"), "deny - - -"),
-        (RuleEntry("deny until=X - - -", "file", until=100.0), "deny until=X - - -"),
+        (RuleEntry("deny - - -", RuleSource.FILE), "deny - - -"),
+        (RuleEntry("deny until=X - - -", RuleSource.FILE, until=100.0), "deny until=X - - -"),
         (
-            RuleEntry("deny until=X - - -", "file", until=99.0),
+            RuleEntry("deny until=X - - -", RuleSource.FILE, until=99.0),
             "deny until=X - - -  # over: it matches nothing any more",
         ),
-        (RuleEntry("deny until=X - - -", "temporary", until=100.0), "deny until=X - - -  # temporary"),
-        (RuleEntry("deny - - -", "quit", pid=42), "deny - - -  # until process 42 ends"),
-        (RuleEntry("deny - - -", "quit"), "deny - - -  # until its process ends"),
+        (RuleEntry("deny until=X - - -", RuleSource.TEMPORARY, until=100.0), "deny until=X - - -  # temporary"),
+        (RuleEntry("deny - - -", RuleSource.QUIT, pid=42), "deny - - -  # until process 42 ends"),
+        (RuleEntry("deny - - -", RuleSource.QUIT), "deny - - -  # until its process ends"),
     ],
 )
 def test_a_comment_says_what_the_line_does_not(entry: RuleEntry, line: str) -> None:
@@ -99,8 +99,8 @@ def test_what_can_match_nothing_is_added_and_told(
     running: RunningServer, command: Command, line: str, reason: str
 ) -> None:
     running.desk.lists = [
-        ListEntry(list="nolist", path="/lists/nolist", rules=1, state="missing"),
-        ListEntry(list="locked", path="/lists/locked", rules=1, state="missing", problem="Permission denied"),
+        ListEntry(list="nolist", path="/lists/nolist", rules=1, state=ListState.MISSING),
+        ListEntry(list="locked", path="/lists/locked", rules=1, state=ListState.MISSING, problem="Permission denied"),
     ]
     assert command("rules", "add", line) == (0, f"{line}\n", f"tinysnitch: the rule matches nothing: {reason}\n")
 
@@ -110,8 +110,8 @@ def test_what_can_match_nothing_is_added_and_told(
 )
 def test_what_can_match_is_added_without_a_word(running: RunningServer, command: Command, line: str) -> None:
     running.desk.lists = [
-        ListEntry(list="ads", path="/lists/ads", rules=1, state="loading"),
-        ListEntry(list="nolist", path="/lists/nolist", rules=1, state="missing"),
+        ListEntry(list="ads", path="/lists/ads", rules=1, state=ListState.LOADING),
+        ListEntry(list="nolist", path="/lists/nolist", rules=1, state=ListState.MISSING),
     ]
     assert command("rules", "add", line) == (0, f"{line}\n", "")
 

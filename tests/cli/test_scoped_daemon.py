@@ -76,6 +76,7 @@ def test_one_that_does_not_start_passes_its_exit_code_on(script: Path, end: str,
     with pytest.raises(FirewallNotStarted) as caught:
         asyncio.run(play())
     assert caught.value.exit_code == exit_code
+    assert caught.value.hint
 
 
 def wait_for_sigterm(folder: Path, first: str, last: str) -> str:

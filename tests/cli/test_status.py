@@ -5,7 +5,8 @@ import pytest
 
 from tests.cli.running import Command
 from tests.daemon.small_desk import ROOT, RunningServer
-from tinysnitch.cli.status import format_duration, present_status
+from tinysnitch.cli.status import present_status
+from tinysnitch.protocol.mode import Mode
 
 
 def test_what_a_person_reads(running: RunningServer, command: Command) -> None:
@@ -35,7 +36,11 @@ def test_the_degraded_mode_and_bad_rules_are_not_overlooked(running: RunningServ
     told = dict(
         present_status(
             msgspec.structs.replace(
-                status, mode="degraded", mode_reason="no BTF", is_learning=True, rule_errors=("/etc/r:1:1: no verdict",)
+                status,
+                mode=Mode.DEGRADED,
+                mode_reason="no BTF",
+                is_learning=True,
+                rule_errors=("/etc/r:1:1: no verdict",),
             )
         )
     )
@@ -74,10 +79,3 @@ def test_who_may_not_see_all_rules_is_told_no_count_of_all(running: RunningServe
     status = running.call(running.desk.status, ROOT)
     assert dict(present_status(status, 0))["rules"] == "1 in /etc/tinysnitch.rules, 0 temporary"
     assert dict(present_status(status, 1000))["rules"] == "1 that you may see in /etc/tinysnitch.rules, 0 temporary"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(9.9, "9 s"), (423, "7 min 3 s"), (18_720, "5 h 12 min"), (273_600, "3 d 4 h")]
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert format_duration(seconds) == text

@@ -20,6 +20,7 @@ from tinysnitch.protocol.messages import (
     ReadStatus,
     Refused,
     RuleEntry,
+    RuleSource,
     RuleWritten,
     Status,
     Welcome,
@@ -35,7 +36,7 @@ def _running(tmp_path: Path) -> Iterator[RunningServer]:
 def test_requests_follow_each_other_on_one_connection(running: RunningServer) -> None:
     with ControlClient(running.path) as client:
         assert client.ask_one(ReadStatus(), Status).clients == 1
-        assert [entry.source for entry in client.ask(ListRules(), RuleEntry)] == ["file", "temporary"]
+        assert [entry.source for entry in client.ask(ListRules(), RuleEntry)] == [RuleSource.FILE, RuleSource.TEMPORARY]
         assert client.ask_one(AddRule("deny - - -"), RuleWritten).rule == "deny - - -"
 
 
@@ -148,6 +149,7 @@ def test_an_odd_daemon_is_an_error_for_people(tmp_path: Path, says: bytes, messa
         with pytest.raises(SnitchError, match=message) as error, ControlClient(tmp_path / "socket") as client:
             client.ask_one(ReadStatus(), Status)
         assert isinstance(error.value, NotPermitted) == (message == "go away")
+        assert error.value.hint
 
 
 def test_a_silent_daemon_is_not_waited_for_for_ever(tmp_path: Path) -> None:

@@ -132,6 +132,7 @@ def test_an_odd_daemon_is_an_error_for_people(tmp_path: Path, says: bytes, messa
         with pytest.raises(SnitchError, match=message) as error:
             await wait_push(tmp_path / "socket")
         assert isinstance(error.value, NotPermitted) == (message == "go away")
+        assert error.value.hint
 
     with OddDaemon(tmp_path / "socket", says):
         asyncio.run(play())

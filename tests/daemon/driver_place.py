@@ -31,6 +31,7 @@ from tinysnitch.kernel.nfqueue import NfVerdict, QueuedPacket, QueueStatistics
 from tinysnitch.kernel.packet_events import LOCAL_OUT, POST_ROUTING, PacketEvents
 from tinysnitch.kernel.translated_answers import TranslatedAnswers
 from tinysnitch.protocol.log_lines import ReadyLine
+from tinysnitch.protocol.mode import Mode
 from tinysnitch.store.history import History
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
@@ -148,7 +149,7 @@ class Place:
         self.processes = ProcessWatch(lambda exec_id: self.driver.process_exited(exec_id))
         self.driver = self.desk.driver = Driver(self.engine, self.doors, self.processes, self.server)
         self.desk.counters = Counters(self.driver, None, self.server)
-        self.doors.recorder.begin(ReadyLine(time="", pid=1, mode="bpf", netns=2, rules=0, socket="", cgroup=""))
+        self.doors.recorder.begin(ReadyLine(time="", pid=1, mode=Mode.BPF, netns=2, rules=0, socket="", cgroup=""))
         self.driver.reload_rules()
 
     def read_log(self) -> str:

@@ -17,7 +17,8 @@ from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.control_permission import Permissions, Right
 from tinysnitch.daemon.control_server import ControlServer
-from tinysnitch.protocol.messages import BeatenRule, Explain, Explanation, ListEntry, RuleEntry, Status
+from tinysnitch.protocol.messages import BeatenRule, Explain, Explanation, ListEntry, RuleEntry, RuleSource, Status
+from tinysnitch.protocol.mode import Mode
 
 T = TypeVar("T")
 ROOT, ALICE = Right(0, sees_all=True), Right(1000, sees_all=False)
@@ -84,7 +85,7 @@ class SmallDesk:
         assert self.server is not None
         return Status(
             pid=1,
-            mode="bpf",
+            mode=Mode.BPF,
             netns=7,
             rules_file="/etc/tinysnitch.rules",
             uptime_s=3661.0,
@@ -97,8 +98,8 @@ class SmallDesk:
         )
 
     def list_rules(self, right: Right) -> list[RuleEntry]:
-        temporary = RuleEntry("deny - 23 tcp", "temporary", until=1_700_000_000.0)
-        return [*(RuleEntry(rule, "file") for rule in self.rules), temporary]
+        temporary = RuleEntry("deny - 23 tcp", RuleSource.TEMPORARY, until=1_700_000_000.0)
+        return [*(RuleEntry(rule, RuleSource.FILE) for rule in self.rules), temporary]
 
     def list_lists(self, right: Right) -> list[ListEntry]:
         return self.lists

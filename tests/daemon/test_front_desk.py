@@ -20,7 +20,8 @@ from tinysnitch.daemon.change_budget import BURST
 from tinysnitch.daemon.control_permission import Right
 from tinysnitch.kernel.nfqueue import NfVerdict
 from tinysnitch.kernel.procfs import read_status
-from tinysnitch.protocol.messages import Explain
+from tinysnitch.protocol.messages import Explain, RuleSource
+from tinysnitch.protocol.mode import Mode
 
 
 def with_place(folder: Path, use: Callable[[Place], None], rules: str = "") -> None:
@@ -35,7 +36,7 @@ def test_status(tmp_path: Path) -> None:
     def use(place: Place) -> None:
         place.driver.feed(PacketQueued(1, flow_of(1), whose()))
         status = place.desk.status(ROOT)
-        assert (status.mode, status.rules, status.prompts, status.rule_errors) == ("bpf", 1, 1, ())
+        assert (status.mode, status.rules, status.prompts, status.rule_errors) == (Mode.BPF, 1, 1, ())
         assert status.queues == {"connections": 0, "names": 0}
         assert status.losses["packets dropped, queue full"] == 2
 
@@ -54,7 +55,11 @@ def test_rules_are_listed_with_where_they_are_from(tmp_path: Path) -> None:
             place.driver.feed(PacketQueued(number, flow_of(number, port=number), ourselves()))
             place.desk.answer(number, no(lifetime), ROOT)
         listed = [(entry.source, entry.pid) for entry in place.desk.list_rules(ROOT)]
-        assert listed == [("file", None), ("quit", os.getpid()), ("temporary", None)]
+        assert listed == [
+            (RuleSource.FILE, None),
+            (RuleSource.QUIT, os.getpid()),
+            (RuleSource.TEMPORARY, None),
+        ]
 
     with_place(tmp_path, use, "allow - 80 tcp\n")
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from tests.daemon.driver_place import identity_of
+from tinysnitch.protocol.mode import Mode
 
 
 def test_the_mode() -> None:
-    assert identity_of(Path("rules")).mode == "bpf"
-    assert identity_of(Path("rules"), degraded_because="no BTF").mode == "degraded"
+    assert identity_of(Path("rules")).mode is Mode.BPF
+    assert identity_of(Path("rules"), degraded_because="no BTF").mode is Mode.DEGRADED

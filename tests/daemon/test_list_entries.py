@@ -6,7 +6,7 @@ from tests.daemon.test_list_loader import LONG, Place
 from tinysnitch.core.list_text import BadLine
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.daemon.list_entries import list_entries
-from tinysnitch.protocol.messages import ListEntry
+from tinysnitch.protocol.messages import ListEntry, ListState
 
 RULES = [
     parse_rule(line) for line in ("deny @ads - -", "deny @ads 443 tcp", "deny @none - -", "allow @resolvers 53 udp")
@@ -23,7 +23,7 @@ def test_every_list_and_what_it_holds(tmp_path: Path) -> None:
         list="ads",
         path=str(path),
         rules=2,
-        state="loaded",
+        state=ListState.LOADED,
         names=1,
         addresses=1,
         networks=1,
@@ -32,15 +32,15 @@ def test_every_list_and_what_it_holds(tmp_path: Path) -> None:
         updated=path.stat().st_mtime_ns / 1_000_000_000,
         source="https://a.test/",
     )
-    assert none == ListEntry(list="none", path=str(place.folder / "none"), rules=1, state="missing")
-    assert (unused.list, unused.rules, unused.state) == ("unused", 0, "loaded")
+    assert none == ListEntry(list="none", path=str(place.folder / "none"), rules=1, state=ListState.MISSING)
+    assert (unused.list, unused.rules, unused.state) == ("unused", 0, ListState.LOADED)
 
 
 def test_a_list_on_its_way(tmp_path: Path) -> None:
     place = Place(tmp_path)
     place.write(LONG)
     (entry,) = list_entries(place.loader, ())
-    assert (entry.state, entry.names, entry.updated) == ("loading", 0, None)
+    assert (entry.state, entry.names, entry.updated) == (ListState.LOADING, 0, None)
     place.compiler.fail()
     (entry,) = list_entries(place.loader, ())
-    assert (entry.state, entry.problem) == ("missing", "no room")
+    assert (entry.state, entry.problem) == (ListState.MISSING, "no room")

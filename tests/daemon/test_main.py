@@ -1,8 +1,6 @@
-"""The command line of tinysnitchd, and how commands end."""
+"""The command line of tinysnitchd."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import click
@@ -10,11 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from tinysnitch import __version__
+from tinysnitch.commandline.command_runner import run_command
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.daemon import lifecycle
 from tinysnitch.daemon import main as daemon_main
 from tinysnitch.daemon.iptables import iptables_add, iptables_remove
-from tinysnitch.daemon.main import run_command, tinysnitchd
+from tinysnitch.daemon.main import tinysnitchd
 from tinysnitch.daemon.options import Options
 from tinysnitch.daemon.trace import trace
 from tinysnitch.qt.main import tinysnitch_prompt
@@ -71,9 +70,8 @@ def test_what_is_no_path(option: str) -> None:
 
 
 @pytest.mark.usefixtures("_no_root")
-def test_a_wrong_place_has_a_hint(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("sys.argv", ["tinysnitchd", "--rules", "/tmp"])
-    assert run_command(tinysnitchd) == 2
+def test_a_wrong_place_has_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(tinysnitchd, "tinysnitchd", ["--rules", "/tmp"]) == 2
     assert capsys.readouterr().err.endswith("is a directory\ntinysnitch: hint: name a file, not a folder\n")
 
 
@@ -118,69 +116,6 @@ def test_the_daemon_of_one_command_takes_its_folder_away(tmp_path: Path, is_ther
     words = ["--scoped", "--run-folder", str(folder), "--rules", str(tmp_path / "none")]
     tinysnitchd.main(words, standalone_mode=False)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("program", ["main.tinysnitchd", "trace.trace", "iptables.iptables_add"])
-@pytest.mark.parametrize(
-    ("words", "redirection", "exit_code", "said"),
-    [
-        ("--help", ">/dev/full", 1, "tinysnitch: error: cannot write: No space left on device\ntinysnitch: hint: "),
-        ("--help", ">&-", 0, ""),
-        ("--nonsense", "<&- >&-", 2, "tinysnitch: error: no such option"),
-        ("--nonsense", "<&- >&- 2>&-", 2, ""),
-    ],
-)
-def test_output_that_goes_nowhere_is_no_traceback(
-    program: str, words: str, redirection: str, exit_code: int, said: str
-) -> None:
-    module, command = program.split(".")
-    code = f"from tinysnitch.daemon.{module} import {command} as c, run_command; raise SystemExit(run_command(c))"
-    line = f'"$0" -c "$1" {words} {redirection}'
-    done = subprocess.run(["sh", "-c", line, sys.executable, code], stderr=subprocess.PIPE, text=True)
-    assert (done.returncode, done.stderr[: len(said)]) == (exit_code, said)
-    assert "Traceback" not in done.stderr
-
-
-def test_no_file_gets_the_number_of_a_closed_stream() -> None:
-    code = (
-        "import os, sys; from tinysnitch.daemon.main import open_standard_streams as o; o(); "
-        "print([os.readlink(f'/proc/self/fd/{n}') for n in (0, 1)], os.open('/', 0) > 2, "
-        "sys.stdout.fileno(), os.get_inheritable(1), file=sys.stderr)"
-    )
-    line = '"$0" -c "$1" <&- >&-'
-    done = subprocess.run(["sh", "-c", line, sys.executable, code], stderr=subprocess.PIPE, text=True)
-    assert done.stderr == "['/dev/null', '/dev/null'] True 1 True\n"
-
-
-def _ending_with(error: BaseException | None) -> click.Command:
-    def callback() -> None:
-        if error is not None:
-            raise error
-
-    return click.Command("x", callback=callback)
-
-
-@pytest.mark.parametrize(
-    ("error", "exit_code", "said"),
-    [
-        (None, 0, ""),
-        (SnitchError("no", "try"), 1, "tinysnitch: error: no\ntinysnitch: hint: try\n"),
-        (NotPermitted("no"), 4, "tinysnitch: error: no\n"),
-        (click.UsageError("what"), 2, "tinysnitch: error: what\ntinysnitch: hint: see `"),
-        (click.Abort(), 1, ""),
-        (click.exceptions.Exit(7), 7, ""),
-    ],
-)
-def test_how_a_command_ends(
-    error: BaseException | None,
-    exit_code: int,
-    said: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr("sys.argv", ["x"])
-    assert run_command(_ending_with(error)) == exit_code
-    assert capsys.readouterr().err.startswith(said)
 
 
 @pytest.mark.usefixtures("_no_root")

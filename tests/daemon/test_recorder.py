@@ -12,11 +12,12 @@ from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat
 from tinysnitch.daemon.recorder import Recorder
 from tinysnitch.protocol.log_lines import ReadyLine
+from tinysnitch.protocol.mode import Mode
 from tinysnitch.store.history import History
 
 ANSWER = PromptAnswered(7, "allow \udcff - -", 1000, 1.5)
 LOSS = LossCounted("packets", 3, 2.5)
-READY = ReadyLine(time="1970-01-01T00:00:01.000Z", pid=1, mode="bpf", netns=4, rules=0, socket="/s", cgroup="/c")
+READY = ReadyLine(time="1970-01-01T00:00:01.000Z", pid=1, mode=Mode.BPF, netns=4, rules=0, socket="/s", cgroup="/c")
 
 
 class Place:

@@ -12,7 +12,7 @@ import pytest
 from tests.kernel.bpf_place import AGENT, BpfPlace
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_programs import BpfPrograms
-from tinysnitch.kernel.bpf_structs import Image, TraceEvent
+from tinysnitch.kernel.bpf_structs import Image, TraceEvent, TraceKind
 
 pytestmark = pytest.mark.privileged
 
@@ -26,7 +26,7 @@ def trace_images(programs: BpfPrograms, run: Callable[[], object]) -> list[Image
     run()
     programs.set_tracing(False)
     programs.consume_traces(traces.append)
-    found = [programs.find_image(trace.owner.exec_id) for trace in traces if trace.kind == "exec"]
+    found = [programs.find_image(trace.owner.exec_id) for trace in traces if trace.kind is TraceKind.EXEC]
     return [image for image in found if image]
 
 

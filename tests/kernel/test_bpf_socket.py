@@ -12,7 +12,7 @@ from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import TCP, UDP, Direction, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
-from tinysnitch.kernel.bpf_structs import Owner, ProcessEntry, TraceEvent
+from tinysnitch.kernel.bpf_structs import Owner, ProcessEntry, TraceEvent, TraceKind
 from tinysnitch.kernel.nfqueue import Queue
 
 pytestmark = pytest.mark.privileged
@@ -260,8 +260,8 @@ def test_each_use_is_traced(programs: BpfPrograms, agent: Agent) -> None:
     agent.call("send_to", handle, "127.0.0.1", 9)
     agent.call("connect", handle, "127.0.0.1", 10)
     programs.consume_traces(traces.append)
-    ours = [trace for trace in traces if trace.kind != "exec"]
-    assert [trace.kind for trace in ours] == ["bind", "send", "connect"]
+    ours = [trace for trace in traces if trace.kind is not TraceKind.EXEC]
+    assert [trace.kind for trace in ours] == [TraceKind.BIND, TraceKind.SEND, TraceKind.CONNECT]
     assert {trace.cookie for trace in ours} == {cookie}
     assert {trace.owner for trace in ours} == {owner_of(programs, agent)}
     assert [(trace.port, trace.protocol) for trace in ours[1:]] == [(9, UDP), (10, UDP)]

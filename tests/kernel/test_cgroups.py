@@ -48,8 +48,9 @@ def test_the_mount_of_this_machine() -> None:
 def test_a_cgroup_is_made_once(name: str) -> None:
     path = make_cgroup(name)
     assert list_members(path) == []
-    with pytest.raises(SnitchError, match="cannot make the cgroup"):
+    with pytest.raises(SnitchError, match="cannot make the cgroup") as refused:
         make_cgroup(name)
+    assert refused.value.hint
 
 
 @pytest.mark.privileged

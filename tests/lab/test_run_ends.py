@@ -117,7 +117,7 @@ def test_a_firewall_that_does_not_start_says_why(lab: Lab) -> None:
     told = lab.run_outside(command)
     assert (told.returncode, told.stdout) == (1, "")
     assert str(busy) in told.stderr
-    assert told.stderr.splitlines()[-1].startswith("tinysnitch: error: the command was not run")
+    assert told.stderr.splitlines()[-2].startswith("tinysnitch: error: the command was not run")
 
 
 def test_without_root_it_says_so(lab: Lab) -> None:
@@ -134,7 +134,7 @@ def test_with_a_wrong_rule_nothing_runs(lab: Lab, flags: list[str]) -> None:
     told = lab.run_outside([*command[:2], *flags, *command[2:]])
     assert (told.returncode, told.stdout) == (1, "")
     assert "run-rules:2:1: not a verdict\ntinysnitch: hint: did you mean 'allow'?\n" in told.stderr
-    assert told.stderr.splitlines()[-1].startswith("tinysnitch: error: the command was not run")
+    assert told.stderr.splitlines()[-2].startswith("tinysnitch: error: the command was not run")
     assert traces(lab) == before
 
 

@@ -21,6 +21,7 @@ from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import ReadyLine, ask_line_of, format_time, log_line_of, parse_log_line
+from tinysnitch.protocol.mode import Mode
 
 WALL_S = 1_700_000_000.25
 TIME = "2023-11-14T22:13:20.250Z"
@@ -107,7 +108,7 @@ def test_the_other_lines(record: Record, fields: dict[str, object]) -> None:
 
 
 def test_ready_tells_the_mode() -> None:
-    line = ReadyLine(time=TIME, pid=1, mode="bpf", netns=7, cgroup="", rules=2, socket="/run/s")
+    line = ReadyLine(time=TIME, pid=1, mode=Mode.BPF, netns=7, cgroup="", rules=2, socket="/run/s")
     assert json.loads(encode_object(line))["event"] == "ready"
     assert parse_log_line(encode_object(line)) == line
 

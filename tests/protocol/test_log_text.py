@@ -19,6 +19,7 @@ from tinysnitch.core.records import (
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.log_lines import ReadyLine, ask_line_of, log_line_of
 from tinysnitch.protocol.log_text import format_endpoints, format_program, format_text, remarks_on
+from tinysnitch.protocol.mode import Mode
 
 REPLACE = msgspec.structs.replace
 
@@ -84,7 +85,7 @@ def test_an_error_in_the_rules_comes_with_its_hint() -> None:
 
 
 def test_ready() -> None:
-    line = ReadyLine(time=TIME, pid=1, mode="bpf", netns=7, cgroup="", rules=2, socket="/run/s")
+    line = ReadyLine(time=TIME, pid=1, mode=Mode.BPF, netns=7, cgroup="", rules=2, socket="/run/s")
     assert format_text(line) == f"{TIME} INFO ready, mode bpf, 2 rules, socket /run/s"
     assert format_text(line, ("observing",)).endswith("socket /run/s, observing")
 

@@ -21,7 +21,7 @@ from tinysnitch.daemon.control_permission import Permissions
 from tinysnitch.protocol.messages import prompt_shown
 from tinysnitch.qt import daemon_link
 from tinysnitch.qt.daemon_link import DaemonLink
-from tinysnitch.view.prompt_state import (
+from tinysnitch.view.prompt_events import (
     Answer,
     AnswerRefused,
     Answers,

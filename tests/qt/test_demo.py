@@ -1,7 +1,7 @@
 from tinysnitch.core.choice import Choice
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.qt.demo import SAMPLES, Demo
-from tinysnitch.view.prompt_state import Answer, Answers, Event, QuestionClosed, QuestionOpened
+from tinysnitch.view.prompt_events import Answer, Answers, Event, QuestionClosed, QuestionOpened
 
 CHOICE = Choice(verdict=Verdict.DENY)
 

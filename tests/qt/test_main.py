@@ -9,6 +9,7 @@ import pytest
 
 from tests.lab.daemon import BIN
 from tests.qt.desktop import WAIT_S, Desktop
+from tests.repo.tree import ROOT
 
 COMMAND = str(BIN / "tinysnitch-prompt")
 
@@ -26,6 +27,14 @@ def test_errors_are_a_line_and_a_hint() -> None:
     nowhere = run("--socket", "", DISPLAY=":0")
     assert (nowhere.returncode, "the path is empty" in nowhere.stderr) == (2, True)
     assert "TINYSNITCH_FONTSIZE is not a number" in run(TINYSNITCH_FONTSIZE="big", DISPLAY=":0").stderr
+
+
+def test_a_qt_that_does_not_load_is_an_error_as_any(tmp_path: Path) -> None:
+    (tmp_path / "PySide6.py").write_text("raise ImportError('libEGL.so.1: cannot open shared object file')")
+    done = run(DISPLAY=":0", PYTHONPATH=f"{tmp_path}:{ROOT / 'src'}", XDG_RUNTIME_DIR=str(tmp_path))
+    problem, hint = done.stderr.splitlines()
+    assert problem == "tinysnitch: error: Qt does not load: libEGL.so.1: cannot open shared object file"
+    assert (done.returncode, hint.partition("hint: ")[0]) == (1, "tinysnitch: ")
 
 
 @pytest.mark.parametrize("variables", [{"DISPLAY": ":987"}, {"WAYLAND_DISPLAY": "none-987"}])

@@ -19,7 +19,7 @@ from tinysnitch.kernel import procfs
 from tinysnitch.qt.demo import SAMPLES, sample_prompt
 from tinysnitch.qt.prompt_agent import PromptAgent
 from tinysnitch.qt.prompt_window import PromptWindow
-from tinysnitch.view.prompt_state import Answer, Answers, QuestionClosed, QuestionOpened
+from tinysnitch.view.prompt_events import Answer, Answers, QuestionClosed, QuestionOpened
 
 DELAY_S = 0.05
 

@@ -9,7 +9,8 @@ from tinysnitch.qt.page import Page
 from tinysnitch.qt.prompt_page import Room, build_help, build_page
 from tinysnitch.view.help_view import present_help, present_legend
 from tinysnitch.view.keys import KEYS
-from tinysnitch.view.prompt_state import KeyPressed, PromptState, QuestionOpened
+from tinysnitch.view.prompt_events import KeyPressed, QuestionOpened
+from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 
 SIZES = [(320, 240), (640, 360), (1280, 720), (3840, 2160), (720, 1280)]

@@ -12,12 +12,13 @@ MAY_IMPORT = {
     "kernel": {"core"},
     "store": {"core", "protocol"},
     "view": {"core", "protocol"},
+    "commandline": {"core", "view"},
     "client": {"core", "protocol"},
     "tui": {"core", "protocol", "view", "client"},
-    "qt": {"core", "protocol", "view", "client"},
+    "qt": {"core", "protocol", "view", "client", "commandline"},
     "fetch": {"core", "store"},
-    "cli": {"core", "protocol", "view", "client", "tui", "fetch"},
-    "daemon": {"core", "protocol", "kernel", "store", "view", "client"},
+    "cli": {"core", "protocol", "view", "client", "commandline", "tui", "fetch"},
+    "daemon": {"core", "protocol", "kernel", "store", "view", "client", "commandline"},
 }
 PURE = {"core", "protocol", "view"}
 IMPURE_MODULES = {"asyncio", "os", "pathlib", "socket", "sqlite3", "subprocess", "threading", "time"}

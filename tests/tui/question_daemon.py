@@ -12,6 +12,7 @@ from tinysnitch.core.prompt import Prompt
 from tinysnitch.daemon.control_permission import Permissions, Right
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.protocol.messages import Explain, Explanation, RuleEntry, Status
+from tinysnitch.protocol.mode import Mode
 
 RULE = "allow shop.test 443 tcp /usr/bin/curl"
 
@@ -38,7 +39,7 @@ class QuestionDaemon:
 
     def status(self, right: Right) -> Status:
         return Status(
-            pid=1, mode="bpf", netns=1, rules_file="", uptime_s=0.0, rules=2, prompts=len(self.prompts), clients=1,
+            pid=1, mode=Mode.BPF, netns=1, rules_file="", uptime_s=0.0, rules=2, prompts=len(self.prompts), clients=1,
             hits=0, misses=0,
         )  # fmt: skip
 

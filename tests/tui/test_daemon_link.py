@@ -12,7 +12,7 @@ from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.messages import prompt_shown
 from tinysnitch.tui import daemon_link
 from tinysnitch.tui.daemon_link import DaemonLink
-from tinysnitch.view.prompt_state import (
+from tinysnitch.view.prompt_events import (
     Answer,
     AnswerRefused,
     Answers,

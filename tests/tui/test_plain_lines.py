@@ -2,7 +2,8 @@ from tests.view.sample_prompts import prompt_of
 from tinysnitch.core.clock import Instant
 from tinysnitch.tui.plain_lines import fact_lines, help_lines, question_lines, ready_line
 from tinysnitch.view.help_view import HelpRow
-from tinysnitch.view.prompt_state import PromptState, QuestionOpened
+from tinysnitch.view.prompt_events import QuestionOpened
+from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.segment import Line, Segment
 

@@ -23,7 +23,7 @@ from tinysnitch.kernel import procfs
 from tinysnitch.tui import plain_prompt
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.terminal import Terminal
-from tinysnitch.view.prompt_state import Answer, ConnectionLost, Event, NoticeGiven, QuestionOpened
+from tinysnitch.view.prompt_events import Answer, ConnectionLost, Event, NoticeGiven, QuestionOpened
 
 
 class Person:

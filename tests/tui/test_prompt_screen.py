@@ -14,7 +14,8 @@ from tinysnitch.core.domain import format_label
 from tinysnitch.tui.prompt_screen import COVERED, CURSOR, render_help, render_prompt
 from tinysnitch.view.help_view import present_help, present_legend
 from tinysnitch.view.keys import KEYS
-from tinysnitch.view.prompt_state import KeyPressed, PromptState, QuestionOpened
+from tinysnitch.view.prompt_events import KeyPressed, QuestionOpened
+from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.segment import Line, Segment
 from tinysnitch.view.text import cell_width

@@ -6,7 +6,8 @@ from tinysnitch.core.choice import Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.process import UNKNOWN, Process
 from tinysnitch.view.first_choice import FIRST_CHOICE, choose_first
-from tinysnitch.view.prompt_state import PromptState, QuestionOpened
+from tinysnitch.view.prompt_events import QuestionOpened
+from tinysnitch.view.prompt_state import PromptState
 
 BROWSER = msgspec.structs.replace(
     CURL,

@@ -7,7 +7,7 @@ from tests.view.sample_prompts import connection_of, prompt_of
 from tests.view.test_prompt_state import opened, press, selected_id
 from tinysnitch.core.clock import Instant
 from tinysnitch.view.line_edit import MAX_LENGTH, LineEdit, find_fault
-from tinysnitch.view.prompt_state import (
+from tinysnitch.view.prompt_events import (
     NOTHING,
     Answer,
     AnswerRefused,
@@ -15,12 +15,11 @@ from tinysnitch.view.prompt_state import (
     DaemonGreeted,
     KeyPressed,
     Leave,
-    Page,
-    PromptState,
     QuestionClosed,
     QuestionOpened,
     TextPasted,
 )
+from tinysnitch.view.prompt_state import Page, PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 
 NAMES = ["left", "right", "home", "end", "backspace", "delete", "ctrl+u", "ctrl+k", "f1", "tab", "x", "question_mark"]

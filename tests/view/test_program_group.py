@@ -10,14 +10,8 @@ from tinysnitch.core.flow import Direction
 from tinysnitch.core.process import KERNEL, UNKNOWN
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.program_group import group_of, walk_order
-from tinysnitch.view.prompt_state import (
-    Answer,
-    AnswerRefused,
-    Answers,
-    PromptState,
-    QuestionClosed,
-    QuestionOpened,
-)
+from tinysnitch.view.prompt_events import Answer, AnswerRefused, Answers, QuestionClosed, QuestionOpened
+from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.segment import text_of
 

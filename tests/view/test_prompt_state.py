@@ -9,7 +9,7 @@ from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.keys import KEYS
-from tinysnitch.view.prompt_state import (
+from tinysnitch.view.prompt_events import (
     NOTHING,
     Answer,
     AnswerRefused,
@@ -20,13 +20,12 @@ from tinysnitch.view.prompt_state import (
     KeyPressed,
     Leave,
     NoticeGiven,
-    Page,
-    PromptState,
     QuestionClosed,
     QuestionOpened,
     RulesCounted,
     ScreenRegained,
 )
+from tinysnitch.view.prompt_state import Page, PromptState
 
 ALL_NAMES = [name for key in KEYS for name in key.names]
 

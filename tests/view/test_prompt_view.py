@@ -12,7 +12,8 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.process import UNKNOWN
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.keys import KEYS
-from tinysnitch.view.prompt_state import ConnectionLost, DaemonGreeted, KeyPressed, PromptState, QuestionOpened
+from tinysnitch.view.prompt_events import ConnectionLost, DaemonGreeted, KeyPressed, QuestionOpened
+from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_lifetime, present_prompt, present_rule
 from tinysnitch.view.segment import text_of
 

@@ -3,8 +3,9 @@
 import click
 
 from tinysnitch.cli.options import examples, socket_option
-from tinysnitch.cli.output import print_line, print_note
+from tinysnitch.cli.output import print_line
 from tinysnitch.client.control_client import ControlClient
+from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.verdict import Verdict

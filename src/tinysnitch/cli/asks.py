@@ -3,8 +3,9 @@
 import click
 
 from tinysnitch.cli.options import examples, json_option, socket_option
-from tinysnitch.cli.output import print_lines, print_note, print_object
+from tinysnitch.cli.output import print_lines, print_object
 from tinysnitch.client.control_client import ControlClient
+from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.process import program_of
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.words import quote_word

@@ -8,12 +8,13 @@ import msgspec
 
 from tinysnitch.cli.command_group import CommandGroup
 from tinysnitch.cli.options import examples, json_option, socket_option
-from tinysnitch.cli.output import print_lines, print_note, print_object
-from tinysnitch.cli.status import format_duration
+from tinysnitch.cli.output import print_lines, print_object
 from tinysnitch.client.control_client import ControlClient
+from tinysnitch.commandline.notes import print_note
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import format_time
-from tinysnitch.protocol.messages import ListEntry, ListLists
+from tinysnitch.protocol.messages import ListEntry, ListLists, ListState
+from tinysnitch.view.duration import format_duration
 
 _COLUMNS = ("names", "addresses", "networks", "bad lines", "rules")
 
@@ -64,11 +65,11 @@ def present_lists(entries: list[ListEntry], now_s: float) -> Iterator[str]:
 
 
 def _present_remarks(entry: ListEntry) -> Iterator[str]:
-    if entry.state == "missing":
+    if entry.state is ListState.MISSING:
         yield f"NOT THERE, its rules match nothing: {entry.problem or entry.path}"
     elif entry.problem:
         yield f"NOT READ AGAIN, the old one holds: {entry.problem}"
-    elif entry.state == "loading":
+    elif entry.state is ListState.LOADING:
         yield "being read" + (", the old one holds" if entry.updated is not None else "")
     if entry.source is not None:
         yield f"from {entry.source}"

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from tinysnitch.cli.options import examples, json_option, socket_option
-from tinysnitch.cli.output import print_error, print_line, print_note, print_object, print_progress
+from tinysnitch.cli.output import print_line, print_object, print_progress
+from tinysnitch.commandline.notes import print_error, print_note
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.list_text import ListContent
 from tinysnitch.fetch.list_update import LISTS_FOLDER, SourcedList, find_sourced, update_list

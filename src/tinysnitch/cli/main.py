@@ -1,6 +1,5 @@
-"""`tinysnitch`: finds the subcommand, and turns every failure into an error line, a hint and an exit code."""
+"""`tinysnitch`: finds the subcommand."""
 
-import errno
 import sys
 
 import click
@@ -8,12 +7,8 @@ import click
 from tinysnitch import __version__
 from tinysnitch.cli.command_group import CommandGroup
 from tinysnitch.cli.options import examples
-from tinysnitch.cli.output import error_of_output, make_printable, print_error, print_snitch_error, silence_stdout
-from tinysnitch.core.errors import SnitchError
-
-_USAGE = 2
-_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # by click, the help or the version; all else is our bug
-_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+from tinysnitch.commandline.command_runner import run_command
+from tinysnitch.commandline.standard_streams import make_printable
 
 _COMMANDS = {
     "status": "tinysnitch.cli.status:status_command",
@@ -49,43 +44,6 @@ def tinysnitch(ctx: click.Context) -> None:
         raise click.UsageError("which command?", ctx)
 
 
-def run_cli(args: list[str] | None = None) -> int:
-    """The exit code of `tinysnitch ARGS`."""
-    try:
-        return int(tinysnitch.main(args, prog_name="tinysnitch", standalone_mode=False) or 0)
-    except click.exceptions.Exit as end:
-        return end.exit_code
-    except click.UsageError as error:
-        print_error(_message_of(error), _hint_of(error))
-        return _USAGE
-    except SnitchError as error:
-        print_snitch_error(error)
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return _INTERRUPTED
-    except BrokenPipeError:
-        silence_stdout()
-        return 1
-    except OSError as error:
-        if error.errno not in _NOT_WRITTEN:
-            raise
-        print_snitch_error(error_of_output(error))
-        return 1
-
-
-def _message_of(error: click.UsageError) -> str:
-    message = " ".join(error.format_message().split()).rstrip(".")
-    return message[:1].lower() + message[1:]
-
-
-def _hint_of(error: click.UsageError) -> str:
-    hint = getattr(error, "hint", "")
-    if hint:
-        return str(hint)
-    path = error.ctx.command_path if error.ctx else "tinysnitch"
-    return f"see `{path} --help`"
-
-
 def main() -> None:
     make_printable()
-    sys.exit(run_cli())
+    sys.exit(run_command(tinysnitch, "tinysnitch"))

@@ -5,18 +5,30 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import assert_never
 
 import click
 import msgspec
 
 from tinysnitch.cli.command_group import CommandGroup
 from tinysnitch.cli.options import examples, json_option, socket_option
-from tinysnitch.cli.output import print_line, print_lines, print_note, print_object
+from tinysnitch.cli.output import print_line, print_lines, print_object
 from tinysnitch.client.control_client import ControlClient
+from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.errors import NotPermitted, RuleSyntaxError, SnitchError
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import format_time
-from tinysnitch.protocol.messages import AddRule, ListEntry, ListLists, ListRules, RemoveRule, RuleEntry, RuleWritten
+from tinysnitch.protocol.messages import (
+    AddRule,
+    ListEntry,
+    ListLists,
+    ListRules,
+    ListState,
+    RemoveRule,
+    RuleEntry,
+    RuleSource,
+    RuleWritten,
+)
 
 
 class _LineCommand(click.Command):
@@ -91,15 +103,23 @@ def _fields(entry: RuleEntry) -> dict[str, object]:
 
 def present_entry(entry: RuleEntry, now_s: float) -> str:
     """The line, and what it does not say itself as a comment: so the list is a rules file too."""
-    remarks = []
-    if entry.source == "quit":
-        process = "its process" if entry.pid is None else f"process {entry.pid}"
-        remarks.append(f"until {process} ends")
-    elif entry.source == "temporary":
-        remarks.append("temporary")
+    remarks = list(_present_source(entry))
     if entry.until is not None and entry.until <= now_s:
         remarks.append("over: it matches nothing any more")
     return f"{entry.rule}  # {', '.join(remarks)}" if remarks else entry.rule
+
+
+def _present_source(entry: RuleEntry) -> Iterator[str]:
+    match entry.source:
+        case RuleSource.FILE:
+            pass
+        case RuleSource.TEMPORARY:
+            yield "temporary"
+        case RuleSource.QUIT:
+            process = "its process" if entry.pid is None else f"process {entry.pid}"
+            yield f"until {process} ends"
+        case _:
+            assert_never(entry.source)
 
 
 @rules_group.command(
@@ -135,7 +155,7 @@ def _find_reasons_not_to_match(line: str, client: ControlClient) -> Iterator[str
     if rule.user is not None and not _is_user(rule.user):
         yield f"there is no user {rule.user}"
     if rule.remote.kind is RemoteKind.LIST:
-        missing = [entry for entry in client.ask(ListLists(), ListEntry) if entry.state == "missing"]
+        missing = [entry for entry in client.ask(ListLists(), ListEntry) if entry.state is ListState.MISSING]
         yield from (_present_missing(entry) for entry in missing if entry.list == rule.remote.text)
 
 

@@ -21,7 +21,7 @@ class FirewallNotStarted(SnitchError):
     """The daemon has said why; its exit code is passed on."""
 
     def __init__(self, exit_code: int) -> None:
-        super().__init__("the command was not run, since its firewall did not start")
+        super().__init__("the command was not run, since its firewall did not start", "tinysnitchd said why, above")
         self.exit_code = exit_code if exit_code > 0 else 1
 
 

@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Sequence
 
 from tinysnitch.cli.judged_command import JudgedCommand, check_command
-from tinysnitch.cli.output import print_error, print_note, print_snitch_error
 from tinysnitch.cli.scoped_daemon import ScopedDaemon
+from tinysnitch.commandline.notes import print_error, print_note, print_snitch_error
 from tinysnitch.core.errors import NotPermitted, SnitchError
 
 _TTY = "/dev/tty"

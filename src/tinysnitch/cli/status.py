@@ -10,10 +10,12 @@ from tinysnitch.cli.output import print_lines, print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.messages import ReadStatus, Status
+from tinysnitch.protocol.mode import Mode
+from tinysnitch.view.duration import format_duration
 
 _MODES = {
-    "bpf": "enforcing, programs identified by the kernel (BPF)",
-    "degraded": "DEGRADED: enforcing without BPF, attribution is weaker",
+    Mode.BPF: "enforcing, programs identified by the kernel (BPF)",
+    Mode.DEGRADED: "DEGRADED: enforcing without BPF, attribution is weaker",
 }
 _LABEL_WIDTH = 20
 
@@ -33,7 +35,7 @@ def status_command(socket_path: str, as_json: bool) -> None:
 
 def present_status(status: Status, uid: int = 0) -> Iterator[tuple[str, str]]:
     """Label and text of each line: first what a person may have to act on. `uid`: who asks."""
-    yield "mode", _MODES.get(status.mode, status.mode)
+    yield "mode", _MODES[status.mode]
     if status.mode_reason:
         yield "because", status.mode_reason
     if status.is_learning:
@@ -79,15 +81,3 @@ def _present_losses(losses: dict[str, int]) -> Iterator[tuple[str, str]]:
         yield "lost", f"nothing, by {len(losses)} counters"
     for number, (count, name) in enumerate(lost):
         yield "" if number else "LOST", f"{count} {name}"
-
-
-def format_duration(seconds: float) -> str:
-    """`3 d 4 h`, `5 h 12 min`, `7 min 3 s`, `9 s`."""
-    minutes, second = divmod(int(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    days, hour = divmod(hours, 24)
-    if days:
-        return f"{days} d {hour} h"
-    if hours:
-        return f"{hours} h {minute} min"
-    return f"{minutes} min {second} s" if minutes else f"{second} s"

@@ -40,8 +40,16 @@ def error_of_refusal(refusal: Refused) -> SnitchError:
 def check_welcome(welcome: Welcome) -> None:
     if welcome.protocol == PROTOCOL:
         return
-    raise SnitchError(
+    raise error_of_version(
         f"the daemon is tinysnitch {welcome.version}, this command is {Welcome().version}, "
-        "and they do not understand each other",
-        "restart tinysnitchd after an upgrade, or use the commands of the daemon's version",
+        "and they do not understand each other"
     )
+
+
+def error_of_version(problem: str) -> SnitchError:
+    """What does not happen with a daemon of our own version."""
+    return SnitchError(problem, "restart tinysnitchd after an upgrade, or use the commands of the daemon's version")
+
+
+def error_of_malformed(error: ValueError) -> SnitchError:
+    return error_of_version(f"the daemon sent what this version does not understand: {error}")

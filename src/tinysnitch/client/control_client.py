@@ -11,7 +11,9 @@ from tinysnitch.client.connection_error import (
     check_welcome,
     error_of_connect,
     error_of_end,
+    error_of_malformed,
     error_of_refusal,
+    error_of_version,
 )
 from tinysnitch.core.errors import Malformed, SnitchError
 from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader, encode_frame
@@ -63,7 +65,7 @@ class ControlClient:
     def ask_one(self, request: Request, kind: type[T]) -> T:
         replies = self.ask(request, kind)
         if len(replies) != 1:
-            raise SnitchError(f"the daemon gave {len(replies)} replies where one was due")
+            raise error_of_version(f"the daemon gave {len(replies)} replies where one was due")
         return replies[0]
 
     def read_log(self, limit: int, follow: bool = False) -> Iterator[bytes]:
@@ -110,7 +112,7 @@ class ControlClient:
         try:
             yield from self._reader.feed(data)
         except Malformed as error:
-            raise SnitchError(f"the daemon sent too much at once: {error}") from error
+            raise error_of_version(f"the daemon sent too much at once: {error}") from error
 
 
 def _reply(frame: bytes) -> FromDaemon:
@@ -118,7 +120,7 @@ def _reply(frame: bytes) -> FromDaemon:
     try:
         reply = _decoder.decode(frame)
     except Malformed as error:
-        raise SnitchError(f"the daemon sent what this version does not understand: {error}") from error
+        raise error_of_malformed(error) from error
     if isinstance(reply, Refused):
         raise error_of_refusal(reply)
     return reply

@@ -13,6 +13,7 @@ from tinysnitch.client.connection_error import (
     check_welcome,
     error_of_connect,
     error_of_end,
+    error_of_malformed,
     error_of_refusal,
 )
 from tinysnitch.core.errors import SnitchError
@@ -146,7 +147,7 @@ async def _read_message(path: str | Path, reader: asyncio.StreamReader) -> FromD
     except OSError as error:
         raise error_of_end(path) from error
     except ValueError as error:  # Malformed, or a line beyond the limit
-        raise SnitchError(f"the daemon sent what this version does not understand: {error}") from error
+        raise error_of_malformed(error) from error
     raise error_of_end(path)
 
 

@@ -23,7 +23,7 @@ from tinysnitch.daemon.list_entries import list_entries
 from tinysnitch.daemon.rule_loader import RuleLoader
 from tinysnitch.daemon.rule_permission import check_new_rule, check_owner, may_see_rule
 from tinysnitch.kernel.clock import read_instant
-from tinysnitch.protocol.messages import Explain, Explanation, ListEntry, RuleEntry, Status
+from tinysnitch.protocol.messages import Explain, Explanation, ListEntry, RuleEntry, RuleSource, Status
 from tinysnitch.store.history import History
 from tinysnitch.store.rules_file import RulesFile
 
@@ -79,11 +79,11 @@ class FrontDesk:
     def list_rules(self, right: Right) -> list[RuleEntry]:
         rules = self._engine.rules
         lasting, temporary = self._visible(rules.from_file(), right), self._visible(rules.temporary(), right)
-        listed = [RuleEntry(format_rule(rule), "file", rule.until_s) for rule in lasting]
+        listed = [RuleEntry(format_rule(rule), RuleSource.FILE, rule.until_s) for rule in lasting]
         return listed + [self._temporary_entry(rule) for rule in temporary]
 
     def _temporary_entry(self, rule: Rule) -> RuleEntry:
-        source = "temporary" if rule.exec_id is None else "quit"
+        source = RuleSource.TEMPORARY if rule.exec_id is None else RuleSource.QUIT
         return RuleEntry(format_rule(rule), source, rule.until_s, self.driver.processes.find_pid(rule.exec_id))
 
     def _visible(self, rules: tuple[Rule, ...], right: Right) -> tuple[Rule, ...]:

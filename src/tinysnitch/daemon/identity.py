@@ -4,6 +4,7 @@ import msgspec
 
 from tinysnitch.daemon.instance import Instance
 from tinysnitch.daemon.options import Options
+from tinysnitch.protocol.mode import Mode
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,5 +17,5 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     started_s: float  # boot-time seconds
 
     @property
-    def mode(self) -> str:
-        return "degraded" if self.degraded_because else "bpf"
+    def mode(self) -> Mode:
+        return Mode.DEGRADED if self.degraded_because else Mode.BPF

@@ -11,9 +11,11 @@ from contextlib import closing, suppress
 import click
 
 from tinysnitch import __version__
+from tinysnitch.commandline.command_runner import run_command
+from tinysnitch.commandline.notes import print_note
+from tinysnitch.commandline.standard_streams import open_standard_streams
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.daemon.instance import claim, name_instance
-from tinysnitch.daemon.main import run_command
 from tinysnitch.kernel.bpf_pins import remove_all_pins
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netns import read_netns_cookie
@@ -41,10 +43,10 @@ def iptables_add() -> None:
     """
     netfilter = _netfilter()
     if netfilter.is_present():
-        _note("the netfilter rules are there already")
+        print_note("the netfilter rules are there already")
     else:
         netfilter.add()
-        _note("netfilter rules added: what is new is dropped until tinysnitchd runs")
+        print_note("netfilter rules added: what is new is dropped until tinysnitchd runs")
 
 
 @click.command(
@@ -62,7 +64,7 @@ def iptables_remove() -> None:
     was_present = netfilter.is_present()
     netfilter.remove()
     _remove_pins()
-    _note("netfilter rules removed" if was_present else "there were no netfilter rules of tinysnitch")
+    print_note("netfilter rules removed" if was_present else "there were no netfilter rules of tinysnitch")
 
 
 def _remove_pins() -> None:
@@ -72,13 +74,11 @@ def _remove_pins() -> None:
         remove_all_pins(instance.pins)
 
 
-def _note(text: str) -> None:
-    sys.stderr.write(f"tinysnitch: {text}\n")
-
-
 def add() -> None:
-    sys.exit(run_command(iptables_add))
+    open_standard_streams()
+    sys.exit(run_command(iptables_add, "tinysnitch-iptables-add"))
 
 
 def remove() -> None:
-    sys.exit(run_command(iptables_remove))
+    open_standard_streams()
+    sys.exit(run_command(iptables_remove, "tinysnitch-iptables-remove"))

@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -182,10 +182,10 @@ class SetUp:
         self._undo.callback(remove_cgroup, cgroup)
         return make_cgroup(cgroup.name)
 
-    def _take_away(self, remove: object) -> None:
+    def _take_away(self, remove: Callable[[], None]) -> None:
         """At the end: what the options say. After a failed start: what was not there before."""
         is_kept = self._options.on_exit is OnExit.KEEP if self._is_ready else self._was_there
-        if not is_kept and callable(remove):
+        if not is_kept:
             remove()
 
     def _refuse_waiting(self) -> None:
@@ -325,7 +325,7 @@ class SetUp:
         if self.driver.has_rules.is_set():
             self.driver.refresh_facts()
 
-    def _spawn(self, work: "asyncio._CoroutineLike[None]") -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._undo.callback(task.cancel)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from tinysnitch.core.rule import RemoteKind, Rule
 from tinysnitch.daemon.fact_source import BUILT_IN_LISTS
 from tinysnitch.daemon.list_loader import HeldList, ListLoader
-from tinysnitch.protocol.messages import ListEntry
+from tinysnitch.protocol.messages import ListEntry, ListState
 
 _NS = 1_000_000_000
 
@@ -22,16 +22,16 @@ def list_entries(lists: ListLoader, rules: Iterable[Rule]) -> list[ListEntry]:
 
 def _entry(path: str, name: str, rules: int, held: HeldList | None) -> ListEntry:
     if held is None:
-        return ListEntry(list=name, path=path, rules=rules, state="missing")
-    state = "loading" if held.is_loading else "loaded" if held.compiled else "missing"
+        return ListEntry(list=name, path=path, rules=rules, state=ListState.MISSING)
     if held.compiled is None:
+        state = ListState.LOADING if held.is_loading else ListState.MISSING
         return ListEntry(list=name, path=path, rules=rules, state=state, problem=held.problem)
     summary = held.compiled.summary
     return ListEntry(
         list=name,
         path=path,
         rules=rules,
-        state=state,
+        state=ListState.LOADING if held.is_loading else ListState.LOADED,
         problem=held.problem,
         names=summary.names,
         addresses=summary.addresses,

@@ -1,7 +1,6 @@
 """tinysnitchd: reads the command line, then runs in the foreground until SIGTERM or SIGINT."""
 
 import asyncio
-import errno
 import os
 import shutil
 import sys
@@ -10,13 +9,15 @@ from pathlib import Path
 import click
 
 from tinysnitch import __version__
+from tinysnitch.commandline.command_runner import run_command
+from tinysnitch.commandline.notes import print_snitch_error
+from tinysnitch.commandline.standard_streams import open_standard_streams
 from tinysnitch.core.errors import Malformed, NotPermitted, SnitchError
 from tinysnitch.core.flow import parse_address
 from tinysnitch.daemon.options import LogFormat, OnExit, Options
 from tinysnitch.daemon.place_options import CgroupPlace, Place
 
 DEFAULTS = Options()
-_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # by click, the help or the version; all else is our bug
 
 
 class _Seconds(click.ParamType[float]):
@@ -160,58 +161,12 @@ def _check_rules(path: Path) -> None:
 
     errors = RulesFile(path).read().errors
     for error in errors:
-        _complain(str(error), error.hint, error.exit_code)
+        print_snitch_error(error)
     if errors:
         count = "one error" if len(errors) == 1 else f"{len(errors)} errors"
         raise SnitchError(f"{path} has {count}", "mend the file first: the command would be judged by no rule at all")
 
 
 def main() -> None:
-    sys.exit(run_command(tinysnitchd))
-
-
-def run_command(command: click.Command) -> int:
-    """The exit code of a command; errors are one line and a hint, never a traceback."""
     open_standard_streams()
-    try:
-        return int(command.main(standalone_mode=False) or 0)
-    except click.exceptions.Exit as end:
-        return end.exit_code
-    except click.UsageError as error:
-        message = " ".join(error.format_message().split()).rstrip(".")
-        name = error.ctx.command_path if error.ctx else "tinysnitchd"
-        hint = getattr(error, "hint", "") or f"see `{name} --help`"
-        return _complain(message[:1].lower() + message[1:], hint, 2)
-    except click.Abort:
-        return 1
-    except SnitchError as error:
-        return _complain(str(error), error.hint, error.exit_code)
-    except OSError as error:
-        if error.errno not in _NOT_WRITTEN:
-            raise
-        _silence_stdout()
-        return _complain(f"cannot write: {error.strerror}", "see where the output goes", 1)
-
-
-def open_standard_streams() -> None:
-    """What the caller closed leads to nowhere: no file of ours shall get its number, and be taken for it."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            if nowhere != number:
-                os.dup2(nowhere, number)
-                os.close(nowhere)
-            os.set_inheritable(number, True)
-            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 - until the end
-
-
-def _silence_stdout() -> None:
-    """What could not be written must not fail again at exit."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
-
-
-def _complain(problem: str, hint: str, exit_code: int) -> int:
-    sys.stderr.write(f"tinysnitch: error: {problem}\n" + (f"tinysnitch: hint: {hint}\n" if hint else ""))
-    return exit_code
+    sys.exit(run_command(tinysnitchd, "tinysnitchd"))

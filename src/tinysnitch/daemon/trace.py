@@ -11,16 +11,17 @@ from pathlib import Path
 import click
 
 from tinysnitch import __version__
+from tinysnitch.commandline.command_runner import run_command
+from tinysnitch.commandline.standard_streams import open_standard_streams
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.core.flow import format_address, format_protocol
 from tinysnitch.core.words import quote_word
 from tinysnitch.daemon.instance import BPFFS
 from tinysnitch.daemon.log_output import LogOutput
-from tinysnitch.daemon.main import run_command
 from tinysnitch.daemon.place_options import CgroupPlace
 from tinysnitch.kernel.bpf_pins import remove_folder
 from tinysnitch.kernel.bpf_programs import BpfPrograms
-from tinysnitch.kernel.bpf_structs import TraceEvent
+from tinysnitch.kernel.bpf_structs import TraceEvent, TraceKind
 from tinysnitch.kernel.bpffs import mount_bpffs, unmount_bpffs
 from tinysnitch.kernel.cgroups import find_cgroup_mount
 from tinysnitch.kernel.clock import read_instant
@@ -96,11 +97,12 @@ def describe(programs: BpfPrograms, event: TraceEvent, boot_wall_s: float) -> st
     words = (image.executable, *image.args[1:]) if image else ("unknown",)
     address = format_address(event.address)
     host = f"[{address}]" if ":" in address else address
-    place = "" if event.kind == "exec" else f" {format_protocol(event.protocol)} {host}:{event.port}"
+    place = "" if event.kind is TraceKind.EXEC else f" {format_protocol(event.protocol)} {host}:{event.port}"
     time = format_time(boot_wall_s + event.time_ns / 1e9)
     who = " ".join(map(quote_word, words))
-    return f"{time} {event.kind}{place} {event.owner.pid} {event.owner.uid} {who}"
+    return f"{time} {event.kind.value}{place} {event.owner.pid} {event.owner.uid} {who}"
 
 
 def main() -> None:
-    sys.exit(run_command(trace))
+    open_standard_streams()
+    sys.exit(run_command(trace, "tinysnitch-trace"))

@@ -87,7 +87,7 @@ def _read(response: HTTPResponse, progress: Progress, max_bytes: int, deadline_s
 
 
 def _too_large(max_bytes: int) -> SnitchError:
-    return SnitchError(f"it is larger than {max_bytes >> 20} MB", "a list of that size would be refused")
+    return SnitchError(f"it is larger than {max_bytes >> 20} MB", "take a shorter one, or fetch it by other means")
 
 
 def _unreachable(reason: object) -> SnitchError:

@@ -1,5 +1,6 @@
 """The mirror of bpf/tinysnitch.h: layouts and values. A test compares the layouts with the BTF of the objects."""
 
+from enum import Enum
 from struct import Struct
 
 import msgspec
@@ -50,7 +51,16 @@ STATISTICS = (
     "lost_traces",
     "lost_marks",
 )
-TRACE_KINDS = {1: "exec", 2: "connect", 3: "send", 4: "bind"}
+
+
+class TraceKind(Enum):
+    EXEC = "exec"
+    CONNECT = "connect"
+    SEND = "send"
+    BIND = "bind"
+
+
+TRACE_KINDS = {1: TraceKind.EXEC, 2: TraceKind.CONNECT, 3: TraceKind.SEND, 4: TraceKind.BIND}
 
 
 class Layout:
@@ -210,7 +220,7 @@ class TraceEvent(msgspec.Struct, frozen=True):
     address: bytes
     port: int
     protocol: int
-    kind: str  # a value of TRACE_KINDS
+    kind: TraceKind
 
 
 def decode_image(raw: bytes) -> Image:

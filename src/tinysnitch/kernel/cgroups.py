@@ -26,7 +26,8 @@ def make_cgroup(name: str) -> Path:
     try:
         path.mkdir()
     except OSError as error:
-        raise SnitchError(f"cannot make the cgroup {path}: {error.strerror}") from None
+        hint = f"is {path.parent} writable, and none of this name left in it?"
+        raise SnitchError(f"cannot make the cgroup {path}: {error.strerror}", hint) from None
     return path
 
 
@@ -36,12 +37,14 @@ def remove_cgroup(path: Path) -> None:
         return
     (path / "cgroup.kill").write_text("1")
     if not _wait_empty(path):
-        raise SnitchError(f"the cgroup {path} does not empty")
+        hint = f"{path}/cgroup.procs lists what cannot be killed: it waits for a disk or a file system"
+        raise SnitchError(f"the cgroup {path} does not empty", hint)
     try:
         for folder, _folders, _files in os.walk(path, topdown=False):
             os.rmdir(folder)
     except OSError as error:
-        raise SnitchError(f"cannot remove the cgroup {error.filename}: {error.strerror}") from None
+        hint = "once nothing runs in it, `rmdir` takes it away"
+        raise SnitchError(f"cannot remove the cgroup {error.filename}: {error.strerror}", hint) from None
 
 
 def _wait_empty(path: Path) -> bool:

@@ -26,6 +26,7 @@ from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import format_rule
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.framing import FrameDecoder
+from tinysnitch.protocol.mode import Mode
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", gc=False):
@@ -37,7 +38,7 @@ class ReadyLine(_Line, frozen=True, kw_only=True, tag="ready"):
 
     version: str = __version__
     pid: int
-    mode: str  # "bpf" or "degraded"
+    mode: Mode
     netns: int
     rules: int
     socket: str

@@ -62,7 +62,7 @@ def _tell(line: LogLine, remarks: tuple[str, ...]) -> str:
             return f"{line.pid} {quote_word(line.program)} has a packet socket, which no firewall rule sees"
         case ReadyLine():
             return ", ".join(
-                ("ready", f"mode {line.mode}", f"{line.rules} rules", f"socket {escape(line.socket)}", *remarks)
+                ("ready", f"mode {line.mode.value}", f"{line.rules} rules", f"socket {escape(line.socket)}", *remarks)
             )
         case _:
             assert_never(line)

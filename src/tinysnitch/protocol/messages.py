@@ -8,6 +8,8 @@
    lines travel as they are: their tag is "event", not "type".
 """
 
+from enum import Enum
+
 import msgspec
 
 from tinysnitch import __version__
@@ -15,6 +17,7 @@ from tinysnitch.core.choice import Choice
 from tinysnitch.core.list_text import BadLine
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.protocol.mode import Mode
 
 PROTOCOL = 1  # goes up when a client of one version cannot speak with a daemon of another
 
@@ -113,7 +116,7 @@ class Refused(Message, frozen=True):
 class Status(Message, frozen=True, kw_only=True):
     version: str = __version__
     pid: int
-    mode: str  # "bpf" or "degraded"
+    mode: Mode
     mode_reason: str = ""  # why it is degraded
     netns: int  # inode of the network namespace, as /proc/PID/ns/net shows it
     cgroup: str = ""  # what is judged; "" is everything in the namespace
@@ -133,11 +136,23 @@ class Status(Message, frozen=True, kw_only=True):
     losses: dict[str, int] = {}  # every counter of something lost
 
 
+class RuleSource(Enum):
+    FILE = "file"
+    TEMPORARY = "temporary"
+    QUIT = "quit"  # bound to a process
+
+
 class RuleEntry(Message, frozen=True):
     rule: str  # the line
-    source: str  # "file", "temporary", or "quit": bound to a process
+    source: RuleSource
     until: float | None = None  # wall-clock seconds
     pid: int | None = None  # of the process that it is bound to
+
+
+class ListState(Enum):
+    LOADED = "loaded"
+    LOADING = "loading"
+    MISSING = "missing"
 
 
 class ListEntry(Message, frozen=True, kw_only=True):
@@ -146,7 +161,7 @@ class ListEntry(Message, frozen=True, kw_only=True):
     list: str  # its name
     path: str
     rules: int  # that name it
-    state: str  # "loaded", "loading" or "missing"
+    state: ListState
     problem: str = ""  # why the file could not be read as it is now
     names: int = 0
     addresses: int = 0

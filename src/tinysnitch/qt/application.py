@@ -1,7 +1,5 @@
 """Qt's application around agent, window and link, from its start to its end."""
 
-from collections.abc import Callable
-
 from PySide6.QtGui import QGuiApplication
 
 from tinysnitch.core.errors import SnitchError
@@ -13,12 +11,9 @@ from tinysnitch.qt.screen_failure import screen_failure_told
 from tinysnitch.qt.settings import WindowSettings
 
 
-def run_application(settings: WindowSettings, socket_path: str | None, complain: Callable[[SnitchError], int]) -> int:
-    """Until the session ends; without a socket, until the sample questions are answered. Raises SnitchError.
-
-    `complain`: see screen_failure.
-    """
-    with screen_failure_told(complain):
+def run_application(settings: WindowSettings, socket_path: str | None) -> int:
+    """Until the session ends; without a socket, until the sample questions are answered. Raises SnitchError."""
+    with screen_failure_told():
         application = QGuiApplication(["tinysnitch-prompt"])
     application.setQuitOnLastWindowClosed(False)
     application.setDesktopFileName("tinysnitch-prompt")

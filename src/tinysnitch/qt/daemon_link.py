@@ -4,24 +4,35 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import assert_never
 
 from PySide6.QtCore import QSocketNotifier, QTimer
 
-from tinysnitch.client.connection_error import check_welcome, error_of_connect, error_of_end, error_of_refusal
+from tinysnitch.client.connection_error import (
+    check_welcome,
+    error_of_connect,
+    error_of_end,
+    error_of_malformed,
+    error_of_refusal,
+)
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.errors import DaemonNotRunning, Malformed, SnitchError
 from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader, encode_frame
 from tinysnitch.protocol.messages import (
     Attach,
     Done,
+    Explanation,
     FromDaemon,
     GiveAnswer,
     Hello,
+    ListEntry,
     Notice,
     PromptClosed,
     PromptShown,
     Refused,
+    RuleEntry,
     RuleWritten,
+    Status,
     Welcome,
 )
 from tinysnitch.view.prompt_events import (
@@ -112,7 +123,7 @@ class DaemonLink:
                 if self._socket is None:
                     return  # lost while answering: what else it said is of the past
         except Malformed as error:
-            self._end(SnitchError(f"the daemon sent what this version does not understand: {error}"))
+            self._end(error_of_malformed(error))
         except SnitchError as error:
             self._end(error)
 
@@ -146,6 +157,10 @@ class DaemonLink:
                 self._send(Attach())
             case Done() | Refused() | RuleWritten():
                 self._hear_reply(message)
+            case Status() | RuleEntry() | ListEntry() | Explanation():
+                pass  # we ask for none of them
+            case _:
+                assert_never(message)
 
     def _hear_reply(self, reply: Done | Refused | RuleWritten) -> None:
         if isinstance(reply, RuleWritten):

@@ -11,7 +11,7 @@ from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import UNKNOWN, Attribution, AttributionSource, Process
 from tinysnitch.core.program_file import ProgramFile
 from tinysnitch.core.prompt import Prompt
-from tinysnitch.view.prompt_state import Answer, Answers, DaemonGreeted, Event, QuestionClosed, QuestionOpened
+from tinysnitch.view.prompt_events import Answer, Answers, DaemonGreeted, Event, QuestionClosed, QuestionOpened
 
 TIME_S = 60.0
 _HERE = parse_address("192.0.2.10")

@@ -8,6 +8,9 @@ import click
 
 from tinysnitch import __version__
 from tinysnitch.client.connection_error import DEFAULT_SOCKET
+from tinysnitch.commandline.command_runner import run_command
+from tinysnitch.commandline.notes import print_note
+from tinysnitch.commandline.standard_streams import open_standard_streams
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.qt.settings import read_settings
 from tinysnitch.qt.single_instance import SingleInstance
@@ -51,7 +54,7 @@ def tinysnitch_prompt(socket_path: str, demo: bool) -> int:
         raise SnitchError("there is no screen here: DISPLAY is not set", "in a terminal, use `tinysnitch prompt`")
     lock = SingleInstance(os.environ)
     if not demo and not lock.claim():
-        sys.stderr.write("tinysnitch: a prompt window waits in this session already\n")
+        print_note("a prompt window waits in this session already")
         return 0
     # The window is painted without OpenGL: its libraries would take more memory than all the rest.
     os.environ.setdefault("QT_XCB_GL_INTEGRATION", "none")
@@ -59,35 +62,14 @@ def tinysnitch_prompt(socket_path: str, demo: bool) -> int:
     os.environ.setdefault("QT_LOGGING_RULES", "qt.qpa.wayland.textinput=false")
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)  # at once: there is nothing to put back
-    from tinysnitch.qt.application import run_application
-
-    return run_application(settings, None if demo else socket_path, _complain_of)
+    try:
+        from tinysnitch.qt.application import run_application
+    except ImportError as error:
+        hint = "install PySide6-Essentials, or use `tinysnitch prompt`"
+        raise SnitchError(f"Qt does not load: {error}", hint) from error
+    return run_application(settings, None if demo else socket_path)
 
 
 def main() -> None:
-    sys.exit(_run())
-
-
-def _run() -> int:
-    """The exit code; errors are one line and a hint, never a traceback."""
-    try:
-        return int(tinysnitch_prompt.main(standalone_mode=False) or 0)
-    except click.exceptions.Exit as end:
-        return end.exit_code
-    except click.UsageError as error:
-        return _complain(error.format_message(), "see tinysnitch-prompt --help", 2)
-    except click.Abort:
-        return 1
-    except SnitchError as error:
-        return _complain_of(error)
-    except ImportError as error:
-        return _complain(f"Qt does not load: {error}", "install PySide6-Essentials, or use `tinysnitch prompt`", 1)
-
-
-def _complain_of(error: SnitchError) -> int:
-    return _complain(str(error), error.hint, error.exit_code)
-
-
-def _complain(problem: str, hint: str, exit_code: int) -> int:
-    sys.stderr.write(f"tinysnitch: error: {problem}\n" + (f"tinysnitch: hint: {hint}\n" if hint else ""))
-    return exit_code
+    open_standard_streams()
+    sys.exit(run_command(tinysnitch_prompt, "tinysnitch-prompt"))

@@ -22,17 +22,9 @@ from tinysnitch.qt.prompt_page import Room, build_help, build_page
 from tinysnitch.qt.prompt_window import PromptWindow
 from tinysnitch.view.help_view import present_help, present_legend
 from tinysnitch.view.lookup import FindFile, Lookup
-from tinysnitch.view.prompt_state import (
-    Answer,
-    Answers,
-    Event,
-    KeyPressed,
-    Leave,
-    PromptState,
-    QuestionOpened,
-    TextPasted,
-)
+from tinysnitch.view.prompt_events import Answer, Answers, Event, KeyPressed, Leave, QuestionOpened, TextPasted
 from tinysnitch.view.prompt_state import Page as StatePage
+from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 
 TICK_MS = 500  # of the countdown

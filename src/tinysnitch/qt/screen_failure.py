@@ -6,11 +6,12 @@ command does that failed.
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 
+from tinysnitch.commandline.notes import print_snitch_error
 from tinysnitch.core.errors import SnitchError
 
 _HINT = "is DISPLAY or WAYLAND_DISPLAY right, and may this user use it? In a terminal, use `tinysnitch prompt`"
@@ -18,15 +19,16 @@ _CONNECTING = ("could not connect", "wl_display")  # what tells more than the me
 
 
 @contextmanager
-def screen_failure_told(complain: Callable[[SnitchError], int]) -> Iterator[None]:
-    """While Qt starts: `complain` writes what went wrong and returns the exit code of the process, which then ends."""
+def screen_failure_told() -> Iterator[None]:
+    """While Qt starts: what goes wrong is printed, and the process ends."""
     messages: list[str] = []
 
     def note(kind: QtMsgType, _context: QMessageLogContext, message: str) -> None:
         if kind is QtMsgType.QtFatalMsg:
-            exit_code = complain(SnitchError(f"Qt cannot show a window here: {find_reason(messages)}", _HINT))
+            error = SnitchError(f"Qt cannot show a window here: {find_reason(messages)}", _HINT)
+            print_snitch_error(error)
             sys.stderr.flush()
-            os._exit(exit_code)
+            os._exit(error.exit_code)
         messages.append(message)
 
     qInstallMessageHandler(note)

@@ -20,8 +20,7 @@ from tinysnitch.tui.terminal import Terminal
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.help_view import present_help, present_legend
 from tinysnitch.view.lookup import Lookup
-from tinysnitch.view.prompt_settings import read_delay_s
-from tinysnitch.view.prompt_state import (
+from tinysnitch.view.prompt_events import (
     Answer,
     AnswerRefused,
     Answers,
@@ -29,10 +28,10 @@ from tinysnitch.view.prompt_state import (
     KeyPressed,
     Leave,
     NoticeGiven,
-    Page,
-    PromptState,
     ScreenRegained,
 )
+from tinysnitch.view.prompt_settings import read_delay_s
+from tinysnitch.view.prompt_state import Page, PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.text import escape_text
 

@@ -30,19 +30,9 @@ from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_screen import render_help, render_prompt
 from tinysnitch.view.help_view import present_help, present_legend
 from tinysnitch.view.lookup import Lookup
+from tinysnitch.view.prompt_events import Answer, Answers, Event, KeyPressed, Leave, ScreenRegained, TextPasted
 from tinysnitch.view.prompt_settings import read_delay_s
-from tinysnitch.view.prompt_state import (
-    DELAY_S,
-    Answer,
-    Answers,
-    Event,
-    KeyPressed,
-    Leave,
-    Page,
-    PromptState,
-    ScreenRegained,
-    TextPasted,
-)
+from tinysnitch.view.prompt_state import DELAY_S, Page, PromptState
 from tinysnitch.view.prompt_view import present_prompt
 
 TICK_S = 0.5  # of the countdown

@@ -38,7 +38,6 @@ from tinysnitch.view.prompt_events import (
     Event,
     KeyPressed,
     Leave,
-    Nothing,
     NoticeGiven,
     QuestionClosed,
     QuestionOpened,
@@ -47,30 +46,6 @@ from tinysnitch.view.prompt_events import (
     TextPasted,
 )
 from tinysnitch.view.question import Question
-
-__all__ = [  # front ends need but this file
-    "DELAY_S",
-    "NOTHING",
-    "Answer",
-    "AnswerRefused",
-    "Answers",
-    "ConnectionLost",
-    "DaemonGreeted",
-    "Effect",
-    "Event",
-    "KeyPressed",
-    "Leave",
-    "Nothing",
-    "NoticeGiven",
-    "Page",
-    "PromptState",
-    "Question",
-    "QuestionClosed",
-    "QuestionOpened",
-    "RulesCounted",
-    "ScreenRegained",
-    "TextPasted",
-]
 
 DELAY_S = 0.5
 HELD_FIRST_S = 0.8  # keyboards start to repeat a held key after 0.25 to 0.66 s

@@ -20,7 +20,8 @@ from tinysnitch.view.connection_view import (
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.keys import KEYS, Act, Group, Key, keys_of
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
-from tinysnitch.view.prompt_state import Page, PromptState, Question
+from tinysnitch.view.prompt_state import Page, PromptState
+from tinysnitch.view.question import Question
 from tinysnitch.view.segment import Line, Segment, segment_of
 from tinysnitch.view.text import escape_text
 

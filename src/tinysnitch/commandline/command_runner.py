@@ -1,0 +1,43 @@
+"""Runs a command: every failure is an error line, a hint and an exit code."""
+
+import errno
+from collections.abc import Sequence
+
+import click
+
+from tinysnitch.commandline.notes import print_error, print_snitch_error
+from tinysnitch.commandline.standard_streams import error_of_output
+from tinysnitch.core.errors import SnitchError
+
+_USAGE = 2
+_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # by click, the help or the version; all else is our bug
+
+
+def run_command(command: click.Command, name: str, args: Sequence[str] | None = None) -> int:
+    """The exit code of `NAME ARGS`, by default of those that the process was given."""
+    try:
+        return int(command.main(args, prog_name=name, standalone_mode=False) or 0)
+    except click.UsageError as error:
+        print_error(_message_of(error), _hint_of(error, name))
+        return _USAGE
+    except SnitchError as error:
+        print_snitch_error(error)
+        return error.exit_code
+    except click.Abort:
+        return _INTERRUPTED
+    except OSError as error:
+        if error.errno not in _NOT_WRITTEN:
+            raise
+        print_snitch_error(error_of_output(error.strerror))
+        return 1
+
+
+def _message_of(error: click.UsageError) -> str:
+    message = " ".join(error.format_message().split()).rstrip(".")
+    return message[:1].lower() + message[1:]
+
+
+def _hint_of(error: click.UsageError, name: str) -> str:
+    hint = getattr(error, "hint", "")
+    return hint or f"see `{error.ctx.command_path if error.ctx else name} --help`"

@@ -1,0 +1,21 @@
+"""What a command says besides its data: on standard error, escaped, so that no name steers a terminal."""
+
+import sys
+
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.view.text import escape_text
+
+
+def print_note(text: str) -> None:
+    """Something for the person that is no data."""
+    print(f"tinysnitch: {escape_text(text)}", file=sys.stderr)  # noqa: T201
+
+
+def print_error(message: str, hint: str = "") -> None:
+    print_note(f"error: {message}")
+    if hint:
+        print_note(f"hint: {hint}")
+
+
+def print_snitch_error(error: SnitchError) -> None:
+    print_error(str(error), error.hint)

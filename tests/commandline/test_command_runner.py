@@ -1,0 +1,68 @@
+"""How commands end: each of ours as it is installed, and one that fails in every way."""
+
+import errno
+import subprocess
+import sys
+import tomllib
+
+import click
+import pytest
+
+from tests.repo.tree import ROOT
+from tinysnitch.commandline.command_runner import run_command
+from tinysnitch.core.errors import NotPermitted, SnitchError
+
+SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+NO_ROOM = "tinysnitch: error: cannot write: No space left on device\ntinysnitch: hint: see where the output goes\n"
+NO_OPTION = "tinysnitch: error: no such option '--nonsense'\ntinysnitch: hint: see `{name} --help`\n"
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize(
+    ("words", "redirection", "exit_code", "said"),
+    [
+        ("--help", ">/dev/full", 1, NO_ROOM),
+        ("--version", ">/dev/full", 1, NO_ROOM),
+        ("--help", ">&-", 0, ""),
+        ("--nonsense", "", 2, NO_OPTION),
+        ("--nonsense", "<&- >&-", 2, NO_OPTION),
+        ("--nonsense", "<&- >&- 2>&-", 2, ""),
+    ],
+)
+def test_every_command_ends_alike(name: str, words: str, redirection: str, exit_code: int, said: str) -> None:
+    module, function = SCRIPTS[name].split(":")
+    code = f"from {module} import {function} as main; main()"
+    line = f'"$0" -c "$1" {words} {redirection}'
+    done = subprocess.run(["sh", "-c", line, sys.executable, code], stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (exit_code, said.format(name=name))
+
+
+def _ending_with(error: BaseException | None) -> click.Command:
+    def callback() -> None:
+        if error is not None:
+            raise error
+
+    return click.Command("x", callback=callback)
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code", "said"),
+    [
+        (None, 0, ""),
+        (SnitchError("no", "try"), 1, "tinysnitch: error: no\ntinysnitch: hint: try\n"),
+        (NotPermitted("no"), 4, "tinysnitch: error: no\n"),
+        (click.UsageError("what"), 2, "tinysnitch: error: what\ntinysnitch: hint: see `x --help`\n"),
+        (click.Abort(), 130, ""),
+        (click.exceptions.Exit(7), 7, ""),
+    ],
+)
+def test_how_a_command_ends(
+    error: BaseException | None, exit_code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(_ending_with(error), "x", []) == exit_code
+    assert capsys.readouterr() == ("", said)
+
+
+def test_what_is_our_own_bug_keeps_its_traceback() -> None:
+    with pytest.raises(FileNotFoundError):
+        run_command(_ending_with(FileNotFoundError(errno.ENOENT, "gone")), "x", [])
