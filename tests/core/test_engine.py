@@ -251,18 +251,6 @@ def test_no_answer_denies_in_time(clients: list[int | None], is_shown: bool) -> 
     assert engine.engine.next_deadline(engine.now) is None
 
 
-def test_what_waits_at_the_end_is_denied() -> None:
-    engine = Transcript()
-    engine.queue(flow_of(1))
-    engine.queue(flow_of(2, BANK))
-    denied = ["remember flow deny", "decided: the firewall ends"]
-    first, second = (
-        [denied[0], f"deny {number}", denied[1], f"close {number}: the firewall ends"] for number in (1, 2)
-    )
-    assert engine.say(ev.FirewallEnds()) == first + second
-    assert len(engine.engine.prompts) == 0
-
-
 def test_a_client_that_left_is_no_client() -> None:
     engine = Transcript()
     engine.say(ev.ClientAttached(1, None))
