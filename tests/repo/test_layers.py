@@ -11,14 +11,14 @@ MAY_IMPORT = {
     "core": set[str](),
     "protocol": {"core"},
     "kernel": {"core"},
-    "store": {"core", "protocol"},
+    "store": {"core"},
     "view": {"core", "protocol"},
     "client": {"core", "protocol"},
     "tui": {"core", "protocol", "view", "client"},
     "qt": {"core", "protocol", "view", "client"},
     "fetch": {"core", "store"},
     "cli": {"core", "protocol", "view", "client", "tui", "fetch"},
-    "daemon": {"core", "protocol", "kernel", "store", "view", "client"},
+    "daemon": {"core", "protocol", "kernel", "store"},
 }
 PURE = {"core", "protocol", "view"}
 IMPURE_MODULES = {"asyncio", "os", "pathlib", "socket", "sqlite3", "subprocess", "threading", "time"}
@@ -33,6 +33,11 @@ def layers() -> set[str]:
     return {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
 
 
+def imported_layers(path: Path) -> set[str]:
+    ours = {name for name in imports_of(path) if name.split(".")[0] == "tinysnitch"}
+    return {layer_of(name) for name in ours} - {"__version__"}
+
+
 def test_every_layer_is_in_the_table() -> None:
     assert layers() <= MAY_IMPORT.keys()
 
@@ -42,11 +47,14 @@ def test_layers_import_only_what_they_may() -> None:
     for layer in sorted(layers()):
         allowed = MAY_IMPORT[layer] | {layer, ""}
         for path in python_files(f"src/tinysnitch/{layer}"):
-            ours = {name for name in imports_of(path) if name.split(".")[0] == "tinysnitch"}
-            wrong += [
-                f"{relative(path)} imports {name}" for name in ours if layer_of(name) not in allowed | {"__version__"}
-            ]
+            wrong += [f"{relative(path)} imports {name}" for name in imported_layers(path) - allowed]
     assert not wrong, "\n".join(wrong)
+
+
+def test_nothing_is_allowed_that_no_layer_needs() -> None:
+    for layer in sorted(layers()):
+        used = set[str]().union(*map(imported_layers, python_files(f"src/tinysnitch/{layer}")))
+        assert MAY_IMPORT[layer] - used == set(), layer
 
 
 def test_pure_layers_touch_nothing_outside() -> None:
