@@ -1,7 +1,7 @@
 """Rules as lines of text: `verdict [qualifier=value ...] remote port protocol [program [args ...]]`.
 
 The columns are in COLUMNS, the spellings of each in the table of its own file, the qualifiers in QUALIFIERS:
-parser, formatter, completion and docs/rules.md read the same tables.
+parser, formatter and docs/rules.md read the same tables.
 """
 
 import re

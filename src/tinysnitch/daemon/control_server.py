@@ -38,7 +38,7 @@ class ControlStatistics(msgspec.Struct, frozen=True):
     prompt_clients: int
     followers: int
     refused: int  # not permitted
-    crowded_out: int  # more than MAX_CLIENTS
+    crowded_out: int  # one too many: of all, of those who see but their own, or of one user
     malformed: int  # ended by a frame that is no message
     slow: int  # cut off because they did not read
 

@@ -76,7 +76,7 @@ class BpfPrograms:
                 PinFolder(path).remove()
 
     def program_path(self, name: str) -> Path:
-        """For `iptables -m bpf --object-pinned`: out_allowed, out_denied, in_allowed, in_denied."""
+        """For `iptables -m bpf --object-pinned`: one of VERDICT_PROGRAMS."""
         return self._folder.program_path(name)
 
     @property

@@ -173,7 +173,7 @@ class Listener(msgspec.Struct, frozen=True):
 
 
 class FlowEntry(msgspec.Struct, frozen=True):
-    """What the verdict program wrote down on a miss."""
+    """Whose a queued packet is, as the verdict program wrote it down."""
 
     cookie: int  # 0: no socket
     exec_id: int
