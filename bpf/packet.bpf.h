@@ -149,20 +149,13 @@ __noinline bool skip_extension(struct __sk_buff *skb, struct transport *transpor
 	return true;
 }
 
-/* In an IPv6 header it would pass for an address of IPv4 here; ip6_rcv_core() drops such a source too. */
-static __always_inline bool is_mapped(const __u8 *address)
-{
-	const __be32 *words = (const __be32 *)address;
-
-	return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff);
-}
-
 static __always_inline bool parse_v6(struct __sk_buff *skb, struct flow_key *flow, struct transport *transport)
 {
 	struct ipv6_header header;
 
 	if (bpf_skb_load_bytes(skb, 0, &header, sizeof(header)))
 		return false;
+	/* It would pass for an address of IPv4 here; ip6_rcv_core() drops such a source too. */
 	if (is_mapped(header.source) || is_mapped(header.destination))
 		return false;
 	place_addresses(flow, header.source, header.destination);

@@ -13,7 +13,6 @@
 
 #define EXEC_ID_UNKNOWN 0
 #define EXEC_ID_KERNEL 1
-#define EXEC_ID_FIRST 16            /* in fact: the boot-time clock at load, so that no id comes twice */
 #define EXEC_ID_SEEDED (1ULL << 63) /* user space gives ids from here on */
 
 enum direction { OUTBOUND = 0, INBOUND = 1, ANY_REMOTE = 2 };
