@@ -50,7 +50,7 @@ def test_other_versions_are_told_so(running: RunningServer) -> None:
 def test_a_client_that_does_not_read_is_cut_off(running: RunningServer) -> None:
     line = b'{"event":"lost","what":"%s"}' % (b"x" * 10_000)
     with RawClient(running, Hello(), ReadLog(0, follow=True)) as slow, RawClient(running, Hello()) as good:
-        running.wait_until(lambda: running.server.has_followers)
+        running.wait_until(lambda: running.server.statistics().followers == 1)
         for _ in range(2000):
             running.call(running.server.push_record, line, None)
         assert running.call(running.server.statistics).slow == 1

@@ -90,10 +90,10 @@ def test_numbers_are_those_of_the_header() -> None:
 def test_statistics_and_traces_are_called_as_in_the_header() -> None:
     header = read_header("tinysnitch.h")
     *statistics, end = read_enum(header, "statistic")
-    assert structs.STATISTICS == tuple(map(str.lower, statistics))
+    assert tuple(map(str.lower, statistics)) == structs.STATISTICS
     assert end == "STATISTICS"
     kinds = read_enum(header, "trace_kind")
-    assert structs.TRACE_KINDS == {number: name.removeprefix("TRACE_").lower() for name, number in kinds.items()}
+    assert {number: name.removeprefix("TRACE_").lower() for name, number in kinds.items()} == structs.TRACE_KINDS
 
 
 def test_the_mark_of_what_was_read_is_the_one_that_netfilter_knows() -> None:

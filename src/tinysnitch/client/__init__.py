@@ -1,1 +1,1 @@
-"""What a front end has beside what it shows: the daemon's control socket, and what people read, looked up on this machine."""
+"""The other end of the daemon's control socket, and what people read beside, looked up on this machine."""

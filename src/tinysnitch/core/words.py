@@ -128,7 +128,6 @@ _PRINTABLE_ASCII = re.compile(r"[ -~]*")
 _BLANKS = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def quote_word(text: str) -> str:

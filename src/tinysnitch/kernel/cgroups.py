@@ -57,10 +57,6 @@ def _wait_empty(path: Path) -> bool:
     return True
 
 
-def list_members(path: Path) -> list[int]:
-    return [int(pid) for pid in (path / "cgroup.procs").read_text().split()]
-
-
 def path_in_hierarchy(path: Path) -> str:
     """As xt_cgroup wants it: from the root of the hierarchy."""
     return os.path.relpath(path, find_cgroup_mount())

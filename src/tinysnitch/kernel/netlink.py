@@ -22,10 +22,8 @@ NLM_F_MULTI = 0x02
 NLM_F_ACK = 0x04
 NLM_F_DUMP_INTR = 0x10
 NLM_F_DUMP = 0x300
-SOL_NETLINK = 270  # these four: include/uapi/linux/{socket,netlink}.h; Python has no names for them
+SOL_NETLINK = 270  # these two: include/uapi/linux/{socket,netlink}.h; Python has no names for them
 NETLINK_NO_ENOBUFS = 5
-NETLINK_EXT_ACK = 11
-NETLINK_GET_STRICT_CHK = 12
 
 _HEADER = struct.Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port id
 _ATTRIBUTE = struct.Struct("=HH")  # struct nlattr: length, type
@@ -122,18 +120,18 @@ class NetlinkSocket:
         # Any process may send unicast netlink to us (only with CAP_NET_ADMIN on most protocols); the kernel is port 0.
         return self._view[: size if address[0] == 0 else 0]
 
-    def query(self, kind: int, payload: bytes, flags: int = 0) -> Message:
+    def query(self, kind: int, payload: bytes) -> Message:
         """Ask for one thing and return the one answer."""
-        sequence = self._send(kind, flags | NLM_F_REQUEST, payload)
+        sequence = self._send(kind, NLM_F_REQUEST, payload)
         for message in self._receive_answers(sequence):
             if message.kind != NLMSG_ERROR:
                 return message
             _raise_error(message)
         raise Malformed("netlink: acknowledged without an answer")
 
-    def request(self, kind: int, payload: bytes, flags: int = 0) -> list[Message]:
+    def request(self, kind: int, payload: bytes) -> list[Message]:
         """Have something done, wait for the acknowledgement; returns what else came meanwhile."""
-        sequence = self._send(kind, flags | NLM_F_REQUEST | NLM_F_ACK, payload)
+        sequence = self._send(kind, NLM_F_REQUEST | NLM_F_ACK, payload)
         others: list[Message] = []
         while True:
             messages = list(parse_messages(self.receive()))
@@ -143,10 +141,10 @@ class NetlinkSocket:
                 _raise_error(answers[0])
                 return others
 
-    def dump(self, kind: int, payload: bytes, flags: int = 0) -> list[Message]:
+    def dump(self, kind: int, payload: bytes) -> list[Message]:
         """All entries. Asked anew when the table changed meanwhile (NLM_F_DUMP_INTR), a few times."""
         for _ in range(_MAX_DUMP_ATTEMPTS):
-            sequence = self._send(kind, flags | NLM_F_REQUEST | NLM_F_DUMP, payload)
+            sequence = self._send(kind, NLM_F_REQUEST | NLM_F_DUMP, payload)
             messages = list(self._receive_parts(sequence))
             if not any(message.flags & NLM_F_DUMP_INTR for message in messages):
                 break
