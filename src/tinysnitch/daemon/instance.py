@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.kernel.bpffs import MOUNT_POINT
 from tinysnitch.kernel.nfqueue import Queue, QueueTaken
 
-BPFFS = Path("/sys/fs/bpf")
 QUEUE = 29810  # "ts" in ASCII is 29811; three numbers each: connections, names, and the claim
 
 
@@ -32,7 +32,7 @@ def name_run(netns_cookie: int, pid: int) -> Instance:
 
 
 def _name(label: str, pins: str, first_queue: int) -> Instance:
-    return Instance(label, BPFFS / pins, (first_queue, first_queue + 1), first_queue + 2)
+    return Instance(label, MOUNT_POINT / pins, (first_queue, first_queue + 1), first_queue + 2)
 
 
 def claim(instance: Instance) -> Queue:

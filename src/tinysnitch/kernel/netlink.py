@@ -22,11 +22,13 @@ NLM_F_MULTI = 0x02
 NLM_F_ACK = 0x04
 NLM_F_DUMP_INTR = 0x10
 NLM_F_DUMP = 0x300
-SOL_NETLINK = 270  # these two: include/uapi/linux/{socket,netlink}.h; Python has no names for them
+SOL_NETLINK = 270  # these three: include/uapi/linux/{socket,netlink}.h; Python has no names for them
 NETLINK_NO_ENOBUFS = 5
+NETLINK_NETFILTER = 12
 
-_HEADER = struct.Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port id
-_ATTRIBUTE = struct.Struct("=HH")  # struct nlattr: length, type
+HEADER = struct.Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port id
+ATTRIBUTE = struct.Struct("=HH")  # struct nlattr: length, type
+NETFILTER_HEADER = struct.Struct("!BBH")  # struct nfgenmsg: family, version, resource id
 _ERRNO = struct.Struct("=i")
 _TYPE_MASK = 0x3FFF  # NLA_TYPE_MASK: without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 _MAX_DUMP_ATTEMPTS = 5
@@ -45,12 +47,12 @@ def parse_messages(buffer: Buffer) -> Iterator[Message]:
     """The messages of one datagram, in order."""
     view, offset, end = memoryview(buffer), 0, len(buffer)
     while offset < end:
-        if end - offset < _HEADER.size:
+        if end - offset < HEADER.size:
             raise Malformed(f"netlink: {end - offset} bytes left, too few for a header")
-        length, kind, flags, sequence, _port_id = _HEADER.unpack_from(view, offset)
-        if not _HEADER.size <= length <= end - offset:
+        length, kind, flags, sequence, _port_id = HEADER.unpack_from(view, offset)
+        if not HEADER.size <= length <= end - offset:
             raise Malformed(f"netlink: a message of {length} bytes in {end - offset}")
-        yield Message(kind, flags, sequence, bytes(view[offset + _HEADER.size : offset + length]))
+        yield Message(kind, flags, sequence, bytes(view[offset + HEADER.size : offset + length]))
         offset += length + 3 & ~3
 
 
@@ -59,23 +61,23 @@ def parse_attributes(buffer: Buffer) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
     offset, end = 0, len(buffer)
     while offset < end:
-        if end - offset < 4:
+        if end - offset < ATTRIBUTE.size:
             raise Malformed(f"netlink: {end - offset} bytes left, too few for an attribute")
-        length, kind = _ATTRIBUTE.unpack_from(buffer, offset)
-        if not 4 <= length <= end - offset:
+        length, kind = ATTRIBUTE.unpack_from(buffer, offset)
+        if not ATTRIBUTE.size <= length <= end - offset:
             raise Malformed(f"netlink: an attribute of {length} bytes in {end - offset}")
-        found[kind & _TYPE_MASK] = bytes(buffer[offset + 4 : offset + length])
+        found[kind & _TYPE_MASK] = bytes(buffer[offset + ATTRIBUTE.size : offset + length])
         offset += length + 3 & ~3
     return found
 
 
 def pack_message(kind: int, flags: int, payload: bytes, sequence: int = 0) -> bytes:
-    length = _HEADER.size + len(payload)
-    return _HEADER.pack(length, kind, flags, sequence, 0) + payload + bytes(-length % 4)
+    length = HEADER.size + len(payload)
+    return HEADER.pack(length, kind, flags, sequence, 0) + payload + bytes(-length % 4)
 
 
 def pack_attribute(kind: int, payload: bytes) -> bytes:
-    return _ATTRIBUTE.pack(4 + len(payload), kind) + payload + bytes(-len(payload) % 4)
+    return ATTRIBUTE.pack(ATTRIBUTE.size + len(payload), kind) + payload + bytes(-len(payload) % 4)
 
 
 def parse_error(payload: Buffer) -> int:
