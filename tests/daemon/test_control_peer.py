@@ -1,21 +1,12 @@
 """Clients that do not behave end themselves, and nobody else."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.daemon.raw_client import RawClient, kinds, talk
-from tests.daemon.small_desk import RunningServer, make_prompt, running_server
+from tests.daemon.small_desk import RunningServer, make_prompt
 from tinysnitch.daemon.control_peer import MAX_PUSHES
 from tinysnitch.protocol.framing import encode_frame
 from tinysnitch.protocol.messages import Attach, Hello, ListRules, ReadLog, ReadStatus
-
-
-@pytest.fixture(name="running")
-def _running(tmp_path: Path) -> Iterator[RunningServer]:
-    with running_server(tmp_path / "socket") as running:
-        yield running
 
 
 @pytest.mark.parametrize(

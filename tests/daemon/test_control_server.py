@@ -30,12 +30,6 @@ from tinysnitch.protocol.messages import (
 )
 
 
-@pytest.fixture(name="running")
-def _running(tmp_path: Path) -> Iterator[RunningServer]:
-    with running_server(tmp_path / "socket") as running:
-        yield running
-
-
 def test_requests_are_answered_in_order(running: RunningServer) -> None:
     replies = talk(running, ListRules(), ReadStatus(), AddRule("deny - - -"), RemoveRule("deny - - -"), ListAsks())
     assert kinds(replies) == [
