@@ -35,7 +35,7 @@ class Network(msgspec.Struct, frozen=True, gc=False):
 
 @lru_cache(maxsize=4096)
 def parse_network(text: str) -> Network:
-    """`10.1.2.3`, `10.0.0.0/8`, `10.1.*.*`, `2001:db8::/32` or `::1`."""
+    """`10.1.2.3`, `10.0.0.0/8`, `10.1.*.*`, `2001:db8::/32` or `::1`. Raises BadWord."""
     base, prefix = _parse_v6(text) if ":" in text else _parse_v4(text)
     rest = ADDRESS_BITS - prefix
     network = Network(base >> rest << rest, prefix)

@@ -55,6 +55,7 @@ _parse_forms = parser_of(PROGRAM_FORMS)
 
 
 def parse_program(word: Word) -> Program:
+    """Raises BadWord."""
     program = _parse_forms(word)
     if program is not None:
         return program

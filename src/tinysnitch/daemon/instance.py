@@ -36,7 +36,7 @@ def _name(label: str, pins: str, first_queue: int) -> Instance:
 
 
 def claim(instance: Instance) -> Queue:
-    """Make sure that this is the only one, until it is closed.
+    """Make sure that this is the only one, until it is closed. Raises SnitchError when it is not.
 
     The kernel gives a queue of a network namespace to one reader, and only with CAP_NET_ADMIN: nobody without it can
     keep the firewall from its start, as with a socket's name or a lock on a file that all may open.

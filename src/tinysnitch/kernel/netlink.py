@@ -44,7 +44,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 
 def parse_messages(buffer: Buffer) -> Iterator[Message]:
-    """The messages of one datagram, in order."""
+    """The messages of one datagram, in order. Raises Malformed."""
     view, offset, end = memoryview(buffer), 0, len(buffer)
     while offset < end:
         if end - offset < HEADER.size:
@@ -57,7 +57,7 @@ def parse_messages(buffer: Buffer) -> Iterator[Message]:
 
 
 def parse_attributes(buffer: Buffer) -> dict[int, bytes]:
-    """Type → payload; of equal types the last counts, as in the kernel's nla_parse()."""
+    """Type → payload; of equal types the last counts, as in the kernel's nla_parse(). Raises Malformed."""
     found: dict[int, bytes] = {}
     offset, end = 0, len(buffer)
     while offset < end:
@@ -81,7 +81,7 @@ def pack_attribute(kind: int, payload: bytes) -> bytes:
 
 
 def parse_error(payload: Buffer) -> int:
-    """The errno of an NLMSG_ERROR or NLMSG_DONE, 0 for an acknowledgement."""
+    """The errno of an NLMSG_ERROR or NLMSG_DONE, 0 for an acknowledgement. Raises Malformed."""
     if len(payload) < _ERRNO.size:
         raise Malformed("netlink: an error without a number")
     (number,) = _ERRNO.unpack_from(payload)
@@ -123,7 +123,7 @@ class NetlinkSocket:
         return self._view[: size if address[0] == 0 else 0]
 
     def query(self, kind: int, payload: bytes) -> Message:
-        """Ask for one thing and return the one answer."""
+        """Ask for one thing and return the one answer. Raises Malformed when there is none."""
         sequence = self._send(kind, NLM_F_REQUEST, payload)
         for message in self._receive_answers(sequence):
             if message.kind != NLMSG_ERROR:
