@@ -6,7 +6,7 @@ BPF_SOURCES := $(wildcard bpf/*.c bpf/*.h) src/tinysnitch/kernel/libbpf_abi.h
 INSTALLED := .venv/.installed
 TEST_INSTALLED := .venv/.installed-test
 CLANG_FORMAT = $(shell command -v clang-format-19 || command -v clang-format)
-# `make test TESTS=tests/core` runs a part; `PYTEST=-x` adds flags.
+# `make test TESTS=tests/core` runs a part; `PYTEST=-x` adds flags, `PYTEST="-m 'not slow'"` leaves out what takes long.
 TESTS ?= tests
 PYTEST ?=
 CMD ?=

@@ -88,14 +88,13 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 static __always_inline struct listener *find_listener(const struct flow_key *flow)
 {
 	struct listener_key key = {.port = flow->local_port, .protocol = flow->protocol};
-	const __u32 *local = (const __u32 *)flow->local;
 	struct listener *listener;
 
 	__builtin_memcpy(key.address, flow->local, sizeof(key.address));
 	listener = bpf_map_lookup_elem(&listeners, &key);
 	if (listener)
 		return listener;
-	if (!local[0] && !local[1] && local[2] == bpf_htonl(0xffff)) {
+	if (is_mapped(flow->local)) {
 		map_v4(key.address, 0);
 		listener = bpf_map_lookup_elem(&listeners, &key);
 		if (listener)

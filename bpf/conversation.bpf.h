@@ -16,7 +16,8 @@ struct question {
 	struct attribution whose;
 	struct flow_key conversation; /* the same with direction 0, and with ports also where rules know none */
 	enum packet_role role;
-	__u32 transport; /* where its header begins */
+	__u32 transport;  /* where its header begins */
+	bool is_headless; /* a fragment that is not the first has none */
 	bool is_watched;
 };
 

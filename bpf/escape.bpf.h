@@ -31,15 +31,35 @@ static __always_inline bool is_led_elsewhere(struct __sk_buff *skb)
 	return next_header != TCP && (!parse_packet(skb, &flow, &transport, &role) || transport.is_routed);
 }
 
-/* What netfilter's rules pass without asking (kernel/netfilter_rules.py): DHCP, group membership, all ICMP but echoes. */
-static __always_inline bool is_of_link(const struct question *question)
+static __always_inline bool is_dhcp(const struct flow_key *flow, bool is_v4)
+{
+	if (is_v4)
+		return flow->local_port == DHCP_CLIENT && flow->remote_port == DHCP_SERVER;
+	return flow->local_port == DHCP6_CLIENT && flow->remote_port == DHCP6_SERVER;
+}
+
+/* Errors; for IPv6 also listeners (RFC 2710, 3810), routers and neighbours (RFC 4861). */
+static __always_inline bool is_link_icmp(__u8 type, bool is_v4)
+{
+	if (is_v4)
+		return (type >= 3 && type <= 5) || type == 11 || type == 12;
+	return (type >= 1 && type <= 4) || (type >= 130 && type <= 137) || type == 143;
+}
+
+/* What netfilter's rules pass without asking: _DHCP, _IGMP and _LINK in kernel/netfilter_rules.py. */
+static __always_inline bool is_of_link(struct __sk_buff *skb, const struct question *question)
 {
 	const struct flow_key *flow = &question->flow;
+	bool is_v4 = is_mapped(flow->remote);
+	__u8 type;
 
 	if (flow->protocol == UDP)
-		return (flow->local_port == DHCP_CLIENT && flow->remote_port == DHCP_SERVER) ||
-		       (flow->local_port == DHCP6_CLIENT && flow->remote_port == DHCP6_SERVER);
-	return flow->protocol == IGMP || question->role == ROLE_NONE;
+		return is_dhcp(flow, is_v4);
+	if (flow->protocol == IGMP)
+		return is_v4;
+	if (flow->protocol != (is_v4 ? ICMP : ICMPV6) || question->is_headless)
+		return false;
+	return !bpf_skb_load_bytes(skb, question->transport, &type, 1) && is_link_icmp(type, is_v4);
 }
 
 /* The destination was another one when it was judged: translated since (nat OUTPUT), as the socket still knows. */
@@ -86,7 +106,7 @@ static __always_inline int has_escaped(struct __sk_buff *skb, __u8 direction)
 		return 0;
 	if (direction == OUTBOUND && skb->ingress_ifindex) /* forwarded, and so never judged */
 		return 0;
-	if (!read_question(skb, direction, &question) || (question.flow.protocol != TCP && is_of_link(&question)))
+	if (!read_question(skb, direction, &question) || is_of_link(skb, &question))
 		return 0;
 	now_ns = bpf_ktime_get_boot_ns();
 	conversation = find_conversation(&question, now_ns);

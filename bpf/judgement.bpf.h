@@ -13,6 +13,7 @@ static __always_inline bool read_question(struct __sk_buff *skb, __u8 direction,
 	if (!parse_packet(skb, &question->flow, &transport, &question->role))
 		return false;
 	question->transport = transport.offset;
+	question->is_headless = transport.is_missing;
 	if (question->role != ROLE_NONE)
 		name_conversation(skb, question, transport.offset);
 	return true;

@@ -11,7 +11,6 @@
 #include <stdbool.h>
 
 #define AF_INET 2
-#define AF_INET6 10
 #define ECONNREFUSED 111
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The maps, the same in all three objects: libbpf pins each by its name in the instance's folder and every object
+ * The maps, the same in each object: libbpf pins each by its name in the instance's folder and every object
  * after the first uses what it finds there. Each is bounded; whoever fails to write counts it.
  */
 #ifndef MAPS_BPF_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * From packet to flow. Where xt_bpf runs (LOCAL_OUT and LOCAL_IN), skb->data is at the IP header: ip_local_out() has
- * just built it, ip_local_deliver() and ip6_input() have not yet taken it off. nf_defrag has put fragments together.
+ * From packet to flow. Where xt_bpf runs (LOCAL_OUT, POST_ROUTING and LOCAL_IN), skb->data is at the IP header:
+ * ip_local_out() has just built it, ip_local_deliver() and ip6_input() have not yet taken it off. nf_defrag has put
+ * fragments together.
  * What core/packet.py calls malformed is refused here too: a verdict that is remembered must not let it pass.
  *
  * Functions that are not static the verifier goes through once for each program, with any arguments, so also with NULL,
@@ -148,20 +149,13 @@ __noinline bool skip_extension(struct __sk_buff *skb, struct transport *transpor
 	return true;
 }
 
-/* In an IPv6 header it would pass for an address of IPv4 here; ip6_rcv_core() drops such a source too. */
-static __always_inline bool is_mapped(const __u8 *address)
-{
-	const __be32 *words = (const __be32 *)address;
-
-	return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff);
-}
-
 static __always_inline bool parse_v6(struct __sk_buff *skb, struct flow_key *flow, struct transport *transport)
 {
 	struct ipv6_header header;
 
 	if (bpf_skb_load_bytes(skb, 0, &header, sizeof(header)))
 		return false;
+	/* It would pass for an address of IPv4 here; ip6_rcv_core() drops such a source too. */
 	if (is_mapped(header.source) || is_mapped(header.destination))
 		return false;
 	place_addresses(flow, header.source, header.destination);

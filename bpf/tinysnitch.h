@@ -13,7 +13,6 @@
 
 #define EXEC_ID_UNKNOWN 0
 #define EXEC_ID_KERNEL 1
-#define EXEC_ID_FIRST 16            /* in fact: the boot-time clock at load, so that no id comes twice */
 #define EXEC_ID_SEEDED (1ULL << 63) /* user space gives ids from here on */
 
 enum direction { OUTBOUND = 0, INBOUND = 1, ANY_REMOTE = 2 };
@@ -106,7 +105,10 @@ struct flow_key {
 	__u16 pad;
 } __attribute__((aligned(8))); /* it is copied by words, not by pairs of bytes */
 
-/* Written by the verdict program on a miss; user space sets the verdict. A verdict counts only for the same cookie. */
+/*
+ * Written by the verdict program on a miss, and of what user space is shown or reads the questions of; user space sets
+ * the verdict, which counts only for the same cookie.
+ */
 struct flow {
 	__u64 cookie;     /* 0: no socket */
 	__u64 expires_ns; /* 0: never */
@@ -195,7 +197,7 @@ enum statistic {
 	STATISTICS
 };
 
-/* One line of tinysnitch-trace, only while `tracing` is on. */
+/* One line of tinysnitch-trace, only while `is_tracing` is set. */
 enum trace_kind { TRACE_EXEC = 1, TRACE_CONNECT = 2, TRACE_SEND = 3, TRACE_BIND = 4 };
 
 struct trace_event {

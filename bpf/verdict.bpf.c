@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * "Allowed?" and "denied?", asked by netfilter (iptables -m bpf --object-pinned) for each SYN and each packet that is not
- * TCP. What is not remembered is a miss: the flow is written down with its owner, so that user space can join the queued packet to it.
+ * TCP; of each other packet of TCP on its way out, whether it is to be shown. What is not remembered is a miss: the flow
+ * is written down with its owner, so that user space can join the queued packet to it.
  */
 #include "escape.bpf.h"
 #include "watch.bpf.h"

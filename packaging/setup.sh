@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 RUN_PACKAGES=(python3-venv libbpf1 libbpf-dev libc6-dev linux-libc-dev iptables iproute2 kmod util-linux)
-TEST_PACKAGES=(gcc dnsmasq-base unbound nginx-light openssl curl wget bind9-dnsutils iputils-ping netcat-openbsd git
+TEST_PACKAGES=(gcc dnsmasq-base unbound nginx-light openssl curl wget bind9-dnsutils iputils-ping git
 	openssh-client openssh-server bpftool conntrack iperf3 procps)
 # What Qt loads to show a window on X11, and screens (X11, Wayland), a font and hands for its tests.
 WINDOW_PACKAGES=(libegl1 libgl1 libfontconfig1 libdbus-1-3 libglib2.0-0t64 libx11-xcb1 libxcb-cursor0 libxcb-icccm4

@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
 
+from tests.daemon.small_desk import RunningServer, running_server
 from tests.lab.lab import Lab
 from tests.lab.namespaces import remove_stale
 
@@ -31,3 +33,10 @@ def lab(_clean_machine: None) -> Iterator[Lab]:
     """A host and a world of its own for one test."""
     with Lab() as made:
         yield made
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[RunningServer]:
+    """A daemon without an engine."""
+    with running_server(tmp_path / "socket") as server:
+        yield server

@@ -1,18 +1,10 @@
-"""A daemon without an engine, and the commands."""
+"""The commands, which find the daemon without an engine of `running`."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.running import Command
-from tests.daemon.small_desk import RunningServer, running_server
-
-
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[RunningServer]:
-    with running_server(tmp_path / "socket") as running:
-        yield running
 
 
 @pytest.fixture

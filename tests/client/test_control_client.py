@@ -2,7 +2,6 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,12 +24,6 @@ from tinysnitch.protocol.messages import (
     Status,
     Welcome,
 )
-
-
-@pytest.fixture(name="running")
-def _running(tmp_path: Path) -> Iterator[RunningServer]:
-    with running_server(tmp_path / "socket") as running:
-        yield running
 
 
 def test_requests_follow_each_other_on_one_connection(running: RunningServer) -> None:

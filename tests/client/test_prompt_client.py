@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,12 +20,6 @@ from tinysnitch.protocol.messages import (
     Status,
     Welcome,
 )
-
-
-@pytest.fixture(name="running")
-def _running(tmp_path: Path) -> Iterator[RunningServer]:
-    with running_server(tmp_path / "socket") as running:
-        yield running
 
 
 async def answer(client: PromptClient, prompt_id: int, choice: Choice | None = None, rule: str | None = None) -> str:

@@ -27,7 +27,7 @@ class ResolverTalk:
         self.now_s = 10.0
         self.last_id = 0
 
-    def asks(self, exec_id: int | None, name: str, *, resolver: bytes = STUB, kind: int = A, id: int = 0) -> int:
+    def asks(self, exec_id: int, name: str, *, resolver: bytes = STUB, kind: int = A, id: int = 0) -> int:
         self.last_id = id or self.last_id + 1
         self.names.ask(flow_to(resolver), Question(self.last_id, name, kind), exec_id, self.now_s)
         return self.last_id
@@ -53,7 +53,7 @@ class ResolverTalk:
         )
         return self.names.learn(flow_to(resolver), answer, self.now_s)
 
-    def looks_up(self, exec_id: int | None, name: str, *addresses: bytes, ttl_s: int = 600) -> tuple[bytes, ...]:
+    def looks_up(self, exec_id: int, name: str, *addresses: bytes, ttl_s: int = 600) -> tuple[bytes, ...]:
         self.asks(exec_id, name)
         return self.hears(name, *addresses, ttl_s=ttl_s).addresses
 

@@ -1,6 +1,6 @@
-"""The ruleset as the design says it, looking at every rule: what the index must agree with. Knows FACTS by heart.
+"""The ruleset as its page says it, looking at every rule: what the index must agree with. Knows FACTS by heart.
 
-Which rules match, what their words mean and which of two is the narrower one is written down anew, from DESIGN.md 5.
+Which rules match, what their words mean and which of two is the narrower one is written down anew, from docs/rules.md.
 To see whether a column is a subset of another it looks at what each takes in of some samples: they hold something for
 each difference between two columns of rule_strategies (test_scope.py looks after that) and of engine_walk.
 """

@@ -12,9 +12,10 @@ from tinysnitch.core.flow import ICMPV6, Direction, Flow, parse_address
 from tinysnitch.core.network import Network, format_network, parse_network
 from tinysnitch.core.port_text import has_ports, merge_ranges
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process
-from tinysnitch.core.program_text import glob_of
+from tinysnitch.core.program_text import pattern_tokens
 from tinysnitch.core.rule import ANY_PROGRAM, ANY_REMOTE, Program, ProgramKind, Remote, RemoteKind, Rule
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.words import escape_pattern
 from tinysnitch.store.remote_set import RemoteSet
 
 # --- any rule at all, with hostile texts -------------------------------------------------------------------
@@ -39,6 +40,11 @@ def _network(bits: int, prefix: int, is_v4: bool) -> Network:
     if is_v4:
         return parse_network(str(ip_network((bits & 0xFFFFFFFF, prefix % 33), strict=False)))
     return parse_network(str(ip_network((bits.to_bytes(16), prefix), strict=False)))
+
+
+def glob_of(*parts: str) -> Program:
+    """A glob from literal texts with `*` between them."""
+    return Program(ProgramKind.GLOB, "".join(pattern_tokens("*".join(map(escape_pattern, parts)))))
 
 
 remotes = st.one_of(

@@ -110,7 +110,7 @@ def test_questions_are_bounded(talk: ResolverTalk) -> None:
     talk.asks(CURL, "b.test")
     talk.asks(CURL, "c.test")
     assert talk.hears("a.test", SHOP, id=first).refusal is Refusal.UNSOLICITED
-    assert talk.names.statistics().questions == TableStatistics(used=2, capacity=2, evicted=1)
+    assert talk.names.statistics().questions == TableStatistics(used=2, evicted=1)
 
 
 def test_old_questions_make_room_without_a_loss() -> None:
@@ -119,7 +119,7 @@ def test_old_questions_make_room_without_a_loss() -> None:
     talk.asks(CURL, "b.test")
     talk.now_s += QUESTION_LIFE_S + 1
     talk.asks(CURL, "c.test")
-    assert talk.names.statistics().questions == TableStatistics(used=1, capacity=2, evicted=0)
+    assert talk.names.statistics().questions == TableStatistics(used=1, evicted=0)
 
 
 def test_questions_under_one_id_wait_side_by_side(talk: ResolverTalk) -> None:

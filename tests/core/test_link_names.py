@@ -11,8 +11,8 @@ from tinysnitch.core.dns_wire import AAAA, ANY, A, Record
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import parse_address
 from tinysnitch.core.link_names import (
+    LINK_QUESTION_LIFE_S,
     MAX_QUESTIONS,
-    QUESTION_LIFE_S,
     LinkNames,
     parse_link_answer,
     parse_link_questions,
@@ -120,7 +120,7 @@ def test_what_nobody_asked_for_teaches_nothing(link: Link) -> None:
     assert link.hear("printer.local") == []
     link.ask("printer.local")
     assert link.hear("printer.local", source=LLMNR) == []
-    link.now_s += QUESTION_LIFE_S + 0.1
+    link.now_s += LINK_QUESTION_LIFE_S + 0.1
     assert link.hear("printer.local") == []
     assert link.names.find(PRINTER, link.now_s).name is None
 

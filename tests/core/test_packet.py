@@ -44,18 +44,18 @@ UDP_V6 = v6(UDP, "d77f14e9000d002068656c6c6f")
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (SYN + SYN_SEGMENT, Packet(TCP, V4, V4, 46380, 9443, 60, 60, has_ports=True, transport_offset=20)),
-        (SYN_WITH_OPTIONS, Packet(TCP, V4, V4, 46380, 9443, 68, 68, has_ports=True, transport_offset=28)),
-        (SYN_V6, Packet(TCP, V6, V6, 46380, 9443, 80, 80, has_ports=True, transport_offset=40)),
-        (UDP_V4, Packet(UDP, V4, V4, 55026, 5353, 28, 33, has_ports=True)),
-        (UDP_V6, Packet(UDP, V6, V6, 55167, 5353, 48, 53, has_ports=True)),
+        (SYN + SYN_SEGMENT, Packet(TCP, V4, V4, 46380, 9443, 60, 60, transport_offset=20)),
+        (SYN_WITH_OPTIONS, Packet(TCP, V4, V4, 46380, 9443, 68, 68, transport_offset=28)),
+        (SYN_V6, Packet(TCP, V6, V6, 46380, 9443, 80, 80, transport_offset=40)),
+        (UDP_V4, Packet(UDP, V4, V4, 55026, 5353, 28, 33)),
+        (UDP_V6, Packet(UDP, V6, V6, 55167, 5353, 48, 53)),
         (ECHO_V4, Packet(ICMP, V4, V4, 10057, 0, 28, 28, is_echo=True)),
         (ECHO_REPLY_V4, Packet(ICMP, V4, V4, 10057, 0, 28, 28, is_echo=True)),
         (ECHO_V6, Packet(ICMPV6, V6, V6, 10058, 0, 48, 48, is_echo=True)),
-        (UNREACHABLE_V4, Packet(ICMP, V4, V4, 0, 0, 28, 61, is_icmp_error=True)),
-        (v6(ICMPV6, "0104fafc00000000"), Packet(ICMPV6, V6, V6, 0, 0, 48, 48, is_icmp_error=True)),
+        (UNREACHABLE_V4, Packet(ICMP, V4, V4, 0, 0, 28, 61)),
+        (v6(ICMPV6, "0104fafc00000000"), Packet(ICMPV6, V6, V6, 0, 0, 48, 48)),
         (v6(ICMPV6, "8700fafc00000000"), Packet(ICMPV6, V6, V6, 0, 0, 48, 48)),
-        (FIRST_FRAGMENT_V4, Packet(UDP, V4, V4, 48216, 5354, 28, 32, has_ports=True, is_fragment=True)),
+        (FIRST_FRAGMENT_V4, Packet(UDP, V4, V4, 48216, 5354, 28, 32, is_fragment=True)),
         (LAST_FRAGMENT_V4, Packet(UDP, V4, V4, 0, 0, 20, 24, is_fragment=True)),
         ("4500001400000000402f00007f0000017f000001", Packet(47, V4, V4, 0, 0, 20, 20)),
         (v6(59, ""), Packet(59, V6, V6, 0, 0, 40, 40)),
@@ -88,9 +88,9 @@ def test_extension_headers_are_walked_over(chain: list[tuple[int, str]]) -> None
 
 def test_the_first_fragment_has_the_ports_and_the_others_do_not() -> None:
     first = packet(v6(44, FRAGMENT_HEADER.format(UDP, 0x0001) + "c37414ea0580b3247878"))
-    assert (first.destination_port, first.is_fragment, first.has_ports) == (5354, True, True)
+    assert (first.destination_port, first.is_fragment) == (5354, True)
     last = packet(v6(44, FRAGMENT_HEADER.format(UDP, 0x04D0) + "78787878"))
-    assert (last.destination_port, last.is_fragment, last.has_ports) == (0, True, False)
+    assert (last.destination_port, last.is_fragment) == (0, True)
     assert last.protocol == UDP
 
 

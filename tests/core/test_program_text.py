@@ -2,13 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.rule_strategies import texts
+from tests.core.rule_strategies import glob_of, texts
 from tinysnitch.core.program_text import (
     PROGRAM_FORMS,
     compile_pattern,
     format_args,
     format_program,
-    glob_of,
     parse_args,
     parse_program,
     pattern_tokens,

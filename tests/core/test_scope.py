@@ -17,11 +17,11 @@ from tests.core.rule_strategies import (
     OWNERS,
     PATHS,
     PORT_SETS,
+    glob_of,
     meeting_rules,
 )
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Direction
-from tinysnitch.core.program_text import glob_of
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import ANY_PROGRAM, ANY_REMOTE, Program, ProgramKind, Remote, RemoteKind, Rule
 from tinysnitch.core.rule_text import parse_rule

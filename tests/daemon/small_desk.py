@@ -87,6 +87,7 @@ class SmallDesk:
             pid=1,
             mode=Mode.BPF,
             netns=7,
+            cgroup="/sys/fs/cgroup",
             rules_file="/etc/tinysnitch.rules",
             uptime_s=3661.0,
             rules=len(self.rules),

@@ -1,21 +1,12 @@
 """Clients that do not behave end themselves, and nobody else."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from tests.daemon.raw_client import RawClient, kinds, talk
-from tests.daemon.small_desk import RunningServer, make_prompt, running_server
+from tests.daemon.small_desk import RunningServer, make_prompt
 from tinysnitch.daemon.control_peer import MAX_PUSHES
 from tinysnitch.protocol.framing import encode_frame
 from tinysnitch.protocol.messages import Attach, Hello, ListRules, ReadLog, ReadStatus
-
-
-@pytest.fixture(name="running")
-def _running(tmp_path: Path) -> Iterator[RunningServer]:
-    with running_server(tmp_path / "socket") as running:
-        yield running
 
 
 @pytest.mark.parametrize(
@@ -50,7 +41,7 @@ def test_other_versions_are_told_so(running: RunningServer) -> None:
 def test_a_client_that_does_not_read_is_cut_off(running: RunningServer) -> None:
     line = b'{"event":"lost","what":"%s"}' % (b"x" * 10_000)
     with RawClient(running, Hello(), ReadLog(0, follow=True)) as slow, RawClient(running, Hello()) as good:
-        running.wait_until(lambda: running.server.has_followers)
+        running.wait_until(lambda: running.server.statistics().followers == 1)
         for _ in range(2000):
             running.call(running.server.push_record, line, None)
         assert running.call(running.server.statistics).slow == 1

@@ -30,12 +30,6 @@ from tinysnitch.protocol.messages import (
 )
 
 
-@pytest.fixture(name="running")
-def _running(tmp_path: Path) -> Iterator[RunningServer]:
-    with running_server(tmp_path / "socket") as running:
-        yield running
-
-
 def test_requests_are_answered_in_order(running: RunningServer) -> None:
     replies = talk(running, ListRules(), ReadStatus(), AddRule("deny - - -"), RemoveRule("deny - - -"), ListAsks())
     assert kinds(replies) == [
@@ -87,7 +81,7 @@ def test_a_follower_gets_the_past_and_then_what_happens(running: RunningServer) 
         assert client.read(2)[1]["count"] == 4
         running.call(running.server.push_record, b'{"event":"lost","count":77}', None)
         assert client.read(1)[0]["count"] == 77
-    running.wait_until(lambda: not running.server.has_followers)
+    running.wait_until(lambda: running.server.statistics().followers == 0)
 
 
 def test_prompt_clients_are_told_of_prompts(running: RunningServer) -> None:

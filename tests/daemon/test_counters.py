@@ -29,11 +29,14 @@ def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
             counters = Counters(place.driver, cast(BpfPrograms, programs), place.server)
             programs.counted += Counter(hits_allowed=5, hits_denied=1, misses=2, lost_flows=3)
             place.driver._read_connection(syn(1), read_instant())
+            place.server.count_malformed()
             assert counters.hits_and_misses() == (5, 2)  # one of the hits is our own verdict, walking again
             losses = counters.losses()
             assert losses["flows not stored"] == 3
             assert losses["DNS messages dropped"] == 5
             assert losses["failures, see the log"] == 0
+            assert losses["clients turned away, not permitted"] == 0
+            assert losses["clients cut off, not understood"] == 1
             assert counters.tables() == {
                 "verdicts": 1,
                 "flows": 1,

@@ -167,6 +167,19 @@ def lose_a_rule(place: Place) -> Path:
     return moved
 
 
+def count_tries(place: Place, monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """One entry for each time that it was tried to write them again."""
+    tries: list[None] = []
+    save_again = place.rules_file.save_again
+
+    def save_counted() -> None:
+        tries.append(None)
+        save_again()
+
+    monkeypatch.setattr(place.rules_file, "save_again", save_counted)
+    return tries
+
+
 def rules_in_force(place: Place) -> list[str]:
     return [format_rule(rule) for rule in place.engine.rules]
 
@@ -179,8 +192,9 @@ def test_a_rule_that_could_not_be_written_outlives_a_reload_and_is_written_later
     async def run() -> None:
         with closing(Place(tmp_path, "deny - 23 tcp\n")) as place:
             moved = lose_a_rule(place)
+            tries = count_tries(place, monkeypatch)
             assert place.desk.counters.losses()["rules not saved"] == 1
-            await asyncio.sleep(0.05)  # tried in vain meanwhile
+            await until(lambda: len(tries) > 2)
             moved.rename(place.rules_file.path)
             place.driver.reload_rules()
             assert rules_in_force(place) == ["deny - 23 tcp", RULE]

@@ -57,7 +57,7 @@ def test_programs_that_do_not_load_leave_no_folder(tmp_path: Path, monkeypatch: 
         raise SnitchError("it does not load")
 
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    monkeypatch.setattr("tinysnitch.daemon.trace.BPFFS", tmp_path)
+    monkeypatch.setattr("tinysnitch.daemon.trace.MOUNT_POINT", tmp_path)
     monkeypatch.setattr("tinysnitch.daemon.trace.mount_bpffs", lambda: False)
     monkeypatch.setattr(BpfPrograms, "load", load)
     with pytest.raises(SnitchError, match="BPF does not work here: it does not load"):

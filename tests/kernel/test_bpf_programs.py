@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.pinned_tables import count_hits, find_listener
 from tests.kernel.test_bpf_structs import make_image
 from tests.lab.patience import PATIENCE
 from tinysnitch.core.commands import VerdictKey
@@ -128,7 +129,7 @@ def test_seeded_sockets_and_listeners_are_found(programs: BpfPrograms) -> None:
     assert programs.find_owner(5) == owner
     assert programs.seed_listener(UDP, 53, LOCAL, Listener(5, owner))
     assert not programs.seed_listener(UDP, 53, LOCAL, Listener(6, owner))
-    assert programs.find_listener(UDP, 53, LOCAL) == Listener(5, owner)
+    assert find_listener(programs, UDP, 53, LOCAL) == Listener(5, owner)
 
 
 def test_a_listener_that_finds_no_room_is_remembered(programs: BpfPrograms) -> None:
@@ -144,17 +145,17 @@ def test_a_listener_that_finds_no_room_is_remembered(programs: BpfPrograms) -> N
 
 def test_forgotten_verdicts_are_gone(programs: BpfPrograms) -> None:
     programs.remember_verdict(KEY, Verdict.ALLOW, 1, 0)
-    assert programs.count_hits(KEY) == 0
+    assert count_hits(programs, KEY) == 0
     programs.forget_verdicts([KEY])
     programs.forget_verdicts([KEY])
-    assert programs.count_hits(KEY) is None
+    assert count_hits(programs, KEY) is None
 
 
 def test_what_is_not_there_is_none(programs: BpfPrograms) -> None:
     assert programs.find_image(5) is None
     assert programs.find_process(2**22 + 1) is None
     assert programs.find_flow(Flow(TCP, Direction.INBOUND, LOCAL, 1, LOCAL, 2)) is None
-    assert programs.find_listener(TCP, 1, LOCAL) is None
+    assert find_listener(programs, TCP, 1, LOCAL) is None
 
 
 def test_exec_ids_do_not_come_again_after_a_new_load(place: BpfPlace) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.netns_visit import visit_netns
+from tests.kernel.pinned_tables import count_hits, find_listener
 from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import TCP, UDP, Direction, parse_address
@@ -45,7 +46,7 @@ def test_who_is_denied_every_remote_is_refused_at_once(programs: BpfPrograms, ag
     for family, remote in (("AF_INET", "127.0.0.1"), ("AF_INET", "127.0.0.2"), ("AF_INET6", "::1")):
         handle, _cookie = agent.call("open_socket", family, "SOCK_STREAM")
         assert agent.call("connect", handle, remote, 4000) == REFUSED
-    assert programs.count_hits(key) == programs.read_statistics()["hits_denied_early"] == 3
+    assert count_hits(programs, key) == programs.read_statistics()["hits_denied_early"] == 3
 
 
 @pytest.mark.parametrize(("family", "kind"), [("AF_INET", "SOCK_STREAM"), ("AF_INET6", "SOCK_DGRAM")])
@@ -121,11 +122,11 @@ def test_bind_notes_the_listener_and_close_forgets_it(
 ) -> None:
     handle, cookie = agent.call("open_socket", family, kind)
     port = agent.call("bind", handle, address, 0)
-    found = programs.find_listener(protocol, port, parse_address(address))
+    found = find_listener(programs, protocol, port, parse_address(address))
     assert found
     assert (found.cookie, found.owner) == (cookie, owner_of(programs, agent))
     agent.call("close", handle)
-    assert programs.find_listener(protocol, port, parse_address(address)) is None
+    assert find_listener(programs, protocol, port, parse_address(address)) is None
 
 
 def test_a_listener_that_connects_is_forgotten_at_close_all_the_same(programs: BpfPrograms, agent: Agent) -> None:
@@ -133,7 +134,7 @@ def test_a_listener_that_connects_is_forgotten_at_close_all_the_same(programs: B
     port = agent.call("bind", handle, "0.0.0.0", 0)
     agent.call("connect", handle, "127.0.0.1", 9)  # its local address is 127.0.0.1 from now on
     agent.call("close", handle)
-    assert programs.find_listener(UDP, port, parse_address("0.0.0.0")) is None
+    assert find_listener(programs, UDP, port, parse_address("0.0.0.0")) is None
 
 
 def test_a_port_that_another_socket_took_too_stays(programs: BpfPrograms, agent: Agent) -> None:
@@ -144,11 +145,11 @@ def test_a_port_that_another_socket_took_too_stays(programs: BpfPrograms, agent:
     port = agent.call("bind", first, "127.0.0.1", 0)
     agent.call("bind", second, "127.0.0.1", port)
     agent.call("close", first)
-    found = programs.find_listener(UDP, port, parse_address("127.0.0.1"))
+    found = find_listener(programs, UDP, port, parse_address("127.0.0.1"))
     assert found
     assert found.owner == programs.find_owner(cookie)
     agent.call("close", second)
-    assert programs.find_listener(UDP, port, parse_address("127.0.0.1")) is None
+    assert find_listener(programs, UDP, port, parse_address("127.0.0.1")) is None
 
 
 def test_a_port_that_programs_share_stays_theirs_until_the_last_has_left(
@@ -161,14 +162,14 @@ def test_a_port_that_programs_share_stays_theirs_until_the_last_has_left(
         agent.call("reuse_address", handle)
     port = agents[0].call("bind", handles[0], "127.0.0.1", 0)
     agents[1].call("bind", handles[1], "127.0.0.1", port)
-    known = programs.find_listener(UDP, port, parse_address("127.0.0.1"))
+    known = find_listener(programs, UDP, port, parse_address("127.0.0.1"))
     agents[0].call("close", handles[0])
-    assert programs.find_listener(UDP, port, parse_address("127.0.0.1")) == known
+    assert find_listener(programs, UDP, port, parse_address("127.0.0.1")) == known
     agents[2].call("bind", handles[2], "127.0.0.1", port)
     agents[1].call("close", handles[1])
-    assert programs.find_listener(UDP, port, parse_address("127.0.0.1")) == known
+    assert find_listener(programs, UDP, port, parse_address("127.0.0.1")) == known
     agents[2].call("close", handles[2])
-    assert programs.find_listener(UDP, port, parse_address("127.0.0.1")) is None
+    assert find_listener(programs, UDP, port, parse_address("127.0.0.1")) is None
 
 
 @pytest.mark.parametrize(
@@ -180,11 +181,11 @@ def test_sending_without_bind_notes_the_port(
     handle, cookie = agent.call("open_socket", family, "SOCK_DGRAM")
     agent.call("send_to", handle, target, 9)
     port = agent.call("local_port", handle)
-    found = programs.find_listener(UDP, port, parse_address(bound))
+    found = find_listener(programs, UDP, port, parse_address(bound))
     assert found
     assert found.cookie == cookie
     agent.call("close", handle)
-    assert programs.find_listener(UDP, port, parse_address(bound)) is None
+    assert find_listener(programs, UDP, port, parse_address(bound)) is None
 
 
 @pytest.mark.parametrize(
@@ -215,7 +216,7 @@ def test_connect_to_what_is_denied_is_refused(
     key = deny(programs, agent, remote, port, protocol)
     handle, _cookie = agent.call("open_socket", family, kind)
     assert agent.call("connect", handle, address, port) == REFUSED
-    assert programs.count_hits(key) == 1
+    assert count_hits(programs, key) == 1
     assert programs.read_statistics()["hits_denied_early"] == 1
     programs.forget_verdicts([key])
     assert agent.call("connect", handle, address, port) == ""

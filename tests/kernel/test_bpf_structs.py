@@ -1,17 +1,23 @@
-"""The mirror of tinysnitch.h has the layout that the compiler gave the objects, and texts survive the way and back."""
+"""The mirror of tinysnitch.h has its numbers and the layout of the built objects; texts survive the way and back."""
 
 import json
+import re
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinysnitch.core.settlement import KERNEL_EXEC_ID
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_objects import PROGRAMS, object_path
 from tinysnitch.kernel.bpf_structs import Image
+from tinysnitch.kernel.netfilter_rules import ALLOW_BIT
 
+SOURCES = Path(__file__).parents[2] / "bpf"
 names = st.binary(min_size=1, max_size=60).filter(lambda name: b"\0" not in name and b"/" not in name)
 texts = st.binary(max_size=60).filter(lambda text: b"\0" not in text)
 
@@ -48,6 +54,51 @@ def test_layout_is_that_of_the_objects(objects: list[Btf], name: str) -> None:
     for btf in holders:
         assert layout.struct.size == btf.structs[name]["size"]
         assert layout.offsets() == btf.offsets(btf.structs[name])
+
+
+def read_header(name: str) -> str:
+    """Without its comments."""
+    return re.sub(r"/\*.*?\*/", "", (SOURCES / name).read_text(), flags=re.DOTALL)
+
+
+def read_enum(header: str, name: str) -> dict[str, int]:
+    body = re.search(rf"enum {name} \{{(.*?)\}}", header, re.DOTALL)
+    assert body, f"no enum {name}"
+    numbers: dict[str, int] = {}
+    for member in filter(None, map(str.strip, body[1].split(","))):
+        key, _equals, value = member.partition(" = ")
+        numbers[key] = int(value) if value else max(numbers.values(), default=-1) + 1
+    return numbers
+
+
+def defined_numbers(header: str) -> Iterator[tuple[str, int]]:
+    for name, value, shift in re.findall(r"^#define (\w+) \(?(\w+)(?: << (\d+)\))?\s*$", header, re.MULTILINE):
+        yield name, int(value.removesuffix("ULL"), 0) << int(shift or 0)
+
+
+def test_numbers_are_those_of_the_header() -> None:
+    header = read_header("tinysnitch.h")
+    numbers = dict(defined_numbers(header))
+    for enum in re.findall(r"enum (\w+) \{", header):
+        numbers |= read_enum(header, enum)
+    mirrored = {name: value for name, value in vars(structs).items() if name.isupper() and isinstance(value, int)}
+    assert mirrored == {name: numbers.get(name) for name in mirrored}
+    assert {"ANSWER_NS", "ARGS_SIZE", "EXEC_ID_SEEDED", "IMAGE_DELETED", "WATCH_CUT"} <= mirrored.keys()
+    assert numbers["EXEC_ID_KERNEL"] == KERNEL_EXEC_ID
+
+
+def test_statistics_and_traces_are_called_as_in_the_header() -> None:
+    header = read_header("tinysnitch.h")
+    *statistics, end = read_enum(header, "statistic")
+    assert tuple(map(str.lower, statistics)) == structs.STATISTICS
+    assert end == "STATISTICS"
+    kinds = read_enum(header, "trace_kind")
+    told = {number: kind.value for number, kind in structs.TRACE_KINDS.items()}
+    assert {number: name.removeprefix("TRACE_").lower() for name, number in kinds.items()} == told
+
+
+def test_the_mark_of_what_was_read_is_the_one_that_netfilter_knows() -> None:
+    assert dict(defined_numbers(read_header("watch.bpf.h")))["READ_MARK"] == ALLOW_BIT
 
 
 def make_image(**changes: object) -> Image:

@@ -1,4 +1,4 @@
-"""A running tinysnitchd and what it logs: one JSON object a line (DESIGN: `--log json`)."""
+"""A running tinysnitchd and what it logs: one JSON object a line (docs/commands.md)."""
 
 import json
 import os

@@ -16,7 +16,7 @@ _HEADLESS = {
     "WLR_BACKENDS": "headless",
     "WLR_LIBINPUT_NO_DEVICES": "1",
     "WLR_RENDERER": "pixman",
-}  # wlroots, env_vars.md
+}  # read by wlroots
 _NO_KEY_MS = "3600000"
 
 

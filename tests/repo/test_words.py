@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tests.repo.tree import python_files, relative, tracked
+from tests.repo.tree import ROOT, python_files, relative, tracked
 
 # Put together from halves, so that this file does not find itself.
 STUB = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X", "NotImplemented" + "Error"]) + r")\b")
@@ -17,6 +17,7 @@ HOSTS = [
 ]
 PLACE = re.compile(r"(?<![\w.])/(" + "|".join(["wo" + "rk", "fa" + "rm", "ro" + "ot/"]) + r")(/|\b)")
 HOST = re.compile("|".join(HOSTS), re.IGNORECASE)
+PAGE = re.compile(r"[\w./-]*\w\.md\b")
 LICENSE = "LICENSE"
 
 
@@ -50,6 +51,18 @@ def test_no_place_of_one_machine() -> None:
 
 def test_no_host_of_a_registry() -> None:
     assert find_lines(HOST) == []
+
+
+def test_every_page_that_is_named_is_there() -> None:
+    """From the root of the repository, or from the folder of the page that names it."""
+    named = [(path, name) for path, text in readable() for name in PAGE.findall(text)]
+    missing = [
+        f"{relative(path)} names {name}"
+        for path, name in named
+        if not (ROOT / name).is_file() and not (path.parent / name).is_file()
+    ]
+    assert not missing, "\n".join(missing)
+    assert {"README.md", "docs/rules.md", "docs/commands.md"} <= {name for _path, name in named}
 
 
 def test_every_module_says_what_it_is() -> None:

@@ -39,6 +39,7 @@ class QuestionDaemon:
 
     def status(self, right: Right) -> Status:
         return Status(
+            cgroup="/sys/fs/cgroup",
             pid=1, mode=Mode.BPF, netns=1, rules_file="", uptime_s=0.0, rules=2, prompts=len(self.prompts), clients=1,
             hits=0, misses=0,
         )  # fmt: skip

@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.keys import KEYS, Act, Group, find_key, keys_of
@@ -15,6 +18,15 @@ def test_every_lifetime_and_act_has_a_key() -> None:
 def test_keys_are_found_by_any_of_their_names() -> None:
     assert find_key("question_mark") is find_key("h")
     assert find_key("x") is None
+
+
+def test_the_readme_explains_every_key() -> None:
+    """The way back is in words there."""
+    section = (
+        Path(__file__).parents[2].joinpath("README.md").read_text().partition("## The keys")[2].partition("## ")[0]
+    )
+    explained = set(re.findall(r"`([^`]+)`", " ".join(re.findall(r"^\| (`.*?) \|", section, re.MULTILINE))))
+    assert {key.label for key in KEYS} - {"S-Tab"} == explained - {"Ctrl-Z"}
 
 
 def test_groups_hold_every_key_in_order() -> None:

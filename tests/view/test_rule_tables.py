@@ -6,7 +6,7 @@ import pytest
 from tinysnitch.core.rule_text import parse_rules
 from tinysnitch.view.rule_tables import render_rule_tables
 
-PAGE = Path(__file__).parents[2].joinpath("docs", "rules.md").read_text()
+PAGE = Path(__file__).parents[2].joinpath("docs/rules.md").read_text()
 
 
 @pytest.mark.parametrize(("name", "table"), render_rule_tables().items())

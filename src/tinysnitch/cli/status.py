@@ -49,8 +49,7 @@ def present_status(status: Status, uid: int = 0) -> Iterator[tuple[str, str]]:
     yield from _present_losses(status.losses)
     yield "daemon", f"version {status.version}, pid {status.pid}, up {format_duration(status.uptime_s)}"
     yield "network namespace", str(status.netns)
-    if status.cgroup:
-        yield "cgroup", status.cgroup
+    yield "cgroup", status.cgroup
 
 
 def _present_nobody(status: Status) -> str:

@@ -38,6 +38,7 @@ def error_of_refusal(refusal: Refused) -> SnitchError:
 
 
 def check_welcome(welcome: Welcome) -> None:
+    """Raises SnitchError when the daemon speaks another protocol."""
     if welcome.protocol == PROTOCOL:
         return
     raise error_of_version(

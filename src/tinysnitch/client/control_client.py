@@ -63,6 +63,7 @@ class ControlClient:
         return [reply for reply in self.request(request) if isinstance(reply, kind)]
 
     def ask_one(self, request: Request, kind: type[T]) -> T:
+        """Raises SnitchError, also where it is not one reply."""
         replies = self.ask(request, kind)
         if len(replies) != 1:
             raise error_of_version(f"the daemon gave {len(replies)} replies where one was due")

@@ -19,11 +19,6 @@ class ByteStream:
         self._position = 0  # bytes that came out
         self._early: list[tuple[int, bytes]] = []  # position and bytes
 
-    @property
-    def has_gap(self) -> bool:
-        """Whether bytes wait for others before them."""
-        return bool(self._early)
-
     def is_next(self, sequence: int) -> bool:
         """Whether all bytes before this number came out."""
         return sequence == self._sequence

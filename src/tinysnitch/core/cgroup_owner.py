@@ -1,4 +1,4 @@
-r"""Whose cgroup: the systemd unit, container, flatpak or snap that a cgroup path tells of (DESIGN.md 3.3).
+r"""Whose cgroup: the systemd unit, container, flatpak or snap that a cgroup path tells of (docs/rules.md, Program).
 
 Below `user@UID.service` the user names the cgroups. So units and containers there are told with that prefix
 (`unit:user@1000.service/sync.service`): no user can pass for a unit or container of the system. A snap counts there

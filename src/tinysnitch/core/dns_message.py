@@ -14,7 +14,7 @@ from tinysnitch.core.dns_wire import (
     CNAME,
     IN,
     MAX_RECORDS,
-    MAX_TTL_S,
+    MAX_WIRE_TTL_S,
     SERVICES,
     A,
     Record,
@@ -97,7 +97,7 @@ def _follow_aliases(name: str, records: list[Record]) -> dict[str, int]:
     for record in records:
         if record.type == CNAME:
             targets.setdefault(record.owner, record)
-    ttls, current = {name: MAX_TTL_S}, name
+    ttls, current = {name: MAX_WIRE_TTL_S}, name
     while (alias := targets.get(current)) is not None and alias.value not in ttls:
         least = min(ttls[current], alias.ttl_s)
         current = str(alias.value)

@@ -29,7 +29,7 @@ _MAX_NAME_SIZE = 255  # RFC 1035 2.3.4
 IN = 1  # the Internet class
 _IS_ANSWER, _OPCODE, _IS_TRUNCATED, _RCODE = 0x8000, 0x7800, 0x0200, 0x000F
 _V4_HINT, _V6_HINT = 4, 6  # RFC 9460 14.3.2
-MAX_TTL_S = 0x7FFFFFFF  # RFC 2181 8: with the high bit set it counts as 0
+MAX_WIRE_TTL_S = 0x7FFFFFFF  # RFC 2181 8: with the high bit set it counts as 0
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -171,7 +171,7 @@ def _read_record(reader: WireReader, class_mask: int) -> list[Record]:
     if reader.position != reader.end:
         raise Malformed("a record with more in it than there should be")
     reader.end = end
-    ttl_s = ttl_s if ttl_s <= MAX_TTL_S else 0
+    ttl_s = ttl_s if ttl_s <= MAX_WIRE_TTL_S else 0
     return [Record(owner, kind, ttl_s, value) for value in values]
 
 

@@ -95,7 +95,7 @@ class ProcessExited(msgspec.Struct, frozen=True):
 
 
 class DataLost(msgspec.Struct, frozen=True):
-    """Something overflowed outside the engine since the last report."""
+    """Outside the engine something was lost, could not be done, or is not in force."""
 
     what: str
     count: int

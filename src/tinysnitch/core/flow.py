@@ -65,7 +65,7 @@ def format_address(packed: bytes) -> str:
 
 @lru_cache(maxsize=4096)
 def parse_address(text: str) -> bytes:
-    """The packed form of an IPv4 or IPv6 address (a zone such as %eth0 is refused)."""
+    """The packed form of an IPv4 or IPv6 address. Raises Malformed, also for a zone such as %eth0."""
     try:
         packed = ipaddress.ip_address(text).packed
     except ValueError:

@@ -15,7 +15,7 @@ from tinysnitch.core.names import Learned, Names
 from tinysnitch.core.table import BoundedTable, TableStatistics
 
 LINK_PORTS = {5353: NameSource.MDNS, 5355: NameSource.LLMNR}
-QUESTION_LIFE_S = 10.0  # answers come within half a second (RFC 6762 6), but several machines may have one
+LINK_QUESTION_LIFE_S = 10.0  # answers come within half a second (RFC 6762 6), but several machines may have one
 MAX_QUESTIONS = 64  # that are read of one message
 _FLAGS = 2  # where in a message they begin
 _CLASS = 0x7FFF  # the high bit asks for an answer to us alone, or replaces what was known (RFC 6762 18.12, 18.13)
@@ -66,7 +66,7 @@ class LinkNames:
         """Each name that was asked for. What nobody asked for is no offence here: machines announce themselves."""
         for record in records:
             asked = self._questions.find((source, record.owner, record.type))
-            if asked is None or now_s - asked.asked_s > QUESTION_LIFE_S or not isinstance(record.value, bytes):
+            if asked is None or now_s - asked.asked_s > LINK_QUESTION_LIFE_S or not isinstance(record.value, bytes):
                 continue
             if self.is_on_link(record.value):
                 yield self._names.believe(asked, [(record.value, record.ttl_s)], now_s)

@@ -18,7 +18,7 @@ from tinysnitch.core.dns_questions import LINK_SOURCES, Asked, DnsQuestions, Nam
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.table import BoundedTable, TableStatistics
 
-MAX_TTL_S = 7 * 24 * 3600  # RFC 8767 4: no cache should believe more
+MAX_NAME_TTL_S = 7 * 24 * 3600  # RFC 8767 4: no cache should believe more
 NAMES_PER_ADDRESS = 16
 ASKERS_PER_NAME = 8
 MEAN_NAMES_PER_ADDRESS = 2  # over a full table: whoever owns a domain can give it any number of addresses and names
@@ -90,10 +90,10 @@ class Names:
     def is_trusted(self, resolver: bytes) -> bool:
         return resolver in self._resolvers
 
-    def ask(self, flow: Flow, question: Question, process_exec_id: int | None, now_s: float) -> None:
-        """Note a question on its way out. Exec id 0 is unknown, as None is."""
+    def ask(self, flow: Flow, question: Question, exec_id: int, now_s: float) -> None:
+        """Note a question on its way out. Exec id 0 is unknown."""
         if self.is_trusted(flow.remote):  # else a program's own resolver could push out real questions
-            self.questions.add(flow, question, process_exec_id or 0, now_s)
+            self.questions.add(flow, question, exec_id, now_s)
 
     def learn(self, flow: Flow, answer: Answer, now_s: float) -> Learned:
         """Take the names out of an answer; `flow` as the question saw it."""
@@ -143,7 +143,7 @@ class Names:
         before, used = _deciding_names(beliefs, now_s, asked.exec_id, hosts), len(beliefs)
         for name in [belief.name for belief in beliefs.values() if belief.expires_s <= now_s]:
             del beliefs[name]
-        expires_s = now_s + max(min(ttl_s, MAX_TTL_S), self._min_ttl_s)
+        expires_s = now_s + max(min(ttl_s, MAX_NAME_TTL_S), self._min_ttl_s)
         name = host_of(asked.name, asked.type)
         _strengthen(beliefs.setdefault(name, _Belief(name, 0, 0.0, {}, asked.source)), asked, expires_s, aliases)
         # Who preferred a name that has to go is not known here: as good as a change for all.

@@ -15,7 +15,7 @@ from tinysnitch.core.words import BadWord
 
 ADDRESS_BITS = 128
 _V4_BASE = 0xFFFF << 32
-_V4_BITS = 96  # the bits before an IPv4 address
+V4_BITS = 96  # the bits before an IPv4 address
 _V4_TEXT = re.compile(r"([0-9]{1,3})\.([0-9]{1,3}|\*)\.([0-9]{1,3}|\*)\.([0-9]{1,3}|\*)(?:/([0-9]{1,2}))?")
 
 
@@ -25,7 +25,7 @@ class Network(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def is_v4(self) -> bool:
-        return self.prefix >= _V4_BITS and self.base >> 32 == 0xFFFF
+        return self.prefix >= V4_BITS and self.base >> 32 == 0xFFFF
 
     def contains(self, other: "Network") -> bool:
         rest = ADDRESS_BITS - self.prefix
@@ -35,7 +35,7 @@ class Network(msgspec.Struct, frozen=True, gc=False):
 
 @lru_cache(maxsize=4096)
 def parse_network(text: str) -> Network:
-    """`10.1.2.3`, `10.0.0.0/8`, `10.1.*.*`, `2001:db8::/32` or `::1`."""
+    """`10.1.2.3`, `10.0.0.0/8`, `10.1.*.*`, `2001:db8::/32` or `::1`. Raises BadWord."""
     base, prefix = _parse_v6(text) if ":" in text else _parse_v4(text)
     rest = ADDRESS_BITS - prefix
     network = Network(base >> rest << rest, prefix)
@@ -57,7 +57,7 @@ def _parse_v4(text: str) -> tuple[int, int]:
     if prefix > 32:
         raise BadWord("an IPv4 prefix has at most 32 bits", "write a network as 10.0.0.0/8")
     packed = bytes(map(int, numbers)).ljust(4, b"\0")
-    return _V4_BASE | int.from_bytes(packed), _V4_BITS + prefix
+    return _V4_BASE | int.from_bytes(packed), V4_BITS + prefix
 
 
 def _parse_v6(text: str) -> tuple[int, int]:
@@ -79,4 +79,4 @@ def format_network(network: Network) -> str:
     address = format_address(network.base.to_bytes(16))
     if network.prefix == ADDRESS_BITS:
         return address
-    return f"{address}/{network.prefix - _V4_BITS if network.is_v4 else network.prefix}"
+    return f"{address}/{network.prefix - V4_BITS if network.is_v4 else network.prefix}"

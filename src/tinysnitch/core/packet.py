@@ -32,8 +32,6 @@ _HOP_BY_HOP, _ROUTING, _FRAGMENT_HEADER, _AUTHENTICATION, _DESTINATION_OPTIONS =
 _EXTENSIONS = frozenset((_HOP_BY_HOP, _ROUTING, _FRAGMENT_HEADER, _AUTHENTICATION, _DESTINATION_OPTIONS))
 
 _ECHO = {ICMP: (8, 0), ICMPV6: (128, 129)}  # request, reply
-_V4_ERRORS = frozenset((3, 4, 5, 11, 12))  # unreachable, quench, redirect, time exceeded, parameter problem (RFC 1122)
-_V6_ERRORS = range(128)  # RFC 4443 2.1: the high bit tells information from errors
 
 
 class Packet(msgspec.Struct, frozen=True):
@@ -46,10 +44,8 @@ class Packet(msgspec.Struct, frozen=True):
     destination_port: int
     payload_offset: int  # where the payload of TCP's or UDP's segment begins; else of what follows IP
     payload_end: int
-    has_ports: bool = False
     is_fragment: bool = False  # a part of a larger packet; only the first part has ports
     is_echo: bool = False
-    is_icmp_error: bool = False  # speaks of another flow, the one that it quotes
     transport_offset: int = 0  # where TCP's header begins; other protocols do not say
     is_routed: bool = False  # TCP over IPv6: a routing header led to the destination
 
@@ -192,9 +188,7 @@ def _parse_transport(payload: bytes | memoryview, found: _Internet) -> Packet:
 
 
 def _without_ports(found: _Internet) -> Packet:
-    return Packet(
-        found.protocol, found.source, found.destination, 0, 0, found.offset, found.end, False, found.is_fragment
-    )
+    return Packet(found.protocol, found.source, found.destination, 0, 0, found.offset, found.end, found.is_fragment)
 
 
 def _parse_tcp(payload: bytes | memoryview, found: _Internet) -> Packet:
@@ -213,7 +207,6 @@ def _parse_tcp(payload: bytes | memoryview, found: _Internet) -> Packet:
         destination_port,
         start,
         end,
-        has_ports=True,
         is_fragment=found.is_fragment,
         transport_offset=offset,
         is_routed=found.is_routed,
@@ -228,9 +221,7 @@ def _parse_udp(payload: bytes | memoryview, found: _Internet) -> Packet:
     if 0 < length < _UDP_HEADER:  # 0: a jumbogram (RFC 2675 4)
         raise Malformed(f"UDP length {length}")
     start, end = offset + _UDP_HEADER, min(end, offset + length) if length else end
-    return Packet(
-        UDP, found.source, found.destination, source_port, destination_port, start, end, True, found.is_fragment
-    )
+    return Packet(UDP, found.source, found.destination, source_port, destination_port, start, end, found.is_fragment)
 
 
 def _parse_icmp(payload: bytes | memoryview, found: _Internet) -> Packet:
@@ -249,5 +240,4 @@ def _parse_icmp(payload: bytes | memoryview, found: _Internet) -> Packet:
         found.end,
         is_fragment=found.is_fragment,
         is_echo=is_echo,
-        is_icmp_error=kind in (_V4_ERRORS if protocol == ICMP else _V6_ERRORS),
     )

@@ -7,13 +7,14 @@ from typing import Any, Generic, TypeVar
 from tinysnitch.core.table import BoundedTable
 
 Pattern = TypeVar("Pattern", bound=Hashable)
+_KEPT = 4096  # values, each with what takes it
 
 
 class PatternTable(Generic[Pattern]):
-    def __init__(self, takes: Callable[[Pattern, Any], bool], capacity: int = 4096) -> None:
+    def __init__(self, takes: Callable[[Pattern, Any], bool]) -> None:
         self._takes = takes
         self._uses: Counter[Pattern] = Counter()
-        self._found: BoundedTable[Hashable, tuple[Pattern, ...]] = BoundedTable(capacity)
+        self._found: BoundedTable[Hashable, tuple[Pattern, ...]] = BoundedTable(_KEPT)
 
     def count(self, pattern: Pattern, step: int) -> None:
         """Note that the pattern is used once more (step 1) or less (-1)."""

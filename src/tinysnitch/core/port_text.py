@@ -63,6 +63,7 @@ _parse_port_forms = parser_of(PORT_FORMS)
 
 
 def parse_ports(word: Word) -> tuple[PortRange, ...]:
+    """Raises BadWord."""
     ports = _parse_port_forms(word)
     return ANY_PORT if ports is None else ports
 
@@ -126,6 +127,7 @@ _parse_protocol_forms = parser_of(PROTOCOL_FORMS)
 
 
 def parse_service(word: Word) -> Service:
+    """Raises BadWord."""
     service = _parse_protocol_forms(word)
     if service is None:
         raise _unknown_protocol(word.text)

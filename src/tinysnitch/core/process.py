@@ -54,6 +54,15 @@ def program_of(attribution: Attribution) -> str:
     return attribution.process.program if attribution.process else attribution.source.value
 
 
+Image = tuple[int, int, tuple[str, ...]]
+
+
+def image_of(attribution: Attribution) -> Image | None:
+    """What tells a program from others of its path; None where the path alone does: the host's file there runs."""
+    process = attribution.process
+    return (process.device, process.inode, process.owners) if process and not process.is_host_file else None
+
+
 def uid_of(attribution: Attribution) -> int | None:
     """Whose process it is; None where there is none."""
     return attribution.process.uid if attribution.process else None

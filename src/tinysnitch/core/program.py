@@ -1,4 +1,4 @@
-"""Which program runs: the executable, or the script that a known interpreter runs (DESIGN.md 3.2).
+"""Which program runs: the executable, or the script that a known interpreter runs (docs/rules.md, Program).
 
 A script's path comes from argv, which whoever starts the interpreter chooses. So each doubt is decided for the
 interpreter: an option that is not in its table, or one that loads other code, leaves the process its own name,

@@ -7,7 +7,7 @@ from typing import assert_never
 
 from tinysnitch.core.form import Form, parser_of, unknown_word
 from tinysnitch.core.rule import ANY_PROGRAM, Program, ProgramKind
-from tinysnitch.core.words import BadWord, Word, escape_pattern, quote_word
+from tinysnitch.core.words import BadWord, Word, quote_word
 
 OWNER_KINDS = ("unit", "container", "flatpak", "snap")
 _WORDS = {
@@ -55,6 +55,7 @@ _parse_forms = parser_of(PROGRAM_FORMS)
 
 
 def parse_program(word: Word) -> Program:
+    """Raises BadWord."""
     program = _parse_forms(word)
     if program is not None:
         return program
@@ -93,11 +94,6 @@ def pattern_tokens(pattern: str) -> tuple[str, ...]:
 
 def literal_of(token: str) -> str:
     return re.sub(r"\\(.)", r"\1", token, flags=re.DOTALL)
-
-
-def glob_of(*parts: str) -> Program:
-    """A glob from literal texts with `*` between them."""
-    return Program(ProgramKind.GLOB, "".join(pattern_tokens("*".join(map(escape_pattern, parts)))))
 
 
 @lru_cache(maxsize=4096)

@@ -16,7 +16,7 @@ import msgspec
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import Direction, Flow, format_address, format_protocol
-from tinysnitch.core.process import AttributionSource, program_of, uid_of
+from tinysnitch.core.process import AttributionSource, Image, image_of, program_of, uid_of
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import BoundedTable
@@ -33,7 +33,7 @@ class Question(msgspec.Struct, frozen=True):
     program: str
     args: tuple[str, ...]
     uid: int | None
-    image: tuple[int, int, tuple[str, ...]] | None  # of a program that a path alone does not tell from others
+    image: Image | None
     remote: str  # name, else address
     port: int
     protocol: str
@@ -47,7 +47,7 @@ def question_of(connection: Connection) -> Question:
         program=program_of(connection.attribution),
         args=process.args if process else (),
         uid=uid_of(connection.attribution),
-        image=(process.device, process.inode, process.owners) if process and not process.is_host_file else None,
+        image=image_of(connection.attribution),
         remote=connection.name or format_address(flow.remote),
         port=flow.port,
         protocol=format_protocol(flow.protocol),
@@ -55,10 +55,10 @@ def question_of(connection: Connection) -> Question:
     )
 
 
-_Crowd = Direction | tuple[AttributionSource, str, int | None]
+_Share = Direction | tuple[AttributionSource, str, int | None]
 
 
-def _crowds_of(question: Question) -> list[_Crowd]:
+def _shares_of(question: Question) -> list[_Share]:
     """Of whom no one may take more than half of the room."""
     program = (question.source, question.program, question.uid)
     return [program, Direction.INBOUND] if question.direction is Direction.INBOUND else [program]
@@ -117,8 +117,8 @@ class Prompts:
         self._closed: BoundedTable[int, ClosedPrompt] = BoundedTable(256)
         self._last_id = settings.first_prompt_id - 1
         self.held = 0  # packets that wait, in all prompts
-        self._held_by: Counter[_Crowd] = Counter()  # likewise
-        self._open_by: Counter[_Crowd] = Counter()  # prompts
+        self._held_by: Counter[_Share] = Counter()  # likewise
+        self._open_by: Counter[_Share] = Counter()  # prompts
         self.turned_away = 0  # connections denied since there was no room to hold them
         self.dropped = 0  # further packets of a held flow beyond its bound
 
@@ -196,12 +196,12 @@ class Prompts:
 
     def _has_room_to_open(self, question: Question) -> bool:
         limit = self._settings.max_prompts
-        is_flood = any(self._open_by[crowd] >= _half(limit) for crowd in _crowds_of(question))
+        is_flood = any(self._open_by[share] >= _half(limit) for share in _shares_of(question))
         return len(self._open) < limit and not is_flood and self._may_hold(question)
 
     def _may_hold(self, question: Question) -> bool:
         limit = self._settings.max_waiters
-        is_flood = any(self._held_by[crowd] >= _half(limit) for crowd in _crowds_of(question))
+        is_flood = any(self._held_by[share] >= _half(limit) for share in _shares_of(question))
         return self.held < limit and not is_flood
 
     def _count(self, prompt: OpenPrompt, packets: int) -> None:
@@ -217,9 +217,9 @@ class Prompts:
         return len(self._open)
 
 
-def _add(counts: Counter[_Crowd], question: Question, number: int) -> None:
+def _add(counts: Counter[_Share], question: Question, number: int) -> None:
     """Whose count is zero takes no room."""
-    for crowd in _crowds_of(question):
-        counts[crowd] += number
-        if not counts[crowd]:
-            del counts[crowd]
+    for share in _shares_of(question):
+        counts[share] += number
+        if not counts[share]:
+            del counts[share]

@@ -91,6 +91,7 @@ _parse_forms = parser_of(REMOTE_FORMS)
 
 
 def parse_remote(word: Word) -> Remote:
+    """Raises BadWord."""
     if word.is_bare and (usual := _USUAL.fullmatch(word.text)) and len(word.text) <= MAX_NAME_BYTES:
         return Remote(RemoteKind.DOMAIN if usual[1] else RemoteKind.NAME, usual[2])
     if _WITH_MORE.fullmatch(word.text):

@@ -47,9 +47,9 @@ class RemoteWords:
         members = self._facts.lists.get(word.text) if word.text != RESOLVERS else None
         return members is not None and members.has_network(network)
 
-    def _lists_name(self, list_name: str, name: str | None) -> bool:
+    def _lists_name(self, list_name: str, name: str) -> bool:
         members = self._facts.lists.get(list_name) if list_name != RESOLVERS else None
-        return members is not None and name is not None and members.has_name(name)
+        return members is not None and members.has_name(name)
 
 
 def _is_in(networks: tuple[Network, ...], address: bytes) -> bool:

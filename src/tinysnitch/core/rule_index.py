@@ -6,7 +6,7 @@ A leaf of one rule is the rule itself, whose other keys are made when they are l
 nearly all are alone with their remote, and their keys took half of all memory.
 """
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable
 
 import msgspec
 
@@ -97,17 +97,6 @@ class RuleIndex:
             if len(nodes) > limit:
                 return None
         return found
-
-    def __iter__(self) -> Iterator[Rule]:
-        nodes = [self._root]
-        while nodes:
-            node = nodes.pop()
-            if isinstance(node, _Split):
-                nodes += node.children.values()
-            elif isinstance(node, Rule):
-                yield node
-            else:
-                yield from (entry.rule for entry in node)
 
     def _holds(self, entry: Entry) -> bool:
         node = self._root

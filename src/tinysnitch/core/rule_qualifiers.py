@@ -14,7 +14,7 @@ from tinysnitch.core.words import BadWord, quote_word
 Value = str | int
 Field = Literal["user", "parent", "sha256", "iface", "until_s"]
 
-_LAST_UID = 2**32 - 2  # -1 is no uid (setuid(2), chown(2))
+LAST_UID = 2**32 - 2  # -1 is no uid (setuid(2), chown(2))
 _LONGEST_IFACE = 15  # IFNAMSIZ - 1, linux/if.h
 _LAST_SECOND = 253402300799  # of the year 9999, the last that ISO 8601 writes with four digits
 _FIRST_SECOND = -62135596800  # of the year 1
@@ -23,7 +23,7 @@ _FIRST_SECOND = -62135596800  # of the year 1
 def _parse_user(text: str) -> str:
     if not re.fullmatch("[0-9]+", text):
         return text
-    if len(text) > 10 or int(text) > _LAST_UID:
+    if len(text) > 10 or int(text) > LAST_UID:
         raise BadWord("not a user", "write a name, or a uid as a number")
     return str(int(text))
 

@@ -1,7 +1,7 @@
 """Rules as lines of text: `verdict [qualifier=value ...] remote port protocol [program [args ...]]`.
 
 The columns are in COLUMNS, the spellings of each in the table of its own file, the qualifiers in QUALIFIERS:
-parser, formatter, completion and docs/rules.md read the same tables.
+parser, formatter and docs/rules.md read the same tables.
 """
 
 import re
@@ -88,7 +88,7 @@ def _parse_bare(line: str) -> Rule | None:
     except BadWord:
         return None
     verdict = _VERDICTS.get(words[0])
-    if verdict is None:
+    if verdict is None or _lacks_ports(ports, service):
         return None
     return Rule(
         verdict=verdict,
@@ -102,10 +102,7 @@ def _parse_bare(line: str) -> Rule | None:
 
 @lru_cache(maxsize=1024)
 def _parse_service(port: str, protocol: str) -> tuple[tuple[PortRange, ...], Service]:
-    ports, service = parse_ports(_bare(port)), parse_service(_bare(protocol))
-    if ports and not has_ports(service.protocol):
-        raise BadWord("a port, and a protocol without ports", _PORTLESS_HINT)
-    return ports, service
+    return parse_ports(_bare(port)), parse_service(_bare(protocol))
 
 
 @lru_cache(maxsize=4096)
@@ -171,8 +168,13 @@ def _read_qualifier(qualifiers: dict[str, Any], key: str, word: Word) -> None:
 
 def _check_ports(values: list[Any], columns: list[Word]) -> None:
     _remote, ports, service, *_program = values
-    if ports and not has_ports(service.protocol):
+    if _lacks_ports(ports, service):
         raise BadWord("a port, and a protocol without ports", _PORTLESS_HINT, columns[1].column)
+
+
+def _lacks_ports(ports: tuple[PortRange, ...], service: Service) -> bool:
+    """Whether a port is named, and the protocol has none."""
+    return bool(ports) and not has_ports(service.protocol)
 
 
 def _make_rule(verdict: Verdict, qualifiers: dict[str, Any], values: list[Any], args: list[Word]) -> Rule:

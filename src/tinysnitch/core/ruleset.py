@@ -7,7 +7,7 @@
 4. A rule of a user whose path others than root could lead elsewhere (own_rules.py) matches nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 
@@ -49,7 +49,6 @@ class Ruleset:
     def __init__(self, rules: Iterable[Rule] = (), facts: Facts | None = None) -> None:
         self._facts = facts or Facts()
         self._index = RuleIndex()
-        self._count = 0
         self._summed: list[Rule] = []  # those that demand a program's sum
         self._key_maker = KeyMaker(self._facts)
         self._name_denials = 0
@@ -57,12 +56,6 @@ class Ruleset:
         self._conclusions: BoundedTable[tuple[object, ...], Decision] = BoundedTable(_KEPT)
         for rule in rules:
             self.add(rule)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[Rule]:
-        return iter(self._index)
 
     def add(self, rule: Rule) -> None:
         if self._index.add(rule):
@@ -74,7 +67,6 @@ class Ruleset:
             self._conclusions.clear()  # the id of a rule that is gone can come again
 
     def _note(self, rule: Rule, step: int) -> None:
-        self._count += step
         self._key_maker.count(rule, step)
         self._name_denials += step * _denies_names(rule)
         if rule.sha256 and step > 0:

@@ -12,7 +12,6 @@ V = TypeVar("V")
 
 class TableStatistics(msgspec.Struct, frozen=True):
     used: int
-    capacity: int
     evicted: int  # entries that had to go for others, since the start
 
 
@@ -65,14 +64,4 @@ class BoundedTable(Generic[K, V]):
         return iter(self._entries.items())
 
     def statistics(self) -> TableStatistics:
-        return TableStatistics(len(self._entries), self._capacity, self._evicted)
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._entries
-
-    def __iter__(self) -> Iterator[K]:
-        """Keys, least recently used first."""
-        return iter(self._entries)
+        return TableStatistics(len(self._entries), self._evicted)

@@ -125,10 +125,9 @@ def _unescape(found: re.Match[str], column: int) -> str:
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")  # as shlex.quote has it
 _PRINTABLE_ASCII = re.compile(r"[ -~]*")
 # Printable as Unicode sees it, and yet nothing to see: fillers, variation selectors, the blank Braille pattern.
-_BLANKS = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
-_SURROGATES = re.compile("[\ud800-\udfff]")
+BLANKS = frozenset(
+    map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810)))
+) | frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 
 
 def quote_word(text: str) -> str:
@@ -142,7 +141,7 @@ def quote_word(text: str) -> str:
 
 
 def _is_visible(character: str) -> bool:
-    return " " <= character <= "~" or (character.isprintable() and not _BLANKS.match(character))
+    return " " <= character <= "~" or (character.isprintable() and character not in BLANKS)
 
 
 def _is_from_bytes(text: str) -> bool:
@@ -174,5 +173,5 @@ def _refuse_invisible(chunk: str, column: int) -> None:
     if _PRINTABLE_ASCII.fullmatch(chunk):
         return
     for character in chunk:
-        if unicodedata.category(character) in _INVISIBLE_CATEGORIES or _BLANKS.match(character):
+        if unicodedata.category(character) in _INVISIBLE_CATEGORIES or character in BLANKS:
             raise BadWord("an invisible character", f"write it as {quote_word(character)}", column)

@@ -15,9 +15,9 @@ from collections.abc import Iterable
 import msgspec
 
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.rule_qualifiers import LAST_UID
 
 GROUP = "tinysnitch"
-_LAST_UID = 2**32 - 2  # -1 is no uid (setuid(2), chown(2))
 _UCRED = struct.Struct("iII")  # struct ucred: pid, uid, gid (unix(7), SO_PEERCRED)
 
 
@@ -74,7 +74,7 @@ def _is_member(uid: int, gid: int, name: str) -> bool:
 
 def _find_uid(name: str) -> int | None:
     if name.isascii() and name.isdigit():
-        return int(name) if len(name) <= 10 and int(name) <= _LAST_UID else None
+        return int(name) if len(name) <= 10 and int(name) <= LAST_UID else None
     try:
         return pwd.getpwnam(name).pw_uid
     except KeyError:

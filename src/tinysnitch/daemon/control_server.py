@@ -38,7 +38,7 @@ class ControlStatistics(msgspec.Struct, frozen=True):
     prompt_clients: int
     followers: int
     refused: int  # not permitted
-    crowded_out: int  # more than MAX_CLIENTS
+    crowded_out: int  # one too many: of all, of those who see but their own, or of one user
     malformed: int  # ended by a frame that is no message
     slow: int  # cut off because they did not read
 
@@ -76,10 +76,6 @@ class ControlServer:
             await self._server.wait_closed()
         self._server = None
 
-    @property
-    def prompt_clients(self) -> int:
-        return len(self._prompt_peers)
-
     def statistics(self) -> ControlStatistics:
         return ControlStatistics(
             clients=len(self._peers),
@@ -92,10 +88,6 @@ class ControlServer:
         )
 
     # what the driver tells clients
-
-    @property
-    def has_followers(self) -> bool:
-        return bool(self._followers)
 
     def push_record(self, line: bytes, uid: int | None) -> None:
         """One log line, without its newline, about a process of `uid`, to every follower who may see it."""

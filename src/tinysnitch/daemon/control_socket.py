@@ -22,6 +22,7 @@ class ControlSocket:
         self._mark: tuple[int, int] | None = None  # tells our socket file from a successor's
 
     def listen(self) -> socket.socket:
+        """Raises SnitchError, also when a living daemon has the place."""
         try:
             self._make_folder()
             self._clear_stale()

@@ -52,6 +52,8 @@ class Counters:
             "further packets of held flows dropped": self._engine.prompts.dropped,
             "clients cut off, too slow": statistics.slow,
             "clients turned away, too many": statistics.crowded_out,
+            "clients turned away, not permitted": statistics.refused,
+            "clients cut off, not understood": statistics.malformed,
             PUT_BACK: self.guard.put_back if self.guard else 0,
             NOT_SAVED: len(self._doors.rules_file.unsaved) + self._driver.unsaved_temporary,
             **self._doors.recorder.losses(),

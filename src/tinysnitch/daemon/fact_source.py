@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from tinysnitch.core.facts import Facts
+from tinysnitch.core.remote_words import RESOLVERS
 from tinysnitch.core.rule import RemoteKind, Rule
 from tinysnitch.daemon.list_loader import HeldList, ListLoader
 from tinysnitch.kernel.addresses import read_addresses
@@ -11,7 +12,7 @@ from tinysnitch.kernel.resolv_conf import read_resolvers
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.rule_facts import find_links, find_turnable_links, find_users
 
-BUILT_IN_LISTS = frozenset({"resolvers"})
+BUILT_IN_LISTS = frozenset({RESOLVERS})
 
 
 class FactSource:

@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.kernel.bpffs import MOUNT_POINT
 from tinysnitch.kernel.nfqueue import Queue, QueueTaken
 
-BPFFS = Path("/sys/fs/bpf")
 QUEUE = 29810  # "ts" in ASCII is 29811; three numbers each: connections, names, and the claim
 
 
@@ -32,11 +32,11 @@ def name_run(netns_cookie: int, pid: int) -> Instance:
 
 
 def _name(label: str, pins: str, first_queue: int) -> Instance:
-    return Instance(label, BPFFS / pins, (first_queue, first_queue + 1), first_queue + 2)
+    return Instance(label, MOUNT_POINT / pins, (first_queue, first_queue + 1), first_queue + 2)
 
 
 def claim(instance: Instance) -> Queue:
-    """Make sure that this is the only one, until it is closed.
+    """Make sure that this is the only one, until it is closed. Raises SnitchError when it is not.
 
     The kernel gives a queue of a network namespace to one reader, and only with CAP_NET_ADMIN: nobody without it can
     keep the firewall from its start, as with a socket's name or a lock on a file that all may open.

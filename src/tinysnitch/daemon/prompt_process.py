@@ -23,7 +23,10 @@ _SETTINGS = ("TINYSNITCH_FONTSIZE", "TINYSNITCH_DELAY_SECONDS", "QT_")
 
 
 def find_caller(environment: Mapping[str, str]) -> pwd.struct_passwd:
-    """Whom the window is for: TINYSNITCH_PROMPT_USER (a name or uid), else who called sudo, else ourselves."""
+    """Whom the window is for: TINYSNITCH_PROMPT_USER (a name or uid), else who called sudo, else ourselves.
+
+    Raises SnitchError when there is no such user.
+    """
     said = environment.get("TINYSNITCH_PROMPT_USER") or environment.get("SUDO_UID") or str(os.getuid())
     try:
         return pwd.getpwuid(int(said)) if said.isascii() and said.isdigit() else pwd.getpwnam(said)

@@ -1,6 +1,6 @@
 """Where records go: the log, the history, and as lines to whoever follows.
 
-The log begins with the ready line (DESIGN.md 7): what is recorded while the daemon sets itself up comes after it.
+The log begins with the ready line (docs/commands.md): what is recorded while the daemon sets itself up comes after it.
 """
 
 from tinysnitch.core.clock import Instant

@@ -16,13 +16,12 @@ from tinysnitch.commandline.standard_streams import open_standard_streams
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.core.flow import format_address, format_protocol
 from tinysnitch.core.words import quote_word
-from tinysnitch.daemon.instance import BPFFS
 from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.place_options import CgroupPlace
 from tinysnitch.kernel.bpf_pins import remove_folder
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import TraceEvent, TraceKind
-from tinysnitch.kernel.bpffs import mount_bpffs, unmount_bpffs
+from tinysnitch.kernel.bpffs import MOUNT_POINT, mount_bpffs, unmount_bpffs
 from tinysnitch.kernel.cgroups import find_cgroup_mount
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.netns import read_netns_cookie
@@ -53,7 +52,7 @@ def trace(cgroup: Path | None) -> None:
 
 
 def _load(undo: ExitStack, cgroup: Path) -> BpfPrograms:
-    pins = BPFFS / f"tinysnitch-trace-{os.getpid()}"
+    pins = MOUNT_POINT / f"tinysnitch-trace-{os.getpid()}"
     try:
         if mount_bpffs():
             undo.callback(unmount_bpffs)

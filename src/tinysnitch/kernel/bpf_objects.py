@@ -62,7 +62,7 @@ def missing_objects() -> list[Path]:
 
 
 def read_digest() -> str:
-    """Hex; changes when any of the objects does."""
+    """Hex; changes when any of the objects does that are pinned."""
     digest = hashlib.sha256()
     for name in PROGRAMS:
         try:

@@ -40,6 +40,7 @@ class PinFolder:
         return all(path.exists() for path in wanted)
 
     def create(self) -> None:
+        """Raises SnitchError."""
         try:
             for folder in ("maps", "programs", "links"):
                 (self.path / folder).mkdir(parents=True, exist_ok=True)
@@ -110,6 +111,7 @@ def attach_cgroup_programs(file: ObjectFile, folder: PinFolder, cgroup: Path) ->
 
 
 def open_cgroup(cgroup: Path) -> int:
+    """Raises SnitchError."""
     try:
         return os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:

@@ -76,7 +76,7 @@ class BpfPrograms:
                 PinFolder(path).remove()
 
     def program_path(self, name: str) -> Path:
-        """For `iptables -m bpf --object-pinned`: out_allowed, out_denied, in_allowed, in_denied."""
+        """For `iptables -m bpf --object-pinned`: one of VERDICT_PROGRAMS."""
         return self._folder.program_path(name)
 
     @property
@@ -153,11 +153,6 @@ class BpfPrograms:
         for key in keys:
             self._maps.verdicts.delete(*pack_verdict_key(key))
 
-    def count_hits(self, key: VerdictKey) -> int | None:
-        """How often the kernel has used a verdict; None: it is not remembered."""
-        found = self._maps.verdicts.find(*pack_verdict_key(key))
-        return None if found is None else int(found[1])
-
     # Who
 
     def find_image(self, exec_id: int) -> Image | None:
@@ -172,11 +167,6 @@ class BpfPrograms:
         """Of a socket that was released, too, for a while."""
         found = self._maps.sockets.find(cookie) or self._maps.released.find(cookie)
         return None if found is None else Owner(*found[:4])
-
-    def find_listener(self, protocol: int, port: int, address: bytes) -> Listener | None:
-        """Of exactly this local address."""
-        found = self._maps.listeners.find(address, port, protocol, 0)
-        return None if found is None else Listener(found[0], Owner(*found[1:5]))
 
     # What was there before
 

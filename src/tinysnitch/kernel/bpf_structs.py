@@ -12,7 +12,6 @@ EXEC_ID_SEEDED = 1 << 63  # user space gives ids from here on
 OUTBOUND = 0
 INBOUND = 1
 ANY_REMOTE = 2
-VERDICT_NONE = 0
 VERDICT_ALLOW = 1
 VERDICT_DENY = 2
 VERDICT_ALLOW_NOTED = 3
@@ -183,7 +182,7 @@ class Listener(msgspec.Struct, frozen=True):
 
 
 class FlowEntry(msgspec.Struct, frozen=True):
-    """What the verdict program wrote down on a miss."""
+    """Whose a queued packet is, as the verdict program wrote it down."""
 
     cookie: int  # 0: no socket
     exec_id: int

@@ -11,14 +11,15 @@ from tinysnitch.kernel.cgroups import find_cgroup_mount
 
 _FILEID_KERNFS = 0xFE  # include/linux/exportfs.h; systemd opens cgroups by id in the same way
 _HANDLE = struct.Struct("=IiQ")  # struct file_handle: size, type, the 64-bit kernfs id
+_KEPT = 4096  # paths
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class CgroupPaths:
     """Paths in the cgroup v2 tree, as /proc/PID/cgroup shows them. Ids are never reused until reboot."""
 
-    def __init__(self, capacity: int = 4096) -> None:
-        self._known: BoundedTable[int, str] = BoundedTable(capacity)
+    def __init__(self) -> None:
+        self._known: BoundedTable[int, str] = BoundedTable(_KEPT)
         self._mount = _find_mount()
         self._root = os.open(self._mount, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if self._mount else None
 

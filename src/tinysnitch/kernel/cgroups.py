@@ -11,7 +11,10 @@ _GONE_WITHIN_S = 5.0
 
 
 def find_cgroup_mount(mounts: str | None = None) -> Path:
-    """/sys/fs/cgroup, or /sys/fs/cgroup/unified beside version 1; `mounts` as in /proc/self/mounts."""
+    """/sys/fs/cgroup, or /sys/fs/cgroup/unified beside version 1. Raises SnitchError when there is none.
+
+    `mounts` as in /proc/self/mounts.
+    """
     text = Path("/proc/self/mounts").read_text(errors="surrogateescape") if mounts is None else mounts
     for line in text.split("\n"):
         words = line.split(" ")
@@ -21,7 +24,7 @@ def find_cgroup_mount(mounts: str | None = None) -> Path:
 
 
 def make_cgroup(name: str) -> Path:
-    """A new cgroup right below the root."""
+    """A new cgroup right below the root. Raises SnitchError, also when it is there already."""
     path = find_cgroup_mount() / name
     try:
         path.mkdir()
@@ -32,7 +35,7 @@ def make_cgroup(name: str) -> Path:
 
 
 def remove_cgroup(path: Path) -> None:
-    """Kill what still runs in it and below, take it away. Right also when it is gone."""
+    """Kill what still runs in it and below, take it away. Right also when it is gone. Raises SnitchError."""
     if not path.exists():
         return
     (path / "cgroup.kill").write_text("1")
@@ -60,12 +63,8 @@ def _wait_empty(path: Path) -> bool:
     return True
 
 
-def list_members(path: Path) -> list[int]:
-    return [int(pid) for pid in (path / "cgroup.procs").read_text().split()]
-
-
 def path_in_hierarchy(path: Path) -> str:
-    """As xt_cgroup wants it: from the root of the hierarchy."""
+    """As xt_cgroup wants it: from the root of the hierarchy. Raises SnitchError."""
     return os.path.relpath(path, find_cgroup_mount())
 
 

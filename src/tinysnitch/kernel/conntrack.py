@@ -2,14 +2,17 @@
 
 import errno
 import socket
-import struct
 
 from tinysnitch.core.flow import ICMP, ICMPV6, UDP, V4_PREFIX, Direction, Flow, is_v4
-from tinysnitch.kernel.netlink import NetlinkSocket, pack_attribute, parse_attributes
-from tinysnitch.kernel.nf_tables import NETLINK_NETFILTER
+from tinysnitch.kernel.netlink import (
+    NETFILTER_HEADER,
+    NETLINK_NETFILTER,
+    NetlinkSocket,
+    pack_attribute,
+    parse_attributes,
+)
 
 _GET = 1 << 8 | 1  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET
-_GENERIC = struct.Struct("!BBH")  # struct nfgenmsg
 _NESTED = 0x8000  # NLA_F_NESTED
 _ORIGINAL, _REPLY, _STATUS = 1, 2, 3  # CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_STATUS
 _ADDRESSES, _PROTOCOL = 1, 2  # CTA_TUPLE_IP, CTA_TUPLE_PROTO
@@ -38,7 +41,7 @@ class Conntrack:
         if self._netlink is None or answer.protocol not in (UDP, *_ECHO):
             return None
         try:
-            found = parse_attributes(self._netlink.query(_GET, _pack_request(answer)).payload[_GENERIC.size :])
+            found = parse_attributes(self._netlink.query(_GET, _pack_request(answer)).payload[NETFILTER_HEADER.size :])
         except OSError as error:
             if error.errno != errno.ENOENT:
                 self.close()  # no such module: each try would have the kernel look for it
@@ -54,7 +57,7 @@ def _pack_request(answer: Flow) -> bytes:
     ends = zip(places, (answer.remote, answer.local), strict=True)
     addresses = b"".join(pack_attribute(place, address[start:]) for place, address in ends)
     nested = _pack_nested(_ADDRESSES, addresses) + _pack_nested(_PROTOCOL, _pack_protocol(answer))
-    return _GENERIC.pack(family, 0, 0) + _pack_nested(_REPLY, nested)
+    return NETFILTER_HEADER.pack(family, 0, 0) + _pack_nested(_REPLY, nested)
 
 
 def _pack_protocol(answer: Flow) -> bytes:

@@ -13,6 +13,7 @@ from tinysnitch.core.table import BoundedTable
 MAX_DIGEST_BYTES = 512 << 20  # at 1.5 GB a second a third of one; a browser has some 250 MB
 _MAX_LINKS = 40  # as the kernel: path_resolution(7)
 _MINOR_BITS = 20  # include/linux/kdev_t.h
+_KEPT_DIGESTS = 1024
 _SNAPS = ("/snap", "/var/lib/snapd/snap")  # by distribution; to the snap itself it is always the first
 
 
@@ -145,8 +146,8 @@ def is_seen_alike(pid: int, path: str) -> bool:
 class Digests:
     """sha256 of files, remembered while device, inode, ctime and size stay; what waits for it, waits with it."""
 
-    def __init__(self, capacity: int = 1024) -> None:
-        self._known: BoundedTable[tuple[int, int, int, int], str] = BoundedTable(capacity)
+    def __init__(self) -> None:
+        self._known: BoundedTable[tuple[int, int, int, int], str] = BoundedTable(_KEPT_DIGESTS)
 
     def read_sha256(self, path: str) -> str | None:
         """Hex digest; None when the file can't be read, is none, or is larger than programs are."""

@@ -6,8 +6,7 @@ iptables-legacy changes it tells nothing.
 
 import errno
 
-from tinysnitch.kernel.netlink import NetlinkSocket
-from tinysnitch.kernel.nf_tables import NETLINK_NETFILTER
+from tinysnitch.kernel.netlink import NETLINK_NETFILTER, NetlinkSocket
 
 _GROUPS = 1 << 7 - 1  # NFNLGRP_NFTABLES, include/uapi/linux/netfilter/nfnetlink.h
 

@@ -22,13 +22,13 @@ NLM_F_MULTI = 0x02
 NLM_F_ACK = 0x04
 NLM_F_DUMP_INTR = 0x10
 NLM_F_DUMP = 0x300
-SOL_NETLINK = 270  # these four: include/uapi/linux/{socket,netlink}.h; Python has no names for them
+SOL_NETLINK = 270  # these three: include/uapi/linux/{socket,netlink}.h; Python has no names for them
 NETLINK_NO_ENOBUFS = 5
-NETLINK_EXT_ACK = 11
-NETLINK_GET_STRICT_CHK = 12
+NETLINK_NETFILTER = 12
 
-_HEADER = struct.Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port id
-_ATTRIBUTE = struct.Struct("=HH")  # struct nlattr: length, type
+HEADER = struct.Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port id
+ATTRIBUTE = struct.Struct("=HH")  # struct nlattr: length, type
+NETFILTER_HEADER = struct.Struct("!BBH")  # struct nfgenmsg: family, version, resource id
 _ERRNO = struct.Struct("=i")
 _TYPE_MASK = 0x3FFF  # NLA_TYPE_MASK: without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 _MAX_DUMP_ATTEMPTS = 5
@@ -44,44 +44,44 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 
 def parse_messages(buffer: Buffer) -> Iterator[Message]:
-    """The messages of one datagram, in order."""
+    """The messages of one datagram, in order. Raises Malformed."""
     view, offset, end = memoryview(buffer), 0, len(buffer)
     while offset < end:
-        if end - offset < _HEADER.size:
+        if end - offset < HEADER.size:
             raise Malformed(f"netlink: {end - offset} bytes left, too few for a header")
-        length, kind, flags, sequence, _port_id = _HEADER.unpack_from(view, offset)
-        if not _HEADER.size <= length <= end - offset:
+        length, kind, flags, sequence, _port_id = HEADER.unpack_from(view, offset)
+        if not HEADER.size <= length <= end - offset:
             raise Malformed(f"netlink: a message of {length} bytes in {end - offset}")
-        yield Message(kind, flags, sequence, bytes(view[offset + _HEADER.size : offset + length]))
+        yield Message(kind, flags, sequence, bytes(view[offset + HEADER.size : offset + length]))
         offset += length + 3 & ~3
 
 
 def parse_attributes(buffer: Buffer) -> dict[int, bytes]:
-    """Type → payload; of equal types the last counts, as in the kernel's nla_parse()."""
+    """Type → payload; of equal types the last counts, as in the kernel's nla_parse(). Raises Malformed."""
     found: dict[int, bytes] = {}
     offset, end = 0, len(buffer)
     while offset < end:
-        if end - offset < 4:
+        if end - offset < ATTRIBUTE.size:
             raise Malformed(f"netlink: {end - offset} bytes left, too few for an attribute")
-        length, kind = _ATTRIBUTE.unpack_from(buffer, offset)
-        if not 4 <= length <= end - offset:
+        length, kind = ATTRIBUTE.unpack_from(buffer, offset)
+        if not ATTRIBUTE.size <= length <= end - offset:
             raise Malformed(f"netlink: an attribute of {length} bytes in {end - offset}")
-        found[kind & _TYPE_MASK] = bytes(buffer[offset + 4 : offset + length])
+        found[kind & _TYPE_MASK] = bytes(buffer[offset + ATTRIBUTE.size : offset + length])
         offset += length + 3 & ~3
     return found
 
 
 def pack_message(kind: int, flags: int, payload: bytes, sequence: int = 0) -> bytes:
-    length = _HEADER.size + len(payload)
-    return _HEADER.pack(length, kind, flags, sequence, 0) + payload + bytes(-length % 4)
+    length = HEADER.size + len(payload)
+    return HEADER.pack(length, kind, flags, sequence, 0) + payload + bytes(-length % 4)
 
 
 def pack_attribute(kind: int, payload: bytes) -> bytes:
-    return _ATTRIBUTE.pack(4 + len(payload), kind) + payload + bytes(-len(payload) % 4)
+    return ATTRIBUTE.pack(ATTRIBUTE.size + len(payload), kind) + payload + bytes(-len(payload) % 4)
 
 
 def parse_error(payload: Buffer) -> int:
-    """The errno of an NLMSG_ERROR or NLMSG_DONE, 0 for an acknowledgement."""
+    """The errno of an NLMSG_ERROR or NLMSG_DONE, 0 for an acknowledgement. Raises Malformed."""
     if len(payload) < _ERRNO.size:
         raise Malformed("netlink: an error without a number")
     (number,) = _ERRNO.unpack_from(payload)
@@ -122,18 +122,18 @@ class NetlinkSocket:
         # Any process may send unicast netlink to us (only with CAP_NET_ADMIN on most protocols); the kernel is port 0.
         return self._view[: size if address[0] == 0 else 0]
 
-    def query(self, kind: int, payload: bytes, flags: int = 0) -> Message:
-        """Ask for one thing and return the one answer."""
-        sequence = self._send(kind, flags | NLM_F_REQUEST, payload)
+    def query(self, kind: int, payload: bytes) -> Message:
+        """Ask for one thing and return the one answer. Raises Malformed when there is none."""
+        sequence = self._send(kind, NLM_F_REQUEST, payload)
         for message in self._receive_answers(sequence):
             if message.kind != NLMSG_ERROR:
                 return message
             _raise_error(message)
         raise Malformed("netlink: acknowledged without an answer")
 
-    def request(self, kind: int, payload: bytes, flags: int = 0) -> list[Message]:
+    def request(self, kind: int, payload: bytes) -> list[Message]:
         """Have something done, wait for the acknowledgement; returns what else came meanwhile."""
-        sequence = self._send(kind, flags | NLM_F_REQUEST | NLM_F_ACK, payload)
+        sequence = self._send(kind, NLM_F_REQUEST | NLM_F_ACK, payload)
         others: list[Message] = []
         while True:
             messages = list(parse_messages(self.receive()))
@@ -143,10 +143,10 @@ class NetlinkSocket:
                 _raise_error(answers[0])
                 return others
 
-    def dump(self, kind: int, payload: bytes, flags: int = 0) -> list[Message]:
+    def dump(self, kind: int, payload: bytes) -> list[Message]:
         """All entries. Asked anew when the table changed meanwhile (NLM_F_DUMP_INTR), a few times."""
         for _ in range(_MAX_DUMP_ATTEMPTS):
-            sequence = self._send(kind, flags | NLM_F_REQUEST | NLM_F_DUMP, payload)
+            sequence = self._send(kind, NLM_F_REQUEST | NLM_F_DUMP, payload)
             messages = list(self._receive_parts(sequence))
             if not any(message.flags & NLM_F_DUMP_INTR for message in messages):
                 break

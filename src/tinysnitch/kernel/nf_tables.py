@@ -1,11 +1,12 @@
 """Deletes a whole nf_tables table over netlink, without the nft program (include/uapi/linux/netfilter/nf_tables.h)."""
 
 import socket
-import struct
 from contextlib import suppress
 
 from tinysnitch.kernel.netfilter_rules import Family
 from tinysnitch.kernel.netlink import (
+    NETFILTER_HEADER,
+    NETLINK_NETFILTER,
     NLM_F_ACK,
     NLM_F_REQUEST,
     NetlinkSocket,
@@ -14,7 +15,6 @@ from tinysnitch.kernel.netlink import (
     parse_attributes,
 )
 
-NETLINK_NETFILTER = 12
 _NF_TABLES = 10  # NFNL_SUBSYS_NFTABLES
 _DELETE_TABLE = _NF_TABLES << 8 | 2  # NFT_MSG_DELTABLE
 _GET_GENERATION = _NF_TABLES << 8 | 16  # NFT_MSG_GETGEN
@@ -22,15 +22,14 @@ _BATCH_BEGIN, _BATCH_END = 0x10, 0x11  # NFNL_MSG_BATCH_*
 _BATCH_GENERATION = 1  # NFNL_BATCH_GENID
 _GENERATION = 1  # NFTA_GEN_ID
 _TABLE_NAME = 1  # NFTA_TABLE_NAME
-_GENERIC = struct.Struct("!BBH")  # struct nfgenmsg
 _FAMILIES = {Family.V4: socket.AF_INET, Family.V6: socket.AF_INET6}
 
 
 def read_generation() -> int:
     """The number of the rule set as it is now; each change by anybody makes it another."""
     with NetlinkSocket(NETLINK_NETFILTER) as netlink:
-        answer = netlink.query(_GET_GENERATION, _GENERIC.pack(socket.AF_UNSPEC, 0, 0))
-    return int.from_bytes(parse_attributes(answer.payload[_GENERIC.size :])[_GENERATION], "big")
+        answer = netlink.query(_GET_GENERATION, NETFILTER_HEADER.pack(socket.AF_UNSPEC, 0, 0))
+    return int.from_bytes(parse_attributes(answer.payload[NETFILTER_HEADER.size :])[_GENERATION], "big")
 
 
 def delete_table(family: Family, name: str, generation: int) -> None:
@@ -38,9 +37,9 @@ def delete_table(family: Family, name: str, generation: int) -> None:
 
     Raises nothing: the table may be gone already, and an empty one left behind harms nobody.
     """
-    batch = _GENERIC.pack(socket.AF_UNSPEC, 0, _NF_TABLES)
+    batch = NETFILTER_HEADER.pack(socket.AF_UNSPEC, 0, _NF_TABLES)
     expected = pack_attribute(_BATCH_GENERATION, generation.to_bytes(4, "big"))
-    body = _GENERIC.pack(_FAMILIES[family], 0, 0) + pack_attribute(_TABLE_NAME, name.encode() + b"\0")
+    body = NETFILTER_HEADER.pack(_FAMILIES[family], 0, 0) + pack_attribute(_TABLE_NAME, name.encode() + b"\0")
     request = (
         pack_message(_BATCH_BEGIN, NLM_F_REQUEST, batch + expected, 1)
         + pack_message(_DELETE_TABLE, NLM_F_REQUEST | NLM_F_ACK, body, 2)

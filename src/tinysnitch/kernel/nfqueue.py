@@ -14,9 +14,18 @@ import msgspec
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import netlink
-from tinysnitch.kernel.netlink import Message, NetlinkSocket, pack_attribute, pack_message, parse_attributes
+from tinysnitch.kernel.netlink import (
+    ATTRIBUTE,
+    HEADER,
+    NETFILTER_HEADER,
+    NETLINK_NETFILTER,
+    Message,
+    NetlinkSocket,
+    pack_attribute,
+    pack_message,
+    parse_attributes,
+)
 
-NETLINK_NETFILTER = 12
 _SUBSYSTEM = 3 << 8  # NFNL_SUBSYS_QUEUE
 _PACKET, _VERDICT, _CONFIG = _SUBSYSTEM, _SUBSYSTEM | 1, _SUBSYSTEM | 2
 _CFG_CMD, _CFG_PARAMS, _CFG_MAXLEN, _CFG_MASK, _CFG_FLAGS = 1, 2, 3, 4, 5
@@ -25,11 +34,9 @@ _COPY_PACKET = 2
 _FLAG_GSO = 4  # large packets come whole, not segmented for us
 _HEADER_ATTRIBUTE, _VERDICT_ATTRIBUTE, _MARK, _IN_INTERFACE, _OUT_INTERFACE, _PAYLOAD = 1, 2, 3, 5, 6, 10
 
-_GENERIC = struct.Struct("!BBH")  # struct nfgenmsg: family, version, queue number
 _PACKET_HEADER = struct.Struct("!IHB")  # struct nfqnl_msg_packet_hdr: id, ethertype, hook
 _U32 = struct.Struct("!I")
-_MESSAGE = struct.Struct("=IHHII")
-_ATTRIBUTE = struct.Struct("=HH")
+_ATTRIBUTES = HEADER.size + NETFILTER_HEADER.size  # where they begin
 _VERDICT_HEADER = struct.Struct("!II")  # struct nfqnl_msg_verdict_hdr: verdict, id
 
 MAX_LENGTH = 8192  # packets: 4096 may wait for people, and what is behind 4096 more would wait for half a second
@@ -102,7 +109,7 @@ class Queue:
         """Packets that came before the queue was known to stand: through the hook once more, and so into the queue."""
         for message in early:
             if message.kind == _PACKET:
-                header = parse_attributes(message.payload[_GENERIC.size :])[_HEADER_ATTRIBUTE]
+                header = parse_attributes(message.payload[NETFILTER_HEADER.size :])[_HEADER_ATTRIBUTE]
                 self.queue_verdict(_U32.unpack_from(header)[0], NfVerdict.REPEAT)
         self.flush()
 
@@ -114,7 +121,7 @@ class Queue:
             self._netlink.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
 
     def _generic(self) -> bytes:
-        return _GENERIC.pack(socket.AF_UNSPEC, 0, self.number)
+        return NETFILTER_HEADER.pack(socket.AF_UNSPEC, 0, self.number)
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -165,13 +172,13 @@ class Queue:
 
 def parse_packet_message(message: memoryview) -> QueuedPacket | None:
     """The packet in a datagram from the kernel; None for anything else (an error report, say)."""
-    if len(message) < 20 or _MESSAGE.unpack_from(message)[1] != _PACKET:
+    if len(message) < _ATTRIBUTES or HEADER.unpack_from(message)[1] != _PACKET:
         return None
     packet_id = hook = in_interface = out_interface = mark = 0
     payload = b""
-    offset, end = 20, len(message)  # nlmsghdr and nfgenmsg
+    offset, end = _ATTRIBUTES, len(message)
     while offset + 4 <= end:
-        length, kind = _ATTRIBUTE.unpack_from(message, offset)
+        length, kind = ATTRIBUTE.unpack_from(message, offset)
         if not 4 <= length <= end - offset:
             return None
         if kind == _PAYLOAD:

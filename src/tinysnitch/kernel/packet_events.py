@@ -23,14 +23,14 @@ DNS_PORT = 53
 _NAME_PORTS = frozenset({DNS_PORT, *LINK_PORTS})
 
 
-class Attributor(Protocol):
+class ClaimSource(Protocol):
     """What is asked of kernel/attribution.py."""
 
     def attribute(self, flow: Flow) -> Claim: ...
 
 
 class PacketEvents:
-    def __init__(self, attributor: Attributor, find_interface: Callable[[int], str]) -> None:
+    def __init__(self, attributor: ClaimSource, find_interface: Callable[[int], str]) -> None:
         self._attributor = attributor
         self._find_interface = find_interface
 

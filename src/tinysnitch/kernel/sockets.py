@@ -115,7 +115,7 @@ class SocketDiag:
 
 
 def parse_socket(protocol: int, payload: bytes) -> DiagSocket:
-    """A struct inet_diag_msg; attributes after it are left alone."""
+    """A struct inet_diag_msg; attributes after it are left alone. Raises Malformed."""
     if len(payload) < _ANSWER.size:
         raise Malformed(f"sock_diag: {len(payload)} bytes are too few for a socket")
     family, state, _, _, ports, local, remote, interface, low, high, _, _, unsent, uid, inode = _ANSWER.unpack_from(
@@ -158,7 +158,10 @@ def _read_table(name: str, protocol: int | None = None) -> Iterator[DiagSocket]:
 
 
 def parse_table(text: str, protocol: int | None = None) -> Iterator[DiagSocket]:
-    """Sockets of a /proc/net file. Without a protocol: raw sockets, whose local port is theirs (net/ipv4/raw.c)."""
+    """Sockets of a /proc/net file. Without a protocol: raw sockets, whose local port is theirs (net/ipv4/raw.c).
+
+    Raises Malformed.
+    """
     for line in text.splitlines()[1:]:
         fields = line.split()
         try:

@@ -1,4 +1,4 @@
-"""The lines of the log, of the history and of `--follow`: the fields of DESIGN.md 7, and nothing else."""
+"""The lines of the log, of the history and of `--follow`: the fields of docs/commands.md, and nothing else."""
 
 from datetime import UTC, datetime
 from functools import lru_cache

@@ -26,7 +26,7 @@ _WITH_PORTS = ("tcp", "udp")
 def format_text(line: LogLine, remarks: tuple[str, ...] = ()) -> str:
     """One line for a person; what programs and servers control is escaped.
 
-    `remarks`: what the line has no field for, since its fields are a contract (DESIGN.md 7).
+    `remarks`: what the line has no field for, since its fields are a contract (docs/commands.md).
     """
     return f"{line.time} {_level(line)} {_tell(line, remarks)}"
 

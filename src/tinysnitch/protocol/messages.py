@@ -106,7 +106,7 @@ class Done(Message, frozen=True):
 
 
 class Refused(Message, frozen=True):
-    """The request failed. `exit_code` is the command's (DESIGN.md 7)."""
+    """The request failed. `exit_code` is the command's (docs/commands.md)."""
 
     message: str
     hint: str = ""
@@ -119,7 +119,7 @@ class Status(Message, frozen=True, kw_only=True):
     mode: Mode
     mode_reason: str = ""  # why it is degraded
     netns: int  # inode of the network namespace, as /proc/PID/ns/net shows it
-    cgroup: str = ""  # what is judged; "" is everything in the namespace
+    cgroup: str  # whose programs BPF knows; all that is judged, where the daemon is scoped
     rules_file: str
     uptime_s: float
     is_learning: bool = False
@@ -129,7 +129,7 @@ class Status(Message, frozen=True, kw_only=True):
     prompts: int  # open
     clients: int  # on the control socket
     prompt_clients: int = 0
-    queues: dict[str, int] = {}  # packets or lines that wait, by where
+    queues: dict[str, int] = {}  # packets that wait, by where
     hits: int  # connections decided in the kernel
     misses: int  # connections that came to the daemon
     tables: dict[str, int] = {}  # entries in use, by table

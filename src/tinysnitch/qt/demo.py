@@ -43,8 +43,8 @@ _SSHD = msgspec.structs.replace(
 _HOSTILE = msgspec.structs.replace(_CURL, exec_id=4, args=("--data", "<b>a</b>" + "x" * 3984 + "the end"))
 
 
-def _outbound(process: Process, name: str | None, address: str, port: int = 443) -> Connection:
-    flow = Flow(TCP, Direction.OUTBOUND, _HERE, 40000, parse_address(address), port)
+def _outbound(process: Process, name: str | None, address: str) -> Connection:
+    flow = Flow(TCP, Direction.OUTBOUND, _HERE, 40000, parse_address(address), 443)
     return Connection(flow=flow, attribution=Attribution(AttributionSource.BPF, process), name=name)
 
 

@@ -9,8 +9,6 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import msgspec
-
 BATCH = 256  # lines that are written at once
 MAX_PENDING = 4096  # lines in memory; beyond that they are lost
 MAX_ROWS = 200_000
@@ -32,13 +30,6 @@ create table if not exists history (id integer primary key, line blob not null, 
 create index if not exists history_of_user on history (uid, id) where uid is not null;
 """
 _ADD_UID = "alter table history add column uid integer"  # to a file that was made without it
-
-
-class HistoryStatistics(msgspec.Struct, frozen=True):
-    rows: int
-    capacity: int
-    pending: int
-    lost: int
 
 
 class History:
@@ -96,9 +87,6 @@ class History:
         except (sqlite3.Error, OSError) as error:
             self._fail(error)
             return waiting
-
-    def statistics(self) -> HistoryStatistics:
-        return HistoryStatistics(self._last - self._first, self._max_rows, len(self._pending), self.lost)
 
     def close(self) -> None:
         self.flush()

@@ -12,13 +12,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tinysnitch.core.flow import is_v4
-from tinysnitch.core.network import ADDRESS_BITS, Network
+from tinysnitch.core.network import ADDRESS_BITS, V4_BITS, Network
 
 if TYPE_CHECKING:
     import marisa_trie
 
 _FAMILIES = {True: "4:", False: "6:"}
-_V4_BITS = 96  # the bits before an IPv4 address
 
 
 class RemoteSet:
@@ -75,4 +74,4 @@ def _turn(name: str) -> str:
 
 def _network_key(network: Network) -> str:
     bits = f"{network.base:0128b}"
-    return "4:" + bits[_V4_BITS : network.prefix] if network.is_v4 else "6:" + bits[: network.prefix]
+    return "4:" + bits[V4_BITS : network.prefix] if network.is_v4 else "6:" + bits[: network.prefix]

@@ -1,6 +1,6 @@
 """The rules file: read whole, changed a line at a time, and watched. Comments and other lines stay as they are."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from tinysnitch.core.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule, parse_rules
 from tinysnitch.store.file_stamp import Stamp, read_stamp
-from tinysnitch.store.file_watch import watch_file
 from tinysnitch.store.text_file import errors_named, locked, read_text, replace_text
 
 STARTER = """\
@@ -158,10 +157,6 @@ class RulesFile:
 
     def _gone(self) -> SnitchError:
         return SnitchError(f"{self.path}: {_GONE}", _GONE_HINT)
-
-    def watch(self) -> AsyncIterator[None]:
-        """One item as soon as the watch stands, then one for each time that the file may have changed."""
-        return watch_file(self.path)
 
     def _get_text(self) -> str:
         text = self._read_text()

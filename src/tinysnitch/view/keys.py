@@ -1,4 +1,4 @@
-"""The one table of keys: help, legend, footer and docs are read from it, and so is what a key does."""
+"""The one table of keys: help and footer are read from it, and so is what a key does. A test holds the README to it."""
 
 from enum import Enum
 
@@ -40,7 +40,7 @@ class Key(msgspec.Struct, frozen=True):
     group: Group
     effect: Verdict | Lifetime | Act
     short: str  # for the footer
-    meaning: str  # for the help and the docs
+    meaning: str  # for the help
 
 
 KEYS = (

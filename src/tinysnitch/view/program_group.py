@@ -4,9 +4,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import Direction
-from tinysnitch.core.process import AttributionSource, program_of
+from tinysnitch.core.process import AttributionSource, Image, image_of, program_of
 from tinysnitch.core.prompt import Prompt
 
 
@@ -15,7 +14,7 @@ class ProgramGroup(msgspec.Struct, frozen=True):
 
     program: str
     uid: int | None
-    image: tuple[int, int, tuple[str, ...]] | None  # of a program that a path alone does not tell from others
+    image: Image | None
     direction: Direction
     prompt_id: int = 0  # of what nobody could be named for: each is a group of its own
 
@@ -26,15 +25,10 @@ def group_of(prompt: Prompt) -> ProgramGroup:
     return ProgramGroup(
         program=program_of(attribution),
         uid=process.uid if process else None,
-        image=_image_of(prompt.connection),
+        image=image_of(attribution),
         direction=prompt.connection.flow.direction,
         prompt_id=prompt.prompt_id if attribution.source is AttributionSource.UNKNOWN else 0,
     )
-
-
-def _image_of(connection: Connection) -> tuple[int, int, tuple[str, ...]] | None:
-    process = connection.attribution.process
-    return (process.device, process.inode, process.owners) if process and not process.is_host_file else None
 
 
 def walk_order(prompts: Iterable[Prompt]) -> list[int]:

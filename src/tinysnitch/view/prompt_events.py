@@ -42,7 +42,7 @@ class RulesCounted(msgspec.Struct, frozen=True):
 
 
 class NoticeGiven(msgspec.Struct, frozen=True):
-    """The daemon has something to say: rules that did not load."""
+    """There is something to say: rules that did not load, or what became of our answers."""
 
     text: str
 

@@ -7,12 +7,10 @@ stay single, so that escaping twice changes nothing.
 import unicodedata
 from functools import lru_cache
 
+from tinysnitch.core.words import BLANKS
+
 ELLIPSIS = "…"
 MAX_MARKS = 2  # combining marks on one letter; Vietnamese needs two, piles of them overprint other lines
-# Printable for Unicode, yet nothing is drawn: fillers, joiners, the empty Braille cell, variation selectors.
-_BLANKS = frozenset(
-    map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810)))
-) | frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 _LABELS_KEPT = 3  # of a name: enough for a registrable domain below a two-label suffix
 
 
@@ -25,7 +23,7 @@ def escape_text(text: str) -> str:
     marks = MAX_MARKS  # a mark at the start would land on our own text
     for char in text:
         marks = marks + 1 if unicodedata.category(char).startswith("M") else 0
-        hidden = marks > MAX_MARKS or not char.isprintable() or char in _BLANKS
+        hidden = marks > MAX_MARKS or not char.isprintable() or char in BLANKS
         shown.append(_escape_char(char) if hidden else char)
     return "".join(shown)
 

@@ -1,0 +1,27 @@
+"""What the kernel's side keeps and the product never asks for."""
+
+from contextlib import closing
+
+from tinysnitch.core.commands import VerdictKey
+from tinysnitch.kernel.bpf_maps import BpfMaps
+from tinysnitch.kernel.bpf_pins import PinFolder
+from tinysnitch.kernel.bpf_programs import BpfPrograms, pack_verdict_key
+from tinysnitch.kernel.bpf_structs import Listener, Owner
+
+
+def _open_maps(programs: BpfPrograms) -> closing[BpfMaps]:
+    return closing(BpfMaps(PinFolder(programs.maps_dir.parent)))
+
+
+def count_hits(programs: BpfPrograms, key: VerdictKey) -> int | None:
+    """How often the kernel has used a verdict; None: it is not remembered."""
+    with _open_maps(programs) as maps:
+        found = maps.verdicts.find(*pack_verdict_key(key))
+    return None if found is None else int(found[1])
+
+
+def find_listener(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> Listener | None:
+    """Of exactly this local address."""
+    with _open_maps(programs) as maps:
+        found = maps.listeners.find(address, port, protocol, 0)
+    return None if found is None else Listener(found[0], Owner(*found[1:5]))
