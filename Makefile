@@ -13,16 +13,25 @@ CMD ?=
 FUZZ ?= 10000000
 BENCH ?=
 
-.PHONY: help setup setup-test run test check format lab fuzz bench profile bench-attribution bench-names bench-prompt screenshots test-fresh test-kernel clean
+.PHONY: help setup setup-window setup-test install uninstall run test check format lab fuzz bench profile bench-attribution bench-names bench-prompt screenshots test-fresh test-kernel clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
 
 setup: $(INSTALLED)  ## install what running needs; every command is then in .venv/bin
 
 $(INSTALLED): pyproject.toml hatch_build.py packaging/setup.sh $(BPF_SOURCES)
 	packaging/setup.sh run
 	@touch $@
+
+setup-window: $(INSTALLED)  ## install Qt too, for the prompt as a window
+	packaging/setup.sh window
+
+install: setup  ## put the commands into /usr/local/bin, and a systemd unit for the daemon
+	@packaging/install.sh install
+
+uninstall:  ## take them away again
+	@packaging/install.sh uninstall
 
 setup-test: $(TEST_INSTALLED)  ## install what the tests need on top
 

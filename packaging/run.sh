@@ -6,6 +6,9 @@ cd "$(dirname "$0")/.."
 BIN=$PWD/.venv/bin
 LOG=${TINYSNITCH_LOG:-/var/log/tinysnitch.log}
 
+# Of the daemon: its error says more than what it says last.
+read_why() { grep -a '^tinysnitch: error: ' "$LOG" | tail -n 1 | cut -d ' ' -f 3-; }
+
 fail() {
 	printf 'tinysnitch: error: %s\ntinysnitch: hint: %s\n' "$1" "$2" >&2
 	exit 1
@@ -33,7 +36,7 @@ setsid "$BIN/tinysnitchd" >>"$LOG" 2>&1 &
 daemon=$!
 # Ours, not one of another namespace that has the socket.
 until "$BIN/tinysnitch" status --json 2>/dev/null | grep -q "\"pid\":$daemon,"; do
-	kill -0 "$daemon" 2>/dev/null || fail "the firewall did not start" "read $LOG: $(tail -n 1 "$LOG")"
+	kill -0 "$daemon" 2>/dev/null || fail "the firewall did not start: $(read_why)" "$LOG has more"
 	sleep 0.1
 done
 is_on=1

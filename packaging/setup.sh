@@ -1,5 +1,6 @@
 #!/bin/bash
-# Installs what is missing, and nothing else: `setup.sh run` for the firewall, `setup.sh test` for its tests.
+# Installs what is missing, and nothing else: `setup.sh run` for the firewall, `setup.sh window` for its window too,
+# `setup.sh test` for its tests.
 # Debian 13 and Ubuntu 24.04; elsewhere it names what to install by hand.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -7,10 +8,12 @@ cd "$(dirname "$0")/.."
 RUN_PACKAGES=(python3-venv libbpf1 libbpf-dev libc6-dev linux-libc-dev iptables iproute2 kmod util-linux)
 TEST_PACKAGES=(gcc dnsmasq-base unbound nginx-light openssl curl wget bind9-dnsutils iputils-ping git
 	openssh-client openssh-server bpftool conntrack iperf3 procps)
-# What Qt loads to show a window on X11, and screens (X11, Wayland), a font and hands for its tests.
+# What Qt loads to show a window, and a font.
 WINDOW_PACKAGES=(libegl1 libgl1 libfontconfig1 libdbus-1-3 libglib2.0-0t64 libx11-xcb1 libxcb-cursor0 libxcb-icccm4
 	libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-shm0 libxcb-sync1 libxcb-xfixes0
-	libxcb-xkb1 libxkbcommon-x11-0 fonts-dejavu-core xvfb xdotool xclip sway wtype)
+	libxcb-xkb1 libxkbcommon-x11-0 fonts-dejavu-core)
+# Screens (X11, Wayland) and hands for its tests.
+SCREEN_PACKAGES=(xvfb xdotool xclip sway wtype)
 
 fail() { # message, hint
 	printf 'tinysnitch: error: %s\ntinysnitch: hint: %s\n' "$1" "$2" >&2
@@ -101,11 +104,15 @@ run)
 	install_packages "${RUN_PACKAGES[@]}" $(compiler_packages)
 	make_environment ""
 	;;
+window)
+	install_packages "${WINDOW_PACKAGES[@]}"
+	make_environment "[gui]"
+	;;
 test)
 	# shellcheck disable=SC2046
-	install_packages "${TEST_PACKAGES[@]}" "${WINDOW_PACKAGES[@]}" $(formatter_package) $(browser_package)
+	install_packages "${TEST_PACKAGES[@]}" "${WINDOW_PACKAGES[@]}" "${SCREEN_PACKAGES[@]}" $(formatter_package) $(browser_package)
 	make_environment "[dev,gui]"
 	unpack_resolved .venv/resolved
 	;;
-*) fail "setup.sh does not know '${1:-}'" "say: packaging/setup.sh run, or packaging/setup.sh test" ;;
+*) fail "setup.sh does not know '${1:-}'" "say: packaging/setup.sh run, window or test" ;;
 esac

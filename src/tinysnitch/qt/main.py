@@ -65,7 +65,7 @@ def tinysnitch_prompt(socket_path: str, demo: bool) -> int:
     try:
         from tinysnitch.qt.application import run_application
     except ImportError as error:
-        hint = "install PySide6-Essentials, or use `tinysnitch prompt`"
+        hint = "`make setup-window` installs it; `tinysnitch prompt` asks in a terminal"
         raise SnitchError(f"Qt does not load: {error}", hint) from error
     return run_application(settings, None if demo else socket_path)
 

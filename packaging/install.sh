@@ -1,0 +1,54 @@
+#!/bin/bash
+# `make install`: the commands in /usr/local/bin, the daemon's unit, and the group whose members answer for themselves.
+# `make uninstall` takes the first two away; rules, history and the group stay. DESTDIR is put before every path.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+DESTDIR=${DESTDIR:-}
+COMMANDS=$DESTDIR/usr/local/bin
+UNIT=$DESTDIR/etc/systemd/system/tinysnitchd.service
+PROMPT_UNIT=$DESTDIR/etc/systemd/user/tinysnitch-prompt.service
+
+fail() { # message, hint
+	printf 'tinysnitch: error: %s\ntinysnitch: hint: %s\n' "$1" "$2" >&2
+	exit 1
+}
+
+# Who may change these files would become root by the unit: each folder above them counts too.
+find_foreign() {
+	local path=$PWD
+	while [ "$path" != / ]; do
+		find "$path" -maxdepth 0 \( ! -user root -o -perm /022 ! -perm -1000 \)
+		path=$(dirname "$path")
+	done
+	find "$PWD/src" "$PWD/.venv" ! -type l \( ! -user root -o -perm /022 \) -print -quit
+}
+
+is_staged() { [ -n "$DESTDIR" ]; }
+
+tell_systemd() { if ! is_staged && [ -d /run/systemd/system ]; then systemctl "$@"; fi; }
+
+is_staged || [ "$(id -u)" -eq 0 ] || fail "only root can install" "sudo make install"
+case "${1:-}" in
+install)
+	foreign=$(find_foreign)
+	[ -z "$foreign" ] || fail "others than root can change ${foreign%%$'\n'*}, which root would run" \
+		"clone it as root into /opt/tinysnitch, and install from there"
+	mkdir -p "$COMMANDS" "$(dirname "$UNIT")" "$(dirname "$PROMPT_UNIT")"
+	for command in "$PWD"/.venv/bin/tinysnitch*; do ln -sf "$command" "$COMMANDS/"; done
+	install -m 644 packaging/tinysnitchd.service "$UNIT"
+	install -m 644 packaging/tinysnitch-prompt.service "$PROMPT_UNIT"
+	is_staged || getent group tinysnitch >/dev/null || groupadd --system tinysnitch
+	tell_systemd daemon-reload
+	echo "installed. To start it, now and at each boot: systemctl enable --now tinysnitchd"
+	;;
+uninstall)
+	tell_systemd disable --now tinysnitchd 2>/dev/null || true
+	for command in "$COMMANDS"/tinysnitch*; do
+		if [ "$(dirname "$(readlink "$command")")" = "$PWD/.venv/bin" ]; then rm "$command"; fi
+	done
+	rm -f "$UNIT" "$PROMPT_UNIT"
+	tell_systemd daemon-reload
+	echo "uninstalled. The group tinysnitch, /etc/tinysnitch.rules and /var/lib/tinysnitch are left."
+	;;
+*) fail "install.sh does not know '${1:-}'" "say: packaging/install.sh install, or packaging/install.sh uninstall" ;;
+esac
