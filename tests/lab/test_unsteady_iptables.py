@@ -1,11 +1,15 @@
 """iptables fails now and then: its lock is held, no process can be had, another firewall loads rules just then."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.kernel.packet_place import LABEL, QUEUES, PacketPlace, entered
+from tests.lab.lab import Lab
+from tests.lab.world import WORLD4
 from tinysnitch.kernel import iptables
 from tinysnitch.kernel import netfilter as netfilter_module
 from tinysnitch.kernel.netfilter import Netfilter, render_removal
@@ -43,6 +47,33 @@ def test_a_failure_costs_no_table(place: PacketPlace, monkeypatch: pytest.Monkey
     fail_at(monkeypatch, "ip6tables-save", calls)
     ours.remove()
     assert place.save() == before
+
+
+NO_RESTORE = """#!/bin/sh
+cat >"$0.input"
+! grep -q '^[*]security' "$0.input" && exec {real} "$@" <"$0.input"
+exit 2
+"""
+NO_TABLE = """#!/bin/sh
+case "$*" in *security*) exit 3;; esac
+exec {real} "$@"
+"""
+
+
+def test_that_the_kernel_has_no_security_table_is_said(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = lab.folder / "old-kernel"
+    folder.mkdir()
+    for name in ("iptables", "ip6tables"):
+        for program, script in ((name, NO_TABLE), (f"{name}-restore", NO_RESTORE)):
+            (folder / program).write_text(script.format(real=shutil.which(program)))
+            (folder / program).chmod(0o755)
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        daemon = lab.start_daemon("deny - 80 tcp\n")
+    assert "no security table in this kernel" in daemon.describe()
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 7
+    assert daemon.stop() == 0
+    assert "TINYSNITCH" not in lab.run_outside(["iptables-save"]).stdout
 
 
 def test_tables_of_ours_go_also_at_a_second_try(place: PacketPlace, monkeypatch: pytest.MonkeyPatch) -> None:
