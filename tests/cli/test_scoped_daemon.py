@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,27 @@ def test_one_that_does_not_start_passes_its_exit_code_on(script: Path, end: str,
         asyncio.run(play())
     assert caught.value.exit_code == exit_code
     assert caught.value.hint
+
+
+SAY_READY = f"trap '' TERM; echo '{READY}'"
+
+
+@pytest.mark.parametrize(
+    ("last_words", "is_cleaned"),
+    [("exit 1", False), ("kill -9 $$", True), (f"{SAY_READY}; exit 1", True), (f"{SAY_READY}; exit 0", False)],
+)
+def test_what_it_may_have_left_is_taken_away(script: Path, last_words: str, is_cleaned: bool) -> None:
+    cleaned = script.parent / "cleaned"
+    script.write_text(f"#!/bin/sh\ncase $1 in --remove-run) touch {cleaned}; exit;; esac\n{last_words}\n")
+
+    async def play() -> None:
+        daemon = await ScopedDaemon.start([])
+        with suppress(FirewallNotStarted):
+            await daemon.wait_ready()
+        await daemon.stop()
+
+    asyncio.run(play())
+    assert cleaned.exists() == is_cleaned
 
 
 def wait_for_sigterm(folder: Path, first: str, last: str) -> str:

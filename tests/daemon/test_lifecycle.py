@@ -69,6 +69,27 @@ def test_a_file_is_read_at_once_and_on_every_change(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_a_failure_is_not_the_end_of_following(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(lifecycle, "WATCH_AGAIN_S", 0.001)
+
+    async def run() -> None:
+        reader = Reader()
+
+        def read() -> None:
+            reader.read()
+            if reader.count < 3:
+                raise RuntimeError("no thread")
+
+        task = asyncio.create_task(follow(partial(watch_file, tmp_path / "rules"), read))
+        await reader.until(3)
+        task.cancel()
+
+    asyncio.run(run())
+    assert [record.message for record in caplog.records] == ["failed, and is tried again: following a file"] * 2
+
+
 def test_a_file_that_cannot_be_watched_is_read_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "WATCH_AGAIN_S", 0.001)
 

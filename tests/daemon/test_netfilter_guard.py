@@ -13,15 +13,18 @@ from tinysnitch.kernel.netfilter import Netfilter
 
 
 class Rules:
-    """Whole or not; adding them fails as often as told."""
+    """Whole or not; adding them fails as often as told, and looking at them by what is given."""
 
-    def __init__(self, failures: int = 0) -> None:
+    def __init__(self, failures: int = 0, blindness: tuple[Exception, ...] = ()) -> None:
         self.is_there = False
         self.looks = 0
         self._failures = iter(range(failures))
+        self._blindness = iter(blindness)
 
     def is_whole(self) -> bool:
         self.looks += 1
+        if failure := next(self._blindness, None):
+            raise failure
         return self.is_there
 
     def add_again(self) -> None:
@@ -59,6 +62,14 @@ def test_what_cannot_be_put_back_is_tried_again() -> None:
     guard = asyncio.run(guard_until(Rules(failures=2), told, count=3))
     failed = "netfilter rules taken away by others, not put back: iptables-restore: busy"
     assert (told, guard.put_back) == ([failed, failed, PUT_BACK], 1)
+
+
+def test_no_look_that_fails_is_the_last() -> None:
+    told: list[str] = []
+    failures = (SnitchError("no process"), OSError(24, "no descriptor"), RuntimeError("no thread"))
+    guard = asyncio.run(guard_until(Rules(blindness=failures), told, count=4))
+    assert (told[-1], guard.put_back) == (PUT_BACK, 1)
+    assert [text.partition(": ")[0] for text in told[:3]] == ["netfilter rules not looked at"] * 3
 
 
 def test_what_is_whole_is_left_alone() -> None:

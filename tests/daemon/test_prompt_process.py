@@ -65,24 +65,26 @@ def test_it_is_started_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """A stand-in for the window that says what it was given, and waits."""
     script = tmp_path / "tinysnitch-prompt"
     told = tmp_path / "told"
-    script.write_text(f'#!/bin/sh\necho "$DISPLAY $HOME $*" >{told}.new\nmv {told}.new {told}\nexec sleep 60\n')
+    script.write_text(
+        f'#!/bin/sh\necho "$DISPLAY $HOME $* $(ulimit -n)" >{told}.new\nmv {told}.new {told}\nexec sleep 60\n'
+    )
     script.chmod(0o755)
     monkeypatch.setattr(prompt_process.sys, "executable", str(tmp_path / "python"))
 
     async def run() -> None:
         prompt = PromptProcess(tmp_path / "socket", {"DISPLAY": ":7"})
         await prompt.stop()  # nothing was started
-        await prompt.start()
+        await prompt.start((300, 4000))
         await asyncio.to_thread(wait_until, told.exists)
         await prompt.stop()
         await prompt.stop()
 
     asyncio.run(run())
-    assert told.read_text() == f":7 {ME.pw_dir} --socket {tmp_path}/socket\n"
+    assert told.read_text() == f":7 {ME.pw_dir} --socket {tmp_path}/socket 300\n"
 
 
 def test_a_command_that_is_not_there_is_an_error_to_act_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prompt_process.sys, "executable", str(tmp_path / "python"))
     prompt = PromptProcess(tmp_path / "socket", {"DISPLAY": ":7"})
     with pytest.raises(SnitchError, match="cannot start"):
-        asyncio.run(prompt.start())
+        asyncio.run(prompt.start((300, 4000)))

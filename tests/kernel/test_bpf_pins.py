@@ -7,7 +7,7 @@ import pytest
 from tests.kernel.bpf_place import BpfPlace
 from tests.kernel.test_bpf_programs import attached
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.kernel import bpf_pins
+from tinysnitch.kernel import bpf_pins, bpf_programs
 from tinysnitch.kernel.bpf_pins import PinFolder, list_folder, remove_folder
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 
@@ -32,7 +32,18 @@ def test_a_failure_half_way_leaves_nothing(place: BpfPlace, monkeypatch: pytest.
     with pytest.raises(SnitchError, match="on_nothing"):
         BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), False)
     assert attached(place.cgroup) == ""
-    assert list(place.pin_dir.iterdir()) == []
+    assert not place.pin_dir.exists()
+
+
+def test_a_set_that_cannot_be_opened_does_not_stay(place: BpfPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_folder: PinFolder) -> None:
+        raise SnitchError("opening the maps: Too many open files")
+
+    monkeypatch.setattr(bpf_programs, "BpfMaps", refuse)
+    with pytest.raises(SnitchError, match="opening the maps"):
+        BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), False)
+    assert attached(place.cgroup) == ""
+    assert not place.pin_dir.exists()
 
 
 def test_a_cgroup_that_is_none_is_named(place: BpfPlace) -> None:
@@ -44,7 +55,7 @@ def test_a_folder_outside_of_a_bpffs_is_refused(place: BpfPlace, tmp_path: Path)
     with pytest.raises(SnitchError) as caught:
         BpfPrograms.load(tmp_path / "pins", place.cgroup, place.read_netns_cookie(), False)
     assert caught.value.hint
-    assert list((tmp_path / "pins").iterdir()) == []
+    assert not (tmp_path / "pins").exists()
 
 
 def test_folders_that_are_gone_or_in_use_are_left(tmp_path: Path) -> None:

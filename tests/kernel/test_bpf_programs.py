@@ -143,6 +143,23 @@ def test_a_listener_that_finds_no_room_is_remembered(programs: BpfPrograms) -> N
     settings.close()
 
 
+def test_to_withdraw_leaves_what_was_there(place: BpfPlace) -> None:
+    cookie, other = place.read_netns_cookie(), place.cgroup / "other"
+    other.mkdir()
+    BpfPrograms.load(place.pin_dir, place.cgroup, cookie, False).close()
+    beside = BpfPrograms.load(place.pin_dir, other, cookie, False)
+    assert "connect4" in attached(other)
+    beside.withdraw()
+    assert attached(other) == ""
+    adopted = BpfPrograms.load(place.pin_dir, place.cgroup, cookie, False)
+    assert adopted.was_adopted
+    adopted.withdraw()
+    assert "connect4" in attached(place.cgroup)
+    adopted.remove()
+    BpfPrograms.load(place.pin_dir, place.cgroup, cookie, False).withdraw()
+    assert not place.pin_dir.exists()
+
+
 def test_forgotten_verdicts_are_gone(programs: BpfPrograms) -> None:
     programs.remember_verdict(KEY, Verdict.ALLOW, 1, 0)
     assert count_hits(programs, KEY) == 0

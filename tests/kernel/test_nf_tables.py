@@ -1,6 +1,10 @@
+import errno
+
 import pytest
 
 from tests.kernel.packet_place import PacketPlace, entered
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.kernel import nf_tables
 from tinysnitch.kernel.netfilter_rules import Family
 from tinysnitch.kernel.nf_tables import delete_table, read_generation
 
@@ -16,6 +20,15 @@ def test_one_table_of_one_family_goes(packet_place: PacketPlace, family: Family,
     assert "*mangle" not in packet_place.run(f"{program}-save")
     assert packet_place.save().count("*mangle") == 1
     assert packet_place.save().count("*filter") == 2
+
+
+def test_no_netlink_is_an_error_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_words: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(nf_tables, "NetlinkSocket", refuse)
+    with pytest.raises(SnitchError, match="nf_tables cannot be asked: Too many open files"):
+        read_generation()
 
 
 @pytest.mark.privileged

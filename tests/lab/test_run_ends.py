@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,44 @@ def test_a_firewall_that_dies_is_told_at_once_and_lets_nothing_through(lab: Lab)
     (lab.folder / "fifo").write_text("go\n")
     assert "welcome" not in judged.communicate(timeout=20)[0]
     assert judged.returncode != 0
+    assert not cgroup_of(daemon).exists()
+    assert traces(lab) == before
+
+
+def start_building(lab: Lab) -> tuple[subprocess.Popen[str], int]:
+    """`tinysnitch run` whose firewall is half-way: its cgroup is there, and BPF is being loaded."""
+    judged = lab.spawn_outside(words(lab, "echo", "never"))
+    while not subprocess.run(
+        ["pgrep", "-P", str(judged.pid), "-f", "tinysnitchd --scoped"], capture_output=True
+    ).stdout:
+        assert judged.poll() is None
+    daemon = daemon_of(judged)
+    while not cgroup_of(daemon).exists():
+        assert judged.poll() is None
+    return judged, daemon
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_whoever_is_impatient_at_the_start_leaves_nothing(lab: Lab, number: signal.Signals) -> None:
+    before = traces(lab)
+    judged, daemon = start_building(lab)
+    while judged.poll() is None:
+        judged.send_signal(number)
+        time.sleep(0.01)
+    assert judged.stdout
+    assert judged.stdout.read() == ""
+    assert judged.returncode in (128 + number, -number)  # the last signal may come when all is done
+    assert not cgroup_of(daemon).exists()
+    assert traces(lab) == before
+
+
+def test_a_firewall_that_is_killed_at_its_start_leaves_nothing(lab: Lab) -> None:
+    before = traces(lab)
+    judged, daemon = start_building(lab)
+    while traces(lab) == before:
+        assert judged.poll() is None
+    os.kill(daemon, signal.SIGKILL)
+    assert "the command was not run" in judged.communicate(timeout=20)[0]
     assert not cgroup_of(daemon).exists()
     assert traces(lab) == before
 

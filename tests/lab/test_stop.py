@@ -1,5 +1,11 @@
 """A clean stop leaves nothing, and the rules of others are untouched before, meanwhile and after."""
 
+import os
+import resource
+import signal
+import time
+from contextlib import suppress
+
 import pytest
 
 from tests.lab.daemon import BIN
@@ -93,6 +99,34 @@ def test_a_clean_stop_by_control_c_does_the_same(lab: Lab) -> None:
     daemon.process.send_signal(2)
     assert daemon.process.wait(timeout=20) in (0, 130)
     assert (saved_rules(lab), traces(lab)) == (rules, before)
+
+
+@pytest.mark.parametrize("pause_s", [0.002, 0.02])
+def test_a_key_that_is_held_spoils_no_stop(lab: Lab, pause_s: float) -> None:
+    """Ctrl-C goes to the whole group of processes, again and again."""
+    before = traces(lab)
+    daemon = lab.start_daemon("")
+    with suppress(ProcessLookupError):
+        for _again in range(60):
+            os.killpg(daemon.process.pid, signal.SIGINT)
+            time.sleep(pause_s)  # as a held key does
+    assert daemon.process.wait(timeout=20) == 0, daemon.describe()
+    assert "TINYSNITCH" not in "".join(saved_rules(lab))
+    assert traces(lab) == before
+
+
+def test_a_stop_that_can_start_no_process_says_what_to_do(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    pid = daemon.process.pid
+    _soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 1, hard))
+    assert daemon.stop() == 1
+    told = daemon.describe()
+    assert "error: the netfilter rules stay: " in told
+    assert "`tinysnitch-iptables-remove` takes them away" in told
+    assert "Traceback" not in told
+    assert lab.run_outside([str(BIN / "tinysnitch-iptables-remove")]).returncode == 0
+    assert "TINYSNITCH" not in "".join(saved_rules(lab))
 
 
 def test_the_rules_of_others_stay_as_they_are(lab: Lab) -> None:

@@ -32,7 +32,7 @@ class ScopedDaemon:
         self._process = process
         self._follower: asyncio.Task[None] | None = None
         self._is_stopping = False
-        self._is_clean = True
+        self._is_ready = False
         self.summary = RunSummary()
 
     @classmethod
@@ -55,6 +55,7 @@ class ScopedDaemon:
         """Once enforcement stands. Raises FirewallNotStarted."""
         while (line := await self._read_line()) is not None:
             if isinstance(line, ReadyLine):
+                self._is_ready = True
                 return line
         raise FirewallNotStarted(await self._process.wait())
 
@@ -70,7 +71,6 @@ class ScopedDaemon:
                 for error in line.errors:
                     complain(error, "no line of the file holds before all of them are right")
         if not self._is_stopping:
-            self._is_clean = False
             complain("the firewall ended before the command", "what is unknown is not let through")
 
     async def stop(self) -> None:
@@ -82,10 +82,14 @@ class ScopedDaemon:
             await self._follower
         else:
             await self._process.communicate()  # a full pipe must not keep it
-        await self._process.wait()
-        if not self._is_clean:
-            cleaner = await asyncio.create_subprocess_exec(find_daemon(), "--remove-run", str(self._process.pid))
-            await cleaner.wait()
+        status = await self._process.wait()
+        if status < 0 or (self._is_ready and status):  # killed, or its own undo failed
+            await self._remove_leftovers()
+
+    async def _remove_leftovers(self) -> None:
+        words = (find_daemon(), "--remove-run", str(self._process.pid))
+        cleaner = await asyncio.create_subprocess_exec(*words, start_new_session=True)
+        await cleaner.wait()
 
     async def _read_line(self) -> LogLine | None:
         """The next line of its log, None at the end."""

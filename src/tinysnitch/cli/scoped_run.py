@@ -41,15 +41,16 @@ class ScopedRun:
                 raise
 
     def _let_signals_cancel(self) -> None:
-        """Until there is a command that gets them. (What SIGINT cancels, asyncio turns into KeyboardInterrupt.)"""
+        """Until there is a command that gets them. Only the first does: what follows is the undo."""
         task = asyncio.current_task()
         assert task
 
         def cancel(number: int) -> None:
-            self._ended_by = number
-            task.cancel()
+            if not self._ended_by:
+                self._ended_by = number
+                task.cancel()
 
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, cancel, number)
 
     async def _run_in(self, folder: str) -> int:

@@ -47,6 +47,7 @@ from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpffs import mount_bpffs, unmount_bpffs
 from tinysnitch.kernel.cgroups import find_cgroup_mount, make_cgroup, path_in_hierarchy, remove_cgroup
 from tinysnitch.kernel.clock import read_instant
+from tinysnitch.kernel.descriptor_limit import raise_limit
 from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.hosts_file import HOSTS
 from tinysnitch.kernel.libcrypto import Libcrypto
@@ -69,6 +70,7 @@ from tinysnitch.store.text_file import errors_named
 
 WATCH_AGAIN_S = 5.0
 OBSERVING = "observing: what no rule decides is allowed and recorded"
+STOPS = (signal.SIGTERM, signal.SIGINT)
 HEADERS_SIZE = 1280  # bytes of a packet that is judged: all headers are in the first ones (RFC 7112 5, RFC 8200 5)
 
 _log = logging.getLogger(__name__)
@@ -83,10 +85,11 @@ async def run_daemon(options: Options) -> None:
     """Until SIGTERM or SIGINT. Raises SnitchError when it cannot start."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPS:
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the rules are not loaded yet; its default is to end us
     async with AsyncExitStack() as undo:
+        undo.callback(signal.pthread_sigmask, signal.SIG_BLOCK, STOPS)  # whoever is impatient shall not spoil our end
         daemon = SetUp(options, undo)
         await daemon.start()
         loop.add_signal_handler(signal.SIGHUP, daemon.driver.reload_rules)
@@ -96,10 +99,13 @@ async def run_daemon(options: Options) -> None:
 async def follow(watch: Callable[[], AsyncIterator[None]], read: Callable[[], None]) -> None:
     """Read now and at each item of the watch. Where it cannot be watched (inotify(7): limits), now and then."""
     while True:
-        with suppress(OSError):
-            async for _ in watch():
-                read()
-        read()
+        try:
+            with suppress(OSError):
+                async for _ in watch():
+                    read()
+            read()
+        except Exception:  # to end here would mean to follow nothing any more, and to say nothing
+            _log.exception("failed, and is tried again: following a file")
         await asyncio.sleep(WATCH_AGAIN_S)
 
 
@@ -132,6 +138,7 @@ class SetUp:
         self._undo = undo
         self._is_ready = False
         self._was_there = False  # an earlier daemon left enforcement in place
+        self._limits = raise_limit()
         self._prompt = PromptProcess(options.socket, os.environ) if options.has_prompt else None
         self._rules_file = RulesFile(options.rules)
         self._permissions = Permissions(options.users, options.admins)
@@ -139,6 +146,7 @@ class SetUp:
     async def start(self) -> None:
         instance = name_instance(read_netns_cookie(), self._options.is_scoped)
         self._undo.callback(claim(instance).close)
+        self._was_there = Netfilter(instance.label, instance.queues, program_path=None).is_present()
         cgroup = self._choose_cgroup(instance)
         if self._rules_file.ensure_exists():
             _log.warning("%s was not there: made with a starter set of rules", self._rules_file.path)
@@ -146,7 +154,6 @@ class SetUp:
             programs, problem = self._load_programs(instance, cgroup)
         scope = path_in_hierarchy(cgroup) if self._options.is_scoped else None
         netfilter = Netfilter(instance.label, instance.queues, programs.program_path if programs else None, scope)
-        self._was_there = netfilter.is_present()
         identity = Identity(
             options=self._options,
             instance=instance,
@@ -158,22 +165,19 @@ class SetUp:
         )
         await self._assemble(identity, programs)
         notes = None if self._options.is_scoped else self._watch_packet_sockets(programs)
-        self._undo.callback(self._take_away, netfilter.remove)
-        netfilter.add()
+        await self._start_prompt()  # before the first step that changes what an earlier daemon left
+        self._add_rules(netfilter)
         self._undo.callback(self._take_away, self._refuse_waiting)
         self._guard(netfilter)
         if programs:
             programs.remove_stale()
         else:  # denials of an earlier daemon would hold on inside connect()
             remove_all_pins(instance.pins)
-        self._is_ready = True
         gc.freeze()  # what is loaded by now stays; a collection that walked over it would hold verdicts up
         self._say_ready(identity)
         if notes:
             notes.start()
-        if self._prompt:
-            self._undo.push_async_callback(self._prompt.stop)
-            await self._prompt.start()
+        self._is_ready = True
 
     def _choose_cgroup(self, instance: Instance) -> Path:
         if not self._options.is_scoped:
@@ -192,6 +196,13 @@ class SetUp:
         """Who is held would try again when the rules are gone, and get through unasked."""
         self.driver.feed(FirewallEnds())
 
+    def _take_programs_away(self, programs: BpfPrograms) -> None:
+        """A failed start takes its own alone: beside them may be those of an earlier daemon, for another --cgroup."""
+        if self._is_ready:
+            self._take_away(programs.remove)
+        else:
+            programs.withdraw()
+
     # The kernel's side
 
     def _load_programs(self, instance: Instance, cgroup: Path) -> tuple[BpfPrograms | None, str]:
@@ -205,10 +216,24 @@ class SetUp:
         except SnitchError as error:
             return None, "; ".join((str(error), *find_missing()))
         self._undo.callback(programs.close)
-        self._undo.callback(self._take_away, programs.remove)
+        self._undo.callback(self._take_programs_away, programs)
         with SocketDiag() as sockets:
             seed(programs, sockets)
         return programs, ""
+
+    def _add_rules(self, netfilter: Netfilter) -> None:
+        self._undo.callback(self._take_away, partial(self._remove_rules, netfilter))
+        netfilter.add()
+        if netfilter.lacks_security():
+            _log.warning("no security table in this kernel: a netfilter rule of others may accept what is denied")
+
+    def _remove_rules(self, netfilter: Netfilter) -> None:
+        try:
+            netfilter.remove()
+        except SnitchError as error:
+            # What stays of one command's firewall is taken away by `tinysnitch run`.
+            later = "" if self._options.is_scoped else "; `tinysnitch-iptables-remove` takes them away"
+            raise SnitchError(f"the netfilter rules stay: {error}", error.hint + later) from None
 
     def _guard(self, netfilter: Netfilter) -> None:
         guard = self._desk.counters.guard = NetfilterGuard(netfilter, self._tell_of_netfilter)
@@ -225,6 +250,11 @@ class SetUp:
         return notes
 
     # User space
+
+    async def _start_prompt(self) -> None:
+        if self._prompt:
+            self._undo.push_async_callback(self._prompt.stop)
+            await self._prompt.start(self._limits)
 
     async def _assemble(self, identity: Identity, programs: BpfPrograms | None) -> None:
         options = self._options

@@ -32,7 +32,10 @@ class ListCompiler:
         command = [sys.executable, "-I", "-m", _MODULE, str(source), str(target)]
         try:
             process = await asyncio.create_subprocess_exec(
-                *command, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,  # a Ctrl-C in our terminal is for us
             )
         except OSError as error:
             return f"cannot start {sys.executable}: {error.strerror}"

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 class NetfilterGuard:
     def __init__(self, netfilter: Netfilter, tell: Callable[[str], None]) -> None:
-        """`tell`: PUT_BACK, or why they could not be."""
+        """`tell`: PUT_BACK, or why they could not be. It raises nothing."""
         self.put_back = 0  # how often
         self._netfilter = netfilter
         self._tell = tell
@@ -51,19 +51,22 @@ class NetfilterGuard:
             await self._has_news.wait()
             await asyncio.sleep(SETTLE_S)
             self._has_news.clear()
-            problem = await _to_the_end(asyncio.to_thread(self._look))
+            try:
+                problem = await _to_the_end(asyncio.to_thread(self._look))
+            except Exception as error:  # not even a thread can be had: whoever gave up now would leave it open unsaid
+                problem = f"netfilter rules not looked at: {error}"
+            if problem not in (None, PUT_BACK):
+                self._has_news.set()  # to try once more
             if problem:
                 self.put_back += problem == PUT_BACK
                 self._tell(problem)
-            if problem not in (None, PUT_BACK):
-                self._has_news.set()  # to try once more
             await asyncio.sleep(PAUSE_S)
 
     def _look(self) -> str | None:
         """In a thread, since iptables takes its time, and verdicts must not wait for it. What there is to tell."""
+        if self._netfilter.is_whole():
+            return None
         try:
-            if self._netfilter.is_whole():
-                return None
             self._netfilter.add_again()
         except SnitchError as error:
             return f"netfilter rules taken away by others, not put back: {error}"

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.kernel.descriptor_limit import Limits, set_limits
 
 PROC = Path("/proc")
 END_S = 3.0
@@ -79,7 +80,7 @@ class PromptProcess:
         self._command = [str(Path(sys.executable).parent / "tinysnitch-prompt"), "--socket", str(socket.absolute())]
         self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self) -> None:
+    async def start(self, limits: Limits) -> None:
         """As the user, in a session of its own: a Ctrl-C in our terminal is for us. Raises SnitchError."""
         user = self.user
         try:
@@ -93,6 +94,7 @@ class PromptProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 start_new_session=True,
+                preexec_fn=lambda: set_limits(limits),
             )
         except OSError as error:
             hint = f"can {user.pw_name} read {Path(sys.prefix)}?"

@@ -71,11 +71,11 @@ def list_folder(path: Path) -> list[Path]:
 
 
 def remove_folder(path: Path) -> None:
-    """Leaves it when it is gone already, or not empty."""
+    """Leaves it when it is gone already, not empty, or on a file system that is mounted read-only."""
     try:
         path.rmdir()
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EROFS):
             raise
 
 

@@ -7,6 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -49,10 +50,15 @@ class BpfPrograms:
         """Adopts what an earlier daemon pinned for the same purpose from the same objects; nothing of it is flushed."""
         folder = PinFolder(pin_dir / digest_purpose(cgroup, netns_cookie, is_scoped))
         was_adopted = folder.is_complete()
-        if not was_adopted:
-            folder.remove()  # half a set, of a daemon that was killed while it loaded
-            load_pins(folder, cgroup, lambda: initialize_settings(folder, netns_cookie, is_scoped))
-        return cls(folder, was_adopted=was_adopted)
+        with ExitStack() as undo:
+            if not was_adopted:
+                undo.callback(remove_folder, pin_dir)
+                undo.callback(folder.remove)
+                folder.remove()  # half a set, of a daemon that was killed while it loaded
+                load_pins(folder, cgroup, lambda: initialize_settings(folder, netns_cookie, is_scoped))
+            programs = cls(folder, was_adopted=was_adopted)
+            undo.pop_all()
+        return programs
 
     def close(self) -> None:
         """Closes what is open here; all that is pinned goes on."""
@@ -68,6 +74,13 @@ class BpfPrograms:
         self.remove_stale()
         self._folder.remove()
         remove_folder(self._folder.path.parent)
+
+    def withdraw(self) -> None:
+        """Takes `load` back: what it made goes, what it adopted stays, and all that is beside."""
+        self.close()
+        if not self.was_adopted:
+            self._folder.remove()
+            remove_folder(self._folder.path.parent)
 
     def remove_stale(self) -> None:
         """Take away what earlier objects pinned; after netfilter has been given the new programs."""

@@ -4,24 +4,21 @@ Adding again replaces what our chains hold and puts the jumps to them first agai
 kill.
 """
 
-import os
 import re
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.kernel import iptables
 from tinysnitch.kernel.netfilter_rules import Family, Jump, RuleSet, build_rules, chain_name
 from tinysnitch.kernel.nf_tables import delete_table, read_generation
 
-_PREFIX = {Family.V4: "iptables", Family.V6: "ip6tables"}
 _TABLES = ("mangle", "filter", "security")
 _REMARK = re.compile(r'--comment "tables before: ([a-z ]*)"')
-_SBIN = "/usr/sbin:/sbin"  # where Debian has iptables; not in the PATH that `su` leaves
 _IF_INET6 = Path("/proc/thread-self/net/if_inet6")
-_WAIT = ("-w", "5")  # seconds for the lock of other iptables programs
 
 
 class Netfilter:
@@ -37,7 +34,7 @@ class Netfilter:
         self._queues = queues
         self._program_path = program_path
         self._scope = scope
-        self._before: dict[Family, str] = {}  # the tables that were there, until the remark in our chains says so
+        self._before: dict[Family, str] = {}  # the tables that were there, while no remark in our chains says so
         self._has_security: dict[Family, bool] = {}  # whether that table took our rules
 
     def add(self) -> None:
@@ -61,33 +58,38 @@ class Netfilter:
         """Right also when nothing is there, or half of it. What cannot be removed keeps nothing else."""
         with ExitStack() as undo:
             for family in _families():
-                undo.callback(self._remove, family)
+                undo.callback(iptables.insist, partial(self._remove, family))
 
     def is_present(self) -> bool:
-        return any(f":{chain_name(self._label, 'OUT')} " in _save(family) for family in _families())
+        return any(f":{chain_name(self._label, 'OUT')} " in iptables.save(family) for family in _families())
 
     def is_whole(self) -> bool:
-        """Whether all that `add` loaded is there: our chains with as many rules, and the jumps to them."""
-        return all(
-            _holds(_save(family), self._build(family, "", has_security=has_security))
+        """Whether all that `add` loaded is there: our chains with as many rules, and the jumps to them.
+
+        A family that came since then (modprobe ipv6) is missing, too.
+        """
+        return self._has_security.keys() >= set(_families()) and all(
+            _holds(iptables.save(family), self._build(family, "", has_security=has_security))
             for family, has_security in self._has_security.items()
         )
 
+    def lacks_security(self) -> bool:
+        """Whether a family got our rules without those of the security table."""
+        return not all(self._has_security.values())
+
     def _add(self, family: Family) -> None:
+        """Not every kernel has the security table; what it catches besides is a rule of others before our REJECT."""
         try:
             self._load(family, has_security=True)
-        except SnitchError as error:
-            # Not every kernel has the security table; what it catches besides is a rule of others before our REJECT.
-            try:
-                self._load(family, has_security=False)
-            except SnitchError:
-                raise error from None
+        except SnitchError:
+            has_security = iptables.has_table(family, "security")
+            iptables.insist(partial(self._load, family, has_security=has_security))
 
     def _load(self, family: Family, *, has_security: bool) -> None:
-        saved = _save(family)  # each time: iptables-restore commits table by table, so half may be there
+        saved = iptables.save(family)  # each time: iptables-restore commits table by table, so half may be there
         known = _REMARK.search(saved)  # of an earlier one of us, whose tables are ours as well
         before = known.group(1) if known else self._before.setdefault(family, " ".join(_tables_in(saved)))
-        _restore(family, render_addition(self._build(family, before, has_security=has_security), saved))
+        iptables.restore(family, render_addition(self._build(family, before, has_security=has_security), saved))
         self._has_security[family] = has_security
 
     def _build(self, family: Family, before: str, *, has_security: bool) -> RuleSet:
@@ -102,15 +104,16 @@ class Netfilter:
         )
 
     def _remove(self, family: Family) -> None:
-        saved = _save(family)
+        saved = iptables.save(family)
         known = _REMARK.search(saved)
+        if known:
+            self._before[family] = known.group(1)  # should this try fail half-way, the next one finds no remark
         removal = render_removal(saved, self._label)
         if removal:
-            _restore(family, removal)
-        at_first = self._before.pop(family, None)
-        before = known.group(1) if known else at_first
-        if before is not None:
-            _delete_empty_tables(family, before.split())
+            iptables.restore(family, removal)
+        if family in self._before:
+            _delete_empty_tables(family, self._before[family].split())
+            del self._before[family]
 
 
 def _holds(saved: str, rules: RuleSet) -> bool:
@@ -192,11 +195,11 @@ def _is_empty(saved: str, table: str) -> bool:
 
 def _delete_empty_tables(family: Family, before: list[str]) -> None:
     """iptables-nft makes a table when it is first touched: take away those that came with us."""
-    if "nf_tables" not in _run([_PREFIX[family], "--version"]):
+    if not iptables.uses_nf_tables(family):
         return
     for table in _TABLES:
         generation = read_generation()
-        saved = _save(family)
+        saved = iptables.save(family)
         if table in _tables_in(saved) and table not in before and _is_empty(saved, table):
             delete_table(family, table, generation)
 
@@ -204,33 +207,3 @@ def _delete_empty_tables(family: Family, before: list[str]) -> None:
 def _families() -> list[Family]:
     """Without IPv6 in the kernel (ipv6.disable=1) ip6tables fails, and no packet needs it."""
     return [Family.V4, *([Family.V6] if _IF_INET6.exists() else [])]
-
-
-def _save(family: Family) -> str:
-    return _run([f"{_PREFIX[family]}-save"])
-
-
-def _restore(family: Family, text: str) -> None:
-    _run([f"{_PREFIX[family]}-restore", "--noflush", *_WAIT], text)
-
-
-def _run(command: list[str], text: str = "") -> str:
-    path = f"{os.environ.get('PATH', '')}:{_SBIN}"
-    try:
-        done = subprocess.run(
-            command,
-            input=text,
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            timeout=60,
-            env={**os.environ, "PATH": path, "LC_ALL": "C"},
-        )
-    except FileNotFoundError:
-        raise SnitchError(f"{command[0]} is not installed", "apt-get install iptables") from None
-    except subprocess.TimeoutExpired:
-        raise SnitchError(f"{command[0]} took more than 60 s", "does another program hold the xtables lock?") from None
-    if done.returncode:
-        problem = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        raise SnitchError(f"{command[0]}: {problem[0]}", "are the netfilter modules of this kernel there?")
-    return done.stdout

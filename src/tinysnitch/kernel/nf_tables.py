@@ -3,6 +3,7 @@
 import socket
 from contextlib import suppress
 
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel.netfilter_rules import Family
 from tinysnitch.kernel.netlink import (
     NETFILTER_HEADER,
@@ -27,8 +28,11 @@ _FAMILIES = {Family.V4: socket.AF_INET, Family.V6: socket.AF_INET6}
 
 def read_generation() -> int:
     """The number of the rule set as it is now; each change by anybody makes it another."""
-    with NetlinkSocket(NETLINK_NETFILTER) as netlink:
-        answer = netlink.query(_GET_GENERATION, NETFILTER_HEADER.pack(socket.AF_UNSPEC, 0, 0))
+    try:
+        with NetlinkSocket(NETLINK_NETFILTER) as netlink:
+            answer = netlink.query(_GET_GENERATION, NETFILTER_HEADER.pack(socket.AF_UNSPEC, 0, 0))
+    except OSError as error:
+        raise SnitchError(f"nf_tables cannot be asked: {error.strerror}") from None
     return int.from_bytes(parse_attributes(answer.payload[NETFILTER_HEADER.size :])[_GENERATION], "big")
 
 

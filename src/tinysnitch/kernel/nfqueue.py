@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.kernel import netlink
 from tinysnitch.kernel.netlink import (
     ATTRIBUTE,
@@ -208,12 +208,19 @@ def read_statistics() -> dict[int, QueueStatistics]:
     return {row[0]: QueueStatistics(row[2], row[5], row[6]) for row in rows}
 
 
+def _is_bound(number: int) -> bool:
+    """Whoever lacks the capability gets EPERM for a free queue, too, and may not even see the list."""
+    try:
+        return number in read_statistics()
+    except PermissionError:
+        return False
+
+
 def _explain(error: OSError, number: int) -> SnitchError:
+    if error.errno == errno.EPERM and not _is_bound(number):
+        return NotPermitted("queues of packets need CAP_NET_ADMIN in this network namespace", "run it as its root")
     if error.errno in (errno.EBUSY, errno.EPERM):
-        return QueueTaken(
-            f"queue {number} cannot be bound: {error.strerror}",
-            "another program reads this NFQUEUE, or root's CAP_NET_ADMIN is missing",
-        )
+        return QueueTaken(f"queue {number} cannot be bound: {error.strerror}", "another program reads this NFQUEUE")
     return SnitchError(
         f"queue {number}: {error}", "the kernel needs NETFILTER_NETLINK_QUEUE (modprobe nfnetlink_queue)"
     )

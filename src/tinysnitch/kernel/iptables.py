@@ -1,0 +1,73 @@
+"""The programs iptables and ip6tables: run to their end, with errors that tell what may help."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.kernel.netfilter_rules import Family
+
+_PREFIX = {Family.V4: "iptables", Family.V6: "ip6tables"}
+_SBIN = "/usr/sbin:/sbin"  # where Debian has iptables; not in the PATH that `su` leaves
+_WAIT = ("-w", "5")  # seconds for the lock of other iptables programs
+_PAUSES_S = (0.2, 1.0)  # before each further try
+_VERSION_PROBLEM = 3  # enum xtables_exittype in include/xtables.h of iptables: the kernel lacks something
+
+
+def save(family: Family) -> str:
+    return _run([f"{_PREFIX[family]}-save"])
+
+
+def restore(family: Family, text: str) -> None:
+    _run([f"{_PREFIX[family]}-restore", "--noflush", *_WAIT], text)
+
+
+def has_table(family: Family, table: str) -> bool:
+    """Whether this kernel has it."""
+    return _call([_PREFIX[family], *_WAIT, "-t", table, "-S"]).returncode != _VERSION_PROBLEM
+
+
+def uses_nf_tables(family: Family) -> bool:
+    return "nf_tables" in _run([_PREFIX[family], "--version"])
+
+
+def insist(work: Callable[[], None]) -> None:
+    """What failed may work a moment later: others change the rules too, hold the lock, or take the last process."""
+    for pause_s in _PAUSES_S:
+        try:
+            return work()
+        except SnitchError:
+            time.sleep(pause_s)
+    work()
+
+
+def _run(command: list[str], text: str = "") -> str:
+    done = _call(command, text)
+    if done.returncode:
+        problem = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+        raise SnitchError(f"{command[0]}: {problem[0]}", "are the netfilter modules of this kernel there?")
+    return done.stdout
+
+
+def _call(command: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
+    """In a session of its own: a Ctrl-C in our terminal is for us, and must not end what undoes our rules."""
+    path = f"{os.environ.get('PATH', '')}:{_SBIN}"
+    try:
+        return subprocess.run(
+            command,
+            input=text,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=60,
+            env={**os.environ, "PATH": path, "LC_ALL": "C"},
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        raise SnitchError(f"{command[0]} is not installed", "apt-get install iptables") from None
+    except subprocess.TimeoutExpired:
+        raise SnitchError(f"{command[0]} took more than 60 s", "does another program hold the xtables lock?") from None
+    except OSError as error:
+        hint = "are there too many processes or open files, or too little memory? see `ulimit -a`"
+        raise SnitchError(f"{command[0]} cannot be started: {error.strerror}", hint) from None

@@ -1,0 +1,72 @@
+import errno
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.packet_place import PacketPlace, entered
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.kernel import iptables
+from tinysnitch.kernel.netfilter_rules import Family
+
+
+@pytest.mark.privileged
+def test_which_tables_this_kernel_has(packet_place: PacketPlace) -> None:
+    with entered(packet_place.here):
+        assert iptables.has_table(Family.V4, "mangle")
+        assert not iptables.has_table(Family.V6, "nosuch")
+
+
+@pytest.mark.parametrize(("failures", "is_done"), [(0, True), (2, True), (3, False)])
+def test_a_few_failures_are_none(monkeypatch: pytest.MonkeyPatch, failures: int, is_done: bool) -> None:
+    monkeypatch.setattr(iptables, "_PAUSES_S", (0.0, 0.0))
+    tries = []
+
+    def work() -> None:
+        tries.append("")
+        if len(tries) <= failures:
+            raise SnitchError(f"busy {len(tries)}")
+
+    if is_done:
+        iptables.insist(work)
+    else:
+        with pytest.raises(SnitchError, match=f"busy {failures}"):
+            iptables.insist(work)
+    assert len(tries) == min(failures + 1, 3)
+
+
+def test_no_iptables_is_said_with_a_hint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(iptables, "_SBIN", str(tmp_path))
+    with pytest.raises(SnitchError, match="is not installed") as refused:
+        iptables.save(Family.V4)
+    assert "apt-get install iptables" in refused.value.hint
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EAGAIN, errno.ENOMEM])
+def test_what_cannot_be_started_is_said_with_a_hint(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def refuse(*_words: object, **_options: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(subprocess, "run", refuse)
+    with pytest.raises(SnitchError, match=f"iptables-save cannot be started: {os.strerror(number)}") as refused:
+        iptables.save(Family.V4)
+    assert refused.value.hint
+
+
+@pytest.mark.privileged
+def test_iptables_is_found_with_the_path_that_su_leaves(
+    packet_place: PacketPlace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with entered(packet_place.here):
+        assert iptables.save(Family.V4) == ""
+
+
+def test_a_control_c_in_the_terminal_does_not_reach_iptables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    script = tmp_path / "iptables-save"
+    script.write_text("#!/bin/sh\nps -o pgid= -p $$\n")
+    script.chmod(0o755)
+    assert int(iptables.save(Family.V4)) not in (0, os.getpgid(0))

@@ -1,0 +1,110 @@
+"""A start that fails leaves everything as it found it: nothing, or what an earlier daemon left in force."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.lab.daemon import BIN, Daemon
+from tests.lab.lab import Lab
+from tests.lab.test_stop import saved_rules
+from tests.lab.world import WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+NO_SOCKET = ("--socket", "/proc/nope/socket")  # a step after BPF and before the netfilter rules
+NO_BPF = ["setpriv", "--bounding-set=-bpf,-sys_admin,-perfmon", "--inh-caps=-bpf,-sys_admin,-perfmon"]
+NO_PROMPT = "import sys; sys.executable = '/nowhere/python'; from tinysnitch.daemon.main import main; main()"
+
+
+def traces(lab: Lab) -> list[str]:
+    """All that a start could leave, or take away."""
+    hooks = [["bpftool", "cgroup", "show", str(lab.cgroup)]]
+    hooks += [["bpftool", "cgroup", "show", str(lab.namespaces.servers_cgroup)]]
+    outputs = [lab.run_outside(command).stdout for command in [*hooks, ["find", "/sys/fs/bpf"]]]
+    return [*saved_rules(lab), *outputs]
+
+
+def start(lab: Lab, *flags: str, front: tuple[str, ...] = (), program: tuple[str, ...] = ()) -> str:
+    """The error of a start that fails."""
+    folder = lab.folder / "failed"
+    folder.mkdir(exist_ok=True)
+    (folder / "rules").write_text(f"allow {WORLD4} 80 tcp\n")
+    words = ["--rules", str(folder / "rules"), "--state-dir", str(folder / "state"), "--socket", str(folder / "socket")]
+    words += ["--cgroup", str(lab.cgroup), *flags]
+    ended = lab.run_outside([*front, *(program or (str(BIN / "tinysnitchd"),)), *words])
+    assert (ended.returncode, "Traceback" in ended.stderr) == (1, False), ended.stderr
+    return ended.stderr
+
+
+def kill_one(lab: Lab) -> Daemon:
+    """A daemon that was killed: enforcement stays."""
+    daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp\n")
+    daemon.kill()
+    return daemon
+
+
+def spoil(lab: Lab, name: str) -> tuple[str, ...]:
+    """For the front of a command: this program does not work."""
+    folder = lab.folder / "spoilt"
+    folder.mkdir()
+    (folder / name).write_text(f"#!/bin/sh\necho '{name}: half upgraded' >&2\nexit 1\n")
+    (folder / name).chmod(0o755)
+    return ("env", f"PATH={folder}:{os.environ['PATH']}")
+
+
+def test_what_a_killed_daemon_left_stays(lab: Lab) -> None:
+    daemon = kill_one(lab)
+    left = traces(lab)
+    assert "half upgraded" in start(lab, front=spoil(lab, "iptables-save"))
+    assert traces(lab) == left
+    start(lab, *NO_SOCKET)
+    assert traces(lab) == left
+    start(lab, "--cgroup", str(lab.namespaces.servers_cgroup), *NO_SOCKET)
+    assert traces(lab) == left
+    assert lab.restart_daemon(daemon.rules.parent).stop() == 0
+
+
+def test_a_prompt_that_cannot_be_started_leaves_nothing(lab: Lab) -> None:
+    before = traces(lab)
+    program = (sys.executable, "-c", NO_PROMPT)
+    for flags in ((), ("--on-exit", "keep")):
+        told = start(lab, "--prompt", *flags, front=("env", "SUDO_UID=0", "DISPLAY=:99"), program=program)
+        assert "cannot start /nowhere/tinysnitch-prompt" in told
+        assert traces(lab) == before
+
+
+def test_without_bpf_no_folder_stays(lab: Lab) -> None:
+    before = traces(lab)
+    start(lab, *NO_SOCKET, front=tuple(NO_BPF))
+    assert traces(lab) == before
+
+
+def test_who_may_not_read_queues_is_told_so(lab: Lab) -> None:
+    """And not that a tinysnitchd runs already."""
+    place = ["--rules", str(lab.folder / "rules"), "--cgroup", str(lab.cgroup)]
+    weak = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", str(BIN / "tinysnitchd")]
+    told = lab.run_outside([*weak, *place])
+    assert told.returncode == 4
+    assert "CAP_NET_ADMIN" in told.stderr
+    assert "already" not in told.stderr
+
+
+def limits_of(pid: int) -> list[str]:
+    """Soft and hard limit of open files."""
+    lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    return next(line.split()[3:5] for line in lines if line.startswith("Max open files"))
+
+
+def test_the_daemon_may_open_as_many_files_as_it_can(lab: Lab) -> None:
+    folder = lab.folder / "limited"
+    folder.mkdir()
+    words = ["--rules", str(folder / "rules"), "--state-dir", str(folder / "state"), "--socket", str(folder / "socket")]
+    front = ["prlimit", "--nofile=300:4000", str(BIN / "tinysnitchd"), "--cgroup", str(lab.cgroup)]
+    daemon = lab.spawn_outside([*front, *words])
+    assert daemon.stdout
+    assert any(" INFO ready" in line for line in daemon.stdout)
+    assert limits_of(daemon.pid) == ["4000", "4000"]
+    daemon.terminate()
+    assert daemon.wait(timeout=20) == 0
