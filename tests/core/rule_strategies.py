@@ -5,6 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tinysnitch.core.cgroup_owner import complete_owner
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import format_label
 from tinysnitch.core.facts import Facts
@@ -51,7 +52,7 @@ programs = st.one_of(
     st.builds(Program, st.just(ProgramKind.PATH), paths),
     st.builds(lambda path, rest: glob_of(path, *rest), paths, st.lists(texts, min_size=1, max_size=3)),
     st.builds(
-        lambda kind, name: Program(ProgramKind.OWNER, f"{kind}:{name}"),
+        lambda kind, name: Program(ProgramKind.OWNER, complete_owner(kind, name)),
         st.sampled_from(["unit", "container", "flatpak", "snap"]),
         texts.filter(bool),
     ),
