@@ -211,40 +211,6 @@ def test_a_hostile_name_is_taken_for_nothing_else() -> None:
         assert ruleset(*lines).decide(connection(name), 0.0).rule is None
 
 
-@pytest.mark.parametrize("verdict", [Verdict.DENY, Verdict.ASK])
-@pytest.mark.parametrize(
-    ("args", "captured", "is_taken"),
-    [
-        ("-s https://shop.test/", ("-s", "https://sh"), True),
-        ("-s https://shop.test/", ("-s", "https://shop.test/"), True),
-        ("-s https://shop.test/ -v", ("-s", "https://shop.test/"), True),
-        ("-s https://shop.test/", (), True),
-        ("()", (), True),
-        ("-s grün", ("-s", "gr\udcc3"), True),  # cut in the middle of a character
-        ("-s https://shop.test/", ("-s", "https://other"), False),
-        ("-s https://shop.test/", ("-v", "https://sh"), False),
-        ("-s", ("-s", "https://sh"), False),
-        ("()", ("-s",), False),
-    ],
-)
-def test_cut_arguments_are_those_that_they_may_begin(
-    verdict: Verdict, args: str, captured: tuple[str, ...], is_taken: bool
-) -> None:
-    """What is too long to be captured whole must not get past a denial; nor is it let through by what it may be."""
-    asked = connection(program=by(replace(CURL, args=captured, are_args_complete=False)))
-    rules = ruleset("allow - - - /usr/bin/curl", f"{verdict.value} - - - /usr/bin/curl {args}")
-    expected = verdict if is_taken else Verdict.ALLOW
-    assert rules.decide(asked, 0.0).verdict is expected
-    everywhere = rules.decide_everywhere(asked, 0.0)
-    assert everywhere is not None
-    assert everywhere.verdict is expected
-    assert rules.explain(asked, 0.0).decision.verdict is expected
-    rules.remove(parse_rule(f"{verdict.value} - - - /usr/bin/curl {args}"))
-    rules.add(parse_rule(f"allow - - - /usr/bin/curl {args}"))
-    rules.add(parse_rule("deny - - - /usr/bin/curl"))
-    assert rules.decide(asked, 0.0).verdict is Verdict.DENY
-
-
 # --- what a decision tells the cache -----------------------------------------------------------------------
 
 
