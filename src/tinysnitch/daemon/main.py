@@ -70,7 +70,7 @@ Examples:
     type=Place(),
     default=DEFAULTS.state_dir,
     show_default=True,
-    help="Folder of the history and of temporary rules.",
+    help="Folder of the history and of temporary rules; each daemon has its own.",
 )
 @click.option("--socket", type=Place(), default=DEFAULTS.socket, show_default=True, help="Control socket.")
 @click.option(
