@@ -9,7 +9,7 @@ from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import LogLine, ReadyLine, log_line_of
-from tinysnitch.protocol.log_text import format_text, remarks_on
+from tinysnitch.protocol.log_text import format_text
 from tinysnitch.store.history import History
 
 
@@ -24,7 +24,7 @@ class Recorder:
         """Write a record to the log and the history; return its line."""
         line = log_line_of(record)
         encoded = encode_object(line)
-        written = self._format(line, encoded, remarks_on(record))
+        written = self._format(line, encoded)
         if self._early is None:
             self._log.write(written)
         else:
@@ -38,7 +38,7 @@ class Recorder:
         for written in (self._format(ready, encode_object(ready), remarks), *early):
             self._log.write(written)
 
-    def _format(self, line: LogLine, encoded: bytes, remarks: tuple[str, ...]) -> bytes:
+    def _format(self, line: LogLine, encoded: bytes, remarks: tuple[str, ...] = ()) -> bytes:
         return format_text(line, remarks).encode(errors="backslashreplace") if self._is_text else encoded
 
     def flush(self, now: Instant) -> None:
