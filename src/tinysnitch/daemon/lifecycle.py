@@ -141,7 +141,9 @@ class SetUp:
         self._undo.callback(claim(instance).close)
         self._undo.callback(StateLock(self._options.state_dir).close)
         cgroup = self._choose_cgroup(instance)
-        if self._rules_file.ensure_exists():
+        if self._options.is_scoped:  # what judges one command leaves the rest of the machine as it is
+            self._rules_file.hold_starter()
+        elif self._rules_file.ensure_exists():
             _log.warning("%s was not there: made with a starter set of rules", self._rules_file.path)
         with begun(self._rules_file.read):
             programs, problem = self._load_programs(instance, cgroup)
