@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import logging
 import os
 import shutil
 import sys
@@ -149,6 +150,7 @@ def tinysnitchd(
 def _run(options: Options) -> None:
     from tinysnitch.daemon.lifecycle import run_daemon
 
+    logging.basicConfig(format="tinysnitch: %(message)s")
     if options.is_scoped and options.rules.exists():
         _check_rules(options.rules)
     asyncio.run(run_daemon(options))
