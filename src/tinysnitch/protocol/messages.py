@@ -175,6 +175,7 @@ class Explanation(Message, frozen=True, kw_only=True):
     reason: str
     rule: str | None = None  # the line that wins
     beaten: tuple[BeatenRule, ...] = ()
+    elsewhere: tuple[BeatenRule, ...] = ()  # rules that would decide on one network interface
 
 
 class PromptShown(Message, frozen=True):
