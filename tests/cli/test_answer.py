@@ -48,6 +48,13 @@ def test_a_program_that_is_not_the_hosts_file_is_answered_for_once(running: Runn
     assert "this once, whatever you choose: the rule is not written" in command("answer", "4", "yes").err
 
 
+def test_it_is_said_when_the_rule_takes_any_arguments(running: RunningServer, command: Command) -> None:
+    for words, is_told in [("", True), ("--any-args", False)]:
+        running.desk.prompts[4] = make_prompt(4, are_args_complete=False)
+        told = command("answer", "4", "yes", *words.split())
+        assert ("the rule takes any arguments" in told.err) is is_told, told
+
+
 def test_the_rule_is_printed(running: RunningServer, command: Command) -> None:
     assert command("answer", "3", "yes", "--for", "24h") == (0, "allow 24h\n", "")
 

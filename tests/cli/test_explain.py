@@ -40,6 +40,17 @@ def test_what_nearly_matches_is_not_beaten() -> None:
     ]
 
 
+def test_what_would_decide_on_an_interface_is_told_beside() -> None:
+    elsewhere = (BeatenRule("deny iface=eth0 - - -", "it would decide on eth0"),)
+    explanation = Explanation(verdict=Verdict.ALLOW, reason="by a rule", rule="allow - - -", elsewhere=elsewhere)
+    assert list(present_explanation(explanation)) == [
+        "allow: by a rule",
+        "  allow - - -",
+        "unless deny iface=eth0 - - -",
+        "       it would decide on eth0",
+    ]
+
+
 def test_the_help_says_what_is_taken_for_granted(command: Command) -> None:
     said = " ".join(command.plain("explain", "--help").out.split())
     assert "taken to have no arguments and no parents, and to be run by root" in said

@@ -138,11 +138,8 @@ def test_check_names_file_line_column_and_a_hint(tmp_path: Path, command: Comman
     code, out, err = command.plain("rules", "check", str(path))
     assert code == 1
     assert err == "tinysnitch: 2 of 3 rules are wrong\n"
-    assert [line.split(": ")[0] for line in out.splitlines() if not line.startswith(" ")] == [
-        f"{path}:3:9",
-        f"{path}:4:7",
-    ]
-    assert "  hint: " in out
+    assert [line.split(": ")[0] for line in out.splitlines()] == [f"{path}:3:9", f"{path}:4:7"]
+    assert all(" (hint: " in line for line in out.splitlines())
     assert all(line.isprintable() for line in out.splitlines())
 
 

@@ -34,7 +34,7 @@ def matches(rule: Rule, asked: Connection, wall_s: float) -> bool:
         rule.until_s is None or wall_s < rule.until_s,
         remote_matches(rule.remote, (flow.remote, asked.name)),
         program_matches(rule.program, asked.attribution),
-        rule.args is None or (process is not None and process.are_args_complete and process.args == rule.args),
+        rule.args is None or (process is not None and _has_args(rule, rule.args, process)),
         rule.user is None or (process is not None and _is_user(rule.user, process.uid)),
         rule.parent is None or (process is not None and _has_parent(rule.parent, process.parents)),
         rule.sha256 is None or (process is not None and process.sha256 == rule.sha256),
@@ -42,6 +42,14 @@ def matches(rule: Rule, asked: Connection, wall_s: float) -> bool:
         not _is_turnable(rule),
     ]
     return all(tests)
+
+
+def _has_args(rule: Rule, args: tuple[str, ...], process: Process) -> bool:
+    """What was cut may be whatever begins so, and is taken for it where that lets nothing through."""
+    if process.are_args_complete:
+        return process.args == args
+    written, captured = ("".join(f"{arg}\0" for arg in each) for each in (args, process.args))
+    return rule.verdict is not Verdict.ALLOW and written.startswith(captured.removesuffix("\0"))
 
 
 def _is_user(user: str, uid: int) -> bool:

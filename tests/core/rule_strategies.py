@@ -5,6 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tinysnitch.core.cgroup_owner import complete_owner
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import format_label
 from tinysnitch.core.facts import Facts
@@ -57,7 +58,7 @@ programs = st.one_of(
     st.builds(Program, st.just(ProgramKind.PATH), paths),
     st.builds(lambda path, rest: glob_of(path, *rest), paths, st.lists(texts, min_size=1, max_size=3)),
     st.builds(
-        lambda kind, name: Program(ProgramKind.OWNER, f"{kind}:{name}"),
+        lambda kind, name: Program(ProgramKind.OWNER, complete_owner(kind, name)),
         st.sampled_from(["unit", "container", "flatpak", "snap"]),
         texts.filter(bool),
     ),
@@ -96,7 +97,7 @@ NETWORKS += ["127.0.0.0/8", "192.168.1.0/24", "192.168.1.5", "10.1.9.0/24", "10.
 LINKS = {"/usr/bin/python3": "/usr/bin/python3.13", "/home/a/l": "/usr/bin/curl"}
 PATHS = ["/usr/bin/curl", "/usr/bin/python3.13", "/opt/a/x", "/opt/a/b/x", *LINKS]
 GLOBS = [("/usr/bin/", ""), ("/opt/", "/x"), ("/opt/", "", ""), ("/usr/bin/python3", ""), ("/opt/a/", "")]
-ARGS = [(), ("-s",), ("-m", "http.server")]
+ARGS = [(), ("-s",), ("-m", "http.server"), ("-m", "http"), ("-m",)]
 OWNERS = ["unit:a.service", "snap:b"]
 PORTS = [22, 80, 443]
 PORT_SETS = [(), ((443, 443),), ((80, 80), (443, 443)), ((1, 1024),), ((80, 443),)]

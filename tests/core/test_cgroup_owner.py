@@ -27,6 +27,7 @@ USER = "/user.slice/user-1000.slice/user@1000.service"
         (f"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podx.slice/cri-containerd-{ID}.scope", (SHORT,)),
         (f"/system.slice/containerd.service/kubepods-podx.slice:cri-containerd:{ID}", (SHORT,)),
         ("/lxc/web/init.scope", ("container:web",)),
+        ("/lxc/0123456789abcdef/init.scope", (SHORT,)),  # as a rule would have it
         ("/lxc.payload.web/init.scope", ("container:web",)),
         ("/machine.slice/machine-my\\x2dbox.scope/payload", ("container:my-box",)),
         ("/machine.slice/systemd-nspawn@box.service/payload", ("container:box",)),

@@ -17,4 +17,6 @@ def test_a_bad_line_names_its_place() -> None:
     error = RuleSyntaxError("rules", 3, 7, "not a port", "write 443")
     assert str(error) == "rules:3:7: not a port"
     assert error == RuleSyntaxError("rules", 3, 7, "not a port", "write 443")
+    assert error.with_hint() == "rules:3:7: not a port (hint: write 443)"
+    assert RuleSyntaxError("rules", 3, 7, "not a port").with_hint() == "rules:3:7: not a port"
     assert error.exit_code == 1

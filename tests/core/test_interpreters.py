@@ -27,6 +27,22 @@ def test_not_known(executable: str) -> None:
     assert find_interpreter(executable) is None
 
 
+def test_elsewhere_it_must_be_roots() -> None:
+    asked: list[str] = []
+
+    def is_roots(path: str) -> bool:
+        asked.append(path)
+        return path.startswith("/nix/")
+
+    assert find_interpreter("/nix/store/x/bin/python3.13", (), is_roots) is not None
+    assert find_interpreter("/home/a/python3.13", (), is_roots) is None
+    assert find_interpreter("/nix/store/x/bin/lua", ("lua",), is_roots) is not None
+    assert asked == ["/nix/store/x/bin/python3.13", "/home/a/python3.13", "/nix/store/x/bin/lua"]
+    assert find_interpreter("/nix/store/x/bin/curl", (), is_roots) is None
+    assert find_interpreter("/usr/bin/python3", (), is_roots) is not None
+    assert len(asked) == 3, "asked of what needs no look"
+
+
 @pytest.mark.parametrize(
     ("executable", "argv", "index"),
     [

@@ -37,6 +37,28 @@ def test_parse_and_format_program(text: str, program: Program) -> None:
     assert parse_program(split_words(format_program(program))[0]) == program
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("unit:ssh", "unit:ssh.service"),
+        ("unit:getty@tty1", "unit:getty@tty1.service"),
+        ("unit:a.b", "unit:a.b.service"),
+        ("unit:session-3.scope", "unit:session-3.scope"),
+        ("unit:user@1000.service/sync", "unit:user@1000.service/sync.service"),
+        ("unit:user@1000/sync", "unit:user@1000.service/sync.service"),
+        (f"container:{'0123456789abcdef' * 4}", "container:0123456789ab"),
+        ("container:0123456789abc", "container:0123456789ab"),
+        ("container:user@1000.service/0123456789abcdef", "container:user@1000.service/0123456789ab"),
+        ("container:0123456789ab", "container:0123456789ab"),
+        ("container:0123456789abcdeg", "container:0123456789abcdeg"),
+        (f"container:{'0' * 65}", f"container:{'0' * 65}"),
+        ("snap:a", "snap:a"),
+    ],
+)
+def test_units_and_containers_are_taken_as_their_own_commands_take_them(written: str, meant: str) -> None:
+    assert parse_program(split_words(written)[0]) == Program(ProgramKind.OWNER, meant)
+
+
 def test_many_stars_are_two() -> None:
     assert parse_program(split_words("/a/*****")[0]).text == "/a/**"
 

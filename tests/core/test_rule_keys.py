@@ -1,7 +1,11 @@
-from tests.core.test_ruleset import connection
+import pytest
+from msgspec.structs import replace
+
+from tests.core.test_ruleset import CURL, by, connection, ruleset
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.rule_keys import DIMENSIONS, KeyMaker, keys_of
 from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.core.verdict import Verdict
 
 
 def test_one_key_for_each_dimension() -> None:
@@ -27,3 +31,37 @@ def test_only_what_rules_use_is_looked_for() -> None:
     for rule in rules:
         maker.count(rule, -1)
     assert maker.keys_for(connection(None)) == bare
+
+
+@pytest.mark.parametrize("verdict", [Verdict.DENY, Verdict.ASK])
+@pytest.mark.parametrize(
+    ("args", "captured", "is_taken"),
+    [
+        ("-s https://shop.test/", ("-s", "https://sh"), True),
+        ("-s https://shop.test/", ("-s", "https://shop.test/"), True),
+        ("-s https://shop.test/ -v", ("-s", "https://shop.test/"), True),
+        ("-s https://shop.test/", (), True),
+        ("()", (), True),
+        ("-s grün", ("-s", "gr\udcc3"), True),  # cut in the middle of a character
+        ("-s https://shop.test/", ("-s", "https://other"), False),
+        ("-s https://shop.test/", ("-v", "https://sh"), False),
+        ("-s", ("-s", "https://sh"), False),
+        ("()", ("-s",), False),
+    ],
+)
+def test_cut_arguments_are_those_that_they_may_begin(
+    verdict: Verdict, args: str, captured: tuple[str, ...], is_taken: bool
+) -> None:
+    """What is too long to be captured whole must not get past a denial; nor is it let through by what it may be."""
+    asked = connection(program=by(replace(CURL, args=captured, are_args_complete=False)))
+    rules = ruleset("allow - - - /usr/bin/curl", f"{verdict.value} - - - /usr/bin/curl {args}")
+    expected = verdict if is_taken else Verdict.ALLOW
+    assert rules.decide(asked, 0.0).verdict is expected
+    everywhere = rules.decide_everywhere(asked, 0.0)
+    assert everywhere is not None
+    assert everywhere.verdict is expected
+    assert rules.explain(asked, 0.0).decision.verdict is expected
+    rules.remove(parse_rule(f"{verdict.value} - - - /usr/bin/curl {args}"))
+    rules.add(parse_rule(f"allow - - - /usr/bin/curl {args}"))
+    rules.add(parse_rule("deny - - - /usr/bin/curl"))
+    assert rules.decide(asked, 0.0).verdict is Verdict.DENY

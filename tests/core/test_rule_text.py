@@ -103,8 +103,8 @@ def test_a_bad_line_is_an_error_with_its_place_and_the_others_load() -> None:
         ("allow 1.2.3 - -", 7, "not an address", ""),
         ("allow a.1 - -", 7, "not a name, address or network", ""),
         ("allow *.a_! - -", 7, "not a domain", "write *.example.com"),
-        ("allow @ - -", 7, "not the name of a list", "a list is named"),
-        ("allow @../x - -", 7, "not the name of a list", "a list is named"),
+        ("allow @ - -", 7, "not the name of a list", "write @NAME for the file NAME in /etc/"),
+        ("allow @../x - -", 7, "not the name of a list", "write @NAME for the file NAME in /etc/"),
     ],
 )
 def test_parse_rule_tells_where_and_what_is_wrong(line: str, column: int, problem: str, hint: str) -> None:

@@ -51,6 +51,16 @@ def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_without_bpf_all_is_decided_here(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\n")) as place:
+            counters = Counters(place.driver, None, place.server)
+            place.driver._read_connection(syn(1), read_instant())
+            assert counters.hits_and_misses() == (0, 1)
+
+    asyncio.run(run())
+
+
 def test_what_is_not_learned_is_counted(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:

@@ -54,6 +54,30 @@ def test_the_rule_that_decides(words: tuple[str | int, ...], told: str) -> None:
     assert f"{explanation.verdict.value}: {explanation.rule}" == told
 
 
+def test_localhost_is_what_a_rule_means_by_it() -> None:
+    assert Asked("allow localhost - -\n")("/usr/bin/curl", "localhost", 631, "tcp").rule == "allow localhost - -"
+
+
+@pytest.mark.parametrize(
+    ("rules", "told", "elsewhere"),
+    [
+        ("allow - - -\ndeny iface=eth0 - - -\n", "allow - - -", {"deny iface=eth0 - - -": "it would decide on eth0"}),
+        ("allow iface=eth0 - - -\n", None, {"allow iface=eth0 - - -": "it would decide on eth0"}),
+        ("deny shop.test 443 tcp\nallow iface=eth0 - - -\n", "deny shop.test 443 tcp", {}),
+        ("allow - - -\ndeny iface=eth0 other.test - -\n", "allow - - -", {}),
+        (  # the narrower rule of the interface does not decide, but takes away the one that did
+            "deny shop.test - -\nallow iface=eth0 shop.test - -\nask - 443 tcp\n",
+            "deny shop.test - -",
+            {"ask - 443 tcp": "it would decide on eth0"},
+        ),
+    ],
+)
+def test_rules_of_an_interface_are_told_beside(rules: str, told: str | None, elsewhere: dict[str, str]) -> None:
+    explanation = Asked(rules)(*SHOP)
+    assert explanation.rule == told
+    assert {other.rule: other.why for other in explanation.elsewhere} == elsewhere
+
+
 def test_where_a_name_leads() -> None:
     asked = Asked("allow 10.0.0.0/24 443 tcp\ndeny - - -\n")
     assert asked(*SHOP).rule == "deny - - -"

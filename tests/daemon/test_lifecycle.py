@@ -150,7 +150,7 @@ def test_a_mistyped_rules_file_makes_nothing(lab: Lab) -> None:
 @pytest.mark.privileged
 def test_it_says_that_it_made_a_starter_set_and_that_it_observes(lab: Lab) -> None:
     rules = lab.folder / "rules"
-    for said in ([f"{rules} was not there: made with a starter set of rules\n"], []):
+    for said in ([f"tinysnitch: {rules} was not there: made with a starter set of rules\n"], []):
         daemon = lab.spawn_outside(command_of(lab, "--learn", "--rules", str(rules)))
         assert daemon.stdout
         *before, ready = until_ready(daemon.stdout)

@@ -4,6 +4,8 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,27 @@ def test_an_interpreter_of_the_attackers_is_no_interpreter(stage: Stage) -> None
     shutil.copy(stage.attack, own)
     record = stage.assert_denied(own, stage.script, *TARGET)
     assert record["program"] == str(own)
+
+
+@pytest.fixture
+def roots_python() -> Iterator[Path]:
+    """An interpreter where root alone writes, as pyenv's or Nix's."""
+    with tempfile.TemporaryDirectory(dir="/var/lib", prefix="tinysnitch-test-") as folder:
+        os.chmod(folder, 0o755)
+        program = Path(folder) / "python3"
+        shutil.copy(os.path.realpath(PYTHON), program)
+        yield program
+
+
+def test_an_interpreter_of_roots_is_one_wherever_it_is(stage: Stage, roots_python: Path) -> None:
+    record = stage.run(roots_python, stage.script, *TARGET)
+    assert (record["verdict"], record["program"]) == ("allow", str(stage.script))
+
+
+def test_a_program_mounted_over_roots_interpreter_is_none(stage: Stage, roots_python: Path) -> None:
+    over = ["unshare", "-Urm", "sh", "-ec", 'mount --bind "$0" "$1"; exec "$@"']
+    record = stage.assert_denied(*over, stage.attack, roots_python, stage.script, *TARGET)
+    assert record["program"] == str(roots_python)
 
 
 @pytest.mark.parametrize("name", ["LD_PRELOAD", "PYTHONSTARTUP", "PYTHONPATH"])

@@ -4,7 +4,7 @@ import platform
 
 import pytest
 
-from tests.evasion.stage import ELSEWHERE, PORT, TARGET, Stage
+from tests.evasion.stage import ELSEWHERE, PORT, PYTHON, TARGET, Stage
 from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -44,3 +44,14 @@ def test_threads_that_connect_while_another_program_takes_over(stage: Stage, rou
     racing = [record for record in stage.decisions() if record["remote_address"] == ELSEWHERE]
     assert racing
     assert {(record["verdict"], record["program"]) for record in racing} == {("deny", str(stage.attack))}
+
+
+def test_arguments_that_are_too_long_to_capture_get_past_no_denial(stage: Stage) -> None:
+    before, words = stage.daemon.rules.read_text(), ("x" * 3000, *TARGET)
+    stage.daemon.edit_rules(f"{before}deny - - - {stage.script} {' '.join(words)}\n")
+    try:
+        stage.assert_denied(PYTHON, stage.script, *words)
+        assert stage.run(PYTHON, stage.script, "y" * 3000, *TARGET)["verdict"] == "allow"
+        assert stage.run(PYTHON, stage.script, *TARGET)["verdict"] == "allow"
+    finally:
+        stage.daemon.edit_rules(before)

@@ -2,6 +2,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +48,67 @@ def test_the_snap_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ins
     assert identity.find_snap(f"{inside}/hello/42/bin/hello", status.st_dev, status.st_ino) == "hello"
     assert identity.find_snap(f"{inside}/hello/42/bin/hello", status.st_dev, status.st_ino + 1) is None
     assert identity.find_snap("/usr/bin/hello", status.st_dev, status.st_ino) is None
+
+
+def is_roots_alone(path: Path) -> bool:
+    return identity.is_roots_alone(str(path))
+
+
+@pytest.fixture
+def roots_folder() -> Iterator[Path]:
+    """Where root alone writes, all the way up."""
+    with tempfile.TemporaryDirectory(dir="/var/lib", prefix="tinysnitch-test-") as folder:
+        yield Path(folder)
+
+
+@pytest.mark.privileged
+def test_what_root_alone_can_change(roots_folder: Path) -> None:
+    program = roots_folder / "bin" / "python3"
+    program.parent.mkdir(mode=0o755)
+    program.write_text("")
+    program.chmod(0o755)
+    assert is_roots_alone(program)
+    assert not any(map(is_roots_alone, (program.parent, program.with_name("none"), Path("memfd:x"), Path("/a\0b"))))
+    link = roots_folder / "link"
+    link.symlink_to("bin")
+    assert not is_roots_alone(link / "python3")
+    for place, mode in [(program, 0o775), (program, 0o757), (program.parent, 0o777), (roots_folder, 0o1777)]:
+        place.chmod(mode)
+        assert not is_roots_alone(program), oct(mode)
+        place.chmod(0o755)
+    for place in (program, program.parent):
+        os.chown(place, 65534, 0)
+        assert not is_roots_alone(program)
+        os.chown(place, 0, 0)
+    assert is_roots_alone(program)
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize(("options", "is_roots"), [("mode=755", True), ("mode=755,nosuid", False)])
+def test_a_disk_of_a_users_has_owners_of_their_choice(roots_folder: Path, options: str, is_roots: bool) -> None:
+    """As udisks mounts it: the folder above is root's, and what is on it says that it is."""
+    program = roots_folder / "python3"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", roots_folder], check=True)
+    try:
+        program.write_text("")
+        program.chmod(0o755)
+        assert is_roots_alone(program) is is_roots
+    finally:
+        subprocess.run(["umount", roots_folder], check=True)
+
+
+@pytest.mark.privileged
+def test_what_root_mounted_once_more_without_set_user_id_is_roots_still(roots_folder: Path) -> None:
+    """As NixOS mounts its store."""
+    program = roots_folder / "python3"
+    program.write_text("")
+    program.chmod(0o755)
+    subprocess.run(["mount", "--bind", roots_folder, roots_folder], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,nosuid", roots_folder], check=True)
+        assert is_roots_alone(program)
+    finally:
+        subprocess.run(["umount", roots_folder], check=True)
 
 
 @pytest.fixture

@@ -50,6 +50,19 @@ def test_a_script(builder: ProcessBuilder, tmp_path: Path) -> None:
     assert process.is_host_file
 
 
+@pytest.mark.parametrize(("is_roots", "inode"), [(True, None), (False, None), (True, 1)])
+def test_an_interpreter_elsewhere_is_roots_and_the_hosts(
+    builder: ProcessBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_roots: bool, inode: int | None
+) -> None:
+    monkeypatch.setattr(file_identity, "is_roots_alone", lambda _path: is_roots)
+    script, python = tmp_path / "x.py", tmp_path / "python3"
+    for file in (script, python):
+        file.write_text("")
+    other = {} if inode is None else {"inode": inode}
+    process = build(builder, make_image(str(python), "python3", str(script), **other))
+    assert process.program == str(script if is_roots and inode is None else python)
+
+
 def test_a_script_in_another_user_namespace_is_not_the_hosts(builder: ProcessBuilder, tmp_path: Path) -> None:
     """Also when nobody can look any more what was mounted over it. An executable is told by its inode."""
     (tmp_path / "x.py").write_text("")

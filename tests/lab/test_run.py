@@ -58,6 +58,31 @@ def test_others_in_the_namespace_are_not_judged(lab: Lab) -> None:
     assert judged.wait(timeout=20) == 7
 
 
+# An /etc of its own, without a rules file.
+ETC = """\
+mount -t tmpfs none "$0"
+mkdir "$0/upper" "$0/work"
+cp /etc/resolv.conf "$0/upper/"
+mount -t overlay none -o "lowerdir=/etc,upperdir=$0/upper,workdir=$0/work" /etc
+rm -f /etc/tinysnitch.rules
+mount -o "remount,bind,$1" /etc
+shift
+"$@"
+test ! -e /etc/tinysnitch.rules
+"""
+
+
+@pytest.mark.parametrize("mode", ["rw", "ro"])
+def test_without_a_rules_file_the_starter_set_holds_and_nothing_is_written(lab: Lab, mode: str) -> None:
+    folder = lab.folder / "etc"
+    folder.mkdir()
+    words = ["unshare", "-m", "sh", "-ec", ETC, str(folder), mode, str(BIN / "tinysnitch"), "run", "--"]
+    ran = lab.run_outside([*words, "sh", "-c", "dig +short +tries=1 shop.test; ! curl -4 -sS http://shop.test/"])
+    assert ran.returncode == 0, ran.stderr
+    assert "10.77.0.1" in ran.stdout
+    assert "shop.test:80" in ran.stderr
+
+
 def test_learning_refuses_nothing_and_lists_what_was_tried(lab: Lab) -> None:
     words = [str(BIN / "tinysnitch"), "run", "--learn", "--", "curl", "-4", "-sS", "http://shop.test/"]
     ran = lab.run_outside(words)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.lab.daemon import BIN
 from tests.lab.lab import Lab
 from tests.lab.world import PROGRAMS, WORLD4
 
@@ -38,4 +39,26 @@ def test_a_second_daemon_for_one_namespace_is_refused(lab: Lab) -> None:
     with pytest.raises(AssertionError, match="tinysnitch: error: "):
         lab.start_daemon("allow - - -\n")
     assert "ConnectionRefusedError" in lab.run(CLIENT).stderr
+    assert daemon.stop() == 0
+
+
+def test_a_second_daemon_on_one_state_folder_is_refused(lab: Lab, other_lab: Lab) -> None:
+    """An answer in one namespace would be a rule in the other."""
+    daemon = lab.start_daemon("deny - - -\n")
+    shared = ("--state-dir", str(daemon.rules.parent / "state"))
+    with pytest.raises(AssertionError, match=rf"another tinysnitchd, process {daemon.process.pid}\n.*--state-dir"):
+        other_lab.start_daemon("allow - - -\n", *shared)
+    assert "ConnectionRefusedError" in lab.run(CLIENT).stderr
+    assert other_lab.run(CLIENT).stdout == "connected\n"
+    daemon.kill()
+    assert other_lab.start_daemon("allow - - -\n", *shared).stop() == 0
+
+
+def test_a_run_goes_on_beside_a_daemon(lab: Lab) -> None:
+    daemon = lab.start_daemon("deny - - -\n")
+    rules = daemon.rules.with_name("run.rules")
+    rules.write_text("allow - - -\n")
+    command = [str(BIN / "tinysnitch"), "run", "--rules", str(rules), "--", "true"]
+    done = lab.run_outside(command)
+    assert done.returncode == 0, done.stderr
     assert daemon.stop() == 0

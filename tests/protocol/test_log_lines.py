@@ -98,8 +98,8 @@ def test_an_open_ask_tells_how_many_wait_and_how_long() -> None:
         (PacketSocketSeen(7, 0, "/a b", WALL_S), {"event": "packet_socket", "pid": 7, "uid": 0, "program": "/a b"}),
         (RulesReplaced(2, (), WALL_S), {"event": "rules", "loaded": 2, "errors": []}),
         (
-            RulesReplaced(2, (RuleSyntaxError("/etc/r", 3, 7, "no port"),), WALL_S),
-            {"event": "rules", "loaded": 2, "errors": ["/etc/r:3:7: no port"]},
+            RulesReplaced(2, (RuleSyntaxError("/etc/r", 3, 7, "no port", "-"),), WALL_S),
+            {"event": "rules", "loaded": 2, "errors": ["/etc/r:3:7: no port (hint: -)"]},
         ),
     ],
 )

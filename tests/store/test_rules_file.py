@@ -9,7 +9,7 @@ from tinysnitch.core.rule import Remote, RemoteKind, Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.store import file_stamp
-from tinysnitch.store.rules_file import RulesFile
+from tinysnitch.store.rules_file import STARTER, RulesFile
 
 GIT = parse_rule("allow github.com 443 tcp /usr/bin/git")
 TEXT = "# mine\n\nallow  a.example 443 tcp   # why\nnonsense \udcff\ndeny b.example - -"
@@ -43,6 +43,26 @@ def test_the_starter_set_is_written_once(file: RulesFile) -> None:
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o644
     write(file, "")
     assert not file.ensure_exists()
+    assert (file.read().rules, file.read().errors) == ((), ())
+
+
+def test_a_starter_set_that_is_only_held_is_written_with_the_first_rule(file: RulesFile) -> None:
+    assert file.read().errors
+    file.hold_starter()
+    held = file.read()
+    assert (len(held.rules), held.errors) == (4, ())
+    assert not file.path.parent.exists()
+    file.path.parent.mkdir()
+    file.save(GIT)
+    assert text_of(file) == f"{STARTER}{format_rule(GIT)}\n"
+    assert file.read().rules == (*held.rules, GIT)
+    file.path.unlink()
+    assert file.read().errors, "a file that was there and is gone is an error again"
+
+
+def test_a_file_that_is_there_takes_the_place_of_the_starter_set(file: RulesFile) -> None:
+    write(file, "")
+    file.hold_starter()
     assert (file.read().rules, file.read().errors) == ((), ())
 
 

@@ -7,6 +7,7 @@ from tinysnitch.cli.output import print_line
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.connection import Connection
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.messages import GiveAnswer, ListAsks, PromptShown, RuleWritten
@@ -62,10 +63,20 @@ def answer_command(
         written = client.ask_one(GiveAnswer(prompt_id, choice), RuleWritten)
     print_line(written.rule)
     for prompt in prompts:
-        if prompt.prompt_id == prompt_id and not is_rule_kept(prompt.connection, choice):
-            print_note(f"{present_lifetime(prompt.connection, choice)}: the rule is not written")
+        if prompt.prompt_id == prompt_id and (note := _present_surprise(prompt.connection, choice)):
+            print_note(note)
     if written.problem:
         raise SnitchError(written.problem, written.hint)
+
+
+def _present_surprise(connection: Connection, choice: Choice) -> str | None:
+    """What the answer does otherwise than the words of the command say."""
+    if not is_rule_kept(connection, choice):
+        return f"{present_lifetime(connection, choice)}: the rule is not written"
+    process = connection.attribution.process
+    if process and not process.are_args_complete and not choice.any_args:
+        return "the rule takes any arguments: these could not be captured whole, as too long ones cannot"
+    return None
 
 
 def _remote_scope(domain: bool, any_remote: bool) -> RemoteScope:

@@ -63,7 +63,8 @@ def explain_command(program: str, remote: str, port: int, protocol: str, *, sock
 
     REMOTE is a name or an address, PROTOCOL is as in a rule: tcp, udp, icmp, tcp-src. The program is taken to have no
     arguments and no parents, and to be run by root, or by you where you may see your own processes alone. Where no rule
-    matches, those are named that would with other arguments or for another user.
+    matches, those are named that would with other arguments or for another user. Which interface it would go through is
+    not looked up: rules with `iface=` that would decide are named behind `unless`.
     """
     with ControlClient(socket_path) as client:
         explanation = client.ask_one(Explain(program, remote, port, protocol), Explanation)
@@ -81,3 +82,6 @@ def present_explanation(explanation: Explanation) -> Iterator[str]:
     for beaten in explanation.beaten:
         yield f"{label} {beaten.rule}"
         yield f"       {beaten.why}"
+    for other in explanation.elsewhere:
+        yield f"unless {other.rule}"
+        yield f"       {other.why}"

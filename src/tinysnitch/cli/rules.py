@@ -15,7 +15,7 @@ from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.cli.output import print_line, print_lines, print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
-from tinysnitch.core.errors import NotPermitted, RuleSyntaxError, SnitchError
+from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.protocol.messages import (
@@ -219,19 +219,12 @@ def check_command(file: str, socket_path: str) -> int:
     from tinysnitch.core.rule_text import parse_rules
 
     rules, errors = parse_rules(_read(file), "<stdin>" if file == "-" else file)
-    print_lines(_present_errors(errors))
+    print_lines(error.with_hint() for error in errors)
     if errors:
         print_note(f"{len(errors)} of {len(rules) + len(errors)} rules are wrong")
         return 1
     print_line("1 rule, no errors" if len(rules) == 1 else f"{len(rules)} rules, no errors")
     return 0
-
-
-def _present_errors(errors: list[RuleSyntaxError]) -> Iterator[str]:
-    for error in errors:
-        yield str(error)
-        if error.hint:
-            yield f"  hint: {error.hint}"
 
 
 def _read(file: str) -> str:

@@ -1,10 +1,20 @@
 """`tinysnitch run -- COMMAND`: a daemon of its own for one command, in a cgroup of its own."""
 
+import os
+
 import click
 
 from tinysnitch.cli.options import SocketPath, examples
 
-_RULES = click.Path(exists=True, dir_okay=False, readable=False)  # who cannot read them is told that root is needed
+
+class _RulesFile(click.Path[str]):
+    """A file that is there. Who is not root is told that root is needed, and not what they cannot look at."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False)
+
+    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return super().convert(value, param, ctx) if os.geteuid() == 0 else os.fspath(value)
 
 
 @click.command(
@@ -17,7 +27,7 @@ _RULES = click.Path(exists=True, dir_okay=False, readable=False)  # who cannot r
         "tinysnitch run --learn -- make",
     ),
 )
-@click.option("--rules", metavar="FILE", type=_RULES, help="Judge by these rules.")
+@click.option("--rules", metavar="FILE", type=_RulesFile(), help="Judge by these rules, not by the machine's.")
 @click.option("--learn", is_flag=True, help="Allow what no rule decides; the summary lists it.")
 @click.option("--socket", "socket_path", type=SocketPath(), help="Where prompts may attach to the command's daemon.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)

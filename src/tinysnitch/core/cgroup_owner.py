@@ -15,6 +15,11 @@ _SNAP = re.compile(r"snap\.([a-z0-9_-]+)\..+\.(?:service|scope)")
 _MANAGER = re.compile(r"user@\d+\.service")
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 _LXC_PARENTS = ("lxc", "lxc.payload")
+_CONTAINER_ID = re.compile(r"([0-9a-f]{12})[0-9a-f]{1,52}")
+# systemd.unit(5)
+_UNIT_SUFFIX = re.compile(
+    r".*\.(?:service|scope|socket|target|device|mount|automount|swap|timer|path|slice)", re.DOTALL
+)
 
 
 @lru_cache(maxsize=1024)
@@ -32,10 +37,34 @@ def owners_of_cgroup(path: str, snap: str | None = None) -> tuple[str, ...]:
     return tuple(owner for owner in owners if owner == f"snap:{snap}" or not owner.startswith("snap:"))
 
 
+def complete_owner(kind: str, name: str) -> str:
+    """The word for what people write: a whole container id is its first digits, and a unit without a suffix a service.
+
+    As docker(1) and podman(1) print ids, and systemctl(1) takes units. The manager of a user goes before either.
+    """
+    if kind not in _COMPLETED:
+        return f"{kind}:{name}"
+    manager, slash, name = name.rpartition("/")
+    manager = _add_suffix(manager) if manager else ""
+    return f"{kind}:{manager}{slash}{_COMPLETED[kind](name)}"
+
+
+def _shorten_id(name: str) -> str:
+    found = _CONTAINER_ID.fullmatch(name)
+    return found[1] if found else name
+
+
+def _add_suffix(unit: str) -> str:
+    return unit if not unit or _UNIT_SUFFIX.fullmatch(unit) else f"{unit}.service"
+
+
+_COMPLETED = {"container": _shorten_id, "unit": _add_suffix}
+
+
 def _owners(parts: list[str], prefix: str) -> tuple[str, ...]:
     container = _find_container(parts)
     if container:
-        return (f"container:{prefix}{container}",)
+        return (f"container:{prefix}{_shorten_id(container)}",)
     unit = next((part for part in parts if part.endswith((".service", ".scope"))), None)
     if unit is None:
         return ()
@@ -46,7 +75,7 @@ def _owners(parts: list[str], prefix: str) -> tuple[str, ...]:
 def _find_container(parts: list[str]) -> str | None:
     for parent, part in zip(["", *parts], parts, strict=False):
         if found := _CONTAINER.fullmatch(part):
-            return found[1][:12]  # as docker and podman print it
+            return found[1]
         if found := _MACHINE.fullmatch(part):
             return _unescape(next(filter(None, found.groups())))
         if parent in _LXC_PARENTS:

@@ -41,3 +41,7 @@ class RuleSyntaxError(SnitchError):
 
     def __str__(self) -> str:
         return f"{self.source}:{self.line}:{self.column}: {self.problem}"
+
+    def with_hint(self) -> str:
+        """All in one line, where there may be several."""
+        return f"{self} (hint: {self.hint})" if self.hint else str(self)

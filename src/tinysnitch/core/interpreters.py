@@ -6,13 +6,15 @@ Python's `-i` after the script), or change the directory.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import msgspec
 
-# Only root writes here. Elsewhere anyone can call a program of theirs `python3`.
+# Only root writes here. Elsewhere anyone can call a program of theirs `python3`, so there the file is looked at.
 _TRUSTED = ("/usr/", "/bin/", "/opt/")
+
+IsRoots = Callable[[str], bool]  # whether root alone can change the file that was executed, and its path
 
 
 class Interpreter(msgspec.Struct, frozen=True):
@@ -97,14 +99,19 @@ INTERPRETERS = (
 )
 
 
-def find_interpreter(executable: str, extra: Sequence[str] = ()) -> Interpreter | None:
+def nothing_is_roots(_path: str) -> bool:
+    return False
+
+
+def find_interpreter(
+    executable: str, extra: Sequence[str] = (), is_roots: IsRoots = nothing_is_roots
+) -> Interpreter | None:
     """The entry for this executable. `extra` names are trusted where the table's are; extra paths everywhere."""
     name = executable.rpartition("/")[2]
     if executable in extra:
         return _find_by_name(name) or Interpreter(name)
-    if not executable.startswith(_TRUSTED):
-        return None
-    return _find_by_name(name) or (Interpreter(name) if name in extra else None)
+    found = _find_by_name(name) or (Interpreter(name) if name in extra else None)
+    return found if found and (executable.startswith(_TRUSTED) or is_roots(executable)) else None
 
 
 def _find_by_name(name: str) -> Interpreter | None:

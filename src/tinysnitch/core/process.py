@@ -27,7 +27,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     inode: int
     program: str  # what a rule's column names: the executable, or the script it runs
     args: tuple[str, ...]  # after the program's own name: `curl -s x` has ("-s", "x")
-    are_args_complete: bool = True  # False: cut at capture; no exact args can match
+    are_args_complete: bool = True  # False: cut at capture, the last one anywhere; no rule with args allows it
     run_by: str | None = None  # the interpreter, when program is a script
     parents: tuple[str, ...] = ()  # programs of the ancestors, nearest first
     owners: tuple[str, ...] = ()  # from the cgroup: `unit:ssh.service`, `container:ID`, `flatpak:ID`, `snap:NAME`

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from tinysnitch.core.interpreters import Interpreter, find_interpreter
+from tinysnitch.core.interpreters import Interpreter, IsRoots, find_interpreter, nothing_is_roots
 
 ResolveFile = Callable[[str], str | None]  # an absolute path → the file it leads to, None when there is none
 
@@ -31,9 +31,11 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     is_argv_complete: bool = True  # False: the last word may be cut, or all are missing
 
 
-def identify_program(image: Image, resolve_file: ResolveFile, extra: Sequence[str] = ()) -> Program:
+def identify_program(
+    image: Image, resolve_file: ResolveFile, extra: Sequence[str] = (), is_roots: IsRoots = nothing_is_roots
+) -> Program:
     """Name what runs. `extra` are further interpreters: names, or whole paths."""
-    interpreter = find_interpreter(image.executable, extra)
+    interpreter = find_interpreter(image.executable, extra, is_roots)
     position = _find_script(interpreter, image) if interpreter else None
     if position is not None:
         path = _absolute(image.argv[position], image.directory)

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import assert_never
 
+from tinysnitch.core.cgroup_owner import complete_owner
 from tinysnitch.core.form import Form, parser_of, unknown_word
 from tinysnitch.core.rule import ANY_PROGRAM, Program, ProgramKind
 from tinysnitch.core.words import BadWord, Word, quote_word
@@ -27,7 +28,7 @@ def _parse_owner(word: Word) -> Program | None:
         return None
     if not name:
         raise BadWord(f"{kind}: names nothing", f"write {kind}:NAME")
-    return Program(ProgramKind.OWNER, word.text)
+    return Program(ProgramKind.OWNER, complete_owner(kind, name))
 
 
 def _parse_path(word: Word) -> Program | None:
@@ -44,8 +45,8 @@ PROGRAM_FORMS = (
     Form("/usr/bin/curl", "the host's file at this path, or the one that the link leads to", _parse_path),
     Form("/opt/*/bin/app", "`*` is any text within one folder", _parse_path),
     Form("/opt/app/**", "`**` is any text, folders too", _parse_path),
-    Form("unit:ssh.service", "what a systemd unit runs", _parse_owner),
-    Form("container:NAME", "what a container runs", _parse_owner),
+    Form("unit:ssh.service", "what a systemd unit runs; without a suffix it is a service", _parse_owner),
+    Form("container:NAME", "what a container runs; an id counts by its first 12 digits", _parse_owner),
     Form("flatpak:ID", "what a flatpak runs", _parse_owner),
     Form("snap:NAME", "what a snap runs", _parse_owner),
     Form("kernel", "the kernel itself", _parse_word),

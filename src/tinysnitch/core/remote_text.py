@@ -30,7 +30,10 @@ def _parse_list(word: Word) -> Remote | None:
     if not (word.is_bare and word.text.startswith("@")):
         return None
     if not _LIST.fullmatch(word.text, 1):
-        raise BadWord("not the name of a list", "a list is named by letters, digits, - _ and .")
+        raise BadWord(
+            "not the name of a list",
+            "write @NAME for the file NAME in /etc/tinysnitch.d/lists: letters, digits, - _ and .",
+        )
     return Remote(RemoteKind.LIST, word.text[1:])
 
 

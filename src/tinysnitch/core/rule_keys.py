@@ -21,6 +21,7 @@ from tinysnitch.core.program_text import compile_pattern
 from tinysnitch.core.remote_words import WORDS, RemoteWords
 from tinysnitch.core.rule import PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
 from tinysnitch.core.table import BoundedTable
+from tinysnitch.core.verdict import Verdict
 
 DIMENSIONS = ("remote", "program", "ports", "service", "args", "user", "parent", "sha256", "exec_id")
 RuleKeys = tuple[Hashable, ...]  # one for each dimension, None where the rule leaves it open
@@ -29,6 +30,7 @@ ConnectionKeys = tuple[frozenset[Hashable], ...]  # likewise
 _Used = TypeVar("_Used")
 _OPEN: frozenset[Hashable] = frozenset({None})
 _KEPT = 1024  # attributions
+_LOOSE_BYTES = "".join(map(chr, range(0xDC80, 0xDD00)))  # as PEP 383 has what is no whole character
 _NO_PROCESS = (_OPEN,) * 5  # args and all after it
 _WORD_KEYS = {ProgramKind.ANY: None, ProgramKind.KERNEL: b"kernel", ProgramKind.UNKNOWN: b"unknown"}
 _UNATTRIBUTED: dict[AttributionSource, frozenset[Hashable]] = {
@@ -71,13 +73,18 @@ def program_key(program: Program) -> Hashable:
             assert_never(program.kind)
 
 
+def args_key(rule: Rule) -> Hashable:
+    """What allows has a key that cut arguments never have: they may be others than these."""
+    return (rule.args,) if rule.args is not None and rule.verdict is Verdict.ALLOW else rule.args
+
+
 def keys_of(rule: Rule) -> RuleKeys:
     return (
         remote_key(rule.remote),
         program_key(rule.program),
         rule.ports or None,
         (rule.direction is Direction.INBOUND, rule.protocol),
-        rule.args,
+        args_key(rule),
         rule.user,
         rule.parent,
         rule.sha256,
@@ -93,6 +100,7 @@ class KeyMaker:
         self._words: Counter[Remote] = Counter()
         self._globs: PatternTable[str] = PatternTable(lambda glob, path: bool(compile_pattern(glob).fullmatch(path)))
         self._ranges: PatternTable[tuple[PortRange, ...]] = PatternTable(_has_port)
+        self._args: PatternTable[tuple[str, ...]] = PatternTable(begins_with)  # of rules that deny or ask
         # By id, and so with the attribution itself: whose connection it is changes less often than where it goes.
         self._kept: BoundedTable[int, tuple[Attribution, frozenset[Hashable], ConnectionKeys]] = BoundedTable(_KEPT)
         self.set_facts(facts)
@@ -113,6 +121,9 @@ class KeyMaker:
         if rule.program.kind is ProgramKind.GLOB:
             self._kept.clear()
             self._globs.count(rule.program.text, step)
+        if rule.args is not None and rule.verdict is not Verdict.ALLOW:
+            self._kept.clear()
+            self._args.count(rule.args, step)
         if rule.ports and not _is_one_port(rule.ports):
             self._ranges.count(rule.ports, step)
 
@@ -163,12 +174,27 @@ class KeyMaker:
         for parent in process.parents if self._links else ():
             parents += self._links.get(parent, ())
         return (
-            frozenset((None, process.args)) if process.are_args_complete else _OPEN,
+            self._args_keys(process),
             frozenset((None, str(process.uid), *self._names_of_uid.get(process.uid, ()))),
             frozenset(parents),
             frozenset((None, process.sha256)),
             frozenset((None, process.exec_id)),
         )
+
+    def _args_keys(self, process: Process) -> frozenset[Hashable]:
+        """Cut ones are taken for all that they may be the beginning of, lest length alone gets past a denial."""
+        if process.are_args_complete:
+            return frozenset((None, process.args, (process.args,)))
+        return frozenset((None, *self._args.find(process.args)))
+
+
+def begins_with(args: tuple[str, ...], cut: tuple[str, ...]) -> bool:
+    """Whether the arguments begin with those of which the last one may end anywhere, in a character even."""
+    if not cut:
+        return True
+    *whole, last = cut
+    rest = args[len(whole) :]
+    return bool(rest) and args[: len(whole)] == tuple(whole) and rest[0].startswith(last.rstrip(_LOOSE_BYTES))
 
 
 def _is_one_port(ports: tuple[PortRange, ...]) -> bool:

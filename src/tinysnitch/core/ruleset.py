@@ -7,7 +7,7 @@
 4. A rule of a user whose path others than root could lead elsewhere (own_rules.py) matches nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -41,6 +41,7 @@ class Explanation(msgspec.Struct, frozen=True):
     decision: Decision
     winner: Rule | None
     losers: tuple[tuple[Rule, str], ...]  # the other matching rules, each with why it lost
+    elsewhere: tuple[tuple[Rule, str], ...] = ()  # those that would decide on another interface, and on which
 
 
 class Ruleset:
@@ -119,11 +120,19 @@ class Ruleset:
     def explain(self, connection: Connection, wall_s: float) -> Explanation:
         """The decision, and why the other matching rules did not make it."""
         decision = self.decide(connection, wall_s)
-        matching = _with_interface(self._find(connection, wall_s), connection.interface)
+        candidates = self._find(connection, wall_s)
+        matching = _with_interface(candidates, connection.interface)
         losers = sorted((rule for rule in matching if rule is not decision.rule), key=format_rule)
         winner = [decision.rule] if decision.rule else []  # without one, only rules that do not hold are left
         rivals = [*winner, *self._holding(losers)]
-        return Explanation(decision, decision.rule, tuple((rule, self._why_lost(rule, rivals)) for rule in losers))
+        why = tuple((rule, self._why_lost(rule, rivals)) for rule in losers)
+        return Explanation(decision, decision.rule, why, tuple(self._decide_elsewhere(candidates, decision)))
+
+    def _decide_elsewhere(self, candidates: list[Rule], decision: Decision) -> Iterator[tuple[Rule, str]]:
+        for interface in sorted({rule.iface for rule in candidates if rule.iface}):
+            rule = self._conclude(candidates, interface).rule
+            if rule is not None and rule is not decision.rule:
+                yield rule, interface
 
     def _find(self, connection: Connection, wall_s: float) -> list[Rule]:
         """What matches, whatever the interface."""

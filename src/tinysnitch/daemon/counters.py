@@ -64,6 +64,8 @@ class Counters:
 
     def hits_and_misses(self) -> tuple[int, int]:
         """Since this daemon started. A packet that we decided walks the chain again and hits: that one is ours."""
+        if self._programs is None:  # the kernel remembers nothing
+            return 0, self._doors.enforcement.issued
         counted = self._read_kernel() - self._at_start
         hits = counted["hits_allowed"] + counted["hits_denied"] + counted["hits_denied_early"]
         return max(0, hits - self._doors.enforcement.issued), counted["misses"]

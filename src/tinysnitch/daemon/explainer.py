@@ -29,6 +29,7 @@ from tinysnitch.kernel.clock import read_instant
 from tinysnitch.protocol.messages import BeatenRule, Explain, Explanation
 
 _WORDS = {"kernel": KERNEL, "unknown": UNKNOWN}
+_LOOPBACK = parse_address("127.0.0.1")
 _ANY_ADDRESS = parse_address("0.0.0.0")
 _NO_ADDRESS = parse_address("192.0.0.8")  # RFC 7600: nobody has it
 _MAX_PORT = 65535
@@ -38,7 +39,10 @@ _REMOTE_HINT = "write one name or one address"
 
 
 class Explainer:
-    """The program that it imagines has no arguments, and root started it, or who asks."""
+    """The program that it imagines has no arguments, and root started it, or who asks.
+
+    The way that its packets would take is not looked up: rules with `iface=` are told beside.
+    """
 
     def __init__(self, engine: Engine, options: Options) -> None:
         self._engine = engine
@@ -56,6 +60,10 @@ class Explainer:
             reason=decision.reason + self._reservation(connection, decision) + more,
             rule=format_rule(explanation.winner) if explanation.winner else None,
             beaten=tuple(BeatenRule(format_rule(rule), why) for rule, why in (*explanation.losers, *near[:_MAX_NEAR])),
+            elsewhere=tuple(
+                BeatenRule(format_rule(rule), f"it would decide on {interface}")
+                for rule, interface in explanation.elsewhere[:_MAX_NEAR]
+            ),
         )
 
     def _outcome(self, decision: Decision, uid: int | None) -> Decision:
@@ -106,6 +114,8 @@ class Explainer:
 
     def _parse_remote(self, text: str) -> tuple[bytes, str | None]:
         """An address; or a name, with the address that it is known to lead to."""
+        if text == "localhost":  # as a rule means it
+            return _LOOPBACK, None
         with suppress(Malformed):
             return parse_address(text), None
         name = _parse_name(text)

@@ -63,7 +63,7 @@ class FrontDesk:
             is_learning=identity.options.is_learning,
             rules=len(self._visible(rules.from_file(), right)),
             temporary_rules=len(self._visible(rules.temporary(), right)),
-            rule_errors=tuple(map(str, self._loader.errors)) if right.sees_all else (),
+            rule_errors=tuple(error.with_hint() for error in self._loader.errors) if right.sees_all else (),
             prompts=len(self.list_asks(right)),
             clients=clients.clients,
             prompt_clients=clients.prompt_clients,

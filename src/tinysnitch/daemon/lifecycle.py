@@ -1,8 +1,8 @@
 """From nothing to a firewall and back: each step registers its undo before it is done.
 
-The order: claim the namespace, the kernel's programs and what ran before, the queues, the control socket, and the
-netfilter rules last; taken away from the last to the first. A start that fails leaves everything as it was found: gone
-when it was not there, in force when an earlier daemon left it.
+The order: claim the namespace and the state folder, the kernel's programs and what ran before, the queues, the control
+socket, and the netfilter rules last; taken away from the last to the first. A start that fails leaves everything as it
+was found: gone when it was not there, in force when an earlier daemon left it.
 """
 
 import asyncio
@@ -65,8 +65,8 @@ from tinysnitch.protocol.log_lines import ReadyLine, format_time
 from tinysnitch.store.file_watch import watch_file, watch_folder
 from tinysnitch.store.history import History
 from tinysnitch.store.rules_file import RulesFile
+from tinysnitch.store.state_lock import StateLock
 from tinysnitch.store.temporary_rules import TemporaryRules
-from tinysnitch.store.text_file import errors_named
 
 WATCH_AGAIN_S = 5.0
 OBSERVING = "observing: what no rule decides is allowed and recorded"
@@ -146,9 +146,12 @@ class SetUp:
     async def start(self) -> None:
         instance = name_instance(read_netns_cookie(), self._options.is_scoped)
         self._undo.callback(claim(instance).close)
+        self._undo.callback(StateLock(self._options.state_dir).close)
         self._was_there = Netfilter(instance.label, instance.queues, program_path=None).is_present()
         cgroup = self._choose_cgroup(instance)
-        if self._rules_file.ensure_exists():
+        if self._options.is_scoped:  # what judges one command leaves the rest of the machine as it is
+            self._rules_file.hold_starter()
+        elif self._rules_file.ensure_exists():
             _log.warning("%s was not there: made with a starter set of rules", self._rules_file.path)
         with begun(self._rules_file.read):
             programs, problem = self._load_programs(instance, cgroup)
@@ -326,8 +329,6 @@ class SetUp:
             raise SnitchError(f"the rules file does not load: {first}", first.hint or "mend it, or leave --learn out")
 
     def _open_history(self) -> History:
-        with errors_named(self._options.state_dir):
-            self._options.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         history = History(self._options.state_dir / "history.sqlite")
         self._undo.callback(history.close)
         return history

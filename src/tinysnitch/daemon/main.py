@@ -1,6 +1,7 @@
 """tinysnitchd: reads the command line, then runs in the foreground until SIGTERM or SIGINT."""
 
 import asyncio
+import logging
 import os
 import shutil
 import sys
@@ -71,7 +72,7 @@ Examples:
     type=Place(),
     default=DEFAULTS.state_dir,
     show_default=True,
-    help="Folder of the history and of temporary rules.",
+    help="Folder of the history and of temporary rules; each daemon has its own.",
 )
 @click.option("--socket", type=Place(), default=DEFAULTS.socket, show_default=True, help="Control socket.")
 @click.option(
@@ -150,6 +151,7 @@ def tinysnitchd(
 def _run(options: Options) -> None:
     from tinysnitch.daemon.lifecycle import run_daemon
 
+    logging.basicConfig(format="tinysnitch: %(message)s")
     if options.is_scoped and options.rules.exists():
         _check_rules(options.rules)
     asyncio.run(run_daemon(options))

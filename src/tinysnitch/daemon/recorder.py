@@ -1,7 +1,10 @@
 """Where records go: the log, the history, and as lines to whoever follows.
 
-The log begins with the ready line (docs/commands.md): what is recorded while the daemon sets itself up comes after it.
+The log begins with the ready line (docs/commands.md): what is recorded while the daemon sets itself up comes after it,
+with its time, so that times never go back.
 """
+
+import msgspec
 
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.records import Record, uid_told_of
@@ -9,7 +12,7 @@ from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import LogLine, ReadyLine, log_line_of
-from tinysnitch.protocol.log_text import format_text, remarks_on
+from tinysnitch.protocol.log_text import format_text
 from tinysnitch.store.history import History
 
 
@@ -18,27 +21,28 @@ class Recorder:
         self._log = log
         self._is_text = log_format is LogFormat.TEXT
         self._history = history
-        self._early: list[bytes] | None = []
+        self._early: list[LogLine] | None = []
 
     def record(self, record: Record) -> bytes:
         """Write a record to the log and the history; return its line."""
         line = log_line_of(record)
         encoded = encode_object(line)
-        written = self._format(line, encoded, remarks_on(record))
         if self._early is None:
-            self._log.write(written)
+            self._log.write(self._format(line, encoded))
         else:
-            self._early.append(written)
+            self._early.append(line)
         self._history.append(encoded, uid_told_of(record))
         return encoded
 
     def begin(self, ready: ReadyLine, *remarks: str) -> None:
         """Enforcement stands: the log begins."""
         early, self._early = self._early or [], None
-        for written in (self._format(ready, encode_object(ready), remarks), *early):
-            self._log.write(written)
+        self._log.write(self._format(ready, encode_object(ready), remarks))
+        for line in early:
+            told = msgspec.structs.replace(line, time=ready.time)
+            self._log.write(self._format(told, encode_object(told)))
 
-    def _format(self, line: LogLine, encoded: bytes, remarks: tuple[str, ...]) -> bytes:
+    def _format(self, line: LogLine, encoded: bytes, remarks: tuple[str, ...] = ()) -> bytes:
         return format_text(line, remarks).encode(errors="backslashreplace") if self._is_text else encoded
 
     def flush(self, now: Instant) -> None:

@@ -7,6 +7,7 @@ there the mount's own number counts: mnt_id of an O_PATH descriptor, then mounti
 import hashlib
 import os
 import stat
+from pathlib import PurePosixPath
 
 from tinysnitch.core.table import BoundedTable
 
@@ -124,6 +125,25 @@ def _read_component(path: str) -> tuple[int, str | None] | None:
         )
     except (OSError, ValueError):
         return None
+
+
+def is_roots_alone(path: str) -> bool:
+    """Whether root alone can change the file at an absolute path that has no links, or call another one so.
+
+    What users may mount (a disk of theirs, FUSE) comes with owners of their choice, and so never without `nosuid`: a
+    file counts in a file system that some folder of its path is in without it. (NixOS mounts its own store with it.)
+    """
+    trusted: set[int] = set()
+    try:
+        for place in (*reversed(PurePosixPath(path).parents), path):
+            status = os.lstat(_raw(str(place)))
+            if status.st_uid or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or stat.S_ISLNK(status.st_mode):
+                return False
+            if not os.statvfs(_raw(str(place))).f_flag & os.ST_NOSUID:
+                trusted.add(status.st_dev)
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_dev in trusted
 
 
 def is_in_our_user_namespace(pid: int) -> bool:

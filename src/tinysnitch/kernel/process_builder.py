@@ -1,6 +1,7 @@
 """From what was captured at exec to a Process: which program, whose cgroup, which parents, what to warn of."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -96,7 +97,8 @@ class ProcessBuilder:
                 directory="" if image.flags & structs.IMAGE_DIRECTORY_CUT else image.directory,
                 is_argv_complete=not image.flags & _ARGS_LOST,
             )
-            program = naming.identify_program(captured, file_identity.resolve_file, self._extra)
+            is_roots = partial(_is_roots, image)
+            program = naming.identify_program(captured, file_identity.resolve_file, self._extra, is_roots)
             if image.exec_id:
                 self._programs.put(image.exec_id, program)
         return program
@@ -151,6 +153,12 @@ class ProcessBuilder:
         return _image_for_its_name(live) if live and procfs.is_no_younger(live.started_ns, image.started_ns) else None
 
 
+def _is_roots(image: Image, path: str) -> bool:
+    """Of what is not the host's file nothing is known: in a mount namespace of theirs anyone has a root-only folder."""
+    device = file_identity.decode_device(image.device)
+    return file_identity.is_host_file(path, device, image.inode) and file_identity.is_roots_alone(path)
+
+
 def image_of(process: LiveProcess) -> Image:
     """An image read from /proc afterwards, where nothing was captured. Its exec id is 0."""
     device = file_identity.read_executable_device(process.pid) or process.device
@@ -176,7 +184,7 @@ def _image_for_its_name(process: LiveProcess) -> Image:
         inode=process.inode,
         cgroup_id=0,
         started_ns=process.started_ns,
-        device=0,
+        device=file_identity.encode_device(process.device),
         pid=process.pid,
         parent_pid=process.parent_pid,
         uid=process.uid,

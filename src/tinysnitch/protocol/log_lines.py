@@ -127,7 +127,7 @@ def log_line_of(record: Record) -> LogLine:
         case PromptAnswered(prompt_id, rule, by_uid):
             return AnswerLine(time=time, id=prompt_id, rule=rule, by_uid=by_uid)
         case RulesReplaced(loaded, errors):
-            return RulesLine(time=time, loaded=loaded, errors=tuple(map(str, errors)))
+            return RulesLine(time=time, loaded=loaded, errors=tuple(error.with_hint() for error in errors))
         case LossCounted(what, count):
             return LostLine(time=time, what=what, count=count)
         case PacketSocketSeen(pid, uid, program):

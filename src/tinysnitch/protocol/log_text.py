@@ -1,12 +1,9 @@
 """Log lines for people: `TIME INFO allow tcp 10.0.0.2:40516 -> google.com:80 426319 /usr/bin/curl google.com`."""
 
-from collections.abc import Iterator
 from functools import lru_cache
-from itertools import zip_longest
 from typing import assert_never
 
 from tinysnitch.core.flow import Direction
-from tinysnitch.core.records import Record, RulesReplaced
 from tinysnitch.core.words import quote_word
 from tinysnitch.protocol.log_lines import (
     AnswerLine,
@@ -31,11 +28,6 @@ def format_text(line: LogLine, remarks: tuple[str, ...] = ()) -> str:
     return f"{line.time} {_level(line)} {_tell(line, remarks)}"
 
 
-def remarks_on(record: Record) -> tuple[str, ...]:
-    """The hint of each error in the rules file."""
-    return tuple(error.hint for error in record.errors) if isinstance(record, RulesReplaced) else ()
-
-
 def _level(line: LogLine) -> str:
     if isinstance(line, LostLine | PacketSocketLine):
         return "WARNING"
@@ -55,7 +47,7 @@ def _tell(line: LogLine, remarks: tuple[str, ...]) -> str:
         case AnswerLine():
             return f"answer {line.id} uid {line.by_uid}: {escape(line.rule)}"
         case RulesLine():
-            return "; ".join((f"rules {line.loaded} loaded", *_errors_with_hints(line, remarks)))
+            return "; ".join((f"rules {line.loaded} loaded", *map(escape, line.errors)))
         case LostLine():
             return f"lost {line.count} {escape(line.what)}"
         case PacketSocketLine():
@@ -66,11 +58,6 @@ def _tell(line: LogLine, remarks: tuple[str, ...]) -> str:
             )
         case _:
             assert_never(line)
-
-
-def _errors_with_hints(line: RulesLine, hints: tuple[str, ...]) -> Iterator[str]:
-    for error, hint in zip_longest(line.errors, hints, fillvalue=""):
-        yield escape(f"{error} ({hint})" if hint else error)
 
 
 def format_connection(line: ConnectionLine | SaidLine | AskLine) -> str:

@@ -125,7 +125,7 @@ class Status(Message, frozen=True, kw_only=True):
     is_learning: bool = False
     rules: int  # from the file
     temporary_rules: int = 0
-    rule_errors: tuple[str, ...] = ()  # FILE:LINE:COLUMN: problem; while there are any, the old rules hold
+    rule_errors: tuple[str, ...] = ()  # FILE:LINE:COLUMN: problem (hint: ...); while there are any, the old rules hold
     prompts: int  # open
     clients: int  # on the control socket
     prompt_clients: int = 0
@@ -190,6 +190,7 @@ class Explanation(Message, frozen=True, kw_only=True):
     reason: str
     rule: str | None = None  # the line that wins
     beaten: tuple[BeatenRule, ...] = ()
+    elsewhere: tuple[BeatenRule, ...] = ()  # rules that would decide on one network interface
 
 
 class PromptShown(Message, frozen=True):

@@ -52,6 +52,7 @@ class RulesFile:
         self.path = path
         self._loaded: tuple[Stamp, LoadedRules] | None = None  # and of which state of the file
         self._unsaved: dict[Rule, None] = {}  # a dict for its order
+        self._is_starter_held = False
 
     def ensure_exists(self) -> bool:
         """Create the file with the starter set when there is none; whether it was made. Raises NoFolder."""
@@ -64,12 +65,17 @@ class RulesFile:
             replace_text(self.path, STARTER)
         return True
 
+    def hold_starter(self) -> None:
+        """As long as there is no file the starter set is what it says; the first change makes the file with it."""
+        self._is_starter_held = True
+
     def read(self) -> LoadedRules:
         """The file as it is now, parsed once for each state of it.
 
         Errors are part of the value, the missing file too: the caller keeps its rules.
         """
         stamp = self._find_stamp()  # before the text: what changes meanwhile is another state
+        self._is_starter_held &= stamp is None  # once there was a file, that it is gone is an error
         if self._loaded and self._loaded[0] == stamp:
             return self._loaded[1]
         loaded = self._load()
@@ -169,7 +175,7 @@ class RulesFile:
             try:
                 return read_text(self.path)
             except FileNotFoundError:
-                return None
+                return STARTER if self._is_starter_held else None
 
 
 def _line_of(rule: Rule) -> str:

@@ -1,0 +1,62 @@
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.store.state_lock import StateLock
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from tinysnitch.store.state_lock import StateLock
+lock = StateLock(Path(sys.argv[1]))
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_of_two_the_second_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "state"
+    first = StateLock(folder)
+    with pytest.raises(SnitchError) as caught:
+        StateLock(folder)
+    assert str(caught.value) == f"{folder} is the state folder of another tinysnitchd, process {os.getpid()}"
+    assert "--state-dir" in caught.value.hint
+    StateLock(tmp_path / "other").close()
+    first.close()
+    StateLock(folder).close()
+
+
+def test_whoever_is_killed_holds_it_no_longer(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(SnitchError, match=f"process {holder.pid}"):
+            StateLock(tmp_path)
+        holder.kill()
+    StateLock(tmp_path).close()
+
+
+def test_others_cannot_take_it(tmp_path: Path) -> None:
+    StateLock(tmp_path).close()
+    assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SnitchError):
+        StateLock(tmp_path)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_full_disk_keeps_nobody_from_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def refuse(*_words: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", refuse)
+    StateLock(tmp_path).close()
