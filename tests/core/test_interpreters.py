@@ -13,7 +13,6 @@ from tinysnitch.core.interpreters import find_interpreter
         "/usr/bin/perl5.40",
         "/usr/bin/nodejs",
         "/usr/lib/jvm/java-21-openjdk-amd64/bin/java",
-        "/opt/node/bin/node",
     ],
 )
 def test_known(executable: str) -> None:
@@ -21,7 +20,7 @@ def test_known(executable: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "executable", ["/usr/bin/python3-config", "/usr/bin/env", "/tmp/bash", "bash", "", "/usr/bin/"]
+    "executable", ["/usr/bin/python3-config", "/usr/bin/env", "/tmp/bash", "/opt/app/python3", "bash", "", "/usr/bin/"]
 )
 def test_not_known(executable: str) -> None:
     assert find_interpreter(executable) is None

@@ -12,7 +12,7 @@ from functools import cache
 import msgspec
 
 # Only root writes here. Elsewhere anyone can call a program of theirs `python3`, so there the file is looked at.
-_TRUSTED = ("/usr/", "/bin/", "/opt/")
+_TRUSTED = ("/usr/", "/bin/")
 
 IsRoots = Callable[[str], bool]  # whether root alone can change the file that was executed, and its path
 
