@@ -1,6 +1,6 @@
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.view.keys import KEYS, Act, Group, find_key, keys_of
+from tinysnitch.view.keys import KEYS, Act, Group, find_key, hint_at, keys_of
 
 
 def test_no_key_has_two_meanings() -> None:
@@ -15,6 +15,11 @@ def test_every_lifetime_and_act_has_a_key() -> None:
 def test_keys_are_found_by_any_of_their_names() -> None:
     assert find_key("question_mark") is find_key("h")
     assert find_key("x") is None
+
+
+def test_a_capital_letter_is_no_key_and_told_why() -> None:
+    assert hint_at("Y") == "Y is no key, y is: is Caps Lock on?"
+    assert (hint_at("x"), hint_at("X"), hint_at("?"), hint_at("y")) == ("", "", "", "")
 
 
 def test_groups_hold_every_key_in_order() -> None:
