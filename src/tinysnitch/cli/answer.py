@@ -9,7 +9,7 @@ from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.messages import GiveAnswer, ListAsks, PromptShown, RuleWritten
-from tinysnitch.view.prompt_view import is_rule_kept, present_lifetime
+from tinysnitch.view.prompt_view import is_rule_kept
 
 _VERDICTS = {"yes": Verdict.ALLOW, "no": Verdict.DENY}
 
@@ -62,7 +62,8 @@ def answer_command(
     print_line(written.rule)
     for prompt in prompts:
         if prompt.prompt_id == prompt_id and not is_rule_kept(prompt.connection, choice):
-            print_note(f"{present_lifetime(prompt.connection, choice)}: the rule is not written")
+            whatever = "" if choice.lifetime is Lifetime.ONCE else ", whatever you choose"
+            print_note(f"this once{whatever}: the rule is not written")
     if written.problem:
         raise SnitchError(written.problem, written.hint)
 

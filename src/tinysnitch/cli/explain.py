@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import click
 
 from tinysnitch.cli.options import examples, json_option, socket_option
-from tinysnitch.cli.output import print_lines, print_object
+from tinysnitch.cli.output import print_lines, print_note, print_object
+from tinysnitch.cli.rules import is_missing
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.core.words import BadWord, split_words
 from tinysnitch.protocol.framing import encode_object
@@ -67,6 +68,8 @@ def explain_command(program: str, remote: str, port: int, protocol: str, *, sock
     """
     with ControlClient(socket_path) as client:
         explanation = client.ask_one(Explain(program, remote, port, protocol), Explanation)
+    if program.startswith("/") and is_missing(program):
+        print_note(f"there is no file {program}")
     if as_json:
         print_object(encode_object(explanation))
     else:
