@@ -56,6 +56,7 @@ def test_an_editor_begins_with_the_whole_line_and_how_long_it_holds() -> None:
 
 def test_help_is_told_key_by_key() -> None:
     row = HelpRow("answer", "y", "allow it")
-    assert help_lines((row,), PromptView(title="", is_question=False)) == ["", "y: allow it", "any key goes back"]
+    stop = "Ctrl-Z: stop the prompt, `fg` goes on"
+    assert help_lines((row,), PromptView(title="", is_question=False)) == ["", "y: allow it", stop, "any key goes back"]
     behind = "any key goes back; 60 seconds left, then it is denied"
-    assert help_lines((row,), sample_view()) == ["", "y: allow it", behind]
+    assert help_lines((row,), sample_view(), is_guest=True) == ["", "y: allow it", behind]

@@ -52,9 +52,10 @@ def ready_line(view: PromptView) -> str:
     return "keys: " + ", ".join(f"{hint.label} {hint.text}" for hint in hints)
 
 
-def help_lines(rows: tuple[HelpRow, ...], view: PromptView) -> list[str]:
+def help_lines(rows: tuple[HelpRow, ...], view: PromptView, *, is_guest: bool = False) -> list[str]:
     time = f"; {_time_left(view)}" if view.is_question else ""
-    return ["", *(f"{row.word}: {row.meaning}" for row in rows), f"any key goes back{time}"]
+    job = [] if is_guest else ["Ctrl-Z: stop the prompt, `fg` goes on"]  # a guest's signals are its command's
+    return ["", *(f"{row.word}: {row.meaning}" for row in rows), *job, f"any key goes back{time}"]
 
 
 def _time_left(view: PromptView) -> str:

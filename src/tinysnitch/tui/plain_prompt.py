@@ -231,7 +231,7 @@ class _Session:
             self._terminal.write_lines(lines)
         elif self._state.page is not Page.QUESTION:
             rows = present_help(self._is_guest) if self._state.page is Page.HELP else present_legend()
-            self._terminal.write_lines(help_lines(rows, view))
+            self._terminal.write_lines(help_lines(rows, view, is_guest=self._is_guest))
         elif view.is_question:
             self._ask(view)
         elif self._is_guest:
