@@ -14,6 +14,12 @@ def test_the_winner_and_what_it_beats(running: RunningServer, command: Command) 
     assert told.out == ("allow: by a rule\n  allow google.com 443\nbeats  deny - - -\n       the winner is narrower\n")
 
 
+def test_a_program_that_is_not_there_is_told(running: RunningServer, command: Command) -> None:
+    words = ("google.com", "443", "tcp")
+    assert command("explain", "/no/such/file", *words).err == "tinysnitch: there is no file /no/such/file\n"
+    assert (command("explain", "/bin/sh", *words).err, command("explain", "kernel", *words).err) == ("", "")
+
+
 def test_a_protocol_without_ports(running: RunningServer, command: Command) -> None:
     assert "allow 10.0.0.5 0\n" in command("explain", "kernel", "10.0.0.5", "-", "icmp").out
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.running import Command, Told
 from tests.daemon.small_desk import RunningServer
-from tinysnitch.cli.rules import join_words, present_entry
+from tinysnitch.cli.rules import is_missing, join_words, present_entry
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.protocol.messages import ListEntry, ListState, RuleEntry, RuleSource
 
@@ -73,7 +73,7 @@ def test_what_looks_like_an_option_of_ours_belongs_to_the_rule(
 ) -> None:
     line = [*RULE.split(), *shlex.split(arguments)]
     for words in (line, ["--", *line]):
-        assert change(running, command, "add", *words) == (0, f"{RULE} {arguments}\n", "")
+        assert change(running, command, "add", *words)[:2] == (0, f"{RULE} {arguments}\n")
     assert change(running, command, "remove", *line) == (0, f"{RULE} {arguments}\n", "")
     assert running.desk.rules[1:] == [f"{RULE} {arguments}"]
 
@@ -91,6 +91,7 @@ def test_options_of_ours_stand_before_the_rule(running: RunningServer, command: 
     [
         ("allow until=2020-01-01T00:00:00Z - - -", "it is over since 2020-01-01T00:00:00.000Z"),
         ("allow user=nobody-of-this-name - - -", "there is no user nobody-of-this-name"),
+        ("allow - - - /no/such/file -s", "there is no file /no/such/file"),
         ("deny @nolist - -", "there is no list /lists/nolist"),
         ("deny @locked - -", "the list /lists/locked cannot be read: Permission denied"),
     ],
@@ -106,7 +107,15 @@ def test_what_can_match_nothing_is_added_and_told(
 
 
 @pytest.mark.parametrize(
-    "line", ["allow user=root until=2999-01-01T00:00:00Z - - -", "allow user=54321 - - -", "deny @ads - -"]
+    "line",
+    [
+        "allow user=root until=2999-01-01T00:00:00Z - - -",
+        "allow user=54321 - - -",
+        "deny @ads - -",
+        "allow - - - /bin/sh -c x",
+        "allow - - - /no/such/*",
+        "allow - - - unit:no.service",
+    ],
 )
 def test_what_can_match_is_added_without_a_word(running: RunningServer, command: Command, line: str) -> None:
     running.desk.lists = [
@@ -114,6 +123,22 @@ def test_what_can_match_is_added_without_a_word(running: RunningServer, command:
         ListEntry(list="nolist", path="/lists/nolist", rules=1, state=ListState.MISSING),
     ]
     assert command("rules", "add", line) == (0, f"{line}\n", "")
+
+
+def test_a_rule_that_is_there_already_is_told(running: RunningServer, command: Command) -> None:
+    assert command("rules", "add", RULE) == (0, f"{RULE}\n", "tinysnitch: the rule was in the file already\n")
+    assert command("rules", "add", "deny - 23 tcp").err == ""  # it was temporary
+
+
+def test_a_path_that_nobody_may_look_at_is_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> None:
+        raise PermissionError(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.stat", refuse)
+        found = is_missing("/x")
+    assert not found
+    assert not is_missing("/\0")
 
 
 def test_a_bad_line_is_refused_with_its_column(running: RunningServer, command: Command) -> None:

@@ -25,6 +25,27 @@ def test_that_nothing_was_lost_is_one_line(running: RunningServer) -> None:
     assert [line for line in some if line[0] in ("LOST", "")] == [("LOST", "2 b"), ("", "3 c")]
 
 
+def test_many_counts_take_several_rows(running: RunningServer) -> None:
+    status = running.call(running.desk.status, ROOT)
+    tables = {name: 1 for name in ("flows", "verdicts", "listening ports", "conversations", "processes", "sockets")}
+    lines = list(present_status(msgspec.structs.replace(status, tables=tables)))
+    at = [label for label, _text in lines].index("in use")
+    assert lines[at : at + 2] == [
+        ("in use", "flows 1, verdicts 1, listening ports 1, conversations 1,"),
+        ("", "processes 1, sockets 1"),
+    ]
+
+
+def test_with_a_broken_file_it_is_told_what_holds(running: RunningServer) -> None:
+    status = running.call(running.desk.status, ROOT)
+    broken = msgspec.structs.replace(status, rule_errors=("/etc/r:1:1: no verdict",))
+    told = [dict(present_status(msgspec.structs.replace(broken, rules=rules)))["RULES NOT LOADED"] for rules in (1, 0)]
+    assert told == [
+        "the file has errors, the old rules hold",
+        "the file has errors, no rule of the file holds until it is mended",
+    ]
+
+
 def test_json_is_one_object(running: RunningServer, command: Command) -> None:
     (line,) = command("status", "--json").out.splitlines()
     status = json.loads(line)

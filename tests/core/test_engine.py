@@ -109,7 +109,8 @@ def test_once_lets_one_connection_through_and_asks_again_for_the_rest() -> None:
         engine.queue(flow_of(port))
     told = engine.answer(1, yes(Lifetime.ONCE))
     once = "answered once by uid 1000"
-    assert told[1:] == [
+    assert [told[0].partition(" # ")[2], *told[1:]] == [
+        "once",
         *("remember flow allow", "allow 1", f"decided: {once}", f"close 1: {once}"),
         *("opened 2", "ask 2 x1", "ask 2 x2"),
     ]
@@ -157,7 +158,7 @@ def test_until_quit_ends_with_the_process_image() -> None:
     engine.queue(flow_of(1))
     engine.queue(flow_of(2), whose(exec_id=8))
     told = engine.answer(1, yes(Lifetime.QUIT))
-    assert told[1] == "watch 7"
+    assert [told[0].partition(" # ")[2], told[1]] == ["until 4007 ends", "watch 7"]
     # The other process waited in the same question: it gets the answer, and no more than that.
     assert [word for word in told if word.startswith("allow")] == ["allow 1", "allow 2"]
     assert "remember flow allow" in told

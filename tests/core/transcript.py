@@ -118,8 +118,9 @@ def tell_record(record: Record) -> str:
             return f"said: {connection.name}"
         case PromptOpened(prompt_id):
             return f"opened {prompt_id}"
-        case PromptAnswered(prompt_id, rule):
-            return f"answered {prompt_id}: {rule}"
+        case PromptAnswered(prompt_id, rule, is_once=is_once, quit_pid=quit_pid):
+            ends = f" # until {quit_pid} ends" if quit_pid else ""
+            return f"answered {prompt_id}: {rule}{' # once' if is_once else ends}"
         case RulesReplaced(loaded, errors):
             return f"rules {loaded}, errors {len(errors)}"
         case LossCounted(what, count):

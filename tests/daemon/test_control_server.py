@@ -116,6 +116,7 @@ def test_the_end_of_what_stands_is_told_once(running: RunningServer) -> None:
         for _ in range(2):
             running.call(running.server.lift_notice, "never held")
             running.call(running.server.hold_notice, "rules did not load")
+            running.call(running.server.hold_notice, "rules did not load")  # no news
             running.call(running.server.lift_notice, "rules load again")
         told = [client.read(1)[0]["text"] for _ in range(4)]
     assert told == ["rules did not load", "rules load again"] * 2

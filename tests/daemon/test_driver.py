@@ -291,6 +291,20 @@ def test_prompts_are_told_of_a_broken_file_until_it_is_mended(tmp_path: Path) ->
     ]
 
 
+def test_a_file_that_is_broken_from_the_start_leaves_no_rule_of_it(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
+            place.rules_file.path.write_text("nonsense\n")
+            place.driver.reload_rules()
+
+    asyncio.run(run())
+    (notice,) = told
+    assert notice.startswith("the rules file did not load, no rule of the file holds until it is mended: ")
+
+
 def test_losses_are_told_with_the_batch_that_finds_them(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(start(Place(tmp_path), DataLost("flows not stored", 3))) as place:

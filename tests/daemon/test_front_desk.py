@@ -89,10 +89,23 @@ def test_a_change_of_a_file_that_does_not_load_is_no_success(tmp_path: Path) -> 
     def use(place: Place) -> None:
         place.rules_file.path.write_text("nonsense\ndeny - 23 tcp\n")
         for change in (place.desk.add_rule, place.desk.remove_rule):
-            with pytest.raises(SnitchError, match=r"does not load, and the old rules hold: .*:1:"):
+            with pytest.raises(SnitchError, match=r"not load, and no rule of the file holds until it is mended: .*:1:"):
                 change("deny - 23 tcp", ROOT)
 
     with_place(tmp_path, use)
+
+
+def test_a_rule_that_is_only_in_force_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    def use(place: Place) -> None:
+        place.rules_file.path.write_text("nonsense\n")
+        with pytest.raises(SnitchError, match=r"does not load, and the old rules hold: .*:1:"):
+            place.desk.add_rule("deny - 23 tcp", ROOT)
+        with pytest.raises(SnitchError, match="'allow - 80 tcp' is in force, but not in the file as it is now"):
+            place.desk.remove_rule("allow - 80 tcp", ROOT)
+        with pytest.raises(SnitchError, match="there is no rule 'allow - 81 tcp'"):
+            place.desk.remove_rule("allow - 81 tcp", ROOT)
+
+    with_place(tmp_path, use, "allow - 80 tcp\n")
 
 
 def test_questions_are_listed_answered_and_closed(tmp_path: Path) -> None:
@@ -273,7 +286,7 @@ def test_nobody_keeps_the_daemon_busy_with_changes(tmp_path: Path) -> None:
 def test_what_is_wrong_in_the_file_is_not_everybodys_to_read(tmp_path: Path) -> None:
     def use(place: Place) -> None:
         place.rules_file.path.write_text("secret\n")
-        with pytest.raises(SnitchError, match=r"the old rules hold$"):
+        with pytest.raises(SnitchError, match=r"no rule of the file holds until it is mended$"):
             place.desk.add_rule("deny user=1000 - 23 tcp", ALICE)
         assert place.desk.status(ALICE).rule_errors == ()
         (error,) = place.desk.status(ROOT).rule_errors

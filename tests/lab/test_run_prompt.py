@@ -53,6 +53,22 @@ def test_n_refuses_at_once(run: Runner) -> None:
     assert person.process.wait(timeout=20) == 7
 
 
+def test_q_does_not_end_the_asking(run: Runner) -> None:
+    person = run(["sh", "-c", "curl -4 -sS http://n1.cdn.test/; curl -4 -sS http://n2.img.test/"])
+    person.see("holds: for 9 minutes, while this command runs")
+    person.see("y allow")
+    person.type("qn")
+    person.see("answered for 9 minutes, while this command runs: deny")
+    person.see("curl wants to reach n2.img.test")
+    person.see("y allow")
+    person.type("oe")
+    person.see("no line can say once")
+    person.type("\x1b")
+    person.see("y allow")
+    person.type("n")
+    assert person.process.wait(timeout=20) == 7
+
+
 def test_ctrl_c_is_for_the_command_while_a_question_is_open(run: Runner) -> None:
     person = run(CURL)
     person.see("y allow")

@@ -266,11 +266,12 @@ def test_hostile_arguments_steer_no_terminal(lab: Lab, pair: Pair) -> None:
         person.see(r"\x1b[2J\x1b]0;owned\x07")
         person.see(r"\u202e")
     time.sleep(DELAY_S + 0.1)  # the delay itself is what must pass
-    for person, editor in zip(people, ("answer with it", "Enter answers with it"), strict=True):
+    changes = (("answer with it", "keys do not count yet"), ("Enter answers with it", "tcp_client.py wants to reach"))
+    for person, (editor, back) in zip(people, changes, strict=True):
         person.type("e")
         person.see(editor)
         person.type("\x1b")
-        person.see("tcp_client.py wants to reach")
+        person.see(back)
     time.sleep(DELAY_S + 0.1)
     people[0].type("y")
     assert client.wait(timeout=10 * PATIENCE) == 0

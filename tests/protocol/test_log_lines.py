@@ -94,6 +94,10 @@ def test_an_open_ask_tells_how_many_wait_and_how_long() -> None:
     ("record", "fields"),
     [
         (PromptAnswered(3, RULE, 1000, WALL_S), {"event": "answer", "id": 3, "rule": RULE, "by_uid": 1000}),
+        (
+            PromptAnswered(3, RULE, 1000, WALL_S, is_once=True, quit_pid=7),
+            {"event": "answer", "id": 3, "rule": RULE, "by_uid": 1000},
+        ),
         (LossCounted("packets", 7, WALL_S), {"event": "lost", "what": "packets", "count": 7}),
         (PacketSocketSeen(7, 0, "/a b", WALL_S), {"event": "packet_socket", "pid": 7, "uid": 0, "program": "/a b"}),
         (RulesReplaced(2, (), WALL_S), {"event": "rules", "loaded": 2, "errors": []}),

@@ -18,7 +18,7 @@ from tinysnitch.core.records import (
 )
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.log_lines import ReadyLine, ask_line_of, log_line_of
-from tinysnitch.protocol.log_text import format_endpoints, format_program, format_text
+from tinysnitch.protocol.log_text import format_endpoints, format_program, format_text, remarks_on
 from tinysnitch.protocol.mode import Mode
 
 REPLACE = msgspec.structs.replace
@@ -72,15 +72,34 @@ def test_the_other_lines() -> None:
     for record, text in texts.items():
         assert format_text(log_line_of(record)).startswith(f"{TIME} {text}")
     assert format_text(log_line_of(RulesReplaced(2, (error,), WALL_S))).endswith(
-        r" ERROR rules 2 loaded; /etc/r:3:7: no\nport"
+        r" ERROR rules 2 loaded, the old rules hold; /etc/r:3:7: no\nport"
+    )
+    assert "rules 0 loaded, no rule of the file holds until it is mended; /etc/r:" in format_text(
+        log_line_of(RulesReplaced(0, (error,), WALL_S))
     )
 
 
 def test_an_error_in_the_rules_comes_with_its_hint() -> None:
     errors = (RuleSyntaxError("/r", 3, 7, "not a protocol", "did you mean 'tcp'?"), RuleSyntaxError("/r", 4, 1, "bad"))
     record = RulesReplaced(2, errors, WALL_S)
-    text = format_text(log_line_of(record))
-    assert text.endswith("rules 2 loaded; /r:3:7: not a protocol (hint: did you mean 'tcp'?); /r:4:1: bad")
+    text = format_text(log_line_of(record), remarks_on(record))
+    assert text.endswith("the old rules hold; /r:3:7: not a protocol (hint: did you mean 'tcp'?); /r:4:1: bad")
+    assert remarks_on(decided()) == ()
+
+
+def test_how_long_an_answer_holds_is_told_where_its_line_does_not() -> None:
+    answered = PromptAnswered(3, RULE, 0, WALL_S)
+    told = {
+        format_text(log_line_of(record), remarks_on(record)).partition(RULE)[2]
+        for record in (answered, REPLACE(answered, is_once=True), REPLACE(answered, quit_pid=7))
+    }
+    assert told == {"", "  # once", "  # until process 7 ends"}
+
+
+def test_what_is_a_sentence_is_not_called_lost() -> None:
+    what = "list ads is not there, its rules match nothing"
+    assert format_text(log_line_of(LossCounted(what, 1, WALL_S))).endswith(f" WARNING {what}")
+    assert format_text(log_line_of(LossCounted("history rows", 1, WALL_S))).endswith(" WARNING lost 1 history rows")
 
 
 def test_ready() -> None:

@@ -2,8 +2,9 @@ import msgspec
 import pytest
 
 from tests.qt.test_prompt_page import view_of
+from tinysnitch.qt import palette
 from tinysnitch.qt.page import Page
-from tinysnitch.qt.page_writer import HINT_SPACE, PageWriter, font_of
+from tinysnitch.qt.page_writer import HINT_SPACE, PageWriter, _key_color, font_of
 from tinysnitch.qt.paragraph import text_width
 from tinysnitch.view.prompt_view import KeyHint
 from tinysnitch.view.segment import Segment
@@ -49,6 +50,21 @@ def test_rules_that_are_written_together_begin_in_one_column() -> None:
 )
 def test_no_rule_is_promised_where_none_is_written(keys: str, told: str) -> None:
     assert told in texts_of(PageWriter(1280, 15).write_lower(view_of("question", keys)))
+
+
+def test_news_stand_beside_why_it_is_asked_and_lose_their_end() -> None:
+    view = msgspec.structs.replace(view_of("question"), notice=f"answered once: deny {'x' * 1300}")
+    texts = texts_of(PageWriter(1280, 15).write_upper(view, 6))
+    assert f"asked because {view.reason}" in texts
+    (news,) = (text for text in texts if text.startswith("answered once: deny xxx"))
+    assert "…" in news[-3:]
+
+
+def test_a_dead_key_looks_like_none() -> None:
+    dead, live = (
+        _key_color(KeyHint("Enter", "answer with it", is_dead=is_dead), is_ready=True) for is_dead in (True, False)
+    )
+    assert (dead, live) == (palette.KEY_WAITING, palette.KEY)
 
 
 def test_many_rules_are_counted_not_all_shown() -> None:

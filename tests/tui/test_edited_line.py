@@ -16,6 +16,12 @@ def test_any_other_change_writes_the_row_again_and_puts_the_cursor_back() -> Non
     assert written == "\rabc      \ra"
 
 
+def test_what_is_cut_off_is_marked_at_its_end() -> None:
+    line = "abcdefghijklmnop"
+    shown = [render_edit(None, present_edit(LineEdit(line, cursor)), 9) for cursor in (16, 0, 8)]
+    assert shown == ["\r…lmnop  \r…lmnop", "\rabcdefg…\r", "\r…defghi…\r…defgh"]
+
+
 @given(st.text(max_size=200), st.integers(0, 200), st.integers(1, 100))
 def test_the_row_is_never_wider_than_the_terminal(text: str, cursor: int, width: int) -> None:
     written = render_edit(None, present_edit(LineEdit(text, min(cursor, len(text)))), width)

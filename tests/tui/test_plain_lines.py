@@ -1,8 +1,8 @@
 from tests.view.sample_prompts import prompt_of
 from tinysnitch.core.clock import Instant
-from tinysnitch.tui.plain_lines import fact_lines, help_lines, question_lines, ready_line
+from tinysnitch.tui.plain_lines import begin_edit_lines, fact_lines, help_lines, question_lines, ready_line
 from tinysnitch.view.help_view import HelpRow
-from tinysnitch.view.prompt_events import QuestionOpened
+from tinysnitch.view.prompt_events import KeyPressed, QuestionOpened
 from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.segment import Line, Segment
@@ -42,8 +42,22 @@ def test_the_keys_to_begin_with_are_said() -> None:
     assert ready_line(sample_view()) == "keys: y allow, n deny, h help"
 
 
+def test_an_editor_begins_with_the_whole_line_and_how_long_it_holds() -> None:
+    state = PromptState(0.0)
+    state.handle(QuestionOpened(prompt_of(1)), 0.0)
+    for key in "oe":
+        state.handle(KeyPressed(key), 0.0)
+    assert begin_edit_lines(present_prompt(state, Instant(0.0, 1_700_000_000.0))) == [
+        "edit the rule; Enter answers with it, Esc goes back",
+        "rule: allow until=2023-11-14T22:22:20Z shop.test 443 tcp /usr/bin/curl -s https://shop.test/",
+        "holds: until the time in the line",
+        "no line can say once: this one began with 9 minutes",
+    ]
+
+
 def test_help_is_told_key_by_key() -> None:
     row = HelpRow("answer", "y", "allow it")
-    assert help_lines((row,), PromptView(title="", is_question=False)) == ["", "y: allow it", "any key goes back"]
+    stop = "Ctrl-Z: stop the prompt, `fg` goes on"
+    assert help_lines((row,), PromptView(title="", is_question=False)) == ["", "y: allow it", stop, "any key goes back"]
     behind = "any key goes back; 60 seconds left, then it is denied"
-    assert help_lines((row,), sample_view()) == ["", "y: allow it", behind]
+    assert help_lines((row,), sample_view(), is_guest=True) == ["", "y: allow it", behind]

@@ -8,10 +8,12 @@ import termios
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 from textual.events import Paste
+from textual.geometry import Region
 from textual.pilot import Pilot
 
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
@@ -21,7 +23,8 @@ from tinysnitch.core.choice import Lifetime, RemoteScope
 from tinysnitch.core.errors import DaemonNotRunning
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel import procfs
-from tinysnitch.tui import daemon_link
+from tinysnitch.tui import daemon_link, prompt_app
+from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_app import PromptApp, run_prompt
 from tinysnitch.view.prompt_state import PASTED_S
 
@@ -108,13 +111,59 @@ def test_tab_walks_and_help_and_legend_open(tmp_path: Path) -> None:
             ("h", "any key goes back"),
             ("x", "question 1 of 2"),
             ("l", "what the words mean"),
-            ("x", "question 1 of 2"),
+            ("escape", "question 1 of 2"),
             ("h", " s, then deny"),
         ):
             await pilot.press(key)
             await see(app, text)
 
     play(tmp_path / "s", script)
+
+
+def test_a_countdown_redraws_only_the_rows_that_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompt_app, "TICK_S", 0.05)
+    drawn: list[Region] = []
+
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1))
+        await until_ready(app)
+        await pilot.press("f")  # a rule without a time: only the bar changes
+        await see(app, "forever, in the rules file")
+        refresh = app._widget.refresh
+        monkeypatch.setattr(app._widget, "refresh", lambda *regions: drawn.extend(regions) or refresh(*regions))
+        await until(lambda: len(drawn) > 1)
+        bar = next(at for at, row in enumerate(screen_of(app).split("\n")) if "then deny" in row)
+        assert {(region.y, region.height) for region in drawn} == {(bar, 1)}
+        await see(app, "58 s, then deny")
+
+    play(tmp_path / "s", script)
+
+
+def test_the_help_of_a_small_terminal_is_read_page_by_page(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        await pilot.resize_terminal(40, 10)
+        daemon.open(prompt_of(1))
+        await until_ready(app)
+        for keys, text in (("hx", "page 2 of"), ("x", "page 3 of"), (["escape"], "curl wants"), ("h", "page 1 of")):
+            await pilot.press(*keys)
+            await see(app, text)
+        for _page in range(20):
+            await pilot.press("x")
+        assert daemon.answers.empty()
+        await pilot.press("q")
+        await until(lambda: not app.is_running)
+
+    play(tmp_path / "s", script)
+
+
+def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run(_prompt: PlainPrompt, socket_path: str) -> int:
+        return 7
+
+    monkeypatch.setattr(prompt_app, "ControlClient", lambda _path: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(PlainPrompt, "run", run)
+    monkeypatch.setenv("TERM", "dumb")
+    assert run_prompt("/s", plain=False) == 7
 
 
 def test_escape_puts_aside_and_the_countdown_sleeps_without_a_question(tmp_path: Path) -> None:
@@ -133,10 +182,10 @@ def test_one_key_more_answers_all_of_the_program(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
         for number in (1, 2, 3):
             daemon.open(prompt_of(number, connection_of(name=f"n{number}.test")))
-        await see(app, "all 3 of it")
+        await see(app, "all 3 together")
         await until_ready(app)
         await pilot.press("g")
-        await see(app, "all 3 of curl, with 3 rules")
+        await see(app, "the 3 questions of curl, with 3 rules")
         await until_ready(app)
         await pilot.press("y")
         assert [(await daemon.answers.get())[0] for _number in range(3)] == [1, 2, 3]
@@ -227,6 +276,9 @@ async def start_in_terminal(socket: Path, slave: int, **more: str) -> asyncio.su
     )
 
 
+NO_COLORS = {b"0", b"1", b"2", b"7", b"39", b"49"}  # bold, dim, reverse, the terminal's own (ECMA-48 8.3.117)
+
+
 @pytest.mark.slow
 def test_in_a_terminal_it_draws_takes_a_key_and_puts_the_terminal_back_on_a_signal(tmp_path: Path) -> None:
     async def run() -> None:
@@ -241,6 +293,8 @@ def test_in_a_terminal_it_draws_takes_a_key_and_puts_the_terminal_back_on_a_sign
             await until(daemon.attached.is_set)
             daemon.open(prompt_of(1))
             await until(lambda: b"wants to reach shop.test" in screen)
+            codes = re.findall(rb"\x1b\[([0-9;]*)m", screen)
+            assert {code for one in codes for code in one.split(b";")} <= NO_COLORS
             await asyncio.sleep(0.6)  # the delay itself is what must pass
             os.write(master, b"y")
             assert (await asyncio.wait_for(daemon.answers.get(), 10))[1].verdict is Verdict.ALLOW

@@ -11,8 +11,8 @@ from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import format_label
-from tinysnitch.tui.prompt_screen import COVERED, CURSOR, render_help, render_prompt
-from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.tui.prompt_screen import COVERED, CURSOR, count_help_pages, render_help, render_prompt
+from tinysnitch.view.help_view import HelpRow, present_help, present_legend
 from tinysnitch.view.keys import KEYS
 from tinysnitch.view.prompt_events import KeyPressed, QuestionOpened
 from tinysnitch.view.prompt_state import PromptState
@@ -63,8 +63,64 @@ def test_a_small_terminal_shows_all_that_must_be_seen(connection: Connection) ->
     assert len(rows) <= 24
     assert max(map(cell_width, rows)) <= 80
     screen = "\n".join(rows)
-    wanted = [view.title, "443", "allow until=", "59 s", *(f"{key.label} " for key in KEYS)]
+    dead = {hint.label for hints in view.hints for hint in hints if hint.is_dead}
+    keys = [f"{key.label} " for key in KEYS if key.label not in dead]
+    wanted = [view.title, "443", "allow until=", "59 s", view.lifetime, f"asked because {view.reason}", *keys]
     assert [text for text in wanted if text not in screen] == []
+
+
+TIGHT = ["y allow", "n deny", "e edit", "1 min", "2 = 24 h", "u until", "f forever", "p this", "j just", "h help"]
+
+
+@pytest.mark.parametrize("size", [(40, 10), (60, 20), (72, 18)])
+@pytest.mark.parametrize("notice", ["", "the rules file loads again"])
+def test_a_tight_terminal_shows_whole_keys_the_time_and_why_it_is_asked(size: tuple[int, int], notice: str) -> None:
+    view = msgspec.structs.replace(view_of(connection_of()), notice=notice)
+    rows = rows_of(render_prompt(view, *size))
+    wanted = [view.title, "asked because no rule matches", "allow u", "443 tcp", "for 9 minutes", "59 s, then deny"]
+    assert (len(rows) <= size[1], [text for text in [*wanted, *TIGHT] if text not in "\n".join(rows)]) == (True, [])
+
+
+@pytest.mark.parametrize("size", [(40, 10), (60, 20)])
+def test_a_tight_terminal_shows_a_rule_and_the_count_of_all_together(size: tuple[int, int]) -> None:
+    view = present_prompt(state_of_many(12, "fjg"), Instant(2.0, 0.0))
+    screen = "\n".join(rows_of(render_prompt(view, *size)))
+    assert [text for text in ("allow n1.test 443", "more", "the 12 questions", "then deny") if text not in screen] == []
+
+
+def test_news_stand_beside_why_it_is_asked_and_lose_their_end() -> None:
+    view = msgspec.structs.replace(view_of(connection_of()), notice=f"answered once: deny {'x' * 1300}")
+    rows = [row.strip() for row in rows_of(render_prompt(view, 80, 24))]
+    at = next(index for index, row in enumerate(rows) if row.startswith("answered once: deny xxx"))
+    assert rows[at - 1].startswith("asked because no rule matches")
+    assert (set(rows[at + 1]), rows[at + 2][-1], rows[at + 3]) == ({"x"}, "…", "")
+
+
+def test_after_an_answer_its_rule_takes_three_rows_at_most() -> None:
+    state = PromptState()
+    state.notice = f"answered forever: allow shop.test 443 tcp /usr/bin/curl {'x' * 1300}"
+    rows = rows_of(render_prompt(present_prompt(state, Instant(0.0, 0.0)), 80, 24))
+    assert sum("answered" in row or "xxxx" in row for row in rows) == 3
+
+
+def test_that_keys_do_not_count_yet_is_said_in_words() -> None:
+    for ready, text in ((False, "keys do not count yet"), (True, "█")):
+        view = msgspec.structs.replace(view_of(connection_of()), is_ready=ready)
+        assert text in rows_of(render_prompt(view, 80, 24))[-1]
+
+
+def test_a_dead_key_is_not_shown_but_enter_stays() -> None:
+    assert (
+        "these args"
+        not in render_prompt(
+            view_of(connection_of(msgspec.structs.replace(CURL, are_args_complete=False))), 80, 24
+        ).plain
+    )
+    state = state_of_many(1, "e")
+    for key in ("home", "x"):
+        state.handle(KeyPressed(key), 1.0)
+    text = render_prompt(present_prompt(state, Instant(2.0, 0.0)), 80, 24)
+    assert dim_among(["Enter", "Esc"], text) == ["Enter"]
 
 
 def test_the_facts_that_tell_least_go_first() -> None:
@@ -148,11 +204,25 @@ def test_waiting_is_quiet() -> None:
 
 @pytest.mark.parametrize("view", [WAITING, view_of(connection_of())])
 @pytest.mark.parametrize("rows", [present_help(), present_legend()])
-def test_help_fits_a_small_terminal(rows: tuple, view: PromptView) -> None:  # type: ignore[type-arg]
-    screen = rows_of(render_help("keys", rows, 80, 24, view=view))
-    assert len(screen) <= 24
-    assert [row.meaning for row in rows if row.meaning not in "\n".join(screen)] == []
-    assert ("█" in screen[-1] and screen[-1].endswith("59 s, then deny")) is view.is_question
+@pytest.mark.parametrize("size", [(80, 24), (60, 20), (40, 10), (1, 1)])
+def test_the_help_tells_all_page_by_page(rows: tuple[HelpRow, ...], view: PromptView, size: tuple[int, int]) -> None:
+    width, height = size
+    pages = range(count_help_pages(rows, width, height, view))
+    screens = [rows_of(render_help("keys", rows, width, height, view=view, page=page)) for page in pages]
+    assert all(len(screen) <= height and max(map(cell_width, screen)) <= width for screen in screens)
+    if size == (1, 1):
+        return
+    told = " ".join(" ".join(row.split()) for screen in screens for row in screen[1:])
+    assert [word for row in rows for word in row.meaning.split() if word not in told] == []
+    assert ["Esc back" in screen[-2 if view.is_question else -1] for screen in screens] == [
+        *[True] * (len(pages) - 1),
+        False,
+    ]
+    assert all(("59 s, then deny" in screen[-1]) is view.is_question for screen in screens)
+
+
+def test_the_keys_fit_one_page_of_a_small_terminal() -> None:
+    assert count_help_pages(present_help(), 80, 24, view_of(connection_of())) == 1
 
 
 @pytest.mark.parametrize("height", [1, 5, 60])
@@ -185,7 +255,9 @@ def test_all_together_shows_what_fits_of_the_rules_and_counts_the_rest(count: in
     assert len(rows) <= 24
     assert max(map(cell_width, rows)) <= 80
     screen = "\n".join(rows)
-    assert [text for text in (f"all {count} of curl", "n2.test", told, "path", "then deny") if text not in screen] == []
+    assert [
+        text for text in (f"the {count} questions of curl", "n2.test", told, "path", "then deny") if text not in screen
+    ] == []
 
 
 @settings(max_examples=50, deadline=None)

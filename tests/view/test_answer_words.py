@@ -41,6 +41,21 @@ def test_a_line_by_hand_tells_of_its_time_itself() -> None:
     assert tell_taken(Answer(1, None, RULE), RULE) == f"answered: {RULE}"
 
 
+def test_a_guest_s_answer_ends_with_its_command_unless_it_is_in_the_file() -> None:
+    told = {
+        lifetime: name_lifetime(connection_of(), msgspec.structs.replace(ALLOW, lifetime=lifetime), is_guest=True)
+        for lifetime in Lifetime
+    }
+    assert told[Lifetime.DAY] == "for 24 hours, while this command runs"
+    assert [told[one] for one in (Lifetime.ONCE, Lifetime.QUIT, Lifetime.FOREVER)] == [
+        "once",
+        "until curl quits",
+        "forever",
+    ]
+    assert name_lifetime_of_line("allow until=2023-11-14T22:22:50Z - - -", is_guest=True) == "while this command runs"
+    assert name_lifetime_of_line(RULE, is_guest=True) == "forever"
+
+
 def test_a_daemon_that_tells_no_line_took_it_too() -> None:
     assert tell_taken(Answer(1, ALLOW, holds="once"), "") == "answered once"
 

@@ -25,6 +25,11 @@ def test_how_long_the_line_holds_is_told() -> None:
     assert present_edit(LineEdit("deny until=2030-01-01T00:00:00Z - - -", 0)).lifetime == "until the time in the line"
 
 
+def test_what_no_line_can_say_is_told_while_there_is_no_fault() -> None:
+    assert present_edit(LineEdit("deny - - -", 0, remark="no line can say once")).hint == "no line can say once"
+    assert "deny" in present_edit(LineEdit("dney - - -", 0, remark="no line can say once")).hint
+
+
 def test_columns_count_what_is_shown() -> None:
     view = present_edit(LineEdit("allow parent=/x\u0301\u0301\u0301\u0301 - 443 tpc", 0))
     assert view.text[view.column - 1 :].startswith("tpc")

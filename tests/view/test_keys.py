@@ -3,7 +3,7 @@ from pathlib import Path
 
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.view.keys import KEYS, Act, Group, find_key, keys_of
+from tinysnitch.view.keys import KEYS, Act, Group, find_key, hint_at, keys_of
 
 
 def test_no_key_has_two_meanings() -> None:
@@ -27,6 +27,11 @@ def test_the_readme_explains_every_key() -> None:
     )
     explained = set(re.findall(r"`([^`]+)`", " ".join(re.findall(r"^\| (`.*?) \|", section, re.MULTILINE))))
     assert {key.label for key in KEYS} - {"S-Tab"} == explained - {"Ctrl-Z"}
+
+
+def test_a_capital_letter_is_no_key_and_told_why() -> None:
+    assert hint_at("Y") == "Y is no key, y is: is Caps Lock on?"
+    assert (hint_at("x"), hint_at("X"), hint_at("?"), hint_at("y")) == ("", "", "", "")
 
 
 def test_groups_hold_every_key_in_order() -> None:

@@ -56,6 +56,16 @@ def test_what_a_key_types_counts_more_than_its_name() -> None:
     assert LineEdit("", 0).press("slash", "/") == LineEdit("/", 1)
 
 
+@pytest.mark.parametrize(("key", "words"), [("o", "once"), ("u", "until it quits")])
+def test_what_no_line_can_say_is_told_as_long_as_one_edits(key: str, words: str) -> None:
+    state = opened(1)
+    press(state, key, "e", "home", "x", "backspace")
+    assert state.edit.remark == f"no line can say {words}: this one began with 9 minutes"
+    press(state, "escape", now=11.0)
+    press(state, "f", "e", now=12.0)
+    assert state.edit.remark == ""
+
+
 @pytest.mark.parametrize(
     ("pasted", "text"),
     [

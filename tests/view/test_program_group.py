@@ -134,12 +134,12 @@ def test_one_walks_through_the_questions_of_one_program_first() -> None:
 def test_the_view_shows_the_count_and_every_line() -> None:
     state = state_of_two_programs()
     assert shown(state).waiting == "question 1 of 4, 3 of curl"
-    assert "all 3 of it" in [hint.text for row in shown(state).hints for hint in row]
+    assert "all 3 together" in [hint.text for row in shown(state).hints for hint in row]
     press(state, "f", "j", "g")
     view = shown(state)
     assert (view.title, view.together) == (
         "curl wants to reach n1.shop.test, and 2 more",
-        "all 3 of curl, with 3 rules",
+        "the 3 questions of curl, with 3 rules",
     )
     assert [text_of(rule) for rule in (view.rule, *view.more_rules)] == [
         f"allow n{number}.shop.test 443 tcp /usr/bin/curl" for number in (1, 3, 4)
@@ -150,7 +150,7 @@ def test_the_view_shows_the_count_and_every_line() -> None:
 def test_once_is_without_rules() -> None:
     state = state_of_two_programs()
     press(state, "o", "g")
-    assert (shown(state).together, shown(state).is_rule_kept) == ("all 3 of curl", False)
+    assert (shown(state).together, shown(state).is_rule_kept) == ("the 3 questions of curl", False)
 
 
 def test_equal_lines_are_one_rule() -> None:
@@ -159,4 +159,4 @@ def test_equal_lines_are_one_rule() -> None:
     assert state.selected is not None
     assert state.selected.choice.remote is RemoteScope.DOMAIN
     view = shown(state)
-    assert (view.together, view.more_rules) == ("all 3 of curl, with 1 rule", ())
+    assert (view.together, view.more_rules) == ("the 3 questions of curl, with 1 rule", ())

@@ -141,7 +141,7 @@ def test_a_question_that_vanishes_does_not_pass_its_key_or_choice_on() -> None:
     press(state, "f", "d", "j")
     state.handle(QuestionClosed(1, "denied: nobody answered"), 11.0)
     assert press(state, "y", now=11.1) == []
-    assert state.notice == "curl wants to reach shop.test: denied: nobody answered"
+    assert state.notice == "denied: nobody answered: curl wants to reach shop.test"
     assert press(state, "y", now=12.0) == [Answer(2, Choice(verdict=Verdict.ALLOW))]
 
 
@@ -232,14 +232,30 @@ def test_an_answer_carries_how_long_it_holds() -> None:
 def test_the_end_of_the_time_says_what_it_decided(reason: str, told: str) -> None:
     state = opened(1)
     state.handle(QuestionClosed(1, reason), 60.0)
-    assert state.notice == f"curl wants to reach shop.test: {told}"
+    assert state.notice == f"{told}: curl wants to reach shop.test"
+
+
+def test_a_capital_letter_answers_nothing_and_is_told_why() -> None:
+    state = opened(1)
+    assert press(state, "Y") == []
+    assert (state.notice, selected_id(state)) == ("Y is no key, y is: is Caps Lock on?", 1)
+
+
+def test_a_guest_is_not_left() -> None:
+    state = PromptState(is_guest=True)
+    state.handle(QuestionOpened(prompt_of()), 0.0)
+    assert press(state, "q", "ctrl+c", "e", "ctrl+c", "escape", "h", "q") == []
+    assert (selected_id(state), state.page) == (1, Page.QUESTION)
 
 
 def test_without_the_daemon_there_are_no_questions() -> None:
     state = opened(1)
     state.handle(ConnectionLost("the daemon is gone"), 5.0)
     assert press(state, "y", "tab", "escape", "d") == []
-    assert (state.is_connected, state.notice) == (False, "the daemon is gone")
+    assert (state.is_connected, state.notice) == (
+        False,
+        "the daemon is gone; new connections may be dropped until it is back",
+    )
     state.handle(DaemonGreeted(3), 6.0)
     assert (state.is_connected, state.rule_count, state.notice) == (True, 3, "")
 

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.view.sample_prompts import CURL, IN, connection_of, prompt_of
+from tests.view.sample_prompts import CURL, IN, OUT, connection_of, prompt_of
 from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.flow import ICMP
 from tinysnitch.core.process import UNKNOWN
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.keys import KEYS
@@ -90,17 +91,54 @@ def test_the_view_says_how_many_wait_and_whether_keys_count() -> None:
     state.handle(QuestionOpened(msgspec.structs.replace(prompt_of(1), count=3)), 0.0)
     assert shown(state, 0.4).is_ready is False
     view = shown(state, 0.5)
-    assert (view.waiting, view.is_ready) == ("question 1 of 2, 3 connections held", True)
+    assert (view.waiting, view.is_ready) == ("question 1 of 2, 3 connections in this one", True)
     assert shown(opened(connection_of())).waiting == "one question"
 
 
 def test_the_footer_shows_every_key_and_what_is_chosen() -> None:
-    state = opened(connection_of())
+    state = opened(connection_of(), connection_of(name="b.test"))
     for key in "fdj":
         state.handle(KeyPressed(key), 10.0)
     hints = [hint for row in shown(state).hints for hint in row]
     assert [hint.label for hint in hints] == [key.label for key in KEYS]
     assert {hint.text for hint in hints if hint.is_on} == {"forever", "its domain", "this port", "just the path"}
+
+
+PING = msgspec.structs.replace(OUT, protocol=ICMP, local_port=0, remote_port=0)
+
+
+@pytest.mark.parametrize(
+    ("connection", "dead"),
+    [
+        (connection_of(), ""),
+        (connection_of(flow=PING), "p"),
+        (connection_of(msgspec.structs.replace(CURL, are_args_complete=False)), "aj"),
+        (Connection(flow=IN, attribution=UNKNOWN), "aj"),
+    ],
+)
+def test_keys_that_change_nothing_are_dead(connection: Connection, dead: str) -> None:
+    hints = [hint for row in shown(opened(connection)).hints for hint in row]
+    assert {hint.label for hint in hints if hint.is_dead} == {"g", "Tab", "S-Tab", *dead}
+    two = [hint for row in shown(opened(connection, connection)).hints for hint in row]
+    assert {hint.label for hint in two if hint.is_dead} - {"g"} == set(dead)
+
+
+def test_enter_is_dead_while_the_edited_line_has_a_fault() -> None:
+    state = opened(connection_of())
+    dead = []
+    for key in ("e", "home", "x", "backspace"):
+        state.handle(KeyPressed(key), 10.0)
+        dead.append(shown(state).hints[0][0].is_dead)
+    assert dead == [False, False, True, False]
+
+
+def test_a_guest_is_not_offered_to_leave_and_says_when_its_answers_end() -> None:
+    state = PromptState(is_guest=True)
+    state.handle(QuestionOpened(prompt_of()), 0.0)
+    assert "q" not in [hint.label for row in shown(state).hints for hint in row]
+    assert shown(state).lifetime == "for 9 minutes, while this command runs"
+    state.handle(KeyPressed("e"), 10.0)
+    assert shown(state).lifetime == "until the time in the line, while this command runs"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +171,8 @@ def test_without_a_question_the_view_waits() -> None:
     state.handle(DaemonGreeted(1), 0.0)
     assert shown(state).title == "no questions, 1 rule"
     state.handle(ConnectionLost("the daemon\x1b is gone"), 0.0)
-    assert (shown(state).notice, shown(state).is_question) == ("the daemon\\x1b is gone", False)
+    assert not shown(state).is_question
+    assert shown(state).notice == "the daemon\\x1b is gone; new connections may be dropped until it is back"
 
 
 def test_questions_put_aside_are_told_of() -> None:

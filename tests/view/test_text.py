@@ -4,9 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.view.text import cell_width, escape_text, shorten_middle, wrap_columns
+from tinysnitch.view.text import cell_width, escape_text, shorten_end, shorten_middle, wrap_columns, wrap_shortened
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
+
+
+def test_what_begins_with_what_matters_loses_its_end() -> None:
+    assert [shorten_end("answered", width) for width in (8, 4, 1, 0)] == ["answered", "ans…", "…", ""]
+    assert wrap_shortened("one two three four", 8, 2) == ["one two ", "three f…"]
+    assert wrap_shortened("one two", 8, 2) == ["one two"]
 
 
 @pytest.mark.parametrize(

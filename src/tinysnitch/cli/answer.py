@@ -11,7 +11,7 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.messages import GiveAnswer, ListAsks, PromptShown, RuleWritten
-from tinysnitch.view.prompt_view import is_rule_kept, present_lifetime
+from tinysnitch.view.prompt_view import is_rule_kept
 
 _VERDICTS = {"yes": Verdict.ALLOW, "no": Verdict.DENY}
 
@@ -72,7 +72,8 @@ def answer_command(
 def _present_surprise(connection: Connection, choice: Choice) -> str | None:
     """What the answer does otherwise than the words of the command say."""
     if not is_rule_kept(connection, choice):
-        return f"{present_lifetime(connection, choice)}: the rule is not written"
+        whatever = "" if choice.lifetime is Lifetime.ONCE else ", whatever you choose"
+        return f"this once{whatever}: the rule is not written"
     process = connection.attribution.process
     if process and not process.are_args_complete and not choice.any_args:
         return "the rule takes any arguments: these could not be captured whole, as too long ones cannot"

@@ -7,7 +7,9 @@ import click
 
 from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.cli.output import print_lines, print_object
+from tinysnitch.cli.rules import is_missing
 from tinysnitch.client.control_client import ControlClient
+from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.words import BadWord, split_words
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.messages import Explain, Explanation
@@ -68,6 +70,8 @@ def explain_command(program: str, remote: str, port: int, protocol: str, *, sock
     """
     with ControlClient(socket_path) as client:
         explanation = client.ask_one(Explain(program, remote, port, protocol), Explanation)
+    if program.startswith("/") and is_missing(program):
+        print_note(f"there is no file {program}")
     if as_json:
         print_object(encode_object(explanation))
     else:

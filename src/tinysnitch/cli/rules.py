@@ -1,5 +1,6 @@
 """`tinysnitch rules`: list, add and remove over the daemon; check a file without it."""
 
+import os
 import pwd
 import sys
 import time
@@ -138,15 +139,18 @@ def add_command(line: tuple[str, ...], socket_path: str) -> None:
     Options go before LINE: what follows its first word belongs to the rule.
     """
     with ControlClient(socket_path) as client:
+        before = {entry.rule for entry in client.ask(ListRules(), RuleEntry) if entry.source is RuleSource.FILE}
         written = client.ask_one(AddRule(join_words(line)), RuleWritten).rule
         print_line(written)
+        if written in before:
+            print_note("the rule was in the file already")
         for reason in _find_reasons_not_to_match(written, client):
             print_note(f"the rule matches nothing: {reason}")
 
 
 def _find_reasons_not_to_match(line: str, client: ControlClient) -> Iterator[str]:
     """What is well written, and a slip all the same."""
-    from tinysnitch.core.rule import RemoteKind
+    from tinysnitch.core.rule import ProgramKind, RemoteKind
     from tinysnitch.core.rule_text import parse_rule
 
     rule = parse_rule(line)
@@ -154,6 +158,8 @@ def _find_reasons_not_to_match(line: str, client: ControlClient) -> Iterator[str
         yield f"it is over since {format_time(rule.until_s)}"
     if rule.user is not None and not _is_user(rule.user):
         yield f"there is no user {rule.user}"
+    if rule.program.kind is ProgramKind.PATH and is_missing(rule.program.text):
+        yield f"there is no file {rule.program.text}"
     if rule.remote.kind is RemoteKind.LIST:
         missing = [entry for entry in client.ask(ListLists(), ListEntry) if entry.state is ListState.MISSING]
         yield from (_present_missing(entry) for entry in missing if entry.list == rule.remote.text)
@@ -163,6 +169,17 @@ def _present_missing(entry: ListEntry) -> str:
     if entry.problem:
         return f"the list {entry.path} cannot be read: {entry.problem}"
     return f"there is no list {entry.path}"
+
+
+def is_missing(path: str) -> bool:
+    """Whether no file is there; one in a folder that we may not look into may well be."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):  # ValueError: a null byte in the path
+        return False
+    return False
 
 
 def _is_user(name: str) -> bool:

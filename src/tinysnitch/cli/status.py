@@ -1,6 +1,7 @@
 """`tinysnitch status`: whether enforcement stands, what waits, and everything that was ever lost."""
 
 import os
+import textwrap
 from collections.abc import Iterator
 
 import click
@@ -9,6 +10,7 @@ from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.cli.output import print_lines, print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.protocol.framing import encode_object
+from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.protocol.messages import ReadStatus, Status
 from tinysnitch.protocol.mode import Mode
 from tinysnitch.view.duration import format_duration
@@ -18,6 +20,7 @@ _MODES = {
     Mode.DEGRADED: "DEGRADED: enforcing without BPF, attribution is weaker",
 }
 _LABEL_WIDTH = 20
+_TEXT_WIDTH = 79 - _LABEL_WIDTH
 
 
 @click.command("status", epilog=examples("tinysnitch status", "tinysnitch status --json"))
@@ -44,8 +47,8 @@ def present_status(status: Status, uid: int = 0) -> Iterator[tuple[str, str]]:
     yield "prompts attached", str(status.prompt_clients or _present_nobody(status))
     yield from _present_rules(status, uid)
     yield "decided", f"{status.hits} in the kernel (hits), {status.misses} here (misses)"
-    yield "waiting", _present_counts(status.queues)
-    yield "in use", _present_counts(status.tables)
+    yield from _present_counts("waiting", status.queues)
+    yield from _present_counts("in use", status.tables)
     yield from _present_losses(status.losses)
     yield "daemon", f"version {status.version}, pid {status.pid}, up {format_duration(status.uptime_s)}"
     yield "network namespace", str(status.netns)
@@ -62,15 +65,18 @@ def _present_rules(status: Status, uid: int) -> Iterator[tuple[str, str]]:
     shown = " that you may see" if uid else ""
     yield "rules", f"{status.rules}{shown} in {status.rules_file}, {status.temporary_rules} temporary"
     if status.rule_errors:
-        yield "RULES NOT LOADED", "the file has errors, the rules of before hold"
+        yield "RULES NOT LOADED", f"the file has errors, {what_holds(status.rules)}"
     for error in status.rule_errors:
         yield "", error
     if status.rule_errors:
         yield "", f"hint: `tinysnitch rules check {status.rules_file}` says how to mend it"
 
 
-def _present_counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing"
+def _present_counts(label: str, counts: dict[str, int]) -> Iterator[tuple[str, str]]:
+    """In rows of a terminal's width. The count stands behind the name, which is in the plural."""
+    told = ", ".join(f"{name} {count}" for name, count in counts.items()) or "nothing"
+    for number, row in enumerate(textwrap.wrap(told, _TEXT_WIDTH)):
+        yield "" if number else label, row
 
 
 def _present_losses(losses: dict[str, int]) -> Iterator[tuple[str, str]]:

@@ -247,7 +247,7 @@ class Engine:
         """`once` lets exactly one connection through; the others are asked about again under a new number."""
         reason = f"answered once by uid {event.by_uid}"
         flows = list(prompt.waiters)
-        yield _report_answer(prompt, rule, event, now)
+        yield _report_answer(prompt, rule, event, now, is_once=True)
         is_allowed = rule.verdict is Verdict.ALLOW and event.choice.lifetime is Lifetime.ONCE
         rest = [self.prompts.release(flow)[1] for flow in flows[1:]] if is_allowed else []
         decision = Decision(verdict=rule.verdict, reason=reason, rule=rule)
@@ -389,6 +389,10 @@ class Engine:
         yield from self._tell(heard, now)
 
 
-def _report_answer(prompt: OpenPrompt, rule: Rule, event: ev.AnswerGiven, now: Instant) -> Command:
+def _report_answer(
+    prompt: OpenPrompt, rule: Rule, event: ev.AnswerGiven, now: Instant, *, is_once: bool = False
+) -> Command:
     line, uid = format_rule(rule), prompt.question.uid
-    return Report(PromptAnswered(prompt.prompt_id, line, event.by_uid, now.wall_s, uid))
+    process = next(iter(prompt.waiters.values())).connection.attribution.process
+    quit_pid = process.pid if process and rule.exec_id is not None and not is_once else None
+    return Report(PromptAnswered(prompt.prompt_id, line, event.by_uid, now.wall_s, uid, is_once, quit_pid))

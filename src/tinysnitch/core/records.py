@@ -38,6 +38,8 @@ class PromptAnswered(msgspec.Struct, frozen=True):
     by_uid: int
     wall_s: float
     uid: int | None = None  # of the program that asked
+    is_once: bool = False  # the rule is kept nowhere
+    quit_pid: int | None = None  # of the process with which the rule ends
 
 
 class RulesReplaced(msgspec.Struct, frozen=True):

@@ -136,7 +136,8 @@ def _parse_words(line: str, words: list[Word]) -> Rule:
         position += 1
     columns = words[position : position + len(COLUMNS)]
     if len(columns) < _REQUIRED:
-        missing = " and ".join(f"a {column.name}" for column in COLUMNS[len(columns) : _REQUIRED])
+        *others, last = (f"a {column.name}" for column in COLUMNS[len(columns) : _REQUIRED])
+        missing = f"{', '.join(others)} and {last} are" if others else f"{last} is"
         raise BadWord(f"{missing} missing", _LINE_HINT, len(line) + 1)
     values = [_parse_column(column, word) for column, word in zip(COLUMNS, columns, strict=False)]
     _check_ports(values, columns)

@@ -106,9 +106,11 @@ class ControlServer:
         self._push_message(msg.Notice(text, hint), None)
 
     def hold_notice(self, text: str, hint: str = "") -> None:
-        """Something that stays so until it is lifted: who attaches meanwhile is told too."""
-        self._standing = (msg.Notice(text, hint),)
-        self.push_notice(text, hint)
+        """Something that stays so until it is lifted: who attaches meanwhile is told too. The same again is no news."""
+        notice = msg.Notice(text, hint)
+        if self._standing != (notice,):
+            self._standing = (notice,)
+            self.push_notice(text, hint)
 
     def lift_notice(self, text: str) -> None:
         """What was held is over, if anything was."""

@@ -33,6 +33,7 @@ from tinysnitch.kernel.heap import give_back_memory
 from tinysnitch.kernel.nfqueue import Queue, QueuedPacket
 from tinysnitch.kernel.packet_events import LOCAL_OUT, PacketEvents
 from tinysnitch.kernel.translated_answers import TranslatedAnswers
+from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
 
@@ -135,8 +136,8 @@ class Driver:
         self.feed(*loader.read_rules(self.engine.rules.temporary()))
         self.doors.attributor.forget()
         if loader.errors:
-            first = loader.errors[0]
-            self._server.hold_notice(f"the rules file did not load, the old rules hold: {first}", first.hint)
+            first, holds = loader.errors[0], what_holds(len(self.engine.rules.from_file()))
+            self._server.hold_notice(f"the rules file did not load, {holds}: {first}", first.hint)
         elif not loader.is_waiting:
             self._server.lift_notice("the rules file loads again")
 

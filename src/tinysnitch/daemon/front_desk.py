@@ -23,6 +23,7 @@ from tinysnitch.daemon.list_entries import list_entries
 from tinysnitch.daemon.rule_loader import RuleLoader
 from tinysnitch.daemon.rule_permission import check_new_rule, check_owner, may_see_rule
 from tinysnitch.kernel.clock import read_instant
+from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.protocol.messages import Explain, Explanation, ListEntry, RuleEntry, RuleSource, Status
 from tinysnitch.store.history import History
 from tinysnitch.store.rules_file import RulesFile
@@ -118,8 +119,15 @@ class FrontDesk:
         if is_removed:
             self._reload(right)
         if not is_removed and not temporary:
-            raise SnitchError(f"there is no rule {wanted!r}", "`tinysnitch rules` lists them")
+            raise self._not_found(wanted)
         return wanted
+
+    def _not_found(self, line: str) -> SnitchError:
+        in_force = any(format_rule(rule) == line for rule in self._engine.rules.from_file())
+        if in_force and self._loader.errors:
+            problem = f"the rule {line!r} is in force, but not in the file as it is now, which has errors"
+            return SnitchError(problem, "once the file is mended, the rules in it are those that hold")
+        return SnitchError(f"there is no rule {line!r}", "`tinysnitch rules` lists them")
 
     def _learn_words(self, rule: Rule) -> None:
         """What a rule's path leads to, and who its user is, must be known before it is judged or in force."""
@@ -129,7 +137,8 @@ class FrontDesk:
         """Whoever changes a file that does not load shall not believe that the change is in force."""
         self.driver.reload_rules()
         if self._loader.errors:
-            problem = "the file is changed, but it does not load, and the old rules hold"
+            holds = what_holds(len(self._engine.rules.from_file()))
+            problem = f"the file is changed, but it does not load, and {holds}"
             if not right.sees_all:
                 raise SnitchError(problem, "root can see why: `tinysnitch status`")
             first = self._loader.errors[0]

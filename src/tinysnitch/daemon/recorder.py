@@ -12,7 +12,7 @@ from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import LogLine, ReadyLine, log_line_of
-from tinysnitch.protocol.log_text import format_text
+from tinysnitch.protocol.log_text import format_text, remarks_on
 from tinysnitch.store.history import History
 
 
@@ -28,7 +28,7 @@ class Recorder:
         line = log_line_of(record)
         encoded = encode_object(line)
         if self._early is None:
-            self._log.write(self._format(line, encoded))
+            self._log.write(self._format(line, encoded, remarks_on(record)))
         else:
             self._early.append(line)
         self._history.append(encoded, uid_told_of(record))

@@ -94,4 +94,6 @@ def _unreachable(reason: object) -> SnitchError:
     if isinstance(reason, ssl.SSLCertVerificationError):
         return SnitchError(f"the server's certificate is not accepted: {reason.verify_message}", "nothing was fetched")
     text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
-    return SnitchError(f"cannot be fetched: {text}", "does a rule let tinysnitch connect?")
+    return SnitchError(
+        f"cannot be fetched: {text}", "does a rule let tinysnitch connect? `tinysnitch asks` lists what waits"
+    )

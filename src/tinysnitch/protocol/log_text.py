@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import assert_never
 
 from tinysnitch.core.flow import Direction
+from tinysnitch.core.records import PromptAnswered, Record
 from tinysnitch.core.words import quote_word
 from tinysnitch.protocol.log_lines import (
     AnswerLine,
@@ -28,6 +29,15 @@ def format_text(line: LogLine, remarks: tuple[str, ...] = ()) -> str:
     return f"{line.time} {_level(line)} {_tell(line, remarks)}"
 
 
+def remarks_on(record: Record) -> tuple[str, ...]:
+    """How long an answer holds, where its line does not tell."""
+    if isinstance(record, PromptAnswered) and record.is_once:
+        return ("once",)
+    if isinstance(record, PromptAnswered) and record.quit_pid is not None:
+        return (f"until process {record.quit_pid} ends",)
+    return ()
+
+
 def _level(line: LogLine) -> str:
     if isinstance(line, LostLine | PacketSocketLine):
         return "WARNING"
@@ -45,11 +55,13 @@ def _tell(line: LogLine, remarks: tuple[str, ...]) -> str:
         case AskLine():
             return f"ask {line.id} {format_connection(line)}"
         case AnswerLine():
-            return f"answer {line.id} uid {line.by_uid}: {escape(line.rule)}"
+            holds = "".join(f"  # {remark}" for remark in remarks)  # as `tinysnitch rules` has it
+            return f"answer {line.id} uid {line.by_uid}: {escape(line.rule)}{holds}"
         case RulesLine():
-            return "; ".join((f"rules {line.loaded} loaded", *map(escape, line.errors)))
+            holds = f", {what_holds(line.loaded)}" if line.errors else ""
+            return "; ".join((f"rules {line.loaded} loaded{holds}", *map(escape, line.errors)))
         case LostLine():
-            return f"lost {line.count} {escape(line.what)}"
+            return escape(line.what if _is_sentence(line) else f"lost {line.count} {line.what}")
         case PacketSocketLine():
             return f"{line.pid} {quote_word(line.program)} has a packet socket, which no firewall rule sees"
         case ReadyLine():
@@ -58,6 +70,16 @@ def _tell(line: LogLine, remarks: tuple[str, ...]) -> str:
             )
         case _:
             assert_never(line)
+
+
+def what_holds(rules: int) -> str:
+    """While the rules file does not load: the rules that were loaded of it before, if there are any."""
+    return "the old rules hold" if rules else "no rule of the file holds until it is mended"
+
+
+def _is_sentence(line: LostLine) -> bool:
+    """Most are nouns that are counted; what tells of one event says why, or what follows from it."""
+    return line.count == 1 and (": " in line.what or ", " in line.what)
 
 
 def format_connection(line: ConnectionLine | SaidLine | AskLine) -> str:

@@ -12,12 +12,14 @@ from tinysnitch.view.edit_view import EditView
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import KeyHint, PromptView
 from tinysnitch.view.segment import Line, Segment
+from tinysnitch.view.text import shorten_end
 
 COLUMNS = 92  # of the column of text
 LABEL_COLUMNS = 11
 TITLE_SCALE = 1.9
 TITLE_ROWS = 2
 RULE_ROWS = 4
+NEWS_ROWS = 3
 HINT_SPACE = 3.0  # columns between a key's text and the next key
 MAX_RULES = 6  # lines that are shown when one answer writes many
 ANSWER_COLORS = {"y": palette.ALLOW, "n": palette.DENY}
@@ -47,7 +49,10 @@ class PageWriter:
 
     def write_upper(self, view: PromptView, rows: int) -> Page:
         self._gap(0.6)
-        self._write_ends(view.notice or f"asked because {view.reason}", view.waiting)
+        self._write_ends(f"asked because {view.reason}", view.waiting)
+        if view.notice:
+            self._gap(0.3)
+            self._write_news(view.notice)
         self._gap(1.2)
         self._write_title(view.title)
         self._gap(0.6)
@@ -74,7 +79,7 @@ class PageWriter:
         self._write_title(view.title)
         self._gap(0.8)
         if view.notice:
-            self._write_centred(view.notice, palette.QUIET, rows=4)
+            self._write_news(view.notice)
             self._gap(0.8)
         if view.edit:
             self._write_panel(view)
@@ -115,6 +120,10 @@ class PageWriter:
     def _write_centred(self, text: str, color: QColor, font: QFont | None = None, rows: int = 1) -> None:
         style = Style(font or self._font, color, is_centred=True)
         self._page.y += self._write(self._left, (Segment(text),), style, self._room, rows=rows).height
+
+    def _write_news(self, text: str) -> None:
+        shown = shorten_end(text, cells_of(self._font, self._room, NEWS_ROWS))
+        self._write_centred(shown, palette.QUIET, rows=NEWS_ROWS)
 
     def _write_title(self, text: str) -> None:
         self._write_centred(text, palette.TEXT, font_of(self._em * TITLE_SCALE, is_bold=True), TITLE_ROWS)
@@ -220,7 +229,7 @@ class PageWriter:
         self._page.add_box(cap, _key_color(hint, is_ready), 0.2 * self._em)
         y = self._page.y
         self._page.y += 0.12 * self._em
-        color = palette.TEXT if is_ready else palette.QUIET
+        color = palette.TEXT if is_ready and not hint.is_dead else palette.QUIET
         label = Style(self._bold, palette.COVERED if hint.is_on else color)
         self._write(x + self._cell / 2, (Segment(hint.label),), label, label_width)
         text = Style(self._font, palette.COVERED if hint.is_on else color)
@@ -264,6 +273,6 @@ def _columns(texts: Iterator[str]) -> int:
 
 
 def _key_color(hint: KeyHint, is_ready: bool) -> QColor:
-    if not is_ready:
+    if not is_ready or hint.is_dead:
         return palette.KEY_WAITING
     return palette.KEY_ON if hint.is_on else ANSWER_COLORS.get(hint.label, palette.KEY)

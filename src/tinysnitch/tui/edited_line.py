@@ -1,7 +1,7 @@
 """A line that is edited where it stands, on any terminal: what is written are its own text, blanks and `\\r`."""
 
 from tinysnitch.view.edit_view import EditView
-from tinysnitch.view.text import cell_width
+from tinysnitch.view.text import ELLIPSIS, cell_width
 
 
 def render_edit(old: EditView | None, new: EditView, width: int) -> str:
@@ -21,9 +21,16 @@ def _is_longer_at_the_end(old: EditView, new: EditView) -> bool:
 def _window(view: EditView, room: int) -> tuple[str, str]:
     """What fits of the text before the cursor, and from it on."""
     before = view.before
-    while cell_width(before) > room * 3 // 4 and cell_width(view.text) > room:
-        before = before[1:]
+    if cell_width(view.text) > room:
+        before = _cut_start(before, room * 3 // 4)
     rest = f"{view.at}{view.after}"
-    while cell_width(before) + cell_width(rest) > room:
-        rest = rest[:-1]
-    return before, rest
+    return before, _cut_start(rest[::-1], room - cell_width(before))[::-1]
+
+
+def _cut_start(text: str, width: int) -> str:
+    """Its last columns, with a mark in place of what is cut off."""
+    if cell_width(text) <= width:
+        return text
+    while text and cell_width(text) > width - 1:
+        text = text[1:]
+    return f"{ELLIPSIS}{text}"

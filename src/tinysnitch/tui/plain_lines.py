@@ -32,6 +32,15 @@ def rule_lines(view: PromptView) -> list[str]:
     return [*together, *rules, f"holds: {view.lifetime}"]
 
 
+def begin_edit_lines(view: PromptView) -> list[str]:
+    """The whole line, of which the row where it is edited may show but a part, and how long it holds."""
+    lines = ["edit the rule; Enter answers with it, Esc goes back"]
+    if view.edit and not view.edit.fault:
+        lines += [f"rule: {shorten_middle(view.edit.text.rstrip(), MAX_RULE)}", f"holds: {view.edit.lifetime}"]
+        lines += [view.edit.hint] if view.edit.hint else []
+    return lines
+
+
 def edit_lines(edit: EditView) -> list[str]:
     """Why Enter did not answer."""
     return [edit.fault, *([edit.hint] if edit.hint else [])]
@@ -39,14 +48,14 @@ def edit_lines(edit: EditView) -> list[str]:
 
 def ready_line(view: PromptView) -> str:
     """Said when keys begin to count."""
-    labels = "yngh" if view.alike > 1 else "ynh"
-    hints = [hint for row in view.hints for hint in row if hint.label in labels]
+    hints = [hint for row in view.hints for hint in row if hint.label in "yngh" and not hint.is_dead]
     return "keys: " + ", ".join(f"{hint.label} {hint.text}" for hint in hints)
 
 
-def help_lines(rows: tuple[HelpRow, ...], view: PromptView) -> list[str]:
+def help_lines(rows: tuple[HelpRow, ...], view: PromptView, *, is_guest: bool = False) -> list[str]:
     time = f"; {_time_left(view)}" if view.is_question else ""
-    return ["", *(f"{row.word}: {row.meaning}" for row in rows), f"any key goes back{time}"]
+    job = [] if is_guest else ["Ctrl-Z: stop the prompt, `fg` goes on"]  # a guest's signals are its command's
+    return ["", *(f"{row.word}: {row.meaning}" for row in rows), *job, f"any key goes back{time}"]
 
 
 def _time_left(view: PromptView) -> str:

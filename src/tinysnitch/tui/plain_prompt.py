@@ -15,7 +15,15 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.edited_line import render_edit
 from tinysnitch.tui.keyboard import parse_keys
-from tinysnitch.tui.plain_lines import edit_lines, fact_lines, help_lines, question_lines, ready_line, rule_lines
+from tinysnitch.tui.plain_lines import (
+    begin_edit_lines,
+    edit_lines,
+    fact_lines,
+    help_lines,
+    question_lines,
+    ready_line,
+    rule_lines,
+)
 from tinysnitch.tui.terminal import Terminal
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.help_view import present_help, present_legend
@@ -37,7 +45,6 @@ from tinysnitch.view.text import escape_text
 
 ANSWER_S = 1.0  # at the end, for the daemon to say that it took the last answer
 LOOK_S = 1.0  # until we look whether the program that asks has ended
-_EDIT_LINES = ["edit the rule; Enter answers with it, Esc goes back"]
 _LEAVE_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -46,13 +53,13 @@ class PlainPrompt:
 
     def __init__(self, delay_s: float | None = None, *, is_guest: bool = False) -> None:
         self._delay_s = read_delay_s(os.environ) if delay_s is None else delay_s
-        self._is_guest = is_guest
+        self.is_guest = is_guest
 
     async def run(self, socket_path: str, tty_path: str = "/dev/tty") -> int:
         """Ask until the person leaves, the terminal goes or a signal comes. Raises SnitchError."""
         with Terminal(tty_path) as terminal:
-            session = _Session(socket_path, terminal, self._delay_s, self._is_guest)
-            with _no_signals() if self._is_guest else _signals_of(session):
+            session = _Session(socket_path, terminal, self._delay_s, self.is_guest)
+            with _no_signals() if self.is_guest else _signals_of(session):
                 return await session.run()
 
 
@@ -63,7 +70,7 @@ class _Session:
         self._loop = asyncio.get_running_loop()
         self._terminal = terminal
         self._is_guest = is_guest
-        self._state = PromptState(delay_s)
+        self._state = PromptState(delay_s, is_guest=is_guest)
         self._socket_path = socket_path
         self._link = DaemonLink(socket_path, self._tell)
         self._lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
@@ -219,10 +226,11 @@ class _Session:
 
     def _show_page(self, view: PromptView) -> None:
         if view.edit:
-            self._terminal.write_lines(_EDIT_LINES if view.is_question else [f"{view.title}; Esc goes on"])
+            lines = begin_edit_lines(view) if view.is_question else [f"{view.title}; Esc goes on"]
+            self._terminal.write_lines(lines)
         elif self._state.page is not Page.QUESTION:
-            rows = present_help() if self._state.page is Page.HELP else present_legend()
-            self._terminal.write_lines(help_lines(rows, view))
+            rows = present_help(self._is_guest) if self._state.page is Page.HELP else present_legend()
+            self._terminal.write_lines(help_lines(rows, view, is_guest=self._is_guest))
         elif view.is_question:
             self._ask(view)
         elif self._is_guest:

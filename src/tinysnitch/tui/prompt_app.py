@@ -14,6 +14,7 @@ from rich.text import Text
 from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
@@ -27,40 +28,76 @@ from tinysnitch.core.errors import SnitchError
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.encoding import fit_encoding
 from tinysnitch.tui.plain_prompt import PlainPrompt
-from tinysnitch.tui.prompt_screen import render_help, render_prompt
+from tinysnitch.tui.prompt_screen import count_help_pages, render_help, render_prompt
 from tinysnitch.view.help_view import present_help, present_legend
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_events import Answer, Answers, Event, KeyPressed, Leave, ScreenRegained, TextPasted
 from tinysnitch.view.prompt_settings import read_delay_s
 from tinysnitch.view.prompt_state import DELAY_S, Page, PromptState
-from tinysnitch.view.prompt_view import present_prompt
+from tinysnitch.view.prompt_view import PromptView, present_prompt
 
-TICK_S = 0.5  # of the countdown
+TICK_S = 1.0  # of the countdown
 HANGUP_S = 2.0  # to leave in order once the terminal is gone
 HUNG_UP = 128 + signal.SIGHUP
+DUMB = "dumb"  # TERM of a terminal that can't move its cursor (terminfo(5))
+_HELP = {Page.HELP: ("keys", present_help()), Page.LEGEND: ("what the words mean", present_legend())}
+_HELP_ENDS = ("escape", "q", "ctrl+c")
 
 
 class PromptWidget(Widget):
-    """Draws the state; knows nothing else."""
+    """Draws the state; knows nothing else but the page of the help, which depends on the size."""
 
     def __init__(self, state: PromptState, lookup: Lookup) -> None:
         super().__init__()
         self._state = state
         self._lookup = lookup
+        self._help_page = 0
+        self._drawn: list[Text] = []  # the rows on the screen
 
     def render(self) -> Text:
-        text = self._render_page()
-        text.plain = fit_encoding(text.plain, _encoding())
-        return text
+        self._drawn = self._draw()
+        return Text("\n").join(self._drawn)
 
-    def _render_page(self) -> Text:
+    def redraw(self) -> None:
+        """Only the rows that changed: a slow line shall not be busy with a countdown."""
         width, height = self.size
-        view = present_prompt(self._state, Instant(time.monotonic(), time.time()), self._lookup)
-        if self._state.page is Page.HELP:
-            return render_help("keys", present_help(), width, height, view=view)
-        if self._state.page is Page.LEGEND:
-            return render_help("what the words mean", present_legend(), width, height, view=view)
+        before, now = _padded(self._drawn, height), _padded(self._draw(), height)
+        changed = [row for row in range(height) if before[row] != now[row]]
+        if changed:
+            self.refresh(*(Region(0, row, width, 1) for row in changed))
+
+    def turn_page(self, key: str) -> bool:
+        """Whether the key went to the next page of the help, of which there are several in a small terminal."""
+        pages = _HELP.get(self._state.page)
+        if pages is None:
+            self._help_page = 0
+            return False
+        width, height = self.size
+        is_last = self._help_page + 1 >= count_help_pages(pages[1], width, height, self._present())
+        if is_last or key in _HELP_ENDS:
+            self._help_page = 0
+            return False
+        self._help_page += 1
+        return True
+
+    def _draw(self) -> list[Text]:
+        text = self._draw_page()
+        text.plain = fit_encoding(text.plain, _encoding())
+        return list(text.split("\n", allow_blank=True))
+
+    def _draw_page(self) -> Text:
+        width, height = self.size
+        view = self._present()
+        if help_of := _HELP.get(self._state.page):
+            return render_help(*help_of, width, height, view=view, page=self._help_page)
         return render_prompt(view, width, height)
+
+    def _present(self) -> PromptView:
+        return present_prompt(self._state, Instant(time.monotonic(), time.time()), self._lookup)
+
+
+def _padded(rows: list[Text], height: int) -> list[Text]:
+    return [*rows, *[Text()] * (height - len(rows))]
 
 
 def _encoding() -> str:
@@ -83,7 +120,7 @@ class PromptApp(App[None], inherit_bindings=False):
     """
 
     def __init__(self, socket_path: str, delay_s: float = DELAY_S) -> None:
-        super().__init__()
+        super().__init__(ansi_color="NO_COLOR" in os.environ or None)  # textual would paint it in greys on black
         self.state = PromptState(delay_s)
         self.failure: SnitchError | None = None
         self._link = DaemonLink(socket_path, self.tell)
@@ -130,6 +167,9 @@ class PromptApp(App[None], inherit_bindings=False):
     def on_key(self, event: events.Key) -> None:
         """Keys count from when they were typed, not from when we come to read them."""
         event.stop()
+        if self._widget.turn_page(event.key):
+            self._widget.redraw()
+            return
         self._advance(KeyPressed(event.key, event.character or ""), event.time)
 
     def on_paste(self, event: events.Paste) -> None:
@@ -146,6 +186,7 @@ class PromptApp(App[None], inherit_bindings=False):
             os.kill(0, signal.SIGTSTP)
             signal.signal(signal.SIGTSTP, ours)
         self.tell(ScreenRegained())
+        self._widget.refresh()  # whole: others wrote to the screen
 
     def tell(self, event: Event) -> None:
         self._advance(event, time.monotonic())
@@ -156,13 +197,13 @@ class PromptApp(App[None], inherit_bindings=False):
             self.run_worker(self._link.answer(effect))
         elif isinstance(effect, Leave):
             self.exit()
-        self._widget.refresh()
+        self._widget.redraw()
         self._set_timers(now)
 
     def _file_found(self) -> None:
         """Called in another thread."""
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._own_loop.call_soon_threadsafe(self._widget.refresh)
+            self._own_loop.call_soon_threadsafe(self._widget.redraw)
 
     def _set_timers(self, now: float) -> None:
         """Tick while a question is in sight, and draw once when it begins to take keys; else sleep."""
@@ -171,16 +212,16 @@ class PromptApp(App[None], inherit_bindings=False):
             self._ticker.stop()
             self._ticker = None
         elif ready_s is not None and self._ticker is None:
-            self._ticker = self.set_interval(TICK_S, self._widget.refresh)
+            self._ticker = self.set_interval(TICK_S, self._widget.redraw)
         if ready_s is not None and ready_s > now:
-            self.set_timer(ready_s - now, self._widget.refresh)
+            self.set_timer(ready_s - now, self._widget.redraw)
 
 
 def run_prompt(socket_path: str, plain: bool) -> int:
     """Show the prompt until the person leaves it. Raises SnitchError, DaemonNotRunning for one."""
     delay_s = read_delay_s(os.environ)
     ControlClient(socket_path).close()  # say now, and on the shell's own screen, that there is no daemon
-    if plain:
+    if plain or os.environ.get("TERM") == DUMB:
         return asyncio.run(PlainPrompt(delay_s).run(socket_path))
     if not (os.isatty(0) and os.isatty(2)):  # where textual reads and writes
         raise SnitchError("the prompt needs a terminal", "`tinysnitch asks` and `tinysnitch answer` need none")

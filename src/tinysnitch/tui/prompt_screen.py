@@ -1,10 +1,11 @@
 """A prompt's view laid out for a terminal: centred, fitted to its size, covered parts in bold yellow.
 
 What must be seen (title, rule, keys, time) keeps its place; in a small terminal blank rows go first, then
-long values are cut in the middle, then the facts that tell least.
+long values are cut in the middle, then the facts that tell least, then news, and why it is asked.
 """
 
 import itertools
+from collections.abc import Iterable, Iterator
 
 from rich.text import Text
 
@@ -13,11 +14,18 @@ from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import KeyHint, PromptView
 from tinysnitch.view.segment import Line, Segment
 from tinysnitch.view.segment_fit import fit_segments
-from tinysnitch.view.text import cell_width, escape_text, shorten_middle, wrap_columns
+from tinysnitch.view.text import cell_width, escape_text, shorten_end, shorten_middle, wrap_columns, wrap_shortened
 
 YELLOW = "#ffd034"  # the ANSI one is orange in Textual, and from there red on a terminal of 16 colours
 COVERED = f"bold {YELLOW}"
 QUIET = "dim"
+NOT_YET = "keys do not count yet"
+HELP_END = "any key goes back; Ctrl-Z stops the prompt, `fg` goes on"
+GAP, SMALL_GAP = 3, 2  # columns between keys
+ROOMY = 20  # rows, from which on blank ones part what belongs together
+WIDE = 60  # columns, from which on the help has its headings
+MAX_NEWS_ROWS = 3
+LEAST_NEEDED = ("l", "S-Tab", "Tab", "Esc", "q")  # keys that the help shows too, from the least on
 MAX_WIDTH = 100  # columns; longer lines are hard to read
 LABEL_WIDTH = 10
 MAX_RULE_ROWS = 4
@@ -34,12 +42,12 @@ def render_prompt(view: PromptView, width: int, height: int) -> Text:
     """The whole screen, as `height` rows at most."""
     room = max(1, min(width - 2, MAX_WIDTH))
     if not view.is_question:
-        return _centre([*_waiting_rows(view, room)], width, height)
-    above = _rows_above(view, room)
-    below = _rows_below(view, room, height - len(above) - MIN_FACT_ROWS)
+        return _centre(_waiting_rows(view, room), width, height)
+    blank = [Text()] if height >= ROOMY else []
+    below = [*blank, *_rows_below(view, room, height - 1 - 2 * len(blank))]
+    above = _rows_above(view, room, height - len(below))
     facts = _fact_rows(view, room, height - len(above) - len(below))
-    spare = height - len(above) - len(facts) - len(below)
-    if spare >= 3:
+    if height - len(above) - len(facts) - len(below) >= 2:
         above, below = [*above, Text()], [Text(), *below]
     return _centre([*above, *facts, *below], width, height)
 
@@ -47,18 +55,34 @@ def render_prompt(view: PromptView, width: int, height: int) -> Text:
 def _waiting_rows(view: PromptView, room: int) -> list[Text]:
     rows = [Text(shorten_middle(view.title, room), "bold")]
     if view.notice:
-        rows += [Text(), *(Text(line, QUIET) for line in wrap_columns(view.notice, room))]
+        rows += [Text(), *_told_rows(view.notice, room, MAX_NEWS_ROWS)]
     if view.edit:
-        rows += [Text(), *_edit_rows(view.edit, room)]
-    return [*rows, Text(), *(_hint_row(hints, is_ready=True) for hints in view.hints)]
+        rows += [Text(), *_edit_rows(view.edit, room, MAX_RULE_ROWS)]
+    return [*rows, Text(), *_flow(_pieces(view.hints[0], is_ready=True), room, GAP)]
 
 
-def _rows_above(view: PromptView, room: int) -> list[Text]:
-    news = view.notice or f"asked because {view.reason}"
-    news = shorten_middle(news, max(0, room - cell_width(view.waiting) - 2))
-    top = Text().append(news.ljust(room - cell_width(view.waiting)), QUIET).append(view.waiting, "bold")
+def _told_rows(text: str, room: int, height: int) -> list[Text]:
+    return [Text(line, QUIET) for line in wrap_shortened(text, room, height)]
+
+
+def _rows_above(view: PromptView, room: int, height: int) -> list[Text]:
+    """The title has its place, then warnings, why it is asked, and news."""
     title = Text(shorten_middle(view.title, room), "bold")
-    return [top, Text(), title, *_warning_rows(view.warnings, room)]
+    warnings = _warning_rows(view.warnings, room)[: max(0, height - 1)]
+    spare = height - 1 - len(warnings)
+    top = _top_rows(view, room)[: max(0, spare)]
+    spare -= len(top)
+    news = _told_rows(view.notice, room, min(MAX_NEWS_ROWS, spare // 3)) if view.notice and spare >= 3 else []
+    blank = [Text()] if height >= ROOMY // 2 else []
+    return [*top, *news, *blank, title, *warnings]
+
+
+def _top_rows(view: PromptView, room: int) -> list[Text]:
+    """Why it is asked and how many wait: at the ends of a row, or in two."""
+    why = f"asked because {view.reason}"
+    if cell_width(why) + cell_width(view.waiting) + 2 <= room:
+        return [Text().append(why.ljust(room - cell_width(view.waiting)), QUIET).append(view.waiting, "bold")]
+    return [Text(shorten_end(why, room), QUIET), Text(shorten_end(view.waiting, room), "bold")]
 
 
 def _warning_rows(warnings: tuple[str, ...], room: int) -> list[Text]:
@@ -73,39 +97,78 @@ def _warning_rows(warnings: tuple[str, ...], room: int) -> list[Text]:
 
 
 def _rows_below(view: PromptView, room: int, height: int) -> list[Text]:
-    answers, *others = view.hints
-    answer = _hint_row(answers, view.is_ready)
-    answer.append(f"   {shorten_middle(view.lifetime, room - answer.cell_len - 3)}", COVERED)
-    keys = [Text(), answer, *(_hint_row(hints, view.is_ready) for hints in others), _time_row(view, room)]
+    """The rule, keys and time."""
+    least = 3 if view.edit else 2  # rows of the rule
+    keys = _key_rows(view, room, height - least - 2)  # one for the time, one for why it is asked
+    blank = [Text()] if height >= ROOMY // 2 else []
+    rest = [*blank, *keys, _time_row(view, room)]
+    spare = max(least, height - len(rest) - 1)
     if view.edit:
-        return [*_edit_rows(view.edit, room), *keys]
+        return [*_edit_rows(view.edit, room, spare), *rest]
     if view.together:
-        return [*_together_rows(view, room, height - len(keys)), *keys]
-    return [*_rule_rows(view.rule, room), *keys]
+        return [*_together_rows(view, room, spare - MIN_FACT_ROWS), *rest]
+    return [*_rule_rows(view.rule, room, spare), *rest]
+
+
+def _key_rows(view: PromptView, room: int, height: int) -> list[Text]:
+    """A row or more for each group; where the screen is small all in one flow, and without what is needed least."""
+    first, *others = ([hint for hint in hints if view.edit or not hint.is_dead] for hints in view.hints)
+    lifetime = Text(shorten_end(view.lifetime, room), COVERED)
+    groups = [[*_pieces(first, view.is_ready), lifetime], *(_pieces(hints, view.is_ready) for hints in others)]
+    rows = [row for pieces in groups for row in _flow(pieces, room, GAP)]
+    for count in range(len(LEAST_NEEDED) + 1):
+        if len(rows) <= height:
+            break
+        left_out = LEAST_NEEDED[:count]
+        kept = [hint for hints in others for hint in hints if hint.label not in left_out]
+        rows = _flow([*groups[0], *_pieces(kept, view.is_ready)], room, SMALL_GAP)
+    return rows
+
+
+def _pieces(hints: Iterable[KeyHint], is_ready: bool) -> list[Text]:
+    """Keys in reverse, what is chosen in yellow; all dim while they do not count."""
+    pieces = []
+    for hint in hints:
+        style = "" if is_ready and not hint.is_dead else QUIET
+        label = Text(hint.label, style or "reverse")
+        pieces.append(Text.assemble(label, (f" {hint.text}", COVERED if hint.is_on else style)))
+    return pieces
+
+
+def _flow(pieces: list[Text], room: int, gap: int) -> list[Text]:
+    """Rows of whole pieces, as many to a row as fit."""
+    rows: list[Text] = []
+    for piece in pieces:
+        if rows and rows[-1].cell_len + gap + piece.cell_len <= room:
+            rows[-1] = Text.assemble(rows[-1], " " * gap, piece)
+        else:
+            rows.append(piece)
+    return rows
 
 
 def _together_rows(view: PromptView, room: int, height: int) -> list[Text]:
     """A row for each rule that will be written; with too many, the last row counts the rest."""
     rules = (view.rule, *view.more_rules)
     most = max(1, min(MAX_MORE_ROWS + 1, height - 1))
-    fitting = len(rules) if len(rules) <= most else most - 1
+    fitting = len(rules) if len(rules) <= most else max(1, most - 1)
     rows = [_join(fit_segments(rule, room)) for rule in rules[:fitting]]
-    if fitting < len(rules):
+    if fitting < len(rules) and most > 1:
         rows.append(Text(f"and {len(rules) - fitting} more", QUIET))
-    return [Text(view.together, "bold"), *_align(rows, max(row.cell_len for row in rows))]
+    return [Text(shorten_end(view.together, room), "bold"), *_align(rows, max(row.cell_len for row in rows))]
 
 
-def _edit_rows(edit: EditView, room: int) -> list[Text]:
-    """The line with its cursor, as much of it as fits, and two rows for what is wrong with it."""
+def _edit_rows(edit: EditView, room: int, height: int) -> list[Text]:
+    """The line with its cursor, as much of it as fits, and below it what is to be said of it."""
     text = Text(edit.text)
     if edit.fault:
         text.stylize(FAULT, edit.column - 1)
     text.stylize(CURSOR, len(edit.before), len(edit.before) + len(edit.at))
     rows, ends = _break_rows(text, room)
     at = next((index for index, end in enumerate(ends) if len(edit.before) < end), len(rows) - 1)
-    first = max(0, min(at - MAX_RULE_ROWS // 2, len(rows) - MAX_RULE_ROWS))
-    shown = rows[first : first + MAX_RULE_ROWS]
-    told = [Text(shorten_middle(edit.fault, room), FAULT), Text(shorten_middle(edit.hint, room), QUIET)]
+    most = max(1, min(MAX_RULE_ROWS, height - 2))
+    first = max(0, min(at - most // 2, len(rows) - most))
+    shown = rows[first : first + most]
+    told = [Text(shorten_end(edit.fault, room), FAULT), Text(shorten_end(edit.hint, room), QUIET)]
     return [*_align(shown, max(row.cell_len for row in shown)), *told]
 
 
@@ -117,7 +180,7 @@ def _fact_rows(view: PromptView, room: int, height: int) -> list[Text]:
         taken = _fact_block(line, room, min(MAX_FACT_ROWS, 1 + spare))
         spare -= len(taken) - 1
         rows += taken
-    return rows[: max(height, 1)]
+    return rows[: max(height, 0)]
 
 
 def _most_telling(lines: tuple[Line, ...], height: int) -> list[Line]:
@@ -138,10 +201,10 @@ def _fact_block(line: Line, room: int, height: int) -> list[Text]:
     return _align(rows, room)
 
 
-def _rule_rows(rule: tuple[Segment, ...], room: int) -> list[Text]:
+def _rule_rows(rule: tuple[Segment, ...], room: int, height: int) -> list[Text]:
     """The rule line over a few rows; a very long one is cut in the middle of its longest word."""
-    fitted = fit_segments(rule, _cells(room, MAX_RULE_ROWS))
-    rows = _wrap(fitted, room, MAX_RULE_ROWS)
+    most = min(MAX_RULE_ROWS, height)
+    rows = _wrap(fit_segments(rule, _cells(room, most)), room, most)
     return _align(rows, max(row.cell_len for row in rows))
 
 
@@ -174,36 +237,57 @@ def _join(segments: tuple[Segment, ...]) -> Text:
     return text
 
 
-def _hint_row(hints: tuple[KeyHint, ...], is_ready: bool) -> Text:
-    """Keys in reverse, what is chosen in yellow; all dim while keys do not count yet."""
-    row = Text()
-    for hint in hints:
-        row.append("   " if row else "").append(hint.label, "reverse" if is_ready else QUIET)
-        row.append(f" {hint.text}", COVERED if hint.is_on else "" if is_ready else QUIET)
-    return row
-
-
 def _time_row(view: PromptView, room: int) -> Text:
+    """In words too that keys do not count yet, for terminals where dim looks like the rest."""
     number = f" {view.seconds_left} s, then deny"
     width = max(0, room - len(number))
+    if not view.is_ready:
+        return Text().append(shorten_end(NOT_YET, width).ljust(width), QUIET).append(number, "bold")
     filled = round(view.fraction_left * width)
     return Text().append("█" * filled, YELLOW).append("─" * (width - filled), QUIET).append(number, "bold")
 
 
-def render_help(title: str, rows: tuple[HelpRow, ...], width: int, height: int, *, view: PromptView) -> Text:
+def render_help(
+    title: str, rows: tuple[HelpRow, ...], width: int, height: int, *, view: PromptView, page: int = 0
+) -> Text:
     """The page behind `h` or `l`; below it the time of the question that waits behind it."""
-    lines = [Text(title, "bold"), Text()]
-    heading_width = max(cell_width(row.heading) for row in rows)
+    room = max(1, min(width - 2, MAX_WIDTH))
+    time = _time_rows(view, room)
+    pages = _help_pages(rows, room, height - len(time) - 2)
+    count = len(pages)
+    back = f"page {page + 1} of {count}: any key goes on, Esc back" if page + 1 < count else HELP_END
+    head, foot = Text(title, "bold"), Text(shorten_end(back, room), QUIET)
+    blank = [Text()] if count == 1 else []
+    table = _fit_rows([head, *blank, *pages[min(page, count - 1)], *blank, foot], max(0, height - len(time)))
+    return _centre([*table, *time], width, height)
+
+
+def count_help_pages(rows: tuple[HelpRow, ...], width: int, height: int, view: PromptView) -> int:
+    room = max(1, min(width - 2, MAX_WIDTH))
+    return len(_help_pages(rows, room, height - len(_time_rows(view, room)) - 2))
+
+
+def _time_rows(view: PromptView, room: int) -> list[Text]:
+    return [_time_row(view, room)] if view.is_question else []
+
+
+def _help_pages(rows: tuple[HelpRow, ...], room: int, height: int) -> list[list[Text]]:
+    """Rows of the table, no more to a page than fit between its title and its last line."""
+    heading_width = max(cell_width(row.heading) for row in rows) if room >= WIDE else 0
     word_width = max(cell_width(row.word) for row in rows)
-    for row in rows:
-        line = Text().append(f"{row.heading:>{heading_width}}  " if heading_width else "", QUIET)
-        line.append(f"{row.word:>{word_width}}", COVERED).append(f"  {escape_text(row.meaning)}")
-        lines.append(line)
-    table_width = max(line.cell_len for line in lines)
-    _align(lines[2:], table_width)
-    time = [_time_row(view, max(1, min(width - 2, MAX_WIDTH)))] if view.is_question else []
-    page = _fit_rows([*lines, Text(), Text("any key goes back", QUIET)], max(0, height - len(time)))
-    return _centre([*page, *time], width, height)
+    lines = [line for row in rows for line in _help_lines(row, heading_width, word_width, room)]
+    _align(lines, max(line.cell_len for line in lines))
+    most = max(1, height)
+    return [lines[start : start + most] for start in range(0, len(lines), most)]
+
+
+def _help_lines(row: HelpRow, heading_width: int, word_width: int, room: int) -> Iterator[Text]:
+    """What it means is wrapped beside the word."""
+    margin = word_width + 2 + (heading_width + 2 if heading_width else 0)
+    first, *others = wrap_columns(escape_text(row.meaning), max(1, room - margin))
+    line = Text().append(f"{row.heading:>{heading_width}}  " if heading_width else "", QUIET)
+    yield line.append(f"{row.word:>{word_width}}", COVERED).append(f"  {first}")
+    yield from (Text(f"{' ' * margin}{other}") for other in others)
 
 
 def _fit_rows(rows: list[Text], height: int) -> list[Text]:

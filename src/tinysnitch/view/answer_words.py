@@ -15,22 +15,25 @@ _LIFETIMES = {
     Lifetime.DAY: "for 24 hours",
     Lifetime.FOREVER: "forever",
 }
+WHILE_IT_RUNS = "while this command runs"  # for a guest: its daemon ends then, and all but the rules file is gone
 
 
-def name_lifetime(connection: Connection, choice: Choice) -> str:
+def name_lifetime(connection: Connection, choice: Choice, is_guest: bool = False) -> str:
     """What becomes of the choice: where no rule can be kept, every answer is for once."""
     if not can_be_remembered(connection):
         return _LIFETIMES[Lifetime.ONCE]
-    if choice.lifetime is not Lifetime.QUIT:
-        return _LIFETIMES[choice.lifetime]
-    if connection.attribution.process is None:  # what has no process can't quit
-        return _LIFETIMES[Lifetime.NINE_MINUTES]
-    return f"until {present_program(connection.attribution)} quits"
+    if choice.lifetime is Lifetime.QUIT and connection.attribution.process:
+        return f"until {present_program(connection.attribution)} quits"
+    lifetime = Lifetime.NINE_MINUTES if choice.lifetime is Lifetime.QUIT else choice.lifetime  # no process can't quit
+    ends_early = is_guest and lifetime.duration_s is not None
+    return f"{_LIFETIMES[lifetime]}, {WHILE_IT_RUNS}" if ends_early else _LIFETIMES[lifetime]
 
 
-def name_lifetime_of_line(rule: str) -> str:
+def name_lifetime_of_line(rule: str, is_guest: bool = False) -> str:
     """Of a line that was edited by hand: one with a time says it itself."""
-    return _LIFETIMES[Lifetime.FOREVER] if parse_rule(rule).until_s is None else ""
+    if parse_rule(rule).until_s is None:
+        return _LIFETIMES[Lifetime.FOREVER]
+    return WHILE_IT_RUNS if is_guest else ""
 
 
 def tell_taken(answer: Answer, rule: str) -> str:

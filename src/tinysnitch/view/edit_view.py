@@ -3,6 +3,7 @@
 import msgspec
 
 from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.view.answer_words import WHILE_IT_RUNS
 from tinysnitch.view.line_edit import LineEdit, find_fault
 from tinysnitch.view.text import escape_text
 
@@ -12,7 +13,7 @@ class EditView(msgspec.Struct, frozen=True):
     at: str  # under it; a blank at the end of the line
     after: str
     fault: str = ""  # why Enter does nothing; "" when it answers
-    hint: str = ""
+    hint: str = ""  # how to mend it; with no fault what the line can't say
     column: int = 0  # of the fault in the shown line, from 1
     lifetime: str = ""  # how long the rule holds, when there is no fault
 
@@ -21,15 +22,16 @@ class EditView(msgspec.Struct, frozen=True):
         return f"{self.before}{self.at}{self.after}"
 
 
-def present_edit(line: LineEdit) -> EditView:
+def present_edit(line: LineEdit, is_guest: bool = False) -> EditView:
     shown = escape_text(line.text)
     start, end = _shown_length(line.text, line.cursor), _shown_length(line.text, line.cursor + 1)
     before, at, after = shown[:start], shown[start:end] or " ", shown[end:]
     fault = find_fault(line)
     if fault is None:
         until_s = parse_rule(line.text).until_s
-        lifetime = "forever, in the rules file" if until_s is None else "until the time in the line"
-        return EditView(before, at, after, lifetime=lifetime)
+        timed = f"until the time in the line{f', {WHILE_IT_RUNS}' if is_guest else ''}"
+        lifetime = "forever, in the rules file" if until_s is None else timed
+        return EditView(before, at, after, lifetime=lifetime, hint=line.remark)
     column = _shown_length(line.text, fault.column - 1) + 1
     problem = f"column {column}: {escape_text(fault.problem)}"
     return EditView(before, at, after, fault=problem, hint=escape_text(fault.hint), column=column)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tinysnitch.view.keys import KEYS
+from tinysnitch.view.keys import KEYS, OWN_KEYS
 
 
 class HelpRow(msgspec.Struct, frozen=True):
@@ -13,17 +13,22 @@ class HelpRow(msgspec.Struct, frozen=True):
 
 _LEGEND = (
     ("path", "the program's file; for a script, the script's"),
+    ("program", "what has no file: kernel, or unknown where nobody knows"),
     ("arguments", "what it was started with"),
     ("run by", "the interpreter that runs the script"),
     ("package", "the installed package that owns the file"),
     ("sha256", "the file's digest: of one that no package owns, and while you edit"),
     ("parents", "the programs that started it, the nearest first"),
+    ("user", "whom the program runs as"),
     ("belongs to", "its systemd unit, container or app, as the kernel groups it"),
     ("name", "the name whose lookup led to the address"),
+    ("address", "of the other side"),
     ("by way of", "further names that this lookup went through (CNAME)"),
     ("asks for", "the name in a question to a DNS server"),
     ("also named", "other names that lead to the same address"),
     ("port", "theirs outbound, ours inbound, and its usual service"),
+    ("protocol", "where there are no ports: icmp, or a number"),
+    ("direction", "outbound: the program connects; inbound: others connect to it"),
     ("yellow", "what your rule will cover; the rest may be anything"),
     ("!", "a warning: something to know before you answer"),
     ("rule", "the very line that y writes; n writes the same with deny"),
@@ -33,10 +38,10 @@ _LEGEND = (
 )
 
 
-def present_help() -> tuple[HelpRow, ...]:
+def present_help(is_guest: bool = False) -> tuple[HelpRow, ...]:
     rows: list[HelpRow] = []
     heading = ""
-    for key in KEYS:
+    for key in OWN_KEYS if is_guest else KEYS:
         rows.append(HelpRow("" if key.group.value == heading else key.group.value, key.label, key.meaning))
         heading = key.group.value
     return tuple(rows)

@@ -46,7 +46,14 @@ class Key(msgspec.Struct, frozen=True):
 KEYS = (
     Key("y", ("y",), Group.ANSWER, Verdict.ALLOW, "allow", "allow it, and write the rule that is shown"),
     Key("n", ("n",), Group.ANSWER, Verdict.DENY, "deny", 'deny it: the program gets "Connection refused"'),
-    Key("g", ("g",), Group.ANSWER, Act.TOGETHER, "all of it", "y and n answer all that wait for this program together"),
+    Key(
+        "g",
+        ("g",),
+        Group.ANSWER,
+        Act.TOGETHER,
+        "all together",
+        "y and n answer all that wait for this program together",
+    ),
     Key("e", ("e",), Group.ANSWER, Act.EDIT, "edit", "edit the rule by hand; Enter answers, Esc goes back"),
     Key("o", ("o",), Group.LIFETIME, Lifetime.ONCE, "once", "this one connection only"),
     Key("1", ("1",), Group.LIFETIME, Lifetime.ONE_MINUTE, "min", "for one minute"),
@@ -68,10 +75,17 @@ KEYS = (
 )
 
 _BY_NAME = {name: key for key in KEYS for name in key.names}
+OWN_KEYS = tuple(key for key in KEYS if key.effect is not Act.LEAVE)  # of a guest: not the prompt's to end
 
 
 def find_key(name: str) -> Key | None:
     return _BY_NAME.get(name)
+
+
+def hint_at(name: str) -> str:
+    """Why a key did nothing, where one may wonder."""
+    is_capital = name.isupper() and name.lower() in _BY_NAME
+    return f"{name} is no key, {name.lower()} is: is Caps Lock on?" if is_capital else ""
 
 
 def keys_of(group: Group) -> tuple[Key, ...]:

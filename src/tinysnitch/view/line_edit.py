@@ -14,6 +14,7 @@ from tinysnitch.core.verdict import Verdict
 
 MAX_LENGTH = 16_384  # characters; what is typed or pasted beyond is dropped
 _BLANKS = re.compile(r"\s+")  # every kind: tabs, ends of lines, those of Unicode
+_UNSAID = {Lifetime.ONCE: "once", Lifetime.QUIT: "until it quits"}
 _SPELLED = {"question_mark": "?", "space": " "}  # keys that front ends may report by a name
 
 
@@ -21,6 +22,7 @@ class LineEdit(msgspec.Struct, frozen=True):
     text: str
     cursor: int  # 0 to the text's length
     uid: int | None = None  # whom the rule must name, where it may be for one user alone
+    remark: str = ""  # what no line can say
 
     def press(self, name: str, typed: str = "") -> "LineEdit":
         """The line after a key; `typed` is its character, where its name does not tell."""
@@ -58,15 +60,17 @@ class LineEdit(msgspec.Struct, frozen=True):
         return self._with(self.text[: self.cursor] + shown + self.text[self.cursor :], self.cursor + len(shown))
 
     def _with(self, text: str, cursor: int) -> "LineEdit":
-        return LineEdit(text, cursor, self.uid)
+        return LineEdit(text, cursor, self.uid, self.remark)
 
 
 def begin_edit(connection: Connection, choice: Choice, wall_s: float, draft: str = "") -> LineEdit:
     """The draft, or the line that is shown; none says `once` or `until it quits`: these begin as the default time."""
-    if choice.lifetime in (Lifetime.ONCE, Lifetime.QUIT):
+    unsaid, remark = _UNSAID.get(choice.lifetime), ""
+    if unsaid and not draft:
         choice = msgspec.structs.replace(choice, lifetime=Lifetime.NINE_MINUTES)
+        remark = f"no line can say {unsaid}: this one began with 9 minutes"
     line = draft or format_rule(rule_for_choice(connection, choice, wall_s))
-    return LineEdit(line, len(line), uid_of(connection.attribution) if choice.is_for_user else None)
+    return LineEdit(line, len(line), uid_of(connection.attribution) if choice.is_for_user else None, remark)
 
 
 def find_fault(line: LineEdit) -> RuleSyntaxError | None:

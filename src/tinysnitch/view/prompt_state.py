@@ -24,7 +24,7 @@ from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.first_choice import FIRST_CHOICE, choose_first
-from tinysnitch.view.keys import Act, find_key
+from tinysnitch.view.keys import Act, find_key, hint_at
 from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault
 from tinysnitch.view.program_group import group_of, walk_order
 from tinysnitch.view.prompt_events import (
@@ -69,8 +69,9 @@ _NEXT_SCOPE = {
 
 
 class PromptState:
-    def __init__(self, delay_s: float = DELAY_S) -> None:
+    def __init__(self, delay_s: float = DELAY_S, *, is_guest: bool = False) -> None:
         self.delay_s = delay_s
+        self.is_guest = is_guest  # it asks for one command, while that runs, and is not left before
         self.page = Page.QUESTION
         self.notice = ""  # what became of the last question, or what went wrong
         self.is_connected = False
@@ -181,7 +182,7 @@ class PromptState:
             return
         if not question.is_sent:  # of our own answer we are told more
             verdict = ", denied" if reason.startswith(TIMED_OUT) else ""
-            self.notice = f"{present_title(question.prompt.connection)}: {reason}{verdict}"
+            self.notice = f"{reason}{verdict}: {present_title(question.prompt.connection)}"
         if prompt_id == self._selected_id:
             self._select(None if self.page is Page.EDIT else self._first_waiting(), now)
 
@@ -196,7 +197,7 @@ class PromptState:
                 self._select(prompt_id, now)
 
     def _lose_daemon(self, reason: str) -> None:
-        self.is_connected, self.notice = False, reason
+        self.is_connected, self.notice = False, f"{reason}; new connections may be dropped until it is back"
         self.page = Page.EDIT if self.page is Page.EDIT else Page.QUESTION
         self._questions.clear()
         self._selected_id = None
@@ -217,13 +218,14 @@ class PromptState:
 
     def _press(self, name: str, now: float) -> Effect:
         key = find_key(name)
-        if key and key.effect is Act.LEAVE:
+        if key and key.effect is Act.LEAVE and not self.is_guest:
             return Leave()
         if self.page is not Page.QUESTION:  # any key closes the help and does nothing else
             self.page = Page.QUESTION
             self._ready_s = now + self.delay_s
             return NOTHING
         if key is None:
+            self.notice = hint_at(name) or self.notice
             return NOTHING
         if isinstance(key.effect, Verdict):
             return self._answer(name, key.effect, now)
@@ -238,7 +240,7 @@ class PromptState:
         if self._is_held(name, now) or question is None or question.is_sent or not self.is_ready(now):
             return NOTHING
         choice = msgspec.structs.replace(question.choice, verdict=verdict)
-        answers = tuple(one.answer(choice) for one in (question, *self.together))
+        answers = tuple(one.answer(choice, self.is_guest) for one in (question, *self.together))
         self._answer_key, self._held_until_s = name, now + HELD_FIRST_S
         self._send(answers, now)
         return answers[0] if len(answers) == 1 else Answers(answers)
@@ -286,7 +288,7 @@ class PromptState:
             case Act.LEGEND:
                 self.page = Page.LEGEND
             case Act.LEAVE:
-                pass  # `_press` has seen to it
+                pass  # `_press` has seen to it; a guest stays
             case _:
                 assert_never(act)
 
@@ -344,7 +346,7 @@ class PromptState:
         self._together, self._ready_s = (), now + self.delay_s
 
     def _press_in_edit(self, name: str, text: str, now: float) -> Effect:
-        if name == "ctrl+c":
+        if name == "ctrl+c" and not self.is_guest:
             return Leave()
         if name == "escape":
             self.page = Page.QUESTION
@@ -365,7 +367,7 @@ class PromptState:
         is_pasted = now - self._edited_s < PASTED_S
         if question is None or is_pasted or not self._takes_keys(now) or find_fault(self.edit):
             return NOTHING
-        answer = question.answer_by_hand(self.edit.text)
+        answer = question.answer_by_hand(self.edit.text, self.is_guest)
         self.page = Page.QUESTION
         self._send((answer,), now)
         return answer

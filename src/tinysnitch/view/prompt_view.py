@@ -1,6 +1,7 @@
 """All that a prompt may show, as one value: the window, the terminal and the plain prompt render the same."""
 
 import math
+from collections.abc import Iterator
 
 import msgspec
 
@@ -18,7 +19,7 @@ from tinysnitch.view.connection_view import (
     present_warnings,
 )
 from tinysnitch.view.edit_view import EditView, present_edit
-from tinysnitch.view.keys import KEYS, Act, Group, Key, keys_of
+from tinysnitch.view.keys import KEYS, OWN_KEYS, Act, Group, Key, keys_of
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
 from tinysnitch.view.prompt_state import Page, PromptState
 from tinysnitch.view.question import Question
@@ -38,9 +39,7 @@ class KeyHint(msgspec.Struct, frozen=True):
     label: str
     text: str
     is_on: bool = False  # the choice has it so now
-
-
-_EDIT_HINTS = (KeyHint("Enter", "answer with it"), KeyHint("Esc", "back"))
+    is_dead: bool = False  # it would change nothing
 
 
 class PromptView(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +55,6 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     edit: EditView | None = None  # the rule line is edited by hand: shown instead of `rule`
     lifetime: str = ""
     waiting: str = ""  # how many wait
-    alike: int = 1  # questions that wait for this program, this one among them
     seconds_left: int = 0
     fraction_left: float = 0.0  # of its whole time, 0 to 1
     is_ready: bool = False  # keys count
@@ -78,9 +76,8 @@ def present_prompt(state: PromptState, now: Instant, lookup: Lookup = NO_LOOKUP)
         warnings=_present_warnings(connection),
         rule=present_rule(connection, question.choice, now.wall_s),
         is_rule_kept=is_rule_kept(connection, question.choice),
-        lifetime=present_lifetime(connection, question.choice),
+        lifetime=present_lifetime(connection, question.choice, state.is_guest),
         waiting=_count_waiting(state, question),
-        alike=len(state.of_program) + 1,
         seconds_left=max(0, math.ceil(question.deadline_s - now.boot_s)),
         fraction_left=_fraction_left(question, now),
         is_ready=state.is_ready(now.boot_s),
@@ -88,12 +85,13 @@ def present_prompt(state: PromptState, now: Instant, lookup: Lookup = NO_LOOKUP)
         notice=escape_text(state.notice),
     )
     if state.page is Page.EDIT:
-        return _with_edit(view, present_edit(state.edit))
+        return _with_edit(view, present_edit(state.edit, state.is_guest))
     return _with_together(view, state, question, now.wall_s) if state.together else view
 
 
 def _with_edit(view: PromptView, edit: EditView) -> PromptView:
-    return msgspec.structs.replace(view, edit=edit, lifetime=edit.lifetime, hints=(_EDIT_HINTS,))
+    hints = (KeyHint("Enter", "answer with it", is_dead=bool(edit.fault)), KeyHint("Esc", "back"))
+    return msgspec.structs.replace(view, edit=edit, lifetime=edit.lifetime, hints=(hints,))
 
 
 def _with_together(view: PromptView, state: PromptState, question: Question, wall_s: float) -> PromptView:
@@ -107,7 +105,7 @@ def _with_together(view: PromptView, state: PromptState, question: Question, wal
     return msgspec.structs.replace(
         view,
         title=f"{view.title}, and {count - 1} more",
-        together=f"all {count} of {program}{with_rules}",
+        together=f"the {count} questions of {program}{with_rules}",
         more_rules=tuple(rules),
     )
 
@@ -163,18 +161,18 @@ def is_rule_kept(connection: Connection, choice: Choice) -> bool:
     return choice.lifetime is not Lifetime.ONCE and can_be_remembered(connection)
 
 
-def present_lifetime(connection: Connection, choice: Choice) -> str:
+def present_lifetime(connection: Connection, choice: Choice, is_guest: bool = False) -> str:
     """How long it holds, in words."""
     if refusal_to_remember(connection):
         return "this once, whatever you choose"
-    return _WHERE_WRITTEN.get(choice.lifetime) or name_lifetime(connection, choice)
+    return _WHERE_WRITTEN.get(choice.lifetime) or name_lifetime(connection, choice, is_guest)
 
 
 def _count_waiting(state: PromptState, question: Question) -> str:
     """`question 2 of 12`, and how many connections the answer lets go."""
     count = question.prompt.count
-    held = f", {count} connections held" if count > 1 else ""
     total = len(state.questions)
+    held = f", {count} connections{' in this one' if total > 1 else ''}" if count > 1 else ""
     alike = len(state.of_program) + 1
     of_program = f", {alike} of {present_program(question.prompt.connection.attribution)}" if 1 < alike < total else ""
     return (f"question {state.position} of {total}{of_program}" if total > 1 else "one question") + held
@@ -187,13 +185,27 @@ def _fraction_left(question: Question, now: Instant) -> float:
 
 
 def _present_hints(state: PromptState, question: Question) -> tuple[tuple[KeyHint, ...], ...]:
+    keys, dead = OWN_KEYS if state.is_guest else KEYS, set(_find_dead(state, question))
     has_name = bool(question.prompt.connection.name)
-    rows = (tuple(_present_hint(key, question.choice, has_name) for key in keys_of(group)) for group in Group)
-    together = KeyHint(_TOGETHER.label, _TOGETHER.short, bool(state.together))
-    alike = len(state.of_program) + 1
-    if alike > 1:
-        together = msgspec.structs.replace(together, text=f"all {alike} of it")
-    return tuple(tuple(together if hint.label == together.label else hint for hint in row) for row in rows)
+    hints = {key: _present_hint(key, question.choice, has_name) for key in keys if key.effect not in dead}
+    hints |= {key: KeyHint(key.label, key.short, is_dead=True) for key in keys if key.effect in dead}
+    if alike := len(state.of_program):
+        hints[_TOGETHER] = KeyHint(_TOGETHER.label, f"all {alike + 1} together", bool(state.together))
+    return tuple(tuple(hints[key] for key in keys_of(group) if key in hints) for group in Group)
+
+
+def _find_dead(state: PromptState, question: Question) -> Iterator[Act]:
+    """What would change nothing for this question."""
+    connection = question.prompt.connection
+    process = connection.attribution.process
+    if not state.of_program:
+        yield Act.TOGETHER
+    if len(state.questions) == 1:
+        yield from (Act.NEXT, Act.PREVIOUS)
+    if not connection.flow.port:
+        yield Act.TOGGLE_PORT
+    if process is None or not process.are_args_complete:
+        yield from (Act.THESE_ARGS, Act.ANY_ARGS)
 
 
 def _present_hint(key: Key, choice: Choice, has_name: bool) -> KeyHint:

@@ -18,8 +18,8 @@ class Question(msgspec.Struct, frozen=True):
     is_sent: bool = False  # answered here, not yet confirmed
     draft: str = ""  # the edited line that was refused
 
-    def answer(self, choice: Choice) -> Answer:
-        return Answer(self.prompt.prompt_id, choice, holds=name_lifetime(self.prompt.connection, choice))
+    def answer(self, choice: Choice, is_guest: bool = False) -> Answer:
+        return Answer(self.prompt.prompt_id, choice, holds=name_lifetime(self.prompt.connection, choice, is_guest))
 
-    def answer_by_hand(self, rule: str) -> Answer:
-        return Answer(self.prompt.prompt_id, None, rule, name_lifetime_of_line(rule))
+    def answer_by_hand(self, rule: str, is_guest: bool = False) -> Answer:
+        return Answer(self.prompt.prompt_id, None, rule, name_lifetime_of_line(rule, is_guest))

@@ -59,6 +59,19 @@ def shorten_middle(text: str, width: int) -> str:
     return f"{head}{ELLIPSIS}{tail}"[: max(width, 0)]
 
 
+def shorten_end(text: str, width: int) -> str:
+    """At most `width` columns: what begins with what matters loses its end."""
+    if cell_width(text) <= width:
+        return text
+    return f"{_last_columns(text[::-1], width - 1)[::-1]}{ELLIPSIS}"[: max(width, 0)]
+
+
+def wrap_shortened(text: str, width: int, rows: int) -> list[str]:
+    """So many rows at most, the last of which tells by its end that there is more."""
+    lines = wrap_columns(text, width)
+    return lines if len(lines) <= rows else [*lines[: rows - 1], shorten_end("".join(lines[rows - 1 :]), width)]
+
+
 def _significant_end(text: str) -> str:
     """The last path component with its slash, else the last labels of a name."""
     slash = text.rfind("/", 0, len(text) - 1)
