@@ -71,7 +71,14 @@ KEYS = (
     Key("Esc", ("escape",), Group.MOVE, Act.LATER, "later", "put it aside; it stays open until its time ends"),
     Key("h", ("h", "question_mark"), Group.MOVE, Act.HELP, "help", "this help (also ?)"),
     Key("l", ("l",), Group.MOVE, Act.LEGEND, "legend", "what the words on the screen mean"),
-    Key("q", ("q", "ctrl+c"), Group.MOVE, Act.LEAVE, "leave", "leave the prompt; questions stay open (also Ctrl-C)"),
+    Key(
+        "q",
+        ("q", "ctrl+c"),
+        Group.MOVE,
+        Act.LEAVE,
+        "leave",
+        "leave (also Ctrl-C); `make run` ends with it",
+    ),
 )
 
 _BY_NAME = {name: key for key in KEYS for name in key.names}
