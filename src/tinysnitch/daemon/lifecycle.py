@@ -26,6 +26,7 @@ from tinysnitch.daemon.control_permission import Permissions
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.counters import Counters, LossWatch
 from tinysnitch.daemon.driver import Doors, Driver
+from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.daemon.front_desk import FrontDesk
 from tinysnitch.daemon.identity import Identity
@@ -87,7 +88,7 @@ async def run_daemon(options: Options) -> None:
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the rules are not loaded yet; its default is to end us
     async with AsyncExitStack() as undo:
-        daemon = SetUp(options, undo)
+        daemon = SetUp(options, undo, undo.enter_context(ErrorLog()))
         await daemon.start()
         loop.add_signal_handler(signal.SIGHUP, daemon.driver.reload_rules)
         await stop.wait()
@@ -127,8 +128,9 @@ class SetUp:
 
     driver: Driver
 
-    def __init__(self, options: Options, undo: AsyncExitStack) -> None:
+    def __init__(self, options: Options, undo: AsyncExitStack, error_log: ErrorLog) -> None:
         self._options = options
+        self._error_log = error_log
         self._undo = undo
         self._is_ready = False
         self._was_there = False  # an earlier daemon left enforcement in place
@@ -273,7 +275,7 @@ class SetUp:
         processes = ProcessWatch(lambda exec_id: self.driver.process_exited(exec_id))
         self._undo.callback(processes.close)
         self.driver = desk.driver = Driver(engine, doors, processes, server)
-        desk.counters = Counters(self.driver, programs, server)
+        desk.counters = Counters(self.driver, programs, server, self._error_log)
         self._undo.push_async_callback(server.close)
         if self._prompt:
             self._permissions.invite(self._prompt.user.pw_uid)
