@@ -1,10 +1,12 @@
 """The loop, over queues that the test fills: what goes wrong costs its packet, never the loop."""
 
 import asyncio
+import errno
 import logging
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Never
 
 import msgspec
 import pytest
@@ -275,6 +277,54 @@ def test_prompts_are_told_of_a_broken_file_until_it_is_mended(tmp_path: Path) ->
         f"the rules file did not load, the old rules hold: {tmp_path / 'rules'}:1:1: not a verdict",
         "the rules file loads again",
     ]
+
+
+def fail_with_emfile(*_arguments: object) -> Never:
+    raise OSError(errno.EMFILE, "Too many open files")
+
+
+@pytest.mark.parametrize("what", ["daemon.fact_source.read_addresses", "store.rules_file.read_text"])
+def test_rules_that_could_not_be_read_are_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(driver, "RELOAD_AGAIN_S", 0.01)
+
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\n")) as place, caplog.at_level(logging.CRITICAL):
+            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
+            place.rules_file.path.write_text("deny - - -\n")
+            with monkeypatch.context() as broken:
+                broken.setattr(f"tinysnitch.{what}", fail_with_emfile)
+                place.driver.reload_rules()
+                await asyncio.sleep(0.05)  # it is tried again, and fails again
+                assert list(map(format_rule, place.engine.rules)) == ["allow - - -"]
+            await until(lambda: list(map(format_rule, place.engine.rules)) == ["deny - - -"])
+            assert not place.driver.is_behind
+            assert not place.doors.rule_loader.errors
+
+    asyncio.run(run())
+    assert len(told) == 2
+    assert "the old ones hold" in told[0] or "the old rules hold: " in told[0]
+    assert told[1] == "the rules file loads again"
+
+
+def test_facts_that_could_not_be_read_are_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(driver, "RELOAD_AGAIN_S", 0.01)
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place, caplog.at_level(logging.CRITICAL):
+            place.doors.rule_loader.facts = Facts()  # as if they had been others
+            with monkeypatch.context() as broken:
+                broken.setattr("tinysnitch.daemon.fact_source.read_addresses", fail_with_emfile)
+                place.driver.refresh_facts()
+            assert place.driver.is_behind
+            await until(lambda: place.doors.rule_loader.facts.lan)
+            assert driver.NOT_READ in place.read_log()
+
+    asyncio.run(run())
 
 
 def test_losses_are_told_with_the_batch_that_finds_them(tmp_path: Path) -> None:

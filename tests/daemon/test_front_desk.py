@@ -1,6 +1,8 @@
 """What clients ask, answered by a real engine and driver."""
 
 import asyncio
+import errno
+import logging
 import os
 from collections.abc import Callable
 from contextlib import closing
@@ -86,6 +88,20 @@ def test_a_change_of_a_file_that_does_not_load_is_no_success(tmp_path: Path) -> 
         for change in (place.desk.add_rule, place.desk.remove_rule):
             with pytest.raises(SnitchError, match=r"does not load, and the old rules hold: .*:1:"):
                 change("deny - 23 tcp", ROOT)
+
+    with_place(tmp_path, use)
+
+
+def test_a_change_that_could_not_be_loaded_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    def use(place: Place) -> None:
+        monkeypatch.setattr("tinysnitch.daemon.fact_source.read_addresses", fail)
+        with pytest.raises(SnitchError, match="could not be loaded"), caplog.at_level(logging.CRITICAL):
+            place.desk.add_rule("deny - 23 tcp", ROOT)
 
     with_place(tmp_path, use)
 

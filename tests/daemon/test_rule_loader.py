@@ -1,5 +1,6 @@
 """The rules file and what its words stand for, as events."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,24 @@ def test_rules_that_the_file_could_not_take_hold_beside_it(tmp_path: Path) -> No
     (tmp_path / "rules").write_text("deny - 23 tcp\n")
     assert loader.read_rules(())[-1] == RulesLoaded((parse_rule("deny - 23 tcp"), rule))
     assert loader.facts.users == {"root": 0}
+
+
+def test_what_could_not_be_read_to_the_end_changed_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    loader = loader_of(tmp_path, "nonsense\n")
+    loader.read_rules(())
+    errors = loader.errors
+    (tmp_path / "rules").write_text("allow user=root - - -\n")
+    with monkeypatch.context() as broken:
+        broken.setattr("tinysnitch.daemon.fact_source.read_addresses", fail)
+        with pytest.raises(OSError, match="Too many"):
+            loader.read_rules(())
+    assert (loader.errors, loader.is_waiting) == (errors, False)
+    loader.read_facts(())
+    assert loader.facts.users == {}
+    assert loader.read_rules(())[-1] == RulesLoaded((parse_rule("allow user=root - - -"),))
 
 
 def test_temporary_rules_have_facts_too(tmp_path: Path) -> None:

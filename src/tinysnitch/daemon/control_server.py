@@ -121,9 +121,10 @@ class ControlServer:
         self._push_message(msg.Notice(text, hint), None)
 
     def hold_notice(self, text: str, hint: str = "") -> None:
-        """Something that stays so until it is lifted: who attaches meanwhile is told too."""
-        self._standing = (msg.Notice(text, hint),)
-        self.push_notice(text, hint)
+        """Something that stays so until it is lifted: told once, and to who attaches meanwhile too."""
+        if self._standing != (msg.Notice(text, hint),):
+            self._standing = (msg.Notice(text, hint),)
+            self.push_notice(text, hint)
 
     def lift_notice(self, text: str) -> None:
         """What was held is over, if anything was."""

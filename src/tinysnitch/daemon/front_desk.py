@@ -128,6 +128,9 @@ class FrontDesk:
     def _reload(self, right: Right) -> None:
         """Whoever changes a file that does not load shall not believe that the change is in force."""
         self.driver.reload_rules()
+        if self.driver.is_behind:
+            problem = "the file is changed, but could not be loaded, and the old rules hold"
+            raise SnitchError(problem, "tinysnitchd tries again; its log tells why")
         if self._loader.errors:
             problem = "the file is changed, but it does not load, and the old rules hold"
             if not right.sees_all:
