@@ -1,6 +1,7 @@
 """From nothing to a firewall and back. The whole way, for real, is in tests/lab."""
 
 import asyncio
+import errno
 import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -72,13 +73,17 @@ def test_a_file_is_read_at_once_and_on_every_change(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_watched_is_read_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "WATCH_AGAIN_S", 0.001)
 
+    def fail() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
     async def run() -> None:
         reader = Reader()
-        task = asyncio.create_task(follow(partial(watch_file, tmp_path / "none" / "rules"), reader.read))
-        await reader.until(3)
-        (tmp_path / "none").mkdir()
+        with monkeypatch.context() as limited:
+            limited.setattr("tinysnitch.store.file_watch.Inotify", fail)
+            task = asyncio.create_task(follow(partial(watch_file, tmp_path / "rules"), reader.read))
+            await reader.until(3)
         await reader.until(reader.count + 1)  # now it is watched
-        (tmp_path / "none" / "rules").write_text("x")
+        (tmp_path / "rules").write_text("x")
         await reader.until(reader.count + 1)
         task.cancel()
 
