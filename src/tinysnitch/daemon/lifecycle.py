@@ -240,8 +240,9 @@ class SetUp:
             first_prompt_id=int(read_instant().boot_s),  # one question a second at most, over a daemon's life
         )
         engine = Engine(settings, loader.facts, programs.generation if programs else 1, Libcrypto())
-        for rule in temporary_rules.read(read_instant().wall_s):
-            engine.rules.add(rule)
+        now = read_instant()
+        for rule in temporary_rules.read(now.wall_s):
+            engine.rules.add(rule, now)
         desk = FrontDesk(identity, engine, rules_file=self._rules_file, loader=loader, history=history)
         server = ControlServer(desk, self._permissions)
         self._desk, self._server = desk, server
