@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.daemon.raw_client import RawClient, kinds, talk
 from tests.daemon.small_desk import ALICE, ROOT, Comers, RunningServer, SmallDesk, make_prompt, running_server
 from tinysnitch.core.commands import ClosePrompt
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.prompt import Prompt
 from tinysnitch.daemon.control_permission import Right
 from tinysnitch.daemon.control_server import CLOSE_S, MAX_CLIENTS, MAX_CLIENTS_OF_USER, ControlServer
 from tinysnitch.protocol.messages import (
@@ -172,6 +174,25 @@ def test_all_prompt_clients_hear_of_the_first_answer(running: RunningServer) -> 
         watcher.read(3)
         talk(running, GiveAnswer(3, rule="allow - - -"))
         assert watcher.read(1)[0] == {"type": "prompt_closed", "prompt_id": 3, "reason": "answered", "by_uid": 0}
+
+
+def test_many_clients_that_ask_at_once_leave_the_loop_its_turns(
+    running: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def think(_right: Right) -> list[Prompt]:
+        time.sleep(0.005)
+        return []
+
+    monkeypatch.setattr(running.desk, "list_asks", think)
+    with ExitStack() as stack:
+        for _ in range(MAX_CLIENTS_OF_USER):
+            stack.enter_context(RawClient(running, Hello(), *[ListAsks()] * 40))
+        waits = []
+        for _ in range(5):
+            begun_s = time.monotonic()
+            running.call(lambda: None)
+            waits.append(time.monotonic() - begun_s)
+    assert max(waits) < 0.2  # of 3 s for them all, 16 requests of each in a turn
 
 
 def test_clients_are_bounded(running: RunningServer) -> None:

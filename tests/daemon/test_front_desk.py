@@ -13,13 +13,17 @@ import pytest
 from tests.core.transcript import BANK, flow_of, inbound, no, whose, yes
 from tests.daemon.driver_place import Place
 from tests.daemon.small_desk import ALICE, ROOT
+from tinysnitch.core.active_rules import ActiveRules
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.core.events import PacketQueued
 from tinysnitch.core.process import UNKNOWN, Attribution
+from tinysnitch.core.rule import Rule
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.daemon import front_desk
 from tinysnitch.daemon.change_budget import BURST
 from tinysnitch.daemon.control_permission import Right
+from tinysnitch.daemon.rule_permission import may_see_rule
 from tinysnitch.kernel.nfqueue import NfVerdict
 from tinysnitch.kernel.procfs import read_status
 from tinysnitch.protocol.messages import Explain
@@ -245,6 +249,25 @@ def test_an_answer_undoes_no_denial_of_others(tmp_path: Path) -> None:
         assert asks_of(place, ALICE) == []
 
     with_place(tmp_path, use, "deny - 443 tcp\nask 10.0.0.80 443 tcp\n")
+
+
+def test_rules_are_looked_through_once_for_a_user_until_they_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[Rule] = []
+
+    def see(rule: Rule, right: Right, rules: ActiveRules) -> bool:
+        looked_at.append(rule)
+        return may_see_rule(rule, right, rules)
+
+    def use(place: Place) -> None:
+        monkeypatch.setattr(front_desk, "may_see_rule", see)
+        assert [place.desk.status(ALICE).rules for _ in range(3)] == [1, 1, 1]
+        assert len(looked_at) == 2
+        place.desk.add_rule("deny user=1000 - 25 tcp", ALICE)
+        assert (place.desk.status(ALICE).rules, place.desk.status(ROOT).rules) == (2, 3)
+
+    with_place(tmp_path, use, "deny - 22 tcp\ndeny user=1000 - 23 tcp\n")
 
 
 def test_each_makes_sees_and_removes_their_own_rules(tmp_path: Path) -> None:

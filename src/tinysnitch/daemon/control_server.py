@@ -21,6 +21,7 @@ from tinysnitch.daemon.control_peer import ControlPeer
 from tinysnitch.daemon.control_permission import GROUP, Permissions, Right
 from tinysnitch.daemon.control_socket import ControlSocket
 from tinysnitch.daemon.desk import Desk
+from tinysnitch.daemon.turns import Turns
 from tinysnitch.protocol import messages as msg
 from tinysnitch.protocol.framing import encode_frame
 
@@ -49,6 +50,7 @@ class ControlStatistics(msgspec.Struct, frozen=True):
 class ControlServer:
     def __init__(self, desk: Desk, permissions: Permissions | None = None) -> None:
         self._desk = desk
+        self.turns = Turns()
         self._permissions = permissions or Permissions()
         self._ids = itertools.count(1)
         self._peers: dict[int, ControlPeer] = {}
