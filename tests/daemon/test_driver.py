@@ -121,6 +121,22 @@ def test_what_the_kernel_cannot_remember_is_dropped(tmp_path: Path, is_held: boo
     logging.disable(logging.NOTSET)
 
 
+def test_verdicts_that_the_kernel_did_not_take_are_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing more needs to come."""
+
+    async def run() -> None:
+        with closing(start(Place(tmp_path, "allow - - -\n"))) as place, caplog.at_level(logging.CRITICAL):
+            with monkeypatch.context() as full:
+                full.setattr(place.queue, "flush", fail_with_emfile)
+                place.queue.put(syn(1))
+                await until(lambda: place.driver.failed)
+            await until(lambda: place.queue.sent)
+
+    asyncio.run(run())
+
+
 def test_a_question_ends_by_the_clock(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(start(Place(tmp_path, timeout_s=0.02))) as place:

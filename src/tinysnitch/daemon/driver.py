@@ -41,6 +41,7 @@ LINGER_NS = 50_000
 LOSS_CHECK_S = 1.0  # how often losses are looked at while there is traffic
 SAVE_AGAIN_S = 30.0  # how often a rule is tried that could not be written
 RELOAD_AGAIN_S = 5.0  # how often rules are tried that could not be read, or what they speak of
+FLUSH_AGAIN_S = 0.1  # how soon verdicts are sent again that the kernel did not take
 TRACEBACK_S = 1.0  # one in so much time: whoever finds a way to make us fail shall not fill the log
 NOT_SAVED = "rules not saved"
 NOT_READ = "rules and what they speak of could not be read anew"
@@ -81,6 +82,7 @@ class Driver:
         self._due_s: float | None = None
         self._save_timer: asyncio.TimerHandle | None = None
         self._reload_timer: asyncio.TimerHandle | None = None
+        self._flush_timer: asyncio.TimerHandle | None = None
         self._next_loss_check_s = 0.0
         self._next_traceback_s = 0.0
         self._find_losses: Callable[[], Iterable[DataLost]] = tuple
@@ -97,7 +99,7 @@ class Driver:
         loop = asyncio.get_running_loop()
         for door in (self.doors.queue, self.doors.names_queue, self.doors.address_news):
             loop.remove_reader(door.fileno())
-        for timer in (self._timer, self._save_timer, self._reload_timer):
+        for timer in (self._timer, self._save_timer, self._reload_timer, self._flush_timer):
             if timer:
                 timer.cancel()
         with suppress(SnitchError):  # the last moment to try, and nobody is there any more to be told
@@ -350,7 +352,8 @@ class Driver:
 
     def _finish(self, now: Instant) -> None:
         """After a batch: verdicts leave first, then everything that hangs off the end."""
-        self._attempt(self.doors.enforcement.flush)
+        if not self._attempt(self.doors.enforcement.flush):
+            self._flush_later()
         if now.boot_s >= self._next_loss_check_s:
             self._next_loss_check_s = now.boot_s + LOSS_CHECK_S
             self._attempt(self._report_losses, now)
@@ -359,6 +362,15 @@ class Driver:
             self._attempt(self._tell, record)
         self._attempt(self.doors.recorder.flush, now)
         self._schedule(now)
+
+    def _flush_later(self) -> None:
+        """Who waits for a verdict may send nothing more that would take it along."""
+        if self._flush_timer is None:
+            self._flush_timer = asyncio.get_running_loop().call_later(FLUSH_AGAIN_S, self._flush_again)
+
+    def _flush_again(self) -> None:
+        self._flush_timer = None
+        self._finish(read_instant())
 
     def _tell(self, record: Record) -> None:
         self._server.push_record(self.doors.recorder.record(record), uid_told_of(record))

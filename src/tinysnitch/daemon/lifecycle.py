@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -89,9 +89,24 @@ async def run_daemon(options: Options) -> None:
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the rules are not loaded yet; its default is to end us
     async with AsyncExitStack() as undo:
         daemon = SetUp(options, undo, undo.enter_context(ErrorLog()))
-        await daemon.start()
-        loop.add_signal_handler(signal.SIGHUP, daemon.driver.reload_rules)
-        await stop.wait()
+        if await is_done_before(daemon.start(), stop):
+            loop.add_signal_handler(signal.SIGHUP, daemon.driver.reload_rules)
+            await stop.wait()
+
+
+async def is_done_before(work: Coroutine[object, object, None], stop: asyncio.Event) -> bool:
+    """Whether the work came to its end before the stop, which ends it: a start may wait long for a list."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        working.cancel()
+        stopping.cancel()
+        await asyncio.wait((working, stopping))
+    if working.cancelled():
+        return False
+    working.result()
+    return True
 
 
 async def follow(watch: Callable[[], AsyncIterator[None]], read: Callable[[], None]) -> None:
