@@ -29,7 +29,7 @@ def bound(exec_id: int, rule: Rule = ALLOW) -> Rule:
 def active(*rules: Rule) -> ActiveRules:
     made = ActiveRules(Facts(), generation=5)
     for rule in rules:
-        made.add(rule)
+        made.add(rule, NOW)
     return made
 
 
@@ -63,7 +63,7 @@ def test_the_order_of_the_file_is_kept_but_is_no_change() -> None:
 def test_each_rule_that_is_added_is_a_new_generation() -> None:
     rules = active(ALLOW)
     assert (rules.generation, rules.from_file(), verdict(rules)) == (6, (ALLOW,), Verdict.ALLOW)
-    rules.add(ALLOW)
+    rules.add(ALLOW, NOW)
     assert (rules.generation, len(rules)) == (7, 1)
 
 
@@ -74,6 +74,52 @@ def test_a_temporary_rule_that_ran_out_goes() -> None:
     assert rules.drop_expired(Instant(130.0, WALL_S + 30))
     assert rules.temporary() == (until(60), bound(7))
     assert rules.generation == 8  # its verdicts expired with it
+
+
+SET_BACK = 7200.0
+
+
+def test_a_wall_clock_that_is_set_back_prolongs_no_temporary_rule() -> None:
+    """As where the hardware clock runs in local time, and NTP comes after the answer."""
+    rules = active(until(180))
+    late = Instant(270.0, WALL_S + 170 - SET_BACK)
+    assert rules.next_deadline(late) == 280.0
+    decision = rules.decide(CONNECTION, late)
+    assert decision.until_s == WALL_S + 180 - SET_BACK  # what the kernel remembers ends at 280 too
+    assert not rules.drop_expired(late)
+    assert rules.drop_expired(Instant(280.0, WALL_S + 180 - SET_BACK))
+    assert rules.temporary() == ()
+
+
+def test_a_wall_clock_that_is_set_forward_ends_it_as_its_line_says() -> None:
+    rules = active(until(180))
+    late = Instant(110.0, WALL_S + 100)
+    assert rules.next_deadline(late) == 190.0
+    assert rules.decide(CONNECTION, late).until_s == WALL_S + 180
+
+
+def test_who_answers_again_gets_the_whole_time_again() -> None:
+    rules = active(until(180))
+    later = Instant(200.0, WALL_S)  # by chance the line is the same
+    rules.add(until(180), later)
+    assert (rules.next_deadline(later), len(rules)) == (380.0, 1)
+
+
+def test_a_rule_of_the_file_ends_by_the_wall_clock_alone() -> None:
+    rules = active(until(90, DENY))
+    rules.replace_file_rules([until(60)])
+    late = Instant(150.0, WALL_S + 50 - SET_BACK)
+    rules.remove_temporary([until(90, DENY)])
+    assert rules.next_deadline(late) is None
+    assert rules.decide(CONNECTION, late).until_s == WALL_S + 60
+
+
+def test_a_decision_for_all_remotes_ends_by_both_clocks_too() -> None:
+    rules = active(until(180))
+    found = rules.decide_everywhere(CONNECTION, Instant(270.0, WALL_S + 170 - SET_BACK))
+    assert found is not None
+    assert found.until_s == WALL_S + 180 - SET_BACK
+    assert active(parse_rule("allow example.com - -")).decide_everywhere(CONNECTION, NOW) is None
 
 
 def test_without_an_end_there_is_no_deadline() -> None:
@@ -118,5 +164,5 @@ def test_explain_and_sums() -> None:
     explanation = rules.explain(CONNECTION, NOW)
     assert (explanation.winner, [rule for rule, _why in explanation.losers]) == (DENY, [ALLOW])
     assert not rules.needs_sha256("/usr/bin/curl")
-    rules.add(parse_rule(f"allow sha256={'a' * 64} - - - /usr/bin/curl"))
+    rules.add(parse_rule(f"allow sha256={'a' * 64} - - - /usr/bin/curl"), NOW)
     assert rules.needs_sha256("/usr/bin/curl")

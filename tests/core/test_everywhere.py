@@ -40,7 +40,11 @@ def test_what_is_decided_everywhere_ends_with_a_rule_that_makes_it() -> None:
     assert found is not None
     assert (found.verdict, found.until_s) == (Verdict.ALLOW, 9.0)
     assert rules.decide_everywhere(connection(), 9.0) == replace(
-        found, verdict=Verdict.DENY, until_s=None, **{"reason": "denied by a rule", "rule": parse_rule("deny - - -")}
+        found,
+        verdict=Verdict.DENY,
+        until_s=None,
+        ending=(),
+        **{"reason": "denied by a rule", "rule": parse_rule("deny - - -")},
     )
 
 

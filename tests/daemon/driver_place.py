@@ -1,10 +1,14 @@
 """A driver over queues that the test fills; all else is the daemon's own, on files of the test."""
 
+import asyncio
+import errno
 import os
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Never
 
 from tests.core.transcript import CURL
 from tinysnitch.core.engine import Engine
@@ -174,3 +178,13 @@ def identity_of(rules: Path, degraded_because: str = "") -> Identity:
         degraded_because=degraded_because,
         started_s=0.0,
     )
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not is_so():  # noqa: ASYNC110 - the loop itself is what is tested
+            await asyncio.sleep(0)
+
+
+def fail_with_emfile(*_arguments: object) -> Never:
+    raise OSError(errno.EMFILE, "Too many open files")

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from contextlib import suppress
 
 from tests.daemon.small_desk import RunningServer
 from tinysnitch.protocol.framing import encode_frame
@@ -28,7 +29,8 @@ class RawClient:
         self.socket.close()
 
     def send(self, *requests: Request) -> None:
-        self.socket.sendall(b"".join(map(encode_frame, requests)))
+        with suppress(BrokenPipeError, ConnectionResetError):  # who is refused may read why
+            self.socket.sendall(b"".join(map(encode_frame, requests)))
 
     def read(self, count: int) -> list[Reply]:
         return [json.loads(self._lines.readline()) for _ in range(count)]

@@ -1,8 +1,10 @@
 """Over a real Unix socket: who gets in, what is answered, what is told."""
 
+import asyncio
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.raw_client import RawClient, kinds, talk
-from tests.daemon.small_desk import ALICE, ROOT, Comers, RunningServer, make_prompt, running_server
+from tests.daemon.small_desk import ALICE, ROOT, Comers, RunningServer, SmallDesk, make_prompt, running_server
 from tinysnitch.core.commands import ClosePrompt
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.prompt import Prompt
 from tinysnitch.daemon.control_permission import Right
-from tinysnitch.daemon.control_server import MAX_CLIENTS, MAX_CLIENTS_OF_USER
+from tinysnitch.daemon.control_server import CLOSE_S, MAX_CLIENTS, MAX_CLIENTS_OF_USER, ControlServer
 from tinysnitch.protocol.messages import (
     AddRule,
     Attach,
@@ -168,6 +171,25 @@ def test_all_prompt_clients_hear_of_the_first_answer(running: RunningServer) -> 
         assert watcher.read(1)[0] == {"type": "prompt_closed", "prompt_id": 3, "reason": "answered", "by_uid": 0}
 
 
+def test_many_clients_that_ask_at_once_leave_the_loop_its_turns(
+    running: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def think(_right: Right) -> list[Prompt]:
+        time.sleep(0.005)
+        return []
+
+    monkeypatch.setattr(running.desk, "list_asks", think)
+    with ExitStack() as stack:
+        for _ in range(MAX_CLIENTS_OF_USER):
+            stack.enter_context(RawClient(running, Hello(), *[ListAsks()] * 40))
+        waits = []
+        for _ in range(5):
+            begun_s = time.monotonic()
+            running.call(lambda: None)
+            waits.append(time.monotonic() - begun_s)
+    assert max(waits) < 0.2  # of 3 s for them all, 16 requests of each in a turn
+
+
 def test_clients_are_bounded(running: RunningServer) -> None:
     clients = [RawClient(running, Hello()) for _ in range(MAX_CLIENTS)]
     assert all(client.read(1)[0]["type"] == "welcome" for client in clients)
@@ -236,6 +258,34 @@ def test_closing_ends_clients_and_removes_the_socket(tmp_path: Path) -> None:
         client.read(1)
     assert client.read_to_end() == []
     client.__exit__()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_client_that_comes_while_we_close_keeps_nobody(tmp_path: Path, turns: int) -> None:
+    """At each moment between accept() and the greeting; the client stays until we end it."""
+
+    async def session(client: socket.socket) -> None:
+        server = ControlServer(SmallDesk())
+        await server.start(tmp_path / "socket")
+        client.connect(str(tmp_path / "socket"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(CLOSE_S / 2):
+            await server.close()
+
+    with socket.socket(socket.AF_UNIX) as client:
+        asyncio.run(session(client))
+
+
+def test_what_never_closes_does_not_keep_us_from_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def wait_for_ever(_server: asyncio.Server) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.Server, "wait_closed", wait_for_ever)
+    monkeypatch.setattr("tinysnitch.daemon.control_server.CLOSE_S", 0.1)
+    with running_server(tmp_path / "socket") as running:
+        talk(running)
     assert list(tmp_path.iterdir()) == []
 
 

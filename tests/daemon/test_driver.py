@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import msgspec
 import pytest
 
 from tests.core.transcript import flow_of, no, process_of, whose, yes
-from tests.daemon.driver_place import Place, datagram, syn
+from tests.daemon.driver_place import Place, datagram, fail_with_emfile, syn, until
 from tests.daemon.small_desk import ROOT
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.clock import Instant
@@ -35,12 +34,6 @@ class Refusing:
 
     def remember_flow(self, *command: RememberFlow, **how: object) -> None:
         raise OSError(7, "map full")
-
-
-async def until(is_so: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not is_so():  # noqa: ASYNC110 - the loop itself is what is tested
-            await asyncio.sleep(0)
 
 
 def start(place: Place, *losses: DataLost) -> Place:
@@ -117,6 +110,22 @@ def test_what_the_kernel_cannot_remember_is_dropped(tmp_path: Path, is_held: boo
     logging.disable()
     asyncio.run(run())
     logging.disable(logging.NOTSET)
+
+
+def test_verdicts_that_the_kernel_did_not_take_are_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing more needs to come."""
+
+    async def run() -> None:
+        with closing(start(Place(tmp_path, "allow - - -\n"))) as place, caplog.at_level(logging.CRITICAL):
+            with monkeypatch.context() as full:
+                full.setattr(place.queue, "flush", fail_with_emfile)
+                place.queue.put(syn(1))
+                await until(lambda: place.driver.failed)
+            await until(lambda: place.queue.sent)
+
+    asyncio.run(run())
 
 
 def test_a_question_ends_by_the_clock(tmp_path: Path) -> None:

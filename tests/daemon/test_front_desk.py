@@ -1,6 +1,8 @@
 """What clients ask, answered by a real engine and driver."""
 
 import asyncio
+import errno
+import logging
 import os
 from collections.abc import Callable
 from contextlib import closing
@@ -11,13 +13,17 @@ import pytest
 from tests.core.transcript import BANK, flow_of, inbound, no, whose, yes
 from tests.daemon.driver_place import Place
 from tests.daemon.small_desk import ALICE, ROOT
+from tinysnitch.core.active_rules import ActiveRules
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.core.events import PacketQueued
 from tinysnitch.core.process import UNKNOWN, Attribution
+from tinysnitch.core.rule import Rule
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.daemon import front_desk
 from tinysnitch.daemon.change_budget import BURST
 from tinysnitch.daemon.control_permission import Right
+from tinysnitch.daemon.rule_permission import may_see_rule
 from tinysnitch.kernel.nfqueue import NfVerdict
 from tinysnitch.kernel.procfs import read_status
 from tinysnitch.protocol.messages import Explain, RuleSource
@@ -106,6 +112,20 @@ def test_a_rule_that_is_only_in_force_is_not_said_to_be_missing(tmp_path: Path) 
             place.desk.remove_rule("allow - 81 tcp", ROOT)
 
     with_place(tmp_path, use, "allow - 80 tcp\n")
+
+
+def test_a_change_that_could_not_be_loaded_is_no_success(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    def use(place: Place) -> None:
+        monkeypatch.setattr("tinysnitch.daemon.fact_source.read_addresses", fail)
+        with pytest.raises(SnitchError, match="could not be loaded"), caplog.at_level(logging.CRITICAL):
+            place.desk.add_rule("deny - 23 tcp", ROOT)
+
+    with_place(tmp_path, use)
 
 
 def test_questions_are_listed_answered_and_closed(tmp_path: Path) -> None:
@@ -247,6 +267,25 @@ def test_an_answer_undoes_no_denial_of_others(tmp_path: Path) -> None:
         assert asks_of(place, ALICE) == []
 
     with_place(tmp_path, use, "deny - 443 tcp\nask 10.0.0.80 443 tcp\n")
+
+
+def test_rules_are_looked_through_once_for_a_user_until_they_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[Rule] = []
+
+    def see(rule: Rule, right: Right, rules: ActiveRules) -> bool:
+        looked_at.append(rule)
+        return may_see_rule(rule, right, rules)
+
+    def use(place: Place) -> None:
+        monkeypatch.setattr(front_desk, "may_see_rule", see)
+        assert [place.desk.status(ALICE).rules for _ in range(3)] == [1, 1, 1]
+        assert len(looked_at) == 2
+        place.desk.add_rule("deny user=1000 - 25 tcp", ALICE)
+        assert (place.desk.status(ALICE).rules, place.desk.status(ROOT).rules) == (2, 3)
+
+    with_place(tmp_path, use, "deny - 22 tcp\ndeny user=1000 - 23 tcp\n")
 
 
 def test_each_makes_sees_and_removes_their_own_rules(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """From nothing to a firewall and back. The whole way, for real, is in tests/lab."""
 
 import asyncio
+import errno
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -9,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.lab.lab import Lab
+from tests.lab.patience import PATIENCE
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.daemon import lifecycle
-from tinysnitch.daemon.lifecycle import begun, follow, read_extra_interpreters
+from tinysnitch.daemon.lifecycle import begun, follow, is_done_before, read_extra_interpreters
 from tinysnitch.store.file_watch import watch_file
 
 
@@ -93,17 +96,61 @@ def test_a_failure_is_not_the_end_of_following(
 def test_a_file_that_cannot_be_watched_is_read_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "WATCH_AGAIN_S", 0.001)
 
+    def fail() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
     async def run() -> None:
         reader = Reader()
-        task = asyncio.create_task(follow(partial(watch_file, tmp_path / "none" / "rules"), reader.read))
-        await reader.until(3)
-        (tmp_path / "none").mkdir()
+        with monkeypatch.context() as limited:
+            limited.setattr("tinysnitch.store.file_watch.Inotify", fail)
+            task = asyncio.create_task(follow(partial(watch_file, tmp_path / "rules"), reader.read))
+            await reader.until(3)
         await reader.until(reader.count + 1)  # now it is watched
-        (tmp_path / "none" / "rules").write_text("x")
+        (tmp_path / "rules").write_text("x")
         await reader.until(reader.count + 1)
         task.cancel()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_a_start_ends_with_the_stop(is_stopped: bool) -> None:
+    async def work() -> None:
+        if is_stopped:
+            await asyncio.Event().wait()
+
+    async def run() -> bool:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.01, stop.set)
+        return await is_done_before(work(), stop)
+
+    assert asyncio.run(run()) is not is_stopped
+
+
+def test_a_start_that_fails_says_so() -> None:
+    async def fail() -> None:
+        raise SnitchError("not today")
+
+    async def run() -> None:
+        await is_done_before(fail(), asyncio.Event())
+
+    with pytest.raises(SnitchError, match="not today"):
+        asyncio.run(run())
+
+
+@pytest.mark.privileged
+def test_a_start_that_waits_for_a_list_ends_by_sigterm_and_leaves_nothing(lab: Lab) -> None:
+    (lab.folder / "lists").mkdir()
+    (lab.folder / "lists" / "big").write_text("".join(f"host{number}.example.com\n" for number in range(1_000_000)))
+    (lab.folder / "rules").write_text("deny @big - -\n")
+    command = command_of(lab, "--rules", str(lab.folder / "rules"), "--lists", str(lab.folder / "lists"))
+    daemon = lab.spawn_outside(command)
+    while not (lab.folder / "state" / "lists").exists():
+        time.sleep(0.01)
+    daemon.terminate()
+    said, _ = daemon.communicate(timeout=3 * PATIENCE)
+    assert (daemon.returncode, said) == (0, "")
+    assert "TINYSNITCH" not in lab.run_outside(["iptables-save"]).stdout
 
 
 @pytest.mark.privileged

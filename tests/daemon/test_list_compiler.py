@@ -2,6 +2,9 @@
 
 import asyncio
 from pathlib import Path
+from typing import Never
+
+import pytest
 
 from tinysnitch.daemon.list_compiler import ListCompiler
 from tinysnitch.store.compiled_list import map_compiled
@@ -34,6 +37,20 @@ def test_lists_are_compiled(tmp_path: Path) -> None:
 def test_a_problem_is_told(tmp_path: Path) -> None:
     said = asyncio.run(compile_all(ListCompiler(), tmp_path / "none"))
     assert said == [f"{tmp_path / 'none'}: No such file or directory"]
+
+
+def test_whatever_fails_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Rules that name the list wait until something is said of it."""
+
+    async def fail(*_command: object, **_how: object) -> Never:
+        raise ValueError("not foreseen")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", fail)
+    said = asyncio.run(compile_all(ListCompiler(), tmp_path / "ads"))
+    assert said == [f"{tmp_path / 'ads'}: reading it failed: not foreseen"]
+    assert "ValueError" in caplog.text
 
 
 def test_nothing_takes_longer_than_the_limit(tmp_path: Path) -> None:

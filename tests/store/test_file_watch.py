@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tinysnitch.store import file_watch
 from tinysnitch.store.file_watch import watch_file, watch_folder
 from tinysnitch.store.text_file import replace_text
 
@@ -62,6 +63,99 @@ def test_a_change_behind_a_link_is_seen(tmp_path: Path) -> None:
     real.write_text("old")
     (tmp_path / "rules").symlink_to(real)
     asyncio.run(see_changes(tmp_path / "rules", replace, lambda path: write(real)))
+
+
+def turn(link: Path, target: str) -> None:
+    """As deployments do: at once."""
+    link.with_name("next").symlink_to(target)
+    link.with_name("next").rename(link)
+
+
+def make_versions(folder: Path) -> None:
+    for version in ("v1", "v2"):
+        (folder / version).mkdir()
+        (folder / version / "rules").write_text(version)
+
+
+def test_a_folder_link_that_is_turned_is_seen(tmp_path: Path) -> None:
+    """And what changes where it leads now; and that the link goes, and comes again."""
+    make_versions(tmp_path)
+    link = tmp_path / "current"
+    link.symlink_to("v1")
+    changes = [
+        *(lambda _: turn(link, "v2"), lambda _: write(tmp_path / "v2" / "rules"), lambda _: turn(link, "v1")),
+        *(lambda _: link.unlink(), lambda _: link.symlink_to("v2"), lambda _: replace(tmp_path / "v2" / "rules")),
+    ]
+    asyncio.run(see_changes(link / "rules", *changes))
+
+
+def test_a_link_to_a_link_that_is_turned_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    make_versions(tmp_path / "far")
+    (tmp_path / "far" / "current").symlink_to("./v1")
+    (tmp_path / "here").symlink_to("far/../far/current")
+    changes = [lambda _: turn(tmp_path / "far" / "current", "v2"), lambda _: write(tmp_path / "far" / "v2" / "rules")]
+    asyncio.run(see_changes(tmp_path / "here" / "rules", *changes))
+
+
+def test_a_folder_that_is_put_in_the_place_of_another_is_seen(tmp_path: Path) -> None:
+    """Also one further up."""
+    folder = tmp_path / "up" / "etc"
+    folder.mkdir(parents=True)
+    (folder / "rules").write_text("old")
+
+    def swap(path: Path) -> None:
+        path.rename(path.with_name("gone"))
+
+    changes = [
+        *(lambda _: swap(folder), lambda _: folder.mkdir(), lambda _: write(folder / "rules")),
+        *(lambda _: swap(tmp_path / "up"), lambda _: (tmp_path / "up").mkdir(), lambda _: folder.mkdir()),
+        lambda _: write(folder / "rules"),
+    ]
+    asyncio.run(see_changes(folder / "rules", *changes))
+
+
+def test_a_way_that_ends_early_is_watched_from_there(tmp_path: Path) -> None:
+    """As that of /etc/resolv.conf to a folder of systemd-resolved that is not there yet."""
+    path, folder = tmp_path / "resolv.conf", tmp_path / "run" / "resolve"
+    path.symlink_to("run/resolve/stub")
+    changes = [lambda _: folder.parent.mkdir(), lambda _: folder.mkdir(), lambda _: write(folder / "stub")]
+    asyncio.run(see_changes(path, *changes))
+
+
+def test_a_link_that_leads_around_in_circles_can_be_watched(tmp_path: Path) -> None:
+    path = tmp_path / "rules"
+    path.symlink_to("other")
+    (tmp_path / "other").symlink_to("rules")
+    asyncio.run(see_changes(path, Path.unlink, write))
+
+
+def test_what_happens_beside_the_way_wakes_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor do the folders that the way led over before."""
+    make_versions(tmp_path)
+    link = tmp_path / "current"
+    link.symlink_to("v1")
+    seen: list[object] = []
+    is_change = file_watch._is_change
+    monkeypatch.setattr(file_watch, "_is_change", lambda *event: seen.append(event[0]) or is_change(*event))
+
+    async def run() -> None:
+        watch = watch_file(link / "rules")
+        await anext(watch)
+        turn(link, "v2")
+        await anext(watch)
+        waiting = asyncio.ensure_future(anext(watch))
+        await asyncio.sleep(0.05)  # what else the turn told
+        before = len(seen)
+        write(tmp_path / "beside")
+        (tmp_path / "beside").chmod(0o600)
+        write(tmp_path / "v1" / "rules")
+        await asyncio.sleep(0.05)
+        assert seen[before:] == []
+        write(tmp_path / "v2" / "rules")
+        await waiting
+
+    asyncio.run(run())
 
 
 def test_other_files_are_no_change(tmp_path: Path) -> None:

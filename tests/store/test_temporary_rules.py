@@ -1,6 +1,9 @@
+import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
 from tinysnitch.core.rule_text import parse_rule
@@ -26,3 +29,24 @@ def test_a_line_without_an_end_or_sense_is_left_out(tmp_path: Path) -> None:
     kept = TemporaryRules(tmp_path / "temporary.rules")
     kept.path.write_text("allow - - -\nnonsense\nallow until=1970-01-01T00:00:10Z a.example - -\n")
     assert kept.read(0.0) == (AT_10,)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_moved_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, make: Callable[[Path], None]
+) -> None:
+    rules = TemporaryRules(tmp_path / "temporary.rules")
+    make(rules.path)
+    assert rules.read(0.0) == ()
+    assert [path.name for path in tmp_path.iterdir()] == ["temporary.rules.broken"]
+    assert "was no regular file" in caplog.text
+    rules.replace([])
+    assert rules.path.is_file()
+
+
+def test_what_cannot_be_moved_aside_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rules = TemporaryRules(tmp_path / "temporary.rules")
+    rules.path.mkdir()
+    (tmp_path / "temporary.rules.broken").write_text("of before")
+    assert rules.read(0.0) == ()
+    assert "cannot be moved aside" in caplog.text

@@ -3,6 +3,7 @@ import fcntl
 import os
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,20 @@ def test_bytes_go_back_as_they_came(tmp_path: Path) -> None:
     text = read_text(tmp_path / "a")
     replace_text(tmp_path / "b", text)
     assert (tmp_path / "b").read_bytes() == b"\xff\xc3\xbc\n"
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (os.mkfifo, "not a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
+        (Path.mkdir, "Is a directory"),
+    ],
+)
+def test_only_a_regular_file_is_read(tmp_path: Path, make: Callable[[Path], None], problem: str) -> None:
+    make(tmp_path / "a")
+    with pytest.raises(OSError, match=problem):
+        read_text(tmp_path / "a")
 
 
 def test_a_failure_leaves_the_old_text_and_no_litter(tmp_path: Path) -> None:

@@ -2,9 +2,15 @@
 
 A generation is the number of a ruleset. The kernel's verdicts carry it, so that one new number makes all of them
 stale at once. Nothing is counted up for a rule that merely ran out: verdicts that rest on it expire with it.
+
+A temporary rule ends by the wall clock, as its line says, or once as much time has passed on the boot-time clock as it
+had when it came into force: whichever is first. So it holds no longer when the wall clock is set back.
 """
 
+import math
 from collections.abc import Iterable, Iterator
+
+import msgspec
 
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
@@ -21,7 +27,7 @@ class ActiveRules:
         self.facts = facts
         self._is_loaded = False
         self._from_file: dict[Rule, None] = {}  # a dict for its order
-        self._temporary: dict[Rule, None] = {}
+        self._temporary: dict[Rule, float] = {}  # with the boot-time second that each ends at
         self._ruleset = Ruleset((), facts)
 
     def replace_file_rules(self, rules: Iterable[Rule]) -> bool:
@@ -36,12 +42,14 @@ class ActiveRules:
         self.generation += 1
         return True
 
-    def add(self, rule: Rule) -> None:
+    def add(self, rule: Rule, now: Instant) -> None:
         """Put one more rule in force, without loading the others again."""
-        table = self._temporary if rule.is_temporary else self._from_file
-        if rule not in table:
-            table[rule] = None
+        if rule not in (self._temporary if rule.is_temporary else self._from_file):
             self._ruleset.add(rule)
+        if rule.is_temporary:
+            self._temporary[rule] = _wall_end(rule, now)
+        else:
+            self._from_file[rule] = None
         self.generation += 1
 
     def remove_temporary(self, rules: Iterable[Rule]) -> bool:
@@ -54,7 +62,7 @@ class ActiveRules:
 
     def drop_expired(self, now: Instant) -> bool:
         """Let go of temporary rules that ran out; whether there was one."""
-        gone = [r for r in self._temporary if r.until_s is not None and r.until_s <= now.wall_s]
+        gone = [rule for rule in self._temporary if self._end_of(rule, now) <= now.boot_s]
         for rule in gone:
             self._drop(rule)
         return bool(gone)
@@ -69,15 +77,26 @@ class ActiveRules:
 
     def next_deadline(self, now: Instant) -> float | None:
         """Boot-time seconds when the next temporary rule runs out."""
-        ends = [rule.until_s for rule in self._temporary if rule.until_s is not None]
-        return now.boot_s + min(ends) - now.wall_s if ends else None
+        end_s = min((self._end_of(rule, now) for rule in self._temporary), default=math.inf)
+        return None if end_s == math.inf else end_s
 
     def decide(self, connection: Connection, now: Instant) -> Decision:
-        return self._ruleset.decide(connection, now.wall_s)
+        return self._ended_by_both(self._ruleset.decide(connection, now.wall_s), now)
 
     def decide_everywhere(self, connection: Connection, now: Instant) -> Decision | None:
         """The decision for whatever remote; None: it may depend."""
-        return self._ruleset.decide_everywhere(connection, now.wall_s)
+        decision = self._ruleset.decide_everywhere(connection, now.wall_s)
+        return decision and self._ended_by_both(decision, now)
+
+    def _end_of(self, rule: Rule, now: Instant) -> float:
+        """Boot-time seconds, by both clocks; of a rule of the file by the wall clock alone."""
+        return min(_wall_end(rule, now), self._temporary.get(rule, math.inf))
+
+    def _ended_by_both(self, decision: Decision, now: Instant) -> Decision:
+        if decision.until_s is None:
+            return decision
+        until_s = now.wall_s + min(self._end_of(rule, now) for rule in decision.ending) - now.boot_s
+        return msgspec.structs.replace(decision, until_s=min(decision.until_s, until_s))
 
     def would_match(self, rule: Rule, connection: Connection, now: Instant) -> bool:
         """Whether a rule, in force or not, speaks of the connection."""
@@ -116,3 +135,8 @@ class ActiveRules:
         del self._temporary[rule]
         if rule not in self._from_file:
             self._ruleset.remove(rule)
+
+
+def _wall_end(rule: Rule, now: Instant) -> float:
+    """Boot-time seconds when the rule ends if the wall clock goes on as it does now; never is infinite."""
+    return math.inf if rule.until_s is None else now.boot_s + (rule.until_s - now.wall_s)

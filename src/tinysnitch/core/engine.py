@@ -230,7 +230,7 @@ class Engine:
             return
         reason = f"answered by uid {event.by_uid}"
         yield _report_answer(prompt, rule, event, now)
-        yield from self._put_in_force(rule, connection)
+        yield from self._put_in_force(rule, connection, now)
         for waiter in list(prompt.waiters.values()):
             if event.rule is None or self.rules.would_match(rule, waiter.connection, now):
                 yield from self._follow(waiter, rule, reason, now)
@@ -278,8 +278,8 @@ class Engine:
             waiter.connection = msgspec.structs.replace(shown, name_expires_s=facts.expires_s)
         return self._settle(waiter, decision, now, basis=Basis.RULES if facts.name == shown.name else basis)
 
-    def _put_in_force(self, rule: Rule, connection: Connection) -> Iterator[Command]:
-        self.rules.add(rule)
+    def _put_in_force(self, rule: Rule, connection: Connection, now: Instant) -> Iterator[Command]:
+        self.rules.add(rule, now)
         process = connection.attribution.process
         if rule.exec_id is not None and process is not None:
             yield WatchProcess(process.pid, process.started_ns, process.exec_id)

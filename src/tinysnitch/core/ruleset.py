@@ -148,11 +148,13 @@ class Ruleset:
         if not matching:
             return Decision(verdict=Verdict.ASK, reason=_NO_RULE, is_flow_only=is_flow_only)
         winner = self._contest(matching)
+        ending = tuple(rule for rule in matching if rule.until_s is not None)
         return Decision(
             verdict=winner.verdict,
             reason=_REASONS[winner.verdict],
             rule=winner,
-            until_s=min((rule.until_s for rule in matching if rule.until_s is not None), default=None),
+            until_s=min((rule.until_s for rule in ending if rule.until_s is not None), default=None),
+            ending=ending,
             is_flow_only=is_flow_only,
         )
 

@@ -1,6 +1,6 @@
 """One client of the control socket. Whatever it does or does not do ends itself at worst.
 
-1. Requests are answered in order, one reply object at a time, while the client reads.
+1. Requests are answered in order, one reply object at a time, while the client reads and its turn lasts (turns.py).
 2. Pushes wait behind a reply that is under way; a client that lets too many wait is cut off.
 3. The first frame that is not a message is answered with Refused, and is the last.
 """
@@ -22,7 +22,6 @@ MAX_PUSHES = 4096  # lines and prompts that may wait for one client
 # Who sees all may be told of as many questions at once as there can be, each of them long.
 MAX_PUSH_BYTES, MAX_OWN_PUSH_BYTES = 16 << 20, 1 << 20
 MAX_INBOX = 64  # requests read but not begun; beyond that nothing more is read
-_REQUESTS_A_TURN = 16  # then packets come first again
 
 _decoder: FrameDecoder[Request] = FrameDecoder(Request)
 
@@ -39,7 +38,6 @@ class ControlPeer(asyncio.Protocol):
         self._push_bytes = 0
         self._is_greeted = False
         self._is_paused = False
-        self._is_pump_due = False
 
     # what asyncio calls
 
@@ -101,28 +99,17 @@ class ControlPeer(asyncio.Protocol):
     # the one place that writes
 
     def _pump(self) -> None:
-        turns = _REQUESTS_A_TURN
         while not self._is_paused and not self._transport.is_closing():
+            if not self._server.turns.has_time():
+                self._server.turns.wait(self._pump)
+                return
             frame = next(self._replies, None) or self._next_push()
             if frame is not None:
                 self._transport.write(frame)
-            elif not self._inbox:
-                return
-            elif turns:
-                turns -= 1
+            elif self._inbox:
                 self._take_request()
             else:
-                self._pump_later()
                 return
-
-    def _pump_later(self) -> None:
-        if not self._is_pump_due:
-            self._is_pump_due = True
-            asyncio.get_running_loop().call_soon(self._pump_again)
-
-    def _pump_again(self) -> None:
-        self._is_pump_due = False
-        self._pump()
 
     def _next_push(self) -> bytes | None:
         if not self._pushes:

@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import assert_never
 
@@ -20,6 +21,7 @@ from tinysnitch.daemon.control_peer import ControlPeer
 from tinysnitch.daemon.control_permission import GROUP, Permissions, Right
 from tinysnitch.daemon.control_socket import ControlSocket
 from tinysnitch.daemon.desk import Desk
+from tinysnitch.daemon.turns import Turns
 from tinysnitch.protocol import messages as msg
 from tinysnitch.protocol.framing import encode_frame
 
@@ -27,9 +29,11 @@ MAX_CLIENTS = 64
 MAX_OWN_CLIENTS = 32  # of those who see but their own: there is always room for who sees all
 MAX_CLIENTS_OF_USER = 16
 MAX_LOG_LINES = 10_000  # of the past, in one reply
+CLOSE_S = 2.0  # for clients to be gone at the end
 
 _log = logging.getLogger(__name__)
 _DONE = encode_frame(msg.Done())
+_TURNS_TO_ADMIT = 3  # of the loop: the task of who was accepted, connection_made(), and one to spare
 _UNSAVED = "the rule holds but could not be saved"
 
 
@@ -46,6 +50,7 @@ class ControlStatistics(msgspec.Struct, frozen=True):
 class ControlServer:
     def __init__(self, desk: Desk, permissions: Permissions | None = None) -> None:
         self._desk = desk
+        self.turns = Turns()
         self._permissions = permissions or Permissions()
         self._ids = itertools.count(1)
         self._peers: dict[int, ControlPeer] = {}
@@ -56,6 +61,7 @@ class ControlServer:
         self._unsaved: SnitchError | None = None  # why a rule could not be saved just now
         self._socket: ControlSocket | None = None
         self._server: asyncio.Server | None = None
+        self._is_closing = False
 
     async def start(self, path: Path | str) -> None:
         """Listen. Raises SnitchError when a living daemon has the socket or it cannot be made."""
@@ -66,14 +72,17 @@ class ControlServer:
 
     async def close(self) -> None:
         """End every client and take the socket file away; safe when never started."""
+        self._is_closing = True
         if self._server is not None:
+            await _refuse_comers(self._server)
             self._server.close()
         if self._socket is not None:
             self._socket.remove()
         for peer in list(self._peers.values()):
             peer.close()
         if self._server is not None:
-            await self._server.wait_closed()
+            with suppress(TimeoutError):  # no client keeps the daemon from its end
+                await asyncio.wait_for(self._server.wait_closed(), CLOSE_S)
         self._server = None
 
     def statistics(self) -> ControlStatistics:
@@ -134,6 +143,8 @@ class ControlServer:
 
     def admit(self, peer: ControlPeer, uid: int, gid: int) -> Right:
         """The right of a peer who may stay, and is counted as a client from now on. Raises SnitchError."""
+        if self._is_closing:
+            raise SnitchError("tinysnitchd is stopping", "try again once it is back")
         right = self._permissions.find(uid, gid)
         if right is None:
             self._refused += 1
@@ -246,6 +257,14 @@ class ControlServer:
 
     def _make_peer(self) -> ControlPeer:
         return ControlPeer(self, next(self._ids))
+
+
+async def _refuse_comers(server: asyncio.Server) -> None:
+    """Accept no more, and let those come to admit() who were accepted a moment ago: Server.close() forgets them."""
+    for sock in server.sockets:
+        asyncio.get_running_loop().remove_reader(sock)
+    for _ in range(_TURNS_TO_ADMIT):
+        await asyncio.sleep(0)
 
 
 def _push(peers: dict[int, ControlPeer], frame: bytes, uid: int | None) -> None:

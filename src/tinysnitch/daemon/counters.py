@@ -8,6 +8,7 @@ from tinysnitch.core.events import DataLost
 from tinysnitch.core.table import TableStatistics
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.driver import NOT_SAVED, Driver
+from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 
@@ -29,8 +30,11 @@ _TOLD = (NOT_LEARNED, PUT_BACK, NOT_SAVED)  # when they happen
 
 
 class Counters:
-    def __init__(self, driver: Driver, programs: BpfPrograms | None, server: ControlServer) -> None:
+    def __init__(
+        self, driver: Driver, programs: BpfPrograms | None, server: ControlServer, error_log: ErrorLog | None = None
+    ) -> None:
         self.server = server
+        self._error_log = error_log or ErrorLog()
         self.guard: NetfilterGuard | None = None  # once the netfilter rules stand
         self._driver = driver
         self._doors = driver.doors
@@ -57,6 +61,7 @@ class Counters:
             PUT_BACK: self.guard.put_back if self.guard else 0,
             NOT_SAVED: len(self._doors.rules_file.unsaved) + self._driver.unsaved_temporary,
             **self._doors.recorder.losses(),
+            "lines on standard error": self._error_log.lost,
             **self._kernel_losses(),
             **self._engine.dns.losses(),
             **{f"{table} evicted": each.evicted for table, each in self._evictable().items()},

@@ -41,8 +41,11 @@ BATCHES = 16
 LINGER_NS = 50_000
 LOSS_CHECK_S = 1.0  # how often losses are looked at while there is traffic
 SAVE_AGAIN_S = 30.0  # how often a rule is tried that could not be written
+RELOAD_AGAIN_S = 5.0  # how often rules are tried that could not be read, or what they speak of
+FLUSH_AGAIN_S = 0.1  # how soon verdicts are sent again that the kernel did not take
 TRACEBACK_S = 1.0  # one in so much time: whoever finds a way to make us fail shall not fill the log
 NOT_SAVED = "rules not saved"
+NOT_READ = "rules and what they speak of could not be read anew"
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +73,7 @@ class Driver:
         self.malformed = 0  # packets that could not be parsed: dropped
         self.failed = 0  # pieces of work that ended by an exception: our bugs, or a kernel that refuses
         self.unsaved_temporary = 0  # rules that would not outlive the daemon
+        self.is_behind = False  # the rules, or what they speak of, could not be read anew
         self.doors = doors
         self.has_rules = asyncio.Event()  # once the rules file was read, and the lists that it names
         self.processes = processes
@@ -78,6 +82,8 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._due_s: float | None = None
         self._save_timer: asyncio.TimerHandle | None = None
+        self._reload_timer: asyncio.TimerHandle | None = None
+        self._flush_timer: asyncio.TimerHandle | None = None
         self._next_loss_check_s = 0.0
         self._next_traceback_s = 0.0
         self._find_losses: Callable[[], Iterable[DataLost]] = tuple
@@ -94,7 +100,7 @@ class Driver:
         loop = asyncio.get_running_loop()
         for door in (self.doors.queue, self.doors.names_queue, self.doors.address_news):
             loop.remove_reader(door.fileno())
-        for timer in (self._timer, self._save_timer):
+        for timer in (self._timer, self._save_timer, self._reload_timer, self._flush_timer):
             if timer:
                 timer.cancel()
         with suppress(SnitchError):  # the last moment to try, and nobody is there any more to be told
@@ -119,17 +125,40 @@ class Driver:
 
     def reload_rules(self) -> None:
         """Read the rules file; a broken one is told to people and changes nothing."""
-        self._attempt(self._reload_rules)
+        loader = self.doors.rule_loader
+        is_done = self._attempt(self._reload_rules)
         give_back_memory()
-        if not self.doors.rule_loader.is_waiting:
+        if not is_done:
+            self._fall_behind()
+            return
+        self.is_behind = False
+        if loader.is_unreadable:
+            self._reload_later()
+        if not loader.is_waiting:
             self.has_rules.set()
 
     def refresh_facts(self) -> None:
         """Addresses, resolvers or lists may be others now; rules may have waited for that."""
         if self.doors.rule_loader.is_waiting:
             self.reload_rules()
-        else:
-            self._attempt(self._refresh_facts)
+        elif not self._attempt(self._refresh_facts):
+            self._fall_behind()
+
+    def _fall_behind(self) -> None:
+        """For want of descriptors or memory, perhaps: no change of a file would tell when that is over."""
+        if not self.is_behind:
+            self.is_behind = True
+            asyncio.get_running_loop().call_soon(self.feed, DataLost(NOT_READ, 1))
+        self._server.hold_notice(f"{NOT_READ}, the old ones hold", "the log of tinysnitchd tells why; it tries again")
+        self._reload_later()
+
+    def _reload_later(self) -> None:
+        if self._reload_timer is None:
+            self._reload_timer = asyncio.get_running_loop().call_later(RELOAD_AGAIN_S, self._reload_again)
+
+    def _reload_again(self) -> None:
+        self._reload_timer = None
+        self.reload_rules()
 
     def _reload_rules(self) -> None:
         loader = self.doors.rule_loader
@@ -324,7 +353,8 @@ class Driver:
 
     def _finish(self, now: Instant) -> None:
         """After a batch: verdicts leave first, then everything that hangs off the end."""
-        self._attempt(self.doors.enforcement.flush)
+        if not self._attempt(self.doors.enforcement.flush):
+            self._flush_later()
         if now.boot_s >= self._next_loss_check_s:
             self._next_loss_check_s = now.boot_s + LOSS_CHECK_S
             self._attempt(self._report_losses, now)
@@ -333,6 +363,15 @@ class Driver:
             self._attempt(self._tell, record)
         self._attempt(self.doors.recorder.flush, now)
         self._schedule(now)
+
+    def _flush_later(self) -> None:
+        """Who waits for a verdict may send nothing more that would take it along."""
+        if self._flush_timer is None:
+            self._flush_timer = asyncio.get_running_loop().call_later(FLUSH_AGAIN_S, self._flush_again)
+
+    def _flush_again(self) -> None:
+        self._flush_timer = None
+        self._finish(read_instant())
 
     def _tell(self, record: Record) -> None:
         self._server.push_record(self.doors.recorder.record(record), uid_told_of(record))

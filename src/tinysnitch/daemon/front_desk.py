@@ -12,6 +12,7 @@ from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.records import PromptAnswered
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
+from tinysnitch.core.table import BoundedTable
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.change_budget import ChangeBudget
 from tinysnitch.daemon.control_permission import Right
@@ -28,6 +29,7 @@ from tinysnitch.protocol.messages import Explain, Explanation, ListEntry, RuleEn
 from tinysnitch.store.history import History
 from tinysnitch.store.rules_file import RulesFile
 
+_USERS = 64
 _SUM_HINT = "a file's sum is read once a rule asks for it: `tinysnitch rules add` it, then let the program try again"
 
 
@@ -46,6 +48,7 @@ class FrontDesk:
         self._loader = loader
         self._history = history
         self._budget = ChangeBudget()
+        self._seen: BoundedTable[int, tuple[int, tuple[Rule, ...]]] = BoundedTable(_USERS)  # by uid, with a generation
         self._explainer = Explainer(engine, identity.options)
 
     def status(self, right: Right) -> Status:
@@ -62,7 +65,7 @@ class FrontDesk:
             rules_file=str(self._rules_file.path),
             uptime_s=read_instant().boot_s - identity.started_s,
             is_learning=identity.options.is_learning,
-            rules=len(self._visible(rules.from_file(), right)),
+            rules=len(self._lasting(right)),
             temporary_rules=len(self._visible(rules.temporary(), right)),
             rule_errors=tuple(error.with_hint() for error in self._loader.errors) if right.sees_all else (),
             prompts=len(self.list_asks(right)),
@@ -79,13 +82,24 @@ class FrontDesk:
 
     def list_rules(self, right: Right) -> list[RuleEntry]:
         rules = self._engine.rules
-        lasting, temporary = self._visible(rules.from_file(), right), self._visible(rules.temporary(), right)
+        lasting, temporary = self._lasting(right), self._visible(rules.temporary(), right)
         listed = [RuleEntry(format_rule(rule), RuleSource.FILE, rule.until_s) for rule in lasting]
         return listed + [self._temporary_entry(rule) for rule in temporary]
 
     def _temporary_entry(self, rule: Rule) -> RuleEntry:
         source = RuleSource.TEMPORARY if rule.exec_id is None else RuleSource.QUIT
         return RuleEntry(format_rule(rule), source, rule.until_s, self.driver.processes.find_pid(rule.exec_id))
+
+    def _lasting(self, right: Right) -> tuple[Rule, ...]:
+        """Those of the file. They may be many: for who sees some they are looked for once, until rules change."""
+        rules = self._engine.rules
+        if right.sees_all:
+            return rules.from_file()
+        generation, found = self._seen.find(right.uid) or (None, ())
+        if generation != rules.generation:
+            found = self._visible(rules.from_file(), right)
+            self._seen.put(right.uid, (rules.generation, found))
+        return found
 
     def _visible(self, rules: tuple[Rule, ...], right: Right) -> tuple[Rule, ...]:
         if right.sees_all:
@@ -136,6 +150,9 @@ class FrontDesk:
     def _reload(self, right: Right) -> None:
         """Whoever changes a file that does not load shall not believe that the change is in force."""
         self.driver.reload_rules()
+        if self.driver.is_behind:
+            problem = "the file is changed, but could not be loaded, and the old rules hold"
+            raise SnitchError(problem, "tinysnitchd tries again; its log tells why")
         if self._loader.errors:
             holds = what_holds(len(self._engine.rules.from_file()))
             problem = f"the file is changed, but it does not load, and {holds}"

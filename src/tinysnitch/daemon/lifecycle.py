@@ -26,6 +26,7 @@ from tinysnitch.daemon.control_permission import Permissions
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.counters import Counters, LossWatch
 from tinysnitch.daemon.driver import Doors, Driver
+from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.daemon.front_desk import FrontDesk
 from tinysnitch.daemon.identity import Identity
@@ -90,10 +91,25 @@ async def run_daemon(options: Options) -> None:
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the rules are not loaded yet; its default is to end us
     async with AsyncExitStack() as undo:
         undo.callback(signal.pthread_sigmask, signal.SIG_BLOCK, STOPS)  # whoever is impatient shall not spoil our end
-        daemon = SetUp(options, undo)
-        await daemon.start()
-        loop.add_signal_handler(signal.SIGHUP, daemon.driver.reload_rules)
-        await stop.wait()
+        daemon = SetUp(options, undo, undo.enter_context(ErrorLog()))
+        if await is_done_before(daemon.start(), stop):
+            loop.add_signal_handler(signal.SIGHUP, daemon.driver.reload_rules)
+            await stop.wait()
+
+
+async def is_done_before(work: Coroutine[object, object, None], stop: asyncio.Event) -> bool:
+    """Whether the work came to its end before the stop, which ends it: a start may wait long for a list."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        working.cancel()
+        stopping.cancel()
+        await asyncio.wait((working, stopping))
+    if working.cancelled():
+        return False
+    working.result()
+    return True
 
 
 async def follow(watch: Callable[[], AsyncIterator[None]], read: Callable[[], None]) -> None:
@@ -133,8 +149,9 @@ class SetUp:
 
     driver: Driver
 
-    def __init__(self, options: Options, undo: AsyncExitStack) -> None:
+    def __init__(self, options: Options, undo: AsyncExitStack, error_log: ErrorLog) -> None:
         self._options = options
+        self._error_log = error_log
         self._undo = undo
         self._is_ready = False
         self._was_there = False  # an earlier daemon left enforcement in place
@@ -276,8 +293,9 @@ class SetUp:
             first_prompt_id=int(read_instant().boot_s),  # one question a second at most, over a daemon's life
         )
         engine = Engine(settings, loader.facts, programs.generation if programs else 1, Libcrypto())
-        for rule in temporary_rules.read(read_instant().wall_s):
-            engine.rules.add(rule)
+        now = read_instant()
+        for rule in temporary_rules.read(now.wall_s):
+            engine.rules.add(rule, now)
         desk = FrontDesk(identity, engine, rules_file=self._rules_file, loader=loader, history=history)
         server = ControlServer(desk, self._permissions)
         self._desk, self._server = desk, server
@@ -311,7 +329,7 @@ class SetUp:
         processes = ProcessWatch(lambda exec_id: self.driver.process_exited(exec_id))
         self._undo.callback(processes.close)
         self.driver = desk.driver = Driver(engine, doors, processes, server)
-        desk.counters = Counters(self.driver, programs, server)
+        desk.counters = Counters(self.driver, programs, server, self._error_log)
         self._undo.push_async_callback(server.close)
         if self._prompt:
             self._permissions.invite(self._prompt.user.pw_uid)

@@ -1,6 +1,7 @@
 """Compiles long lists in processes of their own, one after the other, while the loop goes on."""
 
 import asyncio
+import logging
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -8,6 +9,7 @@ from pathlib import Path
 
 LIMIT_S = 300.0
 _MODULE = "tinysnitch.store.compile_list"
+_log = logging.getLogger(__name__)
 
 
 class ListCompiler:
@@ -25,7 +27,11 @@ class ListCompiler:
 
     async def _compile(self, source: Path, target: Path, done: Callable[[str], None]) -> None:
         async with self._turn:
-            problem = await self._run(source, target)
+            try:
+                problem = await self._run(source, target)
+            except Exception as error:  # our bug; but rules that name the list wait for it
+                _log.exception("failed: to compile %s", source)
+                problem = f"{source}: reading it failed: {error}"
         done(problem)
 
     async def _run(self, source: Path, target: Path) -> str:

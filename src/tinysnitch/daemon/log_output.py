@@ -1,7 +1,8 @@
-"""The log on standard output: whole lines, never waiting for a reader, what is lost is counted.
+"""The log on standard output: whole lines, never waiting for a reader, what is lost is counted. Standard error alike.
 
 The file is opened anew through /proc/self/fd (proc(5)), so that O_NONBLOCK is ours alone: set on a shared terminal it
-would follow the user's shell. A socket cannot be opened that way; there the flag is set on the descriptor itself.
+would follow the user's shell. A socket cannot be opened that way; there the flag is set on the descriptor itself, and
+taken back at the end.
 """
 
 import asyncio
@@ -14,10 +15,12 @@ _FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND | os.O_NOCTTY | os.O_CLOEXEC
 
 class LogOutput:
     def __init__(self, descriptor: int) -> None:
+        self._was_blocking = False  # a flag that is to be taken back
         try:
             self._fd = os.open(f"/proc/self/fd/{descriptor}", _FLAGS)
         except OSError:
             self._fd = os.dup(descriptor)
+            self._was_blocking = os.get_blocking(self._fd)
             os.set_blocking(self._fd, False)
         self._pending = bytearray()
         self._is_waiting = False
@@ -49,6 +52,8 @@ class LogOutput:
         self._stop_waiting()
         if self._pending:
             self._send()
+        if self._was_blocking:
+            os.set_blocking(self._fd, True)
         os.close(self._fd)
 
     def _continue(self) -> None:

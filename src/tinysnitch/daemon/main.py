@@ -149,9 +149,10 @@ def tinysnitchd(
 
 
 def _run(options: Options) -> None:
+    from tinysnitch.daemon.error_log import FORMAT
     from tinysnitch.daemon.lifecycle import run_daemon
 
-    logging.basicConfig(format="tinysnitch: %(message)s")
+    logging.basicConfig(format=FORMAT)
     if options.is_scoped and options.rules.exists():
         _check_rules(options.rules)
     asyncio.run(run_daemon(options))

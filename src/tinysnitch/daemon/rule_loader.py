@@ -14,6 +14,7 @@ class RuleLoader:
     def __init__(self, rules_file: RulesFile, source: FactSource) -> None:
         self.errors: tuple[RuleSyntaxError, ...] = ()
         self.is_waiting = False  # new rules hold once the lists that they name are there
+        self.is_unreadable = False  # the file is there, and no change of it might tell when it can be read
         self.facts = Facts()
         self._file = rules_file
         self._source = source
@@ -24,27 +25,26 @@ class RuleLoader:
     def read_rules(self, temporary: Iterable[Rule]) -> list[Event]:
         """The file as it is now. With errors the old rules stay, and what their words stand for is still followed.
 
-        The same errors again are no news: an editor that saves once may change the file twice.
+        The same errors again are no news: an editor that saves once may change the file twice. Whatever it raises, it
+        has changed nothing, and can be called again.
         """
-        known = self.errors
-        rules, self.errors = self._read_file()
-        self.is_waiting = not self.errors and self._source.awaits_lists(rules)
-        if self.is_waiting:
-            return self.read_facts(temporary)
-        before = self._rules
-        if not self.errors:
-            self._rules = rules
+        rules, errors = self._read_file()
+        is_waiting = not errors and self._source.awaits_lists(rules)
+        holding = self._rules if errors or is_waiting else rules
         # Facts come first, and what waits is decided by them and the old rules once more: these must mean the same.
-        events = self.read_facts((*before, *temporary))
-        if not self.errors or self.errors != known:
-            events.append(RulesLoaded(rules, self.errors))
+        events = self.read_facts((*holding, *temporary))
+        if not is_waiting and (not errors or errors != self.errors):
+            events.append(RulesLoaded(rules, errors))
+        self._rules, self.errors, self.is_waiting = holding, errors, is_waiting
         return events
 
     def _read_file(self) -> tuple[tuple[Rule, ...], tuple[RuleSyntaxError, ...]]:
         """A file that cannot be read is one that has an error. Beside its rules hold those that it could not take."""
+        self.is_unreadable = False
         try:
             loaded = self._file.read()
         except SnitchError as error:
+            self.is_unreadable = True
             path = str(self._file.path)
             problem = str(error).removeprefix(f"{path}: ")
             return (), (RuleSyntaxError(path, 1, 1, problem, error.hint or "it must be a file that can be read"),)

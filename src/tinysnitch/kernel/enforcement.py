@@ -95,5 +95,7 @@ class Enforcement:
 
     def flush(self) -> None:
         """Verdicts go to the kernel in one message a queue, after all that they rest on was written."""
-        self._queue.flush()
-        self._names_queue.flush()
+        try:
+            self._queue.flush()
+        finally:
+            self._names_queue.flush()

@@ -1,74 +1,154 @@
 """Watching a file or the files of a folder, also when editors rename another one over it, or it goes and comes again.
 
-Folders are watched: a watch on a file sticks to the inode, which a rename leaves behind. Where one file alone is
-watched it is watched too: mounted over another one, as Docker does with /etc/resolv.conf, it is changed elsewhere.
+1. A watch sticks to the inode, which a rename leaves behind: the folder that holds the file is watched. Where one file
+   alone is watched it is watched too: mounted over another one, as Docker does with /etc/resolv.conf, it is changed
+   elsewhere.
+2. Each folder and each link on the way is watched for what happens to itself: a link that is turned, a folder that is
+   put in the place of another one. What else happens in these folders wakes nobody.
+3. Where the way ends before its end, the last folder that is there is watched for what comes.
 """
 
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from asyncinotify import Event, Inotify, Mask
 
-_CHANGES = Mask.CLOSE_WRITE | Mask.MOVED_TO | Mask.MOVED_FROM | Mask.CREATE | Mask.DELETE | Mask.ONLYDIR
+_MAX_STEPS = 256  # on the way to one file; links may lead around in circles
+_TRIES = 5
+_COMES_AND_GOES = Mask.MOVED_TO | Mask.MOVED_FROM | Mask.CREATE | Mask.DELETE
+_SELF = Mask.MOVE_SELF | Mask.DELETE_SELF
+_LINK = _SELF | Mask.ATTRIB | Mask.DONT_FOLLOW  # ATTRIB: it has a name less
+
+
+@dataclass(slots=True)
+class _Spot:
+    """What is watched at one place, which no link leads to."""
+
+    mask: Mask
+    names: set[str] = field(default_factory=set)  # what matters of a folder
+    is_whole: bool = False  # everything in it does
+
+
+_Spots = dict[Path, _Spot]
 
 
 def watch_file(path: Path) -> AsyncIterator[None]:
     """One item as soon as the watch stands, then one for each time that the file may have changed."""
-    return _watch(partial(_places_of, path), None)
+    return _watch(partial(_spots_of_file, path.absolute()))
 
 
 def watch_folder(folder: Path) -> AsyncIterator[None]:
     """The same for the files right in a folder, which need not be there yet, nor the one above it."""
-    return _watch(partial(_places_in, folder), folder.absolute())
+    return _watch(partial(_spots_of_folder, folder.absolute()))
 
 
-async def _watch(find_places: Callable[[], set[Path]], folder: Path | None) -> AsyncIterator[None]:
+async def _watch(find_spots: Callable[[], _Spots]) -> AsyncIterator[None]:
     with Inotify() as inotify:
-        places = _add_watches(inotify, find_places(), folder)
+        watched = _watch_all(inotify, find_spots)
         yield
         async for event in inotify:
-            if _is_change(event, places, folder):
-                places |= _add_watches(inotify, find_places(), folder)  # a link may lead elsewhere now
+            if _is_change(event, watched):
+                watched = _watch_all(inotify, find_spots)  # the way may be another one now
                 yield
 
 
-def _places_of(path: Path) -> set[Path]:
-    """Where a change of the content shows: at the path itself, and where a link leads."""
-    return {path.absolute(), Path(os.path.realpath(path))}
+def _spots_of_file(path: Path) -> _Spots:
+    spots: _Spots = {}
+    end = _add_way(spots, path)
+    if end is not None and not os.path.isdir(end):
+        _add(spots, end, Mask.CLOSE_WRITE)
+    return spots
 
 
-def _places_in(folder: Path) -> set[Path]:
-    """The folder, the one above it, every file in it and where each leads."""
-    places = {folder.absolute(), folder.parent.absolute(), folder.absolute() / "any"}
-    with suppress(OSError):
-        for path in folder.iterdir():
-            places |= _places_of(path)
-    return places
+def _spots_of_folder(folder: Path) -> _Spots:
+    """The folder, and where each link in it leads."""
+    spots: _Spots = {}
+    end = _add_way(spots, folder)
+    if end is not None and os.path.isdir(end):
+        _add(spots, end, _COMES_AND_GOES | Mask.CLOSE_WRITE | Mask.ONLYDIR).is_whole = True
+        with suppress(OSError):
+            for path in end.iterdir():
+                if path.is_symlink():
+                    _add_way(spots, path)
+    return spots
 
 
-def _add_watches(inotify: Inotify, places: set[Path], folder: Path | None) -> set[Path]:
-    """Watch where each place is; of a folder's some may not be there. A second watch is the first one (inotify(7))."""
-    if folder is None:
-        for place in places:
-            with suppress(OSError):
-                inotify.add_watch(place, Mask.CLOSE_WRITE)
-    allowed = () if folder is None else (FileNotFoundError, NotADirectoryError)
-    for parent in {place.parent for place in places}:
-        with suppress(*allowed):
-            inotify.add_watch(parent, _CHANGES)
-    return places
+def _add_way(spots: _Spots, path: Path) -> Path | None:
+    """All that can lead the path elsewhere (path_resolution(7)); where it leads, None if it ends before."""
+    here, left = Path("/"), list(path.parts[:0:-1])
+    for _ in range(_MAX_STEPS):
+        if not left:
+            return here
+        step = Path(os.path.normpath(here / left.pop()))
+        target = _find_target(step)
+        if target is not None:
+            _add(spots, step, _LINK)
+            here = Path("/") if target.is_absolute() else here
+            left += [part for part in reversed(target.parts) if part != "/"]
+        elif os.path.isdir(step):
+            _add(spots, step, _SELF | Mask.ONLYDIR)
+            here = step
+        else:
+            mask = _COMES_AND_GOES if left else _COMES_AND_GOES | Mask.CLOSE_WRITE
+            _add(spots, here, mask | Mask.ONLYDIR).names.add(step.name)
+            return None if left else step
+    return None
 
 
-def _is_change(event: Event, places: set[Path], folder: Path | None) -> bool:
+def _find_target(path: Path) -> Path | None:
+    try:
+        return path.readlink()
+    except (OSError, ValueError):  # EINVAL: no link
+        return None
+
+
+def _add(spots: _Spots, path: Path, mask: Mask) -> _Spot:
+    spot = spots.setdefault(path, _Spot(Mask(0)))
+    spot.mask |= mask
+    return spot
+
+
+def _watch_all(inotify: Inotify, find_spots: Callable[[], _Spots]) -> dict[int, tuple[Path, _Spot]]:
+    """Watch these, and nothing else any more; by watch descriptor. From the top: what turns meanwhile is told.
+
+    What is another kind of thing meanwhile is found by looking again.
+    """
+    spots = find_spots()
+    for _ in range(_TRIES):
+        watched = {wd: (path, spot) for path, spot in spots.items() for wd in _try_watch(inotify, path, spot.mask)}
+        spots, earlier = find_spots(), spots
+        if spots == earlier:
+            break
+    for watch in inotify.watches:
+        if watch.wd not in watched:
+            with suppress(OSError):  # EINVAL: it went with its inode
+                inotify.rm_watch(watch)
+    return watched
+
+
+def _try_watch(inotify: Inotify, path: Path, mask: Mask) -> tuple[int, ...]:
+    """inotify_add_watch(2): one inode has one watch. Nothing where nothing is there any more."""
+    try:
+        return (inotify.add_watch(path, mask).wd,)
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+
+
+def _is_change(event: Event, watched: dict[int, tuple[Path, _Spot]]) -> bool:
     if Mask.Q_OVERFLOW in event.mask:
         return True
-    path = event.path
-    if path is None or (path not in places and path.parent != folder):
+    if event.watch is None or event.watch.wd not in watched or Mask.IGNORED in event.mask:
         return False
-    return Mask.CREATE not in event.mask or _has_come_whole(path)
+    path, spot = watched[event.watch.wd]
+    if event.name is None:
+        return True  # of the place itself
+    if not spot.is_whole and event.name.name not in spot.names:
+        return False
+    return Mask.CREATE not in event.mask or _has_come_whole(path / event.name)
 
 
 def _has_come_whole(path: Path) -> bool:

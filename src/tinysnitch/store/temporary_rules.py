@@ -1,5 +1,6 @@
 """Temporary rules that outlive the daemon: those with an end on the clock, in the state folder."""
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from tinysnitch.store.text_file import errors_named, read_text, replace_text
 _HEADER = "# Temporary rules, written by tinysnitchd. Lasting ones belong into the rules file.\n"
 _MODE = 0o600
 
+_log = logging.getLogger(__name__)
+
 
 class TemporaryRules:
     def __init__(self, path: Path) -> None:
@@ -17,6 +20,9 @@ class TemporaryRules:
 
     def read(self, wall_s: float) -> tuple[Rule, ...]:
         """Those that have not ended. A line that cannot be read is worth no trouble: people are asked again."""
+        if self.path.exists() and not self.path.is_file():
+            self._move_aside()
+            return ()
         with errors_named(self.path):
             try:
                 text = read_text(self.path)
@@ -24,6 +30,16 @@ class TemporaryRules:
                 return ()
         rules, _errors = parse_rules(text, str(self.path))
         return tuple(rule for rule in rules if rule.until_s is not None and wall_s < rule.until_s)
+
+    def _move_aside(self) -> None:
+        """A folder, say: no rules are in it, and none could be kept."""
+        aside = self.path.with_name(f"{self.path.name}.broken")
+        try:
+            self.path.replace(aside)
+        except OSError as error:
+            _log.warning("%s is no regular file and cannot be moved aside: %s", self.path, error)
+        else:
+            _log.warning("%s was no regular file; it is now %s", self.path, aside)
 
     def replace(self, rules: Iterable[Rule]) -> None:
         """Keep these. A rule bound to a process is left out: its line could not say so, and would mean more."""

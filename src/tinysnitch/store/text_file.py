@@ -6,6 +6,7 @@ Texts hold bytes that are not UTF-8 as surrogate escapes (PEP 383), and go back 
 import errno
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ _HINTS = {
     errno.EISDIR: "it is a folder: name a file",
     errno.ENOTDIR: "a file is where a folder must be: name another place",
     errno.EEXIST: "a file is where a folder must be: name another place",  # mkdir(2)
+    errno.EINVAL: "name a regular file: a pipe or a device is not read a second time",
     errno.EROFS: "name a place that can be written to",
 }
 
@@ -70,7 +72,18 @@ def _lock(place: Path) -> int | None:
 
 
 def read_text(path: Path) -> str:
-    return path.read_bytes().decode("utf-8", "surrogateescape")
+    """Of a regular file. A pipe could keep us waiting for ever, and has nothing to say the second time."""
+    with open(path, "rb", opener=_open_regular) as file:
+        return file.read().decode("utf-8", "surrogateescape")
+
+
+def _open_regular(path: str, flags: int) -> int:
+    fd = os.open(path, flags | os.O_NONBLOCK)  # fifo(7): does not wait for a writer
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # open() itself says what a folder is
+        return fd
+    os.close(fd)
+    raise OSError(errno.EINVAL, "not a regular file")
 
 
 def replace_text(path: Path, text: str, mode: int = 0o644) -> None:

@@ -1,0 +1,47 @@
+"""What goes wrong, on standard error while the loop runs: a reader that stops reading it holds nothing up.
+
+As lines that look as logging's own, and that are lost and counted where nobody takes them. For the loop's thread alone.
+"""
+
+import logging
+import os
+import stat
+from types import TracebackType
+from typing import Self
+
+from tinysnitch.daemon.log_output import LogOutput
+
+FORMAT = "tinysnitch: %(message)s"
+
+
+class ErrorLog(logging.Handler):
+    """Takes what is logged between `with` and its end: ours and asyncio's."""
+
+    def __init__(self, descriptor: int = 2) -> None:
+        super().__init__(logging.WARNING)
+        self.setFormatter(logging.Formatter(FORMAT))
+        self._descriptor = descriptor
+        self._output: LogOutput | None = None
+        self._others: list[logging.Handler] = []
+
+    @property
+    def lost(self) -> int:
+        """Lines."""
+        return self._output.lost if self._output else 0
+
+    def __enter__(self) -> Self:
+        """To a regular file nobody waits, and others write at the place that it has in common: that stays as it is."""
+        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            self._output = LogOutput(self._descriptor)
+            self._others, logging.root.handlers[:] = logging.root.handlers[:], [self]
+        return self
+
+    def __exit__(self, _type: type[BaseException] | None, _error: object, _traceback: TracebackType | None) -> None:
+        if self._output:
+            logging.root.handlers[:] = self._others
+            self._output.close()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._output:
+            self._output.write(self.format(record).encode(errors="backslashreplace"))
+            self._output.flush()

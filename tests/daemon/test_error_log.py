@@ -1,0 +1,121 @@
+"""What goes wrong is told without waiting for who reads it."""
+
+import asyncio
+import logging
+import os
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.lab.lab import Lab
+from tests.lab.world import WORLD4
+from tinysnitch.daemon.error_log import ErrorLog
+from tinysnitch.daemon.log_output import MAX_PENDING
+
+_log = logging.getLogger("tinysnitch.test")
+PAGE = 4096
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    reader, writer = os.pipe()
+    yield reader, writer
+    os.close(reader)
+    os.close(writer)
+
+
+def test_warnings_and_asyncios_errors_come_as_lines(pipe: tuple[int, int]) -> None:
+    async def run() -> None:
+        with ErrorLog(pipe[1]):
+            _log.warning("ours: %s", "\udcff")
+            _log.info("not this")
+            asyncio.get_running_loop().call_exception_handler({"message": "of asyncio"})
+        _log.warning("after the end")
+
+    asyncio.run(run())
+    assert os.read(pipe[0], PAGE) == b"tinysnitch: ours: \\udcff\ntinysnitch: of asyncio\n"
+
+
+def test_it_stands_in_for_what_would_wait(pipe: tuple[int, int]) -> None:
+    root = logging.getLogger()
+    before = list(root.handlers)
+    with ErrorLog(pipe[1]) as error_log:
+        assert root.handlers == [error_log]
+    assert root.handlers == before
+
+
+def test_a_traceback_is_told_too(pipe: tuple[int, int]) -> None:
+    with ErrorLog(pipe[1]):
+        try:
+            raise ZeroDivisionError("by nothing")
+        except ZeroDivisionError:
+            _log.exception("failed")
+    lines = os.read(pipe[0], PAGE).splitlines()
+    assert (lines[0], lines[1], lines[-1]) == (
+        b"tinysnitch: failed",
+        b"Traceback (most recent call last):",
+        b"ZeroDivisionError: by nothing",
+    )
+
+
+def test_a_reader_that_stops_holds_nothing_up_and_what_is_lost_is_counted(pipe: tuple[int, int]) -> None:
+    async def run() -> None:
+        with ErrorLog(pipe[1]) as error_log:
+            for _ in range(MAX_PENDING // PAGE + 100):
+                _log.warning("x" * PAGE)
+            assert error_log.lost > 0
+        assert os.get_blocking(pipe[1])
+
+    asyncio.run(run())
+
+
+def test_a_socket_waits_again_after_the_end() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        with ErrorLog(ours.fileno()):
+            assert not os.get_blocking(ours.fileno())
+            _log.warning("told")
+        assert os.get_blocking(ours.fileno())
+        assert theirs.recv(PAGE) == b"tinysnitch: told\n"
+
+
+def test_a_file_is_left_to_logging_itself(tmp_path: Path) -> None:
+    """Written to at another place than the descriptor's, what comes after would be written over it."""
+    handlers = list(logging.getLogger().handlers)
+    with (tmp_path / "errors").open("w") as file, ErrorLog(file.fileno()) as error_log:
+        assert logging.getLogger().handlers == handlers
+        assert error_log.lost == 0
+
+
+def make_full_pipe(path: Path) -> int:
+    """A named one; the descriptor of its reader, who reads nothing."""
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(PAGE))
+    os.close(writer)
+    return reader
+
+
+@pytest.mark.privileged
+def test_a_full_pipe_on_standard_error_stops_no_verdict_and_no_end(lab: Lab) -> None:
+    """`tinysnitchd 2>&1 | less`, which nobody scrolls, and a history to warn of. Losses are told with what comes."""
+    folder = lab.folder / "daemon"
+    folder.mkdir()
+    (folder / "rules").write_text("allow - 80 tcp\n")
+    reader = make_full_pipe(folder / "stderr")
+    daemon = lab.restart_daemon(folder)
+    (folder / "stderr").unlink()
+    (folder / "stderr").touch()  # for who describes a failed test
+    with closing(sqlite3.connect(folder / "state" / "history.sqlite", isolation_level=None)) as history:
+        history.execute("begin exclusive")
+        while not any(record["what"] == "history rows" for record in daemon.records("lost")):
+            assert lab.run(["curl", "-sS", "-m", "5", f"http://{WORLD4}/"]).returncode == 0
+        assert daemon.stop() == 0
+    os.close(reader)
