@@ -213,7 +213,7 @@ def test_prompts_follow_a_daemon_that_starts_again(lab: Lab, pair: Pair) -> None
     for person in people:
         person.see("waiting for the daemon")
         person.type("yyy")  # the question went with the daemon: a key for it is none for the next
-    assert client.wait(timeout=20 * PATIENCE) == 0  # sent again, once there was no firewall
+    assert client.wait(timeout=20 * PATIENCE) == 7
     daemon = lab.restart_daemon(daemon.rules.parent)
     for person in people:
         person.see("no questions")
@@ -266,7 +266,7 @@ def test_hostile_arguments_steer_no_terminal(lab: Lab, pair: Pair) -> None:
         person.see(r"\x1b[2J\x1b]0;owned\x07")
         person.see(r"\u202e")
     time.sleep(DELAY_S + 0.1)  # the delay itself is what must pass
-    changes = (("answer with it", "keys do not count yet"), ("Enter answers with it", "tcp_client.py wants to reach"))
+    changes = (("answer with it", "until it quits"), ("Enter answers with it", "tcp_client.py wants to reach"))
     for person, (editor, back) in zip(people, changes, strict=True):
         person.type("e")
         person.see(editor)

@@ -187,7 +187,8 @@ class SetUp:
         notes = None if self._options.is_scoped else self._watch_packet_sockets(programs)
         await self._start_prompt()  # before the first step that changes what an earlier daemon left
         self._add_rules(netfilter)
-        self._undo.callback(self._take_away, self._refuse_waiting)
+        if not self._options.is_scoped:  # what one command leaves running is ended with it
+            self._undo.callback(self._take_away, self._refuse_waiting)
         self._guard(netfilter)
         if programs:
             programs.remove_stale()
