@@ -118,7 +118,10 @@ def test_until_quit_ends_with_its_process(lab: Lab) -> None:
     assert answer_next(daemon, client, "yes", "--for", "quit") == "ok"
     assert client.connect(WORLD4, 80) == "ok"
     assert len(daemon.records("ask")) == 1
+    assert f"allow {WORLD4} 80 tcp" in daemon.cli("rules", "list").stdout
     client.end()
+    listed = daemon.cli("rules", "list")
+    assert (listed.returncode, listed.stdout) == (0, "")
     assert answer_next(daemon, StepClient(lab), "no", "--for", "once") == "ECONNREFUSED"
     assert len(daemon.records("ask")) == 2
 
