@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.qt.desktop import wait_until
+from tests.lab.patience import wait_until
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.daemon import prompt_process
 from tinysnitch.daemon.prompt_process import PromptProcess, find_caller, session_environment

@@ -37,16 +37,19 @@ class Way:
         return [word.replace("{}", address) for word in self.client]
 
 
+UDP_WORDS = (PYTHON, UDP_CLIENT, "{}", str(ECHO_PORT))
+PING = ("ping", "-n", "-c1", f"-W{PATIENT_S}", "{}")
 OUTBOUND = {
     "tcp": Way("tcp", (PYTHON, TCP_CLIENT, "{}", "80"), TCP_CLIENT, 80),
-    "udp": Way("udp", (PYTHON, UDP_CLIENT, "{}", str(ECHO_PORT), PATIENT_S), UDP_CLIENT, ECHO_PORT),
-    "udp-connected": Way("udp", (PYTHON, UDP_CLIENT, "{}", str(ECHO_PORT), "connected", PATIENT_S), UDP_CLIENT, ECHO_PORT),
-    "icmp": Way("icmp", ("ping", "-n", "-c1", f"-W{PATIENT_S}", "{}"), "/usr/bin/ping", 0),
+    "udp": Way("udp", (*UDP_WORDS, PATIENT_S), UDP_CLIENT, ECHO_PORT),
+    "udp-connected": Way("udp", (*UDP_WORDS, "connected", PATIENT_S), UDP_CLIENT, ECHO_PORT),
+    "icmp": Way("icmp", PING, "/usr/bin/ping", 0),
 }
+UDP_SERVER = (PYTHON, UDP_ECHO, SERVER_PORT)
 INBOUND = {
     "tcp": Way("tcp", (PYTHON, TCP_CLIENT, "{}", SERVER_PORT), TCP_SERVER, 7000, (PYTHON, TCP_SERVER, SERVER_PORT)),
-    "udp": Way("udp", (PYTHON, UDP_CLIENT, "{}", SERVER_PORT, PATIENT_S), UDP_ECHO, 7000, (PYTHON, UDP_ECHO, SERVER_PORT)),
-    "icmp": Way("icmp", ("ping", "-n", "-c1", f"-W{PATIENT_S}", "{}"), "kernel", 0),
+    "udp": Way("udp", (PYTHON, UDP_CLIENT, "{}", SERVER_PORT, PATIENT_S), UDP_ECHO, 7000, UDP_SERVER),
+    "icmp": Way("icmp", PING, "kernel", 0),
 }
 ANSWERS = pytest.mark.parametrize("answer", ["yes", "no"])
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.lab.lab import DNS_RULE, Lab
-from tests.lab.patience import PATIENCE
-from tests.qt.desktop import Desktop, prompt_clients, wait_until
+from tests.lab.patience import PATIENCE, wait_until
+from tests.qt.desktop import Desktop, prompt_clients
 
 pytestmark = [pytest.mark.privileged]
 
