@@ -9,6 +9,7 @@ import pytest
 
 from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.patience import PATIENCE, wait_until
+from tests.lab.toggles import curl, try_toggles
 from tests.qt.desktop import Desktop, prompt_clients
 
 pytestmark = [pytest.mark.privileged]
@@ -48,6 +49,30 @@ def test_keys_change_the_rule_and_one_answers(lab: Lab, desktop: Desktop, keys: 
     assert curl.communicate(timeout=10 * PATIENCE)[0] == WELCOME
     assert f"{rule}\n" in daemon.rules.read_text()
     desktop.see_nothing()
+
+
+def test_every_toggle_is_in_the_rule_that_is_written(lab: Lab, desktop: Desktop) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    desktop.attach_prompt(daemon, delay_s=0.0)
+
+    def answer(name: str, keys: str) -> None:
+        desktop.see(f"curl wants to reach {name}")
+        desktop.press(*keys)
+
+    try_toggles(lab, daemon, answer)
+
+
+def test_all_that_waits_for_a_program_is_answered_together(lab: Lab, desktop: Desktop) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    desktop.attach_prompt(daemon, delay_s=0.0)
+    clients = [lab.spawn(curl(name)) for name in ("n0.page.test", "n1.cdn.test")]
+    for name in ("n0.page.test", "n1.cdn.test"):
+        daemon.wait_ask(name=name)
+    desktop.see("curl wants to reach n")
+    desktop.press("l", "y")  # y only leaves the legend
+    assert len(daemon.asks()) == 2
+    desktop.press("g", "y")
+    assert [client.communicate(timeout=10 * PATIENCE)[0] for client in clients] == [WELCOME] * 2
 
 
 def test_the_rule_can_be_edited(lab: Lab, desktop: Desktop) -> None:
