@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -143,20 +144,25 @@ def test_a_daemon_that_restarts_is_followed(lab: Lab, desktop: Desktop) -> None:
 
 
 def test_of_two_windows_the_first_answer_wins(lab: Lab, tmp_path: Path) -> None:
+    """Both answer in one moment: which is first, nobody knows."""
     daemon = lab.start_daemon(DNS_RULE)
     with ExitStack() as stack:
-        first, second = (stack.enter_context(Desktop(tmp_path / name)) for name in ("first", "second"))
-        for desktop in (first, second):
+        desktops = [stack.enter_context(Desktop(tmp_path / name)) for name in ("first", "second")]
+        for desktop in desktops:
             desktop.attach_prompt(daemon)
-        curl = lab.spawn(CURL)
-        for desktop in (first, second):
+        client = lab.spawn(CURL)
+        for desktop in desktops:
             desktop.see(QUESTION)
         pass_delay()
-        first.press("y")
-        second.press("n")
-        assert curl.communicate(timeout=10 * PATIENCE)[0] == WELCOME
-        for desktop in (first, second):
+        with ThreadPoolExecutor() as hands:
+            list(hands.map(Desktop.press, desktops, ("y", "n")))
+        is_allowed = client.communicate(timeout=10 * PATIENCE)[0] == WELCOME
+        for desktop in desktops:
             desktop.see_nothing()
+    told = daemon.wait_connection(name="shop.test")
+    assert (told["verdict"], told["reason"]) == ("allow" if is_allowed else "deny", "answered by uid 0")
+    (answer,) = daemon.stop_and_tell("answer")
+    assert answer["rule"] == told["rule"]
 
 
 def test_what_is_left_comes_back_with_the_next_question(lab: Lab, desktop: Desktop) -> None:

@@ -64,6 +64,13 @@ def test_the_window_is_there_while_a_question_is(stage: Stage) -> None:
     assert not stage.window.isVisible()
 
 
+def test_what_another_answered_is_told_with_the_next_question(stage: Stage) -> None:
+    for prompt_id, name in ((1, "question"), (2, "long")):
+        stage.ask(prompt_id, name)
+    stage.agent.tell(QuestionClosed(1, "answered by alice"))
+    assert [text for text in stage.texts() if text.endswith(": answered by alice")] != []
+
+
 def test_a_key_counts_when_it_was_typed_after_the_delay(stage: Stage) -> None:
     stage.ask(1)
     stage.agent.press("n", time.monotonic() + 9)  # nothing was painted yet
