@@ -23,6 +23,8 @@ _DNSMASQ = f"""
 no-hosts
 no-resolv
 port=53
+listen-address={WORLD4},{WORLD6}
+bind-interfaces
 user=root
 log-facility=-
 cache-size=0
