@@ -9,7 +9,7 @@ import pytest
 
 from tests.evasion.stage import PYTHON, TARGET, Stage
 
-pytestmark = [pytest.mark.privileged, pytest.mark.core_lab]
+pytestmark = [pytest.mark.privileged]
 
 IN_MOUNTS = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec"]
 
