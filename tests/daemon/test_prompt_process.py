@@ -3,15 +3,18 @@
 import asyncio
 import os
 import pwd
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.qt.desktop import wait_until
+from tests.lab.patience import wait_until
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.daemon import prompt_process
 from tinysnitch.daemon.prompt_process import PromptProcess, find_caller, session_environment
 
+NOBODY = 65534
 ME = pwd.getpwuid(os.getuid())
 SCREEN = {"DISPLAY": ":7", "SECRET": "x", "TINYSNITCH_FONTSIZE": "20", "LD_PRELOAD": "/tmp/x.so"}
 
@@ -61,26 +64,55 @@ def test_no_screen_is_an_error_to_act_on(tmp_path: Path) -> None:
         session_environment(ME, {}, tmp_path)
 
 
+def stand_in(folder: Path, script: str) -> Path:
+    """A command in place of the window: says what it was given, and waits. Where it says that."""
+    command, told = folder / "tinysnitch-prompt", folder / "told"
+    command.write_text(f"#!/bin/sh\n{script} >{told}.new\nmv {told}.new {told}\nexec sleep 60\n")
+    command.chmod(0o755)
+    return told
+
+
+async def start_and_stop(prompt: PromptProcess, told: Path) -> None:
+    await prompt.stop()  # nothing was started
+    await prompt.start((300, 4000))
+    await asyncio.to_thread(wait_until, told.exists)
+    await prompt.stop()
+    await prompt.stop()
+
+
 def test_it_is_started_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stand-in for the window that says what it was given, and waits."""
-    script = tmp_path / "tinysnitch-prompt"
-    told = tmp_path / "told"
-    script.write_text(
-        f'#!/bin/sh\necho "$DISPLAY $HOME $* $(ulimit -n)" >{told}.new\nmv {told}.new {told}\nexec sleep 60\n'
-    )
-    script.chmod(0o755)
+    told = stand_in(tmp_path, 'echo "$DISPLAY $HOME $* $(ulimit -n)"')
     monkeypatch.setattr(prompt_process.sys, "executable", str(tmp_path / "python"))
-
-    async def run() -> None:
-        prompt = PromptProcess(tmp_path / "socket", {"DISPLAY": ":7"})
-        await prompt.stop()  # nothing was started
-        await prompt.start((300, 4000))
-        await asyncio.to_thread(wait_until, told.exists)
-        await prompt.stop()
-        await prompt.stop()
-
-    asyncio.run(run())
+    asyncio.run(start_and_stop(PromptProcess(tmp_path / "socket", {"DISPLAY": ":7"}), told))
     assert told.read_text() == f":7 {ME.pw_dir} --socket {tmp_path}/socket 300\n"
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may use."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        yield Path(folder)
+
+
+@pytest.fixture
+def _in_more_groups() -> Iterator[None]:
+    before = os.getgroups()
+    os.setgroups([0, 4])
+    yield
+    os.setgroups(before)
+
+
+@pytest.mark.privileged
+@pytest.mark.usefixtures("_in_more_groups")
+def test_it_is_the_callers_alone(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = stand_in(open_folder, "grep -E '^(Uid|Gid|Groups):' /proc/self/status")
+    monkeypatch.setattr(prompt_process.sys, "executable", str(open_folder / "python"))
+    caller = {"SUDO_UID": str(NOBODY), "SUDO_GID": str(NOBODY), "SUDO_USER": "nobody", "DISPLAY": ":7"}
+    asyncio.run(start_and_stop(PromptProcess(open_folder / "socket", caller), told))
+    lines = told.read_text().splitlines()
+    assert [line.split(":")[0] for line in lines] == ["Uid", "Gid", "Groups"]
+    assert {number for line in lines for number in line.split()[1:]} == {str(NOBODY)}
 
 
 def test_a_command_that_is_not_there_is_an_error_to_act_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

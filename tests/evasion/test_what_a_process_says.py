@@ -7,7 +7,7 @@ import pytest
 from tests.evasion.stage import ELSEWHERE, PORT, PYTHON, TARGET, Stage
 from tests.lab.world import WORLD4
 
-pytestmark = [pytest.mark.privileged]
+pytestmark = [pytest.mark.privileged, pytest.mark.core_lab]
 
 
 def test_the_honest_program_is_allowed(stage: Stage) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.kernel.attribution_table import DictTable
 from tests.kernel.test_attribution import cookie_of
 from tinysnitch.core.flow import ICMP, TCP, UDP
+from tinysnitch.kernel import seed as seed_module
 from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, IMAGE_USER_NAMESPACE, Listener, ProcessEntry
 from tinysnitch.kernel.seed import seed, seed_processes
 from tinysnitch.kernel.sockets import SocketDiag
@@ -80,6 +81,19 @@ def test_the_newest_holder_owns_a_socket_that_was_handed_on(table: DictTable) ->
         for holder in holders:
             holder.kill()
             holder.wait()
+
+
+def test_init_owns_only_what_nobody_else_holds(table: DictTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Init keeps sockets for its services; here the newest holder, else the owner, plays it."""
+    with socket.create_server(("127.0.0.1", 0)) as shared, socket.create_server(("127.0.0.1", 0)) as kept:
+        with subprocess.Popen(["sleep", "30"], pass_fds=[shared.fileno(), kept.fileno()]) as init:
+            monkeypatch.setattr(seed_module, "_INIT", init.pid)
+            kept_cookie = cookie_of(kept)
+            kept.close()
+            seed_all(table)
+            init.kill()
+        assert table.owners[cookie_of(shared)].pid == os.getpid()
+        assert table.owners[kept_cookie].pid == init.pid
 
 
 def test_a_connected_socket_listens_to_nobody_else(table: DictTable) -> None:

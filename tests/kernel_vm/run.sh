@@ -47,7 +47,7 @@ package=$(newest_package)
 unpack_kernel "$package"
 version=$(version_of "$package")
 words=("${@:-}")
-[ $# -gt 0 ] || words=(tests/lab -m core_lab)
+[ $# -gt 0 ] || words=(tests/lab tests/evasion -m core_lab)
 result=$(mktemp "$KERNELS/result-XXXXXX")
 trap 'rm -f "$result"' EXIT
 printf -v command '%q ' "$PWD/tests/kernel_vm/inside.sh" "$PWD" "$result" "${words[@]}"

@@ -1,12 +1,23 @@
-"""The kernel's own count of the packets that it handed to user space."""
+"""The kernel's own counts of the packets that it handed to user space."""
 
 from tests.lab.lab import Lab
 
-PACKETS_COLUMN = 7  # id_sequence: net/netfilter/nfnetlink_queue.c, seq_show()
+# net/netfilter/nfnetlink_queue.c, seq_show()
+WAITING_COLUMN = 2  # queue_total
+PACKETS_COLUMN = 7  # id_sequence
 
 
 def count_queued(lab: Lab) -> int:
     """Packets given to any queue of the host's namespace since the queues exist."""
+    return _sum(lab, PACKETS_COLUMN)
+
+
+def count_waiting(lab: Lab) -> int:
+    """Packets that have no verdict yet."""
+    return _sum(lab, WAITING_COLUMN)
+
+
+def _sum(lab: Lab, column: int) -> int:
     table = lab.run_outside(["cat", "/proc/net/netfilter/nfnetlink_queue"]).stdout
     assert table, "no queue is bound in the lab"
-    return sum(int(line.split()[PACKETS_COLUMN]) for line in table.splitlines())
+    return sum(int(line.split()[column]) for line in table.splitlines())

@@ -46,7 +46,6 @@ def test_what_was_allowed_forever_is_not_asked_again(lab: Lab) -> None:
     assert len(daemon.stop_and_tell("ask")) == 1
 
 
-@pytest.mark.core_lab
 def test_answered_no_the_program_is_refused_at_once(lab: Lab) -> None:
     daemon = lab.start_daemon(DNS_RULE)
     curl = lab.spawn([*CURL, "-v"])

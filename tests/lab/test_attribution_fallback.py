@@ -1,15 +1,25 @@
 """Without BPF: right for what is still alive, else unknown, never wrong; and said wherever people look."""
 
+import itertools
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
+from tests.lab.daemon import Record
+from tests.lab.patience import wait_until
 from tests.lab.step_client import PROGRAM, StepClient
 from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
 from tests.lab.world import ECHO_PORT, HOST4, PROGRAMS, WORLD4, WORLD6
 
 pytestmark = [pytest.mark.privileged]
 
+SENDER = """
+import socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as used:
+    for line in sys.stdin:
+        used.sendto(b"x", (sys.argv[1], int(line)))
+"""
 SOCKET_USER = str(PROGRAMS / "socket_user.py")
 
 
@@ -39,10 +49,25 @@ def test_what_listens_is_right(degraded: WatchedLab) -> None:
 
 
 def test_what_is_gone_is_unknown_and_never_wrong(degraded: WatchedLab) -> None:
+    """By turns with one that stays, whose socket is known once a scan has met it."""
+    staying = degraded.lab.spawn([PYTHON, "-c", SENDER, WORLD4], stdin=subprocess.PIPE)
+    ports = itertools.count(9000)
+    wait_until(lambda: send(degraded, staying, next(ports))["pid"] == staying.pid)
     for _ in range(30):
         pid, port = map(int, degraded.run([PYTHON, SOCKET_USER, "late_answer", WORLD4, "9"]).split())
         record = degraded.daemon.wait_connection(local_port=port, remote_port=9, protocol="udp")
         assert (record["program"], record["pid"]) in ((SOCKET_USER, pid), ("unknown", None))
+        known = send(degraded, staying, next(ports))
+        assert (known["pid"], known["args"][0]) == (staying.pid, "-c")
+    staying.kill()
+
+
+def send(degraded: WatchedLab, sender: subprocess.Popen[str], port: int) -> Record:
+    """From the socket that it has, to a port that nobody else sends to; the decision on that."""
+    assert sender.stdin
+    sender.stdin.write(f"{port}\n")
+    sender.stdin.flush()
+    return degraded.daemon.wait_connection(remote_port=port, protocol="udp")
 
 
 def test_the_mode_is_shown(degraded: WatchedLab) -> None:

@@ -55,6 +55,7 @@ def got(server: subprocess.Popen[str]) -> bool:
     return server.stdout.readline() == "got\n"
 
 
+@pytest.mark.core_lab
 @KINDS
 @pytest.mark.parametrize(
     ("bound", "address"), [("0.0.0.0", HOST4), (HOST4, HOST4), ("::", HOST4), ("::", HOST6), (HOST6, HOST6)]

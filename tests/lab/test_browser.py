@@ -9,8 +9,9 @@ from tests.lab.daemon import BIN, Daemon
 from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.patience import PATIENCE
 from tests.lab.person import Person
+from tests.lab.stubs import start_stub
 from tests.lab.test_page import press_until_loaded
-from tests.lab.world import PAGE_NAMES
+from tests.lab.world import PAGE_NAMES, SHARED4, WORLD6
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
@@ -19,6 +20,12 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
 ]
 PAGE = f"http://{PAGE_NAMES[0]}/page.html"
+PAGES = {  # names and where they lead: a CNAME of a CNAME, only IPv6, two names of one address
+    "far.test": None,
+    "six.test": WORLD6,
+    "first.shared.test": SHARED4,
+    "second.shared.test": SHARED4,
+}
 LOADED = "all is here"
 # What it asks for by itself; without a name no connection comes of it.
 BACKGROUND = "10.77.0.1 accounts.google.com optimizationguide-pa.googleapis.com\n"
@@ -35,12 +42,17 @@ def lay_out_page(lab: Lab) -> None:
     hosts.write_text(hosts.read_text() + BACKGROUND)
 
 
+def browse(profile: Path) -> list[str]:
+    """The front of a command line that prints a page once it has loaded."""
+    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
+    return [*command, "--timeout=60000", "--dump-dom"]
+
+
 def open_page(lab: Lab, daemon: Daemon, profile: Path, keys: str) -> tuple[str, int]:
     """What the browser has of the page in the end, and how many keys that took."""
-    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
     person = Person([str(BIN / "tinysnitch"), "prompt", "--socket", str(daemon.socket), "--plain"])
     try:
-        browser = lab.spawn([*command, "--timeout=60000", "--dump-dom", PAGE])
+        browser = lab.spawn([*browse(profile), PAGE])
         pressed = press_until_loaded(person, keys, browser)
         return browser.communicate(timeout=60 * PATIENCE)[0], pressed
     finally:
@@ -68,3 +80,21 @@ def test_a_page_is_a_handful_of_keys_and_none_after_a_restart(
     again, _pressed = open_page(lab, daemon, tmp_path / "profile", keys)
     assert LOADED in again
     assert [name for name in names_asked(daemon)[len(asked) :] if name in PAGE_NAMES] == []
+
+
+def test_each_page_is_logged_with_the_name_that_was_asked(lab: Lab, tmp_path: Path) -> None:
+    """Through a stub on this machine, as browsers ask on most."""
+    start_stub(lab, "systemd-resolved")
+    hosts = lab.folder / "hosts"
+    hosts.write_text(hosts.read_text() + BACKGROUND)
+    route = ["ip", "-6", "route", "add", "default", "via", WORLD6]  # without one it asks for no IPv6 address
+    assert lab.run_outside(route).returncode == 0
+    daemon = lab.start_daemon(
+        "allow localhost - -\nallow localhost - -src\nallow lan 53 -\nallow - 80 tcp\ndeny - - -\n"
+    )
+    for name, address in PAGES.items():
+        page = lab.run([*browse(tmp_path / "profile"), f"http://{name}/"], timeout_s=60)
+        assert "welcome to the shop" in page.stdout, f"{page.stderr}\n{daemon.describe()}"
+        logged = daemon.wait_connection(name=name, remote_port=80)
+        assert (logged["verdict"], "chrom" in Path(logged["program"]).name) == ("allow", True)
+        assert address in (None, logged["remote_address"])

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from tests.lab.lab import Lab
+from tests.lab.patience import PATIENCE
 from tests.lab.queue_counter import count_queued
 from tests.lab.step_client import PROGRAM, StepClient
 from tests.lab.world import MORE_WORLD4, PROGRAMS, WORLD4, WORLD6
@@ -94,14 +95,15 @@ def test_another_remote_and_another_port_are_judged(lab: Lab) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.core_lab
 def test_a_flow_of_ten_thousand_datagrams_costs_one_decision(lab: Lab) -> None:
     sink = start_sink(lab)
     daemon = lab.start_daemon(f"allow {WORLD4} 9999 udp\n")
     flood = lab.spawn([*FLOOD, "10000"], stdin=subprocess.PIPE)
     daemon.wait_connections(1)
     queued = count_queued(lab)
-    flood.communicate("go on\n", timeout=30)
-    assert sink.communicate(timeout=20)[0] == "10000\n"
+    flood.communicate("go on\n", timeout=30 * PATIENCE)
+    assert sink.communicate(timeout=20 * PATIENCE)[0] == "10000\n"
     assert count_queued(lab) == queued == 1
     assert len(daemon.stop_and_tell("connection")) == 1
 
@@ -111,7 +113,7 @@ def test_what_is_held_until_a_flow_is_decided_costs_no_more_decisions(lab: Lab) 
     sink = start_sink(lab)
     daemon = lab.start_daemon(f"allow {WORLD4} 9999 udp\n")
     assert lab.run([*FLOOD, str(MAX_LENGTH // 2)], timeout_s=30).returncode == 0
-    assert sink.communicate(timeout=20)[0] == f"{MAX_LENGTH // 2}\n"
+    assert sink.communicate(timeout=20 * PATIENCE)[0] == f"{MAX_LENGTH // 2}\n"
     assert len(daemon.stop_and_tell("connection")) == 1
 
 

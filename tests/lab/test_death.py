@@ -4,10 +4,12 @@ import pytest
 
 from tests.lab.lab import Lab
 from tests.lab.patience import PATIENCE
-from tests.lab.world import MORE_WORLD4, PROGRAMS, WORLD4
+from tests.lab.test_matrix import INBOUND
+from tests.lab.world import HOST4, HOST6, MORE_WORLD4, PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
+TIMED_OUT = 124  # timeout(1)
 STEADY = str(PROGRAMS / "steady_client.py")
 
 
@@ -39,6 +41,22 @@ def test_a_killed_daemon_leaves_enforcement_and_is_replaced(lab: Lab) -> None:
     successor.answer(ask, "yes")
     assert unknown.communicate(timeout=15 * PATIENCE)[0] == "welcome to the shop\n"
     assert download.communicate(timeout=20 * PATIENCE)[0] == "3000000"
+
+
+def test_nothing_comes_in_while_nobody_decides(lab: Lab) -> None:
+    for way in INBOUND.values():
+        if way.server:
+            server = lab.spawn([*way.server])
+            assert server.stdout
+            assert server.stdout.readline() == "listening\n"
+    visits = [way.command(address) for way in INBOUND.values() for address in (HOST4, HOST6)]
+    daemon = lab.start_daemon("")
+    daemon.kill()
+    clients = [lab.spawn_world(["timeout", str(PATIENCE), *visit]) for visit in visits]
+    assert [client.wait(timeout=10 * PATIENCE) for client in clients] == [TIMED_OUT] * len(visits)
+    daemon.rules.write_text("allow - - -src\n")
+    lab.restart_daemon(daemon.rules.parent)
+    assert [lab.run_world(visit).returncode for visit in visits] == [0] * len(visits)
 
 
 def test_the_successor_finds_the_rules_as_they_are_now(lab: Lab) -> None:

@@ -1,10 +1,15 @@
 """Arguments that try to be rules, terminal commands or comments: one question, one line, which matches them again."""
 
 import json
+import shutil
+import subprocess
+import threading
 
 import pytest
 
+from tests.lab.daemon import BIN
 from tests.lab.lab import Lab
+from tests.lab.patience import PATIENCE
 from tests.lab.world import PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -77,3 +82,78 @@ def test_the_daemon_logs_ascii_alone(lab: Lab) -> None:
     log = daemon.cli("log", "--json").stdout
     assert log.isascii()
     assert [json.loads(line)["program"] for line in log.splitlines() if '"connection"' in line] == [CLIENT]
+
+
+# A program whose very path is hostile, wherever it may be told
+
+
+@pytest.fixture(name="hostile")
+def _hostile(lab: Lab) -> str:
+    """A client at a path of that kind."""
+    path = f"{lab.folder}/x\nallow - - -\n\x1b]0;owned\x07\udcff \u202e\x9b*"
+    shutil.copy("/usr/bin/curl", path)
+    return path
+
+
+def use(lab: Lab, path: str) -> int:
+    return lab.run([path, "-sS", "--user-agent", HOSTILE[1], f"http://{WORLD4}/"]).returncode
+
+
+def assert_told(text: str) -> None:
+    """The path is there, in one line, and steers nothing."""
+    assert_harmless(text)
+    assert [line for line in text.splitlines() if line.startswith("allow -")] == []
+    assert r"\x1b]0;owned\x07" in text
+
+
+def test_a_path_in_commands_and_rules(lab: Lab, hostile: str) -> None:
+    daemon = lab.start_daemon("")
+    client = lab.spawn([hostile, "-sS", f"http://{WORLD4}/"])
+    ask = daemon.wait_ask(program=hostile)
+    assert_told(daemon.cli("asks").stdout)
+    daemon.answer(ask, "yes", "--for", "forever")
+    assert client.wait(timeout=10) == 0
+    for words in READERS[1:3]:
+        assert_told(daemon.cli(*words).stdout)
+    assert daemon.rules.read_text().count("\n") == 1
+    assert daemon.stop() == 0
+    lab.restart_daemon(daemon.rules.parent)
+    assert lab.run([hostile, "-sS", f"http://{WORLD4}/"]).returncode == 0
+
+
+def test_a_path_in_the_daemons_text(lab: Lab, hostile: str) -> None:
+    (lab.folder / "rules").write_text("deny - - -\n")
+    files = f"--rules {lab.folder}/rules --state-dir {lab.folder}/state --socket {lab.folder}/socket"
+    words = [*files.split(), "--cgroup", str(lab.cgroup), "--log", "text"]
+    daemon = lab.spawn_outside([str(BIN / "tinysnitchd"), *words])
+    read_until(daemon, "ready")
+    assert use(lab, hostile) == 7
+    assert_told(read_until(daemon, f"{WORLD4}:80"))
+
+
+def test_a_path_in_a_trace(lab: Lab, hostile: str) -> None:
+    trace = lab.spawn_outside([str(BIN / "tinysnitch-trace"), "--cgroup", str(lab.cgroup)])
+    read_until(trace, "\n")
+    assert use(lab, hostile) == 0
+    assert_told(read_until(trace, f"connect tcp {WORLD4}:80"))
+
+
+def test_a_path_in_the_summary_of_a_run(lab: Lab, hostile: str) -> None:
+    (lab.folder / "rules").write_text("")
+    words = ["run", "--rules", str(lab.folder / "rules"), "--", hostile, "-sS", f"http://{WORLD4}/"]
+    ran = lab.run_outside([str(BIN / "tinysnitch"), *words])
+    assert ran.returncode == 7
+    assert_told(ran.stderr)
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """Its lines up to the one with this text."""
+    assert process.stdout
+    impatience = threading.Timer(15 * PATIENCE, process.kill)
+    impatience.start()
+    said = [""]
+    while text not in said[-1]:
+        said.append(process.stdout.readline())
+        assert said[-1], said
+    impatience.cancel()
+    return "".join(said)

@@ -1,5 +1,6 @@
 """How long an answer and a rule hold: edits, times, `once`, `quit`."""
 
+import re
 import time
 from datetime import datetime, timedelta
 
@@ -93,13 +94,22 @@ def test_an_answer_for_a_minute_is_listed_with_its_end(lab: Lab) -> None:
     assert "temporary" in listed
 
 
-def test_an_answer_for_a_minute_outlives_the_daemon(lab: Lab) -> None:
+def test_an_answer_for_a_minute_outlives_the_daemon_and_ends_on_time(lab: Lab) -> None:
+    """Its minute is cut short while the daemon is away; that it is one, the prompts' tests see."""
     daemon = lab.start_daemon("")
     client = StepClient(lab)
     assert answer_next(daemon, client, "yes", "--for", "1m") == "ok"
     assert daemon.stop() == 0
-    lab.restart_daemon(daemon.rules.parent)
+    kept = daemon.rules.parent / "state" / "temporary.rules"
+    ends = (datetime.now() + timedelta(seconds=4 * PATIENCE)).replace(microsecond=0)
+    text, count = re.subn("until=[^ ]+", f"until={ends.isoformat()}", kept.read_text())
+    assert count == 1
+    kept.write_text(text)
+    successor = lab.restart_daemon(daemon.rules.parent)
     assert client.connect(WORLD4, 80) == "ok"
+    time.sleep(max(0.0, (ends - datetime.now()).total_seconds()) + 0.05)
+    assert successor.cli("rules", "list").stdout == ""
+    assert answer_next(successor, client, "no", "--for", "once") == "ECONNREFUSED"
 
 
 @pytest.mark.core_lab
@@ -118,7 +128,10 @@ def test_until_quit_ends_with_its_process(lab: Lab) -> None:
     assert answer_next(daemon, client, "yes", "--for", "quit") == "ok"
     assert client.connect(WORLD4, 80) == "ok"
     assert len(daemon.records("ask")) == 1
+    assert f"allow {WORLD4} 80 tcp" in daemon.cli("rules", "list").stdout
     client.end()
+    listed = daemon.cli("rules", "list")
+    assert (listed.returncode, listed.stdout) == (0, "")
     assert answer_next(daemon, StepClient(lab), "no", "--for", "once") == "ECONNREFUSED"
     assert len(daemon.records("ask")) == 2
 

@@ -44,8 +44,9 @@ def test_curl_and_git_are_logged_with_the_name_that_was_asked(lab: Lab, stub: st
     for name in ("first.shared.test", "second.shared.test"):
         assert fetch(lab, f"http://{name}/") == 0
         wait_logged(daemon, name=name, remote_address=SHARED4)
-    assert lab.run(["git", "ls-remote", "http://four.test/repo.git"]).returncode == 0
-    wait_logged(daemon, name="four.test", program=GIT)
+    for name in ("four.test", "six.test", "alias.test", "second.shared.test"):
+        assert lab.run(["git", "ls-remote", f"http://{name}/repo.git"]).returncode == 0
+        wait_logged(daemon, name=name, program=GIT)
     set_resolvers(lab, server, options="use-vc")
     assert fetch(lab, "http://evilshop.test/") == 0
     daemon.wait_connection(protocol="tcp", remote_address=server, remote_port=53, program=CURL)

@@ -1,6 +1,8 @@
 """Who may not, gets exit code 4; what is no message harms nobody else."""
 
 import socket
+import subprocess
+from collections.abc import Iterator
 
 import pytest
 
@@ -16,10 +18,19 @@ COMMANDS = [
     ("rules", "add", "allow - - -"),
     ("rules", "remove", "deny - 23 tcp"),
     ("log",),
+    ("log", "--follow"),
+    ("lists",),
     ("asks",),
     ("answer", "1", "yes"),
     ("explain", "/usr/bin/curl", "shop.test", "80", "tcp"),
     ("prompt",),
+]
+ROOTS_OWN = [
+    ("tinysnitch", "run", "--", "true"),
+    ("tinysnitchd",),
+    ("tinysnitch-trace",),
+    ("tinysnitch-iptables-add",),
+    ("tinysnitch-iptables-remove",),
 ]
 FRAMES = [
     b"x" * 1_000_000 + b"\n",
@@ -32,14 +43,39 @@ FRAMES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def daemon(_clean_machine: None) -> Iterator[Daemon]:
+    with Lab() as lab:
+        yield lab.start_daemon("deny - 23 tcp\n")
+
+
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_another_user_is_refused(lab: Lab, words: tuple[str, ...]) -> None:
-    daemon = lab.start_daemon("deny - 23 tcp\n")
-    refused = daemon.cli(*words, user="nobody")
-    assert (refused.returncode, refused.stdout) == (4, ""), refused.stderr
-    assert refused.stderr.startswith("tinysnitch: error: ")
-    assert "tinysnitch: hint: " in refused.stderr
+def test_another_user_is_refused(daemon: Daemon, words: tuple[str, ...]) -> None:
+    check_refused(daemon.cli(*words, user="nobody"))
     assert daemon.rules.read_text() == "deny - 23 tcp\n"
+
+
+def test_another_users_window_is_refused(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    session = lab.folder / "session"
+    session.mkdir()
+    session.chmod(0o777)
+    environment = ["env", "QT_QPA_PLATFORM=offscreen", f"XDG_RUNTIME_DIR={session}"]
+    check_refused(
+        lab.run([*environment, str(BIN / "tinysnitch-prompt"), "--socket", str(daemon.socket)], user="nobody")
+    )
+
+
+@pytest.mark.parametrize("words", ROOTS_OWN, ids=" ".join)
+def test_what_only_root_may_is_refused(lab: Lab, words: tuple[str, ...]) -> None:
+    check_refused(lab.run([str(BIN / words[0]), *words[1:]], user="nobody"))
+
+
+def check_refused(done: subprocess.CompletedProcess[str]) -> None:
+    assert (done.returncode, done.stdout) == (4, ""), done.stderr
+    problem, hint = done.stderr.splitlines()
+    assert problem.startswith("tinysnitch: error: ")
+    assert hint.startswith("tinysnitch: hint: ")
 
 
 def test_without_a_daemon_the_exit_code_is_3(lab: Lab) -> None:

@@ -12,8 +12,9 @@ from tests.lab.world import MORE_WORLD4, PROGRAMS, WORLD4
 pytestmark = [pytest.mark.privileged]
 
 LIAR, TRUTH, LIE = MORE_WORLD4[:3]
-RULES = f"allow {LIAR} 53 udp\nallow {WORLD4} 53 udp\nallow - 80 tcp\n"
-# How many datagrams reach the program: what comes from elsewhere is no answer and is refused.
+LIAR6, OTHER6 = "fd77::3", "fd77::4"
+RULES = f"allow {LIAR} 53 -\nallow {LIAR6} 53 -\nallow {WORLD4} 53 udp\nallow - 80 tcp\n"
+# How many messages reach the program: what comes from elsewhere is no answer and is refused.
 CASES = {
     "honest": 1,
     "unsolicited": 2,
@@ -29,8 +30,8 @@ CASES = {
 }
 
 
-def ask(lab: Lab, resolver: str, name: str, count: int) -> None:
-    command = ["/usr/bin/python3", str(PROGRAMS / "asker.py"), resolver, name, str(count), TRUTH, LIE]
+def ask(lab: Lab, resolver: str, name: str, count: int, protocol: str = "udp") -> None:
+    command = ["/usr/bin/python3", str(PROGRAMS / "asker.py"), protocol, resolver, name, str(count), TRUTH, LIE]
     done = lab.run(command, timeout_s=30)
     assert done.stdout == f"{count}\n", done.stderr
 
@@ -42,16 +43,17 @@ def names_of(daemon: Daemon, address: str, count: int) -> list[str | None]:
 
 
 @pytest.mark.slow
-def test_lies_are_not_learned_and_the_truth_beside_them_is(lab: Lab) -> None:
-    liar = lab.spawn_world(["/usr/bin/python3", str(PROGRAMS / "liar.py"), LIAR, TRUTH, LIE])
-    assert liar.stdout
-    assert liar.stdout.readline() == "listening\n"
-    set_resolvers(lab, LIAR)
+@pytest.mark.parametrize("liar", [LIAR, LIAR6])
+@pytest.mark.parametrize("protocol", ["udp", "tcp"])
+def test_lies_are_not_learned_and_the_truth_beside_them_is(lab: Lab, liar: str, protocol: str) -> None:
+    start_liar(lab, liar)
+    set_resolvers(lab, liar)
     daemon = lab.start_daemon(RULES)
-    for case, count in CASES.items():
-        ask(lab, LIAR, f"{case}.liar.test", count)
-    assert names_of(daemon, LIE, len(CASES)) == [None] * len(CASES)
-    assert names_of(daemon, TRUTH, len(CASES)) == [f"{case}.liar.test" for case in CASES]
+    cases = {case: count for case, count in CASES.items() if (case, protocol) != ("wrong-source", "tcp")}
+    for case, count in cases.items():
+        ask(lab, liar, f"{case}.liar.test", count, protocol)
+    assert names_of(daemon, LIE, len(cases)) == [None] * len(cases)
+    assert names_of(daemon, TRUTH, len(cases)) == [f"{case}.liar.test" for case in cases]
     losses = json.loads(daemon.cli("status", "--json").stdout)["losses"]
     assert losses["failures, see the log"] == 0
     counted = {what.rpartition(", ")[2]: count for what, count in losses.items() if "not learned" in what}
@@ -64,6 +66,15 @@ def test_lies_are_not_learned_and_the_truth_beside_them_is(lab: Lab) -> None:
     }
     told = [record["what"] for record in daemon.records("lost") if "not learned" in record["what"]]
     assert len(told) == len(set(told)) == 3  # each kind once
+
+
+def start_liar(lab: Lab, liar: str) -> None:
+    other = LIE if liar == LIAR else OTHER6
+    for address in (LIAR6, OTHER6):
+        assert lab.run_world(["ip", "address", "add", f"{address}/64", "dev", "eth0", "nodad"]).returncode == 0
+    server = lab.spawn_world(["/usr/bin/python3", str(PROGRAMS / "liar.py"), liar, other, TRUTH, LIE])
+    assert server.stdout
+    assert server.stdout.readline() == "listening\n"
 
 
 def test_a_server_of_a_programs_own_teaches_nothing(lab: Lab) -> None:

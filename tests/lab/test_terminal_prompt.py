@@ -8,17 +8,16 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import datetime
 
 import pytest
 
-from tests.lab.daemon import BIN, Daemon, Record
+from tests.lab.daemon import BIN, Daemon
 from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.patience import PATIENCE
 from tests.lab.person import Person
 from tests.lab.test_hostile_text import COMMAND, HOSTILE
+from tests.lab.toggles import curl, try_toggles
 from tests.lab.world import WORLD4
-from tinysnitch.core.rule_text import parse_rule
 
 pytestmark = [pytest.mark.privileged]
 
@@ -29,10 +28,6 @@ NEVER_S = 10.0  # the longest delay that can be set
 both = pytest.mark.parametrize("flags", [[], ["--plain"]], ids=["screen", "plain"])
 Sit = Callable[..., Person]
 Pair = tuple[Daemon, list[Person]]
-
-
-def curl(name: str = "shop.test") -> list[str]:
-    return ["curl", "-4", "-sS", f"http://{name}/"]
 
 
 @pytest.fixture(name="sit")
@@ -80,53 +75,19 @@ def test_one_key_lets_the_program_through_and_writes_the_rule(lab: Lab, sit: Sit
     assert person.leave() == 0
 
 
-ARGS = "-4 -sS http://{name}/"
-TOGGLES = [  # keys, seconds that it holds (0: kept nowhere, None: in the file), the line without its time
-    ("oy", 0, "allow {name} 80 tcp /usr/bin/curl " + ARGS),
-    ("ujy", 0, "allow {name} 80 tcp /usr/bin/curl"),
-    ("1jy", 60, "allow {name} 80 tcp /usr/bin/curl"),
-    ("3jn", 180, "deny {name} 80 tcp /usr/bin/curl"),
-    ("n", 540, "deny {name} 80 tcp /usr/bin/curl " + ARGS),
-    ("f9y", 540, "allow {name} 80 tcp /usr/bin/curl " + ARGS),
-    ("2jy", 24 * 3600, "allow {name} 80 tcp /usr/bin/curl"),
-    ("fy", None, "allow {name} 80 tcp /usr/bin/curl " + ARGS),
-    ("fjan", None, "deny {name} 80 tcp /usr/bin/curl " + ARGS),
-    ("fjdy", None, "allow *.{domain} 80 tcp /usr/bin/curl"),
-    ("fjddy", None, "allow - 80 tcp /usr/bin/curl"),
-    ("fjdddpn", None, "deny {name} - tcp /usr/bin/curl"),
-    ("fjppy", None, "allow {name} 80 tcp /usr/bin/curl"),
-    ("fjddpy", None, "allow - - tcp /usr/bin/curl"),
-]
-
-
 @both
 def test_every_toggle_is_in_the_rule_that_is_written(lab: Lab, sit: Sit, flags: list[str]) -> None:
     daemon = lab.start_daemon(DNS_RULE)
     person = sit(daemon, flags, 0.0)
-    for number, (keys, held_s, line) in enumerate(TOGGLES, 1):
-        name = f"n{number}.{('page', 'cdn', 'img', 'font', 'ads')[number % 5]}.test"
-        client = lab.spawn(curl(name))
+
+    def answer(name: str, keys: str) -> None:
         person.see(f"curl wants to reach {name}")
         if flags:
             person.see("keys: ")  # what was typed before is thrown away
         person.type(keys)
-        assert client.wait(timeout=10 * PATIENCE) == (0 if "y" in keys else 7), keys
-        answer = daemon.wait_for_count(lambda record: record["event"] == "answer", number)[-1]
-        written, until_s = take_time(answer)
-        assert written == line.format(name=name, domain=name.partition(".")[2]), keys
-        assert (until_s is None) is (held_s in (0, None)), keys
-        assert until_s is None or abs(until_s - (held_s or 0)) <= 1, keys
-        assert daemon.rules.read_text() == DNS_RULE + (f"{written}\n" if held_s is None else "")
-        if held_s != 0:
-            assert daemon.cli("rules", "remove", answer["rule"]).returncode == 0
+
+    try_toggles(lab, daemon, answer)
     assert person.leave() == 0
-
-
-def take_time(answer: Record) -> tuple[str, float | None]:
-    """The line without its time, and how many seconds after the answer that is."""
-    until_s = parse_rule(answer["rule"]).until_s
-    line = re.sub(" until=[^ ]+", "", answer["rule"])
-    return line, None if until_s is None else until_s - datetime.fromisoformat(answer["time"]).timestamp()
 
 
 @both

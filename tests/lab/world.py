@@ -1,5 +1,6 @@
 """The world outside: dnsmasq as the resolver, nginx with and without TLS, a UDP echo; all real, all beyond the veth."""
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ _DNSMASQ = f"""
 no-hosts
 no-resolv
 port=53
+listen-address={WORLD4},{WORLD6}
+bind-interfaces
 user=root
 log-facility=-
 cache-size=0
@@ -50,16 +53,22 @@ error_log stderr notice;
 events {{ worker_connections 1024; }}
 http {{
   access_log off;
+  log_format host "$host $server_addr";
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
   server {{
     listen 80 backlog=4096; listen [::]:80 backlog=4096; listen 8080; listen [::]:8080;
     listen 443 ssl; listen [::]:443 ssl;
+    {quic}
     ssl_certificate {folder}/tls.pem; ssl_certificate_key {folder}/tls.pem;
     root {folder}/www;
     location /slow/ {{ limit_rate 500k; alias {folder}/www/; }}
   }}
 }}
+"""
+_QUIC = """
+    listen 444 quic; listen [::]:444 quic;
+    access_log {folder}/quic.log host if=$http3;
 """
 
 
@@ -94,8 +103,15 @@ class World:
             large.truncate(3_000_000)
         _make_certificate(self._folder / "tls.pem")
         config = self._folder / "nginx.conf"
-        config.write_text(_NGINX.format(folder=self._folder))
+        quic = _QUIC.format(folder=self._folder) if serves_quic() else ""
+        config.write_text(_NGINX.format(folder=self._folder, quic=quic))
         self.start(["nginx", "-e", "stderr", "-c", str(config), "-p", str(self._folder)], "start worker processes")
+
+
+@functools.cache
+def serves_quic() -> bool:
+    """Debian's nginx does from 1.25 on; Ubuntu 24.04 has an older one."""
+    return "http_v3" in subprocess.run(["nginx", "-V"], capture_output=True, text=True).stderr
 
 
 def _make_certificate(path: Path) -> None:

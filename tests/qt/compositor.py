@@ -8,7 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.qt.desktop import WAIT_S, Session, wait_until
+from tests.lab.patience import wait_until
+from tests.qt.desktop import WAIT_S, Session
 
 TOOLS = ("sway", "swaymsg", "wtype")
 _CONFIG = "output HEADLESS-1 resolution 1280x720\n"

@@ -3,9 +3,8 @@
 import re
 import signal
 import subprocess
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +13,7 @@ from typing import Self
 import pytest
 
 from tests.lab.daemon import BIN, Daemon
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import wait_until
 from tests.qt.screen import Screen
 
 WAIT_S = 15.0
@@ -131,11 +130,3 @@ class Desktop(Session):
 def prompt_clients(daemon: Daemon) -> int:
     found = re.search(r'"prompt_clients":\s*(\d+)', daemon.cli("status", "--json").stdout)
     return int(found.group(1)) if found else 0
-
-
-def wait_until(is_so: Callable[[], object], problem: str = "it does not become so") -> None:
-    deadline = time.monotonic() + WAIT_S * PATIENCE
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise TimeoutError(problem)
-        time.sleep(0.05)

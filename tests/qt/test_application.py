@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.lab.lab import DNS_RULE, Lab
-from tests.lab.patience import PATIENCE
-from tests.qt.desktop import Desktop, prompt_clients, wait_until
+from tests.lab.patience import PATIENCE, wait_until
+from tests.lab.toggles import curl, try_toggles
+from tests.qt.desktop import Desktop, prompt_clients
 
 pytestmark = [pytest.mark.privileged]
 
@@ -50,6 +52,30 @@ def test_keys_change_the_rule_and_one_answers(lab: Lab, desktop: Desktop, keys: 
     desktop.see_nothing()
 
 
+def test_every_toggle_is_in_the_rule_that_is_written(lab: Lab, desktop: Desktop) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    desktop.attach_prompt(daemon, delay_s=0.0)
+
+    def answer(name: str, keys: str) -> None:
+        desktop.see(f"curl wants to reach {name}")
+        desktop.press(*keys)
+
+    try_toggles(lab, daemon, answer)
+
+
+def test_all_that_waits_for_a_program_is_answered_together(lab: Lab, desktop: Desktop) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    desktop.attach_prompt(daemon, delay_s=0.0)
+    clients = [lab.spawn(curl(name)) for name in ("n0.page.test", "n1.cdn.test")]
+    for name in ("n0.page.test", "n1.cdn.test"):
+        daemon.wait_ask(name=name)
+    desktop.see("curl wants to reach n")
+    desktop.press("l", "y")  # y only leaves the legend
+    assert len(daemon.asks()) == 2
+    desktop.press("g", "y")
+    assert [client.communicate(timeout=10 * PATIENCE)[0] for client in clients] == [WELCOME] * 2
+
+
 def test_the_rule_can_be_edited(lab: Lab, desktop: Desktop) -> None:
     daemon = lab.start_daemon(DNS_RULE)
     desktop.attach_prompt(daemon)
@@ -82,9 +108,12 @@ def test_hostile_text_can_be_pasted_into_the_rule_and_stays_one_line(lab: Lab, d
 def test_keys_in_the_first_moment_and_keys_held_down_answer_nothing(lab: Lab, desktop: Desktop) -> None:
     daemon = lab.start_daemon(DNS_RULE)
     desktop.attach_prompt(daemon, delay_s=LONG_DELAY_S)
-    desktop.press("y")  # typed before there is a question
     curl = lab.spawn(CURL)
+    while not desktop.shows(QUESTION):
+        desktop.press("y")  # someone who types elsewhere, and goes on when the window comes
+    desktop.press("y")
     desktop.see(QUESTION)
+    desktop.press("y")
     desktop.hold("y")  # the server repeats it past the end of the delay
     pass_delay(LONG_DELAY_S)
     assert [ask["name"] for ask in daemon.asks()] == ["shop.test"]
@@ -118,20 +147,25 @@ def test_a_daemon_that_restarts_is_followed(lab: Lab, desktop: Desktop) -> None:
 
 
 def test_of_two_windows_the_first_answer_wins(lab: Lab, tmp_path: Path) -> None:
+    """Both answer in one moment: which is first, nobody knows."""
     daemon = lab.start_daemon(DNS_RULE)
     with ExitStack() as stack:
-        first, second = (stack.enter_context(Desktop(tmp_path / name)) for name in ("first", "second"))
-        for desktop in (first, second):
+        desktops = [stack.enter_context(Desktop(tmp_path / name)) for name in ("first", "second")]
+        for desktop in desktops:
             desktop.attach_prompt(daemon)
-        curl = lab.spawn(CURL)
-        for desktop in (first, second):
+        client = lab.spawn(CURL)
+        for desktop in desktops:
             desktop.see(QUESTION)
         pass_delay()
-        first.press("y")
-        second.press("n")
-        assert curl.communicate(timeout=10 * PATIENCE)[0] == WELCOME
-        for desktop in (first, second):
+        with ThreadPoolExecutor() as hands:
+            list(hands.map(Desktop.press, desktops, ("y", "n")))
+        is_allowed = client.communicate(timeout=10 * PATIENCE)[0] == WELCOME
+        for desktop in desktops:
             desktop.see_nothing()
+    told = daemon.wait_connection(name="shop.test")
+    assert (told["verdict"], told["reason"]) == ("allow" if is_allowed else "deny", "answered by uid 0")
+    (answer,) = daemon.stop_and_tell("answer")
+    assert answer["rule"] == told["rule"]
 
 
 def test_what_is_left_comes_back_with_the_next_question(lab: Lab, desktop: Desktop) -> None:

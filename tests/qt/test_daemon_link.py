@@ -11,7 +11,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
 from tests.daemon.small_desk import ALICE, Comers
-from tests.qt.desktop import wait_until
+from tests.lab.patience import wait_until
 from tests.tui.question_daemon import RULE, QuestionDaemon, question_daemon
 from tests.view.sample_prompts import prompt_of
 from tinysnitch.core.choice import Choice

@@ -41,6 +41,12 @@ def test_names_of_keys(event: QKeyEvent, name: str | None) -> None:
     assert name_of_key(event) == name
 
 
+def test_every_printable_character_is_its_own_name() -> None:
+    """Of the table of keys, and of a rule that is edited."""
+    typed = [chr(code) for code in range(0x20, 0x7F) if chr(code) != "?"]
+    assert [name_of_key(key(Key(ord(text.upper())), text)) for text in typed] == typed
+
+
 def test_a_key_that_is_held_is_pressed_once() -> None:
     held = HeldKeys()
     assert not held.press(key(Key.Key_Y, at_ms=1000))

@@ -11,7 +11,7 @@ import pytest
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
-from tests.qt.desktop import wait_until
+from tests.lab.patience import wait_until
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.choice import Choice
 from tinysnitch.core.verdict import Verdict
@@ -62,6 +62,13 @@ def test_the_window_is_there_while_a_question_is(stage: Stage) -> None:
     assert stage.window.title().startswith("curl wants to reach")
     stage.agent.tell(QuestionClosed(1, "denied"))
     assert not stage.window.isVisible()
+
+
+def test_what_another_answered_is_told_with_the_next_question(stage: Stage) -> None:
+    for prompt_id, name in ((1, "question"), (2, "long")):
+        stage.ask(prompt_id, name)
+    stage.agent.tell(QuestionClosed(1, "answered by alice"))
+    assert [text for text in stage.texts() if "answered by alice" in text] != []
 
 
 def test_a_key_counts_when_it_was_typed_after_the_delay(stage: Stage) -> None:

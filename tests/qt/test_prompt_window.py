@@ -62,6 +62,16 @@ def test_a_key_held_down_repeats_only_in_the_editor(listener: Listener, is_edito
     assert listener.names == names
 
 
+def test_a_key_let_go_while_the_window_was_hidden_counts_again(listener: Listener) -> None:
+    for _ in range(2):
+        listener.window.keyPressEvent(
+            QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_Y, Qt.KeyboardModifier.NoModifier, "y")
+        )
+        listener.window.hide()
+        listener.window.appear()
+    assert listener.names == ["y", "y"]
+
+
 @pytest.mark.parametrize(
     ("key", "modifier"),
     [(Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier), (Qt.Key.Key_Insert, Qt.KeyboardModifier.ShiftModifier)],

@@ -55,6 +55,7 @@ class PromptWindow(QRasterWindow):
 
     def appear(self) -> None:
         """Over the whole screen, with the keyboard."""
+        self._held.forget()  # the key that answered may have hidden us: its release went elsewhere
         if QGuiApplication.platformName().startswith("wayland"):
             self.showFullScreen()  # no window can stay on top there (xdg-shell), but a new full one comes to the front
             return

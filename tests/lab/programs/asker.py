@@ -1,6 +1,6 @@
-"""Asks a resolver, then connects: asker.py RESOLVER NAME COUNT ADDRESS ... takes so many datagrams first.
+"""Asks a resolver, then connects: asker.py udp|tcp RESOLVER NAME COUNT ADDRESS ... takes so many messages first.
 
-Prints how many datagrams came.
+Prints how many messages came.
 """
 
 import contextlib
@@ -11,14 +11,27 @@ import sys
 TIMEOUT_S = 20
 
 
+def receive(client: socket.socket) -> bytes:
+    """A datagram, or a message of a stream."""
+    if client.type == socket.SOCK_DGRAM:
+        return client.recv(65535)
+    length = int.from_bytes(client.recv(2, socket.MSG_WAITALL))
+    return client.recv(length, socket.MSG_WAITALL)
+
+
 def main() -> None:
-    resolver, name, count, *addresses = sys.argv[1:]
+    protocol, resolver, name, count, *addresses = sys.argv[1:]
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
     question = struct.pack("!6H", 0x1234, 0x0100, 1, 0, 0, 0) + labels + b"\0\0\1\0\1"
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    with socket.socket(socket.AF_INET6 if ":" in resolver else socket.AF_INET, kind) as client:
         client.settimeout(TIMEOUT_S)
-        client.sendto(question, (resolver, 53))
-        came = [client.recv(65535) for _ in range(int(count))]
+        if protocol == "tcp":
+            client.connect((resolver, 53))
+            client.send(len(question).to_bytes(2) + question)
+        else:
+            client.sendto(question, (resolver, 53))  # not connected: the kernel would drop what comes from elsewhere
+        came = [receive(client) for _ in range(int(count))]
     for address in addresses:
         with contextlib.suppress(OSError), socket.create_connection((address, 80), timeout=TIMEOUT_S):
             pass

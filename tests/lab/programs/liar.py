@@ -1,8 +1,9 @@
-"""A resolver that lies: liar.py ADDRESS TRUE_ADDRESS LIE [ADDRESS ...]; further addresses answer honestly on port 53.
+"""A resolver that lies: liar.py ADDRESS OTHER_ADDRESS TRUTH LIE, over UDP and TCP.
 
 The first label of a question says how it is answered. Each answer but the honest ones gives the LIE.
 """
 
+import select
 import socket
 import struct
 import sys
@@ -12,8 +13,7 @@ BANK = b"\4bank\4test\0\0\1\0\1"
 
 
 def open_socket(address: str, port: int = 53) -> socket.socket:
-    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # another resolver has the port on every address
+    made = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
     made.bind((address, port))
     return made
 
@@ -44,21 +44,40 @@ def lies(kind: str, question: bytes, lie: str) -> Iterator[bytes]:
         yield b"\xff" * 40
 
 
+def messages(question: bytes, truth: str, lie: str) -> Iterator[bytes]:
+    """Lies and the truth."""
+    kind = question[13 : 13 + question[12]].decode()
+    yield from lies(kind, question, lie)
+    yield answer(question, truth)
+    if kind == "duplicate":
+        yield answer(question, lie)
+
+
+def serve_stream(client: socket.socket, truth: str, lie: str) -> None:
+    """One question (RFC 1035 4.2.2: each message after its length)."""
+    question = client.recv(512)[2:]
+    for message in messages(question, truth, lie):
+        client.sendall(len(message).to_bytes(2) + message)
+    client.recv(1)  # until the client has enough
+    client.close()
+
+
 def main() -> None:
-    address, truth, lie, *_ = sys.argv[1:]
-    server, elsewhere, other_port = open_socket(address), open_socket(lie), open_socket(address, 5300)
+    address, other_address, truth, lie = sys.argv[1:]
+    server, elsewhere, other_port = open_socket(address), open_socket(other_address), open_socket(address, 5300)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.create_server((address, 53), family=family)
     print("listening", flush=True)
     while True:
+        if listener in select.select([server, listener], [], [])[0]:
+            serve_stream(listener.accept()[0], truth, lie)
+            continue
         question, client = server.recvfrom(512)
-        kind = question[13 : 13 + question[12]].decode()
-        for wrong in lies(kind, question, lie):
-            server.sendto(wrong, client)
-        if kind == "wrong-source":
+        if question[13:].startswith(b"wrong-source"):
             for other in (elsewhere, other_port):
                 other.sendto(answer(question, lie), client)
-        server.sendto(answer(question, truth), client)
-        if kind == "duplicate":
-            server.sendto(answer(question, lie), client)
+        for message in messages(question, truth, lie):
+            server.sendto(message, client)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import sys
 import threading
 
 MSG_FASTOPEN = 0x20000000  # linux/socket.h
+TCPI_OPT_SYN_DATA = 32  # linux/tcp.h
 IPPROTO_MPTCP = 262
 OTHER_UID = 65534
 ECHO = struct.pack("!BBHHH", 8, 0, 0xF7FF - 0x4321, 0x4321, 0)  # type 8, checksum, identifier, sequence (RFC 792)
@@ -179,7 +180,10 @@ def connected_datagram(remote: tuple[str, int]) -> None:
 
 def fast_open(remote: tuple[str, int]) -> None:
     used = opened(remote[0])
-    used.sendto(b"GET / HTTP/1.0\r\n\r\n", MSG_FASTOPEN, remote)
+    used.sendto(b"x", MSG_FASTOPEN, remote)
+    used.recv(1)
+    options = used.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)[5]
+    assert options & TCPI_OPT_SYN_DATA, "the server did not take the data of the SYN"
     say(used)
 
 

@@ -1,14 +1,18 @@
 """Sends one datagram and waits for its echo: `udp_client.py ADDRESS PORT [connected] [SECONDS]`.
 
-`connected` uses connect() and send(); else it is sendto() on a socket that is not connected.
+`connected` uses connect() and send(); else it is sendto() on a socket that is not connected. Either hears of a refusal.
 """
 
 import socket
 import sys
 
+RECEIVE_ERRORS = {socket.AF_INET: (socket.IPPROTO_IP, 11), socket.AF_INET6: (socket.IPPROTO_IPV6, 25)}  # linux/in.h
+
 remote = (sys.argv[1], int(sys.argv[2]))
 seconds = float(sys.argv[-1]) if len(sys.argv) > 3 and sys.argv[-1] != "connected" else 10.0
-with socket.socket(socket.AF_INET6 if ":" in remote[0] else socket.AF_INET, socket.SOCK_DGRAM) as client:
+family = socket.AF_INET6 if ":" in remote[0] else socket.AF_INET
+with socket.socket(family, socket.SOCK_DGRAM) as client:
+    client.setsockopt(*RECEIVE_ERRORS[family], 1)  # ip(7): without it only a connected socket is told
     client.settimeout(seconds)
     if "connected" in sys.argv:
         client.connect(remote)
