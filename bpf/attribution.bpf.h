@@ -8,7 +8,8 @@
 
 struct attribution {
 	struct owner owner;
-	__u64 cookie; /* 0: no socket */
+	__u64 cookie;                /* 0: no socket */
+	struct owned_socket *socket; /* outbound; NULL: not noted */
 	bool is_listening;
 };
 
@@ -17,15 +18,20 @@ static __always_inline void blame_kernel(struct attribution *attribution)
 	attribution->owner = (struct owner){.exec_id = EXEC_ID_KERNEL};
 }
 
-static __always_inline bool find_owner(__u64 cookie, struct owner *owner)
+/* `socket` NULL: it may have been released */
+static __always_inline bool copy_owner(struct owned_socket *socket, __u64 cookie, struct owner *owner)
 {
-	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
 	struct owner *known = socket ? &socket->owner : bpf_map_lookup_elem(&released, &cookie);
 
 	if (!known)
 		return false;
 	*owner = *known;
 	return true;
+}
+
+static __always_inline bool find_owner(__u64 cookie, struct owner *owner)
+{
+	return copy_owner(bpf_map_lookup_elem(&sockets, &cookie), cookie, owner);
 }
 
 /*
@@ -75,7 +81,8 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 		return;
 	}
 	attribution->cookie = cookie;
-	find_owner(cookie, &attribution->owner);
+	attribution->socket = bpf_map_lookup_elem(&sockets, &cookie);
+	copy_owner(attribution->socket, cookie, &attribution->owner);
 	if (flow->protocol != TCP) /* a SYN is of who called connect(), whoever runs when it is sent again */
 		correct_sender(skb, cookie, &attribution->owner);
 	if (attribution->owner.exec_id != EXEC_ID_UNKNOWN)

@@ -25,8 +25,11 @@ static __always_inline void note_owner(__u64 cookie, const struct owner *owner)
 	struct owned_socket *known = bpf_map_lookup_elem(&sockets, &cookie);
 	struct owned_socket socket = {.owner = *owner};
 
-	if (known && is_same_owner(&known->owner, owner))
+	if (known && is_same_owner(&known->owner, owner)) {
+		if (known->is_let_go) /* connect() comes here while no SYN is on its way (__inet_stream_connect()) */
+			known->is_let_go = 0;
 		return;
+	}
 	if (known) /* connect() on what is connected changes nothing but this */
 		socket.watch = known->watch;
 	if (bpf_map_update_elem(&sockets, &cookie, &socket, BPF_ANY))

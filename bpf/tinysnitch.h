@@ -77,7 +77,10 @@ struct owner {
 struct owned_socket {
 	struct owner owner;
 	__u32 watch; /* enum watch_state of TCP, 0: none was begun */
-	__u32 pad;
+	__u16 let_go_port;
+	__u8 is_let_go; /* the SYN of the last connect(), to this remote */
+	__u8 pad;
+	__u8 let_go_to[16];
 };
 
 /* key of `listeners`; address all zero (IPv6) or ::ffff:0.0.0.0 (IPv4): any */
@@ -192,6 +195,7 @@ enum statistic {
 	LOST_PACKET_USERS, /* ring buffer full */
 	LOST_TRACES,       /* ring buffer full */
 	LOST_MARKS,        /* of what was denied: others took them, it was dropped behind them */
+	LOST_ANSWERS,      /* to a SYN that was not let go */
 	STATISTICS
 };
 

@@ -4,6 +4,7 @@
  * TCP. What is not remembered is a miss: the flow is written down with its owner, so that user space can join the queued packet to it.
  */
 #include "escape.bpf.h"
+#include "handshake.bpf.h"
 #include "watch.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -39,6 +40,8 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	if (direction == INBOUND && settings->is_scoped && !question.whose.is_listening)
 		return 1;
 	verdict = find_verdict_for(settings, &question, VERDICT_ALLOW);
+	if (verdict == VERDICT_ALLOW || is_provisional(verdict))
+		note_let_go(&question);
 	switch (verdict) {
 	case VERDICT_ALLOW_NOTED:
 	case VERDICT_ALLOW_GUARDED:
@@ -115,6 +118,24 @@ int in_answer(struct __sk_buff *skb)
 	conversation = find_conversation(&question, now_ns);
 	return conversation && conversation->begun_by == OUTBOUND &&
 	       goes_on(skb, settings, &question, conversation, now_ns);
+}
+
+/* A SYN+ACK to what was not let go. One that makes no sense is refused as well. */
+SEC("socket")
+int in_unasked(struct __sk_buff *skb)
+{
+	struct settings *settings = find_settings();
+	struct question question = {};
+
+	if (!settings)
+		return 0;
+	if (read_question(skb, INBOUND, &question)) {
+		question.flow.direction = OUTBOUND;
+		if (!answers_what_is_held(skb, settings, &question))
+			return 0;
+	}
+	count(LOST_ANSWERS);
+	return 1;
 }
 
 /* User space wants to know whose the packet is. */

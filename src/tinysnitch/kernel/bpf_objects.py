@@ -29,6 +29,7 @@ VERDICT_PROGRAMS = (
     "in_denied",
     "in_escaped",
     "in_answer",
+    "in_unasked",
 )
 
 PROGRAMS = {"process": TRACING_PROGRAMS, "socket": CGROUP_PROGRAMS, "verdict": VERDICT_PROGRAMS}

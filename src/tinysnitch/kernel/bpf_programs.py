@@ -195,8 +195,10 @@ class BpfPrograms:
             self._maps.images.delete(exec_id)
         return is_new
 
-    def seed_owner(self, cookie: int, owner: Owner) -> bool:
-        return self._maps.sockets.write((cookie,), (*pack_owner(owner), 0, 0), BPF_NOEXIST)
+    def seed_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool:
+        """A SYN that it has sent was not ours to judge: what answers that one is welcome."""
+        value = (*pack_owner(owner), 0, remote_port, 1, 0, remote)
+        return self._maps.sockets.write((cookie,), value, BPF_NOEXIST)
 
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
         """False: the port is known already; then the socket is one more that takes it."""

@@ -49,6 +49,7 @@ STATISTICS = (
     "lost_packet_users",
     "lost_traces",
     "lost_marks",
+    "lost_answers",
 )
 TRACE_KINDS = {1: "exec", 2: "connect", 3: "send", 4: "bind"}
 
@@ -69,7 +70,9 @@ class Layout:
 
 
 OWNER = Layout({"exec_id": "Q", "started_ns": "Q", "pid": "I", "uid": "I"})
-OWNED_SOCKET = Layout(OWNER.inside("owner") | {"watch": "I", "pad": "I"})
+OWNED_SOCKET = Layout(
+    OWNER.inside("owner") | {"watch": "I", "let_go_port": "H", "is_let_go": "B", "pad": "B", "let_go_to": "16s"}
+)
 PROCESS = Layout({"exec_id": "Q", "started_ns": "Q"})
 LISTENER_KEY = Layout({"address": "16s", "port": "H", "protocol": "B", "pad": "B"})
 LISTENER = Layout({"cookie": "Q"} | OWNER.inside("owner") | {"members": "I", "is_shared": "I"})
