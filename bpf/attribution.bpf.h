@@ -41,16 +41,16 @@ static __always_inline bool find_owner(__u64 cookie, struct owner *owner)
 static __always_inline bool is_borrowed(struct sock *sk, __u8 protocol, struct owner *owner)
 {
 	struct tcp_sock *tcp = (struct tcp_sock *)sk;
-	struct mptcp_subflow_context *subflow;
+	struct sock *whose;
 
 	if (protocol != TCP)
 		return false;
 	if (bpf_core_field_exists(tcp->syn_smc) && BPF_CORE_READ_BITFIELD_PROBED(tcp, syn_smc))
 		return true;
-	if (!bpf_core_field_exists(tcp->is_mptcp) || !BPF_CORE_READ(tcp, is_mptcp))
+	whose = find_mptcp_socket(sk);
+	if (!whose)
 		return false;
-	subflow = BPF_CORE_READ(tcp, inet_conn.icsk_ulp_data);
-	find_owner(BPF_CORE_READ(subflow, conn, __sk_common.skc_cookie.counter), owner);
+	find_owner(BPF_CORE_READ(whose, __sk_common.skc_cookie.counter), owner);
 	return true;
 }
 

@@ -57,4 +57,19 @@ static __always_inline bool is_kernel_socket(struct sock *sk)
 	return BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock);
 }
 
+/*
+ * The program's socket whose subflow this one of TCP is, a socket of the kernel's own (mptcp_subflow_create_socket());
+ * NULL: it is no subflow.
+ */
+static __always_inline struct sock *find_mptcp_socket(struct sock *sk)
+{
+	struct tcp_sock *tcp = (struct tcp_sock *)sk;
+	struct mptcp_subflow_context *subflow;
+
+	if (!bpf_core_field_exists(tcp->is_mptcp) || !BPF_CORE_READ(tcp, is_mptcp))
+		return NULL;
+	subflow = BPF_CORE_READ(tcp, inet_conn.icsk_ulp_data);
+	return BPF_CORE_READ(subflow, conn);
+}
+
 #endif

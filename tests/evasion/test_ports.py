@@ -102,3 +102,14 @@ def test_who_is_left_of_a_group(stage: Stage, kind: str, is_evil_left: bool) -> 
         record = visit(stage, kind, "7304")
     assert (record["program"], record["pid"]) == (str(left), server.pid)
     assert record["verdict"] == ("deny" if is_evil_left else "allow")
+
+
+@pytest.mark.parametrize("is_evil", [True, False])
+def test_a_listener_of_multipath_tcp(stage: Stage, is_evil: bool) -> None:
+    """It listens with a socket of the kernel's own, and is no kernel for that (mptcp_bind())."""
+    program = stage.evil_receiver if is_evil else stage.receiver
+    user = "nobody" if is_evil else None
+    with receiver(stage, program, "tcp", "0.0.0.0", "7305", "mptcp", user=user) as server:
+        record = visit(stage, "tcp", "7305")
+    assert (record["program"], record["pid"]) == (str(program), server.pid)
+    assert record["verdict"] == ("deny" if is_evil else "allow")
