@@ -76,6 +76,7 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 	struct sock *sk = BPF_CORE_READ((struct sk_buff *)skb, sk);
 	__u64 cookie = bpf_get_socket_cookie(skb);
 
+	*attribution = (struct attribution){};
 	if (!cookie || is_of_tunnel(sk, flow)) {
 		blame_kernel(attribution);
 		return;
