@@ -191,11 +191,12 @@ enum statistic {
 	LOST_LISTENERS,
 	LOST_FLOWS,
 	LOST_CONVERSATIONS,
-	LOST_WATCHES,      /* allowed without being watched */
-	LOST_PACKET_USERS, /* ring buffer full */
-	LOST_TRACES,       /* ring buffer full */
-	LOST_MARKS,        /* of what was denied: others took them, it was dropped behind them */
-	LOST_ANSWERS,      /* to a SYN that was not let go */
+	LOST_WATCHES,       /* allowed without being watched */
+	LOST_PACKET_USERS,  /* ring buffer full */
+	LOST_TRACES,        /* ring buffer full */
+	LOST_MARKS,         /* of what was denied: others took them, it was dropped behind them */
+	LOST_ANSWERS,       /* to a SYN that was not let go */
+	LOST_FIRST_PACKETS, /* scoped: to a port that no hook had told of */
 	STATISTICS
 };
 

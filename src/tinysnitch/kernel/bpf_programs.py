@@ -7,6 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -48,10 +49,11 @@ class BpfPrograms:
     def load(cls, pin_dir: Path, cgroup: Path, netns_cookie: int, is_scoped: bool) -> "BpfPrograms":
         """Adopts what an earlier daemon pinned for the same purpose from the same objects; nothing of it is flushed."""
         folder = PinFolder(pin_dir / digest_purpose(cgroup, netns_cookie, is_scoped))
-        was_adopted = folder.is_complete()
+        was_adopted = folder.is_complete(is_scoped=is_scoped)
         if not was_adopted:
             folder.remove()  # half a set, of a daemon that was killed while it loaded
-            load_pins(folder, cgroup, lambda: initialize_settings(folder, netns_cookie, is_scoped))
+            prepare = partial(initialize_settings, folder, netns_cookie, is_scoped)
+            load_pins(folder, cgroup, prepare, is_scoped=is_scoped)
         return cls(folder, was_adopted=was_adopted)
 
     def close(self) -> None:

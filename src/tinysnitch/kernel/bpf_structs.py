@@ -50,6 +50,7 @@ STATISTICS = (
     "lost_traces",
     "lost_marks",
     "lost_answers",
+    "lost_first_packets",
 )
 TRACE_KINDS = {1: "exec", 2: "connect", 3: "send", 4: "bind"}
 

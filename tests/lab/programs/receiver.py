@@ -1,6 +1,6 @@
-"""Takes what comes to a port: `receiver.py tcp|udp ADDRESS PORT [reuse_port] [reuse_address] [mptcp]`, until it is killed.
+"""Takes what comes to a port: `receiver.py tcp|udp ADDRESS PORT [reuse_port] [reuse_address] [mptcp]`.
 
-Says `listening`, then `got` for each connection or datagram.
+Until it is killed. Says `listening`, then `got` for each connection or datagram.
 """
 
 import socket
