@@ -165,6 +165,24 @@ def test_the_executable_of_a_process() -> None:
     assert identity.read_executable_device(2**22 + 1) is None
 
 
+@pytest.mark.privileged
+def test_what_may_have_been_above_a_folder(tmp_path: Path) -> None:
+    """Root's folders lead up safely, and everyone may run their own scripts from anywhere."""
+    script, inner = tmp_path / "script", tmp_path / "a" / "b"
+    script.write_text("")
+    inner.mkdir(parents=True)
+    left = [str(inner), str(inner.parent)]
+    assert identity.may_climb(1000, left, str(script))
+    assert not identity.may_climb(1000, left, str(tmp_path / "missing"))
+    for mode in (0o775, 0o757, 0o1777):
+        tmp_path.chmod(mode)
+        assert not identity.may_climb(1000, left, str(script))
+    assert identity.may_climb(0, left, str(script))
+    tmp_path.chmod(0o755)
+    os.chown(inner.parent, 1000, 1000)
+    assert not identity.may_climb(1001, left, str(script))
+
+
 def test_digests_follow_the_content(tmp_path: Path) -> None:
     path, digests = tmp_path / "file", identity.Digests()
     path.write_text("one")

@@ -7,6 +7,7 @@ there the mount's own number counts: mnt_id of an O_PATH descriptor, then mounti
 import hashlib
 import os
 import stat
+from collections.abc import Sequence
 
 from tinysnitch.core.table import BoundedTable
 
@@ -103,6 +104,21 @@ def resolve_file(path: str) -> str | None:
             pending += _names(link)
             current = "" if link.startswith("/") else current
     return current if stat.S_ISREG(mode) else None
+
+
+def may_climb(uid: int, left: Sequence[str], script: str) -> bool:
+    """Whether the folders left still have those above them that they had when a process of this user started: root alone
+    can move them. Or it does not matter, since the script is the user's own, to be changed as they like."""
+    try:
+        return os.stat(_raw(script)).st_uid == uid or all(map(_is_fixed, left))
+    except (OSError, ValueError):
+        return False
+
+
+def _is_fixed(folder: str) -> bool:
+    """A sticky folder does not keep the owner of a folder in it from moving that: inode(7)."""
+    above = os.lstat(os.path.dirname(_raw(folder)))
+    return above.st_uid == 0 and not above.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _names(path: str) -> list[str]:

@@ -1,6 +1,7 @@
 """From what was captured at exec to a Process: which program, whose cgroup, which parents, what to warn of."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -96,7 +97,8 @@ class ProcessBuilder:
                 directory="" if image.flags & structs.IMAGE_DIRECTORY_CUT else image.directory,
                 is_argv_complete=not image.flags & _ARGS_LOST,
             )
-            program = naming.identify_program(captured, file_identity.resolve_file, self._extra)
+            may_climb = partial(file_identity.may_climb, image.uid)
+            program = naming.identify_program(captured, file_identity.resolve_file, self._extra, may_climb=may_climb)
             if image.exec_id:
                 self._programs.put(image.exec_id, program)
         return program
