@@ -34,7 +34,8 @@ enum image_flags {
 	IMAGE_SEEDED = 8,         /* read from /proc at the daemon's start */
 	IMAGE_DIRECTORY_CUT = 16, /* or not the process's alone */
 	IMAGE_ARGS_UNREADABLE = 32,
-	IMAGE_USER_NAMESPACE = 64, /* in another than the daemon's: at any path it may see what it likes */
+	IMAGE_USER_NAMESPACE =
+		64, /* in another than the daemon's, or through its mounts: at any path is what it likes */
 };
 
 /* What runs: captured at exec, kept while a process has it and for the next 4096 that end after it. */

@@ -30,6 +30,18 @@ def test_the_same_file_only(tmp_path: Path) -> None:
     assert not identity.is_host_file(str(path), status.st_dev, status.st_ino)
 
 
+def test_a_superblock_alone_does_not_tell_what_others_have_mounted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "program"
+    path.write_text("")
+    status = path.stat()
+    monkeypatch.setattr(identity, "read_superblock_device", lambda _descriptor: status.st_dev + 1)
+    assert identity.is_host_file(str(path), status.st_dev + 1, status.st_ino)
+    assert not identity.is_host_file(str(path), status.st_dev + 1, status.st_ino, is_seen_by_all=False)
+    assert identity.is_host_file(str(path), status.st_dev, status.st_ino, is_seen_by_all=False)
+
+
 @pytest.mark.parametrize("path", ["", "memfd:x", "/a\0b", "/\udcff"])
 def test_paths_that_are_none(path: str) -> None:
     assert not identity.is_host_file(path, 1, 1)
