@@ -118,6 +118,7 @@ static __always_inline void attribute_inbound(struct __sk_buff *skb, const struc
 {
 	struct listener *listener;
 
+	*attribution = (struct attribution){};
 	if (!has_ports(flow->protocol)) {
 		blame_kernel(attribution);
 		return;

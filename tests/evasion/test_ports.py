@@ -113,3 +113,69 @@ def test_a_listener_of_multipath_tcp(stage: Stage, is_evil: bool) -> None:
         record = visit(stage, "tcp", "7305")
     assert (record["program"], record["pid"]) == (str(program), server.pid)
     assert record["verdict"] == ("deny" if is_evil else "allow")
+
+
+# Answers what it gets, and then says `listening`, to be in a conversation.
+ECHO = """
+import socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind(("0.0.0.0", int(sys.argv[1])))
+print("listening", flush=True)
+while True:
+    data, remote = server.recvfrom(100)
+    server.sendto(data, remote)
+    print(data.decode(), flush=True)
+"""
+TALK = """
+import socket, sys
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+client.settimeout(1)
+client.bind(("", int(sys.argv[3])))
+client.sendto(sys.argv[4].encode(), (sys.argv[1], int(sys.argv[2])))
+try:
+    print(client.recv(100).decode())
+except OSError:
+    pass
+"""
+
+
+def test_a_second_user_joins_the_port_of_a_conversation(stage: Stage) -> None:
+    """It would be given the packets from then on, being the newest; those are judged for who takes them."""
+    honest, evil = stage.receiver.with_name("echo.py"), stage.folder / "echo.py"
+    for program in (honest, evil):
+        program.write_text(ECHO)
+    stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7306 udp-src {honest}\n")
+    local, known = str(next(_ports)), len(stage.daemon.records("connection"))
+
+    def talk(word: str) -> str:
+        return stage.lab.run_world([PYTHON, "-c", TALK, HOST4, "7306", local, word]).stdout
+
+    with receiver(stage, honest, "7306"):
+        assert [talk("one"), talk("two")] == ["one\n", "two\n"]
+        with receiver(stage, evil, "7306", user="nobody") as joined:
+            assert talk("secret") == ""
+            assert_got_nothing(joined)
+    made = [(record["program"], record["verdict"]) for record in stage.daemon.records("connection")[known:]]
+    assert made == [(str(honest), "allow"), (str(evil), "deny")]
+
+
+def test_two_programs_take_the_port_of_a_conversation_that_ended(stage: Stage) -> None:
+    honest, evil, other = stage.receiver.with_name("echo.py"), stage.folder / "one.py", stage.folder / "other.py"
+    for program in (honest, evil, other):
+        program.write_text(ECHO)
+    stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7307 udp-src {honest}\n")
+    visit = [PYTHON, "-c", TALK, HOST4, "7307", str(next(_ports))]
+    with receiver(stage, honest, "7307"):
+        assert stage.lab.run_world([*visit, "one"]).stdout == "one\n"
+    with receiver(stage, evil, "7307", user="nobody") as one, receiver(stage, other, "7307", user="nobody") as two:
+        assert stage.lab.run_world([*visit, "secret"]).stdout == ""
+        assert_got_nothing(one)
+        assert_got_nothing(two)
+
+
+def assert_got_nothing(server: subprocess.Popen[str]) -> None:
+    server.kill()
+    assert server.stdout
+    assert server.stdout.read() == ""
