@@ -92,31 +92,41 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 		blame_kernel(attribution);
 }
 
-/* The exact local address, then any of the family, then any at all. */
-static __always_inline struct listener *find_listener(const struct flow_key *flow)
+/*
+ * The exact local address, else any of the family or any at all: between those two, sockets of one port, the kernel may
+ * choose by interface or CPU (compute_score() in net/ipv4/udp.c), so that of two programs only its own look-up tells.
+ */
+static __always_inline struct listener *find_listener(const struct flow_key *flow, bool *is_shared)
 {
 	struct listener_key key = {.port = flow->local_port, .protocol = flow->protocol};
 	const __u32 *local = (const __u32 *)flow->local;
-	struct listener *listener;
+	struct listener *listener, *other;
 
 	__builtin_memcpy(key.address, flow->local, sizeof(key.address));
 	listener = bpf_map_lookup_elem(&listeners, &key);
-	if (listener)
-		return listener;
-	if (!local[0] && !local[1] && local[2] == bpf_htonl(0xffff)) {
+	if (!listener && !local[0] && !local[1] && local[2] == bpf_htonl(0xffff)) {
 		map_v4(key.address, 0);
 		listener = bpf_map_lookup_elem(&listeners, &key);
-		if (listener)
-			return listener;
+		__builtin_memset(key.address, 0, sizeof(key.address));
+		other = bpf_map_lookup_elem(&listeners, &key);
+		if (listener && other && !is_same_program(&listener->owner, &other->owner))
+			*is_shared = true;
+		if (!listener)
+			listener = other;
+	} else if (!listener) {
+		__builtin_memset(key.address, 0, sizeof(key.address));
+		listener = bpf_map_lookup_elem(&listeners, &key);
 	}
-	__builtin_memset(key.address, 0, sizeof(key.address));
-	return bpf_map_lookup_elem(&listeners, &key);
+	if (listener && listener->is_shared)
+		*is_shared = true;
+	return listener;
 }
 
 static __always_inline void attribute_inbound(struct __sk_buff *skb, const struct flow_key *flow,
 					      struct attribution *attribution)
 {
 	struct listener *listener;
+	bool is_shared = false;
 
 	*attribution = (struct attribution){};
 	if (!has_ports(flow->protocol)) {
@@ -129,10 +139,10 @@ static __always_inline void attribute_inbound(struct __sk_buff *skb, const struc
 		attribution->is_listening = true;
 		return;
 	}
-	listener = find_listener(flow);
+	listener = find_listener(flow, &is_shared);
 	attribution->cookie = 0;
 	attribution->is_listening = listener;
-	if (!listener || listener->is_shared)
+	if (!listener || is_shared)
 		return;
 	attribution->cookie = listener->cookie;
 	if (!find_owner(listener->cookie, &attribution->owner))

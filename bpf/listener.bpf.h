@@ -3,6 +3,7 @@
 #ifndef LISTENER_BPF_H
 #define LISTENER_BPF_H
 
+#include "owner.bpf.h"
 #include "remembered.bpf.h"
 
 static __always_inline void leave_listener(const struct listener_key *key)
@@ -30,7 +31,7 @@ static __always_inline bool join_listener(const struct listener_key *key, const 
 
 	if (!listener)
 		return false;
-	if (listener->owner.exec_id != owner->exec_id || listener->owner.uid != owner->uid)
+	if (!is_same_program(&listener->owner, owner))
 		listener->is_shared = 1;
 	__sync_fetch_and_add(&listener->members, 1);
 	return true;

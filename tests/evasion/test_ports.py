@@ -66,6 +66,19 @@ def test_a_second_user_binds_the_same_port(stage: Stage, is_evil_first: bool) ->
     assert record["verdict"] == ("allow" if second[0] == stage.receiver else "deny")
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0", "::"])
+def test_a_second_user_who_takes_the_port_of_one_interface(stage: Stage, address: str) -> None:
+    """The kernel prefers it, be it for IPv6 as well; a look-up without the interface passes over it."""
+    words = ("7308", "reuse_address")
+    with (
+        receiver(stage, stage.receiver, "udp", "0.0.0.0", *words),
+        receiver(stage, stage.evil_receiver, "udp", address, *words, "device", user="nobody") as evil,
+    ):
+        record = visit(stage, "udp", "7308")
+        assert (record["program"], record["verdict"]) == (str(stage.evil_receiver), "deny")
+        assert_got_nothing(evil)
+
+
 @KINDS
 def test_a_member_of_the_honest_programs_group(stage: Stage, kind: str) -> None:
     """SO_REUSEPORT, by one user: what the kernel gives to the attacker's socket is not allowed."""
