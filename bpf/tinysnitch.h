@@ -110,7 +110,7 @@ struct flow_key {
 	__u16 pad;
 } __attribute__((aligned(8))); /* it is copied by words, not by pairs of bytes */
 
-/* Written by the verdict program on a miss; user space sets the verdict. A verdict counts only for the same cookie. */
+/* Written by the verdict program on a miss; user space sets the verdict. A verdict counts only for the same cookie and program. */
 struct flow {
 	__u64 cookie;     /* 0: no socket */
 	__u64 expires_ns; /* 0: never */
