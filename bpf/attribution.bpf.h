@@ -8,7 +8,8 @@
 
 struct attribution {
 	struct owner owner;
-	__u64 cookie; /* 0: no socket */
+	__u64 cookie;                /* 0: no socket */
+	struct owned_socket *socket; /* outbound; NULL: not noted */
 	bool is_listening;
 };
 
@@ -17,15 +18,20 @@ static __always_inline void blame_kernel(struct attribution *attribution)
 	attribution->owner = (struct owner){.exec_id = EXEC_ID_KERNEL};
 }
 
-static __always_inline bool find_owner(__u64 cookie, struct owner *owner)
+/* `socket` NULL: it may have been released */
+static __always_inline bool copy_owner(struct owned_socket *socket, __u64 cookie, struct owner *owner)
 {
-	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
 	struct owner *known = socket ? &socket->owner : bpf_map_lookup_elem(&released, &cookie);
 
 	if (!known)
 		return false;
 	*owner = *known;
 	return true;
+}
+
+static __always_inline bool find_owner(__u64 cookie, struct owner *owner)
+{
+	return copy_owner(bpf_map_lookup_elem(&sockets, &cookie), cookie, owner);
 }
 
 /*
@@ -35,16 +41,16 @@ static __always_inline bool find_owner(__u64 cookie, struct owner *owner)
 static __always_inline bool is_borrowed(struct sock *sk, __u8 protocol, struct owner *owner)
 {
 	struct tcp_sock *tcp = (struct tcp_sock *)sk;
-	struct mptcp_subflow_context *subflow;
+	struct sock *whose;
 
 	if (protocol != TCP)
 		return false;
 	if (bpf_core_field_exists(tcp->syn_smc) && BPF_CORE_READ_BITFIELD_PROBED(tcp, syn_smc))
 		return true;
-	if (!bpf_core_field_exists(tcp->is_mptcp) || !BPF_CORE_READ(tcp, is_mptcp))
+	whose = find_mptcp_socket(sk);
+	if (!whose)
 		return false;
-	subflow = BPF_CORE_READ(tcp, inet_conn.icsk_ulp_data);
-	find_owner(BPF_CORE_READ(subflow, conn, __sk_common.skc_cookie.counter), owner);
+	find_owner(BPF_CORE_READ(whose, __sk_common.skc_cookie.counter), owner);
 	return true;
 }
 
@@ -70,12 +76,14 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 	struct sock *sk = BPF_CORE_READ((struct sk_buff *)skb, sk);
 	__u64 cookie = bpf_get_socket_cookie(skb);
 
+	*attribution = (struct attribution){};
 	if (!cookie || is_of_tunnel(sk, flow)) {
 		blame_kernel(attribution);
 		return;
 	}
 	attribution->cookie = cookie;
-	find_owner(cookie, &attribution->owner);
+	attribution->socket = bpf_map_lookup_elem(&sockets, &cookie);
+	copy_owner(attribution->socket, cookie, &attribution->owner);
 	if (flow->protocol != TCP) /* a SYN is of who called connect(), whoever runs when it is sent again */
 		correct_sender(skb, cookie, &attribution->owner);
 	if (attribution->owner.exec_id != EXEC_ID_UNKNOWN)
@@ -84,31 +92,42 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 		blame_kernel(attribution);
 }
 
-/* The exact local address, then any of the family, then any at all. */
-static __always_inline struct listener *find_listener(const struct flow_key *flow)
+/*
+ * The exact local address, else any of the family or any at all: between those two, sockets of one port, the kernel may
+ * choose by interface or CPU (compute_score() in net/ipv4/udp.c), so that of two programs only its own look-up tells.
+ */
+static __always_inline struct listener *find_listener(const struct flow_key *flow, bool *is_shared)
 {
 	struct listener_key key = {.port = flow->local_port, .protocol = flow->protocol};
-	struct listener *listener;
+	struct listener *listener, *other;
 
 	__builtin_memcpy(key.address, flow->local, sizeof(key.address));
 	listener = bpf_map_lookup_elem(&listeners, &key);
-	if (listener)
-		return listener;
-	if (is_mapped(flow->local)) {
+	if (!listener && is_mapped(flow->local)) {
 		map_v4(key.address, 0);
 		listener = bpf_map_lookup_elem(&listeners, &key);
-		if (listener)
-			return listener;
+		__builtin_memset(key.address, 0, sizeof(key.address));
+		other = bpf_map_lookup_elem(&listeners, &key);
+		if (listener && other && !is_same_program(&listener->owner, &other->owner))
+			*is_shared = true;
+		if (!listener)
+			listener = other;
+	} else if (!listener) {
+		__builtin_memset(key.address, 0, sizeof(key.address));
+		listener = bpf_map_lookup_elem(&listeners, &key);
 	}
-	__builtin_memset(key.address, 0, sizeof(key.address));
-	return bpf_map_lookup_elem(&listeners, &key);
+	if (listener && listener->is_shared)
+		*is_shared = true;
+	return listener;
 }
 
 static __always_inline void attribute_inbound(struct __sk_buff *skb, const struct flow_key *flow,
 					      struct attribution *attribution)
 {
 	struct listener *listener;
+	bool is_shared = false;
 
+	*attribution = (struct attribution){};
 	if (!has_ports(flow->protocol)) {
 		blame_kernel(attribution);
 		return;
@@ -119,10 +138,10 @@ static __always_inline void attribute_inbound(struct __sk_buff *skb, const struc
 		attribution->is_listening = true;
 		return;
 	}
-	listener = find_listener(flow);
+	listener = find_listener(flow, &is_shared);
 	attribution->cookie = 0;
 	attribution->is_listening = listener;
-	if (!listener || listener->is_shared)
+	if (!listener || is_shared)
 		return;
 	attribution->cookie = listener->cookie;
 	if (!find_owner(listener->cookie, &attribution->owner))

@@ -52,9 +52,8 @@ static __always_inline bool is_theirs(const struct question *question, const str
 {
 	const struct attribution *whose = &question->whose;
 
-	if (conversation->exec_id == EXEC_ID_UNKNOWN)
-		return true;
-	return whose->owner.exec_id == conversation->exec_id && whose->owner.uid == conversation->uid;
+	return conversation->exec_id != EXEC_ID_UNKNOWN && whose->owner.exec_id == conversation->exec_id &&
+	       whose->owner.uid == conversation->uid;
 }
 
 static __always_inline bool is_from_them(struct __sk_buff *skb, struct question *question,
@@ -65,15 +64,18 @@ static __always_inline bool is_from_them(struct __sk_buff *skb, struct question 
 	if (cookie == conversation->cookie)
 		return true;
 	attribute_outbound(skb, &question->flow, &question->whose);
-	if (!is_theirs(question, conversation))
+	if (conversation->exec_id != EXEC_ID_UNKNOWN && !is_theirs(question, conversation))
 		return false;
 	conversation->cookie = cookie;
 	return true;
 }
 
-/* Early demux knows the socket if it is connected. Whose a packet without ports is, nothing tells. */
-static __always_inline bool is_for_them(struct __sk_buff *skb, struct question *question,
-					const struct conversation *conversation)
+/*
+ * Early demux knows the socket if it is connected. Whose a packet without ports is, nothing tells. A port that is shared
+ * has no one owner: user space finds who takes the packet. One that no hook told of is of who only calls send().
+ */
+static __always_inline bool is_for_them(struct __sk_buff *skb, const struct settings *settings,
+					struct question *question, const struct conversation *conversation)
 {
 	const struct attribution *whose = &question->whose;
 	__u64 cookie = bpf_get_socket_cookie(skb);
@@ -83,8 +85,9 @@ static __always_inline bool is_for_them(struct __sk_buff *skb, struct question *
 	if (!has_ports(question->flow.protocol))
 		return true;
 	attribute_inbound(skb, &question->flow, &question->whose);
-	return whose->owner.exec_id == EXEC_ID_UNKNOWN || whose->cookie == conversation->cookie ||
-	       is_theirs(question, conversation);
+	if (!whose->is_listening)
+		return !settings->has_lost_listeners;
+	return whose->cookie && (whose->cookie == conversation->cookie || is_theirs(question, conversation));
 }
 
 /* A datagram like one that was allowed a moment ago, by the same process and the same rules. */
@@ -108,7 +111,7 @@ static __always_inline bool goes_on(struct __sk_buff *skb, const struct settings
 	if (!is_answer && !conversation->is_answered && !is_repeated(settings, question, conversation, now_ns))
 		return false;
 	if (question->flow.direction == OUTBOUND ? !is_from_them(skb, question, conversation)
-						 : !is_for_them(skb, question, conversation))
+						 : !is_for_them(skb, settings, question, conversation))
 		return false;
 	if (is_answer && !conversation->is_answered)
 		conversation->is_answered = 1;

@@ -60,7 +60,7 @@ static __always_inline enum verdict find_verdict_for_flow(const struct settings 
 {
 	struct flow *flow = bpf_map_lookup_elem(&flows, &question->flow);
 
-	if (!flow || flow->cookie != question->whose.cookie ||
+	if (!flow || flow->cookie != question->whose.cookie || !is_same_program(&flow->owner, &question->whose.owner) ||
 	    !is_current(settings, flow->generation, flow->expires_ns))
 		return VERDICT_NONE;
 	return flow->verdict;

@@ -39,9 +39,15 @@ static __always_inline bool is_same_process(const struct owner *a, const struct 
 	return a->pid == b->pid && a->started_ns == b->started_ns;
 }
 
+/* Whatever process of it. */
+static __always_inline bool is_same_program(const struct owner *a, const struct owner *b)
+{
+	return a->exec_id == b->exec_id && a->uid == b->uid;
+}
+
 static __always_inline bool is_same_owner(const struct owner *a, const struct owner *b)
 {
-	return a->exec_id == b->exec_id && a->uid == b->uid && is_same_process(a, b);
+	return is_same_program(a, b) && is_same_process(a, b);
 }
 
 /*
@@ -55,6 +61,21 @@ static __always_inline bool is_kernel_socket(struct sock *sk)
 	if (state == TCP_TIME_WAIT || state == TCP_NEW_SYN_RECV)
 		return false;
 	return BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock);
+}
+
+/*
+ * The program's socket whose subflow this one of TCP is, a socket of the kernel's own (mptcp_subflow_create_socket());
+ * NULL: it is no subflow.
+ */
+static __always_inline struct sock *find_mptcp_socket(struct sock *sk)
+{
+	struct tcp_sock *tcp = (struct tcp_sock *)sk;
+	struct mptcp_subflow_context *subflow;
+
+	if (!bpf_core_field_exists(tcp->is_mptcp) || !BPF_CORE_READ(tcp, is_mptcp))
+		return NULL;
+	subflow = BPF_CORE_READ(tcp, inet_conn.icsk_ulp_data);
+	return BPF_CORE_READ(subflow, conn);
 }
 
 #endif

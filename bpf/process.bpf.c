@@ -44,6 +44,12 @@ static __always_inline void release_image(__u64 exec_id)
 		retire_image(exec_id);
 }
 
+/* A descriptor that was passed, or /proc/PID/root, leads into the mounts of others: there any file may be at the path. */
+static __always_inline bool is_of_own_mounts(const struct path *path, struct task_struct *task)
+{
+	return BPF_CORE_READ(find_mount(path), mnt_ns) == BPF_CORE_READ(task, nsproxy, mnt_ns);
+}
+
 static __always_inline void read_executable(struct image *image, struct task_struct *task)
 {
 	struct file *file = BPF_CORE_READ(task, mm, exe_file);
@@ -53,6 +59,8 @@ static __always_inline void read_executable(struct image *image, struct task_str
 	image->device = BPF_CORE_READ(inode, i_sb, s_dev);
 	if (BPF_CORE_READ(inode, i_nlink) == 0)
 		image->flags |= IMAGE_DELETED;
+	if (!is_of_own_mounts(&file->f_path, task))
+		image->flags |= IMAGE_USER_NAMESPACE;
 	if (!write_path(image->executable, EXECUTABLE_SIZE, &image->executable_size, &file->f_path))
 		image->flags |= IMAGE_PATH_CUT;
 }
@@ -65,8 +73,7 @@ static __always_inline void read_executable(struct image *image, struct task_str
  */
 static __always_inline bool is_own_directory(struct fs_struct *fs, struct task_struct *task)
 {
-	return BPF_CORE_READ(fs, users) == 1 &&
-	       BPF_CORE_READ(find_mount(&fs->pwd), mnt_ns) == BPF_CORE_READ(task, nsproxy, mnt_ns);
+	return BPF_CORE_READ(fs, users) == 1 && is_of_own_mounts(&fs->pwd, task);
 }
 
 static __always_inline void read_directory(struct image *image, struct task_struct *task)

@@ -4,7 +4,7 @@
  * looked for later. The newest user wins: a socket can be handed over (unix(7), SCM_RIGHTS). A connection that is known
  * to be denied is refused right here. These hooks never allow: what they miss, the verdict programs see as a packet.
  */
-#include "remembered.bpf.h"
+#include "listener.bpf.h"
 #include "sender.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -25,68 +25,15 @@ static __always_inline void note_owner(__u64 cookie, const struct owner *owner)
 	struct owned_socket *known = bpf_map_lookup_elem(&sockets, &cookie);
 	struct owned_socket socket = {.owner = *owner};
 
-	if (known && is_same_owner(&known->owner, owner))
+	if (known && is_same_owner(&known->owner, owner)) {
+		if (known->is_let_go) /* connect() comes here while no SYN is on its way (__inet_stream_connect()) */
+			known->is_let_go = 0;
 		return;
+	}
 	if (known) /* connect() on what is connected changes nothing but this */
 		socket.watch = known->watch;
 	if (bpf_map_update_elem(&sockets, &cookie, &socket, BPF_ANY))
 		count(LOST_SOCKETS);
-}
-
-static __always_inline void leave_listener(const struct listener_key *key)
-{
-	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
-
-	/* While anyone is left it stays, and stays shared: who binds the port next would be taken for the only one. */
-	if (listener && __sync_fetch_and_sub(&listener->members, 1) == 1)
-		bpf_map_delete_elem(&listeners, key);
-}
-
-static __always_inline void forget_listener(__u64 cookie)
-{
-	struct listener_key *key = bpf_map_lookup_elem(&bindings, &cookie);
-
-	if (!key)
-		return;
-	leave_listener(key);
-	bpf_map_delete_elem(&bindings, &cookie);
-}
-
-static __always_inline bool join_listener(const struct listener_key *key, const struct owner *owner)
-{
-	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
-
-	if (!listener)
-		return false;
-	if (listener->owner.exec_id != owner->exec_id || listener->owner.uid != owner->uid)
-		listener->is_shared = 1;
-	__sync_fetch_and_add(&listener->members, 1);
-	return true;
-}
-
-/* Whoever fills the tables could be among those who take a port without being counted there. */
-static __always_inline void lose_listener(struct settings *settings)
-{
-	count(LOST_LISTENERS);
-	settings->has_lost_listeners = 1;
-}
-
-static __always_inline void note_listener(__u64 cookie, const struct listener_key *key, const struct owner *owner)
-{
-	struct listener_key *known = bpf_map_lookup_elem(&bindings, &cookie);
-	struct listener listener = {.cookie = cookie, .owner = *owner, .members = 1};
-	struct settings *settings = find_settings();
-
-	if (!settings || (known && !__builtin_memcmp(known, key, sizeof(*key))))
-		return;
-	forget_listener(cookie);
-	listener.is_shared = settings->has_lost_listeners;
-	if (bpf_map_update_elem(&listeners, key, &listener, BPF_NOEXIST) && !join_listener(key, owner)) {
-		lose_listener(settings);
-	} else if (bpf_map_update_elem(&bindings, &cookie, key, BPF_ANY)) {
-		leave_listener(key); /* nobody would do it later */
-		lose_listener(settings);
-	}
 }
 
 static __always_inline void trace(__u8 kind, __u64 cookie, const struct owner *owner, const __u8 *address, __u16 port,
@@ -146,12 +93,33 @@ int on_sock_release(struct bpf_sock *ctx)
 	return GO_ON;
 }
 
-/* The kernel tells of no end of its own sockets: who takes the port next joins, and is looked for in user space. */
-static __always_inline void note_kernel_listener(__u64 cookie, const struct listener_key *key)
+/*
+ * mptcp_bind() binds the first subflow, in the context of who called it; the kernel binds later ones when it likes
+ * (__mptcp_subflow_connect()). Who has the program's socket open called; else it is of who used that one last.
+ */
+static __always_inline void note_mptcp_binding(struct sock *sk, const struct listener_key *key)
 {
-	struct listener listener = {.cookie = cookie, .owner = {.exec_id = EXEC_ID_KERNEL}};
+	__u64 cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	struct owned_socket *known = bpf_map_lookup_elem(&sockets, &cookie);
+	struct owner owner;
 
-	bpf_map_update_elem(&listeners, key, &listener, BPF_NOEXIST);
+	if (!known) /* from before our start: user space looks for it */
+		return;
+	owner = known->owner;
+	if (has_open(BPF_CORE_READ(sk, sk_socket)))
+		read_current(&owner);
+	note_owner(cookie, &owner);
+	note_listener(cookie, key, &owner);
+}
+
+static __always_inline void note_kernels_binding(struct bpf_sock *ctx, const struct listener_key *key)
+{
+	struct sock *whose = key->protocol == TCP ? find_mptcp_socket((struct sock *)ctx) : NULL;
+
+	if (whose && !is_kernel_socket(whose))
+		note_mptcp_binding(whose, key);
+	else
+		note_kernel_listener(bpf_get_socket_cookie(ctx), key);
 }
 
 /* `key` comes with the local address and port; a socket of MPTCP (262) is one of TCP to the other side. */
@@ -165,7 +133,7 @@ static __always_inline int note_binding(struct bpf_sock *ctx, struct listener_ke
 	if (!settings || !has_ports(key->protocol))
 		return GO_ON;
 	if (is_kernel_socket((struct sock *)ctx)) {
-		note_kernel_listener(cookie, key);
+		note_kernels_binding(ctx, key);
 		return GO_ON;
 	}
 	read_current(&owner);

@@ -33,7 +33,7 @@ enum image_flags {
 	IMAGE_SEEDED = 8,         /* read from /proc at the daemon's start */
 	IMAGE_DIRECTORY_CUT = 16, /* or not the process's alone */
 	IMAGE_ARGS_UNREADABLE = 32,
-	IMAGE_USER_NAMESPACE = 64, /* in another than the daemon's: at any path it may see what it likes */
+	IMAGE_USER_NAMESPACE = 64, /* another than the daemon's, or by its mounts: at any path is what it likes */
 };
 
 /* What runs: captured at exec, kept while a process has it and for the next 4096 that end after it. */
@@ -76,7 +76,10 @@ struct owner {
 struct owned_socket {
 	struct owner owner;
 	__u32 watch; /* enum watch_state of TCP, 0: none was begun */
-	__u32 pad;
+	__u16 let_go_port;
+	__u8 is_let_go; /* the SYN of the last connect(), to this remote */
+	__u8 pad;
+	__u8 let_go_to[16];
 };
 
 /* key of `listeners`; address all zero (IPv6) or ::ffff:0.0.0.0 (IPv4): any */
@@ -107,7 +110,7 @@ struct flow_key {
 
 /*
  * Written by the verdict program on a miss, and of what user space is shown or reads the questions of; user space sets
- * the verdict, which counts only for the same cookie.
+ * the verdict, which counts only for the same cookie and program.
  */
 struct flow {
 	__u64 cookie;     /* 0: no socket */
@@ -190,10 +193,12 @@ enum statistic {
 	LOST_LISTENERS,
 	LOST_FLOWS,
 	LOST_CONVERSATIONS,
-	LOST_WATCHES,      /* allowed without being watched */
-	LOST_PACKET_USERS, /* ring buffer full */
-	LOST_TRACES,       /* ring buffer full */
-	LOST_MARKS,        /* of what was denied: others took them, it was dropped behind them */
+	LOST_WATCHES,       /* allowed without being watched */
+	LOST_PACKET_USERS,  /* ring buffer full */
+	LOST_TRACES,        /* ring buffer full */
+	LOST_MARKS,         /* of what was denied: others took them, it was dropped behind them */
+	LOST_ANSWERS,       /* to a SYN that was not let go */
+	LOST_FIRST_PACKETS, /* scoped: to a port that no hook had told of */
 	STATISTICS
 };
 

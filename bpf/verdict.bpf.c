@@ -5,6 +5,7 @@
  * is written down with its owner, so that user space can join the queued packet to it.
  */
 #include "escape.bpf.h"
+#include "handshake.bpf.h"
 #include "watch.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -44,12 +45,16 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	case VERDICT_ALLOW_NOTED:
 	case VERDICT_ALLOW_GUARDED:
 		if (!begin_watch(skb, &question, verdict)) {
+			if (direction == OUTBOUND)
+				note_let_go(&question);
 			if (is_read(skb))
 				note_conversation(settings, &question, conversation, now_ns);
 			return 0;
 		}
 		/* fall through */
 	case VERDICT_ALLOW:
+		if (direction == OUTBOUND)
+			note_let_go(&question);
 		keep_dns_flow(&question);
 		note_conversation(settings, &question, conversation, now_ns);
 		count(HITS_ALLOWED);
@@ -116,6 +121,24 @@ int in_answer(struct __sk_buff *skb)
 	conversation = find_conversation(&question, now_ns);
 	return conversation && conversation->begun_by == OUTBOUND &&
 	       goes_on(skb, settings, &question, conversation, now_ns);
+}
+
+/* A SYN+ACK to what was not let go. One that makes no sense is refused as well. */
+SEC("socket")
+int in_unasked(struct __sk_buff *skb)
+{
+	struct settings *settings = find_settings();
+	struct question question = {};
+
+	if (!settings)
+		return 0;
+	if (read_question(skb, INBOUND, &question)) {
+		question.flow.direction = OUTBOUND;
+		if (!answers_what_is_held(skb, settings, &question))
+			return 0;
+	}
+	count(LOST_ANSWERS);
+	return 1;
 }
 
 /* User space wants to know whose the packet is. */

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,8 @@ def resolve(path: str) -> str | None:
 
 
 def identify(executable: str, *argv: str, directory: str = "/home/a", **kwargs: bool) -> Program:
-    return identify_program(Image(executable=executable, argv=argv, directory=directory, **kwargs), resolve)
+    image = Image(executable=executable, argv=argv, directory=directory, **kwargs)
+    return identify_program(image, resolve, may_climb=lambda _left, _script: True)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +93,23 @@ def test_dots_after_a_name_are_refused() -> None:
     """`d` may have been a link at exec: what `d/..` was then is not known now."""
     assert identify(PYTHON, "python3", "d/../x.py").path == PYTHON
     assert identify(PYTHON, "python3", "/home/a/../../x.py").path == PYTHON
+
+
+@pytest.mark.parametrize(
+    ("word", "left"),
+    [("../../x.py", ["/home/a", "/home"]), (".././/../../x.py", ["/home/a", "/home"]), ("x.py", None)],
+)
+def test_what_dots_leave_must_be_as_it_was(word: str, left: list[str] | None) -> None:
+    asked: list[list[str]] = []
+
+    def may_climb(folders: Sequence[str], script: str) -> bool:
+        assert script == "/x.py"
+        asked.append(list(folders))
+        return False
+
+    image = Image(executable=PYTHON, argv=("python3", word), directory="/home/a")
+    found = identify_program(image, resolve, may_climb=may_climb)
+    assert (found.path, asked) == ((PYTHON, [left]) if left else ("/home/a/x.py", []))
 
 
 def test_relative_script_needs_the_directory() -> None:

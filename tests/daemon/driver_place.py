@@ -104,7 +104,7 @@ class SmallAttributor:
     claim: Attribution | Exception = CURL
     unknown = 0
 
-    def attribute(self, flow: Flow) -> Claim:
+    def attribute(self, flow: Flow, in_interface: int = 0) -> Claim:
         if isinstance(self.claim, Exception):
             raise self.claim
         return Claim(self.claim, flow.local_port)

@@ -20,6 +20,13 @@ pytestmark = [pytest.mark.privileged]
 FOLDERS = Path(__file__).parent / "programs" / "folders.c"
 OVER_THE_SCRIPT = ["unshare", "-Urm", "sh", "-ec", 'mount --bind "$0" "$1"; exec /usr/bin/python3 "$@"']
 SHELL_CONNECT = 'exec 3<>"/dev/tcp/$1/$2" && echo connected\n'
+# The shell waits for its start-up file, a FIFO, until its working directory was moved.
+MOVE_AND_RUN = """
+mkfifo "$0/start"
+cd "$0/moved"
+(exec 3>"$0/start"; mv "$0/moved" "$0/deeper") &
+BASH_ENV="$0/start" exec /usr/bin/bash "$@"
+"""
 # A child connects a socket of its parent's and is gone, without a zombie, before anyone can look.
 CONNECT_AND_GO = """\
 import os, select, signal, socket, sys
@@ -101,6 +108,24 @@ def test_a_bare_name_in_a_folder_that_is_not_what_it_seems(stage: Stage, trick: 
         folder.mkdir(parents=True, exist_ok=True)
         (folder / stage.script.name).write_text(SHELL_CONNECT)
     record = stage.assert_denied(program, trick, stage.script.parent, stage.folder, stage.script.name, *TARGET)
+    assert record["program"] == os.path.realpath("/usr/bin/bash")
+
+
+def test_dots_out_of_a_folder_of_roots_lead_to_the_script(stage: Stage) -> None:
+    folder = stage.script.parent / "below"
+    folder.mkdir()
+    record = stage.run("sh", "-ec", 'cd "$0"; exec "$@"', folder, PYTHON, f"../{stage.script.name}", *TARGET)
+    assert (record["verdict"], record["program"]) == ("allow", str(stage.script))
+
+
+def test_dots_out_of_a_folder_that_is_moved_before_the_script_is_read(stage: Stage) -> None:
+    """`..` of the folder is another one when the shell opens the script."""
+    name = stage.script.relative_to(stage.folder.parent)
+    for folder in (stage.folder / "moved", stage.folder / "deeper", (stage.folder / name).parent):
+        folder.mkdir(exist_ok=True)
+    (stage.folder / name).write_text(SHELL_CONNECT)
+    subprocess.run(["chown", "-R", "nobody", stage.folder], check=True)
+    record = stage.assert_denied("sh", "-ec", MOVE_AND_RUN, stage.folder, f"../../{name}", *TARGET)
     assert record["program"] == os.path.realpath("/usr/bin/bash")
 
 

@@ -66,6 +66,19 @@ def test_a_second_user_binds_the_same_port(stage: Stage, is_evil_first: bool) ->
     assert record["verdict"] == ("allow" if second[0] == stage.receiver else "deny")
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0", "::"])
+def test_a_second_user_who_takes_the_port_of_one_interface(stage: Stage, address: str) -> None:
+    """The kernel prefers it, be it for IPv6 as well; a look-up without the interface passes over it."""
+    words = ("7308", "reuse_address")
+    with (
+        receiver(stage, stage.receiver, "udp", "0.0.0.0", *words),
+        receiver(stage, stage.evil_receiver, "udp", address, *words, "device", user="nobody") as evil,
+    ):
+        record = visit(stage, "udp", "7308")
+        assert (record["program"], record["verdict"]) == (str(stage.evil_receiver), "deny")
+        assert_got_nothing(evil)
+
+
 @KINDS
 def test_a_member_of_the_honest_programs_group(stage: Stage, kind: str) -> None:
     """SO_REUSEPORT, by one user: what the kernel gives to the attacker's socket is not allowed."""
@@ -102,3 +115,80 @@ def test_who_is_left_of_a_group(stage: Stage, kind: str, is_evil_left: bool) -> 
         record = visit(stage, kind, "7304")
     assert (record["program"], record["pid"]) == (str(left), server.pid)
     assert record["verdict"] == ("deny" if is_evil_left else "allow")
+
+
+@pytest.mark.parametrize("is_evil", [True, False])
+def test_a_listener_of_multipath_tcp(stage: Stage, is_evil: bool) -> None:
+    """It listens with a socket of the kernel's own, and is no kernel for that (mptcp_bind())."""
+    program = stage.evil_receiver if is_evil else stage.receiver
+    user = "nobody" if is_evil else None
+    with receiver(stage, program, "tcp", "0.0.0.0", "7305", "mptcp", user=user) as server:
+        record = visit(stage, "tcp", "7305")
+    assert (record["program"], record["pid"]) == (str(program), server.pid)
+    assert record["verdict"] == ("deny" if is_evil else "allow")
+
+
+# Answers what it gets, and then says `listening`, to be in a conversation.
+ECHO = """
+import socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind(("0.0.0.0", int(sys.argv[1])))
+print("listening", flush=True)
+while True:
+    data, remote = server.recvfrom(100)
+    server.sendto(data, remote)
+    print(data.decode(), flush=True)
+"""
+TALK = """
+import socket, sys
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+client.settimeout(1)
+client.bind(("", int(sys.argv[3])))
+client.sendto(sys.argv[4].encode(), (sys.argv[1], int(sys.argv[2])))
+try:
+    print(client.recv(100).decode())
+except OSError:
+    pass
+"""
+
+
+def test_a_second_user_joins_the_port_of_a_conversation(stage: Stage) -> None:
+    """It would be given the packets from then on, being the newest; those are judged for who takes them."""
+    honest, evil = stage.receiver.with_name("echo.py"), stage.folder / "echo.py"
+    for program in (honest, evil):
+        program.write_text(ECHO)
+    stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7306 udp-src {honest}\n")
+    local, known = str(next(_ports)), len(stage.daemon.records("connection"))
+
+    def talk(word: str) -> str:
+        return stage.lab.run_world([PYTHON, "-c", TALK, HOST4, "7306", local, word]).stdout
+
+    with receiver(stage, honest, "7306"):
+        assert [talk("one"), talk("two")] == ["one\n", "two\n"]
+        with receiver(stage, evil, "7306", user="nobody") as joined:
+            assert talk("secret") == ""
+            assert_got_nothing(joined)
+    made = [(record["program"], record["verdict"]) for record in stage.daemon.records("connection")[known:]]
+    assert made == [(str(honest), "allow"), (str(evil), "deny")]
+
+
+def test_two_programs_take_the_port_of_a_conversation_that_ended(stage: Stage) -> None:
+    honest, evil, other = stage.receiver.with_name("echo.py"), stage.folder / "one.py", stage.folder / "other.py"
+    for program in (honest, evil, other):
+        program.write_text(ECHO)
+    stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7307 udp-src {honest}\n")
+    visit = [PYTHON, "-c", TALK, HOST4, "7307", str(next(_ports))]
+    with receiver(stage, honest, "7307"):
+        assert stage.lab.run_world([*visit, "one"]).stdout == "one\n"
+    with receiver(stage, evil, "7307", user="nobody") as one, receiver(stage, other, "7307", user="nobody") as two:
+        assert stage.lab.run_world([*visit, "secret"]).stdout == ""
+        assert_got_nothing(one)
+        assert_got_nothing(two)
+
+
+def assert_got_nothing(server: subprocess.Popen[str]) -> None:
+    server.kill()
+    assert server.stdout
+    assert server.stdout.read() == ""

@@ -65,6 +65,48 @@ def test_an_overlay(stage: Stage) -> None:
     assert stage.assert_denied(*command)["program"] == str(stage.honest)
 
 
+SAME_INODE = """
+import fcntl, os, struct, sys
+subvolume, inode, program = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+parent = os.open(os.path.dirname(subvolume), os.O_RDONLY)
+fcntl.ioctl(parent, 0x5000940E, bytearray(struct.pack("q4088s", 0, b"own")))  # linux/btrfs.h, BTRFS_IOC_SUBVOL_CREATE
+while True:
+    made = os.open(subvolume + "/program", os.O_CREAT | os.O_WRONLY, 0o755)
+    if os.fstat(made).st_ino == inode:
+        break
+    assert os.fstat(made).st_ino < inode
+    os.close(made)
+    os.unlink(subvolume + "/program")
+with open(program, "rb") as file:
+    os.write(made, file.read())
+"""
+
+
+def test_a_file_of_another_btrfs_subvolume(stage: Stage) -> None:
+    """Where inodes count anew, below the same superblock."""
+    if not shutil.which("mkfs.btrfs"):
+        pytest.skip("no mkfs.btrfs")
+    image, root = stage.lab.folder / "image", stage.lab.folder / "btrfs"
+    with image.open("wb") as file:
+        file.truncate(256 << 20)
+    make = """
+    mkfs.btrfs -q "$0"; mkdir "$1"; mount -o loop "$0" "$1"; mkdir -m 1777 "$1/home"; mkdir "$1/bin"; cd "$1/bin"
+    for number in $(seq 500); do : >$number; done; cp "$2" program; stat -c %i program
+    """
+    made = stage.lab.run_outside(["sh", "-ec", make, str(image), str(root), str(stage.honest)])
+    try:
+        honest, evil = root / "bin" / "program", root / "home" / "own"
+        stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 80 tcp {honest}\n")
+        assert stage.run(honest, "plain", *TARGET)["verdict"] == "allow", made.stderr
+        command = [PYTHON, "-c", SAME_INODE, str(evil), made.stdout.strip(), str(stage.attack)]
+        assert stage.lab.run(command, user="nobody").returncode == 0
+        script = 'mount --bind "$0" "$1"; exec "$1" plain "$2" "$3"'
+        record = stage.assert_denied(*IN_MOUNTS, script, evil / "program", honest, *TARGET)
+        assert record["program"] == str(honest)
+    finally:
+        stage.lab.run_outside(["umount", "-l", str(root)])
+
+
 @pytest.mark.parametrize("change", ["replaced", "deleted", "renamed"])
 def test_a_file_that_changed_under_its_process(stage: Stage, change: str) -> None:
     """It is not the host's file any more, so that the rule for the path does not hold for what still runs."""

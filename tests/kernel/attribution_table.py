@@ -41,7 +41,7 @@ class DictTable:
         self.processes.setdefault(pid, ProcessEntry(exec_id, started_ns))
         return is_new
 
-    def seed_owner(self, cookie: int, owner: Owner) -> bool:
+    def seed_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool:
         return self.owners.setdefault(cookie, owner) is owner
 
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:

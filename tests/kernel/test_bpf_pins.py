@@ -14,13 +14,14 @@ from tinysnitch.kernel.bpf_programs import BpfPrograms
 pytestmark = pytest.mark.privileged
 
 
-def test_a_set_is_complete_until_one_pin_is_gone(place: BpfPlace) -> None:
-    place.load()
+@pytest.mark.parametrize(("is_scoped", "last"), [(False, "on_connect4"), (True, "on_receive")])
+def test_a_set_is_complete_until_one_pin_is_gone(place: BpfPlace, is_scoped: bool, last: str) -> None:
+    place.load(is_scoped=is_scoped)
     (path,) = place.pin_dir.iterdir()
     folder = PinFolder(path)
-    assert folder.is_complete()
-    folder.link_path("on_connect4").unlink()
-    assert not folder.is_complete()
+    assert folder.is_complete(is_scoped=is_scoped)
+    folder.link_path(last).unlink()
+    assert not folder.is_complete(is_scoped=is_scoped)
     folder.remove()
     folder.remove()
     assert list_folder(place.pin_dir) == []

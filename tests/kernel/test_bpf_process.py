@@ -97,10 +97,14 @@ def test_a_file_below_a_mount_in_a_mount(programs: BpfPrograms, tmp_path: Path) 
         ("unshare --user /bin/true", structs.IMAGE_USER_NAMESPACE),
         ("unshare --mount /bin/true", 0),  # made by root
         ('exec 9</usr; unshare --mount sh -c "cd /proc/self/fd/9; exec /bin/true"', structs.IMAGE_DIRECTORY_CUT),
+        (
+            'exec 9</usr; unshare --mount bash -c "exec -a /bin/true /proc/self/fd/9/bin/true"',
+            structs.IMAGE_USER_NAMESPACE,
+        ),
     ],
 )
 def test_what_sees_other_mounts_is_flagged(programs: BpfPrograms, script: str, flag: int) -> None:
-    """The last one is in a folder of the mounts that it left."""
+    """The last ones are in a folder of the mounts that they left, and a file of those."""
     images = trace_images(programs, lambda: subprocess.run(["sh", "-ec", script], check=True))
     assert [image.flags for image in images if image.args == ("/bin/true",)] == [flag]
 

@@ -124,8 +124,8 @@ def read_started_ns(agent: Agent, programs: BpfPrograms) -> int:
 
 def test_seeded_sockets_and_listeners_are_found(programs: BpfPrograms) -> None:
     owner = Owner(1 << 63, 2, 3, 4)
-    assert programs.seed_owner(5, owner)
-    assert not programs.seed_owner(5, Owner(9, 9, 9, 9))
+    assert programs.seed_owner(5, owner, LOCAL, 80)
+    assert not programs.seed_owner(5, Owner(9, 9, 9, 9), LOCAL, 80)
     assert programs.find_owner(5) == owner
     assert programs.seed_listener(UDP, 53, LOCAL, Listener(5, owner))
     assert not programs.seed_listener(UDP, 53, LOCAL, Listener(6, owner))

@@ -1,6 +1,7 @@
 """socket.bpf.c: whose socket, who listens, and refusal inside connect() and sendto()."""
 
 import errno
+import socket
 import time
 
 import pytest
@@ -13,7 +14,7 @@ from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import TCP, UDP, Direction, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
-from tinysnitch.kernel.bpf_structs import Owner, ProcessEntry, TraceEvent, TraceKind
+from tinysnitch.kernel.bpf_structs import Listener, Owner, ProcessEntry, TraceEvent, TraceKind
 from tinysnitch.kernel.nfqueue import Queue
 
 pytestmark = pytest.mark.privileged
@@ -135,6 +136,16 @@ def test_a_listener_that_connects_is_forgotten_at_close_all_the_same(programs: B
     agent.call("connect", handle, "127.0.0.1", 9)  # its local address is 127.0.0.1 from now on
     agent.call("close", handle)
     assert find_listener(programs, UDP, port, parse_address("0.0.0.0")) is None
+
+
+def test_a_listener_of_multipath_tcp_is_forgotten_too(programs: BpfPrograms, agent: Agent) -> None:
+    """The port is a kernel's own socket's, whose end no hook tells: else anyone could fill the table with such."""
+    handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM", socket.IPPROTO_MPTCP)
+    port = agent.call("bind", handle, "127.0.0.1", 0)
+    found = find_listener(programs, TCP, port, parse_address("127.0.0.1"))
+    assert found == Listener(cookie, owner_of(programs, agent))
+    agent.call("close", handle)
+    assert find_listener(programs, TCP, port, parse_address("127.0.0.1")) is None
 
 
 def test_a_port_that_another_socket_took_too_stays(programs: BpfPrograms, agent: Agent) -> None:

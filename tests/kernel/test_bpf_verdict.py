@@ -4,6 +4,7 @@ import socket
 import struct
 import time
 
+import msgspec
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
@@ -142,6 +143,22 @@ def test_a_verdict_for_the_flow_holds_for_its_socket_only(
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
     assert agent.call("connect", handle, "127.0.0.1", PORT) == SWALLOWED
     assert outbound.find_flow(flow) == entry_of(outbound, agent, cookie)
+
+
+def test_a_verdict_for_the_flow_holds_for_its_program_only(outbound: BpfPrograms, agent: Agent) -> None:
+    """A socket may be handed over and connect again, between the same ports."""
+    flow = make_flow(UDP, "127.0.0.1")
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    agent.call("send_to", handle, "127.0.0.1", PORT)
+    owner = outbound.find_owner(cookie)
+    assert owner
+    assert outbound.remember_flow(flow, Verdict.ALLOW, outbound.generation, 0)
+    outbound.remember_owner(flow, msgspec.structs.replace(owner, exec_id=owner.exec_id + 1))
+    agent.call("send_to", handle, "127.0.0.1", PORT)
+    assert outbound.read_statistics()["hits_allowed"] == 0
+    assert outbound.remember_flow(flow, Verdict.ALLOW, outbound.generation, 0)
+    agent.call("send_to", handle, "127.0.0.1", PORT)
+    assert outbound.read_statistics()["hits_allowed"] == 1
 
 
 @pytest.mark.parametrize("staleness", ["generation", "expiry"])

@@ -31,6 +31,18 @@ def test_the_same_file_only(tmp_path: Path) -> None:
     assert not identity.is_host_file(str(path), status.st_dev, status.st_ino)
 
 
+def test_a_superblock_alone_does_not_tell_what_others_have_mounted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "program"
+    path.write_text("")
+    status = path.stat()
+    monkeypatch.setattr(identity, "read_superblock_device", lambda _descriptor: status.st_dev + 1)
+    assert identity.is_host_file(str(path), status.st_dev + 1, status.st_ino)
+    assert not identity.is_host_file(str(path), status.st_dev + 1, status.st_ino, is_seen_by_all=False)
+    assert identity.is_host_file(str(path), status.st_dev, status.st_ino, is_seen_by_all=False)
+
+
 @pytest.mark.parametrize("path", ["", "memfd:x", "/a\0b", "/\udcff"])
 def test_paths_that_are_none(path: str) -> None:
     assert not identity.is_host_file(path, 1, 1)
@@ -225,6 +237,24 @@ def test_a_file_mounted_over_another_is_noticed(tmp_path: Path) -> None:
 def test_the_executable_of_a_process() -> None:
     assert identity.read_executable_device(os.getpid()) is not None
     assert identity.read_executable_device(2**22 + 1) is None
+
+
+@pytest.mark.privileged
+def test_what_may_have_been_above_a_folder(tmp_path: Path) -> None:
+    """Root's folders lead up safely, and everyone may run their own scripts from anywhere."""
+    script, inner = tmp_path / "script", tmp_path / "a" / "b"
+    script.write_text("")
+    inner.mkdir(parents=True)
+    left = [str(inner), str(inner.parent)]
+    assert identity.may_climb(1000, left, str(script))
+    assert not identity.may_climb(1000, left, str(tmp_path / "missing"))
+    for mode in (0o775, 0o757, 0o1777):
+        tmp_path.chmod(mode)
+        assert not identity.may_climb(1000, left, str(script))
+    assert identity.may_climb(0, left, str(script))
+    tmp_path.chmod(0o755)
+    os.chown(inner.parent, 1000, 1000)
+    assert not identity.may_climb(1001, left, str(script))
 
 
 def test_digests_follow_the_content(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What the rules hold and what they let be, with real packets. (Held packets and verdicts: test_enforcement.py.)"""
 
 import os
+import select
 import socket
 import struct
 from collections.abc import Iterator
@@ -80,6 +81,35 @@ def test_the_middle_of_an_unknown_connection_is_not_held(wire: Wire, source: str
     send_raw(wire, getattr(wire, source), V4, socket.IPPROTO_TCP, pack_segment(flags))
     send_udp(wire, getattr(wire, source), V4, (4001, 5001))
     assert wire.wait_packet().payload[9] == socket.IPPROTO_UDP
+
+
+@pytest.mark.privileged
+def test_what_a_remote_forges_as_the_answer_to_a_held_syn_is_dropped(wire: Wire) -> None:
+    server = wire.listener(wire.there, V4)
+    client = connect(wire, server)
+    syn = wire.wait_packet()
+    port, remote_port, number = struct.unpack_from("!HHI", syn.payload, 20)
+    answer = struct.pack("!HHIIBBHHH", remote_port, port, 1, number + 1 & 0xFFFFFFFF, 5 << 4, SYN | ACK, 1024, 0, 0)
+    ends = socket.inet_aton(THERE[V4]) + socket.inet_aton(HERE[V4])
+    total = checksum(ends + struct.pack("!II", len(answer), socket.IPPROTO_TCP) + answer)
+    send_raw(wire, wire.there, V4, socket.IPPROTO_TCP, answer[:16] + struct.pack("!H", total) + answer[18:])
+    send_udp(wire, wire.there, V4, (4001, 5001))
+    wire.wait_packet()  # what came after it
+    assert not is_writable(client, 0)
+    wire.enforcement.issue(syn.packet_id, Verdict.ALLOW)
+    wire.enforcement.flush()
+    assert is_writable(client, 5)
+    assert not client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+
+def checksum(data: bytes) -> int:
+    """RFC 1071"""
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    return ~((total >> 16) + (total & 0xFFFF)) & 0xFFFF
+
+
+def is_writable(client: socket.socket, timeout_s: float) -> bool:
+    return bool(select.select([], [client], [], timeout_s)[1])
 
 
 @pytest.mark.privileged

@@ -114,6 +114,23 @@ def test_a_listener_bound_to_an_interface(diag: SocketDiag, kind: int) -> None:
         check_identity(diag.find_receiver(Flow(protocol, Direction.INBOUND, V4, port_of(opened), V4, 9)), opened)
 
 
+@pytest.mark.privileged
+def test_who_takes_what_comes_by_an_interface(diag: SocketDiag) -> None:
+    """One bound to it is preferred; one that is not is found as well."""
+    loopback = socket.if_nametoindex("lo")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as plain, socket.socket(type=socket.SOCK_DGRAM) as bound:
+        for each in (plain, bound):
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+        plain.bind(("0.0.0.0", 0))
+        flow = Flow(UDP, Direction.INBOUND, V4, port_of(plain), FAR, 9)
+        check_identity(diag.find_receiver(flow, loopback), plain)
+        bound.bind(plain.getsockname())
+        check_identity(diag.find_receiver(flow, loopback), bound)
+        check_identity(diag.find_receiver(flow, loopback + 1), plain)
+        check_identity(diag.find_receiver(flow), plain)
+
+
 def test_icmp_has_no_receiver(diag: SocketDiag) -> None:
     assert diag.find_receiver(Flow(ICMP, Direction.INBOUND, V4, 5, V4, 0)) is None
 

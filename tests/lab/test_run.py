@@ -83,6 +83,75 @@ def test_without_a_rules_file_the_starter_set_holds_and_nothing_is_written(lab: 
     assert "shop.test:80" in ran.stderr
 
 
+# Has a port without bind(): by listen(), by a sendto() that is refused, by a connect() that finds no way.
+PORT_WITHOUT_BIND = """
+import select, socket, sys
+kind, remote = sys.argv[1], sys.argv[2]
+mine = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind in ("sendto", "connect") else socket.SOCK_STREAM,
+                     socket.IPPROTO_MPTCP if kind == "mptcp" else 0)
+try:
+    if kind in ("listen", "mptcp"):
+        mine.listen()
+    elif kind == "sendto":
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            try:
+                while True:  # until the denial is remembered
+                    other.sendto(b"x", (remote, 9))
+            except OSError:
+                pass
+        mine.sendto(b"x", (remote, 9))
+    else:
+        mine.connect((remote, 9))
+except OSError as error:
+    print(error, file=sys.stderr)
+print(mine.getsockname()[1], flush=True)
+for _line in sys.stdin:
+    print("got" if select.select([mine], [], [], 0)[0] else "nothing", flush=True)
+"""
+VISIT = """
+import socket, sys
+kind = socket.SOCK_STREAM if sys.argv[1] in ("listen", "mptcp") else socket.SOCK_DGRAM
+with socket.socket(socket.AF_INET, kind) as it:
+    it.settimeout(3)
+    for _attempt in range(2):
+        try:
+            it.connect(("10.77.0.2", int(sys.argv[2])))
+            it.send(b"x")
+        except OSError as error:
+            print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "remote", "rules"),
+    [
+        ("listen", "", ""),
+        ("mptcp", "", ""),
+        ("sendto", WORLD4, f"deny {WORLD4} 9 udp\n"),
+        ("connect", "192.0.2.1", ""),
+    ],
+)
+@pytest.mark.parametrize("is_allowed", [False, True])
+def test_a_port_that_no_hook_tells_of_is_judged(lab: Lab, kind: str, remote: str, rules: str, is_allowed: bool) -> None:
+    rules += "allow - - -src\n" if is_allowed else ""
+    (lab.folder / "run-rules").write_text(rules)
+    words = [str(BIN / "tinysnitch"), "run", "--rules", str(lab.folder / "run-rules"), "--"]
+    judged = lab.spawn_outside([*words, "/usr/bin/python3", "-c", PORT_WITHOUT_BIND, kind, remote], subprocess.PIPE)
+    assert judged.stdout
+    assert judged.stdin
+    port = next(line for line in judged.stdout if line.strip().isdigit()).strip()
+    protocol = "udp" if remote else "tcp"
+    visited = lab.run_world(["/usr/bin/python3", "-c", VISIT, kind, port])
+    judged.stdin.write("tell\n")
+    judged.stdin.flush()
+    assert next(line for line in judged.stdout if line in ("got\n", "nothing\n")) == (
+        "got\n" if is_allowed else "nothing\n"
+    ), visited.stdout
+    judged.stdin.close()
+    judged.stdin = None
+    assert f"{'allowed' if is_allowed else 'refused'} {protocol} port {port} from {WORLD4} by" in judged.stdout.read()
+
+
 def test_learning_refuses_nothing_and_lists_what_was_tried(lab: Lab) -> None:
     words = [str(BIN / "tinysnitch"), "run", "--learn", "--", "curl", "-4", "-sS", "http://shop.test/"]
     ran = lab.run_outside(words)

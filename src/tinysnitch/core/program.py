@@ -12,6 +12,9 @@ import msgspec
 from tinysnitch.core.interpreters import Interpreter, IsRoots, find_interpreter, nothing_is_roots
 
 ResolveFile = Callable[[str], str | None]  # an absolute path → the file it leads to, None when there is none
+# The folders that leading `..` left, and the script found so → whether the interpreter found that one as well: it opens
+# the script later, and a folder that was moved meanwhile has another one above it.
+MayClimb = Callable[[Sequence[str], str], bool]
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -32,15 +35,20 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def identify_program(
-    image: Image, resolve_file: ResolveFile, extra: Sequence[str] = (), is_roots: IsRoots = nothing_is_roots
+    image: Image,
+    resolve_file: ResolveFile,
+    extra: Sequence[str] = (),
+    is_roots: IsRoots = nothing_is_roots,
+    *,
+    may_climb: MayClimb = lambda _left, _script: False,
 ) -> Program:
     """Name what runs. `extra` are further interpreters: names, or whole paths."""
     interpreter = find_interpreter(image.executable, extra, is_roots)
     position = _find_script(interpreter, image) if interpreter else None
     if position is not None:
-        path = _absolute(image.argv[position], image.directory)
+        path, left = _absolute(image.argv[position], image.directory)
         script = resolve_file(path) if path else None
-        if script:
+        if script and (not left or may_climb(left, script)):
             return Program(script, image.argv[position + 1 :], image.executable)
     return Program(image.executable, image.argv[1:])
 
@@ -52,24 +60,28 @@ def _find_script(interpreter: Interpreter, image: Image) -> int | None:
     return None if is_cut else position
 
 
-def _absolute(path: str, directory: str) -> str | None:
-    """The absolute form. None where `..` follows a name: that may be a link, which its owner can turn later."""
+def _absolute(path: str, directory: str) -> tuple[str | None, list[str]]:
+    """The absolute form, and the folders left. None where `..` follows a name: that may be a link, which its owner can
+    turn later."""
+    left: list[str] = []
     if not path.startswith("/"):
         if not directory.startswith("/"):
-            return None
-        directory, path = _climb(directory, path)
-        path = f"{directory}/{path}"
+            return None, left
+        path, left = _climb(directory, path)
     parts = [part for part in path.split("/") if part not in ("", ".")]
-    return None if ".." in parts else "/" + "/".join(parts)
+    return None if ".." in parts else "/" + "/".join(parts), left
 
 
-def _climb(directory: str, path: str) -> tuple[str, str]:
+def _climb(directory: str, path: str) -> tuple[str, list[str]]:
     """Take leading `..` off a relative path; the kernel gave the directory without links."""
+    left = []
+    directory = directory.rstrip("/")
     while path:
         head, _, rest = path.partition("/")
         if head not in ("", ".", ".."):
             break
-        if head == "..":
-            directory = directory.rstrip("/").rpartition("/")[0]
+        if head == ".." and directory:  # above the root there is the root
+            left.append(directory)
+            directory = directory.rpartition("/")[0]
         path = rest
-    return directory.rstrip("/"), path
+    return f"{directory}/{path}", left

@@ -23,6 +23,8 @@ KERNEL_LOSSES = {
     "lost_packet_users": "users of packet sockets not told of",
     "lost_traces": "trace lines",
     "lost_marks": "marks of denied packets, taken by other netfilter rules (dropped all the same)",
+    "lost_answers": "answers to connections that were still held, or denied",
+    "lost_first_packets": "first packets to a port, before it was known whose it is",
 }
 
 

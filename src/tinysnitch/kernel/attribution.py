@@ -77,27 +77,27 @@ class Attributor:
         self._known.clear()
         self._procfs.forget()
 
-    def attribute(self, flow: Flow) -> Claim:
-        """Whose flow it is, for a packet that is held right now."""
-        claim = self._find_claim(flow)
+    def attribute(self, flow: Flow, in_interface: int = 0) -> Claim:
+        """Whose flow it is, for a packet that is held right now. `in_interface`: index of the one it came by."""
+        claim = self._find_claim(flow, in_interface)
         self.unknown += claim.attribution is UNKNOWN
         return claim
 
-    def _find_claim(self, flow: Flow) -> Claim:
+    def _find_claim(self, flow: Flow, in_interface: int) -> Claim:
         if self._table is None:
-            attribution, cookie = self._procfs.attribute(flow)
+            attribution, cookie = self._procfs.attribute(flow, in_interface)
             return Claim(attribution, cookie)
         entry = self._table.find_flow(flow)
         if entry is None or entry.exec_id == EXEC_ID_UNKNOWN:
-            return self._attribute_by_socket(self._table, flow, entry.cookie if entry else 0)
+            return self._attribute_by_socket(self._table, flow, entry.cookie if entry else 0, in_interface)
         if entry.exec_id == EXEC_ID_KERNEL:
             return Claim(KERNEL, entry.cookie)
         return Claim(self._find_attribution(self._table, entry), entry.cookie)
 
-    def _attribute_by_socket(self, table: FlowTable, flow: Flow, cookie: int) -> Claim:
+    def _attribute_by_socket(self, table: FlowTable, flow: Flow, cookie: int, in_interface: int) -> Claim:
         """The kernel's side knows no owner: a socket from before our start, or one that found no room."""
         is_inbound = flow.direction is Direction.INBOUND
-        found = None if cookie else self._find_socket(flow)
+        found = None if cookie else self._find_socket(flow, in_interface)
         if found is None and not cookie:
             is_closed = is_inbound and flow.protocol in (TCP, UDP)
             return Claim(NOT_LISTENING if is_closed else UNKNOWN, 0)
@@ -110,12 +110,12 @@ class Attributor:
             table.seed_listener(flow.protocol, found.local_port, found.local, Listener(cookie, owner))
         return Claim(self._find_attribution(table, owner), cookie)
 
-    def _find_socket(self, flow: Flow) -> DiagSocket | None:
+    def _find_socket(self, flow: Flow, in_interface: int) -> DiagSocket | None:
         """Inbound: who takes it. Outbound only TCP: of UDP sockets on one port it cannot be told which one sent."""
         is_inbound = flow.direction is Direction.INBOUND
         if flow.protocol != TCP and not (is_inbound and flow.protocol == UDP):
             return None
-        found = self._sockets.find_receiver(flow)
+        found = self._sockets.find_receiver(flow, in_interface)
         return found if found and (is_inbound or found.is_connected_as(flow)) else None
 
     def _find_attribution(self, table: FlowTable, owner: Owner | FlowEntry) -> Attribution:

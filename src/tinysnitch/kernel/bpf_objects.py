@@ -18,6 +18,7 @@ CGROUP_PROGRAMS = (
     "on_sendmsg4",
     "on_sendmsg6",
 )
+SCOPE_PROGRAMS = ("on_receive",)  # attached beside the others where one cgroup alone is judged
 VERDICT_PROGRAMS = (
     "out_allowed",
     "out_denied",
@@ -29,9 +30,15 @@ VERDICT_PROGRAMS = (
     "in_denied",
     "in_escaped",
     "in_answer",
+    "in_unasked",
 )
 
-PROGRAMS = {"process": TRACING_PROGRAMS, "socket": CGROUP_PROGRAMS, "verdict": VERDICT_PROGRAMS}
+PROGRAMS = {
+    "process": TRACING_PROGRAMS,
+    "socket": CGROUP_PROGRAMS,
+    "scope": SCOPE_PROGRAMS,
+    "verdict": VERDICT_PROGRAMS,
+}
 # Each in an object of its own; the first that the kernel can run is used, by a living daemon alone.
 PACKET_PROGRAMS = {"packet_open": "on_packet_open", "packet_send": "on_packet_send"}
 MAPS = (

@@ -11,6 +11,7 @@ from tinysnitch.kernel.bpf_objects import (
     CGROUP_PROGRAMS,
     MAPS,
     PROGRAMS,
+    SCOPE_PROGRAMS,
     TRACING_PROGRAMS,
     VERDICT_PROGRAMS,
     object_path,
@@ -35,8 +36,9 @@ class PinFolder:
     def link_path(self, name: str) -> Path:
         return self.path / "links" / name
 
-    def is_complete(self) -> bool:
-        wanted = [*map(self.map_path, MAPS), *map(self.program_path, VERDICT_PROGRAMS), *map(self.link_path, LINKS)]
+    def is_complete(self, *, is_scoped: bool = False) -> bool:
+        links = (*LINKS, *(SCOPE_PROGRAMS if is_scoped else ()))
+        wanted = [*map(self.map_path, MAPS), *map(self.program_path, VERDICT_PROGRAMS), *map(self.link_path, links)]
         return all(path.exists() for path in wanted)
 
     def create(self) -> None:
@@ -79,19 +81,21 @@ def remove_folder(path: Path) -> None:
             raise
 
 
-def load_pins(folder: PinFolder, cgroup: Path, prepare: Callable[[], None]) -> None:
+def load_pins(folder: PinFolder, cgroup: Path, prepare: Callable[[], None], *, is_scoped: bool = False) -> None:
     """Fill the folder; `prepare` is called when the maps are there and nothing runs yet. All of it or nothing."""
     with ExitStack() as undo:
         undo.callback(folder.remove)
         folder.create()
         with ExitStack() as loaded:
-            objects = {name: load_object(name, folder, loaded) for name in PROGRAMS}
+            objects = {name: load_object(name, folder, loaded) for name in PROGRAMS if name != "scope" or is_scoped}
             for name in VERDICT_PROGRAMS:
                 objects["verdict"].pin_program(name, folder.program_path(name))
             prepare()
             for name in TRACING_PROGRAMS:
                 pin_link(objects["process"].attach(name), folder.link_path(name))
-            attach_cgroup_programs(objects["socket"], folder, cgroup)
+            attach_cgroup_programs(objects["socket"], CGROUP_PROGRAMS, folder, cgroup)
+            if is_scoped:
+                attach_cgroup_programs(objects["scope"], SCOPE_PROGRAMS, folder, cgroup)
         undo.pop_all()
 
 
@@ -101,10 +105,10 @@ def load_object(name: str, folder: PinFolder, loaded: ExitStack) -> ObjectFile:
     return file
 
 
-def attach_cgroup_programs(file: ObjectFile, folder: PinFolder, cgroup: Path) -> None:
+def attach_cgroup_programs(file: ObjectFile, names: tuple[str, ...], folder: PinFolder, cgroup: Path) -> None:
     cgroup_fd = open_cgroup(cgroup)
     try:
-        for name in CGROUP_PROGRAMS:
+        for name in names:
             pin_link(file.attach_cgroup(name, cgroup_fd), folder.link_path(name))
     finally:
         os.close(cgroup_fd)

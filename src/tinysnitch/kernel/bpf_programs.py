@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -49,13 +50,14 @@ class BpfPrograms:
     def load(cls, pin_dir: Path, cgroup: Path, netns_cookie: int, is_scoped: bool) -> "BpfPrograms":
         """Adopts what an earlier daemon pinned for the same purpose from the same objects; nothing of it is flushed."""
         folder = PinFolder(pin_dir / digest_purpose(cgroup, netns_cookie, is_scoped))
-        was_adopted = folder.is_complete()
+        was_adopted = folder.is_complete(is_scoped=is_scoped)
         with ExitStack() as undo:
             if not was_adopted:
                 undo.callback(remove_folder, pin_dir)
                 undo.callback(folder.remove)
                 folder.remove()  # half a set, of a daemon that was killed while it loaded
-                load_pins(folder, cgroup, lambda: initialize_settings(folder, netns_cookie, is_scoped))
+                prepare = partial(initialize_settings, folder, netns_cookie, is_scoped)
+                load_pins(folder, cgroup, prepare, is_scoped=is_scoped)
             programs = cls(folder, was_adopted=was_adopted)
             undo.pop_all()
         return programs
@@ -198,8 +200,10 @@ class BpfPrograms:
             self._maps.images.delete(exec_id)
         return is_new
 
-    def seed_owner(self, cookie: int, owner: Owner) -> bool:
-        return self._maps.sockets.write((cookie,), (*pack_owner(owner), 0, 0), BPF_NOEXIST)
+    def seed_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool:
+        """A SYN that it has sent was not ours to judge: what answers that one is welcome."""
+        value = (*pack_owner(owner), 0, remote_port, 1, 0, remote)
+        return self._maps.sockets.write((cookie,), value, BPF_NOEXIST)
 
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
         """False: the port is known already; then the socket is one more that takes it."""

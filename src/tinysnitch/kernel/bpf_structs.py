@@ -49,6 +49,8 @@ STATISTICS = (
     "lost_packet_users",
     "lost_traces",
     "lost_marks",
+    "lost_answers",
+    "lost_first_packets",
 )
 
 
@@ -78,7 +80,9 @@ class Layout:
 
 
 OWNER = Layout({"exec_id": "Q", "started_ns": "Q", "pid": "I", "uid": "I"})
-OWNED_SOCKET = Layout(OWNER.inside("owner") | {"watch": "I", "pad": "I"})
+OWNED_SOCKET = Layout(
+    OWNER.inside("owner") | {"watch": "I", "let_go_port": "H", "is_let_go": "B", "pad": "B", "let_go_to": "16s"}
+)
 PROCESS = Layout({"exec_id": "Q", "started_ns": "Q"})
 LISTENER_KEY = Layout({"address": "16s", "port": "H", "protocol": "B", "pad": "B"})
 LISTENER = Layout({"cookie": "Q"} | OWNER.inside("owner") | {"members": "I", "is_shared": "I"})

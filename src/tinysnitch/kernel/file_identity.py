@@ -1,12 +1,14 @@
 """Whether the host's file at a path is the one that was executed, and what it holds.
 
 The kernel tells a file by its superblock's s_dev and inode. On btrfs and overlayfs stat(2) makes up another st_dev;
-there the mount's own number counts: mnt_id of an O_PATH descriptor, then mountinfo (proc_pid_mountinfo(5)).
+there the mount's own number counts: mnt_id of an O_PATH descriptor, then mountinfo (proc_pid_mountinfo(5)). But btrfs
+counts inodes anew in each subvolume, which anyone can make, so what others than root may have mounted does not count.
 """
 
 import hashlib
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from tinysnitch.core.table import BoundedTable
@@ -28,13 +30,15 @@ def encode_device(device: int) -> int:
     return os.major(device) << _MINOR_BITS | os.minor(device)
 
 
-def is_host_file(path: str, device: int, inode: int) -> bool:
-    """Whether the file at this path has this inode in the file system with this s_dev (in os.makedev form)."""
+def is_host_file(path: str, device: int, inode: int, *, is_seen_by_all: bool = True) -> bool:
+    """Whether the file at this path has this inode in the file system with this s_dev (in os.makedev form).
+
+    `is_seen_by_all`: nobody but root has mounted what was executed at this path."""
     try:
         status = os.stat(_raw(path))
         if status.st_ino != inode:
             return False
-        return status.st_dev == device or _is_in_superblock(path, device, inode)
+        return status.st_dev == device or (is_seen_by_all and _is_in_superblock(path, device, inode))
     except (OSError, ValueError):
         return False
 
@@ -105,6 +109,21 @@ def resolve_file(path: str) -> str | None:
             pending += _names(link)
             current = "" if link.startswith("/") else current
     return current if stat.S_ISREG(mode) else None
+
+
+def may_climb(uid: int, left: Sequence[str], script: str) -> bool:
+    """Whether the folders left still have those above them that they had when a process of this user started: root
+    alone can move them. Or it does not matter, since the script is the user's own, to be changed as they like."""
+    try:
+        return os.stat(_raw(script)).st_uid == uid or all(map(_is_fixed, left))
+    except (OSError, ValueError):
+        return False
+
+
+def _is_fixed(folder: str) -> bool:
+    """A sticky folder does not keep the owner of a folder in it from moving that: inode(7)."""
+    above = os.lstat(os.path.dirname(_raw(folder)))
+    return above.st_uid == 0 and not above.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _names(path: str) -> list[str]:

@@ -5,9 +5,9 @@ is never held (neighbour discovery, DHCP, group membership, ICMP errors); then c
 the kernel's side knows; the rest waits in the queue.
 
 No rule asks conntrack, which would cost each connection more than all of ours. Without BPF only it can tell an answer,
-from a known conversation (ESTABLISHED). Its other states are not taken for granted then: INVALID, UNTRACKED and RELATED
-(what a conntrack helper expects) packets are judged like NEW ones, and so is each SYN, since a new socket on the ports
-of a vanished one is ESTABLISHED too.
+from a known conversation (ESTABLISHED), and a SYN+ACK to what is held (INVALID). Its other states are not taken for
+granted then: INVALID, UNTRACKED and RELATED (what a conntrack helper expects) packets are judged like NEW ones, and so
+is each SYN, since a new socket on the ports of a vanished one is ESTABLISHED too.
 
 A denial is a mark, since REJECT exists in the filter table only. It ends mangle (ACCEPT), so that no later --set-mark
 loses it; behind the filter table a DROP waits for what another rule accepted before our REJECT. Chains of others
@@ -50,6 +50,10 @@ _DENIED = f"-m mark --mark {DENY_MARK:#x}"
 # Not --syn, which also asks that FIN is clear: a SYN with FIN opens a connection with some hosts.
 _IS_NO_SYN = "-p tcp -m tcp ! --tcp-flags SYN,RST,ACK SYN"
 _NO_SYN = f"{_IS_NO_SYN} -j RETURN"
+# The middle of a connection, which is most of what comes in: neither a SYN nor what answers one.
+_MIDDLE = "-p tcp -m tcp --tcp-flags SYN NONE -j RETURN"
+# On loopback none can be forged without privileges: a listener answers what it got.
+_ANSWERS_SYN = "! -i lo -p tcp -m tcp --tcp-flags SYN,RST,ACK SYN,ACK"
 _LINK_NAMES = (5353, 5355)  # mDNS (RFC 6762), LLMNR (RFC 4795)
 _NAMES = (53, *_LINK_NAMES)
 _ESTABLISHED = "! -p tcp -m conntrack --ctstate ESTABLISHED -j RETURN"
@@ -166,6 +170,7 @@ def _judgement(
     """The chains that decide what is held, by part."""
     marked, established = ([], []) if program_path else (_marked(label), [_ESTABLISHED])
     answers = _answers(queues[1], program_path)
+    unasked = _unasked(program_path)
     forged = [_FORGED] if family is Family.V6 else []
     # The match never holds for a packet without a socket, as tunnels send them; so it must not be negated.
     scoped = "" if scope is None else f'-m cgroup --path "{scope}" '
@@ -174,7 +179,17 @@ def _judgement(
         "OUT": [*marked, no_syn, *established, *_pass_link(family, label, "OUT", scoped)],
         "LINKOUT": [*_LINK[family], f"{scoped}-g {chain_name(label, 'JUDGEOUT')}"],
         "JUDGEOUT": _judge(label, "out", queues[0], program_path),
-        "IN": [*marked, _stream(queues[1]), _NO_SYN, answers, *established, *_pass_link(family, label, "IN")],
+        "NAMESIN": [unasked, _look(queues[1])],
+        "IN": [
+            *marked,
+            _stream(label),
+            _MIDDLE,
+            unasked,
+            _NO_SYN,
+            answers,
+            *established,
+            *_pass_link(family, label, "IN"),
+        ],
         "LINKIN": [*_LINK[family], f"-g {chain_name(label, 'JUDGEIN')}"],
         # Without BPF nothing tells a listener of the scope from others: then what comes in is not judged.
         "JUDGEIN": [*forged, *(_judge(label, "in", queues[0], program_path) if program_path or scope is None else [])],
@@ -245,13 +260,20 @@ def _answers(queue: int, program_path: Callable[[str], Path] | None) -> str:
     return f"-p udp -m udp --sport 53 {is_answer} {_look(queue)}"
 
 
-def _stream(queue: int) -> str:
+def _unasked(program_path: Callable[[str], Path] | None) -> str:
+    """A SYN+ACK to a SYN that is still held. Conntrack knows that one only when it has left (nf_conntrack_confirm()),
+    and no connection begins with a SYN+ACK (tcp_new() in nf_conntrack_proto_tcp.c)."""
+    is_unasked = "-m conntrack --ctstate INVALID" if program_path is None else _asks(program_path, "in_unasked")
+    return f"{_ANSWERS_SYN} {is_unasked} -j DROP"
+
+
+def _stream(label: str) -> str:
     """DNS answers over TCP, piece by piece; only of a connection that is there, so that no flood comes near them.
 
     The match also has the kernel put all fragments together first (nf_defrag_ipv6_enable() in xt_socket.c): LOCAL_IN
     would see each of IPv6 alone, with its ports in the first one only.
     """
-    return f"-p tcp -m tcp --sport 53 ! --tcp-flags SYN,RST,ACK SYN -m socket {_look(queue)}"
+    return f"-p tcp -m tcp --sport 53 ! --tcp-flags SYN,RST,ACK SYN -m socket -g {chain_name(label, 'NAMESIN')}"
 
 
 def _questions(queue: int, scope: str | None) -> str:

@@ -26,7 +26,7 @@ _NAME_PORTS = frozenset({DNS_PORT, *LINK_PORTS})
 class ClaimSource(Protocol):
     """What is asked of kernel/attribution.py."""
 
-    def attribute(self, flow: Flow) -> Claim: ...
+    def attribute(self, flow: Flow, in_interface: int = 0) -> Claim: ...
 
 
 class PacketEvents:
@@ -39,7 +39,7 @@ class PacketEvents:
         is_inbound = queued.hook == LOCAL_IN
         packet = parse_packet(queued.payload)
         flow = flow_of(packet, Direction.INBOUND if is_inbound else Direction.OUTBOUND)
-        claim = self._attributor.attribute(flow)
+        claim = self._attributor.attribute(flow, queued.in_interface)
         interface = self._find_interface(queued.in_interface if is_inbound else queued.out_interface)
         asked_name, says_nothing = (None, False) if is_inbound else _read_datagram(packet, queued.payload)
         return PacketQueued(

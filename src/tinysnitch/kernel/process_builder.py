@@ -97,8 +97,13 @@ class ProcessBuilder:
                 directory="" if image.flags & structs.IMAGE_DIRECTORY_CUT else image.directory,
                 is_argv_complete=not image.flags & _ARGS_LOST,
             )
-            is_roots = partial(_is_roots, image)
-            program = naming.identify_program(captured, file_identity.resolve_file, self._extra, is_roots)
+            program = naming.identify_program(
+                captured,
+                file_identity.resolve_file,
+                self._extra,
+                partial(_is_roots, image),
+                may_climb=partial(file_identity.may_climb, image.uid),
+            )
             if image.exec_id:
                 self._programs.put(image.exec_id, program)
         return program
@@ -106,11 +111,10 @@ class ProcessBuilder:
     def _is_host_file(self, image: Image, program: Program, pid: int) -> bool:
         """The executable by its identity; a script, of which only the path is known, by what the process sees there."""
         device = file_identity.decode_device(image.device)
-        if not file_identity.is_host_file(image.executable, device, image.inode):
+        is_ours = not image.flags & structs.IMAGE_USER_NAMESPACE
+        if not file_identity.is_host_file(image.executable, device, image.inode, is_seen_by_all=is_ours):
             return False
-        if program.run_by is None:
-            return True
-        return not image.flags & structs.IMAGE_USER_NAMESPACE and file_identity.is_seen_alike(pid, program.path)
+        return program.run_by is None or (is_ours and file_identity.is_seen_alike(pid, program.path))
 
     def _find_owners(self, image: Image, device: int) -> tuple[str, ...]:
         snap = file_identity.find_snap(image.executable, device, image.inode)

@@ -33,16 +33,16 @@ class ProcfsAttributor:
         """Build every Process anew."""
         self._known.clear()
 
-    def attribute(self, flow: Flow) -> tuple[Attribution, int]:
+    def attribute(self, flow: Flow, in_interface: int = 0) -> tuple[Attribution, int]:
         """With the socket's cookie, 0 when none is known."""
         is_inbound = flow.direction is Direction.INBOUND
         if is_inbound and flow.protocol not in (TCP, UDP):
             return KERNEL, 0  # it answers echo itself, whoever else may listen
-        found = self._find_socket(flow)
+        found = self._find_socket(flow, in_interface)
         if found is None:
             return NOT_LISTENING if is_inbound else UNKNOWN, 0
         live = self._find_holder(found.inode)
-        is_same = live is not None and _is_same_socket(self._find_socket(flow), found)
+        is_same = live is not None and _is_same_socket(self._find_socket(flow, in_interface), found)
         if live is None or not is_same or read_process(live.pid) != live:
             return UNKNOWN, found.cookie
         return Attribution(AttributionSource.PROCFS, self._find_process(live)), found.cookie
@@ -57,9 +57,9 @@ class ProcfsAttributor:
             self._known.put(exec_id, process)
         return process
 
-    def _find_socket(self, flow: Flow) -> DiagSocket | None:
+    def _find_socket(self, flow: Flow, in_interface: int) -> DiagSocket | None:
         if flow.direction is Direction.INBOUND:
-            return self._sockets.find_receiver(flow)
+            return self._sockets.find_receiver(flow, in_interface)
         if flow.protocol == TCP:
             found = self._sockets.find_receiver(flow)
             return found if found and found.is_connected_as(flow) else None

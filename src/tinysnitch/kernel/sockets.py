@@ -19,7 +19,8 @@ ALL_STATES = 0xFFF
 
 _REQUEST = struct.Struct("=BBBxI")  # struct inet_diag_req_v2 up to its id
 _ID = struct.Struct("!HH16s16s")  # struct inet_diag_sockid up to the interface
-_ANY_SOCKET = struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)  # any interface, INET_DIAG_NOCOOKIE
+_ANY_COOKIE = struct.pack("=II", 0xFFFFFFFF, 0xFFFFFFFF)  # INET_DIAG_NOCOOKIE
+_ANY_SOCKET = bytes(4) + _ANY_COOKIE  # of any interface, in a dump
 _ANSWER = struct.Struct("=BBBB4s16s16sIII5I")  # struct inet_diag_msg
 _PORTS = struct.Struct("!HH")
 _ABSENT = (errno.ENOENT, errno.ESTALE, errno.EINVAL)
@@ -75,27 +76,30 @@ class SocketDiag:
     def close(self) -> None:
         self._netlink.close()
 
-    def find_receiver(self, flow: Flow) -> DiagSocket | None:
-        """The TCP or UDP socket that takes the flow's packets, found as the kernel finds it for a packet."""
-        found = self._look_up(flow)
+    def find_receiver(self, flow: Flow, interface: int = 0) -> DiagSocket | None:
+        """The TCP or UDP socket that takes the flow's packets, found as the kernel finds it for a packet.
+
+        `interface`: index of the one that the packet came by; 0: not known."""
+        found = self._look_up(flow, interface)
         if found or flow.protocol not in (TCP, UDP):
             return found
-        # The look-up passes over sockets bound to an interface.
+        # The look-up passes over sockets bound to another interface, and what came by a VRF has two.
         is_listening = flow.protocol == TCP and flow.direction is Direction.INBOUND
         states = 1 << TCP_LISTEN if is_listening else ALL_STATES
         sockets = self.list_sockets(flow.protocol, flow.local_port, states)
         return next((each for each in sockets if each.interface and each.takes(flow)), None)
 
-    def _look_up(self, flow: Flow) -> DiagSocket | None:
+    def _look_up(self, flow: Flow, interface: int) -> DiagSocket | None:
         family, near, far = socket.AF_INET6, flow.local, flow.remote
         if is_v4(near) and is_v4(far):
             family, near, far = socket.AF_INET, near[12:].ljust(16, b"\0"), far[12:].ljust(16, b"\0")
         identity = _ID.pack(flow.local_port, flow.remote_port, near, far)
         if flow.protocol == UDP:  # "src and dst are swapped for historical reasons", net/ipv4/udp_diag.c
             identity = _ID.pack(flow.remote_port, flow.local_port, far, near)
+        identity += struct.pack("=I", interface) + _ANY_COOKIE
         try:
             answer = self._netlink.query(
-                SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, flow.protocol, 0, ALL_STATES) + identity + _ANY_SOCKET
+                SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, flow.protocol, 0, ALL_STATES) + identity
             )
         except OSError as error:
             if error.errno in _ABSENT:

@@ -1,17 +1,20 @@
-"""Takes what comes to a port: `receiver.py tcp|udp ADDRESS PORT [reuse_port] [reuse_address]`, until it is killed.
+"""Takes what comes to a port: `receiver.py tcp|udp ADDRESS PORT [reuse_port] [reuse_address] [mptcp] [device]`.
 
-Says `listening`, then `got` for each connection or datagram.
+`device`: bound to eth0. Until it is killed. Says `listening`, then `got` for each connection or datagram.
 """
 
 import socket
 import sys
 
 kind = socket.SOCK_STREAM if sys.argv[1] == "tcp" else socket.SOCK_DGRAM
-with socket.socket(socket.AF_INET6 if ":" in sys.argv[2] else socket.AF_INET, kind) as server:
+protocol = socket.IPPROTO_MPTCP if "mptcp" in sys.argv else 0
+with socket.socket(socket.AF_INET6 if ":" in sys.argv[2] else socket.AF_INET, kind, protocol) as server:
     if "reuse_port" in sys.argv:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     if kind == socket.SOCK_STREAM or "reuse_address" in sys.argv:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if "device" in sys.argv:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
     server.bind((sys.argv[2], int(sys.argv[3])))
     if kind == socket.SOCK_STREAM:
         server.listen(1024)

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Who has which port: as many as ask for it together (socket(7), SO_REUSEPORT and SO_REUSEADDR), and how many are left. */
+#ifndef LISTENER_BPF_H
+#define LISTENER_BPF_H
+
+#include "owner.bpf.h"
+#include "remembered.bpf.h"
+
+static __always_inline void leave_listener(const struct listener_key *key)
+{
+	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
+
+	/* While anyone is left it stays, and stays shared: who binds the port next would be taken for the only one. */
+	if (listener && __sync_fetch_and_sub(&listener->members, 1) == 1)
+		bpf_map_delete_elem(&listeners, key);
+}
+
+static __always_inline void forget_listener(__u64 cookie)
+{
+	struct listener_key *key = bpf_map_lookup_elem(&bindings, &cookie);
+
+	if (!key)
+		return;
+	leave_listener(key);
+	bpf_map_delete_elem(&bindings, &cookie);
+}
+
+static __always_inline bool join_listener(const struct listener_key *key, const struct owner *owner)
+{
+	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
+
+	if (!listener)
+		return false;
+	if (!is_same_program(&listener->owner, owner))
+		listener->is_shared = 1;
+	__sync_fetch_and_add(&listener->members, 1);
+	return true;
+}
+
+/* Whoever fills the tables could be among those who take a port without being counted there. */
+static __always_inline void lose_listener(struct settings *settings)
+{
+	count(LOST_LISTENERS);
+	settings->has_lost_listeners = 1;
+}
+
+static __always_inline void note_listener(__u64 cookie, const struct listener_key *key, const struct owner *owner)
+{
+	struct listener_key *known = bpf_map_lookup_elem(&bindings, &cookie);
+	struct listener listener = {.cookie = cookie, .owner = *owner, .members = 1};
+	struct settings *settings = find_settings();
+
+	if (!settings || (known && !__builtin_memcmp(known, key, sizeof(*key))))
+		return;
+	forget_listener(cookie);
+	listener.is_shared = settings->has_lost_listeners;
+	if (bpf_map_update_elem(&listeners, key, &listener, BPF_NOEXIST) && !join_listener(key, owner)) {
+		lose_listener(settings);
+	} else if (bpf_map_update_elem(&bindings, &cookie, key, BPF_ANY)) {
+		leave_listener(key); /* nobody would do it later */
+		lose_listener(settings);
+	}
+}
+
+/* The kernel tells of no end of its own sockets: who takes the port next joins, and is looked for in user space. */
+static __always_inline void note_kernel_listener(__u64 cookie, const struct listener_key *key)
+{
+	struct listener listener = {.cookie = cookie, .owner = {.exec_id = EXEC_ID_KERNEL}};
+
+	bpf_map_update_elem(&listeners, key, &listener, BPF_NOEXIST);
+}
+
+#endif
