@@ -32,6 +32,7 @@ from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.heap import give_back_memory
 from tinysnitch.kernel.nfqueue import Queue, QueuedPacket
 from tinysnitch.kernel.packet_events import LOCAL_OUT, PacketEvents
+from tinysnitch.kernel.socket_holders import ScanNotDue
 from tinysnitch.kernel.translated_answers import TranslatedAnswers
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
@@ -77,6 +78,10 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._due_s: float | None = None
         self._save_timer: asyncio.TimerHandle | None = None
+        self._deferred: list[
+            tuple[Callable[[list[QueuedPacket]], None], QueuedPacket]
+        ] = []  # held, until a scan is due
+        self._scan_timer: asyncio.TimerHandle | None = None
         self._next_loss_check_s = 0.0
         self._next_traceback_s = 0.0
         self._find_losses: Callable[[], Iterable[DataLost]] = tuple
@@ -93,7 +98,7 @@ class Driver:
         loop = asyncio.get_running_loop()
         for door in (self.doors.queue, self.doors.names_queue, self.doors.address_news):
             loop.remove_reader(door.fileno())
-        for timer in (self._timer, self._save_timer):
+        for timer in (self._timer, self._save_timer, self._scan_timer):
             if timer:
                 timer.cancel()
         with suppress(SnitchError):  # the last moment to try, and nobody is there any more to be told
@@ -179,6 +184,8 @@ class Driver:
         except Malformed:
             self.malformed += 1
             self.doors.enforcement.drop(queued.packet_id)
+        except ScanNotDue as early:
+            self._defer(self._judge, queued, early.wait_s)
         else:
             self.doors.enforcement.note_mark(queued.packet_id, queued.mark)
             if self.doors.translated_answers.let_pass(event.flow):
@@ -186,9 +193,24 @@ class Driver:
             else:
                 self._work_off(event, now)
 
+    def _defer(self, work: Callable[[list[QueuedPacket]], None], queued: QueuedPacket, wait_s: float) -> None:
+        """Whose it is cannot be told at once: it is held on, with all that come until then."""
+        self._deferred.append((work, queued))
+        if self._scan_timer is None:
+            self._scan_timer = asyncio.get_running_loop().call_later(wait_s, self._work_off_deferred)
+
+    def _work_off_deferred(self) -> None:
+        self._scan_timer = None
+        deferred, self._deferred = self._deferred, []
+        for work in (self._judge, self._learn):
+            work([queued for wanted, queued in deferred if wanted == work])
+
     def _read_messages(self) -> None:
+        self._learn(self.doors.names_queue.read_packets())
+
+    def _learn(self, packets: list[QueuedPacket]) -> None:
         now = read_instant()
-        for queued in self.doors.names_queue.read_packets():
+        for queued in packets:
             if not self._attempt(self._read_message, queued, now):
                 self._let_go(queued)
         self._finish(now)
@@ -200,6 +222,8 @@ class Driver:
         except Malformed:
             self.malformed += 1
             self._let_go(queued)
+        except ScanNotDue as early:
+            self._defer(self._learn, queued, early.wait_s)
         else:
             if queued.hook == LOCAL_OUT:
                 self.doors.enforcement.note_shown_mark(queued.packet_id, queued.mark)
