@@ -36,6 +36,8 @@ static __always_inline void find_whose(struct __sk_buff *skb, struct question *q
 	flow = bpf_map_lookup_elem(&flows, &question->flow);
 	if (flow && flow->cookie == question->whose.cookie && flow->owner.exec_id != EXEC_ID_UNKNOWN)
 		question->whose.owner = flow->owner;
+	if (question->flow.direction == INBOUND)
+		forget_stale(&question->whose.owner);
 }
 
 static __always_inline enum verdict find_verdict_for_process(const struct settings *settings,
@@ -61,6 +63,7 @@ static __always_inline enum verdict find_verdict_for_flow(const struct settings 
 	struct flow *flow = bpf_map_lookup_elem(&flows, &question->flow);
 
 	if (!flow || flow->cookie != question->whose.cookie ||
+	    !is_of_same_program(&flow->owner, &question->whose.owner) ||
 	    !is_current(settings, flow->generation, flow->expires_ns))
 		return VERDICT_NONE;
 	return flow->verdict;

@@ -39,9 +39,14 @@ static __always_inline bool is_same_process(const struct owner *a, const struct 
 	return a->pid == b->pid && a->started_ns == b->started_ns;
 }
 
+static __always_inline bool is_of_same_program(const struct owner *a, const struct owner *b)
+{
+	return a->exec_id == b->exec_id && a->uid == b->uid;
+}
+
 static __always_inline bool is_same_owner(const struct owner *a, const struct owner *b)
 {
-	return a->exec_id == b->exec_id && a->uid == b->uid && is_same_process(a, b);
+	return is_of_same_program(a, b) && is_same_process(a, b);
 }
 
 /*

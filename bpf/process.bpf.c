@@ -4,7 +4,7 @@
  * kernel, before the new program runs a single instruction: afterwards it could write its own argv, and even replace
  * /proc/PID/exe (prctl(2), PR_SET_MM_MAP).
  */
-#include "maps.bpf.h"
+#include "inherited.bpf.h"
 #include "path.bpf.h"
 
 #include <bpf/bpf_core_read.h>
@@ -171,6 +171,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	if (image->parent_exec_id == EXEC_ID_UNKNOWN)
 		image->parent_exec_id = previous;
 	store_image(image);
+	inherit_sockets(task, image);
 	release_image(previous);
 	if (settings->is_tracing)
 		trace_exec(image);

@@ -18,6 +18,7 @@ CGROUP_PROGRAMS = (
     "on_sendmsg4",
     "on_sendmsg6",
 )
+ACCEPT_PROGRAMS = ("on_getpeername4", "on_getpeername6")
 VERDICT_PROGRAMS = (
     "out_allowed",
     "out_denied",
@@ -31,7 +32,12 @@ VERDICT_PROGRAMS = (
     "in_answer",
 )
 
-PROGRAMS = {"process": TRACING_PROGRAMS, "socket": CGROUP_PROGRAMS, "verdict": VERDICT_PROGRAMS}
+PROGRAMS = {
+    "process": TRACING_PROGRAMS,
+    "socket": CGROUP_PROGRAMS,
+    "accept": ACCEPT_PROGRAMS,
+    "verdict": VERDICT_PROGRAMS,
+}
 # Each in an object of its own; the first that the kernel can run is used, by a living daemon alone.
 PACKET_PROGRAMS = {"packet_open": "on_packet_open", "packet_send": "on_packet_send"}
 MAPS = (

@@ -190,6 +190,10 @@ class FlowEntry(msgspec.Struct, frozen=True):
     started_ns: int
     uid: int
 
+    @property
+    def owner(self) -> Owner:
+        return Owner(self.exec_id, self.started_ns, self.pid, self.uid)
+
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
     """What runs, as captured at exec. A path that was cut starts without a slash, so that it equals no real one."""
