@@ -115,6 +115,7 @@ static __always_inline void read_image(struct image *image, struct task_struct *
 	image->parent_pid = BPF_CORE_READ(task, real_parent, tgid);
 	image->uid = BPF_CORE_READ(task, cred, uid.val);
 	image->started_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	image->executed_ns = bpf_ktime_get_boot_ns();
 	image->cgroup_id = bpf_get_current_cgroup_id();
 	read_namespace(image, task);
 	read_executable(image, task);

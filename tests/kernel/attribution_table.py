@@ -68,6 +68,7 @@ def make_image(executable: str = "/usr/bin/env", *args: str, **fields: object) -
         inode=inode,
         cgroup_id=0,
         started_ns=1000,
+        executed_ns=0,
         device=device,
         pid=2**22 + 1,  # nobody's
         parent_pid=0,

@@ -123,6 +123,7 @@ IMAGE = Layout(
         "inode": "Q",
         "cgroup_id": "Q",
         "started_ns": "Q",
+        "executed_ns": "Q",
         "device": "I",
         "users": "I",
         "pid": "I",
@@ -203,6 +204,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     inode: int
     cgroup_id: int
     started_ns: int
+    executed_ns: int  # boot-time clock, 0: not known
     device: int  # the superblock's s_dev: major << 20 | minor
     pid: int
     parent_pid: int
