@@ -60,8 +60,9 @@ def test_an_exec_is_captured_whole(programs: BpfPrograms) -> None:
 
 def test_when_it_was_executed_is_captured_not_when_the_process_started(programs: BpfPrograms) -> None:
     """A process executes another program at any time."""
-    images = trace_images(programs, lambda: subprocess.run(["sh", "-c", "sleep 0.1; exec true"], check=True))
-    [shell] = [image for image in images if image.args[:2] == ("sh", "-c")]
+    command = ("sh", "-c", "sleep 0.1; exec true")
+    images = trace_images(programs, lambda: subprocess.run(command, check=True))
+    [shell] = [image for image in images if image.args == command and image.parent_pid == os.getpid()]
     [last] = [image for image in images if image.pid == shell.pid and image.args == ("true",)]
     assert shell.started_ns == last.started_ns <= shell.executed_ns <= last.executed_ns - 100_000_000
     assert last.executed_ns <= time.clock_gettime_ns(time.CLOCK_BOOTTIME)
