@@ -121,6 +121,18 @@ static __always_inline struct listener *find_listener(const struct flow_key *flo
 	return listener;
 }
 
+/*
+ * Whoever has ended, or runs another program by now (no id comes twice), left the socket to others: nobody is known. Not
+ * for what is sent: there each use notes its owner.
+ */
+static __always_inline void forget_stale(struct owner *owner)
+{
+	struct process *process = bpf_map_lookup_elem(&processes, &owner->pid);
+
+	if (owner->exec_id != EXEC_ID_KERNEL && (!process || process->exec_id != owner->exec_id))
+		*owner = (struct owner){};
+}
+
 static __always_inline void attribute_inbound(struct __sk_buff *skb, const struct flow_key *flow,
 					      struct attribution *attribution)
 {
@@ -135,6 +147,7 @@ static __always_inline void attribute_inbound(struct __sk_buff *skb, const struc
 	/* Early demux (net.ipv4.ip_early_demux) has found a connected socket already: of a flow that conntrack forgot. */
 	attribution->cookie = bpf_get_socket_cookie(skb);
 	if (attribution->cookie && find_owner(attribution->cookie, &attribution->owner)) {
+		forget_stale(&attribution->owner);
 		attribution->is_listening = true;
 		return;
 	}
@@ -146,6 +159,7 @@ static __always_inline void attribute_inbound(struct __sk_buff *skb, const struc
 	attribution->cookie = listener->cookie;
 	if (!find_owner(listener->cookie, &attribution->owner))
 		attribution->owner = listener->owner;
+	forget_stale(&attribution->owner);
 }
 
 #endif

@@ -36,6 +36,8 @@ static __always_inline void find_whose(struct __sk_buff *skb, struct question *q
 	flow = bpf_map_lookup_elem(&flows, &question->flow);
 	if (flow && flow->cookie == question->whose.cookie && flow->owner.exec_id != EXEC_ID_UNKNOWN)
 		question->whose.owner = flow->owner;
+	if (question->flow.direction == INBOUND)
+		forget_stale(&question->whose.owner);
 }
 
 static __always_inline enum verdict find_verdict_for_process(const struct settings *settings,

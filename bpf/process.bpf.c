@@ -4,7 +4,7 @@
  * kernel, before the new program runs a single instruction: afterwards it could write its own argv, and even replace
  * /proc/PID/exe (prctl(2), PR_SET_MM_MAP).
  */
-#include "maps.bpf.h"
+#include "inherited.bpf.h"
 #include "path.bpf.h"
 
 #include <bpf/bpf_core_read.h>
@@ -122,6 +122,7 @@ static __always_inline void read_image(struct image *image, struct task_struct *
 	image->parent_pid = BPF_CORE_READ(task, real_parent, tgid);
 	image->uid = BPF_CORE_READ(task, cred, uid.val);
 	image->started_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	image->executed_ns = bpf_ktime_get_boot_ns();
 	image->cgroup_id = bpf_get_current_cgroup_id();
 	read_namespace(image, task);
 	read_executable(image, task);
@@ -178,6 +179,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	if (image->parent_exec_id == EXEC_ID_UNKNOWN)
 		image->parent_exec_id = previous;
 	store_image(image);
+	inherit_sockets(task, image);
 	release_image(previous);
 	if (settings->is_tracing)
 		trace_exec(image);

@@ -42,10 +42,11 @@ struct image {
 	__u64 parent_exec_id; /* image of the parent at exec, 0: not known */
 	__u64 inode;
 	__u64 cgroup_id;
-	__u64 started_ns; /* start of the process that executed it */
-	__u32 device;     /* superblock's s_dev: major << 20 | minor */
-	__u32 users;      /* processes that run it */
-	__u32 pid;        /* of the process that executed it */
+	__u64 started_ns;  /* start of the process that executed it */
+	__u64 executed_ns; /* 0: not known (seeded) */
+	__u32 device;      /* superblock's s_dev: major << 20 | minor */
+	__u32 users;       /* processes that run it */
+	__u32 pid;         /* of the process that executed it */
 	__u32 parent_pid;
 	__u32 uid; /* real, at exec, initial user namespace */
 	__u32 flags;

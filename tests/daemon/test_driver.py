@@ -21,6 +21,7 @@ from tinysnitch.daemon import driver
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.nfqueue import NfVerdict
 from tinysnitch.kernel.packet_events import POST_ROUTING
+from tinysnitch.kernel.socket_holders import ScanNotDue
 
 
 class Refusing:
@@ -94,6 +95,24 @@ def test_what_fails_costs_its_packet_and_the_loop_goes_on(tmp_path: Path, caplog
     asyncio.run(run())
     assert len(caplog.records) == 1  # whoever makes us fail does not fill the log
     assert "a bug" in caplog.text
+
+
+def test_what_waits_for_a_scan_is_held_and_judged_with_all_that_came_meanwhile(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(start(Place(tmp_path, "allow - - -\n"))) as place:
+            place.attributor.claim = ScanNotDue(0.01)
+            place.queue.put(syn(1), syn(2))
+            place.names_queue.put(datagram(3))
+            await until(lambda: len(place.driver._deferred) == 3)
+            assert not place.queue.sent
+            assert not place.names_queue.sent
+            place.attributor.claim = whose()
+            await until(lambda: place.queue.sent and place.names_queue.sent)
+            assert place.queue.sent == [(1, NfVerdict.REPEAT), (2, NfVerdict.REPEAT)]
+            assert place.names_queue.sent == [(3, NfVerdict.ACCEPT)]
+            assert place.driver.failed == 0
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("is_held", [True, False])

@@ -72,6 +72,34 @@ def test_a_link_that_is_turned_after_the_start(stage: Stage) -> None:
     assert link.readlink() == stage.script
 
 
+@pytest.mark.parametrize("change", ["replaced", "rewritten"])
+def test_a_script_that_is_exchanged_after_its_start(stage: Stage, change: str) -> None:
+    """Evil code is started under the honest one's name; when we look, that is there again."""
+    honest = stage.script.read_text()
+    stage.script.write_text(f"print('read', flush=True)\ninput()\n{CONNECT}")
+    known = len(stage.decisions())
+    client = stage.lab.spawn([PYTHON, str(stage.script), *TARGET], user="nobody", stdin=subprocess.PIPE)
+    assert client.stdout
+    assert client.stdout.readline() == "read\n"
+    if change == "replaced":
+        kept = stage.script.with_suffix(".kept")
+        kept.write_text(honest)
+        kept.rename(stage.script)
+    else:
+        stage.script.write_text(honest)
+    client.communicate("\n", timeout=10)
+    record = stage.next_decision(known)
+    assert (record["verdict"], record["program"], client.returncode) == ("deny", str(stage.script), 1)
+    assert stage.run(PYTHON, stage.script, *TARGET)["verdict"] == "allow"
+
+
+def test_a_script_that_is_started_right_after_it_was_written_is_allowed(stage: Stage) -> None:
+    """Within one tick of the clock that files have their times from."""
+    for _ in range(5):
+        stage.script.write_text(CONNECT)
+        assert stage.run(PYTHON, stage.script, *TARGET)["verdict"] == "allow"
+
+
 def test_another_file_mounted_over_the_script(stage: Stage) -> None:
     stage.assert_denied(*OVER_THE_SCRIPT, stage.evil_script, stage.script, *TARGET)
 

@@ -47,6 +47,9 @@ class DictTable:
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
         return self.listeners.setdefault((protocol, port, address), listener) is listener
 
+    def replace_owner(self, cookie: int, owner: Owner) -> None:
+        self.owners[cookie] = owner
+
     def remember_owner(self, flow: Flow, owner: Owner) -> None:
         if found := self.flows.get(flow):
             self.flows[flow] = FlowEntry(found.cookie, owner.exec_id, owner.pid, owner.started_ns, owner.uid)
@@ -65,6 +68,7 @@ def make_image(executable: str = "/usr/bin/env", *args: str, **fields: object) -
         inode=inode,
         cgroup_id=0,
         started_ns=1000,
+        executed_ns=0,
         device=device,
         pid=2**22 + 1,  # nobody's
         parent_pid=0,

@@ -16,6 +16,7 @@ SO_COOKIE = 57  # socket(7), asm-generic/socket.h
 _TIMEOUT_S = 0.3  # for what netfilter swallows; a refusal comes at once
 
 _sockets: dict[int, socket.socket] = {}
+_children: list[int] = []
 
 
 def open_socket(family: str, kind: str, protocol: int = 0) -> list[int]:
@@ -130,6 +131,50 @@ def fork_and_send(handle: int, address: str, port: int) -> int:
 def end_child(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
+
+
+def spawn_with(handle: int, *argv: str) -> int:
+    """Its pid, once it is itself: started with the socket."""
+    os.set_inheritable(handle, True)
+    try:
+        _children.append(os.posix_spawn(argv[0], argv, {}))
+    finally:
+        os.set_inheritable(handle, False)
+    return _children[-1]
+
+
+def accept_as(handle: int, uid: int) -> int:
+    """A child of another user that takes one connection, and stays: its pid."""
+    pid = os.fork()
+    if pid == 0:
+        os.setuid(uid)
+        accepted, _address = _sockets[handle].accept()
+        accepted.getpeername()
+        signal.pause()
+        os._exit(0)
+    _children.append(pid)
+    return pid
+
+
+def accept(handle: int) -> int:
+    accepted, _address = _sockets[handle].accept()
+    _sockets[accepted.fileno()] = accepted
+    return accepted.fileno()
+
+
+def ask_peer_as(handle: int, uid: int) -> None:
+    """A child of another user that asks whose the other end is."""
+    pid = os.fork()
+    if pid == 0:
+        os.setuid(uid)
+        _sockets[handle].getpeername()
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def end_children() -> None:
+    while _children:
+        end_child(_children.pop())
 
 
 def run_many(count: int, *argv: str) -> None:

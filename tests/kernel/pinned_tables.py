@@ -25,3 +25,10 @@ def find_listener(programs: BpfPrograms, protocol: int, port: int, address: byte
     with _open_maps(programs) as maps:
         found = maps.listeners.find(address, port, protocol, 0)
     return None if found is None else Listener(found[0], Owner(*found[1:5]))
+
+
+def is_shared(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> bool:
+    """Whether different programs or users have exactly this local address."""
+    with _open_maps(programs) as maps:
+        found = maps.listeners.find(address, port, protocol, 0)
+    return found is not None and bool(found[6])

@@ -15,9 +15,10 @@ from tests.kernel.test_bpf_verdict import judge, make_flow, open_bound
 from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import KERNEL, NOT_LISTENING, UNKNOWN, AttributionSource
+from tinysnitch.kernel import procfs
 from tinysnitch.kernel.attribution import Attributor
 from tinysnitch.kernel.bpf_programs import BpfPrograms
-from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, FlowEntry, Listener, Owner
+from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, FlowEntry, Listener, Owner, ProcessEntry
 from tinysnitch.kernel.seed import seed
 from tinysnitch.kernel.sockets import ANY_V6, SocketDiag
 
@@ -99,16 +100,79 @@ def test_an_owner_seeded_after_the_flow(attributor: Attributor, table: DictTable
     assert (claim.attribution.process is not None, claim.cookie) == (True, 8)
 
 
-def test_a_listener_from_before_the_start(attributor: Attributor, table: DictTable) -> None:
+@pytest.fixture
+def server(table: DictTable) -> Iterator[socket.socket]:
+    """Ours, as the kernel's side has us."""
+    table.processes[os.getpid()] = ProcessEntry(100, 6)
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as made:
+        yield made
+
+
+OWN = Owner(100, 6, os.getpid(), os.getuid())
+
+
+def flow_to(server: socket.socket) -> Flow:
+    return Flow(TCP, Direction.INBOUND, LOCAL, server.getsockname()[1], REMOTE, 40000)
+
+
+def test_a_listener_from_before_the_start(attributor: Attributor, table: DictTable, server: socket.socket) -> None:
     """Like an sshd: found with sock_diag once, from then on by the kernel's side alone."""
-    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as server:
-        port, cookie = server.getsockname()[1], cookie_of(server)
-        owner = table.owners[cookie] = Owner(100, 6, 5, 0)
-        claim = attributor.attribute(Flow(TCP, Direction.INBOUND, LOCAL, port, REMOTE, 40000))
+    cookie = cookie_of(server)
+    table.owners[cookie] = OWN
+    claim = attributor.attribute(flow_to(server))
     assert claim.attribution.process
     assert claim.attribution.process.program == "/usr/bin/env"
     assert claim.cookie == cookie
-    assert table.listeners == {(TCP, port, ANY_V6): Listener(cookie, owner)}
+    assert table.listeners == {(TCP, server.getsockname()[1], ANY_V6): Listener(cookie, OWN)}
+
+
+def test_a_listener_whose_owner_is_proved_is_looked_for_nowhere_else(
+    attributor: Attributor, table: DictTable, server: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(procfs, "list_processes", None)
+    cookie = cookie_of(server)
+    table.owners[cookie] = OWN
+    table.flows[flow_to(server)] = FlowEntry(cookie, 100, OWN.pid, OWN.started_ns, OWN.uid)
+    process = attributor.attribute(flow_to(server)).attribution.process
+    assert process
+    assert process.pid == OWN.pid
+    assert table.listeners == {}
+
+
+@pytest.mark.parametrize("is_evicted", [True, False])
+@pytest.mark.parametrize("noted_exec_id", [0, 99])
+def test_a_listener_that_its_owner_left_is_of_who_holds_it(
+    attributor: Attributor, table: DictTable, server: socket.socket, noted_exec_id: int, is_evicted: bool
+) -> None:
+    """From then on the kernel's side knows; for the packet that comes around again, too."""
+    cookie = cookie_of(server)
+    if not is_evicted:
+        table.owners[cookie] = Owner(99, 5, 2**22 + 1, 0)
+    table.flows[flow_to(server)] = FlowEntry(cookie, noted_exec_id, 2**22 + 1 if noted_exec_id else 0, 5, 0)
+    claim = attributor.attribute(flow_to(server))
+    assert claim.attribution.process
+    assert claim.attribution.process.pid == os.getpid()
+    assert table.owners[cookie] == OWN
+    assert table.flows[flow_to(server)].owner == OWN
+
+
+def test_a_listener_that_is_held_by_none_that_was_seen_is_unknown(
+    attributor: Attributor, table: DictTable, server: socket.socket
+) -> None:
+    table.processes.clear()
+    table.owners[cookie_of(server)] = OWN
+    claim = attributor.attribute(flow_to(server))
+    assert (claim.attribution, claim.cookie) == (UNKNOWN, cookie_of(server))
+
+
+def test_a_socket_that_the_kernel_made_for_another_is_the_others(
+    attributor: Attributor, table: DictTable, server: socket.socket
+) -> None:
+    """Of MPTCP sock_diag shows the kernel's own, and BPF noted the program's."""
+    table.flows[flow_to(server)] = FlowEntry(8, 100, 5, 6, 1000)
+    claim = attributor.attribute(flow_to(server))
+    assert claim.attribution.process
+    assert (claim.attribution.process.pid, claim.cookie) == (5, 8)
 
 
 @pytest.mark.parametrize("protocol", [TCP, UDP])

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,6 +56,16 @@ def test_an_exec_is_captured_whole(programs: BpfPrograms) -> None:
     assert (image.uid, image.parent_pid, image.flags) == (0, os.getpid(), 0)
     assert image.inode == file.st_ino
     assert (image.device >> 20, image.device & 0xFFFFF) == (os.major(file.st_dev), os.minor(file.st_dev))
+
+
+def test_when_it_was_executed_is_captured_not_when_the_process_started(programs: BpfPrograms) -> None:
+    """A process executes another program at any time."""
+    command = ("sh", "-c", "sleep 0.1; exec true")
+    images = trace_images(programs, lambda: subprocess.run(command, check=True))
+    [shell] = [image for image in images if image.args == command and image.parent_pid == os.getpid()]
+    [last] = [image for image in images if image.pid == shell.pid and image.args == ("true",)]
+    assert shell.started_ns == last.started_ns <= shell.executed_ns <= last.executed_ns - 100_000_000
+    assert last.executed_ns <= time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def test_the_root_folder_is_a_slash(programs: BpfPrograms) -> None:

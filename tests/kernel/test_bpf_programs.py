@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
-from tests.kernel.pinned_tables import count_hits, find_listener
+from tests.kernel.pinned_tables import count_hits, find_listener, is_shared
 from tests.kernel.test_bpf_structs import make_image
 from tests.lab.patience import PATIENCE
 from tinysnitch.core.commands import VerdictKey
@@ -130,6 +130,28 @@ def test_seeded_sockets_and_listeners_are_found(programs: BpfPrograms) -> None:
     assert programs.seed_listener(UDP, 53, LOCAL, Listener(5, owner))
     assert not programs.seed_listener(UDP, 53, LOCAL, Listener(6, owner))
     assert find_listener(programs, UDP, 53, LOCAL) == Listener(5, owner)
+
+
+def test_a_socket_goes_to_another_and_its_port_with_it(programs: BpfPrograms) -> None:
+    owner, other = Owner(1 << 63, 2, 3, 4), Owner(1 << 63 | 1, 5, 6, 7)
+    programs.seed_owner(5, owner, LOCAL, 80)
+    programs.seed_listener(UDP, 53, LOCAL, Listener(5, owner))
+    programs.replace_owner(5, other)
+    assert programs.find_owner(5) == other
+    assert find_listener(programs, UDP, 53, LOCAL) == Listener(5, other)
+    assert not is_shared(programs, UDP, 53, LOCAL)
+
+
+def test_a_group_of_which_one_goes_to_another_is_shared(programs: BpfPrograms) -> None:
+    owner, other = Owner(1 << 63, 2, 3, 4), Owner(1 << 63 | 1, 5, 6, 7)
+    for cookie in (5, 6):
+        programs.seed_listener(UDP, 53, LOCAL, Listener(cookie, owner))
+    programs.replace_owner(6, owner)
+    assert not is_shared(programs, UDP, 53, LOCAL)
+    programs.replace_owner(6, other)  # of which nothing is noted any more
+    assert programs.find_owner(6) == other
+    assert find_listener(programs, UDP, 53, LOCAL) == Listener(5, owner)
+    assert is_shared(programs, UDP, 53, LOCAL)
 
 
 def test_a_listener_that_finds_no_room_is_remembered(programs: BpfPrograms) -> None:

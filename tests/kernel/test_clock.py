@@ -1,6 +1,6 @@
 import time
 
-from tinysnitch.kernel.clock import read_instant
+from tinysnitch.kernel.clock import read_boot_moment_ns, read_instant
 
 
 def test_both_clocks_are_read_now() -> None:
@@ -8,3 +8,9 @@ def test_both_clocks_are_read_now() -> None:
     now = read_instant()
     assert before[0] <= now.boot_s <= time.clock_gettime(time.CLOCK_BOOTTIME)
     assert abs(now.wall_s - before[1]) < 60
+
+
+def test_the_moment_of_the_boot_leads_from_one_clock_to_the_other() -> None:
+    boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    before_ns = time.time_ns()
+    assert before_ns - boot_ns - 1e9 < read_boot_moment_ns() < before_ns - boot_ns + 60e9

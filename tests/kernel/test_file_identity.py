@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -232,6 +233,41 @@ def test_a_file_mounted_over_another_is_noticed(tmp_path: Path) -> None:
         assert not identity.is_seen_alike(started.pid, str(trusted))
         assert identity.is_seen_alike(started.pid, str(other))
         started.kill()
+
+
+def read_boot_ns() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def wait_tick() -> None:
+    """Files get the time of the last clock tick: CONFIG_HZ, at least 100."""
+    time.sleep(0.02)
+
+
+def test_a_file_that_was_there_before_is_not_changed_be_it_for_a_moment(tmp_path: Path) -> None:
+    for number in range(50):
+        (tmp_path / f"{number}").write_text("")
+        assert not identity.is_changed_since(f"{tmp_path}/{number}", read_boot_ns())
+    assert not identity.is_changed_since("/usr/bin/env", read_boot_ns())
+
+
+@pytest.mark.parametrize("way", ["replaced", "rewritten", "touched back", "deleted"])
+def test_a_file_that_changed_after_a_moment(tmp_path: Path, way: str) -> None:
+    path, other = tmp_path / "file", tmp_path / "other"
+    path.write_text("")
+    other.write_text("")
+    moment_ns = read_boot_ns()
+    wait_tick()
+    if way == "replaced":
+        other.replace(path)
+    elif way == "rewritten":
+        path.write_text("x")
+    elif way == "touched back":
+        os.utime(path, (1, 1))
+    else:
+        path.unlink()
+    assert identity.is_changed_since(str(path), moment_ns)
+    assert not identity.is_changed_since(str(path), 0)
 
 
 def test_the_executable_of_a_process() -> None:

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,6 +71,19 @@ def test_a_script_in_another_user_namespace_is_not_the_hosts(builder: ProcessBui
     script = build(builder, make_image(PYTHON, "python3", f"{tmp_path}/x.py", flags=flags))
     assert (script.program, script.is_host_file) == (f"{tmp_path}/x.py", False)
     assert build(builder, make_image("/usr/bin/env", exec_id=101, flags=flags)).is_host_file
+
+
+def test_a_script_that_changed_since_it_was_started_is_not_the_hosts(builder: ProcessBuilder, tmp_path: Path) -> None:
+    """An executable is told by its inode: that of another file is another."""
+    (tmp_path / "x.py").write_text("")
+    now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    script = build(builder, make_image(PYTHON, "python3", f"{tmp_path}/x.py", executed_ns=now_ns))
+    assert (script.is_host_file, "changed since it was started" in script.warnings) == (True, False)
+    image = make_image(PYTHON, "python3", f"{tmp_path}/x.py", executed_ns=now_ns - 10**9, exec_id=101)
+    script = build(builder, image)
+    assert (script.program, script.is_host_file) == (f"{tmp_path}/x.py", False)
+    assert script.warnings[-1:] == ("changed since it was started",)
+    assert build(builder, make_image("/usr/bin/env", exec_id=102, executed_ns=1)).is_host_file
 
 
 def test_a_folder_that_is_not_its_own_names_no_script(builder: ProcessBuilder, tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.daemon import Record
+from tests.lab.lab import Lab
 from tests.lab.patience import wait_until
 from tests.lab.step_client import PROGRAM, StepClient
 from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
-from tests.lab.world import ECHO_PORT, HOST4, PROGRAMS, WORLD4, WORLD6
+from tests.lab.world import ECHO_PORT, HOST4, MORE_WORLD4, PROGRAMS, WORLD4, WORLD6
 
 pytestmark = [pytest.mark.privileged]
 
@@ -46,6 +47,45 @@ def test_what_listens_is_right(degraded: WatchedLab) -> None:
     degraded.lab.run_world([PYTHON, str(PROGRAMS / "tcp_client.py"), HOST4, "7200"])
     record = degraded.daemon.wait_connection(direction="inbound", local_port=7200)
     assert (record["pid"], record["attribution"]) == (server.pid, "procfs")
+
+
+MANY = """
+import socket, sys
+kind, port, *remotes = sys.argv[1:]
+kept = []
+for remote in remotes:
+    used = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+    kept.append(used)
+    used.connect((remote, int(port)))
+    used.send(b"x")
+for used in kept:
+    kind == "tcp" or used.recv(1)
+"""
+REMOTES = MORE_WORLD4[:20]
+
+
+@pytest.mark.parametrize(("protocol", "port"), [("tcp", 80), ("udp", ECHO_PORT)])
+def test_one_program_that_connects_to_many_at_once_is_never_unknown(lab: Lab, protocol: str, port: int) -> None:
+    """Faster than all of /proc can be looked through each time; denied at once would be whatever is unknown."""
+    script = lab.folder / "many.py"
+    script.write_text(MANY)
+    daemon = lab.start_daemon(f"allow - - - {script}\n", "--no-bpf", timeout_s=0)
+    done = lab.run([PYTHON, str(script), protocol, str(port), *REMOTES], timeout_s=20)
+    assert done.returncode == 0, f"{done.stderr}\n{daemon.describe()}"
+    records = [daemon.wait_connection(protocol=protocol, remote_address=remote) for remote in REMOTES]
+    found = {(record["program"], record["attribution"], record["verdict"]) for record in records}
+    assert found == {(str(script), "procfs", "allow")}
+
+
+def test_many_programs_at_once_are_never_unknown(degraded: WatchedLab) -> None:
+    clients = [StepClient(degraded.lab) for _ in range(8)]
+    for client in clients:
+        client.start("tcp", WORLD4, 80)
+    for client in clients:
+        assert client.result() == "ok"
+        record = degraded.daemon.wait_connection(pid=client.process.pid)
+        assert (record["program"], record["attribution"]) == (PROGRAM, "procfs")
+        client.end()
 
 
 def test_what_is_gone_is_unknown_and_never_wrong(degraded: WatchedLab) -> None:

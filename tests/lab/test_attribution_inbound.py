@@ -42,11 +42,17 @@ def receiver(lab: Lab, *words: str, program: str = RECEIVER) -> Iterator[subproc
     server.wait(timeout=10)
 
 
-def visit(watched: WatchedLab, kind: str, address: str, port: int) -> Record:
-    """Come from the world, by a port that nobody came from before; the decision on that."""
+def come(lab: Lab, kind: str, address: str, port: int) -> int:
+    """From the world, by a port that nobody came from before: which one."""
     local = next(_ports)
-    done = watched.lab.run_world([PYTHON, "-c", CLIENT, kind, address, str(port), str(local)])
+    done = lab.run_world([PYTHON, "-c", CLIENT, kind, address, str(port), str(local)])
     assert done.returncode == 0, done.stderr
+    return local
+
+
+def visit(watched: WatchedLab, kind: str, address: str, port: int) -> Record:
+    """Come from the world; the decision on that."""
+    local = come(watched.lab, kind, address, port)
     return watched.daemon.wait_connection(direction="inbound", local_port=port, remote_port=local)
 
 

@@ -8,11 +8,16 @@ import pytest
 from tests.lab.daemon import Record
 from tests.lab.watched_lab import PYTHON, WatchedLab
 from tests.lab.world import HOST4, PROGRAMS, WORLD4
+from tinysnitch.kernel import bpf_structs as structs
 
 pytestmark = [pytest.mark.privileged]
 
 CLIENT = str(PROGRAMS / "tcp_client.py")
-SIZES = {"images": (8, 3912), "processes": (4, 16), "listeners": (20, 40)}
+SIZES = {
+    "images": (8, structs.IMAGE.struct.size),
+    "processes": (4, structs.PROCESS.struct.size),
+    "listeners": (structs.LISTENER_KEY.struct.size, structs.LISTENER.struct.size),
+}
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
 from tinysnitch.core import commands as cmd
@@ -25,6 +26,7 @@ from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.daemon.recorder import Recorder
 from tinysnitch.daemon.rule_loader import RuleLoader
+from tinysnitch.daemon.single_timer import SingleTimer
 from tinysnitch.kernel.addresses import AddressNews
 from tinysnitch.kernel.attribution import Attributor
 from tinysnitch.kernel.clock import read_instant
@@ -32,6 +34,7 @@ from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.heap import give_back_memory
 from tinysnitch.kernel.nfqueue import Queue, QueuedPacket
 from tinysnitch.kernel.packet_events import LOCAL_OUT, PacketEvents
+from tinysnitch.kernel.socket_holders import ScanNotDue
 from tinysnitch.kernel.translated_answers import TranslatedAnswers
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.store.rules_file import RulesFile
@@ -81,9 +84,11 @@ class Driver:
         self._untold: list[Record] = []  # of this batch, told once its verdicts are out
         self._timer: asyncio.TimerHandle | None = None
         self._due_s: float | None = None
-        self._save_timer: asyncio.TimerHandle | None = None
-        self._reload_timer: asyncio.TimerHandle | None = None
-        self._flush_timer: asyncio.TimerHandle | None = None
+        self._deferred: list[tuple[Callable[[list[QueuedPacket]], None], QueuedPacket]] = []  # till a scan is due
+        self._scan_timer = SingleTimer(self._work_off_deferred)
+        self._save_timer = SingleTimer(partial(self._attempt, self._save_again))
+        self._reload_timer = SingleTimer(self.reload_rules)
+        self._flush_timer = SingleTimer(lambda: self._finish(read_instant()))
         self._next_loss_check_s = 0.0
         self._next_traceback_s = 0.0
         self._find_losses: Callable[[], Iterable[DataLost]] = tuple
@@ -100,8 +105,8 @@ class Driver:
         loop = asyncio.get_running_loop()
         for door in (self.doors.queue, self.doors.names_queue, self.doors.address_news):
             loop.remove_reader(door.fileno())
-        for timer in (self._timer, self._save_timer, self._reload_timer, self._flush_timer):
-            if timer:
+        for timer in (self._timer, self._save_timer, self._reload_timer, self._flush_timer, self._scan_timer):
+            if timer is not None:
                 timer.cancel()
         with suppress(SnitchError):  # the last moment to try, and nobody is there any more to be told
             self.doors.rules_file.save_again()
@@ -133,7 +138,7 @@ class Driver:
             return
         self.is_behind = False
         if loader.is_unreadable:
-            self._reload_later()
+            self._reload_timer.start(RELOAD_AGAIN_S)
         if not loader.is_waiting:
             self.has_rules.set()
 
@@ -150,15 +155,7 @@ class Driver:
             self.is_behind = True
             asyncio.get_running_loop().call_soon(self.feed, DataLost(NOT_READ, 1))
         self._server.hold_notice(f"{NOT_READ}, the old ones hold", "the log of tinysnitchd tells why; it tries again")
-        self._reload_later()
-
-    def _reload_later(self) -> None:
-        if self._reload_timer is None:
-            self._reload_timer = asyncio.get_running_loop().call_later(RELOAD_AGAIN_S, self._reload_again)
-
-    def _reload_again(self) -> None:
-        self._reload_timer = None
-        self.reload_rules()
+        self._reload_timer.start(RELOAD_AGAIN_S)
 
     def _reload_rules(self) -> None:
         loader = self.doors.rule_loader
@@ -209,6 +206,8 @@ class Driver:
         except Malformed:
             self.malformed += 1
             self.doors.enforcement.drop(queued.packet_id)
+        except ScanNotDue as early:
+            self._defer(self._judge, queued, early.wait_s)
         else:
             self.doors.enforcement.note_mark(queued.packet_id, queued.mark)
             if self.doors.translated_answers.let_pass(event.flow):
@@ -216,9 +215,22 @@ class Driver:
             else:
                 self._work_off(event, now)
 
+    def _defer(self, work: Callable[[list[QueuedPacket]], None], queued: QueuedPacket, wait_s: float) -> None:
+        """Whose it is cannot be told at once: it is held on, with all that come until then."""
+        self._deferred.append((work, queued))
+        self._scan_timer.start(wait_s)
+
+    def _work_off_deferred(self) -> None:
+        deferred, self._deferred = self._deferred, []
+        for work in (self._judge, self._learn):
+            work([queued for wanted, queued in deferred if wanted == work])
+
     def _read_messages(self) -> None:
+        self._learn(self.doors.names_queue.read_packets())
+
+    def _learn(self, packets: list[QueuedPacket]) -> None:
         now = read_instant()
-        for queued in self.doors.names_queue.read_packets():
+        for queued in packets:
             if not self._attempt(self._read_message, queued, now):
                 self._let_go(queued)
         self._finish(now)
@@ -230,6 +242,8 @@ class Driver:
         except Malformed:
             self.malformed += 1
             self._let_go(queued)
+        except ScanNotDue as early:
+            self._defer(self._learn, queued, early.wait_s)
         else:
             if queued.hook == LOCAL_OUT:
                 self.doors.enforcement.note_shown_mark(queued.packet_id, queued.mark)
@@ -330,22 +344,16 @@ class Driver:
         except SnitchError as error:
             asyncio.get_running_loop().call_soon(self.feed, DataLost(f"rule not saved: {error}", 1))
             self._server.push_unsaved(error)
-            self._save_later()
-
-    def _save_later(self) -> None:
-        """By the clock, and not when the file changes: whoever changes it might not be done."""
-        if self.doors.rules_file.unsaved and self._save_timer is None:
-            loop = asyncio.get_running_loop()
-            self._save_timer = loop.call_later(SAVE_AGAIN_S, self._attempt, self._save_again)
+            self._save_timer.start(SAVE_AGAIN_S)
 
     def _save_again(self) -> None:
-        self._save_timer = None
+        """By the clock, and not when the file changes: whoever changes it might not be done."""
         if not self.doors.rules_file.unsaved:
             return
         try:
             self.doors.rules_file.save_again()
         except SnitchError:
-            self._save_later()
+            self._save_timer.start(SAVE_AGAIN_S)
         else:
             self._server.push_notice("the rules that could not be saved are in the rules file now")
 
@@ -354,7 +362,7 @@ class Driver:
     def _finish(self, now: Instant) -> None:
         """After a batch: verdicts leave first, then everything that hangs off the end."""
         if not self._attempt(self.doors.enforcement.flush):
-            self._flush_later()
+            self._flush_timer.start(FLUSH_AGAIN_S)  # who waits may send nothing more that would take it along
         if now.boot_s >= self._next_loss_check_s:
             self._next_loss_check_s = now.boot_s + LOSS_CHECK_S
             self._attempt(self._report_losses, now)
@@ -363,15 +371,6 @@ class Driver:
             self._attempt(self._tell, record)
         self._attempt(self.doors.recorder.flush, now)
         self._schedule(now)
-
-    def _flush_later(self) -> None:
-        """Who waits for a verdict may send nothing more that would take it along."""
-        if self._flush_timer is None:
-            self._flush_timer = asyncio.get_running_loop().call_later(FLUSH_AGAIN_S, self._flush_again)
-
-    def _flush_again(self) -> None:
-        self._flush_timer = None
-        self._finish(read_instant())
 
     def _tell(self, record: Record) -> None:
         self._server.push_record(self.doors.recorder.record(record), uid_told_of(record))

@@ -1,6 +1,6 @@
 """Whose flow: the BPF maps tell, sock_diag helps where they have no entry, and a Process is built once per image.
 
-With BPF a miss never scans /proc, and what cannot be proved is UNKNOWN.
+With BPF a miss scans /proc only for a socket that its owner has left to others, and what cannot be proved is UNKNOWN.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,6 +23,7 @@ from tinysnitch.kernel.bpf_structs import (
 )
 from tinysnitch.kernel.process_builder import NoImages, ProcessBuilder
 from tinysnitch.kernel.procfs_attribution import ProcfsAttributor
+from tinysnitch.kernel.socket_users import SocketUsers
 from tinysnitch.kernel.sockets import DiagSocket, SocketDiag
 
 _CAPACITY = 8192
@@ -41,6 +42,7 @@ class FlowTable(Protocol):
     def find_process(self, pid: int) -> ProcessEntry | None: ...
     def find_owner(self, cookie: int) -> Owner | None: ...
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool: ...
+    def replace_owner(self, cookie: int, owner: Owner) -> None: ...
     def remember_owner(self, flow: Flow, owner: Owner) -> None: ...
 
 
@@ -59,6 +61,7 @@ class Attributor:
         images = table if table is not None else NoImages()
         self._builder = ProcessBuilder(images, extra_interpreters=extra_interpreters, needs_sha256=needs_sha256)
         self._procfs = ProcfsAttributor(self._sockets, self._builder)
+        self._users = SocketUsers(images)
         self._known: BoundedTable[tuple[int, int, int], Attribution] = BoundedTable(_CAPACITY)
         self.unknown = 0  # packets of which it could not be told whose they are
 
@@ -78,7 +81,10 @@ class Attributor:
         self._procfs.forget()
 
     def attribute(self, flow: Flow, in_interface: int = 0) -> Claim:
-        """Whose flow it is, for a packet that is held right now. `in_interface`: index of the one it came by."""
+        """Whose flow it is, for a packet that is held right now. Raises ScanNotDue.
+
+        `in_interface`: index of the one it came by.
+        """
         claim = self._find_claim(flow, in_interface)
         self.unknown += claim.attribution is UNKNOWN
         return claim
@@ -88,37 +94,53 @@ class Attributor:
             attribution, cookie = self._procfs.attribute(flow, in_interface)
             return Claim(attribution, cookie)
         entry = self._table.find_flow(flow)
-        if entry is None or entry.exec_id == EXEC_ID_UNKNOWN:
-            return self._attribute_by_socket(self._table, flow, entry.cookie if entry else 0, in_interface)
-        if entry.exec_id == EXEC_ID_KERNEL:
+        if entry and entry.exec_id == EXEC_ID_KERNEL:
             return Claim(KERNEL, entry.cookie)
-        return Claim(self._find_attribution(self._table, entry), entry.cookie)
+        if flow.direction is Direction.INBOUND and flow.protocol in (TCP, UDP):
+            return self._attribute_inbound(self._table, flow, entry, in_interface)
+        if entry is None or entry.exec_id == EXEC_ID_UNKNOWN:
+            return self._attribute_by_socket(self._table, flow, entry.cookie if entry else 0)
+        return Claim(self._find_attribution(self._table, entry.owner), entry.cookie)
 
-    def _attribute_by_socket(self, table: FlowTable, flow: Flow, cookie: int, in_interface: int) -> Claim:
+    def _attribute_by_socket(self, table: FlowTable, flow: Flow, cookie: int) -> Claim:
         """The kernel's side knows no owner: a socket from before our start, or one that found no room."""
-        is_inbound = flow.direction is Direction.INBOUND
-        found = None if cookie else self._find_socket(flow, in_interface)
-        if found is None and not cookie:
-            is_closed = is_inbound and flow.protocol in (TCP, UDP)
-            return Claim(NOT_LISTENING if is_closed else UNKNOWN, 0)
-        cookie = found.cookie if found else cookie
-        owner = table.find_owner(cookie)
+        # Only TCP: of UDP sockets on one port it cannot be told which one sent.
+        found = self._sockets.find_receiver(flow) if flow.protocol == TCP and not cookie else None
+        if found and found.is_connected_as(flow):
+            cookie = found.cookie
+        owner = table.find_owner(cookie) if cookie else None
         if owner is None or owner.exec_id in (EXEC_ID_UNKNOWN, EXEC_ID_KERNEL):
             return Claim(UNKNOWN, cookie)
         table.remember_owner(flow, owner)
-        if found and is_inbound:  # from now on the kernel's side finds it alone, unless several take the port
-            table.seed_listener(flow.protocol, found.local_port, found.local, Listener(cookie, owner))
         return Claim(self._find_attribution(table, owner), cookie)
 
-    def _find_socket(self, flow: Flow, in_interface: int) -> DiagSocket | None:
-        """Inbound: who takes it. Outbound only TCP: of UDP sockets on one port it cannot be told which one sent."""
-        is_inbound = flow.direction is Direction.INBOUND
-        if flow.protocol != TCP and not (is_inbound and flow.protocol == UDP):
-            return None
+    def _attribute_inbound(self, table: FlowTable, flow: Flow, entry: FlowEntry | None, in_interface: int) -> Claim:
+        """Who takes it: the kernel's own look-up tells the socket, and who holds that now is looked at."""
+        noted = entry.owner if entry and entry.exec_id != EXEC_ID_UNKNOWN else None
+        cookie = entry.cookie if entry else 0
         found = self._sockets.find_receiver(flow, in_interface)
-        return found if found and (is_inbound or found.is_connected_as(flow)) else None
+        owner = self._find_noted_owner(table, found, entry) if found else None
+        if found is None or owner is None:  # there is none (any more), or the kernel made it for another (MPTCP)
+            if noted:
+                return Claim(self._find_attribution(table, noted), cookie)
+            return Claim(UNKNOWN, found.cookie if found else cookie) if found or cookie else Claim(NOT_LISTENING, 0)
+        user = self._users.find_user(owner, found.inode)
+        if user is None or user.exec_id == EXEC_ID_UNKNOWN:
+            return Claim(UNKNOWN, found.cookie)
+        if user != owner:
+            table.replace_owner(found.cookie, user)
+        if user != noted:
+            table.remember_owner(flow, user)
+        if noted is None:  # from now on the kernel's side finds it alone, unless several take the port
+            table.seed_listener(flow.protocol, found.local_port, found.local, Listener(found.cookie, user))
+        return Claim(self._find_attribution(table, user), found.cookie)
 
-    def _find_attribution(self, table: FlowTable, owner: Owner | FlowEntry) -> Attribution:
+    def _find_noted_owner(self, table: FlowTable, found: DiagSocket, entry: FlowEntry | None) -> Owner | None:
+        """Also one that has ended; None for a socket that the kernel's side does not know."""
+        owner = table.find_owner(found.cookie)
+        return entry.owner if owner is None and entry and entry.cookie == found.cookie else owner
+
+    def _find_attribution(self, table: FlowTable, owner: Owner) -> Attribution:
         key = (owner.exec_id, owner.pid, owner.uid)
         known = self._known.find(key)
         if known is not None and known.process is not None and known.process.started_ns == owner.started_ns:

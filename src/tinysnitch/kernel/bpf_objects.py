@@ -19,6 +19,7 @@ CGROUP_PROGRAMS = (
     "on_sendmsg6",
 )
 SCOPE_PROGRAMS = ("on_receive",)  # attached beside the others where one cgroup alone is judged
+ACCEPT_PROGRAMS = ("on_getpeername4", "on_getpeername6")
 VERDICT_PROGRAMS = (
     "out_allowed",
     "out_denied",
@@ -37,6 +38,7 @@ PROGRAMS = {
     "process": TRACING_PROGRAMS,
     "socket": CGROUP_PROGRAMS,
     "scope": SCOPE_PROGRAMS,
+    "accept": ACCEPT_PROGRAMS,
     "verdict": VERDICT_PROGRAMS,
 }
 # Each in an object of its own; the first that the kernel can run is used, by a living daemon alone.

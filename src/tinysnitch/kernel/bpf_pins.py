@@ -2,12 +2,13 @@
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.kernel.bpf_objects import (
+    ACCEPT_PROGRAMS,
     CGROUP_PROGRAMS,
     MAPS,
     PROGRAMS,
@@ -18,7 +19,7 @@ from tinysnitch.kernel.bpf_objects import (
 )
 from tinysnitch.kernel.libbpf import Link, ObjectFile
 
-LINKS = (*TRACING_PROGRAMS, *CGROUP_PROGRAMS)
+LINKS = (*TRACING_PROGRAMS, *CGROUP_PROGRAMS, *ACCEPT_PROGRAMS)
 
 
 class PinFolder:
@@ -94,6 +95,7 @@ def load_pins(folder: PinFolder, cgroup: Path, prepare: Callable[[], None], *, i
             for name in TRACING_PROGRAMS:
                 pin_link(objects["process"].attach(name), folder.link_path(name))
             attach_cgroup_programs(objects["socket"], CGROUP_PROGRAMS, folder, cgroup)
+            attach_cgroup_programs(objects["accept"], ACCEPT_PROGRAMS, folder, cgroup)
             if is_scoped:
                 attach_cgroup_programs(objects["scope"], SCOPE_PROGRAMS, folder, cgroup)
         undo.pop_all()
@@ -105,7 +107,7 @@ def load_object(name: str, folder: PinFolder, loaded: ExitStack) -> ObjectFile:
     return file
 
 
-def attach_cgroup_programs(file: ObjectFile, names: tuple[str, ...], folder: PinFolder, cgroup: Path) -> None:
+def attach_cgroup_programs(file: ObjectFile, names: Sequence[str], folder: PinFolder, cgroup: Path) -> None:
     cgroup_fd = open_cgroup(cgroup)
     try:
         for name in names:

@@ -217,6 +217,19 @@ class BpfPrograms:
             self._join_listener(key, listener.owner)
         return is_new
 
+    def replace_owner(self, cookie: int, owner: Owner) -> None:
+        """Somebody else uses the socket now. As hand_over() in bpf/handover.bpf.h."""
+        found = self._maps.sockets.find(cookie)
+        rest = found[4:] if found else (0, 0, 0, 0, bytes(16))
+        self._maps.sockets.write((cookie,), (*pack_owner(owner), *rest))
+        key = self._maps.bindings.find(cookie)
+        listener = self._maps.listeners.find(*key) if key else None
+        if key is not None and listener is not None:
+            first, exec_id, started_ns, pid, uid, members, is_shared = listener
+            is_left = members > 1 and (exec_id, uid) != (owner.exec_id, owner.uid)
+            kept = pack_owner(owner) if first == cookie else (exec_id, started_ns, pid, uid)
+            self._maps.listeners.write(key, (first, *kept, members, int(is_shared or is_left)))
+
     def _join_listener(self, key: tuple[bytes, int, int, int], owner: Owner) -> None:
         """As join_listener() in bpf/socket.bpf.c."""
         found = self._maps.listeners.find(*key)

@@ -127,6 +127,7 @@ IMAGE = Layout(
         "inode": "Q",
         "cgroup_id": "Q",
         "started_ns": "Q",
+        "executed_ns": "Q",
         "device": "I",
         "users": "I",
         "pid": "I",
@@ -194,6 +195,10 @@ class FlowEntry(msgspec.Struct, frozen=True):
     started_ns: int
     uid: int
 
+    @property
+    def owner(self) -> Owner:
+        return Owner(self.exec_id, self.started_ns, self.pid, self.uid)
+
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
     """What runs, as captured at exec. A path that was cut starts without a slash, so that it equals no real one."""
@@ -203,6 +208,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     inode: int
     cgroup_id: int
     started_ns: int
+    executed_ns: int  # boot-time clock, 0: not known
     device: int  # the superblock's s_dev: major << 20 | minor
     pid: int
     parent_pid: int

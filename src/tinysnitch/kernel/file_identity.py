@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from tinysnitch.core.table import BoundedTable
+from tinysnitch.kernel.clock import read_boot_moment_ns
 
 MAX_DIGEST_BYTES = 512 << 20  # at 1.5 GB a second a third of one; a browser has some 250 MB
 _MAX_LINKS = 40  # as the kernel: path_resolution(7)
@@ -180,6 +181,16 @@ def is_seen_alike(pid: int, path: str) -> bool:
         return os.path.samefile(f"/proc/{pid}/root".encode() + _raw(path), _raw(path))
     except (OSError, ValueError):
         return not os.path.exists(f"/proc/{pid}/ns")
+
+
+def is_changed_since(path: str, boot_ns: int) -> bool:
+    """Whether another file came to the path, or the file was written, after a moment on the boot-time clock (0: not
+    known). No privilege short of the clock's sets st_ctime, which is at most a clock tick behind: inode(7). A folder
+    above that was exchanged is not seen: what is made and deleted in it changes its times, too."""
+    try:
+        return boot_ns > 0 and os.stat(_raw(path)).st_ctime_ns - read_boot_moment_ns() > boot_ns
+    except (OSError, ValueError):
+        return True
 
 
 class Digests:

@@ -65,7 +65,8 @@ class ProcessBuilder:
         """The process `pid`, which runs the image; all but pid, start and uid is told by the image."""
         program = self._name(image)
         device = file_identity.decode_device(image.device)
-        is_host_file = self._is_host_file(image, program, pid)
+        is_changed = _is_changed(image, program)
+        is_host_file = not is_changed and self._is_host_file(image, program, pid)
         return Process(
             exec_id=image.exec_id,
             pid=pid,
@@ -83,7 +84,7 @@ class ProcessBuilder:
             is_host_file=is_host_file,
             sha256=self._read_sha256(image, program) if is_host_file else None,
             warnings=(
-                *find_warnings(image, program, is_host_file),
+                *find_warnings(image, program, is_host_file=is_host_file, is_changed=is_changed),
                 *(f"started with {name}" for name in find_loaders(pid, started_ns)),
             ),
         )
@@ -163,6 +164,11 @@ def _is_roots(image: Image, path: str) -> bool:
     return file_identity.is_host_file(path, device, image.inode) and file_identity.is_roots_alone(path)
 
 
+def _is_changed(image: Image, program: Program) -> bool:
+    """Of a script only the path is known, so its file must be older than the process that was started with it."""
+    return program.run_by is not None and file_identity.is_changed_since(program.path, image.executed_ns)
+
+
 def image_of(process: LiveProcess) -> Image:
     """An image read from /proc afterwards, where nothing was captured. Its exec id is 0."""
     device = file_identity.read_executable_device(process.pid) or process.device
@@ -188,6 +194,7 @@ def _image_for_its_name(process: LiveProcess) -> Image:
         inode=process.inode,
         cgroup_id=0,
         started_ns=process.started_ns,
+        executed_ns=0,
         device=file_identity.encode_device(process.device),
         pid=process.pid,
         parent_pid=process.parent_pid,
@@ -199,14 +206,16 @@ def _image_for_its_name(process: LiveProcess) -> Image:
     )
 
 
-def find_warnings(image: Image, program: Program, is_host_file: bool) -> Iterator[str]:
+def find_warnings(image: Image, program: Program, *, is_host_file: bool, is_changed: bool) -> Iterator[str]:
     """What people should know before they answer."""
     is_deleted = bool(image.flags & structs.IMAGE_DELETED)
     if is_deleted:
         yield "deleted file"
     paths = (image.executable, program.path)
     yield from (f"runs from {folder[:-1]}" for folder in _SUSPECT if any(path.startswith(folder) for path in paths))
-    if not is_host_file and not is_deleted:
+    if is_changed:
+        yield "changed since it was started"
+    elif not is_host_file and not is_deleted:
         yield "not the host's file at this path"
     if image.flags & structs.IMAGE_ARGS_UNREADABLE:
         yield "arguments could not be read"

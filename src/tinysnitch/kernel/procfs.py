@@ -75,11 +75,14 @@ def _read_fields(pid: int, status: Status) -> LiveProcess:
     file = os.stat(f"/proc/{pid}/exe")
     argv, is_complete = read_argv(pid)
     executable = read_link(pid, "exe")
+    uid = read_uid(pid)
+    if uid is None:
+        raise ValueError(f"process {pid} is gone")
     return LiveProcess(
         pid=pid,
         parent_pid=status.parent_pid,
         started_ns=status.started_ns,
-        uid=_read_uid(pid),
+        uid=uid,
         executable=executable.removesuffix(_DELETED) if file.st_nlink == 0 else executable,
         device=file.st_dev,
         inode=file.st_ino,
@@ -137,11 +140,17 @@ def list_sockets(pid: int) -> Iterator[tuple[int, int]]:
             yield int(name), int(target[len(_SOCKET) : -1])
 
 
-def _read_uid(pid: int) -> int:
+def is_socket(pid: int, descriptor: int, inode: int) -> bool:
+    """Whether the process has this very socket open as this descriptor."""
+    return read_link(pid, f"fd/{descriptor}") == f"{_SOCKET}{inode}]"
+
+
+def read_uid(pid: int) -> int | None:
+    """The real user now; None when the process is gone."""
     for line in _read(pid, "status").splitlines():
         if line.startswith(b"Uid:"):
             return int(line.split()[1])
-    raise ValueError(f"no uid of process {pid}")
+    return None
 
 
 def _read(pid: int, name: str, limit: int = 65536) -> bytes:

@@ -1,36 +1,68 @@
 """Which processes hold a socket: an index of all /proc/PID/fd, for when nothing was captured.
 
-A scan costs milliseconds, so scans take a third of the time at most: the next one waits twice as long as the last took.
+Rules: (1) a scan costs milliseconds, so scans take a third of the time at most: the next one waits twice as long as the
+last took. (2) What is asked meanwhile has to wait for it (ScanNotDue), all together: no answer is made up. (3) Who was
+asked for before a scan began is answered by it, also by nobody: none waits for two.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
 
+from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel import procfs
 
 _SHARE = 2  # of the last scan's duration
+_CAPACITY = 1024
+
+
+class ScanNotDue(Exception):
+    """Ask again after `wait_s`: the packet is held, so nothing is lost."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"no scan for {wait_s:.3f} s")
+        self.wait_s = wait_s
 
 
 class SocketHolders:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._holders: dict[int, list[int]] = {}  # as large as /proc: the kernel bounds descriptors
+        self._descriptors: BoundedTable[tuple[int, int], int] = BoundedTable(_CAPACITY)
         self._next_scan_s = 0.0
+        self._waiting: Counter[int] = Counter()  # inodes asked for since the last scan, each time for a held packet
+        self._answered: Counter[int] = Counter()  # the same, before it began
 
     def find_holders(self, inode: int) -> list[int]:
-        """Pids, checked just now, so that each still holds it."""
-        if inode not in self._holders:
-            self._scan_when_due()
-        found = [pid for pid in self._holders.get(inode, ()) if is_held(pid, inode)]
-        if not found and inode in self._holders:  # handed on
-            self._scan_when_due()
-            found = [pid for pid in self._holders.get(inode, ()) if is_held(pid, inode)]
-        return found
+        """Pids, checked just now, so that each still holds it. Raises ScanNotDue."""
+        found = self._list_known(inode)
+        if found:
+            return found
+        if self._answered[inode]:
+            self._answered[inode] -= 1
+            return []
+        self._scan_for(inode)
+        return self._list_known(inode)
 
-    def _scan_when_due(self) -> None:
+    def is_held(self, pid: int, inode: int) -> bool:
+        """Whether the process has the socket open now: one look where it had it before, else at all it has."""
+        known = self._descriptors.find((pid, inode))
+        if known is not None and procfs.is_socket(pid, known, inode):
+            return True
+        descriptor = next((each for each, held in procfs.list_sockets(pid) if held == inode), None)
+        if descriptor is not None:
+            self._descriptors.put((pid, inode), descriptor)
+        return descriptor is not None
+
+    def _list_known(self, inode: int) -> list[int]:
+        return [pid for pid in self._holders.get(inode, ()) if self.is_held(pid, inode)]
+
+    def _scan_for(self, inode: int) -> None:
         started_s = self._clock()
         if started_s < self._next_scan_s:
-            return
+            self._waiting[inode] += 1
+            raise ScanNotDue(self._next_scan_s - started_s)
+        self._answered, self._waiting = self._waiting, Counter()
         holders: dict[int, list[int]] = {}
         for pid in procfs.list_processes():
             for inode in {inode for _, inode in procfs.list_sockets(pid)}:
@@ -38,8 +70,3 @@ class SocketHolders:
         self._holders = holders
         ended_s = self._clock()
         self._next_scan_s = ended_s + _SHARE * (ended_s - started_s)
-
-
-def is_held(pid: int, inode: int) -> bool:
-    """Whether the process has the socket open now."""
-    return any(held == inode for _, held in procfs.list_sockets(pid))

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Who takes connections from a socket that listens: whoever does uses it now. accept(2) has no hook; but where it is to
+ * tell the remote address, it asks as getpeername(2) does (do_accept(), inet_getname()), which has one.
+ */
+#include "attribution.bpf.h"
+#include "handover.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define GO_ON 1
+#define SOCK_STREAM 1
+
+/*
+ * accept() gives the descriptor after the address, getpeername() needs it before: what has none is being accepted.
+ * With more descriptors than are searched it cannot be told.
+ */
+static __always_inline bool is_being_accepted(struct sock *sk)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return BPF_CORE_READ(task, files, fdt, max_fds) <= DESCRIPTORS && !has_open(BPF_CORE_READ(sk, sk_socket));
+}
+
+/* `flow` comes with the local address. */
+static __always_inline int note_accept(struct bpf_sock_addr *ctx, struct flow_key *flow)
+{
+	struct settings *settings = find_settings();
+	struct listener *listener;
+	struct owner owner, known;
+	bool is_shared = false;
+
+	if (!settings || bpf_get_netns_cookie(ctx) != settings->netns_cookie || ctx->type != SOCK_STREAM)
+		return GO_ON;
+	flow->protocol = TCP;
+	listener = find_listener(flow, &is_shared);
+	if (!listener || is_shared)
+		return GO_ON;
+	if (!find_owner(listener->cookie, &known))
+		known = listener->owner;
+	read_current(&owner);
+	if (!is_same_program(&known, &owner) && is_being_accepted(BPF_CORE_READ((struct bpf_sock_addr_kern *)ctx, sk)))
+		hand_over(listener->cookie, listener, &owner);
+	return GO_ON;
+}
+
+SEC("cgroup/getpeername4")
+int on_getpeername4(struct bpf_sock_addr *ctx)
+{
+	struct flow_key flow = {};
+
+	if (!ctx->sk)
+		return GO_ON;
+	flow.local_port = ctx->sk->src_port;
+	map_v4(flow.local, ctx->sk->src_ip4);
+	return note_accept(ctx, &flow);
+}
+
+SEC("cgroup/getpeername6")
+int on_getpeername6(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *socket = ctx->sk;
+	struct flow_key flow = {};
+	__u32 *local = (__u32 *)flow.local;
+
+	if (!socket)
+		return GO_ON;
+	flow.local_port = socket->src_port;
+	local[0] = socket->src_ip6[0];
+	local[1] = socket->src_ip6[1];
+	local[2] = socket->src_ip6[2];
+	local[3] = socket->src_ip6[3];
+	return note_accept(ctx, &flow);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Bound sockets that a program is executed with, as systemd hands them to a service: sd_listen_fds(3). What is closed on
+ * exec is closed by now (begin_new_exec()).
+ */
+#ifndef INHERITED_BPF_H
+#define INHERITED_BPF_H
+
+#include "handover.bpf.h"
+
+#define DESCRIPTORS 1024 /* searched at most: RLIMIT_NOFILE's usual soft limit */
+#define S_IFMT 00170000  /* inode(7) */
+#define S_IFSOCK 0140000
+
+struct heir {
+	struct owner owner;
+	struct file **files;
+};
+
+/* As kernel/seed.py: the newest process. Who executes itself anew keeps sockets for others that have them already. */
+static __always_inline bool is_younger(const struct owner *known, const struct owner *owner)
+{
+	return known->started_ns > owner->started_ns && known->pid != owner->pid;
+}
+
+static __always_inline void inherit(__u64 cookie, const struct owner *owner)
+{
+	struct listener_key *key = bpf_map_lookup_elem(&bindings, &cookie);
+	struct listener *listener = key ? bpf_map_lookup_elem(&listeners, key) : NULL;
+	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
+
+	if (listener && !is_younger(socket ? &socket->owner : &listener->owner, owner))
+		hand_over(cookie, listener, owner);
+}
+
+static long look_at_inherited(__u32 index, struct heir *heir)
+{
+	struct file *file = NULL;
+	struct socket *socket;
+
+	bpf_probe_read_kernel(&file, sizeof(file), &heir->files[index]);
+	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return 0;
+	socket = BPF_CORE_READ(file, private_data);
+	inherit(BPF_CORE_READ(socket, sk, __sk_common.skc_cookie.counter), &heir->owner);
+	return 0;
+}
+
+static __always_inline void inherit_sockets(struct task_struct *task, const struct image *image)
+{
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	__u32 count = BPF_CORE_READ(table, max_fds);
+	struct heir heir = {
+		.owner = {image->exec_id, image->started_ns, image->pid, image->uid},
+		.files = BPF_CORE_READ(table, fd),
+	};
+
+	bpf_loop(count < DESCRIPTORS ? count : DESCRIPTORS, look_at_inherited, &heir, 0);
+}
+
+#endif

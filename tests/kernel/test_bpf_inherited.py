@@ -1,0 +1,100 @@
+"""inherited.bpf.h: whose a bound socket is after an exec."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kernel.bpf_place import Agent
+from tests.kernel.pinned_tables import find_listener, is_shared
+from tinysnitch.core.flow import UDP, parse_address
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+
+pytestmark = pytest.mark.privileged
+
+SLEEP = ("/usr/bin/sleep", "60")
+
+
+@pytest.fixture
+def bound(programs: BpfPrograms, agent: Agent) -> Iterator[tuple[int, int, int]]:
+    """Handle, cookie and port of the agent's socket."""
+    handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    port = agent.call("bind", handle, "0.0.0.0", 0)
+    yield handle, cookie, port
+    agent.call("end_children")
+
+
+def wait_for(is_so: Callable[[], bool]) -> None:
+    """The parent goes on before the kernel tells of the exec (begin_new_exec(), exec_binprm())."""
+    end_s = time.monotonic() + 5
+    while not is_so():
+        assert time.monotonic() < end_s
+
+
+def owner_pid(programs: BpfPrograms, cookie: int, port: int) -> int:
+    """As both tables have it."""
+    owner = programs.find_owner(cookie)
+    listener = find_listener(programs, UDP, port, parse_address("0.0.0.0"))
+    return owner.pid if owner and listener and listener.owner == owner else 0
+
+
+def test_it_is_of_who_is_executed_with_it(programs: BpfPrograms, agent: Agent, bound: tuple[int, int, int]) -> None:
+    handle, cookie, port = bound
+    heir = agent.call("spawn_with", handle, *SLEEP)
+    wait_for(lambda: owner_pid(programs, cookie, port) == heir)
+    process = programs.find_process(heir)
+    owner = programs.find_owner(cookie)
+    assert process
+    assert owner
+    assert (owner.exec_id, owner.started_ns, owner.uid) == (process.exec_id, process.started_ns, 0)
+
+
+def test_what_is_closed_on_exec_stays_whose_it_was(
+    programs: BpfPrograms, agent: Agent, bound: tuple[int, int, int]
+) -> None:
+    _handle, cookie, port = bound
+    agent.call("run_many", 1, "/usr/bin/true")
+    assert owner_pid(programs, cookie, port) == agent.pid
+
+
+def test_a_socket_that_nobody_can_come_to_stays_whose_it_was(programs: BpfPrograms, agent: Agent) -> None:
+    handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM")
+    agent.call("spawn_with", handle, *SLEEP)
+    owner = programs.find_owner(cookie)
+    assert owner
+    assert owner.pid == agent.pid
+    agent.call("end_children")
+
+
+def test_an_older_process_that_executes_itself_anew_takes_nothing(
+    programs: BpfPrograms, agent: Agent, bound: tuple[int, int, int]
+) -> None:
+    """As `systemctl --user daemon-reexec`: services have its sockets already."""
+    handle, cookie, port = bound
+    older = agent.call("spawn_with", handle, "/usr/bin/sh", "-c", "kill -STOP $$; exec sleep 60")
+    wait_for(lambda: owner_pid(programs, cookie, port) == older)
+    heir = agent.call("spawn_with", handle, *SLEEP)
+    wait_for(lambda: owner_pid(programs, cookie, port) == heir)
+    wait_for(lambda: Path(f"/proc/{older}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    known = programs.find_process(older)
+    os.kill(older, signal.SIGCONT)
+    wait_for(lambda: programs.find_process(older) != known)
+    agent.call("run_many", 1, "/usr/bin/true")  # by then the exec is done with
+    assert owner_pid(programs, cookie, port) == heir
+
+
+def test_a_group_that_is_divided_is_shared(programs: BpfPrograms, agent: Agent) -> None:
+    """Then only the kernel's own look-up tells who takes a packet."""
+    handles = [agent.call("open_socket", "AF_INET", "SOCK_DGRAM")[0] for _ in range(2)]
+    port = 4000
+    for handle in handles:
+        agent.call("set_option", handle, "SOL_SOCKET", socket.SO_REUSEPORT, [1, 0, 0, 0])
+        agent.call("bind", handle, "0.0.0.0", port)
+    assert not is_shared(programs, UDP, port, parse_address("0.0.0.0"))
+    agent.call("spawn_with", handles[1], *SLEEP)
+    wait_for(lambda: is_shared(programs, UDP, port, parse_address("0.0.0.0")))
+    agent.call("end_children")

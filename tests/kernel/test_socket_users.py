@@ -1,0 +1,92 @@
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.kernel.attribution_table import DictTable
+from tests.kernel.test_socket_holders import inode_of
+from tinysnitch.kernel import procfs
+from tinysnitch.kernel.bpf_structs import Owner, ProcessEntry
+from tinysnitch.kernel.socket_users import SocketUsers
+
+GONE = Owner(99, 5, 2**22 + 1, 0)
+SLEEP = ["sleep", "60"]
+
+
+@pytest.fixture
+def table() -> DictTable:
+    made = DictTable()
+    made.processes[os.getpid()] = ProcessEntry(100, 7)
+    return made
+
+
+@pytest.fixture
+def own() -> Owner:
+    return Owner(100, 7, os.getpid(), os.getuid())
+
+
+@pytest.fixture
+def server() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        yield made
+
+
+def start_holder(table: DictTable, server: socket.socket, entry: ProcessEntry, **how: int) -> subprocess.Popen[bytes]:
+    holder = subprocess.Popen(SLEEP, pass_fds=[server.fileno()], **how)  # type: ignore[call-overload]
+    table.processes[holder.pid] = entry
+    return holder
+
+
+def end(*holders: subprocess.Popen[bytes]) -> None:
+    for holder in holders:
+        holder.kill()
+        holder.wait()
+
+
+def test_an_owner_who_holds_it_is_proved_without_a_scan(
+    table: DictTable, server: socket.socket, own: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(procfs, "list_processes", None)
+    assert SocketUsers(table).find_user(own, inode_of(server)) == own
+
+
+@pytest.mark.parametrize("noted", [Owner(99, 7, os.getpid(), os.getuid()), Owner(100, 7, os.getpid(), 12345)])
+def test_an_owner_who_runs_another_program_or_is_another_user_now(
+    table: DictTable, server: socket.socket, own: Owner, noted: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(procfs, "list_processes", None)
+    assert SocketUsers(table).find_user(noted, inode_of(server)) == own
+
+
+def test_the_newest_holder_has_what_its_owner_left(table: DictTable, server: socket.socket) -> None:
+    older, newer = (start_holder(table, server, ProcessEntry(101 + at, 10 + at)) for at in range(2))
+    found = SocketUsers(table).find_user(GONE, inode_of(server))
+    assert found == Owner(102, 11, newer.pid, os.getuid())
+    end(older, newer)
+
+
+def test_init_keeps_it_for_others(table: DictTable, server: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinysnitch.kernel.socket_users._INIT", os.getpid())
+    table.processes[os.getpid()] = ProcessEntry(100, 2**60)
+    holder = start_holder(table, server, ProcessEntry(101, 10))
+    users = SocketUsers(table)
+    found = users.find_user(GONE, inode_of(server))
+    assert found
+    assert found.pid == holder.pid
+    end(holder)
+    found = users.find_user(found, inode_of(server))
+    assert found
+    assert found.pid == os.getpid()
+
+
+def test_nobody_has_what_is_held_by_none_or_by_processes_that_were_not_seen(
+    table: DictTable, server: socket.socket, own: Owner
+) -> None:
+    inode = inode_of(server)
+    assert SocketUsers(table).find_user(own, 0) is None
+    assert SocketUsers(table).find_user(GONE, 2**40) is None
+    table.processes.clear()
+    assert SocketUsers(table).find_user(own, inode) is None
+    assert SocketUsers(table).find_user(GONE, inode) is None

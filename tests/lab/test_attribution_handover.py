@@ -1,0 +1,138 @@
+"""Whose connection, inbound, when who takes it is not who bound the port."""
+
+import itertools
+import subprocess
+
+import pytest
+
+from tests.lab.daemon import Record
+from tests.lab.lab import Lab
+from tests.lab.test_attribution_inbound import come, visit
+from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
+from tests.lab.world import HOST4, HOST6, PROGRAMS
+
+pytestmark = [pytest.mark.privileged]
+
+HANDOVER = str(PROGRAMS / "handover.py")
+ROOT, NOBODY = 0, 65534
+_ports = itertools.count(7400)
+KINDS = pytest.mark.parametrize("kind", ["tcp", "udp"])
+ADDRESSES = pytest.mark.parametrize("address", [HOST4, HOST6])
+WAYS = pytest.mark.parametrize(
+    ("way", "heir", "uid"),
+    [
+        ("execute", "inherited", ROOT),
+        ("activate", "inherited", ROOT),
+        ("activate_and_close", "inherited", ROOT),
+        ("pass_on", "passed", ROOT),
+        ("pass_on_and_close", "passed", ROOT),
+        ("become_daemon", "become_daemon", ROOT),
+        ("change_user", "change_user", NOBODY),
+    ],
+)
+TOLD_TO_THE_KERNEL = ("execute", "activate", "activate_and_close", "pass_on", "become_daemon")
+BINDER_IS_GONE = ("pass_on", "become_daemon")
+
+
+class Handover:
+    """`tests/lab/programs/handover.py`, on a port of its own."""
+
+    def __init__(self, lab: Lab, way: str, kind: str, address: str) -> None:
+        self.port = next(_ports)
+        self.way = way
+        self.kind, self.address = kind, address
+        command = [PYTHON, HANDOVER, way, kind, address, str(self.port)]
+        self._lab = lab
+        self._process = lab.spawn(command, stdin=subprocess.PIPE)
+        self.binder = self._read_pid("bound")
+
+    def take_one(self) -> None:
+        """The binder itself, before it hands on what it has."""
+        self._write("take\n")
+        self.come()
+
+    def hand_on(self) -> int:
+        """The pid of who takes what comes from now on."""
+        self._write("\n")
+        pid = self._read_pid("serving")
+        if self.way in BINDER_IS_GONE:
+            self._process.wait(timeout=10)
+        return pid
+
+    def _write(self, line: str) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(line)
+        self._process.stdin.flush()
+
+    def come(self) -> None:
+        come(self._lab, self.kind, self.address, self.port)
+
+    def visit(self, watched: WatchedLab) -> Record:
+        return visit(watched, self.kind, self.address, self.port)
+
+    def _read_pid(self, word: str) -> int:
+        assert self._process.stdout
+        said, pid = self._process.stdout.readline().split()
+        assert said == word
+        return int(pid)
+
+
+def is_it(record: Record, word: str, pid: int, uid: int) -> bool:
+    said = (record["program"], record["args"][0], record["pid"], record["uid"])
+    return said == (HANDOVER, word, pid, uid)
+
+
+@KINDS
+@ADDRESSES
+@WAYS
+def test_a_port_is_of_who_takes_what_comes_now(
+    watched: WatchedLab, way: str, heir: str, uid: int, kind: str, address: str
+) -> None:
+    """Also right after the binder's own visitors were let in, wherever the kernel is told of the handover."""
+    handover = Handover(watched.lab, way, kind, address)
+    if way in TOLD_TO_THE_KERNEL:
+        handover.take_one()
+    pid = handover.hand_on()
+    record = handover.visit(watched)
+    assert is_it(record, heir, pid, uid), record
+    assert record["attribution"] == "bpf"
+    handover.come()
+    records = [each for each in watched.daemon.records("connection") if each["local_port"] == handover.port]
+    assert records[-1] == record  # by now the kernel decides alone again
+
+
+@KINDS
+@ADDRESSES
+@WAYS
+def test_the_same_when_it_was_handed_on_before_the_daemon_started(
+    lab: Lab, way: str, heir: str, uid: int, kind: str, address: str
+) -> None:
+    handover = Handover(lab, way, kind, address)
+    pid = handover.hand_on()
+    watched = WatchedLab.__new__(WatchedLab)
+    watched.lab, watched.daemon = lab, lab.start_daemon(ALLOW_ALL)
+    record = handover.visit(watched)
+    assert is_it(record, heir, pid, uid), record
+    assert record["attribution"] == "procfs"
+
+
+@ADDRESSES
+@pytest.mark.parametrize(
+    ("way", "heir", "uid"),
+    [
+        ("pass_on_and_keep", "passed", ROOT),
+        ("pass_on_and_close", "passed", ROOT),
+        ("change_user", "change_user", NOBODY),
+        ("fork_worker", "fork_worker", NOBODY),
+    ],
+)
+def test_who_accepts_a_connection_has_the_port(
+    watched: WatchedLab, way: str, heir: str, uid: int, address: str
+) -> None:
+    """Nothing told of the handover: the first visitor is let in by what was decided for the binder."""
+    handover = Handover(watched.lab, way, "tcp", address)
+    handover.take_one()
+    pid = handover.hand_on()
+    handover.come()
+    record = handover.visit(watched)
+    assert is_it(record, heir, pid, uid), record
