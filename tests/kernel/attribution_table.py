@@ -17,6 +17,7 @@ class DictTable:
         self.owners: dict[int, Owner] = {}
         self.listeners: dict[tuple[int, int, bytes], Listener] = {}
         self.image_reads = 0
+        self.are_listeners_lost = True
 
     def find_flow(self, flow: Flow) -> FlowEntry | None:
         return self.flows.get(flow)
@@ -43,6 +44,9 @@ class DictTable:
 
     def seed_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool:
         return self.owners.setdefault(cookie, owner) is owner
+
+    def expect_all_listeners(self) -> None:
+        self.are_listeners_lost = False
 
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
         return self.listeners.setdefault((protocol, port, address), listener) is listener

@@ -132,6 +132,16 @@ def test_seeded_sockets_and_listeners_are_found(programs: BpfPrograms) -> None:
     assert find_listener(programs, UDP, 53, LOCAL) == Listener(5, owner)
 
 
+def test_a_start_ends_the_doubt_about_ports_that_found_no_room(programs: BpfPrograms) -> None:
+    owner = Owner(1 << 63, 2, 3, 4)
+    programs._settings.set_lost_listeners(True)
+    programs.seed_listener(UDP, 53, LOCAL, Listener(5, owner))
+    assert is_shared(programs, UDP, 53, LOCAL)
+    programs.expect_all_listeners()
+    programs.seed_listener(UDP, 54, LOCAL, Listener(6, owner))
+    assert not is_shared(programs, UDP, 54, LOCAL)
+
+
 def test_a_socket_goes_to_another_and_its_port_with_it(programs: BpfPrograms) -> None:
     owner, other = Owner(1 << 63, 2, 3, 4), Owner(1 << 63 | 1, 5, 6, 7)
     programs.seed_owner(5, owner, LOCAL, 80)

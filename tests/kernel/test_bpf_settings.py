@@ -29,7 +29,7 @@ def test_each_field_goes_to_its_place(file: int) -> None:
     settings.generation = 7
     settings.set_tracing(True)
     settings.set_watching()
-    settings.set_lost_listeners()
+    settings.set_lost_listeners(True)
     assert settings.generation == 7
     assert settings.has_lost_listeners
     told = read(file)

@@ -73,6 +73,18 @@ def test_sockets_and_listeners(table: DictTable, kind: socket.SocketKind, protoc
     assert owner.exec_id == table.processes[os.getpid()].exec_id
 
 
+def test_a_port_that_found_no_room_is_written_at_the_next_start(table: DictTable) -> None:
+    """Its socket is known; and from now on it is for the kernel's side again to say that a port is lost."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        opened.bind(("127.0.0.1", 0))
+        seed_all(table)
+        table.listeners.clear()
+        table.are_listeners_lost = True
+        seed_all(table)
+        assert [listener.cookie for listener in table.listeners.values()].count(cookie_of(opened)) == 1
+    assert not table.are_listeners_lost
+
+
 def test_the_newest_holder_owns_a_socket_that_was_handed_on(table: DictTable) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         holders = [subprocess.Popen(["sleep", "30"], pass_fds=[server.fileno()]) for _ in range(2)]

@@ -205,6 +205,10 @@ class BpfPrograms:
         value = (*pack_owner(owner), 0, remote_port, 1, 0, remote)
         return self._maps.sockets.write((cookie,), value, BPF_NOEXIST)
 
+    def expect_all_listeners(self) -> None:
+        """All that are there are seeded now: what an earlier daemon had no room for is no reason for doubt any more."""
+        self._settings.set_lost_listeners(False)
+
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
         """False: the port is known already; then the socket is one more that takes it."""
         key = (address, port, protocol, 0)
@@ -212,7 +216,7 @@ class BpfPrograms:
         is_new = self._maps.listeners.write(key, value, BPF_NOEXIST)
         is_first = self._maps.bindings.write((listener.cookie,), key, BPF_NOEXIST)
         if self._maps.listeners.turned_away or self._maps.bindings.turned_away:
-            self._settings.set_lost_listeners()
+            self._settings.set_lost_listeners(True)
         if is_first and not is_new:
             self._join_listener(key, listener.owner)
         return is_new

@@ -42,8 +42,8 @@ class BpfSettings:
     def has_lost_listeners(self) -> bool:
         return bool(self._narrow[_OFFSETS["has_lost_listeners"] // 4])
 
-    def set_lost_listeners(self) -> None:
-        self._narrow[_OFFSETS["has_lost_listeners"] // 4] = True
+    def set_lost_listeners(self, has_lost: bool) -> None:
+        self._narrow[_OFFSETS["has_lost_listeners"] // 4] = has_lost
 
     def set_tracing(self, is_tracing: bool) -> None:
         self._narrow[_OFFSETS["is_tracing"] // 4] = is_tracing

@@ -27,6 +27,7 @@ class SeedTable(Protocol):
     def seed_image(self, image: Image) -> int: ...
     def seed_process(self, pid: int, started_ns: int, exec_id: int) -> bool: ...
     def seed_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool: ...
+    def expect_all_listeners(self) -> None: ...
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool: ...
 
 
@@ -58,6 +59,7 @@ def _seed_process(table: SeedTable, process: LiveProcess) -> bool:
 
 def seed_sockets(table: SeedTable, sockets: SocketDiag) -> int:
     """Give each socket to the newest process that holds it, and the ports to those that listen."""
+    table.expect_all_listeners()  # before they are looked for: one that finds no room meanwhile says so anew
     holders = _find_holders(table)
     found = [*sockets.list_sockets(TCP), *sockets.list_sockets(UDP), *read_raw_sockets()]
     return sum(_seed_socket(table, each, holders[each.inode]) for each in found if each.inode in holders)
@@ -91,7 +93,7 @@ def _seed_socket(table: SeedTable, found: DiagSocket, holder: _Holder) -> bool:
         return False
     owner = Owner(holder.exec_id, holder.started_ns, holder.pid, process.uid)
     is_new = table.seed_owner(cookie, owner, found.remote, found.remote_port)
-    if is_new and _is_listening(found):
+    if _is_listening(found):  # one that is known may have found no room for its port
         table.seed_listener(found.protocol, found.local_port, found.local, Listener(cookie, owner))
     return is_new
 
