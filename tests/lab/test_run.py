@@ -6,6 +6,7 @@ import pytest
 
 from tests.lab.daemon import BIN
 from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.patience import PATIENCE
 from tests.lab.world import PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -105,8 +106,8 @@ try:
 except OSError as error:
     print(error, file=sys.stderr)
 print(mine.getsockname()[1], flush=True)
-for _line in sys.stdin:
-    print("got" if select.select([mine], [], [], 0)[0] else "nothing", flush=True)
+for patience_s in sys.stdin:
+    print("got" if select.select([mine], [], [], float(patience_s))[0] else "nothing", flush=True)
 """
 VISIT = """
 import socket, sys
@@ -142,7 +143,7 @@ def test_a_port_that_no_hook_tells_of_is_judged(lab: Lab, kind: str, remote: str
     port = next(line for line in judged.stdout if line.strip().isdigit()).strip()
     protocol = "udp" if remote else "tcp"
     visited = lab.run_world(["/usr/bin/python3", "-c", VISIT, kind, port])
-    judged.stdin.write("tell\n")
+    judged.stdin.write(f"{10 * PATIENCE if is_allowed else 0.5}\n")  # what is allowed is sure to come
     judged.stdin.flush()
     assert next(line for line in judged.stdout if line in ("got\n", "nothing\n")) == (
         "got\n" if is_allowed else "nothing\n"
