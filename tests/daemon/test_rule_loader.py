@@ -147,16 +147,21 @@ def test_rules_that_could_not_be_read_are_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, what: str
 ) -> None:
     told: list[str] = []
+    tries: list[object] = []
     monkeypatch.setattr(driver, "RELOAD_AGAIN_S", 0.01)
+
+    def fail(*arguments: object) -> None:
+        tries.append(arguments)
+        fail_with_emfile()
 
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place, caplog.at_level(logging.CRITICAL):
             place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
             place.rules_file.path.write_text("deny - - -\n")
             with monkeypatch.context() as broken:
-                broken.setattr(f"tinysnitch.{what}", fail_with_emfile)
+                broken.setattr(f"tinysnitch.{what}", fail)
                 place.driver.reload_rules()
-                await asyncio.sleep(0.05)  # it is tried again, and fails again
+                await until(lambda: len(tries) >= 3)
                 assert list(map(format_rule, place.engine.rules)) == ["allow - - -"]
             await until(lambda: list(map(format_rule, place.engine.rules)) == ["deny - - -"])
             assert not place.driver.is_behind

@@ -1,6 +1,14 @@
 import asyncio
 
+from tests.daemon.driver_place import until
 from tinysnitch.daemon.single_timer import SingleTimer
+
+
+async def pass_turns() -> None:
+    """What was to be done at once has been, or never will."""
+    later = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(0.001, later.set_result, None)
+    await later
 
 
 def test_it_rings_once_however_often_it_is_started_and_again_when_it_is_started_then() -> None:
@@ -10,7 +18,7 @@ def test_it_rings_once_however_often_it_is_started_and_again_when_it_is_started_
         for rings in (1, 2):
             for delay_s in (0.0, 0.0, 60.0):
                 timer.start(delay_s)
-            await asyncio.sleep(0.01)
+            await pass_turns()
             assert len(rung) == rings
         return len(rung)
 
@@ -24,10 +32,10 @@ def test_what_is_cancelled_is_not_done_and_may_be_started_anew() -> None:
         timer.cancel()
         timer.start(0.0)
         timer.cancel()
-        await asyncio.sleep(0.01)
+        await pass_turns()
         assert rung == []
         timer.start(0.0)
-        await asyncio.sleep(0.01)
+        await pass_turns()
         return rung
 
     assert asyncio.run(run()) == [1]
@@ -44,7 +52,8 @@ def test_it_may_be_started_from_its_own_work() -> None:
 
         timer = SingleTimer(work)
         timer.start(0.0)
-        await asyncio.sleep(0.02)
+        await until(lambda: len(rung) == 3)
+        await pass_turns()
         return len(rung)
 
     assert asyncio.run(run()) == 3

@@ -65,8 +65,8 @@ class SocketHolders:
         self._answered, self._waiting = self._waiting, Counter()
         holders: dict[int, list[int]] = {}
         for pid in procfs.list_processes():
-            for inode in {inode for _, inode in procfs.list_sockets(pid)}:
-                holders.setdefault(inode, []).append(pid)
+            for held in {held for _, held in procfs.list_sockets(pid)}:
+                holders.setdefault(held, []).append(pid)
         self._holders = holders
         ended_s = self._clock()
         self._next_scan_s = ended_s + _SHARE * (ended_s - started_s)
