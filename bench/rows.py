@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from bench.daemon_cost import read_cpu_s, read_memory_mb
 from bench.logging_daemon import LoggingDaemon
@@ -23,6 +24,7 @@ RANGE = 4_000_000
 CROWD = 50_000  # remotes of a port scan or of a peer-to-peer client
 QUEUE = "60"
 GOAL = 0.65  # of the C loop's rate
+PACE = 10_000  # a second; at full rate the server's wake-ups tell the p50, which is either half or twice as long
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,15 @@ class Bench:
 
     def run_round(self) -> None:
         self._measure("bare kernel", self._connect)
+        self._measure_paced("bare kernel")
         self._measure("bare kernel, 50,000 remotes", self._connect_to_crowd)
         with self._rule("-m conntrack --ctstate INVALID -j DROP"):
             self._measure("conntrack only", self._connect)
+            self._measure_paced("conntrack only")
         with self._accept_all():  # to new remotes, as our misses: a UDP flow whose ports come again is not NEW
             self._measure("every one accepted by a C loop", lambda: self._connect_to_many(self._threads))
         daemon = LoggingDaemon(self._lab, self._rules())
+        self._measure_paced("cached allow", daemon)
         for name, measure in self._daemon_rows():
             self._measure(name, measure, daemon)
         self.rss_mb.append(read_memory_mb(daemon.process.pid, "VmRSS"))
@@ -126,6 +131,13 @@ class Bench:
         row.samples.append(measure())
         row.cpu_s += read_cpu_s(daemon.process.pid) - cpu_s
         row.queued += count_queued(self._lab) - queued
+
+    def _measure_paced(self, name: str, daemon: LoggingDaemon | None = None) -> None:
+        """For its p50 alone, which several threads would give each other."""
+        if self._threads == 1:
+            words = ["-p", str(PACE), self._kind.remote, self._kind.port]
+            paced = partial(run_connect_loop, self._lab, *self._words(1), *words)
+            self._measure(f"{name}, {PACE:,} a second", paced, daemon)
 
     def _connect(self, port: str | None = None) -> Sample:
         return run_connect_loop(self._lab, *self._words(self._threads), self._kind.remote, port or self._kind.port)
