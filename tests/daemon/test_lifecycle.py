@@ -1,11 +1,9 @@
 """From nothing to a firewall and back. The whole way, for real, is in tests/lab."""
 
 import asyncio
-import errno
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,9 +11,7 @@ import pytest
 from tests.lab.lab import Lab
 from tests.lab.patience import PATIENCE
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.daemon import lifecycle
-from tinysnitch.daemon.lifecycle import begun, follow, is_done_before, read_extra_interpreters
-from tinysnitch.store.file_watch import watch_file
+from tinysnitch.daemon.lifecycle import begun, is_done_before, read_extra_interpreters
 
 
 @pytest.mark.parametrize(
@@ -40,77 +36,6 @@ def test_work_that_is_begun_is_done_at_the_end() -> None:
     with pytest.raises(OSError, match="inside"), begun(lambda: done.append("done")):
         raise OSError("inside")
     assert done == ["done", "tried", "done"]
-
-
-class Reader:
-    """Counts how often it reads, and wakes whoever waits for that."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._has_read = asyncio.Event()
-
-    def read(self) -> None:
-        self.count += 1
-        self._has_read.set()
-
-    async def until(self, count: int) -> None:
-        async with asyncio.timeout(10):
-            while self.count < count:
-                self._has_read.clear()
-                await self._has_read.wait()
-
-
-def test_a_file_is_read_at_once_and_on_every_change(tmp_path: Path) -> None:
-    async def run() -> None:
-        reader = Reader()
-        task = asyncio.create_task(follow(partial(watch_file, tmp_path / "rules"), reader.read))
-        await reader.until(1)
-        (tmp_path / "rules").write_text("x")
-        await reader.until(2)
-        task.cancel()
-
-    asyncio.run(run())
-
-
-def test_a_failure_is_not_the_end_of_following(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(lifecycle, "WATCH_AGAIN_S", 0.001)
-
-    async def run() -> None:
-        reader = Reader()
-
-        def read() -> None:
-            reader.read()
-            if reader.count < 3:
-                raise RuntimeError("no thread")
-
-        task = asyncio.create_task(follow(partial(watch_file, tmp_path / "rules"), read))
-        await reader.until(3)
-        task.cancel()
-
-    asyncio.run(run())
-    assert [record.message for record in caplog.records] == ["failed, and is tried again: following a file"] * 2
-
-
-def test_a_file_that_cannot_be_watched_is_read_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lifecycle, "WATCH_AGAIN_S", 0.001)
-
-    def fail() -> None:
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    async def run() -> None:
-        reader = Reader()
-        with monkeypatch.context() as limited:
-            limited.setattr("tinysnitch.store.file_watch.Inotify", fail)
-            task = asyncio.create_task(follow(partial(watch_file, tmp_path / "rules"), reader.read))
-            await reader.until(3)
-        await reader.until(reader.count + 1)  # now it is watched
-        (tmp_path / "rules").write_text("x")
-        await reader.until(reader.count + 1)
-        task.cancel()
-
-    asyncio.run(run())
 
 
 @pytest.mark.parametrize("is_stopped", [False, True])

@@ -219,3 +219,24 @@ def test_a_change_from_elsewhere_is_seen_where_the_file_is_mounted(tmp_path: Pat
     source.write_text("old")
     path.hardlink_to(source)
     asyncio.run(see_changes(path, lambda _path: source.write_text("new"), lambda _path: source.write_text("newer")))
+
+
+def test_changes_that_nobody_looked_at_yet_are_one(tmp_path: Path) -> None:
+    path = tmp_path / "rules"
+    path.write_text("old")
+
+    async def run() -> None:
+        watch = watch_file(path)
+        await anext(watch)
+        for change in (replace, write, replace, rename_over, write):
+            change(path)
+        await anext(watch)
+        further = asyncio.ensure_future(anext(watch))
+        await see_changes(path.with_name("another"), write)  # by then the loop would have told of more
+        assert not further.done()
+        write(path)
+        async with asyncio.timeout(TIMEOUT_S):
+            await further
+        await watch.aclose()  # type: ignore[attr-defined]
+
+    asyncio.run(run())

@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from tinysnitch.daemon.counters import Counters, LossWatch
 from tinysnitch.daemon.driver import Doors, Driver
 from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.fact_source import FactSource
+from tinysnitch.daemon.follow import follow
 from tinysnitch.daemon.front_desk import FrontDesk
 from tinysnitch.daemon.identity import Identity
 from tinysnitch.daemon.instance import Instance, claim, name_instance
@@ -69,7 +70,6 @@ from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.state_lock import StateLock
 from tinysnitch.store.temporary_rules import TemporaryRules
 
-WATCH_AGAIN_S = 5.0
 OBSERVING = "observing: what no rule decides is allowed and recorded"
 STOPS = (signal.SIGTERM, signal.SIGINT)
 HEADERS_SIZE = 1280  # bytes of a packet that is judged: all headers are in the first ones (RFC 7112 5, RFC 8200 5)
@@ -110,19 +110,6 @@ async def is_done_before(work: Coroutine[object, object, None], stop: asyncio.Ev
         return False
     working.result()
     return True
-
-
-async def follow(watch: Callable[[], AsyncIterator[None]], read: Callable[[], None]) -> None:
-    """Read now and at each item of the watch. Where it cannot be watched (inotify(7): limits), now and then."""
-    while True:
-        try:
-            with suppress(OSError):
-                async for _ in watch():
-                    read()
-            read()
-        except Exception:  # to end here would mean to follow nothing any more, and to say nothing
-            _log.exception("failed, and is tried again: following a file")
-        await asyncio.sleep(WATCH_AGAIN_S)
 
 
 @contextmanager

@@ -6,6 +6,7 @@
 2. Each folder and each link on the way is watched for what happens to itself: a link that is turned, a folder that is
    put in the place of another one. What else happens in these folders wakes nobody.
 3. Where the way ends before its end, the last folder that is there is watched for what comes.
+4. What has happened by the time that somebody looks is told at once, as one change.
 """
 
 import os
@@ -13,12 +14,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from asyncinotify import Event, Inotify, Mask
 
 _MAX_STEPS = 256  # on the way to one file; links may lead around in circles
 _TRIES = 5
+_MAX_TOGETHER = 1024  # events: 20 ms, and whoever makes them faster than they are read ends no loop
 _COMES_AND_GOES = Mask.MOVED_TO | Mask.MOVED_FROM | Mask.CREATE | Mask.DELETE
 _SELF = Mask.MOVE_SELF | Mask.DELETE_SELF
 _LINK = _SELF | Mask.ATTRIB | Mask.DONT_FOLLOW  # ATTRIB: it has a name less
@@ -47,11 +50,12 @@ def watch_folder(folder: Path) -> AsyncIterator[None]:
 
 
 async def _watch(find_spots: Callable[[], _Spots]) -> AsyncIterator[None]:
-    with Inotify() as inotify:
+    with Inotify(sync_timeout=0) as inotify:
         watched = _watch_all(inotify, find_spots)
         yield
         async for event in inotify:
-            if _is_change(event, watched):
+            events = (event, *islice(iter(inotify.sync_get, None), _MAX_TOGETHER))
+            if any(_is_change(each, watched) for each in events):
                 watched = _watch_all(inotify, find_spots)  # the way may be another one now
                 yield
 
