@@ -57,6 +57,29 @@ def test_what_is_gone_is_put_back_and_told() -> None:
     assert (told, guard.put_back) == ([PUT_BACK], 1)
 
 
+def test_who_takes_them_away_again_at_once_wins_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pause is as long as it is where looks take their time; here they take none."""
+    monkeypatch.setattr(netfilter_guard, "PAUSE_S", 1000.0)
+    rules, told = Rules(), list[str]()
+
+    async def run() -> None:
+        def tell(what: str) -> None:
+            told.append(what)
+            rules.is_there = False
+            guard._take_news()
+
+        guard = NetfilterGuard(cast(Netfilter, rules), tell)
+        guard.start()
+        guard._take_news()
+        async with asyncio.timeout(10):
+            while len(told) < 3:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.001)
+        await guard.stop()
+
+    asyncio.run(run())
+    assert told == [PUT_BACK] * 3
+
+
 def test_what_cannot_be_put_back_is_tried_again() -> None:
     told: list[str] = []
     guard = asyncio.run(guard_until(Rules(failures=2), told, count=3))

@@ -5,6 +5,7 @@ to say: two of us in one namespace would never agree on who is first.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
@@ -13,7 +14,8 @@ from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netfilter_news import NetfilterNews
 
 SETTLE_S = 0.2  # whoever loads rules of their own does so in several steps
-PAUSE_S = 2.0  # between two looks: each runs iptables-save
+PAUSE_S = 2.0  # between two looks at most, and after one that failed
+REST = 9  # times as long as a look took is the pause after it: iptables-save takes the longer the more rules there are
 PUT_BACK = "netfilter rules taken away by others, put back"
 
 T = TypeVar("T")
@@ -51,19 +53,25 @@ class NetfilterGuard:
             await self._has_news.wait()
             await asyncio.sleep(SETTLE_S)
             self._has_news.clear()
-            try:
-                problem = await _to_the_end(asyncio.to_thread(self._look))
-            except Exception as error:  # not even a thread can be had: whoever gave up now would leave it open unsaid
-                problem = f"netfilter rules not looked at: {error}"
-            if problem not in (None, PUT_BACK):
+            begun_s = time.monotonic()
+            problem = await self._look_beside()
+            is_done = problem in (None, PUT_BACK)
+            if not is_done:
                 self._has_news.set()  # to try once more
             if problem:
                 self.put_back += problem == PUT_BACK
                 self._tell(problem)
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(min(PAUSE_S, REST * (time.monotonic() - begun_s)) if is_done else PAUSE_S)
+
+    async def _look_beside(self) -> str | None:
+        """In a thread, since iptables takes its time, and verdicts must not wait for it."""
+        try:
+            return await _to_the_end(asyncio.to_thread(self._look))
+        except Exception as error:  # not even a thread can be had: whoever gave up now would leave it open unsaid
+            return f"netfilter rules not looked at: {error}"
 
     def _look(self) -> str | None:
-        """In a thread, since iptables takes its time, and verdicts must not wait for it. What there is to tell."""
+        """What there is to tell."""
         if self._netfilter.is_whole():
             return None
         try:
