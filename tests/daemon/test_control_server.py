@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ from tests.daemon.small_desk import ALICE, ROOT, Comers, RunningServer, SmallDes
 from tinysnitch.core.commands import ClosePrompt
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.prompt import Prompt
-from tinysnitch.daemon.control_permission import Right
+from tinysnitch.daemon.control_permission import Permissions, Right
 from tinysnitch.daemon.control_server import CLOSE_S, MAX_CLIENTS, MAX_CLIENTS_OF_USER, ControlServer
 from tinysnitch.protocol.messages import (
     AddRule,
@@ -315,3 +316,40 @@ def test_another_user_is_refused_by_what_the_kernel_says(running: RunningServer)
     assert (refused["type"], refused["exit_code"]) == ("refused", 4)
     assert "group tinysnitch" in refused["hint"]
     assert running.call(running.server.statistics).refused == 1
+
+
+class SlowNames(Permissions):
+    """Of all that come, the first is looked up for as long as told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_end = threading.Event()
+        self._are_known = iter([False])
+
+    def is_known(self, uid: int) -> bool:
+        return next(self._are_known, True)
+
+    def find(self, uid: int, gid: int) -> Right | None:
+        if threading.current_thread().daemon:  # the look-up's own
+            assert self.may_end.wait(10)
+        return Right(uid, sees_all=True)
+
+
+def test_who_is_looked_up_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """A name service may need the network: then the loop must give the verdicts for that."""
+    names = SlowNames()
+    with running_server(tmp_path / "socket", names) as running, RawClient(running, Hello(), ListAsks()) as waiting:
+        assert kinds(talk(running, ReadStatus())) == ["status", "done"]
+        names.may_end.set()
+        assert kinds(waiting.read(3)) == ["welcome", "prompt_shown", "done"]
+
+
+def test_who_is_looked_up_at_the_end_is_refused(tmp_path: Path) -> None:
+    names = SlowNames()
+    with running_server(tmp_path / "socket", names) as running:
+        waiting = RawClient(running, Hello())
+        assert kinds(talk(running, ReadStatus())) == ["status", "done"]  # by then the first one has come, too
+    with waiting:
+        (refused,) = waiting.read_to_end()
+    names.may_end.set()
+    assert refused["message"] == "tinysnitchd is stopping"

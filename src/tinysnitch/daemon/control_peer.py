@@ -43,12 +43,8 @@ class ControlPeer(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        try:
-            self.right = self._server.admit(self, *read_peer(transport.get_extra_info("socket")))
-        except SnitchError as error:
-            self._end(Refused(str(error), error.hint, error.exit_code))
-        else:
-            self._transport.write(encode_frame(Welcome(sees_all=self.right.sees_all)))
+        self._transport.pause_reading()  # until it is known what it may do
+        self._server.receive(self, *read_peer(transport.get_extra_info("socket")))
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._replies = iter(())
@@ -75,6 +71,15 @@ class ControlPeer(asyncio.Protocol):
         self._pump()
 
     # what the server calls
+
+    def welcome(self, right: Right) -> None:
+        self.right = right
+        self._transport.write(encode_frame(Welcome(sees_all=right.sees_all)))
+        self._transport.resume_reading()
+
+    def refuse(self, error: SnitchError) -> None:
+        """It may not stay."""
+        self._end(Refused(str(error), error.hint, error.exit_code))
 
     def push(self, frame: bytes) -> None:
         """Send without being asked; behind a reply that is under way."""

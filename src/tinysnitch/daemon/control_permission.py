@@ -16,6 +16,7 @@ import msgspec
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.rule_qualifiers import LAST_UID
+from tinysnitch.kernel.user_groups import read_groups
 
 GROUP = "tinysnitch"
 _UCRED = struct.Struct("iII")  # struct ucred: pid, uid, gid (unix(7), SO_PEERCRED)
@@ -52,9 +53,13 @@ class Permissions:
         """Whom root started the prompt for may do everything."""
         self._invited.add(uid)
 
+    def is_known(self, uid: int) -> bool:
+        """Whether `find` needs no look into the user and group databases."""
+        return uid in (0, os.geteuid()) or uid in self._invited
+
     def find(self, uid: int, gid: int) -> Right | None:
         """The right of a peer. By the user and group databases, so that who is new in a group need not log in again."""
-        if uid in (0, os.geteuid()) or uid in self._invited or _is_among(uid, gid, self._admins):
+        if self.is_known(uid) or _is_among(uid, gid, self._admins):
             return Right(uid, sees_all=True)
         return Right(uid, sees_all=False) if _is_among(uid, gid, self._users) else None
 
@@ -69,7 +74,7 @@ def _is_member(uid: int, gid: int, name: str) -> bool:
         user = pwd.getpwuid(uid)
     except KeyError:
         return False
-    return gid == group or group in os.getgrouplist(user.pw_name, user.pw_gid)
+    return gid == group or group in read_groups(user.pw_name, user.pw_gid)
 
 
 def _find_uid(name: str) -> int | None:

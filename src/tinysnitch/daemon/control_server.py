@@ -8,6 +8,7 @@ import itertools
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 
@@ -21,6 +22,7 @@ from tinysnitch.daemon.control_peer import ControlPeer
 from tinysnitch.daemon.control_permission import GROUP, Permissions, Right
 from tinysnitch.daemon.control_socket import ControlSocket
 from tinysnitch.daemon.desk import Desk
+from tinysnitch.daemon.right_lookup import RightLookup
 from tinysnitch.daemon.turns import Turns
 from tinysnitch.protocol import messages as msg
 from tinysnitch.protocol.framing import encode_frame
@@ -51,8 +53,9 @@ class ControlServer:
     def __init__(self, desk: Desk, permissions: Permissions | None = None) -> None:
         self._desk = desk
         self.turns = Turns()
-        self._permissions = permissions or Permissions()
+        self._rights = RightLookup(permissions or Permissions())
         self._ids = itertools.count(1)
+        self._comers: set[ControlPeer] = set()  # whose right is being looked up
         self._peers: dict[int, ControlPeer] = {}
         self._prompt_peers: dict[int, ControlPeer] = {}
         self._followers: dict[int, ControlPeer] = {}
@@ -78,6 +81,8 @@ class ControlServer:
             self._server.close()
         if self._socket is not None:
             self._socket.remove()
+        for comer in list(self._comers):
+            self._let_in(comer, -1, None)  # nobody is let in any more, whoever it is
         for peer in list(self._peers.values()):
             peer.close()
         if self._server is not None:
@@ -141,11 +146,32 @@ class ControlServer:
 
     # what peers ask
 
-    def admit(self, peer: ControlPeer, uid: int, gid: int) -> Right:
-        """The right of a peer who may stay, and is counted as a client from now on. Raises SnitchError."""
+    def receive(self, peer: ControlPeer, uid: int, gid: int) -> None:
+        """Have a peer welcomed or refused, as soon as it is known what it may do."""
+        self._comers.add(peer)
+        try:
+            self._rights.find(uid, gid, partial(self._let_in, peer, uid))
+        except SnitchError as error:
+            self._comers.discard(peer)
+            self._crowded_out += 1
+            peer.refuse(error)
+
+    def _let_in(self, peer: ControlPeer, uid: int, right: Right | None) -> None:
+        if peer not in self._comers:  # gone meanwhile
+            return
+        self._comers.discard(peer)
+        try:
+            right = self._admit(uid, right)
+        except SnitchError as error:
+            peer.refuse(error)
+        else:
+            self._peers[peer.client_id] = peer
+            peer.welcome(right)
+
+    def _admit(self, uid: int, right: Right | None) -> Right:
+        """The right of who may stay. Raises SnitchError."""
         if self._is_closing:
             raise SnitchError("tinysnitchd is stopping", "try again once it is back")
-        right = self._permissions.find(uid, gid)
         if right is None:
             self._refused += 1
             hint = f"run as root, or let root add you to the group {GROUP}"
@@ -154,7 +180,6 @@ class ControlServer:
         if limit is not None:
             self._crowded_out += 1
             raise SnitchError(f"{limit} clients are connected already", "close one of them")
-        self._peers[peer.client_id] = peer
         return right
 
     def _find_limit(self, right: Right) -> int | None:
@@ -170,6 +195,7 @@ class ControlServer:
         return MAX_OWN_CLIENTS if is_full else None
 
     def forget(self, peer: ControlPeer) -> None:
+        self._comers.discard(peer)
         self._peers.pop(peer.client_id, None)
         self._followers.pop(peer.client_id, None)
         if self._prompt_peers.pop(peer.client_id, None) is not None:
@@ -260,7 +286,7 @@ class ControlServer:
 
 
 async def _refuse_comers(server: asyncio.Server) -> None:
-    """Accept no more, and let those come to admit() who were accepted a moment ago: Server.close() forgets them."""
+    """Accept no more, and let those come to receive() who were accepted a moment ago: Server.close() forgets them."""
     for sock in server.sockets:
         asyncio.get_running_loop().remove_reader(sock)
     for _ in range(_TURNS_TO_ADMIT):

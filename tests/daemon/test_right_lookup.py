@@ -1,0 +1,112 @@
+"""What a comer may do, by databases that take their time."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.daemon import right_lookup
+from tinysnitch.daemon.control_permission import Permissions, Right
+from tinysnitch.daemon.right_lookup import MAX_LOOKUPS, MAX_WAITING, RightLookup
+
+ALICE = 1000
+
+
+class SlowNames(Permissions):
+    """A look-up lasts until it may end; whose uid is odd makes it fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+        self.may_end = threading.Event()
+
+    def find(self, uid: int, gid: int) -> Right | None:
+        if self.is_known(uid):
+            return Right(uid, sees_all=True)
+        self.looks += 1
+        assert self.may_end.wait(10)
+        if uid % 2:
+            raise OSError("no directory")
+        return Right(uid, sees_all=False)
+
+
+Told = list[Right | None]
+
+
+def in_loop(work: Callable[[RightLookup, SlowNames, Told], Awaitable[None]]) -> Told:
+    """Run it, and let all look-ups end; what was told."""
+    told = Told()
+
+    async def run() -> None:
+        names = SlowNames()
+        try:
+            await work(RightLookup(names), names, told)
+        finally:
+            names.may_end.set()
+
+    asyncio.run(run())
+    return told
+
+
+async def until(told: Told, count: int) -> None:
+    async with asyncio.timeout(10):
+        while len(told) < count:  # noqa: ASYNC110 - nothing there signals an event
+            await asyncio.sleep(0.001)
+
+
+def test_root_does_not_wait_behind_others() -> None:
+    async def work(lookup: RightLookup, names: SlowNames, told: Told) -> None:
+        lookup.find(ALICE, ALICE, told.append)
+        lookup.find(0, 0, told.append)
+        assert told == [Right(0, sees_all=True)]
+        names.may_end.set()
+        await until(told, 2)
+
+    assert in_loop(work)[1] == Right(ALICE, sees_all=False)
+
+
+def test_one_look_serves_all_that_wait_for_it() -> None:
+    async def work(lookup: RightLookup, names: SlowNames, told: Told) -> None:
+        for _ in range(MAX_WAITING):
+            lookup.find(ALICE, ALICE, told.append)
+        with pytest.raises(SnitchError, match="16 clients of user 1000 wait"):
+            lookup.find(ALICE, ALICE, told.append)
+        names.may_end.set()
+        await until(told, MAX_WAITING)
+        assert names.looks == 1
+        lookup.find(ALICE, ALICE, told.append)  # who is in a group by now is looked up again
+        await until(told, MAX_WAITING + 1)
+        assert names.looks == 2
+
+    in_loop(work)
+
+
+def test_look_ups_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(lookup: RightLookup, names: SlowNames, told: Told) -> None:
+        for number in range(MAX_LOOKUPS):
+            lookup.find(ALICE + 2 * number, ALICE, told.append)
+        with pytest.raises(SnitchError, match="16 users wait"):
+            lookup.find(3000, 3000, told.append)
+        names.may_end.set()
+        await until(told, MAX_LOOKUPS)
+        monkeypatch.setattr(right_lookup.Thread, "start", _fail)
+        with pytest.raises(SnitchError, match="others wait"):
+            lookup.find(3000, 3000, told.append)
+
+    in_loop(work)
+
+
+def _fail(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_look_up_that_fails_gives_no_right(caplog: pytest.LogCaptureFixture) -> None:
+    async def work(lookup: RightLookup, names: SlowNames, told: Told) -> None:
+        names.may_end.set()
+        lookup.find(ALICE + 1, ALICE, told.append)
+        await until(told, 1)
+
+    assert in_loop(work) == [None]
+    assert "OSError: no directory" in caplog.text
