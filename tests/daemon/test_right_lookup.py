@@ -91,14 +91,14 @@ def test_look_ups_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
             lookup.find(3000, 3000, told.append)
         names.may_end.set()
         await until(told, MAX_LOOKUPS)
-        monkeypatch.setattr(right_lookup.Thread, "start", _fail)
+        monkeypatch.setattr(right_lookup, "do_beside", _fail)
         with pytest.raises(SnitchError, match="others wait"):
             lookup.find(3000, 3000, told.append)
 
     in_loop(work)
 
 
-def _fail(_thread: threading.Thread) -> None:
+def _fail(*_work: object) -> None:
     raise RuntimeError("can't start new thread")
 
 

@@ -1,6 +1,6 @@
 """Gathers the facts that rules speak of: addresses, resolvers, lists, and what the rules file's paths lead to."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.remote_words import RESOLVERS
@@ -16,9 +16,15 @@ BUILT_IN_LISTS = frozenset({RESOLVERS})
 
 
 class FactSource:
-    def __init__(self, lists: ListLoader, resolvers: frozenset[bytes] = frozenset()) -> None:
+    def __init__(
+        self,
+        lists: ListLoader,
+        resolvers: frozenset[bytes] = frozenset(),
+        find_users: Callable[[Iterable[Rule]], dict[str, int]] = find_users,
+    ) -> None:
         """`resolvers`: packed addresses to trust besides those that the machine is set up with."""
         self.lists = lists
+        self._find_users = find_users
         self.problems: dict[str, int] = {}  # what is wrong with lists and /etc/hosts, and how often
         self._resolvers = resolvers
         self._hosts: tuple[Stamp | None, Hosts] = (None, Hosts())  # and of which state of the file
@@ -43,7 +49,7 @@ class FactSource:
             lists={name: compiled.remotes for name, compiled in found.items() if compiled},
             links=links,
             turnable_links=find_turnable_links(rules, links),
-            users=find_users(rules),
+            users=self._find_users(rules),
         )
 
     def _read_hosts(self) -> Hosts:

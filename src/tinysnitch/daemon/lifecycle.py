@@ -42,6 +42,7 @@ from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.daemon.prompt_process import PromptProcess
 from tinysnitch.daemon.recorder import Recorder
 from tinysnitch.daemon.rule_loader import RuleLoader
+from tinysnitch.daemon.user_ids import UserIds
 from tinysnitch.kernel.addresses import AddressNews
 from tinysnitch.kernel.attribution import Attributor
 from tinysnitch.kernel.bpf_pins import remove_all_pins
@@ -270,7 +271,10 @@ class SetUp:
         compiler = ListCompiler()
         self._undo.push_async_callback(compiler.close)
         lists = ListLoader(options.lists, options.state_dir / "lists", compiler, lambda: self.driver.refresh_facts())
-        loader = RuleLoader(self._rules_file, FactSource(lists, frozenset(map(parse_address, options.resolvers))))
+        users = UserIds(lambda: self.driver.refresh_facts())
+        self._undo.callback(users.close)
+        source = FactSource(lists, frozenset(map(parse_address, options.resolvers)), users.find)
+        loader = RuleLoader(self._rules_file, source)
         history = self._open_history()
         log = LogOutput(sys.stdout.fileno())
         self._undo.callback(log.close)

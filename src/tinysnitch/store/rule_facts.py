@@ -76,12 +76,15 @@ def _find_target(path: str) -> str | None:
 
 def find_users(rules: Iterable[Rule]) -> dict[str, int]:
     """Each user's name with its uid, without names that nobody has: the users of Facts."""
-    names = {rule.user for rule in rules if rule.user is not None and not rule.user.isdigit()}
-    uids = {name: _find_uid(name) for name in names}
+    uids = {name: find_uid(name) for name in user_names(rules)}
     return {name: uid for name, uid in uids.items() if uid is not None}
 
 
-def _find_uid(name: str) -> int | None:
+def user_names(rules: Iterable[Rule]) -> set[str]:
+    return {rule.user for rule in rules if rule.user is not None and not rule.user.isdigit()}
+
+
+def find_uid(name: str) -> int | None:
     try:
         return pwd.getpwnam(name).pw_uid
     except (KeyError, ValueError):  # ValueError: as above
