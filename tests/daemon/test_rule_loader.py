@@ -14,11 +14,14 @@ from tests.daemon.test_list_loader import LONG, SlowCompiler
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import DataLost, FactsChanged, RulesLoaded
 from tinysnitch.core.facts import Facts
+from tinysnitch.core.records import RulesReplaced
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.daemon import driver
 from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.daemon.list_loader import ListLoader
-from tinysnitch.daemon.rule_loader import RuleLoader
+from tinysnitch.daemon.rule_loader import MAX_ERRORS, RuleLoader
+from tinysnitch.protocol.framing import MAX_REPLY, encode_object
+from tinysnitch.protocol.log_lines import log_line_of
 from tinysnitch.store.rules_file import RulesFile
 
 
@@ -123,6 +126,15 @@ def test_a_file_that_cannot_be_read_is_one_with_an_error(tmp_path: Path) -> None
     loader.read_rules(())
     assert str(loader.errors[0]) == f"{tmp_path / 'rules'}:1:1: Is a directory"
     assert loader.errors[0].hint
+
+
+def test_a_file_of_other_things_is_told_in_one_piece(tmp_path: Path) -> None:
+    loader = loader_of(tmp_path, "".join(f"0.0.0.0 ads{number}.test\n" for number in range(20_000)))
+    (broken,) = [event for event in loader.read_rules(()) if isinstance(event, RulesLoaded)]
+    assert broken.errors == loader.errors
+    assert [error.line for error in broken.errors] == [*range(1, MAX_ERRORS + 2)]
+    assert str(broken.errors[-1]).endswith(f":{MAX_ERRORS + 1}:1: 19900 further lines are wrong")
+    assert len(encode_object(log_line_of(RulesReplaced(0, broken.errors, 0.0)))) < MAX_REPLY
 
 
 def test_rules_that_name_a_list_hold_once_it_is_there(tmp_path: Path) -> None:

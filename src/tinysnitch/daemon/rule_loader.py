@@ -9,6 +9,8 @@ from tinysnitch.core.rule import Rule
 from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.store.rules_file import RulesFile
 
+MAX_ERRORS = 100  # of a file
+
 
 class RuleLoader:
     def __init__(self, rules_file: RulesFile, source: FactSource) -> None:
@@ -48,7 +50,7 @@ class RuleLoader:
             path = str(self._file.path)
             problem = str(error).removeprefix(f"{path}: ")
             return (), (RuleSyntaxError(path, 1, 1, problem, error.hint or "it must be a file that can be read"),)
-        return (*loaded.rules, *self._file.unsaved), loaded.errors
+        return (*loaded.rules, *self._file.unsaved), _first_of(loaded.errors)
 
     def read_facts(self, temporary: Iterable[Rule]) -> list[Event]:
         """Addresses, resolvers and the like, when they are others now; and what is newly wrong with lists."""
@@ -60,3 +62,14 @@ class RuleLoader:
             self.facts = facts
             events.append(FactsChanged(facts))
         return events
+
+
+def _first_of(errors: tuple[RuleSyntaxError, ...]) -> tuple[RuleSyntaxError, ...]:
+    """What is told in one piece has a bound: of a file that holds anything but rules each line is an error."""
+    if len(errors) <= MAX_ERRORS:
+        return errors
+    next_one = errors[MAX_ERRORS]
+    problem = f"{len(errors) - MAX_ERRORS} further lines are wrong"
+    hint = "is this a file of rules at all? `tinysnitch rules check` tells each line"
+    more = RuleSyntaxError(next_one.source, next_one.line, next_one.column, problem, hint)
+    return (*errors[:MAX_ERRORS], more)
