@@ -53,6 +53,19 @@ def test_packets_come_in_and_verdicts_leave(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_a_flood_has_a_turn_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packets that take long come at once and without end: what answers a question has its turn too."""
+    monkeypatch.setattr(driver, "TURN_NS", 0)
+
+    async def run() -> None:
+        with closing(start(Place(tmp_path, "allow - 443 tcp\n"))) as place:
+            monkeypatch.setattr(place.queue, "read_packets", lambda: [syn(1, port=443)])
+            place.driver._read_connections()
+            assert place.queue.sent == [(1, NfVerdict.REPEAT)]
+
+    asyncio.run(run())
+
+
 def test_what_cannot_be_read_of_a_connection_without_a_name_does_not_go_on(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(start(Place(tmp_path))) as place:

@@ -41,6 +41,7 @@ from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
 
 BATCHES = 16
+TURN_NS = 20_000_000  # no further batch is begun after that
 LINGER_NS = 50_000
 LOSS_CHECK_S = 1.0  # how often losses are looked at while there is traffic
 SAVE_AGAIN_S = 30.0  # how often a rule is tried that could not be written
@@ -178,10 +179,11 @@ class Driver:
 
     def _read_connections(self) -> None:
         """Batch after batch; but clients, names and deadlines have their turn too."""
+        end_ns = time.monotonic_ns() + TURN_NS
         packets = self.doors.queue.read_packets()
         for _ in range(BATCHES):
             self._judge(packets)
-            packets = self._linger()
+            packets = self._linger() if time.monotonic_ns() < end_ns else []
             if not packets:
                 return
         self._judge(packets)
