@@ -159,6 +159,15 @@ def test_one_program_of_one_user_takes_half_of_the_room_at_most(limits: dict[str
 
 
 @pytest.mark.parametrize("limits", [{"max_prompts": 4}, {"max_waiters": 4}])
+def test_one_user_takes_three_quarters_of_the_room_at_most(limits: dict[str, int]) -> None:
+    """By copies of a program, each of which is a program of its own."""
+    prompts = Prompts(Settings(**limits))  # type: ignore[arg-type]
+    held = [hold(prompts, flow_of(1, port=port), whose(program=f"/tmp/copy{port}")) for port in (1, 2, 3, 4)]
+    assert [prompt is not None for prompt in held] == [True, True, True, False]
+    assert hold(prompts, flow_of(2), whose(uid=0))
+
+
+@pytest.mark.parametrize("limits", [{"max_prompts": 4}, {"max_waiters": 4}])
 def test_a_flood_from_outside_takes_half_of_the_room_at_most(limits: dict[str, int]) -> None:
     prompts = Prompts(Settings(**limits))  # type: ignore[arg-type]
     held = [hold(prompts, inbound(1, remote=f"10.0.0.{number}"), whose(uid=number)) for number in range(3)]

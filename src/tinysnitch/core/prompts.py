@@ -3,8 +3,8 @@
 Rules: (1) equal questions (program with its arguments and user, remote, port, protocol, direction) are one prompt with
 a count; (2) a flow waits in at most one prompt; (3) numbers are never used twice, so that a late answer hits nothing;
 (4) both the prompts and the packets held for them are bounded, and what is turned away is counted; (5) half of the
-room is out of reach for what comes in, for any one program of one user, and for any one question, so that no flood can
-silence the rest.
+room is out of reach for what comes in, for any one program of one user, and for any one question, and a quarter for any
+one user but root, who may run a program under any number of names, so that no flood can silence the rest.
 """
 
 from collections import Counter
@@ -21,9 +21,11 @@ from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import BoundedTable
 
+_HALF, _THREE_QUARTERS = 2, 3  # quarters of the room
 
-def _half(limit: int) -> int:
-    return (limit + 1) // 2
+
+def _part(limit: int, quarters: int) -> int:
+    return (limit * quarters + 3) // 4
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -55,13 +57,21 @@ def question_of(connection: Connection) -> Question:
     )
 
 
-_Share = Direction | tuple[AttributionSource, str, int | None]
+_Share = Direction | int | tuple[AttributionSource, str, int | None]
 
 
-def _shares_of(question: Question) -> list[_Share]:
-    """Of whom no one may take more than half of the room."""
-    program = (question.source, question.program, question.uid)
-    return [program, Direction.INBOUND] if question.direction is Direction.INBOUND else [program]
+def _shares_of(question: Question) -> dict[_Share, int]:
+    """Who may not take more than so many quarters of the room."""
+    shares: dict[_Share, int] = {(question.source, question.program, question.uid): _HALF}
+    if question.uid:  # neither root, who starts what all others need, nor of nobody
+        shares[question.uid] = _THREE_QUARTERS
+    if question.direction is Direction.INBOUND:
+        shares[Direction.INBOUND] = _HALF
+    return shares
+
+
+def _is_flood(counts: Counter[_Share], question: Question, limit: int) -> bool:
+    return any(counts[share] >= _part(limit, quarters) for share, quarters in _shares_of(question).items())
 
 
 class ClosedPrompt(msgspec.Struct, frozen=True):
@@ -192,17 +202,16 @@ class Prompts:
 
     def _has_room(self, prompt: OpenPrompt) -> bool:
         """Whether one more packet may wait in the prompt."""
-        return prompt.held < _half(self._settings.max_waiters) and self._may_hold(prompt.question)
+        return prompt.held < _part(self._settings.max_waiters, _HALF) and self._may_hold(prompt.question)
 
     def _has_room_to_open(self, question: Question) -> bool:
         limit = self._settings.max_prompts
-        is_flood = any(self._open_by[share] >= _half(limit) for share in _shares_of(question))
-        return len(self._open) < limit and not is_flood and self._may_hold(question)
+        has_room = len(self._open) < limit and not _is_flood(self._open_by, question, limit)
+        return has_room and self._may_hold(question)
 
     def _may_hold(self, question: Question) -> bool:
         limit = self._settings.max_waiters
-        is_flood = any(self._held_by[share] >= _half(limit) for share in _shares_of(question))
-        return self.held < limit and not is_flood
+        return self.held < limit and not _is_flood(self._held_by, question, limit)
 
     def _count(self, prompt: OpenPrompt, packets: int) -> None:
         self.held += packets
