@@ -1,26 +1,29 @@
 """The programs iptables and ip6tables: run to their end, with errors that tell what may help."""
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel.netfilter_rules import Family
 
 _PREFIX = {Family.V4: "iptables", Family.V6: "ip6tables"}
+_LEGACY_TABLES = {Family.V4: "ip_tables_names", Family.V6: "ip6_tables_names"}  # in this network namespace
 _SBIN = "/usr/sbin:/sbin"  # where Debian has iptables; not in the PATH that `su` leaves
 _WAIT = ("-w", "5")  # seconds for the lock of other iptables programs
 _PAUSES_S = (0.2, 1.0)  # before each further try
 _VERSION_PROBLEM = 3  # enum xtables_exittype in include/xtables.h of iptables: the kernel lacks something
 
 
-def save(family: Family) -> str:
-    return _run([f"{_PREFIX[family]}-save"])
+def save(family: Family, backend: str = "") -> str:
+    return _run([f"{_PREFIX[family]}{backend}-save"])
 
 
-def restore(family: Family, text: str) -> None:
-    _run([f"{_PREFIX[family]}-restore", "--noflush", *_WAIT], text)
+def restore(family: Family, text: str, backend: str = "") -> None:
+    _run([f"{_PREFIX[family]}{backend}-restore", "--noflush", *_WAIT], text)
 
 
 def has_table(family: Family, table: str) -> bool:
@@ -30,6 +33,21 @@ def has_table(family: Family, table: str) -> bool:
 
 def uses_nf_tables(family: Family) -> bool:
     return "nf_tables" in _run([_PREFIX[family], "--version"])
+
+
+def find_other_backend(family: Family) -> str | None:
+    """The one of iptables' two that `iptables` is not now, where rules may lie that were made when it was."""
+    other = "-nft"
+    if uses_nf_tables(family):
+        other = "-legacy" if _has_legacy_tables(family) else ""
+    return other if other and shutil.which(f"{_PREFIX[family]}{other}-save", path=_path()) else None
+
+
+def _has_legacy_tables(family: Family) -> bool:
+    try:
+        return bool(Path("/proc/thread-self/net", _LEGACY_TABLES[family]).read_text())
+    except OSError:
+        return False
 
 
 def insist(work: Callable[[], None]) -> None:
@@ -52,7 +70,6 @@ def _run(command: list[str], text: str = "") -> str:
 
 def _call(command: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
     """In a session of its own: a Ctrl-C in our terminal is for us, and must not end what undoes our rules."""
-    path = f"{os.environ.get('PATH', '')}:{_SBIN}"
     try:
         return subprocess.run(
             command,
@@ -61,7 +78,7 @@ def _call(command: list[str], text: str = "") -> subprocess.CompletedProcess[str
             text=True,
             errors="surrogateescape",
             timeout=60,
-            env={**os.environ, "PATH": path, "LC_ALL": "C"},
+            env={**os.environ, "PATH": _path(), "LC_ALL": "C"},
             start_new_session=True,
         )
     except FileNotFoundError:
@@ -71,3 +88,7 @@ def _call(command: list[str], text: str = "") -> subprocess.CompletedProcess[str
     except OSError as error:
         hint = "are there too many processes or open files, or too little memory? see `ulimit -a`"
         raise SnitchError(f"{command[0]} cannot be started: {error.strerror}", hint) from None
+
+
+def _path() -> str:
+    return f"{os.environ.get('PATH', '')}:{_SBIN}"

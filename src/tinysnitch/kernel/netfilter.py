@@ -59,9 +59,11 @@ class Netfilter:
         with ExitStack() as undo:
             for family in _families():
                 undo.callback(iptables.insist, partial(self._remove, family))
+                undo.callback(self._remove_elsewhere, family)
 
     def is_present(self) -> bool:
-        return any(f":{chain_name(self._label, 'OUT')} " in iptables.save(family) for family in _families())
+        chain = f":{chain_name(self._label, 'OUT')} "
+        return any(chain in iptables.save(family) or chain in _save_elsewhere(family)[1] for family in _families())
 
     def is_whole(self) -> bool:
         """Whether all that `add` loaded is there: our chains with as many rules, and the jumps to them.
@@ -114,6 +116,22 @@ class Netfilter:
         if family in self._before:
             _delete_empty_tables(family, self._before[family].split())
             del self._before[family]
+
+    def _remove_elsewhere(self, family: Family) -> None:
+        """What was added when `iptables` was the other backend: nobody reads its queue any more."""
+        backend, saved = _save_elsewhere(family)
+        removal = render_removal(saved, self._label)
+        if removal:
+            iptables.restore(family, removal, backend)
+
+
+def _save_elsewhere(family: Family) -> tuple[str, str]:
+    """The other backend, and what it holds; nothing where this kernel does not have it."""
+    with suppress(SnitchError):
+        backend = iptables.find_other_backend(family)
+        if backend:
+            return backend, iptables.save(family, backend)
+    return "", ""
 
 
 def _holds(saved: str, rules: RuleSet) -> bool:
