@@ -122,6 +122,23 @@ def test_a_decision_for_all_remotes_ends_by_both_clocks_too() -> None:
     assert active(parse_rule("allow example.com - -")).decide_everywhere(CONNECTION, NOW) is None
 
 
+def test_the_deadline_is_that_of_the_first_that_is_left() -> None:
+    rules = active(until(30), until(60, DENY))
+    assert rules.next_deadline(NOW) == 130.0
+    rules.remove_temporary((until(30),))
+    assert rules.next_deadline(NOW) == 160.0
+    rules.add(until(10), NOW)
+    assert rules.next_deadline(NOW) == 110.0
+
+
+def test_the_deadline_costs_the_same_of_many_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for after each batch of packets."""
+    rules = active(until(30))
+    rules.next_deadline(NOW)
+    monkeypatch.setattr(rules, "_temporary", None)
+    assert rules.next_deadline(Instant(110.0, WALL_S + 15.0)) == 125.0
+
+
 def test_without_an_end_there_is_no_deadline() -> None:
     assert active(ALLOW, bound(7)).next_deadline(NOW) is None
 

@@ -28,6 +28,7 @@ class ActiveRules:
         self._is_loaded = False
         self._from_file: dict[Rule, None] = {}  # a dict for its order
         self._temporary: dict[Rule, float] = {}  # with the boot-time second that each ends at
+        self._first_ends: tuple[float, float] | None = None  # of these, by wall clock and boot time, once it is known
         self._ruleset = Ruleset((), facts)
 
     def replace_file_rules(self, rules: Iterable[Rule]) -> bool:
@@ -48,6 +49,7 @@ class ActiveRules:
             self._ruleset.add(rule)
         if rule.is_temporary:
             self._temporary[rule] = _wall_end(rule, now)
+            self._first_ends = None
         else:
             self._from_file[rule] = None
         self.generation += 1
@@ -76,8 +78,12 @@ class ActiveRules:
         self.generation += 1
 
     def next_deadline(self, now: Instant) -> float | None:
-        """Boot-time seconds when the next temporary rule runs out."""
-        end_s = min((self._end_of(rule, now) for rule in self._temporary), default=math.inf)
+        """Boot-time seconds when the next temporary rule runs out. Asked after each batch of packets."""
+        if self._first_ends is None:
+            wall_ends = (rule.until_s for rule in self._temporary if rule.until_s is not None)
+            self._first_ends = min(wall_ends, default=math.inf), min(self._temporary.values(), default=math.inf)
+        wall_s, boot_s = self._first_ends
+        end_s = min(now.boot_s + (wall_s - now.wall_s), boot_s)
         return None if end_s == math.inf else end_s
 
     def decide(self, connection: Connection, now: Instant) -> Decision:
@@ -133,6 +139,7 @@ class ActiveRules:
 
     def _drop(self, rule: Rule) -> None:
         del self._temporary[rule]
+        self._first_ends = None
         if rule not in self._from_file:
             self._ruleset.remove(rule)
 
