@@ -1,4 +1,8 @@
-"""Temporary rules that outlive the daemon: those with an end on the clock, in the state folder."""
+"""Temporary rules that outlive the daemon: those with an end on the clock, in the state folder.
+
+They are written while an answer is given, and a disk that syncs may take a tenth of a second for each: verdicts would
+wait. So nothing is synced, and the last line says that the file is whole: a rule that was cut off could mean more.
+"""
 
 import logging
 from collections.abc import Iterable
@@ -9,6 +13,7 @@ from tinysnitch.core.rule_text import format_rule, parse_rules
 from tinysnitch.store.text_file import errors_named, read_text, replace_text
 
 _HEADER = "# Temporary rules, written by tinysnitchd. Lasting ones belong into the rules file.\n"
+_END = "# That is all.\n"
 _MODE = 0o600
 
 _log = logging.getLogger(__name__)
@@ -19,7 +24,7 @@ class TemporaryRules:
         self.path = path
 
     def read(self, wall_s: float) -> tuple[Rule, ...]:
-        """Those that have not ended. A line that cannot be read is worth no trouble: people are asked again."""
+        """Those that have not ended. What cannot be read is worth no trouble: people are asked again."""
         if self.path.exists() and not self.path.is_file():
             self._move_aside()
             return ()
@@ -28,7 +33,7 @@ class TemporaryRules:
                 text = read_text(self.path)
             except FileNotFoundError:
                 return ()
-        rules, _errors = parse_rules(text, str(self.path))
+        rules, _errors = parse_rules(text if text.endswith(_END) else "", str(self.path))
         return tuple(rule for rule in rules if rule.until_s is not None and wall_s < rule.until_s)
 
     def _move_aside(self) -> None:
@@ -46,4 +51,4 @@ class TemporaryRules:
         lines = [format_rule(rule) + "\n" for rule in rules if rule.until_s is not None and rule.exec_id is None]
         with errors_named(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            replace_text(self.path, _HEADER + "".join(lines), _MODE)
+            replace_text(self.path, "".join((_HEADER, *lines, _END)), _MODE, is_synced=False)

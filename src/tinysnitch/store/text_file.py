@@ -86,8 +86,11 @@ def _open_regular(path: str, flags: int) -> int:
     raise OSError(errno.EINVAL, "not a regular file")
 
 
-def replace_text(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write the text where the path leads; an existing file keeps its mode and owner, a new one gets `mode`."""
+def replace_text(path: Path, text: str, mode: int = 0o644, *, is_synced: bool = True) -> None:
+    """Write the text where the path leads; an existing file keeps its mode and owner, a new one gets `mode`.
+
+    What isn't synced takes no time, and may be cut off or missing after a power cut.
+    """
     target = Path(os.path.realpath(path))
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
@@ -95,13 +98,15 @@ def replace_text(path: Path, text: str, mode: int = 0o644) -> None:
             file.write(text.encode("utf-8", "surrogateescape"))
             _copy_rights(target, file.fileno(), mode)
             file.flush()
-            os.fsync(file.fileno())
+            if is_synced:
+                os.fsync(file.fileno())
         os.replace(temporary, target)
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
         raise
-    _sync_folder(target.parent)
+    if is_synced:
+        _sync_folder(target.parent)
 
 
 def _copy_rights(source: Path, fd: int, mode: int) -> None:
