@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -29,11 +28,18 @@ class Service:
 
 
 @pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+def service(monkeypatch: pytest.MonkeyPatch) -> Service:
     made = Service()
     monkeypatch.setattr(user_ids, "find_uid", made.find_uid)
-    yield made
-    made.may_answer.release(100)
+    return made
+
+
+async def rest(users: UserIds, service: Service) -> None:
+    """Let all looks come to their end: none may ask the service of another test."""
+    service.may_answer.release(100)
+    async with asyncio.timeout(10):
+        while users._is_looking:  # noqa: ASYNC110 - nothing there signals an event
+            await asyncio.sleep(0.001)
 
 
 def test_only_a_new_name_is_waited_for(service: Service) -> None:
@@ -43,6 +49,7 @@ def test_only_a_new_name_is_waited_for(service: Service) -> None:
         assert users.find([ALICE, BOB]) == {"alice": 1000}
         assert users.find([ALICE, BOB]) == {"alice": 1000}
         assert [name for name, is_waited_for in service.asked if is_waited_for] == ["alice", "bob"]
+        await rest(users, service)
 
     asyncio.run(run())
 
@@ -58,6 +65,7 @@ def test_another_uid_is_told(service: Service) -> None:
         async with asyncio.timeout(10):
             await changed.wait()
         assert users.find([ALICE, BOB]) == {"alice": 1001, "bob": 1002}
+        await rest(users, service)
 
     asyncio.run(run())
 
@@ -79,6 +87,7 @@ def test_what_is_asked_during_a_look_is_looked_up_after_it(service: Service) -> 
             service.may_answer.release()
             await changed.wait()
         assert users.find([BOB]) == {"bob": 1002}
+        await rest(users, service)
 
     asyncio.run(run())
 
@@ -90,7 +99,8 @@ def test_after_the_end_nothing_is_told(service: Service) -> None:
         users.find([ALICE])
         users.find([ALICE])
         users.close()
-        users._looked({"alice": 1001})
+        service.uids = {"alice": 1001}
+        await rest(users, service)
         assert told == []
 
     asyncio.run(run())

@@ -4,12 +4,10 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 
 import pytest
 
-from tests.lab.daemon import BIN, Daemon
+from tests.lab.daemon import BIN
 from tests.lab.lab import Lab
 from tests.lab.world import WORLD4
 
@@ -23,8 +21,8 @@ FAMILIES = ("iptables", "ip6tables")
 
 
 @pytest.fixture(params=[BACKENDS, BACKENDS[::-1]], ids=" then ".join)
-def start(request: pytest.FixtureRequest, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Daemon]:
-    """Starts a daemon for which `iptables` is the first or the second backend."""
+def use(request: pytest.FixtureRequest, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Has `iptables` be the first or the second backend from now on."""
     folder = lab.folder / "backend"
     for backend in BACKENDS:
         (folder / backend).mkdir(parents=True)
@@ -32,15 +30,8 @@ def start(request: pytest.FixtureRequest, lab: Lab, monkeypatch: pytest.MonkeyPa
             program = shutil.which(f"{family}-{backend}{end}")
             assert program
             (folder / backend / f"{family}{end}").symlink_to(program)
-    return partial(_start, lab, monkeypatch, folder, request.param)
-
-
-def _start(lab: Lab, monkeypatch: pytest.MonkeyPatch, folder: Path, backends: tuple[str, str], number: int) -> Daemon:
-    place = lab.folder / "daemon"
-    place.mkdir(exist_ok=True)
-    (place / "rules").write_text("")
-    monkeypatch.setenv("PATH", f"{folder / backends[number]}:{os.environ['PATH']}")
-    return lab.restart_daemon(place)
+    path = os.environ["PATH"]
+    return lambda number: monkeypatch.setenv("PATH", f"{folder / request.param[number]}:{path}")
 
 
 def saved_rules(lab: Lab) -> str:
@@ -48,18 +39,28 @@ def saved_rules(lab: Lab) -> str:
     return "".join(lab.run_outside([command]).stdout for command in commands)
 
 
-def test_a_stop_takes_away_what_the_other_one_holds(lab: Lab, start: Callable[[int], Daemon]) -> None:
-    start(0).kill()
-    successor = start(1)
-    assert saved_rules(lab).count(":TINYSNITCH-OUT ") > 2
+def count_chains(lab: Lab) -> int:
+    return saved_rules(lab).count(":TINYSNITCH-OUT ")
+
+
+def test_a_start_takes_over_what_the_other_one_holds(lab: Lab, use: Callable[[int], None]) -> None:
+    use(0)
+    killed = lab.start_daemon(f"allow {WORLD4} 80 tcp\n")
+    killed.kill()
+    before = count_chains(lab)
+    use(1)
+    successor = lab.restart_daemon(killed.rules.parent)
+    assert count_chains(lab) == before > 0
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0
     assert successor.stop() == 0
     assert "TINYSNITCH" not in saved_rules(lab)
-    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0
 
 
-def test_what_nobody_serves_any_more_is_taken_away(lab: Lab, start: Callable[[int], Daemon]) -> None:
-    start(0).kill()
-    start(1).kill()
-    told = lab.run_outside([str(BIN / "tinysnitch-iptables-remove")])
-    assert (told.returncode, "rules removed" in told.stderr + told.stdout) == (0, True)
+def test_what_the_other_one_holds_can_be_taken_away(lab: Lab, use: Callable[[int], None]) -> None:
+    use(0)
+    lab.start_daemon("").kill()
+    use(1)
+    removed = lab.run_outside([str(BIN / "tinysnitch-iptables-remove")])
+    assert (removed.returncode, "rules removed" in removed.stderr + removed.stdout) == (0, True)
     assert "TINYSNITCH" not in saved_rules(lab)
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0

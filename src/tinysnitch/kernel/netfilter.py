@@ -47,6 +47,8 @@ class Netfilter:
                 with suppress(SnitchError):  # the first error tells more
                     self.remove()
             raise error from None
+        for family in _families():  # only now, so that nothing passes between
+            self._remove_elsewhere(family)
 
     def add_again(self) -> None:
         """After others took them away. Of a family that cannot be loaded the other one does not suffer."""
@@ -118,7 +120,7 @@ class Netfilter:
             del self._before[family]
 
     def _remove_elsewhere(self, family: Family) -> None:
-        """What was added when `iptables` was the other backend: nobody reads its queue any more."""
+        """What was added when `iptables` was the other backend: nobody may be there any more to answer it."""
         backend, saved = _save_elsewhere(family)
         removal = render_removal(saved, self._label)
         if removal:
