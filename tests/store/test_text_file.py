@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tinysnitch.core.errors import NotPermitted, SnitchError
-from tinysnitch.store.text_file import errors_named, locked, read_text, replace_text
+from tinysnitch.store.text_file import MAX_BYTES, errors_named, locked, read_text, replace_text
 
 
 def test_bytes_go_back_as_they_came(tmp_path: Path) -> None:
@@ -25,6 +25,7 @@ def test_bytes_go_back_as_they_came(tmp_path: Path) -> None:
         (os.mkfifo, "not a regular file"),
         (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
         (Path.mkdir, "Is a directory"),
+        (lambda path: (path.touch(), os.truncate(path, MAX_BYTES + 1)), "File too large"),
     ],
 )
 def test_only_a_regular_file_is_read(tmp_path: Path, make: Callable[[Path], None], problem: str) -> None:

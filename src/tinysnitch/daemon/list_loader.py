@@ -16,9 +16,9 @@ import msgspec
 
 from tinysnitch.store.compiled_list import CompiledList, compile_list, map_compiled
 from tinysnitch.store.file_stamp import Stamp, read_stamp
+from tinysnitch.store.text_file import MAX_BYTES
 
 SHORT_BYTES = 256 << 10  # 10 000 names in 20 ms
-MAX_BYTES = 256 << 20
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")  # as a rule can name it
 
 

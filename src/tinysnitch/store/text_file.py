@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tinysnitch.core.errors import NotPermitted, SnitchError
 
+MAX_BYTES = 256 << 20  # of a text that is read: several times as much memory
 _HINT = "see whether the place is there, and has room"
 _HINTS = {
     errno.EISDIR: "it is a folder: name a file",
@@ -21,6 +22,7 @@ _HINTS = {
     errno.EEXIST: "a file is where a folder must be: name another place",  # mkdir(2)
     errno.EINVAL: "name a regular file: a pipe or a device is not read a second time",
     errno.EROFS: "name a place that can be written to",
+    errno.EFBIG: f"it has more than {MAX_BYTES >> 20} MB: is it the right file?",
 }
 
 
@@ -79,11 +81,16 @@ def read_text(path: Path) -> str:
 
 def _open_regular(path: str, flags: int) -> int:
     fd = os.open(path, flags | os.O_NONBLOCK)  # fifo(7): does not wait for a writer
-    mode = os.fstat(fd).st_mode
-    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # open() itself says what a folder is
+    status = os.fstat(fd)
+    if stat.S_ISDIR(status.st_mode):  # open() itself says what that is
         return fd
-    os.close(fd)
-    raise OSError(errno.EINVAL, "not a regular file")
+    if not stat.S_ISREG(status.st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a regular file")
+    if status.st_size > MAX_BYTES:
+        os.close(fd)
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return fd
 
 
 def replace_text(path: Path, text: str, mode: int = 0o644, *, is_synced: bool = True) -> None:
