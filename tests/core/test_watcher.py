@@ -187,6 +187,14 @@ def test_for_the_log_alone_one_connection_of_a_kind_is_read() -> None:
     assert engine.send(HELLO) == ["remember allow", "end watch allow 2", "said: ads.test"]
 
 
+def test_what_one_connection_says_allows_none_like_it_that_is_denied_by_now() -> None:
+    engine = Transcript(ALLOW)
+    engine.queue()
+    engine.load("deny - - -")
+    assert "remember deny" in engine.queue(flow_of(40001))
+    assert engine.send(HELLO) == ["end watch allow 3", "said: ads.test"]
+
+
 def test_a_further_packet_of_a_settled_flow_is_watched_as_the_first() -> None:
     engine = Transcript(ALLOW, DENY)
     engine.queue()
