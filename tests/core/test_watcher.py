@@ -122,6 +122,7 @@ def test_how_closely_is_watched_depends_on_the_rules() -> None:
     assert watch_of(Transcript(ALLOW)) is Watch.NOTED
     assert watch_of(Transcript(ALLOW, DENY)) is Watch.GUARDED
     assert watch_of(Transcript(ALLOW, "deny 10.9.9.9 - -")) is Watch.NOTED
+    assert watch_of(Transcript(ALLOW, "allow *.ads.test - -", "ask @ads - -")) is Watch.NOTED
     assert watch_of(Transcript("deny - - -", DENY)) is Watch.NONE
 
 
