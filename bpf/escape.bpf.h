@@ -92,8 +92,8 @@ static __always_inline void note_denial(struct settings *settings)
 }
 
 /*
- * Behind all others: is it denied, and yet here? A denial is a mark, and rules behind ours may have set another. Nobody is
- * looked at twice while nothing is denied: what is comes here at once, or after the queue of another program.
+ * Behind all others: is it denied, and yet here? A denial is a mark, and rules behind ours may have set another. While
+ * nothing is denied no packet is looked at twice: a denied one comes here at once, or after the queue of another program.
  */
 static __always_inline int has_escaped(struct __sk_buff *skb, __u8 direction)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * From packet to flow. Where xt_bpf runs (LOCAL_OUT, POST_ROUTING and LOCAL_IN), skb->data is at the IP header:
- * ip_local_out() has just built it, ip_local_deliver() and ip6_input() have not yet taken it off. nf_defrag has put
- * fragments together.
+ * ip_local_out() has just built it, ip_local_deliver() and ip6_input() have not yet taken it off. For a cgroup's hook
+ * it is put back (__cgroup_bpf_run_filter_skb()). nf_defrag has put fragments together.
  * What core/packet.py calls malformed is refused here too: a verdict that is remembered must not let it pass.
  *
  * Functions that are not static the verifier goes through once for each program, with any arguments, so also with NULL,

@@ -61,7 +61,7 @@ def test_a_prompt_shows_its_first_waiter_and_what_is_left_of_its_time() -> None:
     shown = prompt.value(Instant(30.0, WALL_S))
     assert (shown.prompt_id, shown.count, shown.deadline_s, shown.remaining_s) == (1, 2, 70.0, 40.0)
     assert shown.connection.flow == flow_of(1)
-    assert shown.opened_s == NOW.wall_s
+    assert (shown.opened_s, shown.age_s) == (NOW.wall_s, 20.0)
     assert prompt.value(Instant(99.0, WALL_S)).remaining_s == 0.0
 
 
@@ -86,6 +86,7 @@ def test_a_prompt_closes_when_nobody_waits_and_its_number_never_comes_again() ->
     assert not prompts.close_if_empty(prompt, "early")
     prompts.release(flow_of(1))
     assert prompts.close_if_empty(prompt, "answered")
+    assert [*prompts._held_by, *prompts._open_by] == []  # no count of zero is kept
     assert prompts.find(1) is None
     assert (prompts.find_closed(1), prompts.find_closed(2)) == (ClosedPrompt("answered", 1000), None)
     again = hold(prompts, flow_of(1))

@@ -98,6 +98,8 @@ INCOMPARABLE = [
     ("- 80 tcp", "- 80 udp"),
     ("- - -", "- - -src"),
     ("- - - /opt/a/b", "- - - /opt/*"),
+    ("- - - /opt/a", "- - - '/opt/*'"),  # the path of a file that is called so
+    ("@www.example.com - -", "*.example.com - -"),
     ("- - - kernel", "- - - unknown"),
     ("- - - unit:a", "- - - /bin/a"),
     ("- - - /bin/a x", "- - - /bin/a y"),

@@ -132,6 +132,10 @@ def test_how_long_what_is_for_one_flow_holds(
     assert expiry_of(connection, decision, cookie=cookie, basis=basis) == expires_s
 
 
+def test_a_rules_denial_for_one_flow_holds_as_long_as_its_socket() -> None:
+    assert expiry_of(PLAIN, msgspec.structs.replace(DENY, is_flow_only=True), cookie=5) is None
+
+
 @pytest.mark.parametrize("timeout_s", [20.0, 0.0])
 def test_an_edit_holds_for_a_flow_that_nobody_answered_for(timeout_s: float) -> None:
     engine = Transcript(timeout_s=timeout_s)

@@ -122,6 +122,7 @@ def test_how_closely_is_watched_depends_on_the_rules() -> None:
     assert watch_of(Transcript(ALLOW)) is Watch.NOTED
     assert watch_of(Transcript(ALLOW, DENY)) is Watch.GUARDED
     assert watch_of(Transcript(ALLOW, "deny 10.9.9.9 - -")) is Watch.NOTED
+    assert watch_of(Transcript(ALLOW, "allow *.ads.test - -", "ask @ads - -")) is Watch.NOTED
     assert watch_of(Transcript("deny - - -", DENY)) is Watch.NONE
 
 
@@ -185,6 +186,14 @@ def test_for_the_log_alone_one_connection_of_a_kind_is_read() -> None:
     engine = Transcript(ALLOW)
     engine.queue()
     assert engine.send(HELLO) == ["remember allow", "end watch allow 2", "said: ads.test"]
+
+
+def test_what_one_connection_says_allows_none_like_it_that_is_denied_by_now() -> None:
+    engine = Transcript(ALLOW)
+    engine.queue()
+    engine.load("deny - - -")
+    assert "remember deny" in engine.queue(flow_of(40001))
+    assert engine.send(HELLO) == ["end watch allow 3", "said: ads.test"]
 
 
 def test_a_further_packet_of_a_settled_flow_is_watched_as_the_first() -> None:

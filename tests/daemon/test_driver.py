@@ -66,6 +66,34 @@ def test_a_flood_has_a_turn_and_no_more(tmp_path: Path, monkeypatch: pytest.Monk
     asyncio.run(run())
 
 
+def test_packets_that_come_while_others_are_judged_are_judged_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\n")) as place:
+            batches = iter([[syn(packet_id)] for packet_id in range(1, 2 * driver.BATCHES)])
+            monkeypatch.setattr(place.queue, "read_packets", lambda: next(batches, []))
+            place.driver._read_connections()  # then others have their turn
+            assert [packet_id for packet_id, _verdict in place.queue.sent] == list(range(1, driver.BATCHES + 2))
+
+    asyncio.run(run())
+
+
+def test_losses_are_not_looked_for_with_each_batch(tmp_path: Path) -> None:
+    looks: list[None] = []
+
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\n")) as place:
+            place.driver._next_loss_check_s = 0.0
+            place.driver.start(lambda: looks.append(None) or ())
+            for packet_id in (1, 2, 3):
+                place.queue.put(syn(packet_id))
+                await until(lambda count=packet_id: len(place.queue.sent) == count)  # type: ignore[misc]
+
+    asyncio.run(run())
+    assert looks == [None]
+
+
 def test_what_cannot_be_read_of_a_connection_without_a_name_does_not_go_on(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(start(Place(tmp_path))) as place:
@@ -81,11 +109,13 @@ def test_what_is_no_packet_is_dropped_and_what_is_no_message_goes_on(tmp_path: P
     async def run() -> None:
         with closing(start(Place(tmp_path))) as place:
             place.queue.put(syn(1).__class__(1, 3, 0, 1, 0, b"\x45"))
-            place.names_queue.put(datagram(2), syn(1).__class__(3, POST_ROUTING, 0, 1, 0, b"\x45"))
+            marked = msgspec.structs.replace(datagram(2), mark=0x1234)
+            place.names_queue.put(marked, syn(1).__class__(3, POST_ROUTING, 0, 1, 0, b"\x45"))
             await until(lambda: place.queue.sent and place.names_queue.sent)
             assert place.queue.sent == [(1, NfVerdict.DROP)]
             assert place.names_queue.sent == [(2, NfVerdict.ACCEPT), (3, NfVerdict.ACCEPT)]
             assert place.driver.malformed == 2
+            assert place.doors.enforcement._shown_marks == {}  # of what is only looked at none is needed
 
     asyncio.run(run())
 
@@ -233,6 +263,8 @@ def test_a_rule_that_could_not_be_written_outlives_a_reload_and_is_written_later
     async def run() -> None:
         with closing(Place(tmp_path, "deny - 23 tcp\n")) as place:
             moved = lose_a_rule(place)
+            told: list[str] = []
+            monkeypatch.setattr(place.server, "push_notice", told.append)
             tries = count_tries(place, monkeypatch)
             assert place.desk.counters.losses()["rules not saved"] == 1
             await until(lambda: len(tries) > 2)
@@ -240,6 +272,7 @@ def test_a_rule_that_could_not_be_written_outlives_a_reload_and_is_written_later
             place.driver.reload_rules()
             assert rules_in_force(place) == ["deny - 23 tcp", RULE]
             await until(lambda: place.rules_file.path.read_text() == f"deny - 23 tcp\n{RULE}\n")
+            assert told == ["the rules that could not be saved are in the rules file now"]
             place.driver.reload_rules()
             assert rules_in_force(place) == ["deny - 23 tcp", RULE]
             assert place.desk.counters.losses()["rules not saved"] == 0

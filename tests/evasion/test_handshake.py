@@ -82,13 +82,22 @@ class Watcher:
         with visit_netns(NETNS_FOLDER / lab.namespaces.host):
             self._queue = Queue(LOOK)
         lab.on_exit(self._queue.close)
+        self._seen: set[Syn] = set()
 
     def wait_syn(self) -> Syn:
-        (packet,) = wait_packets(self._queue, 1)
-        self._queue.queue_verdict(packet.packet_id, NfVerdict.ACCEPT)
-        self._queue.flush()
-        segment = packet.payload[20 if packet.payload[0] >> 4 == 4 else 40 :]
-        return Syn(*struct.unpack_from("!HHI", segment))
+        """The next one that is none of those before: these are sent again after a second."""
+        while True:
+            for packet in wait_packets(self._queue, 1):
+                self._queue.queue_verdict(packet.packet_id, NfVerdict.ACCEPT)
+                self._queue.flush()
+                syn = parse_syn(packet.payload)
+                if syn not in self._seen:
+                    self._seen.add(syn)
+                    return syn
+
+
+def parse_syn(packet: bytes) -> Syn:
+    return Syn(*struct.unpack_from("!HHI", packet, 20 if packet[0] >> 4 == 4 else 40))
 
 
 def checksum(data: bytes) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.evasion.stage import CONNECT, PYTHON, TARGET, Stage
+from tests.lab.daemon import Daemon
 from tests.lab.world import WORLD4
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.protocol.messages import ListAsks, PromptShown
@@ -186,29 +187,34 @@ def test_a_program_mounted_over_roots_interpreter_is_none(stage: Stage, roots_py
     assert record["program"] == str(roots_python)
 
 
+@pytest.fixture
+def asking(stage: Stage) -> Iterator[Daemon]:
+    """The stage's daemon, started anew so that it asks; afterwards it denies at once again."""
+    restart(stage, timeout_s=20)
+    yield stage.daemon
+    restart(stage, timeout_s=0)
+
+
+def restart(stage: Stage, timeout_s: float) -> None:
+    assert stage.daemon.stop() == 0
+    stage.daemon = stage.lab.restart_daemon(stage.daemon.rules.parent, timeout_s=timeout_s)
+
+
 @pytest.mark.parametrize("name", ["LD_PRELOAD", "PYTHONSTARTUP", "PYTHONPATH"])
-def test_code_loaded_into_the_honest_program_is_warned_of(stage: Stage, name: str) -> None:
+def test_code_loaded_into_the_honest_program_is_warned_of(stage: Stage, asking: Daemon, name: str) -> None:
     """No rule can tell, but people can: every prompt says what the program was started with."""
     command = ["env", f"{name}={stage.folder}/no-such-file", PYTHON, str(stage.script), WORLD4, "8080"]
-    asking = Asking(stage)
     client = stage.lab.spawn(command, user="nobody")
-    ask = asking.daemon.wait_ask(remote_port=8080)
-    assert f"started with {name}" in asking.read_warnings()
-    asking.daemon.answer(ask, "no", "--for", "once")
+    ask = asking.wait_ask(remote_port=8080)
+    assert f"started with {name}" in read_warnings(asking)
+    asking.answer(ask, "no", "--for", "once")
     assert client.wait(timeout=10) != 0
 
 
-class Asking:
-    """The stage's daemon, started anew so that it asks."""
-
-    def __init__(self, stage: Stage) -> None:
-        assert stage.daemon.stop() == 0
-        stage.daemon = self.daemon = stage.lab.restart_daemon(stage.daemon.rules.parent, timeout_s=20)
-
-    def read_warnings(self) -> tuple[str, ...]:
-        """Of the only question that is open."""
-        with ControlClient(self.daemon.socket) as client:
-            (shown,) = client.ask(ListAsks(), PromptShown)
-        process = shown.prompt.connection.attribution.process
-        assert process
-        return process.warnings
+def read_warnings(daemon: Daemon) -> tuple[str, ...]:
+    """Of the only question that is open."""
+    with ControlClient(daemon.socket) as client:
+        (shown,) = client.ask(ListAsks(), PromptShown)
+    process = shown.prompt.connection.attribution.process
+    assert process
+    return process.warnings

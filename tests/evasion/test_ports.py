@@ -10,6 +10,7 @@ import pytest
 
 from tests.evasion.stage import PYTHON, Stage
 from tests.lab.daemon import Record
+from tests.lab.patience import PATIENCE
 from tests.lab.world import HOST4
 
 pytestmark = [pytest.mark.privileged]
@@ -23,6 +24,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else sock
     client.send(b"x")
 """
 KINDS = pytest.mark.parametrize("kind", ["tcp", "udp"])
+ANSWER_S, SILENCE_S = 10 * PATIENCE, 1.0  # what comes is waited for; what does not, a moment
 _ports = count(30000)
 
 
@@ -144,7 +146,7 @@ TALK = """
 import socket, sys
 client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-client.settimeout(1)
+client.settimeout(float(sys.argv[5]))
 client.bind(("", int(sys.argv[3])))
 client.sendto(sys.argv[4].encode(), (sys.argv[1], int(sys.argv[2])))
 try:
@@ -154,23 +156,26 @@ except OSError:
 """
 
 
+def talk(stage: Stage, port: str, local: int, word: str, patience_s: float) -> str:
+    """Say a word to the port; what is answered within so many seconds."""
+    return stage.lab.run_world([PYTHON, "-c", TALK, HOST4, port, str(local), word, str(patience_s)], 20).stdout
+
+
 def test_a_second_user_joins_the_port_of_a_conversation(stage: Stage) -> None:
     """It would be given the packets from then on, being the newest; those are judged for who takes them."""
     honest, evil = stage.receiver.with_name("echo.py"), stage.folder / "echo.py"
     for program in (honest, evil):
         program.write_text(ECHO)
     stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7306 udp-src {honest}\n")
-    local, known = str(next(_ports)), len(stage.daemon.records("connection"))
-
-    def talk(word: str) -> str:
-        return stage.lab.run_world([PYTHON, "-c", TALK, HOST4, "7306", local, word]).stdout
-
+    local = next(_ports)
     with receiver(stage, honest, "7306"):
-        assert [talk("one"), talk("two")] == ["one\n", "two\n"]
+        assert [talk(stage, "7306", local, word, ANSWER_S) for word in ("one", "two")] == ["one\n", "two\n"]
         with receiver(stage, evil, "7306", user="nobody") as joined:
-            assert talk("secret") == ""
+            assert talk(stage, "7306", local, "secret", SILENCE_S) == ""
             assert_got_nothing(joined)
-    made = [(record["program"], record["verdict"]) for record in stage.daemon.records("connection")[known:]]
+    stage.daemon.wait_connection(remote_port=local, verdict="deny")
+    records = [record for record in stage.daemon.records("connection") if record["remote_port"] == local]
+    made = [(record["program"], record["verdict"]) for record in records]
     assert made == [(str(honest), "allow"), (str(evil), "deny")]
 
 
@@ -179,11 +184,11 @@ def test_two_programs_take_the_port_of_a_conversation_that_ended(stage: Stage) -
     for program in (honest, evil, other):
         program.write_text(ECHO)
     stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7307 udp-src {honest}\n")
-    visit = [PYTHON, "-c", TALK, HOST4, "7307", str(next(_ports))]
+    local = next(_ports)
     with receiver(stage, honest, "7307"):
-        assert stage.lab.run_world([*visit, "one"]).stdout == "one\n"
+        assert talk(stage, "7307", local, "one", ANSWER_S) == "one\n"
     with receiver(stage, evil, "7307", user="nobody") as one, receiver(stage, other, "7307", user="nobody") as two:
-        assert stage.lab.run_world([*visit, "secret"]).stdout == ""
+        assert talk(stage, "7307", local, "secret", SILENCE_S) == ""
         assert_got_nothing(one)
         assert_got_nothing(two)
 

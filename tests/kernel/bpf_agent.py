@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import fcntl
 import json
 import os
 import select
@@ -9,6 +10,7 @@ import signal
 import socket
 import struct
 import sys
+import termios
 import time
 from collections.abc import Callable
 
@@ -97,6 +99,16 @@ def send_raw(handle: int, address: str, data: list[int]) -> str:
     return _attempt(lambda: _sockets[handle].sendto(bytes(data), (address, 0)))
 
 
+def wait_sent(handle: int) -> None:
+    """Until nothing of what it sent is on its way (udp(7), SIOCOUTQ): the kernel may leave that to a thread."""
+    left = bytearray(4)
+    while True:
+        fcntl.ioctl(_sockets[handle], termios.TIOCOUTQ, left)
+        if not any(left):
+            return
+        os.sched_yield()
+
+
 def receive(handle: int) -> str:
     """What came, empty when nothing does."""
     try:
@@ -144,12 +156,14 @@ def spawn_with(handle: int, *argv: str) -> int:
 
 
 def accept_as(handle: int, uid: int) -> int:
-    """A child of another user that takes one connection, and stays: its pid."""
+    """A child of another user that takes one connection, asks whose it is, says so, and stays: its pid."""
     pid = os.fork()
     if pid == 0:
         os.setuid(uid)
+        _sockets[handle].settimeout(60)
         accepted, _address = _sockets[handle].accept()
         accepted.getpeername()
+        accepted.send(b"x")
         signal.pause()
         os._exit(0)
     _children.append(pid)

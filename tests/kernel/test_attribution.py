@@ -98,6 +98,7 @@ def test_an_owner_seeded_after_the_flow(attributor: Attributor, table: DictTable
     table.owners[8] = Owner(100, 6, 5, 1000)
     claim = attributor.attribute(OUT)
     assert (claim.attribution.process is not None, claim.cookie) == (True, 8)
+    assert table.flows[OUT].owner == table.owners[8]  # for the packet that comes around again
 
 
 @pytest.fixture
@@ -175,6 +176,13 @@ def test_a_socket_that_the_kernel_made_for_another_is_the_others(
     assert (claim.attribution.process.pid, claim.cookie) == (5, 8)
 
 
+def test_a_listener_that_was_seen_and_is_gone_is_unknown(attributor: Attributor, table: DictTable) -> None:
+    with socket.create_server(("127.0.0.9", 0)) as elsewhere:
+        table.flows[flow_to(elsewhere)] = FlowEntry(8, 0, 0, 0, 0)
+        claim = attributor.attribute(flow_to(elsewhere))
+    assert (claim.attribution, claim.cookie) == (UNKNOWN, 8)
+
+
 @pytest.mark.parametrize("protocol", [TCP, UDP])
 def test_nobody_listens(attributor: Attributor, protocol: int) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM if protocol == TCP else socket.SOCK_DGRAM) as opened:
@@ -199,6 +207,16 @@ def test_an_outbound_connection_whose_entry_was_lost(attributor: Attributor, tab
         table.owners[cookie_of(server)] = Owner(100, 6, 5, 0)
         absent = Flow(TCP, Direction.OUTBOUND, LOCAL, address[1], REMOTE, 443)
         assert attributor.attribute(absent).attribution == UNKNOWN  # the listener on the port is not its sender
+
+
+def test_of_a_datagram_whose_entry_was_lost_no_socket_on_its_port_tells_the_sender(
+    attributor: Attributor, table: DictTable
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.connect(("127.0.0.1", 9))
+        table.owners[cookie_of(client)] = Owner(100, 6, 5, 0)
+        flow = Flow(UDP, Direction.OUTBOUND, LOCAL, client.getsockname()[1], LOCAL, 9)
+        assert attributor.attribute(flow).attribution == UNKNOWN
 
 
 @pytest.fixture
@@ -235,7 +253,8 @@ def test_the_real_maps_with_a_server_from_before(place: BpfPlace, protocol: int,
         agent.call("listen", handle)
     programs = place.load()
     with SocketDiag() as sockets:
-        assert seed(programs, sockets).sockets >= 1
+        seed(programs, sockets)
+    assert programs.find_owner(cookie)
     judge(place, programs, "INPUT")
     with Attributor(programs) as attributor:
         flow = make_flow(protocol, "127.0.0.1", Direction.INBOUND)

@@ -39,9 +39,11 @@ class Server:
         return (owner.pid, owner.uid) if owner and listener and listener.owner == owner else (0, 0)
 
 
-def connect(agent: Agent, family: str, address: str, port: int) -> None:
+def connect(agent: Agent, family: str, address: str, port: int) -> int:
+    """Its handle."""
     handle, _cookie = agent.call("open_socket", family, "SOCK_STREAM")
     assert agent.call("connect", handle, address, port) == ""
+    return int(handle)
 
 
 @LOCAL
@@ -73,7 +75,7 @@ def test_of_workers_that_run_the_same_as_the_same_user_none_replaces_the_other(
 ) -> None:
     server = Server(place, programs, "AF_INET", "0.0.0.0")
     server.agent.call("accept_as", server.handle, 0)
-    connect(agent, "AF_INET", "127.0.0.1", server.port)
-    time.sleep(0.2)
+    client = connect(agent, "AF_INET", "127.0.0.1", server.port)
+    assert any(agent.call("receive", client) == "x" for _ in range(30))  # the worker has asked whose the other end is
     assert server.owner() == (server.agent.pid, 0)
     server.agent.call("end_children")

@@ -63,7 +63,11 @@ def test_what_is_closed_on_exec_stays_whose_it_was(
 
 def test_a_socket_that_nobody_can_come_to_stays_whose_it_was(programs: BpfPrograms, agent: Agent) -> None:
     handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM")
-    agent.call("spawn_with", handle, *SLEEP)
+    known = programs.find_process(agent.pid)
+    assert known
+    heir = agent.call("spawn_with", handle, *SLEEP)
+    wait_for(lambda: (found := programs.find_process(heir)) is not None and found.exec_id != known.exec_id)
+    agent.call("run_many", 1, "/usr/bin/true")  # by then the exec is done with
     owner = programs.find_owner(cookie)
     assert owner
     assert owner.pid == agent.pid

@@ -70,6 +70,7 @@ def test_a_released_socket_has_its_owner_while_a_datagram_of_it_is_held(
     sent, sent_cookie = agent.call("open_socket", family, "SOCK_DGRAM")
     agent.call("send_to", held, remote, 4000)
     agent.call("send_to", sent, remote, 4001)
+    agent.call("wait_sent", sent)
     agent.call("close", held)
     agent.call("close", sent)
     assert programs.find_owner(held_cookie) == owner_of(programs, agent)

@@ -1,16 +1,23 @@
-"""Real packets in the degraded mode: held, then allowed or refused. (With BPF: tests/lab.)"""
+"""Real packets in the degraded mode: held, then allowed or refused. With BPF: what is sent, and kept."""
 
 import errno
 import re
 import select
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 
+from tests.daemon.driver_place import SmallQueue
 from tests.kernel.packet_place import QUEUES, Wire, is_ready, wait_packets
+from tinysnitch.core.commands import EndWatch, ForgetVerdicts, RememberFlow, RememberVerdict, SkipWatch, VerdictKey
+from tinysnitch.core.flow import TCP, Direction, Flow, parse_address
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.watch import Watch
+from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.netfilter_rules import ALLOW_BIT
+from tinysnitch.kernel.nfqueue import NfVerdict
 
 SO_MARK = 36  # asm-generic/socket.h
 V4, V6 = socket.AF_INET, socket.AF_INET6
@@ -149,3 +156,72 @@ def test_over_loopback_a_connection_is_asked_about_on_both_sides(wire: Wire) -> 
         wire.enforcement.flush()
     server.accept()[0].close()
     assert hooks == [3, 1]  # NF_INET_LOCAL_OUT, NF_INET_LOCAL_IN
+
+
+class SmallPrograms:
+    """Takes note of what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
+
+    def remember_verdict(self, *words: object, watch: Watch) -> None:
+        self.told.append((*words, watch))
+
+    remember_flow = remember_verdict
+
+    def end_watch(self, *words: object) -> None:
+        self.told.append(words)
+
+    def forget_verdicts(self, keys: object) -> None:
+        self.told.append((keys,))
+
+
+FLOW = Flow(TCP, Direction.OUTBOUND, parse_address("10.0.0.2"), 40000, parse_address("192.0.2.1"), 443)
+KEY = VerdictKey(7, 0, TCP, Direction.OUTBOUND, FLOW.remote, 443)
+
+
+def test_what_the_kernel_is_told() -> None:
+    with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
+        programs = SmallPrograms()
+        enforcement = Enforcement(queue, names, programs)  # type: ignore[arg-type]
+        enforcement.remember_verdict(RememberVerdict(KEY, Verdict.ALLOW, 3, 1.5, Watch.NOTED))
+        enforcement.remember_flow(RememberFlow(FLOW, Verdict.DENY, 3, None))
+        enforcement.forget(ForgetVerdicts((KEY,)))
+        enforcement.skip_watch(SkipWatch(FLOW, 7))
+    assert programs.told == [
+        (KEY, Verdict.ALLOW, 3, 1_500_000_000, Watch.NOTED),
+        (FLOW, Verdict.DENY, 3, 0, Watch.NONE),
+        ((KEY,),),
+        (FLOW, 7, Verdict.ALLOW),
+    ]
+
+
+def test_a_watch_ends_behind_what_was_read_before_it() -> None:
+    with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
+        programs = SmallPrograms()
+        enforcement = Enforcement(queue, names, programs)  # type: ignore[arg-type]
+        for packet_id in (1, 2):
+            enforcement.note_shown_mark(packet_id, 0x1234)
+        enforcement.show_more(1)
+        enforcement.end_watch(EndWatch(2, FLOW, 7, Verdict.DENY))
+        assert names.sent == [(1, NfVerdict.REPEAT)]
+        enforcement.flush()
+        assert names.sent == [(1, NfVerdict.REPEAT), (2, NfVerdict.REPEAT)]
+    assert programs.told == [(FLOW, 7, Verdict.DENY)]
+
+
+@pytest.mark.parametrize("programs", [None, SmallPrograms()])
+def test_no_mark_of_a_packet_is_kept_that_went(programs: SmallPrograms | None) -> None:
+    with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
+        enforcement = Enforcement(queue, names, programs)  # type: ignore[arg-type]
+        for packet_id in range(1, 6):
+            enforcement.note_mark(packet_id, 0x1234)
+            enforcement.note_shown_mark(packet_id, 0x1234)
+        enforcement.issue(1, Verdict.ALLOW)
+        for packet_id in range(2, 6):
+            enforcement.drop(packet_id)
+        for packet_id, let_go in enumerate((enforcement.show_more, enforcement.drop_shown), 1):
+            let_go(packet_id)
+        for packet_id in (3, 4, 5):
+            enforcement.end_watch(EndWatch(packet_id, FLOW, 7, Verdict.ALLOW))
+    assert (enforcement._marks, enforcement._shown_marks) == ({}, {})

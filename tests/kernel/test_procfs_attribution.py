@@ -56,6 +56,15 @@ def test_tcp_outbound(attributor: Attributor) -> None:
         assert other.attribution == UNKNOWN
 
 
+def test_a_process_is_built_once_until_rules_ask_for_more(attributor: Attributor) -> None:
+    with socket.create_server((OWN, 0)) as server:
+        flow = Flow(TCP, Direction.INBOUND, parse_address(OWN), server.getsockname()[1], ANYONE, 4)
+        first = attributor.attribute(flow).attribution.process
+        assert attributor.attribute(flow).attribution.process is first
+        attributor.forget()
+        assert attributor.attribute(flow).attribution.process is not first
+
+
 @pytest.mark.parametrize("is_connected", [True, False])
 def test_udp_outbound(attributor: Attributor, is_connected: bool) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:

@@ -25,11 +25,12 @@ def inode_of(opened: socket.socket) -> int:
 def test_the_holder_is_found_until_it_closes() -> None:
     clock = Clock()
     holders = SocketHolders(clock)
-    with socket.socket() as opened:
+    with socket.socket() as opened, socket.socket():  # another one, which says nothing of it
         inode = inode_of(opened)
         assert holders.find_holders(inode) == [os.getpid()]
         assert holders.is_held(os.getpid(), inode)
-    assert not holders.is_held(os.getpid(), inode)
+        opened.close()
+        assert not holders.is_held(os.getpid(), inode)
     clock.now_s = 10.0
     assert holders.find_holders(inode) == []
 

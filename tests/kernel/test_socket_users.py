@@ -52,6 +52,13 @@ def test_an_owner_who_holds_it_is_proved_without_a_scan(
     assert SocketUsers(table).find_user(own, inode_of(server)) == own
 
 
+def test_an_owner_stays_as_it_was_noted_though_its_start_is_known_to_the_nanosecond_by_now(
+    table: DictTable, server: socket.socket
+) -> None:
+    noted = Owner(100, 0, os.getpid(), os.getuid())
+    assert SocketUsers(table).find_user(noted, inode_of(server)) == noted
+
+
 @pytest.mark.parametrize("noted", [Owner(99, 7, os.getpid(), os.getuid()), Owner(100, 7, os.getpid(), 12345)])
 def test_an_owner_who_runs_another_program_or_is_another_user_now(
     table: DictTable, server: socket.socket, own: Owner, noted: Owner, monkeypatch: pytest.MonkeyPatch

@@ -43,7 +43,7 @@ class Daemon:
         namespaces.track(self.process)
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
-        self.wait_for(lambda record: record["event"] == "ready", timeout_s=60)
+        self.wait_for(lambda record: record["event"] == "rules", timeout_s=60)  # the line behind that with `ready`
 
     def _read_log(self) -> None:
         assert self.process.stdout
@@ -132,7 +132,7 @@ class Daemon:
         draft = self.rules.with_suffix(".new")
         draft.write_text(text)
         draft.rename(self.rules)
-        self.wait_for_count(lambda record: record["event"] == "rules", count + 1, timeout_s=2)
+        self.wait_for_count(lambda record: record["event"] == "rules", count + 1)
 
     def stop(self) -> int:
         """A clean end; the exit status."""

@@ -50,8 +50,8 @@ def test_answered_no_the_program_is_refused_at_once(lab: Lab) -> None:
     daemon = lab.start_daemon(DNS_RULE)
     curl = lab.spawn([*CURL, "-v"])
     ask = daemon.wait_ask(name="shop.test")
-    answered = time.monotonic()
     daemon.answer(ask, "no", "--for", "forever")
+    answered = time.monotonic()
     output = curl.communicate(timeout=10 * PATIENCE)[0]
     assert curl.returncode == 7
     assert "Connection refused" in output
@@ -63,7 +63,7 @@ def test_what_was_denied_forever_is_refused_without_a_question(lab: Lab) -> None
     daemon = lab.start_daemon(DNS_RULE + "deny shop.test 80 tcp /usr/bin/curl\n")
     begun = time.monotonic()
     assert lab.run(CURL).returncode == 7
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 2 * PATIENCE
     assert daemon.stop_and_tell("ask") == []
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.lab.daemon import Daemon, Record
 from tests.lab.lab import Lab
+from tests.lab.patience import PATIENCE
 from tests.lab.world import MORE_WORLD4, PROGRAMS
 
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]
@@ -38,7 +39,7 @@ def wait_all_held(daemon: Daemon) -> list[Record]:
 
 
 def test_each_of_two_hundred_is_held_and_answered(lab: Lab) -> None:
-    daemon = lab.start_daemon("")
+    daemon = lab.start_daemon("", timeout_s=300)  # to answer them takes long
     clients = start_programs(lab)
     asks = wait_all_held(daemon)
     assert len(asks) == PROGRAM_COUNT * len(REMOTES)
@@ -51,7 +52,7 @@ def test_each_of_two_hundred_is_held_and_answered(lab: Lab) -> None:
         daemon.answer(ask, answer)
         expected[ask["program"], f"{ask['remote_address']}:{ask['remote_port']}"] = answer
     for program, client in clients.items():
-        results = json.loads(client.communicate(timeout=20)[0])
+        results = json.loads(client.communicate(timeout=20 * PATIENCE)[0])
         words = {remote: {"yes": "ok", "no": "refused"}[expected[program, remote]] for remote in REMOTES}
         assert results == {f"{remote} {word}": EQUAL for remote, word in words.items()}
     assert daemon.asks() == []

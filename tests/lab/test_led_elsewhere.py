@@ -3,6 +3,7 @@
 import pytest
 
 from tests.lab.lab import Lab
+from tests.lab.patience import PATIENCE
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import HOST4, HOST6, WORLD4, WORLD6
 
@@ -10,10 +11,10 @@ pytestmark = [pytest.mark.privileged, pytest.mark.slow]
 
 SECRET = "what nobody was asked about"
 LISTEN = f"""
-import socket
+import socket, sys
 tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))  # ETH_P_ALL
 tap.bind(("eth0", 0))
-tap.settimeout(2)
+tap.settimeout(float(sys.argv[1]))
 print("listening", flush=True)
 try:
     while {SECRET.encode()!r} not in tap.recv(65535):
@@ -58,11 +59,11 @@ def test_what_a_connection_sends_goes_where_it_was_judged_to_go(
 ) -> None:
     if is_judged:
         daemon = lab.start_daemon("allow localhost - -\nallow localhost - -src\n", timeout_s=0)
-    world = lab.spawn_world([PYTHON, "-c", LISTEN])
+    world = lab.spawn_world([PYTHON, "-c", LISTEN, str(2 if is_judged else 10 * PATIENCE)])
     assert world.stdout
     assert world.stdout.readline() == "listening\n"
     done = lab.run([PYTHON, "-c", script + SEND, own, hop])  # as root: some kernels ask for CAP_NET_RAW
     assert done.stderr == ""
-    assert world.communicate(timeout=20)[0] == ("silence\n" if is_judged else "heard\n")
+    assert world.communicate(timeout=20 * PATIENCE)[0] == ("silence\n" if is_judged else "heard\n")
     if is_judged:
         daemon.wait_for(lambda record: record["event"] == "lost" and record["what"] == "packets not parsed")

@@ -30,7 +30,7 @@ def test_a_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab) -> Non
     assert lab.run(["curl", "-sS", "--max-time", "5", f"http://{OUTSIDE}/"]).returncode == 0
     told = {
         (record["remote_address"], record["direction"], record["program"], record["verdict"])
-        for record in daemon.records("connection")
+        for record in daemon.stop_and_tell("connection")
         if record["remote_address"] in (OUTSIDE, WORLD4)
     }
     assert (OUTSIDE, "outbound", "/usr/bin/curl", "allow") in told

@@ -79,9 +79,9 @@ class Desktop(Session):
     @contextmanager
     def as_environment(self) -> Iterator[None]:
         """What is started in the block finds this screen in its environment, as in a terminal of the session."""
-        session = {"DISPLAY": self._screen.display, "XDG_RUNTIME_DIR": str(self.folder)}
+        # With QT_QPA_PLATFORM, which tests that paint into memory set to what this screen never shows.
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in session.items():
+            for name, value in self.environment().items():
                 patch.setenv(name, value)
             yield
 

@@ -123,7 +123,7 @@ def test_keys_in_the_first_moment_and_keys_held_down_answer_nothing(lab: Lab, de
 
 
 def test_without_an_answer_the_time_denies(lab: Lab, desktop: Desktop) -> None:
-    daemon = lab.start_daemon(DNS_RULE, timeout_s=3)
+    daemon = lab.start_daemon(DNS_RULE, timeout_s=5)
     desktop.attach_prompt(daemon)
     curl = lab.spawn(CURL)
     desktop.see(QUESTION)

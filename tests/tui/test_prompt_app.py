@@ -21,11 +21,13 @@ from tests.tui.waiting import until
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.choice import Lifetime, RemoteScope
 from tinysnitch.core.errors import DaemonNotRunning
+from tinysnitch.core.process import Process
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel import procfs
 from tinysnitch.tui import daemon_link, prompt_app
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_app import PromptApp, run_prompt
+from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_state import PASTED_S
 
 Script = Callable[[QuestionDaemon, PromptApp, Pilot[None]], Awaitable[None]]
@@ -216,6 +218,26 @@ def test_leaving_ends_the_app(tmp_path: Path, key: str) -> None:
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
         await pilot.press(key)
         await until(lambda: not app.is_running)
+
+    play(tmp_path / "s", script)
+
+
+def test_what_changes_between_a_redraw_and_the_painting_is_seen_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Painted are the rows that a redraw found changed: of the countdown here, while the program ends."""
+    monkeypatch.setattr(prompt_app, "TICK_S", 0.05)
+    ended: list[Process] = []
+
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        app._widget._lookup = Lookup(has_ended=lambda process: process in ended)
+        daemon.open(prompt_of(1))
+        await until_ready(app)
+        await pilot.press("f")
+        await see(app, "forever, in the rules file")
+        refresh = app._widget.refresh
+        monkeypatch.setattr(app._widget, "refresh", lambda *regions: ended.append(CURL) or refresh(*regions))
+        await see(app, "/usr/bin/curl (has ended)")
 
     play(tmp_path / "s", script)
 

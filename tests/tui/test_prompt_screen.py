@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
+from tests.core.any_text import SOME_TEXT
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
@@ -20,7 +21,6 @@ from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.segment import Line, Segment
 from tinysnitch.view.text import cell_width
 
-ANY_TEXT = st.text(st.characters(exclude_categories=()), min_size=1)
 FULL = msgspec.structs.replace(
     connection_of(
         msgspec.structs.replace(
@@ -186,7 +186,7 @@ def test_only_what_tells_nothing_of_this_question_is_dim() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(ANY_TEXT, st.binary(min_size=1, max_size=63), st.integers(1, 200), st.integers(1, 60))
+@given(SOME_TEXT, st.binary(min_size=1, max_size=63), st.integers(1, 200), st.integers(1, 60))
 def test_no_text_and_no_size_breaks_the_screen(hostile: str, label: bytes, width: int, height: int) -> None:
     process = msgspec.structs.replace(CURL, program=hostile, args=(hostile,), warnings=(hostile,))
     rows = rows_of(render_prompt(view_of(connection_of(process, name=f"{format_label(label)}.test")), width, height))

@@ -3,8 +3,8 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
+from tests.core.any_text import SOME_TEXT
 from tests.view.sample_prompts import CURL, IN, connection_of
 from tinysnitch.core.choice import Choice, RemoteScope
 from tinysnitch.core.connection import Connection
@@ -16,7 +16,6 @@ from tinysnitch.view.connection_view import present_connection, present_title, p
 from tinysnitch.view.lookup import NO_LOOKUP, FindFile, Lookup
 
 CHOICE = Choice(verdict=Verdict.ALLOW)
-ANY_TEXT = st.text(st.characters(exclude_categories=()), min_size=1)
 
 
 def texts(
@@ -162,7 +161,7 @@ def test_a_name_that_the_program_asked_for_is_no_guess() -> None:
     assert present_warnings(msgspec.structs.replace(connection, is_name_sure=True)) == ()
 
 
-@given(ANY_TEXT, ANY_TEXT, ANY_TEXT)
+@given(SOME_TEXT, SOME_TEXT, SOME_TEXT)
 def test_hostile_text_never_reaches_the_screen_raw(program: str, arg: str, name: str) -> None:
     process = msgspec.structs.replace(CURL, program=program, args=(arg,), run_by=arg, parents=(arg,), owners=(arg,))
     connection = msgspec.structs.replace(connection_of(process, name=name), other_names=(arg,), interface=arg)

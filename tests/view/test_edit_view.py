@@ -1,11 +1,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.core.any_text import ANY_TEXT
 from tinysnitch.view.edit_view import present_edit
 from tinysnitch.view.line_edit import LineEdit
 from tinysnitch.view.text import escape_text
-
-ANY_TEXT = st.text(st.characters(exclude_categories=()))
 
 
 def test_the_cursor_stands_on_a_character_or_behind_the_last() -> None:

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.core.any_text import ANY_CHARACTER
 from tests.view.sample_prompts import connection_of, prompt_of
 from tests.view.test_prompt_state import opened, press, selected_id
 from tinysnitch.core.clock import Instant
@@ -86,7 +87,7 @@ def test_what_is_pasted_beyond_the_end_is_dropped() -> None:
     assert line.paste("y").press("z") == line
 
 
-@given(st.lists(st.sampled_from(NAMES)), st.characters(exclude_categories=()))
+@given(st.lists(st.sampled_from(NAMES)), ANY_CHARACTER)
 def test_the_cursor_stays_in_the_line_and_the_line_stays_printable(names: list[str], char: str) -> None:
     line = edited("abc", *names).press(char, char)
     assert 0 <= line.cursor <= len(line.text)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.core.any_text import SOME_TEXT
 from tests.view.sample_prompts import CURL, IN, OUT, connection_of, prompt_of
 from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.clock import Instant
@@ -20,7 +21,6 @@ from tinysnitch.view.segment import text_of
 
 OPENED_S = 1_700_000_000.0
 CHOICE = Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.FOREVER)
-ANY_TEXT = st.text(st.characters(exclude_categories=()), min_size=1)
 
 
 def shown(state: PromptState, at_s: float = 10.0) -> PromptView:
@@ -183,7 +183,7 @@ def test_questions_put_aside_are_told_of() -> None:
     assert "Tab" in [hint.label for hint in view.hints[0]]
 
 
-@given(ANY_TEXT, ANY_TEXT, st.sampled_from(Lifetime), st.booleans())
+@given(SOME_TEXT, SOME_TEXT, st.sampled_from(Lifetime), st.booleans())
 def test_hostile_text_never_reaches_the_screen_raw(program: str, arg: str, lifetime: Lifetime, any_args: bool) -> None:
     process = msgspec.structs.replace(CURL, program=program, args=(arg, "x"))
     choice: Any = Choice(verdict=Verdict.ALLOW, lifetime=lifetime, any_args=any_args)

@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.core.any_text import ANY_TEXT
 from tinysnitch.view.text import cell_width, escape_text, shorten_end, shorten_middle, wrap_columns, wrap_shortened
-
-ANY_TEXT = st.text(st.characters(exclude_categories=()))
 
 
 def test_what_begins_with_what_matters_loses_its_end() -> None:

@@ -3,8 +3,9 @@
 Rules: (1) equal questions (program with its arguments and user, remote, port, protocol, direction) are one prompt with
 a count; (2) a flow waits in at most one prompt; (3) numbers are never used twice, so that a late answer hits nothing;
 (4) both the prompts and the packets held for them are bounded, and what is turned away is counted; (5) half of the
-room is out of reach for what comes in, for any one program of one user, and for any one question, and a quarter for any
-one user but root, who may run a program under any number of names, so that no flood can silence the rest.
+room is out of reach for what comes in, and for any one program of one user (so for any one question, which is of one
+program), and a quarter for any one user but root, who may run a program under any number of names, so that no flood can
+silence the rest.
 """
 
 from collections import Counter
@@ -102,7 +103,6 @@ class OpenPrompt:
     opened: Instant
     deadline_s: float  # boot-time seconds
     waiters: dict[Flow, Waiter] = field(default_factory=dict)
-    held: int = 0  # packets of all waiters
 
     def value(self, now: Instant) -> Prompt:
         first = next(iter(self.waiters.values()))
@@ -136,24 +136,24 @@ class Prompts:
         """Let a flow wait in the prompt for its question, opening one if there is none; None: no room."""
         question = question_of(waiter.connection)
         prompt = self._by_question.get(question)
-        has_room = self._has_room(prompt) if prompt else self._has_room_to_open(question)
+        has_room = self._may_hold(question) if prompt else self._has_room_to_open(question)
         if not has_room:
             self.turned_away += 1
             return None
         prompt = prompt or self._open_prompt(question, reason, now)
         prompt.waiters[waiter.connection.flow] = waiter
         self._by_flow[waiter.connection.flow] = prompt
-        self._count(prompt, len(waiter.packet_ids))
+        self._count(question, len(waiter.packet_ids))
         return prompt
 
     def hold_packet(self, waiter: Waiter, packet_id: int) -> bool:
         """Hold a further packet of a flow that waits; False when it has enough of them."""
         prompt = self._by_flow[waiter.connection.flow]
-        if len(waiter.packet_ids) >= self._settings.max_waiters_per_flow or not self._has_room(prompt):
+        if len(waiter.packet_ids) >= self._settings.max_waiters_per_flow or not self._may_hold(prompt.question):
             self.dropped += 1
             return False
         waiter.packet_ids.append(packet_id)
-        self._count(prompt, 1)
+        self._count(prompt.question, 1)
         return True
 
     def find_waiter(self, flow: Flow) -> Waiter | None:
@@ -164,7 +164,7 @@ class Prompts:
         """Take a flow out of its prompt, which closes by `close_if_empty`. KeyError when it does not wait."""
         prompt = self._by_flow.pop(flow)
         waiter = prompt.waiters.pop(flow)
-        self._count(prompt, -len(waiter.packet_ids))
+        self._count(prompt.question, -len(waiter.packet_ids))
         return prompt, waiter
 
     def close_if_empty(self, prompt: OpenPrompt, reason: str) -> bool:
@@ -200,23 +200,19 @@ class Prompts:
         _add(self._open_by, question, 1)
         return prompt
 
-    def _has_room(self, prompt: OpenPrompt) -> bool:
-        """Whether one more packet may wait in the prompt."""
-        return prompt.held < _part(self._settings.max_waiters, _HALF) and self._may_hold(prompt.question)
-
     def _has_room_to_open(self, question: Question) -> bool:
         limit = self._settings.max_prompts
         has_room = len(self._open) < limit and not _is_flood(self._open_by, question, limit)
         return has_room and self._may_hold(question)
 
     def _may_hold(self, question: Question) -> bool:
+        """Whether one more packet may wait for its answer."""
         limit = self._settings.max_waiters
         return self.held < limit and not _is_flood(self._held_by, question, limit)
 
-    def _count(self, prompt: OpenPrompt, packets: int) -> None:
+    def _count(self, question: Question, packets: int) -> None:
         self.held += packets
-        prompt.held += packets
-        _add(self._held_by, prompt.question, packets)
+        _add(self._held_by, question, packets)
 
     def __iter__(self) -> Iterator[OpenPrompt]:
         """Oldest first; a copy, so that prompts may be closed meanwhile."""

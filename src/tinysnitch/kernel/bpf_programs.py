@@ -235,7 +235,7 @@ class BpfPrograms:
             self._maps.listeners.write(key, (first, *kept, members, int(is_shared or is_left)))
 
     def _join_listener(self, key: tuple[bytes, int, int, int], owner: Owner) -> None:
-        """As join_listener() in bpf/socket.bpf.c."""
+        """As join_listener() in bpf/listener.bpf.h."""
         found = self._maps.listeners.find(*key)
         if found is not None:
             _cookie, exec_id, _started_ns, _pid, uid, members, is_shared = found

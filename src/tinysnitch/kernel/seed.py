@@ -31,38 +31,35 @@ class SeedTable(Protocol):
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool: ...
 
 
-class Seeded(msgspec.Struct, frozen=True):
-    """How many entries were new."""
-
-    processes: int
-    sockets: int
-
-
-def seed(table: SeedTable, sockets: SocketDiag) -> Seeded:
+def seed(table: SeedTable, sockets: SocketDiag) -> None:
     """Write down all that exists in the network namespace of `sockets`."""
-    processes = seed_processes(table) + seed_processes(table)
-    return Seeded(processes, seed_sockets(table, sockets))
+    for _pass in range(2):
+        seed_processes(table)
+    seed_sockets(table, sockets)
 
 
-def seed_processes(table: SeedTable) -> int:
+def seed_processes(table: SeedTable) -> None:
     """One pass, parents first."""
     unknown = [procfs.read_process(pid) for pid in procfs.list_processes() if table.find_process(pid) is None]
     found = sorted(filter(None, unknown), key=lambda process: process.started_ns)
-    return sum(_seed_process(table, process) for process in found)
+    for process in found:
+        _seed_process(table, process)
 
 
-def _seed_process(table: SeedTable, process: LiveProcess) -> bool:
+def _seed_process(table: SeedTable, process: LiveProcess) -> None:
     parent = table.find_process(process.parent_pid)
     image = msgspec.structs.replace(image_of(process), parent_exec_id=parent.exec_id if parent else 0)
-    return table.seed_process(process.pid, process.started_ns, table.seed_image(image))
+    table.seed_process(process.pid, process.started_ns, table.seed_image(image))
 
 
-def seed_sockets(table: SeedTable, sockets: SocketDiag) -> int:
+def seed_sockets(table: SeedTable, sockets: SocketDiag) -> None:
     """Give each socket to the newest process that holds it, and the ports to those that listen."""
     table.expect_all_listeners()  # before they are looked for: one that finds no room meanwhile says so anew
     holders = _find_holders(table)
     found = [*sockets.list_sockets(TCP), *sockets.list_sockets(UDP), *read_raw_sockets()]
-    return sum(_seed_socket(table, each, holders[each.inode]) for each in found if each.inode in holders)
+    for each in found:
+        if each.inode in holders:
+            _seed_socket(table, each, holders[each.inode])
 
 
 class _Holder(msgspec.Struct, frozen=True, order=True):
@@ -86,16 +83,15 @@ def _find_holders(table: SeedTable) -> dict[int, _Holder]:
     return found
 
 
-def _seed_socket(table: SeedTable, found: DiagSocket, holder: _Holder) -> bool:
+def _seed_socket(table: SeedTable, found: DiagSocket, holder: _Holder) -> None:
     cookie = found.cookie or read_cookie(holder.pid, holder.descriptor)
     process = procfs.read_process(holder.pid)
     if not cookie or process is None or not procfs.is_same_start(holder.started_ns, process.started_ns):
-        return False
+        return
     owner = Owner(holder.exec_id, holder.started_ns, holder.pid, process.uid)
-    is_new = table.seed_owner(cookie, owner, found.remote, found.remote_port)
+    table.seed_owner(cookie, owner, found.remote, found.remote_port)
     if _is_listening(found):  # one that is known may have found no room for its port
         table.seed_listener(found.protocol, found.local_port, found.local, Listener(cookie, owner))
-    return is_new
 
 
 def _is_listening(found: DiagSocket) -> bool:

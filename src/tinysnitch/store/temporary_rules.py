@@ -12,7 +12,7 @@ from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import format_rule, parse_rules
 from tinysnitch.store.text_file import errors_named, read_text, replace_text
 
-_HEADER = "# Temporary rules, written by tinysnitchd. Lasting ones belong into the rules file.\n"
+_HEADER = "# Temporary rules, written by tinysnitchd. Lasting ones belong in the rules file.\n"
 _END = "# That is all.\n"
 _MODE = 0o600
 

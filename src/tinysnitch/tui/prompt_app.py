@@ -14,7 +14,7 @@ from rich.text import Text
 from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
@@ -52,16 +52,21 @@ class PromptWidget(Widget):
         self._state = state
         self._lookup = lookup
         self._help_page = 0
-        self._drawn: list[Text] = []  # the rows on the screen
+        self._drawn: list[Text] = []  # the rows on the screen, once it is painted
+        self._drawn_size = Size(0, 0)
 
     def render(self) -> Text:
-        self._drawn = self._draw()
+        """The rows as `redraw` found them: what is other by now in further ones would not be painted."""
+        if self._drawn_size != self.size:
+            self._draw_all()
         return Text("\n").join(self._drawn)
 
     def redraw(self) -> None:
         """Only the rows that changed: a slow line shall not be busy with a countdown."""
         width, height = self.size
-        before, now = _padded(self._drawn, height), _padded(self._draw(), height)
+        before = _padded(self._drawn, height)
+        self._draw_all()
+        now = _padded(self._drawn, height)
         changed = [row for row in range(height) if before[row] != now[row]]
         if changed:
             self.refresh(*(Region(0, row, width, 1) for row in changed))
@@ -80,10 +85,10 @@ class PromptWidget(Widget):
         self._help_page += 1
         return True
 
-    def _draw(self) -> list[Text]:
+    def _draw_all(self) -> None:
         text = self._draw_page()
         text.plain = fit_encoding(text.plain, _encoding())
-        return list(text.split("\n", allow_blank=True))
+        self._drawn, self._drawn_size = list(text.split("\n", allow_blank=True)), self.size
 
     def _draw_page(self) -> Text:
         width, height = self.size

@@ -10,7 +10,7 @@ from collections import Counter
 def attempt(remote: str, results: Counter[str]) -> None:
     address, port = remote.rsplit(":", 1)
     try:
-        socket.create_connection((address, int(port)), timeout=60).close()
+        socket.create_connection((address, int(port)), timeout=300).close()
         results[f"{remote} ok"] += 1
     except ConnectionRefusedError:
         results[f"{remote} refused"] += 1
