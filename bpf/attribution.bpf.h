@@ -55,10 +55,20 @@ static __always_inline bool is_borrowed(struct sock *sk, __u8 protocol, struct o
 }
 
 /*
- * What a tunnel sends (WireGuard, VXLAN, IPsec) still leads to the socket whose packet is in it: skb_scrub_packet() does
- * not orphan. A raw socket sends whatever it likes; a closed one has no port any more (udp_lib_unhash()).
+ * What a program sends comes by no device and has nothing in it, before it leaves. The device of a tunnel stays with the
+ * packet; IPsec has none, but notes what it has put into its own (xfrm4_transport_output(), xfrm4_tunnel_encap_add()).
  */
-static __always_inline bool is_of_tunnel(struct sock *sk, const struct flow_key *flow)
+static __always_inline bool has_come_far(struct sk_buff *skb)
+{
+	return BPF_CORE_READ(skb, dev) || BPF_CORE_READ(skb, inner_transport_header);
+}
+
+/*
+ * What a tunnel sends (WireGuard, VXLAN, IPsec) still leads to the socket whose packet is in it: skb_scrub_packet() does
+ * not orphan. A raw socket sends whatever it likes; a closed one has no port any more (udp_lib_unhash()). One of another
+ * port may also have got that since: with its SYN still held, or between MSG_MORE and the end of a datagram.
+ */
+static __always_inline bool is_of_tunnel(struct sk_buff *skb, struct sock *sk, const struct flow_key *flow)
 {
 	__u16 port;
 
@@ -67,7 +77,7 @@ static __always_inline bool is_of_tunnel(struct sock *sk, const struct flow_key 
 	if (BPF_CORE_READ(sk, sk_protocol) != flow->protocol)
 		return true;
 	port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	return has_ports(flow->protocol) && port && port != flow->local_port;
+	return has_ports(flow->protocol) && port && port != flow->local_port && has_come_far(skb);
 }
 
 static __always_inline void attribute_outbound(struct __sk_buff *skb, const struct flow_key *flow,
@@ -77,7 +87,7 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 	__u64 cookie = bpf_get_socket_cookie(skb);
 
 	*attribution = (struct attribution){};
-	if (!cookie || is_of_tunnel(sk, flow)) {
+	if (!cookie || is_of_tunnel((struct sk_buff *)skb, sk, flow)) {
 		blame_kernel(attribution);
 		return;
 	}
