@@ -102,32 +102,36 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 		blame_kernel(attribution);
 }
 
+/* Of two programs only the kernel's own look-up tells. */
+static __always_inline void look_for_listener(const struct listener_key *key, struct listener **found, bool *is_shared)
+{
+	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
+
+	if (!listener)
+		return;
+	if (listener->is_shared || (*found && !is_same_program(&(*found)->owner, &listener->owner)))
+		*is_shared = true;
+	if (!*found)
+		*found = listener;
+}
+
 /*
- * The exact local address, else any of the family or any at all: between those two, sockets of one port, the kernel may
- * choose by interface or CPU (compute_score() in net/ipv4/udp.c), so that of two programs only its own look-up tells.
+ * The exact local address, else any of the family, else any at all. The kernel chooses so as well, but passes over
+ * sockets of another interface, and between the last two may also choose by CPU (compute_score() in net/ipv4/udp.c).
  */
 static __always_inline struct listener *find_listener(const struct flow_key *flow, bool *is_shared)
 {
 	struct listener_key key = {.port = flow->local_port, .protocol = flow->protocol};
-	struct listener *listener, *other;
+	struct listener *listener = NULL;
 
 	__builtin_memcpy(key.address, flow->local, sizeof(key.address));
-	listener = bpf_map_lookup_elem(&listeners, &key);
-	if (!listener && is_mapped(flow->local)) {
+	look_for_listener(&key, &listener, is_shared);
+	if (is_mapped(flow->local)) {
 		map_v4(key.address, 0);
-		listener = bpf_map_lookup_elem(&listeners, &key);
-		__builtin_memset(key.address, 0, sizeof(key.address));
-		other = bpf_map_lookup_elem(&listeners, &key);
-		if (listener && other && !is_same_program(&listener->owner, &other->owner))
-			*is_shared = true;
-		if (!listener)
-			listener = other;
-	} else if (!listener) {
-		__builtin_memset(key.address, 0, sizeof(key.address));
-		listener = bpf_map_lookup_elem(&listeners, &key);
+		look_for_listener(&key, &listener, is_shared);
 	}
-	if (listener && listener->is_shared)
-		*is_shared = true;
+	__builtin_memset(key.address, 0, sizeof(key.address));
+	look_for_listener(&key, &listener, is_shared);
 	return listener;
 }
 
@@ -143,6 +147,11 @@ static __always_inline void forget_stale(struct owner *owner)
 		*owner = (struct owner){};
 }
 
+static __always_inline bool is_in_time_wait(struct __sk_buff *skb)
+{
+	return BPF_CORE_READ((struct sk_buff *)skb, sk, __sk_common.skc_state) == TCP_TIME_WAIT;
+}
+
 static __always_inline void attribute_inbound(struct __sk_buff *skb, const struct flow_key *flow,
 					      struct attribution *attribution)
 {
@@ -154,9 +163,12 @@ static __always_inline void attribute_inbound(struct __sk_buff *skb, const struc
 		blame_kernel(attribution);
 		return;
 	}
-	/* Early demux (net.ipv4.ip_early_demux) has found a connected socket already: of a flow that conntrack forgot. */
+	/*
+	 * Early demux (net.ipv4.ip_early_demux) has found a connected socket already: of a flow that conntrack forgot. Or
+	 * one that has been, under its cookie: a SYN passes on from that to whoever listens (TCP_TW_SYN).
+	 */
 	attribution->cookie = bpf_get_socket_cookie(skb);
-	if (attribution->cookie && find_owner(attribution->cookie, &attribution->owner)) {
+	if (attribution->cookie && !is_in_time_wait(skb) && find_owner(attribution->cookie, &attribution->owner)) {
 		forget_stale(&attribution->owner);
 		attribution->is_listening = true;
 		return;
