@@ -74,6 +74,15 @@ def test_who_listens(watched: WatchedLab, kind: str, bound: str, address: str) -
     assert (record["program"], record["pid"], record["attribution"]) == (RECEIVER, server.pid, "bpf")
 
 
+@pytest.mark.parametrize("way", ["zombie", "thread"])
+def test_who_listens_in_a_thread_that_has_what_its_process_has_not(watched: WatchedLab, way: str) -> None:
+    """The first thread has ended; or the socket is among the thread's own descriptors alone."""
+    program = str(PROGRAMS / "hidden.py")
+    with receiver(watched.lab, way, HOST4, "7120", program=program) as server:
+        record = visit(watched, "tcp", HOST4, 7120)
+    assert (record["program"], record["pid"], record["attribution"]) == (program, server.pid, "bpf")
+
+
 @KINDS
 def test_a_port_that_another_takes_over_is_the_others(watched: WatchedLab, kind: str) -> None:
     for _ in range(2):
