@@ -10,7 +10,7 @@ import pytest
 from tests.lab.daemon import Record
 from tests.lab.lab import Lab
 from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
-from tests.lab.world import HOST4, HOST6, PROGRAMS, WORLD4
+from tests.lab.world import HOST4, HOST6, MORE_WORLD4, PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
@@ -152,3 +152,24 @@ def test_who_listened_before_the_daemon_started(lab: Lab, kind: str) -> None:
         record = visit(watched, kind, HOST4, 7105)
         assert got(server)
     assert (record["program"], record["pid"], record["attribution"]) == (RECEIVER, server.pid, "procfs")
+
+
+CONNECTED = """
+import socket, sys
+taker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+taker.bind((sys.argv[1], 7121))
+taker.connect((sys.argv[2], 9))
+print("listening", flush=True)
+taker.recv(1)
+"""
+
+
+def test_nobody_is_asked_about_what_comes_to_a_socket_that_is_connected_elsewhere(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    taker = lab.spawn([PYTHON, "-c", CONNECTED, HOST4, MORE_WORLD4[0]])
+    assert taker.stdout
+    assert taker.stdout.readline() == "listening\n"
+    local = come(lab, "udp", HOST4, 7121)
+    record = daemon.wait_connection(direction="inbound", remote_port=local)
+    assert (record["verdict"], record["reason"]) == ("deny", "no program listens on this port")
+    assert daemon.records("ask") == []

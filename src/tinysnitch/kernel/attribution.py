@@ -119,6 +119,8 @@ class Attributor:
         noted = entry.owner if entry and entry.exec_id != EXEC_ID_UNKNOWN else None
         cookie = entry.cookie if entry else 0
         found = self._sockets.find_receiver(flow, in_interface)
+        if found is None and flow.protocol == UDP:  # whoever has the port is connected to another, or has closed it
+            return Claim(NOT_LISTENING, 0)
         owner = self._find_noted_owner(table, found, entry) if found else None
         if found is None or owner is None:  # there is none (any more), or the kernel made it for another (MPTCP)
             if noted:
