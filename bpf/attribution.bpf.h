@@ -160,7 +160,8 @@ static __always_inline void attribute_inbound(struct __sk_buff *skb, const struc
 
 	*attribution = (struct attribution){};
 	if (!has_ports(flow->protocol)) {
-		blame_kernel(attribution);
+		if (!has_other_ports(flow->protocol))
+			blame_kernel(attribution);
 		return;
 	}
 	/*

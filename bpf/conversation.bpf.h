@@ -26,7 +26,7 @@ static __always_inline void name_conversation(struct __sk_buff *skb, struct ques
 	struct flow_key *key = &question->conversation;
 
 	*key = question->flow;
-	if (key->protocol == SCTP || key->protocol == DCCP || key->protocol == UDPLITE)
+	if (has_other_ports(key->protocol))
 		parse_ports(skb, key, transport);
 	key->direction = OUTBOUND;
 }

@@ -154,6 +154,21 @@ def test_who_listened_before_the_daemon_started(lab: Lab, kind: str) -> None:
     assert (record["program"], record["pid"], record["attribution"]) == (RECEIVER, server.pid, "procfs")
 
 
+SEND_RAW = """
+import socket, sys
+socket.socket(socket.AF_INET, socket.SOCK_RAW, int(sys.argv[2])).sendto(bytes(24), (sys.argv[1], 0))
+"""
+
+
+@pytest.mark.parametrize("protocol", [33, 132, 136])
+def test_what_a_program_may_take_by_another_protocol_is_not_the_kernels(watched: WatchedLab, protocol: int) -> None:
+    """DCCP, SCTP and UDP-Lite: whose their ports are, no hook tells."""
+    sent = watched.lab.run_world([PYTHON, "-c", SEND_RAW, HOST4, str(protocol)])
+    assert sent.returncode == 0, sent.stderr
+    record = watched.daemon.wait_connection(direction="inbound", protocol=str(protocol))
+    assert (record["program"], record["attribution"]) == ("unknown", "unknown")
+
+
 CONNECTED = """
 import socket, sys
 taker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
