@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
-from tests.kernel.pinned_tables import count_hits, find_listener, is_shared
+from tests.kernel.pinned_tables import count_hits, find_listener, is_shared, read_flow_verdict, write_flow
 from tests.kernel.test_bpf_structs import make_image
 from tests.lab.patience import PATIENCE
 from tinysnitch.core.commands import VerdictKey
@@ -190,6 +190,16 @@ def test_to_withdraw_leaves_what_was_there(place: BpfPlace) -> None:
     adopted.remove()
     BpfPrograms.load(place.pin_dir, place.cgroup, cookie, False).withdraw()
     assert not place.pin_dir.exists()
+
+
+def test_a_verdict_for_a_flow_is_not_another_programs_who_took_it_meanwhile(programs: BpfPrograms) -> None:
+    """Both share the port (SO_REUSEADDR) and talk to the same remote: the flow is whose packet came last."""
+    flow = Flow(UDP, Direction.OUTBOUND, LOCAL, 5353, parse_address("224.0.0.251"), 5353)
+    write_flow(programs, flow, 5, Owner(100, 7, 4000, 1000))
+    assert not programs.remember_flow(flow, Verdict.ALLOW, 1, 0, exec_id=99)
+    assert read_flow_verdict(programs, flow) == 0
+    assert programs.remember_flow(flow, Verdict.ALLOW, 1, 0, exec_id=100)
+    assert read_flow_verdict(programs, flow) == 1
 
 
 def test_forgotten_verdicts_are_gone(programs: BpfPrograms) -> None:
