@@ -169,22 +169,25 @@ def test_what_a_program_may_take_by_another_protocol_is_not_the_kernels(watched:
     assert (record["program"], record["attribution"]) == ("unknown", "unknown")
 
 
-CONNECTED = """
+NOT_TAKING = """
 import socket, sys
-taker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-taker.bind((sys.argv[1], 7121))
-taker.connect((sys.argv[2], 9))
+taker = socket.socket(socket.AF_INET, socket.SOCK_STREAM if sys.argv[1] == "tcp" else socket.SOCK_DGRAM)
+taker.bind((sys.argv[2], 7121))
+if sys.argv[1] == "udp":
+    taker.connect((sys.argv[3], 9))
 print("listening", flush=True)
-taker.recv(1)
+sys.stdin.read()
 """
 
 
-def test_nobody_is_asked_about_what_comes_to_a_socket_that_is_connected_elsewhere(lab: Lab) -> None:
+@KINDS
+def test_nobody_is_asked_about_what_the_socket_on_its_port_does_not_take(lab: Lab, kind: str) -> None:
+    """Bound and not listening, as who connects from a port of its choice; or connected elsewhere."""
     daemon = lab.start_daemon("")
-    taker = lab.spawn([PYTHON, "-c", CONNECTED, HOST4, MORE_WORLD4[0]])
+    taker = lab.spawn([PYTHON, "-c", NOT_TAKING, kind, HOST4, MORE_WORLD4[0]], stdin=subprocess.PIPE)
     assert taker.stdout
     assert taker.stdout.readline() == "listening\n"
-    local = come(lab, "udp", HOST4, 7121)
-    record = daemon.wait_connection(direction="inbound", remote_port=local)
+    lab.run_world([PYTHON, "-c", CLIENT, kind, HOST4, "7121", "19999"])
+    record = daemon.wait_connection(direction="inbound", remote_port=19999)
     assert (record["verdict"], record["reason"]) == ("deny", "no program listens on this port")
     assert daemon.records("ask") == []
