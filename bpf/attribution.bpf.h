@@ -8,7 +8,7 @@
 
 struct attribution {
 	struct owner owner;
-	__u64 cookie;                /* 0: no socket */
+	__u64 cookie;                /* 0: no socket; or GROUP */
 	struct owned_socket *socket; /* outbound; NULL: not noted */
 	bool is_listening;
 };
@@ -102,8 +102,12 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 		blame_kernel(attribution);
 }
 
+/* Which sockets have a port of several programs, as a number that no socket has: another one when they change. */
+#define GROUP (1ULL << 63)
+
 /* Of two programs only the kernel's own look-up tells. */
-static __always_inline void look_for_listener(const struct listener_key *key, struct listener **found, bool *is_shared)
+static __always_inline void look_for_listener(const struct listener_key *key, struct listener **found, __u64 *group,
+					      bool *is_shared)
 {
 	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
 
@@ -111,6 +115,7 @@ static __always_inline void look_for_listener(const struct listener_key *key, st
 		return;
 	if (listener->is_shared || (*found && !is_same_program(&(*found)->owner, &listener->owner)))
 		*is_shared = true;
+	*group += listener->cookie + ((__u64)listener->is_shared << 32);
 	if (!*found)
 		*found = listener;
 }
@@ -118,20 +123,23 @@ static __always_inline void look_for_listener(const struct listener_key *key, st
 /*
  * The exact local address, else any of the family, else any at all. The kernel chooses so as well, but passes over
  * sockets of another interface, and between the last two may also choose by CPU (compute_score() in net/ipv4/udp.c).
+ * `group` comes zeroed, and stays so where one program has the port.
  */
-static __always_inline struct listener *find_listener(const struct flow_key *flow, bool *is_shared)
+static __always_inline struct listener *find_listener(const struct flow_key *flow, __u64 *group)
 {
 	struct listener_key key = {.port = flow->local_port, .protocol = flow->protocol};
 	struct listener *listener = NULL;
+	bool is_shared = false;
 
 	__builtin_memcpy(key.address, flow->local, sizeof(key.address));
-	look_for_listener(&key, &listener, is_shared);
+	look_for_listener(&key, &listener, group, &is_shared);
 	if (is_mapped(flow->local)) {
 		map_v4(key.address, 0);
-		look_for_listener(&key, &listener, is_shared);
+		look_for_listener(&key, &listener, group, &is_shared);
 	}
 	__builtin_memset(key.address, 0, sizeof(key.address));
-	look_for_listener(&key, &listener, is_shared);
+	look_for_listener(&key, &listener, group, &is_shared);
+	*group = is_shared ? *group | GROUP : 0;
 	return listener;
 }
 
@@ -156,7 +164,7 @@ static __always_inline void attribute_inbound(struct __sk_buff *skb, const struc
 					      struct attribution *attribution)
 {
 	struct listener *listener;
-	bool is_shared = false;
+	__u64 group = 0;
 
 	*attribution = (struct attribution){};
 	if (!has_ports(flow->protocol)) {
@@ -174,10 +182,10 @@ static __always_inline void attribute_inbound(struct __sk_buff *skb, const struc
 		attribution->is_listening = true;
 		return;
 	}
-	listener = find_listener(flow, &is_shared);
-	attribution->cookie = 0;
+	listener = find_listener(flow, &group);
+	attribution->cookie = group;
 	attribution->is_listening = listener;
-	if (!listener || is_shared)
+	if (!listener || group)
 		return;
 	attribution->cookie = listener->cookie;
 	if (!find_owner(listener->cookie, &attribution->owner))

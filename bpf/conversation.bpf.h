@@ -93,7 +93,7 @@ static __always_inline bool is_for_them(struct __sk_buff *skb, const struct sett
 	attribute_inbound(skb, &question->flow, &question->whose);
 	if (!whose->is_listening)
 		return !settings->has_lost_listeners && is_still_open(conversation);
-	return whose->cookie && (whose->cookie == conversation->cookie || is_theirs(question, conversation));
+	return !(whose->cookie & GROUP) && (whose->cookie == conversation->cookie || is_theirs(question, conversation));
 }
 
 /* A datagram like one that was allowed a moment ago, by the same process and the same rules. */

@@ -66,6 +66,27 @@ def test_a_second_user_binds_the_same_port(stage: Stage, is_evil_first: bool) ->
     assert record["verdict"] == ("allow" if second[0] == stage.receiver else "deny")
 
 
+def test_another_one_joins_a_port_that_is_shared_already(stage: Stage) -> None:
+    """What was decided for who took a flow is not for who takes it since, being the newest."""
+    words = ("udp", "0.0.0.0", "7313", "reuse_address")
+    evil = (stage.evil_receiver, *words)
+    visit_again = [PYTHON, "-c", TALK, HOST4, "7313", str(next(_ports)), "x"]
+    with receiver(stage, *evil, user="nobody"), receiver(stage, stage.receiver, *words) as honest:
+        stage.lab.run_world(visit_again)
+        assert honest.stdout
+        assert honest.stdout.readline() == "got\n"
+        with receiver(stage, *evil, user="nobody") as joined:
+            known = len(stage.daemon.records("connection"))
+            stage.lab.run_world(visit_again)
+            record = stage.daemon.wait_connections(known + 1)[-1]
+            assert (record["program"], record["pid"], record["verdict"]) == (
+                str(stage.evil_receiver),
+                joined.pid,
+                "deny",
+            )
+            assert_got_nothing(joined)
+
+
 @pytest.mark.parametrize("address", ["0.0.0.0", "::"])
 def test_a_second_user_who_takes_the_port_of_one_interface(stage: Stage, address: str) -> None:
     """The kernel prefers it, be it for IPv6 as well; a look-up without the interface passes over it."""

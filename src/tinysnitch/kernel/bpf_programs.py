@@ -239,7 +239,7 @@ class BpfPrograms:
             first, exec_id, started_ns, pid, uid, members, is_shared = listener
             is_left = members > 1 and (exec_id, uid) != (owner.exec_id, owner.uid)
             kept = pack_owner(owner) if first == cookie else (exec_id, started_ns, pid, uid)
-            self._maps.listeners.write(key, (first, *kept, members, int(is_shared or is_left)))
+            self._maps.listeners.write(key, (first, *kept, members, is_shared + (is_left or is_shared > 0)))
 
     def _join_listener(self, key: tuple[bytes, int, int, int], owner: Owner) -> None:
         """As join_listener() in bpf/socket.bpf.c."""
@@ -247,7 +247,7 @@ class BpfPrograms:
         if found is not None:
             _cookie, exec_id, _started_ns, _pid, uid, members, is_shared = found
             is_same = (exec_id, uid) == (owner.exec_id, owner.uid)
-            self._maps.listeners.write(key, (*found[:5], members + 1, int(is_shared or not is_same)))
+            self._maps.listeners.write(key, (*found[:5], members + 1, is_shared + (not is_same or is_shared > 0)))
 
     # Counts and traces
 
