@@ -6,7 +6,7 @@ import pytest
 
 from tests.evasion.stage import PYTHON
 from tests.lab.lab import Lab
-from tests.lab.world import ECHO_PORT, HOST4, WORLD4, WORLD6
+from tests.lab.world import ECHO_PORT, HOST4, HOST6, WORLD4, WORLD6
 
 pytestmark = [pytest.mark.privileged]
 
@@ -25,7 +25,7 @@ client.setsockopt(socket.IPPROTO_UDP, 1, 0)  # UDP_CORK
 """
 # The SYN to the first port is held till the socket is at the second.
 STREAM = f"""{LEAVE}
-client = socket.socket()
+client = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
 client.setblocking(False)
 client.connect_ex((sys.argv[1], 80))
 sys.stdin.readline()
@@ -43,9 +43,10 @@ def test_a_datagram_that_was_begun_with_another_port(lab: Lab) -> None:
     assert daemon.wait_connection(remote_address=WORLD6)["program"].startswith("/usr/bin/python3")
 
 
-def test_a_syn_that_was_held_till_its_socket_had_another_port(lab: Lab) -> None:
+@pytest.mark.parametrize(("remote", "local"), [(WORLD4, HOST4), (WORLD6, HOST6)])
+def test_a_syn_that_was_held_till_its_socket_had_another_port(lab: Lab, remote: str, local: str) -> None:
     daemon = lab.start_daemon("")
-    client = lab.spawn([PYTHON, "-c", STREAM, WORLD4, HOST4], user="nobody", stdin=subprocess.PIPE)
+    client = lab.spawn([PYTHON, "-c", STREAM, remote, local], user="nobody", stdin=subprocess.PIPE)
     assert client.stdin
     first = daemon.wait_ask(remote_port=80)
     client.stdin.write("\n")
