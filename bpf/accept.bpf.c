@@ -28,13 +28,13 @@ static __always_inline int note_accept(struct bpf_sock_addr *ctx, struct flow_ke
 	struct settings *settings = find_settings();
 	struct listener *listener;
 	struct owner owner, known;
-	bool is_shared = false;
+	__u64 group = 0;
 
 	if (!settings || bpf_get_netns_cookie(ctx) != settings->netns_cookie || ctx->type != SOCK_STREAM)
 		return GO_ON;
 	flow->protocol = TCP;
-	listener = find_listener(flow, &is_shared);
-	if (!listener || is_shared)
+	listener = find_listener(flow, &group);
+	if (!listener || group)
 		return GO_ON;
 	if (!find_owner(listener->cookie, &known))
 		known = listener->owner;

@@ -8,7 +8,7 @@
 
 struct attribution {
 	struct owner owner;
-	__u64 cookie;                /* 0: no socket */
+	__u64 cookie;                /* 0: no socket; or GROUP */
 	struct owned_socket *socket; /* outbound; NULL: not noted */
 	bool is_listening;
 };
@@ -55,10 +55,20 @@ static __always_inline bool is_borrowed(struct sock *sk, __u8 protocol, struct o
 }
 
 /*
- * What a tunnel sends (WireGuard, VXLAN, IPsec) still leads to the socket whose packet is in it: skb_scrub_packet() does
- * not orphan. A raw socket sends whatever it likes; a closed one has no port any more (udp_lib_unhash()).
+ * What a program sends comes by no device and has nothing in it, before it leaves. The device of a tunnel stays with the
+ * packet; IPsec has none, but notes what it has put into its own (xfrm4_transport_output(), xfrm4_tunnel_encap_add()).
  */
-static __always_inline bool is_of_tunnel(struct sock *sk, const struct flow_key *flow)
+static __always_inline bool has_come_far(struct sk_buff *skb)
+{
+	return BPF_CORE_READ(skb, dev) || BPF_CORE_READ(skb, inner_transport_header);
+}
+
+/*
+ * What a tunnel sends (WireGuard, VXLAN, IPsec) still leads to the socket whose packet is in it: skb_scrub_packet() does
+ * not orphan. A raw socket sends whatever it likes; a closed one has no port any more (udp_lib_unhash()). One of another
+ * port may also have got that since: with its SYN still held, or between MSG_MORE and the end of a datagram.
+ */
+static __always_inline bool is_of_tunnel(struct sk_buff *skb, struct sock *sk, const struct flow_key *flow)
 {
 	__u16 port;
 
@@ -67,7 +77,7 @@ static __always_inline bool is_of_tunnel(struct sock *sk, const struct flow_key 
 	if (BPF_CORE_READ(sk, sk_protocol) != flow->protocol)
 		return true;
 	port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	return has_ports(flow->protocol) && port && port != flow->local_port;
+	return has_ports(flow->protocol) && port && port != flow->local_port && has_come_far(skb);
 }
 
 static __always_inline void attribute_outbound(struct __sk_buff *skb, const struct flow_key *flow,
@@ -77,7 +87,7 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 	__u64 cookie = bpf_get_socket_cookie(skb);
 
 	*attribution = (struct attribution){};
-	if (!cookie || is_of_tunnel(sk, flow)) {
+	if (!cookie || is_of_tunnel((struct sk_buff *)skb, sk, flow)) {
 		blame_kernel(attribution);
 		return;
 	}
@@ -92,32 +102,44 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 		blame_kernel(attribution);
 }
 
+/* Which sockets have a port of several programs, as a number that no socket has: another one when they change. */
+#define GROUP (1ULL << 63)
+
+/* Of two programs only the kernel's own look-up tells. */
+static __always_inline void look_for_listener(const struct listener_key *key, struct listener **found, __u64 *group,
+					      bool *is_shared)
+{
+	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
+
+	if (!listener)
+		return;
+	if (listener->is_shared || (*found && !is_same_program(&(*found)->owner, &listener->owner)))
+		*is_shared = true;
+	*group += listener->cookie + ((__u64)listener->is_shared << 32);
+	if (!*found)
+		*found = listener;
+}
+
 /*
- * The exact local address, else any of the family or any at all: between those two, sockets of one port, the kernel may
- * choose by interface or CPU (compute_score() in net/ipv4/udp.c), so that of two programs only its own look-up tells.
+ * The exact local address, else any of the family, else any at all. The kernel chooses so as well, but passes over
+ * sockets of another interface, and between the last two may also choose by CPU (compute_score() in net/ipv4/udp.c).
+ * `group` comes zeroed, and stays so where one program has the port.
  */
-static __always_inline struct listener *find_listener(const struct flow_key *flow, bool *is_shared)
+static __always_inline struct listener *find_listener(const struct flow_key *flow, __u64 *group)
 {
 	struct listener_key key = {.port = flow->local_port, .protocol = flow->protocol};
-	struct listener *listener, *other;
+	struct listener *listener = NULL;
+	bool is_shared = false;
 
 	__builtin_memcpy(key.address, flow->local, sizeof(key.address));
-	listener = bpf_map_lookup_elem(&listeners, &key);
-	if (!listener && is_mapped(flow->local)) {
+	look_for_listener(&key, &listener, group, &is_shared);
+	if (is_mapped(flow->local)) {
 		map_v4(key.address, 0);
-		listener = bpf_map_lookup_elem(&listeners, &key);
-		__builtin_memset(key.address, 0, sizeof(key.address));
-		other = bpf_map_lookup_elem(&listeners, &key);
-		if (listener && other && !is_same_program(&listener->owner, &other->owner))
-			*is_shared = true;
-		if (!listener)
-			listener = other;
-	} else if (!listener) {
-		__builtin_memset(key.address, 0, sizeof(key.address));
-		listener = bpf_map_lookup_elem(&listeners, &key);
+		look_for_listener(&key, &listener, group, &is_shared);
 	}
-	if (listener && listener->is_shared)
-		*is_shared = true;
+	__builtin_memset(key.address, 0, sizeof(key.address));
+	look_for_listener(&key, &listener, group, &is_shared);
+	*group = is_shared ? *group | GROUP : 0;
 	return listener;
 }
 
@@ -133,28 +155,37 @@ static __always_inline void forget_stale(struct owner *owner)
 		*owner = (struct owner){};
 }
 
+static __always_inline bool is_in_time_wait(struct __sk_buff *skb)
+{
+	return BPF_CORE_READ((struct sk_buff *)skb, sk, __sk_common.skc_state) == TCP_TIME_WAIT;
+}
+
 static __always_inline void attribute_inbound(struct __sk_buff *skb, const struct flow_key *flow,
 					      struct attribution *attribution)
 {
 	struct listener *listener;
-	bool is_shared = false;
+	__u64 group = 0;
 
 	*attribution = (struct attribution){};
 	if (!has_ports(flow->protocol)) {
-		blame_kernel(attribution);
+		if (!has_other_ports(flow->protocol))
+			blame_kernel(attribution);
 		return;
 	}
-	/* Early demux (net.ipv4.ip_early_demux) has found a connected socket already: of a flow that conntrack forgot. */
+	/*
+	 * Early demux (net.ipv4.ip_early_demux) has found a connected socket already: of a flow that conntrack forgot. Or
+	 * one that has been, under its cookie: a SYN passes on from that to whoever listens (TCP_TW_SYN).
+	 */
 	attribution->cookie = bpf_get_socket_cookie(skb);
-	if (attribution->cookie && find_owner(attribution->cookie, &attribution->owner)) {
+	if (attribution->cookie && !is_in_time_wait(skb) && find_owner(attribution->cookie, &attribution->owner)) {
 		forget_stale(&attribution->owner);
 		attribution->is_listening = true;
 		return;
 	}
-	listener = find_listener(flow, &is_shared);
-	attribution->cookie = 0;
+	listener = find_listener(flow, &group);
+	attribution->cookie = group;
 	attribution->is_listening = listener;
-	if (!listener || is_shared)
+	if (!listener || group)
 		return;
 	attribution->cookie = listener->cookie;
 	if (!find_owner(listener->cookie, &attribution->owner))

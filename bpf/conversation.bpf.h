@@ -26,7 +26,7 @@ static __always_inline void name_conversation(struct __sk_buff *skb, struct ques
 	struct flow_key *key = &question->conversation;
 
 	*key = question->flow;
-	if (key->protocol == SCTP || key->protocol == DCCP || key->protocol == UDPLITE)
+	if (has_other_ports(key->protocol))
 		parse_ports(skb, key, transport);
 	key->direction = OUTBOUND;
 }
@@ -70,6 +70,12 @@ static __always_inline bool is_from_them(struct __sk_buff *skb, struct question 
 	return true;
 }
 
+/* A socket that is closed has left its port, which the next one may get where no hook tells (inet_autobind()). */
+static __always_inline bool is_still_open(const struct conversation *conversation)
+{
+	return conversation->exec_id == EXEC_ID_KERNEL || bpf_map_lookup_elem(&sockets, &conversation->cookie);
+}
+
 /*
  * Early demux knows the socket if it is connected. Whose a packet without ports is, nothing tells. A port that is shared
  * has no one owner: user space finds who takes the packet. One that no hook told of is of who only calls send().
@@ -86,8 +92,8 @@ static __always_inline bool is_for_them(struct __sk_buff *skb, const struct sett
 		return true;
 	attribute_inbound(skb, &question->flow, &question->whose);
 	if (!whose->is_listening)
-		return !settings->has_lost_listeners;
-	return whose->cookie && (whose->cookie == conversation->cookie || is_theirs(question, conversation));
+		return !settings->has_lost_listeners && is_still_open(conversation);
+	return !(whose->cookie & GROUP) && (whose->cookie == conversation->cookie || is_theirs(question, conversation));
 }
 
 /* A datagram like one that was allowed a moment ago, by the same process and the same rules. */

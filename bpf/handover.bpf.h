@@ -13,8 +13,9 @@ static __always_inline void hand_over(__u64 cookie, struct listener *listener, c
 {
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
 
-	if (listener->members > 1 && !is_same_program(&listener->owner, owner))
-		listener->is_shared = 1; /* the others of the group may stay with who had this one */
+	/* The others of the group may stay with who had this one. */
+	if (listener->is_shared || (listener->members > 1 && !is_same_program(&listener->owner, owner)))
+		__sync_fetch_and_add(&listener->is_shared, 1);
 	if (listener->cookie == cookie)
 		listener->owner = *owner;
 	if (socket)

@@ -166,8 +166,12 @@ struct bpf_sock_addr_kern {
 	struct sock *sk;
 };
 
+struct net_device;
+
 struct sk_buff {
+	struct net_device *dev;
 	struct sock *sk;
+	__u16 inner_transport_header;
 };
 
 struct inet_connection_sock {

@@ -11,7 +11,11 @@ static __always_inline void leave_listener(const struct listener_key *key)
 	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
 
 	/* While anyone is left it stays, and stays shared: who binds the port next would be taken for the only one. */
-	if (listener && __sync_fetch_and_sub(&listener->members, 1) == 1)
+	if (!listener)
+		return;
+	if (listener->is_shared)
+		__sync_fetch_and_add(&listener->is_shared, 1);
+	if (__sync_fetch_and_sub(&listener->members, 1) == 1)
 		bpf_map_delete_elem(&listeners, key);
 }
 
@@ -31,8 +35,8 @@ static __always_inline bool join_listener(const struct listener_key *key, const 
 
 	if (!listener)
 		return false;
-	if (!is_same_program(&listener->owner, owner))
-		listener->is_shared = 1;
+	if (listener->is_shared || !is_same_program(&listener->owner, owner))
+		__sync_fetch_and_add(&listener->is_shared, 1);
 	__sync_fetch_and_add(&listener->members, 1);
 	return true;
 }

@@ -20,6 +20,12 @@ static __always_inline bool has_ports(__u8 protocol)
 	return protocol == TCP || protocol == UDP;
 }
 
+/* Where UDP has them, too, but rules know none. These are of programs, and no hook tells whose their ports are. */
+static __always_inline bool has_other_ports(__u8 protocol)
+{
+	return protocol == SCTP || protocol == DCCP || protocol == UDPLITE;
+}
+
 /* IPv4-mapped, RFC 4291 2.5.5.2 */
 static __always_inline void map_v4(__u8 *address, __u32 v4)
 {

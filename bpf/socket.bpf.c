@@ -172,13 +172,29 @@ int on_post_bind6(struct bpf_sock *ctx)
 	return note_binding(ctx, &key);
 }
 
+/*
+ * The cookie of the socket that a program uses; 0: it is the kernel's own. mptcp_connect() runs the hook of its first
+ * subflow, in the context of who called it; the kernel connects later ones when it likes.
+ */
+static __always_inline __u64 find_used(struct bpf_sock_addr *ctx)
+{
+	struct sock *whose, *sk = BPF_CORE_READ((struct bpf_sock_addr_kern *)ctx, sk);
+
+	if (!is_kernel_socket(sk))
+		return bpf_get_socket_cookie(ctx);
+	whose = ctx->protocol == TCP ? find_mptcp_socket(sk) : NULL;
+	if (!whose || !has_open(BPF_CORE_READ(whose, sk_socket)))
+		return 0;
+	return BPF_CORE_READ(whose, __sk_common.skc_cookie.counter);
+}
+
 /* `key` comes with the remote address alone. */
 static __always_inline int note_use(struct bpf_sock_addr *ctx, struct verdict_key *key, struct owner *owner, __u8 kind)
 {
 	struct settings *settings = find_settings_for(ctx);
-	__u64 cookie = bpf_get_socket_cookie(ctx);
+	__u64 cookie = settings ? find_used(ctx) : 0;
 
-	if (!settings || is_kernel_socket(BPF_CORE_READ((struct bpf_sock_addr_kern *)ctx, sk)))
+	if (!cookie)
 		return GO_ON;
 	read_current(owner);
 	note_owner(cookie, owner);

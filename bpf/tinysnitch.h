@@ -96,7 +96,8 @@ struct listener {
 	__u64 cookie;
 	struct owner owner;
 	__u32 members;
-	__u32 is_shared; /* by different programs or users: only the kernel's own look-up tells who takes a packet */
+	/* By different programs or users: only the kernel's own look-up tells who takes a packet. Grows when they change. */
+	__u32 is_shared;
 };
 
 struct flow_key {

@@ -83,7 +83,7 @@ def test_what_rests_on_more_than_the_key_holds_for_the_flow(
 ) -> None:
     first = settle(connection, decision, basis=basis)[0]
     assert isinstance(first, RememberFlow)
-    assert first.flow == connection.flow
+    assert (first.flow, first.exec_id) == (connection.flow, exec_id_of(connection.attribution))
 
 
 def test_a_lasting_rule_holds_without_end() -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.evasion.stage import PYTHON, Stage
 from tests.lab.daemon import Record
 from tests.lab.patience import PATIENCE
-from tests.lab.world import HOST4
+from tests.lab.world import HOST4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
@@ -68,6 +68,27 @@ def test_a_second_user_binds_the_same_port(stage: Stage, is_evil_first: bool) ->
     assert record["verdict"] == ("allow" if second[0] == stage.receiver else "deny")
 
 
+def test_another_one_joins_a_port_that_is_shared_already(stage: Stage) -> None:
+    """What was decided for who took a flow is not for who takes it since, being the newest."""
+    words = ("udp", "0.0.0.0", "7313", "reuse_address")
+    evil = (stage.evil_receiver, *words)
+    visit_again = [PYTHON, "-c", TALK, HOST4, "7313", str(next(_ports)), "x"]
+    with receiver(stage, *evil, user="nobody"), receiver(stage, stage.receiver, *words) as honest:
+        stage.lab.run_world(visit_again)
+        assert honest.stdout
+        assert honest.stdout.readline() == "got\n"
+        with receiver(stage, *evil, user="nobody") as joined:
+            known = len(stage.daemon.records("connection"))
+            stage.lab.run_world(visit_again)
+            record = stage.daemon.wait_connections(known + 1)[-1]
+            assert (record["program"], record["pid"], record["verdict"]) == (
+                str(stage.evil_receiver),
+                joined.pid,
+                "deny",
+            )
+            assert_got_nothing(joined)
+
+
 @pytest.mark.parametrize("address", ["0.0.0.0", "::"])
 def test_a_second_user_who_takes_the_port_of_one_interface(stage: Stage, address: str) -> None:
     """The kernel prefers it, be it for IPv6 as well; a look-up without the interface passes over it."""
@@ -79,6 +100,23 @@ def test_a_second_user_who_takes_the_port_of_one_interface(stage: Stage, address
         record = visit(stage, "udp", "7308")
         assert (record["program"], record["verdict"]) == (str(stage.evil_receiver), "deny")
         assert_got_nothing(evil)
+
+
+@KINDS
+def test_a_second_user_beside_the_honest_programs_exact_address(stage: Stage, kind: str) -> None:
+    """Which takes nothing from other interfaces than its own: that is for any address (compute_score())."""
+    honest, evil = (
+        (kind, HOST4, "7309", "reuse_address", "leaves"),
+        (kind, "0.0.0.0", "7309", "reuse_address", "device"),
+    )
+    with receiver(stage, stage.receiver, *honest) as first:
+        assert visit(stage, kind, "7309")["verdict"] == "allow"
+        assert first.stdout
+        assert first.stdout.readline() == "got\n"
+        with receiver(stage, stage.evil_receiver, *evil, user="nobody") as second:
+            record = visit(stage, kind, "7309")
+            assert (record["program"], record["verdict"]) == (str(stage.evil_receiver), "deny")
+            assert_got_nothing(second)
 
 
 @KINDS
@@ -191,6 +229,125 @@ def test_two_programs_take_the_port_of_a_conversation_that_ended(stage: Stage) -
         assert talk(stage, "7307", local, "secret", SILENCE_S) == ""
         assert_got_nothing(one)
         assert_got_nothing(two)
+
+
+# Gets its port where no hook tells: the kernel gives it, and then refuses the address (inet_send_prepare()).
+TAKE_PORT = """
+import ctypes, socket, sys
+taker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+ctypes.CDLL(None).sendto(taker.fileno(), b"x", 1, 0, bytes([99]) * 16, 16)
+assert taker.getsockname()[1] == int(sys.argv[1])
+print("listening", flush=True)
+print(taker.recv(100).decode(), flush=True)
+"""
+# Asks, is answered, and ends; says from which port.
+ASK = """
+import socket, sys
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+client.sendto(b"x", (sys.argv[1], int(sys.argv[2])))
+client.recv(100)
+print(client.getsockname()[1])
+"""
+# Answers, and once more for a line.
+ANSWER_TWICE = """
+import socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("", 7310))
+print("listening", flush=True)
+remote = server.recvfrom(100)[1]
+server.sendto(b"x", remote)
+sys.stdin.readline()
+server.sendto(b"secret", remote)
+"""
+
+
+@contextmanager
+def only_port(stage: Stage, port: str) -> Iterator[None]:
+    """The one that the kernel gives. Any program may ask for that: IP_LOCAL_PORT_RANGE, Linux 6.3."""
+    name = "net.ipv4.ip_local_port_range"
+    before = stage.lab.run_outside(["sysctl", "-n", name]).stdout.strip()
+    assert stage.lab.run_outside(["sysctl", "-w", f"{name}={port} {port}"]).returncode == 0
+    yield
+    assert stage.lab.run_outside(["sysctl", "-w", f"{name}={before}"]).returncode == 0
+
+
+def test_a_second_user_gets_the_port_of_a_conversation_that_ended(stage: Stage) -> None:
+    honest, evil = stage.script.with_name("ask.py"), stage.folder / "take_port.py"
+    honest.write_text(ASK)
+    evil.write_text(TAKE_PORT)
+    stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7310 udp {honest}\n")
+    server = stage.lab.spawn_world([PYTHON, "-c", ANSWER_TWICE], stdin=subprocess.PIPE)
+    assert server.stdout
+    assert server.stdin
+    assert server.stdout.readline() == "listening\n"
+    port = stage.lab.run([PYTHON, str(honest), WORLD4, "7310"]).stdout.strip()
+    with only_port(stage, port), receiver(stage, evil, port, user="nobody") as taker:
+        server.stdin.write("\n")
+        server.stdin.flush()
+        record = stage.daemon.wait_connection(direction="inbound", remote_port=7310)
+        assert (record["program"], record["verdict"]) == (str(evil), "deny")
+        assert_got_nothing(taker)
+    server.wait(timeout=10)
+
+
+# Takes one visit to the port, then connects from it; what was a connection waits (TIME_WAIT) while its socket is open.
+CONNECT_FROM = """
+import socket, sys
+def bind():
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("0.0.0.0", 7311))
+    return bound
+with bind() as server:
+    server.listen()
+    print("listening", flush=True)
+    server.accept()[0].close()
+client = bind()
+client.connect((sys.argv[1], 7312))
+client.shutdown(socket.SHUT_RDWR)
+client.recv(1)
+print("waits", flush=True)
+sys.stdin.readline()
+"""
+# Is connected to from the port, and comes back to it.
+COME_BACK = """
+import socket, sys
+def bind():
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("", 7312))
+    return bound
+address = sys.argv[1]
+with bind() as server:
+    server.listen()
+    with socket.socket() as visitor:
+        visitor.connect((address, 7311))
+    client = server.accept()[0]
+    client.recv(1)
+    client.close()
+sys.stdin.readline()
+visitor = bind()
+visitor.connect((address, 7311))
+"""
+
+
+def test_a_second_user_listens_where_a_connection_of_the_honest_program_was(stage: Stage) -> None:
+    honest = stage.receiver.with_name("connect_from.py")
+    honest.write_text(CONNECT_FROM)
+    stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7312 tcp {honest}\nallow - - -src {honest}\n")
+    first = stage.lab.spawn([PYTHON, str(honest), WORLD4], stdin=subprocess.PIPE)
+    assert first.stdout
+    assert first.stdout.readline() == "listening\n"
+    remote = stage.lab.spawn_world([PYTHON, "-c", COME_BACK, HOST4], stdin=subprocess.PIPE)
+    assert first.stdout.readline() == "waits\n"
+    with receiver(stage, stage.evil_receiver, "tcp", "0.0.0.0", "7311", user="nobody") as second:
+        assert remote.stdin
+        remote.stdin.write("\n")
+        remote.stdin.flush()
+        record = stage.daemon.wait_connection(direction="inbound", remote_port=7312)
+        assert (record["program"], record["verdict"]) == (str(stage.evil_receiver), "deny")
+        assert_got_nothing(second)
+    remote.wait(timeout=10)
 
 
 def assert_got_nothing(server: subprocess.Popen[str]) -> None:

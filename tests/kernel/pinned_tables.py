@@ -3,9 +3,10 @@
 from contextlib import closing
 
 from tinysnitch.core.commands import VerdictKey
+from tinysnitch.core.flow import Flow
 from tinysnitch.kernel.bpf_maps import BpfMaps
 from tinysnitch.kernel.bpf_pins import PinFolder
-from tinysnitch.kernel.bpf_programs import BpfPrograms, pack_verdict_key
+from tinysnitch.kernel.bpf_programs import BpfPrograms, pack_flow, pack_owner, pack_verdict_key
 from tinysnitch.kernel.bpf_structs import Listener, Owner
 
 
@@ -32,3 +33,17 @@ def is_shared(programs: BpfPrograms, protocol: int, port: int, address: bytes) -
     with _open_maps(programs) as maps:
         found = maps.listeners.find(address, port, protocol, 0)
     return found is not None and bool(found[6])
+
+
+def write_flow(programs: BpfPrograms, flow: Flow, cookie: int, owner: Owner) -> None:
+    """As the kernel does on a miss."""
+    with _open_maps(programs) as maps:
+        maps.flows.write(pack_flow(flow), (cookie, 0, *pack_owner(owner), 0, 0))
+
+
+def read_flow_verdict(programs: BpfPrograms, flow: Flow) -> int:
+    """enum verdict of bpf/tinysnitch.h"""
+    with _open_maps(programs) as maps:
+        found = maps.flows.find(*pack_flow(flow))
+    assert found
+    return int(found[-1])

@@ -191,6 +191,17 @@ def test_nobody_listens(attributor: Attributor, protocol: int) -> None:
         assert attributor.attribute(flow).attribution == NOT_LISTENING
 
 
+def test_what_the_owner_of_a_port_does_not_take_is_for_nobody(attributor: Attributor, table: DictTable) -> None:
+    """A socket of UDP that is connected takes nothing from others, though its port was noted."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        opened.bind(("127.0.0.1", 0))
+        opened.connect(("127.0.0.1", 9))
+        flow = Flow(UDP, Direction.INBOUND, LOCAL, opened.getsockname()[1], REMOTE, 40000)
+        table.owners[cookie_of(opened)] = OWN
+        table.flows[flow] = FlowEntry(cookie_of(opened), 100, OWN.pid, OWN.started_ns, OWN.uid)
+        assert attributor.attribute(flow).attribution == NOT_LISTENING
+
+
 def test_a_listener_without_an_owner_listens(attributor: Attributor) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         claim = attributor.attribute(Flow(TCP, Direction.INBOUND, LOCAL, server.getsockname()[1], REMOTE, 4))

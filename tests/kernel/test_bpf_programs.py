@@ -5,15 +5,14 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
-from tests.kernel.pinned_tables import count_hits, find_listener, is_shared
+from tests.kernel.pinned_tables import count_hits, find_listener, is_shared, read_flow_verdict, write_flow
 from tests.kernel.test_bpf_structs import make_image
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import wait_until
 from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.verdict import Verdict
@@ -33,6 +32,11 @@ def attached(cgroup: Path) -> str:
     """What `bpftool cgroup tree` knows of it."""
     shown = subprocess.run(["bpftool", "cgroup", "show", str(cgroup)], capture_output=True, text=True, check=False)
     return shown.stdout
+
+
+def wait_detached(cgroup: Path) -> None:
+    """bpf_link_put() leaves the last of it to a worker of the kernel."""
+    wait_until(lambda: not attached(cgroup))
 
 
 def test_a_killed_daemons_programs_are_adopted(place: BpfPlace) -> None:
@@ -61,10 +65,7 @@ def test_remove_leaves_nothing(place: BpfPlace) -> None:
     assert programs.program_path("out_allowed").exists()
     programs.remove()
     assert not place.pin_dir.exists()
-    deadline = time.monotonic() + 10 * PATIENCE
-    while attached(place.cgroup):  # bpf_link_put() leaves the last of it to a worker of the kernel
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_detached(place.cgroup)
 
 
 def test_a_set_for_another_purpose_is_loaded_beside_and_the_old_one_removed(place: BpfPlace) -> None:
@@ -182,7 +183,7 @@ def test_to_withdraw_leaves_what_was_there(place: BpfPlace) -> None:
     beside = BpfPrograms.load(place.pin_dir, other, cookie, False)
     assert "connect4" in attached(other)
     beside.withdraw()
-    assert attached(other) == ""
+    wait_detached(other)
     adopted = BpfPrograms.load(place.pin_dir, place.cgroup, cookie, False)
     assert adopted.was_adopted
     adopted.withdraw()
@@ -190,6 +191,16 @@ def test_to_withdraw_leaves_what_was_there(place: BpfPlace) -> None:
     adopted.remove()
     BpfPrograms.load(place.pin_dir, place.cgroup, cookie, False).withdraw()
     assert not place.pin_dir.exists()
+
+
+def test_a_verdict_for_a_flow_is_not_another_programs_who_took_it_meanwhile(programs: BpfPrograms) -> None:
+    """Both share the port (SO_REUSEADDR) and talk to the same remote: the flow is whose packet came last."""
+    flow = Flow(UDP, Direction.OUTBOUND, LOCAL, 5353, parse_address("224.0.0.251"), 5353)
+    write_flow(programs, flow, 5, Owner(100, 7, 4000, 1000))
+    assert not programs.remember_flow(flow, Verdict.ALLOW, 1, 0, exec_id=99)
+    assert read_flow_verdict(programs, flow) == 0
+    assert programs.remember_flow(flow, Verdict.ALLOW, 1, 0, exec_id=100)
+    assert read_flow_verdict(programs, flow) == 1
 
 
 def test_forgotten_verdicts_are_gone(programs: BpfPrograms) -> None:

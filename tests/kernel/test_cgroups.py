@@ -1,13 +1,17 @@
 import itertools
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.lab import cgroup
+from tests.lab.patience import wait_until
+from tests.lab.world import PROGRAMS
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.kernel import procfs
 from tinysnitch.kernel.cgroups import find_cgroup_mount, make_cgroup, path_in_hierarchy, remove_cgroup
 
 _number = itertools.count(1)
@@ -71,3 +75,17 @@ def test_removal_is_right_when_it_is_gone(name: str) -> None:
     path = make_cgroup(name)
     remove_cgroup(path)
     remove_cgroup(path)
+
+
+@pytest.mark.privileged
+def test_removal_kills_a_process_whose_first_thread_has_ended(name: str) -> None:
+    path = make_cgroup(name)
+    program = [sys.executable, str(PROGRAMS / "hidden.py"), "zombie"]
+    command = ["sh", "-ec", 'echo $$ >"$0/cgroup.procs"; exec "$@"', str(path), *program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as hidden:
+        assert hidden.stdout
+        assert hidden.stdout.readline()
+        wait_until(lambda: procfs.read_argv(hidden.pid) == ((), False))  # a zombie has none
+        remove_cgroup(path)
+        assert hidden.wait(timeout=10)
+    assert not path.exists()

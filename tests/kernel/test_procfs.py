@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.patience import wait_until
+from tests.lab.world import PROGRAMS
 from tinysnitch.kernel import procfs
 
 READY = "import os,sys; os.write(1, b'x'); sys.stdin.read()"
@@ -94,6 +96,35 @@ def test_sockets_of_a_process() -> None:
         inode = os.fstat(opened.fileno()).st_ino
         assert (opened.fileno(), inode) in list(procfs.list_sockets(os.getpid()))
     assert inode not in [found for _, found in procfs.list_sockets(os.getpid())]
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("way", ["zombie", "thread"])
+def test_a_socket_that_is_none_of_the_processs_own_descriptors(way: str) -> None:
+    command = [sys.executable, str(PROGRAMS / "hidden.py"), way]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as hidden:
+        assert hidden.stdout
+        said, inode = hidden.stdout.readline().split()
+        assert said == "bound"
+        if way == "zombie":
+            wait_until(lambda: read_state(hidden.pid) == "Z")
+        place = procfs.find_socket(hidden.pid, int(inode))
+        hidden.kill()
+    assert place
+    assert procfs.find_socket(hidden.pid, int(inode)) is None
+
+
+def read_state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_only_so_many_descriptors_are_looked_at() -> None:
+    with socket.socket() as first, socket.socket() as second:
+        low, high = (os.fstat(opened.fileno()).st_ino for opened in (first, second))
+        limit = len([name for name in os.listdir("/proc/self/fd") if int(name) <= first.fileno()])
+        assert procfs.find_socket(os.getpid(), low, limit) == f"fd/{first.fileno()}"
+        assert procfs.find_socket(os.getpid(), high, limit) is None
+        assert high not in [held for _, held in procfs.list_sockets(os.getpid(), limit)]
 
 
 @pytest.mark.privileged

@@ -123,6 +123,12 @@ def test_inbound_echo_is_answered_by_the_kernel(attributor: Attributor) -> None:
     assert attributor.attribute(flow).attribution == KERNEL
 
 
+@pytest.mark.parametrize("protocol", [33, 132, 136])
+def test_what_programs_take_by_other_protocols_is_not_the_kernels(attributor: Attributor, protocol: int) -> None:
+    flow = Flow(protocol, Direction.INBOUND, parse_address(OWN), 0, ANYONE, 0)
+    assert attributor.attribute(flow).attribution == UNKNOWN
+
+
 def test_holders_that_run_different_things_are_unknown(attributor: Attributor) -> None:
     with socket.create_server((OWN, 0)) as server:
         flow = Flow(TCP, Direction.INBOUND, parse_address(OWN), server.getsockname()[1], ANYONE, 4)

@@ -40,7 +40,7 @@ def test_a_holder_is_looked_at_where_it_had_the_socket(monkeypatch: pytest.Monke
     with socket.socket() as opened:
         assert holders.is_held(os.getpid(), inode_of(opened))
         with monkeypatch.context() as patch:
-            patch.setattr(procfs, "list_sockets", None)
+            patch.setattr(procfs, "find_socket", None)
             assert holders.is_held(os.getpid(), inode_of(opened))
         with opened.dup() as moved:
             opened.close()

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.lab.patience import wait_until
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.kernel.sockets import (
     ANY_V4,
     ANY_V6,
     TCP_LISTEN,
+    TCP_TIME_WAIT,
     DiagSocket,
     SocketDiag,
     parse_socket,
@@ -129,6 +131,18 @@ def test_who_takes_what_comes_by_an_interface(diag: SocketDiag) -> None:
         check_identity(diag.find_receiver(flow, loopback), bound)
         check_identity(diag.find_receiver(flow, loopback + 1), plain)
         check_identity(diag.find_receiver(flow), plain)
+
+
+def test_a_connection_that_has_been_takes_nothing(diag: SocketDiag) -> None:
+    """What comes to its port from the same one is for whoever listens there now."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        accepted = server.accept()[0]
+        accepted.close()  # first: so it is this end that waits (RFC 9293 3.6)
+        assert client.recv(1) == b""
+        flow = Flow(TCP, Direction.INBOUND, V4, port_of(server), V4, port_of(client))
+        client.close()
+        wait_until(lambda: TCP_TIME_WAIT in [each.state for each in diag.list_sockets(TCP, port_of(server))])
+        check_identity(diag.find_receiver(flow), server)
 
 
 def test_icmp_has_no_receiver(diag: SocketDiag) -> None:

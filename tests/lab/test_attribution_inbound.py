@@ -10,7 +10,7 @@ import pytest
 from tests.lab.daemon import Record
 from tests.lab.lab import Lab
 from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
-from tests.lab.world import HOST4, HOST6, PROGRAMS, WORLD4
+from tests.lab.world import HOST4, HOST6, MORE_WORLD4, PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
@@ -72,6 +72,15 @@ def test_who_listens(watched: WatchedLab, kind: str, bound: str, address: str) -
         record = visit(watched, kind, address, 7100)
         assert got(server)
     assert (record["program"], record["pid"], record["attribution"]) == (RECEIVER, server.pid, "bpf")
+
+
+@pytest.mark.parametrize("way", ["zombie", "thread"])
+def test_who_listens_in_a_thread_that_has_what_its_process_has_not(watched: WatchedLab, way: str) -> None:
+    """The first thread has ended; or the socket is among the thread's own descriptors alone."""
+    program = str(PROGRAMS / "hidden.py")
+    with receiver(watched.lab, way, HOST4, "7120", program=program) as server:
+        record = visit(watched, "tcp", HOST4, 7120)
+    assert (record["program"], record["pid"], record["attribution"]) == (program, server.pid, "bpf")
 
 
 @KINDS
@@ -143,3 +152,42 @@ def test_who_listened_before_the_daemon_started(lab: Lab, kind: str) -> None:
         record = visit(watched, kind, HOST4, 7105)
         assert got(server)
     assert (record["program"], record["pid"], record["attribution"]) == (RECEIVER, server.pid, "procfs")
+
+
+SEND_RAW = """
+import socket, sys
+socket.socket(socket.AF_INET, socket.SOCK_RAW, int(sys.argv[2])).sendto(bytes(24), (sys.argv[1], 0))
+"""
+
+
+@pytest.mark.parametrize("protocol", [33, 132, 136])
+def test_what_a_program_may_take_by_another_protocol_is_not_the_kernels(watched: WatchedLab, protocol: int) -> None:
+    """DCCP, SCTP and UDP-Lite: whose their ports are, no hook tells."""
+    sent = watched.lab.run_world([PYTHON, "-c", SEND_RAW, HOST4, str(protocol)])
+    assert sent.returncode == 0, sent.stderr
+    record = watched.daemon.wait_connection(direction="inbound", protocol=str(protocol))
+    assert (record["program"], record["attribution"]) == ("unknown", "unknown")
+
+
+NOT_TAKING = """
+import socket, sys
+taker = socket.socket(socket.AF_INET, socket.SOCK_STREAM if sys.argv[1] == "tcp" else socket.SOCK_DGRAM)
+taker.bind((sys.argv[2], 7121))
+if sys.argv[1] == "udp":
+    taker.connect((sys.argv[3], 9))
+print("listening", flush=True)
+sys.stdin.read()
+"""
+
+
+@KINDS
+def test_nobody_is_asked_about_what_the_socket_on_its_port_does_not_take(lab: Lab, kind: str) -> None:
+    """Bound and not listening, as who connects from a port of its choice; or connected elsewhere."""
+    daemon = lab.start_daemon("")
+    taker = lab.spawn([PYTHON, "-c", NOT_TAKING, kind, HOST4, MORE_WORLD4[0]], stdin=subprocess.PIPE)
+    assert taker.stdout
+    assert taker.stdout.readline() == "listening\n"
+    lab.run_world([PYTHON, "-c", CLIENT, kind, HOST4, "7121", "19999"])
+    record = daemon.wait_connection(direction="inbound", remote_port=19999)
+    assert (record["verdict"], record["reason"]) == ("deny", "no program listens on this port")
+    assert daemon.records("ask") == []

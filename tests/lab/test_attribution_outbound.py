@@ -31,6 +31,8 @@ def use(watched: WatchedLab, way: str, address: str, port: int, user: str | None
         ("hand_on_by_exec", "take_3"),
         ("pass_on", "take_passed"),
         ("multipath", "multipath"),
+        ("hand_on_multipath", "take_3"),
+        ("pass_on_multipath", "take_passed"),
     ],
 )
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])

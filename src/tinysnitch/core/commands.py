@@ -80,6 +80,7 @@ class RememberFlow(msgspec.Struct, frozen=True):
     generation: int
     expires_s: float | None
     watch: Watch = Watch.NONE
+    exec_id: int = 0  # whom it was decided for; another may use the flow by now. 0: nobody could be named
 
 
 class ForgetVerdicts(msgspec.Struct, frozen=True):

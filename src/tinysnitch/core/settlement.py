@@ -128,7 +128,8 @@ class Settlement:
         key = verdict_key_of(connection) if is_by_rules and not decision.is_flow_only else None
         flow_expires_s = _earliest(expires_s, self._flow_limit(connection, decision, now, cookie=cookie, basis=basis))
         if key is None:
-            yield RememberFlow(connection.flow, decision.verdict, generation, flow_expires_s, watch)
+            exec_id = exec_id_of(connection.attribution)
+            yield RememberFlow(connection.flow, decision.verdict, generation, flow_expires_s, watch, exec_id)
         else:
             yield from self._remember(key, decision, generation, expires_s, watch=watch)
         self._flows.put(
@@ -159,7 +160,8 @@ class Settlement:
 
     def repeat(self, event: PacketQueued, settled: SettledFlow, generation: int) -> Iterator[Command]:
         """The same verdict for a further packet, which the kernel did not know any more."""
-        yield RememberFlow(event.flow, settled.decision.verdict, generation, settled.expires_s, settled.watch)
+        verdict, expires_s = settled.decision.verdict, settled.expires_s
+        yield RememberFlow(event.flow, verdict, generation, expires_s, settled.watch, settled.exec_id)
         yield IssueVerdict(event.packet_id, settled.decision.verdict)
 
     def end_watch(self, connection: Connection, generation: int, now: Instant) -> Iterator[Command]:

@@ -119,11 +119,11 @@ class Attributor:
         noted = entry.owner if entry and entry.exec_id != EXEC_ID_UNKNOWN else None
         cookie = entry.cookie if entry else 0
         found = self._sockets.find_receiver(flow, in_interface)
-        owner = self._find_noted_owner(table, found, entry) if found else None
-        if found is None or owner is None:  # there is none (any more), or the kernel made it for another (MPTCP)
-            if noted:
-                return Claim(self._find_attribution(table, noted), cookie)
-            return Claim(UNKNOWN, found.cookie if found else cookie) if found or cookie else Claim(NOT_LISTENING, 0)
+        if found is None:  # nobody has the port any more, or does not listen, or is connected to another
+            return Claim(NOT_LISTENING, 0)
+        owner = self._find_noted_owner(table, found, entry)
+        if owner is None:  # the kernel made it for another (MPTCP), or it is not known
+            return Claim(self._find_attribution(table, noted), cookie) if noted else Claim(UNKNOWN, found.cookie)
         user = self._users.find_user(owner, found.inode)
         if user is None or user.exec_id == EXEC_ID_UNKNOWN:
             return Claim(UNKNOWN, found.cookie)

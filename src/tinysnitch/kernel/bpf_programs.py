@@ -117,16 +117,23 @@ class BpfPrograms:
         return FlowEntry(cookie, exec_id, pid, started_ns, uid)
 
     def remember_flow(
-        self, flow: Flow, verdict: Verdict, generation: int, expires_ns: int, *, watch: Watch = Watch.NONE
+        self,
+        flow: Flow,
+        verdict: Verdict,
+        generation: int,
+        expires_ns: int,
+        *,
+        exec_id: int = structs.EXEC_ID_UNKNOWN,
+        watch: Watch = Watch.NONE,
     ) -> bool:
-        """For the socket that the flow was seen with. False: the kernel knows no such flow (any more)."""
+        """For the socket that the flow was seen with. False: the kernel knows no such flow (any more), or as another
+        program's than the one that is named: its packet is a miss again."""
         key = pack_flow(flow)
         found = self._maps.flows.find(*key)
-        if found is None:
+        if found is None or exec_id not in (structs.EXEC_ID_UNKNOWN, found[2]):
             return False
-        cookie, _expires_ns, exec_id, started_ns, pid, uid, _generation, _verdict = found
-        value = (cookie, expires_ns, exec_id, started_ns, pid, uid, generation, self._number_of(verdict, watch))
-        return self._maps.flows.write(key, value)
+        cookie, _expires_ns, *owner, _generation, _verdict = found
+        return self._maps.flows.write(key, (cookie, expires_ns, *owner, generation, self._number_of(verdict, watch)))
 
     def remember_owner(self, flow: Flow, owner: Owner) -> None:
         """For a flow whose owner the kernel's side could not tell: the packet comes around again."""
@@ -232,7 +239,7 @@ class BpfPrograms:
             first, exec_id, started_ns, pid, uid, members, is_shared = listener
             is_left = members > 1 and (exec_id, uid) != (owner.exec_id, owner.uid)
             kept = pack_owner(owner) if first == cookie else (exec_id, started_ns, pid, uid)
-            self._maps.listeners.write(key, (first, *kept, members, int(is_shared or is_left)))
+            self._maps.listeners.write(key, (first, *kept, members, is_shared + (is_left or is_shared > 0)))
 
     def _join_listener(self, key: tuple[bytes, int, int, int], owner: Owner) -> None:
         """As join_listener() in bpf/listener.bpf.h."""
@@ -240,7 +247,7 @@ class BpfPrograms:
         if found is not None:
             _cookie, exec_id, _started_ns, _pid, uid, members, is_shared = found
             is_same = (exec_id, uid) == (owner.exec_id, owner.uid)
-            self._maps.listeners.write(key, (*found[:5], members + 1, int(is_shared or not is_same)))
+            self._maps.listeners.write(key, (*found[:5], members + 1, is_shared + (not is_same or is_shared > 0)))
 
     # Counts and traces
 

@@ -2,12 +2,15 @@
 
 import os
 import select
+import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tinysnitch.core.errors import SnitchError
 
 _GONE_WITHIN_S = 5.0
+_KILL_EACH_MS = 100
 
 
 def find_cgroup_mount(mounts: str | None = None) -> Path:
@@ -38,8 +41,7 @@ def remove_cgroup(path: Path) -> None:
     """Kill what still runs in it and below, take it away. Right also when it is gone. Raises SnitchError."""
     if not path.exists():
         return
-    (path / "cgroup.kill").write_text("1")
-    if not _wait_empty(path):
+    if not _empty(path):
         hint = f"{path}/cgroup.procs lists what cannot be killed: it waits for a disk or a file system"
         raise SnitchError(f"the cgroup {path} does not empty", hint)
     try:
@@ -50,17 +52,29 @@ def remove_cgroup(path: Path) -> None:
         raise SnitchError(f"cannot remove the cgroup {error.filename}: {error.strerror}", hint) from None
 
 
-def _wait_empty(path: Path) -> bool:
+def _empty(path: Path) -> bool:
     """Whether no process is left in time; poll(2) wakes when `populated` changes (cgroup-v2.rst, cgroup.events)."""
     deadline_s = time.monotonic() + _GONE_WITHIN_S
     with (path / "cgroup.events").open() as events:
         poller = select.poll()
         poller.register(events, select.POLLPRI)
         while "populated 1" in events.read():
-            if not poller.poll(max(0.0, deadline_s - time.monotonic()) * 1000):
+            if time.monotonic() > deadline_s:
                 return False
+            _kill_all(path)
+            poller.poll(_KILL_EACH_MS)
             events.seek(0)
     return True
+
+
+def _kill_all(path: Path) -> None:
+    """cgroup.kill signals the first thread of each process alone (__cgroup_kill()): where that has ended, the others
+    live on, and fork."""
+    (path / "cgroup.kill").write_text("1")
+    for processes in path.rglob("cgroup.procs"):
+        for pid in processes.read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
 
 
 def path_in_hierarchy(path: Path) -> str:

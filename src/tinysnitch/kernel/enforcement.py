@@ -80,9 +80,13 @@ class Enforcement:
 
     def remember_flow(self, command: RememberFlow) -> None:
         if self._programs is not None:
-            expires_ns = _to_ns(command.expires_s)
             self._programs.remember_flow(
-                command.flow, command.verdict, command.generation, expires_ns, watch=command.watch
+                command.flow,
+                command.verdict,
+                command.generation,
+                _to_ns(command.expires_s),
+                exec_id=command.exec_id,
+                watch=command.watch,
             )
 
     def forget(self, command: ForgetVerdicts) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from itertools import islice
 
 import msgspec
 
@@ -9,6 +10,7 @@ TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _MAX_ARGV_BYTES = 128 * 1024  # of one process; argv may take megabytes
 _DELETED = " (deleted)"
 _SOCKET = "socket:["
+_MAX_THREADS = 256  # that are looked at
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -124,25 +126,44 @@ def read_link(pid: int, name: str) -> str:
         return ""
 
 
-def list_sockets(pid: int) -> Iterator[tuple[int, int]]:
-    """(descriptor, inode) of each socket that the process holds."""
-    folder = f"/proc/{pid}/fd"
+def list_sockets(pid: int, limit: int | None = None) -> Iterator[tuple[int, int]]:
+    """(descriptor, inode) of each socket that the process holds, among its `limit` lowest descriptors."""
+    links = list(islice(_read_links(pid, "fd"), limit)) or islice(_list_links(pid), limit)
+    for place, target in links:
+        if target.startswith(_SOCKET):
+            yield int(place.rpartition("/")[2]), int(target[len(_SOCKET) : -1])
+
+
+def find_socket(pid: int, inode: int, limit: int | None = None) -> str | None:
+    """Where below /proc/PID a socket is held, by any of its threads; no more than `limit` descriptors are looked at."""
+    wanted = f"{_SOCKET}{inode}]"
+    return next((place for place, target in islice(_list_links(pid), limit) if target == wanted), None)
+
+
+def is_socket(pid: int, place: str, inode: int) -> bool:
+    """Whether the process has this very socket open there."""
+    return read_link(pid, place) == f"{_SOCKET}{inode}]"
+
+
+def _list_links(pid: int) -> Iterator[tuple[str, str]]:
+    """A thread may have descriptors of its own (unshare(2), CLONE_FILES), and the first one none, when it has ended."""
+    yield from _read_links(pid, "fd")
+    for thread in islice(_list(pid, "task"), _MAX_THREADS):
+        if thread != str(pid):
+            yield from _read_links(pid, f"task/{thread}/fd")
+
+
+def _read_links(pid: int, folder: str) -> Iterator[tuple[str, str]]:
+    return ((f"{folder}/{name}", read_link(pid, f"{folder}/{name}")) for name in _list(pid, folder))
+
+
+def _list(pid: int, folder: str) -> Iterator[str]:
+    """Names, the lowest first."""
     try:
-        names = os.listdir(folder)
+        with os.scandir(f"/proc/{pid}/{folder}") as entries:
+            yield from (entry.name for entry in entries)
     except OSError:
         return
-    for name in names:
-        try:
-            target = os.readlink(f"{folder}/{name}")
-        except OSError:
-            continue
-        if target.startswith(_SOCKET):
-            yield int(name), int(target[len(_SOCKET) : -1])
-
-
-def is_socket(pid: int, descriptor: int, inode: int) -> bool:
-    """Whether the process has this very socket open as this descriptor."""
-    return read_link(pid, f"fd/{descriptor}") == f"{_SOCKET}{inode}]"
 
 
 def read_uid(pid: int) -> int | None:

@@ -19,6 +19,7 @@ from tinysnitch.kernel.sockets import DiagSocket, SocketDiag, read_raw_sockets
 
 _INIT = 1
 _CAPACITY = 8192
+_OTHER_PORTS = (33, 132, 136)  # DCCP, SCTP, UDP-Lite are taken by programs (has_other_ports() in bpf/remembered.bpf.h)
 _PSEUDO_ID = 1 << 62  # exec ids of the degraded mode have this bit: above all that BPF gives
 
 
@@ -36,8 +37,8 @@ class ProcfsAttributor:
     def attribute(self, flow: Flow, in_interface: int = 0) -> tuple[Attribution, int]:
         """With the socket's cookie, 0 when none is known."""
         is_inbound = flow.direction is Direction.INBOUND
-        if is_inbound and flow.protocol not in (TCP, UDP):
-            return KERNEL, 0  # it answers echo itself, whoever else may listen
+        if is_inbound and flow.protocol not in (TCP, UDP):  # the kernel answers echo itself, whoever else may listen
+            return UNKNOWN if flow.protocol in _OTHER_PORTS else KERNEL, 0
         found = self._find_socket(flow, in_interface)
         if found is None:
             return NOT_LISTENING if is_inbound else UNKNOWN, 0

@@ -2,7 +2,8 @@
 
 Rules: (1) a scan costs milliseconds, so scans take a third of the time at most: the next one waits twice as long as the
 last took. (2) What is asked meanwhile has to wait for it (ScanNotDue), all together: no answer is made up. (3) Who was
-asked for before a scan began is answered by it, also by nobody: none waits for two.
+asked for before a scan began is answered by it, also by nobody: none waits for two. (4) Whoever has more descriptors
+than are looked at makes nobody wait.
 """
 
 import time
@@ -14,6 +15,7 @@ from tinysnitch.kernel import procfs
 
 _SHARE = 2  # of the last scan's duration
 _CAPACITY = 1024
+_DESCRIPTORS = 4096  # of a process, the lowest: more than servers have, and 20 ms
 
 
 class ScanNotDue(Exception):
@@ -28,7 +30,7 @@ class SocketHolders:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._holders: dict[int, list[int]] = {}  # as large as /proc: the kernel bounds descriptors
-        self._descriptors: BoundedTable[tuple[int, int], int] = BoundedTable(_CAPACITY)
+        self._places: BoundedTable[tuple[int, int], str] = BoundedTable(_CAPACITY)
         self._next_scan_s = 0.0
         self._waiting: Counter[int] = Counter()  # inodes asked for since the last scan, each time for a held packet
         self._answered: Counter[int] = Counter()  # the same, before it began
@@ -46,13 +48,13 @@ class SocketHolders:
 
     def is_held(self, pid: int, inode: int) -> bool:
         """Whether the process has the socket open now: one look where it had it before, else at all it has."""
-        known = self._descriptors.find((pid, inode))
+        known = self._places.find((pid, inode))
         if known is not None and procfs.is_socket(pid, known, inode):
             return True
-        descriptor = next((each for each, held in procfs.list_sockets(pid) if held == inode), None)
-        if descriptor is not None:
-            self._descriptors.put((pid, inode), descriptor)
-        return descriptor is not None
+        place = procfs.find_socket(pid, inode, _DESCRIPTORS)
+        if place is not None:
+            self._places.put((pid, inode), place)
+        return place is not None
 
     def _list_known(self, inode: int) -> list[int]:
         return [pid for pid in self._holders.get(inode, ()) if self.is_held(pid, inode)]
@@ -65,7 +67,7 @@ class SocketHolders:
         self._answered, self._waiting = self._waiting, Counter()
         holders: dict[int, list[int]] = {}
         for pid in procfs.list_processes():
-            for held in {held for _, held in procfs.list_sockets(pid)}:
+            for held in {held for _, held in procfs.list_sockets(pid, _DESCRIPTORS)}:
                 holders.setdefault(held, []).append(pid)
         self._holders = holders
         ended_s = self._clock()

@@ -14,7 +14,7 @@ from tinysnitch.kernel.netlink import NetlinkSocket
 
 NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY = 20  # include/uapi/linux/sock_diag.h
-TCP_LISTEN = 10  # include/net/tcp_states.h
+TCP_TIME_WAIT, TCP_LISTEN = 6, 10  # include/net/tcp_states.h
 ALL_STATES = 0xFFF
 
 _REQUEST = struct.Struct("=BBBxI")  # struct inet_diag_req_v2 up to its id
@@ -81,6 +81,8 @@ class SocketDiag:
 
         `interface`: index of the one that the packet came by; 0: not known."""
         found = self._look_up(flow, interface)
+        if found and found.state == TCP_TIME_WAIT:  # a SYN goes on to whoever would take it from another port
+            found = self._look_up(msgspec.structs.replace(flow, remote_port=0), interface)
         if found or flow.protocol not in (TCP, UDP):
             return found
         # The look-up passes over sockets bound to another interface, and what came by a VRF has two.

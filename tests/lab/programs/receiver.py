@@ -1,6 +1,7 @@
-"""Takes what comes to a port: `receiver.py tcp|udp ADDRESS PORT [reuse_port] [reuse_address] [mptcp] [device]`.
+"""Takes what comes to a port: `receiver.py tcp|udp ADDRESS PORT [reuse_port] [reuse_address] [mptcp] [device|leaves]`.
 
-`device`: bound to eth0. Until it is killed. Says `listening`, then `got` for each connection or datagram.
+`device`: bound to eth0; `leaves`: to lo, once something has come. Until it is killed. Says `listening`, then `got` for
+each connection or datagram.
 """
 
 import socket
@@ -26,4 +27,6 @@ with socket.socket(socket.AF_INET6 if ":" in sys.argv[2] else socket.AF_INET, ki
                 client.recv(1)
         else:
             server.recv(2048)
+        if "leaves" in sys.argv:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
         print("got", flush=True)

@@ -191,6 +191,14 @@ def multipath(remote: tuple[str, int]) -> None:
     connect(remote, opened(remote[0], protocol=IPPROTO_MPTCP))
 
 
+def hand_on_multipath(remote: tuple[str, int]) -> None:
+    exec_with_3(opened(remote[0], protocol=IPPROTO_MPTCP), "take_3", remote)
+
+
+def pass_on_multipath(remote: tuple[str, int]) -> None:
+    pass_to(opened(remote[0], protocol=IPPROTO_MPTCP), "take_passed", remote)
+
+
 def mapped(remote: tuple[str, int]) -> None:
     """An IPv6 socket that speaks IPv4."""
     used = socket.socket(socket.AF_INET6)
