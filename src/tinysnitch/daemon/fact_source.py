@@ -10,7 +10,13 @@ from tinysnitch.kernel.addresses import read_addresses
 from tinysnitch.kernel.hosts_file import HOSTS, Hosts, read_hosts
 from tinysnitch.kernel.resolv_conf import read_resolvers
 from tinysnitch.store.file_stamp import Stamp, read_stamp
-from tinysnitch.store.rule_facts import find_links, find_turnable_links, find_users
+from tinysnitch.store.rule_facts import (
+    find_links,
+    find_patterns,
+    find_turnable_links,
+    find_turnable_patterns,
+    find_users,
+)
 
 BUILT_IN_LISTS = frozenset({RESOLVERS})
 
@@ -34,7 +40,7 @@ class FactSource:
         if hosts.lost:
             self.problems["names of /etc/hosts not read"] = hosts.lost
         found = {name: self.lists.find(name) for name in names}
-        links = find_links(rules)
+        links, patterns = find_links(rules), find_patterns(rules)
         return Facts(
             own_addresses=addresses.own,
             lan=addresses.lan,
@@ -43,6 +49,8 @@ class FactSource:
             lists={name: compiled.remotes for name, compiled in found.items() if compiled},
             links=links,
             turnable_links=find_turnable_links(rules, links),
+            patterns=patterns,
+            turnable_patterns=find_turnable_patterns(rules, patterns),
             users=find_users(rules),
         )
 
