@@ -55,7 +55,8 @@ def test_the_rule_that_decides(words: tuple[str | int, ...], told: str) -> None:
 
 
 def test_localhost_is_what_a_rule_means_by_it() -> None:
-    assert Asked("allow localhost - -\n")("/usr/bin/curl", "localhost", 631, "tcp").rule == "allow localhost - -"
+    for word in ("localhost", "Localhost"):
+        assert Asked("allow localhost - -\n")("/usr/bin/curl", word, 631, "tcp").rule == "allow localhost - -"
 
 
 @pytest.mark.parametrize(

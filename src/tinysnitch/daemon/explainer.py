@@ -114,7 +114,7 @@ class Explainer:
 
     def _parse_remote(self, text: str) -> tuple[bytes, str | None]:
         """An address; or a name, with the address that it is known to lead to."""
-        if text == "localhost":  # as a rule means it
+        if text.lower() == "localhost":  # as a rule means it
             return _LOOPBACK, None
         with suppress(Malformed):
             return parse_address(text), None
