@@ -8,6 +8,7 @@ from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.store.rule_facts import (
     find_links,
+    find_paths,
     find_patterns,
     find_turnable_links,
     find_turnable_patterns,
@@ -40,6 +41,11 @@ def test_find_patterns_follows_the_folders_before_the_first_star(tmp_path: Path)
     rules.append(parse_rule("allow - - - /*"))
     found = {f"{tmp_path}/{line}": f"{tmp_path}/{target}" for line, target in lines.items() if line != target}
     assert find_patterns(rules) == found | {f"{tmp_path}/top/etc/*": "/etc/*"}
+
+
+def test_find_paths_are_all_that_is_looked_up() -> None:
+    lines = ["allow parent=/a/p - - - /a/x", "deny - - - /b/c*/d", "deny - - - /*", "allow - - - unit:x", "allow - - -"]
+    assert find_paths(map(parse_rule, lines)) == {"/a/p", "/a/x", "/b", "/"}
 
 
 @pytest.mark.privileged

@@ -1,6 +1,6 @@
 """Gathers the facts that rules speak of: addresses, resolvers, lists, and what the rules file's paths lead to."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.remote_words import RESOLVERS
@@ -12,6 +12,7 @@ from tinysnitch.kernel.resolv_conf import read_resolvers
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.rule_facts import (
     find_links,
+    find_paths,
     find_patterns,
     find_turnable_links,
     find_turnable_patterns,
@@ -22,9 +23,18 @@ BUILT_IN_LISTS = frozenset({RESOLVERS})
 
 
 class FactSource:
-    def __init__(self, lists: ListLoader, resolvers: frozenset[bytes] = frozenset()) -> None:
-        """`resolvers`: packed addresses to trust besides those that the machine is set up with."""
+    def __init__(
+        self,
+        lists: ListLoader,
+        resolvers: frozenset[bytes] = frozenset(),
+        follow_paths: Callable[[frozenset[str]], None] = lambda _paths: None,
+    ) -> None:
+        """`resolvers`: packed addresses to trust besides those that the machine is set up with.
+
+        `follow_paths` is told which paths the rules have, before these are looked up: links may be turned later.
+        """
         self.lists = lists
+        self._follow_paths = follow_paths
         self.problems: dict[str, int] = {}  # what is wrong with lists and /etc/hosts, and how often
         self._resolvers = resolvers
         self._hosts: tuple[Stamp | None, Hosts] = (None, Hosts())  # and of which state of the file
@@ -40,6 +50,7 @@ class FactSource:
         if hosts.lost:
             self.problems["names of /etc/hosts not read"] = hosts.lost
         found = {name: self.lists.find(name) for name in names}
+        self._follow_paths(find_paths(rules))
         links, patterns = find_links(rules), find_patterns(rules)
         return Facts(
             own_addresses=addresses.own,

@@ -37,6 +37,7 @@ from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
 from tinysnitch.daemon.options import OnExit, Options
 from tinysnitch.daemon.packet_socket_notes import PacketSocketNotes
+from tinysnitch.daemon.path_watch import PathWatch
 from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.daemon.prompt_process import PromptProcess
 from tinysnitch.daemon.recorder import Recorder
@@ -283,7 +284,10 @@ class SetUp:
         compiler = ListCompiler()
         self._undo.push_async_callback(compiler.close)
         lists = ListLoader(options.lists, options.state_dir / "lists", compiler, lambda: self.driver.refresh_facts())
-        loader = RuleLoader(self._rules_file, FactSource(lists, frozenset(map(parse_address, options.resolvers))))
+        paths = PathWatch(lambda watch: follow(watch, self._facts_changed))
+        self._undo.callback(paths.stop)
+        source = FactSource(lists, frozenset(map(parse_address, options.resolvers)), paths.follow)
+        loader = RuleLoader(self._rules_file, source)
         history = self._open_history()
         log = LogOutput(sys.stdout.fileno())
         self._undo.callback(log.close)
@@ -363,7 +367,7 @@ class SetUp:
 
     async def _follow_files(self) -> None:
         """Load the rules as soon as their file is watched, and what they speak of, so that no edit falls between."""
-        for path in (RESOLV_CONF, HOSTS):
+        for path in (RESOLV_CONF, HOSTS, Path("/etc/passwd")):
             self._spawn(follow(partial(watch_file, path), self._facts_changed))
         for folder in (RESOLVED_UPSTREAMS.parent, self._options.lists):
             self._spawn(follow(partial(watch_folder, folder), self._facts_changed))

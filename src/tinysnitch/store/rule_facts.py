@@ -19,6 +19,12 @@ def find_links(rules: Iterable[Rule]) -> dict[str, str]:
     return {path: target for path, target in real.items() if target != path}
 
 
+def find_paths(rules: Iterable[Rule]) -> frozenset[str]:
+    """What is looked up on the disk for them: programs, parents, and the folders of patterns."""
+    rules = tuple(rules)
+    return frozenset(_paths_of(rules) | set(map(_folder_of, _patterns_of(rules))))
+
+
 def _paths_of(rules: Iterable[Rule]) -> set[str]:
     rules = tuple(rules)
     paths = {rule.program.text for rule in rules if rule.program.kind is ProgramKind.PATH}
