@@ -163,6 +163,13 @@ def test_of_many_that_nearly_match_some_are_told_and_the_others_counted() -> Non
     assert told.reason.endswith("; 5 more rules nearly match")
 
 
+def test_of_many_that_lose_some_are_told_and_the_others_counted() -> None:
+    told = Asked("".join(f"allow - 1-{last} tcp\n" for last in range(1000, 1150)))(*SHOP)
+    assert told.rule == "allow - 1-1000 tcp"
+    assert len(told.beaten) == 100
+    assert told.reason.endswith("; 49 more rules match")
+
+
 def test_nobody_is_told_of_others_rules_that_nearly_match() -> None:
     told = Asked(RULES, Facts(users={"alice": 1000}))(*SHOP, right=BOB)
     assert told.reason.startswith("no rule matches (asked for without arguments, as uid 1001)")

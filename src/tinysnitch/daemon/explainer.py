@@ -34,6 +34,7 @@ _ANY_ADDRESS = parse_address("0.0.0.0")
 _NO_ADDRESS = parse_address("192.0.0.8")  # RFC 7600: nobody has it
 _MAX_PORT = 65535
 _MAX_NEAR = 20  # more than that nobody reads, and one reply has its bound
+_MAX_LOSERS = 100
 _PROTOCOL_HINT = "write tcp, udp, icmp or a number; tcp-src and the like for inbound"
 _REMOTE_HINT = "write one name or one address"
 
@@ -54,12 +55,15 @@ class Explainer:
         explanation = self._engine.rules.explain(connection, now)
         decision = self._outcome(explanation.decision, uid_of(connection.attribution))
         near = [] if explanation.winner else list(self._near_misses(connection, right, now))
-        more = f"; {len(near) - _MAX_NEAR} more rules nearly match" if len(near) > _MAX_NEAR else ""
+        losers = explanation.losers
+        more = _tell_rest(len(losers) - _MAX_LOSERS, "match") + _tell_rest(len(near) - _MAX_NEAR, "nearly match")
         return Explanation(
             verdict=decision.verdict,
             reason=decision.reason + self._reservation(connection, decision) + more,
             rule=format_rule(explanation.winner) if explanation.winner else None,
-            beaten=tuple(BeatenRule(format_rule(rule), why) for rule, why in (*explanation.losers, *near[:_MAX_NEAR])),
+            beaten=tuple(
+                BeatenRule(format_rule(rule), why) for rule, why in (*losers[:_MAX_LOSERS], *near[:_MAX_NEAR])
+            ),
             elsewhere=tuple(
                 BeatenRule(format_rule(rule), f"it would decide on {interface}")
                 for rule, interface in explanation.elsewhere[:_MAX_NEAR]
@@ -122,6 +126,11 @@ class Explainer:
         return self._engine.names.find_address(name, read_instant().boot_s) or _NO_ADDRESS, name
 
 
+def _tell_rest(count: int, verb: str) -> str:
+    """How many rules are not named."""
+    return f"; {count} more rules {verb}" if count > 0 else ""
+
+
 def _imagine_flow(address: bytes, port: int, protocol: str) -> Flow:
     service = _parse_protocol(protocol)
     number = service.protocol
@@ -130,7 +139,9 @@ def _imagine_flow(address: bytes, port: int, protocol: str) -> Flow:
     if number == ICMP and not is_v4(address):
         number = ICMPV6
     if not 0 <= port <= _MAX_PORT or (port == 0) == (number in (TCP, UDP)):
-        raise SnitchError(f"{port} is no port for {protocol}", f"a port from 1 to {_MAX_PORT} for TCP and UDP, else -")
+        raise SnitchError(
+            f"{port} is no port for {protocol}", f"a port from 1 to {_MAX_PORT} for TCP and UDP, else -"
+        )
     is_inbound = service.direction is Direction.INBOUND
     return Flow(
         protocol=number,
