@@ -56,6 +56,19 @@ def test_a_question_names_the_rule_that_asks(lab: Lab) -> None:
     assert curl.communicate(timeout=10 * PATIENCE)[0] == PAGE
 
 
+def test_no_number_of_a_question_is_given_twice(lab: Lab) -> None:
+    """An answer to a question of before a restart hits none of now."""
+    command = ["bash", "-c", "for i in {3..42}; do (exec 3<>/dev/tcp/10.77.0.$i/80) & done; wait"]
+    daemon = lab.start_daemon("")
+    lab.spawn(command)
+    before = {record["id"] for record in daemon.wait_for_count(lambda record: record["event"] == "ask", 40)}
+    assert daemon.stop() == 0
+    daemon = lab.restart_daemon(daemon.rules.parent)
+    lab.spawn(command)
+    after = {record["id"] for record in daemon.wait_for_count(lambda record: record["event"] == "ask", 40)}
+    assert before.isdisjoint(after)
+
+
 def test_answered_no_the_program_is_refused_at_once(lab: Lab) -> None:
     daemon = lab.start_daemon(DNS_RULE)
     curl = lab.spawn([*CURL, "-v"])

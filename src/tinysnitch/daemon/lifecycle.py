@@ -39,6 +39,7 @@ from tinysnitch.daemon.options import OnExit, Options
 from tinysnitch.daemon.packet_socket_notes import PacketSocketNotes
 from tinysnitch.daemon.path_watch import PathWatch
 from tinysnitch.daemon.process_watch import ProcessWatch
+from tinysnitch.daemon.prompt_numbers import find_first_number
 from tinysnitch.daemon.prompt_process import PromptProcess
 from tinysnitch.daemon.recorder import Recorder
 from tinysnitch.daemon.rule_loader import RuleLoader
@@ -295,7 +296,7 @@ class SetUp:
         settings = Settings(
             timeout_s=options.timeout_s,
             is_learning=options.is_learning,
-            first_prompt_id=int(read_instant().boot_s),  # one question a second at most, over a daemon's life
+            first_prompt_id=find_first_number(history, read_instant().boot_s),
         )
         engine = Engine(settings, loader.facts, programs.generation if programs else 1, Libcrypto())
         now = read_instant()
