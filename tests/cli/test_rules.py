@@ -157,6 +157,20 @@ def test_words_make_the_line_that_the_shell_took_apart(line: str) -> None:
     assert join_words((line,)) == line
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("allow", "until=2030-01-01 10:00", "-", "-", "-"), "allow until='2030-01-01 10:00' - - -"),
+        (("deny", "user=a'b", "parent=/my app", "-", "-", "-"), r"deny user=$'a\'b' parent='/my app' - - -"),
+        (("allow", "-", "-", "-", "/a", "--x=y z", "a=b c"), "allow - - - /a --x='y z' a='b c'"),
+        (("deny", "-", "-", "-", "/a", "()", "*", "$HOME", "#b", "\u2800"), r"deny - - - /a () * $HOME '#b' $'\u2800'"),
+    ],
+)
+def test_what_the_shell_left_is_quoted_where_it_must_be(words: tuple[str, ...], line: str) -> None:
+    assert join_words(words) == line
+    assert parse_rule(line)
+
+
 def test_check_names_file_line_column_and_a_hint(tmp_path: Path, command: Command) -> None:
     path = tmp_path / "rules"
     path.write_bytes(b"# fine\nallow - - -\nallow - 99999 tcp\nallow \xff\x1b - -\n")

@@ -10,7 +10,7 @@ import pytest
 from tests.daemon.small_desk import HOSTILE, RunningServer, running_server
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, SnitchError
-from tinysnitch.protocol.framing import encode_frame
+from tinysnitch.protocol.framing import MAX_FRAME, encode_frame
 from tinysnitch.protocol.messages import (
     AddRule,
     ListAsks,
@@ -46,6 +46,14 @@ def test_a_refusal_is_raised_with_its_hint(running: RunningServer) -> None:
             client.ask(AddRule("allo"), RuleWritten)
         assert refused.value.hint == "write allow or deny"
         assert client.ask_one(ReadStatus(), Status).pid == 1
+
+
+def test_a_line_that_is_too_long_is_told_before_it_is_sent(running: RunningServer) -> None:
+    with ControlClient(running.path) as client:
+        with pytest.raises(SnitchError, match="bytes are too long") as refused:
+            client.ask(AddRule("allow - - - /a " + "b" * MAX_FRAME), RuleWritten)
+        assert refused.value.hint == "shorten the line"
+        assert client.ask_one(AddRule("deny - - -"), RuleWritten).rule == "deny - - -"
 
 
 def test_the_log_is_read_and_followed(running: RunningServer) -> None:

@@ -62,7 +62,8 @@ def _has_parent(parent: str, parents: tuple[str, ...]) -> bool:
 
 def _is_turnable(rule: Rule) -> bool:
     """Whether somebody else than root chooses by a link what the rule lets pass for one user."""
-    is_turnable = rule.program == Program(ProgramKind.PATH, "/home/a/l") or rule.parent == "/home/a/l"
+    programs = (Program(ProgramKind.PATH, "/home/a/l"), Program(ProgramKind.GLOB, "/home/a/p/*"))
+    is_turnable = rule.program in programs or rule.parent == "/home/a/l"
     return is_turnable and rule.user is not None and rule.verdict is not Verdict.DENY
 
 
@@ -106,7 +107,7 @@ def program_matches(program: Program, asked: Attribution) -> bool:
         case ProgramKind.PATH:
             return path is not None and path in (text, FACTS.links.get(text))
         case ProgramKind.GLOB:
-            return path is not None and compile_pattern(text).fullmatch(path) is not None
+            return path is not None and compile_pattern(FACTS.patterns.get(text, text)).fullmatch(path) is not None
         case ProgramKind.OWNER:
             return process is not None and text in process.owners
         case ProgramKind.KERNEL:
@@ -184,7 +185,8 @@ def _lies_in(rule: Rule, other: Rule) -> bool:
 
 def _meaning_of(rule: Rule) -> Rule:
     """A path over a link means the file it leads to, a user's name the uid."""
-    program = replace(rule.program, text=FACTS.links.get(rule.program.text, rule.program.text))
+    text = rule.program.text
+    program = replace(rule.program, text=FACTS.links.get(text, FACTS.patterns.get(text, text)))
     user = rule.user and str(FACTS.users.get(rule.user, rule.user))
     return replace(rule, program=program, user=user, parent=rule.parent and FACTS.links.get(rule.parent, rule.parent))
 

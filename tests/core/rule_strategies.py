@@ -95,8 +95,10 @@ ADDRESSES = ["10.1.2.3", "10.1.9.9", "127.0.0.1", "2001:db8::1", "::1", "192.168
 NETWORKS = ["10.0.0.0/8", "10.1.2.0/24", "10.1.2.3", "0.0.0.0/0", "::/0", "2001:db8::/32"]
 NETWORKS += ["127.0.0.0/8", "192.168.1.0/24", "192.168.1.5", "10.1.9.0/24", "10.1.9.9"]
 LINKS = {"/usr/bin/python3": "/usr/bin/python3.13", "/home/a/l": "/usr/bin/curl"}
+PATTERNS = {"/bin/*": "/usr/bin/*", "/home/a/p/*": "/opt/a/*"}
 PATHS = ["/usr/bin/curl", "/usr/bin/python3.13", "/opt/a/x", "/opt/a/b/x", *LINKS]
 GLOBS = [("/usr/bin/", ""), ("/opt/", "/x"), ("/opt/", "", ""), ("/usr/bin/python3", ""), ("/opt/a/", "")]
+LINKED_GLOBS = [("/bin/", ""), ("/home/a/p/", "")]  # as PATTERNS has them
 ARGS = [(), ("-s",), ("-m", "http.server"), ("-m", "http"), ("-m",)]
 OWNERS = ["unit:a.service", "snap:b"]
 PORTS = [22, 80, 443]
@@ -109,6 +111,8 @@ FACTS = Facts(
     lists={"ads": RemoteSet(["ads.example.com"], [parse_network("10.1.9.0/24")])},
     links=LINKS,
     turnable_links=frozenset({"/home/a/l"}),
+    patterns=PATTERNS,
+    turnable_patterns=frozenset({"/home/a/p/*"}),
     users={"alice": 1000},
 )
 
@@ -121,7 +125,7 @@ meeting_remotes = st.one_of(
 meeting_programs = st.one_of(
     st.sampled_from([ANY_PROGRAM, Program(ProgramKind.KERNEL), Program(ProgramKind.UNKNOWN)]),
     st.builds(Program, st.just(ProgramKind.PATH), st.sampled_from(PATHS)),
-    st.sampled_from([glob_of(*parts) for parts in GLOBS]),
+    st.sampled_from([glob_of(*parts) for parts in (*GLOBS, *LINKED_GLOBS)]),
     st.builds(Program, st.just(ProgramKind.OWNER), st.sampled_from(OWNERS)),
 )
 

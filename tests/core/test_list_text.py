@@ -82,6 +82,13 @@ def test_a_line(line: str, names: set[str]) -> None:
     assert parse_list(line).names == names
 
 
+@pytest.mark.parametrize("line", ["10.0.0.1-10.0.0.9", "a.b.1", "0.0.0.0 a.1", "*.5"])
+def test_what_ends_in_a_number_is_no_name(line: str) -> None:
+    """It would look as if it held, and match nothing."""
+    content = parse_list(line)
+    assert (content.names, content.networks, content.bad_lines) == (frozenset(), frozenset(), 1)
+
+
 def test_the_lines_that_each_hosts_file_begins_with_are_not_bad() -> None:
     assert parse_list("127.0.0.1 localhost\nfe80::1%lo0 localhost\n0.0.0.0 0.0.0.0\n").bad_lines == 0
 

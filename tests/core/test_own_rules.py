@@ -66,6 +66,13 @@ def test_what_lets_pass_for_a_user_goes_over_no_link_that_others_can_turn(line: 
     assert has_turnable_path(parse_rule(line), FACTS) is is_turnable
 
 
+def test_a_pattern_over_such_a_link_matches_nothing() -> None:
+    facts = Facts(patterns={"/home/a/p/*": "/usr/bin/*"}, turnable_patterns=frozenset({"/home/a/p/*"}))
+    lines = ["allow user=1000 - - - /home/a/p/*", "allow - - - /home/a/p/*", "deny user=1000 - - - /home/a/p/*"]
+    winners = [ruleset(line, facts=facts).explain(connection(), 0.0).winner for line in lines]
+    assert winners == [None, parse_rule(lines[1]), parse_rule(lines[2])]
+
+
 def test_a_rule_over_such_a_link_matches_nothing() -> None:
     lines = ["allow user=1000 example.com - - /home/a/l", "deny example.com - -"]
     facts = Facts(links={"/home/a/l": "/usr/bin/curl"}, turnable_links=frozenset({"/home/a/l"}))

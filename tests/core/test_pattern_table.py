@@ -19,3 +19,6 @@ def test_a_value_is_looked_at_once() -> None:
     table.count("a", 1)
     assert [table.find("b"), table.find("b")] == [("a",), ("a",)]
     assert asked == ["b"]
+    table.forget()
+    assert table.find("b") == ("a",)
+    assert asked == ["b", "b"]

@@ -59,6 +59,14 @@ def test_units_and_containers_are_taken_as_their_own_commands_take_them(written:
     assert parse_program(split_words(written)[0]) == Program(ProgramKind.OWNER, meant)
 
 
+@pytest.mark.parametrize("kind", ["unit", "container", "flatpak", "snap"])
+def test_only_paths_have_patterns(kind: str) -> None:
+    with pytest.raises(BadWord, match="only paths have patterns"):
+        parse_program(split_words(f"{kind}:a*")[0])
+    for quoted in (f"'{kind}:a*.service'", rf"{kind}:a\*.service"):
+        assert parse_program(split_words(quoted)[0]) == Program(ProgramKind.OWNER, f"{kind}:a*.service")
+
+
 def test_many_stars_are_two() -> None:
     assert parse_program(split_words("/a/*****")[0]).text == "/a/**"
 

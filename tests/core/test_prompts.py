@@ -5,12 +5,15 @@ import pytest
 from tests.core.transcript import BANK, WALL_S, flow_of, inbound, process_of, whose
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.decision import Decision
 from tinysnitch.core.flow import UDP, Flow
 from tinysnitch.core.process import UNKNOWN, Attribution, AttributionSource
 from tinysnitch.core.prompts import ClosedPrompt, OpenPrompt, Prompts, Waiter, question_of
 from tinysnitch.core.settings import Settings
+from tinysnitch.core.verdict import Verdict
 
 NOW = Instant(10.0, WALL_S + 10.0)
+DECISION = Decision(verdict=Verdict.ASK, reason="no rule matches")
 
 
 def connection(flow: Flow | None = None, who: Attribution | None = None, name: str | None = None) -> Connection:
@@ -18,7 +21,7 @@ def connection(flow: Flow | None = None, who: Attribution | None = None, name: s
 
 
 def hold(prompts: Prompts, flow: Flow, who: Attribution | None = None, now: Instant = NOW) -> OpenPrompt | None:
-    return prompts.hold(Waiter(connection(flow, who), 1, [1]), "no rule matches", now)
+    return prompts.hold(Waiter(connection(flow, who), 1, [1]), DECISION, now)
 
 
 @pytest.mark.parametrize(

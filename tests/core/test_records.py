@@ -25,7 +25,7 @@ DECISION = Decision(verdict=Verdict.DENY, reason="denied by a rule")
     [
         (ConnectionDecided(CONNECTION, DECISION, False, 0.0), 1000),
         (ConnectionDecided(Connection(flow=flow_of(), attribution=UNKNOWN), DECISION, False, 0.0), None),
-        (PromptOpened(1, CONNECTION, "no rule matches", 0.0), 1000),
+        (PromptOpened(1, CONNECTION, DECISION, 0.0), 1000),
         (PromptAnswered(1, "deny - - -", 0, 0.0, 1000), 1000),
         (RulesReplaced(1, (), 0.0), None),
         (LossCounted("packets", 1, 0.0), None),

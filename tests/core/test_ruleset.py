@@ -263,6 +263,13 @@ def test_set_facts_changes_what_words_mean() -> None:
     assert rules.needs_sha256("/usr/bin/wget")
 
 
+def test_a_pattern_means_the_folder_that_it_leads_to_now() -> None:
+    rules = ruleset("allow - - - /bin/*", "deny - - - /usr/bin/**", facts=Facts())
+    assert winner(rules, connection()) == "deny - - - /usr/bin/**"
+    rules.set_facts(Facts(patterns={"/bin/*": "/usr/bin/*"}))
+    assert winner(rules, connection()) == "allow - - - /bin/*"
+
+
 def test_what_was_looked_up_of_a_program_holds_until_the_rules_or_the_facts_change() -> None:
     asked = connection(program=by("/usr/bin/python3.13"))
     rules = ruleset("deny - - - /usr/bin/py", facts=Facts())

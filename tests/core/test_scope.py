@@ -208,3 +208,11 @@ def test_resolve_rule_follows_links_and_users() -> None:
     )
     assert resolve_rule(written, facts) == meant
     assert resolve_rule(other, facts) is other
+
+
+def test_resolve_rule_follows_the_folders_of_a_pattern() -> None:
+    facts = Facts(patterns={"/bin/*": "/usr/bin/*"}, links={"/opt/*": "/nowhere"})
+    written, meant, other, path = scopes("- - - /bin/*", "- - - /usr/bin/*", "- - - /opt/*", "- - - '/bin/*'")
+    assert resolve_rule(written, facts) == meant
+    assert resolve_rule(other, facts) is other
+    assert resolve_rule(path, facts) is path

@@ -55,7 +55,8 @@ def test_the_rule_that_decides(words: tuple[str | int, ...], told: str) -> None:
 
 
 def test_localhost_is_what_a_rule_means_by_it() -> None:
-    assert Asked("allow localhost - -\n")("/usr/bin/curl", "localhost", 631, "tcp").rule == "allow localhost - -"
+    for word in ("localhost", "Localhost"):
+        assert Asked("allow localhost - -\n")("/usr/bin/curl", word, 631, "tcp").rule == "allow localhost - -"
 
 
 @pytest.mark.parametrize(
@@ -160,6 +161,13 @@ def test_of_many_that_nearly_match_some_are_told_and_the_others_counted() -> Non
     told = Asked("".join(f"allow shop.test 443 tcp /usr/bin/curl {n}\n" for n in range(25)))(*SHOP)
     assert len(told.beaten) == 20
     assert told.reason.endswith("; 5 more rules nearly match")
+
+
+def test_of_many_that_lose_some_are_told_and_the_others_counted() -> None:
+    told = Asked("".join(f"allow - 1-{last} tcp\n" for last in range(1000, 1150)))(*SHOP)
+    assert told.rule == "allow - 1-1000 tcp"
+    assert len(told.beaten) == 100
+    assert told.reason.endswith("; 49 more rules match")
 
 
 def test_nobody_is_told_of_others_rules_that_nearly_match() -> None:

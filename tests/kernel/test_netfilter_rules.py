@@ -252,6 +252,25 @@ def test_a_packet_without_a_socket_is_in_no_scope(family: Family, program_path: 
 
 
 @pytest.mark.parametrize("family", list(Family))
+@pytest.mark.parametrize("program_path", [None, Path("/pins").joinpath])
+@pytest.mark.parametrize(("scope", "has_security"), [(None, True), ("x", False), ("x", True)])
+def test_a_scope_reads_names_behind_a_daemon_of_the_machine(
+    family: Family, program_path: object, scope: str | None, has_security: bool
+) -> None:
+    """Who reads a packet ends its way through the table: of two in one table the second would learn no name."""
+    path = program_path if callable(program_path) else None
+    rules = build_rules(family, LABEL, QUEUES, program_path=path, scope=scope, has_security=has_security, remark="")
+    answered = {
+        table
+        for table, chains in rules.chains.items()
+        for line in (line for lines in chains.values() for line in lines)
+        if "--sport 53 " in line and "NFQUEUE" in line
+    }
+    asked = {jump.table for jump in rules.jumps if "--dport 53 " in jump.rule}
+    assert answered == asked == {"security" if scope and has_security else "mangle"}
+
+
+@pytest.mark.parametrize("family", list(Family))
 @pytest.mark.parametrize("scope", [None, "x"])
 def test_conntrack_is_asked_without_bpf_alone(family: Family, scope: str | None) -> None:
     """Any rule that asks it makes each packet of the network namespace pay for it."""

@@ -54,17 +54,19 @@ def test_an_inbound_packet(events: PacketEvents) -> None:
     assert (event.interface, event.cookie) == ("eth0", 53)
 
 
-def test_a_question_and_its_answer_are_of_one_flow(events: PacketEvents) -> None:
+@pytest.mark.parametrize("hook", [LOCAL_OUT, POST_ROUTING])
+def test_a_question_and_its_answer_are_of_one_flow(events: PacketEvents, hook: int) -> None:
     flow = Flow(UDP, Direction.OUTBOUND, OURS, 4000, THEIRS, 53)
-    question = events.message_event(queued(make_packet(UDP, (4000, 53), OURS, THEIRS, b"who?"), POST_ROUTING))
+    question = events.message_event(queued(make_packet(UDP, (4000, 53), OURS, THEIRS, b"who?"), hook))
     assert question == QuestionSent(7, flow, UNKNOWN, b"who?")
     answer = events.message_event(queued(make_packet(UDP, (53, 4000), THEIRS, OURS, b"me"), LOCAL_IN))
     assert answer == AnswerReceived(7, flow, b"me")
 
 
-def test_a_piece_of_a_stream(events: PacketEvents) -> None:
+@pytest.mark.parametrize("hook", [LOCAL_OUT, POST_ROUTING])
+def test_a_piece_of_a_stream(events: PacketEvents, hook: int) -> None:
     flow = Flow(TCP, Direction.OUTBOUND, OURS, 4000, THEIRS, 53)
-    question = events.message_event(queued(make_packet(TCP, (4000, 53), OURS, THEIRS, b"who?"), POST_ROUTING))
+    question = events.message_event(queued(make_packet(TCP, (4000, 53), OURS, THEIRS, b"who?"), hook))
     assert question == QuestionSent(7, flow, UNKNOWN, Segment(0x00180000, 0, 0x02, b"who?"))
     answer = events.message_event(queued(make_packet(TCP, (53, 4000), THEIRS, OURS, b"me"), LOCAL_IN))
     assert answer == AnswerReceived(7, flow, Segment(0x00160000, 0, 0x02, b"me"))

@@ -46,6 +46,29 @@ def test_what_was_allowed_forever_is_not_asked_again(lab: Lab) -> None:
     assert len(daemon.stop_and_tell("ask")) == 1
 
 
+def test_a_question_names_the_rule_that_asks(lab: Lab) -> None:
+    rule = "ask shop.test - - /usr/bin/curl"
+    daemon = lab.start_daemon(f"{DNS_RULE}allow - - -\n{rule}\n")
+    curl = lab.spawn(CURL)
+    ask = daemon.wait_ask(reason="asked by a rule")
+    assert [ask["rule"], *(listed["rule"] for listed in daemon.asks())] == [rule, rule]
+    daemon.answer(ask, "yes")
+    assert curl.communicate(timeout=10 * PATIENCE)[0] == PAGE
+
+
+def test_no_number_of_a_question_is_given_twice(lab: Lab) -> None:
+    """An answer to a question of before a restart hits none of now."""
+    command = ["bash", "-c", "for i in {3..42}; do (exec 3<>/dev/tcp/10.77.0.$i/80) & done; wait"]
+    daemon = lab.start_daemon("")
+    lab.spawn(command)
+    before = {record["id"] for record in daemon.wait_for_count(lambda record: record["event"] == "ask", 40)}
+    assert daemon.stop() == 0
+    daemon = lab.restart_daemon(daemon.rules.parent)
+    lab.spawn(command)
+    after = {record["id"] for record in daemon.wait_for_count(lambda record: record["event"] == "ask", 40)}
+    assert before.isdisjoint(after)
+
+
 def test_answered_no_the_program_is_refused_at_once(lab: Lab) -> None:
     daemon = lab.start_daemon(DNS_RULE)
     curl = lab.spawn([*CURL, "-v"])

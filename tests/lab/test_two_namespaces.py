@@ -62,3 +62,19 @@ def test_a_run_goes_on_beside_a_daemon(lab: Lab) -> None:
     done = lab.run_outside(command)
     assert done.returncode == 0, done.stderr
     assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("options", ["", "use-vc"])
+@pytest.mark.parametrize("family", ["-4", "-6"])
+def test_a_run_and_the_daemon_beside_it_learn_the_same_names(lab: Lab, family: str, options: str) -> None:
+    """Both read each question and each answer, over UDP and TCP."""
+    text = "allow @resolvers 53 -\nallow shop.test 80 tcp\n"
+    daemon = lab.start_daemon(text, "--timeout", "0")
+    rules = daemon.rules.with_name("run.rules")
+    rules.write_text(text)
+    command = [str(BIN / "tinysnitch"), "run", "--rules", str(rules), "--", "curl", family, "-sS", "http://shop.test/"]
+    done = lab.run_outside(["env", f"RES_OPTIONS={options}", *command])
+    assert (done.returncode, done.stdout) == (0, "welcome to the shop\n"), f"{done.stderr}\n{daemon.describe()}"
+    assert daemon.wait_connection(remote_port=80)["name"] == "shop.test"
+    asked = {"": "udp", "use-vc": "tcp"}[options]
+    assert daemon.wait_connection(remote_port=53)["protocol"] == asked

@@ -80,9 +80,19 @@ def test_a_name_that_is_said_has_the_same_fields() -> None:
 
 
 def test_an_ask_has_the_same_fields_and_an_id() -> None:
-    fields = fields_of(PromptOpened(3, make_connection(), "no rule matches", WALL_S))
+    decision = Decision(verdict=Verdict.ASK, reason="no rule matches")
+    fields = fields_of(PromptOpened(3, make_connection(), decision, WALL_S))
     expected = CONNECTION | {"event": "ask", "verdict": "ask", "reason": "no rule matches", "rule": None}
     assert fields == expected | {"id": 3, "count": 1}
+
+
+def test_an_ask_names_the_rule_that_asks() -> None:
+    line = r"ask - - - $'/a\n\xff'"
+    decision = Decision(verdict=Verdict.ASK, reason="asked by a rule", rule=parse_rule(line))
+    prompt = msgspec.structs.replace(make_prompt(), reason=decision.reason, rule=decision.rule)
+    asked = fields_of(PromptOpened(3, make_connection(), decision, WALL_S))
+    listed = json.loads(encode_object(ask_line_of(prompt)))
+    assert [(fields["reason"], fields["rule"]) for fields in (asked, listed)] == [("asked by a rule", line)] * 2
 
 
 def test_an_open_ask_tells_how_many_wait_and_how_long() -> None:

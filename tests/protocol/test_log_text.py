@@ -63,7 +63,9 @@ def test_the_other_lines() -> None:
         NameSaid(make_connection(), decided().decision, WALL_S): (
             "INFO said tcp 10.0.0.2:40516 -> google.com:80 4263 /usr/bin/curl google.com # 192.0.2.7"
         ),
-        PromptOpened(3, make_connection(), "", WALL_S): "INFO ask 3 tcp 10.0.0.2:40516 -> google.com:80 4263",
+        PromptOpened(
+            3, make_connection(), decided().decision, WALL_S
+        ): "INFO ask 3 tcp 10.0.0.2:40516 -> google.com:80 4263",
         PromptAnswered(3, RULE, 1000, WALL_S): f"INFO answer 3 uid 1000: {RULE}",
         LossCounted("packets", 7, WALL_S): "WARNING lost 7 packets",
         PacketSocketSeen(7, 0, "/a\n", WALL_S): "WARNING 7 $'/a\\n' has a packet socket, which no firewall rule sees",

@@ -1,7 +1,9 @@
+import msgspec
 import pytest
 
 from tests.daemon.small_desk import HOSTILE, make_prompt
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
+from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.framing import FrameDecoder, encode_frame
 from tinysnitch.protocol.messages import (
@@ -50,12 +52,13 @@ def test_replies_survive_the_wire(reply: FromDaemon) -> None:
 
 
 def test_a_whole_prompt_survives_the_wire() -> None:
-    prompt = make_prompt(args=(HOSTILE, "日本"), program=HOSTILE)
+    rule = parse_rule("ask user=1000 *.example.com 80,443 tcp $'/\\xff*' -s")
+    prompt = msgspec.structs.replace(make_prompt(args=(HOSTILE, "日本"), program=HOSTILE), rule=rule)
     shown = _replies.decode(encode_frame(prompt_shown(prompt)))
     assert isinstance(shown, PromptShown)
     assert shown.prompt.connection.flow == prompt.connection.flow
     assert shown.prompt.connection.attribution == prompt.connection.attribution
-    assert shown.prompt.remaining_s == prompt.remaining_s
+    assert (shown.prompt.remaining_s, shown.prompt.rule) == (prompt.remaining_s, rule)
 
 
 def test_a_name_that_never_ends_is_a_number_on_the_wire() -> None:

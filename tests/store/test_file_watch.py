@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tinysnitch.store import file_watch
-from tinysnitch.store.file_watch import watch_file, watch_folder
+from tinysnitch.store.file_watch import watch_file, watch_folder, watch_ways
 from tinysnitch.store.text_file import replace_text
 
 TIMEOUT_S = 10
@@ -128,6 +128,38 @@ def test_a_link_that_leads_around_in_circles_can_be_watched(tmp_path: Path) -> N
     path.symlink_to("other")
     (tmp_path / "other").symlink_to("rules")
     asyncio.run(see_changes(path, Path.unlink, write))
+
+
+def test_whatever_leads_a_path_elsewhere_is_seen(tmp_path: Path) -> None:
+    """A link that is turned, also one that comes in the place of the file, or where nothing was; a folder exchanged."""
+    make_versions(tmp_path)
+    current, plain, missing = tmp_path / "current", tmp_path / "plain", tmp_path / "missing"
+    current.symlink_to("v1")
+    plain.touch()
+    changes = [
+        *(lambda _: turn(current, "v2"), lambda _: turn(plain, "v1/rules"), lambda _: turn(plain, "v2/rules")),
+        *(lambda _: missing.symlink_to("v1"), lambda _: turn(missing, "v2"), lambda _: missing.unlink()),
+        lambda _: (tmp_path / "v2").rename(tmp_path / "v3"),
+    ]
+    ways = watch_ways([str(current / "rules"), str(plain), str(missing / "rules"), "/no\0path", "/"])
+    asyncio.run(see_changes(tmp_path, *changes, watch=ways))
+
+
+def test_where_only_the_way_matters_the_folder_of_the_file_wakes_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "program").touch()
+    seen: list[object] = []
+    is_change = file_watch._is_change
+    monkeypatch.setattr(file_watch, "_is_change", lambda *event: seen.append(event[0]) or is_change(*event))
+
+    def work_in_the_folder(_: Path) -> None:
+        write(tmp_path / "program")
+        write(tmp_path / "other")
+        turn(tmp_path / "program", "other")
+
+    asyncio.run(see_changes(tmp_path, work_in_the_folder, watch=watch_ways([str(tmp_path / "program")])))
+    assert len(seen) == 1
 
 
 def test_what_happens_beside_the_way_wakes_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

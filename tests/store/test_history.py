@@ -35,6 +35,21 @@ def count_rows(history: History) -> int:
     return int(count)
 
 
+def test_the_newest_line_that_begins_so(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert history.find_newest(b"a") is None
+    for line in (b"a1", b"a2", b"b1", b"xa"):
+        history.append(line)
+    history.flush()
+    assert [history.find_newest(beginning) for beginning in (b"a", b"b1", b"c")] == [b"a2", b"b1", None]
+    monkeypatch.setattr("tinysnitch.store.history._LOOKED_THROUGH", 2)
+    assert [history.find_newest(beginning) for beginning in (b"a", b"b1")] == [None, b"b1"]
+
+
+def test_a_history_that_cannot_be_read_has_no_newest_line(tmp_path: Path) -> None:
+    history = History(tmp_path / "not there" / "history.db")
+    assert history.find_newest(b"a") is None
+
+
 def test_lines_come_back_oldest_first_written_or_not(history: History) -> None:
     lines = fill(history, BATCH + 3)
     assert count_rows(history) == BATCH

@@ -6,7 +6,14 @@ import pytest
 from tinysnitch.core.rule import Program, ProgramKind, Rule
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.store.rule_facts import find_links, find_turnable_links, find_users
+from tinysnitch.store.rule_facts import (
+    find_links,
+    find_paths,
+    find_patterns,
+    find_turnable_links,
+    find_turnable_patterns,
+    find_users,
+)
 
 
 def test_find_links_follows_programs_and_parents(tmp_path: Path) -> None:
@@ -14,6 +21,42 @@ def test_find_links_follows_programs_and_parents(tmp_path: Path) -> None:
     (tmp_path / "way").symlink_to("folder")
     rules = [parse_rule(f"allow parent={tmp_path}/way/p - - - {tmp_path}/way/x"), parse_rule("allow - - - /nowhere/x")]
     assert find_links(rules) == {f"{tmp_path}/way/{name}": f"{tmp_path}/folder/{name}" for name in "px"}
+
+
+def test_find_patterns_follows_the_folders_before_the_first_star(tmp_path: Path) -> None:
+    for name in ("folder", "a*b"):
+        (tmp_path / name / "below").mkdir(parents=True)
+    for name, target in (("way", "folder"), ("star", "a*b"), ("top", "/")):
+        (tmp_path / name).symlink_to(target)
+    lines = {
+        "way/*": "folder/*",
+        "way/below/x*/y**": "folder/below/x*/y**",
+        "star/*": r"a\*b/*",
+        "folder//below/../*": "folder/*",
+        "way*/x": "way*/x",
+        "folder/*": "folder/*",
+        "nowhere/*": "nowhere/*",
+    }
+    rules = [parse_rule(f"allow - - - {tmp_path}/{line}") for line in [*lines, "top/etc/*", "way"]]
+    rules.append(parse_rule("allow - - - /*"))
+    found = {f"{tmp_path}/{line}": f"{tmp_path}/{target}" for line, target in lines.items() if line != target}
+    assert find_patterns(rules) == found | {f"{tmp_path}/top/etc/*": "/etc/*"}
+
+
+def test_find_paths_are_all_that_is_looked_up() -> None:
+    lines = ["allow parent=/a/p - - - /a/x", "deny - - - /b/c*/d", "deny - - - /*", "allow - - - unit:x", "allow - - -"]
+    assert find_paths(map(parse_rule, lines)) == {"/a/p", "/a/x", "/b", "/"}
+
+
+@pytest.mark.privileged
+def test_a_pattern_can_be_turned_where_a_folder_of_it_can(tmp_path: Path) -> None:
+    for name in ("roots", "alices"):
+        (tmp_path / name).symlink_to("/")
+    os.lchown(tmp_path / "alices", 1000, 1000)
+    patterns = {name: f"{tmp_path}/{name}/*" for name in ("roots", "alices")}
+    rules = [parse_rule(f"allow user=1000 - - - {pattern}") for pattern in patterns.values()]
+    assert find_turnable_patterns(rules, find_patterns(rules)) == {patterns["alices"]}
+    assert find_turnable_patterns([parse_rule(f"allow - - - {patterns['alices']}")], find_patterns(rules)) == set()
 
 
 def turnable(*paths: Path, line: str = "allow user=1000 - - - {}") -> set[str]:

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ from tinysnitch.protocol.messages import (
     RuleSource,
     RuleWritten,
 )
+
+_QUALIFIER_NAME = re.compile("[A-Za-z0-9_-]+=")
 
 
 class _LineCommand(click.Command):
@@ -219,11 +222,24 @@ def join_words(words: tuple[str, ...]) -> str:
 
 
 def _quote_again(word: str) -> str:
-    """Bare words keep what `*` means in them."""
+    """Bare words keep what `*` means in them, and qualifiers their names, which are none in quotes."""
     from tinysnitch.core.words import quote_word
 
-    needs_quotes = not word or not word.isprintable() or any(char in " \t'\"\\$#" for char in word)
-    return quote_word(word) if needs_quotes else word
+    if _is_itself(word):
+        return word
+    name = _QUALIFIER_NAME.match(word)
+    key = name[0] if name else ""
+    return key + quote_word(word.removeprefix(key))
+
+
+def _is_itself(word: str) -> bool:
+    """Whether it is read in a line as the very word that it is."""
+    from tinysnitch.core.words import BadWord, split_words
+
+    try:
+        return [each.text for each in split_words(word)] == [word]
+    except BadWord:
+        return False
 
 
 @rules_group.command(

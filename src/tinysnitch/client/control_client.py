@@ -16,7 +16,7 @@ from tinysnitch.client.connection_error import (
     error_of_version,
 )
 from tinysnitch.core.errors import Malformed, SnitchError
-from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader, encode_frame
+from tinysnitch.protocol.framing import MAX_FRAME, MAX_REPLY, FrameDecoder, FrameReader, encode_frame
 from tinysnitch.protocol.messages import Done, FromDaemon, Hello, ReadLog, Refused, Request, Welcome
 
 TIMEOUT_S = 10.0
@@ -90,8 +90,11 @@ class ControlClient:
         self._send(Hello())
 
     def _send(self, request: Request) -> None:
+        frame = encode_frame(request)
+        if len(frame) > MAX_FRAME:
+            raise SnitchError(f"{len(frame)} bytes are too long: the daemon takes {MAX_FRAME}", "shorten the line")
         try:
-            self._socket.sendall(encode_frame(request))
+            self._socket.sendall(frame)
         except (BrokenPipeError, ConnectionResetError):
             return  # what the daemon said before it closed is there to be read
         except TimeoutError:

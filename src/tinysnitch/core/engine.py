@@ -207,13 +207,13 @@ class Engine:
             denial = Decision(verdict=Verdict.DENY, reason=f"{decision.reason} and nobody is asked")
             yield from self._settle(waiter, denial, now, basis=Basis.MOMENT)
             return
-        prompt = self.prompts.hold(waiter, decision.reason, now)
+        prompt = self.prompts.hold(waiter, decision, now)
         if prompt is None:
             denial = Decision(verdict=Verdict.DENY, reason="too many open questions")
             yield from self._settle(waiter, denial, now, basis=Basis.MOMENT)
             return
         if len(prompt.waiters) == 1:
-            yield Report(PromptOpened(prompt.prompt_id, waiter.connection, prompt.reason, now.wall_s))
+            yield Report(PromptOpened(prompt.prompt_id, waiter.connection, prompt.decision, now.wall_s))
         yield ShowPrompt(prompt.value(now))
 
     def _answer_given(self, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
@@ -255,7 +255,7 @@ class Engine:
             yield from self._settle(self.prompts.release(flow)[1], decision, now, basis=Basis.PERSON)
         yield from self._close_or_update(prompt, reason, now, event.by_uid)
         for waiter in rest:
-            yield from self._ask(waiter, Decision(verdict=Verdict.ASK, reason=prompt.reason), now)
+            yield from self._ask(waiter, prompt.decision, now)
 
     def _follow(self, waiter: Waiter, rule: Rule, reason: str, now: Instant) -> Iterator[Command]:
         """Who waited gets what the person said, even where another rule would say something else."""

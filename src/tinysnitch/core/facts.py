@@ -33,4 +33,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     lists: Mapping[str, RemoteList] = {}
     links: Mapping[str, str] = {}  # program path as a rule has it → the file it leads to, where they differ
     turnable_links: frozenset[str] = frozenset()  # those of users' rules that others than root could lead elsewhere
+    patterns: Mapping[str, str] = {}  # likewise: a pattern → the one without links before its first star
+    turnable_patterns: frozenset[str] = frozenset()
     users: Mapping[str, int] = {}  # user name as a rule has it → uid

@@ -110,5 +110,8 @@ def _remotes_of(words: list[str]) -> Iterable[str]:
 def _sort_word(word: str, names: set[str], networks: set[Network]) -> None:
     if _ADDRESS.fullmatch(word):
         networks.add(parse_network(word))
-    else:
-        names.add(normalize_name(word.removeprefix("*.")))
+        return
+    name = normalize_name(word.removeprefix("*."))
+    if name.rpartition(".")[2].isdigit():  # no top-level domain is (RFC 3696 2): a range of addresses, say
+        raise Malformed(f"{word} is no name")
+    names.add(name)

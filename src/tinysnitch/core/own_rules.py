@@ -38,7 +38,8 @@ def has_turnable_path(rule: Rule, facts: Facts) -> bool:
     """Whether rule 4 is broken: such a rule matches nothing."""
     if rule.user is None or rule.verdict is Verdict.DENY:
         return False
-    is_program = rule.program.kind is ProgramKind.PATH and rule.program.text in facts.turnable_links
+    turnable = {ProgramKind.PATH: facts.turnable_links, ProgramKind.GLOB: facts.turnable_patterns}
+    is_program = rule.program.text in turnable.get(rule.program.kind, ())
     return is_program or rule.parent in facts.turnable_links
 
 

@@ -21,6 +21,10 @@ class PatternTable(Generic[Pattern]):
         self._uses[pattern] += step
         if not self._uses[pattern]:
             del self._uses[pattern]
+        self.forget()
+
+    def forget(self) -> None:
+        """What takes a value may be another now."""
         self._found.clear()
 
     def find(self, value: Hashable) -> tuple[Pattern, ...]:

@@ -3,6 +3,7 @@
 import msgspec
 
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.rule import Rule
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True):
@@ -10,6 +11,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     connection: Connection  # of the first waiter
     count: int  # connections that wait for the answer
     reason: str  # why it is asked
+    rule: Rule | None = None  # that asks
     opened_s: float  # wall-clock seconds
     age_s: float = 0.0  # at the moment the value was made
     deadline_s: float  # boot-time seconds

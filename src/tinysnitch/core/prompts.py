@@ -16,6 +16,7 @@ import msgspec
 
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.decision import Decision
 from tinysnitch.core.flow import Direction, Flow, format_address, format_protocol
 from tinysnitch.core.process import AttributionSource, Image, image_of, program_of, uid_of
 from tinysnitch.core.prompt import Prompt
@@ -99,7 +100,7 @@ class Waiter:
 class OpenPrompt:
     prompt_id: int
     question: Question
-    reason: str
+    decision: Decision  # to ask
     opened: Instant
     deadline_s: float  # boot-time seconds
     waiters: dict[Flow, Waiter] = field(default_factory=dict)
@@ -110,7 +111,8 @@ class OpenPrompt:
             prompt_id=self.prompt_id,
             connection=first.connection,
             count=len(self.waiters),
-            reason=self.reason,
+            reason=self.decision.reason,
+            rule=self.decision.rule,
             opened_s=self.opened.wall_s,
             age_s=now.boot_s - self.opened.boot_s,
             deadline_s=self.deadline_s,
@@ -132,7 +134,7 @@ class Prompts:
         self.turned_away = 0  # connections denied since there was no room to hold them
         self.dropped = 0  # further packets of a held flow beyond its bound
 
-    def hold(self, waiter: Waiter, reason: str, now: Instant) -> OpenPrompt | None:
+    def hold(self, waiter: Waiter, decision: Decision, now: Instant) -> OpenPrompt | None:
         """Let a flow wait in the prompt for its question, opening one if there is none; None: no room."""
         question = question_of(waiter.connection)
         prompt = self._by_question.get(question)
@@ -140,7 +142,7 @@ class Prompts:
         if not has_room:
             self.turned_away += 1
             return None
-        prompt = prompt or self._open_prompt(question, reason, now)
+        prompt = prompt or self._open_prompt(question, decision, now)
         prompt.waiters[waiter.connection.flow] = waiter
         self._by_flow[waiter.connection.flow] = prompt
         self._count(question, len(waiter.packet_ids))
@@ -192,9 +194,9 @@ class Prompts:
         first = next(iter(self._open.values()), None)
         return first.deadline_s if first else None
 
-    def _open_prompt(self, question: Question, reason: str, now: Instant) -> OpenPrompt:
+    def _open_prompt(self, question: Question, decision: Decision, now: Instant) -> OpenPrompt:
         self._last_id += 1
-        prompt = OpenPrompt(self._last_id, question, reason, now, now.boot_s + self._settings.timeout_s)
+        prompt = OpenPrompt(self._last_id, question, decision, now, now.boot_s + self._settings.timeout_s)
         self._open[prompt.prompt_id] = prompt
         self._by_question[question] = prompt
         _add(self._open_by, question, 1)

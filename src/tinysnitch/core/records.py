@@ -28,7 +28,7 @@ class NameSaid(msgspec.Struct, frozen=True):
 class PromptOpened(msgspec.Struct, frozen=True):
     prompt_id: int
     connection: Connection
-    reason: str
+    decision: Decision  # to ask
     wall_s: float
 
 

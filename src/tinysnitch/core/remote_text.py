@@ -23,7 +23,8 @@ _WORDS = {"localhost": Remote(RemoteKind.LOCALHOST), "lan": Remote(RemoteKind.LA
 
 
 def _parse_word(word: Word) -> Remote | None:
-    return _WORDS.get(word.text) if word.is_bare else None
+    """Also in capitals, which names may have: `LAN` is nobody's name."""
+    return _WORDS.get(word.text.lower()) if word.is_bare else None
 
 
 def _parse_list(word: Word) -> Remote | None:

@@ -98,7 +98,7 @@ class KeyMaker:
     def __init__(self, facts: Facts) -> None:
         self._prefixes: dict[bool, Counter[int]] = {True: Counter(), False: Counter()}  # by is_v4
         self._words: Counter[Remote] = Counter()
-        self._globs: PatternTable[str] = PatternTable(lambda glob, path: bool(compile_pattern(glob).fullmatch(path)))
+        self._globs: PatternTable[str] = PatternTable(self._takes_path)
         self._ranges: PatternTable[tuple[PortRange, ...]] = PatternTable(_has_port)
         self._args: PatternTable[tuple[str, ...]] = PatternTable(begins_with)  # of rules that deny or ask
         # By id, and so with the attribution itself: whose connection it is changes less often than where it goes.
@@ -109,6 +109,8 @@ class KeyMaker:
         self.remote_words = RemoteWords(facts)
         self._kept.clear()
         self._links = _invert(facts.links)
+        self._patterns = facts.patterns
+        self._globs.forget()
         self._names_of_uid = _invert(facts.users)
 
     def count(self, rule: Rule, step: int) -> None:
@@ -168,6 +170,9 @@ class KeyMaker:
             keys += (path, *self._links.get(path, ()))
             keys += [(ProgramKind.GLOB, glob) for glob in self._globs.find(path)]
         return frozenset(keys)
+
+    def _takes_path(self, glob: str, path: str) -> bool:
+        return compile_pattern(self._patterns.get(glob, glob)).fullmatch(path) is not None
 
     def _process_keys(self, process: Process) -> ConnectionKeys:
         parents: list[Hashable] = [None, *process.parents]

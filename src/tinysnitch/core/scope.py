@@ -108,6 +108,8 @@ def resolve_rule(rule: Rule, facts: Facts) -> Rule:
     program, parent, user = rule.program, rule.parent, rule.user
     if program.kind is ProgramKind.PATH and program.text in facts.links:
         program = Program(ProgramKind.PATH, facts.links[program.text])
+    elif program.kind is ProgramKind.GLOB and program.text in facts.patterns:
+        program = Program(ProgramKind.GLOB, facts.patterns[program.text])
     if parent is not None:
         parent = facts.links.get(parent, parent)
     if user is not None and user in facts.users:

@@ -34,6 +34,7 @@ _ANY_ADDRESS = parse_address("0.0.0.0")
 _NO_ADDRESS = parse_address("192.0.0.8")  # RFC 7600: nobody has it
 _MAX_PORT = 65535
 _MAX_NEAR = 20  # more than that nobody reads, and one reply has its bound
+_MAX_LOSERS = 100
 _PROTOCOL_HINT = "write tcp, udp, icmp or a number; tcp-src and the like for inbound"
 _REMOTE_HINT = "write one name or one address"
 
@@ -54,12 +55,15 @@ class Explainer:
         explanation = self._engine.rules.explain(connection, now)
         decision = self._outcome(explanation.decision, uid_of(connection.attribution))
         near = [] if explanation.winner else list(self._near_misses(connection, right, now))
-        more = f"; {len(near) - _MAX_NEAR} more rules nearly match" if len(near) > _MAX_NEAR else ""
+        losers = explanation.losers
+        more = _tell_rest(len(losers) - _MAX_LOSERS, "match") + _tell_rest(len(near) - _MAX_NEAR, "nearly match")
         return Explanation(
             verdict=decision.verdict,
             reason=decision.reason + self._reservation(connection, decision) + more,
             rule=format_rule(explanation.winner) if explanation.winner else None,
-            beaten=tuple(BeatenRule(format_rule(rule), why) for rule, why in (*explanation.losers, *near[:_MAX_NEAR])),
+            beaten=tuple(
+                BeatenRule(format_rule(rule), why) for rule, why in (*losers[:_MAX_LOSERS], *near[:_MAX_NEAR])
+            ),
             elsewhere=tuple(
                 BeatenRule(format_rule(rule), f"it would decide on {interface}")
                 for rule, interface in explanation.elsewhere[:_MAX_NEAR]
@@ -114,12 +118,17 @@ class Explainer:
 
     def _parse_remote(self, text: str) -> tuple[bytes, str | None]:
         """An address; or a name, with the address that it is known to lead to."""
-        if text == "localhost":  # as a rule means it
+        if text.lower() == "localhost":  # as a rule means it
             return _LOOPBACK, None
         with suppress(Malformed):
             return parse_address(text), None
         name = _parse_name(text)
         return self._engine.names.find_address(name, read_instant().boot_s) or _NO_ADDRESS, name
+
+
+def _tell_rest(count: int, verb: str) -> str:
+    """How many rules are not named."""
+    return f"; {count} more rules {verb}" if count > 0 else ""
 
 
 def _imagine_flow(address: bytes, port: int, protocol: str) -> Flow:

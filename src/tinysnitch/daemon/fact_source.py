@@ -10,7 +10,14 @@ from tinysnitch.kernel.addresses import read_addresses
 from tinysnitch.kernel.hosts_file import HOSTS, Hosts, read_hosts
 from tinysnitch.kernel.resolv_conf import read_resolvers
 from tinysnitch.store.file_stamp import Stamp, read_stamp
-from tinysnitch.store.rule_facts import find_links, find_turnable_links, find_users
+from tinysnitch.store.rule_facts import (
+    find_links,
+    find_paths,
+    find_patterns,
+    find_turnable_links,
+    find_turnable_patterns,
+    find_users,
+)
 
 BUILT_IN_LISTS = frozenset({RESOLVERS})
 
@@ -21,10 +28,15 @@ class FactSource:
         lists: ListLoader,
         resolvers: frozenset[bytes] = frozenset(),
         find_users: Callable[[Iterable[Rule]], dict[str, int]] = find_users,
+        follow_paths: Callable[[frozenset[str]], None] = lambda _paths: None,
     ) -> None:
-        """`resolvers`: packed addresses to trust besides those that the machine is set up with."""
+        """`resolvers`: packed addresses to trust besides those that the machine is set up with.
+
+        `follow_paths` is told which paths the rules have, before these are looked up: links may be turned later.
+        """
         self.lists = lists
         self._find_users = find_users
+        self._follow_paths = follow_paths
         self.problems: dict[str, int] = {}  # what is wrong with lists and /etc/hosts, and how often
         self._resolvers = resolvers
         self._hosts: tuple[Stamp | None, Hosts] = (None, Hosts())  # and of which state of the file
@@ -40,7 +52,8 @@ class FactSource:
         if hosts.lost:
             self.problems["names of /etc/hosts not read"] = hosts.lost
         found = {name: self.lists.find(name) for name in names}
-        links = find_links(rules)
+        self._follow_paths(find_paths(rules))
+        links, patterns = find_links(rules), find_patterns(rules)
         return Facts(
             own_addresses=addresses.own,
             lan=addresses.lan,
@@ -49,6 +62,8 @@ class FactSource:
             lists={name: compiled.remotes for name, compiled in found.items() if compiled},
             links=links,
             turnable_links=find_turnable_links(rules, links),
+            patterns=patterns,
+            turnable_patterns=find_turnable_patterns(rules, patterns),
             users=self._find_users(rules),
         )
 

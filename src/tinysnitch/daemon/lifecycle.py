@@ -38,7 +38,9 @@ from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
 from tinysnitch.daemon.options import OnExit, Options
 from tinysnitch.daemon.packet_socket_notes import PacketSocketNotes
+from tinysnitch.daemon.path_watch import PathWatch
 from tinysnitch.daemon.process_watch import ProcessWatch
+from tinysnitch.daemon.prompt_numbers import find_first_number
 from tinysnitch.daemon.prompt_process import PromptProcess
 from tinysnitch.daemon.recorder import Recorder
 from tinysnitch.daemon.rule_loader import RuleLoader
@@ -273,7 +275,10 @@ class SetUp:
         lists = ListLoader(options.lists, options.state_dir / "lists", compiler, lambda: self.driver.refresh_facts())
         users = UserIds(lambda: self.driver.refresh_facts())
         self._undo.callback(users.close)
-        source = FactSource(lists, frozenset(map(parse_address, options.resolvers)), users.find)
+        paths = PathWatch(lambda watch: follow(watch, self._facts_changed))
+        self._undo.callback(paths.stop)
+        resolvers = frozenset(map(parse_address, options.resolvers))
+        source = FactSource(lists, resolvers, users.find, paths.follow)
         loader = RuleLoader(self._rules_file, source)
         history = self._open_history()
         log = LogOutput(sys.stdout.fileno())
@@ -282,7 +287,7 @@ class SetUp:
         settings = Settings(
             timeout_s=options.timeout_s,
             is_learning=options.is_learning,
-            first_prompt_id=int(read_instant().boot_s),  # one question a second at most, over a daemon's life
+            first_prompt_id=find_first_number(history, read_instant().boot_s),
         )
         engine = Engine(settings, loader.facts, programs.generation if programs else 1, Libcrypto())
         now = read_instant()
@@ -354,7 +359,7 @@ class SetUp:
 
     async def _follow_files(self) -> None:
         """Load the rules as soon as their file is watched, and what they speak of, so that no edit falls between."""
-        for path in (RESOLV_CONF, HOSTS):
+        for path in (RESOLV_CONF, HOSTS, Path("/etc/passwd")):
             self._spawn(follow(partial(watch_file, path), self._facts_changed))
         for folder in (RESOLVED_UPSTREAMS.parent, self._options.lists):
             self._spawn(follow(partial(watch_folder, folder), self._facts_changed))

@@ -52,10 +52,10 @@ _IS_NO_SYN = "-p tcp -m tcp ! --tcp-flags SYN,RST,ACK SYN"
 _NO_SYN = f"{_IS_NO_SYN} -j RETURN"
 # The middle of a connection, which is most of what comes in: neither a SYN nor what answers one.
 _MIDDLE = "-p tcp -m tcp --tcp-flags SYN NONE -j RETURN"
+_STREAM = "-p tcp -m tcp --sport 53 ! --tcp-flags SYN,RST,ACK SYN -m socket"
 # On loopback none can be forged without privileges: a listener answers what it got.
 _ANSWERS_SYN = "! -i lo -p tcp -m tcp --tcp-flags SYN,RST,ACK SYN,ACK"
 _LINK_NAMES = (5353, 5355)  # mDNS (RFC 6762), LLMNR (RFC 4795)
-_NAMES = (53, *_LINK_NAMES)
 _ESTABLISHED = "! -p tcp -m conntrack --ctstate ESTABLISHED -j RETURN"
 _DHCP = {
     (Family.V4, "OUT"): "-p udp -m udp --sport 68 --dport 67 -j RETURN",
@@ -101,15 +101,27 @@ def build_rules(
         f"-j REJECT --reject-with {_UNREACHABLE[family]}",
     ]
     escaped_in = _escaped(program_path, "IN")
+    # Who reads a packet ends its way through the table. A daemon of the machine reads names too, in mangle: the
+    # firewall of a command comes behind it. (security has no POSTROUTING.)
+    reads_later = scope is not None and has_security
+    questions = {"POST": [_questions(queues[1], scope)]}
+    later = {**questions, "NAMES": [_answers(program_path, _look(queues[1])), f"{_STREAM} {_look(queues[1])}"]}
     # In the order that they are committed: what a denial needs stands before anything is judged.
     parts = {
-        **({"security": {"LAST": ["-j DROP"], **escaped_in}} if has_security else {}),
+        **({"security": {"LAST": ["-j DROP"], **escaped_in, **(later if reads_later else {})}} if has_security else {}),
         "filter": {"REJECT": reject, **({} if has_security else escaped_in)},
         "mangle": {
-            **_judgement(family, label, queues, program_path=program_path, scope=scope),
+            **_judgement(
+                family,
+                label,
+                queues,
+                program_path=program_path,
+                scope=scope,
+                look="-j RETURN" if reads_later else _look(queues[1]),
+            ),
             "LAST": ["-j DROP"],
             **_escaped(program_path, "OUT"),
-            "POST": [_questions(queues[1], scope)],
+            **questions,
             # No packet comes to the remark: it is there for whoever takes the rules away.
             "DENY": [
                 f"-j MARK --set-xmark {DENY_MARK:#x}/0xffffffff",
@@ -121,7 +133,19 @@ def build_rules(
     named = {
         table: {chain_name(label, part): rules for part, rules in chains.items()} for table, chains in parts.items()
     }
-    return RuleSet(named, _jumps(label, has_security, has_programs=program_path is not None))
+    jumps = _jumps(label, has_security, has_programs=program_path is not None)
+    return RuleSet(named, [*jumps, *_jumps_to_names(label, reads_later=reads_later)])
+
+
+def _jumps_to_names(label: str, *, reads_later: bool) -> list[Jump]:
+    to_questions, to_answers = (f"-j {chain_name(label, part)}" for part in ("POST", "NAMES"))
+    out = ("security", "OUTPUT") if reads_later else ("mangle", "POSTROUTING")
+    protocols = [f"-p {protocol} -m {protocol}" for protocol in ("udp", "tcp")]
+    return [
+        *(Jump("mangle", "POSTROUTING", f"-p udp -m udp --dport {port} {to_questions}") for port in _LINK_NAMES),
+        *(Jump(*out, f"{protocol} --dport 53 {to_questions}") for protocol in protocols),
+        *(Jump("security", "INPUT", f"{protocol} --sport 53 {to_answers}") for protocol in protocols if reads_later),
+    ]
 
 
 def _jumps(label: str, has_security: bool, *, has_programs: bool) -> list[Jump]:
@@ -132,11 +156,6 @@ def _jumps(label: str, has_security: bool, *, has_programs: bool) -> list[Jump]:
         Jump("mangle", "INPUT", f"-j {chain_name(label, 'IN')}"),
         Jump("mangle", "POSTROUTING", last),
         *(_to_escaped("mangle", "POSTROUTING", label, "OUT") if has_programs else []),
-        *(
-            Jump("mangle", "POSTROUTING", f"-p udp -m udp --dport {port} -j {chain_name(label, 'POST')}")
-            for port in _NAMES
-        ),
-        Jump("mangle", "POSTROUTING", f"-p tcp -m tcp --dport 53 -j {chain_name(label, 'POST')}"),
         Jump("filter", "OUTPUT", reject),
         Jump("filter", "INPUT", reject),
         *([Jump("security", "INPUT", last)] if has_security else []),
@@ -166,10 +185,11 @@ def _judgement(
     *,
     program_path: Callable[[str], Path] | None,
     scope: str | None,
+    look: str,
 ) -> dict[str, list[str]]:
-    """The chains that decide what is held, by part."""
+    """The chains that decide what is held, by part. `look`: what is done with names that come in."""
     marked, established = ([], []) if program_path else (_marked(label), [_ESTABLISHED])
-    answers = _answers(queues[1], program_path)
+    answers = _answers(program_path, look)
     unasked = _unasked(program_path)
     forged = [_FORGED] if family is Family.V6 else []
     # The match never holds for a packet without a socket, as tunnels send them; so it must not be negated.
@@ -179,7 +199,7 @@ def _judgement(
         "OUT": [*marked, no_syn, *established, *_pass_link(family, label, "OUT", scoped)],
         "LINKOUT": [*_LINK[family], f"{scoped}-g {chain_name(label, 'JUDGEOUT')}"],
         "JUDGEOUT": _judge(label, "out", queues[0], program_path),
-        "NAMESIN": [unasked, _look(queues[1])],
+        "NAMESIN": [unasked, look],
         "IN": [
             *marked,
             _stream(label),
@@ -252,12 +272,12 @@ def _marked(label: str) -> list[str]:
     ]
 
 
-def _answers(queue: int, program_path: Callable[[str], Path] | None) -> str:
+def _answers(program_path: Callable[[str], Path] | None, look: str) -> str:
     """DNS answers are learned before they are delivered; while no daemon lives they pass."""
     is_answer = "-m conntrack --ctstate ESTABLISHED --ctdir REPLY"
     if program_path is not None:
         is_answer = _asks(program_path, "in_answer")
-    return f"-p udp -m udp --sport 53 {is_answer} {_look(queue)}"
+    return f"-p udp -m udp --sport 53 {is_answer} {look}"
 
 
 def _unasked(program_path: Callable[[str], Path] | None) -> str:
@@ -273,7 +293,7 @@ def _stream(label: str) -> str:
     The match also has the kernel put all fragments together first (nf_defrag_ipv6_enable() in xt_socket.c): LOCAL_IN
     would see each of IPv6 alone, with its ports in the first one only.
     """
-    return f"-p tcp -m tcp --sport 53 ! --tcp-flags SYN,RST,ACK SYN -m socket -g {chain_name(label, 'NAMESIN')}"
+    return f"{_STREAM} -g {chain_name(label, 'NAMESIN')}"
 
 
 def _questions(queue: int, scope: str | None) -> str:

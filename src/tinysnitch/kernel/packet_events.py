@@ -50,13 +50,14 @@ class PacketEvents:
         """A packet of the names queue; raises Malformed."""
         packet = parse_packet(queued.payload)
         message = _message_of(packet, queued.payload)
+        # What else is read on its way out goes to no resolver (core/watch.py).
+        if queued.hook == POST_ROUTING or (queued.hook == LOCAL_OUT and packet.destination_port == DNS_PORT):
+            flow = flow_of(packet, Direction.OUTBOUND)
+            return QuestionSent(queued.packet_id, flow, self._attributor.attribute(flow).attribution, message)
         if queued.hook == LOCAL_OUT:
             if packet.is_routed:  # its connection was judged by the address that it was opened to
                 raise Malformed("a routing header leads a connection elsewhere")
             return self._data_event(queued, flow_of(packet, Direction.OUTBOUND), message)
-        if queued.hook == POST_ROUTING:
-            flow = flow_of(packet, Direction.OUTBOUND)
-            return QuestionSent(queued.packet_id, flow, self._attributor.attribute(flow).attribution, message)
         return AnswerReceived(queued.packet_id, asked_flow(packet), message)
 
     def _data_event(self, queued: QueuedPacket, flow: Flow, payload: bytes | Segment) -> DataSent:

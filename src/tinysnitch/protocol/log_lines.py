@@ -122,8 +122,8 @@ def log_line_of(record: Record) -> LogLine:
         case NameSaid(connection, decision):
             line = _connection_line(ConnectionDecided(connection, decision, False, 0.0), time)
             return SaidLine(**msgspec.structs.asdict(line))
-        case PromptOpened(prompt_id, connection, reason):
-            return _ask_line(connection, id=prompt_id, reason=reason, time=time)
+        case PromptOpened(prompt_id, connection, decision):
+            return _ask_line(connection, decision, id=prompt_id, time=time)
         case PromptAnswered(prompt_id, rule, by_uid):
             return AnswerLine(time=time, id=prompt_id, rule=rule, by_uid=by_uid)
         case RulesReplaced(loaded, errors):
@@ -139,12 +139,12 @@ def log_line_of(record: Record) -> LogLine:
 def ask_line_of(prompt: Prompt) -> AskLine:
     """The line of an open prompt, with how long it still waits."""
     time = format_time(prompt.opened_s)
-    line = _ask_line(prompt.connection, id=prompt.prompt_id, reason=prompt.reason, time=time)
+    decision = Decision(verdict=Verdict.ASK, reason=prompt.reason, rule=prompt.rule)
+    line = _ask_line(prompt.connection, decision, id=prompt.prompt_id, time=time)
     return msgspec.structs.replace(line, count=prompt.count, remaining_s=round(prompt.remaining_s, 3))
 
 
-def _ask_line(connection: Connection, *, id: int, reason: str, time: str) -> AskLine:
-    decision = Decision(verdict=Verdict.ASK, reason=reason)
+def _ask_line(connection: Connection, decision: Decision, *, id: int, time: str) -> AskLine:
     line = _connection_line(ConnectionDecided(connection, decision, False, 0.0), time)
     return AskLine(id=id, **msgspec.structs.asdict(line))
 

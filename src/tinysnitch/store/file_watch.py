@@ -6,11 +6,14 @@
 2. Each folder and each link on the way is watched for what happens to itself: a link that is turned, a folder that is
    put in the place of another one. What else happens in these folders wakes nobody.
 3. Where the way ends before its end, the last folder that is there is watched for what comes.
-4. What has happened by the time that somebody looks is told at once, as one change.
+4. Where only the way matters, not what is in the file at its end, that file is watched for what happens to itself: in
+   its folder others may come and go all day.
+5. What has happened by the time that somebody looks is told at once, as one change.
 """
 
 import os
-from collections.abc import AsyncIterator, Callable
+import stat
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -49,7 +52,12 @@ def watch_folder(folder: Path) -> AsyncIterator[None]:
     return _watch(partial(_spots_of_folder, folder.absolute()))
 
 
-async def _watch(find_spots: Callable[[], _Spots]) -> AsyncIterator[None]:
+def watch_ways(paths: Iterable[str]) -> AsyncGenerator[None, None]:
+    """The same for all that can lead one of the paths elsewhere."""
+    return _watch(partial(_spots_of_ways, tuple(map(Path, paths))))
+
+
+async def _watch(find_spots: Callable[[], _Spots]) -> AsyncGenerator[None, None]:
     with Inotify(sync_timeout=0) as inotify:
         watched = _watch_all(inotify, find_spots)
         yield
@@ -81,7 +89,27 @@ def _spots_of_folder(folder: Path) -> _Spots:
     return spots
 
 
-def _add_way(spots: _Spots, path: Path) -> Path | None:
+def _spots_of_ways(paths: tuple[Path, ...]) -> _Spots:
+    """Most are plain files of a few folders, whose ways are one."""
+    spots: _Spots = {}
+    folders = {folder: _add_way(spots, folder) for folder in {path.parent for path in paths}}
+    for path in paths:
+        end = folders[path.parent] or path.parent
+        if _is_plain(end / path.name):
+            _add(spots, end / path.name, _LINK)
+        else:
+            _add_way(spots, path, is_way_all=True)
+    return spots
+
+
+def _is_plain(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _add_way(spots: _Spots, path: Path, *, is_way_all: bool = False) -> Path | None:
     """All that can lead the path elsewhere (path_resolution(7)); where it leads, None if it ends before."""
     here, left = Path("/"), list(path.parts[:0:-1])
     for _ in range(_MAX_STEPS):
@@ -96,6 +124,9 @@ def _add_way(spots: _Spots, path: Path) -> Path | None:
         elif os.path.isdir(step):
             _add(spots, step, _SELF | Mask.ONLYDIR)
             here = step
+        elif is_way_all and os.path.lexists(step):
+            _add(spots, step, _LINK)
+            return step
         else:
             mask = _COMES_AND_GOES if left else _COMES_AND_GOES | Mask.CLOSE_WRITE
             _add(spots, here, mask | Mask.ONLYDIR).names.add(step.name)

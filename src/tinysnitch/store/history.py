@@ -13,6 +13,7 @@ BATCH = 256  # lines that are written at once
 MAX_PENDING = 4096  # lines in memory; beyond that they are lost
 MAX_ROWS = 200_000
 FLUSH_AFTER_S = 1.0
+_LOOKED_THROUGH = 20_000  # rows: 10 MB, 20 ms
 _PRUNE_STEP = 2 * BATCH  # rows taken away at most with one batch, so that no flush takes long
 
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -87,6 +88,17 @@ class History:
         except (sqlite3.Error, OSError) as error:
             self._fail(error)
             return waiting
+
+    def find_newest(self, beginning: bytes) -> bytes | None:
+        """The newest line that begins so, if it is among the last ones that were written."""
+        query = "select line from history where id > ? and substr(line, 1, ?) = ? order by id desc limit 1"
+        try:
+            values = (self._last - _LOOKED_THROUGH, len(beginning), beginning)
+            found = self._connect().execute(query, values).fetchone()
+        except (sqlite3.Error, OSError) as error:
+            self._fail(error)
+            return None
+        return found[0] if found else None
 
     def close(self) -> None:
         self.flush()

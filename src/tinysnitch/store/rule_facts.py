@@ -5,7 +5,9 @@ import pwd
 import stat
 from collections.abc import Iterable, Mapping
 
+from tinysnitch.core.program_text import literal_of, pattern_tokens
 from tinysnitch.core.rule import ProgramKind, Rule
+from tinysnitch.core.words import escape_pattern
 
 _MAX_LINKS = 40  # as the kernel: path_resolution(7)
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -15,6 +17,12 @@ def find_links(rules: Iterable[Rule]) -> dict[str, str]:
     """Each program path that leads elsewhere, with where it leads: the links of Facts."""
     real = {path: _resolve(path) for path in _paths_of(rules)}
     return {path: target for path, target in real.items() if target != path}
+
+
+def find_paths(rules: Iterable[Rule]) -> frozenset[str]:
+    """What is looked up on the disk for them: programs, parents, and the folders of patterns."""
+    rules = tuple(rules)
+    return frozenset(_paths_of(rules) | set(map(_folder_of, _patterns_of(rules))))
 
 
 def _paths_of(rules: Iterable[Rule]) -> set[str]:
@@ -72,6 +80,43 @@ def _find_target(path: str) -> str | None:
         return os.readlink(path)
     except (OSError, ValueError):  # EINVAL: no link
         return None
+
+
+def find_patterns(rules: Iterable[Rule]) -> dict[str, str]:
+    """Each pattern that begins with folders which lead elsewhere, with what it is there: the patterns of Facts."""
+    real = {pattern: _move_pattern(pattern, _resolve(_folder_of(pattern))) for pattern in _patterns_of(rules)}
+    return {pattern: target for pattern, target in real.items() if target != pattern}
+
+
+def find_turnable_patterns(rules: Iterable[Rule], patterns: Mapping[str, str]) -> frozenset[str]:
+    """Likewise those that go over links which others than root could turn. `patterns`: what find_patterns gave."""
+    own = _patterns_of(rule for rule in rules if rule.user is not None) & patterns.keys()
+    roots = {pattern: _follow_roots_links(_folder_of(pattern)) for pattern in own}
+    return frozenset(
+        pattern
+        for pattern, folder in roots.items()
+        if folder is None or _move_pattern(pattern, folder) != patterns[pattern]
+    )
+
+
+def _patterns_of(rules: Iterable[Rule]) -> set[str]:
+    return {rule.program.text for rule in rules if rule.program.kind is ProgramKind.GLOB}
+
+
+def _folder_of(pattern: str) -> str:
+    """The folder that all its files are in or below: what stands before its first star, up to the last slash."""
+    return literal_of(_split_pattern(pattern)[0]) or "/"
+
+
+def _move_pattern(pattern: str, folder: str) -> str:
+    """The same pattern in another folder."""
+    return f"{escape_pattern(folder).rstrip('/')}/{_split_pattern(pattern)[1]}"
+
+
+def _split_pattern(pattern: str) -> tuple[str, str]:
+    first = pattern_tokens(pattern)[0]
+    folder, slash, _ = first.rpartition("/")
+    return folder, pattern[len(folder + slash) :]
 
 
 def find_users(rules: Iterable[Rule]) -> dict[str, int]:
