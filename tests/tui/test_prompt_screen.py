@@ -1,6 +1,6 @@
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rich.color import ColorSystem
 from rich.console import Console
@@ -186,6 +186,7 @@ def test_only_what_tells_nothing_of_this_question_is_dim() -> None:
 
 
 @settings(max_examples=50, deadline=None)
+@example("\U0001f3fb", b"\0", 20, 3)  # two columns, none for Rich
 @given(SOME_TEXT, st.binary(min_size=1, max_size=63), st.integers(1, 200), st.integers(1, 60))
 def test_no_text_and_no_size_breaks_the_screen(hostile: str, label: bytes, width: int, height: int) -> None:
     process = msgspec.structs.replace(CURL, program=hostile, args=(hostile,), warnings=(hostile,))

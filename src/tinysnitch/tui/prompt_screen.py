@@ -301,6 +301,13 @@ def _centre(rows: list[Text], width: int, height: int) -> Text:
     screen = [Text() for _ in range((height - len(rows)) // 2)]
     for row in rows:
         row.truncate(width)
-        row.pad_left(max(0, (width - row.cell_len) // 2))
+        if outside := _count_outside(row.plain, width):
+            row.right_crop(outside)
+        row.pad_left(max(0, (width - max(row.cell_len, cell_width(row.plain))) // 2))
         screen.append(row)
     return Text("\n").join(screen)
+
+
+def _count_outside(text: str, width: int) -> int:
+    """How many characters at the end stand outside: Rich counts no column for some that terminals give one or two."""
+    return next(over for over in range(len(text) + 1) if cell_width(text[: len(text) - over]) <= width)
