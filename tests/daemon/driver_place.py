@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Never
 
 from tests.core.transcript import CURL
+from tinysnitch.core.commands import RememberFlow, RememberVerdict
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.process import Attribution
@@ -111,6 +112,19 @@ class SmallAttributor:
 
     def forget(self) -> None:
         pass
+
+
+class Refusing:
+    """A kernel that remembers nothing."""
+
+    def set_generation(self, generation: int) -> None:
+        pass
+
+    def remember_verdict(self, *command: RememberVerdict, **how: object) -> None:
+        raise OSError(7, "map full")
+
+    def remember_flow(self, *command: RememberFlow, **how: object) -> None:
+        raise OSError(7, "map full")
 
 
 class Place:

@@ -9,11 +9,10 @@ import msgspec
 import pytest
 
 from tests.core.transcript import flow_of, no, process_of, whose, yes
-from tests.daemon.driver_place import Place, datagram, fail_with_emfile, syn, until
+from tests.daemon.driver_place import Place, Refusing, datagram, fail_with_emfile, syn, until
 from tests.daemon.small_desk import ROOT
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.clock import Instant
-from tinysnitch.core.commands import RememberFlow, RememberVerdict
 from tinysnitch.core.events import AnswerGiven, DataLost, PacketQueued
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.rule_text import format_rule
@@ -22,19 +21,6 @@ from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.nfqueue import NfVerdict
 from tinysnitch.kernel.packet_events import POST_ROUTING
 from tinysnitch.kernel.socket_holders import ScanNotDue
-
-
-class Refusing:
-    """A kernel that remembers nothing."""
-
-    def set_generation(self, generation: int) -> None:
-        pass
-
-    def remember_verdict(self, *command: RememberVerdict, **how: object) -> None:
-        raise OSError(7, "map full")
-
-    def remember_flow(self, *command: RememberFlow, **how: object) -> None:
-        raise OSError(7, "map full")
 
 
 def start(place: Place, *losses: DataLost) -> Place:

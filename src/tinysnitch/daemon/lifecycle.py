@@ -270,16 +270,7 @@ class SetUp:
     async def _assemble(self, identity: Identity, programs: BpfPrograms | None) -> None:
         options = self._options
         temporary_rules = TemporaryRules(options.state_dir / "temporary.rules")
-        compiler = ListCompiler()
-        self._undo.push_async_callback(compiler.close)
-        lists = ListLoader(options.lists, options.state_dir / "lists", compiler, lambda: self.driver.refresh_facts())
-        users = UserIds(lambda: self.driver.refresh_facts())
-        self._undo.callback(users.close)
-        paths = PathWatch(lambda watch: follow(watch, self._facts_changed))
-        self._undo.callback(paths.stop)
-        resolvers = frozenset(map(parse_address, options.resolvers))
-        source = FactSource(lists, resolvers, users.find, paths.follow)
-        loader = RuleLoader(self._rules_file, source)
+        loader = RuleLoader(self._rules_file, self._make_source())
         history = self._open_history()
         log = LogOutput(sys.stdout.fileno())
         self._undo.callback(log.close)
@@ -319,6 +310,17 @@ class SetUp:
             recorder=self._recorder,
         )
         await self._connect(engine, doors, desk, server=server, programs=programs)
+
+    def _make_source(self) -> FactSource:
+        """Of the facts, with what tells of their changes."""
+        options, compiler = self._options, ListCompiler()
+        self._undo.push_async_callback(compiler.close)
+        lists = ListLoader(options.lists, options.state_dir / "lists", compiler, lambda: self.driver.refresh_facts())
+        users = UserIds(lambda: self.driver.refresh_facts())
+        self._undo.callback(users.close)
+        paths = PathWatch(lambda watch: follow(watch, self._facts_changed))
+        self._undo.callback(paths.stop)
+        return FactSource(lists, frozenset(map(parse_address, options.resolvers)), users.find, paths.follow)
 
     async def _connect(
         self, engine: Engine, doors: Doors, desk: FrontDesk, *, server: ControlServer, programs: BpfPrograms | None
