@@ -127,7 +127,25 @@ def test_questions_under_one_id_wait_side_by_side(talk: ResolverTalk) -> None:
         talk.asks(CURL, "shop.test", kind=kind, id=5)
     assert talk.hears("shop.test", SHOP, id=5, kind=AAAA).addresses == (SHOP,)
     assert talk.hears("shop.test", MIRROR, id=5, kind=A).addresses == (MIRROR,)
-    assert talk.hears("shop.test", SHOP, id=5, kind=A).refusal is Refusal.UNSOLICITED
+    assert talk.hears("shop.test", SHOP, id=5, kind=A).refusal is Refusal.ANSWERED
+
+
+def test_a_question_that_is_sent_again_has_as_many_answers_and_the_first_one_teaches(talk: ResolverTalk) -> None:
+    for _ in range(3):
+        talk.asks(CURL, "shop.test", id=5)
+    assert talk.hears("shop.test", rcode=2).refusal is Refusal.FAILED
+    assert talk.hears("shop.test", SHOP).addresses == (SHOP,)
+    assert talk.hears("shop.test", MIRROR) == Learned((), Refusal.ANSWERED)
+    assert talk.hears("shop.test", MIRROR) == Learned((), Refusal.UNSOLICITED)
+    assert talk.name_of(MIRROR) is None
+
+
+def test_what_is_asked_again_after_its_answer_is_answered_again(talk: ResolverTalk) -> None:
+    talk.asks(CURL, "shop.test", id=5)
+    talk.asks(CURL, "shop.test", id=5)
+    talk.hears("shop.test", SHOP)
+    talk.asks(CURL, "shop.test", id=5)
+    assert talk.hears("shop.test", MIRROR).addresses == (MIRROR,)
 
 
 def test_questions_under_one_id_are_bounded(talk: ResolverTalk) -> None:

@@ -77,6 +77,14 @@ def start_liar(lab: Lab, liar: str) -> None:
     assert server.stdout.readline() == "listening\n"
 
 
+def test_a_resolver_that_answers_what_was_sent_again_is_no_liar(lab: Lab) -> None:
+    daemon = lab.start_daemon(RULES)
+    ask(lab, WORLD4, "n1.cdn.test", 2, "twice")  # its address is TRUTH
+    assert names_of(daemon, TRUTH, 1) == ["n1.cdn.test"]
+    losses = json.loads(daemon.cli("status", "--json").stdout)["losses"]
+    assert not [what for what, count in losses.items() if count and "not learned" in what]
+
+
 def test_a_server_of_a_programs_own_teaches_nothing(lab: Lab) -> None:
     set_resolvers(lab, LIAR)
     daemon = lab.start_daemon(RULES)

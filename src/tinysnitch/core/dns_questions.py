@@ -6,6 +6,7 @@ Times are boot-time seconds, handed in.
 from enum import Enum
 
 import msgspec
+from msgspec.structs import replace
 
 from tinysnitch.core.dns_message import NO_ERROR, Answer, Question
 from tinysnitch.core.flow import Flow
@@ -36,6 +37,7 @@ class Refusal(Enum):
     UNSOLICITED = "no question was asked"
     WRONG_QUESTION = "another question was asked"
     NOT_ON_LINK = "address not on the link"
+    ANSWERED = "answered already"
     FAILED = "the resolver failed"
     TRUNCATED = "truncated"
     NO_ADDRESS = "no address in it"
@@ -59,6 +61,8 @@ class Asked(msgspec.Struct, frozen=True):
     number: int  # counts questions: a higher one is newer
     asked_s: float
     source: NameSource = NameSource.DNS  # whom it was put to
+    sent: int = 1  # how often, without those that were answered
+    is_answered: bool = False  # by addresses; the answers to the others that were sent teach nothing
 
 
 class DnsQuestions:
@@ -72,11 +76,13 @@ class DnsQuestions:
         return self._last_number
 
     def add(self, flow: Flow, question: Question, exec_id: int, now_s: float) -> None:
-        """Note a question on its way out; one that is sent again counts as new."""
+        """Note a question on its way out; one that is sent again counts as new, and has one answer more to come."""
         self._forget_old(now_s)
-        asked = Asked(question.name, question.type, exec_id, self.next_number(), now_s)
         key = (flow, question.id)
-        others = [one for one in self._questions.find(key) or () if not _is_same(one, question)]
+        known = self._questions.find(key) or ()
+        sent = 1 + sum(one.sent for one in known if _is_same(one, question))
+        asked = Asked(question.name, question.type, exec_id, self.next_number(), now_s, sent=sent)
+        others = [one for one in known if not _is_same(one, question)]
         self._questions.put(key, (*others, asked)[-QUESTIONS_PER_ID:])
 
     def take(self, flow: Flow, answer: Answer, now_s: float) -> Asked | Refusal:
@@ -84,11 +90,13 @@ class DnsQuestions:
         key = (flow, answer.id)
         waiting = [one for one in self._questions.pop(key) or () if now_s - one.asked_s <= QUESTION_LIFE_S]
         asked = next((one for one in waiting if _is_same(one, answer)), None)
-        if len(waiting) > (asked is not None):
-            self._questions.put(key, tuple(one for one in waiting if one is not asked))
-        if asked is None:
-            return Refusal.WRONG_QUESTION if waiting else Refusal.UNSOLICITED
-        return _find_refusal(answer) or asked
+        result = _judge(asked, answer) if asked else Refusal.WRONG_QUESTION if waiting else Refusal.UNSOLICITED
+        left = [one for one in waiting if one is not asked]
+        if asked and asked.sent > 1:  # the program did not wait, and a slow resolver answers each
+            left.append(replace(asked, sent=asked.sent - 1, is_answered=asked.is_answered or result is asked))
+        if left:
+            self._questions.put(key, tuple(left))
+        return result
 
     def statistics(self) -> TableStatistics:
         return self._questions.statistics()
@@ -102,9 +110,11 @@ def _is_same(asked: Asked, message: Question | Answer) -> bool:
     return asked.name == message.name and asked.type == message.type
 
 
-def _find_refusal(answer: Answer) -> Refusal | None:
+def _judge(asked: Asked, answer: Answer) -> Asked | Refusal:
+    if asked.is_answered:
+        return Refusal.ANSWERED
     if answer.rcode != NO_ERROR:
         return Refusal.FAILED
     if answer.addresses and answer.name != ROOT:
-        return None
+        return asked
     return Refusal.TRUNCATED if answer.is_truncated else Refusal.NO_ADDRESS

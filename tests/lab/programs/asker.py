@@ -1,4 +1,6 @@
-"""Asks a resolver, then connects: asker.py udp|tcp RESOLVER NAME COUNT ADDRESS ... takes so many messages first.
+"""Asks a resolver, then connects: asker.py udp|twice|tcp RESOLVER NAME COUNT ADDRESS ... takes so many messages first.
+
+`twice` sends the question again over UDP, as programs do that had no answer in time.
 
 Prints how many messages came.
 """
@@ -31,6 +33,8 @@ def main() -> None:
             client.send(len(question).to_bytes(2) + question)
         else:
             client.sendto(question, (resolver, 53))  # not connected: the kernel would drop what comes from elsewhere
+            if protocol == "twice":
+                client.sendto(question, (resolver, 53))
         came = [receive(client) for _ in range(int(count))]
     for address in addresses:
         with contextlib.suppress(OSError), socket.create_connection((address, 80), timeout=TIMEOUT_S):
