@@ -3,15 +3,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.core.rule_strategies import FACTS, connections
+from tests.core.rule_strategies import FACTS, connections, meeting_rules
 from tests.core.test_ruleset import CURL, by, connection
 from tinysnitch.core.answer import can_be_remembered, refusal_to_remember, rule_for_choice
+from tinysnitch.core.asking import Asking, asking_of
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import Direction
+from tinysnitch.core.own_rules import has_turnable_path
 from tinysnitch.core.process import KERNEL, UNKNOWN
+from tinysnitch.core.remote_words import RemoteWords
+from tinysnitch.core.rule import ProgramKind, Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.core.ruleset import Ruleset
+from tinysnitch.core.scope import covers, resolve_rule
 from tinysnitch.core.verdict import Verdict
 
 ALLOW = Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.FOREVER)
@@ -97,6 +102,46 @@ choices = st.builds(
     any_port=st.booleans(),
     any_args=st.booleans(),
 )
+
+
+@pytest.mark.parametrize(
+    ("asking", "choice", "line"),
+    [
+        (Asking(user="alice"), ALLOW, "allow user=alice www.bbc.co.uk 443 tcp /usr/bin/curl -s"),
+        (
+            Asking(user="alice"),
+            replace(ALLOW, is_for_user=True),
+            "allow user=1000 www.bbc.co.uk 443 tcp /usr/bin/curl -s",
+        ),
+        (Asking(parent="/m", iface="wg0"), ALLOW, "allow parent=/m iface=wg0 www.bbc.co.uk 443 tcp /usr/bin/curl -s"),
+        (Asking(is_by_address=True), ALLOW, "allow 93.184.216.34 443 tcp /usr/bin/curl -s"),
+        (
+            Asking(is_by_address=True),
+            replace(ALLOW, remote=RemoteScope.DOMAIN),
+            "allow *.bbc.co.uk 443 tcp /usr/bin/curl -s",
+        ),
+        (Asking(is_by_address=True), replace(ALLOW, remote=RemoteScope.ANY), "allow - 443 tcp /usr/bin/curl -s"),
+    ],
+)
+def test_the_rule_rests_on_what_it_was_asked_for(asking: Asking, choice: Choice, line: str) -> None:
+    assert format_rule(rule_for_choice(replace(WWW, asking=asking), choice, 0.0)) == line
+
+
+def can_be_answered(rule: Rule) -> bool:
+    """Else another answer than that of this name and program would have to be made up."""
+    return rule.sha256 is None and rule.program.kind is not ProgramKind.OWNER and not rule.is_temporary
+
+
+@given(connections.filter(can_be_remembered), meeting_rules.filter(can_be_answered))
+def test_an_answer_decides_where_a_rule_has_it_asked(asked: Connection, rule: Rule) -> None:
+    rules = Ruleset([replace(rule, verdict=Verdict.ASK)], FACTS)
+    asking = rules.decide(asked, 0.0).asking
+    answer = rule_for_choice(replace(asked, asking=asking_of(asking, asked.name, RemoteWords(FACTS))), ALLOW, 0.0)
+    is_the_very_scope = covers(resolve_rule(answer, FACTS), resolve_rule(rule, FACTS), RemoteWords(FACTS))
+    is_by_cut_args = rule.args is not None and answer.args is None
+    rules.add(answer)
+    if asking and not (is_the_very_scope or is_by_cut_args or has_turnable_path(answer, FACTS)):
+        assert rules.decide(asked, 0.0).verdict is Verdict.ALLOW
 
 
 @given(connections.filter(can_be_remembered), choices)

@@ -6,6 +6,7 @@ from hypothesis import given
 
 from tests.core.any_text import SOME_TEXT
 from tests.view.sample_prompts import CURL, IN, connection_of
+from tinysnitch.core.asking import Asking
 from tinysnitch.core.choice import Choice, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.dns_questions import NameSource
@@ -86,6 +87,13 @@ def test_covered_is_what_the_rule_names(changes: dict[str, Any], expected: set[s
 def test_without_a_name_the_address_is_covered() -> None:
     assert "10.0.0.9" in covered(connection_of(name=None), remote=RemoteScope.DOMAIN)
     assert "10.0.0.9" not in covered(connection_of(name=None), remote=RemoteScope.ANY)
+
+
+def test_what_is_asked_about_for_its_address_is_covered_by_that() -> None:
+    asked = msgspec.structs.replace(connection_of(), asking=Asking(is_by_address=True))
+    assert "10.0.0.9" in covered(asked)
+    assert "shop.test" not in covered(asked)
+    assert "shop.test" in covered(asked, remote=RemoteScope.DOMAIN)
 
 
 def test_inbound_shows_our_port() -> None:

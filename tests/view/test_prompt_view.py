@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.core.any_text import SOME_TEXT
 from tests.view.sample_prompts import CURL, IN, OUT, connection_of, prompt_of
+from tinysnitch.core.asking import Asking
 from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
@@ -71,6 +72,14 @@ def test_the_rule_of_who_answers_for_their_own_processes_names_them() -> None:
     state.handle(QuestionOpened(prompt_of(2, connection_of(name="b.test"))), 11.0)
     state.handle(KeyPressed("tab"), 12.0)
     assert "user=" not in text_of(shown(state, 13.0).rule)
+
+
+def test_the_rule_rests_on_what_it_is_asked_for() -> None:
+    asking = Asking(parent="/usr/bin/bash", iface="wg0", is_by_address=True)
+    view = shown(opened(msgspec.structs.replace(connection_of(), asking=asking)))
+    covered = [segment.text for segment in view.rule if segment.is_covered]
+    assert covered[:3] == ["parent=/usr/bin/bash", "iface=wg0", "10.0.0.9"]
+    assert "this address" in {hint.text for row in view.hints for hint in row if hint.is_on}
 
 
 def test_quoted_arguments_stay_one_covered_piece() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from tinysnitch.core.asking import asking_of
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
@@ -107,6 +108,13 @@ class ActiveRules:
     def would_match(self, rule: Rule, connection: Connection, now: Instant) -> bool:
         """Whether a rule, in force or not, speaks of the connection."""
         return Ruleset((rule,), self.facts).decide(connection, now.wall_s).rule is not None
+
+    def note_asking(self, connection: Connection, decision: Decision) -> Connection:
+        """The connection as people are asked about it; one that waited already is known as that."""
+        if not decision.asking:
+            return connection
+        asking = asking_of(decision.asking, connection.name, self.remote_words)
+        return msgspec.structs.replace(connection, asking=asking)
 
     def explain(self, connection: Connection, now: Instant) -> Explanation:
         return self._ruleset.explain(connection, now.wall_s)

@@ -30,7 +30,9 @@ def rule_for_choice(connection: Connection, choice: Choice, wall_s: float) -> Ru
         direction=flow.direction,
         program=_program_of(attribution),
         args=process.args if process and process.are_args_complete and not choice.any_args else None,
-        user=str(process.uid) if process and choice.is_for_user else None,
+        user=str(process.uid) if process and choice.is_for_user else connection.asking.user,
+        parent=connection.asking.parent,
+        iface=connection.asking.iface,
         until_s=_end_of(choice.lifetime, attribution, wall_s),
         exec_id=process.exec_id if process and choice.lifetime is Lifetime.QUIT else None,
     )
@@ -40,10 +42,17 @@ def _remote_of(connection: Connection, scope: RemoteScope) -> Remote:
     """The domain scope of a remote without a registrable domain is its name, that of one without a name its address."""
     if scope is RemoteScope.ANY:
         return ANY_REMOTE
-    if not connection.name:
+    if not connection.name or is_by_address(connection, scope):
         return Remote(RemoteKind.NETWORK, format_address(connection.flow.remote))
     domain = find_registrable_domain(connection.name) if scope is RemoteScope.DOMAIN else None
     return Remote(RemoteKind.DOMAIN, domain) if domain else Remote(RemoteKind.NAME, connection.name)
+
+
+def is_by_address(connection: Connection, scope: RemoteScope) -> bool:
+    """Whether the rule names the address. A domain that is chosen is taken at its word, even where it will be asked."""
+    if not connection.name:
+        return scope is not RemoteScope.ANY
+    return scope is RemoteScope.NAME and connection.asking.is_by_address
 
 
 def _ports_of(port: int) -> tuple[PortRange, ...]:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tinysnitch.core.asking import NOBODY_ASKS, Asking
 from tinysnitch.core.dns_questions import NameSource
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.process import Attribution
@@ -18,3 +19,4 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     name_source: NameSource = NameSource.DNS
     aliases: tuple[str, ...] = ()  # CNAMEs that `name` led through
     asked_name: str | None = None  # in a DNS question: what it asks for. Shown only
+    asking: Asking = NOBODY_ASKS  # of an open question: what its answer's rule has to rest on

@@ -207,6 +207,7 @@ class Engine:
             denial = Decision(verdict=Verdict.DENY, reason=f"{decision.reason} and nobody is asked")
             yield from self._settle(waiter, denial, now, basis=Basis.MOMENT)
             return
+        waiter.connection = self.rules.note_asking(waiter.connection, decision)
         prompt = self.prompts.hold(waiter, decision, now)
         if prompt is None:
             denial = Decision(verdict=Verdict.DENY, reason="too many open questions")

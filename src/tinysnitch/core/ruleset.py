@@ -147,7 +147,8 @@ class Ruleset:
         is_flow_only = any(rule.iface for rule in candidates)
         if not matching:
             return Decision(verdict=Verdict.ASK, reason=_NO_RULE, is_flow_only=is_flow_only)
-        winner = self._contest(matching)
+        left = self._contest(matching)
+        winner = min(left, key=lambda rule: (_RANKS[rule.verdict], format_rule(rule)))
         ending = tuple(rule for rule in matching if rule.until_s is not None)
         return Decision(
             verdict=winner.verdict,
@@ -155,17 +156,18 @@ class Ruleset:
             rule=winner,
             until_s=min((rule.until_s for rule in ending if rule.until_s is not None), default=None),
             ending=ending,
+            asking=tuple(rule for rule in left if winner.verdict is rule.verdict is Verdict.ASK),
             is_flow_only=is_flow_only,
         )
 
-    def _contest(self, matching: list[Rule]) -> Rule:
+    def _contest(self, matching: list[Rule]) -> list[Rule]:
+        """Those for which no narrower one matches."""
         scopes = [resolve_rule(rule, self._facts) for rule in matching]
-        left = [
+        return [
             rule
             for rule, scope in zip(matching, scopes, strict=True)
             if not any(is_narrower(other, scope, self._key_maker.remote_words) for other in scopes)
         ]
-        return min(left, key=lambda rule: (_RANKS[rule.verdict], format_rule(rule)))
 
     def _why_lost(self, rule: Rule, rivals: list[Rule]) -> str:
         if has_turnable_path(rule, self._facts):

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tinysnitch.core.answer import can_be_remembered, refusal_to_remember, rule_for_choice
+from tinysnitch.core.answer import can_be_remembered, is_by_address, refusal_to_remember, rule_for_choice
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.rule_qualifiers import QUALIFIERS
 from tinysnitch.core.rule_text import COLUMNS, format_rule
 from tinysnitch.core.words import split_words
 from tinysnitch.view.answer_words import name_lifetime
@@ -27,7 +28,7 @@ from tinysnitch.view.segment import Line, Segment, segment_of
 from tinysnitch.view.text import escape_text
 
 ANY_WORD = "-"
-_UNTIL, _USER = "until=", "user="  # the qualifiers that an answer writes
+_UNTIL, _QUALIFIERS = "until=", tuple(f"{key}=" for key in QUALIFIERS)
 _WHERE_WRITTEN = {Lifetime.ONCE: "this once, nothing is written", Lifetime.FOREVER: "forever, in the rules file"}
 _TOGETHER = next(key for key in KEYS if key.effect is Act.TOGETHER)
 _REMOTES = {RemoteScope.NAME: "this name", RemoteScope.DOMAIN: "its domain", RemoteScope.ANY: "any remote"}
@@ -146,12 +147,12 @@ def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple
     line = format_rule(rule_for_choice(connection, choice, wall_s))
     starts = [word.column - 1 for word in split_words(line)]
     words = [line[start:end].rstrip(" ") for start, end in zip(starts, [*starts[1:], len(line)], strict=True)]
-    first = next(index for index, word in enumerate(words) if index and not word.startswith((_UNTIL, _USER)))
+    first = next(index for index, word in enumerate(words) if index and not word.startswith(_QUALIFIERS))
     segments: list[Segment] = []
     for index, word in enumerate(words):
         is_any = word == ANY_WORD and index - first < len(COLUMNS)  # further on it is an argument
-        is_user = index < first and word.startswith(_USER)
-        segments.append(segment_of(word, is_covered=is_user or (index >= first and not is_any)))
+        is_narrowing = 0 < index < first and not word.startswith(_UNTIL)
+        segments.append(segment_of(word, is_covered=is_narrowing or (index >= first and not is_any)))
         segments.append(Segment(" "))
     return tuple(segments[:-1])
 
@@ -186,8 +187,8 @@ def _fraction_left(question: Question, now: Instant) -> float:
 
 def _present_hints(state: PromptState, question: Question) -> tuple[tuple[KeyHint, ...], ...]:
     keys, dead = OWN_KEYS if state.is_guest else KEYS, set(_find_dead(state, question))
-    has_name = bool(question.prompt.connection.name)
-    hints = {key: _present_hint(key, question.choice, has_name) for key in keys if key.effect not in dead}
+    has_address = is_by_address(question.prompt.connection, question.choice.remote)
+    hints = {key: _present_hint(key, question.choice, has_address) for key in keys if key.effect not in dead}
     hints |= {key: KeyHint(key.label, key.short, is_dead=True) for key in keys if key.effect in dead}
     if alike := len(state.of_program):
         hints[_TOGETHER] = KeyHint(_TOGETHER.label, f"all {alike + 1} together", bool(state.together))
@@ -208,13 +209,13 @@ def _find_dead(state: PromptState, question: Question) -> Iterator[Act]:
         yield from (Act.THESE_ARGS, Act.ANY_ARGS)
 
 
-def _present_hint(key: Key, choice: Choice, has_name: bool) -> KeyHint:
+def _present_hint(key: Key, choice: Choice, has_address: bool) -> KeyHint:
     """The footer says what is chosen, not what the key would change it to."""
     text, is_on = key.short, False
     if isinstance(key.effect, Lifetime):
         is_on = key.effect is choice.lifetime
     elif key.effect is Act.CYCLE_REMOTE:
-        named = _REMOTES[choice.remote] if has_name or choice.remote is RemoteScope.ANY else "this address"
+        named = "this address" if has_address else _REMOTES[choice.remote]
         text, is_on = named, choice.remote is not RemoteScope.ANY
     elif key.effect is Act.TOGGLE_PORT:
         text, is_on = ("any port", False) if choice.any_port else ("this port", True)

@@ -1,0 +1,35 @@
+"""What the rules that have a connection asked rest on. The rule of an answer rests on it too, and so is the narrower
+one: else they would ask again, whatever the person said.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from tinysnitch.core.remote_words import RemoteWords
+from tinysnitch.core.rule import Remote, RemoteKind, Rule
+from tinysnitch.core.scope import covers_remote
+
+
+class Asking(msgspec.Struct, frozen=True):
+    """Qualifiers as in a rule; nothing where no rule asks."""
+
+    user: str | None = None
+    parent: str | None = None
+    iface: str | None = None
+    is_by_address: bool = False  # the connection has a name, and is asked about for its address
+
+
+NOBODY_ASKS = Asking()
+
+
+def asking_of(rules: Iterable[Rule], name: str | None, words: RemoteWords) -> Asking:
+    """`rules`: those that ask, of a connection with this name."""
+    rules = tuple(rules)
+    named = Remote(RemoteKind.NAME, name or "")
+    return Asking(
+        user=next((rule.user for rule in rules if rule.user), None),
+        parent=next((rule.parent for rule in rules if rule.parent), None),
+        iface=next((rule.iface for rule in rules if rule.iface), None),
+        is_by_address=bool(name) and not all(covers_remote(rule.remote, named, words) for rule in rules),
+    )

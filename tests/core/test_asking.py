@@ -1,0 +1,51 @@
+import pytest
+
+from tests.core.rule_strategies import FACTS
+from tests.core.transcript import SHOP, Transcript, flow_of, whose, yes
+from tinysnitch.core.asking import NOBODY_ASKS, Asking, asking_of
+from tinysnitch.core.choice import Lifetime
+from tinysnitch.core.remote_words import RemoteWords
+from tinysnitch.core.rule_text import parse_rule
+
+
+@pytest.mark.parametrize(
+    ("lines", "name", "asking"),
+    [
+        ([], "example.com", NOBODY_ASKS),
+        (["ask - - - /usr/bin/curl"], "example.com", NOBODY_ASKS),
+        (["ask *.com - -", "ask example.com 443 tcp"], "example.com", NOBODY_ASKS),
+        (["ask @ads - -"], "ads.example.com", NOBODY_ASKS),
+        (["ask @ads - -"], "example.com", Asking(is_by_address=True)),  # its address is in the list
+        (["ask lan - -", "ask *.com - -"], "example.com", Asking(is_by_address=True)),
+        (["ask 10.0.0.0/8 - -"], "example.com", Asking(is_by_address=True)),
+        (["ask 10.0.0.0/8 - -"], None, NOBODY_ASKS),
+        (
+            ["ask user=alice - - -", "ask parent=/usr/bin/make - - -"],
+            None,
+            Asking(user="alice", parent="/usr/bin/make"),
+        ),
+        (["ask iface=wg0 - - -", "ask iface=wg0 - - tcp"], None, Asking(iface="wg0")),
+    ],
+)
+def test_what_an_answers_rule_rests_on(lines: list[str], name: str | None, asking: Asking) -> None:
+    assert asking_of(map(parse_rule, lines), name, RemoteWords(FACTS)) == asking
+
+
+@pytest.mark.parametrize("lifetime", [Lifetime.FOREVER, Lifetime.NINE_MINUTES, Lifetime.QUIT])
+@pytest.mark.parametrize(
+    "line", ["ask 10.0.0.0/8 - -", "ask user=1000 - - -", "ask parent=/usr/bin/make - - -", "ask iface=eth0 - - tcp"]
+)
+def test_what_was_answered_is_not_asked_again(line: str, lifetime: Lifetime) -> None:
+    engine, who = Transcript(line), whose(parents=("/usr/bin/make",))
+    engine.resolve("shop.test", SHOP, who)
+    assert "opened 1" in engine.queue(flow_of(1), who)
+    engine.answer(1, yes(lifetime))
+    assert "allow 4" in engine.queue(flow_of(2), who)
+
+
+def test_who_is_asked_about_once_more_is_asked_about_for_the_same() -> None:
+    engine = Transcript("ask iface=eth0 - - -")
+    engine.queue(flow_of(1))
+    engine.queue(flow_of(2))
+    engine.answer(1, yes(Lifetime.ONCE))
+    assert [prompt.connection.asking for prompt in engine.engine.open_prompts(engine.now)] == [Asking(iface="eth0")]
