@@ -343,7 +343,7 @@ def test_another_name_takes_back_what_the_kernel_remembers() -> None:
 
 def test_a_verdict_by_name_ends_with_the_name() -> None:
     engine = Transcript("allow shop.test 443 tcp")
-    engine.resolve("shop.test", SHOP, ttl_s=600)
+    engine.resolve("shop.test", SHOP, UNKNOWN, ttl_s=600)
     engine.queue(flow_of(1))
     engine.now_s += 600
     assert engine.queue(flow_of(1))[0] == "opened 1"
@@ -352,7 +352,7 @@ def test_a_verdict_by_name_ends_with_the_name() -> None:
 @pytest.mark.parametrize("is_answer", [True, False])
 def test_a_name_that_ends_while_people_think_is_not_asked_about_twice(is_answer: bool) -> None:
     engine = Transcript(timeout_s=3600.0)
-    engine.resolve("shop.test", SHOP, ttl_s=600)
+    engine.resolve("shop.test", SHOP, UNKNOWN, ttl_s=600)
     engine.queue()
     engine.now_s += 700
     told = engine.answer(1, yes()) if is_answer else engine.load("allow shop.test - -")

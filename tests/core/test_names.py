@@ -24,7 +24,8 @@ def talk() -> ResolverTalk:
 def test_an_answer_to_a_question_is_learned(talk: ResolverTalk) -> None:
     talk.asks(CURL, "shop.test")
     assert talk.hears("shop.test", SHOP, MIRROR) == Learned((SHOP, MIRROR))
-    assert talk.names.find(SHOP, talk.now_s, CURL) == NameFacts("shop.test", (), 10.0 + 600, is_sure=True)
+    assert talk.names.find(SHOP, talk.now_s, CURL) == NameFacts("shop.test", (), 10.0 + MAX_NAME_TTL_S, is_sure=True)
+    assert talk.names.find(SHOP, talk.now_s, FIREFOX) == NameFacts("shop.test", (), 10.0 + 600)
     assert talk.name_of(MIRROR) == "shop.test"
     assert talk.refusals() == {}
 
@@ -111,7 +112,7 @@ def test_a_name_of_hosts_decides_for_who_did_not_ask(talk: ResolverTalk) -> None
     talk.names.set_hosts({SHOP: ("nas", "ads.test")})
     assert talk.looks_up(CURL, "ads.test", SHOP) == (SHOP,)  # for curl
     assert talk.names.find(SHOP, 10.0, FIREFOX) == NameFacts("nas", ("ads.test",), source=NameSource.HOSTS)
-    assert talk.names.find(SHOP, 10.0, CURL) == NameFacts("ads.test", ("nas",), 610.0)
+    assert talk.names.find(SHOP, 10.0, CURL) == NameFacts("ads.test", ("nas",), 10.0 + MAX_NAME_TTL_S)
 
 
 def test_what_others_ask_changes_nothing_where_hosts_decides(talk: ResolverTalk) -> None:
@@ -173,30 +174,59 @@ def test_a_name_lives_as_long_as_its_ttl(talk: ResolverTalk) -> None:
 @pytest.mark.parametrize(("ttl_s", "lives_s"), [(1, MIN_TTL_S), (2**31 - 1, MAX_NAME_TTL_S)])
 def test_a_life_has_bounds(talk: ResolverTalk, ttl_s: int, lives_s: float) -> None:
     talk.looks_up(CURL, "shop.test", SHOP, ttl_s=ttl_s)
-    assert talk.names.find(SHOP, talk.now_s, CURL).expires_s == 10.0 + lives_s
+    assert talk.names.find(SHOP, talk.now_s).expires_s == 10.0 + lives_s
 
 
 def test_a_new_answer_prolongs_and_never_shortens(talk: ResolverTalk) -> None:
     talk.looks_up(CURL, "shop.test", SHOP, ttl_s=600)
     talk.looks_up(CURL, "shop.test", SHOP, ttl_s=1)
-    assert talk.names.find(SHOP, talk.now_s, CURL).expires_s == 610.0
+    assert talk.names.find(SHOP, talk.now_s).expires_s == 610.0
     talk.looks_up(CURL, "shop.test", SHOP, ttl_s=900)
-    assert talk.names.find(SHOP, talk.now_s, CURL).expires_s == 910.0
+    assert talk.names.find(SHOP, talk.now_s).expires_s == 910.0
 
 
 def test_an_address_given_twice_lives_longest(talk: ResolverTalk) -> None:
     identifier = talk.asks(CURL, "shop.test")
     answer = Answer(id=identifier, name="shop.test", type=A, addresses=((SHOP, 900), (SHOP, 600)))
     assert talk.names.learn(flow_to(STUB), answer, talk.now_s) == Learned((SHOP,))
-    assert talk.names.find(SHOP, talk.now_s, CURL).expires_s == 910.0
+    assert talk.names.find(SHOP, talk.now_s).expires_s == 910.0
 
 
 def test_an_older_name_decides_again_when_the_newer_one_ends(talk: ResolverTalk) -> None:
     talk.looks_up(CURL, "old.test", SHOP, ttl_s=900)
     talk.looks_up(CURL, "new.test", SHOP, ttl_s=400)
     talk.now_s += 500
-    assert talk.names.find(SHOP, talk.now_s, CURL) == NameFacts("old.test", (), 910.0, is_sure=True)
+    assert talk.names.find(SHOP, talk.now_s) == NameFacts("old.test", (), 910.0)
     assert talk.looks_up(CURL, "new.test", SHOP) == (SHOP,)
+
+
+def test_who_asked_keeps_the_address_and_so_its_name(talk: ResolverTalk) -> None:
+    talk.looks_up(CURL, "time.test", SHOP)
+    talk.now_s += 700
+    assert talk.name_of(SHOP) is None
+    assert talk.name_of(SHOP, CURL) == "time.test"
+    assert talk.looks_up(FIREFOX, "other.test", SHOP) == (SHOP,)
+    assert talk.names.find(SHOP, talk.now_s, CURL) == NameFacts(
+        "time.test", ("other.test",), 10.0 + MAX_NAME_TTL_S, is_sure=True
+    )
+    talk.now_s = 10.0 + MAX_NAME_TTL_S
+    assert talk.name_of(SHOP, CURL) is None
+
+
+def test_what_was_asked_for_since_takes_the_place_of_a_name_that_ended(talk: ResolverTalk) -> None:
+    talk.looks_up(CURL, "old.test", SHOP)
+    talk.looks_up(CURL, "new.test", SHOP)
+    talk.now_s += 700
+    assert talk.names.find(SHOP, talk.now_s, CURL) == NameFacts("new.test", (), 10.0 + MAX_NAME_TTL_S, is_sure=True)
+    talk.looks_up(FIREFOX, "other.test", SHOP)
+    assert talk.names.find_address("old.test", 10.0) is None
+    assert talk.name_of(SHOP, CURL) == "new.test"
+
+
+def test_a_name_of_the_link_is_nobodys_for_longer(talk: ResolverTalk) -> None:
+    link_claim(talk, "printer.local", CURL)
+    talk.now_s += 700
+    assert talk.name_of(SHOP, CURL) is None
 
 
 # Bounds

@@ -148,7 +148,7 @@ def test_an_edit_holds_for_a_flow_that_nobody_answered_for(timeout_s: float) -> 
 
 def test_an_edit_holds_for_a_flow_that_a_rule_let_go_by_a_name_that_had_ended() -> None:
     engine = Transcript(timeout_s=3600.0)
-    engine.resolve("shop.test", SHOP, ttl_s=600)
+    engine.resolve("shop.test", SHOP, UNKNOWN, ttl_s=600)
     engine.queue()
     engine.now_s += 700
     assert "remember flow allow" in engine.load("allow shop.test - -")
@@ -158,7 +158,7 @@ def test_an_edit_holds_for_a_flow_that_a_rule_let_go_by_a_name_that_had_ended() 
 
 def test_a_persons_answer_for_one_connection_outlives_an_edit() -> None:
     engine = Transcript(timeout_s=3600.0)
-    engine.resolve("shop.test", SHOP, ttl_s=600)
+    engine.resolve("shop.test", SHOP, UNKNOWN, ttl_s=600)
     engine.queue()
     engine.now_s += 700
     assert "remember flow allow" in engine.answer(1, yes())

@@ -12,6 +12,7 @@ from tinysnitch.core.engine import Engine
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import UDP
 from tinysnitch.core.network import Network
+from tinysnitch.core.process import UNKNOWN
 from tinysnitch.core.records import ConnectionDecided, NameSaid
 from tinysnitch.core.rule_text import format_rule
 from tinysnitch.core.settings import Settings
@@ -170,7 +171,7 @@ def test_what_has_a_name_is_not_watched() -> None:
 def test_once_the_name_is_gone_the_guard_is_there() -> None:
     """Also where no rule tests that name, so that the decision itself would hold on."""
     engine = Transcript("allow - - - /usr/bin/curl", DENY)
-    engine.resolve("shop.test", SHOP, ttl_s=600)
+    engine.resolve("shop.test", SHOP, UNKNOWN, ttl_s=600)
     (first,) = (one for one in engine.feed(engine.next_packet()) if isinstance(one, cmd.RememberVerdict))
     assert (first.watch, first.expires_s) == (Watch.NONE, engine.now_s + 600)
     engine.wait(600)

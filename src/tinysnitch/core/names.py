@@ -4,7 +4,9 @@
 2. The name that was asked is the one that is learned; aliases lead back to it.
 3. A name that the process itself asked for decides for that process. Else one of /etc/hosts does, since programs that
    read it ask nobody; else the newest question; and last what a machine of the link said of itself (link_names.py).
-4. A name lives as long as its TTL, or as long as programs keep addresses anyway (`min_ttl_s`), whichever is longer.
+4. A name lives as long as its TTL, or as long as programs keep addresses anyway (`min_ttl_s`), whichever is longer. For
+   a process that asked for it, and for none since of that address, it lives on: who resolves once may keep the address
+   for days, as time servers' clients do.
 Times are boot-time seconds, handed in.
 """
 
@@ -57,6 +59,11 @@ class _Belief(msgspec.Struct):
     askers: dict[int, int]  # exec id → number of its newest question, oldest first
     source: NameSource
     aliases: tuple[str, ...] = ()
+    kept_until_s: float = 0.0  # for those who asked
+
+    @property
+    def own_expires_s(self) -> float:
+        return max(self.expires_s, self.kept_until_s)
 
     @property
     def rank(self) -> tuple[bool, int]:
@@ -141,13 +148,14 @@ class Names:
         """Whether another name decides for the address now."""
         beliefs, hosts = self._beliefs_of(address), self._hosts.get(address, ())
         before, used = _deciding_names(beliefs, now_s, asked.exec_id, hosts), len(beliefs)
-        for name in [belief.name for belief in beliefs.values() if belief.expires_s <= now_s]:
+        for name in [belief.name for belief in beliefs.values() if _is_over(belief, beliefs, now_s)]:
             del beliefs[name]
         expires_s = now_s + max(min(ttl_s, MAX_NAME_TTL_S), self._min_ttl_s)
         name = host_of(asked.name, asked.type)
-        _strengthen(beliefs.setdefault(name, _Belief(name, 0, 0.0, {}, asked.source)), asked, expires_s, aliases)
+        belief = beliefs.setdefault(name, _Belief(name, 0, 0.0, {}, asked.source))
+        _strengthen(belief, asked, expires_s, now_s + MAX_NAME_TTL_S, aliases=aliases)
         # Who preferred a name that has to go is not known here: as good as a change for all.
-        is_changed = self._evict_name(beliefs) or _deciding_names(beliefs, now_s, asked.exec_id, hosts) != before
+        is_changed = self._evict_name(beliefs, now_s) or _deciding_names(beliefs, now_s, asked.exec_id, hosts) != before
         self._used_names += len(beliefs) - used
         self._evict_addresses()
         return is_changed
@@ -160,11 +168,13 @@ class Names:
             self._used_names -= len(evicted[1]) if evicted else 0
         return beliefs
 
-    def _evict_name(self, beliefs: _Beliefs) -> bool:
+    def _evict_name(self, beliefs: _Beliefs, now_s: float) -> bool:
+        """What has ended goes first, and is no loss."""
         if len(beliefs) <= NAMES_PER_ADDRESS:
             return False
-        del beliefs[min(beliefs.values(), key=lambda one: one.number).name]
-        self._evicted_names += 1
+        gone = min(beliefs.values(), key=lambda one: (one.expires_s > now_s, one.number))
+        del beliefs[gone.name]
+        self._evicted_names += gone.expires_s > now_s
         return True
 
     def _evict_addresses(self) -> None:
@@ -173,12 +183,24 @@ class Names:
             self._evicted_names += len(gone[1])
 
 
-def _strengthen(belief: _Belief, asked: Asked, expires_s: float, aliases: tuple[str, ...]) -> None:
+def _is_over(belief: _Belief, beliefs: _Beliefs, now_s: float) -> bool:
+    """Whether it has ended, for those who asked too: after a week, or once all of them asked for another name."""
+    if belief.expires_s > now_s:
+        return False
+    newest = {who: max(one.askers.get(who, 0) for one in beliefs.values()) for who in belief.askers}
+    return belief.kept_until_s <= now_s or all(newest[who] > number for who, number in belief.askers.items())
+
+
+def _strengthen(
+    belief: _Belief, asked: Asked, expires_s: float, kept_until_s: float, *, aliases: tuple[str, ...]
+) -> None:
     if asked.source in LINK_SOURCES and belief.source not in LINK_SOURCES:
         return  # what the link says makes no name of a resolver younger
     belief.source, belief.aliases = asked.source, aliases
     belief.number = max(belief.number, asked.number)
     belief.expires_s = max(belief.expires_s, expires_s)
+    # An address of the link is soon another's.
+    belief.kept_until_s = 0.0 if asked.source in LINK_SOURCES else kept_until_s
     if not asked.exec_id:
         return
     belief.askers[asked.exec_id] = max(belief.askers.pop(asked.exec_id, 0), asked.number)
@@ -188,18 +210,18 @@ def _strengthen(belief: _Belief, asked: Asked, expires_s: float, aliases: tuple[
 
 def _facts(beliefs: _Beliefs, now_s: float, exec_id: int, hosts: tuple[str, ...]) -> NameFacts:
     alive = [belief for belief in beliefs.values() if belief.expires_s > now_s]
-    if not alive and not hosts:
+    own = [belief for belief in beliefs.values() if exec_id in belief.askers and belief.own_expires_s > now_s]
+    if not alive and not hosts and not own:
         return NO_NAME
     alive.sort(key=lambda belief: belief.rank, reverse=True)
-    own = [belief for belief in alive if exec_id in belief.askers]
     if hosts and not own:
         return NameFacts(hosts[0], _without(hosts[0], (*hosts, *(one.name for one in alive))), source=NameSource.HOSTS)
     first = max(own, key=lambda belief: belief.askers[exec_id]) if own else alive[0]
     return NameFacts(
         first.name,
         _without(first.name, (*(one.name for one in alive), *hosts)),
-        first.expires_s,
-        is_sure=len(own) == 1 and not hosts,
+        first.own_expires_s if own else first.expires_s,
+        is_sure=bool(own) and not hosts and all(one is first or one.expires_s <= now_s for one in own),
         source=first.source,
         aliases=first.aliases,
     )
