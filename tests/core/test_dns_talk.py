@@ -5,6 +5,7 @@ from ipaddress import IPv4Network
 import dns.flags
 import dns.message
 import dns.rrset
+import msgspec
 import pytest
 
 from tests.core.transcript import CURL, SHOP, Transcript, flow_of, whose
@@ -177,6 +178,14 @@ def test_names_of_hosts_follow_the_facts(talk: Talk) -> None:
     assert talk.name_of("10.0.0.7") == "nas"
     talk.dns.set_facts(Facts())
     assert talk.name_of("10.0.0.7") is None
+
+
+def test_whose_an_address_is_follows_the_facts(talk: Talk) -> None:
+    for own, name in ((frozenset({parse_address(SHOP)}), None), (frozenset(), "shop.test")):
+        talk.dns.set_facts(msgspec.structs.replace(FACTS, own_addresses=own))
+        talk.ask(udp(), question().to_wire())
+        talk.hear(udp(), answer())
+        assert talk.name_of(SHOP) == name
 
 
 def test_an_answer_is_delivered_after_what_the_kernel_remembers_of_it_is_gone() -> None:

@@ -160,6 +160,16 @@ def test_a_service_is_named_by_its_host(talk: ResolverTalk) -> None:
     assert talk.name_of(SHOP, CURL) == "shop.test"
 
 
+def test_an_address_of_this_machine_has_no_name_for_who_did_not_ask(talk: ResolverTalk) -> None:
+    talk.names.is_own = {SHOP}.__contains__
+    assert talk.looks_up(CURL, "ads.test", SHOP, ttl_s=600) == (SHOP,)  # for curl
+    assert talk.name_of(SHOP) is None
+    assert talk.names.find(SHOP, talk.now_s, FIREFOX) == NameFacts()
+    assert talk.names.find(SHOP, talk.now_s, CURL) == NameFacts("ads.test", (), 610.0, is_sure=True)
+    talk.names.set_hosts({SHOP: ("here",)})
+    assert talk.name_of(SHOP, FIREFOX) == "here"
+
+
 # How long it lives
 
 

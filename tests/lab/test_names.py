@@ -133,6 +133,17 @@ def test_a_name_that_only_looks_like_an_allowed_one_is_denied(lab: Lab) -> None:
     assert fetch(lab, "http://shop.test/", "-4") == 0
 
 
+def test_a_denied_name_that_points_to_this_machine_denies_nobody_elses_connections_with_it(lab: Lab) -> None:
+    server = lab.spawn(["/usr/bin/python3", str(PROGRAMS / "tcp_server.py"), "7000"])
+    assert server.stdout
+    assert server.stdout.readline() == "listening\n"
+    daemon = lab.start_daemon(RESOLVE + LOCAL + "deny here.test - -\n")
+    assert lab.run(["dig", "+short", f"@{WORLD4}", "here.test", "A"]).stdout == "127.0.0.1\n"
+    client = ["/usr/bin/python3", str(PROGRAMS / "tcp_client.py")]
+    assert lab.run([*client, "127.0.0.1", "7000"]).stdout == "connected\n", daemon.describe()
+    assert "ConnectionRefusedError" in lab.run([*client, "here.test", "7000"]).stderr
+
+
 @pytest.mark.parametrize("verdict", ["allow", "deny"])
 def test_a_name_that_a_machine_of_the_link_gives_itself(lab: Lab, verdict: str) -> None:
     program = ["/usr/bin/python3", str(PROGRAMS / "link_names.py")]

@@ -38,6 +38,7 @@ cname=alias.test,shop.test
 cname=far.test,alias.test
 host-record=evilshop.test,shop.test.evil.test,{WORLD4}
 host-record=xn--bcher-kva.test,{WORLD4}
+host-record=here.test,127.0.0.1
 host-record=first.shared.test,{SHARED4}
 host-record=second.shared.test,{SHARED4}
 """

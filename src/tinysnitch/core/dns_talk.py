@@ -25,7 +25,7 @@ from tinysnitch.core.table import TableStatistics
 MAX_TOLD = 16  # machines that are told of for each refusal: a resolver that recurses talks to thousands
 NOT_LEARNED = "DNS messages not learned"
 _UNREADABLE = b""  # stands for what is no message
-_LAN = Remote(RemoteKind.LAN)
+_LAN, _LOCALHOST = Remote(RemoteKind.LAN), Remote(RemoteKind.LOCALHOST)
 Payload = bytes | Segment
 
 
@@ -48,6 +48,7 @@ class DnsTalk:
         words = RemoteWords(facts)
         self.names.set_resolvers(facts.resolvers)
         self.names.set_hosts(facts.hosts)
+        self.names.is_own = lambda address: words.takes(_LOCALHOST, address, None)
         self.link.is_on_link = lambda address: words.takes(_LAN, address, None)
 
     def ask(self, flow: Flow, payload: Payload, exec_id: int, now_s: float) -> Heard:

@@ -7,11 +7,12 @@
 4. A name lives as long as its TTL, or as long as programs keep addresses anyway (`min_ttl_s`), whichever is longer. For
    a process that asked for it, and for none since of that address, it lives on: who resolves once may keep the address
    for days, as time servers' clients do.
+5. An address of this machine has, for who did not ask, no name but that of /etc/hosts: any domain may point to it.
 Times are boot-time seconds, handed in.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -83,6 +84,7 @@ class Names:
         self._min_ttl_s = min_ttl_s
         self._resolvers: frozenset[bytes] = frozenset()
         self._hosts: Mapping[bytes, tuple[str, ...]] = {}
+        self.is_own: Callable[[bytes], bool] = lambda _address: False  # whether a packed address is this machine's
         self._evicted_names = 0
         self._refusals: Counter[Refusal] = Counter()
 
@@ -126,7 +128,7 @@ class Names:
     def find(self, address: bytes, now_s: float, exec_id: int | None = None) -> NameFacts:
         """The names of an address, as the process with this exec id means it."""
         beliefs, hosts = self._addresses.find(address), self._hosts.get(address, ())
-        return _facts(beliefs or {}, now_s, exec_id or 0, hosts) if beliefs or hosts else NO_NAME
+        return self._facts(address, beliefs or {}, now_s, exec_id or 0) if beliefs or hosts else NO_NAME
 
     def find_address(self, name: str, now_s: float) -> bytes | None:
         """One that the name is known to lead to, the last that was looked at. Goes through all that is known."""
@@ -146,19 +148,32 @@ class Names:
 
     def _believe(self, address: bytes, asked: Asked, ttl_s: int, now_s: float, *, aliases: tuple[str, ...]) -> bool:
         """Whether another name decides for the address now."""
-        beliefs, hosts = self._beliefs_of(address), self._hosts.get(address, ())
-        before, used = _deciding_names(beliefs, now_s, asked.exec_id, hosts), len(beliefs)
+        beliefs, own_life_s = self._beliefs_of(address), 0 if self.is_own(address) else MAX_NAME_TTL_S
+        before, used = self._deciding_names(address, beliefs, now_s, asked.exec_id), len(beliefs)
         for name in [belief.name for belief in beliefs.values() if _is_over(belief, beliefs, now_s)]:
             del beliefs[name]
         expires_s = now_s + max(min(ttl_s, MAX_NAME_TTL_S), self._min_ttl_s)
         name = host_of(asked.name, asked.type)
         belief = beliefs.setdefault(name, _Belief(name, 0, 0.0, {}, asked.source))
-        _strengthen(belief, asked, expires_s, now_s + MAX_NAME_TTL_S, aliases=aliases)
+        _strengthen(belief, asked, expires_s, now_s + own_life_s, aliases=aliases)
         # Who preferred a name that has to go is not known here: as good as a change for all.
-        is_changed = self._evict_name(beliefs, now_s) or _deciding_names(beliefs, now_s, asked.exec_id, hosts) != before
+        is_changed = self._evict_name(beliefs, now_s)
+        is_changed |= self._deciding_names(address, beliefs, now_s, asked.exec_id) != before
         self._used_names += len(beliefs) - used
         self._evict_addresses()
         return is_changed
+
+    def _facts(self, address: bytes, beliefs: _Beliefs, now_s: float, exec_id: int) -> NameFacts:
+        if self.is_own(address):
+            beliefs = {name: belief for name, belief in beliefs.items() if exec_id in belief.askers}
+        return _facts(beliefs, now_s, exec_id, self._hosts.get(address, ()))
+
+    def _deciding_names(
+        self, address: bytes, beliefs: _Beliefs, now_s: float, exec_id: int
+    ) -> tuple[str | None, str | None]:
+        """For everyone who did not ask himself, and for this process."""
+        common, own = (self._facts(address, beliefs, now_s, who) for who in (0, exec_id))
+        return common.name, own.name
 
     def _beliefs_of(self, address: bytes) -> _Beliefs:
         beliefs = self._addresses.find(address)
@@ -234,10 +249,3 @@ def _holds(belief: _Belief | None, now_s: float) -> bool:
 def _without(name: str, names: tuple[str, ...]) -> tuple[str, ...]:
     """The others, each once."""
     return tuple(other for other in dict.fromkeys(names) if other != name)
-
-
-def _deciding_names(
-    beliefs: _Beliefs, now_s: float, exec_id: int, hosts: tuple[str, ...]
-) -> tuple[str | None, str | None]:
-    """For everyone who did not ask himself, and for this process."""
-    return _facts(beliefs, now_s, 0, hosts).name, _facts(beliefs, now_s, exec_id, hosts).name
