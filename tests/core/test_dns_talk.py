@@ -188,6 +188,16 @@ def test_whose_an_address_is_follows_the_facts(talk: Talk) -> None:
         assert talk.name_of(SHOP) == name
 
 
+@pytest.mark.parametrize(
+    ("remote", "port", "name"),
+    [(RESOLVER, 53, None), (RESOLVER, 853, None), (RESOLVER, 80, "shop.test"), (SHOP, 53, "shop.test")],
+)
+def test_where_questions_go_has_no_name(talk: Talk, remote: str, port: int, name: str | None) -> None:
+    talk.ask(udp(), question().to_wire())
+    assert talk.hear(udp(), answer(address=remote)).addresses
+    assert talk.dns.names_of(udp(remote, port), 7, 10.0).name == name
+
+
 def test_an_answer_is_delivered_after_what_the_kernel_remembers_of_it_is_gone() -> None:
     engine = Transcript("allow shop.test - -")
     engine.resolve("shop.test", SHOP)

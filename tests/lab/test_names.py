@@ -144,6 +144,12 @@ def test_a_denied_name_that_points_to_this_machine_denies_nobody_elses_connectio
     assert "ConnectionRefusedError" in lab.run([*client, "here.test", "7000"]).stderr
 
 
+def test_a_denied_name_that_points_to_the_resolver_denies_no_question(lab: Lab) -> None:
+    daemon = lab.start_daemon("allow @resolvers 53 udp\ndeny shop.test - -\nallow - 80 tcp\n")
+    assert fetch(lab, "http://shop.test/", "-4") == 7
+    assert fetch(lab, "http://four.test/") == 0, daemon.describe()
+
+
 @pytest.mark.parametrize("verdict", ["allow", "deny"])
 def test_a_name_that_a_machine_of_the_link_gives_itself(lab: Lab, verdict: str) -> None:
     program = ["/usr/bin/python3", str(PROGRAMS / "link_names.py")]

@@ -15,7 +15,7 @@ from tinysnitch.core.errors import Malformed
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow, format_address
 from tinysnitch.core.link_names import LINK_PORTS, LinkNames, parse_link_answer, parse_link_questions
-from tinysnitch.core.names import Learned, Names
+from tinysnitch.core.names import NO_NAME, Learned, NameFacts, Names
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import Remote, RemoteKind
 from tinysnitch.core.segment import Segment
@@ -24,6 +24,7 @@ from tinysnitch.core.table import TableStatistics
 
 MAX_TOLD = 16  # machines that are told of for each refusal: a resolver that recurses talks to thousands
 NOT_LEARNED = "DNS messages not learned"
+_RESOLVER_PORTS = (53, 853)  # DNS, and the same over TLS (RFC 7858)
 _UNREADABLE = b""  # stands for what is no message
 _LAN, _LOCALHOST = Remote(RemoteKind.LAN), Remote(RemoteKind.LOCALHOST)
 Payload = bytes | Segment
@@ -50,6 +51,15 @@ class DnsTalk:
         self.names.set_hosts(facts.hosts)
         self.names.is_own = lambda address: words.takes(_LOCALHOST, address, None)
         self.link.is_on_link = lambda address: words.takes(_LAN, address, None)
+
+    def names_of(self, flow: Flow, exec_id: int, now_s: float) -> NameFacts:
+        """The names of the remote, as the process means them.
+
+        Nobody asks for the name of a resolver before he asks it: one that points to it, as any domain may, is no name
+        of where questions go.
+        """
+        is_question = flow.remote_port in _RESOLVER_PORTS and self.names.is_trusted(flow.remote)
+        return NO_NAME if is_question else self.names.find(flow.remote, now_s, exec_id)
 
     def ask(self, flow: Flow, payload: Payload, exec_id: int, now_s: float) -> Heard:
         """Note the questions in a packet."""

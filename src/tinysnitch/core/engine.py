@@ -109,7 +109,7 @@ class Engine:
 
     def connection_of(self, flow: Flow, attribution: Attribution, interface: str, now: Instant) -> Connection:
         """A flow with what is known of it at this moment."""
-        facts = self.names.find(flow.remote, now.boot_s, exec_id_of(attribution))
+        facts = self.dns.names_of(flow, exec_id_of(attribution), now.boot_s)
         return Connection(
             flow=flow,
             attribution=attribution,
@@ -274,7 +274,7 @@ class Engine:
     ) -> Iterator[Command]:
         """Settle by the name that was shown; when it decides no more, then for this flow alone, and on this basis."""
         shown, flow = waiter.connection, waiter.connection.flow
-        facts = self.names.find(flow.remote, now.boot_s, exec_id_of(shown.attribution))
+        facts = self.dns.names_of(flow, exec_id_of(shown.attribution), now.boot_s)
         if facts.name == shown.name:  # learned again meanwhile, perhaps: its end is another one
             waiter.connection = msgspec.structs.replace(shown, name_expires_s=facts.expires_s)
         return self._settle(waiter, decision, now, basis=Basis.RULES if facts.name == shown.name else basis)
