@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tests.core.transcript import WALL_S, flow_of, whose
-from tinysnitch.core.active_rules import ActiveRules
+from tinysnitch.core.active_rules import LOOK_AGAIN_S, ActiveRules
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.facts import Facts
@@ -111,7 +111,16 @@ def test_a_rule_of_the_file_ends_by_the_wall_clock_alone() -> None:
     late = Instant(150.0, WALL_S + 50 - SET_BACK)
     rules.remove_temporary([until(90, DENY)])
     assert rules.next_deadline(late) is None
-    assert rules.decide(CONNECTION, late).until_s == WALL_S + 60
+    assert rules.decide(CONNECTION, late).until_s == late.wall_s + LOOK_AGAIN_S
+    assert rules.decide(CONNECTION, Instant(150.0, WALL_S + 50)).until_s == WALL_S + 60
+
+
+def test_a_clock_that_is_set_forward_ends_what_rests_on_a_rule_of_the_file_soon() -> None:
+    rules = active()
+    rules.replace_file_rules([until(86400), DENY])
+    soon = Instant(NOW.boot_s + LOOK_AGAIN_S, NOW.wall_s + LOOK_AGAIN_S)
+    assert rules.decide(CONNECTION, NOW).until_s == soon.wall_s
+    assert rules.decide(CONNECTION, msgspec.structs.replace(soon, wall_s=WALL_S + 86400)).verdict is Verdict.DENY
 
 
 def test_a_decision_for_all_remotes_ends_by_both_clocks_too() -> None:

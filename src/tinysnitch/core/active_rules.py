@@ -4,7 +4,8 @@ A generation is the number of a ruleset. The kernel's verdicts carry it, so that
 stale at once. Nothing is counted up for a rule that merely ran out: verdicts that rest on it expire with it.
 
 A temporary rule ends by the wall clock, as its line says, or once as much time has passed on the boot-time clock as it
-had when it came into force: whichever is first. So it holds no longer when the wall clock is set back.
+had when it came into force: whichever is first. So it holds no longer when the wall clock is set back. What rests on a
+rule of the file that ends is decided anew each minute, so that it ends soon when the wall clock is set forward.
 """
 
 import math
@@ -20,6 +21,8 @@ from tinysnitch.core.facts import Facts
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.ruleset import Explanation, Ruleset
+
+LOOK_AGAIN_S = 60.0
 
 
 class ActiveRules:
@@ -96,8 +99,8 @@ class ActiveRules:
         return decision and self._ended_by_both(decision, now)
 
     def _end_of(self, rule: Rule, now: Instant) -> float:
-        """Boot-time seconds, by both clocks; of a rule of the file by the wall clock alone."""
-        return min(_wall_end(rule, now), self._temporary.get(rule, math.inf))
+        """Boot-time seconds, by both clocks; of a rule of the file when it is to be looked at again."""
+        return min(_wall_end(rule, now), self._temporary.get(rule, now.boot_s + LOOK_AGAIN_S))
 
     def _ended_by_both(self, decision: Decision, now: Instant) -> Decision:
         if decision.until_s is None:
