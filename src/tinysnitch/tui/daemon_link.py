@@ -7,7 +7,7 @@ from pathlib import Path
 from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.errors import DaemonNotRunning, SnitchError
-from tinysnitch.protocol.messages import GiveAnswer, Notice, PromptClosed, Push, ReadStatus, RuleWritten, Status
+from tinysnitch.protocol.messages import GiveAnswer, Notice, PromptClosed, ReadStatus, RuleWritten, Status
 from tinysnitch.view.answer_words import tell_all_taken
 from tinysnitch.view.prompt_events import (
     Answer,
@@ -44,16 +44,20 @@ class DaemonLink:
         try:
             self._tell(DaemonGreeted(await _count_rules(client), not client.sees_all))
             self._client = client
-            async for push in client.attach():
-                await self._hear(push, client)
+            await self._hear(client)
         finally:
             self._client = None
             await client.close()
 
-    async def _hear(self, push: Push, client: PromptClient) -> None:
-        self._tell(event_of_push(push, find_user))
-        if isinstance(push, PromptClosed | Notice):
-            self._tell(RulesCounted(await _count_rules(client)))
+    async def _hear(self, client: PromptClient) -> None:
+        """Rules are counted again behind the last of the news: a thousand questions may end in one moment."""
+        is_count_old = False
+        async for push in client.attach():
+            self._tell(event_of_push(push, find_user))
+            is_count_old |= isinstance(push, PromptClosed | Notice)
+            if is_count_old and not client.has_pushes:
+                is_count_old = False
+                self._tell(RulesCounted(await _count_rules(client)))
 
     async def answer(self, effect: Answer | Answers) -> None:
         """Send what was answered and tell what became of it."""
