@@ -13,13 +13,14 @@ from PySide6.QtTest import QTest
 
 from tests.lab.patience import wait_until
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
-from tinysnitch.core.choice import Choice
+from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel import procfs
 from tinysnitch.qt.demo import SAMPLES, sample_prompt
 from tinysnitch.qt.prompt_agent import PromptAgent
 from tinysnitch.qt.prompt_window import PromptWindow
-from tinysnitch.view.prompt_events import Answer, Answers, QuestionClosed, QuestionOpened
+from tinysnitch.view.prompt_events import Answer, Answers, Event, QuestionClosed, QuestionOpened
+from tinysnitch.view.prompt_state import TYPING_S
 
 DELAY_S = 0.05
 
@@ -41,13 +42,17 @@ class Stage:
         self.window.painted.connect(lambda: self.painted.append(time.monotonic()))
 
     def ask(self, prompt_id: int, name: str = "question") -> None:
-        self.agent.tell(QuestionOpened(sample_prompt(prompt_id, SAMPLES[name])))
+        self.tell(QuestionOpened(sample_prompt(prompt_id, SAMPLES[name])))
+
+    def tell(self, event: Event) -> None:
+        self.agent.tell(event)
+        QGuiApplication.processEvents()
 
     def texts(self) -> list[str]:
         return [paragraph.layout.text().strip("\u2068\u2069") for _place, paragraph in self.window.page._texts]
 
     def wait_paint(self) -> None:
-        wait_until(lambda: QTest.qWait(5) or bool(self.painted))
+        wait_until(lambda: QTest.qWait(5) or self.agent.state.next_change_s())
 
 
 @pytest.fixture
@@ -60,14 +65,14 @@ def test_the_window_is_there_while_a_question_is(stage: Stage) -> None:
     stage.ask(1)
     assert stage.window.isVisible()
     assert stage.window.title().startswith("curl wants to reach")
-    stage.agent.tell(QuestionClosed(1, "denied"))
+    stage.tell(QuestionClosed(1, "denied"))
     assert not stage.window.isVisible()
 
 
 def test_what_another_answered_is_told_with_the_next_question(stage: Stage) -> None:
     for prompt_id, name in ((1, "question"), (2, "long")):
         stage.ask(prompt_id, name)
-    stage.agent.tell(QuestionClosed(1, "answered by alice"))
+    stage.tell(QuestionClosed(1, "answered by alice"))
     assert [text for text in stage.texts() if "answered by alice" in text] != []
 
 
@@ -77,9 +82,43 @@ def test_a_key_counts_when_it_was_typed_after_the_delay(stage: Stage) -> None:
     stage.wait_paint()
     stage.agent.press("n", stage.painted[0] + DELAY_S - 0.001)
     assert stage.link.answers == []
-    stage.agent.press("n", stage.painted[-1] + DELAY_S + 0.01)
+    stage.agent.press("n", stage.painted[-1] + DELAY_S + TYPING_S)
     assert stage.link.answers == [Answer(1, Choice(verdict=Verdict.DENY), holds="for 9 minutes")]
     assert not stage.window.isVisible()
+
+
+def test_a_key_for_a_question_that_is_gone_answers_none_that_was_not_painted_yet(stage: Stage) -> None:
+    stage.ask(1)
+    stage.ask(2, "long")
+    stage.wait_paint()
+    stage.agent.tell(QuestionClosed(1, "answered by alice"))  # Qt has no time to paint what is in sight now
+    stage.agent.press("y", time.monotonic() + 9)
+    assert stage.link.answers == []
+    stage.wait_paint()
+    stage.agent.press("y", time.monotonic() + 9)
+    assert [answer.prompt_id for answer in stage.link.answers if isinstance(answer, Answer)] == [2]
+
+
+def test_news_of_one_moment_are_shown_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(stage.window, "show_page", lambda title, _build: shown.append(title))
+    for prompt_id in range(1, 200):
+        stage.agent.tell(QuestionOpened(sample_prompt(prompt_id, SAMPLES["question"])))
+    QGuiApplication.processEvents()
+    assert 1 <= len(shown) <= 3  # the keyboard comes to it, too
+
+
+def test_when_the_keyboard_comes_keys_wait_once_more_and_clicks_do_not(stage: Stage) -> None:
+    stage.ask(1)
+    stage.wait_paint()
+    QTest.qWait(int(DELAY_S * 1000) + 1)
+    now = time.monotonic()
+    stage.window.focused.emit()
+    stage.agent.click("o", now + DELAY_S / 2)
+    stage.agent.press("y", now + DELAY_S / 2)
+    assert stage.link.answers == []
+    stage.agent.press("y", now + 1)
+    assert stage.link.answers == [Answer(1, Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.ONCE), holds="once")]
 
 
 @pytest.mark.parametrize("key", ["h", "l"])
@@ -96,7 +135,7 @@ def test_a_program_that_ended_is_marked_at_the_next_tick(stage: Stage) -> None:
         status = procfs.read_status(child.pid)
         assert status
         process = msgspec.structs.replace(CURL, pid=child.pid, started_ns=status.started_ns)
-        stage.agent.tell(QuestionOpened(prompt_of(1, connection_of(process))))
+        stage.tell(QuestionOpened(prompt_of(1, connection_of(process))))
         stage.wait_paint()
         assert "/usr/bin/curl" in stage.texts()
     wait_until(lambda: QTest.qWait(5) or "/usr/bin/curl (has ended)" in stage.texts())
@@ -106,9 +145,9 @@ def test_what_is_pasted_goes_into_the_line(stage: Stage) -> None:
     stage.ask(1)
     stage.wait_paint()
     later = time.monotonic() + 1
+    stage.agent.paste(" a\nb", later)  # where no line is edited
     for key in ("f", "e"):
         stage.agent.press(key, later)
-    stage.agent.paste(" a\nb", 0.0)  # before the window was there
     stage.agent.paste(" c\nd\n", later)
     assert stage.agent.state.edit.text.endswith("/news c d")
     assert stage.link.answers == []
@@ -119,7 +158,7 @@ def test_what_is_looked_up_of_the_file_comes_into_sight_when_it_is_known(stage: 
     process = msgspec.structs.replace(
         CURL, program=str(itself), executable=str(itself), inode=itself.stat().st_ino, args=()
     )
-    stage.agent.tell(QuestionOpened(prompt_of(1, connection_of(process))))
+    stage.tell(QuestionOpened(prompt_of(1, connection_of(process))))
     assert "…" in stage.texts()
     wait_until(lambda: QTest.qWait(5) or "…" not in stage.texts())
     assert "package" in stage.texts()
@@ -131,6 +170,7 @@ def test_one_key_answers_all_of_a_program(stage: Stage) -> None:
     stage.wait_paint()
     later = time.monotonic() + 1
     stage.agent.press("g", later)
+    stage.wait_paint()
     stage.agent.press("y", later + DELAY_S + 0.01)
     (answers,) = stage.link.answers
     assert isinstance(answers, Answers)

@@ -25,6 +25,7 @@ class Listener:
         self.names: list[str] = []
         self.window = PromptWindow()
         self.window.pressed.connect(lambda name, _typed_s: self.names.append(name))
+        self.window.clicked.connect(lambda name, _at_s: self.names.append(name))
         self.pasted: list[str] = []
         self.window.pasted.connect(lambda text, _typed_s: self.pasted.append(text))
         self.window.resize(400, 300)

@@ -24,6 +24,7 @@ from tinysnitch.tui import plain_prompt
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.terminal import Terminal
 from tinysnitch.view.prompt_events import Answer, ConnectionLost, Event, NoticeGiven, QuestionOpened
+from tinysnitch.view.prompt_state import PromptState
 
 
 class Person:
@@ -79,6 +80,19 @@ def play(tmp_path: Path, script: Script, prompt: PlainPrompt) -> int:
                 person.close()
 
     return asyncio.run(run())
+
+
+def test_who_types_meanwhile_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noted: list[float] = []
+    monkeypatch.setattr(PromptState, "note_typing", lambda _state, now: noted.append(now))
+
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        daemon.open(prompt_of(1))
+        await person.see("curl wants to reach shop.test")
+        person.type("mq")
+
+    play(tmp_path, script, PlainPrompt(10.0))
+    assert noted
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pty
 import re
 import sys
 import termios
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from textual.events import Paste
+from textual.events import AppFocus, Paste
 from textual.geometry import Region
 from textual.pilot import Pilot
 
@@ -28,6 +29,7 @@ from tinysnitch.tui import daemon_link, prompt_app
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_app import PromptApp, run_prompt
 from tinysnitch.view.lookup import Lookup
+from tinysnitch.view.prompt_events import KeyPressed
 from tinysnitch.view.prompt_state import PASTED_S
 
 Script = Callable[[QuestionDaemon, PromptApp, Pilot[None]], Awaitable[None]]
@@ -253,6 +255,38 @@ def test_that_the_program_has_ended_is_seen_at_the_next_tick(tmp_path: Path) -> 
         child.kill()
         await child.wait()
         await see(app, "/usr/bin/curl (has ended)")
+
+    play(tmp_path / "s", script)
+
+
+def test_no_key_counts_before_the_question_is_on_the_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        await see(app, "no questions")
+        with monkeypatch.context() as busy:  # with anything else
+            busy.setattr(app._widget, "redraw", lambda: None)
+            daemon.open(prompt_of(1))
+            await until(lambda: app.state.selected)
+            app._advance(KeyPressed("n"), time.monotonic() + 9)
+        app._widget.redraw()
+        await until(app.state.next_change_s)
+        painted_s = app.state.next_change_s()
+        app.post_message(AppFocus())  # who comes to the terminal sees it anew
+        await until(lambda: app.state.next_change_s() not in (None, painted_s))
+        await until_ready(app)
+        await pilot.press("y")
+        assert (await daemon.answers.get())[1].verdict is Verdict.ALLOW
+
+    play(tmp_path / "s", script)
+
+
+def test_a_thousand_news_of_one_moment_are_drawn_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        draw, drawn = app._widget._draw, []
+        monkeypatch.setattr(app._widget, "_draw", lambda: drawn.append(True) or draw())
+        for number in range(1, 1001):
+            daemon.open(prompt_of(number))
+        await see(app, "question 1 of 1000")
+        assert len(drawn) < 200
 
     play(tmp_path / "s", script)
 

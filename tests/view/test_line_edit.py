@@ -213,7 +213,7 @@ def test_escape_goes_back_and_the_delay_runs_again() -> None:
     press(state, "tab", now=5.0)
     press(state, "e", "x", "escape", now=10.0)
     assert (state.page, selected_id(state)) == (Page.QUESTION, 2)
-    assert press(state, "y", now=10.4) == []
+    assert press(state, "y", now=10.2) == []
     assert len(press(state, "y", now=10.5)) == 1
 
 

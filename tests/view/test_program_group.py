@@ -79,7 +79,7 @@ def test_all_of_the_program_get_the_answer_and_nothing_else_does() -> None:
 def test_it_counts_as_new_so_that_the_lines_can_be_read() -> None:
     state = state_of_two_programs()
     press(state, "g", now=10.0)
-    assert press(state, "y", now=10.4) == []
+    assert press(state, "y", now=10.2) == []
     assert len(press(state, "y", now=10.5)) == 1
 
 

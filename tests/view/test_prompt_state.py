@@ -25,7 +25,7 @@ from tinysnitch.view.prompt_events import (
     RulesCounted,
     ScreenRegained,
 )
-from tinysnitch.view.prompt_state import Page, PromptState
+from tinysnitch.view.prompt_state import TYPING_DELAYS, TYPING_S, Page, PromptState
 
 ALL_NAMES = [name for key in KEYS for name in key.names]
 
@@ -104,10 +104,46 @@ def test_two_answers_are_never_closer_than_the_delay(names: list[str], pauses: l
 
 
 def test_the_delay_is_over_at_its_end() -> None:
+    assert press(opened(1), "y", now=0.49) == []
+    assert opened(1).next_change_s() == 0.5
+    assert len(press(opened(1), "y", now=0.5)) == 1
+
+
+def test_who_types_a_text_and_goes_on_when_a_question_comes_answers_nothing() -> None:
     state = opened(1)
-    assert press(state, "y", now=0.49) == []
-    assert state.next_change_s() == 0.5
-    assert len(press(state, "y", now=0.5)) == 1
+    for number, letter in enumerate("many a tiny monkey may carry"):  # 10 letters a second
+        assert press(state, letter, now=min(0.3 + number / 10, 1.9)) == []
+    assert state.next_change_s() == TYPING_DELAYS * state.delay_s  # who presses y again and again means it
+    assert len(press(state, "y", now=2.0)) == 1
+
+
+def test_a_key_that_came_too_early_counts_after_a_pause_of_who_types() -> None:
+    state = opened(1)
+    assert press(state, "y", now=0.4) == []
+    assert press(state, "y", now=0.4 + TYPING_S + 0.01) == [Answer(1, Choice(verdict=Verdict.ALLOW))]
+
+
+def test_where_painting_takes_its_time_no_key_counts_before() -> None:
+    state = PromptState(is_painted_later=True)
+    state.handle(QuestionOpened(prompt_of(1)), 0.0)
+    assert press(state, "y", now=9.0) == []
+    assert state.next_change_s() is None
+    state.note_painted(9.0)
+    assert press(state, "y", now=9.2) == []
+    state.note_painted(9.4)  # once more, for the time that is left
+    assert len(press(state, "y", now=9.5)) == 1
+
+
+@pytest.mark.parametrize("keys", [["tab"], ["g"], ["h", "x"], ["e", "escape"]])
+def test_what_counts_as_new_waits_for_its_painting_too(keys: list[str]) -> None:
+    state = PromptState(is_painted_later=True)
+    for prompt_id in (1, 2):
+        state.handle(QuestionOpened(prompt_of(prompt_id)), 0.0)
+    state.note_painted(0.0)
+    press(state, *keys)
+    assert press(state, "y", now=20.0) == []
+    state.note_painted(20.0)
+    assert len(press(state, "y", now=20.5)) == 1
 
 
 def test_another_count_changes_neither_choice_nor_delay() -> None:
@@ -124,7 +160,7 @@ def test_a_question_that_changes_starts_anew() -> None:
     press(state, "f", now=1.0)
     other = connection_of(msgspec.structs.replace(CURL, args=("evil",)))
     state.handle(QuestionOpened(prompt_of(1, other)), 2.0)
-    assert press(state, "y", now=2.4) == []
+    assert press(state, "y", now=2.3) == []
     assert press(state, "y", now=2.6) == [Answer(1, Choice(verdict=Verdict.ALLOW))]
 
 
@@ -209,7 +245,7 @@ def test_a_screen_that_comes_back_takes_keys_after_the_delay(keys: str, answerin
     state = opened(1)
     press(state, *keys)
     state.handle(ScreenRegained(), 100.0)
-    assert press(state, answering, now=100.4) == []
+    assert press(state, answering, now=100.2) == []
     assert len(press(state, answering, now=100.5)) == 1
 
 

@@ -1,11 +1,13 @@
 """The session's agent: hears of questions, shows the window while any is open, and sends the answers.
 
 1. The window is there while a question is in sight. With none it is hidden, and nothing runs until news come.
-2. A key counts when it was typed `delay_s` after the window was first painted, whatever the state says of the question.
+2. No key counts at all before the first question has been painted for `delay_s`. The keyboard may come later than the
+   window, from whoever types elsewhere: then keys wait as long once more, clicks do not.
 3. Leaving hides the window; the next new question brings it back, and to the questions of before it is as if they were
    new: they take no key until they have been in sight again.
 """
 
+import math
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -51,7 +53,7 @@ class PromptAgent:
         find_file: FindFile | None = None,
     ) -> None:
         self.link: Link | None = None
-        self.state = PromptState(delay_s)
+        self.state = PromptState(delay_s, is_painted_later=True)
         self._window = window
         self._delay_s = delay_s
         self._bell = _Bell()
@@ -59,11 +61,15 @@ class PromptAgent:
         self._lookup = Lookup(find_user, find_file, ProcessEnds().has_ended)
         self._leave = leave  # None: leaving only hides the window
         self._is_left = False
-        self._painted_s: float | None = None  # when the window was first painted since it appeared
+        self._is_new = True  # the window appeared, and no key counted since
+        self._focused_s = -math.inf  # when the keyboard came to it
+        self._show_timer = _timer(0, self._show, is_single=True)
         self._ticker = _timer(TICK_MS, self._show, is_single=False)
         self._ready_timer = _timer(0, self._show, is_single=True)
         self._bell.rung.connect(self._show, Qt.ConnectionType.QueuedConnection)
         window.pressed.connect(self.press)
+        window.clicked.connect(self.click)
+        window.focused.connect(self._note_focused)
         window.pasted.connect(self.paste)
         window.closed.connect(self._hide_or_leave)
         window.painted.connect(self._note_painted)
@@ -72,18 +78,33 @@ class PromptAgent:
         """News of the questions."""
         if self._is_left and isinstance(event, QuestionOpened) and event.prompt.prompt_id not in self.state.questions:
             self._come_back()
-        self._advance(event, time.monotonic())
+        self.state.handle(event, time.monotonic())
+        self._show_timer.start()  # once for all that came in one piece
 
     def press(self, name: str, typed_s: float) -> None:
         """A key was typed."""
-        self._type(KeyPressed(name), typed_s)
+        if typed_s >= self._focused_s + self._delay_s:
+            self._type(KeyPressed(name), typed_s)
+        else:
+            self._ignore(typed_s)
+
+    def click(self, name: str, at_s: float) -> None:
+        """The place that shows a key was clicked."""
+        self._type(KeyPressed(name), at_s)
 
     def paste(self, text: str, typed_s: float) -> None:
         self._type(TextPasted(text), typed_s)
 
     def _type(self, event: KeyPressed | TextPasted, typed_s: float) -> None:
-        if self._painted_s is not None and typed_s >= self._painted_s + self._delay_s:
+        self._is_new = self._is_new and not self.state.is_ready(typed_s)
+        if self._is_new:
+            self._ignore(typed_s)
+        else:
             self._advance(event, typed_s)
+
+    def _ignore(self, typed_s: float) -> None:
+        self.state.note_typing(typed_s)
+        self._show()
 
     def _advance(self, event: Event, now: float) -> None:
         effect = self.state.handle(event, now)
@@ -112,13 +133,18 @@ class PromptAgent:
         self._show()
 
     def _note_painted(self) -> None:
-        if self._painted_s is None and self._window.isVisible():
-            self._painted_s = time.monotonic()
-            self._ready_timer.start(int(self._delay_s * 1000) + 1)
+        if self._window.isVisible() and not self._show_timer.isActive():  # else it was the page of before the news
+            self.state.note_painted(time.monotonic())
+            self._wait_until_ready()
+
+    def _note_focused(self) -> None:
+        self._focused_s = time.monotonic()
+        self._show_timer.start()
 
     # showing
 
     def _show(self) -> None:
+        self._show_timer.stop()
         if self._is_left or (self.state.selected is None and not self.state.is_edit_lost):
             self._hide()
             return
@@ -126,7 +152,7 @@ class PromptAgent:
         self._window.is_editor = self.state.page is StatePage.EDIT
         self._window.show_page(view.title, self._builder(view))
         if not self._window.isVisible():
-            self._painted_s = None
+            self._is_new = True
             self._window.appear()
         if not self._ticker.isActive():
             self._ticker.start()
@@ -136,21 +162,15 @@ class PromptAgent:
         self._ticker.stop()
         self._ready_timer.stop()
         self._window.hide()
-        self._painted_s = None
 
     def _view(self) -> PromptView:
         now = time.monotonic()
         view = present_prompt(self.state, Instant(now, time.time()), self._lookup)
-        return view if now >= self._ready_s() else msgspec.structs.replace(view, is_ready=False)
-
-    def _ready_s(self) -> float:
-        """When keys begin to count."""
-        painted_s = time.monotonic() if self._painted_s is None else self._painted_s
-        return max(self.state.next_change_s() or 0.0, painted_s + self._delay_s)
+        return msgspec.structs.replace(view, is_ready=view.is_ready and now >= self._focused_s + self._delay_s)
 
     def _wait_until_ready(self) -> None:
         """Paint once more when keys begin to count."""
-        left_s = self._ready_s() - time.monotonic()
+        left_s = max(self.state.next_change_s() or 0.0, self._focused_s + self._delay_s) - time.monotonic()
         if left_s > 0:
             self._ready_timer.start(int(left_s * 1000) + 1)
 

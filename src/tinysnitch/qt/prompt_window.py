@@ -32,6 +32,8 @@ _NAME_OF_LABEL = {key.label: key.names[0] for key in KEYS} | {"Enter": "enter"}
 
 class PromptWindow(QRasterWindow):
     pressed = Signal(str, float)  # the key's name, and when it was typed
+    clicked = Signal(str, float)  # the name of the key that is shown there
+    focused = Signal()  # from here on the keyboard is ours
     pasted = Signal(str, float)  # the text, and when it was asked for
     closed = Signal()
     painted = Signal()
@@ -106,6 +108,9 @@ class PromptWindow(QRasterWindow):
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
         self._held.release(event)
 
+    def focusInEvent(self, _event: QFocusEvent) -> None:
+        self.focused.emit()
+
     def focusOutEvent(self, _event: QFocusEvent) -> None:
         self._held.forget()
 
@@ -114,7 +119,7 @@ class PromptWindow(QRasterWindow):
         if event.button() is Qt.MouseButton.MiddleButton:
             self._paste(QClipboard.Mode.Selection, event.timestamp())
         elif label in _NAME_OF_LABEL and event.button() is Qt.MouseButton.LeftButton:
-            self.pressed.emit(_NAME_OF_LABEL[label], typed_at(event.timestamp(), time.monotonic()))
+            self.clicked.emit(_NAME_OF_LABEL[label], typed_at(event.timestamp(), time.monotonic()))
 
     def _paste(self, mode: QClipboard.Mode, stamp_ms: int) -> None:
         """Another program is asked for the text: only where there is a line to put it."""

@@ -141,10 +141,14 @@ class _Session:
 
     def _read_keys(self) -> None:
         """What is read before keys were said to count was typed before, however late we come to read it."""
-        typed_s = time.monotonic() if self._ready_timer is None else self._asked_s
+        now = time.monotonic()
+        typed_s = now if self._ready_timer is None else self._asked_s
         data = self._terminal.read()
         if not data:
             self.leave()
+        if self._ready_timer:
+            self._state.note_typing(now)
+            self._wait_until_ready(now)
         for name in parse_keys(data):
             self._advance(KeyPressed(name), typed_s)
             if name == "enter" and self._state.page is Page.EDIT:
@@ -248,8 +252,13 @@ class _Session:
         self._terminal.write_lines(question_lines(view))
         self._stop_timers()
         self._asked_s = time.monotonic()
+        self._wait_until_ready(self._asked_s)
+
+    def _wait_until_ready(self, now: float) -> None:
+        if self._ready_timer:
+            self._ready_timer.cancel()
         ready_s = self._state.next_change_s() or 0.0
-        self._ready_timer = self._loop.call_later(max(0.0, ready_s - self._asked_s), self._say_ready)
+        self._ready_timer = self._loop.call_later(max(0.0, ready_s - now), self._say_ready)
 
     def _point_elsewhere(self, view: PromptView) -> None:
         where = f"tinysnitch prompt --socket {escape_text(shlex.quote(str(self._socket_path)))}"

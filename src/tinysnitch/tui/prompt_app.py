@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import ClassVar
 
 from rich.text import Text
@@ -47,18 +48,22 @@ _HELP_ENDS = ("escape", "q", "ctrl+c")
 class PromptWidget(Widget):
     """Draws the state; knows nothing else but the page of the help, which depends on the size."""
 
-    def __init__(self, state: PromptState, lookup: Lookup) -> None:
+    def __init__(self, state: PromptState, lookup: Lookup, painted: Callable[[], None]) -> None:
         super().__init__()
         self._state = state
         self._lookup = lookup
+        self._painted = painted  # called when what was drawn last is on the screen
         self._help_page = 0
         self._drawn: list[Text] = []  # the rows on the screen, once it is painted
         self._drawn_size = Size(0, 0)
+        self._is_painting_due = False
 
     def render(self) -> Text:
         """The rows as `redraw` found them: what is other by now in further ones would not be painted."""
         if self._drawn_size != self.size:
             self._draw_all()
+        self._is_painting_due = False
+        self._painted()
         return Text("\n").join(self._drawn)
 
     def redraw(self) -> None:
@@ -69,7 +74,10 @@ class PromptWidget(Widget):
         now = _padded(self._drawn, height)
         changed = [row for row in range(height) if before[row] != now[row]]
         if changed:
+            self._is_painting_due = True
             self.refresh(*(Region(0, row, width, 1) for row in changed))
+        elif height and not self._is_painting_due:
+            self._painted()
 
     def turn_page(self, key: str) -> bool:
         """Whether the key went to the next page of the help, of which there are several in a small terminal."""
@@ -126,12 +134,14 @@ class PromptApp(App[None], inherit_bindings=False):
 
     def __init__(self, socket_path: str, delay_s: float = DELAY_S) -> None:
         super().__init__(ansi_color="NO_COLOR" in os.environ or None)  # textual would paint it in greys on black
-        self.state = PromptState(delay_s)
+        self.state = PromptState(delay_s, is_painted_later=True)
         self.failure: SnitchError | None = None
         self._link = DaemonLink(socket_path, self.tell)
         lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
-        self._widget = PromptWidget(self.state, lookup)
+        self._widget = PromptWidget(self.state, lookup, self._note_painted)
         self._ticker: Timer | None = None
+        self._ready_timer: Timer | None = None
+        self._is_drawing_due = False
 
     def get_default_screen(self) -> PromptScreen:
         return PromptScreen()
@@ -196,30 +206,50 @@ class PromptApp(App[None], inherit_bindings=False):
     def tell(self, event: Event) -> None:
         self._advance(event, time.monotonic())
 
+    def on_app_focus(self) -> None:
+        """Whoever comes to this terminal may have typed elsewhere until now, and the question may have been hidden."""
+        self.tell(ScreenRegained())
+
     def _advance(self, event: Event, now: float) -> None:
         effect = self.state.handle(event, now)
         if isinstance(effect, Answer | Answers):
             self.run_worker(self._link.answer(effect))
         elif isinstance(effect, Leave):
             self.exit()
+        if not self._is_drawing_due:  # a thousand news of one moment are drawn once
+            self._is_drawing_due = True
+            asyncio.get_running_loop().call_soon(self._draw)
+
+    def _draw(self) -> None:
+        self._is_drawing_due = False
         self._widget.redraw()
-        self._set_timers(now)
+        self._set_ticker()
 
     def _file_found(self) -> None:
         """Called in another thread."""
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._own_loop.call_soon_threadsafe(self._widget.redraw)
 
-    def _set_timers(self, now: float) -> None:
-        """Tick while a question is in sight, and draw once when it begins to take keys; else sleep."""
-        ready_s = self.state.next_change_s()
-        if ready_s is None and self._ticker:
+    def _set_ticker(self) -> None:
+        """Tick while a question is in sight; else sleep."""
+        if self.state.selected is None and self._ticker:
             self._ticker.stop()
             self._ticker = None
-        elif ready_s is not None and self._ticker is None:
+        elif self.state.selected and self._ticker is None:
             self._ticker = self.set_interval(TICK_S, self._widget.redraw)
+
+    def _note_painted(self) -> None:
+        """Draw once more when keys begin to count."""
+        if self._is_drawing_due:  # it was the screen of before the news
+            return
+        now = time.monotonic()
+        self.state.note_painted(now)
+        ready_s = self.state.next_change_s()
+        if self._ready_timer:
+            self._ready_timer.stop()
+            self._ready_timer = None
         if ready_s is not None and ready_s > now:
-            self.set_timer(ready_s - now, self._widget.redraw)
+            self._ready_timer = self.set_timer(ready_s - now, self._widget.redraw)
 
 
 def run_prompt(socket_path: str, plain: bool) -> int:

@@ -1,7 +1,8 @@
 """The state of one prompt window: events and the moment go in, what to do comes out.
 
 1. A question takes no key until it has been in sight for `delay_s`; walking to it, closing the help, or coming back
-   from Ctrl-Z counts as new.
+   from Ctrl-Z counts as new. Where painting takes its time, it is in sight once `note_painted` says so. Who is typing
+   when it comes, and types on, does not mean it: keys count when the typing pauses, or when it has gone on for long.
 2. The choice belongs to its question: one that vanishes takes its choice, and the keys meant for it, along.
 3. A key that answered must be let go before it answers again: a held key repeats, and repeats are ignored.
 4. `g` takes in the questions that wait at that moment, and counts as new; one that comes later is none of them.
@@ -13,6 +14,7 @@
 Times are seconds on any one clock that does not step back.
 """
 
+import math
 from collections.abc import Mapping
 from enum import Enum
 from typing import assert_never
@@ -51,6 +53,8 @@ DELAY_S = 0.5
 HELD_FIRST_S = 0.8  # keyboards start to repeat a held key after 0.25 to 0.66 s
 HELD_NEXT_S = 0.2  # and go on at 10 to 50 a second
 TIMED_OUT = "no answer"  # what the daemon's reason begins with when nobody answered in time
+TYPING_S = 0.25  # between two keys of somebody who types a text: 48 words a minute
+TYPING_DELAYS = 4  # so many times the delay, then keys count for who still types
 PASTED_S = 0.03  # nobody types faster: an Enter this close to the text before it was pasted with it
 
 
@@ -69,8 +73,9 @@ _NEXT_SCOPE = {
 
 
 class PromptState:
-    def __init__(self, delay_s: float = DELAY_S, *, is_guest: bool = False) -> None:
+    def __init__(self, delay_s: float = DELAY_S, *, is_guest: bool = False, is_painted_later: bool = False) -> None:
         self.delay_s = delay_s
+        self._is_painted_later = is_painted_later and delay_s > 0
         self.is_guest = is_guest  # it asks for one command, while that runs, and is not left before
         self.page = Page.QUESTION
         self.notice = ""  # what became of the last question, or what went wrong
@@ -79,7 +84,8 @@ class PromptState:
         self._usual_choice = FIRST_CHOICE
         self._questions: dict[int, Question] = {}  # in the order they opened
         self._selected_id: int | None = None
-        self._ready_s = 0.0  # when the selected question takes keys
+        self._seen_s = 0.0  # when the selected question came into sight
+        self._ready_s = 0.0  # when it takes keys; endless until it is painted
         self._answer_key = ""  # the last y or n that did something or was ignored as its repeat
         self._held_until_s = 0.0
         self._together: tuple[int, ...] = ()  # further questions that the answer to the selected one is for
@@ -89,7 +95,7 @@ class PromptState:
 
     def begin_anew(self) -> "PromptState":
         """Without questions, for the same person at the same daemon."""
-        state = PromptState(self.delay_s)
+        state = PromptState(self.delay_s, is_painted_later=self._is_painted_later)
         state.is_connected, state.rule_count = self.is_connected, self.rule_count
         state._usual_choice = self._usual_choice
         return state
@@ -130,7 +136,22 @@ class PromptState:
 
     def next_change_s(self) -> float | None:
         """When the delay of the question in sight ends; None with none in sight."""
-        return self._ready_s if self.selected else None
+        return self._ready_s if self.selected and self._ready_s < math.inf else None
+
+    def note_painted(self, now: float) -> None:
+        """What is to be seen now is on the screen."""
+        if self._ready_s == math.inf:
+            self._seen_s, self._ready_s = now, now + self.delay_s
+
+    def note_typing(self, now: float) -> None:
+        """A key came too early: the next ones may belong to the same text."""
+        latest_s = self._seen_s + TYPING_DELAYS * self.delay_s
+        self._ready_s = max(self._ready_s, min(now + TYPING_S, latest_s))
+
+    def _renew(self, now: float) -> None:
+        """What is in sight counts as new: from here on its delay runs."""
+        self._seen_s = now
+        self._ready_s = math.inf if self._is_painted_later else now + self.delay_s
 
     def handle(self, event: Event, now: float) -> Effect:
         match event:
@@ -203,10 +224,10 @@ class PromptState:
         self._selected_id = None
 
     def _select(self, prompt_id: int | None, now: float) -> None:
-        """Bring a question into sight: from here on its delay runs."""
+        """Bring a question into sight."""
         self._selected_id = prompt_id
-        self._ready_s = now + self.delay_s
         self._together = ()
+        self._renew(now)
 
     def _walk_order(self) -> list[int]:
         return walk_order(question.prompt for question in self._questions.values())
@@ -222,8 +243,10 @@ class PromptState:
             return Leave()
         if self.page is not Page.QUESTION:  # any key closes the help and does nothing else
             self.page = Page.QUESTION
-            self._ready_s = now + self.delay_s
+            self._renew(now)
             return NOTHING
+        if not self.is_ready(now):
+            self.note_typing(now)
         if key is None:
             self.notice = hint_at(name) or self.notice
             return NOTHING
@@ -324,7 +347,8 @@ class PromptState:
             return
         together = () if self._together else tuple(question.prompt.prompt_id for question in self.of_program)
         if together != self._together:
-            self._together, self._ready_s = together, now + self.delay_s
+            self._together = together
+            self._renew(now)
 
     def _takes_keys(self, now: float) -> bool:
         return self.selected is not None and not self.selected.is_sent and self.is_ready(now)
@@ -343,7 +367,8 @@ class PromptState:
         wall_s = now + question.wall_ahead_s
         self.edit = begin_edit(question.prompt.connection, question.choice, wall_s, question.draft)
         self.page, self.notice = Page.EDIT, ""
-        self._together, self._ready_s = (), now + self.delay_s
+        self._together = ()
+        self._renew(now)
 
     def _press_in_edit(self, name: str, text: str, now: float) -> Effect:
         if name == "ctrl+c" and not self.is_guest:
