@@ -1,6 +1,7 @@
 """`tinysnitch run -- COMMAND` in a terminal: it asks there, and the terminal is the command's again."""
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -29,6 +30,15 @@ def run(lab: Lab) -> Iterator[Runner]:
     yield start
     for person in people:
         person.close()
+
+
+@pytest.fixture
+def person(lab: Lab) -> Iterator[Person]:
+    """Someone at a shell."""
+    (lab.folder / "rules").write_text(DNS_RULE)
+    person = Person([*lab.namespaces.enter_host_outside(), "dash", "-i"])
+    yield person
+    person.close()
 
 
 def test_a_key_lets_the_command_through(lab: Lab, run: Runner) -> None:
@@ -84,6 +94,30 @@ def test_ctrl_c_while_the_command_runs(run: Runner) -> None:
     person.see("tidy")
     person.see("no connection was tried")
     assert person.process.wait(timeout=20) == 5
+
+
+def test_ctrl_z_while_a_question_is_open_leaves_the_terminal_to_the_shell(lab: Lab, person: Person) -> None:
+    command = [str(BIN / "tinysnitch"), "run", "--rules", str(lab.folder / "rules"), "--", *CURL]
+    person.type(f"{shlex.join(command)}\n")
+    person.see("y allow")
+    person.type("\x1a")
+    person.see("Stopped")
+    person.type("stty -a; fg\n")
+    person.see(" icanon")
+    person.see("curl wants to reach shop.test")
+    person.see("y allow")
+    person.type("y")
+    person.see("welcome to the shop")
+
+
+def test_ctrl_z_where_nobody_would_continue_it_stops_nothing(run: Runner) -> None:
+    person = run(CURL)
+    person.see("y allow")
+    person.type("\x1a")
+    person.see("y allow")  # asked anew
+    person.type("y")
+    person.see("welcome to the shop")
+    assert person.process.wait(timeout=20) == 0
 
 
 def test_what_is_typed_later_goes_to_the_command(run: Runner) -> None:

@@ -6,7 +6,7 @@ import shlex
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
@@ -49,7 +49,7 @@ _LEAVE_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class PlainPrompt:
-    """`is_guest`: the terminal is another's, taken only while a question is open; signals stay the owner's."""
+    """`is_guest`: the terminal is another's, taken only while a question is open; signals that end stay the owner's."""
 
     def __init__(self, delay_s: float | None = None, *, is_guest: bool = False) -> None:
         self._delay_s = read_delay_s(os.environ) if delay_s is None else delay_s
@@ -59,7 +59,7 @@ class PlainPrompt:
         """Ask until the person leaves, the terminal goes or a signal comes. Raises SnitchError."""
         with Terminal(tty_path) as terminal:
             session = _Session(socket_path, terminal, self._delay_s, self.is_guest)
-            with _no_signals() if self.is_guest else _signals_of(session):
+            with _suspended_by_signal(session), nullcontext() if self.is_guest else _signals_of(session):
                 return await session.run()
 
 
@@ -116,11 +116,16 @@ class _Session:
             self._end.set_result(status)
 
     def suspend(self) -> None:
-        """Ctrl-Z: the shell gets its terminal as it was, and we take it again afterwards."""
+        """Ctrl-Z: the shell gets its terminal as it was, and we take it again afterwards.
+
+        By the signal's own action, which the kernel leaves out where nobody would ever continue us.
+        """
         was_held = self._terminal.is_held
         self._release()
-        os.kill(os.getpid(), signal.SIGSTOP)
-        if was_held:
+        ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, ours)
+        if was_held and (self._terminal.is_ours or not self._is_guest):
             self._hold()
         self._advance(ScreenRegained(), time.monotonic())
         self._shown = ()
@@ -279,8 +284,13 @@ class _Session:
 
 
 @contextmanager
-def _no_signals() -> Iterator[None]:
-    yield
+def _suspended_by_signal(session: _Session) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTSTP, session.suspend)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTSTP)
 
 
 @contextmanager
@@ -289,9 +299,8 @@ def _signals_of(session: _Session) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     for number in _LEAVE_SIGNALS:
         loop.add_signal_handler(number, session.leave, 0 if number == signal.SIGINT else 128 + number)
-    loop.add_signal_handler(signal.SIGTSTP, session.suspend)
     try:
         yield
     finally:
-        for number in (*_LEAVE_SIGNALS, signal.SIGTSTP):
+        for number in _LEAVE_SIGNALS:
             loop.remove_signal_handler(number)
