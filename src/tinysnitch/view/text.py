@@ -42,6 +42,7 @@ def cell_width(text: str) -> int:
     return len(text) if text.isascii() else sum(map(_char_width, text))
 
 
+@lru_cache(maxsize=4096)  # a page measures each character of long arguments a thousand times until they fit
 def _char_width(char: str) -> int:
     if unicodedata.category(char) in ("Mn", "Me"):
         return 0
