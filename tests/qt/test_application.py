@@ -1,5 +1,6 @@
 """The window against the real daemon, with real keys: hold curl, press keys, read the rules file."""
 
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,9 @@ from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.patience import PATIENCE, wait_until
 from tests.lab.toggles import curl, try_toggles
 from tests.qt.desktop import Desktop, prompt_clients
+from tests.view.sample_prompts import prompt_of
+from tinysnitch.protocol.framing import encode_frame
+from tinysnitch.protocol.messages import Welcome, prompt_shown
 
 pytestmark = [pytest.mark.privileged]
 
@@ -180,6 +184,20 @@ def test_what_is_left_comes_back_with_the_next_question(lab: Lab, desktop: Deskt
     lab.spawn(["curl", "-4", "-sS", "http://shop.test:81/"])
     desktop.see(QUESTION)
     assert len(daemon.asks()) == 2
+
+
+def test_a_daemon_that_is_not_understood_ends_the_window_with_its_reason(desktop: Desktop, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as daemon:
+        daemon.bind(str(tmp_path / "socket"))
+        daemon.listen()
+        prompt = desktop.start_prompt("--socket", str(tmp_path / "socket"))
+        connection, _ = daemon.accept()
+        with connection:
+            connection.sendall(encode_frame(Welcome()) + encode_frame(prompt_shown(prompt_of(1))))
+            desktop.see("curl wants to reach shop.test")
+            connection.sendall(b"what is that?\n")
+            told = prompt.communicate(timeout=15 * PATIENCE)[1]
+    assert (prompt.returncode, "the daemon sent what this version does not understand" in told) == (1, True)
 
 
 def test_the_daemon_starts_the_window_of_who_called_and_ends_it(lab: Lab, desktop: Desktop) -> None:

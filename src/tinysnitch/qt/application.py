@@ -21,7 +21,7 @@ def run_application(settings: WindowSettings, socket_path: str | None) -> int:
 
     def fail(error: SnitchError) -> None:
         failures.append(error)
-        application.quit()
+        application.exit()  # quit() would ask the window, which never closes by itself
 
     window = PromptWindow(settings.font_pt)
     link: DaemonLink | Demo
