@@ -1,6 +1,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.keys import KEYS, Act, Group, find_key, hint_at, keys_of
@@ -32,6 +34,11 @@ def test_the_readme_explains_every_key() -> None:
 def test_a_capital_letter_is_no_key_and_told_why() -> None:
     assert hint_at("Y") == "Y is no key, y is: is Caps Lock on?"
     assert (hint_at("x"), hint_at("X"), hint_at("?"), hint_at("y")) == ("", "", "", "")
+
+
+@pytest.mark.parametrize(("name", "text"), [("н", ""), ("cyrillic_small_letter_en", "н"), ("η", "")])
+def test_a_letter_of_another_keyboard_layout_is_no_key_and_told_why(name: str, text: str) -> None:
+    assert hint_at(name, text) == f"{text or name} is no key: is another keyboard layout on?"
 
 
 def test_groups_hold_every_key_in_order() -> None:

@@ -89,8 +89,11 @@ def find_key(name: str) -> Key | None:
     return _BY_NAME.get(name)
 
 
-def hint_at(name: str) -> str:
-    """Why a key did nothing, where one may wonder."""
+def hint_at(name: str, text: str = "") -> str:
+    """Why a key did nothing, where one may wonder; `text` is its character, where its name does not tell."""
+    char = text or name
+    if len(char) == 1 and char.isalpha() and not char.isascii():
+        return f"{char} is no key: is another keyboard layout on?"
     is_capital = name.isupper() and name.lower() in _BY_NAME
     return f"{name} is no key, {name.lower()} is: is Caps Lock on?" if is_capital else ""
 

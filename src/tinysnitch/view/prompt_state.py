@@ -157,8 +157,8 @@ class PromptState:
         match event:
             case KeyPressed(name, text) if self.page is Page.EDIT:
                 return self._press_in_edit(name, text, now)
-            case KeyPressed(name):
-                return self._press(name, now)
+            case KeyPressed(name, text):
+                return self._press(name, text, now)
             case TextPasted(text):
                 self._paste(text, now)
             case QuestionOpened(prompt):
@@ -237,7 +237,7 @@ class PromptState:
         walk = ((prompt_id, self._questions[prompt_id]) for prompt_id in self._walk_order())
         return next((prompt_id for prompt_id, one in walk if not one.is_aside and not one.is_sent), None)
 
-    def _press(self, name: str, now: float) -> Effect:
+    def _press(self, name: str, text: str, now: float) -> Effect:
         key = find_key(name)
         if key and key.effect is Act.LEAVE and not self.is_guest:
             return Leave()
@@ -248,7 +248,7 @@ class PromptState:
         if not self.is_ready(now):
             self.note_typing(now)
         if key is None:
-            self.notice = hint_at(name) or self.notice
+            self.notice = hint_at(name, text) or self.notice
             return NOTHING
         if isinstance(key.effect, Verdict):
             return self._answer(name, key.effect, now)
