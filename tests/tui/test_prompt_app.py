@@ -6,8 +6,6 @@ import re
 import sys
 import termios
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +15,7 @@ from textual.events import AppFocus, Paste
 from textual.geometry import Region
 from textual.pilot import Pilot
 
+from tests.tui.app_stage import play, screen_of, see, until_ready
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
@@ -31,37 +30,6 @@ from tinysnitch.tui.prompt_app import PromptApp, run_prompt
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_events import KeyPressed
 from tinysnitch.view.prompt_state import PASTED_S
-
-Script = Callable[[QuestionDaemon, PromptApp, Pilot[None]], Awaitable[None]]
-
-
-@asynccontextmanager
-async def running(path: Path, delay_s: float) -> AsyncIterator[tuple[QuestionDaemon, PromptApp, Pilot[None]]]:
-    async with question_daemon(path) as daemon:
-        app = PromptApp(str(path), delay_s)
-        async with app.run_test(size=(80, 24)) as pilot:
-            await until(daemon.attached.is_set)
-            yield daemon, app, pilot
-
-
-def play(path: Path, script: Script, delay_s: float = 0.05) -> None:
-    async def run() -> None:
-        async with running(path, delay_s) as (daemon, app, pilot):
-            await script(daemon, app, pilot)
-
-    asyncio.run(run())
-
-
-def screen_of(app: PromptApp) -> str:
-    return "\n".join("".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips())
-
-
-async def see(app: PromptApp, text: str) -> None:
-    await until(lambda: text in screen_of(app))
-
-
-async def until_ready(app: PromptApp) -> None:
-    await until(lambda: app.state.selected and app.state.is_ready(asyncio.get_running_loop().time()))
 
 
 def test_keys_answer_the_question_on_the_screen(tmp_path: Path) -> None:
@@ -279,10 +247,21 @@ def test_no_key_counts_before_the_question_is_on_the_screen(tmp_path: Path, monk
     play(tmp_path / "s", script)
 
 
+def test_what_is_drawn_and_not_painted_yet_takes_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        monkeypatch.setattr(app._widget, "refresh", lambda *_regions: app._widget)
+        daemon.open(prompt_of(1))
+        await until(lambda: app.state.selected and not app._is_drawing_due)
+        app._widget.redraw()  # finds nothing new
+        assert app.state.next_change_s() is None
+
+    play(tmp_path / "s", script, delay_s=0.01)
+
+
 def test_a_thousand_news_of_one_moment_are_drawn_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
-        draw, drawn = app._widget._draw, []
-        monkeypatch.setattr(app._widget, "_draw", lambda: drawn.append(True) or draw())
+        draw, drawn = app._widget._draw_all, []
+        monkeypatch.setattr(app._widget, "_draw_all", lambda: drawn.append(True) or draw())
         for number in range(1, 1001):
             daemon.open(prompt_of(number))
         await see(app, "question 1 of 1000")

@@ -1,0 +1,43 @@
+"""The prompt's app in a terminal that is not there, at a daemon that the test plays."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from tests.tui.question_daemon import QuestionDaemon, question_daemon
+from tests.tui.waiting import until
+from tinysnitch.tui.prompt_app import PromptApp
+
+Script = Callable[[QuestionDaemon, PromptApp, Pilot[None]], Awaitable[None]]
+
+
+@asynccontextmanager
+async def running(path: Path, delay_s: float) -> AsyncIterator[tuple[QuestionDaemon, PromptApp, Pilot[None]]]:
+    async with question_daemon(path) as daemon:
+        app = PromptApp(str(path), delay_s)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await until(daemon.attached.is_set)
+            yield daemon, app, pilot
+
+
+def play(path: Path, script: Script, delay_s: float = 0.05) -> None:
+    async def run() -> None:
+        async with running(path, delay_s) as (daemon, app, pilot):
+            await script(daemon, app, pilot)
+
+    asyncio.run(run())
+
+
+def screen_of(app: PromptApp) -> str:
+    return "\n".join("".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips())
+
+
+async def see(app: PromptApp, text: str) -> None:
+    await until(lambda: text in screen_of(app))
+
+
+async def until_ready(app: PromptApp) -> None:
+    await until(lambda: app.state.selected and app.state.is_ready(asyncio.get_running_loop().time()))
