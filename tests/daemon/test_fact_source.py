@@ -34,6 +34,12 @@ def test_lists_users_and_links_of_the_rules(tmp_path: Path) -> None:
     assert facts.links == {f"{tmp_path}/link": f"{tmp_path}/lists"}
 
 
+def test_a_user_that_is_not_there_is_said(tmp_path: Path) -> None:
+    source = source_of(tmp_path)
+    source.read([parse_rule("deny user=root - - -"), parse_rule(r"deny user=$'no\none' - - -")])
+    assert source.problems == {r"there is no user $'no\none', its rules match nothing": 1}
+
+
 def test_what_is_the_same_compares_equal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_stamp, "SETTLE_NS", -(10**18))
     write_list(tmp_path, "ads.test\n")

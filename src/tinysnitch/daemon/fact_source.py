@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.remote_words import RESOLVERS
 from tinysnitch.core.rule import RemoteKind, Rule
+from tinysnitch.core.words import quote_word
 from tinysnitch.daemon.list_loader import HeldList, ListLoader
 from tinysnitch.kernel.addresses import read_addresses
 from tinysnitch.kernel.hosts_file import HOSTS, Hosts, read_hosts
@@ -17,6 +18,7 @@ from tinysnitch.store.rule_facts import (
     find_turnable_links,
     find_turnable_patterns,
     find_users,
+    user_names,
 )
 
 BUILT_IN_LISTS = frozenset({RESOLVERS})
@@ -37,7 +39,7 @@ class FactSource:
         self.lists = lists
         self._find_users = find_users
         self._follow_paths = follow_paths
-        self.problems: dict[str, int] = {}  # what is wrong with lists and /etc/hosts, and how often
+        self.problems: dict[str, int] = {}  # what is wrong with lists, users and /etc/hosts, and how often
         self._resolvers = resolvers
         self._hosts: tuple[Stamp | None, Hosts] = (None, Hosts())  # and of which state of the file
 
@@ -53,7 +55,9 @@ class FactSource:
             self.problems["names of /etc/hosts not read"] = hosts.lost
         found = {name: self.lists.find(name) for name in names}
         self._follow_paths(find_paths(rules))
-        links, patterns = find_links(rules), find_patterns(rules)
+        links, patterns, users = find_links(rules), find_patterns(rules), self._find_users(rules)
+        for name in sorted(user_names(rules) - users.keys()):
+            self.problems[f"there is no user {quote_word(name[:64])}, its rules match nothing"] = 1
         return Facts(
             own_addresses=addresses.own,
             lan=addresses.lan,
@@ -64,7 +68,7 @@ class FactSource:
             turnable_links=find_turnable_links(rules, links),
             patterns=patterns,
             turnable_patterns=find_turnable_patterns(rules, patterns),
-            users=self._find_users(rules),
+            users=users,
         )
 
     def _read_hosts(self) -> Hosts:
