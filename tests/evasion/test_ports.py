@@ -72,7 +72,7 @@ def test_another_one_joins_a_port_that_is_shared_already(stage: Stage) -> None:
     """What was decided for who took a flow is not for who takes it since, being the newest."""
     words = ("udp", "0.0.0.0", "7313", "reuse_address")
     evil = (stage.evil_receiver, *words)
-    visit_again = [PYTHON, "-c", TALK, HOST4, "7313", str(next(_ports)), "x"]
+    visit_again = [PYTHON, "-c", TALK, HOST4, "7313", str(next(_ports)), "x", str(SILENCE_S)]
     with receiver(stage, *evil, user="nobody"), receiver(stage, stage.receiver, *words) as honest:
         stage.lab.run_world(visit_again)
         assert honest.stdout

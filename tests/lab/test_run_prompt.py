@@ -108,6 +108,9 @@ def test_ctrl_z_while_a_question_is_open_leaves_the_terminal_to_the_shell(lab: L
     person.see("y allow")
     person.type("y")
     person.see("welcome to the shop")
+    person.see("allowed tcp shop.test:80")  # told once the firewall is gone
+    person.type("exit\n")
+    assert person.process.wait(timeout=20) == 0
 
 
 def test_ctrl_z_where_nobody_would_continue_it_stops_nothing(run: Runner) -> None:
