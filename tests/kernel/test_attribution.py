@@ -176,13 +176,6 @@ def test_a_socket_that_the_kernel_made_for_another_is_the_others(
     assert (claim.attribution.process.pid, claim.cookie) == (5, 8)
 
 
-def test_a_listener_that_was_seen_and_is_gone_is_unknown(attributor: Attributor, table: DictTable) -> None:
-    with socket.create_server(("127.0.0.9", 0)) as elsewhere:
-        table.flows[flow_to(elsewhere)] = FlowEntry(8, 0, 0, 0, 0)
-        claim = attributor.attribute(flow_to(elsewhere))
-    assert (claim.attribution, claim.cookie) == (UNKNOWN, 8)
-
-
 @pytest.mark.parametrize("protocol", [TCP, UDP])
 def test_nobody_listens(attributor: Attributor, protocol: int) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM if protocol == TCP else socket.SOCK_DGRAM) as opened:
