@@ -89,3 +89,17 @@ def test_removal_kills_a_process_whose_first_thread_has_ended(name: str) -> None
         remove_cgroup(path)
         assert hidden.wait(timeout=10)
     assert not path.exists()
+
+
+@pytest.mark.privileged
+def test_removal_passes_over_what_lists_only_threads(name: str) -> None:
+    """What runs inside may make such a cgroup (cgroup-v2.rst, Threads): its processes are listed above it."""
+    path = make_cgroup(name)
+    threaded = path / "threaded"
+    threaded.mkdir()
+    (threaded / "cgroup.type").write_text("threaded")
+    child = subprocess.Popen(["sleep", "60"])
+    (path / "cgroup.procs").write_text(str(child.pid))
+    remove_cgroup(path)
+    assert not path.exists()
+    assert child.wait(timeout=5) == -9

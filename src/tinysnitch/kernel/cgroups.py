@@ -71,10 +71,18 @@ def _kill_all(path: Path) -> None:
     """cgroup.kill signals the first thread of each process alone (__cgroup_kill()): where that has ended, the others
     live on, and fork."""
     (path / "cgroup.kill").write_text("1")
-    for processes in path.rglob("cgroup.procs"):
-        for pid in processes.read_text().split():
+    for listed in path.rglob("cgroup.procs"):
+        for pid in _read_pids(listed):
             with suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
+
+
+def _read_pids(listed: Path) -> list[int]:
+    """None of a cgroup that is gone, or that lists threads alone: their processes are those of one above it."""
+    try:
+        return [int(pid) for pid in listed.read_text().split()]
+    except OSError:
+        return []
 
 
 def path_in_hierarchy(path: Path) -> str:
