@@ -12,6 +12,7 @@ from tinysnitch.commandline.notes import print_error, print_note, print_snitch_e
 from tinysnitch.core.errors import NotPermitted, SnitchError
 
 _TTY = "/dev/tty"
+_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _PROGRAM_WIDTH = 36  # in a terminal; elsewhere whole paths are wanted
 
 
@@ -31,6 +32,12 @@ class ScopedRun:
         if os.geteuid() != 0:
             raise NotPermitted("tinysnitch run needs root", "try `sudo tinysnitch run -- COMMAND`")
         check_command(self._command[0])
+        try:
+            return await self._run_and_undo()
+        finally:  # all is undone: one more Ctrl-C would only have Python's own end leave a traceback
+            signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+
+    async def _run_and_undo(self) -> int:
         with tempfile.TemporaryDirectory(prefix="tinysnitch-run-") as folder:
             try:
                 self._let_signals_cancel()
@@ -50,7 +57,7 @@ class ScopedRun:
                 self._ended_by = number
                 task.cancel()
 
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        for number in _ENDING:
             asyncio.get_running_loop().add_signal_handler(number, cancel, number)
 
     async def _run_in(self, folder: str) -> int:
