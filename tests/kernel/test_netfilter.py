@@ -1,6 +1,7 @@
 import os
 import select
 import socket
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -168,8 +169,8 @@ def test_a_table_that_cannot_be_had(
 ) -> None:
     """The security table is left out; without another there are no rules at all. Tables are committed one by one."""
 
-    def spoiled(rules: RuleSet, saved: str) -> str:
-        text = render_addition(rules, saved)
+    def spoiled(*of: Any) -> str:  # noqa: ANN401
+        text = render_addition(*of)
         for table in fails:
             text = text.replace(f"*{table}\n", f"*{table}\n-A NOT-THERE -j ACCEPT\n")
         return text
@@ -212,11 +213,21 @@ def test_adding_again_puts_our_jumps_first_and_once(packet_place: PacketPlace) -
 
 
 @pytest.mark.privileged
+def test_what_an_older_build_left_goes(packet_place: PacketPlace) -> None:
+    ours = Loaded(packet_place)
+    added = ours.add()
+    old = f"-N {LABEL}-OLD\n-A {LABEL}-OLD -j {LABEL}-LAST\n-I OUTPUT 1 -p udp -j {LABEL}-OLD\n"
+    load(packet_place, f"*mangle\n{old}-A FORWARD ! -p tcp -g {LABEL}-OUT\nCOMMIT\n")
+    assert packet_place.save() != added
+    assert ours.add() == added
+
+
+@pytest.mark.privileged
 def test_what_cannot_be_renewed_stays(packet_place: PacketPlace, monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine of a daemon that was killed does not open when the next one fails to start."""
     ours = Loaded(packet_place)
     added = ours.add()
-    monkeypatch.setattr(netfilter_module, "render_addition", lambda rules, saved: "*mangle\n-A NOT-THERE\nCOMMIT\n")
+    monkeypatch.setattr(netfilter_module, "render_addition", lambda *_of: "*mangle\n-A NOT-THERE\nCOMMIT\n")
     with pytest.raises(SnitchError):
         ours.add()
     assert packet_place.save() == added
@@ -377,7 +388,7 @@ def test_neighbour_discovery_is_never_held(wire: Wire) -> None:
 def test_any_text_of_iptables_save_is_read(text: str, likely: str) -> None:
     for saved in (text, likely, f"*mangle\n{likely}\nCOMMIT\n"):
         assert f"-X {LABEL}" not in render_removal(saved, LABEL)
-        assert render_addition(RuleSet({}, []), saved) == "\n"
+        assert render_addition(RuleSet({}, []), saved, LABEL) == "\n"
 
 
 def test_removal_takes_jumps_before_chains_and_no_chain_of_a_longer_name() -> None:

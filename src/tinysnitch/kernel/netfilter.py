@@ -93,7 +93,9 @@ class Netfilter:
         saved = iptables.save(family)  # each time: iptables-restore commits table by table, so half may be there
         known = _REMARK.search(saved)  # of an earlier one of us, whose tables are ours as well
         before = known.group(1) if known else self._before.setdefault(family, " ".join(_tables_in(saved)))
-        iptables.restore(family, render_addition(self._build(family, before, has_security=has_security), saved))
+        iptables.restore(
+            family, render_addition(self._build(family, before, has_security=has_security), saved, self._label)
+        )
         self._has_security[family] = has_security
 
     def _build(self, family: Family, before: str, *, has_security: bool) -> RuleSet:
@@ -145,23 +147,27 @@ def _holds(saved: str, rules: RuleSet) -> bool:
     return has_chains and all(jump in present for jump in rules.jumps)
 
 
-def render_addition(rules: RuleSet, saved: str) -> str:
-    """The restore input that adds the rules to what iptables-save printed."""
-    present = list(_rules_in(saved))
+def render_addition(rules: RuleSet, saved: str, label: str) -> str:
+    """The restore input that adds the rules to what iptables-save printed, and takes away what an older build had."""
     lines: list[str] = []
     for table, chains in rules.chains.items():
+        known = _chains_of(label, saved, table)
+        present = [rule for rule in _rules_in(saved) if rule.table == table]
+        stale = [rule for rule in present if _leads_to(rule, [*known, *chains]) and rule not in rules.jumps]
         lines.append(f"*{table}")
         lines += [f":{chain} - [0:0]" for chain in chains]
         lines += [f"-A {chain} {rule}" for chain, body in chains.items() for rule in body]
+        lines += [f"-D {jump.chain} {jump.rule}" for jump in stale]
         for chain in dict.fromkeys(jump.chain for jump in rules.jumps if jump.table == table):
-            lines += _place([jump for jump in rules.jumps if (jump.table, jump.chain) == (table, chain)], present)
+            neighbours = [rule for rule in present if rule.chain == chain and rule not in stale]
+            lines += _place([jump for jump in rules.jumps if (jump.table, jump.chain) == (table, chain)], neighbours)
+        lines += _delete_chains([chain for chain in known if chain not in chains])
         lines.append("COMMIT")
     return "\n".join(lines) + "\n"
 
 
-def _place(jumps: list[Jump], present: list[Jump]) -> list[str]:
+def _place(jumps: list[Jump], neighbours: list[Jump]) -> list[str]:
     """Have our jumps of one chain once, in their order, before all other rules of the chain."""
-    neighbours = [rule for rule in present if (rule.table, rule.chain) == (jumps[0].table, jumps[0].chain)]
     ours = [rule for rule in neighbours if rule in jumps]
     if ours == jumps == neighbours[: len(jumps)]:
         return []
@@ -174,14 +180,22 @@ def render_removal(saved: str, label: str) -> str:
     """The restore input that takes away every chain of the label and every rule that leads to one."""
     lines: list[str] = []
     for table in _TABLES:
-        chains = re.findall(rf"^:({re.escape(label)}-[A-Z]+) ", _table_of(saved, table), re.MULTILINE)
+        chains = _chains_of(label, saved, table)
         jumps = [jump for jump in _rules_in(saved) if jump.table == table and _leads_to(jump, chains)]
         if chains:
             lines.append(f"*{table}")
             lines += [f"-D {jump.chain} {jump.rule}" for jump in jumps]
-            lines += [f"-F {chain}" for chain in chains] + [f"-X {chain}" for chain in chains]
+            lines += _delete_chains(chains)
             lines.append("COMMIT")
     return "\n".join(lines) + "\n" if lines else ""
+
+
+def _chains_of(label: str, saved: str, table: str) -> list[str]:
+    return re.findall(rf"^:({re.escape(label)}-[A-Z]+) ", _table_of(saved, table), re.MULTILINE)
+
+
+def _delete_chains(chains: list[str]) -> list[str]:
+    return [f"-F {chain}" for chain in chains] + [f"-X {chain}" for chain in chains]
 
 
 def _leads_to(jump: Jump, chains: list[str]) -> bool:
