@@ -31,9 +31,20 @@ static __always_inline void name_conversation(struct __sk_buff *skb, struct ques
 	key->direction = OUTBOUND;
 }
 
+static __always_inline __u64 read_conversation_clock(void)
+{
+	return bpf_ktime_get_coarse_ns();
+}
+
+/* Signed: it may be later than `now_ns`, if another CPU has seen a packet since this one read the clock. */
+static __always_inline bool is_within(__u64 span_ns, __u64 then_ns, __u64 now_ns)
+{
+	return (__s64)(now_ns - then_ns) < (__s64)span_ns;
+}
+
 static __always_inline bool is_alive(const struct conversation *conversation, __u64 now_ns)
 {
-	return now_ns - conversation->seen_ns < (conversation->is_answered ? LULL_NS : ANSWER_NS);
+	return is_within(conversation->is_answered ? LULL_NS : ANSWER_NS, conversation->seen_ns, now_ns);
 }
 
 /* NULL: none is known, or not any more, or the packet is of those that have none. */
@@ -101,7 +112,8 @@ static __always_inline bool is_repeated(const struct settings *settings, const s
 					const struct conversation *conversation, __u64 now_ns)
 {
 	return question->flow.direction == OUTBOUND && conversation->generation == settings->generation &&
-	       now_ns - conversation->judged_ns < SECOND_NS && conversation->pid == bpf_get_current_pid_tgid() >> 32;
+	       is_within(SECOND_NS, conversation->judged_ns, now_ns) &&
+	       conversation->pid == bpf_get_current_pid_tgid() >> 32;
 }
 
 /* An answer to what was allowed, what follows after an answer, or one more of what was allowed just now. */
@@ -121,7 +133,8 @@ static __always_inline bool goes_on(struct __sk_buff *skb, const struct settings
 		return false;
 	if (is_answer && !conversation->is_answered)
 		conversation->is_answered = 1;
-	if (now_ns - conversation->seen_ns > SECOND_NS) /* each packet would move the cache line from CPU to CPU */
+	if (!is_within(SECOND_NS, conversation->seen_ns,
+		       now_ns)) /* each packet would move the cache line from CPU to CPU */
 		conversation->seen_ns = now_ns;
 	return true;
 }

@@ -91,6 +91,11 @@ static __always_inline void note_denial(struct settings *settings)
 		settings->denied_at = now;
 }
 
+static __always_inline bool was_denied_lately(const struct settings *settings)
+{
+	return read_denial_clock() - settings->denied_at <= DENIAL_LASTS;
+}
+
 /*
  * Behind all others: is it denied, and yet here? A denial is a mark, and rules behind ours may have set another. While
  * nothing is denied no packet is looked at twice: a denied one comes here at once, or after the queue of another program.
@@ -102,18 +107,18 @@ static __always_inline int has_escaped(struct __sk_buff *skb, __u8 direction)
 	struct conversation *conversation;
 	__u64 now_ns;
 
-	if (!settings || read_denial_clock() - settings->denied_at > DENIAL_LASTS)
+	if (!settings || !was_denied_lately(settings))
 		return 0;
 	if (direction == OUTBOUND && skb->ingress_ifindex) /* forwarded, and so never judged */
 		return 0;
 	if (!read_question(skb, direction, &question) || is_of_link(skb, &question))
 		return 0;
-	now_ns = bpf_ktime_get_boot_ns();
+	now_ns = read_conversation_clock();
 	conversation = find_conversation(&question, now_ns);
 	if (conversation && goes_on(skb, settings, &question, conversation, now_ns))
 		return 0;
 	find_whose(skb, &question);
-	if (!is_cut(&question) && find_verdict_for(settings, &question, VERDICT_NONE) != VERDICT_DENY)
+	if (!is_cut(&question) && find_verdict_for(settings, &question) != VERDICT_DENY)
 		return 0;
 	if (direction == OUTBOUND && is_translated(skb, &question.flow))
 		return 0;

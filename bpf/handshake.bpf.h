@@ -45,7 +45,7 @@ static __always_inline bool answers_held_flow(const struct settings *settings, s
 		return !is_let_go(socket, &question->flow);
 	question->whose.cookie = flow->cookie;
 	question->whose.owner = flow->owner;
-	verdict = find_verdict_for(settings, question, VERDICT_NONE);
+	verdict = find_verdict_for(settings, question);
 	return verdict != VERDICT_ALLOW && !is_provisional(verdict);
 }
 

@@ -41,7 +41,7 @@ static __always_inline void find_whose(struct __sk_buff *skb, struct question *q
 }
 
 static __always_inline enum verdict find_verdict_for_process(const struct settings *settings,
-							     const struct question *question, enum verdict wanted)
+							     const struct question *question)
 {
 	const struct flow_key *flow = &question->flow;
 	struct verdict_key key = {
@@ -54,7 +54,7 @@ static __always_inline enum verdict find_verdict_for_process(const struct settin
 	__builtin_memcpy(key.remote, flow->remote, sizeof(key.remote));
 	if (has_ports(flow->protocol))
 		key.port = flow->direction == OUTBOUND ? flow->remote_port : flow->local_port;
-	return find_verdict(settings, &key, wanted);
+	return find_verdict(settings, &key);
 }
 
 static __always_inline enum verdict find_verdict_for_flow(const struct settings *settings,
@@ -68,10 +68,9 @@ static __always_inline enum verdict find_verdict_for_flow(const struct settings 
 	return flow->verdict;
 }
 
-static __always_inline enum verdict find_verdict_for(const struct settings *settings, const struct question *question,
-						     enum verdict wanted)
+static __always_inline enum verdict find_verdict_for(const struct settings *settings, const struct question *question)
 {
-	enum verdict verdict = find_verdict_for_process(settings, question, wanted);
+	enum verdict verdict = find_verdict_for_process(settings, question);
 
 	return verdict == VERDICT_NONE ? find_verdict_for_flow(settings, question) : verdict;
 }

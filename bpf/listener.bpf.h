@@ -52,6 +52,7 @@ static __always_inline void note_listener(__u64 cookie, const struct listener_ke
 {
 	struct listener_key *known = bpf_map_lookup_elem(&bindings, &cookie);
 	struct listener listener = {.cookie = cookie, .owner = *owner, .members = 1};
+	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
 	struct settings *settings = find_settings();
 
 	if (!settings || (known && !__builtin_memcmp(known, key, sizeof(*key))))
@@ -63,6 +64,8 @@ static __always_inline void note_listener(__u64 cookie, const struct listener_ke
 	} else if (bpf_map_update_elem(&bindings, &cookie, key, BPF_ANY)) {
 		leave_listener(key); /* nobody would do it later */
 		lose_listener(settings);
+	} else if (socket) {
+		socket->may_be_bound = 1;
 	}
 }
 

@@ -54,21 +54,17 @@ static __always_inline bool is_provisional(enum verdict verdict)
 	return verdict == VERDICT_ALLOW_NOTED || verdict == VERDICT_ALLOW_GUARDED;
 }
 
-static __always_inline enum verdict find_verdict_of_key(const struct settings *settings, const struct verdict_key *key,
-							enum verdict wanted)
+static __always_inline enum verdict find_verdict_of_key(const struct settings *settings, const struct verdict_key *key)
 {
 	struct verdict_value *value = bpf_map_lookup_elem(&verdicts, key);
 
 	if (!value || !is_current(settings, value->generation, value->expires_ns))
 		return VERDICT_NONE;
-	if (value->verdict == wanted || (wanted == VERDICT_ALLOW && is_provisional(value->verdict)))
-		__sync_fetch_and_add(&value->hits, 1);
 	return value->verdict;
 }
 
-/* VERDICT_NONE: nothing is remembered, or not any more. It is a hit when it is the verdict that was asked for. */
-static __always_inline enum verdict find_verdict(const struct settings *settings, const struct verdict_key *key,
-						 enum verdict wanted)
+/* VERDICT_NONE: nothing is remembered, or not any more. */
+static __always_inline enum verdict find_verdict(const struct settings *settings, const struct verdict_key *key)
 {
 	struct verdict_key everywhere = {
 		.exec_id = key->exec_id,
@@ -76,9 +72,9 @@ static __always_inline enum verdict find_verdict(const struct settings *settings
 		.protocol = key->protocol,
 		.direction = key->direction | ANY_REMOTE,
 	};
-	enum verdict verdict = find_verdict_of_key(settings, key, wanted);
+	enum verdict verdict = find_verdict_of_key(settings, key);
 
-	return verdict == VERDICT_NONE ? find_verdict_of_key(settings, &everywhere, wanted) : verdict;
+	return verdict == VERDICT_NONE ? find_verdict_of_key(settings, &everywhere) : verdict;
 }
 
 #endif

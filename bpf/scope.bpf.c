@@ -39,7 +39,7 @@ static __always_inline bool is_first(struct __sk_buff *skb, const struct questio
 	if (question->flow.protocol == TCP)
 		return !bpf_skb_load_bytes(skb, question->transport + 13, &flags, 1) &&
 		       (flags & (FLAG_SYN | FLAG_ACK)) == FLAG_SYN;
-	conversation = find_conversation(question, bpf_ktime_get_boot_ns());
+	conversation = find_conversation(question, read_conversation_clock());
 	return !conversation || conversation->cookie != cookie;
 }
 

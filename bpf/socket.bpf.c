@@ -4,6 +4,7 @@
  * looked for later. The newest user wins: a socket can be handed over (unix(7), SCM_RIGHTS). A connection that is known
  * to be denied is refused right here. These hooks never allow: what they miss, the verdict programs see as a packet.
  */
+#include "conversation_end.bpf.h"
 #include "listener.bpf.h"
 #include "sender.bpf.h"
 
@@ -23,7 +24,7 @@ static __always_inline struct settings *find_settings_for(void *ctx)
 static __always_inline void note_owner(__u64 cookie, const struct owner *owner)
 {
 	struct owned_socket *known = bpf_map_lookup_elem(&sockets, &cookie);
-	struct owned_socket socket = {.owner = *owner};
+	struct owned_socket socket = {.owner = *owner, .may_be_bound = !known || known->may_be_bound};
 
 	if (known && is_same_owner(&known->owner, owner)) {
 		if (known->is_let_go) /* connect() comes here while no SYN is on its way (__inet_stream_connect()) */
@@ -70,10 +71,8 @@ static __always_inline bool may_still_send(struct bpf_sock *ctx)
 	return !sends_within_the_call(ctx->type) || BPF_CORE_READ((struct sock *)ctx, sk_wmem_alloc.refs.counter) > 1;
 }
 
-static __always_inline void keep_released(__u64 cookie)
+static __always_inline void keep_released(__u64 cookie, const struct owned_socket *socket)
 {
-	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
-
 	if (socket && bpf_map_update_elem(&released, &cookie, &socket->owner, BPF_ANY))
 		count(LOST_SOCKETS);
 }
@@ -82,14 +81,19 @@ SEC("cgroup/sock_release")
 int on_sock_release(struct bpf_sock *ctx)
 {
 	__u64 cookie = bpf_get_socket_cookie(ctx);
+	struct owned_socket *socket;
 
 	if (!find_settings_for(ctx))
 		return GO_ON;
+	socket = bpf_map_lookup_elem(&sockets, &cookie);
 	/* A SYN that is still held has its owner in `flows`; a datagram may be one of many, and not all have been seen. */
 	if (ctx->protocol != TCP && may_still_send(ctx))
-		keep_released(cookie);
+		keep_released(cookie, socket);
+	if (ctx->protocol == UDP)
+		end_conversation((struct sock *)ctx, cookie);
+	if (!socket || socket->may_be_bound)
+		forget_listener(cookie);
 	bpf_map_delete_elem(&sockets, &cookie);
-	forget_listener(cookie);
 	return GO_ON;
 }
 
@@ -207,7 +211,7 @@ static __always_inline int note_use(struct bpf_sock_addr *ctx, struct verdict_ke
 		return GO_ON;
 	key->exec_id = owner->exec_id;
 	key->uid = owner->uid;
-	if (find_verdict(settings, key, VERDICT_DENY) != VERDICT_DENY)
+	if (find_verdict(settings, key) != VERDICT_DENY)
 		return GO_ON;
 	count(HITS_DENIED_EARLY);
 	bpf_set_retval(-ECONNREFUSED);

@@ -78,8 +78,8 @@ struct owned_socket {
 	struct owner owner;
 	__u32 watch; /* enum watch_state of TCP, 0: none was begun */
 	__u16 let_go_port;
-	__u8 is_let_go; /* the SYN of the last connect(), to this remote */
-	__u8 pad;
+	__u8 is_let_go;    /* the SYN of the last connect(), to this remote */
+	__u8 may_be_bound; /* 0: nothing of it is in `bindings`, which need not be asked when it is closed */
 	__u8 let_go_to[16];
 };
 
@@ -126,7 +126,10 @@ struct flow {
 #define ANSWER_NS 30000000000ULL
 #define LULL_NS 120000000000ULL
 
-/* What was allowed last between two ends, of all protocols but TCP: its answers are welcome. key: flow_key, direction 0 */
+/*
+ * What was allowed last between two ends, of all protocols but TCP: its answers are welcome. key: flow_key, direction 0.
+ * Times are CLOCK_MONOTONIC_COARSE, which is read in an eighth of the time, and stands still in suspend as conntrack's.
+ */
 struct conversation {
 	__u64 cookie;  /* of the socket that began it, or that answers; 0: none */
 	__u64 exec_id; /* who began it, or was asked */
@@ -153,7 +156,6 @@ struct verdict_key {
 
 struct verdict_value {
 	__u64 expires_ns; /* 0: never */
-	__u64 hits;
 	__u32 generation;
 	__u32 verdict;
 };

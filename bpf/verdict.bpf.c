@@ -6,11 +6,10 @@
  */
 #include "escape.bpf.h"
 #include "handshake.bpf.h"
+#include "leaving.bpf.h"
 #include "watch.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
-
-#define DNS 53
 
 /* User space reads DNS questions that were allowed, and wants to know who asked. */
 static __always_inline void keep_dns_flow(const struct question *question)
@@ -29,7 +28,7 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	struct settings *settings = find_settings();
 	struct question question = {};
 	struct conversation *conversation;
-	__u64 now_ns = bpf_ktime_get_boot_ns();
+	__u64 now_ns = read_conversation_clock();
 	enum verdict verdict;
 
 	if (!settings || !read_question(skb, direction, &question))
@@ -40,7 +39,7 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	find_whose(skb, &question);
 	if (direction == INBOUND && settings->is_scoped && !question.whose.is_listening)
 		return 1;
-	verdict = find_verdict_for(settings, &question, VERDICT_ALLOW);
+	verdict = find_verdict_for(settings, &question);
 	switch (verdict) {
 	case VERDICT_ALLOW_NOTED:
 	case VERDICT_ALLOW_GUARDED:
@@ -76,7 +75,7 @@ static __always_inline int is_denied(struct __sk_buff *skb, __u8 direction)
 	if (!settings || !read_question(skb, direction, &question))
 		return 0;
 	find_whose(skb, &question);
-	if (!is_cut(&question) && find_verdict_for(settings, &question, VERDICT_DENY) != VERDICT_DENY)
+	if (!is_cut(&question) && find_verdict_for(settings, &question) != VERDICT_DENY)
 		return 0;
 	note_denial(settings);
 	count(HITS_DENIED);
@@ -114,7 +113,7 @@ int in_answer(struct __sk_buff *skb)
 	struct settings *settings = find_settings();
 	struct question question = {};
 	struct conversation *conversation;
-	__u64 now_ns = bpf_ktime_get_boot_ns();
+	__u64 now_ns = read_conversation_clock();
 
 	if (!settings || !read_question(skb, INBOUND, &question))
 		return 0;
@@ -206,7 +205,7 @@ int out_watched(struct __sk_buff *skb)
 	if (!watch || watch->state == WATCH_OVER)
 		return 0;
 	find_whose(skb, &question);
-	if (!is_provisional(find_verdict_for(settings, &question, VERDICT_NONE)))
+	if (!is_provisional(find_verdict_for(settings, &question)))
 		return 0;
 	return show(skb, &question);
 }
@@ -223,6 +222,15 @@ int out_guarded(struct __sk_buff *skb)
 	question.whose.cookie = bpf_get_socket_cookie(skb);
 	watch = find_watch(&question);
 	return watch && watch->state == WATCH_GUARDED;
+}
+
+/* Is there a reason to go through the rules for what leaves? They take longer than all that most packets are asked. */
+SEC("socket")
+int out_leaves(struct __sk_buff *skb)
+{
+	struct settings *settings = find_settings();
+
+	return !settings || was_denied_lately(settings) || may_be_message(skb);
 }
 
 SEC("socket")

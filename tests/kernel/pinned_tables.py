@@ -14,11 +14,9 @@ def _open_maps(programs: BpfPrograms) -> closing[BpfMaps]:
     return closing(BpfMaps(PinFolder(programs.maps_dir.parent)))
 
 
-def count_hits(programs: BpfPrograms, key: VerdictKey) -> int | None:
-    """How often the kernel has used a verdict; None: it is not remembered."""
+def is_remembered(programs: BpfPrograms, key: VerdictKey) -> bool:
     with _open_maps(programs) as maps:
-        found = maps.verdicts.find(*pack_verdict_key(key))
-    return None if found is None else int(found[1])
+        return maps.verdicts.find(*pack_verdict_key(key)) is not None
 
 
 def find_listener(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> Listener | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
-from tests.kernel.pinned_tables import count_hits, find_listener, is_shared, read_flow_verdict, write_flow
+from tests.kernel.pinned_tables import find_listener, is_remembered, is_shared, read_flow_verdict, write_flow
 from tests.kernel.test_bpf_structs import make_image
 from tests.lab.patience import wait_until
 from tinysnitch.core.commands import VerdictKey
@@ -205,10 +205,10 @@ def test_a_verdict_for_a_flow_is_not_another_programs_who_took_it_meanwhile(prog
 
 def test_forgotten_verdicts_are_gone(programs: BpfPrograms) -> None:
     programs.remember_verdict(KEY, Verdict.ALLOW, 1, 0)
-    assert count_hits(programs, KEY) == 0
+    assert is_remembered(programs, KEY)
     programs.forget_verdicts([KEY])
     programs.forget_verdicts([KEY])
-    assert count_hits(programs, KEY) is None
+    assert not is_remembered(programs, KEY)
 
 
 def test_what_is_not_there_is_none(programs: BpfPrograms) -> None:

@@ -260,13 +260,10 @@ def test_a_scope_reads_names_behind_a_daemon_of_the_machine(
     """Who reads a packet ends its way through the table: of two in one table the second would learn no name."""
     path = program_path if callable(program_path) else None
     rules = build_rules(family, LABEL, QUEUES, program_path=path, scope=scope, has_security=has_security, remark="")
-    answered = {
-        table
-        for table, chains in rules.chains.items()
-        for line in (line for lines in chains.values() for line in lines)
-        if "--sport 53 " in line and "NFQUEUE" in line
-    }
-    asked = {jump.table for jump in rules.jumps if "--dport 53 " in jump.rule}
+    lines = [(table, line) for table, chains in rules.chains.items() for body in chains.values() for line in body]
+    lines += [(jump.table, jump.rule) for jump in rules.jumps]
+    answered = {table for table, line in lines if "--sport 53 " in line and "NFQUEUE" in line}
+    asked = {table for table, line in lines if "--dport 53 " in line and line.endswith(f"{LABEL}-ASKED")}
     assert answered == asked == {"security" if scope and has_security else "mangle"}
 
 

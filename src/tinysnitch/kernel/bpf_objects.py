@@ -26,6 +26,7 @@ VERDICT_PROGRAMS = (
     "out_stream",
     "out_watched",
     "out_guarded",
+    "out_leaves",
     "out_escaped",
     "in_allowed",
     "in_denied",

@@ -149,7 +149,7 @@ class BpfPrograms:
             return False
         cookie, exec_id, seen_ns, *judgement, uid, begun_by, is_answered, is_watched, pad = found
         patience_ns = structs.LULL_NS if is_answered else structs.ANSWER_NS
-        if begun_by != structs.OUTBOUND or read_boot_ns() - seen_ns >= patience_ns:
+        if begun_by != structs.OUTBOUND or time.monotonic_ns() - seen_ns >= patience_ns:
             return False
         value = (cookie, exec_id, seen_ns, *judgement, uid, begun_by, 0, is_watched, pad)
         return self._maps.conversations.write(pack_conversation_key(answer), value)
@@ -158,7 +158,7 @@ class BpfPrograms:
         self, key: VerdictKey, verdict: Verdict, generation: int, expires_ns: int, *, watch: Watch = Watch.NONE
     ) -> None:
         """`expires_ns` on the boot-time clock, 0: never."""
-        self._maps.verdicts.write(pack_verdict_key(key), (expires_ns, 0, generation, self._number_of(verdict, watch)))
+        self._maps.verdicts.write(pack_verdict_key(key), (expires_ns, generation, self._number_of(verdict, watch)))
 
     def _number_of(self, verdict: Verdict, watch: Watch) -> int:
         if watch is Watch.NONE:
@@ -209,7 +209,7 @@ class BpfPrograms:
 
     def seed_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool:
         """A SYN that it has sent was not ours to judge: what answers that one is welcome."""
-        value = (*pack_owner(owner), 0, remote_port, 1, 0, remote)
+        value = (*pack_owner(owner), 0, remote_port, 1, 1, remote)
         return self._maps.sockets.write((cookie,), value, BPF_NOEXIST)
 
     def expect_all_listeners(self) -> None:
@@ -231,7 +231,7 @@ class BpfPrograms:
     def replace_owner(self, cookie: int, owner: Owner) -> None:
         """Somebody else uses the socket now. As hand_over() in bpf/handover.bpf.h."""
         found = self._maps.sockets.find(cookie)
-        rest = found[4:] if found else (0, 0, 0, 0, bytes(16))
+        rest = found[4:] if found else (0, 0, 0, 1, bytes(16))
         self._maps.sockets.write((cookie,), (*pack_owner(owner), *rest))
         key = self._maps.bindings.find(cookie)
         listener = self._maps.listeners.find(*key) if key else None

@@ -81,7 +81,8 @@ class Layout:
 
 OWNER = Layout({"exec_id": "Q", "started_ns": "Q", "pid": "I", "uid": "I"})
 OWNED_SOCKET = Layout(
-    OWNER.inside("owner") | {"watch": "I", "let_go_port": "H", "is_let_go": "B", "pad": "B", "let_go_to": "16s"}
+    OWNER.inside("owner")
+    | {"watch": "I", "let_go_port": "H", "is_let_go": "B", "may_be_bound": "B", "let_go_to": "16s"}
 )
 PROCESS = Layout({"exec_id": "Q", "started_ns": "Q"})
 LISTENER_KEY = Layout({"address": "16s", "port": "H", "protocol": "B", "pad": "B"})
@@ -105,7 +106,7 @@ CONVERSATION = Layout(
 VERDICT_KEY = Layout(
     {"exec_id": "Q", "remote": "16s", "uid": "I", "port": "H", "protocol": "B", "direction": "B"},
 )
-VERDICT_VALUE = Layout({"expires_ns": "Q", "hits": "Q", "generation": "I", "verdict": "I"})
+VERDICT_VALUE = Layout({"expires_ns": "Q", "generation": "I", "verdict": "I"})
 WATCH_KEY = Layout({"cookie": "Q", "remote": "16s", "remote_port": "H", "pad": "H", "pad2": "I"})
 WATCH = Layout({"state": "I"})
 SETTINGS = Layout(

@@ -50,12 +50,16 @@ _DENIED = f"-m mark --mark {DENY_MARK:#x}"
 # Not --syn, which also asks that FIN is clear: a SYN with FIN opens a connection with some hosts.
 _IS_NO_SYN = "-p tcp -m tcp ! --tcp-flags SYN,RST,ACK SYN"
 _NO_SYN = f"{_IS_NO_SYN} -j RETURN"
-# The middle of a connection, which is most of what comes in: neither a SYN nor what answers one.
-_MIDDLE = "-p tcp -m tcp --tcp-flags SYN NONE -j RETURN"
+_IS_SYN = _IS_NO_SYN.replace("! ", "")
+_NO_STREAM = _NO_SYN.replace("! --tcp-flags", "! --dport 53 ! --tcp-flags")  # to a resolver, of what is under way
+# The middle of a connection, which is most of what comes in: neither a SYN nor what answers one, nor of a resolver.
+_MIDDLE = "-p tcp -m tcp ! --sport 53 --tcp-flags SYN NONE -j RETURN"
+_DNS_PROTOCOLS = ("-p udp -m udp", "-p tcp -m tcp")
 _STREAM = "-p tcp -m tcp --sport 53 ! --tcp-flags SYN,RST,ACK SYN -m socket"
 # On loopback none can be forged without privileges: a listener answers what it got.
 _ANSWERS_SYN = "! -i lo -p tcp -m tcp --tcp-flags SYN,RST,ACK SYN,ACK"
 _LINK_NAMES = (5353, 5355)  # mDNS (RFC 6762), LLMNR (RFC 4795)
+_NO_LINK_NAME = "-p udp -m udp ! --sport 5353:5355 -j RETURN"
 _ESTABLISHED = "! -p tcp -m conntrack --ctstate ESTABLISHED -j RETURN"
 _DHCP = {
     (Family.V4, "OUT"): "-p udp -m udp --sport 68 --dport 67 -j RETURN",
@@ -100,11 +104,11 @@ def build_rules(
         "-p tcp -j REJECT --reject-with tcp-reset",
         f"-j REJECT --reject-with {_UNREACHABLE[family]}",
     ]
-    escaped_in = _escaped(program_path, "IN")
+    escaped_in = _escaped(program_path)
     # Who reads a packet ends its way through the table. A daemon of the machine reads names too, in mangle: the
     # firewall of a command comes behind it. (security has no POSTROUTING.)
     reads_later = scope is not None and has_security
-    questions = {"POST": [_questions(queues[1], scope)]}
+    questions = {"ASKED": [_questions(queues[1], scope)]}
     later = {**questions, "NAMES": [_answers(program_path, _look(queues[1])), f"{_STREAM} {_look(queues[1])}"]}
     # In the order that they are committed: what a denial needs stands before anything is judged.
     parts = {
@@ -120,8 +124,8 @@ def build_rules(
                 look="-j RETURN" if reads_later else _look(queues[1]),
             ),
             "LAST": ["-j DROP"],
-            **_escaped(program_path, "OUT"),
             **questions,
+            **_leaving(label, program_path, reads_later=reads_later),
             # No packet comes to the remark: it is there for whoever takes the rules away.
             "DENY": [
                 f"-j MARK --set-xmark {DENY_MARK:#x}/0xffffffff",
@@ -134,17 +138,14 @@ def build_rules(
         table: {chain_name(label, part): rules for part, rules in chains.items()} for table, chains in parts.items()
     }
     jumps = _jumps(label, has_security, has_programs=program_path is not None)
-    return RuleSet(named, [*jumps, *_jumps_to_names(label, reads_later=reads_later)])
+    return RuleSet(named, [*jumps, *(_jumps_to_names(label) if reads_later else [])])
 
 
-def _jumps_to_names(label: str, *, reads_later: bool) -> list[Jump]:
-    to_questions, to_answers = (f"-j {chain_name(label, part)}" for part in ("POST", "NAMES"))
-    out = ("security", "OUTPUT") if reads_later else ("mangle", "POSTROUTING")
-    protocols = [f"-p {protocol} -m {protocol}" for protocol in ("udp", "tcp")]
+def _jumps_to_names(label: str) -> list[Jump]:
+    to_questions, to_answers = (f"-j {chain_name(label, part)}" for part in ("ASKED", "NAMES"))
     return [
-        *(Jump("mangle", "POSTROUTING", f"-p udp -m udp --dport {port} {to_questions}") for port in _LINK_NAMES),
-        *(Jump(*out, f"{protocol} --dport 53 {to_questions}") for protocol in protocols),
-        *(Jump("security", "INPUT", f"{protocol} --sport 53 {to_answers}") for protocol in protocols if reads_later),
+        *(Jump("security", "OUTPUT", f"{protocol} --dport 53 {to_questions}") for protocol in _DNS_PROTOCOLS),
+        *(Jump("security", "INPUT", f"{protocol} --sport 53 {to_answers}") for protocol in _DNS_PROTOCOLS),
     ]
 
 
@@ -155,27 +156,41 @@ def _jumps(label: str, has_security: bool, *, has_programs: bool) -> list[Jump]:
         Jump("mangle", "OUTPUT", f"-j {chain_name(label, 'OUT')}"),
         Jump("mangle", "INPUT", f"-j {chain_name(label, 'IN')}"),
         Jump("mangle", "POSTROUTING", last),
-        *(_to_escaped("mangle", "POSTROUTING", label, "OUT") if has_programs else []),
+        Jump("mangle", "POSTROUTING", f"-j {chain_name(label, 'POST')}"),
         Jump("filter", "OUTPUT", reject),
         Jump("filter", "INPUT", reject),
         *([Jump("security", "INPUT", last)] if has_security else []),
-        *(_to_escaped("security" if has_security else "filter", "INPUT", label, "IN") if has_programs else []),
+        *(_to_escaped("security" if has_security else "filter", label) if has_programs else []),
     ]
 
 
-def _escaped(program_path: Callable[[str], Path] | None, way: str) -> dict[str, list[str]]:
-    """What was judged, denied, and is not marked as that any more. In a chain, since `-D` finds no rule with a pin."""
+def _escaped(program_path: Callable[[str], Path] | None) -> dict[str, list[str]]:
+    """What came in, was denied, and is not marked as that any more. In a chain, since `-D` finds no rule with a pin."""
+    return {"LASTIN": [f"{_asks(program_path, 'in_escaped')} -j DROP"]} if program_path else {}
+
+
+def _to_escaped(table: str, label: str) -> list[Jump]:
+    target = f"-j {chain_name(label, 'LASTIN')}"
+    return [Jump(table, "INPUT", f"{_IS_SYN} {target}"), Jump(table, "INPUT", f"! -p tcp {target}")]
+
+
+def _leaving(label: str, program_path: Callable[[str], Path] | None, *, reads_later: bool) -> dict[str, list[str]]:
+    """What else is asked of packets that leave. Nothing of most, so these go on before the rules that ask it."""
+    to_asked = f"-g {chain_name(label, 'ASKED')}"
+    names = [
+        *(f"-p udp -m udp --dport {port} {to_asked}" for port in _LINK_NAMES),
+        *([] if reads_later else [f"{protocol} --dport 53 {to_asked}" for protocol in _DNS_PROTOCOLS]),
+    ]
     if program_path is None:
-        return {}
-    return {f"LAST{way}": [f"{_asks(program_path, f'{way.lower()}_escaped')} -j DROP"]}
-
-
-def _to_escaped(table: str, chain: str, label: str, way: str) -> list[Jump]:
-    target = f"-j {chain_name(label, f'LAST{way}')}"
-    return [
-        Jump(table, chain, f"-p tcp -m tcp --tcp-flags SYN,RST,ACK SYN {target}"),
-        Jump(table, chain, f"! -p tcp {target}"),
-    ]
+        return {"POST": names}
+    stream = [] if reads_later else [f"{_IS_NO_SYN} {to_asked}"]  # judged by its SYN, it cannot escape any more
+    return {
+        "POST": [
+            _NO_SYN if reads_later else _NO_STREAM,
+            f"{_asks(program_path, 'out_leaves')} -g {chain_name(label, 'LEAVING')}",
+        ],
+        "LEAVING": [*stream, f"{_asks(program_path, 'out_escaped')} -j DROP", *names],
+    }
 
 
 def _judgement(
@@ -202,14 +217,13 @@ def _judgement(
         "NAMESIN": [unasked, look],
         "IN": [
             *marked,
-            _stream(label),
             _MIDDLE,
-            unasked,
-            _NO_SYN,
+            f"-p tcp -g {chain_name(label, 'TCPIN')}",
             answers,
             *established,
             *_pass_link(family, label, "IN"),
         ],
+        "TCPIN": [_stream(label), unasked, _NO_SYN, f"-g {chain_name(label, 'JUDGEIN')}"],
         "LINKIN": [*_LINK[family], f"-g {chain_name(label, 'JUDGEIN')}"],
         # Without BPF nothing tells a listener of the scope from others: then what comes in is not judged.
         "JUDGEIN": [*forged, *(_judge(label, "in", queues[0], program_path) if program_path or scope is None else [])],
@@ -219,7 +233,7 @@ def _judgement(
         return {**passed, **parts}
     watch = _watch(label, queues[1], program_path)
     link_names = [f"-p udp -m udp --sport {port} {_look(queues[1])}" for port in _LINK_NAMES]
-    return {**passed, "PASSIN": link_names, **watch, **parts}
+    return {**passed, "PASSIN": [_NO_LINK_NAME, *link_names], **watch, **parts}
 
 
 def _watch(label: str, queue: int, program_path: Callable[[str], Path]) -> dict[str, list[str]]:

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A UDP socket that spoke to one remote alone takes its conversation with it: who comes later to that port is another.
+ * A table of nothing but dead ones would take each new one's room from the oldest, at three times the cost.
+ */
+#ifndef CONVERSATION_END_BPF_H
+#define CONVERSATION_END_BPF_H
+
+#include "owner.bpf.h"
+#include "remembered.bpf.h"
+
+#include <bpf/bpf_endian.h>
+
+/* False: connected to nobody. As name_conversation() has it. */
+static __always_inline bool name_connection(struct sock *sk, struct flow_key *key)
+{
+	key->protocol = UDP;
+	key->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	if (!key->remote_port)
+		return false;
+	key->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
+		map_v4(key->local, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
+		map_v4(key->remote, BPF_CORE_READ(sk, __sk_common.skc_daddr));
+	} else {
+		BPF_CORE_READ_INTO(&key->local, sk, __sk_common.skc_v6_rcv_saddr);
+		BPF_CORE_READ_INTO(&key->remote, sk, __sk_common.skc_v6_daddr);
+	}
+	return true;
+}
+
+static __always_inline void end_conversation(struct sock *sk, __u64 cookie)
+{
+	struct flow_key key = {.direction = OUTBOUND};
+	struct conversation *conversation;
+
+	if (!name_connection(sk, &key))
+		return;
+	conversation = bpf_map_lookup_elem(&conversations, &key);
+	if (conversation && conversation->begun_by == OUTBOUND && conversation->cookie == cookie)
+		bpf_map_delete_elem(&conversations, &key);
+}
+
+#endif

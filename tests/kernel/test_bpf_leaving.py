@@ -1,0 +1,89 @@
+"""leaving.bpf.h: of what leaves, messages that names are learned from are looked at; all is, soon after a denial."""
+
+import re
+import struct
+
+import pytest
+
+from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.test_bpf_verdict import entry_of, key_of, make_flow
+from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+
+pytestmark = pytest.mark.privileged
+
+DESTINATION_OPTIONS, ROUTING = 60, 43
+PADDED = bytes([UDP, 0, 1, 4, 0, 0, 0, 0])  # a header with padding alone (RFC 8200 4.2), then UDP
+ADDRESSES = {"AF_INET": "127.0.0.1", "AF_INET6": "::1"}
+
+
+def to_port(port: int) -> bytes:
+    return struct.pack("!HHHH", 5000, port, 8, 0)
+
+
+@pytest.fixture
+def leaving(place: BpfPlace, programs: BpfPrograms) -> BpfPrograms:
+    """Counted, and let go."""
+    for iptables in ("iptables", "ip6tables"):
+        path = str(programs.program_path("out_leaves"))
+        place.run(iptables, "-t", "mangle", "-A", "POSTROUTING", "-m", "bpf", "--object-pinned", path)
+    return programs
+
+
+def count_leaving(place: BpfPlace) -> int:
+    saved = place.run("iptables-save", "-c") + place.run("ip6tables-save", "-c")
+    return sum(int(count) for count in re.findall(r"^\[(\d+):\d+\] -A POSTROUTING -m bpf", saved, re.MULTILINE))
+
+
+@pytest.mark.parametrize("family", ADDRESSES)
+@pytest.mark.parametrize(
+    ("protocol", "packet", "is_looked_at"),
+    [
+        *((UDP, to_port(port), True) for port in (53, 5353, 5355)),
+        *((UDP, to_port(port), False) for port in (52, 54, 5354, 0x3500)),
+        (UDP, to_port(53)[:3], True),
+        (TCP, to_port(53), True),
+        (TCP, to_port(5353), False),
+    ],
+)
+def test_messages_are_looked_at_and_nothing_else(
+    place: BpfPlace, leaving: BpfPrograms, agent: Agent, family: str, protocol: int, packet: bytes, is_looked_at: bool
+) -> None:
+    assert leaving
+    handle, _cookie = agent.call("open_socket", family, "SOCK_RAW", protocol)
+    assert agent.call("send_raw", handle, ADDRESSES[family], list(packet)) == ""
+    assert count_leaving(place) == is_looked_at
+
+
+@pytest.mark.parametrize(
+    ("family", "protocol", "packet", "is_looked_at"),
+    [
+        ("AF_INET", ICMP, bytes([3, *bytes(7)]), False),
+        ("AF_INET6", ICMPV6, bytes([1, *bytes(7)]), False),
+        ("AF_INET6", DESTINATION_OPTIONS, PADDED + to_port(53), True),
+        ("AF_INET6", DESTINATION_OPTIONS, PADDED + to_port(54), True),
+        ("AF_INET", DESTINATION_OPTIONS, PADDED + to_port(53), False),
+    ],
+)
+def test_what_has_no_ports_is_looked_at_if_there_may_be_some_behind(
+    place: BpfPlace, leaving: BpfPrograms, agent: Agent, family: str, protocol: int, packet: bytes, is_looked_at: bool
+) -> None:
+    assert leaving
+    handle, _cookie = agent.call("open_socket", family, "SOCK_RAW", protocol)
+    assert agent.call("send_raw", handle, ADDRESSES[family], list(packet)) == ""
+    assert count_leaving(place) == is_looked_at
+
+
+def test_after_a_denial_all_is_looked_at(place: BpfPlace, leaving: BpfPrograms, agent: Agent) -> None:
+    denied = str(leaving.program_path("out_denied"))
+    place.run("iptables", "-A", "OUTPUT", "-m", "bpf", "--object-pinned", denied, "-j", "DROP")
+    handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", ICMP)
+    raw, _cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", UDP)
+    agent.call("send_raw", handle, "127.0.0.1", [3, *bytes(7)])
+    assert count_leaving(place) == 0
+    key = key_of(entry_of(leaving, agent, cookie), make_flow(UDP, "127.0.0.1"))
+    leaving.remember_verdict(key, Verdict.DENY, leaving.generation, 0)
+    agent.call("send_raw", raw, "127.0.0.1", list(struct.pack("!HHHH", 5000, key.port, 8, 0)))
+    agent.call("send_raw", handle, "127.0.0.1", [3, *bytes(7)])
+    assert count_leaving(place) == 1
