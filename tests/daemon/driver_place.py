@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Never
 
 from tests.core.transcript import CURL
+from tests.daemon.small_facts import make_fact_source
 from tinysnitch.core.commands import RememberFlow, RememberVerdict
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.flow import Flow
@@ -19,7 +20,6 @@ from tinysnitch.core.settings import Settings
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.counters import Counters
 from tinysnitch.daemon.driver import Doors, Driver
-from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.daemon.front_desk import FrontDesk
 from tinysnitch.daemon.identity import Identity
 from tinysnitch.daemon.instance import name_instance
@@ -137,7 +137,7 @@ class Place:
         self.queue, self.names_queue, self.news = SmallQueue(), SmallQueue(), SmallNews()
         self.attributor = SmallAttributor()
         self.lists = folder / "lists"
-        loader = RuleLoader(self.rules_file, FactSource(ListLoader(self.lists, folder / "cache", ListCompiler())))
+        loader = RuleLoader(self.rules_file, make_fact_source(ListLoader(self.lists, folder / "cache", ListCompiler())))
         self.history = History(folder / "history")
         descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT)
         self._log_output = LogOutput(descriptor)

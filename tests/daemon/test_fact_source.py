@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.daemon.small_facts import make_fact_source
 from tinysnitch.core.flow import parse_address
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.daemon.fact_source import FactSource
@@ -15,7 +16,7 @@ RULES = [parse_rule("deny @ads - -"), parse_rule("allow @resolvers 53 udp"), par
 
 
 def source_of(folder: Path) -> FactSource:
-    return FactSource(ListLoader(folder / "lists", folder / "cache", ListCompiler()))
+    return make_fact_source(ListLoader(folder / "lists", folder / "cache", ListCompiler()))
 
 
 def write_list(folder: Path, text: str) -> None:
@@ -77,4 +78,4 @@ def test_a_list_that_cannot_be_read_is_the_one_that_was_read_before(tmp_path: Pa
 def test_resolvers_of_ones_own_are_trusted_too(tmp_path: Path) -> None:
     more = frozenset({parse_address("203.0.113.53")})
     lists = ListLoader(tmp_path / "lists", tmp_path / "cache", ListCompiler())
-    assert FactSource(lists, more).read(()).resolvers == source_of(tmp_path).read(()).resolvers | more
+    assert make_fact_source(lists, more).read(()).resolvers == source_of(tmp_path).read(()).resolvers | more

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.driver_place import Place, fail_with_emfile, until
+from tests.daemon.small_facts import make_fact_source
 from tests.daemon.test_fact_source import source_of
 from tests.daemon.test_list_loader import LONG, SlowCompiler
 from tinysnitch.core.errors import SnitchError
@@ -17,7 +18,6 @@ from tinysnitch.core.facts import Facts
 from tinysnitch.core.records import RulesReplaced
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.daemon import driver
-from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.daemon.list_loader import ListLoader
 from tinysnitch.daemon.rule_loader import MAX_ERRORS, RuleLoader
 from tinysnitch.protocol.framing import MAX_REPLY, encode_object
@@ -140,7 +140,7 @@ def test_a_file_of_other_things_is_told_in_one_piece(tmp_path: Path) -> None:
 def test_rules_that_name_a_list_hold_once_it_is_there(tmp_path: Path) -> None:
     compiler = SlowCompiler()
     lists = ListLoader(tmp_path / "lists", tmp_path / "cache", compiler)
-    loader = RuleLoader(RulesFile(tmp_path / "rules"), FactSource(lists))
+    loader = RuleLoader(RulesFile(tmp_path / "rules"), make_fact_source(lists))
     (tmp_path / "rules").write_text("deny @ads - -\n")
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists" / "ads").write_text(LONG)

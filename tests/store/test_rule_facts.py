@@ -12,7 +12,8 @@ from tinysnitch.store.rule_facts import (
     find_patterns,
     find_turnable_links,
     find_turnable_patterns,
-    find_users,
+    find_uid,
+    user_names,
 )
 
 
@@ -115,9 +116,9 @@ def test_paths_and_users_that_cannot_be_are_nothing() -> None:
     rules = [Rule(verdict=Verdict.ALLOW, program=path, user="a\0b"), Rule(verdict=Verdict.ALLOW, user="\ud800")]
     assert find_links(rules) == {}
     assert find_turnable_links(rules, {path.text: "/x"}) == {path.text}
-    assert find_users(rules) == {}
+    assert [find_uid(name) for name in user_names(rules)] == [None, None]
 
 
-def test_find_users() -> None:
+def test_users_are_named_or_numbers() -> None:
     rules = [parse_rule(f"allow user={user} - - -") for user in ("root", "no-one-has-it", "12")]
-    assert find_users(rules) == {"root": 0}
+    assert {name: find_uid(name) for name in user_names(rules)} == {"root": 0, "no-one-has-it": None}

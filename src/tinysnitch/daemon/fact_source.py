@@ -17,7 +17,6 @@ from tinysnitch.store.rule_facts import (
     find_patterns,
     find_turnable_links,
     find_turnable_patterns,
-    find_users,
     user_names,
 )
 
@@ -28,9 +27,9 @@ class FactSource:
     def __init__(
         self,
         lists: ListLoader,
-        resolvers: frozenset[bytes] = frozenset(),
-        find_users: Callable[[Iterable[Rule]], dict[str, int]] = find_users,
-        follow_paths: Callable[[frozenset[str]], None] = lambda _paths: None,
+        resolvers: frozenset[bytes],
+        find_users: Callable[[Iterable[Rule]], dict[str, int]],
+        follow_paths: Callable[[frozenset[str]], None],
     ) -> None:
         """`resolvers`: packed addresses to trust besides those that the machine is set up with.
 

@@ -119,12 +119,6 @@ def _split_pattern(pattern: str) -> tuple[str, str]:
     return folder, pattern[len(folder + slash) :]
 
 
-def find_users(rules: Iterable[Rule]) -> dict[str, int]:
-    """Each user's name with its uid, without names that nobody has: the users of Facts."""
-    uids = {name: find_uid(name) for name in user_names(rules)}
-    return {name: uid for name, uid in uids.items() if uid is not None}
-
-
 def user_names(rules: Iterable[Rule]) -> set[str]:
     return {rule.user for rule in rules if rule.user is not None and not rule.user.isdigit()}
 
