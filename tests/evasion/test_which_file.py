@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.evasion.stage import PYTHON, TARGET, Stage
+from tests.lab.patience import wait_until
 
 pytestmark = [pytest.mark.privileged]
 
@@ -135,8 +136,7 @@ def test_a_file_that_changed_under_its_process(stage: Stage, change: str) -> Non
 
 def wait_running(pid: int, program: Path) -> None:
     """Until the last exec on the way there is done."""
-    while os.readlink(f"/proc/{pid}/exe") != str(program):
-        os.sched_yield()
+    wait_until(lambda: os.readlink(f"/proc/{pid}/exe") == str(program))
 
 
 def test_a_hard_link_is_another_path(stage: Stage) -> None:

@@ -11,5 +11,5 @@ ip link set lo up
 mkdir -p /run/netns
 uname -a
 export TINYSNITCH_LAB_PATIENCE=20 PYTHONDONTWRITEBYTECODE=1
-.venv/bin/python -m pytest -q -p no:cacheprovider "$@"
+.venv/bin/python -m pytest -q -p no:cacheprovider -o faulthandler_timeout=0 "$@"
 echo $? >"$result"
