@@ -55,7 +55,11 @@ static __always_inline void note_listener(__u64 cookie, const struct listener_ke
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
 	struct settings *settings = find_settings();
 
-	if (!settings || (known && !__builtin_memcmp(known, key, sizeof(*key))))
+	if (!settings)
+		return;
+	if (socket && !socket->may_be_bound) /* also what is known: note_owner() may have written it anew meanwhile */
+		socket->may_be_bound = 1;
+	if (known && !__builtin_memcmp(known, key, sizeof(*key)))
 		return;
 	forget_listener(cookie);
 	listener.is_shared = settings->has_lost_listeners;
@@ -64,8 +68,6 @@ static __always_inline void note_listener(__u64 cookie, const struct listener_ke
 	} else if (bpf_map_update_elem(&bindings, &cookie, key, BPF_ANY)) {
 		leave_listener(key); /* nobody would do it later */
 		lose_listener(settings);
-	} else if (socket) {
-		socket->may_be_bound = 1;
 	}
 }
 
