@@ -235,6 +235,13 @@ class BpfPrograms:
         if found is not None and not found[7]:
             self._maps.sockets.write((cookie,), (*found[:7], 1, *found[8:]), BPF_EXIST)
 
+    def forget_socket(self, cookie: int) -> None:
+        """It is closed. As on_sock_release() in bpf/socket.bpf.c."""
+        self._maps.sockets.delete(cookie)
+        key = self._maps.bindings.find(cookie)
+        if key is not None and self._maps.bindings.delete(cookie):
+            self._leave_listener(key)
+
     def replace_owner(self, cookie: int, owner: Owner) -> None:
         """Somebody else uses the socket now. As hand_over() in bpf/handover.bpf.h."""
         found = self._maps.sockets.find(cookie)
@@ -255,6 +262,16 @@ class BpfPrograms:
             _cookie, exec_id, _started_ns, _pid, uid, members, is_shared = found
             is_same = (exec_id, uid) == (owner.exec_id, owner.uid)
             self._maps.listeners.write(key, (*found[:5], members + 1, is_shared + (not is_same or is_shared > 0)))
+
+    def _leave_listener(self, key: tuple[bytes, int, int, int]) -> None:
+        """As leave_listener() in bpf/listener.bpf.h."""
+        found = self._maps.listeners.find(*key)
+        if found is not None:
+            members, is_shared = found[5:]
+            if members == 1:
+                self._maps.listeners.delete(*key)
+            else:
+                self._maps.listeners.write(key, (*found[:5], members - 1, is_shared + (is_shared > 0)))
 
     # Counts and traces
 
