@@ -81,15 +81,19 @@ SEC("cgroup/sock_release")
 int on_sock_release(struct bpf_sock *ctx)
 {
 	__u64 cookie = bpf_get_socket_cookie(ctx);
+	struct settings *settings = find_settings_for(ctx);
 	struct owned_socket *socket;
 	bool may_be_bound;
 
-	if (!find_settings_for(ctx))
+	if (!settings)
 		return GO_ON;
 	socket = bpf_map_lookup_elem(&sockets, &cookie);
 	may_be_bound = !socket || socket->may_be_bound;
-	/* A SYN that is still held has its owner in `flows`; a datagram may be one of many, and not all have been seen. */
-	if (ctx->protocol != TCP && may_still_send(ctx))
+	/*
+	 * A SYN that is still held has its owner in `flows`; a datagram may be one of many, and not all have been seen.
+	 * Scoped, a packet may still come to the socket (scope.bpf.c).
+	 */
+	if (settings->is_scoped || (ctx->protocol != TCP && may_still_send(ctx)))
 		keep_released(cookie, socket);
 	if (ctx->protocol == UDP)
 		end_conversation((struct sock *)ctx, cookie);
