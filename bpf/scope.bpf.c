@@ -71,11 +71,11 @@ int on_receive(struct __sk_buff *skb)
 	cookie = BPF_CORE_READ(whose, __sk_common.skc_cookie.counter);
 	if (bpf_map_lookup_elem(&bindings, &cookie) || !is_first(skb, &question, cookie))
 		return PASS;
-	if (bpf_map_lookup_elem(&released, &cookie)) /* being closed: nobody would take away what is noted now */
-		return DROP;
 	find_owner(cookie, &owner);
 	name_listener(sk, &key);
 	note_listener(cookie, &key, &owner);
+	if (bpf_map_lookup_elem(&released, &cookie)) /* it is being closed: nobody else would take that away */
+		forget_listener(cookie);
 	count(LOST_FIRST_PACKETS);
 	return DROP;
 }
