@@ -91,9 +91,10 @@ static __always_inline void note_denial(struct settings *settings)
 		settings->denied_at = now;
 }
 
+/* Signed: another CPU may have denied something since this one read the clock. */
 static __always_inline bool was_denied_lately(const struct settings *settings)
 {
-	return read_denial_clock() - settings->denied_at <= DENIAL_LASTS;
+	return (__s32)(read_denial_clock() - settings->denied_at) <= DENIAL_LASTS;
 }
 
 /*

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #define AF_INET 2
+#define EEXIST 17
 #define ECONNREFUSED 111
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)

@@ -21,12 +21,13 @@ static __always_inline void leave_listener(const struct listener_key *key)
 
 static __always_inline void forget_listener(__u64 cookie)
 {
-	struct listener_key *key = bpf_map_lookup_elem(&bindings, &cookie);
+	struct listener_key key, *known = bpf_map_lookup_elem(&bindings, &cookie);
 
-	if (!key)
+	if (!known)
 		return;
-	leave_listener(key);
-	bpf_map_delete_elem(&bindings, &cookie);
+	key = *known;
+	if (!bpf_map_delete_elem(&bindings, &cookie)) /* else another did, at this moment */
+		leave_listener(&key);
 }
 
 static __always_inline bool join_listener(const struct listener_key *key, const struct owner *owner)
@@ -54,19 +55,25 @@ static __always_inline void note_listener(__u64 cookie, const struct listener_ke
 	struct listener listener = {.cookie = cookie, .owner = *owner, .members = 1};
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
 	struct settings *settings = find_settings();
+	long problem;
 
-	if (!settings || (known && !__builtin_memcmp(known, key, sizeof(*key))))
+	if (!settings)
+		return;
+	if (socket && !socket->may_be_bound) /* also what is known: note_owner() may have written it anew meanwhile */
+		socket->may_be_bound = 1;
+	if (known && !__builtin_memcmp(known, key, sizeof(*key)))
 		return;
 	forget_listener(cookie);
 	listener.is_shared = settings->has_lost_listeners;
 	if (bpf_map_update_elem(&listeners, key, &listener, BPF_NOEXIST) && !join_listener(key, owner)) {
 		lose_listener(settings);
-	} else if (bpf_map_update_elem(&bindings, &cookie, key, BPF_ANY)) {
-		leave_listener(key); /* nobody would do it later */
-		lose_listener(settings);
-	} else if (socket) {
-		socket->may_be_bound = 1;
+		return;
 	}
+	problem = bpf_map_update_elem(&bindings, &cookie, key, BPF_NOEXIST);
+	if (problem)
+		leave_listener(key);       /* nobody would do it later */
+	if (problem && problem != -EEXIST) /* a packet noted it at this moment (scope.bpf.c) */
+		lose_listener(settings);
 }
 
 /* The kernel tells of no end of its own sockets: who takes the port next joins, and is looked for in user space. */

@@ -49,7 +49,7 @@ struct {
 	__type(value, struct owned_socket);
 } sockets SEC(".maps");
 
-/* The same for sockets that were released while packets of them were held, or may yet be sent. */
+/* The same for sockets that were released while packets of them were held, or may yet be sent; scoped, for each. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);

@@ -74,6 +74,8 @@ int on_receive(struct __sk_buff *skb)
 	find_owner(cookie, &owner);
 	name_listener(sk, &key);
 	note_listener(cookie, &key, &owner);
+	if (bpf_map_lookup_elem(&released, &cookie)) /* it is being closed: nobody else would take that away */
+		forget_listener(cookie);
 	count(LOST_FIRST_PACKETS);
 	return DROP;
 }

@@ -81,19 +81,26 @@ SEC("cgroup/sock_release")
 int on_sock_release(struct bpf_sock *ctx)
 {
 	__u64 cookie = bpf_get_socket_cookie(ctx);
+	struct settings *settings = find_settings_for(ctx);
 	struct owned_socket *socket;
+	bool may_be_bound;
 
-	if (!find_settings_for(ctx))
+	if (!settings)
 		return GO_ON;
 	socket = bpf_map_lookup_elem(&sockets, &cookie);
-	/* A SYN that is still held has its owner in `flows`; a datagram may be one of many, and not all have been seen. */
-	if (ctx->protocol != TCP && may_still_send(ctx))
+	may_be_bound = !socket || socket->may_be_bound;
+	/*
+	 * A SYN that is still held has its owner in `flows`; a datagram may be one of many, and not all have been seen.
+	 * Scoped, a packet may still come to the socket (scope.bpf.c).
+	 */
+	if (settings->is_scoped || (ctx->protocol != TCP && may_still_send(ctx)))
 		keep_released(cookie, socket);
 	if (ctx->protocol == UDP)
 		end_conversation((struct sock *)ctx, cookie);
-	if (!socket || socket->may_be_bound)
-		forget_listener(cookie);
+	/* Before its port goes: who notes that meanwhile knows no owner (scope.bpf.c). */
 	bpf_map_delete_elem(&sockets, &cookie);
+	if (may_be_bound)
+		forget_listener(cookie);
 	return GO_ON;
 }
 

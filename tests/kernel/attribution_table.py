@@ -51,6 +51,10 @@ class DictTable:
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
         return self.listeners.setdefault((protocol, port, address), listener) is listener
 
+    def forget_socket(self, cookie: int) -> None:
+        self.owners.pop(cookie, None)
+        self.listeners = {key: listener for key, listener in self.listeners.items() if listener.cookie != cookie}
+
     def replace_owner(self, cookie: int, owner: Owner) -> None:
         self.owners[cookie] = owner
 

@@ -91,6 +91,22 @@ def send_to(handle: int, address: str, port: int) -> str:
     return _attempt(lambda: _sockets[handle].sendto(b"x", (address, port)))
 
 
+def send_many(address: str, port: int, seconds: float) -> None:
+    """As fast as it can, whoever takes it."""
+    end_s = time.monotonic() + seconds
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        while time.monotonic() < end_s:
+            sender.sendto(b"x", (address, port))
+
+
+def bind_and_close(address: str, port: int, seconds: float) -> None:
+    """A socket after the other."""
+    end_s = time.monotonic() + seconds
+    while time.monotonic() < end_s:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+            opened.bind((address, port))
+
+
 def send(handle: int, text: str) -> str:
     return _attempt(lambda: _sockets[handle].send(text.encode()))
 

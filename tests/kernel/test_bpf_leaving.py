@@ -2,6 +2,8 @@
 
 import re
 import struct
+import time
+from contextlib import closing
 
 import pytest
 
@@ -10,6 +12,8 @@ from tests.kernel.test_bpf_verdict import entry_of, key_of, make_flow
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.bpf_structs import SETTINGS
+from tinysnitch.kernel.libbpf import Map
 
 pytestmark = pytest.mark.privileged
 
@@ -87,3 +91,18 @@ def test_after_a_denial_all_is_looked_at(place: BpfPlace, leaving: BpfPrograms, 
     agent.call("send_raw", raw, "127.0.0.1", list(struct.pack("!HHHH", 5000, key.port, 8, 0)))
     agent.call("send_raw", handle, "127.0.0.1", [3, *bytes(7)])
     assert count_leaving(place) == 1
+
+
+# -1: another CPU denied something after this one had read the clock
+@pytest.mark.parametrize(("age", "is_looked_at"), [(-1, True), (0, True), (59, True), (62, False)])
+def test_a_denial_is_remembered_for_a_minute(
+    place: BpfPlace, leaving: BpfPrograms, agent: Agent, age: int, is_looked_at: bool
+) -> None:
+    handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", ICMP)
+    with closing(Map(leaving.maps_dir / "settings", struct.Struct("=I"), SETTINGS.struct)) as settings:
+        found = settings.find(0)
+        assert found
+        denied_at = (time.monotonic_ns() >> 30) - age
+        assert settings.write((0,), (*found[:-1], denied_at % 2**32))
+    agent.call("send_raw", handle, "127.0.0.1", [3, *bytes(7)])
+    assert count_leaving(place) == is_looked_at

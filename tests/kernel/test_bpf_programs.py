@@ -165,6 +165,19 @@ def test_a_group_of_which_one_goes_to_another_is_shared(programs: BpfPrograms) -
     assert is_shared(programs, UDP, 53, LOCAL)
 
 
+def test_a_socket_that_is_forgotten_leaves_its_group(programs: BpfPrograms) -> None:
+    owner, other = Owner(1 << 63, 2, 3, 4), Owner(1 << 63 | 1, 5, 6, 7)
+    for cookie, each in ((5, owner), (6, other)):
+        programs.seed_owner(cookie, each, LOCAL, 80)
+        programs.seed_listener(UDP, 53, LOCAL, Listener(cookie, each))
+    for _ in range(2):  # also what is forgotten already
+        programs.forget_socket(5)
+    assert programs.find_owner(5) is None
+    assert is_shared(programs, UDP, 53, LOCAL)
+    programs.forget_socket(6)
+    assert find_listener(programs, UDP, 53, LOCAL) is None
+
+
 def test_a_listener_that_finds_no_room_is_remembered(programs: BpfPrograms) -> None:
     """Else a port that it has would be taken for another's alone."""
     settings = open_settings(PinFolder(programs.maps_dir.parent))

@@ -150,6 +150,20 @@ def test_a_listener_is_forgotten_also_when_its_owner_was_meanwhile(
     assert find_listener(programs, UDP, port, parse_address("127.0.0.1")) is None
 
 
+def test_a_listener_that_only_the_daemons_start_found_is_forgotten_at_close(
+    programs: BpfPrograms, agent: Agent
+) -> None:
+    """No hook tells of the port that listen() gives; at the next start it is in the kernel's list of sockets."""
+    handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM")
+    agent.call("listen", handle)
+    port, address, owner = agent.call("local_port", handle), parse_address("0.0.0.0"), owner_of(programs, agent)
+    assert not programs.seed_owner(cookie, owner, bytes(16), 0)
+    assert programs.seed_listener(TCP, port, address, Listener(cookie, owner))
+    assert programs.find_owner(cookie) == owner
+    agent.call("close", handle)
+    assert find_listener(programs, TCP, port, address) is None
+
+
 def test_a_listener_that_connects_is_forgotten_at_close_all_the_same(programs: BpfPrograms, agent: Agent) -> None:
     handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
     port = agent.call("bind", handle, "0.0.0.0", 0)

@@ -2,6 +2,7 @@ import os
 import socket
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -83,6 +84,26 @@ def test_a_port_that_found_no_room_is_written_at_the_next_start(table: DictTable
         seed_all(table)
         assert [listener.cookie for listener in table.listeners.values()].count(cookie_of(opened)) == 1
     assert not table.are_listeners_lost
+
+
+def test_what_is_closed_before_it_is_written_down_is_forgotten(
+    table: DictTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hook of its end has run by then; its listener would stay, and be whoever's who has the port later."""
+    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    opened.bind(("127.0.0.1", 0))
+    cookie, seed_owner = cookie_of(opened), table.seed_owner
+
+    def close_meanwhile(closed: int, *of: Any) -> bool:  # noqa: ANN401
+        if closed == cookie:
+            opened.close()
+        return seed_owner(closed, *of)
+
+    monkeypatch.setattr(table, "seed_owner", close_meanwhile)
+    seed_all(table)
+    assert opened.fileno() == -1
+    assert cookie not in table.owners
+    assert cookie not in [listener.cookie for listener in table.listeners.values()]
 
 
 def test_the_newest_holder_owns_a_socket_that_was_handed_on(table: DictTable) -> None:

@@ -24,7 +24,7 @@ from tinysnitch.kernel.bpf_objects import read_digest
 from tinysnitch.kernel.bpf_pins import PinFolder, list_folder, load_pins, open_cgroup, remove_folder
 from tinysnitch.kernel.bpf_settings import BpfSettings
 from tinysnitch.kernel.bpf_structs import FlowEntry, Image, Listener, Owner, ProcessEntry, TraceEvent
-from tinysnitch.kernel.libbpf import BPF_NOEXIST, Ring, open_pinned
+from tinysnitch.kernel.libbpf import BPF_EXIST, BPF_NOEXIST, Ring, open_pinned
 
 _DIRECTIONS = {Direction.OUTBOUND: structs.OUTBOUND, Direction.INBOUND: structs.INBOUND}
 _VERDICTS = {Verdict.ALLOW: structs.VERDICT_ALLOW, Verdict.DENY: structs.VERDICT_DENY}
@@ -220,6 +220,7 @@ class BpfPrograms:
         """False: the port is known already; then the socket is one more that takes it."""
         key = (address, port, protocol, 0)
         value = (listener.cookie, *pack_owner(listener.owner), 1, int(self._settings.has_lost_listeners))
+        self._expect_binding(listener.cookie)
         is_new = self._maps.listeners.write(key, value, BPF_NOEXIST)
         is_first = self._maps.bindings.write((listener.cookie,), key, BPF_NOEXIST)
         if self._maps.listeners.turned_away or self._maps.bindings.turned_away:
@@ -227,6 +228,19 @@ class BpfPrograms:
         if is_first and not is_new:
             self._join_listener(key, listener.owner)
         return is_new
+
+    def _expect_binding(self, cookie: int) -> None:
+        """The kernel's side may have seen the socket, and not how it got its port: it asks for that at close."""
+        found = self._maps.sockets.find(cookie)
+        if found is not None and not found[7]:
+            self._maps.sockets.write((cookie,), (*found[:7], 1, *found[8:]), BPF_EXIST)
+
+    def forget_socket(self, cookie: int) -> None:
+        """It is closed. As on_sock_release() in bpf/socket.bpf.c."""
+        self._maps.sockets.delete(cookie)
+        key = self._maps.bindings.find(cookie)
+        if key is not None and self._maps.bindings.delete(cookie):
+            self._leave_listener(key)
 
     def replace_owner(self, cookie: int, owner: Owner) -> None:
         """Somebody else uses the socket now. As hand_over() in bpf/handover.bpf.h."""
@@ -248,6 +262,16 @@ class BpfPrograms:
             _cookie, exec_id, _started_ns, _pid, uid, members, is_shared = found
             is_same = (exec_id, uid) == (owner.exec_id, owner.uid)
             self._maps.listeners.write(key, (*found[:5], members + 1, is_shared + (not is_same or is_shared > 0)))
+
+    def _leave_listener(self, key: tuple[bytes, int, int, int]) -> None:
+        """As leave_listener() in bpf/listener.bpf.h."""
+        found = self._maps.listeners.find(*key)
+        if found is not None:
+            members, is_shared = found[5:]
+            if members == 1:
+                self._maps.listeners.delete(*key)
+            else:
+                self._maps.listeners.write(key, (*found[:5], members - 1, is_shared + (is_shared > 0)))
 
     # Counts and traces
 

@@ -29,6 +29,7 @@ class SeedTable(Protocol):
     def seed_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool: ...
     def expect_all_listeners(self) -> None: ...
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool: ...
+    def forget_socket(self, cookie: int) -> None: ...
 
 
 def seed(table: SeedTable, sockets: SocketDiag) -> None:
@@ -56,10 +57,19 @@ def seed_sockets(table: SeedTable, sockets: SocketDiag) -> None:
     """Give each socket to the newest process that holds it, and the ports to those that listen."""
     table.expect_all_listeners()  # before they are looked for: one that finds no room meanwhile says so anew
     holders = _find_holders(table)
-    found = [*sockets.list_sockets(TCP), *sockets.list_sockets(UDP), *read_raw_sockets()]
-    for each in found:
+    found = _list_sockets(sockets)
+    for each in [*found, *read_raw_sockets()]:
         if each.inode in holders:
             _seed_socket(table, each, holders[each.inode])
+    # What was closed before it was written down: the kernel's side had nothing to forget then.
+    left = {each.cookie for each in _list_sockets(sockets)}
+    for each in found:
+        if each.cookie not in left:
+            table.forget_socket(each.cookie)
+
+
+def _list_sockets(sockets: SocketDiag) -> list[DiagSocket]:
+    return [*sockets.list_sockets(TCP), *sockets.list_sockets(UDP)]
 
 
 class _Holder(msgspec.Struct, frozen=True, order=True):
