@@ -1,9 +1,11 @@
 import pytest
+from msgspec.structs import replace
 
 from tests.cli.running import Command
 from tests.daemon.small_desk import RunningServer, make_prompt
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.process import UNKNOWN
 from tinysnitch.core.verdict import Verdict
 
 ALLOW, DENY = Verdict.ALLOW, Verdict.DENY
@@ -52,6 +54,13 @@ def test_it_is_said_when_the_rule_takes_any_arguments(running: RunningServer, co
         running.desk.prompts[4] = make_prompt(4, are_args_complete=False)
         told = command("answer", "4", "yes", *words.split())
         assert ("the rule takes any arguments" in told.err) is is_told, told
+
+
+def test_it_is_said_when_there_is_no_process_that_could_quit(running: RunningServer, command: Command) -> None:
+    prompt = make_prompt(4)
+    running.desk.prompts[4] = replace(prompt, connection=replace(prompt.connection, attribution=UNKNOWN))
+    told = command("answer", "4", "yes", "--for", "quit")
+    assert (told.code, told.err) == (0, "tinysnitch: for 9 minutes: what has no process cannot quit\n")
 
 
 def test_the_rule_is_printed(running: RunningServer, command: Command) -> None:

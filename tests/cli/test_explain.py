@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -6,7 +7,8 @@ from tests.cli.running import Command
 from tests.daemon.small_desk import RunningServer
 from tinysnitch.cli.explain import present_explanation
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.protocol.messages import BeatenRule, Explanation
+from tinysnitch.daemon.control_permission import Right
+from tinysnitch.protocol.messages import BeatenRule, Explain, Explanation
 
 
 def test_the_winner_and_what_it_beats(running: RunningServer, command: Command) -> None:
@@ -59,9 +61,26 @@ def test_what_would_decide_on_an_interface_is_told_beside() -> None:
 
 def test_the_help_says_what_is_taken_for_granted(command: Command) -> None:
     said = " ".join(command.plain("explain", "--help").out.split())
-    assert "taken to have no arguments and no parents, and to be run by root" in said
+    assert "taken to have no parents, and to be run by root" in said
 
 
 def test_json(running: RunningServer, command: Command) -> None:
     told = json.loads(command("explain", "kernel", "10.0.0.5", "-", "icmp", "--json").out)
     assert (told["verdict"], told["beaten"]) == ("allow", [{"rule": "deny - - -", "why": "the winner is narrower"}])
+
+
+def test_the_blanks_of_a_path_that_is_there_are_its_own(
+    running: RunningServer, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+    explain = running.desk.explain
+
+    def note(question: Explain, right: Right) -> Explanation:
+        asked.append(question.program)
+        return explain(question, right)
+
+    monkeypatch.setattr(running.desk, "explain", note)
+    (tmp_path / "my prog").touch()
+    command("explain", f"{tmp_path}/my prog", "10.0.0.5", "80", "tcp")
+    assert "there is no file /no\n" in command("explain", "/no prog", "10.0.0.5", "80", "tcp").err
+    assert asked == [f"'{tmp_path}/my prog'", "/no prog"]

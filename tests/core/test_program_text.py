@@ -11,6 +11,7 @@ from tinysnitch.core.program_text import (
     parse_args,
     parse_program,
     pattern_tokens,
+    split_program,
 )
 from tinysnitch.core.rule import ANY_PROGRAM, Program, ProgramKind
 from tinysnitch.core.words import BadWord, escape_pattern, split_words
@@ -129,3 +130,19 @@ def test_args(text: str, args: tuple[str, ...] | None, canonical: list[str]) -> 
 @pytest.mark.parametrize("form", PROGRAM_FORMS, ids=lambda form: form.spelling)
 def test_each_form_takes_its_own_spelling(form: object) -> None:
     assert form.parse(split_words(form.spelling)[0]) is not None  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "args"),
+    [
+        ("/usr/bin/curl", "/usr/bin/curl", ()),
+        ("/usr/bin/curl -A 'a b'", "/usr/bin/curl", ("-A", "a b")),
+        ("'/opt/my prog' x", "/opt/my prog", ("x",)),
+        ("/opt/it's", "/opt/it's", ()),
+        ("curl -s", "curl -s", ()),
+        ("", "", ()),
+        ("# x", "# x", ()),
+    ],
+)
+def test_a_program_with_arguments_is_read_as_in_a_rule(text: str, path: str, args: tuple[str, ...]) -> None:
+    assert split_program(text) == (path, args)

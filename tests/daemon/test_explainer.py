@@ -159,6 +159,14 @@ def test_where_no_rule_matches_those_are_told_that_nearly_do() -> None:
     assert Asked(RULES)("kernel", *SHOP[1:]).beaten == ()
 
 
+def test_a_program_may_be_named_with_its_arguments() -> None:
+    rules = f"{RULES}allow bare.test 443 tcp /usr/bin/curl ()\n"
+    assert Asked(rules)("/usr/bin/curl -s", *SHOP[1:]).rule == "allow shop.test 443 tcp /usr/bin/curl -s"
+    told = Asked(rules)("/usr/bin/curl -v", "bare.test", 443, "tcp")
+    assert told.reason.startswith("no rule matches (asked for with the arguments given, as root)")
+    assert [beaten.why for beaten in told.beaten] == ["it would match without arguments"]
+
+
 def test_of_many_that_nearly_match_some_are_told_and_the_others_counted() -> None:
     told = Asked("".join(f"allow shop.test 443 tcp /usr/bin/curl {n}\n" for n in range(25)))(*SHOP)
     assert len(told.beaten) == 20

@@ -51,7 +51,10 @@ def test_what_is_no_cgroup_is_no_place_to_trace(place: str, monkeypatch: pytest.
     assert "invalid value for '--cgroup'" in result.output.lower()
 
 
-def test_programs_that_do_not_load_leave_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("is_permitted", "exit_code"), [(True, 1), (False, 4)])
+def test_programs_that_do_not_load_leave_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_permitted: bool, exit_code: int
+) -> None:
     def load(pins: Path, *_what: object, **_more: object) -> BpfPrograms:
         pins.mkdir()
         raise SnitchError("it does not load")
@@ -59,9 +62,11 @@ def test_programs_that_do_not_load_leave_no_folder(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr("tinysnitch.daemon.trace.MOUNT_POINT", tmp_path)
     monkeypatch.setattr("tinysnitch.daemon.trace.mount_bpffs", lambda: False)
+    monkeypatch.setattr("tinysnitch.daemon.trace.is_permitted", lambda: is_permitted)
     monkeypatch.setattr(BpfPrograms, "load", load)
-    with pytest.raises(SnitchError, match="BPF does not work here: it does not load"):
+    with pytest.raises(SnitchError, match="BPF does not work here: it does not load") as refused:
         trace.main([], standalone_mode=False)
+    assert refused.value.exit_code == exit_code
     assert list(tmp_path.iterdir()) == []
 
 

@@ -70,3 +70,24 @@ def test_a_control_c_in_the_terminal_does_not_reach_iptables(monkeypatch: pytest
     script.write_text("#!/bin/sh\nps -o pgid= -p $$\n")
     script.chmod(0o755)
     assert int(iptables.save(Family.V4)) not in (0, os.getpgid(0))
+
+
+@pytest.mark.parametrize(
+    ("problem", "exit_code", "hint"),
+    [
+        ("iptables-save v1.8.11: Permission denied (you must be root)", 4, "CAP_NET_ADMIN"),
+        ("iptables: Operation not permitted.", 4, "CAP_NET_ADMIN"),
+        ("iptables: No chain/target/match by that name.", 1, "modules"),
+    ],
+)
+def test_a_root_that_lacks_the_right_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, problem: str, exit_code: int, hint: str
+) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    script = tmp_path / "iptables-save"
+    script.write_text(f"#!/bin/sh\necho '{problem}' >&2\nexit 4\n")
+    script.chmod(0o755)
+    with pytest.raises(SnitchError, match="iptables-save: ") as refused:
+        iptables.save(Family.V4)
+    assert refused.value.exit_code == exit_code
+    assert hint in refused.value.hint

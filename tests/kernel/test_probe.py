@@ -25,6 +25,15 @@ def test_lacking_capabilities_are_named() -> None:
     assert "CAP_BPF" not in clause
 
 
+@pytest.mark.parametrize(("effective", "is_permitted"), [("000001fffeffffff", True), ("0000000000000000", False)])
+def test_who_lacks_capabilities_is_not_permitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, effective: str, is_permitted: bool
+) -> None:
+    (tmp_path / "status").write_text(f"CapEff:\t{effective}\n")
+    monkeypatch.setattr(probe, "_STATUS", tmp_path / "status")
+    assert probe.is_permitted() is is_permitted
+
+
 def test_objects_that_are_not_compiled_are_named() -> None:
     assert probe.describe_objects([]) == ""
     assert probe.describe_objects([Path("a/process.bpf.o")]) == "not compiled: process.bpf.o"

@@ -60,7 +60,7 @@ chown "$2:$2" /run/systemd/resolve
 cp "$1/resolved.conf" /run/systemd/resolved.conf.d/
 libraries=$(dirname "$(find "$3" -name 'libsystemd-shared-*.so')")
 LD_LIBRARY_PATH=$libraries "$3/usr/lib/systemd/systemd-resolved" &
-until [ -e /run/systemd/resolve/stub-resolv.conf ]; do kill -0 $! && sleep 0.05; done
+until [ -e /run/systemd/resolve/stub-resolv.conf ]; do kill -0 $!; sleep 0.05; done
 echo ready
 wait
 """

@@ -199,6 +199,12 @@ def test_remove_takes_every_line_that_says_it(file: RulesFile) -> None:
         file.remove("nonsense")
 
 
+def test_the_first_rule_behind_a_byte_order_mark_can_be_removed(file: RulesFile) -> None:
+    write(file, "\ufeffallow a.example 443 tcp\r\nallow b.example 443 tcp\r\n")
+    assert file.remove("allow a.example 443 tcp")
+    assert file.path.read_bytes() == b"\xef\xbb\xbfallow b.example 443 tcp\r\n"
+
+
 def test_a_change_keeps_mode_owner_and_link(file: RulesFile, tmp_path: Path) -> None:
     real = tmp_path / "real.rules"
     real.write_text("")

@@ -75,6 +75,8 @@ def _present_surprise(connection: Connection, choice: Choice) -> str | None:
         whatever = "" if choice.lifetime is Lifetime.ONCE else ", whatever you choose"
         return f"this once{whatever}: the rule is not written"
     process = connection.attribution.process
+    if process is None and choice.lifetime is Lifetime.QUIT:
+        return "for 9 minutes: what has no process cannot quit"
     if process and not process.are_args_complete and not choice.any_args:
         return "the rule takes any arguments: these could not be captured whole, as too long ones cannot"
     return None

@@ -10,7 +10,8 @@ from tinysnitch.cli.output import print_lines, print_object
 from tinysnitch.cli.rules import is_missing
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
-from tinysnitch.core.words import BadWord, split_words
+from tinysnitch.core.program_text import split_program
+from tinysnitch.core.words import BadWord, quote_word, split_words
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.messages import Explain, Explanation
 
@@ -50,6 +51,7 @@ class OneWord(click.ParamType[str]):
     short_help="What would be decided, by which rule, and why.",
     epilog=examples(
         "tinysnitch explain /usr/bin/curl google.com 443 tcp",
+        "tinysnitch explain '/usr/bin/git fetch' github.com 443 tcp",
         "tinysnitch explain /usr/sbin/sshd 10.0.0.5 22 tcp-src",
         "tinysnitch explain kernel 10.0.0.5 - icmp",
     ),
@@ -63,15 +65,19 @@ class OneWord(click.ParamType[str]):
 def explain_command(program: str, remote: str, port: int, protocol: str, *, socket_path: str, as_json: bool) -> None:
     """What would be decided for a connection, by which rule, and why not by another.
 
-    REMOTE is a name or an address, PROTOCOL is as in a rule: tcp, udp, icmp, tcp-src. The program is taken to have no
-    arguments and no parents, and to be run by root, or by you where you may see your own processes alone. Where no rule
-    matches, those are named that would with other arguments or for another user. Which interface it would go through is
-    not looked up: rules with `iface=` that would decide are named behind `unless`.
+    PROGRAM is a path, or in one word a path and arguments, as a rule has them. REMOTE is a name or an address, PROTOCOL
+    is as in a rule: tcp, udp, icmp, tcp-src. The program is taken to have no parents, and to be run by root, or by you
+    where you may see your own processes alone. Where no rule matches, those are named that would with other arguments
+    or for another user. Which interface it would go through is not looked up: rules with `iface=` that would decide are
+    named behind `unless`.
     """
+    if program.startswith("/") and not is_missing(program):  # its blanks are its own
+        program = quote_word(program)
+    path, _args = split_program(program)
     with ControlClient(socket_path) as client:
         explanation = client.ask_one(Explain(program, remote, port, protocol), Explanation)
-    if program.startswith("/") and is_missing(program):
-        print_note(f"there is no file {program}")
+    if path.startswith("/") and is_missing(path):
+        print_note(f"there is no file {path}")
     if as_json:
         print_object(encode_object(explanation))
     else:

@@ -8,7 +8,7 @@ from typing import assert_never
 from tinysnitch.core.cgroup_owner import complete_owner
 from tinysnitch.core.form import Form, parser_of, unknown_word
 from tinysnitch.core.rule import ANY_PROGRAM, Program, ProgramKind
-from tinysnitch.core.words import BadWord, Word, quote_word
+from tinysnitch.core.words import BadWord, Word, quote_word, split_words
 
 OWNER_KINDS = ("unit", "container", "flatpak", "snap")
 _WORDS = {
@@ -133,3 +133,12 @@ def format_args(args: tuple[str, ...] | None) -> list[str]:
     if args == ("-",):  # bare it would be any
         return ["'-'"]
     return [quote_word(arg) for arg in args] or [NO_ARGS]
+
+
+def split_program(text: str) -> tuple[str, tuple[str, ...]]:
+    """A path, and the arguments that stand behind it as in a rule. What does not read like that is a path as it is."""
+    try:
+        path, *args = (word.text for word in split_words(text))
+    except ValueError:  # BadWord, or no word at all
+        return text, ()
+    return (path, tuple(args)) if path.startswith("/") else (text, ())

@@ -32,7 +32,7 @@ from tinysnitch.core.words import BadWord, Word, split_bare, split_words
 
 _LINE_HINT = "write verdict remote port protocol [program [args ...]]"
 _PORTLESS_HINT = "only tcp and udp have ports: write - for the port"
-_BYTE_ORDER_MARK = "\ufeff"  # what some editors put in front
+BYTE_ORDER_MARK = "\ufeff"  # what some editors put in front
 _KEY = re.compile(r"([A-Za-z0-9_-]+)=")
 
 
@@ -196,7 +196,7 @@ def parse_rules(text: str, source: str) -> tuple[list[Rule], list[RuleSyntaxErro
     """Every rule of a file, and an error for every line that is none."""
     rules: list[Rule] = []
     errors: list[RuleSyntaxError] = []
-    for number, line in enumerate(_lines(text.removeprefix(_BYTE_ORDER_MARK)), 1):
+    for number, line in enumerate(_lines(text.removeprefix(BYTE_ORDER_MARK)), 1):
         line = line.removesuffix("\r")
         if is_blank(line):
             continue

@@ -15,6 +15,7 @@ from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow, is_v4,
 from tinysnitch.core.own_rules import is_own
 from tinysnitch.core.port_text import Service, parse_service
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process, uid_of
+from tinysnitch.core.program_text import split_program
 from tinysnitch.core.remote_text import parse_remote
 from tinysnitch.core.rule import RemoteKind, Rule
 from tinysnitch.core.rule_text import format_rule
@@ -40,7 +41,7 @@ _REMOTE_HINT = "write one name or one address"
 
 
 class Explainer:
-    """The program that it imagines has no arguments, and root started it, or who asks.
+    """The program that it imagines has the arguments that are named, and root started it, or who asks.
 
     The way that its packets would take is not looked up: rules with `iface=` are told beside.
     """
@@ -53,7 +54,7 @@ class Explainer:
         now = read_instant()
         connection = self._imagine(question, right)
         explanation = self._engine.rules.explain(connection, now)
-        decision = self._outcome(explanation.decision, uid_of(connection.attribution))
+        decision = self._outcome(explanation.decision, connection.attribution)
         near = [] if explanation.winner else list(self._near_misses(connection, right, now))
         losers = explanation.losers
         more = _tell_rest(len(losers) - _MAX_LOSERS, "match") + _tell_rest(len(near) - _MAX_NEAR, "nearly match")
@@ -70,11 +71,12 @@ class Explainer:
             ),
         )
 
-    def _outcome(self, decision: Decision, uid: int | None) -> Decision:
+    def _outcome(self, decision: Decision, attribution: Attribution) -> Decision:
         """What becomes of it where nobody is asked: as the engine does it, which has no door for what never was."""
-        reason = decision.reason
-        if decision.rule is None and uid is not None:
-            reason += f" (asked for without arguments, as {f'uid {uid}' if uid else 'root'})"
+        reason, process = decision.reason, attribution.process
+        if decision.rule is None and process is not None:
+            args = "with the arguments given" if process.args else "without arguments"
+            reason += f" (asked for {args}, as {f'uid {process.uid}' if process.uid else 'root'})"
         if decision.verdict is Verdict.ASK and self._options.is_learning:
             return replace(decision, verdict=Verdict.ALLOW, reason=f"learning: {reason}")
         if decision.verdict is Verdict.ASK and self._options.timeout_s <= 0:
@@ -83,18 +85,18 @@ class Explainer:
 
     def _near_misses(self, connection: Connection, right: Right, now: Instant) -> Iterator[tuple[Rule, str]]:
         """Rules that would match with other arguments, or for another user. Of others' rules none is told."""
-        uid, rules = uid_of(connection.attribution), self._engine.rules
-        if uid is None:
+        process, rules = connection.attribution.process, self._engine.rules
+        if process is None:
             return
         relaxed: dict[Rule, list[Rule]] = {}
         for rule in rules:
-            if (rule.args or rule.user) and may_see_rule(rule, right, rules):
+            if (rule.args is not None or rule.user) and may_see_rule(rule, right, rules):
                 relaxed.setdefault(replace(rule, args=None, user=None), []).append(rule)
         found = Ruleset(relaxed, rules.facts).explain(connection, now.wall_s)
         matching = [found.winner, *(loser for loser, _why in found.losers)] if found.winner else []
         for rule in (rule for match in matching for rule in relaxed[match]):
-            needs = ["with these arguments"] if rule.args else []
-            needs += ["for this user"] if rule.user and not is_own(rule, uid, rules.facts) else []
+            needs = ["with these arguments" if rule.args else "without arguments"] if _has_others(rule, process) else []
+            needs += ["for this user"] if rule.user and not is_own(rule, process.uid, rules.facts) else []
             if needs:
                 yield rule, f"it would match {' and '.join(needs)}"
 
@@ -124,6 +126,11 @@ class Explainer:
             return parse_address(text), None
         name = _parse_name(text)
         return self._engine.names.find_address(name, read_instant().boot_s) or _NO_ADDRESS, name
+
+
+def _has_others(rule: Rule, process: Process) -> bool:
+    """Whether the rule is for other arguments."""
+    return rule.args is not None and rule.args != process.args
 
 
 def _tell_rest(count: int, verb: str) -> str:
@@ -179,10 +186,11 @@ def _parse_word(text: str) -> Word:
 def _imagine_attribution(program: str, uid: int) -> Attribution:
     if program in _WORDS:
         return _WORDS[program]
-    if not program.startswith("/"):
+    path, args = split_program(program)
+    if not path.startswith("/"):
         raise SnitchError(f"{program!r} is no program", "write its whole path, `kernel` or `unknown`")
-    path = os.path.realpath(program) if "\0" not in program else program
+    path = os.path.realpath(path) if "\0" not in path else path
     process = Process(
-        exec_id=0, pid=0, started_ns=0, uid=uid, executable=path, device=0, inode=0, program=path, args=()
+        exec_id=0, pid=0, started_ns=0, uid=uid, executable=path, device=0, inode=0, program=path, args=args
     )
     return Attribution(AttributionSource.BPF, process)

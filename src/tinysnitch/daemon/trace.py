@@ -25,7 +25,7 @@ from tinysnitch.kernel.bpffs import MOUNT_POINT, mount_bpffs, unmount_bpffs
 from tinysnitch.kernel.cgroups import find_cgroup_mount
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.netns import read_netns_cookie
-from tinysnitch.kernel.probe import find_missing
+from tinysnitch.kernel.probe import find_missing, is_permitted
 from tinysnitch.kernel.seed import seed
 from tinysnitch.kernel.sockets import SocketDiag
 from tinysnitch.protocol.log_lines import format_time
@@ -59,7 +59,8 @@ def _load(undo: ExitStack, cgroup: Path) -> BpfPrograms:
         undo.callback(remove_folder, pins)  # what it holds goes with the programs, or with what failed to load them
         programs = BpfPrograms.load(pins, cgroup, read_netns_cookie(), is_scoped=False)
     except SnitchError as error:
-        raise SnitchError(f"BPF does not work here: {error}", "; ".join(find_missing()) or error.hint) from None
+        kind = SnitchError if is_permitted() else NotPermitted
+        raise kind(f"BPF does not work here: {error}", "; ".join(find_missing()) or error.hint) from None
     undo.callback(programs.remove)
     with SocketDiag() as sockets:
         seed(programs, sockets)

@@ -1,13 +1,14 @@
 """The programs iptables and ip6tables: run to their end, with errors that tell what may help."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.kernel.netfilter_rules import Family
 
 _PREFIX = {Family.V4: "iptables", Family.V6: "ip6tables"}
@@ -15,6 +16,7 @@ _LEGACY_TABLES = {Family.V4: "ip_tables_names", Family.V6: "ip6_tables_names"}  
 _SBIN = "/usr/sbin:/sbin"  # where Debian has iptables; not in the PATH that `su` leaves
 _WAIT = ("-w", "5")  # seconds for the lock of other iptables programs
 _PAUSES_S = (0.2, 1.0)  # before each further try
+_REFUSED = re.compile("permission denied|not permitted", re.IGNORECASE)  # EACCES and EPERM in the C locale
 _VERSION_PROBLEM = 3  # enum xtables_exittype in include/xtables.h of iptables: the kernel lacks something
 
 
@@ -63,9 +65,16 @@ def insist(work: Callable[[], None]) -> None:
 def _run(command: list[str], text: str = "") -> str:
     done = _call(command, text)
     if done.returncode:
-        problem = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        raise SnitchError(f"{command[0]}: {problem[0]}", "are the netfilter modules of this kernel there?")
+        problem = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise _error_of(f"{command[0]}: {problem}")
     return done.stdout
+
+
+def _error_of(problem: str) -> SnitchError:
+    """Root alone is not enough: a container's may lack the capability."""
+    if _REFUSED.search(problem):
+        return NotPermitted(problem, "netfilter rules need CAP_NET_ADMIN in this network namespace: run it as its root")
+    return SnitchError(problem, "are the netfilter modules of this kernel there?")
 
 
 def _call(command: list[str], text: str = "") -> subprocess.CompletedProcess[str]:

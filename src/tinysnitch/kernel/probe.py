@@ -31,6 +31,11 @@ def find_missing() -> tuple[str, ...]:
     )
 
 
+def is_permitted() -> bool:
+    """Whether we have every capability that it takes."""
+    return not describe_capabilities(_STATUS.read_text())
+
+
 def describe_kernel(release: str) -> str:
     numbers = tuple(map(int, re.findall(r"\d+", release)[:2]))
     return "" if numbers >= OLDEST_KERNEL else f"Linux {release} is older than {'.'.join(map(str, OLDEST_KERNEL))}"

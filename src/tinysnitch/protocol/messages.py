@@ -79,7 +79,7 @@ class GiveAnswer(Message, frozen=True):
 
 
 class Explain(Message, frozen=True):
-    program: str
+    program: str  # as in a rule, arguments behind it
     remote: str  # a name or an address
     port: int  # 0 where there are none
     protocol: str  # as in a rule's column: `tcp`, `udp-src`

@@ -8,7 +8,7 @@ import msgspec
 
 from tinysnitch.core.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.rule import Rule
-from tinysnitch.core.rule_text import format_rule, parse_rule, parse_rules
+from tinysnitch.core.rule_text import BYTE_ORDER_MARK, format_rule, parse_rule, parse_rules
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.text_file import errors_named, locked, read_text, replace_text
 
@@ -144,10 +144,12 @@ class RulesFile:
         """
         rule = parse_rule(line)
         with self._changing():
-            lines = self._get_text().split("\n")
+            text = self._get_text()
+            mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
+            lines = text.removeprefix(mark).split("\n")
             kept = [other for other in lines if not _says(other, rule)]
             if len(kept) < len(lines):
-                replace_text(self.path, "\n".join(kept))
+                replace_text(self.path, mark + "\n".join(kept))
         was_unsaved = rule in self._unsaved
         self._unsaved.pop(rule, None)
         return was_unsaved or len(kept) < len(lines)

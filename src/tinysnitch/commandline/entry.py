@@ -1,0 +1,42 @@
+"""Where each command of pyproject.toml begins.
+
+Most of its start is imports, and Ctrl-C may come while they go on: it ends the command as it ends any other program,
+and not with Python's traceback. The modules are named, not imported: this layer knows no other one.
+"""
+
+import signal
+from importlib import import_module
+
+
+def tinysnitch() -> None:
+    begin("tinysnitch.cli.main")
+
+
+def tinysnitchd() -> None:
+    begin("tinysnitch.daemon.main")
+
+
+def tinysnitch_prompt() -> None:
+    begin("tinysnitch.qt.main")
+
+
+def tinysnitch_trace() -> None:
+    begin("tinysnitch.daemon.trace")
+
+
+def tinysnitch_iptables_add() -> None:
+    begin("tinysnitch.daemon.iptables", "add")
+
+
+def tinysnitch_iptables_remove() -> None:
+    begin("tinysnitch.daemon.iptables", "remove")
+
+
+def begin(module: str, function: str = "main") -> None:
+    """Call what the module has; from then on Ctrl-C is its own affair. Where it is ignored (nohup, `&`) it stays so."""
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    main = getattr(import_module(module), function)
+    signal.signal(signal.SIGINT, handler)
+    main()

@@ -1,0 +1,66 @@
+"""Ctrl-C while a command is still being imported."""
+
+import os
+import signal
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from tests.repo.tree import ROOT
+
+SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+SLOW = """
+import signal
+print("importing", flush=True)
+input()
+
+def main():
+    print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+BEGIN = "from tinysnitch.commandline.entry import begin; begin('slow')"
+
+
+def start(folder: Path, disposition: signal.Handlers) -> subprocess.Popen[str]:
+    """A command whose import waits for a line, and has begun."""
+    (folder / "slow.py").write_text(SLOW)
+    path = f"{folder}:{os.environ.get('PYTHONPATH', '')}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", BEGIN],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, disposition),
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "importing\n"
+    return process
+
+
+def test_ctrl_c_while_importing_ends_it_without_a_word(tmp_path: Path) -> None:
+    process = start(tmp_path, signal.SIG_DFL)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20) == ("", "")
+    assert process.returncode == -signal.SIGINT
+
+
+def test_ctrl_c_is_the_commands_own_once_it_is_there(tmp_path: Path) -> None:
+    assert start(tmp_path, signal.SIG_DFL).communicate("\n", timeout=20) == ("True\n", "")
+
+
+def test_ctrl_c_that_is_ignored_stays_so(tmp_path: Path) -> None:
+    process = start(tmp_path, signal.SIG_IGN)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate("\n", timeout=20) == ("False\n", "")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_command_begins_here(name: str) -> None:
+    module, function = SCRIPTS[name].split(":")
+    assert (module, function) == ("tinysnitch.commandline.entry", name.replace("-", "_"))
+    assert callable(getattr(import_module(module), function))
