@@ -129,8 +129,33 @@ def test_seeded_sockets_and_listeners_are_found(programs: BpfPrograms) -> None:
     assert not programs.seed_owner(5, Owner(9, 9, 9, 9), LOCAL, 80)
     assert programs.find_owner(5) == owner
     assert programs.seed_listener(UDP, 53, LOCAL, Listener(5, owner))
-    assert not programs.seed_listener(UDP, 53, LOCAL, Listener(6, owner))
+    assert programs.seed_listener(UDP, 53, LOCAL, Listener(6, owner))
     assert find_listener(programs, UDP, 53, LOCAL) == Listener(5, owner)
+    assert not programs.seed_listener(UDP, 53, LOCAL, Listener(6, owner))
+
+
+def test_what_was_closed_before_it_was_seeded_is_taken_out(programs: BpfPrograms) -> None:
+    owner, other = Owner(1 << 63, 2, 3, 4), Owner(1 << 63 | 1, 5, 6, 7)
+    programs.seed_listener(UDP, 53, LOCAL, Listener(5, owner))
+    programs.seed_listener(UDP, 53, LOCAL, Listener(6, other))
+    programs.withdraw_listener(5)
+    assert is_shared(programs, UDP, 53, LOCAL)  # until the last one is gone
+    programs.withdraw_listener(5)
+    programs.withdraw_listener(6)
+    assert is_shared(programs, UDP, 53, LOCAL)  # it is not the first one's: another's, perhaps
+    programs.seed_listener(UDP, 54, LOCAL, Listener(5, owner))
+    programs.withdraw_listener(5)
+    assert find_listener(programs, UDP, 54, LOCAL) is None
+
+
+def test_a_process_that_ended_before_it_was_seeded_is_taken_out(programs: BpfPrograms) -> None:
+    exec_id, other = programs.seed_image(make_image()), programs.seed_image(make_image())
+    assert programs.seed_process(2**22 + 1, 5, exec_id)
+    programs.withdraw_process(2**22 + 1, other)  # the pid is another's now
+    assert programs.find_process(2**22 + 1) == ProcessEntry(exec_id, 5)
+    programs.withdraw_process(2**22 + 1, exec_id)
+    assert programs.find_process(2**22 + 1) is None
+    assert programs.find_image(exec_id) is None
 
 
 def test_a_start_ends_the_doubt_about_ports_that_found_no_room(programs: BpfPrograms) -> None:

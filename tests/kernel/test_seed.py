@@ -2,6 +2,7 @@ import os
 import socket
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from tests.kernel.attribution_table import DictTable
 from tests.kernel.test_attribution import cookie_of
 from tinysnitch.core.flow import ICMP, TCP, UDP
 from tinysnitch.kernel import seed as seed_module
-from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, IMAGE_USER_NAMESPACE, Listener, ProcessEntry
+from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, IMAGE_USER_NAMESPACE, Image, Listener, ProcessEntry
 from tinysnitch.kernel.seed import seed, seed_processes
 from tinysnitch.kernel.sockets import SocketDiag
 
@@ -49,6 +50,45 @@ def test_what_the_kernel_saw_is_not_overwritten(table: DictTable) -> None:
     table.processes[os.getpid()] = ProcessEntry(16, 17)
     seed_all(table)
     assert table.processes[os.getpid()] == ProcessEntry(16, 17)
+
+
+def test_a_process_that_ends_meanwhile_is_not_left(table: DictTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No hook takes it out again; it may be there still, for its parent to ask for."""
+    with subprocess.Popen(["sleep", "30"]) as started:
+        seed_image = table.seed_image
+
+        def end_it(image: Image) -> int:
+            if image.pid == started.pid:
+                started.kill()
+                os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
+            return seed_image(image)
+
+        monkeypatch.setattr(table, "seed_image", end_it)
+        seed_processes(table)
+    assert started.pid not in table.processes
+    assert os.getpid() in table.processes
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_socket_that_is_closed_meanwhile_is_not_left(
+    table: DictTable, kind: socket.SocketKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_INET, kind) as closed, socket.socket(socket.AF_INET, kind) as left:
+        for opened in (closed, left):
+            opened.bind(("127.0.0.1", 0))
+            if kind == socket.SOCK_STREAM:
+                opened.listen()
+        cookies, seed_owner = (cookie_of(closed), cookie_of(left)), table.seed_owner
+
+        def close_it(cookie: int, *rest: Any) -> bool:  # noqa: ANN401
+            if cookie == cookies[0]:
+                closed.close()
+            return seed_owner(cookie, *rest)
+
+        monkeypatch.setattr(table, "seed_owner", close_it)
+        seed_all(table)
+        noted = [listener.cookie for listener in table.listeners.values()]
+        assert [noted.count(cookie) for cookie in cookies] == [0, 1]
 
 
 def test_a_second_pass_finds_the_processes_of_the_meantime(table: DictTable) -> None:
