@@ -134,6 +134,19 @@ def test_seeded_sockets_and_listeners_are_found(programs: BpfPrograms) -> None:
     assert not programs.seed_listener(UDP, 53, LOCAL, Listener(6, owner))
 
 
+def test_a_port_that_no_hook_saw_bound_goes_with_its_socket(programs: BpfPrograms, agent: Agent) -> None:
+    """listen() without bind(): else anyone fills the tables by and by, for good."""
+    handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM")
+    agent.call("listen", handle)
+    port, owner = agent.call("local_port", handle), programs.find_owner(cookie)
+    assert owner
+    assert programs.seed_listener(TCP, port, LOCAL, Listener(cookie, owner))
+    assert programs.find_owner(cookie) == owner
+    agent.call("close", handle)
+    assert find_listener(programs, TCP, port, LOCAL) is None
+    assert programs.seed_listener(TCP, port, LOCAL, Listener(cookie, owner))  # nothing of it was left
+
+
 def test_what_was_closed_before_it_was_seeded_is_taken_out(programs: BpfPrograms) -> None:
     owner, other = Owner(1 << 63, 2, 3, 4), Owner(1 << 63 | 1, 5, 6, 7)
     programs.seed_listener(UDP, 53, LOCAL, Listener(5, owner))

@@ -229,6 +229,7 @@ class BpfPrograms:
         True: see that it is still open, and else `withdraw_listener`.
         """
         key = (address, port, protocol, 0)
+        self._note_may_be_bound(listener.cookie)
         value = (listener.cookie, *pack_owner(listener.owner), 1, int(self._settings.has_lost_listeners))
         is_new = self._maps.listeners.write(key, value, BPF_NOEXIST)
         is_first = self._maps.bindings.write((listener.cookie,), key, BPF_NOEXIST)
@@ -237,6 +238,12 @@ class BpfPrograms:
         if is_first and not is_new:
             self._join_listener(key, listener.owner)
         return is_first
+
+    def _note_may_be_bound(self, cookie: int) -> None:
+        """Else its end would leave its port in the tables: no hook sees a port that listen() or connect() chooses."""
+        found = self._maps.sockets.find(cookie)
+        if found is not None and not found[7]:
+            self._maps.sockets.write((cookie,), (*found[:7], 1, *found[8:]))
 
     def withdraw_listener(self, cookie: int) -> None:
         """It was closed before it was seeded, which no hook tells. As forget_listener() in bpf/listener.bpf.h."""
