@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -38,6 +39,33 @@ def test_warnings_and_asyncios_errors_come_as_lines(pipe: tuple[int, int]) -> No
 
     asyncio.run(run())
     assert os.read(pipe[0], PAGE) == b"tinysnitch: ours: \\udcff\ntinysnitch: of asyncio\n"
+
+
+def test_what_asyncio_says_again_and_again_is_told_once_a_second(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of accept() without descriptors: 3000 lines a second would fill the machine's log."""
+
+    async def run() -> None:
+        complain = asyncio.get_running_loop().call_exception_handler
+        with ErrorLog(pipe[1]) as error_log:
+            for number in range(100):
+                complain({"message": "out of descriptors", "try": number})
+            complain({"message": "something else"})
+            now_s = time.monotonic()
+            monkeypatch.setattr(time, "monotonic", lambda: now_s + 1)
+            complain({"message": "out of descriptors", "try": 101})
+            assert error_log.lost == 99
+
+    asyncio.run(run())
+    told = os.read(pipe[0], PAGE).decode().splitlines()
+    assert told == [
+        "tinysnitch: out of descriptors",
+        "try: 0",
+        "tinysnitch: something else",
+        "tinysnitch: out of descriptors",
+        "try: 101",
+    ]
 
 
 def test_it_stands_in_for_what_would_wait(pipe: tuple[int, int]) -> None:

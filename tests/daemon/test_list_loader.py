@@ -1,5 +1,6 @@
 """Which state of a list holds: the file's, or what was read before until the file is read."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tinysnitch.daemon import list_loader
-from tinysnitch.daemon.list_loader import SHORT_BYTES, ListLoader
+from tinysnitch.daemon.list_loader import AGAIN_S, SHORT_BYTES, ListLoader
 from tinysnitch.store import file_stamp
-from tinysnitch.store.compiled_list import compile_list, save_compiled
+from tinysnitch.store.compiled_list import CompiledList, compile_list, save_compiled
 
 LONG = "ads.test\n".ljust(SHORT_BYTES + 1, "\n")
 
@@ -38,7 +39,9 @@ class Place:
         self.folder, self.cache = folder / "lists", folder / "cache"
         self.folder.mkdir(exist_ok=True)
         self.compiler = SlowCompiler()
-        self.loader = ListLoader(self.folder, self.cache, self.compiler, self.changed)
+        self.tries_after_s: list[float] = []
+        later = self.tries_after_s.append
+        self.loader = ListLoader(self.folder, self.cache, self.compiler, self.changed, failed=later)
 
     def changed(self) -> None:
         self.loader.refresh()
@@ -135,7 +138,7 @@ def test_the_next_daemon_only_maps_what_is_unchanged(place: Place, tmp_path: Pat
     assert len(later.compiler.begun) == 1
 
 
-def test_a_failure_keeps_what_there_is_and_is_not_tried_again(place: Place, tmp_path: Path) -> None:
+def test_a_failure_keeps_what_there_is_and_is_not_tried_again_at_once(place: Place, tmp_path: Path) -> None:
     place.write(LONG)
     place.compiler.finish()
     place.write(LONG + "more.test\n")
@@ -148,6 +151,32 @@ def test_a_failure_keeps_what_there_is_and_is_not_tried_again(place: Place, tmp_
     later.compiler.fail()
     assert (later.has("ads.test"), later.problem) == (True, "no room")
     assert not later.loader.is_awaited(["ads"])
+
+
+def test_a_long_list_that_failed_is_tried_again_later(place: Place) -> None:
+    """No process could be started, or there was no room: no change of the file tells that this is over."""
+    place.write(LONG)
+    place.compiler.fail()
+    assert place.tries_after_s == [AGAIN_S]
+    place.loader.try_again()
+    place.loader.try_again()
+    assert len(place.compiler.begun) == 1
+    place.compiler.finish()
+    assert (place.has("ads.test"), place.problem) == (True, "")
+    place.loader.try_again()
+    assert not place.compiler.begun
+
+
+def test_a_short_list_that_failed_is_tried_again_later(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_path: Path) -> CompiledList:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(list_loader, "compile_list", refuse)
+        place.write("ads.test\n")
+    assert (place.problem, place.tries_after_s) == ("Too many open files", [AGAIN_S])
+    place.loader.try_again()
+    assert (place.has("ads.test"), place.problem) == (True, "")
 
 
 def test_a_list_that_failed_and_was_never_there_is_not_awaited(place: Place) -> None:

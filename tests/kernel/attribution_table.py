@@ -51,9 +51,11 @@ class DictTable:
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
         return self.listeners.setdefault((protocol, port, address), listener) is listener
 
-    def forget_socket(self, cookie: int) -> None:
-        self.owners.pop(cookie, None)
-        self.listeners = {key: listener for key, listener in self.listeners.items() if listener.cookie != cookie}
+    def withdraw_listener(self, cookie: int) -> None:
+        self.listeners = {key: each for key, each in self.listeners.items() if each.cookie != cookie}
+
+    def withdraw_process(self, pid: int, exec_id: int) -> None:
+        assert self.processes.pop(pid).exec_id == exec_id
 
     def replace_owner(self, cookie: int, owner: Owner) -> None:
         self.owners[cookie] = owner

@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,6 +126,21 @@ def test_a_listener_from_before_the_start(attributor: Attributor, table: DictTab
     assert claim.attribution.process.program == "/usr/bin/env"
     assert claim.cookie == cookie
     assert table.listeners == {(TCP, server.getsockname()[1], ANY_V6): Listener(cookie, OWN)}
+
+
+def test_a_listener_that_is_closed_meanwhile_is_not_left(
+    attributor: Attributor, table: DictTable, server: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cookie, flow, seed_listener = cookie_of(server), flow_to(server), table.seed_listener
+    table.owners[cookie] = OWN
+
+    def close_first(*arguments: Any) -> bool:  # noqa: ANN401
+        server.close()
+        return seed_listener(*arguments)
+
+    monkeypatch.setattr(table, "seed_listener", close_first)
+    assert attributor.attribute(flow).cookie == cookie
+    assert table.listeners == {}
 
 
 def test_a_listener_whose_owner_is_proved_is_looked_for_nowhere_else(

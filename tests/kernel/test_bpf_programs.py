@@ -129,8 +129,46 @@ def test_seeded_sockets_and_listeners_are_found(programs: BpfPrograms) -> None:
     assert not programs.seed_owner(5, Owner(9, 9, 9, 9), LOCAL, 80)
     assert programs.find_owner(5) == owner
     assert programs.seed_listener(UDP, 53, LOCAL, Listener(5, owner))
-    assert not programs.seed_listener(UDP, 53, LOCAL, Listener(6, owner))
+    assert programs.seed_listener(UDP, 53, LOCAL, Listener(6, owner))
     assert find_listener(programs, UDP, 53, LOCAL) == Listener(5, owner)
+    assert not programs.seed_listener(UDP, 53, LOCAL, Listener(6, owner))
+
+
+def test_a_port_that_no_hook_saw_bound_goes_with_its_socket(programs: BpfPrograms, agent: Agent) -> None:
+    """listen() without bind(): else anyone fills the tables by and by, for good."""
+    handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM")
+    agent.call("listen", handle)
+    port, owner = agent.call("local_port", handle), programs.find_owner(cookie)
+    assert owner
+    assert programs.seed_listener(TCP, port, LOCAL, Listener(cookie, owner))
+    assert programs.find_owner(cookie) == owner
+    agent.call("close", handle)
+    assert find_listener(programs, TCP, port, LOCAL) is None
+    assert programs.seed_listener(TCP, port, LOCAL, Listener(cookie, owner))  # nothing of it was left
+
+
+def test_what_was_closed_before_it_was_seeded_is_taken_out(programs: BpfPrograms) -> None:
+    owner, other = Owner(1 << 63, 2, 3, 4), Owner(1 << 63 | 1, 5, 6, 7)
+    programs.seed_listener(UDP, 53, LOCAL, Listener(5, owner))
+    programs.seed_listener(UDP, 53, LOCAL, Listener(6, other))
+    for _ in range(2):  # also what is taken out already
+        programs.withdraw_listener(5)
+    assert is_shared(programs, UDP, 53, LOCAL)  # until the last one is gone
+    programs.withdraw_listener(6)
+    assert find_listener(programs, UDP, 53, LOCAL) is None
+    programs.seed_listener(UDP, 54, LOCAL, Listener(5, owner))
+    programs.withdraw_listener(5)
+    assert find_listener(programs, UDP, 54, LOCAL) is None
+
+
+def test_a_process_that_ended_before_it_was_seeded_is_taken_out(programs: BpfPrograms) -> None:
+    exec_id, other = programs.seed_image(make_image()), programs.seed_image(make_image())
+    assert programs.seed_process(2**22 + 1, 5, exec_id)
+    programs.withdraw_process(2**22 + 1, other)  # the pid is another's now
+    assert programs.find_process(2**22 + 1) == ProcessEntry(exec_id, 5)
+    programs.withdraw_process(2**22 + 1, exec_id)
+    assert programs.find_process(2**22 + 1) is None
+    assert programs.find_image(exec_id) is None
 
 
 def test_a_start_ends_the_doubt_about_ports_that_found_no_room(programs: BpfPrograms) -> None:
@@ -163,19 +201,6 @@ def test_a_group_of_which_one_goes_to_another_is_shared(programs: BpfPrograms) -
     assert programs.find_owner(6) == other
     assert find_listener(programs, UDP, 53, LOCAL) == Listener(5, owner)
     assert is_shared(programs, UDP, 53, LOCAL)
-
-
-def test_a_socket_that_is_forgotten_leaves_its_group(programs: BpfPrograms) -> None:
-    owner, other = Owner(1 << 63, 2, 3, 4), Owner(1 << 63 | 1, 5, 6, 7)
-    for cookie, each in ((5, owner), (6, other)):
-        programs.seed_owner(cookie, each, LOCAL, 80)
-        programs.seed_listener(UDP, 53, LOCAL, Listener(cookie, each))
-    for _ in range(2):  # also what is forgotten already
-        programs.forget_socket(5)
-    assert programs.find_owner(5) is None
-    assert is_shared(programs, UDP, 53, LOCAL)
-    programs.forget_socket(6)
-    assert find_listener(programs, UDP, 53, LOCAL) is None
 
 
 def test_a_listener_that_finds_no_room_is_remembered(programs: BpfPrograms) -> None:

@@ -38,7 +38,8 @@ def test_a_port_is_noted_unless_its_socket_is_being_closed(
     port = agent.call("bind", handle, LOCAL, 0)
     owner = programs.find_owner(cookie)
     assert owner
-    programs.forget_socket(cookie)
+    maps.sockets.delete(cookie)
+    programs.withdraw_listener(cookie)
     if is_closing:
         maps.released.write((cookie,), (owner.exec_id, owner.started_ns, owner.pid, owner.uid))
     sender, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")

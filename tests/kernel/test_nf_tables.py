@@ -2,9 +2,10 @@ import errno
 
 import pytest
 
-from tests.kernel.packet_place import PacketPlace, entered
+from tests.kernel.packet_place import LABEL, QUEUES, PacketPlace, entered
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.kernel import nf_tables
+from tinysnitch.kernel import iptables, netfilter, nf_tables
+from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netfilter_rules import Family
 from tinysnitch.kernel.nf_tables import delete_table, read_generation
 
@@ -16,7 +17,7 @@ def test_one_table_of_one_family_goes(packet_place: PacketPlace, family: Family,
         for table in ("mangle", "filter"):
             packet_place.run(command, "-t", table, "-A", "OUTPUT", "-j", "ACCEPT")
     with entered(packet_place.here):
-        delete_table(family, "mangle", read_generation())
+        assert delete_table(family, "mangle", read_generation())
     assert "*mangle" not in packet_place.run(f"{program}-save")
     assert packet_place.save().count("*mangle") == 1
     assert packet_place.save().count("*filter") == 2
@@ -46,5 +47,55 @@ def test_a_table_that_someone_uses_meanwhile_stays(packet_place: PacketPlace) ->
     packet_place.run("iptables", "-t", "mangle", "-A", "OUTPUT", "-j", "ACCEPT")
     before = packet_place.save()
     with entered(packet_place.here):
-        delete_table(Family.V4, "mangle", generation)
+        assert not delete_table(Family.V4, "mangle", generation)
     assert packet_place.save() == before
+
+
+class Disturbed:
+    """Another one changes rules of its own each time just before we would delete a table, so many times."""
+
+    def __init__(self, place: PacketPlace, times: int) -> None:
+        self._place = place
+        self._left = times
+
+    def __call__(self) -> int:
+        generation = read_generation()
+        if self._left:
+            self._left -= 1
+            self._place.run("iptables", "-t", "raw", "-A", "OUTPUT", "-j", "ACCEPT")
+        return generation
+
+
+@pytest.mark.privileged
+def test_who_changes_rules_of_others_meanwhile_leaves_our_tables_to_us(
+    packet_place: PacketPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(netfilter, "read_generation", Disturbed(packet_place, 4))
+    with entered(packet_place.here):
+        ours = Netfilter(LABEL, QUEUES, None)
+        ours.add()
+        ours.remove()
+    left = packet_place.save()
+    assert [table for table in ("mangle", "filter", "security") if f"*{table}" in left] == []
+    assert left.count("-A OUTPUT -j ACCEPT") == 4
+
+
+@pytest.mark.privileged
+def test_who_starts_while_another_one_of_us_ends_leaves_no_tables(
+    packet_place: PacketPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At no moment are ours there without a sign that they are: they would be taken for the machine's."""
+    seen: list[str] = []
+
+    def look(family: Family, name: str, generation: int) -> bool:
+        seen.append(iptables.save(family))
+        return delete_table(family, name, generation)
+
+    monkeypatch.setattr(netfilter, "delete_table", look)
+    with entered(packet_place.here):
+        ours = Netfilter(LABEL, QUEUES, None)
+        ours.add()
+        ours.remove()
+    tables = [table for saved in seen for table in saved.split("COMMIT\n") if "*" in table]
+    assert tables
+    assert all("tables before: " in table for table in tables)

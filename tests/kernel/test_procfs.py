@@ -131,3 +131,23 @@ def test_only_so_many_descriptors_are_looked_at() -> None:
 def test_kernel_threads_are_no_processes() -> None:
     assert procfs.read_status(2)
     assert procfs.read_process(2) is None
+
+
+def test_who_has_ended(child: subprocess.Popen[bytes]) -> None:
+    assert not procfs.has_ended(child.pid)
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert procfs.has_ended(child.pid)  # though its parent has not asked
+    child.wait()
+    assert procfs.has_ended(child.pid)
+
+
+def test_who_lives_on_without_the_first_thread() -> None:
+    script = "import ctypes, sys, threading; threading.Thread(target=sys.stdin.read).start(); "
+    script += "print('x', flush=True); ctypes.CDLL(None).pthread_exit(None)"
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as started:
+        assert started.stdout
+        started.stdout.read(1)
+        wait_until(lambda: ") Z" in Path(f"/proc/{started.pid}/stat").read_text())
+        assert not procfs.has_ended(started.pid)
+        started.kill()

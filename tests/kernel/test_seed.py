@@ -10,7 +10,7 @@ from tests.kernel.attribution_table import DictTable
 from tests.kernel.test_attribution import cookie_of
 from tinysnitch.core.flow import ICMP, TCP, UDP
 from tinysnitch.kernel import seed as seed_module
-from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, IMAGE_USER_NAMESPACE, Listener, ProcessEntry
+from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, IMAGE_USER_NAMESPACE, Image, Listener, ProcessEntry
 from tinysnitch.kernel.seed import seed, seed_processes
 from tinysnitch.kernel.sockets import SocketDiag
 
@@ -52,6 +52,45 @@ def test_what_the_kernel_saw_is_not_overwritten(table: DictTable) -> None:
     assert table.processes[os.getpid()] == ProcessEntry(16, 17)
 
 
+def test_a_process_that_ends_meanwhile_is_not_left(table: DictTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No hook takes it out again; it may be there still, for its parent to ask for."""
+    with subprocess.Popen(["sleep", "30"]) as started:
+        seed_image = table.seed_image
+
+        def end_it(image: Image) -> int:
+            if image.pid == started.pid:
+                started.kill()
+                os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
+            return seed_image(image)
+
+        monkeypatch.setattr(table, "seed_image", end_it)
+        seed_processes(table)
+    assert started.pid not in table.processes
+    assert os.getpid() in table.processes
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_socket_that_is_closed_meanwhile_is_not_left(
+    table: DictTable, kind: socket.SocketKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_INET, kind) as closed, socket.socket(socket.AF_INET, kind) as left:
+        for opened in (closed, left):
+            opened.bind(("127.0.0.1", 0))
+            if kind == socket.SOCK_STREAM:
+                opened.listen()
+        cookies, seed_owner = (cookie_of(closed), cookie_of(left)), table.seed_owner
+
+        def close_it(cookie: int, *rest: Any) -> bool:  # noqa: ANN401
+            if cookie == cookies[0]:
+                closed.close()
+            return seed_owner(cookie, *rest)
+
+        monkeypatch.setattr(table, "seed_owner", close_it)
+        seed_all(table)
+        noted = [listener.cookie for listener in table.listeners.values()]
+        assert [noted.count(cookie) for cookie in cookies] == [0, 1]
+
+
 def test_a_second_pass_finds_the_processes_of_the_meantime(table: DictTable) -> None:
     seed_processes(table)
     with subprocess.Popen(["sleep", "30"]) as started:
@@ -84,26 +123,6 @@ def test_a_port_that_found_no_room_is_written_at_the_next_start(table: DictTable
         seed_all(table)
         assert [listener.cookie for listener in table.listeners.values()].count(cookie_of(opened)) == 1
     assert not table.are_listeners_lost
-
-
-def test_what_is_closed_before_it_is_written_down_is_forgotten(
-    table: DictTable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The hook of its end has run by then; its listener would stay, and be whoever's who has the port later."""
-    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    opened.bind(("127.0.0.1", 0))
-    cookie, seed_owner = cookie_of(opened), table.seed_owner
-
-    def close_meanwhile(closed: int, *of: Any) -> bool:  # noqa: ANN401
-        if closed == cookie:
-            opened.close()
-        return seed_owner(closed, *of)
-
-    monkeypatch.setattr(table, "seed_owner", close_meanwhile)
-    seed_all(table)
-    assert opened.fileno() == -1
-    assert cookie not in table.owners
-    assert cookie not in [listener.cookie for listener in table.listeners.values()]
 
 
 def test_the_newest_holder_owns_a_socket_that_was_handed_on(table: DictTable) -> None:

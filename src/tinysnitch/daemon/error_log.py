@@ -6,12 +6,17 @@ As lines that look as logging's own, and that are lost and counted where nobody 
 import logging
 import os
 import stat
+import time
 from types import TracebackType
 from typing import Self
 
 from tinysnitch.daemon.log_output import LogOutput
 
 FORMAT = "tinysnitch: %(message)s"
+_LIKE_IT_S = 1.0  # one of a kind in so much time
+_MAX_KINDS = 64
+
+_asyncio = logging.getLogger("asyncio")
 
 
 class ErrorLog(logging.Handler):
@@ -23,20 +28,35 @@ class ErrorLog(logging.Handler):
         self._descriptor = descriptor
         self._output: LogOutput | None = None
         self._others: list[logging.Handler] = []
+        self._spared = 0
+        self._next_s: dict[str, float] = {}  # by the first line of what asyncio said: when it may say that again
 
     @property
     def lost(self) -> int:
-        """Lines."""
-        return self._output.lost if self._output else 0
+        """Lines, and what asyncio said too often."""
+        return self._spared + (self._output.lost if self._output else 0)
+
+    def _spare(self, record: logging.LogRecord) -> bool:
+        """Whether it is told. Without descriptors asyncio complains of accept() several hundred times a second."""
+        kind, now_s = record.getMessage().partition("\n")[0], time.monotonic()
+        if now_s < self._next_s.get(kind, 0.0):
+            self._spared += 1
+            return False
+        if len(self._next_s) >= _MAX_KINDS:
+            self._next_s.clear()
+        self._next_s[kind] = now_s + _LIKE_IT_S
+        return True
 
     def __enter__(self) -> Self:
         """To a regular file nobody waits, and others write at the place that it has in common: that stays as it is."""
+        _asyncio.addFilter(self._spare)
         if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
             self._output = LogOutput(self._descriptor)
             self._others, logging.root.handlers[:] = logging.root.handlers[:], [self]
         return self
 
     def __exit__(self, _type: type[BaseException] | None, _error: object, _traceback: TracebackType | None) -> None:
+        _asyncio.removeFilter(self._spare)
         if self._output:
             logging.root.handlers[:] = self._others
             self._output.close()

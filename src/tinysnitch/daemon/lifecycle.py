@@ -44,6 +44,7 @@ from tinysnitch.daemon.prompt_numbers import find_first_number
 from tinysnitch.daemon.prompt_process import PromptProcess
 from tinysnitch.daemon.recorder import Recorder
 from tinysnitch.daemon.rule_loader import RuleLoader
+from tinysnitch.daemon.single_timer import SingleTimer
 from tinysnitch.daemon.user_ids import UserIds
 from tinysnitch.kernel.addresses import AddressNews
 from tinysnitch.kernel.attribution import Attributor
@@ -315,7 +316,10 @@ class SetUp:
         """Of the facts, with what tells of their changes."""
         options, compiler = self._options, ListCompiler()
         self._undo.push_async_callback(compiler.close)
-        lists = ListLoader(options.lists, options.state_dir / "lists", compiler, lambda: self.driver.refresh_facts())
+        again = SingleTimer(lambda: lists.try_again())
+        self._undo.callback(again.cancel)
+        cache, changed = options.state_dir / "lists", lambda: self.driver.refresh_facts()
+        lists = ListLoader(options.lists, cache, compiler, changed, failed=again.start)
         users = UserIds(lambda: self.driver.refresh_facts())
         self._undo.callback(users.close)
         paths = PathWatch(lambda watch: follow(watch, self._facts_changed))

@@ -2,7 +2,8 @@
 
 1. A short list is read at once. A long one is compiled into the cache by a process of its own, and mapped from there;
    while nothing changed, the next daemon only maps it.
-2. What cannot be read leaves what was read before. A file that is gone is a list that is gone.
+2. What cannot be read leaves what was read before, and is tried again by and by: for want of processes, descriptors or
+   room no change of the file would tell when that is over. A file that is gone is a list that is gone.
 3. Lists that no rule names are loaded too, so that a rule that names one holds at once.
 """
 
@@ -18,6 +19,7 @@ from tinysnitch.store.compiled_list import CompiledList, compile_list, map_compi
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.text_file import MAX_BYTES
 
+AGAIN_S = 60.0  # how often lists are tried that could not be read
 SHORT_BYTES = 256 << 10  # 10 000 names in 20 ms
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")  # as a rule can name it
 
@@ -37,13 +39,23 @@ class HeldList(msgspec.Struct):
 
 class ListLoader:
     def __init__(
-        self, folder: Path, cache: Path, compiler: Compiler, changed: Callable[[], None] = lambda: None
+        self,
+        folder: Path,
+        cache: Path,
+        compiler: Compiler,
+        changed: Callable[[], None] = lambda: None,
+        *,
+        failed: Callable[[float], None] = lambda _delay_s: None,
     ) -> None:
-        """`changed` is called when a long list was loaded, or could not be."""
+        """`changed` is called when a long list was loaded, or could not be.
+
+        `failed`: with the seconds after which to call `try_again`.
+        """
         self.folder = folder
         self._cache = cache
         self._compiler = compiler
         self._changed = changed
+        self._failed = failed
         self._held: dict[str, HeldList] = {}
 
     def refresh(self) -> None:
@@ -54,6 +66,13 @@ class ListLoader:
         self._remove_unused(names)
         for name in sorted(names):
             self._look_at(name, self._held.setdefault(name, HeldList()))
+
+    def try_again(self) -> None:
+        """All that could not be read."""
+        for held in self._held.values():
+            if held.problem and not held.is_loading:
+                held.tried = None
+        self._changed()
 
     def held(self) -> dict[str, HeldList]:
         return self._held
@@ -85,7 +104,7 @@ class ListLoader:
         try:
             stamp = read_stamp(path)
         except OSError as error:
-            held.problem = str(error.strerror)
+            self._fail(held, str(error.strerror))
             return
         if held.is_loading or stamp == held.tried:
             return
@@ -93,7 +112,7 @@ class ListLoader:
         if stamp.size_bytes > MAX_BYTES:
             held.problem = f"larger than {MAX_BYTES >> 20} MB"
         elif stamp.size_bytes <= SHORT_BYTES:
-            _read_short(path, held)
+            self._read_short(path, held)
             held.tried = stamp if stamp.is_settled() else None
         else:
             self._load_long(path, held)
@@ -106,7 +125,7 @@ class ListLoader:
         try:
             self._cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            held.problem = f"{self._cache}: {error.strerror}"
+            self._fail(held, f"{self._cache}: {error.strerror}")
             return
         held.is_loading = True
         self._compiler.begin(path, self._cache / path.name, lambda problem: self._loaded(path.name, held, problem))
@@ -114,16 +133,21 @@ class ListLoader:
     def _loaded(self, name: str, held: HeldList, problem: str) -> None:
         """What an earlier daemon compiled is better than nothing where the file cannot be compiled now."""
         held.is_loading = False
-        held.problem = problem
+        held.problem = ""
+        if problem:
+            self._fail(held, problem)
         if not problem or held.compiled is None:
             held.compiled = map_compiled(self._cache / name) or held.compiled
         if held.compiled and not problem:
             held.tried = held.compiled.summary.stamp
         self._changed()
 
+    def _read_short(self, path: Path, held: HeldList) -> None:
+        try:
+            held.compiled = compile_list(path)
+        except OSError as error:
+            self._fail(held, str(error.strerror))
 
-def _read_short(path: Path, held: HeldList) -> None:
-    try:
-        held.compiled = compile_list(path)
-    except OSError as error:
-        held.problem = str(error.strerror)
+    def _fail(self, held: HeldList, problem: str) -> None:
+        held.problem = problem
+        self._failed(AGAIN_S)

@@ -42,6 +42,7 @@ class FlowTable(Protocol):
     def find_process(self, pid: int) -> ProcessEntry | None: ...
     def find_owner(self, cookie: int) -> Owner | None: ...
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool: ...
+    def withdraw_listener(self, cookie: int) -> None: ...
     def replace_owner(self, cookie: int, owner: Owner) -> None: ...
     def remember_owner(self, flow: Flow, owner: Owner) -> None: ...
 
@@ -132,8 +133,14 @@ class Attributor:
         if user != noted:
             table.remember_owner(flow, user)
         if noted is None:  # from now on the kernel's side finds it alone, unless several take the port
-            table.seed_listener(flow.protocol, found.local_port, found.local, Listener(found.cookie, user))
+            self._seed_listener(table, found, user)
         return Claim(self._find_attribution(table, user), found.cookie)
+
+    def _seed_listener(self, table: FlowTable, found: DiagSocket, user: Owner) -> None:
+        listener = Listener(found.cookie, user)
+        is_new = table.seed_listener(found.protocol, found.local_port, found.local, listener)
+        if is_new and not self._sockets.is_open(found):
+            table.withdraw_listener(found.cookie)
 
     def _find_noted_owner(self, table: FlowTable, found: DiagSocket, entry: FlowEntry | None) -> Owner | None:
         """Also one that has ended; None for a socket that the kernel's side does not know."""

@@ -216,8 +216,18 @@ class BpfPrograms:
         """All that are there are seeded now: what an earlier daemon had no room for is no reason for doubt any more."""
         self._settings.set_lost_listeners(False)
 
+    def withdraw_process(self, pid: int, exec_id: int) -> None:
+        """It had ended before it was seeded, which no hook tells any more."""
+        found = self._maps.processes.find(pid)
+        if found is not None and found[0] == exec_id:
+            self._maps.processes.delete(pid)
+            self._maps.images.delete(exec_id)
+
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
-        """False: the port is known already; then the socket is one more that takes it."""
+        """Where the port is known already the socket is one more that takes it. False: the socket is known too.
+
+        True: see that it is still open, and else `withdraw_listener`.
+        """
         key = (address, port, protocol, 0)
         value = (listener.cookie, *pack_owner(listener.owner), 1, int(self._settings.has_lost_listeners))
         self._expect_binding(listener.cookie)
@@ -227,20 +237,19 @@ class BpfPrograms:
             self._settings.set_lost_listeners(True)
         if is_first and not is_new:
             self._join_listener(key, listener.owner)
-        return is_new
+        return is_first
+
+    def withdraw_listener(self, cookie: int) -> None:
+        """It was closed before it was seeded, which no hook tells. As forget_listener() in bpf/listener.bpf.h."""
+        key = self._maps.bindings.find(cookie)
+        if key is not None and self._maps.bindings.delete(cookie):
+            self._leave_listener(key)
 
     def _expect_binding(self, cookie: int) -> None:
         """The kernel's side may have seen the socket, and not how it got its port: it asks for that at close."""
         found = self._maps.sockets.find(cookie)
         if found is not None and not found[7]:
             self._maps.sockets.write((cookie,), (*found[:7], 1, *found[8:]), BPF_EXIST)
-
-    def forget_socket(self, cookie: int) -> None:
-        """It is closed. As on_sock_release() in bpf/socket.bpf.c."""
-        self._maps.sockets.delete(cookie)
-        key = self._maps.bindings.find(cookie)
-        if key is not None and self._maps.bindings.delete(cookie):
-            self._leave_listener(key)
 
     def replace_owner(self, cookie: int, owner: Owner) -> None:
         """Somebody else uses the socket now. As hand_over() in bpf/handover.bpf.h."""

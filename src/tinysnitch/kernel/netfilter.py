@@ -18,6 +18,7 @@ from tinysnitch.kernel.nf_tables import delete_table, read_generation
 
 _TABLES = ("mangle", "filter", "security")
 _REMARK = re.compile(r'--comment "tables before: ([a-z ]*)"')
+_TRIES = 20  # each about 10 ms
 _IF_INET6 = Path("/proc/thread-self/net/if_inet6")
 
 
@@ -114,12 +115,25 @@ class Netfilter:
         known = _REMARK.search(saved)
         if known:
             self._before[family] = known.group(1)  # should this try fail half-way, the next one finds no remark
+        if family in self._before:
+            self._delete_tables(family)
+            saved = iptables.save(family)
         removal = render_removal(saved, self._label)
         if removal:
             iptables.restore(family, removal)
-        if family in self._before:
-            _delete_empty_tables(family, self._before[family].split())
-            del self._before[family]
+            self._delete_tables(family)  # of which another one of us had a part until now
+        self._before.pop(family, None)
+
+    def _delete_tables(self, family: Family) -> None:
+        """iptables-nft makes a table when it is first touched: take away those that came with us, with all of ours.
+
+        At once: a firewall that starts meanwhile would take the empty ones for the machine's, and leave them.
+        """
+        before = self._before.get(family)
+        if before is not None and iptables.uses_nf_tables(family):
+            for table in _TABLES:
+                if table not in before.split():
+                    _delete_if_empty(family, table, self._label)
 
     def _remove_elsewhere(self, family: Family) -> None:
         """What was added when `iptables` was the other backend: nobody may be there any more to answer it."""
@@ -221,21 +235,24 @@ def _table_of(saved: str, table: str) -> str:
     return saved.partition(f"*{table}\n")[2].partition("\nCOMMIT")[0]
 
 
-def _is_empty(saved: str, table: str) -> bool:
-    """Only built-in chains, that accept, and no rule."""
-    lines = _table_of(saved, table).splitlines()
-    return all(line.startswith(":") and line.split()[1] == "ACCEPT" for line in lines)
+def _is_empty(saved: str, table: str, label: str) -> bool:
+    """But for what is the label's: only built-in chains, that accept, and no rule."""
+    ours = _chains_of(label, saved, table)
+    rules = [rule for rule in _rules_in(saved) if rule.table == table and rule.chain not in ours]
+    chains = [line[1:].split() for line in _table_of(saved, table).splitlines() if line.startswith(":")]
+    is_bare = all(name in ours or policy == "ACCEPT" for name, policy, *_counts in chains)
+    return is_bare and all(_leads_to(rule, ours) for rule in rules)
 
 
-def _delete_empty_tables(family: Family, before: list[str]) -> None:
-    """iptables-nft makes a table when it is first touched: take away those that came with us."""
-    if not iptables.uses_nf_tables(family):
-        return
-    for table in _TABLES:
+def _delete_if_empty(family: Family, table: str, label: str) -> None:
+    """Whoever changes rules meanwhile may be another one of us that ends as well, and leaves the table to us."""
+    for _ in range(_TRIES):
         generation = read_generation()
         saved = iptables.save(family)
-        if table in _tables_in(saved) and table not in before and _is_empty(saved, table):
-            delete_table(family, table, generation)
+        if table not in _tables_in(saved) or not _is_empty(saved, table, label):
+            return
+        if delete_table(family, table, generation):
+            return
 
 
 def _families() -> list[Family]:

@@ -100,20 +100,21 @@ def build_rules(
     remark: str,
 ) -> RuleSet:
     """`program_path` None: the degraded mode. `scope`: cgroup path below the mount, judged alone."""
-    reject = [
-        "-p tcp -j REJECT --reject-with tcp-reset",
-        f"-j REJECT --reject-with {_UNREACHABLE[family]}",
-    ]
+    reject = ["-p tcp -j REJECT --reject-with tcp-reset", f"-j REJECT --reject-with {_UNREACHABLE[family]}"]
     escaped_in = _escaped(program_path)
     # Who reads a packet ends its way through the table. A daemon of the machine reads names too, in mangle: the
     # firewall of a command comes behind it. (security has no POSTROUTING.)
     reads_later = scope is not None and has_security
     questions = {"ASKED": [_questions(queues[1], scope)]}
     later = {**questions, "NAMES": [_answers(program_path, _look(queues[1])), f"{_STREAM} {_look(queues[1])}"]}
+    # No packet comes to the remark: it is there for whoever takes the rules away. In each table: they are committed one
+    # by one, and a firewall that starts beside us would take those that it sees for the machine's.
+    told = f'-m comment --comment "{remark}"'
     # In the order that they are committed: what a denial needs stands before anything is judged.
+    security = {"LAST": ["-j DROP", told], **escaped_in, **(later if reads_later else {})}
     parts = {
-        **({"security": {"LAST": ["-j DROP"], **escaped_in, **(later if reads_later else {})}} if has_security else {}),
-        "filter": {"REJECT": reject, **({} if has_security else escaped_in)},
+        **({"security": security} if has_security else {}),
+        "filter": {"REJECT": [*reject, told], **({} if has_security else escaped_in)},
         "mangle": {
             **_judgement(
                 family,
@@ -126,12 +127,7 @@ def build_rules(
             "LAST": ["-j DROP"],
             **questions,
             **_leaving(label, program_path, reads_later=reads_later),
-            # No packet comes to the remark: it is there for whoever takes the rules away.
-            "DENY": [
-                f"-j MARK --set-xmark {DENY_MARK:#x}/0xffffffff",
-                "-j ACCEPT",
-                f'-m comment --comment "{remark}"',
-            ],
+            "DENY": [f"-j MARK --set-xmark {DENY_MARK:#x}/0xffffffff", "-j ACCEPT", told],
         },
     }
     named = {

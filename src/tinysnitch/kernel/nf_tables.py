@@ -1,5 +1,6 @@
 """Deletes a whole nf_tables table over netlink, without the nft program (include/uapi/linux/netfilter/nf_tables.h)."""
 
+import errno
 import socket
 from contextlib import suppress
 
@@ -14,6 +15,8 @@ from tinysnitch.kernel.netlink import (
     pack_attribute,
     pack_message,
     parse_attributes,
+    parse_error,
+    parse_messages,
 )
 
 _NF_TABLES = 10  # NFNL_SUBSYS_NFTABLES
@@ -36,10 +39,10 @@ def read_generation() -> int:
     return int.from_bytes(parse_attributes(answer.payload[NETFILTER_HEADER.size :])[_GENERATION], "big")
 
 
-def delete_table(family: Family, name: str, generation: int) -> None:
+def delete_table(family: Family, name: str, generation: int) -> bool:
     """One transaction, void if the rule set is no longer the one of that generation: nobody's new rule goes with it.
 
-    Raises nothing: the table may be gone already, and an empty one left behind harms nobody.
+    False: it was void. Raises nothing: the table may be gone already, and an empty one left behind harms nobody.
     """
     batch = NETFILTER_HEADER.pack(socket.AF_UNSPEC, 0, _NF_TABLES)
     expected = pack_attribute(_BATCH_GENERATION, generation.to_bytes(4, "big"))
@@ -52,4 +55,6 @@ def delete_table(family: Family, name: str, generation: int) -> None:
     with suppress(OSError), NetlinkSocket(NETLINK_NETFILTER) as netlink:
         netlink.socket.settimeout(5)
         netlink.socket.send(request)
-        netlink.receive()  # the acknowledgement, or the error
+        answers = parse_messages(netlink.receive())  # the acknowledgement, or the error
+        return all(parse_error(answer.payload) != errno.ERESTART for answer in answers)
+    return True

@@ -11,6 +11,7 @@ _MAX_ARGV_BYTES = 128 * 1024  # of one process; argv may take megabytes
 _DELETED = " (deleted)"
 _SOCKET = "socket:["
 _MAX_THREADS = 256  # that are looked at
+_PF_EXITING = 0x4  # include/linux/sched.h; of what has ended too
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -46,6 +47,12 @@ def read_status(pid: int) -> Status | None:
     # The name in parentheses may hold anything, parentheses and spaces too: fields count from the last one.
     fields = stat.rpartition(b")")[2].split()
     return Status(int(fields[1]), int(fields[19]) * TICK_NS) if len(fields) > 19 else None
+
+
+def has_ended(pid: int) -> bool:
+    """Whether it is gone, or its last thread is about to be: nothing of its program runs any more."""
+    fields = _read(pid, "stat").rpartition(b")")[2].split()
+    return len(fields) <= 19 or (int(fields[6]) & _PF_EXITING != 0 and int(fields[17]) <= 1)
 
 
 def to_tick(exact_ns: int) -> int:

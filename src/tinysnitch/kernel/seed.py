@@ -2,7 +2,8 @@
 
 (1) The BPF programs are attached already: what they saw is newer, and no write here overwrites it. (2) Processes are
 read twice: one that was forked during the first pass, by a parent not yet written, is found by the second. (3) Such
-images carry IMAGE_SEEDED: they were read from /proc, so the attribution is weaker (AttributionSource.PROCFS).
+images carry IMAGE_SEEDED: they were read from /proc, so the attribution is weaker (AttributionSource.PROCFS). (4) What
+ended after it was read and before it was written, no hook tells of any more: it is looked for again, and taken out.
 """
 
 from typing import Protocol
@@ -26,10 +27,11 @@ class SeedTable(Protocol):
     def find_process(self, pid: int) -> ProcessEntry | None: ...
     def seed_image(self, image: Image) -> int: ...
     def seed_process(self, pid: int, started_ns: int, exec_id: int) -> bool: ...
+    def withdraw_process(self, pid: int, exec_id: int) -> None: ...
     def seed_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool: ...
     def expect_all_listeners(self) -> None: ...
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool: ...
-    def forget_socket(self, cookie: int) -> None: ...
+    def withdraw_listener(self, cookie: int) -> None: ...
 
 
 def seed(table: SeedTable, sockets: SocketDiag) -> None:
@@ -50,26 +52,26 @@ def seed_processes(table: SeedTable) -> None:
 def _seed_process(table: SeedTable, process: LiveProcess) -> None:
     parent = table.find_process(process.parent_pid)
     image = msgspec.structs.replace(image_of(process), parent_exec_id=parent.exec_id if parent else 0)
-    table.seed_process(process.pid, process.started_ns, table.seed_image(image))
+    exec_id = table.seed_image(image)
+    if table.seed_process(process.pid, process.started_ns, exec_id) and procfs.has_ended(process.pid):
+        table.withdraw_process(process.pid, exec_id)
 
 
 def seed_sockets(table: SeedTable, sockets: SocketDiag) -> None:
     """Give each socket to the newest process that holds it, and the ports to those that listen."""
     table.expect_all_listeners()  # before they are looked for: one that finds no room meanwhile says so anew
     holders = _find_holders(table)
-    found = _list_sockets(sockets)
-    for each in [*found, *read_raw_sockets()]:
-        if each.inode in holders:
-            _seed_socket(table, each, holders[each.inode])
-    # What was closed before it was written down: the kernel's side had nothing to forget then.
-    left = {each.cookie for each in _list_sockets(sockets)}
-    for each in found:
-        if each.cookie not in left:
-            table.forget_socket(each.cookie)
+    found = [*sockets.list_sockets(TCP), *sockets.list_sockets(UDP), *read_raw_sockets()]
+    new = [each for each in found if each.inode in holders and _seed_socket(table, each, holders[each.inode])]
+    _withdraw_closed(table, sockets, new)
 
 
-def _list_sockets(sockets: SocketDiag) -> list[DiagSocket]:
-    return [*sockets.list_sockets(TCP), *sockets.list_sockets(UDP)]
+def _withdraw_closed(table: SeedTable, sockets: SocketDiag, listening: list[DiagSocket]) -> None:
+    """A long list comes in parts, between which one that is there may be left out: who is missing is asked for."""
+    there = {each.cookie for protocol in (TCP, UDP) for each in sockets.list_sockets(protocol)} if listening else set()
+    for each in listening:
+        if each.cookie not in there and not sockets.is_open(each):
+            table.withdraw_listener(each.cookie)
 
 
 class _Holder(msgspec.Struct, frozen=True, order=True):
@@ -93,15 +95,18 @@ def _find_holders(table: SeedTable) -> dict[int, _Holder]:
     return found
 
 
-def _seed_socket(table: SeedTable, found: DiagSocket, holder: _Holder) -> None:
+def _seed_socket(table: SeedTable, found: DiagSocket, holder: _Holder) -> bool:
+    """Whether it takes a port, and nobody knew."""
     cookie = found.cookie or read_cookie(holder.pid, holder.descriptor)
     process = procfs.read_process(holder.pid)
     if not cookie or process is None or not procfs.is_same_start(holder.started_ns, process.started_ns):
-        return
+        return False
     owner = Owner(holder.exec_id, holder.started_ns, holder.pid, process.uid)
     table.seed_owner(cookie, owner, found.remote, found.remote_port)
-    if _is_listening(found):  # one that is known may have found no room for its port
-        table.seed_listener(found.protocol, found.local_port, found.local, Listener(cookie, owner))
+    if not _is_listening(found):
+        return False
+    # One that is known may have found no room for its port.
+    return table.seed_listener(found.protocol, found.local_port, found.local, Listener(cookie, owner))
 
 
 def _is_listening(found: DiagSocket) -> bool:

@@ -109,6 +109,12 @@ class SocketDiag:
             raise
         return parse_socket(flow.protocol, answer.payload)
 
+    def is_open(self, listening: DiagSocket) -> bool:
+        """Whether one that takes a port is there still. Where several do, a look-up would tell of one alone."""
+        states = 1 << TCP_LISTEN if listening.protocol == TCP else ALL_STATES
+        found = self.list_sockets(listening.protocol, listening.local_port, states)
+        return any(each.cookie == listening.cookie for each in found)
+
     def list_sockets(self, protocol: int, local_port: int = 0, states: int = ALL_STATES) -> list[DiagSocket]:
         """All TCP or UDP sockets in a set of states (bit: 1 << state), of one local port or (0) of any."""
         found: list[DiagSocket] = []
