@@ -85,7 +85,7 @@ class ProcessBuilder:
             sha256=self._read_sha256(image, program) if is_host_file else None,
             warnings=(
                 *find_warnings(image, program, is_host_file=is_host_file, is_changed=is_changed),
-                *(f"started with {name}" for name in find_loaders(pid, started_ns)),
+                *(f"started with {name}" for name in find_loaders(pid, started_ns, image.executable)),
             ),
         )
 
