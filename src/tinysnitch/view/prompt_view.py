@@ -143,7 +143,9 @@ def _present_warnings(connection: Connection) -> tuple[str, ...]:
 
 
 def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple[Segment, ...]:
-    """The very line of the rule; covered are the columns that name something."""
+    """The very line of the rule; covered are the columns that name something. Of what is not kept none says an end."""
+    if not can_be_remembered(connection):
+        choice = msgspec.structs.replace(choice, lifetime=Lifetime.ONCE)
     line = format_rule(rule_for_choice(connection, choice, wall_s))
     starts = [word.column - 1 for word in split_words(line)]
     words = [line[start:end].rstrip(" ") for start, end in zip(starts, [*starts[1:], len(line)], strict=True)]
