@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tinysnitch.view.keys import KEYS, OWN_KEYS
+from tinysnitch.view.keys import KEYS, Key
 
 
 class HelpRow(msgspec.Struct, frozen=True):
@@ -38,10 +38,10 @@ _LEGEND = (
 )
 
 
-def present_help(is_guest: bool = False) -> tuple[HelpRow, ...]:
+def present_help(keys: tuple[Key, ...] = KEYS) -> tuple[HelpRow, ...]:
     rows: list[HelpRow] = []
     heading = ""
-    for key in OWN_KEYS if is_guest else KEYS:
+    for key in keys:
         rows.append(HelpRow("" if key.group.value == heading else key.group.value, key.label, key.meaning))
         heading = key.group.value
     return tuple(rows)

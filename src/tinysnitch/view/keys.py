@@ -82,6 +82,8 @@ KEYS = (
 )
 
 _BY_NAME = {name: key for key in KEYS for name in key.names}
+_HIDES = "hide the window (also Ctrl-C); the next question brings it back"
+WINDOW_KEYS = tuple(msgspec.structs.replace(key, meaning=_HIDES) if key.effect is Act.LEAVE else key for key in KEYS)
 OWN_KEYS = tuple(key for key in KEYS if key.effect is not Act.LEAVE)  # of a guest: not the prompt's to end
 
 
