@@ -91,13 +91,21 @@ def find_key(name: str) -> Key | None:
     return _BY_NAME.get(name)
 
 
+_HINTS = ("is another keyboard layout on?", "is Caps Lock on?")
+
+
+def is_hint(notice: str) -> bool:
+    """Whether it tells why a key did nothing: with the next key that does something it is over."""
+    return notice.endswith(_HINTS)
+
+
 def hint_at(name: str, text: str = "") -> str:
     """Why a key did nothing, where one may wonder; `text` is its character, where its name does not tell."""
     char = text or name
     if len(char) == 1 and char.isalpha() and not char.isascii():
-        return f"{char} is no key: is another keyboard layout on?"
+        return f"{char} is no key: {_HINTS[0]}"
     is_capital = name.isupper() and name.lower() in _BY_NAME
-    return f"{name} is no key, {name.lower()} is: is Caps Lock on?" if is_capital else ""
+    return f"{name} is no key, {name.lower()} is: {_HINTS[1]}" if is_capital else ""
 
 
 def keys_of(group: Group) -> tuple[Key, ...]:
