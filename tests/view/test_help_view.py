@@ -41,6 +41,11 @@ def test_the_legend_knows_the_words_that_a_question_may_show() -> None:
     assert {"program", "protocol"} <= {row.word for row in present_legend()}
 
 
+def test_lines_alone_have_neither_colour_nor_bar() -> None:
+    left_out = [row.word for row in present_legend() if row not in present_legend(is_plain=True)]
+    assert left_out == ["yellow", "!", "the bar"]
+
+
 def test_the_legend_does_not_call_a_line_without_a_time_forever_whatever_was_chosen() -> None:
     (meaning,) = (row.meaning for row in present_legend() if row.word == "until=")
     assert "without it forever, unless u or o is on" in meaning

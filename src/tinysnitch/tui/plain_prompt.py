@@ -242,7 +242,7 @@ class _Session:
             rows = (
                 present_help(OWN_KEYS if self._is_guest else KEYS)
                 if self._state.page is Page.HELP
-                else present_legend()
+                else present_legend(is_plain=True)
             )
             self._terminal.write_lines(help_lines(rows, view, is_guest=self._is_guest))
         elif view.is_question:

@@ -36,6 +36,7 @@ _LEGEND = (
     ("until=", "in a rule: when it ends; without it forever, unless u or o is on"),
     ("the bar", "the time that is left; with no answer it is denied"),
 )
+_ON_A_SCREEN = ("yellow", "!", "the bar")
 
 
 def present_help(keys: tuple[Key, ...] = KEYS) -> tuple[HelpRow, ...]:
@@ -47,5 +48,6 @@ def present_help(keys: tuple[Key, ...] = KEYS) -> tuple[HelpRow, ...]:
     return tuple(rows)
 
 
-def present_legend() -> tuple[HelpRow, ...]:
-    return tuple(HelpRow("", word, meaning) for word, meaning in _LEGEND)
+def present_legend(is_plain: bool = False) -> tuple[HelpRow, ...]:
+    """`is_plain`: where there are lines alone, without colour and bar."""
+    return tuple(HelpRow("", word, meaning) for word, meaning in _LEGEND if not (is_plain and word in _ON_A_SCREEN))
