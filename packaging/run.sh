@@ -6,8 +6,16 @@ cd "$(dirname "$0")/.."
 BIN=$PWD/.venv/bin
 LOG=${TINYSNITCH_LOG:-/var/log/tinysnitch.log}
 
-# Of the daemon: its error says more than what it says last.
-read_why() { grep -a '^tinysnitch: error: ' "$LOG" | tail -n 1 | cut -d ' ' -f 3-; }
+# Of this daemon, not of earlier ones: its error says more than what it says last, but it may have said none.
+said_before=$(stat -Lc %s "$LOG" 2>/dev/null || echo 0)
+read_said() { tail -c "+$((said_before + 1))" "$LOG" | grep -a "$1" | tail -n 1; }
+read_why() {
+	local why
+	why=$(read_said '^tinysnitch: error: ')
+	why=${why#tinysnitch: error: }
+	why=${why:-$(read_said .)}
+	echo "${why:+: $why}"
+}
 
 fail() {
 	printf 'tinysnitch: error: %s\ntinysnitch: hint: %s\n' "$1" "$2" >&2
@@ -36,7 +44,7 @@ setsid "$BIN/tinysnitchd" >>"$LOG" 2>&1 &
 daemon=$!
 # Ours, not one of another namespace that has the socket.
 until "$BIN/tinysnitch" status --json 2>/dev/null | grep -q "\"pid\":$daemon,"; do
-	kill -0 "$daemon" 2>/dev/null || fail "the firewall did not start: $(read_why)" "$LOG has more"
+	kill -0 "$daemon" 2>/dev/null || fail "the firewall did not start$(read_why)" "$LOG has more"
 	sleep 0.1
 done
 is_on=1

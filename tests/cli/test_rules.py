@@ -144,7 +144,7 @@ def test_a_path_that_nobody_may_look_at_is_not_missing(monkeypatch: pytest.Monke
 def test_a_bad_line_is_refused_with_its_column(running: RunningServer, command: Command) -> None:
     code, out, err = command("rules", "add", "allo - - -")
     assert (code, out) == (1, "")
-    assert err == "tinysnitch: error: <argument>:1:1: not a verdict\ntinysnitch: hint: write allow or deny\n"
+    assert err == "tinysnitch: error: column 1: not a verdict\ntinysnitch: hint: write allow or deny\n"
 
 
 @pytest.mark.parametrize(
@@ -180,6 +180,11 @@ def test_check_names_file_line_column_and_a_hint(tmp_path: Path, command: Comman
     assert [line.split(": ")[0] for line in out.splitlines()] == [f"{path}:3:9", f"{path}:4:7"]
     assert all(" (hint: " in line for line in out.splitlines())
     assert all(line.isprintable() for line in out.splitlines())
+
+
+def test_check_counts_one_bad_line_as_one(tmp_path: Path, command: Command) -> None:
+    (tmp_path / "rules").write_text("allow - - -\nallow - -\n")
+    assert command.plain("rules", "check", str(tmp_path / "rules")).err == "tinysnitch: 1 of 2 rules is wrong\n"
 
 
 def test_check_is_glad(tmp_path: Path, command: Command) -> None:

@@ -84,8 +84,10 @@ def test_what_has_no_process_cannot_quit() -> None:
 def test_a_program_that_no_rule_can_name_is_not_remembered() -> None:
     replaced = connection(program=by(replace(CURL, is_host_file=False)))
     memfd = connection(program=by(replace(CURL, is_host_file=False, program="memfd:x")))
-    assert (refusal_to_remember(replaced) or "").startswith("the program is not the file")
+    assert (refusal_to_remember(replaced) or "").startswith("not the file at its path")
     assert refusal_to_remember(memfd) == "the program has no path"
+    in_memory = connection(program=by(replace(CURL, is_host_file=False, executable="/memfd:x", program="/memfd:x")))
+    assert refusal_to_remember(in_memory) == "the program has no file"
     assert [can_be_remembered(asked) for asked in (replaced, memfd, WWW, connection(program=KERNEL))] == [
         False,
         False,

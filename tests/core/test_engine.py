@@ -217,8 +217,9 @@ def test_a_program_that_no_rule_can_name_is_answered_for_now_alone() -> None:
     inside = whose(is_host_file=False)
     engine.queue(flow_of(1), inside)
     engine.queue(flow_of(2), inside)
-    told = engine.answer(1, yes(Lifetime.FOREVER))
+    told = engine.answer(1, yes(Lifetime.DAY))
     assert [word for word in told if word.startswith(("allow", "write"))] == ["allow 1", "allow 2"]
+    assert not any("until=" in word for word in told)
     assert engine.queue(flow_of(3), inside)[0] == "opened 2"
 
 

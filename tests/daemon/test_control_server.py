@@ -49,7 +49,7 @@ def test_requests_are_answered_in_order(running: RunningServer) -> None:
 def test_the_desk_says_no_with_a_hint(running: RunningServer) -> None:
     (refused,) = talk(running, AddRule("allo"))
     assert (refused["type"], refused["hint"], refused["exit_code"]) == ("refused", "write allow or deny", 1)
-    assert refused["message"] == "<argument>:1:1: not a verdict"
+    assert refused["message"] == "column 1: not a verdict"
 
 
 def test_a_refusal_ends_the_request_not_the_client(running: RunningServer) -> None:

@@ -24,12 +24,20 @@ def running(environment: dict[str, str]) -> Iterator[tuple[int, int]]:
 
 
 def test_what_loads_code_is_named() -> None:
-    environment = {"PYTHONSTARTUP": "/a", "HOME": "/b", "LD_LIBRARY_PATH": "/tmp", "BASH_ENV": ""}
+    environment = {"PYTHONSTARTUP": "/a", "HOME": "/b", "LD_LIBRARY_PATH": "/tmp", "PYTHONHOME": ""}
     with running(environment) as (pid, started_ns):
-        assert find_loaders(pid, started_ns) == ("LD_LIBRARY_PATH", "PYTHONSTARTUP")
+        assert find_loaders(pid, started_ns, "/usr/bin/python3.13") == ("LD_LIBRARY_PATH", "PYTHONSTARTUP")
+
+
+def test_what_only_an_interpreter_reads_is_named_of_that_interpreter_alone() -> None:
+    """Who exports PYTHONPATH for all that they start is not warned of curl."""
+    with running({"PYTHONPATH": "/a", "ENV": "/b", "CLASSPATH": "/c", "LD_PRELOAD": ""}) as (pid, started_ns):
+        programs = ("/usr/bin/curl", "/opt/x/python3", "/usr/bin/dash", "/usr/lib/jvm/bin/java")
+        named = [find_loaders(pid, started_ns, program) for program in programs]
+    assert named == [(), ("PYTHONPATH",), ("ENV",), ("CLASSPATH",)]
 
 
 def test_another_process_of_this_pid_tells_nothing() -> None:
     with running({"PERL5OPT": "-Mevil"}) as (pid, started_ns):
-        assert find_loaders(pid, started_ns - TICK_NS) == ()
-    assert find_loaders(pid, started_ns) == ()
+        assert find_loaders(pid, started_ns - TICK_NS, "/usr/bin/perl") == ()
+    assert find_loaders(pid, started_ns, "/usr/bin/perl") == ()

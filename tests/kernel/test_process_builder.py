@@ -119,6 +119,11 @@ def test_a_deleted_program_in_tmp(builder: ProcessBuilder) -> None:
     assert process.warnings == ("deleted file", "runs from /tmp")
 
 
+def test_a_program_in_memory_never_was_a_file(builder: ProcessBuilder) -> None:
+    process = build(builder, make_image("/memfd:x", "x", flags=structs.IMAGE_DELETED))
+    assert process.warnings == ("runs from memory, not from a file",)
+
+
 @pytest.mark.parametrize(
     ("flag", "warnings"),
     [

@@ -1,6 +1,9 @@
 """`make run CMD=...`: what surrounds the command. The README's own lines are in tests/lab/test_readme.py."""
 
+import os
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +11,7 @@ from tests.lab.lab import Lab
 from tests.lab.patience import PATIENCE
 from tests.lab.private_machine import PrivateMachine
 from tests.lab.world import WORLD4
+from tests.repo.tree import ROOT
 
 pytestmark = [pytest.mark.privileged]
 
@@ -21,3 +25,29 @@ def test_the_shells_words_and_its_exit_status_come_through(lab: Lab, command: st
     ran = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=40 * PATIENCE)
     assert f"Error {status}" in ran.stderr  # make says it, and ends with 2
     assert ("refused" in ran.stderr) == (WORLD4 in command)
+
+
+EARLIER = "tinysnitch: error: of yesterday\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("echo 'tinysnitch: error: no iptables'; echo 'tinysnitch: hint: install it'", ": no iptables"),
+        ("echo 'it is not executable'", ": it is not executable"),
+        ("true", ""),
+    ],
+)
+def test_a_daemon_that_does_not_start_is_told_with_its_own_words(tmp_path: Path, said: str, told: str) -> None:
+    """Not with those that an earlier one left in the log, and not with a colon and nothing."""
+    (tmp_path / "packaging").mkdir()
+    script = shutil.copy(ROOT / "packaging" / "run.sh", tmp_path / "packaging")
+    commands = tmp_path / ".venv" / "bin"
+    commands.mkdir(parents=True)
+    for name, does in (("tinysnitchd", said), ("tinysnitch", "exit 3")):
+        (commands / name).write_text(f"#!/bin/sh\n{does}\n")
+        (commands / name).chmod(0o755)
+    (tmp_path / "log").write_text(EARLIER)
+    environment = {**os.environ, "TINYSNITCH_LOG": str(tmp_path / "log")}
+    ran = subprocess.run([script], env=environment, capture_output=True, text=True, timeout=20 * PATIENCE)
+    assert (ran.returncode, ran.stderr.splitlines()[0]) == (1, f"tinysnitch: error: the firewall did not start{told}")

@@ -130,6 +130,14 @@ def test_the_time_that_is_left_is_in_sight_behind_the_question_too(stage: Stage,
     assert [text for text in stage.texts() if text.endswith(" s, then deny")] != []
 
 
+def test_the_help_says_that_q_hides_the_window(stage: Stage) -> None:
+    stage.ask(1)
+    stage.wait_paint()
+    stage.agent.press("h", time.monotonic() + 1)
+    assert [text for text in stage.texts() if text.startswith("hide the window")] != []
+    assert [text for text in stage.texts() if "make run" in text] == []
+
+
 def test_a_program_that_ended_is_marked_at_the_next_tick(stage: Stage) -> None:
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
         status = procfs.read_status(child.pid)

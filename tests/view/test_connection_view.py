@@ -181,6 +181,7 @@ def test_the_way_to_the_address_and_what_a_question_asks_for() -> None:
     connection = msgspec.structs.replace(connection_of(), aliases=("edge.cdn.test",), asked_name="secret\x1b.test")
     found = texts(connection)
     assert (found["by way of"], found["asks for"]) == ("edge.cdn.test", "secret\\x1b.test")
+    assert present_title(connection) == "curl wants to ask shop.test for secret\\x1b.test"
 
 
 def test_a_name_of_the_link_is_marked() -> None:

@@ -6,7 +6,7 @@ from tinysnitch.core.program_file import ProgramFile
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.connection_view import present_connection
 from tinysnitch.view.help_view import present_help, present_legend
-from tinysnitch.view.keys import KEYS, Group
+from tinysnitch.view.keys import KEYS, OWN_KEYS, WINDOW_KEYS, Group
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.text import cell_width
 
@@ -18,7 +18,14 @@ def test_the_help_shows_every_key_under_its_heading_once() -> None:
 
 
 def test_a_guest_reads_nothing_of_leaving() -> None:
-    assert [row for row in present_help() if row not in present_help(is_guest=True)] == [present_help()[-1]]
+    assert [row for row in present_help() if row not in present_help(OWN_KEYS)] == [present_help()[-1]]
+
+
+def test_a_window_is_hidden_where_a_terminal_is_left() -> None:
+    """`make run` asks in a terminal; a window stays attached."""
+    words = [row.word for row, other in zip(present_help(WINDOW_KEYS), present_help(), strict=True) if row != other]
+    assert words == ["q"]
+    assert "the next question brings it back" in present_help(WINDOW_KEYS)[-1].meaning
 
 
 def test_the_legend_knows_the_words_that_a_question_may_show() -> None:
@@ -32,6 +39,11 @@ def test_the_legend_knows_the_words_that_a_question_may_show() -> None:
     labels = {line.label for line in present_connection(connection, Choice(verdict=Verdict.ALLOW), lookup)}
     assert labels - {row.word for row in present_legend()} == set()
     assert {"program", "protocol"} <= {row.word for row in present_legend()}
+
+
+def test_lines_alone_have_neither_colour_nor_bar() -> None:
+    left_out = [row.word for row in present_legend() if row not in present_legend(is_plain=True)]
+    assert left_out == ["yellow", "!", "the bar"]
 
 
 def test_the_legend_does_not_call_a_line_without_a_time_forever_whatever_was_chosen() -> None:

@@ -277,6 +277,18 @@ def test_a_capital_letter_answers_nothing_and_is_told_why() -> None:
     assert (state.notice, selected_id(state)) == ("Y is no key, y is: is Caps Lock on?", 1)
 
 
+def test_what_is_told_of_a_wrong_key_is_over_with_a_right_one() -> None:
+    state = opened(1)
+    press(state, "Y")
+    press(state, "x")
+    assert state.notice
+    press(state, "f")
+    assert state.notice == ""
+    state.handle(NoticeGiven("rules not loaded"), 2.0)
+    press(state, "f")
+    assert state.notice == "rules not loaded"
+
+
 def test_a_guest_is_not_left() -> None:
     state = PromptState(is_guest=True)
     state.handle(QuestionOpened(prompt_of()), 0.0)

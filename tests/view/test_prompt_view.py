@@ -13,6 +13,7 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import ICMP
 from tinysnitch.core.process import UNKNOWN
+from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.keys import KEYS
 from tinysnitch.view.prompt_events import ConnectionLost, DaemonGreeted, KeyPressed, QuestionOpened
@@ -166,10 +167,21 @@ def test_lifetime_in_words(lifetime: Lifetime, words: str) -> None:
 def test_lifetimes_that_cannot_hold_say_so() -> None:
     foreign = connection_of(msgspec.structs.replace(CURL, is_host_file=False))
     assert present_lifetime(foreign, CHOICE) == "this once, whatever you choose"
-    assert shown(opened(foreign)).warnings[-1].startswith("no rule can cover it: ")
+    warning = shown(opened(foreign)).warnings[-1]
+    assert warning == "no rule can cover it: not the file at its path (if updated, start it anew)"
+    assert len(f"! {warning}") <= 78  # whole in a terminal of 80 columns
+    assert "until=" not in "".join(segment.text for segment in shown(opened(foreign)).rule)
     assert [shown(opened(one)).is_rule_kept for one in (foreign, connection_of())] == [False, True]
     quits = Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.QUIT)
     assert present_lifetime(Connection(flow=IN, attribution=UNKNOWN), quits) == "for 9 minutes"
+
+
+def test_the_rule_that_asks_is_named() -> None:
+    rule = parse_rule("ask - - - /usr/bin/curl")
+    prompt = msgspec.structs.replace(prompt_of(), reason="asked by a rule", rule=rule)
+    state = PromptState()
+    state.handle(QuestionOpened(prompt), 0.0)
+    assert shown(state).reason == "of the rule ask - - - /usr/bin/curl"
 
 
 def test_without_a_question_the_view_waits() -> None:

@@ -39,7 +39,7 @@ def summarize_run(lines: Iterable[ConnectionLine | AskLine], width: int | None =
     summary = RunSummary()
     for each in lines:
         summary.add(each)
-    return summary.lines(width)
+    return summary.lines(width, {0: "root"}.get)
 
 
 def line(**fields: Any) -> ConnectionLine:  # noqa: ANN401 - any field of the line
@@ -48,6 +48,19 @@ def line(**fields: Any) -> ConnectionLine:  # noqa: ANN401 - any field of the li
 
 def refused(**fields: Any) -> ConnectionLine:  # noqa: ANN401 - any field of the line
     return line(verdict=Verdict.DENY, reason="nobody to ask", rule=None, **fields)
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("answered by uid 0", "answered by root"),
+        ("answered once by uid 0", "answered once by root"),
+        ("answered by uid 7", "answered by uid 7"),
+    ],
+)
+def test_who_refused_is_told_by_name(reason: str, told: str) -> None:
+    (row,) = summarize_run([line(verdict=Verdict.DENY, reason=reason)])
+    assert row == f"refused tcp shop.test:80 by /usr/bin/curl: {told}"
 
 
 def test_what_was_allowed_comes_first_and_what_was_refused_says_why() -> None:

@@ -254,7 +254,8 @@ def check_command(file: str, socket_path: str) -> int:
     rules, errors = parse_rules(_read(file), "<stdin>" if file == "-" else file)
     print_lines(error.with_hint() for error in errors)
     if errors:
-        print_note(f"{len(errors)} of {len(rules) + len(errors)} rules are wrong")
+        are = "is" if len(errors) == 1 else "are"
+        print_note(f"{len(errors)} of {len(rules) + len(errors)} rules {are} wrong")
         return 1
     print_line("1 rule, no errors" if len(rules) == 1 else f"{len(rules)} rules, no errors")
     return 0

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from tinysnitch.cli.judged_command import JudgedCommand, check_command
 from tinysnitch.cli.scoped_daemon import ScopedDaemon
+from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_error, print_note, print_snitch_error
 from tinysnitch.core.errors import NotPermitted, SnitchError
 
@@ -75,7 +76,7 @@ class ScopedRun:
         finally:
             await daemon.stop()
         width = _PROGRAM_WIDTH if os.isatty(1) and os.isatty(2) else None
-        for line in daemon.summary.lines(width):
+        for line in daemon.summary.lines(width, find_user):
             print_note(line)
         return status
 

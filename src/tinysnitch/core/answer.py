@@ -77,7 +77,9 @@ def refusal_to_remember(connection: Connection) -> str | None:
         return None
     if not process.program.startswith("/"):
         return "the program has no path"
-    return None if process.is_host_file else "the program is not the file that this machine has at its path"
+    if not process.is_host_file and process.executable.startswith("/memfd:"):
+        return "the program has no file"
+    return None if process.is_host_file else "not the file at its path (if updated, start it anew)"
 
 
 def can_be_remembered(connection: Connection) -> bool:

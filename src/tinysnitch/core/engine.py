@@ -227,7 +227,7 @@ class Engine:
         rule = event.rule or rule_for_choice(connection, choice, now.wall_s)
         is_once = choice.lifetime is Lifetime.ONCE or not can_be_remembered(connection)
         if event.rule is None and is_once:
-            yield from self._answer_once(prompt, rule, event, now)
+            yield from self._answer_once(prompt, msgspec.structs.replace(rule, until_s=None), event, now)
             return
         reason = f"answered by uid {event.by_uid}"
         yield _report_answer(prompt, rule, event, now)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+ARGUMENT = "<argument>"
+
 
 class SnitchError(Exception):
     """Something the user can act on. Printed as `error:` then `hint:`, never as a traceback."""
@@ -31,7 +33,7 @@ class Malformed(ValueError):
 
 @dataclass(eq=True)
 class RuleSyntaxError(SnitchError):
-    """A line that is not a rule. `source` is a file name or `<argument>`; line and column count from 1."""
+    """A line that is not a rule. `source` is a file name, or ARGUMENT for one that somebody types; counted from 1."""
 
     source: str
     line: int
@@ -40,7 +42,8 @@ class RuleSyntaxError(SnitchError):
     hint: str = ""
 
     def __str__(self) -> str:
-        return f"{self.source}:{self.line}:{self.column}: {self.problem}"
+        place = "column " if self.source == ARGUMENT else f"{self.source}:{self.line}:"
+        return f"{place}{self.column}: {self.problem}"
 
     def with_hint(self) -> str:
         """All in one line, where there may be several."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tinysnitch.core.errors import RuleSyntaxError
+from tinysnitch.core.errors import ARGUMENT, RuleSyntaxError
 from tinysnitch.core.form import Form, unknown_word
 from tinysnitch.core.port_text import (
     PORT_FORMS,
@@ -68,7 +68,7 @@ COLUMNS = (
 _REQUIRED = 3  # columns behind the qualifiers
 
 
-def parse_rule(line: str, source: str = "<argument>", line_number: int = 1) -> Rule:
+def parse_rule(line: str, source: str = ARGUMENT, line_number: int = 1) -> Rule:
     """The rule that a line says; RuleSyntaxError is all it raises."""
     return _parse_bare(line) or _parse_line(line, source, line_number)
 

@@ -146,7 +146,9 @@ def _imagine_flow(address: bytes, port: int, protocol: str) -> Flow:
     if number == ICMP and not is_v4(address):
         number = ICMPV6
     if not 0 <= port <= _MAX_PORT or (port == 0) == (number in (TCP, UDP)):
-        raise SnitchError(f"{port} is no port for {protocol}", f"a port from 1 to {_MAX_PORT} for TCP and UDP, else -")
+        raise SnitchError(
+            f"{port or '-'} is no port for {protocol}", f"a port from 1 to {_MAX_PORT} for TCP and UDP, else -"
+        )
     is_inbound = service.direction is Direction.INBOUND
     return Flow(
         protocol=number,

@@ -84,7 +84,7 @@ Examples:
     "--timeout",
     "timeout_s",
     type=_Seconds(),
-    default=DEFAULTS.timeout_s,
+    default=f"{DEFAULTS.timeout_s:g}",
     show_default=True,
     help="Deny what nobody answers within so many seconds; 0 denies at once.",
 )

@@ -20,6 +20,7 @@ from tinysnitch.kernel.procfs import LiveProcess
 
 MAX_PARENTS = 64
 MAX_PARENTS_LENGTH = 8192  # characters in all: names of scripts may be long, and a question must fit into a frame
+_MEMORY = "/memfd:"  # memfd_create(2); only root could give a file such a path
 _SUSPECT = ("/tmp/", "/var/tmp/", "/dev/shm/")
 _ARGS_LOST = structs.IMAGE_ARGS_CUT | structs.IMAGE_ARGS_UNREADABLE
 
@@ -85,7 +86,7 @@ class ProcessBuilder:
             sha256=self._read_sha256(image, program) if is_host_file else None,
             warnings=(
                 *find_warnings(image, program, is_host_file=is_host_file, is_changed=is_changed),
-                *(f"started with {name}" for name in find_loaders(pid, started_ns)),
+                *(f"started with {name}" for name in find_loaders(pid, started_ns, image.executable)),
             ),
         )
 
@@ -210,7 +211,7 @@ def find_warnings(image: Image, program: Program, *, is_host_file: bool, is_chan
     """What people should know before they answer."""
     is_deleted = bool(image.flags & structs.IMAGE_DELETED)
     if is_deleted:
-        yield "deleted file"
+        yield "runs from memory, not from a file" if image.executable.startswith(_MEMORY) else "deleted file"
     paths = (image.executable, program.path)
     yield from (f"runs from {folder[:-1]}" for folder in _SUSPECT if any(path.startswith(folder) for path in paths))
     if is_changed:

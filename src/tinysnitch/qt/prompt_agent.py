@@ -23,6 +23,7 @@ from tinysnitch.qt.page import Page
 from tinysnitch.qt.prompt_page import Room, build_help, build_page
 from tinysnitch.qt.prompt_window import PromptWindow
 from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.view.keys import KEYS, WINDOW_KEYS
 from tinysnitch.view.lookup import FindFile, Lookup
 from tinysnitch.view.prompt_events import Answer, Answers, Event, KeyPressed, Leave, QuestionOpened, TextPasted
 from tinysnitch.view.prompt_state import Page as StatePage
@@ -176,7 +177,8 @@ class PromptAgent:
 
     def _builder(self, view: PromptView) -> Callable[[Room], Page]:
         if self.state.page is StatePage.HELP:
-            return lambda room: build_help("keys", present_help(), view, room)
+            keys = KEYS if self._leave else WINDOW_KEYS
+            return lambda room: build_help("keys", present_help(keys), view, room)
         if self.state.page is StatePage.LEGEND:
             return lambda room: build_help("what the words mean", present_legend(), view, room)
         return lambda room: build_page(view, room)

@@ -27,6 +27,7 @@ from tinysnitch.tui.plain_lines import (
 from tinysnitch.tui.terminal import Terminal
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.view.keys import KEYS, OWN_KEYS
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_events import (
     Answer,
@@ -238,7 +239,11 @@ class _Session:
             lines = begin_edit_lines(view) if view.is_question else [f"{view.title}; Esc goes on"]
             self._terminal.write_lines(lines)
         elif self._state.page is not Page.QUESTION:
-            rows = present_help(self._is_guest) if self._state.page is Page.HELP else present_legend()
+            rows = (
+                present_help(OWN_KEYS if self._is_guest else KEYS)
+                if self._state.page is Page.HELP
+                else present_legend(is_plain=True)
+            )
             self._terminal.write_lines(help_lines(rows, view, is_guest=self._is_guest))
         elif view.is_question:
             self._ask(view)

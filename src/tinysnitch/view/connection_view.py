@@ -19,9 +19,12 @@ from tinysnitch.view.text import escape_text
 
 def present_title(connection: Connection) -> str:
     """`curl wants to reach shop.test`: who and where in one sentence."""
+    who = present_program(connection.attribution)
     where = escape_text(connection.name or format_address(connection.flow.remote))
+    if connection.asked_name:
+        return f"{who} wants to ask {where} for {escape_text(connection.asked_name)}"
     verb = "wants to reach" if connection.flow.direction is Direction.OUTBOUND else "is asked to accept from"
-    return f"{present_program(connection.attribution)} {verb} {where}"
+    return f"{who} {verb} {where}"
 
 
 def present_program(attribution: Attribution) -> str:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tinysnitch.view.keys import KEYS, OWN_KEYS
+from tinysnitch.view.keys import KEYS, Key
 
 
 class HelpRow(msgspec.Struct, frozen=True):
@@ -36,16 +36,18 @@ _LEGEND = (
     ("until=", "in a rule: when it ends; without it forever, unless u or o is on"),
     ("the bar", "the time that is left; with no answer it is denied"),
 )
+_ON_A_SCREEN = ("yellow", "!", "the bar")
 
 
-def present_help(is_guest: bool = False) -> tuple[HelpRow, ...]:
+def present_help(keys: tuple[Key, ...] = KEYS) -> tuple[HelpRow, ...]:
     rows: list[HelpRow] = []
     heading = ""
-    for key in OWN_KEYS if is_guest else KEYS:
+    for key in keys:
         rows.append(HelpRow("" if key.group.value == heading else key.group.value, key.label, key.meaning))
         heading = key.group.value
     return tuple(rows)
 
 
-def present_legend() -> tuple[HelpRow, ...]:
-    return tuple(HelpRow("", word, meaning) for word, meaning in _LEGEND)
+def present_legend(is_plain: bool = False) -> tuple[HelpRow, ...]:
+    """`is_plain`: where there are lines alone, without colour and bar."""
+    return tuple(HelpRow("", word, meaning) for word, meaning in _LEGEND if not (is_plain and word in _ON_A_SCREEN))

@@ -82,6 +82,8 @@ KEYS = (
 )
 
 _BY_NAME = {name: key for key in KEYS for name in key.names}
+_HIDES = "hide the window (also Ctrl-C); the next question brings it back"
+WINDOW_KEYS = tuple(msgspec.structs.replace(key, meaning=_HIDES) if key.effect is Act.LEAVE else key for key in KEYS)
 OWN_KEYS = tuple(key for key in KEYS if key.effect is not Act.LEAVE)  # of a guest: not the prompt's to end
 
 
@@ -89,13 +91,21 @@ def find_key(name: str) -> Key | None:
     return _BY_NAME.get(name)
 
 
+_HINTS = ("is another keyboard layout on?", "is Caps Lock on?")
+
+
+def is_hint(notice: str) -> bool:
+    """Whether it tells why a key did nothing: with the next key that does something it is over."""
+    return notice.endswith(_HINTS)
+
+
 def hint_at(name: str, text: str = "") -> str:
     """Why a key did nothing, where one may wonder; `text` is its character, where its name does not tell."""
     char = text or name
     if len(char) == 1 and char.isalpha() and not char.isascii():
-        return f"{char} is no key: is another keyboard layout on?"
+        return f"{char} is no key: {_HINTS[0]}"
     is_capital = name.isupper() and name.lower() in _BY_NAME
-    return f"{name} is no key, {name.lower()} is: is Caps Lock on?" if is_capital else ""
+    return f"{name} is no key, {name.lower()} is: {_HINTS[1]}" if is_capital else ""
 
 
 def keys_of(group: Group) -> tuple[Key, ...]:

@@ -7,7 +7,7 @@ import msgspec
 from tinysnitch.core.answer import rule_for_choice
 from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.errors import RuleSyntaxError
+from tinysnitch.core.errors import ARGUMENT, RuleSyntaxError
 from tinysnitch.core.process import uid_of
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.core.verdict import Verdict
@@ -80,8 +80,8 @@ def find_fault(line: LineEdit) -> RuleSyntaxError | None:
     except RuleSyntaxError as error:
         return error
     if rule.verdict is Verdict.ASK:
-        return RuleSyntaxError("<argument>", 1, 1, "ask is no answer", "write allow or deny")
+        return RuleSyntaxError(ARGUMENT, 1, 1, "ask is no answer", "write allow or deny")
     if line.uid is not None and (rule.user is None or (rule.user.isdigit() and rule.user != str(line.uid))):
         hint = f"write user={line.uid} behind the verdict"
-        return RuleSyntaxError("<argument>", 1, 1, "your rules must be for you alone", hint)
+        return RuleSyntaxError(ARGUMENT, 1, 1, "your rules must be for you alone", hint)
     return None

@@ -26,7 +26,7 @@ from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.first_choice import FIRST_CHOICE, choose_first
-from tinysnitch.view.keys import Act, find_key, hint_at
+from tinysnitch.view.keys import Act, find_key, hint_at, is_hint
 from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault
 from tinysnitch.view.program_group import group_of, walk_order
 from tinysnitch.view.prompt_events import (
@@ -247,8 +247,8 @@ class PromptState:
             return NOTHING
         if not self.is_ready(now):
             self.note_typing(now)
+        self.notice = hint_at(name, text) or ("" if key and is_hint(self.notice) else self.notice)
         if key is None:
-            self.notice = hint_at(name, text) or self.notice
             return NOTHING
         if isinstance(key.effect, Verdict):
             return self._answer(name, key.effect, now)

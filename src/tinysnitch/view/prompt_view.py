@@ -9,6 +9,7 @@ from tinysnitch.core.answer import can_be_remembered, is_by_address, refusal_to_
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.rule_qualifiers import QUALIFIERS
 from tinysnitch.core.rule_text import COLUMNS, format_rule
 from tinysnitch.core.words import split_words
@@ -46,7 +47,7 @@ class KeyHint(msgspec.Struct, frozen=True):
 class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     is_question: bool
-    reason: str = ""  # why it is asked
+    reason: str = ""  # why it is asked, behind `asked because`
     lines: tuple[Line, ...] = ()
     warnings: tuple[str, ...] = ()
     rule: tuple[Segment, ...] = ()  # the line that `y` writes; `n` writes it with `deny`
@@ -72,7 +73,7 @@ def present_prompt(state: PromptState, now: Instant, lookup: Lookup = NO_LOOKUP)
     view = PromptView(
         title=present_title(connection),
         is_question=True,
-        reason=escape_text(question.prompt.reason),
+        reason=_present_reason(question.prompt),
         lines=present_connection(connection, question.choice, lookup, is_full=state.page is Page.EDIT),
         warnings=_present_warnings(connection),
         rule=present_rule(connection, question.choice, now.wall_s),
@@ -137,13 +138,20 @@ def _present_none(state: PromptState) -> PromptView:
     return PromptView(title=title, is_question=False, hints=(hints,), notice=escape_text(state.notice))
 
 
+def _present_reason(prompt: Prompt) -> str:
+    """What stands behind `asked because`."""
+    return escape_text(f"of the rule {format_rule(prompt.rule)}" if prompt.rule else prompt.reason)
+
+
 def _present_warnings(connection: Connection) -> tuple[str, ...]:
     refusal = refusal_to_remember(connection)
     return (*present_warnings(connection), *((f"no rule can cover it: {refusal}",) if refusal else ()))
 
 
 def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple[Segment, ...]:
-    """The very line of the rule; covered are the columns that name something."""
+    """The very line of the rule; covered are the columns that name something. Of what is not kept none says an end."""
+    if not can_be_remembered(connection):
+        choice = msgspec.structs.replace(choice, lifetime=Lifetime.ONCE)
     line = format_rule(rule_for_choice(connection, choice, wall_s))
     starts = [word.column - 1 for word in split_words(line)]
     words = [line[start:end].rstrip(" ") for start, end in zip(starts, [*starts[1:], len(line)], strict=True)]

@@ -1,16 +1,19 @@
 """What was allowed to one command, what refused, and what nobody answered: the last words of `tinysnitch run`."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
 from tinysnitch.core.flow import Direction
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.log_lines import AskLine, ConnectionLine
+from tinysnitch.view.lookup import FindUser
 from tinysnitch.view.text import escape_text, shorten_middle
 
 # Not "reached": whether there was anything at the other end the firewall does not know.
 _WORDS = {Verdict.ALLOW: "allowed", Verdict.DENY: "refused", Verdict.ASK: "not answered"}
 
+_ANSWERED = re.compile(r"(answered(?: once)? by )uid (\d+)")  # by whom, in a reason of the engine
 MAX_ROWS = 10_000  # what a command tries anew without end is counted together beyond that
 
 _Tried = ConnectionLine | AskLine
@@ -37,7 +40,7 @@ class RunSummary:
         else:
             self._rest += 1
 
-    def lines(self, program_width: int | None = None) -> list[str]:
+    def lines(self, program_width: int | None = None, find_user: FindUser = lambda _uid: None) -> list[str]:
         """One for each remote, what was allowed first; the same ones counted together, in the order they came.
 
         A question that is still open at the end is told as well. Programs are shortened to the width, if there is one.
@@ -46,7 +49,7 @@ class RunSummary:
         counts.update(map(_row_of, self._asked.values()))
         if not counts:
             return ["no connection was tried"]
-        told = [text for verdict in _WORDS for text in _section(verdict, counts, program_width)]
+        told = [text for verdict in _WORDS for text in _section(verdict, counts, program_width, find_user)]
         return [*told, f"and {self._rest} more, elsewhere"] if self._rest else told
 
 
@@ -59,13 +62,19 @@ def _question_of(line: _Tried) -> tuple[object, ...]:
     return _place_of(line), line.program, line.args, line.uid
 
 
-def _section(verdict: Verdict, counts: Counter[_Row], width: int | None) -> Iterator[str]:
+def _section(verdict: Verdict, counts: Counter[_Row], width: int | None, find_user: FindUser) -> Iterator[str]:
     rows = [(count, *row[1:]) for row, count in counts.items() if row[0] is verdict]
     for count, place, program, reason in rows:
         times = f" ({count} times)" if count > 1 else ""
-        why = f": {reason}" if verdict is Verdict.DENY else ""
+        why = f": {_name_user(reason, find_user)}" if verdict is Verdict.DENY else ""
         name = escape_text(program)
         yield f"{_WORDS[verdict]} {place}{times} by {name if width is None else shorten_middle(name, width)}{why}"
+
+
+def _name_user(reason: str, find_user: FindUser) -> str:
+    answered = _ANSWERED.fullmatch(reason)
+    name = find_user(int(answered[2])) if answered else None
+    return f"{answered[1]}{escape_text(name)}" if answered and name else reason
 
 
 def _place_of(line: _Tried) -> str:
