@@ -12,6 +12,7 @@ from tinysnitch.kernel import bpf_structs as structs
 
 pytestmark = [pytest.mark.privileged]
 
+TRIES = 5
 CLIENT = str(PROGRAMS / "tcp_client.py")
 SIZES = {
     "images": (8, structs.IMAGE.struct.size),
@@ -46,7 +47,8 @@ def wait_lost(watched: WatchedLab, what: str) -> Record:
 def test_a_program_that_found_no_room_is_unknown(named: WatchedLab, name: str) -> None:
     assert named.lab.run([PYTHON, CLIENT, WORLD4, "80"]).returncode == 0
     fill(named, name)
-    assert named.lab.run([PYTHON, CLIENT, WORLD4, "80"]).returncode == 1
+    # Whoever ends on this machine leaves room, which is filled again a moment later.
+    assert any(named.lab.run([PYTHON, CLIENT, WORLD4, "80"]).returncode == 1 for _ in range(TRIES))
     record = named.daemon.wait_connection(verdict="deny")
     assert (record["program"], record["pid"], record["attribution"]) == ("unknown", None, "unknown")
     lost = wait_lost(named, f"{name} not stored")
