@@ -249,6 +249,7 @@ def test_no_key_counts_before_the_question_is_on_the_screen(tmp_path: Path, monk
 
 def test_what_is_drawn_and_not_painted_yet_takes_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        await pilot.pause()  # till what the start has to paint is painted
         monkeypatch.setattr(app._widget, "refresh", lambda *_regions: app._widget)
         daemon.open(prompt_of(1))
         await until(lambda: app.state.selected and not app._is_drawing_due)
