@@ -100,11 +100,11 @@ def send_many(address: str, port: int, seconds: float) -> None:
 
 
 def bind_and_close(address: str, port: int, seconds: float) -> None:
-    """A socket after the other."""
+    """A socket after the other. One that is closed lives on while anybody on the machine looks at /proc/PID/fd."""
     end_s = time.monotonic() + seconds
     while time.monotonic() < end_s:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
-            opened.bind((address, port))
+            _attempt(lambda opened=opened: opened.bind((address, port)))
 
 
 def send(handle: int, text: str) -> str:
