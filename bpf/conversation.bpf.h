@@ -133,8 +133,8 @@ static __always_inline bool goes_on(struct __sk_buff *skb, const struct settings
 		return false;
 	if (is_answer && !conversation->is_answered)
 		conversation->is_answered = 1;
-	if (!is_within(SECOND_NS, conversation->seen_ns,
-		       now_ns)) /* each packet would move the cache line from CPU to CPU */
+	/* Not for each packet: that would move the cache line from CPU to CPU. */
+	if (!is_within(SECOND_NS, conversation->seen_ns, now_ns))
 		conversation->seen_ns = now_ns;
 	return true;
 }

@@ -7,7 +7,7 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import find_registrable_domain
 from tinysnitch.core.flow import format_address
 from tinysnitch.core.port_text import ANY_PORT, general_protocol
-from tinysnitch.core.process import Attribution, AttributionSource
+from tinysnitch.core.process import MEMORY_FILE, Attribution, AttributionSource
 from tinysnitch.core.rule import ANY_REMOTE, PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
 
 _PROGRAM_KINDS = {
@@ -77,7 +77,7 @@ def refusal_to_remember(connection: Connection) -> str | None:
         return None
     if not process.program.startswith("/"):
         return "the program has no path"
-    if not process.is_host_file and process.executable.startswith("/memfd:"):
+    if not process.is_host_file and process.executable.startswith(MEMORY_FILE):
         return "the program has no file"
     return None if process.is_host_file else "not the file at its path (if updated, start it anew)"
 

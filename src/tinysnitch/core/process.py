@@ -7,6 +7,8 @@ from enum import Enum
 
 import msgspec
 
+MEMORY_FILE = "/memfd:"  # how the path of an executable begins that is in no file: memfd_create(2); else only root can
+
 
 class AttributionSource(Enum):
     BPF = "bpf"  # captured by the kernel at exec, joined by the socket cookie

@@ -50,8 +50,9 @@ _DENIED = f"-m mark --mark {DENY_MARK:#x}"
 # Not --syn, which also asks that FIN is clear: a SYN with FIN opens a connection with some hosts.
 _IS_NO_SYN = "-p tcp -m tcp ! --tcp-flags SYN,RST,ACK SYN"
 _NO_SYN = f"{_IS_NO_SYN} -j RETURN"
-_IS_SYN = _IS_NO_SYN.replace("! ", "")
-_NO_STREAM = _NO_SYN.replace("! --tcp-flags", "! --dport 53 ! --tcp-flags")  # to a resolver, of what is under way
+_IS_SYN = "-p tcp -m tcp --tcp-flags SYN,RST,ACK SYN"
+# What is under way, but for what goes to a resolver.
+_NO_STREAM = "-p tcp -m tcp ! --dport 53 ! --tcp-flags SYN,RST,ACK SYN -j RETURN"
 # The middle of a connection, which is most of what comes in: neither a SYN nor what answers one, nor of a resolver.
 _MIDDLE = "-p tcp -m tcp ! --sport 53 --tcp-flags SYN NONE -j RETURN"
 _DNS_PROTOCOLS = ("-p udp -m udp", "-p tcp -m tcp")

@@ -8,7 +8,7 @@ import msgspec
 
 from tinysnitch.core import program as naming
 from tinysnitch.core.cgroup_owner import owners_of_cgroup
-from tinysnitch.core.process import Process
+from tinysnitch.core.process import MEMORY_FILE, Process
 from tinysnitch.core.program import Program
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel import bpf_structs as structs
@@ -20,7 +20,6 @@ from tinysnitch.kernel.procfs import LiveProcess
 
 MAX_PARENTS = 64
 MAX_PARENTS_LENGTH = 8192  # characters in all: names of scripts may be long, and a question must fit into a frame
-_MEMORY = "/memfd:"  # memfd_create(2); only root could give a file such a path
 _SUSPECT = ("/tmp/", "/var/tmp/", "/dev/shm/")
 _ARGS_LOST = structs.IMAGE_ARGS_CUT | structs.IMAGE_ARGS_UNREADABLE
 
@@ -211,7 +210,7 @@ def find_warnings(image: Image, program: Program, *, is_host_file: bool, is_chan
     """What people should know before they answer."""
     is_deleted = bool(image.flags & structs.IMAGE_DELETED)
     if is_deleted:
-        yield "runs from memory, not from a file" if image.executable.startswith(_MEMORY) else "deleted file"
+        yield "runs from memory, not from a file" if image.executable.startswith(MEMORY_FILE) else "deleted file"
     paths = (image.executable, program.path)
     yield from (f"runs from {folder[:-1]}" for folder in _SUSPECT if any(path.startswith(folder) for path in paths))
     if is_changed:
