@@ -1,6 +1,6 @@
 import time
 
-from tinysnitch.kernel.clock import read_boot_moment_ns, read_instant
+from tinysnitch.kernel.clock import read_boot_id, read_boot_moment_ns, read_instant
 
 
 def test_both_clocks_are_read_now() -> None:
@@ -14,3 +14,8 @@ def test_the_moment_of_the_boot_leads_from_one_clock_to_the_other() -> None:
     boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     before_ns = time.time_ns()
     assert before_ns - boot_ns - 1e9 < read_boot_moment_ns() < before_ns - boot_ns + 60e9
+
+
+def test_a_boot_has_one_id() -> None:
+    assert len(read_boot_id()) == len("00000000-0000-0000-0000-000000000000")
+    assert read_boot_id() == read_boot_id()

@@ -75,6 +75,10 @@ class DnsQuestions:
         self._last_number += 1
         return self._last_number
 
+    def go_on_after(self, number: int) -> None:
+        """Where an earlier daemon counted to this."""
+        self._last_number = max(self._last_number, number)
+
     def add(self, flow: Flow, question: Question, exec_id: int, now_s: float) -> None:
         """Note a question on its way out; one that is sent again counts as new, and has one answer more to come."""
         self._forget_old(now_s)

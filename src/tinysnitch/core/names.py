@@ -12,13 +12,14 @@ Times are boot-time seconds, handed in.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
 from tinysnitch.core.dns_message import Answer, Question, host_of
 from tinysnitch.core.dns_questions import LINK_SOURCES, Asked, DnsQuestions, NameSource, Refusal
 from tinysnitch.core.flow import Flow
+from tinysnitch.core.known_name import KnownName
 from tinysnitch.core.table import BoundedTable, TableStatistics
 
 MAX_NAME_TTL_S = 7 * 24 * 3600  # RFC 8767 4: no cache should believe more
@@ -136,6 +137,24 @@ class Names:
         found += [address for address, names in self._hosts.items() if name in names]
         return found[-1] if found else None
 
+    def known(self, now_s: float) -> Iterator[KnownName]:
+        """What holds now, at least for who asked for it; addresses that were not looked at for longest first."""
+        for address, beliefs in self._addresses.items():
+            for belief in beliefs.values():
+                if belief.own_expires_s > now_s:
+                    yield _as_known(address, belief)
+
+    def restore(self, known: Iterable[KnownName]) -> None:
+        """Believe what an earlier daemon knew. Every question from now on is newer."""
+        for one in known:
+            beliefs = self._beliefs_of(one.address)
+            self._used_names += one.name not in beliefs
+            beliefs[one.name] = _Belief(
+                one.name, one.number, one.expires_s, dict(one.askers), one.source, one.aliases, one.kept_until_s
+            )
+            self.questions.go_on_after(one.number)
+        self._evict_addresses()
+
     def refuse(self, refusal: Refusal) -> Learned:
         """Count what taught nothing; also for a caller who could not even parse it."""
         self._refusals[refusal] += 1
@@ -196,6 +215,19 @@ class Names:
         while self._used_names > self._max_names and (gone := self._addresses.pop_oldest()):
             self._used_names -= len(gone[1])
             self._evicted_names += len(gone[1])
+
+
+def _as_known(address: bytes, belief: _Belief) -> KnownName:
+    return KnownName(
+        address=address,
+        name=belief.name,
+        number=belief.number,
+        expires_s=belief.expires_s,
+        kept_until_s=belief.kept_until_s,
+        askers=tuple(belief.askers.items()),
+        source=belief.source,
+        aliases=belief.aliases,
+    )
 
 
 def _is_over(belief: _Belief, beliefs: _Beliefs, now_s: float) -> bool:

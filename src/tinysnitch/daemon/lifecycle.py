@@ -35,6 +35,7 @@ from tinysnitch.daemon.instance import Instance, claim, name_instance
 from tinysnitch.daemon.list_compiler import ListCompiler
 from tinysnitch.daemon.list_loader import ListLoader
 from tinysnitch.daemon.log_output import LogOutput
+from tinysnitch.daemon.names_handover import names_handed_over
 from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
 from tinysnitch.daemon.options import OnExit, Options
 from tinysnitch.daemon.packet_socket_notes import PacketSocketNotes
@@ -70,6 +71,7 @@ from tinysnitch.kernel.translated_answers import TranslatedAnswers
 from tinysnitch.protocol.log_lines import ReadyLine, format_time
 from tinysnitch.store.file_watch import watch_file, watch_folder
 from tinysnitch.store.history import History
+from tinysnitch.store.kept_names import KeptNames
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.state_lock import StateLock
 from tinysnitch.store.temporary_rules import TemporaryRules
@@ -285,6 +287,7 @@ class SetUp:
         now = read_instant()
         for rule in temporary_rules.read(now.wall_s):
             engine.rules.add(rule, now)
+        self._undo.enter_context(names_handed_over(engine.names, KeptNames(options.state_dir / "names"), programs))
         desk = FrontDesk(identity, engine, rules_file=self._rules_file, loader=loader, history=history)
         server = ControlServer(desk, self._permissions)
         self._desk, self._server = desk, server

@@ -1,4 +1,7 @@
-"""One connection for each line `tcp ADDRESS PORT` or `udp ADDRESS PORT`; says `ok` or the name of the error."""
+"""One connection for each line `tcp ADDRESS PORT` or `udp ADDRESS PORT`; says `ok` or the name of the error.
+
+`resolve NAME PORT` looks the name up instead, and says its IPv4 address.
+"""
 
 import errno
 import socket
@@ -6,6 +9,8 @@ import sys
 
 
 def attempt(protocol: str, address: str, port: str) -> str:
+    if protocol == "resolve":
+        return str(socket.getaddrinfo(address, port, socket.AF_INET)[0][4][0])
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
     with socket.socket(family, kind) as client:

@@ -1,0 +1,16 @@
+"""A name that an address is believed to have, as one daemon hands it on to the next (names.py)."""
+
+import msgspec
+
+from tinysnitch.core.dns_questions import NameSource
+
+
+class KnownName(msgspec.Struct, frozen=True, kw_only=True):
+    address: bytes  # packed
+    name: str
+    number: int  # of the newest question for it; a higher one is newer
+    expires_s: float  # boot-time seconds
+    kept_until_s: float  # likewise, for those who asked
+    askers: tuple[tuple[int, int], ...]  # exec id and the number of its newest question, oldest first
+    source: NameSource
+    aliases: tuple[str, ...]

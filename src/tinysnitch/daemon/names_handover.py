@@ -1,0 +1,87 @@
+"""What is known of names goes from one daemon to the next: who resolved before a restart goes on by the name.
+
+Exec ids are given anew by every daemon, so that who asked is handed on as a process: all that run the image now.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol
+
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.known_name import KnownName
+from tinysnitch.core.names import Names
+from tinysnitch.kernel import procfs
+from tinysnitch.kernel.bpf_structs import ProcessEntry
+from tinysnitch.kernel.clock import read_boot_id, read_instant
+from tinysnitch.store.kept_names import Asker, KeptName, KeptNames
+
+_log = logging.getLogger(__name__)
+_Processes = Mapping[int, list[tuple[int, int]]]  # exec id → pid and start of each process that runs it
+
+
+class ProcessTable(Protocol):
+    """What is asked of kernel/bpf_programs.py."""
+
+    def find_process(self, pid: int) -> ProcessEntry | None: ...
+
+
+@contextmanager
+def names_handed_over(names: Names, file: KeptNames, table: ProcessTable | None) -> Iterator[None]:
+    """Take what the daemon before left, and leave what is known at the end; what fails is told, and keeps nobody.
+
+    Without a table nobody is known to have asked: a name holds for all alike, as long as its TTL says.
+    """
+    boot_id = read_boot_id()
+    names.restore(_as_known(kept, table) for kept in file.take(boot_id))
+    try:
+        yield
+    finally:
+        processes = _list_processes(table) if table else {}
+        try:
+            file.replace(boot_id, [_as_kept(known, processes) for known in names.known(read_instant().boot_s)])
+        except SnitchError as error:
+            _log.warning("after a restart names are learned anew: %s", error)
+
+
+def _list_processes(table: ProcessTable) -> _Processes:
+    found: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    for pid in procfs.list_processes():
+        entry = table.find_process(pid)
+        if entry is not None:
+            found[entry.exec_id].append((pid, entry.started_ns))
+    return found
+
+
+def _find_exec_id(asker: Asker, table: ProcessTable | None) -> int | None:
+    """None: it has ended."""
+    entry = table.find_process(asker.pid) if table else None
+    return entry.exec_id if entry and procfs.is_same_start(entry.started_ns, asker.started_ns) else None
+
+
+def _as_known(kept: KeptName, table: ProcessTable | None) -> KnownName:
+    found = ((_find_exec_id(asker, table), asker.number) for asker in kept.askers)
+    return KnownName(
+        address=kept.address,
+        name=kept.name,
+        number=kept.number,
+        expires_s=kept.expires_s,
+        kept_until_s=kept.kept_until_s,
+        askers=tuple((exec_id, number) for exec_id, number in found if exec_id is not None),
+        source=kept.source,
+        aliases=kept.aliases,
+    )
+
+
+def _as_kept(known: KnownName, processes: _Processes) -> KeptName:
+    return KeptName(
+        address=known.address,
+        name=known.name,
+        number=known.number,
+        expires_s=known.expires_s,
+        kept_until_s=known.kept_until_s,
+        askers=tuple(Asker(*process, number) for who, number in known.askers for process in processes.get(who, ())),
+        source=known.source,
+        aliases=known.aliases,
+    )

@@ -1,0 +1,77 @@
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.core.resolver_talk import FIREFOX, SHOP, ResolverTalk
+from tinysnitch.daemon.names_handover import names_handed_over
+from tinysnitch.kernel import procfs
+from tinysnitch.kernel.bpf_structs import ProcessEntry
+from tinysnitch.kernel.clock import read_instant
+from tinysnitch.store.kept_names import KeptNames
+
+
+class Table:
+    """Of processes by pid, as the kernel's side has it."""
+
+    def __init__(self, **exec_ids: int) -> None:
+        self.exec_ids = {int(pid.removeprefix("pid")): exec_id for pid, exec_id in exec_ids.items()}
+
+    def find_process(self, pid: int) -> ProcessEntry | None:
+        status = procfs.read_status(pid)
+        return ProcessEntry(self.exec_ids[pid], status.started_ns) if status and pid in self.exec_ids else None
+
+
+def table_of(pid: int, exec_id: int) -> Table:
+    return Table(**{f"pid{pid}": exec_id})
+
+
+def new_talk() -> ResolverTalk:
+    talk = ResolverTalk()
+    talk.now_s = read_instant().boot_s
+    return talk
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> KeptNames:
+    return KeptNames(tmp_path / "names")
+
+
+def test_who_asked_is_known_under_a_new_exec_id(file: KeptNames) -> None:
+    before, after = new_talk(), new_talk()
+    with names_handed_over(before.names, file, table_of(os.getpid(), 7)):
+        before.looks_up(7, "mine.test", SHOP)
+        before.looks_up(FIREFOX, "other.test", SHOP)
+    with names_handed_over(after.names, file, table_of(os.getpid(), 9)):
+        assert after.name_of(SHOP, 9) == "mine.test"
+        assert after.name_of(SHOP, 7) == "other.test"
+        assert after.name_of(SHOP) == "other.test"
+
+
+def test_another_process_of_the_same_pid_never_asked(file: KeptNames) -> None:
+    before, after = new_talk(), new_talk()
+    with subprocess.Popen(["sleep", "60"]) as child:
+        with names_handed_over(before.names, file, table_of(child.pid, 7)):
+            before.looks_up(7, "mine.test", SHOP)
+            before.looks_up(FIREFOX, "other.test", SHOP)
+        child.kill()
+    file.path.write_text(file.path.read_text().replace(f"[[{child.pid},", f"[[{os.getpid()},"))
+    with names_handed_over(after.names, file, table_of(os.getpid(), 9)):
+        assert after.name_of(SHOP, 9) == "other.test"
+
+
+def test_without_a_table_names_hold_for_all_alike(file: KeptNames) -> None:
+    before, after = new_talk(), new_talk()
+    with names_handed_over(before.names, file, None):
+        before.looks_up(7, "mine.test", SHOP)
+    with names_handed_over(after.names, file, None):
+        assert after.name_of(SHOP, 7) == "mine.test"
+        assert not after.names.find(SHOP, after.now_s, 7).is_sure
+
+
+def test_what_cannot_be_left_is_told_and_keeps_nobody(file: KeptNames, caplog: pytest.LogCaptureFixture) -> None:
+    file.path.mkdir()
+    with names_handed_over(new_talk().names, file, None):
+        pass
+    assert "after a restart names are learned anew" in caplog.text
