@@ -155,11 +155,11 @@ def test_that_arguments_are_incomplete_is_said_once_with_what_follows(own: tuple
 
 def test_warnings_tell_what_is_odd() -> None:
     process = msgspec.structs.replace(CURL, warnings=("deleted file\x1b",))
-    attribution = Attribution(AttributionSource.PROCFS, process, is_listening=False)
+    attribution = Attribution(AttributionSource.PROCFS, process)
     connection = Connection(flow=IN, attribution=attribution, name="a.test", other_names=("b.test",))
     warnings = present_warnings(connection)
     assert warnings[0] == "deleted file\\x1b"
-    assert [word for word in ("/proc", "listens", "guess") if word not in " ".join(warnings)] == []
+    assert [word for word in ("/proc", "guess") if word not in " ".join(warnings)] == []
     assert present_warnings(connection_of()) == ()
 
 

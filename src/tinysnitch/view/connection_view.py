@@ -125,8 +125,6 @@ def _find_warnings(connection: Connection) -> Iterator[str]:
         yield from _warnings_of_process(attribution.process)
     if attribution.source is AttributionSource.PROCFS:
         yield "who it is was read from /proc afterwards, which a program can forge"
-    if not attribution.is_listening:
-        yield "nothing listens on this port"
     if connection.name and connection.name_source in LINK_SOURCES:
         yield f"any machine of the link can claim this name ({connection.name_source.value})"
     if connection.other_names and not connection.is_name_sure:
