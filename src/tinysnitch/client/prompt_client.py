@@ -94,10 +94,7 @@ class PromptClient:
         self._task.cancel()
         self._writer.close()
         self._finish(error_of_end(self._path))
-        await asyncio.gather(self._task, self._closed(), return_exceptions=True)
-
-    async def _closed(self) -> None:
-        await self._writer.wait_closed()
+        await asyncio.gather(self._task, self._writer.wait_closed(), return_exceptions=True)
 
     def _send(self, request: Request) -> None:
         self._writer.write(encode_frame(request))

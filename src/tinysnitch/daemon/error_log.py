@@ -7,7 +7,6 @@ import logging
 import os
 import stat
 import time
-from types import TracebackType
 from typing import Self
 
 from tinysnitch.daemon.log_output import LogOutput
@@ -55,7 +54,7 @@ class ErrorLog(logging.Handler):
             self._others, logging.root.handlers[:] = logging.root.handlers[:], [self]
         return self
 
-    def __exit__(self, _type: type[BaseException] | None, _error: object, _traceback: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         _asyncio.removeFilter(self._spare)
         if self._output:
             logging.root.handlers[:] = self._others

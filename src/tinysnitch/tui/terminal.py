@@ -5,8 +5,7 @@ import contextlib
 import os
 import termios
 import tty
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from tinysnitch.core.errors import SnitchError
 
@@ -21,10 +20,10 @@ class Terminal:
         self._saved: list[Any] | None = None
         atexit.register(self.close)
 
-    def __enter__(self) -> "Terminal":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
