@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tinysnitch.core.errors import Malformed
 from tinysnitch.kernel.netlink import (
     NLM_F_MULTI,
+    NLM_F_REQUEST,
     NLMSG_DONE,
     Message,
     NetlinkSocket,
@@ -95,3 +96,14 @@ def test_dump_and_query_agree_on_loopback() -> None:
 def test_error_of_the_kernel_is_an_oserror() -> None:
     with NetlinkSocket(socket.NETLINK_ROUTE) as netlink, pytest.raises(OSError, match="ENODEV"):
         netlink.query(RTM_GETLINK, LINK.pack(0, 0, 0x7FFFFFFF, 0, 0))
+
+
+def test_a_drained_socket_has_nothing_left_to_read() -> None:
+    with NetlinkSocket(socket.NETLINK_ROUTE) as netlink:
+        netlink.socket.setblocking(False)
+        netlink.drain()
+        for _ in range(2):
+            netlink.socket.send(pack_message(RTM_GETLINK, NLM_F_REQUEST, LINK.pack(socket.AF_UNSPEC, 0, 1, 0, 0)))
+        netlink.drain()
+        with pytest.raises(BlockingIOError):
+            netlink.receive()

@@ -1,6 +1,5 @@
 """Our own addresses, the networks on our links and the names of interfaces, over rtnetlink(7), with news of changes."""
 
-import errno
 import socket
 import struct
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
@@ -75,14 +74,7 @@ class AddressNews:
     def drain(self) -> None:
         """Take note that there was news; what it was is read anew."""
         self._names.clear()
-        while True:
-            try:
-                self._netlink.receive()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:  # more news than fits is still news
-                    raise
+        self._netlink.drain()
 
     def find_interface(self, index: int) -> str:
         """The interface's name, "" when there is none."""

@@ -4,8 +4,6 @@ The kernel tells of each transaction (nf_tables_commit_notify() in net/netfilter
 iptables-legacy changes it tells nothing.
 """
 
-import errno
-
 from tinysnitch.kernel.netlink import NETLINK_NETFILTER, NetlinkSocket
 
 _GROUPS = 1 << 7 - 1  # NFNLGRP_NFTABLES, include/uapi/linux/netfilter/nfnetlink.h
@@ -21,14 +19,7 @@ class NetfilterNews:
 
     def drain(self) -> None:
         """Take note that there was news; what it was is read anew."""
-        while True:
-            try:
-                self._netlink.socket.recv(1)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:  # more news than fits is still news
-                    raise
+        self._netlink.drain()
 
     def close(self) -> None:
         self._netlink.close()

@@ -122,6 +122,17 @@ class NetlinkSocket:
         # Any process may send unicast netlink to us (only with CAP_NET_ADMIN on most protocols); the kernel is port 0.
         return self._view[: size if address[0] == 0 else 0]
 
+    def drain(self) -> None:
+        """Drop all that came, on a socket that does not wait: for who is told that there is news, and reads it anew."""
+        while True:
+            try:
+                self.socket.recv(1)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:  # more news than fits is still news
+                    raise
+
     def query(self, kind: int, payload: bytes) -> Message:
         """Ask for one thing and return the one answer. Raises Malformed when there is none."""
         sequence = self._send(kind, NLM_F_REQUEST, payload)
