@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tinysnitch.kernel import file_identity as identity
+from tinysnitch.kernel.clock import read_boot_ns
 
 
 def test_device_numbers_convert_both_ways() -> None:
@@ -233,10 +234,6 @@ def test_a_file_mounted_over_another_is_noticed(tmp_path: Path) -> None:
         assert not identity.is_seen_alike(started.pid, str(trusted))
         assert identity.is_seen_alike(started.pid, str(other))
         started.kill()
-
-
-def read_boot_ns() -> int:
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def wait_tick() -> None:

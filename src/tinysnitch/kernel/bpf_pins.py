@@ -2,8 +2,8 @@
 
 import errno
 import os
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tinysnitch.core.errors import NotPermitted, SnitchError
@@ -108,20 +108,22 @@ def load_object(name: str, folder: PinFolder, loaded: ExitStack) -> ObjectFile:
 
 
 def attach_cgroup_programs(file: ObjectFile, names: Sequence[str], folder: PinFolder, cgroup: Path) -> None:
-    cgroup_fd = open_cgroup(cgroup)
-    try:
+    with opened_cgroup(cgroup) as cgroup_fd:
         for name in names:
             pin_link(file.attach_cgroup(name, cgroup_fd), folder.link_path(name))
-    finally:
-        os.close(cgroup_fd)
 
 
-def open_cgroup(cgroup: Path) -> int:
-    """Raises SnitchError."""
+@contextmanager
+def opened_cgroup(cgroup: Path) -> Iterator[int]:
+    """A descriptor of it. Raises SnitchError."""
     try:
-        return os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        cgroup_fd = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise SnitchError(f"{cgroup}: {error.strerror}", "--cgroup wants a folder of a cgroup2 mount") from error
+    try:
+        yield cgroup_fd
+    finally:
+        os.close(cgroup_fd)
 
 
 def pin_link(link: Link, path: Path) -> None:

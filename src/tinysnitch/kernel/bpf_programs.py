@@ -21,10 +21,11 @@ from tinysnitch.core.watch import Watch
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_maps import BpfMaps
 from tinysnitch.kernel.bpf_objects import read_digest
-from tinysnitch.kernel.bpf_pins import PinFolder, list_folder, load_pins, open_cgroup, remove_folder
+from tinysnitch.kernel.bpf_pins import PinFolder, list_folder, load_pins, opened_cgroup, remove_folder
 from tinysnitch.kernel.bpf_settings import BpfSettings
 from tinysnitch.kernel.bpf_structs import FlowEntry, Image, Listener, Owner, ProcessEntry, TraceEvent
-from tinysnitch.kernel.libbpf import BPF_EXIST, BPF_NOEXIST, Ring, open_pinned
+from tinysnitch.kernel.clock import read_boot_ns
+from tinysnitch.kernel.libbpf import BPF_EXIST, BPF_NOEXIST, Ring, opened_pin
 
 _DIRECTIONS = {Direction.OUTBOUND: structs.OUTBOUND, Direction.INBOUND: structs.INBOUND}
 _VERDICTS = {Verdict.ALLOW: structs.VERDICT_ALLOW, Verdict.DENY: structs.VERDICT_DENY}
@@ -314,49 +315,33 @@ class BpfPrograms:
 
     def _traces(self) -> Ring:
         if self._ring is None:
-            map_fd = open_pinned(self._folder.map_path("traces"))
-            try:
-                self._ring = Ring(map_fd, self._keep_sample)
-            finally:
-                os.close(map_fd)
+            self._ring = Ring(self._folder.map_path("traces"), lambda sample: self._samples.append(sample))
         return self._ring
-
-    def _keep_sample(self, sample: bytes) -> None:
-        self._samples.append(sample)
 
 
 def digest_purpose(cgroup: Path, netns_cookie: int, is_scoped: bool) -> str:
     """A set is adopted only if it was made from these objects, for this cgroup and network namespace."""
-    cgroup_fd = open_cgroup(cgroup)
-    try:
+    with opened_cgroup(cgroup) as cgroup_fd:
         cgroup_id = os.fstat(cgroup_fd).st_ino
-    finally:
-        os.close(cgroup_fd)
     purpose = f"{read_digest()} {cgroup_id} {netns_cookie} {is_scoped}"
     return hashlib.sha256(purpose.encode()).hexdigest()[:16]
 
 
 def open_settings(folder: PinFolder) -> BpfSettings:
-    map_fd = open_pinned(folder.map_path("settings"))
-    try:
-        return BpfSettings(map_fd)
-    except OSError as error:
-        raise SnitchError(f"mapping the settings: {error.strerror}", "is the kernel older than 5.5?") from error
-    finally:
-        os.close(map_fd)
+    with opened_pin(folder.map_path("settings")) as map_fd:
+        try:
+            return BpfSettings(map_fd)
+        except OSError as error:
+            raise SnitchError(f"mapping the settings: {error.strerror}", "is the kernel older than 5.5?") from error
 
 
 def initialize_settings(folder: PinFolder, netns_cookie: int, is_scoped: bool) -> None:
     settings = open_settings(folder)
     try:
+        # Exec ids start there: they grow slower than nanoseconds, so that none comes twice until the reboot.
         settings.initialize(next_exec_id=read_boot_ns(), netns_cookie=netns_cookie, is_scoped=is_scoped)
     finally:
         settings.close()
-
-
-def read_boot_ns() -> int:
-    """Also where exec ids start: they grow slower than nanoseconds, so that none comes twice until the reboot."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def pack_flow(flow: Flow) -> tuple[bytes, bytes, int, int, int, int, int]:

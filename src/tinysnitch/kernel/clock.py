@@ -10,9 +10,13 @@ def read_instant() -> Instant:
     return Instant(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
 
 
+def read_boot_ns() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
 def read_boot_moment_ns() -> int:
     """When the boot-time clock was 0, by the wall clock as it is set now; rather later than earlier."""
-    boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    boot_ns = read_boot_ns()
     return time.time_ns() - boot_ns
 
 

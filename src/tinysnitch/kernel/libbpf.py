@@ -5,7 +5,8 @@ Not for several threads: every Map reuses its buffers, which is what makes a loo
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from struct import Struct
@@ -138,6 +139,16 @@ def open_pinned(path: Path) -> int:
     return fd
 
 
+@contextmanager
+def opened_pin(path: Path) -> Iterator[int]:
+    """The same for a moment: a mapping, or the reading end of a ring buffer, outlives the descriptor."""
+    fd = open_pinned(path)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
 def count_possible_cpus() -> int:
     """How many values a per-CPU map has for each key."""
     _ffi, library = _open_library()
@@ -203,13 +214,14 @@ class Map:
 
 
 class Ring:
-    """The reading end of a ring buffer map; `fd` becomes readable when it holds something."""
+    """The reading end of a pinned ring buffer; `fd` becomes readable when it holds something."""
 
-    def __init__(self, map_fd: int, on_sample: Callable[[bytes], None]) -> None:
+    def __init__(self, path: Path, on_sample: Callable[[bytes], None]) -> None:
         self._ffi, self._library = _open_library()
         self._callback = self._ffi.callback("int(void *, void *, size_t)", self._receive)  # must outlive the ring
         self._on_sample = on_sample
-        self._ring = self._library.ring_buffer__new(map_fd, self._callback, self._ffi.NULL, self._ffi.NULL)
+        with opened_pin(path) as map_fd:
+            self._ring = self._library.ring_buffer__new(map_fd, self._callback, self._ffi.NULL, self._ffi.NULL)
         if self._ring == self._ffi.NULL:
             raise_errno("opening the ring buffer", self._ffi.errno)
 

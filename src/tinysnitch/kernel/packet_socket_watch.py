@@ -4,7 +4,6 @@ The kernel's side tells when one is opened or, on kernels where functions cannot
 through it. In the table of those that are open also old and silent ones stand. Not pinned: it ends with the daemon.
 """
 
-import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +13,7 @@ from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bpf_objects import PACKET_PROGRAMS, object_path
 from tinysnitch.kernel.bpf_structs import Image, Owner, decode_owner
-from tinysnitch.kernel.libbpf import ObjectFile, Ring, open_pinned
+from tinysnitch.kernel.libbpf import ObjectFile, Ring
 from tinysnitch.kernel.packet_sockets import PacketSocketHolder, find_holders, read_inodes
 
 _CAPACITY = 4096  # processes told of
@@ -73,11 +72,7 @@ class PacketSocketWatch:
         return None
 
     def _open_ring(self, maps_dir: Path) -> Ring:
-        map_fd = open_pinned(maps_dir / "packet_events")
-        try:
-            ring = Ring(map_fd, lambda sample: self._owners.append(decode_owner(sample)))
-        finally:
-            os.close(map_fd)
+        ring = Ring(maps_dir / "packet_events", lambda sample: self._owners.append(decode_owner(sample)))
         self._undo.callback(ring.close)
         return ring
 
