@@ -118,10 +118,9 @@ def log_line_of(record: Record) -> LogLine:
     time = format_time(record.wall_s)
     match record:
         case ConnectionDecided():
-            return _connection_line(record, time)
+            return _connection_line(record.connection, record.decision, time, is_cached=record.is_cached)
         case NameSaid(connection, decision):
-            line = _connection_line(ConnectionDecided(connection, decision, False, 0.0), time)
-            return SaidLine(**msgspec.structs.asdict(line))
+            return SaidLine(**msgspec.structs.asdict(_connection_line(connection, decision, time)))
         case PromptOpened(prompt_id, connection, decision):
             return _ask_line(connection, decision, id=prompt_id, time=time)
         case PromptAnswered(prompt_id, rule, by_uid):
@@ -145,13 +144,13 @@ def ask_line_of(prompt: Prompt) -> AskLine:
 
 
 def _ask_line(connection: Connection, decision: Decision, *, id: int, time: str) -> AskLine:
-    line = _connection_line(ConnectionDecided(connection, decision, False, 0.0), time)
-    return AskLine(id=id, **msgspec.structs.asdict(line))
+    return AskLine(id=id, **msgspec.structs.asdict(_connection_line(connection, decision, time)))
 
 
-def _connection_line(record: ConnectionDecided, time: str) -> ConnectionLine:
+def _connection_line(
+    connection: Connection, decision: Decision, time: str, *, is_cached: bool = False
+) -> ConnectionLine:
     """One flat call: this runs for every decision, and each step more is paid there."""
-    connection, decision = record.connection, record.decision
     flow, attribution = connection.flow, connection.attribution
     process = attribution.process
     return ConnectionLine(
@@ -159,7 +158,7 @@ def _connection_line(record: ConnectionDecided, time: str) -> ConnectionLine:
         verdict=decision.verdict,
         reason=decision.reason,
         rule=None if decision.rule is None else _rule_line(decision.rule),
-        cached=record.is_cached,
+        cached=is_cached,
         direction=flow.direction,
         protocol=format_protocol(flow.protocol),
         local_address=format_address(flow.local),
