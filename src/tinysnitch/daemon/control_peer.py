@@ -56,8 +56,7 @@ class ControlPeer(asyncio.Protocol):
         try:
             self._inbox.extend(self._reader.feed(data))
         except Malformed as error:
-            self._server.count_malformed()
-            self._end(_malformed(error))
+            self._end_malformed(error)
             return
         if len(self._inbox) > MAX_INBOX:
             self._transport.pause_reading()
@@ -130,8 +129,7 @@ class ControlPeer(asyncio.Protocol):
         try:
             request = _decoder.decode(frame)
         except Malformed as error:
-            self._server.count_malformed()
-            self._end(_malformed(error))
+            self._end_malformed(error)
             return
         if isinstance(request, Hello) is self._is_greeted:
             self._end(Refused("the first message must be hello, and no other", "use the tinysnitch commands"))
@@ -145,15 +143,15 @@ class ControlPeer(asyncio.Protocol):
         if hello.protocol != PROTOCOL:
             self._end(_other_version(hello.version))
 
+    def _end_malformed(self, error: Malformed) -> None:
+        self._server.count_malformed()
+        self._end(Refused(str(error), "use the tinysnitch commands, of the version that the daemon has"))
+
     def _end(self, refusal: Refused) -> None:
         """Say why, and close as soon as that is said."""
         self._inbox.clear()
         self._transport.write(encode_frame(refusal))
         self.close()
-
-
-def _malformed(error: Malformed) -> Refused:
-    return Refused(str(error), "use the tinysnitch commands, of the version that the daemon has")
 
 
 def _other_version(version: str) -> Refused:
