@@ -12,7 +12,7 @@ from tests.lab.patience import wait_until
 from tests.lab.world import PROGRAMS
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import procfs
-from tinysnitch.kernel.cgroups import find_cgroup_mount, make_cgroup, path_in_hierarchy, remove_cgroup
+from tinysnitch.kernel.cgroups import find_cgroup_mount, is_cgroup2, make_cgroup, path_in_hierarchy, remove_cgroup
 
 _number = itertools.count(1)
 
@@ -46,6 +46,12 @@ def test_not_mounted_is_said_with_a_hint() -> None:
 def test_the_mount_of_this_machine() -> None:
     assert (find_cgroup_mount() / "cgroup.controllers").exists()
     assert path_in_hierarchy(find_cgroup_mount() / "a" / "b") == "a/b"
+
+
+def test_only_what_is_mounted_as_cgroup2_is_such_a_cgroup(tmp_path: Path) -> None:
+    assert is_cgroup2(cgroup.find_root())
+    assert not is_cgroup2(tmp_path)
+    assert not is_cgroup2(Path("/proc"))
 
 
 @pytest.mark.privileged

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import click
 
-_MOUNTS = Path("/proc/self/mountinfo")
+from tinysnitch.kernel.cgroups import is_cgroup2
+
+_CGROUP_HINT = "name a folder of the cgroup2 hierarchy: `findmnt -t cgroup2` shows where it is mounted"
 
 
 class BadPlace(click.BadParameter):
@@ -42,21 +44,7 @@ class CgroupPlace(Place):
     def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
         path = super().convert(value, param, ctx)
         if not path.is_dir():
-            raise BadPlace(f"there is no folder {str(path)!r}", _HINT, param, ctx)
+            raise BadPlace(f"there is no folder {str(path)!r}", _CGROUP_HINT, param, ctx)
         if not is_cgroup2(path):
-            raise BadPlace(f"{str(path)!r} is no cgroup of version 2", _HINT, param, ctx)
+            raise BadPlace(f"{str(path)!r} is no cgroup of version 2", _CGROUP_HINT, param, ctx)
         return path
-
-
-_HINT = "name a folder of the cgroup2 hierarchy: `findmnt -t cgroup2` shows where it is mounted"
-
-
-def is_cgroup2(path: Path) -> bool:
-    """Whether it lies in a mount of this type: proc_pid_mountinfo(5) has the device of each, which stat(2) tells."""
-    device = path.stat().st_dev
-    wanted = f"{os.major(device)}:{os.minor(device)}"
-    for line in _MOUNTS.read_text(errors="surrogateescape").split("\n"):
-        mount, _, file_system = line.partition(" - ")
-        if mount.split(" ")[2:3] == [wanted]:
-            return file_system.startswith("cgroup2 ")
-    return False

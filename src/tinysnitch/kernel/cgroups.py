@@ -26,6 +26,17 @@ def find_cgroup_mount(mounts: str | None = None) -> Path:
     raise SnitchError("no cgroup2 hierarchy is mounted", "mount -t cgroup2 none /sys/fs/cgroup")
 
 
+def is_cgroup2(path: Path) -> bool:
+    """Whether it lies in a mount of this type: proc_pid_mountinfo(5) has the device of each, which stat(2) tells."""
+    device = path.stat().st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").split("\n"):
+        mount, _, file_system = line.partition(" - ")
+        if mount.split(" ")[2:3] == [wanted]:
+            return file_system.startswith("cgroup2 ")
+    return False
+
+
 def make_cgroup(name: str) -> Path:
     """A new cgroup right below the root. Raises SnitchError, also when it is there already."""
     path = find_cgroup_mount() / name
