@@ -61,14 +61,10 @@ int on_getpeername6(struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *socket = ctx->sk;
 	struct flow_key flow = {};
-	__u32 *local = (__u32 *)flow.local;
 
 	if (!socket)
 		return GO_ON;
 	flow.local_port = socket->src_port;
-	local[0] = socket->src_ip6[0];
-	local[1] = socket->src_ip6[1];
-	local[2] = socket->src_ip6[2];
-	local[3] = socket->src_ip6[3];
+	copy_v6(flow.local, socket->src_ip6[0], socket->src_ip6[1], socket->src_ip6[2], socket->src_ip6[3]);
 	return note_accept(ctx, &flow);
 }

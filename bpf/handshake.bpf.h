@@ -16,15 +16,15 @@ static __always_inline bool is_let_go(const struct owned_socket *socket, const s
 }
 
 /*
- * A packet of TCP that was allowed: only a SYN is asked about. With where it goes, since it may have been held till its
- * socket connects elsewhere.
+ * A packet that leaves was allowed. Of TCP only a SYN is asked about. With where it goes, since it may have been held
+ * till its socket connects elsewhere.
  */
 static __always_inline void note_let_go(const struct question *question)
 {
 	struct owned_socket *socket = question->whose.socket;
 	const struct flow_key *flow = &question->flow;
 
-	if (flow->direction != OUTBOUND || flow->protocol != TCP || !socket || is_let_go(socket, flow))
+	if (flow->protocol != TCP || !socket || is_let_go(socket, flow))
 		return;
 	__builtin_memcpy(socket->let_go_to, flow->remote, sizeof(flow->remote));
 	socket->let_go_port = flow->remote_port;

@@ -37,6 +37,17 @@ static __always_inline void map_v4(__u8 *address, __u32 v4)
 	words[3] = v4;
 }
 
+/* Word by word, as the contexts of the hooks must be read. */
+static __always_inline void copy_v6(__u8 *address, __u32 a, __u32 b, __u32 c, __u32 d)
+{
+	__u32 *words = (__u32 *)address;
+
+	words[0] = a;
+	words[1] = b;
+	words[2] = c;
+	words[3] = d;
+}
+
 static __always_inline bool is_mapped(const __u8 *address)
 {
 	const __be32 *words = (const __be32 *)address;

@@ -164,16 +164,6 @@ int on_post_bind4(struct bpf_sock *ctx)
 	return note_binding(ctx, &key);
 }
 
-static __always_inline void copy_v6(__u8 *address, __u32 a, __u32 b, __u32 c, __u32 d)
-{
-	__u32 *words = (__u32 *)address;
-
-	words[0] = a;
-	words[1] = b;
-	words[2] = c;
-	words[3] = d;
-}
-
 SEC("cgroup/post_bind6")
 int on_post_bind6(struct bpf_sock *ctx)
 {
