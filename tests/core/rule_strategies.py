@@ -106,7 +106,7 @@ PORT_SETS = [(), ((443, 443),), ((80, 80), (443, 443)), ((1, 1024),), ((80, 443)
 
 FACTS = Facts(
     own_addresses=frozenset({parse_address("192.168.1.5")}),
-    lan=(ip_network("192.168.1.0/24"), ip_network("10.1.0.0/16")),
+    lan=(parse_network("192.168.1.0/24"), parse_network("10.1.0.0/16")),
     resolvers=frozenset({parse_address("10.1.2.3")}),
     lists={"ads": RemoteSet(["ads.example.com"], [parse_network("10.1.9.0/24")])},
     links=LINKS,

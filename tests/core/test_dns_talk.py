@@ -1,7 +1,5 @@
 """Packets of a machine's talk with its resolvers, as bytes; what is believed then, and what people are told."""
 
-from ipaddress import IPv4Network
-
 import dns.flags
 import dns.message
 import dns.rrset
@@ -16,6 +14,7 @@ from tinysnitch.core.dns_questions import NameSource, Refusal
 from tinysnitch.core.dns_talk import MAX_TOLD, DnsTalk, Heard
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import TCP, UDP, Flow, parse_address
+from tinysnitch.core.network import parse_network
 from tinysnitch.core.process import Attribution
 from tinysnitch.core.segment import Segment
 from tinysnitch.core.settings import Settings
@@ -26,7 +25,7 @@ RESOLVER, ROGUE, PRINTER = "10.0.0.53", "198.51.100.66", "10.0.0.9"
 FACTS = Facts(
     resolvers=frozenset({parse_address(RESOLVER)}),
     hosts={parse_address("10.0.0.7"): ("nas", "files")},
-    lan=(IPv4Network("10.0.0.0/24"),),
+    lan=(parse_network("10.0.0.0/24"),),
 )
 SYN, ACK = 0x02, 0x10
 CURL_ID = 7

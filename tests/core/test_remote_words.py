@@ -1,5 +1,3 @@
-from ipaddress import ip_network
-
 import pytest
 
 from tinysnitch.core.facts import Facts
@@ -12,7 +10,7 @@ from tinysnitch.store.remote_set import RemoteSet
 
 FACTS = Facts(
     own_addresses=frozenset({parse_address("192.0.2.9")}),
-    lan=(ip_network("192.0.2.0/24"), ip_network("fe80::/10")),
+    lan=(parse_network("192.0.2.0/24"), parse_network("fe80::/10")),
     resolvers=frozenset({parse_address("192.0.2.53")}),
     lists={"ads": RemoteSet(["ads.test"], [parse_network("198.51.100.0/24")]), "resolvers": RemoteSet(["x.test"])},
 )

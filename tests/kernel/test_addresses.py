@@ -4,7 +4,7 @@ import select
 import socket
 import struct
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network, ip_network
+from ipaddress import IPv4Address
 
 import pytest
 from hypothesis import given
@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from tests.kernel.packet_place import PacketPlace, entered
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import format_address
+from tinysnitch.core.network import parse_network
 from tinysnitch.kernel.addresses import AddressNews, OwnAddresses, parse_address_message, read_addresses
 from tinysnitch.kernel.netlink import Message, pack_attribute
 
 LINK_ONLY = {
-    ip_network(net) for net in ("169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32", "fe80::/10", "ff00::/8")
+    parse_network(net) for net in ("169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32", "fe80::/10", "ff00::/8")
 }
 
 
@@ -44,8 +45,8 @@ def test_own_addresses_and_networks(packet_place: PacketPlace) -> None:
     own = {format_address(packed) for packed in found.own}
     assert {"127.0.0.1", "::1", "10.88.0.1", "fd88::1"} <= own
     assert all(address.startswith("fe80:") for address in own - {"127.0.0.1", "::1", "10.88.0.1", "fd88::1"})
-    assert {ip_network("10.88.0.0/24"), ip_network("fd88::/64")} | LINK_ONLY <= set(found.lan)
-    assert not any(network.is_loopback for network in found.lan)
+    assert {parse_network("10.88.0.0/24"), parse_network("fd88::/64")} | LINK_ONLY <= set(found.lan)
+    assert {parse_network("127.0.0.0/8"), parse_network("::1")}.isdisjoint(found.lan)
     assert found == read_in(packet_place)
 
 
@@ -54,7 +55,7 @@ def test_a_point_to_point_link_has_our_address_and_the_network_of_the_peer(packe
     packet_place.run("ip", "address", "add", "10.9.0.1", "peer", "10.9.0.77/32", "dev", "eth0")
     found = read_in(packet_place)
     assert "10.9.0.1" in {format_address(packed) for packed in found.own}
-    assert ip_network("10.9.0.77/32") in found.lan
+    assert parse_network("10.9.0.77/32") in found.lan
 
 
 @pytest.mark.privileged
@@ -99,7 +100,7 @@ def test_more_news_than_fits_is_still_news(packet_place: PacketPlace, news: Addr
 
 def test_a_message_is_parsed() -> None:
     message = message_of((1, bytes([10, 0, 0, 9])), (2, bytes([10, 0, 0, 1])))
-    assert parse_address_message(message) == (IPv4Address("10.0.0.1"), IPv4Network("10.0.0.0/24"))
+    assert parse_address_message(message) == (IPv4Address("10.0.0.1"), parse_network("10.0.0.0/24"))
 
 
 @pytest.mark.parametrize(

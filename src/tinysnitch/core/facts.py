@@ -1,7 +1,6 @@
 """What the words in rules stand for on this machine now: localhost, lan, @resolvers, lists, links."""
 
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network
 from typing import Protocol
 
 import msgspec
@@ -27,7 +26,7 @@ class RemoteList(Protocol):
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     own_addresses: frozenset[bytes] = frozenset()  # packed, without loopback, which is always meant
-    lan: tuple[IPv4Network | IPv6Network, ...] = ()  # networks on our links, multicast and broadcast
+    lan: tuple[Network, ...] = ()  # networks on our links, multicast and broadcast
     resolvers: frozenset[bytes] = frozenset()  # packed addresses of the trusted resolvers
     hosts: Mapping[bytes, tuple[str, ...]] = {}  # packed address → its names in /etc/hosts, the first one first
     lists: Mapping[str, RemoteList] = {}

@@ -1,6 +1,6 @@
 """What the words of the remote column take in on this machine now: localhost, lan and the lists."""
 
-from tinysnitch.core.facts import Facts
+from tinysnitch.core.facts import Facts, RemoteList
 from tinysnitch.core.flow import V4_PREFIX
 from tinysnitch.core.network import ADDRESS_BITS, Network, parse_network
 from tinysnitch.core.rule import Remote, RemoteKind
@@ -14,14 +14,13 @@ WORDS = (RemoteKind.LOCALHOST, RemoteKind.LAN, RemoteKind.LIST)
 class RemoteWords:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
-        self._lan = tuple(parse_network(str(network)) for network in facts.lan)
 
     def takes(self, word: Remote, address: bytes, name: str | None) -> bool:
         """Whether the word, of a kind in WORDS, takes the remote in."""
         if word.kind is RemoteKind.LOCALHOST:
             return address.startswith(_LOOPBACK4) or address == _LOOPBACK6 or address in self._facts.own_addresses
         if word.kind is RemoteKind.LAN:
-            return _is_in(self._lan, address)
+            return _is_in(self._facts.lan, address)
         if word.text == RESOLVERS:
             return address in self._facts.resolvers
         members = self._facts.lists.get(word.text)
@@ -33,8 +32,10 @@ class RemoteWords:
         """Whether the word takes in all that a name, domain or network does. Nothing else is looked into."""
         if remote.kind is RemoteKind.NETWORK:
             return self._covers_network(word, parse_network(remote.text))
-        is_named = remote.kind in (RemoteKind.NAME, RemoteKind.DOMAIN)
-        return is_named and word.kind is RemoteKind.LIST and self._lists_name(word.text, remote.text)
+        if remote.kind not in (RemoteKind.NAME, RemoteKind.DOMAIN) or word.kind is not RemoteKind.LIST:
+            return False
+        members = self._find_list(word.text)
+        return members is not None and members.has_name(remote.text)
 
     def _covers_network(self, word: Remote, network: Network) -> bool:
         first = network.base.to_bytes(16)
@@ -43,13 +44,13 @@ class RemoteWords:
         if word.kind is RemoteKind.LOCALHOST:
             return network.prefix >= 8 * len(_LOOPBACK4) and first.startswith(_LOOPBACK4)
         if word.kind is RemoteKind.LAN:
-            return any(linked.contains(network) for linked in self._lan)
-        members = self._facts.lists.get(word.text) if word.text != RESOLVERS else None
+            return any(linked.contains(network) for linked in self._facts.lan)
+        members = self._find_list(word.text)
         return members is not None and members.has_network(network)
 
-    def _lists_name(self, list_name: str, name: str) -> bool:
-        members = self._facts.lists.get(list_name) if list_name != RESOLVERS else None
-        return members is not None and members.has_name(name)
+    def _find_list(self, name: str) -> RemoteList | None:
+        """One that is a file: of what is built in there are only addresses."""
+        return None if name == RESOLVERS else self._facts.lists.get(name)
 
 
 def _is_in(networks: tuple[Network, ...], address: bytes) -> bool:

@@ -2,12 +2,13 @@
 
 import socket
 import struct
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import msgspec
 
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import V4_PREFIX
+from tinysnitch.core.network import Network, parse_network
 from tinysnitch.kernel.netlink import Message, NetlinkSocket, parse_attributes
 
 _GET_ADDRESSES = 22  # RTM_GETADDR; the numbers: include/uapi/linux/rtnetlink.h and if_addr.h
@@ -16,11 +17,9 @@ _GROUPS = 1 << 4 | 1 << 8 | 1 << 0  # RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RT
 _ADDRESS, _LOCAL = 1, 2  # IFA_ADDRESS, IFA_LOCAL: they differ on a point-to-point link
 _IFADDRMSG = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, interface
 
-Network = IPv4Network | IPv6Network
-
 # Never routed further than the link, or to a group of hosts: RFC 3927, 5771, 919, 4291
-_LINK_NETWORKS: tuple[Network, ...] = tuple(
-    ip_network(text) for text in ("169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32", "fe80::/10", "ff00::/8")
+_LINK_NETWORKS = frozenset(
+    map(parse_network, ("169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32", "fe80::/10", "ff00::/8"))
 )
 
 
@@ -35,7 +34,7 @@ def read_addresses() -> OwnAddresses:
     found = [parse_address_message(message) for message in messages if message.kind == _NEW_ADDRESS]
     own = frozenset(_pack(address) for address, _network in found)
     networks = {network for address, network in found if not address.is_loopback}
-    return OwnAddresses(own, tuple(sorted(networks | set(_LINK_NETWORKS), key=_order)))
+    return OwnAddresses(own, tuple(sorted(networks | _LINK_NETWORKS, key=msgspec.structs.astuple)))
 
 
 def parse_address_message(message: Message) -> tuple[IPv4Address | IPv6Address, Network]:
@@ -46,18 +45,14 @@ def parse_address_message(message: Message) -> tuple[IPv4Address | IPv6Address, 
         peer = attributes.get(_ADDRESS) or attributes[_LOCAL]
         local = attributes.get(_LOCAL) or peer
         if family == socket.AF_INET:
-            return IPv4Address(local), IPv4Network((peer, prefix), strict=False)
-        return IPv6Address(local), IPv6Network((peer, prefix), strict=False)
+            return IPv4Address(local), parse_network(str(IPv4Network((peer, prefix), strict=False)))
+        return IPv6Address(local), parse_network(str(IPv6Network((peer, prefix), strict=False)))
     except (struct.error, KeyError, ValueError) as error:
         raise Malformed(f"rtnetlink: {error}") from None
 
 
 def _pack(address: IPv4Address | IPv6Address) -> bytes:
     return V4_PREFIX + address.packed if address.version == 4 else address.packed
-
-
-def _order(network: Network) -> tuple[int, int, int]:
-    return network.version, int(network.network_address), network.prefixlen
 
 
 class AddressNews:
