@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from tests.core.rule_strategies import FACTS
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import format_address, parse_address
+from tinysnitch.core.path_pattern import compile_pattern
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process
-from tinysnitch.core.program_text import compile_pattern
 from tinysnitch.core.rule import PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
 from tinysnitch.core.verdict import Verdict
 

@@ -1,12 +1,11 @@
 """The program column and the arguments behind it: how they are spelled."""
 
-import re
 from difflib import get_close_matches
-from functools import lru_cache
 from typing import assert_never
 
 from tinysnitch.core.cgroup_owner import complete_owner
 from tinysnitch.core.form import Form, parser_of, unknown_word
+from tinysnitch.core.path_pattern import literal_of, pattern_tokens
 from tinysnitch.core.rule import ANY_PROGRAM, Program, ProgramKind
 from tinysnitch.core.words import BadWord, Word, quote_word, split_words
 
@@ -88,29 +87,6 @@ def format_program(program: Program) -> str:
         case _:
             assert_never(program.kind)
 
-
-# --- patterns ----------------------------------------------------------------------------------------------
-
-_TOKEN = re.compile(r"\*+|(?:[^*\\]|\\.)+", re.DOTALL)
-
-
-def pattern_tokens(pattern: str) -> tuple[str, ...]:
-    """A pattern as literal texts (still escaped), `*` and `**`."""
-    return tuple("**" if token.startswith("***") else token for token in _TOKEN.findall(pattern))
-
-
-def literal_of(token: str) -> str:
-    return re.sub(r"\\(.)", r"\1", token, flags=re.DOTALL)
-
-
-@lru_cache(maxsize=4096)
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    regexes = {"*": "[^/]*", "**": ".*"}
-    tokens = pattern_tokens(pattern)
-    return re.compile("".join(regexes.get(token) or re.escape(literal_of(token)) for token in tokens), re.DOTALL)
-
-
-# --- arguments ---------------------------------------------------------------------------------------------
 
 NO_ARGS = "()"
 

@@ -8,18 +8,14 @@
 Compare rules whose paths and users are resolved, so that two spellings of one program are the same scope.
 """
 
-import re
-from functools import lru_cache
-
 from msgspec.structs import replace
 
 from tinysnitch.core.domain import is_within
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.network import parse_network
-from tinysnitch.core.program_text import literal_of, pattern_tokens
+from tinysnitch.core.path_pattern import covers_pattern, escape_pattern
 from tinysnitch.core.remote_words import WORDS, RemoteWords
 from tinysnitch.core.rule import PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
-from tinysnitch.core.words import escape_pattern
 
 
 def is_narrower(rule: Rule, other: Rule, words: RemoteWords) -> bool:
@@ -77,30 +73,6 @@ def covers_program(wide: Program, narrow: Program) -> bool:
     if wide.kind is ProgramKind.GLOB and narrow.kind is ProgramKind.GLOB:
         return covers_pattern(wide.text, narrow.text)
     return wide == narrow
-
-
-@lru_cache(maxsize=16384)
-def covers_pattern(wide: str, narrow: str) -> bool:
-    """Whether `narrow` is `wide` with something narrower in the place of its stars.
-
-    A text is a row of pairs: =c for the character c, ** and ## for a star of one folder and of many.
-    """
-    return _covering_regex(wide).fullmatch(_pairs_of(narrow)) is not None
-
-
-_COVERED_BY = {"*": r"(?:=[^/]|\*\*)*", "**": r"(?:=.|\*\*|##)*"}
-_PAIRS = {"*": "**", "**": "##"}
-
-
-@lru_cache(maxsize=4096)
-def _covering_regex(pattern: str) -> re.Pattern[str]:
-    tokens = pattern_tokens(pattern)
-    return re.compile("".join(_COVERED_BY.get(token) or re.escape(_pairs_of(token)) for token in tokens), re.DOTALL)
-
-
-def _pairs_of(pattern: str) -> str:
-    tokens = pattern_tokens(pattern)
-    return "".join(_PAIRS.get(token) or "".join("=" + character for character in literal_of(token)) for token in tokens)
 
 
 def resolve_rule(rule: Rule, facts: Facts) -> Rule:

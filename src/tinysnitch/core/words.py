@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from tinysnitch.core.path_pattern import escape_pattern
+
 
 class BadWord(ValueError):
     """A word that can't stand where it stands; column counts from 1, 0 where the caller knows it."""
@@ -94,11 +96,6 @@ def _plain_text(found: re.Match[str], column: int) -> str:
     if group == "ansi":
         return _ESCAPE.sub(lambda escape: _unescape(escape, column), found[group])
     return found[group]
-
-
-def escape_pattern(text: str) -> str:
-    r"""A text as a pattern that matches just it: \* and \\."""
-    return text.replace("\\", "\\\\").replace("*", "\\*")
 
 
 _ESCAPE = re.compile(

@@ -5,9 +5,8 @@ import pwd
 import stat
 from collections.abc import Iterable, Mapping
 
-from tinysnitch.core.program_text import literal_of, pattern_tokens
+from tinysnitch.core.path_pattern import escape_pattern, literal_of, pattern_tokens
 from tinysnitch.core.rule import ProgramKind, Rule
-from tinysnitch.core.words import escape_pattern
 
 _MAX_LINKS = 40  # as the kernel: path_resolution(7)
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
