@@ -12,8 +12,9 @@ from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import ICMPV6, Direction, Flow, parse_address
 from tinysnitch.core.network import Network, format_network, parse_network
 from tinysnitch.core.path_pattern import escape_pattern, pattern_tokens
-from tinysnitch.core.port_text import has_ports, merge_ranges
+from tinysnitch.core.port_text import merge_ranges
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process
+from tinysnitch.core.protocol_text import has_ports
 from tinysnitch.core.rule import ANY_PROGRAM, ANY_REMOTE, Program, ProgramKind, Remote, RemoteKind, Rule
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.store.remote_set import RemoteSet

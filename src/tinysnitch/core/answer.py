@@ -6,8 +6,9 @@ from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import find_registrable_domain
 from tinysnitch.core.flow import format_address
-from tinysnitch.core.port_text import ANY_PORT, general_protocol
+from tinysnitch.core.port_text import ANY_PORT
 from tinysnitch.core.process import MEMORY_FILE, Attribution, AttributionSource
+from tinysnitch.core.protocol_text import general_protocol
 from tinysnitch.core.rule import ANY_REMOTE, PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
 
 _PROGRAM_KINDS = {

@@ -16,8 +16,8 @@ from tinysnitch.core.flow import Direction, is_v4
 from tinysnitch.core.network import ADDRESS_BITS, parse_network
 from tinysnitch.core.path_pattern import compile_pattern
 from tinysnitch.core.pattern_table import PatternTable
-from tinysnitch.core.port_text import general_protocol
 from tinysnitch.core.process import Attribution, AttributionSource, Process
+from tinysnitch.core.protocol_text import general_protocol
 from tinysnitch.core.remote_words import WORDS, RemoteWords
 from tinysnitch.core.rule import PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
 from tinysnitch.core.table import BoundedTable

@@ -13,17 +13,9 @@ import msgspec
 
 from tinysnitch.core.errors import ARGUMENT, RuleSyntaxError
 from tinysnitch.core.form import Form, unknown_word
-from tinysnitch.core.port_text import (
-    PORT_FORMS,
-    PROTOCOL_FORMS,
-    Service,
-    format_ports,
-    format_service,
-    has_ports,
-    parse_ports,
-    parse_service,
-)
+from tinysnitch.core.port_text import PORT_FORMS, format_ports, parse_ports
 from tinysnitch.core.program_text import PROGRAM_FORMS, format_args, format_program, parse_args, parse_program
+from tinysnitch.core.protocol_text import PROTOCOL_FORMS, Service, format_service, has_ports, parse_service
 from tinysnitch.core.remote_text import REMOTE_FORMS, format_remote, parse_remote
 from tinysnitch.core.rule import ANY_PROGRAM, PortRange, Program, Rule
 from tinysnitch.core.rule_qualifiers import QUALIFIERS, format_qualifiers

@@ -13,9 +13,9 @@ from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import Malformed, NotPermitted, SnitchError
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow, is_v4, parse_address
 from tinysnitch.core.own_rules import is_own
-from tinysnitch.core.port_text import Service, parse_service
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process, uid_of
 from tinysnitch.core.program_text import split_program
+from tinysnitch.core.protocol_text import Service, parse_service
 from tinysnitch.core.remote_text import parse_remote
 from tinysnitch.core.rule import RemoteKind, Rule
 from tinysnitch.core.rule_text import format_rule
