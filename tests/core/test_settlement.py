@@ -13,6 +13,7 @@ from tinysnitch.core.decision import Decision
 from tinysnitch.core.events import PacketQueued
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, parse_address
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource
+from tinysnitch.core.prompts import Waiter
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.settlement import Basis, Settlement, exec_id_of, verdict_key_of
 from tinysnitch.core.verdict import Verdict
@@ -33,10 +34,8 @@ def settle(
     cached: Remembered | None = None,
 ) -> list[Command]:
     settlement = Settlement(Settings())
-    told = settlement.settle(
-        connection, [1], decision, cookie=cookie, generation=3, now=NOW, basis=basis, cached=cached
-    )
-    return list(told)
+    waiter = Waiter(connection, cookie, [1])
+    return list(settlement.settle(waiter, decision, generation=3, now=NOW, basis=basis, cached=cached))
 
 
 def expiry_of(connection: Connection = PLAIN, decision: Decision = ALLOW, **how: object) -> float | None:
@@ -173,7 +172,7 @@ def test_a_closed_port_is_soon_looked_at_again() -> None:
 
 def test_a_settled_flow_is_repeated_and_a_like_connection_is_cached() -> None:
     settlement = Settlement(Settings())
-    list(settlement.settle(PLAIN, [1], ALLOW, cookie=5, generation=3, now=NOW))
+    list(settlement.settle(Waiter(PLAIN, 5, [1]), ALLOW, generation=3, now=NOW))
     event = PacketQueued(2, PLAIN.flow, PLAIN.attribution, cookie=5)
     settled = settlement.find_flow(event, 3, NOW)
     assert settled is not None
@@ -186,7 +185,7 @@ def test_a_settled_flow_is_repeated_and_a_like_connection_is_cached() -> None:
 
 def test_an_address_is_forgotten_once() -> None:
     settlement = Settlement(Settings())
-    list(settlement.settle(PLAIN, [1], ALLOW, cookie=5, generation=3, now=NOW))
+    list(settlement.settle(Waiter(PLAIN, 5, [1]), ALLOW, generation=3, now=NOW))
     key = verdict_key_of(PLAIN)
     assert key is not None
     assert list(settlement.forget_address(key.remote)) == [ForgetVerdicts((key,))]
@@ -195,8 +194,8 @@ def test_an_address_is_forgotten_once() -> None:
 
 def test_what_falls_out_of_the_mirror_falls_out_of_the_kernel() -> None:
     settlement = Settlement(Settings(max_verdicts=1))
-    list(settlement.settle(PLAIN, [1], ALLOW, cookie=5, generation=3, now=NOW))
+    list(settlement.settle(Waiter(PLAIN, 5, [1]), ALLOW, generation=3, now=NOW))
     other = Connection(flow=flow_of(port=80), attribution=whose())
-    told = list(settlement.settle(other, [2], ALLOW, cookie=6, generation=3, now=NOW))
+    told = list(settlement.settle(Waiter(other, 6, [2]), ALLOW, generation=3, now=NOW))
     assert [tell(one) for one in told[:2]] == ["forget 1", "remember allow"]
     assert {name: one.evicted for name, one in settlement.statistics().items()} == {"verdicts": 1, "flows": 0}

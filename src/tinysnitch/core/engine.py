@@ -182,15 +182,7 @@ class Engine:
         if watch is Watch.GUARDED and waiter.says_nothing and waiter.cookie:
             yield SkipWatch(waiter.connection.flow, waiter.cookie)
         yield from self.settlement.settle(
-            waiter.connection,
-            waiter.packet_ids,
-            decision,
-            cookie=waiter.cookie,
-            generation=self.rules.generation,
-            now=now,
-            basis=basis,
-            cached=cached,
-            watch=watch,
+            waiter, decision, generation=self.rules.generation, now=now, basis=basis, cached=cached, watch=watch
         )
 
     def _abandon(self, flow: Flow, now: Instant) -> Iterator[Command]:

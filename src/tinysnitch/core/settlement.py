@@ -8,7 +8,7 @@ once a name is gone other rules may match, and what is said without one is read.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from enum import Enum
 
 from tinysnitch.core.clock import Instant
@@ -25,8 +25,9 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.crowds import Crowds
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.events import PacketQueued
-from tinysnitch.core.flow import Direction
+from tinysnitch.core.flow import Direction, Flow
 from tinysnitch.core.process import Attribution, AttributionSource
+from tinysnitch.core.prompts import Waiter
 from tinysnitch.core.records import ConnectionDecided
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.settled_flows import SettledFlow, SettledFlows
@@ -87,6 +88,23 @@ class Basis(Enum):
     PERSON = "person"  # for this flow, whatever the rules say later
 
 
+def _flow_limit(waiter: Waiter, decision: Decision, now: Instant, basis: Basis) -> float | None:
+    """Boot-time seconds when a flow's own decision ends at the latest."""
+    connection = waiter.connection
+    if not connection.attribution.is_listening:
+        return now.boot_s + NOT_LISTENING_S
+    if basis is not Basis.RULES and decision.verdict is Verdict.DENY:
+        return now.boot_s + REFUSED_ANSWER_S
+    # Inbound the cookie is the listening socket's, which says nothing of how long this one connection lasts.
+    is_socket_of_flow = waiter.cookie and connection.flow.direction is Direction.OUTBOUND
+    return None if is_socket_of_flow else now.boot_s + FLOW_WITHOUT_SOCKET_S
+
+
+def _remember_flow(flow: Flow, settled: SettledFlow, generation: int) -> RememberFlow:
+    verdict, exec_id = settled.decision.verdict, settled.exec_id
+    return RememberFlow(flow, verdict, generation, settled.expires_s, settled.watch, exec_id)
+
+
 class Settlement:
     def __init__(self, settings: Settings) -> None:
         self._verdicts = VerdictCache(settings.max_verdicts)
@@ -110,11 +128,9 @@ class Settlement:
 
     def settle(
         self,
-        connection: Connection,
-        packet_ids: Sequence[int],
+        waiter: Waiter,
         decision: Decision,
         *,
-        cookie: int,
         generation: int,
         now: Instant,
         basis: Basis = Basis.RULES,
@@ -122,29 +138,25 @@ class Settlement:
         watch: Watch = Watch.NONE,
     ) -> Iterator[Command]:
         """Remember a decision, let its packets go, report it once. `cached`: it is this one, and ends no later."""
-        is_by_rules = basis is Basis.RULES
+        connection, is_by_rules = waiter.connection, basis is Basis.RULES
         name_ends_s = _name_end(connection) if is_by_rules else None
         expires_s = _earliest(_rule_end(decision, now), _earliest(name_ends_s, cached.expires_s if cached else None))
+        settled = SettledFlow(
+            decision=decision,
+            cookie=waiter.cookie,
+            exec_id=exec_id_of(connection.attribution),
+            generation=generation,
+            expires_s=_earliest(expires_s, _flow_limit(waiter, decision, now, basis)),
+            is_answer=basis is Basis.PERSON,
+            watch=watch,
+        )
         key = verdict_key_of(connection) if is_by_rules and not decision.is_flow_only else None
-        flow_expires_s = _earliest(expires_s, self._flow_limit(connection, decision, now, cookie=cookie, basis=basis))
         if key is None:
-            exec_id = exec_id_of(connection.attribution)
-            yield RememberFlow(connection.flow, decision.verdict, generation, flow_expires_s, watch, exec_id)
+            yield _remember_flow(connection.flow, settled, generation)
         else:
             yield from self._remember(key, decision, generation, expires_s, watch=watch)
-        self._flows.put(
-            connection.flow,
-            SettledFlow(
-                decision=decision,
-                cookie=cookie,
-                exec_id=exec_id_of(connection.attribution),
-                generation=generation,
-                expires_s=flow_expires_s,
-                is_answer=basis is Basis.PERSON,
-                watch=watch,
-            ),
-        )
-        for packet_id in packet_ids:
+        self._flows.put(connection.flow, settled)
+        for packet_id in waiter.packet_ids:
             yield IssueVerdict(packet_id, decision.verdict)
         yield Report(ConnectionDecided(connection, decision, cached is not None, now.wall_s))
 
@@ -160,8 +172,7 @@ class Settlement:
 
     def repeat(self, event: PacketQueued, settled: SettledFlow, generation: int) -> Iterator[Command]:
         """The same verdict for a further packet, which the kernel did not know any more."""
-        verdict, expires_s = settled.decision.verdict, settled.expires_s
-        yield RememberFlow(event.flow, verdict, generation, expires_s, settled.watch, settled.exec_id)
+        yield _remember_flow(event.flow, settled, generation)
         yield IssueVerdict(event.packet_id, settled.decision.verdict)
 
     def end_watch(self, connection: Connection, generation: int, now: Instant) -> Iterator[Command]:
@@ -197,15 +208,3 @@ class Settlement:
         if evicted is not None:
             yield ForgetVerdicts((evicted,))
         yield RememberVerdict(key, decision.verdict, generation, expires_s, watch)
-
-    @staticmethod
-    def _flow_limit(
-        connection: Connection, decision: Decision, now: Instant, *, cookie: int, basis: Basis
-    ) -> float | None:
-        if not connection.attribution.is_listening:
-            return now.boot_s + NOT_LISTENING_S
-        if basis is not Basis.RULES and decision.verdict is Verdict.DENY:
-            return now.boot_s + REFUSED_ANSWER_S
-        # Inbound the cookie is the listening socket's, which says nothing of how long this one connection lasts.
-        is_socket_of_flow = cookie and connection.flow.direction is Direction.OUTBOUND
-        return None if is_socket_of_flow else now.boot_s + FLOW_WITHOUT_SOCKET_S
