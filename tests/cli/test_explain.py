@@ -64,7 +64,7 @@ def test_the_help_says_what_is_taken_for_granted(command: Command) -> None:
     assert "taken to have no parents, and to be run by root" in said
 
 
-def test_json(running: RunningServer, command: Command) -> None:
+def test_json_has_the_verdict_and_what_is_beaten(running: RunningServer, command: Command) -> None:
     told = json.loads(command("explain", "kernel", "10.0.0.5", "-", "icmp", "--json").out)
     assert (told["verdict"], told["beaten"]) == ("allow", [{"rule": "deny - - -", "why": "the winner is narrower"}])
 

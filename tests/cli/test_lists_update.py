@@ -39,7 +39,7 @@ def test_a_list_is_fetched(folder: Path, server: HttpsServer, command: Command) 
     assert "tracker.test" in (folder / "ads").read_text()
 
 
-def test_json(folder: Path, server: HttpsServer, command: Command) -> None:
+def test_json_tells_what_was_fetched(folder: Path, server: HttpsServer, command: Command) -> None:
     told = json.loads(command("lists", "update", "ads", "--json", "--folder", str(folder)).out)
     source = f"{server.url}/list"
     assert told == {"list": "ads", "source": source, "names": 2, "addresses": 0, "networks": 0, "bad_lines": 1}

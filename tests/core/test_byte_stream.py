@@ -15,7 +15,7 @@ def push(stream: ByteStream, start: int, end: int) -> bytes:
     return stream.push((START + start) % (1 << 32), TEXT[start:end])
 
 
-def test_in_order() -> None:
+def test_what_comes_in_order_comes_out_at_once() -> None:
     stream = ByteStream(START)
     assert push(stream, 0, 10) == TEXT[:10]
     assert push(stream, 10, 150) == TEXT[10:150]

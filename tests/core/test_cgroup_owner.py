@@ -46,7 +46,7 @@ USER = "/user.slice/user-1000.slice/user@1000.service"
         ),
     ],
 )
-def test_owners(path: str, owners: tuple[str, ...]) -> None:
+def test_a_cgroups_path_tells_its_owners(path: str, owners: tuple[str, ...]) -> None:
     assert owners_of_cgroup(path) == owners
 
 

@@ -116,7 +116,7 @@ def test_a_hello_cut_anywhere_says_nothing_wrong() -> None:
 
 
 @given(st.binary(max_size=300))
-def test_any_body(body: bytes) -> None:
+def test_any_body_is_read_or_malformed(body: bytes) -> None:
     try:
         parse_server_name(body)
     except Malformed:
@@ -124,7 +124,7 @@ def test_any_body(body: bytes) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.binary(max_size=60)), max_size=20))
-def test_any_segments(pieces: list[tuple[int, bytes]]) -> None:
+def test_any_segments_are_read_or_malformed(pieces: list[tuple[int, bytes]]) -> None:
     reader = TlsReader(START)
     try:
         for sequence, data in pieces:

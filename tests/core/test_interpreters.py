@@ -15,7 +15,7 @@ from tinysnitch.core.interpreters import find_interpreter
         "/usr/lib/jvm/java-21-openjdk-amd64/bin/java",
     ],
 )
-def test_known(executable: str) -> None:
+def test_an_interpreter_is_known_by_name_and_place(executable: str) -> None:
     assert find_interpreter(executable) is not None
 
 

@@ -78,7 +78,7 @@ def test_a_bad_line_is_shown_without_harm() -> None:
         (f"{'a.' * 126}a", {f"{'a.' * 126}a"}),
     ],
 )
-def test_a_line(line: str, names: set[str]) -> None:
+def test_a_line_holds_these_names_and_no_others(line: str, names: set[str]) -> None:
     assert parse_list(line).names == names
 
 

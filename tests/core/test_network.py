@@ -60,5 +60,5 @@ def test_parse_network_refuses(text: str, hint: str) -> None:
         ("0.0.0.0/0", "::1", False),
     ],
 )
-def test_contains(wide: str, narrow: str, is_inside: bool) -> None:
+def test_a_network_contains_its_parts_of_its_own_family(wide: str, narrow: str, is_inside: bool) -> None:
     assert parse_network(wide).contains(parse_network(narrow)) is is_inside

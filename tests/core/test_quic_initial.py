@@ -46,7 +46,7 @@ def test_the_sample_of_the_specification() -> None:
         (V2, "8b1a0bc121284290a29e0971b5cd045d", "91f73e2351d8fa91660e909f", "45b95e15235d6f45a6b19cbcb0294ba9"),
     ],
 )
-def test_keys(version: int, key: str, iv: str, header: str) -> None:
+def test_the_keys_are_those_of_the_rfcs(version: int, key: str, iv: str, header: str) -> None:
     keys = derive_keys(version, CONNECTION_ID)
     assert (keys.key.hex(), keys.iv.hex(), keys.header.hex()) == (key, iv, header)
 
@@ -133,7 +133,7 @@ def test_a_close_ends_the_packet() -> None:
 
 
 @given(st.binary(max_size=100))
-def test_any_frames(frames: bytes) -> None:
+def test_any_frames_are_read_or_malformed(frames: bytes) -> None:
     try:
         list(crypto_frames(frames))
     except Malformed:

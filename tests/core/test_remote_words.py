@@ -37,7 +37,7 @@ ADS, RESOLVERS, NONE = (Remote(RemoteKind.LIST, name) for name in ("ads", "resol
         (NONE, "192.0.2.53", "x.test", False),
     ],
 )
-def test_takes(word: Remote, address: str, name: str | None, is_taken: bool) -> None:
+def test_a_word_takes_in_these_remotes(word: Remote, address: str, name: str | None, is_taken: bool) -> None:
     assert RemoteWords(FACTS).takes(word, parse_address(address), name) is is_taken
 
 
@@ -62,5 +62,5 @@ def test_takes(word: Remote, address: str, name: str | None, is_taken: bool) -> 
         (NONE, "x.test", False),
     ],
 )
-def test_covers(word: Remote, remote: str, is_covered: bool) -> None:
+def test_a_word_covers_what_lies_whole_in_it(word: Remote, remote: str, is_covered: bool) -> None:
     assert RemoteWords(FACTS).covers(word, parse_rule(f"allow {remote} - -").remote) is is_covered

@@ -232,7 +232,7 @@ def test_how_long_and_how_widely_a_decision_holds(lines: list[str], until_s: int
     assert (decision.until_s, decision.is_flow_only) == (until_s, is_flow_only)
 
 
-def test_reasons() -> None:
+def test_each_verdict_has_its_reason() -> None:
     for verdict, reason in [("allow", "allowed by a rule"), ("deny", "denied by a rule"), ("ask", "asked by a rule")]:
         assert ruleset(f"{verdict} - - -").decide(connection(), 0.0).reason == reason
 

@@ -110,7 +110,7 @@ INCOMPARABLE = [
 
 
 @pytest.mark.parametrize(("narrow", "wide"), NARROWER)
-def test_narrower(narrow: str, wide: str) -> None:
+def test_one_of_two_is_the_narrower_and_never_both(narrow: str, wide: str) -> None:
     first, second = scopes(narrow, wide)
     assert is_narrower(first, second, WORDS)
     assert not is_narrower(second, first, WORDS)

@@ -23,7 +23,7 @@ def data_segment(payload: bytes, flags: int = 0x18) -> bytes:
     return bytes(whole)
 
 
-def test_a_syn() -> None:
+def test_a_syn_takes_up_a_number() -> None:
     segment = segment_of(bytes.fromhex(SYN))
     assert segment == Segment(0x5EB65218, 0, 0x02)
     assert segment.is_opening
@@ -31,7 +31,7 @@ def test_a_syn() -> None:
     assert segment.data_sequence == 0x5EB65219
 
 
-def test_data() -> None:
+def test_data_ends_where_the_packet_does() -> None:
     segment = segment_of(data_segment(b"hello") + b"trailer of the link layer")
     assert segment == Segment(0xFFFFFFFE, 7, 0x18, b"hello")
     assert segment.is_acknowledging

@@ -60,7 +60,7 @@ def test_the_key_is_all_that_the_kernel_knows() -> None:
     assert echo.port == 0
 
 
-def test_exec_ids() -> None:
+def test_unknown_and_the_kernel_have_ids_of_their_own() -> None:
     assert [exec_id_of(one) for one in (UNKNOWN, KERNEL, whose(9))] == [0, 1, 9]
 
 

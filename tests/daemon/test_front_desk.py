@@ -38,7 +38,7 @@ def with_place(folder: Path, use: Callable[[Place], None], rules: str = "") -> N
     asyncio.run(run())
 
 
-def test_status(tmp_path: Path) -> None:
+def test_status_counts_what_is_there_and_what_was_lost(tmp_path: Path) -> None:
     def use(place: Place) -> None:
         place.driver.feed(PacketQueued(1, flow_of(1), whose()))
         status = place.desk.status(ROOT)

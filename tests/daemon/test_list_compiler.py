@@ -1,11 +1,13 @@
 """Long lists are compiled beside the loop: by real processes, one after the other."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Never
 
 import pytest
 
+from tests.daemon.driver_place import until
 from tinysnitch.daemon.list_compiler import ListCompiler
 from tinysnitch.store.compiled_list import map_compiled
 
@@ -61,12 +63,22 @@ def test_nothing_takes_longer_than_the_limit(tmp_path: Path) -> None:
     assert not (tmp_path / "ads.out").exists()
 
 
-def test_closing_ends_what_runs(tmp_path: Path) -> None:
+def test_closing_ends_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    endless = tmp_path / "endless"
+    endless.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 1000\n")
+    endless.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(endless))
+
     async def run() -> None:
         compiler = ListCompiler()
         compiler.begin(tmp_path / "ads", tmp_path / "out", lambda problem: None)
-        await asyncio.sleep(0)
-        await compiler.close()
+        await until(lambda: is_written(tmp_path / "pid"))
+        async with asyncio.timeout(30):
+            await compiler.close()
 
-    (tmp_path / "ads").write_text("ads.test\n")
     asyncio.run(run())
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+
+
+def is_written(path: Path) -> bool:
+    return path.exists() and path.read_text().endswith("\n")

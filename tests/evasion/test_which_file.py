@@ -31,7 +31,7 @@ def make_root(stage: Stage, name: str) -> Path:
     return root
 
 
-def test_chroot(stage: Stage) -> None:
+def test_a_file_in_a_chroot_is_not_the_hosts(stage: Stage) -> None:
     root = make_root(stage, "chroot")
     record = stage.assert_denied("unshare", "-Ur", f"--root={root}", stage.honest, "plain", *TARGET)
     assert record["program"] == f"{root}{stage.honest}"

@@ -51,7 +51,7 @@ def test_what_was_not_translated_or_is_not_known(packet_place: PacketPlace, conn
 
 
 @FAMILIES
-def test_an_echo(packet_place: PacketPlace, conntrack: Conntrack, family: int) -> None:
+def test_an_echo_is_found_by_its_identifier(packet_place: PacketPlace, conntrack: Conntrack, family: int) -> None:
     protocol = ICMP if family == V4 else ICMPV6
     packet_place.run("ping", "-c1", "-W5", "-e", "77", MADE_UP[family])
     asked = conntrack.find_asked(make_flow(protocol, Direction.INBOUND, family, THERE[family], (77, 0)))

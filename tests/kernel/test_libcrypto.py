@@ -16,7 +16,7 @@ TEXT = bytes.fromhex(
 TAG = bytes.fromhex("5bc94fbc3221a5db94fae95ae7121a47")
 
 
-def test_a_block() -> None:
+def test_a_block_is_encrypted_as_fips_197_has_it() -> None:
     # FIPS 197 appendix B
     key = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c")
     block = bytes.fromhex("3243f6a8885a308d313198a2e0370734")

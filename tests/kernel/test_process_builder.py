@@ -43,7 +43,7 @@ def test_a_plain_program(builder: ProcessBuilder) -> None:
     assert (process.is_host_file, process.are_args_complete, process.warnings) == (True, True, ())
 
 
-def test_a_script(builder: ProcessBuilder, tmp_path: Path) -> None:
+def test_a_script_is_named_by_its_own_path(builder: ProcessBuilder, tmp_path: Path) -> None:
     script = tmp_path / "x.py"
     script.write_text("")
     process = build(builder, make_image(PYTHON, "python3", "-u", "x.py", "1200", directory=str(tmp_path)))

@@ -108,7 +108,7 @@ def test_a_ping_socket(place: BpfPlace, attributor: Attributor) -> None:
 
 
 @pytest.mark.parametrize(("protocol", "kind"), [(TCP, socket.SOCK_STREAM), (UDP, socket.SOCK_DGRAM)])
-def test_inbound(attributor: Attributor, protocol: int, kind: socket.SocketKind) -> None:
+def test_what_comes_in_is_of_who_has_the_port(attributor: Attributor, protocol: int, kind: socket.SocketKind) -> None:
     with socket.socket(socket.AF_INET6, kind) as opened:
         opened.bind(("::", 0))
         if protocol == TCP:

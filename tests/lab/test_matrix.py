@@ -67,7 +67,7 @@ def cases(kinds: Iterable[str], addresses: Iterable[str]) -> list[object]:
 
 
 @pytest.mark.parametrize(("kind", "address", "answer"), cases(OUTBOUND, (WORLD4, WORLD6)))
-def test_outbound(lab: Lab, kind: str, address: str, answer: str) -> None:
+def test_each_way_out_is_held_told_and_answered(lab: Lab, kind: str, address: str, answer: str) -> None:
     way = OUTBOUND[kind]
     daemon = lab.start_daemon("")
     client = lab.spawn(way.command(address))
@@ -81,7 +81,7 @@ def test_outbound(lab: Lab, kind: str, address: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "address", "answer"), cases(INBOUND, PEERS))
-def test_inbound(lab: Lab, kind: str, address: str, answer: str) -> None:
+def test_each_way_in_is_held_told_and_answered(lab: Lab, kind: str, address: str, answer: str) -> None:
     way = INBOUND[kind]
     daemon = lab.start_daemon("")
     server = lab.spawn([*way.server]) if way.server else None

@@ -160,7 +160,7 @@ def test_while_no_daemon_lives_what_is_for_the_log_alone_goes_on(talk: Talk) -> 
 
 
 @pytest.mark.parametrize("address", [WORLD4, WORLD6])
-def test_quic(lab: Lab, address: str) -> None:
+def test_a_name_said_in_quic_is_denied_or_told(lab: Lab, address: str) -> None:
     if not serves_quic():
         pytest.skip("nginx is too old for HTTP/3")
     daemon = lab.start_daemon("deny ads.test - -\nallow - - -\n")

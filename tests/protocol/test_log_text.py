@@ -104,7 +104,7 @@ def test_what_is_a_sentence_is_not_called_lost() -> None:
     assert format_text(log_line_of(LossCounted("history rows", 1, WALL_S))).endswith(" WARNING lost 1 history rows")
 
 
-def test_ready() -> None:
+def test_ready_says_the_mode_and_the_socket() -> None:
     line = ReadyLine(time=TIME, pid=1, mode=Mode.BPF, netns=7, cgroup="", rules=2, socket="/run/s")
     assert format_text(line) == f"{TIME} INFO ready, mode bpf, 2 rules, socket /run/s"
     assert format_text(line, ("observing",)).endswith("socket /run/s, observing")

@@ -32,7 +32,7 @@ REMOTES = RemoteSet(["ads.example.com", "tracker.example", r"x\046y.test"], map(
         ("", False),
     ],
 )
-def test_names(name: str, is_listed: bool) -> None:
+def test_a_name_covers_whole_labels_below_it(name: str, is_listed: bool) -> None:
     assert REMOTES.has_name(name) is is_listed
 
 

@@ -10,7 +10,7 @@ def test_nothing_said_is_the_usual() -> None:
 
 
 @pytest.mark.parametrize(("said", "delay_s"), [("0", 0.0), ("-3", 0.0), ("2", 2.0), ("inf", 10.0)])
-def test_delay(said: str, delay_s: float) -> None:
+def test_the_delay_stays_within_its_bounds(said: str, delay_s: float) -> None:
     assert read_delay_s({DELAY_VARIABLE: said}) == delay_s
 
 
