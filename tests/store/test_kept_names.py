@@ -6,18 +6,20 @@ import pytest
 
 from tinysnitch.core.dns_questions import NameSource
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.known_name import KnownName
 from tinysnitch.store.kept_names import Asker, KeptName, KeptNames
 
-SHOP = KeptName(
+KNOWN = KnownName(
     address=bytes(16),
     name="shop.test",
     number=7,
     expires_s=10.5,
     kept_until_s=20.5,
-    askers=(Asker(pid=12, started_ns=1198408488615, number=7),),
+    askers=(),
     source=NameSource.MDNS,
     aliases=("alias.test",),
 )
+SHOP = KeptName(KNOWN, (Asker(pid=12, started_ns=1198408488615, number=7),))
 
 
 def test_names_are_taken_once_within_the_boot(tmp_path: Path) -> None:

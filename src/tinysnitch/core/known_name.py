@@ -5,7 +5,7 @@ import msgspec
 from tinysnitch.core.dns_questions import NameSource
 
 
-class KnownName(msgspec.Struct, frozen=True, kw_only=True):
+class KnownName(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     address: bytes  # packed
     name: str
     number: int  # of the newest question for it; a higher one is newer

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.known_name import KnownName
 from tinysnitch.core.names import Names
@@ -62,26 +64,9 @@ def _find_exec_id(asker: Asker, table: ProcessTable | None) -> int | None:
 
 def _as_known(kept: KeptName, table: ProcessTable | None) -> KnownName:
     found = ((_find_exec_id(asker, table), asker.number) for asker in kept.askers)
-    return KnownName(
-        address=kept.address,
-        name=kept.name,
-        number=kept.number,
-        expires_s=kept.expires_s,
-        kept_until_s=kept.kept_until_s,
-        askers=tuple((exec_id, number) for exec_id, number in found if exec_id is not None),
-        source=kept.source,
-        aliases=kept.aliases,
-    )
+    return replace(kept.known, askers=tuple((who, number) for who, number in found if who is not None))
 
 
 def _as_kept(known: KnownName, processes: _Processes) -> KeptName:
-    return KeptName(
-        address=known.address,
-        name=known.name,
-        number=known.number,
-        expires_s=known.expires_s,
-        kept_until_s=known.kept_until_s,
-        askers=tuple(Asker(*process, number) for who, number in known.askers for process in processes.get(who, ())),
-        source=known.source,
-        aliases=known.aliases,
-    )
+    askers = (Asker(*process, number) for who, number in known.askers for process in processes.get(who, ()))
+    return KeptName(replace(known, askers=()), tuple(askers))

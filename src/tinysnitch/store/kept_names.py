@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from tinysnitch.core.dns_questions import NameSource
+from tinysnitch.core.known_name import KnownName
 from tinysnitch.store.text_file import errors_named, read_text, replace_text
 
 _MODE = 0o600  # where programs went is their user's own business
@@ -27,16 +27,10 @@ class Asker(msgspec.Struct, frozen=True, array_like=True):
 
 
 class KeptName(msgspec.Struct, frozen=True, array_like=True):
-    """core.known_name.KnownName, with processes in the place of exec ids, which every daemon gives anew."""
+    """A name with the processes that asked for it, since every daemon gives exec ids anew."""
 
-    address: bytes
-    name: str
-    number: int
-    expires_s: float
-    kept_until_s: float
+    known: KnownName  # without askers
     askers: tuple[Asker, ...]
-    source: NameSource
-    aliases: tuple[str, ...]
 
 
 class _Content(msgspec.Struct, frozen=True):
