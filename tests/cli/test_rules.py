@@ -89,7 +89,7 @@ def test_options_of_ours_stand_before_the_rule(running: RunningServer, command: 
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("allow until=2020-01-01T00:00:00Z - - -", "it is over since 2020-01-01T00:00:00.000Z"),
+        ("allow until=2020-01-01T00:00:00Z - - -", "it ended at 2020-01-01T00:00:00.000Z"),
         ("allow user=nobody-of-this-name - - -", "there is no user nobody-of-this-name"),
         ("allow - - - /no/such/file -s", "there is no file /no/such/file"),
         ("deny @nolist - -", "there is no list /lists/nolist"),

@@ -78,7 +78,7 @@ def _present_surprise(connection: Connection, choice: Choice) -> str | None:
     if process is None and choice.lifetime is Lifetime.QUIT:
         return "for 9 minutes: what has no process cannot quit"
     if process and not process.are_args_complete and not choice.any_args:
-        return "the rule takes any arguments: these could not be captured whole, as too long ones cannot"
+        return "the rule takes any arguments: these could not be captured whole"
     return None
 
 

@@ -158,7 +158,7 @@ def _find_reasons_not_to_match(line: str, client: ControlClient) -> Iterator[str
 
     rule = parse_rule(line)
     if rule.until_s is not None and rule.until_s <= time.time():
-        yield f"it is over since {format_time(rule.until_s)}"
+        yield f"it ended at {format_time(rule.until_s)}"
     if rule.user is not None and not _is_user(rule.user):
         yield f"there is no user {rule.user}"
     if rule.program.kind is ProgramKind.PATH and is_missing(rule.program.text):

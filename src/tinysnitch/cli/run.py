@@ -35,7 +35,7 @@ def run_command(rules: str | None, learn: bool, socket_path: str | None, command
     """Judge one command and its children, and nothing else on this machine.
 
     Asks in this terminal. Where nobody can be asked, what no rule covers is denied at once. The exit status is the
-    command's; at the end it is listed what was allowed, refused, and not answered.
+    command's; at the end what was allowed, refused and not answered is listed.
     """
     import asyncio
 

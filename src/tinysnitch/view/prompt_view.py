@@ -115,7 +115,7 @@ def _with_together(view: PromptView, state: PromptState, question: Question, wal
 def _present_lost_edit(state: PromptState) -> PromptView:
     """The line stays in sight: perhaps it is wanted for `tinysnitch rules add`."""
     return PromptView(
-        title="the question that you edited the rule of is gone",
+        title="the question whose rule you edited is gone",
         is_question=False,
         edit=present_edit(state.edit),
         hints=((KeyHint("Esc", "go on"),),),
