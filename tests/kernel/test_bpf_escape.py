@@ -10,7 +10,7 @@ from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import ICMP, ICMPV6, Direction
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
-from tinysnitch.kernel.netfilter_rules import Family, build_rules
+from tinysnitch.kernel.netfilter_rules import Family, RuleWriter
 
 pytestmark = pytest.mark.privileged
 
@@ -21,7 +21,8 @@ ADDRESSES = {"AF_INET": "127.0.0.1", "AF_INET6": "::1"}
 
 def passed_types(family: Family) -> set[int]:
     """What the product's rules let go as ICMP of the link."""
-    rules = build_rules(family, "TS", (1, 2), program_path=Path, scope=None, has_security=True, remark="")
+    writer = RuleWriter(family=family, label="TS", queues=(1, 2), program_path=Path, scope=None, has_security=True)
+    rules = writer.build(remark="")
     return {int(kind) for kind in re.findall(r"-type (\d+) -j RETURN", "\n".join(rules.chains["mangle"]["TS-LINKOUT"]))}
 
 

@@ -4,7 +4,7 @@ import os
 import select
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from tests.kernel.packet_place import HERE, LABEL, QUEUES, THERE, PacketPlace, W
 from tests.lab import cgroup
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.netfilter import Netfilter
-from tinysnitch.kernel.netfilter_rules import Family, build_rules
+from tinysnitch.kernel.netfilter_rules import Family, RuleSet, RuleWriter
 from tinysnitch.kernel.packet_events import LOCAL_IN, POST_ROUTING
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
@@ -239,12 +239,21 @@ def test_without_bpf_a_scope_leaves_what_comes_in_alone(packet_place: PacketPlac
         client.connect(server.getsockname())
 
 
+def build_rules(
+    family: Family, *, program_path: Callable[[str], Path] | None, scope: str | None, has_security: bool
+) -> RuleSet:
+    writer = RuleWriter(
+        family=family, label=LABEL, queues=QUEUES, program_path=program_path, scope=scope, has_security=has_security
+    )
+    return writer.build("")
+
+
 @pytest.mark.parametrize("family", list(Family))
 @pytest.mark.parametrize("program_path", [None, Path("/pins").joinpath])
 def test_a_packet_without_a_socket_is_in_no_scope(family: Family, program_path: object) -> None:
     """xt_cgroup never matches one, negated or not (net/netfilter/xt_cgroup.c)."""
     path = program_path if callable(program_path) else None
-    rules = build_rules(family, LABEL, QUEUES, program_path=path, scope="x", has_security=True, remark="")
+    rules = build_rules(family, program_path=path, scope="x", has_security=True)
     for part in ("OUT", "LINKOUT"):
         judging = rules.chains["mangle"][f"{LABEL}-{part}"]
         assert not any("NFQUEUE" in rule for rule in judging)
@@ -259,7 +268,7 @@ def test_a_scope_reads_names_behind_a_daemon_of_the_machine(
 ) -> None:
     """Who reads a packet ends its way through the table: of two in one table the second would learn no name."""
     path = program_path if callable(program_path) else None
-    rules = build_rules(family, LABEL, QUEUES, program_path=path, scope=scope, has_security=has_security, remark="")
+    rules = build_rules(family, program_path=path, scope=scope, has_security=has_security)
     lines = [(table, line) for table, chains in rules.chains.items() for body in chains.values() for line in body]
     lines += [(jump.table, jump.rule) for jump in rules.jumps]
     answered = {table for table, line in lines if "--sport 53 " in line and "NFQUEUE" in line}
@@ -272,16 +281,14 @@ def test_a_scope_reads_names_behind_a_daemon_of_the_machine(
 def test_conntrack_is_asked_without_bpf_alone(family: Family, scope: str | None) -> None:
     """Any rule that asks it makes each packet of the network namespace pay for it."""
     for program_path, is_asked in ((None, True), (Path("/pins").joinpath, False)):
-        rules = build_rules(family, LABEL, QUEUES, program_path=program_path, scope=scope, has_security=True, remark="")
+        rules = build_rules(family, program_path=program_path, scope=scope, has_security=True)
         chains = [chain for table in rules.chains.values() for chain in table.values()]
         assert any("conntrack" in rule for chain in chains for rule in chain) == is_asked
 
 
 @pytest.mark.parametrize("family", list(Family))
 def test_the_cache_is_asked_before_the_queue(family: Family) -> None:
-    rules = build_rules(
-        family, LABEL, QUEUES, program_path=Path("/pins").joinpath, scope=None, has_security=False, remark=""
-    )
+    rules = build_rules(family, program_path=Path("/pins").joinpath, scope=None, has_security=False)
     watched = [f"-m bpf --object-pinned /pins/out_watched -g {LABEL}-WATCH"]
     for part, way, passed, read in (("OUT", "out", "-j RETURN", watched), ("IN", "in", f"-g {LABEL}-PASSIN", [])):
         judging = [rule for rule in rules.chains["mangle"][f"{LABEL}-JUDGE{part}"] if "DROP" not in rule]
@@ -295,9 +302,7 @@ def test_the_cache_is_asked_before_the_queue(family: Family) -> None:
 
 @pytest.mark.parametrize("family", list(Family))
 def test_what_has_to_wait_until_it_is_read_waits_also_while_nobody_reads(family: Family) -> None:
-    rules = build_rules(
-        family, LABEL, QUEUES, program_path=Path("/pins").joinpath, scope=None, has_security=False, remark=""
-    ).chains["mangle"]
+    rules = build_rules(family, program_path=Path("/pins").joinpath, scope=None, has_security=False).chains["mangle"]
     *_before, guarded, noted = rules[f"{LABEL}-WATCH"]
     assert guarded == f"-m bpf --object-pinned /pins/out_guarded -j NFQUEUE --queue-num {QUEUES[1]}"
     assert noted == f"-j NFQUEUE --queue-num {QUEUES[1]} --queue-bypass"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import iptables
-from tinysnitch.kernel.netfilter_rules import Family, Jump, RuleSet, build_rules, chain_name
+from tinysnitch.kernel.netfilter_rules import Family, Jump, RuleSet, RuleWriter, chain_name
 from tinysnitch.kernel.nf_tables import delete_table, read_generation
 
 _TABLES = ("mangle", "filter", "security")
@@ -100,15 +100,15 @@ class Netfilter:
         self._has_security[family] = has_security
 
     def _build(self, family: Family, before: str, *, has_security: bool) -> RuleSet:
-        return build_rules(
-            family,
-            self._label,
-            self._queues,
+        writer = RuleWriter(
+            family=family,
+            label=self._label,
+            queues=self._queues,
             program_path=self._program_path,
             scope=self._scope,
             has_security=has_security,
-            remark=f"tables before: {before}",
         )
+        return writer.build(f"tables before: {before}")
 
     def _remove(self, family: Family) -> None:
         saved = iptables.save(family)

@@ -90,228 +90,217 @@ def chain_name(label: str, part: str) -> str:
     return f"{label}-{part}"
 
 
-def build_rules(
-    family: Family,
-    label: str,
-    queues: tuple[int, int],
-    *,
-    program_path: Callable[[str], Path] | None,
-    scope: str | None,
-    has_security: bool,
-    remark: str,
-) -> RuleSet:
-    """`program_path` None: the degraded mode. `scope`: cgroup path below the mount, judged alone."""
-    reject = ["-p tcp -j REJECT --reject-with tcp-reset", f"-j REJECT --reject-with {_UNREACHABLE[family]}"]
-    escaped_in = _escaped(program_path)
-    # Who reads a packet ends its way through the table. A daemon of the machine reads names too, in mangle: the
-    # firewall of a command comes behind it. (security has no POSTROUTING.)
-    reads_later = scope is not None and has_security
-    questions = {"ASKED": [_questions(queues[1], scope)]}
-    later = {**questions, "NAMES": [_answers(program_path, _look(queues[1])), f"{_STREAM} {_look(queues[1])}"]}
-    # No packet comes to the remark: it is there for whoever takes the rules away. In each table: they are committed one
-    # by one, and a firewall that starts beside us would take those that it sees for the machine's.
-    told = f'-m comment --comment "{remark}"'
-    # In the order that they are committed: what a denial needs stands before anything is judged.
-    security = {"LAST": ["-j DROP", told], **escaped_in, **(later if reads_later else {})}
-    parts = {
-        **({"security": security} if has_security else {}),
-        "filter": {"REJECT": [*reject, told], **({} if has_security else escaped_in)},
-        "mangle": {
-            **_judgement(
-                family,
-                label,
-                queues,
-                program_path=program_path,
-                scope=scope,
-                look="-j RETURN" if reads_later else _look(queues[1]),
-            ),
-            "LAST": ["-j DROP"],
-            **questions,
-            **_leaving(label, program_path, reads_later=reads_later),
-            "DENY": [f"-j MARK --set-xmark {DENY_MARK:#x}/0xffffffff", "-j ACCEPT", told],
-        },
-    }
-    named = {
-        table: {chain_name(label, part): rules for part, rules in chains.items()} for table, chains in parts.items()
-    }
-    jumps = _jumps(label, has_security, has_programs=program_path is not None)
-    return RuleSet(named, [*jumps, *(_jumps_to_names(label) if reads_later else [])])
+class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
+    """What all of our rules of one family depend on."""
 
+    family: Family
+    label: str
+    queues: tuple[int, int]
+    program_path: Callable[[str], Path] | None  # of a pinned verdict program; None: the degraded mode
+    scope: str | None  # cgroup path below the mount, judged alone
+    has_security: bool
 
-def _jumps_to_names(label: str) -> list[Jump]:
-    to_questions, to_answers = (f"-j {chain_name(label, part)}" for part in ("ASKED", "NAMES"))
-    return [
-        *(Jump("security", "OUTPUT", f"{protocol} --dport 53 {to_questions}") for protocol in _DNS_PROTOCOLS),
-        *(Jump("security", "INPUT", f"{protocol} --sport 53 {to_answers}") for protocol in _DNS_PROTOCOLS),
-    ]
+    def build(self, remark: str) -> RuleSet:
+        """All chains, in the order that they are committed: what a denial needs stands before anything is judged."""
+        # No packet comes to the remark: it is there for whoever takes the rules away. In each table: they are committed
+        # one by one, and a firewall that starts beside us would take those that it sees for the machine's.
+        told = f'-m comment --comment "{remark}"'
+        reject = ["-p tcp -j REJECT --reject-with tcp-reset", f"-j REJECT --reject-with {_UNREACHABLE[self.family]}"]
+        later = {**self._questions(), **self._late_answers()} if self.reads_later else {}
+        parts = {
+            **({"security": {"LAST": ["-j DROP", told], **self._escaped(), **later}} if self.has_security else {}),
+            "filter": {"REJECT": [*reject, told], **({} if self.has_security else self._escaped())},
+            "mangle": {
+                **self._judgement(),
+                "LAST": ["-j DROP"],
+                **self._questions(),
+                **self._leaving(),
+                "DENY": [f"-j MARK --set-xmark {DENY_MARK:#x}/0xffffffff", "-j ACCEPT", told],
+            },
+        }
+        named = {
+            table: {chain_name(self.label, part): rules for part, rules in chains.items()}
+            for table, chains in parts.items()
+        }
+        return RuleSet(named, [*self._jumps(), *(self._jumps_to_names() if self.reads_later else [])])
 
+    @property
+    def reads_later(self) -> bool:
+        """Who reads a packet ends its way through the table. A daemon of the machine reads names too, in mangle: the
+        firewall of a command comes behind it. (security has no POSTROUTING.)"""
+        return self.scope is not None and self.has_security
 
-def _jumps(label: str, has_security: bool, *, has_programs: bool) -> list[Jump]:
-    reject = f"{_DENIED} -j {chain_name(label, 'REJECT')}"
-    last = f"{_DENIED} -j {chain_name(label, 'LAST')}"
-    return [
-        Jump("mangle", "OUTPUT", f"-j {chain_name(label, 'OUT')}"),
-        Jump("mangle", "INPUT", f"-j {chain_name(label, 'IN')}"),
-        Jump("mangle", "POSTROUTING", last),
-        Jump("mangle", "POSTROUTING", f"-j {chain_name(label, 'POST')}"),
-        Jump("filter", "OUTPUT", reject),
-        Jump("filter", "INPUT", reject),
-        *([Jump("security", "INPUT", last)] if has_security else []),
-        *(_to_escaped("security" if has_security else "filter", label) if has_programs else []),
-    ]
+    def _jump(self, part: str) -> str:
+        return f"-j {chain_name(self.label, part)}"
 
+    def _go(self, part: str) -> str:
+        """A chain that is gone to returns to where ours was called from, so RETURN there passes the packet on."""
+        return f"-g {chain_name(self.label, part)}"
 
-def _escaped(program_path: Callable[[str], Path] | None) -> dict[str, list[str]]:
-    """What came in, was denied, and is not marked as that any more. In a chain, since `-D` finds no rule with a pin."""
-    return {"LASTIN": [f"{_asks(program_path, 'in_escaped')} -j DROP"]} if program_path else {}
+    def _asks(self, name: str) -> str:
+        """As iptables-save prints it, without quotes: pins are in folders of our own, which have no blanks."""
+        assert self.program_path is not None
+        return f"-m bpf --object-pinned {self.program_path(name)}"
 
+    def _look(self) -> str:
+        return f"-j NFQUEUE --queue-num {self.queues[1]} --queue-bypass"
 
-def _to_escaped(table: str, label: str) -> list[Jump]:
-    target = f"-j {chain_name(label, 'LASTIN')}"
-    return [Jump(table, "INPUT", f"{_IS_SYN} {target}"), Jump(table, "INPUT", f"! -p tcp {target}")]
+    # The jumps
 
-
-def _leaving(label: str, program_path: Callable[[str], Path] | None, *, reads_later: bool) -> dict[str, list[str]]:
-    """What else is asked of packets that leave. Nothing of most, so these go on before the rules that ask it."""
-    to_asked = f"-g {chain_name(label, 'ASKED')}"
-    names = [
-        *(f"-p udp -m udp --dport {port} {to_asked}" for port in _LINK_NAMES),
-        *([] if reads_later else [f"{protocol} --dport 53 {to_asked}" for protocol in _DNS_PROTOCOLS]),
-    ]
-    if program_path is None:
-        return {"POST": names}
-    stream = [] if reads_later else [f"{_IS_NO_SYN} {to_asked}"]  # judged by its SYN, it cannot escape any more
-    return {
-        "POST": [
-            _NO_SYN if reads_later else _NO_STREAM,
-            f"{_asks(program_path, 'out_leaves')} -g {chain_name(label, 'LEAVING')}",
-        ],
-        "LEAVING": [*stream, f"{_asks(program_path, 'out_escaped')} -j DROP", *names],
-    }
-
-
-def _judgement(
-    family: Family,
-    label: str,
-    queues: tuple[int, int],
-    *,
-    program_path: Callable[[str], Path] | None,
-    scope: str | None,
-    look: str,
-) -> dict[str, list[str]]:
-    """The chains that decide what is held, by part. `look`: what is done with names that come in."""
-    marked, established = ([], []) if program_path else (_marked(label), [_ESTABLISHED])
-    answers = _answers(program_path, look)
-    unasked = _unasked(program_path)
-    forged = [_FORGED] if family is Family.V6 else []
-    # The match never holds for a packet without a socket, as tunnels send them; so it must not be negated.
-    scoped = "" if scope is None else f'-m cgroup --path "{scope}" '
-    no_syn = f"{_IS_NO_SYN} -g {chain_name(label, 'STREAM')}" if program_path else _NO_SYN
-    parts = {
-        "OUT": [*marked, no_syn, *established, *_pass_link(family, label, "OUT", scoped)],
-        "LINKOUT": [*_LINK[family], f"{scoped}-g {chain_name(label, 'JUDGEOUT')}"],
-        "JUDGEOUT": _judge(label, "out", queues[0], program_path),
-        "NAMESIN": [unasked, look],
-        "IN": [
-            *marked,
-            _MIDDLE,
-            f"-p tcp -g {chain_name(label, 'TCPIN')}",
-            answers,
-            *established,
-            *_pass_link(family, label, "IN"),
-        ],
-        "TCPIN": [_stream(label), unasked, _NO_SYN, f"-g {chain_name(label, 'JUDGEIN')}"],
-        "LINKIN": [*_LINK[family], f"-g {chain_name(label, 'JUDGEIN')}"],
-        # Without BPF nothing tells a listener of the scope from others: then what comes in is not judged.
-        "JUDGEIN": [*forged, *(_judge(label, "in", queues[0], program_path) if program_path or scope is None else [])],
-    }
-    passed = {"PASS": [f"-j MARK --set-xmark 0x0/{ALLOW_BIT:#x}"]}
-    if program_path is None:
-        return {**passed, **parts}
-    watch = _watch(label, queues[1], program_path)
-    link_names = [f"-p udp -m udp --sport {port} {_look(queues[1])}" for port in _LINK_NAMES]
-    return {**passed, "PASSIN": [_NO_LINK_NAME, *link_names], **watch, **parts}
-
-
-def _watch(label: str, queue: int, program_path: Callable[[str], Path]) -> dict[str, list[str]]:
-    """What connections without a name send is read; what a rule may deny waits for that, also while no daemon lives."""
-    return {
-        "WATCH": [
-            f"{_asks(program_path, 'out_denied')} -g {chain_name(label, 'DENY')}",
-            f"-m mark --mark {ALLOW_BIT:#x}/{ALLOW_BIT:#x} -g {chain_name(label, 'PASS')}",
-            f"{_asks(program_path, 'out_guarded')} -j NFQUEUE --queue-num {queue}",
-            _look(queue),
-        ],
-        "STREAM": [f"{_asks(program_path, 'out_stream')} -g {chain_name(label, 'WATCH')}"],
-    }
-
-
-def _asks(program_path: Callable[[str], Path], name: str) -> str:
-    """As iptables-save prints it, without quotes: pins are in folders of our own, which have no blanks."""
-    return f"-m bpf --object-pinned {program_path(name)}"
-
-
-def _pass_link(family: Family, label: str, way: str, scoped: str = "") -> list[str]:
-    """A chain that is gone to (-g) returns to where ours was called from, so RETURN there passes the packet on."""
-    return [
-        _DHCP[family, way],
-        *([_IGMP] if family is Family.V4 else []),
-        f"-p {_ICMP[family]} -g {chain_name(label, f'LINK{way}')}",
-        f"{scoped}-g {chain_name(label, f'JUDGE{way}')}",
-    ]
-
-
-def _judge(label: str, way: str, queue: int, program_path: Callable[[str], Path] | None) -> list[str]:
-    cached = []
-    if program_path is not None:
-        # What a machine of the link says of its name comes unasked, to netfilter: it is judged before it is looked at.
-        passed = "-j RETURN" if way == "out" else f"-g {chain_name(label, 'PASSIN')}"
-        watch = [f"{_asks(program_path, 'out_watched')} -g {chain_name(label, 'WATCH')}"] if way == "out" else []
-        cached = [
-            f"{_asks(program_path, f'{way}_allowed')} {passed}",
-            f"{_asks(program_path, f'{way}_denied')} -g {chain_name(label, 'DENY')}",
-            *watch,
+    def _jumps(self) -> list[Jump]:
+        reject, last = f"{_DENIED} {self._jump('REJECT')}", f"{_DENIED} {self._jump('LAST')}"
+        return [
+            Jump("mangle", "OUTPUT", self._jump("OUT")),
+            Jump("mangle", "INPUT", self._jump("IN")),
+            Jump("mangle", "POSTROUTING", last),
+            Jump("mangle", "POSTROUTING", self._jump("POST")),
+            Jump("filter", "OUTPUT", reject),
+            Jump("filter", "INPUT", reject),
+            *([Jump("security", "INPUT", last)] if self.has_security else []),
+            *(self._jumps_to_escaped() if self.program_path else []),
         ]
-    return [*cached, f"-j NFQUEUE --queue-num {queue}"]
 
+    def _jumps_to_escaped(self) -> list[Jump]:
+        table = "security" if self.has_security else "filter"
+        return [Jump(table, "INPUT", f"{packets} {self._jump('LASTIN')}") for packets in (_IS_SYN, "! -p tcp")]
 
-def _marked(label: str) -> list[str]:
-    """A packet that walks the chain again with its verdict as a mark."""
-    return [
-        f"-m mark --mark {ALLOW_BIT:#x}/{ALLOW_BIT:#x} -g {chain_name(label, 'PASS')}",
-        f"{_DENIED} -j ACCEPT",
-    ]
+    def _jumps_to_names(self) -> list[Jump]:
+        ways = (("OUTPUT", "--dport", "ASKED"), ("INPUT", "--sport", "NAMES"))
+        return [
+            Jump("security", chain, f"{protocol} {end} 53 {self._jump(part)}")
+            for chain, end, part in ways
+            for protocol in _DNS_PROTOCOLS
+        ]
 
+    # What is judged
 
-def _answers(program_path: Callable[[str], Path] | None, look: str) -> str:
-    """DNS answers are learned before they are delivered; while no daemon lives they pass."""
-    is_answer = "-m conntrack --ctstate ESTABLISHED --ctdir REPLY"
-    if program_path is not None:
-        is_answer = _asks(program_path, "in_answer")
-    return f"-p udp -m udp --sport 53 {is_answer} {look}"
+    def _judgement(self) -> dict[str, list[str]]:
+        """The chains that decide what is held, by part."""
+        passed = {"PASS": [f"-j MARK --set-xmark 0x0/{ALLOW_BIT:#x}"]}
+        return {**passed, **(self._watch() if self.program_path else {}), **self._outbound(), **self._inbound()}
 
+    def _watch(self) -> dict[str, list[str]]:
+        """What connections without a name send is read; what a rule may deny waits, also while no daemon lives."""
+        return {
+            "PASSIN": [_NO_LINK_NAME, *(f"-p udp -m udp --sport {port} {self._look()}" for port in _LINK_NAMES)],
+            "WATCH": [
+                f"{self._asks('out_denied')} {self._go('DENY')}",
+                f"-m mark --mark {ALLOW_BIT:#x}/{ALLOW_BIT:#x} {self._go('PASS')}",
+                f"{self._asks('out_guarded')} -j NFQUEUE --queue-num {self.queues[1]}",
+                self._look(),
+            ],
+            "STREAM": [f"{self._asks('out_stream')} {self._go('WATCH')}"],
+        }
 
-def _unasked(program_path: Callable[[str], Path] | None) -> str:
-    """A SYN+ACK to a SYN that is still held. Conntrack knows that one only when it has left (nf_conntrack_confirm()),
-    and no connection begins with a SYN+ACK (tcp_new() in nf_conntrack_proto_tcp.c)."""
-    is_unasked = "-m conntrack --ctstate INVALID" if program_path is None else _asks(program_path, "in_unasked")
-    return f"{_ANSWERS_SYN} {is_unasked} -j DROP"
+    def _outbound(self) -> dict[str, list[str]]:
+        # The match never holds for a packet without a socket, as tunnels send them; so it must not be negated.
+        scoped = "" if self.scope is None else f'-m cgroup --path "{self.scope}" '
+        no_syn = f"{_IS_NO_SYN} {self._go('STREAM')}" if self.program_path else _NO_SYN
+        return {
+            "OUT": [*self._marked(), no_syn, *self._established(), *self._pass_link("OUT", scoped)],
+            "LINKOUT": [*_LINK[self.family], f"{scoped}{self._go('JUDGEOUT')}"],
+            "JUDGEOUT": self._judge("out"),
+        }
 
+    def _inbound(self) -> dict[str, list[str]]:
+        look = "-j RETURN" if self.reads_later else self._look()
+        forged = [_FORGED] if self.family is Family.V6 else []
+        # Without BPF nothing tells a listener of the scope from others: then what comes in is not judged.
+        is_judged = self.program_path is not None or self.scope is None
+        return {
+            "NAMESIN": [self._unasked(), look],
+            "IN": [
+                *self._marked(),
+                _MIDDLE,
+                f"-p tcp {self._go('TCPIN')}",
+                self._answers(look),
+                *self._established(),
+                *self._pass_link("IN"),
+            ],
+            "TCPIN": [self._stream(), self._unasked(), _NO_SYN, self._go("JUDGEIN")],
+            "LINKIN": [*_LINK[self.family], self._go("JUDGEIN")],
+            "JUDGEIN": [*forged, *(self._judge("in") if is_judged else [])],
+        }
 
-def _stream(label: str) -> str:
-    """DNS answers over TCP, piece by piece; only of a connection that is there, so that no flood comes near them.
+    def _pass_link(self, way: str, scoped: str = "") -> list[str]:
+        return [
+            _DHCP[self.family, way],
+            *([_IGMP] if self.family is Family.V4 else []),
+            f"-p {_ICMP[self.family]} {self._go(f'LINK{way}')}",
+            f"{scoped}{self._go(f'JUDGE{way}')}",
+        ]
 
-    The match also has the kernel put all fragments together first (nf_defrag_ipv6_enable() in xt_socket.c): LOCAL_IN
-    would see each of IPv6 alone, with its ports in the first one only.
-    """
-    return f"{_STREAM} -g {chain_name(label, 'NAMESIN')}"
+    def _judge(self, way: str) -> list[str]:
+        cached = []
+        if self.program_path is not None:
+            # What a machine of the link says of its name comes unasked: it is judged before it is looked at.
+            passed = "-j RETURN" if way == "out" else self._go("PASSIN")
+            cached = [
+                f"{self._asks(f'{way}_allowed')} {passed}",
+                f"{self._asks(f'{way}_denied')} {self._go('DENY')}",
+                *([f"{self._asks('out_watched')} {self._go('WATCH')}"] if way == "out" else []),
+            ]
+        return [*cached, f"-j NFQUEUE --queue-num {self.queues[0]}"]
 
+    def _marked(self) -> list[str]:
+        """Without BPF a packet walks the chain again with its verdict as a mark."""
+        passed = f"-m mark --mark {ALLOW_BIT:#x}/{ALLOW_BIT:#x} {self._go('PASS')}"
+        return [] if self.program_path else [passed, f"{_DENIED} -j ACCEPT"]
 
-def _questions(queue: int, scope: str | None) -> str:
-    """DNS questions on their way out, allowed by now."""
-    scoped = "" if scope is None else f' -m cgroup --path "{scope}"'
-    return f"-m addrtype --src-type LOCAL{scoped} {_look(queue)}"
+    def _established(self) -> list[str]:
+        return [] if self.program_path else [_ESTABLISHED]
 
+    def _unasked(self) -> str:
+        """A SYN+ACK to a SYN that is still held. Conntrack knows that one only when it has left, and no connection
+        begins with a SYN+ACK (nf_conntrack_confirm(), tcp_new() in nf_conntrack_proto_tcp.c)."""
+        is_unasked = self._asks("in_unasked") if self.program_path else "-m conntrack --ctstate INVALID"
+        return f"{_ANSWERS_SYN} {is_unasked} -j DROP"
 
-def _look(queue: int) -> str:
-    return f"-j NFQUEUE --queue-num {queue} --queue-bypass"
+    # Names
+
+    def _questions(self) -> dict[str, list[str]]:
+        """DNS questions on their way out, allowed by now."""
+        scoped = "" if self.scope is None else f' -m cgroup --path "{self.scope}"'
+        return {"ASKED": [f"-m addrtype --src-type LOCAL{scoped} {self._look()}"]}
+
+    def _answers(self, look: str) -> str:
+        """DNS answers are learned before they are delivered; while no daemon lives they pass."""
+        is_answer = "-m conntrack --ctstate ESTABLISHED --ctdir REPLY"
+        return f"-p udp -m udp --sport 53 {self._asks('in_answer') if self.program_path else is_answer} {look}"
+
+    def _late_answers(self) -> dict[str, list[str]]:
+        return {"NAMES": [self._answers(self._look()), f"{_STREAM} {self._look()}"]}
+
+    def _stream(self) -> str:
+        """DNS answers over TCP, piece by piece; only of a connection that is there, so that no flood comes near them.
+
+        The match also has the kernel put all fragments together first (nf_defrag_ipv6_enable() in xt_socket.c):
+        LOCAL_IN would see each of IPv6 alone, with its ports in the first one only.
+        """
+        return f"{_STREAM} {self._go('NAMESIN')}"
+
+    # What leaves, and what escaped
+
+    def _escaped(self) -> dict[str, list[str]]:
+        """What came in, was denied, and is not marked so any more. In a chain, since `-D` finds no rule with a pin."""
+        return {"LASTIN": [f"{self._asks('in_escaped')} -j DROP"]} if self.program_path else {}
+
+    def _leaving(self) -> dict[str, list[str]]:
+        """What else is asked of packets that leave. Nothing of most, so these go on before the rules that ask it."""
+        to_asked = self._go("ASKED")
+        names = [
+            *(f"-p udp -m udp --dport {port} {to_asked}" for port in _LINK_NAMES),
+            *([] if self.reads_later else [f"{protocol} --dport 53 {to_asked}" for protocol in _DNS_PROTOCOLS]),
+        ]
+        if self.program_path is None:
+            return {"POST": names}
+        stream = (
+            [] if self.reads_later else [f"{_IS_NO_SYN} {to_asked}"]
+        )  # judged by its SYN, it cannot escape any more
+        return {
+            "POST": [
+                _NO_SYN if self.reads_later else _NO_STREAM,
+                f"{self._asks('out_leaves')} {self._go('LEAVING')}",
+            ],
+            "LEAVING": [*stream, f"{self._asks('out_escaped')} -j DROP", *names],
+        }
