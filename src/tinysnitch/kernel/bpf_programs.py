@@ -25,7 +25,8 @@ from tinysnitch.kernel.bpf_pins import PinFolder, list_folder, load_pins, opened
 from tinysnitch.kernel.bpf_settings import BpfSettings
 from tinysnitch.kernel.bpf_structs import FlowEntry, Image, Listener, Owner, ProcessEntry, TraceEvent
 from tinysnitch.kernel.clock import read_boot_ns
-from tinysnitch.kernel.libbpf import BPF_EXIST, BPF_NOEXIST, Ring, opened_pin
+from tinysnitch.kernel.libbpf import BPF_NOEXIST, Ring, opened_pin
+from tinysnitch.kernel.listener_table import ListenerTable
 
 _DIRECTIONS = {Direction.OUTBOUND: structs.OUTBOUND, Direction.INBOUND: structs.INBOUND}
 _VERDICTS = {Verdict.ALLOW: structs.VERDICT_ALLOW, Verdict.DENY: structs.VERDICT_DENY}
@@ -43,6 +44,7 @@ class BpfPrograms:
         self._folder = folder
         self._maps = BpfMaps(folder)
         self._settings = open_settings(folder)
+        self._listeners = ListenerTable(self._maps, self._settings)
         self._next_seeded = structs.EXEC_ID_SEEDED + read_boot_ns()
         self._ring: Ring | None = None
         self._samples: list[bytes] = []
@@ -213,10 +215,6 @@ class BpfPrograms:
         value = (*pack_owner(owner), 0, remote_port, 1, 1, remote)
         return self._maps.sockets.write((cookie,), value, BPF_NOEXIST)
 
-    def expect_all_listeners(self) -> None:
-        """All that are there are seeded now: what an earlier daemon had no room for is no reason for doubt any more."""
-        self._settings.set_lost_listeners(False)
-
     def withdraw_process(self, pid: int, exec_id: int) -> None:
         """It had ended before it was seeded, which no hook tells any more."""
         found = self._maps.processes.find(pid)
@@ -224,64 +222,19 @@ class BpfPrograms:
             self._maps.processes.delete(pid)
             self._maps.images.delete(exec_id)
 
-    def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
-        """Where the port is known already the socket is one more that takes it. False: the socket is known too.
+    # Ports (SeedTable and FlowTable ask for them here)
 
-        True: see that it is still open, and else `withdraw_listener`.
-        """
-        key = (address, port, protocol, 0)
-        value = (listener.cookie, *pack_owner(listener.owner), 1, int(self._settings.has_lost_listeners))
-        self._expect_binding(listener.cookie)
-        is_new = self._maps.listeners.write(key, value, BPF_NOEXIST)
-        is_first = self._maps.bindings.write((listener.cookie,), key, BPF_NOEXIST)
-        if self._maps.listeners.turned_away or self._maps.bindings.turned_away:
-            self._settings.set_lost_listeners(True)
-        if is_first and not is_new:
-            self._join_listener(key, listener.owner)
-        return is_first
+    def expect_all_listeners(self) -> None:
+        self._listeners.expect_all()
+
+    def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
+        return self._listeners.seed((address, port, protocol, 0), listener)
 
     def withdraw_listener(self, cookie: int) -> None:
-        """It was closed before it was seeded, which no hook tells. As forget_listener() in bpf/listener.bpf.h."""
-        key = self._maps.bindings.find(cookie)
-        if key is not None and self._maps.bindings.delete(cookie):
-            self._leave_listener(key)
-
-    def _expect_binding(self, cookie: int) -> None:
-        """The kernel's side may have seen the socket, and not how it got its port: it asks for that at close."""
-        found = self._maps.sockets.find(cookie)
-        if found is not None and not found[7]:
-            self._maps.sockets.write((cookie,), (*found[:7], 1, *found[8:]), BPF_EXIST)
+        self._listeners.withdraw(cookie)
 
     def replace_owner(self, cookie: int, owner: Owner) -> None:
-        """Somebody else uses the socket now. As hand_over() in bpf/handover.bpf.h."""
-        found = self._maps.sockets.find(cookie)
-        rest = found[4:] if found else (0, 0, 0, 1, bytes(16))
-        self._maps.sockets.write((cookie,), (*pack_owner(owner), *rest))
-        key = self._maps.bindings.find(cookie)
-        listener = self._maps.listeners.find(*key) if key else None
-        if key is not None and listener is not None:
-            first, exec_id, started_ns, pid, uid, members, is_shared = listener
-            is_left = members > 1 and (exec_id, uid) != (owner.exec_id, owner.uid)
-            kept = pack_owner(owner) if first == cookie else (exec_id, started_ns, pid, uid)
-            self._maps.listeners.write(key, (first, *kept, members, is_shared + (is_left or is_shared > 0)))
-
-    def _join_listener(self, key: tuple[bytes, int, int, int], owner: Owner) -> None:
-        """As join_listener() in bpf/listener.bpf.h."""
-        found = self._maps.listeners.find(*key)
-        if found is not None:
-            _cookie, exec_id, _started_ns, _pid, uid, members, is_shared = found
-            is_same = (exec_id, uid) == (owner.exec_id, owner.uid)
-            self._maps.listeners.write(key, (*found[:5], members + 1, is_shared + (not is_same or is_shared > 0)))
-
-    def _leave_listener(self, key: tuple[bytes, int, int, int]) -> None:
-        """As leave_listener() in bpf/listener.bpf.h."""
-        found = self._maps.listeners.find(*key)
-        if found is not None:
-            members, is_shared = found[5:]
-            if members == 1:
-                self._maps.listeners.delete(*key)
-            else:
-                self._maps.listeners.write(key, (*found[:5], members - 1, is_shared + (is_shared > 0)))
+        self._listeners.hand_over(cookie, owner)
 
     # Counts and traces
 
