@@ -56,10 +56,10 @@ def program_of(attribution: Attribution) -> str:
     return attribution.process.program if attribution.process else attribution.source.value
 
 
-Image = tuple[int, int, tuple[str, ...]]
+OtherFile = tuple[int, int, tuple[str, ...]]  # device, inode, owners
 
 
-def image_of(attribution: Attribution) -> Image | None:
+def other_file_of(attribution: Attribution) -> OtherFile | None:
     """What tells a program from others of its path; None where the path alone does: the host's file there runs."""
     process = attribution.process
     return (process.device, process.inode, process.owners) if process and not process.is_host_file else None

@@ -18,7 +18,7 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.flow import Direction, Flow, format_address, format_protocol
-from tinysnitch.core.process import AttributionSource, Image, image_of, program_of, uid_of
+from tinysnitch.core.process import AttributionSource, OtherFile, other_file_of, program_of, uid_of
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import BoundedTable
@@ -37,7 +37,7 @@ class Question(msgspec.Struct, frozen=True):
     program: str
     args: tuple[str, ...]
     uid: int | None
-    image: Image | None
+    other_file: OtherFile | None
     remote: str  # name, else address
     port: int
     protocol: str
@@ -51,7 +51,7 @@ def question_of(connection: Connection) -> Question:
         program=program_of(connection.attribution),
         args=process.args if process else (),
         uid=uid_of(connection.attribution),
-        image=image_of(connection.attribution),
+        other_file=other_file_of(connection.attribution),
         remote=connection.name or format_address(flow.remote),
         port=flow.port,
         protocol=format_protocol(flow.protocol),

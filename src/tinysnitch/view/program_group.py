@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from tinysnitch.core.flow import Direction
-from tinysnitch.core.process import AttributionSource, Image, image_of, program_of
+from tinysnitch.core.process import AttributionSource, OtherFile, other_file_of, program_of, uid_of
 from tinysnitch.core.prompt import Prompt
 
 
@@ -14,18 +14,17 @@ class ProgramGroup(msgspec.Struct, frozen=True):
 
     program: str
     uid: int | None
-    image: Image | None
+    other_file: OtherFile | None
     direction: Direction
     prompt_id: int = 0  # of what nobody could be named for: each is a group of its own
 
 
 def group_of(prompt: Prompt) -> ProgramGroup:
     attribution = prompt.connection.attribution
-    process = attribution.process
     return ProgramGroup(
         program=program_of(attribution),
-        uid=process.uid if process else None,
-        image=image_of(attribution),
+        uid=uid_of(attribution),
+        other_file=other_file_of(attribution),
         direction=prompt.connection.flow.direction,
         prompt_id=prompt.prompt_id if attribution.source is AttributionSource.UNKNOWN else 0,
     )
