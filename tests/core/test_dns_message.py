@@ -144,12 +144,13 @@ def test_a_service_record_without_hints_for_the_question_teaches_nothing(record:
     assert addresses(answer("shop.test", record, kind="HTTPS")) == []
 
 
-def service(parameters: str) -> bytes:
-    """An HTTPS answer to shop.test with these SvcParams in hexadecimal."""
+def service(parameters: str, records: int = 1) -> bytes:
+    """An HTTPS answer to shop.test, this many times with these SvcParams in hexadecimal."""
     value = bytes.fromhex("000100" + parameters)
     head = bytearray(answer("shop.test", kind="HTTPS"))
-    head[7] = 1  # records in the answer section
-    return bytes(head) + bytes.fromhex("c00c004100010000003c") + len(value).to_bytes(2, "big") + value
+    head[7] = records  # in the answer section
+    record = bytes.fromhex("c00c004100010000003c") + len(value).to_bytes(2, "big") + value
+    return bytes(head) + record * records
 
 
 def test_malformed_hints_are_malformed() -> None:
@@ -160,6 +161,13 @@ def test_malformed_hints_are_malformed() -> None:
     many = MAX_HINTS + 1
     with pytest.raises(Malformed, match="DNS record"):
         parse_answer(service(f"0004{many * 4:04x}" + "c0000250" * many))
+
+
+def test_more_addresses_than_are_read_are_malformed() -> None:
+    full, most = f"0004{MAX_HINTS * 4:04x}" + "c0000250" * MAX_HINTS, MAX_RECORDS // MAX_HINTS
+    assert len(parse_answer(service(full, most)).addresses) == MAX_RECORDS
+    with pytest.raises(Malformed, match="addresses"):
+        parse_answer(service(full, most + 1))
 
 
 @pytest.mark.parametrize(

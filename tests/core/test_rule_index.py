@@ -74,3 +74,12 @@ def test_an_emptied_index_is_as_new() -> None:
         assert index.remove(rule)
         assert not index.remove(rule)
     assert index._root == []
+
+
+def test_a_search_wherever_that_takes_too_long_ends_without_an_answer() -> None:
+    rules = [rule_of(f"r{i}.test", f"/p{k}") for i in range(MANY) for k in range(MANY)]
+    index = make_index(rules)
+    steps = 2 * MANY + 1  # the root, a node for each remote, and the rule below it
+    assert len(index.find_wherever(wanted("none.test", "/p4"), steps) or ()) == MANY
+    for limit in (MANY - 1, steps - 1):
+        assert index.find_wherever(wanted("none.test", "/p4"), limit) is None

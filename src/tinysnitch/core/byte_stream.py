@@ -1,4 +1,4 @@
-"""One direction of a TCP connection, put together from its segments as the receiver does it.
+"""One direction of a TCP connection, put together from its segments as the receiver does it; QUIC's handshake too.
 
 Rules: (1) bytes come out once and in order; (2) of bytes that come again the first copy counts, which the receiver
 has already (tcp_data_queue() in net/ipv4/tcp_input.c drops what lies before rcv_nxt); (3) what comes early waits,
@@ -50,7 +50,7 @@ class ByteStream:
         self._early.append(place)
         is_far = place[0] + len(place[1]) - self._position > MAX_EARLY_BYTES
         if is_far or len(self._early) > MAX_EARLY_SEGMENTS:
-            raise Malformed("too much of a TCP stream came early")
+            raise Malformed("too much of a stream came early")
 
     def _take(self, data: bytes) -> bytes:
         """The bytes, and those that waited for them."""
@@ -68,4 +68,4 @@ class ByteStream:
 def _refuse_conflict(one: tuple[int, bytes], other: tuple[int, bytes]) -> None:
     start, end = max(one[0], other[0]), min(one[0] + len(one[1]), other[0] + len(other[1]))
     if start < end and one[1][start - one[0] : end - one[0]] != other[1][start - other[0] : end - other[0]]:
-        raise Malformed("TCP segments overlap with different bytes")
+        raise Malformed("parts of a stream overlap with different bytes")
