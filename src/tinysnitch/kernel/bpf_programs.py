@@ -133,17 +133,22 @@ class BpfPrograms:
         program's than the one that is named: its packet is a miss again."""
         key = pack_flow(flow)
         found = self._maps.flows.find(*key)
-        if found is None or exec_id not in (structs.EXEC_ID_UNKNOWN, found[2]):
+        if found is None:
             return False
-        cookie, _expires_ns, *owner, _generation, _verdict = found
-        return self._maps.flows.write(key, (cookie, expires_ns, *owner, generation, self._number_of(verdict, watch)))
+        cookie, _expires_ns, noted_id, *rest, _generation, _verdict = found
+        if exec_id not in (structs.EXEC_ID_UNKNOWN, noted_id):
+            return False
+        value = (cookie, expires_ns, noted_id, *rest, generation, self._number_of(verdict, watch))
+        return self._maps.flows.write(key, value)
 
     def remember_owner(self, flow: Flow, owner: Owner) -> None:
         """For a flow whose owner the kernel's side could not tell: the packet comes around again."""
         key = pack_flow(flow)
         found = self._maps.flows.find(*key)
         if found is not None:
-            self._maps.flows.write(key, (*found[:2], *pack_owner(owner), *found[6:]))
+            cookie, expires_ns, *_owner, generation, verdict = found
+            value = (cookie, expires_ns, *pack_owner(owner), generation, verdict)
+            self._maps.flows.write(key, value)
 
     def translate_conversation(self, asked: Flow, answer: Flow) -> bool:
         """Let the answers to what was asked come from another address. False: nothing was, or too long ago."""
