@@ -23,7 +23,7 @@ from tinysnitch.qt.page import Page
 from tinysnitch.qt.prompt_page import Room, build_help, build_page
 from tinysnitch.qt.prompt_window import PromptWindow
 from tinysnitch.view.help_view import present_help, present_legend
-from tinysnitch.view.keys import KEYS, WINDOW_KEYS
+from tinysnitch.view.keys import KEYS, WINDOW_KEYS, is_of_text
 from tinysnitch.view.lookup import FindFile, Lookup
 from tinysnitch.view.prompt_events import Answer, Answers, Event, KeyPressed, Leave, QuestionOpened, TextPasted
 from tinysnitch.view.prompt_state import Page as StatePage
@@ -87,7 +87,7 @@ class PromptAgent:
         if typed_s >= self._focused_s + self._delay_s:
             self._type(KeyPressed(name), typed_s)
         else:
-            self._ignore(typed_s)
+            self._ignore(name, typed_s)
 
     def click(self, name: str, at_s: float) -> None:
         """The place that shows a key was clicked."""
@@ -99,12 +99,12 @@ class PromptAgent:
     def _type(self, event: KeyPressed | TextPasted, typed_s: float) -> None:
         self._is_new = self._is_new and not self.state.is_ready(typed_s)
         if self._is_new:
-            self._ignore(typed_s)
+            self._ignore(event.name if isinstance(event, KeyPressed) else "", typed_s)
         else:
             self._advance(event, typed_s)
 
-    def _ignore(self, typed_s: float) -> None:
-        self.state.note_typing(typed_s)
+    def _ignore(self, name: str, typed_s: float) -> None:
+        self.state.note_typing(typed_s, is_text=is_of_text(name))
         self._show()
 
     def _advance(self, event: Event, now: float) -> None:

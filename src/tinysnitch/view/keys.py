@@ -91,6 +91,7 @@ def find_key(name: str) -> Key | None:
     return _BY_NAME.get(name)
 
 
+_OF_TEXTS = ("space", "backspace")  # not Enter: it ends one
 _HINTS = ("is another keyboard layout on?", "is Caps Lock on?")
 
 
@@ -106,6 +107,13 @@ def hint_at(name: str, text: str = "") -> str:
         return f"{char} is no key: {_HINTS[0]}"
     is_capital = name.isupper() and name.lower() in _BY_NAME
     return f"{name} is no key, {name.lower()} is: {_HINTS[1]}" if is_capital else ""
+
+
+def is_of_text(name: str, text: str = "") -> bool:
+    """Whether a key is none of ours and belongs to a text that somebody types, perhaps for elsewhere."""
+    char = text or name
+    is_typed = (len(char) == 1 and char.isprintable()) or name in _OF_TEXTS
+    return is_typed and name not in _BY_NAME and not hint_at(name, text)
 
 
 def keys_of(group: Group) -> tuple[Key, ...]:

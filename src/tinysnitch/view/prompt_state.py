@@ -2,7 +2,8 @@
 
 1. A question takes no key until it has been in sight for `delay_s`; walking to it, closing the help, or coming back
    from Ctrl-Z counts as new. Where painting takes its time, it is in sight once `note_painted` says so. Who is typing
-   when it comes, and types on, does not mean it: keys count when the typing pauses, or when it has gone on for long.
+   when it comes, and types on, does not mean it: keys count when the typing pauses, or when keys of ours alone went on
+   for long. A key that is none of ours tells of a text at any time: it takes a longer pause until keys count again.
 2. The choice belongs to its question: one that vanishes takes its choice, and the keys meant for it, along.
 3. A key that answered must be let go before it answers again: a held key repeats, and repeats are ignored.
 4. `g` takes in the questions that wait at that moment, and counts as new; one that comes later is none of them.
@@ -26,7 +27,7 @@ from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.first_choice import FIRST_CHOICE, choose_first
-from tinysnitch.view.keys import Act, find_key, hint_at, is_hint
+from tinysnitch.view.keys import Act, find_key, hint_at, is_hint, is_of_text
 from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault
 from tinysnitch.view.program_group import group_of, walk_order
 from tinysnitch.view.prompt_events import (
@@ -56,6 +57,7 @@ HELD_NEXT_S = 0.2  # and go on at 10 to 50 a second
 TIMED_OUT = "no answer"  # what the daemon's reason begins with when nobody answered in time
 TYPING_S = 0.25  # between two keys of somebody who types a text: 48 words a minute
 TYPING_DELAYS = 4  # so many times the delay, then keys count for who still types
+TEXT_S = 1.0  # after a letter of a text: who looks at the keyboard to find the next one does not see what is asked
 PASTED_S = 0.03  # nobody types faster: an Enter this close to the text before it was pasted with it
 
 
@@ -137,10 +139,11 @@ class PromptState:
         if self._ready_s == math.inf:
             self._seen_s, self._ready_s = now, now + self.delay_s
 
-    def note_typing(self, now: float) -> None:
-        """A key came too early: the next ones may belong to the same text."""
-        latest_s = self._seen_s + TYPING_DELAYS * self.delay_s
-        self._ready_s = max(self._ready_s, min(now + TYPING_S, latest_s))
+    def note_typing(self, now: float, *, is_text: bool = False) -> None:
+        """A key came too early, or is none of ours: the next ones may belong to the same text."""
+        longest_s = TYPING_DELAYS * self.delay_s
+        until_s = now + min(TEXT_S, longest_s) if is_text else min(now + TYPING_S, self._seen_s + longest_s)
+        self._ready_s = max(self._ready_s, until_s)
 
     def _renew(self, now: float) -> None:
         """What is in sight counts as new: from here on its delay runs."""
@@ -239,8 +242,8 @@ class PromptState:
             self.page = Page.QUESTION
             self._renew(now)
             return NOTHING
-        if not self.is_ready(now):
-            self.note_typing(now)
+        if (is_text := is_of_text(name, text)) or not self.is_ready(now):
+            self.note_typing(now, is_text=is_text)
         self.notice = hint_at(name, text) or ("" if key and is_hint(self.notice) else self.notice)
         if key is None:
             return NOTHING
