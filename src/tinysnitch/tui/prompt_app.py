@@ -28,6 +28,7 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.encoding import fit_encoding
+from tinysnitch.tui.paint_report import PaintReport
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_screen import count_help_pages, render_help, render_prompt
 from tinysnitch.view.help_view import present_help, present_legend
@@ -139,6 +140,7 @@ class PromptApp(App[None], inherit_bindings=False):
         self._link = DaemonLink(socket_path, self.tell)
         lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
         self._widget = PromptWidget(self.state, lookup, self._note_painted)
+        self._report = PaintReport(self._write, self._note_seen)
         self._ticker: Timer | None = None
         self._ready_timer: Timer | None = None
         self._is_drawing_due = False
@@ -206,6 +208,14 @@ class PromptApp(App[None], inherit_bindings=False):
     def tell(self, event: Event) -> None:
         self._advance(event, time.monotonic())
 
+    def on_cursor_position(self, _event: events.CursorPosition) -> None:
+        self._report.note_answer()
+
+    def _write(self, text: str) -> None:
+        if self._driver:
+            self._driver.write(text)
+            self._driver.flush()
+
     def on_app_focus(self) -> None:
         """Whoever comes to this terminal may have typed elsewhere until now, and the question may have been hidden."""
         self.tell(ScreenRegained())
@@ -239,11 +249,21 @@ class PromptApp(App[None], inherit_bindings=False):
             self._ticker = self.set_interval(TICK_S, self._widget.redraw)
 
     def _note_painted(self) -> None:
-        """Draw once more when keys begin to count."""
         if self._is_drawing_due:  # it was the screen of before the news
             return
+        is_unseen = self.state.selected and self.state.next_change_s() is None
+        if is_unseen or self.state.sight == 0:  # before the first question: whether this terminal answers
+            self.call_after_refresh(self._report.note_written, self.state.sight)
+        self._draw_when_ready()
+
+    def _note_seen(self, sight: int) -> None:
+        if sight == self.state.sight:  # else it is of what stood there before
+            self.state.note_painted(time.monotonic())
+            self._draw_when_ready()
+
+    def _draw_when_ready(self) -> None:
+        """Draw once more when keys begin to count."""
         now = time.monotonic()
-        self.state.note_painted(now)
         ready_s = self.state.next_change_s()
         if self._ready_timer:
             self._ready_timer.stop()

@@ -80,6 +80,7 @@ class PromptState:
         self._usual_choice = FIRST_CHOICE
         self._questions: dict[int, Question] = {}  # in the order they opened
         self._selected_id: int | None = None
+        self.sight = 0  # one more with each that counts as new
         self._seen_s = 0.0  # when the selected question came into sight
         self._ready_s = 0.0  # when it takes keys; endless until it is painted
         self._answer_key = ""  # the last y or n that did something or was ignored as its repeat
@@ -147,6 +148,7 @@ class PromptState:
 
     def _renew(self, now: float) -> None:
         """What is in sight counts as new: from here on its delay runs."""
+        self.sight += 1
         self._seen_s = now
         self._ready_s = math.inf if self._is_painted_later else now + self.delay_s
 
