@@ -27,7 +27,7 @@ from tinysnitch.tui.plain_lines import (
 from tinysnitch.tui.terminal import Terminal
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.help_view import present_help, present_legend
-from tinysnitch.view.keys import KEYS, OWN_KEYS, is_of_text
+from tinysnitch.view.keys import KEYS, OWN_HELP, is_of_text
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_events import (
     Answer,
@@ -245,7 +245,7 @@ class _Session:
             self._terminal.write_lines(lines)
         elif self._state.page is not Page.QUESTION:
             rows = (
-                present_help(OWN_KEYS if self._is_guest else KEYS)
+                present_help(OWN_HELP if self._is_guest else KEYS)
                 if self._state.page is Page.HELP
                 else present_legend(is_plain=True)
             )

@@ -44,8 +44,8 @@ class Key(msgspec.Struct, frozen=True):
 
 
 KEYS = (
-    Key("y", ("y",), Group.ANSWER, Verdict.ALLOW, "allow", "allow it, and write the rule that is shown"),
-    Key("n", ("n",), Group.ANSWER, Verdict.DENY, "deny", 'deny it: the program gets "Connection refused"'),
+    Key("y", ("y",), Group.ANSWER, Verdict.ALLOW, "allow", "allow it; `tinysnitch rules remove` takes it back"),
+    Key("n", ("n",), Group.ANSWER, Verdict.DENY, "deny", 'deny it ("Connection refused"); taken back likewise'),
     Key(
         "g",
         ("g",),
@@ -85,6 +85,12 @@ _BY_NAME = {name: key for key in KEYS for name in key.names}
 _HIDES = "hide the window (also Ctrl-C); the next question brings it back"
 WINDOW_KEYS = tuple(msgspec.structs.replace(key, meaning=_HIDES) if key.effect is Act.LEAVE else key for key in KEYS)
 OWN_KEYS = tuple(key for key in KEYS if key.effect is not Act.LEAVE)  # of a guest: not the prompt's to end
+# `tinysnitch rules` would not find its daemon, with which most of what it answered ends
+_OWN_MEANINGS = {
+    "y": "allow it, and write the rule that is shown",
+    "n": 'deny it: the program gets "Connection refused"',
+}
+OWN_HELP = tuple(msgspec.structs.replace(key, meaning=_OWN_MEANINGS.get(key.label, key.meaning)) for key in OWN_KEYS)
 
 
 def find_key(name: str) -> Key | None:
