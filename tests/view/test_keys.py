@@ -46,6 +46,7 @@ def test_a_letter_of_another_keyboard_layout_is_no_key_and_told_why(name: str, t
     [
         ("s", "", True),
         ("enter", "\r", False),
+        ("alt+x", "x", False),
         ("minus", "-", True),
         ("space", " ", True),
         ("y", "y", False),

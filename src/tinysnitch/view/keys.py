@@ -115,11 +115,16 @@ def hint_at(name: str, text: str = "") -> str:
     return f"{name} is no key, {name.lower()} is: {_HINTS[1]}" if is_capital else ""
 
 
+def is_chord(name: str) -> bool:
+    """Whether a key was pressed with one that makes a command of it, whatever character it would type alone."""
+    return name.startswith(("alt+", "ctrl+", "hyper+", "meta+", "super+"))
+
+
 def is_of_text(name: str, text: str = "") -> bool:
     """Whether a key is none of ours and belongs to a text that somebody types, perhaps for elsewhere."""
     char = text or name
     is_typed = (len(char) == 1 and char.isprintable()) or name in _OF_TEXTS
-    return is_typed and name not in _BY_NAME and not hint_at(name, text)
+    return is_typed and name not in _BY_NAME and not is_chord(name) and not hint_at(name, text)
 
 
 def keys_of(group: Group) -> tuple[Key, ...]:
