@@ -29,6 +29,7 @@ from tinysnitch.core.errors import SnitchError
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.encoding import fit_encoding
 from tinysnitch.tui.paint_report import PaintReport
+from tinysnitch.tui.paste_guard import PasteGuard
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_screen import count_help_pages, render_help, render_prompt
 from tinysnitch.view.help_view import present_help, present_legend
@@ -141,6 +142,7 @@ class PromptApp(App[None], inherit_bindings=False):
         lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
         self._widget = PromptWidget(self.state, lookup, self._note_painted)
         self._report = PaintReport(self._write, self._note_seen)
+        self._guard = PasteGuard(self._advance, self._note_text)
         self._ticker: Timer | None = None
         self._ready_timer: Timer | None = None
         self._is_drawing_due = False
@@ -187,7 +189,16 @@ class PromptApp(App[None], inherit_bindings=False):
         if self._widget.turn_page(event.key):
             self._widget.redraw()
             return
-        self._advance(KeyPressed(event.key, event.character or ""), event.time)
+        key = KeyPressed(event.key, event.character or "")
+        is_counted = self._guard.is_text or self.state.is_ready(event.time)
+        if self.state.page is Page.QUESTION and is_counted:
+            self._guard.press(key, event.time)
+        else:
+            self._advance(key, event.time)
+
+    def _note_text(self, now: float) -> None:
+        self.state.note_typing(now, is_text=True)
+        self._draw_soon()
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()
@@ -226,6 +237,9 @@ class PromptApp(App[None], inherit_bindings=False):
             self.run_worker(self._link.answer(effect))
         elif isinstance(effect, Leave):
             self.exit()
+        self._draw_soon()
+
+    def _draw_soon(self) -> None:
         if not self._is_drawing_due:  # a thousand news of one moment are drawn once
             self._is_drawing_due = True
             asyncio.get_running_loop().call_soon(self._draw)
