@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
@@ -16,6 +17,7 @@ from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel import procfs
+from tinysnitch.qt import prompt_agent
 from tinysnitch.qt.demo import SAMPLES, sample_prompt
 from tinysnitch.qt.prompt_agent import PromptAgent
 from tinysnitch.qt.prompt_window import PromptWindow
@@ -67,6 +69,32 @@ def test_the_window_is_there_while_a_question_is(stage: Stage) -> None:
     assert stage.window.title().startswith("curl wants to reach")
     stage.tell(QuestionClosed(1, "denied"))
     assert not stage.window.isVisible()
+
+
+def test_the_window_stays_until_the_key_that_answered_is_let_go(stage: Stage) -> None:
+    """Held down it would repeat in the window behind, and answer what that asks."""
+    stage.ask(1)
+    stage.wait_paint()
+    QTest.qWait(100)
+    QTest.keyPress(stage.window, Qt.Key.Key_Y)
+    assert len(stage.link.answers) == 1
+    stage.tell(QuestionClosed(1, "answered"))
+    QTest.qWait(100)
+    assert stage.window.isVisible()
+    QTest.keyRelease(stage.window, Qt.Key.Key_Y)
+    wait_until(lambda: QTest.qWait(5) or not stage.window.isVisible())
+
+
+def test_a_key_of_whose_end_we_do_not_hear_keeps_it_for_a_moment(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompt_agent, "LET_GO_S", 0.1)
+    stage.ask(1)
+    QTest.keyPress(stage.window, Qt.Key.Key_Shift)
+    stage.tell(QuestionClosed(1, "denied"))
+    assert stage.window.isVisible()
+    QTest.keyPress(stage.window, Qt.Key.Key_H)  # no question is there to be helped with
+    wait_until(lambda: QTest.qWait(5) or not stage.window.isVisible())
+    stage.ask(2)
+    assert "curl wants to reach www.example.com" in stage.texts()
 
 
 def test_what_another_answered_is_told_with_the_next_question(stage: Stage) -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.tui.keyboard import parse_keys
+from tinysnitch.tui.keyboard import is_pasted, parse_keys
 from tinysnitch.view.keys import KEYS
 
 
@@ -20,6 +20,16 @@ from tinysnitch.view.keys import KEYS
         (b"\x1b[1;5y", []),
         ("ÿé€".encode(), ["ÿ", "é", "€"]),
         (b"\xc3y\xff\xe2\x82", ["y"]),  # halves of characters
+        (b"\x1b[My!!", []),  # a click in column 89
+        (b"\x1b[[A", []),
+        (b"\x1b[<0;89;1M\x1b[<0;89;1m", []),
+        (b"\x1b[?2026;2$y", []),  # a mode is told
+        (b"\x1b[?2026;2", []),
+        (b"\x1b[121;1:3u", []),  # y is let go
+        (b"\x1b]11;rgb:1d1d/2020/efef\x07y", ["y"]),  # a color is told
+        (b"\x1bP>|kitty(0.32.1)\x1b\\", []),  # a terminal tells its name
+        (b"\x1b_Gi=1;OKy", []),
+        (b"\x1b]", []),  # Alt with the bracket
         (b"\r\n \x00", ["enter", "enter", " "]),
         (b"\x7f\x08\x1b[3~", ["backspace", "backspace", "delete"]),
         (b"\x1b[H\x1bOF\x01\x05\x15", ["home", "end", "ctrl+a", "ctrl+e", "ctrl+u"]),
@@ -27,6 +37,26 @@ from tinysnitch.view.keys import KEYS
 )
 def test_bytes_become_keys(data: bytes, names: list[str]) -> None:
     assert parse_keys(data) == names
+
+
+@pytest.mark.parametrize(
+    ("data", "is_text"),
+    [
+        (b"fy", False),
+        (b"dpjy", False),
+        (b"s", False),
+        (b"yq", False),
+        (b"fy\r\n", False),
+        (b"\n", False),
+        (b"yes\n", True),
+        (b"no", True),
+        (b"sy", True),
+        (b"yy", True),
+        (b"f\ny", True),
+    ],
+)
+def test_a_text_that_comes_in_one_piece_was_pasted(data: bytes, is_text: bool) -> None:
+    assert is_pasted(parse_keys(data)) is is_text
 
 
 @given(st.binary())

@@ -1,17 +1,16 @@
 import asyncio
 import hashlib
 import os
-import pty
 import re
 import signal
-import termios
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
 import pytest
 
+from tests.tui.plain_stage import Person, play
 from tests.tui.question_daemon import RULE, QuestionDaemon, question_daemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
@@ -27,64 +26,9 @@ from tinysnitch.view.prompt_events import Answer, ConnectionLost, Event, NoticeG
 from tinysnitch.view.prompt_state import PromptState
 
 
-class Person:
-    """Someone at a pseudo-terminal: reads what is printed, types keys."""
-
-    def __init__(self) -> None:
-        self.master, self._slave = pty.openpty()
-        self.tty_path = os.ttyname(self._slave)
-        self.before = self.settings()
-        self.seen = ""
-        asyncio.get_running_loop().add_reader(self.master, self._read)
-
-    def _read(self) -> None:
-        self.seen += os.read(self.master, 65536).decode().replace("\r\n", "\n")
-
-    def settings(self) -> list[object]:
-        return termios.tcgetattr(self._slave)
-
-    def type(self, keys: str) -> None:
-        os.write(self.master, keys.encode())
-
-    async def see(self, text: str) -> None:
-        """Wait for the text, and forget everything up to it."""
-        await until(lambda: text in self.seen)
-        self.seen = self.seen.partition(text)[2]
-
-    def close(self) -> None:
-        asyncio.get_running_loop().remove_reader(self.master)
-        os.close(self.master)
-        os.close(self._slave)
-
-
-Script = Callable[[QuestionDaemon, Person], Awaitable[None]]
-
-
-def play(tmp_path: Path, script: Script, prompt: PlainPrompt) -> int:
-    """Run the script beside the prompt until the prompt ends; the terminal must be as it was."""
-
-    async def run() -> int:
-        async with question_daemon(tmp_path / "s") as daemon:
-            person = Person()
-            try:
-                asking = asyncio.create_task(prompt.run(str(tmp_path / "s"), person.tty_path))
-                await until(daemon.attached.is_set)
-                await script(daemon, person)
-                if prompt.is_guest:  # as when its command ends
-                    asking.cancel()
-                    await asyncio.gather(asking, return_exceptions=True)
-                status = 0 if prompt.is_guest else await asyncio.wait_for(asking, 10)
-                assert person.settings() == person.before
-                return status
-            finally:
-                person.close()
-
-    return asyncio.run(run())
-
-
 def test_who_types_meanwhile_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noted: list[float] = []
-    monkeypatch.setattr(PromptState, "note_typing", lambda _state, now: noted.append(now))
+    monkeypatch.setattr(PromptState, "note_typing", lambda _state, now, **_: noted.append(now))
 
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         daemon.open(prompt_of(1))
@@ -220,6 +164,31 @@ def test_keys_typed_ahead_do_nothing(tmp_path: Path) -> None:
         person.type("q")
 
     play(tmp_path, script, PlainPrompt(delay_s=30.0))
+
+
+def test_a_text_that_is_pasted_is_no_answer(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        daemon.open(prompt_of(1))
+        await person.see("keys: ")
+        person.type("yes, forever\n")
+        await person.see("keys: ")
+        assert daemon.answers.empty()
+        person.type("fy")
+        assert await daemon.answers.get() == (1, Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.FOREVER))
+        person.type("q")
+
+    play(tmp_path, script, PlainPrompt(delay_s=0.05))
+
+
+def test_it_is_said_when_keys_count_again(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        daemon.open(prompt_of(1))
+        await person.see("keys: ")
+        person.type("s")  # a letter of a text
+        await person.see("keys: ")
+        person.type("q")
+
+    play(tmp_path, script, PlainPrompt(delay_s=0.05))
 
 
 def test_hostile_text_is_printed_escaped(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from tinysnitch.core.program_file import ProgramFile
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.connection_view import present_connection
 from tinysnitch.view.help_view import present_help, present_legend
-from tinysnitch.view.keys import KEYS, OWN_KEYS, WINDOW_KEYS, Group
+from tinysnitch.view.keys import KEYS, OWN_HELP, OWN_KEYS, WINDOW_KEYS, Group
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.text import cell_width
 
@@ -55,3 +55,8 @@ def test_help_and_legend_fit_a_small_terminal() -> None:
     assert len(present_help()) <= 21  # with a title, a last line and the time, in 24 rows
     for rows, room in ((present_help(), 54), (present_legend(), 66)):
         assert [row.meaning for row in rows if cell_width(row.meaning) > room] == []
+
+
+def test_who_pressed_the_wrong_key_reads_how_to_take_it_back() -> None:
+    assert "`tinysnitch rules remove`" in present_help()[0].meaning
+    assert "remove" not in present_help(OWN_HELP)[0].meaning  # the command's own daemon is not found by that

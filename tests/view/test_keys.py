@@ -5,7 +5,7 @@ import pytest
 
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.view.keys import KEYS, Act, Group, find_key, hint_at, keys_of
+from tinysnitch.view.keys import KEYS, Act, Group, find_key, hint_at, is_of_text, keys_of
 
 
 def test_no_key_has_two_meanings() -> None:
@@ -39,6 +39,23 @@ def test_a_capital_letter_is_no_key_and_told_why() -> None:
 @pytest.mark.parametrize(("name", "text"), [("н", ""), ("cyrillic_small_letter_en", "н"), ("η", "")])
 def test_a_letter_of_another_keyboard_layout_is_no_key_and_told_why(name: str, text: str) -> None:
     assert hint_at(name, text) == f"{text or name} is no key: is another keyboard layout on?"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_text"),
+    [
+        ("s", "", True),
+        ("enter", "\r", False),
+        ("alt+x", "x", False),
+        ("minus", "-", True),
+        ("space", " ", True),
+        ("y", "y", False),
+        ("Y", "Y", False),
+        ("f5", "", False),
+    ],
+)
+def test_keys_that_texts_are_typed_with(name: str, text: str, is_text: bool) -> None:
+    assert is_of_text(name, text) is is_text
 
 
 def test_groups_hold_every_key_in_order() -> None:

@@ -57,6 +57,11 @@ def test_what_a_key_types_counts_more_than_its_name() -> None:
     assert LineEdit("", 0).press("slash", "/") == LineEdit("/", 1)
 
 
+def test_a_chord_types_nothing() -> None:
+    """Alt-y is a command of other editors, and terminals tell what y alone would type."""
+    assert LineEdit("ab", 1).press("alt+y", "y") == LineEdit("ab", 1)
+
+
 @pytest.mark.parametrize(("key", "words"), [("o", "once"), ("u", "until it quits")])
 def test_what_no_line_can_say_is_told_as_long_as_one_edits(key: str, words: str) -> None:
     state = opened(1)

@@ -25,7 +25,7 @@ from tinysnitch.view.prompt_events import (
     RulesCounted,
     ScreenRegained,
 )
-from tinysnitch.view.prompt_state import TYPING_DELAYS, TYPING_S, Page, PromptState
+from tinysnitch.view.prompt_state import TEXT_S, TYPING_DELAYS, TYPING_S, Page, PromptState
 
 ALL_NAMES = [name for key in KEYS for name in key.names]
 
@@ -72,7 +72,6 @@ def plain(effect: Effect) -> Effect:
         ("jy", {"any_args": True}),
         ("jay", {}),
         ("jjy", {"any_args": True}),
-        ("xzfy", {"lifetime": Lifetime.FOREVER}),
     ],
 )
 def test_keys_build_the_choice(keys: str, changes: dict[str, Any]) -> None:
@@ -112,8 +111,40 @@ def test_the_delay_is_over_at_its_end() -> None:
 def test_who_types_a_text_and_goes_on_when_a_question_comes_answers_nothing() -> None:
     state = opened(1)
     for number, letter in enumerate("many a tiny monkey may carry"):  # 10 letters a second
-        assert press(state, letter, now=min(0.3 + number / 10, 1.9)) == []
-    assert state.next_change_s() == TYPING_DELAYS * state.delay_s  # who presses y again and again means it
+        assert press(state, letter, now=0.3 + number / 10) == []
+
+
+def test_who_looks_at_the_keyboard_while_typing_and_pauses_before_each_letter_answers_nothing() -> None:
+    state = opened(1)
+    for number, letter in enumerate("stay by my monkey"):
+        assert press(state, letter, now=0.3 + number * 0.4) == []
+    assert press(state, "y", now=state.next_change_s() or 0.0) == [Answer(1, Choice(verdict=Verdict.ALLOW))]
+
+
+@pytest.mark.parametrize("letter", ["s", " ", "backspace"])
+def test_a_key_that_is_none_of_ours_begins_a_text_for_elsewhere(letter: str) -> None:
+    state = opened(1)
+    assert press(state, letter, "y", now=10.0) == []
+    assert press(state, "y", now=10.0 + TEXT_S - 0.01) == []
+    assert press(state, "y", now=10.0 + TEXT_S + TYPING_S) == [Answer(1, Choice(verdict=Verdict.ALLOW))]
+
+
+@pytest.mark.parametrize("name", ["Y", "f5", "ctrl+l", "delete", "enter"])
+def test_a_key_that_no_text_is_typed_with_holds_up_nothing(name: str) -> None:
+    assert press(opened(1), name, "y", now=10.0) == [Answer(1, Choice(verdict=Verdict.ALLOW))]
+
+
+def test_without_a_delay_no_key_holds_up_others() -> None:
+    state = PromptState(0.0)
+    state.handle(QuestionOpened(prompt_of(1)), 0.0)
+    assert press(state, "s", "y", now=1.0) == [Answer(1, Choice(verdict=Verdict.ALLOW))]
+
+
+def test_who_presses_y_again_and_again_means_it() -> None:
+    state = opened(1)
+    for tenths in range(4, 20):
+        assert press(state, "y", now=tenths / 10) == []
+    assert state.next_change_s() == TYPING_DELAYS * state.delay_s
     assert len(press(state, "y", now=2.0)) == 1
 
 

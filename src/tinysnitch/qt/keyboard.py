@@ -38,6 +38,10 @@ class HeldKeys:
         self._down: set[int] = set()
         self._released_ms: dict[int, int] = {}
 
+    @property
+    def is_any(self) -> bool:
+        return bool(self._down)
+
     def press(self, event: QKeyEvent) -> bool:
         """Note a press; whether it is only a repeat."""
         key = event.key()

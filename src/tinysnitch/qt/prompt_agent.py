@@ -1,6 +1,7 @@
 """The session's agent: hears of questions, shows the window while any is open, and sends the answers.
 
-1. The window is there while a question is in sight. With none it is hidden, and nothing runs until news come.
+1. The window is there while a question is in sight. With none it is hidden, and nothing runs until news come; but not
+   before the key that answered is let go: one that is held for long would go on in the window behind.
 2. No key counts at all before the first question has been painted for `delay_s`. The keyboard may come later than the
    window, from whoever types elsewhere: then keys wait as long once more, clicks do not.
 3. Leaving hides the window; the next new question brings it back, and to the questions of before it is as if they were
@@ -23,7 +24,7 @@ from tinysnitch.qt.page import Page
 from tinysnitch.qt.prompt_page import Room, build_help, build_page
 from tinysnitch.qt.prompt_window import PromptWindow
 from tinysnitch.view.help_view import present_help, present_legend
-from tinysnitch.view.keys import KEYS, WINDOW_KEYS
+from tinysnitch.view.keys import KEYS, WINDOW_KEYS, is_of_text
 from tinysnitch.view.lookup import FindFile, Lookup
 from tinysnitch.view.prompt_events import Answer, Answers, Event, KeyPressed, Leave, QuestionOpened, TextPasted
 from tinysnitch.view.prompt_state import Page as StatePage
@@ -31,6 +32,8 @@ from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 
 TICK_MS = 500  # of the countdown
+LET_GO_S = 2.0  # to wait for keys to be let go, of which we need not hear
+LOOK_MS = 30  # whether they are
 
 
 class Link(Protocol):
@@ -67,6 +70,8 @@ class PromptAgent:
         self._show_timer = _timer(0, self._show, is_single=True)
         self._ticker = _timer(TICK_MS, self._show, is_single=False)
         self._ready_timer = _timer(0, self._show, is_single=True)
+        self._hide_timer = _timer(LOOK_MS, self._show, is_single=True)
+        self._hide_by_s = math.inf  # when it is hidden at the latest
         self._bell.rung.connect(self._show, Qt.ConnectionType.QueuedConnection)
         window.pressed.connect(self.press)
         window.clicked.connect(self.click)
@@ -87,7 +92,7 @@ class PromptAgent:
         if typed_s >= self._focused_s + self._delay_s:
             self._type(KeyPressed(name), typed_s)
         else:
-            self._ignore(typed_s)
+            self._ignore(name, typed_s)
 
     def click(self, name: str, at_s: float) -> None:
         """The place that shows a key was clicked."""
@@ -97,14 +102,16 @@ class PromptAgent:
         self._type(TextPasted(text), typed_s)
 
     def _type(self, event: KeyPressed | TextPasted, typed_s: float) -> None:
+        if not self._is_needed:
+            return  # it is still there for a moment
         self._is_new = self._is_new and not self.state.is_ready(typed_s)
         if self._is_new:
-            self._ignore(typed_s)
+            self._ignore(event.name if isinstance(event, KeyPressed) else "", typed_s)
         else:
             self._advance(event, typed_s)
 
-    def _ignore(self, typed_s: float) -> None:
-        self.state.note_typing(typed_s)
+    def _ignore(self, name: str, typed_s: float) -> None:
+        self.state.note_typing(typed_s, is_text=is_of_text(name))
         self._show()
 
     def _advance(self, event: Event, now: float) -> None:
@@ -146,9 +153,10 @@ class PromptAgent:
 
     def _show(self) -> None:
         self._show_timer.stop()
-        if self._is_left or (self.state.selected is None and not self.state.is_edit_lost):
+        if not self._is_needed:
             self._hide()
             return
+        self._hide_by_s = math.inf
         view = self._view()
         self._window.is_editor = self.state.page is StatePage.EDIT
         self._window.show_page(view.title, self._builder(view))
@@ -159,10 +167,20 @@ class PromptAgent:
             self._ticker.start()
         self._wait_until_ready()
 
+    @property
+    def _is_needed(self) -> bool:
+        return not self._is_left and (self.state.selected is not None or self.state.is_edit_lost)
+
     def _hide(self) -> None:
         self._ticker.stop()
         self._ready_timer.stop()
-        self._window.hide()
+        now = time.monotonic()
+        self._hide_by_s = min(self._hide_by_s, now + LET_GO_S)
+        if self._window.isVisible() and self._window.is_key_down and now < self._hide_by_s:
+            self._hide_timer.start()
+        else:
+            self._window.hide()
+            self._hide_by_s = math.inf
 
     def _view(self) -> PromptView:
         now = time.monotonic()

@@ -70,6 +70,10 @@ class PromptWindow(QRasterWindow):
     def page(self) -> Page:
         return self._page
 
+    @property
+    def is_key_down(self) -> bool:
+        return self._held.is_any
+
     def _rebuild(self) -> None:
         if self._build:
             self._page = self._build(Room.of(self.width(), self.height(), self._font_px))

@@ -14,7 +14,7 @@ from tinysnitch.client.user_names import find_user
 from tinysnitch.core.clock import Instant
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.edited_line import render_edit
-from tinysnitch.tui.keyboard import parse_keys
+from tinysnitch.tui.keyboard import is_pasted, parse_keys
 from tinysnitch.tui.plain_lines import (
     begin_edit_lines,
     edit_lines,
@@ -27,7 +27,7 @@ from tinysnitch.tui.plain_lines import (
 from tinysnitch.tui.terminal import Terminal
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.help_view import present_help, present_legend
-from tinysnitch.view.keys import KEYS, OWN_KEYS
+from tinysnitch.view.keys import KEYS, OWN_HELP, is_of_text
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_events import (
     Answer,
@@ -152,13 +152,18 @@ class _Session:
         data = self._terminal.read()
         if not data:
             self.leave()
+        names = parse_keys(data)
         if self._ready_timer:
-            self._state.note_typing(now)
-            self._wait_until_ready(now)
-        for name in parse_keys(data):
+            self._state.note_typing(now, is_text=any(map(is_of_text, names)))
+        elif self._state.page is Page.QUESTION and is_pasted(names):
+            self._state.note_typing(now, is_text=True)
+            names = []
+        for name in names:
             self._advance(KeyPressed(name), typed_s)
             if name == "enter" and self._state.page is Page.EDIT:
                 self._tell_fault()
+        if self._state.selected and self._state.page is Page.QUESTION and not self._state.is_ready(now):
+            self._wait_until_ready(now)
         self._show()
 
     def _advance(self, event: Event, now: float) -> None:
@@ -240,7 +245,7 @@ class _Session:
             self._terminal.write_lines(lines)
         elif self._state.page is not Page.QUESTION:
             rows = (
-                present_help(OWN_KEYS if self._is_guest else KEYS)
+                present_help(OWN_HELP if self._is_guest else KEYS)
                 if self._state.page is Page.HELP
                 else present_legend(is_plain=True)
             )

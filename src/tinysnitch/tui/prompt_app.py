@@ -28,6 +28,8 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.encoding import fit_encoding
+from tinysnitch.tui.paint_report import PaintReport
+from tinysnitch.tui.paste_guard import PasteGuard
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_screen import count_help_pages, render_help, render_prompt
 from tinysnitch.view.help_view import present_help, present_legend
@@ -139,6 +141,8 @@ class PromptApp(App[None], inherit_bindings=False):
         self._link = DaemonLink(socket_path, self.tell)
         lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
         self._widget = PromptWidget(self.state, lookup, self._note_painted)
+        self._report = PaintReport(self._write, self._note_seen)
+        self._guard = PasteGuard(self._advance, self._note_text)
         self._ticker: Timer | None = None
         self._ready_timer: Timer | None = None
         self._is_drawing_due = False
@@ -185,7 +189,16 @@ class PromptApp(App[None], inherit_bindings=False):
         if self._widget.turn_page(event.key):
             self._widget.redraw()
             return
-        self._advance(KeyPressed(event.key, event.character or ""), event.time)
+        key = KeyPressed(event.key, event.character or "")
+        is_counted = self._guard.is_text or self.state.is_ready(event.time)
+        if self.state.page is Page.QUESTION and is_counted:
+            self._guard.press(key, event.time)
+        else:
+            self._advance(key, event.time)
+
+    def _note_text(self, now: float) -> None:
+        self.state.note_typing(now, is_text=True)
+        self._draw_soon()
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()
@@ -206,6 +219,14 @@ class PromptApp(App[None], inherit_bindings=False):
     def tell(self, event: Event) -> None:
         self._advance(event, time.monotonic())
 
+    def on_cursor_position(self, _event: events.CursorPosition) -> None:
+        self._report.note_answer()
+
+    def _write(self, text: str) -> None:
+        if self._driver:
+            self._driver.write(text)
+            self._driver.flush()
+
     def on_app_focus(self) -> None:
         """Whoever comes to this terminal may have typed elsewhere until now, and the question may have been hidden."""
         self.tell(ScreenRegained())
@@ -216,6 +237,9 @@ class PromptApp(App[None], inherit_bindings=False):
             self.run_worker(self._link.answer(effect))
         elif isinstance(effect, Leave):
             self.exit()
+        self._draw_soon()
+
+    def _draw_soon(self) -> None:
         if not self._is_drawing_due:  # a thousand news of one moment are drawn once
             self._is_drawing_due = True
             asyncio.get_running_loop().call_soon(self._draw)
@@ -239,11 +263,21 @@ class PromptApp(App[None], inherit_bindings=False):
             self._ticker = self.set_interval(TICK_S, self._widget.redraw)
 
     def _note_painted(self) -> None:
-        """Draw once more when keys begin to count."""
         if self._is_drawing_due:  # it was the screen of before the news
             return
+        is_unseen = self.state.selected and self.state.next_change_s() is None
+        if is_unseen or self.state.sight == 0:  # before the first question: whether this terminal answers
+            self.call_after_refresh(self._report.note_written, self.state.sight)
+        self._draw_when_ready()
+
+    def _note_seen(self, sight: int) -> None:
+        if sight == self.state.sight:  # else it is of what stood there before
+            self.state.note_painted(time.monotonic())
+            self._draw_when_ready()
+
+    def _draw_when_ready(self) -> None:
+        """Draw once more when keys begin to count."""
         now = time.monotonic()
-        self.state.note_painted(now)
         ready_s = self.state.next_change_s()
         if self._ready_timer:
             self._ready_timer.stop()

@@ -44,8 +44,8 @@ class Key(msgspec.Struct, frozen=True):
 
 
 KEYS = (
-    Key("y", ("y",), Group.ANSWER, Verdict.ALLOW, "allow", "allow it, and write the rule that is shown"),
-    Key("n", ("n",), Group.ANSWER, Verdict.DENY, "deny", 'deny it: the program gets "Connection refused"'),
+    Key("y", ("y",), Group.ANSWER, Verdict.ALLOW, "allow", "allow it; `tinysnitch rules remove` takes it back"),
+    Key("n", ("n",), Group.ANSWER, Verdict.DENY, "deny", 'deny it ("Connection refused"); taken back likewise'),
     Key(
         "g",
         ("g",),
@@ -85,12 +85,19 @@ _BY_NAME = {name: key for key in KEYS for name in key.names}
 _HIDES = "hide the window (also Ctrl-C); the next question brings it back"
 WINDOW_KEYS = tuple(msgspec.structs.replace(key, meaning=_HIDES) if key.effect is Act.LEAVE else key for key in KEYS)
 OWN_KEYS = tuple(key for key in KEYS if key.effect is not Act.LEAVE)  # of a guest: not the prompt's to end
+# `tinysnitch rules` would not find its daemon, with which most of what it answered ends
+_OWN_MEANINGS = {
+    "y": "allow it, and write the rule that is shown",
+    "n": 'deny it: the program gets "Connection refused"',
+}
+OWN_HELP = tuple(msgspec.structs.replace(key, meaning=_OWN_MEANINGS.get(key.label, key.meaning)) for key in OWN_KEYS)
 
 
 def find_key(name: str) -> Key | None:
     return _BY_NAME.get(name)
 
 
+_OF_TEXTS = ("space", "backspace")  # not Enter: it ends one
 _HINTS = ("is another keyboard layout on?", "is Caps Lock on?")
 
 
@@ -106,6 +113,18 @@ def hint_at(name: str, text: str = "") -> str:
         return f"{char} is no key: {_HINTS[0]}"
     is_capital = name.isupper() and name.lower() in _BY_NAME
     return f"{name} is no key, {name.lower()} is: {_HINTS[1]}" if is_capital else ""
+
+
+def is_chord(name: str) -> bool:
+    """Whether a key was pressed with one that makes a command of it, whatever character it would type alone."""
+    return name.startswith(("alt+", "ctrl+", "hyper+", "meta+", "super+"))
+
+
+def is_of_text(name: str, text: str = "") -> bool:
+    """Whether a key is none of ours and belongs to a text that somebody types, perhaps for elsewhere."""
+    char = text or name
+    is_typed = (len(char) == 1 and char.isprintable()) or name in _OF_TEXTS
+    return is_typed and name not in _BY_NAME and not is_chord(name) and not hint_at(name, text)
 
 
 def keys_of(group: Group) -> tuple[Key, ...]:

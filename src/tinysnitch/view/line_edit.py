@@ -11,6 +11,7 @@ from tinysnitch.core.errors import ARGUMENT, RuleSyntaxError
 from tinysnitch.core.process import uid_of
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.view.keys import is_chord
 
 MAX_LENGTH = 16_384  # characters; what is typed or pasted beyond is dropped
 _BLANKS = re.compile(r"\s+")  # every kind: tabs, ends of lines, those of Unicode
@@ -45,7 +46,7 @@ class LineEdit(msgspec.Struct, frozen=True):
             case "ctrl+k":
                 return self._with(before, self.cursor)
         char = typed or _SPELLED.get(name, name)
-        return self._insert(char) if len(char) == 1 else self
+        return self._insert(char) if len(char) == 1 and not is_chord(name) else self
 
     def paste(self, text: str) -> "LineEdit":
         """Text from elsewhere, which may hold anything: it stays one line, whatever breaks or hides in it."""

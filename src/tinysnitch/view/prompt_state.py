@@ -2,7 +2,8 @@
 
 1. A question takes no key until it has been in sight for `delay_s`; walking to it, closing the help, or coming back
    from Ctrl-Z counts as new. Where painting takes its time, it is in sight once `note_painted` says so. Who is typing
-   when it comes, and types on, does not mean it: keys count when the typing pauses, or when it has gone on for long.
+   when it comes, and types on, does not mean it: keys count when the typing pauses, or when keys of ours alone went on
+   for long. A key that is none of ours tells of a text at any time: it takes a longer pause until keys count again.
 2. The choice belongs to its question: one that vanishes takes its choice, and the keys meant for it, along.
 3. A key that answered must be let go before it answers again: a held key repeats, and repeats are ignored.
 4. `g` takes in the questions that wait at that moment, and counts as new; one that comes later is none of them.
@@ -21,12 +22,12 @@ from typing import assert_never
 
 import msgspec
 
-from tinysnitch.core.choice import Lifetime, RemoteScope
+from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.first_choice import FIRST_CHOICE, choose_first
-from tinysnitch.view.keys import Act, find_key, hint_at, is_hint
+from tinysnitch.view.keys import Act, find_key, hint_at, is_hint, is_of_text
 from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault
 from tinysnitch.view.program_group import group_of, walk_order
 from tinysnitch.view.prompt_events import (
@@ -48,6 +49,7 @@ from tinysnitch.view.prompt_events import (
     TextPasted,
 )
 from tinysnitch.view.question import Question
+from tinysnitch.view.remote_scope import next_scope
 
 DELAY_S = 0.5
 HELD_FIRST_S = 0.8  # keyboards start to repeat a held key after 0.25 to 0.66 s
@@ -55,6 +57,7 @@ HELD_NEXT_S = 0.2  # and go on at 10 to 50 a second
 TIMED_OUT = "no answer"  # what the daemon's reason begins with when nobody answered in time
 TYPING_S = 0.25  # between two keys of somebody who types a text: 48 words a minute
 TYPING_DELAYS = 4  # so many times the delay, then keys count for who still types
+TEXT_S = 1.0  # after a letter of a text: who looks at the keyboard to find the next one does not see what is asked
 PASTED_S = 0.03  # nobody types faster: an Enter this close to the text before it was pasted with it
 
 
@@ -63,13 +66,6 @@ class Page(Enum):
     HELP = "help"
     LEGEND = "legend"
     EDIT = "edit"  # of the rule of the question in sight
-
-
-_NEXT_SCOPE = {
-    RemoteScope.NAME: RemoteScope.DOMAIN,
-    RemoteScope.DOMAIN: RemoteScope.ANY,
-    RemoteScope.ANY: RemoteScope.NAME,
-}
 
 
 class PromptState:
@@ -84,6 +80,7 @@ class PromptState:
         self._usual_choice = FIRST_CHOICE
         self._questions: dict[int, Question] = {}  # in the order they opened
         self._selected_id: int | None = None
+        self.sight = 0  # one more with each that counts as new
         self._seen_s = 0.0  # when the selected question came into sight
         self._ready_s = 0.0  # when it takes keys; endless until it is painted
         self._answer_key = ""  # the last y or n that did something or was ignored as its repeat
@@ -143,13 +140,15 @@ class PromptState:
         if self._ready_s == math.inf:
             self._seen_s, self._ready_s = now, now + self.delay_s
 
-    def note_typing(self, now: float) -> None:
-        """A key came too early: the next ones may belong to the same text."""
-        latest_s = self._seen_s + TYPING_DELAYS * self.delay_s
-        self._ready_s = max(self._ready_s, min(now + TYPING_S, latest_s))
+    def note_typing(self, now: float, *, is_text: bool = False) -> None:
+        """A key came too early, or is none of ours: the next ones may belong to the same text."""
+        longest_s = TYPING_DELAYS * self.delay_s
+        until_s = now + min(TEXT_S, longest_s) if is_text else min(now + TYPING_S, self._seen_s + longest_s)
+        self._ready_s = max(self._ready_s, until_s)
 
     def _renew(self, now: float) -> None:
         """What is in sight counts as new: from here on its delay runs."""
+        self.sight += 1
         self._seen_s = now
         self._ready_s = math.inf if self._is_painted_later else now + self.delay_s
 
@@ -245,8 +244,8 @@ class PromptState:
             self.page = Page.QUESTION
             self._renew(now)
             return NOTHING
-        if not self.is_ready(now):
-            self.note_typing(now)
+        if (is_text := is_of_text(name, text)) or not self.is_ready(now):
+            self.note_typing(now, is_text=is_text)
         self.notice = hint_at(name, text) or ("" if key and is_hint(self.notice) else self.notice)
         if key is None:
             return NOTHING
@@ -320,7 +319,8 @@ class PromptState:
             return
         choice = self.selected.choice
         if act is Act.CYCLE_REMOTE:
-            self._choose(now, remote=_NEXT_SCOPE[choice.remote])
+            answered = [question.prompt.connection for question in (self.selected, *self.together)]
+            self._choose(now, remote=next_scope(answered, choice))
         elif act is Act.TOGGLE_PORT:
             self._choose(now, any_port=not choice.any_port)
         else:

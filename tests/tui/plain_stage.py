@@ -1,0 +1,67 @@
+"""The plain prompt on a pseudo-terminal, at a daemon that the test plays."""
+
+import asyncio
+import os
+import pty
+import termios
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from tests.tui.question_daemon import QuestionDaemon, question_daemon
+from tests.tui.waiting import until
+from tinysnitch.tui.plain_prompt import PlainPrompt
+
+
+class Person:
+    """Someone at a pseudo-terminal: reads what is printed, types keys."""
+
+    def __init__(self) -> None:
+        self.master, self._slave = pty.openpty()
+        self.tty_path = os.ttyname(self._slave)
+        self.before = self.settings()
+        self.seen = ""
+        asyncio.get_running_loop().add_reader(self.master, self._read)
+
+    def _read(self) -> None:
+        self.seen += os.read(self.master, 65536).decode().replace("\r\n", "\n")
+
+    def settings(self) -> list[object]:
+        return termios.tcgetattr(self._slave)
+
+    def type(self, keys: str) -> None:
+        os.write(self.master, keys.encode())
+
+    async def see(self, text: str) -> None:
+        """Wait for the text, and forget everything up to it."""
+        await until(lambda: text in self.seen)
+        self.seen = self.seen.partition(text)[2]
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self.master)
+        os.close(self.master)
+        os.close(self._slave)
+
+
+Script = Callable[[QuestionDaemon, Person], Awaitable[None]]
+
+
+def play(tmp_path: Path, script: Script, prompt: PlainPrompt) -> int:
+    """Run the script beside the prompt until the prompt ends; the terminal must be as it was."""
+
+    async def run() -> int:
+        async with question_daemon(tmp_path / "s") as daemon:
+            person = Person()
+            try:
+                asking = asyncio.create_task(prompt.run(str(tmp_path / "s"), person.tty_path))
+                await until(daemon.attached.is_set)
+                await script(daemon, person)
+                if prompt.is_guest:  # as when its command ends
+                    asking.cancel()
+                    await asyncio.gather(asking, return_exceptions=True)
+                status = 0 if prompt.is_guest else await asyncio.wait_for(asking, 10)
+                assert person.settings() == person.before
+                return status
+            finally:
+                person.close()
+
+    return asyncio.run(run())
