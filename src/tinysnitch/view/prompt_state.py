@@ -22,7 +22,7 @@ from typing import assert_never
 
 import msgspec
 
-from tinysnitch.core.choice import Lifetime
+from tinysnitch.core.choice import Lifetime, RemoteScope
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.connection_view import present_title
@@ -49,7 +49,6 @@ from tinysnitch.view.prompt_events import (
     TextPasted,
 )
 from tinysnitch.view.question import Question
-from tinysnitch.view.remote_scope import next_scope
 
 DELAY_S = 0.5
 HELD_FIRST_S = 0.8  # keyboards start to repeat a held key after 0.25 to 0.66 s
@@ -66,6 +65,9 @@ class Page(Enum):
     HELP = "help"
     LEGEND = "legend"
     EDIT = "edit"  # of the rule of the question in sight
+
+
+_SCOPES = tuple(RemoteScope)  # each wider than the one before
 
 
 class PromptState:
@@ -319,8 +321,7 @@ class PromptState:
             return
         choice = self.selected.choice
         if act is Act.CYCLE_REMOTE:
-            answered = [question.prompt.connection for question in (self.selected, *self.together)]
-            self._choose(now, remote=next_scope(answered, choice))
+            self._choose(now, remote=_SCOPES[(_SCOPES.index(choice.remote) + 1) % len(_SCOPES)])
         elif act is Act.TOGGLE_PORT:
             self._choose(now, any_port=not choice.any_port)
         else:
