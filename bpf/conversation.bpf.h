@@ -112,8 +112,7 @@ static __always_inline bool is_repeated(const struct settings *settings, const s
 					const struct conversation *conversation, __u64 now_ns)
 {
 	return question->flow.direction == OUTBOUND && conversation->generation == settings->generation &&
-	       is_within(SECOND_NS, conversation->judged_ns, now_ns) &&
-	       conversation->pid == bpf_get_current_pid_tgid() >> 32;
+	       is_within(SECOND_NS, conversation->judged_ns, now_ns) && conversation->pid == read_current_pid();
 }
 
 /* An answer to what was allowed, what follows after an answer, or one more of what was allowed just now. */
@@ -150,7 +149,7 @@ static __always_inline void note_conversation(const struct settings *settings, c
 		.seen_ns = now_ns,
 		.judged_ns = now_ns,
 		.generation = settings->generation,
-		.pid = bpf_get_current_pid_tgid() >> 32,
+		.pid = read_current_pid(),
 		.begun_by = question->flow.direction,
 		.is_watched = question->is_watched,
 	};

@@ -19,7 +19,15 @@ static __always_inline bool is_started_at(struct process *process, __u64 started
 	return process->started_ns == started_ns;
 }
 
-/* Without the helpers that tell pid and uid: a socket filter may not call them (bpf_base_func_proto()). */
+/*
+ * Without the helpers that tell pid and uid: before Linux 6.10 a socket filter may not call the first, and the second
+ * never (bpf_base_func_proto()).
+ */
+static __always_inline __u32 read_current_pid(void)
+{
+	return bpf_get_current_task_btf()->tgid;
+}
+
 static __always_inline void read_current(struct owner *owner)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
