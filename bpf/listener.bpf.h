@@ -6,6 +6,10 @@
 #include "owner.bpf.h"
 #include "remembered.bpf.h"
 
+/* In `members`: nobody is left, and it is being deleted. Who joins at this moment joins nothing. */
+#define NOBODY_LEFT (1U << 31)
+#define ATTEMPTS 4
+
 static __always_inline void leave_listener(const struct listener_key *key)
 {
 	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
@@ -15,7 +19,8 @@ static __always_inline void leave_listener(const struct listener_key *key)
 		return;
 	if (listener->is_shared)
 		__sync_fetch_and_add(&listener->is_shared, 1);
-	if (__sync_fetch_and_sub(&listener->members, 1) == 1)
+	if (__sync_fetch_and_sub(&listener->members, 1) == 1 &&
+	    !__sync_val_compare_and_swap(&listener->members, 0, NOBODY_LEFT))
 		bpf_map_delete_elem(&listeners, key);
 }
 
@@ -30,6 +35,7 @@ static __always_inline void forget_listener(__u64 cookie)
 		leave_listener(&key);
 }
 
+/* What is deleted may be another port's at once (bpf_mem_cache_free()): so it is looked for once more. */
 static __always_inline bool join_listener(const struct listener_key *key, const struct owner *owner)
 {
 	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
@@ -38,8 +44,18 @@ static __always_inline bool join_listener(const struct listener_key *key, const 
 		return false;
 	if (listener->is_shared || !is_same_program(&listener->owner, owner))
 		__sync_fetch_and_add(&listener->is_shared, 1);
-	__sync_fetch_and_add(&listener->members, 1);
-	return true;
+	return __sync_fetch_and_add(&listener->members, 1) < NOBODY_LEFT &&
+	       bpf_map_lookup_elem(&listeners, key) == listener;
+}
+
+/* Whoever left last may be about to delete it: then once more. */
+static __always_inline bool take_port(const struct listener_key *key, const struct listener *listener)
+{
+	for (int attempt = 0; attempt < ATTEMPTS; attempt++)
+		if (!bpf_map_update_elem(&listeners, key, listener, BPF_NOEXIST) ||
+		    join_listener(key, &listener->owner))
+			return true;
+	return false;
 }
 
 /* Whoever fills the tables could be among those who take a port without being counted there. */
@@ -65,7 +81,7 @@ static __always_inline void note_listener(__u64 cookie, const struct listener_ke
 		return;
 	forget_listener(cookie);
 	listener.is_shared = settings->has_lost_listeners;
-	if (bpf_map_update_elem(&listeners, key, &listener, BPF_NOEXIST) && !join_listener(key, owner)) {
+	if (!take_port(key, &listener)) {
 		lose_listener(settings);
 		return;
 	}

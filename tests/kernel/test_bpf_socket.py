@@ -16,7 +16,9 @@ from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import TCP, UDP, Direction, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel import bpf_structs as structs
-from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.bpf_maps import BpfMaps
+from tinysnitch.kernel.bpf_pins import PinFolder
+from tinysnitch.kernel.bpf_programs import BpfPrograms, pack_owner
 from tinysnitch.kernel.bpf_structs import Listener, Owner, ProcessEntry, TraceEvent, TraceKind
 from tinysnitch.kernel.libbpf import Map
 from tinysnitch.kernel.nfqueue import Queue
@@ -215,6 +217,18 @@ def test_a_port_that_programs_share_stays_theirs_until_the_last_has_left(
     assert find_listener(programs, UDP, port, parse_address("127.0.0.1")) == known
     agents[2].call("close", handles[2])
     assert find_listener(programs, UDP, port, parse_address("127.0.0.1")) is None
+
+
+def test_who_binds_a_port_that_is_being_forgotten_is_not_forgotten_with_it(programs: BpfPrograms, agent: Agent) -> None:
+    """The entry of the last that left is there for a moment yet: who joined that would be in no table."""
+    nobody_left = 1 << 31  # bpf/listener.bpf.h
+    address, owner = parse_address("127.0.0.1"), owner_of(programs, agent)
+    with closing(BpfMaps(PinFolder(programs.maps_dir.parent))) as maps:
+        maps.listeners.write((address, 4000, UDP, 0), (1, *pack_owner(owner), nobody_left, 0))
+        handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+        agent.call("bind", handle, "127.0.0.1", 4000)
+        assert maps.bindings.find(cookie) is None
+    assert programs.read_statistics()["lost_listeners"] == 1
 
 
 @pytest.mark.parametrize(
