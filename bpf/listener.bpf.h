@@ -65,6 +65,13 @@ static __always_inline void lose_listener(struct settings *settings)
 	settings->has_lost_listeners = 1;
 }
 
+/* A socket that is connected has one address for as long, and gets its others back without a hook (udp_disconnect()). */
+static __always_inline bool has_place_in(const struct listener_key *known, const struct listener_key *key)
+{
+	return known->port == key->port && known->protocol == key->protocol &&
+	       (is_any(known->address) || !__builtin_memcmp(known->address, key->address, sizeof(key->address)));
+}
+
 static __always_inline void note_listener(__u64 cookie, const struct listener_key *key, const struct owner *owner)
 {
 	struct listener_key *known = bpf_map_lookup_elem(&bindings, &cookie);
@@ -77,7 +84,7 @@ static __always_inline void note_listener(__u64 cookie, const struct listener_ke
 		return;
 	if (socket && !socket->may_be_bound) /* also what is known: note_owner() may have written it anew meanwhile */
 		socket->may_be_bound = 1;
-	if (known && !__builtin_memcmp(known, key, sizeof(*key)))
+	if (known && has_place_in(known, key))
 		return;
 	forget_listener(cookie);
 	listener.is_shared = settings->has_lost_listeners;

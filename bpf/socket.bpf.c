@@ -254,18 +254,17 @@ static __always_inline int note_send(struct bpf_sock_addr *ctx, struct verdict_k
 	struct bpf_sock *socket = ctx->sk;
 	struct listener_key local = {.protocol = UDP};
 	struct owner owner = {};
+	int way = note_use(ctx, key, &owner, TRACE_SEND);
 
-	if (note_use(ctx, key, &owner, TRACE_SEND) == REFUSE)
-		return REFUSE;
 	if (!socket || ctx->protocol != UDP || !owner.pid) /* none was noted */
-		return GO_ON;
+		return way;
 	local.port = socket->src_port;
 	copy_v6(local.address, socket->src_ip6[0], socket->src_ip6[1], socket->src_ip6[2], socket->src_ip6[3]);
 	barrier(); /* clang would merge both into one read at a computed offset, which the verifier refuses */
 	if (ctx->family == AF_INET)
 		map_v4(local.address, socket->src_ip4);
 	note_listener(bpf_get_socket_cookie(ctx), &local, &owner);
-	return GO_ON;
+	return way;
 }
 
 SEC("cgroup/sendmsg4")

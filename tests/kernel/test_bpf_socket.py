@@ -247,6 +247,17 @@ def test_sending_without_bind_notes_the_port(
     assert find_listener(programs, UDP, port, parse_address(bound)) is None
 
 
+def test_a_listener_that_was_connected_for_a_while_has_all_addresses_still(programs: BpfPrograms, agent: Agent) -> None:
+    handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    port = agent.call("bind", handle, "0.0.0.0", 4000)  # what the kernel gives it would lose again
+    agent.call("connect", handle, "127.0.0.1", 9)
+    agent.call("send_to", handle, "127.0.0.1", 9)  # from 127.0.0.1, for now
+    assert agent.call("disconnect", handle) == ""
+    found = find_listener(programs, UDP, port, parse_address("0.0.0.0"))
+    assert found
+    assert found.cookie == cookie
+
+
 @pytest.mark.parametrize(
     ("family", "kind", "protocol", "address", "remote"),
     [
