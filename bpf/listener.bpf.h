@@ -72,7 +72,17 @@ static __always_inline bool has_place_in(const struct listener_key *known, const
 	       (is_any(known->address) || !__builtin_memcmp(known->address, key->address, sizeof(key->address)));
 }
 
-static __always_inline void note_listener(__u64 cookie, const struct listener_key *key, const struct owner *owner)
+/* Who did not ask to share its port is alone on it: at all its interfaces, and for both families if it has both. */
+static __always_inline bool may_share(struct sock *sk)
+{
+	return BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuse) ||
+	       BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuseport) ||
+	       BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_ipv6only) ||
+	       BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
+}
+
+static __always_inline void note_listener(struct sock *sk, __u64 cookie, const struct listener_key *key,
+					  const struct owner *owner)
 {
 	struct listener_key *known = bpf_map_lookup_elem(&bindings, &cookie);
 	struct listener listener = {.cookie = cookie, .owner = *owner, .members = 1};
@@ -87,7 +97,7 @@ static __always_inline void note_listener(__u64 cookie, const struct listener_ke
 	if (known && has_place_in(known, key))
 		return;
 	forget_listener(cookie);
-	listener.is_shared = settings->has_lost_listeners;
+	listener.is_shared = settings->has_lost_listeners && may_share(sk);
 	if (!take_port(key, &listener)) {
 		lose_listener(settings);
 		return;

@@ -120,7 +120,7 @@ static __always_inline void note_mptcp_binding(struct sock *sk, const struct lis
 	if (has_open(BPF_CORE_READ(sk, sk_socket)))
 		read_current(&owner);
 	note_owner(cookie, &owner);
-	note_listener(cookie, key, &owner);
+	note_listener(sk, cookie, key, &owner);
 }
 
 static __always_inline void note_kernels_binding(struct bpf_sock *ctx, const struct listener_key *key)
@@ -149,7 +149,7 @@ static __always_inline int note_binding(struct bpf_sock *ctx, struct listener_ke
 	}
 	read_current(&owner);
 	note_owner(cookie, &owner);
-	note_listener(cookie, key, &owner);
+	note_listener((struct sock *)ctx, cookie, key, &owner);
 	if (settings->is_tracing)
 		trace(TRACE_BIND, cookie, &owner, key->address, key->port, key->protocol);
 	return GO_ON;
@@ -255,6 +255,7 @@ static __always_inline int note_send(struct bpf_sock_addr *ctx, struct verdict_k
 	struct listener_key local = {.protocol = UDP};
 	struct owner owner = {};
 	int way = note_use(ctx, key, &owner, TRACE_SEND);
+	struct sock *sk;
 
 	if (!socket || ctx->protocol != UDP || !owner.pid) /* none was noted */
 		return way;
@@ -263,7 +264,8 @@ static __always_inline int note_send(struct bpf_sock_addr *ctx, struct verdict_k
 	barrier(); /* clang would merge both into one read at a computed offset, which the verifier refuses */
 	if (ctx->family == AF_INET)
 		map_v4(local.address, socket->src_ip4);
-	note_listener(bpf_get_socket_cookie(ctx), &local, &owner);
+	sk = BPF_CORE_READ((struct bpf_sock_addr_kern *)ctx, sk);
+	note_listener(sk, bpf_get_socket_cookie(ctx), &local, &owner);
 	return way;
 }
 
