@@ -171,6 +171,13 @@ def spawn_with(handle: int, *argv: str) -> int:
     return _children[-1]
 
 
+def run_with(handle: int, *argv: str) -> int:
+    """Its exit status: started with the socket."""
+    status = os.waitpid(spawn_with(handle, *argv), 0)[1]
+    _children.pop()
+    return os.waitstatus_to_exitcode(status)
+
+
 def accept_as(handle: int, uid: int) -> int:
     """A child of another user that takes one connection, asks whose it is, says so, and stays: its pid."""
     pid = os.fork()
