@@ -32,7 +32,7 @@ static __always_inline void hand_over(__u64 cookie, struct listener *listener, c
 
 	/* The others of the group may stay with who had this one. */
 	if (listener->is_shared || (listener->members > 1 && !is_same_program(&listener->owner, owner)))
-		__sync_fetch_and_add(&listener->is_shared, 1);
+		note_change(listener);
 	if (listener->cookie == cookie)
 		listener->owner = *owner;
 	if (socket)

@@ -18,7 +18,7 @@ static __always_inline void leave_listener(const struct listener_key *key)
 	if (!listener)
 		return;
 	if (listener->is_shared)
-		__sync_fetch_and_add(&listener->is_shared, 1);
+		note_change(listener);
 	if (__sync_fetch_and_sub(&listener->members, 1) == 1 &&
 	    !__sync_val_compare_and_swap(&listener->members, 0, NOBODY_LEFT))
 		bpf_map_delete_elem(&listeners, key);
@@ -43,7 +43,7 @@ static __always_inline bool join_listener(const struct listener_key *key, const 
 	if (!listener)
 		return false;
 	if (listener->is_shared || !is_same_program(&listener->owner, owner))
-		__sync_fetch_and_add(&listener->is_shared, 1);
+		note_change(listener);
 	return __sync_fetch_and_add(&listener->members, 1) < NOBODY_LEFT &&
 	       bpf_map_lookup_elem(&listeners, key) == listener;
 }

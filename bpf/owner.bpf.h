@@ -58,6 +58,13 @@ static __always_inline bool is_same_owner(const struct owner *a, const struct ow
 	return is_same_program(a, b) && is_same_process(a, b);
 }
 
+/* Odd, so that whoever comes and goes four billion times does not make it 0. */
+static __always_inline void note_change(struct listener *listener)
+{
+	__sync_fetch_and_add(&listener->is_shared, 2);
+	__sync_fetch_and_or(&listener->is_shared, 1);
+}
+
 /*
  * A socket that the kernel made for itself: nobody owns it, whoever it was made for. Read past the verifier, which shows
  * no sk_kern_sock in the context. Time-wait and request sockets are shorter than struct sock.

@@ -10,7 +10,7 @@ import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.netns_visit import visit_netns
-from tests.kernel.pinned_tables import find_listener
+from tests.kernel.pinned_tables import find_listener, is_shared
 from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import TCP, UDP, Direction, parse_address
@@ -217,6 +217,19 @@ def test_a_port_that_programs_share_stays_theirs_until_the_last_has_left(
     assert find_listener(programs, UDP, port, parse_address("127.0.0.1")) == known
     agents[2].call("close", handles[2])
     assert find_listener(programs, UDP, port, parse_address("127.0.0.1")) is None
+
+
+def test_a_shared_port_stays_shared_however_often_others_come_and_go(programs: BpfPrograms, agent: Agent) -> None:
+    """Who binds and closes it without pause for an hour or two would have it be one program's again."""
+    address = parse_address("127.0.0.1")
+    with closing(BpfMaps(PinFolder(programs.maps_dir.parent))) as maps:
+        for changes in (2**32 - 1, 2**32 - 2):
+            maps.listeners.write((address, 4000, UDP, 0), (1, *pack_owner(Owner(1, 1, 1, 1)), 1, changes))
+            handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+            agent.call("bind", handle, "127.0.0.1", 4000)
+            assert is_shared(programs, UDP, 4000, address)
+            agent.call("close", handle)
+            assert is_shared(programs, UDP, 4000, address)
 
 
 def test_who_binds_a_port_that_is_being_forgotten_is_not_forgotten_with_it(programs: BpfPrograms, agent: Agent) -> None:

@@ -262,7 +262,7 @@ class BpfPrograms:
             first, exec_id, started_ns, pid, uid, members, is_shared = listener
             is_left = members > 1 and (exec_id, uid) != (owner.exec_id, owner.uid)
             kept = pack_owner(owner) if first == cookie else (exec_id, started_ns, pid, uid)
-            self._maps.listeners.write(key, (first, *kept, members, is_shared + (is_left or is_shared > 0)))
+            self._maps.listeners.write(key, (first, *kept, members, _note_change(is_shared, is_left)))
 
     def _join_listener(self, key: tuple[bytes, int, int, int], owner: Owner) -> None:
         """As join_listener() in bpf/listener.bpf.h."""
@@ -270,7 +270,7 @@ class BpfPrograms:
         if found is not None:
             _cookie, exec_id, _started_ns, _pid, uid, members, is_shared = found
             is_same = (exec_id, uid) == (owner.exec_id, owner.uid)
-            self._maps.listeners.write(key, (*found[:5], members + 1, is_shared + (not is_same or is_shared > 0)))
+            self._maps.listeners.write(key, (*found[:5], members + 1, _note_change(is_shared, not is_same)))
 
     def _leave_listener(self, key: tuple[bytes, int, int, int]) -> None:
         """As leave_listener() in bpf/listener.bpf.h."""
@@ -280,7 +280,7 @@ class BpfPrograms:
             if members == 1:
                 self._maps.listeners.delete(*key)
             else:
-                self._maps.listeners.write(key, (*found[:5], members - 1, is_shared + (is_shared > 0)))
+                self._maps.listeners.write(key, (*found[:5], members - 1, _note_change(is_shared, False)))
 
     # Counts and traces
 
@@ -357,6 +357,11 @@ def initialize_settings(folder: PinFolder, netns_cookie: int, is_scoped: bool) -
 def read_boot_ns() -> int:
     """Also where exec ids start: they grow slower than nanoseconds, so that none comes twice until the reboot."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def _note_change(is_shared: int, is_shared_now: bool) -> int:
+    """What it is then. As note_change() in bpf/owner.bpf.h."""
+    return (is_shared + 2 | 1) % 2**32 if is_shared or is_shared_now else 0
 
 
 def pack_flow(flow: Flow) -> tuple[bytes, bytes, int, int, int, int, int]:
