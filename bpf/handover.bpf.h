@@ -25,6 +25,13 @@ static __always_inline __u64 read_cookie(struct file **files, __u32 index)
 	return BPF_CORE_READ(socket, sk, __sk_common.skc_cookie.counter);
 }
 
+static __always_inline struct listener *find_bound(__u64 cookie)
+{
+	struct listener_key *key = bpf_map_lookup_elem(&bindings, &cookie);
+
+	return key ? bpf_map_lookup_elem(&listeners, key) : NULL;
+}
+
 /* Word by word, as it is read: for a moment an owner may be two halves, which is nobody's, and so a miss. */
 static __always_inline void hand_over(__u64 cookie, struct listener *listener, const struct owner *owner)
 {

@@ -21,8 +21,7 @@ static __always_inline bool is_younger(const struct owner *known, const struct o
 
 static __always_inline void inherit(__u64 cookie, const struct owner *owner)
 {
-	struct listener_key *key = bpf_map_lookup_elem(&bindings, &cookie);
-	struct listener *listener = key ? bpf_map_lookup_elem(&listeners, key) : NULL;
+	struct listener *listener = find_bound(cookie);
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
 
 	if (listener && !is_younger(socket ? &socket->owner : &listener->owner, owner))

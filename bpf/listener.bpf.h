@@ -81,8 +81,9 @@ static __always_inline bool may_share(struct sock *sk)
 	       BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
 }
 
-static __always_inline void note_listener(struct sock *sk, __u64 cookie, const struct listener_key *key,
-					  const struct owner *owner)
+/* False: known already, or lost. */
+static __always_inline bool note_listener(__u64 cookie, const struct listener_key *key, const struct owner *owner,
+					  bool may_be_shared)
 {
 	struct listener_key *known = bpf_map_lookup_elem(&bindings, &cookie);
 	struct listener listener = {.cookie = cookie, .owner = *owner, .members = 1};
@@ -91,22 +92,23 @@ static __always_inline void note_listener(struct sock *sk, __u64 cookie, const s
 	long problem;
 
 	if (!settings)
-		return;
+		return false;
 	if (socket && !socket->may_be_bound) /* also what is known: note_owner() may have written it anew meanwhile */
 		socket->may_be_bound = 1;
 	if (known && has_place_in(known, key))
-		return;
+		return false;
 	forget_listener(cookie);
-	listener.is_shared = settings->has_lost_listeners && may_share(sk);
+	listener.is_shared = settings->has_lost_listeners && may_be_shared;
 	if (!take_port(key, &listener)) {
 		lose_listener(settings);
-		return;
+		return false;
 	}
 	problem = bpf_map_update_elem(&bindings, &cookie, key, BPF_NOEXIST);
 	if (problem)
 		leave_listener(key);       /* nobody would do it later */
-	if (problem && problem != -EEXIST) /* a packet noted it at this moment (scope.bpf.c) */
+	if (problem && problem != -EEXIST) /* another noted it at this moment (scope.bpf.c) */
 		lose_listener(settings);
+	return !problem;
 }
 
 /* The kernel tells of no end of its own sockets: who takes the port next joins, and is looked for in user space. */

@@ -120,7 +120,7 @@ static __always_inline void note_mptcp_binding(struct sock *sk, const struct lis
 	if (has_open(BPF_CORE_READ(sk, sk_socket)))
 		read_current(&owner);
 	note_owner(cookie, &owner);
-	note_listener(sk, cookie, key, &owner);
+	note_listener(cookie, key, &owner, may_share(sk));
 }
 
 static __always_inline void note_kernels_binding(struct bpf_sock *ctx, const struct listener_key *key)
@@ -149,7 +149,7 @@ static __always_inline int note_binding(struct bpf_sock *ctx, struct listener_ke
 	}
 	read_current(&owner);
 	note_owner(cookie, &owner);
-	note_listener((struct sock *)ctx, cookie, key, &owner);
+	note_listener(cookie, key, &owner, may_share((struct sock *)ctx));
 	if (settings->is_tracing)
 		trace(TRACE_BIND, cookie, &owner, key->address, key->port, key->protocol);
 	return GO_ON;
@@ -265,7 +265,7 @@ static __always_inline int note_send(struct bpf_sock_addr *ctx, struct verdict_k
 	if (ctx->family == AF_INET)
 		map_v4(local.address, socket->src_ip4);
 	sk = BPF_CORE_READ((struct bpf_sock_addr_kern *)ctx, sk);
-	note_listener(sk, bpf_get_socket_cookie(ctx), &local, &owner);
+	note_listener(bpf_get_socket_cookie(ctx), &local, &owner, may_share(sk));
 	return way;
 }
 

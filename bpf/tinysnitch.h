@@ -100,6 +100,16 @@ struct listener {
 	__u32 is_shared;
 };
 
+/* What user space found out of a socket: that it has a port; that it had been closed by then; who uses it. */
+enum claim_kind { CLAIM_PORT = 1, CLAIM_END = 2, CLAIM_OWNER = 3 };
+
+struct claim {
+	__u64 cookie;
+	struct owner owner;
+	struct listener_key key;
+	__u32 kind;
+};
+
 struct flow_key {
 	__u8 local[16];
 	__u8 remote[16];

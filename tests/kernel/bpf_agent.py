@@ -99,11 +99,12 @@ def send_many(address: str, port: int, seconds: float) -> None:
             sender.sendto(b"x", (address, port))
 
 
-def bind_and_close(address: str, port: int, seconds: float) -> None:
+def bind_and_close(address: str, port: int, seconds: float, is_shared: bool = False) -> None:
     """A socket after the other. One that is closed lives on while anybody on the machine looks at /proc/PID/fd."""
     end_s = time.monotonic() + seconds
     while time.monotonic() < end_s:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, is_shared)
             _attempt(lambda opened=opened: opened.bind((address, port)))
 
 

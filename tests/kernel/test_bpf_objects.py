@@ -41,10 +41,11 @@ def find_helpers(raw: bytes) -> set[int]:
     return {number for code, registers, offset, number in words if (code, registers, offset) == (0x85, 0, 0)}
 
 
-def test_netfilter_programs_call_what_a_socket_filter_may_on_the_oldest_kernel() -> None:
+@pytest.mark.parametrize("name", ["verdict", "claim"])
+def test_a_socket_filter_calls_what_it_may_on_the_oldest_kernel(name: str) -> None:
     """Linux 6.1, says the README: sk_filter_func_proto() and bpf_base_func_proto(). Else all of BPF does not load."""
     maps, packets, memory, task, clocks, loop = {1, 2, 3}, {26, 46}, {113}, {158}, {125, 160}, {181}
-    called = find_helpers(bpf_objects.object_path("verdict").read_bytes())
+    called = find_helpers(bpf_objects.object_path(name).read_bytes())
     assert called <= maps | packets | memory | task | clocks | loop
 
 

@@ -24,13 +24,15 @@ from tinysnitch.kernel.bpf_objects import read_digest
 from tinysnitch.kernel.bpf_pins import PinFolder, list_folder, load_pins, open_cgroup, remove_folder
 from tinysnitch.kernel.bpf_settings import BpfSettings
 from tinysnitch.kernel.bpf_structs import FlowEntry, Image, Listener, Owner, ProcessEntry, TraceEvent
-from tinysnitch.kernel.libbpf import BPF_EXIST, BPF_NOEXIST, Ring, open_pinned
+from tinysnitch.kernel.libbpf import BPF_NOEXIST, Ring, open_pinned
 
 _DIRECTIONS = {Direction.OUTBOUND: structs.OUTBOUND, Direction.INBOUND: structs.INBOUND}
 _VERDICTS = {Verdict.ALLOW: structs.VERDICT_ALLOW, Verdict.DENY: structs.VERDICT_DENY}
 _PROVISIONAL = {Watch.NOTED: structs.VERDICT_ALLOW_NOTED, Watch.GUARDED: structs.VERDICT_ALLOW_GUARDED}
 _WATCH_STATES = {Verdict.ALLOW: structs.WATCH_OVER, Verdict.DENY: structs.WATCH_CUT}
 _NO_REMOTE = (bytes(16), 0)
+_NOBODY = (0, 0, 0, 0)  # as an owner
+_NOWHERE = (bytes(16), 0, 0, 0)  # as a listener's key
 
 
 class BpfPrograms:
@@ -229,58 +231,15 @@ class BpfPrograms:
         True: see that it is still open, and else `withdraw_listener`.
         """
         key = (address, port, protocol, 0)
-        value = (listener.cookie, *pack_owner(listener.owner), 1, int(self._settings.has_lost_listeners))
-        self._expect_binding(listener.cookie)
-        is_new = self._maps.listeners.write(key, value, BPF_NOEXIST)
-        is_first = self._maps.bindings.write((listener.cookie,), key, BPF_NOEXIST)
-        if self._maps.listeners.turned_away or self._maps.bindings.turned_away:
-            self._settings.set_lost_listeners(True)
-        if is_first and not is_new:
-            self._join_listener(key, listener.owner)
-        return is_first
+        return bool(self._maps.claims.run(listener.cookie, *pack_owner(listener.owner), *key, structs.CLAIM_PORT))
 
     def withdraw_listener(self, cookie: int) -> None:
-        """It was closed before it was seeded, which no hook tells. As forget_listener() in bpf/listener.bpf.h."""
-        key = self._maps.bindings.find(cookie)
-        if key is not None and self._maps.bindings.delete(cookie):
-            self._leave_listener(key)
-
-    def _expect_binding(self, cookie: int) -> None:
-        """The kernel's side may have seen the socket, and not how it got its port: it asks for that at close."""
-        found = self._maps.sockets.find(cookie)
-        if found is not None and not found[7]:
-            self._maps.sockets.write((cookie,), (*found[:7], 1, *found[8:]), BPF_EXIST)
+        """It was closed before it was seeded, which no hook tells."""
+        self._maps.claims.run(cookie, *_NOBODY, *_NOWHERE, structs.CLAIM_END)
 
     def replace_owner(self, cookie: int, owner: Owner) -> None:
-        """Somebody else uses the socket now. As hand_over() in bpf/handover.bpf.h."""
-        found = self._maps.sockets.find(cookie)
-        rest = found[4:] if found else (0, 0, 0, 1, bytes(16))
-        self._maps.sockets.write((cookie,), (*pack_owner(owner), *rest))
-        key = self._maps.bindings.find(cookie)
-        listener = self._maps.listeners.find(*key) if key else None
-        if key is not None and listener is not None:
-            first, exec_id, started_ns, pid, uid, members, is_shared = listener
-            is_left = members > 1 and (exec_id, uid) != (owner.exec_id, owner.uid)
-            kept = pack_owner(owner) if first == cookie else (exec_id, started_ns, pid, uid)
-            self._maps.listeners.write(key, (first, *kept, members, _note_change(is_shared, is_left)))
-
-    def _join_listener(self, key: tuple[bytes, int, int, int], owner: Owner) -> None:
-        """As join_listener() in bpf/listener.bpf.h."""
-        found = self._maps.listeners.find(*key)
-        if found is not None:
-            _cookie, exec_id, _started_ns, _pid, uid, members, is_shared = found
-            is_same = (exec_id, uid) == (owner.exec_id, owner.uid)
-            self._maps.listeners.write(key, (*found[:5], members + 1, _note_change(is_shared, not is_same)))
-
-    def _leave_listener(self, key: tuple[bytes, int, int, int]) -> None:
-        """As leave_listener() in bpf/listener.bpf.h."""
-        found = self._maps.listeners.find(*key)
-        if found is not None:
-            members, is_shared = found[5:]
-            if members == 1:
-                self._maps.listeners.delete(*key)
-            else:
-                self._maps.listeners.write(key, (*found[:5], members - 1, _note_change(is_shared, False)))
+        """Somebody else uses the socket now."""
+        self._maps.claims.run(cookie, *pack_owner(owner), *_NOWHERE, structs.CLAIM_OWNER)
 
     # Counts and traces
 
@@ -290,7 +249,6 @@ class BpfPrograms:
         own = {
             "lost_images": maps.images.turned_away,
             "lost_processes": maps.processes.turned_away,
-            "lost_listeners": maps.listeners.turned_away + maps.bindings.turned_away,
         }
         return {
             name: own.get(name, 0) + sum(value for (value,) in maps.statistics.find_each(index))
@@ -357,11 +315,6 @@ def initialize_settings(folder: PinFolder, netns_cookie: int, is_scoped: bool) -
 def read_boot_ns() -> int:
     """Also where exec ids start: they grow slower than nanoseconds, so that none comes twice until the reboot."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-
-
-def _note_change(is_shared: int, is_shared_now: bool) -> int:
-    """What it is then. As note_change() in bpf/owner.bpf.h."""
-    return (is_shared + 2 | 1) % 2**32 if is_shared or is_shared_now else 0
 
 
 def pack_flow(flow: Flow) -> tuple[bytes, bytes, int, int, int, int, int]:
