@@ -12,7 +12,7 @@ char LICENSE[] SEC("license") = "GPL";
 static __noinline void replace_owner(struct claim *claim)
 {
 	struct owned_socket *known = bpf_map_lookup_elem(&sockets, &claim->cookie);
-	struct owned_socket socket = {.owner = claim->owner, .may_be_bound = 1};
+	struct owned_socket socket = {.owner = claim->owner, .boundness = BOUND};
 	struct listener *listener = find_bound(claim->cookie);
 
 	if (listener)
@@ -32,7 +32,7 @@ int on_claim(struct __sk_buff *skb)
 	if (bpf_skb_load_bytes(skb, 0, &claim, sizeof(claim)))
 		return 0;
 	if (claim.kind == CLAIM_PORT)
-		return note_listener(claim.cookie, &claim.key, &claim.owner, true);
+		return note_listener(NULL, claim.cookie, &claim.key, &claim.owner);
 	if (claim.kind == CLAIM_END)
 		forget_listener(claim.cookie);
 	if (claim.kind == CLAIM_OWNER)

@@ -72,33 +72,47 @@ static __always_inline bool has_place_in(const struct listener_key *known, const
 	       (is_any(known->address) || !__builtin_memcmp(known->address, key->address, sizeof(key->address)));
 }
 
-/* Who did not ask to share its port is alone on it: at all its interfaces, and for both families if it has both. */
+/*
+ * Who did not ask to share its port is alone on it: at all its interfaces, and for both families if it has both. NULL:
+ * it is not known.
+ */
 static __always_inline bool may_share(struct sock *sk)
 {
-	return BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuse) ||
+	return !sk || BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuse) ||
 	       BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuseport) ||
 	       BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_ipv6only) ||
 	       BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
 }
 
+/* Also of what is known: note_owner() may have written it anew meanwhile. */
+static __always_inline void note_boundness(__u64 cookie, enum boundness boundness)
+{
+	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
+
+	if (socket && socket->boundness < boundness)
+		socket->boundness = boundness;
+}
+
 /* False: known already, or lost. */
-static __always_inline bool note_listener(__u64 cookie, const struct listener_key *key, const struct owner *owner,
-					  bool may_be_shared)
+static __always_inline bool note_listener(struct sock *sk, __u64 cookie, const struct listener_key *key,
+					  const struct owner *owner)
 {
 	struct listener_key *known = bpf_map_lookup_elem(&bindings, &cookie);
 	struct listener listener = {.cookie = cookie, .owner = *owner, .members = 1};
-	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
 	struct settings *settings = find_settings();
+	bool is_shared;
 	long problem;
 
 	if (!settings)
 		return false;
-	if (socket && !socket->may_be_bound) /* also what is known: note_owner() may have written it anew meanwhile */
-		socket->may_be_bound = 1;
-	if (known && has_place_in(known, key))
+	if (known && has_place_in(known, key)) {
+		note_boundness(cookie, BOUND);
 		return false;
+	}
+	is_shared = may_share(sk);
+	note_boundness(cookie, is_shared ? BOUND : ALONE);
 	forget_listener(cookie);
-	listener.is_shared = settings->has_lost_listeners && may_be_shared;
+	listener.is_shared = settings->has_lost_listeners && is_shared;
 	if (!take_port(key, &listener)) {
 		lose_listener(settings);
 		return false;

@@ -82,7 +82,7 @@ int on_receive(struct __sk_buff *skb)
 		return PASS;
 	find_owner(cookie, &owner);
 	forget_listener(cookie);
-	note_listener(cookie, &key, &owner, may_share(sk));
+	note_listener(sk, cookie, &key, &owner);
 	if (bpf_map_lookup_elem(&released, &cookie)) /* it is being closed: nobody else would take that away */
 		forget_listener(cookie);
 	count(LOST_FIRST_PACKETS);

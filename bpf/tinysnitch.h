@@ -73,13 +73,19 @@ struct owner {
 	__u32 uid; /* real uid at that use, initial user namespace */
 };
 
+/*
+ * UNBOUND: nothing of it is in `bindings`, which need not be asked when it is closed. ALONE: it shares its port with
+ * nobody, be it in the tables or not.
+ */
+enum boundness { UNBOUND = 0, BOUND = 1, ALONE = 2 };
+
 /* value of `sockets`; beside the owner, so that to begin a watch costs no look-up of its own */
 struct owned_socket {
 	struct owner owner;
 	__u32 watch; /* enum watch_state of TCP, 0: none was begun */
 	__u16 let_go_port;
-	__u8 is_let_go;    /* the SYN of the last connect(), to this remote */
-	__u8 may_be_bound; /* 0: nothing of it is in `bindings`, which need not be asked when it is closed */
+	__u8 is_let_go; /* the SYN of the last connect(), to this remote */
+	__u8 boundness; /* enum boundness */
 	__u8 let_go_to[16];
 };
 

@@ -74,14 +74,19 @@ def test_a_member_that_came_when_there_was_no_room(stage: Stage, kind: str) -> N
     assert verdicts == {(str(honest), "allow"), (str(evil), "deny")}
 
 
-def test_who_shares_its_port_with_nobody_is_answered_also_after_that(stage: Stage) -> None:
-    honest = stage.script.with_name("ask.py")
+@pytest.mark.parametrize("is_over", [True, False])
+def test_who_shares_its_port_with_nobody_is_answered_all_the_same(stage: Stage, *, is_over: bool) -> None:
+    honest = stage.script.with_name(f"ask_{is_over}.py")
     honest.write_text(ASK)
     stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7314 udp {honest}\n")
-    end(fill(stage))
+    filling = fill(stage)
+    if is_over:
+        end(filling)
     server = stage.lab.spawn_world([PYTHON, "-c", ANSWER])
     assert server.stdout
     assert server.stdout.readline() == "listening\n"
     asked = stage.lab.run([PYTHON, str(honest), WORLD4, "7314", str(ANSWER_S)])
     assert asked.stdout == "answer\n", asked.stderr
     server.wait(timeout=10)
+    if not is_over:
+        end(filling)
