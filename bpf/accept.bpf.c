@@ -11,15 +11,38 @@ char LICENSE[] SEC("license") = "GPL";
 #define GO_ON 1
 #define SOCK_STREAM 1
 
-/*
- * accept() gives the descriptor after the address, getpeername() needs it before: what has none is being accepted.
- * With more descriptors than are searched it cannot be told.
- */
-static __always_inline bool is_being_accepted(struct sock *sk)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
+struct cookie_search {
+	struct file **files;
+	__u64 wanted;
+	bool is_found;
+};
 
-	return BPF_CORE_READ(task, files, fdt, max_fds) <= DESCRIPTORS && !has_open(BPF_CORE_READ(sk, sk_socket));
+static long look_for_cookie(__u32 index, struct cookie_search *search)
+{
+	search->is_found = read_cookie(search->files, index) == search->wanted;
+	return search->is_found;
+}
+
+static __always_inline bool has_socket(struct fdtable *table, __u64 cookie)
+{
+	struct cookie_search search = {.files = BPF_CORE_READ(table, fd), .wanted = cookie};
+	__u32 count = BPF_CORE_READ(table, max_fds);
+
+	bpf_loop(count < DESCRIPTORS ? count : DESCRIPTORS, look_for_cookie, &search, 0);
+	return search.is_found;
+}
+
+/*
+ * accept() gives the descriptor after the address, getpeername() needs it before: what has none is being accepted, or
+ * another thread has closed it meanwhile. But nobody accepts who has not the socket that listens. With more descriptors
+ * than are searched it cannot be told.
+ */
+static __always_inline bool is_being_accepted(struct sock *sk, __u64 listening)
+{
+	struct fdtable *table = BPF_CORE_READ(bpf_get_current_task_btf(), files, fdt);
+
+	return BPF_CORE_READ(table, max_fds) <= DESCRIPTORS && !has_open(BPF_CORE_READ(sk, sk_socket)) &&
+	       has_socket(table, listening);
 }
 
 /* `flow` comes with the local address. */
@@ -39,7 +62,8 @@ static __always_inline int note_accept(struct bpf_sock_addr *ctx, struct flow_ke
 	if (!find_owner(listener->cookie, &known))
 		known = listener->owner;
 	read_current(&owner);
-	if (!is_same_program(&known, &owner) && is_being_accepted(BPF_CORE_READ((struct bpf_sock_addr_kern *)ctx, sk)))
+	if (!is_same_program(&known, &owner) &&
+	    is_being_accepted(BPF_CORE_READ((struct bpf_sock_addr_kern *)ctx, sk), listener->cookie))
 		hand_over(listener->cookie, listener, &owner);
 	return GO_ON;
 }

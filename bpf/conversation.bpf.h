@@ -81,10 +81,17 @@ static __always_inline bool is_from_them(struct __sk_buff *skb, struct question 
 	return true;
 }
 
-/* A socket that is closed has left its port, which the next one may get where no hook tells (inet_autobind()). */
-static __always_inline bool is_still_open(const struct conversation *conversation)
+/*
+ * A socket that is closed has left its port, which the next one may get where no hook tells (inet_autobind()). While
+ * ports are lost it may not be the only one there.
+ */
+static __always_inline bool is_still_theirs(const struct settings *settings, const struct conversation *conversation)
 {
-	return conversation->exec_id == EXEC_ID_KERNEL || bpf_map_lookup_elem(&sockets, &conversation->cookie);
+	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &conversation->cookie);
+
+	if (settings->has_lost_listeners)
+		return socket && socket->boundness == ALONE;
+	return socket || conversation->exec_id == EXEC_ID_KERNEL;
 }
 
 /*
@@ -103,7 +110,7 @@ static __always_inline bool is_for_them(struct __sk_buff *skb, const struct sett
 		return true;
 	attribute_inbound(skb, &question->flow, &question->whose);
 	if (!whose->is_listening)
-		return !settings->has_lost_listeners && is_still_open(conversation);
+		return is_still_theirs(settings, conversation);
 	return !(whose->cookie & GROUP) && (whose->cookie == conversation->cookie || is_theirs(question, conversation));
 }
 
@@ -112,8 +119,7 @@ static __always_inline bool is_repeated(const struct settings *settings, const s
 					const struct conversation *conversation, __u64 now_ns)
 {
 	return question->flow.direction == OUTBOUND && conversation->generation == settings->generation &&
-	       is_within(SECOND_NS, conversation->judged_ns, now_ns) &&
-	       conversation->pid == bpf_get_current_pid_tgid() >> 32;
+	       is_within(SECOND_NS, conversation->judged_ns, now_ns) && conversation->pid == read_current_pid();
 }
 
 /* An answer to what was allowed, what follows after an answer, or one more of what was allowed just now. */
@@ -150,7 +156,7 @@ static __always_inline void note_conversation(const struct settings *settings, c
 		.seen_ns = now_ns,
 		.judged_ns = now_ns,
 		.generation = settings->generation,
-		.pid = bpf_get_current_pid_tgid() >> 32,
+		.pid = read_current_pid(),
 		.begun_by = question->flow.direction,
 		.is_watched = question->is_watched,
 	};

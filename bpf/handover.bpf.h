@@ -8,6 +8,30 @@
 
 #include "owner.bpf.h"
 
+#define DESCRIPTORS 1024 /* searched at most: RLIMIT_NOFILE's usual soft limit */
+#define S_IFMT 00170000  /* inode(7) */
+#define S_IFSOCK 0140000
+
+/* Of the socket that is open there; 0: none, or it never had one. */
+static __always_inline __u64 read_cookie(struct file **files, __u32 index)
+{
+	struct file *file = NULL;
+	struct socket *socket;
+
+	bpf_probe_read_kernel(&file, sizeof(file), &files[index]);
+	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return 0;
+	socket = BPF_CORE_READ(file, private_data);
+	return BPF_CORE_READ(socket, sk, __sk_common.skc_cookie.counter);
+}
+
+static __always_inline struct listener *find_bound(__u64 cookie)
+{
+	struct listener_key *key = bpf_map_lookup_elem(&bindings, &cookie);
+
+	return key ? bpf_map_lookup_elem(&listeners, key) : NULL;
+}
+
 /* Word by word, as it is read: for a moment an owner may be two halves, which is nobody's, and so a miss. */
 static __always_inline void hand_over(__u64 cookie, struct listener *listener, const struct owner *owner)
 {
@@ -15,7 +39,7 @@ static __always_inline void hand_over(__u64 cookie, struct listener *listener, c
 
 	/* The others of the group may stay with who had this one. */
 	if (listener->is_shared || (listener->members > 1 && !is_same_program(&listener->owner, owner)))
-		__sync_fetch_and_add(&listener->is_shared, 1);
+		note_change(listener);
 	if (listener->cookie == cookie)
 		listener->owner = *owner;
 	if (socket)

@@ -8,10 +8,6 @@
 
 #include "handover.bpf.h"
 
-#define DESCRIPTORS 1024 /* searched at most: RLIMIT_NOFILE's usual soft limit */
-#define S_IFMT 00170000  /* inode(7) */
-#define S_IFSOCK 0140000
-
 struct heir {
 	struct owner owner;
 	struct file **files;
@@ -25,8 +21,7 @@ static __always_inline bool is_younger(const struct owner *known, const struct o
 
 static __always_inline void inherit(__u64 cookie, const struct owner *owner)
 {
-	struct listener_key *key = bpf_map_lookup_elem(&bindings, &cookie);
-	struct listener *listener = key ? bpf_map_lookup_elem(&listeners, key) : NULL;
+	struct listener *listener = find_bound(cookie);
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
 
 	if (listener && !is_younger(socket ? &socket->owner : &listener->owner, owner))
@@ -35,14 +30,10 @@ static __always_inline void inherit(__u64 cookie, const struct owner *owner)
 
 static long look_at_inherited(__u32 index, struct heir *heir)
 {
-	struct file *file = NULL;
-	struct socket *socket;
+	__u64 cookie = read_cookie(heir->files, index);
 
-	bpf_probe_read_kernel(&file, sizeof(file), &heir->files[index]);
-	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
-		return 0;
-	socket = BPF_CORE_READ(file, private_data);
-	inherit(BPF_CORE_READ(socket, sk, __sk_common.skc_cookie.counter), &heir->owner);
+	if (cookie)
+		inherit(cookie, &heir->owner);
 	return 0;
 }
 

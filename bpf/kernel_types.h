@@ -138,6 +138,10 @@ struct sock_common {
 	__be16 skc_dport;
 	__u16 skc_num; /* the local port */
 	volatile unsigned char skc_state;
+	unsigned char skc_reuse : 4;
+	unsigned char skc_reuseport : 1;
+	unsigned char skc_ipv6only : 1;
+	int skc_bound_dev_if;
 	possible_net_t skc_net;
 	struct {
 		__s64 counter;

@@ -6,6 +6,10 @@
 #include "owner.bpf.h"
 #include "remembered.bpf.h"
 
+/* In `members`: nobody is left, and it is being deleted. Who joins at this moment joins nothing. */
+#define NOBODY_LEFT (1U << 31)
+#define ATTEMPTS 4
+
 static __always_inline void leave_listener(const struct listener_key *key)
 {
 	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
@@ -14,8 +18,9 @@ static __always_inline void leave_listener(const struct listener_key *key)
 	if (!listener)
 		return;
 	if (listener->is_shared)
-		__sync_fetch_and_add(&listener->is_shared, 1);
-	if (__sync_fetch_and_sub(&listener->members, 1) == 1)
+		note_change(listener);
+	if (__sync_fetch_and_sub(&listener->members, 1) == 1 &&
+	    !__sync_val_compare_and_swap(&listener->members, 0, NOBODY_LEFT))
 		bpf_map_delete_elem(&listeners, key);
 }
 
@@ -30,6 +35,7 @@ static __always_inline void forget_listener(__u64 cookie)
 		leave_listener(&key);
 }
 
+/* What is deleted may be another port's at once (bpf_mem_cache_free()): so it is looked for once more. */
 static __always_inline bool join_listener(const struct listener_key *key, const struct owner *owner)
 {
 	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
@@ -37,9 +43,19 @@ static __always_inline bool join_listener(const struct listener_key *key, const 
 	if (!listener)
 		return false;
 	if (listener->is_shared || !is_same_program(&listener->owner, owner))
-		__sync_fetch_and_add(&listener->is_shared, 1);
-	__sync_fetch_and_add(&listener->members, 1);
-	return true;
+		note_change(listener);
+	return __sync_fetch_and_add(&listener->members, 1) < NOBODY_LEFT &&
+	       bpf_map_lookup_elem(&listeners, key) == listener;
+}
+
+/* Whoever left last may be about to delete it: then once more. */
+static __always_inline bool take_port(const struct listener_key *key, const struct listener *listener)
+{
+	for (int attempt = 0; attempt < ATTEMPTS; attempt++)
+		if (!bpf_map_update_elem(&listeners, key, listener, BPF_NOEXIST) ||
+		    join_listener(key, &listener->owner))
+			return true;
+	return false;
 }
 
 /* Whoever fills the tables could be among those who take a port without being counted there. */
@@ -49,31 +65,64 @@ static __always_inline void lose_listener(struct settings *settings)
 	settings->has_lost_listeners = 1;
 }
 
-static __always_inline void note_listener(__u64 cookie, const struct listener_key *key, const struct owner *owner)
+/* A socket that is connected has one address for as long, and gets its others back without a hook (udp_disconnect()). */
+static __always_inline bool has_place_in(const struct listener_key *known, const struct listener_key *key)
+{
+	return known->port == key->port && known->protocol == key->protocol &&
+	       (is_any(known->address) || !__builtin_memcmp(known->address, key->address, sizeof(key->address)));
+}
+
+/*
+ * Who did not ask to share its port is alone on it: at all its interfaces, and for both families if it has both. NULL:
+ * it is not known.
+ */
+static __always_inline bool may_share(struct sock *sk)
+{
+	return !sk || BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuse) ||
+	       BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuseport) ||
+	       BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_ipv6only) ||
+	       BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
+}
+
+/* Also of what is known: note_owner() may have written it anew meanwhile. */
+static __always_inline void note_boundness(__u64 cookie, enum boundness boundness)
+{
+	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
+
+	if (socket && socket->boundness < boundness)
+		socket->boundness = boundness;
+}
+
+/* False: known already, or lost. */
+static __always_inline bool note_listener(struct sock *sk, __u64 cookie, const struct listener_key *key,
+					  const struct owner *owner)
 {
 	struct listener_key *known = bpf_map_lookup_elem(&bindings, &cookie);
 	struct listener listener = {.cookie = cookie, .owner = *owner, .members = 1};
-	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
 	struct settings *settings = find_settings();
+	bool is_shared;
 	long problem;
 
 	if (!settings)
-		return;
-	if (socket && !socket->may_be_bound) /* also what is known: note_owner() may have written it anew meanwhile */
-		socket->may_be_bound = 1;
-	if (known && !__builtin_memcmp(known, key, sizeof(*key)))
-		return;
+		return false;
+	if (known && has_place_in(known, key)) {
+		note_boundness(cookie, BOUND);
+		return false;
+	}
+	is_shared = may_share(sk);
+	note_boundness(cookie, is_shared ? BOUND : ALONE);
 	forget_listener(cookie);
-	listener.is_shared = settings->has_lost_listeners;
-	if (bpf_map_update_elem(&listeners, key, &listener, BPF_NOEXIST) && !join_listener(key, owner)) {
+	listener.is_shared = settings->has_lost_listeners && is_shared;
+	if (!take_port(key, &listener)) {
 		lose_listener(settings);
-		return;
+		return false;
 	}
 	problem = bpf_map_update_elem(&bindings, &cookie, key, BPF_NOEXIST);
 	if (problem)
 		leave_listener(key);       /* nobody would do it later */
-	if (problem && problem != -EEXIST) /* a packet noted it at this moment (scope.bpf.c) */
+	if (problem && problem != -EEXIST) /* another noted it at this moment (scope.bpf.c) */
 		lose_listener(settings);
+	return !problem;
 }
 
 /* The kernel tells of no end of its own sockets: who takes the port next joins, and is looked for in user space. */

@@ -19,7 +19,15 @@ static __always_inline bool is_started_at(struct process *process, __u64 started
 	return process->started_ns == started_ns;
 }
 
-/* Without the helpers that tell pid and uid: a socket filter may not call them (bpf_base_func_proto()). */
+/*
+ * Without the helpers that tell pid and uid: before Linux 6.10 a socket filter may not call the first, and the second
+ * never (bpf_base_func_proto()).
+ */
+static __always_inline __u32 read_current_pid(void)
+{
+	return bpf_get_current_task_btf()->tgid;
+}
+
 static __always_inline void read_current(struct owner *owner)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -48,6 +56,13 @@ static __always_inline bool is_same_program(const struct owner *a, const struct 
 static __always_inline bool is_same_owner(const struct owner *a, const struct owner *b)
 {
 	return is_same_program(a, b) && is_same_process(a, b);
+}
+
+/* Odd, so that whoever comes and goes four billion times does not make it 0. */
+static __always_inline void note_change(struct listener *listener)
+{
+	__sync_fetch_and_add(&listener->is_shared, 2);
+	__sync_fetch_and_or(&listener->is_shared, 1);
 }
 
 /*

@@ -55,6 +55,14 @@ static __always_inline bool is_mapped(const __u8 *address)
 	return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff);
 }
 
+/* Of IPv4, or any at all. */
+static __always_inline bool is_any(const __u8 *address)
+{
+	const __be32 *words = (const __be32 *)address;
+
+	return !words[0] && !words[1] && !words[3] && (!words[2] || words[2] == bpf_htonl(0xffff));
+}
+
 static __always_inline bool is_current(const struct settings *settings, __u32 generation, __u64 expires_ns)
 {
 	return generation == settings->generation && (!expires_ns || bpf_ktime_get_boot_ns() < expires_ns);

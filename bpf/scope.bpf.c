@@ -53,6 +53,14 @@ static __always_inline void name_listener(struct sock *sk, struct listener_key *
 		BPF_CORE_READ_INTO(&key->address, sk, __sk_common.skc_v6_rcv_saddr);
 }
 
+/* Else it was judged by nobody (is_allowed() in verdict.bpf.c). A hook may have told of a port that the socket left. */
+static __always_inline bool is_noted(__u64 cookie, const struct listener_key *key)
+{
+	struct listener_key *known = bpf_map_lookup_elem(&bindings, &cookie);
+
+	return known && has_place_in(known, key) && bpf_map_lookup_elem(&listeners, known);
+}
+
 SEC("cgroup_skb/ingress")
 int on_receive(struct __sk_buff *skb)
 {
@@ -69,11 +77,12 @@ int on_receive(struct __sk_buff *skb)
 	if (!whose)
 		whose = sk;
 	cookie = BPF_CORE_READ(whose, __sk_common.skc_cookie.counter);
-	if (bpf_map_lookup_elem(&bindings, &cookie) || !is_first(skb, &question, cookie))
+	name_listener(sk, &key);
+	if (is_noted(cookie, &key) || !is_first(skb, &question, cookie))
 		return PASS;
 	find_owner(cookie, &owner);
-	name_listener(sk, &key);
-	note_listener(cookie, &key, &owner);
+	forget_listener(cookie);
+	note_listener(sk, cookie, &key, &owner);
 	if (bpf_map_lookup_elem(&released, &cookie)) /* it is being closed: nobody else would take that away */
 		forget_listener(cookie);
 	count(LOST_FIRST_PACKETS);

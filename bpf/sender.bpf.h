@@ -51,7 +51,7 @@ static __always_inline bool sends_within_the_call(__u32 type)
 /* `owner` comes as noted, zeroed when there is none. The search among another's descriptors takes microseconds, once. */
 static __always_inline void correct_sender(struct __sk_buff *skb, __u64 cookie, struct owner *owner)
 {
-	struct owned_socket socket = {.may_be_bound = 1};
+	struct owned_socket socket = {.boundness = BOUND};
 	struct owner current;
 	struct sock *sk;
 

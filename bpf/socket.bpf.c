@@ -24,7 +24,7 @@ static __always_inline struct settings *find_settings_for(void *ctx)
 static __always_inline void note_owner(__u64 cookie, const struct owner *owner)
 {
 	struct owned_socket *known = bpf_map_lookup_elem(&sockets, &cookie);
-	struct owned_socket socket = {.owner = *owner, .may_be_bound = !known || known->may_be_bound};
+	struct owned_socket socket = {.owner = *owner, .boundness = known ? known->boundness : BOUND};
 
 	if (known && is_same_owner(&known->owner, owner)) {
 		if (known->is_let_go) /* connect() comes here while no SYN is on its way (__inet_stream_connect()) */
@@ -88,7 +88,7 @@ int on_sock_release(struct bpf_sock *ctx)
 	if (!settings)
 		return GO_ON;
 	socket = bpf_map_lookup_elem(&sockets, &cookie);
-	may_be_bound = !socket || socket->may_be_bound;
+	may_be_bound = !socket || socket->boundness;
 	/*
 	 * A SYN that is still held has its owner in `flows`; a datagram may be one of many, and not all have been seen.
 	 * Scoped, a packet may still come to the socket (scope.bpf.c).
@@ -120,7 +120,7 @@ static __always_inline void note_mptcp_binding(struct sock *sk, const struct lis
 	if (has_open(BPF_CORE_READ(sk, sk_socket)))
 		read_current(&owner);
 	note_owner(cookie, &owner);
-	note_listener(cookie, key, &owner);
+	note_listener(sk, cookie, key, &owner);
 }
 
 static __always_inline void note_kernels_binding(struct bpf_sock *ctx, const struct listener_key *key)
@@ -149,7 +149,7 @@ static __always_inline int note_binding(struct bpf_sock *ctx, struct listener_ke
 	}
 	read_current(&owner);
 	note_owner(cookie, &owner);
-	note_listener(cookie, key, &owner);
+	note_listener((struct sock *)ctx, cookie, key, &owner);
 	if (settings->is_tracing)
 		trace(TRACE_BIND, cookie, &owner, key->address, key->port, key->protocol);
 	return GO_ON;
@@ -244,18 +244,19 @@ static __always_inline int note_send(struct bpf_sock_addr *ctx, struct verdict_k
 	struct bpf_sock *socket = ctx->sk;
 	struct listener_key local = {.protocol = UDP};
 	struct owner owner = {};
+	int way = note_use(ctx, key, &owner, TRACE_SEND);
+	struct sock *sk;
 
-	if (note_use(ctx, key, &owner, TRACE_SEND) == REFUSE)
-		return REFUSE;
 	if (!socket || ctx->protocol != UDP || !owner.pid) /* none was noted */
-		return GO_ON;
+		return way;
 	local.port = socket->src_port;
 	copy_v6(local.address, socket->src_ip6[0], socket->src_ip6[1], socket->src_ip6[2], socket->src_ip6[3]);
 	barrier(); /* clang would merge both into one read at a computed offset, which the verifier refuses */
 	if (ctx->family == AF_INET)
 		map_v4(local.address, socket->src_ip4);
-	note_listener(bpf_get_socket_cookie(ctx), &local, &owner);
-	return GO_ON;
+	sk = BPF_CORE_READ((struct bpf_sock_addr_kern *)ctx, sk);
+	note_listener(sk, bpf_get_socket_cookie(ctx), &local, &owner);
+	return way;
 }
 
 SEC("cgroup/sendmsg4")

@@ -73,13 +73,19 @@ struct owner {
 	__u32 uid; /* real uid at that use, initial user namespace */
 };
 
+/*
+ * UNBOUND: nothing of it is in `bindings`, which need not be asked when it is closed. ALONE: it shares its port with
+ * nobody, be it in the tables or not.
+ */
+enum boundness { UNBOUND = 0, BOUND = 1, ALONE = 2 };
+
 /* value of `sockets`; beside the owner, so that to begin a watch costs no look-up of its own */
 struct owned_socket {
 	struct owner owner;
 	__u32 watch; /* enum watch_state of TCP, 0: none was begun */
 	__u16 let_go_port;
-	__u8 is_let_go;    /* the SYN of the last connect(), to this remote */
-	__u8 may_be_bound; /* 0: nothing of it is in `bindings`, which need not be asked when it is closed */
+	__u8 is_let_go; /* the SYN of the last connect(), to this remote */
+	__u8 boundness; /* enum boundness */
 	__u8 let_go_to[16];
 };
 
@@ -98,6 +104,16 @@ struct listener {
 	__u32 members;
 	/* By different programs or users: only the kernel's own look-up tells who takes a packet. Grows when they change. */
 	__u32 is_shared;
+};
+
+/* What user space found out of a socket: that it has a port; that it had been closed by then; who uses it. */
+enum claim_kind { CLAIM_PORT = 1, CLAIM_END = 2, CLAIM_OWNER = 3 };
+
+struct claim {
+	__u64 cookie;
+	struct owner owner;
+	struct listener_key key;
+	__u32 kind;
 };
 
 struct flow_key {
@@ -181,7 +197,7 @@ struct settings {
 	__u32 is_scoped;          /* inbound: judge only ports in `listeners` (tinysnitch run) */
 	__u32 is_tracing;         /* write `traces` */
 	__u32 is_watching;        /* a verdict with a watch was given */
-	__u32 has_lost_listeners; /* who binds a port from now on may not be the only one there */
+	__u32 has_lost_listeners; /* who binds a port that can be shared may not be the only one there */
 	__u32 denied_at;          /* when a packet was marked as denied last, in units of 2^30 ns (BPF alone) */
 };
 

@@ -5,7 +5,8 @@ import subprocess
 import pytest
 
 from tests.evasion.stage import ATTACKER, PYTHON, Stage
-from tests.evasion.test_ports import KINDS, receiver, visit
+from tests.evasion.test_ports import ANSWER_S, KINDS, receiver, visit
+from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
@@ -29,18 +30,63 @@ os.read(0, 1)
 """
 
 
+# Gets its port by sending, and hears from whom it sent to.
+ASK = """
+import socket, sys
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+client.settimeout(float(sys.argv[3]))
+client.sendto(b"x", (sys.argv[1], int(sys.argv[2])))
+print(client.recv(100).decode())
+"""
+ANSWER = """
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("", 7314))
+print("listening", flush=True)
+server.sendto(b"answer", server.recvfrom(100)[1])
+"""
+
+
+def fill(stage: Stage) -> "subprocess.Popen[str]":
+    filling = stage.lab.spawn([PYTHON, "-c", FILL], user=ATTACKER, stdin=subprocess.PIPE)
+    assert filling.stdout
+    assert filling.stdout.readline() == "full\n"
+    return filling
+
+
+def end(filling: "subprocess.Popen[str]") -> None:
+    assert filling.stdin
+    assert filling.stdout
+    filling.stdin.close()
+    assert filling.stdout.read() == ""
+
+
 @KINDS
 def test_a_member_that_came_when_there_was_no_room(stage: Stage, kind: str) -> None:
     words = (kind, "0.0.0.0", "7305", "reuse_port")
     honest, evil = stage.receiver, stage.evil_receiver
-    filling = stage.lab.spawn([PYTHON, "-c", FILL], user=ATTACKER, stdin=subprocess.PIPE)
-    assert filling.stdin
-    assert filling.stdout
-    assert filling.stdout.readline() == "full\n"
+    filling = fill(stage)
     with receiver(stage, evil, *words):
-        filling.stdin.close()  # and they end
-        assert filling.stdout.read() == ""
+        end(filling)
         with receiver(stage, honest, *words):
             records = [visit(stage, kind, "7305") for _ in range(16)]
     verdicts = {(record["program"], record["verdict"]) for record in records}
     assert verdicts == {(str(honest), "allow"), (str(evil), "deny")}
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_who_shares_its_port_with_nobody_is_answered_all_the_same(stage: Stage, *, is_over: bool) -> None:
+    honest = stage.script.with_name(f"ask_{is_over}.py")
+    honest.write_text(ASK)
+    stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7314 udp {honest}\n")
+    filling = fill(stage)
+    if is_over:
+        end(filling)
+    server = stage.lab.spawn_world([PYTHON, "-c", ANSWER])
+    assert server.stdout
+    assert server.stdout.readline() == "listening\n"
+    asked = stage.lab.run([PYTHON, str(honest), WORLD4, "7314", str(ANSWER_S)])
+    assert asked.stdout == "answer\n", asked.stderr
+    server.wait(timeout=10)
+    if not is_over:
+        end(filling)

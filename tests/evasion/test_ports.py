@@ -354,3 +354,38 @@ def assert_got_nothing(server: subprocess.Popen[str]) -> None:
     server.kill()
     assert server.stdout
     assert server.stdout.read() == ""
+
+
+# Is connected for a while, and sends meanwhile; then has all addresses again, and is the newest on its port.
+CONNECTED_FOR_A_WHILE = """
+import ctypes, socket, sys
+taker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+taker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+taker.bind(("0.0.0.0", 7315))
+taker.connect(("127.0.0.1", 9))
+taker.sendto(b"x", ("127.0.0.1", 9))
+print("listening", flush=True)
+sys.stdin.readline()
+assert not ctypes.CDLL(None).connect(taker.fileno(), bytes(16), 16)
+taker.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # nobody was there
+print("disconnected", flush=True)
+print(taker.recv(100).decode(), flush=True)
+"""
+
+
+def test_a_second_user_who_was_connected_for_a_while(stage: Stage) -> None:
+    evil = stage.folder / "connected.py"
+    evil.write_text(CONNECTED_FOR_A_WHILE)
+    taker = stage.lab.spawn([PYTHON, str(evil)], user="nobody", stdin=subprocess.PIPE)
+    assert taker.stdout
+    assert taker.stdin
+    assert taker.stdout.readline() == "listening\n"
+    with receiver(stage, stage.receiver, "udp", "0.0.0.0", "7315", "reuse_address"):
+        assert visit(stage, "udp", "7315")["verdict"] == "allow"
+        taker.stdin.write("\n")
+        taker.stdin.flush()
+        assert taker.stdout.readline() == "disconnected\n"
+        record = visit(stage, "udp", "7315")
+        assert (record["program"], record["verdict"]) == (str(evil), "deny")
+        assert_got_nothing(taker)
+    taker.wait(timeout=10)

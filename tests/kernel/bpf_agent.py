@@ -99,11 +99,12 @@ def send_many(address: str, port: int, seconds: float) -> None:
             sender.sendto(b"x", (address, port))
 
 
-def bind_and_close(address: str, port: int, seconds: float) -> None:
+def bind_and_close(address: str, port: int, seconds: float, is_shared: bool = False) -> None:
     """A socket after the other. One that is closed lives on while anybody on the machine looks at /proc/PID/fd."""
     end_s = time.monotonic() + seconds
     while time.monotonic() < end_s:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, is_shared)
             _attempt(lambda opened=opened: opened.bind((address, port)))
 
 
@@ -169,6 +170,13 @@ def spawn_with(handle: int, *argv: str) -> int:
     finally:
         os.set_inheritable(handle, False)
     return _children[-1]
+
+
+def run_with(handle: int, *argv: str) -> int:
+    """Its exit status: started with the socket."""
+    status = os.waitpid(spawn_with(handle, *argv), 0)[1]
+    _children.pop()
+    return os.waitstatus_to_exitcode(status)
 
 
 def accept_as(handle: int, uid: int) -> int:

@@ -1,6 +1,8 @@
 """accept.bpf.c: whose a socket that listens is once somebody takes a connection from it."""
 
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,8 @@ from tinysnitch.kernel.bpf_programs import BpfPrograms
 pytestmark = pytest.mark.privileged
 
 NOBODY = 65534
+CLOSING = Path(__file__).parents[1] / "evasion" / "programs" / "closing.c"
+ROUNDS = 300_000  # a second; the first that comes through is among the first thousands
 LOCAL = pytest.mark.parametrize(
     ("family", "bound", "address"),
     [
@@ -67,6 +71,20 @@ def test_who_asks_for_the_remote_of_a_connection_does_not_listen(
     connect(agent, "AF_INET", "127.0.0.1", server.port)
     accepted = server.agent.call("accept", server.handle)
     server.agent.call("ask_peer_as", accepted, NOBODY)
+    assert server.owner() == (server.agent.pid, 0)
+
+
+def test_who_closes_a_connection_while_it_asks_does_not_listen(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, tmp_path: Path
+) -> None:
+    """The kernel answers for a socket that its process has no more: as if it were being accepted."""
+    subprocess.run(
+        ["gcc", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", tmp_path / "it", CLOSING], check=True
+    )
+    server = Server(place, programs, "AF_INET", "0.0.0.0")
+    connect(agent, "AF_INET", "127.0.0.1", server.port)
+    accepted = server.agent.call("accept", server.handle)
+    assert server.agent.call("run_with", accepted, str(tmp_path / "it"), str(accepted), str(ROUNDS)) == 0
     assert server.owner() == (server.agent.pid, 0)
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from struct import iter_unpack
 
 import pytest
 
@@ -32,6 +33,20 @@ def test_the_digest_changes_with_any_object(tmp_path: Path, monkeypatch: pytest.
     assert bpf_objects.read_digest() == before
     (tmp_path / "socket.bpf.o").write_bytes(b"")
     assert bpf_objects.read_digest() != before
+
+
+def find_helpers(raw: bytes) -> set[int]:
+    """Which numbers of enum bpf_func_id (linux/bpf.h) are called: BPF_JMP | BPF_CALL without a pseudo register."""
+    words = iter_unpack("=BBhi", raw[: len(raw) & ~7])  # all of an object that is not code is read as such too
+    return {number for code, registers, offset, number in words if (code, registers, offset) == (0x85, 0, 0)}
+
+
+@pytest.mark.parametrize("name", ["verdict", "claim"])
+def test_a_socket_filter_calls_what_it_may_on_the_oldest_kernel(name: str) -> None:
+    """Linux 6.1, says the README: sk_filter_func_proto() and bpf_base_func_proto(). Else all of BPF does not load."""
+    maps, packets, memory, task, clocks, loop = {1, 2, 3}, {26, 46}, {113}, {158}, {125, 160}, {181}
+    called = find_helpers(bpf_objects.object_path(name).read_bytes())
+    assert called <= maps | packets | memory | task | clocks | loop
 
 
 def test_a_missing_object_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,13 +10,15 @@ import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.netns_visit import visit_netns
-from tests.kernel.pinned_tables import find_listener
+from tests.kernel.pinned_tables import find_listener, is_shared
 from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import TCP, UDP, Direction, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel import bpf_structs as structs
-from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.bpf_maps import BpfMaps
+from tinysnitch.kernel.bpf_pins import PinFolder
+from tinysnitch.kernel.bpf_programs import BpfPrograms, pack_owner
 from tinysnitch.kernel.bpf_structs import Listener, Owner, ProcessEntry, TraceEvent, TraceKind
 from tinysnitch.kernel.libbpf import Map
 from tinysnitch.kernel.nfqueue import Queue
@@ -217,6 +219,31 @@ def test_a_port_that_programs_share_stays_theirs_until_the_last_has_left(
     assert find_listener(programs, UDP, port, parse_address("127.0.0.1")) is None
 
 
+def test_a_shared_port_stays_shared_however_often_others_come_and_go(programs: BpfPrograms, agent: Agent) -> None:
+    """Who binds and closes it without pause for an hour or two would have it be one program's again."""
+    address = parse_address("127.0.0.1")
+    with closing(BpfMaps(PinFolder(programs.maps_dir.parent))) as maps:
+        for changes in (2**32 - 1, 2**32 - 2):
+            maps.listeners.write((address, 4000, UDP, 0), (1, *pack_owner(Owner(1, 1, 1, 1)), 1, changes))
+            handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+            agent.call("bind", handle, "127.0.0.1", 4000)
+            assert is_shared(programs, UDP, 4000, address)
+            agent.call("close", handle)
+            assert is_shared(programs, UDP, 4000, address)
+
+
+def test_who_binds_a_port_that_is_being_forgotten_is_not_forgotten_with_it(programs: BpfPrograms, agent: Agent) -> None:
+    """The entry of the last that left is there for a moment yet: who joined that would be in no table."""
+    nobody_left = 1 << 31  # bpf/listener.bpf.h
+    address, owner = parse_address("127.0.0.1"), owner_of(programs, agent)
+    with closing(BpfMaps(PinFolder(programs.maps_dir.parent))) as maps:
+        maps.listeners.write((address, 4000, UDP, 0), (1, *pack_owner(owner), nobody_left, 0))
+        handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+        agent.call("bind", handle, "127.0.0.1", 4000)
+        assert maps.bindings.find(cookie) is None
+    assert programs.read_statistics()["lost_listeners"] == 1
+
+
 @pytest.mark.parametrize(
     ("family", "target", "bound"), [("AF_INET", "127.0.0.1", "0.0.0.0"), ("AF_INET6", "::1", "::")]
 )
@@ -231,6 +258,17 @@ def test_sending_without_bind_notes_the_port(
     assert found.cookie == cookie
     agent.call("close", handle)
     assert find_listener(programs, UDP, port, parse_address(bound)) is None
+
+
+def test_a_listener_that_was_connected_for_a_while_has_all_addresses_still(programs: BpfPrograms, agent: Agent) -> None:
+    handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    port = agent.call("bind", handle, "0.0.0.0", 4000)  # what the kernel gives it would lose again
+    agent.call("connect", handle, "127.0.0.1", 9)
+    agent.call("send_to", handle, "127.0.0.1", 9)  # from 127.0.0.1, for now
+    assert agent.call("disconnect", handle) == ""
+    found = find_listener(programs, UDP, port, parse_address("0.0.0.0"))
+    assert found
+    assert found.cookie == cookie
 
 
 @pytest.mark.parametrize(

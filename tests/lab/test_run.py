@@ -84,12 +84,19 @@ def test_without_a_rules_file_the_starter_set_holds_and_nothing_is_written(lab: 
     assert "shop.test:80" in ran.stderr
 
 
-# Has a port without bind(): by listen(), by a sendto() that is refused, by a connect() that finds no way.
+# Has a port without bind(): by listen(), by a sendto() that is refused, by a connect() that finds no way. `again`: and
+# hook has told of another one that it left; `wider`: at all addresses again, which a hook has told of for one of them.
 PORT_WITHOUT_BIND = """
-import select, socket, sys
+import ctypes, select, socket, sys
 kind, remote = sys.argv[1], sys.argv[2]
-mine = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind in ("sendto", "connect") else socket.SOCK_STREAM,
+mine = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind in ("listen", "mptcp") else socket.SOCK_DGRAM,
                      socket.IPPROTO_MPTCP if kind == "mptcp" else 0)
+def send_and_disconnect():
+    mine.sendto(b"x", ("127.0.0.1", 9))
+    assert not ctypes.CDLL(None).connect(mine.fileno(), bytes(16), 16)
+    mine.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # that it was refused can be read, too
+if kind == "again":
+    send_and_disconnect()
 try:
     if kind in ("listen", "mptcp"):
         mine.listen()
@@ -101,6 +108,10 @@ try:
             except OSError:
                 pass
         mine.sendto(b"x", (remote, 9))
+    elif kind == "wider":
+        mine.bind(("", 7320))
+        mine.connect(("127.0.0.1", 9))
+        send_and_disconnect()
     else:
         mine.connect((remote, 9))
 except OSError as error:
@@ -130,6 +141,8 @@ with socket.socket(socket.AF_INET, kind) as it:
         ("mptcp", "", ""),
         ("sendto", WORLD4, f"deny {WORLD4} 9 udp\n"),
         ("connect", "192.0.2.1", ""),
+        ("again", "192.0.2.1", ""),
+        ("wider", "127.0.0.1", ""),
     ],
 )
 @pytest.mark.parametrize("is_allowed", [False, True])

@@ -1,11 +1,12 @@
-"""The pinned maps that user space reads and writes, opened together."""
+"""The pinned maps that user space reads and writes, and the program that changes some of them, opened together."""
 
 from contextlib import ExitStack
 from struct import Struct
 
 from tinysnitch.kernel import bpf_structs as structs
+from tinysnitch.kernel.bpf_objects import CLAIM_PROGRAM
 from tinysnitch.kernel.bpf_pins import PinFolder
-from tinysnitch.kernel.libbpf import Map, count_possible_cpus
+from tinysnitch.kernel.libbpf import Map, Program, count_possible_cpus
 
 _NUMBER = Struct("=I")
 _WIDE_NUMBER = Struct("=Q")
@@ -27,6 +28,8 @@ class BpfMaps:
             self.watched = self._open("watched", structs.WATCH_KEY.struct, structs.WATCH.struct)
             self.verdicts = self._open("verdicts", structs.VERDICT_KEY.struct, structs.VERDICT_VALUE.struct)
             self.statistics = self._open("statistics", _NUMBER, _WIDE_NUMBER, count_possible_cpus())
+            self.claims = Program(folder.program_path(CLAIM_PROGRAM), structs.CLAIM.struct)
+            opened.callback(self.claims.close)
             self._opened = opened.pop_all()
 
     def _open(self, name: str, key: Struct, value: Struct, values: int = 1) -> Map:

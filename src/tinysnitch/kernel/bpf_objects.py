@@ -20,6 +20,7 @@ CGROUP_PROGRAMS = (
 )
 SCOPE_PROGRAMS = ("on_receive",)  # attached beside the others where one cgroup alone is judged
 ACCEPT_PROGRAMS = ("on_getpeername4", "on_getpeername6")
+CLAIM_PROGRAM = "on_claim"  # run by user space itself
 VERDICT_PROGRAMS = (
     "out_allowed",
     "out_denied",
@@ -41,6 +42,7 @@ PROGRAMS = {
     "scope": SCOPE_PROGRAMS,
     "accept": ACCEPT_PROGRAMS,
     "verdict": VERDICT_PROGRAMS,
+    "claim": (CLAIM_PROGRAM,),
 }
 # Each in an object of its own; the first that the kernel can run is used, by a living daemon alone.
 PACKET_PROGRAMS = {"packet_open": "on_packet_open", "packet_send": "on_packet_send"}

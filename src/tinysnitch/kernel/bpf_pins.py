@@ -10,6 +10,7 @@ from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.kernel.bpf_objects import (
     ACCEPT_PROGRAMS,
     CGROUP_PROGRAMS,
+    CLAIM_PROGRAM,
     MAPS,
     PROGRAMS,
     SCOPE_PROGRAMS,
@@ -39,7 +40,8 @@ class PinFolder:
 
     def is_complete(self, *, is_scoped: bool = False) -> bool:
         links = (*LINKS, *(SCOPE_PROGRAMS if is_scoped else ()))
-        wanted = [*map(self.map_path, MAPS), *map(self.program_path, VERDICT_PROGRAMS), *map(self.link_path, links)]
+        programs = (*VERDICT_PROGRAMS, CLAIM_PROGRAM)
+        wanted = [*map(self.map_path, MAPS), *map(self.program_path, programs), *map(self.link_path, links)]
         return all(path.exists() for path in wanted)
 
     def create(self) -> None:
@@ -91,6 +93,7 @@ def load_pins(folder: PinFolder, cgroup: Path, prepare: Callable[[], None], *, i
             objects = {name: load_object(name, folder, loaded) for name in PROGRAMS if name != "scope" or is_scoped}
             for name in VERDICT_PROGRAMS:
                 objects["verdict"].pin_program(name, folder.program_path(name))
+            objects["claim"].pin_program(CLAIM_PROGRAM, folder.program_path(CLAIM_PROGRAM))
             prepare()
             for name in TRACING_PROGRAMS:
                 pin_link(objects["process"].attach(name), folder.link_path(name))

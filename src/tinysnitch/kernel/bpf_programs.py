@@ -26,13 +26,14 @@ from tinysnitch.kernel.bpf_settings import BpfSettings
 from tinysnitch.kernel.bpf_structs import FlowEntry, Image, Listener, Owner, ProcessEntry, TraceEvent
 from tinysnitch.kernel.clock import read_boot_ns
 from tinysnitch.kernel.libbpf import BPF_NOEXIST, Ring, opened_pin
-from tinysnitch.kernel.listener_table import ListenerTable
 
 _DIRECTIONS = {Direction.OUTBOUND: structs.OUTBOUND, Direction.INBOUND: structs.INBOUND}
 _VERDICTS = {Verdict.ALLOW: structs.VERDICT_ALLOW, Verdict.DENY: structs.VERDICT_DENY}
 _PROVISIONAL = {Watch.NOTED: structs.VERDICT_ALLOW_NOTED, Watch.GUARDED: structs.VERDICT_ALLOW_GUARDED}
 _WATCH_STATES = {Verdict.ALLOW: structs.WATCH_OVER, Verdict.DENY: structs.WATCH_CUT}
 _NO_REMOTE = (bytes(16), 0)
+_NOBODY = (0, 0, 0, 0)  # as an owner
+_NOWHERE = (bytes(16), 0, 0, 0)  # as a listener's key
 
 
 class BpfPrograms:
@@ -44,7 +45,6 @@ class BpfPrograms:
         self._folder = folder
         self._maps = BpfMaps(folder)
         self._settings = open_settings(folder)
-        self._listeners = ListenerTable(self._maps, self._settings)
         self._next_seeded = structs.EXEC_ID_SEEDED + read_boot_ns()
         self._ring: Ring | None = None
         self._samples: list[bytes] = []
@@ -227,19 +227,27 @@ class BpfPrograms:
             self._maps.processes.delete(pid)
             self._maps.images.delete(exec_id)
 
-    # Ports (SeedTable and FlowTable ask for them here)
+    # Ports
 
     def expect_all_listeners(self) -> None:
-        self._listeners.expect_all()
+        """All that are there are seeded now: what an earlier daemon had no room for is no reason for doubt any more."""
+        self._settings.set_lost_listeners(False)
 
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
-        return self._listeners.seed((address, port, protocol, 0), listener)
+        """Where the port is known already the socket is one more that takes it. False: the socket is known too.
+
+        True: see that it is still open, and else `withdraw_listener`.
+        """
+        key = (address, port, protocol, 0)
+        return bool(self._maps.claims.run(listener.cookie, *pack_owner(listener.owner), *key, structs.CLAIM_PORT))
 
     def withdraw_listener(self, cookie: int) -> None:
-        self._listeners.withdraw(cookie)
+        """It was closed before it was seeded, which no hook tells."""
+        self._maps.claims.run(cookie, *_NOBODY, *_NOWHERE, structs.CLAIM_END)
 
     def replace_owner(self, cookie: int, owner: Owner) -> None:
-        self._listeners.hand_over(cookie, owner)
+        """Somebody else uses the socket now."""
+        self._maps.claims.run(cookie, *pack_owner(owner), *_NOWHERE, structs.CLAIM_OWNER)
 
     # Counts and traces
 
@@ -249,7 +257,6 @@ class BpfPrograms:
         own = {
             "lost_images": maps.images.turned_away,
             "lost_processes": maps.processes.turned_away,
-            "lost_listeners": maps.listeners.turned_away + maps.bindings.turned_away,
         }
         return {
             name: own.get(name, 0) + sum(value for (value,) in maps.statistics.find_each(index))

@@ -27,6 +27,10 @@ IMAGE_DIRECTORY_CUT = 16
 IMAGE_ARGS_UNREADABLE = 32
 IMAGE_USER_NAMESPACE = 64
 
+CLAIM_PORT = 1
+CLAIM_END = 2
+CLAIM_OWNER = 3
+
 ANSWER_NS = 30_000_000_000  # how long an answer may take, and how long nothing may be said after one
 LULL_NS = 120_000_000_000
 
@@ -81,12 +85,12 @@ class Layout:
 
 OWNER = Layout({"exec_id": "Q", "started_ns": "Q", "pid": "I", "uid": "I"})
 OWNED_SOCKET = Layout(
-    OWNER.inside("owner")
-    | {"watch": "I", "let_go_port": "H", "is_let_go": "B", "may_be_bound": "B", "let_go_to": "16s"}
+    OWNER.inside("owner") | {"watch": "I", "let_go_port": "H", "is_let_go": "B", "boundness": "B", "let_go_to": "16s"}
 )
 PROCESS = Layout({"exec_id": "Q", "started_ns": "Q"})
 LISTENER_KEY = Layout({"address": "16s", "port": "H", "protocol": "B", "pad": "B"})
 LISTENER = Layout({"cookie": "Q"} | OWNER.inside("owner") | {"members": "I", "is_shared": "I"})
+CLAIM = Layout({"cookie": "Q"} | OWNER.inside("owner") | LISTENER_KEY.inside("key") | {"kind": "I"})
 FLOW_KEY = Layout(
     {
         "local": "16s",
@@ -155,6 +159,7 @@ LAYOUTS = {
     "process": PROCESS,
     "listener_key": LISTENER_KEY,
     "listener": LISTENER,
+    "claim": CLAIM,
     "flow_key": FLOW_KEY,
     "flow": FLOW,
     "conversation": CONVERSATION,

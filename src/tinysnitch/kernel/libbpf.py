@@ -18,6 +18,7 @@ LIBRARY = "libbpf.so.1"
 BPF_ANY = 0
 BPF_NOEXIST = 1
 BPF_EXIST = 2
+_ETHERNET_SIZE = 14  # of the header in front of what a socket filter sees (bpf_prog_test_run_skb())
 _LOG_SIZE = 1 << 20
 _LOG_LINES = 6  # the verifier names the reason at the end
 _ROOT_HINT = "run it as root, with CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, on a kernel that is not locked down"
@@ -211,6 +212,31 @@ class Map:
         if failed and failed != -errno.ENOENT:
             raise_errno(f"deleting from {self.path}", -failed)
         return not failed
+
+
+class Program:
+    """A pinned socket filter that is run here, on one tuple at a time."""
+
+    def __init__(self, path: Path, argument: Struct) -> None:
+        ffi, self._library = _open_library()
+        self._path, self._argument = path, argument
+        self._fd = open_pinned(path)
+        self._data = ffi.new("char[]", _ETHERNET_SIZE + argument.size)
+        self._view = ffi.buffer(self._data)
+        self._opts = ffi.new("struct bpf_test_run_opts *")
+        self._opts.sz = ffi.sizeof("struct bpf_test_run_opts")
+        self._opts.data_in, self._opts.data_size_in, self._opts.repeat = self._data, len(self._view), 1
+
+    def run(self, *argument: Any) -> int:  # noqa: ANN401  (as the struct says)
+        """What it returns."""
+        self._argument.pack_into(self._view, _ETHERNET_SIZE, *argument)
+        failed = self._library.bpf_prog_test_run_opts(self._fd, self._opts)
+        if failed:
+            raise_errno(f"running {self._path}", -failed)
+        return int(self._opts.retval)
+
+    def close(self) -> None:
+        os.close(self._fd)
 
 
 class Ring:

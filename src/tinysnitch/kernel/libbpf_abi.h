@@ -14,6 +14,21 @@ struct bpf_object_open_opts {
 	uint32_t kernel_log_level;
 };
 
+/* bpf.h: likewise up to `repeat`. */
+struct bpf_test_run_opts {
+	size_t sz;
+	const void *data_in;
+	void *data_out;
+	uint32_t data_size_in;
+	uint32_t data_size_out;
+	const void *ctx_in;
+	void *ctx_out;
+	uint32_t ctx_size_in;
+	uint32_t ctx_size_out;
+	uint32_t retval;
+	int repeat;
+};
+
 void *libbpf_set_print(void *print);
 int libbpf_num_possible_cpus(void);
 
@@ -29,6 +44,7 @@ int bpf_link__pin(void *link, const char *path);
 int bpf_link__destroy(void *link);
 
 int bpf_obj_get(const char *path);
+int bpf_prog_test_run_opts(int fd, struct bpf_test_run_opts *opts);
 int bpf_map_lookup_elem(int fd, const void *key, void *value);
 int bpf_map_update_elem(int fd, const void *key, const void *value, uint64_t flags);
 int bpf_map_delete_elem(int fd, const void *key);

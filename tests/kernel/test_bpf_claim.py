@@ -1,0 +1,32 @@
+"""claim.bpf.c: user space and the hooks change the same ports at once. (What it may claim: test_bpf_programs.py.)"""
+
+from threading import Thread
+
+import pytest
+
+from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.pinned_tables import find_listener
+from tinysnitch.core.flow import UDP, parse_address
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.bpf_structs import Owner
+
+pytestmark = pytest.mark.privileged
+
+LOCAL, PORT = "127.0.0.1", 4000
+
+
+def test_a_port_is_handed_over_while_others_come_and_go_and_the_last_takes_it_along(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent
+) -> None:
+    """An entry that stayed would be there for good; of one that went early somebody would be in no table."""
+    handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    agent.call("reuse_address", handle)
+    agent.call("bind", handle, LOCAL, PORT)
+    others = Thread(target=place.start_agent().call, args=("bind_and_close", LOCAL, PORT, 1, True))
+    others.start()
+    while others.is_alive():
+        for exec_id in (1 << 63, 1 << 63 | 1):
+            programs.replace_owner(cookie, Owner(exec_id, 1, agent.pid, 0))
+    assert find_listener(programs, UDP, PORT, parse_address(LOCAL))
+    agent.call("close", handle)
+    assert find_listener(programs, UDP, PORT, parse_address(LOCAL)) is None
