@@ -128,7 +128,7 @@ def test_links_are_followed_as_the_kernel_does(tmp_path: Path) -> None:
 def test_what_cannot_be_meant_is_refused(words: tuple[str | int, ...], problem: str) -> None:
     with pytest.raises(SnitchError, match=problem) as caught:
         Asked("")(*words)
-    assert caught.value.hint
+    assert (bool(caught.value.hint), caught.value.exit_code) == (True, 2)
 
 
 def test_the_program_is_of_who_asks() -> None:

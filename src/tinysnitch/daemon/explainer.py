@@ -10,7 +10,7 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.engine import Engine
-from tinysnitch.core.errors import Malformed, NotPermitted, SnitchError
+from tinysnitch.core.errors import Malformed, NotPermitted, NotUnderstood
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow, is_v4, parse_address
 from tinysnitch.core.own_rules import is_own
 from tinysnitch.core.port_text import Service, parse_service
@@ -142,11 +142,11 @@ def _imagine_flow(address: bytes, port: int, protocol: str) -> Flow:
     service = _parse_protocol(protocol)
     number = service.protocol
     if number is None:
-        raise SnitchError(f"{protocol!r} is every protocol", _PROTOCOL_HINT)
+        raise NotUnderstood(f"{protocol!r} is every protocol", _PROTOCOL_HINT)
     if number == ICMP and not is_v4(address):
         number = ICMPV6
     if not 0 <= port <= _MAX_PORT or (port == 0) == (number in (TCP, UDP)):
-        raise SnitchError(
+        raise NotUnderstood(
             f"{port or '-'} is no port for {protocol}", f"a port from 1 to {_MAX_PORT} for TCP and UDP, else -"
         )
     is_inbound = service.direction is Direction.INBOUND
@@ -164,16 +164,16 @@ def _parse_protocol(text: str) -> Service:
     try:
         return parse_service(_parse_word(text))
     except BadWord as error:
-        raise SnitchError(f"{text!r} is no protocol", error.hint or _PROTOCOL_HINT) from None
+        raise NotUnderstood(f"{text!r} is no protocol", error.hint or _PROTOCOL_HINT) from None
 
 
 def _parse_name(text: str) -> str:
     try:
         remote = parse_remote(_parse_word(text))
     except BadWord as error:
-        raise SnitchError(f"{text!r} is no remote: {error}", error.hint or _REMOTE_HINT) from None
+        raise NotUnderstood(f"{text!r} is no remote: {error}", error.hint or _REMOTE_HINT) from None
     if remote.kind is not RemoteKind.NAME:
-        raise SnitchError(f"{text!r} is more than one remote", _REMOTE_HINT)
+        raise NotUnderstood(f"{text!r} is more than one remote", _REMOTE_HINT)
     return remote.text
 
 
@@ -190,7 +190,7 @@ def _imagine_attribution(program: str, uid: int) -> Attribution:
         return _WORDS[program]
     path, args = split_program(program)
     if not path.startswith("/"):
-        raise SnitchError(f"{program!r} is no program", "write its whole path, `kernel` or `unknown`")
+        raise NotUnderstood(f"{program!r} is no program", "write its whole path, `kernel` or `unknown`")
     path = os.path.realpath(path) if "\0" not in path else path
     process = Process(
         exec_id=0, pid=0, started_ns=0, uid=uid, executable=path, device=0, inode=0, program=path, args=args
