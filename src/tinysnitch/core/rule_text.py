@@ -23,7 +23,7 @@ from tinysnitch.core.port_text import (
     parse_ports,
     parse_service,
 )
-from tinysnitch.core.program_text import PROGRAM_FORMS, format_args, format_program, parse_args, parse_program
+from tinysnitch.core.program_text import PROGRAM_FORMS, format_args, format_program, has_star, parse_args, parse_program
 from tinysnitch.core.remote_text import REMOTE_FORMS, format_remote, parse_remote
 from tinysnitch.core.rule import ANY_PROGRAM, PortRange, Program, Rule
 from tinysnitch.core.rule_qualifiers import QUALIFIERS, format_qualifiers
@@ -162,6 +162,8 @@ def _read_qualifier(qualifiers: dict[str, Any], key: str, word: Word) -> None:
         value = word.text.partition("=")[2]
         if not value:
             raise BadWord(f"{key}= has no value", f"write {qualifier.example}")
+        if has_star(word):
+            raise BadWord(f"{key}= has no patterns", "write one whole value, in a rule for each; a star itself as '*'")
         qualifiers[qualifier.field] = qualifier.parse(value)
     except BadWord as error:
         raise BadWord(error.problem, error.hint, word.column) from None
