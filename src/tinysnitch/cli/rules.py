@@ -163,6 +163,8 @@ def _find_reasons_not_to_match(line: str, client: ControlClient) -> Iterator[str
         yield f"there is no user {rule.user}"
     if rule.program.kind is ProgramKind.PATH and is_missing(rule.program.text):
         yield f"there is no file {rule.program.text}"
+    if rule.program.kind is ProgramKind.PATH and os.path.isdir(rule.program.text):
+        yield f"{rule.program.text} is a folder; {rule.program.text.rstrip('/')}/** is all that is below it"
     if rule.remote.kind is RemoteKind.LIST:
         missing = [entry for entry in client.ask(ListLists(), ListEntry) if entry.state is ListState.MISSING]
         yield from (_present_missing(entry) for entry in missing if entry.list == rule.remote.text)
