@@ -90,7 +90,8 @@ class Explainer:
             return
         relaxed: dict[Rule, list[Rule]] = {}
         for rule in rules:
-            if (rule.args is not None or rule.user) and may_see_rule(rule, right, rules):
+            is_strict = rule.args is not None or rule.user
+            if is_strict and not _names_another(rule, connection) and may_see_rule(rule, right, rules):
                 relaxed.setdefault(replace(rule, args=None, user=None), []).append(rule)
         found = Ruleset(relaxed, rules.facts).explain(connection, now.wall_s)
         matching = [found.winner, *(loser for loser, _why in found.losers)] if found.winner else []
@@ -126,6 +127,11 @@ class Explainer:
             return parse_address(text), None
         name = _parse_name(text)
         return self._engine.names.find_address(name, read_instant().boot_s) or _NO_ADDRESS, name
+
+
+def _names_another(rule: Rule, connection: Connection) -> bool:
+    """Most rules do, and are many: to look closer at each would hold verdicts up."""
+    return rule.remote.kind is RemoteKind.NAME and rule.remote.text != connection.name
 
 
 def _has_others(rule: Rule, process: Process) -> bool:
