@@ -3,7 +3,7 @@ import errno
 import pytest
 
 from tinysnitch.client.connection_error import check_welcome, error_of_connect, error_of_end, error_of_refusal
-from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, SnitchError
+from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, NotUnderstood, SnitchError
 from tinysnitch.protocol.messages import Refused, Welcome
 
 
@@ -30,7 +30,9 @@ def test_who_is_left_without_a_network_is_told_how_to_open_it() -> None:
     assert "`tinysnitch-iptables-remove` lets" in error_of_connect(OSError(errno.ECONNREFUSED, "x"), "/run/s").hint
 
 
-@pytest.mark.parametrize(("exit_code", "kind"), [(1, SnitchError), (3, DaemonNotRunning), (4, NotPermitted)])
+@pytest.mark.parametrize(
+    ("exit_code", "kind"), [(1, SnitchError), (2, NotUnderstood), (3, DaemonNotRunning), (4, NotPermitted)]
+)
 def test_a_refusal_keeps_its_exit_code(exit_code: int, kind: type[SnitchError]) -> None:
     error = error_of_refusal(Refused("no", "ask root", exit_code))
     assert (type(error), str(error), error.hint, error.exit_code) == (kind, "no", "ask root", exit_code)

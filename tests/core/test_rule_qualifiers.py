@@ -14,6 +14,7 @@ from tinysnitch.core.rule_text import parse_rule
         ("user=0012", "user=12"),
         ("user='a b'", "user='a b'"),
         ("parent='/opt/my app'", "parent='/opt/my app'"),
+        ("parent='/opt/*'", "parent='/opt/*'"),
         ("sha256=" + "AB" * 32, "sha256=" + "ab" * 32),
         ("iface=wg0", "iface=wg0"),
         ("until=2026-11-24T23:45:00Z", "until=2026-11-24T23:45:00Z"),

@@ -82,6 +82,8 @@ def test_a_bad_line_is_an_error_with_its_place_and_the_others_load() -> None:
         ("allow usr=a x - -", 7, "not a qualifier", "did you mean 'user'?"),
         ("allow user=a user=b x - -", 14, "user= is there twice", ""),
         ("allow user= x - -", 7, "user= has no value", "write user=alice"),
+        ("deny user=a parent=/opt/* x - -", 13, "parent= has no patterns", "write one whole value"),
+        ("deny iface='wg'* x - -", 6, "iface= has no patterns", "write one whole value"),
         ("allow user=4294967295 x - -", 7, "not a user", "write a name"),
         ("allow parent=make x - -", 7, "not an absolute path", "write parent="),
         ("allow sha256=12 x - -", 7, "not a SHA-256 sum", "write its 64"),

@@ -30,6 +30,7 @@ def split(line: str) -> list[str]:
         ("a$b $", ["a$b", "$"]),
         (r"$'\n\t\e\'\\'", ["\n\t\x1b'\\"]),
         (r"$'\xc3\xbc\xff'", ["ü\udcff"]),
+        (r"$'\E\303\274\xc3\274\377\0011'", ["\x1büü\udcff\x011"]),  # as `printf %q` of bash writes it
         (r"$'\u202e\U0001f600'", ["\u202e😀"]),
         ("é 'ü x'", ["é", "ü x"]),
     ],
@@ -51,6 +52,7 @@ def test_words_know_their_column_and_what_was_quoted() -> None:
         ('a "b', 3, 'the quote " is not closed'),
         ("a b\\", 3, "nothing follows the backslash"),
         (r"a $'\q'", 3, r"'\q' is no escape"),
+        (r"$'\400'", 1, r"'\4' is no escape"),
         (r"$'\U00110000'", 1, r"'\U00110000' is no escape"),
         ("a \x1b[0m", 3, "an invisible character"),
         ("a '\u202e'", 3, "an invisible character"),

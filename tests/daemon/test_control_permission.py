@@ -43,6 +43,7 @@ def test_members_of_the_group_answer_for_themselves(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(control_permission, "GROUP", GROUP)
     assert right_of(Permissions()) == "own"
     assert right_of(Permissions(), STRANGER, 0) == "none"
+    assert right_of(Permissions(), STRANGER, NOBODY.pw_gid) == "own"  # a uid without a name can have the group too
 
 
 @pytest.mark.parametrize("name", ["nobody", str(NOBODY.pw_uid), f"%{GROUP}"])

@@ -19,6 +19,18 @@ def test_everyone_may_knock(tmp_path: Path) -> None:
     assert not path.parent.exists()
 
 
+def test_folders_above_it_are_made_and_go_likewise(tmp_path: Path) -> None:
+    control = ControlSocket(tmp_path / "a" / "b" / "socket")
+    mask = os.umask(0o077)
+    try:
+        control.listen().close()
+    finally:
+        os.umask(mask)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "a", tmp_path / "a" / "b")} == {0o755}
+    control.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_was_there_stays(tmp_path: Path) -> None:
     control = ControlSocket(tmp_path / "socket")
     control.listen().close()

@@ -2,12 +2,15 @@ import asyncio
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tinysnitch.daemon import log_output
 from tinysnitch.daemon.log_output import MAX_PENDING, LogOutput
 
 LINE = b"x" * 999  # with its number and newline: 1007 bytes
@@ -82,6 +85,29 @@ def test_a_reader_that_goes_on_is_served_before_the_loop_comes_around(pipe: tupl
         log.close()
 
     asyncio.run(session())
+
+
+def test_a_slow_reader_gets_the_end_in_whole_lines(pipe: tuple[int, int]) -> None:
+    log = LogOutput(pipe[1])
+    for number in range(500):  # half a megabyte, of which the pipe takes 64 KiB at once
+        log.write(b"%06d " % number + LINE)
+    os.close(pipe[1])
+    with open(pipe[0], "rb", closefd=False) as file, ThreadPoolExecutor() as pool:
+        read = pool.submit(file.read)
+        log.close()
+        assert read.result() == b"".join(b"%06d %s\n" % (number, LINE) for number in range(500))
+
+
+def test_a_reader_that_stops_holds_the_end_up_for_a_moment_only(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_output, "CLOSE_S", 0.1)
+    log = LogOutput(pipe[1])
+    for _ in range(100):
+        log.write(LINE)
+    begun_s = time.monotonic()
+    log.close()
+    assert 0.1 <= time.monotonic() - begun_s < 5.0
 
 
 def test_a_reader_that_is_gone_costs_the_lines_only(pipe: tuple[int, int]) -> None:

@@ -45,12 +45,13 @@ def test_which_lists_have_a_source(tmp_path: Path) -> None:
     path = write(tmp_path, "https://a.test/")
     write(tmp_path, None, "mine")
     (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
     assert find_sourced(tmp_path) == [SourcedList(path, "https://a.test/")]
     assert find_sourced(tmp_path, ["ads"]) == [SourcedList(path, "https://a.test/")]
     assert find_sourced(tmp_path / "none") == []
     with pytest.raises(SnitchError, match="list mine has no source"):
         find_sourced(tmp_path, ["mine"])
-    for name in ("none", "../ads", "folder", ""):
+    for name in ("none", "../ads", "folder", "link", ""):
         with pytest.raises(SnitchError, match="there is no list"):
             find_sourced(tmp_path, [name])
 

@@ -8,7 +8,7 @@ from tinysnitch.core.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.rule import Remote, RemoteKind, Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.store import file_stamp
+from tinysnitch.store import file_stamp, rules_file
 from tinysnitch.store.rules_file import STARTER, RulesFile
 
 GIT = parse_rule("allow github.com 443 tcp /usr/bin/git")
@@ -105,6 +105,32 @@ def test_what_was_appended_need_not_be_parsed(file: RulesFile) -> None:
     assert loaded == RulesFile(file.path).read()
     write(file, "deny - - -\n")
     assert [format_rule(rule) for rule in file.read().rules] == ["deny - - -"]
+
+
+def test_what_a_removal_leaves_need_not_be_parsed(file: RulesFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 100 000 rules each time takes a second, and verdicts wait."""
+    write(
+        file,
+        "\ufeff# mine\n\nallow A.example 80,443 tcp # a\r\n \t\ndeny - - -\nallow a.example 443,80 tcp\n\r\nask - - -",
+    )
+    monkeypatch.setattr(file_stamp, "SETTLE_NS", -(10**18))
+    file.read()
+    with monkeypatch.context() as patch:
+        patch.setattr(rules_file, "parse_rules", lambda *_: pytest.fail("parsed again"))
+        assert file.remove("allow a.example 80,443 tcp")
+        assert not file.remove("allow a.example 80,443 tcp")
+        loaded = file.read()
+    assert text_of(file) == "\ufeff# mine\n\n \t\ndeny - - -\n\r\nask - - -"
+    assert loaded == RulesFile(file.path).read()
+
+
+def test_a_removal_takes_no_line_that_changed_meanwhile(file: RulesFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(file, "allow a.example 443 tcp\ndeny - - -\n")
+    before = file.read()
+    monkeypatch.setattr(file, "read", lambda: before)
+    write(file, "deny b.example - -\nallow a.example 443 tcp\n")
+    assert not file.remove("allow a.example 443 tcp")
+    assert text_of(file) == "deny b.example - -\nallow a.example 443 tcp\n"
 
 
 @pytest.mark.parametrize("before", [TEXT, TEXT + "\n", ""])

@@ -108,9 +108,18 @@ def test_nobody_else_can_take_the_lock(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / ".a.lock").stat().st_mode) == 0o600
 
 
-def test_refusals_are_named() -> None:
+def test_refusals_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(NotPermitted, match="/x: Permission denied"), errors_named(Path("/x")):
         raise PermissionError(13, "Permission denied")
+
+
+def test_what_root_is_refused_is_not_for_want_of_a_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An immutable file: exit code 4 and `run it as root` would tell root to do what they did."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(SnitchError, match="/x: Operation not permitted") as refused, errors_named(Path("/x")):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+    assert (refused.value.exit_code, "lsattr" in refused.value.hint) == (1, True)
 
 
 @pytest.mark.parametrize("number", [errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EROFS, errno.ENOSPC, errno.EIO])

@@ -161,8 +161,10 @@ def _find_reasons_not_to_match(line: str, client: ControlClient) -> Iterator[str
         yield f"it ended at {format_time(rule.until_s)}"
     if rule.user is not None and not _is_user(rule.user):
         yield f"there is no user {rule.user}"
-    if rule.program.kind is ProgramKind.PATH and is_missing(rule.program.text):
-        yield f"there is no file {rule.program.text}"
+    if rule.program.kind is ProgramKind.PATH and os.path.isdir(rule.program.text):
+        yield f"{rule.program.text} is a folder; {rule.program.text.rstrip('/')}/** is all that is below it"
+    programs = (rule.program.text if rule.program.kind is ProgramKind.PATH else None, rule.parent)
+    yield from (f"there is no file {path}" for path in programs if path is not None and is_missing(path))
     if rule.remote.kind is RemoteKind.LIST:
         missing = [entry for entry in client.ask(ListLists(), ListEntry) if entry.state is ListState.MISSING]
         yield from (_present_missing(entry) for entry in missing if entry.list == rule.remote.text)

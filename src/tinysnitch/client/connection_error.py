@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, SnitchError
+from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, NotUnderstood, SnitchError
 from tinysnitch.protocol.messages import PROTOCOL, Refused, Welcome
 
 DEFAULT_SOCKET = "/run/tinysnitch/socket"
@@ -30,11 +30,8 @@ def error_of_end(path: str | Path) -> SnitchError:
 
 def error_of_refusal(refusal: Refused) -> SnitchError:
     """The daemon's refusal as the exception that carries its exit code."""
-    if refusal.exit_code == NotPermitted.exit_code:
-        return NotPermitted(refusal.message, refusal.hint)
-    if refusal.exit_code == DaemonNotRunning.exit_code:
-        return DaemonNotRunning(refusal.message, refusal.hint)
-    return SnitchError(refusal.message, refusal.hint)
+    kinds = {kind.exit_code: kind for kind in (NotUnderstood, DaemonNotRunning, NotPermitted)}
+    return kinds.get(refusal.exit_code, SnitchError)(refusal.message, refusal.hint)
 
 
 def check_welcome(welcome: Welcome) -> None:

@@ -15,6 +15,12 @@ class SnitchError(Exception):
         self.hint = hint
 
 
+class NotUnderstood(SnitchError):
+    """The words of a command say nothing that could be meant, whatever is the case."""
+
+    exit_code = 2
+
+
 class DaemonNotRunning(SnitchError):
     """Nobody listens on the control socket."""
 

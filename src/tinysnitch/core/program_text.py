@@ -27,7 +27,7 @@ def _parse_owner(word: Word) -> Program | None:
         return None
     if not name:
         raise BadWord(f"{kind}: names nothing", f"write {kind}:NAME")
-    if _has_star(word):
+    if has_star(word):
         raise BadWord("only paths have patterns", f"write {kind}: with one whole name, in a rule for each")
     return Program(ProgramKind.OWNER, complete_owner(kind, name))
 
@@ -35,12 +35,12 @@ def _parse_owner(word: Word) -> Program | None:
 def _parse_path(word: Word) -> Program | None:
     if not word.text.startswith("/"):
         return None
-    if _has_star(word):
+    if has_star(word):
         return Program(ProgramKind.GLOB, "".join(pattern_tokens(word.pattern)))
     return Program(ProgramKind.PATH, word.text)
 
 
-def _has_star(word: Word) -> bool:
+def has_star(word: Word) -> bool:
     """One that is not quoted."""
     return "*" in word.pattern and any(token[0] == "*" for token in pattern_tokens(word.pattern))
 

@@ -14,7 +14,7 @@ import msgspec
 from tinysnitch.core.errors import ARGUMENT, RuleSyntaxError
 from tinysnitch.core.form import Form, unknown_word
 from tinysnitch.core.port_text import PORT_FORMS, format_ports, parse_ports
-from tinysnitch.core.program_text import PROGRAM_FORMS, format_args, format_program, parse_args, parse_program
+from tinysnitch.core.program_text import PROGRAM_FORMS, format_args, format_program, has_star, parse_args, parse_program
 from tinysnitch.core.protocol_text import PROTOCOL_FORMS, Service, format_service, has_ports, parse_service
 from tinysnitch.core.remote_text import REMOTE_FORMS, format_remote, parse_remote
 from tinysnitch.core.rule import ANY_PROGRAM, PortRange, Program, Rule
@@ -154,6 +154,8 @@ def _read_qualifier(qualifiers: dict[str, Any], key: str, word: Word) -> None:
         value = word.text.partition("=")[2]
         if not value:
             raise BadWord(f"{key}= has no value", f"write {qualifier.example}")
+        if has_star(word):
+            raise BadWord(f"{key}= has no patterns", "write one whole value, in a rule for each; a star itself as '*'")
         qualifiers[qualifier.field] = qualifier.parse(value)
     except BadWord as error:
         raise BadWord(error.problem, error.hint, word.column) from None

@@ -99,17 +99,22 @@ def _plain_text(found: re.Match[str], column: int) -> str:
 
 
 _ESCAPE = re.compile(
-    r"(?P<bytes>(?:\\x[0-9a-fA-F]{2})+)|\\u(?P<short>[0-9a-fA-F]{4})|\\U(?P<long>[0-9a-fA-F]{8})|\\(?P<letter>.)",
-    re.DOTALL,
+    r"""(?P<bytes>(?:\\x[0-9a-fA-F]{2}|\\[0-3][0-7]{2})+)
+      | \\u(?P<short>[0-9a-fA-F]{4})
+      | \\U(?P<long>[0-9a-fA-F]{8})
+      | \\(?P<letter>.)""",
+    re.VERBOSE | re.DOTALL,
 )
-_LETTERS = dict(zip("ntrabefv\\'\"?", "\n\t\r\a\b\x1b\f\v\\'\"?", strict=True))
+_BYTE = re.compile(r"\\x(..)|\\(...)")
+_LETTERS = dict(zip("ntrabeEfv\\'\"?", "\n\t\r\a\b\x1b\x1b\f\v\\'\"?", strict=True))
 
 
 def _unescape(found: re.Match[str], column: int) -> str:
     """One escape of $'..' (bash, QUOTING); bytes that are not UTF-8 become surrogates (PEP 383)."""
     group = found.lastgroup or ""
     if group == "bytes":
-        return bytes.fromhex(found[group].replace("\\x", "")).decode("utf-8", "surrogateescape")
+        pairs = _BYTE.findall(found[group])
+        return bytes(int(hexa or octal, 16 if hexa else 8) for hexa, octal in pairs).decode("utf-8", "surrogateescape")
     if group == "letter" and found[group] in _LETTERS:
         return _LETTERS[found[group]]
     if group == "letter" or int(found[group], 16) > 0x10FFFF:

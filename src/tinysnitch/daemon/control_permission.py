@@ -71,10 +71,12 @@ def _is_among(uid: int, gid: int, names: Iterable[str]) -> bool:
 def _is_member(uid: int, gid: int, name: str) -> bool:
     try:
         group = grp.getgrnam(name).gr_gid
+        if gid == group:  # also of a uid that has no name
+            return True
         user = pwd.getpwuid(uid)
     except KeyError:
         return False
-    return gid == group or group in read_groups(user.pw_name, user.pw_gid)
+    return group in read_groups(user.pw_name, user.pw_gid)
 
 
 def _find_uid(name: str) -> int | None:

@@ -18,7 +18,7 @@ class ControlSocket:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._made_folder = False
+        self._made_folders: list[Path] = []  # the innermost last
         self._mark: tuple[int, int] | None = None  # tells our socket file from a successor's
 
     def listen(self) -> socket.socket:
@@ -39,16 +39,16 @@ class ControlSocket:
             if self._mark is not None and _mark_of(self.path) == self._mark:
                 os.unlink(self.path)
         with suppress(OSError):  # somebody keeps files of their own there
-            if self._made_folder:
-                os.rmdir(self.path.parent)
+            for folder in reversed(self._made_folders):
+                os.rmdir(folder)
         self._mark = None
-        self._made_folder = False
+        self._made_folders.clear()
 
     def _make_folder(self) -> None:
-        folder = self.path.parent
-        if not folder.is_dir():
-            folder.mkdir(parents=True)
-            self._made_folder = True
+        """And those above it: who may knock must come through all of them, whatever the umask is."""
+        for folder in reversed([folder for folder in self.path.parents if not folder.exists()]):
+            folder.mkdir()
+            self._made_folders.append(folder)
             folder.chmod(_FOLDER_MODE)
 
     def _clear_stale(self) -> None:

@@ -1,5 +1,6 @@
 """What the control server asks of the daemon: the one door from clients to the engine."""
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from tinysnitch.core.choice import Choice
@@ -14,7 +15,7 @@ class Desk(Protocol):
 
     def status(self, right: Right) -> Status: ...
 
-    def list_rules(self, right: Right) -> list[RuleEntry]: ...
+    def list_rules(self, right: Right) -> Iterable[RuleEntry]: ...
 
     def list_lists(self, right: Right) -> list[ListEntry]: ...
 

@@ -10,7 +10,7 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.engine import Engine
-from tinysnitch.core.errors import Malformed, NotPermitted, SnitchError
+from tinysnitch.core.errors import Malformed, NotPermitted, NotUnderstood
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow, is_v4, parse_address
 from tinysnitch.core.own_rules import is_own
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process, uid_of
@@ -90,7 +90,8 @@ class Explainer:
             return
         relaxed: dict[Rule, list[Rule]] = {}
         for rule in rules:
-            if (rule.args is not None or rule.user) and may_see_rule(rule, right, rules):
+            is_strict = rule.args is not None or rule.user
+            if is_strict and not _names_another(rule, connection) and may_see_rule(rule, right, rules):
                 relaxed.setdefault(replace(rule, args=None, user=None), []).append(rule)
         found = Ruleset(relaxed, rules.facts).explain(connection, now.wall_s)
         matching = [found.winner, *(loser for loser, _why in found.losers)] if found.winner else []
@@ -128,6 +129,11 @@ class Explainer:
         return self._engine.names.find_address(name, read_instant().boot_s) or _NO_ADDRESS, name
 
 
+def _names_another(rule: Rule, connection: Connection) -> bool:
+    """Most rules do, and are many: to look closer at each would hold verdicts up."""
+    return rule.remote.kind is RemoteKind.NAME and rule.remote.text != connection.name
+
+
 def _has_others(rule: Rule, process: Process) -> bool:
     """Whether the rule is for other arguments."""
     return rule.args is not None and rule.args != process.args
@@ -142,11 +148,11 @@ def _imagine_flow(address: bytes, port: int, protocol: str) -> Flow:
     service = _parse_protocol(protocol)
     number = service.protocol
     if number is None:
-        raise SnitchError(f"{protocol!r} is every protocol", _PROTOCOL_HINT)
+        raise NotUnderstood(f"{protocol!r} is every protocol", _PROTOCOL_HINT)
     if number == ICMP and not is_v4(address):
         number = ICMPV6
     if not 0 <= port <= _MAX_PORT or (port == 0) == (number in (TCP, UDP)):
-        raise SnitchError(
+        raise NotUnderstood(
             f"{port or '-'} is no port for {protocol}", f"a port from 1 to {_MAX_PORT} for TCP and UDP, else -"
         )
     is_inbound = service.direction is Direction.INBOUND
@@ -164,16 +170,16 @@ def _parse_protocol(text: str) -> Service:
     try:
         return parse_service(_parse_word(text))
     except BadWord as error:
-        raise SnitchError(f"{text!r} is no protocol", error.hint or _PROTOCOL_HINT) from None
+        raise NotUnderstood(f"{text!r} is no protocol", error.hint or _PROTOCOL_HINT) from None
 
 
 def _parse_name(text: str) -> str:
     try:
         remote = parse_remote(_parse_word(text))
     except BadWord as error:
-        raise SnitchError(f"{text!r} is no remote: {error}", error.hint or _REMOTE_HINT) from None
+        raise NotUnderstood(f"{text!r} is no remote: {error}", error.hint or _REMOTE_HINT) from None
     if remote.kind is not RemoteKind.NAME:
-        raise SnitchError(f"{text!r} is more than one remote", _REMOTE_HINT)
+        raise NotUnderstood(f"{text!r} is more than one remote", _REMOTE_HINT)
     return remote.text
 
 
@@ -190,7 +196,7 @@ def _imagine_attribution(program: str, uid: int) -> Attribution:
         return _WORDS[program]
     path, args = split_program(program)
     if not path.startswith("/"):
-        raise SnitchError(f"{program!r} is no program", "write its whole path, `kernel` or `unknown`")
+        raise NotUnderstood(f"{program!r} is no program", "write its whole path, `kernel` or `unknown`")
     path = os.path.realpath(path) if "\0" not in path else path
     process = Process(
         exec_id=0, pid=0, started_ns=0, uid=uid, executable=path, device=0, inode=0, program=path, args=args

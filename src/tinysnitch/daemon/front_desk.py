@@ -1,5 +1,8 @@
 """Answers what clients ask: the desk of the control server, over the engine and the driver."""
 
+from collections.abc import Iterator
+from itertools import chain
+
 import msgspec
 
 from tinysnitch.core.answer import can_be_remembered, rule_for_choice
@@ -80,11 +83,12 @@ class FrontDesk:
 
     # Rules
 
-    def list_rules(self, right: Right) -> list[RuleEntry]:
+    def list_rules(self, right: Right) -> Iterator[RuleEntry]:
+        """Those of now, written out one after the other: they may be many, and verdicts wait meanwhile."""
         rules = self._engine.rules
         lasting, temporary = self._lasting(right), self._visible(rules.temporary(), right)
-        listed = [RuleEntry(format_rule(rule), RuleSource.FILE, rule.until_s) for rule in lasting]
-        return listed + [self._temporary_entry(rule) for rule in temporary]
+        listed = (RuleEntry(format_rule(rule), RuleSource.FILE, rule.until_s) for rule in lasting)
+        return chain(listed, map(self._temporary_entry, temporary))
 
     def _temporary_entry(self, rule: Rule) -> RuleEntry:
         source = RuleSource.TEMPORARY if rule.exec_id is None else RuleSource.QUIT

@@ -7,9 +7,12 @@ taken back at the end.
 
 import asyncio
 import os
+import select
+import time
 from contextlib import suppress
 
 MAX_PENDING = 8 << 20  # bytes that wait for a slow reader: about 15 000 lines
+CLOSE_S = 1.0  # for a reader to take what waits at the end
 _FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -50,11 +53,18 @@ class LogOutput:
     def close(self) -> None:
         """Give a slow reader a last chance, then let go."""
         self._stop_waiting()
-        if self._pending:
-            self._send()
+        self._send_rest()
         if self._was_blocking:
             os.set_blocking(self._fd, True)
         os.close(self._fd)
+
+    def _send_rest(self) -> None:
+        """What one write cannot take, of a crowd that is refused at the end say, would be cut off in a line."""
+        deadline_s = time.monotonic() + CLOSE_S
+        writable = select.poll()
+        writable.register(self._fd, select.POLLOUT)
+        while self._pending and writable.poll(max(0.0, deadline_s - time.monotonic()) * 1000):
+            self._send()
 
     def _continue(self) -> None:
         self._send()

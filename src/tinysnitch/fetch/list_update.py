@@ -1,7 +1,6 @@
 """Fetching a list anew from where its first lines say. On any failure the old one stays as it is."""
 
 import os
-import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def find_sourced(folder: Path, names: Iterable[str] = ()) -> list[SourcedList]:
 
 def _list_files(folder: Path) -> list[Path]:
     with errors_named(folder):
-        return [path for path in folder.iterdir() if stat.S_ISREG(os.stat(path).st_mode)] if folder.exists() else []
+        return [path for path in folder.iterdir() if path.is_file()] if folder.exists() else []
 
 
 def _read_source(path: Path) -> str | None:

@@ -8,7 +8,7 @@ import msgspec
 
 from tinysnitch.core.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.rule import Rule
-from tinysnitch.core.rule_text import BYTE_ORDER_MARK, format_rule, parse_rule, parse_rules
+from tinysnitch.core.rule_text import BYTE_ORDER_MARK, format_rule, is_blank, parse_rule, parse_rules
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.text_file import errors_named, locked, read_text, replace_text
 
@@ -128,14 +128,14 @@ class RulesFile:
             text = self._get_text()
             gap = "" if not text or text.endswith("\n") else "\n"
             replace_text(self.path, text + gap + "".join(f"{_line_of(rule)}\n" for rule in new))
-            self._note_appended(loaded, new)
+            self._note_change(loaded, (*loaded.rules, *new))
         return True
 
-    def _note_appended(self, loaded: LoadedRules, new: tuple[Rule, ...]) -> None:
+    def _note_change(self, loaded: LoadedRules, rules: tuple[Rule, ...]) -> None:
         """What is in the file now is known: of many rules, reading them again would hold verdicts up."""
         stamp = self._find_stamp()
         if stamp and not loaded.errors:
-            self._loaded = (stamp, LoadedRules((*loaded.rules, *new), ()))
+            self._loaded = (stamp, LoadedRules(rules, ()))
 
     def remove(self, line: str) -> bool:
         """Take out every line that says the same rule, and do not save it later; False when there was none.
@@ -144,12 +144,13 @@ class RulesFile:
         """
         rule = parse_rule(line)
         with self._changing():
-            text = self._get_text()
+            loaded, text = self.read(), self._get_text()
             mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
             lines = text.removeprefix(mark).split("\n")
-            kept = [other for other in lines if not _says(other, rule)]
+            kept = _lines_without(rule, lines, loaded)
             if len(kept) < len(lines):
                 replace_text(self.path, mark + "\n".join(kept))
+                self._note_change(loaded, tuple(other for other in loaded.rules if other != rule))
         was_unsaved = rule in self._unsaved
         self._unsaved.pop(rule, None)
         return was_unsaved or len(kept) < len(lines)
@@ -186,6 +187,16 @@ def _line_of(rule: Rule) -> str:
     if not _says(line, rule):
         raise SnitchError(f"no line can say this rule: {line}", "please report this as a bug of tinysnitch")
     return line
+
+
+def _lines_without(rule: Rule, lines: list[str], loaded: LoadedRules) -> list[str]:
+    """Those that do not say the rule. What each says is known where none is wrong: to parse all would take long."""
+    if loaded.errors:
+        return [line for line in lines if not _says(line, rule)]
+    said = iter(loaded.rules)
+    return [
+        line for line in lines if is_blank(line.removesuffix("\r")) or next(said, None) != rule or not _says(line, rule)
+    ]
 
 
 def _says(line: str, rule: Rule) -> bool:

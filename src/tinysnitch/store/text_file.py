@@ -15,6 +15,7 @@ from pathlib import Path
 from tinysnitch.core.errors import NotPermitted, SnitchError
 
 MAX_BYTES = 256 << 20  # of a text that is read: several times as much memory
+_ROOT_HINT = "root too is refused: see whether it is immutable (lsattr), or what else guards it"
 _HINT = "see whether the place is there, and has room"
 _HINTS = {
     errno.EISDIR: "it is a folder: name a file",
@@ -32,7 +33,10 @@ def errors_named(path: Path) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        raise NotPermitted(f"{path}: {error.strerror}", "run it as root") from error
+        problem = f"{path}: {error.strerror}"
+        if os.geteuid() != 0:
+            raise NotPermitted(problem, "run it as root") from error
+        raise SnitchError(problem, _ROOT_HINT) from error  # not who asked is to blame, nor is more right to be had
     except OSError as error:
         raise SnitchError(f"{path}: {error.strerror or error}", _HINTS.get(error.errno or 0, _HINT)) from error
 
