@@ -1,6 +1,5 @@
 """From nothing to a firewall and back. The whole way, for real, is in tests/lab."""
 
-import asyncio
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -11,7 +10,7 @@ import pytest
 from tests.lab.lab import Lab
 from tests.lab.patience import PATIENCE
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.daemon.lifecycle import begun, is_done_before, read_extra_interpreters
+from tinysnitch.daemon.lifecycle import begun, read_extra_interpreters
 
 
 @pytest.mark.parametrize(
@@ -36,31 +35,6 @@ def test_work_that_is_begun_is_done_at_the_end() -> None:
     with pytest.raises(OSError, match="inside"), begun(lambda: done.append("done")):
         raise OSError("inside")
     assert done == ["done", "tried", "done"]
-
-
-@pytest.mark.parametrize("is_stopped", [False, True])
-def test_a_start_ends_with_the_stop(is_stopped: bool) -> None:
-    async def work() -> None:
-        if is_stopped:
-            await asyncio.Event().wait()
-
-    async def run() -> bool:
-        stop = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.01, stop.set)
-        return await is_done_before(work(), stop)
-
-    assert asyncio.run(run()) is not is_stopped
-
-
-def test_a_start_that_fails_says_so() -> None:
-    async def fail() -> None:
-        raise SnitchError("not today")
-
-    async def run() -> None:
-        await is_done_before(fail(), asyncio.Event())
-
-    with pytest.raises(SnitchError, match="not today"):
-        asyncio.run(run())
 
 
 @pytest.mark.privileged
