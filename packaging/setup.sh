@@ -67,19 +67,20 @@ refresh_lists() {
 	apt-get update -qq || fail "apt-get update failed" "is the network up?"
 }
 
+# Its own file, not the link that leads to another one after the distribution's upgrade.
 find_python() {
 	local candidate
 	for candidate in /usr/bin/python3 python3; do
-		if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-			echo "$candidate"
-			return
-		fi
+		"$candidate" -c 'import os, sys
+sys.version_info < (3, 11) and sys.exit(1)
+print(os.path.realpath(sys.executable))' 2>/dev/null && return
 	done
 	fail "no Python 3.11 or newer" "install python3 from your distribution"
 }
 
 make_environment() { # extra of pyproject.toml, or nothing
-	[ -x .venv/bin/python ] || "$(find_python)" -m venv .venv
+	# Of a Python that was replaced nothing is left but the links.
+	.venv/bin/python -c 'import pip' 2>/dev/null || "$(find_python)" -m venv --clear .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".$1" ||
 		fail "pip could not install the project" "its own message stands above; is the network up?"
 }
