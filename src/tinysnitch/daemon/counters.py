@@ -10,6 +10,7 @@ from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.driver import NOT_SAVED, Driver
 from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
+from tinysnitch.daemon.recorder import NOT_TOLD
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 
 KERNEL_LOSSES = {
@@ -28,7 +29,8 @@ KERNEL_LOSSES = {
 }
 
 
-_TOLD = (NOT_LEARNED, PUT_BACK, NOT_SAVED)  # when they happen
+# When they happen; but for those that are there so that the log is short.
+_TOLD = (NOT_LEARNED, PUT_BACK, NOT_SAVED, NOT_TOLD)
 
 
 class Counters:
