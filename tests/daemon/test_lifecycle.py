@@ -38,7 +38,10 @@ def test_work_that_is_begun_is_done_at_the_end() -> None:
 
 
 @pytest.mark.privileged
-def test_a_start_that_waits_for_a_list_ends_by_sigterm_and_leaves_nothing(lab: Lab) -> None:
+@pytest.mark.parametrize("is_left", [False, True], ids=["nothing was there", "an earlier one was killed"])
+def test_a_start_that_waits_for_a_list_ends_by_sigterm_and_leaves_nothing(lab: Lab, is_left: bool) -> None:
+    if is_left:
+        lab.start_daemon("").kill()
     (lab.folder / "lists").mkdir()
     (lab.folder / "lists" / "big").write_text("".join(f"host{number}.example.com\n" for number in range(1_000_000)))
     (lab.folder / "rules").write_text("deny @big - -\n")
@@ -50,6 +53,7 @@ def test_a_start_that_waits_for_a_list_ends_by_sigterm_and_leaves_nothing(lab: L
     said, _ = daemon.communicate(timeout=3 * PATIENCE)
     assert (daemon.returncode, said) == (0, "")
     assert "TINYSNITCH" not in lab.run_outside(["iptables-save"]).stdout
+    assert lab.run_outside(["find", "/sys/fs/bpf", "-name", "tinysnitch*"]).stdout == ""
 
 
 @pytest.mark.privileged

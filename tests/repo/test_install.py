@@ -107,10 +107,11 @@ def test_what_another_python_was_set_up_for_is_set_up_anew(tmp_path: Path) -> No
         assert subprocess.run(["make", "-q", "setup"], cwd=tmp_path).returncode == is_missing
 
 
-def test_the_firewall_comes_before_the_network_and_in_no_circle() -> None:
-    """Nor after what waits for the network itself: systemd would leave out a service, perhaps this one."""
+def test_the_firewall_comes_before_the_network_and_in_no_circle_and_stays() -> None:
+    """Not after what waits for the network itself: systemd would leave out a service, perhaps this one."""
     unit = (ROOT / "packaging/tinysnitchd.service").read_text().splitlines()
     assert {"DefaultDependencies=no", "Conflicts=shutdown.target"} <= set(unit)
+    assert {"RestartKillSignal=SIGUSR1", "StartLimitIntervalSec=0", "OOMPolicy=continue"} <= set(unit)
     assert [line for line in unit if line.startswith(("After=", "Before="))] == [
         "After=local-fs.target",
         "Before=network-pre.target shutdown.target",
@@ -119,6 +120,6 @@ def test_the_firewall_comes_before_the_network_and_in_no_circle() -> None:
 
 @pytest.mark.parametrize("unit", sorted((ROOT / "packaging").glob("*.service")), ids=lambda unit: unit.name)
 def test_a_unit_starts_what_is_installed(unit: Path) -> None:
-    started = re.findall(r"^Exec\w+=(?:/usr/bin/env |/usr/local/bin/)(\S+)", unit.read_text(), re.MULTILINE)
+    started = re.findall(r"^Exec\w+=.*?(?:/usr/bin/env |/usr/local/bin/)(\S+)", unit.read_text(), re.MULTILINE)
     assert len(started) == unit.read_text().count("\nExec")
     assert set(started) <= SCRIPTS.keys()

@@ -2,7 +2,7 @@
 
 The order: claim the namespace and the state folder, the kernel's programs and what ran before, the queues, the control
 socket, and the netfilter rules last; taken away from the last to the first. A start that fails leaves everything as it
-was found: gone when it was not there, in force when an earlier daemon left it.
+was found: gone when it was not there, in force when an earlier daemon left it. One that is stopped leaves nothing.
 """
 
 import asyncio
@@ -139,7 +139,10 @@ class SetUp:
         instance = name_instance(read_netns_cookie(), self._options.is_scoped)
         self._undo.callback(claim(instance).close)
         self._undo.callback(StateLock(self._options.state_dir).close)
-        self._was_there = Netfilter(instance.label, instance.queues, program_path=None).is_present()
+        left = Netfilter(instance.label, instance.queues, program_path=None)
+        self._was_there = left.is_present()
+        if self._was_there:
+            self._undo.callback(self._open_early, left, instance.pins)
         cgroup = self._choose_cgroup(instance)
         if self._options.is_scoped:  # what judges one command leaves the rest of the machine as it is
             self._rules_file.hold_starter()
@@ -182,10 +185,18 @@ class SetUp:
         self._undo.callback(remove_cgroup, cgroup)
         return make_cgroup(cgroup.name)
 
+    def _open_early(self, left: Netfilter, pins: Path) -> None:
+        """Who is stopped while it starts has failed at nothing: what closed the machine for it goes, too."""
+        if self._stop.has_come and not self._is_ready and not self._keeps():
+            left.remove()
+            remove_all_pins(pins)
+
+    def _keeps(self) -> bool:
+        return self._options.on_exit is OnExit.KEEP or self._stop.is_hand_over
+
     def _take_away(self, remove: Callable[[], None]) -> None:
         """At the end: what the options and the signal say. After a failed start: what was not there before."""
-        is_wanted = self._options.on_exit is OnExit.KEEP or self._stop.is_hand_over
-        is_kept = is_wanted if self._is_ready else self._was_there
+        is_kept = self._keeps() if self._is_ready else self._was_there
         if not is_kept:
             remove()
 

@@ -23,6 +23,10 @@ class Stop:
         self.is_hand_over = number is HAND_OVER
         self._has_come.set()
 
+    @property
+    def has_come(self) -> bool:
+        return self._has_come.is_set()
+
     def block_further(self) -> None:
         """Whoever is impatient shall not spoil our end."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
