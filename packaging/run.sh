@@ -40,6 +40,7 @@ trap stop_daemon EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
+{ : >>"$LOG"; } 2>/dev/null || fail "the log $LOG cannot be written" "TINYSNITCH_LOG names another file"
 setsid "$BIN/tinysnitchd" >>"$LOG" 2>&1 &
 daemon=$!
 # Ours, not one of another namespace that has the socket.
