@@ -52,6 +52,7 @@ def test_what_is_installed_is_taken_away(clone: Path, tmp_path: Path) -> None:
 
 # Nobody's /etc/systemd, /run and /usr/local/bin, the group is there, and a daemon runs or not.
 PRIVATE = """
+PATH=/usr/local/bin:$PATH
 for place in /etc/systemd /run /usr/local/bin; do mount -t tmpfs private "$place"; done
 mkdir -p /run/systemd/system /etc/systemd/system /etc/systemd/user
 printf '#!/bin/sh\\n[ "$1" != is-active ] || %s\\n' "$2" >/usr/local/bin/systemctl
