@@ -83,7 +83,7 @@ bench-prompt: setup-test  ## measure the window: from a held packet to a painted
 screenshots: setup-test  ## take pictures of the window in every state, into build/screenshots
 	$(BIN)/python -m bench.screenshots build/screenshots
 
-test-fresh:  ## prove `make setup` on a bare Debian 13 in a scratch folder
+test-fresh:  ## prove `make setup` on a bare Debian 13 in a scratch folder; SUITE=noble MIRROR=URL: on Ubuntu 24.04
 	tests/fresh/run.sh
 
 test-kernel: setup-test  ## run the lab's core tests on Debian 13's stock kernel, in a virtual machine
