@@ -47,6 +47,7 @@ def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
                 "connections being read": 0,
             }
             assert counters.waiting() == {"connections": 0, "names": 0}
+            assert counters.not_enforcing == "tinysnitchd is still starting"
 
     asyncio.run(run())
 

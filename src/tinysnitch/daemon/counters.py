@@ -32,6 +32,8 @@ KERNEL_LOSSES = {
 # When they happen; but for those that are there so that the log is short.
 _TOLD = (NOT_LEARNED, PUT_BACK, NOT_SAVED, NOT_TOLD)
 
+STARTING = "tinysnitchd is still starting"
+
 
 class Counters:
     def __init__(
@@ -45,6 +47,11 @@ class Counters:
         self._engine = driver.engine
         self._programs = programs
         self._at_start = self._read_kernel()
+
+    @property
+    def not_enforcing(self) -> str:
+        """Why our netfilter rules are not there, or not all of them; "" when they are."""
+        return self.guard.problem if self.guard else STARTING
 
     def losses(self) -> dict[str, int]:
         connections, names = self._doors.queue.statistics(), self._doors.names_queue.statistics()
