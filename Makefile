@@ -3,8 +3,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 BPF_SOURCES := $(wildcard bpf/*.c bpf/*.h) src/tinysnitch/kernel/libbpf_abi.h
-INSTALLED := .venv/.installed
-TEST_INSTALLED := .venv/.installed-test
+# Named by the Python that runs it: the distribution's next one finds nothing of what was installed for this one.
+PYTHON := $(notdir $(realpath $(BIN)/python))
+INSTALLED := .venv/.installed-$(PYTHON)
+TEST_INSTALLED := .venv/.installed-test-$(PYTHON)
 CLANG_FORMAT = $(shell command -v clang-format-19 || command -v clang-format)
 # `make test TESTS=tests/core` runs a part; `PYTEST=-x` adds flags, `PYTEST="-m 'not slow'"` leaves out what takes long.
 TESTS ?= tests
@@ -22,7 +24,7 @@ setup: $(INSTALLED)  ## install what running needs; every command is then in .ve
 
 $(INSTALLED): pyproject.toml hatch_build.py packaging/setup.sh $(BPF_SOURCES)
 	packaging/setup.sh run
-	@touch $@
+	@touch ".venv/.installed-$$(basename "$$(realpath $(BIN)/python)")"
 
 setup-window: $(INSTALLED)  ## install Qt too, for the prompt as a window
 	packaging/setup.sh window
@@ -37,7 +39,7 @@ setup-test: $(TEST_INSTALLED)  ## install what the tests need on top
 
 $(TEST_INSTALLED): $(INSTALLED) pyproject.toml packaging/setup.sh
 	packaging/setup.sh test
-	@touch $@
+	@touch ".venv/.installed-test-$$(basename "$$(realpath $(BIN)/python)")"
 
 run: setup  ## start the firewall and its prompt here; CMD='curl https://example.com' judges that command only
 	@packaging/run.sh $(if $(value CMD),-- '$(subst ','\'',$(value CMD))')
@@ -81,7 +83,7 @@ bench-prompt: setup-test  ## measure the window: from a held packet to a painted
 screenshots: setup-test  ## take pictures of the window in every state, into build/screenshots
 	$(BIN)/python -m bench.screenshots build/screenshots
 
-test-fresh:  ## prove `make setup` on a bare Debian 13 in a scratch folder
+test-fresh:  ## prove `make setup` on a bare Debian 13 in a scratch folder; SUITE=noble MIRROR=URL: on Ubuntu 24.04
 	tests/fresh/run.sh
 
 test-kernel: setup-test  ## run the lab's core tests on Debian 13's stock kernel, in a virtual machine

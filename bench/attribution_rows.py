@@ -1,5 +1,6 @@
 """One row of the table: some thousand short lives, and what the log says of each."""
 
+import json
 import subprocess
 import time
 from collections import Counter
@@ -52,8 +53,9 @@ def run_scenario(lab: Lab, daemon: Daemon, scenario: Scenario) -> Outcome:
     records = wait_quiet(daemon, scenario)
     outcome = judge(pids, seconds, records)
     outcome.others = len(daemon.records("connection")) - len(records)
-    for record in daemon.records("lost"):
-        outcome.losses[record["what"]] += record["count"]
+    for what, count in json.loads(daemon.cli("status", "--json").stdout)["losses"].items():
+        if count and not what.endswith("evicted"):
+            outcome.losses[what] += count
     return outcome
 
 

@@ -25,7 +25,15 @@ find_foreign() {
 
 is_staged() { [ -n "$DESTDIR" ]; }
 
-tell_systemd() { if ! is_staged && [ -d /run/systemd/system ]; then systemctl "$@"; fi; }
+has_systemd() { ! is_staged && [ -d /run/systemd/system ]; }
+
+tell_systemd() { if has_systemd; then systemctl "$@"; fi; }
+
+# A daemon that died left the machine closed, and what would open it is about to go.
+open_again() {
+	local remove=.venv/bin/tinysnitch-iptables-remove
+	if ! is_staged && [ -x "$remove" ]; then "$remove" || true; fi
+}
 
 is_staged || [ "$(id -u)" -eq 0 ] || fail "only root can install" "sudo make install"
 case "${1:-}" in
@@ -39,10 +47,15 @@ install)
 	install -m 644 packaging/tinysnitch-prompt.service "$PROMPT_UNIT"
 	is_staged || getent group tinysnitch >/dev/null || groupadd --system tinysnitch
 	tell_systemd daemon-reload
-	echo "installed. To start it, now and at each boot: systemctl enable --now tinysnitchd"
+	if has_systemd && systemctl is-active --quiet tinysnitchd; then
+		echo "installed. What runs is still the earlier one, until: systemctl restart tinysnitchd"
+	else
+		echo "installed. To start it, now and at each boot: systemctl enable --now tinysnitchd"
+	fi
 	;;
 uninstall)
 	tell_systemd disable --now tinysnitchd 2>/dev/null || true
+	open_again
 	for command in "$COMMANDS"/tinysnitch*; do
 		if [ "$(dirname "$(readlink "$command")")" = "$PWD/.venv/bin" ]; then rm "$command"; fi
 	done

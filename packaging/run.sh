@@ -40,10 +40,11 @@ trap stop_daemon EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
+{ : >>"$LOG"; } 2>/dev/null || fail "the log $LOG cannot be written" "TINYSNITCH_LOG names another file"
 setsid "$BIN/tinysnitchd" >>"$LOG" 2>&1 &
 daemon=$!
-# Ours, not one of another namespace that has the socket.
-until "$BIN/tinysnitch" status --json 2>/dev/null | grep -q "\"pid\":$daemon,"; do
+# Ours, not one of another namespace that has the socket; and it stands, whatever long list it waits for.
+until "$BIN/tinysnitch" status --json 2>/dev/null | grep -q "\"pid\":$daemon,.*\"not_enforcing\":\"\""; do
 	kill -0 "$daemon" 2>/dev/null || fail "the firewall did not start$(read_why)" "$LOG has more"
 	sleep 0.1
 done

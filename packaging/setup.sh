@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 RUN_PACKAGES=(python3-venv libbpf1 libbpf-dev libc6-dev linux-libc-dev iptables iproute2 kmod util-linux)
 TEST_PACKAGES=(gcc dnsmasq-base unbound nginx-light openssl curl wget bind9-dnsutils iputils-ping git
-	openssh-client openssh-server bpftool conntrack iperf3 procps)
+	openssh-client openssh-server conntrack iperf3 procps)
 # What Qt loads to show a window, and a font.
 WINDOW_PACKAGES=(libegl1 libgl1 libfontconfig1 libdbus-1-3 libglib2.0-0t64 libx11-xcb1 libxcb-cursor0 libxcb-icccm4
 	libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-shm0 libxcb-sync1 libxcb-xfixes0
@@ -31,6 +31,17 @@ compiler_packages() {
 
 formatter_package() {
 	if is_installed clang-format-19 || has_candidate clang-format-19; then echo clang-format-19; else echo clang-format; fi
+}
+
+# Ubuntu 24.04 has it among the tools of each kernel, behind a command that looks for those of the running one.
+bpftool_package() {
+	local package
+	for package in bpftool "linux-tools-$(uname -r)" linux-tools-generic; do
+		if is_installed "$package" || has_candidate "$package"; then
+			echo "$package"
+			return
+		fi
+	done
 }
 
 # A browser, to count keys with; where it is no package (Ubuntu), its test is skipped.
@@ -67,19 +78,20 @@ refresh_lists() {
 	apt-get update -qq || fail "apt-get update failed" "is the network up?"
 }
 
+# Its own file, not the link that leads to another one after the distribution's upgrade.
 find_python() {
 	local candidate
 	for candidate in /usr/bin/python3 python3; do
-		if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-			echo "$candidate"
-			return
-		fi
+		"$candidate" -c 'import os, sys
+sys.version_info < (3, 11) and sys.exit(1)
+print(os.path.realpath(sys.executable))' 2>/dev/null && return
 	done
 	fail "no Python 3.11 or newer" "install python3 from your distribution"
 }
 
 make_environment() { # extra of pyproject.toml, or nothing
-	[ -x .venv/bin/python ] || "$(find_python)" -m venv .venv
+	# Of a Python that was replaced nothing is left but the links.
+	.venv/bin/python -c 'import pip' 2>/dev/null || "$(find_python)" -m venv --clear .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".$1" ||
 		fail "pip could not install the project" "its own message stands above; is the network up?"
 }
@@ -110,7 +122,8 @@ window)
 	;;
 test)
 	# shellcheck disable=SC2046
-	install_packages "${TEST_PACKAGES[@]}" "${WINDOW_PACKAGES[@]}" "${SCREEN_PACKAGES[@]}" $(formatter_package) $(browser_package)
+	install_packages "${TEST_PACKAGES[@]}" "${WINDOW_PACKAGES[@]}" "${SCREEN_PACKAGES[@]}" \
+		$(bpftool_package) $(formatter_package) $(browser_package)
 	make_environment "[dev,gui]"
 	unpack_resolved .venv/resolved
 	;;

@@ -71,6 +71,14 @@ def test_the_degraded_mode_and_bad_rules_are_not_overlooked(running: RunningServ
     assert "allowed" in told["observing"]
 
 
+def test_who_does_not_enforce_does_not_say_so(running: RunningServer) -> None:
+    status = running.call(running.desk.status, ROOT)
+    why = f"netfilter rules taken away by others, not put back: {'x' * 30} (Operation not permitted)"
+    lines = list(present_status(msgspec.structs.replace(status, not_enforcing=why)))
+    assert lines[0] == ("mode", "NOT enforcing: what is new may pass unasked")
+    assert (lines[1][0], " ".join(text for _label, text in lines[1:3])) == ("because", why)
+
+
 def test_what_is_wrong_with_the_rules_comes_with_a_hint(running: RunningServer) -> None:
     status = running.call(running.desk.status, ROOT)
     lines = list(present_status(msgspec.structs.replace(status, rule_errors=("/etc/r:1:1: no verdict",))))

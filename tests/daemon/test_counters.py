@@ -47,6 +47,7 @@ def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
                 "connections being read": 0,
             }
             assert counters.waiting() == {"connections": 0, "names": 0}
+            assert counters.not_enforcing == "tinysnitchd is still starting"
 
     asyncio.run(run())
 
@@ -83,3 +84,21 @@ def test_only_what_rose_is_told_and_once() -> None:
     losses.update({"packets": 5, "flows evicted": 9, "lines": 1})
     assert list(watch.new_losses()) == [DataLost("packets", 2), DataLost("lines", 1)]
     assert list(watch.new_losses()) == []
+
+
+def test_what_goes_on_is_told_at_longer_and_longer_intervals() -> None:
+    told, losses = list[tuple[int, int]](), {"packets": 0}
+    watch = LossWatch(lambda: dict(losses), lambda: float(losses["packets"]))
+    for second in range(1000):
+        losses["packets"] = second
+        told += [(second, event.count) for event in watch.new_losses()]
+    assert [second for second, _count in told][:9] == [1, 2, 4, 8, 16, 32, 64, 128, 192]
+    assert sum(count for _second, count in told) == told[-1][0], "nothing goes unsaid"
+
+
+def test_what_comes_again_after_a_while_is_told_at_once() -> None:
+    clock, losses = [0.0], {"packets": 0}
+    watch = LossWatch(lambda: dict(losses), lambda: clock[0])
+    for clock[0] in (0.0, 1.0, 3.0, 7.0, 200.0, 201.0):
+        losses["packets"] += 1
+        assert list(watch.new_losses()) == [DataLost("packets", 1)]

@@ -1,6 +1,5 @@
 """From nothing to a firewall and back. The whole way, for real, is in tests/lab."""
 
-import asyncio
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -11,7 +10,7 @@ import pytest
 from tests.lab.lab import Lab
 from tests.lab.patience import PATIENCE
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.daemon.lifecycle import begun, is_done_before, read_extra_interpreters
+from tinysnitch.daemon.lifecycle import begun, read_extra_interpreters
 
 
 @pytest.mark.parametrize(
@@ -38,33 +37,11 @@ def test_work_that_is_begun_is_done_at_the_end() -> None:
     assert done == ["done", "tried", "done"]
 
 
-@pytest.mark.parametrize("is_stopped", [False, True])
-def test_a_start_ends_with_the_stop(is_stopped: bool) -> None:
-    async def work() -> None:
-        if is_stopped:
-            await asyncio.Event().wait()
-
-    async def run() -> bool:
-        stop = asyncio.Event()
-        asyncio.get_running_loop().call_later(0.01, stop.set)
-        return await is_done_before(work(), stop)
-
-    assert asyncio.run(run()) is not is_stopped
-
-
-def test_a_start_that_fails_says_so() -> None:
-    async def fail() -> None:
-        raise SnitchError("not today")
-
-    async def run() -> None:
-        await is_done_before(fail(), asyncio.Event())
-
-    with pytest.raises(SnitchError, match="not today"):
-        asyncio.run(run())
-
-
 @pytest.mark.privileged
-def test_a_start_that_waits_for_a_list_ends_by_sigterm_and_leaves_nothing(lab: Lab) -> None:
+@pytest.mark.parametrize("is_left", [False, True], ids=["nothing was there", "an earlier one was killed"])
+def test_a_start_that_waits_for_a_list_ends_by_sigterm_and_leaves_nothing(lab: Lab, is_left: bool) -> None:
+    if is_left:
+        lab.start_daemon("").kill()
     (lab.folder / "lists").mkdir()
     (lab.folder / "lists" / "big").write_text("".join(f"host{number}.example.com\n" for number in range(1_000_000)))
     (lab.folder / "rules").write_text("deny @big - -\n")
@@ -76,6 +53,7 @@ def test_a_start_that_waits_for_a_list_ends_by_sigterm_and_leaves_nothing(lab: L
     said, _ = daemon.communicate(timeout=3 * PATIENCE)
     assert (daemon.returncode, said) == (0, "")
     assert "TINYSNITCH" not in lab.run_outside(["iptables-save"]).stdout
+    assert lab.run_outside(["find", "/sys/fs/bpf", "-name", "tinysnitch*"]).stdout == ""
 
 
 @pytest.mark.privileged

@@ -55,6 +55,15 @@ def test_whatever_fails_is_told(
     assert "ValueError" in caplog.text
 
 
+def test_want_of_memory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed = tmp_path / "python"
+    killed.write_text("#!/bin/sh\nkill -KILL $$\n")
+    killed.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(killed))
+    (said,) = asyncio.run(compile_all(ListCompiler(), tmp_path / "ads"))
+    assert said == f"{tmp_path / 'ads'}: who read it was killed, for want of memory perhaps"
+
+
 def test_nothing_takes_longer_than_the_limit(tmp_path: Path) -> None:
     (tmp_path / "ads").write_text("ads.test\n")
     assert asyncio.run(compile_all(ListCompiler(limit_s=0.0), tmp_path / "ads")) == [

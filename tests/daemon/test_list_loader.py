@@ -9,7 +9,7 @@ import pytest
 
 from tinysnitch.daemon import list_loader
 from tinysnitch.daemon.list_loader import AGAIN_S, SHORT_BYTES, ListLoader
-from tinysnitch.store import file_stamp
+from tinysnitch.store import compiled_list, file_stamp
 from tinysnitch.store.compiled_list import CompiledList, compile_list, save_compiled
 
 LONG = "ads.test\n".ljust(SHORT_BYTES + 1, "\n")
@@ -53,6 +53,11 @@ class Place:
     def has(self, remote: str) -> bool | None:
         compiled = self.loader.find("ads")
         return compiled and compiled.remotes.has_name(remote)
+
+    def has_begun(self) -> bool:
+        """Whether there is something to compile."""
+        self.loader.refresh()
+        return bool(self.compiler.begun)
 
     @property
     def problem(self) -> str:
@@ -221,3 +226,16 @@ def test_a_cache_that_cannot_be_made(place: Place) -> None:
     place.cache.write_text("")
     place.write(LONG)
     assert place.problem == f"{place.cache}: File exists"
+
+
+def test_what_another_build_compiled_is_compiled_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have understood other lines of the same file."""
+    place = Place(tmp_path)
+    place.write(LONG)
+    place.compiler.finish()
+    assert Place(tmp_path).has_begun() is False
+    monkeypatch.setattr(compiled_list, "sum_of_reader", lambda: 7)
+    later = Place(tmp_path)
+    assert later.has_begun() is True
+    later.compiler.finish()
+    assert Place(tmp_path).has_begun() is False

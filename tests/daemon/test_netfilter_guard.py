@@ -80,11 +80,21 @@ def test_who_takes_them_away_again_at_once_wins_no_time(monkeypatch: pytest.Monk
     assert told == [PUT_BACK] * 3
 
 
-def test_what_cannot_be_put_back_is_tried_again() -> None:
+FAILED = "netfilter rules taken away by others, not put back: iptables-restore: busy"
+
+
+def test_what_cannot_be_put_back_is_tried_again_and_told_once() -> None:
     told: list[str] = []
-    guard = asyncio.run(guard_until(Rules(failures=2), told, count=3))
-    failed = "netfilter rules taken away by others, not put back: iptables-restore: busy"
-    assert (told, guard.put_back) == ([failed, failed, PUT_BACK], 1)
+    rules = Rules(failures=5)
+    guard = asyncio.run(guard_until(rules, told, count=2))
+    assert (told, guard.put_back, guard.problem, rules.looks) == ([FAILED, PUT_BACK], 1, "", 6)
+
+
+def test_what_lasts_is_told_again_after_a_while_and_known_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(netfilter_guard, "TOLD_AGAIN_S", 0.0)
+    told: list[str] = []
+    guard = asyncio.run(guard_until(Rules(failures=1000), told, count=3))
+    assert (set(told), guard.problem) == ({FAILED}, FAILED)
 
 
 def test_no_look_that_fails_is_the_last() -> None:

@@ -10,7 +10,7 @@ from tinysnitch.core.errors import RuleSyntaxError
 from tinysnitch.core.records import LossCounted, PromptAnswered, Record, RulesReplaced
 from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat
-from tinysnitch.daemon.recorder import Recorder
+from tinysnitch.daemon.recorder import NOT_TOLD, Recorder
 from tinysnitch.protocol.log_lines import ReadyLine
 from tinysnitch.protocol.mode import Mode
 from tinysnitch.store.history import History
@@ -94,4 +94,4 @@ def test_what_json_has_no_field_for_is_in_the_text_log(place: Place) -> None:
 
 def test_losses_are_told_apart(place: Place) -> None:
     place.log.lost, place.history.lost = 2, 5
-    assert place.recorder.losses() == {"log lines": 2, "history rows": 5}
+    assert place.recorder.losses() == {"log lines": 2, "history rows": 5, NOT_TOLD: 0}

@@ -1,9 +1,14 @@
 #!/bin/bash
 # `make test-fresh`: a bare Debian 13 in a scratch folder, the project cloned into it from HEAD, and there `make setup` and
 # the lab's core tests. What debootstrap made is kept in build/fresh for the next time; all else goes, also on failure.
+# `make test-fresh SUITE=noble MIRROR=URL`: on Ubuntu 24.04.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-SUITE=trixie
+SUITE=${SUITE:-trixie}
+COMPONENTS=main
+KEYRING=debian-archive-keyring
+[ "$SUITE" = trixie ] || { COMPONENTS=main,universe && KEYRING=ubuntu-keyring; }
+KEYS=/usr/share/keyrings/${KEYRING/#ubuntu-/ubuntu-archive-}.gpg
 CACHE=$PWD/build/fresh/$SUITE.tar
 CGROUP=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)/tinysnitch-fresh-$$
 ROOT=
@@ -34,7 +39,8 @@ make_root() {
 	chmod 755 "$ROOT"
 	if [ ! -e "$CACHE" ]; then
 		mkdir -p "$(dirname "$CACHE")"
-		debootstrap --variant=minbase "$SUITE" "$ROOT" "$MIRROR" >"$CACHE.log" ||
+		debootstrap --variant=minbase --components="$COMPONENTS" --keyring="$KEYS" \
+			"$SUITE" "$ROOT" "$MIRROR" >"$CACHE.log" ||
 			fail "debootstrap failed" "read $CACHE.log"
 		tar -C "$ROOT" -cf "$CACHE.new" . && mv "$CACHE.new" "$CACHE"
 	else
@@ -43,7 +49,7 @@ make_root() {
 }
 
 write_sources() {
-	printf 'deb %s %s main\n' "$MIRROR" "$SUITE" "$MIRROR" "$SUITE-updates" >"$ROOT/etc/apt/sources.list"
+	printf "deb %s %s ${COMPONENTS//,/ }\\n" "$MIRROR" "$SUITE" "$MIRROR" "$SUITE-updates" >"$ROOT/etc/apt/sources.list"
 	local security
 	security=$(find_mirror "$SUITE-security")
 	[ -z "$security" ] || printf 'deb %s %s main\n' "$security" "$SUITE-security" >>"$ROOT/etc/apt/sources.list"
@@ -68,7 +74,9 @@ carry_pip_settings() {
 }
 
 [ "$(id -u)" -eq 0 ] || fail "a new root needs root" "call it as root: sudo make test-fresh"
-command -v debootstrap >/dev/null || apt-get install -qq -y --no-install-recommends debootstrap >/dev/null
+if [ ! -e "$KEYS" ] || ! command -v debootstrap >/dev/null; then
+	apt-get install -qq -y --no-install-recommends debootstrap "$KEYRING" >/dev/null
+fi
 MIRROR=${MIRROR:-$(find_mirror "$SUITE")}
 [ -n "$MIRROR" ] || fail "apt on this machine knows no mirror of $SUITE" "name one: make test-fresh MIRROR=URL"
 trap clean_up EXIT

@@ -1,7 +1,9 @@
 """Whose connection, inbound: whoever takes it."""
 
 import itertools
+import json
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +13,7 @@ from tests.lab.daemon import Record
 from tests.lab.lab import Lab
 from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
 from tests.lab.world import HOST4, HOST6, MORE_WORLD4, PROGRAMS, WORLD4
+from tinysnitch.daemon.closed_ports import BURST
 
 pytestmark = [pytest.mark.privileged]
 
@@ -191,3 +194,15 @@ def test_nobody_is_asked_about_what_the_socket_on_its_port_does_not_take(lab: La
     record = daemon.wait_connection(direction="inbound", remote_port=19999)
     assert (record["verdict"], record["reason"]) == ("deny", "no program listens on this port")
     assert daemon.records("ask") == []
+
+
+def test_a_port_scan_fills_no_log(lab: Lab) -> None:
+    """Any remote can make as many lines as it likes, and push all else out of the history."""
+    daemon = lab.start_daemon("")
+    scan = f"import socket\nfor port in range(2000, 3000): socket.socket(2, 2).sendto(b'x', ('{HOST4}', port))"
+    assert lab.run_world([PYTHON, "-c", scan]).returncode == 0
+    counter = "packets to ports that no program listens on, not logged one by one"
+    while json.loads(daemon.cli("status", "--json").stdout)["losses"][counter] < 1000 - BURST:
+        time.sleep(0.1)
+    assert len(daemon.records("connection")) == BURST
+    assert daemon.records("lost") == []

@@ -51,3 +51,16 @@ def test_a_daemon_that_does_not_start_is_told_with_its_own_words(tmp_path: Path,
     environment = {**os.environ, "TINYSNITCH_LOG": str(tmp_path / "log")}
     ran = subprocess.run([script], env=environment, capture_output=True, text=True, timeout=20 * PATIENCE)
     assert (ran.returncode, ran.stderr.splitlines()[0]) == (1, f"tinysnitch: error: the firewall did not start{told}")
+
+
+def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    environment = {**os.environ, "TINYSNITCH_LOG": str(tmp_path / "nosuch" / "log")}
+    script = ROOT / "packaging" / "run.sh"
+    ran = subprocess.run([script], env=environment, capture_output=True, text=True, timeout=20 * PATIENCE)
+    assert (ran.returncode, ran.stderr.splitlines()) == (
+        1,
+        [
+            f"tinysnitch: error: the log {tmp_path}/nosuch/log cannot be written",
+            "tinysnitch: hint: TINYSNITCH_LOG names another file",
+        ],
+    )

@@ -48,7 +48,7 @@ def test_what_is_denied_stays_here(lab: Lab, address: str) -> None:
 
 @pytest.mark.parametrize("address", [HOST4, HOST6])
 def test_what_is_denied_does_not_come_in(lab: Lab, address: str) -> None:
-    server = lab.spawn([PYTHON, "-m", "http.server", "--bind", "::", "8000"])
+    server = lab.spawn([PYTHON, "-u", "-m", "http.server", "--bind", "::", "8000"])
     assert server.stdout
     assert "Serving" in server.stdout.readline()
     daemon = lab.start_daemon("deny - 8000 tcp-src\n")

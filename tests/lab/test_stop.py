@@ -170,3 +170,22 @@ def test_on_exit_keep_leaves_enforcement(lab: Lab) -> None:
     assert lab.run(["curl", "-sS", "-m", "2", f"http://{WORLD4}:8080/"]).returncode == 28
     assert lab.restart_daemon(daemon.rules.parent).stop() == 0
     assert lab.run(["curl", "-sS", f"http://{WORLD4}:8080/"]).returncode == 0
+
+
+def test_who_hands_over_lets_nothing_pass_in_between(lab: Lab) -> None:
+    """As `systemctl restart` does by the unit: RestartKillSignal=."""
+    before = traces(lab)
+    daemon = lab.start_daemon("")
+    curl = lab.spawn(["curl", "-sS", f"http://{WORLD4}/"])
+    daemon.wait_ask()
+    daemon.process.send_signal(signal.SIGUSR1)
+    assert daemon.process.wait(timeout=20) == 0, daemon.describe()
+    assert lab.run(["curl", "-sS", "-m", "1", f"http://{WORLD4}:8080/"]).returncode == 28
+    assert curl.poll() is None
+    successor = lab.restart_daemon(daemon.rules.parent)
+    ask = successor.wait_ask(remote_port=80)
+    assert (ask["program"], ask["attribution"]) == ("/usr/bin/curl", "bpf")
+    successor.answer(ask, "yes")
+    assert curl.wait(timeout=15) == 0
+    assert successor.stop() == 0
+    assert traces(lab) == before

@@ -1,6 +1,8 @@
 """Whoever takes our netfilter rules away, by mistake or by loading others, does not open the machine for long."""
 
 import json
+import os
+import shutil
 
 import pytest
 
@@ -43,3 +45,22 @@ def test_the_rules_of_others_change_nothing(lab: Lab) -> None:
     daemon.wait_for(lambda record: record["event"] == "lost")
     assert "-p 99" in saved
     assert len(daemon.stop_and_tell("lost")) == 1  # and none for the first three
+
+
+def test_status_says_that_it_could_not_be_put_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where another firewall owns the table: `flags owner`, nft(8)."""
+    folder, is_broken = lab.folder / "bin", lab.folder / "broken"
+    folder.mkdir()
+    restore = folder / "iptables-restore"
+    restore.write_text(f'#!/bin/sh\n[ ! -e {is_broken} ] || exit 2\nexec {shutil.which(restore.name)} "$@"\n')
+    restore.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    daemon = lab.start_daemon("")
+    assert "NOT" not in daemon.cli("status").stdout
+    is_broken.touch()
+    assert lab.run_outside(["iptables", "-t", "mangle", "-F", "OUTPUT"]).returncode == 0
+    daemon.wait_for(lambda record: record["event"] == "lost" and "not put back: " in record["what"])
+    assert daemon.cli("status").stdout.startswith("mode                NOT enforcing")
+    is_broken.unlink()
+    daemon.wait_for(lambda record: record["event"] == "lost" and record["what"] == PUT_BACK, timeout_s=20)
+    assert daemon.cli("status").stdout.startswith("mode                enforcing")

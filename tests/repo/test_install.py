@@ -50,6 +50,36 @@ def test_what_is_installed_is_taken_away(clone: Path, tmp_path: Path) -> None:
     assert files_below(staging) == before
 
 
+# Nobody's /etc/systemd, /run and /usr/local/bin, the group is there, and a daemon runs or not.
+PRIVATE = """
+PATH=/usr/local/bin:$PATH
+for place in /etc/systemd /run /usr/local/bin; do mount -t tmpfs private "$place"; done
+mkdir -p /run/systemd/system /etc/systemd/system /etc/systemd/user
+printf '#!/bin/sh\\n[ "$1" != is-active ] || %s\\n' "$2" >/usr/local/bin/systemctl
+printf '#!/bin/sh\\n' >/usr/local/bin/getent
+chmod 755 /usr/local/bin/systemctl /usr/local/bin/getent
+"$1" install
+"$1" uninstall
+"""
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize(("is_active", "told"), [("true", "restart"), ("false", "enable --now")])
+def test_what_runs_is_not_what_was_installed_and_what_died_is_taken_away(
+    clone: Path, is_active: str, told: str
+) -> None:
+    remove = clone / ".venv/bin/tinysnitch-iptables-remove"
+    remove.write_text("#!/bin/sh\necho opened\nexit 1\n")
+    remove.chmod(0o755)
+    words = ["sh", "-ec", PRIVATE, "sh", str(clone / "packaging/install.sh"), is_active]
+    done = subprocess.run(["unshare", "--mount", *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    installed, opened, uninstalled = done.stdout.splitlines()
+    assert installed.endswith(f": systemctl {told} tinysnitchd")
+    assert opened == "opened"
+    assert uninstalled.startswith("uninstalled.")
+
+
 @pytest.mark.privileged
 @pytest.mark.parametrize("part", ["src", ".venv/bin/tinysnitchd", "."])
 def test_what_others_can_change_is_not_installed_for_root(clone: Path, tmp_path: Path, part: str) -> None:
@@ -61,8 +91,36 @@ def test_what_others_can_change_is_not_installed_for_root(clone: Path, tmp_path:
     assert not (tmp_path / "staging").exists()
 
 
+def test_what_another_python_was_set_up_for_is_set_up_anew(tmp_path: Path) -> None:
+    """After the distribution's upgrade."""
+    shutil.copytree(ROOT / "bpf", tmp_path / "bpf")
+    shutil.copytree(ROOT / "packaging", tmp_path / "packaging")
+    shutil.copytree(ROOT / "src/tinysnitch/kernel", tmp_path / "src/tinysnitch/kernel")
+    for name in ("Makefile", "pyproject.toml", "hatch_build.py"):
+        shutil.copy(ROOT / name, tmp_path)
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    (tmp_path / ".venv/.installed-python3.13").touch()
+    for version, is_missing in (("3.13", 0), ("3.14", 1)):
+        (tmp_path / f"python{version}").touch()
+        python.unlink(missing_ok=True)
+        python.symlink_to(tmp_path / f"python{version}")
+        assert subprocess.run(["make", "-q", "setup"], cwd=tmp_path).returncode == is_missing
+
+
+def test_the_firewall_comes_before_the_network_and_in_no_circle_and_stays() -> None:
+    """Not after what waits for the network itself: systemd would leave out a service, perhaps this one."""
+    unit = (ROOT / "packaging/tinysnitchd.service").read_text().splitlines()
+    assert {"DefaultDependencies=no", "Conflicts=shutdown.target"} <= set(unit)
+    assert {"RestartKillSignal=SIGUSR1", "StartLimitIntervalSec=0", "OOMPolicy=continue"} <= set(unit)
+    assert [line for line in unit if line.startswith(("After=", "Before="))] == [
+        "After=local-fs.target",
+        "Before=network-pre.target shutdown.target",
+    ]
+
+
 @pytest.mark.parametrize("unit", sorted((ROOT / "packaging").glob("*.service")), ids=lambda unit: unit.name)
 def test_a_unit_starts_what_is_installed(unit: Path) -> None:
-    started = re.findall(r"^Exec\w+=(?:/usr/bin/env |/usr/local/bin/)(\S+)", unit.read_text(), re.MULTILINE)
+    started = re.findall(r"^Exec\w+=.*?(?:/usr/bin/env |/usr/local/bin/)(\S+)", unit.read_text(), re.MULTILINE)
     assert len(started) == unit.read_text().count("\nExec")
     assert set(started) <= SCRIPTS.keys()

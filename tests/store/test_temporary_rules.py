@@ -25,21 +25,24 @@ def test_rules_with_an_end_are_kept_until_then(tmp_path: Path) -> None:
     assert kept.read(0.0) == ()
 
 
-def test_a_line_without_an_end_or_sense_is_left_out(tmp_path: Path) -> None:
+def test_a_line_without_an_end_or_sense_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     kept = TemporaryRules(tmp_path / "temporary.rules")
     kept.replace([AT_10])
     kept.path.write_text("allow - - -\nnonsense\n" + kept.path.read_text())
     assert kept.read(0.0) == (AT_10,)
+    assert "temporary.rules:2:1: " in caplog.text
 
 
-def test_a_file_that_was_cut_off_holds_no_rule(tmp_path: Path) -> None:
-    """By a power cut: `... - - - /bin/x` would hold for more than the rule that it was."""
+def test_a_file_that_was_cut_off_holds_no_rule(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """By a power cut: `... - - - /bin/x` would hold for more than the rule that it was. It is told."""
     kept = TemporaryRules(tmp_path / "temporary.rules")
     kept.replace([AT_10, AT_20])
     text = kept.path.read_bytes()
     for size in range(len(text)):
         kept.path.write_bytes(text[:size])
+        caplog.clear()
         assert kept.read(0.0) == ()
+        assert "its temporary rules are forgotten" in caplog.text
 
 
 def test_no_disk_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ _MODES = {
     Mode.BPF: "enforcing, programs identified by the kernel (BPF)",
     Mode.DEGRADED: "DEGRADED: enforcing without BPF, attribution is weaker",
 }
+_NOT_ENFORCING = "NOT enforcing: what is new may pass unasked"
 _LABEL_WIDTH = 20
 _TEXT_WIDTH = 79 - _LABEL_WIDTH
 
@@ -38,7 +39,9 @@ def status_command(socket_path: str, as_json: bool) -> None:
 
 def present_status(status: Status, uid: int = 0) -> Iterator[tuple[str, str]]:
     """Label and text of each line: first what a person may have to act on. `uid`: who asks."""
-    yield "mode", _MODES[status.mode]
+    yield "mode", _NOT_ENFORCING if status.not_enforcing else _MODES[status.mode]
+    if status.not_enforcing:
+        yield from _present_wrapped("because", status.not_enforcing)
     if status.mode_reason:
         yield "because", status.mode_reason
     if status.is_learning:
@@ -74,8 +77,11 @@ def _present_rules(status: Status, uid: int) -> Iterator[tuple[str, str]]:
 
 def _present_counts(label: str, counts: dict[str, int]) -> Iterator[tuple[str, str]]:
     """In rows of a terminal's width. The count stands behind the name, which is in the plural."""
-    told = ", ".join(f"{name} {count}" for name, count in counts.items()) or "nothing"
-    for number, row in enumerate(textwrap.wrap(told, _TEXT_WIDTH)):
+    return _present_wrapped(label, ", ".join(f"{name} {count}" for name, count in counts.items()) or "nothing")
+
+
+def _present_wrapped(label: str, text: str) -> Iterator[tuple[str, str]]:
+    for number, row in enumerate(textwrap.wrap(text, _TEXT_WIDTH)):
         yield "" if number else label, row
 
 

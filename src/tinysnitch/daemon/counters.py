@@ -1,7 +1,9 @@
 """Every count of the daemon under one name each: what waits, what is in use, and above all what was lost."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
+from time import monotonic
 
 from tinysnitch.core.dns_talk import NOT_LEARNED
 from tinysnitch.core.events import DataLost
@@ -10,6 +12,7 @@ from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.driver import NOT_SAVED, Driver
 from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
+from tinysnitch.daemon.recorder import NOT_TOLD
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 
 KERNEL_LOSSES = {
@@ -28,7 +31,12 @@ KERNEL_LOSSES = {
 }
 
 
-_TOLD = (NOT_LEARNED, PUT_BACK, NOT_SAVED)  # when they happen
+# When they happen; but for those that are there so that the log is short.
+_TOLD = (NOT_LEARNED, PUT_BACK, NOT_SAVED, NOT_TOLD)
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 64.0
+STARTING = "tinysnitchd is still starting"
 
 
 class Counters:
@@ -43,6 +51,11 @@ class Counters:
         self._engine = driver.engine
         self._programs = programs
         self._at_start = self._read_kernel()
+
+    @property
+    def not_enforcing(self) -> str:
+        """Why our netfilter rules are not there, or not all of them; "" when they are."""
+        return self.guard.problem if self.guard else STARTING
 
     def losses(self) -> dict[str, int]:
         connections, names = self._doors.queue.statistics(), self._doors.names_queue.statistics()
@@ -99,15 +112,33 @@ class Counters:
 
 
 class LossWatch:
-    """Turns counters that rose into events, so that no loss goes unsaid. What is told at once is left out."""
+    """Turns counters that rose into events, so that no loss goes unsaid. What is told at once is left out.
 
-    def __init__(self, read_losses: Callable[[], dict[str, int]]) -> None:
+    What goes on is told at longer and longer intervals, with all that came since then: a remote can have some of them
+    rise all day, and would fill the log and the history.
+    """
+
+    def __init__(self, read_losses: Callable[[], dict[str, int]], read_clock: Callable[[], float] = monotonic) -> None:
         self._read = read_losses
+        self._read_clock = read_clock
         self._known = read_losses()
+        self._told: dict[str, tuple[float, float]] = {}  # when it was told last, and for how long that is enough
 
     def new_losses(self) -> Iterator[DataLost]:
-        losses = self._read()
-        for what, count in losses.items():
-            if count > self._known.get(what, 0) and not what.endswith("evicted") and not what.startswith(_TOLD):
-                yield DataLost(what, count - self._known.get(what, 0))
-        self._known = losses
+        now_s = self._read_clock()
+        for what, count in self._read().items():
+            lost = count - self._known.get(what, 0)
+            is_told = lost > 0 and not what.endswith("evicted") and not what.startswith(_TOLD)
+            if is_told and not self._is_due(what, now_s):
+                continue
+            self._known[what] = count
+            if is_told:
+                yield DataLost(what, lost)
+
+    def _is_due(self, what: str, now_s: float) -> bool:
+        told_s, pause_s = self._told.get(what, (-math.inf, 0.0))
+        if now_s < told_s + pause_s:
+            return False
+        goes_on = now_s < told_s + 2 * LONGEST_PAUSE_S
+        self._told[what] = now_s, min(2 * pause_s, LONGEST_PAUSE_S) if goes_on else FIRST_PAUSE_S
+        return True

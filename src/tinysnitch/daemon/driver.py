@@ -369,7 +369,7 @@ class Driver:
             self._next_loss_check_s = now.boot_s + LOSS_CHECK_S
             self._attempt(self._report_losses, now)
         untold, self._untold = self._untold, []
-        for record in untold:
+        for record in self.doors.recorder.choose(untold, now):
             self._attempt(self._tell, record)
         self._attempt(self.doors.recorder.flush, now)
         self._schedule(now)

@@ -63,6 +63,7 @@ class FrontDesk:
             pid=identity.pid,
             mode=identity.mode,
             mode_reason=identity.degraded_because,
+            not_enforcing=self.counters.not_enforcing,
             netns=identity.netns,
             cgroup=identity.cgroup,
             rules_file=str(self._rules_file.path),

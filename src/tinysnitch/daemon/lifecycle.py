@@ -2,7 +2,7 @@
 
 The order: claim the namespace and the state folder, the kernel's programs and what ran before, the queues, the control
 socket, and the netfilter rules last; taken away from the last to the first. A start that fails leaves everything as it
-was found: gone when it was not there, in force when an earlier daemon left it.
+was found: gone when it was not there, in force when an earlier daemon left it. One that is stopped leaves nothing.
 """
 
 import asyncio
@@ -46,6 +46,7 @@ from tinysnitch.daemon.prompt_process import PromptProcess
 from tinysnitch.daemon.recorder import Recorder
 from tinysnitch.daemon.rule_loader import RuleLoader
 from tinysnitch.daemon.single_timer import SingleTimer
+from tinysnitch.daemon.stop import Stop
 from tinysnitch.daemon.user_ids import UserIds
 from tinysnitch.kernel.addresses import AddressNews
 from tinysnitch.kernel.attribution import Attributor
@@ -77,7 +78,6 @@ from tinysnitch.store.state_lock import StateLock
 from tinysnitch.store.temporary_rules import TemporaryRules
 
 OBSERVING = "observing: what no rule decides is allowed and recorded"
-STOPS = (signal.SIGTERM, signal.SIGINT)
 HEADERS_SIZE = 1280  # bytes of a packet that is judged: all headers are in the first ones (RFC 7112 5, RFC 8200 5)
 
 _log = logging.getLogger(__name__)
@@ -89,33 +89,16 @@ def read_extra_interpreters(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 async def run_daemon(options: Options) -> None:
-    """Until SIGTERM or SIGINT. Raises SnitchError when it cannot start."""
-    stop = asyncio.Event()
+    """Until it is stopped. Raises SnitchError when it cannot start."""
+    stop = Stop()
     loop = asyncio.get_running_loop()
-    for number in STOPS:
-        loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the rules are not loaded yet; its default is to end us
     async with AsyncExitStack() as undo:
-        undo.callback(signal.pthread_sigmask, signal.SIG_BLOCK, STOPS)  # whoever is impatient shall not spoil our end
-        daemon = SetUp(options, undo, undo.enter_context(ErrorLog()))
-        if await is_done_before(daemon.start(), stop):
+        undo.callback(stop.block_further)
+        daemon = SetUp(options, undo, undo.enter_context(ErrorLog()), stop)
+        if await stop.is_later_than(daemon.start()):
             loop.add_signal_handler(signal.SIGHUP, daemon.driver.reload_rules)
             await stop.wait()
-
-
-async def is_done_before(work: Coroutine[object, object, None], stop: asyncio.Event) -> bool:
-    """Whether the work came to its end before the stop, which ends it: a start may wait long for a list."""
-    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        working.cancel()
-        stopping.cancel()
-        await asyncio.wait((working, stopping))
-    if working.cancelled():
-        return False
-    working.result()
-    return True
 
 
 @contextmanager
@@ -142,8 +125,9 @@ class SetUp:
 
     driver: Driver
 
-    def __init__(self, options: Options, undo: AsyncExitStack, error_log: ErrorLog) -> None:
+    def __init__(self, options: Options, undo: AsyncExitStack, error_log: ErrorLog, stop: Stop) -> None:
         self._options = options
+        self._stop = stop
         self._error_log = error_log
         self._undo = undo
         self._is_ready = False
@@ -157,7 +141,10 @@ class SetUp:
         instance = name_instance(read_netns_cookie(), self._options.is_scoped)
         self._undo.callback(claim(instance).close)
         self._undo.callback(StateLock(self._options.state_dir).close)
-        self._was_there = Netfilter(instance.label, instance.queues, program_path=None).is_present()
+        left = Netfilter(instance.label, instance.queues, program_path=None)
+        self._was_there = left.is_present()
+        if self._was_there:
+            self._undo.callback(self._open_early, left, instance.pins)
         cgroup = self._choose_cgroup(instance)
         if self._options.is_scoped:  # what judges one command leaves the rest of the machine as it is
             self._rules_file.hold_starter()
@@ -200,9 +187,18 @@ class SetUp:
         self._undo.callback(remove_cgroup, cgroup)
         return make_cgroup(cgroup.name)
 
+    def _open_early(self, left: Netfilter, pins: Path) -> None:
+        """Who is stopped while it starts has failed at nothing: what closed the machine for it goes, too."""
+        if self._stop.has_come and not self._is_ready and not self._keeps():
+            left.remove()
+            remove_all_pins(pins)
+
+    def _keeps(self) -> bool:
+        return self._options.on_exit is OnExit.KEEP or self._stop.is_hand_over
+
     def _take_away(self, remove: Callable[[], None]) -> None:
-        """At the end: what the options say. After a failed start: what was not there before."""
-        is_kept = self._options.on_exit is OnExit.KEEP if self._is_ready else self._was_there
+        """At the end: what the options and the signal say. After a failed start: what was not there before."""
+        is_kept = self._keeps() if self._is_ready else self._was_there
         if not is_kept:
             remove()
 

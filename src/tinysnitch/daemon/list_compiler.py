@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -52,6 +53,8 @@ class ListCompiler:
             return f"{source}: not read within {self._limit_s:.0f} s"
         finally:
             await _end(process)
+        if process.returncode == -signal.SIGKILL:
+            return f"{source}: who read it was killed, for want of memory perhaps"
         lines = said.decode("utf-8", "replace").splitlines()
         return "" if process.returncode == 0 else (lines or [f"{source}: reading it failed"])[-1]
 

@@ -1,7 +1,7 @@
 """The lists of a folder, each as it is now, or as it was until it is read again.
 
 1. A short list is read at once. A long one is compiled into the cache by a process of its own, and mapped from there;
-   while nothing changed, the next daemon only maps it.
+   while nothing changed, the next daemon of the same build only maps it.
 2. What cannot be read leaves what was read before, and is tried again by and by: for want of processes, descriptors or
    room no change of the file would tell when that is over. A file that is gone is a list that is gone.
 3. Lists that no rule names are loaded too, so that a rule that names one holds at once.
@@ -115,11 +115,11 @@ class ListLoader:
             self._read_short(path, held)
             held.tried = stamp if stamp.is_settled() else None
         else:
-            self._load_long(path, held)
+            self._load_long(path, held, stamp)
 
-    def _load_long(self, path: Path, held: HeldList) -> None:
+    def _load_long(self, path: Path, held: HeldList, stamp: Stamp) -> None:
         compiled = map_compiled(self._cache / path.name)
-        if compiled is not None and compiled.summary.stamp == held.tried:
+        if compiled is not None and compiled.summary.is_of(stamp):
             held.compiled = compiled
             return
         try:

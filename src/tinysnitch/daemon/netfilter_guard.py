@@ -16,6 +16,7 @@ from tinysnitch.kernel.netfilter_news import NetfilterNews
 SETTLE_S = 0.2  # whoever loads rules of their own does so in several steps
 PAUSE_S = 2.0  # between two looks at most, and after one that failed
 REST = 9  # times as long as a look took is the pause after it: iptables-save takes the longer the more rules there are
+TOLD_AGAIN_S = 60.0  # the same trouble
 PUT_BACK = "netfilter rules taken away by others, put back"
 
 T = TypeVar("T")
@@ -25,10 +26,12 @@ class NetfilterGuard:
     def __init__(self, netfilter: Netfilter, tell: Callable[[str], None]) -> None:
         """`tell`: PUT_BACK, or why they could not be. It raises nothing."""
         self.put_back = 0  # how often
+        self.problem = ""  # why they are not there
         self._netfilter = netfilter
         self._tell = tell
         self._news = NetfilterNews()
         self._has_news = asyncio.Event()
+        self._told_until_s = 0.0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -54,14 +57,25 @@ class NetfilterGuard:
             await asyncio.sleep(SETTLE_S)
             self._has_news.clear()
             begun_s = time.monotonic()
-            problem = await self._look_beside()
-            is_done = problem in (None, PUT_BACK)
-            if not is_done:
+            found = await self._look_beside()
+            is_done = found in (None, PUT_BACK)
+            if found and not is_done:
                 self._has_news.set()  # to try once more
-            if problem:
-                self.put_back += problem == PUT_BACK
-                self._tell(problem)
+                self._note_problem(found)
+            else:
+                self.problem = ""
+            if found == PUT_BACK:
+                self.put_back += 1
+                self._tell(PUT_BACK)
             await asyncio.sleep(min(PAUSE_S, REST * (time.monotonic() - begun_s)) if is_done else PAUSE_S)
+
+    def _note_problem(self, problem: str) -> None:
+        """It is tried every few seconds, and told when it is another one, or once more after a while."""
+        is_known, self.problem = problem == self.problem, problem
+        now_s = time.monotonic()
+        if not is_known or now_s >= self._told_until_s:
+            self._told_until_s = now_s + TOLD_AGAIN_S
+            self._tell(problem)
 
     async def _look_beside(self) -> str | None:
         """In a thread, since iptables takes its time, and verdicts must not wait for it."""

@@ -4,16 +4,21 @@ The log begins with the ready line (docs/commands.md): what is recorded while th
 with its time, so that times never go back.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.records import Record, uid_told_of
+from tinysnitch.daemon.closed_ports import ClosedPorts
 from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import LogLine, ReadyLine, log_line_of
 from tinysnitch.protocol.log_text import format_text, remarks_on
 from tinysnitch.store.history import History
+
+NOT_TOLD = "packets to ports that no program listens on, not logged one by one"
 
 
 class Recorder:
@@ -22,6 +27,11 @@ class Recorder:
         self._is_text = log_format is LogFormat.TEXT
         self._history = history
         self._early: list[LogLine] | None = []
+        self._closed_ports = ClosedPorts()
+
+    def choose(self, records: Iterable[Record], now: Instant) -> list[Record]:
+        """Those that are to be recorded."""
+        return self._closed_ports.leave_out(records, now.boot_s)
 
     def record(self, record: Record) -> bytes:
         """Write a record to the log and the history; return its line."""
@@ -54,4 +64,4 @@ class Recorder:
         return self._history.next_flush_deadline()
 
     def losses(self) -> dict[str, int]:
-        return {"log lines": self._log.lost, "history rows": self._history.lost}
+        return {"log lines": self._log.lost, "history rows": self._history.lost, NOT_TOLD: self._closed_ports.untold}

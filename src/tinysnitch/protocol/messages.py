@@ -118,6 +118,7 @@ class Status(Message, frozen=True, kw_only=True):
     pid: int
     mode: Mode
     mode_reason: str = ""  # why it is degraded
+    not_enforcing: str = ""  # why the netfilter rules are not there, or not all of them
     netns: int  # inode of the network namespace, as /proc/PID/ns/net shows it
     cgroup: str  # whose programs BPF knows; all that is judged, where the daemon is scoped
     rules_file: str

@@ -8,6 +8,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,7 @@ from tinysnitch.store.text_file import read_text
 _MAGIC = b"tinysnitch list 1\n"  # another number for another layout
 _LENGTH_BYTES = 8
 _CHUNK_BYTES = 1 << 20
+_PACKAGE = Path(__file__).parents[1]
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +34,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     bad_lines: int
     bad_examples: tuple[BadLine, ...]
     source: str | None
+    made_by: int = 0  # sum_of_reader(), 0: an earlier build
+
+    def is_of(self, stamp: Stamp) -> bool:
+        """Whether it says what reading the file in this state would say."""
+        return self.stamp == stamp and self.made_by == sum_of_reader()
 
 
 class CompiledList(msgspec.Struct, frozen=True):
@@ -57,8 +64,18 @@ def compile_list(path: Path) -> CompiledList:
         bad_lines=content.bad_lines,
         bad_examples=content.bad_examples,
         source=find_source(text),
+        made_by=sum_of_reader(),
     )
     return CompiledList(RemoteSet(content.names, content.networks), summary)
+
+
+@cache
+def sum_of_reader() -> int:
+    """Of all that may be used to read a list: another build may understand other lines of the same file."""
+    crc32 = 0
+    for path in (*sorted((_PACKAGE / "core").glob("*.py")), _PACKAGE / "store" / "remote_set.py"):
+        crc32 = zlib.crc32(path.read_bytes(), crc32)
+    return crc32
 
 
 def save_compiled(compiled: CompiledList, path: Path) -> None:

@@ -33,7 +33,12 @@ class TemporaryRules:
                 text = read_text(self.path)
             except FileNotFoundError:
                 return ()
-        rules, _errors = parse_rules(text if text.endswith(_END) else "", str(self.path))
+        if not text.endswith(_END):  # by a power cut, or an earlier build
+            _log.warning("%s was not written to its end: its temporary rules are forgotten", self.path)
+            return ()
+        rules, errors = parse_rules(text, str(self.path))
+        if errors:  # a later build's, perhaps
+            _log.warning("%s, and %d more: such temporary rules are forgotten", errors[0], len(errors) - 1)
         return tuple(rule for rule in rules if rule.until_s is not None and wall_s < rule.until_s)
 
     def _move_aside(self) -> None:
