@@ -5,18 +5,25 @@ from pathlib import Path
 
 import pytest
 
+from tests.core.transcript import inbound
 from tinysnitch.core.clock import Instant
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.decision import Decision
 from tinysnitch.core.errors import RuleSyntaxError
-from tinysnitch.core.records import LossCounted, PromptAnswered, Record, RulesReplaced
+from tinysnitch.core.process import NOT_LISTENING
+from tinysnitch.core.records import ConnectionDecided, LossCounted, PromptAnswered, Record, RulesReplaced
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.daemon.closed_ports import BURST
 from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat
-from tinysnitch.daemon.recorder import NOT_TOLD, Recorder
+from tinysnitch.daemon.recorder import NOT_KEPT, Recorder
 from tinysnitch.protocol.log_lines import ReadyLine
 from tinysnitch.protocol.mode import Mode
 from tinysnitch.store.history import History
 
 ANSWER = PromptAnswered(7, "allow \udcff - -", 1000, 1.5)
 LOSS = LossCounted("packets", 3, 2.5)
+NOW = Instant(10.0, 10.0)
 READY = ReadyLine(time="1970-01-01T00:00:01.000Z", pid=1, mode=Mode.BPF, netns=4, rules=0, socket="/s", cgroup="/c")
 
 
@@ -32,8 +39,8 @@ class Place:
         self.recorder.begin(READY)
 
     def record(self, *records: Record) -> list[bytes]:
-        lines = [self.recorder.record(record) for record in records]
-        self.recorder.flush(Instant(10.0, 10.0))
+        lines = [self.recorder.record(record, NOW) for record in records]
+        self.recorder.flush(NOW)
         return lines
 
     def read_log(self) -> list[bytes]:
@@ -94,4 +101,14 @@ def test_what_json_has_no_field_for_is_in_the_text_log(place: Place) -> None:
 
 def test_losses_are_told_apart(place: Place) -> None:
     place.log.lost, place.history.lost = 2, 5
-    assert place.recorder.losses() == {"log lines": 2, "history rows": 5, NOT_TOLD: 0}
+    assert place.recorder.losses() == {"log lines": 2, "history rows": 5, NOT_KEPT: 0}
+
+
+def test_a_port_scan_is_in_the_log_and_pushes_nothing_out_of_the_history(place: Place) -> None:
+    place.begin()
+    decision = Decision(verdict=Verdict.DENY, reason="no program listens on this port")
+    scanned = ConnectionDecided(Connection(flow=inbound(), attribution=NOT_LISTENING), decision, False, 1.5)
+    place.record(*[scanned] * (BURST + 7), ANSWER)
+    assert len(place.read_log()) == 1 + BURST + 8
+    assert len(place.history.read_newest(1000)) == BURST + 1
+    assert place.recorder.losses()[NOT_KEPT] == 7

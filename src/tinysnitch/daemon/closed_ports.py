@@ -1,29 +1,26 @@
-"""What comes to ports that no program listens on: the first ones are told, then one in a while.
+"""What comes to ports that no program listens on: the history keeps the first ones, then one in a while.
 
-Any remote can send as many as it likes: each told would fill the log's disk, and push all else out of the history.
+Any remote can send as many as it likes: kept each, a scan would push all else out. The log has every one.
 """
-
-from collections.abc import Iterable
 
 from tinysnitch.core.records import ConnectionDecided, Record
 
-BURST = 100  # told at once: who tries a service that is not up, and who looks through the first ports
+BURST = 100  # kept at once: who tries a service that is not up, and who looks through the first ports
 EACH_S = 10.0  # one more
 
 
 class ClosedPorts:
     def __init__(self) -> None:
-        self.untold = 0
-        self._paid_until_s = 0.0  # when all that was told is paid
+        self.left_out = 0
+        self._paid_until_s = 0.0  # when all that was kept is paid
 
-    def leave_out(self, records: Iterable[Record], now_s: float) -> list[Record]:
-        """Those that are told. `now_s`: boot-time seconds."""
-        return [record for record in records if not _is_to_closed_port(record) or self._is_told(now_s)]
-
-    def _is_told(self, now_s: float) -> bool:
+    def is_kept(self, record: Record, now_s: float) -> bool:
+        """Whether the history keeps it, as it does all else. `now_s`: boot-time seconds."""
+        if not _is_to_closed_port(record):
+            return True
         paid_until_s = max(self._paid_until_s, now_s) + EACH_S
         if paid_until_s > now_s + BURST * EACH_S:
-            self.untold += 1
+            self.left_out += 1
             return False
         self._paid_until_s = paid_until_s
         return True

@@ -12,7 +12,7 @@ from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.driver import NOT_SAVED, Driver
 from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
-from tinysnitch.daemon.recorder import NOT_TOLD
+from tinysnitch.daemon.recorder import NOT_KEPT
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 
 KERNEL_LOSSES = {
@@ -31,8 +31,8 @@ KERNEL_LOSSES = {
 }
 
 
-# When they happen; but for those that are there so that the log is short.
-_TOLD = (NOT_LEARNED, PUT_BACK, NOT_SAVED, NOT_TOLD)
+# When they happen; but for those that are in the log one by one.
+_TOLD = (NOT_LEARNED, PUT_BACK, NOT_SAVED, NOT_KEPT)
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 64.0

@@ -369,13 +369,13 @@ class Driver:
             self._next_loss_check_s = now.boot_s + LOSS_CHECK_S
             self._attempt(self._report_losses, now)
         untold, self._untold = self._untold, []
-        for record in self.doors.recorder.choose(untold, now):
-            self._attempt(self._tell, record)
+        for record in untold:
+            self._attempt(self._tell, record, now)
         self._attempt(self.doors.recorder.flush, now)
         self._schedule(now)
 
-    def _tell(self, record: Record) -> None:
-        self._server.push_record(self.doors.recorder.record(record), uid_told_of(record))
+    def _tell(self, record: Record, now: Instant) -> None:
+        self._server.push_record(self.doors.recorder.record(record, now), uid_told_of(record))
 
     def _report_losses(self, now: Instant) -> None:
         for loss in self._find_losses():

@@ -4,8 +4,6 @@ The log begins with the ready line (docs/commands.md): what is recorded while th
 with its time, so that times never go back.
 """
 
-from collections.abc import Iterable
-
 import msgspec
 
 from tinysnitch.core.clock import Instant
@@ -18,7 +16,7 @@ from tinysnitch.protocol.log_lines import LogLine, ReadyLine, log_line_of
 from tinysnitch.protocol.log_text import format_text, remarks_on
 from tinysnitch.store.history import History
 
-NOT_TOLD = "packets to ports that no program listens on, not logged one by one"
+NOT_KEPT = "packets to ports that no program listens on, in the log alone"
 
 
 class Recorder:
@@ -29,11 +27,7 @@ class Recorder:
         self._early: list[LogLine] | None = []
         self._closed_ports = ClosedPorts()
 
-    def choose(self, records: Iterable[Record], now: Instant) -> list[Record]:
-        """Those that are to be recorded."""
-        return self._closed_ports.leave_out(records, now.boot_s)
-
-    def record(self, record: Record) -> bytes:
+    def record(self, record: Record, now: Instant) -> bytes:
         """Write a record to the log and the history; return its line."""
         line = log_line_of(record)
         encoded = encode_object(line)
@@ -41,7 +35,8 @@ class Recorder:
             self._log.write(self._format(line, encoded, remarks_on(record)))
         else:
             self._early.append(line)
-        self._history.append(encoded, uid_told_of(record))
+        if self._closed_ports.is_kept(record, now.boot_s):
+            self._history.append(encoded, uid_told_of(record))
         return encoded
 
     def begin(self, ready: ReadyLine, *remarks: str) -> None:
@@ -64,4 +59,4 @@ class Recorder:
         return self._history.next_flush_deadline()
 
     def losses(self) -> dict[str, int]:
-        return {"log lines": self._log.lost, "history rows": self._history.lost, NOT_TOLD: self._closed_ports.untold}
+        return {"log lines": self._log.lost, "history rows": self._history.lost, NOT_KEPT: self._closed_ports.left_out}
