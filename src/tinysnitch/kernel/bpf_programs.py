@@ -132,6 +132,8 @@ class BpfPrograms:
         found = self._maps.flows.find(*key)
         if found is None or exec_id not in (structs.EXEC_ID_UNKNOWN, found[2]):
             return False
+        if exec_id != structs.EXEC_ID_UNKNOWN:  # else it is all that there can be
+            self._settings.set_flow_generation(generation)
         cookie, _expires_ns, *owner, _generation, _verdict = found
         return self._maps.flows.write(key, (cookie, expires_ns, *owner, generation, self._number_of(verdict, watch)))
 
