@@ -178,7 +178,7 @@ class Engine:
         basis: Basis = Basis.RULES,
         cached: Remembered | None = None,
     ) -> Iterator[Command]:
-        watch = self.watcher.watch_for(waiter.connection, decision, says_nothing=waiter.says_nothing)
+        watch = self.watcher.watch_for(waiter.connection, decision, now, says_nothing=waiter.says_nothing)
         if watch is Watch.GUARDED and waiter.says_nothing and waiter.cookie:
             yield SkipWatch(waiter.connection.flow, waiter.cookie)
         yield from self.settlement.settle(

@@ -28,7 +28,7 @@ MEAN_NAMES_PER_ADDRESS = 2  # over a full table: whoever owns a domain can give 
 
 
 class Learned(msgspec.Struct, frozen=True):
-    addresses: tuple[bytes, ...] = ()  # packed; another name decides for them now
+    addresses: tuple[bytes, ...] = ()  # packed; another name decides for them now, or may be meant
     refusal: Refusal | None = None
 
 
@@ -147,7 +147,7 @@ class Names:
         )
 
     def _believe(self, address: bytes, asked: Asked, ttl_s: int, now_s: float, *, aliases: tuple[str, ...]) -> bool:
-        """Whether another name decides for the address now."""
+        """Whether another name decides for the address now, or may be meant."""
         beliefs, own_life_s = self._beliefs_of(address), 0 if self.is_own(address) else MAX_NAME_TTL_S
         before, used = self._deciding_names(address, beliefs, now_s, asked.exec_id), len(beliefs)
         for name in [belief.name for belief in beliefs.values() if _is_over(belief, beliefs, now_s)]:
@@ -170,10 +170,10 @@ class Names:
 
     def _deciding_names(
         self, address: bytes, beliefs: _Beliefs, now_s: float, exec_id: int
-    ) -> tuple[str | None, str | None]:
-        """For everyone who did not ask himself, and for this process."""
-        common, own = (self._facts(address, beliefs, now_s, who) for who in (0, exec_id))
-        return common.name, own.name
+    ) -> tuple[tuple[str | None, frozenset[str]], ...]:
+        """For everyone who did not ask himself, and for this process; each with those that may be meant as well."""
+        each = (self._facts(address, beliefs, now_s, who) for who in (0, exec_id))
+        return tuple((facts.name, frozenset(() if facts.is_sure else facts.others)) for facts in each)
 
     def _beliefs_of(self, address: bytes) -> _Beliefs:
         beliefs = self._addresses.find(address)
