@@ -269,6 +269,22 @@ def test_names_of_an_address_are_bounded(talk: ResolverTalk) -> None:
     assert talk.names.statistics().evicted_names == 1
 
 
+def test_names_of_one_program_push_out_none_that_another_asked_for(talk: ResolverTalk) -> None:
+    talk.looks_up(CURL, "shop.test", SHOP)
+    talk.now_s += 600  # who asked keeps it
+    for number in range(2 * NAMES_PER_ADDRESS):
+        talk.looks_up(FIREFOX, f"n{number}.test", SHOP)
+    assert talk.name_of(SHOP, CURL) == "shop.test"
+    assert talk.name_of(SHOP, FIREFOX) == talk.name_of(SHOP) == f"n{2 * NAMES_PER_ADDRESS - 1}.test"
+
+
+def test_the_newest_name_stays_also_where_nobody_is_known_to_mean_it(talk: ResolverTalk) -> None:
+    for number in range(2 * NAMES_PER_ADDRESS):
+        talk.looks_up(1000 + number, f"n{number}.test", SHOP)
+    talk.looks_up(0, "shop.test", SHOP)
+    assert talk.name_of(SHOP) == "shop.test"
+
+
 def test_names_that_ended_make_room_without_a_loss(talk: ResolverTalk) -> None:
     for number in range(NAMES_PER_ADDRESS):
         talk.looks_up(CURL, f"{number}.test", SHOP, ttl_s=600)

@@ -66,6 +66,10 @@ class _Belief(msgspec.Struct):
     def own_expires_s(self) -> float:
         return max(self.expires_s, self.kept_until_s)
 
+    def is_left(self, newest: Mapping[int, int]) -> bool:
+        """Whether programs asked for it, and all of them for another name of the address since."""
+        return bool(self.askers) and all(newest[who] > number for who, number in self.askers.items())
+
     @property
     def rank(self) -> tuple[bool, int]:
         """Higher is to be believed before others, for who did not ask himself."""
@@ -184,10 +188,12 @@ class Names:
         return beliefs
 
     def _evict_name(self, beliefs: _Beliefs, now_s: float) -> bool:
-        """What has ended goes first, and is no loss."""
+        """What nobody means any more goes first, so that no program can push out what another one asked for with
+        names of its own; then what has ended, which is no loss."""
         if len(beliefs) <= NAMES_PER_ADDRESS:
             return False
-        gone = min(beliefs.values(), key=lambda one: (one.expires_s > now_s, one.number))
+        newest = _newest_questions(beliefs)
+        gone = min(beliefs.values(), key=lambda one: (not one.is_left(newest), one.expires_s > now_s, one.number))
         del beliefs[gone.name]
         self._evicted_names += gone.expires_s > now_s
         return True
@@ -198,12 +204,17 @@ class Names:
             self._evicted_names += len(gone[1])
 
 
+def _newest_questions(beliefs: _Beliefs) -> dict[int, int]:
+    """The number of each asker's newest question for the address."""
+    askers = {who for belief in beliefs.values() for who in belief.askers}
+    return {who: max(belief.askers.get(who, 0) for belief in beliefs.values()) for who in askers}
+
+
 def _is_over(belief: _Belief, beliefs: _Beliefs, now_s: float) -> bool:
     """Whether it has ended, for those who asked too: after a week, or once all of them asked for another name."""
     if belief.expires_s > now_s:
         return False
-    newest = {who: max(one.askers.get(who, 0) for one in beliefs.values()) for who in belief.askers}
-    return belief.kept_until_s <= now_s or all(newest[who] > number for who, number in belief.askers.items())
+    return belief.kept_until_s <= now_s or not belief.askers or belief.is_left(_newest_questions(beliefs))
 
 
 def _strengthen(
