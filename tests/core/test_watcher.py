@@ -200,6 +200,17 @@ def test_the_answer_that_comes_last_takes_back_what_is_not_watched() -> None:
     assert watch_of(engine, 2) is Watch.GUARDED
 
 
+def test_what_is_learned_while_people_think_counts() -> None:
+    engine = Transcript(DENY)
+    late = engine.ask("ads.test")
+    engine.resolve("shop.test", SHOP)
+    engine.queue()
+    engine.hear(late, SHOP)
+    engine.answer(1, yes())
+    assert watch_of(engine) is Watch.GUARDED  # a further packet of it
+    assert watch_of(engine, 2) is Watch.GUARDED
+
+
 def test_the_other_name_ends_the_connection_and_this_one_does_not() -> None:
     engine = asked_for("ads.test", "shop.test")
     engine.queue()
