@@ -156,6 +156,7 @@ class Settlement:
         self, key: VerdictKey, decision: Decision, generation: int, now: Instant
     ) -> Iterator[Command]:
         """A verdict that no remote, name or port changes; no new name takes it back."""
+        self._crowds.forget(key)
         return self._remember(key, decision, generation, _rule_end(decision, now))
 
     def repeat(self, event: PacketQueued, settled: SettledFlow, generation: int) -> Iterator[Command]:
