@@ -126,6 +126,16 @@ def test_a_clock_that_is_set_forward_ends_what_rests_on_a_rule_that_ends_soon(*,
     assert rules.decide(CONNECTION, msgspec.structs.replace(soon, wall_s=WALL_S + 86400)).verdict is Verdict.DENY
 
 
+def test_a_clock_that_is_set_back_has_a_rule_of_the_file_hold_again_soon() -> None:
+    rules = active()
+    rules.replace_file_rules([until(60, DENY), ALLOW])
+    late = Instant(200.0, WALL_S + 100)
+    for decision in (rules.decide(CONNECTION, late), rules.decide_everywhere(CONNECTION, late)):
+        assert decision
+        assert (decision.verdict, decision.until_s) == (Verdict.ALLOW, late.wall_s + LOOK_AGAIN_S)
+    assert rules.decide(CONNECTION, Instant(260.0, WALL_S + 50)).verdict is Verdict.DENY
+
+
 def test_a_decision_for_all_remotes_ends_by_both_clocks_too() -> None:
     rules = active(until(180))
     found = rules.decide_everywhere(CONNECTION, Instant(270.0, WALL_S + 170 - SET_BACK))
