@@ -13,6 +13,7 @@ from tinysnitch.core.names import (
     Learned,
     NameFacts,
 )
+from tinysnitch.core.process import KERNEL_EXEC_ID
 from tinysnitch.core.table import TableStatistics
 
 
@@ -244,10 +245,23 @@ def test_what_was_asked_for_since_takes_the_place_of_a_name_that_ended(talk: Res
     assert talk.name_of(SHOP, CURL) == "new.test"
 
 
+def test_the_kernel_goes_on_with_the_address_that_it_was_told(talk: ResolverTalk) -> None:
+    """It asks nobody; a mount or a tunnel is set up once, by a program that may have ended."""
+    talk.looks_up(CURL, "nas.test", SHOP)
+    talk.looks_up(FIREFOX, "www.test", SHOP, ttl_s=3600)
+    assert talk.name_of(SHOP, KERNEL_EXEC_ID) == talk.name_of(SHOP) == "www.test"
+    talk.now_s += 3600
+    assert talk.name_of(SHOP) is None
+    assert talk.names.find(SHOP, talk.now_s, KERNEL_EXEC_ID) == NameFacts("www.test", (), 10.0 + MAX_NAME_TTL_S)
+    talk.now_s = 10.0 + MAX_NAME_TTL_S
+    assert talk.name_of(SHOP, KERNEL_EXEC_ID) is None
+
+
 def test_a_name_of_the_link_is_nobodys_for_longer(talk: ResolverTalk) -> None:
     link_claim(talk, "printer.local", CURL)
     talk.now_s += 700
     assert talk.name_of(SHOP, CURL) is None
+    assert talk.name_of(SHOP, KERNEL_EXEC_ID) is None
 
 
 # Bounds

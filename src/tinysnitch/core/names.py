@@ -6,7 +6,8 @@
    read it ask nobody; else the newest question; and last what a machine of the link said of itself (link_names.py).
 4. A name lives as long as its TTL, or as long as programs keep addresses anyway (`min_ttl_s`), whichever is longer. For
    a process that asked for it, and for none since of that address, it lives on: who resolves once may keep the address
-   for days, as time servers' clients do.
+   for days, as time servers' clients do. Likewise for the kernel, which asks nobody and goes on with the address that
+   somebody told it (NFS, WireGuard).
 5. An address of this machine has, for who did not ask, no name but that of /etc/hosts: any domain may point to it.
 Times are boot-time seconds, handed in.
 """
@@ -19,6 +20,7 @@ import msgspec
 from tinysnitch.core.dns_message import Answer, Question, host_of
 from tinysnitch.core.dns_questions import LINK_SOURCES, Asked, DnsQuestions, NameSource, Refusal
 from tinysnitch.core.flow import Flow
+from tinysnitch.core.process import KERNEL_EXEC_ID
 from tinysnitch.core.table import BoundedTable, TableStatistics
 
 MAX_NAME_TTL_S = 7 * 24 * 3600  # RFC 8767 4: no cache should believe more
@@ -238,7 +240,7 @@ def _facts(beliefs: _Beliefs, now_s: float, exec_id: int, hosts: tuple[str, ...]
     alive = [belief for belief in beliefs.values() if belief.expires_s > now_s]
     own = [belief for belief in beliefs.values() if exec_id in belief.askers and belief.own_expires_s > now_s]
     if not alive and not hosts and not own:
-        return NO_NAME
+        return _last_facts(beliefs, now_s) if exec_id == KERNEL_EXEC_ID else NO_NAME
     alive.sort(key=lambda belief: belief.rank, reverse=True)
     if hosts and not own:
         return NameFacts(hosts[0], _without(hosts[0], (*hosts, *(one.name for one in alive))), source=NameSource.HOSTS)
@@ -251,6 +253,15 @@ def _facts(beliefs: _Beliefs, now_s: float, exec_id: int, hosts: tuple[str, ...]
         source=first.source,
         aliases=first.aliases,
     )
+
+
+def _last_facts(beliefs: _Beliefs, now_s: float) -> NameFacts:
+    """What was asked for last, as long as who asked may keep it."""
+    kept = [belief for belief in beliefs.values() if belief.kept_until_s > now_s]
+    if not kept:
+        return NO_NAME
+    last = max(kept, key=lambda belief: belief.number)
+    return NameFacts(last.name, (), last.kept_until_s, source=last.source, aliases=last.aliases)
 
 
 def _holds(belief: _Belief | None, now_s: float) -> bool:
