@@ -95,7 +95,7 @@ def test_a_wall_clock_that_is_set_forward_ends_it_as_its_line_says() -> None:
     rules = active(until(180))
     late = Instant(110.0, WALL_S + 100)
     assert rules.next_deadline(late) == 190.0
-    assert rules.decide(CONNECTION, late).until_s == WALL_S + 180
+    assert rules.decide(CONNECTION, Instant(170.0, WALL_S + 160)).until_s == WALL_S + 180
 
 
 def test_who_answers_again_gets_the_whole_time_again() -> None:
@@ -115,12 +115,25 @@ def test_a_rule_of_the_file_ends_by_the_wall_clock_alone() -> None:
     assert rules.decide(CONNECTION, Instant(150.0, WALL_S + 50)).until_s == WALL_S + 60
 
 
-def test_a_clock_that_is_set_forward_ends_what_rests_on_a_rule_of_the_file_soon() -> None:
+@pytest.mark.parametrize("is_of_file", [True, False])
+def test_a_clock_that_is_set_forward_ends_what_rests_on_a_rule_that_ends_soon(*, is_of_file: bool) -> None:
     rules = active()
-    rules.replace_file_rules([until(86400), DENY])
+    rules.replace_file_rules([DENY, *([until(86400)] if is_of_file else [])])
+    if not is_of_file:
+        rules.add(until(86400), NOW)
     soon = Instant(NOW.boot_s + LOOK_AGAIN_S, NOW.wall_s + LOOK_AGAIN_S)
     assert rules.decide(CONNECTION, NOW).until_s == soon.wall_s
     assert rules.decide(CONNECTION, msgspec.structs.replace(soon, wall_s=WALL_S + 86400)).verdict is Verdict.DENY
+
+
+def test_a_clock_that_is_set_back_has_a_rule_of_the_file_hold_again_soon() -> None:
+    rules = active()
+    rules.replace_file_rules([until(60, DENY), ALLOW])
+    late = Instant(200.0, WALL_S + 100)
+    for decision in (rules.decide(CONNECTION, late), rules.decide_everywhere(CONNECTION, late)):
+        assert decision
+        assert (decision.verdict, decision.until_s) == (Verdict.ALLOW, late.wall_s + LOOK_AGAIN_S)
+    assert rules.decide(CONNECTION, Instant(260.0, WALL_S + 50)).verdict is Verdict.DENY
 
 
 def test_a_decision_for_all_remotes_ends_by_both_clocks_too() -> None:

@@ -55,3 +55,11 @@ def test_after_a_change_of_the_rules_it_is_counted_anew() -> None:
     assert len(remembered_everywhere(engine, 40)) == 1
     engine.load("allow - - - /usr/bin/curl", "deny 10.9.9.9 - -")
     assert not remembered_everywhere(engine, 40)
+
+
+def test_a_crowd_whose_verdict_ran_out_is_soon_remembered_again() -> None:
+    """What rests on a rule that ends is decided anew each minute, were there ever so many before."""
+    engine = Transcript("allow until=2099-01-01T00:00:00Z - - - /usr/bin/curl")
+    for _minute in range(8):
+        assert len(remembered_everywhere(engine, FIRST_LOOK)) == 1
+        engine.wait(61)

@@ -44,6 +44,7 @@ def test_what_is_decided_everywhere_ends_with_a_rule_that_makes_it() -> None:
         verdict=Verdict.DENY,
         until_s=None,
         ending=(),
+        has_ended=True,
         **{"reason": "denied by a rule", "rule": parse_rule("deny - - -")},
     )
 

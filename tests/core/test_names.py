@@ -13,6 +13,7 @@ from tinysnitch.core.names import (
     Learned,
     NameFacts,
 )
+from tinysnitch.core.process import KERNEL_EXEC_ID
 from tinysnitch.core.table import TableStatistics
 
 
@@ -57,8 +58,8 @@ def test_the_question_counts_and_not_when_its_answer_comes(talk: ResolverTalk) -
     first = talk.asks(CURL, "a.test")
     second = talk.asks(CURL, "b.test")
     assert talk.hears("b.test", SHOP, id=second) == Learned((SHOP,))
-    assert talk.hears("a.test", SHOP, id=first) == Learned(())
-    assert talk.name_of(SHOP) == "b.test"
+    assert talk.hears("a.test", SHOP, id=first) == Learned((SHOP,))  # it may be meant as well
+    assert talk.name_of(SHOP) == talk.name_of(SHOP, CURL) == "b.test"
 
 
 def test_a_process_means_the_name_that_it_asked_for(talk: ResolverTalk) -> None:
@@ -91,6 +92,15 @@ def test_only_a_change_is_told(talk: ResolverTalk) -> None:
     assert talk.looks_up(CURL, "a.test", SHOP) == (SHOP,)
 
 
+def test_a_name_that_may_be_meant_as_well_is_told(talk: ResolverTalk) -> None:
+    """Also where another one still decides, for everybody."""
+    first, second = talk.asks(CURL, "a.test"), talk.asks(CURL, "b.test")
+    third = talk.asks(FIREFOX, "c.test")
+    assert talk.hears("c.test", SHOP, id=third).addresses == talk.hears("a.test", SHOP, id=first).addresses == (SHOP,)
+    assert talk.hears("b.test", SHOP, id=second) == Learned((SHOP,))
+    assert talk.name_of(SHOP) == "c.test"
+
+
 # Where else a name may come from
 
 
@@ -115,9 +125,11 @@ def test_a_name_of_hosts_decides_for_who_did_not_ask(talk: ResolverTalk) -> None
     assert talk.names.find(SHOP, 10.0, CURL) == NameFacts("ads.test", ("nas",), 10.0 + MAX_NAME_TTL_S)
 
 
-def test_what_others_ask_changes_nothing_where_hosts_decides(talk: ResolverTalk) -> None:
+def test_what_others_ask_does_not_decide_where_hosts_does(talk: ResolverTalk) -> None:
     talk.names.set_hosts({SHOP: ("nas",)})
+    assert talk.looks_up(0, "evil.test", SHOP) == (SHOP,)  # it may be meant
     assert talk.looks_up(0, "evil.test", SHOP) == ()
+    assert talk.name_of(SHOP) == "nas"
 
 
 def link_claim(talk: ResolverTalk, name: str, exec_id: int = 0, ttl_s: int = 600) -> Learned:
@@ -127,7 +139,7 @@ def link_claim(talk: ResolverTalk, name: str, exec_id: int = 0, ttl_s: int = 600
 
 def test_a_name_of_the_link_comes_last(talk: ResolverTalk) -> None:
     talk.looks_up(CURL, "shop.test", SHOP)
-    assert link_claim(talk, "printer.local") == Learned(())
+    link_claim(talk, "printer.local")
     facts = talk.names.find(SHOP, 10.0, FIREFOX)
     assert (facts.name, facts.others, facts.source) == ("shop.test", ("printer.local",), NameSource.DNS)
 
@@ -233,10 +245,23 @@ def test_what_was_asked_for_since_takes_the_place_of_a_name_that_ended(talk: Res
     assert talk.name_of(SHOP, CURL) == "new.test"
 
 
+def test_the_kernel_goes_on_with_the_address_that_it_was_told(talk: ResolverTalk) -> None:
+    """It asks nobody; a mount or a tunnel is set up once, by a program that may have ended."""
+    talk.looks_up(CURL, "nas.test", SHOP)
+    talk.looks_up(FIREFOX, "www.test", SHOP, ttl_s=3600)
+    assert talk.name_of(SHOP, KERNEL_EXEC_ID) == talk.name_of(SHOP) == "www.test"
+    talk.now_s += 3600
+    assert talk.name_of(SHOP) is None
+    assert talk.names.find(SHOP, talk.now_s, KERNEL_EXEC_ID) == NameFacts("www.test", (), 10.0 + MAX_NAME_TTL_S)
+    talk.now_s = 10.0 + MAX_NAME_TTL_S
+    assert talk.name_of(SHOP, KERNEL_EXEC_ID) is None
+
+
 def test_a_name_of_the_link_is_nobodys_for_longer(talk: ResolverTalk) -> None:
     link_claim(talk, "printer.local", CURL)
     talk.now_s += 700
     assert talk.name_of(SHOP, CURL) is None
+    assert talk.name_of(SHOP, KERNEL_EXEC_ID) is None
 
 
 # Bounds
@@ -256,6 +281,22 @@ def test_names_of_an_address_are_bounded(talk: ResolverTalk) -> None:
     others = talk.names.find(SHOP, talk.now_s, CURL).others
     assert others == tuple(f"{number}.test" for number in range(NAMES_PER_ADDRESS - 1, 0, -1))
     assert talk.names.statistics().evicted_names == 1
+
+
+def test_names_of_one_program_push_out_none_that_another_asked_for(talk: ResolverTalk) -> None:
+    talk.looks_up(CURL, "shop.test", SHOP)
+    talk.now_s += 600  # who asked keeps it
+    for number in range(2 * NAMES_PER_ADDRESS):
+        talk.looks_up(FIREFOX, f"n{number}.test", SHOP)
+    assert talk.name_of(SHOP, CURL) == "shop.test"
+    assert talk.name_of(SHOP, FIREFOX) == talk.name_of(SHOP) == f"n{2 * NAMES_PER_ADDRESS - 1}.test"
+
+
+def test_the_newest_name_stays_also_where_nobody_is_known_to_mean_it(talk: ResolverTalk) -> None:
+    for number in range(2 * NAMES_PER_ADDRESS):
+        talk.looks_up(1000 + number, f"n{number}.test", SHOP)
+    talk.looks_up(0, "shop.test", SHOP)
+    assert talk.name_of(SHOP) == "shop.test"
 
 
 def test_names_that_ended_make_room_without_a_loss(talk: ResolverTalk) -> None:

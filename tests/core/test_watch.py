@@ -1,4 +1,3 @@
-import msgspec
 import pytest
 
 from tests.core.transcript import flow_of, inbound, whose
@@ -26,8 +25,3 @@ WORDS = RemoteWords(Facts(own_addresses=frozenset({parse_address("10.0.0.2")})))
 )
 def test_what_may_say_a_name(flow: Flow, can: bool) -> None:
     assert can_say_name(Connection(flow=flow, attribution=whose()), WORDS) is can
-
-
-def test_what_has_a_name_is_not_asked() -> None:
-    unnamed = Connection(flow=flow_of(), attribution=whose())
-    assert not can_say_name(msgspec.structs.replace(unnamed, name="shop.test"), WORDS)

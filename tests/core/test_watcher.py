@@ -168,6 +168,74 @@ def test_what_has_a_name_is_not_watched() -> None:
     assert watch_of(engine) is Watch.NONE
 
 
+# With a name that is a guess
+
+
+def asked_for(*names: str, lines: tuple[str, ...] = ("allow - 443 tcp", DENY)) -> Transcript:
+    engine = Transcript(*lines)
+    for name in names:
+        engine.resolve(name, SHOP)
+    return engine
+
+
+def test_where_another_name_that_the_program_asked_for_is_denied_it_is_watched() -> None:
+    assert watch_of(asked_for("www.ads.test", "shop.test")) is Watch.GUARDED
+    assert watch_of(asked_for("bank.test", "shop.test")) is Watch.NONE
+    only_shop = ("deny - - -", "allow shop.test 443 tcp")
+    assert watch_of(asked_for("bank.test", "shop.test", lines=only_shop)) is Watch.GUARDED
+
+
+def test_what_other_programs_ask_for_is_not_meant() -> None:
+    engine = asked_for("shop.test")
+    engine.resolve("ads.test", SHOP, UNKNOWN)
+    assert watch_of(engine) is Watch.NONE
+
+
+def test_the_answer_that_comes_last_takes_back_what_is_not_watched() -> None:
+    engine = Transcript("allow - 443 tcp", DENY)
+    late, learn = engine.ask("ads.test"), engine.resolve("shop.test", SHOP)
+    assert learn
+    assert watch_of(engine) is Watch.NONE
+    assert engine.hear(late, SHOP)[0] == "forget 1"
+    assert watch_of(engine, 2) is Watch.GUARDED
+
+
+def test_what_is_learned_while_people_think_counts() -> None:
+    engine = Transcript(DENY)
+    late = engine.ask("ads.test")
+    engine.resolve("shop.test", SHOP)
+    engine.queue()
+    engine.hear(late, SHOP)
+    engine.answer(1, yes())
+    assert watch_of(engine) is Watch.GUARDED  # a further packet of it
+    assert watch_of(engine, 2) is Watch.GUARDED
+
+
+def test_the_other_name_ends_the_connection_and_this_one_does_not() -> None:
+    engine = asked_for("ads.test", "shop.test")
+    engine.queue()
+    reason = "denied by a rule, by the name that the program itself says"
+    assert engine.send(HELLO)[1:] == [f"decided: {reason}"]
+    engine.queue(flow_of(2))
+    hello = segments(records(handshake("shop.test")), 1400)[0]
+    number = engine.packets + 1
+    assert engine.send(hello, flow_of(2)) == [f"end watch allow {number}", "said: shop.test"]
+
+
+def test_it_ends_also_where_it_is_the_guess_by_now() -> None:
+    engine = asked_for("ads.test", "shop.test")
+    engine.queue()
+    engine.resolve("ads.test", SHOP)
+    assert engine.send(HELLO)[0].startswith("end watch deny")
+
+
+def test_connections_like_it_are_read_as_long_as_the_names_are_there() -> None:
+    engine = asked_for("bank.test", "shop.test", lines=("deny - - -", "allow shop.test 443 tcp"))
+    engine.queue()
+    assert not any(told.startswith("remember") for told in engine.send(HELLO))
+    assert watch_of(engine, 2) is Watch.GUARDED
+
+
 def test_once_the_name_is_gone_the_guard_is_there() -> None:
     """Also where no rule tests that name, so that the decision itself would hold on."""
     engine = Transcript("allow - - - /usr/bin/curl", DENY)
@@ -207,7 +275,7 @@ def test_a_further_packet_of_a_settled_flow_is_watched_as_the_first() -> None:
 def test_only_what_is_allowed_is_watched(verdict: Verdict) -> None:
     engine = Transcript(DENY)
     connection = engine.engine.connection_of(flow_of(), engine.next_packet().attribution, "", engine.now)
-    watch = engine.engine.watcher.watch_for(connection, Decision(verdict=verdict, reason=""))
+    watch = engine.engine.watcher.watch_for(connection, Decision(verdict=verdict, reason=""), engine.now)
     assert watch is Watch.NONE
 
 

@@ -177,10 +177,22 @@ class Transcript:
 
     def resolve(self, name: str, address: str, who: Attribution = CURL, ttl_s: int = 600) -> list[str]:
         """The program asks the trusted resolver for the name, and gets the address."""
-        self.packets += 2
+        asked = self.packets
+        query = self.ask(name, who)
+        return [f"pass {asked + 1}", *self.hear(query, address, ttl_s)]
+
+    def ask(self, name: str, who: Attribution = CURL) -> dns.message.Message:
+        self.packets += 1
         query = dns.message.make_query(name, "A", id=self.packets & 0xFFFF)
+        self.feed(ev.QuestionSent(self.packets, _TALK, who, query.to_wire()))
+        return query
+
+    def hear(self, query: dns.message.Message, address: str, ttl_s: int = 600) -> list[str]:
+        """The answer to what was asked."""
+        self.packets += 1
         reply = dns.message.make_response(query)
-        reply.answer.append(dns.rrset.from_text(name + ".", ttl_s, "IN", "A", address))
-        flow = flow_of(50000, "10.0.0.53", 53, UDP)
-        asked = self.say(ev.QuestionSent(self.packets - 1, flow, who, query.to_wire()))
-        return asked + self.say(ev.AnswerReceived(self.packets, flow, reply.to_wire()))
+        reply.answer.append(dns.rrset.from_text(query.question[0].name, ttl_s, "IN", "A", address))
+        return self.say(ev.AnswerReceived(self.packets, _TALK, reply.to_wire()))
+
+
+_TALK = flow_of(50000, "10.0.0.53", 53, UDP)

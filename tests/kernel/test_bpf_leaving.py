@@ -94,6 +94,7 @@ def test_a_denial_is_remembered_for_a_minute(
         found = settings.find(0)
         assert found
         denied_at = (time.monotonic_ns() >> 30) - age
-        assert settings.write((0,), (*found[:-1], denied_at % 2**32))
+        changed = dict(zip(SETTINGS.fields, found, strict=True)) | {"denied_at": denied_at % 2**32}
+        assert settings.write((0,), tuple(changed.values()))
     agent.call("send_raw", handle, "127.0.0.1", [3, *bytes(7)])
     assert count_leaving(place) == is_looked_at

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.core.settlement import KERNEL_EXEC_ID
+from tinysnitch.core.process import KERNEL_EXEC_ID
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_objects import PROGRAMS, object_path
 from tinysnitch.kernel.bpf_structs import Image

@@ -16,6 +16,7 @@ from tinysnitch.kernel.resolv_conf import parse_resolvers, read_resolvers
         ("nameserver fe80::1%eth0", ["fe80::1"]),
         ("# nameserver 10.0.0.1\n;nameserver 10.0.0.1\nsearch 10.0.0.1\noptions edns0", []),
         ("nameserver\nnameserver router.lan\nnameserver 10.0.0\nnameserver 10.0.0.2", ["10.0.0.2"]),
+        ("nameserver 0.0.0.0\nnameserver ::\n", ["127.0.0.1", "::1"]),
         ("", []),
     ],
 )

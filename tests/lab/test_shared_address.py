@@ -5,10 +5,12 @@ TINYSNITCH_TURNS=1000 makes as many connections.
 
 import json
 import os
+from subprocess import PIPE
 
 import pytest
 
 from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.patience import PATIENCE
 from tests.lab.world import PROGRAMS
 
 pytestmark = [pytest.mark.privileged]
@@ -36,3 +38,29 @@ def test_by_two_programs_at_once(lab: Lab) -> None:
     clients = [lab.spawn(command(COUNT // 2, name)) for name in (ALLOWED, DENIED)]
     fates = [json.loads(client.communicate(timeout=60)[0]) for client in clients]
     assert fates == [{ALLOWED: {"connected": COUNT // 2}}, {DENIED: {"refused": COUNT // 2}}]
+
+
+@pytest.mark.parametrize("rule", ["", f"deny {DENIED} 80 tcp\n"])
+@pytest.mark.parametrize("answer", ["yes", "no"])
+def test_an_answer_for_one_connection_holds_against_what_its_program_may_by_another_name(
+    lab: Lab, answer: str, rule: str
+) -> None:
+    """The other name is asked for while people think; what holds for it is known to the kernel by the address alone."""
+    daemon = lab.start_daemon(f"{DNS_RULE}allow {ALLOWED} 80 tcp\n{rule}", timeout_s=60)
+    other = DENIED if rule else ALLOWED
+    held = "(exec 3<>/dev/tcp/asked.shared.test/80) 2>/dev/null && echo yes || echo no"
+    shell = lab.spawn(["bash", "-c", f"{held} & read -r; (exec 3<>/dev/tcp/{other}/80) 2>/dev/null; wait"], stdin=PIPE)
+    ask = daemon.wait_ask(name="asked.shared.test")
+    assert shell.stdin
+    print(file=shell.stdin, flush=True)
+    daemon.wait_connection(name=other)
+    daemon.answer(ask, answer, "--for", "once")
+    assert shell.communicate(timeout=10 * PATIENCE)[0] == f"{answer}\n"
+
+
+def test_a_denied_name_that_the_program_kept_is_held_against_it(lab: Lab) -> None:
+    """By the question that is the newest, it would go to the other one."""
+    daemon = lab.start_daemon(RULES.replace(" 80 ", " 443 "))
+    done = lab.run(["/usr/bin/python3", str(PROGRAMS / "keeping_client.py"), DENIED, ALLOWED])
+    assert json.loads(done.stdout) == {DENIED: "ConnectionResetError", ALLOWED: "answered"}, done.stderr
+    daemon.wait_connection(name=DENIED, verdict="deny", remote_port=443)

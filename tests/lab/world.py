@@ -41,6 +41,7 @@ host-record=xn--bcher-kva.test,{WORLD4}
 host-record=here.test,127.0.0.1
 host-record=first.shared.test,{SHARED4}
 host-record=second.shared.test,{SHARED4}
+host-record=asked.shared.test,{SHARED4}
 """
 _DNSMASQ += "".join(f"host-record=big.test,{address}\n" for address in MORE_WORLD4)  # no room for it in a datagram
 _DNSMASQ += "".join(f"host-record={name},{address}\n" for name, address in zip(PAGE_NAMES, MORE_WORLD4, strict=True))

@@ -1,10 +1,12 @@
 import msgspec
 import pytest
 
+from tests.core.transcript import flow_of, inbound
 from tests.view.sample_prompts import CURL, IN, connection_of, prompt_of
 from tinysnitch.core.choice import Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.process import UNKNOWN, Process
+from tinysnitch.core.flow import TCP, UDP, Flow
+from tinysnitch.core.process import KERNEL, UNKNOWN, Process
 from tinysnitch.view.first_choice import FIRST_CHOICE, choose_first
 from tinysnitch.view.prompt_events import QuestionOpened
 from tinysnitch.view.prompt_state import PromptState
@@ -44,6 +46,22 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
 )
 def test_arguments_that_a_program_gave_to_itself_do_not_count(process: Process, any_args: bool) -> None:
     assert choose_first(connection_of(process), FIRST_CHOICE).any_args is any_args
+
+
+@pytest.mark.parametrize(
+    ("flow", "any_port"),
+    [
+        (inbound(1900, 40001, protocol=UDP), True),
+        (inbound(1900, 5000, protocol=UDP), False),
+        (inbound(1900, 61000, protocol=UDP), False),
+        (inbound(1900, 40001, protocol=TCP), False),
+        (flow_of(1900, port=40001, protocol=UDP), False),
+    ],
+)
+def test_a_port_that_the_kernel_chose_for_a_moment_does_not_count(flow: Flow, any_port: bool) -> None:
+    asked = msgspec.structs.replace(connection_of(), flow=flow)
+    assert choose_first(asked, FIRST_CHOICE).any_port is any_port
+    assert not choose_first(Connection(flow=flow, attribution=KERNEL), FIRST_CHOICE).any_port
 
 
 def test_a_question_begins_with_it() -> None:

@@ -5,7 +5,9 @@ stale at once. Nothing is counted up for a rule that merely ran out: verdicts th
 
 A temporary rule ends by the wall clock, as its line says, or once as much time has passed on the boot-time clock as it
 had when it came into force: whichever is first. So it holds no longer when the wall clock is set back. What rests on a
-rule of the file that ends is decided anew each minute, so that it ends soon when the wall clock is set forward.
+rule that ends is decided anew each minute, so that it ends soon when the wall clock is set forward, as it is in a
+virtual machine that was stopped for days. So is what a rule of the file that has ended would have a say in: it holds
+again when the wall clock is set back, as by NTP where the hardware clock runs in local time.
 """
 
 import math
@@ -99,14 +101,14 @@ class ActiveRules:
         return decision and self._ended_by_both(decision, now)
 
     def _end_of(self, rule: Rule, now: Instant) -> float:
-        """Boot-time seconds, by both clocks; of a rule of the file when it is to be looked at again."""
-        return min(_wall_end(rule, now), self._temporary.get(rule, now.boot_s + LOOK_AGAIN_S))
+        """Boot-time seconds, by both clocks; one of the file ends by the wall clock alone."""
+        return min(_wall_end(rule, now), self._temporary.get(rule, math.inf))
 
     def _ended_by_both(self, decision: Decision, now: Instant) -> Decision:
-        if decision.until_s is None:
+        if decision.until_s is None and not decision.has_ended:
             return decision
-        until_s = now.wall_s + min(self._end_of(rule, now) for rule in decision.ending) - now.boot_s
-        return msgspec.structs.replace(decision, until_s=min(decision.until_s, until_s))
+        left_s = min((self._end_of(rule, now) - now.boot_s for rule in decision.ending), default=math.inf)
+        return msgspec.structs.replace(decision, until_s=now.wall_s + min(left_s, LOOK_AGAIN_S))
 
     def would_match(self, rule: Rule, connection: Connection, now: Instant) -> bool:
         """Whether a rule, in force or not, speaks of the connection."""

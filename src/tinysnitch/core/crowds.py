@@ -30,5 +30,9 @@ class Crowds:
             return None
         return VerdictKey(process.exec_id, process.uid, flow.protocol, flow.direction, None, 0)
 
+    def forget(self, key: VerdictKey) -> None:
+        """A verdict for every remote is remembered: when another decision is due, it is there no more."""
+        self._counts.pop((key.exec_id, key.uid, key.protocol, key.direction))
+
     def clear(self) -> None:
         self._counts.clear()

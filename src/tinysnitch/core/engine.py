@@ -178,7 +178,7 @@ class Engine:
         basis: Basis = Basis.RULES,
         cached: Remembered | None = None,
     ) -> Iterator[Command]:
-        watch = self.watcher.watch_for(waiter.connection, decision, says_nothing=waiter.says_nothing)
+        watch = self.watcher.watch_for(waiter.connection, decision, now, says_nothing=waiter.says_nothing)
         if watch is Watch.GUARDED and waiter.says_nothing and waiter.cookie:
             yield SkipWatch(waiter.connection.flow, waiter.cookie)
         yield from self.settlement.settle(
@@ -265,11 +265,12 @@ class Engine:
         self, waiter: Waiter, decision: Decision, now: Instant, basis: Basis = Basis.MOMENT
     ) -> Iterator[Command]:
         """Settle by the name that was shown; when it decides no more, then for this flow alone, and on this basis."""
-        shown, flow = waiter.connection, waiter.connection.flow
-        facts = self.dns.names_of(flow, exec_id_of(shown.attribution), now.boot_s)
-        if facts.name == shown.name:  # learned again meanwhile, perhaps: its end is another one
-            waiter.connection = msgspec.structs.replace(shown, name_expires_s=facts.expires_s)
-        return self._settle(waiter, decision, now, basis=Basis.RULES if facts.name == shown.name else basis)
+        shown = waiter.connection
+        known = self.connection_of(shown.flow, shown.attribution, shown.interface, now)
+        if known.name != shown.name:
+            return self._settle(waiter, decision, now, basis=basis)
+        waiter.connection = msgspec.structs.replace(known, asking=shown.asking, asked_name=shown.asked_name)
+        return self._settle(waiter, decision, now)
 
     def _put_in_force(self, rule: Rule, connection: Connection, now: Instant) -> Iterator[Command]:
         self.rules.add(rule, now)

@@ -6,7 +6,8 @@
    read it ask nobody; else the newest question; and last what a machine of the link said of itself (link_names.py).
 4. A name lives as long as its TTL, or as long as programs keep addresses anyway (`min_ttl_s`), whichever is longer. For
    a process that asked for it, and for none since of that address, it lives on: who resolves once may keep the address
-   for days, as time servers' clients do.
+   for days, as time servers' clients do. Likewise for the kernel, which asks nobody and goes on with the address that
+   somebody told it (NFS, WireGuard).
 5. An address of this machine has, for who did not ask, no name but that of /etc/hosts: any domain may point to it.
 Times are boot-time seconds, handed in.
 """
@@ -20,6 +21,7 @@ from tinysnitch.core.dns_message import Answer, Question, host_of
 from tinysnitch.core.dns_questions import LINK_SOURCES, Asked, DnsQuestions, NameSource, Refusal
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.known_name import KnownName
+from tinysnitch.core.process import KERNEL_EXEC_ID
 from tinysnitch.core.table import BoundedTable, TableStatistics
 
 MAX_NAME_TTL_S = 7 * 24 * 3600  # RFC 8767 4: no cache should believe more
@@ -29,7 +31,7 @@ MEAN_NAMES_PER_ADDRESS = 2  # over a full table: whoever owns a domain can give 
 
 
 class Learned(msgspec.Struct, frozen=True):
-    addresses: tuple[bytes, ...] = ()  # packed; another name decides for them now
+    addresses: tuple[bytes, ...] = ()  # packed; another name decides for them now, or may be meant
     refusal: Refusal | None = None
 
 
@@ -66,6 +68,10 @@ class _Belief(msgspec.Struct):
     @property
     def own_expires_s(self) -> float:
         return max(self.expires_s, self.kept_until_s)
+
+    def is_left(self, newest: Mapping[int, int]) -> bool:
+        """Whether programs asked for it, and all of them for another name of the address since."""
+        return bool(self.askers) and all(newest[who] > number for who, number in self.askers.items())
 
     @property
     def rank(self) -> tuple[bool, int]:
@@ -166,7 +172,7 @@ class Names:
         )
 
     def _believe(self, address: bytes, asked: Asked, ttl_s: int, now_s: float, *, aliases: tuple[str, ...]) -> bool:
-        """Whether another name decides for the address now."""
+        """Whether another name decides for the address now, or may be meant."""
         beliefs, own_life_s = self._beliefs_of(address), 0 if self.is_own(address) else MAX_NAME_TTL_S
         before, used = self._deciding_names(address, beliefs, now_s, asked.exec_id), len(beliefs)
         for name in [belief.name for belief in beliefs.values() if _is_over(belief, beliefs, now_s)]:
@@ -189,10 +195,10 @@ class Names:
 
     def _deciding_names(
         self, address: bytes, beliefs: _Beliefs, now_s: float, exec_id: int
-    ) -> tuple[str | None, str | None]:
-        """For everyone who did not ask himself, and for this process."""
-        common, own = (self._facts(address, beliefs, now_s, who) for who in (0, exec_id))
-        return common.name, own.name
+    ) -> tuple[tuple[str | None, frozenset[str]], ...]:
+        """For everyone who did not ask himself, and for this process; each with those that may be meant as well."""
+        each = (self._facts(address, beliefs, now_s, who) for who in (0, exec_id))
+        return tuple((facts.name, frozenset(() if facts.is_sure else facts.others)) for facts in each)
 
     def _beliefs_of(self, address: bytes) -> _Beliefs:
         beliefs = self._addresses.find(address)
@@ -203,10 +209,12 @@ class Names:
         return beliefs
 
     def _evict_name(self, beliefs: _Beliefs, now_s: float) -> bool:
-        """What has ended goes first, and is no loss."""
+        """What nobody means any more goes first, so that no program can push out what another one asked for with
+        names of its own; then what has ended, which is no loss."""
         if len(beliefs) <= NAMES_PER_ADDRESS:
             return False
-        gone = min(beliefs.values(), key=lambda one: (one.expires_s > now_s, one.number))
+        newest = _newest_questions(beliefs)
+        gone = min(beliefs.values(), key=lambda one: (not one.is_left(newest), one.expires_s > now_s, one.number))
         del beliefs[gone.name]
         self._evicted_names += gone.expires_s > now_s
         return True
@@ -230,12 +238,17 @@ def _as_known(address: bytes, belief: _Belief) -> KnownName:
     )
 
 
+def _newest_questions(beliefs: _Beliefs) -> dict[int, int]:
+    """The number of each asker's newest question for the address."""
+    askers = {who for belief in beliefs.values() for who in belief.askers}
+    return {who: max(belief.askers.get(who, 0) for belief in beliefs.values()) for who in askers}
+
+
 def _is_over(belief: _Belief, beliefs: _Beliefs, now_s: float) -> bool:
     """Whether it has ended, for those who asked too: after a week, or once all of them asked for another name."""
     if belief.expires_s > now_s:
         return False
-    newest = {who: max(one.askers.get(who, 0) for one in beliefs.values()) for who in belief.askers}
-    return belief.kept_until_s <= now_s or all(newest[who] > number for who, number in belief.askers.items())
+    return belief.kept_until_s <= now_s or not belief.askers or belief.is_left(_newest_questions(beliefs))
 
 
 def _strengthen(
@@ -259,7 +272,7 @@ def _facts(beliefs: _Beliefs, now_s: float, exec_id: int, hosts: tuple[str, ...]
     alive = [belief for belief in beliefs.values() if belief.expires_s > now_s]
     own = [belief for belief in beliefs.values() if exec_id in belief.askers and belief.own_expires_s > now_s]
     if not alive and not hosts and not own:
-        return NO_NAME
+        return _last_facts(beliefs, now_s) if exec_id == KERNEL_EXEC_ID else NO_NAME
     alive.sort(key=lambda belief: belief.rank, reverse=True)
     if hosts and not own:
         return NameFacts(hosts[0], _without(hosts[0], (*hosts, *(one.name for one in alive))), source=NameSource.HOSTS)
@@ -272,6 +285,15 @@ def _facts(beliefs: _Beliefs, now_s: float, exec_id: int, hosts: tuple[str, ...]
         source=first.source,
         aliases=first.aliases,
     )
+
+
+def _last_facts(beliefs: _Beliefs, now_s: float) -> NameFacts:
+    """What was asked for last, as long as who asked may keep it."""
+    kept = [belief for belief in beliefs.values() if belief.kept_until_s > now_s]
+    if not kept:
+        return NO_NAME
+    last = max(kept, key=lambda belief: belief.number)
+    return NameFacts(last.name, (), last.kept_until_s, source=last.source, aliases=last.aliases)
 
 
 def _holds(belief: _Belief | None, now_s: float) -> bool:

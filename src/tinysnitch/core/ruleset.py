@@ -10,6 +10,7 @@
 from collections.abc import Iterable, Iterator
 
 import msgspec
+from msgspec.structs import replace
 
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
@@ -96,31 +97,32 @@ class Ruleset:
         return any(rule.program.kind is ProgramKind.OWNER or covers_program(rule.program, program) for rule in resolved)
 
     def decide(self, connection: Connection, wall_s: float) -> Decision:
-        candidates = self._find(connection, wall_s)
+        found = self._find(connection)
+        candidates = _in_time(found, wall_s)
         key: tuple[object, ...] = (connection.interface, *map(id, candidates))
         decision = self._conclusions.find(key)
         if decision is None:
             decision = self._conclude(candidates, connection.interface)
             self._conclusions.put(key, decision)
-        return decision
+        return _with_ended(decision, found, candidates)
 
     def decide_everywhere(self, connection: Connection, wall_s: float) -> Decision | None:
         """What is decided for this program, direction and protocol whatever the remote, its name and the port are.
 
         None: it may depend on them, or there are too many rules to look at.
         """
-        found = self._index.find_wherever(self._key_maker.keys_for(connection), _MAX_STEPS)
-        matching = [rule for rule in found or () if rule.until_s is None or wall_s < rule.until_s]
+        found = self._index.find_wherever(self._key_maker.keys_for(connection), _MAX_STEPS) or []
+        matching = _in_time(found, wall_s)
         always = [rule for rule in matching if is_everywhere(rule)]
         if not always:
             return None
         decision = self._conclude(always, connection.interface)
-        return decision if holds_everywhere(decision.verdict, matching) else None
+        return _with_ended(decision, found, matching) if holds_everywhere(decision.verdict, matching) else None
 
     def explain(self, connection: Connection, wall_s: float) -> Explanation:
         """The decision, and why the other matching rules did not make it."""
         decision = self.decide(connection, wall_s)
-        candidates = self._find(connection, wall_s)
+        candidates = _in_time(self._find(connection), wall_s)
         matching = _with_interface(candidates, connection.interface)
         losers = sorted((rule for rule in matching if rule is not decision.rule), key=format_rule)
         winner = [decision.rule] if decision.rule else []  # without one, only rules that do not hold are left
@@ -134,10 +136,9 @@ class Ruleset:
             if rule is not None and rule is not decision.rule:
                 yield rule, interface
 
-    def _find(self, connection: Connection, wall_s: float) -> list[Rule]:
-        """What matches, whatever the interface."""
-        found = self._index.find(self._key_maker.keys_for(connection))
-        return [rule for rule in found if rule.until_s is None or wall_s < rule.until_s]
+    def _find(self, connection: Connection) -> list[Rule]:
+        """What matches, whatever the interface and the time."""
+        return self._index.find(self._key_maker.keys_for(connection))
 
     def _holding(self, rules: list[Rule]) -> list[Rule]:
         return [rule for rule in rules if not has_turnable_path(rule, self._facts)]
@@ -187,6 +188,14 @@ class Ruleset:
 def _denies_names(rule: Rule) -> bool:
     is_by_name = rule.remote.kind in (RemoteKind.NAME, RemoteKind.DOMAIN, RemoteKind.LIST)
     return rule.verdict is Verdict.DENY and is_by_name
+
+
+def _in_time(rules: list[Rule], wall_s: float) -> list[Rule]:
+    return [rule for rule in rules if rule.until_s is None or wall_s < rule.until_s]
+
+
+def _with_ended(decision: Decision, found: list[Rule], in_time: list[Rule]) -> Decision:
+    return decision if len(in_time) == len(found) else replace(decision, has_ended=True)
 
 
 def _with_interface(rules: list[Rule], interface: str) -> list[Rule]:

@@ -26,7 +26,7 @@ from tinysnitch.core.crowds import Crowds
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.events import PacketQueued
 from tinysnitch.core.flow import Direction, Flow
-from tinysnitch.core.process import Attribution, AttributionSource
+from tinysnitch.core.process import KERNEL_EXEC_ID, Attribution, AttributionSource
 from tinysnitch.core.prompts import Waiter
 from tinysnitch.core.records import ConnectionDecided
 from tinysnitch.core.settings import Settings
@@ -36,7 +36,6 @@ from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_cache import Remembered, VerdictCache
 from tinysnitch.core.watch import Watch
 
-KERNEL_EXEC_ID = 1  # EXEC_ID_KERNEL of bpf/tinysnitch.h
 FLOW_WITHOUT_SOCKET_S = 120.0  # longer than a SYN is sent again (tcp_syn_retries, 63 s and the wait for the last)
 NOT_LISTENING_S = 10.0  # a program may start to listen on that port
 REFUSED_ANSWER_S = 60.0  # a refused datagram may be tried again, and asked about again, after that
@@ -168,6 +167,7 @@ class Settlement:
         self, key: VerdictKey, decision: Decision, generation: int, now: Instant
     ) -> Iterator[Command]:
         """A verdict that no remote, name or port changes; no new name takes it back."""
+        self._crowds.forget(key)
         return self._remember(key, decision, generation, _rule_end(decision, now))
 
     def repeat(self, event: PacketQueued, settled: SettledFlow, generation: int) -> Iterator[Command]:

@@ -1,7 +1,8 @@
 """Connections that are allowed only until they say a name: which ones, and how closely they are watched.
 
-A connection that no resolver's answer explains may be anything behind its address. What it says of itself is never
-better than a resolver's word: it opens nothing, it can only be held against the connection.
+A connection that no resolver's answer explains may be anything behind its address, and where a program asked for
+several names of one address, it may mean any of them. What it says of itself is never better than a resolver's word: it
+opens nothing, it can only be held against the connection.
 """
 
 from enum import Enum
@@ -22,11 +23,10 @@ class Watch(Enum):
 
 
 def can_say_name(connection: Connection, words: RemoteWords) -> bool:
-    """Whether it has no name, and might say one."""
+    """Whether it might say one that is read."""
     flow = connection.flow
     return (
-        connection.name is None
-        and flow.direction is Direction.OUTBOUND
+        flow.direction is Direction.OUTBOUND
         and flow.protocol in (TCP, UDP)
         and flow.remote_port != _DNS
         and not words.takes(_LOCALHOST, flow.remote, None)

@@ -1,4 +1,4 @@
-"""What connections without a name say of themselves, held against the rules.
+"""What connections without a name say of themselves, or with one that is a guess, held against the rules.
 
 A name that a program says opens nothing: it may say what it likes. A rule that denies the name ends the connection.
 """
@@ -29,21 +29,31 @@ class Watcher:
         self._settlement = settlement
         self._said = said
 
-    def watch_for(self, connection: Connection, decision: Decision, *, says_nothing: bool = False) -> Watch:
+    def watch_for(
+        self, connection: Connection, decision: Decision, now: Instant, *, says_nothing: bool = False
+    ) -> Watch:
         """How closely what is sent is read. `says_nothing`: the first datagram of this one is known to say no name."""
         if decision.verdict is not Verdict.ALLOW or not can_say_name(connection, self._rules.remote_words):
             return Watch.NONE
-        if self._rules.denies_names:
+        if self._may_be_denied(connection, now):
             return Watch.GUARDED
-        return Watch.NONE if says_nothing else Watch.NOTED
+        return Watch.NONE if says_nothing or connection.name else Watch.NOTED
+
+    def _may_be_denied(self, connection: Connection, now: Instant) -> bool:
+        """Whether a name that it may say is denied."""
+        if connection.name is None:
+            return self._rules.denies_names
+        others = () if connection.is_name_sure else connection.other_names
+        named = (msgspec.structs.replace(connection, name=name) for name in others)
+        return any(self._rules.decide(one, now).verdict is Verdict.DENY for one in named)
 
     def read(self, event: DataSent, connection: Connection, now: Instant) -> Iterator[Command]:
-        """`connection`: as it is known without what it says."""
+        """`connection`: as it is known without what it says. Its name, if it has one by now, is a guess."""
         said = self._said.read(event.flow, event.cookie, event.payload)
         if said is None:
             yield ShowMore(event.packet_id)
             return
-        if not self._rules.denies_names:
+        if not (self._rules.denies_names or connection.name):
             yield from self._settlement.end_watch(connection, self._rules.generation, now)
         if said.name is None:
             yield EndWatch(event.packet_id, event.flow, event.cookie, Verdict.ALLOW)
@@ -56,7 +66,7 @@ class Watcher:
     def _judge(self, event: DataSent, unsaid: Connection, name: str, now: Instant) -> Iterator[Command]:
         connection = msgspec.structs.replace(unsaid, name=name, other_names=())
         before, decision = self._rules.decide(unsaid, now), self._rules.decide(connection, now)
-        if decision.verdict is Verdict.DENY and before.verdict is not Verdict.DENY:
+        if decision.verdict is Verdict.DENY and (unsaid.name or before.verdict is not Verdict.DENY):
             decision = msgspec.structs.replace(decision, reason=f"{decision.reason}, {SAID}")
             yield EndWatch(event.packet_id, event.flow, event.cookie, Verdict.DENY)
             yield Report(ConnectionDecided(connection, decision, False, now.wall_s))

@@ -102,7 +102,7 @@ class Explainer:
                 yield rule, f"it would match {' and '.join(needs)}"
 
     def _reservation(self, connection: Connection, decision: Decision) -> str:
-        is_guarded = self._engine.watcher.watch_for(connection, decision) is Watch.GUARDED
+        is_guarded = self._engine.watcher.watch_for(connection, decision, read_instant()) is Watch.GUARDED
         guarded = ", until it says a name itself that a rule denies" if is_guarded else ""
         is_nowhere = connection.flow.remote == _NO_ADDRESS
         unknown = "; no address of that name is known yet: a rule by address may decide otherwise"

@@ -138,6 +138,8 @@ class BpfPrograms:
         cookie, _expires_ns, noted_id, *rest, _generation, _verdict = found
         if exec_id not in (structs.EXEC_ID_UNKNOWN, noted_id):
             return False
+        if exec_id != structs.EXEC_ID_UNKNOWN:  # else it is all that there can be
+            self._settings.set_flow_generation(generation)
         value = (cookie, expires_ns, noted_id, *rest, generation, self._number_of(verdict, watch))
         return self._maps.flows.write(key, value)
 

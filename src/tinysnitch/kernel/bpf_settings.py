@@ -38,6 +38,10 @@ class BpfSettings:
         """From now on connections may be watched."""
         self._narrow[_OFFSETS["is_watching"] // 4] = True
 
+    def set_flow_generation(self, generation: int) -> None:
+        """In this generation a verdict for a flow alone comes before what its program may."""
+        self._narrow[_OFFSETS["flow_generation"] // 4] = generation
+
     @property
     def has_lost_listeners(self) -> bool:
         return bool(self._narrow[_OFFSETS["has_lost_listeners"] // 4])

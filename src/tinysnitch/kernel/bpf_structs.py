@@ -123,6 +123,8 @@ SETTINGS = Layout(
         "is_watching": "I",
         "has_lost_listeners": "I",
         "denied_at": "I",
+        "flow_generation": "I",
+        "pad": "I",
     }
 )
 IMAGE = Layout(

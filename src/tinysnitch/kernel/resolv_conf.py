@@ -10,6 +10,8 @@ RESOLV_CONF = Path("/etc/resolv.conf")
 RESOLVED_UPSTREAMS = Path("/run/systemd/resolve/resolv.conf")
 RESOLVED_STUB = Path("/run/systemd/resolve/stub-resolv.conf")  # names the stub, also where resolv.conf does not
 
+# Who sends to no address sends to this machine (ip_route_output_key_hash_rcu(), ip6_datagram_connect()).
+_MEANT = {parse_address(written): parse_address(meant) for written, meant in (("0.0.0.0", "127.0.0.1"), ("::", "::1"))}
 _DEFAULT = frozenset({parse_address("127.0.0.1")})  # resolv.conf(5): where no server is named, the machine itself
 
 
@@ -26,9 +28,10 @@ def parse_resolvers(text: str) -> frozenset[bytes]:
         words = line.split()
         if len(words) >= 2 and words[0] == "nameserver":
             try:
-                found.add(parse_address(words[1].partition("%")[0]))
+                address = parse_address(words[1].partition("%")[0])
             except Malformed:
                 continue
+            found.add(_MEANT.get(address, address))
     return frozenset(found)
 
 

@@ -3,12 +3,16 @@
 Arguments that a program gave to itself are the exception. Browsers and their like start themselves anew for each task,
 with numbers among the arguments that are never the same again (`--field-trial-handle=3,i,8459356107866096316`): a rule
 with these would be asked for at each start. Interpreters and shells run anything, so for them it stays with these.
+
+So is a port that the kernel chose, where a program asked all the link over UDP (SSDP, say) and each machine that
+answers is a question of its own: the next time, with browsers two minutes later, it is another port.
 """
 
 import msgspec
 
 from tinysnitch.core.choice import Choice
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.flow import UDP, Direction, Flow
 from tinysnitch.core.interpreters import find_interpreter
 from tinysnitch.core.process import Process
 from tinysnitch.core.verdict import Verdict
@@ -16,9 +20,21 @@ from tinysnitch.core.verdict import Verdict
 FIRST_CHOICE = Choice(verdict=Verdict.ALLOW)  # the verdict comes with the answering key
 
 
+_KERNELS_PORTS = range(32768, 61000)  # ip(7), ip_local_port_range
+
+
 def choose_first(connection: Connection, usual: Choice) -> Choice:
     process = connection.attribution.process
-    return msgspec.structs.replace(usual, any_args=True) if process and _started_itself(process) else usual
+    if process is None:
+        return usual
+    any_args = usual.any_args or _started_itself(process)
+    any_port = usual.any_port or _is_of_the_moment(connection.flow)
+    return msgspec.structs.replace(usual, any_args=any_args, any_port=any_port)
+
+
+def _is_of_the_moment(flow: Flow) -> bool:
+    """Whether the port will be another one next time."""
+    return flow.direction is Direction.INBOUND and flow.protocol == UDP and flow.local_port in _KERNELS_PORTS
 
 
 def _started_itself(process: Process) -> bool:
