@@ -5,7 +5,7 @@ import pytest
 from textual import events
 from textual.pilot import Pilot
 
-from tests.tui.app_stage import play, until_ready
+from tests.tui.app_stage import play, see, until_ready
 from tests.tui.question_daemon import QuestionDaemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import prompt_of
@@ -65,5 +65,17 @@ def test_a_paste_that_the_terminal_does_not_mark_answers_nothing(tmp_path: Path)
         await until_ready(app)
         await pilot.press("y")
         assert (await daemon.answers.get())[0] == 1
+
+    play(tmp_path / "s", script)
+
+
+def test_keys_before_there_is_a_question_are_no_text(tmp_path: Path) -> None:
+    """Whoever reads of a question and asks for the help at once gets it."""
+
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        await see(app, "no questions")
+        for key in ("y", "y", "h"):
+            app.post_message(events.Key(key, key))
+        await see(app, "any key goes back")
 
     play(tmp_path / "s", script)
