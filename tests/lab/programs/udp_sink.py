@@ -1,7 +1,12 @@
-"""Takes datagrams and answers none: `udp_sink.py PORT`; after one that says `end` it prints how many came before."""
+"""Takes datagrams and answers none: `udp_sink.py PORT`; after one that says `end` it prints how many others came.
+
+What was held may come behind the `end`, which the kernel let go by itself: so it listens until it is quiet.
+"""
 
 import socket
 import sys
+
+QUIET_S = 0.5
 
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
     sink.setsockopt(socket.SOL_SOCKET, 33, 8_000_000)  # SO_RCVBUFFORCE: beyond net.core.rmem_max
@@ -10,4 +15,9 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
     count = 0
     while sink.recv(2048) != b"end":
         count += 1
-    print(count, flush=True)
+    sink.settimeout(QUIET_S)
+    try:
+        while sink.recv(2048):
+            count += 1
+    except TimeoutError:
+        print(count, flush=True)
