@@ -236,6 +236,23 @@ def test_connections_like_it_are_read_as_long_as_the_names_are_there() -> None:
     assert watch_of(engine, 2) is Watch.GUARDED
 
 
+@pytest.mark.parametrize(
+    ("said", "deny", "verdict"),
+    [
+        ("git", "deny - - -", "allow"),  # as it was typed; the resolver was asked with the machine's search domain
+        ("cloud.lan", "deny - - -", "deny"),
+        ("git.lan", "deny - - -", "allow"),
+        ("git", "deny *.lan - -", "allow"),
+        ("www.lan", "deny *.lan - -", "deny"),
+    ],
+)
+def test_a_denial_of_all_is_for_who_means_another_name(said: str, deny: str, verdict: str) -> None:
+    engine = asked_for("cloud.lan", "git.lan", lines=(deny, "allow git.lan 443 tcp"))
+    engine.queue()
+    hello = segments(records(handshake(said)), 1400)[0]
+    assert engine.send(hello)[0].startswith(f"end watch {verdict}")
+
+
 def test_names_of_one_address_in_hosts_are_one_hosts() -> None:
     """The first one stands for all, and for `https://nas/` a browser says `nas`."""
     engine = Transcript("deny - - -", "allow nas.lan 443 tcp")

@@ -54,6 +54,14 @@ class Watcher:
         hosts = self._rules.facts.hosts.get(connection.flow.remote, ())
         return connection.name_source is NameSource.HOSTS and name in hosts
 
+    def _is_held_against(self, unsaid: Connection, name: str, now: Instant) -> bool:
+        """A denial that needs no name is for who means the name, not for who says `git` where `git.lan` was asked."""
+        if self._is_alias(unsaid, name):
+            return False
+        nameless = msgspec.structs.replace(unsaid, name=None, other_names=())
+        is_meant = name in (unsaid.name, *unsaid.other_names)
+        return is_meant or self._rules.decide(nameless, now).verdict is not Verdict.DENY
+
     def read(self, event: DataSent, connection: Connection, now: Instant) -> Iterator[Command]:
         """`connection`: as it is known without what it says. Its name, if it has one by now, is a guess."""
         said = self._said.read(event.flow, event.cookie, event.payload)
@@ -73,8 +81,7 @@ class Watcher:
     def _judge(self, event: DataSent, unsaid: Connection, name: str, now: Instant) -> Iterator[Command]:
         connection = msgspec.structs.replace(unsaid, name=name, other_names=())
         before, decision = self._rules.decide(unsaid, now), self._rules.decide(connection, now)
-        is_news = before.verdict is not Verdict.DENY or unsaid.name is not None
-        if decision.verdict is Verdict.DENY and is_news and not self._is_alias(unsaid, name):
+        if decision.verdict is Verdict.DENY and self._is_held_against(unsaid, name, now):
             decision = msgspec.structs.replace(decision, reason=f"{decision.reason}, {SAID}")
             yield EndWatch(event.packet_id, event.flow, event.cookie, Verdict.DENY)
             yield Report(ConnectionDecided(connection, decision, False, now.wall_s))
