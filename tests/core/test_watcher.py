@@ -4,13 +4,13 @@ import msgspec
 import pytest
 
 from tests.core.hello_maker import CIPHER, crypto, handshake, initial, records, segments
-from tests.core.transcript import FACTS, SHOP, Transcript, flow_of, yes
+from tests.core.transcript import FACTS, SHOP, Transcript, flow_of, whose, yes
 from tinysnitch.core import commands as cmd
 from tinysnitch.core import events as ev
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.flow import UDP
+from tinysnitch.core.flow import UDP, parse_address
 from tinysnitch.core.network import Network
 from tinysnitch.core.process import UNKNOWN
 from tinysnitch.core.records import ConnectionDecided, NameSaid
@@ -234,6 +234,45 @@ def test_connections_like_it_are_read_as_long_as_the_names_are_there() -> None:
     engine.queue()
     assert not any(told.startswith("remember") for told in engine.send(HELLO))
     assert watch_of(engine, 2) is Watch.GUARDED
+
+
+@pytest.mark.parametrize(
+    ("said", "deny", "verdict"),
+    [
+        ("git", "deny - - -", "allow"),  # as it was typed; the resolver was asked with the machine's search domain
+        ("cloud.lan", "deny - - -", "deny"),
+        ("git.lan", "deny - - -", "allow"),
+        ("git", "deny *.lan - -", "allow"),
+        ("www.lan", "deny *.lan - -", "deny"),
+    ],
+)
+def test_a_denial_of_all_is_for_who_means_another_name(said: str, deny: str, verdict: str) -> None:
+    engine = asked_for("cloud.lan", "git.lan", lines=(deny, "allow git.lan 443 tcp"))
+    engine.queue()
+    hello = segments(records(handshake(said)), 1400)[0]
+    assert engine.send(hello)[0].startswith(f"end watch {verdict}")
+
+
+def test_names_of_one_address_in_hosts_are_one_hosts() -> None:
+    """The first one stands for all, and for `https://nas/` a browser says `nas`."""
+    engine = Transcript("deny - - -", "allow nas.lan 443 tcp")
+    hosts = {parse_address(SHOP): ("nas.lan", "nas")}
+    engine.feed(ev.FactsChanged(msgspec.structs.replace(FACTS, hosts=hosts)))
+    assert watch_of(engine) is Watch.NONE
+    engine.resolve("ads.test", SHOP)
+    assert watch_of(engine, 2) is Watch.NONE  # by the one that it asked for it is denied
+    engine.resolve("ads.test", SHOP, UNKNOWN)
+    other = whose(8, "/usr/bin/firefox")
+    (first,) = (
+        command
+        for command in engine.feed(engine.next_packet(flow_of(3), other))
+        if isinstance(command, cmd.RememberVerdict)
+    )
+    assert first.watch is Watch.GUARDED
+    says = {name: segments(records(handshake(name)), 1400)[0] for name in ("nas", "ads.test")}
+    assert engine.send(says["nas"], flow_of(3), other)[0].startswith("end watch allow")
+    engine.queue(flow_of(4), other)
+    assert engine.send(says["ads.test"], flow_of(4), other)[0].startswith("end watch deny")
 
 
 def test_once_the_name_is_gone_the_guard_is_there() -> None:

@@ -1,13 +1,15 @@
 """What the kernel's side keeps and the product never asks for."""
 
 from contextlib import closing
+from struct import Struct
 
 from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import Flow
 from tinysnitch.kernel.bpf_maps import BpfMaps
 from tinysnitch.kernel.bpf_pins import PinFolder
 from tinysnitch.kernel.bpf_programs import BpfPrograms, pack_flow, pack_owner, pack_verdict_key
-from tinysnitch.kernel.bpf_structs import Listener, Owner
+from tinysnitch.kernel.bpf_structs import SETTINGS, Listener, Owner
+from tinysnitch.kernel.libbpf import Map
 
 
 def _open_maps(programs: BpfPrograms) -> closing[BpfMaps]:
@@ -31,6 +33,14 @@ def is_shared(programs: BpfPrograms, protocol: int, port: int, address: bytes) -
     with _open_maps(programs) as maps:
         found = maps.listeners.find(address, port, protocol, 0)
     return found is not None and bool(found[6])
+
+
+def has_lost_listeners(programs: BpfPrograms) -> bool:
+    """Whether some socket's port found no room."""
+    with closing(Map(programs.maps_dir / "settings", Struct("=I"), SETTINGS.struct)) as settings:
+        found = settings.find(0)
+    assert found
+    return bool(dict(zip(SETTINGS.fields, found, strict=True))["has_lost_listeners"])
 
 
 def write_flow(programs: BpfPrograms, flow: Flow, cookie: int, owner: Owner) -> None:

@@ -10,14 +10,20 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
-from tests.kernel.pinned_tables import find_listener, is_remembered, is_shared, read_flow_verdict, write_flow
+from tests.kernel.pinned_tables import (
+    find_listener,
+    has_lost_listeners,
+    is_remembered,
+    is_shared,
+    read_flow_verdict,
+    write_flow,
+)
 from tests.kernel.test_bpf_structs import make_image
 from tests.lab.patience import wait_until
 from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.kernel.bpf_pins import PinFolder
-from tinysnitch.kernel.bpf_programs import BpfPrograms, open_settings
+from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, Listener, Owner, ProcessEntry
 
 pytestmark = pytest.mark.privileged
@@ -205,13 +211,11 @@ def test_a_group_of_which_one_goes_to_another_is_shared(programs: BpfPrograms) -
 
 def test_a_listener_that_finds_no_room_is_remembered(programs: BpfPrograms) -> None:
     """Else a port that it has would be taken for another's alone."""
-    settings = open_settings(PinFolder(programs.maps_dir.parent))
     for port in range(LISTENERS):
         programs.seed_listener(UDP, port, LOCAL, Listener(port, Owner(9, 9, 9, 9)))
-    assert not settings.has_lost_listeners
+    assert not has_lost_listeners(programs)
     programs.seed_listener(TCP, 1, LOCAL, Listener(LISTENERS, Owner(9, 9, 9, 9)))
-    assert settings.has_lost_listeners
-    settings.close()
+    assert has_lost_listeners(programs)
 
 
 def test_to_withdraw_leaves_what_was_there(place: BpfPlace) -> None:

@@ -11,7 +11,7 @@ import hatch_build
 from tests.kernel.bpf_place import BpfPlace
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.kernel import libbpf
-from tinysnitch.kernel.libbpf import BPF_EXIST, BPF_NOEXIST, Map, ObjectFile
+from tinysnitch.kernel.libbpf import BPF_NOEXIST, Map, ObjectFile
 
 NUMBER = Struct("=I")
 
@@ -27,7 +27,6 @@ def numbers(place: BpfPlace) -> Map:
 @pytest.mark.privileged
 def test_a_map_keeps_what_is_written(numbers: Map) -> None:
     assert numbers.find(1) is None
-    assert not numbers.write((1,), (9,), BPF_EXIST)
     assert numbers.write((1,), (10,))
     assert numbers.find(1) == (10,)
     assert not numbers.write((1,), (11,), BPF_NOEXIST)

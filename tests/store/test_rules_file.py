@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tinysnitch.core import rule_text
 from tinysnitch.core.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.rule import Remote, RemoteKind, Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
@@ -151,6 +152,25 @@ def test_no_line_is_written_that_says_something_else(file: RulesFile) -> None:
             take(unsayable)
     assert file.path.read_text() == "allow - - -\n"
     assert file.unsaved == ()
+
+
+@pytest.mark.parametrize("change", ["append", "remove"])
+def test_what_an_editor_writes_while_the_file_is_parsed_is_not_taken_for_known(
+    file: RulesFile, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """It would be in the file, and not in force."""
+    line = "allow a.example 443 tcp"
+    write(file, f"{line}\n")
+
+    def parse_meanwhile(text: str, source: str) -> tuple[list[Rule], list[RuleSyntaxError]]:
+        write(file, f"{line}\ndeny b.example - -\n")
+        return rule_text.parse_rules(text, source)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rules_file, "parse_rules", parse_meanwhile)
+        assert file.append(GIT) if change == "append" else file.remove(line)
+    assert "deny b.example" in text_of(file)
+    assert parse_rule("deny b.example - -") in file.read().rules
 
 
 def test_append_adds_a_rule_once(file: RulesFile) -> None:

@@ -18,7 +18,7 @@ class ConnectionDecided(msgspec.Struct, frozen=True):
 
 
 class NameSaid(msgspec.Struct, frozen=True):
-    """A connection that was allowed without a name says one itself, and goes on."""
+    """A connection that was allowed without a name, or by a guess, says one itself, and goes on."""
 
     connection: Connection  # by that name
     decision: Decision

@@ -1,6 +1,6 @@
 """The names that connections say themselves: the server name in a TLS ClientHello, over TCP or in QUIC.
 
-Only connections for which no resolver gave a name are read, from their first data on. Rules: (1) what cannot be read,
+Only connections that are watched are read (watch.py), from their first data on. Rules: (1) what cannot be read,
 or is no TLS, says no name; (2) reading ends with the first name, or with the first doubt; (3) what is read is bounded,
 and a connection whose beginning had to go for others is counted.
 """

@@ -12,6 +12,7 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.commands import Command, EndWatch, Report, ShowMore
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
+from tinysnitch.core.dns_questions import NameSource
 from tinysnitch.core.events import DataSent
 from tinysnitch.core.records import ConnectionDecided, NameSaid
 from tinysnitch.core.said_names import SaidNames
@@ -44,8 +45,22 @@ class Watcher:
         if connection.name is None:
             return self._rules.denies_names
         others = () if connection.is_name_sure else connection.other_names
-        named = (msgspec.structs.replace(connection, name=name) for name in others)
+        meant = (name for name in others if not self._is_alias(connection, name))
+        named = (msgspec.structs.replace(connection, name=name) for name in meant)
         return any(self._rules.decide(one, now).verdict is Verdict.DENY for one in named)
+
+    def _is_alias(self, connection: Connection, name: str) -> bool:
+        """Of one host: the first name that /etc/hosts gives an address decides for all that are there."""
+        hosts = self._rules.facts.hosts.get(connection.flow.remote, ())
+        return connection.name_source is NameSource.HOSTS and name in hosts
+
+    def _is_held_against(self, unsaid: Connection, name: str, now: Instant) -> bool:
+        """A denial that needs no name is for who means the name, not for who says `git` where `git.lan` was asked."""
+        if self._is_alias(unsaid, name):
+            return False
+        nameless = msgspec.structs.replace(unsaid, name=None, other_names=())
+        is_meant = name in (unsaid.name, *unsaid.other_names)
+        return is_meant or self._rules.decide(nameless, now).verdict is not Verdict.DENY
 
     def read(self, event: DataSent, connection: Connection, now: Instant) -> Iterator[Command]:
         """`connection`: as it is known without what it says. Its name, if it has one by now, is a guess."""
@@ -66,7 +81,7 @@ class Watcher:
     def _judge(self, event: DataSent, unsaid: Connection, name: str, now: Instant) -> Iterator[Command]:
         connection = msgspec.structs.replace(unsaid, name=name, other_names=())
         before, decision = self._rules.decide(unsaid, now), self._rules.decide(connection, now)
-        if decision.verdict is Verdict.DENY and (unsaid.name or before.verdict is not Verdict.DENY):
+        if decision.verdict is Verdict.DENY and self._is_held_against(unsaid, name, now):
             decision = msgspec.structs.replace(decision, reason=f"{decision.reason}, {SAID}")
             yield EndWatch(event.packet_id, event.flow, event.cookie, Verdict.DENY)
             yield Report(ConnectionDecided(connection, decision, False, now.wall_s))

@@ -42,10 +42,6 @@ class BpfSettings:
         """In this generation a verdict for a flow alone comes before what its program may."""
         self._narrow[_OFFSETS["flow_generation"] // 4] = generation
 
-    @property
-    def has_lost_listeners(self) -> bool:
-        return bool(self._narrow[_OFFSETS["has_lost_listeners"] // 4])
-
     def set_lost_listeners(self, has_lost: bool) -> None:
         self._narrow[_OFFSETS["has_lost_listeners"] // 4] = has_lost
 

@@ -17,7 +17,6 @@ from tinysnitch.core.errors import NotPermitted, SnitchError
 LIBRARY = "libbpf.so.1"
 BPF_ANY = 0
 BPF_NOEXIST = 1
-BPF_EXIST = 2
 _ETHERNET_SIZE = 14  # of the header in front of what a socket filter sees (bpf_prog_test_run_skb())
 _LOG_SIZE = 1 << 20
 _LOG_LINES = 6  # the verifier names the reason at the end
@@ -195,13 +194,13 @@ class Map:
         return list(self._iter_values(self._value_view)) if self.find(*key) is not None else []
 
     def write(self, key: Fields, value: Fields, flags: int = BPF_ANY) -> bool:
-        """False: the map is full, or BPF_NOEXIST was asked for, and there is one, or BPF_EXIST, and there is none."""
+        """False: the map is full, or BPF_NOEXIST was asked for, and there is one."""
         self._pack_key(self._key_view, 0, *key)
         self._pack_value(self._value_view, 0, *value)
         failed = self._update(self.fd, self._key, self._value, flags)
         if failed == -errno.E2BIG:  # alloc_htab_elem() in kernel/bpf/hashtab.c
             self.turned_away += 1
-        elif failed and failed not in (-errno.EEXIST, -errno.ENOENT):
+        elif failed and failed != -errno.EEXIST:
             raise_errno(f"writing {self.path}", -failed)
         return not failed
 

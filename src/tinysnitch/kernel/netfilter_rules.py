@@ -180,7 +180,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         return {**passed, **(self._watch() if self.program_path else {}), **self._outbound(), **self._inbound()}
 
     def _watch(self) -> dict[str, list[str]]:
-        """What connections without a name send is read; what a rule may deny waits, also while no daemon lives."""
+        """What connections without a sure name send is read; what a rule may deny waits, also while no daemon lives."""
         return {
             "PASSIN": [_NO_LINK_NAME, *(f"-p udp -m udp --sport {port} {self._look()}" for port in _LINK_NAMES)],
             "WATCH": [

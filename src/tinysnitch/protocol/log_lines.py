@@ -72,7 +72,7 @@ class ConnectionLine(_JudgedLine, frozen=True, kw_only=True, tag="connection"):
 
 
 class SaidLine(_JudgedLine, frozen=True, kw_only=True, tag="said"):
-    """A connection without a name says this `name` itself, and goes on."""
+    """A connection without a name, or by a guess, says this `name` itself, and goes on."""
 
 
 class AskLine(_JudgedLine, frozen=True, kw_only=True, tag="ask"):

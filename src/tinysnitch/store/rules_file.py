@@ -121,20 +121,25 @@ class RulesFile:
 
     def _append(self, rules: tuple[Rule, ...]) -> bool:
         with self._changing():
-            loaded = self.read()
+            before, loaded = self._find_stamp(), self.read()
             new = tuple(rule for rule in rules if rule not in loaded.rules)
             if not new:
                 return False
             text = self._get_text()
             gap = "" if not text or text.endswith("\n") else "\n"
-            replace_text(self.path, text + gap + "".join(f"{_line_of(rule)}\n" for rule in new))
-            self._note_change(loaded, (*loaded.rules, *new))
+            lines = "".join(f"{_line_of(rule)}\n" for rule in new)
+            self._replace(text + gap + lines, before, loaded, (*loaded.rules, *new))
         return True
 
-    def _note_change(self, loaded: LoadedRules, rules: tuple[Rule, ...]) -> None:
-        """What is in the file now is known: of many rules, reading them again would hold verdicts up."""
+    def _replace(self, text: str, before: Stamp | None, loaded: LoadedRules, rules: tuple[Rule, ...]) -> None:
+        """What is in the file then is known: of many rules, reading them again would hold verdicts up.
+
+        Unless an editor, which minds no lock, wrote it between `loaded` and `text`.
+        """
+        is_of_one_state = self._find_stamp() == before
+        replace_text(self.path, text)
         stamp = self._find_stamp()
-        if stamp and not loaded.errors:
+        if stamp and is_of_one_state and not loaded.errors:
             self._loaded = (stamp, LoadedRules(rules, ()))
 
     def remove(self, line: str) -> bool:
@@ -144,13 +149,13 @@ class RulesFile:
         """
         rule = parse_rule(line)
         with self._changing():
-            loaded, text = self.read(), self._get_text()
+            before, loaded, text = self._find_stamp(), self.read(), self._get_text()
             mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
             lines = text.removeprefix(mark).split("\n")
             kept = _lines_without(rule, lines, loaded)
             if len(kept) < len(lines):
-                replace_text(self.path, mark + "\n".join(kept))
-                self._note_change(loaded, tuple(other for other in loaded.rules if other != rule))
+                left = tuple(other for other in loaded.rules if other != rule)
+                self._replace(mark + "\n".join(kept), before, loaded, left)
         was_unsaved = rule in self._unsaved
         self._unsaved.pop(rule, None)
         return was_unsaved or len(kept) < len(lines)
