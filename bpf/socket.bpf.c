@@ -206,9 +206,6 @@ static __always_inline int note_use(struct bpf_sock_addr *ctx, struct verdict_ke
 		trace(kind, cookie, owner, key->remote, key->port, key->protocol);
 	if (owner->exec_id == EXEC_ID_UNKNOWN)
 		return GO_ON;
-	/* What is sent may be of a flow that is allowed for itself, which the packet tells (find_verdict_for()). */
-	if (kind == TRACE_SEND && settings->flow_generation == settings->generation)
-		return GO_ON;
 	key->exec_id = owner->exec_id;
 	key->uid = owner->uid;
 	if (find_verdict(settings, key) != VERDICT_DENY)

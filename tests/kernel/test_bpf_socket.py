@@ -10,10 +10,10 @@ import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.netns_visit import visit_netns
-from tests.kernel.pinned_tables import find_listener, is_shared, write_flow
+from tests.kernel.pinned_tables import find_listener, is_shared
 from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.core.commands import VerdictKey
-from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
+from tinysnitch.core.flow import TCP, UDP, Direction, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_maps import BpfMaps
@@ -42,7 +42,6 @@ def owner_of(programs: BpfPrograms, agent: Agent) -> Owner:
 def deny(programs: BpfPrograms, agent: Agent, remote: str, port: int, protocol: int, expires_ns: int = 0) -> VerdictKey:
     exec_id = find_process(programs, agent).exec_id
     key = VerdictKey(exec_id, 0, protocol, Direction.OUTBOUND, parse_address(remote), port)
-    programs.set_generation(programs.generation + 1)  # that no flow has a verdict in; in 0 there are no rules yet
     programs.remember_verdict(key, Verdict.DENY, programs.generation, expires_ns)
     return key
 
@@ -316,22 +315,6 @@ def test_sendto_what_is_denied_is_refused(
     handle, _cookie = agent.call("open_socket", family, "SOCK_DGRAM")
     assert agent.call("send_to", handle, address, 9) == REFUSED
     assert agent.call("send_to", handle, address, 10) == ""
-
-
-def test_what_is_sent_where_a_flow_has_a_verdict_of_its_own_goes_on_to_be_judged(
-    programs: BpfPrograms, agent: Agent
-) -> None:
-    """`yes` for once is for a flow, beside a denied name of the same address: which it is, the packet tells."""
-    flow = Flow(UDP, Direction.OUTBOUND, parse_address("127.0.0.1"), 5000, parse_address("127.0.0.1"), 9)
-    owner = owner_of(programs, agent)
-    deny(programs, agent, "127.0.0.1", 9, UDP)
-    handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
-    assert agent.call("send_to", handle, "127.0.0.1", 9) == REFUSED
-    write_flow(programs, flow, cookie, owner)
-    assert programs.remember_flow(flow, Verdict.ALLOW, programs.generation, 0, exec_id=owner.exec_id)
-    assert agent.call("send_to", handle, "127.0.0.1", 9) == ""
-    other, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
-    assert agent.call("connect", other, "127.0.0.1", 9) == REFUSED
 
 
 def test_dissolving_a_connection_always_works(programs: BpfPrograms, agent: Agent) -> None:
