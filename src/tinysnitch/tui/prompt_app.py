@@ -191,7 +191,7 @@ class PromptApp(App[None], inherit_bindings=False):
             return
         key = KeyPressed(event.key, event.character or "")
         is_counted = self._guard.is_text or self.state.is_ready(event.time)
-        if self.state.page is Page.QUESTION and is_counted:
+        if self.state.delay_s > 0 and self.state.page is Page.QUESTION and is_counted:
             self._guard.press(key, event.time)
         else:
             self._advance(key, event.time)
