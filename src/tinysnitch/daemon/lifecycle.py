@@ -340,7 +340,9 @@ class SetUp:
         await self._follow_files()
         self._check_rules(doors.rule_loader)
         # Last: where an earlier daemon left its rules, packets wait already, and no rule is known before.
-        self.driver.start(LossWatch(desk.counters.losses).new_losses)
+        losses = LossWatch(desk.counters.losses)
+        self.driver.start(losses.new_losses)
+        self._undo.callback(lambda: self.driver.feed(*losses.rest()))
 
     def _check_rules(self, loader: RuleLoader) -> None:
         """Without its rules a firewall that asks is closed, but one that learns lets through what they deny."""
