@@ -194,7 +194,8 @@ class SetUp:
             remove_all_pins(pins)
 
     def _keeps(self) -> bool:
-        return self._options.on_exit is OnExit.KEEP or self._stop.is_hand_over
+        is_followed = self._stop.is_hand_over and not self._options.is_scoped  # nobody takes over from one command's
+        return self._options.on_exit is OnExit.KEEP or is_followed
 
     def _take_away(self, remove: Callable[[], None]) -> None:
         """At the end: what the options and the signal say. After a failed start: what was not there before."""
