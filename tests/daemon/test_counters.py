@@ -94,6 +94,7 @@ def test_what_goes_on_is_told_at_longer_and_longer_intervals() -> None:
         told += [(second, event.count) for event in watch.new_losses()]
     assert [second for second, _count in told][:9] == [1, 2, 4, 8, 16, 32, 64, 128, 192]
     assert sum(count for _second, count in told) == told[-1][0], "nothing goes unsaid"
+    assert list(watch.rest()) == [DataLost("packets", 999 - told[-1][0])]
 
 
 def test_what_comes_again_after_a_while_is_told_at_once() -> None:

@@ -105,6 +105,14 @@ def test_a_firewall_that_dies_is_told_at_once_and_lets_nothing_through(lab: Lab)
     assert traces(lab) == before
 
 
+def test_nobody_takes_over_from_the_firewall_of_one_command(lab: Lab) -> None:
+    before = traces(lab)
+    judged = start(lab, WAITS)
+    os.kill(daemon_of(judged), signal.SIGUSR1)
+    judged.communicate(timeout=20)
+    assert traces(lab) == before
+
+
 def start_building(lab: Lab) -> tuple[subprocess.Popen[str], int]:
     """`tinysnitch run` whose firewall is half-way: its cgroup is there, and BPF is being loaded."""
     judged = lab.spawn_outside(words(lab, "echo", "never"))

@@ -3,8 +3,9 @@
 import os
 import resource
 import signal
+import socket
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 
@@ -189,3 +190,16 @@ def test_who_hands_over_lets_nothing_pass_in_between(lab: Lab) -> None:
     assert curl.wait(timeout=15) == 0
     assert successor.stop() == 0
     assert traces(lab) == before
+
+
+def test_what_was_lost_last_is_told_at_the_end(lab: Lab) -> None:
+    """What goes on is told at longer and longer intervals."""
+    daemon = lab.start_daemon("")
+    for _ in range(3):
+        with closing(socket.socket(socket.AF_UNIX)) as client:
+            client.connect(str(daemon.socket))
+            client.sendall(b"\xff\n")
+            while client.recv(4096):
+                pass
+    told = daemon.stop_and_tell("lost")
+    assert sum(lost["count"] for lost in told if "not understood" in lost["what"]) == 3

@@ -79,3 +79,15 @@ def test_keys_before_there_is_a_question_are_no_text(tmp_path: Path) -> None:
         await see(app, "any key goes back")
 
     play(tmp_path / "s", script)
+
+
+def test_without_a_delay_all_keys_of_one_piece_count(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, _pilot: Pilot[None]) -> None:
+        for prompt_id in (1, 2):
+            daemon.open(prompt_of(prompt_id))
+        await until(lambda: len(app.state.questions) == 2)
+        for letter in "yy":
+            app.post_message(events.Key(letter, letter))
+        assert [(await daemon.answers.get())[0] for _ in range(2)] == [1, 2]
+
+    play(tmp_path / "s", script, delay_s=0.0)

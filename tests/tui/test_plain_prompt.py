@@ -180,6 +180,19 @@ def test_a_text_that_is_pasted_is_no_answer(tmp_path: Path) -> None:
     play(tmp_path, script, PlainPrompt(delay_s=0.05))
 
 
+def test_without_a_delay_all_keys_of_one_piece_count(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        daemon.open(prompt_of(1))
+        daemon.open(prompt_of(2))
+        await person.see("keys: ")
+        await asyncio.sleep(0.1)  # until the second one is known too
+        person.type("y\ny\n")
+        assert [(await daemon.answers.get())[0] for _ in range(2)] == [1, 2]
+        person.type("q")
+
+    play(tmp_path, script, PlainPrompt(delay_s=0.0))
+
+
 def test_it_is_said_when_keys_count_again(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         daemon.open(prompt_of(1))

@@ -125,7 +125,13 @@ class LossWatch:
         self._told: dict[str, tuple[float, float]] = {}  # when it was told last, and for how long that is enough
 
     def new_losses(self) -> Iterator[DataLost]:
-        now_s = self._read_clock()
+        yield from self._find_new(self._read_clock())
+
+    def rest(self) -> Iterator[DataLost]:
+        """At the end, what would have been told later."""
+        yield from self._find_new(math.inf)
+
+    def _find_new(self, now_s: float) -> Iterator[DataLost]:
         for what, count in self._read().items():
             lost = count - self._known.get(what, 0)
             is_told = lost > 0 and not what.endswith("evicted") and not what.startswith(_TOLD)

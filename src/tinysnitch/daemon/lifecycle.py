@@ -194,7 +194,8 @@ class SetUp:
             remove_all_pins(pins)
 
     def _keeps(self) -> bool:
-        return self._options.on_exit is OnExit.KEEP or self._stop.is_hand_over
+        is_followed = self._stop.is_hand_over and not self._options.is_scoped  # nobody takes over from one command's
+        return self._options.on_exit is OnExit.KEEP or is_followed
 
     def _take_away(self, remove: Callable[[], None]) -> None:
         """At the end: what the options and the signal say. After a failed start: what was not there before."""
@@ -340,7 +341,9 @@ class SetUp:
         await self._follow_files()
         self._check_rules(doors.rule_loader)
         # Last: where an earlier daemon left its rules, packets wait already, and no rule is known before.
-        self.driver.start(LossWatch(desk.counters.losses).new_losses)
+        losses = LossWatch(desk.counters.losses)
+        self.driver.start(losses.new_losses)
+        self._undo.callback(lambda: self.driver.feed(*losses.rest()))
 
     def _check_rules(self, loader: RuleLoader) -> None:
         """Without its rules a firewall that asks is closed, but one that learns lets through what they deny."""

@@ -1,7 +1,8 @@
 """Tells an answer from a letter of a pasted text, where the terminal marks no paste (GNU screen, a console).
 
 Letters of a paste come at once, and nobody types on behind an answer before the next question is there. So an answer
-waits for a moment: a key behind it makes it a text, and so are further keys until there is a pause.
+waits for a moment: a key behind it makes it a text, and so are further keys until there is a pause. Who has no delay
+before keys count wants no such guard either.
 """
 
 import asyncio

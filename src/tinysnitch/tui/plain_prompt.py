@@ -155,7 +155,7 @@ class _Session:
         names = parse_keys(data)
         if self._ready_timer:
             self._state.note_typing(now, is_text=any(map(is_of_text, names)))
-        elif self._state.page is Page.QUESTION and is_pasted(names):
+        elif self._state.delay_s > 0 and self._state.page is Page.QUESTION and is_pasted(names):
             self._state.note_typing(now, is_text=True)
             names = []
         for name in names:

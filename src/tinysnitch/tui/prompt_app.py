@@ -190,11 +190,16 @@ class PromptApp(App[None], inherit_bindings=False):
             self._widget.redraw()
             return
         key = KeyPressed(event.key, event.character or "")
-        is_counted = self._guard.is_text or self.state.is_ready(event.time)
-        if self.state.selected and self.state.page is Page.QUESTION and is_counted:
+        if self._may_be_pasted(event.time):
             self._guard.press(key, event.time)
         else:
             self._advance(key, event.time)
+
+    def _may_be_pasted(self, typed_s: float) -> bool:
+        """Who wants no delay means each key; where nothing is asked none answers."""
+        is_counted = self._guard.is_text or self.state.is_ready(typed_s)
+        is_asked = self.state.selected is not None and self.state.page is Page.QUESTION
+        return self.state.delay_s > 0 and is_asked and is_counted
 
     def _note_text(self, now: float) -> None:
         self.state.note_typing(now, is_text=True)
