@@ -17,7 +17,8 @@ RULES = f"allow {OUTSIDE} 80 tcp /usr/bin/curl\nallow - {VXLAN} udp kernel\nallo
 
 def tunnel(local: str, remote: str, address: str) -> list[str]:
     make = f"ip link add tunnel type vxlan id 7 remote {remote} local {local} dstport {VXLAN} dev eth0"
-    return ["sh", "-ec", f"{make}; ip addr add {address}/24 dev tunnel; ip link set tunnel up"]
+    quiet = "echo 1 >/proc/sys/net/ipv6/conf/tunnel/disable_ipv6"  # else it speaks before the other end is there
+    return ["sh", "-ec", f"{make}; {quiet}; ip addr add {address}/24 dev tunnel; ip link set tunnel up"]
 
 
 def test_a_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab) -> None:
