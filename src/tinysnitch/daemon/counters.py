@@ -3,7 +3,6 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
-from time import monotonic
 
 from tinysnitch.core.dns_talk import NOT_LEARNED
 from tinysnitch.core.events import DataLost
@@ -118,20 +117,13 @@ class LossWatch:
     rise all day, and would fill the log and the history.
     """
 
-    def __init__(self, read_losses: Callable[[], dict[str, int]], read_clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, read_losses: Callable[[], dict[str, int]]) -> None:
         self._read = read_losses
-        self._read_clock = read_clock
         self._known = read_losses()
         self._told: dict[str, tuple[float, float]] = {}  # when it was told last, and for how long that is enough
 
-    def new_losses(self) -> Iterator[DataLost]:
-        yield from self._find_new(self._read_clock())
-
-    def rest(self) -> Iterator[DataLost]:
-        """At the end, what would have been told later."""
-        yield from self._find_new(math.inf)
-
-    def _find_new(self, now_s: float) -> Iterator[DataLost]:
+    def new_losses(self, now_s: float) -> Iterator[DataLost]:
+        """What is to be told at `now_s` (boot-time seconds)."""
         for what, count in self._read().items():
             lost = count - self._known.get(what, 0)
             is_told = lost > 0 and not what.endswith("evicted") and not what.startswith(_TOLD)
@@ -140,6 +132,10 @@ class LossWatch:
             self._known[what] = count
             if is_told:
                 yield DataLost(what, lost)
+
+    def rest(self) -> Iterator[DataLost]:
+        """At the end, what would have been told later."""
+        return self.new_losses(math.inf)
 
     def _is_due(self, what: str, now_s: float) -> bool:
         told_s, pause_s = self._told.get(what, (-math.inf, 0.0))

@@ -92,10 +92,10 @@ class Driver:
         self._flush_timer = SingleTimer(lambda: self._finish(read_instant()))
         self._next_loss_check_s = 0.0
         self._next_traceback_s = 0.0
-        self._find_losses: Callable[[], Iterable[DataLost]] = tuple
+        self._find_losses: Callable[[float], Iterable[DataLost]] = lambda _now_s: ()
 
-    def start(self, find_losses: Callable[[], Iterable[DataLost]]) -> None:
-        """Read from now on. `find_losses`: what was lost since it was asked last."""
+    def start(self, find_losses: Callable[[float], Iterable[DataLost]]) -> None:
+        """Read from now on. `find_losses`: what was lost since it was asked last, by the boot-time clock."""
         self._find_losses = find_losses
         loop = asyncio.get_running_loop()
         loop.add_reader(self.doors.queue.fileno(), self._read_connections)
@@ -378,7 +378,7 @@ class Driver:
         self._server.push_record(self.doors.recorder.record(record, now), uid_told_of(record))
 
     def _report_losses(self, now: Instant) -> None:
-        for loss in self._find_losses():
+        for loss in self._find_losses(now.boot_s):
             self._handle(loss, now)
 
     def _schedule(self, now: Instant) -> None:
