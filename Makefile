@@ -78,7 +78,7 @@ bench-names: setup-test  ## measure DNS messages, a million names and 100 000 ru
 	$(BIN)/python -m bench.bench_names $(BENCH)
 
 bench-prompt: setup-test  ## measure the window: from a held packet to a painted question, and what it takes at rest
-	$(BIN)/python -m bench.prompt
+	$(BIN)/python -m bench.prompt $(BENCH)
 
 screenshots: setup-test  ## take pictures of the window in every state, into build/screenshots
 	$(BIN)/python -m bench.screenshots build/screenshots

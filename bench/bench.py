@@ -25,6 +25,7 @@ COLUMNS = "| {} | a second | of bare | of the C loop | p50 µs | p99 µs | queue
 RULER = "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
 LOADS = [("tcp4", 1), ("tcp4", 8), ("udp4", 1), ("udp4", 8), ("tcp6", 1), ("tcp6", 8), ("udp6", 8)]
 PARTS = ("connections", "streams", "strains")
+CONNECT_S, LOAD_S = 0.7, 2.0
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -33,7 +34,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--kind", choices=sorted(KINDS), help="of connection  [default: all of them]")
     parser.add_argument("--threads", type=int, help="of the client  [default: 1 and 8]")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=0.7, help="of each row in each round")
+    parser.add_argument(
+        "--seconds", type=float, help="of each row in each round  [default: 0.7, streams and strains 2]"
+    )
     return parser.parse_args()
 
 
@@ -93,15 +96,16 @@ def describe_opensnitch(benches: list[Bench]) -> str:
 
 def measure_connections(lab: Lab, options: argparse.Namespace) -> None:
     benches = []
+    seconds = options.seconds or CONNECT_S
     for kind, threads in choose_loads(options):
-        bench = Bench(lab, KINDS[kind], options.seconds, threads)
+        bench = Bench(lab, KINDS[kind], seconds, threads)
         benches.append(bench)
         for number in range(options.rounds):
             print(f"{kind}, {threads}: round {number + 1} of {options.rounds}", file=sys.stderr)
             bench.run_round()
         print(format_table(f"{kind}, {threads} thread{'s' * (threads > 1)}", bench), end="\n\n", flush=True)
     rss_mb = max(mb for bench in benches for mb in bench.rss_mb)
-    print(f"{options.rounds} rounds of {options.seconds} s a row; the daemon had {rss_mb:.1f} MB resident")
+    print(f"{options.rounds} rounds of {seconds} s a row; the daemon had {rss_mb:.1f} MB resident")
     print(describe_opensnitch(benches), end="\n\n", flush=True)
 
 
@@ -122,9 +126,9 @@ def main() -> int:
         if "connections" in parts:
             measure_connections(lab, options)
         if "streams" in parts:
-            measure_streams(lab, options.rounds)
+            measure_streams(lab, options.rounds, options.seconds or LOAD_S)
         if "strains" in parts:
-            measure_strains(lab, options.rounds)
+            measure_strains(lab, options.rounds, options.seconds or LOAD_S)
     return 0
 
 

@@ -21,8 +21,7 @@ from bench.scale_rows import Measured, Scale, ScaleBench
 from tests.lab.lab import Lab
 from tests.lab.namespaces import remove_stale
 
-LISTS = (10, 100_000, 1_000_000)
-SCALES = [Scale(10, 0), Scale(10, 1_000_000), Scale(100_000, 1_000_000)]
+FEW = 10
 AIM = 0.97
 
 
@@ -30,6 +29,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="of connections")
     parser.add_argument("--seconds", type=float, default=1.0, help="of each row in each round")
+    parser.add_argument("--names", type=int, default=1_000_000, help="in the longest list")
+    parser.add_argument("--rules", type=int, default=100_000, help="of the daemon with many")
     return parser.parse_args()
 
 
@@ -40,13 +41,13 @@ def run_alone(*words: str) -> tuple[str, float]:
     return done.stdout, time.monotonic() - start_s
 
 
-def print_lists() -> None:
+def print_lists(names: int) -> None:
     print(
         "| names in the list | a hit, µs | a miss, µs | look-ups/s | more memory, MB | first load, s | unchanged, s |"
     )
     print("|---:|---:|---:|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as folder:
-        for count in LISTS:
+        for count in (FEW, names // 10, names):
             path, compiled = Path(folder) / "list", Path(folder) / "compiled"
             write_list(path, count)
             first_s = run_alone("tinysnitch.store.compile_list", str(path), str(compiled))[1]
@@ -64,7 +65,7 @@ def format_scales(bench: ScaleBench) -> Iterator[str]:
         + " | CPU µs a miss | first ready, s | ready, s | memory, MB |"
     )
     yield "|---|" + "---:|" * (2 * len(kinds) + 4)
-    few = bench.rows[SCALES[0]]
+    few = next(iter(bench.rows.values()))
     for scale, row in bench.rows.items():
         rates = (f"{median_rate(row, kind):,.0f} | {ratio(row, few, kind):.3f}" for kind in kinds)
         ready = f"{row.first_ready_s:.2f} | {statistics.median(row.ready_s):.2f}"
@@ -81,14 +82,15 @@ def ratio(row: Measured, few: Measured, kind: str) -> float:
     return statistics.median(one.rate / other.rate for one, other in pairs)
 
 
-def measure_scales(rounds: int, seconds: float) -> ScaleBench:
+def measure_scales(options: argparse.Namespace) -> ScaleBench:
+    scales = [Scale(FEW, 0), Scale(FEW, options.names), Scale(options.rules, options.names)]
     with counted_runs(are_counted=False), Lab() as lab:
         prepare(lab)
-        bench = ScaleBench(lab, SCALES, seconds)
+        bench = ScaleBench(lab, scales, options.seconds)
         bench.weigh()
         bench.give_names()
-        for number in range(rounds):
-            print(f"round {number + 1} of {rounds}", file=sys.stderr)
+        for number in range(options.rounds):
+            print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
             bench.run_round(number % 2 == 1)
     return bench
 
@@ -102,10 +104,10 @@ def main() -> int:
     print(describe_machine(), end="\n\n")
     talk: dict[str, float] = json.loads(run_alone("bench.name_cost", "talk")[0])
     print(f"DNS messages parsed and learned: {talk['messages_a_second']:,.0f} a second\n")
-    print_lists()
+    print_lists(options.names)
     compile_programs()
     remove_stale()
-    bench = measure_scales(options.rounds, options.seconds)
+    bench = measure_scales(options)
     print(f"\n{options.rounds} rounds of {options.seconds} s a row; the aim is a ratio of {AIM}\n")
     print("\n".join(format_scales(bench)))
     return 0

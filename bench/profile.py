@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from bench.bench import describe_machine
 from bench.counted_runs import counted_runs
 from bench.logging_daemon import LoggingDaemon
-from bench.profiled_daemon import GENERATORS, STAGES, WAITING
+from bench.profiled_daemon import BEGIN_ANEW, GENERATORS, STAGES, WAITING, WRITE_RESULT
 from bench.programs import Sample, compile_programs, program_path, run_connect_loop
 from bench.rows import KINDS, RANGE, Kind, prepare
 from bench.stage_clock import OUTSIDE
@@ -48,9 +47,9 @@ def measure(lab: Lab, kind: Kind, threads: int, seconds: float) -> Profile:
     program = (sys.executable, "-m", "bench.profiled_daemon", str(result))
     daemon = LoggingDaemon(lab, rules, program=program)
     first = connect(lab, kind, threads, seconds / 5)  # what is looked up once only has been
-    os.kill(daemon.process.pid, signal.SIGUSR1)
+    os.kill(daemon.process.pid, BEGIN_ANEW)
     missed = connect(lab, kind, threads, seconds, first.count)
-    os.kill(daemon.process.pid, signal.SIGUSR2)
+    os.kill(daemon.process.pid, WRITE_RESULT)
     found = json.loads(await_file(result))
     daemon.stop()
     return Profile(

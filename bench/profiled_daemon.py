@@ -1,6 +1,6 @@
 """tinysnitchd with a clock around its parts: profiled_daemon.py RESULT FLAG... The parts themselves know nothing of it.
 
-SIGUSR1 begins to count anew, SIGUSR2 writes what was counted as JSON. What is measured is slower by the clock itself.
+One signal begins to count anew, one writes what was counted as JSON. What is measured is slower by the clock itself.
 """
 
 import json
@@ -26,6 +26,7 @@ from tinysnitch.kernel.nfqueue import Queue
 from tinysnitch.kernel.packet_events import PacketEvents
 from tinysnitch.store.history import History
 
+BEGIN_ANEW, WRITE_RESULT = signal.SIGRTMIN, signal.SIGRTMIN + 1  # the daemon itself obeys none of them
 WAITING = "waiting for packets"
 # In the order of a packet's way. A stage inside another is not counted there.
 STAGES = [
@@ -70,12 +71,12 @@ def run() -> int:
     install(clock)
 
     def obey(number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGUSR1:
+        if number == BEGIN_ANEW:
             clock.reset()
         else:
             write_result(clock, Path(result))
 
-    for number in (signal.SIGUSR1, signal.SIGUSR2):
+    for number in (BEGIN_ANEW, WRITE_RESULT):
         signal.signal(number, obey)
     sys.argv = ["tinysnitchd", *flags]
     return run_command(tinysnitchd, "tinysnitchd")

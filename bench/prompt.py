@@ -1,5 +1,6 @@
 """The window measured: from connect() to a painted question, and what it takes at rest. `make bench-prompt`."""
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -14,8 +15,6 @@ from tests.lab.world import WORLD4
 from tests.qt.desktop import Desktop
 from tests.qt.screen import Screen
 
-ROUNDS = 30
-REST_S = 10.0
 FIRST_PORT = 20000
 CURL = ["curl", "-4", "-sS", "http://shop.test/"]
 # Says when it connects: a little before the packet is held.
@@ -29,25 +28,34 @@ except OSError:
 """
 
 
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=30, help="of questions")
+    parser.add_argument("--seconds", type=float, default=10.0, help="at rest")
+    parser.add_argument("--show", metavar="SOCKET", help="be the window, and say when a question is painted")
+    return parser.parse_args()
+
+
 def main() -> None:
-    if len(sys.argv) > 1:
-        show_questions(sys.argv[1])
+    options = parse_arguments()
+    if options.show:
+        show_questions(options.show)
         return
     with Lab() as lab:
-        measure_paint(lab, lab.start_daemon(DNS_RULE))
+        measure_paint(lab, lab.start_daemon(DNS_RULE), options.rounds)
     with Lab() as lab:
-        measure_rest(lab, lab.start_daemon(DNS_RULE))
+        measure_rest(lab, lab.start_daemon(DNS_RULE), options.seconds)
 
 
-def measure_paint(lab: Lab, daemon: Daemon) -> None:
+def measure_paint(lab: Lab, daemon: Daemon, rounds: int) -> None:
     """The window in a process that says when it has painted; its parts are those of tinysnitch-prompt."""
     with Screen(1920, 1080) as screen:
-        command = [sys.executable, "-m", "bench.prompt", str(daemon.socket)]
+        command = [sys.executable, "-m", "bench.prompt", "--show", str(daemon.socket)]
         window = subprocess.Popen(command, env=screen.environment(), stdout=subprocess.PIPE, text=True)
         try:
             assert window.stdout
             window.stdout.readline()  # it waits attached
-            times_ms = sorted(paint_ms(lab, daemon, window, FIRST_PORT + number) for number in range(ROUNDS))
+            times_ms = sorted(paint_ms(lab, daemon, window, FIRST_PORT + number) for number in range(rounds))
         finally:
             window.kill()
             window.communicate()
@@ -100,7 +108,7 @@ def show_questions(socket_path: str) -> None:
     application.exec()
 
 
-def measure_rest(lab: Lab, daemon: Daemon) -> None:
+def measure_rest(lab: Lab, daemon: Daemon, seconds: float) -> None:
     """Processor time and memory of the real command, after it has shown a question."""
     with tempfile.TemporaryDirectory() as folder, Desktop(Path(folder) / "session") as desktop:
         prompt = desktop.attach_prompt(daemon)
@@ -110,8 +118,9 @@ def measure_rest(lab: Lab, daemon: Daemon) -> None:
         curl.wait()
         desktop.see_nothing()
         begun_s = cpu_s(prompt.pid)
-        time.sleep(REST_S)
-        print(f"at rest: {(cpu_s(prompt.pid) - begun_s) / REST_S:.1%} of a processor, {resident_mb(prompt.pid):.0f} MB")
+        time.sleep(seconds)
+        share = (cpu_s(prompt.pid) - begun_s) / seconds
+        print(f"at rest: {share:.1%} of a processor, {resident_mb(prompt.pid):.0f} MB")
 
 
 def cpu_s(pid: int) -> float:

@@ -21,8 +21,7 @@ from bench.rows import ECHO_PORT, MANY4, MANY4_FIRST, PORT, RANGE, must
 from tests.lab.lab import Lab
 from tests.lab.world import WORLD4
 
-IDLE_S = 20.0
-LOAD_S = 2.0
+IDLE = 10  # times as long as a load
 THREADS = "8"
 STUCK_CLIENTS = 4
 OVERLOAD = 3
@@ -30,9 +29,13 @@ RECOVERY_S = 1.0
 TINYSNITCH = str(BIN / "tinysnitch")
 
 
-def measure_strains(lab: Lab, rounds: int) -> None:
+def measure_strains(lab: Lab, rounds: int, seconds: float) -> None:
     print("| under strain | |\n|---|---:|", flush=True)
-    for what, figure in (*measure_idle(lab), *measure_hindered(lab, rounds), *measure_overload(lab)):
+    for what, figure in (
+        *measure_idle(lab, IDLE * seconds),
+        *measure_hindered(lab, rounds, seconds),
+        *measure_overload(lab, seconds),
+    ):
         print(f"| {what} | {figure} |", flush=True)
 
 
@@ -51,17 +54,17 @@ def count_wakeups(pid: int) -> int:
     return sum(int(number) for text in texts for number in re.findall(r"ctxt_switches:\s+(\d+)", text))
 
 
-def measure_idle(lab: Lab) -> Iterator[tuple[str, str]]:
+def measure_idle(lab: Lab, seconds: float) -> Iterator[tuple[str, str]]:
     """After some work: its history is written by then."""
     daemon = LoggingDaemon(lab, rules())
     miss(lab, 0, 0.2)
     time.sleep(3)
     pid = daemon.process.pid
     wakeups, cpu_s = count_wakeups(pid), read_cpu_s(pid)
-    time.sleep(IDLE_S)
+    time.sleep(seconds)
     wakeups, cpu_s = count_wakeups(pid) - wakeups, read_cpu_s(pid) - cpu_s
     daemon.stop()
-    yield f"idle for {IDLE_S:.0f} s: wake-ups a minute", f"{wakeups * 60 / IDLE_S:.0f}"
+    yield f"idle for {seconds:.0f} s: wake-ups a minute", f"{wakeups * 60 / seconds:.0f}"
     yield "the same: CPU, ms", f"{cpu_s * 1000:.0f}"
 
 
@@ -107,13 +110,13 @@ HINDRANCES = {
 }
 
 
-def measure_hindered(lab: Lab, rounds: int) -> Iterator[tuple[str, str]]:
+def measure_hindered(lab: Lab, rounds: int, seconds: float) -> Iterator[tuple[str, str]]:
     found: dict[str, list[float]] = {name: [] for name in HINDRANCES}
     for number in range(rounds):
         for name, hinder in HINDRANCES.items():
             daemon = LoggingDaemon(lab, rules(), has_own_disk=hinder is full_disk)
             with hinder(lab, daemon):
-                found[name].append(miss(lab, number * 200_000, LOAD_S, "-t", THREADS).rate)
+                found[name].append(miss(lab, number * 200_000, seconds, "-t", THREADS).rate)
             daemon.stop()
     free = statistics.median(found["misses a second, unhindered"])
     for name, rates in found.items():
@@ -142,22 +145,22 @@ def count_arrived(lab: Lab) -> int:
     return counters["InDatagrams"] + counters["NoPorts"] + counters["InErrors"]
 
 
-def connect_beside_flood(lab: Lab, pace: float) -> tuple[int, Sample]:
+def connect_beside_flood(lab: Lab, pace: float, seconds: float) -> tuple[int, Sample]:
     """How many datagrams were offered, and what connections to one remote cost meanwhile.
 
     Their process is there before: its first one is decided already.
     """
-    words = ["-u", "-t", THREADS, "-s", str(LOAD_S), "-p", str(pace), "-r", str(RANGE), "-o", "2000000"]
-    beside = lab.spawn([program_path(EVERYWHERE), "-s", str(LOAD_S), WORLD4, PORT])
-    time.sleep(LOAD_S / 10)
+    words = ["-u", "-t", THREADS, "-s", str(seconds), "-p", str(pace), "-r", str(RANGE), "-o", "2000000"]
+    beside = lab.spawn([program_path(EVERYWHERE), "-s", str(seconds), WORLD4, PORT])
+    time.sleep(seconds / 10)
     flood = lab.spawn([program_path("connect_loop"), *words, MANY4_FIRST, PORT])
     return read_sample(flood).count, read_sample(beside)
 
 
 @contextmanager
-def busy_process(lab: Lab) -> Iterator[None]:
+def busy_process(lab: Lab, seconds: float) -> Iterator[None]:
     """It takes of the processors what the daemon does, and ends by itself."""
-    busy = lab.spawn(["/usr/bin/timeout", str(2 * LOAD_S), "/usr/bin/python3", "-c", "while True: pass"])
+    busy = lab.spawn(["/usr/bin/timeout", str(2 * seconds), "/usr/bin/python3", "-c", "while True: pass"])
     try:
         yield
     finally:
@@ -170,9 +173,9 @@ def read_sample(loop: subprocess.Popen[str]) -> Sample:
     return msgspec.convert(json.loads(loop.stdout.read()), Sample)
 
 
-def run_overload(lab: Lab, daemon: LoggingDaemon, pace: float) -> Overload:
+def run_overload(lab: Lab, daemon: LoggingDaemon, pace: float, seconds: float) -> Overload:
     decided, arrived = daemon.count_decided("udp"), count_arrived(lab)
-    offered, cached = connect_beside_flood(lab, pace)
+    offered, cached = connect_beside_flood(lab, pace, seconds)
     time.sleep(RECOVERY_S)
     after = miss(lab, 3_000_000, 0.5)
     arrived = count_arrived(lab) - arrived
@@ -193,15 +196,15 @@ def count_dropped(daemon: LoggingDaemon, lab: Lab) -> int:
     return sum(map(int, re.findall(r"(\d+) packets dropped", text)))
 
 
-def measure_overload(lab: Lab) -> Iterator[tuple[str, str]]:
+def measure_overload(lab: Lab, seconds: float) -> Iterator[tuple[str, str]]:
     daemon = LoggingDaemon(lab, rules() + f"allow {WORLD4} {PORT} tcp {program_path(EVERYWHERE)}\n")
     before = miss(lab, 0, 0.5)
     rate = miss(lab, 100_000, 1.0, "-u", "-e", "-t", THREADS).rate
-    found = run_overload(lab, daemon, OVERLOAD * rate)
+    found = run_overload(lab, daemon, OVERLOAD * rate, seconds)
     daemon.stop()
-    _offered, bare = connect_beside_flood(lab, OVERLOAD * rate)
-    with busy_process(lab):
-        _offered, crowded = connect_beside_flood(lab, OVERLOAD * rate)
+    _offered, bare = connect_beside_flood(lab, OVERLOAD * rate, seconds)
+    with busy_process(lab, seconds):
+        _offered, crowded = connect_beside_flood(lab, OVERLOAD * rate, seconds)
     yield "new UDP flows a second that are decided", f"{rate:,.0f}"
     yield (
         f"offered {OVERLOAD} times that: sent, decided, arrived",

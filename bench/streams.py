@@ -13,7 +13,6 @@ from tests.lab.lab import Lab
 from tests.lab.world import WORLD4
 
 IPERF = "/usr/bin/iperf3"
-SECONDS = 2
 DATAGRAM = 1400  # bytes
 # One datagram after the other, as fast as they go; the echoes, where there are any, are read as they come.
 FLOOD = """
@@ -39,30 +38,30 @@ print(count / seconds)
 """
 
 
-def run_iperf(lab: Lab, *flags: str) -> float:
-    """Bits a second that arrived."""
-    done = lab.run([IPERF, "-c", WORLD4, "-t", str(SECONDS), "-J", *flags], timeout_s=30)
+def run_iperf(lab: Lab, seconds: float) -> float:
+    """Bits a second that arrived. iperf3 takes whole seconds."""
+    done = lab.run([IPERF, "-c", WORLD4, "-t", str(max(1, round(seconds))), "-J"], timeout_s=30)
     if done.returncode:
         raise RuntimeError(f"iperf3: {done.stdout[-500:]}")
     end = json.loads(done.stdout)["end"]
     return float((end.get("sum_received") or end["sum"])["bits_per_second"])
 
 
-def flood(lab: Lab, port: str) -> float:
+def flood(lab: Lab, port: str, seconds: float) -> float:
     """Datagrams a second that were sent on one flow."""
-    done = lab.run(["/usr/bin/python3", "-c", FLOOD, WORLD4, port, str(SECONDS)], timeout_s=30)
+    done = lab.run(["/usr/bin/python3", "-c", FLOOD, WORLD4, port, str(seconds)], timeout_s=30)
     return float(done.stdout)
 
 
-def list_streams(lab: Lab) -> dict[str, Callable[[], float]]:
+def list_streams(lab: Lab, seconds: float) -> dict[str, Callable[[], float]]:
     return {
-        "TCP, Gbit/s": lambda: run_iperf(lab) / 1e9,
-        f"UDP, {DATAGRAM} bytes, unanswered, datagrams/s": lambda: flood(lab, "9000"),
-        f"UDP, {DATAGRAM} bytes, answered, datagrams/s": lambda: flood(lab, ECHO_PORT),
+        "TCP, Gbit/s": lambda: run_iperf(lab, seconds) / 1e9,
+        f"UDP, {DATAGRAM} bytes, unanswered, datagrams/s": lambda: flood(lab, "9000", seconds),
+        f"UDP, {DATAGRAM} bytes, answered, datagrams/s": lambda: flood(lab, ECHO_PORT, seconds),
     }
 
 
-def measure_streams(lab: Lab, rounds: int) -> None:
+def measure_streams(lab: Lab, rounds: int, seconds: float) -> None:
     if not shutil.which(IPERF):
         print("streams: iperf3 is not installed", file=sys.stderr)
         return
@@ -71,10 +70,10 @@ def measure_streams(lab: Lab, rounds: int) -> None:
     bare: dict[str, list[float]] = {}
     judged: dict[str, list[float]] = {}
     for _ in range(rounds):
-        for name, measure in list_streams(lab).items():
+        for name, measure in list_streams(lab, seconds).items():
             bare.setdefault(name, []).append(measure())
         daemon = LoggingDaemon(lab, f"allow {WORLD4} - -\n")
-        for name, measure in list_streams(lab).items():
+        for name, measure in list_streams(lab, seconds).items():
             judged.setdefault(name, []).append(measure())
         daemon.stop()
     server.kill()

@@ -1,0 +1,44 @@
+"""What the README says can be measured, measured for a moment: each table comes, with figures in it."""
+
+import re
+import subprocess
+
+import pytest
+
+from tests.lab.patience import PATIENCE
+from tests.repo.tree import ROOT
+
+# How to make it short, and what it has to print.
+TARGETS = {
+    "bench": (
+        "--kind tcp4 --threads 8 --rounds 1 --seconds 0.1",
+        [r"cached allow \| [\d,]{4}", r"a miss \| [\d,]{4}", r"unanswered.* \| [\d,.]{4}", r"without a decision \| 0 "],
+    ),
+    "profile": ("--seconds 0.2", [r"attribution \| [1-9]", r"rules \| [1-9]", r"misses a second \| \d"]),
+    "bench-attribution": (
+        "--count 200 --rounds 1",
+        [r"TCP.* \| 200 \| 200 \| 0 ", r"UDP.* \| 200 \| 200 \| 0 ", r"exec .*µs"],
+    ),
+    "bench-names": (
+        "--names 1000 --rules 1000 --rounds 1 --seconds 0.1",
+        [r"learned: [\d,]{4}", r"\| 1,000 \| 0", r"1,000 rules, 1,000 names \| [\d,]{4}"],
+    ),
+    "bench-prompt": ("--rounds 2 --seconds 1", [r"median [1-9]", r"at rest: \d.*, [1-9]"]),
+}
+OTHERS = {"install", "run", "setup", "setup-window", "test", "uninstall"}
+
+pytestmark = [pytest.mark.privileged, pytest.mark.slow]
+
+
+def test_each_that_the_readme_names_is_run() -> None:
+    named = set(re.findall(r"`make ([a-z-]+)", (ROOT / "README.md").read_text()))
+    assert named - OTHERS == set(TARGETS)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_it_prints_its_table(target: str) -> None:
+    options, expected = TARGETS[target]
+    command = ["make", "-s", "-o", "setup-test", target, f"BENCH={options}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200 * PATIENCE)
+    assert done.returncode == 0, done.stderr
+    assert [pattern for pattern in expected if not re.search(pattern, done.stdout)] == [], done.stdout
