@@ -23,6 +23,7 @@ MANY6, MANY6_FIRST = "fd78::/64", "fd78::1"
 RANGE = 4_000_000
 CROWD = 50_000  # remotes of a port scan or of a peer-to-peer client
 QUEUE = "60"
+CONNTRACK = "-m conntrack --ctstate INVALID -j DROP"  # it holds for nothing, and has conntrack follow everything
 GOAL = 0.65  # of the C loop's rate
 PACE = 10_000  # a second; at full rate the server's wake-ups tell the p50, which is either half or twice as long
 
@@ -82,7 +83,7 @@ class Bench:
         self._measure("bare kernel", self._connect)
         self._measure_paced("bare kernel")
         self._measure("bare kernel, 50,000 remotes", self._connect_to_crowd)
-        with self._rule("-m conntrack --ctstate INVALID -j DROP"):
+        with output_rule(self._lab, CONNTRACK):
             self._measure("conntrack only", self._connect)
             self._measure_paced("conntrack only")
         with self._accept_all():  # to new remotes, as our misses: a UDP flow whose ports come again is not NEW
@@ -156,23 +157,25 @@ class Bench:
         return [*self._kind.flags, "-t", str(threads), "-s", str(self._seconds)]
 
     @contextmanager
-    def _rule(self, rule: str) -> Iterator[None]:
-        for program in ("iptables", "ip6tables"):
-            must(self._lab, [program, "-t", "mangle", "-A", "OUTPUT", *rule.split()])
-        try:
-            yield
-        finally:
-            for program in ("iptables", "ip6tables"):
-                must(self._lab, [program, "-t", "mangle", "-D", "OUTPUT", *rule.split()])
-
-    @contextmanager
     def _accept_all(self) -> Iterator[None]:
         loop = self._lab.spawn_outside([program_path("accept_all"), QUEUE])
         start_listening(loop)
-        with self._rule(f"-m conntrack --ctstate NEW -j NFQUEUE --queue-num {QUEUE}"):
+        with output_rule(self._lab, f"-m conntrack --ctstate NEW -j NFQUEUE --queue-num {QUEUE}"):
             yield
         loop.kill()
         loop.wait()
+
+
+@contextmanager
+def output_rule(lab: Lab, rule: str) -> Iterator[None]:
+    """A rule of netfilter for what the lab's host sends."""
+    for program in ("iptables", "ip6tables"):
+        must(lab, [program, "-t", "mangle", "-A", "OUTPUT", *rule.split()])
+    try:
+        yield
+    finally:
+        for program in ("iptables", "ip6tables"):
+            must(lab, [program, "-t", "mangle", "-D", "OUTPUT", *rule.split()])
 
 
 def prepare(lab: Lab) -> None:

@@ -5,10 +5,10 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from bench.logging_daemon import LoggingDaemon
-from bench.rows import ECHO_PORT
+from bench.rows import CONNTRACK, ECHO_PORT, output_rule
 from tests.lab.lab import Lab
 from tests.lab.world import WORLD4
 
@@ -67,22 +67,29 @@ def measure_streams(lab: Lab, rounds: int, seconds: float) -> None:
         return
     server = lab.spawn_world([IPERF, "-s", "--forceflush"])
     await_iperf(server)
-    bare: dict[str, list[float]] = {}
-    judged: dict[str, list[float]] = {}
+    streams = list_streams(lab, seconds)
+    found: dict[str, list[list[float]]] = {name: [] for name in streams}
     for _ in range(rounds):
-        for name, measure in list_streams(lab, seconds).items():
-            bare.setdefault(name, []).append(measure())
-        daemon = LoggingDaemon(lab, f"allow {WORLD4} - -\n")
-        for name, measure in list_streams(lab, seconds).items():
-            judged.setdefault(name, []).append(measure())
-        daemon.stop()
+        for name, figures in zip(found, zip(*measure_round(lab, streams), strict=True), strict=True):
+            found[name].append(list(figures))
     server.kill()
     server.wait()
-    print("| one stream | bare | judged | ratio |\n|---|---:|---:|---:|")
-    for name in bare:
-        before, after = statistics.median(bare[name]), statistics.median(judged[name])
-        print(f"| {name} | {before:,.1f} | {after:,.1f} | {after / before:.3f} |", flush=True)
+    print("| one stream | bare | conntrack only | of bare | judged | of bare |\n|---|---:|---:|---:|---:|---:|")
+    for name, rows in found.items():
+        bare, tracked, judged = (statistics.median(figures) for figures in zip(*rows, strict=True))
+        cells = f"{bare:,.1f} | {tracked:,.1f} | {tracked / bare:.3f} | {judged:,.1f} | {judged / bare:.3f}"
+        print(f"| {name} | {cells} |", flush=True)
     print()
+
+
+def measure_round(lab: Lab, streams: dict[str, Callable[[], float]]) -> Iterator[list[float]]:
+    """All streams in each state of the lab: bare, with conntrack alone, judged."""
+    yield [measure() for measure in streams.values()]
+    with output_rule(lab, CONNTRACK):
+        yield [measure() for measure in streams.values()]
+    daemon = LoggingDaemon(lab, f"allow {WORLD4} - -\n")
+    yield [measure() for measure in streams.values()]
+    daemon.stop()
 
 
 def await_iperf(server: subprocess.Popen[str]) -> None:
