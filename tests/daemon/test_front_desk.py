@@ -198,7 +198,7 @@ def test_what_the_engine_cannot_answer_is_said(tmp_path: Path, monkeypatch: pyte
         monkeypatch.setattr(place.engine, "handle", lambda *_event: 1 // 0)
         with pytest.raises(SnitchError, match="could not be answered"):
             place.desk.answer(1, yes(), ROOT)
-        assert place.driver.failed == 1
+        assert place.failures.count == 1
 
     with_place(tmp_path, use)
 

@@ -24,6 +24,7 @@ from tinysnitch.daemon.driver import Driver
 from tinysnitch.daemon.explainer import Explainer
 from tinysnitch.daemon.identity import Identity
 from tinysnitch.daemon.list_entries import list_entries
+from tinysnitch.daemon.reloader import Reloader
 from tinysnitch.daemon.rule_loader import RuleLoader
 from tinysnitch.daemon.rule_permission import check_new_rule, check_owner, may_see_rule
 from tinysnitch.kernel.clock import read_instant
@@ -37,9 +38,10 @@ _SUM_HINT = "a file's sum is read once a rule asks for it: `tinysnitch rules add
 
 
 class FrontDesk:
-    """`driver` and `counters` are set once they exist, before the socket listens."""
+    """`driver`, `reloader` and `counters` are set once they exist, before the socket listens."""
 
     driver: Driver
+    reloader: Reloader
     counters: Counters
 
     def __init__(
@@ -93,7 +95,7 @@ class FrontDesk:
 
     def _temporary_entry(self, rule: Rule) -> RuleEntry:
         source = RuleSource.TEMPORARY if rule.exec_id is None else RuleSource.QUIT
-        return RuleEntry(format_rule(rule), source, rule.until_s, self.driver.processes.find_pid(rule.exec_id))
+        return RuleEntry(format_rule(rule), source, rule.until_s, self.driver.doors.processes.find_pid(rule.exec_id))
 
     def _lasting(self, right: Right) -> tuple[Rule, ...]:
         """Those of the file. They may be many: for who sees some they are looked for once, until rules change."""
@@ -154,8 +156,8 @@ class FrontDesk:
 
     def _reload(self, right: Right) -> None:
         """Whoever changes a file that does not load shall not believe that the change is in force."""
-        self.driver.reload_rules()
-        if self.driver.is_behind:
+        self.reloader.reload_rules()
+        if self.reloader.is_behind:
             problem = "the file is changed, but could not be loaded, and the old rules hold"
             raise SnitchError(problem, "tinysnitchd tries again; its log tells why")
         if self._loader.errors:

@@ -1,0 +1,143 @@
+"""Rules, and what they speak of, are read anew when they are others; what cannot be read is told and tried again."""
+
+import asyncio
+import logging
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.driver_place import Place, fail_with_emfile, until
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.rule_text import format_rule
+from tinysnitch.daemon import reloader
+
+
+def test_a_broken_file_and_one_that_cannot_be_read_leave_the_rules(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\n")) as place:
+            place.rules_file.path.write_text("nonsense\n")
+            place.reloader.reload_rules()
+            place.rules_file.path.unlink()
+            place.rules_file.path.mkdir()
+            place.reloader.reload_rules()
+            assert len(place.engine.rules) == 1
+            assert "Is a directory" in place.read_log()
+
+    asyncio.run(run())
+
+
+def test_prompts_are_told_of_a_broken_file_until_it_is_mended(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\n")) as place:
+            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
+            for text in ("nonsense\n", "deny - - -\n", "allow - - -\n"):
+                place.rules_file.path.write_text(text)
+                place.reloader.reload_rules()
+
+    asyncio.run(run())
+    assert told == [
+        f"the rules file did not load, the old rules hold: {tmp_path / 'rules'}:1:1: not a verdict",
+        "the rules file loads again",
+    ]
+
+
+def test_a_file_that_is_broken_from_the_start_leaves_no_rule_of_it(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
+            place.rules_file.path.write_text("nonsense\n")
+            place.reloader.reload_rules()
+
+    asyncio.run(run())
+    (notice,) = told
+    assert notice.startswith("the rules file did not load, no rule of the file holds until it is mended: ")
+
+
+async def start(place: Place) -> None:
+    """Returns once all has been read that is read at the start."""
+    await place.reloader.start(place.rules_file.path, place.lists)
+    await asyncio.sleep(0.01)
+
+
+def test_news_of_addresses_are_read(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            await start(place)
+            place.loader.facts = Facts()  # as if they had been others
+            place.news.put()
+            await until(lambda: place.loader.facts.lan)
+
+    asyncio.run(run())
+
+
+def test_edits_of_the_rules_file_and_of_lists_are_followed_to_the_end(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            await start(place)
+            place.rules_file.path.write_text("deny @ads - -\n")
+            await until(lambda: list(map(format_rule, place.engine.rules)) == ["deny @ads - -"])
+            place.lists.mkdir()
+            (place.lists / "ads").write_text("ads.test\n")
+            await until(lambda: "ads" in place.loader.facts.lists)
+            place.reloader.stop()
+            place.rules_file.path.write_text("")
+            place.news.put()
+            await asyncio.sleep(0.05)
+            assert len(place.engine.rules) == 1
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("what", ["daemon.fact_source.read_addresses", "store.rules_file.read_text"])
+def test_rules_that_could_not_be_read_are_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    told: list[str] = []
+    tries: list[object] = []
+    monkeypatch.setattr(reloader, "AGAIN_S", 0.01)
+
+    def fail(*arguments: object) -> None:
+        tries.append(arguments)
+        fail_with_emfile()
+
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\n")) as place, caplog.at_level(logging.CRITICAL):
+            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
+            place.rules_file.path.write_text("deny - - -\n")
+            with monkeypatch.context() as broken:
+                broken.setattr(f"tinysnitch.{what}", fail)
+                place.reloader.reload_rules()
+                await until(lambda: len(tries) >= 3)
+                assert list(map(format_rule, place.engine.rules)) == ["allow - - -"]
+                assert place.read_log().count(reloader.NOT_READ) <= 1
+            await until(lambda: list(map(format_rule, place.engine.rules)) == ["deny - - -"])
+            assert not place.reloader.is_behind
+            assert not place.loader.errors
+
+    asyncio.run(run())
+    assert len(told) == 2
+    assert "the old ones hold" in told[0] or "the old rules hold: " in told[0]
+    assert told[1] == "the rules file loads again"
+
+
+def test_facts_that_could_not_be_read_are_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(reloader, "AGAIN_S", 0.01)
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place, caplog.at_level(logging.CRITICAL):
+            place.loader.facts = Facts()  # as if they had been others
+            with monkeypatch.context() as broken:
+                broken.setattr("tinysnitch.daemon.fact_source.read_addresses", fail_with_emfile)
+                place.reloader.refresh_facts()
+            assert place.reloader.is_behind
+            await until(lambda: place.loader.facts.lan)
+            assert reloader.NOT_READ in place.read_log()
+
+    asyncio.run(run())
