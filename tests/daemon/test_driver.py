@@ -215,3 +215,37 @@ def test_a_moment_that_passed_while_the_machine_slept_is_not_missed(tmp_path: Pa
             await until(lambda: place.queue.sent)
 
     asyncio.run(run())
+
+
+def test_a_question_ends_by_the_clock_also_in_a_flood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packets are there in each turn of the loop, before what is due has its own."""
+    numbers = iter(range(10, 10**9))
+
+    async def run() -> None:
+        with closing(start(Place(tmp_path, "allow - 443 tcp\n", timeout_s=0.02))) as place:
+            monkeypatch.setattr(driver, "LINGER_NS", 0)
+            monkeypatch.setattr(place.queue, "read_packets", lambda: [syn(next(numbers))])
+            place.queue.put()
+            place.driver.feed(PacketQueued(1, flow_of(1, port=80), whose()))
+            await until(lambda: not len(place.engine.prompts))
+
+    asyncio.run(run())
+
+
+def test_what_fails_when_it_is_due_does_not_fill_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        with closing(start(Place(tmp_path, "allow - 443 tcp\n", timeout_s=0.01))) as place:
+            place.driver.feed(PacketQueued(1, flow_of(1, port=80), whose()))
+            with monkeypatch.context() as broken:
+                broken.setattr(place.engine.prompts, "find_expired", fail_with_emfile)
+                await until(lambda: place.failures.count)
+                for packet_id in range(10, 20):  # nor is it put off by what comes
+                    place.queue.put(syn(packet_id))
+                    await until(lambda number=packet_id: (number, NfVerdict.REPEAT) in place.queue.sent)  # type: ignore[misc]
+                await asyncio.sleep(0.03)
+                assert place.failures.count == 1
+            await until(lambda: not len(place.engine.prompts))
+
+    logging.disable()
+    asyncio.run(run())
+    logging.disable(logging.NOTSET)

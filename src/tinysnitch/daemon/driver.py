@@ -38,6 +38,7 @@ TURN_NS = 20_000_000  # no further batch is begun after that
 LINGER_NS = 50_000
 LOSS_CHECK_S = 1.0  # how often losses are looked at while there is traffic
 FLUSH_AGAIN_S = 0.1  # how soon verdicts are sent again that the kernel did not take
+STILL_DUE_S = 0.1  # how soon that is tried again which is due, and failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ class Driver:
         self._untold: list[Record] = []  # of this batch, told once its verdicts are out
         self._timer: asyncio.TimerHandle | None = None
         self._due_s: float | None = None
+        self._worked_off_s = 0.0  # the boot-time second up to which what was due has had its turn
         self._deferred: list[tuple[Callable[[list[QueuedPacket]], None], QueuedPacket]] = []  # till a scan is due
         self._scan_timer = SingleTimer(self._work_off_deferred)
         self._flush_timer = SingleTimer(lambda: self._finish(read_instant()))
@@ -269,16 +271,24 @@ class Driver:
         moments = (self.engine.next_deadline(now), self.doors.recorder.next_deadline())
         due_s = min((moment for moment in moments if moment is not None), default=None)
         # The loop's clock stands still while the machine sleeps: what fell due meanwhile is done now.
-        if due_s == self._due_s and not (due_s is not None and due_s <= now.boot_s):
+        is_late = due_s is not None and due_s <= now.boot_s
+        if due_s == self._due_s and not is_late:
             return
+        loop = asyncio.get_running_loop()
+        delay_s = 0.0 if due_s is None else self._delay_of(due_s, now)
         if self._timer:
+            if is_late and self._timer.when() <= loop.time() + delay_s:
+                return  # put off with each batch of a flood it would never ring
             self._timer.cancel()
         self._due_s = due_s
-        self._timer = None
-        if due_s is not None:
-            delay_s = max(0.0, due_s - now.boot_s)
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._deadline_reached)
+        self._timer = None if due_s is None else loop.call_later(delay_s, self._deadline_reached)
+
+    def _delay_of(self, due_s: float, now: Instant) -> float:
+        return STILL_DUE_S if due_s <= self._worked_off_s else max(0.0, due_s - now.boot_s)
 
     def _deadline_reached(self) -> None:
         self._due_s = self._timer = None
-        self.feed(DeadlineReached())
+        now = read_instant()
+        self._worked_off_s = now.boot_s
+        self._handle(DeadlineReached(), now)
+        self._finish(now)
