@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.core.transcript import flow_of, whose
 from tests.daemon.driver_place import Place, fail_with_emfile, until
+from tests.daemon.small_desk import ROOT
+from tinysnitch.core.events import PacketQueued
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.rule_text import format_rule
 from tinysnitch.daemon import reloader
@@ -139,5 +142,25 @@ def test_facts_that_could_not_be_read_are_tried_again(
             assert place.reloader.is_behind
             await until(lambda: place.loader.facts.lan)
             assert reloader.NOT_READ in place.read_log()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("text", ["nonsense\n", None])
+def test_an_answer_by_hand_holds_while_the_file_does_not_load(tmp_path: Path, text: str | None) -> None:
+    """What its words stand for was forgotten with the next look at the file: the very one that its writing causes."""
+
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\nask - 443 tcp\n")) as place:
+            place.rules_file.path.unlink()
+            if text is not None:
+                place.rules_file.path.write_text(text)
+            place.reloader.reload_rules()
+            place.driver.feed(PacketQueued(1, flow_of(1), whose(uid=0)))
+            place.desk.answer(1, "deny user=root 10.0.0.80 443 tcp /usr/bin/curl", ROOT)
+            for packet_id, read in ((2, place.reloader.reload_rules), (3, place.reloader.refresh_facts)):
+                read()
+                place.driver.feed(PacketQueued(packet_id, flow_of(packet_id), whose(uid=0)))
+                assert len(place.queue.sent) == packet_id
 
     asyncio.run(run())

@@ -38,11 +38,11 @@ def test_facts_of_the_old_rules_hold_while_these_do(tmp_path: Path) -> None:
     loader = loader_of(tmp_path, "ask user=root - - -\n")
     loader.read_rules(())
     (tmp_path / "rules").write_text("deny user=daemon - - -\n")
-    facts, rules = loader.read_rules(())
+    facts, rules = loader.read_rules((parse_rule("ask user=root - - -"),))
     assert isinstance(facts, FactsChanged)
     assert set(facts.facts.users) == {"root", "daemon"}
     assert isinstance(rules, RulesLoaded)
-    loader.read_facts(())
+    loader.read_facts(rules.rules)
     assert set(loader.facts.users) == {"daemon"}
 
 
@@ -50,7 +50,7 @@ def test_with_errors_the_facts_of_the_old_rules_are_followed(tmp_path: Path) -> 
     loader = loader_of(tmp_path, "allow user=root - - -\n")
     loader.read_rules(())
     (tmp_path / "rules").write_text("nonsense\n")
-    (broken,) = loader.read_rules(())
+    (broken,) = loader.read_rules((parse_rule("allow user=root - - -"),))
     assert isinstance(broken, RulesLoaded)
     assert broken.errors == loader.errors
     assert loader.errors[0].line == 1

@@ -152,7 +152,7 @@ class FrontDesk:
 
     def _learn_words(self, rule: Rule) -> None:
         """What a rule's path leads to, and who its user is, must be known before it is judged or in force."""
-        self.driver.feed(*self._loader.read_facts((*self._engine.rules.temporary(), rule)))
+        self.driver.feed(*self._loader.read_facts((*self._engine.rules, rule)))
 
     def _reload(self, right: Right) -> None:
         """Whoever changes a file that does not load shall not believe that the change is in force."""

@@ -86,7 +86,7 @@ class Reloader:
 
     def _read_rules(self) -> None:
         loader, rules = self._loader, self._driver.engine.rules
-        self._driver.feed(*loader.read_rules(rules.temporary()))
+        self._driver.feed(*loader.read_rules(rules))
         self._driver.doors.attributor.forget()
         if loader.errors:
             first, holds = loader.errors[0], what_holds(len(rules.from_file()))
@@ -95,7 +95,7 @@ class Reloader:
             self._server.lift_notice("the rules file loads again")
 
     def _read_facts(self) -> None:
-        self._driver.feed(*self._loader.read_facts(self._driver.engine.rules.temporary()))
+        self._driver.feed(*self._loader.read_facts(self._driver.engine.rules))
 
     def _follow(self, watch: Callable[[], AsyncIterator[None]], read: Callable[[], None]) -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(follow(watch, read)))
