@@ -1,8 +1,12 @@
 """From nothing to a firewall and back. The whole way, for real, is in tests/lab."""
 
+import asyncio
+import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,10 @@ import pytest
 from tests.lab.lab import Lab
 from tests.lab.patience import PATIENCE
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.daemon.lifecycle import begun
+from tinysnitch.daemon.error_log import ErrorLog
+from tinysnitch.daemon.lifecycle import SetUp, begun
+from tinysnitch.daemon.options import Options
+from tinysnitch.daemon.stop import HAND_OVER, Stop
 
 
 def test_work_that_is_begun_is_done_at_the_end() -> None:
@@ -27,6 +34,30 @@ def test_work_that_is_begun_is_done_at_the_end() -> None:
     with pytest.raises(OSError, match="inside"), begun(lambda: done.append("done")):
         raise OSError("inside")
     assert done == ["done", "tried", "done"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "gone"),
+    [
+        ((signal.SIGTERM, HAND_OVER), ["rules", "programs"]),
+        ((HAND_OVER, signal.SIGTERM), []),
+    ],
+)
+def test_a_second_signal_at_the_end_leaves_no_half(numbers: tuple[signal.Signals, ...], gone: list[str]) -> None:
+    """Programs without rules would go on refusing what was denied last."""
+    done: list[str] = []
+
+    async def run() -> None:
+        stop = Stop()
+        async with AsyncExitStack() as undo:
+            daemon = SetUp(Options(), undo, ErrorLog(), stop)
+            daemon._is_ready = True
+            for number, step in zip(numbers, ("rules", "programs"), strict=True):
+                stop.take(number)
+                daemon._take_away(partial(done.append, step))
+
+    asyncio.run(run())
+    assert done == gone
 
 
 @pytest.mark.privileged

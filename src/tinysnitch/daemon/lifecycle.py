@@ -12,7 +12,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Thread
 
@@ -160,17 +160,19 @@ class SetUp:
 
     def _open_early(self, left: Netfilter, pins: Path) -> None:
         """Who is stopped while it starts has failed at nothing: what closed the machine for it goes, too."""
-        if self._stop.has_come and not self._is_ready and not self._keeps():
+        if self._stop.has_come and not self._is_ready and not self._keeps:
             left.remove()
             remove_all_pins(pins)
 
+    @cached_property
     def _keeps(self) -> bool:
+        """Asked by each step of the end: another signal that comes meanwhile finds half of it done."""
         is_followed = self._stop.is_hand_over and not self._options.is_scoped  # nobody takes over from one command's
         return self._options.on_exit is OnExit.KEEP or is_followed
 
     def _take_away(self, remove: Callable[[], None]) -> None:
         """At the end: what the options and the signal say. After a failed start: what was not there before."""
-        is_kept = self._keeps() if self._is_ready else self._was_there
+        is_kept = self._keeps if self._is_ready else self._was_there
         if not is_kept:
             remove()
 
