@@ -10,6 +10,7 @@ import pytest
 from tests.core.transcript import flow_of, whose
 from tests.daemon.driver_place import Place, fail_with_emfile, until
 from tests.daemon.small_desk import ROOT
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import PacketQueued
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.rule_text import format_rule
@@ -164,3 +165,28 @@ def test_an_answer_by_hand_holds_while_the_file_does_not_load(tmp_path: Path, te
                 assert len(place.queue.sent) == packet_id
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("what", ["replace_file_rules", "set_facts"])
+def test_what_the_engine_fails_at_is_told_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Whoever added the rule would believe that it holds."""
+    monkeypatch.setattr(reloader, "AGAIN_S", 0.01)
+    told: list[str] = []
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
+            with monkeypatch.context() as broken:
+                broken.setattr(place.engine.rules, what, fail_with_emfile)
+                with pytest.raises(SnitchError, match="could not be loaded, and the old rules hold"):
+                    place.desk.add_rule("deny user=root 10.0.0.80 443 tcp", ROOT)
+            await until(lambda: not place.reloader.is_behind)
+            place.driver.feed(PacketQueued(1, flow_of(1), whose(uid=0)))
+            assert len(place.queue.sent) == 1
+
+    logging.disable()
+    asyncio.run(run())
+    logging.disable(logging.NOTSET)
+    assert told == [f"{reloader.NOT_READ}, the old ones hold", "the rules file loads again"]

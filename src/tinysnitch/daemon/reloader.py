@@ -55,7 +55,7 @@ class Reloader:
 
     def reload_rules(self) -> None:
         """Read the rules file; a broken one is told to people and changes nothing."""
-        is_done = self._driver.failures.attempt(self._read_rules)
+        is_done = self._attempt(self._read_rules)
         give_back_memory()
         if not is_done:
             self._fall_behind()
@@ -73,11 +73,18 @@ class Reloader:
         """
         if self._loader.is_waiting:
             self.reload_rules()
-        elif self._has_rules.is_set() and not self._driver.failures.attempt(self._read_facts):
+        elif self._has_rules.is_set() and not self._attempt(self._read_facts):
             self._fall_behind()
+
+    def _attempt(self, read: Callable[[], None]) -> bool:
+        """Whether it was done to its end, and the engine could take what was read."""
+        failures = self._driver.failures
+        before = failures.count
+        return failures.attempt(read) and failures.count == before
 
     def _fall_behind(self) -> None:
         """For want of descriptors or memory, perhaps: no change of a file would tell when that is over."""
+        self._loader.forget_facts()
         if not self.is_behind:
             self.is_behind = True
             asyncio.get_running_loop().call_soon(self._driver.feed, DataLost(NOT_READ, 1))

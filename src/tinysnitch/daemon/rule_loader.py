@@ -65,6 +65,10 @@ class RuleLoader:
             events.append(FactsChanged(facts))
         return events
 
+    def forget_facts(self) -> None:
+        """Who was told of them may not have taken them: they are news again."""
+        self.facts = Facts()
+
 
 def _first_of(errors: tuple[RuleSyntaxError, ...]) -> tuple[RuleSyntaxError, ...]:
     """What is told in one piece has a bound: of a file that holds anything but rules each line is an error."""
