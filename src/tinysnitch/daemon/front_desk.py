@@ -136,7 +136,12 @@ class FrontDesk:
         temporary = tuple(rule for rule in self._engine.rules.temporary() if format_rule(rule) == wanted)
         if temporary:
             self.driver.feed(TemporaryRulesRemoved(temporary))
-        is_removed = self._rules_file.remove(line)
+        try:
+            is_removed = self._rules_file.remove(line)
+        except SnitchError:
+            if not temporary or rule in self._engine.rules.from_file():
+                raise
+            return wanted
         if is_removed:
             self._reload(right)
         if not is_removed and not temporary:
