@@ -20,6 +20,7 @@ from tinysnitch.core.settings import Settings
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.counters import Counters
 from tinysnitch.daemon.driver import Doors, Driver
+from tinysnitch.daemon.failures import Failures
 from tinysnitch.daemon.front_desk import FrontDesk
 from tinysnitch.daemon.identity import Identity
 from tinysnitch.daemon.instance import name_instance
@@ -29,7 +30,9 @@ from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat, Options
 from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.daemon.recorder import Recorder
+from tinysnitch.daemon.reloader import Reloader
 from tinysnitch.daemon.rule_loader import RuleLoader
+from tinysnitch.daemon.rule_saver import RuleSaver
 from tinysnitch.kernel.attribution import Claim
 from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.nfqueue import NfVerdict, QueuedPacket, QueueStatistics
@@ -137,44 +140,56 @@ class Place:
         self.queue, self.names_queue, self.news = SmallQueue(), SmallQueue(), SmallNews()
         self.attributor = SmallAttributor()
         self.lists = folder / "lists"
-        loader = RuleLoader(self.rules_file, make_fact_source(ListLoader(self.lists, folder / "cache", ListCompiler())))
+        self.loader = RuleLoader(
+            self.rules_file, make_fact_source(ListLoader(self.lists, folder / "cache", ListCompiler()))
+        )
         self.history = History(folder / "history")
         descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT)
         self._log_output = LogOutput(descriptor)
         os.close(descriptor)
-        self.engine = Engine(Settings(**settings), loader.facts)  # type: ignore[arg-type]
-        self.doors = Doors(
-            queue=self.queue,  # type: ignore[arg-type]
-            names_queue=self.names_queue,  # type: ignore[arg-type]
-            address_news=self.news,  # type: ignore[arg-type]
-            attributor=self.attributor,  # type: ignore[arg-type]
-            packet_events=PacketEvents(self.attributor, lambda _index: "eth0"),
-            translated_answers=TranslatedAnswers(None),
-            enforcement=Enforcement(self.queue, self.names_queue, programs),  # type: ignore[arg-type]
-            rule_loader=loader,
-            rules_file=self.rules_file,
-            temporary_rules=TemporaryRules(folder / "temporary"),
-            recorder=Recorder(self._log_output, LogFormat.TEXT, self.history),
-        )
+        self.engine = Engine(Settings(**settings), self.loader.facts)  # type: ignore[arg-type]
         self.desk = FrontDesk(
             identity_of(self.rules_file.path),
             self.engine,
             rules_file=self.rules_file,
-            loader=loader,
+            loader=self.loader,
             history=self.history,
         )
         self.server = ControlServer(self.desk)
+        self.failures = Failures()
+        self.temporary_rules = TemporaryRules(folder / "temporary")
+        self.rule_saver = RuleSaver(
+            self.rules_file,
+            self.temporary_rules,
+            server=self.server,
+            failures=self.failures,
+            report=lambda loss: self.driver.feed(loss),
+        )
         self.processes = ProcessWatch(lambda exec_id: self.driver.process_exited(exec_id))
-        self.driver = self.desk.driver = Driver(self.engine, self.doors, self.processes, self.server)
+        self.doors = Doors(
+            queue=self.queue,  # type: ignore[arg-type]
+            names_queue=self.names_queue,  # type: ignore[arg-type]
+            attributor=self.attributor,  # type: ignore[arg-type]
+            packet_events=PacketEvents(self.attributor, lambda _index: "eth0"),
+            translated_answers=TranslatedAnswers(None),
+            enforcement=Enforcement(self.queue, self.names_queue, programs),  # type: ignore[arg-type]
+            processes=self.processes,
+            rule_saver=self.rule_saver,
+            recorder=Recorder(self._log_output, LogFormat.TEXT, self.history),
+            server=self.server,
+        )
+        self.driver = self.desk.driver = Driver(self.engine, self.doors, self.failures)
+        self.reloader = self.desk.reloader = Reloader(self.driver, self.loader, self.server, self.news)  # type: ignore[arg-type]
         self.desk.counters = Counters(self.driver, None, self.server)
         self.doors.recorder.begin(ReadyLine(time="", pid=1, mode=Mode.BPF, netns=2, rules=0, socket="", cgroup=""))
-        self.driver.reload_rules()
+        self.reloader.reload_rules()
 
     def read_log(self) -> str:
         return self.log.read_text()
 
     def close(self) -> None:
-        self.driver.stop()
+        for part in (self.reloader, self.driver, self.rule_saver):
+            part.stop()
         self.processes.close()
         self.history.close()
         self._log_output.close()

@@ -2,11 +2,13 @@
 
 import pytest
 
-from tests.daemon.raw_client import RawClient, kinds, talk
+from tests.daemon.raw_client import RawClient, Reply, kinds, talk
 from tests.daemon.small_desk import RunningServer, make_prompt
+from tinysnitch.core.choice import Choice
 from tinysnitch.daemon.control_peer import MAX_PUSHES
+from tinysnitch.daemon.control_permission import Right
 from tinysnitch.protocol.framing import encode_frame
-from tinysnitch.protocol.messages import Attach, Hello, ListRules, ReadLog, ReadStatus
+from tinysnitch.protocol.messages import Attach, GiveAnswer, Hello, ListRules, ReadLog, ReadStatus
 
 
 @pytest.mark.parametrize(
@@ -75,6 +77,50 @@ def test_a_long_reply_waits_for_its_reader(running: RunningServer) -> None:
 def test_many_requests_at_once_are_all_answered(running: RunningServer) -> None:
     replies = talk(running, *[ReadStatus()] * 500)
     assert kinds(replies) == ["status", "done"] * 500
+
+
+def answers_of(running: RunningServer, numbers: range) -> list[GiveAnswer]:
+    """To questions that are open from now on."""
+    running.call(running.desk.prompts.update, {number: make_prompt(number) for number in numbers})
+    return [GiveAnswer(number, rule=f"allow - {number} tcp") for number in numbers]
+
+
+def rules_of(replies: list[Reply]) -> list[object]:
+    return [reply["rule"] for reply in replies if reply["type"] == "rule_written"]
+
+
+def test_answers_that_are_sent_at_once_are_each_answered_in_order(running: RunningServer) -> None:
+    """Each tells who attached that its question is closed: also whoever has asked for more already."""
+    with RawClient(running, Hello(), Attach()) as client:
+        client.read(3)
+        answers = answers_of(running, range(10, 110))
+        client.send(*answers)
+        replies = client.read(300)
+    assert rules_of(replies) == [answer.rule for answer in answers]
+
+
+def test_no_request_is_begun_within_another(running: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine is in the middle of its commands then. Of two clients, too, that waited for their turn."""
+    under_way: list[int] = []
+    deepest: list[int] = []
+    answer = running.desk.answer
+
+    def answer_noted(prompt_id: int, choice: Choice | str, right: Right) -> str:
+        under_way.append(prompt_id)
+        deepest.append(len(under_way))
+        line = answer(prompt_id, choice, right)
+        under_way.pop()
+        return line
+
+    monkeypatch.setattr(running.desk, "answer", answer_noted)
+    with RawClient(running, Hello(), Attach()) as one, RawClient(running, Hello(), Attach()) as other:
+        for client in (one, other):
+            client.read(3)
+        answers = answers_of(running, range(10, 210))
+        running.call(lambda: (one.send(*answers[::2]), other.send(*answers[1::2])))
+        assert rules_of(one.read(400)) == [answer.rule for answer in answers[::2]]
+        assert rules_of(other.read(400)) == [answer.rule for answer in answers[1::2]]
+    assert set(deepest) == {1}
 
 
 def test_a_client_that_lets_too_many_wait_is_cut_off(running: RunningServer) -> None:

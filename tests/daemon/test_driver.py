@@ -8,14 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.core.transcript import flow_of, no, process_of, whose, yes
+from tests.core.transcript import flow_of, process_of, whose, yes
 from tests.daemon.driver_place import Place, Refusing, datagram, fail_with_emfile, syn, until
-from tests.daemon.small_desk import ROOT
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.events import AnswerGiven, DataLost, PacketQueued
-from tinysnitch.core.facts import Facts
-from tinysnitch.core.rule_text import format_rule
 from tinysnitch.daemon import driver
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.nfqueue import NfVerdict
@@ -115,7 +112,7 @@ def test_what_fails_costs_its_packet_and_the_loop_goes_on(tmp_path: Path, caplog
             await until(lambda: place.queue.sent and place.names_queue.sent)
             assert place.queue.sent == [(1, NfVerdict.DROP), (2, NfVerdict.DROP)]
             assert place.names_queue.sent == [(3, NfVerdict.ACCEPT)]
-            assert place.driver.failed == 3
+            assert place.failures.count == 3
             place.attributor.claim = whose()
             place.queue.put(syn(4))
             await until(lambda: len(place.queue.sent) == 3)
@@ -139,7 +136,7 @@ def test_what_waits_for_a_scan_is_held_and_judged_with_all_that_came_meanwhile(t
             await until(lambda: place.queue.sent and place.names_queue.sent)
             assert place.queue.sent == [(1, NfVerdict.REPEAT), (2, NfVerdict.REPEAT)]
             assert place.names_queue.sent == [(3, NfVerdict.ACCEPT)]
-            assert place.driver.failed == 0
+            assert place.failures.count == 0
 
     asyncio.run(run())
 
@@ -170,7 +167,7 @@ def test_verdicts_that_the_kernel_did_not_take_are_sent_again(
             with monkeypatch.context() as full:
                 full.setattr(place.queue, "flush", fail_with_emfile)
                 place.queue.put(syn(1))
-                await until(lambda: place.driver.failed)
+                await until(lambda: place.failures.count)
             await until(lambda: place.queue.sent)
 
     asyncio.run(run())
@@ -182,128 +179,6 @@ def test_a_question_ends_by_the_clock(tmp_path: Path) -> None:
             place.queue.put(syn(1))
             await until(lambda: place.queue.sent)
             assert "INFO deny tcp" in place.read_log()
-
-    asyncio.run(run())
-
-
-def test_rules_and_temporary_rules_are_written(tmp_path: Path) -> None:
-    async def run() -> None:
-        with closing(Place(tmp_path)) as place:
-            place.driver.feed(PacketQueued(1, flow_of(1), whose()))
-            place.driver.feed(AnswerGiven(1, yes(), 0))
-            place.driver.feed(PacketQueued(2, flow_of(2, port=80), whose()))
-            place.driver.feed(AnswerGiven(2, no(Lifetime.DAY), 0))
-            assert place.rules_file.path.read_text() == "allow 10.0.0.80 443 tcp /usr/bin/curl ()\n"
-            assert "80 tcp" in (tmp_path / "temporary").read_text()
-
-    asyncio.run(run())
-
-
-def test_a_rule_that_cannot_be_written_holds_and_that_is_said(tmp_path: Path) -> None:
-    async def run() -> None:
-        with closing(Place(tmp_path)) as place:
-            place.rules_file.path.unlink()
-            place.rules_file.path.mkdir()
-            place.driver.feed(PacketQueued(1, flow_of(1), whose()))
-            place.driver.feed(AnswerGiven(1, yes(), 0))
-            place.driver.feed(PacketQueued(2, flow_of(2), whose()))
-            assert len(place.queue.sent) == 2
-            await until(lambda: "rule not saved" in place.read_log())
-
-    asyncio.run(run())
-
-
-RULE = "allow 10.0.0.80 443 tcp /usr/bin/curl ()"
-
-
-def lose_a_rule(place: Place) -> Path:
-    """Answer forever while the rules file is moved away; where it is."""
-    moved = place.rules_file.path.rename(place.rules_file.path.with_suffix(".away"))
-    place.driver.feed(PacketQueued(1, flow_of(1), whose()))
-    place.driver.feed(AnswerGiven(1, yes(), 0))
-    return moved
-
-
-def count_tries(place: Place, monkeypatch: pytest.MonkeyPatch) -> list[None]:
-    """One entry for each time that it was tried to write them again."""
-    tries: list[None] = []
-    save_again = place.rules_file.save_again
-
-    def save_counted() -> None:
-        tries.append(None)
-        save_again()
-
-    monkeypatch.setattr(place.rules_file, "save_again", save_counted)
-    return tries
-
-
-def rules_in_force(place: Place) -> list[str]:
-    return [format_rule(rule) for rule in place.engine.rules]
-
-
-def test_a_rule_that_could_not_be_written_outlives_a_reload_and_is_written_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(driver, "SAVE_AGAIN_S", 0.01)
-
-    async def run() -> None:
-        with closing(Place(tmp_path, "deny - 23 tcp\n")) as place:
-            moved = lose_a_rule(place)
-            told: list[str] = []
-            monkeypatch.setattr(place.server, "push_notice", told.append)
-            tries = count_tries(place, monkeypatch)
-            assert place.desk.counters.losses()["rules not saved"] == 1
-            await until(lambda: len(tries) > 2)
-            moved.rename(place.rules_file.path)
-            place.driver.reload_rules()
-            assert rules_in_force(place) == ["deny - 23 tcp", RULE]
-            await until(lambda: place.rules_file.path.read_text() == f"deny - 23 tcp\n{RULE}\n")
-            assert told == ["the rules that could not be saved are in the rules file now"]
-            place.driver.reload_rules()
-            assert rules_in_force(place) == ["deny - 23 tcp", RULE]
-            assert place.desk.counters.losses()["rules not saved"] == 0
-
-    asyncio.run(run())
-
-
-def test_a_rule_that_could_not_be_written_is_tried_at_the_end(tmp_path: Path) -> None:
-    async def run() -> None:
-        with closing(Place(tmp_path)) as place:
-            lose_a_rule(place).rename(place.rules_file.path)
-        assert (tmp_path / "rules").read_text() == f"{RULE}\n"
-
-    asyncio.run(run())
-
-
-def test_a_rule_that_could_not_be_written_and_was_removed_stays_away(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(driver, "SAVE_AGAIN_S", 0.0)
-
-    async def run() -> None:
-        with closing(Place(tmp_path)) as place:
-            lose_a_rule(place).rename(place.rules_file.path)
-            place.desk.remove_rule(RULE, ROOT)
-            await asyncio.sleep(0.01)
-            assert (rules_in_force(place), place.rules_file.path.read_text()) == ([], "")
-
-    asyncio.run(run())
-
-
-def test_temporary_rules_that_a_restart_would_lose_are_counted(tmp_path: Path) -> None:
-    async def run() -> None:
-        with closing(Place(tmp_path)) as place:
-            (tmp_path / "temporary").mkdir()
-            for number in (1, 2):
-                place.driver.feed(PacketQueued(number, flow_of(number, port=number), whose()))
-                place.driver.feed(AnswerGiven(number, yes(Lifetime.DAY), 0))
-                assert place.desk.counters.losses()["rules not saved"] == number
-                if number == 1:
-                    continue
-                (tmp_path / "temporary").rmdir()
-                place.driver.feed(PacketQueued(3, flow_of(3, port=3), whose()))
-                place.driver.feed(AnswerGiven(3, yes(Lifetime.DAY), 0))
-            assert place.desk.counters.losses()["rules not saved"] == 0
 
     asyncio.run(run())
 
@@ -320,67 +195,12 @@ def test_the_end_of_a_process_ends_its_rules(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_a_broken_file_and_one_that_cannot_be_read_leave_the_rules(tmp_path: Path) -> None:
-    async def run() -> None:
-        with closing(Place(tmp_path, "allow - - -\n")) as place:
-            place.rules_file.path.write_text("nonsense\n")
-            place.driver.reload_rules()
-            place.rules_file.path.unlink()
-            place.rules_file.path.mkdir()
-            place.driver.reload_rules()
-            assert len(place.engine.rules) == 1
-            assert "Is a directory" in place.read_log()
-
-    asyncio.run(run())
-
-
-def test_prompts_are_told_of_a_broken_file_until_it_is_mended(tmp_path: Path) -> None:
-    told: list[str] = []
-
-    async def run() -> None:
-        with closing(Place(tmp_path, "allow - - -\n")) as place:
-            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
-            for text in ("nonsense\n", "deny - - -\n", "allow - - -\n"):
-                place.rules_file.path.write_text(text)
-                place.driver.reload_rules()
-
-    asyncio.run(run())
-    assert told == [
-        f"the rules file did not load, the old rules hold: {tmp_path / 'rules'}:1:1: not a verdict",
-        "the rules file loads again",
-    ]
-
-
-def test_a_file_that_is_broken_from_the_start_leaves_no_rule_of_it(tmp_path: Path) -> None:
-    told: list[str] = []
-
-    async def run() -> None:
-        with closing(Place(tmp_path)) as place:
-            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
-            place.rules_file.path.write_text("nonsense\n")
-            place.driver.reload_rules()
-
-    asyncio.run(run())
-    (notice,) = told
-    assert notice.startswith("the rules file did not load, no rule of the file holds until it is mended: ")
-
-
 def test_losses_are_told_with_the_batch_that_finds_them(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(start(Place(tmp_path), DataLost("flows not stored", 3))) as place:
             place.driver._next_loss_check_s = 0.0
             place.queue.put(syn(1))
             await until(lambda: "flows not stored" in place.read_log())
-
-    asyncio.run(run())
-
-
-def test_news_of_addresses_are_read(tmp_path: Path) -> None:
-    async def run() -> None:
-        with closing(start(Place(tmp_path))) as place:
-            place.doors.rule_loader.facts = Facts()  # as if they had been others
-            place.news.put()
-            await until(lambda: place.doors.rule_loader.facts.lan)
 
     asyncio.run(run())
 
@@ -395,3 +215,37 @@ def test_a_moment_that_passed_while_the_machine_slept_is_not_missed(tmp_path: Pa
             await until(lambda: place.queue.sent)
 
     asyncio.run(run())
+
+
+def test_a_question_ends_by_the_clock_also_in_a_flood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packets are there in each turn of the loop, before what is due has its own."""
+    numbers = iter(range(10, 10**9))
+
+    async def run() -> None:
+        with closing(start(Place(tmp_path, "allow - 443 tcp\n", timeout_s=0.02))) as place:
+            monkeypatch.setattr(driver, "LINGER_NS", 0)
+            monkeypatch.setattr(place.queue, "read_packets", lambda: [syn(next(numbers))])
+            place.queue.put()
+            place.driver.feed(PacketQueued(1, flow_of(1, port=80), whose()))
+            await until(lambda: not len(place.engine.prompts))
+
+    asyncio.run(run())
+
+
+def test_what_fails_when_it_is_due_does_not_fill_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        with closing(start(Place(tmp_path, "allow - 443 tcp\n", timeout_s=0.01))) as place:
+            place.driver.feed(PacketQueued(1, flow_of(1, port=80), whose()))
+            with monkeypatch.context() as broken:
+                broken.setattr(place.engine.prompts, "find_expired", fail_with_emfile)
+                await until(lambda: place.failures.count)
+                for packet_id in range(10, 20):  # nor is it put off by what comes
+                    place.queue.put(syn(packet_id))
+                    await until(lambda number=packet_id: (number, NfVerdict.REPEAT) in place.queue.sent)  # type: ignore[misc]
+                await asyncio.sleep(0.03)
+                assert place.failures.count == 1
+            await until(lambda: not len(place.engine.prompts))
+
+    logging.disable()
+    asyncio.run(run())
+    logging.disable(logging.NOTSET)

@@ -108,6 +108,26 @@ def test_a_temporary_rule_is_removed_by_its_line(tmp_path: Path) -> None:
     with_place(tmp_path, use)
 
 
+def test_a_temporary_rule_is_removed_also_while_the_file_is_gone(tmp_path: Path) -> None:
+    """Unless the file has it, too: that one goes on."""
+
+    def use(place: Place) -> None:
+        for packet_id in (1, 2):
+            place.driver.feed(PacketQueued(packet_id, flow_of(packet_id, port=packet_id), ourselves()))
+        place.rules_file.path.unlink()
+        line = place.desk.answer(1, yes(Lifetime.QUIT), ROOT)
+        assert place.desk.remove_rule(line, ROOT) == line
+        place.rules_file.path.write_text("")
+        line = place.desk.answer(2, yes(Lifetime.QUIT), ROOT)
+        place.desk.add_rule(line, ROOT)
+        place.rules_file.path.unlink()
+        with pytest.raises(SnitchError, match="the file is gone"):
+            place.desk.remove_rule(line, ROOT)
+        assert list(map(format_rule, place.engine.rules)) == [line]
+
+    with_place(tmp_path, use)
+
+
 def test_a_change_of_a_file_that_does_not_load_is_no_success(tmp_path: Path) -> None:
     def use(place: Place) -> None:
         place.rules_file.path.write_text("nonsense\ndeny - 23 tcp\n")
@@ -198,7 +218,7 @@ def test_what_the_engine_cannot_answer_is_said(tmp_path: Path, monkeypatch: pyte
         monkeypatch.setattr(place.engine, "handle", lambda *_event: 1 // 0)
         with pytest.raises(SnitchError, match="could not be answered"):
             place.desk.answer(1, yes(), ROOT)
-        assert place.driver.failed == 1
+        assert place.failures.count == 1
 
     with_place(tmp_path, use)
 

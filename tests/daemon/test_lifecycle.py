@@ -1,8 +1,12 @@
 """From nothing to a firewall and back. The whole way, for real, is in tests/lab."""
 
+import asyncio
+import signal
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,15 +14,10 @@ import pytest
 from tests.lab.lab import Lab
 from tests.lab.patience import PATIENCE
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.daemon.lifecycle import begun, read_extra_interpreters
-
-
-@pytest.mark.parametrize(
-    ("value", "names"), [("", ()), ("a", ("a",)), ("a /b/c", ("a", "/b/c")), (" a,,b ", ("a", "b"))]
-)
-def test_further_interpreters(value: str, names: tuple[str, ...]) -> None:
-    assert read_extra_interpreters({"TINYSNITCH_TRIMS": value}) == names
-    assert read_extra_interpreters({}) == ()
+from tinysnitch.daemon.error_log import ErrorLog
+from tinysnitch.daemon.lifecycle import SetUp, begun
+from tinysnitch.daemon.options import Options
+from tinysnitch.daemon.stop import HAND_OVER, Stop
 
 
 def test_work_that_is_begun_is_done_at_the_end() -> None:
@@ -35,6 +34,30 @@ def test_work_that_is_begun_is_done_at_the_end() -> None:
     with pytest.raises(OSError, match="inside"), begun(lambda: done.append("done")):
         raise OSError("inside")
     assert done == ["done", "tried", "done"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "gone"),
+    [
+        ((signal.SIGTERM, HAND_OVER), ["rules", "programs"]),
+        ((HAND_OVER, signal.SIGTERM), []),
+    ],
+)
+def test_a_second_signal_at_the_end_leaves_no_half(numbers: tuple[signal.Signals, ...], gone: list[str]) -> None:
+    """Programs without rules would go on refusing what was denied last."""
+    done: list[str] = []
+
+    async def run() -> None:
+        stop = Stop()
+        async with AsyncExitStack() as undo:
+            daemon = SetUp(Options(), undo, ErrorLog(), stop)
+            daemon._is_ready = True
+            for number, step in zip(numbers, ("rules", "programs"), strict=True):
+                stop.take(number)
+                daemon._take_away(partial(done.append, step))
+
+    asyncio.run(run())
+    assert done == gone
 
 
 @pytest.mark.privileged
@@ -57,14 +80,6 @@ def test_a_start_that_waits_for_a_list_ends_by_sigterm_and_leaves_nothing(lab: L
 
 
 @pytest.mark.privileged
-def test_a_rules_file_that_cannot_be_read_asks_about_everything_and_says_why(lab: Lab) -> None:
-    daemon = lab.start_daemon("", "--rules", "/proc/self/mem")  # is there, and fails when it is read
-    (told,) = daemon.records("rules")
-    assert "Input/output error" in str(told["errors"])
-    assert daemon.stop() == 0
-
-
-@pytest.mark.privileged
 def test_a_state_folder_that_is_a_file_is_an_error_for_people(lab: Lab) -> None:
     place = lab.folder / "file"
     place.touch()
@@ -73,18 +88,6 @@ def test_a_state_folder_that_is_a_file_is_an_error_for_people(lab: Lab) -> None:
     assert ended.returncode == 1
     assert f"tinysnitch: error: {place}: File exists" in ended.stderr
     assert "Traceback" not in ended.stderr
-
-
-@pytest.mark.privileged
-def test_what_learns_does_not_start_without_its_rules(lab: Lab) -> None:
-    """It would let through what the broken file denies."""
-    rules = lab.folder / "broken"
-    rules.write_text("deny shop.test - -\nbogus\n")
-    command = [str(Path(sys.executable).parent / "tinysnitchd"), "--learn", "--rules", str(rules)]
-    ended = lab.run_outside([*command, "--cgroup", str(lab.cgroup), "--state-dir", str(lab.folder / "state")])
-    assert ended.returncode == 1
-    assert f"tinysnitch: error: the rules file does not load: {rules}:2:1: " in ended.stderr
-    assert "TINYSNITCH" not in lab.run_outside(["iptables-save"]).stdout
 
 
 @pytest.mark.privileged

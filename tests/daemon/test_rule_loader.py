@@ -1,23 +1,17 @@
 """The rules file and what its words stand for, as events."""
 
-import asyncio
 import errno
-import logging
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.daemon.driver_place import Place, fail_with_emfile, until
 from tests.daemon.small_facts import make_fact_source
 from tests.daemon.test_fact_source import source_of
 from tests.daemon.test_list_loader import LONG, SlowCompiler
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import DataLost, FactsChanged, RulesLoaded
-from tinysnitch.core.facts import Facts
 from tinysnitch.core.records import RulesReplaced
-from tinysnitch.core.rule_text import format_rule, parse_rule
-from tinysnitch.daemon import driver
+from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.daemon.list_loader import ListLoader
 from tinysnitch.daemon.rule_loader import MAX_ERRORS, RuleLoader
 from tinysnitch.protocol.framing import MAX_REPLY, encode_object
@@ -44,11 +38,11 @@ def test_facts_of_the_old_rules_hold_while_these_do(tmp_path: Path) -> None:
     loader = loader_of(tmp_path, "ask user=root - - -\n")
     loader.read_rules(())
     (tmp_path / "rules").write_text("deny user=daemon - - -\n")
-    facts, rules = loader.read_rules(())
+    facts, rules = loader.read_rules((parse_rule("ask user=root - - -"),))
     assert isinstance(facts, FactsChanged)
     assert set(facts.facts.users) == {"root", "daemon"}
     assert isinstance(rules, RulesLoaded)
-    loader.read_facts(())
+    loader.read_facts(rules.rules)
     assert set(loader.facts.users) == {"daemon"}
 
 
@@ -56,7 +50,7 @@ def test_with_errors_the_facts_of_the_old_rules_are_followed(tmp_path: Path) -> 
     loader = loader_of(tmp_path, "allow user=root - - -\n")
     loader.read_rules(())
     (tmp_path / "rules").write_text("nonsense\n")
-    (broken,) = loader.read_rules(())
+    (broken,) = loader.read_rules((parse_rule("allow user=root - - -"),))
     assert isinstance(broken, RulesLoaded)
     assert broken.errors == loader.errors
     assert loader.errors[0].line == 1
@@ -152,53 +146,3 @@ def test_rules_that_name_a_list_hold_once_it_is_there(tmp_path: Path) -> None:
     assert facts.facts.lists["ads"].has_name("ads.test")
     assert rules == RulesLoaded((parse_rule("deny @ads - -"),))
     assert not loader.is_waiting
-
-
-@pytest.mark.parametrize("what", ["daemon.fact_source.read_addresses", "store.rules_file.read_text"])
-def test_rules_that_could_not_be_read_are_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, what: str
-) -> None:
-    told: list[str] = []
-    tries: list[object] = []
-    monkeypatch.setattr(driver, "RELOAD_AGAIN_S", 0.01)
-
-    def fail(*arguments: object) -> None:
-        tries.append(arguments)
-        fail_with_emfile()
-
-    async def run() -> None:
-        with closing(Place(tmp_path, "allow - - -\n")) as place, caplog.at_level(logging.CRITICAL):
-            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
-            place.rules_file.path.write_text("deny - - -\n")
-            with monkeypatch.context() as broken:
-                broken.setattr(f"tinysnitch.{what}", fail)
-                place.driver.reload_rules()
-                await until(lambda: len(tries) >= 3)
-                assert list(map(format_rule, place.engine.rules)) == ["allow - - -"]
-                assert place.read_log().count(driver.NOT_READ) <= 1
-            await until(lambda: list(map(format_rule, place.engine.rules)) == ["deny - - -"])
-            assert not place.driver.is_behind
-            assert not place.doors.rule_loader.errors
-
-    asyncio.run(run())
-    assert len(told) == 2
-    assert "the old ones hold" in told[0] or "the old rules hold: " in told[0]
-    assert told[1] == "the rules file loads again"
-
-
-def test_facts_that_could_not_be_read_are_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(driver, "RELOAD_AGAIN_S", 0.01)
-
-    async def run() -> None:
-        with closing(Place(tmp_path)) as place, caplog.at_level(logging.CRITICAL):
-            place.doors.rule_loader.facts = Facts()  # as if they had been others
-            with monkeypatch.context() as broken:
-                broken.setattr("tinysnitch.daemon.fact_source.read_addresses", fail_with_emfile)
-                place.driver.refresh_facts()
-            assert place.driver.is_behind
-            await until(lambda: place.doors.rule_loader.facts.lan)
-            assert driver.NOT_READ in place.read_log()
-
-    asyncio.run(run())

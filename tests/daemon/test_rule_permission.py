@@ -93,7 +93,7 @@ def test_a_link_turned_after_its_rule_was_made_undoes_no_denial(tmp_path: Path) 
             tool.unlink()
             tool.symlink_to(ENV)
             os.lchown(tool, 1000, 1000)
-            place.driver.refresh_facts()
+            place.reloader.refresh_facts()
             assert place.engine.rules.facts.links[str(tool)] == ENV
             assert decided_for_env(place) is Verdict.DENY
             with pytest.raises(NotPermitted, match="over a link"):

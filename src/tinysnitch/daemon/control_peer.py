@@ -2,7 +2,9 @@
 
 1. Requests are answered in order, one reply object at a time, while the client reads and its turn lasts (turns.py).
 2. Pushes wait behind a reply that is under way; a client that lets too many wait is cut off.
-3. The first frame that is not a message is answered with Refused, and is the last.
+3. No request is begun within another one, or within anything else that pushes: the engine is in the middle of its
+   commands then, and the reply would come before that of an earlier request, or take its place.
+4. The first frame that is not a message is answered with Refused, and is the last.
 """
 
 import asyncio
@@ -91,7 +93,7 @@ class ControlPeer(asyncio.Protocol):
             self._server.count_slow()
             self._transport.abort()
             return
-        self._pump()
+        self._send()
 
     def close(self) -> None:
         """End without waiting for a client that does not read."""
@@ -103,17 +105,20 @@ class ControlPeer(asyncio.Protocol):
     # the one place that writes
 
     def _pump(self) -> None:
+        while self._send() and self._inbox:
+            self._take_request()
+
+    def _send(self) -> bool:
+        """What is there to be sent; whether it all was, and there is time for more."""
         while not self._is_paused and not self._transport.is_closing():
             if not self._server.turns.has_time():
                 self._server.turns.wait(self._pump)
-                return
+                return False
             frame = next(self._replies, None) or self._next_push()
-            if frame is not None:
-                self._transport.write(frame)
-            elif self._inbox:
-                self._take_request()
-            else:
-                return
+            if frame is None:
+                return True
+            self._transport.write(frame)
+        return False
 
     def _next_push(self) -> bytes | None:
         if not self._pushes:

@@ -8,10 +8,11 @@ from tinysnitch.core.dns_talk import NOT_LEARNED
 from tinysnitch.core.events import DataLost
 from tinysnitch.core.table import TableStatistics
 from tinysnitch.daemon.control_server import ControlServer
-from tinysnitch.daemon.driver import NOT_SAVED, Driver
+from tinysnitch.daemon.driver import Driver
 from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
 from tinysnitch.daemon.recorder import NOT_KEPT
+from tinysnitch.daemon.rule_saver import NOT_SAVED
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 
 KERNEL_LOSSES = {
@@ -65,7 +66,7 @@ class Counters:
             "DNS messages dropped": names.dropped_full + names.dropped_unread,
             "packets not parsed": self._driver.malformed,
             "connections whose program is unknown": self._doors.attributor.unknown,
-            "failures, see the log": self._driver.failed,
+            "failures, see the log": self._driver.failures.count,
             "questions turned away": self._engine.prompts.turned_away,
             "further packets of held flows dropped": self._engine.prompts.dropped,
             "clients cut off, too slow": statistics.slow,
@@ -73,7 +74,7 @@ class Counters:
             "clients turned away, not permitted": statistics.refused,
             "clients cut off, not understood": statistics.malformed,
             PUT_BACK: self.guard.put_back if self.guard else 0,
-            NOT_SAVED: len(self._doors.rules_file.unsaved) + self._driver.unsaved_temporary,
+            NOT_SAVED: self._doors.rule_saver.unsaved,
             **self._doors.recorder.losses(),
             "lines on standard error": self._error_log.lost,
             **self._kernel_losses(),

@@ -6,52 +6,39 @@ unforeseen is logged and counted, its packet is dropped, and the loop goes on.
 """
 
 import asyncio
-import logging
 import os
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import assert_never
 
 from tinysnitch.core import commands as cmd
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.engine import Engine
-from tinysnitch.core.errors import Malformed, SnitchError
+from tinysnitch.core.errors import Malformed
 from tinysnitch.core.events import DataLost, DeadlineReached, Event, ProcessExited
 from tinysnitch.core.records import Record, uid_told_of
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.control_server import ControlServer
+from tinysnitch.daemon.failures import Failures
 from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.daemon.recorder import Recorder
-from tinysnitch.daemon.rule_loader import RuleLoader
+from tinysnitch.daemon.rule_saver import RuleSaver
 from tinysnitch.daemon.single_timer import SingleTimer
-from tinysnitch.kernel.addresses import AddressNews
 from tinysnitch.kernel.attribution import Attributor
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.enforcement import Enforcement
-from tinysnitch.kernel.heap import give_back_memory
 from tinysnitch.kernel.nfqueue import Queue, QueuedPacket
 from tinysnitch.kernel.packet_events import LOCAL_OUT, PacketEvents
 from tinysnitch.kernel.socket_holders import ScanNotDue
 from tinysnitch.kernel.translated_answers import TranslatedAnswers
-from tinysnitch.protocol.log_text import what_holds
-from tinysnitch.store.rules_file import RulesFile
-from tinysnitch.store.temporary_rules import TemporaryRules
 
 BATCHES = 16
 TURN_NS = 20_000_000  # no further batch is begun after that
 LINGER_NS = 50_000
 LOSS_CHECK_S = 1.0  # how often losses are looked at while there is traffic
-SAVE_AGAIN_S = 30.0  # how often a rule is tried that could not be written
-RELOAD_AGAIN_S = 5.0  # how often rules are tried that could not be read, or what they speak of
 FLUSH_AGAIN_S = 0.1  # how soon verdicts are sent again that the kernel did not take
-TRACEBACK_S = 1.0  # one in so much time: whoever finds a way to make us fail shall not fill the log
-NOT_SAVED = "rules not saved"
-NOT_READ = "rules and what they speak of could not be read anew"
-
-_log = logging.getLogger(__name__)
+STILL_DUE_S = 0.1  # how soon that is tried again which is due, and failed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,38 +47,31 @@ class Doors:
 
     queue: Queue
     names_queue: Queue
-    address_news: AddressNews
     attributor: Attributor
     packet_events: PacketEvents
     translated_answers: TranslatedAnswers
     enforcement: Enforcement
-    rule_loader: RuleLoader
-    rules_file: RulesFile
-    temporary_rules: TemporaryRules
+    processes: ProcessWatch
+    rule_saver: RuleSaver
     recorder: Recorder
+    server: ControlServer
 
 
 class Driver:
-    def __init__(self, engine: Engine, doors: Doors, processes: ProcessWatch, server: ControlServer) -> None:
+    def __init__(self, engine: Engine, doors: Doors, failures: Failures) -> None:
         self.engine = engine
-        self.malformed = 0  # packets that could not be parsed: dropped
-        self.failed = 0  # pieces of work that ended by an exception: our bugs, or a kernel that refuses
-        self.unsaved_temporary = 0  # rules that would not outlive the daemon
-        self.is_behind = False  # the rules, or what they speak of, could not be read anew
         self.doors = doors
-        self.has_rules = asyncio.Event()  # once the rules file was read, and the lists that it names
-        self.processes = processes
-        self._server = server
+        self.failures = failures
+        self.malformed = 0  # packets that could not be parsed: dropped
+        self._attempt = failures.attempt
         self._untold: list[Record] = []  # of this batch, told once its verdicts are out
         self._timer: asyncio.TimerHandle | None = None
         self._due_s: float | None = None
+        self._worked_off_s = 0.0  # the boot-time second up to which what was due has had its turn
         self._deferred: list[tuple[Callable[[list[QueuedPacket]], None], QueuedPacket]] = []  # till a scan is due
         self._scan_timer = SingleTimer(self._work_off_deferred)
-        self._save_timer = SingleTimer(partial(self._attempt, self._save_again))
-        self._reload_timer = SingleTimer(self.reload_rules)
         self._flush_timer = SingleTimer(lambda: self._finish(read_instant()))
         self._next_loss_check_s = 0.0
-        self._next_traceback_s = 0.0
         self._find_losses: Callable[[float], Iterable[DataLost]] = lambda _now_s: ()
 
     def start(self, find_losses: Callable[[float], Iterable[DataLost]]) -> None:
@@ -100,17 +80,14 @@ class Driver:
         loop = asyncio.get_running_loop()
         loop.add_reader(self.doors.queue.fileno(), self._read_connections)
         loop.add_reader(self.doors.names_queue.fileno(), self._read_messages)
-        loop.add_reader(self.doors.address_news.fileno(), self._addresses_changed)
 
     def stop(self) -> None:
         loop = asyncio.get_running_loop()
-        for door in (self.doors.queue, self.doors.names_queue, self.doors.address_news):
-            loop.remove_reader(door.fileno())
-        for timer in (self._timer, self._save_timer, self._reload_timer, self._flush_timer, self._scan_timer):
+        for queue in (self.doors.queue, self.doors.names_queue):
+            loop.remove_reader(queue.fileno())
+        for timer in (self._timer, self._flush_timer, self._scan_timer):
             if timer is not None:
                 timer.cancel()
-        with suppress(SnitchError):  # the last moment to try, and nobody is there any more to be told
-            self.doors.rules_file.save_again()
 
     def feed(self, *events: Event) -> list[Record]:
         """Hand events to the engine, carry out what it asks for; returns what it reported."""
@@ -128,52 +105,6 @@ class Driver:
 
     def process_exited(self, exec_id: int) -> None:
         self.feed(ProcessExited(exec_id))
-
-    def reload_rules(self) -> None:
-        """Read the rules file; a broken one is told to people and changes nothing."""
-        loader = self.doors.rule_loader
-        is_done = self._attempt(self._reload_rules)
-        give_back_memory()
-        if not is_done:
-            self._fall_behind()
-            return
-        self.is_behind = False
-        if loader.is_unreadable:
-            self._reload_timer.start(RELOAD_AGAIN_S)
-        if not loader.is_waiting:
-            self.has_rules.set()
-
-    def refresh_facts(self) -> None:
-        """Addresses, resolvers or lists may be others now; rules may have waited for that."""
-        if self.doors.rule_loader.is_waiting:
-            self.reload_rules()
-        elif not self._attempt(self._refresh_facts):
-            self._fall_behind()
-
-    def _fall_behind(self) -> None:
-        """For want of descriptors or memory, perhaps: no change of a file would tell when that is over."""
-        if not self.is_behind:
-            self.is_behind = True
-            asyncio.get_running_loop().call_soon(self.feed, DataLost(NOT_READ, 1))
-        self._server.hold_notice(f"{NOT_READ}, the old ones hold", "the log of tinysnitchd tells why; it tries again")
-        self._reload_timer.start(RELOAD_AGAIN_S)
-
-    def _reload_rules(self) -> None:
-        loader = self.doors.rule_loader
-        self.feed(*loader.read_rules(self.engine.rules.temporary()))
-        self.doors.attributor.forget()
-        if loader.errors:
-            first, holds = loader.errors[0], what_holds(len(self.engine.rules.from_file()))
-            self._server.hold_notice(f"the rules file did not load, {holds}: {first}", first.hint)
-        elif not loader.is_waiting:
-            self._server.lift_notice("the rules file loads again")
-
-    def _refresh_facts(self) -> None:
-        self.feed(*self.doors.rule_loader.read_facts(self.engine.rules.temporary()))
-
-    def _addresses_changed(self) -> None:
-        self._attempt(self.doors.address_news.drain)
-        self.refresh_facts()
 
     # Packets
 
@@ -260,23 +191,6 @@ class Driver:
 
     # Events and commands
 
-    def _attempt(self, work: Callable[..., object], *arguments: object) -> bool:
-        """Rule 5. Whether the work was done to its end."""
-        try:
-            work(*arguments)
-        except Exception:
-            self._note_failure(work.__name__)
-            return False
-        return True
-
-    def _note_failure(self, what: str) -> None:
-        """Of the exception that is being handled."""
-        self.failed += 1
-        now_s = read_instant().boot_s
-        if now_s >= self._next_traceback_s:
-            self._next_traceback_s = now_s + TRACEBACK_S
-            _log.exception("failed: %s", what)
-
     def _handle(self, event: Event, now: Instant, records: list[Record] | None = None) -> None:
         self._attempt(self._work_off, event, now, records)
 
@@ -289,7 +203,7 @@ class Driver:
             try:
                 self._carry_out(command)
             except Exception:
-                self._note_failure(type(command).__name__)
+                self.failures.note(type(command).__name__)
                 is_remembered &= not isinstance(command, cmd.RememberVerdict | cmd.RememberFlow)
             if records is not None and isinstance(command, cmd.Report):
                 records.append(command.record)
@@ -321,43 +235,15 @@ class Driver:
             case cmd.SetGeneration(generation):
                 doors.enforcement.set_generation(generation)
             case cmd.ShowPrompt(prompt):
-                self._server.push_prompt(prompt)
+                doors.server.push_prompt(prompt)
             case cmd.ClosePrompt():
-                self._server.push_closed(command)
+                doors.server.push_closed(command)
             case cmd.WatchProcess():
-                self.processes.add(command)
+                doors.processes.add(command)
             case cmd.AppendRule() | cmd.KeepTemporaryRules():
-                self._store(command)
+                doors.rule_saver.save(command)
             case _:
                 assert_never(command)
-
-    def _store(self, command: cmd.AppendRule | cmd.KeepTemporaryRules) -> None:
-        """A rule that cannot be written stays in force until it can be, or the daemon ends; and that is said."""
-        try:
-            match command:
-                case cmd.AppendRule(rule):
-                    self.doors.rules_file.save(rule)
-                case cmd.KeepTemporaryRules(rules):
-                    self.unsaved_temporary = len(rules)
-                    self.doors.temporary_rules.replace(rules)
-                    self.unsaved_temporary = 0
-                case _:
-                    assert_never(command)
-        except SnitchError as error:
-            asyncio.get_running_loop().call_soon(self.feed, DataLost(f"rule not saved: {error}", 1))
-            self._server.push_unsaved(error)
-            self._save_timer.start(SAVE_AGAIN_S)
-
-    def _save_again(self) -> None:
-        """By the clock, and not when the file changes: whoever changes it might not be done."""
-        if not self.doors.rules_file.unsaved:
-            return
-        try:
-            self.doors.rules_file.save_again()
-        except SnitchError:
-            self._save_timer.start(SAVE_AGAIN_S)
-        else:
-            self._server.push_notice("the rules that could not be saved are in the rules file now")
 
     # Time
 
@@ -375,7 +261,7 @@ class Driver:
         self._schedule(now)
 
     def _tell(self, record: Record, now: Instant) -> None:
-        self._server.push_record(self.doors.recorder.record(record, now), uid_told_of(record))
+        self.doors.server.push_record(self.doors.recorder.record(record, now), uid_told_of(record))
 
     def _report_losses(self, now: Instant) -> None:
         for loss in self._find_losses(now.boot_s):
@@ -385,16 +271,24 @@ class Driver:
         moments = (self.engine.next_deadline(now), self.doors.recorder.next_deadline())
         due_s = min((moment for moment in moments if moment is not None), default=None)
         # The loop's clock stands still while the machine sleeps: what fell due meanwhile is done now.
-        if due_s == self._due_s and not (due_s is not None and due_s <= now.boot_s):
+        is_late = due_s is not None and due_s <= now.boot_s
+        if due_s == self._due_s and not is_late:
             return
+        loop = asyncio.get_running_loop()
+        delay_s = 0.0 if due_s is None else self._delay_of(due_s, now)
         if self._timer:
+            if is_late and self._timer.when() <= loop.time() + delay_s:
+                return  # put off with each batch of a flood it would never ring
             self._timer.cancel()
         self._due_s = due_s
-        self._timer = None
-        if due_s is not None:
-            delay_s = max(0.0, due_s - now.boot_s)
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._deadline_reached)
+        self._timer = None if due_s is None else loop.call_later(delay_s, self._deadline_reached)
+
+    def _delay_of(self, due_s: float, now: Instant) -> float:
+        return STILL_DUE_S if due_s <= self._worked_off_s else max(0.0, due_s - now.boot_s)
 
     def _deadline_reached(self) -> None:
         self._due_s = self._timer = None
-        self.feed(DeadlineReached())
+        now = read_instant()
+        self._worked_off_s = now.boot_s
+        self._handle(DeadlineReached(), now)
+        self._finish(now)

@@ -24,6 +24,7 @@ from tinysnitch.daemon.driver import Driver
 from tinysnitch.daemon.explainer import Explainer
 from tinysnitch.daemon.identity import Identity
 from tinysnitch.daemon.list_entries import list_entries
+from tinysnitch.daemon.reloader import Reloader
 from tinysnitch.daemon.rule_loader import RuleLoader
 from tinysnitch.daemon.rule_permission import check_new_rule, check_owner, may_see_rule
 from tinysnitch.kernel.clock import read_instant
@@ -37,9 +38,10 @@ _SUM_HINT = "a file's sum is read once a rule asks for it: `tinysnitch rules add
 
 
 class FrontDesk:
-    """`driver` and `counters` are set once they exist, before the socket listens."""
+    """`driver`, `reloader` and `counters` are set once they exist, before the socket listens."""
 
     driver: Driver
+    reloader: Reloader
     counters: Counters
 
     def __init__(
@@ -93,7 +95,7 @@ class FrontDesk:
 
     def _temporary_entry(self, rule: Rule) -> RuleEntry:
         source = RuleSource.TEMPORARY if rule.exec_id is None else RuleSource.QUIT
-        return RuleEntry(format_rule(rule), source, rule.until_s, self.driver.processes.find_pid(rule.exec_id))
+        return RuleEntry(format_rule(rule), source, rule.until_s, self.driver.doors.processes.find_pid(rule.exec_id))
 
     def _lasting(self, right: Right) -> tuple[Rule, ...]:
         """Those of the file. They may be many: for who sees some they are looked for once, until rules change."""
@@ -134,7 +136,12 @@ class FrontDesk:
         temporary = tuple(rule for rule in self._engine.rules.temporary() if format_rule(rule) == wanted)
         if temporary:
             self.driver.feed(TemporaryRulesRemoved(temporary))
-        is_removed = self._rules_file.remove(line)
+        try:
+            is_removed = self._rules_file.remove(line)
+        except SnitchError:
+            if not temporary or rule in self._engine.rules.from_file():
+                raise
+            return wanted
         if is_removed:
             self._reload(right)
         if not is_removed and not temporary:
@@ -150,12 +157,12 @@ class FrontDesk:
 
     def _learn_words(self, rule: Rule) -> None:
         """What a rule's path leads to, and who its user is, must be known before it is judged or in force."""
-        self.driver.feed(*self._loader.read_facts((*self._engine.rules.temporary(), rule)))
+        self.driver.feed(*self._loader.read_facts((*self._engine.rules, rule)))
 
     def _reload(self, right: Right) -> None:
         """Whoever changes a file that does not load shall not believe that the change is in force."""
-        self.driver.reload_rules()
-        if self.driver.is_behind:
+        self.reloader.reload_rules()
+        if self.reloader.is_behind:
             problem = "the file is changed, but could not be loaded, and the old rules hold"
             raise SnitchError(problem, "tinysnitchd tries again; its log tells why")
         if self._loader.errors:

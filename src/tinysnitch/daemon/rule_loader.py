@@ -21,23 +21,22 @@ class RuleLoader:
         self._file = rules_file
         self._source = source
         self.lists = source.lists
-        self._rules: tuple[Rule, ...] = ()
         self._known_problems: dict[str, int] = {}
 
-    def read_rules(self, temporary: Iterable[Rule]) -> list[Event]:
-        """The file as it is now. With errors the old rules stay, and what their words stand for is still followed.
+    def read_rules(self, in_force: Iterable[Rule]) -> list[Event]:
+        """The file as it is now. With errors the rules in force stay, and what their words stand for is still followed.
 
         The same errors again are no news: an editor that saves once may change the file twice. Whatever it raises, it
         has changed nothing, and can be called again.
         """
         rules, errors = self._read_file()
         is_waiting = not errors and self._source.awaits_lists(rules)
-        holding = self._rules if errors or is_waiting else rules
+        coming = () if errors or is_waiting else rules
         # Facts come first, and what waits is decided by them and the old rules once more: these must mean the same.
-        events = self.read_facts((*holding, *temporary))
+        events = self.read_facts((*in_force, *coming))
         if not is_waiting and (not errors or errors != self.errors):
             events.append(RulesLoaded(rules, errors))
-        self._rules, self.errors, self.is_waiting = holding, errors, is_waiting
+        self.errors, self.is_waiting = errors, is_waiting
         return events
 
     def _read_file(self) -> tuple[tuple[Rule, ...], tuple[RuleSyntaxError, ...]]:
@@ -52,9 +51,12 @@ class RuleLoader:
             return (), (RuleSyntaxError(path, 1, 1, problem, error.hint or "it must be a file that can be read"),)
         return (*loaded.rules, *self._file.unsaved), _first_of(loaded.errors)
 
-    def read_facts(self, temporary: Iterable[Rule]) -> list[Event]:
-        """Addresses, resolvers and the like, when they are others now; and what is newly wrong with lists."""
-        facts = self._source.read((*self._rules, *temporary))
+    def read_facts(self, rules: Iterable[Rule]) -> list[Event]:
+        """Addresses, resolvers and the like, when they are others now; and what is newly wrong with lists.
+
+        For these rules: all that are in force must be among them, since one whose words mean nothing matches nothing.
+        """
+        facts = self._source.read(rules)
         problems, known = self._source.problems, self._known_problems
         events: list[Event] = [DataLost(what, count) for what, count in problems.items() if known.get(what) != count]
         self._known_problems = problems
@@ -62,6 +64,10 @@ class RuleLoader:
             self.facts = facts
             events.append(FactsChanged(facts))
         return events
+
+    def forget_facts(self) -> None:
+        """Who was told of them may not have taken them: they are news again."""
+        self.facts = Facts()
 
 
 def _first_of(errors: tuple[RuleSyntaxError, ...]) -> tuple[RuleSyntaxError, ...]:

@@ -1,0 +1,181 @@
+"""Puts together what the daemon consists of in user space, each part with its undo, and sets it going."""
+
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from tinysnitch.core.engine import Engine
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.flow import parse_address
+from tinysnitch.core.settings import Settings
+from tinysnitch.daemon.control_permission import Permissions
+from tinysnitch.daemon.control_server import ControlServer
+from tinysnitch.daemon.counters import Counters, LossWatch
+from tinysnitch.daemon.driver import Doors, Driver
+from tinysnitch.daemon.error_log import ErrorLog
+from tinysnitch.daemon.fact_source import FactSource
+from tinysnitch.daemon.failures import Failures
+from tinysnitch.daemon.follow import follow
+from tinysnitch.daemon.front_desk import FrontDesk
+from tinysnitch.daemon.identity import Identity
+from tinysnitch.daemon.instance import Instance
+from tinysnitch.daemon.list_compiler import ListCompiler
+from tinysnitch.daemon.list_loader import ListLoader
+from tinysnitch.daemon.log_output import LogOutput
+from tinysnitch.daemon.names_handover import names_handed_over
+from tinysnitch.daemon.path_watch import PathWatch
+from tinysnitch.daemon.process_watch import ProcessWatch
+from tinysnitch.daemon.prompt_numbers import find_first_number
+from tinysnitch.daemon.recorder import Recorder
+from tinysnitch.daemon.reloader import Reloader
+from tinysnitch.daemon.rule_loader import RuleLoader
+from tinysnitch.daemon.rule_saver import RuleSaver
+from tinysnitch.daemon.single_timer import SingleTimer
+from tinysnitch.daemon.user_ids import UserIds
+from tinysnitch.kernel.addresses import AddressNews
+from tinysnitch.kernel.attribution import Attributor
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.clock import read_instant
+from tinysnitch.kernel.enforcement import Enforcement
+from tinysnitch.kernel.libcrypto import Libcrypto
+from tinysnitch.kernel.nfqueue import Queue
+from tinysnitch.kernel.packet_events import PacketEvents
+from tinysnitch.kernel.translated_answers import TranslatedAnswers
+from tinysnitch.store.history import History
+from tinysnitch.store.kept_names import KeptNames
+from tinysnitch.store.rules_file import RulesFile
+from tinysnitch.store.temporary_rules import TemporaryRules
+
+HEADERS_SIZE = 1280  # bytes of a packet that is judged: all headers are in the first ones (RFC 7112 5, RFC 8200 5)
+
+
+def read_extra_interpreters(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """TINYSNITCH_TRIMS: further interpreters, names or whole paths, separated by blanks or commas."""
+    return tuple(environment.get("TINYSNITCH_TRIMS", "").replace(",", " ").split())
+
+
+class Assembly:
+    """Who made it calls `start`, and finds the parts here that the life of the daemon has to do with."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        programs: BpfPrograms | None,
+        undo: AsyncExitStack,
+        *,
+        rules_file: RulesFile,
+        permissions: Permissions,
+        error_log: ErrorLog,
+    ) -> None:
+        options = identity.options
+        self._options = options
+        self._programs = programs
+        self._undo = undo
+        self._loader = RuleLoader(rules_file, self._make_source())
+        history = self._open_history()
+        log = LogOutput(sys.stdout.fileno())
+        undo.callback(log.close)
+        self.recorder = Recorder(log, options.log, history)
+        temporary_rules = TemporaryRules(options.state_dir / "temporary.rules")
+        self._engine = self._make_engine(history, temporary_rules)
+        desk = FrontDesk(identity, self._engine, rules_file=rules_file, loader=self._loader, history=history)
+        self.server = ControlServer(desk, permissions)
+        self._failures = Failures()
+        self._rule_saver = RuleSaver(
+            rules_file,
+            temporary_rules,
+            server=self.server,
+            failures=self._failures,
+            report=lambda loss: self.driver.feed(loss),
+        )
+        queues, news = self._open_queues(identity.instance), AddressNews()
+        undo.callback(news.close)
+        self.driver = desk.driver = Driver(self._engine, self._open_doors(*queues, news), self._failures)
+        self.reloader = desk.reloader = Reloader(self.driver, self._loader, self.server, news)
+        self.counters = desk.counters = Counters(self.driver, programs, self.server, error_log)
+        undo.push_async_callback(self.server.close)
+
+    def _make_source(self) -> FactSource:
+        """Of the facts, with what tells of their changes."""
+        options, compiler = self._options, ListCompiler()
+        self._undo.push_async_callback(compiler.close)
+        again = SingleTimer(lambda: lists.try_again())
+        self._undo.callback(again.cancel)
+        cache = options.state_dir / "lists"
+        lists = ListLoader(options.lists, cache, compiler, self._facts_changed, failed=again.start)
+        users = UserIds(self._facts_changed)
+        self._undo.callback(users.close)
+        paths = PathWatch(lambda watch: follow(watch, self._facts_changed))
+        self._undo.callback(paths.stop)
+        return FactSource(lists, frozenset(map(parse_address, options.resolvers)), users.find, paths.follow)
+
+    def _facts_changed(self) -> None:
+        self.reloader.refresh_facts()
+
+    def _open_history(self) -> History:
+        history = History(self._options.state_dir / "history.sqlite")
+        self._undo.callback(history.close)
+        return history
+
+    def _make_engine(self, history: History, temporary_rules: TemporaryRules) -> Engine:
+        """With what outlived the daemon before: temporary rules and names."""
+        options, programs = self._options, self._programs
+        settings = Settings(
+            timeout_s=options.timeout_s,
+            is_learning=options.is_learning,
+            first_prompt_id=find_first_number(history, read_instant().boot_s),
+        )
+        engine = Engine(settings, self._loader.facts, programs.generation if programs else 1, Libcrypto())
+        now = read_instant()
+        for rule in temporary_rules.read(now.wall_s):
+            engine.rules.add(rule, now)
+        self._undo.enter_context(names_handed_over(engine.names, KeptNames(options.state_dir / "names"), programs))
+        return engine
+
+    def _open_queues(self, instance: Instance) -> tuple[Queue, Queue]:
+        queue = Queue(instance.queues[0], copy_range=HEADERS_SIZE)
+        self._undo.callback(queue.close)
+        names_queue = Queue(instance.queues[1])
+        self._undo.callback(names_queue.close)
+        return queue, names_queue
+
+    def _open_doors(self, queue: Queue, names_queue: Queue, news: AddressNews) -> Doors:
+        programs, needs_sha256 = self._programs, self._engine.rules.needs_sha256
+        extra_interpreters = read_extra_interpreters(os.environ)
+        attributor = Attributor(programs, extra_interpreters=extra_interpreters, needs_sha256=needs_sha256)
+        self._undo.callback(attributor.close)
+        translated_answers = TranslatedAnswers(programs)
+        self._undo.callback(translated_answers.close)
+        processes = ProcessWatch(lambda exec_id: self.driver.process_exited(exec_id))
+        self._undo.callback(processes.close)
+        return Doors(
+            queue=queue,
+            names_queue=names_queue,
+            attributor=attributor,
+            packet_events=PacketEvents(attributor, news.find_interface),
+            translated_answers=translated_answers,
+            enforcement=Enforcement(queue, names_queue, programs),
+            processes=processes,
+            rule_saver=self._rule_saver,
+            recorder=self.recorder,
+            server=self.server,
+        )
+
+    async def start(self) -> None:
+        """Returns once the rules hold, and packets are read."""
+        await self.server.start(self._options.socket)
+        for part in (self._rule_saver, self.driver, self.reloader):
+            self._undo.callback(part.stop)
+        await self.reloader.start(self._options.rules, self._options.lists)
+        self._check_rules()
+        # Last: where an earlier daemon left its rules, packets wait already, and no rule is known before.
+        losses = LossWatch(self.counters.losses)
+        self.driver.start(losses.new_losses)
+        self._undo.callback(lambda: self.driver.feed(*losses.rest()))
+
+    def _check_rules(self) -> None:
+        """Without its rules a firewall that asks is closed, but one that learns lets through what they deny."""
+        if self._loader.errors and self._options.is_learning:
+            first = self._loader.errors[0]
+            raise SnitchError(f"the rules file does not load: {first}", first.hint or "mend it, or leave --learn out")

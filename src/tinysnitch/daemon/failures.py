@@ -1,0 +1,33 @@
+"""What fails unforeseen, our bugs or a kernel that refuses: it is logged and counted, and the loop goes on."""
+
+import logging
+from collections.abc import Callable
+
+from tinysnitch.kernel.clock import read_instant
+
+TRACEBACK_S = 1.0  # one in so much time: whoever finds a way to make us fail shall not fill the log
+
+_log = logging.getLogger(__name__)
+
+
+class Failures:
+    def __init__(self) -> None:
+        self.count = 0  # pieces of work that ended by an exception
+        self._next_traceback_s = 0.0
+
+    def attempt(self, work: Callable[..., object], *arguments: object) -> bool:
+        """Whether the work was done to its end."""
+        try:
+            work(*arguments)
+        except Exception:
+            self.note(work.__name__)
+            return False
+        return True
+
+    def note(self, what: str) -> None:
+        """Of the exception that is being handled."""
+        self.count += 1
+        now_s = read_instant().boot_s
+        if now_s >= self._next_traceback_s:
+            self._next_traceback_s = now_s + TRACEBACK_S
+            _log.exception("failed: %s", what)

@@ -1,0 +1,112 @@
+"""When the rules are read anew, and what their words stand for: as soon as either may be another one.
+
+Files are followed, the kernel tells of addresses, and who holds lists, users and paths calls `refresh_facts`. What
+cannot be read leaves what holds, is told, and is tried again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+
+from tinysnitch.core.events import DataLost
+from tinysnitch.daemon.control_server import ControlServer
+from tinysnitch.daemon.driver import Driver
+from tinysnitch.daemon.follow import follow
+from tinysnitch.daemon.rule_loader import RuleLoader
+from tinysnitch.daemon.single_timer import SingleTimer
+from tinysnitch.kernel.addresses import AddressNews
+from tinysnitch.kernel.heap import give_back_memory
+from tinysnitch.kernel.hosts_file import HOSTS
+from tinysnitch.kernel.resolv_conf import RESOLV_CONF, RESOLVED_UPSTREAMS
+from tinysnitch.protocol.log_text import what_holds
+from tinysnitch.store.file_watch import watch_file, watch_folder
+
+AGAIN_S = 5.0  # how often rules are tried that could not be read, or what they speak of
+NOT_READ = "rules and what they speak of could not be read anew"
+
+
+class Reloader:
+    def __init__(self, driver: Driver, loader: RuleLoader, server: ControlServer, news: AddressNews) -> None:
+        self.is_behind = False  # the rules, or what they speak of, could not be read anew
+        self._driver = driver
+        self._loader = loader
+        self._server = server
+        self._news = news
+        self._has_rules = asyncio.Event()  # once the rules file was read, and the lists that it names
+        self._timer = SingleTimer(self.reload_rules)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, rules: Path, lists: Path) -> None:
+        """Load the rules as soon as their file is watched, and what they speak of, so that no edit falls between."""
+        for path in (RESOLV_CONF, HOSTS, Path("/etc/passwd")):
+            self._follow(partial(watch_file, path), self.refresh_facts)
+        for folder in (RESOLVED_UPSTREAMS.parent, lists):
+            self._follow(partial(watch_folder, folder), self.refresh_facts)
+        self._follow(partial(watch_file, rules), self.reload_rules)
+        await self._has_rules.wait()
+        asyncio.get_running_loop().add_reader(self._news.fileno(), self._addresses_changed)
+
+    def stop(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._news.fileno())
+        for task in self._tasks:
+            task.cancel()
+        self._timer.cancel()
+
+    def reload_rules(self) -> None:
+        """Read the rules file; a broken one is told to people and changes nothing."""
+        is_done = self._attempt(self._read_rules)
+        give_back_memory()
+        if not is_done:
+            self._fall_behind()
+            return
+        self.is_behind = False
+        if self._loader.is_unreadable:
+            self._timer.start(AGAIN_S)
+        if not self._loader.is_waiting:
+            self._has_rules.set()
+
+    def refresh_facts(self) -> None:
+        """Addresses, resolvers or lists may be others now; rules may have waited for that.
+
+        Loading the rules reads the facts too: until they are there is nothing to do.
+        """
+        if self._loader.is_waiting:
+            self.reload_rules()
+        elif self._has_rules.is_set() and not self._attempt(self._read_facts):
+            self._fall_behind()
+
+    def _attempt(self, read: Callable[[], None]) -> bool:
+        """Whether it was done to its end, and the engine could take what was read."""
+        failures = self._driver.failures
+        before = failures.count
+        return failures.attempt(read) and failures.count == before
+
+    def _fall_behind(self) -> None:
+        """For want of descriptors or memory, perhaps: no change of a file would tell when that is over."""
+        self._loader.forget_facts()
+        if not self.is_behind:
+            self.is_behind = True
+            asyncio.get_running_loop().call_soon(self._driver.feed, DataLost(NOT_READ, 1))
+        self._server.hold_notice(f"{NOT_READ}, the old ones hold", "the log of tinysnitchd tells why; it tries again")
+        self._timer.start(AGAIN_S)
+
+    def _read_rules(self) -> None:
+        loader, rules = self._loader, self._driver.engine.rules
+        self._driver.feed(*loader.read_rules(rules))
+        self._driver.doors.attributor.forget()
+        if loader.errors:
+            first, holds = loader.errors[0], what_holds(len(rules.from_file()))
+            self._server.hold_notice(f"the rules file did not load, {holds}: {first}", first.hint)
+        elif not loader.is_waiting:
+            self._server.lift_notice("the rules file loads again")
+
+    def _read_facts(self) -> None:
+        self._driver.feed(*self._loader.read_facts(self._driver.engine.rules))
+
+    def _follow(self, watch: Callable[[], AsyncIterator[None]], read: Callable[[], None]) -> None:
+        self._tasks.append(asyncio.get_running_loop().create_task(follow(watch, read)))
+
+    def _addresses_changed(self) -> None:
+        self._driver.failures.attempt(self._news.drain)
+        self.refresh_facts()

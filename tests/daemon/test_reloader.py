@@ -1,0 +1,192 @@
+"""Rules, and what they speak of, are read anew when they are others; what cannot be read is told and tried again."""
+
+import asyncio
+import logging
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.core.transcript import flow_of, whose
+from tests.daemon.driver_place import Place, fail_with_emfile, until
+from tests.daemon.small_desk import ROOT
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.events import PacketQueued
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.rule_text import format_rule
+from tinysnitch.daemon import reloader
+
+
+def test_a_broken_file_and_one_that_cannot_be_read_leave_the_rules(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\n")) as place:
+            place.rules_file.path.write_text("nonsense\n")
+            place.reloader.reload_rules()
+            place.rules_file.path.unlink()
+            place.rules_file.path.mkdir()
+            place.reloader.reload_rules()
+            assert len(place.engine.rules) == 1
+            assert "Is a directory" in place.read_log()
+
+    asyncio.run(run())
+
+
+def test_prompts_are_told_of_a_broken_file_until_it_is_mended(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\n")) as place:
+            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
+            for text in ("nonsense\n", "deny - - -\n", "allow - - -\n"):
+                place.rules_file.path.write_text(text)
+                place.reloader.reload_rules()
+
+    asyncio.run(run())
+    assert told == [
+        f"the rules file did not load, the old rules hold: {tmp_path / 'rules'}:1:1: not a verdict",
+        "the rules file loads again",
+    ]
+
+
+def test_a_file_that_is_broken_from_the_start_leaves_no_rule_of_it(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
+            place.rules_file.path.write_text("nonsense\n")
+            place.reloader.reload_rules()
+
+    asyncio.run(run())
+    (notice,) = told
+    assert notice.startswith("the rules file did not load, no rule of the file holds until it is mended: ")
+
+
+async def start(place: Place) -> None:
+    """Returns once all has been read that is read at the start."""
+    await place.reloader.start(place.rules_file.path, place.lists)
+    await asyncio.sleep(0.01)
+
+
+def test_news_of_addresses_are_read(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            await start(place)
+            place.loader.facts = Facts()  # as if they had been others
+            place.news.put()
+            await until(lambda: place.loader.facts.lan)
+
+    asyncio.run(run())
+
+
+def test_edits_of_the_rules_file_and_of_lists_are_followed_to_the_end(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            await start(place)
+            place.rules_file.path.write_text("deny @ads - -\n")
+            await until(lambda: list(map(format_rule, place.engine.rules)) == ["deny @ads - -"])
+            place.lists.mkdir()
+            (place.lists / "ads").write_text("ads.test\n")
+            await until(lambda: "ads" in place.loader.facts.lists)
+            place.reloader.stop()
+            place.rules_file.path.write_text("")
+            place.news.put()
+            await asyncio.sleep(0.05)
+            assert len(place.engine.rules) == 1
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("what", ["daemon.fact_source.read_addresses", "store.rules_file.read_text"])
+def test_rules_that_could_not_be_read_are_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    told: list[str] = []
+    tries: list[object] = []
+    monkeypatch.setattr(reloader, "AGAIN_S", 0.01)
+
+    def fail(*arguments: object) -> None:
+        tries.append(arguments)
+        fail_with_emfile()
+
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\n")) as place, caplog.at_level(logging.CRITICAL):
+            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
+            place.rules_file.path.write_text("deny - - -\n")
+            with monkeypatch.context() as broken:
+                broken.setattr(f"tinysnitch.{what}", fail)
+                place.reloader.reload_rules()
+                await until(lambda: len(tries) >= 3)
+                assert list(map(format_rule, place.engine.rules)) == ["allow - - -"]
+                assert place.read_log().count(reloader.NOT_READ) <= 1
+            await until(lambda: list(map(format_rule, place.engine.rules)) == ["deny - - -"])
+            assert not place.reloader.is_behind
+            assert not place.loader.errors
+
+    asyncio.run(run())
+    assert len(told) == 2
+    assert "the old ones hold" in told[0] or "the old rules hold: " in told[0]
+    assert told[1] == "the rules file loads again"
+
+
+def test_facts_that_could_not_be_read_are_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(reloader, "AGAIN_S", 0.01)
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place, caplog.at_level(logging.CRITICAL):
+            place.loader.facts = Facts()  # as if they had been others
+            with monkeypatch.context() as broken:
+                broken.setattr("tinysnitch.daemon.fact_source.read_addresses", fail_with_emfile)
+                place.reloader.refresh_facts()
+            assert place.reloader.is_behind
+            await until(lambda: place.loader.facts.lan)
+            assert reloader.NOT_READ in place.read_log()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("text", ["nonsense\n", None])
+def test_an_answer_by_hand_holds_while_the_file_does_not_load(tmp_path: Path, text: str | None) -> None:
+    """What its words stand for was forgotten with the next look at the file: the very one that its writing causes."""
+
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\nask - 443 tcp\n")) as place:
+            place.rules_file.path.unlink()
+            if text is not None:
+                place.rules_file.path.write_text(text)
+            place.reloader.reload_rules()
+            place.driver.feed(PacketQueued(1, flow_of(1), whose(uid=0)))
+            place.desk.answer(1, "deny user=root 10.0.0.80 443 tcp /usr/bin/curl", ROOT)
+            for packet_id, read in ((2, place.reloader.reload_rules), (3, place.reloader.refresh_facts)):
+                read()
+                place.driver.feed(PacketQueued(packet_id, flow_of(packet_id), whose(uid=0)))
+                assert len(place.queue.sent) == packet_id
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("what", ["replace_file_rules", "set_facts"])
+def test_what_the_engine_fails_at_is_told_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Whoever added the rule would believe that it holds."""
+    monkeypatch.setattr(reloader, "AGAIN_S", 0.01)
+    told: list[str] = []
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
+            with monkeypatch.context() as broken:
+                broken.setattr(place.engine.rules, what, fail_with_emfile)
+                with pytest.raises(SnitchError, match="could not be loaded, and the old rules hold"):
+                    place.desk.add_rule("deny user=root 10.0.0.80 443 tcp", ROOT)
+            await until(lambda: not place.reloader.is_behind)
+            place.driver.feed(PacketQueued(1, flow_of(1), whose(uid=0)))
+            assert len(place.queue.sent) == 1
+
+    logging.disable()
+    asyncio.run(run())
+    logging.disable(logging.NOTSET)
+    assert told == [f"{reloader.NOT_READ}, the old ones hold", "the rules file loads again"]
