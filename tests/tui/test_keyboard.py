@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.tui.keyboard import is_pasted, parse_keys
+from tinysnitch.tui.keyboard import parse_keys
 from tinysnitch.view.keys import KEYS
 
 
@@ -37,26 +37,6 @@ from tinysnitch.view.keys import KEYS
 )
 def test_bytes_become_keys(data: bytes, names: list[str]) -> None:
     assert parse_keys(data) == names
-
-
-@pytest.mark.parametrize(
-    ("data", "is_text"),
-    [
-        (b"fy", False),
-        (b"dpjy", False),
-        (b"s", False),
-        (b"yq", False),
-        (b"fy\r\n", False),
-        (b"\n", False),
-        (b"yes\n", True),
-        (b"no", True),
-        (b"sy", True),
-        (b"yy", True),
-        (b"f\ny", True),
-    ],
-)
-def test_a_text_that_comes_in_one_piece_was_pasted(data: bytes, is_text: bool) -> None:
-    assert is_pasted(parse_keys(data)) is is_text
 
 
 @given(st.binary())

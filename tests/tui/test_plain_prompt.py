@@ -22,13 +22,13 @@ from tinysnitch.kernel import procfs
 from tinysnitch.tui import plain_prompt
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.terminal import Terminal
+from tinysnitch.view.key_guard import KeyGuard
 from tinysnitch.view.prompt_events import Answer, ConnectionLost, Event, NoticeGiven, QuestionOpened
-from tinysnitch.view.prompt_state import PromptState
 
 
 def test_who_types_meanwhile_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noted: list[float] = []
-    monkeypatch.setattr(PromptState, "note_typing", lambda _state, now, **_: noted.append(now))
+    monkeypatch.setattr(KeyGuard, "note_typing", lambda _guard, now, **_: noted.append(now))
 
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         daemon.open(prompt_of(1))

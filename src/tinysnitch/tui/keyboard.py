@@ -2,9 +2,6 @@
 
 import re
 
-from tinysnitch.core.verdict import Verdict
-from tinysnitch.view.keys import Act, find_key
-
 # What terminals send besides keys, to whoever reads: answers to a program before us, clicks where it left the mouse on.
 # A click of X10 and F1 to F5 of a console (xterm's ctlseqs, console_codes(4)); strings and control sequences (ECMA-48),
 # also without their end; Alt with a key; a character of several bytes (RFC 3629).
@@ -38,18 +35,6 @@ def parse_keys(data: bytes) -> list[str]:
     """Names of the keys; one that has none is left out, so a half-read sequence can't become an answer."""
     names = (_name_of(token) for token in _TOKEN.findall(data))
     return [name for name in names if name]
-
-
-def is_pasted(names: list[str]) -> bool:
-    """Whether keys that came in one piece are a text: it holds what is no key, or goes on behind an answer otherwise
-    than to leave, which nobody does who looks at what is asked next. Terminals that send whole lines end them (Enter).
-    """
-    while names and names[-1] == "enter":
-        names = names[:-1]
-    effects = [key.effect if (key := find_key(name)) else None for name in names]
-    answers = [at for at, effect in enumerate(effects) if isinstance(effect, Verdict)]
-    behind = effects[answers[0] + 1 :] if answers else []
-    return len(names) > 1 and (None in effects or any(effect is not Act.LEAVE for effect in behind))
 
 
 def _name_of(token: bytes) -> str | None:

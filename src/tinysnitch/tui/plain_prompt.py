@@ -14,7 +14,7 @@ from tinysnitch.client.user_names import find_user
 from tinysnitch.core.clock import Instant
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.edited_line import render_edit
-from tinysnitch.tui.keyboard import is_pasted, parse_keys
+from tinysnitch.tui.keyboard import parse_keys
 from tinysnitch.tui.plain_lines import (
     begin_edit_lines,
     edit_lines,
@@ -27,6 +27,8 @@ from tinysnitch.tui.plain_lines import (
 from tinysnitch.tui.terminal import Terminal
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.view.key_guard import PASTED_S
+from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.keys import KEYS, OWN_HELP, is_of_text
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_events import (
@@ -80,6 +82,8 @@ class _Session:
         self._end: asyncio.Future[int] = self._loop.create_future()
         self._is_ending = False
         self._ready_timer: asyncio.TimerHandle | None = None  # until keys count
+        self._piece = KeyPiece()
+        self._piece_timer: asyncio.TimerHandle | None = None
         self._look_timer: asyncio.TimerHandle | None = None
         self._asked_s = 0.0
         self._shown: tuple[object, ...] = ()  # question and page that were printed last
@@ -154,15 +158,28 @@ class _Session:
             self.leave()
         names = parse_keys(data)
         if self._ready_timer:
-            self._state.note_typing(now, is_text=any(map(is_of_text, names)))
-        elif self._state.delay_s > 0 and self._state.page is Page.QUESTION and is_pasted(names):
-            self._state.note_typing(now, is_text=True)
-            names = []
+            self._state.guard.note_typing(now, is_text=any(map(is_of_text, names)))
         for name in names:
-            self._advance(KeyPressed(name), typed_s)
-            if name == "enter" and self._state.page is Page.EDIT:
+            self._take(self._piece.press(KeyPressed(name), typed_s, self._state))
+        if self._piece_timer:
+            self._piece_timer.cancel()
+        self._piece_timer = self._loop.call_later(PASTED_S, self._end_piece) if self._piece.is_waiting else None
+        self._show_taken(now)
+
+    def _end_piece(self) -> None:
+        self._piece_timer = None
+        self._take(self._piece.take())
+        self._show_taken(time.monotonic())
+
+    def _take(self, keys: list[TypedKey]) -> None:
+        """Keys that count; others may wait for what comes with them."""
+        for one in keys:
+            self._advance(one.key, one.typed_s)
+            if one.key.name == "enter" and self._state.page is Page.EDIT:
                 self._tell_fault()
-        if self._state.selected and self._state.page is Page.QUESTION and not self._state.is_ready(now):
+
+    def _show_taken(self, now: float) -> None:
+        if self._state.selected and self._state.page is Page.QUESTION and not self._state.guard.is_ready(now):
             self._wait_until_ready(now)
         self._show()
 

@@ -82,7 +82,7 @@ def present_prompt(state: PromptState, now: Instant, lookup: Lookup = NO_LOOKUP)
         waiting=_count_waiting(state, question),
         seconds_left=max(0, math.ceil(question.deadline_s - now.boot_s)),
         fraction_left=_fraction_left(question, now),
-        is_ready=state.is_ready(now.boot_s),
+        is_ready=state.guard.is_ready(now.boot_s),
         hints=_present_hints(state, question),
         notice=escape_text(state.notice),
     )
