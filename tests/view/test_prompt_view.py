@@ -103,6 +103,8 @@ def test_the_view_says_how_many_wait_and_whether_keys_count() -> None:
     view = shown(state, 0.5)
     assert (view.waiting, view.is_ready) == ("question 1 of 2, 3 connections in this one", True)
     assert shown(opened(connection_of())).waiting == "one question"
+    state.handle(KeyPressed("y"), 10.0)
+    assert shown(state).waiting == "one question"  # that the other one is answered is not confirmed yet
 
 
 def test_the_footer_shows_every_key_and_what_is_chosen() -> None:

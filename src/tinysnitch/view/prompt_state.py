@@ -94,7 +94,12 @@ class PromptState:
     @property
     def position(self) -> int:
         """Place of the selected question among those that wait, from 1."""
-        return self._walk_order().index(self._selected_id) + 1 if self._selected_id in self._questions else 0
+        return self._ring().index(self._selected_id) + 1 if self._selected_id in self._ring() else 0
+
+    @property
+    def waiting_count(self) -> int:
+        """How many wait; those that are answered are gone in a moment."""
+        return sum(not question.is_sent for question in self._questions.values())
 
     @property
     def together(self) -> tuple[Question, ...]:
@@ -192,6 +197,10 @@ class PromptState:
 
     def _walk_order(self) -> list[int]:
         return walk_order(question.prompt for question in self._questions.values())
+
+    def _ring(self) -> list[int]:
+        """Those to walk through."""
+        return [prompt_id for prompt_id in self._walk_order() if not self._questions[prompt_id].is_sent]
 
     def _first_waiting(self) -> int | None:
         """The first question, as one walks through them, that is neither put aside nor answered."""
@@ -292,7 +301,7 @@ class PromptState:
 
     def _walk(self, step: int, now: float) -> None:
         """To the next question around the ring, those put aside among them."""
-        ring = [prompt_id for prompt_id in self._walk_order() if not self._questions[prompt_id].is_sent]
+        ring = self._ring()
         if not ring or ring == [self._selected_id]:
             return
         at = ring.index(self._selected_id) + step if self._selected_id in ring else 0

@@ -180,7 +180,7 @@ def present_lifetime(connection: Connection, choice: Choice, is_guest: bool = Fa
 def _count_waiting(state: PromptState, question: Question) -> str:
     """`question 2 of 12`, and how many connections the answer lets go."""
     count = question.prompt.count
-    total = len(state.questions)
+    total = state.waiting_count
     held = f", {count} connections{' in this one' if total > 1 else ''}" if count > 1 else ""
     alike = len(state.of_program) + 1
     of_program = f", {alike} of {present_program(question.prompt.connection.attribution)}" if 1 < alike < total else ""
@@ -209,7 +209,7 @@ def _find_dead(state: PromptState, question: Question) -> Iterator[Act]:
     process = connection.attribution.process
     if not state.of_program:
         yield Act.TOGETHER
-    if len(state.questions) == 1:
+    if state.waiting_count == 1:
         yield from (Act.NEXT, Act.PREVIOUS)
     if not connection.flow.port:
         yield Act.TOGGLE_PORT
