@@ -216,7 +216,9 @@ def test_hostile_text_is_printed_escaped(tmp_path: Path) -> None:
     play(tmp_path, script, PlainPrompt(delay_s=0.01))
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 0), (signal.SIGQUIT, 131), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_puts_the_terminal_back(tmp_path: Path, number: signal.Signals, status: int) -> None:
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         await person.see("no questions")

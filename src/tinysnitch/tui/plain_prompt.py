@@ -48,7 +48,7 @@ from tinysnitch.view.text import escape_text
 
 ANSWER_S = 1.0  # at the end, for the daemon to say that it took the last answer
 LOOK_S = 1.0  # until we look whether the program that asks has ended
-_LEAVE_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LEAVE_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
 class PlainPrompt:

@@ -24,6 +24,7 @@ from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.paint_report import PaintReport
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_widget import PromptWidget
+from tinysnitch.tui.terminal import claim_terminal
 from tinysnitch.view.key_guard import DELAY_S, PASTED_S
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.lookup import Lookup
@@ -216,6 +217,7 @@ def run_prompt(socket_path: str, plain: bool) -> int:
         return asyncio.run(PlainPrompt(delay_s).run(socket_path))
     if not (os.isatty(0) and os.isatty(2)):  # where textual reads and writes
         raise SnitchError("the prompt needs a terminal", "`tinysnitch asks` and `tinysnitch answer` need none")
+    claim_terminal(0)
     app = PromptApp(socket_path, delay_s)
     app.run(mouse=False)
     if app.failure:

@@ -10,6 +10,16 @@ from typing import Any, Self
 from tinysnitch.core.errors import SnitchError
 
 
+def claim_terminal(fd: int) -> None:
+    """Wait in the background until the shell brings us to the front: so the kernel stops who sets a terminal from there
+    (termios(3), SIGTTOU). Raises SnitchError where nobody would ever do so.
+    """
+    try:
+        termios.tcsetattr(fd, termios.TCSANOW, termios.tcgetattr(fd))
+    except termios.error as error:
+        raise SnitchError(f"the terminal is another's: {error.args[-1]}", "start it in the foreground") from None
+
+
 class Terminal:
     def __init__(self, path: str) -> None:
         try:
@@ -41,6 +51,7 @@ class Terminal:
     def hold(self) -> None:
         """From now on each key comes at once and is not echoed; what was typed before is thrown away."""
         if self._saved is None:
+            claim_terminal(self.fd)
             self._saved = termios.tcgetattr(self.fd)
             tty.setcbreak(self.fd, termios.TCSAFLUSH)
 
