@@ -18,6 +18,7 @@ from tinysnitch.view.keys import KEYS
         (b"\x1by", []),  # Alt-y
         (b"\x1b[200~y", ["y"]),
         (b"\x1b[1;5y", []),
+        (b"y\x1b[24;80Ry", ["y", "cursor report", "y"]),
         ("ÿé€".encode(), ["ÿ", "é", "€"]),
         (b"\xc3y\xff\xe2\x82", ["y"]),  # halves of characters
         (b"\x1b[My!!", []),  # a click in column 89

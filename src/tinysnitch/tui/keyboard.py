@@ -10,6 +10,8 @@ _TOKEN = re.compile(
     rb"|[\xc2-\xf4][\x80-\xbf]{1,3}|.",
     re.DOTALL,
 )
+CURSOR_REPORT = "cursor report"  # no key, but the answer to who asked for it (paint_report.py)
+_CURSOR_REPORT = re.compile(rb"\x1b\[[0-9]+;[0-9]+R")  # CPR (ECMA-48)
 _NAMES = {
     b"\x1b": "escape",
     b"\t": "tab",
@@ -40,5 +42,7 @@ def parse_keys(data: bytes) -> list[str]:
 def _name_of(token: bytes) -> str | None:
     if token in _NAMES:
         return _NAMES[token]
+    if _CURSOR_REPORT.fullmatch(token):
+        return CURSOR_REPORT
     char = token.decode("utf-8", "replace")
     return char if len(char) == 1 and char.isprintable() and char != "\ufffd" else None

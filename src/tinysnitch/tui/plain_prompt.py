@@ -14,7 +14,8 @@ from tinysnitch.client.user_names import find_user
 from tinysnitch.core.clock import Instant
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.edited_line import render_edit
-from tinysnitch.tui.keyboard import parse_keys
+from tinysnitch.tui.keyboard import CURSOR_REPORT, parse_keys
+from tinysnitch.tui.paint_report import PaintReport
 from tinysnitch.tui.plain_lines import (
     begin_edit_lines,
     edit_lines,
@@ -24,7 +25,7 @@ from tinysnitch.tui.plain_lines import (
     ready_line,
     rule_lines,
 )
-from tinysnitch.tui.terminal import Terminal
+from tinysnitch.tui.terminal import DUMB, Terminal
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.help_view import present_help, present_legend
 from tinysnitch.view.key_guard import PASTED_S
@@ -73,7 +74,10 @@ class _Session:
         self._loop = asyncio.get_running_loop()
         self._terminal = terminal
         self._is_guest = is_guest
-        self._state = PromptState(delay_s, is_guest=is_guest)
+        is_dumb = os.environ.get("TERM", DUMB) in (DUMB, "")  # it would show what it is asked
+        # where the terminal is another's, its answer might come when that has it again
+        self._report = None if is_guest or is_dumb else PaintReport(terminal.write, self._note_seen)
+        self._state = PromptState(delay_s, is_guest=is_guest, is_painted_later=self._report is not None)
         self._socket_path = socket_path
         self._link = DaemonLink(socket_path, self._tell)
         self._lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
@@ -81,7 +85,8 @@ class _Session:
         self._answers: set[asyncio.Task[None]] = set()
         self._end: asyncio.Future[int] = self._loop.create_future()
         self._is_ending = False
-        self._ready_timer: asyncio.TimerHandle | None = None  # until keys count
+        self._is_told_ready = True  # that keys count
+        self._ready_timer: asyncio.TimerHandle | None = None
         self._piece = KeyPiece()
         self._piece_timer: asyncio.TimerHandle | None = None
         self._look_timer: asyncio.TimerHandle | None = None
@@ -152,15 +157,18 @@ class _Session:
     def _read_keys(self) -> None:
         """What is read before keys were said to count was typed before, however late we come to read it."""
         now = time.monotonic()
-        typed_s = now if self._ready_timer is None else self._asked_s
         data = self._terminal.read()
         if not data:
             self.leave()
         names = parse_keys(data)
-        if self._ready_timer:
+        if not self._is_told_ready and set(names) != {CURSOR_REPORT}:
             self._state.guard.note_typing(now, is_text=any(map(is_of_text, names)))
         for name in names:
-            self._take(self._piece.press(KeyPressed(name), typed_s, self._state))
+            typed_s = now if self._is_told_ready else self._asked_s
+            if name != CURSOR_REPORT:
+                self._take(self._piece.press(KeyPressed(name), typed_s, self._state))
+            elif self._report:
+                self._report.note_answer()
         if self._piece_timer:
             self._piece_timer.cancel()
         self._piece_timer = self._loop.call_later(PASTED_S, self._end_piece) if self._piece.is_waiting else None
@@ -226,6 +234,17 @@ class _Session:
             self._terminal.write(render_edit(self._shown_edit, view.edit, self._terminal.width()))
             self._shown_edit = view.edit
         self._look_again(view)
+        sight = self._state.guard.sight
+        if self._report and self._terminal.is_held and (view.is_question or sight == 0):  # 0: whether it answers
+            self._report.note_written(sight)
+
+    def _note_seen(self, sight: int) -> None:
+        """This sight stands on the terminal."""
+        now = time.monotonic()
+        if sight == self._state.guard.sight:  # else it is of what stood there before
+            self._state.guard.note_painted(now)
+            if self._state.selected and self._state.page is Page.QUESTION and not self._is_told_ready:
+                self._wait_until_ready(now)
 
     def _tell_notice(self, notice: str) -> None:
         if notice and notice != self._shown_notice:
@@ -280,24 +299,25 @@ class _Session:
             if not self._terminal.is_ours:  # a shell that we run has given it to its job
                 return self._point_elsewhere(view)
             self._hold()
-        self._terminal.flush_input()
         self._terminal.write_lines(question_lines(view))
         self._stop_timers()
         self._asked_s = time.monotonic()
         self._wait_until_ready(self._asked_s)
 
     def _wait_until_ready(self, now: float) -> None:
+        self._is_told_ready = False
         if self._ready_timer:
             self._ready_timer.cancel()
-        ready_s = self._state.next_change_s() or 0.0
-        self._ready_timer = self._loop.call_later(max(0.0, ready_s - now), self._say_ready)
+        ready_s = self._state.next_change_s()
+        left_s = None if ready_s is None else max(0.0, ready_s - now)  # None: until it is known to be seen
+        self._ready_timer = None if left_s is None else self._loop.call_later(left_s, self._say_ready)
 
     def _point_elsewhere(self, view: PromptView) -> None:
         where = f"tinysnitch prompt --socket {escape_text(shlex.quote(str(self._socket_path)))}"
         self._terminal.write_lines([f"{view.title}: answer it in another terminal with", f"  {where}"])
 
     def _say_ready(self) -> None:
-        self._ready_timer = None
+        self._is_told_ready, self._ready_timer = True, None
         view = present_prompt(self._state, Instant(time.monotonic(), time.time()))
         if view.is_question and self._state.page is Page.QUESTION and self._terminal.is_held:
             self._terminal.flush_input()

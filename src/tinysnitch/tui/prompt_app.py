@@ -24,7 +24,7 @@ from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.paint_report import PaintReport
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_widget import PromptWidget
-from tinysnitch.tui.terminal import claim_terminal
+from tinysnitch.tui.terminal import DUMB, claim_terminal
 from tinysnitch.view.key_guard import DELAY_S, PASTED_S
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.lookup import Lookup
@@ -35,7 +35,6 @@ from tinysnitch.view.prompt_state import PromptState
 TICK_S = 1.0  # of the countdown
 HANGUP_S = 2.0  # to leave in order once the terminal is gone
 HUNG_UP = 128 + signal.SIGHUP
-DUMB = "dumb"  # TERM of a terminal that can't move its cursor (terminfo(5))
 
 
 class PromptScreen(Screen[None], inherit_bindings=False):

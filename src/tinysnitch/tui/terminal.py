@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from tinysnitch.core.errors import SnitchError
 
+DUMB = "dumb"  # TERM of one that can't move its cursor (terminfo(5))
+
 
 def claim_terminal(fd: int) -> None:
     """Wait in the background until the shell brings us to the front: so the kernel stops who sets a terminal from there
