@@ -367,6 +367,15 @@ def test_the_end_of_what_was_answered_here_is_no_news() -> None:
     assert (state.notice, len(state.questions)) == ("", 0)
 
 
+def test_who_answers_behind_another_is_told_which_question_and_what_became_of_it() -> None:
+    state = opened(1)
+    press(state, "n")
+    state.handle(QuestionClosed(1, "answered once by alice"), 10.1)
+    state.handle(AnswerRefused(1, "question 1 is not open: answered once by uid 1000"), 10.2)
+    told = "your answer came too late, answered once by alice: curl wants to reach shop.test"
+    assert (state.notice, len(state.questions)) == (told, 0)
+
+
 def test_rules_are_counted() -> None:
     state = opened(1)
     state.handle(RulesCounted(7), 1.0)

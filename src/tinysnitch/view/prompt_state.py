@@ -73,6 +73,7 @@ class PromptState:
         self._selected_id: int | None = None
         self._together: tuple[int, ...] = ()  # further questions that the answer to the selected one is for
         self._sent_together: frozenset[int] = frozenset()
+        self._ended: dict[int, str] = {}  # what became of the question that ended last while our answer was on its way
         self.edit = LineEdit("", 0)  # of Page.EDIT
 
     def begin_anew(self) -> "PromptState":
@@ -167,9 +168,12 @@ class PromptState:
         question = self._questions.pop(prompt_id, None)
         if question is None:
             return
-        if not question.is_sent:  # of our own answer we are told more
-            verdict = ", denied" if reason.startswith(TIMED_OUT) else ""
-            self.notice = f"{reason}{verdict}: {present_title(question.prompt.connection)}"
+        verdict = ", denied" if reason.startswith(TIMED_OUT) else ""
+        told = f"{reason}{verdict}: {present_title(question.prompt.connection)}"
+        if question.is_sent:  # of our own answer we are told more
+            self._ended = {prompt_id: told}
+        else:
+            self.notice = told
         if prompt_id == self._selected_id:
             self._select(None if self.page is Page.EDIT else self._first_waiting(), now)
 
@@ -177,7 +181,8 @@ class PromptState:
         question = self._questions.get(prompt_id)
         if question is None and prompt_id in self._sent_together:
             return  # the rule of another one of them has answered it
-        self.notice = reason
+        late = self._ended.get(prompt_id)
+        self.notice = f"your answer came too late, {late}" if late else reason
         if question:
             self._questions[prompt_id] = msgspec.structs.replace(question, is_sent=False)
             if self.page is not Page.EDIT:

@@ -114,8 +114,9 @@ def _with_together(view: PromptView, state: PromptState, question: Question, wal
 
 def _present_lost_edit(state: PromptState) -> PromptView:
     """The line stays in sight: perhaps it is wanted for `tinysnitch rules add`."""
+    others = "; others wait" if state.waiting_count else ""  # and their time goes on
     return PromptView(
-        title="the question whose rule you edited is gone",
+        title=f"the question whose rule you edited is gone{others}",
         is_question=False,
         edit=present_edit(state.edit),
         hints=((KeyHint("Esc", "go on"),),),
