@@ -62,6 +62,21 @@ def test_keys_answer_the_question_that_was_printed(tmp_path: Path, keys: str, ch
     assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
 
 
+def test_of_questions_that_end_together_only_the_one_that_is_left_is_read_out(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        for number in range(1, 101):
+            daemon.open(prompt_of(number, connection_of(name=f"n{number}.test")))
+        await person.see("keys: ")
+        for number in range(1, 100):
+            daemon.close(number, "no answer within 60 s")
+        await until(lambda: "one question: curl wants to reach n100.test" in person.seen)
+        assert person.seen.count("no answer within 60 s, denied") == 99
+        assert person.seen.count("asked because") < 10
+        person.type("q")
+
+    play(tmp_path, script, PlainPrompt(delay_s=0.05))
+
+
 def test_what_is_looked_up_of_the_file_is_told_when_it_is_known(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_text("#!/bin/sh\n")
@@ -142,7 +157,7 @@ def test_an_editor_whose_question_is_gone_waits_for_escape(tmp_path: Path) -> No
         person.type("e")
         await person.see("edit the rule")
         daemon.close(1)
-        await person.see("is gone; Esc goes on\n")
+        await person.see("is gone; others wait; Esc goes on\n")
         person.type("yn\r")
         person.type("\x1b")
         await person.see("curl wants to reach b.test")

@@ -48,6 +48,7 @@ from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.text import escape_text
 
 ANSWER_S = 1.0  # at the end, for the daemon to say that it took the last answer
+SHOW_S = 0.05  # for the news of one moment: of a hundred questions that end together no one is read out but the last
 LOOK_S = 1.0  # until we look whether the program that asks has ended
 _LEAVE_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
@@ -77,7 +78,7 @@ class _Session:
         is_dumb = os.environ.get("TERM", DUMB) in (DUMB, "")  # it would show what it is asked
         # where the terminal is another's, its answer might come when that has it again
         self._report = None if is_guest or is_dumb else PaintReport(terminal.write, self._note_seen)
-        self._state = PromptState(delay_s, is_guest=is_guest, is_painted_later=self._report is not None)
+        self._state = PromptState(delay_s, is_guest=is_guest, is_painted_later=True)
         self._socket_path = socket_path
         self._link = DaemonLink(socket_path, self._tell)
         self._lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
@@ -90,6 +91,7 @@ class _Session:
         self._piece = KeyPiece()
         self._piece_timer: asyncio.TimerHandle | None = None
         self._look_timer: asyncio.TimerHandle | None = None
+        self._show_timer: asyncio.TimerHandle | None = None
         self._asked_s = 0.0
         self._shown: tuple[object, ...] = ()  # question and page that were printed last
         self._shown_choice: object = None
@@ -145,9 +147,11 @@ class _Session:
 
     def _tell(self, event: Event) -> None:
         self._advance(event, time.monotonic())
-        if self._is_ending and isinstance(event, NoticeGiven | AnswerRefused):  # what became of the last answer
+        is_of_answer = isinstance(event, NoticeGiven | AnswerRefused)  # what became of the last one
+        if is_of_answer if self._is_ending else self._shown_edit is None:
             self._tell_notice(escape_text(self._state.notice))
-        self._show()
+        if self._show_timer is None and not self._is_ending:
+            self._show_timer = self._loop.call_later(SHOW_S, self._show)
 
     def _file_found(self) -> None:
         """Called in another thread."""
@@ -213,6 +217,9 @@ class _Session:
 
     def _show(self) -> None:
         """Print what is new since the last time."""
+        if self._show_timer:
+            self._show_timer.cancel()
+            self._show_timer = None
         if self._is_ending:
             return
         view = present_prompt(self._state, Instant(time.monotonic(), time.time()), self._lookup)
@@ -234,9 +241,15 @@ class _Session:
             self._terminal.write(render_edit(self._shown_edit, view.edit, self._terminal.width()))
             self._shown_edit = view.edit
         self._look_again(view)
+        self._note_written(view)
+
+    def _note_written(self, view: PromptView) -> None:
         sight = self._state.guard.sight
-        if self._report and self._terminal.is_held and (view.is_question or sight == 0):  # 0: whether it answers
-            self._report.note_written(sight)
+        if self._terminal.is_held and (view.is_question or sight == 0):  # 0: whether the terminal answers
+            if self._report:
+                self._report.note_written(sight)
+            else:
+                self._note_seen(sight)
 
     def _note_seen(self, sight: int) -> None:
         """This sight stands on the terminal."""
@@ -324,10 +337,10 @@ class _Session:
             self._terminal.write_lines([ready_line(view)])
 
     def _stop_timers(self) -> None:
-        for timer in (self._ready_timer, self._look_timer):
+        for timer in (self._ready_timer, self._look_timer, self._show_timer):
             if timer:
                 timer.cancel()
-        self._ready_timer = self._look_timer = None
+        self._ready_timer = self._look_timer = self._show_timer = None
 
 
 @contextmanager

@@ -95,7 +95,8 @@ class PromptState:
     @property
     def position(self) -> int:
         """Place of the selected question among those that wait, from 1."""
-        return self._ring().index(self._selected_id) + 1 if self._selected_id in self._ring() else 0
+        ring = self._ring()
+        return ring.index(self._selected_id) + 1 if self._selected_id in ring else 0
 
     @property
     def waiting_count(self) -> int:
