@@ -1,6 +1,7 @@
 import os
 import pty
 import shlex
+import signal
 import subprocess
 import sys
 import termios
@@ -106,6 +107,26 @@ def test_in_a_background_that_nobody_ends_it_is_said(pseudo_terminal: tuple[int,
     os.write(pseudo_terminal[0], b"\n")
     shell.wait()
     assert said.read_text() == "the terminal is another's: Input/output error\n"
+
+
+STOPPED = """
+import os, signal
+from tinysnitch.tui.terminal import stop_job
+signal.signal(signal.SIGTERM, lambda *_: print("handled", flush=True))
+stop_job(os.getpid(), signal.SIGTERM)
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_who_is_killed_while_stopped_ends_and_who_is_continued_has_its_handlers_again() -> None:
+    """It would want its terminal back first, be stopped for that in the background, and hear of nothing."""
+    for signals, said, status in (([signal.SIGTERM], b"", -signal.SIGTERM), ([], b"handled\n", 0)):
+        command = [sys.executable, "-c", STOPPED]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, process_group=0)
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
+        for number in (*signals, signal.SIGCONT):
+            child.send_signal(number)
+        assert (child.communicate(timeout=20)[0], child.returncode) == (said, status)
 
 
 def test_what_is_no_terminal_is_said(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tinysnitch.tui.plain_lines import (
     ready_line,
     rule_lines,
 )
-from tinysnitch.tui.terminal import DUMB, Terminal
+from tinysnitch.tui.terminal import DUMB, Terminal, stop_job
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.help_view import present_help, present_legend
 from tinysnitch.view.key_guard import PASTED_S
@@ -128,15 +128,10 @@ class _Session:
             self._end.set_result(status)
 
     def suspend(self) -> None:
-        """Ctrl-Z: the shell gets its terminal as it was, and we take it again afterwards.
-
-        By the signal's own action, which the kernel leaves out where nobody would ever continue us.
-        """
+        """Ctrl-Z: the shell gets its terminal as it was, and we take it again afterwards."""
         was_held = self._terminal.is_held
         self._release()
-        ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTSTP)
-        signal.signal(signal.SIGTSTP, ours)
+        stop_job(os.getpid(), *(() if self._is_guest else _LEAVE_SIGNALS))
         if was_held and (self._terminal.is_ours or not self._is_guest):
             self._hold()
         self._advance(ScreenRegained(), time.monotonic())

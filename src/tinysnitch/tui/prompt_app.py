@@ -24,7 +24,7 @@ from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.paint_report import PaintReport
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_widget import PromptWidget
-from tinysnitch.tui.terminal import DUMB, claim_terminal
+from tinysnitch.tui.terminal import DUMB, claim_terminal, stop_job
 from tinysnitch.view.key_guard import DELAY_S, PASTED_S
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.lookup import Lookup
@@ -35,6 +35,7 @@ from tinysnitch.view.prompt_state import PromptState
 TICK_S = 1.0  # of the countdown
 HANGUP_S = 2.0  # to leave in order once the terminal is gone
 HUNG_UP = 128 + signal.SIGHUP
+_LEAVE_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class PromptScreen(Screen[None], inherit_bindings=False):
@@ -71,7 +72,7 @@ class PromptApp(App[None], inherit_bindings=False):
     async def on_mount(self) -> None:
         self._own_loop = asyncio.get_running_loop()
         self._watch_terminal()
-        for number in (signal.SIGTERM, signal.SIGHUP):  # left in order, the terminal is put back
+        for number in _LEAVE_SIGNALS:  # left in order, the terminal is put back
             asyncio.get_running_loop().add_signal_handler(number, self.exit, None, 128 + number)
         await self.screen.mount(self._widget)
         self.run_worker(self._follow_daemon(), exit_on_error=True)
@@ -132,9 +133,7 @@ class PromptApp(App[None], inherit_bindings=False):
         Textual's own action stops this process alone, and also where nobody ever continues it.
         """
         with self.suspend():
-            ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-            os.kill(0, signal.SIGTSTP)
-            signal.signal(signal.SIGTSTP, ours)
+            stop_job(0, *_LEAVE_SIGNALS)
         self.tell(ScreenRegained())
         self._widget.refresh()  # whole: others wrote to the screen
 

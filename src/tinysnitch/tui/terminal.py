@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import os
+import signal
 import termios
 import tty
 from typing import Any, Self
@@ -20,6 +21,16 @@ def claim_terminal(fd: int) -> None:
         termios.tcsetattr(fd, termios.TCSANOW, termios.tcgetattr(fd))
     except termios.error as error:
         raise SnitchError(f"the terminal is another's: {error.args[-1]}", "start it in the foreground") from None
+
+
+def stop_job(target: int, *ending: signal.Signals) -> None:
+    """As a terminal does on Ctrl-Z, until the shell continues it: by the signal's own action, which the kernel leaves
+    out where nobody would ever do so. The terminal is put back: signals that end us meanwhile have their own action.
+    """
+    ours = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTSTP, *ending)}
+    os.kill(target, signal.SIGTSTP)
+    for number, handler in ours.items():
+        signal.signal(number, handler)
 
 
 class Terminal:
