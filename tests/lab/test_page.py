@@ -11,7 +11,7 @@ from tests.lab.daemon import BIN
 from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.person import Person
 from tests.lab.world import PAGE_NAMES, PROGRAMS
-from tinysnitch.view.prompt_state import DELAY_S, HELD_FIRST_S
+from tinysnitch.view.key_guard import DELAY_S, HELD_FIRST_S
 
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]
 

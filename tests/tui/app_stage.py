@@ -40,4 +40,4 @@ async def see(app: PromptApp, text: str) -> None:
 
 
 async def until_ready(app: PromptApp) -> None:
-    await until(lambda: app.state.selected and app.state.is_ready(asyncio.get_running_loop().time()))
+    await until(lambda: app.state.selected and app.state.guard.is_ready(asyncio.get_running_loop().time()))

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.tui.keyboard import is_pasted, parse_keys
+from tinysnitch.tui.keyboard import parse_keys
 from tinysnitch.view.keys import KEYS
 
 
@@ -18,6 +18,7 @@ from tinysnitch.view.keys import KEYS
         (b"\x1by", []),  # Alt-y
         (b"\x1b[200~y", ["y"]),
         (b"\x1b[1;5y", []),
+        (b"y\x1b[24;80Ry", ["y", "cursor report", "y"]),
         ("ÿé€".encode(), ["ÿ", "é", "€"]),
         (b"\xc3y\xff\xe2\x82", ["y"]),  # halves of characters
         (b"\x1b[My!!", []),  # a click in column 89
@@ -37,26 +38,6 @@ from tinysnitch.view.keys import KEYS
 )
 def test_bytes_become_keys(data: bytes, names: list[str]) -> None:
     assert parse_keys(data) == names
-
-
-@pytest.mark.parametrize(
-    ("data", "is_text"),
-    [
-        (b"fy", False),
-        (b"dpjy", False),
-        (b"s", False),
-        (b"yq", False),
-        (b"fy\r\n", False),
-        (b"\n", False),
-        (b"yes\n", True),
-        (b"no", True),
-        (b"sy", True),
-        (b"yy", True),
-        (b"f\ny", True),
-    ],
-)
-def test_a_text_that_comes_in_one_piece_was_pasted(data: bytes, is_text: bool) -> None:
-    assert is_pasted(parse_keys(data)) is is_text
 
 
 @given(st.binary())

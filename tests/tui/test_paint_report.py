@@ -6,11 +6,14 @@ from textual import events
 from textual.pilot import Pilot
 
 from tests.tui.app_stage import play, see
+from tests.tui.plain_stage import Person
+from tests.tui.plain_stage import play as play_plain
 from tests.tui.question_daemon import QuestionDaemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import prompt_of
 from tinysnitch.tui import paint_report
 from tinysnitch.tui.paint_report import REQUEST, PaintReport
+from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_app import PromptApp
 
 
@@ -107,3 +110,43 @@ def test_a_key_that_was_typed_before_the_question_stood_on_a_terminal_far_away_i
         assert (await daemon.answers.get())[0] == 1
 
     play(tmp_path / "s", script)
+
+
+CURSOR_AT = "\x1b[7;1R"  # where the cursor is, as a terminal tells it
+
+
+def test_in_lines_too_keys_count_once_the_question_stands_on_the_terminal(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        await person.see(REQUEST)
+        person.type(CURSOR_AT)
+        await asyncio.sleep(0.1)  # until it is read
+        daemon.open(prompt_of(1))
+        await person.see(REQUEST)
+        await asyncio.sleep(0.3)  # more than the delay
+        person.type("yn" + CURSOR_AT)
+        await person.see("keys: ")
+        assert daemon.answers.empty()
+        person.type("ge")
+        await person.see(REQUEST)
+        person.type(CURSOR_AT)
+        await asyncio.sleep(0.1)
+        person.type("\r")
+        assert (await daemon.lines.get())[0] == 1
+        person.type("q")
+
+    play_plain(tmp_path, script, PlainPrompt(delay_s=0.05))
+
+
+@pytest.mark.parametrize(("term", "is_guest"), [("dumb", False), ("", False), ("xterm", True)])
+def test_who_would_show_or_pass_on_what_a_terminal_is_asked_is_not_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, term: str, is_guest: bool
+) -> None:
+    monkeypatch.setenv("TERM", term)
+
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        daemon.open(prompt_of(1))
+        await until(lambda: "keys: " in person.seen)
+        assert "\x1b" not in person.seen
+        person.type("q")
+
+    play_plain(tmp_path, script, PlainPrompt(delay_s=0.05, is_guest=is_guest))

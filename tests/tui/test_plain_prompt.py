@@ -20,15 +20,16 @@ from tinysnitch.core.program_file import ProgramFile
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel import procfs
 from tinysnitch.tui import plain_prompt
+from tinysnitch.tui.paint_report import REQUEST
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.terminal import Terminal
+from tinysnitch.view.key_guard import KeyGuard
 from tinysnitch.view.prompt_events import Answer, ConnectionLost, Event, NoticeGiven, QuestionOpened
-from tinysnitch.view.prompt_state import PromptState
 
 
 def test_who_types_meanwhile_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noted: list[float] = []
-    monkeypatch.setattr(PromptState, "note_typing", lambda _state, now, **_: noted.append(now))
+    monkeypatch.setattr(KeyGuard, "note_typing", lambda _guard, now, **_: noted.append(now))
 
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         daemon.open(prompt_of(1))
@@ -59,6 +60,21 @@ def test_keys_answer_the_question_that_was_printed(tmp_path: Path, keys: str, ch
         person.type("q")
 
     assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
+
+
+def test_of_questions_that_end_together_only_the_one_that_is_left_is_read_out(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        for number in range(1, 101):
+            daemon.open(prompt_of(number, connection_of(name=f"n{number}.test")))
+        await person.see("keys: ")
+        for number in range(1, 100):
+            daemon.close(number, "no answer within 60 s")
+        await until(lambda: "one question: curl wants to reach n100.test" in person.seen)
+        assert person.seen.count("no answer within 60 s, denied") == 99
+        assert person.seen.count("asked because") < 10
+        person.type("q")
+
+    play(tmp_path, script, PlainPrompt(delay_s=0.05))
 
 
 def test_what_is_looked_up_of_the_file_is_told_when_it_is_known(tmp_path: Path) -> None:
@@ -141,7 +157,7 @@ def test_an_editor_whose_question_is_gone_waits_for_escape(tmp_path: Path) -> No
         person.type("e")
         await person.see("edit the rule")
         daemon.close(1)
-        await person.see("is gone; Esc goes on\n")
+        await person.see("is gone; others wait; Esc goes on\n")
         person.type("yn\r")
         person.type("\x1b")
         await person.see("curl wants to reach b.test")
@@ -210,13 +226,15 @@ def test_hostile_text_is_printed_escaped(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         daemon.open(prompt_of(1, connection_of(process)))
         await until(lambda: "keys: " in person.seen)
-        assert re.findall(r"[^\n -~]", person.seen) == []
+        assert re.findall(r"[^\n -~]", person.seen.replace(REQUEST, "")) == []
         person.type("q")
 
     play(tmp_path, script, PlainPrompt(delay_s=0.01))
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 0), (signal.SIGQUIT, 131), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_puts_the_terminal_back(tmp_path: Path, number: signal.Signals, status: int) -> None:
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         await person.see("no questions")

@@ -11,25 +11,22 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from textual.events import AppFocus, Paste
-from textual.geometry import Region
+from textual.events import AppFocus, Key, Paste
 from textual.pilot import Pilot
 
-from tests.tui.app_stage import play, screen_of, see, until_ready
+from tests.tui.app_stage import play, see, until_ready
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
-from tinysnitch.core.choice import Lifetime, RemoteScope
+from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.errors import DaemonNotRunning
-from tinysnitch.core.process import Process
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel import procfs
 from tinysnitch.tui import daemon_link, prompt_app
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_app import PromptApp, run_prompt
-from tinysnitch.view.lookup import Lookup
+from tinysnitch.view.key_guard import PASTED_S
 from tinysnitch.view.prompt_events import KeyPressed
-from tinysnitch.view.prompt_state import PASTED_S
 
 
 def test_keys_answer_the_question_on_the_screen(tmp_path: Path) -> None:
@@ -92,42 +89,6 @@ def test_tab_walks_and_help_and_legend_open(tmp_path: Path) -> None:
     play(tmp_path / "s", script)
 
 
-def test_a_countdown_redraws_only_the_rows_that_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prompt_app, "TICK_S", 0.05)
-    drawn: list[Region] = []
-
-    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
-        daemon.open(prompt_of(1))
-        await until_ready(app)
-        await pilot.press("f")  # a rule without a time: only the bar changes
-        await see(app, "forever, in the rules file")
-        refresh = app._widget.refresh
-        monkeypatch.setattr(app._widget, "refresh", lambda *regions: drawn.extend(regions) or refresh(*regions))
-        await until(lambda: len(drawn) > 1)
-        bar = next(at for at, row in enumerate(screen_of(app).split("\n")) if "then deny" in row)
-        assert {(region.y, region.height) for region in drawn} == {(bar, 1)}
-        await see(app, "58 s, then deny")
-
-    play(tmp_path / "s", script)
-
-
-def test_the_help_of_a_small_terminal_is_read_page_by_page(tmp_path: Path) -> None:
-    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
-        await pilot.resize_terminal(40, 10)
-        daemon.open(prompt_of(1))
-        await until_ready(app)
-        for keys, text in (("hx", "page 2 of"), ("x", "page 3 of"), (["escape"], "curl wants"), ("h", "page 1 of")):
-            await pilot.press(*keys)
-            await see(app, text)
-        for _page in range(20):
-            await pilot.press("x")
-        assert daemon.answers.empty()
-        await pilot.press("q")
-        await until(lambda: not app.is_running)
-
-    play(tmp_path / "s", script)
-
-
 def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run(_prompt: PlainPrompt, socket_path: str) -> int:
         return 7
@@ -183,31 +144,49 @@ def test_the_rule_is_edited_and_checked_as_it_is_typed(tmp_path: Path) -> None:
     play(tmp_path / "s", script)
 
 
+def test_a_paste_that_the_terminal_does_not_mark_changes_and_answers_nothing(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1))
+        await until_ready(app)
+        for letter in "pony":
+            app.post_message(Key(letter, letter))
+        await until(lambda: not app.state.guard.is_ready(time.monotonic()))
+        await until_ready(app)
+        await pilot.press("y")
+        assert await daemon.answers.get() == (1, Choice(verdict=Verdict.ALLOW))
+
+    play(tmp_path / "s", script)
+
+
+def test_keys_before_there_is_a_question_are_no_text(tmp_path: Path) -> None:
+    """Whoever reads of a question and asks for the help at once gets it."""
+
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        await see(app, "no questions")
+        for key in ("y", "y", "h"):
+            app.post_message(Key(key, key))
+        await see(app, "any key goes back")
+
+    play(tmp_path / "s", script)
+
+
+def test_without_a_delay_all_keys_of_one_piece_count(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, _pilot: Pilot[None]) -> None:
+        for prompt_id in (1, 2):
+            daemon.open(prompt_of(prompt_id))
+        await until(lambda: len(app.state.questions) == 2)
+        for letter in "yy":
+            app.post_message(Key(letter, letter))
+        assert [(await daemon.answers.get())[0] for _ in range(2)] == [1, 2]
+
+    play(tmp_path / "s", script, delay_s=0.0)
+
+
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])
 def test_leaving_ends_the_app(tmp_path: Path, key: str) -> None:
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
         await pilot.press(key)
         await until(lambda: not app.is_running)
-
-    play(tmp_path / "s", script)
-
-
-def test_what_changes_between_a_redraw_and_the_painting_is_seen_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Painted are the rows that a redraw found changed: of the countdown here, while the program ends."""
-    monkeypatch.setattr(prompt_app, "TICK_S", 0.05)
-    ended: list[Process] = []
-
-    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
-        app._widget._lookup = Lookup(has_ended=lambda process: process in ended)
-        daemon.open(prompt_of(1))
-        await until_ready(app)
-        await pilot.press("f")
-        await see(app, "forever, in the rules file")
-        refresh = app._widget.refresh
-        monkeypatch.setattr(app._widget, "refresh", lambda *regions: ended.append(CURL) or refresh(*regions))
-        await see(app, "/usr/bin/curl (has ended)")
 
     play(tmp_path / "s", script)
 
@@ -243,30 +222,6 @@ def test_no_key_counts_before_the_question_is_on_the_screen(tmp_path: Path, monk
         await until_ready(app)
         await pilot.press("y")
         assert (await daemon.answers.get())[1].verdict is Verdict.ALLOW
-
-    play(tmp_path / "s", script)
-
-
-def test_what_is_drawn_and_not_painted_yet_takes_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
-        await pilot.pause()  # till what the start has to paint is painted
-        monkeypatch.setattr(app._widget, "refresh", lambda *_regions: app._widget)
-        daemon.open(prompt_of(1))
-        await until(lambda: app.state.selected and not app._is_drawing_due)
-        app._widget.redraw()  # finds nothing new
-        assert app.state.next_change_s() is None
-
-    play(tmp_path / "s", script, delay_s=0.01)
-
-
-def test_a_thousand_news_of_one_moment_are_drawn_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
-        draw, drawn = app._widget._draw_all, []
-        monkeypatch.setattr(app._widget, "_draw_all", lambda: drawn.append(True) or draw())
-        for number in range(1, 1001):
-            daemon.open(prompt_of(number))
-        await see(app, "question 1 of 1000")
-        assert len(drawn) < 200
 
     play(tmp_path / "s", script)
 

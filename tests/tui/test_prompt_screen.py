@@ -82,6 +82,14 @@ def test_a_tight_terminal_shows_whole_keys_the_time_and_why_it_is_asked(size: tu
     assert (len(rows) <= size[1], [text for text in [*wanted, *TIGHT] if text not in "\n".join(rows)]) == (True, [])
 
 
+@pytest.mark.parametrize("size", [(20, 5), (30, 8), (80, 5)])
+@pytest.mark.parametrize("keys", ["", "e"])
+def test_the_smallest_terminal_shows_the_rule_the_first_keys_and_the_time(size: tuple[int, int], keys: str) -> None:
+    rows = rows_of(render_prompt(view_of(connection_of(name="b.test"), keys), *size))
+    wanted = ["Enter" if keys else "y allow", " s, then deny"]
+    assert (len(rows) <= size[1], [text for text in wanted if text not in "\n".join(rows)]) == (True, [])
+
+
 @pytest.mark.parametrize("size", [(40, 10), (60, 20)])
 def test_a_tight_terminal_shows_a_rule_and_the_count_of_all_together(size: tuple[int, int]) -> None:
     view = present_prompt(state_of_many(12, "fjg"), Instant(2.0, 0.0))

@@ -1,5 +1,9 @@
 import os
 import pty
+import shlex
+import signal
+import subprocess
+import sys
 import termios
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.lab.patience import wait_until
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.tui.terminal import Terminal
 
@@ -79,6 +84,49 @@ def test_a_terminal_that_is_gone_reads_as_empty() -> None:
         assert terminal.read() == b""
         terminal.write_lines(["lost"])
         terminal.flush_input()
+
+
+ORPHAN = """
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.tui.terminal import Terminal
+try:
+    Terminal("/dev/tty").hold()
+except SnitchError as error:
+    print(error, flush=True)
+"""
+
+
+def test_in_a_background_that_nobody_ends_it_is_said(pseudo_terminal: tuple[int, str], tmp_path: Path) -> None:
+    """Whose shell is gone is not stopped until it comes to the front, but refused (SIGTTOU in tty_check_change())."""
+    (tmp_path / "orphan.py").write_text(ORPHAN)
+    said = tmp_path / "said"
+    job = f"set -m; ({shlex.join([sys.executable, str(tmp_path / 'orphan.py')])} >{said} 2>&1 &); read -rt 20 end"
+    with open(pseudo_terminal[1], "r+b", buffering=0) as slave:
+        shell = subprocess.Popen(["setsid", "--ctty", "bash", "-c", job], stdin=slave, stdout=slave, stderr=slave)
+    wait_until(lambda: said.exists() and said.read_text().endswith("\n"))
+    os.write(pseudo_terminal[0], b"\n")
+    shell.wait()
+    assert said.read_text() == "the terminal is another's: Input/output error\n"
+
+
+STOPPED = """
+import os, signal
+from tinysnitch.tui.terminal import stop_job
+signal.signal(signal.SIGTERM, lambda *_: print("handled", flush=True))
+stop_job(os.getpid(), signal.SIGTERM)
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_who_is_killed_while_stopped_ends_and_who_is_continued_has_its_handlers_again() -> None:
+    """It would want its terminal back first, be stopped for that in the background, and hear of nothing."""
+    for signals, said, status in (([signal.SIGTERM], b"", -signal.SIGTERM), ([], b"handled\n", 0)):
+        command = [sys.executable, "-c", STOPPED]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, process_group=0)
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
+        for number in (*signals, signal.SIGCONT):
+            child.send_signal(number)
+        assert (child.communicate(timeout=20)[0], child.returncode) == (said, status)
 
 
 def test_what_is_no_terminal_is_said(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.view.key_guard import TEXT_S, TYPING_DELAYS, TYPING_S
 from tinysnitch.view.keys import KEYS
 from tinysnitch.view.prompt_events import (
     NOTHING,
@@ -25,7 +26,7 @@ from tinysnitch.view.prompt_events import (
     RulesCounted,
     ScreenRegained,
 )
-from tinysnitch.view.prompt_state import TEXT_S, TYPING_DELAYS, TYPING_S, Page, PromptState
+from tinysnitch.view.prompt_state import Page, PromptState
 
 ALL_NAMES = [name for key in KEYS for name in key.names]
 
@@ -98,7 +99,7 @@ def test_two_answers_are_never_closer_than_the_delay(names: list[str], pauses: l
     for name, pause in zip(names, pauses, strict=False):
         now += pause
         if isinstance(state.handle(KeyPressed(name), now), Answer):
-            assert now - answered >= state.delay_s
+            assert now - answered >= state.guard.delay_s
             answered = now
 
 
@@ -144,7 +145,7 @@ def test_who_presses_y_again_and_again_means_it() -> None:
     state = opened(1)
     for tenths in range(4, 20):
         assert press(state, "y", now=tenths / 10) == []
-    assert state.next_change_s() == TYPING_DELAYS * state.delay_s
+    assert state.next_change_s() == TYPING_DELAYS * state.guard.delay_s
     assert len(press(state, "y", now=2.0)) == 1
 
 
@@ -159,9 +160,9 @@ def test_where_painting_takes_its_time_no_key_counts_before() -> None:
     state.handle(QuestionOpened(prompt_of(1)), 0.0)
     assert press(state, "y", now=9.0) == []
     assert state.next_change_s() is None
-    state.note_painted(9.0)
+    state.guard.note_painted(9.0)
     assert press(state, "y", now=9.2) == []
-    state.note_painted(9.4)  # once more, for the time that is left
+    state.guard.note_painted(9.4)  # once more, for the time that is left
     assert len(press(state, "y", now=9.5)) == 1
 
 
@@ -170,10 +171,10 @@ def test_what_counts_as_new_waits_for_its_painting_too(keys: list[str]) -> None:
     state = PromptState(is_painted_later=True)
     for prompt_id in (1, 2):
         state.handle(QuestionOpened(prompt_of(prompt_id)), 0.0)
-    state.note_painted(0.0)
+    state.guard.note_painted(0.0)
     press(state, *keys)
     assert press(state, "y", now=20.0) == []
-    state.note_painted(20.0)
+    state.guard.note_painted(20.0)
     assert len(press(state, "y", now=20.5)) == 1
 
 
@@ -364,6 +365,15 @@ def test_the_end_of_what_was_answered_here_is_no_news() -> None:
     press(state, "y")
     state.handle(QuestionClosed(1, "answered"), 10.1)
     assert (state.notice, len(state.questions)) == ("", 0)
+
+
+def test_who_answers_behind_another_is_told_which_question_and_what_became_of_it() -> None:
+    state = opened(1)
+    press(state, "n")
+    state.handle(QuestionClosed(1, "answered once by alice"), 10.1)
+    state.handle(AnswerRefused(1, "question 1 is not open: answered once by uid 1000"), 10.2)
+    told = "your answer came too late, answered once by alice: curl wants to reach shop.test"
+    assert (state.notice, len(state.questions)) == (told, 0)
 
 
 def test_rules_are_counted() -> None:

@@ -16,7 +16,7 @@ from tinysnitch.core.process import UNKNOWN
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.keys import KEYS
-from tinysnitch.view.prompt_events import ConnectionLost, DaemonGreeted, KeyPressed, QuestionOpened
+from tinysnitch.view.prompt_events import ConnectionLost, DaemonGreeted, KeyPressed, QuestionClosed, QuestionOpened
 from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_lifetime, present_prompt, present_rule
 from tinysnitch.view.segment import text_of
@@ -103,6 +103,8 @@ def test_the_view_says_how_many_wait_and_whether_keys_count() -> None:
     view = shown(state, 0.5)
     assert (view.waiting, view.is_ready) == ("question 1 of 2, 3 connections in this one", True)
     assert shown(opened(connection_of())).waiting == "one question"
+    state.handle(KeyPressed("y"), 10.0)
+    assert shown(state).waiting == "one question"  # that the other one is answered is not confirmed yet
 
 
 def test_the_footer_shows_every_key_and_what_is_chosen() -> None:
@@ -211,3 +213,12 @@ def test_hostile_text_never_reaches_the_screen_raw(program: str, arg: str, lifet
     connection = connection_of(process)
     assert text_of(present_rule(connection, choice, OPENED_S)).isprintable()
     assert present_lifetime(connection, choice).isprintable()
+
+
+def test_who_edits_for_a_question_that_is_gone_sees_that_others_wait() -> None:
+    state = opened(connection_of())
+    state.handle(KeyPressed("e"), 10.0)
+    state.handle(QuestionClosed(1, "answered by alice"), 11.0)
+    assert shown(state).title == "the question whose rule you edited is gone"
+    state.handle(QuestionOpened(prompt_of(2)), 12.0)
+    assert shown(state).title == "the question whose rule you edited is gone; others wait"

@@ -1,5 +1,8 @@
+import pytest
+
 from tinysnitch.view.segment import Segment, text_of
 from tinysnitch.view.segment_fit import fit_segments
+from tinysnitch.view.text import cell_width
 
 
 def test_what_fits_stays() -> None:
@@ -12,6 +15,21 @@ def test_the_longest_gives_way_in_its_middle() -> None:
     assert fitted[0].text == "allow"
     assert fitted[1].text.endswith("/end")
     assert len(text_of(fitted)) <= 30
+
+
+def rule_of(*words: str) -> tuple[Segment, ...]:
+    return tuple(segment for word in words for segment in (Segment(word), Segment(" ")))[:-1]
+
+
+@pytest.mark.parametrize("word", ["a", "--option=value", "x" * 500])
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_any_number_of_arguments_leaves_in_sight_who_it_is_and_where_it_goes(word: str, width: int) -> None:
+    rule = rule_of(
+        "allow", "until=2026-11-26T05:35:07Z", "shop.test", "443", "tcp", "/usr/bin/curl", *[word] * 99, "end"
+    )
+    fitted = text_of(fit_segments(rule, width))
+    assert cell_width(fitted) <= width
+    assert [part for part in ("allow", "shop.test 443 tcp ", "curl ", " … ", " end") if part not in fitted] == []
 
 
 def test_there_is_always_an_end() -> None:

@@ -2,9 +2,7 @@
 
 1. The window is there while a question is in sight. With none it is hidden, and nothing runs until news come; but not
    before the key that answered is let go: one that is held for long would go on in the window behind.
-2. No key counts at all before the first question has been painted for `delay_s`. The keyboard may come later than the
-   window, from whoever types elsewhere: then keys wait as long once more, clicks do not.
-3. Leaving hides the window; the next new question brings it back, and to the questions of before it is as if they were
+2. Leaving hides the window; the next new question brings it back, and to the questions of before it is as if they were
    new: they take no key until they have been in sight again.
 """
 
@@ -24,7 +22,9 @@ from tinysnitch.qt.page import Page
 from tinysnitch.qt.prompt_page import Room, build_help, build_page
 from tinysnitch.qt.prompt_window import PromptWindow
 from tinysnitch.view.help_view import present_help, present_legend
-from tinysnitch.view.keys import KEYS, WINDOW_KEYS, is_of_text
+from tinysnitch.view.key_guard import PASTED_S
+from tinysnitch.view.key_piece import KeyPiece, TypedKey
+from tinysnitch.view.keys import KEYS, WINDOW_KEYS
 from tinysnitch.view.lookup import FindFile, Lookup
 from tinysnitch.view.prompt_events import Answer, Answers, Event, KeyPressed, Leave, QuestionOpened, TextPasted
 from tinysnitch.view.prompt_state import Page as StatePage
@@ -59,14 +59,13 @@ class PromptAgent:
         self.link: Link | None = None
         self.state = PromptState(delay_s, is_painted_later=True)
         self._window = window
-        self._delay_s = delay_s
         self._bell = _Bell()
         find_file = find_file or ProgramFiles(self._bell.rung.emit).find
         self._lookup = Lookup(find_user, find_file, ProcessEnds().has_ended)
         self._leave = leave  # None: leaving only hides the window
         self._is_left = False
-        self._is_new = True  # the window appeared, and no key counted since
-        self._focused_s = -math.inf  # when the keyboard came to it
+        self._piece = KeyPiece()
+        self._piece_timer = _timer(int(PASTED_S * 1000), self._end_piece, is_single=True)
         self._show_timer = _timer(0, self._show, is_single=True)
         self._ticker = _timer(TICK_MS, self._show, is_single=False)
         self._ready_timer = _timer(0, self._show, is_single=True)
@@ -89,29 +88,30 @@ class PromptAgent:
 
     def press(self, name: str, typed_s: float) -> None:
         """A key was typed."""
-        if typed_s >= self._focused_s + self._delay_s:
-            self._type(KeyPressed(name), typed_s)
-        else:
-            self._ignore(name, typed_s)
+        self._type(KeyPressed(name), typed_s)
 
     def click(self, name: str, at_s: float) -> None:
         """The place that shows a key was clicked."""
-        self._type(KeyPressed(name), at_s)
+        self._type(KeyPressed(name, is_click=True), at_s)
 
     def paste(self, text: str, typed_s: float) -> None:
-        self._type(TextPasted(text), typed_s)
+        if self._is_needed:
+            self._advance(TextPasted(text), typed_s)
 
-    def _type(self, event: KeyPressed | TextPasted, typed_s: float) -> None:
-        if not self._is_needed:
-            return  # it is still there for a moment
-        self._is_new = self._is_new and not self.state.is_ready(typed_s)
-        if self._is_new:
-            self._ignore(event.name if isinstance(event, KeyPressed) else "", typed_s)
-        else:
-            self._advance(event, typed_s)
+    def _type(self, key: KeyPressed, typed_s: float) -> None:
+        self._take(self._piece.press(key, typed_s, self.state))
 
-    def _ignore(self, name: str, typed_s: float) -> None:
-        self.state.note_typing(typed_s, is_text=is_of_text(name))
+    def _end_piece(self) -> None:
+        self._take(self._piece.take())
+
+    def _take(self, keys: list[TypedKey]) -> None:
+        """Keys that count; others may wait for what comes with them."""
+        for one in keys:
+            if self._is_needed:  # else it is still there for a moment
+                self._advance(one.key, one.typed_s)
+        self._piece_timer.stop()
+        if self._piece.is_waiting:
+            self._piece_timer.start()
         self._show()
 
     def _advance(self, event: Event, now: float) -> None:
@@ -142,11 +142,11 @@ class PromptAgent:
 
     def _note_painted(self) -> None:
         if self._window.isVisible() and not self._show_timer.isActive():  # else it was the page of before the news
-            self.state.note_painted(time.monotonic())
+            self.state.guard.note_painted(time.monotonic())
             self._wait_until_ready()
 
     def _note_focused(self) -> None:
-        self._focused_s = time.monotonic()
+        self.state.guard.note_keyboard(time.monotonic())
         self._show_timer.start()
 
     # showing
@@ -161,7 +161,7 @@ class PromptAgent:
         self._window.is_editor = self.state.page is StatePage.EDIT
         self._window.show_page(view.title, self._builder(view))
         if not self._window.isVisible():
-            self._is_new = True
+            self.state.guard.note_appeared()
             self._window.appear()
         if not self._ticker.isActive():
             self._ticker.start()
@@ -183,13 +183,11 @@ class PromptAgent:
             self._hide_by_s = math.inf
 
     def _view(self) -> PromptView:
-        now = time.monotonic()
-        view = present_prompt(self.state, Instant(now, time.time()), self._lookup)
-        return msgspec.structs.replace(view, is_ready=view.is_ready and now >= self._focused_s + self._delay_s)
+        return present_prompt(self.state, Instant(time.monotonic(), time.time()), self._lookup)
 
     def _wait_until_ready(self) -> None:
         """Paint once more when keys begin to count."""
-        left_s = max(self.state.next_change_s() or 0.0, self._focused_s + self._delay_s) - time.monotonic()
+        left_s = (self.state.next_change_s() or 0.0) - time.monotonic()
         if left_s > 0:
             self._ready_timer.start(int(left_s * 1000) + 1)
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from tinysnitch.view.key_guard import DELAY_S
 from tinysnitch.view.prompt_settings import read_delay_s, read_font_pt
-from tinysnitch.view.prompt_state import DELAY_S
 
 
 class WindowSettings(msgspec.Struct, frozen=True):

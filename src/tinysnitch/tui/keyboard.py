@@ -2,9 +2,6 @@
 
 import re
 
-from tinysnitch.core.verdict import Verdict
-from tinysnitch.view.keys import Act, find_key
-
 # What terminals send besides keys, to whoever reads: answers to a program before us, clicks where it left the mouse on.
 # A click of X10 and F1 to F5 of a console (xterm's ctlseqs, console_codes(4)); strings and control sequences (ECMA-48),
 # also without their end; Alt with a key; a character of several bytes (RFC 3629).
@@ -13,6 +10,8 @@ _TOKEN = re.compile(
     rb"|[\xc2-\xf4][\x80-\xbf]{1,3}|.",
     re.DOTALL,
 )
+CURSOR_REPORT = "cursor report"  # no key, but the answer to who asked for it (paint_report.py)
+_CURSOR_REPORT = re.compile(rb"\x1b\[[0-9]+;[0-9]+R")  # CPR (ECMA-48)
 _NAMES = {
     b"\x1b": "escape",
     b"\t": "tab",
@@ -40,20 +39,10 @@ def parse_keys(data: bytes) -> list[str]:
     return [name for name in names if name]
 
 
-def is_pasted(names: list[str]) -> bool:
-    """Whether keys that came in one piece are a text: it holds what is no key, or goes on behind an answer otherwise
-    than to leave, which nobody does who looks at what is asked next. Terminals that send whole lines end them (Enter).
-    """
-    while names and names[-1] == "enter":
-        names = names[:-1]
-    effects = [key.effect if (key := find_key(name)) else None for name in names]
-    answers = [at for at, effect in enumerate(effects) if isinstance(effect, Verdict)]
-    behind = effects[answers[0] + 1 :] if answers else []
-    return len(names) > 1 and (None in effects or any(effect is not Act.LEAVE for effect in behind))
-
-
 def _name_of(token: bytes) -> str | None:
     if token in _NAMES:
         return _NAMES[token]
+    if _CURSOR_REPORT.fullmatch(token):
+        return CURSOR_REPORT
     char = token.decode("utf-8", "replace")
     return char if len(char) == 1 and char.isprintable() and char != "\ufffd" else None

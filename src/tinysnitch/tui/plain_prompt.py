@@ -14,7 +14,8 @@ from tinysnitch.client.user_names import find_user
 from tinysnitch.core.clock import Instant
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.edited_line import render_edit
-from tinysnitch.tui.keyboard import is_pasted, parse_keys
+from tinysnitch.tui.keyboard import CURSOR_REPORT, parse_keys
+from tinysnitch.tui.paint_report import PaintReport
 from tinysnitch.tui.plain_lines import (
     begin_edit_lines,
     edit_lines,
@@ -24,9 +25,11 @@ from tinysnitch.tui.plain_lines import (
     ready_line,
     rule_lines,
 )
-from tinysnitch.tui.terminal import Terminal
+from tinysnitch.tui.terminal import DUMB, Terminal, stop_job
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.view.key_guard import PASTED_S
+from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.keys import KEYS, OWN_HELP, is_of_text
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_events import (
@@ -45,8 +48,9 @@ from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.text import escape_text
 
 ANSWER_S = 1.0  # at the end, for the daemon to say that it took the last answer
+SHOW_S = 0.05  # for the news of one moment: of a hundred questions that end together no one is read out but the last
 LOOK_S = 1.0  # until we look whether the program that asks has ended
-_LEAVE_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LEAVE_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
 class PlainPrompt:
@@ -71,7 +75,10 @@ class _Session:
         self._loop = asyncio.get_running_loop()
         self._terminal = terminal
         self._is_guest = is_guest
-        self._state = PromptState(delay_s, is_guest=is_guest)
+        is_dumb = os.environ.get("TERM", DUMB) in (DUMB, "")  # it would show what it is asked
+        # where the terminal is another's, its answer might come when that has it again
+        self._report = None if is_guest or is_dumb else PaintReport(terminal.write, self._note_seen)
+        self._state = PromptState(delay_s, is_guest=is_guest, is_painted_later=True)
         self._socket_path = socket_path
         self._link = DaemonLink(socket_path, self._tell)
         self._lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
@@ -79,8 +86,12 @@ class _Session:
         self._answers: set[asyncio.Task[None]] = set()
         self._end: asyncio.Future[int] = self._loop.create_future()
         self._is_ending = False
-        self._ready_timer: asyncio.TimerHandle | None = None  # until keys count
+        self._is_told_ready = True  # that keys count
+        self._ready_timer: asyncio.TimerHandle | None = None
+        self._piece = KeyPiece()
+        self._piece_timer: asyncio.TimerHandle | None = None
         self._look_timer: asyncio.TimerHandle | None = None
+        self._show_timer: asyncio.TimerHandle | None = None
         self._asked_s = 0.0
         self._shown: tuple[object, ...] = ()  # question and page that were printed last
         self._shown_choice: object = None
@@ -117,15 +128,10 @@ class _Session:
             self._end.set_result(status)
 
     def suspend(self) -> None:
-        """Ctrl-Z: the shell gets its terminal as it was, and we take it again afterwards.
-
-        By the signal's own action, which the kernel leaves out where nobody would ever continue us.
-        """
+        """Ctrl-Z: the shell gets its terminal as it was, and we take it again afterwards."""
         was_held = self._terminal.is_held
         self._release()
-        ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTSTP)
-        signal.signal(signal.SIGTSTP, ours)
+        stop_job(os.getpid(), *(() if self._is_guest else _LEAVE_SIGNALS))
         if was_held and (self._terminal.is_ours or not self._is_guest):
             self._hold()
         self._advance(ScreenRegained(), time.monotonic())
@@ -136,9 +142,11 @@ class _Session:
 
     def _tell(self, event: Event) -> None:
         self._advance(event, time.monotonic())
-        if self._is_ending and isinstance(event, NoticeGiven | AnswerRefused):  # what became of the last answer
+        is_of_answer = isinstance(event, NoticeGiven | AnswerRefused)  # what became of the last one
+        if is_of_answer if self._is_ending else self._shown_edit is None:
             self._tell_notice(escape_text(self._state.notice))
-        self._show()
+        if self._show_timer is None and not self._is_ending:
+            self._show_timer = self._loop.call_later(SHOW_S, self._show)
 
     def _file_found(self) -> None:
         """Called in another thread."""
@@ -148,21 +156,37 @@ class _Session:
     def _read_keys(self) -> None:
         """What is read before keys were said to count was typed before, however late we come to read it."""
         now = time.monotonic()
-        typed_s = now if self._ready_timer is None else self._asked_s
         data = self._terminal.read()
         if not data:
             self.leave()
         names = parse_keys(data)
-        if self._ready_timer:
-            self._state.note_typing(now, is_text=any(map(is_of_text, names)))
-        elif self._state.delay_s > 0 and self._state.page is Page.QUESTION and is_pasted(names):
-            self._state.note_typing(now, is_text=True)
-            names = []
+        if not self._is_told_ready and set(names) != {CURSOR_REPORT}:
+            self._state.guard.note_typing(now, is_text=any(map(is_of_text, names)))
         for name in names:
-            self._advance(KeyPressed(name), typed_s)
-            if name == "enter" and self._state.page is Page.EDIT:
+            typed_s = now if self._is_told_ready else self._asked_s
+            if name != CURSOR_REPORT:
+                self._take(self._piece.press(KeyPressed(name), typed_s, self._state))
+            elif self._report:
+                self._report.note_answer()
+        if self._piece_timer:
+            self._piece_timer.cancel()
+        self._piece_timer = self._loop.call_later(PASTED_S, self._end_piece) if self._piece.is_waiting else None
+        self._show_taken(now)
+
+    def _end_piece(self) -> None:
+        self._piece_timer = None
+        self._take(self._piece.take())
+        self._show_taken(time.monotonic())
+
+    def _take(self, keys: list[TypedKey]) -> None:
+        """Keys that count; others may wait for what comes with them."""
+        for one in keys:
+            self._advance(one.key, one.typed_s)
+            if one.key.name == "enter" and self._state.page is Page.EDIT:
                 self._tell_fault()
-        if self._state.selected and self._state.page is Page.QUESTION and not self._state.is_ready(now):
+
+    def _show_taken(self, now: float) -> None:
+        if self._state.selected and self._state.page is Page.QUESTION and not self._state.guard.is_ready(now):
             self._wait_until_ready(now)
         self._show()
 
@@ -188,6 +212,9 @@ class _Session:
 
     def _show(self) -> None:
         """Print what is new since the last time."""
+        if self._show_timer:
+            self._show_timer.cancel()
+            self._show_timer = None
         if self._is_ending:
             return
         view = present_prompt(self._state, Instant(time.monotonic(), time.time()), self._lookup)
@@ -209,6 +236,23 @@ class _Session:
             self._terminal.write(render_edit(self._shown_edit, view.edit, self._terminal.width()))
             self._shown_edit = view.edit
         self._look_again(view)
+        self._note_written(view)
+
+    def _note_written(self, view: PromptView) -> None:
+        sight = self._state.guard.sight
+        if self._terminal.is_held and (view.is_question or sight == 0):  # 0: whether the terminal answers
+            if self._report:
+                self._report.note_written(sight)
+            else:
+                self._note_seen(sight)
+
+    def _note_seen(self, sight: int) -> None:
+        """This sight stands on the terminal."""
+        now = time.monotonic()
+        if sight == self._state.guard.sight:  # else it is of what stood there before
+            self._state.guard.note_painted(now)
+            if self._state.selected and self._state.page is Page.QUESTION and not self._is_told_ready:
+                self._wait_until_ready(now)
 
     def _tell_notice(self, notice: str) -> None:
         if notice and notice != self._shown_notice:
@@ -263,34 +307,35 @@ class _Session:
             if not self._terminal.is_ours:  # a shell that we run has given it to its job
                 return self._point_elsewhere(view)
             self._hold()
-        self._terminal.flush_input()
         self._terminal.write_lines(question_lines(view))
         self._stop_timers()
         self._asked_s = time.monotonic()
         self._wait_until_ready(self._asked_s)
 
     def _wait_until_ready(self, now: float) -> None:
+        self._is_told_ready = False
         if self._ready_timer:
             self._ready_timer.cancel()
-        ready_s = self._state.next_change_s() or 0.0
-        self._ready_timer = self._loop.call_later(max(0.0, ready_s - now), self._say_ready)
+        ready_s = self._state.next_change_s()
+        left_s = None if ready_s is None else max(0.0, ready_s - now)  # None: until it is known to be seen
+        self._ready_timer = None if left_s is None else self._loop.call_later(left_s, self._say_ready)
 
     def _point_elsewhere(self, view: PromptView) -> None:
         where = f"tinysnitch prompt --socket {escape_text(shlex.quote(str(self._socket_path)))}"
         self._terminal.write_lines([f"{view.title}: answer it in another terminal with", f"  {where}"])
 
     def _say_ready(self) -> None:
-        self._ready_timer = None
+        self._is_told_ready, self._ready_timer = True, None
         view = present_prompt(self._state, Instant(time.monotonic(), time.time()))
         if view.is_question and self._state.page is Page.QUESTION and self._terminal.is_held:
             self._terminal.flush_input()
             self._terminal.write_lines([ready_line(view)])
 
     def _stop_timers(self) -> None:
-        for timer in (self._ready_timer, self._look_timer):
+        for timer in (self._ready_timer, self._look_timer, self._show_timer):
             if timer:
                 timer.cancel()
-        self._ready_timer = self._look_timer = None
+        self._ready_timer = self._look_timer = self._show_timer = None
 
 
 @contextmanager

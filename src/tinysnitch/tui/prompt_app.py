@@ -5,119 +5,37 @@ import contextlib
 import os
 import select
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable
 from typing import ClassVar
 
-from rich.text import Text
 from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.geometry import Region, Size
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widget import Widget
 
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
 from tinysnitch.client.user_names import find_user
-from tinysnitch.core.clock import Instant
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.tui.daemon_link import DaemonLink
-from tinysnitch.tui.encoding import fit_encoding
 from tinysnitch.tui.paint_report import PaintReport
-from tinysnitch.tui.paste_guard import PasteGuard
 from tinysnitch.tui.plain_prompt import PlainPrompt
-from tinysnitch.tui.prompt_screen import count_help_pages, render_help, render_prompt
-from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.tui.prompt_widget import PromptWidget
+from tinysnitch.tui.terminal import DUMB, claim_terminal, stop_job
+from tinysnitch.view.key_guard import DELAY_S, PASTED_S
+from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_events import Answer, Answers, Event, KeyPressed, Leave, ScreenRegained, TextPasted
 from tinysnitch.view.prompt_settings import read_delay_s
-from tinysnitch.view.prompt_state import DELAY_S, Page, PromptState
-from tinysnitch.view.prompt_view import PromptView, present_prompt
+from tinysnitch.view.prompt_state import PromptState
 
 TICK_S = 1.0  # of the countdown
 HANGUP_S = 2.0  # to leave in order once the terminal is gone
 HUNG_UP = 128 + signal.SIGHUP
-DUMB = "dumb"  # TERM of a terminal that can't move its cursor (terminfo(5))
-_HELP = {Page.HELP: ("keys", present_help()), Page.LEGEND: ("what the words mean", present_legend())}
-_HELP_ENDS = ("escape", "q", "ctrl+c")
-
-
-class PromptWidget(Widget):
-    """Draws the state; knows nothing else but the page of the help, which depends on the size."""
-
-    def __init__(self, state: PromptState, lookup: Lookup, painted: Callable[[], None]) -> None:
-        super().__init__()
-        self._state = state
-        self._lookup = lookup
-        self._painted = painted  # called when what was drawn last is on the screen
-        self._help_page = 0
-        self._drawn: list[Text] = []  # the rows on the screen, once it is painted
-        self._drawn_size = Size(0, 0)
-        self._is_painting_due = False
-
-    def render(self) -> Text:
-        """The rows as `redraw` found them: what is other by now in further ones would not be painted."""
-        if self._drawn_size != self.size:
-            self._draw_all()
-        self._is_painting_due = False
-        self._painted()
-        return Text("\n").join(self._drawn)
-
-    def redraw(self) -> None:
-        """Only the rows that changed: a slow line shall not be busy with a countdown."""
-        width, height = self.size
-        before = _padded(self._drawn, height)
-        self._draw_all()
-        now = _padded(self._drawn, height)
-        changed = [row for row in range(height) if before[row] != now[row]]
-        if changed:
-            self._is_painting_due = True
-            self.refresh(*(Region(0, row, width, 1) for row in changed))
-        elif height and not self._is_painting_due:
-            self._painted()
-
-    def turn_page(self, key: str) -> bool:
-        """Whether the key went to the next page of the help, of which there are several in a small terminal."""
-        pages = _HELP.get(self._state.page)
-        if pages is None:
-            self._help_page = 0
-            return False
-        width, height = self.size
-        is_last = self._help_page + 1 >= count_help_pages(pages[1], width, height, self._present())
-        if is_last or key in _HELP_ENDS:
-            self._help_page = 0
-            return False
-        self._help_page += 1
-        return True
-
-    def _draw_all(self) -> None:
-        text = self._draw_page()
-        text.plain = fit_encoding(text.plain, _encoding())
-        self._drawn, self._drawn_size = list(text.split("\n", allow_blank=True)), self.size
-
-    def _draw_page(self) -> Text:
-        width, height = self.size
-        view = self._present()
-        if help_of := _HELP.get(self._state.page):
-            return render_help(*help_of, width, height, view=view, page=self._help_page)
-        return render_prompt(view, width, height)
-
-    def _present(self) -> PromptView:
-        return present_prompt(self._state, Instant(time.monotonic(), time.time()), self._lookup)
-
-
-def _padded(rows: list[Text], height: int) -> list[Text]:
-    return [*rows, *[Text()] * (height - len(rows))]
-
-
-def _encoding() -> str:
-    """Of where textual writes."""
-    return sys.__stderr__.encoding if sys.__stderr__ else "utf-8"
+_LEAVE_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class PromptScreen(Screen[None], inherit_bindings=False):
@@ -142,7 +60,8 @@ class PromptApp(App[None], inherit_bindings=False):
         lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
         self._widget = PromptWidget(self.state, lookup, self._note_painted)
         self._report = PaintReport(self._write, self._note_seen)
-        self._guard = PasteGuard(self._advance, self._note_text)
+        self._piece = KeyPiece()
+        self._piece_timer: asyncio.TimerHandle | None = None
         self._ticker: Timer | None = None
         self._ready_timer: Timer | None = None
         self._is_drawing_due = False
@@ -153,7 +72,7 @@ class PromptApp(App[None], inherit_bindings=False):
     async def on_mount(self) -> None:
         self._own_loop = asyncio.get_running_loop()
         self._watch_terminal()
-        for number in (signal.SIGTERM, signal.SIGHUP):  # left in order, the terminal is put back
+        for number in _LEAVE_SIGNALS:  # left in order, the terminal is put back
             asyncio.get_running_loop().add_signal_handler(number, self.exit, None, 128 + number)
         await self.screen.mount(self._widget)
         self.run_worker(self._follow_daemon(), exit_on_error=True)
@@ -189,21 +108,20 @@ class PromptApp(App[None], inherit_bindings=False):
         if self._widget.turn_page(event.key):
             self._widget.redraw()
             return
-        key = KeyPressed(event.key, event.character or "")
-        if self._may_be_pasted(event.time):
-            self._guard.press(key, event.time)
-        else:
-            self._advance(key, event.time)
+        self._take(self._piece.press(KeyPressed(event.key, event.character or ""), event.time, self.state))
 
-    def _may_be_pasted(self, typed_s: float) -> bool:
-        """Who wants no delay means each key; where nothing is asked none answers."""
-        is_counted = self._guard.is_text or self.state.is_ready(typed_s)
-        is_asked = self.state.selected is not None and self.state.page is Page.QUESTION
-        return self.state.delay_s > 0 and is_asked and is_counted
-
-    def _note_text(self, now: float) -> None:
-        self.state.note_typing(now, is_text=True)
+    def _take(self, keys: list[TypedKey]) -> None:
+        """Keys that count; others may wait for what comes with them."""
+        for one in keys:
+            self._advance(one.key, one.typed_s)
+        if self._piece_timer:
+            self._piece_timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._piece_timer = loop.call_later(PASTED_S, self._end_piece) if self._piece.is_waiting else None
         self._draw_soon()
+
+    def _end_piece(self) -> None:
+        self._take(self._piece.take())
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()
@@ -215,9 +133,7 @@ class PromptApp(App[None], inherit_bindings=False):
         Textual's own action stops this process alone, and also where nobody ever continues it.
         """
         with self.suspend():
-            ours = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-            os.kill(0, signal.SIGTSTP)
-            signal.signal(signal.SIGTSTP, ours)
+            stop_job(0, *_LEAVE_SIGNALS)
         self.tell(ScreenRegained())
         self._widget.refresh()  # whole: others wrote to the screen
 
@@ -271,13 +187,13 @@ class PromptApp(App[None], inherit_bindings=False):
         if self._is_drawing_due:  # it was the screen of before the news
             return
         is_unseen = self.state.selected and self.state.next_change_s() is None
-        if is_unseen or self.state.sight == 0:  # before the first question: whether this terminal answers
-            self.call_after_refresh(self._report.note_written, self.state.sight)
+        if is_unseen or self.state.guard.sight == 0:  # before the first question: whether this terminal answers
+            self.call_after_refresh(self._report.note_written, self.state.guard.sight)
         self._draw_when_ready()
 
     def _note_seen(self, sight: int) -> None:
-        if sight == self.state.sight:  # else it is of what stood there before
-            self.state.note_painted(time.monotonic())
+        if sight == self.state.guard.sight:  # else it is of what stood there before
+            self.state.guard.note_painted(time.monotonic())
             self._draw_when_ready()
 
     def _draw_when_ready(self) -> None:
@@ -299,6 +215,7 @@ def run_prompt(socket_path: str, plain: bool) -> int:
         return asyncio.run(PlainPrompt(delay_s).run(socket_path))
     if not (os.isatty(0) and os.isatty(2)):  # where textual reads and writes
         raise SnitchError("the prompt needs a terminal", "`tinysnitch asks` and `tinysnitch answer` need none")
+    claim_terminal(0)
     app = PromptApp(socket_path, delay_s)
     app.run(mouse=False)
     if app.failure:

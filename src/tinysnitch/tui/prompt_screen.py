@@ -100,6 +100,7 @@ def _rows_below(view: PromptView, room: int, height: int) -> list[Text]:
     """The rule, keys and time."""
     least = 3 if view.edit else 2  # rows of the rule
     keys = _key_rows(view, room, height - least - 2)  # one for the time, one for why it is asked
+    keys = keys[: max(1, height - least - 1)]  # the help shows them too
     blank = [Text()] if height >= ROOMY // 2 else []
     rest = [*blank, *keys, _time_row(view, room)]
     spare = max(least, height - len(rest) - 1)

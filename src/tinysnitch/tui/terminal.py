@@ -3,11 +3,34 @@
 import atexit
 import contextlib
 import os
+import signal
 import termios
 import tty
 from typing import Any, Self
 
 from tinysnitch.core.errors import SnitchError
+
+DUMB = "dumb"  # TERM of one that can't move its cursor (terminfo(5))
+
+
+def claim_terminal(fd: int) -> None:
+    """Wait in the background until the shell brings us to the front: so the kernel stops who sets a terminal from there
+    (termios(3), SIGTTOU). Raises SnitchError where nobody would ever do so.
+    """
+    try:
+        termios.tcsetattr(fd, termios.TCSANOW, termios.tcgetattr(fd))
+    except termios.error as error:
+        raise SnitchError(f"the terminal is another's: {error.args[-1]}", "start it in the foreground") from None
+
+
+def stop_job(target: int, *ending: signal.Signals) -> None:
+    """As a terminal does on Ctrl-Z, until the shell continues it: by the signal's own action, which the kernel leaves
+    out where nobody would ever do so. The terminal is put back: signals that end us meanwhile have their own action.
+    """
+    ours = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTSTP, *ending)}
+    os.kill(target, signal.SIGTSTP)
+    for number, handler in ours.items():
+        signal.signal(number, handler)
 
 
 class Terminal:
@@ -41,6 +64,7 @@ class Terminal:
     def hold(self) -> None:
         """From now on each key comes at once and is not echoed; what was typed before is thrown away."""
         if self._saved is None:
+            claim_terminal(self.fd)
             self._saved = termios.tcgetattr(self.fd)
             tty.setcbreak(self.fd, termios.TCSAFLUSH)
 

@@ -54,6 +54,7 @@ class ScreenRegained(msgspec.Struct, frozen=True):
 class KeyPressed(msgspec.Struct, frozen=True):
     name: str  # see view/keys.py
     text: str = ""  # the character that it types, where its name does not tell
+    is_click: bool = False  # on the place that shows it: nothing that was typed
 
 
 class TextPasted(msgspec.Struct, frozen=True):

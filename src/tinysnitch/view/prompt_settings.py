@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.view.prompt_state import DELAY_S
+from tinysnitch.view.key_guard import DELAY_S
 
 DELAY_VARIABLE = "TINYSNITCH_DELAY_SECONDS"
 FONT_VARIABLE = "TINYSNITCH_FONTSIZE"

@@ -1,21 +1,17 @@
 """The state of one prompt window: events and the moment go in, what to do comes out.
 
-1. A question takes no key until it has been in sight for `delay_s`; walking to it, closing the help, or coming back
-   from Ctrl-Z counts as new. Where painting takes its time, it is in sight once `note_painted` says so. Who is typing
-   when it comes, and types on, does not mean it: keys count when the typing pauses, or when keys of ours alone went on
-   for long. A key that is none of ours tells of a text at any time: it takes a longer pause until keys count again.
+1. When a key counts is for the guard to say (key_guard.py). A question that is walked to counts as new, and so does
+   the one in sight when the help is closed or the screen comes back from Ctrl-Z.
 2. The choice belongs to its question: one that vanishes takes its choice, and the keys meant for it, along.
-3. A key that answered must be let go before it answers again: a held key repeats, and repeats are ignored.
-4. `g` takes in the questions that wait at that moment, and counts as new; one that comes later is none of them.
-5. A question that vanishes while its rule is edited leaves the editor open, deaf to all but Esc: what is being typed
+3. `g` takes in the questions that wait at that moment, and counts as new; one that comes later is none of them.
+4. A question that vanishes while its rule is edited leaves the editor open, deaf to all but Esc: what is being typed
    there can't become keys for the next one.
-6. An answer is sent once; the question is gone when the daemon says so, and is back when the daemon shows it again
+5. An answer is sent once; the question is gone when the daemon says so, and is back when the daemon shows it again
    (some connections of a `once` may go on waiting) or refuses.
 
 Times are seconds on any one clock that does not step back.
 """
 
-import math
 from collections.abc import Mapping
 from enum import Enum
 from typing import assert_never
@@ -27,6 +23,7 @@ from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.first_choice import FIRST_CHOICE, choose_first
+from tinysnitch.view.key_guard import DELAY_S, KeyGuard
 from tinysnitch.view.keys import Act, find_key, hint_at, is_hint, is_of_text
 from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault
 from tinysnitch.view.program_group import group_of, walk_order
@@ -50,14 +47,7 @@ from tinysnitch.view.prompt_events import (
 )
 from tinysnitch.view.question import Question
 
-DELAY_S = 0.5
-HELD_FIRST_S = 0.8  # keyboards start to repeat a held key after 0.25 to 0.66 s
-HELD_NEXT_S = 0.2  # and go on at 10 to 50 a second
 TIMED_OUT = "no answer"  # what the daemon's reason begins with when nobody answered in time
-TYPING_S = 0.25  # between two keys of somebody who types a text: 48 words a minute
-TYPING_DELAYS = 4  # so many times the delay, then keys count for who still types
-TEXT_S = 1.0  # after a letter of a text: who looks at the keyboard to find the next one does not see what is asked
-PASTED_S = 0.03  # nobody types faster: an Enter this close to the text before it was pasted with it
 
 
 class Page(Enum):
@@ -72,8 +62,7 @@ _SCOPES = tuple(RemoteScope)  # each wider than the one before
 
 class PromptState:
     def __init__(self, delay_s: float = DELAY_S, *, is_guest: bool = False, is_painted_later: bool = False) -> None:
-        self.delay_s = delay_s
-        self._is_painted_later = is_painted_later and delay_s > 0
+        self.guard = KeyGuard(delay_s, is_painted_later=is_painted_later)
         self.is_guest = is_guest  # it asks for one command, while that runs, and is not left before
         self.page = Page.QUESTION
         self.notice = ""  # what became of the last question, or what went wrong
@@ -82,19 +71,14 @@ class PromptState:
         self._usual_choice = FIRST_CHOICE
         self._questions: dict[int, Question] = {}  # in the order they opened
         self._selected_id: int | None = None
-        self.sight = 0  # one more with each that counts as new
-        self._seen_s = 0.0  # when the selected question came into sight
-        self._ready_s = 0.0  # when it takes keys; endless until it is painted
-        self._answer_key = ""  # the last y or n that did something or was ignored as its repeat
-        self._held_until_s = 0.0
         self._together: tuple[int, ...] = ()  # further questions that the answer to the selected one is for
         self._sent_together: frozenset[int] = frozenset()
+        self._ended: dict[int, str] = {}  # what became of the question that ended last while our answer was on its way
         self.edit = LineEdit("", 0)  # of Page.EDIT
-        self._edited_s = 0.0
 
     def begin_anew(self) -> "PromptState":
         """Without questions, for the same person at the same daemon."""
-        state = PromptState(self.delay_s, is_painted_later=self._is_painted_later)
+        state = PromptState(self.guard.delay_s, is_painted_later=self.guard.is_painted_later)
         state.is_connected, state.rule_count = self.is_connected, self.rule_count
         state._usual_choice = self._usual_choice
         return state
@@ -111,7 +95,13 @@ class PromptState:
     @property
     def position(self) -> int:
         """Place of the selected question among those that wait, from 1."""
-        return self._walk_order().index(self._selected_id) + 1 if self._selected_id in self._questions else 0
+        ring = self._ring()
+        return ring.index(self._selected_id) + 1 if self._selected_id in ring else 0
+
+    @property
+    def waiting_count(self) -> int:
+        """How many wait; those that are answered are gone in a moment."""
+        return sum(not question.is_sent for question in self._questions.values())
 
     @property
     def together(self) -> tuple[Question, ...]:
@@ -129,37 +119,14 @@ class PromptState:
         others = (question for question in self._questions.values() if question is not selected)
         return tuple(question for question in others if not question.is_sent and group_of(question.prompt) == group)
 
-    def is_ready(self, now: float) -> bool:
-        """Whether the question in sight takes keys."""
-        return now >= self._ready_s
-
     def next_change_s(self) -> float | None:
-        """When the delay of the question in sight ends; None with none in sight."""
-        return self._ready_s if self.selected and self._ready_s < math.inf else None
-
-    def note_painted(self, now: float) -> None:
-        """What is to be seen now is on the screen."""
-        if self._ready_s == math.inf:
-            self._seen_s, self._ready_s = now, now + self.delay_s
-
-    def note_typing(self, now: float, *, is_text: bool = False) -> None:
-        """A key came too early, or is none of ours: the next ones may belong to the same text."""
-        longest_s = TYPING_DELAYS * self.delay_s
-        until_s = now + min(TEXT_S, longest_s) if is_text else min(now + TYPING_S, self._seen_s + longest_s)
-        self._ready_s = max(self._ready_s, until_s)
-
-    def _renew(self, now: float) -> None:
-        """What is in sight counts as new: from here on its delay runs."""
-        self.sight += 1
-        self._seen_s = now
-        self._ready_s = math.inf if self._is_painted_later else now + self.delay_s
+        """When the question in sight begins to take keys; None while nobody knows, or with none in sight."""
+        return self.guard.ready_s if self.selected else None
 
     def handle(self, event: Event, now: float) -> Effect:
         match event:
-            case KeyPressed(name, text) if self.page is Page.EDIT:
-                return self._press_in_edit(name, text, now)
-            case KeyPressed(name, text):
-                return self._press(name, text, now)
+            case KeyPressed():
+                return self._press(event, now)
             case TextPasted(text):
                 self._paste(text, now)
             case QuestionOpened(prompt):
@@ -202,9 +169,12 @@ class PromptState:
         question = self._questions.pop(prompt_id, None)
         if question is None:
             return
-        if not question.is_sent:  # of our own answer we are told more
-            verdict = ", denied" if reason.startswith(TIMED_OUT) else ""
-            self.notice = f"{reason}{verdict}: {present_title(question.prompt.connection)}"
+        verdict = ", denied" if reason.startswith(TIMED_OUT) else ""
+        told = f"{reason}{verdict}: {present_title(question.prompt.connection)}"
+        if question.is_sent:  # of our own answer we are told more
+            self._ended = {prompt_id: told}
+        else:
+            self.notice = told
         if prompt_id == self._selected_id:
             self._select(None if self.page is Page.EDIT else self._first_waiting(), now)
 
@@ -212,7 +182,8 @@ class PromptState:
         question = self._questions.get(prompt_id)
         if question is None and prompt_id in self._sent_together:
             return  # the rule of another one of them has answered it
-        self.notice = reason
+        late = self._ended.get(prompt_id)
+        self.notice = f"your answer came too late, {late}" if late else reason
         if question:
             self._questions[prompt_id] = msgspec.structs.replace(question, is_sent=False)
             if self.page is not Page.EDIT:
@@ -228,26 +199,40 @@ class PromptState:
         """Bring a question into sight."""
         self._selected_id = prompt_id
         self._together = ()
-        self._renew(now)
+        self.guard.renew(now)
 
     def _walk_order(self) -> list[int]:
         return walk_order(question.prompt for question in self._questions.values())
+
+    def _ring(self) -> list[int]:
+        """Those to walk through."""
+        return [prompt_id for prompt_id in self._walk_order() if not self._questions[prompt_id].is_sent]
 
     def _first_waiting(self) -> int | None:
         """The first question, as one walks through them, that is neither put aside nor answered."""
         walk = ((prompt_id, self._questions[prompt_id]) for prompt_id in self._walk_order())
         return next((prompt_id for prompt_id, one in walk if not one.is_aside and not one.is_sent), None)
 
-    def _press(self, name: str, text: str, now: float) -> Effect:
+    def _press(self, pressed: KeyPressed, now: float) -> Effect:
+        if self.guard.is_deaf(now, is_click=pressed.is_click):
+            self.guard.note_typing(now, is_text=is_of_text(pressed.name, pressed.text))
+        elif self.page is Page.EDIT:
+            return self._press_in_edit(pressed.name, pressed.text, now)
+        else:
+            return self._press_key(pressed, now)
+        return NOTHING
+
+    def _press_key(self, pressed: KeyPressed, now: float) -> Effect:
+        name, text = pressed.name, pressed.text
         key = find_key(name)
         if key and key.effect is Act.LEAVE and not self.is_guest:
             return Leave()
         if self.page is not Page.QUESTION:  # any key closes the help and does nothing else
             self.page = Page.QUESTION
-            self._renew(now)
+            self.guard.renew(now)
             return NOTHING
-        if (is_text := is_of_text(name, text)) or not self.is_ready(now):
-            self.note_typing(now, is_text=is_text)
+        if (is_text := is_of_text(name, text)) or not self.guard.is_seen(now):
+            self.guard.note_typing(now, is_text=is_text)
         self.notice = hint_at(name, text) or ("" if key and is_hint(self.notice) else self.notice)
         if key is None:
             return NOTHING
@@ -261,11 +246,11 @@ class PromptState:
 
     def _answer(self, name: str, verdict: Verdict, now: float) -> Effect:
         question = self.selected
-        if self._is_held(name, now) or question is None or question.is_sent or not self.is_ready(now):
+        if self.guard.is_held(name, now) or question is None or not self._takes_keys(now):
             return NOTHING
         choice = msgspec.structs.replace(question.choice, verdict=verdict)
         answers = tuple(one.answer(choice, self.is_guest) for one in (question, *self.together))
-        self._answer_key, self._held_until_s = name, now + HELD_FIRST_S
+        self.guard.note_answer(name, now)
         self._send(answers, now)
         return answers[0] if len(answers) == 1 else Answers(answers)
 
@@ -279,16 +264,9 @@ class PromptState:
         self.notice = ""
         self._select(self._first_waiting(), now)
 
-    def _is_held(self, name: str, now: float) -> bool:
-        """Whether this is a repeat of the key that answered; a repeat prolongs the wait for its release."""
-        if self.delay_s <= 0 or name != self._answer_key or now >= self._held_until_s:
-            return False
-        self._held_until_s = max(self._held_until_s, now + HELD_NEXT_S)
-        return True
-
     def _choose(self, now: float, **changes: object) -> None:
         question = self.selected
-        if question is None or question.is_sent or not self.is_ready(now):
+        if question is None or not self._takes_keys(now):
             return
         choice = msgspec.structs.replace(question.choice, **changes)
         self._questions[question.prompt.prompt_id] = msgspec.structs.replace(question, choice=choice, draft="")
@@ -329,7 +307,7 @@ class PromptState:
 
     def _walk(self, step: int, now: float) -> None:
         """To the next question around the ring, those put aside among them."""
-        ring = [prompt_id for prompt_id in self._walk_order() if not self._questions[prompt_id].is_sent]
+        ring = self._ring()
         if not ring or ring == [self._selected_id]:
             return
         at = ring.index(self._selected_id) + step if self._selected_id in ring else 0
@@ -337,7 +315,7 @@ class PromptState:
 
     def _put_aside(self, now: float) -> None:
         question = self.selected
-        if question is None or not self.is_ready(now):
+        if question is None or not self.guard.is_seen(now):
             return
         self._questions[question.prompt.prompt_id] = msgspec.structs.replace(question, is_aside=True)
         self._select(self._first_waiting(), now)
@@ -349,10 +327,10 @@ class PromptState:
         together = () if self._together else tuple(question.prompt.prompt_id for question in self.of_program)
         if together != self._together:
             self._together = together
-            self._renew(now)
+            self.guard.renew(now)
 
     def _takes_keys(self, now: float) -> bool:
-        return self.selected is not None and not self.selected.is_sent and self.is_ready(now)
+        return self.selected is not None and not self.selected.is_sent and self.guard.is_seen(now)
 
     # the rule edited by hand
 
@@ -369,7 +347,7 @@ class PromptState:
         self.edit = begin_edit(question.prompt.connection, question.choice, wall_s, question.draft)
         self.page, self.notice = Page.EDIT, ""
         self._together = ()
-        self._renew(now)
+        self.guard.renew(now)
 
     def _press_in_edit(self, name: str, text: str, now: float) -> Effect:
         if name == "ctrl+c" and not self.is_guest:
@@ -380,18 +358,19 @@ class PromptState:
         elif name == "enter":
             return self._answer_by_hand(now)
         elif not self.is_edit_lost:
-            self.edit, self._edited_s = self.edit.press(name, text), now
+            self.edit = self.edit.press(name, text)
+            self.guard.note_edited(now)
         return NOTHING
 
     def _paste(self, text: str, now: float) -> None:
         """Into a line that is edited; anywhere else a paste is no answer."""
-        if self.page is Page.EDIT and not self.is_edit_lost:
-            self.edit, self._edited_s = self.edit.paste(text), now
+        if self.page is Page.EDIT and not self.is_edit_lost and not self.guard.is_deaf(now, is_click=True):
+            self.edit = self.edit.paste(text)
+            self.guard.note_edited(now)
 
     def _answer_by_hand(self, now: float) -> Effect:
         question = self.selected
-        is_pasted = now - self._edited_s < PASTED_S
-        if question is None or is_pasted or not self._takes_keys(now) or find_fault(self.edit):
+        if question is None or self.guard.is_pasted(now) or not self._takes_keys(now) or find_fault(self.edit):
             return NOTHING
         answer = question.answer_by_hand(self.edit.text, self.is_guest)
         self.page = Page.QUESTION

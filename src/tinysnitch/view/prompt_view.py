@@ -82,7 +82,7 @@ def present_prompt(state: PromptState, now: Instant, lookup: Lookup = NO_LOOKUP)
         waiting=_count_waiting(state, question),
         seconds_left=max(0, math.ceil(question.deadline_s - now.boot_s)),
         fraction_left=_fraction_left(question, now),
-        is_ready=state.is_ready(now.boot_s),
+        is_ready=state.guard.is_ready(now.boot_s),
         hints=_present_hints(state, question),
         notice=escape_text(state.notice),
     )
@@ -114,8 +114,9 @@ def _with_together(view: PromptView, state: PromptState, question: Question, wal
 
 def _present_lost_edit(state: PromptState) -> PromptView:
     """The line stays in sight: perhaps it is wanted for `tinysnitch rules add`."""
+    others = "; others wait" if state.waiting_count else ""  # and their time goes on
     return PromptView(
-        title="the question whose rule you edited is gone",
+        title=f"the question whose rule you edited is gone{others}",
         is_question=False,
         edit=present_edit(state.edit),
         hints=((KeyHint("Esc", "go on"),),),
@@ -180,7 +181,7 @@ def present_lifetime(connection: Connection, choice: Choice, is_guest: bool = Fa
 def _count_waiting(state: PromptState, question: Question) -> str:
     """`question 2 of 12`, and how many connections the answer lets go."""
     count = question.prompt.count
-    total = len(state.questions)
+    total = state.waiting_count
     held = f", {count} connections{' in this one' if total > 1 else ''}" if count > 1 else ""
     alike = len(state.of_program) + 1
     of_program = f", {alike} of {present_program(question.prompt.connection.attribution)}" if 1 < alike < total else ""
@@ -209,7 +210,7 @@ def _find_dead(state: PromptState, question: Question) -> Iterator[Act]:
     process = connection.attribution.process
     if not state.of_program:
         yield Act.TOGETHER
-    if len(state.questions) == 1:
+    if state.waiting_count == 1:
         yield from (Act.NEXT, Act.PREVIOUS)
     if not connection.flow.port:
         yield Act.TOGGLE_PORT

@@ -1,19 +1,39 @@
-"""Segments made to fit into so many columns: what is long gives way in its middle."""
+"""Segments made to fit into so many columns: what is long gives way in its middle, then those in the middle go.
+
+A rule has its arguments last, and a program may have any number: they must not push out who it is and where it goes.
+"""
 
 import msgspec
 
 from tinysnitch.view.segment import Segment
-from tinysnitch.view.text import cell_width, shorten_middle
+from tinysnitch.view.text import ELLIPSIS, cell_width, shorten_middle
+
+READABLE = 9  # columns in which the end of a name or a path still tells something
+HEAD = 14  # segments that stay: the words of a rule up to its program, a qualifier among them, with their blanks
 
 
 def fit_segments(segments: tuple[Segment, ...], width: int) -> tuple[Segment, ...]:
     """Segments of at most `width` columns in all: the longest ones give way."""
-    fitted = list(segments)
-    while (excess := sum(cell_width(segment.text) for segment in fitted) - width) > 0:
-        longest = max(range(len(fitted)), key=lambda index: cell_width(fitted[index].text))
-        size = cell_width(fitted[longest].text)
-        if size <= 1:
+    fitted = _shorten(list(segments), width, READABLE)
+    if _width_of(fitted) > width and len(fitted) > HEAD + 2:
+        head, tail = [*fitted[:HEAD], Segment(ELLIPSIS)], fitted[HEAD + 1 :]
+        while len(tail) > 2 and _width_of([*head, *tail]) > width:
+            tail = tail[2:]
+        fitted = [*head, *tail]
+    return tuple(_shorten(fitted, width, 1))
+
+
+def _shorten(segments: list[Segment], width: int, least: int) -> list[Segment]:
+    """The longest ones in their middle, none to less than `least` columns."""
+    while (excess := _width_of(segments) - width) > 0:
+        longest = max(range(len(segments)), key=lambda index: cell_width(segments[index].text))
+        size = cell_width(segments[longest].text)
+        if size <= least:
             break
-        shorter = shorten_middle(fitted[longest].text, max(size - excess, size // 2, 1))
-        fitted[longest] = msgspec.structs.replace(fitted[longest], text=shorter)
-    return tuple(fitted)
+        shorter = shorten_middle(segments[longest].text, max(size - excess, size // 2, least))
+        segments[longest] = msgspec.structs.replace(segments[longest], text=shorter)
+    return segments
+
+
+def _width_of(segments: list[Segment]) -> int:
+    return sum(cell_width(segment.text) for segment in segments)

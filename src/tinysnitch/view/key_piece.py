@@ -1,0 +1,79 @@
+"""Keys that come at once, on their way to a prompt's state: a text that was pasted, where nothing marks a paste.
+
+GNU screen, a console and programs that type passwords send a text as keys. Nobody types so fast; but a terminal that
+sends whole lines, or a slow line, brings keys of a person together. So keys wait until nothing more comes with them,
+and then the piece is taken for what it is.
+"""
+
+import math
+
+import msgspec
+
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.view.key_guard import PASTED_S
+from tinysnitch.view.keys import Act, find_key, is_chord
+from tinysnitch.view.prompt_events import KeyPressed
+from tinysnitch.view.prompt_state import Page, PromptState
+
+MAX_KEYS = 20  # that a person's line may bring together
+
+
+class TypedKey(msgspec.Struct, frozen=True):
+    key: KeyPressed
+    typed_s: float
+
+
+class KeyPiece:
+    def __init__(self) -> None:
+        self._keys: list[TypedKey] = []  # that wait
+        self._is_text = False
+        self._last_s = -math.inf
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether `take` is to be called, PASTED_S after the last key was read: what came with it may be read late."""
+        return bool(self._keys)
+
+    def press(self, key: KeyPressed, typed_s: float, state: PromptState) -> list[TypedKey]:
+        """A key was typed; those that count now, in their order."""
+        is_open = typed_s - self._last_s < PASTED_S and (self._is_text or bool(self._keys))
+        if not _may_be_pasted(key, typed_s, state, is_open=is_open):
+            return [*self.take(), TypedKey(key, typed_s)]
+        passed = [] if is_open else self.take()
+        self._last_s = typed_s
+        self._keys.append(TypedKey(key, typed_s))
+        self._is_text = self._is_text or len(self._keys) > MAX_KEYS or is_text([one.key.name for one in self._keys])
+        if self._is_text:
+            self._keys.clear()
+            state.guard.note_typing(typed_s, is_text=True)
+        return passed
+
+    def take(self) -> list[TypedKey]:
+        """Those that wait: nothing more came with them."""
+        keys, self._keys, self._is_text = self._keys, [], False
+        return keys
+
+
+def _may_be_pasted(key: KeyPressed, typed_s: float, state: PromptState, *, is_open: bool) -> bool:
+    """Who wants no delay means each key. Where none answers none waits, nor do those to walk with, which repeat."""
+    if key.is_click or is_chord(key.name) or state.guard.delay_s <= 0:
+        return False
+    is_asked = state.selected is not None and state.page is Page.QUESTION
+    return is_asked and (is_open or (state.guard.is_ready(typed_s) and not _is_step(key)))
+
+
+def _is_step(key: KeyPressed) -> bool:
+    found = find_key(key.name)
+    return found is not None and found.effect in (Act.NEXT, Act.PREVIOUS)
+
+
+def is_text(names: list[str]) -> bool:
+    """Whether keys that came at once are a text: they hold what is no key, or go on behind an answer otherwise than to
+    leave, which nobody does who looks at what is asked next. Terminals that send whole lines end them (Enter).
+    """
+    while names and names[-1] == "enter":
+        names = names[:-1]
+    effects = [key.effect if (key := find_key(name)) else None for name in names]
+    answers = [at for at, effect in enumerate(effects) if isinstance(effect, Verdict)]
+    behind = effects[answers[0] + 1 :] if answers else []
+    return len(names) > 1 and (None in effects or any(effect is not Act.LEAVE for effect in behind))

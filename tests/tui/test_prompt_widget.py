@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+from textual.geometry import Region
+from textual.pilot import Pilot
+
+from tests.tui.app_stage import play, screen_of, see, until_ready
+from tests.tui.question_daemon import QuestionDaemon
+from tests.tui.waiting import until
+from tests.view.sample_prompts import CURL, prompt_of
+from tinysnitch.core.process import Process
+from tinysnitch.tui import prompt_app
+from tinysnitch.tui.prompt_app import PromptApp
+from tinysnitch.view.lookup import Lookup
+
+
+def test_a_countdown_redraws_only_the_rows_that_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompt_app, "TICK_S", 0.05)
+    drawn: list[Region] = []
+
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1))
+        await until_ready(app)
+        await pilot.press("f")  # a rule without a time: only the bar changes
+        await see(app, "forever, in the rules file")
+        refresh = app._widget.refresh
+        monkeypatch.setattr(app._widget, "refresh", lambda *regions: drawn.extend(regions) or refresh(*regions))
+        await until(lambda: len(drawn) > 1)
+        bar = next(at for at, row in enumerate(screen_of(app).split("\n")) if "then deny" in row)
+        assert {(region.y, region.height) for region in drawn} == {(bar, 1)}
+        await see(app, "58 s, then deny")
+
+    play(tmp_path / "s", script)
+
+
+def test_the_help_of_a_small_terminal_is_read_page_by_page(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        await pilot.resize_terminal(40, 10)
+        daemon.open(prompt_of(1))
+        await until_ready(app)
+        for keys, text in (("hx", "page 2 of"), ("x", "page 3 of"), (["escape"], "curl wants"), ("h", "page 1 of")):
+            await pilot.press(*keys)
+            await see(app, text)
+        for _page in range(20):
+            await pilot.press("x")
+        assert daemon.answers.empty()
+        await pilot.press("q")
+        await until(lambda: not app.is_running)
+
+    play(tmp_path / "s", script)
+
+
+def test_what_changes_between_a_redraw_and_the_painting_is_seen_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Painted are the rows that a redraw found changed: of the countdown here, while the program ends."""
+    monkeypatch.setattr(prompt_app, "TICK_S", 0.05)
+    ended: list[Process] = []
+
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        app._widget._lookup = Lookup(has_ended=lambda process: process in ended)
+        daemon.open(prompt_of(1))
+        await until_ready(app)
+        await pilot.press("f")
+        await see(app, "forever, in the rules file")
+        refresh = app._widget.refresh
+        monkeypatch.setattr(app._widget, "refresh", lambda *regions: ended.append(CURL) or refresh(*regions))
+        await see(app, "/usr/bin/curl (has ended)")
+
+    play(tmp_path / "s", script)
+
+
+def test_what_is_drawn_and_not_painted_yet_takes_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        await pilot.pause()  # till what the start has to paint is painted
+        monkeypatch.setattr(app._widget, "refresh", lambda *_regions: app._widget)
+        daemon.open(prompt_of(1))
+        await until(lambda: app.state.selected and not app._is_drawing_due)
+        app._widget.redraw()  # finds nothing new
+        assert app.state.next_change_s() is None
+
+    play(tmp_path / "s", script, delay_s=0.01)
+
+
+def test_a_thousand_news_of_one_moment_are_drawn_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        draw, drawn = app._widget._draw_all, []
+        monkeypatch.setattr(app._widget, "_draw_all", lambda: drawn.append(True) or draw())
+        for number in range(1, 1001):
+            daemon.open(prompt_of(number))
+        await see(app, "question 1 of 1000")
+        assert len(drawn) < 200
+
+    play(tmp_path / "s", script)

@@ -1,0 +1,94 @@
+import pytest
+
+from tinysnitch.view.key_guard import HELD_FIRST_S, HELD_NEXT_S, PASTED_S, TEXT_S, TYPING_DELAYS, TYPING_S, KeyGuard
+
+DELAY_S = 0.5
+
+
+def seen(at_s: float = 10.0) -> KeyGuard:
+    """A guard of what came into sight at this moment."""
+    guard = KeyGuard(DELAY_S)
+    guard.renew(at_s)
+    return guard
+
+
+def test_what_comes_into_sight_takes_keys_after_the_delay() -> None:
+    guard = seen(10.0)
+    assert (guard.is_ready(10.4), guard.is_ready(10.5), guard.ready_s) == (False, True, 10.5)
+    guard.renew(20.0)
+    assert (guard.sight, guard.is_ready(20.4)) == (2, False)
+
+
+def test_what_is_painted_later_waits_for_that() -> None:
+    guard = KeyGuard(DELAY_S, is_painted_later=True)
+    guard.renew(10.0)
+    assert (guard.is_ready(1e9), guard.ready_s) == (False, None)
+    guard.note_painted(12.0)
+    guard.note_painted(12.4)  # the countdown went on
+    assert guard.ready_s == 12.5
+
+
+def test_who_types_on_is_waited_for_until_a_pause_but_not_for_ever() -> None:
+    guard = seen(10.0)
+    for now in (10.4, 10.6, 10.8):
+        guard.note_typing(now)
+    assert guard.ready_s == 10.8 + TYPING_S
+    guard.note_typing(99.0)
+    assert guard.ready_s == 10.0 + TYPING_DELAYS * DELAY_S
+
+
+def test_a_letter_of_a_text_takes_a_longer_pause_at_any_time() -> None:
+    guard = seen(10.0)
+    guard.note_typing(99.0, is_text=True)
+    assert guard.ready_s == 99.0 + TEXT_S
+    guard.note_typing(99.1)
+    assert guard.ready_s == 99.0 + TEXT_S
+
+
+def test_a_key_that_answered_counts_again_when_it_was_let_go() -> None:
+    guard = seen()
+    assert not guard.is_held("y", 11.0)
+    guard.note_answer("y", 11.0)
+    assert guard.is_held("y", 11.0 + HELD_FIRST_S - 0.01)
+    repeats = [11.0 + HELD_FIRST_S + number * HELD_NEXT_S / 2 for number in range(20)]
+    assert [guard.is_held("n", now) for now in repeats] == [False] * 20
+    assert [guard.is_held("y", now) for now in repeats] == [True] * 20
+    assert not guard.is_held("y", repeats[-1] + HELD_NEXT_S)
+
+
+def test_a_window_that_appears_takes_no_key_at_all_until_its_question_takes_some() -> None:
+    guard = seen(10.0)
+    guard.note_appeared()
+    for is_click in (False, True):
+        assert guard.is_deaf(10.4, is_click=is_click)
+    assert not guard.is_deaf(10.5)
+    guard.renew(20.0)
+    assert not guard.is_deaf(20.1)  # to leave, say
+
+
+def test_a_keyboard_that_comes_later_makes_keys_wait_and_clicks_do_not() -> None:
+    guard = seen(10.0)
+    guard.note_keyboard(20.0)
+    assert (guard.is_ready(20.4), guard.ready_s) == (False, 20.5)
+    assert [guard.is_deaf(20.4, is_click=is_click) for is_click in (False, True)] == [True, False]
+    assert guard.is_seen(20.4)
+    assert not guard.is_deaf(20.5)
+
+
+def test_an_enter_at_once_behind_a_text_was_pasted_with_it() -> None:
+    guard = seen(10.0)
+    assert not guard.is_pasted(11.0)
+    guard.note_edited(11.0)
+    assert guard.is_pasted(11.0 + PASTED_S / 2)
+    assert not guard.is_pasted(11.0 + PASTED_S * 1.1)
+
+
+@pytest.mark.parametrize("is_painted_later", [False, True])
+def test_without_a_delay_every_key_counts(is_painted_later: bool) -> None:
+    guard = KeyGuard(0.0, is_painted_later=is_painted_later)
+    guard.renew(10.0)
+    guard.note_appeared()
+    guard.note_keyboard(10.0)
+    guard.note_typing(10.0, is_text=True)
+    guard.note_answer("y", 10.0)
+    assert (guard.is_ready(10.0), guard.is_deaf(10.0), guard.is_held("y", 10.0)) == (True, False, False)

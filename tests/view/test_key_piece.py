@@ -1,0 +1,134 @@
+import pytest
+
+from tests.view.sample_prompts import prompt_of
+from tinysnitch.view.key_guard import DELAY_S, PASTED_S, TEXT_S
+from tinysnitch.view.key_piece import KeyPiece, is_text
+from tinysnitch.view.prompt_events import KeyPressed, QuestionOpened
+from tinysnitch.view.prompt_state import PromptState
+
+START_S = 10.0
+PAUSE_S = 2 * PASTED_S
+NAMES = {"\n": "enter", "\t": "tab", "^": "ctrl+c"}
+
+
+def asked(delay_s: float = DELAY_S) -> PromptState:
+    state = PromptState(delay_s)
+    state.handle(QuestionOpened(prompt_of(1)), 0.0)
+    return state
+
+
+def keys_of(text: str) -> list[KeyPressed]:
+    return [KeyPressed(NAMES.get(letter, letter)) for letter in text]
+
+
+def passed(state: PromptState, *pieces: str) -> list[str]:
+    """What keys of pieces, each of which comes at once, count: as many as there are behind each piece and its pause."""
+    piece, counted = KeyPiece(), []
+    for number, text in enumerate(pieces):
+        taken = [one for key in keys_of(text) for one in piece.press(key, START_S + number * PAUSE_S, state)]
+        taken += piece.take()
+        assert {one.typed_s for one in taken} <= {START_S + number * PAUSE_S}
+        counted.append("".join(one.key.name for one in taken))
+    return counted
+
+
+@pytest.mark.parametrize(
+    ("pieces", "counted"),
+    [
+        (["y"], ["y"]),
+        (["f", "y"], ["f", "y"]),
+        (["fy"], ["fy"]),
+        (["yq"], ["yq"]),
+        (["y\n"], ["yenter"]),
+        (["python"], [""]),
+        (["any"], [""]),
+        (["yes", "f"], ["", "f"]),
+        (["f" * 30], [""]),
+        (["fy^"], ["fyctrl+c"]),
+    ],
+)
+def test_what_comes_at_once_is_keys_or_a_text(pieces: list[str], counted: list[str]) -> None:
+    assert passed(asked(), *pieces) == counted
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("fy", False),
+        ("dpjy", False),
+        ("s", False),
+        ("yq", False),
+        ("fy\n\n", False),
+        ("\n", False),
+        ("yes\n", True),
+        ("no", True),
+        ("sy", True),
+        ("yy", True),
+        ("f\ny", True),
+    ],
+)
+def test_a_text_is_what_holds_no_keys_or_goes_on_behind_an_answer(names: str, expected: bool) -> None:
+    assert is_text([key.name for key in keys_of(names)]) is expected
+
+
+def test_a_key_waits_for_what_comes_with_it() -> None:
+    state, piece = asked(), KeyPiece()
+    assert piece.press(KeyPressed("y"), START_S, state) == []
+    assert piece.is_waiting
+    assert [one.key.name for one in piece.press(KeyPressed("f"), START_S + PAUSE_S, state)] == ["y"]
+    assert [one.key.name for one in piece.take()] == ["f"]
+    assert not piece.is_waiting
+
+
+def test_behind_a_text_no_key_counts_for_a_while() -> None:
+    state = asked()
+    assert passed(state, "yes") == [""]
+    assert state.next_change_s() == START_S + TEXT_S
+
+
+def test_a_text_goes_on_as_long_as_there_is_no_pause() -> None:
+    state, piece = asked(), KeyPiece()
+    for number in range(1000):
+        assert piece.press(KeyPressed("y"), START_S + number * PASTED_S * 0.9, state) == []
+    assert piece.take() == []
+
+
+def test_keys_to_walk_with_repeat_and_are_not_waited_for() -> None:
+    state, piece = asked(), KeyPiece()
+    for number in range(10):
+        assert len(piece.press(KeyPressed("tab"), START_S + number * 0.02, state)) == 1
+    assert not piece.is_waiting
+
+
+def test_a_click_is_no_letter_of_a_text() -> None:
+    state, piece = asked(), KeyPiece()
+    for _ in range(2):
+        assert len(piece.press(KeyPressed("y", is_click=True), START_S, state)) == 1
+
+
+def test_what_was_typed_before_a_click_comes_before_it() -> None:
+    state, piece = asked(), KeyPiece()
+    piece.press(KeyPressed("f"), START_S, state)
+    taken = piece.press(KeyPressed("y", is_click=True), START_S, state)
+    assert [one.key.name for one in taken] == ["f", "y"]
+
+
+def test_without_a_delay_all_keys_of_one_piece_count() -> None:
+    assert passed(asked(delay_s=0.0), "yes\n") == ["yesenter"]
+
+
+def test_where_nothing_is_asked_no_key_waits() -> None:
+    assert passed(PromptState(), "yyh") == ["yyh"]
+
+
+@pytest.mark.parametrize("key", ["h", "e"])
+def test_in_the_help_and_the_editor_no_key_waits(key: str) -> None:
+    state = asked()
+    state.handle(KeyPressed(key), 5.0)
+    assert passed(state, "any text\n") == ["any textenter"]
+
+
+def test_before_keys_count_none_waits() -> None:
+    state = PromptState()
+    state.handle(QuestionOpened(prompt_of(1)), START_S - 0.1)
+    assert passed(state, "yes") == ["yes"]
