@@ -40,8 +40,27 @@ def is_host_file(path: str, device: int, inode: int, *, is_seen_by_all: bool = T
         if status.st_ino != inode:
             return False
         return status.st_dev == device or (is_seen_by_all and _is_in_superblock(path, device, inode))
+    except PermissionError:
+        return is_seen_by_all and _read_closed_device(path) == device
     except (OSError, ValueError):
         return False
+
+
+def _read_closed_device(path: str) -> int | None:
+    """s_dev of the file system that even root may not look into, where the path leads into one: FUSE of a user's own
+    (an AppImage, mount.fuse3(8)), NFS that takes root for nobody. Who may look there decides what is at the path."""
+    for folder in PurePosixPath(path).parents:
+        try:
+            descriptor = os.open(_raw(str(folder)), os.O_PATH | os.O_CLOEXEC)
+        except PermissionError:
+            continue
+        except OSError:
+            return None
+        try:
+            return read_superblock_device(descriptor)
+        finally:
+            os.close(descriptor)
+    return None
 
 
 def find_snap(path: str, device: int, inode: int) -> str | None:
