@@ -7,7 +7,7 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import find_registrable_domain
 from tinysnitch.core.flow import format_address
 from tinysnitch.core.port_text import ANY_PORT
-from tinysnitch.core.process import MEMORY_FILE, Attribution, AttributionSource
+from tinysnitch.core.process import MEMORY_FILE, Attribution, AttributionSource, Process
 from tinysnitch.core.protocol_text import general_protocol
 from tinysnitch.core.rule import ANY_REMOTE, PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
 
@@ -17,21 +17,24 @@ _PROGRAM_KINDS = {
     AttributionSource.KERNEL: ProgramKind.KERNEL,
     AttributionSource.UNKNOWN: ProgramKind.UNKNOWN,
 }
+_FLATPAK = "flatpak:"  # any process of a user can be run under such a name, and so in a rule that user stands beside it
 
 
 def rule_for_choice(connection: Connection, choice: Choice, wall_s: float) -> Rule:
     """The rule that the choice stands for. That of lifetime `once` is to be shown, never to be kept."""
     flow, attribution = connection.flow, connection.attribution
     process = attribution.process
+    program = _program_of(attribution)
+    is_for_user = choice.is_for_user or program.text.startswith(_FLATPAK)
     return Rule(
         verdict=choice.verdict,
         remote=_remote_of(connection, choice.remote),
         ports=ANY_PORT if choice.any_port else _ports_of(flow.port),
         protocol=general_protocol(flow.protocol),
         direction=flow.direction,
-        program=_program_of(attribution),
+        program=program,
         args=process.args if process and process.are_args_complete and not choice.any_args else None,
-        user=str(process.uid) if process and choice.is_for_user else connection.asking.user,
+        user=str(process.uid) if process and is_for_user else connection.asking.user,
         parent=connection.asking.parent,
         iface=connection.asking.iface,
         until_s=_end_of(choice.lifetime, attribution, wall_s),
@@ -61,7 +64,18 @@ def _ports_of(port: int) -> tuple[PortRange, ...]:
 
 
 def _program_of(attribution: Attribution) -> Program:
+    box = _box_of(attribution.process) if attribution.process else None
+    if box is not None:
+        return Program(ProgramKind.OWNER, box)
     return Program(_PROGRAM_KINDS[attribution.source], attribution.process.program if attribution.process else "")
+
+
+def _box_of(process: Process) -> str | None:
+    """The flatpak or container whose own file runs: no path speaks of that, which would be the host's. A unit runs the
+    host's files: what is none there (replaced by an upgrade, say) is no reason for a rule for all that it runs."""
+    if process.is_host_file or process.executable.startswith(MEMORY_FILE):
+        return None
+    return next((owner for owner in process.owners if owner.startswith((_FLATPAK, "container:"))), None)
 
 
 def _end_of(lifetime: Lifetime, attribution: Attribution, wall_s: float) -> int | None:
@@ -74,7 +88,7 @@ def _end_of(lifetime: Lifetime, attribution: Attribution, wall_s: float) -> int 
 def refusal_to_remember(connection: Connection) -> str | None:
     """Why no rule can speak of this connection's program, so that an answer counts once; None where one can."""
     process = connection.attribution.process
-    if process is None:
+    if process is None or _box_of(process) is not None:
         return None
     if not process.program.startswith("/"):
         return "the program has no path"
