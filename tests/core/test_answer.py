@@ -123,6 +123,22 @@ def test_what_a_flatpak_or_a_container_has_brought_along_is_its_own(owners: tupl
     assert not can_be_remembered(in_memory)
 
 
+def test_an_answer_for_a_snap_outlives_its_revision() -> None:
+    def of(path: str, *owners: str) -> Connection:
+        return connection(program=by(replace(CURL, executable=path, program=path, owners=owners)))
+
+    def line_for(asked: Connection) -> str:
+        return format_rule(rule_for_choice(asked, ALLOW, 0.0))
+
+    path = "/snap/firefox/42/firefox"
+    assert line_for(of(path, "snap:firefox", "unit:x")) == "allow example.com 443 tcp snap:firefox -s"
+    assert line_for(of(f"/var/lib/snapd{path}", "snap:firefox")) == "allow example.com 443 tcp snap:firefox -s"
+    for elsewhere in (of(path), of(path, "snap:code"), of("/usr/bin/curl", "snap:code")):
+        assert line_for(elsewhere).split()[4] == elsewhere.attribution.process.program  # type: ignore[union-attr]
+    asked = replace(of(path, "snap:firefox"), asking=Asking(is_by_path=True))  # the rule that asks must cover it
+    assert line_for(asked) == f"allow example.com 443 tcp {path} -s"
+
+
 choices = st.builds(
     Choice,
     verdict=st.sampled_from([Verdict.ALLOW, Verdict.DENY]),

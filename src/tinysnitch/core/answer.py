@@ -1,13 +1,14 @@
 """From a choice to the rule that it makes: the line that a prompt shows is the line that is kept."""
 
 import math
+import re
 
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import find_registrable_domain
 from tinysnitch.core.flow import format_address
 from tinysnitch.core.port_text import ANY_PORT
-from tinysnitch.core.process import MEMORY_FILE, Attribution, AttributionSource, Process
+from tinysnitch.core.process import MEMORY_FILE, Attribution, AttributionSource
 from tinysnitch.core.protocol_text import general_protocol
 from tinysnitch.core.rule import ANY_REMOTE, PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
 
@@ -17,6 +18,8 @@ _PROGRAM_KINDS = {
     AttributionSource.KERNEL: ProgramKind.KERNEL,
     AttributionSource.UNKNOWN: ProgramKind.UNKNOWN,
 }
+_BOXES = ("flatpak:", "snap:", "container:")
+_SNAP_FILE = re.compile(r"(?:/var/lib/snapd)?/snap/([^/]+)/")
 _FLATPAK = "flatpak:"  # any process of a user can be run under such a name, and so in a rule that user stands beside it
 
 
@@ -24,7 +27,7 @@ def rule_for_choice(connection: Connection, choice: Choice, wall_s: float) -> Ru
     """The rule that the choice stands for. That of lifetime `once` is to be shown, never to be kept."""
     flow, attribution = connection.flow, connection.attribution
     process = attribution.process
-    program = _program_of(attribution)
+    program = _program_of(connection)
     is_for_user = choice.is_for_user or program.text.startswith(_FLATPAK)
     return Rule(
         verdict=choice.verdict,
@@ -63,19 +66,30 @@ def _ports_of(port: int) -> tuple[PortRange, ...]:
     return ((port, port),) if port else ANY_PORT
 
 
-def _program_of(attribution: Attribution) -> Program:
-    box = _box_of(attribution.process) if attribution.process else None
+def _program_of(connection: Connection) -> Program:
+    attribution = connection.attribution
+    box = _box_of(connection)
     if box is not None:
         return Program(ProgramKind.OWNER, box)
     return Program(_PROGRAM_KINDS[attribution.source], attribution.process.program if attribution.process else "")
 
 
-def _box_of(process: Process) -> str | None:
-    """The flatpak or container whose own file runs: no path speaks of that, which would be the host's. A unit runs the
-    host's files: what is none there (replaced by an upgrade, say) is no reason for a rule for all that it runs."""
-    if process.is_host_file or process.executable.startswith(MEMORY_FILE):
+def _box_of(connection: Connection) -> str | None:
+    """The flatpak, snap or container whose own file runs: a path would mean the host's, or, with a snap's revision in
+    it, hold until the next one. A unit runs the host's files: what is none there (replaced by an upgrade, say) is no
+    reason for a rule for all that it runs."""
+    process = connection.attribution.process
+    if process is None or process.executable.startswith(MEMORY_FILE):
         return None
-    return next((owner for owner in process.owners if owner.startswith((_FLATPAK, "container:"))), None)
+    if process.is_host_file:
+        snap = _snap_of(process.executable)
+        return snap if snap in process.owners and not connection.asking.is_by_path else None
+    return next((owner for owner in process.owners if owner.startswith(_BOXES)), None)
+
+
+def _snap_of(path: str) -> str | None:
+    found = _SNAP_FILE.match(path)
+    return f"snap:{found[1]}" if found else None
 
 
 def _end_of(lifetime: Lifetime, attribution: Attribution, wall_s: float) -> int | None:
@@ -88,7 +102,7 @@ def _end_of(lifetime: Lifetime, attribution: Attribution, wall_s: float) -> int 
 def refusal_to_remember(connection: Connection) -> str | None:
     """Why no rule can speak of this connection's program, so that an answer counts once; None where one can."""
     process = connection.attribution.process
-    if process is None or _box_of(process) is not None:
+    if process is None or _box_of(connection) is not None:
         return None
     if not process.program.startswith("/"):
         return "the program has no path"
