@@ -187,6 +187,21 @@ def test_a_link_of_another_user_counts_for_nothing(tmp_path: Path) -> None:
     assert identity.resolve_file(str(link)) is None
 
 
+@pytest.mark.privileged
+def test_a_link_of_the_programs_user_counts_where_it_leads_to_a_file_of_theirs(tmp_path: Path) -> None:
+    """As pipx and npm make them in a home: whose the file is may write it just as well as turn the link."""
+    script, link = tmp_path / "script", tmp_path / "link"
+    script.write_text("")
+    link.symlink_to(script)
+    os.lchown(link, 1000, 1000)
+    assert identity.resolve_file(str(link), 1000) is None
+    os.chown(script, 1000, 1000)
+    assert identity.resolve_file(str(link), 1000) == str(script)
+    assert [identity.resolve_file(str(link), uid) for uid in (0, 1001)] == [None, None]
+    os.chown(script, 1001, 1001)
+    assert identity.resolve_file(str(link), 1000) is None
+
+
 def test_links_without_end_and_into_proc(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "self").symlink_to("/proc/self/exe")

@@ -107,28 +107,30 @@ def read_executable_device(pid: int) -> int | None:
         return None
 
 
-def resolve_file(path: str) -> str | None:
+def resolve_file(path: str, uid: int = 0) -> str | None:
     """The regular file that an absolute path leads to, None when there is none.
 
-    A symbolic link counts only if it is root's: its owner may have turned any other one since the program started.
+    A symbolic link counts only if it is root's: its owner may have turned any other one since the program started. Or
+    if it is of the user who runs the program, and leads to a file of theirs, which they may change just as well.
     """
     current, pending = "", _names(path)
-    mode, links = stat.S_IFDIR, 0
+    mode, links, is_own = stat.S_IFDIR, 0, False
     while pending and links <= _MAX_LINKS:
         part = pending.pop()
-        component = _read_component(f"{current}/{part}") if part != ".." else (stat.S_IFDIR, "..")
+        component = _read_component(f"{current}/{part}", uid) if part != ".." else (stat.S_IFDIR, 0, "..")
         if component is None:
             return None
-        mode, link = component
+        mode, owner, link = component
         if part == "..":
             current = current.rpartition("/")[0]
         elif link is None:
             current = f"{current}/{part}"
         else:
             links += 1
+            is_own = is_own or owner != 0
             pending += _names(link)
             current = "" if link.startswith("/") else current
-    return current if stat.S_ISREG(mode) else None
+    return current if stat.S_ISREG(mode) and not (is_own and owner != uid) else None
 
 
 def may_climb(uid: int, left: Sequence[str], script: str) -> bool:
@@ -151,17 +153,17 @@ def _names(path: str) -> list[str]:
     return [part for part in reversed(path.split("/")) if part not in ("", ".")]
 
 
-def _read_component(path: str) -> tuple[int, str | None] | None:
-    """Mode and, for a link of root's, where it leads; None for what does not count."""
+def _read_component(path: str, uid: int) -> tuple[int, int, str | None] | None:
+    """Mode, owner and, for a link of root's or this user's, where it leads; None for what does not count."""
     try:
         status = os.lstat(_raw(path))
         if status.st_dev == os.lstat("/proc").st_dev:  # mounted anywhere: `self` is the daemon here, not the program
             return None
         if not stat.S_ISLNK(status.st_mode):
-            return status.st_mode, None
-        return (
-            (status.st_mode, os.readlink(_raw(path)).decode("utf-8", "surrogateescape")) if status.st_uid == 0 else None
-        )
+            return status.st_mode, status.st_uid, None
+        if status.st_uid not in (0, uid):
+            return None
+        return status.st_mode, status.st_uid, os.readlink(_raw(path)).decode("utf-8", "surrogateescape")
     except (OSError, ValueError):
         return None
 

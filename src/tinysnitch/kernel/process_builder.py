@@ -100,7 +100,7 @@ class ProcessBuilder:
             )
             program = naming.identify_program(
                 captured,
-                file_identity.resolve_file,
+                partial(file_identity.resolve_file, uid=image.uid),
                 self._extra,
                 partial(_is_roots, image),
                 may_climb=partial(file_identity.may_climb, image.uid),
