@@ -107,17 +107,17 @@ def read_executable_device(pid: int) -> int | None:
         return None
 
 
-def resolve_file(path: str, uid: int = 0) -> str | None:
+def resolve_file(path: str, uid: int = 0, boot_ns: int = 0) -> str | None:
     """The regular file that an absolute path leads to, None when there is none.
 
     A symbolic link counts only if it is root's: its owner may have turned any other one since the program started. Or
-    if it is of the user who runs the program, and leads to a file of theirs, which they may change just as well.
+    if it is of the user who runs the program, older than the start (`boot_ns`), and leads to a file of theirs.
     """
     current, pending = "", _names(path)
     mode, links, is_own = stat.S_IFDIR, 0, False
     while pending and links <= _MAX_LINKS:
         part = pending.pop()
-        component = _read_component(f"{current}/{part}", uid) if part != ".." else (stat.S_IFDIR, 0, "..")
+        component = _read_component(f"{current}/{part}", uid, boot_ns) if part != ".." else (stat.S_IFDIR, 0, "..")
         if component is None:
             return None
         mode, owner, link = component
@@ -153,7 +153,7 @@ def _names(path: str) -> list[str]:
     return [part for part in reversed(path.split("/")) if part not in ("", ".")]
 
 
-def _read_component(path: str, uid: int) -> tuple[int, int, str | None] | None:
+def _read_component(path: str, uid: int, boot_ns: int) -> tuple[int, int, str | None] | None:
     """Mode, owner and, for a link of root's or this user's, where it leads; None for what does not count."""
     try:
         status = os.lstat(_raw(path))
@@ -161,7 +161,7 @@ def _read_component(path: str, uid: int) -> tuple[int, int, str | None] | None:
             return None
         if not stat.S_ISLNK(status.st_mode):
             return status.st_mode, status.st_uid, None
-        if status.st_uid not in (0, uid):
+        if status.st_uid and (status.st_uid != uid or _is_younger(status, boot_ns)):
             return None
         return status.st_mode, status.st_uid, os.readlink(_raw(path)).decode("utf-8", "surrogateescape")
     except (OSError, ValueError):
@@ -209,9 +209,13 @@ def is_changed_since(path: str, boot_ns: int) -> bool:
     known). No privilege short of the clock's sets st_ctime, which is at most a clock tick behind: inode(7). A folder
     above that was exchanged is not seen: what is made and deleted in it changes its times, too."""
     try:
-        return boot_ns > 0 and os.stat(_raw(path)).st_ctime_ns - read_boot_moment_ns() > boot_ns
+        return boot_ns > 0 and _is_younger(os.stat(_raw(path)), boot_ns)
     except (OSError, ValueError):
         return True
+
+
+def _is_younger(status: os.stat_result, boot_ns: int) -> bool:
+    return status.st_ctime_ns - read_boot_moment_ns() > boot_ns
 
 
 class Digests:

@@ -100,7 +100,7 @@ class ProcessBuilder:
             )
             program = naming.identify_program(
                 captured,
-                partial(file_identity.resolve_file, uid=image.uid),
+                partial(file_identity.resolve_file, uid=image.uid, boot_ns=image.executed_ns),
                 self._extra,
                 partial(_is_roots, image),
                 may_climb=partial(file_identity.may_climb, image.uid),
