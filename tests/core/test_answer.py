@@ -96,6 +96,49 @@ def test_a_program_that_no_rule_can_name_is_not_remembered() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("owners", "line"),
+    [
+        (("flatpak:org.x.App",), "allow user=1000 example.com 443 tcp flatpak:org.x.App -s"),
+        (("container:0123456789ab",), "allow example.com 443 tcp container:0123456789ab -s"),
+        (
+            ("container:user@1000.service/box", "unit:user@1000.service"),
+            "allow example.com 443 tcp container:user@1000.service/box -s",
+        ),
+        (("unit:backup.service",), None),
+    ],
+)
+def test_what_a_flatpak_or_a_container_has_brought_along_is_its_own(owners: tuple[str, ...], line: str | None) -> None:
+    """A path would be the host's: only their names speak of such a program."""
+    boxed = replace(CURL, uid=1000, owners=owners, is_host_file=False)
+    asked = connection(program=by(boxed))
+    assert can_be_remembered(asked) is (line is not None)
+    if line is not None:
+        rule = rule_for_choice(asked, ALLOW, 0.0)
+        assert format_rule(rule) == line
+        assert Ruleset([rule]).decide(asked, 0.0).verdict is Verdict.ALLOW
+    of_the_host = connection(program=by(replace(boxed, is_host_file=True)))
+    assert format_rule(rule_for_choice(of_the_host, ALLOW, 0.0)) == "allow example.com 443 tcp /usr/bin/curl -s"
+    in_memory = connection(program=by(replace(boxed, executable="/memfd:x", program="/memfd:x")))
+    assert not can_be_remembered(in_memory)
+
+
+def test_an_answer_for_a_snap_outlives_its_revision() -> None:
+    def of(path: str, *owners: str) -> Connection:
+        return connection(program=by(replace(CURL, executable=path, program=path, owners=owners)))
+
+    def line_for(asked: Connection) -> str:
+        return format_rule(rule_for_choice(asked, ALLOW, 0.0))
+
+    path = "/snap/firefox/42/firefox"
+    assert line_for(of(path, "snap:firefox", "unit:x")) == "allow example.com 443 tcp snap:firefox -s"
+    assert line_for(of(f"/var/lib/snapd{path}", "snap:firefox")) == "allow example.com 443 tcp snap:firefox -s"
+    for elsewhere in (of(path), of(path, "snap:code"), of("/usr/bin/curl", "snap:code")):
+        assert line_for(elsewhere).split()[4] == elsewhere.attribution.process.program  # type: ignore[union-attr]
+    asked = replace(of(path, "snap:firefox"), asking=Asking(is_by_path=True))  # the rule that asks must cover it
+    assert line_for(asked) == f"allow example.com 443 tcp {path} -s"
+
+
 choices = st.builds(
     Choice,
     verdict=st.sampled_from([Verdict.ALLOW, Verdict.DENY]),

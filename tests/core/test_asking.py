@@ -12,7 +12,8 @@ from tinysnitch.core.rule_text import parse_rule
     ("lines", "name", "asking"),
     [
         ([], "example.com", NOBODY_ASKS),
-        (["ask - - - /usr/bin/curl"], "example.com", NOBODY_ASKS),
+        (["ask - - - /usr/bin/curl"], "example.com", Asking(is_by_path=True)),
+        (["ask - - - unit:x", "ask - - - /opt/**"], "example.com", Asking(is_by_path=True)),
         (["ask *.com - -", "ask example.com 443 tcp"], "example.com", NOBODY_ASKS),
         (["ask @ads - -"], "ads.example.com", NOBODY_ASKS),
         (["ask @ads - -"], "example.com", Asking(is_by_address=True)),  # its address is in the list

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.evasion.stage import CONNECT, PYTHON, TARGET, Stage
+from tests.evasion.stage import ATTACKER, CONNECT, PORT, PYTHON, TARGET, Stage
 from tests.lab.daemon import Daemon
 from tests.lab.world import WORLD4
 from tinysnitch.client.control_client import ControlClient
@@ -71,6 +71,29 @@ def test_a_link_that_is_turned_after_the_start(stage: Stage) -> None:
     record = stage.assert_denied(PYTHON, link, *TARGET)
     assert record["program"] != str(stage.script)
     assert link.readlink() == stage.script
+
+
+def test_a_link_that_is_turned_to_a_script_of_the_same_user(stage: Stage) -> None:
+    """It may be followed where it is as it was at the start."""
+    honest, link = stage.folder / "own.py", stage.folder / "own-link.py"
+    honest.write_text(CONNECT)
+    link.symlink_to(stage.folder / "turning-own.py")
+    (stage.folder / "turning-own.py").write_text(
+        f"import os, time\ntime.sleep(0.05)\nos.unlink('{link}')\nos.symlink('{honest}', '{link}')\n{CONNECT}"
+    )
+    give = ["chown", "-hR", ATTACKER, str(stage.folder)]
+    subprocess.run(give, check=True)
+    before = stage.daemon.rules.read_text()
+    stage.daemon.edit_rules(f"{before}allow - {PORT} tcp {honest}\n")
+    try:
+        assert stage.assert_denied(PYTHON, link, *TARGET)["program"] != str(honest)
+        link.unlink()
+        link.symlink_to(honest)
+        subprocess.run(give, check=True)
+        record = stage.run(PYTHON, link, *TARGET)
+        assert (record["verdict"], record["program"]) == ("allow", str(honest))
+    finally:
+        stage.daemon.edit_rules(before)
 
 
 @pytest.mark.parametrize("change", ["replaced", "rewritten"])

@@ -187,6 +187,27 @@ def test_a_link_of_another_user_counts_for_nothing(tmp_path: Path) -> None:
     assert identity.resolve_file(str(link)) is None
 
 
+@pytest.mark.privileged
+def test_a_link_of_the_programs_user_counts_where_it_leads_to_a_file_of_theirs(tmp_path: Path) -> None:
+    """As pipx and npm make them in a home. Whoever may turn the link may write the file, but not back in time."""
+    script, link = tmp_path / "script", tmp_path / "link"
+    script.write_text("")
+    link.symlink_to(script)
+    os.lchown(link, 1000, 1000)
+    now_ns = read_boot_ns()
+    assert identity.resolve_file(str(link), 1000, now_ns) is None
+    os.chown(script, 1000, 1000)
+    assert identity.resolve_file(str(link), 1000, now_ns) == str(script)
+    assert [identity.resolve_file(str(link), uid, now_ns) for uid in (0, 1001)] == [None, None]
+    assert identity.resolve_file(str(link), 1000, 0) is None  # of whose start nothing is known
+    time.sleep(0.02)  # the clock of files is a tick behind: inode(7)
+    link.rename(tmp_path / "new")
+    assert identity.resolve_file(str(tmp_path / "new"), 1000, now_ns) is None  # turned since
+    assert identity.resolve_file(str(tmp_path / "new"), 1000, read_boot_ns()) == str(script)
+    os.chown(script, 1001, 1001)
+    assert identity.resolve_file(str(tmp_path / "new"), 1000, read_boot_ns()) is None
+
+
 def test_links_without_end_and_into_proc(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "self").symlink_to("/proc/self/exe")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
 from tests.lab.world import PROGRAMS, WORLD4
 
@@ -35,3 +36,21 @@ def test_a_rule_for_the_owner_holds_in_its_cgroup_alone(owned: WatchedLab, owner
     assert owned.lab.run([*inside, *client]).returncode == 1
     record = owned.daemon.wait_connection(verdict="deny", args=[WORLD4, "80", owner])
     assert record["rule"] == f"deny {WORLD4} 80 tcp {owner}"
+
+
+def test_an_answer_for_a_file_that_a_flatpak_brought_along_is_for_the_flatpak(lab: Lab) -> None:
+    """Its browser is no file of the host's: without such a rule every page would be as many questions each day."""
+    daemon = lab.start_daemon(DNS_RULE)
+    cgroup, app = lab.cgroup / OWNERS["flatpak:org.example.App"], lab.folder / "app"
+    cgroup.mkdir()
+    app.write_text("")
+    own_file = 'echo $$ >"$0/cgroup.procs" && mount --bind /usr/bin/curl "$1" && shift && exec "$@"'
+    client = ["unshare", "--mount", "sh", "-c", own_file, str(cgroup), str(app), str(app), "-4", "http://shop.test/"]
+    running = lab.spawn(client)
+    ask = daemon.wait_ask()
+    assert ask["program"] == str(app)
+    daemon.answer(ask, "yes", "--for", "forever", "--any-args")
+    assert running.wait(timeout=20) == 0
+    assert daemon.rules.read_text() == f"{DNS_RULE}allow user=0 shop.test 80 tcp flatpak:org.example.App\n"
+    assert lab.run(client).returncode == 0
+    assert len(daemon.records("ask")) == 1

@@ -1,6 +1,7 @@
 """What a process is called: a script by its own name, code from elsewhere by its interpreter's, the kernel `kernel`."""
 
 import os
+import pwd
 import shutil
 import subprocess
 from pathlib import Path
@@ -21,6 +22,7 @@ PHP = "<?php fsockopen('{0}', {1});\n"
 PY = "import socket; socket.create_connection(('{0}', {1}))\n"
 CODE = {"python3": PY, "bash": SH, "perl": PERL, "node": NODE, "ruby": RUBY, "php": PHP}
 PATH = "/usr/bin:/bin"
+USER = (pwd.getpwnam("nobody").pw_uid, pwd.getpwnam("nobody").pw_gid)
 INTERPRETERS = [
     pytest.param(name, marks=pytest.mark.skipif(not shutil.which(name, path=PATH), reason=f"no {name} here"))
     for name in CODE
@@ -59,6 +61,19 @@ def test_a_script_that_is_executed_is_the_program(watched: WatchedLab, name: str
     port = next(_ports)
     script = write_script(watched, name, port, front.format(Path(find(name))))
     assert run_and_find(watched, [str(script), "x"], port)["program"] == str(script)
+
+
+def test_a_script_behind_a_link_of_its_users_own_is_the_program(watched: WatchedLab) -> None:
+    """What pipx and npm install into a home: a tool's rule must not be one for all that its interpreter runs."""
+    port = next(_ports)
+    script = write_script(watched, "python3", port, "#!/usr/bin/env python3\n")
+    link = watched.lab.folder / f"tool-{port}"
+    link.symlink_to(script)
+    command = ["env", f"PATH={PATH}", str(link)]
+    for path in (script, link):
+        os.lchown(path, *USER)
+    watched.lab.run(command, user="nobody")
+    assert watched.daemon.wait_connection(remote_port=port)["program"] == str(script)
 
 
 @pytest.mark.skipif(not shutil.which("dash"), reason="no dash here")

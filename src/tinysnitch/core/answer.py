@@ -1,6 +1,7 @@
 """From a choice to the rule that it makes: the line that a prompt shows is the line that is kept."""
 
 import math
+import re
 
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
@@ -17,21 +18,26 @@ _PROGRAM_KINDS = {
     AttributionSource.KERNEL: ProgramKind.KERNEL,
     AttributionSource.UNKNOWN: ProgramKind.UNKNOWN,
 }
+_BOXES = ("flatpak:", "snap:", "container:")
+_SNAP_FILE = re.compile(r"(?:/var/lib/snapd)?/snap/([^/]+)/")
+_FLATPAK = "flatpak:"  # any process of a user can be run under such a name, and so in a rule that user stands beside it
 
 
 def rule_for_choice(connection: Connection, choice: Choice, wall_s: float) -> Rule:
     """The rule that the choice stands for. That of lifetime `once` is to be shown, never to be kept."""
     flow, attribution = connection.flow, connection.attribution
     process = attribution.process
+    program = _program_of(connection)
+    is_for_user = choice.is_for_user or program.text.startswith(_FLATPAK)
     return Rule(
         verdict=choice.verdict,
         remote=_remote_of(connection, choice.remote),
         ports=ANY_PORT if choice.any_port else _ports_of(flow.port),
         protocol=general_protocol(flow.protocol),
         direction=flow.direction,
-        program=_program_of(attribution),
+        program=program,
         args=process.args if process and process.are_args_complete and not choice.any_args else None,
-        user=str(process.uid) if process and choice.is_for_user else connection.asking.user,
+        user=str(process.uid) if process and is_for_user else connection.asking.user,
         parent=connection.asking.parent,
         iface=connection.asking.iface,
         until_s=_end_of(choice.lifetime, attribution, wall_s),
@@ -60,8 +66,30 @@ def _ports_of(port: int) -> tuple[PortRange, ...]:
     return ((port, port),) if port else ANY_PORT
 
 
-def _program_of(attribution: Attribution) -> Program:
+def _program_of(connection: Connection) -> Program:
+    attribution = connection.attribution
+    box = _box_of(connection)
+    if box is not None:
+        return Program(ProgramKind.OWNER, box)
     return Program(_PROGRAM_KINDS[attribution.source], attribution.process.program if attribution.process else "")
+
+
+def _box_of(connection: Connection) -> str | None:
+    """The flatpak, snap or container whose own file runs: a path would mean the host's, or, with a snap's revision in
+    it, hold until the next one. A unit runs the host's files: what is none there (replaced by an upgrade, say) is no
+    reason for a rule for all that it runs."""
+    process = connection.attribution.process
+    if process is None or process.executable.startswith(MEMORY_FILE):
+        return None
+    if process.is_host_file:
+        snap = _snap_of(process.executable)
+        return snap if snap in process.owners and not connection.asking.is_by_path else None
+    return next((owner for owner in process.owners if owner.startswith(_BOXES)), None)
+
+
+def _snap_of(path: str) -> str | None:
+    found = _SNAP_FILE.match(path)
+    return f"snap:{found[1]}" if found else None
 
 
 def _end_of(lifetime: Lifetime, attribution: Attribution, wall_s: float) -> int | None:
@@ -74,7 +102,7 @@ def _end_of(lifetime: Lifetime, attribution: Attribution, wall_s: float) -> int 
 def refusal_to_remember(connection: Connection) -> str | None:
     """Why no rule can speak of this connection's program, so that an answer counts once; None where one can."""
     process = connection.attribution.process
-    if process is None:
+    if process is None or _box_of(connection) is not None:
         return None
     if not process.program.startswith("/"):
         return "the program has no path"

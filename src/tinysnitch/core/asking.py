@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from tinysnitch.core.remote_words import RemoteWords
-from tinysnitch.core.rule import Remote, RemoteKind, Rule
+from tinysnitch.core.rule import ProgramKind, Remote, RemoteKind, Rule
 from tinysnitch.core.scope import covers_remote
 
 
@@ -18,6 +18,7 @@ class Asking(msgspec.Struct, frozen=True):
     parent: str | None = None
     iface: str | None = None
     is_by_address: bool = False  # the connection has a name, and is asked about for its address
+    is_by_path: bool = False  # of its program
 
 
 NOBODY_ASKS = Asking()
@@ -32,4 +33,5 @@ def asking_of(rules: Iterable[Rule], name: str | None, words: RemoteWords) -> As
         parent=next((rule.parent for rule in rules if rule.parent), None),
         iface=next((rule.iface for rule in rules if rule.iface), None),
         is_by_address=bool(name) and not all(covers_remote(rule.remote, named, words) for rule in rules),
+        is_by_path=any(rule.program.kind in (ProgramKind.PATH, ProgramKind.GLOB) for rule in rules),
     )

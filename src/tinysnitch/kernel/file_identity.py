@@ -40,8 +40,27 @@ def is_host_file(path: str, device: int, inode: int, *, is_seen_by_all: bool = T
         if status.st_ino != inode:
             return False
         return status.st_dev == device or (is_seen_by_all and _is_in_superblock(path, device, inode))
+    except PermissionError:
+        return is_seen_by_all and _read_closed_device(path) == device
     except (OSError, ValueError):
         return False
+
+
+def _read_closed_device(path: str) -> int | None:
+    """s_dev of the file system that even root may not look into, where the path leads into one: FUSE of a user's own
+    (an AppImage, mount.fuse3(8)), NFS that takes root for nobody. Who may look there decides what is at the path."""
+    for folder in PurePosixPath(path).parents:
+        try:
+            descriptor = os.open(_raw(str(folder)), os.O_PATH | os.O_CLOEXEC)
+        except PermissionError:
+            continue
+        except OSError:
+            return None
+        try:
+            return read_superblock_device(descriptor)
+        finally:
+            os.close(descriptor)
+    return None
 
 
 def find_snap(path: str, device: int, inode: int) -> str | None:
@@ -88,28 +107,30 @@ def read_executable_device(pid: int) -> int | None:
         return None
 
 
-def resolve_file(path: str) -> str | None:
+def resolve_file(path: str, uid: int = 0, boot_ns: int = 0) -> str | None:
     """The regular file that an absolute path leads to, None when there is none.
 
-    A symbolic link counts only if it is root's: its owner may have turned any other one since the program started.
+    A symbolic link counts only if it is root's: its owner may have turned any other one since the program started. Or
+    if it is of the user who runs the program, older than the start (`boot_ns`), and leads to a file of theirs.
     """
     current, pending = "", _names(path)
-    mode, links = stat.S_IFDIR, 0
+    mode, links, is_own = stat.S_IFDIR, 0, False
     while pending and links <= _MAX_LINKS:
         part = pending.pop()
-        component = _read_component(f"{current}/{part}") if part != ".." else (stat.S_IFDIR, "..")
+        component = _read_component(f"{current}/{part}", uid, boot_ns) if part != ".." else (stat.S_IFDIR, 0, "..")
         if component is None:
             return None
-        mode, link = component
+        mode, owner, link = component
         if part == "..":
             current = current.rpartition("/")[0]
         elif link is None:
             current = f"{current}/{part}"
         else:
             links += 1
+            is_own = is_own or owner != 0
             pending += _names(link)
             current = "" if link.startswith("/") else current
-    return current if stat.S_ISREG(mode) else None
+    return current if stat.S_ISREG(mode) and not (is_own and owner != uid) else None
 
 
 def may_climb(uid: int, left: Sequence[str], script: str) -> bool:
@@ -132,17 +153,17 @@ def _names(path: str) -> list[str]:
     return [part for part in reversed(path.split("/")) if part not in ("", ".")]
 
 
-def _read_component(path: str) -> tuple[int, str | None] | None:
-    """Mode and, for a link of root's, where it leads; None for what does not count."""
+def _read_component(path: str, uid: int, boot_ns: int) -> tuple[int, int, str | None] | None:
+    """Mode, owner and, for a link of root's or this user's, where it leads; None for what does not count."""
     try:
         status = os.lstat(_raw(path))
         if status.st_dev == os.lstat("/proc").st_dev:  # mounted anywhere: `self` is the daemon here, not the program
             return None
         if not stat.S_ISLNK(status.st_mode):
-            return status.st_mode, None
-        return (
-            (status.st_mode, os.readlink(_raw(path)).decode("utf-8", "surrogateescape")) if status.st_uid == 0 else None
-        )
+            return status.st_mode, status.st_uid, None
+        if status.st_uid and (status.st_uid != uid or _is_younger(status, boot_ns)):
+            return None
+        return status.st_mode, status.st_uid, os.readlink(_raw(path)).decode("utf-8", "surrogateescape")
     except (OSError, ValueError):
         return None
 
@@ -188,9 +209,13 @@ def is_changed_since(path: str, boot_ns: int) -> bool:
     known). No privilege short of the clock's sets st_ctime, which is at most a clock tick behind: inode(7). A folder
     above that was exchanged is not seen: what is made and deleted in it changes its times, too."""
     try:
-        return boot_ns > 0 and os.stat(_raw(path)).st_ctime_ns - read_boot_moment_ns() > boot_ns
+        return boot_ns > 0 and _is_younger(os.stat(_raw(path)), boot_ns)
     except (OSError, ValueError):
         return True
+
+
+def _is_younger(status: os.stat_result, boot_ns: int) -> bool:
+    return status.st_ctime_ns - read_boot_moment_ns() > boot_ns
 
 
 class Digests:

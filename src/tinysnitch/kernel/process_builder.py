@@ -100,7 +100,7 @@ class ProcessBuilder:
             )
             program = naming.identify_program(
                 captured,
-                file_identity.resolve_file,
+                partial(file_identity.resolve_file, uid=image.uid, boot_ns=image.executed_ns),
                 self._extra,
                 partial(_is_roots, image),
                 may_climb=partial(file_identity.may_climb, image.uid),
@@ -112,7 +112,7 @@ class ProcessBuilder:
     def _is_host_file(self, image: Image, program: Program, pid: int) -> bool:
         """The executable by its identity; a script, of which only the path is known, by what the process sees there."""
         device = file_identity.decode_device(image.device)
-        is_ours = not image.flags & structs.IMAGE_USER_NAMESPACE
+        is_ours = not image.flags & (structs.IMAGE_USER_NAMESPACE | structs.IMAGE_DELETED)
         if not file_identity.is_host_file(image.executable, device, image.inode, is_seen_by_all=is_ours):
             return False
         return program.run_by is None or (is_ours and file_identity.is_seen_alike(pid, program.path))

@@ -27,7 +27,7 @@ class LiveProcess(msgspec.Struct, frozen=True, kw_only=True):
     started_ns: int  # as in Status
     uid: int  # real
     executable: str
-    device: int  # st_dev of the executable
+    device: int  # st_dev of the executable, 0 when it can't be told
     inode: int
     is_deleted: bool
     argv: tuple[str, ...]
@@ -81,7 +81,7 @@ def read_process(pid: int) -> LiveProcess | None:
 
 
 def _read_fields(pid: int, status: Status) -> LiveProcess:
-    file = os.stat(f"/proc/{pid}/exe")
+    device, inode, is_deleted = _read_file(pid)
     argv, is_complete = read_argv(pid)
     executable = read_link(pid, "exe")
     uid = read_uid(pid)
@@ -92,15 +92,34 @@ def _read_fields(pid: int, status: Status) -> LiveProcess:
         parent_pid=status.parent_pid,
         started_ns=status.started_ns,
         uid=uid,
-        executable=executable.removesuffix(_DELETED) if file.st_nlink == 0 else executable,
-        device=file.st_dev,
-        inode=file.st_ino,
-        is_deleted=file.st_nlink == 0,
+        executable=executable.removesuffix(_DELETED) if is_deleted else executable,
+        device=device,
+        inode=inode,
+        is_deleted=is_deleted,
         argv=argv,
         is_argv_complete=is_complete,
         directory=read_link(pid, "cwd"),
         cgroup=read_cgroup(pid),
     )
+
+
+def _read_file(pid: int) -> tuple[int, int, bool]:
+    """Device and inode of the executable, and whether it has no name any more. Where not even root may look (FUSE of a
+    user's own, as an AppImage mounts), the device is 0, and the rest what proc_pid_fdinfo(5) and the link say."""
+    try:
+        file = os.stat(f"/proc/{pid}/exe")
+    except PermissionError:
+        return 0, _read_inode(f"/proc/{pid}/exe"), read_link(pid, "exe").endswith(_DELETED)
+    return file.st_dev, file.st_ino, file.st_nlink == 0
+
+
+def _read_inode(path: str) -> int:
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        with open(f"/proc/self/fdinfo/{descriptor}", "rb") as file:
+            return int(next((line.split()[1] for line in file if line.startswith(b"ino:")), b"0"))
+    finally:
+        os.close(descriptor)
 
 
 def read_argv(pid: int) -> tuple[tuple[str, ...], bool]:

@@ -1,0 +1,90 @@
+"""The rules of 2019's program, as it wrote them and as its tests and its readme had them: each loads here, and decides
+as there. What differs is in docs/rules.md, and only ever stricter: here the second table."""
+
+import pytest
+from msgspec.structs import replace
+
+from tests.core.rule_strategies import FACTS
+from tests.core.test_ruleset import CURL, by, connection
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.flow import ICMP, UDP, Direction
+from tinysnitch.core.rule_text import parse_rules
+from tinysnitch.core.ruleset import Ruleset
+from tinysnitch.core.verdict import Verdict
+
+ALLOW, DENY, ASK = Verdict.ALLOW, Verdict.DENY, Verdict.ASK
+PYTHON_SERVER = by(replace(CURL, program="/usr/bin/python3.7", args=("-m", "http.server")))
+OF_CURL = by(replace(CURL, args=("google.com", "-v")))
+
+
+def to(remote: str, port: int = 443, protocol: int = 6) -> Connection:
+    return connection(None, remote=remote, port=port, protocol=protocol)
+
+
+SAME = [
+    # four columns
+    ("allow 1.1.1.1 53 udp", to("1.1.1.1", 53, UDP), ALLOW),
+    ("deny 1.1.1.1 53 udp", to("1.1.1.1", 53, UDP), DENY),
+    ("allow 1.1.1.1 53 udp", to("1.1.1.1", 53), ASK),
+    ("allow google.com 80 tcp", connection("google.com", port=80), ALLOW),
+    ("allow google.com 80 tcp", connection("www.google.com", port=80), ASK),
+    ("deny localhost 8000 tcp", to("127.0.0.1", 8000), DENY),
+    ("allow localhost 1200 udp", to("192.168.1.5", 1200, UDP), ALLOW),  # an address of this machine
+    # its key d, and p (any port was `-` at first, `*` later)
+    ("allow *.google.com 443 tcp", connection("google.com"), ALLOW),
+    ("allow *.google.com 443 tcp", connection("a.b.google.com"), ALLOW),
+    ("allow *.google.com * tcp", connection("www.google.com", port=8443), ALLOW),
+    ("allow google.com - tcp", connection("google.com", port=8443), ALLOW),
+    ("allow *.co.uk 443 tcp", connection("bbc.co.uk"), ALLOW),  # of names it knew the last two labels only
+    ("allow 10.1.2.* 443 tcp", to("10.1.2.9"), ALLOW),
+    ("allow 10.1.*.* 443 tcp", to("10.2.0.9"), ASK),
+    ("deny 10.*.*.* * udp", to("10.9.9.9", 9, UDP), DENY),
+    ("allow 8.8.8.8 * icmp", to("8.8.8.8", 0, ICMP), ALLOW),
+    # which of several
+    ("deny *.google.com 443 tcp\nallow google.com 443 tcp", connection("google.com"), ALLOW),
+    ("allow google.com * tcp\ndeny google.com 443 tcp", connection("google.com"), DENY),
+    ("deny 10.*.*.* 22 tcp\nallow 10.1.2.* 22 tcp", to("10.1.2.3", 22), ALLOW),
+    # six columns; `-` as a program or its arguments is any
+    ("allow google.com 443 tcp /usr/bin/curl google.com -v", connection("google.com", OF_CURL), ALLOW),
+    ("allow google.com 443 tcp /usr/bin/curl google.com", connection("google.com", OF_CURL), ASK),
+    ("allow google.com - tcp /usr/bin/curl -", connection("google.com", OF_CURL), ALLOW),
+    ("allow google.com 443 tcp - -", connection("google.com", OF_CURL), ALLOW),
+    ("deny google.com 443 tcp /usr/bin/wget -", connection("google.com", OF_CURL), ASK),
+    (
+        "allow 93.184.216.34 8000 tcp-src /usr/bin/python3.7 -m http.server",
+        connection(None, PYTHON_SERVER, port=8000, direction=Direction.INBOUND),
+        ALLOW,
+    ),
+    ("allow google.com 443 tcp   # why not\n\n# deny google.com 443 tcp\r\n", connection("google.com"), ALLOW),
+]
+STRICTER = [
+    # There the line further up won; and a name with any port was asked for before its domain with the port.
+    ("allow google.com 443 tcp\ndeny google.com 443 tcp", connection("google.com"), DENY),
+    ("allow google.com * tcp\ndeny *.google.com 443 tcp", connection("google.com"), DENY),
+    # Without -src a line was for both directions.
+    (
+        "allow localhost 8000 tcp",
+        connection(None, PYTHON_SERVER, port=8000, direction=Direction.INBOUND),
+        ASK,
+    ),
+    # Arguments were one text, and so had no quotes.
+    (
+        "allow google.com 443 tcp /usr/bin/sh -c x y",
+        connection("google.com", by(replace(CURL, args=("-c", "x y")))),
+        ASK,
+    ),
+    ("allow *.localhost - tcp", to("127.0.0.1"), ASK),  # its key d, where the question was about this machine
+]
+
+
+@pytest.mark.parametrize(("text", "asked", "verdict"), [*SAME, *STRICTER])
+def test_a_file_of_2019_loads_and_decides(text: str, asked: Connection, verdict: Verdict) -> None:
+    rules, errors = parse_rules(text, "old.rules")
+    assert errors == []
+    assert Ruleset(rules, FACTS).decide(asked, 0.0).verdict is verdict
+
+
+def test_what_the_key_d_wrote_for_an_address_is_told() -> None:
+    """It took its last two numbers for a domain."""
+    _, errors = parse_rules("allow *.2.3 443 tcp", "old.rules")
+    assert [str(error) for error in errors] == ["old.rules:1:7: not an address"]

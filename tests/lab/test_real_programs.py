@@ -1,0 +1,103 @@
+"""Programs that people have, as they are: each is asked about by its own name, and not once more when it runs again."""
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.lab.daemon import Daemon
+from tests.lab.lab import Lab
+
+pytestmark = [pytest.mark.privileged, pytest.mark.slow]
+
+RESOLVERS = "allow @resolvers 53 udp\n"
+GIT_HTTP = "/usr/lib/git-core/git-remote-http"
+APT_HTTP = "/usr/lib/apt/methods/http"
+HOSTS = ["four.test", "n1.cdn.test", "n0.page.test"]
+
+
+def answer_all(daemon: Daemon, running: subprocess.Popen[str]) -> list[str]:
+    """Say yes for ever to each question until the command is done: the lines of the rules that it took."""
+    answered = 0
+    while running.poll() is None:
+        for ask in daemon.records("ask")[answered:]:
+            daemon.answer(ask, "yes", "--for", "forever")
+            answered += 1
+        time.sleep(0.05)
+    return daemon.rules.read_text().splitlines()[1:]
+
+
+def run_twice(lab: Lab, command: list[str]) -> list[str]:
+    daemon = lab.start_daemon(RESOLVERS)
+    first = lab.spawn(command)
+    rules = answer_all(daemon, first)
+    assert first.returncode == 0, first.communicate()[0]
+    asked = len(daemon.records("ask"))
+    again = lab.run(command, timeout_s=30)
+    assert again.returncode == 0, again.stderr
+    assert len(daemon.records("ask")) == asked == len(rules)
+    return rules
+
+
+def find(name: str) -> str:
+    return shutil.which(name, path="/usr/bin:/bin") or pytest.skip(f"no {name} here")
+
+
+def test_apt_asks_for_each_source_as_its_method(lab: Lab) -> None:
+    """Which runs as a user of its own, and asks for names by SRV first."""
+    command = [find("apt-get"), *_apt_options(lab), "update"]
+    rules = run_twice(lab, command)
+    assert sorted(rules) == sorted(f"allow {host} 80 tcp {APT_HTTP} ()" for host in HOSTS)
+
+
+def test_apt_may_be_let_go_by_its_parent(lab: Lab) -> None:
+    daemon = lab.start_daemon(f"{RESOLVERS}allow parent={find('apt-get')} - 80 tcp\n", timeout_s=0)
+    assert lab.run(["apt-get", *_apt_options(lab), "-o", "APT::Update::Error-Mode=any", "update"]).returncode == 0
+    assert {record["uid"] for record in daemon.records("connection") if record["remote_port"] == 80} != {0}
+
+
+def _apt_options(lab: Lab) -> list[str]:
+    """Sources of the lab alone, with nothing in them, and folders that `_apt` may write."""
+    folder, site = lab.folder / "apt", lab.folder / "world" / "www" / "debian"
+    site.mkdir()
+    (site / "Packages").write_text("")
+    (site / "Release").write_text("Date: Thu, 01 Jan 2026 00:00:00 UTC\n")
+    for name in ("lists/partial", "cache/archives/partial"):
+        (folder / name).mkdir(parents=True)
+    (folder / "sources").write_text("".join(f"deb [trusted=yes] http://{host}/debian/ ./\n" for host in HOSTS))
+    subprocess.run(["chown", "-R", "_apt", str(folder)], check=True)
+    places = {
+        "Dir::Etc::sourcelist": folder / "sources",
+        "Dir::Etc::sourceparts": "-",
+        "Dir::State::lists": folder / "lists",
+        "Dir::Cache": folder / "cache",
+    }
+    return [word for key, value in places.items() for word in ("-o", f"{key}={value}")]
+
+
+def test_git_asks_as_its_helper(lab: Lab) -> None:
+    git = find("git")
+    _make_repository(lab.folder / "world" / "www" / "x.git")
+    rules = run_twice(lab, [git, "ls-remote", "http://four.test/x.git"])
+    assert rules == [f"allow four.test 80 tcp {GIT_HTTP} http://four.test/x.git http://four.test/x.git"]
+
+
+def _make_repository(bare: Path) -> None:
+    make = """
+    git init -q "$0.work"; cd "$0.work"; git -c user.name=a -c user.email=a@b.test commit -q --allow-empty -m x
+    git clone -q --bare . "$0"; git -C "$0" update-server-info
+    """
+    subprocess.run(["sh", "-ec", make, str(bare)], check=True)
+
+
+def test_many_connections_at_once_are_one_question(lab: Lab) -> None:
+    rules = run_twice(lab, ["curl", "-4", "-sS", "--parallel", "-o", "/dev/null", "http://far.test/[1-20]"])
+    assert rules == ["allow far.test 80 tcp /usr/bin/curl -4 -sS --parallel -o /dev/null 'http://far.test/[1-20]'"]
+
+
+def test_ping_is_asked_about_by_name(lab: Lab) -> None:
+    assert run_twice(lab, ["ping", "-4", "-c1", "-W9", "far.test"]) == [
+        "allow far.test - icmp /usr/bin/ping -4 -c1 -W9 far.test"
+    ]
