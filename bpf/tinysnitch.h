@@ -82,10 +82,12 @@ enum boundness { UNBOUND = 0, BOUND = 1, ALONE = 2 };
 /* value of `sockets`; beside the owner, so that to begin a watch costs no look-up of its own */
 struct owned_socket {
 	struct owner owner;
-	__u32 watch; /* enum watch_state of TCP, 0: none was begun */
 	__u16 let_go_port;
 	__u8 is_let_go; /* the SYN of the last connect(), to this remote */
 	__u8 boundness; /* enum boundness */
+	__u8 watch;     /* enum watch_state of TCP, 0: none was begun */
+	__u8 is_given;  /* the owner got it, and has not used it yet */
+	__u16 pad;
 	__u8 let_go_to[16];
 };
 

@@ -31,6 +31,7 @@ _DIRECTIONS = {Direction.OUTBOUND: structs.OUTBOUND, Direction.INBOUND: structs.
 _VERDICTS = {Verdict.ALLOW: structs.VERDICT_ALLOW, Verdict.DENY: structs.VERDICT_DENY}
 _PROVISIONAL = {Watch.NOTED: structs.VERDICT_ALLOW_NOTED, Watch.GUARDED: structs.VERDICT_ALLOW_GUARDED}
 _WATCH_STATES = {Verdict.ALLOW: structs.WATCH_OVER, Verdict.DENY: structs.WATCH_CUT}
+_IS_GIVEN = list(structs.OWNED_SOCKET.fields).index("is_given")
 _NO_REMOTE = (bytes(16), 0)
 _NOBODY = (0, 0, 0, 0)  # as an owner
 _NOWHERE = (bytes(16), 0, 0, 0)  # as a listener's key
@@ -200,6 +201,12 @@ class BpfPrograms:
         found = self._maps.sockets.find(cookie) or self._maps.released.find(cookie)
         return None if found is None else Owner(*found[:4])
 
+    def find_sender(self, cookie: int) -> Owner | None:
+        """The same, but for who got the socket and has not used it yet."""
+        found = self._maps.sockets.find(cookie)
+        is_given = found is not None and found[_IS_GIVEN]
+        return None if is_given else self.find_owner(cookie)
+
     # What was there before
 
     def seed_image(self, image: Image) -> int:
@@ -219,7 +226,7 @@ class BpfPrograms:
 
     def seed_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool:
         """A SYN that it has sent was not ours to judge: what answers that one is welcome."""
-        value = (*pack_owner(owner), 0, remote_port, 1, 1, remote)
+        value = (*pack_owner(owner), remote_port, 1, 1, 0, 0, 0, remote)
         return self._maps.sockets.write((cookie,), value, BPF_NOEXIST)
 
     def withdraw_process(self, pid: int, exec_id: int) -> None:

@@ -85,7 +85,9 @@ class Layout:
 
 OWNER = Layout({"exec_id": "Q", "started_ns": "Q", "pid": "I", "uid": "I"})
 OWNED_SOCKET = Layout(
-    OWNER.inside("owner") | {"watch": "I", "let_go_port": "H", "is_let_go": "B", "boundness": "B", "let_go_to": "16s"}
+    OWNER.inside("owner")
+    | {"let_go_port": "H", "is_let_go": "B", "boundness": "B", "watch": "B", "is_given": "B", "pad": "H"}
+    | {"let_go_to": "16s"}
 )
 PROCESS = Layout({"exec_id": "Q", "started_ns": "Q"})
 LISTENER_KEY = Layout({"address": "16s", "port": "H", "protocol": "B", "pad": "B"})
