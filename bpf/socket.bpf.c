@@ -185,9 +185,11 @@ int on_post_bind6(struct bpf_sock *ctx)
 static __always_inline __u64 find_used(struct bpf_sock_addr *ctx)
 {
 	struct sock *whose, *sk = BPF_CORE_READ((struct bpf_sock_addr_kern *)ctx, sk);
+	__u64 cookie = bpf_get_socket_cookie(ctx);
 
 	if (!is_kernel_socket(sk))
-		return bpf_get_socket_cookie(ctx);
+		return cookie;
+	bpf_map_delete_elem(&sockets, &cookie); /* what was let go is another connection's (handshake.bpf.h) */
 	whose = ctx->protocol == TCP ? find_mptcp_socket(sk) : NULL;
 	if (!whose || !has_open(BPF_CORE_READ(whose, sk_socket)))
 		return 0;
