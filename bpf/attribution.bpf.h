@@ -18,9 +18,9 @@ static __always_inline void blame_kernel(struct attribution *attribution)
 	attribution->owner = (struct owner){.exec_id = EXEC_ID_KERNEL};
 }
 
-/* `socket` NULL: it may have been released */
-static __always_inline bool copy_owner(struct owned_socket *socket, __u64 cookie, struct owner *owner)
+static __always_inline bool find_owner(__u64 cookie, struct owner *owner)
 {
+	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
 	struct owner *known = socket ? &socket->owner : bpf_map_lookup_elem(&released, &cookie);
 
 	if (!known)
@@ -29,9 +29,18 @@ static __always_inline bool copy_owner(struct owned_socket *socket, __u64 cookie
 	return true;
 }
 
-static __always_inline bool find_owner(__u64 cookie, struct owner *owner)
+/* The same for what is sent. `socket` NULL: it may have been released */
+static __always_inline void find_sender(const struct owned_socket *socket, __u64 cookie, struct owner *owner)
 {
-	return copy_owner(bpf_map_lookup_elem(&sockets, &cookie), cookie, owner);
+	struct owner *known;
+
+	if (socket) {
+		copy_sender(socket, owner);
+		return;
+	}
+	known = bpf_map_lookup_elem(&released, &cookie);
+	if (known)
+		*owner = *known;
 }
 
 /*
@@ -42,6 +51,7 @@ static __always_inline bool is_borrowed(struct sock *sk, __u8 protocol, struct o
 {
 	struct tcp_sock *tcp = (struct tcp_sock *)sk;
 	struct sock *whose;
+	__u64 cookie;
 
 	if (protocol != TCP)
 		return false;
@@ -50,7 +60,8 @@ static __always_inline bool is_borrowed(struct sock *sk, __u8 protocol, struct o
 	whose = find_mptcp_socket(sk);
 	if (!whose)
 		return false;
-	find_owner(BPF_CORE_READ(whose, __sk_common.skc_cookie.counter), owner);
+	cookie = BPF_CORE_READ(whose, __sk_common.skc_cookie.counter);
+	find_sender(bpf_map_lookup_elem(&sockets, &cookie), cookie, owner);
 	return true;
 }
 
@@ -93,7 +104,7 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 	}
 	attribution->cookie = cookie;
 	attribution->socket = bpf_map_lookup_elem(&sockets, &cookie);
-	copy_owner(attribution->socket, cookie, &attribution->owner);
+	find_sender(attribution->socket, cookie, &attribution->owner);
 	if (flow->protocol != TCP) /* a SYN is of who called connect(), whoever runs when it is sent again */
 		correct_sender(skb, cookie, &attribution->owner);
 	if (attribution->owner.exec_id != EXEC_ID_UNKNOWN)

@@ -12,13 +12,13 @@ char LICENSE[] SEC("license") = "GPL";
 static __noinline void replace_owner(struct claim *claim)
 {
 	struct owned_socket *known = bpf_map_lookup_elem(&sockets, &claim->cookie);
-	struct owned_socket socket = {.owner = claim->owner, .boundness = BOUND};
+	struct owned_socket socket = {.owner = claim->owner, .boundness = BOUND, .is_given = 1};
 	struct listener *listener = find_bound(claim->cookie);
 
 	if (listener)
 		hand_over(claim->cookie, listener, &claim->owner);
 	if (known)
-		known->owner = claim->owner;
+		give_socket(known, &claim->owner);
 	else
 		bpf_map_update_elem(&sockets, &claim->cookie, &socket, BPF_NOEXIST);
 }

@@ -6,6 +6,7 @@
 #ifndef CONVERSATION_BPF_H
 #define CONVERSATION_BPF_H
 
+#include "astray.bpf.h"
 #include "attribution.bpf.h"
 #include "packet.bpf.h"
 
@@ -19,6 +20,7 @@ struct question {
 	__u32 transport;  /* where its header begins */
 	bool is_headless; /* a fragment that is not the first has none */
 	bool is_watched;
+	bool is_own; /* the remote is this machine; looked for where no conversation goes on */
 };
 
 static __always_inline void name_conversation(struct __sk_buff *skb, struct question *question, __u32 transport)
@@ -128,7 +130,8 @@ static __always_inline bool goes_on(struct __sk_buff *skb, const struct settings
 {
 	bool is_answer = conversation->begun_by != question->flow.direction;
 
-	if (question->flow.direction == OUTBOUND && conversation->is_watched)
+	if (question->flow.direction == OUTBOUND &&
+	    (conversation->is_watched || (conversation->is_own && !stays_here(skb))))
 		return false;
 	if (question->role != ROLE_ANY && is_answer != (question->role == ROLE_ANSWERS))
 		return false;
@@ -159,6 +162,7 @@ static __always_inline void note_conversation(const struct settings *settings, c
 		.pid = read_current_pid(),
 		.begun_by = question->flow.direction,
 		.is_watched = question->is_watched,
+		.is_own = question->is_own,
 	};
 
 	if (question->role == ROLE_NONE || question->role == ROLE_ANSWERS)

@@ -31,6 +31,17 @@ static __always_inline bool is_led_elsewhere(struct __sk_buff *skb)
 	return next_header != TCP && (!parse_packet(skb, &flow, &transport, &role) || transport.is_routed);
 }
 
+/* Of TCP. The interface of a connection that is there is chosen by SO_BINDTODEVICE alone. */
+static __always_inline bool goes_astray(struct __sk_buff *skb)
+{
+	struct flow_key flow = {.direction = OUTBOUND};
+	enum packet_role role = ROLE_NONE;
+	struct transport transport = {};
+
+	return is_bound_to_device(skb) && !stays_here(skb) && parse_packet(skb, &flow, &transport, &role) &&
+	       is_own(&flow);
+}
+
 static __always_inline bool is_dhcp(const struct flow_key *flow, bool is_v4)
 {
 	if (is_v4)

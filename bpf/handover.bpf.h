@@ -32,6 +32,17 @@ static __always_inline struct listener *find_bound(__u64 cookie)
 	return key ? bpf_map_lookup_elem(&listeners, key) : NULL;
 }
 
+/*
+ * What it sends is not its heir's before that uses it: a SYN may be held, and others may have it still. Seen before the
+ * owner is, which is read first (copy_sender()).
+ */
+static __always_inline void give_socket(struct owned_socket *socket, const struct owner *owner)
+{
+	socket->is_given = 1;
+	barrier();
+	socket->owner = *owner;
+}
+
 /* Word by word, as it is read: for a moment an owner may be two halves, which is nobody's, and so a miss. */
 static __always_inline void hand_over(__u64 cookie, struct listener *listener, const struct owner *owner)
 {
@@ -43,7 +54,7 @@ static __always_inline void hand_over(__u64 cookie, struct listener *listener, c
 	if (listener->cookie == cookie)
 		listener->owner = *owner;
 	if (socket)
-		socket->owner = *owner;
+		give_socket(socket, owner);
 }
 
 #endif

@@ -2,7 +2,8 @@
 /*
  * A socket is connecting while its SYN is still held, and takes any SYN+ACK that acknowledges the number it began with
  * (tcp_rcv_synsent_state_process()), which a program in league can tell the remote before. So what answers a SYN that
- * was not let go is dropped. One dropped too many costs a second: the SYN is sent again, and judged again.
+ * was not let go is dropped, and so is what answers nothing that is known: whoever can fill a table can have forgotten
+ * what is held. One dropped too many costs a second: the SYN is sent again, and judged again.
  */
 #ifndef HANDSHAKE_BPF_H
 #define HANDSHAKE_BPF_H
@@ -15,6 +16,16 @@ static __always_inline bool is_let_go(const struct owned_socket *socket, const s
 	       !__builtin_memcmp(socket->let_go_to, flow->remote, sizeof(flow->remote));
 }
 
+/* Of none that a program uses: a subflow of MPTCP, say. Whose it is is looked for each time (is_borrowed()). */
+static __always_inline void note_unknown_let_go(const struct question *question)
+{
+	struct owned_socket socket = {.let_go_port = question->flow.remote_port, .is_let_go = 1, .boundness = BOUND};
+
+	__builtin_memcpy(socket.let_go_to, question->flow.remote, sizeof(socket.let_go_to));
+	if (bpf_map_update_elem(&sockets, &question->whose.cookie, &socket, BPF_ANY))
+		count(LOST_SOCKETS);
+}
+
 /*
  * A packet that leaves was allowed. Of TCP only a SYN is asked about. With where it goes, since it may have been held
  * till its socket connects elsewhere.
@@ -24,22 +35,34 @@ static __always_inline void note_let_go(const struct question *question)
 	struct owned_socket *socket = question->whose.socket;
 	const struct flow_key *flow = &question->flow;
 
-	if (flow->protocol != TCP || !socket || is_let_go(socket, flow))
+	if (flow->protocol != TCP || (socket && is_let_go(socket, flow)))
 		return;
+	if (!socket) {
+		if (question->whose.cookie)
+			note_unknown_let_go(question);
+		return;
+	}
 	__builtin_memcpy(socket->let_go_to, flow->remote, sizeof(flow->remote));
 	socket->let_go_port = flow->remote_port;
 	socket->is_let_go = 1;
 }
 
-/* A subflow of MPTCP has no entry of its own; without early demux, and behind extension headers, no socket is known. */
+/* Behind an extension header of IPv6. No answer has one that was not made to be taken for none. */
+static __always_inline bool is_behind_extension(const struct question *question)
+{
+	return !is_mapped(question->flow.remote) && question->transport != sizeof(struct ipv6_header);
+}
+
+/* No socket is known without early demux (a sysctl), and behind extension headers. */
 static __always_inline bool answers_held_flow(const struct settings *settings, struct question *question, __u64 cookie)
 {
 	struct flow *flow = bpf_map_lookup_elem(&flows, &question->flow);
 	struct owned_socket *socket;
 	enum verdict verdict;
 
-	if (!flow || (cookie && flow->cookie != cookie)) /* it never was a miss */
-		return false;
+	/* It never was a miss, or is forgotten. Of what a socket was let go with it knows; scoped, most are others'. */
+	if (!flow || (cookie && flow->cookie != cookie))
+		return !settings->is_scoped && (cookie || is_behind_extension(question));
 	socket = bpf_map_lookup_elem(&sockets, &flow->cookie);
 	if (socket)
 		return !is_let_go(socket, &question->flow);

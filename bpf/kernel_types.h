@@ -172,11 +172,19 @@ struct bpf_sock_addr_kern {
 	struct sock *sk;
 };
 
-struct net_device;
+struct net_device {
+	unsigned int flags;
+	unsigned long priv_flags : 32;
+};
+
+struct dst_entry {
+	struct net_device *dev;
+};
 
 struct sk_buff {
 	struct net_device *dev;
 	struct sock *sk;
+	unsigned long _skb_refdst;
 	__u16 inner_transport_header;
 };
 

@@ -93,6 +93,15 @@ struct {
 	__type(value, struct conversation);
 } conversations SEC(".maps");
 
+/* Addresses of this machine but for those of loopback and of the link: in which epoch they were written last */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__type(key, struct own_key);
+	__type(value, __u32);
+} own_addresses SEC(".maps");
+
 /* What connections without a name say is read, or was: each that sent something. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

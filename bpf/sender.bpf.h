@@ -42,6 +42,17 @@ static __noinline bool has_open(struct socket *wanted)
 	return search.is_found;
 }
 
+/*
+ * Who got a socket and has not used it yet is no sender: unknown. Read in this order, see give_socket(); and without a
+ * branch, which would lead the verifier through most of a program twice.
+ */
+static __always_inline void copy_sender(const struct owned_socket *socket, struct owner *owner)
+{
+	*owner = socket->owner;
+	barrier();
+	owner->exec_id &= socket->is_given - 1ULL;
+}
+
 /* Others send when their timers and the acknowledgements say so, be it inside a tunnel of another protocol. */
 static __always_inline bool sends_within_the_call(__u32 type)
 {

@@ -26,7 +26,7 @@ static __always_inline void note_owner(__u64 cookie, const struct owner *owner)
 	struct owned_socket *known = bpf_map_lookup_elem(&sockets, &cookie);
 	struct owned_socket socket = {.owner = *owner, .boundness = known ? known->boundness : BOUND};
 
-	if (known && is_same_owner(&known->owner, owner)) {
+	if (known && is_same_owner(&known->owner, owner) && !known->is_given) {
 		if (known->is_let_go) /* connect() comes here while no SYN is on its way (__inet_stream_connect()) */
 			known->is_let_go = 0;
 		return;
@@ -73,7 +73,12 @@ static __always_inline bool may_still_send(struct bpf_sock *ctx)
 
 static __always_inline void keep_released(__u64 cookie, const struct owned_socket *socket)
 {
-	if (socket && bpf_map_update_elem(&released, &cookie, &socket->owner, BPF_ANY))
+	struct owner owner;
+
+	if (!socket)
+		return;
+	copy_sender(socket, &owner);
+	if (bpf_map_update_elem(&released, &cookie, &owner, BPF_ANY))
 		count(LOST_SOCKETS);
 }
 
@@ -180,9 +185,11 @@ int on_post_bind6(struct bpf_sock *ctx)
 static __always_inline __u64 find_used(struct bpf_sock_addr *ctx)
 {
 	struct sock *whose, *sk = BPF_CORE_READ((struct bpf_sock_addr_kern *)ctx, sk);
+	__u64 cookie = bpf_get_socket_cookie(ctx);
 
 	if (!is_kernel_socket(sk))
-		return bpf_get_socket_cookie(ctx);
+		return cookie;
+	bpf_map_delete_elem(&sockets, &cookie); /* what was let go is another connection's (handshake.bpf.h) */
 	whose = ctx->protocol == TCP ? find_mptcp_socket(sk) : NULL;
 	if (!whose || !has_open(BPF_CORE_READ(whose, sk_socket)))
 		return 0;

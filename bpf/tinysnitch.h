@@ -59,6 +59,10 @@ struct image {
 	char args[ARGS_SIZE];
 };
 
+struct own_key {
+	__u8 address[16];
+};
+
 /* key: tgid in the initial pid namespace */
 struct process {
 	__u64 exec_id;
@@ -82,10 +86,12 @@ enum boundness { UNBOUND = 0, BOUND = 1, ALONE = 2 };
 /* value of `sockets`; beside the owner, so that to begin a watch costs no look-up of its own */
 struct owned_socket {
 	struct owner owner;
-	__u32 watch; /* enum watch_state of TCP, 0: none was begun */
 	__u16 let_go_port;
 	__u8 is_let_go; /* the SYN of the last connect(), to this remote */
 	__u8 boundness; /* enum boundness */
+	__u8 watch;     /* enum watch_state of TCP, 0: none was begun */
+	__u8 is_given;  /* the owner got it, and has not used it yet */
+	__u16 pad;
 	__u8 let_go_to[16];
 };
 
@@ -157,7 +163,7 @@ struct conversation {
 	__u8 begun_by; /* enum direction */
 	__u8 is_answered;
 	__u8 is_watched; /* what is sent asks the verdict, answered or not */
-	__u8 pad;
+	__u8 is_own;     /* the remote is an address of this machine */
 };
 
 /* With ANY_REMOTE added to the direction: whatever the remote and port, which are 0. No packet's own key has it. */
@@ -200,7 +206,7 @@ struct settings {
 	__u32 has_lost_listeners; /* who binds a port that can be shared may not be the only one there */
 	__u32 denied_at;          /* when a packet was marked as denied last, in units of 2^30 ns (BPF alone) */
 	__u32 flow_generation;    /* in which a verdict was given for a flow alone */
-	__u32 pad;
+	__u32 own_epoch;          /* of `own_addresses`: what was written before is none any more */
 };
 
 /* Index into the per-CPU `statistics`. */
@@ -221,6 +227,7 @@ enum statistic {
 	LOST_MARKS,         /* of what was denied: others took them, it was dropped behind them */
 	LOST_ANSWERS,       /* to a SYN that was not let go */
 	LOST_FIRST_PACKETS, /* scoped: to a port that no hook had told of */
+	LOST_ASTRAY,        /* to an address of ours, by way of another machine */
 	STATISTICS
 };
 

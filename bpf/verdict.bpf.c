@@ -36,6 +36,9 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	conversation = find_conversation(&question, now_ns);
 	if (conversation && goes_on(skb, settings, &question, conversation, now_ns))
 		return 1;
+	question.is_own = is_own(&question.flow);
+	if (direction == OUTBOUND && question.is_own && !stays_here(skb))
+		return 0;
 	find_whose(skb, &question);
 	if (direction == INBOUND && settings->is_scoped && !question.whose.is_listening)
 		return 1;
@@ -161,9 +164,23 @@ static __always_inline bool is_noted(struct __sk_buff *skb)
 	return bpf_map_lookup_elem(&sockets, &cookie);
 }
 
+/* To an address of this machine, by way of another one: nothing else is to be done with it. */
+SEC("socket")
+int out_astray(struct __sk_buff *skb)
+{
+	struct flow_key flow = {.direction = OUTBOUND};
+	enum packet_role role = ROLE_NONE;
+	struct transport transport = {};
+
+	if (!parse_packet(skb, &flow, &transport, &role) || !is_own(&flow) || stays_here(skb))
+		return 0;
+	count(LOST_ASTRAY);
+	return 1;
+}
+
 /*
  * Is it to be shown, of a connection that is there? For TCP alone, and for each of its packets: most carry nothing, or
- * their socket tells. What is led elsewhere is shown to be dropped.
+ * their socket tells. What is led elsewhere, or may be astray by now, is shown to be dropped.
  */
 SEC("socket")
 int out_stream(struct __sk_buff *skb)
@@ -174,7 +191,7 @@ int out_stream(struct __sk_buff *skb)
 
 	if (!settings)
 		return 0;
-	if (is_led_elsewhere(skb) && (!settings->is_scoped || is_noted(skb)))
+	if ((is_led_elsewhere(skb) || goes_astray(skb)) && (!settings->is_scoped || is_noted(skb)))
 		return 1;
 	if (!settings->is_watching || is_bare_segment(skb))
 		return 0;

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from tests.core.transcript import flow_of, inbound
 from tinysnitch.core.errors import Malformed
-from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, format_address, format_protocol, is_v4, parse_address
+from tinysnitch.core.flow import (
+    ICMP,
+    ICMPV6,
+    TCP,
+    UDP,
+    format_address,
+    format_protocol,
+    is_of_link,
+    is_v4,
+    parse_address,
+)
 
 
 @pytest.mark.parametrize("protocol", [TCP, UDP])
@@ -51,3 +61,11 @@ def test_a_mapped_address_is_the_ipv4_one() -> None:
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(Malformed):
         parse_address(text)
+
+
+@pytest.mark.parametrize(
+    ("address", "is_so"),
+    [("fe80::1", True), ("febf::1", True), ("fec0::1", False), ("fd80::1", False), ("254.128.0.1", False)],
+)
+def test_addresses_of_the_link(address: str, is_so: bool) -> None:
+    assert is_of_link(parse_address(address)) is is_so

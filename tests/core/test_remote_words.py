@@ -9,7 +9,7 @@ from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.store.remote_set import RemoteSet
 
 FACTS = Facts(
-    own_addresses=frozenset({parse_address("192.0.2.9")}),
+    own_addresses=frozenset(map(parse_address, ("192.0.2.9", "fe80::9"))),
     lan=(parse_network("192.0.2.0/24"), parse_network("fe80::/10")),
     resolvers=frozenset({parse_address("192.0.2.53")}),
     lists={"ads": RemoteSet(["ads.test"], [parse_network("198.51.100.0/24")]), "resolvers": RemoteSet(["x.test"])},
@@ -39,6 +39,13 @@ ADS, RESOLVERS, NONE = (Remote(RemoteKind.LIST, name) for name in ("ads", "resol
 )
 def test_a_word_takes_in_these_remotes(word: Remote, address: str, name: str | None, is_taken: bool) -> None:
     assert RemoteWords(FACTS).takes(word, parse_address(address), name) is is_taken
+
+
+@pytest.mark.parametrize(("address", "is_outbound", "is_taken"), [("fe80::9", True, False), ("fe80::9", False, True)])
+def test_what_is_sent_to_an_address_of_the_link_may_be_for_another_machine(
+    address: str, is_outbound: bool, is_taken: bool
+) -> None:
+    assert RemoteWords(FACTS).takes(LOCALHOST, parse_address(address), None, is_outbound=is_outbound) is is_taken
 
 
 @pytest.mark.parametrize(

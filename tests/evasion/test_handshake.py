@@ -3,6 +3,7 @@
 import socket
 import struct
 import subprocess
+import sys
 import time
 from typing import NamedTuple
 
@@ -46,6 +47,26 @@ FORGE = """
 import socket, sys
 raw = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
 raw.sendto(bytes.fromhex(sys.argv[2]), (sys.argv[1], 0))
+"""
+
+
+# What the kernel does once a table is full, which takes a program some seconds: `LOCAL REMOTE PORT PORT TABLE...`.
+FORGET = """
+import struct, sys
+from pathlib import Path
+from tinysnitch.core.flow import TCP, Direction, Flow, parse_address
+from tinysnitch.kernel.bpf_programs import pack_flow
+from tinysnitch.kernel.bpf_structs import FLOW, FLOW_KEY, OWNED_SOCKET
+from tinysnitch.kernel.libbpf import Map
+(folder,) = Path("/sys/fs/bpf").glob("tinysnitch-*/*/maps")
+flows = Map(folder / "flows", FLOW_KEY.struct, FLOW.struct)
+sockets = Map(folder / "sockets", struct.Struct("=Q"), OWNED_SOCKET.struct)
+local, remote = map(parse_address, sys.argv[1:3])
+key = pack_flow(Flow(TCP, Direction.OUTBOUND, local, int(sys.argv[3]), remote, int(sys.argv[4])))
+cookie = flows.find(*key)[0]
+assert flows.delete(*key)
+if "sockets" in sys.argv:
+    assert sockets.delete(cookie)
 """
 
 
@@ -155,6 +176,28 @@ def test_a_forged_answer_to_what_is_held(lab: Lab, remote: str, port: int, proto
     assert_dropped(daemon, client)
     daemon.answer(ask, "yes")
     assert client.state(10) == "0"
+
+
+@pytest.mark.parametrize(
+    ("remote", "protocol", "extension", "tables"),
+    [
+        (WORLD4, MPTCP, b"", ["flows"]),
+        (WORLD6, TCP, DESTINATION_OPTIONS, ["flows"]),
+        (WORLD4, TCP, b"", ["flows", "sockets"]),
+    ],
+)
+def test_a_forged_answer_to_what_is_held_and_forgotten(
+    lab: Lab, remote: str, protocol: int, extension: bytes, tables: list[str]
+) -> None:
+    daemon, watcher = lab.start_daemon(""), Watcher(lab)
+    client = Client(lab, remote, PORT, protocol)
+    syn = watcher.wait_syn()
+    daemon.wait_ask(remote_address=remote)
+    words = [local_of(remote), remote, str(syn.port), str(syn.remote_port), *tables]
+    forgotten = lab.run_outside([sys.executable, "-c", FORGET, *words])
+    assert forgotten.returncode == 0, forgotten.stderr
+    forge(lab, remote, pack_syn_ack(remote, syn, extension))
+    assert_dropped(daemon, client)
 
 
 def test_a_forged_answer_where_no_socket_is_known_early(lab: Lab) -> None:

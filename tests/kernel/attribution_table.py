@@ -32,6 +32,9 @@ class DictTable:
     def find_owner(self, cookie: int) -> Owner | None:
         return self.owners.get(cookie)
 
+    def find_sender(self, cookie: int) -> Owner | None:
+        return self.owners.get(cookie)
+
     def seed_image(self, image: Image) -> int:
         exec_id = (1 << 63) + len(self.images)
         self.images[exec_id] = msgspec.structs.replace(image, exec_id=exec_id, flags=image.flags | IMAGE_SEEDED)

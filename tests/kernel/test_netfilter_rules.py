@@ -15,7 +15,7 @@ from tests.lab import cgroup
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netfilter_rules import Family, RuleSet, RuleWriter
-from tinysnitch.kernel.packet_events import LOCAL_IN, POST_ROUTING
+from tinysnitch.kernel.packet_events import LOCAL_IN, LOCAL_OUT, POST_ROUTING
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
@@ -198,6 +198,20 @@ def test_nobody_out_there_has_an_address_of_ours(wire: Wire) -> None:
             header = struct.pack("!IHBB", 6 << 28, len(datagram), socket.IPPROTO_UDP, 64)
             raw.sendto(header + source + here + datagram, (HERE[V6], 0))
     assert wire.wait_packet().payload[8:24] == there
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize(("family", "own"), [(V4, "127.0.0.1"), (V6, "fd99::1")])
+def test_what_is_sent_to_ourselves_does_not_leave(wire: Wire, family: int, own: str) -> None:
+    wire.run("ip", "address", "add", "fd99::1/128", "dev", "lo")
+    wire.run("ip", "-6", "route", "add", "default", "via", THERE[V6])
+    wire.run("timeout", "5", "sh", "-c", "until ip -6 route get fd99::1 oif eth0 | grep -q via; do sleep 0.1; done")
+    client = wire.open_socket(wire.here, family, socket.SOCK_DGRAM)
+    client.sendto(b"x", (own, 5000))
+    assert wire.wait_packet().hook == LOCAL_OUT
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
+    with pytest.raises(PermissionError):
+        client.sendto(b"x", (own, 5001))
 
 
 # A scope

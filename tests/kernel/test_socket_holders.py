@@ -47,6 +47,26 @@ def test_a_holder_is_looked_at_where_it_had_the_socket(monkeypatch: pytest.Monke
             assert holders.is_held(os.getpid(), inode_of(moved))
 
 
+def test_a_long_look_in_vain_is_not_repeated_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is one for another socket of that process; others are looked through as ever."""
+    looks: list[int] = []
+    now_s = 0.0
+
+    def look(pid: int, _inode: int, _limit: int) -> str | None:
+        nonlocal now_s
+        looks.append(pid)
+        now_s += 0.05 if pid == 1 else 0.001
+        return None
+
+    monkeypatch.setattr(procfs, "find_socket", look)
+    holders = SocketHolders(look_clock=lambda: now_s)
+    assert not any(holders.is_held(pid, inode) for pid in (1, 1, 2, 2) for inode in (10, 11))
+    assert looks == [1, 2, 2, 2, 2]
+    now_s += 0.45
+    assert not holders.is_held(1, 10)
+    assert looks == [1, 2, 2, 2, 2, 1]
+
+
 def test_scans_take_a_third_of_the_time_and_what_is_asked_meanwhile_waits() -> None:
     clock = Clock()
     holders = SocketHolders(clock)

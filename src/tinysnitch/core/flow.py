@@ -18,6 +18,7 @@ UDP = 17
 ICMPV6 = 58
 
 V4_PREFIX = bytes(10) + b"\xff\xff"
+_LINK6 = int.from_bytes(b"\xfe\x80") >> 6
 _NAMES = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "icmp"}
 
 
@@ -53,6 +54,11 @@ def format_protocol(number: int) -> str:
 
 def is_v4(packed: bytes) -> bool:
     return packed.startswith(V4_PREFIX)
+
+
+def is_of_link(packed: bytes) -> bool:
+    """Whether it is an address of IPv6 that another machine may have on another link (RFC 4291 2.5.6: fe80::/10)."""
+    return int.from_bytes(packed[:2]) >> 6 == _LINK6
 
 
 @lru_cache(maxsize=1024)

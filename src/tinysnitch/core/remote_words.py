@@ -1,7 +1,7 @@
 """What the words of the remote column take in on this machine now: localhost, lan and the lists."""
 
 from tinysnitch.core.facts import Facts, RemoteList
-from tinysnitch.core.flow import V4_PREFIX
+from tinysnitch.core.flow import V4_PREFIX, is_of_link
 from tinysnitch.core.network import ADDRESS_BITS, Network, parse_network
 from tinysnitch.core.rule import Remote, RemoteKind
 
@@ -15,9 +15,11 @@ class RemoteWords:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
 
-    def takes(self, word: Remote, address: bytes, name: str | None) -> bool:
+    def takes(self, word: Remote, address: bytes, name: str | None, *, is_outbound: bool = False) -> bool:
         """Whether the word, of a kind in WORDS, takes the remote in."""
         if word.kind is RemoteKind.LOCALHOST:
+            if is_outbound and is_of_link(address):  # the interface tells whose it is
+                return False
             return address.startswith(_LOOPBACK4) or address == _LOOPBACK6 or address in self._facts.own_addresses
         if word.kind is RemoteKind.LAN:
             return _is_in(self._facts.lan, address)

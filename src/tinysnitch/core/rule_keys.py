@@ -12,7 +12,7 @@ from typing import TypeVar, assert_never
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import domains_of
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.flow import Direction, is_v4
+from tinysnitch.core.flow import Direction, Flow, is_v4
 from tinysnitch.core.network import ADDRESS_BITS, parse_network
 from tinysnitch.core.path_pattern import compile_pattern
 from tinysnitch.core.pattern_table import PatternTable
@@ -134,18 +134,19 @@ class KeyMaker:
         is_inbound, port = flow.direction is Direction.INBOUND, flow.port
         program, process = self._attribution_keys(connection.attribution)
         return (
-            self._remote_keys(flow.remote, connection.name),
+            self._remote_keys(flow, connection.name),
             program,
             frozenset((None, ((port, port),), *self._ranges.find(port))),
             frozenset(((is_inbound, None), (is_inbound, general_protocol(flow.protocol)))),
             *process,
         )
 
-    def _remote_keys(self, address: bytes, name: str | None) -> frozenset[Hashable]:
+    def _remote_keys(self, flow: Flow, name: str | None) -> frozenset[Hashable]:
+        address, is_outbound = flow.remote, flow.direction is Direction.OUTBOUND
         bits = int.from_bytes(address)
         keys: list[Hashable] = [None]
         keys += [(prefix, bits >> (ADDRESS_BITS - prefix)) for prefix in self._prefixes[is_v4(address)]]
-        keys += [word for word in self._words if self.remote_words.takes(word, address, name)]
+        keys += [word for word in self._words if self.remote_words.takes(word, address, name, is_outbound=is_outbound)]
         if name:
             keys.append(name)
             keys += [(domain,) for domain in domains_of(name)]

@@ -28,6 +28,7 @@ KERNEL_LOSSES = {
     "lost_marks": "marks of denied packets, taken by other netfilter rules (dropped all the same)",
     "lost_answers": "answers to connections that were still held, or denied",
     "lost_first_packets": "first packets to a port, before it was known whose it is",
+    "lost_astray": "packets to this machine itself that were to leave it (dropped)",
 }
 
 

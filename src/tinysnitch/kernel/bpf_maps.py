@@ -27,6 +27,7 @@ class BpfMaps:
             self.conversations = self._open("conversations", structs.FLOW_KEY.struct, structs.CONVERSATION.struct)
             self.watched = self._open("watched", structs.WATCH_KEY.struct, structs.WATCH.struct)
             self.verdicts = self._open("verdicts", structs.VERDICT_KEY.struct, structs.VERDICT_VALUE.struct)
+            self.own_addresses = self._open("own_addresses", structs.OWN_KEY.struct, _NUMBER)
             self.statistics = self._open("statistics", _NUMBER, _WIDE_NUMBER, count_possible_cpus())
             self.claims = Program(folder.program_path(CLAIM_PROGRAM), structs.CLAIM.struct)
             opened.callback(self.claims.close)

@@ -24,6 +24,7 @@ CLAIM_PROGRAM = "on_claim"  # run by user space itself
 VERDICT_PROGRAMS = (
     "out_allowed",
     "out_denied",
+    "out_astray",
     "out_stream",
     "out_watched",
     "out_guarded",
@@ -57,6 +58,7 @@ MAPS = (
     "flows",
     "conversations",
     "verdicts",
+    "own_addresses",
     "watched",
     "settings",
     "statistics",

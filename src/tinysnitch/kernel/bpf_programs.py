@@ -9,16 +9,18 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from functools import partial
+from itertools import filterfalse
 from pathlib import Path
 
 import msgspec
 
 from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.core.flow import TCP, Direction, Flow
+from tinysnitch.core.flow import TCP, Direction, Flow, is_of_link
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.watch import Watch
 from tinysnitch.kernel import bpf_structs as structs
+from tinysnitch.kernel.addresses import read_addresses
 from tinysnitch.kernel.bpf_maps import BpfMaps
 from tinysnitch.kernel.bpf_objects import read_digest
 from tinysnitch.kernel.bpf_pins import PinFolder, list_folder, load_pins, opened_cgroup, remove_folder
@@ -31,6 +33,7 @@ _DIRECTIONS = {Direction.OUTBOUND: structs.OUTBOUND, Direction.INBOUND: structs.
 _VERDICTS = {Verdict.ALLOW: structs.VERDICT_ALLOW, Verdict.DENY: structs.VERDICT_DENY}
 _PROVISIONAL = {Watch.NOTED: structs.VERDICT_ALLOW_NOTED, Watch.GUARDED: structs.VERDICT_ALLOW_GUARDED}
 _WATCH_STATES = {Verdict.ALLOW: structs.WATCH_OVER, Verdict.DENY: structs.WATCH_CUT}
+_IS_GIVEN = list(structs.OWNED_SOCKET.fields).index("is_given")
 _NO_REMOTE = (bytes(16), 0)
 _NOBODY = (0, 0, 0, 0)  # as an owner
 _NOWHERE = (bytes(16), 0, 0, 0)  # as a listener's key
@@ -48,6 +51,7 @@ class BpfPrograms:
         self._next_seeded = structs.EXEC_ID_SEEDED + read_boot_ns()
         self._ring: Ring | None = None
         self._samples: list[bytes] = []
+        self._own: frozenset[bytes] | None = None  # addresses of this machine as the kernel's side has them
 
     @classmethod
     def load(cls, pin_dir: Path, cgroup: Path, netns_cookie: int, is_scoped: bool) -> "BpfPrograms":
@@ -62,6 +66,7 @@ class BpfPrograms:
                 prepare = partial(initialize_settings, folder, netns_cookie, is_scoped)
                 load_pins(folder, cgroup, prepare, is_scoped=is_scoped)
             programs = cls(folder, was_adopted=was_adopted)
+            programs._note_own_addresses()
             undo.pop_all()
         return programs
 
@@ -107,8 +112,20 @@ class BpfPrograms:
         return self._settings.generation
 
     def set_generation(self, generation: int) -> None:
-        """Makes all verdicts of other generations stale at once."""
+        """Makes all verdicts of other generations stale at once. The facts may be others, too."""
+        self._note_own_addresses()
         self._settings.generation = generation
+
+    def _note_own_addresses(self) -> None:
+        """Before anything is allowed for being of this machine. Those of the link may be others' on another one."""
+        own = frozenset(filterfalse(is_of_link, read_addresses().own))
+        if own == self._own:
+            return
+        epoch = (self._settings.own_epoch + 1) & 0xFFFFFFFF
+        for address in own:
+            self._maps.own_addresses.write((address,), (epoch,))
+        self._settings.own_epoch = epoch
+        self._own = own
 
     # Flows and verdicts
 
@@ -200,6 +217,12 @@ class BpfPrograms:
         found = self._maps.sockets.find(cookie) or self._maps.released.find(cookie)
         return None if found is None else Owner(*found[:4])
 
+    def find_sender(self, cookie: int) -> Owner | None:
+        """The same, but for who got the socket and has not used it yet."""
+        found = self._maps.sockets.find(cookie)
+        is_given = found is not None and found[_IS_GIVEN]
+        return None if is_given else self.find_owner(cookie)
+
     # What was there before
 
     def seed_image(self, image: Image) -> int:
@@ -219,7 +242,7 @@ class BpfPrograms:
 
     def seed_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool:
         """A SYN that it has sent was not ours to judge: what answers that one is welcome."""
-        value = (*pack_owner(owner), 0, remote_port, 1, 1, remote)
+        value = (*pack_owner(owner), remote_port, 1, 1, 0, 0, 0, remote)
         return self._maps.sockets.write((cookie,), value, BPF_NOEXIST)
 
     def withdraw_process(self, pid: int, exec_id: int) -> None:

@@ -34,6 +34,15 @@ class BpfSettings:
     def generation(self, generation: int) -> None:
         self._narrow[_OFFSETS["generation"] // 4] = generation
 
+    @property
+    def own_epoch(self) -> int:
+        return self._narrow[_OFFSETS["own_epoch"] // 4]
+
+    @own_epoch.setter
+    def own_epoch(self, epoch: int) -> None:
+        """Own addresses that were written in an earlier one are none any more."""
+        self._narrow[_OFFSETS["own_epoch"] // 4] = epoch
+
     def set_watching(self) -> None:
         """From now on connections may be watched."""
         self._narrow[_OFFSETS["is_watching"] // 4] = True

@@ -55,6 +55,7 @@ STATISTICS = (
     "lost_marks",
     "lost_answers",
     "lost_first_packets",
+    "lost_astray",
 )
 
 
@@ -85,8 +86,11 @@ class Layout:
 
 OWNER = Layout({"exec_id": "Q", "started_ns": "Q", "pid": "I", "uid": "I"})
 OWNED_SOCKET = Layout(
-    OWNER.inside("owner") | {"watch": "I", "let_go_port": "H", "is_let_go": "B", "boundness": "B", "let_go_to": "16s"}
+    OWNER.inside("owner")
+    | {"let_go_port": "H", "is_let_go": "B", "boundness": "B", "watch": "B", "is_given": "B", "pad": "H"}
+    | {"let_go_to": "16s"}
 )
+OWN_KEY = Layout({"address": "16s"})
 PROCESS = Layout({"exec_id": "Q", "started_ns": "Q"})
 LISTENER_KEY = Layout({"address": "16s", "port": "H", "protocol": "B", "pad": "B"})
 LISTENER = Layout({"cookie": "Q"} | OWNER.inside("owner") | {"members": "I", "is_shared": "I"})
@@ -105,7 +109,7 @@ FLOW_KEY = Layout(
 FLOW = Layout({"cookie": "Q", "expires_ns": "Q"} | OWNER.inside("owner") | {"generation": "I", "verdict": "I"})
 CONVERSATION = Layout(
     {"cookie": "Q", "exec_id": "Q", "seen_ns": "Q", "judged_ns": "Q"}
-    | {"generation": "I", "pid": "I", "uid": "I", "begun_by": "B", "is_answered": "B", "is_watched": "B", "pad": "B"}
+    | {"generation": "I", "pid": "I", "uid": "I", "begun_by": "B", "is_answered": "B", "is_watched": "B", "is_own": "B"}
 )
 VERDICT_KEY = Layout(
     {"exec_id": "Q", "remote": "16s", "uid": "I", "port": "H", "protocol": "B", "direction": "B"},
@@ -124,7 +128,7 @@ SETTINGS = Layout(
         "has_lost_listeners": "I",
         "denied_at": "I",
         "flow_generation": "I",
-        "pad": "I",
+        "own_epoch": "I",
     }
 )
 IMAGE = Layout(
@@ -158,6 +162,7 @@ TRACE_EVENT = Layout(
 LAYOUTS = {
     "owner": OWNER,
     "owned_socket": OWNED_SOCKET,
+    "own_key": OWN_KEY,
     "process": PROCESS,
     "listener_key": LISTENER_KEY,
     "listener": LISTENER,

@@ -69,9 +69,17 @@ _DHCP = {
     (Family.V6, "IN"): "-p udp -m udp --sport 547 --dport 546 -j RETURN",
 }
 _IGMP = "-p 2 -j RETURN"
-# From outside with a source of ours: the kernel drops it itself for IPv4 (fib_validate_source()), not for IPv6. Our own
-# multicasts come back by the interface that they left by (ip6_finish_output2()).
+# Without BPF, bpf/astray.bpf.h: to this machine, and yet on its way out of it.
+_ASTRAY = {
+    Family.V4: "! -o lo {scoped}-m addrtype --dst-type LOCAL -j DROP",
+    Family.V6: "! -d fe80::/10 ! -o lo {scoped}-m addrtype --dst-type LOCAL -j DROP",
+}
+# From outside with a source of ours: the kernel drops it itself for IPv4 (fib_validate_source()), not for IPv6.
 _FORGED = "! -d ff00::/8 ! -i lo -m addrtype --src-type LOCAL -j DROP"
+# Our own multicasts come back by the interface that they left by, but they are of type 5, PACKET_LOOPBACK
+# (dev_loopback_xmit()): this loads SKF_AD_PKTTYPE, and returns 1 for all else. Without BPF there may be no such match.
+_IS_NO_LOOP = '-m bpf --bytecode "4,32 0 0 4294963204,21 1 0 5,6 0 0 1,6 0 0 0"'
+_FORGED_GROUP = f"-d ff00::/8 ! -i lo {_IS_NO_LOOP} -m addrtype --src-type LOCAL -j DROP"
 _ICMP = {Family.V4: "icmp", Family.V6: "ipv6-icmp"}
 _LINK = {
     # RFC 792 errors: unreachable, quench, redirect, time exceeded, parameter problem. Whatever their state: those that
@@ -184,6 +192,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         return {
             "PASSIN": [_NO_LINK_NAME, *(f"-p udp -m udp --sport {port} {self._look()}" for port in _LINK_NAMES)],
             "WATCH": [
+                f"{self._asks('out_astray')} -j DROP",
                 f"{self._asks('out_denied')} {self._go('DENY')}",
                 f"-m mark --mark {ALLOW_BIT:#x}/{ALLOW_BIT:#x} {self._go('PASS')}",
                 f"{self._asks('out_guarded')} -j NFQUEUE --queue-num {self.queues[1]}",
@@ -197,14 +206,20 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         scoped = "" if self.scope is None else f'-m cgroup --path "{self.scope}" '
         no_syn = f"{_IS_NO_SYN} {self._go('STREAM')}" if self.program_path else _NO_SYN
         return {
-            "OUT": [*self._marked(), no_syn, *self._established(), *self._pass_link("OUT", scoped)],
+            "OUT": [
+                *self._marked(),
+                *([] if self.program_path else [_ASTRAY[self.family].format(scoped=scoped)]),
+                no_syn,
+                *self._established(),
+                *self._pass_link("OUT", scoped),
+            ],
             "LINKOUT": [*_LINK[self.family], f"{scoped}{self._go('JUDGEOUT')}"],
             "JUDGEOUT": self._judge("out"),
         }
 
     def _inbound(self) -> dict[str, list[str]]:
         look = "-j RETURN" if self.reads_later else self._look()
-        forged = [_FORGED] if self.family is Family.V6 else []
+        forged = [_FORGED, *([_FORGED_GROUP] if self.program_path else [])] if self.family is Family.V6 else []
         # Without BPF nothing tells a listener of the scope from others: then what comes in is not judged.
         is_judged = self.program_path is not None or self.scope is None
         return {
@@ -238,7 +253,11 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
             cached = [
                 f"{self._asks(f'{way}_allowed')} {passed}",
                 f"{self._asks(f'{way}_denied')} {self._go('DENY')}",
-                *([f"{self._asks('out_watched')} {self._go('WATCH')}"] if way == "out" else []),
+                *(
+                    [f"{self._asks('out_watched')} {self._go('WATCH')}", f"{self._asks('out_astray')} -j DROP"]
+                    if way == "out"
+                    else []
+                ),
             ]
         return [*cached, f"-j NFQUEUE --queue-num {self.queues[0]}"]
 

@@ -3,7 +3,8 @@
 Rules: (1) a scan costs milliseconds, so scans take a third of the time at most: the next one waits twice as long as the
 last took. (2) What is asked meanwhile has to wait for it (ScanNotDue), all together: no answer is made up. (3) Who was
 asked for before a scan began is answered by it, also by nobody: none waits for two. (4) Whoever has more descriptors
-than are looked at makes nobody wait.
+than are looked at makes nobody wait. (5) Those that were looked through in vain, and for long, are for a tenth of the
+time at most: else whoever hides a socket behind thousands could have each of its visitors hold up everybody's.
 """
 
 import time
@@ -16,6 +17,8 @@ from tinysnitch.kernel import procfs
 _SHARE = 2  # of the last scan's duration
 _CAPACITY = 1024
 _DESCRIPTORS = 4096  # of a process, the lowest: more than servers have, and 20 ms
+_LONG_S = 0.002  # to look through those of one process
+_PAUSE = 9  # times as long as it took
 
 
 class ScanNotDue(Exception):
@@ -27,11 +30,16 @@ class ScanNotDue(Exception):
 
 
 class SocketHolders:
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, look_clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._clock = clock
+        self._look_clock = look_clock
         self._holders: dict[int, list[int]] = {}  # as large as /proc: the kernel bounds descriptors
         self._places: BoundedTable[tuple[int, int], str] = BoundedTable(_CAPACITY)
         self._next_scan_s = 0.0
+        self._long: BoundedTable[int, bool] = BoundedTable(_CAPACITY)  # pids that were looked through in vain
+        self._next_long_s = 0.0
         self._waiting: Counter[int] = Counter()  # inodes asked for since the last scan, each time for a held packet
         self._answered: Counter[int] = Counter()  # the same, before it began
 
@@ -51,10 +59,22 @@ class SocketHolders:
         known = self._places.find((pid, inode))
         if known is not None and procfs.is_socket(pid, known, inode):
             return True
+        started_s = self._look_clock()
+        if self._long.find(pid) and started_s < self._next_long_s:
+            return False
         place = procfs.find_socket(pid, inode, _DESCRIPTORS)
         if place is not None:
             self._places.put((pid, inode), place)
+        self._note_look(pid, started_s, is_in_vain=place is None)
         return place is not None
+
+    def _note_look(self, pid: int, started_s: float, *, is_in_vain: bool) -> None:
+        now_s = self._look_clock()
+        if is_in_vain and now_s - started_s > _LONG_S:
+            self._long.put(pid, True)
+            self._next_long_s = now_s + _PAUSE * (now_s - started_s)
+        else:
+            self._long.pop(pid)
 
     def _list_known(self, inode: int) -> list[int]:
         return [pid for pid in self._holders.get(inode, ()) if self.is_held(pid, inode)]

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is sent to an address of this machine, and yet leaves it: any program may choose the interface (socket(7),
+ * SO_BINDTODEVICE; ip(7), IP_PKTINFO), also for 127.0.0.1, and also of a connection that is there. Then it goes to
+ * whoever answers for the address out there, and is dropped: what rules say of the address they say of this machine.
+ * Addresses of the link are left out: on another link they may be another machine's.
+ */
+#ifndef ASTRAY_BPF_H
+#define ASTRAY_BPF_H
+
+#include "remembered.bpf.h"
+
+#include <bpf/bpf_core_read.h>
+
+#define IFF_LOOPBACK 8                /* netdevice(7) */
+#define IFF_L3MDEV_MASTER (1UL << 18) /* a VRF is the loopback of its own interfaces (include/linux/netdevice.h) */
+#define SKB_DST_NOREF 1UL
+
+static __always_inline bool is_loopback(const __u8 *address)
+{
+	const __be32 *words = (const __be32 *)address;
+
+	if (is_mapped(address))
+		return address[12] == 127;
+	return !words[0] && !words[1] && !words[2] && words[3] == bpf_htonl(1);
+}
+
+__noinline bool is_own(const struct flow_key *flow)
+{
+	struct settings *settings = find_settings();
+	struct own_key key;
+	__u32 *epoch;
+
+	if (!settings || !flow)
+		return false;
+	if (is_loopback(flow->remote))
+		return true;
+	__builtin_memcpy(key.address, flow->remote, sizeof(key.address));
+	epoch = bpf_map_lookup_elem(&own_addresses, &key);
+	return epoch &&
+	       (__s32)(*epoch - settings->own_epoch) >= 0; /* those of the next one are written before it begins */
+}
+
+/* Of a packet on its way out: by where it was routed to. */
+__noinline bool stays_here(struct __sk_buff *skb)
+{
+	unsigned long dst = BPF_CORE_READ((struct sk_buff *)skb, _skb_refdst) & ~SKB_DST_NOREF;
+	struct net_device *device = BPF_CORE_READ((struct dst_entry *)dst, dev);
+
+	return (BPF_CORE_READ(device, flags) & IFF_LOOPBACK) ||
+	       (BPF_CORE_READ_BITFIELD_PROBED(device, priv_flags) & IFF_L3MDEV_MASTER);
+}
+
+static __always_inline bool is_bound_to_device(struct __sk_buff *skb)
+{
+	return BPF_CORE_READ((struct sk_buff *)skb, sk, __sk_common.skc_bound_dev_if);
+}
+
+#endif

@@ -1,0 +1,178 @@
+"""What is sent to this machine leaves it by no interface, whichever the program chooses: to rules it is `localhost`."""
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.evasion.stage import ATTACKER, PYTHON
+from tests.lab.daemon import Daemon
+from tests.lab.lab import Lab
+from tests.lab.world import WORLD4, WORLD6
+from tinysnitch.daemon.counters import KERNEL_LOSSES
+
+pytestmark = [pytest.mark.privileged]
+
+OWN4, OWN6, GONE = "10.99.0.1", "fd99::1", "10.99.0.2"
+END_PORT = 9
+RULES = f"allow localhost - -\nallow localhost - -src\nallow {WORLD4} {END_PORT} udp\n"
+# Says which packets to the address come by, until it is told that no more will.
+SNIFF = """
+import socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+wanted = socket.inet_pton(family, sys.argv[1])
+start = 38 if family == socket.AF_INET6 else 30
+packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+print("ready", flush=True)
+while b"no more" not in (packet := packets.recv(2000)):
+    if packet[start : start + len(wanted)] == wanted:
+        print("astray", flush=True)
+"""
+# What each way to choose the interface is called, is what is sent last.
+SEND = """
+import socket, struct, sys
+way, address, end = sys.argv[1:4]
+family = socket.AF_INET6 if ":" in address else socket.AF_INET
+eth0 = socket.if_nametoindex("eth0")
+
+def bind_to_device(used):
+    used.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
+
+def datagram(used):
+    bind_to_device(used)
+    used.sendto(b"x", (address, 7320))
+
+def interface_of_unicast(used):
+    level, option = (socket.IPPROTO_IPV6, 76) if family == socket.AF_INET6 else (socket.IPPROTO_IP, 50)
+    used.setsockopt(level, option, struct.pack("!I", eth0))
+    used.sendto(b"x", (address, 7320))
+
+def packet_info(used):
+    info = struct.pack("=16xI", eth0) if family == socket.AF_INET6 else struct.pack("=I8x", eth0)
+    level, kind = (socket.IPPROTO_IPV6, 50) if family == socket.AF_INET6 else (socket.IPPROTO_IP, socket.IP_PKTINFO)
+    used.sendmsg([b"x"], [(level, kind, info)], 0, (address, 7320))
+
+def conversation(used):
+    other = socket.socket(family, socket.SOCK_DGRAM)
+    other.bind((address, 7321))
+    used.connect((address, 7321))
+    used.send(b"x")
+    data, remote = other.recvfrom(1)
+    other.sendto(data, remote)
+    used.recv(1)
+    bind_to_device(used)
+    used.send(b"x")
+
+def connect(used):
+    used = socket.socket(family, socket.SOCK_STREAM)
+    used.setblocking(False)
+    bind_to_device(used)
+    used.connect_ex((address, 7320))
+
+def make_connection():
+    server = socket.create_server((address, 7322), family=family)
+    client = socket.create_connection((address, 7322))
+    return client, server.accept()[0]
+
+def connected(used):
+    client, server = make_connection()
+    bind_to_device(client)
+    client.send(b"x")
+
+def accepted(used):
+    client, server = make_connection()
+    bind_to_device(server)
+    server.send(b"x")
+
+try:
+    globals()[way](socket.socket(family, socket.SOCK_DGRAM))
+except PermissionError:
+    pass
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"no more", (end, 9))
+"""
+FIRST = ("datagram", "interface_of_unicast", "packet_info")
+LATER = ("connect", "conversation", "connected", "accepted")
+
+
+@pytest.fixture(scope="module")
+def lab(_clean_machine: None) -> Iterator[Lab]:
+    with Lab() as made:
+        for command in (["route", "add", "default", "via", WORLD4], ["-6", "route", "add", "default", "via", WORLD6]):
+            assert made.run_outside(["ip", *command]).returncode == 0
+        for address in (f"{OWN4}/32", f"{OWN6}/128"):
+            assert made.run_outside(["ip", "address", "add", address, "dev", "lo"]).returncode == 0
+        yield made
+
+
+@pytest.fixture(scope="module")
+def daemon(lab: Lab) -> Daemon:
+    return lab.start_daemon(RULES, timeout_s=0)
+
+
+@pytest.mark.parametrize(
+    ("way", "address"),
+    [
+        *((way, address) for way in FIRST for address in ("127.0.0.1", "127.9.9.9", OWN4, OWN6)),
+        *((way, address) for way in LATER for address in (OWN4, OWN6)),
+        ("datagram", "::1"),
+    ],
+)
+def test_it_does_not_leave(lab: Lab, daemon: Daemon, way: str, address: str) -> None:
+    sniffer = lab.spawn_world([PYTHON, "-c", SNIFF, address])
+    assert sniffer.stdout
+    assert sniffer.stdout.readline() == "ready\n"
+    sent = lab.run([PYTHON, "-c", SEND, way, address, WORLD4], user=ATTACKER)
+    assert sent.returncode == 0, sent.stderr
+    assert sniffer.stdout.read() == ""
+    sniffer.wait(timeout=10)
+
+
+# What comes to the group; `x` from outside, as if we had sent it, and `y` from ourselves.
+HEAR = """
+import socket, struct, sys
+group = socket.inet_pton(socket.AF_INET6, "ff02::1234")
+member = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+member.bind(("::", 7323))
+eth0 = socket.if_nametoindex("eth0")
+member.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group + struct.pack("=I", eth0))
+print("ready", flush=True)
+sys.stdin.readline()
+socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).sendto(b"y", ("ff02::1234", 7323, 0, eth0))
+print(member.recv(1), flush=True)
+"""
+FORGE = """
+import socket, struct
+there = socket.if_nametoindex("eth0")
+ends = b"".join(socket.inet_pton(socket.AF_INET6, address) for address in ("fd77::2", "ff02::1234"))
+datagram = struct.pack("!HHH", 4000, 7323, 9)
+total = sum(struct.unpack("!16H", ends)) + 9 + 17 + 4000 + 7323 + 9 + (ord("x") << 8)
+while total >> 16:
+    total = (total & 0xFFFF) + (total >> 16)
+datagram += struct.pack("!H", ~total & 0xFFFF) + b"x"
+raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)
+raw.sendto(struct.pack("!IHBB", 6 << 28, 9, 17, 1) + ends + datagram, ("ff02::1234", 0, 0, there))
+"""
+
+
+def test_what_comes_to_a_group_as_if_it_were_ours(lab: Lab, daemon: Daemon) -> None:
+    daemon.edit_rules(f"{RULES}allow lan 7323 udp\n")
+    member = lab.spawn([PYTHON, "-c", HEAR], stdin=subprocess.PIPE)
+    assert member.stdout
+    assert member.stdin
+    assert member.stdout.readline() == "ready\n"
+    forged = lab.run_world([PYTHON, "-c", FORGE])
+    assert forged.returncode == 0, forged.stderr
+    member.stdin.write("\n")
+    member.stdin.flush()
+    assert member.stdout.readline() == "b'y'\n"
+    member.wait(timeout=10)
+
+
+def test_what_is_another_machines_by_now_is_judged(lab: Lab, daemon: Daemon) -> None:
+    assert lab.run_outside(["ip", "address", "add", f"{GONE}/32", "dev", "lo"]).returncode == 0
+    assert lab.run([PYTHON, "-c", SEND, "datagram", GONE, WORLD4], user=ATTACKER).returncode == 0
+    assert lab.run_outside(["ip", "address", "delete", f"{GONE}/32", "dev", "lo"]).returncode == 0
+    daemon.edit_rules(f"{RULES}deny {GONE} - -\n")
+    assert lab.run([PYTHON, "-c", SEND, "datagram", GONE, WORLD4], user=ATTACKER).returncode == 0
+    assert daemon.wait_connection(remote_address=GONE)["verdict"] == "deny"
+    assert KERNEL_LOSSES["lost_astray"] in daemon.cli("status").stdout

@@ -1,0 +1,92 @@
+"""A socket that the honest program is executed with makes it no sender: what it never sent is not judged as its own."""
+
+import subprocess
+
+import pytest
+
+from tests.evasion.stage import ATTACKER, PYTHON
+from tests.lab.lab import Lab
+from tests.lab.world import ECHO_PORT, WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+HONEST = "/usr/bin/sleep"
+RULES = f"allow - - tcp {HONEST}\nallow - - udp {HONEST}\n"
+# Begins; for a line, has the honest program executed with the socket; for another one, goes on.
+GIVE = """
+import fcntl, os, resource, select, socket, sys
+kind, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+given = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+given.bind(("", 0))
+given.set_inheritable(True)
+given.setblocking(False)
+given.connect_ex((address, port))
+if kind == "held":
+    given.send(b"x")
+sys.stdin.readline()
+heir = os.posix_spawn(sys.argv[4], [sys.argv[4], "60"], {})
+while os.readlink(f"/proc/{heir}/exe") != os.path.realpath(sys.argv[4]):
+    pass
+print("given", flush=True)
+if kind == "high":  # further than is searched for the socket of who sends
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2100, 2100))
+    high = fcntl.fcntl(given.fileno(), fcntl.F_DUPFD, 2000)
+    given.close()
+    given = socket.socket(fileno=high)
+    given.send(b"x")
+if kind == "held":
+    given.close()
+    os.kill(heir, 9)
+    os.waitpid(heir, 0)
+    print("closed", flush=True)
+sys.stdin.readline()
+if kind == "tcp":
+    select.select([], [given], [], 10)
+    print(given.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), flush=True)
+os.kill(heir, 9) if kind != "held" else None
+"""
+
+
+def start(lab: Lab, kind: str, port: int) -> "subprocess.Popen[str]":
+    return lab.spawn([PYTHON, "-c", GIVE, kind, WORLD4, str(port), HONEST], user=ATTACKER, stdin=subprocess.PIPE)
+
+
+def go_on(evil: "subprocess.Popen[str]") -> str:
+    assert evil.stdin
+    assert evil.stdout
+    evil.stdin.write("\n")
+    evil.stdin.flush()
+    return evil.stdout.readline().strip()
+
+
+def test_a_syn_that_is_held_meanwhile(lab: Lab) -> None:
+    daemon = lab.start_daemon(RULES)
+    evil = start(lab, "tcp", 80)
+    ask = daemon.wait_ask(remote_port=80)
+    assert go_on(evil) == "given"
+    daemon.answer(ask, "no")
+    assert go_on(evil) not in ("", "0")
+    (record,) = daemon.records("connection")
+    assert (record["program"], record["verdict"]) == (ask["program"], "deny")
+
+
+def test_a_datagram_that_is_held_till_its_socket_is_closed(lab: Lab) -> None:
+    daemon = lab.start_daemon(RULES)
+    evil = start(lab, "held", ECHO_PORT)
+    ask = daemon.wait_ask(remote_port=ECHO_PORT)
+    assert go_on(evil) == "given"
+    assert evil.stdout
+    assert evil.stdout.readline() == "closed\n"
+    daemon.answer(ask, "no")
+    start(lab, "tcp", 80)
+    daemon.wait_ask(remote_port=80)
+    (record,) = daemon.records("connection")
+    assert (record["program"], record["verdict"]) == (ask["program"], "deny")
+
+
+def test_who_sends_has_the_socket_where_nobody_looks(lab: Lab) -> None:
+    daemon = lab.start_daemon(RULES)
+    evil = start(lab, "high", ECHO_PORT)
+    assert go_on(evil) == "given"
+    assert daemon.wait_ask(remote_port=ECHO_PORT)["program"] == "unknown"
+    assert go_on(evil) == ""
