@@ -83,6 +83,7 @@ class Explain(Message, frozen=True):
     remote: str  # a name or an address
     port: int  # 0 where there are none
     protocol: str  # as in a rule's column: `tcp`, `udp-src`
+    sha256: str | None = None  # of the program's file, as the client reads it
 
 
 class Attach(Message, frozen=True):
