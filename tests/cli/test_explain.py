@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 
@@ -67,6 +68,24 @@ def test_the_help_says_what_is_taken_for_granted(command: Command) -> None:
 def test_json_has_the_verdict_and_what_is_beaten(running: RunningServer, command: Command) -> None:
     told = json.loads(command("explain", "kernel", "10.0.0.5", "-", "icmp", "--json").out)
     assert (told["verdict"], told["beaten"]) == ("allow", [{"rule": "deny - - -", "why": "the winner is narrower"}])
+
+
+def test_the_sum_of_the_file_goes_with_the_question(
+    running: RunningServer, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[str | None] = []
+    explain = running.desk.explain
+
+    def note(question: Explain, right: Right) -> Explanation:
+        asked.append(question.sha256)
+        return explain(question, right)
+
+    monkeypatch.setattr(running.desk, "explain", note)
+    (tmp_path / "binary").write_bytes(b"\x7fELF")
+    (tmp_path / "script").write_text("#!/bin/sh\n")
+    for program in (f"'{tmp_path}/binary' -x", f"{tmp_path}/script", f"{tmp_path}", "/no/such/file", "kernel"):
+        command("explain", program, "10.0.0.5", "80", "tcp")
+    assert asked == [hashlib.sha256(b"\x7fELF").hexdigest(), None, None, None, None]
 
 
 def test_the_blanks_of_a_path_that_is_there_are_its_own(

@@ -1,7 +1,8 @@
 import json
+from pathlib import Path
 
 from tests.cli.running import Command
-from tests.daemon.small_desk import RunningServer
+from tests.daemon.small_desk import ALICE, Comers, RunningServer, running_server
 from tinysnitch.cli.lists import present_lists
 from tinysnitch.core.list_text import BadLine
 from tinysnitch.protocol.messages import ListEntry, ListState
@@ -52,3 +53,9 @@ def test_lists_over_the_socket(running: RunningServer, command: Command) -> None
     assert (ads["list"], ads["names"], ads["updated"]) == ("ads", 1_000_000, "2023-11-14T22:13:20.000Z")
     assert ads["bad_examples"] == [{"number": 7, "text": "? ?"}]
     assert (none["state"], none["updated"]) == ("missing", None)
+
+
+def test_who_sees_no_lists_is_not_told_that_there_is_none(command: Command, tmp_path: Path) -> None:
+    with running_server(tmp_path / "socket", Comers(ALICE)):
+        told = command("lists")
+    assert told == (0, "", "tinysnitch: lists are shown to who may see everything: run it as root\n")

@@ -1,8 +1,10 @@
 import click
 import pytest
 
+from tinysnitch.cli.main import tinysnitch
 from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.client.connection_error import DEFAULT_SOCKET
+from tinysnitch.commandline.command_runner import run_command
 
 
 @click.command(epilog=examples("one two", "three"))
@@ -20,6 +22,12 @@ def test_the_default_is_the_daemons() -> None:
 def test_a_socket_has_a_path() -> None:
     with pytest.raises(click.BadParameter, match="the path is empty"):
         command.main(["--socket", ""], standalone_mode=False)
+
+
+@pytest.mark.parametrize("words", [("rules", "check", ""), ("lists", "update", "--folder", "")])
+def test_so_has_every_place(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(tinysnitch, "tinysnitch", words) == 2
+    assert "the path is empty" in capsys.readouterr().err
 
 
 def test_examples_stand_at_the_end_a_line_each() -> None:

@@ -12,7 +12,12 @@ from tinysnitch.protocol.mode import Mode
 def test_what_a_person_reads(running: RunningServer, command: Command) -> None:
     out = command("status").out
     assert out.startswith("mode                enforcing, programs identified by the kernel (BPF)\n")
-    for text in ("up 1 h 1 min", "1 in /etc/tinysnitch.rules", "5 in the kernel (hits), 6 here", "4 history rows"):
+    for text in (
+        "up 1 h 1 min",
+        "1 in /etc/tinysnitch.rules",
+        "packets judged      5 in the kernel (hits), 6 here",
+        "4 history rows",
+    ):
         assert text in out
     assert max(map(len, out.splitlines())) < 80
 

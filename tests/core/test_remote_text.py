@@ -21,6 +21,9 @@ def parse(text: str) -> Remote:
         ("LAN", Remote(RemoteKind.LAN), "lan"),
         ("Localhost", Remote(RemoteKind.LOCALHOST), "localhost"),
         ("'LAN'", Remote(RemoteKind.NAME, "lan"), "'lan'"),
+        ("'any'", Remote(RemoteKind.NAME, "any"), "'any'"),
+        ("'--'", Remote(RemoteKind.NAME, "--"), "'--'"),
+        ("anyhow", Remote(RemoteKind.NAME, "anyhow"), "anyhow"),
         ("@my-list", Remote(RemoteKind.LIST, "my-list"), "@my-list"),
         ("Google.COM.", Remote(RemoteKind.NAME, "google.com"), "google.com"),
         ("bücher.example", Remote(RemoteKind.NAME, "xn--bcher-kva.example"), "xn--bcher-kva.example"),
@@ -43,6 +46,13 @@ def test_parse_and_format_remote(text: str, remote: Remote, canonical: str) -> N
 def test_parse_remote_refuses(text: str) -> None:
     with pytest.raises(BadWord):
         parse(text)
+
+
+@pytest.mark.parametrize("text", ["--", "---", "any", "ALL"])
+def test_what_others_write_for_any_is_told(text: str) -> None:
+    with pytest.raises(BadWord) as caught:
+        parse(text)
+    assert caught.value.hint == "did you mean '-'? in quotes it is a name"
 
 
 @pytest.mark.parametrize(

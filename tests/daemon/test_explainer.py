@@ -38,7 +38,7 @@ class Asked:
         self.explainer = Explainer(self.engine, Options(**options))  # type: ignore[arg-type]
         list(self.engine.handle(RulesLoaded(tuple(found)), read_instant()))
 
-    def __call__(self, *words: str | int, right: Right = ROOT) -> Explanation:
+    def __call__(self, *words: str | int | None, right: Right = ROOT) -> Explanation:
         return self.explainer.explain(Explain(*words), right)  # type: ignore[arg-type]
 
 
@@ -63,6 +63,13 @@ def test_the_rule_that_decides(words: tuple[str | int, ...], told: str) -> None:
 def test_localhost_is_what_a_rule_means_by_it() -> None:
     for word in ("localhost", "Localhost"):
         assert Asked("allow localhost - -\n")("/usr/bin/curl", word, 631, "tcp").rule == "allow localhost - -"
+
+
+def test_a_rule_that_demands_a_sum() -> None:
+    asked = Asked(f"allow sha256={'a' * 64} - - -\n")
+    assert asked(*SHOP, "a" * 64).verdict is Verdict.ALLOW
+    assert asked(*SHOP, "b" * 64).verdict is Verdict.ASK
+    assert asked(*SHOP).verdict is Verdict.ASK
 
 
 @pytest.mark.parametrize(

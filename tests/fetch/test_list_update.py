@@ -1,12 +1,14 @@
 """A list is replaced whole by what its source has, or stays as it is."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from tests.fetch.https_server import LIST, HttpsServer
-from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.fetch import list_update
 from tinysnitch.fetch.list_update import SourcedList, find_sourced, update_list
 
 
@@ -56,8 +58,18 @@ def test_which_lists_have_a_source(tmp_path: Path) -> None:
             find_sourced(tmp_path, [name])
 
 
-def test_who_may_not_write_fetches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("number", "exit_code", "told"), [(errno.EACCES, 4, "Permission denied"), (errno.EROFS, 1, "Read-only file system")]
+)
+def test_who_cannot_write_fetches_nothing_and_is_told_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, exit_code: int, told: str
+) -> None:
+    def refuse(**_where: object) -> None:
+        raise OSError(number, os.strerror(number))
+
     path = write(tmp_path, "https://127.0.0.1:1/")
-    monkeypatch.setattr(os, "access", lambda _path, _mode: False)  # root may always
-    with pytest.raises(NotPermitted, match="Permission denied"):
+    monkeypatch.setattr(list_update, "TemporaryFile", refuse)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)  # root may always
+    with pytest.raises(SnitchError, match=told) as raised:
         update(path)
+    assert raised.value.exit_code == exit_code

@@ -1,5 +1,6 @@
 """`tinysnitch explain`: which rule would decide a connection, and which ones it beats and why."""
 
+import os
 import re
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.cli.output import print_lines, print_object
 from tinysnitch.cli.rules import is_missing
 from tinysnitch.client.control_client import ControlClient
+from tinysnitch.client.program_files import read_sha256
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.program_text import split_program
 from tinysnitch.core.words import BadWord, quote_word, split_words
@@ -75,13 +77,24 @@ def explain_command(program: str, remote: str, port: int, protocol: str, *, sock
         program = quote_word(program)
     path, _args = split_program(program)
     with ControlClient(socket_path) as client:
-        explanation = client.ask_one(Explain(program, remote, port, protocol), Explanation)
+        explanation = client.ask_one(Explain(program, remote, port, protocol, _read_sum(path)), Explanation)
     if path.startswith("/") and is_missing(path):
         print_note(f"there is no file {path}")
     if as_json:
         print_object(encode_object(explanation))
     else:
         print_lines(present_explanation(explanation))
+
+
+def _read_sum(path: str) -> str | None:
+    """Of the executable; a script's is its interpreter, which is not looked for."""
+    try:
+        digest = read_sha256(path, os.stat(path).st_ino)
+        with open(path if digest else os.devnull, "rb") as file:
+            is_script = file.read(2) == b"#!"
+    except (OSError, ValueError):
+        return None
+    return None if is_script else digest
 
 
 def present_explanation(explanation: Explanation) -> Iterator[str]:

@@ -42,8 +42,10 @@ def lists_group(ctx: click.Context, socket_path: str, as_json: bool) -> None:
             print_object(encode_object(_fields(entry)))
     elif entries:
         print_lines(present_lists(entries, time.time()))
-    else:
+    elif client.sees_all:
         print_note("there is no list; one is a file in /etc/tinysnitch.d/lists")
+    else:
+        print_note("lists are shown to who may see everything: run it as root")
 
 
 def _fields(entry: ListEntry) -> dict[str, object]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tinysnitch.cli.options import examples, json_option, socket_option
+from tinysnitch.cli.options import NamedFolder, examples, json_option, socket_option
 from tinysnitch.cli.output import print_line, print_object, print_progress
 from tinysnitch.commandline.notes import print_error, print_note
 from tinysnitch.core.errors import SnitchError
@@ -25,7 +25,7 @@ _MB = 1_000_000
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option(
     "--folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=NamedFolder(),
     default=LISTS_FOLDER,
     show_default=True,
     help="Where the lists are.",

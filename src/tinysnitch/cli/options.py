@@ -1,6 +1,8 @@
 """What the subcommands have in common: --socket, --json, examples at the end of each help."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -10,7 +12,7 @@ from tinysnitch.client.connection_error import DEFAULT_SOCKET
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class SocketPath(click.ParamType[str]):
+class NamedPath(click.ParamType[str]):
     """A path, that names something: an empty one comes of a variable that is not set, say."""
 
     name = "path"
@@ -19,6 +21,16 @@ class SocketPath(click.ParamType[str]):
         if not value:
             self.fail("the path is empty", param, ctx)
         return value
+
+
+class NamedFolder(click.Path[Path]):
+    """Likewise: an empty one would be the working folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, file_okay=False)
+
+    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        return super().convert(NamedPath().convert(os.fspath(value), param, ctx), param, ctx)
 
 
 def examples(*lines: str) -> str:
@@ -30,7 +42,7 @@ def socket_option(command: F) -> F:
     return click.option(
         "--socket",
         "socket_path",
-        type=SocketPath(),
+        type=NamedPath(),
         default=DEFAULT_SOCKET,
         show_default=True,
         help="The daemon's control socket.",

@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from tinysnitch.cli.command_group import CommandGroup
-from tinysnitch.cli.options import examples, json_option, socket_option
+from tinysnitch.cli.options import NamedPath, examples, json_option, socket_option
 from tinysnitch.cli.output import print_line, print_lines, print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
@@ -248,7 +248,7 @@ def _is_itself(word: str) -> bool:
     "check", epilog=examples("tinysnitch rules check /etc/tinysnitch.rules", "tinysnitch rules check -")
 )
 @socket_option
-@click.argument("file")
+@click.argument("file", type=NamedPath())
 def check_command(file: str, socket_path: str) -> int:
     """Say what is wrong with each bad line of FILE; no daemon is needed."""
     from tinysnitch.core.rule_text import parse_rules

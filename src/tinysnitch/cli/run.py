@@ -4,7 +4,7 @@ import os
 
 import click
 
-from tinysnitch.cli.options import SocketPath, examples
+from tinysnitch.cli.options import NamedPath, examples
 
 
 class _RulesFile(click.Path[str]):
@@ -29,7 +29,7 @@ class _RulesFile(click.Path[str]):
 )
 @click.option("--rules", metavar="FILE", type=_RulesFile(), help="Judge by these rules, not by the machine's.")
 @click.option("--learn", is_flag=True, help="Allow what no rule decides; the summary lists it.")
-@click.option("--socket", "socket_path", type=SocketPath(), help="Where prompts may attach to the command's daemon.")
+@click.option("--socket", "socket_path", type=NamedPath(), help="Where prompts may attach to the command's daemon.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run_command(rules: str | None, learn: bool, socket_path: str | None, command: tuple[str, ...]) -> int:
     """Judge one command and its children, and nothing else on this machine.

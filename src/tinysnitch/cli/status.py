@@ -49,7 +49,7 @@ def present_status(status: Status, uid: int = 0) -> Iterator[tuple[str, str]]:
     yield "questions open", str(status.prompts)
     yield "prompts attached", str(status.prompt_clients or _present_nobody(status))
     yield from _present_rules(status, uid)
-    yield "decided", f"{status.hits} in the kernel (hits), {status.misses} here (misses)"
+    yield "packets judged", f"{status.hits} in the kernel (hits), {status.misses} here (misses)"
     yield from _present_counts("waiting", status.queues)
     yield from _present_counts("in use", status.tables)
     yield from _present_losses(status.losses)

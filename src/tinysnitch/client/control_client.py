@@ -30,6 +30,7 @@ class ControlClient:
 
     def __init__(self, path: str | Path, timeout_s: float = TIMEOUT_S) -> None:
         self._path = path
+        self.sees_all = True  # as the daemon said when it greeted us
         self._socket = _connect(path, timeout_s)
         self._reader = FrameReader(MAX_REPLY)
         self._frames = self._read_frames()
@@ -85,6 +86,7 @@ class ControlClient:
             reply = _reply(frame)
             if isinstance(reply, Welcome):
                 check_welcome(reply)
+                self.sees_all = reply.sees_all
                 break
         self._send(Hello())
 

@@ -21,6 +21,8 @@ _WITH_MORE = re.compile(
 )
 _WORDS = {"localhost": Remote(RemoteKind.LOCALHOST), "lan": Remote(RemoteKind.LAN), "-": ANY_REMOTE, "*": ANY_REMOTE}
 
+_MEANT_AS_ANY = re.compile(r"--+|any|all", re.IGNORECASE)  # as others write it: a name like that would match nothing
+
 
 def _parse_word(word: Word) -> Remote | None:
     """Also in capitals, which names may have: `LAN` is nobody's name."""
@@ -80,7 +82,7 @@ def _is_numbered(name: str) -> bool:
 REMOTE_FORMS = (
     Form("-", "any remote", _parse_word),
     Form("localhost", "loopback and the machine's own addresses", _parse_word),
-    Form("lan", "the networks that the machine is linked to, multicast and broadcast", _parse_word),
+    Form("lan", "the networks that the machine is linked to, what is link-local, multicast and broadcast", _parse_word),
     Form("@resolvers", "the trusted DNS resolvers", _parse_list),
     Form("@NAME", "what the list `/etc/tinysnitch.d/lists/NAME` holds", _parse_list),
     Form("192.168.1.7", "an address, IPv4 or IPv6, whatever its name", _parse_network),
@@ -98,6 +100,8 @@ def parse_remote(word: Word) -> Remote:
     """Raises BadWord."""
     if word.is_bare and (usual := _USUAL.fullmatch(word.text)) and len(word.text) <= MAX_NAME_BYTES:
         return Remote(RemoteKind.DOMAIN if usual[1] else RemoteKind.NAME, usual[2])
+    if word.is_bare and _MEANT_AS_ANY.fullmatch(word.text):
+        raise BadWord("not a remote", "did you mean '-'? in quotes it is a name")
     if _WITH_MORE.fullmatch(word.text):
         raise BadWord("more than a remote", "write the name or address alone; the port has its own column, a path none")
     remote = _parse_forms(word)
@@ -129,6 +133,7 @@ def format_remote(remote: Remote) -> str:
 
 def _format_name(name: str) -> str:
     """Quoted where the bare word would be something else."""
-    if _is_plain(name) and not _is_numbered(name) and name not in _WORDS:
+    is_other = _is_numbered(name) or name in _WORDS or _MEANT_AS_ANY.fullmatch(name)
+    if _is_plain(name) and not is_other:
         return name
     return f"'{name}'"  # of printable ASCII without quotes, as every name is

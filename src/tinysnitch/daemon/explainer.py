@@ -112,7 +112,7 @@ class Explainer:
         """The connection that the words speak of."""
         address, name = self._parse_remote(question.remote)
         flow = _imagine_flow(address, question.port, question.protocol)
-        attribution = _imagine_attribution(question.program, 0 if right.sees_all else right.uid)
+        attribution = _imagine_attribution(question, 0 if right.sees_all else right.uid)
         if not right.covers(uid_of(attribution)):
             raise NotPermitted(f"{question.program} is no program of user {right.uid}", "write a program's whole path")
         if name:
@@ -191,7 +191,8 @@ def _parse_word(text: str) -> Word:
     return words[0]
 
 
-def _imagine_attribution(program: str, uid: int) -> Attribution:
+def _imagine_attribution(question: Explain, uid: int) -> Attribution:
+    program = question.program
     if program in _WORDS:
         return _WORDS[program]
     path, args = split_program(program)
@@ -199,6 +200,15 @@ def _imagine_attribution(program: str, uid: int) -> Attribution:
         raise NotUnderstood(f"{program!r} is no program", "write its whole path, `kernel` or `unknown`")
     path = os.path.realpath(path) if "\0" not in path else path
     process = Process(
-        exec_id=0, pid=0, started_ns=0, uid=uid, executable=path, device=0, inode=0, program=path, args=args
+        exec_id=0,
+        pid=0,
+        started_ns=0,
+        uid=uid,
+        executable=path,
+        device=0,
+        inode=0,
+        program=path,
+        args=args,
+        sha256=question.sha256,
     )
     return Attribution(AttributionSource.BPF, process)

@@ -1,12 +1,12 @@
 """Fetching a list anew from where its first lines say. On any failure the old one stays as it is."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import msgspec
 
-from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.list_text import ListContent, find_source, parse_list
 from tinysnitch.fetch.https import Progress, fetch
 from tinysnitch.store.text_file import errors_named, replace_text
@@ -47,8 +47,7 @@ def _read_source(path: Path) -> str | None:
 
 def update_list(target: SourcedList, progress: Progress) -> ListContent:
     """Replace the list by what its source has now; returns what that holds. Raises SnitchError."""
-    if not os.access(target.path.parent, os.W_OK):
-        raise NotPermitted(f"{target.path.parent}: Permission denied", "run it as root")
+    _try_writing(target.path.parent)
     text = fetch(target.source, progress).decode("utf-8", "surrogateescape")
     content = parse_list(text)
     if text.lstrip().startswith("<") or not (content.names or content.networks):
@@ -56,6 +55,12 @@ def update_list(target: SourcedList, progress: Progress) -> ListContent:
     with errors_named(target.path):
         replace_text(target.path, _with_source(text, target.source))
     return content
+
+
+def _try_writing(folder: Path) -> None:
+    """Nothing is fetched that could not be kept. access(2) would not tell why."""
+    with errors_named(folder), TemporaryFile(dir=folder, prefix="."):
+        pass
 
 
 def _with_source(text: str, source: str) -> str:

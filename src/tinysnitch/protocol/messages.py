@@ -83,6 +83,7 @@ class Explain(Message, frozen=True):
     remote: str  # a name or an address
     port: int  # 0 where there are none
     protocol: str  # as in a rule's column: `tcp`, `udp-src`
+    sha256: str | None = None  # of the program's file, as the client reads it
 
 
 class Attach(Message, frozen=True):
@@ -131,8 +132,8 @@ class Status(Message, frozen=True, kw_only=True):
     clients: int  # on the control socket
     prompt_clients: int = 0
     queues: dict[str, int] = {}  # packets that wait, by where
-    hits: int  # connections decided in the kernel
-    misses: int  # connections that came to the daemon
+    hits: int  # packets, most of them the first of a connection, decided in the kernel
+    misses: int  # those that came to the daemon; further ones of what is held, too
     tables: dict[str, int] = {}  # entries in use, by table
     losses: dict[str, int] = {}  # every counter of something lost
 
