@@ -15,10 +15,10 @@ from tinysnitch.core import events as ev
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import Flow, parse_address
-from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution
+from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, exec_id_of
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import parse_rule
-from tinysnitch.core.settlement import exec_id_of, verdict_key_of
+from tinysnitch.core.settlement import verdict_key_of
 from tinysnitch.core.verdict import Verdict
 
 FLOWS = [flow_of(1), flow_of(2), flow_of(1, BANK), inbound(1), inbound(2)]
