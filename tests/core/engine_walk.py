@@ -5,39 +5,49 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from tests.core.kernel_memory import KernelMemory
 from tests.core.rule_oracle import decide_slowly, matches
-from tests.core.transcript import BANK, SHOP, Transcript, flow_of, inbound, no, whose, yes
+from tests.core.transcript import BANK, FACTS, SHOP, Transcript, flow_of, inbound, no, whose, yes
 from tinysnitch.core import commands as cmd
 from tinysnitch.core import events as ev
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow, parse_address
-from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution
+from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, exec_id_of
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.core.settlement import verdict_key_of
 from tinysnitch.core.verdict import Verdict
 
 FLOWS = [flow_of(1), flow_of(2), flow_of(1, BANK), inbound(1), inbound(2)]
 CLOSED = Attribution(UNKNOWN.source, is_listening=False)
 WHO = [whose(7), whose(8), whose(9, "/tmp/x", is_host_file=False), KERNEL, UNKNOWN, CLOSED]
 LINES = ["allow 10.0.0.80 - -", "deny shop.test - -", "ask - - - /usr/bin/curl", "allow - - -src", "deny - - - kernel"]
-BY_HAND = [None, "allow - - - /usr/bin/curl", "deny 10.0.0.80 - -", "ask - - -", "allow iface=eth0 - - -"]
+LINES += [
+    "allow shop.test - -",
+    "deny ads.test - -",
+    "deny iface=eth1 - - -",
+    "allow until=2023-11-14T22:36:00Z - 443 tcp",
+]
+NAMES = ["shop.test", "ads.test"]
+BY_HAND = [None, None, None, "allow - - - /usr/bin/curl", "deny 10.0.0.80 - -", "ask - - -", "allow iface=eth0 - - -"]
 
+PACKET = st.tuples(st.just("packet"), st.sampled_from(FLOWS), st.sampled_from(WHO), st.integers(0, 1))
+ANSWER = st.tuples(
+    st.just("answer"), st.integers(0, 3), st.booleans(), st.sampled_from(Lifetime), st.sampled_from(BY_HAND)
+)
+RESOLVE = st.tuples(st.just("resolve"), st.sampled_from(NAMES), st.sampled_from([SHOP, BANK]), st.sampled_from(WHO[:4]))
 STEPS = st.one_of(
-    *[st.tuples(st.just("packet"), st.sampled_from(FLOWS), st.sampled_from(WHO), st.integers(0, 2))] * 4,
-    *[
-        st.tuples(
-            st.just("answer"), st.integers(0, 11), st.booleans(), st.sampled_from(Lifetime), st.sampled_from(BY_HAND)
-        )
-    ]
-    * 2,
-    st.tuples(st.just("wait"), st.sampled_from([0.5, 5.0, 30.0, 61.0, 400.0])),
-    st.tuples(st.just("load"), st.lists(st.sampled_from(LINES), unique=True)),
-    st.tuples(st.just("resolve"), st.sampled_from(["shop.test", "ads.test"]), st.sampled_from([SHOP, BANK])),
+    *[PACKET] * 8,
+    *[ANSWER] * 3,
+    *[RESOLVE] * 2,
+    *[st.tuples(st.just("wait"), st.sampled_from([0.5, 61.0, 301.0]))] * 2,
+    st.tuples(st.just("load"), st.lists(st.sampled_from(LINES), unique=True, max_size=3)),
     st.tuples(st.just("exit"), st.sampled_from([7, 8])),
-    st.tuples(st.just("facts")),
+    st.tuples(st.just("remove")),
+    st.tuples(st.just("facts"), st.sampled_from([None, *NAMES])),
 )
 
 
@@ -58,6 +68,7 @@ class Walk:
     def __init__(self, is_learning: bool, timeout_s: float) -> None:
         limits = {"max_prompts": 3, "max_waiters": 6, "max_waiters_per_flow": 2, "max_flows": 3, "max_verdicts": 3}
         self.engine = Transcript(is_learning=is_learning, timeout_s=timeout_s, **limits)
+        self.kernel = KernelMemory(self.engine.engine.rules.generation)
         self.is_learning = is_learning
         self.packets: dict[int, Packet] = {}
         self.fates: dict[int, str] = {}
@@ -73,6 +84,7 @@ class Walk:
         assert core.prompts.held == len(held) <= 6
         assert len(core.prompts) <= 3
         self._check_deadlines()
+        self._check_memory()
 
     def _check_deadlines(self) -> None:
         core, now = self.engine.engine, self.engine.now
@@ -81,9 +93,34 @@ class Walk:
         assert core.next_deadline(now) == min(ends, default=None)
         assert min(ends, default=now.boot_s + 1) > now.boot_s
 
+    def _check_memory(self) -> None:
+        """What the kernel decides alone now the rules would decide alike; but for what people answered themselves."""
+        core, now_s = self.engine.engine, self.engine.now_s
+        verdicts = list(self.kernel.verdicts(now_s))
+        for told in verdicts:
+            assert all(self._says(told, connection) for connection in self._covered_by(told.key))
+        assert len(verdicts) <= core.settlement.statistics()["verdicts"].used <= 3
+        for flow in self.kernel.flows(now_s):
+            packets = [
+                one for one in self.packets.values() if one.flow == flow.flow and exec_id_of(one.who) == flow.exec_id
+            ]
+            assert flow.verdict is Verdict.DENY or any(map(self._may_pass, packets))
+
+    def _covered_by(self, key: cmd.VerdictKey) -> list[Connection]:
+        """Those that the kernel takes for one and the same, by whatever interface they go."""
+        core, now = self.engine.engine, self.engine.now
+        each = [core.connection_of(flow, who, "", now) for flow in FLOWS for who in WHO]
+        covered = [one for one in each if verdict_key_of(one) == key]
+        return [replace(one, interface=interface) for one in covered for interface in ("eth0", "eth1")]
+
+    def _says(self, told: cmd.RememberVerdict, connection: Connection) -> bool:
+        verdict = decide_slowly(list(self.engine.engine.rules), connection, self.engine.now.wall_s)
+        return told.verdict is (Verdict.ALLOW if self.is_learning and verdict is Verdict.ASK else verdict)
+
     def _check(self, commands: list[cmd.Command]) -> None:
         remembered = None
         for command in commands:
+            self.kernel.take(command)
             match command:
                 case cmd.RememberFlow(verdict=verdict) | cmd.RememberVerdict(verdict=verdict):
                     remembered = verdict
@@ -146,13 +183,19 @@ class Walk:
     def _load(self, lines: list[str]) -> list[cmd.Command]:
         return self.engine.feed(ev.RulesLoaded(tuple(map(parse_rule, lines))))
 
-    def _resolve(self, name: str, address: str) -> list[cmd.Command]:
+    def _resolve(self, name: str, address: str, who: Attribution) -> list[cmd.Command]:
         self.names[parse_address(address)].add(name)
-        self.engine.resolve(name, address)
-        return []
+        return self.engine.feed(self.engine.next_answer(self.engine.ask(name, who), address, ttl_s=5))
 
     def _exit(self, exec_id: int) -> list[cmd.Command]:
         return self.engine.feed(ev.ProcessExited(exec_id))
 
-    def _facts(self) -> list[cmd.Command]:
-        return self.engine.feed(ev.FactsChanged(Facts(resolvers=frozenset({flow_of(1, "10.0.0.53").remote}))))
+    def _remove(self) -> list[cmd.Command]:
+        return self.engine.feed(ev.TemporaryRulesRemoved(self.engine.engine.rules.temporary()[:1]))
+
+    def _facts(self, name: str | None) -> list[cmd.Command]:
+        """/etc/hosts gives a name to an address, or none any more."""
+        shop = parse_address(SHOP)
+        self.names[shop] |= {name} if name else set()
+        hosts = {shop: (name,)} if name else {}
+        return self.engine.feed(ev.FactsChanged(replace(FACTS, hosts=hosts)))

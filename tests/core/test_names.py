@@ -1,7 +1,10 @@
 """Told as transcripts: who asks, what the resolver says, what is believed then."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests.core.names_walk import STEPS, NamesWalk
 from tests.core.resolver_talk import CURL, FIREFOX, MIN_TTL_S, MIRROR, SHOP, STUB, ResolverTalk, flow_to
 from tinysnitch.core.dns_message import Answer
 from tinysnitch.core.dns_questions import Asked, NameSource
@@ -376,3 +379,11 @@ def test_what_is_handed_over_finds_the_room_there_is(talk: ResolverTalk) -> None
     after.looks_up(CURL, "other.test", MIRROR)
     assert after.names.statistics().evicted_names == 0
     handed_over(talk, capacity=2).names.restore(talk.names.known(talk.now_s))  # twice the same takes no more room
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(STEPS, min_size=5, max_size=30), st.sampled_from([2, 3]))
+def test_whatever_is_believed_anew_is_told_and_handed_over(steps: list[tuple[str]], capacity: int) -> None:
+    walk = NamesWalk(capacity)
+    for step in steps:
+        walk.take(*step)

@@ -12,10 +12,10 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.events import PacketQueued
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, parse_address
-from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource
+from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, exec_id_of
 from tinysnitch.core.prompts import Waiter
 from tinysnitch.core.settings import Settings
-from tinysnitch.core.settlement import Basis, Settlement, exec_id_of, verdict_key_of
+from tinysnitch.core.settlement import Basis, Settlement, verdict_key_of
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_cache import Remembered
 
@@ -58,10 +58,6 @@ def test_the_key_is_all_that_the_kernel_knows() -> None:
     echo = verdict_key_of(Connection(flow=flow_of(protocol=ICMP), attribution=whose()))
     assert echo is not None
     assert echo.port == 0
-
-
-def test_unknown_and_the_kernel_have_ids_of_their_own() -> None:
-    assert [exec_id_of(one) for one in (UNKNOWN, KERNEL, whose(9))] == [0, 1, 9]
 
 
 def test_the_verdict_is_written_before_the_packets_go() -> None:

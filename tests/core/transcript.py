@@ -189,10 +189,13 @@ class Transcript:
 
     def hear(self, query: dns.message.Message, address: str, ttl_s: int = 600) -> list[str]:
         """The answer to what was asked."""
+        return self.say(self.next_answer(query, address, ttl_s))
+
+    def next_answer(self, query: dns.message.Message, address: str, ttl_s: int = 600) -> ev.AnswerReceived:
         self.packets += 1
         reply = dns.message.make_response(query)
         reply.answer.append(dns.rrset.from_text(query.question[0].name, ttl_s, "IN", "A", address))
-        return self.say(ev.AnswerReceived(self.packets, _TALK, reply.to_wire()))
+        return ev.AnswerReceived(self.packets, _TALK, reply.to_wire())
 
 
 _TALK = flow_of(50000, "10.0.0.53", 53, UDP)

@@ -1,10 +1,14 @@
 """`sha256=` in a rule is the content of the file that was executed, not what the path held once."""
 
 import hashlib
+import signal
+import time
+from pathlib import Path
 
 import pytest
 
 from tests.evasion.stage import PORT, TARGET, Stage
+from tests.lab.world import ECHO_PORT, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
@@ -17,4 +21,23 @@ def test_a_rule_with_a_digest_holds_for_that_content_alone(stage: Stage) -> None
     stage.honest.write_bytes(content + b"\0")  # the same inode, and it runs just the same
     stage.assert_denied(stage.honest, "plain", *TARGET)
     stage.honest.write_bytes(content)
+    time.sleep(0.05)  # what was written within the tick before the start may have been written after it
     assert stage.run(stage.honest, "plain", *TARGET)["verdict"] == "allow"
+
+
+def test_a_file_that_gets_the_content_while_its_packet_is_held(stage: Stage) -> None:
+    """Once the program has ended its file may be written (ETXTBSY before), and a packet waits longer: more so for a
+    daemon with much to do, as one that is stopped for a moment is."""
+    shell, program = Path("/bin/bash").read_bytes(), stage.folder / "shell"
+    program.write_bytes(shell + b"evil")
+    program.chmod(0o755)
+    digest = hashlib.sha256(shell).hexdigest()
+    stage.daemon.edit_rules(f"allow sha256={digest} - - udp {program}\n")
+    stage.daemon.process.send_signal(signal.SIGSTOP)
+    try:
+        stage.lab.run([str(program), "-c", f"echo >/dev/udp/{WORLD4}/{ECHO_PORT}"], user="nobody")
+        program.write_bytes(shell)
+    finally:
+        stage.daemon.process.send_signal(signal.SIGCONT)
+    record = stage.daemon.wait_connection(remote_port=ECHO_PORT)
+    assert (record["program"], record["verdict"]) == (str(program), "deny")

@@ -1,5 +1,6 @@
 """A port is whoever takes it now: not who had it, and not who has it too."""
 
+import pwd
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,6 +53,14 @@ def test_a_port_taken_over_after_an_allow(stage: Stage, kind: str) -> None:
     with receiver(stage, evil, kind, "0.0.0.0", "7300", user="nobody") as server:
         record = visit(stage, kind, "7300")
     assert (record["verdict"], record["program"], record["pid"]) == ("deny", str(evil), server.pid)
+
+
+@KINDS
+def test_who_calls_himself_like_a_line_of_his_status(stage: Stage, kind: str) -> None:
+    """What takes a packet is looked up in /proc, where a process's name stands in front of its user."""
+    with receiver(stage, stage.evil_receiver, kind, "0.0.0.0", "7314", "called", "a\rUid:\t0", user="nobody") as server:
+        record = visit(stage, kind, "7314")
+    assert (record["uid"], record["pid"], record["verdict"]) == (pwd.getpwnam("nobody").pw_uid, server.pid, "deny")
 
 
 @pytest.mark.parametrize("is_evil_first", [True, False])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tinysnitch.kernel import bpffs
+from tinysnitch.kernel.mounts import parse_mounts
 
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -21,7 +22,7 @@ SOURCE = Path(__file__).parents[2] / "src"
     ],
 )
 def test_only_a_bpffs_at_its_place_counts(mounts: str, is_mounted: bool) -> None:
-    assert bpffs.is_mounted(mounts) is is_mounted
+    assert bpffs.is_mounted(parse_mounts(mounts)) is is_mounted
 
 
 @pytest.mark.privileged

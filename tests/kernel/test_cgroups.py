@@ -13,6 +13,7 @@ from tests.lab.world import PROGRAMS
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.cgroups import find_cgroup_mount, is_cgroup2, make_cgroup, path_in_hierarchy, remove_cgroup
+from tinysnitch.kernel.mounts import parse_mounts
 
 _number = itertools.count(1)
 
@@ -34,12 +35,12 @@ def name() -> Iterator[str]:
     ],
 )
 def test_where_it_is_mounted(mounts: str, place: str) -> None:
-    assert find_cgroup_mount(mounts) == Path(place)
+    assert find_cgroup_mount(parse_mounts(mounts)) == Path(place)
 
 
 def test_not_mounted_is_said_with_a_hint() -> None:
     with pytest.raises(SnitchError, match="no cgroup2") as missing:
-        find_cgroup_mount("cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\n")
+        find_cgroup_mount(parse_mounts("cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\n"))
     assert missing.value.hint
 
 

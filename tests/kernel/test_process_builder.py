@@ -12,6 +12,7 @@ from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel import file_identity, procfs
 from tinysnitch.kernel.bpf_structs import Image, ProcessEntry
 from tinysnitch.kernel.cgroup_paths import CgroupPaths
+from tinysnitch.kernel.clock import read_boot_ns
 from tinysnitch.kernel.process_builder import MAX_PARENTS_LENGTH, NoImages, ProcessBuilder, image_of
 
 PYTHON = os.path.realpath("/usr/bin/python3")
@@ -190,6 +191,18 @@ def test_sha256_only_when_demanded_and_only_of_the_hosts_file() -> None:
     assert build(demanding, make_image("/usr/bin/env")).sha256 == expected
     assert build(demanding, make_image("/usr/bin/env", exec_id=101, inode=1)).sha256 is None
     assert build(demanding, make_image("/bin/sh", exec_id=102)).sha256 is None
+    demanding.close()
+
+
+def test_sha256_of_a_file_that_may_have_been_written_after_the_start_is_nobodys(tmp_path: Path) -> None:
+    """Also within the tick of the clock in which it was started."""
+    demanding, program = ProcessBuilder(NoImages(), needs_sha256=lambda _path: True), tmp_path / "program"
+    program.write_text("x")
+    now_ns, expected = read_boot_ns(), hashlib.sha256(b"x").hexdigest()
+    starts = {0: expected, now_ns - 1_000_000_000: None, now_ns: None, now_ns + 1_000_000_000: expected}
+    for number, (executed_ns, digest) in enumerate(starts.items()):
+        image = make_image(str(program), exec_id=200 + number, executed_ns=executed_ns)
+        assert build(demanding, image).sha256 == digest
     demanding.close()
 
 

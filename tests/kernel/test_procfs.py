@@ -69,6 +69,22 @@ def test_a_name_can_hold_parentheses(tmp_path: Path) -> None:
     assert status.parent_pid == os.getpid()
 
 
+@pytest.mark.privileged
+@pytest.mark.parametrize("name", [b"a\rUid:\t0", b"\rUid:\t0\t0", b"\nUid:\t0", b"Uid:\t0", b"a\x0bUid:\t0"])
+def test_no_name_makes_a_user_of_a_process(name: bytes) -> None:
+    """Of what a process calls itself only newlines are escaped in /proc/PID/status (proc_task_name())."""
+    rename = f"open('/proc/self/comm', 'wb').write({name!r}); {READY}"
+    command = [sys.executable, "-c", rename]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, user=65534) as started:
+        assert started.stdout
+        started.stdout.read(1)
+        found = procfs.read_process(started.pid)
+        assert procfs.read_uid(started.pid) == 65534
+        started.kill()
+    assert found
+    assert found.uid == 65534
+
+
 def test_a_deleted_executable_keeps_its_path(tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_bytes(Path("/bin/sleep").read_bytes())

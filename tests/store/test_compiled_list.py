@@ -1,5 +1,6 @@
 """What is mapped from a file is what was compiled, or nothing."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,22 @@ def test_what_is_mapped_outlives_its_file(target: Path) -> None:
     assert found.remotes.has_name("ads.test")
 
 
-def test_a_folder_that_is_full_keeps_the_old_one(source: Path, target: Path) -> None:
+def test_a_disk_that_fills_up_anywhere_keeps_the_old_one(source: Path, target: Path) -> None:
+    """A limit on the size of files stands for the full disk (setrlimit(2)): write(2) may then do a part of its work."""
+    compiled, old = compile_list(source), target.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        for room in range(len(old)):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+            with pytest.raises(OSError, match="File too large"):
+                save_compiled(compiled, target)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert target.read_bytes() == old
+    assert [path.name for path in sorted(source.parent.iterdir())] == ["ads", "ads.compiled"]
+
+
+def test_a_folder_that_is_not_there_keeps_the_old_one(source: Path, target: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         save_compiled(compile_list(source), source.parent / "none" / "ads")
     assert [path.name for path in sorted(source.parent.iterdir())] == ["ads", "ads.compiled"]

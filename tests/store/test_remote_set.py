@@ -1,6 +1,5 @@
 """Names by whole labels and addresses by the networks that contain them, in memory and mapped."""
 
-import os
 import tempfile
 
 import pytest
@@ -67,8 +66,8 @@ def test_the_whole_of_one_family_holds_nothing_of_the_other() -> None:
 
 def map_again(remotes: RemoteSet) -> RemoteSet:
     with tempfile.TemporaryFile() as file:
-        remotes.save(file.fileno())
-        os.write(file.fileno(), b"what follows does not matter")
+        file.write(remotes.to_bytes() + b"what follows does not matter")
+        file.flush()
         return RemoteSet.map_file(file.fileno())
 
 

@@ -33,7 +33,7 @@ from tinysnitch.core.decision import Decision
 from tinysnitch.core.dns_talk import DnsTalk, Heard
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow
-from tinysnitch.core.process import Attribution
+from tinysnitch.core.process import Attribution, exec_id_of
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.prompts import OpenPrompt, Prompts, Waiter
 from tinysnitch.core.quic_initial import Cipher
@@ -42,7 +42,7 @@ from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import format_rule
 from tinysnitch.core.said_names import SaidNames
 from tinysnitch.core.settings import Settings
-from tinysnitch.core.settlement import Basis, Settlement, exec_id_of
+from tinysnitch.core.settlement import Basis, Settlement
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_cache import Remembered
 from tinysnitch.core.watch import Watch

@@ -57,6 +57,13 @@ def program_of(attribution: Attribution) -> str:
     return attribution.process.program if attribution.process else attribution.source.value
 
 
+def exec_id_of(attribution: Attribution) -> int:
+    """As the kernel's side has it: 0 where nobody is known."""
+    if attribution.process:
+        return attribution.process.exec_id
+    return KERNEL_EXEC_ID if attribution.source is AttributionSource.KERNEL else 0
+
+
 OtherFile = tuple[int, int, tuple[str, ...]]  # device, inode, owners
 
 

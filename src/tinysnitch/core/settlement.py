@@ -26,7 +26,7 @@ from tinysnitch.core.crowds import Crowds
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.events import PacketQueued
 from tinysnitch.core.flow import Direction, Flow
-from tinysnitch.core.process import KERNEL_EXEC_ID, Attribution, AttributionSource
+from tinysnitch.core.process import AttributionSource, exec_id_of
 from tinysnitch.core.prompts import Waiter
 from tinysnitch.core.records import ConnectionDecided
 from tinysnitch.core.settings import Settings
@@ -39,12 +39,6 @@ from tinysnitch.core.watch import Watch
 FLOW_WITHOUT_SOCKET_S = 120.0  # longer than a SYN is sent again (tcp_syn_retries, 63 s and the wait for the last)
 NOT_LISTENING_S = 10.0  # a program may start to listen on that port
 REFUSED_ANSWER_S = 60.0  # a refused datagram may be tried again, and asked about again, after that
-
-
-def exec_id_of(attribution: Attribution) -> int:
-    if attribution.process:
-        return attribution.process.exec_id
-    return KERNEL_EXEC_ID if attribution.source is AttributionSource.KERNEL else 0
 
 
 def verdict_key_of(connection: Connection) -> VerdictKey | None:

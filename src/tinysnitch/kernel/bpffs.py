@@ -2,18 +2,19 @@
 
 import ctypes
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.kernel.mounts import Mount, read_mounts
 
 MOUNT_POINT = Path("/sys/fs/bpf")
-_MOUNTS = Path("/proc/self/mounts")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def is_mounted(mounts: str | None = None) -> bool:
-    lines = (_MOUNTS.read_text() if mounts is None else mounts).splitlines()
-    return any(line.split()[1:3] == [str(MOUNT_POINT), "bpf"] for line in lines)
+def is_mounted(mounts: Iterable[Mount] | None = None) -> bool:
+    """`mounts`: those of this process, where none are named."""
+    return Mount(MOUNT_POINT, "bpf") in (read_mounts() if mounts is None else mounts)
 
 
 def mount_bpffs() -> bool:

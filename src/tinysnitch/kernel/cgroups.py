@@ -4,26 +4,27 @@ import os
 import select
 import signal
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.kernel.mounts import Mount, read_mounts
 
 _GONE_WITHIN_S = 5.0
 _KILL_EACH_MS = 100
 
 
-def find_cgroup_mount(mounts: str | None = None) -> Path:
+def find_cgroup_mount(mounts: Iterable[Mount] | None = None) -> Path:
     """/sys/fs/cgroup, or /sys/fs/cgroup/unified beside version 1. Raises SnitchError when there is none.
 
-    `mounts` as in /proc/self/mounts.
+    `mounts`: those of this process, where none are named.
     """
-    text = Path("/proc/self/mounts").read_text(errors="surrogateescape") if mounts is None else mounts
-    for line in text.split("\n"):
-        words = line.split(" ")
-        if words[2:3] == ["cgroup2"]:
-            return Path(_unescape(words[1]))
-    raise SnitchError("no cgroup2 hierarchy is mounted", "mount -t cgroup2 none /sys/fs/cgroup")
+    known = read_mounts() if mounts is None else mounts
+    place = next((mount.place for mount in known if mount.file_system == "cgroup2"), None)
+    if place is None:
+        raise SnitchError("no cgroup2 hierarchy is mounted", "mount -t cgroup2 none /sys/fs/cgroup")
+    return place
 
 
 def is_cgroup2(path: Path) -> bool:
@@ -99,8 +100,3 @@ def _read_pids(listed: Path) -> list[int]:
 def path_in_hierarchy(path: Path) -> str:
     """As xt_cgroup wants it: from the root of the hierarchy. Raises SnitchError."""
     return os.path.relpath(path, find_cgroup_mount())
-
-
-def _unescape(place: str) -> str:
-    r"""getmntent(3) writes blanks as \040."""
-    return place.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")

@@ -122,7 +122,13 @@ class ProcessBuilder:
         return owners_of_cgroup(self._cgroups.find(image.cgroup_id) or "", snap)
 
     def _read_sha256(self, image: Image, program: Program) -> str | None:
-        return self._digests.read_sha256(image.executable) if self._needs_sha256(program.path) else None
+        """Of what was executed: while it runs its file cannot be written (ETXTBSY), but it may have ended by now."""
+        if not self._needs_sha256(program.path):
+            return None
+        digest = self._digests.read_sha256(image.executable)
+        # A change's time may lie a tick before it: inode(7).
+        is_changed = file_identity.is_changed_since(image.executable, image.executed_ns - procfs.TICK_NS)
+        return None if is_changed else digest
 
     def _name_parents(self, image: Image) -> Iterator[str]:
         """Nearest first; those that find no room are not told."""

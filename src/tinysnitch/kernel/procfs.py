@@ -138,7 +138,7 @@ def read_environment(pid: int, limit: int) -> tuple[str, ...]:
 
 def read_cgroup(pid: int) -> str:
     """The path in the cgroup v2 tree (cgroups(7)), "" when not known."""
-    for line in _read(pid, "cgroup").splitlines():
+    for line in _read_lines(pid, "cgroup"):
         if line.startswith(b"0::"):
             return _text(line[3:])
     return ""
@@ -194,10 +194,15 @@ def _list(pid: int, folder: str) -> Iterator[str]:
 
 def read_uid(pid: int) -> int | None:
     """The real user now; None when the process is gone."""
-    for line in _read(pid, "status").splitlines():
+    for line in _read_lines(pid, "status"):
         if line.startswith(b"Uid:"):
             return int(line.split()[1])
     return None
+
+
+def _read_lines(pid: int, name: str) -> list[bytes]:
+    """By newlines alone, the only thing that cannot stand in what a process or a cgroup is called."""
+    return _read(pid, name).split(b"\n")
 
 
 def _read(pid: int, name: str, limit: int = 65536) -> bytes:

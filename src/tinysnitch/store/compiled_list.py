@@ -6,8 +6,7 @@ has a sum, and the folder is root's own: what is mapped never changes.
 
 import os
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -80,13 +79,15 @@ def sum_of_reader() -> int:
 
 def save_compiled(compiled: CompiledList, path: Path) -> None:
     """Replace the file. Raises OSError."""
+    trie = compiled.remotes.to_bytes()
+    trailer = msgspec.json.encode(_Trailer(compiled.summary, zlib.crc32(trie)))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with _created(temporary) as fd:
-            compiled.remotes.save(fd)
-            trailer = msgspec.json.encode(_Trailer(compiled.summary, _sum_of(fd, os.fstat(fd).st_size)))
-            os.write(fd, trailer + len(trailer).to_bytes(_LENGTH_BYTES) + _MAGIC)
-            os.fsync(fd)
+        with open(temporary, "wb", opener=_create) as file:
+            file.write(trie)
+            file.write(trailer + len(trailer).to_bytes(_LENGTH_BYTES) + _MAGIC)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
@@ -94,13 +95,8 @@ def save_compiled(compiled: CompiledList, path: Path) -> None:
         raise
 
 
-@contextmanager
-def _created(path: Path) -> Iterator[int]:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+def _create(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def map_compiled(path: Path) -> CompiledList | None:

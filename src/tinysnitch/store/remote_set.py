@@ -7,7 +7,6 @@ So one walk down the trie answers, and whole labels are all that can match.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -28,7 +27,7 @@ class RemoteSet:
 
     @classmethod
     def map_file(cls, fd: int) -> RemoteSet:
-        """What `save` wrote, mapped: the file must never change again. Raises RuntimeError for another one."""
+        """What `to_bytes` gave, mapped: the file must never change again. Raises RuntimeError for another one."""
         remotes = cls.__new__(cls)
         remotes._hold(_make_trie().mmap(f"/proc/self/fd/{fd}"))
         return remotes
@@ -40,10 +39,9 @@ class RemoteSet:
             family: next(trie.iterkeys(prefix), None) is not None for family, prefix in _FAMILIES.items()
         }
 
-    def save(self, fd: int) -> None:
-        """Write it at the beginning of an empty file."""
-        self._trie.save(f"/proc/self/fd/{fd}")
-        os.lseek(fd, 0, os.SEEK_END)
+    def to_bytes(self) -> bytes:
+        """What a file has to begin with to be mapped."""
+        return bytes(self._trie.tobytes())
 
     def __len__(self) -> int:
         return len(self._trie)

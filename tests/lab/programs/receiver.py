@@ -1,12 +1,16 @@
-"""Takes what comes to a port: `receiver.py tcp|udp ADDRESS PORT [reuse_port] [reuse_address] [mptcp] [device|leaves]`.
+"""Takes what comes to a port: `receiver.py tcp|udp ADDRESS PORT [FLAG...] [called NAME]`.
 
-`device`: bound to eth0; `leaves`: to lo, once something has come. Until it is killed. Says `listening`, then `got` for
-each connection or datagram.
+Flags: `reuse_port`, `reuse_address`, `mptcp`; `device`: bound to eth0; `leaves`: to lo, once something has come.
+`called`: with this name in /proc (comm). Until it is killed.
+Says `listening`, then `got` for each connection or datagram.
 """
 
 import socket
 import sys
+from pathlib import Path
 
+if "called" in sys.argv:
+    Path("/proc/self/comm").write_text(sys.argv[-1])
 kind = socket.SOCK_STREAM if sys.argv[1] == "tcp" else socket.SOCK_DGRAM
 protocol = socket.IPPROTO_MPTCP if "mptcp" in sys.argv else 0
 with socket.socket(socket.AF_INET6 if ":" in sys.argv[2] else socket.AF_INET, kind, protocol) as server:

@@ -1,0 +1,36 @@
+"""What the engine had the kernel remember, and what of it holds now: by its number, and until its end."""
+
+from collections.abc import Iterator
+
+from tinysnitch.core import commands as cmd
+from tinysnitch.core.flow import Flow
+
+
+class KernelMemory:
+    """The cache without its bound: the kernel may forget what it likes, so all that it could still hold counts."""
+
+    def __init__(self, generation: int) -> None:
+        self._generation = generation
+        self._verdicts: dict[cmd.VerdictKey, cmd.RememberVerdict] = {}
+        self._flows: dict[Flow, cmd.RememberFlow] = {}
+
+    def take(self, command: cmd.Command) -> None:
+        match command:
+            case cmd.RememberVerdict(key):
+                self._verdicts[key] = command
+            case cmd.RememberFlow(flow):
+                self._flows[flow] = command
+            case cmd.ForgetVerdicts(keys):
+                for key in keys:
+                    self._verdicts.pop(key, None)
+            case cmd.SetGeneration(generation):
+                self._generation = generation
+
+    def verdicts(self, now_s: float) -> Iterator[cmd.RememberVerdict]:
+        return (each for each in self._verdicts.values() if self._holds(each, now_s))
+
+    def flows(self, now_s: float) -> Iterator[cmd.RememberFlow]:
+        return (each for each in self._flows.values() if self._holds(each, now_s))
+
+    def _holds(self, told: cmd.RememberVerdict | cmd.RememberFlow, now_s: float) -> bool:
+        return told.generation == self._generation and (told.expires_s is None or now_s < told.expires_s)
