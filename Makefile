@@ -86,7 +86,7 @@ screenshots: setup-test  ## take pictures of the window in every state, into bui
 test-fresh:  ## prove `make setup` on a bare Debian 13 in a scratch folder; SUITE=noble MIRROR=URL: on Ubuntu 24.04
 	tests/fresh/run.sh
 
-test-kernel: setup-test  ## run the lab's core tests on Debian 13's stock kernel, in a virtual machine
+test-kernel: setup-test  ## run the core tests on the distribution's newest kernel, in a virtual machine; SUITE=bookworm: of Debian 12
 	tests/kernel_vm/run.sh
 
 clean:  ## remove what was built

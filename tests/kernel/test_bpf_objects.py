@@ -12,7 +12,7 @@ from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import bpf_objects
 from tinysnitch.kernel.libbpf import ObjectFile, open_pinned
 
-MANY_STEPS = 150_000  # the start of the daemon waits for them, at 2 us each
+MANY_STEPS = 250_000  # the start of the daemon waits for them, at 2 us each; 7.3 takes 219_000 where 6.18 took 129_000
 
 
 def test_all_objects_are_compiled() -> None:
@@ -67,6 +67,7 @@ def count_verified(path: Path) -> int:
 
 
 @pytest.mark.privileged
+@pytest.mark.core_lab
 @pytest.mark.parametrize("name", bpf_objects.PROGRAMS)
 def test_the_verifier_is_soon_done(place: BpfPlace, name: str) -> None:
     file = ObjectFile(bpf_objects.object_path(name), place.bpffs)

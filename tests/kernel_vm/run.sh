@@ -1,11 +1,15 @@
 #!/bin/bash
-# `make test-kernel`: boots Debian 13's stock kernel in a virtual machine on this machine's own files (virtme-ng), and runs
-# the tests of the BPF programs and the lab's core tests in it. It is emulated and slow: a boot takes half a minute.
-# Words are pytest's: tests/kernel_vm/run.sh tests/lab -m core_lab -k matrix
+# `make test-kernel`: boots this distribution's newest kernel in a virtual machine on this machine's own files (virtme-ng),
+# and runs the tests of the BPF programs and the lab's core tests in it. It is emulated and slow: a boot takes half a minute.
+# `make test-kernel SUITE=bookworm`: the newest kernel of that suite; KERNEL=6.16: its newest 6.16; MIRROR=URL: from there.
+# Words are pytest's: SUITE=bookworm tests/kernel_vm/run.sh tests/lab -m core_lab -k matrix
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-PACKAGES=(virtme-ng qemu-system-x86 udev busybox-static zstd)
+PACKAGES=(virtme-ng qemu-system-x86 udev busybox-static zstd file debian-archive-keyring ubuntu-keyring)
 KERNELS=$PWD/build/kernel_vm
+KERNEL=${KERNEL:-}
+SUITE=${SUITE:-$(. /etc/os-release && echo "$VERSION_CODENAME")}
+MIRROR=${MIRROR:-}
 LIMIT_S=${LIMIT_S:-2400}
 
 fail() { # message, hint
@@ -23,31 +27,61 @@ install_missing() {
 		fail "apt-get could not install ${missing[*]}" "its own message stands above"
 }
 
-newest_package() {
-	apt-cache search --names-only '^linux-image-6\.12\.[0-9.]*\+deb13[.0-9]*-amd64$' | cut -d' ' -f1 | sort -V | tail -n 1
+# An apt of its own, which knows this one suite: what the machine installs from, and what it has installed, is not touched.
+make_apt() {
+	local place=$KERNELS/apt/$SUITE keys=/usr/share/keyrings
+	mkdir -p "$place"/{lists,archives}/partial
+	echo "deb [arch=amd64 signed-by=$keys/debian-archive-keyring.gpg,$keys/ubuntu-archive-keyring.gpg]" \
+		"$MIRROR $SUITE main" >"$place/sources.list"
+	APT_OPTIONS=(-o "Dir::Etc::sourcelist=$place/sources.list" -o Dir::Etc::sourceparts=/dev/null
+		-o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null
+		-o "Dir::State=$place" -o Dir::State::status=/dev/null -o "Dir::Cache=$place"
+		-o Acquire::Languages=none -o APT::Sandbox::User=root)
+	apt-get "${APT_OPTIONS[@]}" -qq update ||
+		fail "apt-get could not read the lists of $SUITE" "name a mirror that has it: make test-kernel SUITE=$SUITE MIRROR=URL"
 }
 
-# The kernel is unpacked, not installed: this machine must not boot it.
-unpack_kernel() { # package
-	local root=$KERNELS/$1
+# The mirror is the one that this machine's apt uses; MIRROR names another.
+find_mirror() {
+	apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)' |
+		awk -v suite="$(. /etc/os-release && echo "$VERSION_CODENAME")" '$2 == suite && $3 == "main" { print $1; exit }'
+}
+
+# linux-image-6.1.0-56-amd64, linux-image-6.12.90+deb12.1-amd64, linux-image-6.8.0-31-generic
+find_version() {
+	apt-cache "${APT_OPTIONS[@]}" pkgnames linux-image- | sed 's/^linux-image-//' |
+		{ grep -E '^[0-9]+\.[0-9]+\.[0-9]+(-[0-9]+|\+deb[0-9.]+)-(amd64|generic)$' || true; } |
+		{ grep -E "^${KERNEL//./\\.}${KERNEL:+[.+-]}" || true; } | sort -V | tail -n 1
+}
+
+# The kernel is unpacked, not installed: this machine must not boot it. Which of these packages there are, and which of
+# them has the kernel and which the modules, is another thing in each distribution.
+unpack_kernel() { # version
+	local root=$KERNELS/$1 part packages=()
 	[ ! -e "$root/complete" ] || return 0
-	mkdir -p "$root"
-	(cd "$root" && apt-get download -qq "$1" 2>/dev/null && dpkg-deb -x ./*.deb . && rm ./*.deb)
-	[ -e "$root/lib" ] || ln -s usr/lib "$root/lib"
-	depmod -b "$root" "$(version_of "$1")"
+	for part in base image binary modules modules-extra; do
+		[ -z "$(apt-cache "${APT_OPTIONS[@]}" pkgnames "linux-$part-$1")" ] || packages+=("linux-$part-$1")
+	done
+	rm -rf "$root"
+	mkdir -p "$root/usr/lib" "$root/boot"
+	ln -s usr/lib "$root/lib"
+	(cd "$root" && apt-get "${APT_OPTIONS[@]}" download -qq "${packages[@]}" &&
+		for part in ./*.deb; do dpkg-deb --fsys-tarfile "$part" | tar -x --keep-directory-symlink && rm "$part"; done)
+	[ -e "$root/boot/vmlinuz-$1" ] || ln "$root/lib/modules/$1/vmlinuz" "$root/boot/vmlinuz-$1"
+	depmod -b "$root" "$1"
 	touch "$root/complete"
 }
 
-version_of() { echo "${1#linux-image-}"; }
-
 [ "$(id -u)" -eq 0 ] || fail "the virtual machine shares this machine's files, so it needs root" "sudo make test-kernel"
 install_missing
-package=$(newest_package)
-[ -n "$package" ] || fail "apt knows no linux-image-6.12" "this wants Debian 13's package lists: apt-get update"
-unpack_kernel "$package"
-version=$(version_of "$package")
-words=("${@:-}")
-[ $# -gt 0 ] || words=(tests/lab tests/evasion -m core_lab)
+MIRROR=${MIRROR:-$(find_mirror)}
+[ -n "$MIRROR" ] || fail "apt on this machine knows no mirror" "name one: make test-kernel SUITE=$SUITE MIRROR=URL"
+make_apt
+version=$(find_version)
+[ -n "$version" ] || fail "$SUITE has no linux-image-$KERNEL" "name a suite that has it: make test-kernel SUITE=bookworm KERNEL=6.1"
+unpack_kernel "$version"
+words=("$@")
+[ $# -gt 0 ] || mapfile -t words < <(printf '%s\n' -m core_lab && grep -rl --include='test_*.py' core_lab tests)
 result=$(mktemp "$KERNELS/result-XXXXXX")
 trap 'rm -f "$result"' EXIT
 printf -v command '%q ' "$PWD/tests/kernel_vm/inside.sh" "$PWD" "$result" "${words[@]}"
@@ -58,7 +92,7 @@ echo "booting $version"
 project=$PWD
 cd / # virtme-ng takes the path of a shared folder for one below the current folder when it looks whether it is there
 trap 'kill "$vm"' INT TERM
-timeout --kill-after=10 "$LIMIT_S" vng --run "$KERNELS/$package/boot/vmlinuz-$version" "${kvm[@]}" --disable-microvm \
+timeout --kill-after=10 "$LIMIT_S" vng --run "$KERNELS/$version/boot/vmlinuz-$version" "${kvm[@]}" --disable-microvm \
 	--cpus 2 --memory 3G --rwdir "$project" --user root -- "$command" </dev/null &
 vm=$!
 wait "$vm" ||

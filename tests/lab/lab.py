@@ -91,7 +91,12 @@ class Lab:
     def restart_daemon(self, folder: Path, *flags: str, timeout_s: float = 60) -> Daemon:
         """Start tinysnitchd on the files that an earlier one left in the folder."""
         words = ["--cgroup", str(self.cgroup), "--timeout", str(timeout_s * PATIENCE), *flags]
-        return Daemon(self.namespaces, folder, words)
+        daemon = Daemon(self.namespaces, folder, words)
+        (ready,) = daemon.records("ready")
+        assert (ready["mode"] == "bpf") != ("--no-bpf" in flags), (
+            ready
+        )  # on no kernel does a test pass by the weaker way
+        return daemon
 
     def _run(self, command: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, stdin=CLOSED, capture_output=True, text=True, timeout=timeout_s * PATIENCE)

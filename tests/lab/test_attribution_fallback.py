@@ -110,6 +110,13 @@ def send(degraded: WatchedLab, sender: subprocess.Popen[str], port: int) -> Reco
     return degraded.daemon.wait_connection(remote_port=port, protocol="udp")
 
 
+@pytest.mark.core_lab
+def test_with_bpf_nothing_is_weaker(lab: Lab) -> None:
+    lines = lab.start_daemon("").cli("status").stdout.splitlines()
+    assert lines[0] == "mode                enforcing, programs identified by the kernel (BPF)"
+    assert not any(line.startswith("because") for line in lines)
+
+
 def test_the_mode_is_shown(degraded: WatchedLab) -> None:
     (ready,) = degraded.daemon.records("ready")
     assert ready["mode"] != "bpf"

@@ -12,6 +12,7 @@ CLIENT = str(PROGRAMS / "tcp_client.py")
 UDP_CLIENT = str(PROGRAMS / "udp_client.py")
 
 
+@pytest.mark.core_lab
 def test_trace_prints_what_is_executed_connected_sent_and_bound(lab: Lab) -> None:
     trace = lab.spawn_outside([str(BIN / "tinysnitch-trace"), "--cgroup", str(lab.cgroup)])
     assert trace.stdout

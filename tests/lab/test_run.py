@@ -21,6 +21,7 @@ def run(lab: Lab, rules: str, command: list[str]) -> subprocess.CompletedProcess
     return lab.run_outside(words, timeout_s=60)
 
 
+@pytest.mark.core_lab
 def test_what_the_rules_allow_goes_through(lab: Lab) -> None:
     ran = run(lab, DNS_RULE + "allow shop.test 80 tcp\n", ["curl", "-4", "-sS", "http://shop.test/"])
     assert (ran.returncode, ran.stdout) == (0, "welcome to the shop\n"), ran.stderr
