@@ -1,11 +1,13 @@
 """The degraded mode. A neighbour that never answers holds packets back, as the queue would: charged to their sender."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +65,27 @@ def test_a_process_is_built_once_until_rules_ask_for_more(attributor: Attributor
         assert attributor.attribute(flow).attribution.process is first
         attributor.forget()
         assert attributor.attribute(flow).attribution.process is not first
+
+
+@pytest.mark.usefixtures("attributor")
+def test_who_ends_before_all_of_him_was_read_is_unknown(tmp_path: Path) -> None:
+    """Its file can be written then, and have the content that a rule demands."""
+    program = tmp_path / "program"
+    shutil.copy("/bin/sleep", program)
+    with socket.create_server((OWN, 0)) as server:
+        flow = Flow(TCP, Direction.INBOUND, parse_address(OWN), server.getsockname()[1], ANYONE, 4)
+        holder = subprocess.Popen([program, "60"], pass_fds=[server.fileno()])
+
+    def end(path: str) -> bool:
+        if path == str(program) and holder.poll() is None:
+            holder.kill()
+            holder.wait()
+            program.write_bytes(b"another content")
+        return True
+
+    with Attributor(None, needs_sha256=end) as attributor:
+        assert attributor.attribute(flow).attribution == UNKNOWN
+    assert holder.returncode is not None
 
 
 @pytest.mark.parametrize("is_connected", [True, False])

@@ -43,19 +43,22 @@ class ProcfsAttributor:
         if found is None:
             return NOT_LISTENING if is_inbound else UNKNOWN, 0
         live = self._find_holder(found.inode)
-        is_same = live is not None and _is_same_socket(self._find_socket(flow, in_interface), found)
-        if live is None or not is_same or read_process(live.pid) != live:
+        if live is None:
             return UNKNOWN, found.cookie
-        return Attribution(AttributionSource.PROCFS, self._find_process(live)), found.cookie
+        process = self._find_process(live)
+        is_same = _is_same_socket(self._find_socket(flow, in_interface), found)
+        if not is_same or read_process(live.pid) != live:
+            return UNKNOWN, found.cookie
+        self._known.put(process.exec_id, process)  # only now: what was read of one that is gone may be another's
+        return Attribution(AttributionSource.PROCFS, process), found.cookie
 
     def _find_process(self, live: LiveProcess) -> Process:
-        """Built once for each thing that a process runs."""
+        """As it is known for what it runs, or built anew."""
         exec_id = _number(live)
         process = self._known.find(exec_id)
         if process is None:
             image = msgspec.structs.replace(image_of(live), exec_id=exec_id)
             process = self._builder.build(image, pid=live.pid, started_ns=live.started_ns, uid=live.uid)
-            self._known.put(exec_id, process)
         return process
 
     def _find_socket(self, flow: Flow, in_interface: int) -> DiagSocket | None:
