@@ -7,11 +7,11 @@ import pytest
 
 from tests.core.transcript import SHOP, WALL_S, Transcript, flow_of, inbound, tell, whose, yes
 from tinysnitch.core.clock import Instant
-from tinysnitch.core.commands import Command, ForgetVerdicts, RememberFlow, RememberVerdict, VerdictKey
+from tinysnitch.core.commands import Command, ForgetVerdicts, IssueVerdict, RememberFlow, RememberVerdict, VerdictKey
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.events import PacketQueued
-from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, parse_address
+from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, exec_id_of
 from tinysnitch.core.prompts import Waiter
 from tinysnitch.core.settings import Settings
@@ -62,6 +62,21 @@ def test_the_key_is_all_that_the_kernel_knows() -> None:
 
 def test_the_verdict_is_written_before_the_packets_go() -> None:
     assert [tell(command) for command in settle()] == ["remember allow", "allow 1", "decided: allowed by a rule"]
+
+
+@pytest.mark.parametrize(
+    ("flow", "decision", "follow"),
+    [
+        (flow_of(protocol=UDP), ALLOW, [False, True]),
+        (flow_of(protocol=UDP), DENY, [False, False]),
+        (flow_of(), ALLOW, [False, False]),
+        (inbound(port=22), ALLOW, [False, False]),
+    ],
+)
+def test_what_the_kernel_lets_go_on_after_the_first_is_told(flow: Flow, decision: Decision, follow: list[bool]) -> None:
+    waiter = Waiter(Connection(flow=flow, attribution=whose()), 5, [1, 2])
+    commands = Settlement(Settings()).settle(waiter, decision, generation=3, now=NOW)
+    assert [each.follows for each in commands if isinstance(each, IssueVerdict)] == follow
 
 
 @pytest.mark.parametrize(

@@ -123,3 +123,15 @@ def test_status_counts_hits_and_misses(lab: Lab) -> None:
         assert client.connect(WORLD4, 80) == "ok"
     status = json.loads(daemon.cli("status", "--json").stdout)
     assert (status["hits"], status["misses"]) == (2, 1)
+
+
+def test_what_followed_a_held_datagram_takes_no_hits_away(lab: Lab) -> None:
+    daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp {PROGRAM}\n")
+    client = StepClient(lab)
+    for _again in range(5):
+        assert client.connect(WORLD4, 80) == "ok"
+    lab.run([*FLOOD, "9"])
+    question = daemon.wait_ask(remote_port=9999)
+    daemon.answer(question, "yes")
+    status = json.loads(daemon.cli("status", "--json").stdout)
+    assert (status["hits"], status["misses"]) == (4, 1 + 10)  # nine and an `end`

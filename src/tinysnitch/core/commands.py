@@ -26,6 +26,7 @@ class IssueVerdict(msgspec.Struct, frozen=True):
 
     packet_id: int
     verdict: Verdict  # ALLOW or DENY
+    follows: bool = False  # one before it lets it go on: the kernel looks up no verdict for it
 
 
 class DropPacket(msgspec.Struct, frozen=True):

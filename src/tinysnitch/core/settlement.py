@@ -25,7 +25,7 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.crowds import Crowds
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.events import PacketQueued
-from tinysnitch.core.flow import Direction, Flow
+from tinysnitch.core.flow import TCP, Direction, Flow
 from tinysnitch.core.process import AttributionSource, exec_id_of
 from tinysnitch.core.prompts import Waiter
 from tinysnitch.core.records import ConnectionDecided
@@ -93,6 +93,11 @@ def _flow_limit(waiter: Waiter, decision: Decision, now: Instant, basis: Basis) 
     return None if is_socket_of_flow else now.boot_s + FLOW_WITHOUT_SOCKET_S
 
 
+def _is_conversation(flow: Flow) -> bool:
+    """Whether what the kernel noted of the first packet lets further ones go on. Of TCP each SYN is judged."""
+    return flow.protocol != TCP and flow.direction is Direction.OUTBOUND
+
+
 def _remember_flow(flow: Flow, settled: SettledFlow, generation: int) -> RememberFlow:
     verdict, exec_id = settled.decision.verdict, settled.exec_id
     return RememberFlow(flow, verdict, generation, settled.expires_s, settled.watch, exec_id)
@@ -149,8 +154,9 @@ class Settlement:
         else:
             yield from self._remember(key, decision, generation, expires_s, watch=watch)
         self._flows.put(connection.flow, settled)
-        for packet_id in waiter.packet_ids:
-            yield IssueVerdict(packet_id, decision.verdict)
+        follows = decision.verdict is Verdict.ALLOW and _is_conversation(connection.flow)
+        for number, packet_id in enumerate(waiter.packet_ids):
+            yield IssueVerdict(packet_id, decision.verdict, follows=follows and number > 0)
         yield Report(ConnectionDecided(connection, decision, cached is not None, now.wall_s))
 
     def count_remote(self, connection: Connection) -> VerdictKey | None:

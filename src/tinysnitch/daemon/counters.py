@@ -89,7 +89,8 @@ class Counters:
             return 0, self._doors.enforcement.issued
         counted = self._read_kernel() - self._at_start
         hits = counted["hits_allowed"] + counted["hits_denied"] + counted["hits_denied_early"]
-        return max(0, hits - self._doors.enforcement.issued), counted["misses"]
+        enforcement = self._doors.enforcement
+        return max(0, hits - (enforcement.issued - enforcement.followed)), counted["misses"]
 
     def waiting(self) -> dict[str, int]:
         return {

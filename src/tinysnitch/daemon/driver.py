@@ -215,7 +215,7 @@ class Driver:
             case cmd.RememberVerdict():
                 doors.enforcement.remember_verdict(command)
             case cmd.IssueVerdict():
-                doors.enforcement.issue(command.packet_id, command.verdict)
+                doors.enforcement.issue(command.packet_id, command.verdict, follows=command.follows)
             case cmd.Report():
                 self._untold.append(command.record)
             case cmd.RememberFlow():

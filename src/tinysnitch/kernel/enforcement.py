@@ -22,6 +22,7 @@ class Enforcement:
         self._names_queue = names_queue
         self._programs = programs
         self.issued = 0  # verdicts on held packets
+        self.followed = 0  # of them those that walk the chain again without a hit
         self._marks: dict[int, int] = {}  # of packets that have one, held without BPF
         self._shown_marks: dict[int, int] = {}  # likewise, held to be read
 
@@ -30,8 +31,9 @@ class Enforcement:
         if self._programs is None and mark:
             self._marks[packet_id] = mark
 
-    def issue(self, packet_id: int, verdict: Verdict) -> None:
+    def issue(self, packet_id: int, verdict: Verdict, *, follows: bool = False) -> None:
         self.issued += 1
+        self.followed += follows
         if self._programs is not None:
             self._queue.queue_verdict(packet_id, NfVerdict.REPEAT)
         else:
