@@ -1,11 +1,12 @@
 """Filling a folder of pins: all of it or nothing, and plain words about why not."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.kernel.bpf_place import BpfPlace
-from tests.kernel.test_bpf_programs import attached
+from tests.kernel.test_bpf_programs import wait_detached
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import bpf_pins, bpf_programs
 from tinysnitch.kernel.bpf_pins import PinFolder, list_folder, remove_folder
@@ -32,8 +33,31 @@ def test_a_failure_half_way_leaves_nothing(place: BpfPlace, monkeypatch: pytest.
     monkeypatch.setattr(bpf_pins, "CGROUP_PROGRAMS", ("on_connect4", "on_nothing"))
     with pytest.raises(SnitchError, match="on_nothing"):
         BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), False)
-    assert attached(place.cgroup) == ""
+    wait_detached(place.cgroup)
     assert not place.pin_dir.exists()
+
+
+def test_what_another_user_made_in_its_place_is_put_aside(place: BpfPlace, tmp_path: Path) -> None:
+    """Nothing is deleted by way of its links."""
+    (tmp_path / "precious").touch()
+    (place.pin_dir / "x").mkdir(parents=True)
+    (place.pin_dir / "x" / "links").symlink_to(tmp_path)
+    os.chown(place.pin_dir, 65534, 65534)
+    bpf_pins.remove_all_pins(place.pin_dir)
+    programs = BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), False)
+    programs.remove()
+    assert not place.pin_dir.exists()
+    assert (tmp_path / "precious").exists()
+    (aside,) = place.pin_dir.parent.glob(f"{place.pin_dir.name}-*")
+    assert (aside / "x" / "links").is_symlink()
+
+
+def test_a_link_in_its_place_is_put_aside(place: BpfPlace, tmp_path: Path) -> None:
+    place.pin_dir.symlink_to(tmp_path)
+    bpf_pins.remove_all_pins(place.pin_dir)
+    place.load()
+    assert place.pin_dir.is_dir()
+    assert not place.pin_dir.is_symlink()
 
 
 def test_a_set_that_cannot_be_opened_does_not_stay(place: BpfPlace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +67,7 @@ def test_a_set_that_cannot_be_opened_does_not_stay(place: BpfPlace, monkeypatch:
     monkeypatch.setattr(bpf_programs, "BpfMaps", refuse)
     with pytest.raises(SnitchError, match="opening the maps"):
         BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), False)
-    assert attached(place.cgroup) == ""
+    wait_detached(place.cgroup)
     assert not place.pin_dir.exists()
 
 

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import secrets
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ from tinysnitch.kernel.bpf_objects import (
 )
 from tinysnitch.kernel.libbpf import Link, ObjectFile
 
+_ATTEMPTS = 4
 LINKS = (*TRACING_PROGRAMS, *CGROUP_PROGRAMS, *ACCEPT_PROGRAMS)
 
 
@@ -46,13 +49,9 @@ class PinFolder:
 
     def create(self) -> None:
         """Raises SnitchError."""
-        try:
+        with _told_of(self.path):
             for folder in ("maps", "programs", "links"):
                 (self.path / folder).mkdir(parents=True, exist_ok=True)
-        except PermissionError as error:
-            raise NotPermitted(f"{self.path}: {error.strerror}", "run it as root, on a mounted bpffs") from error
-        except OSError as error:
-            raise SnitchError(f"{self.path}: {error.strerror}", "is a bpffs mounted there?") from error
 
     def remove(self) -> None:
         """Links first: hooks must not run on maps that are half gone. Nothing there is fine."""
@@ -63,8 +62,37 @@ class PinFolder:
         remove_folder(self.path)
 
 
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise NotPermitted(f"{path}: {error.strerror}", "run it as root, on a mounted bpffs") from error
+    except OSError as error:
+        raise SnitchError(f"{path}: {error.strerror}", "is a bpffs mounted there?") from error
+
+
+def take_folder(path: Path) -> None:
+    """See that it is there and ours: by itself a bpffs has mode 1777, and anybody can have made it, with links that
+    lead elsewhere in it. What is another's is put aside. Raises SnitchError."""
+    with _told_of(path):
+        for _attempt in range(_ATTEMPTS):
+            path.mkdir(parents=True, exist_ok=True)
+            if _is_ours(path):
+                return
+            path.rename(path.with_name(f"{path.name}-{secrets.token_hex(4)}"))
+    raise SnitchError(f"{path} is another user's", "mount the bpffs with mode=0700")
+
+
+def _is_ours(path: Path) -> bool:
+    found = path.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+
+
 def remove_all_pins(path: Path) -> None:
-    """What daemons of an instance left, whatever their objects were. Nothing there is fine."""
+    """What daemons of an instance left, whatever their objects were. Nothing there is fine, as is what is another's."""
+    if not os.path.lexists(path) or not _is_ours(path):
+        return
     for folder in list_folder(path):
         PinFolder(folder).remove()
     remove_folder(path)

@@ -23,7 +23,7 @@ from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.addresses import read_addresses
 from tinysnitch.kernel.bpf_maps import BpfMaps
 from tinysnitch.kernel.bpf_objects import read_digest
-from tinysnitch.kernel.bpf_pins import PinFolder, list_folder, load_pins, opened_cgroup, remove_folder
+from tinysnitch.kernel.bpf_pins import PinFolder, list_folder, load_pins, opened_cgroup, remove_folder, take_folder
 from tinysnitch.kernel.bpf_settings import BpfSettings
 from tinysnitch.kernel.bpf_structs import FlowEntry, Image, Listener, Owner, ProcessEntry, TraceEvent
 from tinysnitch.kernel.clock import read_boot_ns
@@ -57,6 +57,7 @@ class BpfPrograms:
     def load(cls, pin_dir: Path, cgroup: Path, netns_cookie: int, is_scoped: bool) -> "BpfPrograms":
         """Adopts what an earlier daemon pinned for the same purpose from the same objects; nothing of it is flushed."""
         folder = PinFolder(pin_dir / digest_purpose(cgroup, netns_cookie, is_scoped))
+        take_folder(pin_dir)
         was_adopted = folder.is_complete(is_scoped=is_scoped)
         with ExitStack() as undo:
             if not was_adopted:
