@@ -53,7 +53,7 @@ class Stage:
     def type(self, name: str, typed_s: float) -> None:
         """A key, and a moment in which nothing comes with it."""
         self.agent.press(name, typed_s)
-        QTest.qWait(int(PASTED_S * 2000))
+        wait_until(lambda: QTest.qWait(5) or not self.agent._piece.is_waiting)
 
     def texts(self) -> list[str]:
         return [paragraph.layout.text().strip("\u2068\u2069") for _place, paragraph in self.window.page._texts]
@@ -200,7 +200,7 @@ def test_what_is_pasted_goes_into_the_line(stage: Stage) -> None:
     later = time.monotonic() + 1
     stage.agent.paste(" a\nb", later)  # where no line is edited
     for key in ("f", "e"):
-        stage.type(key, later)
+        stage.agent.press(key, later)
     stage.agent.paste(" c\nd\n", later)
     assert stage.agent.state.edit.text.endswith("/news c d")
     assert stage.link.answers == []

@@ -95,6 +95,7 @@ class PromptAgent:
         self._type(KeyPressed(name, is_click=True), at_s)
 
     def paste(self, text: str, typed_s: float) -> None:
+        self._end_piece()  # what was typed before it comes before it
         if self._is_needed:
             self._advance(TextPasted(text), typed_s)
 

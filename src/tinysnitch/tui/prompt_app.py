@@ -125,6 +125,7 @@ class PromptApp(App[None], inherit_bindings=False):
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()
+        self._end_piece()  # what was typed before it comes before it
         self._advance(TextPasted(event.text), event.time)
 
     def action_suspend_process(self) -> None:
