@@ -48,7 +48,7 @@ class Person:
             self._read()
 
     def type(self, keys: str) -> None:
-        os.write(self._master, keys.encode())
+        os.write(self._master, keys.encode(errors="surrogateescape"))
 
     def leave(self, timeout_s: float = 15) -> int:
         """Type the key for it; a terminal that nobody reads would keep the prompt."""

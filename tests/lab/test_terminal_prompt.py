@@ -76,6 +76,23 @@ def test_one_key_lets_the_program_through_and_writes_the_rule(lab: Lab, sit: Sit
 
 
 @both
+def test_what_no_terminal_should_send_is_no_key_and_no_end(lab: Lab, sit: Sit, flags: list[str]) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    person = sit(daemon, flags)
+    client = lab.spawn(curl())
+    see_question(person)
+    for strange in ("\udcff", "\x1b[121;1:3u", "\x1b[121::110;1:1u"):  # no UTF-8; kitty's, unasked for
+        person.type(strange)
+        time.sleep(0.3)  # apart from each other, and from the key
+    assert client.poll() is None
+    person.type("f")
+    person.see("in the rules file")
+    person.type("y")
+    assert client.communicate(timeout=10 * PATIENCE)[0] == PAGE
+    assert person.leave() == 0
+
+
+@both
 def test_every_toggle_is_in_the_rule_that_is_written(lab: Lab, sit: Sit, flags: list[str]) -> None:
     daemon = lab.start_daemon(DNS_RULE)
     person = sit(daemon, flags, 0.0)

@@ -25,6 +25,7 @@ from tinysnitch.tui.paint_report import PaintReport
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_widget import PromptWidget
 from tinysnitch.tui.terminal import DUMB, claim_terminal, stop_job
+from tinysnitch.tui.terminal_driver import TerminalDriver
 from tinysnitch.view.key_guard import DELAY_S, PASTED_S
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.lookup import Lookup
@@ -53,7 +54,8 @@ class PromptApp(App[None], inherit_bindings=False):
     """
 
     def __init__(self, socket_path: str, delay_s: float = DELAY_S) -> None:
-        super().__init__(ansi_color="NO_COLOR" in os.environ or None)  # textual would paint it in greys on black
+        # With NO_COLOR textual would paint it in greys on black.
+        super().__init__(TerminalDriver, ansi_color="NO_COLOR" in os.environ or None)
         self.state = PromptState(delay_s, is_painted_later=True)
         self.failure: SnitchError | None = None
         self._link = DaemonLink(socket_path, self.tell)

@@ -1,0 +1,54 @@
+"""A real app on a pseudo-terminal that gets what no terminal should send."""
+
+import sys
+import time
+from contextlib import closing
+
+import pytest
+
+from tests.lab.patience import PATIENCE
+from tests.lab.person import Person
+
+# Ends with the last key that it got.
+APP = """
+from textual.app import App
+from tinysnitch.tui.terminal_driver import TerminalDriver
+
+class KeyApp(App):
+    def on_mount(self):
+        self.set_timer(0.2, lambda: self._driver.write("listening"))
+
+    def on_key(self, event):
+        if event.key != "ctrl+at":
+            self.exit(return_code=ord(event.key[0]))
+
+app = KeyApp(driver_class=TerminalDriver)
+app.run()
+raise SystemExit(app.return_code)
+"""
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        pytest.param("\udcff", id="no UTF-8"),
+        pytest.param("\x1b[121;1:3u", id="a key is let go, in kitty's protocol"),
+        pytest.param("\x1b[121::110;1:1u", id="a key of another layout"),
+    ],
+)
+def test_what_cannot_be_read_is_no_key(strange: str) -> None:
+    with closing(Person([sys.executable, "-c", APP])) as person:
+        person.see("listening")
+        person.type(strange)
+        time.sleep(0.3)  # in a read of its own
+        person.type("z")
+        assert person.process.wait(timeout=15 * PATIENCE) == ord("z")
+
+
+def test_half_a_letter_takes_the_next_key_with_it() -> None:
+    with closing(Person([sys.executable, "-c", APP])) as person:
+        person.see("listening")
+        for key in ("\udcc3", "y", "z"):
+            person.type(key)
+            time.sleep(0.3)
+        assert person.process.wait(timeout=15 * PATIENCE) == ord("z")
