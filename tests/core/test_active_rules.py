@@ -53,6 +53,22 @@ def test_a_changed_file_replaces_its_rules_and_keeps_the_temporary_ones() -> Non
     assert verdict(rules) is Verdict.DENY
 
 
+def test_rules_that_memory_did_not_suffice_for_are_taken_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = active()
+    rules.replace_file_rules([ALLOW])
+    with monkeypatch.context() as starved:
+
+        def fail(*_: object) -> None:
+            raise MemoryError
+
+        starved.setattr("tinysnitch.core.active_rules.Ruleset", fail)
+        with pytest.raises(MemoryError):
+            rules.replace_file_rules([DENY])
+    assert (rules.from_file(), verdict(rules)) == ((ALLOW,), Verdict.ALLOW)
+    assert rules.replace_file_rules([DENY])
+    assert verdict(rules) is Verdict.DENY
+
+
 def test_the_order_of_the_file_is_kept_but_is_no_change() -> None:
     rules = ActiveRules(Facts())
     rules.replace_file_rules([ALLOW, DENY])

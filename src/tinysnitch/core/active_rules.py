@@ -40,12 +40,12 @@ class ActiveRules:
     def replace_file_rules(self, rules: Iterable[Rule]) -> bool:
         """Take the rules of the file as they are now; whether anything changed, or it is the first time."""
         new = dict.fromkeys(rules)
-        is_first, self._is_loaded = not self._is_loaded, True
-        if new.keys() == self._from_file.keys() and not is_first:
+        if new.keys() == self._from_file.keys() and self._is_loaded:
             self._from_file = new
             return False
-        self._from_file = new
+        # First, since it may fail for want of memory: what is not in force must not be taken for what is.
         self._ruleset = Ruleset((*new, *self._temporary), self.facts)
+        self._from_file, self._is_loaded = new, True
         self.generation += 1
         return True
 
