@@ -105,6 +105,21 @@ def test_too_many_rows_go_in_steps(tmp_path: Path) -> None:
     small.close()
 
 
+def test_long_lines_do_not_fill_the_disk(tmp_path: Path) -> None:
+    """Programs choose how long their lines are."""
+    path, limit, line = tmp_path / "history.db", 4 << 20, b"x" * 50_000
+    history = History(path, max_bytes=limit)
+    for number in range(5 * BATCH):
+        history.append(b"%d %s" % (number, line))
+        history.flush_due(float(number))
+    history.flush()
+    newest = history.read_newest(10)
+    assert [kept.partition(b" ")[0] for kept in newest] == [b"%d" % number for number in range(5 * BATCH)][-10:]
+    assert history.lost == 0
+    history.close()
+    assert path.stat().st_size < limit + 2 * BATCH * len(line)
+
+
 def test_what_waits_is_bounded(history: History) -> None:
     for _ in range(MAX_PENDING + 7):
         history.append(b"x")

@@ -12,6 +12,7 @@ from pathlib import Path
 BATCH = 256  # lines that are written at once
 MAX_PENDING = 4096  # lines in memory; beyond that they are lost
 MAX_ROWS = 200_000
+MAX_BYTES = 256 << 20  # of the file: programs choose how long their lines are, of up to 54 KB
 FLUSH_AFTER_S = 1.0
 _LOOKED_THROUGH = 20_000  # rows: 10 MB, 20 ms
 _PRUNE_STEP = 2 * BATCH  # rows taken away at most with one batch, so that no flush takes long
@@ -34,10 +35,11 @@ _ADD_UID = "alter table history add column uid integer"  # to a file that was ma
 
 
 class History:
-    def __init__(self, path: Path, max_rows: int = MAX_ROWS) -> None:
+    def __init__(self, path: Path, max_rows: int = MAX_ROWS, max_bytes: int = MAX_BYTES) -> None:
         self.lost = 0  # lines
         self._path = path
         self._max_rows = max_rows
+        self._max_bytes = max_bytes
         self._pending: list[tuple[bytes, int | None]] = []
         self._deadline_s: float | None = None
         self._first = self._last = 0  # ids: rows from just after `first` up to `last` are there
@@ -128,7 +130,8 @@ class History:
 
     def _write(self, lines: list[tuple[bytes, int | None]]) -> None:
         db = self._connect()
-        keep_after = min(self._last + len(lines) - self._max_rows, self._first + _PRUNE_STEP)
+        too_many = self._last if _used_bytes(db) > self._max_bytes else self._last + len(lines) - self._max_rows
+        keep_after = min(too_many, self._first + _PRUNE_STEP)
         db.execute("begin immediate")
         try:
             db.executemany("insert into history (line, uid) values (?, ?)", lines)
@@ -176,6 +179,14 @@ class History:
                 db.close()
             except sqlite3.Error as error:
                 _log.warning("history %s: %s", self._path, error)
+
+
+def _used_bytes(db: sqlite3.Connection) -> int:
+    """Of the file, without the pages that are free to be written to again."""
+    pages, free, size = (
+        db.execute(f"pragma {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
 
 
 def _set_up(db: sqlite3.Connection) -> None:
