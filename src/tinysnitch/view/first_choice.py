@@ -2,7 +2,8 @@
 
 Arguments that a program gave to itself are the exception. Browsers and their like start themselves anew for each task,
 with numbers among the arguments that are never the same again (`--field-trial-handle=3,i,8459356107866096316`): a rule
-with these would be asked for at each start. Interpreters and shells run anything, so for them it stays with these.
+with these would be asked for at each start. Interpreters and shells run anything, so for them it stays with these. What
+gives a rootless container its network is called with the container's process id or the name of its network namespace.
 
 So is a port that the kernel chose, where a program asked all the link over UDP (SSDP, say) and each machine that
 answers is a question of its own: the next time, with browsers two minutes later, it is another port.
@@ -18,16 +19,15 @@ from tinysnitch.core.process import Process
 from tinysnitch.core.verdict import Verdict
 
 FIRST_CHOICE = Choice(verdict=Verdict.ALLOW)  # the verdict comes with the answering key
-
-
 _KERNELS_PORTS = range(32768, 61000)  # ip(7), ip_local_port_range
+_NETWORK_HELPERS = frozenset({"slirp4netns", "pasta", "pasta.avx2"})  # slirp4netns(1), pasta(1)
 
 
 def choose_first(connection: Connection, usual: Choice) -> Choice:
     process = connection.attribution.process
     if process is None:
         return usual
-    any_args = usual.any_args or _started_itself(process)
+    any_args = usual.any_args or _started_itself(process) or process.program.rpartition("/")[2] in _NETWORK_HELPERS
     any_port = usual.any_port or _is_of_the_moment(connection.flow)
     return msgspec.structs.replace(usual, any_args=any_args, any_port=any_port)
 
