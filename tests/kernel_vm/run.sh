@@ -72,6 +72,12 @@ unpack_kernel() { # version
 	touch "$root/complete"
 }
 
+# Mounted anew to be cached: else each look at a file asks this machine, and a Python is twice as long at its imports.
+write_command() { # pytest's words
+	printf 'umount /mnt && mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288,cache=loose virtme.initmount1 %q && ' "$PWD"
+	printf '%q ' "$PWD/tests/kernel_vm/inside.sh" "$PWD" "$result" "$@"
+}
+
 [ "$(id -u)" -eq 0 ] || fail "the virtual machine shares this machine's files, so it needs root" "sudo make test-kernel"
 install_missing
 MIRROR=${MIRROR:-$(find_mirror)}
@@ -82,9 +88,11 @@ version=$(find_version)
 unpack_kernel "$version"
 words=("$@")
 [ $# -gt 0 ] || mapfile -t words < <(printf '%s\n' -m core_lab && grep -rl --include='test_*.py' core_lab tests)
-result=$(mktemp "$KERNELS/result-XXXXXX")
-trap 'rm -f "$result"' EXIT
-printf -v command '%q ' "$PWD/tests/kernel_vm/inside.sh" "$PWD" "$result" "${words[@]}"
+exchange=$(mktemp -d "$KERNELS/exchange-XXXXXX")
+result=$exchange/result
+trap 'rm -r "$exchange"' EXIT
+# In a file: virtme-ng hands a command over in the kernel's command line, and a kernel whose own is cut off never ends.
+write_command "${words[@]}" >"$exchange/command"
 # Emulated unless KVM=1 says otherwise: /dev/kvm may be there and still not carry a guest (nested virtual machines).
 kvm=(--disable-kvm)
 [ "${KVM:-0}" = 0 ] || kvm=()
@@ -92,8 +100,8 @@ echo "booting $version"
 project=$PWD
 cd / # virtme-ng takes the path of a shared folder for one below the current folder when it looks whether it is there
 trap 'kill "$vm"' INT TERM
-timeout --kill-after=10 "$LIMIT_S" vng --run "$KERNELS/$version/boot/vmlinuz-$version" "${kvm[@]}" --disable-microvm \
-	--cpus 2 --memory 3G --rwdir "$project" --user root -- "$command" </dev/null &
+timeout --kill-after=10 "$LIMIT_S" vng --run "$KERNELS/$version/boot/vmlinuz-$version" "${kvm[@]}" --disable-microvm --force-9p \
+	--cpus 2 --memory 3G --rwdir "$project" --rwdir "/mnt=$project" --user root -- bash "$exchange/command" </dev/null &
 vm=$!
 wait "$vm" ||
 	fail "the virtual machine did not end in time or by itself" "LIMIT_S=5000 gives it more time than $LIMIT_S s"
