@@ -10,11 +10,11 @@ from tests.lab.world import ECHO_PORT, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
-HONEST = "/usr/bin/sleep"
+HONEST = "/usr/bin/cat"
 RULES = f"allow - - tcp {HONEST}\nallow - - udp {HONEST}\n"
 # Begins; for a line, has the honest program executed with the socket; for another one, goes on.
 GIVE = """
-import fcntl, os, resource, select, socket, sys
+import fcntl, resource, select, socket, subprocess, sys
 kind, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 given = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
 given.bind(("", 0))
@@ -24,10 +24,10 @@ given.connect_ex((address, port))
 if kind == "held":
     given.send(b"x")
 sys.stdin.readline()
-heir = os.posix_spawn(sys.argv[4], [sys.argv[4], "60"], {})
-while os.readlink(f"/proc/{heir}/exe") != os.path.realpath(sys.argv[4]):
-    pass
-print("given", flush=True)
+heir = subprocess.Popen([sys.argv[4]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False)
+heir.stdin.write(b"runs")
+heir.stdin.flush()
+print("given" if heir.stdout.read(4) == b"runs" else "not given", flush=True)  # exe changes before the exec is over
 if kind == "high":  # further than is searched for the socket of who sends
     resource.setrlimit(resource.RLIMIT_NOFILE, (2100, 2100))
     high = fcntl.fcntl(given.fileno(), fcntl.F_DUPFD, 2000)
@@ -36,14 +36,14 @@ if kind == "high":  # further than is searched for the socket of who sends
     given.send(b"x")
 if kind == "held":
     given.close()
-    os.kill(heir, 9)
-    os.waitpid(heir, 0)
+    heir.kill()
+    heir.wait()
     print("closed", flush=True)
 sys.stdin.readline()
 if kind == "tcp":
     select.select([], [given], [], 10)
     print(given.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), flush=True)
-os.kill(heir, 9) if kind != "held" else None
+heir.kill()
 """
 
 
