@@ -129,6 +129,9 @@ class Refusing:
     def remember_flow(self, *command: RememberFlow, **how: object) -> None:
         raise OSError(7, "map full")
 
+    def end_watch(self, *command: object) -> None:
+        raise OSError(12, "no memory")
+
 
 class Place:
     """Make it and close it inside a running loop."""
