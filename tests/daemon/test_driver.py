@@ -45,6 +45,19 @@ def test_a_flood_has_a_turn_and_no_more(tmp_path: Path, monkeypatch: pytest.Monk
             monkeypatch.setattr(place.queue, "read_packets", lambda: [syn(1, port=443)])
             place.driver._read_connections()
             assert place.queue.sent == [(1, NfVerdict.REPEAT)]
+            monkeypatch.setattr(place.names_queue, "read_packets", lambda limit: [datagram(2)] * limit)
+            place.driver._read_messages()
+            assert place.names_queue.sent == [(2, NfVerdict.ACCEPT)] * driver.MESSAGES
+
+    asyncio.run(run())
+
+
+def test_messages_that_take_no_time_are_read_at_once(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            place.names_queue.put(*(datagram(number) for number in range(1, 4 * driver.MESSAGES)))
+            place.driver._read_messages()
+            assert len(place.names_queue.sent) == 4 * driver.MESSAGES - 1
 
     asyncio.run(run())
 

@@ -34,6 +34,7 @@ from tinysnitch.kernel.socket_holders import ScanNotDue
 from tinysnitch.kernel.translated_answers import TranslatedAnswers
 
 BATCHES = 16
+MESSAGES = 4  # to a batch: one may take 10 ms, with as many addresses as it can hold
 TURN_NS = 20_000_000  # no further batch is begun after that
 LINGER_NS = 50_000
 LOSS_CHECK_S = 1.0  # how often losses are looked at while there is traffic
@@ -159,7 +160,12 @@ class Driver:
             work([queued for wanted, queued in deferred if wanted == work])
 
     def _read_messages(self) -> None:
-        self._learn(self.doors.names_queue.read_packets())
+        """Likewise."""
+        end_ns = time.monotonic_ns() + TURN_NS
+        while packets := self.doors.names_queue.read_packets(MESSAGES):
+            self._learn(packets)
+            if time.monotonic_ns() >= end_ns:
+                return
 
     def _learn(self, packets: list[QueuedPacket]) -> None:
         now = read_instant()
