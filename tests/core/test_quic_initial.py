@@ -109,8 +109,8 @@ def test_other_packets_of_a_connection_that_is_read_tell_nothing() -> None:
         initial(b"\x06\xc0\0\0\1\0\0\0\0" + crypto(handshake("ads.test"))[3:]),
         initial(b"\x02\x05\x00\x7f\xff"),
         b"\xc0\0\0\0\1\x15" + bytes(60),
-        initial(crypto(handshake("ads.test")) + b"\x06\0\0" * 300),
-        initial(crypto(handshake("ads.test"))) + initial(b"") * 20,
+        initial(b"\x06\0\0" * 300 + crypto(handshake("ads.test"))),
+        initial(b"") * 20 + initial(crypto(handshake("ads.test"))),
     ],
     ids=[
         "empty",
@@ -134,6 +134,13 @@ def test_other_packets_of_a_connection_that_is_read_tell_nothing() -> None:
 def test_what_is_no_first_datagram(datagram: bytes) -> None:
     with pytest.raises(Malformed):
         QuicReader(CIPHER).read(datagram)
+
+
+@pytest.mark.parametrize("more", [initial(b"") * 20, b"\xc0\0\0\0\1\x15"])
+def test_what_comes_behind_a_whole_hello_takes_nothing_of_it_back(more: bytes) -> None:
+    hello = handshake("ads.test")
+    for frames in (b"", b"\x06\0\0" * 300, b"\x7f\xff"):
+        assert QuicReader(CIPHER).read(initial(crypto(hello) + frames) + more) == hello[4:]
 
 
 def test_what_is_idle_is_passed_over_at_once() -> None:

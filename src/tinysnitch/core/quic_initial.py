@@ -80,16 +80,16 @@ class QuicReader:
 
     def read(self, datagram: bytes) -> bytes | None:
         """The body of the ClientHello once all of it is there. Raises Malformed where there is none."""
-        initials = list(find_initials(datagram))
-        if not initials and self._keys is None:
-            raise Malformed("not the first datagram of a QUIC connection")
-        body = None
-        for initial in initials:
+        for initial in find_initials(datagram):
             for offset, data in crypto_frames(self._open(datagram, initial)):
                 if offset + len(data) > 2 * MAX_HELLO_BYTES:
                     raise Malformed(f"{len(data)} bytes of a QUIC handshake at {offset}")
-                body = body or self._hello.push(self._stream.push(offset, data))
-        return body
+                body = self._hello.push(self._stream.push(offset, data))
+                if body is not None:
+                    return body
+        if self._keys is None:
+            raise Malformed("not the first datagram of a QUIC connection")
+        return None
 
     def _open(self, datagram: bytes, initial: _Initial) -> bytes:
         """The frames. After a Retry, and only then, the keys are others (RFC 9001 5.2)."""
