@@ -62,6 +62,20 @@ def test_a_user_cannot_pass_for_the_system(below: str) -> None:
     assert not system & set(owners_of_cgroup(f"{USER}/{below}"))
 
 
+@pytest.mark.parametrize(
+    ("outside", "owner"),
+    [
+        (f"/system.slice/docker-{ID}.scope", SHORT),
+        ("/lxc.payload.web", "container:web"),
+        ("/machine.slice/systemd-nspawn@box.service/payload", "container:box"),
+        ("/system.slice/own.service", "unit:own.service"),
+    ],
+)
+def test_a_user_of_a_container_is_no_user_of_this_machine(outside: str, owner: str) -> None:
+    """Nor is what a service calls so that names the cgroups below its own."""
+    assert owners_of_cgroup(f"{outside}{USER}/app.slice/sync.service") == (owner,)
+
+
 @given(st.text(alphabet="/\\x2d.@-:ab1\udcff\n"))
 def test_any_path_is_taken(path: str) -> None:
     assert isinstance(owners_of_cgroup(path), tuple)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinysnitch.core.byte_stream import MAX_EARLY_BYTES
-from tinysnitch.core.dns_stream import IDLE_S, DnsStreams
+from tinysnitch.core.dns_stream import IDLE_S, MAX_MESSAGES, DnsStreams
 from tinysnitch.core.dns_wire import MAX_MESSAGE_BYTES
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import TCP, Direction, Flow, parse_address
@@ -84,6 +84,15 @@ def test_what_cannot_be_a_message_ends_the_reading(talk: Talk, size: int) -> Non
         talk.hear(framed(bytes(size), FIRST))
     with pytest.raises(Malformed, match="beginning"):
         talk.hear(framed(FIRST))
+    assert talk.streams.given_up == 1
+
+
+def test_more_messages_than_anyone_sends_at_once_end_the_reading(talk: Talk) -> None:
+    many = framed(*[FIRST] * MAX_MESSAGES)
+    assert talk.ask(many) == [FIRST] * MAX_MESSAGES
+    with pytest.raises(Malformed, match="more than"):
+        talk.ask(many + framed(FIRST), len(many))
+    assert talk.ask(framed(FIRST), 2 * len(many)) == []
     assert talk.streams.given_up == 1
 
 

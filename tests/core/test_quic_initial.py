@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,6 +109,8 @@ def test_other_packets_of_a_connection_that_is_read_tell_nothing() -> None:
         initial(b"\x06\xc0\0\0\1\0\0\0\0" + crypto(handshake("ads.test"))[3:]),
         initial(b"\x02\x05\x00\x7f\xff"),
         b"\xc0\0\0\0\1\x15" + bytes(60),
+        initial(b"\x06\0\0" * 300 + crypto(handshake("ads.test"))),
+        initial(b"") * 20 + initial(crypto(handshake("ads.test"))),
     ],
     ids=[
         "empty",
@@ -123,11 +127,27 @@ def test_other_packets_of_a_connection_that_is_read_tell_nothing() -> None:
         "an offset of 2 ** 32",
         "ranges",
         "long id",
+        "more frames than anyone sends",
+        "more packets than anyone sends",
     ],
 )
 def test_what_is_no_first_datagram(datagram: bytes) -> None:
     with pytest.raises(Malformed):
         QuicReader(CIPHER).read(datagram)
+
+
+@pytest.mark.parametrize("more", [initial(b"") * 20, b"\xc0\0\0\0\1\x15"])
+def test_what_comes_behind_a_whole_hello_takes_nothing_of_it_back(more: bytes) -> None:
+    hello = handshake("ads.test")
+    for frames in (b"", b"\x06\0\0" * 300, b"\x7f\xff"):
+        assert QuicReader(CIPHER).read(initial(crypto(hello) + frames) + more) == hello[4:]
+
+
+def test_what_is_idle_is_passed_over_at_once() -> None:
+    hello = crypto(b"abc") + b"\x40\0\0\1" * 100 + crypto(b"d", 3)  # once as RFC 9000 12.4 forbids it
+    begun_s = time.process_time()
+    assert list(crypto_frames(b"\0\1" * 500_000 + hello + bytes(1_000_000))) == [(0, b"abc"), (3, b"d")]
+    assert time.process_time() - begun_s < 0.2
 
 
 def test_a_close_ends_the_packet() -> None:

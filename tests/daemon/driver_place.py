@@ -77,11 +77,12 @@ class SmallQueue:
         self._waiting += packets
         self._theirs.send(b"x")
 
-    def read_packets(self) -> list[QueuedPacket]:
+    def read_packets(self, limit: int = 64) -> list[QueuedPacket]:
         """As the queue itself: nothing there is no reason to wait."""
-        with suppress(BlockingIOError):
-            self._ours.recv(100, socket.MSG_DONTWAIT)
-        packets, self._waiting = self._waiting, []
+        packets, self._waiting = self._waiting[:limit], self._waiting[limit:]
+        if not self._waiting:
+            with suppress(BlockingIOError):
+                self._ours.recv(100, socket.MSG_DONTWAIT)
         return packets
 
     def queue_verdict(self, packet_id: int, verdict: NfVerdict, mark: int | None = None) -> None:
@@ -128,6 +129,9 @@ class Refusing:
 
     def remember_flow(self, *command: RememberFlow, **how: object) -> None:
         raise OSError(7, "map full")
+
+    def end_watch(self, *command: object) -> None:
+        raise OSError(12, "no memory")
 
 
 class Place:

@@ -17,6 +17,7 @@ from tinysnitch.core.rule_text import format_rule, parse_rule, parse_rules
 from tinysnitch.core.ruleset import Ruleset
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.words import quote_word
 from tinysnitch.daemon import explainer
 from tinysnitch.daemon.control_permission import Right
 from tinysnitch.daemon.explainer import Explainer
@@ -113,6 +114,12 @@ def test_links_are_followed_as_the_kernel_does(tmp_path: Path) -> None:
     target.touch()
     link.symlink_to(target)
     assert Asked(f"allow - - - {target}\n")(str(link), "a.test", 1, "tcp").rule == f"allow - - - {target}"
+
+
+@pytest.mark.parametrize("path", ["/a\0b", "/\ud800"])
+def test_a_path_that_no_file_has_leads_nowhere(path: str) -> None:
+    rule = parse_rule(f"allow - - - {quote_word(path)}")
+    assert Asked(f"{format_rule(rule)}\n")(path, "a.test", 1, "tcp").rule == format_rule(rule)
 
 
 @pytest.mark.parametrize(

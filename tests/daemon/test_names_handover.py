@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.core.resolver_talk import FIREFOX, SHOP, ResolverTalk
-from tinysnitch.daemon.names_handover import names_handed_over
+from tinysnitch.daemon.names_handover import MAX_ASKERS, names_handed_over
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bpf_structs import ProcessEntry
-from tinysnitch.kernel.clock import read_instant
+from tinysnitch.kernel.clock import read_boot_id, read_instant
 from tinysnitch.store.kept_names import KeptNames
 
 
@@ -59,6 +59,25 @@ def test_another_process_of_the_same_pid_never_asked(file: KeptNames) -> None:
     file.path.write_text(file.path.read_text().replace(f"[[{child.pid},", f"[[{os.getpid()},"))
     with names_handed_over(after.names, file, table_of(os.getpid(), 9)):
         assert after.name_of(SHOP, 9) == "other.test"
+
+
+class Crowd:
+    """One image, run by everybody."""
+
+    def find_process(self, pid: int) -> ProcessEntry:
+        return ProcessEntry(7, pid)
+
+
+def test_of_a_program_that_forks_as_it_likes_a_few_are_handed_on(
+    file: KeptNames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(procfs, "list_processes", lambda: list(range(2, 5000)))
+    before = new_talk()
+    with names_handed_over(before.names, file, Crowd()):
+        for number in range(20):
+            before.looks_up(7, f"n{number}.test", SHOP)
+    kept = file.take(read_boot_id())
+    assert {tuple(asker.pid for asker in one.askers) for one in kept} == {tuple(range(2, 2 + MAX_ASKERS))}
 
 
 def test_without_a_table_names_hold_for_all_alike(file: KeptNames) -> None:

@@ -30,7 +30,7 @@ def owners_of_cgroup(path: str, snap: str | None = None) -> tuple[str, ...]:
     """
     parts = [part for part in path.split("/") if part]
     position = next((n for n, part in enumerate(parts) if _MANAGER.fullmatch(part)), None)
-    if position is None:
+    if position is None or _owners(parts[:position], ""):  # none of this machine's
         return _owners(parts, "")
     manager = parts[position]
     owners = (*_owners(parts[position + 1 :], f"{manager}/"), f"unit:{manager}")

@@ -19,6 +19,7 @@ from tinysnitch.core.table import BoundedTable, TableStatistics
 IDLE_S = 120.0  # after that a connection goes first, and is no loss: resolvers close them sooner (RFC 7766 6.2.3)
 _PREFIX_BYTES = 2  # RFC 1035 4.2.2: before each message its length
 _LEAST_BYTES = 12  # a header
+MAX_MESSAGES = 256  # in a segment: 1 ms
 
 
 class MessageReader:
@@ -32,7 +33,9 @@ class MessageReader:
     def read(self, segment: Segment) -> Iterator[bytes]:
         """The messages that the segment completes; one that is too large as the empty message. Raises Malformed."""
         self._buffer += self.stream.push(segment.data_sequence, segment.payload)
-        while self._skip() and len(self._buffer) >= _PREFIX_BYTES:
+        for _ in range(MAX_MESSAGES + 1):
+            if not self._skip() or len(self._buffer) < _PREFIX_BYTES:
+                return
             size = int.from_bytes(self._buffer[:_PREFIX_BYTES])
             end = _PREFIX_BYTES + size
             if size < _LEAST_BYTES:
@@ -45,6 +48,7 @@ class MessageReader:
                 return
             yield bytes(self._buffer[_PREFIX_BYTES:end])
             del self._buffer[:end]
+        raise Malformed(f"more than {MAX_MESSAGES} DNS messages in a segment")
 
     def _skip(self) -> bool:
         """Drop what is left of a large message; whether it is over."""
@@ -65,7 +69,7 @@ class DnsStreams:
 
     def __init__(self, capacity: int) -> None:
         self._connections: BoundedTable[Flow, _Connection] = BoundedTable(capacity)
-        self.given_up = 0  # connections whose segments contradicted each other, or came too early
+        self.given_up = 0  # connections whose segments contradicted each other, came too early, or held too much
 
     def read_questions(self, flow: Flow, segment: Segment, now_s: float) -> list[bytes]:
         """The questions that this segment completes. Raises Malformed."""

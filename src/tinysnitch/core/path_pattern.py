@@ -1,7 +1,9 @@
 r"""Patterns of paths: `*` is any text within one folder, `**` any text; `\*` and `\\` are the characters themselves."""
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
+from itertools import zip_longest
 
 _TOKEN = re.compile(r"\*+|(?:[^*\\]|\\.)+", re.DOTALL)
 
@@ -23,9 +25,7 @@ def literal_of(token: str) -> str:
 
 @lru_cache(maxsize=4096)
 def compile_pattern(pattern: str) -> re.Pattern[str]:
-    regexes = {"*": "[^/]*", "**": ".*"}
-    tokens = pattern_tokens(pattern)
-    return re.compile("".join(regexes.get(token) or re.escape(literal_of(token)) for token in tokens), re.DOTALL)
+    return _compile(pattern, "[^/]", ".", lambda token: re.escape(literal_of(token)))
 
 
 @lru_cache(maxsize=16384)
@@ -37,16 +37,34 @@ def covers_pattern(wide: str, narrow: str) -> bool:
     return _covering_regex(wide).fullmatch(_pairs_of(narrow)) is not None
 
 
-_COVERED_BY = {"*": r"(?:=[^/]|\*\*)*", "**": r"(?:=.|\*\*|##)*"}
 _PAIRS = {"*": "**", "**": "##"}
 
 
 @lru_cache(maxsize=4096)
 def _covering_regex(pattern: str) -> re.Pattern[str]:
-    tokens = pattern_tokens(pattern)
-    return re.compile("".join(_COVERED_BY.get(token) or re.escape(_pairs_of(token)) for token in tokens), re.DOTALL)
+    return _compile(pattern, r"(?:=[^/]|\*\*)", r"(?:=.|\*\*|##)", lambda token: re.escape(_pairs_of(token)))
 
 
 def _pairs_of(pattern: str) -> str:
     tokens = pattern_tokens(pattern)
     return "".join(_PAIRS.get(token) or "".join("=" + character for character in literal_of(token)) for token in tokens)
+
+
+def _compile(pattern: str, one: str, many: str, spell: Callable[[str], str]) -> re.Pattern[str]:
+    """`one`, `many`: what each star is any number of; `spell`: a literal text, still escaped.
+
+    Who runs a program chooses its path, and must not choose how long that takes. So a star takes as little as it can,
+    and that once (`(?>...)`): what it leaves the next star takes, if that takes as much.
+    """
+    tokens = pattern_tokens(pattern)
+    texts = ("", *tokens) if tokens[:1] in (("*",), ("**",)) else tokens  # every other one is a star
+    regex, behind, has_star, has_many = "", "", False, False
+    for star, text in reversed(list(zip_longest(texts[1::2], texts[2::2], fillvalue=""))):
+        if star == "*":
+            behind = (f"(?>{one}*?{spell(text)})" if has_star else f"{one}*{spell(text)}") + behind
+        else:
+            behind = f"{many}*?{spell(text)}{behind}"
+            regex, behind = (f"(?>{behind})" if has_many else behind) + regex, ""
+            has_many = True
+        has_star = True
+    return re.compile("".join(map(spell, texts[:1])) + behind + regex, re.DOTALL)

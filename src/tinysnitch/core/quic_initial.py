@@ -6,6 +6,7 @@ the ClientHello (CRYPTO frames) may come in any order and in several packets. Th
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -22,6 +23,9 @@ _PADDING, _PING, _CRYPTO = 0x00, 0x01, 0x06
 _ACKS, _ACK_WITH_COUNTS = (0x02, 0x03), 0x03
 _CLOSE = 0x1C
 _MAX_ACK_RANGES = 256
+_MAX_PACKETS = 16  # in a datagram; clients put one or two there
+_MAX_FRAMES = 256  # in a packet, without what is idle; a ClientHello comes in a dozen pieces at most
+_IDLE = re.compile(b"[\\x00\\x01]*")  # PADDING and PING: most of a packet, a byte each
 
 
 class Cipher(Protocol):
@@ -76,16 +80,16 @@ class QuicReader:
 
     def read(self, datagram: bytes) -> bytes | None:
         """The body of the ClientHello once all of it is there. Raises Malformed where there is none."""
-        initials = list(find_initials(datagram))
-        if not initials and self._keys is None:
-            raise Malformed("not the first datagram of a QUIC connection")
-        body = None
-        for initial in initials:
+        for initial in find_initials(datagram):
             for offset, data in crypto_frames(self._open(datagram, initial)):
                 if offset + len(data) > 2 * MAX_HELLO_BYTES:
                     raise Malformed(f"{len(data)} bytes of a QUIC handshake at {offset}")
-                body = body or self._hello.push(self._stream.push(offset, data))
-        return body
+                body = self._hello.push(self._stream.push(offset, data))
+                if body is not None:
+                    return body
+        if self._keys is None:
+            raise Malformed("not the first datagram of a QUIC connection")
+        return None
 
     def _open(self, datagram: bytes, initial: _Initial) -> bytes:
         """The frames. After a Retry, and only then, the keys are others (RFC 9001 5.2)."""
@@ -118,7 +122,9 @@ def _expand(secret: bytes, label: bytes, size: int) -> bytes:
 def find_initials(datagram: bytes) -> Iterator[_Initial]:
     """The Initials among the packets of a datagram (RFC 9000 12.2). Raises Malformed."""
     start = 0
-    while start < len(datagram) and datagram[start] & _LONG_HEADER:
+    for _ in range(_MAX_PACKETS + 1):
+        if start >= len(datagram) or not datagram[start] & _LONG_HEADER:
+            return
         version = int.from_bytes(datagram[start + 1 : start + 5])
         kind = datagram[start] >> 4 & 3
         this = _VERSIONS.get(version)
@@ -135,6 +141,7 @@ def find_initials(datagram: bytes) -> Iterator[_Initial]:
         if kind == this.initial:
             yield _Initial(version, connection_id, start, at, at + size)
         start = at + size
+    raise Malformed(f"more than {_MAX_PACKETS} QUIC packets in a datagram")
 
 
 def may_be_initial(datagram: bytes | memoryview) -> bool:
@@ -159,7 +166,10 @@ def open_packet(cipher: Cipher, keys: Keys, datagram: bytes, initial: _Initial) 
 def crypto_frames(frames: bytes) -> Iterator[tuple[int, bytes]]:
     """Offset and bytes of each piece of the handshake, among the frames that an Initial may hold (RFC 9000 12.4)."""
     at = 0
-    while at < len(frames):
+    for _ in range(_MAX_FRAMES + 1):
+        at = _skip_idle(frames, at)
+        if at == len(frames):
+            return
         kind, at = _take_number(frames, at)
         if kind in (_PADDING, _PING):
             continue
@@ -176,6 +186,13 @@ def crypto_frames(frames: bytes) -> Iterator[tuple[int, bytes]]:
             return
         else:
             raise Malformed(f"frame of type {kind} in a QUIC Initial")
+    raise Malformed(f"more than {_MAX_FRAMES} frames in a QUIC Initial")
+
+
+def _skip_idle(frames: bytes, at: int) -> int:
+    """Where the next frame begins that says something."""
+    found = _IDLE.match(frames, at)
+    return found.end() if found else at
 
 
 def _skip_acknowledgement(frames: bytes, at: int, kind: int) -> int:

@@ -16,7 +16,7 @@ from tinysnitch.core import commands as cmd
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import Malformed
-from tinysnitch.core.events import DataLost, DeadlineReached, Event, ProcessExited
+from tinysnitch.core.events import DataLost, DataSent, DeadlineReached, Event, ProcessExited
 from tinysnitch.core.records import Record, uid_told_of
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.control_server import ControlServer
@@ -34,6 +34,7 @@ from tinysnitch.kernel.socket_holders import ScanNotDue
 from tinysnitch.kernel.translated_answers import TranslatedAnswers
 
 BATCHES = 16
+MESSAGES = 4  # to a batch: one may take 10 ms, with as many addresses as it can hold
 TURN_NS = 20_000_000  # no further batch is begun after that
 LINGER_NS = 50_000
 LOSS_CHECK_S = 1.0  # how often losses are looked at while there is traffic
@@ -159,7 +160,12 @@ class Driver:
             work([queued for wanted, queued in deferred if wanted == work])
 
     def _read_messages(self) -> None:
-        self._learn(self.doors.names_queue.read_packets())
+        """Likewise."""
+        end_ns = time.monotonic_ns() + TURN_NS
+        while packets := self.doors.names_queue.read_packets(MESSAGES):
+            self._learn(packets)
+            if time.monotonic_ns() >= end_ns:
+                return
 
     def _learn(self, packets: list[QueuedPacket]) -> None:
         now = read_instant()
@@ -178,7 +184,7 @@ class Driver:
         except ScanNotDue as early:
             self._defer(self._learn, queued, early.wait_s)
         else:
-            if queued.hook == LOCAL_OUT:
+            if isinstance(event, DataSent):
                 self.doors.enforcement.note_shown_mark(queued.packet_id, queued.mark)
             self._work_off(event, now)
 
@@ -195,7 +201,8 @@ class Driver:
         self._attempt(self._work_off, event, now, records)
 
     def _work_off(self, event: Event, now: Instant, records: list[Record] | None = None) -> None:
-        """Command by command. What the kernel refuses to remember is dropped: it would come back here for ever."""
+        """Command by command. What the kernel refuses to remember is dropped: it would come back here, or be held, for
+        ever."""
         is_remembered = True
         for command in self.engine.handle(event, now):
             if not is_remembered and isinstance(command, cmd.IssueVerdict):
@@ -205,6 +212,8 @@ class Driver:
             except Exception:
                 self.failures.note(type(command).__name__)
                 is_remembered &= not isinstance(command, cmd.RememberVerdict | cmd.RememberFlow)
+                if isinstance(command, cmd.EndWatch):
+                    self.doors.enforcement.drop_shown(command.packet_id)
             if records is not None and isinstance(command, cmd.Report):
                 records.append(command.record)
 

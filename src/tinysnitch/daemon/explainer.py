@@ -1,6 +1,5 @@
 """What would be decided for a connection that somebody imagines, by which rule, and why not by another."""
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -28,6 +27,7 @@ from tinysnitch.daemon.options import Options
 from tinysnitch.daemon.rule_permission import may_see_rule
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.protocol.messages import BeatenRule, Explain, Explanation
+from tinysnitch.store.rule_facts import resolve_path
 
 _WORDS = {"kernel": KERNEL, "unknown": UNKNOWN}
 _LOOPBACK = parse_address("127.0.0.1")
@@ -198,7 +198,7 @@ def _imagine_attribution(question: Explain, uid: int) -> Attribution:
     path, args = split_program(program)
     if not path.startswith("/"):
         raise NotUnderstood(f"{program!r} is no program", "write its whole path, `kernel` or `unknown`")
-    path = os.path.realpath(path) if "\0" not in path else path
+    path = resolve_path(path)
     process = Process(
         exec_id=0,
         pid=0,

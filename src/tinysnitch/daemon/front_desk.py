@@ -145,12 +145,12 @@ class FrontDesk:
         if is_removed:
             self._reload(right)
         if not is_removed and not temporary:
-            raise self._not_found(wanted)
+            raise self._not_found(rule)
         return wanted
 
-    def _not_found(self, line: str) -> SnitchError:
-        in_force = any(format_rule(rule) == line for rule in self._engine.rules.from_file())
-        if in_force and self._loader.errors:
+    def _not_found(self, rule: Rule) -> SnitchError:
+        line = format_rule(rule)
+        if self._loader.errors and rule in self._engine.rules.from_file():
             problem = f"the rule {line!r} is in force, but not in the file as it is now, which has errors"
             return SnitchError(problem, "once the file is mended, the rules in it are those that hold")
         return SnitchError(f"there is no rule {line!r}", "`tinysnitch rules` lists them")

@@ -1,6 +1,7 @@
 """What is known of names goes from one daemon to the next: who resolved before a restart goes on by the name.
 
-Exec ids are given anew by every daemon, so that who asked is handed on as a process: all that run the image now.
+Exec ids are given anew by every daemon, so that who asked is handed on as a process: all that run the image now, up to
+a bound, since a program may fork as often as it likes.
 """
 
 import logging
@@ -19,8 +20,10 @@ from tinysnitch.kernel.bpf_structs import ProcessEntry
 from tinysnitch.kernel.clock import read_boot_id, read_instant
 from tinysnitch.store.kept_names import Asker, KeptName, KeptNames
 
+MAX_ASKERS = 64  # processes, of one name
+
 _log = logging.getLogger(__name__)
-_Processes = Mapping[int, list[tuple[int, int]]]  # exec id → pid and start of each process that runs it
+_Processes = Mapping[int, list[tuple[int, int]]]  # exec id → pid and start of those that run it
 
 
 class ProcessTable(Protocol):
@@ -51,7 +54,7 @@ def _list_processes(table: ProcessTable) -> _Processes:
     found: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     for pid in procfs.list_processes():
         entry = table.find_process(pid)
-        if entry is not None:
+        if entry is not None and len(found[entry.exec_id]) < MAX_ASKERS:
             found[entry.exec_id].append((pid, entry.started_ns))
     return found
 
@@ -68,5 +71,5 @@ def _as_known(kept: KeptName, table: ProcessTable | None) -> KnownName:
 
 
 def _as_kept(known: KnownName, processes: _Processes) -> KeptName:
-    askers = (Asker(*process, number) for who, number in known.askers for process in processes.get(who, ()))
-    return KeptName(replace(known, askers=()), tuple(askers))
+    askers = [Asker(*process, number) for who, number in known.askers for process in processes.get(who, ())]
+    return KeptName(replace(known, askers=()), tuple(askers[-MAX_ASKERS:]))

@@ -126,11 +126,11 @@ class Queue:
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def read_packets(self) -> list[QueuedPacket]:
-        """What waits to be read now, a batch at most."""
+    def read_packets(self, limit: int = _BATCH) -> list[QueuedPacket]:
+        """What waits to be read now, `limit` packets at most."""
         packets: list[QueuedPacket] = []
         receive, view = self._socket.recv_into, self._view
-        for _ in range(_BATCH):
+        for _ in range(limit):
             try:
                 size = receive(self._buffer)
             except BlockingIOError:

@@ -14,7 +14,7 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 def find_links(rules: Iterable[Rule]) -> dict[str, str]:
     """Each program path that leads elsewhere, with where it leads: the links of Facts."""
-    real = {path: _resolve(path) for path in _paths_of(rules)}
+    real = {path: resolve_path(path) for path in _paths_of(rules)}
     return {path: target for path, target in real.items() if target != path}
 
 
@@ -30,8 +30,8 @@ def _paths_of(rules: Iterable[Rule]) -> set[str]:
     return paths | {rule.parent for rule in rules if rule.parent is not None}
 
 
-def _resolve(path: str) -> str:
-    """A path that can't be a file's leads nowhere else."""
+def resolve_path(path: str) -> str:
+    """The file that it leads to; a path that can't be a file's leads nowhere else."""
     try:
         return os.path.realpath(path)
     except (OSError, ValueError):  # ValueError: a zero byte, a character that no file name has
@@ -83,7 +83,7 @@ def _find_target(path: str) -> str | None:
 
 def find_patterns(rules: Iterable[Rule]) -> dict[str, str]:
     """Each pattern that begins with folders which lead elsewhere, with what it is there: the patterns of Facts."""
-    real = {pattern: _move_pattern(pattern, _resolve(_folder_of(pattern))) for pattern in _patterns_of(rules)}
+    real = {pattern: _move_pattern(pattern, resolve_path(_folder_of(pattern))) for pattern in _patterns_of(rules)}
     return {pattern: target for pattern, target in real.items() if target != pattern}
 
 
