@@ -184,6 +184,24 @@ def test_a_short_list_that_failed_is_tried_again_later(place: Place, monkeypatch
     assert (place.has("ads.test"), place.problem) == (True, "")
 
 
+def test_a_folder_that_cannot_be_read_now_leaves_what_was_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_path: Path) -> None:
+        raise OSError(errno.ENFILE, os.strerror(errno.ENFILE))
+
+    place.write(LONG)
+    place.compiler.finish()
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "iterdir", fail)
+        place.loader.refresh()
+        assert place.has("ads.test")
+        assert os.strerror(errno.ENFILE) in place.problem
+        assert place.tries_after_s == [AGAIN_S]
+    assert list(place.cache.iterdir())  # nor is it compiled anew
+    place.loader.try_again()
+    assert not place.problem
+    assert place.has("ads.test")
+
+
 def test_a_list_that_failed_and_was_never_there_is_not_awaited(place: Place) -> None:
     place.write(LONG)
     place.compiler.fail()

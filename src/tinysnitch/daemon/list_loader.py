@@ -60,7 +60,11 @@ class ListLoader:
 
     def refresh(self) -> None:
         """Look at every file again, and load those that changed."""
-        names = self._find_names()
+        try:
+            names = self._find_names()
+        except OSError as error:
+            self._fail_all(f"{self.folder}: {error.strerror}")
+            return
         for name in self._held.keys() - names:
             del self._held[name]
         self._remove_unused(names)
@@ -86,9 +90,10 @@ class ListLoader:
         return any(held.is_loading and held.compiled is None for held in map(self._held.get, names) if held)
 
     def _find_names(self) -> set[str]:
+        """OSError: the folder cannot be read now; one that is not there has no lists."""
         try:
             return {path.name for path in self.folder.iterdir() if _NAME.fullmatch(path.name) and path.is_file()}
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return set()
 
     def _remove_unused(self, names: set[str]) -> None:
@@ -147,6 +152,12 @@ class ListLoader:
             held.compiled = compile_list(path)
         except OSError as error:
             self._fail(held, str(error.strerror))
+
+    def _fail_all(self, problem: str) -> None:
+        """What was read holds on, else a rule that denies a list would deny nothing."""
+        for held in self._held.values():
+            held.problem = problem
+        self._failed(AGAIN_S)
 
     def _fail(self, held: HeldList, problem: str) -> None:
         held.problem = problem
