@@ -32,6 +32,7 @@ def run(child: subprocess.Popen[bytes], command: WatchProcess, *, is_ended_first
         if ends:
             end(child)
         found = [await asyncio.wait_for(reports.get(), 5)]
+        assert watch.turned_away == (process_watch.MAX_WATCHED == 0)
         watch.close()
         return found
 

@@ -68,6 +68,7 @@ class Counters:
             "packets not parsed": self._driver.malformed,
             "connections whose program is unknown": self._doors.attributor.unknown,
             "failures, see the log": self._driver.failures.count,
+            "rules till a process quits that ended at once, too many": self._doors.processes.turned_away,
             "questions turned away": self._engine.prompts.turned_away,
             "further packets of held flows dropped": self._engine.prompts.dropped,
             "clients cut off, too slow": statistics.slow,

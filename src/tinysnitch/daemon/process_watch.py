@@ -15,11 +15,13 @@ class ProcessWatch:
         """`on_exit` gets the exec id."""
         self._on_exit = on_exit
         self._watched: dict[int, WatchProcess] = {}  # by pidfd
+        self.turned_away = 0  # whose rules ended at once
 
     def add(self, command: WatchProcess) -> None:
         """Reports later, also for a process that is gone already: never from within this call."""
         loop = asyncio.get_running_loop()
         has_room = len(self._watched) < MAX_WATCHED
+        self.turned_away += not has_room
         descriptor = open_pidfd(command.pid, command.started_ns) if has_room else None
         if descriptor is None:
             loop.call_soon(self._on_exit, command.exec_id)
