@@ -1,0 +1,97 @@
+"""Reads what /proc takes from the memory of other processes: arguments and environment (proc(5)).
+
+Whoever reads there waits for the locks of that process, which it may keep for ever, while a page of it comes from a
+file system of its own (FUSE), say. So a thread reads, and is waited for a moment. Rules: (1) the user whose process was
+waited for in vain is not read for a while; others are. (2) All that was waited for in vain is a tenth of the time at
+most, (3) and there are so many such threads at most, since nothing ends them: beyond that nobody is read.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TypeVar
+
+from tinysnitch.core.table import BoundedTable
+
+WAIT_S = 0.05  # what is read takes 50 us
+PAUSE_S = 10.0
+MAX_WAITS = 20  # in vain within the pause
+MAX_THREADS = 32
+
+T = TypeVar("T")
+
+
+class MemoryReader:
+    """`find_uid` waits for nothing."""
+
+    def __init__(self, find_uid: Callable[[int], int | None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._find_uid = find_uid
+        self._clock = clock
+        self._idle: _Reader | None = None
+        self._lost: list[_Reader] = []
+        self._waits: deque[float] = deque(maxlen=MAX_WAITS)  # when each was over
+        self._refused: BoundedTable[int | None, float] = BoundedTable(MAX_WAITS)  # by uid: till when
+
+    def read(self, pid: int, work: Callable[[], T]) -> T | None:
+        """What `work` reads of this process; None when it cannot be had now."""
+        reader = self._take_reader() if self._may_wait(pid) else None
+        if reader is None:
+            return None
+        found: SimpleQueue[T] = SimpleQueue()
+        reader.begin(lambda: found.put(work()))
+        try:
+            result = found.get(timeout=WAIT_S)
+        except Empty:
+            self._lose(reader, pid)
+            return None
+        self._idle = reader
+        return result
+
+    def _may_wait(self, pid: int) -> bool:
+        now_s = self._clock()
+        if not self._waits or now_s - self._waits[-1] >= PAUSE_S:
+            return True
+        is_spent = len(self._waits) == MAX_WAITS and now_s - self._waits[0] < PAUSE_S
+        return not is_spent and now_s >= (self._refused.find(self._find_uid(pid)) or 0.0)
+
+    def _take_reader(self) -> "_Reader | None":
+        reader, self._idle = self._idle, None
+        if reader is not None:
+            return reader
+        self._lost = [lost for lost in self._lost if lost.is_alive()]
+        try:
+            return _Reader() if len(self._lost) < MAX_THREADS else None
+        except RuntimeError:  # there can be no more threads
+            return None
+
+    def _lose(self, reader: "_Reader", pid: int) -> None:
+        reader.end()
+        self._lost.append(reader)
+        now_s = self._clock()
+        self._waits.append(now_s)
+        self._refused.put(self._find_uid(pid), now_s + PAUSE_S)
+
+
+class _Reader:
+    """A thread. Nobody waits for its end."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def begin(self, job: Callable[[], None]) -> None:
+        self._jobs.put(job)
+
+    def end(self) -> None:
+        """Once it has read what it reads now."""
+        self._jobs.put(None)
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()

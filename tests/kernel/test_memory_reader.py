@@ -1,0 +1,72 @@
+"""memory_reader.py: nobody waits long, nor often, for who lets nobody read."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tinysnitch.kernel.memory_reader import MAX_THREADS, MAX_WAITS, PAUSE_S, WAIT_S, MemoryReader
+
+OF_ALICE, OF_BOB = 100, 200
+
+
+class Place:
+    """Processes whose user is their pid in hundreds; those that never answer do so until the end."""
+
+    def __init__(self) -> None:
+        self.end = threading.Event()
+        self.now_s = 0.0
+        self.reader = MemoryReader(lambda pid: pid // 100, lambda: self.now_s)
+
+    def read(self, pid: int, *, answers: bool = True) -> str | None:
+        return self.reader.read(pid, lambda: "read" if answers or self.end.wait() else "late")
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    made = Place()
+    yield made
+    made.end.set()
+
+
+def test_what_can_be_read_is(place: Place) -> None:
+    assert [place.read(OF_ALICE) for _ in range(3)] == ["read"] * 3
+
+
+def test_who_does_not_answer_is_waited_for_once(place: Place) -> None:
+    before_s = time.monotonic()
+    assert [place.read(OF_ALICE + number, answers=False) for number in range(50)] == [None] * 50
+    assert time.monotonic() - before_s < 20 * WAIT_S
+
+
+def test_other_users_are_read_meanwhile(place: Place) -> None:
+    place.read(OF_ALICE, answers=False)
+    assert place.read(OF_BOB) == "read"
+    assert place.read(OF_ALICE + 1) is None
+
+
+def test_after_a_while_it_is_tried_again(place: Place) -> None:
+    place.read(OF_ALICE, answers=False)
+    place.now_s = PAUSE_S
+    assert place.read(OF_ALICE) == "read"
+
+
+def test_who_has_many_users_takes_no_more_of_the_time(place: Place) -> None:
+    assert [place.read(100 * user, answers=False) for user in range(MAX_WAITS)] == [None] * MAX_WAITS
+    assert place.read(100 * MAX_WAITS) is None
+    place.now_s = PAUSE_S
+    assert place.read(100 * MAX_WAITS) == "read"
+
+
+def test_threads_that_do_not_end_are_bounded(place: Place) -> None:
+    for user in range(MAX_THREADS + 1):
+        place.now_s += PAUSE_S
+        place.read(100 * user, answers=False)
+    place.now_s += PAUSE_S
+    assert place.read(OF_ALICE) is None
+    place.end.set()
+    deadline_s = time.monotonic() + 10
+    while place.read(OF_ALICE) is None and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert place.read(OF_ALICE) == "read"
