@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tinysnitch.kernel.memory_reader import MAX_THREADS, MAX_WAITS, PAUSE_S, WAIT_S, MemoryReader
+from tinysnitch.kernel.memory_reader import (
+    BLOCKED_LOOKS,
+    LOOK_S,
+    MAX_THREADS,
+    MAX_WAITS,
+    PAUSE_S,
+    MemoryReader,
+    is_blocked,
+)
 
 OF_ALICE, OF_BOB = 100, 200
 
@@ -17,7 +25,8 @@ class Place:
     def __init__(self) -> None:
         self.end = threading.Event()
         self.now_s = 0.0
-        self.reader = MemoryReader(lambda pid: pid // 100, lambda: self.now_s)
+        self.is_blocked = True
+        self.reader = MemoryReader(lambda pid: pid // 100, lambda: self.now_s, lambda _thread: self.is_blocked)
 
     def read(self, pid: int, *, answers: bool = True) -> str | None:
         return self.reader.read(pid, lambda: "read" if answers or self.end.wait() else "late")
@@ -37,7 +46,17 @@ def test_what_can_be_read_is(place: Place) -> None:
 def test_who_does_not_answer_is_waited_for_once(place: Place) -> None:
     before_s = time.monotonic()
     assert [place.read(OF_ALICE + number, answers=False) for number in range(50)] == [None] * 50
-    assert time.monotonic() - before_s < 20 * WAIT_S
+    assert time.monotonic() - before_s < 10 * BLOCKED_LOOKS * LOOK_S
+
+
+def test_who_only_has_no_processor_is_waited_for(place: Place) -> None:
+    place.is_blocked = False
+    threading.Timer(2 * BLOCKED_LOOKS * LOOK_S, place.end.set).start()
+    assert place.read(OF_ALICE, answers=False) == "read"
+
+
+def test_a_thread_that_runs_is_not_blocked() -> None:
+    assert not is_blocked(threading.get_native_id())
 
 
 def test_other_users_are_read_meanwhile(place: Place) -> None:

@@ -219,7 +219,7 @@ def test_extra_interpreters(tmp_path: Path) -> None:
 def test_an_environment_that_cannot_be_read_is_warned_of(
     builder: ProcessBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(procfs, "memory", MemoryReader(procfs.read_uid))
+    monkeypatch.setattr(procfs, "memory", MemoryReader(procfs.read_uid, is_blocked=lambda _thread: True))
     over = Event()
     procfs.memory.read(os.getpid(), over.wait)
     status = procfs.read_status(os.getpid())

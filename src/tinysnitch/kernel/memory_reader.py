@@ -1,9 +1,10 @@
 """Reads what /proc takes from the memory of other processes: arguments and environment (proc(5)).
 
 Whoever reads there waits for the locks of that process, which it may keep for ever, while a page of it comes from a
-file system of its own (FUSE), say. So a thread reads, and is waited for a moment. Rules: (1) the user whose process was
-waited for in vain is not read for a while; others are. (2) All that was waited for in vain is a tenth of the time at
-most, (3) and there are so many such threads at most, since nothing ends them: beyond that nobody is read.
+file system of its own (FUSE), say. So a thread reads, and is given up once it is seen blocked for a while; one that has
+no processor yet is waited for. Rules: (1) the user whose process was waited for in vain is not read for a while; others
+are. (2) All that was waited for in vain is a fifth of the time at most, (3) and there are so many such threads at most,
+since nothing ends them: beyond that nobody is read.
 """
 
 import time
@@ -15,20 +16,34 @@ from typing import TypeVar
 
 from tinysnitch.core.table import BoundedTable
 
-WAIT_S = 0.05  # what is read takes 50 us
+LOOK_S = 0.05  # what is read takes 50 us
+BLOCKED_LOOKS = 5  # one after the other, until it is in vain
+MAX_LOOKS = 100
 PAUSE_S = 10.0
-MAX_WAITS = 20  # in vain within the pause
+MAX_WAITS = 8  # in vain within the pause
 MAX_THREADS = 32
 
 T = TypeVar("T")
 
 
+def is_blocked(thread: int) -> bool:
+    """Whether a thread of ours waits in the kernel for what no signal but SIGKILL interrupts: proc_pid_stat(5)."""
+    with open(f"/proc/self/task/{thread}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()[0] == b"D"
+
+
 class MemoryReader:
     """`find_uid` waits for nothing."""
 
-    def __init__(self, find_uid: Callable[[int], int | None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        find_uid: Callable[[int], int | None],
+        clock: Callable[[], float] = time.monotonic,
+        is_blocked: Callable[[int], bool] = is_blocked,
+    ) -> None:
         self._find_uid = find_uid
         self._clock = clock
+        self._is_blocked = is_blocked
         self._idle: _Reader | None = None
         self._lost: list[_Reader] = []
         self._waits: deque[float] = deque(maxlen=MAX_WAITS)  # when each was over
@@ -41,13 +56,23 @@ class MemoryReader:
             return None
         found: SimpleQueue[T] = SimpleQueue()
         reader.begin(lambda: found.put(work()))
-        try:
-            result = found.get(timeout=WAIT_S)
-        except Empty:
+        result = self._wait_for(found, reader)
+        if result is None:
             self._lose(reader, pid)
-            return None
-        self._idle = reader
+        else:
+            self._idle = reader
         return result
+
+    def _wait_for(self, found: SimpleQueue[T], reader: "_Reader") -> T | None:
+        blocked = 0
+        for _ in range(MAX_LOOKS):
+            try:
+                return found.get(timeout=LOOK_S)
+            except Empty:
+                blocked = blocked + 1 if self._is_blocked(reader.thread_id) else 0
+            if blocked == BLOCKED_LOOKS:
+                break
+        return None
 
     def _may_wait(self, pid: int) -> bool:
         now_s = self._clock()
@@ -88,6 +113,11 @@ class _Reader:
     def end(self) -> None:
         """Once it has read what it reads now."""
         self._jobs.put(None)
+
+    @property
+    def thread_id(self) -> int:
+        assert self._thread.native_id is not None
+        return self._thread.native_id
 
     def is_alive(self) -> bool:
         return self._thread.is_alive()
