@@ -39,8 +39,9 @@ def test_one_that_connects(stage: Stage) -> None:
     assert record["verdict"] == "deny"
 
 
-def test_one_that_is_there_at_the_daemons_start() -> None:
+def test_one_that_is_there_from_the_daemons_start_to_its_end() -> None:
     with Lab() as lab, held_memory(lab):
         daemon = lab.start_daemon(f"allow {WORLD4} {PORT} tcp\n", timeout_s=0)
         lab.run(["bash", "-c", f"exec 3<>/dev/tcp/{WORLD4}/{PORT}"])
         assert daemon.wait_connection(remote_address=WORLD4)["verdict"] == "allow"
+        assert daemon.stop() == 0
