@@ -1,5 +1,6 @@
 """memory_reader.py: nobody waits long, nor often, for who lets nobody read."""
 
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -57,6 +58,13 @@ def test_who_only_has_no_processor_is_waited_for(place: Place) -> None:
 
 def test_a_thread_that_runs_is_not_blocked() -> None:
     assert not is_blocked(threading.get_native_id())
+
+
+def test_it_takes_no_signal(place: Place) -> None:
+    taken = place.reader.read(OF_ALICE, lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    assert taken
+    assert signal.SIGINT in taken
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_other_users_are_read_meanwhile(place: Place) -> None:

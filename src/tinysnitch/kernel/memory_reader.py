@@ -7,6 +7,7 @@ are. (2) All that was waited for in vain is a fifth of the time at most, (3) and
 since nothing ends them: beyond that nobody is read.
 """
 
+import signal
 import time
 from collections import deque
 from collections.abc import Callable
@@ -100,12 +101,16 @@ class MemoryReader:
 
 
 class _Reader:
-    """A thread. Nobody waits for its end."""
+    """A thread. Nobody waits for its end. It takes no signal, which the main thread may not take either by then."""
 
     def __init__(self) -> None:
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = Thread(target=self._work, daemon=True)
-        self._thread.start()
+        usual = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._thread.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, usual)
 
     def begin(self, job: Callable[[], None]) -> None:
         self._jobs.put(job)
