@@ -1,7 +1,7 @@
 import pytest
 
 from tests.core.rule_strategies import FACTS
-from tests.core.transcript import SHOP, Transcript, flow_of, whose, yes
+from tests.core.transcript import BANK, SHOP, Transcript, flow_of, whose, yes
 from tinysnitch.core.asking import NOBODY_ASKS, Asking, asking_of
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.remote_words import RemoteWords
@@ -50,3 +50,18 @@ def test_who_is_asked_about_once_more_is_asked_about_for_the_same() -> None:
     engine.queue(flow_of(2))
     engine.answer(1, yes(Lifetime.ONCE))
     assert [prompt.connection.asking for prompt in engine.engine.open_prompts(engine.now)] == [Asking(iface="eth0")]
+
+
+@pytest.mark.parametrize(
+    ("line", "remote", "parent"),
+    [("ask parent=/usr/bin/make - - -", SHOP, "/tmp/evil"), ("ask 10.0.0.80 - -", BANK, "/usr/bin/make")],
+)
+def test_an_answer_is_for_nobody_whom_its_rule_does_not_speak_of(line: str, remote: str, parent: str) -> None:
+    """Who is asked about for no rule, but looks the same, does not wait in the same question."""
+    engine = Transcript(line)
+    first, second = whose(parents=("/usr/bin/make",)), whose(parents=(parent,))
+    for address in (SHOP, BANK):
+        engine.resolve("shop.test", address, first)
+    assert "opened 1" in engine.queue(flow_of(1), first)
+    assert "opened 2" in engine.queue(flow_of(2, remote), second)
+    assert [word for word in engine.answer(1, yes()) if word.startswith("allow ")] == ["allow 5"]

@@ -19,7 +19,13 @@ from tinysnitch.core.commands import ClosePrompt
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.daemon.control_permission import Permissions, Right
-from tinysnitch.daemon.control_server import CLOSE_S, MAX_CLIENTS, MAX_CLIENTS_OF_USER, ControlServer
+from tinysnitch.daemon.control_server import (
+    ACCEPTED_AT_ONCE,
+    CLOSE_S,
+    MAX_CLIENTS,
+    MAX_CLIENTS_OF_USER,
+    ControlServer,
+)
 from tinysnitch.protocol.messages import (
     AddRule,
     Attach,
@@ -197,6 +203,28 @@ def test_many_clients_that_ask_at_once_leave_the_loop_its_turns(
             client.send(Hello(), *[ListAsks()] * 10)
         running.wait_until(lambda: counts[-1] == MAX_CLIENTS_OF_USER * 10)
     assert max(later - before for before, later in pairwise(counts)) <= 2  # each takes the time of a whole turn
+
+
+def test_many_who_knock_at_once_leave_the_loop_its_turns(tmp_path: Path) -> None:
+    """Anyone may knock, and need say nothing for that."""
+
+    async def session(comers: list[socket.socket]) -> list[int]:
+        server = ControlServer(SmallDesk())
+        await server.start(tmp_path / "socket")
+        for comer in comers:
+            comer.setblocking(False)
+            comer.connect(str(tmp_path / "socket"))
+        counts = [0]  # of who is in, from turn to turn
+        while counts[-1] < len(comers):
+            await asyncio.sleep(0)
+            counts.append(server.statistics().clients)
+        await server.close()
+        return counts
+
+    with ExitStack() as stack:
+        comers = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(MAX_CLIENTS)]
+        counts = asyncio.run(session(comers))
+    assert max(later - before for before, later in pairwise(counts)) <= ACCEPTED_AT_ONCE + 1
 
 
 def test_clients_are_bounded(running: RunningServer) -> None:

@@ -3,8 +3,13 @@
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event
 
+import pytest
+
+from tinysnitch.kernel import procfs
 from tinysnitch.kernel.environment import find_loaders
+from tinysnitch.kernel.memory_reader import MemoryReader
 from tinysnitch.kernel.procfs import TICK_NS, read_status
 
 
@@ -41,3 +46,13 @@ def test_another_process_of_this_pid_tells_nothing() -> None:
     with running({"PERL5OPT": "-Mevil"}) as (pid, started_ns):
         assert find_loaders(pid, started_ns - TICK_NS, "/usr/bin/perl") == ()
     assert find_loaders(pid, started_ns, "/usr/bin/perl") == ()
+
+
+def test_what_lets_nobody_read_tells_that_it_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(procfs, "memory", MemoryReader(procfs.read_uid, is_blocked=lambda _thread: True))
+    over = Event()
+    with running({"LD_PRELOAD": "/a"}) as (pid, started_ns):
+        procfs.memory.read(pid, over.wait)
+        assert find_loaders(pid, started_ns, "/usr/bin/cat") is None
+        assert procfs.read_argv(pid) == ((), False)
+    over.set()

@@ -3,6 +3,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -13,6 +14,7 @@ from tinysnitch.kernel import file_identity, procfs
 from tinysnitch.kernel.bpf_structs import Image, ProcessEntry
 from tinysnitch.kernel.cgroup_paths import CgroupPaths
 from tinysnitch.kernel.clock import read_boot_ns
+from tinysnitch.kernel.memory_reader import MemoryReader
 from tinysnitch.kernel.process_builder import MAX_PARENTS_LENGTH, NoImages, ProcessBuilder, image_of
 
 PYTHON = os.path.realpath("/usr/bin/python3")
@@ -212,3 +214,17 @@ def test_extra_interpreters(tmp_path: Path) -> None:
     process = build(builder, make_image("/usr/bin/env", "env", f"{tmp_path}/x"))
     assert (process.program, process.run_by) == (f"{tmp_path}/x", "/usr/bin/env")
     builder.close()
+
+
+def test_an_environment_that_cannot_be_read_is_warned_of(
+    builder: ProcessBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(procfs, "memory", MemoryReader(procfs.read_uid, is_blocked=lambda _thread: True))
+    over = Event()
+    procfs.memory.read(os.getpid(), over.wait)
+    status = procfs.read_status(os.getpid())
+    assert status
+    image = make_image("/usr/bin/env")
+    built = builder.build(image, pid=os.getpid(), started_ns=status.started_ns, uid=1000)
+    assert built.warnings == ("environment could not be read",)
+    over.set()

@@ -1,6 +1,7 @@
 import os
 import socket
 import subprocess
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -10,11 +11,19 @@ from tinysnitch.kernel.socket_holders import ScanNotDue, SocketHolders
 
 
 class Clock:
-    def __init__(self) -> None:
+    """Stands still, but that to read the descriptors of a process takes so long."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, step_s: float = 0.0) -> None:
         self.now_s = 0.0
+        read = procfs.list_sockets
+
+        def read_slowly(pid: int, limit: int) -> Iterator[tuple[int, int]]:
+            self.now_s += step_s
+            return read(pid, limit)
+
+        monkeypatch.setattr(procfs, "list_sockets", read_slowly)
 
     def __call__(self) -> float:
-        self.now_s += 1.0  # a scan takes a second
         return self.now_s
 
 
@@ -22,16 +31,14 @@ def inode_of(opened: socket.socket) -> int:
     return os.fstat(opened.fileno()).st_ino
 
 
-def test_the_holder_is_found_until_it_closes() -> None:
-    clock = Clock()
-    holders = SocketHolders(clock)
+def test_the_holder_is_found_until_it_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    holders = SocketHolders(Clock(monkeypatch))
     with socket.socket() as opened, socket.socket():  # another one, which says nothing of it
         inode = inode_of(opened)
         assert holders.find_holders(inode) == [os.getpid()]
         assert holders.is_held(os.getpid(), inode)
         opened.close()
         assert not holders.is_held(os.getpid(), inode)
-    clock.now_s = 10.0
     assert holders.find_holders(inode) == []
 
 
@@ -47,66 +54,98 @@ def test_a_holder_is_looked_at_where_it_had_the_socket(monkeypatch: pytest.Monke
             assert holders.is_held(os.getpid(), inode_of(moved))
 
 
-def test_a_long_look_in_vain_is_not_repeated_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is one for another socket of that process; others are looked through as ever."""
-    looks: list[int] = []
+def test_beyond_what_may_be_spent_only_the_lowest_descriptors_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[int] = []
     now_s = 0.0
 
-    def look(pid: int, _inode: int, _limit: int) -> str | None:
+    def look(_pid: int, _inode: int, limit: int) -> str | None:
         nonlocal now_s
-        looks.append(pid)
-        now_s += 0.05 if pid == 1 else 0.001
+        limits.append(limit)
+        now_s += limit * 5e-6
         return None
 
     monkeypatch.setattr(procfs, "find_socket", look)
     holders = SocketHolders(look_clock=lambda: now_s)
-    assert not any(holders.is_held(pid, inode) for pid in (1, 1, 2, 2) for inode in (10, 11))
-    assert looks == [1, 2, 2, 2, 2]
-    now_s += 0.45
-    assert not holders.is_held(1, 10)
-    assert looks == [1, 2, 2, 2, 2, 1]
+    for inode in range(100):
+        assert not holders.is_held(os.getpid(), inode)
+    assert limits[0] == 4096
+    assert limits[-1] == 256
+    assert 0.2 < sum(limit * 5e-6 for limit in limits if limit > 256) < 0.4
 
 
-def test_scans_take_a_third_of_the_time_and_what_is_asked_meanwhile_waits() -> None:
-    clock = Clock()
+def test_a_scan_tells_where_a_socket_is_that_may_not_be_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as opened:
+        monkeypatch.setattr(procfs, "find_socket", lambda *_words: None)
+        assert SocketHolders().find_holders(inode_of(opened)) == [os.getpid()]
+
+
+def test_scans_take_a_third_of_the_time_and_what_is_asked_meanwhile_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Piece by piece; what is asked in between is answered by the next one, which sees it."""
+    monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid(), 1])
+    clock = Clock(monkeypatch, step_s=1.0)
     holders = SocketHolders(clock)
     with socket.socket() as first:
-        assert holders.find_holders(inode_of(first)) == [os.getpid()]  # scanned until 2 s, next at 4 s
-        with socket.socket() as second:
+        for pause_s in (3.0, 1.5):
             with pytest.raises(ScanNotDue) as early:
+                holders.find_holders(inode_of(first))
+            assert early.value.wait_s == pause_s
+            clock.now_s = 1.5
+        clock.now_s = 3.0
+        assert holders.find_holders(inode_of(first)) == [os.getpid()]
+        with socket.socket() as second:
+            with pytest.raises(ScanNotDue):
                 holders.find_holders(inode_of(second))
-            assert early.value.wait_s == 1.0
+            clock.now_s = 6.0
+            with pytest.raises(ScanNotDue):
+                holders.find_holders(inode_of(second))
+            clock.now_s = 9.0
             assert holders.find_holders(inode_of(second)) == [os.getpid()]
 
 
-def test_all_that_wait_are_answered_by_one_scan() -> None:
+def test_who_asks_in_the_middle_of_a_scan_waits_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid(), 1])
+    clock = Clock(monkeypatch, step_s=1.0)
+    holders = SocketHolders(clock)
+    first, second = 2**40, 2**40 + 1
+    for asked_s, inode in ((0.0, first), (3.0, second)):
+        clock.now_s = asked_s
+        with pytest.raises(ScanNotDue):
+            holders.find_holders(inode)
+    assert holders.find_holders(first) == []
+    for asked_s in (4.0, 6.0):
+        clock.now_s = asked_s
+        with pytest.raises(ScanNotDue):
+            holders.find_holders(second)
+    clock.now_s = 9.0
+    assert holders.find_holders(second) == []
+
+
+def test_all_that_wait_are_answered_by_one_scan(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also by nobody: else each that is gone would cost a scan of its own."""
-    clock = Clock()
+    monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid()])
+    clock = Clock(monkeypatch, step_s=1.0)
     holders = SocketHolders(clock)
     holders.find_holders(1)
     with ExitStack() as stack:
         waiting = [inode_of(stack.enter_context(socket.socket())) for _ in range(20)]
         gone = [2**40, 2**40, 2**40 + 1]
         for inode in waiting + gone:
-            clock.now_s = 2.5
             with pytest.raises(ScanNotDue):
                 holders.find_holders(inode)
-        clock.now_s = 4.0
+        clock.now_s = 3.0
         assert [holders.find_holders(inode) for inode in waiting] == [[os.getpid()]] * 20
         assert [holders.find_holders(inode) for inode in gone] == [[], [], []]
-        assert clock.now_s == 6.0  # looked at when the scan began and when it ended
+        assert clock.now_s == 4.0
     with pytest.raises(ScanNotDue):
         holders.find_holders(gone[0])  # another packet, which came after
 
 
-def test_who_was_handed_the_socket_is_found_when_the_first_has_closed_it() -> None:
-    clock = Clock()
-    holders = SocketHolders(clock)
+def test_who_was_handed_the_socket_is_found_when_the_first_has_closed_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    holders = SocketHolders(Clock(monkeypatch))
     with socket.socket() as opened:
         inode = inode_of(opened)
         assert holders.find_holders(inode) == [os.getpid()]
         other = subprocess.Popen(["sleep", "30"], pass_fds=[opened.fileno()])
-    clock.now_s = 10.0
     assert holders.find_holders(inode) == [other.pid]
     other.kill()
     other.wait()

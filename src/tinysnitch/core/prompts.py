@@ -1,11 +1,11 @@
 """Open questions: what waits for which, until when, and what was closed lately.
 
-Rules: (1) equal questions (program with its arguments and user, remote, port, protocol, direction) are one prompt with
-a count; (2) a flow waits in at most one prompt; (3) numbers are never used twice, so that a late answer hits nothing;
-(4) both the prompts and the packets held for them are bounded, and what is turned away is counted; (5) half of the
-room is out of reach for what comes in, and for any one program of one user (so for any one question, which is of one
-program), and a quarter for any one user but root, who may run a program under any number of names, so that no flood can
-silence the rest.
+Rules: (1) equal questions (program with its arguments and user, remote, port, protocol, direction, and what the rules
+that ask rest on: so an answer's rule speaks of all that wait) are one prompt with a count; (2) a flow waits in at most
+one prompt; (3) numbers are never used twice, so that a late answer hits nothing; (4) both the prompts and the packets
+held for them are bounded, and what is turned away is counted; (5) half of the room is out of reach for what comes in,
+and for any one program of one user (so for any one question, which is of one program), and a quarter for any one user
+but root, who may run a program under any number of names, so that no flood can silence the rest.
 """
 
 from collections import Counter
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from tinysnitch.core.asking import Asking
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
@@ -42,6 +43,7 @@ class Question(msgspec.Struct, frozen=True):
     port: int
     protocol: str
     direction: Direction
+    asking: Asking
 
 
 def question_of(connection: Connection) -> Question:
@@ -56,6 +58,7 @@ def question_of(connection: Connection) -> Question:
         port=flow.port,
         protocol=format_protocol(flow.protocol),
         direction=flow.direction,
+        asking=connection.asking,
     )
 
 

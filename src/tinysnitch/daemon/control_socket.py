@@ -10,7 +10,7 @@ from tinysnitch.core.errors import SnitchError
 
 _FOLDER_MODE = 0o755
 _SOCKET_MODE = 0o666  # anyone may knock; who may enter is decided by SO_PEERCRED, and said plainly
-_BACKLOG = 128
+BACKLOG = 128
 
 
 class ControlSocket:
@@ -68,7 +68,7 @@ class ControlSocket:
             self._mark = _mark_of(self.path)
             self.path.chmod(_SOCKET_MODE)
             self._mark = _mark_of(self.path)  # the change of mode counts as one
-            sock.listen(_BACKLOG)
+            sock.listen(BACKLOG)
         except BaseException:
             sock.close()
             self.remove()

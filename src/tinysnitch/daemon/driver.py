@@ -155,9 +155,15 @@ class Driver:
         self._scan_timer.start(wait_s)
 
     def _work_off_deferred(self) -> None:
-        deferred, self._deferred = self._deferred, []
+        """One scan answers all: the first one tells whether it is over."""
+        (first_work, first), *rest = self._deferred
+        self._deferred = []
+        first_work([first])
+        if self._deferred:
+            self._deferred += rest
+            return
         for work in (self._judge, self._learn):
-            work([queued for wanted, queued in deferred if wanted == work])
+            work([queued for wanted, queued in rest if wanted == work])
 
     def _read_messages(self) -> None:
         """Likewise."""

@@ -133,14 +133,20 @@ class Attributor:
             table.replace_owner(found.cookie, user)
         if user != noted:
             table.remember_owner(flow, user)
-        if noted is None:  # from now on the kernel's side finds it alone, unless several take the port
-            self._seed_listener(table, found, user)
+        # From now on the kernel's side finds it alone, unless several take the port.
+        if noted is None and self._seed_listener(table, found, user):
+            self._withdraw_closed(table, found, self._sockets.find_receiver(flow, in_interface))
         return Claim(self._find_attribution(table, user), found.cookie)
 
-    def _seed_listener(self, table: FlowTable, found: DiagSocket, user: Owner) -> None:
+    def _seed_listener(self, table: FlowTable, found: DiagSocket, user: Owner) -> bool:
+        """Whether it is new there."""
         listener = Listener(found.cookie, user)
-        is_new = table.seed_listener(found.protocol, found.local_port, found.local, listener)
-        if is_new and not self._sockets.is_open(found):
+        return table.seed_listener(found.protocol, found.local_port, found.local, listener)
+
+    def _withdraw_closed(self, table: FlowTable, found: DiagSocket, now: DiagSocket | None) -> None:
+        """No hook tells any more of what was closed before it was noted. `now`: who would take the packet by now."""
+        is_there = now is not None and (now.cookie == found.cookie or self._sockets.is_open(found))
+        if not is_there:
             table.withdraw_listener(found.cookie)
 
     def _find_noted_owner(self, table: FlowTable, found: DiagSocket, entry: FlowEntry | None) -> Owner | None:

@@ -23,12 +23,15 @@ _OF_INTERPRETERS = (  # who reads them, by how the file's name begins: many peop
 )
 
 
-def find_loaders(pid: int, started_ns: int, executable: str) -> tuple[str, ...]:
-    """Names of such variables that are set and not empty, sorted; none for a process that is gone."""
+def find_loaders(pid: int, started_ns: int, executable: str) -> tuple[str, ...] | None:
+    """Names of such variables that are set and not empty, sorted; none for a process that is gone. None: it lets nobody
+    read them."""
     block = procfs.read_environment(pid, _LIMIT)
     status = procfs.read_status(pid)
     if status is None or not procfs.is_same_start(started_ns, status.started_ns):
         return ()
+    if block is None:
+        return None
     pairs = (entry.partition("=") for entry in block)
     names = _OF_ALL.union(_names_of(executable))
     return tuple(sorted({name for name, _, value in pairs if value and name in names}))

@@ -16,6 +16,7 @@ from tinysnitch.kernel.clock import read_boot_moment_ns
 
 MAX_DIGEST_BYTES = 512 << 20  # at 1.5 GB a second a third of one; a browser has some 250 MB
 _MAX_LINKS = 40  # as the kernel: path_resolution(7)
+_MAX_PARTS = 128  # of a path and of all links on it, 2 ms: the links of one could have 80,000
 _MINOR_BITS = 20  # include/linux/kdev_t.h
 _KEPT_DIGESTS = 1024
 _SNAPS = ("/snap", "/var/lib/snapd/snap")  # by distribution; to the snap itself it is always the first
@@ -114,9 +115,11 @@ def resolve_file(path: str, uid: int = 0, boot_ns: int = 0) -> str | None:
     if it is of the user who runs the program, older than the start (`boot_ns`), and leads to a file of theirs.
     """
     current, pending = "", _names(path)
-    mode, links, is_own = stat.S_IFDIR, 0, False
+    mode, links, parts, is_own = stat.S_IFDIR, 0, 0, False
     while pending and links <= _MAX_LINKS:
-        part = pending.pop()
+        part, parts = pending.pop(), parts + 1
+        if parts > _MAX_PARTS:
+            return None
         component = _read_component(f"{current}/{part}", uid, boot_ns) if part != ".." else (stat.S_IFDIR, 0, "..")
         if component is None:
             return None

@@ -74,12 +74,21 @@ _ASTRAY = {
     Family.V4: "! -o lo {scoped}-m addrtype --dst-type LOCAL -j DROP",
     Family.V6: "! -d fe80::/10 ! -o lo {scoped}-m addrtype --dst-type LOCAL -j DROP",
 }
-# From outside with a source of ours: the kernel drops it itself for IPv4 (fib_validate_source()), not for IPv6.
-_FORGED = "! -d ff00::/8 ! -i lo -m addrtype --src-type LOCAL -j DROP"
+# From outside with a source of ours, or from here with one of another machine. IPv4 has neither: fib_validate_source(),
+# ip_route_output_key_hash_rcu(). With IPv6 any program may bind what is not ours (IPV6_FREEBIND, ipv6(7)).
+_FORGED = [
+    "! -d ff00::/8 ! -i lo -m addrtype --src-type LOCAL -j DROP",
+    "! -s ::1/128 -i lo -m addrtype ! --src-type LOCAL -j DROP",
+]
 # Our own multicasts come back by the interface that they left by, but they are of type 5, PACKET_LOOPBACK
-# (dev_loopback_xmit()): this loads SKF_AD_PKTTYPE, and returns 1 for all else. Without BPF there may be no such match.
-_IS_NO_LOOP = '-m bpf --bytecode "4,32 0 0 4294963204,21 1 0 5,6 0 0 1,6 0 0 0"'
-_FORGED_GROUP = f"-d ff00::/8 ! -i lo {_IS_NO_LOOP} -m addrtype --src-type LOCAL -j DROP"
+# (dev_loopback_xmit()): this loads SKF_AD_PKTTYPE, and returns 1 for that, or for all else. Without BPF there may be no
+# such match.
+_LOOP = '-m bpf --bytecode "4,32 0 0 4294963204,21 {} 5,6 0 0 1,6 0 0 0"'
+_IS_LOOP, _IS_NO_LOOP = _LOOP.format("0 1"), _LOOP.format("1 0")
+_FORGED_GROUP = [
+    f"-d ff00::/8 ! -i lo {_IS_NO_LOOP} -m addrtype --src-type LOCAL -j DROP",
+    f"-d ff00::/8 ! -i lo {_IS_LOOP} -m addrtype ! --src-type LOCAL -j DROP",
+]
 _ICMP = {Family.V4: "icmp", Family.V6: "ipv6-icmp"}
 _LINK = {
     # RFC 792 errors: unreachable, quench, redirect, time exceeded, parameter problem. Whatever their state: those that
@@ -219,7 +228,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
 
     def _inbound(self) -> dict[str, list[str]]:
         look = "-j RETURN" if self.reads_later else self._look()
-        forged = [_FORGED, *([_FORGED_GROUP] if self.program_path else [])] if self.family is Family.V6 else []
+        forged = [*_FORGED, *(_FORGED_GROUP if self.program_path else [])] if self.family is Family.V6 else []
         # Without BPF nothing tells a listener of the scope from others: then what comes in is not judged.
         is_judged = self.program_path is not None or self.scope is None
         return {

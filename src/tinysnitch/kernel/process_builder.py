@@ -85,7 +85,7 @@ class ProcessBuilder:
             sha256=self._read_sha256(image, program) if is_host_file else None,
             warnings=(
                 *find_warnings(image, program, is_host_file=is_host_file, is_changed=is_changed),
-                *(f"started with {name}" for name in find_loaders(pid, started_ns, image.executable)),
+                *_warn_of_environment(find_loaders(pid, started_ns, image.executable)),
             ),
         )
 
@@ -210,6 +210,13 @@ def _image_for_its_name(process: LiveProcess) -> Image:
         directory=process.directory,
         args=process.argv,
     )
+
+
+def _warn_of_environment(loaders: tuple[str, ...] | None) -> Iterator[str]:
+    if loaders is None:
+        yield "environment could not be read"
+        return
+    yield from (f"started with {name}" for name in loaders)
 
 
 def find_warnings(image: Image, program: Program, *, is_host_file: bool, is_changed: bool) -> Iterator[str]:

@@ -6,6 +6,8 @@ from itertools import islice
 
 import msgspec
 
+from tinysnitch.kernel.memory_reader import MemoryReader
+
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _MAX_ARGV_BYTES = 128 * 1024  # of one process; argv may take megabytes
 _DELETED = " (deleted)"
@@ -124,16 +126,17 @@ def _read_inode(path: str) -> int:
 
 def read_argv(pid: int) -> tuple[tuple[str, ...], bool]:
     """The arguments as they are in memory now, and whether these are all."""
-    raw = _read(pid, "cmdline", _MAX_ARGV_BYTES)
-    if not raw:  # in the middle of an exec: the file is new, argv not there yet (create_elf_tables())
+    raw = _read_memory(pid, "cmdline", _MAX_ARGV_BYTES)
+    if not raw:  # not to be had; or in the middle of an exec: the file is new, argv not there yet (create_elf_tables())
         return (), False
     words = raw.removesuffix(b"\0").split(b"\0")
     return tuple(map(_text, words)), len(raw) < _MAX_ARGV_BYTES
 
 
-def read_environment(pid: int, limit: int) -> tuple[str, ...]:
-    """`NAME=value` as they stand where the process was given them at exec."""
-    return tuple(map(_text, _read(pid, "environ", limit).split(b"\0")))
+def read_environment(pid: int, limit: int) -> tuple[str, ...] | None:
+    """`NAME=value` as they stand where the process was given them at exec; None when they cannot be had."""
+    raw = _read_memory(pid, "environ", limit)
+    return None if raw is None else tuple(map(_text, raw.split(b"\0")))
 
 
 def read_cgroup(pid: int) -> str:
@@ -212,6 +215,14 @@ def _read(pid: int, name: str, limit: int = 65536) -> bytes:
             return file.read(limit)
     except OSError:
         return b""
+
+
+def _read_memory(pid: int, name: str, limit: int) -> bytes | None:
+    """Of what lies in the process's own memory; None when it lets nobody read there."""
+    return memory.read(pid, lambda: _read(pid, name, limit))
+
+
+memory = MemoryReader(read_uid)  # reads what may wait for locks of the process
 
 
 def _text(raw: bytes) -> str:

@@ -1,10 +1,11 @@
 """Which processes hold a socket: an index of all /proc/PID/fd, for when nothing was captured.
 
-Rules: (1) a scan costs milliseconds, so scans take a third of the time at most: the next one waits twice as long as the
-last took. (2) What is asked meanwhile has to wait for it (ScanNotDue), all together: no answer is made up. (3) Who was
-asked for before a scan began is answered by it, also by nobody: none waits for two. (4) Whoever has more descriptors
-than are looked at makes nobody wait. (5) Those that were looked through in vain, and for long, are for a tenth of the
-time at most: else whoever hides a socket behind thousands could have each of its visitors hold up everybody's.
+Rules: (1) a scan takes a third of the time at most, and after a piece of it others have their turn: anyone may have
+processes and descriptors by the thousand. (2) What is asked before it is over has to wait for it (ScanNotDue), all
+together: no answer is made up. (3) Who was asked for before a scan began is answered by it, also by nobody: none waits
+for two. (4) Whoever has more descriptors than are looked at makes nobody wait. (5) To look long through those of one
+process takes a tenth of the time for each user (look_budget.py): beyond that only the lowest are looked at, and a scan
+tells the rest.
 """
 
 import time
@@ -13,12 +14,13 @@ from collections.abc import Callable
 
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel import procfs
+from tinysnitch.kernel.look_budget import LookBudget
 
-_SHARE = 2  # of the last scan's duration
+PIECE_S = 0.05  # of a scan: most are over in one
+_SHARE = 2  # times as long as the last piece took is the pause
 _CAPACITY = 1024
 _DESCRIPTORS = 4096  # of a process, the lowest: more than servers have, and 20 ms
-_LONG_S = 0.002  # to look through those of one process
-_PAUSE = 9  # times as long as it took
+_FEW = 256  # of them, where no more may be looked at: 1 ms
 
 
 class ScanNotDue(Exception):
@@ -34,13 +36,15 @@ class SocketHolders:
         self, clock: Callable[[], float] = time.monotonic, look_clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._clock = clock
-        self._look_clock = look_clock
-        self._holders: dict[int, list[int]] = {}  # as large as /proc: the kernel bounds descriptors
+        self._looks = LookBudget(look_clock)
+        # Pids with their descriptors, as many as /proc shows: the kernel bounds these.
+        self._holders: dict[int, dict[int, int]] = {}
         self._places: BoundedTable[tuple[int, int], str] = BoundedTable(_CAPACITY)
-        self._next_scan_s = 0.0
-        self._long: BoundedTable[int, bool] = BoundedTable(_CAPACITY)  # pids that were looked through in vain
-        self._next_long_s = 0.0
-        self._waiting: Counter[int] = Counter()  # inodes asked for since the last scan, each time for a held packet
+        self._left: list[int] = []  # the pids that the scan under way has not come to
+        self._is_scanning = False
+        self._seen: dict[int, dict[int, int]] = {}  # what it has found
+        self._next_piece_s = 0.0
+        self._waiting: Counter[int] = Counter()  # inodes asked for since the last scan began, for each held packet
         self._answered: Counter[int] = Counter()  # the same, before it began
 
     def find_holders(self, inode: int) -> list[int]:
@@ -48,8 +52,7 @@ class SocketHolders:
         found = self._list_known(inode)
         if found:
             return found
-        if self._answered[inode]:
-            self._answered[inode] -= 1
+        if not self._is_scanning and self._take_answer(inode):
             return []
         self._scan_for(inode)
         return self._list_known(inode)
@@ -59,36 +62,49 @@ class SocketHolders:
         known = self._places.find((pid, inode))
         if known is not None and procfs.is_socket(pid, known, inode):
             return True
-        started_s = self._look_clock()
-        if self._long.find(pid) and started_s < self._next_long_s:
-            return False
-        place = procfs.find_socket(pid, inode, _DESCRIPTORS)
+        with self._looks.look(pid) as may_be_long:
+            place = procfs.find_socket(pid, inode, _DESCRIPTORS if may_be_long else _FEW)
         if place is not None:
             self._places.put((pid, inode), place)
-        self._note_look(pid, started_s, is_in_vain=place is None)
         return place is not None
 
-    def _note_look(self, pid: int, started_s: float, *, is_in_vain: bool) -> None:
-        now_s = self._look_clock()
-        if is_in_vain and now_s - started_s > _LONG_S:
-            self._long.put(pid, True)
-            self._next_long_s = now_s + _PAUSE * (now_s - started_s)
-        else:
-            self._long.pop(pid)
-
     def _list_known(self, inode: int) -> list[int]:
-        return [pid for pid in self._holders.get(inode, ()) if self.is_held(pid, inode)]
+        holders = self._holders.get(inode, {})
+        for pid, descriptor in holders.items():
+            self._places.put((pid, inode), f"fd/{descriptor}")
+        return [pid for pid in holders if self.is_held(pid, inode)]
+
+    def _take_answer(self, inode: int) -> bool:
+        """Whether the last scan has one more for it."""
+        has_one = self._answered[inode] > 0
+        self._answered[inode] -= has_one
+        return has_one
 
     def _scan_for(self, inode: int) -> None:
-        started_s = self._clock()
-        if started_s < self._next_scan_s:
+        """Go on with the scan, or begin one. Raises ScanNotDue until one is over that was begun after it was asked."""
+        now_s = self._clock()
+        if now_s >= self._next_piece_s:
+            if not self._is_scanning:
+                self._begin(inode)
+            self._go_on(now_s)
+            if not self._is_scanning and self._take_answer(inode):
+                return
+        if not self._answered[inode]:
             self._waiting[inode] += 1
-            raise ScanNotDue(self._next_scan_s - started_s)
+        raise ScanNotDue(max(0.0, self._next_piece_s - now_s))
+
+    def _begin(self, inode: int) -> None:
         self._answered, self._waiting = self._waiting, Counter()
-        holders: dict[int, list[int]] = {}
-        for pid in procfs.list_processes():
-            for held in {held for _, held in procfs.list_sockets(pid, _DESCRIPTORS)}:
-                holders.setdefault(held, []).append(pid)
-        self._holders = holders
-        ended_s = self._clock()
-        self._next_scan_s = ended_s + _SHARE * (ended_s - started_s)
+        self._answered[inode] = max(1, self._answered[inode])
+        self._left, self._seen, self._is_scanning = procfs.list_processes(), {}, True
+
+    def _go_on(self, began_s: float) -> None:
+        ended_s = began_s
+        while self._left and ended_s - began_s < PIECE_S:
+            pid = self._left.pop()
+            for descriptor, held in procfs.list_sockets(pid, _DESCRIPTORS):
+                self._seen.setdefault(held, {})[pid] = descriptor
+            ended_s = self._clock()
+        if not self._left:
+            self._holders, self._seen, self._is_scanning = self._seen, {}, False
+        self._next_piece_s = ended_s + _SHARE * (ended_s - began_s)

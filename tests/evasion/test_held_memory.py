@@ -1,0 +1,47 @@
+"""Nobody is held up by a process that lets nobody read its memory: arguments and environment lie there."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.evasion.stage import ATTACKER, PORT, TARGET, Stage
+from tests.lab.lab import Lab
+from tests.lab.world import WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+SOURCE = Path(__file__).parent / "programs" / "held_memory.c"
+
+
+@contextmanager
+def held_memory(lab: Lab, *target: str) -> Iterator[Path]:
+    """The program, while it runs."""
+    folder = lab.folder / "held"
+    folder.mkdir(mode=0o755)
+    subprocess.run(["chown", ATTACKER, str(folder)], check=True)
+    program = lab.folder / "held_memory"
+    subprocess.run(["gcc", "-O1", "-Wall", "-pthread", "-o", str(program), str(SOURCE)], check=True)
+    running = lab.spawn([str(program), str(folder), *target], user=ATTACKER)
+    assert running.stdout
+    assert running.stdout.readline() == "held\n"
+    yield program
+    running.kill()
+    running.wait(timeout=10)
+
+
+def test_one_that_connects(stage: Stage) -> None:
+    with held_memory(stage.lab, *TARGET) as program:
+        assert stage.lab.run([str(stage.honest), "plain", *TARGET]).stdout == "connected\n"
+        (record,) = stage.daemon.wait_for_count(lambda each: each.get("program") == str(program), 1)
+    assert record["verdict"] == "deny"
+
+
+def test_one_that_is_there_from_the_daemons_start_to_its_end() -> None:
+    with Lab() as lab, held_memory(lab):
+        daemon = lab.start_daemon(f"allow {WORLD4} {PORT} tcp\n", timeout_s=0)
+        lab.run(["bash", "-c", f"exec 3<>/dev/tcp/{WORLD4}/{PORT}"])
+        assert daemon.wait_connection(remote_address=WORLD4)["verdict"] == "allow"
+        assert daemon.stop() == 0

@@ -1,0 +1,99 @@
+"""memory_reader.py: nobody waits long, nor often, for who lets nobody read."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tinysnitch.kernel.memory_reader import (
+    BLOCKED_LOOKS,
+    LOOK_S,
+    MAX_THREADS,
+    MAX_WAITS,
+    PAUSE_S,
+    MemoryReader,
+    is_blocked,
+)
+
+OF_ALICE, OF_BOB = 100, 200
+
+
+class Place:
+    """Processes whose user is their pid in hundreds; those that never answer do so until the end."""
+
+    def __init__(self) -> None:
+        self.end = threading.Event()
+        self.now_s = 0.0
+        self.is_blocked = True
+        self.reader = MemoryReader(lambda pid: pid // 100, lambda: self.now_s, lambda _thread: self.is_blocked)
+
+    def read(self, pid: int, *, answers: bool = True) -> str | None:
+        return self.reader.read(pid, lambda: "read" if answers or self.end.wait() else "late")
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    made = Place()
+    yield made
+    made.end.set()
+
+
+def test_what_can_be_read_is(place: Place) -> None:
+    assert [place.read(OF_ALICE) for _ in range(3)] == ["read"] * 3
+
+
+def test_who_does_not_answer_is_waited_for_once(place: Place) -> None:
+    before_s = time.monotonic()
+    assert [place.read(OF_ALICE + number, answers=False) for number in range(50)] == [None] * 50
+    assert time.monotonic() - before_s < 10 * BLOCKED_LOOKS * LOOK_S
+
+
+def test_who_only_has_no_processor_is_waited_for(place: Place) -> None:
+    place.is_blocked = False
+    threading.Timer(2 * BLOCKED_LOOKS * LOOK_S, place.end.set).start()
+    assert place.read(OF_ALICE, answers=False) == "read"
+
+
+def test_a_thread_that_runs_is_not_blocked() -> None:
+    assert not is_blocked(threading.get_native_id())
+
+
+def test_it_takes_no_signal(place: Place) -> None:
+    taken = place.reader.read(OF_ALICE, lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    assert taken
+    assert signal.SIGINT in taken
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_other_users_are_read_meanwhile(place: Place) -> None:
+    place.read(OF_ALICE, answers=False)
+    assert place.read(OF_BOB) == "read"
+    assert place.read(OF_ALICE + 1) is None
+
+
+def test_after_a_while_it_is_tried_again(place: Place) -> None:
+    place.read(OF_ALICE, answers=False)
+    place.now_s = PAUSE_S
+    assert place.read(OF_ALICE) == "read"
+
+
+def test_who_has_many_users_takes_no_more_of_the_time(place: Place) -> None:
+    assert [place.read(100 * user, answers=False) for user in range(MAX_WAITS)] == [None] * MAX_WAITS
+    assert place.read(100 * MAX_WAITS) is None
+    place.now_s = PAUSE_S
+    assert place.read(100 * MAX_WAITS) == "read"
+
+
+def test_threads_that_do_not_end_are_bounded(place: Place) -> None:
+    for user in range(MAX_THREADS + 1):
+        place.now_s += PAUSE_S
+        place.read(100 * user, answers=False)
+    place.now_s += PAUSE_S
+    assert place.read(OF_ALICE) is None
+    place.end.set()
+    deadline_s = time.monotonic() + 10
+    while place.read(OF_ALICE) is None and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert place.read(OF_ALICE) == "read"
