@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from rich.text import Text
 
+from tinysnitch.view.duration import format_time_left
 from tinysnitch.view.edit_view import EditView
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import KeyHint, PromptView
@@ -251,7 +252,7 @@ def _join(segments: tuple[Segment, ...]) -> Text:
 
 def _time_row(view: PromptView, room: int) -> Text:
     """In words too that keys do not count yet, for terminals where dim looks like the rest."""
-    number = f" {view.seconds_left} s, then deny"
+    number = f" {format_time_left(view.seconds_left)}, then deny"
     width = max(0, room - len(number))
     if not view.is_ready:
         return Text().append(shorten_end(NOT_YET, width).ljust(width), QUIET).append(number, "bold")
