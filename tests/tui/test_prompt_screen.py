@@ -123,6 +123,13 @@ def test_a_rule_that_fits_into_its_rows_is_not_cut() -> None:
     assert [word for word in words if word not in rule] == []
 
 
+def test_a_rule_that_must_be_cut_fills_its_rows() -> None:
+    words = tuple(f"--word-{number}-of-{'m' * 9}any" for number in range(14))
+    rows = rows_of(render_prompt(view_of(connection_of(msgspec.structs.replace(CURL, args=words)), "f"), 80, 24))
+    first = next(index for index, row in enumerate(rows) if "allow shop.test" in row)
+    assert rows[first + 3].strip().endswith("any")
+
+
 def test_after_an_answer_its_rule_takes_three_rows_at_most() -> None:
     state = PromptState()
     state.notice = f"answered forever: allow shop.test 443 tcp /usr/bin/curl {'x' * 1300}"

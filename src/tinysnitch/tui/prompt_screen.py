@@ -217,16 +217,20 @@ def _rule_rows(rule: tuple[Segment, ...], room: int, height: int) -> list[Text]:
     return _align(rows, max(row.cell_len for row in rows))
 
 
-def _cells(width: int, height: int) -> int:
-    """What surely fits into rows that break at blanks: half of each but the last may stay empty."""
-    return width * height - (height - 1) * width // 2
+def _tried_cells(width: int, height: int) -> Iterator[int]:
+    """From what full rows take to what surely fits, where they break at blanks: half of each but the last is empty."""
+    surely = width * height - (height - 1) * width // 2
+    yield from range(width * height, surely, -max(1, width // 3))
+    yield surely
 
 
 def _wrap(segments: tuple[Segment, ...], width: int, height: int) -> list[Text]:
-    """Whole where the rows suffice, else cut in the middle of what is longest."""
-    rows, _ends = _break_rows(_join(segments), width)
-    if len(rows) > height:
-        rows, _ends = _break_rows(_join(fit_segments(segments, _cells(width, height))), width)
+    """Whole where the rows suffice, else cut in the middle of what is longest, and no more than they ask for."""
+    rows: list[Text] = []
+    for cells in _tried_cells(width, height):
+        rows, _ends = _break_rows(_join(fit_segments(segments, cells)), width)
+        if len(rows) <= height:
+            break
     return rows[:height]
 
 
