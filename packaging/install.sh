@@ -1,6 +1,6 @@
 #!/bin/bash
 # `make install`: the commands in /usr/local/bin, the daemon's unit, and the group whose members answer for themselves.
-# `make uninstall` takes the first two away; rules, history and the group stay. DESTDIR is put before every path.
+# `make uninstall` takes the first two away; rules, lists, history and the group stay. DESTDIR is put before every path.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 DESTDIR=${DESTDIR:-}
@@ -61,7 +61,7 @@ uninstall)
 	done
 	rm -f "$UNIT" "$PROMPT_UNIT"
 	tell_systemd daemon-reload
-	echo "uninstalled. The group tinysnitch, /etc/tinysnitch.rules and /var/lib/tinysnitch are left."
+	echo "uninstalled. The group tinysnitch, /etc/tinysnitch.rules, /etc/tinysnitch.d and /var/lib/tinysnitch are left."
 	;;
 *) fail "install.sh does not know '${1:-}'" "say: packaging/install.sh install, or packaging/install.sh uninstall" ;;
 esac

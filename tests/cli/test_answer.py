@@ -81,5 +81,13 @@ def test_a_rule_that_is_not_saved_is_a_failure(
     assert told.err == f"tinysnitch: error: {problem}\ntinysnitch: hint: write it again\n"
 
 
+def test_an_id_is_a_number(running: RunningServer, command: Command) -> None:
+    told = command("answer", "x", "yes")
+    assert (told.code, told.err.splitlines()[0]) == (
+        2,
+        "tinysnitch: error: invalid value for 'ID': 'x' is not a number",
+    )
+
+
 def test_a_question_that_is_gone(running: RunningServer, command: Command) -> None:
     assert command("answer", "9", "yes") == (1, "", "tinysnitch: error: question 9 is not open\n")

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,15 @@ def test_a_program_that_is_not_there_is_told(running: RunningServer, command: Co
     words = ("google.com", "443", "tcp")
     assert command("explain", "/no/such/file", *words).err == "tinysnitch: there is no file /no/such/file\n"
     assert (command("explain", "/bin/sh", *words).err, command("explain", "kernel", *words).err) == ("", "")
+
+
+def test_a_program_has_its_whole_path(running: RunningServer, command: Command) -> None:
+    told = command("explain", "sh -c", "google.com", "443", "tcp")
+    sh = shutil.which("sh")
+    assert (told.code, told.err) == (
+        2,
+        f"tinysnitch: error: 'sh -c' is no program\ntinysnitch: hint: did you mean {sh}?\n",
+    )
 
 
 def test_a_protocol_without_ports(running: RunningServer, command: Command) -> None:

@@ -1,11 +1,22 @@
 import json
 
+import pytest
+
 from tests.cli.running import Command
 from tests.daemon.small_desk import RunningServer
 
 
 def test_lines_for_people(running: RunningServer, command: Command) -> None:
     assert command("log", "--lines", "2") == (0, "t WARNING lost 3 packets\nt WARNING lost 4 packets\n", "")
+
+
+@pytest.mark.parametrize("number", ["x", "-5", "10001", "1_000", ""])
+def test_so_many_lines_are_a_number(command: Command, number: str) -> None:
+    code, _out, err = command("log", "--lines", number)
+    assert (code, err.splitlines()[0]) == (
+        2,
+        f"tinysnitch: error: invalid value for '--lines': {number!r} is not a number from 0 to 10000",
+    )
 
 
 def test_json_lines_are_as_they_were_written(running: RunningServer, command: Command) -> None:

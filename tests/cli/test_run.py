@@ -40,7 +40,9 @@ def test_options_after_the_command_are_the_commands(
         ("", "missing argument 'COMMAND...'"),
         ("--", "missing argument 'COMMAND...'"),
         ("--lern -- make", "no such option '--lern'"),
-        ("--rules /no/such/file -- make", "invalid value for '--rules'"),
+        ("--rules /no/such/file -- make", "invalid value for '--rules': there is no file '/no/such/file'\n"),
+        ("--rules /etc -- make", "invalid value for '--rules': '/etc' is a folder\n"),
+        ("--rules= -- make", "invalid value for '--rules': the path is empty\n"),
         ("--socket= -- make", "invalid value for '--socket': the path is empty"),
     ],
 )

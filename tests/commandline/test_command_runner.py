@@ -63,6 +63,15 @@ def test_how_a_command_ends(
     assert capsys.readouterr() == ("", said)
 
 
+def test_a_mistyped_option_is_told_what_it_was_to_be(capsys: pytest.CaptureFixture[str]) -> None:
+    command = click.Command("x", params=[click.Option(["--json"], is_flag=True)])
+    assert run_command(command, "x", ["--jsn"]) == 2
+    assert (
+        capsys.readouterr().err
+        == "tinysnitch: error: no such option '--jsn'\ntinysnitch: hint: did you mean `--json`?\n"
+    )
+
+
 def test_what_is_our_own_bug_keeps_its_traceback() -> None:
     with pytest.raises(FileNotFoundError):
         run_command(_ending_with(FileNotFoundError(errno.ENOENT, "gone")), "x", [])

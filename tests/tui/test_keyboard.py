@@ -33,7 +33,7 @@ from tinysnitch.view.keys import KEYS
         (b"\x1b]", []),  # Alt with the bracket
         (b"\r\n \x00", ["enter", "enter", " "]),
         (b"\x7f\x08\x1b[3~", ["backspace", "backspace", "delete"]),
-        (b"\x1b[H\x1bOF\x01\x05\x15", ["home", "end", "ctrl+a", "ctrl+e", "ctrl+u"]),
+        (b"\x1b[H\x1bOF\x01\x05\x15\x17", ["home", "end", "ctrl+a", "ctrl+e", "ctrl+u", "ctrl+w"]),
     ],
 )
 def test_bytes_become_keys(data: bytes, names: list[str]) -> None:

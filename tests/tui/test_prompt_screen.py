@@ -105,6 +105,31 @@ def test_news_stand_beside_why_it_is_asked_and_lose_their_end() -> None:
     assert (set(rows[at + 1]), rows[at + 2][-1], rows[at + 3]) == ({"x"}, "…", "")
 
 
+def test_news_take_no_room_from_what_is_asked_but_for_a_row() -> None:
+    args = ("-o", "SendEnv=GIT_PROTOCOL", "git@shop.test", "git-upload-pack 'me/repo.git'")
+    parents = tuple(f"/usr/lib/git-core/{name * 9}" for name in ("a", "b", "c"))
+    view = view_of(connection_of(msgspec.structs.replace(CURL, args=args, parents=parents)))
+    rows = [row.strip() for row in rows_of(render_prompt(view, 80, 24))]
+    view = msgspec.structs.replace(view, notice=f"answered once: deny {'x' * 1300}")
+    told = [row.strip() for row in rows_of(render_prompt(view, 80, 24))]
+    assert [row for row in told if "xxx" not in row and row] == [row for row in rows if row]
+    assert sum("xxx" in row for row in told) == 1
+
+
+def test_a_rule_that_fits_into_its_rows_is_not_cut() -> None:
+    words = tuple(f"--word-{number}-of-many" for number in range(11))  # 78 columns and four rows hold it, as it breaks
+    rows = rows_of(render_prompt(view_of(connection_of(msgspec.structs.replace(CURL, args=words)), "f"), 80, 24))
+    rule = " ".join(row.strip() for row in rows).partition("allow shop.test")[2]
+    assert [word for word in words if word not in rule] == []
+
+
+def test_a_rule_that_must_be_cut_fills_its_rows() -> None:
+    words = tuple(f"--word-{number}-of-{'m' * 9}any" for number in range(14))
+    rows = rows_of(render_prompt(view_of(connection_of(msgspec.structs.replace(CURL, args=words)), "f"), 80, 24))
+    first = next(index for index, row in enumerate(rows) if "allow shop.test" in row)
+    assert rows[first + 3].strip().endswith("any")
+
+
 def test_after_an_answer_its_rule_takes_three_rows_at_most() -> None:
     state = PromptState()
     state.notice = f"answered forever: allow shop.test 443 tcp /usr/bin/curl {'x' * 1300}"

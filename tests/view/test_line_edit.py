@@ -23,7 +23,21 @@ from tinysnitch.view.prompt_events import (
 from tinysnitch.view.prompt_state import Page, PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 
-NAMES = ["left", "right", "home", "end", "backspace", "delete", "ctrl+u", "ctrl+k", "f1", "tab", "x", "question_mark"]
+NAMES = [
+    "left",
+    "right",
+    "home",
+    "end",
+    "backspace",
+    "delete",
+    "ctrl+u",
+    "ctrl+k",
+    "ctrl+w",
+    "f1",
+    "tab",
+    "x",
+    "question_mark",
+]
 
 
 def edited(text: str, *names: str) -> LineEdit:
@@ -47,6 +61,9 @@ def edited(text: str, *names: str) -> LineEdit:
         (["delete", "f1", "tab", "shift+tab"], "abc", 3),
         (["left", "ctrl+u"], "c", 0),
         (["left", "ctrl+k"], "ab", 2),
+        (["ctrl+w", "ctrl+w"], "", 0),
+        ([" ", "d", " ", " ", "ctrl+w"], "abc ", 4),
+        ([" ", "d", "e", "left", "ctrl+w"], "abc e", 4),
     ],
 )
 def test_keys_edit_the_line(names: list[str], text: str, cursor: int) -> None:

@@ -63,6 +63,13 @@ def test_who_refused_is_told_by_name(reason: str, told: str) -> None:
     assert row == f"refused tcp shop.test:80 by /usr/bin/curl: {told}"
 
 
+def test_the_rule_that_refused_is_named() -> None:
+    told = line(verdict=Verdict.DENY, reason="denied by a rule, by the name", rule="deny @ads - -")
+    assert summarize_run([told]) == [
+        "refused tcp shop.test:80 by /usr/bin/curl: denied by the rule deny @ads - -, by the name"
+    ]
+
+
 def test_what_was_allowed_comes_first_and_what_was_refused_says_why() -> None:
     assert summarize_run([refused(remote_port=443), line()]) == [
         "allowed tcp shop.test:80 by /usr/bin/curl",

@@ -74,6 +74,12 @@ def test_shorten_middle_never_exceeds_its_width(raw: str, width: int) -> None:
     assert cell_width(shorten_middle(escape_text(raw), width)) <= width
 
 
+def test_a_word_is_broken_after_a_folder_or_a_label() -> None:
+    assert wrap_columns("allow cdn.evil-bank.com 443", 15) == ["allow cdn.", "evil-bank.com ", "443"]
+    assert wrap_columns("/home/alice/unpacked/app", 16) == ["/home/alice/", "unpacked/app"]
+    assert wrap_columns("x" * 12, 10) == ["x" * 10, "xx"]
+
+
 @given(ANY_TEXT, st.integers(2, 40))
 def test_wrapped_lines_are_the_text_and_fit(raw: str, width: int) -> None:
     text = escape_text(raw)

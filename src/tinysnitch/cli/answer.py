@@ -2,7 +2,7 @@
 
 import click
 
-from tinysnitch.cli.options import examples, socket_option
+from tinysnitch.cli.options import Number, examples, socket_option
 from tinysnitch.cli.output import print_line
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
@@ -24,7 +24,7 @@ _VERDICTS = {"yes": Verdict.ALLOW, "no": Verdict.DENY}
         "tinysnitch answer 3 no --for quit --any-remote --any-port",
     ),
 )
-@click.argument("prompt_id", metavar="ID", type=int)
+@click.argument("prompt_id", metavar="ID", type=Number())
 @click.argument("word", metavar="yes|no", type=click.Choice(list(_VERDICTS)))
 @click.option(
     "--for",

@@ -13,6 +13,7 @@ from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import ask_line_of
 from tinysnitch.protocol.log_text import format_endpoints
 from tinysnitch.protocol.messages import ListAsks, PromptShown
+from tinysnitch.view.duration import format_time_left
 
 
 @click.command("asks", epilog=examples("tinysnitch asks", "tinysnitch asks --json | jq .id"))
@@ -36,7 +37,7 @@ def present_ask(prompt: Prompt) -> tuple[str, str]:
     ask = ask_line_of(prompt)
     label = f"{ask.id}  "
     many = f"  {ask.count} connections wait" if ask.count > 1 else ""
-    left = f"  {ask.remaining_s:.0f} s left" if isinstance(ask.remaining_s, float) else ""
+    left = f"  {format_time_left(round(ask.remaining_s))} left" if isinstance(ask.remaining_s, float) else ""
     pid = "" if ask.pid is None else f"{ask.pid} "
     return f"{label}{format_endpoints(ask)}{many}{left}", f"{' ' * len(label)}{pid}{_present_program(prompt)}"
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 
 import click
@@ -12,11 +13,13 @@ from tinysnitch.cli.rules import is_missing
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.client.program_files import read_sha256
 from tinysnitch.commandline.notes import print_note
+from tinysnitch.core.errors import NotUnderstood
 from tinysnitch.core.program_text import split_program
 from tinysnitch.core.words import BadWord, quote_word, split_words
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.messages import Explain, Explanation
 
+_WORDS = ("kernel", "unknown")
 _MAX_PORT = 65535
 _NUMBER = re.compile("[0-9]{1,5}")  # of more digits than 4300 int() would raise
 
@@ -76,6 +79,9 @@ def explain_command(program: str, remote: str, port: int, protocol: str, *, sock
     if program.startswith("/") and not is_missing(program):  # its blanks are its own
         program = quote_word(program)
     path, _args = split_program(program)
+    name = path.partition(" ")[0]  # of a path that is none: its arguments are still there
+    if "/" not in name and name not in _WORDS and (found := shutil.which(name)):
+        raise NotUnderstood(f"{program!r} is no program", f"did you mean {found}?")
     with ControlClient(socket_path) as client:
         explanation = client.ask_one(Explain(program, remote, port, protocol, _read_sum(path)), Explanation)
     if path.startswith("/") and is_missing(path):

@@ -2,21 +2,32 @@
 
 import click
 
-from tinysnitch.cli.options import examples, json_option, socket_option
+from tinysnitch.cli.options import Number, examples, json_option, socket_option
 from tinysnitch.cli.output import print_line, print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.core.errors import Malformed
 from tinysnitch.protocol.log_lines import parse_log_line
 from tinysnitch.protocol.log_text import format_text
 
+MAX_LINES = 10_000  # that the daemon reads out at once
+
 
 @click.command(
     "log",
-    epilog=examples("tinysnitch log", "tinysnitch log --lines 20 --follow", "tinysnitch log --json | jq .program"),
+    epilog=examples(
+        "tinysnitch log",
+        "tinysnitch log --lines 20 --follow",
+        f"tinysnitch log --lines {MAX_LINES} | grep /usr/bin/curl",
+        "tinysnitch log --json | jq .program",
+    ),
 )
 @click.option("--follow", is_flag=True, help="Go on with what happens now, until Ctrl-C.")
 @click.option(
-    "--lines", type=click.IntRange(min=0, max=10_000), default=1000, show_default=True, help="Newest lines of the past."
+    "--lines",
+    type=Number(MAX_LINES),
+    default=1000,
+    show_default=True,
+    help=f"Newest lines of the past, {MAX_LINES} at most.",
 )
 @socket_option
 @json_option

@@ -1,6 +1,7 @@
 """What the subcommands have in common: --socket, --json, examples at the end of each help."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,6 +10,7 @@ import click
 
 from tinysnitch.client.connection_error import DEFAULT_SOCKET
 
+_DIGITS = re.compile("[0-9]{1,18}")  # so many that 64 bits hold it
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -31,6 +33,21 @@ class NamedFolder(click.Path[Path]):
 
     def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
         return super().convert(NamedPath().convert(os.fspath(value), param, ctx), param, ctx)
+
+
+class Number(click.ParamType[int]):
+    """From 0 on, and none that only Python takes for one (`1_000`)."""
+
+    name = "number"
+
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most
+
+    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if not _DIGITS.fullmatch(str(value)) or (self._most is not None and int(value) > self._most):
+            limits = "" if self._most is None else f" from 0 to {self._most}"
+            self.fail(f"{str(value)[:20]!r} is not a number{limits}", param, ctx)
+        return int(value)
 
 
 def examples(*lines: str) -> str:

@@ -7,14 +7,16 @@ import click
 from tinysnitch.cli.options import NamedPath, examples
 
 
-class _RulesFile(click.Path[str]):
+class _RulesFile(NamedPath):
     """A file that is there. Who is not root is told that root is needed, and not what they cannot look at."""
 
-    def __init__(self) -> None:
-        super().__init__(exists=True, dir_okay=False)
-
-    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return super().convert(value, param, ctx) if os.geteuid() == 0 else os.fspath(value)
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        path = super().convert(value, param, ctx)
+        if os.geteuid() == 0 and not os.path.exists(path):
+            self.fail(f"there is no file {path!r}", param, ctx)
+        if os.geteuid() == 0 and os.path.isdir(path):
+            self.fail(f"{path!r} is a folder", param, ctx)
+        return path
 
 
 @click.command(

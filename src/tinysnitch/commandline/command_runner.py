@@ -34,10 +34,14 @@ def run_command(command: click.Command, name: str, args: Sequence[str] | None = 
 
 
 def _message_of(error: click.UsageError) -> str:
+    if isinstance(error, click.NoSuchOption):  # what it may have been is a hint
+        return f"no such option {error.option_name!r}"
     message = " ".join(error.format_message().split()).rstrip(".")
     return message[:1].lower() + message[1:]
 
 
 def _hint_of(error: click.UsageError, name: str) -> str:
     hint = getattr(error, "hint", "")
+    if not hint and isinstance(error, click.NoSuchOption) and error.possibilities:
+        hint = f"did you mean `{sorted(error.possibilities)[0]}`?"
     return hint or f"see `{error.ctx.command_path if error.ctx else name} --help`"

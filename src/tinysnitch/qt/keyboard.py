@@ -24,6 +24,7 @@ _WITH_CONTROL = {
     Qt.Key.Key_E: "ctrl+e",
     Qt.Key.Key_K: "ctrl+k",
     Qt.Key.Key_U: "ctrl+u",
+    Qt.Key.Key_W: "ctrl+w",
 }
 _COMMANDS = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.MetaModifier
 _GAP_MS = 2  # a server that repeats a key lets it go and presses it in one moment; no finger does

@@ -8,6 +8,7 @@ from PySide6.QtGui import QColor, QFont, QFontDatabase
 from tinysnitch.qt import palette
 from tinysnitch.qt.page import Page
 from tinysnitch.qt.paragraph import Paragraph, Style, cells_of, text_width
+from tinysnitch.view.duration import format_time_left
 from tinysnitch.view.edit_view import EditView
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import KeyHint, PromptView
@@ -238,7 +239,7 @@ class PageWriter:
         self._page.add_key(QRectF(x, y, self._hint_width(hint) - self._cell, cap.height()), hint.label)
 
     def _write_time(self, view: PromptView) -> None:
-        number = f"{view.seconds_left} s, then deny"
+        number = f"{format_time_left(view.seconds_left)}, then deny"
         number_width = text_width(number, self._bold) + self._cell
         bar = QRectF(self._left, self._page.y + 0.4 * self._em, self._room - number_width - self._cell, 0.5 * self._em)
         self._page.add_box(bar, palette.BAR_EMPTY, 0.25 * self._em)

@@ -25,7 +25,7 @@ _NAMES = {
     b"\x1b[3~": "delete",
     **dict.fromkeys((b"\x1b[H", b"\x1bOH", b"\x1b[1~"), "home"),
     **dict.fromkeys((b"\x1b[F", b"\x1bOF", b"\x1b[4~"), "end"),
-    **{bytes((ord(letter) - ord("a") + 1,)): f"ctrl+{letter}" for letter in "aeku"},
+    **{bytes((ord(letter) - ord("a") + 1,)): f"ctrl+{letter}" for letter in "aekuw"},
     **{b"\x1b" + prefix + b"A": "up" for prefix in (b"[", b"O")},
     **{b"\x1b" + prefix + b"B": "down" for prefix in (b"[", b"O")},
     **{b"\x1b" + prefix + b"C": "right" for prefix in (b"[", b"O")},

@@ -1,5 +1,6 @@
 """A prompt's view as plain lines, in the order in which they are best read aloud."""
 
+from tinysnitch.view.duration import format_time_left
 from tinysnitch.view.edit_view import EditView
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import PromptView
@@ -59,4 +60,4 @@ def help_lines(rows: tuple[HelpRow, ...], view: PromptView, *, is_guest: bool = 
 
 
 def _time_left(view: PromptView) -> str:
-    return f"{view.seconds_left} seconds left, then it is denied"
+    return f"{format_time_left(view.seconds_left, 'seconds')} left, then it is denied"

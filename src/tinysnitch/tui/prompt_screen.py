@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from rich.text import Text
 
+from tinysnitch.view.duration import format_time_left
 from tinysnitch.view.edit_view import EditView
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import KeyHint, PromptView
@@ -72,9 +73,16 @@ def _rows_above(view: PromptView, room: int, height: int) -> list[Text]:
     spare = height - 1 - len(warnings)
     top = _top_rows(view, room)[: max(0, spare)]
     spare -= len(top)
-    news = _told_rows(view.notice, room, min(MAX_NEWS_ROWS, spare // 3)) if view.notice and spare >= 3 else []
     blank = [Text()] if height >= ROOMY // 2 else []
-    return [*top, *news, *blank, title, *warnings]
+    return [*top, *_news_rows(view, room, spare - len(blank)), *blank, title, *warnings]
+
+
+def _news_rows(view: PromptView, room: int, spare: int) -> list[Text]:
+    """What became of the last question takes no room from what is asked now, but for a row."""
+    if not view.notice or spare < MAX_NEWS_ROWS:
+        return []
+    wanted = len(_fact_rows(view, room, MAX_FACT_ROWS * len(view.lines)))
+    return _told_rows(view.notice, room, max(1, min(MAX_NEWS_ROWS, spare // 3, spare - wanted)))
 
 
 def _top_rows(view: PromptView, room: int) -> list[Text]:
@@ -175,7 +183,7 @@ def _edit_rows(edit: EditView, room: int, height: int) -> list[Text]:
 
 def _fact_rows(view: PromptView, room: int, height: int) -> list[Text]:
     """A row for each fact; where the screen has rows to spare, long ones take more."""
-    spare = max(0, height - len(view.lines) - 2)
+    spare = max(0, height - len(view.lines))
     rows: list[Text] = []
     for line in _most_telling(view.lines, height):
         taken = _fact_block(line, room, min(MAX_FACT_ROWS, 1 + spare))
@@ -195,7 +203,7 @@ def _most_telling(lines: tuple[Line, ...], height: int) -> list[Line]:
 
 def _fact_block(line: Line, room: int, height: int) -> list[Text]:
     width = max(1, room - LABEL_WIDTH - 2)
-    values = _wrap(fit_segments(line.segments, _cells(width, height)), width, height)
+    values = _wrap(line.segments, width, height)
     rows: list[Text] = []
     for label, value in zip([line.label, *[""] * len(values)], values, strict=False):
         rows.append(Text().append(f"{label:>{LABEL_WIDTH}}  ", QUIET).append_text(value))
@@ -205,17 +213,25 @@ def _fact_block(line: Line, room: int, height: int) -> list[Text]:
 def _rule_rows(rule: tuple[Segment, ...], room: int, height: int) -> list[Text]:
     """The rule line over a few rows; a very long one is cut in the middle of its longest word."""
     most = min(MAX_RULE_ROWS, height)
-    rows = _wrap(fit_segments(rule, _cells(room, most)), room, most)
+    rows = _wrap(rule, room, most)
     return _align(rows, max(row.cell_len for row in rows))
 
 
-def _cells(width: int, height: int) -> int:
-    """What surely fits into rows that break at blanks: half of each but the last may stay empty."""
-    return width * height - (height - 1) * width // 2
+def _tried_cells(width: int, height: int) -> Iterator[int]:
+    """From what full rows take to what surely fits, where they break at blanks: half of each but the last is empty."""
+    surely = width * height - (height - 1) * width // 2
+    yield from range(width * height, surely, -max(1, width // 3))
+    yield surely
 
 
 def _wrap(segments: tuple[Segment, ...], width: int, height: int) -> list[Text]:
-    return _break_rows(_join(segments), width)[0][:height]
+    """Whole where the rows suffice, else cut in the middle of what is longest, and no more than they ask for."""
+    rows: list[Text] = []
+    for cells in _tried_cells(width, height):
+        rows, _ends = _break_rows(_join(fit_segments(segments, cells)), width)
+        if len(rows) <= height:
+            break
+    return rows[:height]
 
 
 def _break_rows(text: Text, width: int) -> tuple[list[Text], list[int]]:
@@ -240,7 +256,7 @@ def _join(segments: tuple[Segment, ...]) -> Text:
 
 def _time_row(view: PromptView, room: int) -> Text:
     """In words too that keys do not count yet, for terminals where dim looks like the rest."""
-    number = f" {view.seconds_left} s, then deny"
+    number = f" {format_time_left(view.seconds_left)}, then deny"
     width = max(0, room - len(number))
     if not view.is_ready:
         return Text().append(shorten_end(NOT_YET, width).ljust(width), QUIET).append(number, "bold")

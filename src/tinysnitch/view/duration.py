@@ -1,5 +1,7 @@
 """A length of time as people read it."""
 
+_COUNTED_S = 120  # so many seconds at most are told in seconds
+
 
 def format_duration(seconds: float) -> str:
     """`3 d 4 h`, `5 h 12 min`, `7 min 3 s`, `9 s`."""
@@ -11,3 +13,8 @@ def format_duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minute} min"
     return f"{minutes} min {second} s" if minutes else f"{second} s"
+
+
+def format_time_left(seconds: int, unit: str = "s") -> str:
+    """`60 s`, and of more than people count in seconds `59 min 59 s`."""
+    return format_duration(seconds) if seconds > _COUNTED_S else f"{seconds} {unit}"

@@ -45,6 +45,9 @@ class LineEdit(msgspec.Struct, frozen=True):
                 return self._with(after, 0)
             case "ctrl+k":
                 return self._with(before, self.cursor)
+            case "ctrl+w":  # a word, as in a shell
+                kept = before[: before.rstrip(" ").rfind(" ") + 1]
+                return self._with(kept + after, len(kept))
         char = typed or _SPELLED.get(name, name)
         return self._insert(char) if len(char) == 1 and not is_chord(name) else self
 

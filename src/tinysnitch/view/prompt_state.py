@@ -104,6 +104,11 @@ class PromptState:
         return sum(not question.is_sent for question in self._questions.values())
 
     @property
+    def is_answering(self) -> bool:
+        """Whether answers of ours are on their way."""
+        return any(question.is_sent for question in self._questions.values())
+
+    @property
     def together(self) -> tuple[Question, ...]:
         """What the next answer is for besides the question in sight."""
         found = (self._questions.get(prompt_id) for prompt_id in self._together)

@@ -13,6 +13,7 @@ from tinysnitch.view.text import escape_text, shorten_middle
 # Not "reached": whether there was anything at the other end the firewall does not know.
 _WORDS = {Verdict.ALLOW: "allowed", Verdict.DENY: "refused", Verdict.ASK: "not answered"}
 
+_BY_A_RULE = "denied by a rule"  # what a reason of the engine begins with
 _ANSWERED = re.compile(r"(answered(?: once)? by )uid (\d+)")  # by whom, in a reason of the engine
 MAX_ROWS = 10_000  # what a command tries anew without end is counted together beyond that
 
@@ -54,7 +55,13 @@ class RunSummary:
 
 
 def _row_of(line: _Tried) -> _Row:
-    return line.verdict, _place_of(line), line.program, line.reason
+    return line.verdict, _place_of(line), line.program, _reason_of(line)
+
+
+def _reason_of(line: _Tried) -> str:
+    """With the very rule that refused: it is what the reader would look for next."""
+    named = f"denied by the rule {escape_text(line.rule or '')}"
+    return line.reason.replace(_BY_A_RULE, named, 1) if line.rule and line.verdict is Verdict.DENY else line.reason
 
 
 def _question_of(line: _Tried) -> tuple[object, ...]:

@@ -17,21 +17,32 @@ def fit_segments(segments: tuple[Segment, ...], width: int) -> tuple[Segment, ..
     fitted = _shorten(list(segments), width, READABLE)
     if _width_of(fitted) > width and len(fitted) > HEAD + 2:
         head, tail = [*fitted[:HEAD], Segment(ELLIPSIS)], fitted[HEAD + 1 :]
-        while len(tail) > 2 and _width_of([*head, *tail]) > width:
-            tail = tail[2:]
-        fitted = [*head, *tail]
+        fitted = [*head, *_tail_within(tail, width - _width_of(head))]
     return tuple(_shorten(fitted, width, 1))
+
+
+def _tail_within(segments: list[Segment], width: int) -> list[Segment]:
+    """Without as many pairs of a word and a blank at its beginning as are too much; the last word stays."""
+    first, left = 0, _width_of(segments)
+    while len(segments) - first > 2 and left > width:
+        left -= _width_of(segments[first : first + 2])
+        first += 2
+    return segments[first:]
 
 
 def _shorten(segments: list[Segment], width: int, least: int) -> list[Segment]:
     """The longest ones in their middle, none to less than `least` columns."""
-    while (excess := _width_of(segments) - width) > 0:
-        longest = max(range(len(segments)), key=lambda index: cell_width(segments[index].text))
-        size = cell_width(segments[longest].text)
+    sizes = [cell_width(segment.text) for segment in segments]
+    excess = sum(sizes) - width
+    while excess > 0:
+        longest = max(range(len(sizes)), key=sizes.__getitem__)
+        size = sizes[longest]
         if size <= least:
             break
         shorter = shorten_middle(segments[longest].text, max(size - excess, size // 2, least))
         segments[longest] = msgspec.structs.replace(segments[longest], text=shorter)
+        sizes[longest] = cell_width(shorter)
+        excess += sizes[longest] - size
     return segments
 
 

@@ -12,6 +12,7 @@ from tinysnitch.core.words import BLANKS
 ELLIPSIS = "…"
 MAX_MARKS = 2  # combining marks on one letter; Vietnamese needs two, piles of them overprint other lines
 _LABELS_KEPT = 3  # of a name: enough for a registrable domain below a two-label suffix
+_BREAKS = (" ", "/.")  # where a line is broken best
 
 
 @lru_cache(maxsize=4096)
@@ -88,12 +89,14 @@ def _last_columns(text: str, width: int) -> str:
 
 
 def wrap_columns(text: str, width: int) -> list[str]:
-    """Lines of at most `width` columns, broken after a space where one is near, else anywhere."""
+    """Lines of at most `width` columns, broken after a space where one is near, else after a folder or a label of a
+    name, so that what begins a line is no end of a longer one (`evil-` and below it `bank.com`), else anywhere.
+    """
     lines: list[str] = []
     while cell_width(text) > width:
         line = _last_columns(text[::-1], width)[::-1] or text[0]
-        space = line.rfind(" ")
-        line = line[: space + 1] if space > width // 2 else line
+        ends = (max(line.rfind(mark) for mark in marks) for marks in _BREAKS)
+        line = next((line[: end + 1] for end in ends if end > width // 2), line)
         lines.append(line)
         text = text[len(line) :]
     return [*lines, text]
