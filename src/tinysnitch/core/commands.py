@@ -82,6 +82,7 @@ class RememberFlow(msgspec.Struct, frozen=True):
     expires_s: float | None
     watch: Watch = Watch.NONE
     exec_id: int = 0  # whom it was decided for; another may use the flow by now. 0: nobody could be named
+    tied_to: int = 0  # what is allowed may leave by this interface alone; 0: by any
 
 
 class ForgetVerdicts(msgspec.Struct, frozen=True):

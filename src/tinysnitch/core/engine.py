@@ -142,7 +142,7 @@ class Engine:
         connection = self.connection_of(event.flow, event.attribution, event.interface, now)
         if event.asked_name is not None:
             connection = msgspec.structs.replace(connection, asked_name=event.asked_name)
-        waiter = Waiter(connection, event.cookie, [event.packet_id], event.says_nothing)
+        waiter = Waiter(connection, event.cookie, [event.packet_id], event.says_nothing, event.interface_index)
         cached = self.settlement.find_cached(connection, now)
         decision = cached.decision if cached else self._decide(connection, now)
         if decision.verdict is Verdict.ASK:
@@ -195,6 +195,7 @@ class Engine:
     # Prompts
 
     def _ask(self, waiter: Waiter, decision: Decision, now: Instant) -> Iterator[Command]:
+        waiter.is_tied = decision.is_flow_only
         if self._settings.timeout_s <= 0:
             denial = Decision(verdict=Verdict.DENY, reason=f"{decision.reason} and nobody is asked")
             yield from self._settle(waiter, denial, now, basis=Basis.MOMENT)

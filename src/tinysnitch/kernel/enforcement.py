@@ -89,6 +89,7 @@ class Enforcement:
                 _to_ns(command.expires_s),
                 exec_id=command.exec_id,
                 watch=command.watch,
+                tied_to=command.tied_to,
             )
 
     def forget(self, command: ForgetVerdicts) -> None:
