@@ -1,6 +1,7 @@
 import errno
 import io
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -209,13 +210,31 @@ def test_check_of_a_closed_stdin(command: Command, monkeypatch: pytest.MonkeyPat
 
 
 def test_check_of_what_may_not_be_read_is_4(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def read_bytes(path: Path) -> bytes:
+    def refuse(path: Path, mode: str) -> object:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(Path, "open", refuse)
     code, out, err = command.plain("rules", "check", "/etc/secret.rules")
     assert (code, out) == (4, "")
     assert err.startswith("tinysnitch: error: cannot read /etc/secret.rules: Permission denied\ntinysnitch: hint: ")
+
+
+@pytest.mark.parametrize("file", ["-", "rules", "pipe", "/dev/zero"])
+def test_check_reads_no_more_than_the_daemon_does(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    monkeypatch.setattr("tinysnitch.cli.rules._MAX_BYTES", 1000)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(bytes(2000))))
+    (tmp_path / "rules").write_bytes(bytes(2000))
+    os.mkfifo(tmp_path / "pipe")
+    held = os.open(tmp_path / "pipe", os.O_RDWR)  # a writer that never ends
+    os.write(held, bytes(2000))
+    monkeypatch.chdir(tmp_path)
+    code, out, err = command.plain("rules", "check", file)
+    os.close(held)
+    assert (code, out) == (1, "")
+    assert " has more than " in err
+    assert "\ntinysnitch: hint: " in err
 
 
 def test_check_of_no_file(tmp_path: Path, command: Command) -> None:

@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import assert_never
 
@@ -32,6 +33,7 @@ from tinysnitch.protocol.messages import (
     RuleWritten,
 )
 
+_MAX_BYTES = 256 << 20  # as much as the daemon reads (store/text_file.py)
 _QUALIFIER_NAME = re.compile("[A-Za-z0-9_-]+=")
 
 
@@ -268,9 +270,14 @@ def _read(file: str) -> str:
     if file == "-" and sys.stdin is None:
         raise SnitchError("cannot read: standard input is closed", "name a rules file")
     try:
-        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as opened:
+            data = opened.read(_MAX_BYTES + 1)
     except PermissionError as error:
         raise NotPermitted(f"cannot read {file}: {error.strerror}", "run it as root or as its owner") from error
     except OSError as error:
         raise SnitchError(f"cannot read {file}: {error.strerror}", "name a rules file, or - for stdin") from error
+    if len(data) > _MAX_BYTES:
+        raise SnitchError(
+            f"{file} has more than {_MAX_BYTES >> 20} MB", "is it the right file? tinysnitchd takes no more"
+        )
     return data.decode("utf-8", "surrogateescape")
