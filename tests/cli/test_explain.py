@@ -1,5 +1,7 @@
 import hashlib
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,16 @@ def test_a_program_that_is_not_there_is_told(running: RunningServer, command: Co
     words = ("google.com", "443", "tcp")
     assert command("explain", "/no/such/file", *words).err == "tinysnitch: there is no file /no/such/file\n"
     assert (command("explain", "/bin/sh", *words).err, command("explain", "kernel", *words).err) == ("", "")
+
+
+def test_what_has_no_sum_is_not_opened(running: RunningServer, command: Command, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    opened: list[object] = []
+    sys.addaudithook(lambda event, words: opened.append(words[0]) if event == "open" else None)
+    command("explain", str(pipe), "google.com", "443", "tcp")
+    assert opened.count(str(pipe)) == 1  # without waiting, to see what it is
+    assert os.devnull not in opened
 
 
 def test_a_protocol_without_ports(running: RunningServer, command: Command) -> None:
