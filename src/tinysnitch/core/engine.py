@@ -29,7 +29,7 @@ from tinysnitch.core.commands import (
     WatchProcess,
 )
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.decision import Decision
+from tinysnitch.core.decision import Decision, deny_unanswered
 from tinysnitch.core.dns_talk import DnsTalk, Heard
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow
@@ -197,14 +197,15 @@ class Engine:
     def _ask(self, waiter: Waiter, decision: Decision, now: Instant) -> Iterator[Command]:
         waiter.is_tied = decision.is_flow_only
         if self._settings.timeout_s <= 0:
-            denial = Decision(verdict=Verdict.DENY, reason=f"{decision.reason} and nobody is asked")
-            yield from self._settle(waiter, denial, now, basis=Basis.MOMENT)
+            reason = f"{decision.reason} and nobody is asked"
+            yield from self._settle(waiter, deny_unanswered(decision, reason), now, basis=Basis.MOMENT)
             return
         waiter.connection = self.rules.note_asking(waiter.connection, decision)
         prompt = self.prompts.hold(waiter, decision, now)
         if prompt is None:
-            denial = Decision(verdict=Verdict.DENY, reason="too many open questions")
-            yield from self._settle(waiter, denial, now, basis=Basis.MOMENT)
+            yield from self._settle(
+                waiter, deny_unanswered(decision, "too many open questions"), now, basis=Basis.MOMENT
+            )
             return
         if len(prompt.waiters) == 1:
             yield Report(PromptOpened(prompt.prompt_id, waiter.connection, prompt.decision, now.wall_s))
@@ -358,10 +359,10 @@ class Engine:
         return self._deny_waiters(prompt, reason, now)
 
     def _deny_waiters(self, prompt: OpenPrompt, reason: str, now: Instant) -> Iterator[Command]:
-        decision = Decision(verdict=Verdict.DENY, reason=reason)
+        denial = deny_unanswered(prompt.decision, reason)
         for flow in list(prompt.waiters):
             waiter = self.prompts.release(flow)[1]
-            yield from self._settle(waiter, decision, now, basis=Basis.MOMENT)
+            yield from self._settle(waiter, denial, now, basis=Basis.MOMENT)
         yield from self._close_or_update(prompt, reason, now)
 
     # Names
