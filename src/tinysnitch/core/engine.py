@@ -229,7 +229,7 @@ class Engine:
         for waiter in list(prompt.waiters.values()):
             if event.rule is None or self.rules.would_match(rule, waiter.connection, now):
                 yield from self._follow(waiter, rule, reason, now)
-        yield from self._close_or_update(prompt, reason, now, event.by_uid)
+        yield from self._close_or_update(prompt, _tell_answer(rule, event), now, event.by_uid)
         yield from self._decide_again(now)
 
     def is_answered_by(self, prompt_id: int, rule: Rule, now: Instant) -> bool:
@@ -248,7 +248,7 @@ class Engine:
         decision = Decision(verdict=rule.verdict, reason=reason, rule=rule)
         for flow in list(prompt.waiters):
             yield from self._settle(self.prompts.release(flow)[1], decision, now, basis=Basis.PERSON)
-        yield from self._close_or_update(prompt, reason, now, event.by_uid)
+        yield from self._close_or_update(prompt, _tell_answer(rule, event, " once"), now, event.by_uid)
         for waiter in rest:
             yield from self._ask(waiter, prompt.decision, now)
 
@@ -383,6 +383,11 @@ class Engine:
             yield from self.settlement.forget_address(address)
         yield PassMessage(event.packet_id)
         yield from self._tell(heard, now)
+
+
+def _tell_answer(rule: Rule, event: ev.AnswerGiven, once: str = "") -> str:
+    """For the others who could have answered."""
+    return f"answered {'yes' if rule.verdict is Verdict.ALLOW else 'no'}{once} by uid {event.by_uid}"
 
 
 def _report_answer(
