@@ -93,6 +93,7 @@ class SetGeneration(msgspec.Struct, frozen=True):
     """Make every verdict of another generation stale at once."""
 
     generation: int
+    own_addresses: frozenset[bytes] | None = None  # of this machine from now on; None: as before
 
 
 class ShowPrompt(msgspec.Struct, frozen=True):

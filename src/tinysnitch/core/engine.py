@@ -311,21 +311,21 @@ class Engine:
     def _facts_changed(self, facts: Facts, now: Instant) -> Iterator[Command]:
         self.rules.set_facts(facts)
         self.dns.set_facts(facts)
-        return self._rules_changed(now)
+        return self._rules_changed(now, facts.own_addresses)
 
     def _remove_temporary(self, rules: tuple[Rule, ...], now: Instant) -> Iterator[Command]:
         if self.rules.remove_temporary(rules):
             yield self._keep_temporary()
             yield from self._rules_changed(now)
 
-    def _rules_changed(self, now: Instant) -> Iterator[Command]:
-        yield from self._new_generation()
+    def _rules_changed(self, now: Instant, own_addresses: frozenset[bytes] | None = None) -> Iterator[Command]:
+        yield from self._new_generation(own_addresses)
         yield from self._decide_again(now)
 
-    def _new_generation(self) -> Iterator[Command]:
+    def _new_generation(self, own_addresses: frozenset[bytes] | None = None) -> Iterator[Command]:
         """Make all that the kernel remembers stale at once."""
         self.settlement.clear()
-        yield SetGeneration(self.rules.generation)
+        yield SetGeneration(self.rules.generation, own_addresses)
 
     def _decide_again(self, now: Instant) -> Iterator[Command]:
         """The rules changed: perhaps they decide what waits."""

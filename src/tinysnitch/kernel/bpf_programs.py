@@ -67,7 +67,7 @@ class BpfPrograms:
                 prepare = partial(initialize_settings, folder, netns_cookie, is_scoped)
                 load_pins(folder, cgroup, prepare, is_scoped=is_scoped)
             programs = cls(folder, was_adopted=was_adopted)
-            programs._note_own_addresses()
+            programs._note_own_addresses(read_addresses().own)
             undo.pop_all()
         return programs
 
@@ -112,14 +112,15 @@ class BpfPrograms:
     def generation(self) -> int:
         return self._settings.generation
 
-    def set_generation(self, generation: int) -> None:
-        """Makes all verdicts of other generations stale at once. The facts may be others, too."""
-        self._note_own_addresses()
+    def set_generation(self, generation: int, own_addresses: frozenset[bytes] | None = None) -> None:
+        """Makes all verdicts of other generations stale at once."""
+        if own_addresses is not None:
+            self._note_own_addresses(own_addresses)
         self._settings.generation = generation
 
-    def _note_own_addresses(self) -> None:
+    def _note_own_addresses(self, addresses: frozenset[bytes]) -> None:
         """Before anything is allowed for being of this machine. Those of the link may be others' on another one."""
-        own = frozenset(filterfalse(is_of_link, read_addresses().own))
+        own = frozenset(filterfalse(is_of_link, addresses))
         if own == self._own:
             return
         epoch = (self._settings.own_epoch + 1) & 0xFFFFFFFF
