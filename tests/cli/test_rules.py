@@ -98,6 +98,7 @@ def test_options_of_ours_stand_before_the_rule(running: RunningServer, command: 
         ("deny - - - /usr/bin/", "/usr/bin/ is a folder; /usr/bin/** is all that is below it"),
         ("deny @nolist - -", "there is no list /lists/nolist"),
         ("deny @locked - -", "the list /lists/locked cannot be read: Permission denied"),
+        ("deny @new - -", "it holds once the list /lists/new has been read"),
     ],
 )
 def test_what_can_match_nothing_is_added_and_told(
@@ -106,6 +107,7 @@ def test_what_can_match_nothing_is_added_and_told(
     running.desk.lists = [
         ListEntry(list="nolist", path="/lists/nolist", rules=1, state=ListState.MISSING),
         ListEntry(list="locked", path="/lists/locked", rules=1, state=ListState.MISSING, problem="Permission denied"),
+        ListEntry(list="new", path="/lists/new", rules=0, state=ListState.LOADING),
     ]
     assert command("rules", "add", line) == (0, f"{line}\n", f"tinysnitch: the rule matches nothing: {reason}\n")
 
@@ -123,7 +125,7 @@ def test_what_can_match_nothing_is_added_and_told(
 )
 def test_what_can_match_is_added_without_a_word(running: RunningServer, command: Command, line: str) -> None:
     running.desk.lists = [
-        ListEntry(list="ads", path="/lists/ads", rules=1, state=ListState.LOADING),
+        ListEntry(list="ads", path="/lists/ads", rules=1, state=ListState.LOADING, updated=1.0),
         ListEntry(list="nolist", path="/lists/nolist", rules=1, state=ListState.MISSING),
     ]
     assert command("rules", "add", line) == (0, f"{line}\n", "")

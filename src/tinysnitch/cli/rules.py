@@ -168,11 +168,18 @@ def _find_reasons_not_to_match(line: str, client: ControlClient) -> Iterator[str
     programs = (rule.program.text if rule.program.kind is ProgramKind.PATH else None, rule.parent)
     yield from (f"there is no file {path}" for path in programs if path is not None and is_missing(path))
     if rule.remote.kind is RemoteKind.LIST:
-        missing = [entry for entry in client.ask(ListLists(), ListEntry) if entry.state is ListState.MISSING]
-        yield from (_present_missing(entry) for entry in missing if entry.list == rule.remote.text)
+        named = [entry for entry in client.ask(ListLists(), ListEntry) if entry.list == rule.remote.text]
+        yield from (_present_unread(entry) for entry in named if _is_unread(entry))
 
 
-def _present_missing(entry: ListEntry) -> str:
+def _is_unread(entry: ListEntry) -> bool:
+    """Not there, or on its way for the first time; while a list is read again the old one holds."""
+    return entry.state is ListState.MISSING or (entry.state is ListState.LOADING and entry.updated is None)
+
+
+def _present_unread(entry: ListEntry) -> str:
+    if entry.state is ListState.LOADING:
+        return f"it holds once the list {entry.path} has been read"
     if entry.problem:
         return f"the list {entry.path} cannot be read: {entry.problem}"
     return f"there is no list {entry.path}"
