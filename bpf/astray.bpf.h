@@ -41,11 +41,22 @@ __noinline bool is_own(const struct flow_key *flow)
 	       (__s32)(*epoch - settings->own_epoch) >= 0; /* those of the next one are written before it begins */
 }
 
-/* Of a packet on its way out: by where it was routed to. */
-__noinline bool stays_here(struct __sk_buff *skb)
+/* Of a packet on its way out: where it was routed to. */
+static __always_inline struct net_device *find_device(struct __sk_buff *skb)
 {
 	unsigned long dst = BPF_CORE_READ((struct sk_buff *)skb, _skb_refdst) & ~SKB_DST_NOREF;
-	struct net_device *device = BPF_CORE_READ((struct dst_entry *)dst, dev);
+
+	return BPF_CORE_READ((struct dst_entry *)dst, dev);
+}
+
+__noinline __u32 read_interface(struct __sk_buff *skb)
+{
+	return BPF_CORE_READ(find_device(skb), ifindex);
+}
+
+__noinline bool stays_here(struct __sk_buff *skb)
+{
+	struct net_device *device = find_device(skb);
 
 	return (BPF_CORE_READ(device, flags) & IFF_LOOPBACK) ||
 	       (BPF_CORE_READ_BITFIELD_PROBED(device, priv_flags) & IFF_L3MDEV_MASTER);

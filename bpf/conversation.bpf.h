@@ -20,7 +20,10 @@ struct question {
 	__u32 transport;  /* where its header begins */
 	bool is_headless; /* a fragment that is not the first has none */
 	bool is_watched;
-	bool is_own; /* the remote is this machine; looked for where no conversation goes on */
+	bool is_own;           /* the remote is this machine; looked for where no conversation goes on */
+	__u32 noted_interface; /* of its flow, whatever holds of that */
+	__u32 interface;       /* that the verdict ties it to; 0: none */
+	bool has_strayed;      /* it leaves by another one */
 };
 
 static __always_inline void name_conversation(struct __sk_buff *skb, struct question *question, __u32 transport)
@@ -131,7 +134,8 @@ static __always_inline bool goes_on(struct __sk_buff *skb, const struct settings
 	bool is_answer = conversation->begun_by != question->flow.direction;
 
 	if (question->flow.direction == OUTBOUND &&
-	    (conversation->is_watched || (conversation->is_own && !stays_here(skb))))
+	    (conversation->is_watched || (conversation->is_own && !stays_here(skb)) ||
+	     (conversation->interface && conversation->interface != read_interface(skb))))
 		return false;
 	if (question->role != ROLE_ANY && is_answer != (question->role == ROLE_ANSWERS))
 		return false;
@@ -163,6 +167,7 @@ static __always_inline void note_conversation(const struct settings *settings, c
 		.begun_by = question->flow.direction,
 		.is_watched = question->is_watched,
 		.is_own = question->is_own,
+		.interface = question->interface,
 	};
 
 	if (question->role == ROLE_NONE || question->role == ROLE_ANSWERS)

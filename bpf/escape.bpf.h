@@ -42,6 +42,31 @@ static __always_inline bool goes_astray(struct __sk_buff *skb)
 	       is_own(&flow);
 }
 
+static __always_inline bool is_allowed_by(const struct flow *flow)
+{
+	return flow->verdict == VERDICT_ALLOW || is_provisional(flow->verdict);
+}
+
+/* Of TCP, and tied to an interface: it leaves by another one, or was not allowed there. That socket may be closed. */
+static __always_inline bool has_strayed(struct __sk_buff *skb)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
+	struct flow_key key = {.direction = OUTBOUND};
+	enum packet_role role = ROLE_NONE;
+	struct transport transport = {};
+	struct flow *flow;
+
+	if ((socket && !socket->is_tied) || !parse_packet(skb, &key, &transport, &role))
+		return false;
+	flow = bpf_map_lookup_elem(&flows, &key);
+	if (!flow || flow->cookie != cookie)
+		return socket;
+	if (flow->verdict == VERDICT_DENY)
+		return true;
+	return (socket || flow->interface) && (!is_allowed_by(flow) || flow->interface != read_interface(skb));
+}
+
 static __always_inline bool is_dhcp(const struct flow_key *flow, bool is_v4)
 {
 	if (is_v4)
@@ -130,7 +155,7 @@ static __always_inline int has_escaped(struct __sk_buff *skb, __u8 direction)
 	if (conversation && goes_on(skb, settings, &question, conversation, now_ns))
 		return 0;
 	find_whose(skb, &question);
-	if (!is_cut(&question) && find_verdict_for(settings, &question) != VERDICT_DENY)
+	if (!is_cut(&question) && find_verdict_for(skb, settings, &question) != VERDICT_DENY)
 		return 0;
 	if (direction == OUTBOUND && is_translated(skb, &question.flow))
 		return 0;

@@ -19,7 +19,12 @@ static __always_inline bool is_let_go(const struct owned_socket *socket, const s
 /* Of none that a program uses: a subflow of MPTCP, say. Whose it is is looked for each time (is_borrowed()). */
 static __always_inline void note_unknown_let_go(const struct question *question)
 {
-	struct owned_socket socket = {.let_go_port = question->flow.remote_port, .is_let_go = 1, .boundness = BOUND};
+	struct owned_socket socket = {
+		.let_go_port = question->flow.remote_port,
+		.is_let_go = 1,
+		.boundness = BOUND,
+		.is_tied = question->interface != 0,
+	};
 
 	__builtin_memcpy(socket.let_go_to, question->flow.remote, sizeof(socket.let_go_to));
 	if (bpf_map_update_elem(&sockets, &question->whose.cookie, &socket, BPF_ANY))
@@ -35,13 +40,17 @@ static __always_inline void note_let_go(const struct question *question)
 	struct owned_socket *socket = question->whose.socket;
 	const struct flow_key *flow = &question->flow;
 
-	if (flow->protocol != TCP || (socket && is_let_go(socket, flow)))
+	if (flow->protocol != TCP)
 		return;
 	if (!socket) {
 		if (question->whose.cookie)
 			note_unknown_let_go(question);
 		return;
 	}
+	if (socket->is_tied != (question->interface != 0))
+		socket->is_tied = question->interface != 0;
+	if (is_let_go(socket, flow))
+		return;
 	__builtin_memcpy(socket->let_go_to, flow->remote, sizeof(flow->remote));
 	socket->let_go_port = flow->remote_port;
 	socket->is_let_go = 1;
@@ -68,7 +77,7 @@ static __always_inline bool answers_held_flow(const struct settings *settings, s
 		return !is_let_go(socket, &question->flow);
 	question->whose.cookie = flow->cookie;
 	question->whose.owner = flow->owner;
-	verdict = find_verdict_for(settings, question);
+	verdict = find_verdict_for(NULL, settings, question);
 	return verdict != VERDICT_ALLOW && !is_provisional(verdict);
 }
 

@@ -57,36 +57,51 @@ static __always_inline enum verdict find_verdict_for_process(const struct settin
 	return find_verdict(settings, &key);
 }
 
-static __always_inline enum verdict find_verdict_for_flow(const struct settings *settings,
-							  const struct question *question)
+static __always_inline enum verdict find_verdict_for_flow(struct __sk_buff *skb, const struct settings *settings,
+							  struct question *question)
 {
 	struct flow *flow = bpf_map_lookup_elem(&flows, &question->flow);
 
-	if (!flow || flow->cookie != question->whose.cookie || !is_same_program(&flow->owner, &question->whose.owner) ||
-	    !is_current(settings, flow->generation, flow->expires_ns))
+	if (!flow || flow->cookie != question->whose.cookie || !is_same_program(&flow->owner, &question->whose.owner))
 		return VERDICT_NONE;
-	return flow->verdict;
+	question->noted_interface = flow->interface;
+	if (!is_current(settings, flow->generation, flow->expires_ns))
+		return VERDICT_NONE;
+	if (!flow->interface || flow->verdict == VERDICT_DENY || !skb)
+		return flow->verdict;
+	question->has_strayed = flow->interface != read_interface(skb);
+	question->interface = flow->interface;
+	return question->has_strayed ? VERDICT_NONE : flow->verdict;
 }
 
 /*
  * What was said of this very flow comes first: two names may lead to one address, and of what its program may there
- * the other key knows the address alone. Looked for where there is such a thing: it takes 150 ns.
+ * the other key knows the address alone. Looked for where there is such a thing: it takes 150 ns. `skb` NULL: it is not
+ * that which was judged.
  */
-static __always_inline enum verdict find_verdict_for(const struct settings *settings, const struct question *question)
+static __always_inline enum verdict find_verdict_for(struct __sk_buff *skb, const struct settings *settings,
+						     struct question *question)
 {
 	enum verdict verdict = VERDICT_NONE;
 
 	if (settings->flow_generation == settings->generation)
-		verdict = find_verdict_for_flow(settings, question);
+		verdict = find_verdict_for_flow(skb, settings, question);
 	if (verdict == VERDICT_NONE)
 		verdict = find_verdict_for_process(settings, question);
-	return verdict == VERDICT_NONE ? find_verdict_for_flow(settings, question) : verdict;
+	return verdict == VERDICT_NONE ? find_verdict_for_flow(skb, settings, question) : verdict;
 }
 
+/* Of what has strayed it is written already, and holds for what has not. */
 static __always_inline void write_flow(const struct question *question)
 {
-	struct flow flow = {.cookie = question->whose.cookie, .owner = question->whose.owner};
+	struct flow flow = {
+		.cookie = question->whose.cookie,
+		.owner = question->whose.owner,
+		.interface = question->noted_interface,
+	};
 
+	if (question->has_strayed)
+		return;
 	if (bpf_map_update_elem(&flows, &question->flow, &flow, BPF_ANY))
 		count(LOST_FLOWS);
 }

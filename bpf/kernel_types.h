@@ -174,6 +174,7 @@ struct bpf_sock_addr_kern {
 
 struct net_device {
 	unsigned int flags;
+	int ifindex;
 	unsigned long priv_flags : 32;
 };
 

@@ -31,8 +31,10 @@ static __always_inline void note_owner(__u64 cookie, const struct owner *owner)
 			known->is_let_go = 0;
 		return;
 	}
-	if (known) /* connect() on what is connected changes nothing but this */
+	if (known) { /* connect() on what is connected changes nothing but the owner */
 		socket.watch = known->watch;
+		socket.is_tied = known->is_tied;
+	}
 	if (bpf_map_update_elem(&sockets, &cookie, &socket, BPF_ANY))
 		count(LOST_SOCKETS);
 }

@@ -91,7 +91,8 @@ struct owned_socket {
 	__u8 boundness; /* enum boundness */
 	__u8 watch;     /* enum watch_state of TCP, 0: none was begun */
 	__u8 is_given;  /* the owner got it, and has not used it yet */
-	__u16 pad;
+	__u8 is_tied;   /* of TCP: its flow may leave by one interface alone */
+	__u8 pad;
 	__u8 let_go_to[16];
 };
 
@@ -142,6 +143,8 @@ struct flow {
 	struct owner owner;
 	__u32 generation;
 	__u32 verdict;
+	__u32 interface; /* that what is allowed may leave by; 0: any */
+	__u32 pad;
 };
 
 /* As long as conntrack would wait: nf_conntrack_udp_timeout, nf_conntrack_udp_timeout_stream */
@@ -164,6 +167,8 @@ struct conversation {
 	__u8 is_answered;
 	__u8 is_watched; /* what is sent asks the verdict, answered or not */
 	__u8 is_own;     /* the remote is an address of this machine */
+	__u32 interface; /* what is sent may leave by this one alone; 0: by any */
+	__u32 pad;
 };
 
 /* With ANY_REMOTE added to the direction: whatever the remote and port, which are 0. No packet's own key has it. */
@@ -207,6 +212,8 @@ struct settings {
 	__u32 denied_at;          /* when a packet was marked as denied last, in units of 2^30 ns (BPF alone) */
 	__u32 flow_generation;    /* in which a verdict was given for a flow alone */
 	__u32 own_epoch;          /* of `own_addresses`: what was written before is none any more */
+	__u32 has_ties;           /* a verdict was given that holds for one interface alone */
+	__u32 pad;
 };
 
 /* Index into the per-CPU `statistics`. */

@@ -42,7 +42,7 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	find_whose(skb, &question);
 	if (direction == INBOUND && settings->is_scoped && !question.whose.is_listening)
 		return 1;
-	verdict = find_verdict_for(settings, &question);
+	verdict = find_verdict_for(skb, settings, &question);
 	switch (verdict) {
 	case VERDICT_ALLOW_NOTED:
 	case VERDICT_ALLOW_GUARDED:
@@ -78,7 +78,7 @@ static __always_inline int is_denied(struct __sk_buff *skb, __u8 direction)
 	if (!settings || !read_question(skb, direction, &question))
 		return 0;
 	find_whose(skb, &question);
-	if (!is_cut(&question) && find_verdict_for(settings, &question) != VERDICT_DENY)
+	if (!is_cut(&question) && find_verdict_for(skb, settings, &question) != VERDICT_DENY)
 		return 0;
 	note_denial(settings);
 	count(HITS_DENIED);
@@ -193,6 +193,8 @@ int out_stream(struct __sk_buff *skb)
 		return 0;
 	if ((is_led_elsewhere(skb) || goes_astray(skb)) && (!settings->is_scoped || is_noted(skb)))
 		return 1;
+	if (settings->has_ties && has_strayed(skb))
+		return 1;
 	if (!settings->is_watching || is_bare_segment(skb))
 		return 0;
 	question.whose.cookie = bpf_get_socket_cookie(skb);
@@ -202,6 +204,13 @@ int out_stream(struct __sk_buff *skb)
 	if (!read_question(skb, OUTBOUND, &question) || !has_payload(skb, &question))
 		return 0;
 	return is_stream_watched(&question, socket) ? show(skb, &question) : 0;
+}
+
+/* It leaves by another interface than its verdict is for: it is judged again. */
+SEC("socket")
+int out_strayed(struct __sk_buff *skb)
+{
+	return has_strayed(skb);
 }
 
 /*
@@ -222,7 +231,7 @@ int out_watched(struct __sk_buff *skb)
 	if (!watch || watch->state == WATCH_OVER)
 		return 0;
 	find_whose(skb, &question);
-	if (!is_provisional(find_verdict_for(settings, &question)))
+	if (!is_provisional(find_verdict_for(skb, settings, &question)))
 		return 0;
 	return show(skb, &question);
 }

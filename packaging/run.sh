@@ -7,7 +7,6 @@ BIN=$PWD/.venv/bin
 LOG=${TINYSNITCH_LOG:-/var/log/tinysnitch.log}
 
 # Of this daemon, not of earlier ones: its error says more than what it says last, but it may have said none.
-said_before=$(stat -Lc %s "$LOG" 2>/dev/null || echo 0)
 read_said() { tail -c "+$((said_before + 1))" "$LOG" | grep -a "$1" | tail -n 1; }
 read_why() {
 	local why
@@ -40,6 +39,11 @@ trap stop_daemon EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
+# It has a line for each connection. Beside it stays what is of before, and no more.
+if [ -f "$LOG" ] && [ ! -L "$LOG" ] && [ "$(stat -c %s "$LOG")" -gt $((64 << 20)) ]; then
+	mv -f "$LOG" "$LOG.1"
+fi
+said_before=$(stat -Lc %s "$LOG" 2>/dev/null || echo 0)
 { : >>"$LOG"; } 2>/dev/null || fail "the log $LOG cannot be written" "TINYSNITCH_LOG names another file"
 setsid "$BIN/tinysnitchd" >>"$LOG" 2>&1 &
 daemon=$!

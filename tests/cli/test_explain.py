@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -31,6 +32,12 @@ def test_a_program_has_its_whole_path(running: RunningServer, command: Command) 
         2,
         f"tinysnitch: error: 'sh -c' is no program\ntinysnitch: hint: did you mean {sh}?\n",
     )
+
+
+def test_a_pipe_is_not_waited_for(running: RunningServer, command: Command, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert command("explain", str(pipe), "google.com", "443", "tcp").code == 0
 
 
 def test_a_protocol_without_ports(running: RunningServer, command: Command) -> None:

@@ -1,10 +1,12 @@
 import json
 from pathlib import Path
 
+import msgspec
+
 from tests.cli.running import Command
 from tests.daemon.small_desk import ALICE, Comers, RunningServer, running_server
 from tinysnitch.cli.lists import present_lists
-from tinysnitch.core.list_text import BadLine
+from tinysnitch.core.list_text import BadLine, parse_list
 from tinysnitch.protocol.messages import ListEntry, ListState
 
 ADS = ListEntry(
@@ -30,6 +32,12 @@ def test_the_table() -> None:
         "none          0          0          0          0          1",
         "  NOT THERE, its rules match nothing: /etc/tinysnitch.d/lists/none",
     ]
+
+
+def test_a_bad_line_reads_as_everywhere(running: RunningServer, command: Command) -> None:
+    bad = parse_list("\x1b[2J \udcff é\u202e\n").bad_examples
+    running.desk.lists = [msgspec.structs.replace(ADS, bad_examples=bad)]
+    assert command("lists").out.splitlines()[-1] == r"  line 1 is not understood: \x1b[2J \xff é\u202e"
 
 
 def remark_of(**fields: object) -> str:

@@ -1,6 +1,7 @@
 import errno
 import io
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -97,6 +98,7 @@ def test_options_of_ours_stand_before_the_rule(running: RunningServer, command: 
         ("deny - - - /usr/bin/", "/usr/bin/ is a folder; /usr/bin/** is all that is below it"),
         ("deny @nolist - -", "there is no list /lists/nolist"),
         ("deny @locked - -", "the list /lists/locked cannot be read: Permission denied"),
+        ("deny @new - -", "it holds once the list /lists/new has been read"),
     ],
 )
 def test_what_can_match_nothing_is_added_and_told(
@@ -105,6 +107,7 @@ def test_what_can_match_nothing_is_added_and_told(
     running.desk.lists = [
         ListEntry(list="nolist", path="/lists/nolist", rules=1, state=ListState.MISSING),
         ListEntry(list="locked", path="/lists/locked", rules=1, state=ListState.MISSING, problem="Permission denied"),
+        ListEntry(list="new", path="/lists/new", rules=0, state=ListState.LOADING),
     ]
     assert command("rules", "add", line) == (0, f"{line}\n", f"tinysnitch: the rule matches nothing: {reason}\n")
 
@@ -122,7 +125,7 @@ def test_what_can_match_nothing_is_added_and_told(
 )
 def test_what_can_match_is_added_without_a_word(running: RunningServer, command: Command, line: str) -> None:
     running.desk.lists = [
-        ListEntry(list="ads", path="/lists/ads", rules=1, state=ListState.LOADING),
+        ListEntry(list="ads", path="/lists/ads", rules=1, state=ListState.LOADING, updated=1.0),
         ListEntry(list="nolist", path="/lists/nolist", rules=1, state=ListState.MISSING),
     ]
     assert command("rules", "add", line) == (0, f"{line}\n", "")
@@ -209,13 +212,31 @@ def test_check_of_a_closed_stdin(command: Command, monkeypatch: pytest.MonkeyPat
 
 
 def test_check_of_what_may_not_be_read_is_4(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def read_bytes(path: Path) -> bytes:
+    def refuse(path: Path, mode: str) -> object:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(Path, "open", refuse)
     code, out, err = command.plain("rules", "check", "/etc/secret.rules")
     assert (code, out) == (4, "")
     assert err.startswith("tinysnitch: error: cannot read /etc/secret.rules: Permission denied\ntinysnitch: hint: ")
+
+
+@pytest.mark.parametrize("file", ["-", "rules", "pipe", "/dev/zero"])
+def test_check_reads_no_more_than_the_daemon_does(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    monkeypatch.setattr("tinysnitch.cli.rules._MAX_BYTES", 1000)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(bytes(2000))))
+    (tmp_path / "rules").write_bytes(bytes(2000))
+    os.mkfifo(tmp_path / "pipe")
+    held = os.open(tmp_path / "pipe", os.O_RDWR)  # a writer that never ends
+    os.write(held, bytes(2000))
+    monkeypatch.chdir(tmp_path)
+    code, out, err = command.plain("rules", "check", file)
+    os.close(held)
+    assert (code, out) == (1, "")
+    assert " has more than " in err
+    assert "\ntinysnitch: hint: " in err
 
 
 def test_check_of_no_file(tmp_path: Path, command: Command) -> None:

@@ -2,10 +2,14 @@ import pytest
 
 from tests.core.rule_strategies import FACTS
 from tests.core.transcript import BANK, SHOP, Transcript, flow_of, whose, yes
+from tinysnitch.core import events as ev
 from tinysnitch.core.asking import NOBODY_ASKS, Asking, asking_of
 from tinysnitch.core.choice import Lifetime
+from tinysnitch.core.commands import Report
+from tinysnitch.core.records import ConnectionDecided
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.core.verdict import Verdict
 
 
 @pytest.mark.parametrize(
@@ -42,6 +46,17 @@ def test_what_was_answered_is_not_asked_again(line: str, lifetime: Lifetime) -> 
     assert "opened 1" in engine.queue(flow_of(1), who)
     engine.answer(1, yes(lifetime))
     assert "allow 4" in engine.queue(flow_of(2), who)
+
+
+@pytest.mark.parametrize("settings", [{"timeout_s": 0.0}, {"max_prompts": 0}, {"timeout_s": 5.0}])
+def test_a_denial_that_nobody_gave_tells_the_rule_that_has_it_asked(settings: dict[str, object]) -> None:
+    line = "ask - 443 tcp"
+    engine = Transcript(line, **settings)
+    commands = [*engine.feed(engine.next_packet()), *engine.feed(ev.FirewallEnds())]
+    told = [one.record for one in commands if isinstance(one, Report)]
+    (decided,) = (record for record in told if isinstance(record, ConnectionDecided))
+    assert decided.decision.verdict is Verdict.DENY
+    assert decided.decision.rule == parse_rule(line)
 
 
 def test_who_is_asked_about_once_more_is_asked_about_for_the_same() -> None:

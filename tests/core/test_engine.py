@@ -98,7 +98,7 @@ def test_forever_writes_the_rule_and_lets_everything_go_that_waits_for_it() -> N
     assert told[3:] == [
         *("remember allow", "allow 1", "allow 2", decided),
         *("remember allow", "allow 3", decided),
-        f"close 1: {ANSWER}",
+        "close 1: answered yes by uid 1000",
     ]
     assert engine.queue(flow_of(3))[1] == "allow 4"
 
@@ -111,7 +111,7 @@ def test_once_lets_one_connection_through_and_asks_again_for_the_rest() -> None:
     once = "answered once by uid 1000"
     assert [told[0].partition(" # ")[2], *told[1:]] == [
         "once",
-        *("remember flow allow", "allow 1", f"decided: {once}", f"close 1: {once}"),
+        *("remember flow allow", "allow 1", f"decided: {once}", "close 1: answered yes once by uid 1000"),
         *("opened 2", "ask 2 x1", "ask 2 x2"),
     ]
     engine.load("deny 10.0.0.99 - -")
@@ -172,7 +172,7 @@ def test_who_waits_gets_the_answer_even_against_a_narrower_rule() -> None:
     engine = Transcript("ask 10.0.0.80 443 tcp /usr/bin/curl ()")
     engine.queue()
     told = engine.answer(1, yes(), parse_rule("allow - - - /usr/bin/curl"))
-    assert told[3:] == ["remember flow allow", "allow 1", f"decided: {ANSWER}", f"close 1: {ANSWER}"]
+    assert told[3:] == ["remember flow allow", "allow 1", f"decided: {ANSWER}", "close 1: answered yes by uid 1000"]
     assert engine.queue(flow_of(2))[0] == "opened 2"
 
 
@@ -202,7 +202,7 @@ def test_a_late_answer_hits_nothing() -> None:
     engine.queue()
     engine.answer(1, no())
     assert engine.answer(1, yes()) == []
-    assert engine.engine.prompts.find_closed(1) == ClosedPrompt(ANSWER, 1000)
+    assert engine.engine.prompts.find_closed(1) == ClosedPrompt("answered no by uid 1000", 1000)
 
 
 def test_ask_is_no_answer() -> None:

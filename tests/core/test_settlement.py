@@ -96,6 +96,25 @@ def test_what_rests_on_more_than_the_key_holds_for_the_flow(
     assert (first.flow, first.exec_id) == (connection.flow, exec_id_of(connection.attribution))
 
 
+@pytest.mark.parametrize(
+    ("flow", "is_flow_only", "is_waiter_tied", "tied_to"),
+    [
+        (flow_of(), True, False, 2),
+        (flow_of(), False, True, 2),
+        (flow_of(), False, False, 0),
+        (inbound(), True, True, 0),
+    ],
+)
+def test_what_an_interface_may_decide_is_tied_to_it(
+    flow: Flow, is_flow_only: bool, is_waiter_tied: bool, tied_to: int
+) -> None:
+    waiter = Waiter(Connection(flow=flow, attribution=whose()), 5, [1], interface_index=2, is_tied=is_waiter_tied)
+    decision = msgspec.structs.replace(ALLOW, is_flow_only=is_flow_only)
+    first = next(Settlement(Settings()).settle(waiter, decision, generation=3, now=NOW, basis=Basis.MOMENT))
+    assert isinstance(first, RememberFlow)
+    assert first.tied_to == tied_to
+
+
 def test_a_lasting_rule_holds_without_end() -> None:
     assert expiry_of() is None
 

@@ -121,7 +121,7 @@ class SmallAttributor:
 class Refusing:
     """A kernel that remembers nothing."""
 
-    def set_generation(self, generation: int) -> None:
+    def set_generation(self, generation: int, own_addresses: frozenset[bytes] | None) -> None:
         pass
 
     def remember_verdict(self, *command: RememberVerdict, **how: object) -> None:

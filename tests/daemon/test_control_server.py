@@ -298,6 +298,18 @@ def test_closing_ends_clients_and_removes_the_socket(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_follower_reads_what_happened_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also what had to wait for a turn that does not come any more."""
+    with running_server(tmp_path / "socket") as running:
+        client = RawClient(running, Hello(), ReadLog(1, follow=True))
+        client.read(2)
+        monkeypatch.setattr(running.server.turns, "has_time", lambda: False)
+        for number in range(3):
+            running.call(running.server.push_record, b'{"event":"lost","count":%d}' % number, None)
+    assert [line["count"] for line in client.read_to_end()] == [0, 1, 2]
+    client.__exit__()
+
+
 @pytest.mark.parametrize("turns", range(6))
 def test_a_client_that_comes_while_we_close_keeps_nobody(tmp_path: Path, turns: int) -> None:
     """At each moment between accept() and the greeting; the client stays until we end it."""

@@ -173,7 +173,7 @@ def test_questions_are_listed_answered_and_closed(tmp_path: Path) -> None:
         assert place.desk.answer(1, yes(), Right(1000, sees_all=True)) == "allow 10.0.0.80 443 tcp /usr/bin/curl ()"
         assert place.queue.sent == [(1, NfVerdict.REPEAT)]
         place.desk.detach(1)
-        with pytest.raises(SnitchError, match="question 1 is not open: answered by uid 1000"):
+        with pytest.raises(SnitchError, match="question 1 is not open: answered yes by uid 1000"):
             place.desk.answer(1, yes(), ROOT)
         with pytest.raises(SnitchError, match=r"question 9 is not open$"):
             place.desk.answer(9, yes(), ROOT)
@@ -263,7 +263,7 @@ def test_a_question_of_another_is_like_one_that_never_was(tmp_path: Path) -> Non
         assert refusal(place, 2, ALICE) == refusal(place, 3, ALICE) == refusal(place, 99, ALICE)
         place.desk.answer(2, no(), ROOT)
         assert refusal(place, 2, ALICE) == refusal(place, 99, ALICE)
-        assert "answered by uid 0" in refusal(place, 2, BOB)
+        assert "answered no by uid 0" in refusal(place, 2, BOB)
         assert asks_of(place, ROOT) == [1, 3]
 
     with_place(tmp_path, use)

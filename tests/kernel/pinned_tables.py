@@ -46,7 +46,7 @@ def has_lost_listeners(programs: BpfPrograms) -> bool:
 def write_flow(programs: BpfPrograms, flow: Flow, cookie: int, owner: Owner) -> None:
     """As the kernel does on a miss."""
     with _open_maps(programs) as maps:
-        maps.flows.write(pack_flow(flow), (cookie, 0, *pack_owner(owner), 0, 0))
+        maps.flows.write(pack_flow(flow), (cookie, 0, *pack_owner(owner), 0, 0, 0, 0))
 
 
 def read_flow_verdict(programs: BpfPrograms, flow: Flow) -> int:
@@ -54,4 +54,4 @@ def read_flow_verdict(programs: BpfPrograms, flow: Flow) -> int:
     with _open_maps(programs) as maps:
         found = maps.flows.find(*pack_flow(flow))
     assert found
-    return int(found[-1])
+    return int(found[-3])

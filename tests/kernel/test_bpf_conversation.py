@@ -147,7 +147,7 @@ def test_a_conversation_that_is_not_the_sockets_own_stays(
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     agent.call("connect", handle, "127.0.0.1", PORT)
     key = key_of_conversation(make_flow(UDP, "127.0.0.1"))
-    assert conversations.write(key, (cookie + others_cookie, 1, 0, 0, 0, 0, 0, begun_by, 0, 0, 0))
+    assert conversations.write(key, (cookie + others_cookie, 1, 0, 0, 0, 0, 0, begun_by, 0, 0, 0, 0, 0))
     agent.call("close", handle)
     assert conversations.find(*key)
 
@@ -174,7 +174,7 @@ def test_a_conversation_ends_when_nothing_was_said_for_long(
     # A machine may have booted less than that ago: the kernel's difference wraps all the same.
     seen_ns = (time.monotonic_ns() - age_s * S) % 2**64
     key = key_of_conversation(make_flow(UDP, "127.0.0.1"))
-    assert conversations.write(key, (cookie, 1, seen_ns, 0, 0, 0, 0, structs.OUTBOUND, is_answered, 0, 0))
+    assert conversations.write(key, (cookie, 1, seen_ns, 0, 0, 0, 0, structs.OUTBOUND, is_answered, 0, 0, 0, 0))
     server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
     assert (agent.call("receive", handle) != "") == passes
     found = conversations.find(*key)
@@ -203,7 +203,7 @@ def test_who_began_goes_on_unasked_after_an_answer_and_for_a_moment(
     now_ns = time.monotonic_ns()
     key = key_of_conversation(make_flow(UDP, "127.0.0.1"))
     judgement = (now_ns - age_s * S, programs.generation + other_rules, agent.pid + other_pid)
-    assert conversations.write(key, (cookie, 1, now_ns, *judgement, 0, structs.OUTBOUND, is_answered, 0, 0))
+    assert conversations.write(key, (cookie, 1, now_ns, *judgement, 0, structs.OUTBOUND, is_answered, 0, 0, 0, 0))
     agent.call("send_to", handle, "127.0.0.1", PORT)
     assert (programs.find_flow(make_flow(UDP, "127.0.0.1")) is None) == passes
 
@@ -216,7 +216,7 @@ def test_an_echo_is_answered_by_a_reply_and_not_by_a_question(
     local = parse_address("127.0.0.1")
     asked = Flow(ICMP, Direction.OUTBOUND, local, 7, local, 0)
     now_ns = time.monotonic_ns()
-    assert conversations.write(key_of_conversation(asked), (0, 1, now_ns, 0, 0, 0, 0, structs.OUTBOUND, 0, 0, 0))
+    assert conversations.write(key_of_conversation(asked), (0, 1, now_ns, 0, 0, 0, 0, structs.OUTBOUND, 0, 0, 0, 0, 0))
     raw, _cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", ICMP)
     agent.call("send_raw", raw, "127.0.0.1", list(struct.pack("!BBHHH", kind, 0, 0xFFFF - (kind << 8) - 8, 7, 1)))
     was_judged = programs.find_flow(Flow(ICMP, Direction.INBOUND, local, 7, local, 0)) is not None

@@ -3,8 +3,10 @@
 import os
 import select
 import signal
+import struct
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,8 @@ from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
-from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, Listener, Owner, ProcessEntry
+from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, OWN_KEY, Listener, Owner, ProcessEntry
+from tinysnitch.kernel.libbpf import Map
 
 pytestmark = pytest.mark.privileged
 
@@ -233,6 +236,16 @@ def test_to_withdraw_leaves_what_was_there(place: BpfPlace) -> None:
     adopted.remove()
     BpfPrograms.load(place.pin_dir, place.cgroup, cookie, False).withdraw()
     assert not place.pin_dir.exists()
+
+
+def test_own_addresses_are_written_with_the_generation(programs: BpfPrograms) -> None:
+    """Those of the link may be another machine's on another one. None: there is no news."""
+    own, linked = parse_address("192.0.2.9"), parse_address("fe80::9")
+    programs.set_generation(2, frozenset({own, linked}))
+    programs.set_generation(3)
+    with closing(Map(programs.maps_dir / "own_addresses", OWN_KEY.struct, struct.Struct("=I"))) as written:
+        assert written.find(own)
+        assert not written.find(linked)
 
 
 def test_a_verdict_for_a_flow_is_not_another_programs_who_took_it_meanwhile(programs: BpfPrograms) -> None:

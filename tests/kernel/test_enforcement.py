@@ -11,7 +11,15 @@ import pytest
 
 from tests.daemon.driver_place import SmallQueue
 from tests.kernel.packet_place import QUEUES, Wire, is_ready, wait_packets
-from tinysnitch.core.commands import EndWatch, ForgetVerdicts, RememberFlow, RememberVerdict, SkipWatch, VerdictKey
+from tinysnitch.core.commands import (
+    EndWatch,
+    ForgetVerdicts,
+    RememberFlow,
+    RememberVerdict,
+    SetGeneration,
+    SkipWatch,
+    VerdictKey,
+)
 from tinysnitch.core.flow import TCP, Direction, Flow, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.watch import Watch
@@ -167,10 +175,13 @@ class SmallPrograms:
     def remember_verdict(self, *words: object, watch: Watch) -> None:
         self.told.append((*words, watch))
 
-    def remember_flow(self, *words: object, exec_id: int, watch: Watch) -> None:
-        self.told.append((*words, exec_id, watch))
+    def remember_flow(self, *words: object, exec_id: int, watch: Watch, tied_to: int) -> None:
+        self.told.append((*words, exec_id, watch, tied_to))
 
     def end_watch(self, *words: object) -> None:
+        self.told.append(words)
+
+    def set_generation(self, *words: object) -> None:
         self.told.append(words)
 
     def forget_verdicts(self, keys: object) -> None:
@@ -186,14 +197,16 @@ def test_what_the_kernel_is_told() -> None:
         programs = SmallPrograms()
         enforcement = Enforcement(queue, names, programs)  # type: ignore[arg-type]
         enforcement.remember_verdict(RememberVerdict(KEY, Verdict.ALLOW, 3, 1.5, Watch.NOTED))
-        enforcement.remember_flow(RememberFlow(FLOW, Verdict.DENY, 3, None, exec_id=7))
+        enforcement.remember_flow(RememberFlow(FLOW, Verdict.DENY, 3, None, exec_id=7, tied_to=2))
         enforcement.forget(ForgetVerdicts((KEY,)))
         enforcement.skip_watch(SkipWatch(FLOW, 7))
+        enforcement.set_generation(SetGeneration(4, frozenset({FLOW.local})))
     assert programs.told == [
         (KEY, Verdict.ALLOW, 3, 1_500_000_000, Watch.NOTED),
-        (FLOW, Verdict.DENY, 3, 0, 7, Watch.NONE),
+        (FLOW, Verdict.DENY, 3, 0, 7, Watch.NONE, 2),
         ((KEY,),),
         (FLOW, 7, Verdict.ALLOW),
+        (4, frozenset({FLOW.local})),
     ]
 
 

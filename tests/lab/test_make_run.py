@@ -40,17 +40,33 @@ EARLIER = "tinysnitch: error: of yesterday\n"
 )
 def test_a_daemon_that_does_not_start_is_told_with_its_own_words(tmp_path: Path, said: str, told: str) -> None:
     """Not with those that an earlier one left in the log, and not with a colon and nothing."""
-    (tmp_path / "packaging").mkdir()
-    script = shutil.copy(ROOT / "packaging" / "run.sh", tmp_path / "packaging")
-    commands = tmp_path / ".venv" / "bin"
-    commands.mkdir(parents=True)
-    for name, does in (("tinysnitchd", said), ("tinysnitch", "exit 3")):
-        (commands / name).write_text(f"#!/bin/sh\n{does}\n")
-        (commands / name).chmod(0o755)
     (tmp_path / "log").write_text(EARLIER)
-    environment = {**os.environ, "TINYSNITCH_LOG": str(tmp_path / "log")}
+    assert run_with_daemon(tmp_path, said) == (1, f"tinysnitch: error: the firewall did not start{told}")
+
+
+def run_with_daemon(folder: Path, does: str) -> tuple[int, str]:
+    """The exit status and the first line of the errors."""
+    (folder / "packaging").mkdir()
+    script = shutil.copy(ROOT / "packaging" / "run.sh", folder / "packaging")
+    commands = folder / ".venv" / "bin"
+    commands.mkdir(parents=True)
+    for name, action in (("tinysnitchd", does), ("tinysnitch", "exit 3")):
+        (commands / name).write_text(f"#!/bin/sh\n{action}\n")
+        (commands / name).chmod(0o755)
+    environment = {**os.environ, "TINYSNITCH_LOG": str(folder / "log")}
     ran = subprocess.run([script], env=environment, capture_output=True, text=True, timeout=20 * PATIENCE)
-    assert (ran.returncode, ran.stderr.splitlines()[0]) == (1, f"tinysnitch: error: the firewall did not start{told}")
+    return ran.returncode, ran.stderr.splitlines()[0]
+
+
+@pytest.mark.parametrize(("megabytes", "is_put_aside"), [(63, False), (65, True)])
+def test_a_log_that_has_grown_large_is_put_aside(tmp_path: Path, megabytes: int, is_put_aside: bool) -> None:
+    log, aside = tmp_path / "log", tmp_path / "log.1"
+    log.write_text(EARLIER)
+    os.truncate(log, megabytes << 20)
+    aside.write_text("of the day before")
+    assert run_with_daemon(tmp_path, "echo none")[1].endswith(": none")
+    assert aside.read_bytes().startswith(EARLIER.encode() if is_put_aside else b"of the day before")
+    assert (log.read_bytes() == b"none\n") is is_put_aside
 
 
 def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -230,7 +230,7 @@ def test_two_prompts_race_and_the_first_answer_wins(lab: Lab, pair: Pair) -> Non
         time.sleep(DELAY_S + 0.5)  # the delay itself, and the hand that pressed the key before must let it go
         first.type("oy")
         assert client.communicate(timeout=10 * PATIENCE)[0] == PAGE
-        second.see("answered once by root")
+        second.see("answered yes once by root")
         second.type("n")
     assert [person.leave() for person in people] == [0, 0]
     assert [answer["rule"].split()[0] for answer in daemon.stop_and_tell("answer")] == ["allow", "allow"]

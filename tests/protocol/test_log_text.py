@@ -16,6 +16,8 @@ from tinysnitch.core.records import (
     Record,
     RulesReplaced,
 )
+from tinysnitch.core.rule import Rule
+from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.log_lines import ReadyLine, ask_line_of, log_line_of
 from tinysnitch.protocol.log_text import format_endpoints, format_program, format_text, remarks_on
@@ -29,8 +31,9 @@ def test_a_connection_reads_as_in_2019() -> None:
     assert format_text(log_line_of(decided())) == f"{TIME} {text}"
 
 
-def test_what_no_rule_decided_says_why() -> None:
-    decision = Decision(verdict=Verdict.DENY, reason="no answer within 60 s")
+@pytest.mark.parametrize("rule", [None, parse_rule("ask - - -")])
+def test_what_no_rule_decided_says_why(rule: Rule | None) -> None:
+    decision = Decision(verdict=Verdict.DENY, reason="no answer within 60 s", rule=rule)
     text = format_text(log_line_of(REPLACE(decided(), decision=decision)))
     assert text.endswith("/usr/bin/curl google.com # no answer within 60 s")
 

@@ -163,7 +163,8 @@ def test_what_an_editor_writes_while_the_file_is_parsed_is_not_taken_for_known(
     write(file, f"{line}\n")
 
     def parse_meanwhile(text: str, source: str) -> tuple[list[Rule], list[RuleSyntaxError]]:
-        write(file, f"{line}\ndeny b.example - -\n")
+        if "b.example" not in text:
+            write(file, f"{line}\ndeny b.example - -\n")
         return rule_text.parse_rules(text, source)
 
     with monkeypatch.context() as patch:
@@ -171,6 +172,33 @@ def test_what_an_editor_writes_while_the_file_is_parsed_is_not_taken_for_known(
         assert file.append(GIT) if change == "append" else file.remove(line)
     assert "deny b.example" in text_of(file)
     assert parse_rule("deny b.example - -") in file.read().rules
+
+
+@pytest.mark.parametrize("change", ["append", "remove"])
+def test_what_an_editor_writes_while_ours_is_on_its_way_to_the_disk_stays(
+    file: RulesFile, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    line, sync = "allow a.example 443 tcp", os.fsync
+    write(file, f"{line}\n")
+
+    def sync_meanwhile(fd: int) -> None:
+        sync(fd)
+        if "b.example" not in text_of(file):
+            write(file, f"{line}\ndeny b.example - -\n")
+
+    monkeypatch.setattr(os, "fsync", sync_meanwhile)
+    assert file.append(GIT) if change == "append" else file.remove(line)
+    added = f"{line}\ndeny b.example - -\n{format_rule(GIT)}\n"
+    assert text_of(file) == (added if change == "append" else "deny b.example - -\n")
+
+
+def test_a_file_that_never_rests_is_left_as_it_is(file: RulesFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(file, "")
+    monkeypatch.setattr(os, "fsync", lambda _fd: write(file, text_of(file) + "# more\n"))
+    with pytest.raises(SnitchError, match="something else writes it all the time"):
+        file.save(GIT)
+    assert set(text_of(file).splitlines()) == {"# more"}
+    assert file.unsaved == (GIT,)
 
 
 def test_append_adds_a_rule_once(file: RulesFile) -> None:

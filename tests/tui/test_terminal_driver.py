@@ -19,8 +19,7 @@ class KeyApp(App):
         self.set_timer(0.2, lambda: self._driver.write("listening"))
 
     def on_key(self, event):
-        if event.key != "ctrl+at":
-            self.exit(return_code=ord(event.key[0]))
+        self.exit(return_code=ord(event.key[0]))
 
 app = KeyApp(driver_class=TerminalDriver)
 app.run()

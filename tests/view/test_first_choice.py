@@ -20,6 +20,10 @@ BROWSER = msgspec.structs.replace(
 )
 
 
+def flatpak(*args: str) -> Process:
+    return msgspec.structs.replace(CURL, is_host_file=False, owners=("flatpak:org.browser",), args=args)
+
+
 def python(**changes: object) -> Process:
     itself = "/usr/bin/python3.13"
     fields = {"program": itself, "executable": itself, "args": ("-c", "pass"), "parents": (itself,), **changes}
@@ -43,6 +47,9 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (python(), False),
         (msgspec.structs.replace(CURL, program="/usr/bin/slirp4netns", args=("-c", "4711", "tap0")), True),
         (msgspec.structs.replace(CURL, program="/opt/slirp4netns/curl"), False),
+        (flatpak("-P", "https://shop.test/"), True),
+        (flatpak("-P", "work"), False),
+        (msgspec.structs.replace(CURL, args=("https://shop.test/",)), False),
         (python(program="/opt/a.py", run_by="/usr/bin/python3.13", parents=("/opt/a.py",)), False),
     ],
 )
@@ -58,6 +65,9 @@ def test_arguments_that_will_be_others_next_time_do_not_count(process: Process, 
         (inbound(1900, 61000, protocol=UDP), False),
         (inbound(1900, 40001, protocol=TCP), False),
         (flow_of(1900, port=40001, protocol=UDP), False),
+        *((flow_of(port=port, protocol=UDP), 33434 <= port < 33534) for port in (33433, 33434, 33523, 33533, 33534)),
+        (flow_of(port=33434, protocol=TCP), False),
+        (inbound(33434, 5000, protocol=UDP), False),
     ],
 )
 def test_a_port_that_the_kernel_chose_for_a_moment_does_not_count(flow: Flow, any_port: bool) -> None:

@@ -96,7 +96,9 @@ def _read_sum(path: str) -> str | None:
     """Of the executable; a script's is its interpreter, which is not looked for."""
     try:
         digest = read_sha256(path, os.stat(path).st_ino)
-        with open(path if digest else os.devnull, "rb") as file:
+        if digest is None:  # a pipe, perhaps, which must not be opened
+            return None
+        with open(path, "rb") as file:
             is_script = file.read(2) == b"#!"
     except (OSError, ValueError):
         return None

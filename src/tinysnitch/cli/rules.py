@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import assert_never
 
@@ -32,6 +33,7 @@ from tinysnitch.protocol.messages import (
     RuleWritten,
 )
 
+_MAX_BYTES = 256 << 20  # as much as the daemon reads (store/text_file.py)
 _QUALIFIER_NAME = re.compile("[A-Za-z0-9_-]+=")
 
 
@@ -166,11 +168,18 @@ def _find_reasons_not_to_match(line: str, client: ControlClient) -> Iterator[str
     programs = (rule.program.text if rule.program.kind is ProgramKind.PATH else None, rule.parent)
     yield from (f"there is no file {path}" for path in programs if path is not None and is_missing(path))
     if rule.remote.kind is RemoteKind.LIST:
-        missing = [entry for entry in client.ask(ListLists(), ListEntry) if entry.state is ListState.MISSING]
-        yield from (_present_missing(entry) for entry in missing if entry.list == rule.remote.text)
+        named = [entry for entry in client.ask(ListLists(), ListEntry) if entry.list == rule.remote.text]
+        yield from (_present_unread(entry) for entry in named if _is_unread(entry))
 
 
-def _present_missing(entry: ListEntry) -> str:
+def _is_unread(entry: ListEntry) -> bool:
+    """Not there, or on its way for the first time; while a list is read again the old one holds."""
+    return entry.state is ListState.MISSING or (entry.state is ListState.LOADING and entry.updated is None)
+
+
+def _present_unread(entry: ListEntry) -> str:
+    if entry.state is ListState.LOADING:
+        return f"it holds once the list {entry.path} has been read"
     if entry.problem:
         return f"the list {entry.path} cannot be read: {entry.problem}"
     return f"there is no list {entry.path}"
@@ -268,9 +277,14 @@ def _read(file: str) -> str:
     if file == "-" and sys.stdin is None:
         raise SnitchError("cannot read: standard input is closed", "name a rules file")
     try:
-        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as opened:
+            data = opened.read(_MAX_BYTES + 1)
     except PermissionError as error:
         raise NotPermitted(f"cannot read {file}: {error.strerror}", "run it as root or as its owner") from error
     except OSError as error:
         raise SnitchError(f"cannot read {file}: {error.strerror}", "name a rules file, or - for stdin") from error
+    if len(data) > _MAX_BYTES:
+        raise SnitchError(
+            f"{file} has more than {_MAX_BYTES >> 20} MB", "is it the right file? tinysnitchd takes no more"
+        )
     return data.decode("utf-8", "surrogateescape")

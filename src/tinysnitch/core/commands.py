@@ -82,6 +82,7 @@ class RememberFlow(msgspec.Struct, frozen=True):
     expires_s: float | None
     watch: Watch = Watch.NONE
     exec_id: int = 0  # whom it was decided for; another may use the flow by now. 0: nobody could be named
+    tied_to: int = 0  # what is allowed may leave by this interface alone; 0: by any
 
 
 class ForgetVerdicts(msgspec.Struct, frozen=True):
@@ -92,6 +93,7 @@ class SetGeneration(msgspec.Struct, frozen=True):
     """Make every verdict of another generation stale at once."""
 
     generation: int
+    own_addresses: frozenset[bytes] | None = None  # of this machine from now on; None: as before
 
 
 class ShowPrompt(msgspec.Struct, frozen=True):

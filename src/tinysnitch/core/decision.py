@@ -15,3 +15,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     has_ended: bool = False  # a rule that would take part has ended, and holds again once the clock is set back
     asking: tuple[Rule, ...] = ()  # all that have it asked, where the verdict is ASK
     is_flow_only: bool = False  # a rule that took part tests more than the kernel's cache key: this flow only
+
+
+def deny_unanswered(asked: Decision, reason: str) -> Decision:
+    """The rule that has it asked, if it is one, is told beside the reason."""
+    return Decision(verdict=Verdict.DENY, reason=reason, rule=asked.rule)

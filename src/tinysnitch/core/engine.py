@@ -29,7 +29,7 @@ from tinysnitch.core.commands import (
     WatchProcess,
 )
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.decision import Decision
+from tinysnitch.core.decision import Decision, deny_unanswered
 from tinysnitch.core.dns_talk import DnsTalk, Heard
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow
@@ -142,7 +142,7 @@ class Engine:
         connection = self.connection_of(event.flow, event.attribution, event.interface, now)
         if event.asked_name is not None:
             connection = msgspec.structs.replace(connection, asked_name=event.asked_name)
-        waiter = Waiter(connection, event.cookie, [event.packet_id], event.says_nothing)
+        waiter = Waiter(connection, event.cookie, [event.packet_id], event.says_nothing, event.interface_index)
         cached = self.settlement.find_cached(connection, now)
         decision = cached.decision if cached else self._decide(connection, now)
         if decision.verdict is Verdict.ASK:
@@ -195,15 +195,17 @@ class Engine:
     # Prompts
 
     def _ask(self, waiter: Waiter, decision: Decision, now: Instant) -> Iterator[Command]:
+        waiter.is_tied = decision.is_flow_only
         if self._settings.timeout_s <= 0:
-            denial = Decision(verdict=Verdict.DENY, reason=f"{decision.reason} and nobody is asked")
-            yield from self._settle(waiter, denial, now, basis=Basis.MOMENT)
+            reason = f"{decision.reason} and nobody is asked"
+            yield from self._settle(waiter, deny_unanswered(decision, reason), now, basis=Basis.MOMENT)
             return
         waiter.connection = self.rules.note_asking(waiter.connection, decision)
         prompt = self.prompts.hold(waiter, decision, now)
         if prompt is None:
-            denial = Decision(verdict=Verdict.DENY, reason="too many open questions")
-            yield from self._settle(waiter, denial, now, basis=Basis.MOMENT)
+            yield from self._settle(
+                waiter, deny_unanswered(decision, "too many open questions"), now, basis=Basis.MOMENT
+            )
             return
         if len(prompt.waiters) == 1:
             yield Report(PromptOpened(prompt.prompt_id, waiter.connection, prompt.decision, now.wall_s))
@@ -227,7 +229,7 @@ class Engine:
         for waiter in list(prompt.waiters.values()):
             if event.rule is None or self.rules.would_match(rule, waiter.connection, now):
                 yield from self._follow(waiter, rule, reason, now)
-        yield from self._close_or_update(prompt, reason, now, event.by_uid)
+        yield from self._close_or_update(prompt, _tell_answer(rule, event), now, event.by_uid)
         yield from self._decide_again(now)
 
     def is_answered_by(self, prompt_id: int, rule: Rule, now: Instant) -> bool:
@@ -246,7 +248,7 @@ class Engine:
         decision = Decision(verdict=rule.verdict, reason=reason, rule=rule)
         for flow in list(prompt.waiters):
             yield from self._settle(self.prompts.release(flow)[1], decision, now, basis=Basis.PERSON)
-        yield from self._close_or_update(prompt, reason, now, event.by_uid)
+        yield from self._close_or_update(prompt, _tell_answer(rule, event, " once"), now, event.by_uid)
         for waiter in rest:
             yield from self._ask(waiter, prompt.decision, now)
 
@@ -309,21 +311,21 @@ class Engine:
     def _facts_changed(self, facts: Facts, now: Instant) -> Iterator[Command]:
         self.rules.set_facts(facts)
         self.dns.set_facts(facts)
-        return self._rules_changed(now)
+        return self._rules_changed(now, facts.own_addresses)
 
     def _remove_temporary(self, rules: tuple[Rule, ...], now: Instant) -> Iterator[Command]:
         if self.rules.remove_temporary(rules):
             yield self._keep_temporary()
             yield from self._rules_changed(now)
 
-    def _rules_changed(self, now: Instant) -> Iterator[Command]:
-        yield from self._new_generation()
+    def _rules_changed(self, now: Instant, own_addresses: frozenset[bytes] | None = None) -> Iterator[Command]:
+        yield from self._new_generation(own_addresses)
         yield from self._decide_again(now)
 
-    def _new_generation(self) -> Iterator[Command]:
+    def _new_generation(self, own_addresses: frozenset[bytes] | None = None) -> Iterator[Command]:
         """Make all that the kernel remembers stale at once."""
         self.settlement.clear()
-        yield SetGeneration(self.rules.generation)
+        yield SetGeneration(self.rules.generation, own_addresses)
 
     def _decide_again(self, now: Instant) -> Iterator[Command]:
         """The rules changed: perhaps they decide what waits."""
@@ -357,10 +359,10 @@ class Engine:
         return self._deny_waiters(prompt, reason, now)
 
     def _deny_waiters(self, prompt: OpenPrompt, reason: str, now: Instant) -> Iterator[Command]:
-        decision = Decision(verdict=Verdict.DENY, reason=reason)
+        denial = deny_unanswered(prompt.decision, reason)
         for flow in list(prompt.waiters):
             waiter = self.prompts.release(flow)[1]
-            yield from self._settle(waiter, decision, now, basis=Basis.MOMENT)
+            yield from self._settle(waiter, denial, now, basis=Basis.MOMENT)
         yield from self._close_or_update(prompt, reason, now)
 
     # Names
@@ -381,6 +383,11 @@ class Engine:
             yield from self.settlement.forget_address(address)
         yield PassMessage(event.packet_id)
         yield from self._tell(heard, now)
+
+
+def _tell_answer(rule: Rule, event: ev.AnswerGiven, once: str = "") -> str:
+    """For the others who could have answered."""
+    return f"answered {'yes' if rule.verdict is Verdict.ALLOW else 'no'}{once} by uid {event.by_uid}"
 
 
 def _report_answer(

@@ -21,6 +21,7 @@ class PacketQueued(msgspec.Struct, frozen=True):
     cookie: int = 0  # socket cookie, 0 when no socket is known
     asked_name: str | None = None  # in a DNS question: what it asks for
     says_nothing: bool = False  # a datagram that begins no QUIC: it says no name
+    interface_index: int = 0  # of the interface, whose name may change
 
 
 class QuestionSent(msgspec.Struct, frozen=True):

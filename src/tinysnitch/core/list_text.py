@@ -67,15 +67,16 @@ def parse_list(text: str) -> ListContent:
         elif not _sort_line(line, names, networks):
             bad_lines += 1
             if len(bad) < SHOWN_BAD_LINES:
-                bad.append(BadLine(number, _printable(line)))
+                bad.append(BadLine(number, _shorten(line)))
     return ListContent(
         names=frozenset(names), networks=frozenset(networks), bad_lines=bad_lines, bad_examples=tuple(bad)
     )
 
 
-def _printable(line: str) -> str:
-    text = line.strip()[:_SHOWN_CHARACTERS].encode("ascii", "backslashreplace").decode("ascii")
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+def _shorten(line: str) -> str:
+    """Bytes that are no UTF-8 as they are shown elsewhere. What else is not to be seen is escaped where it is shown."""
+    text = line.strip()[:_SHOWN_CHARACTERS].encode("utf-8", "surrogateescape")
+    return text.decode("utf-8", "backslashreplace")
 
 
 def _find_plain_name(line: str) -> str | None:

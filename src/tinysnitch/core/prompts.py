@@ -92,6 +92,8 @@ class Waiter:
     cookie: int
     packet_ids: list[int]
     says_nothing: bool = False  # its first packet is known to say no name
+    interface_index: int = 0
+    is_tied: bool = False  # on another interface it might not have been asked about
 
     def is_sender_of(self, cookie: int, exec_id: int) -> bool:
         """Whether a further packet of the flow is from this socket, and from no other program that got hold of it."""

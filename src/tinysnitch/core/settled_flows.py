@@ -19,6 +19,7 @@ class SettledFlow(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
     expires_s: float | None  # boot-time seconds, None: as long as its outbound socket
     is_answer: bool  # a person decided this very connection
+    tied_to: int = 0  # the interface that it is decided for; 0: any
     watch: Watch = Watch.NONE
 
 
@@ -29,9 +30,13 @@ class SettledFlows:
     def put(self, flow: Flow, settled: SettledFlow) -> None:
         self._flows.put(flow, settled)
 
-    def find(self, flow: Flow, *, cookie: int, exec_id: int, generation: int, now_s: float) -> SettledFlow | None:
+    def find(
+        self, flow: Flow, *, cookie: int, exec_id: int, interface: int, generation: int, now_s: float
+    ) -> SettledFlow | None:
         settled = self._flows.find(flow)
         if settled is None or settled.cookie != cookie or settled.exec_id != exec_id:
+            return None
+        if settled.tied_to not in (0, interface):
             return None
         if settled.generation != generation and not settled.is_answer:
             return None

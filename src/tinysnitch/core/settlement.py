@@ -93,6 +93,12 @@ def _flow_limit(waiter: Waiter, decision: Decision, now: Instant, basis: Basis) 
     return None if is_socket_of_flow else now.boot_s + FLOW_WITHOUT_SOCKET_S
 
 
+def _find_tie(waiter: Waiter, decision: Decision) -> int:
+    """The interface, where the rules may say something else of another one; 0: none. What comes in cannot choose."""
+    is_tied = (decision.is_flow_only or waiter.is_tied) and waiter.connection.flow.direction is Direction.OUTBOUND
+    return waiter.interface_index if is_tied else 0
+
+
 def _is_conversation(flow: Flow) -> bool:
     """Whether what the kernel noted of the first packet lets further ones go on. Of TCP each SYN is judged."""
     return flow.protocol != TCP and flow.direction is Direction.OUTBOUND
@@ -100,7 +106,7 @@ def _is_conversation(flow: Flow) -> bool:
 
 def _remember_flow(flow: Flow, settled: SettledFlow, generation: int) -> RememberFlow:
     verdict, exec_id = settled.decision.verdict, settled.exec_id
-    return RememberFlow(flow, verdict, generation, settled.expires_s, settled.watch, exec_id)
+    return RememberFlow(flow, verdict, generation, settled.expires_s, settled.watch, exec_id, settled.tied_to)
 
 
 class Settlement:
@@ -115,6 +121,7 @@ class Settlement:
             event.flow,
             cookie=event.cookie,
             exec_id=exec_id_of(event.attribution),
+            interface=event.interface_index,
             generation=generation,
             now_s=now.boot_s,
         )
@@ -146,6 +153,7 @@ class Settlement:
             generation=generation,
             expires_s=_earliest(expires_s, _flow_limit(waiter, decision, now, basis)),
             is_answer=basis is Basis.PERSON,
+            tied_to=_find_tie(waiter, decision),
             watch=watch,
         )
         key = verdict_key_of(connection) if is_by_rules and not decision.is_flow_only else None

@@ -96,7 +96,10 @@ class ControlPeer(asyncio.Protocol):
         self._send()
 
     def close(self) -> None:
-        """End without waiting for a client that does not read."""
+        """Say what happened at the end, behind no reply, and end without waiting for a client that does not read."""
+        is_in_reply = next(self._replies, None) is not None
+        while self._pushes and not (is_in_reply or self._is_paused or self._transport.is_closing()):
+            self._transport.write(self._pushes.popleft())
         if self._transport.get_write_buffer_size():
             self._transport.abort()
         else:
@@ -155,6 +158,7 @@ class ControlPeer(asyncio.Protocol):
     def _end(self, refusal: Refused) -> None:
         """Say why, and close as soon as that is said."""
         self._inbox.clear()
+        self._pushes.clear()
         self._transport.write(encode_frame(refusal))
         self.close()
 

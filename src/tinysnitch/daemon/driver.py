@@ -247,8 +247,8 @@ class Driver:
                 doors.enforcement.drop(packet_id)
             case cmd.ForgetVerdicts():
                 doors.enforcement.forget(command)
-            case cmd.SetGeneration(generation):
-                doors.enforcement.set_generation(generation)
+            case cmd.SetGeneration():
+                doors.enforcement.set_generation(command)
             case cmd.ShowPrompt(prompt):
                 doors.server.push_prompt(prompt)
             case cmd.ClosePrompt():

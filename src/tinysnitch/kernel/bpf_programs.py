@@ -67,7 +67,7 @@ class BpfPrograms:
                 prepare = partial(initialize_settings, folder, netns_cookie, is_scoped)
                 load_pins(folder, cgroup, prepare, is_scoped=is_scoped)
             programs = cls(folder, was_adopted=was_adopted)
-            programs._note_own_addresses()
+            programs._note_own_addresses(read_addresses().own)
             undo.pop_all()
         return programs
 
@@ -112,14 +112,15 @@ class BpfPrograms:
     def generation(self) -> int:
         return self._settings.generation
 
-    def set_generation(self, generation: int) -> None:
-        """Makes all verdicts of other generations stale at once. The facts may be others, too."""
-        self._note_own_addresses()
+    def set_generation(self, generation: int, own_addresses: frozenset[bytes] | None = None) -> None:
+        """Makes all verdicts of other generations stale at once."""
+        if own_addresses is not None:
+            self._note_own_addresses(own_addresses)
         self._settings.generation = generation
 
-    def _note_own_addresses(self) -> None:
+    def _note_own_addresses(self, addresses: frozenset[bytes]) -> None:
         """Before anything is allowed for being of this machine. Those of the link may be others' on another one."""
-        own = frozenset(filterfalse(is_of_link, read_addresses().own))
+        own = frozenset(filterfalse(is_of_link, addresses))
         if own == self._own:
             return
         epoch = (self._settings.own_epoch + 1) & 0xFFFFFFFF
@@ -134,7 +135,7 @@ class BpfPrograms:
         found = self._maps.flows.find(*pack_flow(flow))
         if found is None:
             return None
-        cookie, _expires_ns, exec_id, started_ns, pid, uid, _generation, _verdict = found
+        cookie, _expires_ns, exec_id, started_ns, pid, uid, *_judgement = found
         return FlowEntry(cookie, exec_id, pid, started_ns, uid)
 
     def remember_flow(
@@ -146,40 +147,42 @@ class BpfPrograms:
         *,
         exec_id: int = structs.EXEC_ID_UNKNOWN,
         watch: Watch = Watch.NONE,
+        tied_to: int = 0,
     ) -> bool:
-        """For the socket that the flow was seen with. False: the kernel knows no such flow (any more), or as another
-        program's than the one that is named: its packet is a miss again."""
+        """For the socket that the flow was seen with; what is tied, for one interface alone. False: the kernel knows no
+        such flow (any more), or as another program's than the one that is named: its packet is a miss again."""
         key = pack_flow(flow)
         found = self._maps.flows.find(*key)
         if found is None:
             return False
-        cookie, _expires_ns, noted_id, *rest, _generation, _verdict = found
+        cookie, _expires_ns, noted_id, started_ns, pid, uid, *_judgement = found
         if exec_id not in (structs.EXEC_ID_UNKNOWN, noted_id):
             return False
         if exec_id != structs.EXEC_ID_UNKNOWN:  # else it is all that there can be
             self._settings.set_flow_generation(generation)
-        value = (cookie, expires_ns, noted_id, *rest, generation, self._number_of(verdict, watch))
-        return self._maps.flows.write(key, value)
+        if tied_to:
+            self._settings.set_ties()
+        judgement = generation, self._number_of(verdict, watch), tied_to, 0
+        return self._maps.flows.write(key, (cookie, expires_ns, noted_id, started_ns, pid, uid, *judgement))
 
     def remember_owner(self, flow: Flow, owner: Owner) -> None:
         """For a flow whose owner the kernel's side could not tell: the packet comes around again."""
         key = pack_flow(flow)
         found = self._maps.flows.find(*key)
         if found is not None:
-            cookie, expires_ns, *_owner, generation, verdict = found
-            value = (cookie, expires_ns, *pack_owner(owner), generation, verdict)
-            self._maps.flows.write(key, value)
+            cookie, expires_ns, _exec_id, _started_ns, _pid, _uid, *judgement = found
+            self._maps.flows.write(key, (cookie, expires_ns, *pack_owner(owner), *judgement))
 
     def translate_conversation(self, asked: Flow, answer: Flow) -> bool:
         """Let the answers to what was asked come from another address. False: nothing was, or too long ago."""
         found = self._maps.conversations.find(*pack_conversation_key(asked))
         if found is None:
             return False
-        cookie, exec_id, seen_ns, *judgement, uid, begun_by, is_answered, is_watched, pad = found
+        cookie, exec_id, seen_ns, judged_ns, generation, pid, uid, begun_by, is_answered, *ways = found
         patience_ns = structs.LULL_NS if is_answered else structs.ANSWER_NS
         if begun_by != structs.OUTBOUND or time.monotonic_ns() - seen_ns >= patience_ns:
             return False
-        value = (cookie, exec_id, seen_ns, *judgement, uid, begun_by, 0, is_watched, pad)
+        value = (cookie, exec_id, seen_ns, judged_ns, generation, pid, uid, begun_by, 0, *ways)
         return self._maps.conversations.write(pack_conversation_key(answer), value)
 
     def remember_verdict(
@@ -243,7 +246,7 @@ class BpfPrograms:
 
     def seed_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool:
         """A SYN that it has sent was not ours to judge: what answers that one is welcome."""
-        value = (*pack_owner(owner), remote_port, 1, 1, 0, 0, 0, remote)
+        value = (*pack_owner(owner), remote_port, 1, 1, 0, 0, 0, 0, remote)
         return self._maps.sockets.write((cookie,), value, BPF_NOEXIST)
 
     def withdraw_process(self, pid: int, exec_id: int) -> None:

@@ -51,6 +51,10 @@ class BpfSettings:
         """In this generation a verdict for a flow alone comes before what its program may."""
         self._narrow[_OFFSETS["flow_generation"] // 4] = generation
 
+    def set_ties(self) -> None:
+        """From now on connections may be tied to the interface that they were judged on."""
+        self._narrow[_OFFSETS["has_ties"] // 4] = True
+
     def set_lost_listeners(self, has_lost: bool) -> None:
         self._narrow[_OFFSETS["has_lost_listeners"] // 4] = has_lost
 

@@ -87,7 +87,15 @@ class Layout:
 OWNER = Layout({"exec_id": "Q", "started_ns": "Q", "pid": "I", "uid": "I"})
 OWNED_SOCKET = Layout(
     OWNER.inside("owner")
-    | {"let_go_port": "H", "is_let_go": "B", "boundness": "B", "watch": "B", "is_given": "B", "pad": "H"}
+    | {
+        "let_go_port": "H",
+        "is_let_go": "B",
+        "boundness": "B",
+        "watch": "B",
+        "is_given": "B",
+        "is_tied": "B",
+        "pad": "B",
+    }
     | {"let_go_to": "16s"}
 )
 OWN_KEY = Layout({"address": "16s"})
@@ -106,10 +114,15 @@ FLOW_KEY = Layout(
         "pad": "H",
     }
 )
-FLOW = Layout({"cookie": "Q", "expires_ns": "Q"} | OWNER.inside("owner") | {"generation": "I", "verdict": "I"})
+FLOW = Layout(
+    {"cookie": "Q", "expires_ns": "Q"}
+    | OWNER.inside("owner")
+    | {"generation": "I", "verdict": "I", "interface": "I", "pad": "I"}
+)
 CONVERSATION = Layout(
     {"cookie": "Q", "exec_id": "Q", "seen_ns": "Q", "judged_ns": "Q"}
     | {"generation": "I", "pid": "I", "uid": "I", "begun_by": "B", "is_answered": "B", "is_watched": "B", "is_own": "B"}
+    | {"interface": "I", "pad": "I"}
 )
 VERDICT_KEY = Layout(
     {"exec_id": "Q", "remote": "16s", "uid": "I", "port": "H", "protocol": "B", "direction": "B"},
@@ -129,6 +142,8 @@ SETTINGS = Layout(
         "denied_at": "I",
         "flow_generation": "I",
         "own_epoch": "I",
+        "has_ties": "I",
+        "pad": "I",
     }
 )
 IMAGE = Layout(

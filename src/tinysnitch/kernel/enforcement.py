@@ -5,7 +5,7 @@ programs now know it, and the user's own rules that follow ours still see the pa
 says the same. DNS messages are only looked at and go on from where they are.
 """
 
-from tinysnitch.core.commands import EndWatch, ForgetVerdicts, RememberFlow, RememberVerdict, SkipWatch
+from tinysnitch.core.commands import EndWatch, ForgetVerdicts, RememberFlow, RememberVerdict, SetGeneration, SkipWatch
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.netfilter_rules import ALLOW_BIT, DENY_MARK
@@ -89,15 +89,16 @@ class Enforcement:
                 _to_ns(command.expires_s),
                 exec_id=command.exec_id,
                 watch=command.watch,
+                tied_to=command.tied_to,
             )
 
     def forget(self, command: ForgetVerdicts) -> None:
         if self._programs is not None:
             self._programs.forget_verdicts(command.keys)
 
-    def set_generation(self, generation: int) -> None:
+    def set_generation(self, command: SetGeneration) -> None:
         if self._programs is not None:
-            self._programs.set_generation(generation)
+            self._programs.set_generation(command.generation, command.own_addresses)
 
     def flush(self) -> None:
         """Verdicts go to the kernel in one message a queue, after all that they rest on was written."""

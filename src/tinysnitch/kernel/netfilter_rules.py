@@ -207,7 +207,8 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
                 f"{self._asks('out_guarded')} -j NFQUEUE --queue-num {self.queues[1]}",
                 self._look(),
             ],
-            "STREAM": [f"{self._asks('out_stream')} {self._go('WATCH')}"],
+            "STREAM": [f"{self._asks('out_stream')} {self._go('SHOWN')}"],
+            "SHOWN": [f"{self._asks('out_strayed')} {self._go('JUDGEOUT')}", self._go("WATCH")],
         }
 
     def _outbound(self) -> dict[str, list[str]]:

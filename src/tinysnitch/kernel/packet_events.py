@@ -40,10 +40,17 @@ class PacketEvents:
         packet = parse_packet(queued.payload)
         flow = flow_of(packet, Direction.INBOUND if is_inbound else Direction.OUTBOUND)
         claim = self._attributor.attribute(flow, queued.in_interface)
-        interface = self._find_interface(queued.in_interface if is_inbound else queued.out_interface)
+        index = queued.in_interface if is_inbound else queued.out_interface
         asked_name, says_nothing = (None, False) if is_inbound else _read_datagram(packet, queued.payload)
         return PacketQueued(
-            queued.packet_id, flow, claim.attribution, interface, claim.cookie, asked_name, says_nothing
+            queued.packet_id,
+            flow,
+            claim.attribution,
+            self._find_interface(index),
+            claim.cookie,
+            asked_name,
+            says_nothing,
+            index,
         )
 
     def message_event(self, queued: QueuedPacket) -> QuestionSent | AnswerReceived | DataSent:

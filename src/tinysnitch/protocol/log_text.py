@@ -47,8 +47,8 @@ def _level(line: LogLine) -> str:
 def _tell(line: LogLine, remarks: tuple[str, ...]) -> str:
     match line:
         case ConnectionLine():
-            # What a rule says the rule tells; a comment, since the line before it is as it was in 2019.
-            why = f" # {escape(line.reason)}" if line.rule is None else ""
+            # What a rule decides the rule tells; a comment, since the line before it is as it was in 2019.
+            why = "" if _is_by_rule(line) else f" # {escape(line.reason)}"
             return f"{line.verdict.value} {format_connection(line)}{why}"
         case SaidLine():
             return f"said {format_connection(line)} # {line.remote_address}"
@@ -70,6 +70,11 @@ def _tell(line: LogLine, remarks: tuple[str, ...]) -> str:
             )
         case _:
             assert_never(line)
+
+
+def _is_by_rule(line: ConnectionLine) -> bool:
+    """One that has it asked decides nothing."""
+    return line.rule is not None and line.rule.split(maxsplit=1)[0] == line.verdict.value
 
 
 def what_holds(rules: int) -> str:

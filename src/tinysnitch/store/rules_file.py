@@ -1,7 +1,8 @@
 """The rules file: read whole, changed a line at a time, and watched. Comments and other lines stay as they are."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -34,6 +35,13 @@ allow  @resolvers  53  tcp
 
 
 _GONE, _GONE_HINT = "the file is gone", "write it again; an empty one will do"
+
+
+_ATTEMPTS = 10
+
+
+class _Overtaken(Exception):
+    """The file is another one than was read."""
 
 
 class NoFolder(SnitchError):
@@ -120,27 +128,29 @@ class RulesFile:
             self._unsaved.clear()
 
     def _append(self, rules: tuple[Rule, ...]) -> bool:
-        with self._changing():
-            before, loaded = self._find_stamp(), self.read()
-            new = tuple(rule for rule in rules if rule not in loaded.rules)
-            if not new:
-                return False
-            text = self._get_text()
-            gap = "" if not text or text.endswith("\n") else "\n"
-            lines = "".join(f"{_line_of(rule)}\n" for rule in new)
-            self._replace(text + gap + lines, before, loaded, (*loaded.rules, *new))
+        return self._change(partial(self._append_once, rules))
+
+    def _append_once(self, rules: tuple[Rule, ...]) -> bool:
+        before, loaded = self._find_stamp(), self.read()
+        new = tuple(rule for rule in rules if rule not in loaded.rules)
+        if not new:
+            return False
+        text = self._get_text()
+        gap = "" if not text or text.endswith("\n") else "\n"
+        lines = "".join(f"{_line_of(rule)}\n" for rule in new)
+        self._replace(text + gap + lines, before, loaded, (*loaded.rules, *new))
         return True
 
     def _replace(self, text: str, before: Stamp | None, loaded: LoadedRules, rules: tuple[Rule, ...]) -> None:
-        """What is in the file then is known: of many rules, reading them again would hold verdicts up.
-
-        Unless an editor, which minds no lock, wrote it between `loaded` and `text`.
-        """
-        is_of_one_state = self._find_stamp() == before
-        replace_text(self.path, text)
+        """What is in the file then is known: of many rules, reading them again would hold verdicts up."""
+        replace_text(self.path, text, check=partial(self._check_state, before))
         stamp = self._find_stamp()
-        if stamp and is_of_one_state and not loaded.errors:
+        if stamp and not loaded.errors:
             self._loaded = (stamp, LoadedRules(rules, ()))
+
+    def _check_state(self, before: Stamp | None) -> None:
+        if self._find_stamp() != before:
+            raise _Overtaken
 
     def remove(self, line: str) -> bool:
         """Take out every line that says the same rule, and do not save it later; False when there was none.
@@ -148,17 +158,29 @@ class RulesFile:
         Raises RuleSyntaxError, and SnitchError when the file is gone: what it would say when it is back is not known.
         """
         rule = parse_rule(line)
-        with self._changing():
-            before, loaded, text = self._find_stamp(), self.read(), self._get_text()
-            mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
-            lines = text.removeprefix(mark).split("\n")
-            kept = _lines_without(rule, lines, loaded)
-            if len(kept) < len(lines):
-                left = tuple(other for other in loaded.rules if other != rule)
-                self._replace(mark + "\n".join(kept), before, loaded, left)
+        is_removed = self._change(partial(self._remove_once, rule))
         was_unsaved = rule in self._unsaved
         self._unsaved.pop(rule, None)
-        return was_unsaved or len(kept) < len(lines)
+        return was_unsaved or is_removed
+
+    def _remove_once(self, rule: Rule) -> bool:
+        before, loaded, text = self._find_stamp(), self.read(), self._get_text()
+        mark = BYTE_ORDER_MARK if text.startswith(BYTE_ORDER_MARK) else ""
+        lines = text.removeprefix(mark).split("\n")
+        kept = _lines_without(rule, lines, loaded)
+        if len(kept) == len(lines):
+            return False
+        left = tuple(other for other in loaded.rules if other != rule)
+        self._replace(mark + "\n".join(kept), before, loaded, left)
+        return True
+
+    def _change(self, change: Callable[[], bool]) -> bool:
+        """Anew where an editor, which minds no lock, has written the file since it was read."""
+        with self._changing():
+            for _ in range(_ATTEMPTS):
+                with suppress(_Overtaken):
+                    return change()
+        raise SnitchError(f"{self.path}: something else writes it all the time", "try again once that is done")
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ import fcntl
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -97,10 +97,18 @@ def _open_regular(path: str, flags: int) -> int:
     return fd
 
 
-def replace_text(path: Path, text: str, mode: int = 0o644, *, is_synced: bool = True) -> None:
+def replace_text(
+    path: Path,
+    text: str,
+    mode: int = 0o644,
+    *,
+    is_synced: bool = True,
+    check: Callable[[], None] = lambda: None,
+) -> None:
     """Write the text where the path leads; an existing file keeps its mode and owner, a new one gets `mode`.
 
-    What isn't synced takes no time, and may be cut off or missing after a power cut.
+    What isn't synced takes no time, and may be cut off or missing after a power cut. `check` is called at the last
+    moment; what it raises keeps the file as it is.
     """
     target = Path(os.path.realpath(path))
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
@@ -111,6 +119,7 @@ def replace_text(path: Path, text: str, mode: int = 0o644, *, is_synced: bool = 
             file.flush()
             if is_synced:
                 os.fsync(file.fileno())
+        check()
         os.replace(temporary, target)
     except BaseException:
         with suppress(OSError):

@@ -6,7 +6,9 @@ with these would be asked for at each start. Interpreters and shells run anythin
 gives a rootless container its network is called with the container's process id or the name of its network namespace.
 
 So is a port that the kernel chose, where a program asked all the link over UDP (SSDP, say) and each machine that
-answers is a question of its own: the next time, with browsers two minutes later, it is another port.
+answers is a question of its own: the next time, with browsers two minutes later, it is another port. Likewise one of
+those that traceroute counts up, a port for each probe. And what a flatpak is given to open (`flatpak run ID URL`) is
+another one the next time, while the rule is for all that it runs.
 """
 
 import msgspec
@@ -20,6 +22,8 @@ from tinysnitch.core.verdict import Verdict
 
 FIRST_CHOICE = Choice(verdict=Verdict.ALLOW)  # the verdict comes with the answering key
 _KERNELS_PORTS = range(32768, 61000)  # ip(7), ip_local_port_range
+_PROBED_PORTS = range(33434, 33534)  # traceroute(8): three probes for each of 30 hops, and room for a few more
+_FLATPAK = "flatpak:"  # as core/process.py has owners
 _NETWORK_HELPERS = frozenset({"slirp4netns", "pasta", "pasta.avx2"})  # slirp4netns(1), pasta(1)
 
 
@@ -27,14 +31,24 @@ def choose_first(connection: Connection, usual: Choice) -> Choice:
     process = connection.attribution.process
     if process is None:
         return usual
-    any_args = usual.any_args or _started_itself(process) or process.program.rpartition("/")[2] in _NETWORK_HELPERS
+    is_helper = process.program.rpartition("/")[2] in _NETWORK_HELPERS
+    any_args = usual.any_args or _started_itself(process) or is_helper or _was_given_address(process)
     any_port = usual.any_port or _is_of_the_moment(connection.flow)
     return msgspec.structs.replace(usual, any_args=any_args, any_port=any_port)
 
 
 def _is_of_the_moment(flow: Flow) -> bool:
     """Whether the port will be another one next time."""
-    return flow.direction is Direction.INBOUND and flow.protocol == UDP and flow.local_port in _KERNELS_PORTS
+    if flow.protocol != UDP:
+        return False
+    if flow.direction is Direction.INBOUND:
+        return flow.local_port in _KERNELS_PORTS
+    return flow.remote_port in _PROBED_PORTS
+
+
+def _was_given_address(process: Process) -> bool:
+    is_boxed = not process.is_host_file and any(owner.startswith(_FLATPAK) for owner in process.owners)
+    return is_boxed and any("://" in arg for arg in process.args)
 
 
 def _started_itself(process: Process) -> bool:
