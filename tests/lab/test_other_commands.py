@@ -4,9 +4,9 @@ import pytest
 
 from tests.lab.daemon import BIN
 from tests.lab.lab import Lab
-from tests.lab.patience import read_until
+from tests.lab.patience import PATIENCE, read_until
 from tests.lab.trace import start_trace
-from tests.lab.world import PROGRAMS, WORLD4
+from tests.lab.world import HOST4, PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
@@ -92,8 +92,9 @@ def test_ssh_is_asked_about_by_its_server(lab: Lab) -> None:
     server = lab.spawn(sshd)
     read_until(server, lambda said: "listening" in said[-1])
     daemon = lab.start_daemon("")
-    client = lab.spawn_world(["ssh-keyscan", "-t", "ed25519", "-p", "2222", "10.77.0.2"])
+    patient = ["-T", str(round(5 * PATIENCE))]  # it gives up after 5 s by itself, and is held longer where all is slow
+    client = lab.spawn_world(["ssh-keyscan", *patient, "-t", "ed25519", "-p", "2222", HOST4])
     ask = daemon.wait_ask(direction="inbound")
     assert (ask["program"], ask["local_port"], ask["remote_address"]) == ("/usr/sbin/sshd", 2222, WORLD4)
     daemon.answer(ask, "yes", "--any-args")
-    assert "ssh-ed25519" in client.communicate(timeout=10)[0]
+    assert "ssh-ed25519" in client.communicate(timeout=10 * PATIENCE)[0]
