@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from bench.logging_daemon import LoggingDaemon
 from bench.rows import CONNTRACK, ECHO_PORT, output_rule
 from tests.lab.lab import Lab
+from tests.lab.patience import read_until
 from tests.lab.world import WORLD4
 
 IPERF = "/usr/bin/iperf3"
@@ -93,7 +94,4 @@ def measure_round(lab: Lab, streams: dict[str, Callable[[], float]]) -> Iterator
 
 
 def await_iperf(server: subprocess.Popen[str]) -> None:
-    assert server.stdout
-    while "listening" not in (line := server.stdout.readline()):
-        if not line:
-            raise RuntimeError("iperf3 did not start")
+    read_until(server, lambda said: "listening" in said[-1])

@@ -87,6 +87,7 @@ version=$(find_version)
 [ -n "$version" ] || fail "$SUITE has no linux-image-$KERNEL" "name a suite that has it: make test-kernel SUITE=bookworm KERNEL=6.1"
 unpack_kernel "$version"
 words=("$@")
+.venv/bin/python -m compileall -q src tests # in there nothing is written, and each command would compile all that it imports
 [ $# -gt 0 ] || mapfile -t words < <(printf '%s\n' -m core_lab && grep -rl --include='test_*.py' core_lab tests)
 exchange=$(mktemp -d "$KERNELS/exchange-XXXXXX")
 result=$exchange/result

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.lab import cgroup
+from tests.lab.patience import read_until
 
 PREFIX = "ts-lab-"
 NETNS_FOLDER = Path("/run/netns")
@@ -92,13 +93,8 @@ class Namespaces:
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         self._children.append(server)
-        assert server.stdout
-        said = []
-        for line in server.stdout:
-            said.append(line)
-            if ready in line:
-                return server
-        raise RuntimeError(f"{command} did not start: {''.join(said)}")
+        read_until(server, lambda said: ready in said[-1])
+        return server
 
     def track(self, child: subprocess.Popen[str]) -> None:
         """It is in one of our cgroups and so is killed with them; see that it leaves no zombie."""

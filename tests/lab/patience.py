@@ -1,11 +1,14 @@
 """Waiting. How much slower than a usual machine this one is: an emulated one needs TINYSNITCH_LAB_PATIENCE=20."""
 
 import os
+import subprocess
+import threading
 import time
 from collections.abc import Callable
 
 PATIENCE = float(os.environ.get("TINYSNITCH_LAB_PATIENCE", "1"))
 _WAIT_S = 15.0
+_SILENCE_S = 30.0  # less than a whole test has
 
 
 def wait_until(is_so: Callable[[], object], problem: str = "it does not become so") -> None:
@@ -14,3 +17,22 @@ def wait_until(is_so: Callable[[], object], problem: str = "it does not become s
         if time.monotonic() > deadline:
             raise TimeoutError(problem)
         time.sleep(0.05)
+
+
+def read_until(process: subprocess.Popen[str], is_enough: Callable[[list[str]], object]) -> list[str]:
+    """Its next lines, as many as are enough. One that ends or goes silent before fails, and what it said is shown."""
+    said: list[str] = []
+    reader = threading.Thread(target=_read, args=(process, is_enough, said), daemon=True)
+    reader.start()
+    reader.join(_SILENCE_S * PATIENCE)
+    assert said, f"{process.args} said nothing, exit status {process.poll()}"
+    assert is_enough(said), f"{process.args} said no more than this, exit status {process.poll()}:\n{''.join(said)}"
+    return said
+
+
+def _read(process: subprocess.Popen[str], is_enough: Callable[[list[str]], object], said: list[str]) -> None:
+    assert process.stdout
+    for line in process.stdout:
+        said.append(line)
+        if is_enough(said):
+            return

@@ -11,6 +11,9 @@ pytestmark = [pytest.mark.privileged]
 
 TIMED_OUT = 124  # timeout(1)
 STEADY = str(PROGRAMS / "steady_client.py")
+# A SYN that nobody decides is sent anew after twice as long each time, and given up after two minutes: a successor that
+# takes a minute to start would see none.
+AGAIN = ["--connect-timeout", "20", "--retry", "20", "--retry-delay", "1"]
 
 
 def read_ok(stream: object, count: int) -> None:
@@ -29,7 +32,7 @@ def test_a_killed_daemon_leaves_enforcement_and_is_replaced(lab: Lab) -> None:
     daemon.wait_connection(program="/usr/bin/curl")
     daemon.kill()
     read_ok(steady.stdout, 50)
-    unknown = lab.spawn(["curl", "-sS", f"http://{MORE_WORLD4[0]}/"])
+    unknown = lab.spawn(["curl", "-s", *AGAIN, f"http://{MORE_WORLD4[0]}/"])
     read_ok(steady.stdout, 50)
     assert unknown.poll() is None
     assert lab.run_world(["ss", "-Htan", "src", MORE_WORLD4[0]]).stdout == ""

@@ -8,6 +8,7 @@ import pytest
 
 from tests.lab.daemon import BIN, Daemon
 from tests.lab.lab import Lab
+from tests.lab.patience import read_until
 from tests.lab.test_stop import saved_rules
 from tests.lab.world import WORLD4
 
@@ -103,8 +104,7 @@ def test_the_daemon_may_open_as_many_files_as_it_can(lab: Lab) -> None:
     words = ["--rules", str(folder / "rules"), "--state-dir", str(folder / "state"), "--socket", str(folder / "socket")]
     front = ["prlimit", "--nofile=300:4000", str(BIN / "tinysnitchd"), "--cgroup", str(lab.cgroup)]
     daemon = lab.spawn_outside([*front, *words])
-    assert daemon.stdout
-    assert any(" INFO ready" in line for line in daemon.stdout)
+    read_until(daemon, lambda said: " INFO ready" in said[-1])
     assert limits_of(daemon.pid) == ["4000", "4000"]
     daemon.terminate()
     assert daemon.wait(timeout=20) == 0

@@ -2,14 +2,13 @@
 
 import json
 import shutil
-import subprocess
-import threading
 
 import pytest
 
 from tests.lab.daemon import BIN
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import read_until
+from tests.lab.trace import start_trace
 from tests.lab.world import PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -126,16 +125,15 @@ def test_a_path_in_the_daemons_text(lab: Lab, hostile: str) -> None:
     files = f"--rules {lab.folder}/rules --state-dir {lab.folder}/state --socket {lab.folder}/socket"
     words = [*files.split(), "--cgroup", str(lab.cgroup), "--log", "text"]
     daemon = lab.spawn_outside([str(BIN / "tinysnitchd"), *words])
-    read_until(daemon, "ready")
+    read_until(daemon, lambda said: "ready" in said[-1])
     assert use(lab, hostile) == 7
-    assert_told(read_until(daemon, f"{WORLD4}:80"))
+    assert_told("".join(read_until(daemon, lambda said: f"{WORLD4}:80" in said[-1])))
 
 
 def test_a_path_in_a_trace(lab: Lab, hostile: str) -> None:
-    trace = lab.spawn_outside([str(BIN / "tinysnitch-trace"), "--cgroup", str(lab.cgroup)])
-    read_until(trace, "\n")
+    trace = start_trace(lab)
     assert use(lab, hostile) == 0
-    assert_told(read_until(trace, f"connect tcp {WORLD4}:80"))
+    assert_told("".join(read_until(trace, lambda said: f"connect tcp {WORLD4}:80" in said[-1])))
 
 
 def test_a_path_in_the_summary_of_a_run(lab: Lab, hostile: str) -> None:
@@ -144,16 +142,3 @@ def test_a_path_in_the_summary_of_a_run(lab: Lab, hostile: str) -> None:
     ran = lab.run_outside([str(BIN / "tinysnitch"), *words])
     assert ran.returncode == 7
     assert_told(ran.stderr)
-
-
-def read_until(process: subprocess.Popen[str], text: str) -> str:
-    """Its lines up to the one with this text."""
-    assert process.stdout
-    impatience = threading.Timer(15 * PATIENCE, process.kill)
-    impatience.start()
-    said = [""]
-    while text not in said[-1]:
-        said.append(process.stdout.readline())
-        assert said[-1], said
-    impatience.cancel()
-    return "".join(said)

@@ -4,7 +4,9 @@ import pytest
 
 from tests.lab.daemon import BIN
 from tests.lab.lab import Lab
-from tests.lab.world import PROGRAMS, WORLD4
+from tests.lab.patience import PATIENCE, read_until
+from tests.lab.trace import start_trace
+from tests.lab.world import HOST4, PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
@@ -14,17 +16,14 @@ UDP_CLIENT = str(PROGRAMS / "udp_client.py")
 
 @pytest.mark.core_lab
 def test_trace_prints_what_is_executed_connected_sent_and_bound(lab: Lab) -> None:
-    trace = lab.spawn_outside([str(BIN / "tinysnitch-trace"), "--cgroup", str(lab.cgroup)])
-    assert trace.stdout
-    said = [trace.stdout.readline()]
+    trace = start_trace(lab)
     server = lab.spawn(["/usr/bin/python3", str(PROGRAMS / "tcp_server.py"), "7000"])
     assert server.stdout
     assert server.stdout.readline() == "listening\n"
     lab.run(["/usr/bin/python3", CLIENT, WORLD4, "80"])
     lab.run(["/usr/bin/python3", UDP_CLIENT, WORLD4, "7"])
-    while not all(any(kind in line for line in said) for kind in (" exec ", " bind ", " connect ", " send ")):
-        said.append(trace.stdout.readline())
-        assert said[-1], said
+    kinds = (" exec ", " bind ", " connect ", " send ")
+    said = read_until(trace, lambda lines: all(any(kind in line for line in lines) for kind in kinds))
     assert any(" connect " in line and WORLD4 in line and CLIENT in line for line in said), said
 
 
@@ -91,12 +90,11 @@ def test_ssh_is_asked_about_by_its_server(lab: Lab) -> None:
     ]
     lab.run_outside(["mkdir", "-p", "/run/sshd"])
     server = lab.spawn(sshd)
-    assert server.stdout
-    while "listening" not in server.stdout.readline():
-        assert server.poll() is None
+    read_until(server, lambda said: "listening" in said[-1])
     daemon = lab.start_daemon("")
-    client = lab.spawn_world(["ssh-keyscan", "-t", "ed25519", "-p", "2222", "10.77.0.2"])
+    patient = ["-T", str(round(5 * PATIENCE))]  # it gives up after 5 s by itself, and is held longer where all is slow
+    client = lab.spawn_world(["ssh-keyscan", *patient, "-t", "ed25519", "-p", "2222", HOST4])
     ask = daemon.wait_ask(direction="inbound")
     assert (ask["program"], ask["local_port"], ask["remote_address"]) == ("/usr/sbin/sshd", 2222, WORLD4)
     daemon.answer(ask, "yes", "--any-args")
-    assert "ssh-ed25519" in client.communicate(timeout=10)[0]
+    assert "ssh-ed25519" in client.communicate(timeout=10 * PATIENCE)[0]

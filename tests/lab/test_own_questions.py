@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.daemon import BIN, Daemon, Record
 from tests.lab.lab import DNS_RULE, Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import PATIENCE, read_until
 from tests.lab.person import Person
 from tests.lab.test_ask import columns
 from tests.lab.world import PROGRAMS, WORLD4
@@ -87,15 +87,10 @@ def follow_log(lab: Lab, daemon: Daemon, user: str) -> subprocess.Popen[str]:
     return follower
 
 
-def read_until(follower: subprocess.Popen[str], **fields: object) -> list[Record]:
+def follow_until(follower: subprocess.Popen[str], **fields: object) -> list[Record]:
     """Its lines up to the one that has these fields."""
-    lines: list[Record] = []
-    assert follower.stdout
-    for line in follower.stdout:
-        lines.append(json.loads(line))
-        if fields.items() <= lines[-1].items():
-            return lines
-    raise AssertionError(f"no {fields} in {lines}")
+    lines = read_until(follower, lambda said: fields.items() <= json.loads(said[-1]).items())
+    return [json.loads(line) for line in lines]
 
 
 def assert_alone(lines: list[Record], user: str, ask: Record) -> None:
@@ -108,10 +103,10 @@ def assert_alone(lines: list[Record], user: str, ask: Record) -> None:
 def test_each_reads_of_their_own_connections(waiting: Waiting) -> None:
     lab, daemon, _clients, asks = waiting
     follower = follow_log(lab, daemon, BOB)
-    followed = read_until(follower, event="ask")
+    followed = follow_until(follower, event="ask")
     for user in ("root", ALICE, BOB):
         daemon.answer(asks[user], "no", "--any-args")
-    assert_alone(followed + read_until(follower, event="connection", verdict="deny"), BOB, asks[BOB])
+    assert_alone(followed + follow_until(follower, event="connection", verdict="deny"), BOB, asks[BOB])
     assert_alone(records(daemon.cli("log", "--json", user=ALICE)), ALICE, asks[ALICE])
     assert {line.get("uid") for line in records(daemon.cli("log", "--json"))} >= set(UID.values())
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.lab.daemon import BIN
 from tests.lab.lab import DNS_RULE, Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import PATIENCE, read_until
 from tests.lab.world import PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -48,10 +48,8 @@ def test_others_in_the_namespace_are_not_judged(lab: Lab) -> None:
     (lab.folder / "none").write_text("")
     words = [str(BIN / "tinysnitch"), "run", "--rules", str(lab.folder / "none"), "--", "sh", "-c", script]
     judged = lab.spawn_outside(words, stdin=subprocess.PIPE)
-    assert judged.stdout
     assert judged.stdin
-    while judged.stdout.readline() != "started\n":
-        assert judged.poll() is None
+    read_until(judged, lambda said: said[-1] == "started\n")
     assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).stdout == "welcome to the shop\n"
     assert lab.run_outside(["/usr/bin/python3", CLIENT, WORLD4, "80"]).stdout == "connected\n"
     judged.stdin.write("go\n")
@@ -154,14 +152,13 @@ def test_a_port_that_no_hook_tells_of_is_judged(lab: Lab, kind: str, remote: str
     judged = lab.spawn_outside([*words, "/usr/bin/python3", "-c", PORT_WITHOUT_BIND, kind, remote], subprocess.PIPE)
     assert judged.stdout
     assert judged.stdin
-    port = next(line for line in judged.stdout if line.strip().isdigit()).strip()
+    port = read_until(judged, lambda said: said[-1].strip().isdigit())[-1].strip()
     protocol = "udp" if remote else "tcp"
     visited = lab.run_world(["/usr/bin/python3", "-c", VISIT, kind, port])
     judged.stdin.write(f"{10 * PATIENCE if is_allowed else 0.5}\n")  # what is allowed is sure to come
     judged.stdin.flush()
-    assert next(line for line in judged.stdout if line in ("got\n", "nothing\n")) == (
-        "got\n" if is_allowed else "nothing\n"
-    ), visited.stdout
+    came = read_until(judged, lambda said: said[-1] in ("got\n", "nothing\n"))[-1]
+    assert came == ("got\n" if is_allowed else "nothing\n"), visited.stdout
     judged.stdin.close()
     judged.stdin = None
     assert f"{'allowed' if is_allowed else 'refused'} {protocol} port {port} from {WORLD4} by" in judged.stdout.read()
