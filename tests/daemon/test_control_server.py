@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import socket
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,11 +13,20 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.raw_client import RawClient, kinds, talk
-from tests.daemon.small_desk import ALICE, ROOT, Comers, RunningServer, SmallDesk, make_prompt, running_server
+from tests.daemon.small_desk import (
+    ALICE,
+    ROOT,
+    Comers,
+    RunningServer,
+    SlowNames,
+    SmallDesk,
+    make_prompt,
+    running_server,
+)
 from tinysnitch.core.commands import ClosePrompt
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.prompt import Prompt
-from tinysnitch.daemon.control_permission import Permissions, Right
+from tinysnitch.daemon.control_permission import Right
 from tinysnitch.daemon.control_server import (
     ACCEPTED_AT_ONCE,
     CLOSE_S,
@@ -364,23 +372,6 @@ def test_another_user_is_refused_by_what_the_kernel_says(running: RunningServer)
     assert (refused["type"], refused["exit_code"]) == ("refused", 4)
     assert "group tinysnitch" in refused["hint"]
     assert running.call(running.server.statistics).refused == 1
-
-
-class SlowNames(Permissions):
-    """Of all that come, the first is looked up for as long as told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.may_end = threading.Event()
-        self._are_known = iter([False])
-
-    def is_known(self, uid: int) -> bool:
-        return next(self._are_known, True)
-
-    def find(self, uid: int, gid: int) -> Right | None:
-        if threading.current_thread().daemon:  # the look-up's own
-            assert self.may_end.wait(10)
-        return Right(uid, sees_all=True)
 
 
 def test_who_is_looked_up_keeps_nobody_waiting(tmp_path: Path) -> None:
