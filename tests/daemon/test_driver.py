@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -142,7 +143,9 @@ def test_what_waits_for_a_scan_is_held_and_judged_with_all_that_came_meanwhile(t
 
 
 @pytest.mark.parametrize("is_held", [True, False])
-def test_what_the_kernel_cannot_remember_is_dropped(tmp_path: Path, is_held: bool) -> None:
+def test_what_the_kernel_cannot_remember_is_dropped(
+    tmp_path: Path, is_held: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     """Repeated it would come back here for ever."""
 
     async def run() -> None:
@@ -152,9 +155,8 @@ def test_what_the_kernel_cannot_remember_is_dropped(tmp_path: Path, is_held: boo
             place.driver.feed(AnswerGiven(1, yes(), 0))
             assert {verdict for _packet, verdict in place.queue.sent} == {NfVerdict.DROP}
 
-    logging.disable()
-    asyncio.run(run())
-    logging.disable(logging.NOTSET)
+    with caplog.at_level(logging.CRITICAL):
+        asyncio.run(run())
 
 
 def test_verdicts_that_the_kernel_did_not_take_are_sent_again(
@@ -232,8 +234,11 @@ def test_a_question_ends_by_the_clock_also_in_a_flood(tmp_path: Path, monkeypatc
     asyncio.run(run())
 
 
-def test_what_fails_when_it_is_due_does_not_fill_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_fails_when_it_is_due_does_not_fill_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     async def run() -> None:
+        begun_s = time.monotonic()
         with closing(start(Place(tmp_path, "allow - 443 tcp\n", timeout_s=0.01))) as place:
             place.driver.feed(PacketQueued(1, flow_of(1, port=80), whose()))
             with monkeypatch.context() as broken:
@@ -243,9 +248,8 @@ def test_what_fails_when_it_is_due_does_not_fill_the_loop(tmp_path: Path, monkey
                     place.queue.put(syn(packet_id))
                     await until(lambda number=packet_id: (number, NfVerdict.REPEAT) in place.queue.sent)  # type: ignore[misc]
                 await asyncio.sleep(0.03)
-                assert place.failures.count == 1
+                assert place.failures.count <= 1 + (time.monotonic() - begun_s) / driver.STILL_DUE_S
             await until(lambda: not len(place.engine.prompts))
 
-    logging.disable()
-    asyncio.run(run())
-    logging.disable(logging.NOTSET)
+    with caplog.at_level(logging.CRITICAL):
+        asyncio.run(run())
