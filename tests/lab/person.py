@@ -9,11 +9,15 @@ import time
 
 from tests.lab.patience import PATIENCE
 
+# Written when keys begin to count: the bar of the whole screen, which has words there until then; the one of `--plain`.
+KEYS_COUNT = ("█", "keys: ")
+
 
 class Person:
     """Someone at a terminal of 80x24 in which the command runs."""
 
     def __init__(self, command: list[str], **environment: str) -> None:
+        self.command = command
         self._master, slave = pty.openpty()
         termios.tcsetwinsize(slave, (24, 80))
         self.process = subprocess.Popen(

@@ -5,14 +5,13 @@ A line that no test here knows fails `test_every_line_is_known`.
 
 import shlex
 import subprocess
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.lab.lab import Lab
 from tests.lab.patience import PATIENCE
-from tests.lab.person import Person
+from tests.lab.person import KEYS_COUNT, Person
 from tests.lab.private_machine import PrivateMachine, find_commands
 from tests.lab.test_stop import saved_rules
 from tests.lab.world import WORLD4
@@ -22,7 +21,6 @@ pytestmark = [pytest.mark.privileged]
 
 COMMANDS = find_commands(ROOT / "README.md")
 RUN_ALL, RUN_ONE, TEST = "make run", "make run CMD='curl https://example.com'", "make test"
-DELAY_S = 0.5
 # What each has to print. No question is open and nothing was decided yet.
 PRINTS = {
     "tinysnitch status": "enforcing",
@@ -77,7 +75,7 @@ def test_the_firewall_and_its_prompt_in_one_terminal(lab: Lab, people: list[Pers
     person.see("no questions", timeout_s=30)
     curl = lab.spawn(["curl", "-sS", f"http://{WORLD4}/"])
     person.see("curl wants to reach")
-    time.sleep(DELAY_S + 0.1)  # the delay itself is what must pass
+    person.see(KEYS_COUNT[0])
     person.type("y")
     assert curl.communicate(timeout=10)[0] == "welcome to the shop\n"
     person.type("\x03")
