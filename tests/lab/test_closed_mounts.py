@@ -10,6 +10,7 @@ import pytest
 
 from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.namespaces import user_group
+from tests.lab.patience import WAIT_S
 from tests.lab.world import PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged, pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="no FUSE here")]
@@ -45,7 +46,7 @@ def test_an_answer_makes_a_rule_that_holds(lab: Lab, home: Path) -> None:
     ask = daemon.wait_ask()
     assert ask["program"] == str(program)
     daemon.answer(ask, "yes", "--for", "forever", "--any-args")
-    assert client.wait(timeout=20) == 0
+    assert client.wait(timeout=WAIT_S) == 0
     assert f"allow shop.test 80 tcp {program}\n" in daemon.rules.read_text()
     assert lab.run([str(program), *WORDS], user=USER).returncode == 0
     assert len(daemon.records("ask")) == 1

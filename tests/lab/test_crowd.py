@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.daemon import Daemon, Record
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import WAIT_S
 from tests.lab.world import MORE_WORLD4, PROGRAMS
 
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]
@@ -31,7 +31,7 @@ def start_programs(lab: Lab) -> dict[str, subprocess.Popen[str]]:
 
 def wait_all_held(daemon: Daemon) -> list[Record]:
     """The open questions, once all connections wait in them."""
-    daemon.wait_for_count(lambda record: record["event"] == "ask", PROGRAM_COUNT * len(REMOTES), timeout_s=30)
+    daemon.wait_for_count(lambda record: record["event"] == "ask", PROGRAM_COUNT * len(REMOTES))
     while True:
         asks = daemon.asks()
         if sum(ask["count"] for ask in asks) == PROGRAM_COUNT * len(REMOTES) * EQUAL:
@@ -52,7 +52,7 @@ def test_each_of_two_hundred_is_held_and_answered(lab: Lab) -> None:
         daemon.answer(ask, answer)
         expected[ask["program"], f"{ask['remote_address']}:{ask['remote_port']}"] = answer
     for program, client in clients.items():
-        results = json.loads(client.communicate(timeout=20 * PATIENCE)[0])
+        results = json.loads(client.communicate(timeout=WAIT_S)[0])
         words = {remote: {"yes": "ok", "no": "refused"}[expected[program, remote]] for remote in REMOTES}
         assert results == {f"{remote} {word}": EQUAL for remote, word in words.items()}
     assert daemon.asks() == []

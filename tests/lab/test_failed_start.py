@@ -8,6 +8,7 @@ import pytest
 
 from tests.lab.daemon import BIN, Daemon
 from tests.lab.lab import Lab
+from tests.lab.patience import WAIT_S
 from tests.lab.test_stop import saved_rules
 from tests.lab.world import WORLD4
 
@@ -107,4 +108,4 @@ def test_the_daemon_may_open_as_many_files_as_it_can(lab: Lab) -> None:
     assert any(" INFO ready" in line for line in daemon.stdout)
     assert limits_of(daemon.pid) == ["4000", "4000"]
     daemon.terminate()
-    assert daemon.wait(timeout=20) == 0
+    assert daemon.wait(timeout=WAIT_S) == 0

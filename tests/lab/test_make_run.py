@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import WAIT_S
 from tests.lab.private_machine import PrivateMachine
 from tests.lab.world import WORLD4
 from tests.repo.tree import ROOT
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.privileged]
 )
 def test_the_shells_words_and_its_exit_status_come_through(lab: Lab, command: str, status: int) -> None:
     words = [*PrivateMachine(lab).enter(), "make", "-s", "-o", "setup", "run", f"CMD={command}"]
-    ran = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=40 * PATIENCE)
+    ran = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=WAIT_S)
     assert f"Error {status}" in ran.stderr  # make says it, and ends with 2
     assert ("refused" in ran.stderr) == (WORLD4 in command)
 
@@ -49,14 +49,14 @@ def test_a_daemon_that_does_not_start_is_told_with_its_own_words(tmp_path: Path,
         (commands / name).chmod(0o755)
     (tmp_path / "log").write_text(EARLIER)
     environment = {**os.environ, "TINYSNITCH_LOG": str(tmp_path / "log")}
-    ran = subprocess.run([script], env=environment, capture_output=True, text=True, timeout=20 * PATIENCE)
+    ran = subprocess.run([script], env=environment, capture_output=True, text=True, timeout=WAIT_S)
     assert (ran.returncode, ran.stderr.splitlines()[0]) == (1, f"tinysnitch: error: the firewall did not start{told}")
 
 
 def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     environment = {**os.environ, "TINYSNITCH_LOG": str(tmp_path / "nosuch" / "log")}
     script = ROOT / "packaging" / "run.sh"
-    ran = subprocess.run([script], env=environment, capture_output=True, text=True, timeout=20 * PATIENCE)
+    ran = subprocess.run([script], env=environment, capture_output=True, text=True, timeout=WAIT_S)
     assert (ran.returncode, ran.stderr.splitlines()) == (
         1,
         [

@@ -48,7 +48,7 @@ def press_until_loaded(person: Person, keys: str, client: subprocess.Popen[str])
 def test_a_page_is_a_handful_of_keys(lab: Lab, way: str, keys: str, most: int) -> None:
     daemon = lab.start_daemon(DNS_RULE)
     client = lab.spawn(["/usr/bin/python3", str(PROGRAMS / "page_client.py"), *RESOURCES])
-    asks = daemon.wait_for_count(lambda record: record["event"] == "ask", len(PAGE_NAMES), timeout_s=20)
+    asks = daemon.wait_for_count(lambda record: record["event"] == "ask", len(PAGE_NAMES))
     person = Person([str(BIN / "tinysnitch"), "prompt", "--socket", str(daemon.socket), "--plain"])
     try:
         pressed = press_until_loaded(person, keys, client)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.lab.daemon import BIN, Daemon
 from tests.lab.lab import DNS_RULE, Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import PATIENCE, WAIT_S
 from tests.lab.person import KEYS_COUNT, Person
 from tests.lab.test_hostile_text import COMMAND, HOSTILE
 from tests.lab.toggles import curl, try_toggles
@@ -84,7 +84,7 @@ def test_one_key_lets_the_program_through_and_writes_the_rule(lab: Lab, sit: Sit
     person.see("in the rules file")
     person.type("j")
     person.type("y")
-    assert client.communicate(timeout=10 * PATIENCE)[0] == PAGE
+    assert client.communicate(timeout=WAIT_S)[0] == PAGE
     assert "allow shop.test 80 tcp /usr/bin/curl\n" in daemon.rules.read_text()
     assert person.leave() == 0
 
@@ -102,7 +102,7 @@ def test_what_no_terminal_should_send_is_no_key_and_no_end(lab: Lab, sit: Sit, f
     person.type("f")
     person.see("in the rules file")
     person.type("y")
-    assert client.communicate(timeout=10 * PATIENCE)[0] == PAGE
+    assert client.communicate(timeout=WAIT_S)[0] == PAGE
     assert person.leave() == 0
 
 
@@ -133,7 +133,7 @@ def test_a_rule_edited_by_hand_is_the_one_that_is_written(lab: Lab, sit: Sit, fl
     person.see("*.shop.test - tcp")
     time.sleep(2 * PASTED_S)
     person.type("\r")
-    assert client.communicate(timeout=10 * PATIENCE)[0] == PAGE
+    assert client.communicate(timeout=WAIT_S)[0] == PAGE
     assert daemon.rules.read_text().endswith("allow *.shop.test - tcp\n")
     assert person.leave() == 0
 
@@ -170,7 +170,7 @@ def test_ctrl_z_leaves_the_terminal_to_the_shell_and_fg_asks_anew(lab: Lab, flag
         person.type("n")  # too early: it was out of sight
         person.see(sign)
         person.type("y")
-        assert client.communicate(timeout=10 * PATIENCE)[0] == PAGE
+        assert client.communicate(timeout=WAIT_S)[0] == PAGE
 
 
 @pytest.fixture(name="pair")
@@ -185,7 +185,7 @@ def test_the_countdown_ends_in_deny(lab: Lab, sit: Sit) -> None:
     screen, plain = people = [sit(daemon, []), sit(daemon, ["--plain"])]
     client = lab.spawn(curl())
     plain.see("seconds left, then it is denied")
-    assert "Could not connect" in client.communicate(timeout=20 * PATIENCE)[0]
+    assert "Could not connect" in client.communicate(timeout=WAIT_S)[0]
     for person in people:
         person.see("no answer within 5 s, denied")
     seconds = [int(number) for number in re.findall("([0-9]+) s, then deny", screen.everything)]
@@ -205,7 +205,7 @@ def test_prompts_follow_a_daemon_that_starts_again(lab: Lab, pair: Pair) -> None
     for person in people:
         person.see("waiting for the daemon")
         person.type("yyy")  # the question went with the daemon: a key for it is none for the next
-    assert client.wait(timeout=20 * PATIENCE) == 7
+    assert client.wait(timeout=WAIT_S) == 7
     daemon = lab.restart_daemon(daemon.rules.parent)
     for person in people:
         person.see("no questions")
@@ -213,7 +213,7 @@ def test_prompts_follow_a_daemon_that_starts_again(lab: Lab, pair: Pair) -> None
         client = lab.spawn(curl(name))
         see_question(person, name)
         person.type("y")
-        assert client.communicate(timeout=10 * PATIENCE)[0] == PAGE
+        assert client.communicate(timeout=WAIT_S)[0] == PAGE
     assert [person.leave() for person in people] == [0, 0]
     assert len(daemon.stop_and_tell("answer")) == 2
 
@@ -231,7 +231,7 @@ def test_a_daemon_that_was_killed_is_followed_too(lab: Lab, pair: Pair) -> None:
         person.see(f"curl wants to reach {WORLD4}")  # sent again; names are learned anew
     see_that_keys_count(people[0])
     people[0].type("y")
-    assert client.communicate(timeout=20 * PATIENCE)[0] == PAGE
+    assert client.communicate(timeout=WAIT_S)[0] == PAGE
     people[1].see("by root")
 
 
@@ -242,7 +242,7 @@ def test_two_prompts_race_and_the_first_answer_wins(lab: Lab, pair: Pair) -> Non
         for person in people:
             see_question(person)
         first.type("oy")
-        assert client.communicate(timeout=10 * PATIENCE)[0] == PAGE
+        assert client.communicate(timeout=WAIT_S)[0] == PAGE
         second.see("answered once by root")
         second.type("n")
     assert [person.leave() for person in people] == [0, 0]
@@ -265,7 +265,7 @@ def test_hostile_arguments_steer_no_terminal(lab: Lab, pair: Pair) -> None:
         person.see(back)
     see_that_keys_count(people[0])
     people[0].type("y")
-    assert client.wait(timeout=10 * PATIENCE) == 0
+    assert client.wait(timeout=WAIT_S) == 0
     people[1].see("by root")
     assert [person.leave() for person in people] == [0, 0]
     for person in people:
