@@ -205,6 +205,7 @@ def test_a_port_scan_pushes_nothing_out_of_the_history(lab: Lab) -> None:
     counter = "packets to ports that no program listens on, in the log alone"
     while json.loads(daemon.cli("status", "--json").stdout)["losses"][counter] < 1000 - BURST:
         time.sleep(0.1)
+    daemon.wait_connections(1000)
     assert len(daemon.records("connection")) == 1000
     assert len(daemon.cli("log", "--json").stdout.splitlines()) < BURST + 10
     assert daemon.records("lost") == []

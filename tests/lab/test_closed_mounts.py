@@ -57,7 +57,7 @@ def test_a_pattern_holds_from_start_to_start(lab: Lab, home: Path) -> None:
     for folder in (".mount_App1", ".mount_App2"):
         assert lab.run([str(mount(lab, home / folder)), *WORDS], user=USER).returncode == 0
     assert lab.run([str(mount(lab, home / ".mount_Other")), *WORDS], user=USER).returncode != 0
-    assert [record["verdict"] for record in daemon.records("connection") if record["remote_port"] == 80][-1] == "deny"
+    daemon.wait_connection(remote_port=80, verdict="deny")
 
 
 def test_another_one_mounted_there_in_a_user_namespace(lab: Lab, home: Path) -> None:
