@@ -296,7 +296,7 @@ def test_in_a_terminal_it_draws_takes_a_key_and_puts_the_terminal_back_on_a_sign
                 await until(lambda: b"wants to reach shop.test" in screen)
                 codes = re.findall(rb"\x1b\[([0-9;]*)m", screen)
                 assert {code for one in codes for code in one.split(b";")} <= NO_COLORS
-                await asyncio.sleep(0.6)  # the delay itself is what must pass
+                await until(lambda: "█".encode() in screen)  # keys count
                 os.write(master, b"y")
                 assert (await asyncio.wait_for(daemon.answers.get(), 60))[1].verdict is Verdict.ALLOW
                 process.terminate()
