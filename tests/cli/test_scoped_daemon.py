@@ -46,7 +46,7 @@ def follow(said: list[str]) -> ScopedDaemon:
         daemon = await ScopedDaemon.start([])
         said.append((await daemon.wait_ready()).cgroup)
         daemon.follow(complain)
-        await asyncio.wait_for(ended.wait(), 10)
+        await asyncio.wait_for(ended.wait(), 60)
         await daemon.stop()
         return daemon
 
@@ -144,7 +144,7 @@ def test_it_ends_when_its_starter_is_killed(script: Path) -> None:
         assert starter.stdout
         assert starter.stdout.readline() == "ready\n"
         starter.send_signal(signal.SIGKILL)
-        starter.communicate(timeout=10)
+        starter.communicate(timeout=60)
 
 
 def test_where_the_daemon_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_as_long_as_one_of_its_threads_runs_it_has_not_ended(child: subprocess.P
 
 
 def wait_state(pid: int, state: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while f") {state} " not in Path(f"/proc/{pid}/stat").read_text():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -45,18 +45,18 @@ def start(folder: Path, disposition: signal.Handlers) -> subprocess.Popen[str]:
 def test_ctrl_c_while_importing_ends_it_without_a_word(tmp_path: Path) -> None:
     process = start(tmp_path, signal.SIG_DFL)
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=20) == ("", "")
+    assert process.communicate(timeout=60) == ("", "")
     assert process.returncode == -signal.SIGINT
 
 
 def test_ctrl_c_is_the_commands_own_once_it_is_there(tmp_path: Path) -> None:
-    assert start(tmp_path, signal.SIG_DFL).communicate("\n", timeout=20) == ("True\n", "")
+    assert start(tmp_path, signal.SIG_DFL).communicate("\n", timeout=60) == ("True\n", "")
 
 
 def test_ctrl_c_that_is_ignored_stays_so(tmp_path: Path) -> None:
     process = start(tmp_path, signal.SIG_IGN)
     process.send_signal(signal.SIGINT)
-    assert process.communicate("\n", timeout=20) == ("False\n", "")
+    assert process.communicate("\n", timeout=60) == ("False\n", "")
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -214,7 +214,7 @@ def identity_of(rules: Path, degraded_because: str = "") -> Identity:
 
 
 async def until(is_so: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not is_so():  # noqa: ASYNC110 - the loop itself is what is tested
             await asyncio.sleep(0)
 

@@ -16,7 +16,7 @@ class RawClient:
 
     def __init__(self, running: RunningServer, *requests: Request) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(5)
+        self.socket.settimeout(60)
         self.socket.connect(str(running.path))
         self._lines = self.socket.makefile("rb")
         self.send(*requests)

@@ -83,7 +83,7 @@ class SlowNames(Permissions):
 
     def find(self, uid: int, gid: int) -> Right | None:
         if threading.current_thread().daemon:  # the look-up's own
-            assert self.may_end.wait(10)
+            assert self.may_end.wait(60)
         return Right(uid, sees_all=True)
 
 
@@ -174,10 +174,10 @@ class RunningServer:
 
     def start(self) -> None:
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.server.start(self.path), self._loop).result(5)
+        asyncio.run_coroutine_threadsafe(self.server.start(self.path), self._loop).result(60)
 
     def close(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.server.close(), self._loop).result(5)
+        asyncio.run_coroutine_threadsafe(self.server.close(), self._loop).result(60)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -186,17 +186,17 @@ class RunningServer:
         async def run() -> T:
             return function(*args)
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(5)
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(60)
 
     def wait_until(self, is_so: Callable[[], bool]) -> None:
         """Poll inside the loop until it is so: there is nothing to await from another thread."""
 
         async def poll() -> None:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while not is_so():  # noqa: ASYNC110 - nothing there signals an event
                     await asyncio.sleep(0.001)
 
-        asyncio.run_coroutine_threadsafe(poll(), self._loop).result(6)
+        asyncio.run_coroutine_threadsafe(poll(), self._loop).result(61)
 
 
 @contextmanager

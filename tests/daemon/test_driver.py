@@ -156,7 +156,9 @@ def test_what_waits_for_a_scan_is_held_and_judged_with_all_that_came_meanwhile(t
 
 
 @pytest.mark.parametrize("is_held", [True, False])
-def test_what_the_kernel_cannot_remember_is_dropped(tmp_path: Path, is_held: bool) -> None:
+def test_what_the_kernel_cannot_remember_is_dropped(
+    tmp_path: Path, is_held: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     """Repeated it would come back here for ever."""
 
     async def run() -> None:
@@ -166,12 +168,13 @@ def test_what_the_kernel_cannot_remember_is_dropped(tmp_path: Path, is_held: boo
             place.driver.feed(AnswerGiven(1, yes(), 0))
             assert {verdict for _packet, verdict in place.queue.sent} == {NfVerdict.DROP}
 
-    logging.disable()
-    asyncio.run(run())
-    logging.disable(logging.NOTSET)
+    with caplog.at_level(logging.CRITICAL):
+        asyncio.run(run())
 
 
-def test_what_was_read_to_the_end_is_dropped_where_that_cannot_be_noted(tmp_path: Path) -> None:
+def test_what_was_read_to_the_end_is_dropped_where_that_cannot_be_noted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Without a verdict it would be held for ever; what is sent again is read again."""
 
     async def run() -> None:
@@ -182,9 +185,8 @@ def test_what_was_read_to_the_end_is_dropped_where_that_cannot_be_noted(tmp_path
             assert place.names_queue.sent == [(1, NfVerdict.DROP)]
             assert place.doors.enforcement._shown_marks == {}
 
-    logging.disable()
-    asyncio.run(run())
-    logging.disable(logging.NOTSET)
+    with caplog.at_level(logging.CRITICAL):
+        asyncio.run(run())
 
 
 def test_verdicts_that_the_kernel_did_not_take_are_sent_again(
@@ -262,7 +264,9 @@ def test_a_question_ends_by_the_clock_also_in_a_flood(tmp_path: Path, monkeypatc
     asyncio.run(run())
 
 
-def test_what_fails_when_it_is_due_does_not_fill_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_fails_when_it_is_due_does_not_fill_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     async def run() -> None:
         with closing(start(Place(tmp_path, "allow - 443 tcp\n", timeout_s=0.01))) as place:
             place.driver.feed(PacketQueued(1, flow_of(1, port=80), whose()))
@@ -277,6 +281,5 @@ def test_what_fails_when_it_is_due_does_not_fill_the_loop(tmp_path: Path, monkey
                 assert place.failures.count <= 1 + (read_instant().boot_s - begun_s) / driver.STILL_DUE_S
             await until(lambda: not len(place.engine.prompts))
 
-    logging.disable()
-    asyncio.run(run())
-    logging.disable(logging.NOTSET)
+    with caplog.at_level(logging.CRITICAL):
+        asyncio.run(run())

@@ -23,7 +23,7 @@ class Reader:
         self._has_read.set()
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.count < count:
                 self._has_read.clear()
                 await self._has_read.wait()

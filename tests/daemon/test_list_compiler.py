@@ -82,7 +82,7 @@ def test_closing_ends_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         compiler = ListCompiler()
         compiler.begin(tmp_path / "ads", tmp_path / "out", lambda problem: None)
         await until(lambda: is_written(tmp_path / "pid"))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await compiler.close()
 
     asyncio.run(run())

@@ -42,7 +42,7 @@ def test_old_and_new_ones_are_reported_until_the_end() -> None:
         notes.start()
         assert (await told.get()).pid == OLD.pid
         os.write(watch.writer, b"x")
-        assert (await asyncio.wait_for(told.get(), 10)).program == NEW.executable
+        assert (await asyncio.wait_for(told.get(), 60)).program == NEW.executable
         os.write(watch.writer, b"x")
         notes.stop()
         assert watch.is_closed

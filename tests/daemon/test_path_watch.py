@@ -9,7 +9,7 @@ import pytest
 from tinysnitch.daemon import path_watch
 from tinysnitch.daemon.path_watch import MAX_WATCHED, PathWatch, Watch
 
-TIMEOUT_S = 10
+TIMEOUT_S = 60
 
 
 class Follower:

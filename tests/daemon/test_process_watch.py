@@ -31,7 +31,7 @@ def run(child: subprocess.Popen[bytes], command: WatchProcess, *, is_ended_first
         assert reports.empty()  # never from within the call
         if ends:
             end(child)
-        found = [await asyncio.wait_for(reports.get(), 5)]
+        found = [await asyncio.wait_for(reports.get(), 60)]
         assert watch.turned_away == (process_watch.MAX_WATCHED == 0)
         watch.close()
         return found

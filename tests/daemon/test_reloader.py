@@ -169,7 +169,7 @@ def test_an_answer_by_hand_holds_while_the_file_does_not_load(tmp_path: Path, te
 
 @pytest.mark.parametrize("what", ["replace_file_rules", "set_facts"])
 def test_what_the_engine_fails_at_is_told_and_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, what: str
 ) -> None:
     """Whoever added the rule would believe that it holds."""
     monkeypatch.setattr(reloader, "AGAIN_S", 0.01)
@@ -186,7 +186,6 @@ def test_what_the_engine_fails_at_is_told_and_tried_again(
             place.driver.feed(PacketQueued(1, flow_of(1), whose(uid=0)))
             assert len(place.queue.sent) == 1
 
-    logging.disable()
-    asyncio.run(run())
-    logging.disable(logging.NOTSET)
+    with caplog.at_level(logging.CRITICAL):
+        asyncio.run(run())
     assert told == [f"{reloader.NOT_READ}, the old ones hold", "the rules file loads again"]

@@ -197,7 +197,9 @@ def test_what_cannot_be_written_of_the_one_keeps_the_other_from_nothing(
     asyncio.run(run())
 
 
-def test_what_fails_unforeseen_is_told_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_fails_unforeseen_is_told_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(rule_saver, "AGAIN_S", 0.01)
 
     def fail(_path: Path) -> None:
@@ -214,6 +216,5 @@ def test_what_fails_unforeseen_is_told_and_tried_again(tmp_path: Path, monkeypat
             await until(lambda: place.rules_file.path.read_text() == f"{RULE}\n")
             assert "rule not saved" in place.read_log()
 
-    logging.disable()
-    asyncio.run(run())
-    logging.disable(logging.NOTSET)
+    with caplog.at_level(logging.CRITICAL):
+        asyncio.run(run())

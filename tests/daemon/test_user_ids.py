@@ -23,7 +23,7 @@ class Service:
     def find_uid(self, name: str) -> int | None:
         is_waited_for = threading.current_thread() is threading.main_thread()
         self.asked.append((name, is_waited_for))
-        assert is_waited_for or self.may_answer.acquire(timeout=10)
+        assert is_waited_for or self.may_answer.acquire(timeout=60)
         return self.uids.get(name)
 
 
@@ -37,7 +37,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Service:
 async def rest(users: UserIds, service: Service) -> None:
     """Let all looks come to their end: none may ask the service of another test."""
     service.may_answer.release(100)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while users._is_looking:  # noqa: ASYNC110 - nothing there signals an event
             await asyncio.sleep(0.001)
 
@@ -62,7 +62,7 @@ def test_another_uid_is_told(service: Service) -> None:
         service.uids = {"alice": 1001, "bob": 1002}
         assert users.find([ALICE, BOB]) == {"alice": 1000}
         service.may_answer.release(2)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await changed.wait()
         assert users.find([ALICE, BOB]) == {"alice": 1001, "bob": 1002}
         await rest(users, service)
@@ -80,7 +80,7 @@ def test_what_is_asked_during_a_look_is_looked_up_after_it(service: Service) -> 
         users.find([BOB])
         users.find([BOB])
         service.may_answer.release()  # nobody has the name
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(service.asked) < 3:  # noqa: ASYNC110 - nothing there signals an event
                 await asyncio.sleep(0.001)
             service.uids = {"bob": 1002}

@@ -8,6 +8,7 @@ import pytest
 from tests.evasion.stage import ATTACKER, PYTHON
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
+from tests.lab.patience import WAIT_S
 from tests.lab.world import WORLD4, WORLD6
 from tinysnitch.daemon.counters import KERNEL_LOSSES
 
@@ -124,7 +125,7 @@ def test_it_does_not_leave(lab: Lab, daemon: Daemon, way: str, address: str) -> 
     sent = lab.run([PYTHON, "-c", SEND, way, address, WORLD4], user=ATTACKER)
     assert sent.returncode == 0, sent.stderr
     assert sniffer.stdout.read() == ""
-    sniffer.wait(timeout=10)
+    sniffer.wait(timeout=WAIT_S)
 
 
 # What comes to the group; `x` from outside, as if we had sent it, and `y` from ourselves.
@@ -165,7 +166,7 @@ def test_what_comes_to_a_group_as_if_it_were_ours(lab: Lab, daemon: Daemon) -> N
     member.stdin.write("\n")
     member.stdin.flush()
     assert member.stdout.readline() == "b'y'\n"
-    member.wait(timeout=10)
+    member.wait(timeout=WAIT_S)
 
 
 def test_what_is_another_machines_by_now_is_judged(lab: Lab, daemon: Daemon) -> None:

@@ -66,6 +66,7 @@ def test_a_syn_that_is_held_meanwhile(lab: Lab) -> None:
     assert go_on(evil) == "given"
     daemon.answer(ask, "no")
     assert go_on(evil) not in ("", "0")
+    daemon.wait_connection()
     (record,) = daemon.records("connection")
     assert (record["program"], record["verdict"]) == (ask["program"], "deny")
 

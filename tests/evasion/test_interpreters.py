@@ -12,6 +12,7 @@ import pytest
 
 from tests.evasion.stage import ATTACKER, CONNECT, PORT, PYTHON, TARGET, Stage
 from tests.lab.daemon import Daemon
+from tests.lab.patience import WAIT_S
 from tests.lab.world import WORLD4
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.protocol.messages import ListAsks, PromptShown
@@ -111,7 +112,7 @@ def test_a_script_that_is_exchanged_after_its_start(stage: Stage, change: str) -
         kept.rename(stage.script)
     else:
         stage.script.write_text(honest)
-    client.communicate("\n", timeout=10)
+    client.communicate("\n", timeout=WAIT_S)
     record = stage.next_decision(known)
     assert (record["verdict"], record["program"], client.returncode) == ("deny", str(stage.script), 1)
     assert stage.run(PYTHON, stage.script, *TARGET)["verdict"] == "allow"
@@ -142,7 +143,7 @@ def test_another_file_mounted_over_the_script_of_who_is_gone(stage: Stage) -> No
         stage.daemon.process.send_signal(signal.SIGCONT)
     record = stage.next_decision(known)
     assert (record["verdict"], record["program"]) == ("deny", str(stage.script))
-    assert client.wait(timeout=10) == 1
+    assert client.wait(timeout=WAIT_S) == 1
 
 
 def test_a_bare_name_in_the_scripts_folder_is_the_script(stage: Stage) -> None:
@@ -231,7 +232,7 @@ def test_code_loaded_into_the_honest_program_is_warned_of(stage: Stage, asking: 
     ask = asking.wait_ask(remote_port=8080)
     assert f"started with {name}" in read_warnings(asking)
     asking.answer(ask, "no", "--for", "once")
-    assert client.wait(timeout=10) != 0
+    assert client.wait(timeout=WAIT_S) != 0
 
 
 def read_warnings(daemon: Daemon) -> tuple[str, ...]:

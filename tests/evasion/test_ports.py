@@ -11,7 +11,7 @@ import pytest
 
 from tests.evasion.stage import PYTHON, Stage
 from tests.lab.daemon import Record
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import PATIENCE, WAIT_S
 from tests.lab.world import HOST4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -36,7 +36,7 @@ def receiver(stage: Stage, program: Path, *words: str, user: str | None = None) 
     assert server.stdout.readline() == "listening\n"
     yield server
     server.kill()
-    server.wait(timeout=10)
+    server.wait(timeout=WAIT_S)
 
 
 def visit(stage: Stage, kind: str, port: str) -> Record:
@@ -205,7 +205,7 @@ except OSError:
 
 def talk(stage: Stage, port: str, local: int, word: str, patience_s: float) -> str:
     """Say a word to the port; what is answered within so many seconds."""
-    return stage.lab.run_world([PYTHON, "-c", TALK, HOST4, port, str(local), word, str(patience_s)], 20).stdout
+    return stage.lab.run_world([PYTHON, "-c", TALK, HOST4, port, str(local), word, str(patience_s)]).stdout
 
 
 def test_a_second_user_joins_the_port_of_a_conversation(stage: Stage) -> None:
@@ -296,7 +296,7 @@ def test_a_second_user_gets_the_port_of_a_conversation_that_ended(stage: Stage) 
         record = stage.daemon.wait_connection(direction="inbound", remote_port=7310)
         assert (record["program"], record["verdict"]) == (str(evil), "deny")
         assert_got_nothing(taker)
-    server.wait(timeout=10)
+    server.wait(timeout=WAIT_S)
 
 
 # Takes one visit to the port, then connects from it; what was a connection waits (TIME_WAIT) while its socket is open.
@@ -356,7 +356,7 @@ def test_a_second_user_listens_where_a_connection_of_the_honest_program_was(stag
         record = stage.daemon.wait_connection(direction="inbound", remote_port=7312)
         assert (record["program"], record["verdict"]) == (str(stage.evil_receiver), "deny")
         assert_got_nothing(second)
-    remote.wait(timeout=10)
+    remote.wait(timeout=WAIT_S)
 
 
 def assert_got_nothing(server: subprocess.Popen[str]) -> None:
@@ -397,4 +397,4 @@ def test_a_second_user_who_was_connected_for_a_while(stage: Stage) -> None:
         record = visit(stage, "udp", "7315")
         assert (record["program"], record["verdict"]) == (str(evil), "deny")
         assert_got_nothing(taker)
-    taker.wait(timeout=10)
+    taker.wait(timeout=WAIT_S)

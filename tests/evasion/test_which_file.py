@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.evasion.stage import PYTHON, TARGET, Stage
-from tests.lab.patience import wait_until
+from tests.lab.patience import WAIT_S, wait_until
 
 pytestmark = [pytest.mark.privileged]
 
@@ -127,7 +127,7 @@ def test_a_file_that_changed_under_its_process(stage: Stage, change: str) -> Non
     try:
         client.stdin.write("\n")
         client.stdin.flush()
-        assert client.wait(timeout=10) == 1
+        assert client.wait(timeout=WAIT_S) == 1
         assert stage.next_decision(known)["verdict"] == "deny"
     finally:
         os.replace(saved, stage.honest)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab.namespaces import Namespaces
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import WAIT_S
 
 BIN = Path(sys.executable).parent
 Record = dict[str, Any]
@@ -43,7 +43,7 @@ class Daemon:
         namespaces.track(self.process)
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
-        self.wait_for(lambda record: record["event"] == "rules", timeout_s=60)  # the line behind that with `ready`
+        self.wait_for(lambda record: record["event"] == "rules")  # the line behind that with `ready`
 
     def _read_log(self) -> None:
         assert self.process.stdout
@@ -64,11 +64,11 @@ class Daemon:
     def _decode(self) -> None:
         self._records += map(json.loads, self._lines[len(self._records) :])
 
-    def wait_for(self, is_it: Callable[[Record], bool], timeout_s: float = 10) -> Record:
+    def wait_for(self, is_it: Callable[[Record], bool]) -> Record:
         """The first record that `is_it`, of those logged and those to come."""
-        return self.wait_for_count(is_it, 1, timeout_s)[0]
+        return self.wait_for_count(is_it, 1)[0]
 
-    def wait_for_count(self, is_it: Callable[[Record], bool], count: int, timeout_s: float = 10) -> list[Record]:
+    def wait_for_count(self, is_it: Callable[[Record], bool], count: int) -> list[Record]:
         """The first `count` records that `is_it`."""
         found: list[Record] = []
         looked_at = 0
@@ -81,14 +81,14 @@ class Daemon:
             return len(found) >= count
 
         with self._changed:
-            self._changed.wait_for(lambda: is_enough() or self._is_over, timeout_s * PATIENCE)
+            self._changed.wait_for(lambda: is_enough() or self._is_over, WAIT_S)
         if len(found) < count:
             raise AssertionError(f"{len(found)} of {count} such records; {self.describe()}")
         return found[:count]
 
-    def wait_ask(self, timeout_s: float = 10, **fields: object) -> Record:
+    def wait_ask(self, **fields: object) -> Record:
         """The first question whose fields have these values."""
-        return self.wait_for(lambda record: _matches(record, "ask", fields), timeout_s)
+        return self.wait_for(lambda record: _matches(record, "ask", fields))
 
     def wait_connection(self, **fields: object) -> Record:
         """The first decision whose fields have these values."""
@@ -103,7 +103,7 @@ class Daemon:
         log = "".join(self._lines[-30:])
         return f"exit status {self.process.poll()}, stderr:\n{self._stderr.read_text()}\nlog:\n{log}"
 
-    def cli(self, *words: str, user: str | None = None, timeout_s: float = 20) -> subprocess.CompletedProcess[str]:
+    def cli(self, *words: str, user: str | None = None) -> subprocess.CompletedProcess[str]:
         """`tinysnitch SUBCOMMAND --socket ... REST`, as root or as another user."""
         command = [str(BIN / "tinysnitch"), words[0], "--socket", str(self.socket), *words[1:]]
         return subprocess.run(
@@ -112,7 +112,7 @@ class Daemon:
             capture_output=True,
             text=True,
             errors="surrogateescape",
-            timeout=timeout_s * PATIENCE,
+            timeout=WAIT_S,
         )
 
     def asks(self) -> list[Record]:
@@ -150,8 +150,8 @@ class Daemon:
         self._wait()
 
     def _wait(self) -> int:
-        status = self.process.wait(timeout=20 * PATIENCE)
-        self._reader.join(timeout=10 * PATIENCE)
+        status = self.process.wait(timeout=WAIT_S)
+        self._reader.join(timeout=WAIT_S)
         return status
 
 

@@ -12,7 +12,7 @@ from typing import Self
 
 from tests.lab.daemon import Daemon
 from tests.lab.namespaces import Namespaces
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import PATIENCE, WAIT_S
 from tests.lab.world import WORLD4, World
 
 DNS_RULE = f"allow {WORLD4} 53 udp\n"
@@ -49,7 +49,7 @@ class Lab:
         self._undo.callback(undo)
 
     def run(
-        self, command: list[str], timeout_s: float = 10, user: str | None = None, stdin: str = ""
+        self, command: list[str], timeout_s: float = WAIT_S, user: str | None = None, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Run a client on the host's side to its end."""
         return subprocess.run(
@@ -58,7 +58,7 @@ class Lab:
             capture_output=True,
             text=True,
             errors="surrogateescape",
-            timeout=timeout_s * PATIENCE,
+            timeout=timeout_s,
         )
 
     def spawn(self, command: list[str], user: str | None = None, stdin: int = CLOSED) -> subprocess.Popen[str]:
@@ -69,18 +69,18 @@ class Lab:
         """Start something on the host's side that is not in the judged cgroup."""
         return self._spawn(self.namespaces.enter_host_outside() + command, stdin)
 
-    def run_outside(self, command: list[str], timeout_s: float = 20) -> subprocess.CompletedProcess[str]:
+    def run_outside(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         """Run something on the host's side that is not in the judged cgroup, such as iptables-save."""
-        return self._run(self.namespaces.enter_host_outside() + command, timeout_s)
+        return self._run(self.namespaces.enter_host_outside() + command)
 
-    def run_world(self, command: list[str], timeout_s: float = 10) -> subprocess.CompletedProcess[str]:
+    def run_world(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         """Run a client in the world, for what comes in."""
-        return self._run(self.namespaces.enter_world() + command, timeout_s)
+        return self._run(self.namespaces.enter_world() + command)
 
     def spawn_world(self, command: list[str], stdin: int = CLOSED) -> subprocess.Popen[str]:
         return self._spawn(self.namespaces.enter_world() + command, stdin)
 
-    def start_daemon(self, rules: str | None, *flags: str, timeout_s: float = 60) -> Daemon:
+    def start_daemon(self, rules: str | None, *flags: str, timeout_s: float = 300) -> Daemon:
         """Start tinysnitchd on these rules (None: no file) and wait until it enforces them."""
         folder = self.folder / f"daemon-{next(self._number)}"
         folder.mkdir()
@@ -88,7 +88,7 @@ class Lab:
             (folder / "rules").write_text(rules)
         return self.restart_daemon(folder, *flags, timeout_s=timeout_s)
 
-    def restart_daemon(self, folder: Path, *flags: str, timeout_s: float = 60) -> Daemon:
+    def restart_daemon(self, folder: Path, *flags: str, timeout_s: float = 300) -> Daemon:
         """Start tinysnitchd on the files that an earlier one left in the folder."""
         words = ["--cgroup", str(self.cgroup), "--timeout", str(timeout_s * PATIENCE), *flags]
         daemon = Daemon(self.namespaces, folder, words)
@@ -98,8 +98,8 @@ class Lab:
         )  # on no kernel does a test pass by the weaker way
         return daemon
 
-    def _run(self, command: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, stdin=CLOSED, capture_output=True, text=True, timeout=timeout_s * PATIENCE)
+    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, stdin=CLOSED, capture_output=True, text=True, timeout=WAIT_S)
 
     def _spawn(self, command: list[str], stdin: int) -> subprocess.Popen[str]:
         child = subprocess.Popen(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.lab import cgroup
-from tests.lab.patience import read_until
+from tests.lab.patience import WAIT_S, read_until
 
 PREFIX = "ts-lab-"
 NETNS_FOLDER = Path("/run/netns")
@@ -104,13 +104,13 @@ class Namespaces:
         for child in self._children:
             if child.poll() is None and _has_own_cgroup(child):
                 child.terminate()
-                child.wait(timeout=10)
+                child.wait(timeout=WAIT_S)
         cgroup.remove(self.root_cgroup)
         for child in self._children:
             for stream in (child.stdin, child.stdout, child.stderr):
                 if stream:
                     stream.close()
-            child.wait(timeout=10)
+            child.wait(timeout=WAIT_S)
 
 
 def _has_own_cgroup(child: subprocess.Popen[str]) -> bool:

@@ -7,13 +7,17 @@ import subprocess
 import termios
 import time
 
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import WAIT_S
+
+# Written when keys begin to count: the bar of the whole screen, which has words there until then; the one of `--plain`.
+KEYS_COUNT = ("█", "keys: ")
 
 
 class Person:
     """Someone at a terminal of 80x24 in which the command runs."""
 
     def __init__(self, command: list[str], **environment: str) -> None:
+        self.command = command
         self._master, slave = pty.openpty()
         termios.tcsetwinsize(slave, (24, 80))
         self.process = subprocess.Popen(
@@ -28,19 +32,19 @@ class Person:
         self._is_open = True
         self.everything = ""  # that was ever written
 
-    def see(self, text: str, timeout_s: float = 15) -> None:
+    def see(self, text: str, timeout_s: float = WAIT_S) -> None:
         """Wait until the text is written, and forget everything up to it."""
         self._read_until(text, timeout_s)
         self.seen = self.seen.partition(text)[2]
 
-    def read_line(self, timeout_s: float = 15) -> str:
+    def read_line(self) -> str:
         """What is written from here to the end of the line."""
-        self._read_until("\n", timeout_s)
+        self._read_until("\n", WAIT_S)
         line, _, self.seen = self.seen.partition("\n")
         return line
 
     def _read_until(self, text: str, timeout_s: float) -> None:
-        deadline = time.monotonic() + timeout_s * PATIENCE
+        deadline = time.monotonic() + timeout_s
         while text not in self.seen:
             left = deadline - time.monotonic()
             if left <= 0 or not self._is_open or not select.select([self._master], [], [], left)[0]:
@@ -50,17 +54,17 @@ class Person:
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode(errors="surrogateescape"))
 
-    def leave(self, timeout_s: float = 15) -> int:
+    def leave(self) -> int:
         """Type the key for it; a terminal that nobody reads would keep the prompt."""
         self.type("q")
-        deadline = time.monotonic() + timeout_s * PATIENCE
+        deadline = time.monotonic() + WAIT_S
         while self._is_open and select.select([self._master], [], [], max(0, deadline - time.monotonic()))[0]:
             self._read()
-        return self.process.wait(timeout=10 * PATIENCE)
+        return self.process.wait(timeout=WAIT_S)
 
     def close(self) -> None:
         os.close(self._master)  # hangs the terminal up: the prompt ends
-        self.process.wait(timeout=10 * PATIENCE)
+        self.process.wait(timeout=WAIT_S)
 
     def _read(self) -> None:
         try:

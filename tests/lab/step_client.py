@@ -4,7 +4,7 @@ import select
 import subprocess
 
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import WAIT_S
 from tests.lab.world import PROGRAMS
 
 PROGRAM = str(PROGRAMS / "step_client.py")
@@ -22,15 +22,11 @@ class StepClient:
         self.process.stdin.write(f"{protocol} {address} {port}\n")
         self.process.stdin.flush()
 
-    def result(self, timeout_s: float = 10) -> str:
+    def result(self) -> str:
         assert self.process.stdout
-        assert self.has_result(timeout_s), "the connection neither came through nor was it refused"
+        is_over = select.select([self.process.stdout], [], [], WAIT_S)[0]
+        assert is_over, "the connection neither came through nor was it refused"
         return self.process.stdout.readline().strip()
-
-    def has_result(self, timeout_s: float) -> bool:
-        """Whether the connection that was begun is over, at the latest after this long."""
-        assert self.process.stdout
-        return bool(select.select([self.process.stdout], [], [], timeout_s * PATIENCE)[0])
 
     def connect(self, address: str, port: int, protocol: str = "tcp") -> str:
         """`ok`, or the name of the error."""
@@ -41,4 +37,4 @@ class StepClient:
         """Let the process end by itself."""
         assert self.process.stdin
         self.process.stdin.close()
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=WAIT_S)

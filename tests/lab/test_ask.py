@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.lab.lab import DNS_RULE, Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import PATIENCE, WAIT_S
 from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -32,7 +32,7 @@ def test_with_no_rules_each_connection_waits_for_its_answer(lab: Lab) -> None:
     assert (listed["name"], listed["remote_address"], listed["remote_port"]) == ("shop.test", WORLD4, 80)
     assert (listed["direction"], listed["attribution"], listed["pid"]) == ("outbound", "bpf", curl.pid)
     daemon.answer(listed, "yes", "--for", "forever")
-    assert curl.communicate(timeout=10 * PATIENCE)[0] == PAGE
+    assert curl.communicate(timeout=WAIT_S)[0] == PAGE
     assert RULE.split() in columns(daemon.rules.read_text())
 
 
@@ -40,7 +40,7 @@ def test_what_was_allowed_forever_is_not_asked_again(lab: Lab) -> None:
     daemon = lab.start_daemon(DNS_RULE)
     curl = lab.spawn(CURL)
     daemon.answer(daemon.wait_ask(), "yes", "--for", "forever")
-    assert curl.wait(timeout=10) == 0
+    assert curl.wait(timeout=WAIT_S) == 0
     assert lab.run(CURL).stdout == PAGE
     assert daemon.wait_connection(protocol="tcp", rule=RULE)["verdict"] == "allow"
     assert len(daemon.stop_and_tell("ask")) == 1
@@ -53,7 +53,7 @@ def test_a_question_names_the_rule_that_asks(lab: Lab) -> None:
     ask = daemon.wait_ask(reason="asked by a rule")
     assert [ask["rule"], *(listed["rule"] for listed in daemon.asks())] == [rule, rule]
     daemon.answer(ask, "yes")
-    assert curl.communicate(timeout=10 * PATIENCE)[0] == PAGE
+    assert curl.communicate(timeout=WAIT_S)[0] == PAGE
 
 
 def test_no_number_of_a_question_is_given_twice(lab: Lab) -> None:
@@ -75,7 +75,7 @@ def test_answered_no_the_program_is_refused_at_once(lab: Lab) -> None:
     ask = daemon.wait_ask(name="shop.test")
     daemon.answer(ask, "no", "--for", "forever")
     answered = time.monotonic()
-    output = curl.communicate(timeout=10 * PATIENCE)[0]
+    output = curl.communicate(timeout=WAIT_S)[0]
     assert curl.returncode == 7
     assert "Connection refused" in output
     assert time.monotonic() - answered < 2 * PATIENCE
@@ -106,7 +106,7 @@ def test_the_first_answer_wins(lab: Lab) -> None:
     daemon.answer(ask, "yes")
     late = daemon.cli("answer", str(ask["id"]), "no")
     assert (late.returncode, late.stderr[:19]) == (1, "tinysnitch: error: ")
-    assert curl.communicate(timeout=10 * PATIENCE)[0] == PAGE
+    assert curl.communicate(timeout=WAIT_S)[0] == PAGE
 
 
 def test_with_no_answer_it_is_denied_when_the_time_is_over(lab: Lab) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.lab.daemon import Record
 from tests.lab.lab import Lab
+from tests.lab.patience import WAIT_S
 from tests.lab.test_attribution_inbound import come, visit
 from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
 from tests.lab.world import HOST4, HOST6, PROGRAMS
@@ -56,7 +57,7 @@ class Handover:
         self._write("\n")
         pid = self._read_pid("serving")
         if self.way in BINDER_IS_GONE:
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=WAIT_S)
         return pid
 
     def _write(self, line: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.lab.daemon import Record
 from tests.lab.lab import Lab
+from tests.lab.patience import WAIT_S
 from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
 from tests.lab.world import HOST4, HOST6, MORE_WORLD4, PROGRAMS, WORLD4
 from tinysnitch.daemon.closed_ports import BURST
@@ -42,7 +43,7 @@ def receiver(lab: Lab, *words: str, program: str = RECEIVER) -> Iterator[subproc
     assert server.stdout.readline() == "listening\n"
     yield server
     server.kill()
-    server.wait(timeout=10)
+    server.wait(timeout=WAIT_S)
 
 
 def come(lab: Lab, kind: str, address: str, port: int) -> int:
@@ -144,7 +145,7 @@ used.recv(10)
     port = int(client.stdout.readline())
     record = visit(watched, "udp", HOST4, port)
     assert (record["pid"], record["program"]) == (client.pid, "/usr/bin/python3.13")
-    assert client.wait(timeout=10) == 0
+    assert client.wait(timeout=WAIT_S) == 0
 
 
 @KINDS
@@ -204,6 +205,7 @@ def test_a_port_scan_pushes_nothing_out_of_the_history(lab: Lab) -> None:
     counter = "packets to ports that no program listens on, in the log alone"
     while json.loads(daemon.cli("status", "--json").stdout)["losses"][counter] < 1000 - BURST:
         time.sleep(0.1)
+    daemon.wait_connections(1000)
     assert len(daemon.records("connection")) == 1000
     assert len(daemon.cli("log", "--json").stdout.splitlines()) < BURST + 10
     assert daemon.records("lost") == []

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.daemon import Record
+from tests.lab.patience import WAIT_S
 from tests.lab.watched_lab import PYTHON, WatchedLab
 from tests.lab.world import ECHO_PORT, HOST4, HOST6, PROGRAMS, WORLD4, WORLD6
 
@@ -53,7 +54,7 @@ def test_data_in_a_syn_is_of_who_sends(watched: WatchedLab, address: str) -> Non
     assert server.stdout.readline() == "listening\n"
     record = use(watched, "fast_open", address, 7300)
     server.kill()
-    server.wait(timeout=10)
+    server.wait(timeout=WAIT_S)
     assert (record["program"], record["args"][0], record["remote_address"]) == (SOCKET_USER, "fast_open", address)
 
 

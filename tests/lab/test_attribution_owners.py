@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.patience import WAIT_S
 from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
 from tests.lab.world import PROGRAMS, WORLD4
 
@@ -50,7 +51,7 @@ def test_an_answer_for_a_file_that_a_flatpak_brought_along_is_for_the_flatpak(la
     ask = daemon.wait_ask()
     assert ask["program"] == str(app)
     daemon.answer(ask, "yes", "--for", "forever", "--any-args")
-    assert running.wait(timeout=20) == 0
+    assert running.wait(timeout=WAIT_S) == 0
     assert daemon.rules.read_text() == f"{DNS_RULE}allow user=0 shop.test 80 tcp flatpak:org.example.App\n"
     assert lab.run(client).returncode == 0
     assert len(daemon.records("ask")) == 1

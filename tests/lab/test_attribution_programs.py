@@ -36,7 +36,7 @@ def find(name: str) -> str:
 
 def run_and_find(watched: WatchedLab, command: list[str], port: int) -> Record:
     """What connects to nobody: refused by the world, but seen."""
-    watched.lab.run(["env", f"PATH={PATH}", *command], timeout_s=30)
+    watched.lab.run(["env", f"PATH={PATH}", *command])
     return watched.daemon.wait_connection(remote_port=port)
 
 

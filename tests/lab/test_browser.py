@@ -7,7 +7,7 @@ import pytest
 
 from tests.lab.daemon import BIN, Daemon
 from tests.lab.lab import DNS_RULE, Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import WAIT_S
 from tests.lab.person import Person
 from tests.lab.stubs import start_stub
 from tests.lab.test_page import press_until_loaded
@@ -54,7 +54,7 @@ def open_page(lab: Lab, daemon: Daemon, profile: Path, keys: str) -> tuple[str, 
     try:
         browser = lab.spawn([*browse(profile), PAGE])
         pressed = press_until_loaded(person, keys, browser)
-        return browser.communicate(timeout=60 * PATIENCE)[0], pressed
+        return browser.communicate(timeout=WAIT_S)[0], pressed
     finally:
         person.close()
 
@@ -93,7 +93,7 @@ def test_each_page_is_logged_with_the_name_that_was_asked(lab: Lab, tmp_path: Pa
         "allow localhost - -\nallow localhost - -src\nallow lan 53 -\nallow - 80 tcp\ndeny - - -\n"
     )
     for name, address in PAGES.items():
-        page = lab.run([*browse(tmp_path / "profile"), f"http://{name}/"], timeout_s=60)
+        page = lab.run([*browse(tmp_path / "profile"), f"http://{name}/"])
         assert "welcome to the shop" in page.stdout, f"{page.stderr}\n{daemon.describe()}"
         logged = daemon.wait_connection(name=name, remote_port=80)
         assert (logged["verdict"], "chrom" in Path(logged["program"]).name) == ("allow", True)

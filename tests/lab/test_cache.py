@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import WAIT_S
 from tests.lab.queue_counter import count_queued
 from tests.lab.step_client import PROGRAM, StepClient
 from tests.lab.world import MORE_WORLD4, PROGRAMS, WORLD4, WORLD6
@@ -101,8 +101,8 @@ def test_a_flow_of_ten_thousand_datagrams_costs_one_decision(lab: Lab) -> None:
     flood = lab.spawn([*FLOOD, "10000"], stdin=subprocess.PIPE)
     daemon.wait_connections(1)
     queued = count_queued(lab)
-    flood.communicate("go on\n", timeout=30 * PATIENCE)
-    assert sink.communicate(timeout=20 * PATIENCE)[0] == "10000\n"
+    flood.communicate("go on\n", timeout=WAIT_S)
+    assert sink.communicate(timeout=WAIT_S)[0] == "10000\n"
     assert count_queued(lab) == queued == 1
     assert len(daemon.stop_and_tell("connection")) == 1
 
@@ -111,8 +111,8 @@ def test_what_is_held_until_a_flow_is_decided_costs_no_more_decisions(lab: Lab) 
     """None is lost however late the decision is: they leave in one piece, which net.core.netdev_max_backlog takes."""
     sink = start_sink(lab)
     daemon = lab.start_daemon(f"allow {WORLD4} 9999 udp\n")
-    assert lab.run([*FLOOD, "900"], timeout_s=30).returncode == 0
-    assert sink.communicate(timeout=20 * PATIENCE)[0] == "900\n"
+    assert lab.run([*FLOOD, "900"]).returncode == 0
+    assert sink.communicate(timeout=WAIT_S)[0] == "900\n"
     assert len(daemon.stop_and_tell("connection")) == 1
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.namespaces import user_group
+from tests.lab.patience import WAIT_S
 from tests.lab.world import PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged, pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="no FUSE here")]
@@ -45,7 +46,7 @@ def test_an_answer_makes_a_rule_that_holds(lab: Lab, home: Path) -> None:
     ask = daemon.wait_ask()
     assert ask["program"] == str(program)
     daemon.answer(ask, "yes", "--for", "forever", "--any-args")
-    assert client.wait(timeout=20) == 0
+    assert client.wait(timeout=WAIT_S) == 0
     assert f"allow shop.test 80 tcp {program}\n" in daemon.rules.read_text()
     assert lab.run([str(program), *WORDS], user=USER).returncode == 0
     assert len(daemon.records("ask")) == 1
@@ -56,7 +57,7 @@ def test_a_pattern_holds_from_start_to_start(lab: Lab, home: Path) -> None:
     for folder in (".mount_App1", ".mount_App2"):
         assert lab.run([str(mount(lab, home / folder)), *WORDS], user=USER).returncode == 0
     assert lab.run([str(mount(lab, home / ".mount_Other")), *WORDS], user=USER).returncode != 0
-    assert [record["verdict"] for record in daemon.records("connection") if record["remote_port"] == 80][-1] == "deny"
+    daemon.wait_connection(remote_port=80, verdict="deny")
 
 
 def test_another_one_mounted_there_in_a_user_namespace(lab: Lab, home: Path) -> None:

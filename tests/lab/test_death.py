@@ -3,7 +3,7 @@
 import pytest
 
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import PATIENCE, WAIT_S
 from tests.lab.test_matrix import INBOUND
 from tests.lab.world import HOST4, HOST6, MORE_WORLD4, PROGRAMS, WORLD4
 
@@ -39,11 +39,11 @@ def test_a_killed_daemon_leaves_enforcement_and_is_replaced(lab: Lab) -> None:
 
     successor = lab.restart_daemon(daemon.rules.parent)
     read_ok(steady.stdout, 20)
-    ask = successor.wait_ask(remote_address=MORE_WORLD4[0], timeout_s=15)
+    ask = successor.wait_ask(remote_address=MORE_WORLD4[0])
     assert (ask["program"], ask["attribution"]) == ("/usr/bin/curl", "bpf")
     successor.answer(ask, "yes")
-    assert unknown.communicate(timeout=15 * PATIENCE)[0] == "welcome to the shop\n"
-    assert download.communicate(timeout=20 * PATIENCE)[0] == "3000000"
+    assert unknown.communicate(timeout=WAIT_S)[0] == "welcome to the shop\n"
+    assert download.communicate(timeout=WAIT_S)[0] == "3000000"
 
 
 def test_nothing_comes_in_while_nobody_decides(lab: Lab) -> None:
@@ -56,7 +56,7 @@ def test_nothing_comes_in_while_nobody_decides(lab: Lab) -> None:
     daemon = lab.start_daemon("")
     daemon.kill()
     clients = [lab.spawn_world(["timeout", str(PATIENCE), *visit]) for visit in visits]
-    assert [client.wait(timeout=10 * PATIENCE) for client in clients] == [TIMED_OUT] * len(visits)
+    assert [client.wait(timeout=WAIT_S) for client in clients] == [TIMED_OUT] * len(visits)
     daemon.rules.write_text("allow - - -src\n")
     lab.restart_daemon(daemon.rules.parent)
     assert [lab.run_world(visit).returncode for visit in visits] == [0] * len(visits)

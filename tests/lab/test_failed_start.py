@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.daemon import BIN, Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import read_until
+from tests.lab.patience import WAIT_S, read_until
 from tests.lab.test_stop import saved_rules
 from tests.lab.world import WORLD4
 
@@ -107,4 +107,4 @@ def test_the_daemon_may_open_as_many_files_as_it_can(lab: Lab) -> None:
     read_until(daemon, lambda said: " INFO ready" in said[-1])
     assert limits_of(daemon.pid) == ["4000", "4000"]
     daemon.terminate()
-    assert daemon.wait(timeout=20) == 0
+    assert daemon.wait(timeout=WAIT_S) == 0

@@ -7,7 +7,7 @@ import pytest
 
 from tests.lab.daemon import BIN
 from tests.lab.lab import Lab
-from tests.lab.patience import read_until
+from tests.lab.patience import WAIT_S, read_until
 from tests.lab.trace import start_trace
 from tests.lab.world import PROGRAMS, WORLD4
 
@@ -48,7 +48,7 @@ def _answered(lab: Lab) -> tuple[Lab, str]:
     for words in READERS:
         assert_harmless(daemon.cli(*words).stdout)
     daemon.answer(ask, "yes", "--for", "forever")
-    assert client.wait(timeout=10) == 0
+    assert client.wait(timeout=WAIT_S) == 0
     for words in READERS:
         assert_harmless(daemon.cli(*words).stdout)
     assert daemon.stop() == 0
@@ -111,7 +111,7 @@ def test_a_path_in_commands_and_rules(lab: Lab, hostile: str) -> None:
     ask = daemon.wait_ask(program=hostile)
     assert_told(daemon.cli("asks").stdout)
     daemon.answer(ask, "yes", "--for", "forever")
-    assert client.wait(timeout=10) == 0
+    assert client.wait(timeout=WAIT_S) == 0
     for words in READERS[1:3]:
         assert_told(daemon.cli(*words).stdout)
     assert daemon.rules.read_text().count("\n") == 1

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import PATIENCE, WAIT_S
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import HOST4, HOST6, WORLD4, WORLD6
 
@@ -64,6 +64,6 @@ def test_what_a_connection_sends_goes_where_it_was_judged_to_go(
     assert world.stdout.readline() == "listening\n"
     done = lab.run([PYTHON, "-c", script + SEND, own, hop])  # as root: some kernels ask for CAP_NET_RAW
     assert done.stderr == ""
-    assert world.communicate(timeout=20 * PATIENCE)[0] == ("silence\n" if is_judged else "heard\n")
+    assert world.communicate(timeout=WAIT_S)[0] == ("silence\n" if is_judged else "heard\n")
     if is_judged:
         daemon.wait_for(lambda record: record["event"] == "lost" and record["what"] == "packets not parsed")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import WAIT_S
 from tests.lab.private_machine import PrivateMachine
 from tests.lab.world import WORLD4
 from tests.repo.tree import ROOT
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.privileged]
 )
 def test_the_shells_words_and_its_exit_status_come_through(lab: Lab, command: str, status: int) -> None:
     words = [*PrivateMachine(lab).enter(), "make", "-s", "-o", "setup", "run", f"CMD={command}"]
-    ran = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=40 * PATIENCE)
+    ran = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=WAIT_S)
     assert f"Error {status}" in ran.stderr  # make says it, and ends with 2
     assert ("refused" in ran.stderr) == (WORLD4 in command)
 
@@ -54,7 +54,7 @@ def run_with_daemon(folder: Path, does: str) -> tuple[int, str]:
         (commands / name).write_text(f"#!/bin/sh\n{action}\n")
         (commands / name).chmod(0o755)
     environment = {**os.environ, "TINYSNITCH_LOG": str(folder / "log")}
-    ran = subprocess.run([script], env=environment, capture_output=True, text=True, timeout=20 * PATIENCE)
+    ran = subprocess.run([script], env=environment, capture_output=True, text=True, timeout=WAIT_S)
     return ran.returncode, ran.stderr.splitlines()[0]
 
 
@@ -72,7 +72,7 @@ def test_a_log_that_has_grown_large_is_put_aside(tmp_path: Path, megabytes: int,
 def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     environment = {**os.environ, "TINYSNITCH_LOG": str(tmp_path / "nosuch" / "log")}
     script = ROOT / "packaging" / "run.sh"
-    ran = subprocess.run([script], env=environment, capture_output=True, text=True, timeout=20 * PATIENCE)
+    ran = subprocess.run([script], env=environment, capture_output=True, text=True, timeout=WAIT_S)
     assert (ran.returncode, ran.stderr.splitlines()) == (
         1,
         [

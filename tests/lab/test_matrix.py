@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import PATIENCE, WAIT_S
 from tests.lab.queue_counter import count_waiting
 from tests.lab.world import ECHO_PORT, HOST4, HOST6, PROGRAMS, WORLD4, WORLD6
 
@@ -114,7 +114,7 @@ def test_a_server_that_was_there_before_is_asked_about(lab: Lab) -> None:
     ask = daemon.wait_ask(direction="inbound")
     assert (ask["program"], ask["pid"], ask["local_port"]) == (TCP_SERVER, server.pid, 7000)
     daemon.answer(ask, "yes")
-    assert client.wait(timeout=10) == 0
+    assert client.wait(timeout=WAIT_S) == 0
 
 
 def test_a_port_that_nobody_listens_on_is_no_question(lab: Lab) -> None:
@@ -152,5 +152,5 @@ def test_a_datagram_in_fragments_is_one_question(lab: Lab, address: str, peer: s
     ask = daemon.wait_ask()
     assert (ask["remote_address"], ask["local_port"], ask["program"]) == (peer, int(SERVER_PORT), UDP_ECHO)
     daemon.answer(ask, "yes")
-    assert client.communicate(timeout=10 * PATIENCE)[0] == "4000\n"
+    assert client.communicate(timeout=WAIT_S)[0] == "4000\n"
     assert len(daemon.stop_and_tell("connection")) == 1

@@ -18,7 +18,7 @@ STUBS = ["dnsmasq", "unbound", "systemd-resolved"]
 
 
 def fetch(lab: Lab, url: str, *flags: str) -> int:
-    return lab.run([CURL, "-sS", "-o", "/dev/null", *flags, url], timeout_s=20).returncode
+    return lab.run([CURL, "-sS", "-o", "/dev/null", *flags, url]).returncode
 
 
 def wait_logged(daemon: Daemon, **fields: object) -> Record:
@@ -157,7 +157,7 @@ def test_a_name_that_a_machine_of_the_link_gives_itself(lab: Lab, verdict: str) 
     assert printer.stdout
     assert printer.stdout.readline() == "listening\n"
     daemon = lab.start_daemon(f"allow lan - udp\nallow lan - udp-src\n{verdict} *.local 80 tcp\n")
-    done = lab.run([*program, "ask", HOST4, "printer.local", "80"], timeout_s=30)
+    done = lab.run([*program, "ask", HOST4, "printer.local", "80"])
     assert done.stdout == ("connected\n" if verdict == "allow" else ""), daemon.describe()
     wait_logged(daemon, name="printer.local", verdict=verdict)
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.daemon import BIN, Daemon, Record
 from tests.lab.lab import DNS_RULE, Lab
-from tests.lab.patience import PATIENCE, read_until
+from tests.lab.patience import WAIT_S, read_until
 from tests.lab.person import Person
 from tests.lab.test_ask import columns
 from tests.lab.world import PROGRAMS, WORLD4
@@ -70,7 +70,7 @@ def test_an_answer_holds_for_who_gave_it_alone(waiting: Waiting) -> None:
     told = daemon.cli("answer", str(asks[ALICE]["id"]), "yes", "--for", "forever", "--any-args", user=ALICE)
     assert told.returncode == 0, told.stderr
     assert told.stdout == f"allow user={UID[ALICE]} shop.test 80 tcp /usr/bin/curl\n"
-    assert clients[ALICE].communicate(timeout=10 * PATIENCE)[0] == PORTAL
+    assert clients[ALICE].communicate(timeout=WAIT_S)[0] == PORTAL
     assert told.stdout.split() in columns(daemon.rules.read_text())
     assert lab.run(curl(ALICE), user=ALICE).stdout == PORTAL
     lab.spawn(curl(ALICE), user=BOB)
@@ -157,7 +157,7 @@ def say(lab: Lab, daemon: Daemon, user: str, *requests: object) -> list[Record]:
         input=frames,
         capture_output=True,
         text=True,
-        timeout=20 * PATIENCE,
+        timeout=WAIT_S,
     )
     return records(told)
 
@@ -188,7 +188,7 @@ def test_a_user_gets_everything_when_root_says_so(lab: Lab) -> None:
     client = lab.spawn(curl("root"))
     ask = daemon.wait_ask(uid=0)
     assert daemon.cli("answer", str(ask["id"]), "yes", "--for", "forever", "--any-args", user=ALICE).returncode == 0
-    assert client.communicate(timeout=10 * PATIENCE)[0] == PORTAL
+    assert client.communicate(timeout=WAIT_S)[0] == PORTAL
     assert ["allow", "n1.cdn.test", "80", "tcp", "/usr/bin/curl"] in columns(daemon.rules.read_text())
     assert daemon.cli("asks", user=BOB).returncode == 4
 
@@ -216,7 +216,7 @@ def test_prompts_race_and_who_may_not_see_it_sees_nothing(lab: Lab, people: list
     alice.type("fj")
     alice.see(f"rule: allow user={UID[ALICE]} shop.test 80 tcp /usr/bin/curl\r\n")
     alice.type("y")
-    assert client.communicate(timeout=10 * PATIENCE)[0] == PORTAL
+    assert client.communicate(timeout=WAIT_S)[0] == PORTAL
     root.see(f"answered by {ALICE}")
     lab.spawn(curl(BOB), user=BOB)
     bob.see("one question: curl wants to reach n0.page.test")

@@ -7,6 +7,7 @@ import pytest
 
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
+from tests.lab.patience import WAIT_S
 from tests.lab.watched_lab import PYTHON
 
 pytestmark = [pytest.mark.privileged]
@@ -52,7 +53,7 @@ def test_whoever_sends_is_named_once_however_short_it_lives(lab: Lab) -> None:
     daemon = lab.start_daemon("")
     for _ in range(2):
         sender = start(lab, SENDER)
-        assert sender.wait(timeout=10) == 0
+        assert sender.wait(timeout=WAIT_S) == 0
         wait_note(daemon, sender)
     assert len(daemon.records("packet_socket")) == 2
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.daemon import BIN, Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import read_until
+from tests.lab.patience import WAIT_S, read_until
 from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -112,6 +112,6 @@ def test_malformed_frames_do_no_harm_to_others(lab: Lab) -> None:
         send_frame(daemon, frame)
     assert [open_ask["id"] for open_ask in daemon.asks()] == [ask["id"]]
     daemon.answer(ask, "yes")
-    assert curl.wait(timeout=10) == 0
+    assert curl.wait(timeout=WAIT_S) == 0
     read_until(follower, lambda said: '"event":"answer"' in said[-1])
     assert daemon.process.poll() is None

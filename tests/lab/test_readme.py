@@ -5,14 +5,13 @@ A line that no test here knows fails `test_every_line_is_known`.
 
 import shlex
 import subprocess
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE
-from tests.lab.person import Person
+from tests.lab.patience import WAIT_S
+from tests.lab.person import KEYS_COUNT, Person
 from tests.lab.private_machine import PrivateMachine, find_commands
 from tests.lab.test_stop import saved_rules
 from tests.lab.world import WORLD4
@@ -22,7 +21,6 @@ pytestmark = [pytest.mark.privileged]
 
 COMMANDS = find_commands(ROOT / "README.md")
 RUN_ALL, RUN_ONE, TEST = "make run", "make run CMD='curl https://example.com'", "make test"
-DELAY_S = 0.5
 # What each has to print. No question is open and nothing was decided yet.
 PRINTS = {
     "tinysnitch status": "enforcing",
@@ -64,9 +62,7 @@ def test_the_commands_work_one_after_the_other(lab: Lab) -> None:
     machine = PrivateMachine(lab)
     machine.start_daemon()
     for command in (line for line in COMMANDS if line in PRINTS):
-        done = subprocess.run(
-            [*machine.enter(), "sh", "-c", command], capture_output=True, text=True, timeout=30 * PATIENCE
-        )
+        done = subprocess.run([*machine.enter(), "sh", "-c", command], capture_output=True, text=True, timeout=WAIT_S)
         assert (done.returncode, PRINTS[command] in done.stdout) == (0, True), (command, done.stdout, done.stderr)
         assert "error" not in done.stderr, command
 
@@ -74,15 +70,15 @@ def test_the_commands_work_one_after_the_other(lab: Lab) -> None:
 def test_the_firewall_and_its_prompt_in_one_terminal(lab: Lab, people: list[Person]) -> None:
     before = traces(lab)
     people.append(person := Person([*PrivateMachine(lab).enter(), *without_setup(RUN_ALL)]))
-    person.see("no questions", timeout_s=30)
+    person.see("no questions")
     curl = lab.spawn(["curl", "-sS", f"http://{WORLD4}/"])
     person.see("curl wants to reach")
-    time.sleep(DELAY_S + 0.1)  # the delay itself is what must pass
+    person.see(KEYS_COUNT[0])
     person.type("y")
-    assert curl.communicate(timeout=10)[0] == "welcome to the shop\n"
+    assert curl.communicate(timeout=WAIT_S)[0] == "welcome to the shop\n"
     person.type("\x03")
-    person.see("tinysnitch is off", timeout_s=20)
-    assert person.process.wait(timeout=20) == 0
+    person.see("tinysnitch is off")
+    assert person.process.wait(timeout=WAIT_S) == 0
     assert traces(lab) == before
     assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0
 
@@ -90,19 +86,19 @@ def test_the_firewall_and_its_prompt_in_one_terminal(lab: Lab, people: list[Pers
 def test_one_command_in_a_terminal(lab: Lab, people: list[Person]) -> None:
     before = traces(lab)
     people.append(person := Person([*PrivateMachine(lab).enter(), *without_setup(RUN_ONE)]))
-    person.see("curl wants to reach example.com", timeout_s=30)
+    person.see("curl wants to reach example.com")
     person.see("y allow")
     person.type("y")
     person.see("welcome to the shop")
     person.see("allowed tcp example.com:443")
-    assert person.process.wait(timeout=20) == 0
+    assert person.process.wait(timeout=WAIT_S) == 0
     assert traces(lab) == before
 
 
 def test_the_firewall_goes_when_its_terminal_is_closed(lab: Lab) -> None:
     before = traces(lab)
     person = Person([*PrivateMachine(lab).enter(), *without_setup(RUN_ALL)])
-    person.see("no questions", timeout_s=30)
+    person.see("no questions")
     person.close()
     assert traces(lab) == before
 
@@ -110,14 +106,14 @@ def test_the_firewall_goes_when_its_terminal_is_closed(lab: Lab) -> None:
 @pytest.mark.parametrize("command", [RUN_ALL, RUN_ONE])
 def test_without_root_it_says_what_is_missing(lab: Lab, command: str) -> None:
     words = [*PrivateMachine(lab).enter("nobody"), *without_setup(command)]
-    refused = subprocess.run(words, capture_output=True, text=True, timeout=30 * PATIENCE)
+    refused = subprocess.run(words, capture_output=True, text=True, timeout=WAIT_S)
     assert refused.returncode != 0
     assert "tinysnitch: hint: call it as root: sudo make run" in refused.stderr
 
 
 def test_setup_without_root_says_what_is_missing(lab: Lab) -> None:
     words = [*PrivateMachine(lab).enter("nobody"), str(ROOT / "packaging" / "setup.sh"), "run"]
-    refused = subprocess.run(words, capture_output=True, text=True, timeout=30 * PATIENCE)
+    refused = subprocess.run(words, capture_output=True, text=True, timeout=WAIT_S)
     assert refused.returncode != 0
     assert "root" in refused.stderr
 

@@ -35,7 +35,7 @@ def run_twice(lab: Lab, command: list[str]) -> list[str]:
     rules = answer_all(daemon, first)
     assert first.returncode == 0, first.communicate()[0]
     asked = len(daemon.records("ask"))
-    again = lab.run(command, timeout_s=30)
+    again = lab.run(command)
     assert again.returncode == 0, again.stderr
     assert len(daemon.records("ask")) == asked == len(rules)
     return rules
@@ -55,6 +55,7 @@ def test_apt_asks_for_each_source_as_its_method(lab: Lab) -> None:
 def test_apt_may_be_let_go_by_its_parent(lab: Lab) -> None:
     daemon = lab.start_daemon(f"{RESOLVERS}allow parent={find('apt-get')} - 80 tcp\n", timeout_s=0)
     assert lab.run(["apt-get", *_apt_options(lab), "-o", "APT::Update::Error-Mode=any", "update"]).returncode == 0
+    daemon.wait_connection(remote_port=80)
     assert {record["uid"] for record in daemon.records("connection") if record["remote_port"] == 80} != {0}
 
 

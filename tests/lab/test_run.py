@@ -6,7 +6,7 @@ import pytest
 
 from tests.lab.daemon import BIN
 from tests.lab.lab import DNS_RULE, Lab
-from tests.lab.patience import PATIENCE, read_until
+from tests.lab.patience import PATIENCE, WAIT_S, read_until
 from tests.lab.world import PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -18,7 +18,7 @@ def run(lab: Lab, rules: str, command: list[str]) -> subprocess.CompletedProcess
     """`tinysnitch run --rules FILE -- COMMAND` on the host's side."""
     (lab.folder / "run-rules").write_text(rules)
     words = [str(BIN / "tinysnitch"), "run", "--rules", str(lab.folder / "run-rules"), "--", *command]
-    return lab.run_outside(words, timeout_s=60)
+    return lab.run_outside(words)
 
 
 @pytest.mark.core_lab
@@ -55,7 +55,7 @@ def test_others_in_the_namespace_are_not_judged(lab: Lab) -> None:
     judged.stdin.write("go\n")
     judged.stdin.close()
     judged.stdin = None
-    assert judged.wait(timeout=20) == 7
+    assert judged.wait(timeout=WAIT_S) == 7
 
 
 # An /etc of its own, without a rules file.

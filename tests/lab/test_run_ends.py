@@ -11,6 +11,7 @@ import pytest
 from tests.lab import cgroup
 from tests.lab.daemon import BIN
 from tests.lab.lab import Lab
+from tests.lab.patience import WAIT_S
 from tests.lab.test_stop import saved_rules
 from tests.lab.world import WORLD4
 from tinysnitch.core.errors import NotPermitted
@@ -63,7 +64,7 @@ def test_signals_are_for_the_command_and_the_firewall_goes_last(lab: Lab, number
     before = traces(lab)
     judged = start(lab, WAITS)
     judged.send_signal(number)
-    assert "told\n" in judged.communicate(timeout=20)[0]
+    assert "told\n" in judged.communicate(timeout=WAIT_S)[0]
     assert judged.returncode == 9
     assert traces(lab) == before
 
@@ -71,7 +72,7 @@ def test_signals_are_for_the_command_and_the_firewall_goes_last(lab: Lab, number
 def test_what_the_command_leaves_running_is_ended(lab: Lab) -> None:
     before = traces(lab)
     judged = start(lab, "setsid sleep 600 & echo started; exit 3")
-    assert judged.wait(timeout=20) == 3
+    assert judged.wait(timeout=WAIT_S) == 3
     assert traces(lab) == before
 
 
@@ -99,7 +100,7 @@ def test_a_firewall_that_dies_is_told_at_once_and_lets_nothing_through(lab: Lab)
     assert judged.stdout
     assert "the firewall ended before the command" in judged.stdout.readline()
     (lab.folder / "fifo").write_text("go\n")
-    assert "welcome" not in judged.communicate(timeout=20)[0]
+    assert "welcome" not in judged.communicate(timeout=WAIT_S)[0]
     assert judged.returncode != 0
     assert not cgroup_of(daemon).exists()
     assert traces(lab) == before
@@ -109,7 +110,7 @@ def test_nobody_takes_over_from_the_firewall_of_one_command(lab: Lab) -> None:
     before = traces(lab)
     judged = start(lab, WAITS)
     os.kill(daemon_of(judged), signal.SIGUSR1)
-    judged.communicate(timeout=20)
+    judged.communicate(timeout=WAIT_S)
     assert traces(lab) == before
 
 
@@ -154,7 +155,7 @@ def test_a_firewall_that_is_killed_at_its_start_leaves_nothing(lab: Lab) -> None
     judged, daemon = start_building(lab)
     stop_half_way(lab, daemon, before)
     os.kill(daemon, signal.SIGKILL)
-    assert "the command was not run" in judged.communicate(timeout=20)[0]
+    assert "the command was not run" in judged.communicate(timeout=WAIT_S)[0]
     assert not cgroup_of(daemon).exists()
     assert traces(lab) == before
 
@@ -195,4 +196,4 @@ def test_with_a_wrong_rule_nothing_runs(lab: Lab, flags: list[str]) -> None:
 
 def test_its_input_is_the_commands(lab: Lab) -> None:
     judged = lab.spawn_outside(words(lab, "cat"), stdin=subprocess.PIPE)
-    assert judged.communicate("data\n", timeout=20)[0].startswith("data\n")
+    assert judged.communicate("data\n", timeout=WAIT_S)[0].startswith("data\n")

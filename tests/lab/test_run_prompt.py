@@ -8,6 +8,7 @@ import pytest
 
 from tests.lab.daemon import BIN
 from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.patience import WAIT_S
 from tests.lab.person import Person
 
 pytestmark = [pytest.mark.privileged]
@@ -48,7 +49,7 @@ def test_a_key_lets_the_command_through(lab: Lab, run: Runner) -> None:
     person.type("fy")
     person.see("welcome to the shop")
     person.see("allowed tcp shop.test:80")
-    assert person.process.wait(timeout=20) == 0
+    assert person.process.wait(timeout=WAIT_S) == 0
     assert "allow shop.test 80 tcp /usr/bin/curl -4 -sS http://shop.test/\n" in (lab.folder / "rules").read_text()
     assert "answered" in person.everything  # though the command ended at once
     assert "ended the connection" not in person.everything
@@ -60,7 +61,7 @@ def test_n_refuses_at_once(run: Runner) -> None:
     person.type("n")
     person.see("Could not connect")
     person.see("refused tcp shop.test:80")
-    assert person.process.wait(timeout=20) == 7
+    assert person.process.wait(timeout=WAIT_S) == 7
 
 
 def test_q_does_not_end_the_asking(run: Runner) -> None:
@@ -76,7 +77,7 @@ def test_q_does_not_end_the_asking(run: Runner) -> None:
     person.type("\x1b")
     person.see("y allow")
     person.type("n")
-    assert person.process.wait(timeout=20) == 7
+    assert person.process.wait(timeout=WAIT_S) == 7
 
 
 def test_ctrl_c_is_for_the_command_while_a_question_is_open(run: Runner) -> None:
@@ -84,7 +85,7 @@ def test_ctrl_c_is_for_the_command_while_a_question_is_open(run: Runner) -> None
     person.see("y allow")
     person.type("\x03")
     person.see("not answered tcp shop.test:80")
-    assert person.process.wait(timeout=20) == 130
+    assert person.process.wait(timeout=WAIT_S) == 130
 
 
 def test_ctrl_c_while_the_command_runs(run: Runner) -> None:
@@ -93,7 +94,7 @@ def test_ctrl_c_while_the_command_runs(run: Runner) -> None:
     person.type("\x03")
     person.see("tidy")
     person.see("no connection was tried")
-    assert person.process.wait(timeout=20) == 5
+    assert person.process.wait(timeout=WAIT_S) == 5
 
 
 def test_ctrl_z_while_a_question_is_open_leaves_the_terminal_to_the_shell(lab: Lab, person: Person) -> None:
@@ -110,7 +111,7 @@ def test_ctrl_z_while_a_question_is_open_leaves_the_terminal_to_the_shell(lab: L
     person.see("welcome to the shop")
     person.see("allowed tcp shop.test:80")  # told once the firewall is gone
     person.type("exit\n")
-    assert person.process.wait(timeout=20) == 0
+    assert person.process.wait(timeout=WAIT_S) == 0
 
 
 def test_ctrl_z_where_nobody_would_continue_it_stops_nothing(run: Runner) -> None:
@@ -120,7 +121,7 @@ def test_ctrl_z_where_nobody_would_continue_it_stops_nothing(run: Runner) -> Non
     person.see("y allow")  # asked anew
     person.type("y")
     person.see("welcome to the shop")
-    assert person.process.wait(timeout=20) == 0
+    assert person.process.wait(timeout=WAIT_S) == 0
 
 
 def test_what_is_typed_later_goes_to_the_command(run: Runner) -> None:
@@ -130,7 +131,7 @@ def test_what_is_typed_later_goes_to_the_command(run: Runner) -> None:
     person.see("welcome to the shop")
     person.type("some words\n")
     person.see("got some words")
-    assert person.process.wait(timeout=20) == 0
+    assert person.process.wait(timeout=WAIT_S) == 0
 
 
 def test_a_shell_that_gives_the_terminal_to_its_jobs_stays_usable(lab: Lab, run: Runner) -> None:
@@ -145,5 +146,5 @@ def test_a_shell_that_gives_the_terminal_to_its_jobs_stays_usable(lab: Lab, run:
     person.see("welcome to the shop")
     person.type("echo $((6 * 7)); exit 4\n")
     person.see("42")
-    assert person.process.wait(timeout=20) == 4
+    assert person.process.wait(timeout=WAIT_S) == 4
     assert "package: " not in person.everything  # nor anything else that is looked up for who can't answer here

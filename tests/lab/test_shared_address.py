@@ -10,7 +10,7 @@ from subprocess import PIPE
 import pytest
 
 from tests.lab.lab import DNS_RULE, Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import WAIT_S
 from tests.lab.world import PROGRAMS
 
 pytestmark = [pytest.mark.privileged]
@@ -27,7 +27,7 @@ def command(count: int, *names: str) -> list[str]:
 @pytest.mark.slow
 def test_by_one_program(lab: Lab) -> None:
     lab.start_daemon(RULES)
-    done = lab.run(command(COUNT, ALLOWED, DENIED), timeout_s=60)
+    done = lab.run(command(COUNT, ALLOWED, DENIED))
     half = COUNT // 2
     assert json.loads(done.stdout) == {ALLOWED: {"connected": half}, DENIED: {"refused": half}}, done.stderr
 
@@ -36,7 +36,7 @@ def test_by_one_program(lab: Lab) -> None:
 def test_by_two_programs_at_once(lab: Lab) -> None:
     lab.start_daemon(RULES)
     clients = [lab.spawn(command(COUNT // 2, name)) for name in (ALLOWED, DENIED)]
-    fates = [json.loads(client.communicate(timeout=60)[0]) for client in clients]
+    fates = [json.loads(client.communicate(timeout=WAIT_S)[0]) for client in clients]
     assert fates == [{ALLOWED: {"connected": COUNT // 2}}, {DENIED: {"refused": COUNT // 2}}]
 
 
@@ -55,7 +55,7 @@ def test_an_answer_for_one_connection_holds_against_what_its_program_may_by_anot
     print(file=shell.stdin, flush=True)
     daemon.wait_connection(name=other)
     daemon.answer(ask, answer, "--for", "once")
-    assert shell.communicate(timeout=10 * PATIENCE)[0] == f"{answer}\n"
+    assert shell.communicate(timeout=WAIT_S)[0] == f"{answer}\n"
 
 
 def test_a_denied_name_that_the_program_kept_is_held_against_it(lab: Lab) -> None:

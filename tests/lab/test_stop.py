@@ -11,6 +11,7 @@ import pytest
 
 from tests.lab.daemon import BIN
 from tests.lab.lab import Lab
+from tests.lab.patience import WAIT_S
 from tests.lab.world import PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -98,7 +99,7 @@ def test_a_clean_stop_by_control_c_does_the_same(lab: Lab) -> None:
     rules, before = saved_rules(lab), traces(lab)
     daemon = lab.start_daemon("")
     daemon.process.send_signal(2)
-    assert daemon.process.wait(timeout=20) in (0, 130)
+    assert daemon.process.wait(timeout=WAIT_S) in (0, 130)
     assert (saved_rules(lab), traces(lab)) == (rules, before)
 
 
@@ -111,7 +112,7 @@ def test_a_key_that_is_held_spoils_no_stop(lab: Lab, pause_s: float) -> None:
         for _again in range(60):
             os.killpg(daemon.process.pid, signal.SIGINT)
             time.sleep(pause_s)  # as a held key does
-    assert daemon.process.wait(timeout=20) == 0, daemon.describe()
+    assert daemon.process.wait(timeout=WAIT_S) == 0, daemon.describe()
     assert "TINYSNITCH" not in "".join(saved_rules(lab))
     assert traces(lab) == before
 
@@ -160,7 +161,7 @@ def test_what_waits_is_refused_when_the_firewall_goes(lab: Lab) -> None:
     curl = lab.spawn(["curl", "-sS", f"http://{WORLD4}/"])
     daemon.wait_ask()
     assert daemon.stop() == 0
-    assert curl.wait(timeout=15) == 7
+    assert curl.wait(timeout=WAIT_S) == 7
     assert daemon.wait_connection(protocol="tcp")["reason"] == "the firewall ends"
 
 
@@ -180,14 +181,14 @@ def test_who_hands_over_lets_nothing_pass_in_between(lab: Lab) -> None:
     curl = lab.spawn(["curl", "-sS", f"http://{WORLD4}/"])
     daemon.wait_ask()
     daemon.process.send_signal(signal.SIGUSR1)
-    assert daemon.process.wait(timeout=20) == 0, daemon.describe()
+    assert daemon.process.wait(timeout=WAIT_S) == 0, daemon.describe()
     assert lab.run(["curl", "-sS", "-m", "1", f"http://{WORLD4}:8080/"]).returncode == 28
     assert curl.poll() is None
     successor = lab.restart_daemon(daemon.rules.parent)
     ask = successor.wait_ask(remote_port=80)
     assert (ask["program"], ask["attribution"]) == ("/usr/bin/curl", "bpf")
     successor.answer(ask, "yes")
-    assert curl.wait(timeout=15) == 0
+    assert curl.wait(timeout=WAIT_S) == 0
     assert successor.stop() == 0
     assert traces(lab) == before
 

@@ -62,5 +62,5 @@ def test_status_says_that_it_could_not_be_put_back(lab: Lab, monkeypatch: pytest
     daemon.wait_for(lambda record: record["event"] == "lost" and "not put back: " in record["what"])
     assert daemon.cli("status").stdout.startswith("mode                NOT enforcing")
     is_broken.unlink()
-    daemon.wait_for(lambda record: record["event"] == "lost" and record["what"] == PUT_BACK, timeout_s=20)
+    daemon.wait_for(lambda record: record["event"] == "lost" and record["what"] == PUT_BACK)
     assert daemon.cli("status").stdout.startswith("mode                enforcing")

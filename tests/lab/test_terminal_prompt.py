@@ -13,11 +13,12 @@ import pytest
 
 from tests.lab.daemon import BIN, Daemon
 from tests.lab.lab import DNS_RULE, Lab
-from tests.lab.patience import PATIENCE
-from tests.lab.person import Person
+from tests.lab.patience import PATIENCE, WAIT_S
+from tests.lab.person import KEYS_COUNT, Person
 from tests.lab.test_hostile_text import COMMAND, HOSTILE
 from tests.lab.toggles import curl, try_toggles
 from tests.lab.world import WORLD4
+from tinysnitch.view.key_guard import PASTED_S
 
 pytestmark = [pytest.mark.privileged]
 
@@ -55,9 +56,22 @@ def sit_at_shell(daemon: Daemon, flags: list[str], delay_s: float) -> Person:
 
 
 def see_question(person: Person, name: str = "shop.test") -> None:
-    """Until keys count."""
     person.see(f"curl wants to reach {name}")
-    time.sleep(DELAY_S + 0.1)  # the delay itself is what must pass; the whole screen only draws its keys brighter
+    see_that_keys_count(person)
+
+
+def see_that_keys_count(person: Person) -> None:
+    person.see(KEYS_COUNT["--plain" in person.command])
+
+
+def see_editor(person: Person) -> None:
+    """Until Enter counts."""
+    if "--plain" in person.command:
+        person.see("answers with it")
+        time.sleep(DELAY_S + 0.1)  # the delay itself is what must pass: the plain one does not say when
+    else:
+        person.see("answer with it")
+        see_that_keys_count(person)
 
 
 @both
@@ -70,7 +84,7 @@ def test_one_key_lets_the_program_through_and_writes_the_rule(lab: Lab, sit: Sit
     person.see("in the rules file")
     person.type("j")
     person.type("y")
-    assert client.communicate(timeout=10 * PATIENCE)[0] == PAGE
+    assert client.communicate(timeout=WAIT_S)[0] == PAGE
     assert "allow shop.test 80 tcp /usr/bin/curl\n" in daemon.rules.read_text()
     assert person.leave() == 0
 
@@ -88,7 +102,7 @@ def test_what_no_terminal_should_send_is_no_key_and_no_end(lab: Lab, sit: Sit, f
     person.type("f")
     person.see("in the rules file")
     person.type("y")
-    assert client.communicate(timeout=10 * PATIENCE)[0] == PAGE
+    assert client.communicate(timeout=WAIT_S)[0] == PAGE
     assert person.leave() == 0
 
 
@@ -114,12 +128,12 @@ def test_a_rule_edited_by_hand_is_the_one_that_is_written(lab: Lab, sit: Sit, fl
     client = lab.spawn(curl())
     see_question(person)
     person.type("e")
-    person.see("answers with it" if flags else "answer with it")
+    see_editor(person)
     person.type("\x15allow *.shop.test - tcp")
     person.see("*.shop.test - tcp")
-    time.sleep(DELAY_S + 0.1)
+    time.sleep(2 * PASTED_S)
     person.type("\r")
-    assert client.communicate(timeout=10 * PATIENCE)[0] == PAGE
+    assert client.communicate(timeout=WAIT_S)[0] == PAGE
     assert daemon.rules.read_text().endswith("allow *.shop.test - tcp\n")
     assert person.leave() == 0
 
@@ -142,11 +156,11 @@ def test_keys_typed_ahead_and_within_the_delay_do_nothing(lab: Lab, sit: Sit, fl
 @both
 def test_ctrl_z_leaves_the_terminal_to_the_shell_and_fg_asks_anew(lab: Lab, flags: list[str]) -> None:
     daemon = lab.start_daemon(DNS_RULE)
-    delay_s = min(2.0 * PATIENCE, NEVER_S)
+    delay_s, sign = min(2.0 * PATIENCE, NEVER_S), KEYS_COUNT[bool(flags)]
     with closing(sit_at_shell(daemon, flags, delay_s)) as person:
         client = lab.spawn(curl())
         person.see("curl wants to reach shop.test")
-        time.sleep(delay_s + 0.1)  # the delay itself is what must pass
+        person.see(sign)
         person.type("\x1a")
         person.see("Stopped" if flags else LEAVE_SCREEN)
         person.type("echo $((6 * 7))\n")
@@ -154,9 +168,9 @@ def test_ctrl_z_leaves_the_terminal_to_the_shell_and_fg_asks_anew(lab: Lab, flag
         person.type("fg\n")
         person.see("curl wants to reach shop.test")
         person.type("n")  # too early: it was out of sight
-        time.sleep(delay_s + 0.1)
+        person.see(sign)
         person.type("y")
-        assert client.communicate(timeout=10 * PATIENCE)[0] == PAGE
+        assert client.communicate(timeout=WAIT_S)[0] == PAGE
 
 
 @pytest.fixture(name="pair")
@@ -171,7 +185,7 @@ def test_the_countdown_ends_in_deny(lab: Lab, sit: Sit) -> None:
     screen, plain = people = [sit(daemon, []), sit(daemon, ["--plain"])]
     client = lab.spawn(curl())
     plain.see("seconds left, then it is denied")
-    assert "Could not connect" in client.communicate(timeout=20 * PATIENCE)[0]
+    assert "Could not connect" in client.communicate(timeout=WAIT_S)[0]
     for person in people:
         person.see("no answer within 5 s, denied")
     seconds = [int(number) for number in re.findall("([0-9]+) s, then deny", screen.everything)]
@@ -191,7 +205,7 @@ def test_prompts_follow_a_daemon_that_starts_again(lab: Lab, pair: Pair) -> None
     for person in people:
         person.see("waiting for the daemon")
         person.type("yyy")  # the question went with the daemon: a key for it is none for the next
-    assert client.wait(timeout=20 * PATIENCE) == 7
+    assert client.wait(timeout=WAIT_S) == 7
     daemon = lab.restart_daemon(daemon.rules.parent)
     for person in people:
         person.see("no questions")
@@ -199,7 +213,7 @@ def test_prompts_follow_a_daemon_that_starts_again(lab: Lab, pair: Pair) -> None
         client = lab.spawn(curl(name))
         see_question(person, name)
         person.type("y")
-        assert client.communicate(timeout=10 * PATIENCE)[0] == PAGE
+        assert client.communicate(timeout=WAIT_S)[0] == PAGE
     assert [person.leave() for person in people] == [0, 0]
     assert len(daemon.stop_and_tell("answer")) == 2
 
@@ -215,9 +229,9 @@ def test_a_daemon_that_was_killed_is_followed_too(lab: Lab, pair: Pair) -> None:
     daemon = lab.restart_daemon(daemon.rules.parent)
     for person in people:
         person.see(f"curl wants to reach {WORLD4}")  # sent again; names are learned anew
-    time.sleep(DELAY_S + 0.1)  # the delay itself is what must pass
+    see_that_keys_count(people[0])
     people[0].type("y")
-    assert client.communicate(timeout=20 * PATIENCE)[0] == PAGE
+    assert client.communicate(timeout=WAIT_S)[0] == PAGE
     people[1].see("by root")
 
 
@@ -226,10 +240,9 @@ def test_two_prompts_race_and_the_first_answer_wins(lab: Lab, pair: Pair) -> Non
     for first, second in (people, people[::-1]):
         client = lab.spawn(curl())
         for person in people:
-            person.see("curl wants to reach shop.test")
-        time.sleep(DELAY_S + 0.5)  # the delay itself, and the hand that pressed the key before must let it go
+            see_question(person)
         first.type("oy")
-        assert client.communicate(timeout=10 * PATIENCE)[0] == PAGE
+        assert client.communicate(timeout=WAIT_S)[0] == PAGE
         second.see("answered yes once by root")
         second.type("n")
     assert [person.leave() for person in people] == [0, 0]
@@ -243,16 +256,16 @@ def test_hostile_arguments_steer_no_terminal(lab: Lab, pair: Pair) -> None:
         person.see(f"tcp_client.py wants to reach {WORLD4}")
         person.see(r"\x1b[2J\x1b]0;owned\x07")
         person.see(r"\u202e")
-    time.sleep(DELAY_S + 0.1)  # the delay itself is what must pass
-    changes = (("answer with it", "until it quits"), ("Enter answers with it", "tcp_client.py wants to reach"))
-    for person, (editor, back) in zip(people, changes, strict=True):
+    for person in people:
+        see_that_keys_count(person)
+    for person, back in zip(people, ("until it quits", "tcp_client.py wants to reach"), strict=True):
         person.type("e")
-        person.see(editor)
+        see_editor(person)
         person.type("\x1b")
         person.see(back)
-    time.sleep(DELAY_S + 0.1)
+    see_that_keys_count(people[0])
     people[0].type("y")
-    assert client.wait(timeout=10 * PATIENCE) == 0
+    assert client.wait(timeout=WAIT_S) == 0
     people[1].see("by root")
     assert [person.leave() for person in people] == [0, 0]
     for person in people:

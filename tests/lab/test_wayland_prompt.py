@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.lab import DNS_RULE, Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import WAIT_S
 from tests.qt.compositor import TOOLS, Compositor
 
 missing = [tool for tool in TOOLS if not shutil.which(tool)]
@@ -29,7 +29,7 @@ def test_the_window_comes_to_the_front_and_takes_keys(lab: Lab, tmp_path: Path) 
         desktop.see("curl wants to reach shop.test")
         time.sleep(DELAY_S + 0.5)  # the delay itself is what must pass
         desktop.press("f", "d", "j", "y")
-        assert curl.communicate(timeout=10 * PATIENCE)[0] == "welcome to the shop\n"
+        assert curl.communicate(timeout=WAIT_S)[0] == "welcome to the shop\n"
         assert "allow *.shop.test 80 tcp /usr/bin/curl\n" in daemon.rules.read_text()
         desktop.see("curl wants to reach www.example.com")
         desktop.stop(other)

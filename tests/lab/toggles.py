@@ -6,7 +6,7 @@ from datetime import datetime
 
 from tests.lab.daemon import Daemon, Record
 from tests.lab.lab import DNS_RULE, Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import WAIT_S
 from tinysnitch.core.rule_text import parse_rule
 
 ARGS = "-4 -sS http://{name}/"
@@ -38,7 +38,7 @@ def try_toggles(lab: Lab, daemon: Daemon, answer: Callable[[str, str], None]) ->
         name = f"n{number}.{('page', 'cdn', 'img', 'font', 'ads')[number % 5]}.test"
         client = lab.spawn(curl(name))
         answer(name, keys)
-        assert client.wait(timeout=10 * PATIENCE) == (0 if "y" in keys else 7), keys
+        assert client.wait(timeout=WAIT_S) == (0 if "y" in keys else 7), keys
         told = daemon.wait_for_count(lambda record: record["event"] == "answer", number)[-1]
         written, until_s = take_time(told)
         assert written == line.format(name=name, domain=name.partition(".")[2]), keys

@@ -38,7 +38,7 @@ class WatchedLab:
 
     def run(self, command: list[str], user: str | None = None) -> str:
         """A client that has to succeed; what it printed."""
-        done = self.lab.run(command, user=user, timeout_s=20)
+        done = self.lab.run(command, user=user)
         assert done.returncode == 0, f"{done.stderr}\n{self.daemon.describe()}"
         return done.stdout
 

@@ -13,10 +13,8 @@ from typing import Self
 import pytest
 
 from tests.lab.daemon import BIN, Daemon
-from tests.lab.patience import wait_until
+from tests.lab.patience import WAIT_S, wait_until
 from tests.qt.screen import Screen
-
-WAIT_S = 15.0
 
 
 class Session(ABC):

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-START_S = 20
+START_S = 60
 PIXEL_SIZE = 4
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.lab import DNS_RULE, Lab
-from tests.lab.patience import PATIENCE, wait_until
+from tests.lab.patience import PATIENCE, WAIT_S, wait_until
 from tests.lab.toggles import curl, try_toggles
 from tests.qt.desktop import Desktop, prompt_clients
 from tests.view.sample_prompts import prompt_of
@@ -51,7 +51,7 @@ def test_keys_change_the_rule_and_one_answers(lab: Lab, desktop: Desktop, keys: 
     desktop.see(QUESTION)
     pass_delay()
     desktop.press(*keys, "y")
-    assert curl.communicate(timeout=10 * PATIENCE)[0] == WELCOME
+    assert curl.communicate(timeout=WAIT_S)[0] == WELCOME
     assert f"{rule}\n" in daemon.rules.read_text()
     desktop.see_nothing()
 
@@ -77,7 +77,7 @@ def test_all_that_waits_for_a_program_is_answered_together(lab: Lab, desktop: De
     desktop.press("l", "y")  # y only leaves the legend
     assert len(daemon.asks()) == 2
     desktop.press("g", "y")
-    assert [client.communicate(timeout=10 * PATIENCE)[0] for client in clients] == [WELCOME] * 2
+    assert [client.communicate(timeout=WAIT_S)[0] for client in clients] == [WELCOME] * 2
 
 
 def test_the_rule_can_be_edited(lab: Lab, desktop: Desktop) -> None:
@@ -89,7 +89,7 @@ def test_the_rule_can_be_edited(lab: Lab, desktop: Desktop) -> None:
     desktop.press("f", "j", "e", "Home", *["Delete"] * len("allow"), *"deny")
     pass_delay()
     desktop.press("Return")
-    assert "Could not connect" in curl.communicate(timeout=10 * PATIENCE)[0]
+    assert "Could not connect" in curl.communicate(timeout=WAIT_S)[0]
     assert "deny shop.test 80 tcp /usr/bin/curl\n" in daemon.rules.read_text()
 
 
@@ -105,7 +105,7 @@ def test_hostile_text_can_be_pasted_into_the_rule_and_stays_one_line(lab: Lab, d
     desktop.click(640, 100, button=2)
     pass_delay()
     desktop.press("Return")
-    assert "Could not connect" in curl.communicate(timeout=10 * PATIENCE)[0]
+    assert "Could not connect" in curl.communicate(timeout=WAIT_S)[0]
     assert daemon.rules.read_text().splitlines()[1:] == ["deny shop.test 80 tcp /usr/bin/curl"]
 
 
@@ -123,7 +123,7 @@ def test_keys_in_the_first_moment_and_keys_held_down_answer_nothing(lab: Lab, de
     assert [ask["name"] for ask in daemon.asks()] == ["shop.test"]
     desktop.release("y")
     desktop.press("n")
-    assert "Could not connect" in curl.communicate(timeout=10 * PATIENCE)[0]
+    assert "Could not connect" in curl.communicate(timeout=WAIT_S)[0]
 
 
 def test_without_an_answer_the_time_denies(lab: Lab, desktop: Desktop) -> None:
@@ -131,7 +131,7 @@ def test_without_an_answer_the_time_denies(lab: Lab, desktop: Desktop) -> None:
     desktop.attach_prompt(daemon)
     curl = lab.spawn(CURL)
     desktop.see(QUESTION)
-    assert "Could not connect" in curl.communicate(timeout=15 * PATIENCE)[0]
+    assert "Could not connect" in curl.communicate(timeout=WAIT_S)[0]
     desktop.see_nothing()
 
 
@@ -147,7 +147,7 @@ def test_a_daemon_that_restarts_is_followed(lab: Lab, desktop: Desktop) -> None:
     desktop.see(QUESTION)
     pass_delay()
     desktop.press("y")
-    assert curl.communicate(timeout=10 * PATIENCE)[0] == WELCOME
+    assert curl.communicate(timeout=WAIT_S)[0] == WELCOME
 
 
 def test_of_two_windows_the_first_answer_wins(lab: Lab, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_of_two_windows_the_first_answer_wins(lab: Lab, tmp_path: Path) -> None:
         pass_delay()
         with ThreadPoolExecutor() as hands:
             list(hands.map(Desktop.press, desktops, ("y", "n")))
-        is_allowed = client.communicate(timeout=10 * PATIENCE)[0] == WELCOME
+        is_allowed = client.communicate(timeout=WAIT_S)[0] == WELCOME
         for desktop in desktops:
             desktop.see_nothing()
     told = daemon.wait_connection(name="shop.test")
@@ -196,7 +196,7 @@ def test_a_daemon_that_is_not_understood_ends_the_window_with_its_reason(desktop
             connection.sendall(encode_frame(Welcome()) + encode_frame(prompt_shown(prompt_of(1))))
             desktop.see("curl wants to reach shop.test")
             connection.sendall(b"what is that?\n")
-            told = prompt.communicate(timeout=15 * PATIENCE)[1]
+            told = prompt.communicate(timeout=WAIT_S)[1]
     assert (prompt.returncode, "the daemon sent what this version does not understand" in told) == (1, True)
 
 

@@ -57,7 +57,7 @@ class Served:
 
     def start(self) -> None:
         self._thread.start()
-        assert self._is_there.wait(10)
+        assert self._is_there.wait(60)
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._end.set)

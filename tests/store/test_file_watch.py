@@ -8,7 +8,7 @@ from tinysnitch.store import file_watch
 from tinysnitch.store.file_watch import watch_file, watch_folder, watch_ways
 from tinysnitch.store.text_file import replace_text
 
-TIMEOUT_S = 10
+TIMEOUT_S = 60
 
 
 def rename_over(path: Path) -> None:

@@ -58,7 +58,7 @@ def play(tmp_path: Path, script: Script, prompt: PlainPrompt) -> int:
                 if prompt.is_guest:  # as when its command ends
                     asking.cancel()
                     await asyncio.gather(asking, return_exceptions=True)
-                status = 0 if prompt.is_guest else await asyncio.wait_for(asking, 10)
+                status = 0 if prompt.is_guest else await asyncio.wait_for(asking, 60)
                 assert person.settings() == person.before
                 return status
             finally:

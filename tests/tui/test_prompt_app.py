@@ -6,6 +6,8 @@ import re
 import sys
 import termios
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -259,12 +261,20 @@ def test_without_a_daemon_there_is_no_prompt(tmp_path: Path, plain: bool) -> Non
         run_prompt(str(tmp_path / "s"), plain)
 
 
-async def start_in_terminal(socket: Path, slave: int, **more: str) -> asyncio.subprocess.Process:
+@asynccontextmanager
+async def running_in_terminal(socket: Path, slave: int, **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """It does not outlive a test that fails."""
     code = f"from tinysnitch.tui.prompt_app import run_prompt as run; raise SystemExit(run({str(socket)!r}, False))"
     environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1", **more}
-    return await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", code, stdin=slave, stdout=slave, stderr=slave, env=environment
     )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
 
 
 NO_COLORS = {b"0", b"1", b"2", b"7", b"39", b"49"}  # bold, dim, reverse, the terminal's own (ECMA-48 8.3.117)
@@ -278,23 +288,23 @@ def test_in_a_terminal_it_draws_takes_a_key_and_puts_the_terminal_back_on_a_sign
             master, slave = pty.openpty()
             termios.tcsetwinsize(slave, (24, 80))
             before = termios.tcgetattr(slave)
-            process = await start_in_terminal(path, slave)
-            screen = bytearray()
-            asyncio.get_running_loop().add_reader(master, lambda: screen.extend(os.read(master, 65536)))
-            await until(daemon.attached.is_set)
-            daemon.open(prompt_of(1))
-            await until(lambda: b"wants to reach shop.test" in screen)
-            codes = re.findall(rb"\x1b\[([0-9;]*)m", screen)
-            assert {code for one in codes for code in one.split(b";")} <= NO_COLORS
-            await asyncio.sleep(0.6)  # the delay itself is what must pass
-            os.write(master, b"y")
-            assert (await asyncio.wait_for(daemon.answers.get(), 10))[1].verdict is Verdict.ALLOW
-            process.terminate()
-            assert await asyncio.wait_for(process.wait(), 10) == 143
-            assert termios.tcgetattr(slave) == before
-            asyncio.get_running_loop().remove_reader(master)
-            os.close(master)
-            os.close(slave)
+            async with running_in_terminal(path, slave) as process:
+                screen = bytearray()
+                asyncio.get_running_loop().add_reader(master, lambda: screen.extend(os.read(master, 65536)))
+                await until(daemon.attached.is_set)
+                daemon.open(prompt_of(1))
+                await until(lambda: b"wants to reach shop.test" in screen)
+                codes = re.findall(rb"\x1b\[([0-9;]*)m", screen)
+                assert {code for one in codes for code in one.split(b";")} <= NO_COLORS
+                await until(lambda: "█".encode() in screen)  # keys count
+                os.write(master, b"y")
+                assert (await asyncio.wait_for(daemon.answers.get(), 60))[1].verdict is Verdict.ALLOW
+                process.terminate()
+                assert await asyncio.wait_for(process.wait(), 60) == 143
+                assert termios.tcgetattr(slave) == before
+                asyncio.get_running_loop().remove_reader(master)
+                os.close(master)
+                os.close(slave)
 
     asyncio.run(run())
 
@@ -305,18 +315,18 @@ def test_a_terminal_without_unicode_gets_a_bar_of_ascii(tmp_path: Path) -> None:
         async with question_daemon(tmp_path / "s") as daemon:
             master, slave = pty.openpty()
             termios.tcsetwinsize(slave, (24, 80))
-            process = await start_in_terminal(tmp_path / "s", slave, PYTHONUTF8="0", LC_ALL="C")
-            screen = bytearray()
-            asyncio.get_running_loop().add_reader(master, lambda: screen.extend(os.read(master, 65536)))
-            await until(daemon.attached.is_set)
-            daemon.open(prompt_of(1))
-            await until(lambda: re.search(rb"#{20}.* s, then deny", screen))
-            assert b"\\u" not in screen
-            process.terminate()
-            await asyncio.wait_for(process.wait(), 10)
-            asyncio.get_running_loop().remove_reader(master)
-            os.close(master)
-            os.close(slave)
+            async with running_in_terminal(tmp_path / "s", slave, PYTHONUTF8="0", LC_ALL="C") as process:
+                screen = bytearray()
+                asyncio.get_running_loop().add_reader(master, lambda: screen.extend(os.read(master, 65536)))
+                await until(daemon.attached.is_set)
+                daemon.open(prompt_of(1))
+                await until(lambda: re.search(rb"#{20}.* s, then deny", screen))
+                assert b"\\u" not in screen
+                process.terminate()
+                await asyncio.wait_for(process.wait(), 60)
+                asyncio.get_running_loop().remove_reader(master)
+                os.close(master)
+                os.close(slave)
 
     asyncio.run(run())
 
@@ -327,10 +337,9 @@ def test_a_terminal_that_took_nothing_more_and_went_takes_the_prompt_along(tmp_p
         async with question_daemon(tmp_path / "s") as daemon:
             master, slave = pty.openpty()
             termios.tcsetwinsize(slave, (24, 80))
-            process = await start_in_terminal(tmp_path / "s", slave)
-            os.close(slave)
-            await until(daemon.attached.is_set)
-            try:
+            async with running_in_terminal(tmp_path / "s", slave) as process:
+                os.close(slave)
+                await until(daemon.attached.is_set)
                 for number in itertools.count(1):  # nobody reads
                     if is_writing(process.pid):
                         break
@@ -341,11 +350,7 @@ def test_a_terminal_that_took_nothing_more_and_went_takes_the_prompt_along(tmp_p
                 assert process.returncode is None
                 os.close(master)
                 # 129: it still wrote, and was told of the end; 0: it left at the key, once the write had failed
-                assert await asyncio.wait_for(process.wait(), 30) in (0, 129)
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
+                assert await asyncio.wait_for(process.wait(), 60) in (0, 129)
 
     asyncio.run(run())
 

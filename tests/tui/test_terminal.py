@@ -126,7 +126,7 @@ def test_who_is_killed_while_stopped_ends_and_who_is_continued_has_its_handlers_
         os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
         for number in (*signals, signal.SIGCONT):
             child.send_signal(number)
-        assert (child.communicate(timeout=20)[0], child.returncode) == (said, status)
+        assert (child.communicate(timeout=60)[0], child.returncode) == (said, status)
 
 
 def test_what_is_no_terminal_is_said(tmp_path: Path) -> None:

@@ -3,5 +3,5 @@
 import socket
 import sys
 
-with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=30):
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=120):
     print("connected", flush=True)
