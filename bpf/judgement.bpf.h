@@ -57,21 +57,36 @@ static __always_inline enum verdict find_verdict_for_process(const struct settin
 	return find_verdict(settings, &key);
 }
 
-static __always_inline enum verdict find_verdict_for_flow(struct __sk_buff *skb, const struct settings *settings,
-							  struct question *question)
+/*
+ * What was said of this very flow: the verdict, and above it the interface that one which allows is tied to, be it still
+ * in force or not. A function of its own for the verifier, which goes through it once and not for each of its callers.
+ */
+__noinline __u64 find_noted_verdict(const struct flow_key *key, const struct owner *owner, __u64 cookie)
 {
-	struct flow *flow = bpf_map_lookup_elem(&flows, &question->flow);
+	struct settings *settings = find_settings();
+	struct flow *flow;
+	__u64 noted;
 
-	if (!flow || flow->cookie != question->whose.cookie || !is_same_program(&flow->owner, &question->whose.owner))
+	if (!settings || !key || !owner)
 		return VERDICT_NONE;
-	question->noted_interface = flow->interface;
-	if (!is_current(settings, flow->generation, flow->expires_ns))
+	flow = bpf_map_lookup_elem(&flows, key);
+	if (!flow || flow->cookie != cookie || !is_same_program(&flow->owner, owner))
 		return VERDICT_NONE;
-	if (!flow->interface || flow->verdict == VERDICT_DENY || !skb)
-		return flow->verdict;
-	question->has_strayed = flow->interface != read_interface(skb);
-	question->interface = flow->interface;
-	return question->has_strayed ? VERDICT_NONE : flow->verdict;
+	noted = (__u64)flow->interface << 32;
+	return is_current(settings, flow->generation, flow->expires_ns) ? noted | flow->verdict : noted;
+}
+
+static __always_inline enum verdict find_verdict_for_flow(struct __sk_buff *skb, struct question *question)
+{
+	__u64 noted = find_noted_verdict(&question->flow, &question->whose.owner, question->whose.cookie);
+	enum verdict verdict = (__u32)noted;
+
+	question->noted_interface = noted >> 32;
+	if (!question->noted_interface || verdict == VERDICT_NONE || verdict == VERDICT_DENY || !skb)
+		return verdict;
+	question->has_strayed = question->noted_interface != read_interface(skb);
+	question->interface = question->noted_interface;
+	return question->has_strayed ? VERDICT_NONE : verdict;
 }
 
 /*
@@ -85,10 +100,10 @@ static __always_inline enum verdict find_verdict_for(struct __sk_buff *skb, cons
 	enum verdict verdict = VERDICT_NONE;
 
 	if (settings->flow_generation == settings->generation)
-		verdict = find_verdict_for_flow(skb, settings, question);
+		verdict = find_verdict_for_flow(skb, question);
 	if (verdict == VERDICT_NONE)
 		verdict = find_verdict_for_process(settings, question);
-	return verdict == VERDICT_NONE ? find_verdict_for_flow(skb, settings, question) : verdict;
+	return verdict == VERDICT_NONE ? find_verdict_for_flow(skb, question) : verdict;
 }
 
 /* Of what has strayed it is written already, and holds for what has not. */
