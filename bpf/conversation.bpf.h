@@ -21,9 +21,9 @@ struct question {
 	bool is_headless; /* a fragment that is not the first has none */
 	bool is_watched;
 	bool is_own;           /* the remote is this machine; looked for where no conversation goes on */
+	bool has_strayed;      /* it leaves by another interface than the one that its verdict ties it to */
+	__u32 interface;       /* that one; 0: none */
 	__u32 noted_interface; /* of its flow, whatever holds of that */
-	__u32 interface;       /* that the verdict ties it to; 0: none */
-	bool has_strayed;      /* it leaves by another one */
 };
 
 static __always_inline void name_conversation(struct __sk_buff *skb, struct question *question, __u32 transport)

@@ -40,36 +40,39 @@ static __always_inline void find_whose(struct __sk_buff *skb, struct question *q
 		forget_stale(&question->whose.owner);
 }
 
-static __always_inline enum verdict find_verdict_for_process(const struct settings *settings,
-							     const struct question *question)
+/*
+ * What was said of connections like this one. A function of its own for the verifier, which goes through it once and not
+ * for each of its callers; nor are its keys on their stacks.
+ */
+__noinline __u32 find_verdict_of_process(const struct flow_key *flow, const struct owner *owner)
 {
-	const struct flow_key *flow = &question->flow;
-	struct verdict_key key = {
-		.exec_id = question->whose.owner.exec_id,
-		.uid = question->whose.owner.uid,
-		.protocol = flow->protocol,
-		.direction = flow->direction,
-	};
+	struct settings *settings = find_settings();
+	struct verdict_key key = {};
 
+	if (!settings || !flow || !owner)
+		return VERDICT_NONE;
+	key.exec_id = owner->exec_id;
+	key.uid = owner->uid;
+	key.protocol = flow->protocol;
+	key.direction = flow->direction;
 	__builtin_memcpy(key.remote, flow->remote, sizeof(key.remote));
 	if (has_ports(flow->protocol))
 		key.port = flow->direction == OUTBOUND ? flow->remote_port : flow->local_port;
 	return find_verdict(settings, &key);
 }
 
-/*
- * What was said of this very flow: the verdict, and above it the interface that one which allows is tied to, be it still
- * in force or not. A function of its own for the verifier, which goes through it once and not for each of its callers.
- */
-__noinline __u64 find_noted_verdict(const struct flow_key *key, const struct owner *owner, __u64 cookie)
+/* What was said of this very flow: the verdict, and above it the interface that it ties the flow to, be it in force or not. */
+__noinline __u64 find_noted_verdict(const struct flow_key *asked, const struct owner *owner, __u64 cookie)
 {
 	struct settings *settings = find_settings();
+	struct flow_key key;
 	struct flow *flow;
 	__u64 noted;
 
-	if (!settings || !key || !owner)
+	if (!settings || !asked || !owner)
 		return VERDICT_NONE;
-	flow = bpf_map_lookup_elem(&flows, key);
+	key = *asked; /* Linux 6.1 takes no memory of the caller for a key (map_key_value_types, verifier.c) */
+	flow = bpf_map_lookup_elem(&flows, &key);
 	if (!flow || flow->cookie != cookie || !is_same_program(&flow->owner, owner))
 		return VERDICT_NONE;
 	noted = (__u64)flow->interface << 32;
@@ -102,7 +105,7 @@ static __always_inline enum verdict find_verdict_for(struct __sk_buff *skb, cons
 	if (settings->flow_generation == settings->generation)
 		verdict = find_verdict_for_flow(skb, question);
 	if (verdict == VERDICT_NONE)
-		verdict = find_verdict_for_process(settings, question);
+		verdict = find_verdict_of_process(&question->flow, &question->whose.owner);
 	return verdict == VERDICT_NONE ? find_verdict_for_flow(skb, question) : verdict;
 }
 

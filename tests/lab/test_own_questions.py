@@ -217,7 +217,7 @@ def test_prompts_race_and_who_may_not_see_it_sees_nothing(lab: Lab, people: list
     alice.see(f"rule: allow user={UID[ALICE]} shop.test 80 tcp /usr/bin/curl\r\n")
     alice.type("y")
     assert client.communicate(timeout=WAIT_S)[0] == PORTAL
-    root.see(f"answered by {ALICE}")
+    root.see(f"answered yes by {ALICE}")
     lab.spawn(curl(BOB), user=BOB)
     bob.see("one question: curl wants to reach n0.page.test")
     assert "shop.test" not in bob.everything
