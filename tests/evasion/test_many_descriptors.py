@@ -40,7 +40,7 @@ os.read(0, 1)
 """
 KNOCK = """
 import socket, sys
-for _ in range(100):
+for _ in range(300):
     used = socket.socket(socket.AF_INET, getattr(socket, sys.argv[1]))
     used.settimeout(5)
     try:

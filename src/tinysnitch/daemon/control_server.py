@@ -30,9 +30,8 @@ from tinysnitch.protocol.framing import encode_frame
 MAX_CLIENTS = 64
 MAX_OWN_CLIENTS = 32  # of those who see but their own: there is always room for who sees all
 MAX_CLIENTS_OF_USER = 16
-ACCEPTED_AT_ONCE = (
-    3  # and one more, in a turn of the loop: anyone may knock, and each knock takes 0.2 ms of all verdicts
-)
+# And one more, in a turn of the loop: anyone may knock, and each knock takes 0.2 ms of all verdicts.
+ACCEPTED_AT_ONCE = 3
 MAX_LOG_LINES = 10_000  # of the past, in one reply
 CLOSE_S = 2.0  # for clients to be gone at the end
 
