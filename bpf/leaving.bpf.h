@@ -14,26 +14,36 @@ static __always_inline bool is_message_port(__u8 protocol, __u16 port)
 	return port == DNS || (protocol == UDP && (port == MDNS || port == LLMNR));
 }
 
+#define PLAIN_V4 0x45 /* no options: RFC 791 3.1 */
+
+/* How a packet begins, where IPv4 has no options; of IPv6 the next header is in it too. */
+struct packet_start {
+	union {
+		struct ipv4_header v4;
+		__u8 bytes[sizeof(struct ipv4_header)];
+	};
+	__be16 source_port, port;
+};
+
 /* Whether names may be learned from it. What has extension headers, or makes no sense, may hold anything. */
 static __always_inline bool may_be_message(struct __sk_buff *skb)
 {
 	__u32 at = sizeof(struct ipv6_header);
-	__u8 first, protocol;
-	__be16 port;
+	struct packet_start start;
+	__u8 protocol;
 	bool is_v4;
 
-	if (bpf_skb_load_bytes(skb, 0, &first, 1))
+	if (bpf_skb_load_bytes(skb, 0, &start, sizeof(start)))
 		return true;
-	is_v4 = first >> 4 == 4;
-	if (is_v4)
-		at = (first & 15) * 4;
-	if (bpf_skb_load_bytes(
-		    skb, is_v4 ? offsetof(struct ipv4_header, protocol) : offsetof(struct ipv6_header, next_header),
-		    &protocol, 1))
-		return true;
+	is_v4 = start.v4.version_and_words >> 4 == 4;
+	protocol = is_v4 ? start.v4.protocol : start.bytes[offsetof(struct ipv6_header, next_header)];
 	if (!has_ports(protocol))
 		return !is_v4 && is_extension(protocol);
-	return bpf_skb_load_bytes(skb, at + 2, &port, sizeof(port)) || is_message_port(protocol, bpf_ntohs(port));
+	if (is_v4)
+		at = (start.v4.version_and_words & 15) * 4;
+	if (start.v4.version_and_words != PLAIN_V4 && bpf_skb_load_bytes(skb, at + 2, &start.port, sizeof(start.port)))
+		return true;
+	return is_message_port(protocol, bpf_ntohs(start.port));
 }
 
 #endif
