@@ -64,7 +64,9 @@ __noinline bool stays_here(struct __sk_buff *skb)
 
 static __always_inline bool is_bound_to_device(struct __sk_buff *skb)
 {
-	return BPF_CORE_READ((struct sk_buff *)skb, sk, __sk_common.skc_bound_dev_if);
+	struct bpf_sock *sk = skb->sk;
+
+	return sk && sk->bound_dev_if;
 }
 
 #endif

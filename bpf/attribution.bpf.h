@@ -79,8 +79,9 @@ static __always_inline bool has_come_far(struct sk_buff *skb)
  * not orphan. A raw socket sends whatever it likes; a closed one has no port any more (udp_lib_unhash()). One of another
  * port may also have got that since: with its SYN still held, or between MSG_MORE and the end of a datagram.
  */
-static __always_inline bool is_of_tunnel(struct sk_buff *skb, struct sock *sk, const struct flow_key *flow)
+static __always_inline bool is_of_tunnel(struct sk_buff *skb, const struct flow_key *flow)
 {
+	struct sock *sk = BPF_CORE_READ(skb, sk);
 	__u16 port;
 
 	if (BPF_CORE_READ(sk, sk_type) == SOCK_RAW)
@@ -91,24 +92,41 @@ static __always_inline bool is_of_tunnel(struct sk_buff *skb, struct sock *sk, c
 	return has_ports(flow->protocol) && port && port != flow->local_port && has_come_far(skb);
 }
 
+/*
+ * Of a program's socket, with its protocol and from its port, as most is: seen without a read past the verifier, each of
+ * which takes 37 ns.
+ */
+static __always_inline bool is_plain(struct __sk_buff *skb, const struct flow_key *flow,
+				     const struct owned_socket *socket)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	return sk && socket && socket->protocol && socket->protocol == flow->protocol &&
+	       sk->src_port == flow->local_port;
+}
+
 static __always_inline void attribute_outbound(struct __sk_buff *skb, const struct flow_key *flow,
 					       struct attribution *attribution)
 {
-	struct sock *sk = BPF_CORE_READ((struct sk_buff *)skb, sk);
 	__u64 cookie = bpf_get_socket_cookie(skb);
+	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
+	struct sock *sk;
 
 	*attribution = (struct attribution){};
-	if (!cookie || is_of_tunnel((struct sk_buff *)skb, sk, flow)) {
+	if (!is_plain(skb, flow, socket) && (!cookie || is_of_tunnel((struct sk_buff *)skb, flow))) {
 		blame_kernel(attribution);
 		return;
 	}
 	attribution->cookie = cookie;
-	attribution->socket = bpf_map_lookup_elem(&sockets, &cookie);
-	find_sender(attribution->socket, cookie, &attribution->owner);
+	attribution->socket = socket;
+	find_sender(socket, cookie, &attribution->owner);
 	if (flow->protocol != TCP) /* a SYN is of who called connect(), whoever runs when it is sent again */
 		correct_sender(skb, cookie, &attribution->owner);
 	if (attribution->owner.exec_id != EXEC_ID_UNKNOWN)
 		return;
+	if (!skb->sk || is_short(skb->sk))
+		return;
+	sk = BPF_CORE_READ((struct sk_buff *)skb, sk);
 	if (is_kernel_socket(sk) && !is_borrowed(sk, flow->protocol, &attribution->owner))
 		blame_kernel(attribution);
 }
@@ -168,7 +186,9 @@ static __always_inline void forget_stale(struct owner *owner)
 
 static __always_inline bool is_in_time_wait(struct __sk_buff *skb)
 {
-	return BPF_CORE_READ((struct sk_buff *)skb, sk, __sk_common.skc_state) == TCP_TIME_WAIT;
+	struct bpf_sock *sk = skb->sk;
+
+	return sk && sk->state == TCP_TIME_WAIT;
 }
 
 static __always_inline void attribute_inbound(struct __sk_buff *skb, const struct flow_key *flow,

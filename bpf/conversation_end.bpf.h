@@ -12,16 +12,18 @@
 #include <bpf/bpf_endian.h>
 
 /* False: connected to nobody. As name_conversation() has it. */
-static __always_inline bool name_connection(struct sock *sk, struct flow_key *key)
+static __always_inline bool name_connection(struct bpf_sock *ctx, struct flow_key *key)
 {
+	struct sock *sk = (struct sock *)ctx; /* what the verifier does not show of it here */
+
 	key->protocol = UDP;
-	key->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	key->remote_port = bpf_ntohs(ctx->dst_port);
 	if (!key->remote_port)
 		return false;
 	key->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
+	if (ctx->family == AF_INET) {
 		map_v4(key->local, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
-		map_v4(key->remote, BPF_CORE_READ(sk, __sk_common.skc_daddr));
+		map_v4(key->remote, ctx->dst_ip4);
 	} else {
 		BPF_CORE_READ_INTO(&key->local, sk, __sk_common.skc_v6_rcv_saddr);
 		BPF_CORE_READ_INTO(&key->remote, sk, __sk_common.skc_v6_daddr);
@@ -29,7 +31,7 @@ static __always_inline bool name_connection(struct sock *sk, struct flow_key *ke
 	return true;
 }
 
-static __always_inline void end_conversation(struct sock *sk, __u64 cookie)
+static __always_inline void end_conversation(struct bpf_sock *sk, __u64 cookie)
 {
 	struct flow_key key = {.direction = OUTBOUND};
 	struct conversation *conversation;

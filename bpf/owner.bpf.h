@@ -65,16 +65,18 @@ static __always_inline void note_change(struct listener *listener)
 	__sync_fetch_and_or(&listener->is_shared, 1);
 }
 
+/* Shorter than struct sock, and no program's to use. */
+static __always_inline bool is_short(const struct bpf_sock *sk)
+{
+	return sk->state == TCP_TIME_WAIT || sk->state == TCP_NEW_SYN_RECV;
+}
+
 /*
  * A socket that the kernel made for itself: nobody owns it, whoever it was made for. Read past the verifier, which shows
- * no sk_kern_sock in the context. Time-wait and request sockets are shorter than struct sock.
+ * no sk_kern_sock in the context. It is not to be short.
  */
 static __always_inline bool is_kernel_socket(struct sock *sk)
 {
-	unsigned char state = BPF_CORE_READ(sk, __sk_common.skc_state);
-
-	if (state == TCP_TIME_WAIT || state == TCP_NEW_SYN_RECV)
-		return false;
 	return BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock);
 }
 

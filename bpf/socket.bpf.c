@@ -21,9 +21,9 @@ static __always_inline struct settings *find_settings_for(void *ctx)
 	return settings && bpf_get_netns_cookie(ctx) == settings->netns_cookie ? settings : NULL;
 }
 
-static __always_inline void note_owner(__u64 cookie, const struct owner *owner)
+/* `known`: what was noted of it before, if anything. */
+static __always_inline void note_owner(__u64 cookie, struct owned_socket *known, const struct owner *owner)
 {
-	struct owned_socket *known = bpf_map_lookup_elem(&sockets, &cookie);
 	struct owned_socket socket = {.owner = *owner, .boundness = known ? known->boundness : BOUND};
 
 	if (known && is_same_owner(&known->owner, owner) && !known->is_given) {
@@ -34,6 +34,7 @@ static __always_inline void note_owner(__u64 cookie, const struct owner *owner)
 	if (known) { /* connect() on what is connected changes nothing but the owner */
 		socket.watch = known->watch;
 		socket.is_tied = known->is_tied;
+		socket.protocol = known->protocol;
 	}
 	if (bpf_map_update_elem(&sockets, &cookie, &socket, BPF_ANY))
 		count(LOST_SOCKETS);
@@ -58,6 +59,8 @@ int on_sock_create(struct bpf_sock *ctx)
 	if (!find_settings_for(ctx))
 		return GO_ON;
 	read_current(&socket.owner);
+	if (ctx->protocol == TCP || ctx->protocol == UDP)
+		socket.protocol = ctx->protocol;
 	if (bpf_map_update_elem(&sockets, &cookie, &socket, BPF_ANY)) /* nobody has used it yet: no look-up before */
 		count(LOST_SOCKETS);
 	return GO_ON;
@@ -103,7 +106,7 @@ int on_sock_release(struct bpf_sock *ctx)
 	if (settings->is_scoped || (ctx->protocol != TCP && may_still_send(ctx)))
 		keep_released(cookie, socket);
 	if (ctx->protocol == UDP)
-		end_conversation((struct sock *)ctx, cookie);
+		end_conversation(ctx, cookie);
 	/* Before its port goes: who notes that meanwhile knows no owner (scope.bpf.c). */
 	bpf_map_delete_elem(&sockets, &cookie);
 	if (may_be_bound)
@@ -126,7 +129,7 @@ static __always_inline void note_mptcp_binding(struct sock *sk, const struct lis
 	owner = known->owner;
 	if (has_open(BPF_CORE_READ(sk, sk_socket)))
 		read_current(&owner);
-	note_owner(cookie, &owner);
+	note_owner(cookie, known, &owner);
 	note_listener(sk, cookie, key, &owner);
 }
 
@@ -155,7 +158,7 @@ static __always_inline int note_binding(struct bpf_sock *ctx, struct listener_ke
 		return GO_ON;
 	}
 	read_current(&owner);
-	note_owner(cookie, &owner);
+	note_owner(cookie, bpf_map_lookup_elem(&sockets, &cookie), &owner);
 	note_listener((struct sock *)ctx, cookie, key, &owner);
 	if (settings->is_tracing)
 		trace(TRACE_BIND, cookie, &owner, key->address, key->port, key->protocol);
@@ -182,12 +185,11 @@ int on_post_bind6(struct bpf_sock *ctx)
 
 /*
  * The cookie of the socket that a program uses; 0: it is the kernel's own. mptcp_connect() runs the hook of its first
- * subflow, in the context of who called it; the kernel connects later ones when it likes.
+ * subflow, in the context of who called it; the kernel connects later ones when it likes. `cookie`: the subflow's.
  */
-static __always_inline __u64 find_used(struct bpf_sock_addr *ctx)
+static __always_inline __u64 find_used(struct bpf_sock_addr *ctx, __u64 cookie)
 {
 	struct sock *whose, *sk = BPF_CORE_READ((struct bpf_sock_addr_kern *)ctx, sk);
-	__u64 cookie = bpf_get_socket_cookie(ctx);
 
 	if (!is_kernel_socket(sk))
 		return cookie;
@@ -202,12 +204,20 @@ static __always_inline __u64 find_used(struct bpf_sock_addr *ctx)
 static __always_inline int note_use(struct bpf_sock_addr *ctx, struct verdict_key *key, struct owner *owner, __u8 kind)
 {
 	struct settings *settings = find_settings_for(ctx);
-	__u64 cookie = settings ? find_used(ctx) : 0;
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+	struct owned_socket *known;
 
-	if (!cookie)
+	if (!settings)
 		return GO_ON;
+	known = bpf_map_lookup_elem(&sockets, &cookie);
+	if (!known || !known->protocol) { /* else a program made it, which was seen */
+		cookie = find_used(ctx, cookie);
+		if (!cookie)
+			return GO_ON;
+		known = bpf_map_lookup_elem(&sockets, &cookie);
+	}
 	read_current(owner);
-	note_owner(cookie, owner);
+	note_owner(cookie, known, owner);
 	key->protocol = ctx->protocol;
 	if (has_ports(key->protocol))
 		key->port = bpf_ntohs(ctx->user_port);

@@ -8,7 +8,7 @@ from tinysnitch.core.flow import Flow
 from tinysnitch.kernel.bpf_maps import BpfMaps
 from tinysnitch.kernel.bpf_pins import PinFolder
 from tinysnitch.kernel.bpf_programs import BpfPrograms, pack_flow, pack_owner, pack_verdict_key
-from tinysnitch.kernel.bpf_structs import SETTINGS, Listener, Owner
+from tinysnitch.kernel.bpf_structs import OWNED_SOCKET, SETTINGS, Listener, Owner
 from tinysnitch.kernel.libbpf import Map
 
 
@@ -19,6 +19,14 @@ def _open_maps(programs: BpfPrograms) -> closing[BpfMaps]:
 def is_remembered(programs: BpfPrograms, key: VerdictKey) -> bool:
     with _open_maps(programs) as maps:
         return maps.verdicts.find(*pack_verdict_key(key)) is not None
+
+
+def read_noted_protocol(programs: BpfPrograms, cookie: int) -> int:
+    """What a program was seen to make the socket for."""
+    with _open_maps(programs) as maps:
+        found = maps.sockets.find(cookie)
+    assert found
+    return int(dict(zip(OWNED_SOCKET.fields, found, strict=True))["protocol"])
 
 
 def find_listener(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> Listener | None:

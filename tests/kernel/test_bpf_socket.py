@@ -10,7 +10,7 @@ import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.netns_visit import visit_netns
-from tests.kernel.pinned_tables import find_listener, is_shared
+from tests.kernel.pinned_tables import find_listener, is_shared, read_noted_protocol
 from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import TCP, UDP, Direction, parse_address
@@ -95,6 +95,25 @@ def test_the_newest_user_wins(programs: BpfPrograms, agent: Agent) -> None:
     found = programs.find_owner(cookie)
     assert found
     assert (found.pid, found.exec_id) == (child, find_process(programs, agent).exec_id)
+
+
+@pytest.mark.parametrize(
+    ("kind", "protocol", "noted"),
+    [
+        ("SOCK_STREAM", 0, TCP),
+        ("SOCK_DGRAM", 0, UDP),
+        ("SOCK_RAW", UDP, UDP),
+        ("SOCK_RAW", 1, 0),
+        ("SOCK_STREAM", socket.IPPROTO_MPTCP, 0),  # 262, which is TCP's number in the last eight bits
+    ],
+)
+def test_what_a_program_made_a_socket_for_stays_noted_whoever_uses_it(
+    programs: BpfPrograms, agent: Agent, kind: str, protocol: int, noted: int
+) -> None:
+    handle, cookie = agent.call("open_socket", "AF_INET", kind, protocol)
+    assert read_noted_protocol(programs, cookie) == noted
+    agent.call("fork_and_send", handle, "127.0.0.1", 9)
+    assert read_noted_protocol(programs, cookie) == noted
 
 
 def test_a_process_from_before_is_unknown_but_named(place: BpfPlace) -> None:

@@ -94,7 +94,7 @@ OWNED_SOCKET = Layout(
         "watch": "B",
         "is_given": "B",
         "is_tied": "B",
-        "pad": "B",
+        "protocol": "B",
     }
     | {"let_go_to": "16s"}
 )
