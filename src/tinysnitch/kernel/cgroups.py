@@ -23,7 +23,8 @@ def find_cgroup_mount(mounts: Iterable[Mount] | None = None) -> Path:
     known = read_mounts() if mounts is None else mounts
     place = next((mount.place for mount in known if mount.file_system == "cgroup2"), None)
     if place is None:
-        raise SnitchError("no cgroup2 hierarchy is mounted", "mount -t cgroup2 none /sys/fs/cgroup")
+        hint = "mount -t cgroup2 none PLACE, which is /sys/fs/cgroup, or where that has version 1 a new folder"
+        raise SnitchError("no cgroup2 hierarchy is mounted", hint)
     return place
 
 
