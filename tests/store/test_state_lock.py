@@ -33,6 +33,7 @@ def test_of_two_the_second_is_refused(tmp_path: Path) -> None:
 
 
 def test_whoever_is_killed_holds_it_no_longer(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text("12345678901234\n")  # of one before
     with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == b"held\n"
