@@ -12,7 +12,7 @@ from tests.lab import cgroup
 from tests.lab.patience import wait_until
 from tests.lab.world import PROGRAMS
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.kernel import procfs
+from tinysnitch.kernel import cgroups, procfs
 from tinysnitch.kernel.cgroups import find_cgroup_mount, is_cgroup2, make_cgroup, path_in_hierarchy, remove_cgroup
 from tinysnitch.kernel.mounts import parse_mounts
 
@@ -132,3 +132,19 @@ def test_removal_ends_no_process_of_ours_for_one_that_has_no_number_here(name: s
         done = subprocess.run(command, start_new_session=True, env=environment, capture_output=True, text=True)
         assert (done.stdout, done.returncode) == ("done\n", 0)
         remove_cgroup(path)
+
+
+@pytest.mark.privileged
+def test_what_cannot_be_killed_is_waited_for_and_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroups, "_kill_all", lambda _path: None)
+    monkeypatch.setattr(cgroups, "_GONE_WITHIN_S", 0.3)
+    path = make_cgroup(name)
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        (path / "cgroup.procs").write_text(str(child.pid))
+        with pytest.raises(SnitchError, match="does not empty") as refused:
+            remove_cgroup(path)
+    finally:
+        child.kill()
+        child.wait()
+    assert "cgroup.procs" in refused.value.hint
