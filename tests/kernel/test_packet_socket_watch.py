@@ -4,12 +4,16 @@ import os
 import select
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.kernel.bpf_place import BpfPlace
 from tests.kernel.packet_place import entered
 from tests.lab.patience import PATIENCE
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.kernel import packet_socket_watch
+from tinysnitch.kernel.bpf_objects import PACKET_PROGRAMS, object_path
 from tinysnitch.kernel.packet_socket_watch import PacketSocketWatch
 from tinysnitch.kernel.packet_sockets import PacketSocketHolder
 
@@ -59,3 +63,28 @@ def test_without_the_kernels_side_the_table_tells(place: BpfPlace) -> None:
         assert len(alone.look()) == 1
     assert alone.read_events() == []
     alone.close()
+
+
+def test_of_a_program_that_is_no_use_nothing_stays(place: BpfPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its ring cannot be opened, for want of descriptors, say."""
+    closed: list[str] = []
+
+    class Loaded:
+        def __init__(self, path: Path, _maps: Path) -> None:
+            self.name = path.name
+
+        def attach(self, program: str) -> "Loaded":
+            return Loaded(Path(program), Path())
+
+        def close(self) -> None:
+            closed.append(self.name)
+
+    def refuse(*_what: object) -> None:
+        raise SnitchError("opening the ring buffer: Too many open files")
+
+    monkeypatch.setattr(packet_socket_watch, "ObjectFile", Loaded)
+    monkeypatch.setattr(packet_socket_watch, "Ring", refuse)
+    watch = PacketSocketWatch(place.load())
+    assert (watch.fileno(), watch.program) == (None, None)
+    assert closed == [name for file, program in PACKET_PROGRAMS.items() for name in (program, object_path(file).name)]
+    watch.close()
