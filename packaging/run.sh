@@ -44,7 +44,8 @@ if [ -f "$LOG" ] && [ ! -L "$LOG" ] && [ "$(stat -c %s "$LOG")" -gt $((64 << 20)
 	mv -f "$LOG" "$LOG.1"
 fi
 said_before=$(stat -Lc %s "$LOG" 2>/dev/null || echo 0)
-{ : >>"$LOG"; } 2>/dev/null || fail "the log $LOG cannot be written" "TINYSNITCH_LOG names another file"
+# A new one is root's alone, as the history is: arguments of programs may hold secrets.
+(umask 077 && : >>"$LOG") 2>/dev/null || fail "the log $LOG cannot be written" "TINYSNITCH_LOG names another file"
 setsid "$BIN/tinysnitchd" >>"$LOG" 2>&1 &
 daemon=$!
 # Ours, not one of another namespace that has the socket; and it stands, whatever long list it waits for.

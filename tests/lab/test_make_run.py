@@ -69,6 +69,12 @@ def test_a_log_that_has_grown_large_is_put_aside(tmp_path: Path, megabytes: int,
     assert (log.read_bytes() == b"none\n") is is_put_aside
 
 
+def test_a_new_log_is_for_nobody_elses_eyes(tmp_path: Path) -> None:
+    """What is said of others' processes, `tinysnitch log` tells to root alone."""
+    assert run_with_daemon(tmp_path, "echo none")[1].endswith(": none")
+    assert (tmp_path / "log").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     environment = {**os.environ, "TINYSNITCH_LOG": str(tmp_path / "nosuch" / "log")}
     script = ROOT / "packaging" / "run.sh"

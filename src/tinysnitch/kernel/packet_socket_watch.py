@@ -4,7 +4,7 @@ The kernel's side tells when one is opened or, on kernels where functions cannot
 through it. In the table of those that are open also old and silent ones stand. Not pinned: it ends with the daemon.
 """
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -59,22 +59,18 @@ class PacketSocketWatch:
         return [holder for holder in find_holders(self._inodes - before) if self._is_new(holder)]
 
     def _load(self, maps_dir: Path) -> Ring | None:
-        """The first program that this kernel can run."""
+        """The first program that this kernel can run; of one that it cannot, nothing stays."""
         for file, program in PACKET_PROGRAMS.items():
-            try:
+            with suppress(SnitchError), ExitStack() as undo:
                 loaded = ObjectFile(object_path(file), maps_dir)
-                self._undo.callback(loaded.close)
-                self._undo.callback(loaded.attach(program).close)
+                undo.callback(loaded.close)
+                undo.callback(loaded.attach(program).close)
+                ring = Ring(maps_dir / "packet_events", lambda sample: self._owners.append(decode_owner(sample)))
+                undo.callback(ring.close)
                 self.program = program
-                return self._open_ring(maps_dir)
-            except SnitchError:
-                continue
+                self._undo = undo.pop_all()
+                return ring
         return None
-
-    def _open_ring(self, maps_dir: Path) -> Ring:
-        ring = Ring(maps_dir / "packet_events", lambda sample: self._owners.append(decode_owner(sample)))
-        self._undo.callback(ring.close)
-        return ring
 
     def _describe(self, owner: Owner) -> PacketSocketHolder:
         image = self._images.find_image(owner.exec_id) if self._images else None
