@@ -278,7 +278,7 @@ class _Session:
 
     def _tell_fault(self) -> None:
         """While one types, every line is wrong for a moment: it is told when Enter says that it is done."""
-        edit = present_edit(self._state.edit)
+        edit = present_edit(self._state.edit, time.time())
         if edit.fault and not self._state.is_edit_lost:
             self._terminal.write_lines(["", *edit_lines(edit)])
             self._shown_edit = None

@@ -375,7 +375,9 @@ class PromptState:
 
     def _answer_by_hand(self, now: float) -> Effect:
         question = self.selected
-        if question is None or self.guard.is_pasted(now) or not self._takes_keys(now) or find_fault(self.edit):
+        if question is None or self.guard.is_pasted(now) or not self._takes_keys(now):
+            return NOTHING
+        if find_fault(self.edit, now + question.wall_ahead_s):
             return NOTHING
         answer = question.answer_by_hand(self.edit.text, self.is_guest)
         self.page = Page.QUESTION

@@ -68,7 +68,7 @@ def present_prompt(state: PromptState, now: Instant, lookup: Lookup = NO_LOOKUP)
     """What to show at this moment. `now.boot_s` is on the clock that the state is told of."""
     question = state.selected
     if question is None:
-        return _present_lost_edit(state) if state.is_edit_lost else _present_none(state)
+        return _present_lost_edit(state, now.wall_s) if state.is_edit_lost else _present_none(state)
     connection = question.prompt.connection
     view = PromptView(
         title=present_title(connection),
@@ -87,7 +87,7 @@ def present_prompt(state: PromptState, now: Instant, lookup: Lookup = NO_LOOKUP)
         notice=escape_text(state.notice),
     )
     if state.page is Page.EDIT:
-        return _with_edit(view, present_edit(state.edit, state.is_guest))
+        return _with_edit(view, present_edit(state.edit, now.wall_s, state.is_guest))
     return _with_together(view, state, question, now.wall_s) if state.together else view
 
 
@@ -112,13 +112,13 @@ def _with_together(view: PromptView, state: PromptState, question: Question, wal
     )
 
 
-def _present_lost_edit(state: PromptState) -> PromptView:
+def _present_lost_edit(state: PromptState, wall_s: float) -> PromptView:
     """The line stays in sight: perhaps it is wanted for `tinysnitch rules add`."""
     others = "; others wait" if state.waiting_count else ""  # and their time goes on
     return PromptView(
         title=f"the question whose rule you edited is gone{others}",
         is_question=False,
-        edit=present_edit(state.edit),
+        edit=present_edit(state.edit, wall_s),
         hints=((KeyHint("Esc", "go on"),),),
         notice=escape_text(state.notice),
     )
