@@ -124,16 +124,16 @@ class ControlServer:
 
     def hold_notice(self, text: str, hint: str = "") -> None:
         """Something that stays so until it is lifted: who attaches meanwhile is told too. The same again is no news."""
-        notice = msg.Notice(text, hint)
+        notice = msg.Notice(text, hint, stands=True)
         if self._standing != (notice,):
             self._standing = (notice,)
-            self.push_notice(text, hint)
+            self._push_message(notice, None)
 
     def lift_notice(self, text: str) -> None:
         """What was held is over, if anything was."""
         was_standing, self._standing = self._standing, ()
         if was_standing:
-            self.push_notice(text)
+            self._push_message(msg.Notice(text, stands=False), None)
 
     def push_unsaved(self, error: SnitchError) -> None:
         """A rule holds but could not be saved. Whoever gives the answer that makes it reads that in the reply.

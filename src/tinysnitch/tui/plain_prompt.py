@@ -218,10 +218,11 @@ class _Session:
         if self._is_ending:
             return
         view = present_prompt(self._state, Instant(time.monotonic(), time.time()), self._lookup)
-        if self._shown_edit and (self._state.page is not Page.EDIT or view.notice != self._shown_notice):
+        notice = escape_text(self._state.notice)
+        if self._shown_edit and (self._state.page is not Page.EDIT or notice != self._shown_notice):
             self._terminal.write("\n")
             self._shown_edit = None
-        self._tell_notice(view.notice)
+        self._tell_notice(notice)
         selected = self._state.selected
         what = (selected.prompt.prompt_id, selected.prompt.connection) if selected else (view.title,)
         choice = (selected.choice, [one.prompt.prompt_id for one in self._state.together]) if selected else None
