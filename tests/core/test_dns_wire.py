@@ -31,6 +31,7 @@ def test_the_header() -> None:
     assert (header.id, header.is_answer, header.is_truncated, header.rcode) == (7, False, False, 0)
     assert (header.questions, header.answers) == (1, 0)
     assert read_question(reader) == ("shop.test", A, IN)
+    assert open_message(QUESTION[:12], is_answer=False)[1] == header
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,8 @@ def test_a_question_for_an_answer_to_us_alone() -> None:
 
 
 def test_addresses_are_read_and_nothing_else() -> None:
-    wire = announcement("printer.local A 192.168.1.9", "x.local CNAME printer.local.", "nas.local AAAA fe80::9")
+    others = ("x.local CNAME printer.local.", "y.local TXT y")
+    wire = announcement("printer.local A 192.168.1.9", *others, "nas.local AAAA fe80::9")
     assert parse_link_answer(wire) == [
         Record("printer.local", A, 120, PRINTER),
         Record("nas.local", AAAA, 120, parse_address("fe80::9")),
