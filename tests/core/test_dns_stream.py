@@ -180,6 +180,15 @@ def test_idle_connections_make_room_without_a_loss(talk: Talk) -> None:
     assert talk.streams.statistics() == TableStatistics(used=1, evicted=0)
 
 
+def test_a_connection_in_use_is_not_idle(talk: Talk) -> None:
+    talk.connect(40001)
+    talk.now_s += IDLE_S
+    talk.ask(b"")
+    talk.now_s += IDLE_S
+    talk.connect(40002)
+    assert talk.streams.statistics() == TableStatistics(used=2, evicted=0)
+
+
 @given(st.lists(st.integers(1, 40), max_size=10), st.randoms(use_true_random=False))
 def test_however_the_stream_is_cut_and_mixed(sizes: list[int], chance: st.DataObject) -> None:
     messages = [bytes([number]) * (12 + size) for number, size in enumerate(sizes)]
