@@ -119,7 +119,8 @@ def test_a_ttl_with_its_high_bit_set_is_none() -> None:
 
 
 def test_failure_and_truncation_are_told() -> None:
-    assert parse_answer(answer("shop.test", rcode=3)).rcode == 3
+    failed = parse_answer(answer("shop.test", rcode=3))
+    assert (failed.rcode, failed.is_truncated) == (3, False)
     assert parse_answer(answer("shop.test", edit=dns.flags.TC)).is_truncated
 
 

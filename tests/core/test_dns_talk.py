@@ -173,6 +173,12 @@ def test_a_name_of_the_link(talk: Talk) -> None:
     assert told == (f"DNS answer of {PRINTER} not learned: address not on the link",)
 
 
+def test_llmnr_has_a_port_of_its_own(talk: Talk) -> None:
+    talk.ask(udp("224.0.0.252", 5355), question("printer").to_wire())
+    assert talk.hear(udp(PRINTER, 5355), link_answer("printer", PRINTER)).addresses
+    assert talk.dns.names.find(parse_address(PRINTER), 10.0).source is NameSource.LLMNR
+
+
 def test_names_of_hosts_follow_the_facts(talk: Talk) -> None:
     assert talk.name_of("10.0.0.7") == "nas"
     talk.dns.set_facts(Facts())
