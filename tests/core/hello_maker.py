@@ -62,22 +62,30 @@ def crypto(data: bytes, offset: int = 0) -> bytes:
 
 
 def initial(
-    frames: bytes, *, packet_number: int = 2, version: int = V1, connection_id: bytes = CONNECTION_ID, pad: int = 1162
+    frames: bytes,
+    *,
+    packet_number: int = 2,
+    number_bytes: int = 4,
+    version: int = V1,
+    connection_id: bytes = CONNECTION_ID,
+    first_id: bytes | None = None,
+    pad: int = 1162,
 ) -> bytes:
-    """A client's Initial, protected; with four bytes of packet number, as that of RFC 9001 A.2."""
+    """A client's Initial, protected, as that of RFC 9001 A.2. `first_id`: its first one's, where this is another."""
     frames = frames.ljust(pad, b"\0")
-    first = 0xC3 if version == V1 else 0xD3
+    first = (0xC0 if version == V1 else 0xD0) + number_bytes - 1
     head = bytes([first]) + version.to_bytes(4, "big") + vector(connection_id, 1) + b"\0" + b"\0"
-    header = head + number(4 + len(frames) + 16) + packet_number.to_bytes(4, "big")
-    keys = derive_keys(version, connection_id)
+    header = head + number(number_bytes + len(frames) + 16) + packet_number.to_bytes(number_bytes, "big")
+    keys = derive_keys(version, first_id or connection_id)
     nonce = bytes(a ^ b for a, b in zip(keys.iv, packet_number.to_bytes(12, "big"), strict=True))
-    return protect(header, seal(keys.key, nonce, frames, header), keys)
+    return protect(header, number_bytes, seal(keys.key, nonce, frames, header), keys)
 
 
-def protect(header: bytes, sealed: bytes, keys: Keys) -> bytes:
-    mask = CIPHER.encrypt_block(keys.header, sealed[:16])
-    hidden = bytes(a ^ b for a, b in zip(header[-4:], mask[1:5], strict=True))
-    return bytes([header[0] ^ mask[0] & 0x0F]) + header[1:-4] + hidden + sealed
+def protect(header: bytes, number_bytes: int, sealed: bytes, keys: Keys) -> bytes:
+    at = 4 - number_bytes  # the sample is taken as if the number had four bytes
+    mask = CIPHER.encrypt_block(keys.header, sealed[at : at + 16])
+    hidden = bytes(a ^ b for a, b in zip(header[-number_bytes:], mask[1 : 1 + number_bytes], strict=True))
+    return bytes([header[0] ^ mask[0] & 0x0F]) + header[1:-number_bytes] + hidden + sealed
 
 
 def seal(key: bytes, nonce: bytes, text: bytes, associated: bytes) -> bytes:

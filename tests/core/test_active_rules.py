@@ -169,6 +169,13 @@ def test_the_deadline_is_that_of_the_first_that_is_left() -> None:
     assert rules.next_deadline(NOW) == 110.0
 
 
+def test_of_several_the_first_one_ends_whatever_the_clock_does() -> None:
+    rules = active(until(50), until(30, DENY))
+    assert rules.decide(CONNECTION, NOW).until_s == WALL_S + 30
+    assert rules.next_deadline(Instant(110.0, WALL_S + 20)) == 120.0
+    assert rules.next_deadline(Instant(110.0, WALL_S - SET_BACK)) == 130.0
+
+
 def test_the_deadline_costs_the_same_of_many_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is asked for after each batch of packets."""
     rules = active(until(30))

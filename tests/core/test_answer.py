@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from tests.core.rule_strategies import FACTS, connections, meeting_rules
 from tests.core.test_ruleset import CURL, by, connection
-from tinysnitch.core.answer import can_be_remembered, refusal_to_remember, rule_for_choice
+from tinysnitch.core.answer import can_be_remembered, is_by_address, refusal_to_remember, rule_for_choice
 from tinysnitch.core.asking import Asking, asking_of
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
@@ -48,6 +48,7 @@ NAMELESS = connection(None)
         ),
         (connection(program=KERNEL), ALLOW, "allow example.com 443 tcp kernel"),
         (connection(program=UNKNOWN), DENY, "deny example.com 443 tcp unknown"),
+        (connection(program=UNKNOWN), replace(DENY, is_for_user=True), "deny example.com 443 tcp unknown"),
         (connection(program=by(replace(CURL, args=()))), ALLOW, "allow example.com 443 tcp /usr/bin/curl ()"),
         (
             connection(program=by(replace(CURL, are_args_complete=False))),
@@ -59,6 +60,19 @@ NAMELESS = connection(None)
 )
 def test_rule_for_choice(asked: Connection, choice: Choice, line: str) -> None:
     assert format_rule(rule_for_choice(asked, choice, 0.0)) == line
+
+
+@pytest.mark.parametrize(
+    ("asked", "scope", "is_address"),
+    [
+        (NAMELESS, RemoteScope.NAME, True),
+        (NAMELESS, RemoteScope.DOMAIN, True),
+        (NAMELESS, RemoteScope.ANY, False),
+        (WWW, RemoteScope.NAME, False),
+    ],
+)
+def test_what_an_answer_speaks_of(asked: Connection, scope: RemoteScope, is_address: bool) -> None:
+    assert is_by_address(asked, scope) is is_address
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from tinysnitch.core.verdict import Verdict
             Asking(user="alice", parent="/usr/bin/make"),
         ),
         (["ask iface=wg0 - - -", "ask iface=wg0 - - tcp"], None, Asking(iface="wg0")),
+        (["ask - 443 tcp", "ask user=alice iface=wg0 - - -"], None, Asking(user="alice", iface="wg0")),
     ],
 )
 def test_what_an_answers_rule_rests_on(lines: list[str], name: str | None, asking: Asking) -> None:

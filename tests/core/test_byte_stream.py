@@ -67,6 +67,24 @@ def test_crumbs_are_bounded() -> None:
         stream.push(1000, b"x")
 
 
+def test_what_no_longer_waits_is_no_crumb() -> None:
+    stream = ByteStream(0)
+    for at in range(0, 6 * MAX_EARLY_SEGMENTS, 2):
+        assert stream.push(at + 1, b"b") == b""
+        assert stream.push(at, b"a") == b"ab"
+
+
+def test_what_comes_early_again_and_again_is_one_crumb() -> None:
+    stream = ByteStream(0)
+    assert not any(stream.push(5, b"x") for _ in range(2 * MAX_EARLY_SEGMENTS))
+
+
+def test_how_early_is_meant_from_what_came_out() -> None:
+    stream = ByteStream(0)
+    stream.push(0, bytes(3 * MAX_EARLY_BYTES))
+    assert stream.push(3 * MAX_EARLY_BYTES + 1, b"x") == b""
+
+
 def test_which_numbers_came_out() -> None:
     stream = ByteStream(START)
     push(stream, 0, 10)

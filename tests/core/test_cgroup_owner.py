@@ -39,6 +39,7 @@ USER = "/user.slice/user-1000.slice/user@1000.service"
             "/system.slice/snap.canonical\\x2dlivepatch.daemon.service",
             ("snap:canonical-livepatch", "unit:snap.canonical\\x2dlivepatch.daemon.service"),
         ),
+        (f"{USER}/sync.service", ("unit:user@1000.service/sync.service", "unit:user@1000.service")),
         (f"{USER}/app.slice/sync.service", ("unit:user@1000.service/sync.service", "unit:user@1000.service")),
         (
             f"{USER}/user.slice/libpod-{ID}.scope",

@@ -10,6 +10,7 @@ from tests.core.hello_maker import (
     records,
     segments,
     server_name,
+    vector,
 )
 from tinysnitch.core.client_hello import MAX_HELLO_BYTES, HelloBuffer, TlsReader, parse_server_name
 from tinysnitch.core.errors import Malformed
@@ -76,9 +77,18 @@ def test_records_that_make_no_sense(data: bytes) -> None:
         TlsReader(START).read(segments(data, 100)[0])
 
 
-def test_a_hello_that_is_too_large() -> None:
-    with pytest.raises(Malformed, match="16385 bytes"):
-        HelloBuffer().push(b"\x01" + (MAX_HELLO_BYTES + 1).to_bytes(3, "big"))
+@pytest.mark.parametrize("size", [MAX_HELLO_BYTES + 1, 1 << 16])
+def test_a_hello_that_is_too_large(size: int) -> None:
+    with pytest.raises(Malformed, match=f"message 1 of {size} bytes"):
+        HelloBuffer().push(b"\x01" + size.to_bytes(3, "big"))
+
+
+def test_a_hello_of_the_largest_size_and_no_byte_more() -> None:
+    message = b"\x01" + vector(bytes(MAX_HELLO_BYTES), 3)
+    assert HelloBuffer().push(message + b"more") == bytes(MAX_HELLO_BYTES)
+    sent = segments(records(message), 1400)
+    reader = TlsReader(START)
+    assert [body for segment in sent if (body := reader.read(segment))] == [bytes(MAX_HELLO_BYTES)]
 
 
 @pytest.mark.parametrize(

@@ -52,9 +52,13 @@ def test_a_crowd_that_the_rules_tell_apart_is_not() -> None:
 
 def test_after_a_change_of_the_rules_it_is_counted_anew() -> None:
     engine = Transcript("allow - - - /usr/bin/curl")
-    assert len(remembered_everywhere(engine, 40)) == 1
+    assert not remembered_everywhere(engine, FIRST_LOOK - 1)
+    engine.load("allow - - - /usr/bin/curl", "allow localhost - -")
+    assert not remembered_everywhere(engine, FIRST_LOOK - 1)
+    engine.load("allow - - - /usr/bin/curl")
+    assert len(remembered_everywhere(engine, FIRST_LOOK)) == 1
     engine.load("allow - - - /usr/bin/curl", "deny 10.9.9.9 - -")
-    assert not remembered_everywhere(engine, 40)
+    assert not remembered_everywhere(engine, FIRST_LOOK)
 
 
 def test_a_crowd_whose_verdict_ran_out_is_soon_remembered_again() -> None:

@@ -119,7 +119,8 @@ def test_a_ttl_with_its_high_bit_set_is_none() -> None:
 
 
 def test_failure_and_truncation_are_told() -> None:
-    assert parse_answer(answer("shop.test", rcode=3)).rcode == 3
+    failed = parse_answer(answer("shop.test", rcode=3))
+    assert (failed.rcode, failed.is_truncated) == (3, False)
     assert parse_answer(answer("shop.test", edit=dns.flags.TC)).is_truncated
 
 
@@ -127,6 +128,9 @@ def test_hints_of_a_service_record_are_addresses() -> None:
     v6 = parse_address("2001:db8::80")
     record = "shop.test 60 HTTPS 1 . alpn=h2,h3 ipv4hint=192.0.2.80 ipv6hint=2001:db8::80"
     assert addresses(answer("shop.test", record, kind="HTTPS")) == [(SHOP, 60), (v6, 60)]
+    record = "shop.test 60 HTTPS 1 . ipv4hint=192.0.2.80,192.0.2.81"
+    two = [(SHOP, 60), (parse_address("192.0.2.81"), 60)]
+    assert addresses(answer("shop.test", record, kind="HTTPS")) == two
     behind = ["shop.test 30 CNAME edge.cdn.test.", "edge.cdn.test 60 SVCB 1 pool.cdn.test. ipv4hint=192.0.2.80"]
     assert addresses(answer("shop.test", *behind, kind="SVCB")) == [(SHOP, 30)]
 
@@ -144,13 +148,17 @@ def test_a_service_record_without_hints_for_the_question_teaches_nothing(record:
     assert addresses(answer("shop.test", record, kind="HTTPS")) == []
 
 
-def service(parameters: str, records: int = 1) -> bytes:
+def service(parameters: str, records: int = 1, priority: int = 1) -> bytes:
     """An HTTPS answer to shop.test, this many times with these SvcParams in hexadecimal."""
-    value = bytes.fromhex("000100" + parameters)
+    value = bytes([0, priority, 0]) + bytes.fromhex(parameters)
     head = bytearray(answer("shop.test", kind="HTTPS"))
     head[7] = records  # in the answer section
     record = bytes.fromhex("c00c004100010000003c") + len(value).to_bytes(2, "big") + value
     return bytes(head) + record * records
+
+
+def test_hints_of_an_alias_are_none() -> None:
+    assert parse_answer(service("00040004c0000250", priority=0)).addresses == ()
 
 
 def test_malformed_hints_are_malformed() -> None:

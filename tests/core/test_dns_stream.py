@@ -30,7 +30,7 @@ def framed(*messages: bytes) -> bytes:
 class Talk:
     def __init__(self, capacity: int = 4) -> None:
         self.streams = DnsStreams(capacity)
-        self.now_s = 10.0
+        self.now_s = 1000.0
 
     def connect(self, port: int = 40000) -> None:
         self.streams.read_questions(flow_of(port), Segment(OURS, 0, SYN), self.now_s)
@@ -76,6 +76,12 @@ def test_a_message_larger_than_is_read_is_skipped(talk: Talk) -> None:
     stream = framed(FIRST, LARGE, SECOND)
     found = [message for at in range(0, len(stream), 1000) for message in talk.hear(stream[at : at + 1000], at=at)]
     assert found == [FIRST, b"", SECOND]
+    assert talk.hear(stream, at=len(stream)) == [FIRST, b"", SECOND]
+
+
+@pytest.mark.parametrize("size", [12, MAX_MESSAGE_BYTES])
+def test_the_smallest_and_the_largest_message_are_read(talk: Talk, size: int) -> None:
+    assert talk.hear(framed(bytes(size))) == [bytes(size)]
 
 
 @pytest.mark.parametrize("size", [0, 11])
@@ -122,6 +128,18 @@ def test_a_syn_that_answers_another_one_does_not_count() -> None:
         talk.streams.read_answers(flow, Segment(6, 0, ACK, framed(FIRST)), 1.0)
 
 
+def test_nothing_but_a_syn_begins_what_the_resolver_says() -> None:
+    talk, flow = Talk(), flow_of()
+    talk.streams.read_questions(flow, Segment(OURS, 0, SYN), 1.0)
+    with pytest.raises(Malformed, match="beginning"):
+        talk.streams.read_answers(flow, Segment(5, OURS + 1, ACK, framed(FIRST)), 1.0)
+
+
+def test_another_syn_of_the_resolver_begins_nothing_anew(talk: Talk) -> None:
+    talk.streams.read_answers(flow_of(), Segment(5, OURS + 1, SYN | ACK), talk.now_s)
+    assert talk.hear(framed(FIRST)) == [FIRST]
+
+
 @pytest.mark.parametrize("taken", [0, 15])
 def test_a_question_in_the_syn(taken: int) -> None:
     talk, flow = Talk(), flow_of()
@@ -160,6 +178,15 @@ def test_idle_connections_make_room_without_a_loss(talk: Talk) -> None:
     talk.now_s += IDLE_S + 1
     talk.connect(40004)
     assert talk.streams.statistics() == TableStatistics(used=1, evicted=0)
+
+
+def test_a_connection_in_use_is_not_idle(talk: Talk) -> None:
+    talk.connect(40001)
+    talk.now_s += IDLE_S
+    talk.ask(b"")
+    talk.now_s += IDLE_S
+    talk.connect(40002)
+    assert talk.streams.statistics() == TableStatistics(used=2, evicted=0)
 
 
 @given(st.lists(st.integers(1, 40), max_size=10), st.randoms(use_true_random=False))

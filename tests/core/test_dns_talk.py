@@ -173,6 +173,12 @@ def test_a_name_of_the_link(talk: Talk) -> None:
     assert told == (f"DNS answer of {PRINTER} not learned: address not on the link",)
 
 
+def test_llmnr_has_a_port_of_its_own(talk: Talk) -> None:
+    talk.ask(udp("224.0.0.252", 5355), question("printer").to_wire())
+    assert talk.hear(udp(PRINTER, 5355), link_answer("printer", PRINTER)).addresses
+    assert talk.dns.names.find(parse_address(PRINTER), 10.0).source is NameSource.LLMNR
+
+
 def test_names_of_hosts_follow_the_facts(talk: Talk) -> None:
     assert talk.name_of("10.0.0.7") == "nas"
     talk.dns.set_facts(Facts())
@@ -202,6 +208,22 @@ def test_an_answer_is_delivered_after_what_the_kernel_remembers_of_it_is_gone() 
     engine.resolve("shop.test", SHOP)
     engine.queue(flow_of(1))
     assert engine.resolve("ads.test", SHOP)[1:] == ["forget 1", "pass 5"]
+
+
+def test_what_an_answer_should_not_be_is_told_behind_it() -> None:
+    told = f"lost DNS answer of {RESOLVER} not learned: no question was asked 1"
+    assert Transcript().say(ev.AnswerReceived(1, udp(), answer())) == ["pass 1", told]
+
+
+def test_a_connection_knows_the_aliases_that_its_name_led_through() -> None:
+    engine = Transcript()
+    query = engine.ask("shop.test")
+    reply = dns.message.make_response(query)
+    reply.answer.append(dns.rrset.from_text("shop.test.", 600, "IN", "CNAME", "edge.cdn.test."))
+    reply.answer.append(dns.rrset.from_text("edge.cdn.test.", 600, "IN", "A", SHOP))
+    engine.feed(ev.AnswerReceived(2, udp(), reply.to_wire()))
+    connection = engine.engine.connection_of(flow_of(), CURL, "eth0", engine.now)
+    assert (connection.name, connection.aliases) == ("shop.test", ("edge.cdn.test",))
 
 
 def test_a_held_question_shows_what_it_asks_for() -> None:

@@ -31,6 +31,7 @@ def test_the_header() -> None:
     assert (header.id, header.is_answer, header.is_truncated, header.rcode) == (7, False, False, 0)
     assert (header.questions, header.answers) == (1, 0)
     assert read_question(reader) == ("shop.test", A, IN)
+    assert open_message(QUESTION[:12], is_answer=False)[1] == header
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_on_the_link_the_high_bit_is_no_part_of_the_class() -> None:
         (b"\xc0\x0c", "does not lead back"),
         (b"\4shop\xc0\x0c", "does not lead back"),
         (b"\xc0\xff", "does not lead back"),
-        ((b"\x3f" + b"a" * 63) * 4 + b"\0", "more than 255 bytes"),
+        ((b"\x3f" + b"a" * 63) * 3 + b"\x3e" + b"b" * 62 + b"\0", "more than 255 bytes"),
     ],
 )
 def test_a_bad_name_is_malformed(name: bytes, problem: str) -> None:
@@ -81,6 +82,14 @@ def test_the_longest_name_is_read() -> None:
     reader, _header = open_message(bytes(12) + name, is_answer=False)
     assert reader.read_name().endswith("b" * 61)
     assert reader.position == 12 + 255
+
+
+def test_a_pointer_may_lead_far_back_and_to_another_one() -> None:
+    far = bytes(12) + b"\4test\0".ljust(300) + b"\4shop\xc0\x0c"
+    wire = far + b"\3www" + (0xC000 + 312).to_bytes(2) + b"behind"
+    reader, _header = open_message(wire, is_answer=False)
+    reader.position = len(far)
+    assert (reader.read_name(), reader.take(6)) == ("www.shop.test", b"behind")
 
 
 names = st.lists(st.lists(st.binary(min_size=1, max_size=9), min_size=1, max_size=4), min_size=1, max_size=8)

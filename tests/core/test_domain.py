@@ -17,6 +17,7 @@ from tinysnitch.core.errors import Malformed
         ("BÜCHER.example", "xn--bcher-kva.example"),
         ("bu\u0308cher.example", "xn--bcher-kva.example"),
         ("straße.de", "xn--strae-oqa.de"),
+        ("ü-b.example", "xn---b-wka.example"),
         ("例え.テスト", "xn--r8jz45g.xn--zckzah"),
         ("例え。テスト", "xn--r8jz45g.xn--zckzah"),
         ("\uff47oo\uff47le\uff0ecom", "google.com"),
@@ -24,6 +25,8 @@ from tinysnitch.core.errors import Malformed
         (r"a\046b.com", r"a\046b.com"),
         (r"\097\042.com", r"a\042.com"),
         ("a" * 63 + ".com", "a" * 63 + ".com"),
+        (r"\255" * 63, r"\255" * 63),
+        ("a." * 126 + "a", "a." * 126 + "a"),
     ],
 )
 def test_a_name_has_one_spelling(written: str, spelling: str) -> None:
@@ -49,6 +52,7 @@ def test_a_name_has_one_spelling(written: str, spelling: str) -> None:
         ("\u2024x.com", "not a label"),
         ("a" * 64 + ".com", "label of more than 63"),
         ("ü" * 64 + ".com", "label of more than 63"),
+        (r"\255" * 64, "label of more than 63"),
         ("a." * 127 + "a", "name of more than 253"),
     ],
 )

@@ -51,7 +51,13 @@ def test_elsewhere_it_must_be_roots() -> None:
         ("/usr/bin/bash", ["bash", "--", "-odd"], 2),
         ("/usr/bin/bash", ["bash", "--", "-"], None),
         ("/usr/bin/bash", ["bash", "-euxo"], None),
+        ("/usr/bin/python3", ["python3", ""], None),
+        ("/usr/bin/python3", ["python3", "-c", "a.py"], None),
+        ("/usr/bin/python3", ["python3", "@a.py"], None),
+        ("/usr/bin/bash", ["bash", "+Z", "f"], None),
         ("/usr/bin/java", ["java", "-jar"], None),
+        ("/usr/bin/java", ["java", "--", "a.jar"], None),
+        ("/usr/bin/java", ["java", "a.jar"], None),
         ("/usr/bin/java", ["java", "-Djava.awt.headless=true", "-jar", "a.jar"], 3),
         ("/usr/bin/java", ["java", "-Djava.ext.dirs=/tmp", "-jar", "a.jar"], None),
         ("/usr/bin/java", ["java", "-XX:OnError=sh", "-jar", "a.jar"], None),
@@ -61,3 +67,9 @@ def test_find_script(executable: str, argv: list[str], index: int | None) -> Non
     interpreter = find_interpreter(executable)
     assert interpreter is not None
     assert interpreter.find_script(argv) == index
+
+
+def test_an_extra_path_of_a_known_name_takes_the_options_of_that_one() -> None:
+    interpreter = find_interpreter("/home/a/python3", ("/home/a/python3",))
+    assert interpreter is not None
+    assert interpreter.find_script(["python3", "-W", "error", "a.py"]) == 3

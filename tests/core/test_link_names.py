@@ -45,7 +45,7 @@ class Link:
         self.names = Names(100, 10, 300.0)
         self.link = LinkNames(self.names, max_questions)
         self.link.is_on_link = PRINTER.__eq__
-        self.now_s = 10.0
+        self.now_s = 1000.0
 
     def ask(self, name: str, kind: int = A, source: NameSource = MDNS) -> None:
         self.link.ask(source, Question(0, name, kind), AVAHI, self.now_s)
@@ -72,8 +72,12 @@ def test_a_question_for_an_answer_to_us_alone() -> None:
 
 
 def test_addresses_are_read_and_nothing_else() -> None:
-    wire = announcement("printer.local A 192.168.1.9", "x.local CNAME printer.local.", "printer.local TXT x")
-    assert parse_link_answer(wire) == [Record("printer.local", A, 120, PRINTER)]
+    others = ("x.local CNAME printer.local.", "y.local TXT y")
+    wire = announcement("printer.local A 192.168.1.9", *others, "nas.local AAAA fe80::9")
+    assert parse_link_answer(wire) == [
+        Record("printer.local", A, 120, PRINTER),
+        Record("nas.local", AAAA, 120, parse_address("fe80::9")),
+    ]
 
 
 def test_the_question_may_stand_in_its_answer() -> None:

@@ -65,6 +65,7 @@ def test_a_bad_line_is_shown_without_harm() -> None:
         ("0.0.0.0 ads.example.com # why", {"ads.example.com"}),
         ("0.0.0.0 0.0.0.0", set()),
         ("127.0.0.1 localhost.localdomain", set()),
+        ("127.0.0.1 LocalHost", set()),
         ("fe80::1%lo0 localhost", set()),
         ("\ufeffads.example.com", {"ads.example.com"}),
         ("||ads.example.com", set()),

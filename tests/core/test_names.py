@@ -119,6 +119,14 @@ def test_where_a_name_leads_is_known_while_it_lives(talk: ResolverTalk) -> None:
     assert talk.names.find_address("shop.test", talk.now_s + 600) is None
     talk.names.set_hosts({MIRROR: ("nas", "shop.test")})
     assert talk.names.find_address("shop.test", talk.now_s + 600) == MIRROR
+    assert talk.names.find_address("bank.test", talk.now_s) is None
+
+
+def test_of_several_addresses_the_last_one_that_was_looked_at_is_where_a_name_leads(talk: ResolverTalk) -> None:
+    talk.looks_up(CURL, "shop.test", SHOP, MIRROR)
+    assert talk.names.find_address("shop.test", talk.now_s) == MIRROR
+    talk.name_of(SHOP)
+    assert talk.names.find_address("shop.test", talk.now_s) == SHOP
 
 
 def test_a_name_of_hosts_decides_for_who_did_not_ask(talk: ResolverTalk) -> None:
@@ -167,6 +175,7 @@ def test_aliases_are_known(talk: ResolverTalk) -> None:
     answer = Answer(id=identifier, name="shop.test", type=A, addresses=((SHOP, 600),), cnames=("edge.cdn.test",))
     talk.names.learn(flow_to(STUB), answer, talk.now_s)
     assert talk.names.find(SHOP, 10.0, CURL).aliases == ("edge.cdn.test",)
+    assert talk.names.find(SHOP, 700.0, KERNEL_EXEC_ID).aliases == ("edge.cdn.test",)
 
 
 def test_a_service_is_named_by_its_host(talk: ResolverTalk) -> None:
@@ -248,6 +257,28 @@ def test_what_was_asked_for_since_takes_the_place_of_a_name_that_ended(talk: Res
     assert talk.name_of(SHOP, CURL) == "new.test"
 
 
+def test_a_name_that_ended_stays_while_one_that_asked_for_it_has_asked_for_no_other(talk: ResolverTalk) -> None:
+    talk.looks_up(CURL, "old.test", SHOP)
+    talk.looks_up(FIREFOX, "old.test", SHOP)
+    talk.looks_up(CURL, "new.test", SHOP)
+    talk.now_s += 700
+    talk.looks_up(0, "other.test", SHOP)
+    assert talk.name_of(SHOP, FIREFOX) == "old.test"
+
+
+def test_a_name_that_nobody_is_known_to_have_asked_for_goes_with_its_end(talk: ResolverTalk) -> None:
+    talk.looks_up(0, "old.test", SHOP)
+    talk.now_s += 700
+    talk.looks_up(CURL, "new.test", SHOP)
+    assert [one.name for one in talk.names.known(talk.now_s)] == ["new.test"]
+
+
+def test_a_name_that_comes_again_after_its_end_is_told_for_who_did_not_ask(talk: ResolverTalk) -> None:
+    talk.looks_up(CURL, "shop.test", SHOP)
+    talk.now_s += 700
+    assert talk.looks_up(CURL, "shop.test", SHOP) == (SHOP,)
+
+
 def test_the_kernel_goes_on_with_the_address_that_it_was_told(talk: ResolverTalk) -> None:
     """It asks nobody; a mount or a tunnel is set up once, by a program that may have ended."""
     talk.looks_up(CURL, "nas.test", SHOP)
@@ -284,6 +315,14 @@ def test_names_of_an_address_are_bounded(talk: ResolverTalk) -> None:
     others = talk.names.find(SHOP, talk.now_s, CURL).others
     assert others == tuple(f"{number}.test" for number in range(NAMES_PER_ADDRESS - 1, 0, -1))
     assert talk.names.statistics().evicted_names == 1
+
+
+def test_that_a_name_had_to_go_is_told_also_where_nobody_else_is_meant(talk: ResolverTalk) -> None:
+    talk.names.is_own = {SHOP}.__contains__
+    for number in range(NAMES_PER_ADDRESS):
+        talk.looks_up(1000 + number, f"{number}.test", SHOP)
+    assert talk.looks_up(0, "shop.test", SHOP) == (SHOP,)
+    assert talk.name_of(SHOP, 1000) is None
 
 
 def test_names_of_one_program_push_out_none_that_another_asked_for(talk: ResolverTalk) -> None:
@@ -324,61 +363,26 @@ def test_all_names_together_are_bounded() -> None:
     assert talk.names.statistics().evicted_names == 10
 
 
+def test_names_of_addresses_that_went_count_no_more() -> None:
+    talk = ResolverTalk(capacity=10)  # for twenty names
+    for number in range(100):
+        talk.looks_up(CURL, "shop.test", bytes([198, 51, 100, number]))
+    for number in range(NAMES_PER_ADDRESS - 1):
+        talk.looks_up(CURL, f"{number}.test", SHOP)
+    assert talk.names.statistics().addresses == TableStatistics(used=6, evicted=91)
+    for number in range(NAMES_PER_ADDRESS - 1):
+        talk.looks_up(CURL, f"{number}.test", MIRROR)
+    assert talk.name_of(SHOP) is None
+    talk.looks_up(CURL, "shop.test", SHOP)
+    assert talk.names.statistics().addresses.used == 2
+
+
 def test_the_oldest_asker_of_a_name_is_forgotten(talk: ResolverTalk) -> None:
     for exec_id in range(1, ASKERS_PER_NAME + 2):
         talk.looks_up(exec_id, "shop.test", SHOP)
     talk.looks_up(FIREFOX, "ads.test", SHOP)
     assert talk.name_of(SHOP, exec_id=1) == "ads.test"
     assert talk.name_of(SHOP, exec_id=2) == "shop.test"
-
-
-# From one daemon to the next
-
-
-def handed_over(before: ResolverTalk, capacity: int = 100) -> ResolverTalk:
-    after = ResolverTalk(capacity)
-    after.now_s = before.now_s
-    after.names.restore(before.names.known(before.now_s))
-    return after
-
-
-def test_what_was_known_is_known_again_for_everyone_as_before(talk: ResolverTalk) -> None:
-    talk.looks_up(CURL, "a.test", SHOP, MIRROR)
-    talk.looks_up(FIREFOX, "b.test", SHOP, ttl_s=900)
-    after = handed_over(talk)
-    for address in (SHOP, MIRROR):
-        for who in (CURL, FIREFOX, None):
-            assert after.names.find(address, after.now_s, who) == talk.names.find(address, talk.now_s, who)
-    assert list(after.names.known(after.now_s)) == list(talk.names.known(talk.now_s))
-
-
-def test_a_question_after_that_is_newer_than_all_before(talk: ResolverTalk) -> None:
-    for name in ("a.test", "b.test", "c.test"):
-        talk.looks_up(CURL, name, SHOP)
-    after = handed_over(talk)
-    after.looks_up(FIREFOX, "d.test", SHOP)
-    assert after.names.find(SHOP, after.now_s, None).name == "d.test"
-    assert after.name_of(SHOP, CURL) == "c.test"
-
-
-def test_what_has_ended_is_not_handed_over(talk: ResolverTalk) -> None:
-    talk.looks_up(CURL, "a.test", SHOP)
-    talk.now_s += 600
-    assert [one.name for one in talk.names.known(talk.now_s)] == ["a.test"]  # who asked may have kept the address
-    talk.now_s += MAX_NAME_TTL_S
-    assert list(talk.names.known(talk.now_s)) == []
-
-
-def test_what_is_handed_over_finds_the_room_there_is(talk: ResolverTalk) -> None:
-    for number in range(NAMES_PER_ADDRESS):
-        talk.looks_up(CURL, f"{number}.test", SHOP)
-    talk.looks_up(CURL, "mirror.test", MIRROR)
-    after = handed_over(talk, capacity=1)
-    assert after.name_of(SHOP) is None
-    assert after.name_of(MIRROR) == "mirror.test"
-    after.looks_up(CURL, "other.test", MIRROR)
-    assert after.names.statistics().evicted_names == 0
-    handed_over(talk, capacity=2).names.restore(talk.names.known(talk.now_s))  # twice the same takes no more room
 
 
 @settings(max_examples=200, deadline=None)

@@ -93,6 +93,8 @@ def test_a_rule_over_such_a_link_matches_nothing() -> None:
         ("ask user=1000 mail.test 25 tcp", ["deny - 25 tcp"], "deny - 25 tcp"),
         ("deny user=1000 mail.test 25 tcp", ["deny - 25 tcp"], None),
         ("allow user=1000 mail.test 25 tcp", ["allow - 25 tcp", "ask - 25 tcp"], None),
+        ("allow user=1000 mail.test 25 tcp", ["deny - - -", "allow - 80 tcp"], "deny - - -"),
+        ("allow user=1000 mail.test 25 tcp", ["deny - - -", "deny - 25 tcp"], "deny - - -"),
         ("allow user=1000 mail.test - tcp", ["deny - 25 tcp"], None),  # neither is narrower: deny wins
         ("allow user=1000 - 25 tcp", ["deny - 25 tcp-src"], None),
         ("allow user=1000 - 25 tcp", ["deny user=bob - - -"], None),

@@ -22,6 +22,8 @@ UNREACHABLE_V4 = (
     "45c0003de9230000400192da7f0000017f0000010303cf2000000000"
     "45000021163a4000401126907f0000017f000001d6f214e9000dfe2068656c6c6f"
 )
+NO_DATA_V4 = "4500001c163a4000401126957f0000017f000001d6f214e900080000"
+REDIRECT_V4 = "4500001ce92740004001537f7f0000017f0000010501807f0a000001"
 FIRST_FRAGMENT_V4 = "45000020163b2000401141b47f0000017f000001bc5814ea0580bc3f78787878"
 LAST_FRAGMENT_V4 = "45000018163b009d401165677f0000017f00000178787878"
 
@@ -52,13 +54,19 @@ UDP_V6 = v6(UDP, "d77f14e9000d002068656c6c6f")
         (ECHO_V4, Packet(ICMP, V4, V4, 10057, 0, 28, 28, is_echo=True)),
         (ECHO_REPLY_V4, Packet(ICMP, V4, V4, 10057, 0, 28, 28, is_echo=True)),
         (ECHO_V6, Packet(ICMPV6, V6, V6, 10058, 0, 48, 48, is_echo=True)),
+        (v6(ICMPV6, "81004cf8274a0001"), Packet(ICMPV6, V6, V6, 10058, 0, 48, 48, is_echo=True)),
         (UNREACHABLE_V4, Packet(ICMP, V4, V4, 0, 0, 28, 61)),
         (v6(ICMPV6, "0104fafc00000000"), Packet(ICMPV6, V6, V6, 0, 0, 48, 48)),
         (v6(ICMPV6, "8700fafc00000000"), Packet(ICMPV6, V6, V6, 0, 0, 48, 48)),
         (FIRST_FRAGMENT_V4, Packet(UDP, V4, V4, 48216, 5354, 28, 32, is_fragment=True)),
         (LAST_FRAGMENT_V4, Packet(UDP, V4, V4, 0, 0, 20, 24, is_fragment=True)),
+        (UDP_V4[:12] + "0001" + UDP_V4[16:], Packet(UDP, V4, V4, 0, 0, 20, 33, is_fragment=True)),
         ("4500001400000000402f00007f0000017f000001", Packet(47, V4, V4, 0, 0, 20, 20)),
         (v6(59, ""), Packet(59, V6, V6, 0, 0, 40, 40)),
+        (v6(60, DESTINATION_OPTIONS.format(59)), Packet(59, V6, V6, 0, 0, 48, 48)),
+        (NO_DATA_V4, Packet(UDP, V4, V4, 55026, 5353, 28, 28)),
+        (REDIRECT_V4, Packet(ICMP, V4, V4, 0, 0, 28, 28)),
+        (ECHO_V4[:12] + "2000" + ECHO_V4[16:], Packet(ICMP, V4, V4, 10057, 0, 28, 28, is_fragment=True, is_echo=True)),
     ],
     ids=lambda value: "" if isinstance(value, str) else f"{value.protocol}-{value.payload_offset}",
 )
@@ -75,8 +83,9 @@ def test_a_packet_is_read(text: str, expected: Packet) -> None:
         [(51, "{:02x}04000000000000" + "00" * 16)],
         [(60, "{:02x}010102" + "00" * 12)],
         [(44, "{:02x}00000000000000")],
+        [(44, "{:02x}00000600000000")],
     ],
-    ids=["destination", "hop-by-hop routing destination", "authentication", "two words", "whole fragment"],
+    ids=["destination", "hop-by-hop routing destination", "authentication", "two words", "whole fragment", "reserved"],
 )
 def test_extension_headers_are_walked_over(chain: list[tuple[int, str]]) -> None:
     following = [number for number, _ in chain[1:]] + [TCP]
@@ -84,6 +93,7 @@ def test_extension_headers_are_walked_over(chain: list[tuple[int, str]]) -> None
     read = packet(v6(chain[0][0], headers + SYN_SEGMENT))
     assert (read.protocol, read.source_port, read.destination_port) == (TCP, 46380, 9443)
     assert not read.is_fragment
+    assert read.is_routed == (43 in [number for number, _ in chain])
 
 
 def test_the_first_fragment_has_the_ports_and_the_others_do_not() -> None:
@@ -92,6 +102,8 @@ def test_the_first_fragment_has_the_ports_and_the_others_do_not() -> None:
     last = packet(v6(44, FRAGMENT_HEADER.format(UDP, 0x04D0) + "78787878"))
     assert (last.destination_port, last.is_fragment) == (0, True)
     assert last.protocol == UDP
+    behind_options = packet(v6(44, FRAGMENT_HEADER.format(60, 0x04D0) + DESTINATION_OPTIONS.format(TCP) + SYN_SEGMENT))
+    assert (behind_options.protocol, behind_options.destination_port, behind_options.is_fragment) == (60, 0, True)
 
 
 @pytest.mark.parametrize(
@@ -108,9 +120,11 @@ def test_the_first_fragment_has_the_ports_and_the_others_do_not() -> None:
         (SYN + SYN_SEGMENT[:24] + "f0" + SYN_SEGMENT[26:], "TCP header of 60 bytes"),
         (UDP_V4[:54], "UDP header of 7 bytes"),
         (UDP_V4[:48] + "0007" + UDP_V4[52:], "UDP length 7"),
+        (UDP_V4[:48] + "0001" + UDP_V4[52:], "UDP length 1"),
         (ECHO_V4[:54], "ICMP header of 7 bytes"),
         (SYN_V6[:78], "IPv6 header of 39 bytes"),
         (v6(60, "06000104000000"), "cut short"),
+        (v6(60, "060001"), "cut short"),
         (v6(60, "3b01010400000000"), "cut short"),
         (v6(60, (DESTINATION_OPTIONS.format(60)) * (MAX_EXTENSION_HEADERS + 1)), "more than 8"),
         (v6(43, "06000401" + "00000000" + SYN_SEGMENT), "routing header hides"),
@@ -131,6 +145,7 @@ def test_what_does_not_fit_is_malformed(text: str, problem: str) -> None:
         ("01010744", "wrong length"),
         ("01014401", "wrong length"),
         ("010144ff", "wrong length"),
+        ("01014403", "wrong length"),
         ("01010144", "wrong length"),
     ],
 )
@@ -139,6 +154,15 @@ def test_an_option_that_hides_the_destination_or_itself_is_malformed(options: st
     header = f"4{5 + size // 4:x}00{20 + size + 40:04x}{SYN[8:]}"
     with pytest.raises(Malformed, match=problem):
         packet(header + options + SYN_SEGMENT)
+
+
+def test_an_option_that_ends_with_the_packet_is_malformed() -> None:
+    with pytest.raises(Malformed, match="wrong length"):
+        packet("46000018" + SYN[8:] + "01010144")
+
+
+def test_an_option_may_have_no_data() -> None:
+    assert packet("46000040" + SYN[8:] + "44024402" + SYN_SEGMENT).destination_port == 9443
 
 
 def test_options_end_at_the_end_of_options() -> None:
@@ -156,6 +180,8 @@ def test_the_payload_ends_where_the_headers_say() -> None:
     assert payload_of(parse_packet(raw), raw) == b"hello"
     padded = memoryview(raw + b"padding")
     assert payload_of(parse_packet(padded), padded) == b"hello"
+    padded_v6 = bytes.fromhex(SYN_V6) + b"padding"
+    assert payload_of(parse_packet(padded_v6), padded_v6) == b""
     shorter = bytes.fromhex(UDP_V4[:48] + "000a" + UDP_V4[52:])
     assert payload_of(parse_packet(shorter), shorter) == b"he"
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from tests.core.rule_strategies import port_sets
 from tinysnitch.core.port_text import PORT_FORMS, format_ports, merge_ranges, parse_ports
 from tinysnitch.core.rule import PortRange
-from tinysnitch.core.words import split_words
+from tinysnitch.core.words import BadWord, split_words
 
 
 @pytest.mark.parametrize(
@@ -18,11 +18,18 @@ from tinysnitch.core.words import split_words
         ("443,80", ((80, 80), (443, 443)), "80,443"),
         ("1-65535", ((1, 65535),), "1-65535"),
         ("80,81,82-90,85", ((80, 90),), "80-90"),
+        ("1,80-82,81,83,85", ((1, 1), (80, 83), (85, 85)), "1,80-83,85"),
     ],
 )
 def test_ports_are_written_in_one_spelling(text: str, ports: tuple[PortRange, ...], canonical: str) -> None:
     assert parse_ports(split_words(text)[0]) == ports
     assert format_ports(ports) == canonical
+
+
+@pytest.mark.parametrize("text", ["0", "65536", "1-65536", "81-80", "-80", "80-", "http", "80,", "\u0668\u0660"])
+def test_what_is_no_port_is_refused(text: str) -> None:
+    with pytest.raises(BadWord):
+        parse_ports(split_words(text)[0])
 
 
 @given(port_sets)

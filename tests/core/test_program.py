@@ -89,10 +89,12 @@ def test_interpreter_stays_the_program(executable: str, argv: list[str]) -> None
     assert identify(executable, *argv) == Program(executable, tuple(argv[1:]))
 
 
-def test_dots_after_a_name_are_refused() -> None:
+@pytest.mark.parametrize("word", ["d/../x.py", "/home/a/../../x.py"])
+def test_dots_after_a_name_are_refused(word: str) -> None:
     """`d` may have been a link at exec: what `d/..` was then is not known now."""
-    assert identify(PYTHON, "python3", "d/../x.py").path == PYTHON
-    assert identify(PYTHON, "python3", "/home/a/../../x.py").path == PYTHON
+    image = Image(executable=PYTHON, argv=("python3", word), directory="/home/a")
+    found = identify_program(image, lambda _path: "/x.py", may_climb=lambda _left, _script: True)
+    assert found.path == PYTHON
 
 
 @pytest.mark.parametrize(
@@ -110,6 +112,11 @@ def test_what_dots_leave_must_be_as_it_was(word: str, left: list[str] | None) ->
     image = Image(executable=PYTHON, argv=("python3", word), directory="/home/a")
     found = identify_program(image, resolve, may_climb=may_climb)
     assert (found.path, asked) == ((PYTHON, [left]) if left else ("/home/a/x.py", []))
+
+
+def test_above_the_root_there_is_the_root() -> None:
+    image = Image(executable=PYTHON, argv=("python3", "../x.py"), directory="/")
+    assert identify_program(image, resolve).path == "/x.py"  # no folder was left that might have been moved
 
 
 def test_relative_script_needs_the_directory() -> None:

@@ -9,11 +9,13 @@ from tinysnitch.core.decision import Decision
 from tinysnitch.core.flow import UDP, Flow
 from tinysnitch.core.process import UNKNOWN, Attribution, AttributionSource
 from tinysnitch.core.prompts import ClosedPrompt, OpenPrompt, Prompts, Waiter, question_of
+from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.verdict import Verdict
 
 NOW = Instant(10.0, WALL_S + 10.0)
-DECISION = Decision(verdict=Verdict.ASK, reason="no rule matches")
+RULE = parse_rule("ask - - -")
+DECISION = Decision(verdict=Verdict.ASK, reason="asked by a rule", rule=RULE)
 
 
 def connection(flow: Flow | None = None, who: Attribution | None = None, name: str | None = None) -> Connection:
@@ -63,7 +65,7 @@ def test_a_prompt_shows_its_first_waiter_and_what_is_left_of_its_time() -> None:
     assert prompt is not None
     shown = prompt.value(Instant(30.0, WALL_S))
     assert (shown.prompt_id, shown.count, shown.deadline_s, shown.remaining_s) == (1, 2, 70.0, 40.0)
-    assert shown.connection.flow == flow_of(1)
+    assert (shown.connection.flow, shown.reason, shown.rule) == (flow_of(1), "asked by a rule", RULE)
     assert (shown.opened_s, shown.age_s) == (NOW.wall_s, 20.0)
     assert prompt.value(Instant(99.0, WALL_S)).remaining_s == 0.0
 
@@ -169,6 +171,19 @@ def test_one_user_takes_three_quarters_of_the_room_at_most(limits: dict[str, int
     held = [hold(prompts, flow_of(1, port=port), whose(program=f"/tmp/copy{port}")) for port in (1, 2, 3, 4)]
     assert [prompt is not None for prompt in held] == [True, True, True, False]
     assert hold(prompts, flow_of(2), whose(uid=0))
+
+
+def test_root_may_take_all_of_it() -> None:
+    prompts = Prompts(Settings(max_prompts=4))
+    held = [hold(prompts, flow_of(1, port=port), whose(program=f"/usr/bin/{port}", uid=0)) for port in (1, 2, 3, 4)]
+    assert all(held)
+
+
+@pytest.mark.parametrize(("room", "share"), [(1, 1), (3, 3), (8, 6)])
+def test_a_share_is_rounded_up(room: int, share: int) -> None:
+    prompts = Prompts(Settings(max_prompts=room))
+    held = [hold(prompts, flow_of(1, port=port), whose(program=f"/tmp/copy{port}")) for port in range(1, room + 2)]
+    assert sum(prompt is not None for prompt in held) == share
 
 
 @pytest.mark.parametrize("limits", [{"max_prompts": 4}, {"max_waiters": 4}])

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.core.hello_maker import CIPHER, CONNECTION_ID, V1, V2, crypto, handshake, initial
-from tinysnitch.core.client_hello import parse_server_name
+from tests.core.hello_maker import CIPHER, CONNECTION_ID, V1, V2, crypto, handshake, initial, number, vector
+from tinysnitch.core.client_hello import MAX_HELLO_BYTES, parse_server_name
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.quic_initial import QuicReader, crypto_frames, derive_keys, find_initials, may_be_initial
 
@@ -77,9 +77,32 @@ def test_after_a_retry_the_keys_are_others() -> None:
     assert read_all(initial(crypto(message[:40])), rest) == ["-", "ads.test"]
 
 
+def test_the_keys_are_those_of_the_first_packet_whatever_id_the_server_gives() -> None:
+    message = handshake("ads.test")
+    rest = initial(crypto(message[40:], 40), packet_number=3, connection_id=b"the server's", first_id=CONNECTION_ID)
+    assert read_all(initial(crypto(message[:40])), rest) == ["-", "ads.test"]
+
+
+@pytest.mark.parametrize("number_bytes", [1, 2, 3, 4])
+def test_a_packet_number_may_be_short(number_bytes: int) -> None:
+    assert read_all(initial(crypto(handshake("ads.test")), number_bytes=number_bytes)) == ["ads.test"]
+
+
+def test_a_hello_of_the_largest_size() -> None:
+    message = handshake("ads.test", MAX_HELLO_BYTES - len(handshake("ads.test")) + 4)
+    assert len(message) == MAX_HELLO_BYTES + 4
+    pieces = (crypto(message[at : at + 1100], at) for at in range(0, len(message), 1100))
+    assert read_all(*map(initial, pieces))[-2:] == ["-", "ads.test"]
+
+
+# Numbers that are no types of frames, so that each of them has to be passed over
+ACKNOWLEDGED = b"\x02\x3f\x3f\x01\x3f\x3f\x3f" + b"\x03\x3f\x3f\x00\x3f\x3f\x3f\x3f"
+
+
 def test_acknowledgements_are_skipped() -> None:
-    acks = b"\x02\x05\x00\x01\x00\x00\x01" + b"\x03\x05\x00\x00\x01\x00\x00\x00"
-    assert read_all(initial(acks + crypto(handshake("ads.test")))) == ["ads.test"]
+    assert read_all(initial(ACKNOWLEDGED + crypto(handshake("ads.test")))) == ["ads.test"]
+    many = b"\x02\x3f\x3f" + number(256) + b"\x3f" * 513
+    assert list(crypto_frames(many + crypto(b"abc"))) == [(0, b"abc")]
 
 
 def test_other_packets_of_a_connection_that_is_read_tell_nothing() -> None:
@@ -151,7 +174,71 @@ def test_what_is_idle_is_passed_over_at_once() -> None:
 
 
 def test_a_close_ends_the_packet() -> None:
-    assert list(crypto_frames(crypto(b"abc") + b"\x1c\x00")) == [(0, b"abc")]
+    assert list(crypto_frames(crypto(b"abc") + b"\x1c" + crypto(b"d", 3))) == [(0, b"abc")]
+
+
+@pytest.mark.parametrize(
+    ("frames", "found"),
+    [
+        (crypto(b"abc"), [(0, b"abc")]),
+        (crypto(b"abc", 0x3FFF), [(0x3FFF, b"abc")]),
+        (b"\x40\x01\x40\x00" + crypto(b"abc"), [(0, b"abc")]),  # PING and PADDING, longer than they need be
+        (crypto(b"") * 256, [(0, b"")] * 256),
+    ],
+)
+def test_frames_are_found(frames: bytes, found: list[tuple[int, bytes]]) -> None:
+    assert list(crypto_frames(frames)) == found
+
+
+@pytest.mark.parametrize(
+    ("frames", "reason"),
+    [
+        (crypto(b"abc")[:-1], "CRYPTO frame of 3 bytes"),
+        (crypto(b"") * 257, "more than 256 frames"),
+        (b"\x02\x3f\x3f" + number(257) + b"\x3f" * 515, "257 ranges"),
+        (b"\x06\x40", "number is cut short"),
+        (b"\x06", "packet is cut short"),
+    ],
+)
+def test_frames_that_make_no_sense(frames: bytes, reason: str) -> None:
+    with pytest.raises(Malformed, match=reason):
+        list(crypto_frames(frames))
+
+
+def packet(kind: int = 0, size: int = 20, id_bytes: int = 8, token: bytes = b"") -> bytes:
+    """A packet of version 1 with a long header: 0 is an Initial, 1 one of 0-RTT, 3 a Retry. Nothing is in it."""
+    head = bytes([0xC0 | kind << 4]) + V1.to_bytes(4, "big") + vector(bytes(id_bytes), 1) + vector(b"", 1)
+    return head + (vector(token, 1) if kind == 0 else b"") + number(size) + bytes(size)
+
+
+@pytest.mark.parametrize("begins", [0x43, 0x83, 0xF3], ids=["short header", "no fixed bit", "a Retry"])
+def test_what_is_behind_other_packets_is_not_looked_at(begins: int) -> None:
+    assert list(find_initials(bytes([begins]) + packet()[1:] + packet())) == []
+
+
+def test_initials_are_found_behind_early_data_and_with_a_token() -> None:
+    early, first, second = packet(1), packet(token=b"given before", id_bytes=20), packet()
+    ends = [len(early) + len(first), len(early) + len(first) + len(second)]
+    found = list(find_initials(early + first + second))
+    assert [(one.start, one.number_at, one.end) for one in found] == [
+        (len(early), ends[0] - 20, ends[0]),
+        (ends[0], ends[1] - 20, ends[1]),
+    ]
+    assert len(list(find_initials(packet() * 16))) == 16
+
+
+@pytest.mark.parametrize(
+    ("datagram", "reason"),
+    [
+        (packet(size=19), "packet of 19 bytes"),
+        (packet()[:-1], "packet of 20 bytes"),
+        (packet(id_bytes=21), "id of 21 bytes"),
+        (packet() * 17, "more than 16"),
+    ],
+)
+def test_packets_that_make_no_sense(datagram: bytes, reason: str) -> None:
+    with pytest.raises(Malformed, match=reason):
+        list(find_initials(datagram))
 
 
 @given(st.binary(max_size=100))
@@ -176,7 +263,8 @@ def test_any_datagram(start: bytes, rest: bytes) -> None:
 def test_what_begins_as_an_initial_may_be_one_however_it_is_cut(version: int) -> None:
     datagram = initial(crypto(handshake("shop.test")), version=version)
     assert all(may_be_initial(datagram[:size]) for size in (6, 100, len(datagram)))
-    assert not may_be_initial(b"\x00" + datagram[1:])
+    assert not may_be_initial(datagram[:5])
+    assert not may_be_initial(b"\x40" + datagram[1:])
     assert not may_be_initial(datagram[:1] + b"\xff" + datagram[2:])
     assert not may_be_initial(b"")
 

@@ -122,6 +122,7 @@ def test_a_rule_reads_back_from_its_line(rule: Rule) -> None:
     line = format_rule(rule)
     assert parse_rule(line) == rule
     assert parse_rules(f"# x\n{line}\n", "x") == ([rule], [])
+    assert parse_rules(f"\n{line}", "x") == ([rule], [])
     assert format_rule(parse_rule(line)) == line
 
 

@@ -37,7 +37,8 @@ def test_another_socket_on_the_same_ports_begins_anew() -> None:
     names = SaidNames(4, None)
     first, *_rest = segments(HELLO, 20)
     assert names.read(flow_to(), 7, first) is None
-    assert names.read(flow_to(), 8, segments(HELLO, 1400)[0]) == Said("ads.test")
+    elsewhere = msgspec.structs.replace(segments(HELLO, 1400)[0], sequence=5)
+    assert names.read(flow_to(), 8, elsewhere) == Said("ads.test")
 
 
 def test_reading_is_bounded_and_what_had_to_go_is_counted() -> None:

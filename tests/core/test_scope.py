@@ -63,6 +63,7 @@ NARROWER = [
     ("- - - /bin/a", "- - -"),
     ("- - - /bin/a", "- - - /bin/*"),
     ("- - - /bin/*", "- - - /**"),
+    ("- - - '/opt/*'", "- - - /opt/*"),  # the path of a file that is called so
     ("- - - /opt/*/bin", "- - - /opt/**"),
     ("- - - /opt/a*", "- - - /opt/*"),
     ("- - - /opt/*", "- - - /opt/**"),

@@ -6,11 +6,12 @@ import msgspec
 import pytest
 
 from tests.core.transcript import SHOP, WALL_S, Transcript, flow_of, inbound, tell, whose, yes
+from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.commands import Command, ForgetVerdicts, IssueVerdict, RememberFlow, RememberVerdict, VerdictKey
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
-from tinysnitch.core.events import PacketQueued
+from tinysnitch.core.events import AnswerGiven, PacketQueued
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, exec_id_of
 from tinysnitch.core.prompts import Waiter
@@ -71,6 +72,7 @@ def test_the_verdict_is_written_before_the_packets_go() -> None:
         (flow_of(protocol=UDP), DENY, [False, False]),
         (flow_of(), ALLOW, [False, False]),
         (inbound(port=22), ALLOW, [False, False]),
+        (inbound(protocol=UDP), ALLOW, [False, False]),
     ],
 )
 def test_what_the_kernel_lets_go_on_after_the_first_is_told(flow: Flow, decision: Decision, follow: list[bool]) -> None:
@@ -113,6 +115,13 @@ def test_what_an_interface_may_decide_is_tied_to_it(
     first = next(Settlement(Settings()).settle(waiter, decision, generation=3, now=NOW, basis=Basis.MOMENT))
     assert isinstance(first, RememberFlow)
     assert first.tied_to == tied_to
+
+
+def test_an_answer_is_tied_to_the_interface_that_a_rule_has_it_asked_on() -> None:
+    engine = Transcript("ask iface=eth0 - - -")
+    engine.feed(msgspec.structs.replace(engine.next_packet(), interface_index=2))
+    told = engine.feed(AnswerGiven(1, yes(Lifetime.ONCE), 1000))
+    assert [one.tied_to for one in told if isinstance(one, RememberFlow)] == [2]
 
 
 def test_a_lasting_rule_holds_without_end() -> None:

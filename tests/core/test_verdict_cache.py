@@ -1,5 +1,7 @@
 """The mirror of the kernel's verdicts."""
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +48,25 @@ def test_the_least_recently_used_one_goes_and_is_named() -> None:
     assert cache.put(key(3), LASTING) == key(2)
     assert cache.put(key(3), LASTING) is None
     assert cache.statistics().evicted == 1
+    assert set(cache.pop_address(b"a")) == {key(1), key(3)}
+
+
+def test_of_an_address_whose_verdict_went_nothing_is_left() -> None:
+    cache = VerdictCache(1)
+    cache.put(key(1), LASTING)
+    cache.put(key(2, b"b"), Remembered(DECISION, 10.0))
+    assert cache.find(key(2, b"b"), 10.0) is None
+    assert [cache.pop_address(address) for address in (b"a", b"b")] == [(), ()]
+
+
+def test_addresses_whose_verdicts_went_take_no_room() -> None:
+    cache = VerdictCache(2)
+    tracemalloc.start()
+    for number in range(2000):
+        cache.put(key(number % 2, (number // 2).to_bytes(4)), LASTING)
+    size, _peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size < 20_000
 
 
 def test_another_generation_clears_all() -> None:

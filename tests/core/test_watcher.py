@@ -142,6 +142,10 @@ def test_a_first_datagram_that_says_no_name_is_read_while_it_is_held() -> None:
     assert engine.say(silent_packet(engine))[:3] == ["skip watch", "remember allow", "allow 1"]
 
 
+def test_what_may_say_a_name_is_not_let_go_unread() -> None:
+    assert "skip watch" not in Transcript(ALLOW, DENY).queue(flow_of(protocol=UDP))
+
+
 def test_that_holds_also_for_what_people_allow() -> None:
     engine = Transcript(DENY)
     engine.say(silent_packet(engine))
@@ -229,6 +233,13 @@ def test_it_ends_also_where_it_is_the_guess_by_now() -> None:
     assert engine.send(HELLO)[0].startswith("end watch deny")
 
 
+def test_a_denial_of_all_ends_it_by_the_name_that_is_the_guess_by_now() -> None:
+    engine = asked_for("ads.test", "shop.test", lines=("deny - - -", "allow shop.test 443 tcp"))
+    engine.queue()
+    engine.resolve("ads.test", SHOP)
+    assert engine.send(HELLO)[0].startswith("end watch deny")
+
+
 def test_connections_like_it_are_read_as_long_as_the_names_are_there() -> None:
     engine = asked_for("bank.test", "shop.test", lines=("deny - - -", "allow shop.test 443 tcp"))
     engine.queue()
@@ -275,6 +286,16 @@ def test_names_of_one_address_in_hosts_are_one_hosts() -> None:
     assert engine.send(says["ads.test"], flow_of(4), other)[0].startswith("end watch deny")
 
 
+def test_who_asked_a_resolver_means_no_name_of_hosts() -> None:
+    engine = Transcript("allow - 443 tcp", "deny nas - -")
+    hosts = {parse_address(SHOP): ("nas.lan", "nas")}
+    engine.feed(ev.FactsChanged(msgspec.structs.replace(FACTS, hosts=hosts)))
+    engine.resolve("shop.test", SHOP)
+    assert watch_of(engine) is Watch.GUARDED
+    hello = segments(records(handshake("nas")), 1400)[0]
+    assert engine.send(hello)[0].startswith("end watch deny")
+
+
 def test_once_the_name_is_gone_the_guard_is_there() -> None:
     """Also where no rule tests that name, so that the decision itself would hold on."""
     engine = Transcript("allow - - - /usr/bin/curl", DENY)
@@ -310,12 +331,19 @@ def test_a_further_packet_of_a_settled_flow_is_watched_as_the_first() -> None:
     assert watch_of(engine) is Watch.GUARDED
 
 
-@pytest.mark.parametrize("verdict", [Verdict.DENY, Verdict.ASK])
-def test_only_what_is_allowed_is_watched(verdict: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("verdict", "port", "watch"),
+    [
+        (Verdict.ALLOW, 443, Watch.GUARDED),
+        (Verdict.ALLOW, 53, Watch.NONE),
+        (Verdict.DENY, 443, Watch.NONE),
+        (Verdict.ASK, 443, Watch.NONE),
+    ],
+)
+def test_only_what_is_allowed_and_can_say_a_name_is_watched(verdict: Verdict, port: int, watch: Watch) -> None:
     engine = Transcript(DENY)
-    connection = engine.engine.connection_of(flow_of(), engine.next_packet().attribution, "", engine.now)
-    watch = engine.engine.watcher.watch_for(connection, Decision(verdict=verdict, reason=""), engine.now)
-    assert watch is Watch.NONE
+    connection = engine.engine.connection_of(flow_of(port=port), engine.next_packet().attribution, "", engine.now)
+    assert engine.engine.watcher.watch_for(connection, Decision(verdict=verdict, reason=""), engine.now) is watch
 
 
 def test_the_record_of_a_said_name_has_the_rule_that_allowed() -> None:

@@ -63,6 +63,7 @@ def fields_of(record: Record) -> dict[str, object]:
 def test_a_connection_has_the_fields_of_the_contract() -> None:
     assert fields_of(decided()) == CONNECTION
     assert next(iter(fields_of(decided()))) == "event"
+    assert fields_of(msgspec.structs.replace(decided(), is_cached=True)) == CONNECTION | {"cached": True}
 
 
 @pytest.mark.parametrize("attribution", [KERNEL, UNKNOWN], ids=["kernel", "unknown"])

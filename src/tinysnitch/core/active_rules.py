@@ -51,8 +51,7 @@ class ActiveRules:
 
     def add(self, rule: Rule, now: Instant) -> None:
         """Put one more rule in force, without loading the others again."""
-        if rule not in (self._temporary if rule.is_temporary else self._from_file):
-            self._ruleset.add(rule)
+        self._ruleset.add(rule)
         if rule.is_temporary:
             self._temporary[rule] = _wall_end(rule, now)
             self._first_ends = None

@@ -38,7 +38,7 @@ class ByteStream:
         if distance > 0:
             self._keep(place)
             return b""
-        return self._take(data[-distance:] if distance else data)
+        return self._take(data[-distance:])
 
     def _distance(self, sequence: int) -> int:
         """From the next byte to this one, the shorter way round."""

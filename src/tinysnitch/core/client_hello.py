@@ -12,7 +12,7 @@ from tinysnitch.core.errors import Malformed
 from tinysnitch.core.segment import Segment
 
 MAX_HELLO_BYTES = 16 * 1024  # with a post-quantum key share it has some 2000
-_RECORD = Struct("!BBxH")  # content type, major version, length
+_RECORD = Struct("!xBxH")  # content type, major version, length
 _RECORD_BYTES = 5
 _MAX_RECORD_BYTES = 1 << 14  # RFC 8446 5.1
 _HANDSHAKE, _MAJOR = 22, 3
@@ -61,9 +61,9 @@ class TlsReader:
             raise Malformed("not a TLS handshake")
         if len(self._records) < _RECORD_BYTES:
             return None
-        kind, major, size = _RECORD.unpack_from(self._records)
-        if kind != _HANDSHAKE or major != _MAJOR or not 0 < size <= _MAX_RECORD_BYTES:
-            raise Malformed(f"TLS record of type {kind}, version {major} and {size} bytes")
+        major, size = _RECORD.unpack_from(self._records)
+        if major != _MAJOR or not 0 < size <= _MAX_RECORD_BYTES:
+            raise Malformed(f"TLS record of version {major} and {size} bytes")
         end = _RECORD_BYTES + size
         if len(self._records) < end:
             return None

@@ -271,7 +271,7 @@ class Engine:
         known = self.connection_of(shown.flow, shown.attribution, shown.interface, now)
         if known.name != shown.name:
             return self._settle(waiter, decision, now, basis=basis)
-        waiter.connection = msgspec.structs.replace(known, asking=shown.asking, asked_name=shown.asked_name)
+        waiter.connection = known
         return self._settle(waiter, decision, now)
 
     def _put_in_force(self, rule: Rule, connection: Connection, now: Instant) -> Iterator[Command]:
@@ -395,5 +395,5 @@ def _report_answer(
 ) -> Command:
     line, uid = format_rule(rule), prompt.question.uid
     process = next(iter(prompt.waiters.values())).connection.attribution.process
-    quit_pid = process.pid if process and rule.exec_id is not None and not is_once else None
+    quit_pid = process.pid if process and rule.exec_id is not None else None
     return Report(PromptAnswered(prompt.prompt_id, line, event.by_uid, now.wall_s, uid, is_once, quit_pid))

@@ -68,9 +68,8 @@ def _rule_end(decision: Decision, now: Instant) -> float | None:
 
 
 def _name_end(connection: Connection) -> float | None:
-    """Boot-time seconds; a name of /etc/hosts has no end."""
-    is_endless = connection.name is None or connection.name_expires_s == math.inf
-    return None if is_endless else connection.name_expires_s
+    """Boot-time seconds; a name of /etc/hosts has no end, nor has what has no name."""
+    return None if connection.name_expires_s == math.inf else connection.name_expires_s
 
 
 class Basis(Enum):

@@ -58,7 +58,7 @@ class Watcher:
         """A denial that needs no name is for who means the name, not for who says `git` where `git.lan` was asked."""
         if self._is_alias(unsaid, name):
             return False
-        nameless = msgspec.structs.replace(unsaid, name=None, other_names=())
+        nameless = msgspec.structs.replace(unsaid, name=None)
         is_meant = name in (unsaid.name, *unsaid.other_names)
         return is_meant or self._rules.decide(nameless, now).verdict is not Verdict.DENY
 
