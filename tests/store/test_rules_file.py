@@ -10,7 +10,7 @@ from tinysnitch.core.rule import Remote, RemoteKind, Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.store import file_stamp, rules_file
-from tinysnitch.store.rules_file import STARTER, RulesFile
+from tinysnitch.store.rules_file import STARTER, LoadedRules, RulesFile
 
 GIT = parse_rule("allow github.com 443 tcp /usr/bin/git")
 TEXT = "# mine\n\nallow  a.example 443 tcp   # why\nnonsense \udcff\ndeny b.example - -"
@@ -299,3 +299,13 @@ def test_what_the_system_refuses_is_an_error_for_people(tmp_path: Path) -> None:
     with pytest.raises(SnitchError, match="Is a directory") as refused:
         RulesFile(tmp_path).append(GIT)
     assert refused.value.hint == "it is a folder: name a file"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a device")
+def test_a_null_device_is_an_empty_file_that_takes_no_rule(tmp_path: Path) -> None:
+    os.mknod(tmp_path / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    file = RulesFile(tmp_path / "null")
+    assert file.read() == LoadedRules((), ())
+    with pytest.raises(SnitchError, match="not a regular file"):
+        file.append(parse_rule("allow a.test - -"))
+    assert stat.S_ISCHR((tmp_path / "null").stat().st_mode)
