@@ -13,8 +13,9 @@ from tests.daemon.small_desk import ROOT
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import PacketQueued
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.rule_text import format_rule
+from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.daemon import reloader
+from tinysnitch.kernel.clock import read_instant
 
 
 def test_a_broken_file_and_one_that_cannot_be_read_leave_the_rules(tmp_path: Path) -> None:
@@ -60,6 +61,28 @@ def test_a_file_that_is_broken_from_the_start_leaves_no_rule_of_it(tmp_path: Pat
     asyncio.run(run())
     (notice,) = told
     assert notice.startswith("the rules file did not load, no rule of the file holds until it is mended: ")
+
+
+def test_each_edit_is_told_once_also_one_that_leaves_the_rules_as_they_are(tmp_path: Path) -> None:
+    """Who saves the file sees that it was read. What an answer writes is told by the answer."""
+
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\n")) as place:
+            count = place.read_log().count(" loaded")
+            for text in ("allow - - - # all\n", "allow - - - # all\n"):
+                (tmp_path / "draft").write_text(text)
+                (tmp_path / "draft").rename(place.rules_file.path)
+                place.reloader.reload_rules()
+                place.reloader.reload_rules()
+                count += 1
+                assert place.read_log().count(" loaded") == count
+            rule = parse_rule("deny - 23 tcp")
+            place.rules_file.append(rule)
+            place.engine.rules.add(rule, read_instant())
+            place.reloader.reload_rules()
+            assert place.read_log().count(" loaded") == count
+
+    asyncio.run(run())
 
 
 async def start(place: Place) -> None:

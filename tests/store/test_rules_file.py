@@ -81,6 +81,18 @@ def test_read_gives_rules_and_errors_with_their_place(file: RulesFile) -> None:
     assert [str(error) for error in loaded.errors] == [f"{file.path}:4:10: an invisible character"]
 
 
+def test_what_others_write_is_an_edit_and_what_we_write_is_none(file: RulesFile) -> None:
+    assert not file.take_edit()  # nothing is there
+    write(file, "# a\n")
+    assert file.take_edit()
+    assert not file.take_edit()
+    file.append(GIT)
+    file.remove(format_rule(GIT))
+    assert not file.take_edit()
+    write(file, "# a, and what else\n")
+    assert file.take_edit()
+
+
 def test_a_file_that_is_gone_is_an_error_so_that_the_old_rules_stay(file: RulesFile) -> None:
     (error,) = file.read().errors
     assert error.problem == "the file is gone"
