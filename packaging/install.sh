@@ -1,6 +1,7 @@
 #!/bin/bash
-# `make install`: the commands in /usr/local/bin, the daemon's unit, and the group whose members answer for themselves.
-# `make uninstall` takes the first two away; rules, lists, history and the group stay. DESTDIR is put before every path.
+# `make install`: the commands in /usr/local/bin, the units of the daemon and of the window (which is not enabled), and
+# the group whose members answer for themselves. `make uninstall` takes commands and units away;
+# rules, lists, history and the group stay. DESTDIR is put before every path.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 DESTDIR=${DESTDIR:-}

@@ -10,13 +10,24 @@ def test_lines_for_people(running: RunningServer, command: Command) -> None:
     assert command("log", "--lines", "2") == (0, "t WARNING lost 3 packets\nt WARNING lost 4 packets\n", "")
 
 
-@pytest.mark.parametrize("number", ["x", "-5", "10001", "1_000", ""])
+@pytest.mark.parametrize("number", ["x", "-5", "200001", "1_000", ""])
 def test_so_many_lines_are_a_number(command: Command, number: str) -> None:
     code, _out, err = command("log", "--lines", number)
     assert (code, err.splitlines()[0]) == (
         2,
-        f"tinysnitch: error: invalid value for '--lines': {number!r} is not a number from 0 to 10000",
+        f"tinysnitch: error: invalid value for '--lines': {number!r} is not a number from 0 to 200000",
     )
+
+
+def test_whoever_did_not_choose_how_many_hears_that_there_may_be_more(running: RunningServer, command: Command) -> None:
+    running.desk.history = [b'{"event":"lost","time":"t","what":"packets","count":%d}' % count for count in range(1500)]
+    done = command("log", "--json")
+    assert done.out.splitlines()[0] == running.desk.history[500].decode()
+    assert done.err == (
+        "tinysnitch: these are the newest 1000 lines; `tinysnitch log --lines 200000` has all that are kept\n"
+    )
+    assert command("log", "--lines", "1000").err == ""
+    assert command("log", "--lines", "200000").out.count("\n") == 1500
 
 
 def test_json_lines_are_as_they_were_written(running: RunningServer, command: Command) -> None:

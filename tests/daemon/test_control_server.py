@@ -121,7 +121,7 @@ def test_who_attaches_is_told_what_stands(tmp_path: Path) -> None:
     with running_server(tmp_path / "socket", Comers(ROOT, ALICE, ROOT)) as running:
         running.call(running.server.hold_notice, "rules did not load", "edit them")
         assert talk(running, Attach())[-2:] == [
-            {"type": "notice", "text": "rules did not load", "hint": "edit them"},
+            {"type": "notice", "text": "rules did not load", "hint": "edit them", "stands": True},
             {"type": "done"},
         ]
         assert "notice" not in kinds(talk(running, Attach()))
@@ -137,8 +137,8 @@ def test_the_end_of_what_stands_is_told_once(running: RunningServer) -> None:
             running.call(running.server.hold_notice, "rules did not load")
             running.call(running.server.hold_notice, "rules did not load")  # no news
             running.call(running.server.lift_notice, "rules load again")
-        told = [client.read(1)[0]["text"] for _ in range(4)]
-    assert told == ["rules did not load", "rules load again"] * 2
+        told = [(notice["text"], notice["stands"]) for notice in client.read(4)]
+    assert told == [("rules did not load", True), ("rules load again", False)] * 2
 
 
 @pytest.mark.parametrize(

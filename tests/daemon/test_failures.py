@@ -2,8 +2,8 @@
 
 import pytest
 
-from tinysnitch.daemon import failures
-from tinysnitch.daemon.failures import Failures
+from tinysnitch.core.clock import Instant
+from tinysnitch.daemon.failures import TRACEBACK_S, Failures
 
 
 def fail(what: str) -> None:
@@ -18,19 +18,16 @@ def test_who_tries_knows_whether_it_was_done() -> None:
     assert (done, some.count) == (["one"], 1)
 
 
-def test_whoever_makes_us_fail_does_not_fill_the_log(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    some = Failures()
-    for _ in range(3):
-        some.attempt(fail, "a bug")
-    assert (some.count, len(caplog.records)) == (3, 1)
+def test_whoever_makes_us_fail_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    moments = [Instant(5.0, 0.0), Instant(5.5, 0.0), Instant(5.0 + TRACEBACK_S, 0.0)]
+    some = Failures(iter(moments).__next__)
+    some.attempt(fail, "a bug")
+    some.attempt(fail, "a bug")
+    assert (some.count, len(caplog.records)) == (2, 1)
     assert "failed: fail" in caplog.text
     assert "a bug" in caplog.text
-    monkeypatch.setattr(failures, "TRACEBACK_S", 0.0)
-    for _ in range(2):
-        Failures().attempt(fail, "another")
-    assert len(caplog.records) == 3
+    some.attempt(fail, "another")
+    assert (some.count, len(caplog.records)) == (3, 2)
     caplog.clear()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -34,6 +35,17 @@ def test_work_that_is_begun_is_done_at_the_end() -> None:
     with pytest.raises(OSError, match="inside"), begun(lambda: done.append("done")):
         raise OSError("inside")
     assert done == ["done", "tried", "done"]
+
+
+def test_work_that_no_thread_can_begin_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Thread, "start", refuse)
+    done: list[str] = []
+    with begun(lambda: done.append("beside")):
+        done.append("inside")
+    assert done == ["inside"]
 
 
 @pytest.mark.parametrize(

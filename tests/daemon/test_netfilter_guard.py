@@ -1,6 +1,7 @@
 """With rules that come and go as the test says; with real ones: tests/lab/test_taken_away.py."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from typing import cast
 
@@ -110,3 +111,25 @@ def test_what_is_whole_is_left_alone() -> None:
     rules.is_there = True
     guard = asyncio.run(guard_until(rules, told, count=0))
     assert (told, guard.put_back, rules.looks) == ([], 0, 1)
+
+
+def test_a_look_that_fails_while_we_stop_is_the_last() -> None:
+    """It ends us no less than one that works: who waits for it would wait for ever."""
+    looks, may_fail, told = threading.Event(), threading.Event(), list[str]()
+
+    class Slow(Rules):
+        def is_whole(self) -> bool:
+            looks.set()
+            may_fail.wait(60)
+            raise SnitchError("iptables-save: killed")
+
+    async def run() -> None:
+        guard = NetfilterGuard(cast(Netfilter, Slow()), told.append)
+        guard.start()
+        guard._take_news()
+        await asyncio.to_thread(looks.wait, 60)
+        asyncio.get_running_loop().call_later(0.05, may_fail.set)
+        await asyncio.wait_for(guard.stop(), 5)
+
+    asyncio.run(run())
+    assert told == []

@@ -2,9 +2,13 @@
 
 import asyncio
 import os
+import threading
 from typing import cast
 
+import pytest
+
 from tinysnitch.core.records import PacketSocketSeen
+from tinysnitch.daemon import packet_socket_notes
 from tinysnitch.daemon.packet_socket_notes import PacketSocketNotes
 from tinysnitch.kernel.packet_socket_watch import PacketSocketWatch
 from tinysnitch.kernel.packet_sockets import PacketSocketHolder
@@ -22,8 +26,11 @@ class SmallWatch:
     def fileno(self) -> int:
         return self.reader
 
-    def look(self) -> list[PacketSocketHolder]:
-        return [OLD]
+    def find_unknown(self) -> set[int]:
+        return {7}
+
+    def take_found(self, _inodes: set[int], holders: list[PacketSocketHolder]) -> list[PacketSocketHolder]:
+        return holders
 
     def read_events(self) -> list[PacketSocketHolder]:
         return [NEW] * len(os.read(self.reader, 10))
@@ -34,13 +41,15 @@ class SmallWatch:
         os.close(self.writer)
 
 
-def test_old_and_new_ones_are_reported_until_the_end() -> None:
+def test_old_and_new_ones_are_reported_until_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packet_socket_notes, "find_holders", lambda inodes: [OLD] if inodes == {7} else [])
+
     async def run() -> None:
         told: asyncio.Queue[PacketSocketSeen] = asyncio.Queue()
         watch = SmallWatch()
         notes = PacketSocketNotes(cast(PacketSocketWatch, watch), told.put_nowait)
         notes.start()
-        assert (await told.get()).pid == OLD.pid
+        assert (await asyncio.wait_for(told.get(), 60)).pid == OLD.pid
         os.write(watch.writer, b"x")
         assert (await asyncio.wait_for(told.get(), 60)).program == NEW.executable
         os.write(watch.writer, b"x")
@@ -50,3 +59,34 @@ def test_old_and_new_ones_are_reported_until_the_end() -> None:
         assert told.empty()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_nothing_waits_while_processes_are_looked_through(monkeypatch: pytest.MonkeyPatch, is_stopped: bool) -> None:
+    """Anyone may have descriptors by the ten thousand."""
+    goes_on, looks = threading.Event(), threading.Semaphore(0)
+
+    def find_holders(_inodes: set[int]) -> list[PacketSocketHolder]:
+        looks.release()
+        assert goes_on.wait(60)
+        return [OLD]
+
+    monkeypatch.setattr(packet_socket_notes, "find_holders", find_holders)
+    monkeypatch.setattr(packet_socket_notes, "LOOK_EVERY_S", 0.01)
+
+    async def run() -> list[int]:
+        told: list[int] = []
+        notes = PacketSocketNotes(cast(PacketSocketWatch, SmallWatch()), lambda record: told.append(record.pid))
+        notes.start()
+        await asyncio.sleep(0.1)  # several looks are due meanwhile, and none is begun beside another
+        assert looks.acquire(timeout=60)
+        assert (looks.acquire(blocking=False), told) == (False, [])
+        if is_stopped:
+            notes.stop()
+        goes_on.set()
+        await asyncio.sleep(0.1)
+        if not is_stopped:
+            notes.stop()
+        return told
+
+    assert asyncio.run(run())[:1] == ([] if is_stopped else [OLD.pid])

@@ -1,13 +1,14 @@
 """Which paths of rules are followed, and that links on their way are."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from tinysnitch.daemon import path_watch
 from tinysnitch.daemon.path_watch import MAX_WATCHED, PathWatch, Watch
+from tinysnitch.store.file_watch import watch_ways
 
 TIMEOUT_S = 60
 
@@ -103,9 +104,19 @@ def test_the_same_paths_are_not_followed_anew() -> None:
     run(test)
 
 
-def test_too_many_paths_are_followed_as_far_as_the_bound() -> None:
+def test_too_many_paths_are_followed_as_far_as_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched: list[list[str]] = []
+
+    def watch(paths: list[str]) -> AsyncGenerator[None, None]:
+        watched.append(paths)
+        return watch_ways(paths)
+
+    monkeypatch.setattr(path_watch, "watch_ways", watch)
+    paths = [f"/nowhere/{number:04}" for number in range(MAX_WATCHED * 2)]
+
     async def test(follower: Follower) -> None:
-        follower.paths.follow(frozenset(f"/nowhere/{number}" for number in range(MAX_WATCHED * 2)))
+        follower.paths.follow(frozenset(paths))
         assert await follower.told.get() == 1
+        assert watched == [paths[:MAX_WATCHED]]
 
     run(test)

@@ -28,10 +28,16 @@ def run(child: subprocess.Popen[bytes], command: WatchProcess, *, is_ended_first
         if is_ended_first:
             end(child)
         watch.add(command)
+        is_watched = not is_ended_first and ends
+        assert watch.find_pid(EXEC_ID) == (child.pid if is_watched else None)
+        assert watch.find_pid(EXEC_ID + 1) is None
         assert reports.empty()  # never from within the call
         if ends:
             end(child)
         found = [await asyncio.wait_for(reports.get(), 60)]
+        await asyncio.sleep(0.01)
+        assert reports.empty()  # nor twice
+        assert watch.find_pid(EXEC_ID) is None
         assert watch.turned_away == (process_watch.MAX_WATCHED == 0)
         watch.close()
         return found
@@ -78,14 +84,30 @@ def test_what_no_longer_fits_is_reported_as_ended(
     assert run(child, watch_of(child), is_ended_first=False, ends=False) == [EXEC_ID]
 
 
-def test_closing_reports_nothing(child: subprocess.Popen[bytes]) -> None:
+def test_one_after_the_other() -> None:
+    """They may have the same descriptor."""
+    children = [subprocess.Popen(["sleep", "60"]) for _ in range(2)]
+
     async def session() -> None:
-        reports: list[int] = []
+        reports: asyncio.Queue[int] = asyncio.Queue()
+        watch = ProcessWatch(reports.put_nowait)
+        for child in children:
+            watch.add(watch_of(child))
+            end(child)
+            assert await asyncio.wait_for(reports.get(), 60) == EXEC_ID
+
+    asyncio.run(session())
+
+
+def test_closing_reports_nothing(child: subprocess.Popen[bytes]) -> None:
+    reports: list[int] = []
+
+    async def session() -> None:
         watch = ProcessWatch(reports.append)
         watch.add(watch_of(child))
         watch.close()
         end(child)
-        await asyncio.sleep(0)
-        assert reports == []
+        await asyncio.sleep(0.01)
 
     asyncio.run(session())
+    assert reports == []

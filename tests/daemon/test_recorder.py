@@ -110,5 +110,5 @@ def test_a_port_scan_is_in_the_log_and_pushes_nothing_out_of_the_history(place: 
     scanned = ConnectionDecided(Connection(flow=inbound(), attribution=NOT_LISTENING), decision, False, 1.5)
     place.record(*[scanned] * (BURST + 7), ANSWER)
     assert len(place.read_log()) == 1 + BURST + 8
-    assert len(place.history.read_newest(1000)) == BURST + 1
+    assert len(list(place.history.read_newest(1000))) == BURST + 1
     assert place.recorder.losses()[NOT_KEPT] == 7

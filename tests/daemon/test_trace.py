@@ -1,5 +1,7 @@
 """A line of tinysnitch-trace; that the kernel's side feeds it is shown in tests/lab."""
 
+import asyncio
+import signal
 from pathlib import Path
 from typing import cast
 
@@ -8,7 +10,7 @@ from click.testing import CliRunner
 
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.core.flow import TCP, parse_address
-from tinysnitch.daemon.trace import describe, trace
+from tinysnitch.daemon.trace import _stop_by_signals, describe, trace
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import Owner, TraceEvent, TraceKind
 
@@ -79,3 +81,17 @@ def test_only_root_may_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(NotPermitted):
         trace.main([], standalone_mode=False)
+
+
+def test_what_is_ignored_stays_so() -> None:
+    """By nohup(1)."""
+
+    async def set_up() -> object:
+        _stop_by_signals()
+        return signal.getsignal(signal.SIGHUP)
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert asyncio.run(set_up()) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -46,6 +46,8 @@ def test_the_old_one_stays_on_any_failure(trusted: HttpsServer, tmp_path: Path, 
 def test_which_lists_have_a_source(tmp_path: Path) -> None:
     path = write(tmp_path, "https://a.test/")
     write(tmp_path, None, "mine")
+    for name in (".ads.k2x", "ads~"):  # no rule can name these
+        write(tmp_path, "https://a.test/", name)
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "gone")
     assert find_sourced(tmp_path) == [SourcedList(path, "https://a.test/")]

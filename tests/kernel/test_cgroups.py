@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from tests.lab import cgroup
 from tests.lab.patience import wait_until
 from tests.lab.world import PROGRAMS
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.kernel import procfs
+from tinysnitch.kernel import cgroups, procfs
 from tinysnitch.kernel.cgroups import find_cgroup_mount, is_cgroup2, make_cgroup, path_in_hierarchy, remove_cgroup
 from tinysnitch.kernel.mounts import parse_mounts
 
@@ -84,15 +85,22 @@ def test_removal_is_right_when_it_is_gone(name: str) -> None:
     remove_cgroup(path)
 
 
-@pytest.mark.privileged
-def test_removal_kills_a_process_whose_first_thread_has_ended(name: str) -> None:
-    path = make_cgroup(name)
+@contextmanager
+def hidden_process(path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """In the cgroup, one whose first thread has ended."""
     program = [sys.executable, str(PROGRAMS / "hidden.py"), "zombie"]
     command = ["sh", "-ec", 'echo $$ >"$0/cgroup.procs"; exec "$@"', str(path), *program]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as hidden:
         assert hidden.stdout
         assert hidden.stdout.readline()
         wait_until(lambda: procfs.read_argv(hidden.pid) == ((), False))  # a zombie has none
+        yield hidden
+
+
+@pytest.mark.privileged
+def test_removal_kills_a_process_whose_first_thread_has_ended(name: str) -> None:
+    path = make_cgroup(name)
+    with hidden_process(path) as hidden:
         remove_cgroup(path)
         assert hidden.wait(timeout=10)
     assert not path.exists()
@@ -110,3 +118,33 @@ def test_removal_passes_over_what_lists_only_threads(name: str) -> None:
     remove_cgroup(path)
     assert not path.exists()
     assert child.wait(timeout=5) == -9
+
+
+@pytest.mark.privileged
+def test_removal_ends_no_process_of_ours_for_one_that_has_no_number_here(name: str) -> None:
+    """Of another namespace of pids: listed as 0, which to kill(2) is our own group. cgroup.kill leaves this one."""
+    path = make_cgroup(name)
+    remove = "import sys; from pathlib import Path; from tinysnitch.kernel import cgroups; "
+    remove += "cgroups._kill_all(Path(sys.argv[1])); print('done')"
+    command = ["unshare", "--pid", "--fork", sys.executable, "-c", remove, str(path)]
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    with hidden_process(path):
+        done = subprocess.run(command, start_new_session=True, env=environment, capture_output=True, text=True)
+        assert (done.stdout, done.returncode) == ("done\n", 0)
+        remove_cgroup(path)
+
+
+@pytest.mark.privileged
+def test_what_cannot_be_killed_is_waited_for_and_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroups, "_kill_all", lambda _path: None)
+    monkeypatch.setattr(cgroups, "_GONE_WITHIN_S", 0.3)
+    path = make_cgroup(name)
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        (path / "cgroup.procs").write_text(str(child.pid))
+        with pytest.raises(SnitchError, match="does not empty") as refused:
+            remove_cgroup(path)
+    finally:
+        child.kill()
+        child.wait()
+    assert "cgroup.procs" in refused.value.hint

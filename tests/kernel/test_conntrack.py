@@ -1,13 +1,16 @@
 """Conntrack asked by a real netlink socket, about real flows through nat rules."""
 
+import errno
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from tests.kernel.packet_place import HERE, THERE, PacketPlace, entered
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.kernel.conntrack import Conntrack
+from tinysnitch.kernel.netlink import NetlinkSocket
 
 pytestmark = pytest.mark.privileged
 
@@ -62,3 +65,20 @@ def test_where_nobody_can_be_asked_nothing_is_known(packet_place: PacketPlace, c
     assert packet_place
     conntrack.close()
     assert conntrack.find_asked(make_flow(UDP, Direction.INBOUND, V4, THERE[V4], (4000, 5000))) is None
+
+
+@pytest.mark.parametrize(("number", "asked"), [(errno.EINVAL, 1), (errno.ENOMEM, 3), (errno.ENOENT, 3)])
+def test_only_where_there_is_no_conntrack_nothing_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, number: int, asked: int
+) -> None:
+    tries: list[int] = []
+
+    def fail(*_what: object) -> None:
+        tries.append(number)
+        raise OSError(number, "")
+
+    monkeypatch.setattr(NetlinkSocket, "query", fail)
+    with closing(Conntrack()) as opened:
+        answer = Flow(UDP, Direction.INBOUND, parse_address(HERE[V4]), 40000, parse_address(THERE[V4]), 53)
+        assert [opened.find_asked(answer) for _ in range(3)] == [None] * 3
+    assert len(tries) == asked

@@ -2,6 +2,10 @@ import resource
 import subprocess
 import sys
 
+import pytest
+
+from tinysnitch.kernel.descriptor_limit import raise_limit, set_limits
+
 SCRIPT = """
 import resource
 from tinysnitch.kernel.descriptor_limit import raise_limit, set_limits
@@ -21,3 +25,15 @@ def test_the_limit_is_raised_and_put_back() -> None:
         text=True,
     )
     assert done.stdout == "(300, 4000) (4000, 4000)\n(300, 4000)\n", done.stderr
+
+
+def test_a_limit_that_cannot_be_changed_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Python tells it where fs.nr_open was lowered below the hard limit."""
+
+    def refuse(*_what: object) -> None:
+        raise ValueError("not allowed to raise maximum limit")
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert raise_limit() == before
+    set_limits(before)

@@ -18,3 +18,17 @@ def test_no_socket_and_no_process() -> None:
         assert read_cookie(os.getpid(), file.fileno()) == 0
     assert read_cookie(os.getpid(), 10**6) == 0
     assert read_cookie(2**22 + 1, 0) == 0
+
+
+def test_a_socket_that_tells_nothing_is_closed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs of others at the cgroup may refuse it (BPF_CGROUP_GETSOCKOPT)."""
+
+    class Silent(socket.socket):
+        def getsockopt(self, *_what: object) -> bytes:  # type: ignore[override]
+            raise PermissionError
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
+        before = os.listdir("/proc/self/fd")
+        monkeypatch.setattr(socket, "socket", Silent)
+        assert read_cookie(os.getpid(), opened.fileno()) == 0
+        assert os.listdir("/proc/self/fd") == before

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.lab.patience import wait_until
-from tinysnitch.core.errors import Malformed
+from tinysnitch.core.errors import Malformed, SnitchError
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.kernel.sockets import (
     ANY_V4,
@@ -66,6 +66,13 @@ def test_tcp_connection_and_listener(diag: SocketDiag, bound: str, local: bytes)
         check_identity(found, server)
         assert found
         assert found.state == TCP_LISTEN
+
+
+def test_what_the_kernel_has_no_list_of_is_told(diag: SocketDiag) -> None:
+    """As where tcp_diag is a module that is not loaded, and none may be any more (kernel.modules_disabled)."""
+    with pytest.raises(SnitchError, match="the kernel lists no sockets of 200") as refused:
+        diag.list_sockets(200)
+    assert "modprobe tcp_diag" in refused.value.hint
 
 
 def test_an_ipv4_mapped_client(diag: SocketDiag) -> None:

@@ -136,6 +136,7 @@ def test_once_lets_exactly_one_connection_through(lab: Lab) -> None:
     assert answer_next(daemon, client, "no", "--for", "once") == "ECONNREFUSED"
     assert answer_next(daemon, client, "yes", "--for", "once") == "ok"
     assert daemon.rules.read_text() == ""
+    assert daemon.cli("log").stdout.count(" # answered once by uid 0\n") == 3
 
 
 def test_until_quit_ends_with_its_process(lab: Lab) -> None:

@@ -1,7 +1,6 @@
 """`make run CMD=...`: what surrounds the command. The README's own lines are in tests/lab/test_readme.py."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -44,18 +43,20 @@ def test_a_daemon_that_does_not_start_is_told_with_its_own_words(tmp_path: Path,
     assert run_with_daemon(tmp_path, said) == (1, f"tinysnitch: error: the firewall did not start{told}")
 
 
-def run_with_daemon(folder: Path, does: str) -> tuple[int, str]:
+def run_with_daemon(folder: Path, does: str, prompt: str = "exit 3") -> tuple[int, str]:
     """The exit status and the first line of the errors."""
     (folder / "packaging").mkdir()
-    script = shutil.copy(ROOT / "packaging" / "run.sh", folder / "packaging")
+    script = folder / "packaging" / "run.sh"
+    script.write_text((ROOT / "packaging" / "run.sh").read_text().replace("LOOK_S=60", "LOOK_S=0.2"))
+    script.chmod(0o755)
     commands = folder / ".venv" / "bin"
     commands.mkdir(parents=True)
-    for name, action in (("tinysnitchd", does), ("tinysnitch", "exit 3")):
+    for name, action in (("tinysnitchd", does), ("tinysnitch", prompt)):
         (commands / name).write_text(f"#!/bin/sh\n{action}\n")
         (commands / name).chmod(0o755)
     environment = {**os.environ, "TINYSNITCH_LOG": str(folder / "log")}
     ran = subprocess.run([script], env=environment, capture_output=True, text=True, timeout=WAIT_S)
-    return ran.returncode, ran.stderr.splitlines()[0]
+    return ran.returncode, [*ran.stderr.splitlines(), ""][0]
 
 
 @pytest.mark.parametrize(("megabytes", "is_put_aside"), [(63, False), (65, True)])
@@ -67,6 +68,38 @@ def test_a_log_that_has_grown_large_is_put_aside(tmp_path: Path, megabytes: int,
     assert run_with_daemon(tmp_path, "echo none")[1].endswith(": none")
     assert aside.read_bytes().startswith(EARLIER.encode() if is_put_aside else b"of the day before")
     assert (log.read_bytes() == b"none\n") is is_put_aside
+
+
+def test_a_new_log_is_for_nobody_elses_eyes(tmp_path: Path) -> None:
+    """What is said of others' processes, `tinysnitch log` tells to root alone."""
+    assert run_with_daemon(tmp_path, "echo none")[1].endswith(": none")
+    assert (tmp_path / "log").stat().st_mode & 0o777 == 0o600
+
+
+FLOOD = """
+echo $$ >{folder}/pid
+echo 'the first line'
+truncate -s 65M {folder}/log
+echo 'put aside'
+until [ -e {folder}/log.1 ]; do sleep 0.1; done
+sleep 0.5
+echo 'the last line'
+exec sleep 60
+"""
+PROMPT = """
+pid=$(cat {folder}/pid)
+[ "$1" = prompt ] || {{ echo "{{\\"pid\\":$pid,\\"not_enforcing\\":\\"\\"}}"; exit; }}
+until grep -aq 'the last line' {folder}/log; do sleep 0.1; done
+"""
+
+
+def test_a_log_that_grows_large_meanwhile_is_put_aside(tmp_path: Path) -> None:
+    status, error = run_with_daemon(tmp_path, FLOOD.format(folder=tmp_path), PROMPT.format(folder=tmp_path))
+    assert (status, error) == (0, "")
+    aside = (tmp_path / "log.1").read_bytes()
+    assert aside.startswith(b"the first line\n")
+    assert aside.endswith(b"put aside\n")
+    assert (tmp_path / "log").read_bytes() == b"the last line\n"
 
 
 def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """The commands beside the daemon: tinysnitch-trace, tinysnitch-iptables-add and -remove."""
 
+import signal
+import time
+
 import pytest
 
 from tests.lab.daemon import BIN
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE, read_until
+from tests.lab.patience import PATIENCE, WAIT_S, read_until
 from tests.lab.trace import start_trace
 from tests.lab.world import HOST4, PROGRAMS, WORLD4
 
@@ -25,6 +28,26 @@ def test_trace_prints_what_is_executed_connected_sent_and_bound(lab: Lab) -> Non
     kinds = (" exec ", " bind ", " connect ", " send ")
     said = read_until(trace, lambda lines: all(any(kind in line for line in lines) for kind in kinds))
     assert any(" connect " in line and WORLD4 in line and CLIENT in line for line in said), said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGQUIT])
+def test_a_trace_that_is_ended_leaves_nothing_in_the_kernel(lab: Lab, number: signal.Signals) -> None:
+    """SIGHUP comes with the end of a terminal."""
+    before = lab.run_outside(["find", "/sys/fs/bpf"]).stdout
+    trace = start_trace(lab)
+    trace.send_signal(number)
+    trace.communicate(timeout=WAIT_S)
+    assert lab.run_outside(["find", "/sys/fs/bpf"]).stdout == before
+
+
+@pytest.mark.parametrize("wait_s", [0.15, 0.3, 0.5])
+def test_nor_does_one_that_is_ended_while_it_sets_itself_up(lab: Lab, wait_s: float) -> None:
+    before = lab.run_outside(["find", "/sys/fs/bpf"]).stdout
+    trace = lab.spawn_outside([str(BIN / "tinysnitch-trace"), "--cgroup", str(lab.cgroup)])
+    time.sleep(wait_s)
+    trace.terminate()
+    trace.communicate(timeout=WAIT_S)
+    assert lab.run_outside(["find", "/sys/fs/bpf"]).stdout == before
 
 
 def test_rules_alone_hold_what_is_new_until_a_daemon_comes(lab: Lab) -> None:

@@ -52,6 +52,11 @@ def test_no_rule_is_promised_where_none_is_written(keys: str, told: str) -> None
     assert told in texts_of(PageWriter(1280, 15).write_lower(view_of("question", keys)))
 
 
+def test_what_is_wrong_is_told_while_nothing_is_asked() -> None:
+    view = msgspec.structs.replace(view_of("question"), warnings=("rules not loaded",), notice="answered")
+    assert {"! rules not loaded", "answered"} <= texts_of(PageWriter(1280, 15).write_waiting(view)).keys()
+
+
 def test_news_stand_beside_why_it_is_asked_and_lose_their_end() -> None:
     view = msgspec.structs.replace(view_of("question"), notice=f"answered once: deny {'x' * 1300}")
     texts = texts_of(PageWriter(1280, 15).write_upper(view, 6))

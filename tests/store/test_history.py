@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tinysnitch.store.history import BATCH, FLUSH_AFTER_S, MAX_PENDING, History
+from tinysnitch.store.history import _NTH_OF_USER, _PAGE, _PAGE_OF_USER, BATCH, FLUSH_AFTER_S, MAX_PENDING, History
 
 
 @pytest.fixture(name="history")
@@ -53,10 +53,10 @@ def test_a_history_that_cannot_be_read_has_no_newest_line(tmp_path: Path) -> Non
 def test_lines_come_back_oldest_first_written_or_not(history: History) -> None:
     lines = fill(history, BATCH + 3)
     assert count_rows(history) == BATCH
-    assert history.read_newest(1000) == lines
-    assert history.read_newest(2) == lines[-2:]
-    assert history.read_newest(5) == lines[-5:]
-    assert history.read_newest(0) == []
+    assert list(history.read_newest(1000)) == lines
+    assert list(history.read_newest(2)) == lines[-2:]
+    assert list(history.read_newest(5)) == lines[-5:]
+    assert list(history.read_newest(0)) == []
 
 
 def test_they_are_there_after_a_restart(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_they_are_there_after_a_restart(tmp_path: Path) -> None:
     lines = fill(first, 5)
     first.close()
     second = History(tmp_path / "history.db")
-    assert second.read_newest(9) == lines
+    assert list(second.read_newest(9)) == lines
     second.append(b"6")
     second.flush()
     assert count_rows(second) == 6
@@ -90,7 +90,7 @@ def test_a_line_that_was_never_looked_at_is_due_at_once(history: History) -> Non
 def test_the_newest_rows_are_kept(history: History) -> None:
     lines = fill(history, 12 * BATCH)
     assert count_rows(history) == 1000
-    assert history.read_newest(5000) == lines[-1000:]
+    assert list(history.read_newest(5000)) == lines[-1000:]
 
 
 def test_too_many_rows_go_in_steps(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_long_lines_do_not_fill_the_disk(tmp_path: Path) -> None:
         history.append(b"%d %s" % (number, line))
         history.flush_due(float(number))
     history.flush()
-    newest = history.read_newest(10)
+    newest = list(history.read_newest(10))
     assert [kept.partition(b" ")[0] for kept in newest] == [b"%d" % number for number in range(5 * BATCH)][-10:]
     assert history.lost == 0
     history.close()
@@ -137,10 +137,63 @@ def test_the_lines_of_one_user(history: History) -> None:
     for number, line in enumerate(lines):
         history.append(line, (None, 0, 1000)[number % 3])
         history.flush_due(0.0)
-    assert history.read_newest(5000) == lines
-    assert history.read_newest(5000, 1000) == lines[2::3]
-    assert history.read_newest(5, 0) == lines[1::3][-5:]
-    assert history.read_newest(5, 7) == []
+    assert list(history.read_newest(5000)) == lines
+    assert list(history.read_newest(5000, 1000)) == lines[2::3]
+    assert list(history.read_newest(5, 0)) == lines[1::3][-5:]
+    assert list(history.read_newest(5, 7)) == []
+
+
+def test_what_is_read_is_not_in_memory_at_once(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file may have 256 MB, and whoever reads may be slow, or go away."""
+    lines = fill(history, 3 * BATCH)
+    taken = history.read_newest(1000)
+    assert next(taken) == lines[0]
+    monkeypatch.setattr(history, "_connect", lambda: pytest.fail("nothing more is read than was asked for"))
+    assert [next(taken) for _ in range(_PAGE - 1)] == lines[1:_PAGE]
+
+
+@pytest.mark.parametrize("uid", [None, 1000])
+def test_which_lines_are_read_is_certain_from_the_beginning(history: History, uid: int | None) -> None:
+    lines = [b"%d" % number for number in range(1000)]
+    for line in lines[:-3]:
+        history.append(line, uid)
+        history.flush_due(0.0)
+    history.flush()
+    for line in lines[-3:]:
+        history.append(line, uid)
+    taken = history.read_newest(500, uid)
+    first = next(taken)
+    for _ in range(BATCH):
+        history.append(b"later", uid)
+        history.flush_due(5.0)
+    assert [first, *taken] == lines[500:]
+
+
+def test_what_falls_out_meanwhile_is_left_out(history: History) -> None:
+    lines = fill(history, 1000)
+    taken = history.read_newest(1000)
+    first = next(taken)
+    fill(history, 2 * BATCH, first=1000)
+    read = [first, *taken]
+    assert read[:_PAGE] == lines[:_PAGE]
+    assert read[_PAGE:] == lines[5 * BATCH - 1000 :]
+
+
+def test_a_file_that_breaks_while_it_is_read_ends_what_is_read(history: History, tmp_path: Path) -> None:
+    lines = fill(history, 3 * BATCH)
+    taken = history.read_newest(1000)
+    first = next(taken)
+    history.close()
+    (tmp_path / "history.db").write_bytes(b"x" * 9000)
+    assert [first, *taken] == lines[:_PAGE]
+
+
+def test_the_lines_of_a_user_are_found_without_those_of_others(history: History) -> None:
+    """Of 200,000 lines, 100 MB, a few may be theirs."""
+    db = history._connect()
+    for query, values in ((_PAGE_OF_USER, (1000, 0, 9, 64)), (_NTH_OF_USER, (1000, 9))):
+        plan = " ".join(str(row) for row in db.execute(f"explain query plan {query}", values))
+        assert "history_of_user" in plan
 
 
 def test_a_file_that_knows_no_users_is_kept(tmp_path: Path) -> None:
@@ -151,8 +204,8 @@ def test_a_file_that_knows_no_users_is_kept(tmp_path: Path) -> None:
     with closing(History(tmp_path / "history.db")) as history:
         history.append(b"new", 1000)
         history.flush()
-        assert history.read_newest(10) == [b"old", b"new"]
-        assert history.read_newest(10, 1000) == [b"new"]
+        assert list(history.read_newest(10)) == [b"old", b"new"]
+        assert list(history.read_newest(10, 1000)) == [b"new"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a database" * 1000], ids=["page", "all"])
@@ -164,7 +217,7 @@ def test_a_broken_file_is_moved_aside(tmp_path: Path, damage: bytes, caplog: pyt
     lost = fill(history, BATCH)
     assert history.lost in (0, len(lost))
     lines = fill(history, BATCH, first=1000)
-    assert history.read_newest(BATCH) == lines
+    assert list(history.read_newest(BATCH)) == lines
     assert (tmp_path / "history.db.broken").exists()
     assert "history.db.broken" in caplog.text
     history.close()
@@ -176,7 +229,7 @@ def test_a_file_that_breaks_under_us_costs_a_batch_at_most(history: History, tmp
         (tmp_path / name).write_bytes(b"x" * 9000)
     for start in range(3):
         lines = fill(history, BATCH, first=start * BATCH)
-    assert history.read_newest(BATCH) == lines
+    assert list(history.read_newest(BATCH)) == lines
     assert history.lost <= 2 * BATCH
 
 
@@ -187,12 +240,12 @@ def test_a_folder_that_is_not_there_loses_lines_and_raises_nothing(
     fill(history, 2 * BATCH)
     history.flush()
     assert history.lost == 2 * BATCH
-    assert history.read_newest(10) == []
+    assert list(history.read_newest(10)) == []
     assert len(caplog.records) == 1  # said once, not with every batch
     (tmp_path / "none").mkdir()
     lines = fill(history, BATCH)
     history.flush()
-    assert lines[-1:] == history.read_newest(1)
+    assert lines[-1:] == list(history.read_newest(1))
     history.close()
 
 
@@ -204,7 +257,7 @@ def test_what_fails_is_tried_once_a_second(tmp_path: Path, caplog: pytest.LogCap
     history.flush_due(0.5)
     assert (history.lost, (tmp_path / "none" / "history.db").exists()) == (3 * BATCH - BATCH, False)
     history.flush_due(1.0)
-    assert len(history.read_newest(2 * BATCH)) == BATCH
+    assert len(list(history.read_newest(2 * BATCH))) == BATCH
     history.close()
 
 
@@ -221,7 +274,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
 fill(0.0)
 lost = history.lost
 assert 0 < lost < 20 * BATCH, lost
-assert history.read_newest(1) == [b"x" * 500]
+assert list(history.read_newest(1)) == [b"x" * 500]
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 fill(20.0)
 assert history.lost <= lost + 2 * BATCH, history.lost  # until it was tried again
@@ -246,7 +299,7 @@ def test_a_disk_that_is_full_indeed(tmp_path: Path) -> None:
             history.append(b"%0500d" % number)
             history.flush_due(number / BATCH)
         assert 0 < history.lost < 30 * BATCH
-        assert history.read_newest(1) != []
+        assert list(history.read_newest(1)) != []
         history.close()
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)

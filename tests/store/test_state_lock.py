@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -32,6 +33,7 @@ def test_of_two_the_second_is_refused(tmp_path: Path) -> None:
 
 
 def test_whoever_is_killed_holds_it_no_longer(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text("12345678901234\n")  # of one before
     with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == b"held\n"
@@ -60,3 +62,16 @@ def test_a_full_disk_keeps_nobody_from_the_start(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(os, "open", refuse)
     StateLock(tmp_path).close()
+
+
+def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS, say, whose lock daemon does not run."""
+
+    def refuse(*_words: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(SnitchError, match=f"{tmp_path}: No locks available"):
+        StateLock(tmp_path)
+    assert os.listdir("/proc/self/fd") == before

@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -71,3 +72,16 @@ def test_what_cannot_be_moved_aside_is_told(tmp_path: Path, caplog: pytest.LogCa
     (tmp_path / "temporary.rules.broken").write_text("of before")
     assert rules.read(0.0) == ()
     assert "cannot be moved aside" in caplog.text
+
+
+def test_what_a_bad_disk_does_not_give_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_path: Path) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    kept = TemporaryRules(tmp_path / "temporary.rules")
+    kept.replace([AT_10])
+    monkeypatch.setattr("tinysnitch.store.temporary_rules.read_text", fail)
+    assert kept.read(0.0) == ()
+    assert "cannot be read: Input/output error; its temporary rules are forgotten" in caplog.text

@@ -235,6 +235,13 @@ def test_waiting_is_quiet() -> None:
     assert told == ["waiting for the daemon", "the daemon is gone", "h help   l legend   q leave"]
 
 
+def test_what_is_wrong_is_told_while_nothing_is_asked() -> None:
+    view = msgspec.structs.replace(WAITING, warnings=("rules not loaded: " + "x" * 70,), notice="answered")
+    told = [row.strip() for row in rows_of(render_prompt(view, 80, 24)) if row.strip()]
+    assert "".join(told[1:3]) == f"! {view.warnings[0]}"
+    assert told[3:-1] == ["answered"]
+
+
 @pytest.mark.parametrize("view", [WAITING, view_of(connection_of())])
 @pytest.mark.parametrize("rows", [present_help(), present_legend()])
 @pytest.mark.parametrize("size", [(80, 24), (60, 20), (40, 10), (1, 1)])

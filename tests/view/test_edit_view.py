@@ -8,35 +8,37 @@ from tinysnitch.view.text import escape_text
 
 
 def test_the_cursor_stands_on_a_character_or_behind_the_last() -> None:
-    view = present_edit(LineEdit("deny - - -", 5))
+    view = present_edit(LineEdit("deny - - -", 5), 0.0)
     assert (view.before, view.at, view.after) == ("deny ", "-", " - -")
-    assert present_edit(LineEdit("deny", 4)).at == " "
+    assert present_edit(LineEdit("deny", 4), 0.0).at == " "
 
 
 def test_a_fault_is_told_with_its_column_and_a_hint() -> None:
-    view = present_edit(LineEdit("allow shop.test 443 tpc", 23))
+    view = present_edit(LineEdit("allow shop.test 443 tpc", 23), 0.0)
     assert view.fault.startswith("column 21: ")
     assert (view.column, bool(view.hint), view.lifetime) == (21, True, "")
 
 
 def test_how_long_the_line_holds_is_told() -> None:
-    assert present_edit(LineEdit("deny - - -", 0)).lifetime == "forever, in the rules file"
-    assert present_edit(LineEdit("deny until=2030-01-01T00:00:00Z - - -", 0)).lifetime == "until the time in the line"
+    assert present_edit(LineEdit("deny - - -", 0), 0.0).lifetime == "forever, in the rules file"
+    assert (
+        present_edit(LineEdit("deny until=2030-01-01T00:00:00Z - - -", 0), 0.0).lifetime == "until the time in the line"
+    )
 
 
 def test_what_no_line_can_say_is_told_while_there_is_no_fault() -> None:
-    assert present_edit(LineEdit("deny - - -", 0, remark="no line can say once")).hint == "no line can say once"
-    assert "deny" in present_edit(LineEdit("dney - - -", 0, remark="no line can say once")).hint
+    assert present_edit(LineEdit("deny - - -", 0, remark="no line can say once"), 0.0).hint == "no line can say once"
+    assert "deny" in present_edit(LineEdit("dney - - -", 0, remark="no line can say once"), 0.0).hint
 
 
 def test_columns_count_what_is_shown() -> None:
-    view = present_edit(LineEdit("allow parent=/x\u0301\u0301\u0301\u0301 - 443 tpc", 0))
+    view = present_edit(LineEdit("allow parent=/x\u0301\u0301\u0301\u0301 - 443 tpc", 0), 0.0)
     assert view.text[view.column - 1 :].startswith("tpc")
 
 
 @given(ANY_TEXT, st.integers(0, 50))
 def test_hostile_text_is_shown_escaped_and_whole(text: str, cursor: int) -> None:
-    view = present_edit(LineEdit(text, min(cursor, len(text))))
+    view = present_edit(LineEdit(text, min(cursor, len(text))), 0.0)
     assert view.text.rstrip(" ") == escape_text(text).rstrip(" ")
     assert all(part.isprintable() for part in (view.text, view.fault, view.hint))
     assert view.at

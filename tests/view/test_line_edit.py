@@ -23,6 +23,7 @@ from tinysnitch.view.prompt_events import (
 from tinysnitch.view.prompt_state import Page, PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 
+NOW_S = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 NAMES = [
     "left",
     "right",
@@ -122,16 +123,32 @@ def test_a_line_has_a_longest_length() -> None:
 
 @pytest.mark.parametrize(
     ("line", "column"),
-    [("", 1), ("allow", 6), ("permit - - -", 1), ("allow - 80 tcpp", 12), ("ask - - -", 1), ("allow - - - 'a", 13)],
+    [
+        ("", 1),
+        ("allow", 6),
+        ("permit - - -", 1),
+        ("allow - 80 tcpp", 12),
+        ("ask - - -", 1),
+        ("allow - - - 'a", 13),
+        ("deny until=2026-01-01T00:00:00Z - - -", 6),
+    ],
 )
 def test_a_fault_is_found_where_it_is(line: str, column: int) -> None:
-    fault = find_fault(LineEdit(line, 0))
+    fault = find_fault(LineEdit(line, 0), NOW_S)
     assert fault is not None
     assert (fault.column, bool(fault.problem), bool(fault.hint)) == (column, True, True)
 
 
 def test_a_rule_has_no_fault() -> None:
-    assert find_fault(LineEdit("deny *.shop.test 443 tcp /usr/bin/curl", 0)) is None
+    assert find_fault(LineEdit("deny *.shop.test 443 tcp /usr/bin/curl", 0), NOW_S) is None
+
+
+def test_a_rule_that_is_over_is_no_answer() -> None:
+    line = LineEdit("allow user=1000 until='2026-01-01T00:00:00Z' - - -", 0)
+    fault = find_fault(line, NOW_S)
+    assert fault is not None
+    assert (str(fault), fault.hint) == ("column 17: its time is over", "write a later one, or none: take until= out")
+    assert find_fault(line, NOW_S - 86400.0) is None
 
 
 @pytest.mark.parametrize(
@@ -146,7 +163,7 @@ def test_a_rule_has_no_fault() -> None:
 )
 def test_who_answers_for_their_own_processes_must_be_named(line: str, is_free: bool) -> None:
     edit = LineEdit("", 0, 1000).paste(line).press("home")
-    fault = find_fault(edit)
+    fault = find_fault(edit, NOW_S)
     assert (fault is None) is is_free
     assert fault is None or fault.hint == "write user=1000 behind the verdict"
 
@@ -159,6 +176,17 @@ LINE = "allow shop.test 443 tcp /usr/bin/curl -s https://shop.test/"
 
 def shown(state: PromptState, now: float = 12.0) -> PromptView:
     return present_prompt(state, Instant(now, 1_700_000_000.0 + now))
+
+
+def test_enter_does_not_answer_with_a_line_that_is_over() -> None:
+    """The daemon would refuse it, since it speaks of no connection any more."""
+    state = opened(1)
+    press(state, "3", "e")
+    assert shown(state, 100.0).lifetime == "until the time in the line"
+    view = shown(state, 200.0)
+    assert view.edit is not None
+    assert (view.edit.fault, view.hints[0][0].is_dead) == ("column 7: its time is over", True)
+    assert press(state, "enter", now=200.0) == []
 
 
 def test_enter_answers_with_the_edited_line() -> None:

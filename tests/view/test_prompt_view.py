@@ -16,7 +16,14 @@ from tinysnitch.core.process import UNKNOWN
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.keys import KEYS
-from tinysnitch.view.prompt_events import ConnectionLost, DaemonGreeted, KeyPressed, QuestionClosed, QuestionOpened
+from tinysnitch.view.prompt_events import (
+    ConnectionLost,
+    DaemonGreeted,
+    KeyPressed,
+    NoticeGiven,
+    QuestionClosed,
+    QuestionOpened,
+)
 from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_lifetime, present_prompt, present_rule
 from tinysnitch.view.segment import text_of
@@ -196,6 +203,36 @@ def test_without_a_question_the_view_waits() -> None:
     state.handle(ConnectionLost("the daemon\x1b is gone"), 0.0)
     assert not shown(state).is_question
     assert shown(state).notice == "the daemon\\x1b is gone; new connections may be dropped until it is back"
+
+
+def test_what_is_wrong_stays_in_sight_until_it_is_over() -> None:
+    """Beside what became of the last answer, and with the next question."""
+    state = opened(connection_of(), connection_of(name="b.test"))
+    for trouble in ("rules not \x1b loaded: line 3", "rules not loaded: line 4"):
+        state.handle(NoticeGiven(trouble, stands=True), 1.0)
+        assert (shown(state).warnings, shown(state).notice) == ((trouble.replace("\x1b", "\\x1b"),), "")
+    for _ in range(2):
+        state.handle(KeyPressed("y"), 10.0)
+        state.handle(QuestionClosed(1, "answered"), 10.0)
+        state.handle(NoticeGiven("answered"), 10.0)
+        assert (shown(state).warnings, shown(state).notice) == (("rules not loaded: line 4",), "answered")
+        state = state.begin_anew()
+    state.handle(NoticeGiven("rules load again", stands=False), 20.0)
+    assert (shown(state).warnings, shown(state).notice) == ((), "rules load again")
+
+
+def test_what_was_wrong_with_a_daemon_that_is_gone_is_not_known_of_the_next() -> None:
+    state = opened(connection_of())
+    state.handle(NoticeGiven("rules not loaded", stands=True), 1.0)
+    state.handle(ConnectionLost("the daemon is gone"), 2.0)
+    assert shown(state).warnings == ()
+
+
+def test_a_question_warns_of_its_own_first() -> None:
+    process = msgspec.structs.replace(CURL, warnings=("deleted file",))
+    state = opened(connection_of(process))
+    state.handle(NoticeGiven("rules not loaded", stands=True), 1.0)
+    assert shown(state).warnings == ("deleted file", "rules not loaded")
 
 
 def test_questions_put_aside_are_told_of() -> None:

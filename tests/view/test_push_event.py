@@ -18,6 +18,8 @@ PROMPT = prompt_of(1)
         (PromptClosed(1, "answered by uid 7", 7), QuestionClosed(1, "answered by uid 7")),
         (Notice("rules not loaded"), NoticeGiven("rules not loaded")),
         (Notice("rules not loaded", "see line 3"), NoticeGiven("rules not loaded (see line 3)")),
+        (Notice("rules not loaded", "see line 3", stands=True), NoticeGiven("rules not loaded (see line 3)", True)),
+        (Notice("rules load again", stands=False), NoticeGiven("rules load again", False)),
     ],
 )
 def test_what_the_daemon_pushes(push: Push, event: Event) -> None:

@@ -5,11 +5,13 @@ import click
 from tinysnitch.cli.options import Number, examples, json_option, socket_option
 from tinysnitch.cli.output import print_line, print_object
 from tinysnitch.client.control_client import ControlClient
+from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.errors import Malformed
 from tinysnitch.protocol.log_lines import parse_log_line
 from tinysnitch.protocol.log_text import format_text
 
-MAX_LINES = 10_000  # that the daemon reads out at once
+MAX_LINES = 200_000  # that the daemon keeps
+USUAL_LINES = 1000
 
 
 @click.command(
@@ -25,20 +27,26 @@ MAX_LINES = 10_000  # that the daemon reads out at once
 @click.option(
     "--lines",
     type=Number(MAX_LINES),
-    default=1000,
-    show_default=True,
-    help=f"Newest lines of the past, {MAX_LINES} at most.",
+    default=None,
+    show_default=str(USUAL_LINES),
+    help=f"Newest lines of the past; {MAX_LINES} are all that is kept.",
 )
 @socket_option
 @json_option
-def log_command(follow: bool, lines: int, socket_path: str, as_json: bool) -> None:
+def log_command(follow: bool, lines: int | None, socket_path: str, as_json: bool) -> None:
     """The newest decisions, oldest of them first."""
+    count = 0
     with ControlClient(socket_path) as client:
-        for line in client.read_log(lines, follow):
+        for line in client.read_log(USUAL_LINES if lines is None else lines, follow):
+            count += 1
             if as_json:
                 print_object(line)
             else:
                 print_line(_present(line))
+    if lines is None and count >= USUAL_LINES:  # whoever looks for something in them shall not believe it never was
+        print_note(
+            f"these are the newest {USUAL_LINES} lines; `tinysnitch log --lines {MAX_LINES}` has all that are kept"
+        )
 
 
 def _present(line: bytes) -> str:

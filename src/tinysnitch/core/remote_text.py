@@ -24,6 +24,11 @@ _WORDS = {"localhost": Remote(RemoteKind.LOCALHOST), "lan": Remote(RemoteKind.LA
 _MEANT_AS_ANY = re.compile(r"--+|any|all", re.IGNORECASE)  # as others write it: a name like that would match nothing
 
 
+def is_list_name(text: str) -> bool:
+    """Whether a rule can name it: no file with a dot in front, nor an editor's copy of one (`ads~`)."""
+    return _LIST.fullmatch(text) is not None
+
+
 def _parse_word(word: Word) -> Remote | None:
     """Also in capitals, which names may have: `LAN` is nobody's name."""
     return _WORDS.get(word.text.lower()) if word.is_bare else None
@@ -32,7 +37,7 @@ def _parse_word(word: Word) -> Remote | None:
 def _parse_list(word: Word) -> Remote | None:
     if not (word.is_bare and word.text.startswith("@")):
         return None
-    if not _LIST.fullmatch(word.text, 1):
+    if not is_list_name(word.text[1:]):
         raise BadWord(
             "not the name of a list",
             "write @NAME for the file NAME in /etc/tinysnitch.d/lists: letters, digits, - _ and .",

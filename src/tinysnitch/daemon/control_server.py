@@ -26,13 +26,13 @@ from tinysnitch.daemon.right_lookup import RightLookup
 from tinysnitch.daemon.turns import Turns
 from tinysnitch.protocol import messages as msg
 from tinysnitch.protocol.framing import encode_frame
+from tinysnitch.store.history import MAX_ROWS
 
 MAX_CLIENTS = 64
 MAX_OWN_CLIENTS = 32  # of those who see but their own: there is always room for who sees all
 MAX_CLIENTS_OF_USER = 16
 # And one more, in a turn of the loop: anyone may knock, and each knock takes 0.2 ms of all verdicts.
 ACCEPTED_AT_ONCE = 3
-MAX_LOG_LINES = 10_000  # of the past, in one reply
 CLOSE_S = 2.0  # for clients to be gone at the end
 
 _log = logging.getLogger(__name__)
@@ -124,16 +124,16 @@ class ControlServer:
 
     def hold_notice(self, text: str, hint: str = "") -> None:
         """Something that stays so until it is lifted: who attaches meanwhile is told too. The same again is no news."""
-        notice = msg.Notice(text, hint)
+        notice = msg.Notice(text, hint, stands=True)
         if self._standing != (notice,):
             self._standing = (notice,)
-            self.push_notice(text, hint)
+            self._push_message(notice, None)
 
     def lift_notice(self, text: str) -> None:
         """What was held is over, if anything was."""
         was_standing, self._standing = self._standing, ()
         if was_standing:
-            self.push_notice(text)
+            self._push_message(msg.Notice(text, stands=False), None)
 
     def push_unsaved(self, error: SnitchError) -> None:
         """A rule holds but could not be saved. Whoever gives the answer that makes it reads that in the reply.
@@ -236,7 +236,7 @@ class ControlServer:
                 return itertools.chain(map(encode_frame, values), (_DONE,))
 
     def _log_frames(self, peer: ControlPeer, request: msg.ReadLog) -> Iterator[bytes]:
-        limit = min(max(request.limit, 0), MAX_LOG_LINES)
+        limit = min(max(request.limit, 0), MAX_ROWS)
         lines = (line + b"\n" for line in (self._desk.read_history(limit, peer.right) if limit else ()))
         if not request.follow:
             return itertools.chain(lines, (_DONE,))

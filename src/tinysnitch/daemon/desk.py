@@ -33,8 +33,8 @@ class Desk(Protocol):
 
     def explain(self, question: Explain, right: Right) -> Explanation: ...
 
-    def read_history(self, limit: int, right: Right) -> list[bytes]:
-        """The newest log lines, oldest of them first, without newlines."""
+    def read_history(self, limit: int, right: Right) -> Iterable[bytes]:
+        """The newest log lines, oldest of them first, without newlines; read as they are taken."""
         ...
 
     def attach(self, client_id: int, right: Right) -> None:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 
+from tinysnitch.core.clock import Instant
 from tinysnitch.kernel.clock import read_instant
 
 TRACEBACK_S = 1.0  # one in so much time: whoever finds a way to make us fail shall not fill the log
@@ -11,7 +12,8 @@ _log = logging.getLogger(__name__)
 
 
 class Failures:
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], Instant] = read_instant) -> None:
+        self._clock = clock
         self.count = 0  # pieces of work that ended by an exception
         self._next_traceback_s = 0.0
 
@@ -27,7 +29,7 @@ class Failures:
     def note(self, what: str) -> None:
         """Of the exception that is being handled."""
         self.count += 1
-        now_s = read_instant().boot_s
+        now_s = self._clock().boot_s
         if now_s >= self._next_traceback_s:
             self._next_traceback_s = now_s + TRACEBACK_S
             _log.exception("failed: %s", what)

@@ -235,7 +235,7 @@ class FrontDesk:
 
     # Looking back and ahead
 
-    def read_history(self, limit: int, right: Right) -> list[bytes]:
+    def read_history(self, limit: int, right: Right) -> Iterator[bytes]:
         return self._history.read_newest(limit, None if right.sees_all else right.uid)
 
     def explain(self, question: Explain, right: Right) -> Explanation:

@@ -64,7 +64,7 @@ async def run_daemon(options: Options) -> None:
 
 @contextmanager
 def begun(work: Callable[[], object]) -> Iterator[None]:
-    """Do the work beside what is done inside. Its errors are for who does it again.
+    """Do the work beside what is done inside, or not, for want of a thread. Its errors are for who does it again.
 
     In a thread: 100 000 rules are parsed in 0.4 s, while the kernel looks through our programs.
     """
@@ -74,11 +74,13 @@ def begun(work: Callable[[], object]) -> Iterator[None]:
             work()
 
     thread = Thread(target=attempt)
-    thread.start()
+    with suppress(RuntimeError):
+        thread.start()
     try:
         yield
     finally:
-        thread.join()
+        if thread.is_alive():
+            thread.join()
 
 
 class SetUp:

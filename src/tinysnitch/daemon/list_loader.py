@@ -7,7 +7,6 @@
 3. Lists that no rule names are loaded too, so that a rule that names one holds at once.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -15,13 +14,13 @@ from typing import Protocol
 
 import msgspec
 
+from tinysnitch.core.remote_text import is_list_name
 from tinysnitch.store.compiled_list import CompiledList, compile_list, map_compiled
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.text_file import MAX_BYTES
 
 AGAIN_S = 60.0  # how often lists are tried that could not be read
 SHORT_BYTES = 256 << 10  # 10 000 names in 20 ms
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")  # as a rule can name it
 
 
 class Compiler(Protocol):
@@ -92,7 +91,7 @@ class ListLoader:
     def _find_names(self) -> set[str]:
         """OSError: the folder cannot be read now; one that is not there has no lists."""
         try:
-            return {path.name for path in self.folder.iterdir() if _NAME.fullmatch(path.name) and path.is_file()}
+            return {path.name for path in self.folder.iterdir() if is_list_name(path.name) and path.is_file()}
         except (FileNotFoundError, NotADirectoryError):
             return set()
 

@@ -96,10 +96,10 @@ class NetfilterGuard:
 
 
 async def _to_the_end(work: Coroutine[None, None, T]) -> T:
-    """Also when the task is cancelled: a thread goes on all the same."""
+    """Also when we are cancelled: a thread goes on all the same. That it fails then does not make us go on, too."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await task
+        await asyncio.gather(task, return_exceptions=True)
         raise

@@ -46,9 +46,25 @@ def trace(cgroup: Path | None) -> None:
     """
     if os.geteuid() != 0:
         raise NotPermitted("tracing needs root", "try `sudo tinysnitch-trace`")
+    asyncio.run(_trace(cgroup or find_cgroup_mount()))
+
+
+async def _trace(cgroup: Path) -> None:
+    """What is pinned outlives us: no signal may end us before it is gone, nor while it is made or taken away."""
+    stop = _stop_by_signals()
     with ExitStack() as undo:
-        programs = _load(undo, cgroup or find_cgroup_mount())
-        asyncio.run(_print_traces(programs))
+        programs = _load(undo, cgroup)
+        await _print_traces(programs, stop)
+
+
+def _stop_by_signals() -> asyncio.Event:
+    """Set by whatever is to end us; SIGHUP comes with the end of the terminal. What is ignored (nohup) stays so, but
+    for SIGPIPE, which Python ignores."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGPIPE):
+        if number is signal.SIGPIPE or signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, stop.set)
+    return stop
 
 
 def _load(undo: ExitStack, cgroup: Path) -> BpfPrograms:
@@ -67,11 +83,8 @@ def _load(undo: ExitStack, cgroup: Path) -> BpfPrograms:
     return programs
 
 
-async def _print_traces(programs: BpfPrograms) -> None:
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGPIPE):
-        loop.add_signal_handler(number, stop.set)
-    output = LogOutput(sys.stdout.fileno())
+async def _print_traces(programs: BpfPrograms, stop: asyncio.Event) -> None:
+    loop, output = asyncio.get_running_loop(), LogOutput(sys.stdout.fileno())
     # The kernel's boot-time clock and the wall clock differ by this much now.
     now = read_instant()
     boot_wall_s = now.wall_s - now.boot_s

@@ -22,7 +22,7 @@ from tinysnitch.core.errors import SnitchError
 
 MAX_BYTES = 128 << 20
 SILENCE_S = 30.0  # without a byte
-LIMIT_S = 600.0  # altogether
+LIMIT_S = 600.0  # for the body, looked at as its parts come
 _CHUNK_BYTES = 64 << 10
 Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all where the server says so
 

@@ -8,6 +8,7 @@ import msgspec
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.list_text import ListContent, find_source, parse_list
+from tinysnitch.core.remote_text import is_list_name
 from tinysnitch.fetch.https import Progress, fetch
 from tinysnitch.store.text_file import errors_named, replace_text
 
@@ -36,8 +37,10 @@ def find_sourced(folder: Path, names: Iterable[str] = ()) -> list[SourcedList]:
 
 
 def _list_files(folder: Path) -> list[Path]:
+    """What was left of a list by who was killed while writing it is none, and has a source all the same."""
     with errors_named(folder):
-        return [path for path in folder.iterdir() if path.is_file()] if folder.exists() else []
+        paths = folder.iterdir() if folder.exists() else ()
+        return [path for path in paths if is_list_name(path.name) and path.is_file()]
 
 
 def _read_source(path: Path) -> str | None:

@@ -1,6 +1,7 @@
 """The file system that pins live in (bpf(2), BPF_OBJ_PIN)."""
 
 import ctypes
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -37,6 +38,6 @@ def unmount_bpffs() -> None:
 def _raise(doing: str) -> None:
     number = ctypes.get_errno()
     message = f"{doing} {MOUNT_POINT}: {os.strerror(number)}"
-    if number == 1:  # EPERM
+    if number == errno.EPERM:
         raise NotPermitted(message, "run it as root")
     raise SnitchError(message, "the kernel needs CONFIG_BPF_SYSCALL")

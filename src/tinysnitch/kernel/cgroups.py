@@ -23,7 +23,8 @@ def find_cgroup_mount(mounts: Iterable[Mount] | None = None) -> Path:
     known = read_mounts() if mounts is None else mounts
     place = next((mount.place for mount in known if mount.file_system == "cgroup2"), None)
     if place is None:
-        raise SnitchError("no cgroup2 hierarchy is mounted", "mount -t cgroup2 none /sys/fs/cgroup")
+        hint = "mount -t cgroup2 none PLACE, which is /sys/fs/cgroup, or where that has version 1 a new folder"
+        raise SnitchError("no cgroup2 hierarchy is mounted", hint)
     return place
 
 
@@ -90,9 +91,12 @@ def _kill_all(path: Path) -> None:
 
 
 def _read_pids(listed: Path) -> list[int]:
-    """None of a cgroup that is gone, or that lists threads alone: their processes are those of one above it."""
+    """None of a cgroup that is gone, or that lists threads alone: their processes are those of one above it.
+
+    Who is of no namespace of pids below ours has the number 0 there, which to kill(2) is our own process group.
+    """
     try:
-        return [int(pid) for pid in listed.read_text().split()]
+        return [int(pid) for pid in listed.read_text().split() if pid != "0"]
     except OSError:
         return []
 

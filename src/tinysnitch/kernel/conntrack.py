@@ -43,8 +43,8 @@ class Conntrack:
         try:
             found = parse_attributes(self._netlink.query(_GET, _pack_request(answer)).payload[NETFILTER_HEADER.size :])
         except OSError as error:
-            if error.errno != errno.ENOENT:
-                self.close()  # no such module: each try would have the kernel look for it
+            if error.errno == errno.EINVAL:  # nfnetlink_rcv_msg(): no such module
+                self.close()  # each try would have the kernel look for it
             return None
         if not int.from_bytes(found.get(_STATUS, b""), "big") & _DST_NAT:
             return None

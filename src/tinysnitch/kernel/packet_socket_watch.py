@@ -4,7 +4,8 @@ The kernel's side tells when one is opened or, on kernels where functions cannot
 through it. In the table of those that are open also old and silent ones stand. Not pinned: it ends with the daemon.
 """
 
-from contextlib import ExitStack
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +15,7 @@ from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bpf_objects import PACKET_PROGRAMS, object_path
 from tinysnitch.kernel.bpf_structs import Image, Owner, decode_owner
 from tinysnitch.kernel.libbpf import ObjectFile, Ring
-from tinysnitch.kernel.packet_sockets import PacketSocketHolder, find_holders, read_inodes
+from tinysnitch.kernel.packet_sockets import PacketSocketHolder, read_inodes
 
 _CAPACITY = 4096  # processes told of
 
@@ -32,7 +33,7 @@ class PacketSocketWatch:
 
     def __init__(self, images: ImageTable | None) -> None:
         self._images = images
-        self._inodes: set[int] = set()  # as large as the table: the kernel bounds descriptors
+        self._known: set[int] = set()  # inodes; as large as the table: the kernel bounds descriptors
         self._told: BoundedTable[PacketSocketHolder, bool] = BoundedTable(_CAPACITY)
         self._owners: list[Owner] = []
         self._undo = ExitStack()
@@ -53,28 +54,30 @@ class PacketSocketWatch:
         owners, self._owners = self._owners, []
         return [holder for holder in map(self._describe, owners) if self._is_new(holder)]
 
-    def look(self) -> list[PacketSocketHolder]:
-        """Those new ones that hold an open socket now. Costs a read of the table when there is no new socket."""
-        before, self._inodes = self._inodes, read_inodes()
-        return [holder for holder in find_holders(self._inodes - before) if self._is_new(holder)]
+    def find_unknown(self) -> set[int]:
+        """Inodes of open sockets whose holders were not looked for yet. Costs a read of the table."""
+        there = read_inodes()
+        self._known &= there
+        return there - self._known
+
+    def take_found(self, inodes: set[int], holders: Iterable[PacketSocketHolder]) -> list[PacketSocketHolder]:
+        """Those new ones among the holders of these sockets."""
+        self._known |= inodes
+        return [holder for holder in holders if self._is_new(holder)]
 
     def _load(self, maps_dir: Path) -> Ring | None:
-        """The first program that this kernel can run."""
+        """The first program that this kernel can run; of one that it cannot, nothing stays."""
         for file, program in PACKET_PROGRAMS.items():
-            try:
+            with suppress(SnitchError), ExitStack() as undo:
                 loaded = ObjectFile(object_path(file), maps_dir)
-                self._undo.callback(loaded.close)
-                self._undo.callback(loaded.attach(program).close)
+                undo.callback(loaded.close)
+                undo.callback(loaded.attach(program).close)
+                ring = Ring(maps_dir / "packet_events", lambda sample: self._owners.append(decode_owner(sample)))
+                undo.callback(ring.close)
                 self.program = program
-                return self._open_ring(maps_dir)
-            except SnitchError:
-                continue
+                self._undo = undo.pop_all()
+                return ring
         return None
-
-    def _open_ring(self, maps_dir: Path) -> Ring:
-        ring = Ring(maps_dir / "packet_events", lambda sample: self._owners.append(decode_owner(sample)))
-        self._undo.callback(ring.close)
-        return ring
 
     def _describe(self, owner: Owner) -> PacketSocketHolder:
         image = self._images.find_image(owner.exec_id) if self._images else None

@@ -7,6 +7,7 @@ import ctypes
 import os
 import socket
 import sys
+from contextlib import suppress
 
 _PIDFD_GETFD = 438  # the same number everywhere: include/uapi/asm-generic/unistd.h
 _SO_COOKIE = 57
@@ -14,7 +15,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def read_cookie(pid: int, descriptor: int) -> int:
-    """0 when the process or its descriptor is gone."""
+    """0 when the process or its descriptor is gone, or tells nothing."""
     try:
         pidfd = os.pidfd_open(pid)
     except OSError:
@@ -26,8 +27,10 @@ def read_cookie(pid: int, descriptor: int) -> int:
     if ours < 0:
         return 0
     try:
-        with socket.socket(fileno=ours) as duplicate:
-            return int.from_bytes(duplicate.getsockopt(socket.SOL_SOCKET, _SO_COOKIE, 8), sys.byteorder)
+        duplicate = socket.socket(fileno=ours)
     except OSError:  # no socket any more
         os.close(ours)
         return 0
+    with duplicate, suppress(OSError):  # which programs of others at the cgroup may refuse (BPF_CGROUP_GETSOCKOPT)
+        return int.from_bytes(duplicate.getsockopt(socket.SOL_SOCKET, _SO_COOKIE, 8), sys.byteorder)
+    return 0

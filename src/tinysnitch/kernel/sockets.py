@@ -8,8 +8,8 @@ from typing import Self
 
 import msgspec
 
-from tinysnitch.core.errors import Malformed
-from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, V4_PREFIX, Direction, Flow, is_v4
+from tinysnitch.core.errors import Malformed, SnitchError
+from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, V4_PREFIX, Direction, Flow, format_protocol, is_v4
 from tinysnitch.kernel.netlink import NetlinkSocket
 from tinysnitch.kernel.vrf import is_vrf
 
@@ -122,12 +122,19 @@ class SocketDiag:
         return any(each.cookie == listening.cookie for each in found)
 
     def list_sockets(self, protocol: int, local_port: int = 0, states: int = ALL_STATES) -> list[DiagSocket]:
-        """All TCP or UDP sockets in a set of states (bit: 1 << state), of one local port or (0) of any."""
+        """All TCP or UDP sockets in a set of states (bit: 1 << state), of one local port or (0) of any.
+
+        Raises SnitchError where the kernel has no such list.
+        """
         found: list[DiagSocket] = []
         for family in (socket.AF_INET, socket.AF_INET6):
             identity = _ID.pack(local_port, 0, ANY_V6, ANY_V6)
             request = _REQUEST.pack(family, protocol, 0, states) + identity + _ANY_SOCKET
-            answers = self._netlink.dump(SOCK_DIAG_BY_FAMILY, request)
+            try:
+                answers = self._netlink.dump(SOCK_DIAG_BY_FAMILY, request)
+            except FileNotFoundError:  # inet_diag_lock_handler(): no such module, or none may be loaded any more
+                hint = "it needs INET_TCP_DIAG and INET_UDP_DIAG (modprobe tcp_diag udp_diag)"
+                raise SnitchError(f"the kernel lists no sockets of {format_protocol(protocol)}", hint) from None
             found += [parse_socket(protocol, answer.payload) for answer in answers]
         return found
 

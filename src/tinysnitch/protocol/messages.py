@@ -207,11 +207,12 @@ class PromptClosed(Message, frozen=True):
     by_uid: int | None = None
 
 
-class Notice(Message, frozen=True):
+class Notice(Message, frozen=True, omit_defaults=True):
     """Something that the person should know: rules that did not load, say."""
 
     text: str
     hint: str = ""
+    stands: bool | None = None  # true: until another one says false, or something else that stands; None: news alone
 
 
 Reply = Done | Refused | Status | RuleEntry | ListEntry | RuleWritten | Explanation | PromptShown

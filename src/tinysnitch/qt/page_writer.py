@@ -57,8 +57,7 @@ class PageWriter:
         self._gap(1.2)
         self._write_title(view.title)
         self._gap(0.6)
-        for warning in view.warnings:
-            self._write_centred(f"! {warning}", palette.WARNING, rows=2)
+        self._write_warnings(view.warnings)
         self._gap(0.6)
         indent = self._spare(LABEL_COLUMNS + 1, (line.text for line in view.lines)) / 2
         for line in view.lines:
@@ -79,6 +78,9 @@ class PageWriter:
     def write_waiting(self, view: PromptView) -> Page:
         self._write_title(view.title)
         self._gap(0.8)
+        if view.warnings:
+            self._write_warnings(view.warnings)
+            self._gap(0.8)
         if view.notice:
             self._write_news(view.notice)
             self._gap(0.8)
@@ -125,6 +127,10 @@ class PageWriter:
     def _write_news(self, text: str) -> None:
         shown = shorten_end(text, cells_of(self._font, self._room, NEWS_ROWS))
         self._write_centred(shown, palette.QUIET, rows=NEWS_ROWS)
+
+    def _write_warnings(self, warnings: tuple[str, ...]) -> None:
+        for warning in warnings:
+            self._write_centred(f"! {warning}", palette.WARNING, rows=2)
 
     def _write_title(self, text: str) -> None:
         self._write_centred(text, palette.TEXT, font_of(self._em * TITLE_SCALE, is_bold=True), TITLE_ROWS)

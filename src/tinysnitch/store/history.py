@@ -6,7 +6,8 @@ Nothing here raises into the daemon: what a full or broken disk takes away is co
 import logging
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 BATCH = 256  # lines that are written at once
@@ -15,6 +16,7 @@ MAX_ROWS = 200_000
 MAX_BYTES = 256 << 20  # of the file: programs choose how long their lines are, of up to 54 KB
 FLUSH_AFTER_S = 1.0
 _LOOKED_THROUGH = 20_000  # rows: 10 MB, 20 ms
+_PAGE = 64  # rows that are read at once: 3.5 MB at worst
 _PRUNE_STEP = 2 * BATCH  # rows taken away at most with one batch, so that no flush takes long
 
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -31,6 +33,9 @@ pragma journal_size_limit = 4194304;
 create table if not exists history (id integer primary key, line blob not null, uid integer);
 create index if not exists history_of_user on history (uid, id) where uid is not null;
 """
+_PAGE_OF_ALL = "select id, line from history where id > ? and id <= ? order by id limit ?"
+_PAGE_OF_USER = "select id, line from history where uid = ? and id > ? and id <= ? order by id limit ?"
+_NTH_OF_USER = "select id from history where uid = ? order by id desc limit 1 offset ?"
 _ADD_UID = "alter table history add column uid integer"  # to a file that was made without it
 
 
@@ -82,14 +87,19 @@ class History:
             self.lost += len(lines)
             self._fail(error)
 
-    def read_newest(self, limit: int, uid: int | None = None) -> list[bytes]:
-        """The newest lines, of one user or all, the oldest of them first; those that are not written yet included."""
+    def read_newest(self, limit: int, uid: int | None = None) -> Iterator[bytes]:
+        """The newest lines, of one user or all, the oldest of them first; those that are not written yet included.
+
+        Which these are is certain now; they are read a few at a time, as they are taken: together they may be as large
+        as the file. What falls out of it meanwhile is left out.
+        """
         waiting = [line for line, whose in self._pending if uid in (None, whose)][-limit:] if limit > 0 else []
         try:
-            return self._read(limit - len(waiting), uid) + waiting
+            after = self._find_start(limit - len(waiting), uid)
         except (sqlite3.Error, OSError) as error:
             self._fail(error)
-            return waiting
+            return iter(waiting)
+        return chain(self._read_rows(after, self._last, uid), waiting)
 
     def find_newest(self, beginning: bytes) -> bytes | None:
         """The newest line that begins so, if it is among the last ones that were written."""
@@ -145,11 +155,29 @@ class History:
         self._last += len(lines)
         self._first = max(self._first, keep_after)
 
-    def _read(self, limit: int, uid: int | None) -> list[bytes]:
-        which, values = ("", (limit,)) if uid is None else ("where uid = ?", (uid, limit))
-        query = f"select line from history {which} order by id desc limit ?"
-        with closing(self._connect().execute(query, values)) as rows:
-            return [line for (line,) in rows][::-1] if limit > 0 else []
+    def _find_start(self, limit: int, uid: int | None) -> int:
+        """The id behind which the newest rows are that many."""
+        db = self._connect()
+        if limit <= 0:
+            return self._last
+        if uid is None:
+            return max(self._first, self._last - limit)
+        found = db.execute(_NTH_OF_USER, (uid, limit - 1)).fetchone()
+        return found[0] - 1 if found else self._first
+
+    def _read_rows(self, after: int, last: int, uid: int | None) -> Iterator[bytes]:
+        while page := self._read_page(after, last, uid):
+            yield from (line for _, line in page)
+            after = page[-1][0]
+
+    def _read_page(self, after: int, last: int, uid: int | None) -> list[tuple[int, bytes]]:
+        """The next rows; none at their end, or when they cannot be read."""
+        query, whose = (_PAGE_OF_ALL, ()) if uid is None else (_PAGE_OF_USER, (uid,))
+        try:
+            return self._connect().execute(query, (*whose, after, last, _PAGE)).fetchall()
+        except (sqlite3.Error, OSError) as error:
+            self._fail(error)
+            return []
 
     def _fail(self, error: Exception) -> None:
         if not self._was_failing:

@@ -1,4 +1,4 @@
-"""The rules file: read whole, changed a line at a time, and watched. Comments and other lines stay as they are."""
+"""The rules file: read whole, changed a line at a time. Comments and other lines stay as they are."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress

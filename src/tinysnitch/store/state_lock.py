@@ -29,7 +29,8 @@ class StateLock:
         if self._fd is None:  # a full disk must not keep the firewall from its start, and can share nothing new
             return
         try:
-            _lock(self._fd, folder)
+            with errors_named(folder):
+                _lock(self._fd, folder)
         except BaseException:
             self.close()
             raise

@@ -28,11 +28,13 @@ class TemporaryRules:
         if self.path.exists() and not self.path.is_file():
             self._move_aside()
             return ()
-        with errors_named(self.path):
-            try:
-                text = read_text(self.path)
-            except FileNotFoundError:
-                return ()
+        try:
+            text = read_text(self.path)
+        except FileNotFoundError:
+            return ()
+        except OSError as error:  # a bad disk must not keep the firewall from its start
+            _log.warning("%s cannot be read: %s; its temporary rules are forgotten", self.path, error.strerror)
+            return ()
         if not text.endswith(_END):  # by a power cut, or an earlier build
             _log.warning("%s was not written to its end: its temporary rules are forgotten", self.path)
             return ()

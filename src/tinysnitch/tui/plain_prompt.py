@@ -218,10 +218,11 @@ class _Session:
         if self._is_ending:
             return
         view = present_prompt(self._state, Instant(time.monotonic(), time.time()), self._lookup)
-        if self._shown_edit and (self._state.page is not Page.EDIT or view.notice != self._shown_notice):
+        notice = escape_text(self._state.notice)
+        if self._shown_edit and (self._state.page is not Page.EDIT or notice != self._shown_notice):
             self._terminal.write("\n")
             self._shown_edit = None
-        self._tell_notice(view.notice)
+        self._tell_notice(notice)
         selected = self._state.selected
         what = (selected.prompt.prompt_id, selected.prompt.connection) if selected else (view.title,)
         choice = (selected.choice, [one.prompt.prompt_id for one in self._state.together]) if selected else None
@@ -278,7 +279,7 @@ class _Session:
 
     def _tell_fault(self) -> None:
         """While one types, every line is wrong for a moment: it is told when Enter says that it is done."""
-        edit = present_edit(self._state.edit)
+        edit = present_edit(self._state.edit, time.time())
         if edit.fault and not self._state.is_edit_lost:
             self._terminal.write_lines(["", *edit_lines(edit)])
             self._shown_edit = None

@@ -35,7 +35,7 @@ MAX_FACT_ROWS = 4
 MAX_MORE_ROWS = 5  # of the rules for further questions
 MIN_FACT_ROWS = 4  # that stay in sight beside them
 LEAST_TELLING = ("direction", "sha256", "parents", "belongs to", "package", "path")  # from the least on
-FAULT = "bold red"
+FAULT = WARNING = "bold red"
 CURSOR = "reverse"
 
 
@@ -55,6 +55,8 @@ def render_prompt(view: PromptView, width: int, height: int) -> Text:
 
 def _waiting_rows(view: PromptView, room: int) -> list[Text]:
     rows = [Text(shorten_middle(view.title, room), "bold")]
+    for warning in view.warnings:
+        rows += [Text(), *_told_rows(f"! {warning}", room, MAX_WARNING_ROWS, WARNING)]
     if view.notice:
         rows += [Text(), *_told_rows(view.notice, room, MAX_NEWS_ROWS)]
     if view.edit:
@@ -62,8 +64,8 @@ def _waiting_rows(view: PromptView, room: int) -> list[Text]:
     return [*rows, Text(), *_flow(_pieces(view.hints[0], is_ready=True), room, GAP)]
 
 
-def _told_rows(text: str, room: int, height: int) -> list[Text]:
-    return [Text(line, QUIET) for line in wrap_shortened(text, room, height)]
+def _told_rows(text: str, room: int, height: int, style: str = QUIET) -> list[Text]:
+    return [Text(line, style) for line in wrap_shortened(text, room, height)]
 
 
 def _rows_above(view: PromptView, room: int, height: int) -> list[Text]:
@@ -101,7 +103,7 @@ def _warning_rows(warnings: tuple[str, ...], room: int) -> list[Text]:
             rows[-1] += f"   {warning}"
         else:
             rows.append(warning)
-    return [Text(row, "bold red") for row in rows[:MAX_WARNING_ROWS]]
+    return [Text(row, WARNING) for row in rows[:MAX_WARNING_ROWS]]
 
 
 def _rows_below(view: PromptView, room: int, height: int) -> list[Text]:

@@ -11,11 +11,13 @@ from tinysnitch.core.errors import ARGUMENT, RuleSyntaxError
 from tinysnitch.core.process import uid_of
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.words import split_words
 from tinysnitch.view.keys import is_chord
 
 MAX_LENGTH = 16_384  # characters; what is typed or pasted beyond is dropped
 _BLANKS = re.compile(r"\s+")  # every kind: tabs, ends of lines, those of Unicode
 _UNSAID = {Lifetime.ONCE: "once", Lifetime.QUIT: "until it quits"}
+_UNTIL = "until="
 _SPELLED = {"question_mark": "?", "space": " "}  # keys that front ends may report by a name
 
 
@@ -77,14 +79,19 @@ def begin_edit(connection: Connection, choice: Choice, wall_s: float, draft: str
     return LineEdit(line, len(line), uid_of(connection.attribution) if choice.is_for_user else None, remark)
 
 
-def find_fault(line: LineEdit) -> RuleSyntaxError | None:
-    """Why a line is no answer; None when it is one."""
+def find_fault(line: LineEdit, wall_s: float) -> RuleSyntaxError | None:
+    """Why a line is no answer at that moment; None when it is one."""
     try:
         rule = parse_rule(line.text)
     except RuleSyntaxError as error:
         return error
     if rule.verdict is Verdict.ASK:
         return RuleSyntaxError(ARGUMENT, 1, 1, "ask is no answer", "write allow or deny")
+    if rule.until_s is not None and rule.until_s <= wall_s:
+        column = next(word.column for word in split_words(line.text) if word.text.startswith(_UNTIL))
+        return RuleSyntaxError(
+            ARGUMENT, 1, column, "its time is over", f"write a later one, or none: take {_UNTIL} out"
+        )
     if line.uid is not None and (rule.user is None or (rule.user.isdigit() and rule.user != str(line.uid))):
         hint = f"write user={line.uid} behind the verdict"
         return RuleSyntaxError(ARGUMENT, 1, 1, "your rules must be for you alone", hint)

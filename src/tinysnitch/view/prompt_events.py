@@ -45,6 +45,7 @@ class NoticeGiven(msgspec.Struct, frozen=True):
     """There is something to say: rules that did not load, or what became of our answers."""
 
     text: str
+    stands: bool | None = None  # true: from now on; false: what stood is over
 
 
 class ScreenRegained(msgspec.Struct, frozen=True):

@@ -66,6 +66,7 @@ class PromptState:
         self.is_guest = is_guest  # it asks for one command, while that runs, and is not left before
         self.page = Page.QUESTION
         self.notice = ""  # what became of the last question, or what went wrong
+        self.trouble = ""  # what is wrong until the daemon says that it is over
         self.is_connected = False
         self.rule_count: int | None = None
         self._usual_choice = FIRST_CHOICE
@@ -79,7 +80,7 @@ class PromptState:
     def begin_anew(self) -> "PromptState":
         """Without questions, for the same person at the same daemon."""
         state = PromptState(self.guard.delay_s, is_painted_later=self.guard.is_painted_later)
-        state.is_connected, state.rule_count = self.is_connected, self.rule_count
+        state.is_connected, state.rule_count, state.trouble = self.is_connected, self.rule_count, self.trouble
         state._usual_choice = self._usual_choice
         return state
 
@@ -147,8 +148,10 @@ class PromptState:
                 self._usual_choice = msgspec.structs.replace(FIRST_CHOICE, is_for_user=is_for_user)
             case RulesCounted(rule_count):
                 self.rule_count = rule_count
-            case NoticeGiven(text):
+            case NoticeGiven(text, stands):
                 self.notice = text
+                if stands is not None:
+                    self.trouble = text if stands else ""
             case ScreenRegained():
                 self._select(self._selected_id, now)
             case _:
@@ -196,6 +199,7 @@ class PromptState:
 
     def _lose_daemon(self, reason: str) -> None:
         self.is_connected, self.notice = False, f"{reason}; new connections may be dropped until it is back"
+        self.trouble = ""
         self.page = Page.EDIT if self.page is Page.EDIT else Page.QUESTION
         self._questions.clear()
         self._selected_id = None
@@ -375,7 +379,9 @@ class PromptState:
 
     def _answer_by_hand(self, now: float) -> Effect:
         question = self.selected
-        if question is None or self.guard.is_pasted(now) or not self._takes_keys(now) or find_fault(self.edit):
+        if question is None or self.guard.is_pasted(now) or not self._takes_keys(now):
+            return NOTHING
+        if find_fault(self.edit, now + question.wall_ahead_s):
             return NOTHING
         answer = question.answer_by_hand(self.edit.text, self.is_guest)
         self.page = Page.QUESTION

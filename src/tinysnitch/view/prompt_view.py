@@ -49,7 +49,7 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     is_question: bool
     reason: str = ""  # why it is asked, behind `asked because`
     lines: tuple[Line, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # of the question, and what is wrong besides
     rule: tuple[Segment, ...] = ()  # the line that `y` writes; `n` writes it with `deny`
     is_rule_kept: bool = True  # else it shows what one answer is for, and nothing is written
     together: str = ""  # what y and n answer when it is more than this question; "" when it is not
@@ -68,14 +68,14 @@ def present_prompt(state: PromptState, now: Instant, lookup: Lookup = NO_LOOKUP)
     """What to show at this moment. `now.boot_s` is on the clock that the state is told of."""
     question = state.selected
     if question is None:
-        return _present_lost_edit(state) if state.is_edit_lost else _present_none(state)
+        return _present_lost_edit(state, now.wall_s) if state.is_edit_lost else _present_none(state)
     connection = question.prompt.connection
     view = PromptView(
         title=present_title(connection),
         is_question=True,
         reason=_present_reason(question.prompt),
         lines=present_connection(connection, question.choice, lookup, is_full=state.page is Page.EDIT),
-        warnings=_present_warnings(connection),
+        warnings=(*_present_warnings(connection), *_present_trouble(state)),
         rule=present_rule(connection, question.choice, now.wall_s),
         is_rule_kept=is_rule_kept(connection, question.choice),
         lifetime=present_lifetime(connection, question.choice, state.is_guest),
@@ -84,10 +84,10 @@ def present_prompt(state: PromptState, now: Instant, lookup: Lookup = NO_LOOKUP)
         fraction_left=_fraction_left(question, now),
         is_ready=state.guard.is_ready(now.boot_s),
         hints=_present_hints(state, question),
-        notice=escape_text(state.notice),
+        notice=_present_notice(state),
     )
     if state.page is Page.EDIT:
-        return _with_edit(view, present_edit(state.edit, state.is_guest))
+        return _with_edit(view, present_edit(state.edit, now.wall_s, state.is_guest))
     return _with_together(view, state, question, now.wall_s) if state.together else view
 
 
@@ -112,15 +112,16 @@ def _with_together(view: PromptView, state: PromptState, question: Question, wal
     )
 
 
-def _present_lost_edit(state: PromptState) -> PromptView:
+def _present_lost_edit(state: PromptState, wall_s: float) -> PromptView:
     """The line stays in sight: perhaps it is wanted for `tinysnitch rules add`."""
     others = "; others wait" if state.waiting_count else ""  # and their time goes on
     return PromptView(
         title=f"the question whose rule you edited is gone{others}",
         is_question=False,
-        edit=present_edit(state.edit),
+        edit=present_edit(state.edit, wall_s),
         hints=((KeyHint("Esc", "go on"),),),
-        notice=escape_text(state.notice),
+        warnings=_present_trouble(state),
+        notice=_present_notice(state),
     )
 
 
@@ -136,7 +137,22 @@ def _present_none(state: PromptState) -> PromptView:
         title = f"no questions, {_plural(state.rule_count, 'rule')}"
     shown = (Act.NEXT, Act.HELP, Act.LEGEND, Act.LEAVE) if aside else (Act.HELP, Act.LEGEND, Act.LEAVE)
     hints = tuple(KeyHint(key.label, key.short) for key in keys_of(Group.MOVE) if key.effect in shown)
-    return PromptView(title=title, is_question=False, hints=(hints,), notice=escape_text(state.notice))
+    return PromptView(
+        title=title,
+        is_question=False,
+        warnings=_present_trouble(state),
+        hints=(hints,),
+        notice=_present_notice(state),
+    )
+
+
+def _present_trouble(state: PromptState) -> tuple[str, ...]:
+    return (escape_text(state.trouble),) if state.trouble else ()
+
+
+def _present_notice(state: PromptState) -> str:
+    """News that stand are a warning, and no news besides."""
+    return escape_text(state.notice) if state.notice != state.trouble else ""
 
 
 def _present_reason(prompt: Prompt) -> str:

@@ -14,8 +14,8 @@ def event_of_push(push: Push, find_user: FindUser) -> QuestionOpened | QuestionC
             return QuestionOpened(prompt)
         case PromptClosed(prompt_id, reason, by_uid):
             return QuestionClosed(prompt_id, reason if by_uid is None else _name_user(reason, by_uid, find_user))
-        case Notice(text, hint):
-            return NoticeGiven(join_hint(text, hint))
+        case Notice(text, hint, stands):
+            return NoticeGiven(join_hint(text, hint), stands)
         case _:
             assert_never(push)
 
