@@ -16,6 +16,17 @@ from tinysnitch.core.facts import Facts
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.daemon import reloader
 from tinysnitch.kernel.clock import read_instant
+from tinysnitch.protocol.messages import Notice, Push
+
+
+def hear_notices(place: Place, told: list[str]) -> None:
+    """As a prompt does."""
+
+    def push(message: Push, _uid: int | None) -> None:
+        if isinstance(message, Notice):
+            told.append(message.text)
+
+    place.server._push_message = push  # type: ignore[method-assign]
 
 
 def test_a_broken_file_and_one_that_cannot_be_read_leave_the_rules(tmp_path: Path) -> None:
@@ -37,7 +48,7 @@ def test_prompts_are_told_of_a_broken_file_until_it_is_mended(tmp_path: Path) ->
 
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
-            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
+            hear_notices(place, told)
             for text in ("nonsense\n", "deny - - -\n", "allow - - -\n"):
                 place.rules_file.path.write_text(text)
                 place.reloader.reload_rules()
@@ -54,7 +65,7 @@ def test_a_file_that_is_broken_from_the_start_leaves_no_rule_of_it(tmp_path: Pat
 
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
-            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
+            hear_notices(place, told)
             place.rules_file.path.write_text("nonsense\n")
             place.reloader.reload_rules()
 
@@ -134,7 +145,7 @@ def test_rules_that_could_not_be_read_are_tried_again(
 
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place, caplog.at_level(logging.CRITICAL):
-            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
+            hear_notices(place, told)
             place.rules_file.path.write_text("deny - - -\n")
             with monkeypatch.context() as broken:
                 broken.setattr(f"tinysnitch.{what}", fail)
@@ -200,7 +211,7 @@ def test_what_the_engine_fails_at_is_told_and_tried_again(
 
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
-            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
+            hear_notices(place, told)
             with monkeypatch.context() as broken:
                 broken.setattr(place.engine.rules, what, fail_with_emfile)
                 with pytest.raises(SnitchError, match="could not be loaded, and the old rules hold"):
