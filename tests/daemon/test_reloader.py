@@ -13,8 +13,20 @@ from tests.daemon.small_desk import ROOT
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import PacketQueued
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.rule_text import format_rule
+from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.daemon import reloader
+from tinysnitch.kernel.clock import read_instant
+from tinysnitch.protocol.messages import Notice, Push
+
+
+def hear_notices(place: Place, told: list[str]) -> None:
+    """As a prompt does."""
+
+    def push(message: Push, _uid: int | None) -> None:
+        if isinstance(message, Notice):
+            told.append(message.text)
+
+    place.server._push_message = push  # type: ignore[method-assign]
 
 
 def test_a_broken_file_and_one_that_cannot_be_read_leave_the_rules(tmp_path: Path) -> None:
@@ -36,7 +48,7 @@ def test_prompts_are_told_of_a_broken_file_until_it_is_mended(tmp_path: Path) ->
 
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
-            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
+            hear_notices(place, told)
             for text in ("nonsense\n", "deny - - -\n", "allow - - -\n"):
                 place.rules_file.path.write_text(text)
                 place.reloader.reload_rules()
@@ -53,13 +65,35 @@ def test_a_file_that_is_broken_from_the_start_leaves_no_rule_of_it(tmp_path: Pat
 
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
-            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
+            hear_notices(place, told)
             place.rules_file.path.write_text("nonsense\n")
             place.reloader.reload_rules()
 
     asyncio.run(run())
     (notice,) = told
     assert notice.startswith("the rules file did not load, no rule of the file holds until it is mended: ")
+
+
+def test_each_edit_is_told_once_also_one_that_leaves_the_rules_as_they_are(tmp_path: Path) -> None:
+    """Who saves the file sees that it was read. What an answer writes is told by the answer."""
+
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\n")) as place:
+            count = place.read_log().count(" loaded")
+            for text in ("allow - - - # all\n", "allow - - - # all\n"):
+                (tmp_path / "draft").write_text(text)
+                (tmp_path / "draft").rename(place.rules_file.path)
+                place.reloader.reload_rules()
+                place.reloader.reload_rules()
+                count += 1
+                assert place.read_log().count(" loaded") == count
+            rule = parse_rule("deny - 23 tcp")
+            place.rules_file.append(rule)
+            place.engine.rules.add(rule, read_instant())
+            place.reloader.reload_rules()
+            assert place.read_log().count(" loaded") == count
+
+    asyncio.run(run())
 
 
 async def start(place: Place) -> None:
@@ -111,7 +145,7 @@ def test_rules_that_could_not_be_read_are_tried_again(
 
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place, caplog.at_level(logging.CRITICAL):
-            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
+            hear_notices(place, told)
             place.rules_file.path.write_text("deny - - -\n")
             with monkeypatch.context() as broken:
                 broken.setattr(f"tinysnitch.{what}", fail)
@@ -177,7 +211,7 @@ def test_what_the_engine_fails_at_is_told_and_tried_again(
 
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
-            place.server.push_notice = lambda text, hint="": told.append(text)  # type: ignore[method-assign]
+            hear_notices(place, told)
             with monkeypatch.context() as broken:
                 broken.setattr(place.engine.rules, what, fail_with_emfile)
                 with pytest.raises(SnitchError, match="could not be loaded, and the old rules hold"):

@@ -28,9 +28,9 @@ def test_facts_come_before_the_rules_that_rest_on_them(tmp_path: Path) -> None:
     loader = loader_of(tmp_path, "allow user=root - - -\n")
     facts, rules = loader.read_rules(())
     assert facts == FactsChanged(loader.facts)
-    assert rules == RulesLoaded((parse_rule("allow user=root - - -"),))
+    assert rules == RulesLoaded((parse_rule("allow user=root - - -"),), is_edited=True)
     assert loader.facts.users == {"root": 0}
-    assert loader.read_rules(()) == [rules]  # the facts are the same
+    assert loader.read_rules(()) == [RulesLoaded(rules.rules)]  # the facts are the same, and so is the file
 
 
 def test_facts_of_the_old_rules_hold_while_these_do(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_the_same_error_is_told_once(tmp_path: Path) -> None:
     for text in ("allow\n", "", "nonsense\n"):
         (tmp_path / "rules").write_text(text)
         (told,) = loader.read_rules(())
-        assert told == RulesLoaded((), loader.errors)
+        assert told == RulesLoaded((), loader.errors, is_edited=True)
 
 
 def test_rules_that_the_file_could_not_take_hold_beside_it(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_rules_that_the_file_could_not_take_hold_beside_it(tmp_path: Path) -> No
         file.save(rule)
     (tmp_path / "rules").rmdir()
     (tmp_path / "rules").write_text("deny - 23 tcp\n")
-    assert loader.read_rules(())[-1] == RulesLoaded((parse_rule("deny - 23 tcp"), rule))
+    assert loader.read_rules(())[-1] == RulesLoaded((parse_rule("deny - 23 tcp"), rule), is_edited=True)
     assert loader.facts.users == {"root": 0}
 
 
@@ -96,7 +96,7 @@ def test_what_could_not_be_read_to_the_end_changed_nothing(tmp_path: Path, monke
     assert (loader.errors, loader.is_waiting) == (errors, False)
     loader.read_facts(())
     assert loader.facts.users == {}
-    assert loader.read_rules(())[-1] == RulesLoaded((parse_rule("allow user=root - - -"),))
+    assert loader.read_rules(())[-1] == RulesLoaded((parse_rule("allow user=root - - -"),), is_edited=True)
 
 
 def test_temporary_rules_have_facts_too(tmp_path: Path) -> None:
@@ -144,5 +144,5 @@ def test_rules_that_name_a_list_hold_once_it_is_there(tmp_path: Path) -> None:
     facts, rules = loader.read_rules(())
     assert isinstance(facts, FactsChanged)
     assert facts.facts.lists["ads"].has_name("ads.test")
-    assert rules == RulesLoaded((parse_rule("deny @ads - -"),))
+    assert rules == RulesLoaded((parse_rule("deny @ads - -"),), is_edited=True)
     assert not loader.is_waiting

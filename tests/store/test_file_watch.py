@@ -1,4 +1,6 @@
 import asyncio
+import os
+import stat
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -188,6 +190,29 @@ def test_what_happens_beside_the_way_wakes_nobody(tmp_path: Path, monkeypatch: p
         await waiting
 
     asyncio.run(run())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a device")
+def test_what_others_write_to_a_device_wakes_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of the machine writes to /dev/null."""
+    null = tmp_path / "null"
+    os.mknod(null, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    seen: list[object] = []
+    is_change = file_watch._is_change
+    monkeypatch.setattr(file_watch, "_is_change", lambda *event: seen.append(event[0]) or is_change(*event))
+
+    async def run() -> None:
+        watch = watch_file(null)
+        await anext(watch)
+        waiting = asyncio.ensure_future(anext(watch))
+        write(null)
+        await asyncio.sleep(0.05)
+        assert seen == []
+        null.unlink()
+        await waiting
+
+    asyncio.run(run())
+    asyncio.run(see_changes(null, write, write))
 
 
 def test_other_files_are_no_change(tmp_path: Path) -> None:

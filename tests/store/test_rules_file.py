@@ -10,7 +10,7 @@ from tinysnitch.core.rule import Remote, RemoteKind, Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.store import file_stamp, rules_file
-from tinysnitch.store.rules_file import STARTER, RulesFile
+from tinysnitch.store.rules_file import STARTER, LoadedRules, RulesFile
 
 GIT = parse_rule("allow github.com 443 tcp /usr/bin/git")
 TEXT = "# mine\n\nallow  a.example 443 tcp   # why\nnonsense \udcff\ndeny b.example - -"
@@ -79,6 +79,18 @@ def test_read_gives_rules_and_errors_with_their_place(file: RulesFile) -> None:
     loaded = file.read()
     assert [format_rule(rule) for rule in loaded.rules] == ["allow a.example 443 tcp", "deny b.example - -"]
     assert [str(error) for error in loaded.errors] == [f"{file.path}:4:10: an invisible character"]
+
+
+def test_what_others_write_is_an_edit_and_what_we_write_is_none(file: RulesFile) -> None:
+    assert not file.take_edit()  # nothing is there
+    write(file, "# a\n")
+    assert file.take_edit()
+    assert not file.take_edit()
+    file.append(GIT)
+    file.remove(format_rule(GIT))
+    assert not file.take_edit()
+    write(file, "# a, and what else\n")
+    assert file.take_edit()
 
 
 def test_a_file_that_is_gone_is_an_error_so_that_the_old_rules_stay(file: RulesFile) -> None:
@@ -299,3 +311,13 @@ def test_what_the_system_refuses_is_an_error_for_people(tmp_path: Path) -> None:
     with pytest.raises(SnitchError, match="Is a directory") as refused:
         RulesFile(tmp_path).append(GIT)
     assert refused.value.hint == "it is a folder: name a file"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a device")
+def test_a_null_device_is_an_empty_file_that_takes_no_rule(tmp_path: Path) -> None:
+    os.mknod(tmp_path / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    file = RulesFile(tmp_path / "null")
+    assert file.read() == LoadedRules((), ())
+    with pytest.raises(SnitchError, match="not a regular file"):
+        file.append(parse_rule("allow a.test - -"))
+    assert stat.S_ISCHR((tmp_path / "null").stat().st_mode)

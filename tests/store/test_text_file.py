@@ -34,6 +34,19 @@ def test_only_a_regular_file_is_read(tmp_path: Path, make: Callable[[Path], None
         read_text(tmp_path / "a")
 
 
+def test_what_is_always_empty_is_an_empty_file() -> None:
+    assert read_text(Path("/dev/null")) == ""
+
+
+def test_only_a_regular_file_is_replaced(tmp_path: Path) -> None:
+    """As root it would take /dev/null itself away."""
+    os.mknod(tmp_path / "a", stat.S_IFIFO | 0o600)
+    with pytest.raises(OSError, match="not a regular file"):
+        replace_text(tmp_path / "a", "text")
+    assert stat.S_ISFIFO((tmp_path / "a").stat().st_mode)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
+
+
 def test_a_failure_leaves_the_old_text_and_no_litter(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
     with pytest.raises(UnicodeEncodeError):

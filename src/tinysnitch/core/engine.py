@@ -305,7 +305,7 @@ class Engine:
         is_changed = not event.errors and self.rules.replace_file_rules(event.rules)
         if is_changed:
             yield from self._rules_changed(now)
-        if is_changed or was_broken or event.errors:
+        if is_changed or was_broken or event.errors or event.is_edited:
             yield Report(RulesReplaced(len(self.rules.from_file()), event.errors, now.wall_s))
 
     def _facts_changed(self, facts: Facts, now: Instant) -> Iterator[Command]:

@@ -75,6 +75,7 @@ class RulesLoaded(msgspec.Struct, frozen=True):
 
     rules: tuple[Rule, ...]
     errors: tuple[RuleSyntaxError, ...] = ()
+    is_edited: bool = False  # by somebody who waits to hear of it, whether or not the rules are others
 
 
 class TemporaryRulesRemoved(msgspec.Struct, frozen=True):

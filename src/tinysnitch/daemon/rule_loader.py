@@ -35,7 +35,7 @@ class RuleLoader:
         # Facts come first, and what waits is decided by them and the old rules once more: these must mean the same.
         events = self.read_facts((*in_force, *coming))
         if not is_waiting and (not errors or errors != self.errors):
-            events.append(RulesLoaded(rules, errors))
+            events.append(RulesLoaded(rules, errors, is_edited=self._file.take_edit()))
         self.errors, self.is_waiting = errors, is_waiting
         return events
 

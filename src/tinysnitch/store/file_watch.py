@@ -71,7 +71,7 @@ async def _watch(find_spots: Callable[[], _Spots]) -> AsyncGenerator[None, None]
 def _spots_of_file(path: Path) -> _Spots:
     spots: _Spots = {}
     end = _add_way(spots, path)
-    if end is not None and not os.path.isdir(end):
+    if end is not None and _holds_text(end):
         _add(spots, end, Mask.CLOSE_WRITE)
     return spots
 
@@ -128,10 +128,15 @@ def _add_way(spots: _Spots, path: Path, *, is_way_all: bool = False) -> Path | N
             _add(spots, step, _LINK)
             return step
         else:
-            mask = _COMES_AND_GOES if left else _COMES_AND_GOES | Mask.CLOSE_WRITE
+            mask = _COMES_AND_GOES | Mask.CLOSE_WRITE if not left and _holds_text(step) else _COMES_AND_GOES
             _add(spots, here, mask | Mask.ONLYDIR).names.add(step.name)
             return None if left else step
     return None
+
+
+def _holds_text(path: Path) -> bool:
+    """Or will, once it is there. What the machine writes to /dev/null, or into a pipe, changes nothing there."""
+    return os.path.isfile(path) or not os.path.exists(path)
 
 
 def _find_target(path: Path) -> Path | None:

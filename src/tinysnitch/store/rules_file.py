@@ -59,6 +59,7 @@ class RulesFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._loaded: tuple[Stamp, LoadedRules] | None = None  # and of which state of the file
+        self._known: Stamp | None = None  # of the state that we wrote, or that take_edit() told of
         self._unsaved: dict[Rule, None] = {}  # a dict for its order
         self._is_starter_held = False
 
@@ -89,6 +90,11 @@ class RulesFile:
         loaded = self._load()
         self._loaded = (stamp, loaded) if stamp and stamp.is_settled() else None
         return loaded
+
+    def take_edit(self) -> bool:
+        """Whether others have written the file since this was asked last."""
+        known, self._known = self._known, self._find_stamp()
+        return self._known is not None and self._known != known
 
     def _load(self) -> LoadedRules:
         text = self._read_text()
@@ -144,7 +150,7 @@ class RulesFile:
     def _replace(self, text: str, before: Stamp | None, loaded: LoadedRules, rules: tuple[Rule, ...]) -> None:
         """What is in the file then is known: of many rules, reading them again would hold verdicts up."""
         replace_text(self.path, text, check=partial(self._check_state, before))
-        stamp = self._find_stamp()
+        self._known = stamp = self._find_stamp()
         if stamp and not loaded.errors:
             self._loaded = (stamp, LoadedRules(rules, ()))
 

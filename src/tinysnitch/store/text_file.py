@@ -15,6 +15,7 @@ from pathlib import Path
 from tinysnitch.core.errors import NotPermitted, SnitchError
 
 MAX_BYTES = 256 << 20  # of a text that is read: several times as much memory
+_NULL = os.makedev(1, 3)  # null(4): a file that is always empty, and often meant as one
 _ROOT_HINT = "root too is refused: see whether it is immutable (lsattr), or what else guards it"
 _HINT = "see whether the place is there, and has room"
 _HINTS = {
@@ -78,7 +79,7 @@ def _lock(place: Path) -> int | None:
 
 
 def read_text(path: Path) -> str:
-    """Of a regular file. A pipe could keep us waiting for ever, and has nothing to say the second time."""
+    """Of a regular file, or /dev/null. A pipe could keep us waiting for ever, and says nothing the second time."""
     with open(path, "rb", opener=_open_regular) as file:
         return file.read().decode("utf-8", "surrogateescape")
 
@@ -86,15 +87,23 @@ def read_text(path: Path) -> str:
 def _open_regular(path: str, flags: int) -> int:
     fd = os.open(path, flags | os.O_NONBLOCK)  # fifo(7): does not wait for a writer
     status = os.fstat(fd)
-    if stat.S_ISDIR(status.st_mode):  # open() itself says what that is
+    if stat.S_ISDIR(status.st_mode) or _is_null(status):  # open() itself says what a folder is
         return fd
     if not stat.S_ISREG(status.st_mode):
         os.close(fd)
-        raise OSError(errno.EINVAL, "not a regular file")
+        raise _no_regular_file()
     if status.st_size > MAX_BYTES:
         os.close(fd)
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
     return fd
+
+
+def _is_null(status: os.stat_result) -> bool:
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == _NULL
+
+
+def _no_regular_file() -> OSError:
+    return OSError(errno.EINVAL, "not a regular file")
 
 
 def replace_text(
@@ -111,6 +120,8 @@ def replace_text(
     moment; what it raises keeps the file as it is.
     """
     target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():  # root could put a file in the place of /dev/null
+        raise _no_regular_file()
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with open(handle, "wb") as file:
