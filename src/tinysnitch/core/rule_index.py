@@ -61,7 +61,7 @@ class RuleIndex:
         if not self._holds(entry):
             return False
         self._root = _removed(self._root, entry)
-        self._entries.clear()  # the id of a rule that is gone can come again
+        self._entries.clear()  # they hold on to their rules, also to those that are gone
         return True
 
     def find(self, keys: ConnectionKeys) -> list[Rule]:
