@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +14,14 @@ from tinysnitch.core.flow import TCP, parse_address
 from tinysnitch.daemon.trace import _stop_by_signals, describe, trace
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import Owner, TraceEvent, TraceKind
+
+
+@pytest.fixture(autouse=True)
+def _pipes_as_before() -> Iterator[None]:
+    """asyncio leaves the default behind, which is to end the process: that of all tests to come."""
+    before = signal.getsignal(signal.SIGPIPE)
+    yield
+    signal.signal(signal.SIGPIPE, before)
 
 
 class SmallImage:
