@@ -74,19 +74,21 @@ def test_nothing_waits_while_processes_are_looked_through(monkeypatch: pytest.Mo
     monkeypatch.setattr(packet_socket_notes, "find_holders", find_holders)
     monkeypatch.setattr(packet_socket_notes, "LOOK_EVERY_S", 0.01)
 
-    async def run() -> list[int]:
-        told: list[int] = []
-        notes = PacketSocketNotes(cast(PacketSocketWatch, SmallWatch()), lambda record: told.append(record.pid))
+    async def run() -> None:
+        told: asyncio.Queue[int] = asyncio.Queue()
+        notes = PacketSocketNotes(cast(PacketSocketWatch, SmallWatch()), lambda record: told.put_nowait(record.pid))
         notes.start()
         await asyncio.sleep(0.1)  # several looks are due meanwhile, and none is begun beside another
         assert looks.acquire(timeout=60)
-        assert (looks.acquire(blocking=False), told) == (False, [])
+        assert (looks.acquire(blocking=False), told.empty()) == (False, True)
         if is_stopped:
             notes.stop()
+            goes_on.set()
+            await asyncio.sleep(0.1)
+            assert told.empty()
+            return
         goes_on.set()
-        await asyncio.sleep(0.1)
-        if not is_stopped:
-            notes.stop()
-        return told
+        assert await asyncio.wait_for(told.get(), 60) == OLD.pid
+        notes.stop()
 
-    assert asyncio.run(run())[:1] == ([] if is_stopped else [OLD.pid])
+    asyncio.run(run())

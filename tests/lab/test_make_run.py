@@ -81,8 +81,7 @@ echo $$ >{folder}/pid
 echo 'the first line'
 truncate -s 65M {folder}/log
 echo 'put aside'
-until [ -e {folder}/log.1 ]; do sleep 0.1; done
-sleep 0.5
+until [ ! -s {folder}/log ]; do sleep 0.1; done
 echo 'the last line'
 exec sleep 60
 """

@@ -5,6 +5,8 @@ import msgspec
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.verdict import Verdict
 
+ANSWERED_ONCE = "answered once"  # what the reason begins with where the answer's rule is kept nowhere
+
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict

@@ -29,7 +29,7 @@ from tinysnitch.core.commands import (
     WatchProcess,
 )
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.decision import Decision, deny_unanswered
+from tinysnitch.core.decision import ANSWERED_ONCE, Decision, deny_unanswered
 from tinysnitch.core.dns_talk import DnsTalk, Heard
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow
@@ -240,7 +240,7 @@ class Engine:
 
     def _answer_once(self, prompt: OpenPrompt, rule: Rule, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
         """`once` lets exactly one connection through; the others are asked about again under a new number."""
-        reason = f"answered once by uid {event.by_uid}"
+        reason = f"{ANSWERED_ONCE} by uid {event.by_uid}"
         flows = list(prompt.waiters)
         yield _report_answer(prompt, rule, event, now, is_once=True)
         is_allowed = rule.verdict is Verdict.ALLOW and event.choice.lifetime is Lifetime.ONCE

@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import assert_never
 
+from tinysnitch.core.decision import ANSWERED_ONCE
 from tinysnitch.core.flow import Direction
 from tinysnitch.core.records import PromptAnswered, Record
 from tinysnitch.core.words import quote_word
@@ -19,7 +20,6 @@ from tinysnitch.protocol.log_lines import (
 )
 
 _WITH_PORTS = ("tcp", "udp")
-_ONCE = "answered once"  # what the reason begins with where the rule was kept nowhere
 
 
 def format_text(line: LogLine, remarks: tuple[str, ...] = ()) -> str:
@@ -49,7 +49,7 @@ def _tell(line: LogLine, remarks: tuple[str, ...]) -> str:
     match line:
         case ConnectionLine():
             # What a rule decides the rule tells; a comment, since the line before it is as it was in 2019.
-            why = "" if _is_by_rule(line) and not line.reason.startswith(_ONCE) else f" # {escape(line.reason)}"
+            why = "" if _is_by_rule(line) and not line.reason.startswith(ANSWERED_ONCE) else f" # {escape(line.reason)}"
             return f"{line.verdict.value} {format_connection(line)}{why}"
         case SaidLine():
             return f"said {format_connection(line)} # {line.remote_address}"
