@@ -1,5 +1,7 @@
 """Nobody is held up by a process that lets nobody read its memory: arguments and environment lie there."""
 
+import os
+import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
+FUSE = os.makedev(10, 229)  # admin-guide/devices.txt
 SOURCE = Path(__file__).parent / "programs" / "held_memory.c"
 
 
@@ -22,9 +25,12 @@ def held_memory(lab: Lab, *target: str) -> Iterator[Path]:
     folder = lab.folder / "held"
     folder.mkdir(mode=0o755)
     subprocess.run(["chown", ATTACKER, str(folder)], check=True)
+    device = lab.folder / "fuse"  # a usual machine lets everybody open /dev/fuse, but not each one does
+    os.mknod(device, stat.S_IFCHR, FUSE)
+    device.chmod(0o666)
     program = lab.folder / "held_memory"
     subprocess.run(["gcc", "-O1", "-Wall", "-pthread", "-o", str(program), str(SOURCE)], check=True)
-    running = lab.spawn([str(program), str(folder), *target], user=ATTACKER)
+    running = lab.spawn([str(program), str(device), str(folder), *target], user=ATTACKER)
     assert running.stdout
     assert running.stdout.readline() == "held\n"
     yield program

@@ -123,6 +123,7 @@ def configure(netns: str, addresses: list[str]) -> None:
     """Give eth0 its addresses, usable at once (no duplicate address detection), and bring it up.
 
     The kernel would add the link's own address when it sees the carrier, up to a second later: new facts for a daemon.
+    So it does the route of the groups: until then nothing is sent to any.
     """
     tails = [address.partition("/")[0].rpartition(":")[2] for address in addresses if ":" in address]
     all_addresses = [*addresses, *(f"fe80::{tail}/64" for tail in tails)]
@@ -131,7 +132,7 @@ def configure(netns: str, addresses: list[str]) -> None:
     _sysctl(netns, "net/ipv6/conf/eth0/accept_dad", "0")
     lines = ["link set eth0 addrgenmode none"]
     lines += [f"address add {address} dev eth0 {'nodad' if ':' in address else ''}" for address in all_addresses]
-    lines.append("link set eth0 up")
+    lines += ["link set eth0 up", "route replace multicast ff00::/8 dev eth0 table local metric 256"]
     subprocess.run(["ip", "-n", netns, "-batch", "-"], input="\n".join(lines), text=True, check=True)
 
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Whoever reads this process's memory waits for ever: `held_memory FOLDER [ADDRESS PORT]`. A thread reads by /proc/self/mem
- * what is mapped from a file system of our own, which never answers, and holds the lock of the memory meanwhile; another
- * one waits to write, so that no further reader is let in. With an address it connects then. Says "held".
+ * Whoever reads this process's memory waits for ever: `held_memory FUSE FOLDER [ADDRESS PORT]`. A thread reads by
+ * /proc/self/mem what is mapped from a file system of our own, which never answers, and holds the lock of the memory
+ * meanwhile; another one waits to write, so that no further reader is let in. With an address it connects then. Says
+ * "held".
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -92,7 +93,7 @@ static int write_to(const char *path, const char *text)
 	return write(file, text, strlen(text)) < 0 || close(file);
 }
 
-static int mount_it(const char *folder)
+static int mount_it(const char *fuse, const char *folder)
 {
 	char options[80], user[40], group[40];
 	int device;
@@ -102,7 +103,7 @@ static int mount_it(const char *folder)
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) || write_to("/proc/self/setgroups", "deny") ||
 	    write_to("/proc/self/uid_map", user) || write_to("/proc/self/gid_map", group))
 		return -1;
-	device = open("/dev/fuse", O_RDWR);
+	device = open(fuse, O_RDWR);
 	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", device);
 	return mount("attack", folder, "fuse", MS_NOSUID | MS_NODEV, options) ? -1 : device;
 }
@@ -118,7 +119,7 @@ static int connect_to(const char *address, const char *port)
 
 int main(int count, char **words)
 {
-	int device = mount_it(words[1]);
+	int device = mount_it(words[1], words[2]);
 	pthread_t threads[2];
 
 	if (device < 0)
@@ -126,14 +127,14 @@ int main(int count, char **words)
 	if (fork() == 0)
 		serve(device);
 	close(device); /* it ends with who serves it, and with that all that waits for it */
-	if (chdir(words[1]))
+	if (chdir(words[2]))
 		return 1;
 	unanswered = mmap(NULL, SIZE, PROT_READ, MAP_PRIVATE, open("file", O_RDONLY), 0);
 	if (unanswered == MAP_FAILED || pthread_create(&threads[0], NULL, read_it, NULL) ||
 	    pthread_create(&threads[1], NULL, change_it, NULL))
 		return 1;
 	sleep(2);
-	if (count == 4 && connect_to(words[2], words[3]))
+	if (count == 5 && connect_to(words[3], words[4]))
 		return 1;
 	if (write(1, "held\n", 5) < 0)
 		return 1;
