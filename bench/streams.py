@@ -11,9 +11,10 @@ from bench.logging_daemon import LoggingDaemon
 from bench.rows import CONNTRACK, ECHO_PORT, output_rule
 from tests.lab.lab import Lab
 from tests.lab.patience import read_until
-from tests.lab.world import WORLD4
+from tests.lab.world import WORLD4, WORLD6
 
-IPERF = "/usr/bin/iperf3"
+IPERF, PYTHON = "/usr/bin/iperf3", "/usr/bin/python3"
+POUR_PORT, SILENT_PORT = "9003", "9004"
 DATAGRAM = 1400  # bytes
 # One datagram after the other, as fast as they go; the echoes, where there are any, are read as they come.
 FLOOD = """
@@ -37,6 +38,35 @@ while time.monotonic() < end:
         pass
 print(count / seconds)
 """
+# At one port it sends whoever asks datagrams for as many seconds as the question says, at the other it says nothing.
+SERVE = """
+import socket, sys, time
+server, silent = (socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _port in sys.argv[1:])
+for end, port in zip((server, silent), sys.argv[1:]):
+    end.bind(("::", int(port)))
+print("ready", flush=True)
+while True:
+    question, client = server.recvfrom(100)
+    payload, end = bytes(1400), time.monotonic() + float(question)
+    while time.monotonic() < end:
+        for _ in range(64):
+            server.sendto(payload, client)
+"""
+TAKE = """
+import socket, sys
+address, port, seconds = sys.argv[1:]
+flow = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+flow.connect((address, int(port)))
+flow.settimeout(0.5)
+flow.send(seconds.encode())
+count = 0
+try:
+    while True:
+        flow.recv(2048)
+        count += 1
+except TimeoutError:
+    print(count / float(seconds))
+"""
 
 
 def run_iperf(lab: Lab, seconds: float) -> float:
@@ -48,17 +78,20 @@ def run_iperf(lab: Lab, seconds: float) -> float:
     return float((end.get("sum_received") or end["sum"])["bits_per_second"])
 
 
-def flood(lab: Lab, port: str, seconds: float) -> float:
-    """Datagrams a second that were sent on one flow."""
-    done = lab.run(["/usr/bin/python3", "-c", FLOOD, WORLD4, port, str(seconds)], timeout_s=30)
+def flood(lab: Lab, program: str, address: str, port: str, seconds: float) -> float:
+    """Datagrams a second that were sent on one flow, or came."""
+    done = lab.run([PYTHON, "-c", program, address, port, str(seconds)], timeout_s=30)
     return float(done.stdout)
 
 
 def list_streams(lab: Lab, seconds: float) -> dict[str, Callable[[], float]]:
+    datagrams = f"UDP, {DATAGRAM} bytes"
     return {
         "TCP, Gbit/s": lambda: run_iperf(lab, seconds) / 1e9,
-        f"UDP, {DATAGRAM} bytes, unanswered, datagrams/s": lambda: flood(lab, "9000", seconds),
-        f"UDP, {DATAGRAM} bytes, answered, datagrams/s": lambda: flood(lab, ECHO_PORT, seconds),
+        f"{datagrams}, unanswered, datagrams/s": lambda: flood(lab, FLOOD, WORLD4, SILENT_PORT, seconds),
+        f"{datagrams}, answered, datagrams/s": lambda: flood(lab, FLOOD, WORLD4, ECHO_PORT, seconds),
+        f"{datagrams}, received, datagrams/s": lambda: flood(lab, TAKE, WORLD4, POUR_PORT, seconds),
+        f"{datagrams}, received over IPv6, datagrams/s": lambda: flood(lab, TAKE, WORLD6, POUR_PORT, seconds),
     }
 
 
@@ -68,13 +101,16 @@ def measure_streams(lab: Lab, rounds: int, seconds: float) -> None:
         return
     server = lab.spawn_world([IPERF, "-s", "--forceflush"])
     await_iperf(server)
+    datagrams = lab.spawn_world([PYTHON, "-c", SERVE, POUR_PORT, SILENT_PORT])
+    read_until(datagrams, lambda said: said)
     streams = list_streams(lab, seconds)
     found: dict[str, list[list[float]]] = {name: [] for name in streams}
     for _ in range(rounds):
         for name, figures in zip(found, zip(*measure_round(lab, streams), strict=True), strict=True):
             found[name].append(list(figures))
-    server.kill()
-    server.wait()
+    for each in (server, datagrams):
+        each.kill()
+        each.wait()
     print("| one stream | bare | conntrack only | of bare | judged | of bare |\n|---|---:|---:|---:|---:|---:|")
     for name, rows in found.items():
         bare, tracked, judged = (statistics.median(figures) for figures in zip(*rows, strict=True))
@@ -88,7 +124,7 @@ def measure_round(lab: Lab, streams: dict[str, Callable[[], float]]) -> Iterator
     yield [measure() for measure in streams.values()]
     with output_rule(lab, CONNTRACK):
         yield [measure() for measure in streams.values()]
-    daemon = LoggingDaemon(lab, f"allow {WORLD4} - -\n")
+    daemon = LoggingDaemon(lab, f"allow {WORLD4} - -\nallow {WORLD6} - -\n")
     yield [measure() for measure in streams.values()]
     daemon.stop()
 
