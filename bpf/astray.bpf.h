@@ -15,6 +15,7 @@
 #define IFF_LOOPBACK 8                /* netdevice(7) */
 #define IFF_L3MDEV_MASTER (1UL << 18) /* a VRF is the loopback of its own interfaces (include/linux/netdevice.h) */
 #define SKB_DST_NOREF 1UL
+#define LOOPBACK_INTERFACE 1 /* LOOPBACK_IFINDEX in include/net/flow.h: of each network namespace */
 
 static __always_inline bool is_loopback(const __u8 *address)
 {
@@ -60,6 +61,17 @@ __noinline bool stays_here(struct __sk_buff *skb)
 
 	return (BPF_CORE_READ(device, flags) & IFF_LOOPBACK) ||
 	       (BPF_CORE_READ_BITFIELD_PROBED(device, priv_flags) & IFF_L3MDEV_MASTER);
+}
+
+/*
+ * Of IPv6: any program may say that it is another machine (ipv6(7), IPV6_FREEBIND), and any machine that it is this one.
+ * Of IPv4 the kernel drops both (fib_validate_source(), ip_route_output_key_hash_rcu()).
+ */
+__noinline bool is_by_loopback(struct __sk_buff *skb, const struct flow_key *flow)
+{
+	if (!flow || is_mapped(flow->remote))
+		return false;
+	return (flow->direction == OUTBOUND ? read_interface(skb) : skb->ifindex) == LOOPBACK_INTERFACE;
 }
 
 static __always_inline bool is_bound_to_device(struct __sk_buff *skb)

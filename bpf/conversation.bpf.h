@@ -153,8 +153,8 @@ static __always_inline bool goes_on(struct __sk_buff *skb, const struct settings
 }
 
 /* A packet was allowed: what answers it is welcome. */
-static __always_inline void note_conversation(const struct settings *settings, const struct question *question,
-					      struct conversation *known, __u64 now_ns)
+static __always_inline void note_conversation(struct __sk_buff *skb, const struct settings *settings,
+					      const struct question *question, struct conversation *known, __u64 now_ns)
 {
 	struct conversation conversation = {
 		.cookie = question->whose.cookie,
@@ -172,6 +172,7 @@ static __always_inline void note_conversation(const struct settings *settings, c
 
 	if (question->role == ROLE_NONE || question->role == ROLE_ANSWERS)
 		return;
+	conversation.is_local = is_by_loopback(skb, &question->flow);
 	if (known && known->begun_by == conversation.begun_by && known->cookie == conversation.cookie) {
 		conversation.is_answered = known->is_answered;
 		*known = conversation;

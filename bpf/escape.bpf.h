@@ -150,6 +150,8 @@ static __always_inline int has_escaped(struct __sk_buff *skb, __u8 direction)
 		return 0;
 	if (!read_question(skb, direction, &question) || is_of_link(skb, &question))
 		return 0;
+	if (direction == INBOUND && question.is_headless) /* as in is_allowed() */
+		return 0;
 	now_ns = read_conversation_clock();
 	conversation = find_conversation(&question, now_ns);
 	if (conversation && goes_on(skb, settings, &question, conversation, now_ns))

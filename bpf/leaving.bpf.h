@@ -5,15 +5,6 @@
 
 #include "packet.bpf.h"
 
-#define DNS 53
-#define MDNS 5353  /* RFC 6762 */
-#define LLMNR 5355 /* RFC 4795 */
-
-static __always_inline bool is_message_port(__u8 protocol, __u16 port)
-{
-	return port == DNS || (protocol == UDP && (port == MDNS || port == LLMNR));
-}
-
 #define PLAIN_V4 0x45 /* no options: RFC 791 3.1 */
 
 /* How a packet begins, where IPv4 has no options; of IPv6 the next header is in it too. */

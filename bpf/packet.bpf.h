@@ -2,7 +2,8 @@
 /*
  * From packet to flow. Where xt_bpf runs (LOCAL_OUT, POST_ROUTING and LOCAL_IN), skb->data is at the IP header:
  * ip_local_out() has just built it, ip_local_deliver() and ip6_input() have not yet taken it off. For a cgroup's hook
- * it is put back (__cgroup_bpf_run_filter_skb()). nf_defrag has put fragments together.
+ * it is put back (__cgroup_bpf_run_filter_skb()). Of IPv4 it is whole by LOCAL_IN (ip_local_deliver()), of IPv6 it may
+ * be a fragment.
  * What core/packet.py calls malformed is refused here too: a verdict that is remembered must not let it pass.
  *
  * Functions that are not static the verifier goes through once for each program, with any arguments, so also with NULL,
@@ -35,6 +36,10 @@
 #define ICMP_TIMESTAMP_REPLY 14
 #define ICMPV6_ECHO 128
 #define ICMPV6_ECHO_REPLY 129
+
+#define DNS 53
+#define MDNS 5353  /* RFC 6762 */
+#define LLMNR 5355 /* RFC 4795 */
 
 struct ipv4_header {
 	__u8 version_and_words;
@@ -186,6 +191,11 @@ static __always_inline bool parse_ports(struct __sk_buff *skb, struct flow_key *
 	flow->local_port = bpf_ntohs(ports[flow->direction == OUTBOUND ? 0 : 1]);
 	flow->remote_port = bpf_ntohs(ports[flow->direction == OUTBOUND ? 1 : 0]);
 	return true;
+}
+
+static __always_inline bool is_message_port(__u8 protocol, __u16 port)
+{
+	return port == DNS || (protocol == UDP && (port == MDNS || port == LLMNR));
 }
 
 static __always_inline enum packet_role role_of_icmp(__u8 protocol, __u8 type)

@@ -168,7 +168,7 @@ struct conversation {
 	__u8 is_watched; /* what is sent asks the verdict, answered or not */
 	__u8 is_own;     /* the remote is an address of this machine */
 	__u32 interface; /* what is sent may leave by this one alone; 0: by any */
-	__u32 pad;
+	__u32 is_local;  /* of IPv6: by loopback; no table of addresses is as sure */
 };
 
 /* With ANY_REMOTE added to the direction: whatever the remote and port, which are 0. No packet's own key has it. */

@@ -6,6 +6,7 @@
  */
 #include "escape.bpf.h"
 #include "handshake.bpf.h"
+#include "incoming.bpf.h"
 #include "leaving.bpf.h"
 #include "watch.bpf.h"
 
@@ -23,6 +24,10 @@ static __always_inline void keep_dns_flow(const struct question *question)
 		write_flow(question);
 }
 
+/*
+ * What comes in of IPv6 comes as it was sent, in fragments: only the first has ports and is judged, and without it none
+ * of the others is delivered. Two that overlap end the packet (RFC 5722; ip6_frag_queue() in net/ipv6/reassembly.c).
+ */
 static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 {
 	struct settings *settings = find_settings();
@@ -33,6 +38,8 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 
 	if (!settings || !read_question(skb, direction, &question))
 		return 0;
+	if (direction == INBOUND && question.is_headless)
+		return 1;
 	conversation = find_conversation(&question, now_ns);
 	if (conversation && goes_on(skb, settings, &question, conversation, now_ns))
 		return 1;
@@ -50,7 +57,7 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 			if (direction == OUTBOUND)
 				note_let_go(&question);
 			if (is_read(skb))
-				note_conversation(settings, &question, conversation, now_ns);
+				note_conversation(skb, settings, &question, conversation, now_ns);
 			return 0;
 		}
 		/* fall through */
@@ -58,7 +65,7 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 		if (direction == OUTBOUND)
 			note_let_go(&question);
 		keep_dns_flow(&question);
-		note_conversation(settings, &question, conversation, now_ns);
+		note_conversation(skb, settings, &question, conversation, now_ns);
 		count(HITS_ALLOWED);
 		return 1;
 	case VERDICT_DENY:
@@ -109,20 +116,18 @@ int in_denied(struct __sk_buff *skb)
 	return is_denied(skb, INBOUND);
 }
 
+/* Is nothing to be asked about it? */
+SEC("socket")
+int in_going(struct __sk_buff *skb)
+{
+	return is_going(skb);
+}
+
 /* From what was asked out there: a DNS answer is read before it is delivered. */
 SEC("socket")
 int in_answer(struct __sk_buff *skb)
 {
-	struct settings *settings = find_settings();
-	struct question question = {};
-	struct conversation *conversation;
-	__u64 now_ns = read_conversation_clock();
-
-	if (!settings || !read_question(skb, INBOUND, &question))
-		return 0;
-	conversation = find_conversation(&question, now_ns);
-	return conversation && conversation->begun_by == OUTBOUND &&
-	       goes_on(skb, settings, &question, conversation, now_ns);
+	return is_answer(skb);
 }
 
 /* A SYN+ACK to what was not let go. One that makes no sense is refused as well. */

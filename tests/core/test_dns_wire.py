@@ -14,6 +14,7 @@ from tinysnitch.core.dns_wire import (
     MAX_RECORDS,
     A,
     Record,
+    mark_truncated,
     open_message,
     read_question,
     read_records,
@@ -32,6 +33,13 @@ def test_the_header() -> None:
     assert (header.questions, header.answers) == (1, 0)
     assert read_question(reader) == ("shop.test", A, IN)
     assert open_message(QUESTION[:12], is_answer=False)[1] == header
+
+
+def test_a_part_of_a_message_is_one_that_is_truncated() -> None:
+    _reader, header = open_message(mark_truncated(QUESTION), is_answer=False)
+    assert (header.id, header.is_truncated, header.questions) == (7, True, 1)
+    assert mark_truncated(QUESTION)[4:] == QUESTION[4:]
+    assert mark_truncated(QUESTION[:11]) == QUESTION[:11]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,9 @@
-"""IPv6 lets any program bind the address of another machine (IPV6_FREEBIND): nobody here hears it as that one."""
+"""IPv6 lets any program bind the address of another machine (IPV6_FREEBIND): nobody here hears it as that one.
 
+Nor is another machine heard as this one, be it amid a conversation.
+"""
+
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -7,12 +11,14 @@ import pytest
 from tests.evasion.stage import ATTACKER, PYTHON
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
+from tests.lab.patience import WAIT_S, read_until
 from tests.lab.world import HOST6, WORLD6
 
 pytestmark = [pytest.mark.privileged]
 
 PORT, OTHER_PORT = 7400, 7401
 NEIGHBOUR = "fe80::1234"  # nobody
+ROUTED = "fd99::1"  # ours by a route alone, not by an address
 GROUP = "ff02::1234"
 # Says what comes, up to the first of another port.
 HEAR = f"""
@@ -49,6 +55,42 @@ print("ready", flush=True)
 while (heard := used.recv(100)) != b"no more":
     print(heard.decode(), flush=True)
 """
+# Two sockets of ours speak with each other, and one says what it hears once they have.
+TALK = """
+import socket, sys
+own, port = sys.argv[1], int(sys.argv[2])
+scope = socket.if_nametoindex("eth0") if own.startswith("fe80") else 0
+ends = [(own, each, 0, scope) for each in (7403, port)]
+here, there = (socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _end in ends)
+for end in (here, there):
+    end.setsockopt(socket.IPPROTO_IPV6, 78, 1)  # IPV6_FREEBIND: no interface has an address that a route alone leads to
+here.bind(ends[0])
+there.bind(ends[1])
+here.sendto(b"question", ends[1])
+there.recv(100)
+there.sendto(b"answer", ends[0])
+here.recv(100)
+print("ready", flush=True)
+sys.stdin.readline()
+there.sendto(b"no more", ends[0])
+while (heard := here.recv(100)) != b"no more":
+    print(heard.decode(), flush=True)
+print("over", flush=True)
+"""
+# A datagram from the second of them to the first, made by hand.
+FORGE = """
+import socket, struct, sys
+own = socket.inet_pton(socket.AF_INET6, sys.argv[1])
+datagram = struct.pack("!HHH", int(sys.argv[2]), 7403, 8 + 6)
+words = struct.unpack("!16H", own + own) + struct.unpack("!3H3H", datagram + b"forged") + (17, 14)
+total = sum(words)
+while total >> 16:
+    total = (total & 0xFFFF) + (total >> 16)
+datagram += struct.pack("!H", ~total & 0xFFFF) + b"forged"
+raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)
+scope = socket.if_nametoindex("eth0")
+raw.sendto(struct.pack("!IHBB", 6 << 28, len(datagram), 17, 1) + own + own + datagram, (sys.argv[1], 0, 0, scope))
+"""
 RULES = f"""\
 allow localhost - -
 allow localhost - -src
@@ -56,12 +98,25 @@ allow lan 7400 udp
 allow {WORLD6} 7402 udp
 allow {WORLD6} - udp-src
 allow {NEIGHBOUR} - udp-src
+allow lan 7403 udp
+allow lan 7403 udp-src
+allow lan 7404 udp
+allow lan 7404 udp-src
+allow lan 53 udp
+allow lan 53 udp-src
+allow {ROUTED} - udp
+allow {ROUTED} - udp-src
 """
 
 
 @pytest.fixture(scope="module")
 def lab(_clean_machine: None) -> Iterator[Lab]:
     with Lab() as made:
+        for run, route in (
+            (made.run_outside, ["local", ROUTED, "dev", "lo"]),
+            (made.run_world, [ROUTED, "via", HOST6]),
+        ):
+            assert run(["ip", "-6", "route", "add", *route]).returncode == 0
         yield made
 
 
@@ -99,3 +154,15 @@ def test_it_is_not_heard(lab: Lab, daemon: Daemon, source: str, remote: str) -> 
 @pytest.mark.parametrize("remote", ["::1", HOST6])
 def test_it_answers_nobody(lab: Lab, daemon: Daemon, remote: str) -> None:
     assert hear(lab, ASK, WORLD6, remote) == "own\nof the link\n"
+
+
+@pytest.mark.parametrize(("own", "port"), [(HOST6, 7404), (ROUTED, 7404), ("fe80::2", 7404), (HOST6, 53)])
+def test_another_machine_takes_no_part_in_what_goes_on_within_this_one(
+    lab: Lab, daemon: Daemon, own: str, port: int
+) -> None:
+    talk = lab.spawn([PYTHON, "-c", TALK, own, str(port)], stdin=subprocess.PIPE)
+    assert talk.stdin
+    assert read_until(talk, lambda said: said) == ["ready\n"]
+    forged = lab.run_world([PYTHON, "-c", FORGE, own, str(port)])
+    assert forged.returncode == 0, forged.stderr
+    assert talk.communicate("\n", timeout=WAIT_S)[0] == "over\n"

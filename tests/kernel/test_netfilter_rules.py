@@ -292,12 +292,15 @@ def test_a_scope_reads_names_behind_a_daemon_of_the_machine(
 
 @pytest.mark.parametrize("family", list(Family))
 @pytest.mark.parametrize("scope", [None, "x"])
-def test_conntrack_is_asked_without_bpf_alone(family: Family, scope: str | None) -> None:
-    """Any rule that asks it makes each packet of the network namespace pay for it."""
+@pytest.mark.parametrize("match", ["-m conntrack", "-m socket"])
+def test_what_each_packet_would_pay_for_is_asked_without_bpf_alone(
+    family: Family, scope: str | None, match: str
+) -> None:
+    """One such rule, and conntrack follows all that comes and goes; for the other one fragments are put together."""
     for program_path, is_asked in ((None, True), (Path("/pins").joinpath, False)):
         rules = build_rules(family, program_path=program_path, scope=scope, has_security=True)
         chains = [chain for table in rules.chains.values() for chain in table.values()]
-        assert any("conntrack" in rule for chain in chains for rule in chain) == is_asked
+        assert any(match in rule for chain in chains for rule in chain) == is_asked
 
 
 @pytest.mark.parametrize("family", list(Family))

@@ -2,10 +2,13 @@ import contextlib
 import struct
 
 import dns.message
+import dns.rrset
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinysnitch.core.dns_message import parse_answer
+from tinysnitch.core.dns_wire import MAX_MESSAGE_BYTES
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.events import AnswerReceived, DataSent, QuestionSent
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
@@ -111,12 +114,43 @@ def test_a_datagram_that_begins_no_quic_says_nothing(events: PacketEvents) -> No
     assert not is_silent(b"hello", hook=LOCAL_IN)
 
 
-def test_what_is_no_message_is_malformed(events: PacketEvents) -> None:
-    fragment = bytearray(make_packet(UDP, (53, 4000), THEIRS, OURS, b"part"))
+def make_fragment(protocol: int, ports: tuple[int, int], body: bytes) -> bytes:
+    fragment = bytearray(make_packet(protocol, ports, THEIRS, OURS, body))
     fragment[6] = 0x20  # more fragments (RFC 791 3.1)
-    for payload in (bytes(fragment), make_packet(132, (53, 4000), THEIRS, OURS), b""):
+    return bytes(fragment)
+
+
+def test_of_an_answer_in_fragments_the_first_teaches_what_it_holds(events: PacketEvents) -> None:
+    answer = dns.message.make_response(dns.message.make_query("shop.test", "AAAA"))
+    for address in ("2001:db8::1", "2001:db8::2"):
+        answer.answer.append(dns.rrset.from_text("shop.test.", 60, "IN", "AAAA", address))
+    part = answer.to_wire()[:-8]
+    read = read_answer(events, make_fragment(UDP, (53, 4000), part))
+    assert parse_answer(read).addresses == ((parse_address("2001:db8::1"), 60),)
+    with pytest.raises(Malformed):
+        parse_answer(part)
+
+
+@pytest.mark.parametrize(("size", "is_read"), [(MAX_MESSAGE_BYTES, True), (MAX_MESSAGE_BYTES + 1, False)])
+def test_nothing_is_read_of_what_would_be_too_long_as_a_whole(events: PacketEvents, size: int, is_read: bool) -> None:
+    fragment = bytearray(make_fragment(UDP, (53, 4000), b"part of an answer"))
+    fragment[24:26] = struct.pack("!H", 8 + size)
+    assert bool(read_answer(events, bytes(fragment))) == is_read
+
+
+def read_answer(events: PacketEvents, payload: bytes) -> bytes:
+    event = events.message_event(queued(payload, LOCAL_IN))
+    assert isinstance(event, AnswerReceived)
+    assert isinstance(event.payload, bytes)
+    return event.payload
+
+
+def test_what_is_no_message_is_malformed(events: PacketEvents) -> None:
+    outbound = (make_fragment(UDP, (4000, 53), b"part"), LOCAL_OUT)
+    stream = (make_fragment(TCP, (53, 4000), b"part"), LOCAL_IN)
+    for payload, hook in (outbound, stream, (make_packet(132, (53, 4000), THEIRS, OURS), LOCAL_IN), (b"", LOCAL_IN)):
         with pytest.raises(Malformed):
-            events.message_event(queued(payload, LOCAL_IN))
+            events.message_event(queued(payload, hook))
 
 
 @given(st.binary(max_size=80), st.sampled_from([b"", b"\x45", b"\x60"]), st.integers(0, 4))

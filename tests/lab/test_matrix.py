@@ -143,7 +143,7 @@ print(len(client.recv(5000)))
 
 @pytest.mark.parametrize(("address", "peer"), [(HOST4, WORLD4), (HOST6, WORLD6)])
 def test_a_datagram_in_fragments_is_one_question(lab: Lab, address: str, peer: str) -> None:
-    """Only the first fragment holds the ports; of IPv6 LOCAL_IN sees each alone, unless nf_defrag was asked for."""
+    """Only the first fragment holds the ports, and of IPv6 LOCAL_IN sees each alone."""
     server = lab.spawn([PYTHON, UDP_ECHO, SERVER_PORT])
     assert server.stdout
     assert server.stdout.readline() == "listening\n"

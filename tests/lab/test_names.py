@@ -1,15 +1,19 @@
 """Each connection is logged and judged by the name that was asked for, whoever resolved it and however."""
 
+import sys
+
 import pytest
 
 from tests.lab.daemon import BIN, Daemon, Record
 from tests.lab.lab import Lab
+from tests.lab.patience import read_until
 from tests.lab.person import Person
 from tests.lab.stubs import set_resolvers, start_stub
 from tests.lab.world import HOST4, MORE_WORLD4, PROGRAMS, SHARED4, WORLD4, WORLD6
 
 pytestmark = [pytest.mark.privileged]
 
+PYTHON = sys.executable
 CURL, GIT = "/usr/bin/curl", "/usr/lib/git-core/git-remote-http"
 LOCAL = "allow localhost - -\nallow localhost - -src\n"
 RESOLVE = f"{LOCAL}allow {WORLD4} 53 udp\nallow {WORLD4} 53 tcp\n"
@@ -79,6 +83,43 @@ def test_what_finds_no_room_in_a_datagram_comes_over_tcp(lab: Lab) -> None:
     assert fetch(lab, "http://big.test/") == 0
     wait_logged(daemon, name="big.test")
     daemon.wait_connection(remote_port=53, protocol="tcp")
+
+
+BIG_ANSWERS = """
+import socket
+import dns.message, dns.rrset
+server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+server.bind(("fd77::53", 53))
+print("ready", flush=True)
+while True:
+    wire, client = server.recvfrom(4096)
+    answer = dns.message.make_response(dns.message.from_wire(wire))
+    name = answer.question[0].name
+    addresses = ["fd77::1", *(f"fd77::1:{number:x}" for number in range(99))]
+    answer.answer.append(dns.rrset.from_text(name, 60, "IN", "AAAA", *addresses))
+    server.sendto(answer.to_wire(), client)
+"""
+ASK_FOR_ALL = """
+import socket, dns.message
+client = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+client.settimeout(10)
+client.sendto(dns.message.make_query("many.test", "AAAA").to_wire(), ("fd77::53", 53))
+print(len(dns.message.from_wire(client.recv(8192)).answer[0]))
+"""
+
+
+def test_an_answer_in_fragments_is_delivered_and_teaches(lab: Lab) -> None:
+    """Over IPv6 they come one by one."""
+    assert lab.run_world(["ip", "address", "add", "fd77::53/64", "dev", "eth0", "nodad"]).returncode == 0
+    server = lab.spawn_world([PYTHON, "-c", BIG_ANSWERS])
+    read_until(server, lambda said: said)
+    set_resolvers(lab, "fd77::53")
+    daemon = lab.start_daemon("allow fd77::53 53 udp\nallow - 80 tcp\n")
+    asked = lab.run([PYTHON, "-c", ASK_FOR_ALL])
+    assert asked.stdout == "100\n", f"{asked.stderr}\n{daemon.describe()}"
+    assert fetch(lab, f"http://[{WORLD6}]/") == 0
+    wait_logged(daemon, name="many.test", remote_address=WORLD6)
+    assert "not parsed" not in daemon.cli("status").stdout
 
 
 def test_names_of_hosts_are_known_and_followed(lab: Lab) -> None:

@@ -21,6 +21,7 @@ MAX_RECORDS = 256
 MAX_HINTS = 64  # addresses in one SVCB or HTTPS record
 
 _HEADER = Struct("!6H")
+_START = Struct("!HH")  # of the header: id, flags
 _QUESTION = Struct("!HH")  # type, class; in service records: key, size
 _RECORD = Struct("!HHIH")  # type, class, TTL, size
 _NUMBER = Struct("!H")
@@ -135,6 +136,14 @@ def open_message(payload: bytes, *, is_answer: bool) -> tuple[WireReader, Header
     if answers > MAX_RECORDS:
         raise Malformed(f"{answers} records, {MAX_RECORDS} are read")
     return reader, header
+
+
+def mark_truncated(payload: bytes) -> bytes:
+    """The first part of a message, as a server says of it that there is more (RFC 1035 4.1.1, TC)."""
+    if len(payload) < _HEADER.size:
+        return payload
+    identifier, flags = _START.unpack_from(payload)
+    return _START.pack(identifier, flags | _IS_TRUNCATED) + payload[_START.size :]
 
 
 def read_question(reader: WireReader) -> tuple[str, int, int]:

@@ -34,6 +34,7 @@ VERDICT_PROGRAMS = (
     "in_allowed",
     "in_denied",
     "in_escaped",
+    "in_going",
     "in_answer",
     "in_unasked",
 )

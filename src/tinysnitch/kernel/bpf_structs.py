@@ -122,7 +122,7 @@ FLOW = Layout(
 CONVERSATION = Layout(
     {"cookie": "Q", "exec_id": "Q", "seen_ns": "Q", "judged_ns": "Q"}
     | {"generation": "I", "pid": "I", "uid": "I", "begun_by": "B", "is_answered": "B", "is_watched": "B", "is_own": "B"}
-    | {"interface": "I", "pad": "I"}
+    | {"interface": "I", "is_local": "I"}
 )
 VERDICT_KEY = Layout(
     {"exec_id": "Q", "remote": "16s", "uid": "I", "port": "H", "protocol": "B", "direction": "B"},

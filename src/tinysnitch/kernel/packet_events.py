@@ -1,9 +1,11 @@
 """From a queued packet to an event: whose flow it is, and which way it goes."""
 
 from collections.abc import Callable
+from struct import Struct
 from typing import Protocol
 
 from tinysnitch.core.dns_message import parse_question
+from tinysnitch.core.dns_wire import MAX_MESSAGE_BYTES, mark_truncated
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.events import AnswerReceived, DataSent, PacketQueued, QuestionSent
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow
@@ -20,6 +22,7 @@ LOCAL_OUT = 3
 POST_ROUTING = 4
 
 DNS_PORT = 53
+_SIZE, _UDP_HEADER = Struct("!H"), 8  # its size counts the header (RFC 768)
 _NAME_PORTS = frozenset({DNS_PORT, *LINK_PORTS})
 
 
@@ -56,7 +59,7 @@ class PacketEvents:
     def message_event(self, queued: QueuedPacket) -> QuestionSent | AnswerReceived | DataSent:
         """A packet of the names queue; raises Malformed."""
         packet = parse_packet(queued.payload)
-        message = _message_of(packet, queued.payload)
+        message = _message_of(packet, queued)
         # What else is read on its way out goes to no resolver (core/watch.py).
         if queued.hook == POST_ROUTING or (queued.hook == LOCAL_OUT and packet.destination_port == DNS_PORT):
             flow = flow_of(packet, Direction.OUTBOUND)
@@ -73,12 +76,20 @@ class PacketEvents:
         return DataSent(queued.packet_id, flow, claim.attribution, interface, claim.cookie, payload)
 
 
-def _message_of(packet: Packet, payload: bytes) -> bytes | Segment:
+def _message_of(packet: Packet, queued: QueuedPacket) -> bytes | Segment:
     if packet.protocol == TCP:
-        return parse_segment(packet, payload)
-    if packet.protocol != UDP or packet.is_fragment:
+        return parse_segment(packet, queued.payload)
+    if packet.protocol != UDP or (packet.is_fragment and queued.hook != LOCAL_IN):
         raise Malformed("not a whole datagram of UDP")
-    return payload_of(packet, payload)
+    message = payload_of(packet, queued.payload)
+    return _read_part(packet, queued.payload, message) if packet.is_fragment else message
+
+
+def _read_part(packet: Packet, payload: bytes, part: bytes) -> bytes:
+    """Of IPv6 LOCAL_IN sees the fragments, and only the first has the ports that names come from. Nothing is read of
+    what would be too long as a whole."""
+    (size,) = _SIZE.unpack_from(payload, packet.payload_offset - 4)
+    return mark_truncated(part) if size - _UDP_HEADER <= MAX_MESSAGE_BYTES else b""
 
 
 def _read_datagram(packet: Packet, payload: bytes) -> tuple[str | None, bool]:

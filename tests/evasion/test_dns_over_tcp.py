@@ -1,0 +1,66 @@
+"""Whose answers over TCP are read: of each connection to a resolver that is there, whatever others do; of no other."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.evasion.stage import ATTACKER, PYTHON
+from tests.lab.lab import Lab
+from tests.lab.patience import WAIT_S, read_until
+from tests.lab.queue_counter import count_queued
+from tests.lab.world import HOST4, MORE_WORLD4, WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+# Connects to the resolver, asks it when it is told to, and connects to where that leads.
+ASK = f"""
+import socket, sys
+import dns.message, dns.query
+resolver = socket.create_connection(("{WORLD4}", 53))
+print("ready", flush=True)
+sys.stdin.readline()
+answer = dns.query.tcp(dns.message.make_query("shop.test", "A"), "{WORLD4}", sock=resolver, timeout=10)
+socket.create_connection((answer.answer[0][0].address, 80))
+"""
+# More flows than there is room for in `flows`, each of them denied.
+FLOOD = f"""
+import socket
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for number in range(120_000):
+    try:
+        sender.sendto(b"x", (("{WORLD4}", "{MORE_WORLD4[0]}")[number % 2], 1024 + number // 2))
+    except OSError:
+        pass
+"""
+REFUSED = f"""
+import socket
+with socket.socket() as client:
+    client.bind(("{HOST4}", 7600))
+    print(client.connect_ex(("{WORLD4}", 53)))
+"""
+# Segments with data, of no connection.
+STRAY = f"""
+import socket, struct
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+for number in range(20):
+    raw.sendto(struct.pack("!HHIIBBHHH", 53, 7600, number, 1, 5 << 4, 0x18, 1024, 0, 0) + b"data", ("{HOST4}", 0))
+"""
+
+
+def test_who_fills_the_table_of_flows_keeps_nobody_from_knowing_a_name(lab: Lab) -> None:
+    daemon = lab.start_daemon(f"allow {WORLD4} 53 tcp\nallow - 80 tcp\n", timeout_s=0)
+    asking = lab.spawn([sys.executable, "-c", ASK], stdin=subprocess.PIPE)
+    read_until(asking, lambda said: said)
+    assert lab.run([PYTHON, "-c", FLOOD], user=ATTACKER).returncode == 0
+    assert asking.communicate("\n", timeout=WAIT_S)[0] == ""
+    assert daemon.wait_connection(remote_port=80)["name"] == "shop.test"
+
+
+def test_what_follows_a_connection_that_was_denied_is_not_read(lab: Lab) -> None:
+    lab.start_daemon(f"deny {WORLD4} 53 tcp\n")
+    assert lab.run([PYTHON, "-c", REFUSED]).stdout == "111\n"
+    queued = count_queued(lab)
+    stray = lab.run_world([PYTHON, "-c", STRAY])
+    assert stray.returncode == 0, stray.stderr
+    assert count_queued(lab) == queued

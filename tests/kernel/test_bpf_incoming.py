@@ -1,0 +1,129 @@
+"""incoming.bpf.h: what comes in of a conversation, what teaches names, and fragments. Asked by real iptables rules."""
+
+import re
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from struct import Struct
+
+import msgspec
+import pytest
+
+from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.test_bpf_conversation import allow, judge, key_of_conversation
+from tests.kernel.test_bpf_verdict import FAMILIES, LOCAL_PORT, PORT, SWALLOWED, make_flow, open_bound
+from tinysnitch.core.flow import TCP, UDP, Flow
+from tinysnitch.kernel import bpf_structs as structs
+from tinysnitch.kernel.bpf_programs import BpfPrograms, pack_flow
+from tinysnitch.kernel.libbpf import Map
+
+pytestmark = pytest.mark.privileged
+
+DNS, MDNS, LLMNR = 53, 5353, 5355
+
+
+@pytest.fixture
+def conversations(place: BpfPlace, programs: BpfPrograms) -> Iterator[Map]:
+    assert programs
+    (path,) = place.bpffs.glob("**/maps/conversations")
+    with closing(Map(path, structs.FLOW_KEY.struct, structs.CONVERSATION.struct)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def server(place: BpfPlace, programs: BpfPrograms) -> Agent:
+    assert programs
+    return place.start_agent()
+
+
+def choose(place: BpfPlace, programs: BpfPrograms, name: str, match: str, verdict: str) -> None:
+    """What the program says yes to of the packets that match."""
+    for iptables in ("iptables", "ip6tables"):
+        asked = ["-m", "bpf", "--object-pinned", str(programs.program_path(name))]
+        place.run(iptables, "-A", "INPUT", *match.split(), *asked, "-j", verdict)
+
+
+@pytest.mark.parametrize(("family", "address"), FAMILIES)
+@pytest.mark.parametrize(
+    ("is_local", "port", "goes_on"),
+    [(1, PORT, True), (0, PORT, False), *((1, port, False) for port in (DNS, MDNS, LLMNR))],
+)
+def test_of_what_goes_on_it_is_asked_where_it_comes_from_and_whether_names_are_learned_from_it(
+    place: BpfPlace,
+    programs: BpfPrograms,
+    conversations: Map,
+    agent: Agent,
+    server: Agent,
+    *,
+    family: str,
+    address: str,
+    is_local: int,
+    port: int,
+    goes_on: bool,
+) -> None:
+    choose(place, programs, "in_going", "-p udp", "ACCEPT")
+    for iptables in ("iptables", "ip6tables"):
+        place.run(iptables, "-A", "INPUT", "-p", "udp", "-j", "DROP")
+    speaking, _cookie = open_bound(server, family, "SOCK_DGRAM", address, port)
+    handle, cookie = open_bound(agent, family, "SOCK_DGRAM", address)
+    flow = msgspec.structs.replace(make_flow(UDP, address), remote_port=port)
+    known = (cookie, 1, time.monotonic_ns(), 0, 0, 0, 0, structs.OUTBOUND, 0, 0, 1, 0, is_local)
+    assert conversations.write(key_of_conversation(flow), known)
+    server.call("send_to", speaking, address, LOCAL_PORT)
+    is_v4 = family == "AF_INET"  # then the kernel sees to where it comes from
+    assert (agent.call("receive", handle) != "") == (goes_on or (is_v4 and port == PORT))
+
+
+def connect_to_resolver(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, server: Agent, family: str, address: str
+) -> tuple[int, int, int]:
+    """A connection that was let go: the client's socket with its cookie, and the server's. Answers are dropped."""
+    choose(place, programs, "in_answer", f"-p tcp --dport {LOCAL_PORT} --tcp-flags PSH PSH", "DROP")
+    judge(place, programs, "OUTPUT", "-p", "tcp", "--dport", str(DNS))
+    listening, _cookie = open_bound(server, family, "SOCK_STREAM", address, DNS)
+    server.call("listen", listening)
+    handle, cookie = open_bound(agent, family, "SOCK_STREAM", address)
+    allow(programs, agent, cookie, resolver_flow(address))
+    assert agent.call("connect", handle, address, DNS) == ""
+    return handle, cookie, server.call("accept", listening)
+
+
+def resolver_flow(address: str) -> Flow:
+    return msgspec.structs.replace(make_flow(TCP, address), remote_port=DNS)
+
+
+# Of loopback, where no early demux finds the socket. From other machines: tests/evasion/test_full_table.py.
+@pytest.mark.parametrize(("family", "address"), FAMILIES)
+@pytest.mark.parametrize("forgotten", ["", "flows", "sockets"])
+def test_of_a_connection_that_was_let_go_what_the_other_end_says_is_an_answer(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, server: Agent, *, family: str, address: str, forgotten: str
+) -> None:
+    handle, cookie, served = connect_to_resolver(place, programs, agent, server, family, address)
+    if forgotten == "flows":
+        forget(place, "flows", structs.FLOW_KEY.struct, structs.FLOW.struct, *pack_flow(resolver_flow(address)))
+    if forgotten == "sockets":
+        forget(place, "sockets", Struct("=Q"), structs.OWNED_SOCKET.struct, cookie)
+    server.call("send", served, "answer")
+    assert agent.call("receive", handle) == ""
+
+
+def forget(place: BpfPlace, name: str, key: Struct, value: Struct, *fields: bytes | int) -> None:
+    (path,) = place.bpffs.glob(f"**/maps/{name}")
+    with closing(Map(path, key, value)) as opened:
+        assert opened.delete(*fields)
+
+
+def test_of_one_that_is_held_nothing_is_an_answer(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, server: Agent
+) -> None:
+    """Its flow is written down all the same."""
+    choose(place, programs, "in_answer", f"-p tcp --dport {LOCAL_PORT}", "ACCEPT")
+    judge(place, programs, "OUTPUT", "-p", "tcp", "--dport", str(DNS))
+    raw, _cookie = server.call("open_socket", "AF_INET", "SOCK_RAW", TCP)
+    handle, _cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
+    assert agent.call("connect", handle, "127.0.0.1", DNS) == SWALLOWED
+    assert programs.find_flow(resolver_flow("127.0.0.1"))
+    segment = list(struct.pack("!HHIIBBHHH", DNS, LOCAL_PORT, 1, 1, 5 << 4, 0x18, 1024, 0, 0))
+    server.call("send_raw", raw, "127.0.0.1", segment)
+    assert re.findall(r"^\[(\d+):\d+\] -A INPUT .* bpf", place.run("iptables-save", "-c"), re.MULTILINE)[0] == "0"
