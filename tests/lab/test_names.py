@@ -95,8 +95,8 @@ while True:
     wire, client = server.recvfrom(4096)
     answer = dns.message.make_response(dns.message.from_wire(wire))
     name = answer.question[0].name
-    addresses = ["fd77::1", *(f"fd77::1:{number:x}" for number in range(99))]
-    answer.answer.append(dns.rrset.from_text(name, 60, "IN", "AAAA", *addresses))
+    for address in ("fd77::1", *(f"fd77::1:{number:x}" for number in range(99))):  # together they would be shuffled
+        answer.answer.append(dns.rrset.from_text(name, 60, "IN", "AAAA", address))
     server.sendto(answer.to_wire(), client)
 """
 ASK_FOR_ALL = """
