@@ -52,11 +52,17 @@ def remote_key(remote: Remote) -> Hashable:
             return (remote.text,)
         case RemoteKind.NETWORK:
             network = parse_network(remote.text)
-            return (network.prefix, network.base >> (ADDRESS_BITS - network.prefix))
+            return _network_key(network.base, network.prefix)
         case RemoteKind.LOCALHOST | RemoteKind.LAN | RemoteKind.LIST:
             return remote
         case _:
             assert_never(remote.kind)
+
+
+def _network_key(address: int, prefix: int) -> int:
+    """The address as far as the prefix goes, and a bit before it that tells how far that is: one small object, where a
+    tuple is three."""
+    return 1 << prefix | address >> (ADDRESS_BITS - prefix)
 
 
 def program_key(program: Program) -> Hashable:
@@ -145,7 +151,7 @@ class KeyMaker:
         address, is_outbound = flow.remote, flow.direction is Direction.OUTBOUND
         bits = int.from_bytes(address)
         keys: list[Hashable] = [None]
-        keys += [(prefix, bits >> (ADDRESS_BITS - prefix)) for prefix in self._prefixes[is_v4(address)]]
+        keys += [_network_key(bits, prefix) for prefix in self._prefixes[is_v4(address)]]
         keys += [word for word in self._words if self.remote_words.takes(word, address, name, is_outbound=is_outbound)]
         if name:
             keys.append(name)
