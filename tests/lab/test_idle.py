@@ -10,7 +10,7 @@ from tests.lab.lab import Lab
 from tests.lab.step_client import PROGRAM, StepClient
 from tests.lab.world import WORLD4
 
-pytestmark = [pytest.mark.privileged, pytest.mark.slow]
+pytestmark = [pytest.mark.privileged]
 
 QUIET_S = 3.0  # after the last work: losses and the history have had their second
 WATCHED_S = 6.0
@@ -22,6 +22,7 @@ def count_wakeups(pid: int) -> int:
     return sum(int(number) for text in texts for number in re.findall(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.M))
 
 
+@pytest.mark.slow
 def test_an_idle_daemon_sleeps(lab: Lab) -> None:
     daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp {PROGRAM}\n")
     assert StepClient(lab).connect(WORLD4, 80) == "ok"
@@ -30,3 +31,10 @@ def test_an_idle_daemon_sleeps(lab: Lab) -> None:
     before = count_wakeups(daemon.process.pid)
     time.sleep(WATCHED_S)
     assert count_wakeups(daemon.process.pid) - before <= 1  # of five a minute
+
+
+def test_the_daemon_has_no_tls_in_memory(lab: Lab) -> None:
+    daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp {PROGRAM}\n")
+    maps = Path(f"/proc/{daemon.process.pid}/maps").read_text()
+    assert "libcrypto" in maps
+    assert "libssl" not in maps

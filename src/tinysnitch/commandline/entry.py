@@ -5,6 +5,7 @@ and not with Python's traceback. The modules are named, not imported: this layer
 """
 
 import signal
+import sys
 from importlib import import_module
 
 
@@ -13,6 +14,9 @@ def tinysnitch() -> None:
 
 
 def tinysnitchd() -> None:
+    # The daemon speaks no TLS, and asyncio does without where there is none: 1.5 MB that nobody would use. None makes
+    # an import fail (The Python Language Reference 5.3.1).
+    sys.modules["ssl"] = None  # type: ignore[assignment]
     begin("tinysnitch.daemon.main")
 
 
