@@ -78,7 +78,7 @@ def run_iperf(lab: Lab, seconds: float) -> float:
     return float((end.get("sum_received") or end["sum"])["bits_per_second"])
 
 
-def flood(lab: Lab, program: str, address: str, port: str, seconds: float) -> float:
+def count_datagrams(lab: Lab, program: str, address: str, port: str, seconds: float) -> float:
     """Datagrams a second that were sent on one flow, or came."""
     done = lab.run([PYTHON, "-c", program, address, port, str(seconds)], timeout_s=30)
     return float(done.stdout)
@@ -88,10 +88,10 @@ def list_streams(lab: Lab, seconds: float) -> dict[str, Callable[[], float]]:
     datagrams = f"UDP, {DATAGRAM} bytes"
     return {
         "TCP, Gbit/s": lambda: run_iperf(lab, seconds) / 1e9,
-        f"{datagrams}, unanswered, datagrams/s": lambda: flood(lab, FLOOD, WORLD4, SILENT_PORT, seconds),
-        f"{datagrams}, answered, datagrams/s": lambda: flood(lab, FLOOD, WORLD4, ECHO_PORT, seconds),
-        f"{datagrams}, received, datagrams/s": lambda: flood(lab, TAKE, WORLD4, POUR_PORT, seconds),
-        f"{datagrams}, received over IPv6, datagrams/s": lambda: flood(lab, TAKE, WORLD6, POUR_PORT, seconds),
+        f"{datagrams}, unanswered, datagrams/s": lambda: count_datagrams(lab, FLOOD, WORLD4, SILENT_PORT, seconds),
+        f"{datagrams}, answered, datagrams/s": lambda: count_datagrams(lab, FLOOD, WORLD4, ECHO_PORT, seconds),
+        f"{datagrams}, received, datagrams/s": lambda: count_datagrams(lab, TAKE, WORLD4, POUR_PORT, seconds),
+        f"{datagrams}, received over IPv6, datagrams/s": lambda: count_datagrams(lab, TAKE, WORLD6, POUR_PORT, seconds),
     }
 
 

@@ -5,7 +5,10 @@
 
 #include "handshake.bpf.h"
 
-/* From loopback as all the rest of its conversation, or not as all the rest. What is ours and comes by a VRF is not known so. */
+/*
+ * From loopback as all the rest of its conversation, or not as all the rest. What is ours and comes by a VRF is not
+ * known so.
+ */
 static __always_inline bool comes_its_way(struct __sk_buff *skb, const struct flow_key *flow,
 					  const struct conversation *conversation)
 {

@@ -24,10 +24,6 @@ static __always_inline void keep_dns_flow(const struct question *question)
 		write_flow(question);
 }
 
-/*
- * What comes in of IPv6 comes as it was sent, in fragments: only the first has ports and is judged, and without it none
- * of the others is delivered. Two that overlap end the packet (RFC 5722; ip6_frag_queue() in net/ipv6/reassembly.c).
- */
 static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 {
 	struct settings *settings = find_settings();
@@ -38,6 +34,11 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 
 	if (!settings || !read_question(skb, direction, &question))
 		return 0;
+	/*
+	 * What comes in of IPv6 comes as it was sent, in fragments: only the first has ports and is judged, and without
+	 * it none of the others is delivered. Two that overlap end the packet (RFC 5722; ip6_frag_queue() in
+	 * net/ipv6/reassembly.c).
+	 */
 	if (direction == INBOUND && question.is_headless)
 		return 1;
 	conversation = find_conversation(&question, now_ns);

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.packet import MAX_EXTENSION_HEADERS, Packet, flow_of, parse_packet, payload_of
+from tinysnitch.core.packet import MAX_EXTENSION_HEADERS, Packet, flow_of, parse_packet, payload_of, whole_size
 
 V4 = parse_address("127.0.0.1")
 V6 = parse_address("::1")
@@ -94,6 +94,11 @@ def test_extension_headers_are_walked_over(chain: list[tuple[int, str]]) -> None
     assert (read.protocol, read.source_port, read.destination_port) == (TCP, 46380, 9443)
     assert not read.is_fragment
     assert read.is_routed == (43 in [number for number, _ in chain])
+
+
+def test_the_first_fragment_says_how_much_the_whole_carries() -> None:
+    raw = bytes.fromhex(FIRST_FRAGMENT_V4)
+    assert (whole_size(parse_packet(raw), raw), payload_of(parse_packet(raw), raw)) == (1400, b"xxxx")
 
 
 def test_the_first_fragment_has_the_ports_and_the_others_do_not() -> None:

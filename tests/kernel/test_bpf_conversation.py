@@ -3,8 +3,6 @@
 import socket
 import struct
 import time
-from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
 
@@ -21,20 +19,6 @@ pytestmark = pytest.mark.privileged
 S = 1_000_000_000
 ECHO, ECHO_REPLY = 8, 0
 UDPLITE = 136
-
-
-@pytest.fixture
-def conversations(place: BpfPlace, programs: BpfPrograms) -> Iterator[Map]:
-    assert programs
-    (path,) = place.bpffs.glob("**/maps/conversations")
-    with closing(Map(path, structs.FLOW_KEY.struct, structs.CONVERSATION.struct)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def server(place: BpfPlace, programs: BpfPrograms) -> Agent:
-    assert programs
-    return place.start_agent()
 
 
 def judge(place: BpfPlace, programs: BpfPrograms, chain: str, *match: str) -> None:

@@ -3,7 +3,6 @@
 import re
 import struct
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from struct import Struct
 
@@ -21,20 +20,6 @@ from tinysnitch.kernel.libbpf import Map
 pytestmark = pytest.mark.privileged
 
 DNS, MDNS, LLMNR = 53, 5353, 5355
-
-
-@pytest.fixture
-def conversations(place: BpfPlace, programs: BpfPrograms) -> Iterator[Map]:
-    assert programs
-    (path,) = place.bpffs.glob("**/maps/conversations")
-    with closing(Map(path, structs.FLOW_KEY.struct, structs.CONVERSATION.struct)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def server(place: BpfPlace, programs: BpfPrograms) -> Agent:
-    assert programs
-    return place.start_agent()
 
 
 def choose(place: BpfPlace, programs: BpfPrograms, name: str, match: str, verdict: str) -> None:
@@ -93,7 +78,7 @@ def resolver_flow(address: str) -> Flow:
     return msgspec.structs.replace(make_flow(TCP, address), remote_port=DNS)
 
 
-# Of loopback, where no early demux finds the socket. From other machines: tests/evasion/test_full_table.py.
+# Of loopback, where no early demux finds the socket. From other machines: tests/evasion/test_dns_over_tcp.py.
 @pytest.mark.parametrize(("family", "address"), FAMILIES)
 @pytest.mark.parametrize("forgotten", ["", "flows", "sockets"])
 def test_of_a_connection_that_was_let_go_what_the_other_end_says_is_an_answer(

@@ -90,6 +90,12 @@ def payload_of(packet: Packet, payload: bytes | memoryview) -> bytes:
     return bytes(payload[packet.payload_offset : packet.payload_end])
 
 
+def whole_size(packet: Packet, payload: bytes | memoryview) -> int:
+    """How many bytes a datagram of UDP says that it carries; a first fragment holds fewer."""
+    *_ports, length = _UDP.unpack_from(payload, packet.payload_offset - _UDP_HEADER)
+    return int(length) - _UDP_HEADER
+
+
 def _parse_v4(payload: bytes | memoryview) -> _Internet:
     size = len(payload)
     if size < _V4_HEADER:

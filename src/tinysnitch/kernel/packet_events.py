@@ -1,7 +1,6 @@
 """From a queued packet to an event: whose flow it is, and which way it goes."""
 
 from collections.abc import Callable
-from struct import Struct
 from typing import Protocol
 
 from tinysnitch.core.dns_message import parse_question
@@ -10,7 +9,7 @@ from tinysnitch.core.errors import Malformed
 from tinysnitch.core.events import AnswerReceived, DataSent, PacketQueued, QuestionSent
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow
 from tinysnitch.core.link_names import LINK_PORTS, parse_link_questions
-from tinysnitch.core.packet import Packet, flow_of, parse_packet, payload_of
+from tinysnitch.core.packet import Packet, flow_of, parse_packet, payload_of, whole_size
 from tinysnitch.core.quic_initial import may_be_initial
 from tinysnitch.core.segment import Segment, parse_segment
 from tinysnitch.kernel.attribution import Claim
@@ -22,7 +21,6 @@ LOCAL_OUT = 3
 POST_ROUTING = 4
 
 DNS_PORT = 53
-_SIZE, _UDP_HEADER = Struct("!H"), 8  # its size counts the header (RFC 768)
 _NAME_PORTS = frozenset({DNS_PORT, *LINK_PORTS})
 
 
@@ -88,8 +86,7 @@ def _message_of(packet: Packet, queued: QueuedPacket) -> bytes | Segment:
 def _read_part(packet: Packet, payload: bytes, part: bytes) -> bytes:
     """Of IPv6 LOCAL_IN sees the fragments, and only the first has the ports that names come from. Nothing is read of
     what would be too long as a whole."""
-    (size,) = _SIZE.unpack_from(payload, packet.payload_offset - 4)
-    return mark_truncated(part) if size - _UDP_HEADER <= MAX_MESSAGE_BYTES else b""
+    return mark_truncated(part) if whole_size(packet, payload) <= MAX_MESSAGE_BYTES else b""
 
 
 def _read_datagram(packet: Packet, payload: bytes) -> tuple[str | None, bool]:
