@@ -1,7 +1,13 @@
-import pytest
+from ipaddress import AddressValueError, IPv4Address
 
-from tinysnitch.core.network import format_network, parse_network
-from tinysnitch.core.words import BadWord
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tinysnitch.core.network import Network, format_network, parse_network
+from tinysnitch.core.remote_text import parse_remote
+from tinysnitch.core.rule import Remote, RemoteKind
+from tinysnitch.core.words import BadWord, Word
 
 
 @pytest.mark.parametrize(
@@ -64,3 +70,20 @@ def test_parse_network_refuses(text: str, hint: str) -> None:
 )
 def test_a_network_contains_its_parts_of_its_own_family(wide: str, narrow: str, is_inside: bool) -> None:
     assert parse_network(wide).contains(parse_network(narrow)) is is_inside
+
+
+@given(st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,3}){3}", fullmatch=True))
+@example("0.0.0.0")
+@example("255.255.255.255")
+@example("256.0.0.0")
+@example("1.2.3.04")
+def test_an_ipv4_address_is_what_the_standard_library_takes_for_one(text: str) -> None:
+    """By whichever way: addresses alone have a shorter one."""
+    try:
+        base = 0xFFFF << 32 | int(IPv4Address(text))
+    except AddressValueError:
+        with pytest.raises(BadWord):
+            parse_network(text)
+        return
+    assert parse_network(text) == Network(base, 128)
+    assert parse_remote(Word(text, 1, True, text)) == Remote(RemoteKind.NETWORK, text)
