@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who runs now, as the owner of what it uses. */
+/* Owners, and sockets that nobody owns as they are. */
 #ifndef OWNER_BPF_H
 #define OWNER_BPF_H
 
@@ -7,40 +7,8 @@
 
 #include <bpf/bpf_core_read.h>
 
-#define CLOCK_TICK_NS 10000000
 #define TCP_TIME_WAIT 6
 #define TCP_NEW_SYN_RECV 12
-
-/* Of a process from before our start /proc told only the clock tick it started in: proc_pid_stat(5), 100 a second. */
-static __always_inline bool is_started_at(struct process *process, __u64 started_ns)
-{
-	if (process->exec_id >= EXEC_ID_SEEDED && process->started_ns == started_ns / CLOCK_TICK_NS * CLOCK_TICK_NS)
-		process->started_ns = started_ns;
-	return process->started_ns == started_ns;
-}
-
-/*
- * Without the helpers that tell pid and uid: before Linux 6.10 a socket filter may not call the first, and the second
- * never (bpf_base_func_proto()).
- */
-static __always_inline __u32 read_current_pid(void)
-{
-	return bpf_get_current_task_btf()->tgid;
-}
-
-static __always_inline void read_current(struct owner *owner)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 pid = task->tgid;
-	struct process *process = bpf_map_lookup_elem(&processes, &pid);
-
-	owner->started_ns = task->group_leader->start_boottime;
-	owner->pid = pid;
-	owner->uid = task->cred->uid.val;
-	owner->exec_id = EXEC_ID_UNKNOWN;
-	if (process && is_started_at(process, owner->started_ns))
-		owner->exec_id = process->exec_id;
-}
 
 static __always_inline bool is_same_process(const struct owner *a, const struct owner *b)
 {

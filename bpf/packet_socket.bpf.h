@@ -7,7 +7,7 @@
 #ifndef PACKET_SOCKET_BPF_H
 #define PACKET_SOCKET_BPF_H
 
-#include "owner.bpf.h"
+#include "current.bpf.h"
 
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
@@ -29,7 +29,7 @@ struct {
 static __always_inline void note_packet_user(struct net *net)
 {
 	struct settings *settings = find_settings();
-	struct owner owner;
+	struct owner owner = {};
 	__u8 told = 1;
 
 	if (!settings || BPF_CORE_READ(net, net_cookie) != settings->netns_cookie)

@@ -8,7 +8,7 @@
 #ifndef SENDER_BPF_H
 #define SENDER_BPF_H
 
-#include "owner.bpf.h"
+#include "current.bpf.h"
 
 #define SOCK_DGRAM 2
 #define SOCK_RAW 3
@@ -63,7 +63,7 @@ static __always_inline bool sends_within_the_call(__u32 type)
 static __always_inline void correct_sender(struct __sk_buff *skb, __u64 cookie, struct owner *owner)
 {
 	struct owned_socket socket = {.boundness = BOUND};
-	struct owner current;
+	struct owner current = {};
 	struct sock *sk;
 
 	read_current(&current);

@@ -78,7 +78,7 @@ static __always_inline bool may_still_send(struct bpf_sock *ctx)
 
 static __always_inline void keep_released(__u64 cookie, const struct owned_socket *socket)
 {
-	struct owner owner;
+	struct owner owner = {};
 
 	if (!socket)
 		return;
@@ -122,7 +122,7 @@ static __always_inline void note_mptcp_binding(struct sock *sk, const struct lis
 {
 	__u64 cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 	struct owned_socket *known = bpf_map_lookup_elem(&sockets, &cookie);
-	struct owner owner;
+	struct owner owner = {};
 
 	if (!known) /* from before our start: user space looks for it */
 		return;
@@ -148,7 +148,7 @@ static __always_inline int note_binding(struct bpf_sock *ctx, struct listener_ke
 {
 	struct settings *settings = find_settings_for(ctx);
 	__u64 cookie = bpf_get_socket_cookie(ctx);
-	struct owner owner;
+	struct owner owner = {};
 
 	key->protocol = ctx->protocol;
 	if (!settings || !has_ports(key->protocol))
@@ -238,7 +238,7 @@ SEC("cgroup/connect4")
 int on_connect4(struct bpf_sock_addr *ctx)
 {
 	struct verdict_key key = {};
-	struct owner owner;
+	struct owner owner = {};
 
 	map_v4(key.remote, ctx->user_ip4);
 	return note_use(ctx, &key, &owner, TRACE_CONNECT);
@@ -248,7 +248,7 @@ SEC("cgroup/connect6")
 int on_connect6(struct bpf_sock_addr *ctx)
 {
 	struct verdict_key key = {};
-	struct owner owner;
+	struct owner owner = {};
 
 	copy_v6(key.remote, ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]);
 	return note_use(ctx, &key, &owner, TRACE_CONNECT);
