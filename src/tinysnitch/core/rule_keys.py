@@ -48,12 +48,10 @@ def remote_key(remote: Remote) -> Hashable:
             return None
         case RemoteKind.NAME:
             return remote.text
-        case RemoteKind.DOMAIN:
-            return (remote.text,)
         case RemoteKind.NETWORK:
             network = parse_network(remote.text)
             return _network_key(network.base, network.prefix)
-        case RemoteKind.LOCALHOST | RemoteKind.LAN | RemoteKind.LIST:
+        case RemoteKind.DOMAIN | RemoteKind.LOCALHOST | RemoteKind.LAN | RemoteKind.LIST:
             return remote
         case _:
             assert_never(remote.kind)
@@ -155,7 +153,7 @@ class KeyMaker:
         keys += [word for word in self._words if self.remote_words.takes(word, address, name, is_outbound=is_outbound)]
         if name:
             keys.append(name)
-            keys += [(domain,) for domain in domains_of(name)]
+            keys += [Remote(RemoteKind.DOMAIN, domain) for domain in domains_of(name)]
         return frozenset(keys)
 
     def _attribution_keys(self, attribution: Attribution) -> tuple[frozenset[Hashable], ConnectionKeys]:
