@@ -39,7 +39,7 @@ class Question(msgspec.Struct, frozen=True):
     args: tuple[str, ...]
     uid: int | None
     other_file: OtherFile | None
-    remote: str  # name, else address
+    remote: str  # as the answer's rule has it: name, else address
     port: int
     protocol: str
     direction: Direction
@@ -48,13 +48,14 @@ class Question(msgspec.Struct, frozen=True):
 
 def question_of(connection: Connection) -> Question:
     flow, process = connection.flow, connection.attribution.process
+    name = None if connection.asking.is_by_address else connection.name
     return Question(
         source=connection.attribution.source,
         program=program_of(connection.attribution),
         args=process.args if process else (),
         uid=uid_of(connection.attribution),
         other_file=other_file_of(connection.attribution),
-        remote=connection.name or format_address(flow.remote),
+        remote=name or format_address(flow.remote),
         port=flow.port,
         protocol=format_protocol(flow.protocol),
         direction=flow.direction,
