@@ -239,14 +239,14 @@ class Engine:
         return any(self.rules.would_match(rule, waiter.connection, now) for waiter in waiters)
 
     def _answer_once(self, prompt: OpenPrompt, rule: Rule, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
-        """`once` lets exactly one connection through; the others are asked about again under a new number."""
+        """`once` lets exactly one attempt through; the others are asked about again under a new number."""
         reason = f"{ANSWERED_ONCE} by uid {event.by_uid}"
-        flows = list(prompt.waiters)
         yield _report_answer(prompt, rule, event, now, is_once=True)
         is_allowed = rule.verdict is Verdict.ALLOW and event.choice.lifetime is Lifetime.ONCE
-        rest = [self.prompts.release(flow)[1] for flow in flows[1:]] if is_allowed else []
+        meant = prompt.find_attempt() if is_allowed else dict(prompt.waiters)
+        rest = [self.prompts.release(flow)[1] for flow in list(prompt.waiters) if flow not in meant]
         decision = Decision(verdict=rule.verdict, reason=reason, rule=rule)
-        for flow in list(prompt.waiters):
+        for flow in meant:
             yield from self._settle(self.prompts.release(flow)[1], decision, now, basis=Basis.PERSON)
         yield from self._close_or_update(prompt, _tell_answer(rule, event, " once"), now, event.by_uid)
         for waiter in rest:
