@@ -155,6 +155,8 @@ def test_until_quit_ends_with_its_process(lab: Lab) -> None:
     daemon = lab.start_daemon("")
     client = StepClient(lab)
     assert answer_next(daemon, client, "yes", "--for", "quit") == "ok"
+    (told,) = daemon.records("connection")
+    assert f" # answered until process {told['pid']} ends by uid 0\n" in daemon.cli("log").stdout
     assert client.connect(WORLD4, 80) == "ok"
     assert len(daemon.records("ask")) == 1
     assert f"allow {WORLD4} 80 tcp" in daemon.cli("rules", "list").stdout
