@@ -39,7 +39,9 @@ def test_a_refusal_keeps_its_exit_code(exit_code: int, kind: type[SnitchError]) 
 
 
 def test_an_end_is_a_daemon_that_does_not_run() -> None:
-    assert error_of_end("/run/s").exit_code == 3
+    ended = error_of_end("/run/s")
+    assert ended.exit_code == 3
+    assert "reads too slowly" in ended.hint  # nothing can be said to whom the daemon lets go for that
 
 
 def test_another_version_is_named() -> None:

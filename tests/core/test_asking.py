@@ -70,10 +70,14 @@ def test_who_is_asked_about_once_more_is_asked_about_for_the_same() -> None:
 
 @pytest.mark.parametrize(
     ("line", "remote", "parent"),
-    [("ask parent=/usr/bin/make - - -", SHOP, "/tmp/evil"), ("ask 10.0.0.80 - -", BANK, "/usr/bin/make")],
+    [
+        ("ask parent=/usr/bin/make - - -", SHOP, "/tmp/evil"),
+        ("ask 10.0.0.80 - -", BANK, "/usr/bin/make"),
+        ("ask 10.0.0.0/8 - -", BANK, "/usr/bin/make"),
+    ],
 )
 def test_an_answer_is_for_nobody_whom_its_rule_does_not_speak_of(line: str, remote: str, parent: str) -> None:
-    """Who is asked about for no rule, but looks the same, does not wait in the same question."""
+    """Who is asked about for no rule, or for another address, but looks the same, waits in a question of its own."""
     engine = Transcript(line)
     first, second = whose(parents=("/usr/bin/make",)), whose(parents=(parent,))
     for address in (SHOP, BANK):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.core.transcript import BANK, WALL_S, flow_of, inbound, process_of, whose
+from tests.core.transcript import BANK, SHOP, WALL_S, flow_of, inbound, process_of, whose
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
@@ -68,6 +68,31 @@ def test_a_prompt_shows_its_first_waiter_and_what_is_left_of_its_time() -> None:
     assert (shown.connection.flow, shown.reason, shown.rule) == (flow_of(1), "asked by a rule", RULE)
     assert (shown.opened_s, shown.age_s) == (NOW.wall_s, 20.0)
     assert prompt.value(Instant(99.0, WALL_S)).remaining_s == 0.0
+
+
+def test_one_attempt_is_the_first_connection_and_its_process_s_to_the_other_kind_of_address() -> None:
+    prompts = Prompts(Settings())
+    prompt = None
+    for port, remote, who in [
+        (1, "fd00::80", whose()),
+        (2, "fd00::80", whose(8)),
+        (3, SHOP, whose(8)),
+        (4, SHOP, whose()),
+        (5, SHOP, whose()),
+        (6, "fd00::80", whose()),
+    ]:
+        shop = connection(flow_of(port, remote), who, "shop.test")
+        prompt = prompts.hold(Waiter(shop, 1, [port]), DECISION, NOW)
+    assert prompt is not None
+    assert [flow.local_port for flow in prompt.find_attempt()] == [1, 4]
+
+
+def test_who_has_no_process_makes_one_attempt_with_each_connection() -> None:
+    prompts = Prompts(Settings())
+    for remote in (SHOP, "fd00::80"):
+        prompts.hold(Waiter(connection(flow_of(1, remote), UNKNOWN, "shop.test"), 1, [1]), DECISION, NOW)
+    (prompt,) = prompts
+    assert len(prompt.find_attempt()) == 1
 
 
 def test_a_waiter_is_found_until_it_is_released() -> None:

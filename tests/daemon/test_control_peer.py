@@ -5,6 +5,7 @@ import pytest
 from tests.daemon.raw_client import RawClient, Reply, kinds, talk
 from tests.daemon.small_desk import RunningServer, make_prompt
 from tinysnitch.core.choice import Choice
+from tinysnitch.daemon import turns
 from tinysnitch.daemon.control_peer import MAX_PUSHES
 from tinysnitch.daemon.control_permission import Right
 from tinysnitch.protocol.framing import encode_frame
@@ -77,6 +78,12 @@ def test_a_long_reply_waits_for_its_reader(running: RunningServer) -> None:
 def test_many_requests_at_once_are_all_answered(running: RunningServer) -> None:
     replies = talk(running, *[ReadStatus()] * 500)
     assert kinds(replies) == ["status", "done"] * 500
+
+
+def test_who_says_no_more_is_answered_all_the_same(running: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `nc -N` does; however little time there is for it."""
+    monkeypatch.setattr(turns, "TURN_S", 0.0001)
+    assert kinds(talk(running, *[ReadStatus()] * 60)) == ["status", "done"] * 60
 
 
 def answers_of(running: RunningServer, numbers: range) -> list[GiveAnswer]:

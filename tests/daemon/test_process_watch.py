@@ -1,5 +1,6 @@
 import asyncio
 import os
+import resource
 import subprocess
 from collections.abc import Iterator
 
@@ -82,6 +83,23 @@ def test_what_no_longer_fits_is_reported_as_ended(
 ) -> None:
     monkeypatch.setattr(process_watch, "MAX_WATCHED", 0)
     assert run(child, watch_of(child), is_ended_first=False, ends=False) == [EXEC_ID]
+
+
+def test_without_a_descriptor_for_it_the_rule_ends_and_is_counted(child: subprocess.Popen[bytes]) -> None:
+    reports: list[int] = []
+    command = watch_of(child)
+
+    async def session() -> int:
+        watch = ProcessWatch(reports.append)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
+        watch.add(command)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await asyncio.sleep(0.01)
+        return watch.turned_away
+
+    assert asyncio.run(session()) == 1
+    assert reports == [EXEC_ID]
 
 
 def test_one_after_the_other() -> None:

@@ -3,6 +3,7 @@
 import ssl
 import subprocess
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar, Self
@@ -26,6 +27,8 @@ class _Answers(BaseHTTPRequestHandler):
             self._say(200, LIST, {"Content-Length": "1000"})
         elif name == "chunked":
             self._say_endlessly()
+        elif name in ("slow-header", "slow-body"):
+            self._drip(name == "slow-body")
         elif name.startswith("list"):
             self._say(200, LIST)
         else:
@@ -47,6 +50,16 @@ class _Answers(BaseHTTPRequestHandler):
         try:
             while True:
                 self.wfile.write(b"1000\r\n" + b"a.test\n".ljust(0x1000, b"\n") + b"\r\n")
+        except OSError:
+            self.close_connection = True
+
+    def _drip(self, is_body: bool) -> None:
+        """A byte now and then, of what never comes to an end: a header, or the length of a body's next part."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n" + (b"Transfer-Encoding: chunked\r\n\r\n" if is_body else b"X: "))
+        try:
+            while True:
+                self.wfile.write(b"0")
+                time.sleep(0.01)
         except OSError:
             self.close_connection = True
 

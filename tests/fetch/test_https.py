@@ -1,5 +1,6 @@
 """Only over HTTPS, only from whom the certificate names, only so much and so long."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,15 @@ def test_size_and_time_have_limits(trusted: HttpsServer) -> None:
         with pytest.raises(SnitchError, match="it is larger than 0 MB"):
             fetch(f"{trusted.url}/{path}", ignore, max_bytes=10)
     with pytest.raises(SnitchError, match="it takes too long"):
-        fetch(f"{trusted.url}/chunked", ignore, limit_s=0.0)
+        fetch(f"{trusted.url}/chunked", ignore, limit_s=0.05)
+
+
+@pytest.mark.parametrize("path", ["slow-header", "slow-body"])
+def test_who_sends_byte_after_byte_ends_in_time(trusted: HttpsServer, path: str) -> None:
+    begun_s = time.monotonic()
+    with pytest.raises(SnitchError, match="it takes too long"):
+        fetch(f"{trusted.url}/{path}", ignore, limit_s=0.3)
+    assert time.monotonic() - begun_s < 10
 
 
 def test_an_unknown_certificate_is_refused(

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.lab.daemon import Daemon
-from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.patience import PATIENCE, WAIT_S, wait_until
 from tests.lab.step_client import PROGRAM, StepClient
-from tests.lab.world import WORLD4
+from tests.lab.world import WORLD4, WORLD6
 
 pytestmark = [pytest.mark.privileged]
 
@@ -139,10 +139,24 @@ def test_once_lets_exactly_one_connection_through(lab: Lab) -> None:
     assert daemon.cli("log").stdout.count(" # answered once by uid 0\n") == 3
 
 
+def test_once_is_for_both_addresses_that_a_program_tries_at_once(lab: Lab) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    curl = lab.spawn(["curl", "-sS", "http://shop.test/"])
+    ask = daemon.wait_ask()
+    wait_until(lambda: daemon.asks()[0]["count"] == 2)
+    daemon.answer(ask, "yes", "--for", "once")
+    assert curl.wait(timeout=WAIT_S) == 0
+    passed = {told["remote_address"] for told in daemon.records("connection") if told["protocol"] == "tcp"}
+    assert passed == {WORLD4, WORLD6}
+    assert daemon.asks() == []
+
+
 def test_until_quit_ends_with_its_process(lab: Lab) -> None:
     daemon = lab.start_daemon("")
     client = StepClient(lab)
     assert answer_next(daemon, client, "yes", "--for", "quit") == "ok"
+    (told,) = daemon.records("connection")
+    assert f" # answered until process {told['pid']} ends by uid 0\n" in daemon.cli("log").stdout
     assert client.connect(WORLD4, 80) == "ok"
     assert len(daemon.records("ask")) == 1
     assert f"allow {WORLD4} 80 tcp" in daemon.cli("rules", "list").stdout

@@ -38,13 +38,20 @@ def test_what_no_rule_decided_says_why(rule: Rule | None) -> None:
     assert text.endswith("/usr/bin/curl google.com # no answer within 60 s")
 
 
-def test_who_was_answered_once_says_so_as_its_rule_is_none_that_stays() -> None:
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("answered once by uid 0", " # answered once by uid 0"),
+        ("answered until process 7 ends by uid 0", " # answered until process 7 ends by uid 0"),
+        ("answered by uid 0", ""),
+    ],
+)
+def test_an_answer_whose_rule_does_not_tell_how_long_it_holds_says_so(reason: str, told: str) -> None:
     """Of the answer's own line `tinysnitch log` has the fields alone, and none of them tells."""
     rule = parse_rule("allow google.com 80 tcp /usr/bin/curl")
-    for reason, told in (("answered once by uid 0", " # answered once by uid 0"), ("answered by uid 0", "")):
-        decision = Decision(verdict=Verdict.ALLOW, reason=reason, rule=rule)
-        text = format_text(log_line_of(REPLACE(decided(), decision=decision)))
-        assert text.endswith(f"/usr/bin/curl google.com{told}")
+    decision = Decision(verdict=Verdict.ALLOW, reason=reason, rule=rule)
+    text = format_text(log_line_of(REPLACE(decided(), decision=decision)))
+    assert text.endswith(f"/usr/bin/curl google.com{told}")
 
 
 def test_inbound_the_remote_comes_first() -> None:

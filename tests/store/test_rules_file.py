@@ -207,10 +207,23 @@ def test_what_an_editor_writes_while_ours_is_on_its_way_to_the_disk_stays(
 def test_a_file_that_never_rests_is_left_as_it_is(file: RulesFile, monkeypatch: pytest.MonkeyPatch) -> None:
     write(file, "")
     monkeypatch.setattr(os, "fsync", lambda _fd: write(file, text_of(file) + "# more\n"))
-    with pytest.raises(SnitchError, match="something else writes it all the time"):
+    with pytest.raises(SnitchError, match="something else is writing it"):
         file.save(GIT)
     assert set(text_of(file).splitlines()) == {"# more"}
     assert file.unsaved == (GIT,)
+
+
+def test_a_file_that_somebody_is_about_to_write_is_left_to_them(file: RulesFile) -> None:
+    """`curl ... > FILE` empties it first, and goes on with that file: were another one in its place, all were lost."""
+    write(file, "deny b.example - -\n")
+    with file.path.open("w") as writer:
+        with pytest.raises(SnitchError, match="something else is writing it"):
+            file.remove("deny b.example - -")
+        with pytest.raises(SnitchError, match="something else is writing it"):
+            file.save(GIT)
+        writer.write("deny c.example - -\n")
+    file.save_again()
+    assert text_of(file) == f"deny c.example - -\n{format_rule(GIT)}\n"
 
 
 def test_append_adds_a_rule_once(file: RulesFile) -> None:

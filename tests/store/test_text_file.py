@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tinysnitch.core.errors import NotPermitted, SnitchError
-from tinysnitch.store.text_file import MAX_BYTES, errors_named, locked, read_text, replace_text
+from tinysnitch.store.text_file import MAX_BYTES, errors_named, is_being_written, locked, read_text, replace_text
 
 
 def test_bytes_go_back_as_they_came(tmp_path: Path) -> None:
@@ -119,6 +119,31 @@ def test_who_waited_for_a_lock_that_went_takes_the_next_one(tmp_path: Path, monk
 def test_nobody_else_can_take_the_lock(tmp_path: Path) -> None:
     with locked(tmp_path / "a"):
         assert stat.S_IMODE((tmp_path / ".a.lock").stat().st_mode) == 0o600
+
+
+def test_who_has_it_open_to_write_to_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    assert not is_being_written(path)
+    with path.open("w"):
+        assert is_being_written(path)
+    with path.open():
+        assert not is_being_written(path)
+    os.mkfifo(tmp_path / "pipe")
+    assert not is_being_written(tmp_path / "pipe")
+
+
+def test_who_begins_to_write_in_the_moment_of_the_look_ends_nobody(tmp_path: Path) -> None:
+    """The kernel tells of it by a signal."""
+
+    def write() -> None:
+        for _ in range(2000):
+            (tmp_path / "a").write_text("")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    while thread.is_alive():
+        is_being_written(tmp_path / "a")
+    thread.join()
 
 
 def test_refusals_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,7 @@ def refused(**fields: Any) -> ConnectionLine:  # noqa: ANN401 - any field of the
     [
         ("answered by uid 0", "answered by root"),
         ("answered once by uid 0", "answered once by root"),
+        ("answered until process 7 ends by uid 0", "answered until process 7 ends by root"),
         ("answered by uid 7", "answered by uid 7"),
     ],
 )

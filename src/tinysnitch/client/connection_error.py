@@ -25,7 +25,8 @@ def error_of_connect(error: OSError, path: str | Path) -> SnitchError:
 
 
 def error_of_end(path: str | Path) -> SnitchError:
-    return DaemonNotRunning(f"the daemon on {path} ended the connection", "see whether tinysnitchd still runs")
+    hint = "see whether tinysnitchd still runs: it also ends that of a client that reads too slowly"
+    return DaemonNotRunning(f"the daemon on {path} ended the connection", hint)
 
 
 def error_of_refusal(refusal: Refused) -> SnitchError:

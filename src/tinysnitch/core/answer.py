@@ -99,6 +99,12 @@ def _end_of(lifetime: Lifetime, attribution: Attribution, wall_s: float) -> int 
     return None if lifetime.duration_s is None else math.ceil(wall_s + lifetime.duration_s)
 
 
+def quit_pid_of(connection: Connection, rule: Rule) -> int | None:
+    """Of the process that asked, where the rule ends with it."""
+    process = connection.attribution.process
+    return process.pid if process and rule.exec_id is not None else None
+
+
 def refusal_to_remember(connection: Connection) -> str | None:
     """Why no rule can speak of this connection's program, so that an answer counts once; None where one can."""
     process = connection.attribution.process

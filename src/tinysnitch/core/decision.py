@@ -5,7 +5,8 @@ import msgspec
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.verdict import Verdict
 
-ANSWERED_ONCE = "answered once"  # what the reason begins with where the answer's rule is kept nowhere
+# What the reason begins with where the line of the answer's rule does not tell how long it holds.
+ANSWERED_ONCE, ANSWERED_UNTIL = "answered once", "answered until"
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ import msgspec
 
 from tinysnitch.core import events as ev
 from tinysnitch.core.active_rules import ActiveRules
-from tinysnitch.core.answer import can_be_remembered, rule_for_choice
+from tinysnitch.core.answer import can_be_remembered, quit_pid_of, rule_for_choice
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.commands import (
@@ -29,7 +29,7 @@ from tinysnitch.core.commands import (
     WatchProcess,
 )
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.decision import ANSWERED_ONCE, Decision, deny_unanswered
+from tinysnitch.core.decision import ANSWERED_ONCE, ANSWERED_UNTIL, Decision, deny_unanswered
 from tinysnitch.core.dns_talk import DnsTalk, Heard
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow
@@ -223,7 +223,9 @@ class Engine:
         if event.rule is None and is_once:
             yield from self._answer_once(prompt, msgspec.structs.replace(rule, until_s=None), event, now)
             return
-        reason = f"answered by uid {event.by_uid}"
+        pid = quit_pid_of(connection, rule)
+        answered = "answered" if pid is None else f"{ANSWERED_UNTIL} process {pid} ends"
+        reason = f"{answered} by uid {event.by_uid}"
         yield _report_answer(prompt, rule, event, now)
         yield from self._put_in_force(rule, connection, now)
         for waiter in list(prompt.waiters.values()):
@@ -239,14 +241,14 @@ class Engine:
         return any(self.rules.would_match(rule, waiter.connection, now) for waiter in waiters)
 
     def _answer_once(self, prompt: OpenPrompt, rule: Rule, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
-        """`once` lets exactly one connection through; the others are asked about again under a new number."""
+        """`once` lets exactly one attempt through; the others are asked about again under a new number."""
         reason = f"{ANSWERED_ONCE} by uid {event.by_uid}"
-        flows = list(prompt.waiters)
         yield _report_answer(prompt, rule, event, now, is_once=True)
         is_allowed = rule.verdict is Verdict.ALLOW and event.choice.lifetime is Lifetime.ONCE
-        rest = [self.prompts.release(flow)[1] for flow in flows[1:]] if is_allowed else []
+        meant = prompt.find_attempt() if is_allowed else dict(prompt.waiters)
+        rest = [self.prompts.release(flow)[1] for flow in list(prompt.waiters) if flow not in meant]
         decision = Decision(verdict=rule.verdict, reason=reason, rule=rule)
-        for flow in list(prompt.waiters):
+        for flow in meant:
             yield from self._settle(self.prompts.release(flow)[1], decision, now, basis=Basis.PERSON)
         yield from self._close_or_update(prompt, _tell_answer(rule, event, " once"), now, event.by_uid)
         for waiter in rest:
@@ -394,6 +396,5 @@ def _report_answer(
     prompt: OpenPrompt, rule: Rule, event: ev.AnswerGiven, now: Instant, *, is_once: bool = False
 ) -> Command:
     line, uid = format_rule(rule), prompt.question.uid
-    process = next(iter(prompt.waiters.values())).connection.attribution.process
-    quit_pid = process.pid if process and rule.exec_id is not None else None
+    quit_pid = quit_pid_of(next(iter(prompt.waiters.values())).connection, rule)
     return Report(PromptAnswered(prompt.prompt_id, line, event.by_uid, now.wall_s, uid, is_once, quit_pid))

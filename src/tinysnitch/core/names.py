@@ -175,7 +175,7 @@ class Names:
         """Whether another name decides for the address now, or may be meant."""
         beliefs, own_life_s = self._beliefs_of(address), 0 if self.is_own(address) else MAX_NAME_TTL_S
         before, used = self._deciding_names(address, beliefs, now_s, asked.exec_id), len(beliefs)
-        for name in [belief.name for belief in beliefs.values() if _is_over(belief, beliefs, now_s)]:
+        for name in _find_over(beliefs, now_s):
             del beliefs[name]
         expires_s = now_s + max(min(ttl_s, MAX_NAME_TTL_S), self._min_ttl_s)
         name = host_of(asked.name, asked.type)
@@ -240,15 +240,18 @@ def _as_known(address: bytes, belief: _Belief) -> KnownName:
 
 def _newest_questions(beliefs: _Beliefs) -> dict[int, int]:
     """The number of each asker's newest question for the address."""
-    askers = {who for belief in beliefs.values() for who in belief.askers}
-    return {who: max(belief.askers.get(who, 0) for belief in beliefs.values()) for who in askers}
+    newest: dict[int, int] = {}
+    for belief in beliefs.values():
+        for who, number in belief.askers.items():
+            newest[who] = max(newest.get(who, 0), number)
+    return newest
 
 
-def _is_over(belief: _Belief, beliefs: _Beliefs, now_s: float) -> bool:
-    """Whether it has ended, for those who asked too: after a week, or once all of them asked for another name."""
-    if belief.expires_s > now_s:
-        return False
-    return belief.kept_until_s <= now_s or not belief.askers or belief.is_left(_newest_questions(beliefs))
+def _find_over(beliefs: _Beliefs, now_s: float) -> list[str]:
+    """The names that have ended, for those who asked too: after a week, or once all of them asked for another name."""
+    ended = [belief for belief in beliefs.values() if belief.expires_s <= now_s]
+    newest = _newest_questions(beliefs) if ended else {}
+    return [one.name for one in ended if one.kept_until_s <= now_s or not one.askers or one.is_left(newest)]
 
 
 def _strengthen(

@@ -18,7 +18,7 @@ from tinysnitch.core.asking import Asking
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
-from tinysnitch.core.flow import Direction, Flow, format_address, format_protocol
+from tinysnitch.core.flow import Direction, Flow, format_address, format_protocol, is_v4
 from tinysnitch.core.process import AttributionSource, OtherFile, other_file_of, program_of, uid_of
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.settings import Settings
@@ -39,7 +39,7 @@ class Question(msgspec.Struct, frozen=True):
     args: tuple[str, ...]
     uid: int | None
     other_file: OtherFile | None
-    remote: str  # name, else address
+    remote: str  # as the answer's rule has it: name, else address
     port: int
     protocol: str
     direction: Direction
@@ -48,13 +48,14 @@ class Question(msgspec.Struct, frozen=True):
 
 def question_of(connection: Connection) -> Question:
     flow, process = connection.flow, connection.attribution.process
+    name = None if connection.asking.is_by_address else connection.name
     return Question(
         source=connection.attribution.source,
         program=program_of(connection.attribution),
         args=process.args if process else (),
         uid=uid_of(connection.attribution),
         other_file=other_file_of(connection.attribution),
-        remote=connection.name or format_address(flow.remote),
+        remote=name or format_address(flow.remote),
         port=flow.port,
         protocol=format_protocol(flow.protocol),
         direction=flow.direction,
@@ -100,6 +101,10 @@ class Waiter:
         process = self.connection.attribution.process
         return self.cookie == cookie and (process is None or exec_id in (0, process.exec_id))
 
+    def is_of_process_of(self, other: "Waiter") -> bool:
+        process = self.connection.attribution.process
+        return process is not None and process == other.connection.attribution.process
+
 
 @dataclass(slots=True)
 class OpenPrompt:
@@ -123,6 +128,19 @@ class OpenPrompt:
             deadline_s=self.deadline_s,
             remaining_s=max(0.0, self.deadline_s - now.boot_s),
         )
+
+    def find_attempt(self) -> dict[Flow, Waiter]:
+        """What is one connection for people: the first one that waits, and its process's first by the other family.
+
+        Who is given addresses of both tries one beside the other, and takes what comes through first (RFC 8305).
+        """
+        (first_flow, first), *others = self.waiters.items()
+        attempt = {first_flow: first}
+        for flow, waiter in others:
+            is_other_family = is_v4(flow.remote) != is_v4(first_flow.remote)
+            if is_other_family and waiter.is_of_process_of(first):
+                return attempt | {flow: waiter}
+        return attempt
 
 
 class Prompts:

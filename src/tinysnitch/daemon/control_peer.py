@@ -40,6 +40,7 @@ class ControlPeer(asyncio.Protocol):
         self._push_bytes = 0
         self._is_greeted = False
         self._is_paused = False
+        self._is_ended = False  # it says no more
 
     # what asyncio calls
 
@@ -63,6 +64,12 @@ class ControlPeer(asyncio.Protocol):
         if len(self._inbox) > MAX_INBOX:
             self._transport.pause_reading()
         self._pump()
+
+    def eof_received(self) -> bool:
+        """It says no more, and may still read: what it asked is answered before its end (asyncio.Protocol)."""
+        self._is_ended = True
+        self._pump()
+        return True
 
     def pause_writing(self) -> None:
         self._is_paused = True
@@ -108,8 +115,13 @@ class ControlPeer(asyncio.Protocol):
     # the one place that writes
 
     def _pump(self) -> None:
-        while self._send() and self._inbox:
-            self._take_request()
+        while self._send():
+            if self._inbox:
+                self._take_request()
+            elif self._is_ended:
+                self._transport.close()
+            else:
+                return
 
     def _send(self) -> bool:
         """What is there to be sent; whether it all was, and there is time for more."""

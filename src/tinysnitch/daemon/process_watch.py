@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import suppress
 
 from tinysnitch.core.commands import WatchProcess
 from tinysnitch.kernel.pidfd import open_pidfd
@@ -20,9 +21,7 @@ class ProcessWatch:
     def add(self, command: WatchProcess) -> None:
         """Reports later, also for a process that is gone already: never from within this call."""
         loop = asyncio.get_running_loop()
-        has_room = len(self._watched) < MAX_WATCHED
-        self.turned_away += not has_room
-        descriptor = open_pidfd(command.pid, command.started_ns) if has_room else None
+        descriptor = self._open(command)
         if descriptor is None:
             loop.call_soon(self._on_exit, command.exec_id)
             return
@@ -36,6 +35,13 @@ class ProcessWatch:
     def close(self) -> None:
         for descriptor in list(self._watched):
             self._forget(descriptor)
+
+    def _open(self, command: WatchProcess) -> int | None:
+        if len(self._watched) < MAX_WATCHED:
+            with suppress(OSError):
+                return open_pidfd(command.pid, command.started_ns)
+        self.turned_away += 1
+        return None
 
     def _ended(self, descriptor: int, exec_id: int) -> None:
         self._forget(descriptor)

@@ -6,10 +6,13 @@ from tinysnitch.kernel.procfs import is_same_start, read_status
 
 
 def open_pidfd(pid: int, started_ns: int) -> int | None:
-    """A descriptor for the process that started then; None when it is gone already or the pid is another's now."""
+    """A descriptor for the process that started then; None when it is gone already or the pid is another's now.
+
+    Raises OSError where there is no descriptor to be had.
+    """
     try:
         descriptor = os.pidfd_open(pid)
-    except OSError:
+    except ProcessLookupError:
         return None
     # The descriptor pins whoever has the pid now; only then is it safe to ask whether that is still the same one.
     status = read_status(pid)

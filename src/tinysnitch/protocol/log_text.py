@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import assert_never
 
-from tinysnitch.core.decision import ANSWERED_ONCE
+from tinysnitch.core.decision import ANSWERED_ONCE, ANSWERED_UNTIL
 from tinysnitch.core.flow import Direction
 from tinysnitch.core.records import PromptAnswered, Record
 from tinysnitch.core.words import quote_word
@@ -20,6 +20,7 @@ from tinysnitch.protocol.log_lines import (
 )
 
 _WITH_PORTS = ("tcp", "udp")
+_HOLD_FOR_LESS = (ANSWERED_ONCE, ANSWERED_UNTIL)  # than the rule's line tells
 
 
 def format_text(line: LogLine, remarks: tuple[str, ...] = ()) -> str:
@@ -49,7 +50,9 @@ def _tell(line: LogLine, remarks: tuple[str, ...]) -> str:
     match line:
         case ConnectionLine():
             # What a rule decides the rule tells; a comment, since the line before it is as it was in 2019.
-            why = "" if _is_by_rule(line) and not line.reason.startswith(ANSWERED_ONCE) else f" # {escape(line.reason)}"
+            why = (
+                "" if _is_by_rule(line) and not line.reason.startswith(_HOLD_FOR_LESS) else f" # {escape(line.reason)}"
+            )
             return f"{line.verdict.value} {format_connection(line)}{why}"
         case SaidLine():
             return f"said {format_connection(line)} # {line.remote_address}"

@@ -11,7 +11,7 @@ from tinysnitch.core.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import BYTE_ORDER_MARK, format_rule, is_blank, parse_rule, parse_rules
 from tinysnitch.store.file_stamp import Stamp, read_stamp
-from tinysnitch.store.text_file import errors_named, locked, read_text, replace_text
+from tinysnitch.store.text_file import errors_named, is_being_written, locked, read_text, replace_text
 
 STARTER = """\
 # Rules of tinysnitch, one a line; their order does not matter, the narrower rule wins, then deny.
@@ -181,12 +181,14 @@ class RulesFile:
         return True
 
     def _change(self, change: Callable[[], bool]) -> bool:
-        """Anew where an editor, which minds no lock, has written the file since it was read."""
+        """Anew where an editor, which minds no lock, has written the file since it was read; not while one is at it."""
         with self._changing():
             for _ in range(_ATTEMPTS):
+                if is_being_written(self.path):
+                    break
                 with suppress(_Overtaken):
                     return change()
-        raise SnitchError(f"{self.path}: something else writes it all the time", "try again once that is done")
+        raise SnitchError(f"{self.path}: something else is writing it", "try again once that is done")
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ Texts hold bytes that are not UTF-8 as surrogate escapes (PEP 383), and go back 
 import errno
 import fcntl
 import os
+import signal
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
@@ -104,6 +105,25 @@ def _is_null(status: os.stat_result) -> bool:
 
 def _no_regular_file() -> OSError:
     return OSError(errno.EINVAL, "not a regular file")
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether somebody has it open to write to: then there is no read lease on it (fcntl(2), F_SETLEASE). False where
+    that cannot be told.
+
+    Who opens it while we have one waits until we close it, and the kernel sends us SIGIO, which would end us.
+    """
+    handler = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    try:
+        with open(path, "rb", opener=_open_regular) as file:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        signal.signal(signal.SIGIO, handler)
+    return False
 
 
 def replace_text(

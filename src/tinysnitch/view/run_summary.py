@@ -14,7 +14,7 @@ from tinysnitch.view.text import escape_text, shorten_middle
 _WORDS = {Verdict.ALLOW: "allowed", Verdict.DENY: "refused", Verdict.ASK: "not answered"}
 
 _BY_A_RULE = "denied by a rule"  # what a reason of the engine begins with
-_ANSWERED = re.compile(r"(answered(?: once)? by )uid (\d+)")  # by whom, in a reason of the engine
+_ANSWERED = re.compile(r"(answered (?:.+ )?by )uid (\d+)")  # by whom, in a reason of the engine
 MAX_ROWS = 10_000  # what a command tries anew without end is counted together beyond that
 
 _Tried = ConnectionLine | AskLine
