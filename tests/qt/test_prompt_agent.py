@@ -183,6 +183,19 @@ def test_the_time_that_is_left_is_in_sight_behind_the_question_too(stage: Stage,
     assert [text for text in stage.texts() if text.endswith(" s, then deny")] != []
 
 
+@pytest.mark.parametrize("key", ["h", "l"])
+def test_a_help_whose_question_is_gone_hides_no_other(stage: Stage, key: str) -> None:
+    """Nobody sees the window any more who could close it."""
+    stage.ask(1)
+    stage.wait_paint()
+    stage.type(key, time.monotonic() + 1)
+    stage.tell(QuestionClosed(1, "no answer"))
+    assert not stage.window.isVisible()
+    stage.ask(2, "inbound")
+    assert "any key goes back" not in stage.texts()
+    assert "sshd is asked to accept from 198.51.100.7" in stage.texts()
+
+
 def test_the_help_says_that_q_hides_the_window(stage: Stage) -> None:
     stage.ask(1)
     stage.wait_paint()

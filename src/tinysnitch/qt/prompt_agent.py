@@ -182,6 +182,7 @@ class PromptAgent:
         else:
             self._window.hide()
             self._hide_by_s = math.inf
+            self.state.page = StatePage.QUESTION  # of a help, which would be before the next question
 
     def _view(self) -> PromptView:
         return present_prompt(self.state, Instant(time.monotonic(), time.time()), self._lookup)
