@@ -135,7 +135,7 @@ class _Session:
         if was_held and (self._terminal.is_ours or not self._is_guest):
             self._hold()
         self._advance(ScreenRegained(), time.monotonic())
-        self._shown = ()
+        self._shown, self._shown_edit = (), None
         self._show()
 
     # keys and news
