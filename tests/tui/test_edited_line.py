@@ -99,3 +99,23 @@ def test_after_ctrl_z_the_line_stands_in_its_row_again(tmp_path: Path, monkeypat
         person.type("q")
 
     assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
+
+
+def test_a_key_that_comes_in_pieces_is_that_key(tmp_path: Path) -> None:
+    """As over a serial line: Esc would end the editor, and the rest be keys of what is asked."""
+
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        daemon.open(prompt_of(1))
+        await person.see("keys: ")
+        person.type("fje")
+        await person.see("\rallow shop.test 443 tcp /usr/bin/curl")
+        for byte in b"\x1b[H\xc3\xa9\x1bOFx":
+            os.write(person.master, bytes((byte,)))
+            await asyncio.sleep(0.002)
+        await person.see("\réallow shop.test 443 tcp /usr/bin/curl")
+        await person.see("x")
+        person.type("\x1b")
+        await person.see("curl wants to reach shop.test")
+        person.type("q")
+
+    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
