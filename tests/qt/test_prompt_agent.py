@@ -264,3 +264,16 @@ def test_who_left_sees_the_window_again_with_the_next_question_and_its_delay(sta
     stage.wait_paint()
     stage.type("y", stage.ready_s - DELAY_S / 2)
     assert stage.link.answers == []
+
+
+def test_who_left_finds_the_question_as_old_as_it_is(stage: Stage) -> None:
+    """Its time that is over, and what the clock says in the rule that is edited."""
+    stage.ask(1)
+    before = stage.agent.state.questions[1]
+    stage.wait_paint()
+    QTest.qWait(200)
+    stage.type("q", time.monotonic() + 1)
+    stage.ask(2)
+    after = stage.agent.state.questions[1]
+    assert after.opened_s == pytest.approx(before.opened_s, abs=0.01)
+    assert after.wall_ahead_s == pytest.approx(before.wall_ahead_s, abs=0.01)

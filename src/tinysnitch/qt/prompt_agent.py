@@ -132,8 +132,9 @@ class PromptAgent:
         questions = self.state.questions
         self.state = self.state.begin_anew()
         for question in questions.values():
-            left_s = max(0.0, question.deadline_s - now)
-            self.state.handle(QuestionOpened(msgspec.structs.replace(question.prompt, remaining_s=left_s)), now)
+            left_s, age_s = max(0.0, question.deadline_s - now), now - question.opened_s
+            prompt = msgspec.structs.replace(question.prompt, remaining_s=left_s, age_s=age_s)
+            self.state.handle(QuestionOpened(prompt), now)
 
     def _hide_or_leave(self) -> None:
         if self._leave:
