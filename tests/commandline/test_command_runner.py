@@ -27,6 +27,7 @@ NO_OPTION = "tinysnitch: error: no such option '--nonsense'\ntinysnitch: hint: s
         ("--nonsense", "", 2, NO_OPTION),
         ("--nonsense", "<&- >&-", 2, NO_OPTION),
         ("--nonsense", "<&- >&- 2>&-", 2, ""),
+        ("--nonsense", "2>/dev/full", 2, ""),
     ],
 )
 def test_every_command_ends_alike(name: str, words: str, redirection: str, exit_code: int, said: str) -> None:

@@ -391,4 +391,4 @@ def test_who_is_looked_up_at_the_end_is_refused(tmp_path: Path) -> None:
     with waiting:
         (refused,) = waiting.read_to_end()
     names.may_end.set()
-    assert refused["message"] == "tinysnitchd is stopping"
+    assert (refused["message"], refused["exit_code"]) == ("tinysnitchd is stopping", 3)  # prompts wait for the next one

@@ -29,6 +29,7 @@ def test_a_text_and_its_progress(trusted: HttpsServer) -> None:
         ("round", "the server says 302"),
         ("short", f"the connection ended after {len(LIST)} of 1000 bytes"),
         ("a b", "cannot be fetched: URL can't contain control characters"),
+        ("é", "the address is not understood: 'ascii' codec"),
     ],
 )
 def test_what_is_refused(trusted: HttpsServer, path: str, problem: str) -> None:
@@ -74,6 +75,13 @@ def test_a_certificate_for_another_name_is_refused(tmp_path: Path, monkeypatch: 
 def test_nothing_but_https(url: str) -> None:
     with pytest.raises(SnitchError, match="is not https"):
         fetch(url, ignore)
+
+
+@pytest.mark.parametrize("url", ["https://[bad/list", "https://a..b/list", f"https://{'a' * 64}.test/list"])
+def test_what_is_no_address_is_said(url: str) -> None:
+    with pytest.raises(SnitchError, match="the address is not understood") as caught:
+        fetch(url, ignore)
+    assert caught.value.hint
 
 
 def test_nobody_there() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,6 +108,25 @@ def test_questions_come_and_go_and_are_answered(application: QGuiApplication, tm
         served.daemon.refusal = "too late"
         listener.link.answer(ANSWER)
         listener.wait(AnswerRefused(1, "too late"))
+        listener.link.close()
+
+
+def test_more_answers_at_once_than_the_socket_holds_reach_a_busy_daemon(
+    application: QGuiApplication, tmp_path: Path
+) -> None:
+    """As many as there can be of one program (core/settings.py)."""
+    numbers = range(1, 513)
+    with serve(tmp_path / "s") as served:
+        listener = Listener(tmp_path / "s")
+        listener.wait(DaemonGreeted(None))
+        for number in numbers:
+            served.call(served.daemon.open, prompt_of(number))
+        listener.wait(QuestionOpened(prompt_shown(prompt_of(numbers[-1])).prompt))
+        served.call(time.sleep, 0.5)
+        listener.link.answer(Answers(tuple(Answer(number, ANSWER.choice) for number in numbers)))
+        listener.wait(QuestionClosed(numbers[-1], "answered by root"))
+        assert served.daemon.answers.qsize() == len(numbers)
+        assert not any(isinstance(event, ConnectionLost) for event in listener.told)
         listener.link.close()
 
 

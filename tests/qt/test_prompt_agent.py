@@ -183,6 +183,19 @@ def test_the_time_that_is_left_is_in_sight_behind_the_question_too(stage: Stage,
     assert [text for text in stage.texts() if text.endswith(" s, then deny")] != []
 
 
+@pytest.mark.parametrize("key", ["h", "l"])
+def test_a_help_whose_question_is_gone_hides_no_other(stage: Stage, key: str) -> None:
+    """Nobody sees the window any more who could close it."""
+    stage.ask(1)
+    stage.wait_paint()
+    stage.type(key, time.monotonic() + 1)
+    stage.tell(QuestionClosed(1, "no answer"))
+    assert not stage.window.isVisible()
+    stage.ask(2, "inbound")
+    assert "any key goes back" not in stage.texts()
+    assert "sshd is asked to accept from 198.51.100.7" in stage.texts()
+
+
 def test_the_help_says_that_q_hides_the_window(stage: Stage) -> None:
     stage.ask(1)
     stage.wait_paint()
@@ -251,3 +264,16 @@ def test_who_left_sees_the_window_again_with_the_next_question_and_its_delay(sta
     stage.wait_paint()
     stage.type("y", stage.ready_s - DELAY_S / 2)
     assert stage.link.answers == []
+
+
+def test_who_left_finds_the_question_as_old_as_it_is(stage: Stage) -> None:
+    """Its time that is over, and what the clock says in the rule that is edited."""
+    stage.ask(1)
+    before = stage.agent.state.questions[1]
+    stage.wait_paint()
+    QTest.qWait(200)
+    stage.type("q", time.monotonic() + 1)
+    stage.ask(2)
+    after = stage.agent.state.questions[1]
+    assert after.opened_s == pytest.approx(before.opened_s, abs=0.01)
+    assert after.wall_ahead_s == pytest.approx(before.wall_ahead_s, abs=0.01)

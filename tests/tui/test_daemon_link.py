@@ -107,6 +107,25 @@ def test_an_answer_is_given_or_refused(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_of_answers_that_were_refused_it_is_not_said_that_they_were_taken(tmp_path: Path) -> None:
+    both = Answers((ANSWER, Answer(2, ANSWER.choice)))
+
+    async def run() -> None:
+        async with question_daemon(tmp_path / "s") as daemon, Listener(tmp_path / "s") as listener:
+            await until(daemon.attached.is_set)
+            for prompt_id in (1, 2):
+                daemon.open(prompt_of(prompt_id))
+            daemon.refusal = "not yours"
+            await listener.link.answer(both)
+            told = [event for event in listener.told if isinstance(event, AnswerRefused | NoticeGiven)]
+            assert told == [AnswerRefused(1, "not yours"), AnswerRefused(2, "not yours")]
+        listener.told.clear()
+        await listener.link.answer(both)  # their questions are gone: nothing to tell
+        assert listener.told == []
+
+    asyncio.run(run())
+
+
 def test_that_a_rule_is_not_saved_is_the_last_word(tmp_path: Path) -> None:
     async def run() -> None:
         async with question_daemon(tmp_path / "s") as daemon, Listener(tmp_path / "s") as listener:

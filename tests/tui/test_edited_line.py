@@ -1,7 +1,18 @@
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.tui.plain_stage import Person, play
+from tests.tui.question_daemon import QuestionDaemon
+from tests.view.sample_prompts import connection_of, prompt_of
+from tinysnitch.tui import plain_prompt
 from tinysnitch.tui.edited_line import render_edit
+from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.view.edit_view import present_edit
 from tinysnitch.view.line_edit import LineEdit
 from tinysnitch.view.text import cell_width
@@ -28,3 +39,83 @@ def test_the_row_is_never_wider_than_the_terminal(text: str, cursor: int, width:
     rows = written.split("\r")
     assert max(map(cell_width, rows)) <= max(4, width - 1)
     assert rows[1].startswith(rows[2])
+
+
+def test_the_rule_is_edited_in_its_row(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        daemon.open(prompt_of(1))
+        await person.see("keys: ")
+        person.type("fje")
+        await person.see("edit the rule; Enter answers with it, Esc goes back\nrule: allow shop.test 443")
+        await person.see("holds: forever, in the rules file\n")
+        await person.see("allow shop.test 443 tcp /usr/bin/curl")
+        person.type("\x1b[Hx")
+        await person.see("xallow")
+        await asyncio.sleep(0.06)  # the delay itself is what must pass
+        person.type("\r")
+        await person.see("column 1: not a verdict\n")
+        person.type("\x08\x1b[F -4")
+        await person.see("curl -4")
+        await asyncio.sleep(0.06)
+        person.type("\r")
+        assert await daemon.lines.get() == (1, "allow shop.test 443 tcp /usr/bin/curl -4")
+        await person.see("no questions")
+        person.type("q")
+
+    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
+
+
+def test_an_editor_whose_question_is_gone_waits_for_escape(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        daemon.open(prompt_of(1))
+        daemon.open(prompt_of(2, connection_of(name="b.test")))
+        await person.see("keys: ")
+        person.type("e")
+        await person.see("edit the rule")
+        daemon.close(1)
+        await person.see("is gone; others wait; Esc goes on\n")
+        person.type("yn\r")
+        person.type("\x1b")
+        await person.see("curl wants to reach b.test")
+        assert daemon.answers.empty()
+        person.type("q")
+
+    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
+
+
+def test_after_ctrl_z_the_line_stands_in_its_row_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain_prompt, "stop_job", lambda *_: None)
+
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        daemon.open(prompt_of(1))
+        await person.see("keys: ")
+        person.type("fje")
+        await person.see("\rallow shop.test 443 tcp /usr/bin/curl")
+        os.kill(os.getpid(), signal.SIGTSTP)
+        await person.see("holds: forever, in the rules file\n")
+        await person.see("\rallow shop.test 443 tcp /usr/bin/curl")
+        person.type("\x1b")
+        await person.see("curl wants to reach shop.test")
+        person.type("q")
+
+    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
+
+
+def test_a_key_that_comes_in_pieces_is_that_key(tmp_path: Path) -> None:
+    """As over a serial line: Esc would end the editor, and the rest be keys of what is asked."""
+
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        daemon.open(prompt_of(1))
+        await person.see("keys: ")
+        person.type("fje")
+        await person.see("\rallow shop.test 443 tcp /usr/bin/curl")
+        for byte in b"\x1b[H\xc3\xa9\x1bOFx":
+            os.write(person.master, bytes((byte,)))
+            await asyncio.sleep(0.002)
+        await person.see("\réallow shop.test 443 tcp /usr/bin/curl")
+        await person.see("x")
+        person.type("\x1b")
+        await person.see("curl wants to reach shop.test")
+        person.type("q")
+
+    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0

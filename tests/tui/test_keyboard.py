@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.tui.keyboard import parse_keys
+from tinysnitch.tui.keyboard import KeyReader, parse_keys
 from tinysnitch.view.keys import KEYS
 
 
@@ -38,6 +38,21 @@ from tinysnitch.view.keys import KEYS
 )
 def test_bytes_become_keys(data: bytes, names: list[str]) -> None:
     assert parse_keys(data) == names
+    reader = KeyReader()
+    assert reader.feed(data) + reader.take() == names
+
+
+def test_what_comes_in_pieces_is_put_together() -> None:
+    reader = KeyReader()
+    pieces = (b"y\x1b", b"[", b"1", b"~\xe2", b"\x82", b"\xac\x1bO", b"B\x1b[M", b"!", b"yy\xc3\xa9\x1b[[", b"An")
+    assert [reader.feed(piece) for piece in pieces] == [["y"], [], [], ["home"], [], ["€"], ["down"], [], ["é"], ["n"]]
+    assert not reader.is_waiting
+    assert (reader.feed(b"n\x1b"), reader.is_waiting, reader.take(), reader.is_waiting) == (
+        ["n"],
+        True,
+        ["escape"],
+        False,
+    )
 
 
 @given(st.binary())

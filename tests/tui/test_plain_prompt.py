@@ -126,48 +126,6 @@ def test_all_of_a_program_are_answered_together(tmp_path: Path) -> None:
     assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
 
 
-def test_the_rule_is_edited_in_its_row(tmp_path: Path) -> None:
-    async def script(daemon: QuestionDaemon, person: Person) -> None:
-        daemon.open(prompt_of(1))
-        await person.see("keys: ")
-        person.type("fje")
-        await person.see("edit the rule; Enter answers with it, Esc goes back\nrule: allow shop.test 443")
-        await person.see("holds: forever, in the rules file\n")
-        await person.see("allow shop.test 443 tcp /usr/bin/curl")
-        person.type("\x1b[Hx")
-        await person.see("xallow")
-        await asyncio.sleep(0.06)  # the delay itself is what must pass
-        person.type("\r")
-        await person.see("column 1: not a verdict\n")
-        person.type("\x08\x1b[F -4")
-        await person.see("curl -4")
-        await asyncio.sleep(0.06)
-        person.type("\r")
-        assert await daemon.lines.get() == (1, "allow shop.test 443 tcp /usr/bin/curl -4")
-        await person.see("no questions")
-        person.type("q")
-
-    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
-
-
-def test_an_editor_whose_question_is_gone_waits_for_escape(tmp_path: Path) -> None:
-    async def script(daemon: QuestionDaemon, person: Person) -> None:
-        daemon.open(prompt_of(1))
-        daemon.open(prompt_of(2, connection_of(name="b.test")))
-        await person.see("keys: ")
-        person.type("e")
-        await person.see("edit the rule")
-        daemon.close(1)
-        await person.see("is gone; others wait; Esc goes on\n")
-        person.type("yn\r")
-        person.type("\x1b")
-        await person.see("curl wants to reach b.test")
-        assert daemon.answers.empty()
-        person.type("q")
-
-    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
-
-
 def test_keys_typed_ahead_do_nothing(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         person.type("yyyy")

@@ -129,6 +129,23 @@ def test_one_key_more_answers_all_of_the_program(tmp_path: Path) -> None:
     play(tmp_path / "s", script)
 
 
+def test_who_answers_many_and_leaves_at_once_has_answered_all(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        for number in range(40):
+            daemon.open(prompt_of(number, connection_of(name=f"n{number}.test")))
+        await see(app, "all 40 together")
+        await until_ready(app)
+        await pilot.press("g")
+        await see(app, "the 40 questions of curl")
+        await until_ready(app)
+        for key in "yq":
+            app.post_message(Key(key, key))
+        await until(lambda: not app.is_running)
+        assert daemon.answers.qsize() == 40
+
+    play(tmp_path / "s", script)
+
+
 def test_the_rule_is_edited_and_checked_as_it_is_typed(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
         daemon.open(prompt_of(1))

@@ -70,6 +70,18 @@ def test_a_small_terminal_shows_all_that_must_be_seen(connection: Connection) ->
     assert [text for text in wanted if text not in screen] == []
 
 
+@pytest.mark.parametrize(
+    ("size", "left_out"), [((40, 10), "and 8 more"), ((80, 24), "and 6 more"), ((80, 40), "and 2 more"), ((80, 48), "")]
+)
+def test_warnings_that_have_no_room_are_counted(size: tuple[int, int], left_out: str) -> None:
+    """A program can have any number of them, in front of what else is to be known."""
+    view = msgspec.structs.replace(view_of(connection_of()), warnings=tuple(f"{n}: {'x' * 60}" for n in range(9)))
+    rows = rows_of(render_prompt(view, *size))
+    shown = [row.strip() for row in rows if row.strip().startswith("! ")]
+    counted = int(left_out.split()[1]) if left_out else 0
+    assert (len(shown) + counted, shown[-1].endswith(left_out), max(map(len, rows)) <= size[0]) == (9, True, True)
+
+
 TIGHT = ["y allow", "n deny", "e edit", "1 min", "2 = 24 h", "u until", "f forever", "p this", "j just", "h help"]
 
 

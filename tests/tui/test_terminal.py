@@ -1,3 +1,4 @@
+import io
 import os
 import pty
 import shlex
@@ -73,6 +74,17 @@ def test_lines_reach_the_terminal_whole(pseudo_terminal: tuple[int, str]) -> Non
     with Terminal(path) as terminal:
         terminal.write_lines(["größe", "\udc80"])
         assert os.read(master, 100).decode() == "größe\r\n\\udc80\r\n"
+
+
+def test_a_terminal_of_bytes_is_sent_no_bytes_that_steer_it(
+    pseudo_terminal: tuple[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """UTF-8 has the bytes 0x80 to 0x9f in it, which are control characters there: 0x9b begins a sequence (ECMA-48)."""
+    monkeypatch.setattr("sys.__stderr__", io.TextIOWrapper(io.BytesIO(), "latin-1"))
+    master, path = pseudo_terminal
+    with Terminal(path) as terminal:
+        terminal.write_lines(["größe", "\xdb2J …", "中"])
+        assert os.read(master, 100) == "größe\r\n\xdb2J ~\r\n\\u4e2d\r\n".encode("latin-1")
 
 
 def test_a_terminal_that_is_gone_reads_as_empty() -> None:

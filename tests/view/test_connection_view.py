@@ -62,11 +62,20 @@ def test_all_that_is_known_is_shown() -> None:
             connection_of(msgspec.structs.replace(CURL, program="/tmp/curl wants to reach good.test")),
             "'curl wants to reach good.test' wants to reach shop.test",
         ),
+        (
+            connection_of(msgspec.structs.replace(CURL, program="/tmp/x' wants to reach good.test, and 'y")),
+            r"$'x\' wants to reach good.test, and \'y' wants to reach shop.test",
+        ),
         (connection_of(msgspec.structs.replace(CURL, program="memfd:x")), "memfd:x wants to reach shop.test"),
     ],
 )
 def test_the_title_says_who_and_where(connection: Connection, title: str) -> None:
     assert present_title(connection) == title
+
+
+def test_a_parent_that_is_called_like_two_is_one() -> None:
+    process = msgspec.structs.replace(CURL, parents=("/tmp/x, /usr/bin/apt", "/usr/lib/systemd/systemd"))
+    assert texts(connection_of(process))["parents"] == "'/tmp/x, /usr/bin/apt', /usr/lib/systemd/systemd"
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,19 @@ def test_a_letter_of_a_text_takes_a_longer_pause_at_any_time() -> None:
     assert guard.ready_s == 99.0 + TEXT_S
 
 
+@pytest.mark.parametrize("is_painted_later", [False, True])
+def test_a_text_goes_on_whatever_comes_into_sight_meanwhile(is_painted_later: bool) -> None:
+    guard = KeyGuard(DELAY_S, is_painted_later=is_painted_later)
+    guard.note_typing(10.0, is_text=True)
+    guard.renew(10.1)
+    guard.note_painted(10.2)
+    assert guard.ready_s == 10.0 + TEXT_S
+    guard.renew(20.0)
+    guard.note_typing(20.0, is_text=True)  # not painted yet
+    guard.note_painted(20.1)
+    assert guard.ready_s == 20.0 + TEXT_S
+
+
 def test_a_key_that_answered_counts_again_when_it_was_let_go() -> None:
     guard = seen()
     assert not guard.is_held("y", 11.0)

@@ -1,14 +1,16 @@
 """What a command says besides its data: on standard error, escaped, so that no name steers a terminal."""
 
 import sys
+from contextlib import suppress
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.view.text import escape_text
 
 
 def print_note(text: str) -> None:
-    """Something for the person that is no data."""
-    print(f"tinysnitch: {escape_text(text)}", file=sys.stderr)  # noqa: T201
+    """Something for the person that is no data; lost where nobody reads it, or there is no room."""
+    with suppress(OSError):
+        print(f"tinysnitch: {escape_text(text)}", file=sys.stderr)  # noqa: T201
 
 
 def print_error(message: str, hint: str = "") -> None:

@@ -15,7 +15,7 @@ from typing import assert_never
 import msgspec
 
 from tinysnitch.core.commands import ClosePrompt
-from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, SnitchError
 from tinysnitch.core.process import uid_of
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.daemon.control_peer import ControlPeer
@@ -174,7 +174,7 @@ class ControlServer:
     def _admit(self, uid: int, right: Right | None) -> Right:
         """The right of who may stay. Raises SnitchError."""
         if self._is_closing:
-            raise SnitchError("tinysnitchd is stopping", "try again once it is back")
+            raise DaemonNotRunning("tinysnitchd is stopping", "try again once it is back")
         if right is None:
             self._refused += 1
             hint = f"run as root, or let root add you to the group {GROUP}"

@@ -39,11 +39,8 @@ class _HttpsRedirects(HTTPRedirectHandler):
 
 def fetch(url: str, progress: Progress, *, max_bytes: int = MAX_BYTES, limit_s: float = LIMIT_S) -> bytes:
     """The body. Raises SnitchError. For the first thread of a process alone, which is whom signals come to."""
-    if urlsplit(url).scheme != "https":
-        raise SnitchError(f"{url} is not https", "only https can tell that nobody changed it on the way")
-    request = Request(url, headers={"User-Agent": f"tinysnitch/{__version__}", "Accept-Encoding": "identity"})
     try:
-        with _ended_after(limit_s), _opener().open(request, timeout=SILENCE_S) as response:
+        with _ended_after(limit_s), _open(url) as response:
             return _read(response, progress, max_bytes)
     except HTTPError as error:
         error.close()
@@ -68,6 +65,17 @@ def _ended_after(limit_s: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _open(url: str) -> HTTPResponse:
+    try:
+        if urlsplit(url).scheme != "https":
+            raise SnitchError(f"{url} is not https", "only https can tell that nobody changed it on the way")
+        request = Request(url, headers={"User-Agent": f"tinysnitch/{__version__}", "Accept-Encoding": "identity"})
+        response: HTTPResponse = _opener().open(request, timeout=SILENCE_S)
+    except ValueError as error:  # of this address, or of the one that the server sends us on to
+        raise SnitchError(f"the address is not understood: {error}", "write it in ASCII: %C3%A9, xn--...") from error
+    return response
 
 
 def _opener() -> OpenerDirector:

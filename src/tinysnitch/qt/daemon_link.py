@@ -47,6 +47,7 @@ from tinysnitch.view.push_event import event_of_push, join_hint, notice_of_answe
 
 RETRY_MS = 1000
 _CHUNK = 65536
+_Kind = QSocketNotifier.Type
 _decoder: FrameDecoder[FromDaemon] = FrameDecoder(FromDaemon)
 
 
@@ -58,7 +59,8 @@ class DaemonLink:
         self._tell = tell
         self._fail = fail
         self._socket: socket.socket | None = None
-        self._notifier: QSocketNotifier | None = None
+        self._notifiers: dict[_Kind, QSocketNotifier] = {}
+        self._unsent = bytearray()  # what the socket had no room for
         self._reader = FrameReader(MAX_REPLY)
         self._asked: deque[Answer | None] = deque()  # the answer that a request gives; None: it gives none
         self._retry = QTimer()
@@ -73,8 +75,10 @@ class DaemonLink:
         except SnitchError as error:
             self._end(error)
             return
-        self._notifier = QSocketNotifier(self._socket.fileno(), QSocketNotifier.Type.Read)
-        self._notifier.activated.connect(self._read)
+        for kind, act in ((_Kind.Read, self._read), (_Kind.Write, self._write)):
+            self._notifiers[kind] = QSocketNotifier(self._socket.fileno(), kind)
+            self._notifiers[kind].activated.connect(act)
+        self._notifiers[_Kind.Write].setEnabled(False)
 
     def _connect(self) -> socket.socket:
         """At once: a Unix socket connects or fails, it never takes its time (unix(7))."""
@@ -92,14 +96,15 @@ class DaemonLink:
 
     def close(self) -> None:
         self._retry.stop()
-        if self._notifier:
-            self._notifier.setEnabled(False)
-            self._notifier = None
+        for notifier in self._notifiers.values():
+            notifier.setEnabled(False)
+        self._notifiers.clear()
         if self._socket:
             self._socket.close()
             self._socket = None
         self._reader = FrameReader(MAX_REPLY)
         self._asked.clear()
+        self._unsent.clear()
 
     def answer(self, effect: Answer | Answers) -> None:
         """Send what was answered; what became of it is told."""
@@ -111,10 +116,22 @@ class DaemonLink:
             return  # its question is gone with the daemon
         if not isinstance(request, Hello):  # the one request without a reply
             self._asked.append(answer)
+        self._unsent += encode_frame(request)
+        self._write()
+
+    def _write(self) -> None:
+        """What the socket takes; the rest once it has room: answers to hundreds of questions may come at once."""
+        if self._socket is None:
+            return
         try:
-            self._socket.sendall(encode_frame(request))  # a full buffer means a daemon that reads no more
+            sent = self._socket.send(self._unsent)
+        except BlockingIOError:
+            sent = 0
         except OSError:
             self._end(error_of_end(self._path))
+            return
+        del self._unsent[:sent]
+        self._notifiers[_Kind.Write].setEnabled(bool(self._unsent))
 
     def _read(self) -> None:
         try:

@@ -132,8 +132,9 @@ class PromptAgent:
         questions = self.state.questions
         self.state = self.state.begin_anew()
         for question in questions.values():
-            left_s = max(0.0, question.deadline_s - now)
-            self.state.handle(QuestionOpened(msgspec.structs.replace(question.prompt, remaining_s=left_s)), now)
+            left_s, age_s = max(0.0, question.deadline_s - now), now - question.opened_s
+            prompt = msgspec.structs.replace(question.prompt, remaining_s=left_s, age_s=age_s)
+            self.state.handle(QuestionOpened(prompt), now)
 
     def _hide_or_leave(self) -> None:
         if self._leave:
@@ -182,6 +183,7 @@ class PromptAgent:
         else:
             self._window.hide()
             self._hide_by_s = math.inf
+            self.state.page = StatePage.QUESTION  # of a help, which would be before the next question
 
     def _view(self) -> PromptView:
         return present_prompt(self.state, Instant(time.monotonic(), time.time()), self._lookup)

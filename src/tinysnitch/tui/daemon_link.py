@@ -60,27 +60,30 @@ class DaemonLink:
                 self._tell(RulesCounted(await _count_rules(client)))
 
     async def answer(self, effect: Answer | Answers) -> None:
-        """Send what was answered and tell what became of it."""
-        if isinstance(effect, Answer):
-            for written in await self._give(effect):
-                self._tell(notice_of_answer(written, effect))
-            return
-        taken = [written for answer in effect.answers for written in await self._give(answer)]
-        if taken and taken[-1].problem:  # whoever saves one saves all that could not be saved before
-            self._tell(notice_of_answer(taken[-1], effect.answers[-1]))
-        else:
-            self._tell(NoticeGiven(tell_all_taken(effect)))
+        """Send what was answered, all of it before the first reply, and tell what became of it."""
+        client = self._client
+        if client is None:
+            return  # its question is gone with the daemon
+        answers = effect.answers if isinstance(effect, Answers) else (effect,)
+        requests = (client.request(GiveAnswer(one.prompt_id, one.choice, one.rule)) for one in answers)
+        outcomes = await asyncio.gather(*requests, return_exceptions=True)
+        replies = [reply for outcome in outcomes if isinstance(outcome, list) for reply in outcome]
+        taken = [reply for reply in replies if isinstance(reply, RuleWritten)]
+        if taken:
+            self._tell(_notice_of(taken[-1], effect))
+        for answer, outcome in zip(answers, outcomes, strict=True):
+            if isinstance(outcome, SnitchError):
+                reason = join_hint(str(outcome), outcome.hint if answer.rule else "")
+                self._tell(AnswerRefused(answer.prompt_id, reason))
 
-    async def _give(self, answer: Answer) -> list[RuleWritten]:
-        """The rule that it made; none when it was not taken."""
-        if self._client is None:
-            return []  # its question is gone with the daemon
-        try:
-            replies = await self._client.request(GiveAnswer(answer.prompt_id, answer.choice, answer.rule))
-        except SnitchError as error:
-            self._tell(AnswerRefused(answer.prompt_id, join_hint(str(error), error.hint if answer.rule else "")))
-            return []
-        return [reply for reply in replies if isinstance(reply, RuleWritten)]
+
+def _notice_of(written: RuleWritten, effect: Answer | Answers) -> NoticeGiven:
+    """`written`: the last one; whoever saves one saves all that could not be saved before."""
+    if isinstance(effect, Answer):
+        return notice_of_answer(written, effect)
+    if written.problem:
+        return notice_of_answer(written, effect.answers[-1])
+    return NoticeGiven(tell_all_taken(effect))
 
 
 async def _count_rules(client: PromptClient) -> int:

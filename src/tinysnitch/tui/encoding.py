@@ -3,7 +3,14 @@
 Python would write each as an escape of six columns, and push what stands behind it off the row.
 """
 
+import sys
+
 _ASCII = str.maketrans({"█": "#", "─": "-", "…": "~", "↑": "^", "↓": "v", "←": "<", "→": ">"})
+
+
+def terminal_encoding() -> str:
+    """That of the locale, or what PYTHONIOENCODING says."""
+    return sys.__stderr__.encoding if sys.__stderr__ else "utf-8"
 
 
 def fit_encoding(text: str, encoding: str) -> str:

@@ -10,6 +10,11 @@ _TOKEN = re.compile(
     rb"|[\xc2-\xf4][\x80-\xbf]{1,3}|.",
     re.DOTALL,
 )
+# What the next read may bring the end of: Esc with the beginning of a sequence or of a click, that of a character.
+_BEGUN = re.compile(
+    rb"(?:\x1b(?:\[M.{0,2}|\[[0-?]*[ -/]*|\[\[|O)?|[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z",
+    re.DOTALL,
+)
 CURSOR_REPORT = "cursor report"  # no key, but the answer to who asked for it (paint_report.py)
 _CURSOR_REPORT = re.compile(rb"\x1b\[[0-9]+;[0-9]+R")  # CPR (ECMA-48)
 _NAMES = {
@@ -31,6 +36,31 @@ _NAMES = {
     **{b"\x1b" + prefix + b"C": "right" for prefix in (b"[", b"O")},
     **{b"\x1b" + prefix + b"D": "left" for prefix in (b"[", b"O")},
 }
+
+
+class KeyReader:
+    """Keys out of what is read: over a serial line it comes byte by byte, and Esc would be the key of every arrow."""
+
+    def __init__(self) -> None:
+        self._begun = b""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether `take` is to be called when nothing more comes."""
+        return bool(self._begun)
+
+    def feed(self, data: bytes) -> list[str]:
+        """The names of keys that are there whole."""
+        data = self._begun + data
+        begun = _BEGUN.search(data)
+        end = begun.start() if begun else len(data)
+        self._begun = data[end:]
+        return parse_keys(data[:end])
+
+    def take(self) -> list[str]:
+        """What was begun, as it is: Esc, say."""
+        begun, self._begun = self._begun, b""
+        return parse_keys(begun)
 
 
 def parse_keys(data: bytes) -> list[str]:

@@ -14,7 +14,7 @@ from tinysnitch.client.user_names import find_user
 from tinysnitch.core.clock import Instant
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.edited_line import render_edit
-from tinysnitch.tui.keyboard import CURSOR_REPORT, parse_keys
+from tinysnitch.tui.keyboard import CURSOR_REPORT, KeyReader
 from tinysnitch.tui.paint_report import PaintReport
 from tinysnitch.tui.plain_lines import (
     begin_edit_lines,
@@ -49,6 +49,7 @@ from tinysnitch.view.text import escape_text
 
 ANSWER_S = 1.0  # at the end, for the daemon to say that it took the last answer
 SHOW_S = 0.05  # for the news of one moment: of a hundred questions that end together no one is read out but the last
+REST_S = 0.05  # for the rest of a key that came in part
 LOOK_S = 1.0  # until we look whether the program that asks has ended
 _LEAVE_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
@@ -88,6 +89,8 @@ class _Session:
         self._is_ending = False
         self._is_told_ready = True  # that keys count
         self._ready_timer: asyncio.TimerHandle | None = None
+        self._keys = KeyReader()
+        self._rest_timer: asyncio.TimerHandle | None = None
         self._piece = KeyPiece()
         self._piece_timer: asyncio.TimerHandle | None = None
         self._look_timer: asyncio.TimerHandle | None = None
@@ -135,7 +138,7 @@ class _Session:
         if was_held and (self._terminal.is_ours or not self._is_guest):
             self._hold()
         self._advance(ScreenRegained(), time.monotonic())
-        self._shown = ()
+        self._shown, self._shown_edit = (), None
         self._show()
 
     # keys and news
@@ -154,12 +157,20 @@ class _Session:
             self._loop.call_soon_threadsafe(self._show)
 
     def _read_keys(self) -> None:
-        """What is read before keys were said to count was typed before, however late we come to read it."""
         now = time.monotonic()
         data = self._terminal.read()
         if not data:
             self.leave()
-        names = parse_keys(data)
+        self._press(self._keys.feed(data), now)
+        if self._rest_timer:
+            self._rest_timer.cancel()
+        self._rest_timer = self._loop.call_later(REST_S, self._end_rest, now) if self._keys.is_waiting else None
+
+    def _end_rest(self, read_s: float) -> None:
+        self._press(self._keys.take(), read_s)
+
+    def _press(self, names: list[str], now: float) -> None:
+        """What is read before keys were said to count was typed before, however late we come to read it."""
         if not self._is_told_ready and set(names) != {CURSOR_REPORT}:
             self._state.guard.note_typing(now, is_text=any(map(is_of_text, names)))
         for name in names:

@@ -22,7 +22,7 @@ from tinysnitch.client.user_names import find_user
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.paint_report import PaintReport
-from tinysnitch.tui.plain_prompt import PlainPrompt
+from tinysnitch.tui.plain_prompt import ANSWER_S, PlainPrompt
 from tinysnitch.tui.prompt_widget import PromptWidget
 from tinysnitch.tui.terminal import DUMB, claim_terminal, stop_job
 from tinysnitch.tui.terminal_driver import TerminalDriver
@@ -64,6 +64,7 @@ class PromptApp(App[None], inherit_bindings=False):
         self._report = PaintReport(self._write, self._note_seen)
         self._piece = KeyPiece()
         self._piece_timer: asyncio.TimerHandle | None = None
+        self._answers: set[asyncio.Task[None]] = set()  # on their way
         self._ticker: Timer | None = None
         self._ready_timer: Timer | None = None
         self._is_drawing_due = False
@@ -158,10 +159,18 @@ class PromptApp(App[None], inherit_bindings=False):
     def _advance(self, event: Event, now: float) -> None:
         effect = self.state.handle(event, now)
         if isinstance(effect, Answer | Answers):
-            self.run_worker(self._link.answer(effect))
+            task = asyncio.create_task(self._link.answer(effect))  # no worker: those are cancelled as we leave
+            self._answers.add(task)
+            task.add_done_callback(self._answers.discard)
         elif isinstance(effect, Leave):
-            self.exit()
+            self.run_worker(self._leave())
         self._draw_soon()
+
+    async def _leave(self) -> None:
+        """Whoever answers and leaves at once has answered."""
+        if self._answers:
+            await asyncio.wait(self._answers, timeout=ANSWER_S)
+        self.exit()
 
     def _draw_soon(self) -> None:
         if not self._is_drawing_due:  # a thousand news of one moment are drawn once

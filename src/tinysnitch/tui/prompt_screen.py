@@ -71,7 +71,7 @@ def _told_rows(text: str, room: int, height: int, style: str = QUIET) -> list[Te
 def _rows_above(view: PromptView, room: int, height: int) -> list[Text]:
     """The title has its place, then warnings, why it is asked, and news."""
     title = Text(shorten_middle(view.title, room), "bold")
-    warnings = _warning_rows(view.warnings, room)[: max(0, height - 1)]
+    warnings = _warning_rows(view.warnings, room, min(max(0, height - 1), max(MAX_WARNING_ROWS, height // 4)))
     spare = height - 1 - len(warnings)
     top = _top_rows(view, room)[: max(0, spare)]
     spare -= len(top)
@@ -95,15 +95,19 @@ def _top_rows(view: PromptView, room: int) -> list[Text]:
     return [Text(shorten_end(why, room), QUIET), Text(shorten_end(view.waiting, room), "bold")]
 
 
-def _warning_rows(warnings: tuple[str, ...], room: int) -> list[Text]:
-    """As many to a row as fit."""
-    rows: list[str] = []
+def _warning_rows(warnings: tuple[str, ...], room: int, height: int) -> list[Text]:
+    """As many to a row as fit; the last one counts those that have no room."""
+    rows: list[list[str]] = []
     for warning in (f"! {shorten_middle(warning, room - 2)}" for warning in warnings):
-        if rows and cell_width(rows[-1]) + cell_width(warning) + 3 <= room:
-            rows[-1] += f"   {warning}"
+        if rows and cell_width("   ".join([*rows[-1], warning])) <= room:
+            rows[-1].append(warning)
         else:
-            rows.append(warning)
-    return [Text(row, WARNING) for row in rows[:MAX_WARNING_ROWS]]
+            rows.append([warning])
+    if 0 < height < len(rows):
+        first, *others = (warning for row in rows[height - 1 :] for warning in row)
+        counted = f"   and {len(others)} more"
+        rows[height - 1] = [f"{shorten_middle(first, room - len(counted))}{counted}"]
+    return [Text("   ".join(row), WARNING) for row in rows[:height]]
 
 
 def _rows_below(view: PromptView, room: int, height: int) -> list[Text]:

@@ -9,6 +9,7 @@ import tty
 from typing import Any, Self
 
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.tui.encoding import fit_encoding, terminal_encoding
 
 DUMB = "dumb"  # TERM of one that can't move its cursor (terminfo(5))
 
@@ -106,7 +107,9 @@ class Terminal:
         self.write("".join(f"{line}\n" for line in lines))
 
     def write(self, text: str) -> None:
-        data = text.encode("utf-8", "backslashreplace")
+        """In the terminal's own encoding: to one of bytes, UTF-8 has control characters in it (0x80 to 0x9f)."""
+        encoding = terminal_encoding()
+        data = fit_encoding(text, encoding).encode(encoding, "backslashreplace")
         with contextlib.suppress(OSError):
             while data:
                 data = data[os.write(self.fd, data) :]

@@ -32,8 +32,8 @@ def present_program(attribution: Attribution) -> str:
     if attribution.process is None:
         return "the kernel" if attribution.source is AttributionSource.KERNEL else "an unknown program"
     path = attribution.process.program
-    name = escape_text(path.rstrip("/").rpartition("/")[2] or path)
-    return f"'{name}'" if " " in name or not name else name
+    name = path.rstrip("/").rpartition("/")[2] or path
+    return escape_text(quote_word(name) if " " in name or not name else name)
 
 
 def present_connection(
@@ -59,7 +59,7 @@ def _present_process(process: Process, choice: Choice, lookup: Lookup, is_full: 
         yield Line("run by", (segment_of(process.run_by),))
     yield from _present_file(process, lookup.find_file(process), is_full)
     if process.parents:
-        yield Line("parents", (segment_of(", ".join(process.parents)),))
+        yield Line("parents", (segment_of(", ".join(map(quote_word, process.parents))),))
     user = lookup.find_user(process.uid)
     yield Line("user", (segment_of(user if user else f"uid {process.uid}"),))
     if process.owners:

@@ -33,6 +33,7 @@ class KeyGuard:
         self._seen_s = 0.0  # when it came into sight
         self._ready_s = 0.0  # when it takes keys; endless until it is painted
         self._keyboard_s = -math.inf  # until then what is typed may be meant for where the keyboard was before
+        self._text_until_s = -math.inf  # a text that somebody types goes on until then, whatever comes into sight
         self._is_deaf = False  # the window appeared, and no key counted since
         self._answer_key = ""  # the last key that answered
         self._held_until_s = 0.0
@@ -60,12 +61,15 @@ class KeyGuard:
         """What is in sight counts as new: from here on its delay runs."""
         self.sight += 1
         self._seen_s = now
-        self._ready_s = math.inf if self.is_painted_later else now + self.delay_s
+        self._ready_s = math.inf if self.is_painted_later else self._ready_after(now)
 
     def note_painted(self, now: float) -> None:
         """What is to be seen now is on the screen."""
         if self._ready_s == math.inf:
-            self._seen_s, self._ready_s = now, now + self.delay_s
+            self._seen_s, self._ready_s = now, self._ready_after(now)
+
+    def _ready_after(self, now: float) -> float:
+        return max(now + self.delay_s, self._text_until_s)
 
     def note_appeared(self) -> None:
         """The window was not there before."""
@@ -80,6 +84,8 @@ class KeyGuard:
         longest_s = TYPING_DELAYS * self.delay_s
         until_s = now + min(TEXT_S, longest_s) if is_text else min(now + TYPING_S, self._seen_s + longest_s)
         self._ready_s = max(self._ready_s, until_s)
+        if is_text:
+            self._text_until_s = until_s
 
     def note_answer(self, name: str, now: float) -> None:
         self._answer_key, self._held_until_s = name, now + HELD_FIRST_S
