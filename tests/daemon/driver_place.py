@@ -201,9 +201,9 @@ class Place:
             queue.close()
 
 
-def identity_of(rules: Path, degraded_because: str = "") -> Identity:
+def identity_of(rules: Path, degraded_because: str = "", *, is_learning: bool = False) -> Identity:
     return Identity(
-        options=Options(rules=rules),
+        options=Options(rules=rules, is_learning=is_learning),
         instance=name_instance(1, is_scoped=False),
         pid=1,
         netns=2,

@@ -1,7 +1,17 @@
+import asyncio
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
-from tinysnitch.core.errors import SnitchError
+from tests.core.transcript import flow_of, whose, yes
+from tests.daemon.driver_place import Place
+from tests.daemon.small_desk import ALICE, ROOT
+from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.events import PacketQueued
+from tinysnitch.daemon import change_budget
 from tinysnitch.daemon.change_budget import BURST, EACH_S, ChangeBudget
+from tinysnitch.daemon.control_permission import Right
 
 
 def spend(budget: ChangeBudget, uid: int, now_s: float) -> int:
@@ -39,3 +49,28 @@ def test_who_must_wait_is_told() -> None:
     with pytest.raises(SnitchError, match="user 1000 changes too much") as caught:
         budget.spend(1000, 50.0)
     assert "0.5 s" in caught.value.hint
+
+
+def test_nobody_keeps_the_daemon_busy_with_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may."""
+    monkeypatch.setattr(change_budget, "EACH_S", 60.0)  # a hundred may take longer than one more is kept waiting for
+    others = "deny - 23 tcp"
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            place.driver.feed(PacketQueued(1, flow_of(), whose(uid=1000)))
+            for _change in range(BURST):
+                with pytest.raises(NotPermitted):
+                    place.desk.remove_rule(others, ALICE)
+            for change in (place.desk.add_rule, place.desk.remove_rule):
+                with pytest.raises(SnitchError, match="changes too much"):
+                    change("deny user=1000 - 23 tcp", ALICE)
+            with pytest.raises(SnitchError, match="changes too much"):
+                place.desk.answer(1, yes(), ALICE)
+            place.desk.add_rule("deny user=1001 - 23 tcp", Right(1001, sees_all=False))
+            for _change in range(BURST + 1):
+                with pytest.raises(SnitchError, match="there is no rule"):
+                    place.desk.remove_rule(others, ROOT)
+            place.desk.answer(1, yes(), ROOT)
+
+    asyncio.run(run())

@@ -1,11 +1,13 @@
 """Clients that do not behave end themselves, and nobody else."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.daemon.raw_client import RawClient, Reply, kinds, talk
-from tests.daemon.small_desk import RunningServer, make_prompt
+from tests.daemon.small_desk import ALICE, ROOT, Comers, RunningServer, make_prompt, running_server
 from tinysnitch.core.choice import Choice
-from tinysnitch.daemon import turns
+from tinysnitch.daemon import control_peer, turns
 from tinysnitch.daemon.control_peer import MAX_PUSHES
 from tinysnitch.daemon.control_permission import Right
 from tinysnitch.protocol.framing import encode_frame
@@ -137,6 +139,23 @@ def test_a_client_that_lets_too_many_wait_is_cut_off(running: RunningServer) -> 
         client.read(2)  # the long reply is under way, and nobody reads on
         for _ in range(MAX_PUSHES + 1):
             running.call(running.server.push_record, b"{}", None)
+        assert running.call(running.server.statistics).slow == 1
+
+
+@pytest.mark.parametrize(("right", "limit"), [(ROOT, "MAX_PUSH_BYTES"), (ALICE, "MAX_OWN_PUSH_BYTES")])
+def test_how_much_may_wait_for_a_client_is_by_its_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, right: Right, limit: str
+) -> None:
+    monkeypatch.setattr(control_peer, limit, 1000)
+    here = running_server(tmp_path / "socket", Comers(right))
+    with here as running, RawClient(running, Hello(), ReadLog(0, follow=True)) as client:
+        client.read(1)
+        running.wait_until(lambda: running.server.statistics().followers == 1)
+        for _ in range(100):  # who reads may be told for ever
+            running.call(running.server.push_record, b'{"event":"lost"}', right.uid)
+            client.read(1)
+        assert running.call(running.server.statistics).slow == 0
+        running.call(running.server.push_record, b"x" * 1000, right.uid)
         assert running.call(running.server.statistics).slow == 1
 
 

@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.rule_qualifiers import LAST_UID
 from tinysnitch.daemon import control_permission
 from tinysnitch.daemon.control_permission import Permissions, Right, read_peer
 
@@ -28,9 +29,11 @@ def test_the_kernel_says_who_is_there() -> None:
         assert read_peer(ours) == (os.getuid(), os.getgid())
 
 
-def test_root_and_the_own_user_may_do_everything() -> None:
+def test_root_and_the_own_user_may_do_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     assert right_of(Permissions(), 0, 0) == "all"
     assert right_of(Permissions(), os.geteuid(), os.getegid()) == "all"
+    monkeypatch.setattr(os, "geteuid", lambda: NOBODY.pw_uid)
+    assert right_of(Permissions(), 0, 0) == right_of(Permissions()) == "all"
 
 
 def test_others_may_do_nothing() -> None:
@@ -66,6 +69,7 @@ def test_whom_root_started_the_prompt_for_may_do_everything() -> None:
         ("99999999999", "no user '99999999999'"),
         (str(2**32 - 1), "no user"),
         ("9" * 5000, "no user"),
+        ("²", "no user '²'"),  # a digit, of which int() makes no number
         ("", "no user ''"),
         ("%no-such-group", "no group 'no-such-group'"),
         ("%", "no group ''"),
@@ -79,7 +83,8 @@ def test_a_name_that_nobody_has_is_told(name: str, problem: str) -> None:
 
 
 def test_a_uid_needs_no_name() -> None:
-    assert right_of(Permissions([str(STRANGER)]), STRANGER) == "own"
+    for uid in (STRANGER, LAST_UID):
+        assert right_of(Permissions([str(uid)]), uid) == "own"
 
 
 @pytest.mark.parametrize(("uid", "own"), [(7, True), (8, False), (0, False), (None, False)])

@@ -1,6 +1,7 @@
 import os
 import socket
 import stat
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,20 @@ def test_a_living_one_is_refused_and_kept(tmp_path: Path) -> None:
     assert (tmp_path / "socket").exists()
 
 
+def test_a_living_one_that_is_too_busy_to_answer_is_refused_and_kept(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as busy, ExitStack() as waiting:
+        busy.bind(str(tmp_path / "socket"))
+        busy.listen(0)
+        with suppress(BlockingIOError):
+            while True:
+                client = waiting.enter_context(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)
+                client.connect(str(tmp_path / "socket"))
+        with pytest.raises(SnitchError, match="another"):
+            ControlSocket(tmp_path / "socket").listen()
+        assert (tmp_path / "socket").exists()
+
+
 def test_a_file_that_is_no_socket_is_kept(tmp_path: Path) -> None:
     (tmp_path / "socket").write_text("mine")
     with pytest.raises(SnitchError, match="no socket"):
@@ -88,6 +103,6 @@ def test_a_successor_keeps_its_socket(tmp_path: Path) -> None:
 
 def test_a_path_that_is_too_long_is_an_error_for_people(tmp_path: Path) -> None:
     with pytest.raises(SnitchError, match="control socket") as refused:
-        ControlSocket(tmp_path / ("x" * 120)).listen()
+        ControlSocket(tmp_path / "run" / ("x" * 120)).listen()
     assert "107" in refused.value.hint
     assert os.listdir(tmp_path) == []

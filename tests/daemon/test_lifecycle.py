@@ -4,11 +4,12 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from threading import Thread
+from typing import cast
 
 import pytest
 
@@ -17,8 +18,10 @@ from tests.lab.patience import WAIT_S
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.lifecycle import SetUp, begun
-from tinysnitch.daemon.options import Options
+from tinysnitch.daemon.options import OnExit, Options
 from tinysnitch.daemon.stop import HAND_OVER, Stop
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.netfilter import Netfilter
 
 
 def test_work_that_is_begun_is_done_at_the_end() -> None:
@@ -28,7 +31,7 @@ def test_work_that_is_begun_is_done_at_the_end() -> None:
         done.append("tried")
         raise SnitchError("not today")
 
-    with begun(lambda: done.append("done")):
+    with begun(lambda: (time.sleep(0.02), done.append("done"))):
         pass
     with begun(fail):
         pass
@@ -70,6 +73,83 @@ def test_a_second_signal_at_the_end_leaves_no_half(numbers: tuple[signal.Signals
 
     asyncio.run(run())
     assert done == gone
+
+
+class Left:
+    """What a daemon leaves, or an earlier one has left: what is done to it."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def remove(self) -> None:
+        self.done.append("removed")
+
+    def withdraw(self) -> None:
+        self.done.append("own ones withdrawn")
+
+
+Flags = Mapping[str, object]
+KEEP, SCOPED = {"on_exit": OnExit.KEEP}, {"is_scoped": True}
+
+
+def stopped(flags: Flags, number: signal.Signals | None, *, is_ready: bool, was_there: bool = False) -> SetUp:
+    """A daemon that this signal came to, or that fails where there is none."""
+
+    async def run() -> SetUp:
+        stop = Stop()
+        if number:
+            stop.take(number)
+        async with AsyncExitStack() as undo:
+            return SetUp(Options(**flags), undo, ErrorLog(), stop)  # type: ignore[arg-type]
+
+    daemon = asyncio.run(run())
+    daemon._is_ready, daemon._was_there = is_ready, was_there
+    return daemon
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+@pytest.mark.parametrize(
+    ("flags", "number", "done"),
+    [
+        ({}, signal.SIGTERM, ["removed"]),
+        ({}, HAND_OVER, []),
+        (KEEP, signal.SIGTERM, []),
+        (SCOPED, HAND_OVER, ["removed"]),  # nobody takes over from one command's
+    ],
+)
+def test_what_a_daemon_takes_away(flags: Flags, number: signal.Signals, done: list[str], was_there: bool) -> None:
+    daemon, rules, programs = stopped(flags, number, is_ready=True, was_there=was_there), Left(), Left()
+    daemon._take_away(rules.remove)
+    daemon._take_programs_away(cast(BpfPrograms, programs))
+    assert rules.done == programs.done == done
+
+
+@pytest.mark.parametrize("flags", [{}, KEEP])
+@pytest.mark.parametrize(("was_there", "done"), [(False, ["removed"]), (True, [])])
+def test_a_start_that_fails_leaves_what_was_there(flags: Flags, was_there: bool, done: list[str]) -> None:
+    daemon, rules, programs = stopped(flags, None, is_ready=False, was_there=was_there), Left(), Left()
+    daemon._take_away(rules.remove)
+    daemon._take_programs_away(cast(BpfPrograms, programs))
+    assert (rules.done, programs.done) == (done, ["own ones withdrawn"])
+
+
+@pytest.mark.parametrize(
+    ("flags", "number", "is_ready", "done"),
+    [
+        ({}, signal.SIGTERM, False, ["removed"]),
+        ({}, HAND_OVER, False, []),
+        (KEEP, signal.SIGTERM, False, []),
+        ({}, None, False, []),
+        ({}, signal.SIGTERM, True, []),  # its end does that, by what it is told
+    ],
+)
+def test_a_start_that_is_stopped_opens_what_an_earlier_daemon_closed(
+    tmp_path: Path, flags: Flags, number: signal.Signals | None, is_ready: bool, done: list[str]
+) -> None:
+    left, pins = Left(), tmp_path / "pins"
+    pins.mkdir()
+    stopped(flags, number, is_ready=is_ready)._open_early(cast(Netfilter, left), pins)
+    assert (left.done, pins.exists()) == (done, not done)
 
 
 @pytest.mark.privileged

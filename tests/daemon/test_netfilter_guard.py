@@ -133,3 +133,31 @@ def test_a_look_that_fails_while_we_stop_is_the_last() -> None:
 
     asyncio.run(run())
     assert told == []
+
+
+def test_once_it_is_stopped_nothing_is_put_back() -> None:
+    """What takes our rules away comes next: those of a look that is under way would stay behind."""
+    looks, may_end, told = threading.Event(), threading.Event(), list[str]()
+
+    class Slow(Rules):
+        def is_whole(self) -> bool:
+            looks.set()
+            may_end.wait(60)
+            return super().is_whole()
+
+    async def run() -> None:
+        rules = Slow()
+        guard = NetfilterGuard(cast(Netfilter, rules), told.append)
+        guard.start()
+        guard._take_news()
+        await asyncio.to_thread(looks.wait, 60)
+        asyncio.get_running_loop().call_later(0.05, may_end.set)
+        await guard.stop()
+        assert rules.is_there
+        rules.is_there = False
+        guard._has_news.set()
+        await asyncio.sleep(0.05)
+        assert not rules.is_there
+
+    asyncio.run(run())
+    assert told == []

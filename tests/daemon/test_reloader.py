@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import select
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tinysnitch.core.events import PacketQueued
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.daemon import reloader
+from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.protocol.messages import Notice, Push
 
@@ -109,6 +111,23 @@ def test_news_of_addresses_are_read(tmp_path: Path) -> None:
             place.loader.facts = Facts()  # as if they had been others
             place.news.put()
             await until(lambda: place.loader.facts.lan)
+            assert select.select([place.news], [], [], 0) == ([], [], [])  # else the loop would turn for ever
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("file", ["RESOLV_CONF", "HOSTS", "RESOLVED_UPSTREAMS"])
+def test_what_words_of_rules_stand_for_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
+    path = tmp_path / "followed" / "file"
+    path.parent.mkdir()
+    monkeypatch.setattr(reloader, file, path)
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            await start(place)
+            place.loader.facts = Facts()  # as if they had been others
+            path.write_text("")
+            await until(lambda: place.loader.facts.lan)
 
     asyncio.run(run())
 
@@ -127,6 +146,25 @@ def test_edits_of_the_rules_file_and_of_lists_are_followed_to_the_end(tmp_path: 
             place.news.put()
             await asyncio.sleep(0.05)
             assert len(place.engine.rules) == 1
+
+    asyncio.run(run())
+
+
+def test_rules_that_wait_for_a_list_hold_once_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is a start done before: it would judge without them."""
+    are_read = asyncio.Event()
+    monkeypatch.setattr(FactSource, "awaits_lists", lambda *_: not are_read.is_set())
+
+    async def run() -> None:
+        with closing(Place(tmp_path, "deny @ads - -\n")) as place:
+            starting = asyncio.create_task(start(place))
+            await asyncio.sleep(0.05)
+            place.reloader.refresh_facts()
+            assert (len(place.engine.rules), starting.done()) == (0, False)
+            are_read.set()
+            place.reloader.refresh_facts()
+            assert len(place.engine.rules) == 1
+            await starting
 
     asyncio.run(run())
 

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import pwd
 from contextlib import closing
 from pathlib import Path
 
@@ -42,7 +43,8 @@ def test_a_rule_of_others_is_neither_seen_nor_made_nor_taken_away(line: str) -> 
 
 @pytest.mark.parametrize("line", ["allow user=1000 a.test 443 tcp", "deny user=alice - - - /usr/bin/curl"])
 def test_an_own_rule_is(line: str) -> None:
-    rule, rules = parse_rule(line), rules_of("deny - 25 tcp")
+    """Also one that undoes an own denial."""
+    rule, rules = parse_rule(line), rules_of("deny - 25 tcp", "deny user=alice - - -")
     assert may_see_rule(rule, ALICE, rules)
     check_owner(rule, ALICE, rules)
     check_new_rule(rule, ALICE, rules)
@@ -72,6 +74,19 @@ def test_own_rules_are_bounded() -> None:
     with pytest.raises(SnitchError, match="1000 rules already"):
         check_new_rule(rule, ALICE, rules)
     check_new_rule(parse_rule("deny user=bob - - udp"), Right(1001, sees_all=False), rules)
+
+
+def test_an_own_rule_may_name_its_user_also_the_first_one(tmp_path: Path) -> None:
+    nobody, line = Right(pwd.getpwnam("nobody").pw_uid, sees_all=False), "deny user=nobody - 23 tcp"
+
+    async def use() -> None:
+        with closing(Place(tmp_path)) as place:
+            with pytest.raises(SnitchError, match="there is no rule"):
+                place.desk.remove_rule(line, nobody)
+            place.reloader.refresh_facts()  # no rule speaks of the name
+            assert place.desk.add_rule(line, nobody) == line
+
+    asyncio.run(use())
 
 
 def decided_for_env(place: Place) -> Verdict:

@@ -39,7 +39,7 @@ def test_a_rule_that_cannot_be_written_holds_and_that_is_said(tmp_path: Path) ->
             place.driver.feed(AnswerGiven(1, yes(), 0))
             place.driver.feed(PacketQueued(2, flow_of(2), whose()))
             assert len(place.queue.sent) == 2
-            await until(lambda: "rule not saved" in place.read_log())
+            await until(lambda: f"rule not saved: {place.rules_file.path}: " in place.read_log())
 
     asyncio.run(run())
 
@@ -93,6 +93,7 @@ def test_a_rule_that_could_not_be_written_outlives_a_reload_and_is_written_later
             place.reloader.reload_rules()
             assert rules_in_force(place) == ["deny - 23 tcp", RULE]
             assert place.desk.counters.losses()["rules not saved"] == 0
+            assert place.failures.count == 0  # a failure would be told with a traceback
 
     asyncio.run(run())
 
@@ -113,9 +114,12 @@ def test_a_rule_that_could_not_be_written_and_was_removed_stays_away(
 
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
+            told: list[str] = []
+            monkeypatch.setattr(place.server, "push_notice", told.append)
             lose_a_rule(place).rename(place.rules_file.path)
             place.desk.remove_rule(RULE, ROOT)
             await asyncio.sleep(0.01)
+            assert told == []
             assert (rules_in_force(place), place.rules_file.path.read_text()) == ([], "")
 
     asyncio.run(run())
@@ -212,6 +216,7 @@ def test_what_fails_unforeseen_is_told_and_tried_again(
                 place.driver.feed(PacketQueued(1, flow_of(1), whose()))
                 place.driver.feed(AnswerGiven(1, yes(), 0))
                 assert place.server._take_unsaved() is not None
+                assert place.failures.count == 1
                 await until(lambda: place.failures.count >= 3)
             await until(lambda: place.rules_file.path.read_text() == f"{RULE}\n")
             assert "rule not saved" in place.read_log()

@@ -2,7 +2,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.core.any_text import ANY_TEXT
@@ -14,6 +14,7 @@ requests: FrameDecoder[Request] = FrameDecoder(Request)
 
 
 @given(ANY_TEXT)
+@example("\udcff")  # a byte that is not UTF-8
 def test_any_text_survives_as_printable_ascii(text: str) -> None:
     frame = encode_frame(AddRule(text))
     assert frame[:-1].isascii()

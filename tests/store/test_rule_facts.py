@@ -105,10 +105,17 @@ def test_a_link_that_changes_meanwhile_is_not_roots(tmp_path: Path) -> None:
     assert find_turnable_links(rules, {f"{tmp_path}/l": "/usr/bin/env"}) == {f"{tmp_path}/l"}
 
 
+def test_a_folder_of_a_pattern_that_changes_meanwhile_is_not_roots(tmp_path: Path) -> None:
+    rules = [parse_rule(f"allow user=1000 - - - {tmp_path}/*")]
+    assert find_turnable_patterns(rules, {f"{tmp_path}/*": "/usr/bin/*"}) == {f"{tmp_path}/*"}
+
+
 def test_links_that_lead_in_circles_lead_nowhere(tmp_path: Path) -> None:
     for name, target in (("a", "b"), ("b", "a")):
         (tmp_path / name).symlink_to(target)
     assert turnable(tmp_path / "a" / "x") <= {"x"}
+    path = f"{tmp_path}/a"
+    assert find_turnable_links([parse_rule(f"allow user=1000 - - - {path}")], {path: "/usr/bin/env"}) == {path}
 
 
 def test_paths_and_users_that_cannot_be_are_nothing() -> None:

@@ -149,10 +149,12 @@ def test_a_removal_takes_no_line_that_changed_meanwhile(file: RulesFile, monkeyp
 @pytest.mark.parametrize("before", [TEXT, TEXT + "\n", ""])
 def test_append_keeps_all_other_lines(file: RulesFile, before: str) -> None:
     write(file, before)
+    errors = file.read().errors
     assert file.append(GIT)
     gap = "" if before.endswith("\n") or not before else "\n"
     assert text_of(file) == f"{before}{gap}allow github.com 443 tcp /usr/bin/git\n"
     assert GIT in file.read().rules
+    assert file.read().errors == errors
 
 
 def test_no_line_is_written_that_says_something_else(file: RulesFile) -> None:
@@ -293,6 +295,7 @@ def test_remove_takes_every_line_that_says_it(file: RulesFile) -> None:
     write(file, TEXT + "\nallow a.example 443 tcp\n")
     assert file.remove("allow a.example  443 tcp")
     assert text_of(file) == "# mine\n\nnonsense \udcff\ndeny b.example - -\n"
+    assert file.read().errors
     assert not file.remove("allow a.example 443 tcp")
     with pytest.raises(RuleSyntaxError):
         file.remove("nonsense")

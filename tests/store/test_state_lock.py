@@ -1,6 +1,7 @@
 import errno
 import fcntl
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,10 @@ def test_of_two_the_second_is_refused(tmp_path: Path) -> None:
         StateLock(folder)
     assert str(caught.value) == f"{folder} is the state folder of another tinysnitchd, process {os.getpid()}"
     assert "--state-dir" in caught.value.hint
+    (folder / "lock").write_text("")  # as long as the first has not written who it is
+    with pytest.raises(SnitchError, match=r"state folder of another tinysnitchd$"):
+        StateLock(folder)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     StateLock(tmp_path / "other").close()
     first.close()
     StateLock(folder).close()
@@ -56,11 +61,14 @@ def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
-def test_a_full_disk_keeps_nobody_from_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+@pytest.mark.parametrize("call", ["open", "pwrite"])
+def test_a_full_disk_keeps_nobody_from_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
     def refuse(*_words: object) -> int:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(os, call, refuse)
     StateLock(tmp_path).close()
 
 

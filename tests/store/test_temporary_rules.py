@@ -15,9 +15,10 @@ AT_20 = parse_rule("deny until=1970-01-01T00:00:20Z - - - /bin/x $'\\n\\xff'")
 LASTING = parse_rule("allow - - -")
 
 
-def test_rules_with_an_end_are_kept_until_then(tmp_path: Path) -> None:
+def test_rules_with_an_end_are_kept_until_then(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     kept = TemporaryRules(tmp_path / "state" / "temporary.rules")
     assert kept.read(0.0) == ()
+    assert caplog.text == ""
     kept.replace([AT_10, AT_20, LASTING, replace(AT_10, exec_id=7)])
     assert kept.read(0.0) == (AT_10, AT_20)
     assert kept.read(10.0) == (AT_20,)

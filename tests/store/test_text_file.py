@@ -3,13 +3,21 @@ import fcntl
 import os
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.store.text_file import MAX_BYTES, errors_named, is_being_written, locked, read_text, replace_text
+
+
+@pytest.fixture(autouse=True)
+def _no_descriptor_stays() -> Iterator[None]:
+    """What cannot be read is tried every few seconds."""
+    before = os.listdir("/proc/self/fd")
+    yield
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_bytes_go_back_as_they_came(tmp_path: Path) -> None:
@@ -53,6 +61,20 @@ def test_a_failure_leaves_the_old_text_and_no_litter(tmp_path: Path) -> None:
         replace_text(tmp_path / "a", "\ud800")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
     assert read_text(tmp_path / "a") == "old"
+
+
+def test_a_text_is_on_the_disk_before_it_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut leaves the old text or the new one. The last to be written is the folder, with the new name."""
+    path, steps = tmp_path / "a", []
+    path.write_text("old")
+
+    def sync(fd: int) -> None:
+        synced = "the folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else Path(f"/proc/self/fd/{fd}").read_text()
+        steps.append((synced, path.read_text()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    replace_text(path, "new", check=lambda: steps.append(("checked", path.read_text())))
+    assert steps == [("new", "old"), ("checked", "old"), ("the folder", "new")]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
