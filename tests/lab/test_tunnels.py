@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.privileged]
 
 VXLAN = 4789  # IANA
 OUTSIDE, INSIDE = "10.99.0.1", "10.99.0.2"
-RULES = f"allow {OUTSIDE} 80 tcp /usr/bin/curl\nallow - {VXLAN} udp kernel\nallow - {VXLAN} udp-src kernel\n"
+RULES = f"allow - {VXLAN} udp kernel\nallow - {VXLAN} udp-src kernel\n"
 
 
 def tunnel(local: str, remote: str, address: str) -> list[str]:
@@ -21,24 +21,29 @@ def tunnel(local: str, remote: str, address: str) -> list[str]:
     return ["sh", "-ec", f"{make}; {quiet}; ip addr add {address}/24 dev tunnel; ip link set tunnel up"]
 
 
-def test_a_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab) -> None:
+@pytest.mark.parametrize(
+    ("command", "rule"),
+    [
+        (["curl", "-sS", "--max-time", "5", f"http://{OUTSIDE}/"], f"allow {OUTSIDE} 80 tcp /usr/bin/curl\n"),
+        (["ping", "-c1", "-W5", OUTSIDE], f"allow {OUTSIDE} - icmp /usr/bin/ping\n"),  # by a raw socket
+    ],
+)
+def test_a_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab, command: list[str], rule: str) -> None:
     done = lab.run_world(tunnel(WORLD4, HOST4, OUTSIDE))
     if "Unknown device type" in done.stderr or "not supported" in done.stderr:
         pytest.skip("this kernel has no VXLAN")
     assert done.stderr == ""
-    daemon = lab.start_daemon(RULES, timeout_s=0)
+    daemon = lab.start_daemon(RULES + rule, timeout_s=0)
     assert lab.run(tunnel(HOST4, WORLD4, INSIDE)).stderr == ""  # its socket is made here, by `ip` one could think
-    assert lab.run(["curl", "-sS", "--max-time", "5", f"http://{OUTSIDE}/"]).returncode == 0
+    assert lab.run(command).returncode == 0
     told = {
         (record["remote_address"], record["direction"], record["program"], record["verdict"])
         for record in daemon.stop_and_tell("connection")
         if record["remote_address"] in (OUTSIDE, WORLD4)
     }
-    assert (OUTSIDE, "outbound", "/usr/bin/curl", "allow") in told
-    assert told - {(OUTSIDE, "outbound", "/usr/bin/curl", "allow")} <= {
-        (WORLD4, "outbound", "kernel", "allow"),
-        (WORLD4, "inbound", "kernel", "allow"),
-    }
+    inner = (OUTSIDE, "outbound", f"/usr/bin/{command[0]}", "allow")
+    assert inner in told
+    assert told - {inner} <= {(WORLD4, "outbound", "kernel", "allow"), (WORLD4, "inbound", "kernel", "allow")}
     assert (WORLD4, "outbound", "kernel", "allow") in told
 
 
