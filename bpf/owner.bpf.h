@@ -9,6 +9,7 @@
 
 #define CLOCK_TICK_NS 10000000
 #define TCP_TIME_WAIT 6
+#define TCP_CLOSE 7
 #define TCP_NEW_SYN_RECV 12
 
 /* Of a process from before our start /proc told only the clock tick it started in: proc_pid_stat(5), 100 a second. */
