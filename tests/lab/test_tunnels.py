@@ -21,6 +21,17 @@ def tunnel(local: str, remote: str, address: str) -> list[str]:
     return ["sh", "-ec", f"{make}; {quiet}; ip addr add {address}/24 dev tunnel; ip link set tunnel up"]
 
 
+def make_tunnel_outside(lab: Lab) -> None:
+    done = lab.run_world(tunnel(WORLD4, HOST4, OUTSIDE))
+    if "Unknown device type" in done.stderr or "not supported" in done.stderr:
+        pytest.skip("this kernel has no VXLAN")
+    assert done.stderr == ""
+
+
+def make_tunnel(lab: Lab) -> None:
+    assert lab.run(tunnel(HOST4, WORLD4, INSIDE)).stderr == ""
+
+
 @pytest.mark.parametrize(
     ("command", "rule"),
     [
@@ -29,12 +40,9 @@ def tunnel(local: str, remote: str, address: str) -> list[str]:
     ],
 )
 def test_a_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab, command: list[str], rule: str) -> None:
-    done = lab.run_world(tunnel(WORLD4, HOST4, OUTSIDE))
-    if "Unknown device type" in done.stderr or "not supported" in done.stderr:
-        pytest.skip("this kernel has no VXLAN")
-    assert done.stderr == ""
+    make_tunnel_outside(lab)
     daemon = lab.start_daemon(RULES + rule, timeout_s=0)
-    assert lab.run(tunnel(HOST4, WORLD4, INSIDE)).stderr == ""  # its socket is made here, by `ip` one could think
+    make_tunnel(lab)  # its socket is made here, by `ip` one could think
     assert lab.run(command).returncode == 0
     told = {
         (record["remote_address"], record["direction"], record["program"], record["verdict"])
@@ -45,6 +53,16 @@ def test_a_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab, comman
     assert inner in told
     assert told - {inner} <= {(WORLD4, "outbound", "kernel", "allow"), (WORLD4, "inbound", "kernel", "allow")}
     assert (WORLD4, "outbound", "kernel", "allow") in told
+
+
+def test_a_tunnel_that_was_there_before_the_daemon_is_the_kernels_too(lab: Lab) -> None:
+    """As WireGuard's is that is up when the firewall is started anew: what comes in is not from an unknown program."""
+    make_tunnel_outside(lab)
+    make_tunnel(lab)
+    daemon = lab.start_daemon(f"allow - {VXLAN} udp-src kernel\n", timeout_s=0)
+    lab.run_world(["ping", "-c1", "-W1", INSIDE])
+    came = daemon.wait_connection(direction="inbound", remote_address=WORLD4)
+    assert (came["program"], came["verdict"]) == ("kernel", "allow")
 
 
 def test_a_held_datagram_is_its_programs_when_the_socket_is_closed(lab: Lab) -> None:
