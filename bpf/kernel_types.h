@@ -203,6 +203,16 @@ struct mptcp_subflow_context {
 	struct sock *conn;
 };
 
+struct udp_sock;
+
+struct bpf_iter__udp {
+	struct udp_sock *udp_sk;
+};
+
+struct bpf_iter__tcp {
+	struct sock_common *sk_common;
+};
+
 #pragma clang attribute pop
 
 #endif

@@ -8,6 +8,7 @@
 #include <bpf/bpf_core_read.h>
 
 #define TCP_TIME_WAIT 6
+#define TCP_CLOSE 7
 #define TCP_NEW_SYN_RECV 12
 
 static __always_inline bool is_same_process(const struct owner *a, const struct owner *b)

@@ -84,14 +84,21 @@ static __always_inline bool write_watch(const struct question *question, enum wa
 	return false;
 }
 
+/* Who gave up while its SYN was held will send no more: nothing is lost. */
+static __always_inline bool is_closed(const struct bpf_sock *sk)
+{
+	return sk && sk->state == TCP_CLOSE;
+}
+
 /* A SYN without data: what comes is a stream of its own, even if the socket had one before. */
-static __always_inline void begin_stream(const struct question *question, enum watch_state state)
+static __always_inline void begin_stream(struct __sk_buff *skb, const struct question *question, enum watch_state state)
 {
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &question->whose.cookie);
 	struct watch_key key = {};
 
 	if (!socket) {
-		count(LOST_WATCHES);
+		if (!is_closed(skb->sk))
+			count(LOST_WATCHES);
 		return;
 	}
 	if (socket->watch) {
@@ -110,7 +117,7 @@ static __always_inline bool begin_watch(struct __sk_buff *skb, struct question *
 	if (!question->whose.cookie)
 		return true;
 	if (!has_payload(skb, question)) {
-		begin_stream(question, state);
+		begin_stream(skb, question, state);
 		return true;
 	}
 	known = find_watch(question);

@@ -54,6 +54,9 @@ class DictTable:
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool:
         return self.listeners.setdefault((protocol, port, address), listener) is listener
 
+    def seed_kernel_listeners(self) -> None:
+        """None are there in a test."""
+
     def withdraw_listener(self, cookie: int) -> None:
         self.listeners = {key: each for key, each in self.listeners.items() if each.cookie != cookie}
 

@@ -188,6 +188,14 @@ def test_a_datagram_that_says_no_name_comes_to_user_space_once(lab: Lab) -> None
         assert count_queued(lab) - queued == 1
 
 
+def test_who_gave_up_before_the_answer_has_nothing_to_read(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    assert lab.run(["curl", "-sS", "--max-time", "1", f"http://{WORLD4}/"]).returncode != 0
+    daemon.answer(daemon.wait_ask(remote_port=80), "yes")
+    daemon.wait_connection(verdict="allow", remote_port=80)
+    assert "not read" not in daemon.cli("status").stdout
+
+
 def test_the_mark_of_a_packet_survives_its_reading_and_ours_does_not(lab: Lab, tmp_path: Path) -> None:
     lab.start_daemon(DENY)
     rule = "iptables -t mangle -A OUTPUT -p tcp -m mark ! --mark 0x1234 -j DROP"

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.privileged]
 
 VXLAN = 4789  # IANA
 OUTSIDE, INSIDE = "10.99.0.1", "10.99.0.2"
-RULES = f"allow {OUTSIDE} 80 tcp /usr/bin/curl\nallow - {VXLAN} udp kernel\nallow - {VXLAN} udp-src kernel\n"
+RULES = f"allow - {VXLAN} udp kernel\nallow - {VXLAN} udp-src kernel\n"
 
 
 def tunnel(local: str, remote: str, address: str) -> list[str]:
@@ -21,25 +21,48 @@ def tunnel(local: str, remote: str, address: str) -> list[str]:
     return ["sh", "-ec", f"{make}; {quiet}; ip addr add {address}/24 dev tunnel; ip link set tunnel up"]
 
 
-def test_a_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab) -> None:
+def make_tunnel_outside(lab: Lab) -> None:
     done = lab.run_world(tunnel(WORLD4, HOST4, OUTSIDE))
     if "Unknown device type" in done.stderr or "not supported" in done.stderr:
         pytest.skip("this kernel has no VXLAN")
     assert done.stderr == ""
-    daemon = lab.start_daemon(RULES, timeout_s=0)
-    assert lab.run(tunnel(HOST4, WORLD4, INSIDE)).stderr == ""  # its socket is made here, by `ip` one could think
-    assert lab.run(["curl", "-sS", "--max-time", "5", f"http://{OUTSIDE}/"]).returncode == 0
+
+
+def make_tunnel(lab: Lab) -> None:
+    assert lab.run(tunnel(HOST4, WORLD4, INSIDE)).stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "rule"),
+    [
+        (["curl", "-sS", "--max-time", "5", f"http://{OUTSIDE}/"], f"allow {OUTSIDE} 80 tcp /usr/bin/curl\n"),
+        (["ping", "-c1", "-W5", OUTSIDE], f"allow {OUTSIDE} - icmp /usr/bin/ping\n"),  # by a raw socket
+    ],
+)
+def test_a_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab, command: list[str], rule: str) -> None:
+    make_tunnel_outside(lab)
+    daemon = lab.start_daemon(RULES + rule, timeout_s=0)
+    make_tunnel(lab)  # its socket is made here, by `ip` one could think
+    assert lab.run(command).returncode == 0
     told = {
         (record["remote_address"], record["direction"], record["program"], record["verdict"])
         for record in daemon.stop_and_tell("connection")
         if record["remote_address"] in (OUTSIDE, WORLD4)
     }
-    assert (OUTSIDE, "outbound", "/usr/bin/curl", "allow") in told
-    assert told - {(OUTSIDE, "outbound", "/usr/bin/curl", "allow")} <= {
-        (WORLD4, "outbound", "kernel", "allow"),
-        (WORLD4, "inbound", "kernel", "allow"),
-    }
+    inner = (OUTSIDE, "outbound", f"/usr/bin/{command[0]}", "allow")
+    assert inner in told
+    assert told - {inner} <= {(WORLD4, "outbound", "kernel", "allow"), (WORLD4, "inbound", "kernel", "allow")}
     assert (WORLD4, "outbound", "kernel", "allow") in told
+
+
+def test_a_tunnel_that_was_there_before_the_daemon_is_the_kernels_too(lab: Lab) -> None:
+    """As WireGuard's is that is up when the firewall is started anew: what comes in is not from an unknown program."""
+    make_tunnel_outside(lab)
+    make_tunnel(lab)
+    daemon = lab.start_daemon(f"allow - {VXLAN} udp-src kernel\n", timeout_s=0)
+    lab.run_world(["ping", "-c1", "-W1", INSIDE])
+    came = daemon.wait_connection(direction="inbound", remote_address=WORLD4)
+    assert (came["program"], came["verdict"]) == ("kernel", "allow")
 
 
 def test_a_held_datagram_is_its_programs_when_the_socket_is_closed(lab: Lab) -> None:

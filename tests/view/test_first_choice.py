@@ -64,7 +64,10 @@ def test_arguments_that_will_be_others_next_time_do_not_count(process: Process, 
         (inbound(1900, 5000, protocol=UDP), False),
         (inbound(1900, 61000, protocol=UDP), False),
         (inbound(1900, 40001, protocol=TCP), False),
-        (flow_of(1900, port=40001, protocol=UDP), False),
+        (flow_of(1900, port=40001, protocol=UDP), True),
+        (flow_of(1900, port=5000, protocol=UDP), False),
+        (flow_of(40000, port=40001, protocol=UDP), False),
+        (flow_of(1900, port=40001, protocol=TCP), False),
         *((flow_of(port=port, protocol=UDP), 33434 <= port < 33534) for port in (33433, 33434, 33523, 33533, 33534)),
         (flow_of(port=33434, protocol=TCP), False),
         (inbound(33434, 5000, protocol=UDP), False),
@@ -74,6 +77,14 @@ def test_a_port_that_the_kernel_chose_for_a_moment_does_not_count(flow: Flow, an
     asked = msgspec.structs.replace(connection_of(), flow=flow)
     assert choose_first(asked, FIRST_CHOICE).any_port is any_port
     assert not choose_first(Connection(flow=flow, attribution=KERNEL), FIRST_CHOICE).any_port
+
+
+@pytest.mark.parametrize("prober", ["/usr/bin/mtr-packet", "/usr/bin/tracepath"])
+def test_nor_do_the_ports_that_a_prober_counts_up(prober: str) -> None:
+    process = msgspec.structs.replace(CURL, program=prober)
+    for flow, any_port in ((flow_of(port=44444, protocol=UDP), True), (flow_of(port=80, protocol=TCP), False)):
+        asked = msgspec.structs.replace(connection_of(process), flow=flow)
+        assert choose_first(asked, FIRST_CHOICE).any_port is any_port
 
 
 def test_a_question_begins_with_it() -> None:

@@ -49,6 +49,7 @@ PROGRAMS = {
 }
 # Each in an object of its own; the first that the kernel can run is used, by a living daemon alone.
 PACKET_PROGRAMS = {"packet_open": "on_packet_open", "packet_send": "on_packet_send"}
+LIST_OBJECT, LIST_PROGRAMS = "kernel_socket", ("on_list_udp", "on_list_tcp")  # run once, by a daemon that starts
 MAPS = (
     "images",
     "retired",
@@ -74,7 +75,7 @@ def object_path(name: str) -> Path:
 
 
 def missing_objects() -> list[Path]:
-    return [path for path in map(object_path, (*PROGRAMS, *PACKET_PROGRAMS)) if not path.exists()]
+    return [path for path in map(object_path, (*PROGRAMS, *PACKET_PROGRAMS, LIST_OBJECT)) if not path.exists()]
 
 
 def read_digest() -> str:

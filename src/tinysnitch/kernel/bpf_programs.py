@@ -7,7 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from itertools import filterfalse
 from pathlib import Path
@@ -22,12 +22,12 @@ from tinysnitch.core.watch import Watch
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.addresses import read_addresses
 from tinysnitch.kernel.bpf_maps import BpfMaps
-from tinysnitch.kernel.bpf_objects import read_digest
+from tinysnitch.kernel.bpf_objects import LIST_OBJECT, LIST_PROGRAMS, object_path, read_digest
 from tinysnitch.kernel.bpf_pins import PinFolder, list_folder, load_pins, opened_cgroup, remove_folder, take_folder
 from tinysnitch.kernel.bpf_settings import BpfSettings
 from tinysnitch.kernel.bpf_structs import FlowEntry, Image, Listener, Owner, ProcessEntry, TraceEvent
 from tinysnitch.kernel.clock import read_boot_ns
-from tinysnitch.kernel.libbpf import BPF_NOEXIST, Ring, opened_pin
+from tinysnitch.kernel.libbpf import BPF_NOEXIST, ObjectFile, Ring, opened_pin
 
 _DIRECTIONS = {Direction.OUTBOUND: structs.OUTBOUND, Direction.INBOUND: structs.INBOUND}
 _VERDICTS = {Verdict.ALLOW: structs.VERDICT_ALLOW, Verdict.DENY: structs.VERDICT_DENY}
@@ -269,6 +269,12 @@ class BpfPrograms:
         """
         key = (address, port, protocol, 0)
         return bool(self._maps.claims.run(listener.cookie, *pack_owner(listener.owner), *key, structs.CLAIM_PORT))
+
+    def seed_kernel_listeners(self) -> None:
+        """Ports of the kernel's own sockets. Where it does not list them to programs, they are unknown."""
+        with suppress(SnitchError), closing(ObjectFile(object_path(LIST_OBJECT), self.maps_dir)) as listing:
+            for name in LIST_PROGRAMS:
+                listing.run_iterator(name, self._folder.path / name)
 
     def withdraw_listener(self, cookie: int) -> None:
         """It was closed before it was seeded, which no hook tells."""

@@ -108,6 +108,16 @@ class ObjectFile:
         """At the place that the program's section names."""
         return self._link(name, self._library.bpf_program__attach(self._program(name)))
 
+    def run_iterator(self, name: str, pin: Path) -> None:
+        """Through all that there is in this network namespace: who reads the pin runs it."""
+        link = self.attach(name)
+        try:
+            link.pin(pin)
+            pin.read_bytes()
+        finally:
+            pin.unlink(missing_ok=True)
+            link.close()
+
     def attach_cgroup(self, name: str, cgroup_fd: int) -> Link:
         return self._link(name, self._library.bpf_program__attach_cgroup(self._program(name), cgroup_fd))
 

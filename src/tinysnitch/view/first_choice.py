@@ -6,9 +6,10 @@ with these would be asked for at each start. Interpreters and shells run anythin
 gives a rootless container its network is called with the container's process id or the name of its network namespace.
 
 So is a port that the kernel chose, where a program asked all the link over UDP (SSDP, say) and each machine that
-answers is a question of its own: the next time, with browsers two minutes later, it is another port. Likewise one of
-those that traceroute counts up, a port for each probe. And what a flatpak is given to open (`flatpak run ID URL`) is
-another one the next time, while the rule is for all that it runs.
+answers is a question of its own: the next time, with browsers two minutes later, it is another port. So it is for the
+service that answers whoever asked the link (Avahi, say): who asked is known by the group, and the answer a talk of its
+own. Likewise the ports that traceroute, tracepath and mtr count up, one for each probe. And what a flatpak is given to
+open (`flatpak run ID URL`) is another one the next time, while the rule is for all that it runs.
 """
 
 import msgspec
@@ -24,6 +25,7 @@ FIRST_CHOICE = Choice(verdict=Verdict.ALLOW)  # the verdict comes with the answe
 _KERNELS_PORTS = range(32768, 61000)  # ip(7), ip_local_port_range
 _PROBED_PORTS = range(33434, 33534)  # traceroute(8): three probes for each of 30 hops, and room for a few more
 _FLATPAK = "flatpak:"  # as core/process.py has owners
+_PROBERS = frozenset({"mtr-packet", "tracepath"})  # mtr(8) from 33000 on, for as long as it runs; tracepath(8): 44444
 _NETWORK_HELPERS = frozenset({"slirp4netns", "pasta", "pasta.avx2"})  # slirp4netns(1), pasta(1)
 
 
@@ -31,19 +33,21 @@ def choose_first(connection: Connection, usual: Choice) -> Choice:
     process = connection.attribution.process
     if process is None:
         return usual
-    is_helper = process.program.rpartition("/")[2] in _NETWORK_HELPERS
+    called = process.program.rpartition("/")[2]
+    is_helper = called in _NETWORK_HELPERS
     any_args = usual.any_args or _started_itself(process) or is_helper or _was_given_address(process)
-    any_port = usual.any_port or _is_of_the_moment(connection.flow)
+    any_port = usual.any_port or _is_of_the_moment(connection.flow, called)
     return msgspec.structs.replace(usual, any_args=any_args, any_port=any_port)
 
 
-def _is_of_the_moment(flow: Flow) -> bool:
+def _is_of_the_moment(flow: Flow, called: str) -> bool:
     """Whether the port will be another one next time."""
     if flow.protocol != UDP:
         return False
     if flow.direction is Direction.INBOUND:
         return flow.local_port in _KERNELS_PORTS
-    return flow.remote_port in _PROBED_PORTS
+    is_answer = flow.remote_port in _KERNELS_PORTS and flow.local_port not in _KERNELS_PORTS
+    return is_answer or flow.remote_port in _PROBED_PORTS or called in _PROBERS
 
 
 def _was_given_address(process: Process) -> bool:

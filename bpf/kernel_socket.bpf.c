@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The ports of the kernel's own sockets (a tunnel's, say) that were there before us: no hook told of them, and sock_diag
+ * does not tell them from those of programs. Read through once, by a daemon that starts, in its network namespace.
+ */
+#include "listener.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define TCP_LISTEN 10
+
+/* The cookie is made here if it has none yet. */
+static __always_inline void note_if_kernels(struct sock *sk, __u64 cookie, __u8 protocol)
+{
+	struct listener_key key = {.port = BPF_CORE_READ(sk, __sk_common.skc_num), .protocol = protocol};
+
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET)
+		map_v4(key.address, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
+	else
+		BPF_CORE_READ_INTO(&key.address, sk, __sk_common.skc_v6_rcv_saddr);
+	if (key.port && is_kernel_socket(sk))
+		note_kernel_listener(cookie, &key);
+}
+
+/* One that is connected takes nothing from strangers. */
+SEC("iter/udp")
+int on_list_udp(struct bpf_iter__udp *ctx)
+{
+	struct udp_sock *udp = ctx->udp_sk;
+
+	if (udp && !BPF_CORE_READ((struct sock *)udp, __sk_common.skc_dport))
+		note_if_kernels((struct sock *)udp, bpf_get_socket_cookie(udp), UDP);
+	return 0;
+}
+
+/* Those of MPTCP are of the program that called bind(): user space looks for it. */
+SEC("iter/tcp")
+int on_list_tcp(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *common = ctx->sk_common;
+	struct sock *sk = (struct sock *)common;
+
+	if (common && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN && !find_mptcp_socket(sk))
+		note_if_kernels(sk, bpf_get_socket_cookie(common), TCP);
+	return 0;
+}
