@@ -22,13 +22,13 @@ static __always_inline void note_if_kernels(struct sock *sk, __u64 cookie, __u8 
 		note_kernel_listener(cookie, &key);
 }
 
-/* One that is connected takes nothing from strangers. */
+/* Also one that is connected, as L2TP's is: of the kernel's no owner is noted by which it could be known. */
 SEC("iter/udp")
 int on_list_udp(struct bpf_iter__udp *ctx)
 {
 	struct udp_sock *udp = ctx->udp_sk;
 
-	if (udp && !BPF_CORE_READ((struct sock *)udp, __sk_common.skc_dport))
+	if (udp)
 		note_if_kernels((struct sock *)udp, bpf_get_socket_cookie(udp), UDP);
 	return 0;
 }
