@@ -163,6 +163,21 @@ def test_the_rule_is_edited_and_checked_as_it_is_typed(tmp_path: Path) -> None:
     play(tmp_path / "s", script)
 
 
+def test_the_time_in_an_edited_rule_is_of_the_clock_as_it_is_now(tmp_path: Path) -> None:
+    """Which is set while a question is open: by years, on a machine that has none of its own."""
+
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1))  # in 2023, as its daemon believed
+        await until_ready(app)
+        await pilot.press("e")
+        await see(app, "until the time in the line")
+        await until_ready(app)
+        await pilot.press("enter")
+        assert int((await daemon.lines.get())[1].partition("until=")[2][:4]) > 2023
+
+    play(tmp_path / "s", script)
+
+
 def test_a_paste_that_the_terminal_does_not_mark_changes_and_answers_nothing(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
         daemon.open(prompt_of(1))

@@ -254,6 +254,7 @@ def test_what_is_no_rule_is_no_answer_and_says_why() -> None:
 def test_a_line_begins_with_the_default_time_where_none_can_say_the_lifetime(key: str) -> None:
     state = opened()
     state.handle(QuestionOpened(msgspec.structs.replace(prompt_of(1), age_s=20.0)), 100.0)
+    state.wall_ahead_s = 1_700_000_030.0 - 110.0
     press(state, key, "e", now=110.0)
     assert state.edit.text == f"allow until=2023-11-14T22:22:50Z {LINE[6:]}"
 

@@ -69,6 +69,7 @@ class PromptState:
         self.trouble = ""  # what is wrong until the daemon says that it is over
         self.is_connected = False
         self.rule_count: int | None = None
+        self.wall_ahead_s = 0.0  # the wall clock of the one that events are told by, whose owner says so: it may be set
         self._usual_choice = FIRST_CHOICE
         self._questions: dict[int, Question] = {}  # in the order they opened
         self._selected_id: int | None = None
@@ -165,9 +166,8 @@ class PromptState:
             self._questions[prompt.prompt_id] = msgspec.structs.replace(known, prompt=prompt, deadline_s=deadline_s)
             return
         opened_s = now - prompt.age_s
-        wall_ahead_s = prompt.opened_s - opened_s
         choice = choose_first(prompt.connection, self._usual_choice)
-        self._questions[prompt.prompt_id] = Question(prompt, deadline_s, opened_s, wall_ahead_s, choice)
+        self._questions[prompt.prompt_id] = Question(prompt, deadline_s, opened_s, choice)
         self._together = tuple(prompt_id for prompt_id in self._together if prompt_id != prompt.prompt_id)
         is_free = self.selected is None and self.page is not Page.EDIT
         if is_free or prompt.prompt_id == self._selected_id:
@@ -352,7 +352,7 @@ class PromptState:
         question = self.selected
         if question is None or not self._takes_keys(now):
             return
-        wall_s = now + question.wall_ahead_s
+        wall_s = now + self.wall_ahead_s
         self.edit = begin_edit(question.prompt.connection, question.choice, wall_s, question.draft)
         self.page, self.notice = Page.EDIT, ""
         self._together = ()
@@ -381,7 +381,7 @@ class PromptState:
         question = self.selected
         if question is None or self.guard.is_pasted(now) or not self._takes_keys(now):
             return NOTHING
-        if find_fault(self.edit, now + question.wall_ahead_s):
+        if find_fault(self.edit, now + self.wall_ahead_s):
             return NOTHING
         answer = question.answer_by_hand(self.edit.text, self.is_guest)
         self.page = Page.QUESTION
