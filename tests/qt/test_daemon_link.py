@@ -13,12 +13,12 @@ from PySide6.QtTest import QTest
 
 from tests.daemon.small_desk import ALICE, Comers
 from tests.lab.patience import wait_until
-from tests.tui.question_daemon import RULE, QuestionDaemon, question_daemon
+from tests.tui.question_daemon import QuestionDaemon, question_daemon
 from tests.view.sample_prompts import prompt_of
 from tinysnitch.core.choice import Choice
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.daemon.control_permission import Permissions
+from tinysnitch.daemon.control_permission import Permissions, Right
 from tinysnitch.protocol.messages import prompt_shown
 from tinysnitch.qt import daemon_link
 from tinysnitch.qt.daemon_link import DaemonLink
@@ -104,7 +104,7 @@ def test_questions_come_and_go_and_are_answered(application: QGuiApplication, tm
         listener.link.answer(Answers((ANSWER, Answer(2, ANSWER.choice))))
         for prompt_id in (1, 2):
             listener.wait(QuestionClosed(prompt_id, "answered by root"))
-        listener.wait(NoticeGiven(f"answered: {RULE}"))
+        listener.wait(NoticeGiven("answered 2 questions together"))
         served.daemon.refusal = "too late"
         listener.link.answer(ANSWER)
         listener.wait(AnswerRefused(1, "too late"))
@@ -127,6 +127,33 @@ def test_more_answers_at_once_than_the_socket_holds_reach_a_busy_daemon(
         listener.wait(QuestionClosed(numbers[-1], "answered by root"))
         assert served.daemon.answers.qsize() == len(numbers)
         assert not any(isinstance(event, ConnectionLost) for event in listener.told)
+        listener.link.close()
+
+
+def test_why_one_of_many_was_refused_is_the_last_word(
+    application: QGuiApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(tmp_path / "s") as served:
+        take = served.daemon.answer
+
+        def refuse_first(prompt_id: int, answer: Choice | str, right: Right) -> str:
+            if prompt_id == 1:
+                raise SnitchError("not yours")
+            return take(prompt_id, answer, right)
+
+        monkeypatch.setattr(served.daemon, "answer", refuse_first)
+        listener = Listener(tmp_path / "s")
+        listener.wait(DaemonGreeted(None))
+        for number in (1, 2):
+            served.call(served.daemon.open, prompt_of(number))
+        listener.wait(QuestionOpened(prompt_shown(prompt_of(2)).prompt))
+        listener.link.answer(Answers((ANSWER, Answer(2, ANSWER.choice))))
+        listener.wait(QuestionClosed(2, "answered by root"))
+        listener.wait(AnswerRefused(1, "not yours"))
+        served.call(served.daemon.server.push_notice, "the end")
+        listener.wait(NoticeGiven("the end"))
+        told = [event for event in listener.told if isinstance(event, NoticeGiven | AnswerRefused)]
+        assert told[:-1] == [NoticeGiven("answered 2 questions together"), AnswerRefused(1, "not yours")]
         listener.link.close()
 
 

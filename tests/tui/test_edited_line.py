@@ -119,3 +119,16 @@ def test_a_key_that_comes_in_pieces_is_that_key(tmp_path: Path) -> None:
         person.type("q")
 
     assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
+
+
+def test_the_time_in_an_edited_rule_is_of_the_clock_as_it_is_now(tmp_path: Path) -> None:
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        daemon.open(prompt_of(1))  # in 2023, as its daemon believed
+        await person.see("keys: ")
+        person.type("e")
+        await person.see("holds: until the time in the line\n")
+        person.type("\x1b")
+        await person.see("curl wants to reach shop.test")
+        person.type("q")
+
+    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0

@@ -44,6 +44,7 @@ def test_the_keys_to_begin_with_are_said() -> None:
 
 def test_an_editor_begins_with_the_whole_line_and_how_long_it_holds() -> None:
     state = PromptState(0.0)
+    state.wall_ahead_s = 1_700_000_000.0
     state.handle(QuestionOpened(prompt_of(1)), 0.0)
     for key in "oe":
         state.handle(KeyPressed(key), 0.0)

@@ -272,7 +272,9 @@ class LateLink:
         self._tell = tell
 
     async def run(self) -> None:
-        self._tell(QuestionOpened(prompt_of(1)))
+        # nothing is looked up of a file that is not the host's: no other news come
+        process = msgspec.structs.replace(CURL, is_host_file=False)
+        self._tell(QuestionOpened(prompt_of(1, connection_of(process))))
         await asyncio.Event().wait()
 
     async def answer(self, _answer: Answer) -> None:

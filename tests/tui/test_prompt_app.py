@@ -163,6 +163,21 @@ def test_the_rule_is_edited_and_checked_as_it_is_typed(tmp_path: Path) -> None:
     play(tmp_path / "s", script)
 
 
+def test_the_time_in_an_edited_rule_is_of_the_clock_as_it_is_now(tmp_path: Path) -> None:
+    """Which is set while a question is open: by years, on a machine that has none of its own."""
+
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1))  # in 2023, as its daemon believed
+        await until_ready(app)
+        await pilot.press("e")
+        await see(app, "until the time in the line")
+        await until_ready(app)
+        await pilot.press("enter")
+        assert int((await daemon.lines.get())[1].partition("until=")[2][:4]) > 2023
+
+    play(tmp_path / "s", script)
+
+
 def test_a_paste_that_the_terminal_does_not_mark_changes_and_answers_nothing(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
         daemon.open(prompt_of(1))
@@ -327,7 +342,9 @@ def test_in_a_terminal_it_draws_takes_a_key_and_puts_the_terminal_back_on_a_sign
 
 
 @pytest.mark.slow
-def test_a_terminal_without_unicode_gets_a_bar_of_ascii(tmp_path: Path) -> None:
+def test_a_terminal_without_unicode_gets_a_bar_of_ascii_and_whole_rows(tmp_path: Path) -> None:
+    connection = connection_of(msgspec.structs.replace(CURL, program=f"/home/{'中' * 20}/evil"))
+
     async def run() -> None:
         async with question_daemon(tmp_path / "s") as daemon:
             master, slave = pty.openpty()
@@ -336,8 +353,9 @@ def test_a_terminal_without_unicode_gets_a_bar_of_ascii(tmp_path: Path) -> None:
                 screen = bytearray()
                 asyncio.get_running_loop().add_reader(master, lambda: screen.extend(os.read(master, 65536)))
                 await until(daemon.attached.is_set)
-                daemon.open(prompt_of(1))
+                daemon.open(prompt_of(1, connection))
                 await until(lambda: re.search(rb"#{20}.* s, then deny", screen))
+                assert b"/home/" + b"?" * 20 + b"/evil" in screen
                 assert b"\\u" not in screen
                 process.terminate()
                 await asyncio.wait_for(process.wait(), 60)

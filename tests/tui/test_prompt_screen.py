@@ -39,6 +39,7 @@ FULL = msgspec.structs.replace(
 
 def view_of(connection: Connection, keys: str = "") -> PromptView:
     state = PromptState()
+    state.wall_ahead_s = 1_700_000_000.0
     state.handle(QuestionOpened(prompt_of(1, connection)), 0.0)
     for key in keys:
         state.handle(KeyPressed(key), 1.0)

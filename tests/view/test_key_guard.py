@@ -61,7 +61,7 @@ def test_a_text_goes_on_whatever_comes_into_sight_meanwhile(is_painted_later: bo
 def test_a_key_that_answered_counts_again_when_it_was_let_go() -> None:
     guard = seen()
     assert not guard.is_held("y", 11.0)
-    guard.note_answer("y", 11.0)
+    guard.note_used("y", 11.0)
     assert guard.is_held("y", 11.0 + HELD_FIRST_S - 0.01)
     repeats = [11.0 + HELD_FIRST_S + number * HELD_NEXT_S / 2 for number in range(20)]
     assert [guard.is_held("n", now) for now in repeats] == [False] * 20
@@ -103,5 +103,5 @@ def test_without_a_delay_every_key_counts(is_painted_later: bool) -> None:
     guard.note_appeared()
     guard.note_keyboard(10.0)
     guard.note_typing(10.0, is_text=True)
-    guard.note_answer("y", 10.0)
+    guard.note_used("y", 10.0)
     assert (guard.is_ready(10.0), guard.is_deaf(10.0), guard.is_held("y", 10.0)) == (True, False, False)

@@ -189,6 +189,20 @@ def test_enter_does_not_answer_with_a_line_that_is_over() -> None:
     assert press(state, "enter", now=200.0) == []
 
 
+def test_the_key_that_began_the_edit_is_typed_once_it_was_let_go() -> None:
+    """Held down it repeats, and would go on at the end of the line."""
+    state = opened(1)
+    press(state, "f", "e", now=10.0)
+    for number in range(30):
+        press(state, "e", now=10.5 + number * 0.05)
+    assert state.edit.text == LINE
+    press(state, "e", now=12.5)
+    assert state.edit.text == f"{LINE}e"
+    press(state, "escape", now=13.0)
+    press(state, "e", "d", "e", now=14.0)  # a fast typist
+    assert state.edit.text == f"{LINE}de"
+
+
 def test_enter_answers_with_the_edited_line() -> None:
     state = opened(1, 2)
     press(state, "f", "e")
@@ -254,6 +268,7 @@ def test_what_is_no_rule_is_no_answer_and_says_why() -> None:
 def test_a_line_begins_with_the_default_time_where_none_can_say_the_lifetime(key: str) -> None:
     state = opened()
     state.handle(QuestionOpened(msgspec.structs.replace(prompt_of(1), age_s=20.0)), 100.0)
+    state.wall_ahead_s = 1_700_000_030.0 - 110.0
     press(state, key, "e", now=110.0)
     assert state.edit.text == f"allow until=2023-11-14T22:22:50Z {LINE[6:]}"
 

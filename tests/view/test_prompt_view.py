@@ -38,6 +38,7 @@ def shown(state: PromptState, at_s: float = 10.0) -> PromptView:
 
 def opened(*connections: Connection, is_for_user: bool = False) -> PromptState:
     state = PromptState()
+    state.wall_ahead_s = 1_700_000_000.0
     state.handle(DaemonGreeted(2, is_for_user), 0.0)
     for number, connection in enumerate(connections, 1):
         state.handle(QuestionOpened(prompt_of(number, connection)), 0.0)
@@ -153,6 +154,7 @@ def test_enter_is_dead_while_the_edited_line_has_a_fault() -> None:
 
 def test_a_guest_is_not_offered_to_leave_and_says_when_its_answers_end() -> None:
     state = PromptState(is_guest=True)
+    state.wall_ahead_s = 1_700_000_000.0
     state.handle(QuestionOpened(prompt_of()), 0.0)
     assert "q" not in [hint.label for row in shown(state).hints for hint in row]
     assert shown(state).lifetime == "for 9 minutes, while this command runs"

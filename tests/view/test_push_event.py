@@ -2,7 +2,7 @@ import pytest
 
 from tests.view.sample_prompts import prompt_of
 from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, RuleWritten
-from tinysnitch.view.prompt_events import Answer, Event, NoticeGiven, QuestionClosed, QuestionOpened
+from tinysnitch.view.prompt_events import Answer, Answers, Event, NoticeGiven, QuestionClosed, QuestionOpened
 from tinysnitch.view.push_event import event_of_push, notice_of_answer
 
 PROMPT = prompt_of(1)
@@ -36,3 +36,10 @@ def test_what_the_daemon_pushes(push: Push, event: Event) -> None:
 )
 def test_what_became_of_an_answer(written: RuleWritten, text: str) -> None:
     assert notice_of_answer(written, Answer(1, None, holds="once")) == NoticeGiven(text)
+
+
+def test_what_became_of_many_answers() -> None:
+    both = Answers((Answer(1, None, holds="once"), Answer(2, None, holds="once")))
+    assert notice_of_answer(RuleWritten("deny - - -"), both) == NoticeGiven("answered 2 questions together, once")
+    unsaved = RuleWritten("deny - - -", "not saved", "make room")
+    assert notice_of_answer(unsaved, both) == NoticeGiven("not saved (make room)")

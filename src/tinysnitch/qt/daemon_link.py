@@ -3,6 +3,7 @@
 import socket
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import assert_never
 
@@ -51,6 +52,16 @@ _Kind = QSocketNotifier.Type
 _decoder: FrameDecoder[FromDaemon] = FrameDecoder(FromDaemon)
 
 
+@dataclass(slots=True)
+class _Sent:
+    """What was answered with one key, and what became of it so far."""
+
+    effect: Answer | Answers
+    waiting: int  # answers without a reply
+    taken: RuleWritten | None = None  # the last one
+    refused: list[AnswerRefused] = field(default_factory=list)
+
+
 class DaemonLink:
     """`tell` hears the news; `fail` what connecting again can't mend, NotPermitted for one."""
 
@@ -62,7 +73,7 @@ class DaemonLink:
         self._notifiers: dict[_Kind, QSocketNotifier] = {}
         self._unsent = bytearray()  # what the socket had no room for
         self._reader = FrameReader(MAX_REPLY)
-        self._asked: deque[Answer | None] = deque()  # the answer that a request gives; None: it gives none
+        self._asked: deque[tuple[int, _Sent] | None] = deque()  # the question that a request answers; None: it asks
         self._retry = QTimer()
         self._retry.setSingleShot(True)
         self._retry.setInterval(RETRY_MS)
@@ -108,10 +119,12 @@ class DaemonLink:
 
     def answer(self, effect: Answer | Answers) -> None:
         """Send what was answered; what became of it is told."""
-        for answer in effect.answers if isinstance(effect, Answers) else (effect,):
-            self._send(GiveAnswer(answer.prompt_id, answer.choice, answer.rule), answer)
+        answers = effect.answers if isinstance(effect, Answers) else (effect,)
+        sent = _Sent(effect, len(answers))
+        for answer in answers:
+            self._send(GiveAnswer(answer.prompt_id, answer.choice, answer.rule), (answer.prompt_id, sent))
 
-    def _send(self, request: Hello | Attach | GiveAnswer, answer: Answer | None = None) -> None:
+    def _send(self, request: Hello | Attach | GiveAnswer, answer: tuple[int, _Sent] | None = None) -> None:
         if self._socket is None:
             return  # its question is gone with the daemon
         if not isinstance(request, Hello):  # the one request without a reply
@@ -181,12 +194,24 @@ class DaemonLink:
 
     def _hear_reply(self, reply: Done | Refused | RuleWritten) -> None:
         if isinstance(reply, RuleWritten):
-            if self._asked and (taken := self._asked[0]):
-                self._tell(notice_of_answer(reply, taken))
+            if self._asked and (asked := self._asked[0]):
+                asked[1].taken = reply
             return
-        answer = self._asked.popleft() if self._asked else None
-        if isinstance(reply, Done):
+        asked = self._asked.popleft() if self._asked else None
+        if asked is None:
+            if isinstance(reply, Refused):
+                raise error_of_refusal(reply)
             return
-        if answer is None:
-            raise error_of_refusal(reply)
-        self._tell(AnswerRefused(answer.prompt_id, join_hint(reply.message, reply.hint)))
+        prompt_id, sent = asked
+        sent.waiting -= 1
+        if isinstance(reply, Refused):
+            sent.refused.append(AnswerRefused(prompt_id, join_hint(reply.message, reply.hint)))
+        if not sent.waiting:
+            self._tell_outcome(sent)
+
+    def _tell_outcome(self, sent: _Sent) -> None:
+        """Why some were refused is the last word."""
+        if sent.taken:
+            self._tell(notice_of_answer(sent.taken, sent.effect))
+        for refused in sent.refused:
+            self._tell(refused)

@@ -116,6 +116,7 @@ class PromptAgent:
         self._show()
 
     def _advance(self, event: Event, now: float) -> None:
+        self.state.wall_ahead_s = time.time() - time.monotonic()
         effect = self.state.handle(event, now)
         if isinstance(effect, Answer | Answers) and self.link:
             self.link.answer(effect)

@@ -8,7 +8,6 @@ from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.errors import DaemonNotRunning, SnitchError
 from tinysnitch.protocol.messages import GiveAnswer, Notice, PromptClosed, ReadStatus, RuleWritten, Status
-from tinysnitch.view.answer_words import tell_all_taken
 from tinysnitch.view.prompt_events import (
     Answer,
     AnswerRefused,
@@ -16,7 +15,6 @@ from tinysnitch.view.prompt_events import (
     ConnectionLost,
     DaemonGreeted,
     Event,
-    NoticeGiven,
     RulesCounted,
 )
 from tinysnitch.view.push_event import event_of_push, join_hint, notice_of_answer
@@ -70,20 +68,11 @@ class DaemonLink:
         replies = [reply for outcome in outcomes if isinstance(outcome, list) for reply in outcome]
         taken = [reply for reply in replies if isinstance(reply, RuleWritten)]
         if taken:
-            self._tell(_notice_of(taken[-1], effect))
+            self._tell(notice_of_answer(taken[-1], effect))
         for answer, outcome in zip(answers, outcomes, strict=True):
             if isinstance(outcome, SnitchError):
                 reason = join_hint(str(outcome), outcome.hint if answer.rule else "")
                 self._tell(AnswerRefused(answer.prompt_id, reason))
-
-
-def _notice_of(written: RuleWritten, effect: Answer | Answers) -> NoticeGiven:
-    """`written`: the last one; whoever saves one saves all that could not be saved before."""
-    if isinstance(effect, Answer):
-        return notice_of_answer(written, effect)
-    if written.problem:
-        return notice_of_answer(written, effect.answers[-1])
-    return NoticeGiven(tell_all_taken(effect))
 
 
 async def _count_rules(client: PromptClient) -> int:

@@ -1,4 +1,4 @@
-"""What a terminal's encoding cannot say of our own signs, in ASCII of the same width.
+"""What a terminal's encoding cannot say: of our own signs ASCII of the same width.
 
 Python would write each as an escape of six columns, and push what stands behind it off the row.
 """
@@ -20,3 +20,8 @@ def fit_encoding(text: str, encoding: str) -> str:
     except UnicodeEncodeError:
         return text.translate(_ASCII)
     return text
+
+
+def fit_columns(text: str, encoding: str) -> str:
+    """For the rows of a screen: other letters, too, of unchanged length, or the end of a path would be out of sight."""
+    return fit_encoding(text, encoding).encode(encoding, "replace").decode(encoding)

@@ -202,6 +202,7 @@ class _Session:
         self._show()
 
     def _advance(self, event: Event, now: float) -> None:
+        self._state.wall_ahead_s = time.time() - time.monotonic()
         effect = self._state.handle(event, now)
         if isinstance(effect, Answer | Answers):
             task = asyncio.create_task(self._link.answer(effect))

@@ -157,6 +157,7 @@ class PromptApp(App[None], inherit_bindings=False):
         self.tell(ScreenRegained())
 
     def _advance(self, event: Event, now: float) -> None:
+        self.state.wall_ahead_s = time.time() - time.monotonic()
         effect = self.state.handle(event, now)
         if isinstance(effect, Answer | Answers):
             task = asyncio.create_task(self._link.answer(effect))  # no worker: those are cancelled as we leave

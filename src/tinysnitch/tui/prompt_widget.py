@@ -8,7 +8,7 @@ from textual.geometry import Region, Size
 from textual.widget import Widget
 
 from tinysnitch.core.clock import Instant
-from tinysnitch.tui.encoding import fit_encoding, terminal_encoding
+from tinysnitch.tui.encoding import fit_columns, terminal_encoding
 from tinysnitch.tui.prompt_screen import count_help_pages, render_help, render_prompt
 from tinysnitch.view.help_view import present_help, present_legend
 from tinysnitch.view.lookup import Lookup
@@ -69,7 +69,7 @@ class PromptWidget(Widget):
 
     def _draw_all(self) -> None:
         text = self._draw_page()
-        text.plain = fit_encoding(text.plain, terminal_encoding())
+        text.plain = fit_columns(text.plain, terminal_encoding())
         self._drawn, self._drawn_size = list(text.split("\n", allow_blank=True)), self.size
 
     def _draw_page(self) -> Text:

@@ -5,7 +5,8 @@
 2. Who is typing when it comes, and types on, does not mean it: keys count when the typing pauses, or when keys of ours
    alone went on for long. A key that is none of ours tells of a text at any time: it takes a longer pause until keys
    count again.
-3. A key that answered must be let go before it answers again: a held key repeats, and repeats are ignored.
+3. A key that answered, or began to edit, must be let go before it counts again: a held key repeats, and repeats are
+   ignored.
 4. A window that appears takes no key at all, be it one to leave, until its first question takes some. When the keyboard
    comes to it from whoever types elsewhere, keys wait as long once more; clicks do not.
 5. An Enter that comes at once behind a text was pasted with it. What else comes at once: see key_piece.py.
@@ -35,7 +36,7 @@ class KeyGuard:
         self._keyboard_s = -math.inf  # until then what is typed may be meant for where the keyboard was before
         self._text_until_s = -math.inf  # a text that somebody types goes on until then, whatever comes into sight
         self._is_deaf = False  # the window appeared, and no key counted since
-        self._answer_key = ""  # the last key that answered
+        self._used_key = ""  # the last key that answered, or began to edit
         self._held_until_s = 0.0
         self._edited_s = -math.inf
 
@@ -87,12 +88,12 @@ class KeyGuard:
         if is_text:
             self._text_until_s = until_s
 
-    def note_answer(self, name: str, now: float) -> None:
-        self._answer_key, self._held_until_s = name, now + HELD_FIRST_S
+    def note_used(self, name: str, now: float) -> None:
+        self._used_key, self._held_until_s = name, now + HELD_FIRST_S
 
     def is_held(self, name: str, now: float) -> bool:
-        """Whether this is a repeat of the key that answered; a repeat prolongs the wait for its release."""
-        if self.delay_s <= 0 or name != self._answer_key or now >= self._held_until_s:
+        """Whether this is a repeat of the key that was used; a repeat prolongs the wait for its release."""
+        if self.delay_s <= 0 or name != self._used_key or now >= self._held_until_s:
             return False
         self._held_until_s = max(self._held_until_s, now + HELD_NEXT_S)
         return True

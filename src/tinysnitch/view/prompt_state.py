@@ -24,7 +24,7 @@ from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.first_choice import FIRST_CHOICE, choose_first
 from tinysnitch.view.key_guard import DELAY_S, KeyGuard
-from tinysnitch.view.keys import Act, find_key, hint_at, is_hint, is_of_text
+from tinysnitch.view.keys import KEYS, Act, find_key, hint_at, is_hint, is_of_text
 from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault
 from tinysnitch.view.program_group import group_of, walk_order
 from tinysnitch.view.prompt_events import (
@@ -57,6 +57,7 @@ class Page(Enum):
     EDIT = "edit"  # of the rule of the question in sight
 
 
+_EDIT_KEY = next(key.names[0] for key in KEYS if key.effect is Act.EDIT)
 _SCOPES = tuple(RemoteScope)  # each wider than the one before
 
 
@@ -69,6 +70,7 @@ class PromptState:
         self.trouble = ""  # what is wrong until the daemon says that it is over
         self.is_connected = False
         self.rule_count: int | None = None
+        self.wall_ahead_s = 0.0  # the wall clock of the one that events are told by, whose owner says so: it may be set
         self._usual_choice = FIRST_CHOICE
         self._questions: dict[int, Question] = {}  # in the order they opened
         self._selected_id: int | None = None
@@ -165,9 +167,8 @@ class PromptState:
             self._questions[prompt.prompt_id] = msgspec.structs.replace(known, prompt=prompt, deadline_s=deadline_s)
             return
         opened_s = now - prompt.age_s
-        wall_ahead_s = prompt.opened_s - opened_s
         choice = choose_first(prompt.connection, self._usual_choice)
-        self._questions[prompt.prompt_id] = Question(prompt, deadline_s, opened_s, wall_ahead_s, choice)
+        self._questions[prompt.prompt_id] = Question(prompt, deadline_s, opened_s, choice)
         self._together = tuple(prompt_id for prompt_id in self._together if prompt_id != prompt.prompt_id)
         is_free = self.selected is None and self.page is not Page.EDIT
         if is_free or prompt.prompt_id == self._selected_id:
@@ -259,7 +260,7 @@ class PromptState:
             return NOTHING
         choice = msgspec.structs.replace(question.choice, verdict=verdict)
         answers = tuple(one.answer(choice, self.is_guest) for one in (question, *self.together))
-        self.guard.note_answer(name, now)
+        self.guard.note_used(name, now)
         self._send(answers, now)
         return answers[0] if len(answers) == 1 else Answers(answers)
 
@@ -352,9 +353,10 @@ class PromptState:
         question = self.selected
         if question is None or not self._takes_keys(now):
             return
-        wall_s = now + question.wall_ahead_s
+        wall_s = now + self.wall_ahead_s
         self.edit = begin_edit(question.prompt.connection, question.choice, wall_s, question.draft)
         self.page, self.notice = Page.EDIT, ""
+        self.guard.note_used(_EDIT_KEY, now)
         self._together = ()
         self.guard.renew(now)
 
@@ -366,9 +368,10 @@ class PromptState:
             self._select(self._selected_id if self.selected else self._first_waiting(), now)
         elif name == "enter":
             return self._answer_by_hand(now)
-        elif not self.is_edit_lost:
+        elif not self.is_edit_lost and not self.guard.is_held(name, now):
             self.edit = self.edit.press(name, text)
             self.guard.note_edited(now)
+            self.guard.note_used("", now)  # another key ends the repeats of the one that began the edit
         return NOTHING
 
     def _paste(self, text: str, now: float) -> None:
@@ -381,7 +384,7 @@ class PromptState:
         question = self.selected
         if question is None or self.guard.is_pasted(now) or not self._takes_keys(now):
             return NOTHING
-        if find_fault(self.edit, now + question.wall_ahead_s):
+        if find_fault(self.edit, now + self.wall_ahead_s):
             return NOTHING
         answer = question.answer_by_hand(self.edit.text, self.is_guest)
         self.page = Page.QUESTION

@@ -3,9 +3,9 @@
 from typing import assert_never
 
 from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, RuleWritten
-from tinysnitch.view.answer_words import tell_taken
+from tinysnitch.view.answer_words import tell_all_taken, tell_taken
 from tinysnitch.view.lookup import FindUser
-from tinysnitch.view.prompt_events import Answer, NoticeGiven, QuestionClosed, QuestionOpened
+from tinysnitch.view.prompt_events import Answer, Answers, NoticeGiven, QuestionClosed, QuestionOpened
 
 
 def event_of_push(push: Push, find_user: FindUser) -> QuestionOpened | QuestionClosed | NoticeGiven:
@@ -26,11 +26,14 @@ def _name_user(reason: str, by_uid: int, find_user: FindUser) -> str:
     return f"{reason.removesuffix(f' by uid {by_uid}')} by {name}"
 
 
-def notice_of_answer(written: RuleWritten, answer: Answer) -> NoticeGiven:
-    """That our answer was taken; or, which matters more, that its rule is not saved."""
+def notice_of_answer(written: RuleWritten, effect: Answer | Answers) -> NoticeGiven:
+    """That our answer was taken; or, which matters more, that its rule is not saved.
+
+    Of many answers it is the last that was taken: whoever saves one saves all that could not be saved before.
+    """
     if written.problem:
         return NoticeGiven(join_hint(written.problem, written.hint))
-    return NoticeGiven(tell_taken(answer, written.rule))
+    return NoticeGiven(tell_all_taken(effect) if isinstance(effect, Answers) else tell_taken(effect, written.rule))
 
 
 def join_hint(text: str, hint: str) -> str:

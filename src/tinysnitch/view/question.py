@@ -12,7 +12,6 @@ class Question(msgspec.Struct, frozen=True):
     prompt: Prompt
     deadline_s: float
     opened_s: float
-    wall_ahead_s: float  # what the wall clock is ahead of the clock that the state is told of
     choice: Choice
     is_aside: bool = False  # put off with Esc
     is_sent: bool = False  # answered here, not yet confirmed
