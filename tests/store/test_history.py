@@ -248,6 +248,18 @@ def test_a_broken_file_is_moved_aside(tmp_path: Path, damage: bytes, caplog: pyt
     history.close()
 
 
+def test_a_broken_file_that_cannot_be_moved_aside_is_told_and_raises_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "history.db.broken").mkdir()
+    (tmp_path / "history.db").write_bytes(b"x" * 9000)
+    history = History(tmp_path / "history.db")
+    fill(history, BATCH)
+    history.close()
+    assert history.lost == BATCH
+    assert "cannot be moved aside: " in caplog.text
+
+
 def test_a_file_that_breaks_under_us_costs_a_batch_at_most(history: History, tmp_path: Path) -> None:
     fill(history, BATCH)
     for name in ("history.db", "history.db-wal"):
