@@ -23,7 +23,7 @@ SCREEN = {"DISPLAY": ":7", "SECRET": "x", "TINYSNITCH_FONTSIZE": "20", "LD_PRELO
     ("environment", "uid"),
     [
         ({}, os.getuid()),
-        ({"SUDO_UID": "0"}, 0),
+        ({"SUDO_UID": str(NOBODY)}, NOBODY),
         ({"SUDO_UID": "0", "TINYSNITCH_PROMPT_USER": "daemon"}, pwd.getpwnam("daemon").pw_uid),
         ({"TINYSNITCH_PROMPT_USER": "0"}, 0),
     ],
@@ -45,6 +45,22 @@ def test_only_what_names_the_session_is_passed_on(tmp_path: Path) -> None:
     assert not told.keys() & {"SECRET", "LD_PRELOAD"}
 
 
+def test_all_that_names_the_session_is_passed_on(tmp_path: Path) -> None:
+    of_session = ("WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP")
+    given = dict.fromkeys((*of_session, "DBUS_SESSION_BUS_ADDRESS", "LANG", "LC_ALL"), "x")
+    given |= {"TINYSNITCH_DELAY_SECONDS": "2", "QT_SCALE_FACTOR": "2"}
+    assert session_environment(ME, given, tmp_path).items() >= given.items()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
+def test_no_screen_is_taken_from_a_process_of_another_user(tmp_path: Path) -> None:
+    (tmp_path / "20").mkdir()
+    (tmp_path / "20" / "environ").write_bytes(b"DISPLAY=:3\0")
+    os.chown(tmp_path / "20", NOBODY, NOBODY)
+    with pytest.raises(SnitchError, match="no screen"):
+        session_environment(ME, {}, tmp_path)
+
+
 def test_the_screen_is_found_at_a_process_of_the_user(tmp_path: Path) -> None:
     for pid, environ in (
         (1, b"A=b\0DISPLAY=:3\0"),
@@ -53,6 +69,8 @@ def test_the_screen_is_found_at_a_process_of_the_user(tmp_path: Path) -> None:
     ):
         (tmp_path / str(pid)).mkdir()
         (tmp_path / str(pid) / "environ").write_bytes(environ)
+    for name in ("40", "self"):  # one is gone meanwhile, the other is no process
+        (tmp_path / name).mkdir()
     told = session_environment(ME, {}, tmp_path)
     assert told["WAYLAND_DISPLAY"] == "wayland-0"
     assert told["XDG_RUNTIME_DIR"] == f"/run/user/{ME.pw_uid}"
