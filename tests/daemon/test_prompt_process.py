@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pwd
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,11 +91,13 @@ def stand_in(folder: Path, script: str) -> Path:
     return told
 
 
-async def start_and_stop(prompt: PromptProcess, told: Path) -> None:
+async def start_and_stop(prompt: PromptProcess, told: Path, ended_by: signal.Signals = signal.SIGTERM) -> None:
     await prompt.stop()  # nothing was started
     await prompt.start((300, 4000))
     await asyncio.to_thread(wait_until, told.exists)
     await prompt.stop()
+    assert prompt._process
+    assert prompt._process.returncode == -ended_by
     await prompt.stop()
 
 
@@ -103,6 +106,13 @@ def test_it_is_started_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(prompt_process.sys, "executable", str(tmp_path / "python"))
     asyncio.run(start_and_stop(PromptProcess(tmp_path / "socket", {"DISPLAY": ":7"}), told))
     assert told.read_text() == f":7 {ME.pw_dir} --socket {tmp_path}/socket 300\n"
+
+
+def test_one_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = stand_in(tmp_path, "trap '' TERM; echo")
+    monkeypatch.setattr(prompt_process.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(prompt_process, "END_S", 0.05)
+    asyncio.run(start_and_stop(PromptProcess(tmp_path / "socket", SCREEN), told, signal.SIGKILL))
 
 
 @pytest.fixture
