@@ -1,5 +1,6 @@
 import json
 import os
+import select
 import socket
 import threading
 from contextlib import suppress
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.small_desk import HOSTILE, RunningServer, running_server
+from tests.daemon.small_desk import ALICE, HOSTILE, ROOT, Comers, RunningServer, running_server
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, SnitchError
 from tinysnitch.protocol.framing import MAX_FRAME, encode_frame
@@ -63,6 +64,14 @@ def test_the_log_is_read_and_followed(running: RunningServer) -> None:
         assert json.loads(next(lines))["count"] == 4
         running.call(running.server.push_record, b'{"event":"lost","count":9}', None)
         assert json.loads(next(lines))["count"] == 9
+        assert client._socket.gettimeout() is None  # however long nothing happens
+
+
+def test_the_daemon_says_how_far_our_right_goes(tmp_path: Path) -> None:
+    with running_server(tmp_path / "socket", Comers(ROOT, ALICE)):
+        for right in (ROOT, ALICE):
+            with ControlClient(tmp_path / "socket") as client:
+                assert client.sees_all == right.sees_all
 
 
 def test_when_the_daemon_ends_it_is_not_running(tmp_path: Path) -> None:
@@ -108,12 +117,13 @@ def test_a_closed_folder_is_not_permitted(tmp_path: Path) -> None:
 class OddDaemon:
     """Says the given bytes to the first client, then closes or is silent."""
 
-    def __init__(self, path: Path, says: bytes, closes: bool = True) -> None:
+    def __init__(self, path: Path, says: bytes, closes: bool = True, is_killed: bool = False) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.bind(str(path))
         self._socket.listen(1)
         self._says = says
         self._closes = closes
+        self._is_killed = is_killed
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
@@ -122,6 +132,8 @@ class OddDaemon:
         with self._socket, self._socket.accept()[0] as peer:
             with suppress(OSError):  # a client may leave in the middle
                 peer.sendall(self._says)
+            if self._is_killed:  # with something unread, which resets the connection
+                select.select([peer], [], [])
             if not self._closes:
                 self._over.wait()
 
@@ -151,6 +163,15 @@ def test_an_odd_daemon_is_an_error_for_people(tmp_path: Path, says: bytes, messa
             client.ask_one(ReadStatus(), Status)
         assert isinstance(error.value, NotPermitted) == (message == "go away")
         assert error.value.hint
+
+
+def test_a_daemon_that_is_killed_while_we_ask_has_ended(tmp_path: Path) -> None:
+    with (
+        OddDaemon(tmp_path / "socket", encode_frame(Welcome()), is_killed=True),
+        pytest.raises(DaemonNotRunning, match="ended"),
+        ControlClient(tmp_path / "socket") as client,
+    ):
+        client.ask_one(ReadStatus(), Status)
 
 
 def test_a_silent_daemon_is_not_waited_for_for_ever(tmp_path: Path) -> None:

@@ -4,12 +4,16 @@ import asyncio
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 from tests.daemon.driver_place import Place, syn
 from tinysnitch.core.dns_questions import Refusal
 from tinysnitch.core.events import DataLost
 from tinysnitch.daemon.counters import Counters, LossWatch
+from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
+from tinysnitch.daemon.recorder import NOT_KEPT
+from tinysnitch.daemon.rule_saver import NOT_SAVED
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.clock import read_instant
 
@@ -27,10 +31,10 @@ def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
             programs = SmallPrograms()
             counters = Counters(place.driver, cast(BpfPrograms, programs), place.server)
-            programs.counted += Counter(hits_allowed=5, hits_denied=1, misses=2, lost_flows=3)
+            programs.counted += Counter(hits_allowed=5, hits_denied=1, hits_denied_early=3, misses=2, lost_flows=3)
             place.driver._read_connection(syn(1), read_instant())
             place.server.count_malformed()
-            assert counters.hits_and_misses() == (5, 2)  # one of the hits is our own verdict, walking again
+            assert counters.hits_and_misses() == (8, 2)  # one of the hits is our own verdict, walking again
             losses = counters.losses()
             assert losses["flows not stored"] == 3
             assert losses["DNS messages dropped"] == 5
@@ -48,6 +52,8 @@ def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
             }
             assert counters.waiting() == {"connections": 0, "names": 0}
             assert counters.not_enforcing == "tinysnitchd is still starting"
+            counters.guard = cast(NetfilterGuard, SimpleNamespace(problem="busy", put_back=4))
+            assert (counters.not_enforcing, counters.losses()[PUT_BACK]) == ("busy", 4)
 
     asyncio.run(run())
 
@@ -84,6 +90,13 @@ def test_only_what_rose_is_told_and_once() -> None:
     losses.update({"packets": 5, "flows evicted": 9, "lines": 1})
     assert list(watch.new_losses(10.0)) == [DataLost("packets", 2), DataLost("lines", 1)]
     assert list(watch.new_losses(10.0)) == []
+
+
+def test_what_is_told_when_it_happens_is_not_told_again() -> None:
+    losses = dict.fromkeys((PUT_BACK, NOT_SAVED, NOT_KEPT), 0)
+    watch = LossWatch(lambda: dict(losses))
+    losses.update(dict.fromkeys(losses, 1))
+    assert list(watch.rest()) == []
 
 
 def test_what_goes_on_is_told_at_longer_and_longer_intervals() -> None:

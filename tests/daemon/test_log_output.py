@@ -132,13 +132,16 @@ def test_the_flag_is_not_set_on_a_descriptor_that_is_shared(pipe: tuple[int, int
 
 
 def test_a_socket_cannot_be_opened_anew() -> None:
+    """The journal's, say: while we have it, it blocks nobody."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         log = LogOutput(ours.fileno())
+        assert not os.get_blocking(ours.fileno())
         log.write(b"line")
         log.flush()
         log.close()
         assert theirs.recv(100) == b"line\n"
+        assert os.get_blocking(ours.fileno())
 
 
 def test_a_file_is_appended_to(tmp_path: Path) -> None:

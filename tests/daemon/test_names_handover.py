@@ -61,6 +61,17 @@ def test_another_process_of_the_same_pid_never_asked(file: KeptNames) -> None:
         assert after.name_of(SHOP, 9) == "other.test"
 
 
+@pytest.mark.parametrize("table", [Table(), None])
+def test_of_who_is_gone_meanwhile_the_name_stays(file: KeptNames, table: Table | None) -> None:
+    """Or of whom nothing is known any more: BPF was there before."""
+    before, after = new_talk(), new_talk()
+    with names_handed_over(before.names, file, table_of(os.getpid(), 7)):
+        before.looks_up(7, "mine.test", SHOP)
+    with names_handed_over(after.names, file, table):
+        assert after.name_of(SHOP, 9) == "mine.test"
+        assert [known.askers for known in after.names.known(after.now_s)] == [()]
+
+
 class Crowd:
     """One image, run by everybody."""
 

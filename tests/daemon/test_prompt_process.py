@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pwd
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ SCREEN = {"DISPLAY": ":7", "SECRET": "x", "TINYSNITCH_FONTSIZE": "20", "LD_PRELO
     ("environment", "uid"),
     [
         ({}, os.getuid()),
-        ({"SUDO_UID": "0"}, 0),
+        ({"SUDO_UID": str(NOBODY)}, NOBODY),
         ({"SUDO_UID": "0", "TINYSNITCH_PROMPT_USER": "daemon"}, pwd.getpwnam("daemon").pw_uid),
         ({"TINYSNITCH_PROMPT_USER": "0"}, 0),
     ],
@@ -45,6 +46,22 @@ def test_only_what_names_the_session_is_passed_on(tmp_path: Path) -> None:
     assert not told.keys() & {"SECRET", "LD_PRELOAD"}
 
 
+def test_all_that_names_the_session_is_passed_on(tmp_path: Path) -> None:
+    of_session = ("WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP")
+    given = dict.fromkeys((*of_session, "DBUS_SESSION_BUS_ADDRESS", "LANG", "LC_ALL"), "x")
+    given |= {"TINYSNITCH_DELAY_SECONDS": "2", "QT_SCALE_FACTOR": "2"}
+    assert session_environment(ME, given, tmp_path).items() >= given.items()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
+def test_no_screen_is_taken_from_a_process_of_another_user(tmp_path: Path) -> None:
+    (tmp_path / "20").mkdir()
+    (tmp_path / "20" / "environ").write_bytes(b"DISPLAY=:3\0")
+    os.chown(tmp_path / "20", NOBODY, NOBODY)
+    with pytest.raises(SnitchError, match="no screen"):
+        session_environment(ME, {}, tmp_path)
+
+
 def test_the_screen_is_found_at_a_process_of_the_user(tmp_path: Path) -> None:
     for pid, environ in (
         (1, b"A=b\0DISPLAY=:3\0"),
@@ -53,6 +70,8 @@ def test_the_screen_is_found_at_a_process_of_the_user(tmp_path: Path) -> None:
     ):
         (tmp_path / str(pid)).mkdir()
         (tmp_path / str(pid) / "environ").write_bytes(environ)
+    for name in ("40", "self"):  # one is gone meanwhile, the other is no process
+        (tmp_path / name).mkdir()
     told = session_environment(ME, {}, tmp_path)
     assert told["WAYLAND_DISPLAY"] == "wayland-0"
     assert told["XDG_RUNTIME_DIR"] == f"/run/user/{ME.pw_uid}"
@@ -72,11 +91,13 @@ def stand_in(folder: Path, script: str) -> Path:
     return told
 
 
-async def start_and_stop(prompt: PromptProcess, told: Path) -> None:
+async def start_and_stop(prompt: PromptProcess, told: Path, ended_by: signal.Signals = signal.SIGTERM) -> None:
     await prompt.stop()  # nothing was started
     await prompt.start((300, 4000))
     await asyncio.to_thread(wait_until, told.exists)
     await prompt.stop()
+    assert prompt._process
+    assert prompt._process.returncode == -ended_by
     await prompt.stop()
 
 
@@ -85,6 +106,13 @@ def test_it_is_started_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(prompt_process.sys, "executable", str(tmp_path / "python"))
     asyncio.run(start_and_stop(PromptProcess(tmp_path / "socket", {"DISPLAY": ":7"}), told))
     assert told.read_text() == f":7 {ME.pw_dir} --socket {tmp_path}/socket 300\n"
+
+
+def test_one_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = stand_in(tmp_path, "trap '' TERM; echo")
+    monkeypatch.setattr(prompt_process.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(prompt_process, "END_S", 0.05)
+    asyncio.run(start_and_stop(PromptProcess(tmp_path / "socket", SCREEN), told, signal.SIGKILL))
 
 
 @pytest.fixture

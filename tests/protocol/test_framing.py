@@ -43,7 +43,7 @@ def test_garbage_raises_nothing_but_malformed(data: bytes) -> None:
     "frame",
     [
         b"[" * 60_000,
-        b'"\\ud800"' + b"[" * 60_000,
+        b'{"a":"\\ud800","n":' + b"[" * 60_000,
         b'{"type":"add_rule","line":1}',
         b'{"type":"add_rule"}',
         b'{"type":"no_such"}',

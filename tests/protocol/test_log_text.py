@@ -5,7 +5,7 @@ from tests.daemon.small_desk import HOSTILE, make_connection, make_prompt
 from tests.protocol.test_log_lines import RULE, TIME, WALL_S, decided
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.errors import RuleSyntaxError
-from tinysnitch.core.flow import ICMPV6, TCP, Direction, Flow, parse_address
+from tinysnitch.core.flow import ICMPV6, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import KERNEL
 from tinysnitch.core.records import (
     LossCounted,
@@ -61,7 +61,11 @@ def test_inbound_the_remote_comes_first() -> None:
 
 @pytest.mark.parametrize(
     ("protocol", "text"),
-    [(TCP, "tcp [2001:db8::1]:7 -> [2001:db8::2]:80"), (ICMPV6, "icmp [2001:db8::1] -> [2001:db8::2]")],
+    [
+        (TCP, "tcp [2001:db8::1]:7 -> [2001:db8::2]:80"),
+        (UDP, "udp [2001:db8::1]:7 -> [2001:db8::2]:80"),
+        (ICMPV6, "icmp [2001:db8::1] -> [2001:db8::2]"),
+    ],
 )
 def test_ipv6_stands_in_brackets_and_icmp_has_no_ports(protocol: int, text: str) -> None:
     flow = Flow(protocol, Direction.OUTBOUND, parse_address("2001:db8::1"), 7, parse_address("2001:db8::2"), 80)
@@ -92,6 +96,7 @@ def test_the_other_lines() -> None:
     }
     for record, text in texts.items():
         assert format_text(log_line_of(record)).startswith(f"{TIME} {text}")
+    assert format_text(log_line_of(RulesReplaced(2, (), WALL_S))).endswith(" loaded")
     assert format_text(log_line_of(RulesReplaced(2, (error,), WALL_S))).endswith(
         r" ERROR rules 2 loaded, the old rules hold; /etc/r:3:7: no\nport"
     )
@@ -118,9 +123,10 @@ def test_how_long_an_answer_holds_is_told_where_its_line_does_not() -> None:
 
 
 def test_what_is_a_sentence_is_not_called_lost() -> None:
-    what = "list ads is not there, its rules match nothing"
-    assert format_text(log_line_of(LossCounted(what, 1, WALL_S))).endswith(f" WARNING {what}")
-    assert format_text(log_line_of(LossCounted("history rows", 1, WALL_S))).endswith(" WARNING lost 1 history rows")
+    for what in ("list ads is not there, its rules match nothing", "rule not saved: no room"):
+        assert format_text(log_line_of(LossCounted(what, 1, WALL_S))).endswith(f" WARNING {what}")
+    for what, count in (("history rows", 1), ("clients cut off, too slow", 2)):
+        assert format_text(log_line_of(LossCounted(what, count, WALL_S))).endswith(f" WARNING lost {count} {what}")
 
 
 def test_ready_says_the_mode_and_the_socket() -> None:

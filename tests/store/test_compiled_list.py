@@ -1,5 +1,6 @@
 """What is mapped from a file is what was compiled, or nothing."""
 
+import os
 import resource
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def test_a_list_without_anything_is_one(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_whole_is_none(target: Path) -> None:
-    whole = target.read_bytes()
+    whole, descriptors = target.read_bytes(), os.listdir("/proc/self/fd")
     for cut in (0, 10, 100, len(whole) // 2, len(whole) - 1):
         target.write_bytes(whole[:cut])
         assert map_compiled(target) is None
@@ -63,6 +64,7 @@ def test_a_file_that_is_not_whole_is_none(target: Path) -> None:
         assert found is None or found.remotes.has_name("ads.test")
     target.unlink()
     assert map_compiled(target) is None
+    assert os.listdir("/proc/self/fd") == descriptors
 
 
 def test_what_is_mapped_outlives_its_file(target: Path) -> None:

@@ -4,7 +4,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -188,6 +188,31 @@ def test_a_file_that_breaks_while_it_is_read_ends_what_is_read(history: History,
     assert [first, *taken] == lines[:_PAGE]
 
 
+@pytest.mark.parametrize(
+    "read", [lambda history: list(history.read_newest(5)), lambda history: history.find_newest(b"1")]
+)
+def test_a_file_that_is_broken_when_it_is_read_is_an_empty_one(
+    history: History, tmp_path: Path, read: Callable[[History], object]
+) -> None:
+    fill(history, 3)
+    history.close()
+    (tmp_path / "history.db").write_bytes(b"x" * 9000)
+    assert not read(history)
+    assert (tmp_path / "history.db.broken").exists()
+
+
+def test_of_a_batch_that_fails_halfway_nothing_stays_and_the_next_is_written(history: History) -> None:
+    refuse = "create trigger refuse before insert on history when new.line = x'62' begin select raise(fail, 'no'); end"
+    history._connect().execute(refuse)
+    for line in (b"a", b"b"):
+        history.append(line)
+    history.flush()
+    assert (history.lost, list(history.read_newest(9))) == (2, [])
+    history.append(b"c")
+    history.flush()
+    assert (history.lost, list(history.read_newest(9))) == (2, [b"c"])
+
+
 def test_the_lines_of_a_user_are_found_without_those_of_others(history: History) -> None:
     """Of 200,000 lines, 100 MB, a few may be theirs."""
     db = history._connect()
@@ -221,6 +246,18 @@ def test_a_broken_file_is_moved_aside(tmp_path: Path, damage: bytes, caplog: pyt
     assert (tmp_path / "history.db.broken").exists()
     assert "history.db.broken" in caplog.text
     history.close()
+
+
+def test_a_broken_file_that_cannot_be_moved_aside_is_told_and_raises_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "history.db.broken").mkdir()
+    (tmp_path / "history.db").write_bytes(b"x" * 9000)
+    history = History(tmp_path / "history.db")
+    fill(history, BATCH)
+    history.close()
+    assert history.lost == BATCH
+    assert "cannot be moved aside: " in caplog.text
 
 
 def test_a_file_that_breaks_under_us_costs_a_batch_at_most(history: History, tmp_path: Path) -> None:
@@ -258,6 +295,8 @@ def test_what_fails_is_tried_once_a_second(tmp_path: Path, caplog: pytest.LogCap
     assert (history.lost, (tmp_path / "none" / "history.db").exists()) == (3 * BATCH - BATCH, False)
     history.flush_due(1.0)
     assert len(list(history.read_newest(2 * BATCH))) == BATCH
+    fill(history, 3 * BATCH)
+    assert history.lost == 2 * BATCH  # it works again
     history.close()
 
 

@@ -92,6 +92,15 @@ def test_a_link_can_be_turned_by_whoever_may_put_another_into_its_place(tmp_path
 
 
 @pytest.mark.privileged
+def test_nobody_else_can_turn_a_path_over_roots_link_to_a_folder(tmp_path: Path) -> None:
+    """As /bin is where it leads to /usr/bin."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "tool").touch()
+    (tmp_path / "linked").symlink_to("real")
+    assert turnable(tmp_path / "linked" / "tool") == set()
+
+
+@pytest.mark.privileged
 def test_only_in_rules_of_users_it_matters_who_can_turn_a_link(tmp_path: Path) -> None:
     (tmp_path / "l").symlink_to("/usr/bin/env")
     os.lchown(tmp_path / "l", 1000, 1000)

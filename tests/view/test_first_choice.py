@@ -49,6 +49,8 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(CURL, program="/opt/slirp4netns/curl"), False),
         (flatpak("-P", "https://shop.test/"), True),
         (flatpak("-P", "work"), False),
+        (msgspec.structs.replace(flatpak("https://shop.test/"), is_host_file=True), False),
+        (msgspec.structs.replace(flatpak("https://shop.test/"), owners=("container:a",)), False),
         (msgspec.structs.replace(CURL, args=("https://shop.test/",)), False),
         (python(program="/opt/a.py", run_by="/usr/bin/python3.13", parents=("/opt/a.py",)), False),
     ],

@@ -49,6 +49,8 @@ def test_a_letter_of_another_keyboard_layout_is_no_key_and_told_why(name: str, t
         ("alt+x", "x", False),
         ("minus", "-", True),
         ("space", " ", True),
+        ("space", "", True),
+        ("backspace", "", True),
         ("y", "y", False),
         ("Y", "Y", False),
         ("f5", "", False),

@@ -98,6 +98,21 @@ def test_a_later_question_is_none_of_them() -> None:
     assert press(state, "y", now=11.0) == [Answers((Answer(1, ALLOW), Answer(4, ALLOW)))]
 
 
+def test_one_that_is_asked_anew_is_none_of_them() -> None:
+    state = state_of_two_programs()
+    press(state, "g", now=10.0)
+    state.handle(QuestionOpened(prompt_of(3, connection_of(name="other.test"))), 10.9)
+    assert press(state, "y", now=11.0) == [Answers((Answer(1, ALLOW), Answer(4, ALLOW)))]
+
+
+def test_one_whose_answer_is_on_its_way_is_none_of_them() -> None:
+    state = state_of_two_programs()
+    press(state, "y", now=10.0)
+    assert state.is_answering
+    press(state, "g", now=11.0)
+    assert press(state, "y", now=12.0) == [Answers((Answer(3, ALLOW), Answer(4, ALLOW)))]
+
+
 def test_walking_away_ends_it() -> None:
     state = state_of_two_programs()
     press(state, "g", now=10.0)

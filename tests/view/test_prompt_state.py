@@ -384,10 +384,11 @@ def test_rules_are_counted() -> None:
 
 
 def test_who_left_and_comes_back_answers_for_the_same_user() -> None:
-    state = PromptState(0.5)
+    state = PromptState(0.5, is_painted_later=True)
     state.handle(DaemonGreeted(3, is_for_user=True), 0.0)
     state.handle(QuestionOpened(prompt_of(1)), 0.0)
     anew = state.begin_anew()
     assert (anew.is_connected, anew.rule_count, dict(anew.questions)) == (True, 3, {})
+    assert (anew.guard.delay_s, anew.guard.is_painted_later) == (0.5, True)
     anew.handle(QuestionOpened(prompt_of(1)), 1.0)
     assert anew.questions[1].choice.is_for_user

@@ -27,7 +27,8 @@ def test_what_begins_with_what_matters_loses_its_end() -> None:
         ("a\u200bb\ufeff", "a\\u200bb\\ufeff"),
         ("a\u2028b\u2029", "a\\u2028b\\u2029"),
         ("caf\udce9", "caf\\xe9"),
-        ("\ud800", "\\ud800"),
+        ("\udc80\udcff", "\\x80\\xff"),
+        ("\ud800\uffff", "\\ud800\\uffff"),
         ("\U000e0041", "\\U000e0041"),
         ("a\u3164b", "a\\u3164b"),
         ("a\xa0b", "a\\xa0b"),
@@ -78,6 +79,7 @@ def test_a_word_is_broken_after_a_folder_or_a_label() -> None:
     assert wrap_columns("allow cdn.evil-bank.com 443", 15) == ["allow cdn.", "evil-bank.com ", "443"]
     assert wrap_columns("/home/alice/unpacked/app", 16) == ["/home/alice/", "unpacked/app"]
     assert wrap_columns("x" * 12, 10) == ["x" * 10, "xx"]
+    assert wrap_columns("日本", 1) == ["日", "本", ""]  # what fits nowhere ends, too
 
 
 @given(ANY_TEXT, st.integers(2, 40))

@@ -115,7 +115,7 @@ class PromptState:
     def together(self) -> tuple[Question, ...]:
         """What the next answer is for besides the question in sight."""
         found = (self._questions.get(prompt_id) for prompt_id in self._together)
-        return tuple(question for question in found if question and not question.is_sent)
+        return tuple(question for question in found if question)
 
     @property
     def of_program(self) -> tuple[Question, ...]:
