@@ -2,6 +2,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.patience import wait_until
 from tinysnitch.kernel import file_identity as identity
 from tinysnitch.kernel.clock import read_boot_ns
 
@@ -253,6 +255,12 @@ def test_a_process_that_sees_what_we_see() -> None:
     assert identity.is_seen_alike(2**22 + 1, "/bin/sh")  # gone
 
 
+def test_a_process_that_has_ended_and_was_not_asked_for_yet_is_gone() -> None:
+    with subprocess.Popen(["true"]) as started:
+        os.waitid(os.P_PID, started.pid, os.WEXITED | os.WNOWAIT)
+        assert identity.is_seen_alike(started.pid, "/bin/sh")
+
+
 @pytest.mark.privileged
 def test_a_file_mounted_over_another_is_noticed(tmp_path: Path) -> None:
     trusted, other = tmp_path / "trusted", tmp_path / "other"
@@ -266,6 +274,17 @@ def test_a_file_mounted_over_another_is_noticed(tmp_path: Path) -> None:
         started.stdout.read(1)
         assert not identity.is_seen_alike(started.pid, str(trusted))
         assert identity.is_seen_alike(started.pid, str(other))
+        started.kill()
+
+
+@pytest.mark.privileged
+def test_a_process_whose_first_thread_has_ended_is_not_gone() -> None:
+    """It may have other mounts, and nobody can look at them by its number."""
+    script = "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(60,)).start()"
+    script += "; ctypes.CDLL(None).pthread_exit(None)"
+    with subprocess.Popen([sys.executable, "-c", script]) as started:
+        wait_until(lambda: not os.path.exists(f"/proc/{started.pid}/root"))
+        assert not identity.is_seen_alike(started.pid, "/bin/sh")
         started.kill()
 
 

@@ -204,7 +204,26 @@ def is_seen_alike(pid: int, path: str) -> bool:
     try:
         return os.path.samefile(f"/proc/{pid}/root".encode() + _raw(path), _raw(path))
     except (OSError, ValueError):
-        return not os.path.exists(f"/proc/{pid}/ns")
+        return not _has_root(pid)
+
+
+def _has_root(pid: int) -> bool:
+    """A process that has ended has none, though its number stays until its parent has asked; nor has a first thread
+    that has ended before others. What may not be looked at is there."""
+    try:
+        with os.scandir(f"/proc/{pid}/task") as threads:
+            return any(_is_link(f"{thread.path}/root") for thread in threads)
+    except FileNotFoundError:
+        return False
+
+
+def _is_link(path: str) -> bool:
+    try:
+        return bool(os.readlink(path))
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
 
 
 def is_changed_since(path: str, boot_ns: int) -> bool:
