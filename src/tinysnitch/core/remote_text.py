@@ -15,9 +15,9 @@ _LIST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _NUMBERS = re.compile(r"[0-9.*]+|[^/]*/.*|[0-9a-fA-F:.%]*:.*")  # meant as an address: no name is like that
 # A name or *.name of several labels that can't be anything else: most remotes are.
 _USUAL = re.compile(r"(\*\.)?((?:[a-z0-9_-]{1,63}\.)+[a-z_-][a-z0-9_-]{0,62})")
-# An IPv4 address, as it is held: without a 0 in front of a number.
+# An IPv4 address or network spelled as it is held: without a 0 in front of a number, a star, or /32.
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_ADDRESS = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}")
+_USUAL_V4 = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}(/(?:[12]?[0-9]|3[01]))?")
 # A URL, or a name or address with a port or a path: with one colon it is no IPv6 address.
 _WITH_MORE = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]*://.*|(?:[^:/\[\]]+|\[[^\[\]]*\]):[0-9]+(?:/.*)?|(?=[^:/]*[A-Za-z])[^:/]+/.*", re.DOTALL
@@ -108,7 +108,9 @@ def parse_remote(word: Word) -> Remote:
     """Raises BadWord."""
     if word.is_bare and (usual := _USUAL.fullmatch(word.text)) and len(word.text) <= MAX_NAME_BYTES:
         return Remote(RemoteKind.DOMAIN if usual[1] else RemoteKind.NAME, usual[2])
-    if word.is_bare and _ADDRESS.fullmatch(word.text):
+    if word.is_bare and (usual := _USUAL_V4.fullmatch(word.text)):
+        if usual[1]:
+            parse_network(word.text)  # for what is wrong with it
         return Remote(RemoteKind.NETWORK, word.text)
     if word.is_bare and _MEANT_AS_ANY.fullmatch(word.text):
         raise BadWord("not a remote", "did you mean '-'? in quotes it is a name")
