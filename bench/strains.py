@@ -34,7 +34,7 @@ def measure_strains(lab: Lab, rounds: int, seconds: float) -> None:
     for what, figure in (
         *measure_idle(lab, IDLE * seconds),
         *measure_hindered(lab, rounds, seconds),
-        *measure_overload(lab, seconds),
+        *measure_overload(lab, rounds, seconds),
     ):
         print(f"| {what} | {figure} |", flush=True)
 
@@ -129,12 +129,18 @@ def measure_hindered(lab: Lab, rounds: int, seconds: float) -> Iterator[tuple[st
 
 @dataclass(frozen=True)
 class Overload:
+    """One round. Rates are a second; times are the p50 of a miss, before and RECOVERY_S after the end."""
+
+    miss_rate: float  # of new flows, when no more come than can be decided
     offered: int
     decided: int
     arrived: int
-    cached_rate: float
     dropped: int
-    after_us: float  # p50 of a miss, RECOVERY_S after the end
+    cached_rate: float
+    bare_rate: float  # beside the same flood
+    crowded_rate: float  # and beside a busy process as well
+    before_us: float
+    after_us: float
 
 
 def count_arrived(lab: Lab) -> int:
@@ -173,22 +179,6 @@ def read_sample(loop: subprocess.Popen[str]) -> Sample:
     return msgspec.convert(json.loads(loop.stdout.read()), Sample)
 
 
-def run_overload(lab: Lab, daemon: LoggingDaemon, pace: float, seconds: float) -> Overload:
-    decided, arrived = daemon.count_decided("udp"), count_arrived(lab)
-    offered, cached = connect_beside_flood(lab, pace, seconds)
-    time.sleep(RECOVERY_S)
-    after = miss(lab, 3_000_000, 0.5)
-    arrived = count_arrived(lab) - arrived
-    return Overload(
-        offered,
-        daemon.count_decided("udp") - decided,
-        arrived,
-        cached.rate,
-        count_dropped(daemon, lab),
-        after.p50_us,
-    )
-
-
 def count_dropped(daemon: LoggingDaemon, lab: Lab) -> int:
     """What `tinysnitch status` says."""
     command = [TINYSNITCH, "status", "--socket", str(daemon.socket)]
@@ -196,23 +186,53 @@ def count_dropped(daemon: LoggingDaemon, lab: Lab) -> int:
     return sum(map(int, re.findall(r"(\d+) packets dropped", text)))
 
 
-def measure_overload(lab: Lab, seconds: float) -> Iterator[tuple[str, str]]:
+def run_overload(lab: Lab, seconds: float) -> Overload:
     daemon = LoggingDaemon(lab, rules() + f"allow {WORLD4} {PORT} tcp {program_path(EVERYWHERE)}\n")
     before = miss(lab, 0, 0.5)
-    rate = miss(lab, 100_000, 1.0, "-u", "-e", "-t", THREADS).rate
-    found = run_overload(lab, daemon, OVERLOAD * rate, seconds)
+    miss_rate = miss(lab, 100_000, 1.0, "-u", "-e", "-t", THREADS).rate
+    decided, arrived = daemon.count_decided("udp"), count_arrived(lab)
+    offered, cached = connect_beside_flood(lab, OVERLOAD * miss_rate, seconds)
+    time.sleep(RECOVERY_S)
+    after = miss(lab, 3_000_000, 0.5)
+    decided, arrived = daemon.count_decided("udp") - decided, count_arrived(lab) - arrived
+    dropped = count_dropped(daemon, lab)
     daemon.stop()
-    _offered, bare = connect_beside_flood(lab, OVERLOAD * rate, seconds)
+    _offered, bare = connect_beside_flood(lab, OVERLOAD * miss_rate, seconds)
     with busy_process(lab, seconds):
-        _offered, crowded = connect_beside_flood(lab, OVERLOAD * rate, seconds)
-    yield "new UDP flows a second that are decided", f"{rate:,.0f}"
-    yield (
-        f"offered {OVERLOAD} times that: sent, decided, arrived",
-        f"{found.offered:,}, {found.decided:,}, {found.arrived:,}",
+        _offered, crowded = connect_beside_flood(lab, OVERLOAD * miss_rate, seconds)
+    return Overload(
+        miss_rate=miss_rate,
+        offered=offered,
+        decided=decided,
+        arrived=arrived,
+        dropped=dropped,
+        cached_rate=cached.rate,
+        bare_rate=bare.rate,
+        crowded_rate=crowded.rate,
+        before_us=before.p50_us,
+        after_us=after.p50_us,
     )
-    yield "arrived without a decision", f"{max(0, found.arrived - found.decided):,}"
-    yield "dropped, as `status` says", f"{found.dropped:,}"
-    yield "cached allow beside it, a second", f"{found.cached_rate:,.0f}"
-    yield "bare kernel beside the same flood", f"{bare.rate:,.0f}"
-    yield "the same, and beside a process that is as busy as the daemon", f"{crowded.rate:,.0f}"
-    yield "p50 µs of a miss before, and one second after", f"{before.p50_us:.0f}, {found.after_us:.0f}"
+
+
+def measure_overload(lab: Lab, rounds: int, seconds: float) -> Iterator[tuple[str, str]]:
+    """Counts are of all rounds together, the rest are medians. On few processors a round is a matter of which one the
+    scheduler gives to whom: what the daemon decides more, the connections beside it are less."""
+    found = [run_overload(lab, seconds) for _ in range(rounds)]
+
+    def total(name: str) -> str:
+        return f"{sum(getattr(each, name) for each in found):,}"
+
+    def median(name: str) -> str:
+        return f"{statistics.median(getattr(each, name) for each in found):,.0f}"
+
+    cached = [each.cached_rate for each in found]
+    undecided = sum(max(0, each.arrived - each.decided) for each in found)
+    yield "new UDP flows a second that are decided", median("miss_rate")
+    yield f"offered {OVERLOAD} times that: sent", total("offered")
+    yield "decided, arrived", f"{total('decided')}, {total('arrived')}"
+    yield "arrived without a decision", f"{undecided:,}"
+    yield "dropped, as `status` says", total("dropped")
+    yield "cached allow beside it, a second", f"{median('cached_rate')} ({min(cached):,.0f} to {max(cached):,.0f})"
+    yield "bare kernel beside the same flood", median("bare_rate")
+    yield "the same, and beside a process that is as busy as the daemon", median("crowded_rate")
+    yield "p50 µs of a miss before, and one second after", f"{median('before_us')}, {median('after_us')}"
