@@ -113,23 +113,32 @@ def test_what_is_whole_is_left_alone() -> None:
     assert (told, guard.put_back, rules.looks) == ([], 0, 1)
 
 
-def test_a_look_that_fails_while_we_stop_is_the_last() -> None:
-    """It ends us no less than one that works: who waits for it would wait for ever."""
-    looks, may_fail, told = threading.Event(), threading.Event(), list[str]()
+class SlowRules(Rules):
+    """A look at them takes until it is told to end."""
 
-    class Slow(Rules):
-        def is_whole(self) -> bool:
-            looks.set()
-            may_fail.wait(60)
-            raise SnitchError("iptables-save: killed")
+    def __init__(self, *blindness: Exception) -> None:
+        super().__init__(blindness=blindness)
+        self._is_looked_at, self._may_end = threading.Event(), threading.Event()
 
-    async def run() -> None:
-        guard = NetfilterGuard(cast(Netfilter, Slow()), told.append)
+    def is_whole(self) -> bool:
+        self._is_looked_at.set()
+        self._may_end.wait(60)
+        return super().is_whole()
+
+    async def stop_amid_look(self, guard: NetfilterGuard) -> None:
         guard.start()
         guard._take_news()
-        await asyncio.to_thread(looks.wait, 60)
-        asyncio.get_running_loop().call_later(0.05, may_fail.set)
+        await asyncio.to_thread(self._is_looked_at.wait, 60)
+        asyncio.get_running_loop().call_later(0.05, self._may_end.set)
         await asyncio.wait_for(guard.stop(), 5)
+
+
+def test_a_look_that_fails_while_we_stop_is_the_last() -> None:
+    """It ends us no less than one that works: who waits for it would wait for ever."""
+    rules, told = SlowRules(SnitchError("iptables-save: killed")), list[str]()
+
+    async def run() -> None:
+        await rules.stop_amid_look(NetfilterGuard(cast(Netfilter, rules), told.append))
 
     asyncio.run(run())
     assert told == []
@@ -137,22 +146,11 @@ def test_a_look_that_fails_while_we_stop_is_the_last() -> None:
 
 def test_once_it_is_stopped_nothing_is_put_back() -> None:
     """What takes our rules away comes next: those of a look that is under way would stay behind."""
-    looks, may_end, told = threading.Event(), threading.Event(), list[str]()
-
-    class Slow(Rules):
-        def is_whole(self) -> bool:
-            looks.set()
-            may_end.wait(60)
-            return super().is_whole()
+    rules, told = SlowRules(), list[str]()
 
     async def run() -> None:
-        rules = Slow()
         guard = NetfilterGuard(cast(Netfilter, rules), told.append)
-        guard.start()
-        guard._take_news()
-        await asyncio.to_thread(looks.wait, 60)
-        asyncio.get_running_loop().call_later(0.05, may_end.set)
-        await guard.stop()
+        await rules.stop_amid_look(guard)
         assert rules.is_there
         rules.is_there = False
         guard._has_news.set()

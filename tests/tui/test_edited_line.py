@@ -18,6 +18,13 @@ from tinysnitch.view.line_edit import LineEdit
 from tinysnitch.view.text import cell_width
 
 
+async def begin_edit(daemon: QuestionDaemon, person: Person) -> None:
+    daemon.open(prompt_of(1))
+    await person.see("keys: ")
+    person.type("fje")
+    await person.see("\rallow shop.test 443 tcp /usr/bin/curl")
+
+
 def test_what_is_typed_at_the_end_is_written_alone() -> None:
     assert render_edit(present_edit(LineEdit("ab", 2), 0.0), present_edit(LineEdit("abc", 3), 0.0), 80) == "c"
 
@@ -87,10 +94,7 @@ def test_after_ctrl_z_the_line_stands_in_its_row_again(tmp_path: Path, monkeypat
     monkeypatch.setattr(plain_prompt, "stop_job", lambda *_: None)
 
     async def script(daemon: QuestionDaemon, person: Person) -> None:
-        daemon.open(prompt_of(1))
-        await person.see("keys: ")
-        person.type("fje")
-        await person.see("\rallow shop.test 443 tcp /usr/bin/curl")
+        await begin_edit(daemon, person)
         os.kill(os.getpid(), signal.SIGTSTP)
         await person.see("holds: forever, in the rules file\n")
         await person.see("\rallow shop.test 443 tcp /usr/bin/curl")
@@ -105,10 +109,7 @@ def test_a_key_that_comes_in_pieces_is_that_key(tmp_path: Path) -> None:
     """As over a serial line: Esc would end the editor, and the rest be keys of what is asked."""
 
     async def script(daemon: QuestionDaemon, person: Person) -> None:
-        daemon.open(prompt_of(1))
-        await person.see("keys: ")
-        person.type("fje")
-        await person.see("\rallow shop.test 443 tcp /usr/bin/curl")
+        await begin_edit(daemon, person)
         for byte in b"\x1b[H\xc3\xa9\x1bOFx":
             os.write(person.master, bytes((byte,)))
             await asyncio.sleep(0.002)

@@ -39,7 +39,7 @@ _UNATTRIBUTED: dict[AttributionSource, frozenset[Hashable]] = {
 }
 
 
-# No two kinds share a type of key, so that no name or path, however hostile, is taken for another kind's.
+# No two kinds share a type of key, or it says its kind: no name or path, however hostile, is taken for another kind's.
 
 
 def remote_key(remote: Remote) -> Hashable:

@@ -272,9 +272,10 @@ class BpfPrograms:
 
     def seed_kernel_listeners(self) -> None:
         """Ports of the kernel's own sockets. Where it does not list them to programs, they are unknown."""
-        with suppress(SnitchError), closing(ObjectFile(object_path(LIST_OBJECT), self.maps_dir)) as listing:
+        with suppress(SnitchError, OSError), closing(ObjectFile(object_path(LIST_OBJECT), self.maps_dir)) as listing:
             for name in LIST_PROGRAMS:
-                listing.run_iterator(name, self._folder.path / name)
+                with closing(listing.attach(name)) as link:
+                    link.run_iterator()
 
     def withdraw_listener(self, cookie: int) -> None:
         """It was closed before it was seeded, which no hook tells."""

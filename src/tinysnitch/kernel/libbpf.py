@@ -64,6 +64,14 @@ class Link:
         if failed:
             raise_errno(f"pinning {path}", -failed)
 
+    def run_iterator(self) -> None:
+        """Through all that there is in this network namespace: who reads an iterator runs it. Raises OSError too."""
+        fd = int(self._library.bpf_iter_create(self._library.bpf_link__fd(self._pointer)))
+        if fd < 0:
+            raise_errno("starting an iterator", -fd)
+        with open(fd, "rb", buffering=0) as iterator:
+            iterator.read()
+
     def close(self) -> None:
         self._library.bpf_link__destroy(self._pointer)
 
@@ -107,16 +115,6 @@ class ObjectFile:
     def attach(self, name: str) -> Link:
         """At the place that the program's section names."""
         return self._link(name, self._library.bpf_program__attach(self._program(name)))
-
-    def run_iterator(self, name: str, pin: Path) -> None:
-        """Through all that there is in this network namespace: who reads the pin runs it."""
-        link = self.attach(name)
-        try:
-            link.pin(pin)
-            pin.read_bytes()
-        finally:
-            pin.unlink(missing_ok=True)
-            link.close()
 
     def attach_cgroup(self, name: str, cgroup_fd: int) -> Link:
         return self._link(name, self._library.bpf_program__attach_cgroup(self._program(name), cgroup_fd))

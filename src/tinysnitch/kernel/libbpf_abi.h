@@ -42,6 +42,9 @@ void *bpf_program__attach(const void *program);
 void *bpf_program__attach_cgroup(const void *program, int cgroup_fd);
 int bpf_link__pin(void *link, const char *path);
 int bpf_link__destroy(void *link);
+int bpf_link__fd(const void *link);
+
+int bpf_iter_create(int link_fd);
 
 int bpf_obj_get(const char *path);
 int bpf_prog_test_run_opts(int fd, struct bpf_test_run_opts *opts);

@@ -65,7 +65,7 @@ def seed_sockets(table: SeedTable, sockets: SocketDiag) -> None:
     found = [*sockets.list_sockets(TCP), *sockets.list_sockets(UDP), *read_raw_sockets()]
     new = [each for each in found if each.inode in holders and _seed_socket(table, each, holders[each.inode])]
     _withdraw_closed(table, sockets, new)
-    if any(each.inode and each.inode not in holders for each in found):  # else each is a program's: 25 ms less
+    if any(each.inode and each.inode not in holders for each in found):  # else each is a program's: 17 ms less
         table.seed_kernel_listeners()
 
 

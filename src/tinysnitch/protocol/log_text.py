@@ -49,11 +49,7 @@ def _level(line: LogLine) -> str:
 def _tell(line: LogLine, remarks: tuple[str, ...]) -> str:
     match line:
         case ConnectionLine():
-            # What a rule decides the rule tells; a comment, since the line before it is as it was in 2019.
-            why = (
-                "" if _is_by_rule(line) and not line.reason.startswith(_HOLD_FOR_LESS) else f" # {escape(line.reason)}"
-            )
-            return f"{line.verdict.value} {format_connection(line)}{why}"
+            return f"{line.verdict.value} {format_connection(line)}{_tell_reason(line)}"
         case SaidLine():
             return f"said {format_connection(line)} # {line.remote_address}"
         case AskLine():
@@ -74,6 +70,12 @@ def _tell(line: LogLine, remarks: tuple[str, ...]) -> str:
             )
         case _:
             assert_never(line)
+
+
+def _tell_reason(line: ConnectionLine) -> str:
+    """What a rule decides the rule tells. A comment, since the line before it is as it was in 2019."""
+    is_told = _is_by_rule(line) and not line.reason.startswith(_HOLD_FOR_LESS)
+    return "" if is_told else f" # {escape(line.reason)}"
 
 
 def _is_by_rule(line: ConnectionLine) -> bool:

@@ -111,7 +111,8 @@ def is_being_written(path: Path) -> bool:
     """Whether somebody has it open to write to: then there is no read lease on it (fcntl(2), F_SETLEASE). False where
     that cannot be told.
 
-    Who opens it while we have one waits until we close it, and the kernel sends us SIGIO, which would end us.
+    Who opens it while we have one waits until we close it, and the kernel sends us SIGIO, which would end us. For the
+    first thread of a process alone, which is whom signals come to.
     """
     handler = signal.signal(signal.SIGIO, signal.SIG_IGN)
     try:
