@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from tests.core.kernel_memory import KernelMemory
 from tests.core.rule_oracle import decide_slowly, matches
-from tests.core.transcript import BANK, FACTS, SHOP, Transcript, flow_of, inbound, no, whose, yes
+from tests.core.transcript import BANK, FACTS, SHOP, Transcript, flow_of, inbound, no, process_of, whose, yes
 from tinysnitch.core import commands as cmd
 from tinysnitch.core import events as ev
 from tinysnitch.core.choice import Lifetime
@@ -188,7 +188,7 @@ class Walk:
         return self.engine.feed(self.engine.next_answer(self.engine.ask(name, who), address, ttl_s=5))
 
     def _exit(self, exec_id: int) -> list[cmd.Command]:
-        return self.engine.feed(ev.ProcessExited(exec_id))
+        return self.engine.feed(ev.ProcessExited(process_of(exec_id).key))
 
     def _remove(self) -> list[cmd.Command]:
         return self.engine.feed(ev.TemporaryRulesRemoved(self.engine.engine.rules.temporary()[:1]))

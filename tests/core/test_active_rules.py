@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from tests.core.transcript import WALL_S, flow_of, whose
+from tests.core.transcript import WALL_S, flow_of, process_of, whose
 from tinysnitch.core.active_rules import LOOK_AGAIN_S, ActiveRules
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
@@ -204,9 +204,19 @@ def test_a_temporary_rule_that_the_file_has_too_stays_in_force() -> None:
 
 
 def test_rules_of_a_process() -> None:
-    rules = active(bound(7), bound(8), until(60))
-    assert rules.bound_to(7) == [bound(7)]
-    assert verdict(rules) is Verdict.ALLOW
+    rules, process = active(until(60), bound(8)), process_of(7).key
+    rules.add(bound(7), NOW, process)
+    assert (rules.bound_to(process), rules.find_pid(bound(7))) == ([bound(7)], process.pid)
+    assert (rules.bound_to(process_of(8).key), rules.find_pid(until(60))) == ([], None)
+    assert rules.remove_temporary([bound(7)])
+    assert (rules.bound_to(process), rules.find_pid(bound(7))) == ([], None)
+
+
+def test_a_rule_that_is_answered_for_a_second_process_ends_with_that_one() -> None:
+    rules, first, second = active(), process_of(7).key, process_of(7, pid=4100).key
+    for process in (first, second):
+        rules.add(bound(7), NOW, process)
+    assert (rules.bound_to(first), rules.bound_to(second)) == ([], [bound(7)])
 
 
 def test_other_facts_are_another_generation() -> None:

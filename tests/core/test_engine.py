@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.engine_walk import STEPS, Walk
-from tests.core.transcript import BANK, CURL, FACTS, SHOP, Transcript, flow_of, inbound, no, whose, yes
+from tests.core.transcript import BANK, CURL, FACTS, SHOP, Transcript, flow_of, inbound, no, process_of, whose, yes
 from tinysnitch.core import events as ev
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.errors import RuleSyntaxError
@@ -153,18 +153,19 @@ def test_minutes_end_on_time() -> None:
     assert engine.engine.next_deadline(engine.now) == engine.now_s + 60  # of the question
 
 
-def test_until_quit_ends_with_the_process_image() -> None:
+def test_until_quit_ends_with_the_process() -> None:
     engine = Transcript()
     engine.queue(flow_of(1))
     engine.queue(flow_of(2), whose(exec_id=8))
     told = engine.answer(1, yes(Lifetime.QUIT))
-    assert [told[0].partition(" # ")[2], told[1]] == ["until 4007 ends", "watch 7"]
+    assert [told[0].partition(" # ")[2], told[1]] == ["until 4007 ends", "watch 4007"]
     # The other process waited in the same question: it gets the answer, and no more than that.
     assert [word for word in told if word.startswith("allow")] == ["allow 1", "allow 2"]
     assert "remember flow allow" in told
     assert "allow 3" in engine.queue(flow_of(3))
-    assert engine.say(ev.ProcessExited(7)) == ["keep 0", "generation 4"]
-    assert engine.say(ev.ProcessExited(7)) == []
+    assert engine.say(ev.ProcessExited(process_of(pid=4100).key)) == []  # a fork
+    assert engine.say(ev.ProcessExited(process_of().key)) == ["keep 0", "generation 4"]
+    assert engine.say(ev.ProcessExited(process_of().key)) == []
     assert engine.queue(flow_of(4))[0] == "opened 2"
 
 

@@ -102,8 +102,8 @@ def tell(command: cmd.Command) -> str:
             return f"write {format_rule(rule)}"
         case cmd.KeepTemporaryRules(rules):
             return f"keep {len(rules)}"
-        case cmd.WatchProcess(exec_id=exec_id):
-            return f"watch {exec_id}"
+        case cmd.WatchProcess(process):
+            return f"watch {process.pid}"
         case cmd.Report(record):
             return tell_record(record)
         case _:

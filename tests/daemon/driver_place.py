@@ -169,7 +169,7 @@ class Place:
             failures=self.failures,
             report=lambda loss: self.driver.feed(loss),
         )
-        self.processes = ProcessWatch(lambda exec_id: self.driver.process_exited(exec_id))
+        self.processes = ProcessWatch(lambda process: self.driver.process_exited(process))
         self.doors = Doors(
             queue=self.queue,  # type: ignore[arg-type]
             names_queue=self.names_queue,  # type: ignore[arg-type]

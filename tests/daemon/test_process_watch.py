@@ -6,39 +6,33 @@ from collections.abc import Iterator
 
 import pytest
 
-from tinysnitch.core.commands import WatchProcess
+from tinysnitch.core.process import ProcessKey
 from tinysnitch.daemon import process_watch
 from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.kernel.procfs import read_status
 
-EXEC_ID = 77
 
-
-def watch_of(child: subprocess.Popen[bytes], later_s: int = 0) -> WatchProcess:
+def key_of(child: subprocess.Popen[bytes], later_s: int = 0) -> ProcessKey:
     status = read_status(child.pid)
     assert status
-    return WatchProcess(child.pid, status.started_ns + later_s * 10**9, EXEC_ID)
+    return ProcessKey(child.pid, status.started_ns + later_s * 10**9)
 
 
-def run(child: subprocess.Popen[bytes], command: WatchProcess, *, is_ended_first: bool, ends: bool = True) -> list[int]:
-    """What is reported of a child."""
+def run(child: subprocess.Popen[bytes], process: ProcessKey, *, is_ended_first: bool, ends: bool = True) -> ProcessKey:
+    """What is reported of a child, and that nothing else is."""
 
-    async def session() -> list[int]:
-        reports: asyncio.Queue[int] = asyncio.Queue()
+    async def session() -> ProcessKey:
+        reports: asyncio.Queue[ProcessKey] = asyncio.Queue()
         watch = ProcessWatch(reports.put_nowait)
         if is_ended_first:
             end(child)
-        watch.add(command)
-        is_watched = not is_ended_first and ends
-        assert watch.find_pid(EXEC_ID) == (child.pid if is_watched else None)
-        assert watch.find_pid(EXEC_ID + 1) is None
+        watch.add(process)
         assert reports.empty()  # never from within the call
         if ends:
             end(child)
-        found = [await asyncio.wait_for(reports.get(), 60)]
+        found = await asyncio.wait_for(reports.get(), 60)
         await asyncio.sleep(0.01)
         assert reports.empty()  # nor twice
-        assert watch.find_pid(EXEC_ID) is None
         assert watch.turned_away == (process_watch.MAX_WATCHED == 0)
         watch.close()
         return found
@@ -66,15 +60,18 @@ def _no_descriptor_is_left() -> Iterator[None]:
 
 
 def test_the_end_of_a_process_is_reported(child: subprocess.Popen[bytes]) -> None:
-    assert run(child, watch_of(child), is_ended_first=False) == [EXEC_ID]
+    process = key_of(child)
+    assert run(child, process, is_ended_first=False) == process
 
 
 def test_a_process_that_is_gone_already_is_reported(child: subprocess.Popen[bytes]) -> None:
-    assert run(child, watch_of(child), is_ended_first=True) == [EXEC_ID]
+    process = key_of(child)
+    assert run(child, process, is_ended_first=True) == process
 
 
 def test_a_pid_that_is_anothers_now_is_reported_while_that_one_lives(child: subprocess.Popen[bytes]) -> None:
-    assert run(child, watch_of(child, -5), is_ended_first=False, ends=False) == [EXEC_ID]
+    another = key_of(child, -5)
+    assert run(child, another, is_ended_first=False, ends=False) == another
     assert child.poll() is None
 
 
@@ -82,24 +79,25 @@ def test_what_no_longer_fits_is_reported_as_ended(
     child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process_watch, "MAX_WATCHED", 0)
-    assert run(child, watch_of(child), is_ended_first=False, ends=False) == [EXEC_ID]
+    process = key_of(child)
+    assert run(child, process, is_ended_first=False, ends=False) == process
 
 
 def test_without_a_descriptor_for_it_the_rule_ends_and_is_counted(child: subprocess.Popen[bytes]) -> None:
-    reports: list[int] = []
-    command = watch_of(child)
+    reports: list[ProcessKey] = []
+    process = key_of(child)
 
     async def session() -> int:
         watch = ProcessWatch(reports.append)
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
-        watch.add(command)
+        watch.add(process)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         await asyncio.sleep(0.01)
         return watch.turned_away
 
     assert asyncio.run(session()) == 1
-    assert reports == [EXEC_ID]
+    assert reports == [process]
 
 
 def test_one_after_the_other() -> None:
@@ -107,22 +105,23 @@ def test_one_after_the_other() -> None:
     children = [subprocess.Popen(["sleep", "60"]) for _ in range(2)]
 
     async def session() -> None:
-        reports: asyncio.Queue[int] = asyncio.Queue()
+        reports: asyncio.Queue[ProcessKey] = asyncio.Queue()
         watch = ProcessWatch(reports.put_nowait)
         for child in children:
-            watch.add(watch_of(child))
+            process = key_of(child)
+            watch.add(process)
             end(child)
-            assert await asyncio.wait_for(reports.get(), 60) == EXEC_ID
+            assert await asyncio.wait_for(reports.get(), 60) == process
 
     asyncio.run(session())
 
 
 def test_closing_reports_nothing(child: subprocess.Popen[bytes]) -> None:
-    reports: list[int] = []
+    reports: list[ProcessKey] = []
 
     async def session() -> None:
         watch = ProcessWatch(reports.append)
-        watch.add(watch_of(child))
+        watch.add(key_of(child))
         watch.close()
         end(child)
         await asyncio.sleep(0.01)

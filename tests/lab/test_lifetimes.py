@@ -167,6 +167,18 @@ def test_until_quit_ends_with_its_process(lab: Lab) -> None:
     assert len(daemon.records("ask")) == 2
 
 
+def test_the_end_of_a_fork_ends_what_was_answered_for_it_alone(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    client = StepClient(lab)
+    assert answer_next(daemon, client, "yes", "--for", "quit") == "ok"
+    client.start("fork tcp", WORLD6, 80)
+    daemon.answer(daemon.wait_ask(remote_address=WORLD6), "yes", "--for", "quit")
+    assert client.result() == "ok"
+    wait_until(lambda: daemon.cli("rules", "list").stdout.count("allow") == 1)
+    assert client.connect(WORLD4, 80) == "ok"
+    assert len(daemon.records("ask")) == 2
+
+
 def test_until_quit_is_for_that_process_alone(lab: Lab) -> None:
     daemon = lab.start_daemon("")
     assert answer_next(daemon, StepClient(lab), "yes", "--for", "quit") == "ok"

@@ -20,6 +20,7 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.facts import Facts
+from tinysnitch.core.process import ProcessKey
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.ruleset import Explanation, Ruleset
@@ -34,6 +35,7 @@ class ActiveRules:
         self._is_loaded = False
         self._from_file: dict[Rule, None] = {}  # a dict for its order
         self._temporary: dict[Rule, float] = {}  # with the boot-time second that each ends at
+        self._awaited: dict[Rule, ProcessKey] = {}  # of these: whose end is theirs. Forks of it have the same exec id
         self._first_ends: tuple[float, float] | None = None  # of these, by wall clock and boot time, once it is known
         self._ruleset = Ruleset((), facts)
 
@@ -49,12 +51,14 @@ class ActiveRules:
         self.generation += 1
         return True
 
-    def add(self, rule: Rule, now: Instant) -> None:
-        """Put one more rule in force, without loading the others again."""
+    def add(self, rule: Rule, now: Instant, process: ProcessKey | None = None) -> None:
+        """Put one more rule in force, without loading the others again. `process`: whose end is the rule's."""
         self._ruleset.add(rule)
         if rule.is_temporary:
             self._temporary[rule] = _wall_end(rule, now)
             self._first_ends = None
+            if process is not None:
+                self._awaited[rule] = process
         else:
             self._from_file[rule] = None
         self.generation += 1
@@ -74,8 +78,13 @@ class ActiveRules:
             self._drop(rule)
         return bool(gone)
 
-    def bound_to(self, exec_id: int) -> list[Rule]:
-        return [rule for rule in self._temporary if rule.exec_id == exec_id]
+    def bound_to(self, process: ProcessKey) -> list[Rule]:
+        return [rule for rule, awaited in self._awaited.items() if awaited == process]
+
+    def find_pid(self, rule: Rule) -> int | None:
+        """Of the process that the rule ends with."""
+        awaited = self._awaited.get(rule)
+        return awaited.pid if awaited else None
 
     def set_facts(self, facts: Facts) -> None:
         self.facts = facts
@@ -151,6 +160,7 @@ class ActiveRules:
 
     def _drop(self, rule: Rule) -> None:
         del self._temporary[rule]
+        self._awaited.pop(rule, None)
         self._first_ends = None
         if rule not in self._from_file:
             self._ruleset.remove(rule)

@@ -8,7 +8,7 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import find_registrable_domain
 from tinysnitch.core.flow import format_address
 from tinysnitch.core.port_text import ANY_PORT
-from tinysnitch.core.process import MEMORY_FILE, Attribution, AttributionSource
+from tinysnitch.core.process import MEMORY_FILE, Attribution, AttributionSource, ProcessKey
 from tinysnitch.core.protocol_text import general_protocol
 from tinysnitch.core.rule import ANY_REMOTE, PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
 
@@ -99,10 +99,10 @@ def _end_of(lifetime: Lifetime, attribution: Attribution, wall_s: float) -> int 
     return None if lifetime.duration_s is None else math.ceil(wall_s + lifetime.duration_s)
 
 
-def quit_pid_of(connection: Connection, rule: Rule) -> int | None:
-    """Of the process that asked, where the rule ends with it."""
+def ends_with(connection: Connection, rule: Rule) -> ProcessKey | None:
+    """The process that asked, where the rule ends with it."""
     process = connection.attribution.process
-    return process.pid if process and rule.exec_id is not None else None
+    return process.key if process and rule.exec_id is not None else None
 
 
 def refusal_to_remember(connection: Connection) -> str | None:

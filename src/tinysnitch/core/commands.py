@@ -3,6 +3,7 @@
 import msgspec
 
 from tinysnitch.core.flow import Direction, Flow
+from tinysnitch.core.process import ProcessKey
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.records import Record
 from tinysnitch.core.rule import Rule
@@ -126,9 +127,7 @@ class KeepTemporaryRules(msgspec.Struct, frozen=True):
 class WatchProcess(msgspec.Struct, frozen=True):
     """Tell with ProcessExited when this process ends (at once if it has)."""
 
-    pid: int
-    started_ns: int
-    exec_id: int
+    process: ProcessKey
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ import msgspec
 
 from tinysnitch.core import events as ev
 from tinysnitch.core.active_rules import ActiveRules
-from tinysnitch.core.answer import can_be_remembered, quit_pid_of, rule_for_choice
+from tinysnitch.core.answer import can_be_remembered, ends_with, rule_for_choice
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.commands import (
@@ -33,7 +33,7 @@ from tinysnitch.core.decision import ANSWERED_ONCE, ANSWERED_UNTIL, Decision, de
 from tinysnitch.core.dns_talk import DnsTalk, Heard
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow
-from tinysnitch.core.process import Attribution, exec_id_of
+from tinysnitch.core.process import Attribution, ProcessKey, exec_id_of
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.prompts import OpenPrompt, Prompts, Waiter
 from tinysnitch.core.quic_initial import Cipher
@@ -88,8 +88,8 @@ class Engine:
                 return self._remove_temporary(rules, now)
             case ev.FactsChanged(facts=facts):
                 return self._facts_changed(facts, now)
-            case ev.ProcessExited(exec_id=exec_id):
-                return self._remove_temporary(tuple(self.rules.bound_to(exec_id)), now)
+            case ev.ProcessExited(process=process):
+                return self._remove_temporary(tuple(self.rules.bound_to(process)), now)
             case ev.DataLost(what=what, count=count):
                 return iter([Report(LossCounted(what, count, now.wall_s))])
             case ev.DeadlineReached():
@@ -223,11 +223,11 @@ class Engine:
         if event.rule is None and is_once:
             yield from self._answer_once(prompt, msgspec.structs.replace(rule, until_s=None), event, now)
             return
-        pid = quit_pid_of(connection, rule)
-        answered = "answered" if pid is None else f"{ANSWERED_UNTIL} process {pid} ends"
+        process = ends_with(connection, rule)
+        answered = f"{ANSWERED_UNTIL} process {process.pid} ends" if process else "answered"
         reason = f"{answered} by uid {event.by_uid}"
         yield _report_answer(prompt, rule, event, now)
-        yield from self._put_in_force(rule, connection, now)
+        yield from self._put_in_force(rule, process, now)
         for waiter in list(prompt.waiters.values()):
             if event.rule is None or self.rules.would_match(rule, waiter.connection, now):
                 yield from self._follow(waiter, rule, reason, now)
@@ -276,11 +276,10 @@ class Engine:
         waiter.connection = known
         return self._settle(waiter, decision, now)
 
-    def _put_in_force(self, rule: Rule, connection: Connection, now: Instant) -> Iterator[Command]:
-        self.rules.add(rule, now)
-        process = connection.attribution.process
-        if rule.exec_id is not None and process is not None:
-            yield WatchProcess(process.pid, process.started_ns, process.exec_id)
+    def _put_in_force(self, rule: Rule, process: ProcessKey | None, now: Instant) -> Iterator[Command]:
+        self.rules.add(rule, now, process)
+        if process is not None:
+            yield WatchProcess(process)
         elif rule.until_s is None:
             yield AppendRule(rule)
         else:
@@ -396,5 +395,6 @@ def _report_answer(
     prompt: OpenPrompt, rule: Rule, event: ev.AnswerGiven, now: Instant, *, is_once: bool = False
 ) -> Command:
     line, uid = format_rule(rule), prompt.question.uid
-    quit_pid = quit_pid_of(next(iter(prompt.waiters.values())).connection, rule)
+    process = ends_with(next(iter(prompt.waiters.values())).connection, rule)
+    quit_pid = process.pid if process else None
     return Report(PromptAnswered(prompt.prompt_id, line, event.by_uid, now.wall_s, uid, is_once, quit_pid))

@@ -7,7 +7,7 @@ from tinysnitch.core.dns_talk import Payload
 from tinysnitch.core.errors import RuleSyntaxError
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow
-from tinysnitch.core.process import Attribution
+from tinysnitch.core.process import Attribution, ProcessKey
 from tinysnitch.core.rule import Rule
 
 
@@ -93,7 +93,7 @@ class FactsChanged(msgspec.Struct, frozen=True):
 class ProcessExited(msgspec.Struct, frozen=True):
     """A watched process is gone."""
 
-    exec_id: int
+    process: ProcessKey
 
 
 class DataLost(msgspec.Struct, frozen=True):

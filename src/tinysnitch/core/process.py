@@ -18,12 +18,19 @@ class AttributionSource(Enum):
     UNKNOWN = "unknown"
 
 
+class ProcessKey(msgspec.Struct, frozen=True):
+    """One process for ever: a pid alone is another's some day."""
+
+    pid: int
+    started_ns: int  # boot-time clock
+
+
 class Process(msgspec.Struct, frozen=True, kw_only=True):
     """One process and the image it runs. Equal exec ids mean equal everything but pid and start."""
 
     exec_id: int  # never reused until reboot; forks share their parent's
     pid: int
-    started_ns: int  # boot-time clock; with pid, names one process for ever
+    started_ns: int  # boot-time clock
     uid: int
     executable: str  # path of the file that was executed, in its mount namespace
     device: int  # of the executable, as os.makedev gives it
@@ -37,6 +44,10 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     is_host_file: bool = True  # the host's file at `program` is the one that runs
     sha256: str | None = None  # hex, of the executable, when a rule demands it
     warnings: tuple[str, ...] = ()  # for people: "deleted file", ...
+
+    @property
+    def key(self) -> ProcessKey:
+        return ProcessKey(self.pid, self.started_ns)
 
 
 class Attribution(msgspec.Struct, frozen=True):

@@ -147,7 +147,7 @@ class Assembly:
         self._undo.callback(attributor.close)
         translated_answers = TranslatedAnswers(programs)
         self._undo.callback(translated_answers.close)
-        processes = ProcessWatch(lambda exec_id: self.driver.process_exited(exec_id))
+        processes = ProcessWatch(lambda process: self.driver.process_exited(process))
         self._undo.callback(processes.close)
         return Doors(
             queue=queue,

@@ -17,6 +17,7 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.events import DataLost, DataSent, DeadlineReached, Event, ProcessExited
+from tinysnitch.core.process import ProcessKey
 from tinysnitch.core.records import Record, uid_told_of
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.control_server import ControlServer
@@ -104,8 +105,8 @@ class Driver:
         self._untold += records
         self._finish(read_instant())
 
-    def process_exited(self, exec_id: int) -> None:
-        self.feed(ProcessExited(exec_id))
+    def process_exited(self, process: ProcessKey) -> None:
+        self.feed(ProcessExited(process))
 
     # Packets
 
@@ -253,8 +254,8 @@ class Driver:
                 doors.server.push_prompt(prompt)
             case cmd.ClosePrompt():
                 doors.server.push_closed(command)
-            case cmd.WatchProcess():
-                doors.processes.add(command)
+            case cmd.WatchProcess(process):
+                doors.processes.add(process)
             case cmd.AppendRule() | cmd.KeepTemporaryRules():
                 doors.rule_saver.save(command)
             case _:

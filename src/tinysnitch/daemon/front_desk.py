@@ -95,7 +95,7 @@ class FrontDesk:
 
     def _temporary_entry(self, rule: Rule) -> RuleEntry:
         source = RuleSource.TEMPORARY if rule.exec_id is None else RuleSource.QUIT
-        return RuleEntry(format_rule(rule), source, rule.until_s, self.driver.doors.processes.find_pid(rule.exec_id))
+        return RuleEntry(format_rule(rule), source, rule.until_s, self._engine.rules.find_pid(rule))
 
     def _lasting(self, right: Right) -> tuple[Rule, ...]:
         """Those of the file. They may be many: for who sees some they are looked for once, until rules change."""

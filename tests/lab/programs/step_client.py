@@ -1,9 +1,11 @@
 """One connection for each line `tcp ADDRESS PORT` or `udp ADDRESS PORT`; says `ok` or the name of the error.
 
-`resolve NAME PORT` looks the name up instead, and says its IPv4 address.
+`resolve NAME PORT` looks the name up instead, and says its IPv4 address. After `fork` a fork of this process does it,
+and ends.
 """
 
 import errno
+import os
 import socket
 import sys
 
@@ -25,5 +27,16 @@ def attempt(protocol: str, address: str, port: str) -> str:
         return "ok"
 
 
+def attempt_in_fork(protocol: str, address: str, port: str) -> str:
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(writer, attempt(protocol, address, port).encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return os.read(reader, 64).decode()
+
+
 for line in sys.stdin:
-    print(attempt(*line.split()), flush=True)
+    first, *rest = line.split()
+    print(attempt_in_fork(*rest) if first == "fork" else attempt(first, *rest), flush=True)
