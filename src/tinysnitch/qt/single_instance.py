@@ -1,5 +1,6 @@
 """One prompt window a session: a lock that the kernel lets go when its holder dies (flock(2))."""
 
+import errno
 import fcntl
 import os
 import re
@@ -20,11 +21,14 @@ class SingleInstance:
         """Whether we are the one; False when another runs already."""
         try:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            if os.fstat(self._fd).st_uid != os.getuid():  # in /tmp anybody may have made it first, to hold it for ever
+                raise PermissionError(errno.EPERM, "it is another user's")
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self.release()
             return False
         except OSError as error:
+            self.release()
             raise SnitchError(f"cannot lock {self._path}: {error.strerror}", "is XDG_RUNTIME_DIR yours?") from error
         return True
 
