@@ -10,7 +10,6 @@ from tinysnitch.core import events as ev
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.errors import RuleSyntaxError
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.flow import UDP
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource
 from tinysnitch.core.prompts import ClosedPrompt
 from tinysnitch.core.rule_text import parse_rule
@@ -329,20 +328,6 @@ def test_a_loss_is_told() -> None:
     assert Transcript().say(ev.DataLost("flows not stored", 3)) == ["lost flows not stored 3"]
 
 
-def test_a_name_is_learned_before_its_answer_goes_on() -> None:
-    engine = Transcript("allow shop.test 443 tcp")
-    assert engine.resolve("shop.test", SHOP) == ["pass 1", "pass 2"]
-    assert "allow 3" in engine.queue()
-
-
-def test_another_name_takes_back_what_the_kernel_remembers() -> None:
-    engine = Transcript("allow shop.test 443 tcp", "deny ads.test - -")
-    engine.resolve("shop.test", SHOP)
-    engine.queue(flow_of(1))
-    assert engine.resolve("ads.test", SHOP) == ["pass 4", "forget 1", "pass 5"]
-    assert "deny 6" in engine.queue(flow_of(2))
-
-
 def test_a_verdict_by_name_ends_with_the_name() -> None:
     engine = Transcript("allow shop.test 443 tcp")
     engine.resolve("shop.test", SHOP, UNKNOWN, ttl_s=600)
@@ -369,15 +354,6 @@ def test_a_name_that_comes_while_people_think_is_not_covered_by_their_answer() -
     engine.resolve("ads.test", SHOP)
     assert "remember flow allow" in engine.answer(1, yes())
     assert "deny 6" in engine.queue(flow_of(2))
-
-
-def test_what_is_no_dns_message_goes_on_and_teaches_nothing() -> None:
-    engine = Transcript()
-    flow = flow_of(1, "10.0.0.53", 53, UDP)
-    told = "lost DNS question to 10.0.0.53 not learned: malformed 1"
-    assert engine.say(ev.QuestionSent(1, flow, CURL, b"no question")) == ["pass 1", told]
-    assert engine.say(ev.AnswerReceived(2, flow, b"no answer")) == ["pass 2"]  # once said is enough
-    assert sum(engine.engine.names.statistics().refusals.values()) == 2
 
 
 def test_resolvers_follow_the_facts() -> None:

@@ -20,7 +20,6 @@ from tinysnitch.core.commands import (
     Command,
     DropPacket,
     KeepTemporaryRules,
-    PassMessage,
     Report,
     SetGeneration,
     ShowPrompt,
@@ -30,7 +29,8 @@ from tinysnitch.core.commands import (
 )
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import ANSWERED_ONCE, ANSWERED_UNTIL, Decision, deny_unanswered
-from tinysnitch.core.dns_talk import DnsTalk, Heard
+from tinysnitch.core.dns_reader import DnsReader
+from tinysnitch.core.dns_talk import DnsTalk
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.process import Attribution, ProcessKey, exec_id_of
@@ -58,6 +58,7 @@ class Engine:
         self.prompts = Prompts(settings)
         self.settlement = Settlement(settings)
         self.watcher = Watcher(self.rules, self.settlement, SaidNames(settings.max_readings, cipher))
+        self._dns_reader = DnsReader(self.dns, self.settlement)
         self._settings = settings
         self._clients: dict[int, int | None] = {}  # prompt clients; whose questions each is shown, None: everybody's
         self._is_file_broken = False
@@ -68,9 +69,9 @@ class Engine:
             case ev.PacketQueued():
                 return self._packet_queued(event, now)
             case ev.QuestionSent():
-                return self._question_sent(event, now)
+                return self._dns_reader.read_question(event, now)
             case ev.AnswerReceived():
-                return self._answer_received(event, now)
+                return self._dns_reader.read_answer(event, now)
             case ev.DataSent():
                 connection = self.connection_of(event.flow, event.attribution, event.interface, now)
                 return self.watcher.read(event, connection, now)
@@ -365,25 +366,6 @@ class Engine:
             waiter = self.prompts.release(flow)[1]
             yield from self._settle(waiter, denial, now, basis=Basis.MOMENT)
         yield from self._close_or_update(prompt, reason, now)
-
-    # Names
-
-    @staticmethod
-    def _tell(heard: Heard, now: Instant) -> Iterator[Command]:
-        return (Report(LossCounted(what, 1, now.wall_s)) for what in heard.told)
-
-    def _question_sent(self, event: ev.QuestionSent, now: Instant) -> Iterator[Command]:
-        heard = self.dns.ask(event.flow, event.payload, exec_id_of(event.attribution), now.boot_s)
-        yield PassMessage(event.packet_id)
-        yield from self._tell(heard, now)
-
-    def _answer_received(self, event: ev.AnswerReceived, now: Instant) -> Iterator[Command]:
-        """Learn the names, take back what the kernel remembers of these addresses, then deliver the answer."""
-        heard = self.dns.learn(event.flow, event.payload, now.boot_s)
-        for address in heard.addresses:
-            yield from self.settlement.forget_address(address)
-        yield PassMessage(event.packet_id)
-        yield from self._tell(heard, now)
 
 
 def _tell_answer(rule: Rule, event: ev.AnswerGiven, once: str = "") -> str:

@@ -1,0 +1,34 @@
+"""DNS messages that wait on their way: what they teach is in force before they go on."""
+
+from collections.abc import Iterator
+
+from tinysnitch.core.clock import Instant
+from tinysnitch.core.commands import Command, PassMessage, Report
+from tinysnitch.core.dns_talk import DnsTalk, Heard
+from tinysnitch.core.events import AnswerReceived, QuestionSent
+from tinysnitch.core.process import exec_id_of
+from tinysnitch.core.records import LossCounted
+from tinysnitch.core.settlement import Settlement
+
+
+class DnsReader:
+    def __init__(self, dns: DnsTalk, settlement: Settlement) -> None:
+        self._dns = dns
+        self._settlement = settlement
+
+    def read_question(self, event: QuestionSent, now: Instant) -> Iterator[Command]:
+        heard = self._dns.ask(event.flow, event.payload, exec_id_of(event.attribution), now.boot_s)
+        yield PassMessage(event.packet_id)
+        yield from _tell(heard, now)
+
+    def read_answer(self, event: AnswerReceived, now: Instant) -> Iterator[Command]:
+        """Learn the names, take back what the kernel remembers of these addresses, then deliver the answer."""
+        heard = self._dns.learn(event.flow, event.payload, now.boot_s)
+        for address in heard.addresses:
+            yield from self._settlement.forget_address(address)
+        yield PassMessage(event.packet_id)
+        yield from _tell(heard, now)
+
+
+def _tell(heard: Heard, now: Instant) -> Iterator[Command]:
+    return (Report(LossCounted(what, 1, now.wall_s)) for what in heard.told)
