@@ -26,7 +26,6 @@ from tinysnitch.view.first_choice import FIRST_CHOICE, choose_first
 from tinysnitch.view.key_guard import DELAY_S, KeyGuard
 from tinysnitch.view.keys import KEYS, Act, find_key, hint_at, is_hint, is_of_text
 from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault
-from tinysnitch.view.program_group import group_of, walk_order
 from tinysnitch.view.prompt_events import (
     NOTHING,
     Answer,
@@ -46,6 +45,7 @@ from tinysnitch.view.prompt_events import (
     TextPasted,
 )
 from tinysnitch.view.question import Question
+from tinysnitch.view.questions import Questions
 
 TIMED_OUT = "no answer"  # what the daemon's reason begins with when nobody answered in time
 
@@ -72,7 +72,7 @@ class PromptState:
         self.rule_count: int | None = None
         self.wall_ahead_s = 0.0  # the wall clock of the one that events are told by, whose owner says so: it may be set
         self._usual_choice = FIRST_CHOICE
-        self._questions: dict[int, Question] = {}  # in the order they opened
+        self._questions = Questions()
         self._selected_id: int | None = None
         self._together: tuple[int, ...] = ()  # further questions that the answer to the selected one is for
         self._sent_together: frozenset[int] = frozenset()
@@ -98,18 +98,18 @@ class PromptState:
     @property
     def position(self) -> int:
         """Place of the selected question among those that wait, from 1."""
-        ring = self._ring()
+        ring = self._questions.ring()
         return ring.index(self._selected_id) + 1 if self._selected_id in ring else 0
 
     @property
     def waiting_count(self) -> int:
         """How many wait; those that are answered are gone in a moment."""
-        return sum(not question.is_sent for question in self._questions.values())
+        return self._questions.waiting_count
 
     @property
     def is_answering(self) -> bool:
         """Whether answers of ours are on their way."""
-        return any(question.is_sent for question in self._questions.values())
+        return self._questions.is_answering
 
     @property
     def together(self) -> tuple[Question, ...]:
@@ -120,12 +120,7 @@ class PromptState:
     @property
     def of_program(self) -> tuple[Question, ...]:
         """The other questions that wait for the program of the one in sight."""
-        selected = self.selected
-        if selected is None:
-            return ()
-        group = group_of(selected.prompt)
-        others = (question for question in self._questions.values() if question is not selected)
-        return tuple(question for question in others if not question.is_sent and group_of(question.prompt) == group)
+        return self._questions.find_alike(self.selected) if self.selected else ()
 
     def next_change_s(self) -> float | None:
         """When the question in sight begins to take keys; None while nobody knows, or with none in sight."""
@@ -164,18 +159,18 @@ class PromptState:
         known = self._questions.get(prompt.prompt_id)
         deadline_s = now + prompt.remaining_s
         if known and known.prompt.connection == prompt.connection and not known.is_sent:
-            self._questions[prompt.prompt_id] = msgspec.structs.replace(known, prompt=prompt, deadline_s=deadline_s)
+            self._questions.change(prompt.prompt_id, prompt=prompt, deadline_s=deadline_s)
             return
         opened_s = now - prompt.age_s
         choice = choose_first(prompt.connection, self._usual_choice)
-        self._questions[prompt.prompt_id] = Question(prompt, deadline_s, opened_s, choice)
+        self._questions.put(Question(prompt, deadline_s, opened_s, choice))
         self._together = tuple(prompt_id for prompt_id in self._together if prompt_id != prompt.prompt_id)
         is_free = self.selected is None and self.page is not Page.EDIT
         if is_free or prompt.prompt_id == self._selected_id:
             self._select(prompt.prompt_id, now)
 
     def _close(self, prompt_id: int, reason: str, now: float) -> None:
-        question = self._questions.pop(prompt_id, None)
+        question = self._questions.pop(prompt_id)
         if question is None:
             return
         verdict = ", denied" if reason.startswith(TIMED_OUT) else ""
@@ -185,7 +180,7 @@ class PromptState:
         else:
             self.notice = told
         if prompt_id == self._selected_id:
-            self._select(None if self.page is Page.EDIT else self._first_waiting(), now)
+            self._select(None if self.page is Page.EDIT else self._questions.find_first_waiting(), now)
 
     def _refuse(self, prompt_id: int, reason: str, now: float) -> None:
         question = self._questions.get(prompt_id)
@@ -194,7 +189,7 @@ class PromptState:
         late = self._ended.get(prompt_id)
         self.notice = f"your answer came too late, {late}" if late else reason
         if question:
-            self._questions[prompt_id] = msgspec.structs.replace(question, is_sent=False)
+            self._questions.change(prompt_id, is_sent=False)
             if self.page is not Page.EDIT:
                 self._select(prompt_id, now)
 
@@ -210,18 +205,6 @@ class PromptState:
         self._selected_id = prompt_id
         self._together = ()
         self.guard.renew(now)
-
-    def _walk_order(self) -> list[int]:
-        return walk_order(question.prompt for question in self._questions.values())
-
-    def _ring(self) -> list[int]:
-        """Those to walk through."""
-        return [prompt_id for prompt_id in self._walk_order() if not self._questions[prompt_id].is_sent]
-
-    def _first_waiting(self) -> int | None:
-        """The first question, as one walks through them, that is neither put aside nor answered."""
-        walk = ((prompt_id, self._questions[prompt_id]) for prompt_id in self._walk_order())
-        return next((prompt_id for prompt_id, one in walk if not one.is_aside and not one.is_sent), None)
 
     def _press(self, pressed: KeyPressed, now: float) -> Effect:
         if self.guard.is_deaf(now, is_click=pressed.is_click):
@@ -267,19 +250,17 @@ class PromptState:
     def _send(self, answers: tuple[Answer, ...], now: float) -> None:
         """Note that answers are on their way, and bring the next question into sight."""
         for answer in answers:
-            question = self._questions[answer.prompt_id]
-            sent = msgspec.structs.replace(question, is_sent=True, draft=answer.rule or "")
-            self._questions[answer.prompt_id] = sent
+            self._questions.change(answer.prompt_id, is_sent=True, draft=answer.rule or "")
         self._sent_together = frozenset(answer.prompt_id for answer in answers[1:])
         self.notice = ""
-        self._select(self._first_waiting(), now)
+        self._select(self._questions.find_first_waiting(), now)
 
     def _choose(self, now: float, **changes: object) -> None:
         question = self.selected
         if question is None or not self._takes_keys(now):
             return
         choice = msgspec.structs.replace(question.choice, **changes)
-        self._questions[question.prompt.prompt_id] = msgspec.structs.replace(question, choice=choice, draft="")
+        self._questions.change(question.prompt.prompt_id, choice=choice, draft="")
 
     def _act(self, act: Act, now: float) -> None:
         match act:
@@ -317,7 +298,7 @@ class PromptState:
 
     def _walk(self, step: int, now: float) -> None:
         """To the next question around the ring, those put aside among them."""
-        ring = self._ring()
+        ring = self._questions.ring()
         if not ring or ring == [self._selected_id]:
             return
         at = ring.index(self._selected_id) + step if self._selected_id in ring else 0
@@ -327,8 +308,8 @@ class PromptState:
         question = self.selected
         if question is None or not self.guard.is_seen(now):
             return
-        self._questions[question.prompt.prompt_id] = msgspec.structs.replace(question, is_aside=True)
-        self._select(self._first_waiting(), now)
+        self._questions.change(question.prompt.prompt_id, is_aside=True)
+        self._select(self._questions.find_first_waiting(), now)
 
     def _take_together(self, now: float) -> None:
         """Answer all that wait for this program with the next y or n; or no more so."""
@@ -365,7 +346,7 @@ class PromptState:
             return Leave()
         if name == "escape":
             self.page = Page.QUESTION
-            self._select(self._selected_id if self.selected else self._first_waiting(), now)
+            self._select(self._selected_id if self.selected else self._questions.find_first_waiting(), now)
         elif name == "enter":
             return self._answer_by_hand(now)
         elif not self.is_edit_lost and not self.guard.is_held(name, now):

@@ -1,0 +1,62 @@
+"""The questions of one window: in the order they opened, and in the order one walks through them."""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from tinysnitch.view.program_group import group_of, walk_order
+from tinysnitch.view.question import Question
+
+
+class Questions(Mapping[int, Question]):
+    """By their numbers. Those whose answer is on its way are there until the daemon says that they are gone."""
+
+    def __init__(self) -> None:
+        self._questions: dict[int, Question] = {}
+
+    def __getitem__(self, prompt_id: int) -> Question:
+        return self._questions[prompt_id]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._questions)
+
+    def __len__(self) -> int:
+        return len(self._questions)
+
+    def put(self, question: Question) -> None:
+        self._questions[question.prompt.prompt_id] = question
+
+    def change(self, prompt_id: int, **changes: object) -> None:
+        self._questions[prompt_id] = msgspec.structs.replace(self._questions[prompt_id], **changes)
+
+    def pop(self, prompt_id: int) -> Question | None:
+        return self._questions.pop(prompt_id, None)
+
+    def clear(self) -> None:
+        self._questions.clear()
+
+    @property
+    def waiting_count(self) -> int:
+        return sum(not question.is_sent for question in self._questions.values())
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether answers of ours are on their way."""
+        return any(question.is_sent for question in self._questions.values())
+
+    def find_alike(self, question: Question) -> tuple[Question, ...]:
+        """The others that wait for the same program."""
+        group = group_of(question.prompt)
+        others = (other for other in self._questions.values() if other is not question and not other.is_sent)
+        return tuple(other for other in others if group_of(other.prompt) == group)
+
+    def ring(self) -> list[int]:
+        """Those to walk through, those put aside among them."""
+        return [prompt_id for prompt_id in self._walk_order() if not self._questions[prompt_id].is_sent]
+
+    def find_first_waiting(self) -> int | None:
+        """The first, as one walks through them, that is neither put aside nor answered."""
+        return next((prompt_id for prompt_id in self.ring() if not self._questions[prompt_id].is_aside), None)
+
+    def _walk_order(self) -> list[int]:
+        return walk_order(question.prompt for question in self._questions.values())

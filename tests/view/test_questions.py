@@ -1,0 +1,47 @@
+import msgspec
+
+from tests.view.sample_prompts import CURL, connection_of, prompt_of
+from tinysnitch.view.first_choice import FIRST_CHOICE
+from tinysnitch.view.question import Question
+from tinysnitch.view.questions import Questions
+
+GIT = msgspec.structs.replace(CURL, program="/usr/bin/git")
+
+
+def of_two_programs() -> Questions:
+    """Questions 1, 3 and 4 are curl's, 2 is git's."""
+    questions = Questions()
+    for number, process in enumerate((CURL, GIT, CURL, CURL), 1):
+        questions.put(Question(prompt_of(number, connection_of(process)), 60.0, 0.0, FIRST_CHOICE))
+    return questions
+
+
+def test_they_are_kept_as_they_opened_and_walked_through_program_by_program() -> None:
+    questions = of_two_programs()
+    assert (list(questions), questions.ring(), questions.find_first_waiting()) == ([1, 2, 3, 4], [1, 3, 4, 2], 1)
+
+
+def test_one_that_is_put_aside_is_walked_to_and_waits() -> None:
+    questions = of_two_programs()
+    questions.change(1, is_aside=True)
+    assert (questions.ring(), questions.find_first_waiting(), questions.waiting_count) == ([1, 3, 4, 2], 3, 4)
+    assert len(questions.find_alike(questions[3])) == 2
+
+
+def test_one_whose_answer_is_on_its_way_is_there_and_waits_no_more() -> None:
+    questions = of_two_programs()
+    assert not questions.is_answering
+    questions.change(1, is_sent=True)
+    assert (len(questions), questions.ring(), questions.find_first_waiting()) == (4, [3, 4, 2], 3)
+    assert (questions.waiting_count, questions.is_answering) == (3, True)
+    assert questions.find_alike(questions[3]) == (questions[4],)
+
+
+def test_one_that_is_gone_is_nowhere() -> None:
+    questions = of_two_programs()
+    gone = questions.pop(2)
+    assert gone is not None
+    assert (gone.prompt.prompt_id, questions.pop(2), questions.get(2)) == (2, None, None)
+    assert questions.ring() == [1, 3, 4]
+    questions.clear()
+    assert (dict(questions), questions.find_first_waiting()) == ({}, None)
