@@ -1,4 +1,4 @@
-"""Waits for the end of processes that rules are bound to: one pidfd each, bounded, no polling."""
+"""Waits for the end of processes that rules are bound to: one pidfd each, however many rules, bounded, no polling."""
 
 import asyncio
 import os
@@ -20,6 +20,8 @@ class ProcessWatch:
 
     def add(self, command: WatchProcess) -> None:
         """Reports later, also for a process that is gone already: never from within this call."""
+        if command in self._watched.values():
+            return
         loop = asyncio.get_running_loop()
         descriptor = self._open(command)
         if descriptor is None:
