@@ -129,8 +129,11 @@ static __always_inline bool note_listener(struct sock *sk, __u64 cookie, const s
 static __always_inline void note_kernel_listener(__u64 cookie, const struct listener_key *key)
 {
 	struct listener listener = {.cookie = cookie, .owner = {.exec_id = EXEC_ID_KERNEL}};
+	long problem = bpf_map_update_elem(&listeners, key, &listener, BPF_NOEXIST);
+	struct settings *settings = find_settings();
 
-	bpf_map_update_elem(&listeners, key, &listener, BPF_NOEXIST);
+	if (settings && problem && problem != -EEXIST)
+		lose_listener(settings);
 }
 
 #endif

@@ -11,7 +11,7 @@ from tinysnitch.core import commands as cmd
 from tinysnitch.core import events as ev
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.dns_questions import NameSource, Refusal
-from tinysnitch.core.dns_talk import MAX_TOLD, DnsTalk, Heard
+from tinysnitch.core.dns_talk import MAX_TOLD, TOLD_AGAIN_S, DnsTalk, Heard
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import TCP, UDP, Flow, parse_address
 from tinysnitch.core.network import parse_network
@@ -60,8 +60,8 @@ class Talk:
     def ask(self, flow: Flow, payload: bytes | Segment) -> Heard:
         return self.dns.ask(flow, payload, CURL_ID, 10.0)
 
-    def hear(self, flow: Flow, payload: bytes | Segment) -> Heard:
-        return self.dns.learn(flow, payload, 10.0)
+    def hear(self, flow: Flow, payload: bytes | Segment, now_s: float = 10.0) -> Heard:
+        return self.dns.learn(flow, payload, now_s)
 
     def connect(self, flow: Flow) -> None:
         self.ask(flow, Segment(99, 0, SYN))
@@ -128,6 +128,15 @@ def test_how_much_is_told_is_bounded(talk: Talk) -> None:
     assert sum(map(len, told)) == MAX_TOLD
     assert talk.refusals() == {Refusal.NOT_TRUSTED: MAX_TOLD + 9}
     assert talk.hear(udp(), answer()).told  # other kinds are still told
+
+
+def test_on_another_day_it_is_told_again(talk: Talk) -> None:
+    """A daemon runs for months: what a late answer told on the first day is not all that is said of a resolver."""
+    rogues = [f"198.51.100.{number}" for number in range(MAX_TOLD)]
+    assert all(talk.hear(udp(rogue), answer()).told for rogue in rogues)
+    assert not talk.hear(udp(ROGUE), answer(), 10.0 + TOLD_AGAIN_S - 1).told
+    assert talk.hear(udp(ROGUE), answer(), 10.0 + TOLD_AGAIN_S).told
+    assert talk.hear(udp(rogues[0]), answer(), 10.0 + TOLD_AGAIN_S).told
 
 
 def test_nothing_is_read_of_a_talk_with_a_server_of_a_programs_own(talk: Talk) -> None:

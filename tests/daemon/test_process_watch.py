@@ -100,6 +100,24 @@ def test_without_a_descriptor_for_it_the_rule_ends_and_is_counted(child: subproc
     assert reports == [process]
 
 
+def test_a_process_with_many_rules_takes_one_descriptor(child: subprocess.Popen[bytes]) -> None:
+    """A browser that runs for months may be given more of them than processes can be waited for."""
+
+    async def session() -> None:
+        reports: asyncio.Queue[ProcessKey] = asyncio.Queue()
+        watch, process = ProcessWatch(reports.put_nowait), key_of(child)
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(process_watch.MAX_WATCHED + 1):
+            watch.add(process)
+        assert len(os.listdir("/proc/self/fd")) == before + 1
+        end(child)
+        assert await asyncio.wait_for(reports.get(), 60) == process
+        assert reports.empty()
+        assert watch.turned_away == 0
+
+    asyncio.run(session())
+
+
 def test_one_after_the_other() -> None:
     """They may have the same descriptor."""
     children = [subprocess.Popen(["sleep", "60"]) for _ in range(2)]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.daemon import Record
+from tests.lab.test_tunnels import make_tunnel, make_tunnel_outside
 from tests.lab.watched_lab import PYTHON, WatchedLab
 from tests.lab.world import HOST4, PROGRAMS, WORLD4
 from tinysnitch.kernel import bpf_structs as structs
@@ -66,4 +67,12 @@ def test_a_listener_that_found_no_room_is_found_all_the_same(named: WatchedLab) 
     assert named.lab.run_world([PYTHON, CLIENT, HOST4, "7400"]).returncode == 0
     record = named.daemon.wait_connection(direction="inbound", local_port=7400)
     assert (record["pid"], record["verdict"]) == (server.pid, "allow")
+    wait_lost(named, "listening ports not stored")
+
+
+def test_a_tunnel_that_found_no_room_is_told(named: WatchedLab) -> None:
+    make_tunnel_outside(named.lab)
+    fill(named, "listeners")
+    make_tunnel(named.lab)
+    named.lab.run([PYTHON, CLIENT, WORLD4, "80"])  # losses are looked at while there is traffic
     wait_lost(named, "listening ports not stored")

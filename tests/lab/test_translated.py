@@ -4,6 +4,7 @@ import pytest
 
 from tests.lab.lab import Lab
 from tests.lab.world import ECHO_PORT, PROGRAMS, WORLD4, WORLD6
+from tinysnitch.kernel.translated_answers import MAX_TRIES
 
 pytestmark = [pytest.mark.privileged]
 
@@ -11,14 +12,29 @@ CLIENT = str(PROGRAMS / "udp_client.py")
 MADE_UP = {WORLD4: "192.0.2.53", WORLD6: "2001:db8::53"}
 
 
-@pytest.mark.parametrize("address", [WORLD4, WORLD6])
-@pytest.mark.parametrize("kind", ["udp", "icmp"])
-def test_the_answer_arrives_and_is_no_question(lab: Lab, address: str, kind: str) -> None:
+ASK_FROM_123 = f"""
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+    asking.bind(("", 123))
+    asking.connect(("{MADE_UP[WORLD4]}", {ECHO_PORT}))
+    asking.settimeout(5)
+    asking.send(b"what time is it?")
+    asking.recv(100)
+"""
+
+
+def translate(lab: Lab, made_up: str, address: str) -> None:
     iptables = "iptables" if address == WORLD4 else "ip6tables"
-    made_up = MADE_UP[address]
     assert lab.run(["ip", "route", "replace", made_up, "via", address]).returncode == 0
     nat = [iptables, "-t", "nat", "-A", "OUTPUT", "-d", made_up, "-j", "DNAT", "--to", address]
     assert lab.run(nat).returncode == 0
+
+
+@pytest.mark.parametrize("address", [WORLD4, WORLD6])
+@pytest.mark.parametrize("kind", ["udp", "icmp"])
+def test_the_answer_arrives_and_is_no_question(lab: Lab, address: str, kind: str) -> None:
+    made_up = MADE_UP[address]
+    translate(lab, made_up, address)
     daemon = lab.start_daemon(f"allow {made_up} - {kind}\n")
     command = ["ping", "-n", "-c3", "-i0.2", "-W5", made_up]
     if kind == "udp":
@@ -26,3 +42,13 @@ def test_the_answer_arrives_and_is_no_question(lab: Lab, address: str, kind: str
     done = lab.run(command)
     assert done.returncode == 0, done.stdout + daemon.describe()
     assert [record["direction"] for record in daemon.stop_and_tell("connection")] == ["outbound"]
+
+
+def test_who_asks_from_one_port_again_and_again_gets_every_answer(lab: Lab) -> None:
+    """As a time server is asked, once in a while and for months."""
+    translate(lab, MADE_UP[WORLD4], WORLD4)
+    daemon = lab.start_daemon(f"allow {MADE_UP[WORLD4]} - udp\n")
+    for _ in range(MAX_TRIES + 1):
+        done = lab.run(["/usr/bin/python3", "-c", ASK_FROM_123])
+        assert done.returncode == 0, done.stderr + daemon.describe()
+    assert {record["direction"] for record in daemon.stop_and_tell("connection")} == {"outbound"}

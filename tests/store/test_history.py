@@ -120,6 +120,18 @@ def test_long_lines_do_not_fill_the_disk(tmp_path: Path) -> None:
     assert path.stat().st_size < limit + 2 * BATCH * len(line)
 
 
+def test_long_lines_behind_many_short_ones_do_not_either(tmp_path: Path) -> None:
+    """They come faster than the step of rows makes room: the file would keep what it once took from the disk."""
+    path, limit, line = tmp_path / "history.db", 4 << 20, b"x" * 50_000
+    history = History(path, max_bytes=limit)
+    fill(history, 30_000)
+    for _ in range(6 * BATCH):
+        history.append(line)
+        history.flush_due(0.0)
+    history.close()
+    assert path.stat().st_size < limit + 2 * BATCH * len(line)
+
+
 def test_what_waits_is_bounded(history: History) -> None:
     for _ in range(MAX_PENDING + 7):
         history.append(b"x")

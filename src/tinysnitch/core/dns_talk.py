@@ -1,7 +1,7 @@
 """The talk between programs and those that know names: questions on their way out, answers before they are delivered.
 
 It takes messages out of packets (over UDP one each, over TCP see dns_stream.py) and hands them to whoever believes
-them: names.py for resolvers, link_names.py for the link. What should not happen is counted each time, and told once.
+them: names.py for resolvers, link_names.py for the link. What should not happen is counted, and told once a day.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,8 @@ from tinysnitch.core.segment import Segment
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import TableStatistics
 
-MAX_TOLD = 16  # machines that are told of for each refusal: a resolver that recurses talks to thousands
+MAX_TOLD = 16  # machines a day that are told of for each refusal: a resolver that recurses talks to thousands
+TOLD_AGAIN_S = 24 * 3600.0
 NOT_LEARNED = "DNS messages not learned"
 _RESOLVER_PORTS = (53, 853)  # DNS, and the same over TLS (RFC 7858)
 _UNREADABLE = b""  # stands for what is no message
@@ -34,7 +35,7 @@ class Heard(msgspec.Struct, frozen=True):
     """What came of a packet."""
 
     addresses: tuple[bytes, ...] = ()  # packed; another name decides for them now
-    told: tuple[str, ...] = ()  # what people should know, each said for the first time
+    told: tuple[str, ...] = ()  # what people should know, each said for the first time that day
 
 
 class DnsTalk:
@@ -42,7 +43,7 @@ class DnsTalk:
         self.names = Names(settings.max_names, settings.max_questions, settings.min_name_ttl_s)
         self.streams = DnsStreams(settings.max_dns_streams)
         self.link = LinkNames(self.names, settings.max_questions)
-        self._told: dict[Refusal, set[bytes]] = {refusal: set() for refusal in SUSPICIOUS}
+        self._told: dict[Refusal, dict[bytes, float]] = {refusal: {} for refusal in SUSPICIOUS}  # and when
         self.set_facts(facts)
 
     def set_facts(self, facts: Facts) -> None:
@@ -65,14 +66,14 @@ class DnsTalk:
         """Note the questions in a packet."""
         messages = self._messages(self.streams.read_questions, flow, payload, now_s)
         refusals = [self._ask(flow, message, exec_id, now_s) for message in messages]
-        return Heard(told=self._tell(flow, "question to", refusals))
+        return Heard(told=self._tell(flow, "question to", refusals, now_s))
 
     def learn(self, flow: Flow, payload: Payload, now_s: float) -> Heard:
         """Take the names out of the answers in a packet; `flow` as the question saw it."""
         messages = self._messages(self.streams.read_answers, flow, payload, now_s)
         learned = [one for message in messages for one in self._learn(flow, message, now_s)]
         addresses = tuple(address for one in learned for address in one.addresses)
-        return Heard(addresses, self._tell(flow, "answer of", [one.refusal for one in learned]))
+        return Heard(addresses, self._tell(flow, "answer of", [one.refusal for one in learned], now_s))
 
     def tables(self) -> dict[str, TableStatistics]:
         names = self.names.statistics()
@@ -126,13 +127,20 @@ class DnsTalk:
         except Malformed:
             return [self.names.refuse(Refusal.MALFORMED)]
 
-    def _tell(self, flow: Flow, what: str, refusals: list[Refusal | None]) -> tuple[str, ...]:
-        """Each refusal that should not happen once for each machine that it came from."""
+    def _tell(self, flow: Flow, what: str, refusals: list[Refusal | None], now_s: float) -> tuple[str, ...]:
+        """Each refusal that should not happen once a day for each machine that it came from."""
         told = []
         for refusal in refusals:
             machines = self._told.get(refusal) if refusal else None
-            if refusal is None or machines is None or flow.remote in machines or len(machines) >= MAX_TOLD:
+            if refusal is None or machines is None or not _is_news(machines, flow.remote, now_s):
                 continue
-            machines.add(flow.remote)
+            machines[flow.remote] = now_s
             told.append(f"DNS {what} {format_address(flow.remote)} not learned: {refusal.value}")
         return tuple(told)
+
+
+def _is_news(told: dict[bytes, float], machine: bytes, now_s: float) -> bool:
+    """Whether a machine is told of, beside those that were. What was told days ago is forgotten here."""
+    for other in [each for each, told_s in told.items() if now_s - told_s >= TOLD_AGAIN_S]:
+        del told[other]
+    return machine not in told and len(told) < MAX_TOLD

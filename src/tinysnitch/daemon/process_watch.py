@@ -1,4 +1,4 @@
-"""Waits for the end of processes that rules are bound to: one pidfd each, bounded, no polling."""
+"""Waits for the end of processes that rules are bound to: one pidfd each, however many rules, bounded, no polling."""
 
 import asyncio
 import os
@@ -14,17 +14,19 @@ MAX_WATCHED = 1024
 class ProcessWatch:
     def __init__(self, on_exit: Callable[[ProcessKey], None]) -> None:
         self._on_exit = on_exit
-        self._watched: set[int] = set()  # pidfds
+        self._watched: dict[int, ProcessKey] = {}  # by pidfd
         self.turned_away = 0  # whose rules ended at once
 
     def add(self, process: ProcessKey) -> None:
         """Reports later, also for a process that is gone already: never from within this call."""
+        if process in self._watched.values():
+            return
         loop = asyncio.get_running_loop()
         descriptor = self._open(process)
         if descriptor is None:
             loop.call_soon(self._on_exit, process)
             return
-        self._watched.add(descriptor)
+        self._watched[descriptor] = process
         loop.add_reader(descriptor, self._ended, descriptor, process)
 
     def close(self) -> None:
@@ -45,4 +47,4 @@ class ProcessWatch:
     def _forget(self, descriptor: int) -> None:
         asyncio.get_running_loop().remove_reader(descriptor)
         os.close(descriptor)
-        self._watched.discard(descriptor)
+        self._watched.pop(descriptor, None)

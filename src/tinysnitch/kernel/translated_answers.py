@@ -4,6 +4,7 @@ Mangle INPUT sees them before nat INPUT gives them back the address that the pro
 no conversation for them. Conntrack knows which it is; its end as the packet shows it is written beside it.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -13,15 +14,23 @@ from tinysnitch.kernel.conntrack import Conntrack
 
 MAX_FLOWS = 1024
 MAX_TRIES = 16  # of one flow: what the kernel's side refuses all the same must not come around for ever
+ANEW_S = 0.1  # after that they are counted anew: a packet that only comes around has had its tries within a few ms
 
 
 class TranslatedAnswers:
     """`programs` None, without BPF: the rules ask conntrack themselves."""
 
-    def __init__(self, programs: BpfPrograms | None, open_conntrack: Callable[[], Conntrack] = Conntrack) -> None:
+    def __init__(
+        self,
+        programs: BpfPrograms | None,
+        open_conntrack: Callable[[], Conntrack] = Conntrack,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._programs = programs
         self._conntrack = open_conntrack() if programs else None
+        self._clock = clock
         self._tries: Counter[Flow] = Counter()
+        self._anew_s = 0.0
 
     def close(self) -> None:
         if self._conntrack:
@@ -37,7 +46,9 @@ class TranslatedAnswers:
         return self._programs.translate_conversation(asked, flow)
 
     def _may_try(self, flow: Flow) -> bool:
-        if len(self._tries) >= MAX_FLOWS:
+        now_s = self._clock()
+        if now_s >= self._anew_s or len(self._tries) >= MAX_FLOWS:
             self._tries.clear()
+            self._anew_s = now_s + ANEW_S
         self._tries[flow] += 1
         return self._tries[flow] <= MAX_TRIES

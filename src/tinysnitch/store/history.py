@@ -17,7 +17,7 @@ MAX_BYTES = 256 << 20  # of the file: programs choose how long their lines are, 
 FLUSH_AFTER_S = 1.0
 _LOOKED_THROUGH = 20_000  # rows: 10 MB, 20 ms
 _PAGE = 64  # rows that are read at once: 3.5 MB at worst
-_PRUNE_STEP = 2 * BATCH  # rows taken away at most with one batch, so that no flush takes long
+_PRUNE_STEP = 2 * BATCH  # rows taken away at once, so that no flush takes long
 
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _log = logging.getLogger(__name__)
@@ -140,20 +140,30 @@ class History:
 
     def _write(self, lines: list[tuple[bytes, int | None]]) -> None:
         db = self._connect()
-        too_many = self._last if _used_bytes(db) > self._max_bytes else self._last + len(lines) - self._max_rows
-        keep_after = min(too_many, self._first + _PRUNE_STEP)
+        limit = max(self._max_bytes, _used_bytes(db))
         db.execute("begin immediate")
         try:
             db.executemany("insert into history (line, uid) values (?, ?)", lines)
-            if keep_after > self._first:
-                db.execute("delete from history where id <= ?", (keep_after,))
+            first = self._prune(db, self._last + len(lines) - self._max_rows, limit)
             db.execute("commit")
         except sqlite3.Error:
             if db.in_transaction:  # some errors have rolled back already
                 db.execute("rollback")
             raise
         self._last += len(lines)
-        self._first = max(self._first, keep_after)
+        self._first = first
+
+    def _prune(self, db: sqlite3.Connection, too_old: int, limit: int) -> int:
+        """Take the oldest rows away: one step of what is too old, and of short ones as many as the long ones that came
+        have pushed over the limit (bytes). Returns the id that the others come after."""
+        first, used = self._first, _used_bytes(db)
+        last = self._last if used > self._max_bytes else too_old
+        while first < last:
+            first = min(last, first + _PRUNE_STEP)
+            db.execute("delete from history where id <= ?", (first,))
+            if _used_bytes(db) <= limit:
+                break
+        return first
 
     def _find_start(self, limit: int, uid: int | None) -> int:
         """The id behind which the newest rows are that many."""
