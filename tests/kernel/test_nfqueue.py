@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.kernel.packet_place import HERE, QUEUES, THERE, PacketPlace, Wire, entered, is_ready, wait_packets
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.kernel.netlink import pack_attribute, pack_message
+from tinysnitch.kernel.netlink import Message, NetlinkSocket, pack_attribute, pack_message, parse_messages
 from tinysnitch.kernel.nfqueue import NfVerdict, QueuedPacket, QueueStatistics, parse_packet_message, read_statistics
 
 V4 = socket.AF_INET
@@ -127,6 +127,22 @@ def test_no_packet_is_lost_while_the_queue_is_set_up(wire: Wire) -> None:
     finally:
         is_over.set()
         sender.join()
+
+
+@pytest.mark.privileged
+def test_what_comes_before_the_queue_is_known_to_stand_comes_again(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read with the acknowledgement: without a verdict it would be held for ever."""
+    wire.connections.close()
+    request = NetlinkSocket.request
+
+    def acknowledge_late(netlink: NetlinkSocket, kind: int, payload: bytes) -> list[Message]:
+        early = request(netlink, kind, payload)
+        send_udp(wire, 1)
+        return [*early, *parse_messages(netlink.receive())]
+
+    monkeypatch.setattr(NetlinkSocket, "request", acknowledge_late)
+    (packet,) = wait_packets(wire.queue(QUEUES[0]), 1)
+    assert packet.payload[28:] == b"\0\0"
 
 
 def test_a_packet_message_is_parsed() -> None:
