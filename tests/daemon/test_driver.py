@@ -36,6 +36,18 @@ def test_packets_come_in_and_verdicts_leave(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_nothing_is_read_after_its_stop(tmp_path: Path) -> None:
+    """The queues are closed then, and their descriptors may be given to others."""
+
+    async def run() -> None:
+        with closing(start(Place(tmp_path))) as place:
+            place.driver.stop()
+            loop = asyncio.get_running_loop()
+            assert not any(loop.remove_reader(queue.fileno()) for queue in (place.queue, place.names_queue))
+
+    asyncio.run(run())
+
+
 def test_a_flood_has_a_turn_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Packets that take long come at once and without end: what answers a question has its turn too."""
     monkeypatch.setattr(driver, "TURN_NS", 0)
@@ -65,6 +77,8 @@ def test_messages_that_take_no_time_are_read_at_once(tmp_path: Path) -> None:
 def test_packets_that_come_while_others_are_judged_are_judged_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(driver, "TURN_NS", 10**12)  # however slow the machine is
+
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
             batches = iter([[syn(packet_id)] for packet_id in range(1, 2 * driver.BATCHES)])
