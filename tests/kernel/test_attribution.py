@@ -103,7 +103,13 @@ def test_an_owner_seeded_after_the_flow(attributor: Attributor, table: DictTable
 
 
 @pytest.fixture
-def server(table: DictTable) -> Iterator[socket.socket]:
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among many processes a scan may have to wait for its next piece."""
+    monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid()])
+
+
+@pytest.fixture
+def server(table: DictTable, _alone: None) -> Iterator[socket.socket]:
     """Ours, as the kernel's side has us."""
     table.processes[os.getpid()] = ProcessEntry(100, 6)
     with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as made:
@@ -309,12 +315,19 @@ def test_a_seeded_process_owns_what_it_opens_later(place: BpfPlace) -> None:
     assert exact.started_ns == owner.started_ns
 
 
+@pytest.mark.usefixtures("_alone")
 def test_the_degraded_mode_needs_no_maps() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, Attributor(None) as attributor:
         claim = attributor.attribute(Flow(TCP, Direction.INBOUND, LOCAL, server.getsockname()[1], REMOTE, 4))
         assert claim.attribution.source is AttributionSource.PROCFS
         assert claim.attribution.process
         assert (claim.attribution.process.pid, claim.cookie) == (os.getpid(), cookie_of(server))
+
+
+def test_nothing_is_left_open(table: DictTable) -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    Attributor(table).close()
+    assert set(os.listdir("/proc/self/fd")) <= before
 
 
 def test_a_miss_never_scans_proc(attributor: Attributor, monkeypatch: pytest.MonkeyPatch) -> None:
