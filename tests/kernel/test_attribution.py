@@ -134,19 +134,30 @@ def test_a_listener_from_before_the_start(attributor: Attributor, table: DictTab
     assert table.listeners == {(TCP, server.getsockname()[1], ANY_V6): Listener(cookie, OWN)}
 
 
+@pytest.mark.parametrize("is_port_taken", [False, True])
 def test_a_listener_that_is_closed_meanwhile_is_not_left(
-    attributor: Attributor, table: DictTable, server: socket.socket, monkeypatch: pytest.MonkeyPatch
+    attributor: Attributor,
+    table: DictTable,
+    server: socket.socket,
+    monkeypatch: pytest.MonkeyPatch,
+    is_port_taken: bool,
 ) -> None:
+    address = server.getsockname()
     cookie, flow, seed_listener = cookie_of(server), flow_to(server), table.seed_listener
     table.owners[cookie] = OWN
 
-    def close_first(*arguments: Any) -> bool:  # noqa: ANN401
-        server.close()
-        return seed_listener(*arguments)
+    with socket.socket(socket.AF_INET6) as another:
 
-    monkeypatch.setattr(table, "seed_listener", close_first)
-    assert attributor.attribute(flow).cookie == cookie
-    assert table.listeners == {}
+        def close_first(*arguments: Any) -> bool:  # noqa: ANN401
+            server.close()
+            if is_port_taken:
+                another.bind(address)
+                another.listen()
+            return seed_listener(*arguments)
+
+        monkeypatch.setattr(table, "seed_listener", close_first)
+        assert attributor.attribute(flow).cookie == cookie
+        assert table.listeners == {}
 
 
 def test_a_listener_whose_owner_is_proved_is_looked_for_nowhere_else(
@@ -177,6 +188,7 @@ def test_a_listener_that_its_owner_left_is_of_who_holds_it(
     assert claim.attribution.process.pid == os.getpid()
     assert table.owners[cookie] == OWN
     assert table.flows[flow_to(server)].owner == OWN
+    assert len(table.listeners) == (0 if noted_exec_id else 1)
 
 
 def test_a_listener_that_is_held_by_none_that_was_seen_is_unknown(
@@ -186,6 +198,7 @@ def test_a_listener_that_is_held_by_none_that_was_seen_is_unknown(
     table.owners[cookie_of(server)] = OWN
     claim = attributor.attribute(flow_to(server))
     assert (claim.attribution, claim.cookie) == (UNKNOWN, cookie_of(server))
+    assert table.owners == {cookie_of(server): OWN}
 
 
 def test_a_socket_that_the_kernel_made_for_another_is_the_others(

@@ -1,3 +1,4 @@
+import os
 import random
 import socket
 import struct
@@ -82,6 +83,18 @@ def test_what_does_not_fit_is_dropped_and_counted(wire: Wire) -> None:
     small.flush()
     assert receive_numbers(server, 5) == [0, 1, 2, 3, 4]
     assert not is_ready(server, 0)
+
+
+@pytest.mark.privileged
+def test_what_found_no_room_in_the_buffer_is_counted_and_the_rest_is_read(wire: Wire) -> None:
+    with socket.socket(fileno=os.dup(wire.connections.fileno())) as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    send_udp(wire, 100)
+    with entered(wire.here):
+        lost = wire.connections.statistics().dropped_unread
+    assert 0 < lost < 100
+    assert len(wait_packets(wire.connections, 100 - lost)) == 100 - lost
+    assert wire.connections.read_packets() == []
 
 
 @pytest.mark.privileged
