@@ -10,11 +10,13 @@ import pytest
 
 from tests.core.transcript import flow_of, process_of, whose, yes
 from tests.daemon.driver_place import Place, Refusing, datagram, fail_with_emfile, ipv4, syn, until
+from tests.daemon.small_desk import ALICE, ROOT
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.events import AnswerGiven, DataLost, PacketQueued
 from tinysnitch.core.records import LossCounted
 from tinysnitch.daemon import driver
+from tinysnitch.daemon.control_permission import Right
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.netfilter_rules import ALLOW_BIT
 from tinysnitch.kernel.nfqueue import NfVerdict
@@ -271,6 +273,21 @@ def test_a_question_ends_by_the_clock(tmp_path: Path) -> None:
             place.queue.put(syn(1))
             await until(lambda: place.queue.sent)
             assert "INFO deny tcp" in place.read_log()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("right", "is_shown"), [(ROOT, True), (ALICE, True), (Right(1001, sees_all=False), False)])
+def test_a_question_that_nobody_was_shown_ends_with_that_reason(tmp_path: Path, right: Right, is_shown: bool) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path, timeout_s=0.02)) as place:
+            place.desk.attach(1, right)
+            for count in (1, 2):
+                place.driver.feed(PacketQueued(count, flow_of(count, port=count), whose(uid=1000)))
+                await until(lambda number=count: len(place.queue.sent) == number)  # type: ignore[misc]
+                place.desk.detach(1)
+            told = b"\n".join(place.desk.read_history(100, ROOT))
+            assert told.count(b"no prompt client attached") == (1 if is_shown else 2)
 
     asyncio.run(run())
 
