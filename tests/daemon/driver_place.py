@@ -69,6 +69,7 @@ class SmallQueue:
         self._waiting: list[QueuedPacket] = []
         self._collected: list[tuple[int, NfVerdict]] = []
         self.sent: list[tuple[int, NfVerdict]] = []
+        self.marks: dict[int, int | None] = {}  # by packet id
 
     def fileno(self) -> int:
         return self._ours.fileno()
@@ -87,6 +88,7 @@ class SmallQueue:
 
     def queue_verdict(self, packet_id: int, verdict: NfVerdict, mark: int | None = None) -> None:
         self._collected.append((packet_id, verdict))
+        self.marks[packet_id] = mark
 
     def flush(self) -> None:
         self.sent += self._collected
@@ -109,13 +111,17 @@ class SmallAttributor:
     claim: Attribution | Exception = CURL
     unknown = 0
 
+    def __init__(self) -> None:
+        self.asked = self.forgotten = 0
+
     def attribute(self, flow: Flow, in_interface: int = 0) -> Claim:
+        self.asked += 1
         if isinstance(self.claim, Exception):
             raise self.claim
         return Claim(self.claim, flow.local_port)
 
     def forget(self) -> None:
-        pass
+        self.forgotten += 1
 
 
 class Refusing:

@@ -10,14 +10,19 @@ import pytest
 
 from tests.core.transcript import flow_of, process_of, whose, yes
 from tests.daemon.driver_place import Place, Refusing, datagram, fail_with_emfile, ipv4, syn, until
+from tests.daemon.small_desk import ALICE, ROOT
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.events import AnswerGiven, DataLost, PacketQueued
+from tinysnitch.core.records import LossCounted
 from tinysnitch.daemon import driver
+from tinysnitch.daemon.control_permission import Right
 from tinysnitch.kernel.clock import read_instant
+from tinysnitch.kernel.netfilter_rules import ALLOW_BIT
 from tinysnitch.kernel.nfqueue import NfVerdict
 from tinysnitch.kernel.packet_events import LOCAL_OUT, POST_ROUTING
 from tinysnitch.kernel.socket_holders import ScanNotDue
+from tinysnitch.kernel.translated_answers import TranslatedAnswers
 
 
 def start(place: Place, *losses: DataLost) -> Place:
@@ -32,6 +37,22 @@ def test_packets_come_in_and_verdicts_leave(tmp_path: Path) -> None:
             await until(lambda: place.queue.sent)
             assert place.queue.sent == [(1, NfVerdict.REPEAT), (2, NfVerdict.REPEAT)]
             assert "allow" in place.read_log()
+
+    asyncio.run(run())
+
+
+def test_nothing_is_read_after_its_stop(tmp_path: Path) -> None:
+    """The queues are closed then, and their descriptors may be given to others."""
+
+    async def run() -> None:
+        with closing(start(Place(tmp_path))) as place:
+            place.driver.feed(PacketQueued(1, flow_of(1), whose()))
+            timer = place.driver._timer
+            assert timer
+            place.driver.stop()
+            assert timer.cancelled()
+            loop = asyncio.get_running_loop()
+            assert not any(loop.remove_reader(queue.fileno()) for queue in (place.queue, place.names_queue))
 
     asyncio.run(run())
 
@@ -65,6 +86,8 @@ def test_messages_that_take_no_time_are_read_at_once(tmp_path: Path) -> None:
 def test_packets_that_come_while_others_are_judged_are_judged_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(driver, "TURN_NS", 10**12)  # however slow the machine is
+
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
             batches = iter([[syn(packet_id)] for packet_id in range(1, 2 * driver.BATCHES)])
@@ -93,10 +116,11 @@ def test_losses_are_not_looked_for_with_each_batch(tmp_path: Path) -> None:
 def test_what_cannot_be_read_of_a_connection_without_a_name_does_not_go_on(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(start(Place(tmp_path))) as place:
-            shown = msgspec.structs.replace(syn(2), payload=syn(2).payload + b"GET / HTTP/1.1")
+            shown = msgspec.structs.replace(syn(2), payload=syn(2).payload + b"GET / HTTP/1.1", mark=0x1234)
             place.names_queue.put(msgspec.structs.replace(syn(1), payload=b"\x45"), shown)
             await until(lambda: len(place.names_queue.sent) == 2)
             assert place.names_queue.sent == [(1, NfVerdict.DROP), (2, NfVerdict.REPEAT)]
+            assert place.names_queue.marks[2] == 0x1234 | ALLOW_BIT
 
     asyncio.run(run())
 
@@ -113,6 +137,40 @@ def test_what_is_no_packet_is_dropped_and_what_is_no_message_goes_on(tmp_path: P
             assert place.names_queue.sent == [(packet_id, NfVerdict.ACCEPT) for packet_id in (2, 3, 4)]
             assert place.driver.malformed == 2
             assert place.doors.enforcement._shown_marks == {}  # of what is only looked at none is needed
+
+    asyncio.run(run())
+
+
+def test_a_mark_that_a_packet_has_stays_without_bpf(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(start(Place(tmp_path, "allow - - -\n"))) as place:
+            place.queue.put(msgspec.structs.replace(syn(1), mark=0x1234))
+            await until(lambda: place.queue.sent)
+            assert place.queue.marks == {1: 0x1234 | ALLOW_BIT}
+
+    asyncio.run(run())
+
+
+def test_what_answers_a_translated_question_passes_without_a_rule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TranslatedAnswers, "let_pass", lambda _answers, flow: flow.local_port == 1)
+
+    async def run() -> None:
+        with closing(start(Place(tmp_path))) as place:
+            place.queue.put(syn(1, local_port=1), syn(2, local_port=2))
+            await until(lambda: place.queue.sent)
+            assert place.queue.sent == [(1, NfVerdict.REPEAT)]
+            assert [waiting.prompt_id for waiting in place.engine.open_prompts(read_instant())] == [1]
+
+    asyncio.run(run())
+
+
+def test_what_is_seen_beside_the_engine_is_told_at_once(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            place.driver.report(LossCounted("packets from elsewhere", 3, 0.0))
+            assert "packets from elsewhere" in place.read_log()
 
     asyncio.run(run())
 
@@ -146,6 +204,10 @@ def test_what_waits_for_a_scan_is_held_and_judged_with_all_that_came_meanwhile(t
             await until(lambda: len(place.driver._deferred) == 3)
             assert not place.queue.sent
             assert not place.names_queue.sent
+            asked = place.attributor.asked
+            place.driver._work_off_deferred()  # too early
+            assert [queued.packet_id for _work, queued in place.driver._deferred] == [1, 2, 3]
+            assert place.attributor.asked == asked + 1
             place.attributor.claim = whose()
             await until(lambda: place.queue.sent and place.names_queue.sent)
             assert place.queue.sent == [(1, NfVerdict.REPEAT), (2, NfVerdict.REPEAT)]
@@ -211,6 +273,21 @@ def test_a_question_ends_by_the_clock(tmp_path: Path) -> None:
             place.queue.put(syn(1))
             await until(lambda: place.queue.sent)
             assert "INFO deny tcp" in place.read_log()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("right", "is_shown"), [(ROOT, True), (ALICE, True), (Right(1001, sees_all=False), False)])
+def test_a_question_that_nobody_was_shown_ends_with_that_reason(tmp_path: Path, right: Right, is_shown: bool) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path, timeout_s=0.02)) as place:
+            place.desk.attach(1, right)
+            for count in (1, 2):
+                place.driver.feed(PacketQueued(count, flow_of(count, port=count), whose(uid=1000)))
+                await until(lambda number=count: len(place.queue.sent) == number)  # type: ignore[misc]
+                place.desk.detach(1)
+            told = b"\n".join(place.desk.read_history(100, ROOT))
+            assert told.count(b"no prompt client attached") == (1 if is_shown else 2)
 
     asyncio.run(run())
 

@@ -52,11 +52,13 @@ class Asked:
         (("/usr/sbin/sshd", "10.0.0.5", 22, "tcp-src"), "allow: allow 10.0.0.5 22 tcp-src"),
         (("kernel", "10.0.0.5", 0, "icmp-src"), "allow: allow - - icmp-src kernel"),
         (("kernel", "2001:db8::1", 0, "icmp-src"), "allow: allow - - icmp-src kernel"),
+        (("kernel", "2001:db8::1", 22, "tcp-src"), "allow: allow 2001:db8::/32 22 tcp-src"),
         (("unknown", "shop.test", 53, "udp"), "ask: None"),
     ],
 )
 def test_the_rule_that_decides(words: tuple[str | int, ...], told: str) -> None:
     rules = "allow *.shop.test 443 tcp\ndeny 10.0.0.0/8 - -\nallow 10.0.0.5 22 tcp-src\nallow - - icmp-src kernel\n"
+    rules += "allow 2001:db8::/32 22 tcp-src\n"
     explanation = Asked(rules)(*words)
     assert f"{explanation.verdict.value}: {explanation.rule}" == told
 
@@ -102,6 +104,11 @@ def test_where_a_name_leads() -> None:
     list(asked.engine.handle(FactsChanged(Facts(hosts=hosts)), read_instant()))
     assert asked(*SHOP).rule == "allow 10.0.0.0/24 443 tcp"
     assert asked(*SHOP).reason == "allowed by a rule"
+
+
+def test_an_address_has_the_name_that_it_is_known_by() -> None:
+    asked = Asked("deny shop.test - -\n", Facts(hosts={parse_address("10.0.0.9"): ("shop.test",)}))
+    assert asked("/usr/bin/curl", "10.0.0.9", 443, "tcp").rule == "deny shop.test - -"
 
 
 def test_what_could_still_end_what_is_allowed() -> None:
@@ -230,6 +237,8 @@ def test_nobody_is_told_of_others_rules_that_nearly_match() -> None:
 def test_where_nobody_is_asked_it_says_what_happens(options: dict[str, object], told: str) -> None:
     explanation = Asked("", **options)("kernel", "10.0.0.9", 443, "tcp")
     assert f"{explanation.verdict.value}: {explanation.reason}" == told
+    denied = Asked("deny - - -\n", **options)("kernel", "10.0.0.9", 443, "tcp")
+    assert (denied.verdict, denied.reason) == (Verdict.DENY, "denied by a rule")
 
 
 # --- what the rules themselves tell ------------------------------------------------------------------------

@@ -46,6 +46,7 @@ def test_status_counts_what_is_there_and_what_was_lost(tmp_path: Path) -> None:
         assert (status.mode, status.rules, status.prompts, status.rule_errors) == (Mode.BPF, 1, 1, ())
         assert status.queues == {"connections": 0, "names": 0}
         assert status.losses["packets dropped, queue full"] == 2
+        assert status.tables
 
     with_place(tmp_path, use, "allow - 80 tcp\n")
 

@@ -98,6 +98,34 @@ def test_each_edit_is_told_once_also_one_that_leaves_the_rules_as_they_are(tmp_p
     asyncio.run(run())
 
 
+def test_processes_are_looked_at_anew_with_the_rules(tmp_path: Path) -> None:
+    """New rules may ask for other facts of them: a file's sum."""
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            before = place.attributor.forgotten
+            place.reloader.reload_rules()
+            assert place.attributor.forgotten == before + 1
+
+    asyncio.run(run())
+
+
+def test_rules_that_were_read_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reloader, "AGAIN_S", 0.0)
+    reads: list[object] = []
+
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\n")) as place:
+            read_rules = place.loader.read_rules
+            monkeypatch.setattr(place.loader, "read_rules", lambda rules: reads.append(rules) or read_rules(rules))
+            place.reloader.reload_rules()
+            for _turn in range(5):
+                await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert len(reads) == 1
+
+
 async def start(place: Place) -> None:
     """Returns once all has been read that is read at the start."""
     await place.reloader.start(place.rules_file.path, place.lists)
@@ -112,11 +140,12 @@ def test_news_of_addresses_are_read(tmp_path: Path) -> None:
             place.news.put()
             await until(lambda: place.loader.facts.lan)
             assert select.select([place.news], [], [], 0) == ([], [], [])  # else the loop would turn for ever
+            assert not place.reloader.is_behind
 
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("file", ["RESOLV_CONF", "HOSTS", "RESOLVED_UPSTREAMS"])
+@pytest.mark.parametrize("file", ["RESOLV_CONF", "HOSTS", "PASSWD", "RESOLVED_UPSTREAMS"])
 def test_what_words_of_rules_stand_for_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
     path = tmp_path / "followed" / "file"
     path.parent.mkdir()

@@ -103,7 +103,13 @@ def test_an_owner_seeded_after_the_flow(attributor: Attributor, table: DictTable
 
 
 @pytest.fixture
-def server(table: DictTable) -> Iterator[socket.socket]:
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among many processes a scan may have to wait for its next piece."""
+    monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid()])
+
+
+@pytest.fixture
+def server(table: DictTable, _alone: None) -> Iterator[socket.socket]:
     """Ours, as the kernel's side has us."""
     table.processes[os.getpid()] = ProcessEntry(100, 6)
     with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as made:
@@ -128,19 +134,30 @@ def test_a_listener_from_before_the_start(attributor: Attributor, table: DictTab
     assert table.listeners == {(TCP, server.getsockname()[1], ANY_V6): Listener(cookie, OWN)}
 
 
+@pytest.mark.parametrize("is_port_taken", [False, True])
 def test_a_listener_that_is_closed_meanwhile_is_not_left(
-    attributor: Attributor, table: DictTable, server: socket.socket, monkeypatch: pytest.MonkeyPatch
+    attributor: Attributor,
+    table: DictTable,
+    server: socket.socket,
+    monkeypatch: pytest.MonkeyPatch,
+    is_port_taken: bool,
 ) -> None:
+    address = server.getsockname()
     cookie, flow, seed_listener = cookie_of(server), flow_to(server), table.seed_listener
     table.owners[cookie] = OWN
 
-    def close_first(*arguments: Any) -> bool:  # noqa: ANN401
-        server.close()
-        return seed_listener(*arguments)
+    with socket.socket(socket.AF_INET6) as another:
 
-    monkeypatch.setattr(table, "seed_listener", close_first)
-    assert attributor.attribute(flow).cookie == cookie
-    assert table.listeners == {}
+        def close_first(*arguments: Any) -> bool:  # noqa: ANN401
+            server.close()
+            if is_port_taken:
+                another.bind(address)
+                another.listen()
+            return seed_listener(*arguments)
+
+        monkeypatch.setattr(table, "seed_listener", close_first)
+        assert attributor.attribute(flow).cookie == cookie
+        assert table.listeners == {}
 
 
 def test_a_listener_whose_owner_is_proved_is_looked_for_nowhere_else(
@@ -171,6 +188,7 @@ def test_a_listener_that_its_owner_left_is_of_who_holds_it(
     assert claim.attribution.process.pid == os.getpid()
     assert table.owners[cookie] == OWN
     assert table.flows[flow_to(server)].owner == OWN
+    assert len(table.listeners) == (0 if noted_exec_id else 1)
 
 
 def test_a_listener_that_is_held_by_none_that_was_seen_is_unknown(
@@ -180,6 +198,7 @@ def test_a_listener_that_is_held_by_none_that_was_seen_is_unknown(
     table.owners[cookie_of(server)] = OWN
     claim = attributor.attribute(flow_to(server))
     assert (claim.attribution, claim.cookie) == (UNKNOWN, cookie_of(server))
+    assert table.owners == {cookie_of(server): OWN}
 
 
 def test_a_socket_that_the_kernel_made_for_another_is_the_others(
@@ -309,12 +328,19 @@ def test_a_seeded_process_owns_what_it_opens_later(place: BpfPlace) -> None:
     assert exact.started_ns == owner.started_ns
 
 
+@pytest.mark.usefixtures("_alone")
 def test_the_degraded_mode_needs_no_maps() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, Attributor(None) as attributor:
         claim = attributor.attribute(Flow(TCP, Direction.INBOUND, LOCAL, server.getsockname()[1], REMOTE, 4))
         assert claim.attribution.source is AttributionSource.PROCFS
         assert claim.attribution.process
         assert (claim.attribution.process.pid, claim.cookie) == (os.getpid(), cookie_of(server))
+
+
+def test_nothing_is_left_open(table: DictTable) -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    Attributor(table).close()
+    assert set(os.listdir("/proc/self/fd")) <= before
 
 
 def test_a_miss_never_scans_proc(attributor: Attributor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,9 +42,21 @@ def test_a_superblock_alone_does_not_tell_what_others_have_mounted(
     path.write_text("")
     status = path.stat()
     monkeypatch.setattr(identity, "read_superblock_device", lambda _descriptor: status.st_dev + 1)
+    before = set(os.listdir("/proc/self/fd"))
     assert identity.is_host_file(str(path), status.st_dev + 1, status.st_ino)
     assert not identity.is_host_file(str(path), status.st_dev + 1, status.st_ino, is_seen_by_all=False)
     assert identity.is_host_file(str(path), status.st_dev, status.st_ino, is_seen_by_all=False)
+    assert set(os.listdir("/proc/self/fd")) <= before
+
+
+@pytest.mark.parametrize("told", [77, None])
+def test_the_device_of_what_a_process_runs(monkeypatch: pytest.MonkeyPatch, told: int | None) -> None:
+    """By its superblock; where the process does not see that mount any more, stat's number is left."""
+    monkeypatch.setattr(identity, "read_superblock_device", lambda _descriptor, _pid: told)
+    before = set(os.listdir("/proc/self/fd"))
+    assert identity.read_executable_device(os.getpid()) == (told or os.stat(sys.executable).st_dev)
+    assert identity.read_executable_device(2**22 + 1) is None
+    assert set(os.listdir("/proc/self/fd")) <= before
 
 
 @pytest.mark.parametrize("path", ["", "memfd:x", "/a\0b", "/\udcff"])
@@ -59,7 +71,7 @@ def test_the_snap_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ins
     program = tmp_path / "hello" / "42" / "bin" / "hello"
     program.parent.mkdir(parents=True)
     program.write_text("")
-    monkeypatch.setattr(identity, "_SNAPS", (inside, str(tmp_path)))
+    monkeypatch.setattr(identity, "_SNAPS", (str(tmp_path), inside))
     status = program.stat()
     assert identity.find_snap(f"{inside}/hello/42/bin/hello", status.st_dev, status.st_ino) == "hello"
     assert identity.find_snap(f"{inside}/hello/42/bin/hello", status.st_dev, status.st_ino + 1) is None
@@ -164,6 +176,8 @@ def check_superblock(path: Path, *, differs: bool) -> None:
     numbers = next(line.split()[2] for line in mountinfo if line.split()[4] == str(path.parent))
     device = os.makedev(*map(int, numbers.split(":")))
     assert (path.stat().st_dev != device) == differs
+    with path.open() as file:
+        assert identity.read_superblock_device(file.fileno()) == device
     assert identity.is_host_file(str(path), device, path.stat().st_ino)
     assert not identity.is_host_file(str(path), device, path.stat().st_ino + 1)
 

@@ -1,3 +1,4 @@
+import os
 import random
 import socket
 import struct
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.kernel.packet_place import HERE, QUEUES, THERE, PacketPlace, Wire, entered, is_ready, wait_packets
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.kernel.netlink import pack_attribute, pack_message
+from tinysnitch.kernel.netlink import Message, NetlinkSocket, pack_attribute, pack_message, parse_messages
 from tinysnitch.kernel.nfqueue import NfVerdict, QueuedPacket, QueueStatistics, parse_packet_message, read_statistics
 
 V4 = socket.AF_INET
@@ -85,6 +86,18 @@ def test_what_does_not_fit_is_dropped_and_counted(wire: Wire) -> None:
 
 
 @pytest.mark.privileged
+def test_what_found_no_room_in_the_buffer_is_counted_and_the_rest_is_read(wire: Wire) -> None:
+    with socket.socket(fileno=os.dup(wire.connections.fileno())) as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    send_udp(wire, 100)
+    with entered(wire.here):
+        lost = wire.connections.statistics().dropped_unread
+    assert 0 < lost < 100
+    assert len(wait_packets(wire.connections, 100 - lost)) == 100 - lost
+    assert wire.connections.read_packets() == []
+
+
+@pytest.mark.privileged
 def test_closing_drops_what_was_held(wire: Wire) -> None:
     server = send_udp(wire, 3)
     wait_packets(wire.connections, 3)
@@ -127,6 +140,22 @@ def test_no_packet_is_lost_while_the_queue_is_set_up(wire: Wire) -> None:
     finally:
         is_over.set()
         sender.join()
+
+
+@pytest.mark.privileged
+def test_what_comes_before_the_queue_is_known_to_stand_comes_again(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read with the acknowledgement: without a verdict it would be held for ever."""
+    wire.connections.close()
+    request = NetlinkSocket.request
+
+    def acknowledge_late(netlink: NetlinkSocket, kind: int, payload: bytes) -> list[Message]:
+        early = request(netlink, kind, payload)
+        send_udp(wire, 1)
+        return [*early, *parse_messages(netlink.receive())]
+
+    monkeypatch.setattr(NetlinkSocket, "request", acknowledge_late)
+    (packet,) = wait_packets(wire.queue(QUEUES[0]), 1)
+    assert packet.payload[28:] == b"\0\0"
 
 
 def test_a_packet_message_is_parsed() -> None:

@@ -58,11 +58,12 @@ def test_an_inbound_packet(events: PacketEvents) -> None:
 
 
 @pytest.mark.parametrize("hook", [LOCAL_OUT, POST_ROUTING])
-def test_a_question_and_its_answer_are_of_one_flow(events: PacketEvents, hook: int) -> None:
-    flow = Flow(UDP, Direction.OUTBOUND, OURS, 4000, THEIRS, 53)
-    question = events.message_event(queued(make_packet(UDP, (4000, 53), OURS, THEIRS, b"who?"), hook))
+@pytest.mark.parametrize("port", [4000, 53])  # resolvers may ask from port 53
+def test_a_question_and_its_answer_are_of_one_flow(events: PacketEvents, hook: int, port: int) -> None:
+    flow = Flow(UDP, Direction.OUTBOUND, OURS, port, THEIRS, 53)
+    question = events.message_event(queued(make_packet(UDP, (port, 53), OURS, THEIRS, b"who?"), hook))
     assert question == QuestionSent(7, flow, UNKNOWN, b"who?")
-    answer = events.message_event(queued(make_packet(UDP, (53, 4000), THEIRS, OURS, b"me"), LOCAL_IN))
+    answer = events.message_event(queued(make_packet(UDP, (53, port), THEIRS, OURS, b"me"), LOCAL_IN))
     assert answer == AnswerReceived(7, flow, b"me")
 
 
@@ -84,6 +85,14 @@ def test_what_a_connection_says(events: PacketEvents) -> None:
         assert event == DataSent(7, flow, UNKNOWN, "wlan0", 4000, payload)
 
 
+def test_what_a_routing_header_led_elsewhere_does_not_go_on(events: PacketEvents) -> None:
+    segment = make_packet(TCP, (4000, 443), OURS, THEIRS, b"hello")[20:]
+    routing = bytes([TCP, 0, 4, 0, 0, 0, 0, 0])  # RFC 8200 4.4, no segments left
+    header = struct.pack("!IHBB", 6 << 28, len(routing + segment), 43, 64) + 2 * parse_address("2001:db8::1")
+    with pytest.raises(Malformed, match="routing header"):
+        events.message_event(queued(header + routing + segment, LOCAL_OUT))
+
+
 @pytest.mark.parametrize("port", [53, 5353, 5355])
 def test_a_question_that_is_held_says_what_it_asks_for(events: PacketEvents, port: int) -> None:
     wire = dns.message.make_query("Shop.test", "A").to_wire()
@@ -99,6 +108,15 @@ def test_a_question_that_is_held_says_what_it_asks_for(events: PacketEvents, por
     assert asked(body=b"no question") is None
 
 
+def test_of_many_questions_to_the_link_the_first_is_told(events: PacketEvents) -> None:
+    message = dns.message.make_query("one.local", "A")
+    message.question.append(dns.rrset.from_text("two.local.", 0, "IN", "A"))
+    wire = message.to_wire()
+    for port, name in ((5353, "one.local"), (53, None)):
+        held = queued(make_packet(UDP, (4000, port), OURS, THEIRS, wire), LOCAL_OUT)
+        assert events.connection_event(held).asked_name == name
+
+
 def test_a_datagram_that_begins_no_quic_says_nothing(events: PacketEvents) -> None:
     initial = b"\xc0\x00\x00\x00\x01\x08"
 
@@ -112,6 +130,8 @@ def test_a_datagram_that_begins_no_quic_says_nothing(events: PacketEvents) -> No
     assert not is_silent(initial)
     assert not is_silent(b"hello", protocol=TCP)
     assert not is_silent(b"hello", hook=LOCAL_IN)
+    part = make_fragment(UDP, (4000, 443), b"hello")  # what follows may say one
+    assert not events.connection_event(queued(part, LOCAL_OUT)).says_nothing
 
 
 def make_fragment(protocol: int, ports: tuple[int, int], body: bytes) -> bytes:
@@ -129,6 +149,11 @@ def test_of_an_answer_in_fragments_the_first_teaches_what_it_holds(events: Packe
     assert parse_answer(read).addresses == ((parse_address("2001:db8::1"), 60),)
     with pytest.raises(Malformed):
         parse_answer(part)
+
+
+def test_a_whole_answer_is_taken_as_it_is(events: PacketEvents) -> None:
+    wire = dns.message.make_response(dns.message.make_query("shop.test", "A")).to_wire()
+    assert read_answer(events, make_packet(UDP, (53, 4000), THEIRS, OURS, wire)) == wire
 
 
 @pytest.mark.parametrize(("size", "is_read"), [(MAX_MESSAGE_BYTES, True), (MAX_MESSAGE_BYTES + 1, False)])

@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
+import msgspec
 import pytest
 
 from tests.kernel.attribution_table import DictTable, make_image
 from tinysnitch.core.process import Process
 from tinysnitch.kernel import bpf_structs as structs
-from tinysnitch.kernel import file_identity, procfs
+from tinysnitch.kernel import file_identity, process_builder, procfs
 from tinysnitch.kernel.bpf_structs import Image, ProcessEntry
-from tinysnitch.kernel.cgroup_paths import CgroupPaths
+from tinysnitch.kernel.cgroup_paths import CgroupPaths, read_cgroup_id
 from tinysnitch.kernel.clock import read_boot_ns
 from tinysnitch.kernel.memory_reader import MemoryReader
 from tinysnitch.kernel.process_builder import MAX_PARENTS_LENGTH, NoImages, ProcessBuilder, image_of
@@ -122,6 +123,20 @@ def test_a_deleted_program_in_tmp(builder: ProcessBuilder) -> None:
     assert process.warnings == ("deleted file", "runs from /tmp")
 
 
+def test_a_script_in_tmp_and_an_interpreter_in_tmp(
+    builder: ProcessBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of the two it is."""
+    monkeypatch.setattr(process_builder, "_SUSPECT", (f"{tmp_path}/",))
+    monkeypatch.setattr(file_identity, "is_roots_alone", lambda _path: True)
+    script, python = tmp_path / "x.py", tmp_path / "python3"
+    for file in (script, python):
+        file.write_text("")
+    for number, (interpreter, named) in enumerate([(PYTHON, str(script)), (str(python), "/usr/bin/env")]):
+        process = build(builder, make_image(interpreter, "python3", named, exec_id=100 + number))
+        assert (process.program, process.warnings) == (named, (f"runs from {tmp_path}",))
+
+
 def test_a_program_in_memory_never_was_a_file(builder: ProcessBuilder) -> None:
     process = build(builder, make_image("/memfd:x", "x", flags=structs.IMAGE_DELETED))
     assert process.warnings == ("runs from memory, not from a file",)
@@ -164,6 +179,33 @@ def test_a_live_parent_with_an_image_is_named_by_the_image(builder: ProcessBuild
     table.images[9] = make_image("/opt/parent", exec_id=9)
     table.processes[os.getpid()] = ProcessEntry(9, 1000)
     assert build(builder, make_image(parent_pid=os.getpid())).parents == ("/opt/parent",)
+
+
+@pytest.mark.parametrize(
+    ("change", "flags"),
+    [
+        ({}, 0),
+        ({"is_deleted": True}, structs.IMAGE_DELETED),
+        ({"is_argv_complete": False}, structs.IMAGE_ARGS_CUT),
+        ({"is_argv_complete": False, "argv": ()}, structs.IMAGE_ARGS_UNREADABLE),
+    ],
+)
+def test_an_image_from_proc_says_how_weak_it_is(change: dict[str, object], flags: int) -> None:
+    own = procfs.read_process(os.getpid())
+    assert own
+    assert image_of(msgspec.structs.replace(own, **change)).flags == structs.IMAGE_SEEDED | flags
+
+
+@pytest.mark.parametrize("device", [os.makedev(7, 70000), None])
+def test_an_image_from_proc_has_its_file_and_its_cgroup(monkeypatch: pytest.MonkeyPatch, device: int | None) -> None:
+    """The file's device as its superblock has it, or else as stat has it."""
+    monkeypatch.setattr(file_identity, "read_executable_device", lambda _pid: device)
+    own = procfs.read_process(os.getpid())
+    assert own
+    image = image_of(own)
+    assert (file_identity.decode_device(image.device), image.inode) == (device or own.device, own.inode)
+    assert image.cgroup_id == read_cgroup_id(own.cgroup) != 0
+    assert image_of(msgspec.structs.replace(own, cgroup="")).cgroup_id == 0
 
 
 def test_a_younger_process_is_no_parent(builder: ProcessBuilder, table: DictTable) -> None:

@@ -59,6 +59,40 @@ def test_the_watch_goes_on_after_each_change(tmp_path: Path) -> None:
     asyncio.run(see_changes(path, replace, rename_over, Path.unlink, write, replace, Path.unlink, link_elsewhere))
 
 
+def test_a_file_that_comes_whole_is_seen(tmp_path: Path) -> None:
+    """By a second name: nobody writes to it any more."""
+    (tmp_path / "other").write_text("new")
+    path = tmp_path / "rules"
+    asyncio.run(see_changes(path, lambda _: path.hardlink_to(tmp_path / "other")))
+
+
+@pytest.mark.slow
+def test_a_change_among_more_news_than_the_kernel_keeps_is_seen(tmp_path: Path) -> None:
+    path, beside = tmp_path / "rules", tmp_path / "beside"
+    path.write_text("old")
+
+    def change(_: Path) -> None:
+        for _pair in range(int(Path("/proc/sys/fs/inotify/max_queued_events").read_text()) // 2):
+            beside.touch()
+            beside.unlink()
+        replace(path)
+
+    asyncio.run(see_changes(path, change))
+
+
+def test_late_news_of_where_the_way_led_before_end_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_watch, "_MAX_TOGETHER", 0)
+    make_versions(tmp_path)
+    link = tmp_path / "current"
+    link.symlink_to("v1")
+
+    def change(_: Path) -> None:
+        turn(link, "v2")
+        write(tmp_path / "v1" / "rules")
+
+    asyncio.run(see_changes(link / "rules", change, lambda _: write(tmp_path / "v2" / "rules")))
+
+
 def test_a_change_behind_a_link_is_seen(tmp_path: Path) -> None:
     (tmp_path / "far").mkdir()
     real = tmp_path / "far" / "real"

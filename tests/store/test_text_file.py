@@ -2,6 +2,7 @@ import errno
 import fcntl
 import os
 import stat
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,13 +78,30 @@ def test_a_text_is_on_the_disk_before_it_takes_its_place(tmp_path: Path, monkeyp
     assert steps == [("new", "old"), ("checked", "old"), ("the folder", "new")]
 
 
+def test_who_may_read_it_stays(tmp_path: Path) -> None:
+    """Of a new file it is said."""
+    replace_text(tmp_path / "a", "old", 0o604)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o604
+    (tmp_path / "a").chmod(0o640)
+    replace_text(tmp_path / "a", "new")
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+
+
+def test_a_text_comes_from_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From another file system it could not take its place."""
+    monkeypatch.setattr(tempfile, "tempdir", "/proc")
+    replace_text(tmp_path / "a", "text")
+    assert read_text(tmp_path / "a") == "text"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
-def test_an_owner_stays(tmp_path: Path) -> None:
+@pytest.mark.parametrize("group", [1235, os.getegid()])
+def test_an_owner_stays(tmp_path: Path, group: int) -> None:
     (tmp_path / "a").write_text("old")
-    os.chown(tmp_path / "a", 1234, 1235)
+    os.chown(tmp_path / "a", 1234, group)
     replace_text(tmp_path / "a", "new")
     status = (tmp_path / "a").stat()
-    assert (status.st_uid, status.st_gid, read_text(tmp_path / "a")) == (1234, 1235, "new")
+    assert (status.st_uid, status.st_gid, read_text(tmp_path / "a")) == (1234, group, "new")
 
 
 def test_a_lock_keeps_the_second_one_out(tmp_path: Path) -> None:
@@ -136,6 +154,15 @@ def test_who_waited_for_a_lock_that_went_takes_the_next_one(tmp_path: Path, monk
     with locked(tmp_path / "a"), place.open() as other, pytest.raises(BlockingIOError):
         wait(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_cannot_be_had_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(OSError, match="No locks"), locked(tmp_path / "a"):
+        pytest.fail("nobody else is kept out")
 
 
 def test_nobody_else_can_take_the_lock(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from tinysnitch.kernel.resolv_conf import RESOLV_CONF, RESOLVED_UPSTREAMS
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.store.file_watch import watch_file, watch_folder
 
+PASSWD = Path("/etc/passwd")
 AGAIN_S = 5.0  # how often rules are tried that could not be read, or what they speak of
 NOT_READ = "rules and what they speak of could not be read anew"
 
@@ -39,7 +40,7 @@ class Reloader:
 
     async def start(self, rules: Path, lists: Path) -> None:
         """Load the rules as soon as their file is watched, and what they speak of, so that no edit falls between."""
-        for path in (RESOLV_CONF, HOSTS, Path("/etc/passwd")):
+        for path in (RESOLV_CONF, HOSTS, PASSWD):
             self._follow(partial(watch_file, path), self.refresh_facts)
         for folder in (RESOLVED_UPSTREAMS.parent, lists):
             self._follow(partial(watch_folder, folder), self.refresh_facts)

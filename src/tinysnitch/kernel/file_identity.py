@@ -15,7 +15,6 @@ from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel.clock import read_boot_moment_ns
 
 MAX_DIGEST_BYTES = 512 << 20  # at 1.5 GB a second a third of one; a browser has some 250 MB
-_MAX_LINKS = 40  # as the kernel: path_resolution(7)
 _MAX_PARTS = 128  # of a path and of all links on it, 2 ms: the links of one could have 80,000
 _MINOR_BITS = 20  # include/linux/kdev_t.h
 _KEPT_DIGESTS = 1024
@@ -115,8 +114,8 @@ def resolve_file(path: str, uid: int = 0, boot_ns: int = 0) -> str | None:
     if it is of the user who runs the program, older than the start (`boot_ns`), and leads to a file of theirs.
     """
     current, pending = "", _names(path)
-    mode, links, parts, is_own = stat.S_IFDIR, 0, 0, False
-    while pending and links <= _MAX_LINKS:
+    mode, parts, is_own = stat.S_IFDIR, 0, False
+    while pending:
         part, parts = pending.pop(), parts + 1
         if parts > _MAX_PARTS:
             return None
@@ -129,7 +128,6 @@ def resolve_file(path: str, uid: int = 0, boot_ns: int = 0) -> str | None:
         elif link is None:
             current = f"{current}/{part}"
         else:
-            links += 1
             is_own = is_own or owner != 0
             pending += _names(link)
             current = "" if link.startswith("/") else current
