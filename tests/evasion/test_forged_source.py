@@ -1,6 +1,6 @@
 """IPv6 lets any program bind the address of another machine (IPV6_FREEBIND): nobody here hears it as that one.
 
-Nor is another machine heard as this one, be it amid a conversation.
+Nor is another machine heard as this one, be it amid a conversation; nor told what was refused in its name.
 """
 
 import subprocess
@@ -20,6 +20,7 @@ PORT, OTHER_PORT = 7400, 7401
 NEIGHBOUR = "fe80::1234"  # nobody
 ROUTED = "fd99::1"  # ours by a route alone, not by an address
 GROUP = "ff02::1234"
+UNUSED = "fd77::99"  # an address of the link that nobody has
 # Says what comes, up to the first of another port.
 HEAR = f"""
 import socket, struct
@@ -91,6 +92,35 @@ raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW)
 scope = socket.if_nametoindex("eth0")
 raw.sendto(struct.pack("!IHBB", 6 << 28, len(datagram), 17, 1) + own + own + datagram, (sys.argv[1], 0, 0, scope))
 """
+# Sends and connects in the name of another machine where it may not.
+BE_REFUSED = """
+import socket, sys
+source, remote = sys.argv[1:]
+for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+    used = socket.socket(socket.AF_INET6, kind)
+    used.setsockopt(socket.IPPROTO_IPV6, 78, 1)
+    used.bind((source, 7405))
+    used.settimeout(0.1)
+    try:
+        used.connect((remote, 7406))
+        used.send(b"secret")
+    except OSError:  # refused, or in vain
+        pass
+"""
+# Says what comes from this side: refusals, and what is TCP's, up to the first ping.
+HEAR_REFUSALS = """
+import select, socket
+protocols = (socket.IPPROTO_ICMPV6, socket.IPPROTO_TCP)
+ends = {socket.socket(socket.AF_INET6, socket.SOCK_RAW, protocol): protocol for protocol in protocols}
+print("ready", flush=True)
+echo_request, unreachable, is_over = 128, 1, False
+while not is_over:
+    for end in select.select(ends, [], [])[0]:
+        packet = end.recv(2000)
+        is_over |= ends[end] == socket.IPPROTO_ICMPV6 and packet[0] == echo_request
+        if ends[end] == socket.IPPROTO_TCP or packet[0] == unreachable:
+            print(ends[end], packet, flush=True)
+"""
 RULES = f"""\
 allow localhost - -
 allow localhost - -src
@@ -106,6 +136,8 @@ allow lan 53 udp
 allow lan 53 udp-src
 allow {ROUTED} - udp
 allow {ROUTED} - udp-src
+allow {WORLD6} - icmp
+deny - 7406 -
 """
 
 
@@ -166,3 +198,16 @@ def test_another_machine_takes_no_part_in_what_goes_on_within_this_one(
     forged = lab.run_world([PYTHON, "-c", FORGE, own, str(port)])
     assert forged.returncode == 0, forged.stderr
     assert talk.communicate("\n", timeout=WAIT_S)[0] == "over\n"
+
+
+@pytest.mark.parametrize("remote", [UNUSED, HOST6, "::1"])
+def test_another_machine_is_not_told_what_is_denied(lab: Lab, daemon: Daemon, remote: str) -> None:
+    hearing = lab.spawn_world([PYTHON, "-c", HEAR_REFUSALS])
+    assert hearing.stdout
+    assert hearing.stdout.readline() == "ready\n"
+    refused = lab.run([PYTHON, "-c", BE_REFUSED, WORLD6, remote], user=ATTACKER)
+    assert refused.returncode == 0, refused.stderr
+    for protocol in ("udp", "tcp"):
+        daemon.wait_connection(protocol=protocol, remote_address=remote, remote_port=7406, verdict="deny")
+    lab.run(["ping", "-c1", WORLD6])
+    assert hearing.communicate(timeout=WAIT_S)[0] == ""

@@ -88,6 +88,9 @@ _FORGED = [
     "! -d ff00::/8 ! -i lo -m addrtype --src-type LOCAL -j DROP",
     "! -s ::1/128 -i lo -m addrtype ! --src-type LOCAL -j DROP",
 ]
+# What refuses a packet goes to its source, and ICMPv6 quotes the packet. So only what has a source of ours is refused;
+# what else is denied falls to the DROP behind the filter table.
+_REFUSED = {Family.V4: _DENIED, Family.V6: f"{_DENIED} -m addrtype --src-type LOCAL"}
 # Our own multicasts come back by the interface that they left by, but they are of type 5, PACKET_LOOPBACK
 # (dev_loopback_xmit()): this loads SKF_AD_PKTTYPE, and returns 1 for that, or for all else. Without BPF there may be no
 # such match.
@@ -173,14 +176,14 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
     # The jumps
 
     def _jumps(self) -> list[Jump]:
-        reject, last = f"{_DENIED} {self._jump('REJECT')}", f"{_DENIED} {self._jump('LAST')}"
+        reject, last = self._jump("REJECT"), f"{_DENIED} {self._jump('LAST')}"
         return [
             Jump("mangle", "OUTPUT", self._jump("OUT")),
             Jump("mangle", "INPUT", self._jump("IN")),
             Jump("mangle", "POSTROUTING", last),
             Jump("mangle", "POSTROUTING", self._jump("POST")),
-            Jump("filter", "OUTPUT", reject),
-            Jump("filter", "INPUT", reject),
+            Jump("filter", "OUTPUT", f"{_REFUSED[self.family]} {reject}"),
+            Jump("filter", "INPUT", f"{_DENIED} {reject}"),
             *([Jump("security", "INPUT", last)] if self.has_security else []),
             *(self._jumps_to_escaped() if self.program_path else []),
         ]
