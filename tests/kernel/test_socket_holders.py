@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.shortage import descriptors_left
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.socket_holders import ScanNotDue, SocketHolders
 
@@ -40,6 +41,15 @@ def test_the_holder_is_found_until_it_closes(monkeypatch: pytest.MonkeyPatch) ->
         opened.close()
         assert not holders.is_held(os.getpid(), inode)
     assert holders.find_holders(inode) == []
+
+
+def test_a_scan_leaves_out_nobody_for_want_of_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
+    holders = SocketHolders(Clock(monkeypatch))
+    monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid()])
+    with socket.socket() as opened:
+        with descriptors_left(0), pytest.raises(OSError, match="Too many open files"):
+            holders.find_holders(inode_of(opened))
+        assert holders.find_holders(inode_of(opened)) == [os.getpid()]
 
 
 def test_a_holder_is_looked_at_where_it_had_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
