@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 ARGUMENT = "<argument>"
+SHORTAGE_HINT = "are there too many processes or open files, or too little memory? see `ulimit -a`"
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 T = TypeVar("T")
