@@ -43,7 +43,7 @@ class Malformed(ValueError):
     """Bytes that the protocol does not allow; the peer is to blame, not us."""
 
 
-def is_shortage(error: Exception) -> bool:
+def is_shortage(error: BaseException | None) -> bool:
     """Whether there were too few descriptors, or too little memory, just then."""
     return isinstance(error, OSError) and error.errno in _SHORTAGES
 
