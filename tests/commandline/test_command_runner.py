@@ -10,10 +10,13 @@ import pytest
 
 from tests.repo.tree import ROOT
 from tinysnitch.commandline.command_runner import run_command
-from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.errors import SHORTAGE_HINT, NotPermitted, SnitchError
 
 SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-NO_ROOM = "tinysnitch: error: cannot write: No space left on device\ntinysnitch: hint: see where the output goes\n"
+SHORTAGE = f"tinysnitch: error: {{}}\ntinysnitch: hint: {SHORTAGE_HINT}\n"
+WHERE = "tinysnitch: hint: see where the output goes\n"
+WHOLE = "tinysnitch: hint: see whether its file system is whole, and has room\n"
+NO_ROOM = "tinysnitch: error: cannot write: No space left on device\n" + WHERE
 NO_OPTION = "tinysnitch: error: no such option '--nonsense'\ntinysnitch: hint: see `{name} --help`\n"
 
 
@@ -54,6 +57,11 @@ def _ending_with(error: BaseException | None) -> click.Command:
         (NotPermitted("no"), 4, "tinysnitch: error: no\n"),
         (click.UsageError("what"), 2, "tinysnitch: error: what\ntinysnitch: hint: see `x --help`\n"),
         (click.Abort(), 130, ""),
+        (OSError(errno.EMFILE, "too many", "/proc/self/mounts"), 1, SHORTAGE.format("/proc/self/mounts: too many")),
+        (OSError(errno.ENOBUFS, "no room"), 1, SHORTAGE.format("no room")),
+        (BlockingIOError(errno.EAGAIN, "no process"), 1, SHORTAGE.format("no process")),
+        (OSError(errno.EIO, "broken", "/etc/x"), 1, "tinysnitch: error: /etc/x: broken\n" + WHOLE),
+        (OSError(errno.EIO, "broken"), 1, "tinysnitch: error: cannot write: broken\n" + WHERE),
         (click.exceptions.Exit(7), 7, ""),
     ],
 )

@@ -1,6 +1,10 @@
-"""What people get to read."""
+"""What people get to read, and what says nothing."""
 
-from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, RuleSyntaxError, SnitchError
+import errno
+
+import pytest
+
+from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, RuleSyntaxError, SnitchError, unless_short
 
 
 def test_an_error_is_its_text_and_a_hint() -> None:
@@ -20,3 +24,11 @@ def test_a_bad_line_names_its_place() -> None:
     assert error.with_hint() == "rules:3:7: not a port (hint: write 443)"
     assert RuleSyntaxError("rules", 3, 7, "not a port").with_hint() == "rules:3:7: not a port"
     assert error.exit_code == 1
+
+
+def test_a_shortage_is_no_answer() -> None:
+    assert unless_short(OSError(errno.ENOENT, "no such file"), "absent") == "absent"
+    assert unless_short(ValueError("a zero byte"), None) is None
+    for number in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+        with pytest.raises(OSError, match="too few"):
+            unless_short(OSError(number, "too few"), "absent")

@@ -1,5 +1,7 @@
 """What fails unforeseen is counted each time, and told now and then."""
 
+import errno
+
 import pytest
 
 from tinysnitch.core.clock import Instant
@@ -28,6 +30,17 @@ def test_whoever_makes_us_fail_does_not_fill_the_log(caplog: pytest.LogCaptureFi
     assert "a bug" in caplog.text
     some.attempt(fail, "another")
     assert (some.count, len(caplog.records)) == (3, 2)
+    caplog.clear()
+
+
+def test_a_shortage_is_told_in_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    def open_one() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    some = Failures()
+    some.attempt(open_one)
+    assert caplog.messages == ["failed: open_one: [Errno 24] Too many open files"]
+    assert (some.count, caplog.records[0].exc_info) == (1, None)
     caplog.clear()
 
 

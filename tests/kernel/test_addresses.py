@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.kernel.packet_place import PacketPlace, entered
+from tests.shortage import descriptors_left
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import format_address
 from tinysnitch.core.network import parse_network
@@ -79,6 +80,12 @@ def test_interfaces_have_names_until_they_change(packet_place: PacketPlace, news
     packet_place.run("ip", "link", "set", "eth0", "name", "lan0")
     news.drain()
     assert news.find_interface(index) == "lan0"
+
+
+def test_a_name_that_cannot_be_told_now_is_not_taken_for_none(news: AddressNews) -> None:
+    with descriptors_left(0), pytest.raises(OSError):  # noqa: PT011 - glibc says that there is no such file
+        news.find_interface(1)
+    assert news.find_interface(1) == "lo"
 
 
 def fifty_addresses(second: int) -> str:

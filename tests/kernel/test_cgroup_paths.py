@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.attribution_table import make_image
+from tests.shortage import descriptors_left
 from tinysnitch.kernel.cgroup_paths import CgroupPaths, read_cgroup_id
 from tinysnitch.kernel.cgroups import find_cgroup_mount
 from tinysnitch.kernel.process_builder import NoImages, ProcessBuilder
@@ -29,6 +30,12 @@ def paths() -> Iterator[CgroupPaths]:
     made = CgroupPaths()
     yield made
     made.close()
+
+
+def test_an_id_of_which_nothing_can_be_told_now_is_not_taken_for_none(service: Path, paths: CgroupPaths) -> None:
+    with descriptors_left(0), pytest.raises(OSError, match="open_by_handle_at"):
+        paths.find(service.stat().st_ino)
+    assert paths.find(service.stat().st_ino)
 
 
 def test_an_id_leads_to_its_path(service: Path, paths: CgroupPaths) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.patience import wait_until
+from tests.shortage import descriptors_left
 from tinysnitch.kernel import file_identity as identity
 from tinysnitch.kernel.clock import read_boot_ns
 
@@ -363,6 +364,8 @@ def test_digests_follow_the_content(tmp_path: Path) -> None:
     path.write_text("three")
     assert digests.read_sha256(str(path)) == hashlib.sha256(b"three").hexdigest()
     assert digests.read_sha256(str(tmp_path / "missing")) is None
+    with descriptors_left(0), pytest.raises(OSError, match="Too many open files"):
+        digests.read_sha256(str(path))
 
 
 def test_what_would_hold_everything_up_has_no_digest(tmp_path: Path) -> None:

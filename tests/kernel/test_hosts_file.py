@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.shortage import descriptors_left
 from tinysnitch.core.flow import parse_address
 from tinysnitch.kernel import hosts_file
 from tinysnitch.kernel.hosts_file import Hosts, parse_hosts, read_hosts
@@ -28,6 +29,12 @@ def test_a_file_that_is_not_there_has_no_names(tmp_path: Path) -> None:
     assert read_hosts(tmp_path / "none") == Hosts()
     (tmp_path / "hosts").write_bytes(b"\xff\n10.0.0.7 nas\n")
     assert read_hosts(tmp_path / "hosts").names == {parse_address("10.0.0.7"): ("nas",)}
+
+
+def test_a_file_that_cannot_be_opened_now_has_names_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "hosts").write_text("10.0.0.7 nas\n")
+    with descriptors_left(0), pytest.raises(OSError, match="Too many open files"):
+        read_hosts(tmp_path / "hosts")
 
 
 def test_what_finds_no_room_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

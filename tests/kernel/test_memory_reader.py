@@ -1,5 +1,6 @@
 """memory_reader.py: nobody waits long, nor often, for who lets nobody read."""
 
+import errno
 import signal
 import threading
 import time
@@ -42,6 +43,16 @@ def place() -> Iterator[Place]:
 
 def test_what_can_be_read_is(place: Place) -> None:
     assert [place.read(OF_ALICE) for _ in range(3)] == ["read"] * 3
+
+
+def test_what_cannot_be_read_for_want_of_descriptors_is_told(place: Place) -> None:
+    def fail() -> str:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    for _again in range(2):
+        with pytest.raises(OSError, match="Too many open files"):
+            place.reader.read(OF_ALICE, fail)
+    assert place.read(OF_ALICE) == "read"
 
 
 def test_who_does_not_answer_is_waited_for_once(place: Place) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.shortage import descriptors_left
 from tinysnitch.kernel.pidfd import open_pidfd
 from tinysnitch.kernel.procfs import read_status
 
@@ -36,6 +37,13 @@ def test_another_process_with_the_pid_is_none(child: subprocess.Popen[bytes], la
     before = len(os.listdir("/proc/self/fd"))
     assert open_pidfd(child.pid, started_ns(child) + later_s * 10**9) is None
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_where_it_cannot_be_told_whose_the_pid_is_nothing_stays_open(child: subprocess.Popen[bytes]) -> None:
+    before, started = os.listdir("/proc/self/fd"), started_ns(child)
+    with descriptors_left(1), pytest.raises(OSError, match="Too many open files"):
+        open_pidfd(child.pid, started)
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_a_process_that_is_gone_is_none(child: subprocess.Popen[bytes]) -> None:

@@ -2,13 +2,14 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.lab.patience import wait_until
 from tests.lab.world import PROGRAMS
+from tests.shortage import descriptors_left
 from tinysnitch.kernel import procfs
 
 READY = "import os,sys; os.write(1, b'x'); sys.stdin.read()"
@@ -48,6 +49,23 @@ def test_a_process_that_is_gone_is_none(child: subprocess.Popen[bytes]) -> None:
     assert list(procfs.list_sockets(child.pid)) == []
     assert procfs.read_argv(child.pid) == ((), False)
     assert procfs.read_cgroup(child.pid) == ""
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        procfs.read_status,
+        procfs.has_ended,
+        procfs.read_process,
+        procfs.read_argv,
+        procfs.read_cgroup,
+        procfs.read_uid,
+        lambda pid: list(procfs.list_sockets(pid)),
+    ],
+)
+def test_a_process_of_which_nothing_can_be_told_now_is_not_gone(read: Callable[[int], object]) -> None:
+    with descriptors_left(0), pytest.raises(OSError, match="Too many open files"):
+        read(os.getpid())
 
 
 def test_processes_that_vanish_meanwhile_never_raise() -> None:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.shortage import descriptors_left
 from tinysnitch.core.flow import parse_address
 from tinysnitch.kernel.resolv_conf import parse_resolvers, read_resolvers
 
@@ -37,6 +38,12 @@ def test_all_files_count_and_none_must_be_there(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff\xfe\nnameserver 10.0.0.2\n")
     found = read_resolvers(first, (second, binary, tmp_path / "missing", tmp_path))
     assert found == {parse_address(address) for address in ("127.0.0.53", "10.0.0.1", "10.0.0.2")}
+
+
+def test_a_file_that_cannot_be_opened_now_names_servers_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "resolv.conf").write_text("nameserver 10.0.0.1\n")
+    with descriptors_left(0), pytest.raises(OSError, match="Too many open files"):
+        read_resolvers(tmp_path / "resolv.conf", ())
 
 
 def test_where_no_server_is_named_it_is_the_machine_itself(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.shortage import descriptors_left
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.socket_holders import ScanNotDue, SocketHolders
 
@@ -42,6 +43,15 @@ def test_the_holder_is_found_until_it_closes(monkeypatch: pytest.MonkeyPatch) ->
     assert holders.find_holders(inode) == []
 
 
+def test_a_scan_leaves_out_nobody_for_want_of_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
+    holders = SocketHolders(Clock(monkeypatch))
+    monkeypatch.setattr(procfs, "list_processes", lambda: [os.getpid()])
+    with socket.socket() as opened:
+        with descriptors_left(0), pytest.raises(OSError, match="Too many open files"):
+            holders.find_holders(inode_of(opened))
+        assert holders.find_holders(inode_of(opened)) == [os.getpid()]
+
+
 def test_a_holder_is_looked_at_where_it_had_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     holders = SocketHolders()
     with socket.socket() as opened:
@@ -76,7 +86,7 @@ def test_beyond_what_may_be_spent_only_the_lowest_descriptors_are_looked_at(monk
 def test_a_scan_tells_where_a_socket_is_that_may_not_be_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as opened:
         monkeypatch.setattr(procfs, "find_socket", lambda *_words: None)
-        assert SocketHolders().find_holders(inode_of(opened)) == [os.getpid()]
+        assert SocketHolders(Clock(monkeypatch)).find_holders(inode_of(opened)) == [os.getpid()]
 
 
 def test_scans_take_a_third_of_the_time_and_what_is_asked_meanwhile_waits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,5 +161,5 @@ def test_who_was_handed_the_socket_is_found_when_the_first_has_closed_it(monkeyp
     other.wait()
 
 
-def test_nobody_holds_it() -> None:
-    assert SocketHolders().find_holders(2**40) == []
+def test_nobody_holds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert SocketHolders(Clock(monkeypatch)).find_holders(2**40) == []

@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import signal
 import subprocess
 import termios
 import time
@@ -57,6 +58,17 @@ class Person:
     def leave(self) -> int:
         """Type the key for it; a terminal that nobody reads would keep the prompt."""
         self.type("q")
+        return self._read_to_the_end()
+
+    def end_by(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self._read_to_the_end()
+
+    def settings(self) -> list[object]:
+        """Of the terminal: termios(3)."""
+        return termios.tcgetattr(self._master)
+
+    def _read_to_the_end(self) -> int:
         deadline = time.monotonic() + WAIT_S
         while self._is_open and select.select([self._master], [], [], max(0, deadline - time.monotonic()))[0]:
             self._read()

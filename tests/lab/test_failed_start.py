@@ -92,6 +92,15 @@ def test_who_may_not_read_queues_is_told_so(lab: Lab) -> None:
     assert "already" not in told.stderr
 
 
+@pytest.mark.parametrize("count", [6, 12])
+def test_a_start_without_descriptors_says_so(lab: Lab, count: int) -> None:
+    """Of asyncio's, and of the first programs that are run."""
+    before = traces(lab)
+    told = start(lab, front=("prlimit", f"--nofile={count}:{count}"))
+    assert "Too many open files\ntinysnitch: hint: are there too many processes or open files" in told
+    assert traces(lab) == before
+
+
 def limits_of(pid: int) -> list[str]:
     """Soft and hard limit of open files."""
     lines = Path(f"/proc/{pid}/limits").read_text().splitlines()

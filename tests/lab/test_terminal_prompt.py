@@ -5,6 +5,7 @@ Each case for the whole screen and for `--plain`.
 
 import re
 import shlex
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -87,6 +88,16 @@ def test_one_key_lets_the_program_through_and_writes_the_rule(lab: Lab, sit: Sit
     assert client.communicate(timeout=WAIT_S)[0] == PAGE
     assert "allow shop.test 80 tcp /usr/bin/curl\n" in daemon.rules.read_text()
     assert person.leave() == 0
+
+
+@both
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_puts_the_terminal_back(lab: Lab, sit: Sit, flags: list[str], number: signal.Signals) -> None:
+    person = sit(lab.start_daemon(""), flags)
+    during = person.settings()
+    assert person.end_by(number) == 128 + number
+    assert person.settings() != during
+    assert (LEAVE_SCREEN in person.everything) == (not flags)
 
 
 @both

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.store.test_text_file import leave_unfinished
 from tinysnitch.core.dns_questions import NameSource
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.known_name import KnownName
@@ -29,6 +30,13 @@ def test_names_are_taken_once_within_the_boot(tmp_path: Path) -> None:
     assert stat.S_IMODE(kept.path.stat().st_mode) == 0o600
     assert kept.take("one") == (SHOP,)
     assert kept.take("one") == ()
+
+
+def test_what_was_left_by_who_was_killed_goes_at_the_start(tmp_path: Path) -> None:
+    kept = KeptNames(tmp_path / "names")
+    leave_unfinished(kept.path)
+    assert kept.take("one") == ()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_ends_of_another_boot_say_nothing(tmp_path: Path) -> None:

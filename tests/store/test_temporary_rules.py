@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from tests.store.test_text_file import leave_unfinished
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.store.temporary_rules import TemporaryRules
 
@@ -25,6 +26,13 @@ def test_rules_with_an_end_are_kept_until_then(tmp_path: Path, caplog: pytest.Lo
     assert stat.S_IMODE(kept.path.stat().st_mode) == 0o600
     kept.replace([])
     assert kept.read(0.0) == ()
+
+
+def test_what_was_left_by_who_was_killed_goes_at_the_start(tmp_path: Path) -> None:
+    kept = TemporaryRules(tmp_path / "temporary.rules")
+    leave_unfinished(kept.path)
+    assert kept.read(0.0) == ()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_line_without_an_end_or_sense_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,7 +1,10 @@
 import errno
 import fcntl
 import os
+import signal
 import stat
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -62,6 +65,30 @@ def test_a_failure_leaves_the_old_text_and_no_litter(tmp_path: Path) -> None:
         replace_text(tmp_path / "a", "\ud800")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
     assert read_text(tmp_path / "a") == "old"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tinysnitch.store.text_file import replace_text
+replace_text(Path(sys.argv[1]), "new", check=lambda: os.kill(os.getpid(), signal.SIGKILL))
+"""
+
+
+def leave_unfinished(path: Path) -> None:
+    """As who is killed while writing it does."""
+    assert subprocess.run([sys.executable, "-c", KILLED, str(path)]).returncode == -signal.SIGKILL
+
+
+def test_what_was_left_by_who_was_killed_goes_with_the_next_change(tmp_path: Path) -> None:
+    path, others = tmp_path / "a", tmp_path / ".a.original"
+    for each in (path, others):
+        each.write_text("old")
+    leave_unfinished(path)
+    assert len(list(tmp_path.iterdir())) == 3
+    with locked(path):
+        replace_text(path, "new")
+    assert sorted(tmp_path.iterdir()) == [others, path]
 
 
 def test_a_text_is_on_the_disk_before_it_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,12 @@ import click
 
 from tinysnitch.commandline.notes import print_error, print_snitch_error
 from tinysnitch.commandline.standard_streams import error_of_output
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.errors import SHORTAGE_HINT, SnitchError, is_shortage
 
 _USAGE = 2
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
-_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # by click, the help or the version; all else is our bug
+_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # by click, the help or the version, where no file is named
+_SHORT_OF_MORE = (errno.EAGAIN, errno.ENOBUFS)  # processes, and room in the kernel
 
 
 def run_command(command: click.Command, name: str, args: Sequence[str] | None = None) -> int:
@@ -27,10 +28,20 @@ def run_command(command: click.Command, name: str, args: Sequence[str] | None = 
     except click.Abort:
         return _INTERRUPTED
     except OSError as error:
-        if error.errno not in _NOT_WRITTEN:
-            raise
-        print_snitch_error(error_of_output(error.strerror))
+        print_snitch_error(_explain(error))
         return 1
+
+
+def _explain(error: OSError) -> SnitchError:
+    """What nobody can help is our bug, and raised again."""
+    place = f"{error.filename}: " if error.filename else ""
+    if is_shortage(error) or error.errno in _SHORT_OF_MORE:
+        return SnitchError(f"{place}{error.strerror}", SHORTAGE_HINT)
+    if error.errno not in _NOT_WRITTEN:
+        raise error
+    if place:
+        return SnitchError(f"{place}{error.strerror}", "see whether its file system is whole, and has room")
+    return error_of_output(error.strerror)
 
 
 def _message_of(error: click.UsageError) -> str:

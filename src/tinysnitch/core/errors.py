@@ -1,8 +1,14 @@
 """Errors sorted by who must act: the user (SnitchError) or the peer (Malformed). All else is our bug."""
 
+import errno
 from dataclasses import dataclass
+from typing import TypeVar
 
 ARGUMENT = "<argument>"
+SHORTAGE_HINT = "are there too many processes or open files, or too little memory? see `ulimit -a`"
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+T = TypeVar("T")
 
 
 class SnitchError(Exception):
@@ -35,6 +41,19 @@ class NotPermitted(SnitchError):
 
 class Malformed(ValueError):
     """Bytes that the protocol does not allow; the peer is to blame, not us."""
+
+
+def is_shortage(error: BaseException | None) -> bool:
+    """Whether there were too few descriptors, or too little memory, just then."""
+    return isinstance(error, OSError) and error.errno in _SHORTAGES
+
+
+def unless_short(error: Exception, answer: T) -> T:
+    """What the error says of that which was asked for. A shortage says nothing of it, and is raised again: who took
+    that for absent would let pass what a rule denies, and remember it."""
+    if is_shortage(error):
+        raise error
+    return answer
 
 
 @dataclass(eq=True)

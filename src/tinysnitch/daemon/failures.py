@@ -1,9 +1,14 @@
-"""What fails unforeseen, our bugs or a kernel that refuses: it is logged and counted, and the loop goes on."""
+"""What fails unforeseen, our bugs or a kernel that refuses: it is logged and counted, and the loop goes on.
+
+For want of descriptors or memory anything may fail, and that is no bug: it is told without a traceback.
+"""
 
 import logging
+import sys
 from collections.abc import Callable
 
 from tinysnitch.core.clock import Instant
+from tinysnitch.core.errors import is_shortage
 from tinysnitch.kernel.clock import read_instant
 
 TRACEBACK_S = 1.0  # one in so much time: whoever finds a way to make us fail shall not fill the log
@@ -32,4 +37,8 @@ class Failures:
         now_s = self._clock().boot_s
         if now_s >= self._next_traceback_s:
             self._next_traceback_s = now_s + TRACEBACK_S
-            _log.exception("failed: %s", what)
+            error = sys.exception()
+            if is_shortage(error):
+                _log.error("failed: %s: %s", what, error)
+            else:
+                _log.exception("failed: %s", what)

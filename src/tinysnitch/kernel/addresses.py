@@ -1,5 +1,6 @@
 """Our own addresses, the networks on our links and the names of interfaces, over rtnetlink(7), with news of changes."""
 
+import errno
 import socket
 import struct
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -85,5 +86,7 @@ class AddressNews:
 def _read_name(index: int) -> str:
     try:
         return socket.if_indextoname(index) if index else ""
-    except OSError:
-        return ""
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # if_indextoname(3)
+            return ""
+        raise  # too few descriptors, which it has another error for: who remembered that there is none would lose rules

@@ -5,7 +5,7 @@ import os
 import struct
 from functools import cache
 
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.errors import SnitchError, unless_short
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel.cgroups import find_cgroup_mount
 
@@ -43,7 +43,7 @@ class CgroupPaths:
         handle = _HANDLE.pack(8, _FILEID_KERNFS, cgroup_id)
         descriptor = _LIBC.open_by_handle_at(self._root, handle, os.O_PATH | os.O_CLOEXEC)
         if descriptor < 0:
-            return None
+            return unless_short(OSError(ctypes.get_errno(), "open_by_handle_at(2)"), None)
         try:
             path = os.readlink(f"/proc/self/fd/{descriptor}")
         finally:
@@ -64,5 +64,5 @@ def read_cgroup_id(path: str) -> int:
     """The id of a cgroup, 0 when there is none: its directory's inode."""
     try:
         return os.stat(_find_mount() + path).st_ino
-    except OSError:
-        return 0
+    except OSError as error:
+        return unless_short(error, 0)

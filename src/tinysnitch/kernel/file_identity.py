@@ -11,6 +11,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from tinysnitch.core.errors import unless_short
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel.clock import read_boot_moment_ns
 
@@ -42,8 +43,8 @@ def is_host_file(path: str, device: int, inode: int, *, is_seen_by_all: bool = T
         return status.st_dev == device or (is_seen_by_all and _is_in_superblock(path, device, inode))
     except PermissionError:
         return is_seen_by_all and _read_closed_device(path) == device
-    except (OSError, ValueError):
-        return False
+    except (OSError, ValueError) as error:
+        return unless_short(error, False)
 
 
 def _read_closed_device(path: str) -> int | None:
@@ -54,8 +55,8 @@ def _read_closed_device(path: str) -> int | None:
             descriptor = os.open(_raw(str(folder)), os.O_PATH | os.O_CLOEXEC)
         except PermissionError:
             continue
-        except OSError:
-            return None
+        except OSError as error:
+            return unless_short(error, None)
         try:
             return read_superblock_device(descriptor)
         finally:
@@ -103,8 +104,8 @@ def read_executable_device(pid: int) -> int | None:
             return read_superblock_device(descriptor, pid) or os.fstat(descriptor).st_dev
         finally:
             os.close(descriptor)
-    except OSError:
-        return None
+    except OSError as error:
+        return unless_short(error, None)
 
 
 def resolve_file(path: str, uid: int = 0, boot_ns: int = 0) -> str | None:
@@ -139,8 +140,8 @@ def may_climb(uid: int, left: Sequence[str], script: str) -> bool:
     alone can move them. Or it does not matter, since the script is the user's own, to be changed as they like."""
     try:
         return os.stat(_raw(script)).st_uid == uid or all(map(_is_fixed, left))
-    except (OSError, ValueError):
-        return False
+    except (OSError, ValueError) as error:
+        return unless_short(error, False)
 
 
 def _is_fixed(folder: str) -> bool:
@@ -165,8 +166,8 @@ def _read_component(path: str, uid: int, boot_ns: int) -> tuple[int, int, str | 
         if status.st_uid and (status.st_uid != uid or _is_younger(status, boot_ns)):
             return None
         return status.st_mode, status.st_uid, os.readlink(_raw(path)).decode("utf-8", "surrogateescape")
-    except (OSError, ValueError):
-        return None
+    except (OSError, ValueError) as error:
+        return unless_short(error, None)
 
 
 def is_roots_alone(path: str) -> bool:
@@ -183,8 +184,8 @@ def is_roots_alone(path: str) -> bool:
                 return False
             if not os.statvfs(_raw(str(place))).f_flag & os.ST_NOSUID:
                 trusted.add(status.st_dev)
-    except (OSError, ValueError):
-        return False
+    except (OSError, ValueError) as error:
+        return unless_short(error, False)
     return stat.S_ISREG(status.st_mode) and status.st_dev in trusted
 
 
@@ -192,8 +193,8 @@ def is_in_our_user_namespace(pid: int) -> bool:
     """Who made another one may mount in it what they like. False for a process that is gone."""
     try:
         return os.path.samefile(f"/proc/{pid}/ns/user", "/proc/self/ns/user")
-    except OSError:
-        return False
+    except OSError as error:
+        return unless_short(error, False)
 
 
 def is_seen_alike(pid: int, path: str) -> bool:
@@ -201,8 +202,8 @@ def is_seen_alike(pid: int, path: str) -> bool:
     True for a process that is gone: it could not have mounted one."""
     try:
         return os.path.samefile(f"/proc/{pid}/root".encode() + _raw(path), _raw(path))
-    except (OSError, ValueError):
-        return not _has_root(pid)
+    except (OSError, ValueError) as error:
+        return unless_short(error, not _has_root(pid))
 
 
 def _has_root(pid: int) -> bool:
@@ -230,8 +231,8 @@ def is_changed_since(path: str, boot_ns: int) -> bool:
     above that was exchanged is not seen: what is made and deleted in it changes its times, too."""
     try:
         return boot_ns > 0 and _is_younger(os.stat(_raw(path)), boot_ns)
-    except (OSError, ValueError):
-        return True
+    except (OSError, ValueError) as error:
+        return unless_short(error, True)
 
 
 def _is_younger(status: os.stat_result, boot_ns: int) -> bool:
@@ -257,8 +258,8 @@ class Digests:
                     digest = hashlib.file_digest(file, "sha256").hexdigest()
                     self._known.put(key, digest)
                 return digest
-        except (OSError, ValueError):
-            return None
+        except (OSError, ValueError) as error:
+            return unless_short(error, None)
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tinysnitch.core.domain import normalize_name
-from tinysnitch.core.errors import Malformed
+from tinysnitch.core.errors import Malformed, unless_short
 from tinysnitch.core.flow import parse_address
 
 HOSTS = Path("/etc/hosts")
@@ -28,8 +28,8 @@ def read_hosts(path: Path = HOSTS) -> Hosts:
     try:
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)
-    except OSError:
-        return Hosts()
+    except OSError as error:
+        return unless_short(error, Hosts())
     return parse_hosts(text.decode(errors="replace")) if len(text) <= MAX_BYTES else Hosts(lost=1)
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.errors import SHORTAGE_HINT, NotPermitted, SnitchError
 from tinysnitch.kernel.netfilter_rules import Family
 
 _PREFIX = {Family.V4: "iptables", Family.V6: "ip6tables"}
@@ -95,8 +95,7 @@ def _call(command: list[str], text: str = "") -> subprocess.CompletedProcess[str
     except subprocess.TimeoutExpired:
         raise SnitchError(f"{command[0]} took more than 60 s", "does another program hold the xtables lock?") from None
     except OSError as error:
-        hint = "are there too many processes or open files, or too little memory? see `ulimit -a`"
-        raise SnitchError(f"{command[0]} cannot be started: {error.strerror}", hint) from None
+        raise SnitchError(f"{command[0]} cannot be started: {error.strerror}", SHORTAGE_HINT) from None
 
 
 def _path() -> str:

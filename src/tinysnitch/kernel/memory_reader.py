@@ -51,20 +51,22 @@ class MemoryReader:
         self._refused: BoundedTable[int | None, float] = BoundedTable(MAX_WAITS)  # by uid: till when
 
     def read(self, pid: int, work: Callable[[], T]) -> T | None:
-        """What `work` reads of this process; None when it cannot be had now."""
+        """What `work` reads of this process; None when it cannot be had now. Raises what OSError that raises."""
         reader = self._take_reader() if self._may_wait(pid) else None
         if reader is None:
             return None
-        found: SimpleQueue[T] = SimpleQueue()
-        reader.begin(lambda: found.put(work()))
+        found: SimpleQueue[T | OSError] = SimpleQueue()
+        reader.begin(lambda: found.put(_result_of(work)))
         result = self._wait_for(found, reader)
         if result is None:
             self._lose(reader, pid)
         else:
             self._idle = reader
+        if isinstance(result, OSError):
+            raise result
         return result
 
-    def _wait_for(self, found: SimpleQueue[T], reader: "_Reader") -> T | None:
+    def _wait_for(self, found: SimpleQueue[T | OSError], reader: "_Reader") -> T | OSError | None:
         blocked = 0
         for _ in range(MAX_LOOKS):
             try:
@@ -98,6 +100,14 @@ class MemoryReader:
         now_s = self._clock()
         self._waits.append(now_s)
         self._refused.put(self._find_uid(pid), now_s + PAUSE_S)
+
+
+def _result_of(work: Callable[[], T]) -> T | OSError:
+    """What it raises is for who waits, and must not end the thread."""
+    try:
+        return work()
+    except OSError as error:
+        return error
 
 
 class _Reader:

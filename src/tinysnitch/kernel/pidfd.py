@@ -15,7 +15,11 @@ def open_pidfd(pid: int, started_ns: int) -> int | None:
     except ProcessLookupError:
         return None
     # The descriptor pins whoever has the pid now; only then is it safe to ask whether that is still the same one.
-    status = read_status(pid)
+    try:
+        status = read_status(pid)
+    except OSError:
+        os.close(descriptor)
+        raise
     if status is None or not is_same_start(started_ns, status.started_ns):
         os.close(descriptor)
         return None

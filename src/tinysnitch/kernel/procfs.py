@@ -1,4 +1,5 @@
-"""Processes as /proc shows them (proc(5)). They end at any moment: of one that is gone all say None or nothing."""
+"""Processes as /proc shows them (proc(5)). They end at any moment: of one that is gone all say None or nothing. All
+raise OSError where descriptors or memory are too few to tell."""
 
 import os
 from collections.abc import Iterator
@@ -6,6 +7,7 @@ from itertools import islice
 
 import msgspec
 
+from tinysnitch.core.errors import unless_short
 from tinysnitch.kernel.memory_reader import MemoryReader
 
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
@@ -77,8 +79,8 @@ def read_process(pid: int) -> LiveProcess | None:
     try:
         before = read_status(pid)
         process = _read_fields(pid, before) if before else None
-    except (OSError, ValueError, IndexError):
-        return None
+    except (OSError, ValueError, IndexError) as error:
+        return unless_short(error, None)
     return process if read_status(pid) == before else None
 
 
@@ -151,8 +153,8 @@ def read_link(pid: int, name: str) -> str:
     """The target of a link in /proc/PID, "" when it can't be read."""
     try:
         return _text(os.readlink(f"/proc/{pid}/{name}".encode()))
-    except OSError:
-        return ""
+    except OSError as error:
+        return unless_short(error, "")
 
 
 def list_sockets(pid: int, limit: int | None = None) -> Iterator[tuple[int, int]]:
@@ -191,8 +193,8 @@ def _list(pid: int, folder: str) -> Iterator[str]:
     try:
         with os.scandir(f"/proc/{pid}/{folder}") as entries:
             yield from (entry.name for entry in entries)
-    except OSError:
-        return
+    except OSError as error:
+        unless_short(error, None)
 
 
 def read_uid(pid: int) -> int | None:
@@ -213,8 +215,8 @@ def _read(pid: int, name: str, limit: int = 65536) -> bytes:
     try:
         with open(f"/proc/{pid}/{name}", "rb", buffering=0) as file:
             return file.read(limit)
-    except OSError:
-        return b""
+    except OSError as error:
+        return unless_short(error, b"")
 
 
 def _read_memory(pid: int, name: str, limit: int) -> bytes | None:

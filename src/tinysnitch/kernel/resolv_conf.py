@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tinysnitch.core.errors import Malformed
+from tinysnitch.core.errors import Malformed, unless_short
 from tinysnitch.core.flow import parse_address
 
 RESOLV_CONF = Path("/etc/resolv.conf")
@@ -38,5 +38,5 @@ def parse_resolvers(text: str) -> frozenset[bytes]:
 def _read(path: Path) -> str:
     try:
         return path.read_text(errors="replace")
-    except OSError:
-        return ""
+    except OSError as error:
+        return unless_short(error, "")

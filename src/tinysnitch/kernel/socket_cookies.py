@@ -9,6 +9,8 @@ import socket
 import sys
 from contextlib import suppress
 
+from tinysnitch.core.errors import unless_short
+
 _PIDFD_GETFD = 438  # the same number everywhere: include/uapi/asm-generic/unistd.h
 _SO_COOKIE = 57
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -18,14 +20,14 @@ def read_cookie(pid: int, descriptor: int) -> int:
     """0 when the process or its descriptor is gone, or tells nothing."""
     try:
         pidfd = os.pidfd_open(pid)
-    except OSError:
-        return 0
+    except OSError as error:
+        return unless_short(error, 0)
     try:
         ours = _LIBC.syscall(_PIDFD_GETFD, pidfd, descriptor, 0)
     finally:
         os.close(pidfd)
     if ours < 0:
-        return 0
+        return unless_short(OSError(ctypes.get_errno(), "pidfd_getfd(2)"), 0)
     try:
         duplicate = socket.socket(fileno=ours)
     except OSError:  # no socket any more

@@ -101,9 +101,10 @@ class SocketHolders:
     def _go_on(self, began_s: float) -> None:
         ended_s = began_s
         while self._left and ended_s - began_s < PIECE_S:
-            pid = self._left.pop()
+            pid = self._left[-1]
             for descriptor, held in procfs.list_sockets(pid, _DESCRIPTORS):
                 self._seen.setdefault(held, {})[pid] = descriptor
+            self._left.pop()  # now: one that could not be looked through is looked through again
             ended_s = self._clock()
         if not self._left:
             self._holders, self._seen, self._is_scanning = self._seen, {}, False

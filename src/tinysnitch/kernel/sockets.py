@@ -8,7 +8,7 @@ from typing import Self
 
 import msgspec
 
-from tinysnitch.core.errors import Malformed, SnitchError
+from tinysnitch.core.errors import Malformed, SnitchError, unless_short
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, V4_PREFIX, Direction, Flow, format_protocol, is_v4
 from tinysnitch.kernel.netlink import NetlinkSocket
 from tinysnitch.kernel.vrf import is_vrf
@@ -177,8 +177,8 @@ def _read_table(name: str, protocol: int | None = None) -> Iterator[DiagSocket]:
     try:
         with open(f"/proc/thread-self/net/{name}") as file:
             text = file.read()
-    except OSError:  # no IPv6
-        return
+    except OSError as error:  # no IPv6
+        return unless_short(error, None)
     yield from parse_table(text, protocol)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from tinysnitch.core.known_name import KnownName
-from tinysnitch.store.text_file import errors_named, read_text, replace_text
+from tinysnitch.store.text_file import errors_named, read_text, remove_unfinished, replace_text
 
 _MODE = 0o600  # where programs went is their user's own business
 _log = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ class KeptNames:
 
     def take(self, boot_id: str) -> tuple[KeptName, ...]:
         """What was kept within this boot; it is there no more then. What cannot be read is worth no trouble."""
+        remove_unfinished(self.path)
         try:
             content = msgspec.json.decode(read_text(self.path), type=_Content)
         except FileNotFoundError:

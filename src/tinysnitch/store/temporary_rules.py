@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import format_rule, parse_rules
-from tinysnitch.store.text_file import errors_named, read_text, replace_text
+from tinysnitch.store.text_file import errors_named, read_text, remove_unfinished, replace_text
 
 _HEADER = "# Temporary rules, written by tinysnitchd. Lasting ones belong in the rules file.\n"
 _END = "# That is all.\n"
@@ -25,6 +25,7 @@ class TemporaryRules:
 
     def read(self, wall_s: float) -> tuple[Rule, ...]:
         """Those that have not ended. What cannot be read is worth no trouble: people are asked again."""
+        remove_unfinished(self.path)
         if self.path.exists() and not self.path.is_file():
             self._move_aside()
             return ()

@@ -50,12 +50,14 @@ def locked(path: Path) -> Iterator[None]:
     By a file beside it that only its owner may open, as /etc/.pwd.lock is: whoever may open a file may lock it
     (flock(2)), and nobody else shall keep us waiting. So not by the folder, which all may open. Only who holds the
     lock takes the file away, and who waited for one that was taken away tries again with what is there now.
+    What was left by who was killed meanwhile goes, too.
     """
     target = Path(os.path.realpath(path))
     place = target.with_name(f".{target.name}.lock")
     while (fd := _lock(place)) is None:
         pass
     try:
+        remove_unfinished(target)
         yield
     finally:
         with suppress(OSError):
@@ -143,7 +145,7 @@ def replace_text(
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():  # root could put a file in the place of /dev/null
         raise _no_regular_file()
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    handle, temporary = tempfile.mkstemp(prefix=_prefix_of(target), dir=target.parent)
     try:
         with open(handle, "wb") as file:
             file.write(text.encode("utf-8", "surrogateescape"))
@@ -159,6 +161,19 @@ def replace_text(
         raise
     if is_synced:
         _sync_folder(target.parent)
+
+
+def _prefix_of(target: Path) -> str:
+    return f".{target.name}.unfinished-"
+
+
+def remove_unfinished(path: Path) -> None:
+    """What those left who were killed while they replaced the text. For who alone may replace it now."""
+    target = Path(os.path.realpath(path))
+    with suppress(OSError):
+        for name in os.listdir(target.parent):
+            if name.startswith(_prefix_of(target)):
+                os.unlink(target.with_name(name))
 
 
 def _copy_rights(source: Path, fd: int, mode: int) -> None:

@@ -36,7 +36,7 @@ from tinysnitch.view.prompt_state import PromptState
 TICK_S = 1.0  # of the countdown
 HANGUP_S = 2.0  # to leave in order once the terminal is gone
 HUNG_UP = 128 + signal.SIGHUP
-_LEAVE_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+_LEAVE_SIGNALS = (signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
 class PromptScreen(Screen[None], inherit_bindings=False):
