@@ -154,7 +154,7 @@ def test_a_mark_that_a_packet_has_stays_without_bpf(tmp_path: Path) -> None:
 def test_what_answers_a_translated_question_passes_without_a_rule(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(TranslatedAnswers, "let_pass", lambda _answers, flow: flow.local_port == 1)
+    monkeypatch.setattr(TranslatedAnswers, "let_pass", lambda _answers, flow, _interface: flow.local_port == 1)
 
     async def run() -> None:
         with closing(start(Place(tmp_path))) as place:

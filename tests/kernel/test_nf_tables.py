@@ -7,7 +7,7 @@ from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import iptables, netfilter, nf_tables
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netfilter_rules import Family
-from tinysnitch.kernel.nf_tables import delete_table, read_generation
+from tinysnitch.kernel.nf_tables import delete_rule, delete_table, list_chains, list_rules, read_generation
 
 
 @pytest.mark.privileged
@@ -30,6 +30,26 @@ def test_no_netlink_is_an_error_for_people(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(nf_tables, "NetlinkSocket", refuse)
     with pytest.raises(SnitchError, match="nf_tables cannot be asked: Too many open files"):
         read_generation()
+    with pytest.raises(SnitchError, match="nf_tables cannot be asked: Too many open files"):
+        list_chains(Family.V4, "mangle")
+
+
+@pytest.mark.privileged
+def test_where_rules_are_and_lead_to(packet_place: PacketPlace) -> None:
+    packet_place.run("iptables", "-t", "mangle", "-N", "mine")
+    packet_place.run("iptables", "-N", "other")
+    for rule in ("-p udp -j mine", "-p udp -m udp --dport 9 -g mine", "-j ACCEPT", "-p tcp", "-j MARK --set-mark 1"):
+        packet_place.run("iptables", "-t", "mangle", "-A", "OUTPUT", *rule.split())
+    with entered(packet_place.here):
+        found = list_rules(Family.V4, "mangle")
+        assert [(rule.chain, rule.target) for rule in found] == [
+            ("OUTPUT", name) for name in ("mine", "mine", "", "", "")
+        ]
+        assert set(list_chains(Family.V4, "mangle")) == {"OUTPUT", "mine"}
+        assert list_rules(Family.V6, "mangle") == list_chains(Family.V6, "mangle") == []
+        for _twice in range(2):
+            delete_rule(Family.V4, "mangle", "OUTPUT", found[1].handle)
+        assert list_rules(Family.V4, "mangle") == [*found[:1], *found[2:]]
 
 
 @pytest.mark.privileged

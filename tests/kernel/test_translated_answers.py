@@ -3,7 +3,8 @@
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.kernel.translated_answers import ANEW_S, MAX_FLOWS, MAX_TRIES, TranslatedAnswers
 
-HERE, THERE, MADE_UP = map(parse_address, ("10.0.0.1", "10.0.0.2", "192.0.2.53"))
+HERE, THERE, MADE_UP, ELSEWHERE = map(parse_address, ("10.0.0.1", "10.0.0.2", "192.0.2.53", "10.0.1.1"))
+LINK, OTHER_LINK = 2, 3
 
 
 class SmallConntrack:
@@ -19,6 +20,21 @@ class SmallConntrack:
         self.is_closed = True
 
 
+class MasqueradingConntrack(SmallConntrack):
+    """What went to THERE went from ELSEWHERE, on behalf of HERE."""
+
+    def find_asked(self, answer: Flow) -> Flow | None:
+        return super().find_asked(answer) if answer.local == ELSEWHERE else None
+
+
+class SmallSources:
+    def find(self, _remote: bytes, interface: int) -> bytes | None:
+        return {LINK: HERE, OTHER_LINK: ELSEWHERE}.get(interface)
+
+    def close(self) -> None:
+        pass
+
+
 class SmallPrograms:
     """Knows that MADE_UP was asked from ports below 5000."""
 
@@ -27,8 +43,8 @@ class SmallPrograms:
         return asked.local_port < 5000
 
 
-def answer_to(port: int, *, protocol: int = UDP, remote: bytes = THERE) -> Flow:
-    return Flow(protocol, Direction.INBOUND, HERE, port, remote, 53)
+def answer_to(port: int, *, protocol: int = UDP, local: bytes = HERE, remote: bytes = THERE) -> Flow:
+    return Flow(protocol, Direction.INBOUND, local, port, remote, 53)
 
 
 class Clock:
@@ -39,36 +55,44 @@ class Clock:
         return self.now_s
 
 
-def make(clock: Clock | None = None) -> TranslatedAnswers:
-    return TranslatedAnswers(SmallPrograms(), SmallConntrack, clock or Clock())  # type: ignore[arg-type]
+def make(conntrack: type[SmallConntrack] = SmallConntrack, clock: Clock | None = None) -> TranslatedAnswers:
+    return TranslatedAnswers(SmallPrograms(), conntrack, SmallSources, clock or Clock())  # type: ignore[arg-type]
 
 
 def test_an_answer_to_what_was_asked_passes() -> None:
     answers = make()
-    assert answers.let_pass(answer_to(4000))
-    assert not answers.let_pass(answer_to(5000))
-    assert not answers.let_pass(answer_to(4000, remote=MADE_UP))
-    assert not answers.let_pass(answer_to(4000, protocol=TCP))
-    assert not answers.let_pass(Flow(UDP, Direction.OUTBOUND, HERE, 4000, THERE, 53))
+    assert answers.let_pass(answer_to(4000), LINK)
+    assert not answers.let_pass(answer_to(5000), LINK)
+    assert not answers.let_pass(answer_to(4000, remote=MADE_UP), LINK)
+    assert not answers.let_pass(answer_to(4000, protocol=TCP), LINK)
+    assert not answers.let_pass(Flow(UDP, Direction.OUTBOUND, HERE, 4000, THERE, 53), LINK)
+
+
+def test_an_answer_to_what_was_masqueraded_passes_by_the_interface_it_went_by() -> None:
+    answers = make(MasqueradingConntrack)
+    assert answers.let_pass(answer_to(4000), OTHER_LINK)
+    assert not answers.let_pass(answer_to(4000), LINK)
+    assert not answers.let_pass(answer_to(4000), 0)
+    assert not answers.let_pass(answer_to(4000, local=MADE_UP), OTHER_LINK)
 
 
 def test_what_comes_around_again_and_again_is_judged() -> None:
     answers = make()
-    assert [answers.let_pass(answer_to(4000)) for _ in range(MAX_TRIES + 1)] == [True] * MAX_TRIES + [False]
+    assert [answers.let_pass(answer_to(4000), LINK) for _ in range(MAX_TRIES + 1)] == [True] * MAX_TRIES + [False]
     for port in range(MAX_FLOWS):
-        answers.let_pass(answer_to(10_000 + port))
-    assert answers.let_pass(answer_to(4000))
+        answers.let_pass(answer_to(10_000 + port), LINK)
+    assert answers.let_pass(answer_to(4000), LINK)
 
 
 def test_what_comes_again_a_while_later_is_not_held_against_it() -> None:
     clock = Clock()
-    answers = make(clock)
+    answers = make(clock=clock)
     for _ in range(3 * MAX_TRIES):
-        assert answers.let_pass(answer_to(4000))
+        assert answers.let_pass(answer_to(4000), LINK)
         clock.now_s += ANEW_S
 
 
 def test_without_bpf_the_rules_ask_themselves() -> None:
     answers = TranslatedAnswers(None)
-    assert not answers.let_pass(answer_to(4000))
+    assert not answers.let_pass(answer_to(4000), LINK)
     answers.close()

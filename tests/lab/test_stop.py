@@ -143,6 +143,22 @@ def test_the_rules_of_others_stay_as_they_are(lab: Lab) -> None:
     assert saved_rules(lab) == before
 
 
+def test_rules_can_be_saved_without_ours(lab: Lab) -> None:
+    """As docs/commands.md says: with ours in it the file could not be loaded at the next boot."""
+    load(lab, "iptables-restore", OTHERS4)
+    before = saved_rules(lab)
+    place = lab.folder / "saved"
+    daemon = lab.start_daemon("")
+    saved = lab.run_outside(["sh", "-ec", f"iptables-save >{place}; grep -v TINYSNITCH {place} >{place}.clean"])
+    assert saved.returncode == 0
+    assert daemon.stop() == 0
+    assert lab.run_outside(["sh", "-c", f"iptables-restore <{place}"]).returncode != 0
+    assert lab.run_outside(["sh", "-c", f"iptables-restore <{place}.clean"]).returncode == 0
+    of_others = [line for line in before if line.startswith(("-A", ":mine", ":DOCKER", ":ufw"))]
+    assert [line for line in saved_rules(lab) if line in of_others] == of_others
+    assert "TINYSNITCH" not in "".join(saved_rules(lab))
+
+
 def test_a_mark_of_others_is_still_set_on_what_we_judge(lab: Lab) -> None:
     mark = "*mangle\n-A OUTPUT -p tcp --dport 80 -j MARK --set-xmark 0xca6c/0xffffffff\nCOMMIT\n"
     seen = "*filter\n-A OUTPUT -p tcp --dport 80 -m mark ! --mark 0xca6c -j DROP\nCOMMIT\n"

@@ -6,9 +6,15 @@ import shutil
 
 import pytest
 
+from tests.kernel.native_rule import add_native_rule
+from tests.kernel.netns_visit import visit_netns
+from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
+from tests.lab.namespaces import NETNS_FOLDER
 from tests.lab.world import WORLD4, WORLD6
 from tinysnitch.daemon.netfilter_guard import PUT_BACK
+from tinysnitch.kernel.netfilter_rules import Family
+from tinysnitch.kernel.nf_tables import list_chains
 
 pytestmark = [pytest.mark.privileged]
 
@@ -64,3 +70,44 @@ def test_status_says_that_it_could_not_be_put_back(lab: Lab, monkeypatch: pytest
     is_broken.unlink()
     daemon.wait_for(lambda record: record["event"] == "lost" and record["what"] == PUT_BACK)
     assert daemon.cli("status").stdout.startswith("mode                enforcing")
+
+
+@pytest.mark.parametrize("table", ["mangle", "filter"])
+@pytest.mark.parametrize("is_first", [True, False], ids=["theirs first", "ours first"])
+def test_a_table_that_iptables_cannot_read_is_guarded_and_left(lab: Lab, table: str, is_first: bool) -> None:
+    """As of iptables-restore-translate, or with `nft add rule ip filter OUTPUT ct state ...`."""
+
+    def add() -> None:
+        lab.run_outside(["iptables", "-t", table, "-A", "OUTPUT", "-p", "99", "-j", "ACCEPT"])
+        with visit_netns(NETNS_FOLDER / lab.namespaces.host):
+            add_native_rule(table, "OUTPUT")
+        assert f"`{table}' is incompatible" in lab.run_outside(["iptables-save"]).stdout
+
+    if is_first:
+        add()
+    daemon = lab.start_daemon("deny - 80 tcp\n")
+    if not is_first:
+        add()
+    assert lab.run_outside(["ip6tables", "-t", "mangle", "-F", "OUTPUT"]).returncode == 0
+    daemon.wait_for(lambda record: record["event"] == "lost" and record["what"] == PUT_BACK)
+    flush = f"iptables -t {table} -F OUTPUT; iptables -t {table} -A OUTPUT -p 99 -j ACCEPT"
+    assert lab.run_outside(["sh", "-ec", flush]).returncode == 0
+    with visit_netns(NETNS_FOLDER / lab.namespaces.host):
+        add_native_rule(table, "OUTPUT")
+    daemon.wait_for_count(lambda record: record["event"] == "lost" and record["what"] == PUT_BACK, 2)
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 7
+    successor = handed_over(lab, daemon)
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 7
+    assert successor.stop_and_tell("lost") == []
+    assert not find_ours(lab, table)
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 0
+
+
+def handed_over(lab: Lab, daemon: Daemon) -> Daemon:
+    daemon.kill()
+    return lab.restart_daemon(daemon.rules.parent)
+
+
+def find_ours(lab: Lab, table: str) -> list[str]:
+    with visit_netns(NETNS_FOLDER / lab.namespaces.host):
+        return [name for name in list_chains(Family.V4, table) if name.startswith("TINYSNITCH")]

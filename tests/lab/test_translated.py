@@ -52,3 +52,28 @@ def test_who_asks_from_one_port_again_and_again_gets_every_answer(lab: Lab) -> N
         done = lab.run(["/usr/bin/python3", "-c", ASK_FROM_123])
         assert done.returncode == 0, done.stderr + daemon.describe()
     assert {record["direction"] for record in daemon.stop_and_tell("connection")} == {"outbound"}
+
+
+@pytest.mark.parametrize("address", [WORLD4, WORLD6])
+@pytest.mark.parametrize("kind", ["udp", "icmp"])
+def test_so_it_does_where_the_source_was_translated_too(lab: Lab, address: str, kind: str) -> None:
+    """As Docker has it for a port that is published on 127.0.0.1, a cluster for its services: whoever asks has an
+    address that nobody there could answer to."""
+    own, length = ("10.78.0.1", 32) if address == WORLD4 else ("fd78::1", 128)
+    iptables = "iptables" if address == WORLD4 else "ip6tables"
+    made_up = MADE_UP[address]
+    setup = f"""
+ip address add {own}/{length} dev lo
+ip route replace {made_up} via {address} src {own}
+{iptables} -t nat -A OUTPUT -d {made_up} -j DNAT --to {address}
+{iptables} -t nat -A POSTROUTING -s {own} -j MASQUERADE
+"""
+    done = lab.run(["sh", "-ec", setup])
+    assert done.returncode == 0, done.stderr
+    daemon = lab.start_daemon(f"allow {made_up} - {kind}\n")
+    command = ["ping", "-n", "-c3", "-i0.2", "-W5", made_up]
+    if kind == "udp":
+        command = ["/usr/bin/python3", CLIENT, made_up, str(ECHO_PORT)]
+    done = lab.run(command)
+    assert done.returncode == 0, done.stdout + daemon.describe()
+    assert [record["direction"] for record in daemon.stop_and_tell("connection")] == ["outbound"]

@@ -145,7 +145,7 @@ class Driver:
             self._defer(self._judge, queued, early.wait_s)
         else:
             self.doors.enforcement.note_mark(queued.packet_id, queued.mark)
-            if self.doors.translated_answers.let_pass(event.flow):
+            if self.doors.translated_answers.let_pass(event.flow, queued.in_interface):
                 self.doors.enforcement.issue(queued.packet_id, Verdict.ALLOW)
             else:
                 self._work_off(event, now)

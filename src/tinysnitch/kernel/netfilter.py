@@ -14,10 +14,13 @@ from pathlib import Path
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import iptables
 from tinysnitch.kernel.netfilter_rules import Family, Jump, RuleSet, RuleWriter, chain_name
-from tinysnitch.kernel.nf_tables import delete_table, read_generation
+from tinysnitch.kernel.nf_tables import delete_rule, delete_table, list_chains, list_rules, read_generation
 
 _TABLES = ("mangle", "filter", "security")
 _REMARK = re.compile(r'--comment "tables before: ([a-z ]*)"')
+# Of such a table, with a rule that only nft can make (`ct state`), iptables-save prints no more than this.
+_UNREADABLE = re.compile(r"^# Table `(\w+)' is incompatible", re.MULTILINE)
+_BY_HANDLE = re.compile(r"^-D (\S+) handle (\w+) (\d+) -j .*\n", re.MULTILINE)
 _TRIES = 20  # each about 10 ms
 _IF_INET6 = Path("/proc/thread-self/net/if_inet6")
 
@@ -66,7 +69,7 @@ class Netfilter:
 
     def is_present(self) -> bool:
         chain = f":{chain_name(self._label, 'OUT')} "
-        return any(chain in iptables.save(family) or chain in _save_elsewhere(family)[1] for family in _families())
+        return any(chain in _save(family) or chain in _save_elsewhere(family)[1] for family in _families())
 
     def is_whole(self) -> bool:
         """Whether all that `add` loaded is there: our chains with as many rules, and the jumps to them.
@@ -74,7 +77,7 @@ class Netfilter:
         A family that came since then (modprobe ipv6) is missing, too.
         """
         return self._has_security.keys() >= set(_families()) and all(
-            _holds(iptables.save(family), self._build(family, "", has_security=has_security))
+            _holds(_save(family), self._build(family, "", has_security=has_security))
             for family, has_security in self._has_security.items()
         )
 
@@ -91,12 +94,12 @@ class Netfilter:
             iptables.insist(partial(self._load, family, has_security=has_security))
 
     def _load(self, family: Family, *, has_security: bool) -> None:
-        saved = iptables.save(family)  # each time: iptables-restore commits table by table, so half may be there
+        saved = _save(family)  # each time: iptables-restore commits table by table, so half may be there
         known = _REMARK.search(saved)  # of an earlier one of us, whose tables are ours as well
         before = known.group(1) if known else self._before.setdefault(family, " ".join(_tables_in(saved)))
-        iptables.restore(
-            family, render_addition(self._build(family, before, has_security=has_security), saved, self._label)
-        )
+        addition = render_addition(self._build(family, before, has_security=has_security), saved, self._label)
+        iptables.restore(family, _BY_HANDLE.sub("", addition))
+        _delete_by_handle(family, addition)  # only now, so that nothing passes between
         self._has_security[family] = has_security
 
     def _build(self, family: Family, before: str, *, has_security: bool) -> RuleSet:
@@ -111,16 +114,17 @@ class Netfilter:
         return writer.build(f"tables before: {before}")
 
     def _remove(self, family: Family) -> None:
-        saved = iptables.save(family)
+        saved = _save(family)
         known = _REMARK.search(saved)
         if known:
             self._before[family] = known.group(1)  # should this try fail half-way, the next one finds no remark
         if family in self._before:
             self._delete_tables(family)
-            saved = iptables.save(family)
+            saved = _save(family)
         removal = render_removal(saved, self._label)
         if removal:
-            iptables.restore(family, removal)
+            _delete_by_handle(family, removal)
+            iptables.restore(family, _BY_HANDLE.sub("", removal))
             self._delete_tables(family)  # of which another one of us had a part until now
         self._before.pop(family, None)
 
@@ -143,6 +147,24 @@ class Netfilter:
             iptables.restore(family, removal, backend)
 
 
+def _save(family: Family) -> str:
+    """What iptables-save prints, with the tables that it cannot read: of their rules, where they are and lead to."""
+    saved = iptables.save(family)
+    unreadable = [table for table in _UNREADABLE.findall(saved) if table in _TABLES]
+    return saved + "".join(_render_unreadable(family, table) for table in unreadable)
+
+
+def _render_unreadable(family: Family, table: str) -> str:
+    rules = [f"-A {rule.chain} handle {table} {rule.handle} -j {rule.target}" for rule in list_rules(family, table)]
+    return "\n".join([f"*{table}", *(f":{name} - [0:0]" for name in list_chains(family, table)), *rules, "COMMIT\n"])
+
+
+def _delete_by_handle(family: Family, text: str) -> None:
+    """What iptables-restore could not: it would have to read the rules before it."""
+    for chain, table, handle in _BY_HANDLE.findall(text):
+        delete_rule(family, table, chain, int(handle))
+
+
 def _save_elsewhere(family: Family) -> tuple[str, str]:
     """The other backend, and what it holds; nothing where this kernel does not have it."""
     with suppress(SnitchError):
@@ -158,7 +180,18 @@ def _holds(saved: str, rules: RuleSet) -> bool:
     has_chains = all(
         counts[table, chain] == len(body) for table, chains in rules.chains.items() for chain, body in chains.items()
     )
-    return has_chains and all(jump in present for jump in rules.jumps)
+    found = Counter(_way(rule) for rule in present if _has_handle(rule))
+    wanted = Counter(_way(jump) for jump in rules.jumps if jump not in present)
+    return has_chains and wanted <= found
+
+
+def _has_handle(rule: Jump) -> bool:
+    return rule.rule.startswith("handle ")
+
+
+def _way(jump: Jump) -> tuple[str, str, str]:
+    """From where to where."""
+    return jump.table, jump.chain, jump.rule.rpartition(" ")[2]
 
 
 def render_addition(rules: RuleSet, saved: str, label: str) -> str:
@@ -175,7 +208,8 @@ def render_addition(rules: RuleSet, saved: str, label: str) -> str:
         for chain in dict.fromkeys(jump.chain for jump in rules.jumps if jump.table == table):
             neighbours = [rule for rule in present if rule.chain == chain and rule not in stale]
             lines += _place([jump for jump in rules.jumps if (jump.table, jump.chain) == (table, chain)], neighbours)
-        lines += _delete_chains([chain for chain in known if chain not in chains])
+        if not any(map(_has_handle, stale)):  # else jumps lead to them until all is loaded: they go with the last of us
+            lines += _delete_chains([chain for chain in known if chain not in chains])
         lines.append("COMMIT")
     return "\n".join(lines) + "\n"
 

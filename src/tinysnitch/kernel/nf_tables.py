@@ -1,8 +1,13 @@
-"""Deletes a whole nf_tables table over netlink, without the nft program (include/uapi/linux/netfilter/nf_tables.h)."""
+"""nf_tables over netlink, without the nft program: whole tables, and rules of those that iptables cannot read.
+
+The numbers are those of include/uapi/linux/netfilter/nf_tables.h.
+"""
 
 import errno
 import socket
 from contextlib import suppress
+
+import msgspec
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel.netfilter_rules import Family
@@ -21,12 +26,28 @@ from tinysnitch.kernel.netlink import (
 
 _NF_TABLES = 10  # NFNL_SUBSYS_NFTABLES
 _DELETE_TABLE = _NF_TABLES << 8 | 2  # NFT_MSG_DELTABLE
+_GET_CHAIN = _NF_TABLES << 8 | 4  # NFT_MSG_GETCHAIN
+_GET_RULE = _NF_TABLES << 8 | 7  # NFT_MSG_GETRULE
+_DELETE_RULE = _NF_TABLES << 8 | 8  # NFT_MSG_DELRULE
 _GET_GENERATION = _NF_TABLES << 8 | 16  # NFT_MSG_GETGEN
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11  # NFNL_MSG_BATCH_*
 _BATCH_GENERATION = 1  # NFNL_BATCH_GENID
 _GENERATION = 1  # NFTA_GEN_ID
-_TABLE_NAME = 1  # NFTA_TABLE_NAME
+_TABLE_NAME = 1  # NFTA_TABLE_NAME, NFTA_CHAIN_TABLE, NFTA_RULE_TABLE
+_CHAIN_NAME = 3  # NFTA_CHAIN_NAME
+_RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS = 2, 3, 4  # NFTA_RULE_*
+# From a rule's expressions, of which the last counts, to the chain that its verdict leads to: NFTA_LIST_ELEM,
+# NFTA_EXPR_DATA, NFTA_IMMEDIATE_DATA, NFTA_DATA_VERDICT, NFTA_VERDICT_CHAIN.
+_TO_TARGET = (1, 2, 2, 2, 2)
+_VERDICT_EXPRESSION = b"immediate\0"
 _FAMILIES = {Family.V4: socket.AF_INET, Family.V6: socket.AF_INET6}
+
+
+class TableRule(msgspec.Struct, frozen=True):
+    table: str
+    chain: str
+    handle: int  # of this rule alone, as long as the table is there
+    target: str  # the chain that it leads to, or nothing
 
 
 def read_generation() -> int:
@@ -39,17 +60,44 @@ def read_generation() -> int:
     return int.from_bytes(parse_attributes(answer.payload[NETFILTER_HEADER.size :])[_GENERATION], "big")
 
 
+def list_chains(family: Family, table: str) -> list[str]:
+    return [_text(chain[_CHAIN_NAME]) for chain in _dump(_GET_CHAIN, family, table)]
+
+
+def list_rules(family: Family, table: str) -> list[TableRule]:
+    """In their order within each chain."""
+    return [
+        TableRule(
+            table,
+            _text(rule[_RULE_CHAIN]),
+            int.from_bytes(rule[_RULE_HANDLE], "big"),
+            _find_target(rule.get(_RULE_EXPRESSIONS, b"")),
+        )
+        for rule in _dump(_GET_RULE, family, table)
+    ]
+
+
+def delete_rule(family: Family, table: str, chain: str, handle: int) -> None:
+    """Raises nothing: it may be gone already."""
+    body = pack_attribute(_TABLE_NAME, table.encode() + b"\0") + pack_attribute(_RULE_CHAIN, chain.encode() + b"\0")
+    _change(_DELETE_RULE, family, body + pack_attribute(_RULE_HANDLE, handle.to_bytes(8, "big")))
+
+
 def delete_table(family: Family, name: str, generation: int) -> bool:
     """One transaction, void if the rule set is no longer the one of that generation: nobody's new rule goes with it.
 
     False: it was void. Raises nothing: the table may be gone already, and an empty one left behind harms nobody.
     """
-    batch = NETFILTER_HEADER.pack(socket.AF_UNSPEC, 0, _NF_TABLES)
     expected = pack_attribute(_BATCH_GENERATION, generation.to_bytes(4, "big"))
-    body = NETFILTER_HEADER.pack(_FAMILIES[family], 0, 0) + pack_attribute(_TABLE_NAME, name.encode() + b"\0")
+    return _change(_DELETE_TABLE, family, pack_attribute(_TABLE_NAME, name.encode() + b"\0"), expected)
+
+
+def _change(kind: int, family: Family, body: bytes, expected: bytes = b"") -> bool:
+    """False: the rule set is no longer the expected one."""
+    batch = NETFILTER_HEADER.pack(socket.AF_UNSPEC, 0, _NF_TABLES)
     request = (
         pack_message(_BATCH_BEGIN, NLM_F_REQUEST, batch + expected, 1)
-        + pack_message(_DELETE_TABLE, NLM_F_REQUEST | NLM_F_ACK, body, 2)
+        + pack_message(kind, NLM_F_REQUEST | NLM_F_ACK, NETFILTER_HEADER.pack(_FAMILIES[family], 0, 0) + body, 2)
         + pack_message(_BATCH_END, NLM_F_REQUEST, batch, 3)
     )
     with suppress(OSError), NetlinkSocket(NETLINK_NETFILTER) as netlink:
@@ -58,3 +106,28 @@ def delete_table(family: Family, name: str, generation: int) -> bool:
         answers = parse_messages(netlink.receive())  # the acknowledgement, or the error
         return all(parse_error(answer.payload) != errno.ERESTART for answer in answers)
     return True
+
+
+def _dump(kind: int, family: Family, table: str) -> list[dict[int, bytes]]:
+    """The attributes of what is in the table. Not every kernel leaves out what is in others."""
+    try:
+        with NetlinkSocket(NETLINK_NETFILTER) as netlink:
+            found = netlink.dump(kind, NETFILTER_HEADER.pack(_FAMILIES[family], 0, 0))
+    except OSError as error:
+        raise SnitchError(f"nf_tables cannot be asked: {error.strerror}") from None
+    all_of_them = (parse_attributes(message.payload[NETFILTER_HEADER.size :]) for message in found)
+    return [attributes for attributes in all_of_them if _text(attributes[_TABLE_NAME]) == table]
+
+
+def _find_target(expressions: bytes) -> str:
+    """A jump is the last expression of its rule."""
+    last = parse_attributes(expressions).get(_TO_TARGET[0], b"")
+    if parse_attributes(last).get(1) != _VERDICT_EXPRESSION:  # NFTA_EXPR_NAME
+        return ""
+    for step in _TO_TARGET[1:]:
+        last = parse_attributes(last).get(step, b"")
+    return _text(last)
+
+
+def _text(name: bytes) -> str:
+    return name.rstrip(b"\0").decode(errors="replace")

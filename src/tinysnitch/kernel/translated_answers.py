@@ -2,15 +2,21 @@
 
 Mangle INPUT sees them before nat INPUT gives them back the address that the program knows, so the kernel's side finds
 no conversation for them. Conntrack knows which it is; its end as the packet shows it is written beside it.
+
+Where the question's source was translated too (masqueraded, since the new destination is behind another interface), the
+answer has the program's address by then, and conntrack knows it by the one that it came to.
 """
 
 import time
 from collections import Counter
 from collections.abc import Callable
 
+import msgspec
+
 from tinysnitch.core.flow import TCP, Direction, Flow
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.conntrack import Conntrack
+from tinysnitch.kernel.source_addresses import SourceAddresses
 
 MAX_FLOWS = 1024
 MAX_TRIES = 16  # of one flow: what the kernel's side refuses all the same must not come around for ever
@@ -24,26 +30,41 @@ class TranslatedAnswers:
         self,
         programs: BpfPrograms | None,
         open_conntrack: Callable[[], Conntrack] = Conntrack,
+        open_sources: Callable[[], SourceAddresses] = SourceAddresses,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._programs = programs
         self._conntrack = open_conntrack() if programs else None
+        self._sources = open_sources() if programs else None
         self._clock = clock
         self._tries: Counter[Flow] = Counter()
         self._anew_s = 0.0
 
     def close(self) -> None:
-        if self._conntrack:
-            self._conntrack.close()
+        for opened in (self._conntrack, self._sources):
+            if opened:
+                opened.close()
 
-    def let_pass(self, flow: Flow) -> bool:
-        """Whether a packet of the flow answers what was allowed, and the kernel's side knows so from now on."""
+    def let_pass(self, flow: Flow, interface: int) -> bool:
+        """Whether a packet of the flow answers what was allowed, and the kernel's side knows so from now on.
+
+        `interface`: the index of the one that it came by.
+        """
         if flow.direction is Direction.OUTBOUND or flow.protocol == TCP or not self._programs or not self._conntrack:
             return False
-        asked = self._conntrack.find_asked(flow)
+        asked = self._conntrack.find_asked(flow) or self._find_masqueraded(flow, interface)
         if asked is None or not self._may_try(flow):
             return False
         return self._programs.translate_conversation(asked, flow)
+
+    def _find_masqueraded(self, flow: Flow, interface: int) -> Flow | None:
+        assert self._conntrack
+        assert self._sources
+        local = self._sources.find(flow.remote, interface)
+        if local in (None, flow.local):
+            return None
+        asked = self._conntrack.find_asked(msgspec.structs.replace(flow, local=local))
+        return asked if asked and (asked.local, asked.local_port) == (flow.local, flow.local_port) else None
 
     def _may_try(self, flow: Flow) -> bool:
         now_s = self._clock()

@@ -1,0 +1,35 @@
+"""Which of our addresses the kernel takes for a remote by an interface, over rtnetlink(7). So does masquerading."""
+
+import socket
+import struct
+
+from tinysnitch.core.flow import V4_PREFIX, is_v4
+from tinysnitch.kernel.netlink import NetlinkSocket, pack_attribute, parse_attributes
+
+_GET_ROUTE = 26  # RTM_GETROUTE; the numbers: include/uapi/linux/rtnetlink.h
+_RTMSG = struct.Struct(
+    "=BBBBBBBBI"
+)  # family, lengths of destination and source, tos, table, protocol, scope, type, flags
+_DESTINATION, _INTERFACE, _SOURCE = 1, 4, 7  # RTA_DST, RTA_OIF, RTA_PREFSRC
+
+
+class SourceAddresses:
+    """Of the network namespace it was made in."""
+
+    def __init__(self) -> None:
+        self._netlink = NetlinkSocket(socket.NETLINK_ROUTE)
+
+    def close(self) -> None:
+        self._netlink.close()
+
+    def find(self, remote: bytes, interface: int) -> bytes | None:
+        """Packed, as `remote` is; None where no route leads there."""
+        prefix, family = (V4_PREFIX, socket.AF_INET) if is_v4(remote) else (b"", socket.AF_INET6)
+        address = remote[len(prefix) :]
+        request = _RTMSG.pack(family, 8 * len(address), 0, 0, 0, 0, 0, 0, 0) + pack_attribute(_DESTINATION, address)
+        try:
+            answer = self._netlink.query(_GET_ROUTE, request + pack_attribute(_INTERFACE, struct.pack("=I", interface)))
+        except OSError:
+            return None
+        source = parse_attributes(answer.payload[_RTMSG.size :]).get(_SOURCE)
+        return prefix + source if source else None
