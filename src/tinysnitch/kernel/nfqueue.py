@@ -127,7 +127,10 @@ class Queue:
         return self._socket.fileno()
 
     def read_packets(self, limit: int = _BATCH) -> list[QueuedPacket]:
-        """What waits to be read now, `limit` packets at most."""
+        """What waits to be read now, `limit` packets at most.
+
+        An error that comes after some is left to the next call: what was read and not handed on would be held for ever.
+        """
         packets: list[QueuedPacket] = []
         receive, view = self._socket.recv_into, self._view
         for _ in range(limit):
@@ -135,6 +138,10 @@ class Queue:
                 size = receive(self._buffer)
             except BlockingIOError:
                 break
+            except OSError:
+                if packets:
+                    break
+                raise
             packet = parse_packet_message(view[:size])
             if packet is not None:
                 packets.append(packet)
