@@ -29,6 +29,6 @@ def test_a_bad_line_names_its_place() -> None:
 def test_a_shortage_is_no_answer() -> None:
     assert unless_short(OSError(errno.ENOENT, "no such file"), "absent") == "absent"
     assert unless_short(ValueError("a zero byte"), None) is None
-    for number in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+    for number in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS):
         with pytest.raises(OSError, match="too few"):
             unless_short(OSError(number, "too few"), "absent")
