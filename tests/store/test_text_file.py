@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.shortage import descriptors_left
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.store.text_file import MAX_BYTES, errors_named, is_being_written, locked, read_text, replace_text
 
@@ -163,6 +164,12 @@ def test_who_waited_for_a_lock_that_went_takes_the_next_one(tmp_path: Path, monk
     with locked(tmp_path / "a"), place.open() as other, pytest.raises(BlockingIOError):
         wait(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_that_too_few_files_may_be_open_has_nothing_to_do_with_the_place(tmp_path: Path) -> None:
+    with descriptors_left(0), pytest.raises(SnitchError) as refused, errors_named(tmp_path / "a"):
+        read_text(tmp_path / "a")
+    assert "ulimit" in refused.value.hint
 
 
 def test_nobody_else_can_take_the_lock(tmp_path: Path) -> None:

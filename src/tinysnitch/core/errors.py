@@ -48,6 +48,11 @@ def is_shortage(error: BaseException | None) -> bool:
     return isinstance(error, OSError) and error.errno in _SHORTAGES
 
 
+def hint_for(error: OSError, hint: str) -> str:
+    """What may help, where it is not for want of anything."""
+    return SHORTAGE_HINT if is_shortage(error) else hint
+
+
 def unless_short(error: Exception, answer: T) -> T:
     """What the error says of that which was asked for. A shortage says nothing of it, and is raised again: who took
     that for absent would let pass what a rule denies, and remember it."""

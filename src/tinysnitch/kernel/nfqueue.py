@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.errors import NotPermitted, SnitchError, hint_for
 from tinysnitch.kernel import netlink
 from tinysnitch.kernel.netlink import (
     ATTRIBUTE,
@@ -228,6 +228,5 @@ def _explain(error: OSError, number: int) -> SnitchError:
         return NotPermitted("queues of packets need CAP_NET_ADMIN in this network namespace", "run it as its root")
     if error.errno in (errno.EBUSY, errno.EPERM):
         return QueueTaken(f"queue {number} cannot be bound: {error.strerror}", "another program reads this NFQUEUE")
-    return SnitchError(
-        f"queue {number}: {error}", "the kernel needs NETFILTER_NETLINK_QUEUE (modprobe nfnetlink_queue)"
-    )
+    hint = hint_for(error, "the kernel needs NETFILTER_NETLINK_QUEUE (modprobe nfnetlink_queue)")
+    return SnitchError(f"queue {number}: {error}", hint)
