@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, RuleSyntaxError, SnitchError, unless_short
+from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, RuleSyntaxError, SnitchError, hint_for, unless_short
 
 
 def test_an_error_is_its_text_and_a_hint() -> None:
@@ -29,6 +29,11 @@ def test_a_bad_line_names_its_place() -> None:
 def test_a_shortage_is_no_answer() -> None:
     assert unless_short(OSError(errno.ENOENT, "no such file"), "absent") == "absent"
     assert unless_short(ValueError("a zero byte"), None) is None
-    for number in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+    for number in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS):
         with pytest.raises(OSError, match="too few"):
             unless_short(OSError(number, "too few"), "absent")
+
+
+def test_what_helps_against_a_shortage_is_no_other_place() -> None:
+    assert hint_for(OSError(errno.ENOSPC, "no room"), "name another place") == "name another place"
+    assert "ulimit" in hint_for(OSError(errno.EMFILE, "too few"), "name another place")

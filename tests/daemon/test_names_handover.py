@@ -1,10 +1,12 @@
 import os
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.core.resolver_talk import FIREFOX, SHOP, ResolverTalk
+from tests.shortage import descriptors_left
 from tinysnitch.daemon.names_handover import MAX_ASKERS, names_handed_over
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bpf_structs import ProcessEntry
@@ -98,6 +100,12 @@ def test_without_a_table_names_hold_for_all_alike(file: KeptNames) -> None:
     with names_handed_over(after.names, file, None):
         assert after.name_of(SHOP, 7) == "mine.test"
         assert not after.names.find(SHOP, after.now_s, 7).is_sure
+
+
+def test_that_processes_cannot_be_listed_now_ends_no_stop(file: KeptNames, caplog: pytest.LogCaptureFixture) -> None:
+    with ExitStack() as after, names_handed_over(new_talk().names, file, table_of(os.getpid(), 7)):
+        after.enter_context(descriptors_left(0))
+    assert "after a restart names are learned anew: [Errno 24]" in caplog.text
 
 
 def test_what_cannot_be_left_is_told_and_keeps_nobody(file: KeptNames, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,3 +1,4 @@
+import errno
 import os
 import random
 import socket
@@ -44,6 +45,33 @@ def test_verdicts_may_come_in_any_order(wire: Wire) -> None:
         wire.connections.queue_verdict(packet.packet_id, NfVerdict.ACCEPT)
         wire.connections.flush()
     assert receive_numbers(server, 50) == [int.from_bytes(packet.payload[28:], "big") for packet in packets]
+
+
+@pytest.mark.privileged
+def test_an_error_takes_nothing_away_that_was_read_before(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing:
+        """For want of memory, in the place of the second packet."""
+
+        results = iter((None, OSError(errno.ENOMEM, "no memory"), OSError(errno.ENOMEM, "no memory")))
+
+        def recv_into(self, buffer: bytearray) -> int:
+            error = next(self.results, None)
+            if error:
+                raise error
+            return opened.recv_into(buffer)
+
+    server, opened = send_udp(wire, 2), wire.connections._socket
+    assert is_ready(wire.connections, 5)
+    with monkeypatch.context() as short:
+        short.setattr(wire.connections, "_socket", Failing())
+        packets = wire.connections.read_packets()
+        assert len(packets) == 1
+        with pytest.raises(OSError, match="no memory"):
+            wire.connections.read_packets()
+    for packet in (*packets, *wait_packets(wire.connections, 1)):
+        wire.connections.queue_verdict(packet.packet_id, NfVerdict.ACCEPT)
+    wire.connections.flush()
+    assert receive_numbers(server, 2) == [0, 1]
 
 
 @pytest.mark.privileged

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.shortage import descriptors_left
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.store.text_file import MAX_BYTES, errors_named, is_being_written, locked, read_text, replace_text
 
@@ -190,6 +191,12 @@ def test_a_lock_that_cannot_be_had_is_no_lock(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(fcntl, "flock", fail)
     with pytest.raises(OSError, match="No locks"), locked(tmp_path / "a"):
         pytest.fail("nobody else is kept out")
+
+
+def test_that_too_few_files_may_be_open_has_nothing_to_do_with_the_place(tmp_path: Path) -> None:
+    with descriptors_left(0), pytest.raises(SnitchError) as refused, errors_named(tmp_path / "a"):
+        read_text(tmp_path / "a")
+    assert "ulimit" in refused.value.hint
 
 
 def test_nobody_else_can_take_the_lock(tmp_path: Path) -> None:

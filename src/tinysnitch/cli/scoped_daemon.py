@@ -18,11 +18,14 @@ _libc = ctypes.CDLL(None)
 
 
 class FirewallNotStarted(SnitchError):
-    """The daemon has said why; its exit code is passed on."""
+    """The daemon has said why, unless it was killed; its exit code is passed on."""
 
-    def __init__(self, exit_code: int) -> None:
-        super().__init__("the command was not run, since its firewall did not start", "tinysnitchd said why, above")
-        self.exit_code = exit_code if exit_code > 0 else 1
+    def __init__(self, status: int) -> None:
+        hint = "tinysnitchd said why, above"
+        if status < 0:
+            hint = f"tinysnitchd was killed by signal {-status}: `dmesg` tells whether there was too little memory"
+        super().__init__("the command was not run, since its firewall did not start", hint)
+        self.exit_code = status if status > 0 else 1
 
 
 class ScopedDaemon:

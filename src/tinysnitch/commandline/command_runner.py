@@ -12,7 +12,6 @@ from tinysnitch.core.errors import SHORTAGE_HINT, SnitchError, is_shortage
 _USAGE = 2
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 _NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # by click, the help or the version, where no file is named
-_SHORT_OF_MORE = (errno.EAGAIN, errno.ENOBUFS)  # processes, and room in the kernel
 
 
 def run_command(command: click.Command, name: str, args: Sequence[str] | None = None) -> int:
@@ -35,7 +34,7 @@ def run_command(command: click.Command, name: str, args: Sequence[str] | None = 
 def _explain(error: OSError) -> SnitchError:
     """What nobody can help is our bug, and raised again."""
     place = f"{error.filename}: " if error.filename else ""
-    if is_shortage(error) or error.errno in _SHORT_OF_MORE:
+    if is_shortage(error) or error.errno == errno.EAGAIN:  # fork(2): of processes
         return SnitchError(f"{place}{error.strerror}", SHORTAGE_HINT)
     if error.errno not in _NOT_WRITTEN:
         raise error

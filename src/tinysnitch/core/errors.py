@@ -6,7 +6,7 @@ from typing import TypeVar
 
 ARGUMENT = "<argument>"
 SHORTAGE_HINT = "are there too many processes or open files, or too little memory? see `ulimit -a`"
-_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 
 T = TypeVar("T")
 
@@ -44,8 +44,13 @@ class Malformed(ValueError):
 
 
 def is_shortage(error: BaseException | None) -> bool:
-    """Whether there were too few descriptors, or too little memory, just then."""
+    """Whether there were too few descriptors, or too little memory or room in the kernel, just then."""
     return isinstance(error, OSError) and error.errno in _SHORTAGES
+
+
+def hint_for(error: OSError, hint: str) -> str:
+    """What may help, where it is not for want of anything."""
+    return SHORTAGE_HINT if is_shortage(error) else hint
 
 
 def unless_short(error: Exception, answer: T) -> T:

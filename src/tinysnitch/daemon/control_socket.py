@@ -6,7 +6,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.errors import SnitchError, hint_for
 
 _FOLDER_MODE = 0o755
 _SOCKET_MODE = 0o666  # anyone may knock; who may enter is decided by SO_PEERCRED, and said plainly
@@ -28,10 +28,8 @@ class ControlSocket:
             self._clear_stale()
             return self._bind()
         except OSError as error:
-            raise SnitchError(
-                f"cannot make the control socket {self.path}: {error.strerror or error}",
-                "name another place with --socket PATH (at most 107 bytes), or run as root",
-            ) from error
+            hint = hint_for(error, "name another place with --socket PATH (at most 107 bytes), or run as root")
+            raise SnitchError(f"cannot make the control socket {self.path}: {error.strerror or error}", hint) from error
 
     def remove(self) -> None:
         """Safe at any moment: only what this object made goes away."""

@@ -43,10 +43,10 @@ def names_handed_over(names: Names, file: KeptNames, table: ProcessTable | None)
     try:
         yield
     finally:
-        processes = _list_processes(table) if table else {}
         try:
+            processes = _list_processes(table) if table else {}
             file.replace(boot_id, [_as_kept(known, processes) for known in names.known(read_instant().boot_s)])
-        except SnitchError as error:
+        except (SnitchError, OSError) as error:
             _log.warning("after a restart names are learned anew: %s", error)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.errors import NotPermitted, SnitchError, hint_for
 from tinysnitch.kernel import netlink
 from tinysnitch.kernel.netlink import (
     ATTRIBUTE,
@@ -127,7 +127,10 @@ class Queue:
         return self._socket.fileno()
 
     def read_packets(self, limit: int = _BATCH) -> list[QueuedPacket]:
-        """What waits to be read now, `limit` packets at most."""
+        """What waits to be read now, `limit` packets at most.
+
+        An error that comes after some is left to the next call: what was read and not handed on would be held for ever.
+        """
         packets: list[QueuedPacket] = []
         receive, view = self._socket.recv_into, self._view
         for _ in range(limit):
@@ -135,6 +138,10 @@ class Queue:
                 size = receive(self._buffer)
             except BlockingIOError:
                 break
+            except OSError:
+                if packets:
+                    break
+                raise
             packet = parse_packet_message(view[:size])
             if packet is not None:
                 packets.append(packet)
@@ -221,6 +228,5 @@ def _explain(error: OSError, number: int) -> SnitchError:
         return NotPermitted("queues of packets need CAP_NET_ADMIN in this network namespace", "run it as its root")
     if error.errno in (errno.EBUSY, errno.EPERM):
         return QueueTaken(f"queue {number} cannot be bound: {error.strerror}", "another program reads this NFQUEUE")
-    return SnitchError(
-        f"queue {number}: {error}", "the kernel needs NETFILTER_NETLINK_QUEUE (modprobe nfnetlink_queue)"
-    )
+    hint = hint_for(error, "the kernel needs NETFILTER_NETLINK_QUEUE (modprobe nfnetlink_queue)")
+    return SnitchError(f"queue {number}: {error}", hint)

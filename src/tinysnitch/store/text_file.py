@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.errors import NotPermitted, SnitchError, hint_for
 
 MAX_BYTES = 256 << 20  # of a text that is read: several times as much memory
 _NULL = os.makedev(1, 3)  # null(4): a file that is always empty, and often meant as one
@@ -40,7 +40,8 @@ def errors_named(path: Path) -> Iterator[None]:
             raise NotPermitted(problem, "run it as root") from error
         raise SnitchError(problem, _ROOT_HINT) from error  # not who asked is to blame, nor is more right to be had
     except OSError as error:
-        raise SnitchError(f"{path}: {error.strerror or error}", _HINTS.get(error.errno or 0, _HINT)) from error
+        hint = hint_for(error, _HINTS.get(error.errno or 0, _HINT))
+        raise SnitchError(f"{path}: {error.strerror or error}", hint) from error
 
 
 @contextmanager
