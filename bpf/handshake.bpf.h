@@ -33,9 +33,9 @@ static __always_inline void note_unknown_let_go(const struct question *question)
 
 /*
  * A packet that leaves was allowed. Of TCP only a SYN is asked about. With where it goes, since it may have been held
- * till its socket connects elsewhere.
+ * till its socket connects elsewhere. Of one that was closed by then no hook would tell when it can be forgotten.
  */
-static __always_inline void note_let_go(const struct question *question)
+static __always_inline void note_let_go(struct __sk_buff *skb, const struct question *question)
 {
 	struct owned_socket *socket = question->whose.socket;
 	const struct flow_key *flow = &question->flow;
@@ -43,7 +43,7 @@ static __always_inline void note_let_go(const struct question *question)
 	if (flow->protocol != TCP)
 		return;
 	if (!socket) {
-		if (question->whose.cookie)
+		if (question->whose.cookie && !is_closed(skb->sk))
 			note_unknown_let_go(question);
 		return;
 	}

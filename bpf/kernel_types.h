@@ -199,8 +199,17 @@ struct tcp_sock {
 	bool is_mptcp;
 };
 
+struct list_head {
+	struct list_head *next;
+};
+
+struct mptcp_sock {
+	struct list_head conn_list;
+};
+
 struct mptcp_subflow_context {
-	struct sock *conn;
+	struct list_head node;
+	struct sock *tcp_sock, *conn;
 };
 
 struct udp_sock;

@@ -7,6 +7,8 @@
 
 #include <bpf/bpf_core_read.h>
 
+#define MPTCP 262
+#define MOST_SUBFLOWS 16
 #define TCP_TIME_WAIT 6
 #define TCP_CLOSE 7
 #define TCP_NEW_SYN_RECV 12
@@ -40,6 +42,12 @@ static __always_inline bool is_short(const struct bpf_sock *sk)
 	return sk->state == TCP_TIME_WAIT || sk->state == TCP_NEW_SYN_RECV;
 }
 
+/* Who gave up while its SYN was held. */
+static __always_inline bool is_closed(const struct bpf_sock *sk)
+{
+	return sk && sk->state == TCP_CLOSE;
+}
+
 /*
  * A socket that the kernel made for itself: nobody owns it, whoever it was made for. Read past the verifier, which shows
  * no sk_kern_sock in the context. It is not to be short.
@@ -62,6 +70,28 @@ static __always_inline struct sock *find_mptcp_socket(struct sock *sk)
 		return NULL;
 	subflow = BPF_CORE_READ(tcp, inet_conn.icsk_ulp_data);
 	return BPF_CORE_READ(subflow, conn);
+}
+
+/*
+ * What was noted of a socket that a program closes, if it is one of MPTCP, for its subflows: no hook tells of their end.
+ * A path that ended before, under a connection that went on, is left to the table.
+ */
+static __always_inline void forget_subflows(struct bpf_sock *ctx)
+{
+	struct mptcp_sock *mptcp = (struct mptcp_sock *)ctx;
+	struct mptcp_subflow_context *subflow;
+	struct list_head *at;
+	__u64 cookie;
+
+	if (!bpf_core_field_exists(mptcp->conn_list) || ctx->protocol != MPTCP)
+		return;
+	at = BPF_CORE_READ(mptcp, conn_list.next);
+	for (int i = 0; i < MOST_SUBFLOWS && at != &mptcp->conn_list; i++) {
+		subflow = (void *)at - bpf_core_field_offset(struct mptcp_subflow_context, node);
+		cookie = BPF_CORE_READ(subflow, tcp_sock, __sk_common.skc_cookie.counter);
+		bpf_map_delete_elem(&sockets, &cookie);
+		at = BPF_CORE_READ(at, next);
+	}
 }
 
 #endif

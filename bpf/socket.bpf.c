@@ -107,6 +107,7 @@ int on_sock_release(struct bpf_sock *ctx)
 		keep_released(cookie, socket);
 	if (ctx->protocol == UDP)
 		end_conversation(ctx, cookie);
+	forget_subflows(ctx);
 	/* Before its port goes: who notes that meanwhile knows no owner (scope.bpf.c). */
 	bpf_map_delete_elem(&sockets, &cookie);
 	if (may_be_bound)

@@ -56,7 +56,7 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	case VERDICT_ALLOW_GUARDED:
 		if (!begin_watch(skb, &question, verdict)) {
 			if (direction == OUTBOUND)
-				note_let_go(&question);
+				note_let_go(skb, &question);
 			if (is_read(skb))
 				note_conversation(skb, settings, &question, conversation, now_ns);
 			return 0;
@@ -64,7 +64,7 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 		/* fall through */
 	case VERDICT_ALLOW:
 		if (direction == OUTBOUND)
-			note_let_go(&question);
+			note_let_go(skb, &question);
 		keep_dns_flow(&question);
 		note_conversation(skb, settings, &question, conversation, now_ns);
 		count(HITS_ALLOWED);

@@ -84,12 +84,6 @@ static __always_inline bool write_watch(const struct question *question, enum wa
 	return false;
 }
 
-/* Who gave up while its SYN was held will send no more: nothing is lost. */
-static __always_inline bool is_closed(const struct bpf_sock *sk)
-{
-	return sk && sk->state == TCP_CLOSE;
-}
-
 /* A SYN without data: what comes is a stream of its own, even if the socket had one before. */
 static __always_inline void begin_stream(struct __sk_buff *skb, const struct question *question, enum watch_state state)
 {
@@ -97,7 +91,7 @@ static __always_inline void begin_stream(struct __sk_buff *skb, const struct que
 	struct watch_key key = {};
 
 	if (!socket) {
-		if (!is_closed(skb->sk))
+		if (!is_closed(skb->sk)) /* else it will send no more: nothing is lost */
 			count(LOST_WATCHES);
 		return;
 	}

@@ -60,6 +60,28 @@ def test_nobody_waits_and_each_file_is_looked_up_once(desk: Desk, process: Proce
     assert desk.asked == [process.program.encode()]
 
 
+def test_a_file_that_was_written_to_is_read_anew_for_the_next_start(desk: Desk, process: Process) -> None:
+    desk.files.find(process)
+    desk.wait()
+    desk.files.find(process)
+    for exec_id, text in ((process.exec_id + 1, TEXT), (process.exec_id + 2, b"#!/bin/ls\n")):
+        Path(process.executable).write_bytes(text)
+        later = msgspec.structs.replace(process, exec_id=exec_id)
+        assert desk.files.find(later) is None
+        desk.wait()
+        assert desk.files.find(later) == ProgramFile("owner", hashlib.sha256(text).hexdigest())
+    assert desk.files.find(process) == ProgramFile("owner", DIGEST)  # as it was when that one was started
+
+
+def test_another_start_of_the_same_file_asks_no_database(desk: Desk, process: Process) -> None:
+    later = msgspec.structs.replace(process, exec_id=process.exec_id + 1)
+    for each in (process, later):
+        desk.files.find(each)
+        desk.wait()
+        assert desk.files.find(each) == ProgramFile("owner", DIGEST)
+    assert len(desk.asked) == 1
+
+
 def test_a_file_that_is_not_the_hosts_is_not_looked_at(desk: Desk, process: Process) -> None:
     assert desk.files.find(msgspec.structs.replace(process, is_host_file=False)) == UNKNOWN_FILE
     assert desk.asked == []

@@ -93,6 +93,25 @@ def test_of_a_program_that_forks_as_it_likes_a_few_are_handed_on(
     assert {tuple(asker.pid for asker in one.askers) for one in kept} == {tuple(range(2, 2 + MAX_ASKERS))}
 
 
+def test_a_process_is_looked_for_once_however_many_names_it_asked_for(file: KeptNames) -> None:
+    """After weeks there are thousands of names, of a program of dozens of processes: each start took seconds."""
+    before, asked = new_talk(), []
+    table = table_of(os.getpid(), 7)
+    with names_handed_over(before.names, file, table):
+        for number in range(9):
+            before.looks_up(7, f"n{number}.test", SHOP)
+
+    class Counted:
+        def find_process(self, pid: int) -> ProcessEntry | None:
+            asked.append(pid)
+            return table.find_process(pid)
+
+    after = new_talk()
+    with names_handed_over(after.names, file, Counted()):
+        assert asked == [os.getpid()]
+        assert after.name_of(SHOP, 7) == "n8.test"
+
+
 def test_without_a_table_names_hold_for_all_alike(file: KeptNames) -> None:
     before, after = new_talk(), new_talk()
     with names_handed_over(before.names, file, None):

@@ -85,6 +85,11 @@ class BpfPlace:
     def read_netns_cookie(self) -> int:
         return int(self.start_agent().call("netns_cookie"))
 
+    def count_sockets(self) -> int:
+        """That the kernel's side knows."""
+        (path,) = self.bpffs.glob("**/maps/sockets")
+        return len(json.loads(self.run("bpftool", "-j", "map", "dump", "pinned", str(path))))
+
     def load(self, *, is_scoped: bool = False) -> BpfPrograms:
         programs = BpfPrograms.load(self.pin_dir, self.cgroup, self.read_netns_cookie(), is_scoped)
         self._undo.callback(programs.remove)

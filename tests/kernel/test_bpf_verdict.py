@@ -386,7 +386,11 @@ def test_a_further_path_of_multipath_tcp_is_its_programs(place: BpfPlace, outbou
     handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM", socket.IPPROTO_MPTCP)
     key = key_of(entry_of(outbound, agent, cookie), make_flow(TCP, "127.0.0.1"))
     outbound.remember_verdict(key, Verdict.ALLOW, outbound.generation, 0)
+    before = place.count_sockets()
     assert agent.call("connect", handle, "127.0.0.1", PORT) == ""
     assert agent.call("send", handle, "x") == ""
     assert agent.call("wait_subflow", handle)
     assert outbound.read_statistics()["hits_allowed"] == 2
+    assert place.count_sockets() == before + 2
+    agent.call("close", handle)
+    assert place.count_sockets() == before - 1

@@ -2,6 +2,8 @@
 
 1. `find` returns at once; what is not known yet is looked up by one thread, and `tell` says that it is there.
 2. A file counts only while it is the one that was executed: a file of its inode, and regular.
+3. It is looked at anew for each start of a program, and read anew when it is another by then: a prompt runs for months,
+   and an upgrade may write into the same file, or be given the inode of the one before.
 """
 
 import hashlib
@@ -16,12 +18,13 @@ from tinysnitch.core.process import Process
 from tinysnitch.core.program_file import ProgramFile
 from tinysnitch.core.table import BoundedTable
 
-CAPACITY = 256  # files that are remembered
-MAX_WAITING = 64  # files that wait to be looked up; of those beyond nothing is told
+CAPACITY = 256  # starts of programs that are remembered, and files
+MAX_WAITING = 64  # starts whose files wait to be looked up; of those beyond nothing is told
 MAX_SIZE = 1 << 30  # bytes; what is larger is not hashed
 UNKNOWN_FILE = ProgramFile()
 
-_Key = tuple[str, str, int, int]
+_Key = tuple[str, str, int, int, int]
+_Stamp = tuple[int, int, int, int]  # another state of a file has another: stat(2)
 
 
 class ProgramFiles:
@@ -31,6 +34,7 @@ class ProgramFiles:
         self._tell = tell
         self._find_owner = find_owner or open_package_database()
         self._known: BoundedTable[_Key, ProgramFile] = BoundedTable(CAPACITY)
+        self._read: BoundedTable[tuple[str, str, _Stamp], ProgramFile] = BoundedTable(CAPACITY)  # for the thread alone
         self._waiting: set[_Key] = set()
         self._asked: SimpleQueue[_Key] = SimpleQueue()
         self._found: SimpleQueue[tuple[_Key, ProgramFile]] = SimpleQueue()
@@ -41,7 +45,7 @@ class ProgramFiles:
         if not process.is_host_file:
             return UNKNOWN_FILE
         self._collect()
-        key = (process.program, process.executable, process.device, process.inode)
+        key = (process.program, process.executable, process.device, process.inode, process.exec_id)
         known = self._known.find(key)
         if known or key in self._waiting:
             return known
@@ -66,15 +70,31 @@ class ProgramFiles:
     def _work(self) -> None:
         while True:
             key = self._asked.get()
-            program, executable, _device, inode = key
-            self._found.put((key, ProgramFile(self._read_owner(program), read_sha256(executable, inode))))
+            program, executable, _device, inode, _exec_id = key
+            self._found.put((key, self._look_up(program, executable, inode)))
             self._tell()
+
+    def _look_up(self, program: str, executable: str, inode: int) -> ProgramFile:
+        state = program, executable, _read_stamp(executable)  # before it is read: what changes meanwhile is another
+        known = self._read.find(state)
+        if known is None:
+            known = ProgramFile(self._read_owner(program), read_sha256(executable, inode))
+            self._read.put(state, known)
+        return known
 
     def _read_owner(self, path: str) -> str | None:
         try:
             return self._find_owner(os.fsencode(path)) if self._find_owner else None
         except OSError:
             return None
+
+
+def _read_stamp(path: str) -> _Stamp:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return 0, 0, 0, 0
+    return status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns
 
 
 def read_sha256(path: str, inode: int) -> str | None:

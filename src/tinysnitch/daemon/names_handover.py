@@ -6,8 +6,10 @@ a bound, since a program may fork as often as it likes.
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
+from itertools import islice
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -39,7 +41,12 @@ def names_handed_over(names: Names, file: KeptNames, table: ProcessTable | None)
     Without a table nobody is known to have asked: a name holds for all alike, as long as its TTL says.
     """
     boot_id = read_boot_id()
-    names.restore(_as_known(kept, table) for kept in file.take(boot_id))
+
+    @cache  # who resolves much asked for thousands of names
+    def find_exec_id(pid: int, started_ns: int) -> int | None:
+        return _find_exec_id(pid, started_ns, table)
+
+    names.restore(_as_known(kept, find_exec_id) for kept in file.take(boot_id))
     try:
         yield
     finally:
@@ -59,17 +66,22 @@ def _list_processes(table: ProcessTable) -> _Processes:
     return found
 
 
-def _find_exec_id(asker: Asker, table: ProcessTable | None) -> int | None:
+def _find_exec_id(pid: int, started_ns: int, table: ProcessTable | None) -> int | None:
     """None: it has ended."""
-    entry = table.find_process(asker.pid) if table else None
-    return entry.exec_id if entry and procfs.is_same_start(entry.started_ns, asker.started_ns) else None
+    entry = table.find_process(pid) if table else None
+    return entry.exec_id if entry and procfs.is_same_start(entry.started_ns, started_ns) else None
 
 
-def _as_known(kept: KeptName, table: ProcessTable | None) -> KnownName:
-    found = ((_find_exec_id(asker, table), asker.number) for asker in kept.askers)
+def _as_known(kept: KeptName, find_exec_id: Callable[[int, int], int | None]) -> KnownName:
+    found = ((find_exec_id(asker.pid, asker.started_ns), asker.number) for asker in kept.askers)
     return replace(kept.known, askers=tuple((who, number) for who, number in found if who is not None))
 
 
 def _as_kept(known: KnownName, processes: _Processes) -> KeptName:
-    askers = [Asker(*process, number) for who, number in known.askers for process in processes.get(who, ())]
-    return KeptName(replace(known, askers=()), tuple(askers[-MAX_ASKERS:]))
+    """With those who asked last."""
+    newest = (
+        Asker(*process, number)
+        for who, number in reversed(known.askers)
+        for process in reversed(processes.get(who, ()))
+    )
+    return KeptName(replace(known, askers=()), tuple(islice(newest, MAX_ASKERS))[::-1])
