@@ -330,6 +330,7 @@ def test_a_client_that_comes_while_we_close_keeps_nobody(tmp_path: Path, turns: 
             await asyncio.sleep(0)
         async with asyncio.timeout(CLOSE_S / 2):
             await server.close()
+        assert not (tmp_path / "socket").exists()
 
     with socket.socket(socket.AF_UNIX) as client:
         asyncio.run(session(client))
