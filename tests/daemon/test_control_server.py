@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.core.transcript import yes
 from tests.daemon.raw_client import RawClient, kinds, talk
 from tests.daemon.small_desk import (
     ALICE,
@@ -77,7 +78,11 @@ def test_a_bug_in_the_daemon_is_told_and_logged(running: RunningServer, caplog: 
     assert "ZeroDivisionError" in caplog.text
 
 
-@pytest.mark.parametrize("answer", [GiveAnswer(3), GiveAnswer(99, rule="allow - - -")], ids=["empty", "gone"])
+@pytest.mark.parametrize(
+    "answer",
+    [GiveAnswer(3), GiveAnswer(3, yes(), "deny - - -"), GiveAnswer(99, rule="allow - - -")],
+    ids=["empty", "both", "gone"],
+)
 def test_what_is_no_answer_is_refused(running: RunningServer, answer: GiveAnswer) -> None:
     assert kinds(talk(running, answer)) == ["refused"]
     assert 3 in running.desk.prompts
