@@ -77,3 +77,15 @@ def test_signals_go_to_the_command(tmp_path: Path, number: signal.Signals) -> No
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
 def test_the_terminal_has_sent_these_to_the_command_already(tmp_path: Path, number: signal.Signals) -> None:
     assert signalled(tmp_path, number, has_terminal=True) == 5
+
+
+def test_a_signal_that_comes_before_the_command_goes_to_it(tmp_path: Path) -> None:
+    async def play() -> int:
+        judged = JudgedCommand(has_terminal=False)
+        starting = asyncio.create_task(judged.start(["sleep", "60"], str(tmp_path)))
+        await asyncio.sleep(0)
+        judged._pass_on(signal.SIGTERM)
+        await starting
+        return await judged.wait()
+
+    assert asyncio.run(play()) == 128 + signal.SIGTERM

@@ -1,12 +1,19 @@
 """The parts of the daemon, put together. The whole way, for real, is in tests/lab."""
 
+import asyncio
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from tests.daemon.driver_place import fail_with_emfile, until
 from tests.lab.lab import Lab
-from tinysnitch.daemon.assembly import read_extra_interpreters
+from tests.lab.world import WORLD4
+from tinysnitch.daemon import list_loader
+from tinysnitch.daemon.assembly import Assembly, read_extra_interpreters
+from tinysnitch.daemon.options import Options
 
 
 @pytest.mark.parametrize(
@@ -15,6 +22,36 @@ from tinysnitch.daemon.assembly import read_extra_interpreters
 def test_further_interpreters(value: str, names: tuple[str, ...]) -> None:
     assert read_extra_interpreters({"TINYSNITCH_TRIMS": value}) == names
     assert read_extra_interpreters({}) == ()
+
+
+@pytest.mark.privileged
+def test_a_further_interpreter_is_named_by_its_script(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here curl, which takes a file for one more address, and goes on."""
+    monkeypatch.setenv("TINYSNITCH_TRIMS", "curl")
+    script = lab.folder / "script"
+    script.touch()
+    daemon = lab.start_daemon("", timeout_s=0)
+    lab.run(["curl", str(script), f"http://{WORLD4}/"])
+    assert daemon.wait_connection()["program"] == str(script)
+
+
+def test_a_list_that_could_not_be_read_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_loader, "AGAIN_S", 0.0)
+    told: list[None] = []
+
+    async def run() -> None:
+        async with AsyncExitStack() as undo:
+            parts = SimpleNamespace(
+                _options=Options(lists=tmp_path / "lists", state_dir=tmp_path / "state"),
+                _undo=undo,
+                _facts_changed=lambda: told.append(None),
+            )
+            lists = Assembly._make_source(parts).lists  # type: ignore[arg-type]
+            monkeypatch.setattr(lists, "_find_names", fail_with_emfile)
+            lists.refresh()
+            await until(lambda: told)
+
+    asyncio.run(run())
 
 
 @pytest.mark.privileged

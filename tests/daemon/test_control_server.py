@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.core.transcript import yes
 from tests.daemon.raw_client import RawClient, kinds, talk
 from tests.daemon.small_desk import (
     ALICE,
@@ -77,7 +78,11 @@ def test_a_bug_in_the_daemon_is_told_and_logged(running: RunningServer, caplog: 
     assert "ZeroDivisionError" in caplog.text
 
 
-@pytest.mark.parametrize("answer", [GiveAnswer(3), GiveAnswer(99, rule="allow - - -")], ids=["empty", "gone"])
+@pytest.mark.parametrize(
+    "answer",
+    [GiveAnswer(3), GiveAnswer(3, yes(), "deny - - -"), GiveAnswer(99, rule="allow - - -")],
+    ids=["empty", "both", "gone"],
+)
 def test_what_is_no_answer_is_refused(running: RunningServer, answer: GiveAnswer) -> None:
     assert kinds(talk(running, answer)) == ["refused"]
     assert 3 in running.desk.prompts
@@ -330,6 +335,7 @@ def test_a_client_that_comes_while_we_close_keeps_nobody(tmp_path: Path, turns: 
             await asyncio.sleep(0)
         async with asyncio.timeout(CLOSE_S / 2):
             await server.close()
+        assert not (tmp_path / "socket").exists()
 
     with socket.socket(socket.AF_UNIX) as client:
         asyncio.run(session(client))

@@ -11,18 +11,23 @@ import pytest
 from tests.core.transcript import flow_of, process_of, whose, yes
 from tests.daemon.driver_place import Place, Refusing, datagram, fail_with_emfile, ipv4, syn, until
 from tests.daemon.small_desk import ALICE, ROOT
+from tests.kernel.test_enforcement import FLOW, KEY, SmallPrograms
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.clock import Instant
+from tinysnitch.core.commands import ForgetVerdicts, SetGeneration, SkipWatch
 from tinysnitch.core.events import AnswerGiven, DataLost, PacketQueued
 from tinysnitch.core.records import LossCounted
+from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon import driver
 from tinysnitch.daemon.control_permission import Right
 from tinysnitch.kernel.clock import read_instant
-from tinysnitch.kernel.netfilter_rules import ALLOW_BIT
+from tinysnitch.kernel.netfilter_rules import ALLOW_BIT, DENY_MARK
 from tinysnitch.kernel.nfqueue import NfVerdict
 from tinysnitch.kernel.packet_events import LOCAL_OUT, POST_ROUTING
 from tinysnitch.kernel.socket_holders import ScanNotDue
 from tinysnitch.kernel.translated_answers import TranslatedAnswers
+from tinysnitch.protocol.messages import PromptClosed, PromptShown, Push
+from tinysnitch.store import history
 
 
 def start(place: Place, *losses: DataLost) -> Place:
@@ -33,9 +38,10 @@ def start(place: Place, *losses: DataLost) -> Place:
 def test_packets_come_in_and_verdicts_leave(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(start(Place(tmp_path, "allow - 443 tcp\ndeny - 80 tcp\n"))) as place:
-            place.queue.put(syn(1, port=443), syn(2, port=80))
+            place.queue.put(msgspec.structs.replace(syn(1, port=443), mark=0x1234), syn(2, port=80))
             await until(lambda: place.queue.sent)
             assert place.queue.sent == [(1, NfVerdict.REPEAT), (2, NfVerdict.REPEAT)]
+            assert place.queue.marks == {1: 0x1234 | ALLOW_BIT, 2: DENY_MARK}  # without BPF; and its own stays
             assert "allow" in place.read_log()
 
     asyncio.run(run())
@@ -141,16 +147,6 @@ def test_what_is_no_packet_is_dropped_and_what_is_no_message_goes_on(tmp_path: P
     asyncio.run(run())
 
 
-def test_a_mark_that_a_packet_has_stays_without_bpf(tmp_path: Path) -> None:
-    async def run() -> None:
-        with closing(start(Place(tmp_path, "allow - - -\n"))) as place:
-            place.queue.put(msgspec.structs.replace(syn(1), mark=0x1234))
-            await until(lambda: place.queue.sent)
-            assert place.queue.marks == {1: 0x1234 | ALLOW_BIT}
-
-    asyncio.run(run())
-
-
 def test_what_answers_a_translated_question_passes_without_a_rule(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +158,44 @@ def test_what_answers_a_translated_question_passes_without_a_rule(
             await until(lambda: place.queue.sent)
             assert place.queue.sent == [(1, NfVerdict.REPEAT)]
             assert [waiting.prompt_id for waiting in place.engine.open_prompts(read_instant())] == [1]
+
+    asyncio.run(run())
+
+
+def test_what_the_kernel_is_to_remember_and_to_forget_comes_to_it(tmp_path: Path) -> None:
+    programs = SmallPrograms()
+
+    async def run() -> None:
+        with closing(Place(tmp_path, programs=programs)) as place:
+            programs.told.clear()
+            for command in (ForgetVerdicts((KEY,)), SkipWatch(FLOW, 7), SetGeneration(4, frozenset())):
+                place.driver._carry_out(command)
+
+    asyncio.run(run())
+    assert programs.told == [((KEY,),), (FLOW, 7, Verdict.ALLOW), (4, frozenset())]
+
+
+def test_questions_come_to_the_prompts_and_go(tmp_path: Path) -> None:
+    told: list[type[Push]] = []
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            place.server._push_message = lambda message, _uid: told.append(type(message))  # type: ignore[method-assign]
+            place.driver.feed(PacketQueued(1, flow_of(1), whose()))
+            place.driver.feed(AnswerGiven(1, yes(), 0))
+
+    asyncio.run(run())
+    assert told == [PromptShown, PromptClosed]
+
+
+def test_the_history_is_written_though_nothing_more_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "FLUSH_AFTER_S", 0.01)
+
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\n")) as place:
+            place.driver.feed(PacketQueued(1, flow_of(1), whose()))
+            assert place.doors.recorder.next_deadline() is not None
+            await until(lambda: place.doors.recorder.next_deadline() is None)
 
     asyncio.run(run())
 
@@ -262,6 +296,7 @@ def test_verdicts_that_the_kernel_did_not_take_are_sent_again(
                 full.setattr(place.queue, "flush", fail_with_emfile)
                 place.queue.put(syn(1))
                 await until(lambda: place.failures.count)
+            place.driver._timer.cancel()  # type: ignore[union-attr]  # of the history, which would come round to it
             await until(lambda: place.queue.sent)
 
     asyncio.run(run())

@@ -1,6 +1,7 @@
 """Long lists are compiled beside the loop: by real processes, one after the other."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Never
@@ -64,6 +65,16 @@ def test_want_of_memory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert said == f"{tmp_path / 'ads'}: who read it was killed, for want of memory perhaps"
 
 
+def test_who_says_nothing_or_cannot_be_started_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for program, told in (
+        ("/bin/false", f"{tmp_path}/ads: reading it failed"),
+        ("/none", "cannot start /none: No such"),
+    ):
+        monkeypatch.setattr(sys, "executable", program)
+        (said,) = asyncio.run(compile_all(ListCompiler(), tmp_path / "ads"))
+        assert said.startswith(told)
+
+
 def test_nothing_takes_longer_than_the_limit(tmp_path: Path) -> None:
     (tmp_path / "ads").write_text("ads.test\n")
     assert asyncio.run(compile_all(ListCompiler(limit_s=0.0), tmp_path / "ads")) == [
@@ -82,11 +93,14 @@ def test_closing_ends_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         compiler = ListCompiler()
         compiler.begin(tmp_path / "ads", tmp_path / "out", lambda problem: None)
         await until(lambda: is_written(tmp_path / "pid"))
+        pid = int((tmp_path / "pid").read_text())
+        assert os.getsid(pid) == pid  # a Ctrl-C in our terminal does not reach it
         async with asyncio.timeout(60):
             await compiler.close()
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
 
     asyncio.run(run())
-    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
 
 
 def is_written(path: Path) -> bool:

@@ -75,6 +75,14 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
+def test_where_no_folder_is_there_are_no_lists_and_nothing_is_tried_again(place: Place) -> None:
+    place.write("ads.test\n")
+    (place.folder / "ads").unlink()
+    place.folder.rmdir()
+    place.loader.refresh()
+    assert (place.loader.held(), place.tries_after_s) == ({}, [])
+
+
 def test_a_short_list_is_there_at_once_and_is_not_read_again(place: Place) -> None:
     place.write("ads.test\n")
     found = place.loader.find("ads")

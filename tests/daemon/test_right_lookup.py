@@ -1,11 +1,13 @@
 """What a comer may do, by databases that take their time."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
 
+from tests.daemon.small_desk import RunningServer
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.daemon import right_lookup
 from tinysnitch.daemon.control_permission import Permissions, Right
@@ -110,3 +112,17 @@ def test_a_look_up_that_fails_gives_no_right(caplog: pytest.LogCaptureFixture) -
 
     assert in_loop(work) == [None]
     assert "OSError: no directory" in caplog.text
+
+
+def test_who_cannot_be_looked_up_now_is_refused_and_not_waited_for(
+    running: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_comer: object) -> None:
+        raise SnitchError("16 users wait to be let in already")
+
+    monkeypatch.setattr(running.server._rights, "find", refuse)
+    with socket.socket(socket.AF_UNIX) as client, client.makefile("rb") as said:
+        client.connect(str(running.path))
+        assert b"wait to be let in already" in said.read()
+    assert running.call(running.server.statistics).crowded_out == 1
+    assert running.server._comers == set()

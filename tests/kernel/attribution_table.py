@@ -18,6 +18,7 @@ class DictTable:
         self.listeners: dict[tuple[int, int, bytes], Listener] = {}
         self.image_reads = 0
         self.are_listeners_lost = True
+        self.has_looked_at_the_kernels = False
 
     def find_flow(self, flow: Flow) -> FlowEntry | None:
         return self.flows.get(flow)
@@ -56,6 +57,7 @@ class DictTable:
 
     def seed_kernel_listeners(self) -> None:
         """None are there in a test."""
+        self.has_looked_at_the_kernels = True
 
     def withdraw_listener(self, cookie: int) -> None:
         self.listeners = {key: each for key, each in self.listeners.items() if each.cookie != cookie}

@@ -337,6 +337,15 @@ def test_the_degraded_mode_needs_no_maps() -> None:
         assert (claim.attribution.process.pid, claim.cookie) == (os.getpid(), cookie_of(server))
 
 
+def test_further_interpreters_are_named_by_their_scripts(table: DictTable, tmp_path: Path) -> None:
+    (tmp_path / "script").touch()
+    table.images[100] = make_image("/usr/bin/env", "env", f"{tmp_path}/script")
+    with Attributor(table, extra_interpreters=["env"]) as attributor:
+        process = attributor.attribute(OUT).attribution.process
+    assert process
+    assert process.program == f"{tmp_path}/script"
+
+
 def test_nothing_is_left_open(table: DictTable) -> None:
     before = set(os.listdir("/proc/self/fd"))
     Attributor(table).close()

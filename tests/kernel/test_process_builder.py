@@ -55,6 +55,32 @@ def test_a_script_is_named_by_its_own_path(builder: ProcessBuilder, tmp_path: Pa
     assert process.is_host_file
 
 
+def test_a_script_whose_name_may_be_cut_is_not_named(builder: ProcessBuilder, tmp_path: Path) -> None:
+    (tmp_path / "x.py").write_text("")
+    image = make_image(PYTHON, "python3", f"{tmp_path}/x.py", flags=structs.IMAGE_ARGS_CUT)
+    assert build(builder, image).program == PYTHON
+
+
+@pytest.mark.privileged
+def test_a_script_behind_a_link_of_its_user_and_above_the_folder_of_its_user(
+    builder: ProcessBuilder, tmp_path: Path
+) -> None:
+    """As old as the process at least, and what only they could move is theirs."""
+    script, link, folder = tmp_path / "x.py", tmp_path / "link", tmp_path / "folder"
+    script.write_text("")
+    link.symlink_to(script)
+    folder.mkdir()
+    for path in (script, link, folder):
+        os.lchown(path, 1000, 1000)
+    tmp_path.chmod(0o777)
+    now_ns = read_boot_ns()
+    for number, (named, directory) in enumerate([(str(link), "/"), ("../x.py", str(folder))]):
+        cases = [(1000, str(script)), (1001, PYTHON)]
+        for exec_id, (uid, program) in enumerate(cases, 100 + 2 * number):
+            words = {"uid": uid, "executed_ns": now_ns, "directory": directory, "exec_id": exec_id}
+            assert build(builder, make_image(PYTHON, "python3", named, **words)).program == program
+
+
 @pytest.mark.parametrize(("is_roots", "inode"), [(True, None), (False, None), (True, 1)])
 def test_an_interpreter_elsewhere_is_roots_and_the_hosts(
     builder: ProcessBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_roots: bool, inode: int | None

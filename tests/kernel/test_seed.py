@@ -9,6 +9,7 @@ import pytest
 from tests.kernel.attribution_table import DictTable
 from tests.kernel.test_attribution import cookie_of
 from tinysnitch.core.flow import ICMP, TCP, UDP
+from tinysnitch.kernel import procfs
 from tinysnitch.kernel import seed as seed_module
 from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, IMAGE_USER_NAMESPACE, Image, Listener, ProcessEntry
 from tinysnitch.kernel.seed import seed, seed_processes
@@ -97,6 +98,29 @@ def test_a_second_pass_finds_the_processes_of_the_meantime(table: DictTable) -> 
         seed_processes(table)
         started.kill()
     assert table.images[table.processes[started.pid].exec_id].args[:2] == ("sleep", "30")
+
+
+def test_who_comes_during_the_first_pass_is_found(table: DictTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    list_processes, started = procfs.list_processes, list[subprocess.Popen[bytes]]()
+
+    def list_before_one_more() -> list[int]:
+        pids = list_processes()
+        if not started:
+            started.append(subprocess.Popen(["sleep", "30"]))
+        return pids
+
+    monkeypatch.setattr(procfs, "list_processes", list_before_one_more)
+    seed_all(table)
+    started[0].kill()
+    started[0].wait()
+    assert started[0].pid in table.processes
+
+
+def test_a_socket_that_nobody_holds_may_be_the_kernels(table: DictTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(procfs, "list_processes", list[int])
+    with socket.create_server(("127.0.0.1", 0)):
+        seed_all(table)
+    assert table.has_looked_at_the_kernels
 
 
 @pytest.mark.parametrize(("kind", "protocol"), [(socket.SOCK_STREAM, TCP), (socket.SOCK_DGRAM, UDP)])

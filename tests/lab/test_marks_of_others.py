@@ -24,6 +24,17 @@ except TimeoutError:
 """
 
 
+ECHO = """
+import socket
+server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+server.bind(("::", 8001))
+print("listening", flush=True)
+while True:
+    said, sender = server.recvfrom(10)
+    server.sendto(said, sender)
+"""
+
+
 def set_other_marks(lab: Lab, chain: str) -> None:
     """Before our rules, in a chain that comes after the one that judges."""
     for program in ("iptables", "ip6tables"):
@@ -55,4 +66,15 @@ def test_what_is_denied_does_not_come_in(lab: Lab, address: str) -> None:
     set_other_marks(lab, "INPUT")
     knock = ["curl", "-sS", "--max-time", "1", url(address)[:-1] + ":8000/"]
     assert lab.run_world(knock).returncode == TIMED_OUT
+    daemon.wait_for(lambda record: record["event"] == "lost" and record["what"] == LOST_MARKS)
+
+
+@pytest.mark.parametrize("address", [HOST4, HOST6])
+def test_a_datagram_that_is_denied_does_not_come_in(lab: Lab, address: str) -> None:
+    server = lab.spawn([PYTHON, "-c", ECHO])
+    assert server.stdout
+    assert server.stdout.readline() == "listening\n"
+    daemon = lab.start_daemon("deny - 8001 udp-src\nallow - - udp\n")
+    set_other_marks(lab, "INPUT")
+    assert lab.run_world([PYTHON, "-c", SEND, address, "8001"]).stdout == "silence\n"
     daemon.wait_for(lambda record: record["event"] == "lost" and record["what"] == LOST_MARKS)

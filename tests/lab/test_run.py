@@ -1,6 +1,7 @@
 """`tinysnitch run -- COMMAND`: that command and its children are judged, nobody else is."""
 
 import subprocess
+import sys
 
 import pytest
 
@@ -12,6 +13,12 @@ from tests.lab.world import PROGRAMS, WORLD4
 pytestmark = [pytest.mark.privileged]
 
 CLIENT = str(PROGRAMS / "tcp_client.py")
+ASK_OVER_TCP = f"""
+import socket
+import dns.message, dns.query
+answer = dns.query.tcp(dns.message.make_query("shop.test", "A"), "{WORLD4}", timeout=10)
+socket.create_connection((answer.answer[0][0].address, 80))
+"""
 
 
 def run(lab: Lab, rules: str, command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -26,6 +33,12 @@ def test_what_the_rules_allow_goes_through(lab: Lab) -> None:
     ran = run(lab, DNS_RULE + "allow shop.test 80 tcp\n", ["curl", "-4", "-sS", "http://shop.test/"])
     assert (ran.returncode, ran.stdout) == (0, "welcome to the shop\n"), ran.stderr
     assert "shop.test" in ran.stderr
+
+
+def test_a_name_that_was_asked_for_over_tcp_is_known(lab: Lab) -> None:
+    """Its answers are read where those over UDP are: behind a daemon of the machine."""
+    ran = run(lab, f"allow {WORLD4} 53 tcp\nallow shop.test 80 tcp\n", [sys.executable, "-c", ASK_OVER_TCP])
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_what_no_rule_allows_is_refused_and_listed(lab: Lab) -> None:

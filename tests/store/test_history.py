@@ -225,6 +225,15 @@ def test_of_a_batch_that_fails_halfway_nothing_stays_and_the_next_is_written(his
     assert (history.lost, list(history.read_newest(9))) == (2, [b"c"])
 
 
+def test_who_locks_the_file_holds_no_verdict_up(history: History) -> None:
+    """As somebody who looks into it with sqlite3 may. SQLite itself would wait for five seconds."""
+    with closing(sqlite3.connect(history._path, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        fill(history, BATCH)
+    assert history.lost == BATCH
+    assert history._connect().execute("pragma busy_timeout").fetchone() == (0,)
+
+
 def test_the_lines_of_a_user_are_found_without_those_of_others(history: History) -> None:
     """Of 200,000 lines, 100 MB, a few may be theirs."""
     db = history._connect()
@@ -274,12 +283,16 @@ def test_a_broken_file_that_cannot_be_moved_aside_is_told_and_raises_nothing(
 
 def test_a_file_that_breaks_under_us_costs_a_batch_at_most(history: History, tmp_path: Path) -> None:
     fill(history, BATCH)
-    for name in ("history.db", "history.db-wal"):
-        (tmp_path / name).write_bytes(b"x" * 9000)
+    history._connect().executescript(
+        "pragma wal_checkpoint(truncate); pragma shrink_memory"
+    )  # it has nothing in memory
+    (tmp_path / "history.db").write_bytes(b"x" * 9000)
     for start in range(3):
         lines = fill(history, BATCH, first=start * BATCH)
     assert list(history.read_newest(BATCH)) == lines
     assert history.lost <= 2 * BATCH
+    assert (tmp_path / "history.db.broken").exists()
+    assert count_rows(history) >= BATCH
 
 
 def test_a_folder_that_is_not_there_loses_lines_and_raises_nothing(

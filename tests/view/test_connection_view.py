@@ -196,3 +196,9 @@ def test_the_way_to_the_address_and_what_a_question_asks_for() -> None:
 def test_a_name_of_the_link_is_marked() -> None:
     connection = msgspec.structs.replace(connection_of(), name_source=NameSource.MDNS)
     assert present_warnings(connection) == ("any machine of the link can claim this name (mDNS)",)
+
+
+@pytest.mark.parametrize(("args", "shown"), [(("-s",), "-s …"), ((), " …")])
+def test_arguments_that_are_not_complete_say_so(args: tuple[str, ...], shown: str) -> None:
+    process = msgspec.structs.replace(CURL, args=args, are_args_complete=False)
+    assert texts(connection_of(process))["arguments"] == shown

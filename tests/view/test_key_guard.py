@@ -71,6 +71,7 @@ def test_a_key_that_answered_counts_again_when_it_was_let_go() -> None:
 
 def test_a_window_that_appears_takes_no_key_at_all_until_its_question_takes_some() -> None:
     guard = seen(10.0)
+    assert not guard.is_deaf(10.4)  # it was there before
     guard.note_appeared()
     for is_click in (False, True):
         assert guard.is_deaf(10.4, is_click=is_click)

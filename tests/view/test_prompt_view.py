@@ -102,6 +102,15 @@ def test_time_left_is_told_as_number_and_part_of_the_whole() -> None:
     assert (view.seconds_left, view.fraction_left) == (45, 0.75)
     late = shown(opened(connection_of()), at_s=99.0)
     assert (late.seconds_left, late.fraction_left) == (0, 0.0)
+    state = opened()
+    state.handle(QuestionOpened(prompt_of()), 100.0)
+    assert (shown(state, 115.0).seconds_left, shown(state, 115.0).fraction_left) == (45, 0.75)
+
+
+def test_a_question_is_shown_with_its_connection() -> None:
+    view = shown(opened(connection_of()))
+    assert view.is_question
+    assert view.lines
 
 
 def test_the_view_says_how_many_wait_and_whether_keys_count() -> None:
@@ -259,5 +268,9 @@ def test_who_edits_for_a_question_that_is_gone_sees_that_others_wait() -> None:
     state.handle(KeyPressed("e"), 10.0)
     state.handle(QuestionClosed(1, "answered by alice"), 11.0)
     assert shown(state).title == "the question whose rule you edited is gone"
+    assert shown(state).edit  # perhaps it is wanted all the same
+    state.handle(NoticeGiven("rules not loaded", stands=True), 11.0)
+    state.handle(NoticeGiven("news"), 11.0)
+    assert (shown(state).warnings, shown(state).notice) == (("rules not loaded",), "news")
     state.handle(QuestionOpened(prompt_of(2)), 12.0)
     assert shown(state).title == "the question whose rule you edited is gone; others wait"
