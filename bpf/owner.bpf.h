@@ -7,6 +7,7 @@
 
 #include <bpf/bpf_core_read.h>
 
+#define TCP_SYN_SENT 2
 #define TCP_TIME_WAIT 6
 #define TCP_CLOSE 7
 #define TCP_NEW_SYN_RECV 12
