@@ -51,20 +51,19 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	if (direction == INBOUND && settings->is_scoped && !question.whose.is_listening)
 		return 1;
 	verdict = find_verdict_for(skb, settings, &question);
+	if (direction == OUTBOUND && (verdict == VERDICT_ALLOW || is_provisional(verdict)))
+		note_let_go(
+			&question); /* before its watch, which is noted at a socket: of a subflow of MPTCP none is known */
 	switch (verdict) {
 	case VERDICT_ALLOW_NOTED:
 	case VERDICT_ALLOW_GUARDED:
 		if (!begin_watch(skb, &question, verdict)) {
-			if (direction == OUTBOUND)
-				note_let_go(&question);
 			if (is_read(skb))
 				note_conversation(skb, settings, &question, conversation, now_ns);
 			return 0;
 		}
 		/* fall through */
 	case VERDICT_ALLOW:
-		if (direction == OUTBOUND)
-			note_let_go(&question);
 		keep_dns_flow(&question);
 		note_conversation(skb, settings, &question, conversation, now_ns);
 		count(HITS_ALLOWED);
