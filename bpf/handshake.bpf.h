@@ -56,6 +56,22 @@ static __always_inline void note_let_go(struct __sk_buff *skb, const struct ques
 	socket->is_let_go = 1;
 }
 
+/*
+ * Of a socket whose SYN nobody let go. MPTCP resets what it gives up (mptcp_do_fastclose()), also then. Asked at once: by
+ * the time that a packet was judged its socket is in another state.
+ */
+static __always_inline bool is_unopened(struct __sk_buff *skb)
+{
+	struct owned_socket *socket;
+	__u64 cookie;
+
+	if (!skb->sk || skb->sk->state != TCP_SYN_SENT)
+		return false;
+	cookie = bpf_get_socket_cookie(skb);
+	socket = bpf_map_lookup_elem(&sockets, &cookie);
+	return !socket || !socket->is_let_go;
+}
+
 /* Behind an extension header of IPv6. No answer has one that was not made to be taken for none. */
 static __always_inline bool is_behind_extension(const struct question *question)
 {

@@ -9,6 +9,7 @@
 
 #define MPTCP 262
 #define MOST_SUBFLOWS 16
+#define TCP_SYN_SENT 2
 #define TCP_TIME_WAIT 6
 #define TCP_CLOSE 7
 #define TCP_NEW_SYN_RECV 12

@@ -10,7 +10,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define TCP_SYN_SENT 2
 #define TCP_LISTEN 10
 
 #define PASS 1

@@ -117,7 +117,7 @@ int on_sock_release(struct bpf_sock *ctx)
 
 /*
  * mptcp_bind() binds the first subflow, in the context of who called it; the kernel binds later ones when it likes
- * (__mptcp_subflow_connect()). Who has the program's socket open called; else it is of who used that one last.
+ * (__mptcp_subflow_connect()). Who has the program's socket open called; else nobody uses it, and it stays whose it was.
  */
 static __always_inline void note_mptcp_binding(struct sock *sk, const struct listener_key *key)
 {
@@ -128,9 +128,10 @@ static __always_inline void note_mptcp_binding(struct sock *sk, const struct lis
 	if (!known) /* from before our start: user space looks for it */
 		return;
 	owner = known->owner;
-	if (has_open(BPF_CORE_READ(sk, sk_socket)))
+	if (has_open(BPF_CORE_READ(sk, sk_socket))) {
 		read_current(&owner);
-	note_owner(cookie, known, &owner);
+		note_owner(cookie, known, &owner);
+	}
 	note_listener(sk, cookie, key, &owner);
 }
 

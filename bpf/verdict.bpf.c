@@ -51,20 +51,19 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	if (direction == INBOUND && settings->is_scoped && !question.whose.is_listening)
 		return 1;
 	verdict = find_verdict_for(skb, settings, &question);
+	/* Before its watch, which is noted at a socket: of a subflow of MPTCP none is known until then. */
+	if (direction == OUTBOUND && (verdict == VERDICT_ALLOW || is_provisional(verdict)))
+		note_let_go(skb, &question);
 	switch (verdict) {
 	case VERDICT_ALLOW_NOTED:
 	case VERDICT_ALLOW_GUARDED:
 		if (!begin_watch(skb, &question, verdict)) {
-			if (direction == OUTBOUND)
-				note_let_go(skb, &question);
 			if (is_read(skb))
 				note_conversation(skb, settings, &question, conversation, now_ns);
 			return 0;
 		}
 		/* fall through */
 	case VERDICT_ALLOW:
-		if (direction == OUTBOUND)
-			note_let_go(skb, &question);
 		keep_dns_flow(&question);
 		note_conversation(skb, settings, &question, conversation, now_ns);
 		count(HITS_ALLOWED);
@@ -162,12 +161,19 @@ static __always_inline int show(struct __sk_buff *skb, struct question *question
 	return 1;
 }
 
-/* Whether its socket is in the cgroup that we are attached to. */
+/* Whether its socket is in the cgroup that we are attached to, or that of MPTCP whose subflow it is. */
 static __always_inline bool is_noted(struct __sk_buff *skb)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
+	struct sock *whose;
 
-	return bpf_map_lookup_elem(&sockets, &cookie);
+	if (bpf_map_lookup_elem(&sockets, &cookie))
+		return true;
+	if (!skb->sk || is_short(skb->sk))
+		return false;
+	whose = find_mptcp_socket(BPF_CORE_READ((struct sk_buff *)skb, sk));
+	cookie = BPF_CORE_READ(whose, __sk_common.skc_cookie.counter);
+	return whose && bpf_map_lookup_elem(&sockets, &cookie);
 }
 
 /* To an address of this machine, by way of another one: nothing else is to be done with it. */
@@ -186,7 +192,7 @@ int out_astray(struct __sk_buff *skb)
 
 /*
  * Is it to be shown, of a connection that is there? For TCP alone, and for each of its packets: most carry nothing, or
- * their socket tells. What is led elsewhere, or may be astray by now, is shown to be dropped.
+ * their socket tells. What is led elsewhere, not opened, or may be astray by now, is shown to be dropped.
  */
 SEC("socket")
 int out_stream(struct __sk_buff *skb)
@@ -197,7 +203,7 @@ int out_stream(struct __sk_buff *skb)
 
 	if (!settings)
 		return 0;
-	if ((is_led_elsewhere(skb) || goes_astray(skb)) && (!settings->is_scoped || is_noted(skb)))
+	if ((is_led_elsewhere(skb) || goes_astray(skb) || is_unopened(skb)) && (!settings->is_scoped || is_noted(skb)))
 		return 1;
 	if (settings->has_ties && has_strayed(skb))
 		return 1;
@@ -210,6 +216,12 @@ int out_stream(struct __sk_buff *skb)
 	if (!read_question(skb, OUTBOUND, &question) || !has_payload(skb, &question))
 		return 0;
 	return is_stream_watched(&question, socket) ? show(skb, &question) : 0;
+}
+
+SEC("socket")
+int out_unopened(struct __sk_buff *skb)
+{
+	return is_unopened(skb);
 }
 
 /* It leaves by another interface than its verdict is for: it is judged again. */

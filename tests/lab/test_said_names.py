@@ -25,12 +25,12 @@ WHOLE = 1 << 20
 class Talk:
     """A TLS server in the world, and one process that connects to it as the test says."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, *words: str) -> None:
         self.lab = lab
         certificate = lab.folder / "world" / "tls.pem"
         command = ["/usr/bin/python3", str(PROGRAMS / "hello_server.py"), str(PORT), str(certificate)]
         self._server = lab.spawn_world(command)
-        self._client = lab.spawn(["/usr/bin/python3", CLIENT], stdin=subprocess.PIPE)
+        self._client = lab.spawn(["/usr/bin/python3", CLIENT, *words], stdin=subprocess.PIPE)
         self._heard = ""
         assert self.hear() == ["listening"]
 
@@ -89,6 +89,18 @@ def test_a_denied_name_ends_the_connection_before_the_server_hears_it(talk: Talk
     assert talk.hear(2) == ["shop.test", "bank.test"]
     daemon.wait_for(lambda record: record["event"] == "said" and record["name"] == "bank.test")
     assert count_allowed(daemon) == judged
+
+
+@pytest.mark.parametrize("address", [WORLD4, WORLD6])
+def test_what_is_said_over_multipath_tcp_is_read(lab: Lab, address: str) -> None:
+    """The socket that sends it is one of the kernel's own."""
+    talk = Talk(lab, "mptcp")
+    daemon = lab.start_daemon(DENY)
+    assert talk.say("shop.test", address=address) == "answered"
+    daemon.wait_for(lambda record: record["event"] == "said" and record["name"] == "shop.test")
+    assert talk.say("www.ads.test", address=address) == REFUSED
+    wait_denial(daemon, program=CLIENT)
+    assert talk.hear() == ["shop.test"]
 
 
 @pytest.mark.slow

@@ -26,6 +26,7 @@ VERDICT_PROGRAMS = (
     "out_denied",
     "out_astray",
     "out_stream",
+    "out_unopened",
     "out_strayed",
     "out_watched",
     "out_guarded",

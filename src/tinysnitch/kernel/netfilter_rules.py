@@ -219,7 +219,11 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
                 self._look(),
             ],
             "STREAM": [f"{self._asks('out_stream')} {self._go('SHOWN')}"],
-            "SHOWN": [f"{self._asks('out_strayed')} {self._go('JUDGEOUT')}", self._go("WATCH")],
+            "SHOWN": [
+                f"{self._asks('out_unopened')} -j DROP",
+                f"{self._asks('out_strayed')} {self._go('JUDGEOUT')}",
+                self._go("WATCH"),
+            ],
         }
 
     def _outbound(self) -> dict[str, list[str]]:

@@ -1,12 +1,14 @@
 """A TLS client that says a name: for each line `ADDRESS PORT NAME SIZE` it sends a ClientHello in parts of SIZE bytes.
 
-Says `answered`, or the name of the error. One process for all lines.
+Says `answered`, or the name of the error. One process for all lines. Called with `mptcp` it connects by that.
 """
 
 import errno
 import socket
 import ssl
 import sys
+
+PROTOCOL = socket.IPPROTO_MPTCP if sys.argv[1:] == ["mptcp"] else socket.IPPROTO_TCP
 
 
 def make_hello(name: str) -> bytes:
@@ -22,7 +24,7 @@ def make_hello(name: str) -> bytes:
 def attempt(address: str, port: str, name: str, size: str) -> str:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     hello = make_hello(name)
-    with socket.socket(family, socket.SOCK_STREAM) as client:
+    with socket.socket(family, socket.SOCK_STREAM, PROTOCOL) as client:
         client.settimeout(60)
         try:
             client.connect((address, int(port)))

@@ -1,0 +1,79 @@
+"""MPTCP binds, connects and resets by sockets of the kernel's own: whose they are is known by the program's."""
+
+import pytest
+
+from tests.evasion.stage import ATTACKER, PYTHON
+from tests.lab.lab import Lab
+from tests.lab.patience import WAIT_S
+from tests.lab.world import WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+HONEST = "/usr/bin/cat"
+# Has the honest program executed with a socket, keeps it where nobody looks, and begins anew with it.
+BEGIN_ANEW = """
+import ctypes, fcntl, resource, socket, subprocess, sys
+remote = sys.argv[1], int(sys.argv[2])
+used = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP)
+used.bind(("", 0))
+used.set_inheritable(True)
+heir = subprocess.Popen([sys.argv[3]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False)
+heir.stdin.write(b"runs")
+heir.stdin.flush()
+heir.stdout.read(4)
+resource.setrlimit(resource.RLIMIT_NOFILE, (2100, 2100))
+high = fcntl.fcntl(used.fileno(), fcntl.F_DUPFD, 2000)
+used.close()
+used = socket.socket(fileno=high)
+used.settimeout(5)
+print(used.connect_ex(remote))
+ctypes.CDLL(None).connect(high, bytes(16), 16)  # AF_UNSPEC: it is unbound, too
+used.bind(("", 0))
+print(used.connect_ex(remote))
+heir.kill()
+"""
+# Connects, and gives up at once.
+GIVE_UP = """
+import socket, sys
+used = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP)
+used.setblocking(False)
+used.connect_ex((sys.argv[1], int(sys.argv[2])))
+try:
+    used.shutdown(socket.SHUT_RDWR)
+except OSError:  # it is refused already
+    pass
+"""
+# Says the ports of what comes by TCP, up to the last one.
+HEAR = """
+import socket, struct, sys
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+print("ready", flush=True)
+port = 0
+while port != int(sys.argv[1]):
+    packet = raw.recv(100)
+    port = struct.unpack_from("!H", packet, (packet[0] & 15) * 4 + 2)[0]
+    print(port, flush=True)
+"""
+REFUSED, LAST = 7600, 7601
+
+
+def test_who_begins_anew_with_what_the_honest_program_was_given(lab: Lab) -> None:
+    daemon = lab.start_daemon(f"allow - - tcp {HONEST}\n", timeout_s=0)
+    evil = lab.run([PYTHON, "-c", BEGIN_ANEW, WORLD4, "80", HONEST], user=ATTACKER)
+    assert evil.returncode == 0, evil.stderr
+    assert "0" not in evil.stdout.split()
+    assert {record["verdict"] for record in daemon.wait_connections(2)} == {"deny"}
+
+
+@pytest.mark.parametrize("verdict", ["ask", "deny"])
+def test_what_is_not_let_go_is_not_reset(lab: Lab, verdict: str) -> None:
+    """The reset would go to a remote that nobody has allowed, with ports that the program chose."""
+    daemon = lab.start_daemon(f"allow - {LAST} tcp\n{verdict} - {REFUSED} tcp\n")
+    hearing = lab.spawn_world([PYTHON, "-c", HEAR, str(LAST)])
+    assert hearing.stdout
+    assert hearing.stdout.readline() == "ready\n"
+    evil = lab.run([PYTHON, "-c", GIVE_UP, WORLD4, str(REFUSED)], user=ATTACKER)
+    assert evil.returncode == 0, evil.stderr
+    daemon.wait_for(lambda record: record.get("remote_port") == REFUSED)
+    lab.run(["bash", "-c", f"exec 3<>/dev/tcp/{WORLD4}/{LAST}"])
+    assert set(hearing.communicate(timeout=WAIT_S)[0].split()) == {str(LAST)}
