@@ -97,9 +97,19 @@ print(os.path.realpath(sys.executable))' 2>/dev/null && return
 make_environment() { # extra of pyproject.toml, or nothing
 	# Of a Python that was replaced nothing is left but the links.
 	.venv/bin/python -c 'import pip' 2>/dev/null || "$(find_python)" -m venv --clear .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".$1" ||
-		fail "pip could not install the project" "its own message stands above; is the network up?"
+	local said
+	said=$(install_project "$1" 2>&1) && return
+	# What is partly in C++ (marisa-trie) may not yet be there in a compiled form for a new Python: its source is.
+	if [[ "$said" == *"Failed building wheel"* ]]; then
+		install_packages g++ python3-dev
+		install_project "$1" && return
+	else
+		printf '%s\n' "$said" >&2
+	fi
+	fail "pip could not install the project" "its own message stands above; is the network up?"
 }
+
+install_project() { .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".$1"; } # extra
 
 # Unpacked, not installed: its installation puts a link of its own in the place of /etc/resolv.conf.
 unpack_resolved() { # folder
