@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import click
 
 from tinysnitch.commandline.notes import print_error, print_snitch_error
-from tinysnitch.commandline.standard_streams import error_of_output
+from tinysnitch.commandline.standard_streams import error_of_output, let_errors_go
 from tinysnitch.core.errors import SnitchError
 
 _USAGE = 2
@@ -31,6 +31,8 @@ def run_command(command: click.Command, name: str, args: Sequence[str] | None = 
             raise
         print_snitch_error(error_of_output(error.strerror))
         return 1
+    finally:
+        let_errors_go()
 
 
 def _message_of(error: click.UsageError) -> str:
