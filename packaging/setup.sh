@@ -9,7 +9,7 @@ RUN_PACKAGES=(python3-venv libbpf1 libbpf-dev libc6-dev linux-libc-dev iptables 
 TEST_PACKAGES=(gcc dnsmasq-base unbound nginx-light openssl curl wget bind9-dnsutils iputils-ping git
 	openssh-client openssh-server conntrack iperf3 procps)
 # What Qt loads to show a window, and a font.
-WINDOW_PACKAGES=(libegl1 libgl1 libfontconfig1 libdbus-1-3 libglib2.0-0t64 libx11-xcb1 libxcb-cursor0 libxcb-icccm4
+WINDOW_PACKAGES=(libegl1 libgl1 libfontconfig1 libdbus-1-3 libx11-xcb1 libxcb-cursor0 libxcb-icccm4
 	libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-shm0 libxcb-sync1 libxcb-xfixes0
 	libxcb-xkb1 libxkbcommon-x11-0 fonts-dejavu-core)
 # Screens (X11, Wayland) and hands for its tests.
@@ -31,6 +31,11 @@ compiler_packages() {
 
 formatter_package() {
 	if is_installed clang-format-19 || has_candidate clang-format-19; then echo clang-format-19; else echo clang-format; fi
+}
+
+# Debian 12 has the name from before its time became 64 bits wide.
+glib_package() {
+	if is_installed libglib2.0-0t64 || has_candidate libglib2.0-0t64; then echo libglib2.0-0t64; else echo libglib2.0-0; fi
 }
 
 # Ubuntu 24.04 has it among the tools of each kernel, behind a command that looks for those of the running one.
@@ -92,9 +97,19 @@ print(os.path.realpath(sys.executable))' 2>/dev/null && return
 make_environment() { # extra of pyproject.toml, or nothing
 	# Of a Python that was replaced nothing is left but the links.
 	.venv/bin/python -c 'import pip' 2>/dev/null || "$(find_python)" -m venv --clear .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".$1" ||
-		fail "pip could not install the project" "its own message stands above; is the network up?"
+	local said
+	said=$(install_project "$1" 2>&1) && return
+	# What is partly in C++ (marisa-trie) may not yet be there in a compiled form for a new Python: its source is.
+	if [[ "$said" == *"Failed building wheel"* ]]; then
+		install_packages g++ python3-dev
+		install_project "$1" && return
+	else
+		printf '%s\n' "$said" >&2
+	fi
+	fail "pip could not install the project" "its own message stands above; is the network up?"
 }
+
+install_project() { .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".$1"; } # extra
 
 # Unpacked, not installed: its installation puts a link of its own in the place of /etc/resolv.conf.
 unpack_resolved() { # folder
@@ -117,13 +132,14 @@ run)
 	make_environment ""
 	;;
 window)
-	install_packages "${WINDOW_PACKAGES[@]}"
+	# shellcheck disable=SC2046
+	install_packages "${WINDOW_PACKAGES[@]}" $(glib_package)
 	make_environment "[gui]"
 	;;
 test)
 	# shellcheck disable=SC2046
 	install_packages "${TEST_PACKAGES[@]}" "${WINDOW_PACKAGES[@]}" "${SCREEN_PACKAGES[@]}" \
-		$(bpftool_package) $(formatter_package) $(browser_package)
+		$(glib_package) $(bpftool_package) $(formatter_package) $(browser_package)
 	make_environment "[dev,gui]"
 	unpack_resolved .venv/resolved
 	;;

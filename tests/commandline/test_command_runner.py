@@ -1,6 +1,7 @@
 """How commands end: each of ours as it is installed, and one that fails in every way."""
 
 import errno
+import os
 import subprocess
 import sys
 import tomllib
@@ -37,7 +38,8 @@ def test_every_command_ends_alike(name: str, words: str, redirection: str, exit_
     module, function = SCRIPTS[name].split(":")
     code = f"from {module} import {function} as main; main()"
     line = f'"$0" -c "$1" {words} {redirection}'
-    done = subprocess.run(["sh", "-c", line, sys.executable, code], stderr=subprocess.PIPE, text=True)
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}  # as it is for people: what is not written stays, until the exit
+    done = subprocess.run(["sh", "-c", line, sys.executable, code], stderr=subprocess.PIPE, text=True, env=buffered)
     assert (done.returncode, done.stderr) == (exit_code, said.format(name=name))
 
 

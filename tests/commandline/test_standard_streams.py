@@ -1,4 +1,5 @@
 import io
+import os
 import subprocess
 import sys
 
@@ -25,3 +26,14 @@ def test_a_poor_locale_shows_escapes(monkeypatch: pytest.MonkeyPatch) -> None:
     sys.stdout.write("日")
     sys.stdout.flush()
     assert raw.getvalue() == b"\\u65e5"
+
+
+def test_what_standard_error_did_not_take_does_not_fail_again_at_exit() -> None:
+    code = (
+        "import contextlib, sys; from tinysnitch.commandline.standard_streams import let_errors_go\n"
+        "with contextlib.suppress(OSError): print('note', file=sys.stderr)\n"
+        "let_errors_go(); sys.stderr.flush(); print('fine')"
+    )
+    words = ["sh", "-c", '"$0" -c "$1" 2>/dev/full', sys.executable, code]
+    done = subprocess.run(words, stdout=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": ""})
+    assert (done.returncode, done.stdout) == (0, b"fine\n")

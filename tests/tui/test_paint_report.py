@@ -115,7 +115,11 @@ def test_a_key_that_was_typed_before_the_question_stood_on_a_terminal_far_away_i
 CURSOR_AT = "\x1b[7;1R"  # where the cursor is, as a terminal tells it
 
 
-def test_in_lines_too_keys_count_once_the_question_stands_on_the_terminal(tmp_path: Path) -> None:
+def test_in_lines_too_keys_count_once_the_question_stands_on_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         await person.see(REQUEST)
         person.type(CURSOR_AT)

@@ -296,10 +296,11 @@ def test_without_a_daemon_there_is_no_prompt(tmp_path: Path, plain: bool) -> Non
 @asynccontextmanager
 async def running_in_terminal(socket: Path, slave: int, **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """It does not outlive a test that fails."""
-    code = f"from tinysnitch.tui.prompt_app import run_prompt as run; raise SystemExit(run({str(socket)!r}, False))"
-    environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1", **more}
+    code = "from tinysnitch.commandline.entry import tinysnitch; tinysnitch()"
+    words = ("prompt", "--socket", str(socket))
+    environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1", "PYTHONUNBUFFERED": "", **more}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, stdin=slave, stdout=slave, stderr=slave, env=environment
+        sys.executable, "-c", code, *words, stdin=slave, stdout=slave, stderr=slave, env=environment
     )
     try:
         yield process

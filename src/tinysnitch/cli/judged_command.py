@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Sequence
 
+from tinysnitch.cli.child_signal import send_signal
 from tinysnitch.core.errors import SnitchError
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as a shell says it
@@ -73,8 +74,8 @@ class JudgedCommand:
     def _pass_on(self, number: signal.Signals) -> None:
         if self._child is None:
             self._early.append(number)
-        elif self._child.returncode is None:
-            self._child.send_signal(number)
+        else:
+            send_signal(self._child, number)
 
 
 def _error_of_exec(name: str, error: OSError) -> CommandNotRun:

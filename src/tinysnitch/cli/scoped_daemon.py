@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tinysnitch.cli.child_signal import send_signal
 from tinysnitch.core.errors import Malformed, SnitchError
 from tinysnitch.protocol.log_lines import AskLine, ConnectionLine, LogLine, ReadyLine, RulesLine, parse_log_line
 from tinysnitch.view.run_summary import RunSummary
@@ -79,8 +80,7 @@ class ScopedDaemon:
     async def stop(self) -> None:
         """End it; it takes the cgroup and what still runs in it away, or we do. Its last lines count."""
         self._is_stopping = True
-        if self._process.returncode is None:
-            self._process.terminate()
+        send_signal(self._process, signal.SIGTERM)
         if self._follower:
             await self._follower
         else:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import click
 
 from tinysnitch.commandline.notes import print_error, print_snitch_error
-from tinysnitch.commandline.standard_streams import error_of_output
+from tinysnitch.commandline.standard_streams import error_of_output, let_errors_go
 from tinysnitch.core.errors import SHORTAGE_HINT, SnitchError, is_shortage
 
 _USAGE = 2
@@ -29,6 +29,8 @@ def run_command(command: click.Command, name: str, args: Sequence[str] | None = 
     except OSError as error:
         print_snitch_error(_explain(error))
         return 1
+    finally:
+        let_errors_go()
 
 
 def _explain(error: OSError) -> SnitchError:

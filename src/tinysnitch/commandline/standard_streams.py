@@ -30,13 +30,21 @@ def make_printable() -> None:
 
 def error_of_output(reason: str | None) -> SnitchError:
     """What a failed write to standard output means for people; nothing more is tried."""
-    _silence_stdout()
+    _silence(1)
     return SnitchError(f"cannot write: {reason}", "see where the output goes")
 
 
-def _silence_stdout() -> None:
+def let_errors_go() -> None:
+    """What standard error does not take, at the end of a command, is lost: it would end with 120."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _silence(2)
+
+
+def _silence(number: int) -> None:
     """What could not be written must not fail again at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    if nowhere != 1:
-        os.dup2(nowhere, 1)
+    if nowhere != number:
+        os.dup2(nowhere, number)
         os.close(nowhere)

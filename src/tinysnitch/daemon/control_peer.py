@@ -39,6 +39,7 @@ class ControlPeer(asyncio.Protocol):
         self._pushes: deque[bytes] = deque()
         self._push_bytes = 0
         self._is_greeted = False
+        self._is_welcome = False  # nothing is answered before: Python 3.11 reads on where reading is paused at once
         self._is_paused = False
         self._is_ended = False  # it says no more
 
@@ -82,8 +83,10 @@ class ControlPeer(asyncio.Protocol):
 
     def welcome(self, right: Right) -> None:
         self.right = right
+        self._is_welcome = True
         self._transport.write(encode_frame(Welcome(sees_all=right.sees_all)))
         self._transport.resume_reading()
+        self._pump()
 
     def refuse(self, error: SnitchError) -> None:
         """It may not stay."""
@@ -115,7 +118,7 @@ class ControlPeer(asyncio.Protocol):
     # the one place that writes
 
     def _pump(self) -> None:
-        while self._send():
+        while self._is_welcome and self._send():
             if self._inbox:
                 self._take_request()
             elif self._is_ended:
