@@ -7,9 +7,8 @@ from tinysnitch.core.flow import V4_PREFIX, is_v4
 from tinysnitch.kernel.netlink import NetlinkSocket, pack_attribute, parse_attributes
 
 _GET_ROUTE = 26  # RTM_GETROUTE; the numbers: include/uapi/linux/rtnetlink.h
-_RTMSG = struct.Struct(
-    "=BBBBBBBBI"
-)  # family, lengths of destination and source, tos, table, protocol, scope, type, flags
+# rtmsg: family, lengths of destination and source, tos, table, protocol, scope, type, flags.
+_RTMSG = struct.Struct("=8BI")
 _DESTINATION, _INTERFACE, _SOURCE = 1, 4, 7  # RTA_DST, RTA_OIF, RTA_PREFSRC
 
 
