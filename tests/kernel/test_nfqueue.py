@@ -18,7 +18,13 @@ V4 = socket.AF_INET
 SO_SNDBUFFORCE = 32  # asm-generic/socket.h
 PACKET = 3 << 8  # NFNL_SUBSYS_QUEUE, NFQNL_MSG_PACKET
 GENERIC = bytes(4)
-HEADER = pack_attribute(1, struct.pack("!IHB", 7, 0x800, 3))
+
+
+def header_of(packet_id: int) -> bytes:
+    return pack_attribute(1, struct.pack("!IHB", packet_id, 0x800, 3))
+
+
+HEADER = header_of(7)
 
 
 def send_udp(wire: Wire, count: int) -> socket.socket:
@@ -191,6 +197,12 @@ def test_a_packet_message_is_parsed() -> None:
     attributes += [pack_attribute(99, b"of a later kernel"), pack_attribute(10, b"\x45abc")]
     message = memoryview(pack_message(PACKET, 0, GENERIC + b"".join(attributes)))
     assert parse_packet_message(message) == QueuedPacket(7, 3, 5, 6, 3, b"\x45abc")
+
+
+def test_after_four_thousand_million_packets_one_has_the_number_0() -> None:
+    packet = parse_packet_message(memoryview(pack_message(PACKET, 0, GENERIC + header_of(0))))
+    assert packet
+    assert packet.packet_id == 0
 
 
 def test_what_is_no_packet_is_none() -> None:

@@ -181,7 +181,8 @@ def parse_packet_message(message: memoryview) -> QueuedPacket | None:
     """The packet in a datagram from the kernel; None for anything else (an error report, say)."""
     if len(message) < _ATTRIBUTES or HEADER.unpack_from(message)[1] != _PACKET:
         return None
-    packet_id = hook = in_interface = out_interface = mark = 0
+    packet_id: int | None = None  # 0 is one, too
+    hook = in_interface = out_interface = mark = 0
     payload = b""
     offset, end = _ATTRIBUTES, len(message)
     while offset + 4 <= end:
@@ -201,7 +202,9 @@ def parse_packet_message(message: memoryview) -> QueuedPacket | None:
             else:
                 out_interface = value
         offset += length + 3 & ~3
-    return QueuedPacket(packet_id, hook, in_interface, out_interface, mark, payload) if packet_id else None
+    if packet_id is None:
+        return None
+    return QueuedPacket(packet_id, hook, in_interface, out_interface, mark, payload)
 
 
 def read_statistics() -> dict[int, QueueStatistics]:
