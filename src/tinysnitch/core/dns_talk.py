@@ -132,15 +132,16 @@ class DnsTalk:
         told = []
         for refusal in refusals:
             machines = self._told.get(refusal) if refusal else None
-            if refusal is None or machines is None or not _is_news(machines, flow.remote, now_s):
+            if refusal is None or machines is None:
+                continue
+            _forget_old(machines, now_s)
+            if flow.remote in machines or len(machines) >= MAX_TOLD:
                 continue
             machines[flow.remote] = now_s
             told.append(f"DNS {what} {format_address(flow.remote)} not learned: {refusal.value}")
         return tuple(told)
 
 
-def _is_news(told: dict[bytes, float], machine: bytes, now_s: float) -> bool:
-    """Whether a machine is told of, beside those that were. What was told days ago is forgotten here."""
-    for other in [each for each, told_s in told.items() if now_s - told_s >= TOLD_AGAIN_S]:
-        del told[other]
-    return machine not in told and len(told) < MAX_TOLD
+def _forget_old(told: dict[bytes, float], now_s: float) -> None:
+    for machine in [each for each, told_s in told.items() if now_s - told_s >= TOLD_AGAIN_S]:
+        del told[machine]

@@ -227,7 +227,7 @@ class Engine:
         process = ends_with(connection, rule)
         answered = f"{ANSWERED_UNTIL} process {process.pid} ends" if process else "answered"
         reason = f"{answered} by uid {event.by_uid}"
-        yield _report_answer(prompt, rule, event, now)
+        yield _report_answer(prompt, rule, event, now, quit_pid=process.pid if process else None)
         yield from self._put_in_force(rule, process, now)
         for waiter in list(prompt.waiters.values()):
             if event.rule is None or self.rules.would_match(rule, waiter.connection, now):
@@ -374,9 +374,13 @@ def _tell_answer(rule: Rule, event: ev.AnswerGiven, once: str = "") -> str:
 
 
 def _report_answer(
-    prompt: OpenPrompt, rule: Rule, event: ev.AnswerGiven, now: Instant, *, is_once: bool = False
+    prompt: OpenPrompt,
+    rule: Rule,
+    event: ev.AnswerGiven,
+    now: Instant,
+    *,
+    is_once: bool = False,
+    quit_pid: int | None = None,
 ) -> Command:
     line, uid = format_rule(rule), prompt.question.uid
-    process = ends_with(next(iter(prompt.waiters.values())).connection, rule)
-    quit_pid = process.pid if process else None
     return Report(PromptAnswered(prompt.prompt_id, line, event.by_uid, now.wall_s, uid, is_once, quit_pid))

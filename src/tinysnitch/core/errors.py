@@ -8,7 +8,7 @@ ARGUMENT = "<argument>"
 SHORTAGE_HINT = "are there too many processes or open files, or too little memory? see `ulimit -a`"
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 
-T = TypeVar("T")
+_Answer = TypeVar("_Answer")
 
 
 class SnitchError(Exception):
@@ -53,7 +53,7 @@ def hint_for(error: OSError, hint: str) -> str:
     return SHORTAGE_HINT if is_shortage(error) else hint
 
 
-def unless_short(error: Exception, answer: T) -> T:
+def unless_short(error: Exception, answer: _Answer) -> _Answer:
     """What the error says of that which was asked for. A shortage says nothing of it, and is raised again: who took
     that for absent would let pass what a rule denies, and remember it."""
     if is_shortage(error):

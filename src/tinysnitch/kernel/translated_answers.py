@@ -50,21 +50,16 @@ class TranslatedAnswers:
 
         `interface`: the index of the one that it came by.
         """
-        if flow.direction is Direction.OUTBOUND or flow.protocol == TCP or not self._programs or not self._conntrack:
+        if flow.direction is Direction.OUTBOUND or flow.protocol == TCP:
             return False
-        asked = self._conntrack.find_asked(flow) or self._find_masqueraded(flow, interface)
+        if not self._programs or not self._conntrack or not self._sources:
+            return False
+        asked = self._conntrack.find_asked(flow)
+        if asked is None:
+            asked = _find_masqueraded(self._conntrack, flow, self._sources.find(flow.remote, interface))
         if asked is None or not self._may_try(flow):
             return False
         return self._programs.translate_conversation(asked, flow)
-
-    def _find_masqueraded(self, flow: Flow, interface: int) -> Flow | None:
-        assert self._conntrack
-        assert self._sources
-        local = self._sources.find(flow.remote, interface)
-        if local in (None, flow.local):
-            return None
-        asked = self._conntrack.find_asked(msgspec.structs.replace(flow, local=local))
-        return asked if asked and (asked.local, asked.local_port) == (flow.local, flow.local_port) else None
 
     def _may_try(self, flow: Flow) -> bool:
         now_s = self._clock()
@@ -73,3 +68,11 @@ class TranslatedAnswers:
             self._anew_s = now_s + ANEW_S
         self._tries[flow] += 1
         return self._tries[flow] <= MAX_TRIES
+
+
+def _find_masqueraded(conntrack: Conntrack, flow: Flow, local: bytes | None) -> Flow | None:
+    """What was asked, where its source was translated to this address of ours."""
+    if local in (None, flow.local):
+        return None
+    asked = conntrack.find_asked(msgspec.structs.replace(flow, local=local))
+    return asked if asked and (asked.local, asked.local_port) == (flow.local, flow.local_port) else None
