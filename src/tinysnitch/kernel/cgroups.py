@@ -11,6 +11,8 @@ from pathlib import Path
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel.mounts import Mount, read_mounts
 
+# ip-netns(8): it mounts a /sys of its own.
+HIDDEN_HINT = "`ip netns exec NAME` hides it, `nsenter --net=/run/netns/NAME` does not"
 _GONE_WITHIN_S = 5.0
 _KILL_EACH_MS = 100
 
@@ -24,7 +26,7 @@ def find_cgroup_mount(mounts: Iterable[Mount] | None = None) -> Path:
     place = next((mount.place for mount in known if mount.file_system == "cgroup2"), None)
     if place is None:
         hint = "mount -t cgroup2 none PLACE, which is /sys/fs/cgroup, or where that has version 1 a new folder"
-        raise SnitchError("no cgroup2 hierarchy is mounted", hint)
+        raise SnitchError("no cgroup2 hierarchy is mounted", f"{hint}; {HIDDEN_HINT}")
     return place
 
 
