@@ -3,7 +3,7 @@
 import re
 from typing import assert_never
 
-from tinysnitch.core.domain import MAX_NAME_BYTES, normalize_name
+from tinysnitch.core.domain import MAX_NAME_BYTES, is_numbered, normalize_name
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.form import Form, parser_of
 from tinysnitch.core.network import format_network, parse_network
@@ -72,7 +72,7 @@ def _parse_name(word: Word) -> Remote | None:
             name = normalize_name(word.text)
         except Malformed:
             return None
-    if word.is_bare and _is_numbered(name):
+    if word.is_bare and is_numbered(name):
         return None
     return Remote(RemoteKind.NAME, name)
 
@@ -80,11 +80,6 @@ def _parse_name(word: Word) -> Remote | None:
 def _is_plain(name: str) -> bool:
     """Whether it is spelled as names are held, which saves the work for nearly all."""
     return len(name) <= MAX_NAME_BYTES and _PLAIN_NAME.fullmatch(name) is not None
-
-
-def _is_numbered(name: str) -> bool:
-    """No top-level domain is a number (RFC 3696 2): more likely it is an address with a mistake."""
-    return name.rpartition(".")[2].isdigit()
 
 
 REMOTE_FORMS = (
@@ -145,7 +140,7 @@ def format_remote(remote: Remote) -> str:
 
 def _format_name(name: str) -> str:
     """Quoted where the bare word would be something else."""
-    is_other = _is_numbered(name) or name in _WORDS or _MEANT_AS_ANY.fullmatch(name)
+    is_other = is_numbered(name) or name in _WORDS or _MEANT_AS_ANY.fullmatch(name)
     if _is_plain(name) and not is_other:
         return name
     return f"'{name}'"  # of printable ASCII without quotes, as every name is
