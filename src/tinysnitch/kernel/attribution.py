@@ -96,11 +96,11 @@ class Attributor:
             attribution, cookie = self._procfs.attribute(flow, in_interface)
             return Claim(attribution, cookie)
         entry = self._table.find_flow(flow)
-        if entry and entry.exec_id == EXEC_ID_KERNEL:
+        if entry and entry.owner.exec_id == EXEC_ID_KERNEL:
             return Claim(KERNEL, entry.cookie)
         if flow.direction is Direction.INBOUND and flow.protocol in (TCP, UDP):
             return self._attribute_inbound(self._table, flow, entry, in_interface)
-        if entry is None or entry.exec_id == EXEC_ID_UNKNOWN:
+        if entry is None or entry.owner.exec_id == EXEC_ID_UNKNOWN:
             return self._attribute_by_socket(self._table, flow, entry.cookie if entry else 0)
         return Claim(self._find_attribution(self._table, entry.owner), entry.cookie)
 
@@ -118,7 +118,7 @@ class Attributor:
 
     def _attribute_inbound(self, table: FlowTable, flow: Flow, entry: FlowEntry | None, in_interface: int) -> Claim:
         """Who takes it: the kernel's own look-up tells the socket, and who holds that now is looked at."""
-        noted = entry.owner if entry and entry.exec_id != EXEC_ID_UNKNOWN else None
+        noted = entry.owner if entry and entry.owner.exec_id != EXEC_ID_UNKNOWN else None
         cookie = entry.cookie if entry else 0
         found = self._sockets.find_receiver(flow, in_interface)
         if found is None:  # nobody has the port any more, or does not listen, or is connected to another
