@@ -11,17 +11,8 @@ import msgspec
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow
 from tinysnitch.core.process import KERNEL, NOT_LISTENING, UNKNOWN, Attribution, AttributionSource
 from tinysnitch.core.table import BoundedTable
-from tinysnitch.kernel.bpf_structs import (
-    EXEC_ID_KERNEL,
-    EXEC_ID_UNKNOWN,
-    IMAGE_SEEDED,
-    FlowEntry,
-    Image,
-    Listener,
-    Owner,
-    ProcessEntry,
-)
-from tinysnitch.kernel.process_builder import NoImages, ProcessBuilder
+from tinysnitch.kernel.bpf_structs import EXEC_ID_KERNEL, EXEC_ID_UNKNOWN, IMAGE_SEEDED, FlowEntry, Listener, Owner
+from tinysnitch.kernel.process_builder import ImageTable, NoImages, ProcessBuilder
 from tinysnitch.kernel.procfs_attribution import ProcfsAttributor
 from tinysnitch.kernel.socket_users import SocketUsers
 from tinysnitch.kernel.sockets import DiagSocket, SocketDiag
@@ -34,12 +25,10 @@ class Claim(msgspec.Struct, frozen=True):
     cookie: int  # of the socket, 0 when none is known
 
 
-class FlowTable(Protocol):
+class FlowTable(ImageTable, Protocol):
     """What is asked of the kernel's side; BpfPrograms is one."""
 
     def find_flow(self, flow: Flow) -> FlowEntry | None: ...
-    def find_image(self, exec_id: int) -> Image | None: ...
-    def find_process(self, pid: int) -> ProcessEntry | None: ...
     def find_owner(self, cookie: int) -> Owner | None: ...
     def find_sender(self, cookie: int) -> Owner | None: ...
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool: ...
