@@ -7,7 +7,7 @@ from tinysnitch.core.domain import MAX_NAME_BYTES, is_numbered, normalize_name
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.form import Form, parser_of
 from tinysnitch.core.network import format_network, parse_network
-from tinysnitch.core.rule import ANY_REMOTE, Remote, RemoteKind
+from tinysnitch.core.rule import ANY_REMOTE, LAN, LOCALHOST, Remote, RemoteKind
 from tinysnitch.core.words import BadWord, Word
 
 _PLAIN_NAME = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
@@ -22,7 +22,7 @@ _USUAL_V4 = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}(/(?:[12]?[0-9]|3[01]))?")
 _WITH_MORE = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]*://.*|(?:[^:/\[\]]+|\[[^\[\]]*\]):[0-9]+(?:/.*)?|(?=[^:/]*[A-Za-z])[^:/]+/.*", re.DOTALL
 )
-_WORDS = {"localhost": Remote(RemoteKind.LOCALHOST), "lan": Remote(RemoteKind.LAN), "-": ANY_REMOTE, "*": ANY_REMOTE}
+_WORDS = {"localhost": LOCALHOST, "lan": LAN, "-": ANY_REMOTE, "*": ANY_REMOTE}
 
 _MEANT_AS_ANY = re.compile(r"--+|any|all", re.IGNORECASE)  # as others write it: a name like that would match nothing
 
