@@ -31,8 +31,8 @@ from tinysnitch.core.process import AttributionSource, exec_id_of
 from tinysnitch.core.prompts import Waiter
 from tinysnitch.core.records import ConnectionDecided
 from tinysnitch.core.settings import Settings
-from tinysnitch.core.settled_flows import SettledFlow, SettledFlows
-from tinysnitch.core.table import TableStatistics
+from tinysnitch.core.settled_flow import SettledFlow
+from tinysnitch.core.table import BoundedTable, TableStatistics
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_cache import Remembered, VerdictCache
 from tinysnitch.core.watch import Watch
@@ -108,19 +108,13 @@ class Settlement:
     def __init__(self, settings: Settings, rules: ActiveRules) -> None:
         self._rules = rules  # for their generation
         self._verdicts = VerdictCache(settings.max_verdicts)
-        self._flows = SettledFlows(settings.max_flows)
+        self._flows: BoundedTable[Flow, SettledFlow] = BoundedTable(settings.max_flows)
         self._crowds = Crowds(settings.max_flows)
 
     def find_flow(self, event: PacketQueued, now: Instant) -> SettledFlow | None:
         """The decision that this very flow got a moment ago."""
-        return self._flows.find(
-            event.flow,
-            cookie=event.cookie,
-            exec_id=exec_id_of(event.attribution),
-            interface=event.interface_index,
-            generation=self._rules.generation,
-            now_s=now.boot_s,
-        )
+        settled = self._flows.find(event.flow)
+        return settled if settled and settled.holds_for(event, self._rules.generation, now.boot_s) else None
 
     def find_cached(self, connection: Connection, now: Instant) -> Remembered | None:
         """The decision for connections like this one, when it was decided in this generation of the rules."""
