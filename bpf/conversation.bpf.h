@@ -26,13 +26,13 @@ struct question {
 	__u32 noted_interface; /* of its flow, whatever holds of that */
 };
 
-static __always_inline void name_conversation(struct __sk_buff *skb, struct question *question, __u32 transport)
+static __always_inline void name_conversation(struct __sk_buff *skb, struct question *question)
 {
 	struct flow_key *key = &question->conversation;
 
 	*key = question->flow;
 	if (has_other_ports(key->protocol))
-		parse_ports(skb, key, transport);
+		parse_ports(skb, key, question->transport);
 	key->direction = OUTBOUND;
 }
 

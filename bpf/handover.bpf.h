@@ -8,8 +8,7 @@
 
 #include "owner.bpf.h"
 
-#define DESCRIPTORS 1024 /* searched at most: RLIMIT_NOFILE's usual soft limit */
-#define S_IFMT 00170000  /* inode(7) */
+#define S_IFMT 00170000 /* inode(7) */
 #define S_IFSOCK 0140000
 
 /* Of the socket that is open there; 0: none, or it never had one. */

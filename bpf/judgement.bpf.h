@@ -15,7 +15,7 @@ static __always_inline bool read_question(struct __sk_buff *skb, __u8 direction,
 	question->transport = transport.offset;
 	question->is_headless = transport.is_missing;
 	if (question->role != ROLE_NONE)
-		name_conversation(skb, question, transport.offset);
+		name_conversation(skb, question);
 	return true;
 }
 

@@ -7,17 +7,12 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define TCP_LISTEN 10
-
 /* The cookie is made here if it has none yet. */
-static __always_inline void note_if_kernels(struct sock *sk, __u64 cookie, __u8 protocol)
+static __always_inline void note_if_kernels(struct sock *sk, __u64 cookie)
 {
-	struct listener_key key = {.port = BPF_CORE_READ(sk, __sk_common.skc_num), .protocol = protocol};
+	struct listener_key key = {};
 
-	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET)
-		map_v4(key.address, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
-	else
-		BPF_CORE_READ_INTO(&key.address, sk, __sk_common.skc_v6_rcv_saddr);
+	name_listener(sk, &key);
 	if (key.port && is_kernel_socket(sk))
 		note_kernel_listener(cookie, &key);
 }
@@ -29,7 +24,7 @@ int on_list_udp(struct bpf_iter__udp *ctx)
 	struct udp_sock *udp = ctx->udp_sk;
 
 	if (udp)
-		note_if_kernels((struct sock *)udp, bpf_get_socket_cookie(udp), UDP);
+		note_if_kernels((struct sock *)udp, bpf_get_socket_cookie(udp));
 	return 0;
 }
 
@@ -41,6 +36,6 @@ int on_list_tcp(struct bpf_iter__tcp *ctx)
 	struct sock *sk = (struct sock *)common;
 
 	if (common && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN && !find_mptcp_socket(sk))
-		note_if_kernels(sk, bpf_get_socket_cookie(common), TCP);
+		note_if_kernels(sk, bpf_get_socket_cookie(common));
 	return 0;
 }

@@ -135,7 +135,6 @@ struct sock_common {
 	unsigned short skc_family;
 	__u32 skc_daddr, skc_rcv_saddr;
 	struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
-	__be16 skc_dport;
 	__u16 skc_num; /* the local port */
 	volatile unsigned char skc_state;
 	unsigned char skc_reuse : 4;

@@ -65,6 +65,16 @@ static __always_inline void lose_listener(struct settings *settings)
 	settings->has_lost_listeners = 1;
 }
 
+static __always_inline void name_listener(struct sock *sk, struct listener_key *key)
+{
+	key->protocol = BPF_CORE_READ(sk, sk_protocol);
+	key->port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET)
+		map_v4(key->address, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
+	else
+		BPF_CORE_READ_INTO(&key->address, sk, __sk_common.skc_v6_rcv_saddr);
+}
+
 /* A socket that is connected has one address for as long, and gets its others back without a hook (udp_disconnect()). */
 static __always_inline bool has_place_in(const struct listener_key *known, const struct listener_key *key)
 {

@@ -7,11 +7,13 @@
 
 #include <bpf/bpf_core_read.h>
 
+#define DESCRIPTORS 1024 /* searched at most: RLIMIT_NOFILE's usual soft limit */
 #define MPTCP 262
 #define MOST_SUBFLOWS 16
 #define TCP_SYN_SENT 2
 #define TCP_TIME_WAIT 6
 #define TCP_CLOSE 7
+#define TCP_LISTEN 10
 #define TCP_NEW_SYN_RECV 12
 
 static __always_inline bool is_same_process(const struct owner *a, const struct owner *b)

@@ -150,13 +150,7 @@ static __always_inline void trace_exec(const struct image *image)
 {
 	struct trace_event event = {
 		.kind = TRACE_EXEC,
-		.owner =
-			{
-				.exec_id = image->exec_id,
-				.started_ns = image->started_ns,
-				.pid = image->pid,
-				.uid = image->uid,
-			},
+		.owner = {image->exec_id, image->started_ns, image->pid, image->uid},
 	};
 
 	write_trace(&event);

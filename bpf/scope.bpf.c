@@ -10,8 +10,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define TCP_LISTEN 10
-
 #define PASS 1
 #define DROP 0
 
@@ -40,16 +38,6 @@ static __always_inline bool is_first(struct __sk_buff *skb, const struct questio
 		       (flags & (FLAG_SYN | FLAG_ACK)) == FLAG_SYN;
 	conversation = find_conversation(question, read_conversation_clock());
 	return !conversation || conversation->cookie != cookie;
-}
-
-static __always_inline void name_listener(struct sock *sk, struct listener_key *key)
-{
-	key->protocol = BPF_CORE_READ(sk, sk_protocol);
-	key->port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET)
-		map_v4(key->address, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
-	else
-		BPF_CORE_READ_INTO(&key->address, sk, __sk_common.skc_v6_rcv_saddr);
 }
 
 /* Else it was judged by nobody (is_allowed() in verdict.bpf.c). A hook may have told of a port that the socket left. */

@@ -12,7 +12,6 @@
 
 #define SOCK_DGRAM 2
 #define SOCK_RAW 3
-#define DESCRIPTORS 1024 /* searched at most: RLIMIT_NOFILE's usual soft limit */
 
 struct search {
 	struct file **files;

@@ -200,7 +200,7 @@ struct watch {
 	__u32 state; /* enum watch_state */
 };
 
-/* The one entry of `settings`: user space writes through a memory map, field by field (next_exec_id: BPF alone). */
+/* The one entry of `settings`: user space writes through a memory map, field by field (next_exec_id: only at first). */
 struct settings {
 	__u64 next_exec_id;
 	__u64 netns_cookie; /* the only network namespace that is judged */

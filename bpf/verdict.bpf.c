@@ -162,7 +162,7 @@ static __always_inline int show(struct __sk_buff *skb, struct question *question
 }
 
 /* Whether its socket is in the cgroup that we are attached to, or that of MPTCP whose subflow it is. */
-static __always_inline bool is_noted(struct __sk_buff *skb)
+static __always_inline bool is_in_scope(struct __sk_buff *skb)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
 	struct sock *whose;
@@ -203,7 +203,8 @@ int out_stream(struct __sk_buff *skb)
 
 	if (!settings)
 		return 0;
-	if ((is_led_elsewhere(skb) || goes_astray(skb) || is_unopened(skb)) && (!settings->is_scoped || is_noted(skb)))
+	if ((is_led_elsewhere(skb) || goes_astray(skb) || is_unopened(skb)) &&
+	    (!settings->is_scoped || is_in_scope(skb)))
 		return 1;
 	if (settings->has_ties && has_strayed(skb))
 		return 1;

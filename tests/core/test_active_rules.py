@@ -234,7 +234,7 @@ def test_a_rule_can_be_tried(line: str, is_match: bool) -> None:
 def test_explain_and_sums() -> None:
     rules = active(ALLOW, DENY)
     explanation = rules.explain(CONNECTION, NOW)
-    assert (explanation.winner, [rule for rule, _why in explanation.losers]) == (DENY, [ALLOW])
+    assert (explanation.decision.rule, [rule for rule, _why in explanation.losers]) == (DENY, [ALLOW])
     assert not rules.needs_sha256("/usr/bin/curl")
     rules.add(parse_rule(f"allow sha256={'a' * 64} - - - /usr/bin/curl"), NOW)
     assert rules.needs_sha256("/usr/bin/curl")

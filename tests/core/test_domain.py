@@ -2,7 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.core.domain import domains_of, find_registrable_domain, format_label, is_within, normalize_name
+from tinysnitch.core.domain import (
+    domains_of,
+    find_registrable_domain,
+    format_label,
+    is_numbered,
+    is_within,
+    normalize_name,
+)
 from tinysnitch.core.errors import Malformed
 
 
@@ -89,6 +96,10 @@ def test_a_hostile_label_is_escaped(label: bytes, text: str) -> None:
 )
 def test_a_domain_covers_whole_labels(name: str, domain: str, *, expected: bool) -> None:
     assert is_within(name, domain) is expected
+
+
+def test_no_name_ends_in_a_number() -> None:
+    assert [name for name in ("192.0.2.1", "4", "1.test", "a.t4") if is_numbered(name)] == ["192.0.2.1", "4"]
 
 
 def test_the_domains_above_a_name() -> None:

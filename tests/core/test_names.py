@@ -41,14 +41,14 @@ def test_the_newest_question_decides_and_the_others_are_told(talk: ResolverTalk)
     talk.looks_up(CURL, "a.test", SHOP)
     talk.looks_up(CURL, "b.test", SHOP)
     talk.looks_up(CURL, "c.test", SHOP)
-    assert talk.names.find(SHOP, talk.now_s, None) == NameFacts("c.test", ("b.test", "a.test"), 610.0)
+    assert talk.names.find(SHOP, talk.now_s) == NameFacts("c.test", ("b.test", "a.test"), 610.0)
 
 
 def test_a_name_is_sure_for_who_asked_for_it_and_for_no_other_of_the_address(talk: ResolverTalk) -> None:
     talk.looks_up(CURL, "a.test", SHOP)
     talk.looks_up(0, "b.test", SHOP)
     assert talk.names.find(SHOP, talk.now_s, CURL).is_sure
-    assert not talk.names.find(SHOP, talk.now_s, None).is_sure
+    assert not talk.names.find(SHOP, talk.now_s).is_sure
     talk.looks_up(CURL, "c.test", SHOP)
     assert not talk.names.find(SHOP, talk.now_s, CURL).is_sure
 

@@ -69,20 +69,20 @@ def test_what_lets_pass_for_a_user_goes_over_no_link_that_others_can_turn(line: 
 def test_a_pattern_over_such_a_link_matches_nothing() -> None:
     facts = Facts(patterns={"/home/a/p/*": "/usr/bin/*"}, turnable_patterns=frozenset({"/home/a/p/*"}))
     lines = ["allow user=1000 - - - /home/a/p/*", "allow - - - /home/a/p/*", "deny user=1000 - - - /home/a/p/*"]
-    winners = [ruleset(line, facts=facts).explain(connection(), 0.0).winner for line in lines]
+    winners = [ruleset(line, facts=facts).explain(connection(), 0.0).decision.rule for line in lines]
     assert winners == [None, parse_rule(lines[1]), parse_rule(lines[2])]
 
 
 def test_a_rule_over_such_a_link_matches_nothing() -> None:
     lines = ["allow user=1000 example.com - - /home/a/l", "deny example.com - -"]
     facts = Facts(links={"/home/a/l": "/usr/bin/curl"}, turnable_links=frozenset({"/home/a/l"}))
-    assert ruleset(lines[0], facts=replace(facts, turnable_links=frozenset())).explain(connection(), 0.0).winner
+    assert ruleset(lines[0], facts=replace(facts, turnable_links=frozenset())).explain(connection(), 0.0).decision.rule
     explanation = ruleset(*lines, facts=facts).explain(connection(), 0.0)
-    assert explanation.winner == parse_rule(lines[1])
+    assert explanation.decision.rule == parse_rule(lines[1])
     ((_rule, why),) = explanation.losers
     assert why == "its path leads over a link that others than root can turn"
     explanation = ruleset(lines[0], facts=facts).explain(connection(), 0.0)
-    assert (explanation.decision.verdict, explanation.winner) == (Verdict.ASK, None)
+    assert (explanation.decision.verdict, explanation.decision.rule) == (Verdict.ASK, None)
     assert [reason for _, reason in explanation.losers] == [why]
 
 

@@ -6,12 +6,14 @@ import msgspec
 import pytest
 
 from tests.core.transcript import SHOP, WALL_S, Transcript, flow_of, inbound, tell, whose, yes
+from tinysnitch.core.active_rules import ActiveRules
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.commands import Command, ForgetVerdicts, IssueVerdict, RememberFlow, RememberVerdict, VerdictKey
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.events import AnswerGiven, PacketQueued
+from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, exec_id_of
 from tinysnitch.core.prompts import Waiter
@@ -34,9 +36,9 @@ def settle(
     basis: Basis = Basis.RULES,
     cached: Remembered | None = None,
 ) -> list[Command]:
-    settlement = Settlement(Settings())
+    settlement = Settlement(Settings(), ActiveRules(Facts(), 3))
     waiter = Waiter(connection, cookie, [1])
-    return list(settlement.settle(waiter, decision, generation=3, now=NOW, basis=basis, cached=cached))
+    return list(settlement.settle(waiter, decision, NOW, basis=basis, cached=cached))
 
 
 def expiry_of(connection: Connection = PLAIN, decision: Decision = ALLOW, **how: object) -> float | None:
@@ -77,7 +79,7 @@ def test_the_verdict_is_written_before_the_packets_go() -> None:
 )
 def test_what_the_kernel_lets_go_on_after_the_first_is_told(flow: Flow, decision: Decision, follow: list[bool]) -> None:
     waiter = Waiter(Connection(flow=flow, attribution=whose()), 5, [1, 2])
-    commands = Settlement(Settings()).settle(waiter, decision, generation=3, now=NOW)
+    commands = Settlement(Settings(), ActiveRules(Facts(), 3)).settle(waiter, decision, NOW)
     assert [each.follows for each in commands if isinstance(each, IssueVerdict)] == follow
 
 
@@ -112,7 +114,7 @@ def test_what_an_interface_may_decide_is_tied_to_it(
 ) -> None:
     waiter = Waiter(Connection(flow=flow, attribution=whose()), 5, [1], interface_index=2, is_tied=is_waiter_tied)
     decision = msgspec.structs.replace(ALLOW, is_flow_only=is_flow_only)
-    first = next(Settlement(Settings()).settle(waiter, decision, generation=3, now=NOW, basis=Basis.MOMENT))
+    first = next(Settlement(Settings(), ActiveRules(Facts(), 3)).settle(waiter, decision, NOW, basis=Basis.MOMENT))
     assert isinstance(first, RememberFlow)
     assert first.tied_to == tied_to
 
@@ -210,12 +212,12 @@ def test_a_closed_port_is_soon_looked_at_again() -> None:
 
 
 def test_a_settled_flow_is_repeated_and_a_like_connection_is_cached() -> None:
-    settlement = Settlement(Settings())
-    list(settlement.settle(Waiter(PLAIN, 5, [1]), ALLOW, generation=3, now=NOW))
+    settlement = Settlement(Settings(), ActiveRules(Facts(), 3))
+    list(settlement.settle(Waiter(PLAIN, 5, [1]), ALLOW, NOW))
     event = PacketQueued(2, PLAIN.flow, PLAIN.attribution, cookie=5)
-    settled = settlement.find_flow(event, 3, NOW)
+    settled = settlement.find_flow(event, NOW)
     assert settled is not None
-    assert [tell(one) for one in settlement.repeat(event, settled, 4)] == ["remember flow allow", "allow 2"]
+    assert [tell(one) for one in settlement.repeat(event, settled)] == ["remember flow allow", "allow 2"]
     assert settlement.find_cached(PLAIN, NOW) == Remembered(ALLOW, None)
     assert settlement.find_cached(Connection(flow=PLAIN.flow, attribution=UNKNOWN), NOW) is None
     settlement.clear()
@@ -223,8 +225,8 @@ def test_a_settled_flow_is_repeated_and_a_like_connection_is_cached() -> None:
 
 
 def test_an_address_is_forgotten_once() -> None:
-    settlement = Settlement(Settings())
-    list(settlement.settle(Waiter(PLAIN, 5, [1]), ALLOW, generation=3, now=NOW))
+    settlement = Settlement(Settings(), ActiveRules(Facts(), 3))
+    list(settlement.settle(Waiter(PLAIN, 5, [1]), ALLOW, NOW))
     key = verdict_key_of(PLAIN)
     assert key is not None
     assert list(settlement.forget_address(key.remote)) == [ForgetVerdicts((key,))]
@@ -232,9 +234,9 @@ def test_an_address_is_forgotten_once() -> None:
 
 
 def test_what_falls_out_of_the_mirror_falls_out_of_the_kernel() -> None:
-    settlement = Settlement(Settings(max_verdicts=1))
-    list(settlement.settle(Waiter(PLAIN, 5, [1]), ALLOW, generation=3, now=NOW))
+    settlement = Settlement(Settings(max_verdicts=1), ActiveRules(Facts(), 3))
+    list(settlement.settle(Waiter(PLAIN, 5, [1]), ALLOW, NOW))
     other = Connection(flow=flow_of(port=80), attribution=whose())
-    told = list(settlement.settle(Waiter(other, 6, [2]), ALLOW, generation=3, now=NOW))
+    told = list(settlement.settle(Waiter(other, 6, [2]), ALLOW, NOW))
     assert [tell(one) for one in told[:2]] == ["forget 1", "remember allow"]
     assert {name: one.evicted for name, one in settlement.statistics().items()} == {"verdicts": 1, "flows": 0}

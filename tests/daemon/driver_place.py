@@ -17,9 +17,11 @@ from tinysnitch.core.engine import Engine
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.process import Attribution
 from tinysnitch.core.settings import Settings
+from tinysnitch.daemon.control_permission import Permissions
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.counters import Counters
 from tinysnitch.daemon.driver import Doors, Driver
+from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.failures import Failures
 from tinysnitch.daemon.front_desk import FrontDesk
 from tinysnitch.daemon.identity import Identity
@@ -165,7 +167,7 @@ class Place:
             loader=self.loader,
             history=self.history,
         )
-        self.server = ControlServer(self.desk)
+        self.server = ControlServer(self.desk, Permissions())
         self.failures = Failures()
         self.temporary_rules = TemporaryRules(folder / "temporary")
         self.rule_saver = RuleSaver(
@@ -190,7 +192,7 @@ class Place:
         )
         self.driver = self.desk.driver = Driver(self.engine, self.doors, self.failures)
         self.reloader = self.desk.reloader = Reloader(self.driver, self.loader, self.server, self.news)  # type: ignore[arg-type]
-        self.desk.counters = Counters(self.driver, None, self.server)
+        self.desk.counters = Counters(self.driver, None, self.server, ErrorLog())
         self.doors.recorder.begin(ReadyLine(time="", pid=1, mode=Mode.BPF, netns=2, rules=0, socket="", cgroup=""))
         self.reloader.reload_rules()
 

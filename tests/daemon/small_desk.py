@@ -168,7 +168,7 @@ class RunningServer:
     def __init__(self, path: Path, permissions: Permissions | None = None) -> None:
         self.path = path
         self.desk = SmallDesk()
-        self.server = self.desk.server = ControlServer(self.desk, permissions)
+        self.server = self.desk.server = ControlServer(self.desk, permissions or Permissions())
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
 

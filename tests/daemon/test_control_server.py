@@ -27,7 +27,7 @@ from tests.daemon.small_desk import (
 from tinysnitch.core.commands import ClosePrompt
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.prompt import Prompt
-from tinysnitch.daemon.control_permission import Right
+from tinysnitch.daemon.control_permission import Permissions, Right
 from tinysnitch.daemon.control_server import (
     ACCEPTED_AT_ONCE,
     CLOSE_S,
@@ -222,7 +222,7 @@ def test_many_who_knock_at_once_leave_the_loop_its_turns(tmp_path: Path) -> None
     """Anyone may knock, and need say nothing for that."""
 
     async def session(comers: list[socket.socket]) -> list[int]:
-        server = ControlServer(SmallDesk())
+        server = ControlServer(SmallDesk(), Permissions())
         await server.start(tmp_path / "socket")
         for comer in comers:
             comer.setblocking(False)
@@ -328,7 +328,7 @@ def test_a_client_that_comes_while_we_close_keeps_nobody(tmp_path: Path, turns: 
     """At each moment between accept() and the greeting; the client stays until we end it."""
 
     async def session(client: socket.socket) -> None:
-        server = ControlServer(SmallDesk())
+        server = ControlServer(SmallDesk(), Permissions())
         await server.start(tmp_path / "socket")
         client.connect(str(tmp_path / "socket"))
         for _ in range(turns):

@@ -11,6 +11,7 @@ from tests.daemon.driver_place import Place, syn
 from tinysnitch.core.dns_questions import Refusal
 from tinysnitch.core.events import DataLost
 from tinysnitch.daemon.counters import Counters, LossWatch
+from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
 from tinysnitch.daemon.recorder import NOT_KEPT
 from tinysnitch.daemon.rule_saver import NOT_SAVED
@@ -30,7 +31,7 @@ def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
             programs = SmallPrograms()
-            counters = Counters(place.driver, cast(BpfPrograms, programs), place.server)
+            counters = Counters(place.driver, cast(BpfPrograms, programs), place.server, ErrorLog())
             programs.counted += Counter(hits_allowed=5, hits_denied=1, hits_denied_early=3, misses=2, lost_flows=3)
             place.driver._read_connection(syn(1), read_instant())
             place.server.count_malformed()
@@ -61,7 +62,7 @@ def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
 def test_without_bpf_all_is_decided_here(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
-            counters = Counters(place.driver, None, place.server)
+            counters = Counters(place.driver, None, place.server, ErrorLog())
             place.driver._read_connection(syn(1), read_instant())
             assert counters.hits_and_misses() == (0, 1)
 
@@ -71,7 +72,7 @@ def test_without_bpf_all_is_decided_here(tmp_path: Path) -> None:
 def test_what_is_not_learned_is_counted(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
-            counters = Counters(place.driver, None, place.server)
+            counters = Counters(place.driver, None, place.server, ErrorLog())
             watch = LossWatch(counters.losses)
             place.driver.engine.names.refuse(Refusal.NOT_TRUSTED)
             place.driver.engine.names.refuse(Refusal.FAILED)

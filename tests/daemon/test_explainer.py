@@ -254,8 +254,8 @@ def test_explain_tells_why_each_rule_lost() -> None:
     )
     explanation = rules.explain(connection("ads.example.com", by(FIREFOX)), 0.0)
     best = f"allow ads.example.com 443 tcp {FIREFOX}"
-    assert explanation.winner is not None
-    assert format_rule(explanation.winner) == best
+    assert explanation.decision.rule is not None
+    assert format_rule(explanation.decision.rule) == best
     assert {format_rule(rule): why for rule, why in explanation.losers} == {
         "deny *.example.com - -": f"a narrower one matches too: {best}",
         f"allow - - - {FIREFOX}": f"a narrower one matches too: {best}",
@@ -266,7 +266,7 @@ def test_explain_tells_why_each_rule_lost() -> None:
 def test_explain_tells_of_what_a_list_holds() -> None:
     rules = ruleset("deny @ads - -", "allow ads.example.com - -", "allow *.example.com - -")
     explanation = rules.explain(connection("ads.example.com"), 0.0)
-    assert explanation.winner == parse_rule("allow ads.example.com - -")
+    assert explanation.decision.rule == parse_rule("allow ads.example.com - -")
     assert explanation.losers == (
         (parse_rule("allow *.example.com - -"), "a narrower one matches too: allow ads.example.com - -"),
         (parse_rule("deny @ads - -"), "a narrower one matches too: allow ads.example.com - -"),
@@ -288,7 +288,7 @@ def test_explain_tells_of_verdicts_and_ends() -> None:
 
 def test_explain_without_a_rule() -> None:
     explanation = ruleset("deny - - -src").explain(connection(), 0.0)
-    assert (explanation.decision.verdict, explanation.winner, explanation.losers) == (Verdict.ASK, None, ())
+    assert (explanation.decision.verdict, explanation.decision.rule, explanation.losers) == (Verdict.ASK, None, ())
 
 
 def elsewhere(*lines: str) -> list[tuple[str, str]]:

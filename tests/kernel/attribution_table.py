@@ -70,7 +70,7 @@ class DictTable:
 
     def remember_owner(self, flow: Flow, owner: Owner) -> None:
         if found := self.flows.get(flow):
-            self.flows[flow] = FlowEntry(found.cookie, owner.exec_id, owner.pid, owner.started_ns, owner.uid)
+            self.flows[flow] = FlowEntry(found.cookie, owner)
 
 
 def make_image(executable: str = "/usr/bin/env", *args: str, **fields: object) -> Image:

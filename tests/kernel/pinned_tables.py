@@ -8,7 +8,7 @@ from tinysnitch.core.flow import Flow
 from tinysnitch.kernel.bpf_maps import BpfMaps
 from tinysnitch.kernel.bpf_pins import PinFolder
 from tinysnitch.kernel.bpf_programs import BpfPrograms, pack_flow, pack_owner, pack_verdict_key
-from tinysnitch.kernel.bpf_structs import OWNED_SOCKET, SETTINGS, Listener, Owner
+from tinysnitch.kernel.bpf_structs import LISTENER, LISTENER_KEY, OWNED_SOCKET, SETTINGS, Listener, Owner
 from tinysnitch.kernel.libbpf import Map
 
 
@@ -29,17 +29,21 @@ def read_noted_protocol(programs: BpfPrograms, cookie: int) -> int:
     return int(dict(zip(OWNED_SOCKET.fields, found, strict=True))["protocol"])
 
 
+def open_listeners(programs: BpfPrograms) -> closing[Map]:
+    return closing(Map(programs.maps_dir / "listeners", LISTENER_KEY.struct, LISTENER.struct))
+
+
 def find_listener(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> Listener | None:
     """Of exactly this local address."""
-    with _open_maps(programs) as maps:
-        found = maps.listeners.find(address, port, protocol, 0)
+    with open_listeners(programs) as listeners:
+        found = listeners.find(address, port, protocol, 0)
     return None if found is None else Listener(found[0], Owner(*found[1:5]))
 
 
 def is_shared(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> bool:
     """Whether different programs or users have exactly this local address."""
-    with _open_maps(programs) as maps:
-        found = maps.listeners.find(address, port, protocol, 0)
+    with open_listeners(programs) as listeners:
+        found = listeners.find(address, port, protocol, 0)
     return found is not None and bool(found[6])
 
 

@@ -98,7 +98,7 @@ def test_more_news_than_fits_is_still_news(packet_place: PacketPlace, news: Addr
         same.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
     packet_place.run("ip", "-batch", "-", text=fifty_addresses(9))
     with pytest.raises(OSError, match="No buffer space") as full:
-        news._netlink.receive()
+        news.receive()
     assert full.value.errno == errno.ENOBUFS
     packet_place.run("ip", "-batch", "-", text=fifty_addresses(10))
     news.drain()

@@ -31,7 +31,7 @@ OUT = Flow(TCP, Direction.OUTBOUND, LOCAL, 5000, REMOTE, 443)
 def table() -> DictTable:
     made = DictTable()
     made.images[100] = make_image("/usr/bin/env", "env", "x")
-    made.flows[OUT] = FlowEntry(cookie=7, exec_id=100, pid=5, started_ns=6, uid=1000)
+    made.flows[OUT] = FlowEntry(7, Owner(100, 6, 5, 1000))
     return made
 
 
@@ -65,7 +65,7 @@ def test_a_process_is_built_once(attributor: Attributor, table: DictTable) -> No
 
 def test_another_process_of_the_same_image(attributor: Attributor, table: DictTable) -> None:
     attributor.attribute(OUT)
-    table.flows[OUT] = FlowEntry(cookie=7, exec_id=100, pid=5, started_ns=99, uid=1000)  # the pid came again
+    table.flows[OUT] = FlowEntry(7, Owner(100, 99, 5, 1000))  # the pid came again
     process = attributor.attribute(OUT).attribution.process
     assert process
     assert process.started_ns == 99
@@ -77,9 +77,9 @@ def test_seeded_images_are_weaker(attributor: Attributor, table: DictTable) -> N
 
 
 def test_kernel_and_unknown(attributor: Attributor, table: DictTable) -> None:
-    table.flows[OUT] = FlowEntry(cookie=0, exec_id=1, pid=0, started_ns=0, uid=0)
+    table.flows[OUT] = FlowEntry(0, Owner(1, 0, 0, 0))
     assert attributor.attribute(OUT).attribution == KERNEL
-    table.flows[OUT] = FlowEntry(cookie=8, exec_id=0, pid=0, started_ns=0, uid=0)
+    table.flows[OUT] = FlowEntry(8, Owner(0, 0, 0, 0))
     assert attributor.attribute(OUT).attribution == UNKNOWN
     del table.flows[OUT]
     assert attributor.attribute(OUT).attribution == UNKNOWN
@@ -95,7 +95,7 @@ def test_an_image_that_is_gone_is_unknown(attributor: Attributor, table: DictTab
 
 
 def test_an_owner_seeded_after_the_flow(attributor: Attributor, table: DictTable) -> None:
-    table.flows[OUT] = FlowEntry(cookie=8, exec_id=0, pid=0, started_ns=0, uid=0)
+    table.flows[OUT] = FlowEntry(8, Owner(0, 0, 0, 0))
     table.owners[8] = Owner(100, 6, 5, 1000)
     claim = attributor.attribute(OUT)
     assert (claim.attribution.process is not None, claim.cookie) == (True, 8)
@@ -166,7 +166,7 @@ def test_a_listener_whose_owner_is_proved_is_looked_for_nowhere_else(
     monkeypatch.setattr(procfs, "list_processes", None)
     cookie = cookie_of(server)
     table.owners[cookie] = OWN
-    table.flows[flow_to(server)] = FlowEntry(cookie, 100, OWN.pid, OWN.started_ns, OWN.uid)
+    table.flows[flow_to(server)] = FlowEntry(cookie, OWN)
     process = attributor.attribute(flow_to(server)).attribution.process
     assert process
     assert process.pid == OWN.pid
@@ -182,7 +182,7 @@ def test_a_listener_that_its_owner_left_is_of_who_holds_it(
     cookie = cookie_of(server)
     if not is_evicted:
         table.owners[cookie] = Owner(99, 5, 2**22 + 1, 0)
-    table.flows[flow_to(server)] = FlowEntry(cookie, noted_exec_id, 2**22 + 1 if noted_exec_id else 0, 5, 0)
+    table.flows[flow_to(server)] = FlowEntry(cookie, Owner(noted_exec_id, 5, 2**22 + 1 if noted_exec_id else 0, 0))
     claim = attributor.attribute(flow_to(server))
     assert claim.attribution.process
     assert claim.attribution.process.pid == os.getpid()
@@ -205,7 +205,7 @@ def test_a_socket_that_the_kernel_made_for_another_is_the_others(
     attributor: Attributor, table: DictTable, server: socket.socket
 ) -> None:
     """Of MPTCP sock_diag shows the kernel's own, and BPF noted the program's."""
-    table.flows[flow_to(server)] = FlowEntry(8, 100, 5, 6, 1000)
+    table.flows[flow_to(server)] = FlowEntry(8, Owner(100, 6, 5, 1000))
     claim = attributor.attribute(flow_to(server))
     assert claim.attribution.process
     assert (claim.attribution.process.pid, claim.cookie) == (5, 8)
@@ -226,7 +226,7 @@ def test_what_the_owner_of_a_port_does_not_take_is_for_nobody(attributor: Attrib
         opened.connect(("127.0.0.1", 9))
         flow = Flow(UDP, Direction.INBOUND, LOCAL, opened.getsockname()[1], REMOTE, 40000)
         table.owners[cookie_of(opened)] = OWN
-        table.flows[flow] = FlowEntry(cookie_of(opened), 100, OWN.pid, OWN.started_ns, OWN.uid)
+        table.flows[flow] = FlowEntry(cookie_of(opened), OWN)
         assert attributor.attribute(flow).attribution == NOT_LISTENING
 
 

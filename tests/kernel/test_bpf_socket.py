@@ -10,14 +10,12 @@ import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.netns_visit import visit_netns
-from tests.kernel.pinned_tables import find_listener, is_shared, read_noted_protocol
+from tests.kernel.pinned_tables import find_listener, is_shared, open_listeners, read_noted_protocol
 from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import TCP, UDP, Direction, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel import bpf_structs as structs
-from tinysnitch.kernel.bpf_maps import BpfMaps
-from tinysnitch.kernel.bpf_pins import PinFolder
 from tinysnitch.kernel.bpf_programs import BpfPrograms, pack_owner
 from tinysnitch.kernel.bpf_structs import Listener, Owner, ProcessEntry, TraceEvent, TraceKind
 from tinysnitch.kernel.libbpf import Map
@@ -241,9 +239,9 @@ def test_a_port_that_programs_share_stays_theirs_until_the_last_has_left(
 def test_a_shared_port_stays_shared_however_often_others_come_and_go(programs: BpfPrograms, agent: Agent) -> None:
     """Who binds and closes it without pause for an hour or two would have it be one program's again."""
     address = parse_address("127.0.0.1")
-    with closing(BpfMaps(PinFolder(programs.maps_dir.parent))) as maps:
+    with open_listeners(programs) as listeners:
         for changes in (2**32 - 1, 2**32 - 2):
-            maps.listeners.write((address, 4000, UDP, 0), (1, *pack_owner(Owner(1, 1, 1, 1)), 1, changes))
+            listeners.write((address, 4000, UDP, 0), (1, *pack_owner(Owner(1, 1, 1, 1)), 1, changes))
             handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
             agent.call("bind", handle, "127.0.0.1", 4000)
             assert is_shared(programs, UDP, 4000, address)
@@ -255,11 +253,12 @@ def test_who_binds_a_port_that_is_being_forgotten_is_not_forgotten_with_it(progr
     """The entry of the last that left is there for a moment yet: who joined that would be in no table."""
     nobody_left = 1 << 31  # bpf/listener.bpf.h
     address, owner = parse_address("127.0.0.1"), owner_of(programs, agent)
-    with closing(BpfMaps(PinFolder(programs.maps_dir.parent))) as maps:
-        maps.listeners.write((address, 4000, UDP, 0), (1, *pack_owner(owner), nobody_left, 0))
+    with open_listeners(programs) as listeners:
+        listeners.write((address, 4000, UDP, 0), (1, *pack_owner(owner), nobody_left, 0))
         handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
         agent.call("bind", handle, "127.0.0.1", 4000)
-        assert maps.bindings.find(cookie) is None
+    with closing(Map(programs.maps_dir / "bindings", Struct("=Q"), structs.LISTENER_KEY.struct)) as bindings:
+        assert bindings.find(cookie) is None
     assert programs.read_statistics()["lost_listeners"] == 1
 
 

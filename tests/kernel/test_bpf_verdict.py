@@ -68,11 +68,11 @@ def make_flow(protocol: int, address: str, direction: Direction = Direction.OUTB
 def entry_of(programs: BpfPrograms, agent: Agent, cookie: int) -> FlowEntry:
     process = programs.find_process(agent.pid)
     assert process
-    return FlowEntry(cookie, process.exec_id, agent.pid, process.started_ns, 0)
+    return FlowEntry(cookie, Owner(process.exec_id, process.started_ns, agent.pid, 0))
 
 
 def key_of(entry: FlowEntry, flow: Flow) -> VerdictKey:
-    return VerdictKey(entry.exec_id, entry.uid, flow.protocol, flow.direction, flow.remote, flow.port)
+    return VerdictKey(entry.owner.exec_id, entry.owner.uid, flow.protocol, flow.direction, flow.remote, flow.port)
 
 
 @pytest.mark.parametrize(("family", "address"), FAMILIES)
@@ -113,7 +113,7 @@ def test_a_verdict_for_every_remote_holds_for_its_program_protocol_and_direction
     server = place.start_agent()
     listening, _cookie = open_bound(server, "AF_INET", "SOCK_DGRAM", "127.0.0.1", PORT)
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
-    exec_id = entry_of(outbound, agent, cookie).exec_id
+    exec_id = entry_of(outbound, agent, cookie).owner.exec_id
     everywhere = [
         VerdictKey(exec_id, 1000, UDP, Direction.OUTBOUND, None, 0),
         VerdictKey(exec_id, 0, TCP, Direction.OUTBOUND, None, 0),
@@ -252,7 +252,7 @@ def test_what_comes_from_no_socket_is_the_kernels(place: BpfPlace, programs: Bpf
     assert agent.call("connect", handle, "127.0.0.1", PORT) == "ECONNREFUSED"
     local = parse_address("127.0.0.1")
     found = programs.find_flow(Flow(TCP, Direction.OUTBOUND, local, PORT, local, LOCAL_PORT))
-    assert found == FlowEntry(0, EXEC_ID_KERNEL, 0, 0, 0)
+    assert found == FlowEntry(0, Owner(EXEC_ID_KERNEL, 0, 0, 0))
 
 
 def add_link(place: BpfPlace, address: str) -> None:
@@ -276,7 +276,7 @@ def test_what_comes_from_the_kernels_own_socket_is_the_kernels(
     found = outbound.find_flow(Flow(ICMPV6, Direction.OUTBOUND, local, 0, parse_address("ff02::1:ff00:2"), 0))
     assert found
     assert found.cookie
-    assert found.exec_id == EXEC_ID_KERNEL
+    assert found.owner.exec_id == EXEC_ID_KERNEL
 
 
 @pytest.mark.parametrize(
@@ -306,12 +306,12 @@ def test_inbound_belongs_to_who_listens(
 def test_inbound_to_nobody_is_unknown_and_an_echo_is_the_kernels(inbound: BpfPrograms, agent: Agent) -> None:
     handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     agent.call("send_to", handle, "127.0.0.1", PORT)
-    assert inbound.find_flow(make_flow(UDP, "127.0.0.1", Direction.INBOUND)) == FlowEntry(0, 0, 0, 0, 0)
+    assert inbound.find_flow(make_flow(UDP, "127.0.0.1", Direction.INBOUND)) == FlowEntry(0, Owner(0, 0, 0, 0))
     raw, _cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", ICMP)
     agent.call("send_raw", raw, "127.0.0.1", list(struct.pack("!BBHHH", 8, 0, 0xF7FF - 7, 7, 1)))
     packed = parse_address("127.0.0.1")
     found = inbound.find_flow(Flow(ICMP, Direction.INBOUND, packed, 7, packed, 0))
-    assert found == FlowEntry(0, EXEC_ID_KERNEL, 0, 0, 0)
+    assert found == FlowEntry(0, Owner(EXEC_ID_KERNEL, 0, 0, 0))
 
 
 def test_a_seeded_listener_counts(inbound: BpfPrograms, agent: Agent) -> None:
@@ -321,7 +321,7 @@ def test_a_seeded_listener_counts(inbound: BpfPrograms, agent: Agent) -> None:
     handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     agent.call("send_to", handle, "127.0.0.1", PORT)
     found = inbound.find_flow(make_flow(UDP, "127.0.0.1", Direction.INBOUND))
-    assert found == FlowEntry(99, owner.exec_id, owner.pid, owner.started_ns, owner.uid)
+    assert found == FlowEntry(99, owner)
 
 
 @pytest.mark.parametrize("runs", [None, 1 << 63 | 1])
@@ -338,7 +338,7 @@ def test_a_listener_whose_owner_ended_or_runs_another_program_is_of_nobody_known
     inbound.remember_verdict(key, Verdict.ALLOW, inbound.generation, 0)
     handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     agent.call("send_to", handle, "127.0.0.1", PORT)
-    assert inbound.find_flow(flow) == FlowEntry(99, 0, 0, 0, 0)
+    assert inbound.find_flow(flow) == FlowEntry(99, Owner(0, 0, 0, 0))
 
 
 def test_what_was_decided_for_a_flow_holds_for_its_owner_alone(inbound: BpfPrograms, agent: Agent) -> None:

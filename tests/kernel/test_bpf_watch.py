@@ -65,7 +65,7 @@ def test_a_stream_is_shown_from_its_first_byte_until_it_was_read(
     assert stream.send() == ["out_stream", "out_watched", *guarded] == stream.send()
     shown = programs.find_flow(stream.flow)
     assert shown
-    assert (shown.cookie, shown.pid) == (stream.cookie, agent.pid)
+    assert (shown.cookie, shown.owner.pid) == (stream.cookie, agent.pid)
     stream.end(Verdict.ALLOW)
     assert stream.send() == ["out_allowed"]
 

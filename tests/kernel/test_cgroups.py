@@ -35,13 +35,15 @@ def name() -> Iterator[str]:
         ("disk /odd\udcff ext4 rw 0 0\nnone /\udcff cgroup2 rw 0 0\n", "/\udcff"),
     ],
 )
-def test_where_it_is_mounted(mounts: str, place: str) -> None:
-    assert find_cgroup_mount(parse_mounts(mounts)) == Path(place)
+def test_where_it_is_mounted(monkeypatch: pytest.MonkeyPatch, mounts: str, place: str) -> None:
+    monkeypatch.setattr(cgroups, "read_mounts", lambda: parse_mounts(mounts))
+    assert find_cgroup_mount() == Path(place)
 
 
-def test_not_mounted_is_said_with_a_hint() -> None:
+def test_not_mounted_is_said_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroups, "read_mounts", lambda: parse_mounts("cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\n"))
     with pytest.raises(SnitchError, match="no cgroup2") as missing:
-        find_cgroup_mount(parse_mounts("cgroup /sys/fs/cgroup/cpu cgroup rw 0 0\n"))
+        find_cgroup_mount()
     assert "nsenter --net=" in (missing.value.hint or "")
 
 

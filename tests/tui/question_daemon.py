@@ -19,7 +19,7 @@ RULE = "allow shop.test 443 tcp /usr/bin/curl"
 
 class QuestionDaemon:
     def __init__(self, permissions: Permissions | None = None) -> None:
-        self.server = ControlServer(self, permissions)
+        self.server = ControlServer(self, permissions or Permissions())
         self.prompts: dict[int, Prompt] = {}
         self.answers: asyncio.Queue[tuple[int, Choice]] = asyncio.Queue()
         self.lines: asyncio.Queue[tuple[int, str]] = asyncio.Queue()  # answers written by hand

@@ -7,7 +7,7 @@ anyone: a client may say what it likes.
 from struct import Struct
 
 from tinysnitch.core.byte_stream import ByteStream
-from tinysnitch.core.domain import normalize_name
+from tinysnitch.core.domain import is_numbered, normalize_name
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.segment import Segment
 
@@ -122,9 +122,9 @@ def _parse_names(data: bytes) -> str | None:
 
 
 def _read_name(name: bytes) -> str | None:
-    """An address is none (RFC 6066 3), as little as a number in the place of a top-level domain (RFC 3696 2)."""
+    """An address is none (RFC 6066 3)."""
     try:
         text = normalize_name(name.decode("ascii"))
     except (Malformed, UnicodeDecodeError):
         return None
-    return None if text.rpartition(".")[2].isdigit() else text
+    return None if is_numbered(text) else text

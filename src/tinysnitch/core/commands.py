@@ -31,7 +31,7 @@ class IssueVerdict(msgspec.Struct, frozen=True):
 
 
 class DropPacket(msgspec.Struct, frozen=True):
-    """Drop a held packet without a word: a further one of a flow that is already held."""
+    """Drop a held packet without a word: one too many of a flow that is held, or one that nobody waits for any more."""
 
     packet_id: int
 

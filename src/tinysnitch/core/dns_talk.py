@@ -17,7 +17,7 @@ from tinysnitch.core.flow import Flow, format_address
 from tinysnitch.core.link_names import LINK_PORTS, LinkNames, parse_link_answer, parse_link_questions
 from tinysnitch.core.names import NO_NAME, Learned, NameFacts, Names
 from tinysnitch.core.remote_words import RemoteWords
-from tinysnitch.core.rule import Remote, RemoteKind
+from tinysnitch.core.rule import LAN, LOCALHOST
 from tinysnitch.core.segment import Segment
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import TableStatistics
@@ -27,7 +27,6 @@ TOLD_AGAIN_S = 24 * 3600.0
 NOT_LEARNED = "DNS messages not learned"
 _RESOLVER_PORTS = (53, 853)  # DNS, and the same over TLS (RFC 7858)
 _UNREADABLE = b""  # stands for what is no message
-_LAN, _LOCALHOST = Remote(RemoteKind.LAN), Remote(RemoteKind.LOCALHOST)
 Payload = bytes | Segment
 
 
@@ -50,8 +49,8 @@ class DnsTalk:
         words = RemoteWords(facts)
         self.names.set_resolvers(facts.resolvers)
         self.names.set_hosts(facts.hosts)
-        self.names.is_own = lambda address: words.takes(_LOCALHOST, address, None)
-        self.link.is_on_link = lambda address: words.takes(_LAN, address, None)
+        self.names.is_own = lambda address: words.takes(LOCALHOST, address, None)
+        self.link.is_on_link = lambda address: words.takes(LAN, address, None)
 
     def names_of(self, flow: Flow, exec_id: int, now_s: float) -> NameFacts:
         """The names of the remote, as the process means them.

@@ -44,6 +44,11 @@ def is_within(name: str, domain: str) -> bool:
     return name == domain or name.endswith(f".{domain}")
 
 
+def is_numbered(name: str) -> bool:
+    """Whether it ends in a number, which no top-level domain is (RFC 3696 2): more likely it is meant as an address."""
+    return name.rpartition(".")[2].isdigit()
+
+
 def domains_of(name: str) -> Iterator[str]:
     """The name and every domain above it: `a.b.c`, `b.c`, `c`."""
     yield name

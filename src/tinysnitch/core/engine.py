@@ -56,7 +56,7 @@ class Engine:
         self.dns = DnsTalk(settings, facts)
         self.names = self.dns.names
         self.prompts = Prompts(settings)
-        self.settlement = Settlement(settings)
+        self.settlement = Settlement(settings, self.rules)
         self.watcher = Watcher(self.rules, self.settlement, SaidNames(settings.max_readings, cipher))
         self._dns_reader = DnsReader(self.dns, self.settlement)
         self._settings = settings
@@ -126,9 +126,9 @@ class Engine:
     # Packets
 
     def _packet_queued(self, event: ev.PacketQueued, now: Instant) -> Iterator[Command]:
-        settled = self.settlement.find_flow(event, self.rules.generation, now)
+        settled = self.settlement.find_flow(event, now)
         if settled is not None:
-            yield from self.settlement.repeat(event, settled, self.rules.generation)
+            yield from self.settlement.repeat(event, settled)
             return
         waiter = self.prompts.find_waiter(event.flow)
         if waiter is not None and waiter.is_sender_of(event.cookie, exec_id_of(event.attribution)):
@@ -158,7 +158,7 @@ class Engine:
         """One entry of the cache for all remotes, if the rules make no difference between them."""
         decision = self.rules.decide_everywhere(connection, now)
         if decision is not None and decision.verdict is not Verdict.ASK:
-            yield from self.settlement.remember_everywhere(everywhere, decision, self.rules.generation, now)
+            yield from self.settlement.remember_everywhere(everywhere, decision, now)
 
     def _decide(self, connection: Connection, now: Instant) -> Decision:
         decision = self.rules.decide(connection, now)
@@ -182,9 +182,7 @@ class Engine:
         watch = self.watcher.watch_for(waiter.connection, decision, now, says_nothing=waiter.says_nothing)
         if watch is Watch.GUARDED and waiter.says_nothing and waiter.cookie:
             yield SkipWatch(waiter.connection.flow, waiter.cookie)
-        yield from self.settlement.settle(
-            waiter, decision, generation=self.rules.generation, now=now, basis=basis, cached=cached, watch=watch
-        )
+        yield from self.settlement.settle(waiter, decision, now, basis=basis, cached=cached, watch=watch)
 
     def _abandon(self, flow: Flow, now: Instant) -> Iterator[Command]:
         """Another socket or another program uses the addresses of what waited: what was held has no taker."""

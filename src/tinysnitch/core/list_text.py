@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from tinysnitch.core.domain import MAX_NAME_BYTES, normalize_name
+from tinysnitch.core.domain import MAX_NAME_BYTES, is_numbered, normalize_name
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.network import ADDRESS_BITS, Network, parse_network
 from tinysnitch.core.words import BadWord
@@ -113,6 +113,6 @@ def _sort_word(word: str, names: set[str], networks: set[Network]) -> None:
         networks.add(parse_network(word))
         return
     name = normalize_name(word.removeprefix("*."))
-    if name.rpartition(".")[2].isdigit():  # no top-level domain is (RFC 3696 2): a range of addresses, say
+    if is_numbered(name):  # a range of addresses, say
         raise Malformed(f"{word} is no name")
     names.add(name)

@@ -132,10 +132,10 @@ class Names:
         ]
         return Learned(tuple(changed))
 
-    def find(self, address: bytes, now_s: float, exec_id: int | None = None) -> NameFacts:
-        """The names of an address, as the process with this exec id means it."""
+    def find(self, address: bytes, now_s: float, exec_id: int = 0) -> NameFacts:
+        """The names of an address, as the process with this exec id means it. 0 is unknown."""
         beliefs, hosts = self._addresses.find(address), self._hosts.get(address, ())
-        return self._facts(address, beliefs or {}, now_s, exec_id or 0) if beliefs or hosts else NO_NAME
+        return self._facts(address, beliefs or {}, now_s, exec_id) if beliefs or hosts else NO_NAME
 
     def find_address(self, name: str, now_s: float) -> bytes | None:
         """One that the name is known to lead to, the last that was looked at. Goes through all that is known."""

@@ -3,11 +3,11 @@
 import re
 from typing import assert_never
 
-from tinysnitch.core.domain import MAX_NAME_BYTES, normalize_name
+from tinysnitch.core.domain import MAX_NAME_BYTES, is_numbered, normalize_name
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.form import Form, parser_of
 from tinysnitch.core.network import format_network, parse_network
-from tinysnitch.core.rule import ANY_REMOTE, Remote, RemoteKind
+from tinysnitch.core.rule import ANY_REMOTE, LAN, LOCALHOST, Remote, RemoteKind
 from tinysnitch.core.words import BadWord, Word
 
 _PLAIN_NAME = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
@@ -22,7 +22,7 @@ _USUAL_V4 = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}(/(?:[12]?[0-9]|3[01]))?")
 _WITH_MORE = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]*://.*|(?:[^:/\[\]]+|\[[^\[\]]*\]):[0-9]+(?:/.*)?|(?=[^:/]*[A-Za-z])[^:/]+/.*", re.DOTALL
 )
-_WORDS = {"localhost": Remote(RemoteKind.LOCALHOST), "lan": Remote(RemoteKind.LAN), "-": ANY_REMOTE, "*": ANY_REMOTE}
+_WORDS = {"localhost": LOCALHOST, "lan": LAN, "-": ANY_REMOTE, "*": ANY_REMOTE}
 
 _MEANT_AS_ANY = re.compile(r"--+|any|all", re.IGNORECASE)  # as others write it: a name like that would match nothing
 
@@ -72,7 +72,7 @@ def _parse_name(word: Word) -> Remote | None:
             name = normalize_name(word.text)
         except Malformed:
             return None
-    if word.is_bare and _is_numbered(name):
+    if word.is_bare and is_numbered(name):
         return None
     return Remote(RemoteKind.NAME, name)
 
@@ -80,11 +80,6 @@ def _parse_name(word: Word) -> Remote | None:
 def _is_plain(name: str) -> bool:
     """Whether it is spelled as names are held, which saves the work for nearly all."""
     return len(name) <= MAX_NAME_BYTES and _PLAIN_NAME.fullmatch(name) is not None
-
-
-def _is_numbered(name: str) -> bool:
-    """No top-level domain is a number (RFC 3696 2): more likely it is an address with a mistake."""
-    return name.rpartition(".")[2].isdigit()
 
 
 REMOTE_FORMS = (
@@ -145,7 +140,7 @@ def format_remote(remote: Remote) -> str:
 
 def _format_name(name: str) -> str:
     """Quoted where the bare word would be something else."""
-    is_other = _is_numbered(name) or name in _WORDS or _MEANT_AS_ANY.fullmatch(name)
+    is_other = is_numbered(name) or name in _WORDS or _MEANT_AS_ANY.fullmatch(name)
     if _is_plain(name) and not is_other:
         return name
     return f"'{name}'"  # of printable ASCII without quotes, as every name is

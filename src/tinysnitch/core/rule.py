@@ -42,6 +42,8 @@ class Program(msgspec.Struct, frozen=True, gc=False):
 
 
 ANY_REMOTE = Remote(RemoteKind.ANY)
+LOCALHOST = Remote(RemoteKind.LOCALHOST)
+LAN = Remote(RemoteKind.LAN)
 ANY_PROGRAM = Program(ProgramKind.ANY)
 
 PortRange = tuple[int, int]

@@ -39,8 +39,7 @@ _MAX_STEPS = 1024  # at most 3 ms
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    decision: Decision
-    winner: Rule | None
+    decision: Decision  # with the rule that won
     losers: tuple[tuple[Rule, str], ...]  # the other matching rules, each with why it lost
     elsewhere: tuple[tuple[Rule, str], ...] = ()  # those that would decide on another interface, and on which
 
@@ -128,7 +127,7 @@ class Ruleset:
         winner = [decision.rule] if decision.rule else []  # without one, only rules that do not hold are left
         rivals = [*winner, *self._holding(losers)]
         why = tuple((rule, self._why_lost(rule, rivals)) for rule in losers)
-        return Explanation(decision, decision.rule, why, tuple(self._decide_elsewhere(candidates, decision)))
+        return Explanation(decision, why, tuple(self._decide_elsewhere(candidates, decision)))
 
     def _decide_elsewhere(self, candidates: list[Rule], decision: Decision) -> Iterator[tuple[Rule, str]]:
         for interface in sorted({rule.iface for rule in candidates if rule.iface}):

@@ -6,7 +6,7 @@ import msgspec
 
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import TCP
-from tinysnitch.core.packet import Packet
+from tinysnitch.core.packet import Packet, payload_of
 
 _NUMBERS = Struct("!4xIIxB")  # ports; sequence and acknowledgement number; data offset; flags
 _FIN, _SYN, _RST, _ACK = 0x01, 0x02, 0x04, 0x10
@@ -42,4 +42,4 @@ def parse_segment(packet: Packet, payload: bytes | memoryview) -> Segment:
     if packet.protocol != TCP or packet.is_fragment:
         raise Malformed("not a whole TCP segment")
     sequence, acknowledgement, flags = _NUMBERS.unpack_from(payload, packet.transport_offset)
-    return Segment(sequence, acknowledgement, flags, bytes(payload[packet.payload_offset : packet.payload_end]))
+    return Segment(sequence, acknowledgement, flags, payload_of(packet, payload))

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 from enum import Enum
 
+from tinysnitch.core.active_rules import ActiveRules
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.commands import (
     Command,
@@ -30,8 +31,8 @@ from tinysnitch.core.process import AttributionSource, exec_id_of
 from tinysnitch.core.prompts import Waiter
 from tinysnitch.core.records import ConnectionDecided
 from tinysnitch.core.settings import Settings
-from tinysnitch.core.settled_flows import SettledFlow, SettledFlows
-from tinysnitch.core.table import TableStatistics
+from tinysnitch.core.settled_flow import SettledFlow
+from tinysnitch.core.table import BoundedTable, TableStatistics
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_cache import Remembered, VerdictCache
 from tinysnitch.core.watch import Watch
@@ -103,27 +104,17 @@ def _is_conversation(flow: Flow) -> bool:
     return flow.protocol != TCP and flow.direction is Direction.OUTBOUND
 
 
-def _remember_flow(flow: Flow, settled: SettledFlow, generation: int) -> RememberFlow:
-    verdict, exec_id = settled.decision.verdict, settled.exec_id
-    return RememberFlow(flow, verdict, generation, settled.expires_s, settled.watch, exec_id, settled.tied_to)
-
-
 class Settlement:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, rules: ActiveRules) -> None:
+        self._rules = rules  # for their generation
         self._verdicts = VerdictCache(settings.max_verdicts)
-        self._flows = SettledFlows(settings.max_flows)
+        self._flows: BoundedTable[Flow, SettledFlow] = BoundedTable(settings.max_flows)
         self._crowds = Crowds(settings.max_flows)
 
-    def find_flow(self, event: PacketQueued, generation: int, now: Instant) -> SettledFlow | None:
+    def find_flow(self, event: PacketQueued, now: Instant) -> SettledFlow | None:
         """The decision that this very flow got a moment ago."""
-        return self._flows.find(
-            event.flow,
-            cookie=event.cookie,
-            exec_id=exec_id_of(event.attribution),
-            interface=event.interface_index,
-            generation=generation,
-            now_s=now.boot_s,
-        )
+        settled = self._flows.find(event.flow)
+        return settled if settled and settled.holds_for(event, self._rules.generation, now.boot_s) else None
 
     def find_cached(self, connection: Connection, now: Instant) -> Remembered | None:
         """The decision for connections like this one, when it was decided in this generation of the rules."""
@@ -134,9 +125,8 @@ class Settlement:
         self,
         waiter: Waiter,
         decision: Decision,
-        *,
-        generation: int,
         now: Instant,
+        *,
         basis: Basis = Basis.RULES,
         cached: Remembered | None = None,
         watch: Watch = Watch.NONE,
@@ -149,7 +139,7 @@ class Settlement:
             decision=decision,
             cookie=waiter.cookie,
             exec_id=exec_id_of(connection.attribution),
-            generation=generation,
+            generation=self._rules.generation,
             expires_s=_earliest(expires_s, _flow_limit(waiter, decision, now, basis)),
             is_answer=basis is Basis.PERSON,
             tied_to=_find_tie(waiter, decision),
@@ -157,9 +147,9 @@ class Settlement:
         )
         key = verdict_key_of(connection) if is_by_rules and not decision.is_flow_only else None
         if key is None:
-            yield _remember_flow(connection.flow, settled, generation)
+            yield self._remember_flow(connection.flow, settled)
         else:
-            yield from self._remember(key, decision, generation, expires_s, watch=watch)
+            yield from self._remember(key, decision, expires_s, watch)
         self._flows.put(connection.flow, settled)
         follows = decision.verdict is Verdict.ALLOW and _is_conversation(connection.flow)
         for number, packet_id in enumerate(waiter.packet_ids):
@@ -170,24 +160,22 @@ class Settlement:
         """After a decision: the key for every remote, when the program has had so many that it is worth looking."""
         return self._crowds.count(connection)
 
-    def remember_everywhere(
-        self, key: VerdictKey, decision: Decision, generation: int, now: Instant
-    ) -> Iterator[Command]:
+    def remember_everywhere(self, key: VerdictKey, decision: Decision, now: Instant) -> Iterator[Command]:
         """A verdict that no remote, name or port changes; no new name takes it back."""
         self._crowds.forget(key)
-        return self._remember(key, decision, generation, _rule_end(decision, now))
+        return self._remember(key, decision, _rule_end(decision, now))
 
-    def repeat(self, event: PacketQueued, settled: SettledFlow, generation: int) -> Iterator[Command]:
+    def repeat(self, event: PacketQueued, settled: SettledFlow) -> Iterator[Command]:
         """The same verdict for a further packet, which the kernel did not know any more."""
-        yield _remember_flow(event.flow, settled, generation)
+        yield self._remember_flow(event.flow, settled)
         yield IssueVerdict(event.packet_id, settled.decision.verdict)
 
-    def end_watch(self, connection: Connection, generation: int, now: Instant) -> Iterator[Command]:
+    def end_watch(self, connection: Connection, now: Instant) -> Iterator[Command]:
         """What is said was noted; connections like this one need not be read any more."""
         key = verdict_key_of(connection)
         remembered = self._verdicts.find(key, now.boot_s) if key else None
         if key and remembered and remembered.decision.verdict is Verdict.ALLOW:
-            yield RememberVerdict(key, Verdict.ALLOW, generation, remembered.expires_s)
+            yield RememberVerdict(key, Verdict.ALLOW, self._rules.generation, remembered.expires_s)
 
     def forget_address(self, address: bytes) -> Iterator[Command]:
         keys = self._verdicts.pop_address(address)
@@ -203,15 +191,15 @@ class Settlement:
         return {"verdicts": self._verdicts.statistics(), "flows": self._flows.statistics()}
 
     def _remember(
-        self,
-        key: VerdictKey,
-        decision: Decision,
-        generation: int,
-        expires_s: float | None,
-        *,
-        watch: Watch = Watch.NONE,
+        self, key: VerdictKey, decision: Decision, expires_s: float | None, watch: Watch = Watch.NONE
     ) -> Iterator[Command]:
         evicted = self._verdicts.put(key, Remembered(decision, expires_s))
         if evicted is not None:
             yield ForgetVerdicts((evicted,))
-        yield RememberVerdict(key, decision.verdict, generation, expires_s, watch)
+        yield RememberVerdict(key, decision.verdict, self._rules.generation, expires_s, watch)
+
+    def _remember_flow(self, flow: Flow, settled: SettledFlow) -> RememberFlow:
+        verdict, generation = settled.decision.verdict, self._rules.generation
+        return RememberFlow(
+            flow, verdict, generation, settled.expires_s, settled.watch, settled.exec_id, settled.tied_to
+        )

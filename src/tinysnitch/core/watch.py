@@ -10,10 +10,9 @@ from enum import Enum
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import TCP, UDP, Direction
 from tinysnitch.core.remote_words import RemoteWords
-from tinysnitch.core.rule import Remote, RemoteKind
+from tinysnitch.core.rule import LOCALHOST
 
 _DNS = 53
-_LOCALHOST = Remote(RemoteKind.LOCALHOST)
 
 
 class Watch(Enum):
@@ -29,5 +28,5 @@ def can_say_name(connection: Connection, words: RemoteWords) -> bool:
         flow.direction is Direction.OUTBOUND
         and flow.protocol in (TCP, UDP)
         and flow.remote_port != _DNS
-        and not words.takes(_LOCALHOST, flow.remote, None)
+        and not words.takes(LOCALHOST, flow.remote, None)
     )

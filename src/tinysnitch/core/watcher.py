@@ -69,7 +69,7 @@ class Watcher:
             yield ShowMore(event.packet_id)
             return
         if not (self._rules.denies_names or connection.name):
-            yield from self._settlement.end_watch(connection, self._rules.generation, now)
+            yield from self._settlement.end_watch(connection, now)
         if said.name is None:
             yield EndWatch(event.packet_id, event.flow, event.cookie, Verdict.ALLOW)
         else:

@@ -52,10 +52,10 @@ class ControlStatistics(msgspec.Struct, frozen=True):
 
 
 class ControlServer:
-    def __init__(self, desk: Desk, permissions: Permissions | None = None) -> None:
+    def __init__(self, desk: Desk, permissions: Permissions) -> None:
         self._desk = desk
         self.turns = Turns()
-        self._rights = RightLookup(permissions or Permissions())
+        self._rights = RightLookup(permissions)
         self._ids = itertools.count(1)
         self._comers: set[ControlPeer] = set()  # whose right is being looked up
         self._peers: dict[int, ControlPeer] = {}

@@ -42,10 +42,10 @@ STARTING = "tinysnitchd is still starting"
 
 class Counters:
     def __init__(
-        self, driver: Driver, programs: BpfPrograms | None, server: ControlServer, error_log: ErrorLog | None = None
+        self, driver: Driver, programs: BpfPrograms | None, server: ControlServer, error_log: ErrorLog
     ) -> None:
         self.server = server
-        self._error_log = error_log or ErrorLog()
+        self._error_log = error_log
         self.guard: NetfilterGuard | None = None  # once the netfilter rules stand
         self._driver = driver
         self._doors = driver.doors

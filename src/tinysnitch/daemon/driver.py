@@ -167,7 +167,7 @@ class Driver:
             work([queued for wanted, queued in rest if wanted == work])
 
     def _read_messages(self) -> None:
-        """Likewise."""
+        """Batch after batch, as connections are."""
         end_ns = time.monotonic_ns() + TURN_NS
         while packets := self.doors.names_queue.read_packets(MESSAGES):
             self._learn(packets)

@@ -55,13 +55,14 @@ class Explainer:
         connection = self._imagine(question, right)
         explanation = self._engine.rules.explain(connection, now)
         decision = self._outcome(explanation.decision, connection.attribution)
-        near = [] if explanation.winner else list(self._near_misses(connection, right, now))
+        winner = explanation.decision.rule
+        near = [] if winner else list(self._near_misses(connection, right, now))
         losers = explanation.losers
         more = _tell_rest(len(losers) - _MAX_LOSERS, "match") + _tell_rest(len(near) - _MAX_NEAR, "nearly match")
         return Explanation(
             verdict=decision.verdict,
             reason=decision.reason + self._reservation(connection, decision) + more,
-            rule=format_rule(explanation.winner) if explanation.winner else None,
+            rule=format_rule(winner) if winner else None,
             beaten=tuple(
                 BeatenRule(format_rule(rule), why) for rule, why in (*losers[:_MAX_LOSERS], *near[:_MAX_NEAR])
             ),
@@ -94,7 +95,8 @@ class Explainer:
             if is_strict and not _names_another(rule, connection) and may_see_rule(rule, right, rules):
                 relaxed.setdefault(replace(rule, args=None, user=None), []).append(rule)
         found = Ruleset(relaxed, rules.facts).explain(connection, now.wall_s)
-        matching = [found.winner, *(loser for loser, _why in found.losers)] if found.winner else []
+        winner = found.decision.rule
+        matching = [winner, *(loser for loser, _why in found.losers)] if winner else []
         for rule in (rule for match in matching for rule in relaxed[match]):
             needs = ["with these arguments" if rule.args else "without arguments"] if _has_others(rule, process) else []
             needs += ["for this user"] if rule.user and not is_own(rule, process.uid, rules.facts) else []

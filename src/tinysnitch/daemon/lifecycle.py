@@ -119,15 +119,7 @@ class SetUp:
             programs, problem = self._load_programs(instance, cgroup)
         scope = path_in_hierarchy(cgroup) if self._options.is_scoped else None
         netfilter = Netfilter(instance.label, instance.queues, programs.program_path if programs else None, scope)
-        identity = Identity(
-            options=self._options,
-            instance=instance,
-            pid=os.getpid(),
-            netns=read_netns_inode(),
-            cgroup=str(cgroup),
-            degraded_because=problem,
-            started_s=read_instant().boot_s,
-        )
+        identity = self._identify(instance, cgroup, problem)
         self.parts = Assembly(
             identity,
             programs,
@@ -152,6 +144,17 @@ class SetUp:
         if notes:
             notes.start()
         self._is_ready = True
+
+    def _identify(self, instance: Instance, cgroup: Path, degraded_because: str) -> Identity:
+        return Identity(
+            options=self._options,
+            instance=instance,
+            pid=os.getpid(),
+            netns=read_netns_inode(),
+            cgroup=str(cgroup),
+            degraded_because=degraded_because,
+            started_s=read_instant().boot_s,
+        )
 
     def _choose_cgroup(self, instance: Instance) -> Path:
         if not self._options.is_scoped:

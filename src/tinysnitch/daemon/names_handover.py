@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from itertools import islice
-from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -18,20 +17,14 @@ from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.known_name import KnownName
 from tinysnitch.core.names import Names
 from tinysnitch.kernel import procfs
-from tinysnitch.kernel.bpf_structs import ProcessEntry
 from tinysnitch.kernel.clock import read_boot_id, read_instant
+from tinysnitch.kernel.socket_users import ProcessTable
 from tinysnitch.store.kept_names import Asker, KeptName, KeptNames
 
 MAX_ASKERS = 64  # processes, of one name
 
 _log = logging.getLogger(__name__)
 _Processes = Mapping[int, list[tuple[int, int]]]  # exec id → pid and start of those that run it
-
-
-class ProcessTable(Protocol):
-    """What is asked of kernel/bpf_programs.py."""
-
-    def find_process(self, pid: int) -> ProcessEntry | None: ...
 
 
 @contextmanager

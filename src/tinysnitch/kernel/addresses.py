@@ -56,21 +56,17 @@ def _pack(address: IPv4Address | IPv6Address) -> bytes:
     return V4_PREFIX + address.packed if address.version == 4 else address.packed
 
 
-class AddressNews:
+class AddressNews(NetlinkSocket):
     """Readable whenever an address or a link has changed; also knows the interfaces by index."""
 
     def __init__(self) -> None:
-        self._netlink = NetlinkSocket(socket.NETLINK_ROUTE, _GROUPS)
-        self._netlink.socket.setblocking(False)
+        super().__init__(socket.NETLINK_ROUTE, _GROUPS)
+        self.socket.setblocking(False)
         self._names: dict[int, str] = {}
 
-    def fileno(self) -> int:
-        return self._netlink.fileno()
-
     def drain(self) -> None:
-        """Take note that there was news; what it was is read anew."""
         self._names.clear()
-        self._netlink.drain()
+        super().drain()
 
     def find_interface(self, index: int) -> str:
         """The interface's name, "" when there is none."""
@@ -78,9 +74,6 @@ class AddressNews:
         if name is None:
             name = self._names[index] = _read_name(index)
         return name
-
-    def close(self) -> None:
-        self._netlink.close()
 
 
 def _read_name(index: int) -> str:

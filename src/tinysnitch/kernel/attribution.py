@@ -11,17 +11,8 @@ import msgspec
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow
 from tinysnitch.core.process import KERNEL, NOT_LISTENING, UNKNOWN, Attribution, AttributionSource
 from tinysnitch.core.table import BoundedTable
-from tinysnitch.kernel.bpf_structs import (
-    EXEC_ID_KERNEL,
-    EXEC_ID_UNKNOWN,
-    IMAGE_SEEDED,
-    FlowEntry,
-    Image,
-    Listener,
-    Owner,
-    ProcessEntry,
-)
-from tinysnitch.kernel.process_builder import NoImages, ProcessBuilder
+from tinysnitch.kernel.bpf_structs import EXEC_ID_KERNEL, EXEC_ID_UNKNOWN, IMAGE_SEEDED, FlowEntry, Listener, Owner
+from tinysnitch.kernel.process_builder import ImageTable, NoImages, ProcessBuilder
 from tinysnitch.kernel.procfs_attribution import ProcfsAttributor
 from tinysnitch.kernel.socket_users import SocketUsers
 from tinysnitch.kernel.sockets import DiagSocket, SocketDiag
@@ -34,12 +25,10 @@ class Claim(msgspec.Struct, frozen=True):
     cookie: int  # of the socket, 0 when none is known
 
 
-class FlowTable(Protocol):
+class FlowTable(ImageTable, Protocol):
     """What is asked of the kernel's side; BpfPrograms is one."""
 
     def find_flow(self, flow: Flow) -> FlowEntry | None: ...
-    def find_image(self, exec_id: int) -> Image | None: ...
-    def find_process(self, pid: int) -> ProcessEntry | None: ...
     def find_owner(self, cookie: int) -> Owner | None: ...
     def find_sender(self, cookie: int) -> Owner | None: ...
     def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool: ...
@@ -96,11 +85,11 @@ class Attributor:
             attribution, cookie = self._procfs.attribute(flow, in_interface)
             return Claim(attribution, cookie)
         entry = self._table.find_flow(flow)
-        if entry and entry.exec_id == EXEC_ID_KERNEL:
+        if entry and entry.owner.exec_id == EXEC_ID_KERNEL:
             return Claim(KERNEL, entry.cookie)
         if flow.direction is Direction.INBOUND and flow.protocol in (TCP, UDP):
             return self._attribute_inbound(self._table, flow, entry, in_interface)
-        if entry is None or entry.exec_id == EXEC_ID_UNKNOWN:
+        if entry is None or entry.owner.exec_id == EXEC_ID_UNKNOWN:
             return self._attribute_by_socket(self._table, flow, entry.cookie if entry else 0)
         return Claim(self._find_attribution(self._table, entry.owner), entry.cookie)
 
@@ -118,7 +107,7 @@ class Attributor:
 
     def _attribute_inbound(self, table: FlowTable, flow: Flow, entry: FlowEntry | None, in_interface: int) -> Claim:
         """Who takes it: the kernel's own look-up tells the socket, and who holds that now is looked at."""
-        noted = entry.owner if entry and entry.exec_id != EXEC_ID_UNKNOWN else None
+        noted = entry.owner if entry and entry.owner.exec_id != EXEC_ID_UNKNOWN else None
         cookie = entry.cookie if entry else 0
         found = self._sockets.find_receiver(flow, in_interface)
         if found is None:  # nobody has the port any more, or does not listen, or is connected to another

@@ -1,4 +1,4 @@
-"""The pinned maps that user space reads and writes, and the program that changes some of them, opened together."""
+"""The pinned maps that user space reads and writes, and the program that changes those of ports, opened together."""
 
 from contextlib import ExitStack
 from struct import Struct
@@ -21,8 +21,6 @@ class BpfMaps:
             self.processes = self._open("processes", _NUMBER, structs.PROCESS.struct)
             self.sockets = self._open("sockets", _WIDE_NUMBER, structs.OWNED_SOCKET.struct)
             self.released = self._open("released", _WIDE_NUMBER, structs.OWNER.struct)
-            self.listeners = self._open("listeners", structs.LISTENER_KEY.struct, structs.LISTENER.struct)
-            self.bindings = self._open("bindings", _WIDE_NUMBER, structs.LISTENER_KEY.struct)
             self.flows = self._open("flows", structs.FLOW_KEY.struct, structs.FLOW.struct)
             self.conversations = self._open("conversations", structs.FLOW_KEY.struct, structs.CONVERSATION.struct)
             self.watched = self._open("watched", structs.WATCH_KEY.struct, structs.WATCH.struct)

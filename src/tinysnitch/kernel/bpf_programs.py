@@ -133,10 +133,7 @@ class BpfPrograms:
 
     def find_flow(self, flow: Flow) -> FlowEntry | None:
         found = self._maps.flows.find(*pack_flow(flow))
-        if found is None:
-            return None
-        cookie, _expires_ns, exec_id, started_ns, pid, uid, *_judgement = found
-        return FlowEntry(cookie, exec_id, pid, started_ns, uid)
+        return None if found is None else FlowEntry(found[0], Owner(*found[2:6]))
 
     def remember_flow(
         self,

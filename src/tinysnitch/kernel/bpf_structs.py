@@ -218,14 +218,7 @@ class FlowEntry(msgspec.Struct, frozen=True):
     """Whose a queued packet is, as the verdict program wrote it down."""
 
     cookie: int  # 0: no socket
-    exec_id: int
-    pid: int
-    started_ns: int
-    uid: int
-
-    @property
-    def owner(self) -> Owner:
-        return Owner(self.exec_id, self.started_ns, self.pid, self.uid)
+    owner: Owner
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):

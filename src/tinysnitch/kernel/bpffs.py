@@ -3,7 +3,6 @@
 import ctypes
 import errno
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from tinysnitch.core.errors import NotPermitted, SnitchError
@@ -13,9 +12,8 @@ MOUNT_POINT = Path("/sys/fs/bpf")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def is_mounted(mounts: Iterable[Mount] | None = None) -> bool:
-    """`mounts`: those of this process, where none are named."""
-    return Mount(MOUNT_POINT, "bpf") in (read_mounts() if mounts is None else mounts)
+def is_mounted() -> bool:
+    return Mount(MOUNT_POINT, "bpf") in read_mounts()
 
 
 def mount_bpffs() -> bool:

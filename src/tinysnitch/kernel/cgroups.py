@@ -4,12 +4,11 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.kernel.mounts import Mount, read_mounts
+from tinysnitch.kernel.mounts import read_mounts
 
 # ip-netns(8): it mounts a /sys of its own.
 HIDDEN_HINT = "`ip netns exec NAME` hides it, `nsenter --net=/run/netns/NAME` does not"
@@ -17,13 +16,9 @@ _GONE_WITHIN_S = 5.0
 _KILL_EACH_MS = 100
 
 
-def find_cgroup_mount(mounts: Iterable[Mount] | None = None) -> Path:
-    """/sys/fs/cgroup, or /sys/fs/cgroup/unified beside version 1. Raises SnitchError when there is none.
-
-    `mounts`: those of this process, where none are named.
-    """
-    known = read_mounts() if mounts is None else mounts
-    place = next((mount.place for mount in known if mount.file_system == "cgroup2"), None)
+def find_cgroup_mount() -> Path:
+    """/sys/fs/cgroup, or /sys/fs/cgroup/unified beside version 1. Raises SnitchError when there is none."""
+    place = next((mount.place for mount in read_mounts() if mount.file_system == "cgroup2"), None)
     if place is None:
         hint = "mount -t cgroup2 none PLACE, which is /sys/fs/cgroup, or where that has version 1 a new folder"
         raise SnitchError("no cgroup2 hierarchy is mounted", f"{hint}; {HIDDEN_HINT}")

@@ -9,17 +9,7 @@ from tinysnitch.kernel.netlink import NETLINK_NETFILTER, NetlinkSocket
 _GROUPS = 1 << 7 - 1  # NFNLGRP_NFTABLES, include/uapi/linux/netfilter/nfnetlink.h
 
 
-class NetfilterNews:
+class NetfilterNews(NetlinkSocket):
     def __init__(self) -> None:
-        self._netlink = NetlinkSocket(NETLINK_NETFILTER, _GROUPS)
-        self._netlink.socket.setblocking(False)
-
-    def fileno(self) -> int:
-        return self._netlink.fileno()
-
-    def drain(self) -> None:
-        """Take note that there was news; what it was is read anew."""
-        self._netlink.drain()
-
-    def close(self) -> None:
-        self._netlink.close()
+        super().__init__(NETLINK_NETFILTER, _GROUPS)
+        self.socket.setblocking(False)

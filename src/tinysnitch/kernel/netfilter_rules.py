@@ -278,20 +278,14 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         ]
 
     def _judge(self, way: str) -> list[str]:
-        cached = []
+        rules = []
         if self.program_path is not None:
             # What a machine of the link says of its name comes unasked: it is judged before it is looked at.
             passed = "-j RETURN" if way == "out" else self._go("PASSIN")
-            cached = [
-                f"{self._asks(f'{way}_allowed')} {passed}",
-                f"{self._asks(f'{way}_denied')} {self._go('DENY')}",
-                *(
-                    [f"{self._asks('out_watched')} {self._go('WATCH')}", f"{self._asks('out_astray')} -j DROP"]
-                    if way == "out"
-                    else []
-                ),
-            ]
-        return [*cached, f"-j NFQUEUE --queue-num {self.queues[0]}"]
+            rules += [f"{self._asks(f'{way}_allowed')} {passed}", f"{self._asks(f'{way}_denied')} {self._go('DENY')}"]
+            if way == "out":
+                rules += [f"{self._asks('out_watched')} {self._go('WATCH')}", f"{self._asks('out_astray')} -j DROP"]
+        return [*rules, f"-j NFQUEUE --queue-num {self.queues[0]}"]
 
     def _marked(self) -> list[str]:
         """Without BPF a packet walks the chain again with its verdict as a mark."""
@@ -344,13 +338,8 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         ]
         if self.program_path is None:
             return {"POST": names}
-        stream = (
-            [] if self.reads_later else [f"{_IS_NO_SYN} {to_asked}"]
-        )  # judged by its SYN, it cannot escape any more
-        return {
-            "POST": [
-                _NO_SYN if self.reads_later else _NO_STREAM,
-                f"{self._asks('out_leaves')} {self._go('LEAVING')}",
-            ],
-            "LEAVING": [*stream, f"{self._asks('out_escaped')} -j DROP", *names],
-        }
+        leaving = [f"{self._asks('out_escaped')} -j DROP", *names]
+        if not self.reads_later:  # what was judged by its SYN cannot escape any more
+            leaving.insert(0, f"{_IS_NO_SYN} {to_asked}")
+        middle = _NO_SYN if self.reads_later else _NO_STREAM
+        return {"POST": [middle, f"{self._asks('out_leaves')} {self._go('LEAVING')}"], "LEAVING": leaving}

@@ -47,16 +47,19 @@ def list_processes() -> list[int]:
 
 def read_status(pid: int) -> Status | None:
     """Parent and start time: cheap, and enough to tell that a pid is still the same process."""
-    stat = _read(pid, "stat")
-    # The name in parentheses may hold anything, parentheses and spaces too: fields count from the last one.
-    fields = stat.rpartition(b")")[2].split()
+    fields = _read_stat(pid)
     return Status(int(fields[1]), int(fields[19]) * TICK_NS) if len(fields) > 19 else None
 
 
 def has_ended(pid: int) -> bool:
     """Whether it is gone, or its last thread is about to be: nothing of its program runs any more."""
-    fields = _read(pid, "stat").rpartition(b")")[2].split()
+    fields = _read_stat(pid)
     return len(fields) <= 19 or (int(fields[6]) & _PF_EXITING != 0 and int(fields[17]) <= 1)
+
+
+def _read_stat(pid: int) -> list[bytes]:
+    """What follows the name, which may hold anything, parentheses and blanks too; empty when the process is gone."""
+    return _read(pid, "stat").rpartition(b")")[2].split()
 
 
 def to_tick(exact_ns: int) -> int:

@@ -1,0 +1,33 @@
+"""A flow that was decided a moment ago: its retransmissions and datagrams get the same verdict, once reported.
+
+It is the same only while its socket is (cookie) and its process runs the same image; an answer that was given for one
+connection outlives a change of the rules, any other decision does not.
+"""
+
+import msgspec
+
+from tinysnitch.core.decision import Decision
+from tinysnitch.core.events import PacketQueued
+from tinysnitch.core.process import exec_id_of
+from tinysnitch.core.watch import Watch
+
+
+class SettledFlow(msgspec.Struct, frozen=True, kw_only=True):
+    decision: Decision
+    cookie: int
+    exec_id: int
+    generation: int
+    expires_s: float | None  # boot-time seconds, None: as long as its outbound socket
+    is_answer: bool  # a person decided this very connection
+    tied_to: int = 0  # the interface that it is decided for; 0: any
+    watch: Watch = Watch.NONE
+
+    def holds_for(self, event: PacketQueued, generation: int, now_s: float) -> bool:
+        """Whether a further packet of the flow gets the same verdict. `generation`: of the rules now."""
+        if self.cookie != event.cookie or self.exec_id != exec_id_of(event.attribution):
+            return False
+        if self.tied_to not in (0, event.interface_index):
+            return False
+        if self.generation != generation and not self.is_answer:
+            return False
+        return self.expires_s is None or now_s < self.expires_s
