@@ -24,7 +24,7 @@ from tinysnitch.tui.paint_report import REQUEST
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.terminal import Terminal
 from tinysnitch.view.key_guard import KeyGuard
-from tinysnitch.view.prompt_events import Answer, ConnectionLost, Event, NoticeGiven, QuestionOpened
+from tinysnitch.view.prompt_events import Answers, ConnectionLost, Event, NoticeGiven, QuestionOpened
 
 
 def test_who_types_meanwhile_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +277,7 @@ class LateLink:
         self._tell(QuestionOpened(prompt_of(1, connection_of(process))))
         await asyncio.Event().wait()
 
-    async def answer(self, _answer: Answer) -> None:
+    async def answer(self, _given: Answers) -> None:
         await asyncio.sleep(0.05)
         self._tell(QuestionOpened(prompt_of(2, connection_of(name="b.test"))))
         self._tell(ConnectionLost("the daemon is gone"))

@@ -26,7 +26,7 @@ from tinysnitch.view.key_guard import PASTED_S
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.keys import KEYS, WINDOW_KEYS
 from tinysnitch.view.lookup import FindFile, Lookup
-from tinysnitch.view.prompt_events import Answer, Answers, Event, KeyPressed, Leave, QuestionOpened, TextPasted
+from tinysnitch.view.prompt_events import Answers, Event, KeyPressed, Leave, QuestionOpened, TextPasted
 from tinysnitch.view.prompt_state import Page as StatePage
 from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
@@ -39,7 +39,7 @@ LOOK_MS = 30  # whether they are
 class Link(Protocol):
     """Whoever has the questions."""
 
-    def answer(self, effect: Answer | Answers) -> None: ...
+    def answer(self, given: Answers) -> None: ...
 
 
 class _Bell(QObject):
@@ -118,7 +118,7 @@ class PromptAgent:
     def _advance(self, event: Event, now: float) -> None:
         self.state.wall_ahead_s = time.time() - time.monotonic()
         effect = self.state.handle(event, now)
-        if isinstance(effect, Answer | Answers) and self.link:
+        if isinstance(effect, Answers) and self.link:
             self.link.answer(effect)
         elif isinstance(effect, Leave):
             self._hide_or_leave()

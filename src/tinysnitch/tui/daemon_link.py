@@ -8,16 +8,8 @@ from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.errors import DaemonNotRunning, SnitchError
 from tinysnitch.protocol.messages import GiveAnswer, Notice, PromptClosed, ReadStatus, RuleWritten, Status
-from tinysnitch.view.prompt_events import (
-    Answer,
-    AnswerRefused,
-    Answers,
-    ConnectionLost,
-    DaemonGreeted,
-    Event,
-    RulesCounted,
-)
-from tinysnitch.view.push_event import event_of_push, join_hint, notice_of_answer
+from tinysnitch.view.prompt_events import Answers, ConnectionLost, DaemonGreeted, Event, RulesCounted
+from tinysnitch.view.push_event import event_of_push, events_of_replies
 
 RETRY_S = 1.0
 
@@ -57,22 +49,19 @@ class DaemonLink:
                 is_count_old = False
                 self._tell(RulesCounted(await _count_rules(client)))
 
-    async def answer(self, effect: Answer | Answers) -> None:
+    async def answer(self, given: Answers) -> None:
         """Send what was answered, all of it before the first reply, and tell what became of it."""
         client = self._client
         if client is None:
             return  # its question is gone with the daemon
-        answers = effect.answers if isinstance(effect, Answers) else (effect,)
-        requests = (client.request(GiveAnswer(one.prompt_id, one.choice, one.rule)) for one in answers)
+        requests = (client.request(GiveAnswer(one.prompt_id, one.choice, one.rule)) for one in given.answers)
         outcomes = await asyncio.gather(*requests, return_exceptions=True)
         replies = [reply for outcome in outcomes if isinstance(outcome, list) for reply in outcome]
         taken = [reply for reply in replies if isinstance(reply, RuleWritten)]
-        if taken:
-            self._tell(notice_of_answer(taken[-1], effect))
-        for answer, outcome in zip(answers, outcomes, strict=True):
-            if isinstance(outcome, SnitchError):
-                reason = join_hint(str(outcome), outcome.hint if answer.rule else "")
-                self._tell(AnswerRefused(answer.prompt_id, reason))
+        pairs = zip(given.answers, outcomes, strict=True)
+        refused = [(answer, outcome) for answer, outcome in pairs if isinstance(outcome, SnitchError)]
+        for event in events_of_replies(given, taken[-1] if taken else None, refused):
+            self._tell(event)
 
 
 async def _count_rules(client: PromptClient) -> int:

@@ -33,7 +33,6 @@ from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.keys import KEYS, OWN_HELP, is_of_text
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_events import (
-    Answer,
     AnswerRefused,
     Answers,
     Event,
@@ -204,7 +203,7 @@ class _Session:
     def _advance(self, event: Event, now: float) -> None:
         self._state.wall_ahead_s = time.time() - time.monotonic()
         effect = self._state.handle(event, now)
-        if isinstance(effect, Answer | Answers):
+        if isinstance(effect, Answers):
             task = asyncio.create_task(self._link.answer(effect))
             self._answers.add(task)
             task.add_done_callback(self._answers.discard)

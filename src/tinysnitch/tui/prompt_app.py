@@ -29,7 +29,7 @@ from tinysnitch.tui.terminal_driver import TerminalDriver
 from tinysnitch.view.key_guard import DELAY_S, PASTED_S
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.lookup import Lookup
-from tinysnitch.view.prompt_events import Answer, Answers, Event, KeyPressed, Leave, ScreenRegained, TextPasted
+from tinysnitch.view.prompt_events import Answers, Event, KeyPressed, Leave, ScreenRegained, TextPasted
 from tinysnitch.view.prompt_settings import read_delay_s
 from tinysnitch.view.prompt_state import PromptState
 
@@ -159,7 +159,7 @@ class PromptApp(App[None], inherit_bindings=False):
     def _advance(self, event: Event, now: float) -> None:
         self.state.wall_ahead_s = time.time() - time.monotonic()
         effect = self.state.handle(event, now)
-        if isinstance(effect, Answer | Answers):
+        if isinstance(effect, Answers):
             task = asyncio.create_task(self._link.answer(effect))  # no worker: those are cancelled as we leave
             self._answers.add(task)
             task.add_done_callback(self._answers.discard)

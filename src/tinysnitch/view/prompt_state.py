@@ -244,16 +244,16 @@ class PromptState:
         choice = msgspec.structs.replace(question.choice, verdict=verdict)
         answers = tuple(one.answer(choice, self.is_guest) for one in (question, *self.together))
         self.guard.note_used(name, now)
-        self._send(answers, now)
-        return answers[0] if len(answers) == 1 else Answers(answers)
+        return self._send(answers, now)
 
-    def _send(self, answers: tuple[Answer, ...], now: float) -> None:
+    def _send(self, answers: tuple[Answer, ...], now: float) -> Answers:
         """Note that answers are on their way, and bring the next question into sight."""
         for answer in answers:
             self._questions.change(answer.prompt_id, is_sent=True, draft=answer.rule or "")
         self._sent_together = frozenset(answer.prompt_id for answer in answers[1:])
         self.notice = ""
         self._select(self._questions.find_first_waiting(), now)
+        return Answers(answers)
 
     def _choose(self, now: float, **changes: object) -> None:
         question = self.selected
@@ -369,5 +369,4 @@ class PromptState:
             return NOTHING
         answer = question.answer_by_hand(self.edit.text, self.is_guest)
         self.page = Page.QUESTION
-        self._send((answer,), now)
-        return answer
+        return self._send((answer,), now)
