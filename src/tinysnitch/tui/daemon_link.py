@@ -12,6 +12,7 @@ from tinysnitch.view.prompt_events import Answers, ConnectionLost, DaemonGreeted
 from tinysnitch.view.push_event import event_of_push, events_of_replies
 
 RETRY_S = 1.0
+ANSWER_S = 1.0  # at the end, for the daemon to say that it took the last answer
 
 
 class DaemonLink:
@@ -19,6 +20,7 @@ class DaemonLink:
         self._path = path
         self._tell = tell
         self._client: PromptClient | None = None
+        self._answers: set[asyncio.Task[None]] = set()  # on their way
 
     async def run(self) -> None:
         """Follow the daemon for ever. Raises what connecting again can't mend, NotPermitted for one."""
@@ -48,6 +50,20 @@ class DaemonLink:
             if is_count_old and not client.has_pushes:
                 is_count_old = False
                 self._tell(RulesCounted(await _count_rules(client)))
+
+    def send(self, given: Answers) -> None:
+        """Answer beside what goes on; `finish` sees to the end of it."""
+        task = asyncio.create_task(self.answer(given))
+        self._answers.add(task)
+        task.add_done_callback(self._answers.discard)
+
+    async def finish(self) -> None:
+        """Whoever answers and leaves at once has answered, and still hears that it was taken."""
+        if self._answers:
+            _taken, late = await asyncio.wait(self._answers, timeout=ANSWER_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def answer(self, given: Answers) -> None:
         """Send what was answered, all of it before the first reply, and tell what became of it."""

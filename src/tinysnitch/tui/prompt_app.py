@@ -20,9 +20,10 @@ from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.tui.alarm import Alarm
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.paint_report import PaintReport
-from tinysnitch.tui.plain_prompt import ANSWER_S, PlainPrompt
+from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_widget import PromptWidget
 from tinysnitch.tui.terminal import DUMB, claim_terminal, stop_job
 from tinysnitch.tui.terminal_driver import TerminalDriver
@@ -63,10 +64,9 @@ class PromptApp(App[None], inherit_bindings=False):
         self._widget = PromptWidget(self.state, lookup, self._note_painted)
         self._report = PaintReport(self._write, self._note_seen)
         self._piece = KeyPiece()
-        self._piece_timer: asyncio.TimerHandle | None = None
-        self._answers: set[asyncio.Task[None]] = set()  # on their way
+        self._piece_alarm = Alarm(self._end_piece)
+        self._ready_alarm = Alarm(self._widget.redraw)
         self._ticker: Timer | None = None
-        self._ready_timer: Timer | None = None
         self._is_drawing_due = False
 
     def get_default_screen(self) -> PromptScreen:
@@ -117,10 +117,7 @@ class PromptApp(App[None], inherit_bindings=False):
         """Keys that count; others may wait for what comes with them."""
         for one in keys:
             self._advance(one.key, one.typed_s)
-        if self._piece_timer:
-            self._piece_timer.cancel()
-        loop = asyncio.get_running_loop()
-        self._piece_timer = loop.call_later(PASTED_S, self._end_piece) if self._piece.is_waiting else None
+        self._piece_alarm.set(PASTED_S if self._piece.is_waiting else None)
         self._draw_soon()
 
     def _end_piece(self) -> None:
@@ -160,17 +157,13 @@ class PromptApp(App[None], inherit_bindings=False):
         self.state.wall_ahead_s = time.time() - time.monotonic()
         effect = self.state.handle(event, now)
         if isinstance(effect, Answers):
-            task = asyncio.create_task(self._link.answer(effect))  # no worker: those are cancelled as we leave
-            self._answers.add(task)
-            task.add_done_callback(self._answers.discard)
+            self._link.send(effect)
         elif isinstance(effect, Leave):
             self.run_worker(self._leave())
         self._draw_soon()
 
     async def _leave(self) -> None:
-        """Whoever answers and leaves at once has answered."""
-        if self._answers:
-            await asyncio.wait(self._answers, timeout=ANSWER_S)
+        await self._link.finish()
         self.exit()
 
     def _draw_soon(self) -> None:
@@ -213,11 +206,7 @@ class PromptApp(App[None], inherit_bindings=False):
         """Draw once more when keys begin to count."""
         now = time.monotonic()
         ready_s = self.state.next_change_s()
-        if self._ready_timer:
-            self._ready_timer.stop()
-            self._ready_timer = None
-        if ready_s is not None and ready_s > now:
-            self._ready_timer = self.set_timer(ready_s - now, self._widget.redraw)
+        self._ready_alarm.set(ready_s - now if ready_s is not None and ready_s > now else None)
 
 
 def run_prompt(socket_path: str, plain: bool) -> int:
