@@ -1,6 +1,7 @@
 import msgspec
 import pytest
 
+from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, IN, connection_of, prompt_of
 from tests.view.test_prompt_state import press, selected_id
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
@@ -57,7 +58,7 @@ ALLOW = Choice(verdict=Verdict.ALLOW)
 
 def state_of_two_programs() -> PromptState:
     """Questions 1, 3 and 4 are curl's, 2 is git's."""
-    state = PromptState()
+    state = PaintedState()
     for number, process in enumerate((CURL, GIT, CURL, CURL), 1):
         connection = connection_of(process, name=f"n{number}.shop.test")
         state.handle(QuestionOpened(prompt_of(number, connection)), 0.0)
@@ -121,7 +122,7 @@ def test_walking_away_ends_it() -> None:
 
 
 def test_with_one_question_of_the_program_nothing_changes() -> None:
-    state = PromptState()
+    state = PaintedState()
     state.handle(QuestionOpened(prompt_of(1)), 0.0)
     assert press(state, "g", "y") == [Answer(1, ALLOW)]
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.verdict import Verdict
@@ -32,7 +33,7 @@ ALL_NAMES = [name for key in KEYS for name in key.names]
 
 
 def opened(*prompt_ids: int, now: float = 0.0) -> PromptState:
-    state = PromptState()
+    state = PaintedState()
     state.wall_ahead_s = 1_700_000_000.0
     for prompt_id in prompt_ids:
         state.handle(QuestionOpened(prompt_of(prompt_id)), now)
@@ -137,7 +138,7 @@ def test_a_key_that_no_text_is_typed_with_holds_up_nothing(name: str) -> None:
 
 
 def test_without_a_delay_no_key_holds_up_others() -> None:
-    state = PromptState(0.0)
+    state = PaintedState(0.0)
     state.handle(QuestionOpened(prompt_of(1)), 0.0)
     assert press(state, "s", "y", now=1.0) == [Answer(1, Choice(verdict=Verdict.ALLOW))]
 
@@ -157,7 +158,7 @@ def test_a_key_that_came_too_early_counts_after_a_pause_of_who_types() -> None:
 
 
 def test_where_painting_takes_its_time_no_key_counts_before() -> None:
-    state = PromptState(is_painted_later=True)
+    state = PromptState()
     state.handle(QuestionOpened(prompt_of(1)), 0.0)
     assert press(state, "y", now=9.0) == []
     assert state.next_change_s() is None
@@ -169,7 +170,7 @@ def test_where_painting_takes_its_time_no_key_counts_before() -> None:
 
 @pytest.mark.parametrize("keys", [["tab"], ["g"], ["h", "x"], ["e", "escape"]])
 def test_what_counts_as_new_waits_for_its_painting_too(keys: list[str]) -> None:
-    state = PromptState(is_painted_later=True)
+    state = PromptState()
     for prompt_id in (1, 2):
         state.handle(QuestionOpened(prompt_of(prompt_id)), 0.0)
     state.guard.note_painted(0.0)
@@ -322,7 +323,7 @@ def test_what_is_told_of_a_wrong_key_is_over_with_a_right_one() -> None:
 
 
 def test_a_guest_is_not_left() -> None:
-    state = PromptState(is_guest=True)
+    state = PaintedState(is_guest=True)
     state.handle(QuestionOpened(prompt_of()), 0.0)
     assert press(state, "q", "ctrl+c", "e", "ctrl+c", "escape", "h", "q") == []
     assert (selected_id(state), state.page) == (1, Page.QUESTION)
@@ -383,11 +384,11 @@ def test_rules_are_counted() -> None:
 
 
 def test_who_left_and_comes_back_answers_for_the_same_user() -> None:
-    state = PromptState(0.5, is_painted_later=True)
+    state = PromptState(0.5)
     state.handle(DaemonGreeted(3, is_for_user=True), 0.0)
     state.handle(QuestionOpened(prompt_of(1)), 0.0)
     anew = state.begin_anew()
     assert (anew.is_connected, anew.rule_count, dict(anew.questions)) == (True, 3, {})
-    assert (anew.guard.delay_s, anew.guard.is_painted_later) == (0.5, True)
+    assert anew.guard.delay_s == 0.5
     anew.handle(QuestionOpened(prompt_of(1)), 1.0)
     assert anew.questions[1].choice.is_for_user

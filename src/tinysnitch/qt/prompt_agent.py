@@ -57,7 +57,7 @@ class PromptAgent:
         find_file: FindFile | None = None,
     ) -> None:
         self.link: Link | None = None
-        self.state = PromptState(delay_s, is_painted_later=True)
+        self.state = PromptState(delay_s)
         self._window = window
         self._bell = _Bell()
         find_file = find_file or ProgramFiles(self._bell.rung.emit).find

@@ -78,7 +78,7 @@ class _Session:
         is_dumb = os.environ.get("TERM", DUMB) in (DUMB, "")  # it would show what it is asked
         # where the terminal is another's, its answer might come when that has it again
         self._report = None if is_guest or is_dumb else PaintReport(terminal.write, self._note_seen)
-        self._state = PromptState(delay_s, is_guest=is_guest, is_painted_later=True)
+        self._state = PromptState(delay_s, is_guest=is_guest)
         self._socket_path = socket_path
         self._link = DaemonLink(socket_path, self._tell)
         self._lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)

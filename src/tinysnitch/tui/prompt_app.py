@@ -57,7 +57,7 @@ class PromptApp(App[None], inherit_bindings=False):
     def __init__(self, socket_path: str, delay_s: float = DELAY_S) -> None:
         # With NO_COLOR textual would paint it in greys on black.
         super().__init__(TerminalDriver, ansi_color="NO_COLOR" in os.environ or None)
-        self.state = PromptState(delay_s, is_painted_later=True)
+        self.state = PromptState(delay_s)
         self.failure: SnitchError | None = None
         self._link = DaemonLink(socket_path, self.tell)
         lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)

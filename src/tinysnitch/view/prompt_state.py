@@ -62,8 +62,8 @@ _SCOPES = tuple(RemoteScope)  # each wider than the one before
 
 
 class PromptState:
-    def __init__(self, delay_s: float = DELAY_S, *, is_guest: bool = False, is_painted_later: bool = False) -> None:
-        self.guard = KeyGuard(delay_s, is_painted_later=is_painted_later)
+    def __init__(self, delay_s: float = DELAY_S, *, is_guest: bool = False) -> None:
+        self.guard = KeyGuard(delay_s)
         self.is_guest = is_guest  # it asks for one command, while that runs, and is not left before
         self.page = Page.QUESTION
         self.notice = ""  # what became of the last question, or what went wrong
@@ -81,7 +81,7 @@ class PromptState:
 
     def begin_anew(self) -> "PromptState":
         """Without questions, for the same person at the same daemon."""
-        state = PromptState(self.guard.delay_s, is_painted_later=self.guard.is_painted_later)
+        state = PromptState(self.guard.delay_s)
         state.is_connected, state.rule_count, state.trouble = self.is_connected, self.rule_count, self.trouble
         state._usual_choice = self._usual_choice
         return state
