@@ -68,7 +68,7 @@ def test_a_small_terminal_shows_all_that_must_be_seen(connection: Connection) ->
     dead = {hint.label for hints in view.hints for hint in hints if hint.is_dead}
     keys = [f"{key.label} " for key in KEYS if key.label not in dead]
     rule = f"allow {view.rule[2].text[:6]}"
-    wanted = [view.title, "443", rule, "59 s", view.lifetime, f"asked because {view.reason}", *keys]
+    wanted = [view.title, "443", rule, "59 s", view.lifetime, view.why, *keys]
     assert [text for text in wanted if text not in screen] == []
 
 

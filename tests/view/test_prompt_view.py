@@ -202,7 +202,7 @@ def test_the_rule_that_asks_is_named() -> None:
     prompt = msgspec.structs.replace(prompt_of(), reason="asked by a rule", rule=rule)
     state = PaintedState()
     state.handle(QuestionOpened(prompt), 0.0)
-    assert shown(state).reason == "of the rule ask - - - /usr/bin/curl"
+    assert shown(state).why == "asked because of the rule ask - - - /usr/bin/curl"
 
 
 def test_without_a_question_the_view_waits() -> None:

@@ -50,7 +50,7 @@ class PageWriter:
 
     def write_upper(self, view: PromptView, rows: int) -> Page:
         self._gap(0.6)
-        self._write_ends(f"asked because {view.reason}", view.waiting)
+        self._write_ends(view.why, view.waiting)
         if view.notice:
             self._gap(0.3)
             self._write_news(view.notice)

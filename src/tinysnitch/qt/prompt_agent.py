@@ -21,7 +21,7 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.qt.page import Page
 from tinysnitch.qt.prompt_page import Room, build_help, build_page
 from tinysnitch.qt.prompt_window import PromptWindow
-from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.view.help_view import help_pages
 from tinysnitch.view.key_guard import PASTED_S
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.keys import KEYS, WINDOW_KEYS
@@ -63,6 +63,7 @@ class PromptAgent:
         find_file = find_file or ProgramFiles(self._bell.rung.emit).find
         self._lookup = Lookup(find_user, find_file, ProcessEnds().has_ended)
         self._leave = leave  # None: leaving only hides the window
+        self._help = help_pages(KEYS if leave else WINDOW_KEYS)
         self._is_left = False
         self._piece = KeyPiece()
         self._piece_timer = _timer(int(PASTED_S * 1000), self._end_piece, is_single=True)
@@ -196,11 +197,8 @@ class PromptAgent:
             self._ready_timer.start(int(left_s * 1000) + 1)
 
     def _builder(self, view: PromptView) -> Callable[[Room], Page]:
-        if self.state.page is StatePage.HELP:
-            keys = KEYS if self._leave else WINDOW_KEYS
-            return lambda room: build_help("keys", present_help(keys), view, room)
-        if self.state.page is StatePage.LEGEND:
-            return lambda room: build_help("what the words mean", present_legend(), view, room)
+        if help_of := self._help.get(self.state.page):
+            return lambda room: build_help(*help_of, view, room)
         return lambda room: build_page(view, room)
 
 

@@ -28,7 +28,7 @@ from tinysnitch.tui.plain_lines import (
 )
 from tinysnitch.tui.terminal import DUMB, Terminal, stop_job
 from tinysnitch.view.edit_view import EditView, present_edit
-from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.view.help_view import help_pages
 from tinysnitch.view.key_guard import PASTED_S
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.keys import KEYS, OWN_HELP, is_of_text
@@ -82,6 +82,7 @@ class _Session:
         self._socket_path = socket_path
         self._link = DaemonLink(socket_path, self._tell)
         self._lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
+        self._help = help_pages(OWN_HELP if is_guest else KEYS, is_plain=True)
         self._told: set[str] = set()  # facts of the question in sight
         self._end: asyncio.Future[int] = self._loop.create_future()
         self._is_ending = False
@@ -282,12 +283,8 @@ class _Session:
         if view.edit:
             lines = begin_edit_lines(view) if view.is_question else [f"{view.title}; Esc goes on"]
             self._terminal.write_lines(lines)
-        elif self._state.page is not Page.QUESTION:
-            rows = (
-                present_help(OWN_HELP if self._is_guest else KEYS)
-                if self._state.page is Page.HELP
-                else present_legend(is_plain=True)
-            )
+        elif help_of := self._help.get(self._state.page):
+            _title, rows = help_of
             self._terminal.write_lines(help_lines(rows, view, is_guest=self._is_guest))
         elif view.is_question:
             self._ask(view)
