@@ -209,14 +209,12 @@ class PromptState:
     def _press(self, pressed: KeyPressed, now: float) -> Effect:
         if self.guard.is_deaf(now, is_click=pressed.is_click):
             self.guard.note_typing(now, is_text=is_of_text(pressed.name, pressed.text))
-        elif self.page is Page.EDIT:
+            return NOTHING
+        if self.page is Page.EDIT:
             return self._press_in_edit(pressed.name, pressed.text, now)
-        else:
-            return self._press_key(pressed, now)
-        return NOTHING
+        return self._press_key(pressed.name, pressed.text, now)
 
-    def _press_key(self, pressed: KeyPressed, now: float) -> Effect:
-        name, text = pressed.name, pressed.text
+    def _press_key(self, name: str, text: str, now: float) -> Effect:
         key = find_key(name)
         if key and key.effect is Act.LEAVE and not self.is_guest:
             return Leave()
