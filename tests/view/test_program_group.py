@@ -84,6 +84,12 @@ def test_it_counts_as_new_so_that_the_lines_can_be_read() -> None:
     assert len(press(state, "y", now=10.5)) == 3
 
 
+def test_before_keys_count_it_takes_nothing_in() -> None:
+    state = state_of_two_programs()
+    press(state, "g", now=0.4)
+    assert state.together == ()
+
+
 def test_pressed_again_it_is_for_one_question_again() -> None:
     state = state_of_two_programs()
     press(state, "g", now=10.0)
