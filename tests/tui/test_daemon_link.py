@@ -27,7 +27,7 @@ from tinysnitch.view.prompt_events import (
 
 DENY = Choice(verdict=Verdict.DENY)
 ANSWER = Answers((Answer(1, DENY),))
-BOTH = Answers((Answer(1, DENY), Answer(2, DENY)))
+BOTH = Answers((Answer(1, DENY, holds="once"), Answer(2, DENY, holds="once")))
 
 
 class Listener:

@@ -43,6 +43,6 @@ def tell_taken(given: Answers, rule: str) -> str:
     """
     count, holds = len(given.answers), given.answers[0].holds
     if count > 1:
-        return f"answered {count} questions together{f', {holds}' if holds else ''}"
+        return f"answered {count} questions together, {holds}"
     words = f"answered {holds}" if holds else "answered"
     return f"{words}: {rule}" if rule else words
