@@ -36,7 +36,7 @@ _decoder: FrameDecoder[FromDaemon] = FrameDecoder(FromDaemon)
 
 
 class PromptClient:
-    """Made by `connect`. Iterate `attach()` in one task; `answer` may be awaited in any."""
+    """Made by `connect`. Iterate `attach()` in one task; `request` may be awaited in any."""
 
     def __init__(self, path: str | Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.sees_all = True  # as the daemon said when it greeted us
