@@ -12,14 +12,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.counted_runs import counted_runs
 from bench.opensnitch import METHOD
-from bench.programs import compile_programs
-from bench.rows import KINDS, Bench, Measured, prepare
+from bench.prepared_lab import make_ready, prepared_lab
+from bench.rows import KINDS, Bench, Measured
 from bench.strains import measure_strains
 from bench.streams import measure_streams
 from tests.lab.lab import Lab
-from tests.lab.namespaces import remove_stale
 
 COLUMNS = "| {} | a second | of bare | of the C loop | p50 µs | p99 µs | queued | daemon CPU s per 10 000 | failed |"
 RULER = "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
@@ -109,28 +107,19 @@ def measure_connections(lab: Lab, options: argparse.Namespace) -> None:
     print(describe_opensnitch(benches), end="\n\n", flush=True)
 
 
-def main() -> int:
+def main() -> None:
     options = parse_arguments()
-    if os.geteuid() != 0:
-        print(
-            "tinysnitch: error: the benchmark makes network namespaces\ntinysnitch: hint: run it as root",
-            file=sys.stderr,
-        )
-        return 4
-    compile_programs()
-    remove_stale()
+    make_ready()
     print(describe_machine(), end="\n\n", flush=True)
     parts = options.part or PARTS
-    with counted_runs(are_counted=False), Lab() as lab:
-        prepare(lab)
+    with prepared_lab() as lab:
         if "connections" in parts:
             measure_connections(lab, options)
         if "streams" in parts:
             measure_streams(lab, options.rounds, options.seconds or LOAD_S)
         if "strains" in parts:
             measure_strains(lab, options.rounds, options.seconds or LOAD_S)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

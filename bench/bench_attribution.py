@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import statistics
 import sys
 from collections.abc import Iterator
@@ -11,10 +10,10 @@ from pathlib import Path
 from bench.attribution_rows import Load, Outcome, Scenario, run_scenario, spawn_short_lives
 from bench.bench import describe_machine
 from bench.counted_runs import counted_runs
-from bench.programs import compile_programs, program_path
-from bench.rows import MANY4_FIRST, PORT, RANGE, prepare
+from bench.prepared_lab import make_ready, prepared_lab
+from bench.programs import program_path
+from bench.rows import MANY4_FIRST, PORT, RANGE
 from tests.lab.lab import Lab
-from tests.lab.namespaces import remove_stale
 from tests.lab.world import WORLD4
 
 # By address: what holds for every remote is in the kernel's cache soon, and a flood of misses would be none.
@@ -56,8 +55,7 @@ def print_outcomes(count: int) -> bool:
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     is_good = True
     for is_degraded in (False, True):
-        with Lab() as lab:
-            prepare(lab)
+        with prepared_lab() as lab:
             flags = ["--no-bpf"] if is_degraded else []
             scenarios = list_degraded_scenarios(count) if is_degraded else list_scenarios(lab, count)
             for scenario in scenarios:
@@ -125,21 +123,13 @@ def connect_loop(seconds: int) -> list[str]:
 
 def main() -> int:
     options = parse_arguments()
-    if os.geteuid() != 0:
-        sys.stderr.write(
-            "tinysnitch: error: the benchmark makes network namespaces\ntinysnitch: hint: run it as root\n"
-        )
-        return 4
-    compile_programs()
-    remove_stale()
+    make_ready()
     print(describe_machine(), end="\n\n")
     is_good = print_outcomes(options.count)
     print("\n| cost | |\n|---|---:|")
-    with counted_runs(are_counted=False), Lab() as lab:
-        prepare(lab)
+    with prepared_lab() as lab:
         print_exec_cost(lab, options.rounds)
-    with counted_runs(are_counted=False), Lab() as lab:
-        prepare(lab)
+    with prepared_lab() as lab:
         print_capture_cost(lab)
     return 0 if is_good else 1
 

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -13,13 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.bench import describe_machine
-from bench.counted_runs import counted_runs
 from bench.generated import write_list
-from bench.programs import compile_programs
-from bench.rows import prepare
+from bench.prepared_lab import make_ready, prepared_lab
 from bench.scale_rows import Measured, Scale, ScaleBench
-from tests.lab.lab import Lab
-from tests.lab.namespaces import remove_stale
 
 FEW = 10
 AIM = 0.97
@@ -84,8 +79,7 @@ def ratio(row: Measured, few: Measured, kind: str) -> float:
 
 def measure_scales(options: argparse.Namespace) -> ScaleBench:
     scales = [Scale(FEW, 0), Scale(FEW, options.names), Scale(options.rules, options.names)]
-    with counted_runs(are_counted=False), Lab() as lab:
-        prepare(lab)
+    with prepared_lab() as lab:
         bench = ScaleBench(lab, scales, options.seconds)
         bench.weigh()
         bench.give_names()
@@ -95,23 +89,17 @@ def measure_scales(options: argparse.Namespace) -> ScaleBench:
     return bench
 
 
-def main() -> int:
+def main() -> None:
     options = parse_arguments()
-    if os.geteuid() != 0:
-        problem = "the benchmark makes network namespaces\ntinysnitch: hint: run it as root"
-        print(f"tinysnitch: error: {problem}", file=sys.stderr)
-        return 4
+    make_ready()
     print(describe_machine(), end="\n\n")
     talk: dict[str, float] = json.loads(run_alone("bench.name_cost", "talk")[0])
     print(f"DNS messages parsed and learned: {talk['messages_a_second']:,.0f} a second\n")
     print_lists(options.names)
-    compile_programs()
-    remove_stale()
     bench = measure_scales(options)
     print(f"\n{options.rounds} rounds of {options.seconds} s a row; the aim is a ratio of {AIM}\n")
     print("\n".join(format_scales(bench)))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -13,9 +13,6 @@ def read_cpu_s(pid: int) -> float:
     return (user + system) / _TICKS_A_SECOND
 
 
-def read_memory_mb(pid: int | str, field: str) -> float:
-    """`VmRSS` (now) or `VmHWM` (at its highest)."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) / 1024
-    raise ValueError(f"no {field} of process {pid}")
+def read_resident_mb(pid: int | str) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024

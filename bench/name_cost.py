@@ -10,7 +10,7 @@ from pathlib import Path
 import dns.message
 import dns.rrset
 
-from bench.daemon_cost import read_memory_mb
+from bench.daemon_cost import read_resident_mb
 from bench.generated import generate_names
 from tinysnitch.core.dns_talk import DnsTalk
 from tinysnitch.core.facts import Facts
@@ -94,7 +94,7 @@ def _look_up_us(has_name: Callable[[str], bool], names: Sequence[str], *, is_the
 
 def _rss_mb() -> float:
     gc.collect()
-    return read_memory_mb("self", "VmRSS")
+    return read_resident_mb("self")
 
 
 def main() -> None:

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.bench import describe_machine
-from bench.counted_runs import counted_runs
 from bench.logging_daemon import LoggingDaemon
+from bench.prepared_lab import make_ready, prepared_lab
 from bench.profiled_daemon import BEGIN_ANEW, GENERATORS, STAGES, WAITING, WRITE_RESULT
-from bench.programs import Sample, compile_programs, program_path, run_connect_loop
-from bench.rows import KINDS, RANGE, Kind, prepare
+from bench.programs import Sample, program_path, run_connect_loop
+from bench.rows import KINDS, RANGE, Kind
 from bench.stage_clock import OUTSIDE
 from tests.lab.lab import Lab
-from tests.lab.namespaces import remove_stale
 from tests.lab.patience import PATIENCE
 
 COLUMNS = (("tcp4", 1), ("tcp4", 8), ("udp4", 8))
@@ -103,20 +102,14 @@ def format_row(name: str, cells: list[str]) -> str:
     return f"| {name} | {' | '.join(cells)} |"
 
 
-def main() -> int:
+def main() -> None:
     options = parse_arguments()
-    if os.geteuid() != 0:
-        sys.stderr.write("tinysnitch: error: the profile makes network namespaces\ntinysnitch: hint: run it as root\n")
-        return 4
-    compile_programs()
-    remove_stale()
-    with counted_runs(are_counted=False), Lab() as lab:
-        prepare(lab)
+    make_ready()
+    with prepared_lab() as lab:
         profiles = [measure(lab, KINDS[kind], threads, options.seconds) for kind, threads in COLUMNS]
     print(describe_machine(), end="\n\n")
     print(format_table(profiles))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

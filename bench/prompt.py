@@ -9,6 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.daemon_cost import read_cpu_s, read_resident_mb
 from tests.lab.daemon import Daemon
 from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.world import WORLD4
@@ -117,21 +118,10 @@ def measure_rest(lab: Lab, daemon: Daemon, seconds: float) -> None:
         daemon.answer(daemon.wait_ask(), "no")
         curl.wait()
         desktop.see_nothing()
-        begun_s = cpu_s(prompt.pid)
+        begun_s = read_cpu_s(prompt.pid)
         time.sleep(seconds)
-        share = (cpu_s(prompt.pid) - begun_s) / seconds
-        print(f"at rest: {share:.1%} of a processor, {resident_mb(prompt.pid):.0f} MB")
-
-
-def cpu_s(pid: int) -> float:
-    """proc_pid_stat(5): utime and stime are fields 14 and 15."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+        share = (read_cpu_s(prompt.pid) - begun_s) / seconds
+        print(f"at rest: {share:.1%} of a processor, {read_resident_mb(prompt.pid):.0f} MB")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from bench.daemon_cost import read_cpu_s, read_memory_mb
+from bench.daemon_cost import read_cpu_s, read_resident_mb
 from bench.logging_daemon import LoggingDaemon
 from bench.opensnitch import OpenSnitch, find_version
 from bench.programs import EVERYWHERE, Sample, program_path, run_connect_loop, start_listening
@@ -74,7 +74,6 @@ class Bench:
         self._next_offset = 0
         self.rows: dict[str, Measured] = {}
         self.rss_mb: list[float] = []
-        self.peak_mb: list[float] = []
         self.opensnitch = find_version(lab)
         self.opensnitch_mb: list[float] = []
         self.opensnitch_undecided = 0
@@ -92,8 +91,7 @@ class Bench:
         self._measure_paced("cached allow", daemon)
         for name, measure in self._daemon_rows():
             self._measure(name, measure, daemon)
-        self.rss_mb.append(read_memory_mb(daemon.process.pid, "VmRSS"))
-        self.peak_mb.append(read_memory_mb(daemon.process.pid, "VmHWM"))
+        self.rss_mb.append(read_resident_mb(daemon.process.pid))
         daemon.stop()
         if self.opensnitch is not None:
             self._measure_opensnitch(f"every one decided by OpenSnitch {self.opensnitch}")
@@ -102,7 +100,7 @@ class Bench:
         """The same connections as those that are every one a miss."""
         opensnitch = OpenSnitch(self._lab, program_path("connect_loop"))
         self._measure(name, lambda: self._connect_to_many(self._threads), opensnitch)
-        self.opensnitch_mb.append(read_memory_mb(opensnitch.process.pid, "VmRSS"))
+        self.opensnitch_mb.append(read_resident_mb(opensnitch.process.pid))
         self.opensnitch_undecided += opensnitch.count_undecided()
         opensnitch.stop()
 

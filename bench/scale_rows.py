@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.daemon_cost import read_cpu_s, read_memory_mb
+from bench.daemon_cost import read_cpu_s, read_resident_mb
 from bench.generated import generate_names, generate_rules, write_list
 from bench.programs import Sample, program_path, run_connect_loop
 from bench.rows import MANY4, MANY4_FIRST, PORT, must
@@ -75,7 +75,7 @@ class ScaleBench:
         start_s = time.monotonic()
         daemon = self._start(scale)
         ready_s = time.monotonic() - start_s
-        row.rss_mb = read_memory_mb(daemon.process.pid, "VmRSS")
+        row.rss_mb = read_resident_mb(daemon.process.pid)
         daemon.stop()
         return ready_s
 

@@ -24,25 +24,21 @@ is_installed() { [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 
 
 has_candidate() { [[ "$(apt-cache policy "$1" 2>/dev/null)" =~ Candidate:\ [0-9] ]]; }
 
-# clang with the BPF target and llvm-strip: the versioned packages where they exist, else the distribution's own.
-compiler_packages() {
-	if is_installed clang-19 || has_candidate clang-19; then echo clang-19 llvm-19; else echo clang llvm; fi
-}
+is_available() { is_installed "$1" || has_candidate "$1"; }
 
-formatter_package() {
-	if is_installed clang-format-19 || has_candidate clang-format-19; then echo clang-format-19; else echo clang-format; fi
-}
+# clang with the BPF target and llvm-strip: the versioned packages where they exist, else the distribution's own.
+compiler_packages() { if is_available clang-19; then echo clang-19 llvm-19; else echo clang llvm; fi; }
+
+formatter_package() { if is_available clang-format-19; then echo clang-format-19; else echo clang-format; fi; }
 
 # Debian 12 has the name from before its time became 64 bits wide.
-glib_package() {
-	if is_installed libglib2.0-0t64 || has_candidate libglib2.0-0t64; then echo libglib2.0-0t64; else echo libglib2.0-0; fi
-}
+glib_package() { if is_available libglib2.0-0t64; then echo libglib2.0-0t64; else echo libglib2.0-0; fi; }
 
 # Ubuntu 24.04 has it among the tools of each kernel, behind a command that looks for those of the running one.
 bpftool_package() {
 	local package
 	for package in bpftool "linux-tools-$(uname -r)" linux-tools-generic; do
-		if is_installed "$package" || has_candidate "$package"; then
+		if is_available "$package"; then
 			echo "$package"
 			return
 		fi
@@ -50,7 +46,7 @@ bpftool_package() {
 }
 
 # A browser, to count keys with; where it is no package (Ubuntu), its test is skipped.
-browser_package() { if is_installed chromium || has_candidate chromium; then echo chromium; fi; }
+browser_package() { if is_available chromium; then echo chromium; fi; }
 
 missing_of() {
 	local package

@@ -34,7 +34,9 @@ from tinysnitch.view.prompt_events import (
     QuestionOpened,
 )
 
-ANSWER = Answer(1, Choice(verdict=Verdict.DENY))
+DENY = Choice(verdict=Verdict.DENY)
+ANSWER = Answers((Answer(1, DENY),))
+BOTH = Answers((Answer(1, DENY, holds="once"), Answer(2, DENY, holds="once")))
 
 
 class Served:
@@ -101,10 +103,10 @@ def test_questions_come_and_go_and_are_answered(application: QGuiApplication, tm
         served.call(served.daemon.open, prompt_of(1))
         served.call(served.daemon.open, prompt_of(2))
         listener.wait(QuestionOpened(prompt_shown(prompt_of(2)).prompt))
-        listener.link.answer(Answers((ANSWER, Answer(2, ANSWER.choice))))
+        listener.link.answer(BOTH)
         for prompt_id in (1, 2):
             listener.wait(QuestionClosed(prompt_id, "answered by root"))
-        listener.wait(NoticeGiven("answered 2 questions together"))
+        listener.wait(NoticeGiven("answered 2 questions together, once"))
         served.daemon.refusal = "too late"
         listener.link.answer(ANSWER)
         listener.wait(AnswerRefused(1, "too late"))
@@ -123,7 +125,7 @@ def test_more_answers_at_once_than_the_socket_holds_reach_a_busy_daemon(
             served.call(served.daemon.open, prompt_of(number))
         listener.wait(QuestionOpened(prompt_shown(prompt_of(numbers[-1])).prompt))
         served.call(time.sleep, 0.5)
-        listener.link.answer(Answers(tuple(Answer(number, ANSWER.choice) for number in numbers)))
+        listener.link.answer(Answers(tuple(Answer(number, DENY) for number in numbers)))
         listener.wait(QuestionClosed(numbers[-1], "answered by root"))
         assert served.daemon.answers.qsize() == len(numbers)
         assert not any(isinstance(event, ConnectionLost) for event in listener.told)
@@ -147,13 +149,13 @@ def test_why_one_of_many_was_refused_is_the_last_word(
         for number in (1, 2):
             served.call(served.daemon.open, prompt_of(number))
         listener.wait(QuestionOpened(prompt_shown(prompt_of(2)).prompt))
-        listener.link.answer(Answers((ANSWER, Answer(2, ANSWER.choice))))
+        listener.link.answer(BOTH)
         listener.wait(QuestionClosed(2, "answered by root"))
         listener.wait(AnswerRefused(1, "not yours"))
         served.call(served.daemon.server.push_notice, "the end")
         listener.wait(NoticeGiven("the end"))
         told = [event for event in listener.told if isinstance(event, NoticeGiven | AnswerRefused)]
-        assert told[:-1] == [NoticeGiven("answered 2 questions together"), AnswerRefused(1, "not yours")]
+        assert told[:-1] == [NoticeGiven("answered 2 questions together, once"), AnswerRefused(1, "not yours")]
         listener.link.close()
 
 

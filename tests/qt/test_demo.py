@@ -13,7 +13,7 @@ def test_it_ends_when_all_is_answered() -> None:
     demo.start()
     ids = [event.prompt.prompt_id for event in told if isinstance(event, QuestionOpened)]
     assert len(ids) == len(SAMPLES)
-    demo.answer(Answer(ids[0], CHOICE))
+    demo.answer(Answers((Answer(ids[0], CHOICE),)))
     assert told[-1] == QuestionClosed(ids[0], "answered")
     assert not ended
     demo.answer(Answers(tuple(Answer(prompt_id, CHOICE) for prompt_id in ids[1:])))

@@ -60,7 +60,7 @@ def test_what_is_wrong_is_told_while_nothing_is_asked() -> None:
 def test_news_stand_beside_why_it_is_asked_and_lose_their_end() -> None:
     view = msgspec.structs.replace(view_of("question"), notice=f"answered once: deny {'x' * 1300}")
     texts = texts_of(PageWriter(1280, 15).write_upper(view, 6))
-    assert f"asked because {view.reason}" in texts
+    assert view.why in texts
     (news,) = (text for text in texts if text.startswith("answered once: deny xxx"))
     assert "…" in news[-3:]
 

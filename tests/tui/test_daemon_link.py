@@ -25,7 +25,9 @@ from tinysnitch.view.prompt_events import (
     RulesCounted,
 )
 
-ANSWER = Answer(1, Choice(verdict=Verdict.DENY))
+DENY = Choice(verdict=Verdict.DENY)
+ANSWER = Answers((Answer(1, DENY),))
+BOTH = Answers((Answer(1, DENY, holds="once"), Answer(2, DENY, holds="once")))
 
 
 class Listener:
@@ -102,25 +104,23 @@ def test_an_answer_is_given_or_refused(tmp_path: Path) -> None:
             await listener.link.answer(ANSWER)
             assert AnswerRefused(1, "too late") in listener.told
             assert NoticeGiven(f"answered: {RULE}") in listener.told
-            assert await daemon.answers.get() == (1, ANSWER.choice)
+            assert await daemon.answers.get() == (1, DENY)
 
     asyncio.run(run())
 
 
 def test_of_answers_that_were_refused_it_is_not_said_that_they_were_taken(tmp_path: Path) -> None:
-    both = Answers((ANSWER, Answer(2, ANSWER.choice)))
-
     async def run() -> None:
         async with question_daemon(tmp_path / "s") as daemon, Listener(tmp_path / "s") as listener:
             await until(daemon.attached.is_set)
             for prompt_id in (1, 2):
                 daemon.open(prompt_of(prompt_id))
             daemon.refusal = "not yours"
-            await listener.link.answer(both)
+            await listener.link.answer(BOTH)
             told = [event for event in listener.told if isinstance(event, AnswerRefused | NoticeGiven)]
             assert told == [AnswerRefused(1, "not yours"), AnswerRefused(2, "not yours")]
         listener.told.clear()
-        await listener.link.answer(both)  # their questions are gone: nothing to tell
+        await listener.link.answer(BOTH)  # their questions are gone: nothing to tell
         assert listener.told == []
 
     asyncio.run(run())
@@ -132,16 +132,16 @@ def test_that_a_rule_is_not_saved_is_the_last_word(tmp_path: Path) -> None:
             await until(daemon.attached.is_set)
             daemon.unsaved = "no room"
             notice = NoticeGiven("the rule holds but could not be saved: no room")
-            for effect in (ANSWER, Answers((Answer(2, ANSWER.choice), Answer(3, ANSWER.choice)))):
+            for given in (ANSWER, Answers((Answer(2, DENY), Answer(3, DENY)))):
                 for prompt_id in (1, 2, 3):
                     daemon.open(prompt_of(prompt_id))
-                await listener.link.answer(effect)
+                await listener.link.answer(given)
                 assert listener.told[-1] == notice
             assert {event for event in listener.told if isinstance(event, NoticeGiven)} == {notice}
             daemon.unsaved = ""
             daemon.open(prompt_of(2))
-            await listener.link.answer(Answers((Answer(2, ANSWER.choice),)))
-            assert listener.told[-1] == NoticeGiven("answered 1 questions together")
+            await listener.link.answer(Answers((Answer(2, DENY),)))
+            assert listener.told[-1] == NoticeGiven(f"answered: {RULE}")
 
     asyncio.run(run())
 

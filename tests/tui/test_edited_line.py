@@ -37,7 +37,7 @@ def test_any_other_change_writes_the_row_again_and_puts_the_cursor_back() -> Non
 def test_what_is_cut_off_is_marked_at_its_end() -> None:
     line = "abcdefghijklmnop"
     shown = [render_edit(None, present_edit(LineEdit(line, cursor), 0.0), 9) for cursor in (16, 0, 8)]
-    assert shown == ["\r…lmnop  \r…lmnop", "\rabcdefg…\r", "\r…defghi…\r…defgh"]
+    assert shown == ["\r…klmnop \r…klmnop", "\rabcdefg…\r", "\r…defghi…\r…defgh"]
 
 
 @given(st.text(max_size=200), st.integers(0, 200), st.integers(1, 100))

@@ -1,15 +1,15 @@
+from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import prompt_of
 from tinysnitch.core.clock import Instant
 from tinysnitch.tui.plain_lines import begin_edit_lines, fact_lines, help_lines, question_lines, ready_line
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_events import KeyPressed, QuestionOpened
-from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.segment import Line, Segment
 
 
 def sample_view() -> PromptView:
-    state = PromptState()
+    state = PaintedState()
     state.handle(QuestionOpened(prompt_of(1)), 0.0)
     return present_prompt(state, Instant(0.0, 1_700_000_000.0))
 
@@ -43,7 +43,7 @@ def test_the_keys_to_begin_with_are_said() -> None:
 
 
 def test_an_editor_begins_with_the_whole_line_and_how_long_it_holds() -> None:
-    state = PromptState(0.0)
+    state = PaintedState(0.0)
     state.wall_ahead_s = 1_700_000_000.0
     state.handle(QuestionOpened(prompt_of(1)), 0.0)
     for key in "oe":

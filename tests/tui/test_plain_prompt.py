@@ -3,7 +3,6 @@ import hashlib
 import os
 import re
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,12 +18,13 @@ from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.program_file import ProgramFile
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel import procfs
-from tinysnitch.tui import plain_prompt
+from tinysnitch.tui import daemon_link, plain_prompt
+from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.paint_report import REQUEST
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.terminal import Terminal
 from tinysnitch.view.key_guard import KeyGuard
-from tinysnitch.view.prompt_events import Answer, ConnectionLost, Event, NoticeGiven, QuestionOpened
+from tinysnitch.view.prompt_events import Answers, ConnectionLost, NoticeGiven, QuestionOpened
 
 
 def test_who_types_meanwhile_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +251,7 @@ def test_who_answers_and_leaves_still_hears_that_it_was_taken(tmp_path: Path) ->
 def test_a_daemon_that_says_nothing_keeps_no_one_and_is_not_called_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plain_prompt, "ANSWER_S", 0.05)
+    monkeypatch.setattr(daemon_link, "ANSWER_S", 0.05)
     people: list[Person] = []
 
     async def script(daemon: QuestionDaemon, person: Person) -> None:
@@ -265,11 +265,8 @@ def test_a_daemon_that_says_nothing_keeps_no_one_and_is_not_called_lost(
     assert "ended the connection" not in people[0].seen
 
 
-class LateLink:
+class LateLink(DaemonLink):
     """A daemon's link that has much to tell when it is asked for an answer."""
-
-    def __init__(self, _path: str, tell: Callable[[Event], None]) -> None:
-        self._tell = tell
 
     async def run(self) -> None:
         # nothing is looked up of a file that is not the host's: no other news come
@@ -277,7 +274,7 @@ class LateLink:
         self._tell(QuestionOpened(prompt_of(1, connection_of(process))))
         await asyncio.Event().wait()
 
-    async def answer(self, _answer: Answer) -> None:
+    async def answer(self, _given: Answers) -> None:
         await asyncio.sleep(0.05)
         self._tell(QuestionOpened(prompt_of(2, connection_of(name="b.test"))))
         self._tell(ConnectionLost("the daemon is gone"))

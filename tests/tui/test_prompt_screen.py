@@ -8,6 +8,7 @@ from rich.style import Style
 from rich.text import Text
 
 from tests.core.any_text import SOME_TEXT
+from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
@@ -38,7 +39,7 @@ FULL = msgspec.structs.replace(
 
 
 def view_of(connection: Connection, keys: str = "") -> PromptView:
-    state = PromptState()
+    state = PaintedState()
     state.wall_ahead_s = 1_700_000_000.0
     state.handle(QuestionOpened(prompt_of(1, connection)), 0.0)
     for key in keys:
@@ -46,7 +47,7 @@ def view_of(connection: Connection, keys: str = "") -> PromptView:
     return present_prompt(state, Instant(1.0, 1_700_000_001.0))
 
 
-WAITING = present_prompt(PromptState(), Instant(0.0, 0.0))
+WAITING = present_prompt(PaintedState(), Instant(0.0, 0.0))
 
 
 def rows_of(text: Text) -> list[str]:
@@ -67,7 +68,7 @@ def test_a_small_terminal_shows_all_that_must_be_seen(connection: Connection) ->
     dead = {hint.label for hints in view.hints for hint in hints if hint.is_dead}
     keys = [f"{key.label} " for key in KEYS if key.label not in dead]
     rule = f"allow {view.rule[2].text[:6]}"
-    wanted = [view.title, "443", rule, "59 s", view.lifetime, f"asked because {view.reason}", *keys]
+    wanted = [view.title, "443", rule, "59 s", view.lifetime, view.why, *keys]
     assert [text for text in wanted if text not in screen] == []
 
 
@@ -144,7 +145,7 @@ def test_a_rule_that_must_be_cut_fills_its_rows() -> None:
 
 
 def test_after_an_answer_its_rule_takes_three_rows_at_most() -> None:
-    state = PromptState()
+    state = PaintedState()
     state.notice = f"answered forever: allow shop.test 443 tcp /usr/bin/curl {'x' * 1300}"
     rows = rows_of(render_prompt(present_prompt(state, Instant(0.0, 0.0)), 80, 24))
     assert sum("answered" in row or "xxxx" in row for row in rows) == 3
@@ -241,7 +242,7 @@ def test_no_text_and_no_size_breaks_the_screen(hostile: str, label: bytes, width
 
 
 def test_waiting_is_quiet() -> None:
-    state = PromptState()
+    state = PaintedState()
     state.notice = "the daemon is gone"
     rows = rows_of(render_prompt(present_prompt(state, Instant(0.0, 0.0)), 80, 24))
     told = [row.strip() for row in rows if row.strip()]
@@ -293,7 +294,7 @@ def test_the_end_of_the_rule_is_never_cut_off(args: list[str]) -> None:
 
 
 def state_of_many(count: int, keys: str) -> PromptState:
-    state = PromptState()
+    state = PaintedState()
     for number in range(1, count + 1):
         state.handle(QuestionOpened(prompt_of(number, msgspec.structs.replace(FULL, name=f"n{number}.test"))), 0.0)
     for key in keys:

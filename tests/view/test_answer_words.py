@@ -6,7 +6,7 @@ from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.process import UNKNOWN
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.view.answer_words import name_lifetime, name_lifetime_of_line, tell_all_taken, tell_taken
+from tinysnitch.view.answer_words import name_lifetime, name_lifetime_of_line, tell_taken
 from tinysnitch.view.prompt_events import Answer, Answers
 
 ALLOW = Choice(verdict=Verdict.ALLOW)
@@ -32,13 +32,13 @@ NOBODY = Connection(flow=IN, attribution=UNKNOWN)
 def test_how_long_an_answer_holds_is_told(connection: Connection, lifetime: Lifetime, words: str) -> None:
     choice = msgspec.structs.replace(ALLOW, lifetime=lifetime)
     assert name_lifetime(connection, choice) == words
-    assert tell_taken(Answer(1, choice, holds=words), RULE) == f"answered {words}: {RULE}"
+    assert tell_taken(Answers((Answer(1, choice, holds=words),)), RULE) == f"answered {words}: {RULE}"
 
 
 def test_a_line_by_hand_tells_of_its_time_itself() -> None:
     assert name_lifetime_of_line(RULE) == "forever"
     assert name_lifetime_of_line(RULE.replace("allow", "allow until=2023-11-14T22:22:50Z")) == ""
-    assert tell_taken(Answer(1, None, RULE), RULE) == f"answered: {RULE}"
+    assert tell_taken(Answers((Answer(1, None, RULE),)), RULE) == f"answered: {RULE}"
 
 
 def test_a_guest_s_answer_ends_with_its_command_unless_it_is_in_the_file() -> None:
@@ -57,9 +57,9 @@ def test_a_guest_s_answer_ends_with_its_command_unless_it_is_in_the_file() -> No
 
 
 def test_a_daemon_that_tells_no_line_took_it_too() -> None:
-    assert tell_taken(Answer(1, ALLOW, holds="once"), "") == "answered once"
+    assert tell_taken(Answers((Answer(1, ALLOW, holds="once"),)), "") == "answered once"
 
 
 def test_of_many_one_word_is_enough() -> None:
     answers = Answers(tuple(Answer(number, ALLOW, holds="until curl quits") for number in (1, 2, 3)))
-    assert tell_all_taken(answers) == "answered 3 questions together, until curl quits"
+    assert tell_taken(answers, RULE) == "answered 3 questions together, until curl quits"

@@ -2,9 +2,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.any_text import ANY_TEXT
-from tinysnitch.view.edit_view import present_edit
+from tinysnitch.view.edit_view import fit_around_cursor, present_edit
 from tinysnitch.view.line_edit import LineEdit
-from tinysnitch.view.text import escape_text
+from tinysnitch.view.text import cell_width, escape_text
 
 
 def test_the_cursor_stands_on_a_character_or_behind_the_last() -> None:
@@ -42,3 +42,11 @@ def test_hostile_text_is_shown_escaped_and_whole(text: str, cursor: int) -> None
     assert view.text.rstrip(" ") == escape_text(text).rstrip(" ")
     assert all(part.isprintable() for part in (view.text, view.fault, view.hint))
     assert view.at
+
+
+@given(ANY_TEXT, st.integers(0, 50), st.integers(4, 60))
+def test_what_fits_around_the_cursor_is_no_wider(text: str, cursor: int, width: int) -> None:
+    view = present_edit(LineEdit(text, min(cursor, len(text))), 0.0)
+    shown = "".join(fit_around_cursor(view, width))
+    assert cell_width(shown) <= width
+    assert shown == view.text or cell_width(view.text) > width

@@ -2,6 +2,7 @@ import msgspec
 import pytest
 
 from tests.core.transcript import flow_of, inbound
+from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, IN, connection_of, prompt_of
 from tinysnitch.core.choice import Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
@@ -9,7 +10,6 @@ from tinysnitch.core.flow import TCP, UDP, Flow
 from tinysnitch.core.process import KERNEL, UNKNOWN, Process
 from tinysnitch.view.first_choice import FIRST_CHOICE, choose_first
 from tinysnitch.view.prompt_events import QuestionOpened
-from tinysnitch.view.prompt_state import PromptState
 
 BROWSER = msgspec.structs.replace(
     CURL,
@@ -90,7 +90,7 @@ def test_nor_do_the_ports_that_a_prober_counts_up(prober: str) -> None:
 
 
 def test_a_question_begins_with_it() -> None:
-    state = PromptState()
+    state = PaintedState()
     state.handle(QuestionOpened(prompt_of(1, connection_of(BROWSER))), 0.0)
     assert state.selected
     assert state.selected.choice.any_args

@@ -1,5 +1,3 @@
-import pytest
-
 from tinysnitch.view.key_guard import HELD_FIRST_S, HELD_NEXT_S, PASTED_S, TEXT_S, TYPING_DELAYS, TYPING_S, KeyGuard
 
 DELAY_S = 0.5
@@ -8,19 +6,25 @@ DELAY_S = 0.5
 def seen(at_s: float = 10.0) -> KeyGuard:
     """A guard of what came into sight at this moment."""
     guard = KeyGuard(DELAY_S)
-    guard.renew(at_s)
+    show(guard, at_s)
     return guard
+
+
+def show(guard: KeyGuard, at_s: float) -> None:
+    """Something new, which is painted at once."""
+    guard.renew(at_s)
+    guard.note_painted(at_s)
 
 
 def test_what_comes_into_sight_takes_keys_after_the_delay() -> None:
     guard = seen(10.0)
     assert (guard.is_ready(10.4), guard.is_ready(10.5), guard.ready_s) == (False, True, 10.5)
-    guard.renew(20.0)
+    show(guard, 20.0)
     assert (guard.sight, guard.is_ready(20.4)) == (2, False)
 
 
-def test_what_is_painted_later_waits_for_that() -> None:
-    guard = KeyGuard(DELAY_S, is_painted_later=True)
+def test_the_delay_begins_when_it_is_painted() -> None:
+    guard = KeyGuard(DELAY_S)
     guard.renew(10.0)
     assert (guard.is_ready(1e9), guard.ready_s) == (False, None)
     guard.note_painted(12.0)
@@ -45,9 +49,8 @@ def test_a_letter_of_a_text_takes_a_longer_pause_at_any_time() -> None:
     assert guard.ready_s == 99.0 + TEXT_S
 
 
-@pytest.mark.parametrize("is_painted_later", [False, True])
-def test_a_text_goes_on_whatever_comes_into_sight_meanwhile(is_painted_later: bool) -> None:
-    guard = KeyGuard(DELAY_S, is_painted_later=is_painted_later)
+def test_a_text_goes_on_whatever_comes_into_sight_meanwhile() -> None:
+    guard = KeyGuard(DELAY_S)
     guard.note_typing(10.0, is_text=True)
     guard.renew(10.1)
     guard.note_painted(10.2)
@@ -76,7 +79,7 @@ def test_a_window_that_appears_takes_no_key_at_all_until_its_question_takes_some
     for is_click in (False, True):
         assert guard.is_deaf(10.4, is_click=is_click)
     assert not guard.is_deaf(10.5)
-    guard.renew(20.0)
+    show(guard, 20.0)
     assert not guard.is_deaf(20.1)  # to leave, say
 
 
@@ -97,9 +100,8 @@ def test_an_enter_at_once_behind_a_text_was_pasted_with_it() -> None:
     assert not guard.is_pasted(11.0 + PASTED_S * 1.1)
 
 
-@pytest.mark.parametrize("is_painted_later", [False, True])
-def test_without_a_delay_every_key_counts(is_painted_later: bool) -> None:
-    guard = KeyGuard(0.0, is_painted_later=is_painted_later)
+def test_without_a_delay_every_key_counts() -> None:
+    guard = KeyGuard(0.0)
     guard.renew(10.0)
     guard.note_appeared()
     guard.note_keyboard(10.0)

@@ -1,5 +1,6 @@
 import pytest
 
+from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import prompt_of
 from tinysnitch.view.key_guard import DELAY_S, PASTED_S, TEXT_S
 from tinysnitch.view.key_piece import KeyPiece, is_text
@@ -12,7 +13,7 @@ NAMES = {"\n": "enter", "\t": "tab", "^": "ctrl+c"}
 
 
 def asked(delay_s: float = DELAY_S) -> PromptState:
-    state = PromptState(delay_s)
+    state = PaintedState(delay_s)
     state.handle(QuestionOpened(prompt_of(1)), 0.0)
     return state
 
@@ -118,7 +119,7 @@ def test_without_a_delay_all_keys_of_one_piece_count() -> None:
 
 
 def test_where_nothing_is_asked_no_key_waits() -> None:
-    assert passed(PromptState(), "yyh") == ["yyh"]
+    assert passed(PaintedState(), "yyh") == ["yyh"]
 
 
 @pytest.mark.parametrize("key", ["h", "e"])
@@ -129,6 +130,6 @@ def test_in_the_help_and_the_editor_no_key_waits(key: str) -> None:
 
 
 def test_before_keys_count_none_waits() -> None:
-    state = PromptState()
+    state = PaintedState()
     state.handle(QuestionOpened(prompt_of(1)), START_S - 0.1)
     assert passed(state, "yes") == ["yes"]

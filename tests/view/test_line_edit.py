@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.any_text import ANY_CHARACTER
+from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import connection_of, prompt_of
 from tests.view.test_prompt_state import opened, press, selected_id
 from tinysnitch.core.clock import Instant
@@ -214,7 +215,7 @@ def test_enter_answers_with_the_edited_line() -> None:
 
 
 def test_a_line_of_who_answers_for_their_own_processes_names_them() -> None:
-    state = PromptState()
+    state = PaintedState()
     state.handle(DaemonGreeted(2, is_for_user=True), 0.0)
     state.handle(QuestionOpened(prompt_of(1)), 0.0)
     press(state, "f", "e", now=10.0)
@@ -329,7 +330,7 @@ def test_control_c_leaves_from_there_too() -> None:
 
 
 def test_the_view_shows_the_line_its_lifetime_and_its_keys() -> None:
-    state = PromptState()
+    state = PaintedState()
     state.handle(QuestionOpened(prompt_of(1, connection_of(name=None))), 0.0)
     press(state, "f", "e")
     view = shown(state)

@@ -1,6 +1,7 @@
 import msgspec
 import pytest
 
+from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, IN, connection_of, prompt_of
 from tests.view.test_prompt_state import press, selected_id
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
@@ -10,7 +11,7 @@ from tinysnitch.core.flow import Direction
 from tinysnitch.core.process import KERNEL, UNKNOWN
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.program_group import group_of, walk_order
-from tinysnitch.view.prompt_events import Answer, AnswerRefused, Answers, QuestionClosed, QuestionOpened
+from tinysnitch.view.prompt_events import Answer, AnswerRefused, QuestionClosed, QuestionOpened
 from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.segment import text_of
@@ -57,7 +58,7 @@ ALLOW = Choice(verdict=Verdict.ALLOW)
 
 def state_of_two_programs() -> PromptState:
     """Questions 1, 3 and 4 are curl's, 2 is git's."""
-    state = PromptState()
+    state = PaintedState()
     for number, process in enumerate((CURL, GIT, CURL, CURL), 1):
         connection = connection_of(process, name=f"n{number}.shop.test")
         state.handle(QuestionOpened(prompt_of(number, connection)), 0.0)
@@ -72,7 +73,7 @@ def test_all_of_the_program_get_the_answer_and_nothing_else_does() -> None:
     state = state_of_two_programs()
     press(state, "f", "j", "g")
     choice = Choice(verdict=Verdict.DENY, lifetime=Lifetime.FOREVER, any_args=True)
-    assert press(state, "n", now=11.0) == [Answers((Answer(1, choice), Answer(3, choice), Answer(4, choice)))]
+    assert press(state, "n", now=11.0) == [Answer(1, choice), Answer(3, choice), Answer(4, choice)]
     assert selected_id(state) == 2
 
 
@@ -80,7 +81,13 @@ def test_it_counts_as_new_so_that_the_lines_can_be_read() -> None:
     state = state_of_two_programs()
     press(state, "g", now=10.0)
     assert press(state, "y", now=10.2) == []
-    assert len(press(state, "y", now=10.5)) == 1
+    assert len(press(state, "y", now=10.5)) == 3
+
+
+def test_before_keys_count_it_takes_nothing_in() -> None:
+    state = state_of_two_programs()
+    press(state, "g", now=0.4)
+    assert state.together == ()
 
 
 def test_pressed_again_it_is_for_one_question_again() -> None:
@@ -95,14 +102,14 @@ def test_a_later_question_is_none_of_them() -> None:
     press(state, "g", now=10.0)
     state.handle(QuestionOpened(prompt_of(5)), 10.9)
     state.handle(QuestionClosed(3, "the program gave up"), 10.9)
-    assert press(state, "y", now=11.0) == [Answers((Answer(1, ALLOW), Answer(4, ALLOW)))]
+    assert press(state, "y", now=11.0) == [Answer(1, ALLOW), Answer(4, ALLOW)]
 
 
 def test_one_that_is_asked_anew_is_none_of_them() -> None:
     state = state_of_two_programs()
     press(state, "g", now=10.0)
     state.handle(QuestionOpened(prompt_of(3, connection_of(name="other.test"))), 10.9)
-    assert press(state, "y", now=11.0) == [Answers((Answer(1, ALLOW), Answer(4, ALLOW)))]
+    assert press(state, "y", now=11.0) == [Answer(1, ALLOW), Answer(4, ALLOW)]
 
 
 def test_one_whose_answer_is_on_its_way_is_none_of_them() -> None:
@@ -110,7 +117,7 @@ def test_one_whose_answer_is_on_its_way_is_none_of_them() -> None:
     press(state, "y", now=10.0)
     assert state.is_answering
     press(state, "g", now=11.0)
-    assert press(state, "y", now=12.0) == [Answers((Answer(3, ALLOW), Answer(4, ALLOW)))]
+    assert press(state, "y", now=12.0) == [Answer(3, ALLOW), Answer(4, ALLOW)]
 
 
 def test_walking_away_ends_it() -> None:
@@ -121,7 +128,7 @@ def test_walking_away_ends_it() -> None:
 
 
 def test_with_one_question_of_the_program_nothing_changes() -> None:
-    state = PromptState()
+    state = PaintedState()
     state.handle(QuestionOpened(prompt_of(1)), 0.0)
     assert press(state, "g", "y") == [Answer(1, ALLOW)]
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.any_text import SOME_TEXT
+from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, IN, OUT, connection_of, prompt_of
 from tinysnitch.core.asking import Asking
 from tinysnitch.core.choice import Choice, Lifetime
@@ -37,7 +38,7 @@ def shown(state: PromptState, at_s: float = 10.0) -> PromptView:
 
 
 def opened(*connections: Connection, is_for_user: bool = False) -> PromptState:
-    state = PromptState()
+    state = PaintedState()
     state.wall_ahead_s = 1_700_000_000.0
     state.handle(DaemonGreeted(2, is_for_user), 0.0)
     for number, connection in enumerate(connections, 1):
@@ -162,7 +163,7 @@ def test_enter_is_dead_while_the_edited_line_has_a_fault() -> None:
 
 
 def test_a_guest_is_not_offered_to_leave_and_says_when_its_answers_end() -> None:
-    state = PromptState(is_guest=True)
+    state = PaintedState(is_guest=True)
     state.wall_ahead_s = 1_700_000_000.0
     state.handle(QuestionOpened(prompt_of()), 0.0)
     assert "q" not in [hint.label for row in shown(state).hints for hint in row]
@@ -199,13 +200,13 @@ def test_lifetimes_that_cannot_hold_say_so() -> None:
 def test_the_rule_that_asks_is_named() -> None:
     rule = parse_rule("ask - - - /usr/bin/curl")
     prompt = msgspec.structs.replace(prompt_of(), reason="asked by a rule", rule=rule)
-    state = PromptState()
+    state = PaintedState()
     state.handle(QuestionOpened(prompt), 0.0)
-    assert shown(state).reason == "of the rule ask - - - /usr/bin/curl"
+    assert shown(state).why == "asked because of the rule ask - - - /usr/bin/curl"
 
 
 def test_without_a_question_the_view_waits() -> None:
-    state = PromptState()
+    state = PaintedState()
     assert shown(state).title == "waiting for the daemon"
     state.handle(DaemonGreeted(None), 0.0)
     assert shown(state).title == "no questions"

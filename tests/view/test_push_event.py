@@ -1,9 +1,18 @@
 import pytest
 
 from tests.view.sample_prompts import prompt_of
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, RuleWritten
-from tinysnitch.view.prompt_events import Answer, Answers, Event, NoticeGiven, QuestionClosed, QuestionOpened
-from tinysnitch.view.push_event import event_of_push, notice_of_answer
+from tinysnitch.view.prompt_events import (
+    Answer,
+    AnswerRefused,
+    Answers,
+    Event,
+    NoticeGiven,
+    QuestionClosed,
+    QuestionOpened,
+)
+from tinysnitch.view.push_event import event_of_push, events_of_replies
 
 PROMPT = prompt_of(1)
 
@@ -35,11 +44,22 @@ def test_what_the_daemon_pushes(push: Push, event: Event) -> None:
     ],
 )
 def test_what_became_of_an_answer(written: RuleWritten, text: str) -> None:
-    assert notice_of_answer(written, Answer(1, None, holds="once")) == NoticeGiven(text)
+    one = Answers((Answer(1, None, holds="once"),))
+    assert list(events_of_replies(one, written, [])) == [NoticeGiven(text)]
 
 
-def test_what_became_of_many_answers() -> None:
+@pytest.mark.parametrize(
+    ("problem", "text"), [("", "answered 2 questions together, once"), ("not saved", "not saved (make room)")]
+)
+def test_what_became_of_many_answers(problem: str, text: str) -> None:
     both = Answers((Answer(1, None, holds="once"), Answer(2, None, holds="once")))
-    assert notice_of_answer(RuleWritten("deny - - -"), both) == NoticeGiven("answered 2 questions together, once")
-    unsaved = RuleWritten("deny - - -", "not saved", "make room")
-    assert notice_of_answer(unsaved, both) == NoticeGiven("not saved (make room)")
+    written = RuleWritten("deny - - -", problem, "make room")
+    refused = [(both.answers[1], SnitchError("too late"))]
+    assert list(events_of_replies(both, written, refused)) == [NoticeGiven(text), AnswerRefused(2, "too late")]
+
+
+@pytest.mark.parametrize(("rule", "text"), [(None, "too late"), ("deny - - -", "too late (see `tinysnitch asks`)")])
+def test_hints_of_refusals_are_for_who_writes_lines_and_commands(rule: str | None, text: str) -> None:
+    one = Answers((Answer(1, None, rule),))
+    refused = [(one.answers[0], SnitchError("too late", "see `tinysnitch asks`"))]
+    assert list(events_of_replies(one, None, refused)) == [AnswerRefused(1, text)]

@@ -19,6 +19,9 @@ from tinysnitch.cli.output import print_line, print_lines, print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.rule import ProgramKind, RemoteKind
+from tinysnitch.core.rule_text import parse_rule, parse_rules
+from tinysnitch.core.words import BadWord, quote_word, split_words
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.protocol.messages import (
@@ -46,6 +49,9 @@ class _LineCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.allow_interspersed_args = _begins_with_whole_line(args)
         return super().parse_args(ctx, args)
+
+
+_line_argument = click.argument("line", nargs=-1, required=True, type=click.UNPROCESSED)
 
 
 def _begins_with_whole_line(args: list[str]) -> bool:
@@ -137,7 +143,7 @@ def _present_source(entry: RuleEntry) -> Iterator[str]:
     ),
 )
 @socket_option
-@click.argument("line", nargs=-1, required=True, type=click.UNPROCESSED)
+@_line_argument
 def add_command(line: tuple[str, ...], socket_path: str) -> None:
     """Add LINE, one word or several, to the rules file.
 
@@ -155,9 +161,6 @@ def add_command(line: tuple[str, ...], socket_path: str) -> None:
 
 def _find_reasons_not_to_match(line: str, client: ControlClient) -> Iterator[str]:
     """What is well written, and a slip all the same."""
-    from tinysnitch.core.rule import ProgramKind, RemoteKind
-    from tinysnitch.core.rule_text import parse_rule
-
     rule = parse_rule(line)
     if rule.until_s is not None and rule.until_s <= time.time():
         yield f"it ended at {format_time(rule.until_s)}"
@@ -210,12 +213,10 @@ def _is_user(name: str) -> bool:
 @rules_group.command(
     "remove",
     cls=_LineCommand,
-    epilog=examples(
-        "tinysnitch rules remove 'allow github.com 443 tcp /usr/bin/git'",
-    ),
+    epilog=examples("tinysnitch rules remove 'allow github.com 443 tcp /usr/bin/git'"),
 )
 @socket_option
-@click.argument("line", nargs=-1, required=True, type=click.UNPROCESSED)
+@_line_argument
 def remove_command(line: tuple[str, ...], socket_path: str) -> None:
     """Remove the rule that LINE says, of the file or temporary.
 
@@ -234,8 +235,6 @@ def join_words(words: tuple[str, ...]) -> str:
 
 def _quote_again(word: str) -> str:
     """Bare words keep what `*` means in them, and qualifiers their names, which are none in quotes."""
-    from tinysnitch.core.words import quote_word
-
     if _is_itself(word):
         return word
     name = _QUALIFIER_NAME.match(word)
@@ -245,8 +244,6 @@ def _quote_again(word: str) -> str:
 
 def _is_itself(word: str) -> bool:
     """Whether it is read in a line as the very word that it is."""
-    from tinysnitch.core.words import BadWord, split_words
-
     try:
         return [each.text for each in split_words(word)] == [word]
     except BadWord:
@@ -260,8 +257,6 @@ def _is_itself(word: str) -> bool:
 @click.argument("file", type=NamedPath())
 def check_command(file: str, socket_path: str) -> int:
     """Say what is wrong with each bad line of FILE; no daemon is needed."""
-    from tinysnitch.core.rule_text import parse_rules
-
     rules, errors = parse_rules(_read(file), "<stdin>" if file == "-" else file)
     print_lines(error.with_hint() for error in errors)
     if errors:

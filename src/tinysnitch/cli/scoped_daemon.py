@@ -106,7 +106,7 @@ class ScopedDaemon:
 
 
 def find_daemon() -> str:
-    """tinysnitchd as it was installed with this command, else from PATH."""
+    """tinysnitchd as it was installed with this command, else from PATH. Raises SnitchError."""
     beside = Path(sys.executable).with_name("tinysnitchd")
     found = str(beside) if beside.exists() else shutil.which("tinysnitchd")
     if found is None:

@@ -36,7 +36,7 @@ _decoder: FrameDecoder[FromDaemon] = FrameDecoder(FromDaemon)
 
 
 class PromptClient:
-    """Made by `connect`. Iterate `attach()` in one task; `answer` may be awaited in any."""
+    """Made by `connect`. Iterate `attach()` in one task; `request` may be awaited in any."""
 
     def __init__(self, path: str | Path, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.sees_all = True  # as the daemon said when it greeted us
@@ -82,7 +82,10 @@ class PromptClient:
         return not self._pushes.empty()
 
     async def request(self, request: Request) -> list[FromDaemon]:
-        """All replies to one request. PromptShown counts as a push, so ListAsks does not work here."""
+        """All replies to one request. PromptShown counts as a push, so ListAsks does not work here.
+
+        Raises SnitchError: why it was refused, or why the connection ended.
+        """
         if self._end is not None:
             raise self._end
         future: asyncio.Future[list[FromDaemon]] = asyncio.get_running_loop().create_future()

@@ -8,10 +8,9 @@ from tinysnitch.qt.demo import Demo, find_sample_file
 from tinysnitch.qt.prompt_agent import PromptAgent
 from tinysnitch.qt.prompt_window import PromptWindow
 from tinysnitch.qt.screen_failure import screen_failure_told
-from tinysnitch.qt.settings import WindowSettings
 
 
-def run_application(settings: WindowSettings, socket_path: str | None) -> int:
+def run_application(socket_path: str | None, delay_s: float, font_pt: float | None) -> int:
     """Until the session ends; without a socket, until the sample questions are answered. Raises SnitchError."""
     with screen_failure_told():
         application = QGuiApplication(["tinysnitch-prompt"])
@@ -23,13 +22,13 @@ def run_application(settings: WindowSettings, socket_path: str | None) -> int:
         failures.append(error)
         application.exit()  # quit() would ask the window, which never closes by itself
 
-    window = PromptWindow(settings.font_pt)
+    window = PromptWindow(font_pt)
     link: DaemonLink | Demo
     if socket_path:
-        agent = PromptAgent(window, settings.delay_s)
+        agent = PromptAgent(window, delay_s)
         link = DaemonLink(socket_path, agent.tell, fail)
     else:
-        agent = PromptAgent(window, settings.delay_s, leave=application.quit, find_file=find_sample_file)
+        agent = PromptAgent(window, delay_s, leave=application.quit, find_file=find_sample_file)
         link = Demo(agent.tell, application.quit)
     agent.link = link
     link.start()

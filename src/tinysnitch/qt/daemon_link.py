@@ -36,15 +36,8 @@ from tinysnitch.protocol.messages import (
     Status,
     Welcome,
 )
-from tinysnitch.view.prompt_events import (
-    Answer,
-    AnswerRefused,
-    Answers,
-    ConnectionLost,
-    DaemonGreeted,
-    Event,
-)
-from tinysnitch.view.push_event import event_of_push, join_hint, notice_of_answer
+from tinysnitch.view.prompt_events import Answer, Answers, ConnectionLost, DaemonGreeted, Event
+from tinysnitch.view.push_event import event_of_push, events_of_replies
 
 RETRY_MS = 1000
 _CHUNK = 65536
@@ -56,10 +49,10 @@ _decoder: FrameDecoder[FromDaemon] = FrameDecoder(FromDaemon)
 class _Sent:
     """What was answered with one key, and what became of it so far."""
 
-    effect: Answer | Answers
+    given: Answers
     waiting: int  # answers without a reply
     taken: RuleWritten | None = None  # the last one
-    refused: list[AnswerRefused] = field(default_factory=list)
+    refused: list[tuple[Answer, SnitchError]] = field(default_factory=list)
 
 
 class DaemonLink:
@@ -73,7 +66,7 @@ class DaemonLink:
         self._notifiers: dict[_Kind, QSocketNotifier] = {}
         self._unsent = bytearray()  # what the socket had no room for
         self._reader = FrameReader(MAX_REPLY)
-        self._asked: deque[tuple[int, _Sent] | None] = deque()  # the question that a request answers; None: it asks
+        self._asked: deque[tuple[Answer, _Sent] | None] = deque()  # what a request answers; None: it asks
         self._retry = QTimer()
         self._retry.setSingleShot(True)
         self._retry.setInterval(RETRY_MS)
@@ -117,14 +110,13 @@ class DaemonLink:
         self._asked.clear()
         self._unsent.clear()
 
-    def answer(self, effect: Answer | Answers) -> None:
+    def answer(self, given: Answers) -> None:
         """Send what was answered; what became of it is told."""
-        answers = effect.answers if isinstance(effect, Answers) else (effect,)
-        sent = _Sent(effect, len(answers))
-        for answer in answers:
-            self._send(GiveAnswer(answer.prompt_id, answer.choice, answer.rule), (answer.prompt_id, sent))
+        sent = _Sent(given, len(given.answers))
+        for answer in given.answers:
+            self._send(GiveAnswer(answer.prompt_id, answer.choice, answer.rule), (answer, sent))
 
-    def _send(self, request: Hello | Attach | GiveAnswer, answer: tuple[int, _Sent] | None = None) -> None:
+    def _send(self, request: Hello | Attach | GiveAnswer, answer: tuple[Answer, _Sent] | None = None) -> None:
         if self._socket is None:
             return  # its question is gone with the daemon
         if not isinstance(request, Hello):  # the one request without a reply
@@ -202,16 +194,10 @@ class DaemonLink:
             if isinstance(reply, Refused):
                 raise error_of_refusal(reply)
             return
-        prompt_id, sent = asked
+        answer, sent = asked
         sent.waiting -= 1
         if isinstance(reply, Refused):
-            sent.refused.append(AnswerRefused(prompt_id, join_hint(reply.message, reply.hint)))
+            sent.refused.append((answer, error_of_refusal(reply)))
         if not sent.waiting:
-            self._tell_outcome(sent)
-
-    def _tell_outcome(self, sent: _Sent) -> None:
-        """Why some were refused is the last word."""
-        if sent.taken:
-            self._tell(notice_of_answer(sent.taken, sent.effect))
-        for refused in sent.refused:
-            self._tell(refused)
+            for event in events_of_replies(sent.given, sent.taken, sent.refused):
+                self._tell(event)

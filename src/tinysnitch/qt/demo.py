@@ -11,7 +11,7 @@ from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import UNKNOWN, Attribution, AttributionSource, Process
 from tinysnitch.core.program_file import ProgramFile
 from tinysnitch.core.prompt import Prompt
-from tinysnitch.view.prompt_events import Answer, Answers, DaemonGreeted, Event, QuestionClosed, QuestionOpened
+from tinysnitch.view.prompt_events import Answers, DaemonGreeted, Event, QuestionClosed, QuestionOpened
 
 TIME_S = 60.0
 _HERE = parse_address("192.0.2.10")
@@ -109,8 +109,8 @@ class Demo:
             self._open.add(prompt_id)
             self._tell(QuestionOpened(sample_prompt(prompt_id, connection)))
 
-    def answer(self, effect: Answer | Answers) -> None:
-        for answer in effect.answers if isinstance(effect, Answers) else (effect,):
+    def answer(self, given: Answers) -> None:
+        for answer in given.answers:
             self._open.discard(answer.prompt_id)
             self._tell(QuestionClosed(answer.prompt_id, "answered"))
         if not self._open:

@@ -12,8 +12,8 @@ from tinysnitch.commandline.command_runner import run_command
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.commandline.standard_streams import open_standard_streams
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.qt.settings import read_settings
 from tinysnitch.qt.single_instance import SingleInstance
+from tinysnitch.view.prompt_settings import read_delay_s, read_font_pt
 
 
 def _check_path(_ctx: click.Context, _param: click.Parameter, path: str) -> str:
@@ -49,7 +49,7 @@ def tinysnitch_prompt(socket_path: str, demo: bool) -> int:
 
     Waits for questions as long as the session lasts, through restarts of the daemon; one runs in each session.
     """
-    settings = read_settings(os.environ)
+    delay_s, font_pt = read_delay_s(os.environ), read_font_pt(os.environ)
     if not any(os.environ.get(name) for name in ("WAYLAND_DISPLAY", "DISPLAY", "QT_QPA_PLATFORM")):
         raise SnitchError("there is no screen here: DISPLAY is not set", "in a terminal, use `tinysnitch prompt`")
     lock = SingleInstance(os.environ)
@@ -67,7 +67,7 @@ def tinysnitch_prompt(socket_path: str, demo: bool) -> int:
     except ImportError as error:
         hint = "`make setup-window` installs it; `tinysnitch prompt` asks in a terminal"
         raise SnitchError(f"Qt does not load: {error}", hint) from error
-    return run_application(settings, None if demo else socket_path)
+    return run_application(None if demo else socket_path, delay_s, font_pt)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from tinysnitch.qt import palette
 from tinysnitch.qt.page import Page
 from tinysnitch.qt.paragraph import Paragraph, Style, cells_of, text_width
 from tinysnitch.view.duration import format_time_left
-from tinysnitch.view.edit_view import EditView
+from tinysnitch.view.edit_view import EditView, fit_around_cursor
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import KeyHint, PromptView
 from tinysnitch.view.segment import Line, Segment
@@ -50,7 +50,7 @@ class PageWriter:
 
     def write_upper(self, view: PromptView, rows: int) -> Page:
         self._gap(0.6)
-        self._write_ends(f"asked because {view.reason}", view.waiting)
+        self._write_ends(view.why, view.waiting)
         if view.notice:
             self._gap(0.3)
             self._write_news(view.notice)
@@ -267,11 +267,8 @@ class PageWriter:
 
 def _edit_segments(edit: EditView, cells: int) -> tuple[Segment, ...]:
     """What fits around the cursor, which is marked as covered."""
-    before, after = edit.before, edit.after
-    if len(edit.text) > cells:
-        before = before[-max(cells * 3 // 4, cells - 1 - len(after)) :]
-        after = after[: max(0, cells - 1 - len(before))]
-    at = "\u00a0" if edit.at == " " else edit.at  # a blank at the end of a row would not be painted
+    before, at, after = fit_around_cursor(edit, cells)
+    at = "\u00a0" if at == " " else at  # a blank at the end of a row would not be painted
     return (Segment(before), Segment(at, is_covered=True), Segment(after))
 
 

@@ -21,12 +21,12 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.qt.page import Page
 from tinysnitch.qt.prompt_page import Room, build_help, build_page
 from tinysnitch.qt.prompt_window import PromptWindow
-from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.view.help_view import help_pages
 from tinysnitch.view.key_guard import PASTED_S
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.keys import KEYS, WINDOW_KEYS
 from tinysnitch.view.lookup import FindFile, Lookup
-from tinysnitch.view.prompt_events import Answer, Answers, Event, KeyPressed, Leave, QuestionOpened, TextPasted
+from tinysnitch.view.prompt_events import Answers, Event, KeyPressed, Leave, QuestionOpened, TextPasted
 from tinysnitch.view.prompt_state import Page as StatePage
 from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
@@ -39,7 +39,7 @@ LOOK_MS = 30  # whether they are
 class Link(Protocol):
     """Whoever has the questions."""
 
-    def answer(self, effect: Answer | Answers) -> None: ...
+    def answer(self, given: Answers) -> None: ...
 
 
 class _Bell(QObject):
@@ -57,12 +57,13 @@ class PromptAgent:
         find_file: FindFile | None = None,
     ) -> None:
         self.link: Link | None = None
-        self.state = PromptState(delay_s, is_painted_later=True)
+        self.state = PromptState(delay_s)
         self._window = window
         self._bell = _Bell()
         find_file = find_file or ProgramFiles(self._bell.rung.emit).find
         self._lookup = Lookup(find_user, find_file, ProcessEnds().has_ended)
         self._leave = leave  # None: leaving only hides the window
+        self._help = help_pages(KEYS if leave else WINDOW_KEYS)
         self._is_left = False
         self._piece = KeyPiece()
         self._piece_timer = _timer(int(PASTED_S * 1000), self._end_piece, is_single=True)
@@ -118,7 +119,7 @@ class PromptAgent:
     def _advance(self, event: Event, now: float) -> None:
         self.state.wall_ahead_s = time.time() - time.monotonic()
         effect = self.state.handle(event, now)
-        if isinstance(effect, Answer | Answers) and self.link:
+        if isinstance(effect, Answers) and self.link:
             self.link.answer(effect)
         elif isinstance(effect, Leave):
             self._hide_or_leave()
@@ -196,11 +197,8 @@ class PromptAgent:
             self._ready_timer.start(int(left_s * 1000) + 1)
 
     def _builder(self, view: PromptView) -> Callable[[Room], Page]:
-        if self.state.page is StatePage.HELP:
-            keys = KEYS if self._leave else WINDOW_KEYS
-            return lambda room: build_help("keys", present_help(keys), view, room)
-        if self.state.page is StatePage.LEGEND:
-            return lambda room: build_help("what the words mean", present_legend(), view, room)
+        if help_of := self._help.get(self.state.page):
+            return lambda room: build_help(*help_of, view, room)
         return lambda room: build_page(view, room)
 
 

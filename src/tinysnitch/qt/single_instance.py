@@ -18,7 +18,7 @@ class SingleInstance:
         self._fd = -1
 
     def claim(self) -> bool:
-        """Whether we are the one; False when another runs already."""
+        """Whether we are the one; False when another runs already. Raises SnitchError."""
         try:
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             if os.fstat(self._fd).st_uid != os.getuid():  # in /tmp anybody may have made it first, to hold it for ever

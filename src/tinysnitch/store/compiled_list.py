@@ -1,12 +1,11 @@
 """A list compiled into a file that is mapped: the trie, what is to be told of the list, and how long that is.
 
-The file says which state of its source it was made from. It is written whole beside its place and renamed, its content
-has a sum, and the folder is root's own: what is mapped never changes.
+The file says which state of its source it was made from. It is replaced whole, its content has a sum, and the folder is
+root's own: what is mapped never changes.
 """
 
 import os
 import zlib
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import msgspec
 from tinysnitch.core.list_text import BadLine, find_source, parse_list
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.remote_set import RemoteSet
-from tinysnitch.store.text_file import read_text
+from tinysnitch.store.text_file import read_text, replace_bytes
 
 _MAGIC = b"tinysnitch list 1\n"  # another number for another layout
 _LENGTH_BYTES = 8
@@ -81,22 +80,7 @@ def save_compiled(compiled: CompiledList, path: Path) -> None:
     """Replace the file. Raises OSError."""
     trie = compiled.remotes.to_bytes()
     trailer = msgspec.json.encode(_Trailer(compiled.summary, zlib.crc32(trie)))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb", opener=_create) as file:
-            file.write(trie)
-            file.write(trailer + len(trailer).to_bytes(_LENGTH_BYTES) + _MAGIC)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
-
-
-def _create(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+    replace_bytes(path, b"".join((trie, trailer, len(trailer).to_bytes(_LENGTH_BYTES), _MAGIC)), 0o600)
 
 
 def map_compiled(path: Path) -> CompiledList | None:

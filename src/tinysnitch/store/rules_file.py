@@ -32,11 +32,7 @@ allow  localhost   -   -src
 allow  @resolvers  53  udp
 allow  @resolvers  53  tcp
 """
-
-
 _GONE, _GONE_HINT = "the file is gone", "write it again; an empty one will do"
-
-
 _ATTEMPTS = 10
 
 

@@ -1,4 +1,4 @@
-"""A text file that is replaced whole: at every moment a reader finds the old text or the new one.
+"""A file that is replaced whole: at every moment a reader finds the old text or the new one.
 
 Texts hold bytes that are not UTF-8 as surrogate escapes (PEP 383), and go back as they came.
 """
@@ -138,7 +138,19 @@ def replace_text(
     is_synced: bool = True,
     check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Write the text where the path leads; an existing file keeps its mode and owner, a new one gets `mode`.
+    """As replace_bytes()."""
+    replace_bytes(path, text.encode("utf-8", "surrogateescape"), mode, is_synced=is_synced, check=check)
+
+
+def replace_bytes(
+    path: Path,
+    content: bytes,
+    mode: int,
+    *,
+    is_synced: bool = True,
+    check: Callable[[], None] = lambda: None,
+) -> None:
+    """Write the content where the path leads; an existing file keeps its mode and owner, a new one gets `mode`.
 
     What isn't synced takes no time, and may be cut off or missing after a power cut. `check` is called at the last
     moment; what it raises keeps the file as it is.
@@ -149,7 +161,7 @@ def replace_text(
     handle, temporary = tempfile.mkstemp(prefix=_prefix_of(target), dir=target.parent)
     try:
         with open(handle, "wb") as file:
-            file.write(text.encode("utf-8", "surrogateescape"))
+            file.write(content)
             _copy_rights(target, file.fileno(), mode)
             file.flush()
             if is_synced:

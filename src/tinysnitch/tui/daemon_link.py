@@ -8,18 +8,11 @@ from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.errors import DaemonNotRunning, SnitchError
 from tinysnitch.protocol.messages import GiveAnswer, Notice, PromptClosed, ReadStatus, RuleWritten, Status
-from tinysnitch.view.prompt_events import (
-    Answer,
-    AnswerRefused,
-    Answers,
-    ConnectionLost,
-    DaemonGreeted,
-    Event,
-    RulesCounted,
-)
-from tinysnitch.view.push_event import event_of_push, join_hint, notice_of_answer
+from tinysnitch.view.prompt_events import Answers, ConnectionLost, DaemonGreeted, Event, RulesCounted
+from tinysnitch.view.push_event import event_of_push, events_of_replies
 
 RETRY_S = 1.0
+ANSWER_S = 1.0  # at the end, for the daemon to say that it took the last answer
 
 
 class DaemonLink:
@@ -27,6 +20,7 @@ class DaemonLink:
         self._path = path
         self._tell = tell
         self._client: PromptClient | None = None
+        self._answers: set[asyncio.Task[None]] = set()  # on their way
 
     async def run(self) -> None:
         """Follow the daemon for ever. Raises what connecting again can't mend, NotPermitted for one."""
@@ -57,22 +51,33 @@ class DaemonLink:
                 is_count_old = False
                 self._tell(RulesCounted(await _count_rules(client)))
 
-    async def answer(self, effect: Answer | Answers) -> None:
+    def send(self, given: Answers) -> None:
+        """Answer beside what goes on; `finish` sees to the end of it."""
+        task = asyncio.create_task(self.answer(given))
+        self._answers.add(task)
+        task.add_done_callback(self._answers.discard)
+
+    async def finish(self) -> None:
+        """Whoever answers and leaves at once has answered, and still hears that it was taken."""
+        if self._answers:
+            _taken, late = await asyncio.wait(self._answers, timeout=ANSWER_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def answer(self, given: Answers) -> None:
         """Send what was answered, all of it before the first reply, and tell what became of it."""
         client = self._client
         if client is None:
             return  # its question is gone with the daemon
-        answers = effect.answers if isinstance(effect, Answers) else (effect,)
-        requests = (client.request(GiveAnswer(one.prompt_id, one.choice, one.rule)) for one in answers)
+        requests = (client.request(GiveAnswer(one.prompt_id, one.choice, one.rule)) for one in given.answers)
         outcomes = await asyncio.gather(*requests, return_exceptions=True)
         replies = [reply for outcome in outcomes if isinstance(outcome, list) for reply in outcome]
         taken = [reply for reply in replies if isinstance(reply, RuleWritten)]
-        if taken:
-            self._tell(notice_of_answer(taken[-1], effect))
-        for answer, outcome in zip(answers, outcomes, strict=True):
-            if isinstance(outcome, SnitchError):
-                reason = join_hint(str(outcome), outcome.hint if answer.rule else "")
-                self._tell(AnswerRefused(answer.prompt_id, reason))
+        pairs = zip(given.answers, outcomes, strict=True)
+        refused = [(answer, outcome) for answer, outcome in pairs if isinstance(outcome, SnitchError)]
+        for event in events_of_replies(given, taken[-1] if taken else None, refused):
+            self._tell(event)
 
 
 async def _count_rules(client: PromptClient) -> int:

@@ -5,8 +5,9 @@ keys that it sends before its answer were typed by who had not seen it. One that
 at once what is written.
 """
 
-import asyncio
 from collections.abc import Callable
+
+from tinysnitch.tui.alarm import Alarm
 
 REQUEST = "\x1b[6n"
 GIVE_UP_S = 5.0  # answers get lost: a question must not stay without keys for ever
@@ -19,7 +20,7 @@ class PaintReport:
         self._sight = -1
         self._is_answering = False
         self._asked = 0  # how often, since all was answered
-        self._timer: asyncio.TimerHandle | None = None
+        self._give_up = Alarm(self._believe)
 
     def note_written(self, sight: int) -> None:
         """This sight is written, not for the first time perhaps."""
@@ -28,24 +29,17 @@ class PaintReport:
         self._sight = sight
         self._asked += 1
         self._write(REQUEST)
-        self._stop_timer()
-        if self._is_answering:
-            self._timer = asyncio.get_running_loop().call_later(GIVE_UP_S, self._give_up)
-        else:
+        self._give_up.set(GIVE_UP_S if self._is_answering else None)
+        if not self._is_answering:
             self._tell(sight)
 
     def note_answer(self) -> None:
         self._is_answering = True
         self._asked = max(0, self._asked - 1)
         if not self._asked:
-            self._stop_timer()
+            self._give_up.set(None)
             self._tell(self._sight)
 
-    def _give_up(self) -> None:
+    def _believe(self) -> None:
         self._is_answering, self._asked = False, 0
         self._tell(self._sight)
-
-    def _stop_timer(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None

@@ -14,9 +14,8 @@ MAX_RULES = 20  # lines, when one answer is for many questions
 
 def question_lines(view: PromptView) -> list[str]:
     warnings = [f"warning: {warning}" for warning in view.warnings]
-    asked = f"asked because {view.reason}; {_time_left(view)}"
     title = f"{view.waiting}: {shorten_middle(view.title, MAX_VALUE)}"
-    return ["", title, *fact_lines(view), *warnings, asked, *rule_lines(view)]
+    return ["", title, *fact_lines(view), *warnings, f"{view.why}; {_time_left(view)}", *rule_lines(view)]
 
 
 def fact_lines(view: PromptView) -> list[str]:

@@ -12,6 +12,7 @@ from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.clock import Instant
+from tinysnitch.tui.alarm import Alarm
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.edited_line import render_edit
 from tinysnitch.tui.keyboard import CURSOR_REPORT, KeyReader
@@ -27,13 +28,12 @@ from tinysnitch.tui.plain_lines import (
 )
 from tinysnitch.tui.terminal import DUMB, Terminal, stop_job
 from tinysnitch.view.edit_view import EditView, present_edit
-from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.view.help_view import help_pages
 from tinysnitch.view.key_guard import PASTED_S
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.keys import KEYS, OWN_HELP, is_of_text
 from tinysnitch.view.lookup import Lookup
 from tinysnitch.view.prompt_events import (
-    Answer,
     AnswerRefused,
     Answers,
     Event,
@@ -47,7 +47,6 @@ from tinysnitch.view.prompt_state import Page, PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.text import escape_text
 
-ANSWER_S = 1.0  # at the end, for the daemon to say that it took the last answer
 SHOW_S = 0.05  # for the news of one moment: of a hundred questions that end together no one is read out but the last
 REST_S = 0.05  # for the rest of a key that came in part
 LOOK_S = 1.0  # until we look whether the program that asks has ended
@@ -79,22 +78,23 @@ class _Session:
         is_dumb = os.environ.get("TERM", DUMB) in (DUMB, "")  # it would show what it is asked
         # where the terminal is another's, its answer might come when that has it again
         self._report = None if is_guest or is_dumb else PaintReport(terminal.write, self._note_seen)
-        self._state = PromptState(delay_s, is_guest=is_guest, is_painted_later=True)
+        self._state = PromptState(delay_s, is_guest=is_guest)
         self._socket_path = socket_path
         self._link = DaemonLink(socket_path, self._tell)
         self._lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
+        self._help = help_pages(OWN_HELP if is_guest else KEYS, is_plain=True)
         self._told: set[str] = set()  # facts of the question in sight
-        self._answers: set[asyncio.Task[None]] = set()
         self._end: asyncio.Future[int] = self._loop.create_future()
         self._is_ending = False
         self._is_told_ready = True  # that keys count
-        self._ready_timer: asyncio.TimerHandle | None = None
         self._keys = KeyReader()
-        self._rest_timer: asyncio.TimerHandle | None = None
+        self._read_s = 0.0  # when keys were read last
         self._piece = KeyPiece()
-        self._piece_timer: asyncio.TimerHandle | None = None
-        self._look_timer: asyncio.TimerHandle | None = None
-        self._show_timer: asyncio.TimerHandle | None = None
+        self._ready_alarm = Alarm(self._say_ready)
+        self._rest_alarm = Alarm(self._end_rest)
+        self._piece_alarm = Alarm(self._end_piece)
+        self._look_alarm = Alarm(self._show)
+        self._show_alarm = Alarm(self._show)
         self._asked_s = 0.0
         self._shown: tuple[object, ...] = ()  # question and page that were printed last
         self._shown_choice: object = None
@@ -114,17 +114,11 @@ class _Session:
         finally:
             self._is_ending = True
             self._release()
-            self._stop_timers()
-            await self._finish_answers()
+            for alarm in (self._ready_alarm, self._rest_alarm, self._piece_alarm, self._look_alarm, self._show_alarm):
+                alarm.set(None)
+            await self._link.finish()
             follow.cancel()
-            await asyncio.gather(follow, *self._answers, return_exceptions=True)
-
-    async def _finish_answers(self) -> None:
-        """Whoever answered and is done still hears that it was taken."""
-        if self._answers:
-            await asyncio.wait(self._answers, timeout=ANSWER_S)
-        for task in self._answers:
-            task.cancel()
+            await asyncio.gather(follow, return_exceptions=True)
 
     def leave(self, status: int = 0) -> None:
         if not self._end.done():
@@ -148,8 +142,8 @@ class _Session:
         is_of_answer = isinstance(event, NoticeGiven | AnswerRefused)  # what became of the last one
         if is_of_answer if self._is_ending else self._shown_edit is None:
             self._tell_notice(escape_text(self._state.notice))
-        if self._show_timer is None and not self._is_ending:
-            self._show_timer = self._loop.call_later(SHOW_S, self._show)
+        if not self._show_alarm.is_set and not self._is_ending:
+            self._show_alarm.set(SHOW_S)
 
     def _file_found(self) -> None:
         """Called in another thread."""
@@ -157,17 +151,15 @@ class _Session:
             self._loop.call_soon_threadsafe(self._show)
 
     def _read_keys(self) -> None:
-        now = time.monotonic()
+        self._read_s = time.monotonic()
         data = self._terminal.read()
         if not data:
             self.leave()
-        self._press(self._keys.feed(data), now)
-        if self._rest_timer:
-            self._rest_timer.cancel()
-        self._rest_timer = self._loop.call_later(REST_S, self._end_rest, now) if self._keys.is_waiting else None
+        self._press(self._keys.feed(data), self._read_s)
+        self._rest_alarm.set(REST_S if self._keys.is_waiting else None)
 
-    def _end_rest(self, read_s: float) -> None:
-        self._press(self._keys.take(), read_s)
+    def _end_rest(self) -> None:
+        self._press(self._keys.take(), self._read_s)
 
     def _press(self, names: list[str], now: float) -> None:
         """What is read before keys were said to count was typed before, however late we come to read it."""
@@ -179,13 +171,10 @@ class _Session:
                 self._take(self._piece.press(KeyPressed(name), typed_s, self._state))
             elif self._report:
                 self._report.note_answer()
-        if self._piece_timer:
-            self._piece_timer.cancel()
-        self._piece_timer = self._loop.call_later(PASTED_S, self._end_piece) if self._piece.is_waiting else None
+        self._piece_alarm.set(PASTED_S if self._piece.is_waiting else None)
         self._show_taken(now)
 
     def _end_piece(self) -> None:
-        self._piece_timer = None
         self._take(self._piece.take())
         self._show_taken(time.monotonic())
 
@@ -204,10 +193,8 @@ class _Session:
     def _advance(self, event: Event, now: float) -> None:
         self._state.wall_ahead_s = time.time() - time.monotonic()
         effect = self._state.handle(event, now)
-        if isinstance(effect, Answer | Answers):
-            task = asyncio.create_task(self._link.answer(effect))
-            self._answers.add(task)
-            task.add_done_callback(self._answers.discard)
+        if isinstance(effect, Answers):
+            self._link.send(effect)
         elif isinstance(effect, Leave):
             self.leave()
 
@@ -224,9 +211,7 @@ class _Session:
 
     def _show(self) -> None:
         """Print what is new since the last time."""
-        if self._show_timer:
-            self._show_timer.cancel()
-            self._show_timer = None
+        self._show_alarm.set(None)
         if self._is_ending:
             return
         view = present_prompt(self._state, Instant(time.monotonic(), time.time()), self._lookup)
@@ -284,10 +269,8 @@ class _Session:
 
     def _look_again(self, view: PromptView) -> None:
         """Nobody tells us that a program ended."""
-        if self._look_timer:
-            self._look_timer.cancel()
         is_in_sight = view.is_question and self._state.page is Page.QUESTION and self._terminal.is_held
-        self._look_timer = self._loop.call_later(LOOK_S, self._show) if is_in_sight else None
+        self._look_alarm.set(LOOK_S if is_in_sight else None)
 
     def _tell_fault(self) -> None:
         """While one types, every line is wrong for a moment: it is told when Enter says that it is done."""
@@ -300,12 +283,8 @@ class _Session:
         if view.edit:
             lines = begin_edit_lines(view) if view.is_question else [f"{view.title}; Esc goes on"]
             self._terminal.write_lines(lines)
-        elif self._state.page is not Page.QUESTION:
-            rows = (
-                present_help(OWN_HELP if self._is_guest else KEYS)
-                if self._state.page is Page.HELP
-                else present_legend(is_plain=True)
-            )
+        elif help_of := self._help.get(self._state.page):
+            _title, rows = help_of
             self._terminal.write_lines(help_lines(rows, view, is_guest=self._is_guest))
         elif view.is_question:
             self._ask(view)
@@ -323,34 +302,24 @@ class _Session:
                 return self._point_elsewhere(view)
             self._hold()
         self._terminal.write_lines(question_lines(view))
-        self._stop_timers()
         self._asked_s = time.monotonic()
         self._wait_until_ready(self._asked_s)
 
     def _wait_until_ready(self, now: float) -> None:
         self._is_told_ready = False
-        if self._ready_timer:
-            self._ready_timer.cancel()
-        ready_s = self._state.next_change_s()
-        left_s = None if ready_s is None else max(0.0, ready_s - now)  # None: until it is known to be seen
-        self._ready_timer = None if left_s is None else self._loop.call_later(left_s, self._say_ready)
+        ready_s = self._state.next_change_s()  # None: until it is known to be seen
+        self._ready_alarm.set(None if ready_s is None else max(0.0, ready_s - now))
 
     def _point_elsewhere(self, view: PromptView) -> None:
         where = f"tinysnitch prompt --socket {escape_text(shlex.quote(str(self._socket_path)))}"
         self._terminal.write_lines([f"{view.title}: answer it in another terminal with", f"  {where}"])
 
     def _say_ready(self) -> None:
-        self._is_told_ready, self._ready_timer = True, None
+        self._is_told_ready = True
         view = present_prompt(self._state, Instant(time.monotonic(), time.time()))
         if view.is_question and self._state.page is Page.QUESTION and self._terminal.is_held:
             self._terminal.flush_input()
             self._terminal.write_lines([ready_line(view)])
-
-    def _stop_timers(self) -> None:
-        for timer in (self._ready_timer, self._look_timer, self._show_timer):
-            if timer:
-                timer.cancel()
-        self._ready_timer = self._look_timer = self._show_timer = None
 
 
 @contextmanager

@@ -20,16 +20,17 @@ from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.tui.alarm import Alarm
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.paint_report import PaintReport
-from tinysnitch.tui.plain_prompt import ANSWER_S, PlainPrompt
+from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_widget import PromptWidget
 from tinysnitch.tui.terminal import DUMB, claim_terminal, stop_job
 from tinysnitch.tui.terminal_driver import TerminalDriver
 from tinysnitch.view.key_guard import DELAY_S, PASTED_S
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.lookup import Lookup
-from tinysnitch.view.prompt_events import Answer, Answers, Event, KeyPressed, Leave, ScreenRegained, TextPasted
+from tinysnitch.view.prompt_events import Answers, Event, KeyPressed, Leave, ScreenRegained, TextPasted
 from tinysnitch.view.prompt_settings import read_delay_s
 from tinysnitch.view.prompt_state import PromptState
 
@@ -56,17 +57,16 @@ class PromptApp(App[None], inherit_bindings=False):
     def __init__(self, socket_path: str, delay_s: float = DELAY_S) -> None:
         # With NO_COLOR textual would paint it in greys on black.
         super().__init__(TerminalDriver, ansi_color="NO_COLOR" in os.environ or None)
-        self.state = PromptState(delay_s, is_painted_later=True)
+        self.state = PromptState(delay_s)
         self.failure: SnitchError | None = None
         self._link = DaemonLink(socket_path, self.tell)
         lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
         self._widget = PromptWidget(self.state, lookup, self._note_painted)
         self._report = PaintReport(self._write, self._note_seen)
         self._piece = KeyPiece()
-        self._piece_timer: asyncio.TimerHandle | None = None
-        self._answers: set[asyncio.Task[None]] = set()  # on their way
+        self._piece_alarm = Alarm(self._end_piece)
+        self._ready_alarm = Alarm(self._widget.redraw)
         self._ticker: Timer | None = None
-        self._ready_timer: Timer | None = None
         self._is_drawing_due = False
 
     def get_default_screen(self) -> PromptScreen:
@@ -117,10 +117,7 @@ class PromptApp(App[None], inherit_bindings=False):
         """Keys that count; others may wait for what comes with them."""
         for one in keys:
             self._advance(one.key, one.typed_s)
-        if self._piece_timer:
-            self._piece_timer.cancel()
-        loop = asyncio.get_running_loop()
-        self._piece_timer = loop.call_later(PASTED_S, self._end_piece) if self._piece.is_waiting else None
+        self._piece_alarm.set(PASTED_S if self._piece.is_waiting else None)
         self._draw_soon()
 
     def _end_piece(self) -> None:
@@ -159,18 +156,14 @@ class PromptApp(App[None], inherit_bindings=False):
     def _advance(self, event: Event, now: float) -> None:
         self.state.wall_ahead_s = time.time() - time.monotonic()
         effect = self.state.handle(event, now)
-        if isinstance(effect, Answer | Answers):
-            task = asyncio.create_task(self._link.answer(effect))  # no worker: those are cancelled as we leave
-            self._answers.add(task)
-            task.add_done_callback(self._answers.discard)
+        if isinstance(effect, Answers):
+            self._link.send(effect)
         elif isinstance(effect, Leave):
             self.run_worker(self._leave())
         self._draw_soon()
 
     async def _leave(self) -> None:
-        """Whoever answers and leaves at once has answered."""
-        if self._answers:
-            await asyncio.wait(self._answers, timeout=ANSWER_S)
+        await self._link.finish()
         self.exit()
 
     def _draw_soon(self) -> None:
@@ -213,11 +206,7 @@ class PromptApp(App[None], inherit_bindings=False):
         """Draw once more when keys begin to count."""
         now = time.monotonic()
         ready_s = self.state.next_change_s()
-        if self._ready_timer:
-            self._ready_timer.stop()
-            self._ready_timer = None
-        if ready_s is not None and ready_s > now:
-            self._ready_timer = self.set_timer(ready_s - now, self._widget.redraw)
+        self._ready_alarm.set(ready_s - now if ready_s is not None and ready_s > now else None)
 
 
 def run_prompt(socket_path: str, plain: bool) -> int:

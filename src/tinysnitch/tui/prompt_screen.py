@@ -89,10 +89,9 @@ def _news_rows(view: PromptView, room: int, spare: int) -> list[Text]:
 
 def _top_rows(view: PromptView, room: int) -> list[Text]:
     """Why it is asked and how many wait: at the ends of a row, or in two."""
-    why = f"asked because {view.reason}"
-    if cell_width(why) + cell_width(view.waiting) + 2 <= room:
-        return [Text().append(why.ljust(room - cell_width(view.waiting)), QUIET).append(view.waiting, "bold")]
-    return [Text(shorten_end(why, room), QUIET), Text(shorten_end(view.waiting, room), "bold")]
+    if cell_width(view.why) + cell_width(view.waiting) + 2 <= room:
+        return [Text().append(view.why.ljust(room - cell_width(view.waiting)), QUIET).append(view.waiting, "bold")]
+    return [Text(shorten_end(view.why, room), QUIET), Text(shorten_end(view.waiting, room), "bold")]
 
 
 def _warning_rows(warnings: tuple[str, ...], room: int, height: int) -> list[Text]:

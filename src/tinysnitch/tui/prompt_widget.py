@@ -10,12 +10,12 @@ from textual.widget import Widget
 from tinysnitch.core.clock import Instant
 from tinysnitch.tui.encoding import fit_columns, terminal_encoding
 from tinysnitch.tui.prompt_screen import count_help_pages, render_help, render_prompt
-from tinysnitch.view.help_view import present_help, present_legend
+from tinysnitch.view.help_view import help_pages
 from tinysnitch.view.lookup import Lookup
-from tinysnitch.view.prompt_state import Page, PromptState
+from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 
-_HELP = {Page.HELP: ("keys", present_help()), Page.LEGEND: ("what the words mean", present_legend())}
+_HELP = help_pages()
 _HELP_ENDS = ("escape", "q", "ctrl+c")
 
 

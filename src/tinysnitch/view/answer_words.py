@@ -5,7 +5,7 @@ from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.view.connection_view import present_program
-from tinysnitch.view.prompt_events import Answer, Answers
+from tinysnitch.view.prompt_events import Answers
 
 _LIFETIMES = {
     Lifetime.ONCE: "once",
@@ -36,13 +36,13 @@ def name_lifetime_of_line(rule: str, is_guest: bool = False) -> str:
     return WHILE_IT_RUNS if is_guest else ""
 
 
-def tell_taken(answer: Answer, rule: str) -> str:
-    """`answered until curl quits: allow shop.test 443 tcp /usr/bin/curl`. `rule` is the line that the daemon made."""
-    words = f"answered {answer.holds}" if answer.holds else "answered"
+def tell_taken(given: Answers, rule: str) -> str:
+    """`answered until curl quits: allow shop.test 443 tcp /usr/bin/curl`. `rule` is the line that the daemon made.
+
+    Several are of one program and have one choice, so that one word on how long holds for all.
+    """
+    count, holds = len(given.answers), given.answers[0].holds
+    if count > 1:
+        return f"answered {count} questions together, {holds}"
+    words = f"answered {holds}" if holds else "answered"
     return f"{words}: {rule}" if rule else words
-
-
-def tell_all_taken(answers: Answers) -> str:
-    """They are of one program and have one choice, so that one word on how long holds for all."""
-    holds = answers.answers[0].holds
-    return f"answered {len(answers.answers)} questions together{f', {holds}' if holds else ''}"

@@ -5,7 +5,7 @@ import msgspec
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.view.answer_words import WHILE_IT_RUNS
 from tinysnitch.view.line_edit import LineEdit, find_fault
-from tinysnitch.view.text import escape_text
+from tinysnitch.view.text import ELLIPSIS, cell_width, escape_text
 
 
 class EditView(msgspec.Struct, frozen=True):
@@ -35,6 +35,22 @@ def present_edit(line: LineEdit, wall_s: float, is_guest: bool = False) -> EditV
     column = _shown_length(line.text, fault.column - 1) + 1
     problem = f"column {column}: {escape_text(fault.problem)}"
     return EditView(before, at, after, fault=problem, hint=escape_text(fault.hint), column=column)
+
+
+def fit_around_cursor(edit: EditView, width: int) -> tuple[str, str, str]:
+    """What fits into so many columns before, under and behind the cursor; marks stand for what is cut off."""
+    rest = f"{edit.at}{edit.after}"
+    before = _cut_start(edit.before, max(width * 3 // 4, width - cell_width(rest)))
+    rest = _cut_start(rest[::-1], width - cell_width(before))[::-1]
+    return before, rest[: len(edit.at)], rest[len(edit.at) :]
+
+
+def _cut_start(text: str, width: int) -> str:
+    if cell_width(text) <= width:
+        return text
+    while text and cell_width(text) > width - 1:
+        text = text[1:]
+    return f"{ELLIPSIS}{text}"
 
 
 def _shown_length(text: str, length: int) -> int:

@@ -3,6 +3,7 @@
 import msgspec
 
 from tinysnitch.view.keys import KEYS, Key
+from tinysnitch.view.prompt_state import Page
 
 
 class HelpRow(msgspec.Struct, frozen=True):
@@ -39,6 +40,14 @@ _LEGEND = (
 _ON_A_SCREEN = ("yellow", "!", "the bar")
 
 
+def help_pages(keys: tuple[Key, ...] = KEYS, *, is_plain: bool = False) -> dict[Page, tuple[str, tuple[HelpRow, ...]]]:
+    """Title and rows of each page that is there to be read. `is_plain`: there is neither colour nor bar."""
+    return {
+        Page.HELP: ("keys", present_help(keys)),
+        Page.LEGEND: ("what the words mean", present_legend(is_plain)),
+    }
+
+
 def present_help(keys: tuple[Key, ...] = KEYS) -> tuple[HelpRow, ...]:
     rows: list[HelpRow] = []
     heading = ""
@@ -49,5 +58,4 @@ def present_help(keys: tuple[Key, ...] = KEYS) -> tuple[HelpRow, ...]:
 
 
 def present_legend(is_plain: bool = False) -> tuple[HelpRow, ...]:
-    """`is_plain`: where there are lines alone, without colour and bar."""
     return tuple(HelpRow("", word, meaning) for word, meaning in _LEGEND if not (is_plain and word in _ON_A_SCREEN))

@@ -1,7 +1,7 @@
 """When a key counts: the one place that keeps a question from being answered by accident. All prompts go by it.
 
-1. What comes into sight takes no key until it has been there for `delay_s`. Where painting takes its time, it is in
-   sight once `note_painted` says so.
+1. What comes into sight takes no key until it has been there for `delay_s`. Painting takes its time: it is in sight
+   once `note_painted` says so.
 2. Who is typing when it comes, and types on, does not mean it: keys count when the typing pauses, or when keys of ours
    alone went on for long. A key that is none of ours tells of a text at any time: it takes a longer pause until keys
    count again.
@@ -27,9 +27,8 @@ PASTED_S = 0.03  # nobody types faster
 
 
 class KeyGuard:
-    def __init__(self, delay_s: float = DELAY_S, *, is_painted_later: bool = False) -> None:
+    def __init__(self, delay_s: float = DELAY_S) -> None:
         self.delay_s = delay_s
-        self.is_painted_later = is_painted_later and delay_s > 0
         self.sight = 0  # one more with each that counts as new
         self._seen_s = 0.0  # when it came into sight
         self._ready_s = 0.0  # when it takes keys; endless until it is painted
@@ -62,7 +61,7 @@ class KeyGuard:
         """What is in sight counts as new: from here on its delay runs."""
         self.sight += 1
         self._seen_s = now
-        self._ready_s = math.inf if self.is_painted_later else self._ready_after(now)
+        self._ready_s = math.inf if self.delay_s > 0 else self._ready_after(now)
 
     def note_painted(self, now: float) -> None:
         """What is to be seen now is on the screen."""

@@ -88,7 +88,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Answers(msgspec.Struct, frozen=True):
-    """Several questions of one program, each with an answer of its own, to be sent in this order."""
+    """What one key answers: a question, or several of one program, each with an answer of its own, in this order."""
 
     answers: tuple[Answer, ...]
 
@@ -101,5 +101,5 @@ class Nothing(msgspec.Struct, frozen=True):
     """Only show the state again."""
 
 
-Effect = Answer | Answers | Leave | Nothing
+Effect = Answers | Leave | Nothing
 NOTHING = Nothing()

@@ -62,8 +62,8 @@ _SCOPES = tuple(RemoteScope)  # each wider than the one before
 
 
 class PromptState:
-    def __init__(self, delay_s: float = DELAY_S, *, is_guest: bool = False, is_painted_later: bool = False) -> None:
-        self.guard = KeyGuard(delay_s, is_painted_later=is_painted_later)
+    def __init__(self, delay_s: float = DELAY_S, *, is_guest: bool = False) -> None:
+        self.guard = KeyGuard(delay_s)
         self.is_guest = is_guest  # it asks for one command, while that runs, and is not left before
         self.page = Page.QUESTION
         self.notice = ""  # what became of the last question, or what went wrong
@@ -81,7 +81,7 @@ class PromptState:
 
     def begin_anew(self) -> "PromptState":
         """Without questions, for the same person at the same daemon."""
-        state = PromptState(self.guard.delay_s, is_painted_later=self.guard.is_painted_later)
+        state = PromptState(self.guard.delay_s)
         state.is_connected, state.rule_count, state.trouble = self.is_connected, self.rule_count, self.trouble
         state._usual_choice = self._usual_choice
         return state
@@ -209,14 +209,12 @@ class PromptState:
     def _press(self, pressed: KeyPressed, now: float) -> Effect:
         if self.guard.is_deaf(now, is_click=pressed.is_click):
             self.guard.note_typing(now, is_text=is_of_text(pressed.name, pressed.text))
-        elif self.page is Page.EDIT:
+            return NOTHING
+        if self.page is Page.EDIT:
             return self._press_in_edit(pressed.name, pressed.text, now)
-        else:
-            return self._press_key(pressed, now)
-        return NOTHING
+        return self._press_key(pressed.name, pressed.text, now)
 
-    def _press_key(self, pressed: KeyPressed, now: float) -> Effect:
-        name, text = pressed.name, pressed.text
+    def _press_key(self, name: str, text: str, now: float) -> Effect:
         key = find_key(name)
         if key and key.effect is Act.LEAVE and not self.is_guest:
             return Leave()
@@ -244,16 +242,16 @@ class PromptState:
         choice = msgspec.structs.replace(question.choice, verdict=verdict)
         answers = tuple(one.answer(choice, self.is_guest) for one in (question, *self.together))
         self.guard.note_used(name, now)
-        self._send(answers, now)
-        return answers[0] if len(answers) == 1 else Answers(answers)
+        return self._send(answers, now)
 
-    def _send(self, answers: tuple[Answer, ...], now: float) -> None:
+    def _send(self, answers: tuple[Answer, ...], now: float) -> Answers:
         """Note that answers are on their way, and bring the next question into sight."""
         for answer in answers:
             self._questions.change(answer.prompt_id, is_sent=True, draft=answer.rule or "")
         self._sent_together = frozenset(answer.prompt_id for answer in answers[1:])
         self.notice = ""
         self._select(self._questions.find_first_waiting(), now)
+        return Answers(answers)
 
     def _choose(self, now: float, **changes: object) -> None:
         question = self.selected
@@ -369,5 +367,4 @@ class PromptState:
             return NOTHING
         answer = question.answer_by_hand(self.edit.text, self.is_guest)
         self.page = Page.QUESTION
-        self._send((answer,), now)
-        return answer
+        return self._send((answer,), now)

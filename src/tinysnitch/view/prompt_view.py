@@ -47,7 +47,7 @@ class KeyHint(msgspec.Struct, frozen=True):
 class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     is_question: bool
-    reason: str = ""  # why it is asked, behind `asked because`
+    why: str = ""  # it is asked
     lines: tuple[Line, ...] = ()
     warnings: tuple[str, ...] = ()  # of the question, and what is wrong besides
     rule: tuple[Segment, ...] = ()  # the line that `y` writes; `n` writes it with `deny`
@@ -73,7 +73,7 @@ def present_prompt(state: PromptState, now: Instant, lookup: Lookup = NO_LOOKUP)
     view = PromptView(
         title=present_title(connection),
         is_question=True,
-        reason=_present_reason(question.prompt),
+        why=_present_why(question.prompt),
         lines=present_connection(connection, question.choice, lookup, is_full=state.page is Page.EDIT),
         warnings=(*_present_warnings(connection), *_present_trouble(state)),
         rule=present_rule(connection, question.choice, now.wall_s),
@@ -155,9 +155,9 @@ def _present_notice(state: PromptState) -> str:
     return escape_text(state.notice) if state.notice != state.trouble else ""
 
 
-def _present_reason(prompt: Prompt) -> str:
-    """What stands behind `asked because`."""
-    return escape_text(f"of the rule {format_rule(prompt.rule)}" if prompt.rule else prompt.reason)
+def _present_why(prompt: Prompt) -> str:
+    reason = f"of the rule {format_rule(prompt.rule)}" if prompt.rule else prompt.reason
+    return escape_text(f"asked because {reason}")
 
 
 def _present_warnings(connection: Connection) -> tuple[str, ...]:

@@ -1,11 +1,20 @@
-"""What the daemon pushes, as the event that a prompt's state takes."""
+"""What the daemon says, as the events that a prompt's state takes."""
 
+from collections.abc import Iterator
 from typing import assert_never
 
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, RuleWritten
-from tinysnitch.view.answer_words import tell_all_taken, tell_taken
+from tinysnitch.view.answer_words import tell_taken
 from tinysnitch.view.lookup import FindUser
-from tinysnitch.view.prompt_events import Answer, Answers, NoticeGiven, QuestionClosed, QuestionOpened
+from tinysnitch.view.prompt_events import (
+    Answer,
+    AnswerRefused,
+    Answers,
+    NoticeGiven,
+    QuestionClosed,
+    QuestionOpened,
+)
 
 
 def event_of_push(push: Push, find_user: FindUser) -> QuestionOpened | QuestionClosed | NoticeGiven:
@@ -15,7 +24,7 @@ def event_of_push(push: Push, find_user: FindUser) -> QuestionOpened | QuestionC
         case PromptClosed(prompt_id, reason, by_uid):
             return QuestionClosed(prompt_id, reason if by_uid is None else _name_user(reason, by_uid, find_user))
         case Notice(text, hint, stands):
-            return NoticeGiven(join_hint(text, hint), stands)
+            return NoticeGiven(_join_hint(text, hint), stands)
         case _:
             assert_never(push)
 
@@ -26,16 +35,27 @@ def _name_user(reason: str, by_uid: int, find_user: FindUser) -> str:
     return f"{reason.removesuffix(f' by uid {by_uid}')} by {name}"
 
 
-def notice_of_answer(written: RuleWritten, effect: Answer | Answers) -> NoticeGiven:
-    """That our answer was taken; or, which matters more, that its rule is not saved.
+def events_of_replies(
+    given: Answers, taken: RuleWritten | None, refused: list[tuple[Answer, SnitchError]]
+) -> Iterator[NoticeGiven | AnswerRefused]:
+    """What became of answers, once all have their reply; why some were refused is the last word.
 
-    Of many answers it is the last that was taken: whoever saves one saves all that could not be saved before.
+    `taken` is the last reply to one that was not: whoever saves one rule saves all that could not be saved before.
     """
+    if taken:
+        yield _notice_of_taken(given, taken)
+    for answer, error in refused:
+        hint = error.hint if answer.rule else ""  # else it is for who typed a command
+        yield AnswerRefused(answer.prompt_id, _join_hint(str(error), hint))
+
+
+def _notice_of_taken(given: Answers, written: RuleWritten) -> NoticeGiven:
+    """That our answer was taken; or, which matters more, that its rule is not saved."""
     if written.problem:
-        return NoticeGiven(join_hint(written.problem, written.hint))
-    return NoticeGiven(tell_all_taken(effect) if isinstance(effect, Answers) else tell_taken(effect, written.rule))
+        return NoticeGiven(_join_hint(written.problem, written.hint))
+    return NoticeGiven(tell_taken(given, written.rule))
 
 
-def join_hint(text: str, hint: str) -> str:
+def _join_hint(text: str, hint: str) -> str:
     """A message and its hint in one line."""
     return f"{text} ({hint})" if hint else text

@@ -1,0 +1,29 @@
+"""What every benchmark in the lab begins with."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bench.counted_runs import counted_runs
+from bench.programs import compile_programs
+from bench.rows import prepare
+from tests.lab.lab import Lab
+from tests.lab.namespaces import remove_stale
+
+
+def make_ready() -> None:
+    """The programs, and a machine without what an earlier run left. Ends the process where that is not root's."""
+    if os.geteuid() != 0:
+        sys.stderr.write("tinysnitch: error: this makes network namespaces\ntinysnitch: hint: run it as root\n")
+        sys.exit(4)
+    compile_programs()
+    remove_stale()
+
+
+@contextmanager
+def prepared_lab() -> Iterator[Lab]:
+    """With its servers and addresses, while the kernel does not count what BPF programs take."""
+    with counted_runs(are_counted=False), Lab() as lab:
+        prepare(lab)
+        yield lab

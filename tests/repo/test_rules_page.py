@@ -1,0 +1,39 @@
+"""docs/rules.md says what the parser reads."""
+
+import re
+from collections.abc import Iterable
+
+import pytest
+
+from tests.repo.tree import ROOT
+from tinysnitch.core.program_text import ARGS_FORMS
+from tinysnitch.core.rule_qualifiers import QUALIFIERS
+from tinysnitch.core.rule_text import COLUMNS, VERDICT, parse_rules
+
+PAGE = (ROOT / "docs/rules.md").read_text()
+TABLES: dict[str, Iterable[tuple[str, str]]] = {
+    **{column.name: [(form.spelling, form.meaning) for form in column.forms] for column in (VERDICT, *COLUMNS)},
+    "args": ARGS_FORMS,
+    "qualifiers": [(qualifier.example, qualifier.meaning) for qualifier in QUALIFIERS.values()],
+}
+
+
+@pytest.mark.parametrize(("name", "rows"), TABLES.items())
+def test_the_page_has_the_tables_that_the_parser_reads(name: str, rows: Iterable[tuple[str, str]]) -> None:
+    lines = [f"| `{spelling}` | {meaning} |" for spelling, meaning in rows]
+    table = "\n".join([f"<!-- table: {name} -->", "| write | for |", "|---|---|", *lines, ""])
+    assert table in PAGE
+
+
+def test_the_rules_on_the_page_are_rules() -> None:
+    (block,) = re.findall(r"```\n(.*?)```", PAGE, re.DOTALL)
+    found, errors = parse_rules(block, "docs/rules.md")
+    assert len(found) == 6
+    assert errors == []
+
+
+def test_the_rules_in_the_examples_are_rules() -> None:
+    examples = re.findall(r"`((?:allow|deny|ask) [^`]+)`", PAGE)
+    _found, errors = parse_rules("\n".join(examples), "docs/rules.md")
+    assert len(examples) > 6
+    assert errors == []
