@@ -90,14 +90,14 @@ class Listener:
 def test_how_far_our_right_goes_is_told(application: QGuiApplication, tmp_path: Path) -> None:
     with serve(tmp_path / "s", Comers(ALICE)):
         listener = Listener(tmp_path / "s")
-        listener.wait(DaemonGreeted(None, is_for_user=True))
+        listener.wait(DaemonGreeted(is_for_user=True))
         listener.link.close()
 
 
 def test_questions_come_and_go_and_are_answered(application: QGuiApplication, tmp_path: Path) -> None:
     with serve(tmp_path / "s") as served:
         listener = Listener(tmp_path / "s")
-        listener.wait(DaemonGreeted(None))
+        listener.wait(DaemonGreeted())
         served.call(served.daemon.open, prompt_of(1))
         served.call(served.daemon.open, prompt_of(2))
         listener.wait(QuestionOpened(prompt_shown(prompt_of(2)).prompt))
@@ -118,7 +118,7 @@ def test_more_answers_at_once_than_the_socket_holds_reach_a_busy_daemon(
     numbers = range(1, 513)
     with serve(tmp_path / "s") as served:
         listener = Listener(tmp_path / "s")
-        listener.wait(DaemonGreeted(None))
+        listener.wait(DaemonGreeted())
         for number in numbers:
             served.call(served.daemon.open, prompt_of(number))
         listener.wait(QuestionOpened(prompt_shown(prompt_of(numbers[-1])).prompt))
@@ -143,7 +143,7 @@ def test_why_one_of_many_was_refused_is_the_last_word(
 
         monkeypatch.setattr(served.daemon, "answer", refuse_first)
         listener = Listener(tmp_path / "s")
-        listener.wait(DaemonGreeted(None))
+        listener.wait(DaemonGreeted())
         for number in (1, 2):
             served.call(served.daemon.open, prompt_of(number))
         listener.wait(QuestionOpened(prompt_shown(prompt_of(2)).prompt))
@@ -181,7 +181,7 @@ def test_a_daemon_that_comes_back_is_followed_again(
     assert isinstance(listener.told[0], ConnectionLost)
     for _ in range(2):
         with serve(tmp_path / "s"):
-            listener.wait(DaemonGreeted(None))
+            listener.wait(DaemonGreeted())
         wait_until(lambda: QTest.qWait(5) or isinstance(listener.told[-1], ConnectionLost))
         listener.told[:] = []
     listener.link.answer(ANSWER)  # its question is gone: nothing to tell

@@ -7,7 +7,7 @@ from pathlib import Path
 from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.errors import DaemonNotRunning, SnitchError
-from tinysnitch.protocol.messages import GiveAnswer, Notice, PromptClosed, ReadStatus, RuleWritten, Status
+from tinysnitch.protocol.messages import GiveAnswer, RuleWritten
 from tinysnitch.view.prompt_events import (
     Answer,
     AnswerRefused,
@@ -15,7 +15,6 @@ from tinysnitch.view.prompt_events import (
     ConnectionLost,
     DaemonGreeted,
     Event,
-    RulesCounted,
 )
 from tinysnitch.view.push_event import event_of_push, join_hint, notice_of_answer
 
@@ -40,7 +39,7 @@ class DaemonLink:
     async def _follow(self) -> None:
         client = await PromptClient.connect(self._path)
         try:
-            self._tell(DaemonGreeted(await _count_rules(client), not client.sees_all))
+            self._tell(DaemonGreeted(is_for_user=not client.sees_all))
             self._client = client
             await self._hear(client)
         finally:
@@ -48,14 +47,8 @@ class DaemonLink:
             await client.close()
 
     async def _hear(self, client: PromptClient) -> None:
-        """Rules are counted again behind the last of the news: a thousand questions may end in one moment."""
-        is_count_old = False
         async for push in client.attach():
             self._tell(event_of_push(push, find_user))
-            is_count_old |= isinstance(push, PromptClosed | Notice)
-            if is_count_old and not client.has_pushes:
-                is_count_old = False
-                self._tell(RulesCounted(await _count_rules(client)))
 
     async def answer(self, effect: Answer | Answers) -> None:
         """Send what was answered, all of it before the first reply, and tell what became of it."""
@@ -73,8 +66,3 @@ class DaemonLink:
             if isinstance(outcome, SnitchError):
                 reason = join_hint(str(outcome), outcome.hint if answer.rule else "")
                 self._tell(AnswerRefused(answer.prompt_id, reason))
-
-
-async def _count_rules(client: PromptClient) -> int:
-    replies = await client.request(ReadStatus())
-    return sum(reply.rules + reply.temporary_rules for reply in replies if isinstance(reply, Status))

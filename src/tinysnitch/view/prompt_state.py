@@ -40,7 +40,6 @@ from tinysnitch.view.prompt_events import (
     NoticeGiven,
     QuestionClosed,
     QuestionOpened,
-    RulesCounted,
     ScreenRegained,
     TextPasted,
 )
@@ -69,7 +68,6 @@ class PromptState:
         self.notice = ""  # what became of the last question, or what went wrong
         self.trouble = ""  # what is wrong until the daemon says that it is over
         self.is_connected = False
-        self.rule_count: int | None = None
         self.wall_ahead_s = 0.0  # the wall clock of the one that events are told by, whose owner says so: it may be set
         self._usual_choice = FIRST_CHOICE
         self._questions = Questions()
@@ -82,7 +80,7 @@ class PromptState:
     def begin_anew(self) -> "PromptState":
         """Without questions, for the same person at the same daemon."""
         state = PromptState(self.guard.delay_s, is_painted_later=self.guard.is_painted_later)
-        state.is_connected, state.rule_count, state.trouble = self.is_connected, self.rule_count, self.trouble
+        state.is_connected, state.trouble = self.is_connected, self.trouble
         state._usual_choice = self._usual_choice
         return state
 
@@ -140,11 +138,9 @@ class PromptState:
                 self._refuse(prompt_id, reason, now)
             case ConnectionLost(reason):
                 self._lose_daemon(reason)
-            case DaemonGreeted(rule_count, is_for_user):
-                self.is_connected, self.rule_count, self.notice = True, rule_count, ""
+            case DaemonGreeted(is_for_user):
+                self.is_connected, self.notice = True, ""
                 self._usual_choice = msgspec.structs.replace(FIRST_CHOICE, is_for_user=is_for_user)
-            case RulesCounted(rule_count):
-                self.rule_count = rule_count
             case NoticeGiven(text, stands):
                 self.notice = text
                 if stands is not None:
