@@ -104,7 +104,7 @@ def test_questions_come_and_go_and_are_answered(application: QGuiApplication, tm
         listener.link.answer(Answers((ANSWER, Answer(2, ANSWER.choice))))
         for prompt_id in (1, 2):
             listener.wait(QuestionClosed(prompt_id, "answered by root"))
-        listener.wait(NoticeGiven("answered 2 questions together"))
+        listener.wait(NoticeGiven("answered 2 questions together: allow"))
         served.daemon.refusal = "too late"
         listener.link.answer(ANSWER)
         listener.wait(AnswerRefused(1, "too late"))
@@ -153,7 +153,7 @@ def test_why_one_of_many_was_refused_is_the_last_word(
         served.call(served.daemon.server.push_notice, "the end")
         listener.wait(NoticeGiven("the end"))
         told = [event for event in listener.told if isinstance(event, NoticeGiven | AnswerRefused)]
-        assert told[:-1] == [NoticeGiven("answered 2 questions together"), AnswerRefused(1, "not yours")]
+        assert told[:-1] == [NoticeGiven("answered 2 questions together: allow"), AnswerRefused(1, "not yours")]
         listener.link.close()
 
 

@@ -124,7 +124,7 @@ def test_that_a_rule_is_not_saved_is_the_last_word(tmp_path: Path) -> None:
             daemon.unsaved = ""
             daemon.open(prompt_of(2))
             await listener.link.answer(Answers((Answer(2, ANSWER.choice),)))
-            assert listener.told[-1] == NoticeGiven("answered 1 questions together")
+            assert listener.told[-1] == NoticeGiven("answered 1 questions together: allow")
 
     asyncio.run(run())
 

@@ -120,7 +120,7 @@ def test_all_of_a_program_are_answered_together(tmp_path: Path) -> None:
         await asyncio.sleep(0.06)  # the delay itself is what must pass
         person.type("y")
         assert [(await daemon.answers.get())[0] for _number in range(2)] == [1, 2]
-        await person.see("together, for 9 minutes\nno questions\n")  # not before: more are being made
+        await person.see("together: allow, for 9 minutes\nno questions\n")  # not before: more are being made
         person.type("q")
 
     assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0

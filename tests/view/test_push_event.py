@@ -40,6 +40,6 @@ def test_what_became_of_an_answer(written: RuleWritten, text: str) -> None:
 
 def test_what_became_of_many_answers() -> None:
     both = Answers((Answer(1, None, holds="once"), Answer(2, None, holds="once")))
-    assert notice_of_answer(RuleWritten("deny - - -"), both) == NoticeGiven("answered 2 questions together, once")
+    assert notice_of_answer(RuleWritten("deny - - -"), both) == NoticeGiven("answered 2 questions together: deny, once")
     unsaved = RuleWritten("deny - - -", "not saved", "make room")
     assert notice_of_answer(unsaved, both) == NoticeGiven("not saved (make room)")

@@ -42,7 +42,8 @@ def tell_taken(answer: Answer, rule: str) -> str:
     return f"{words}: {rule}" if rule else words
 
 
-def tell_all_taken(answers: Answers) -> str:
-    """They are of one program and have one choice, so that one word on how long holds for all."""
-    holds = answers.answers[0].holds
-    return f"answered {len(answers.answers)} questions together{f', {holds}' if holds else ''}"
+def tell_all_taken(answers: Answers, rule: str) -> str:
+    """`answered 3 questions together: allow, for 9 minutes`. They are of one program and have one choice, so that the
+    verdict of one rule and one word on how long hold for all."""
+    told = ", ".join(filter(None, (rule.partition(" ")[0], answers.answers[0].holds)))
+    return f"answered {len(answers.answers)} questions together{told and f': {told}'}"

@@ -33,7 +33,9 @@ def notice_of_answer(written: RuleWritten, effect: Answer | Answers) -> NoticeGi
     """
     if written.problem:
         return NoticeGiven(join_hint(written.problem, written.hint))
-    return NoticeGiven(tell_all_taken(effect) if isinstance(effect, Answers) else tell_taken(effect, written.rule))
+    if isinstance(effect, Answers):
+        return NoticeGiven(tell_all_taken(effect, written.rule))
+    return NoticeGiven(tell_taken(effect, written.rule))
 
 
 def join_hint(text: str, hint: str) -> str:
