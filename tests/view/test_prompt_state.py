@@ -346,6 +346,18 @@ def test_a_notice_is_kept() -> None:
     assert state.notice == "rules not loaded"
 
 
+@pytest.mark.parametrize(
+    ("notice", "now", "kept"), [("answered: X", 16.0, ""), ("answered: X", 10.5, "answered: X"), ("lost", 99.0, "lost")]
+)
+def test_an_answer_of_long_ago_takes_no_room_beside_a_question(notice: str, now: float, kept: str) -> None:
+    state = opened(1)
+    press(state, "n")
+    state.handle(QuestionClosed(1, "answered"), 10.0)
+    state.handle(NoticeGiven(notice), 10.0)
+    state.handle(QuestionOpened(prompt_of(2)), now)
+    assert state.notice == kept
+
+
 def test_closing_an_unknown_question_changes_nothing() -> None:
     state = opened(1)
     state.handle(QuestionClosed(9, "gone"), 10.0)

@@ -15,6 +15,7 @@ _LIFETIMES = {
     Lifetime.DAY: "for 24 hours",
     Lifetime.FOREVER: "forever",
 }
+ANSWERED = "answered"  # what is said begins with it
 WHILE_IT_RUNS = "while this command runs"  # for a guest: its daemon ends then, and all but the rules file is gone
 
 
@@ -38,7 +39,7 @@ def name_lifetime_of_line(rule: str, is_guest: bool = False) -> str:
 
 def tell_taken(answer: Answer, rule: str) -> str:
     """`answered until curl quits: allow shop.test 443 tcp /usr/bin/curl`. `rule` is the line that the daemon made."""
-    words = f"answered {answer.holds}" if answer.holds else "answered"
+    words = f"{ANSWERED} {answer.holds}" if answer.holds else ANSWERED
     return f"{words}: {rule}" if rule else words
 
 
@@ -46,4 +47,4 @@ def tell_all_taken(answers: Answers, rule: str) -> str:
     """`answered 3 questions together: allow, for 9 minutes`. They are of one program and have one choice, so that the
     verdict of one rule and one word on how long hold for all."""
     told = ", ".join(filter(None, (rule.partition(" ")[0], answers.answers[0].holds)))
-    return f"answered {len(answers.answers)} questions together{told and f': {told}'}"
+    return f"{ANSWERED} {len(answers.answers)} questions together{told and f': {told}'}"

@@ -21,6 +21,7 @@ import msgspec
 from tinysnitch.core.choice import Lifetime, RemoteScope
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.view.answer_words import ANSWERED
 from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.first_choice import FIRST_CHOICE, choose_first
 from tinysnitch.view.key_guard import DELAY_S, KeyGuard
@@ -46,6 +47,7 @@ from tinysnitch.view.prompt_events import (
 from tinysnitch.view.question import Question
 from tinysnitch.view.questions import Questions
 
+NEWS_S = 5.0  # with nothing in sight but what became of an answer
 TIMED_OUT = "no answer"  # what the daemon's reason begins with when nobody answered in time
 
 
@@ -72,6 +74,7 @@ class PromptState:
         self._usual_choice = FIRST_CHOICE
         self._questions = Questions()
         self._selected_id: int | None = None
+        self._selected_s = 0.0
         self._together: tuple[int, ...] = ()  # further questions that the answer to the selected one is for
         self._sent_together: frozenset[int] = frozenset()
         self._ended: dict[int, str] = {}  # what became of the question that ended last while our answer was on its way
@@ -162,6 +165,8 @@ class PromptState:
         self._questions.put(Question(prompt, deadline_s, opened_s, choice))
         self._together = tuple(prompt_id for prompt_id in self._together if prompt_id != prompt.prompt_id)
         is_free = self.selected is None and self.page is not Page.EDIT
+        if is_free and self.notice.startswith(ANSWERED) and now - self._selected_s > NEWS_S:
+            self.notice = ""
         if is_free or prompt.prompt_id == self._selected_id:
             self._select(prompt.prompt_id, now)
 
@@ -198,7 +203,7 @@ class PromptState:
 
     def _select(self, prompt_id: int | None, now: float) -> None:
         """Bring a question into sight."""
-        self._selected_id = prompt_id
+        self._selected_id, self._selected_s = prompt_id, now
         self._together = ()
         self.guard.renew(now)
 
