@@ -94,6 +94,7 @@ make_environment() { # extra of pyproject.toml, or nothing
 	# Of a Python that was replaced nothing is left but the links.
 	.venv/bin/python -c 'import pip' 2>/dev/null || "$(find_python)" -m venv --clear .venv
 	local said
+	echo "building the project, and installing Python packages into .venv" # takes a while, and pip is quiet
 	said=$(install_project "$1" 2>&1) && return
 	# What is partly in C++ (marisa-trie) may not yet be there in a compiled form for a new Python: its source is.
 	if [[ "$said" == *"Failed building wheel"* ]]; then

@@ -50,6 +50,12 @@ def test_an_empty_socket_is_2(command: Command) -> None:
         ("rules chekc", "there is no command 'chekc'", "did you mean `tinysnitch rules check`?"),
         ("zzz", "there is no command 'zzz'", "one of: status, rules, lists, log"),
         ("status --no-such", "no such option '--no-such'", "see `tinysnitch status --help`"),
+        (
+            "--socket /x status",
+            "no such option '--socket'",
+            "write it behind the command: `tinysnitch status --socket`",
+        ),
+        ("rules --no-such", "no such option '--no-such'", "see `tinysnitch rules --help`"),
         ("status more", "got unexpected extra argument", "see `tinysnitch status --help`"),
         ("answer", "missing argument 'ID'", "see `tinysnitch answer --help`"),
         ("answer one yes", "invalid value for 'ID'", "see `tinysnitch answer --help`"),

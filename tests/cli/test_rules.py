@@ -27,6 +27,17 @@ def test_the_list_is_a_rules_file(running: RunningServer, command: Command, word
     assert command(*words) == (0, f"{RULE}\ndeny - 23 tcp  # temporary, over: it matches nothing any more\n", "")
 
 
+def test_that_the_file_says_something_else_is_told_beside_the_list(running: RunningServer, command: Command) -> None:
+    running.desk.rule_errors = ("/etc/r:3:1: not a verdict (hint: did you mean 'allow'?)", "/etc/r:4:1: not a verdict")
+    code, out, err = command("rules")
+    assert (code, out.splitlines()[0]) == (0, RULE)
+    assert err == (
+        "tinysnitch: the rules file did not load, the old rules hold: "
+        "/etc/r:3:1: not a verdict (hint: did you mean 'allow'?)\n"
+    )
+    assert command("rules", "--json").err == err
+
+
 @pytest.mark.parametrize(
     ("entry", "line"),
     [

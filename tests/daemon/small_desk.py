@@ -92,6 +92,7 @@ class SmallDesk:
 
     def __init__(self) -> None:
         self.rules = ["allow google.com 443 tcp /usr/bin/curl"]
+        self.rule_errors: tuple[str, ...] = ()
         self.prompts = {3: make_prompt(3, args=(HOSTILE,))}
         self.history = [b'{"event":"lost","time":"t","what":"packets","count":%d}' % n for n in range(5)]
         self.lists: list[ListEntry] = []
@@ -113,6 +114,7 @@ class SmallDesk:
             hits=5,
             misses=6,
             losses={"history rows": 4},
+            rule_errors=self.rule_errors,
         )
 
     def list_rules(self, right: Right) -> list[RuleEntry]:

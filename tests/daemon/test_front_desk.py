@@ -206,7 +206,7 @@ def test_a_rule_by_hand_must_speak_of_what_waits(tmp_path: Path) -> None:
         who = whose(program=str(Path("/usr/bin/curl").resolve()))
         place.driver.feed(PacketQueued(1, flow_of(1), who))
         for line in ("allow 10.0.0.9 443 tcp", "allow until=2001-01-01T00:00:00Z - - -"):
-            with pytest.raises(SnitchError, match="says nothing of the connection"):
+            with pytest.raises(SnitchError, match="the rule is not about this connection"):
                 place.desk.answer(1, line, ROOT)
         with pytest.raises(SnitchError) as refused:
             place.desk.answer(1, f"allow sha256={'0' * 64} - 443 tcp {link}", ROOT)

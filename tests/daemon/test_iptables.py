@@ -41,6 +41,16 @@ def test_rules_come_once_and_go_without_a_trace(lab: Lab) -> None:
     assert saved() == before
 
 
+@pytest.mark.privileged
+def test_who_removes_them_beside_a_daemon_is_told_that_they_come_back(lab: Lab) -> None:
+    lab.start_daemon("")
+    done = lab.run_outside([str(BIN / "tinysnitch-iptables-remove")])
+    assert (done.returncode, done.stderr) == (
+        0,
+        "tinysnitch: netfilter rules removed, but tinysnitchd runs here and puts them back: stop it first\n",
+    )
+
+
 def test_that_a_daemon_puts_them_back_is_no_surprise() -> None:
     said = " ".join(CliRunner().invoke(iptables_remove, ["--help"]).output.split())
     assert "A running tinysnitchd puts them back: stop it first." in said

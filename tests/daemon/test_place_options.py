@@ -16,10 +16,10 @@ def test_a_path_names_something() -> None:
 
 def test_files_and_folders_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(BadPlace, match="is a directory") as refused:
+    with pytest.raises(BadPlace, match=rf"^'{tmp_path}' is a directory") as refused:
         Place(dir_okay=False).convert(str(tmp_path), None, None)
     assert refused.value.hint == "name a file, not a folder"
-    with pytest.raises(BadPlace, match="is a file") as refused:
+    with pytest.raises(BadPlace, match=rf"^'{tmp_path}/file' is a file") as refused:
         Place(file_okay=False).convert(str(tmp_path / "file"), None, None)
     assert refused.value.hint == "name a folder, not a file"
 

@@ -74,8 +74,16 @@ def test_the_screen_is_found_at_a_process_of_the_user(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     told = session_environment(ME, {}, tmp_path)
     assert told["WAYLAND_DISPLAY"] == "wayland-0"
-    assert told["XDG_RUNTIME_DIR"] == f"/run/user/{ME.pw_uid}"
     assert "LD_PRELOAD" not in told
+
+
+def test_the_folder_of_the_session_is_named_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without systemd-logind or elogind there is none, and a name of nothing would keep the window from its start."""
+    monkeypatch.setattr(prompt_process, "RUNTIME", tmp_path)
+    assert "XDG_RUNTIME_DIR" not in session_environment(ME, SCREEN)
+    (folder := tmp_path / str(ME.pw_uid)).mkdir()
+    assert session_environment(ME, SCREEN)["XDG_RUNTIME_DIR"] == str(folder)
+    assert session_environment(ME, {**SCREEN, "XDG_RUNTIME_DIR": "/x"})["XDG_RUNTIME_DIR"] == "/x"
 
 
 def test_no_screen_is_an_error_to_act_on(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.lab.patience import WAIT_S
 from tests.lab.person import KEYS_COUNT, Person
 from tests.lab.private_machine import PrivateMachine, find_commands
 from tests.lab.test_stop import saved_rules
-from tests.lab.world import WORLD4
+from tests.lab.world import HOST4, WORLD4
 from tests.repo.tree import ROOT
 
 pytestmark = [pytest.mark.privileged]
@@ -101,6 +101,20 @@ def test_the_firewall_goes_when_its_terminal_is_closed(lab: Lab) -> None:
     person.see("no questions")
     person.close()
     assert traces(lab) == before
+
+
+def test_who_is_outside_gets_in_with_nobody_to_answer(lab: Lab) -> None:
+    machine = PrivateMachine(lab)
+    machine.start_daemon()
+    lab.namespaces.start_server(
+        [*lab.namespaces.enter_host(), "/usr/bin/python3", "-u", "-m", "http.server", "--bind", HOST4, "22"], "Serving"
+    )
+    visit = ["curl", "-sS", "--max-time", "2", f"http://{HOST4}:22/"]
+    assert lab.run_world(visit).returncode == 28  # held
+    line = "tinysnitch rules add allow - 22 tcp-src"
+    assert f"`{line}`" in (ROOT / "README.md").read_text()
+    subprocess.run([*machine.enter(), *shlex.split(line)], check=True, timeout=WAIT_S)
+    assert lab.run_world(visit).returncode == 0
 
 
 @pytest.mark.parametrize("command", [RUN_ALL, RUN_ONE])

@@ -98,9 +98,9 @@ def test_the_other_lines() -> None:
         assert format_text(log_line_of(record)).startswith(f"{TIME} {text}")
     assert format_text(log_line_of(RulesReplaced(2, (), WALL_S))).endswith(" loaded")
     assert format_text(log_line_of(RulesReplaced(2, (error,), WALL_S))).endswith(
-        r" ERROR rules 2 loaded, the old rules hold; /etc/r:3:7: no\nport"
+        r" ERROR rules not loaded, the old rules hold; /etc/r:3:7: no\nport"
     )
-    assert "rules 0 loaded, no rule of the file holds until it is mended; /etc/r:" in format_text(
+    assert "rules not loaded, no rule of the file holds until it is mended; /etc/r:" in format_text(
         log_line_of(RulesReplaced(0, (error,), WALL_S))
     )
 
@@ -132,6 +132,7 @@ def test_what_is_a_sentence_is_not_called_lost() -> None:
 def test_ready_says_the_mode_and_the_socket() -> None:
     line = ReadyLine(time=TIME, pid=1, mode=Mode.BPF, netns=7, cgroup="", rules=2, socket="/run/s")
     assert format_text(line) == f"{TIME} INFO ready, mode bpf, 2 rules, socket /run/s"
+    assert "bpf, 1 rule, " in format_text(msgspec.structs.replace(line, rules=1))
     assert format_text(line, ("observing",)).endswith("socket /run/s, observing")
 
 

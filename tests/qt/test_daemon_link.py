@@ -92,21 +92,21 @@ class Listener:
 def test_how_far_our_right_goes_is_told(application: QGuiApplication, tmp_path: Path) -> None:
     with serve(tmp_path / "s", Comers(ALICE)):
         listener = Listener(tmp_path / "s")
-        listener.wait(DaemonGreeted(None, is_for_user=True))
+        listener.wait(DaemonGreeted(is_for_user=True))
         listener.link.close()
 
 
 def test_questions_come_and_go_and_are_answered(application: QGuiApplication, tmp_path: Path) -> None:
     with serve(tmp_path / "s") as served:
         listener = Listener(tmp_path / "s")
-        listener.wait(DaemonGreeted(None))
+        listener.wait(DaemonGreeted())
         served.call(served.daemon.open, prompt_of(1))
         served.call(served.daemon.open, prompt_of(2))
         listener.wait(QuestionOpened(prompt_shown(prompt_of(2)).prompt))
         listener.link.answer(BOTH)
         for prompt_id in (1, 2):
             listener.wait(QuestionClosed(prompt_id, "answered by root"))
-        listener.wait(NoticeGiven("answered 2 questions together, once"))
+        listener.wait(NoticeGiven("answered 2 questions together: allow, once"))
         served.daemon.refusal = "too late"
         listener.link.answer(ANSWER)
         listener.wait(AnswerRefused(1, "too late"))
@@ -120,7 +120,7 @@ def test_more_answers_at_once_than_the_socket_holds_reach_a_busy_daemon(
     numbers = range(1, 513)
     with serve(tmp_path / "s") as served:
         listener = Listener(tmp_path / "s")
-        listener.wait(DaemonGreeted(None))
+        listener.wait(DaemonGreeted())
         for number in numbers:
             served.call(served.daemon.open, prompt_of(number))
         listener.wait(QuestionOpened(prompt_shown(prompt_of(numbers[-1])).prompt))
@@ -145,7 +145,7 @@ def test_why_one_of_many_was_refused_is_the_last_word(
 
         monkeypatch.setattr(served.daemon, "answer", refuse_first)
         listener = Listener(tmp_path / "s")
-        listener.wait(DaemonGreeted(None))
+        listener.wait(DaemonGreeted())
         for number in (1, 2):
             served.call(served.daemon.open, prompt_of(number))
         listener.wait(QuestionOpened(prompt_shown(prompt_of(2)).prompt))
@@ -155,7 +155,8 @@ def test_why_one_of_many_was_refused_is_the_last_word(
         served.call(served.daemon.server.push_notice, "the end")
         listener.wait(NoticeGiven("the end"))
         told = [event for event in listener.told if isinstance(event, NoticeGiven | AnswerRefused)]
-        assert told[:-1] == [NoticeGiven("answered 2 questions together, once"), AnswerRefused(1, "not yours")]
+        told_taken = NoticeGiven("answered 2 questions together: allow, once")
+        assert told[:-1] == [told_taken, AnswerRefused(1, "not yours")]
         listener.link.close()
 
 
@@ -183,7 +184,7 @@ def test_a_daemon_that_comes_back_is_followed_again(
     assert isinstance(listener.told[0], ConnectionLost)
     for _ in range(2):
         with serve(tmp_path / "s"):
-            listener.wait(DaemonGreeted(None))
+            listener.wait(DaemonGreeted())
         wait_until(lambda: QTest.qWait(5) or isinstance(listener.told[-1], ConnectionLost))
         listener.told[:] = []
     listener.link.answer(ANSWER)  # its question is gone: nothing to tell

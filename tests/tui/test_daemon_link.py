@@ -22,7 +22,6 @@ from tinysnitch.view.prompt_events import (
     NoticeGiven,
     QuestionClosed,
     QuestionOpened,
-    RulesCounted,
 )
 
 DENY = Choice(verdict=Verdict.DENY)
@@ -56,38 +55,22 @@ def test_questions_come_and_go(tmp_path: Path) -> None:
             daemon.open(prompt_of(1))
             daemon.close(1, "denied", by_uid=0)
             daemon.server.push_notice("rules not loaded", "see line 3")
-            await until(lambda: len(listener.told) >= 5 and isinstance(listener.told[-1], RulesCounted))
-            return [event for event in listener.told if not isinstance(event, RulesCounted)]
+            await until(lambda: len(listener.told) == 4)
+            return listener.told
 
     assert asyncio.run(run()) == [
-        DaemonGreeted(2),
+        DaemonGreeted(),
         QuestionOpened(prompt_shown(prompt_of(1)).prompt),
         QuestionClosed(1, "denied by root"),
         NoticeGiven("rules not loaded (see line 3)"),
     ]
 
 
-def test_rules_are_counted_once_behind_many_news(tmp_path: Path) -> None:
-    async def run() -> list[type[Event]]:
-        async with question_daemon(tmp_path / "s") as daemon, Listener(tmp_path / "s") as listener:
-            await until(daemon.attached.is_set)
-            for number in range(200):
-                daemon.open(prompt_of(number))
-            for number in range(200):
-                daemon.close(number)
-            await until(
-                lambda: listener.kinds().count(QuestionClosed) == 200 and isinstance(listener.told[-1], RulesCounted)
-            )
-            return listener.kinds()
-
-    assert asyncio.run(run()).count(RulesCounted) <= 20
-
-
 def test_how_far_our_right_goes_is_told(tmp_path: Path) -> None:
     async def run() -> None:
         async with question_daemon(tmp_path / "s", Comers(ALICE)), Listener(tmp_path / "s") as listener:
             await until(lambda: listener.told)
-            assert listener.told == [DaemonGreeted(2, is_for_user=True)]
+            assert listener.told == [DaemonGreeted(is_for_user=True)]
 
     asyncio.run(run())
 

@@ -50,13 +50,13 @@ def test_who_types_meanwhile_is_noted(tmp_path: Path, monkeypatch: pytest.Monkey
 )
 def test_keys_answer_the_question_that_was_printed(tmp_path: Path, keys: str, choice: Choice) -> None:
     async def script(daemon: QuestionDaemon, person: Person) -> None:
-        await person.see("no questions, 2 rules\n")
+        await person.see("no questions\n")
         daemon.open(prompt_of(1))
         await person.see("one question: curl wants to reach shop.test\npath: /usr/bin/curl\n")
         await person.see("keys: y allow, n deny, h help\n")
         person.type(keys)
         assert await daemon.answers.get() == (1, choice)
-        await person.see("no questions, 2 rules\n")
+        await person.see("no questions\n")
         person.type("q")
 
     assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
@@ -120,7 +120,7 @@ def test_all_of_a_program_are_answered_together(tmp_path: Path) -> None:
         await asyncio.sleep(0.06)  # the delay itself is what must pass
         person.type("y")
         assert [(await daemon.answers.get())[0] for _number in range(2)] == [1, 2]
-        await person.see("together, for 9 minutes\nno questions, 2 rules\n")  # not before: more are being made
+        await person.see("together: allow, for 9 minutes\nno questions\n")  # not before: more are being made
         person.type("q")
 
     assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0

@@ -62,4 +62,5 @@ def test_a_daemon_that_tells_no_line_took_it_too() -> None:
 
 def test_of_many_one_word_is_enough() -> None:
     answers = Answers(tuple(Answer(number, ALLOW, holds="until curl quits") for number in (1, 2, 3)))
-    assert tell_taken(answers, RULE) == "answered 3 questions together, until curl quits"
+    assert tell_taken(answers, "allow - - -") == "answered 3 questions together: allow, until curl quits"
+    assert tell_taken(answers, "") == "answered 3 questions together: until curl quits"

@@ -216,7 +216,7 @@ def test_enter_answers_with_the_edited_line() -> None:
 
 def test_a_line_of_who_answers_for_their_own_processes_names_them() -> None:
     state = PaintedState()
-    state.handle(DaemonGreeted(2, is_for_user=True), 0.0)
+    state.handle(DaemonGreeted(is_for_user=True), 0.0)
     state.handle(QuestionOpened(prompt_of(1)), 0.0)
     press(state, "f", "e", now=10.0)
     assert state.edit.text == LINE.replace("allow", "allow user=1000")

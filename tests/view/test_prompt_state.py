@@ -24,7 +24,6 @@ from tinysnitch.view.prompt_events import (
     NoticeGiven,
     QuestionClosed,
     QuestionOpened,
-    RulesCounted,
     ScreenRegained,
 )
 from tinysnitch.view.prompt_state import Page, PromptState
@@ -337,14 +336,26 @@ def test_without_the_daemon_there_are_no_questions() -> None:
         False,
         "the daemon is gone; new connections may be dropped until it is back",
     )
-    state.handle(DaemonGreeted(3), 6.0)
-    assert (state.is_connected, state.rule_count, state.notice) == (True, 3, "")
+    state.handle(DaemonGreeted(), 6.0)
+    assert (state.is_connected, state.notice) == (True, "")
 
 
 def test_a_notice_is_kept() -> None:
     state = opened(1)
     state.handle(NoticeGiven("rules not loaded"), 5.0)
     assert state.notice == "rules not loaded"
+
+
+@pytest.mark.parametrize(
+    ("notice", "now", "kept"), [("answered: X", 16.0, ""), ("answered: X", 10.5, "answered: X"), ("lost", 99.0, "lost")]
+)
+def test_an_answer_of_long_ago_takes_no_room_beside_a_question(notice: str, now: float, kept: str) -> None:
+    state = opened(1)
+    press(state, "n")
+    state.handle(QuestionClosed(1, "answered"), 10.0)
+    state.handle(NoticeGiven(notice), 10.0)
+    state.handle(QuestionOpened(prompt_of(2)), now)
+    assert state.notice == kept
 
 
 def test_closing_an_unknown_question_changes_nothing() -> None:
@@ -377,18 +388,12 @@ def test_who_answers_behind_another_is_told_which_question_and_what_became_of_it
     assert (state.notice, len(state.questions)) == (told, 0)
 
 
-def test_rules_are_counted() -> None:
-    state = opened(1)
-    state.handle(RulesCounted(7), 1.0)
-    assert state.rule_count == 7
-
-
 def test_who_left_and_comes_back_answers_for_the_same_user() -> None:
     state = PromptState(0.5)
-    state.handle(DaemonGreeted(3, is_for_user=True), 0.0)
+    state.handle(DaemonGreeted(is_for_user=True), 0.0)
     state.handle(QuestionOpened(prompt_of(1)), 0.0)
     anew = state.begin_anew()
-    assert (anew.is_connected, anew.rule_count, dict(anew.questions)) == (True, 3, {})
+    assert (anew.is_connected, dict(anew.questions)) == (True, {})
     assert anew.guard.delay_s == 0.5
     anew.handle(QuestionOpened(prompt_of(1)), 1.0)
     assert anew.questions[1].choice.is_for_user

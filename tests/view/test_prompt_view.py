@@ -40,7 +40,7 @@ def shown(state: PromptState, at_s: float = 10.0) -> PromptView:
 def opened(*connections: Connection, is_for_user: bool = False) -> PromptState:
     state = PaintedState()
     state.wall_ahead_s = 1_700_000_000.0
-    state.handle(DaemonGreeted(2, is_for_user), 0.0)
+    state.handle(DaemonGreeted(is_for_user), 0.0)
     for number, connection in enumerate(connections, 1):
         state.handle(QuestionOpened(prompt_of(number, connection)), 0.0)
     return state
@@ -78,7 +78,7 @@ def test_the_rule_of_who_answers_for_their_own_processes_names_them() -> None:
     rule = shown(state).rule
     assert text_of(rule) == "allow user=1000 until=2023-11-14T22:22:30Z shop.test 443 tcp /usr/bin/curl"
     assert [segment.text for segment in rule if segment.is_covered][:2] == ["user=1000", "shop.test"]
-    state.handle(DaemonGreeted(2), 11.0)
+    state.handle(DaemonGreeted(), 11.0)
     state.handle(QuestionOpened(prompt_of(2, connection_of(name="b.test"))), 11.0)
     state.handle(KeyPressed("tab"), 12.0)
     assert "user=" not in text_of(shown(state, 13.0).rule)
@@ -208,10 +208,8 @@ def test_the_rule_that_asks_is_named() -> None:
 def test_without_a_question_the_view_waits() -> None:
     state = PaintedState()
     assert shown(state).title == "waiting for the daemon"
-    state.handle(DaemonGreeted(None), 0.0)
+    state.handle(DaemonGreeted(), 0.0)
     assert shown(state).title == "no questions"
-    state.handle(DaemonGreeted(1), 0.0)
-    assert shown(state).title == "no questions, 1 rule"
     state.handle(ConnectionLost("the daemon\x1b is gone"), 0.0)
     assert not shown(state).is_question
     assert shown(state).notice == "the daemon\\x1b is gone; new connections may be dropped until it is back"

@@ -49,7 +49,7 @@ def test_what_became_of_an_answer(written: RuleWritten, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("problem", "text"), [("", "answered 2 questions together, once"), ("not saved", "not saved (make room)")]
+    ("problem", "text"), [("", "answered 2 questions together: deny, once"), ("not saved", "not saved (make room)")]
 )
 def test_what_became_of_many_answers(problem: str, text: str) -> None:
     both = Answers((Answer(1, None, holds="once"), Answer(2, None, holds="once")))

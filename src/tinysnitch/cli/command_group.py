@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+_OF_EVERY_COMMAND = ("--socket", "--json")  # and of no group that does nothing by itself
+
 
 class CommandGroup(click.Group):
     """`commands_in` maps a name to `module:attribute`. Most of the start time of a command is imports."""
@@ -25,6 +27,14 @@ class CommandGroup(click.Group):
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.option_name in _OF_EVERY_COMMAND:
+                raise MisplacedOption(error.option_name, ctx) from None
+            raise
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -32,6 +42,12 @@ class CommandGroup(click.Group):
         if self.get_command(ctx, name) is None and not name.startswith("-"):
             raise UnknownCommand(name, self.list_commands(ctx), ctx)
         return super().resolve_command(ctx, args)
+
+
+class MisplacedOption(click.NoSuchOption):
+    def __init__(self, name: str, ctx: click.Context) -> None:
+        super().__init__(name, ctx=ctx)
+        self.hint = f"write it behind the command: `{ctx.command_path} status {name}`"
 
 
 class UnknownCommand(click.UsageError):

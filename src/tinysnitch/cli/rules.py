@@ -24,16 +24,19 @@ from tinysnitch.core.rule_text import parse_rule, parse_rules
 from tinysnitch.core.words import BadWord, quote_word, split_words
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import format_time
+from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.protocol.messages import (
     AddRule,
     ListEntry,
     ListLists,
     ListRules,
     ListState,
+    ReadStatus,
     RemoveRule,
     RuleEntry,
     RuleSource,
     RuleWritten,
+    Status,
 )
 
 _MAX_BYTES = 256 << 20  # as much as the daemon reads (store/text_file.py)
@@ -105,6 +108,9 @@ def list_rules(socket_path: str, as_json: bool) -> None:
                 print_object(encode_object(_fields(entry)))
             else:
                 print_line(present_entry(entry, time.time()))
+        status = client.ask_one(ReadStatus(), Status)
+    if status.rule_errors:  # who edited the file looks here whether it took
+        print_note(f"the rules file did not load, {what_holds(status.rules)}: {status.rule_errors[0]}")
 
 
 def _fields(entry: RuleEntry) -> dict[str, object]:

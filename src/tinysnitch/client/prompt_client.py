@@ -76,11 +76,6 @@ class PromptClient:
                 raise push
             yield push
 
-    @property
-    def has_pushes(self) -> bool:
-        """Whether more has come than `attach()` has yielded."""
-        return not self._pushes.empty()
-
     async def request(self, request: Request) -> list[FromDaemon]:
         """All replies to one request. PromptShown counts as a push, so ListAsks does not work here.
 

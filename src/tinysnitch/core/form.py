@@ -36,6 +36,6 @@ def parser_of(forms: Iterable[Form[Value]]) -> Callable[[Word], Value | None]:
 def unknown_word(what: str, word: str, known: Iterable[str]) -> BadWord:
     """The error for a word that is none of the known ones; its hint names the nearest."""
     known = tuple(known)
-    near = get_close_matches(word[:64].lower(), known, n=1, cutoff=0.5)
+    near = get_close_matches(word[:64].lower(), known, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]!r}?" if near else "write one of: " + " ".join(known)
     return BadWord(what, hint)

@@ -68,8 +68,9 @@ def parse_program(word: Word) -> Program:
     problem = "a program is an absolute path"
     if get_close_matches(word.text[:64], _WORDS, n=1):
         raise unknown_word(problem, word.text, _WORDS)
-    name = word.text[:64].rstrip("/").rpartition("/")[2] or "NAME"
-    raise BadWord(problem, f"write {quote_word('/usr/bin/' + name)}, or - for any program")
+    if "/" in word.text:  # ~/bin/x, $HOME/x: whose folder it would be depends on who reads it
+        raise BadWord(problem, "write it from the first / on, or - for any program")
+    raise BadWord(problem, f"write {quote_word('/usr/bin/' + (word.text[:64] or 'NAME'))}, or - for any program")
 
 
 def format_program(program: Program) -> str:

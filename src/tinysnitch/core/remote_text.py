@@ -109,15 +109,21 @@ def parse_remote(word: Word) -> Remote:
         return Remote(RemoteKind.NETWORK, word.text)
     if word.is_bare and _MEANT_AS_ANY.fullmatch(word.text):
         raise BadWord("not a remote", "did you mean '-'? in quotes it is a name")
+    if word.text.startswith("/"):
+        raise BadWord("a path is no remote", "the program stands behind the protocol")
     if _WITH_MORE.fullmatch(word.text):
         raise BadWord("more than a remote", "write the name or address alone; the port has its own column, a path none")
     remote = _parse_forms(word)
     if remote is None:
-        raise BadWord(
-            "not a name, address or network",
-            "write a name, *.name, an address, a network, @list, localhost, lan, or - for any remote",
-        )
+        raise BadWord("not a name, address or network", _hint_at_remote(word.text))
     return remote
+
+
+def _hint_at_remote(text: str) -> str:
+    domain = text.lstrip("*.")
+    if domain != text and _USUAL.fullmatch(domain):
+        return f"did you mean *.{domain}?"
+    return "write a name, *.name, an address, a network, @list, localhost, lan, or - for any remote"
 
 
 def format_remote(remote: Remote) -> str:

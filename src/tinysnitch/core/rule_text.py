@@ -127,11 +127,12 @@ def _parse_words(line: str, words: list[Word]) -> Rule:
         _read_qualifier(qualifiers, key[1], words[position])
         position += 1
     columns = words[position : position + len(COLUMNS)]
+    _refuse_late_qualifier(verdict, columns)
+    values = [_parse_column(column, word) for column, word in zip(COLUMNS, columns, strict=False)]
     if len(columns) < _REQUIRED:
         *others, last = (f"a {column.name}" for column in COLUMNS[len(columns) : _REQUIRED])
         missing = f"{', '.join(others)} and {last} are" if others else f"{last} is"
         raise BadWord(f"{missing} missing", _LINE_HINT, len(line) + 1)
-    values = [_parse_column(column, word) for column, word in zip(COLUMNS, columns, strict=False)]
     _check_ports(values, columns)
     return _make_rule(verdict, qualifiers, values, words[position + len(COLUMNS) :])
 
@@ -140,7 +141,17 @@ def _parse_column(column: Column, word: Word) -> Any:  # noqa: ANN401  each colu
     try:
         return column.parse(word)
     except BadWord as error:
+        if any(character.isspace() and not character.isascii() for character in word.text):  # of a page, say
+            raise BadWord("a blank that is no plain one", "write a plain blank instead", word.column) from None
         raise BadWord(error.problem, error.hint, word.column) from None
+
+
+def _refuse_late_qualifier(verdict: Verdict, columns: list[Word]) -> None:
+    for word in columns:
+        key, equals, _value = word.text.partition("=")
+        if equals and key in QUALIFIERS:
+            hint = f"write {verdict.value} {key}=... remote port protocol [program [args ...]]"
+            raise BadWord(f"{key}= stands before the remote", hint, word.column)
 
 
 def _read_qualifier(qualifiers: dict[str, Any], key: str, word: Word) -> None:

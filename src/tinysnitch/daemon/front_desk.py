@@ -222,7 +222,7 @@ class FrontDesk:
         check_new_rule(rule, right, self._engine.rules)
         if not self._engine.is_answered_by(prompt_id, rule, read_instant()):
             raise SnitchError(
-                f"the rule says nothing of the connection that question {prompt_id} is about",
+                "the rule is not about this connection",
                 _SUM_HINT if rule.sha256 else "`tinysnitch rules add` takes any rule",
             )
         return rule

@@ -63,15 +63,22 @@ def iptables_remove() -> None:
     netfilter = _netfilter()
     was_present = netfilter.is_present()
     netfilter.remove()
-    _remove_pins()
-    print_note("netfilter rules removed" if was_present else "there were no netfilter rules of tinysnitch")
+    if not _remove_pins():
+        print_note("netfilter rules removed, but tinysnitchd runs here and puts them back: stop it first")
+    else:
+        print_note("netfilter rules removed" if was_present else "there were no netfilter rules of tinysnitch")
 
 
-def _remove_pins() -> None:
-    """Denials hold inside connect(), too. Those of a daemon that lives stay: it would judge without its hooks."""
+def _remove_pins() -> bool:
+    """Denials hold inside connect(), too. Those of a daemon that lives stay: it would judge without its hooks.
+
+    Whether there is none.
+    """
     instance = name_instance(read_netns_cookie(), is_scoped=False)
     with suppress(SnitchError), closing(claim(instance)):
         remove_all_pins(instance.pins)
+        return True
+    return False
 
 
 def add() -> None:

@@ -32,7 +32,8 @@ class Place(click.Path[Path]):
             return super().convert(value, param, ctx)
         except click.BadParameter as error:
             hint = "name a folder, not a file" if self.dir_okay else "name a file, not a folder"
-            raise BadPlace(error.message, hint, param, ctx) from None
+            _kind, _, problem = error.message.partition(" ")  # `File '/tmp' is a directory`
+            raise BadPlace(problem, hint, param, ctx) from None
 
 
 class CgroupPlace(Place):

@@ -16,6 +16,7 @@ from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel.descriptor_limit import Limits, set_limits
 
 PROC = Path("/proc")
+RUNTIME = Path("/run/user")  # pam_systemd(8)
 END_S = 3.0
 _SCREENS = ("WAYLAND_DISPLAY", "DISPLAY")
 _SESSION = {*_SCREENS, "XAUTHORITY", "XDG_RUNTIME_DIR", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP", "LANG", "LC_ALL"}
@@ -44,7 +45,8 @@ def session_environment(user: pwd.struct_passwd, environment: Mapping[str, str],
         raise SnitchError(f"{user.pw_name} has no screen to show the prompt on", hint)
     kept = {name: value for name, value in session.items() if name in _SESSION}
     settings = {name: value for name, value in environment.items() if name.startswith(_SETTINGS)}
-    kept.setdefault("XDG_RUNTIME_DIR", f"/run/user/{user.pw_uid}")
+    if (folder := RUNTIME / str(user.pw_uid)).is_dir():
+        kept.setdefault("XDG_RUNTIME_DIR", str(folder))
     if "DISPLAY" in kept:
         kept.setdefault("XAUTHORITY", f"{user.pw_dir}/.Xauthority")  # Xlib's own default (Xsecurity(7))
     person = {"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name, "PATH": os.defpath}

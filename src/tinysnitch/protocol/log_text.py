@@ -58,16 +58,16 @@ def _tell(line: LogLine, remarks: tuple[str, ...]) -> str:
             holds = "".join(f"  # {remark}" for remark in remarks)  # as `tinysnitch rules` has it
             return f"answer {line.id} uid {line.by_uid}: {escape(line.rule)}{holds}"
         case RulesLine():
-            holds = f", {what_holds(line.loaded)}" if line.errors else ""
-            return "; ".join((f"rules {line.loaded} loaded{holds}", *map(escape, line.errors)))
+            if line.errors:
+                return "; ".join((f"rules not loaded, {what_holds(line.loaded)}", *map(escape, line.errors)))
+            return f"rules {line.loaded} loaded"
         case LostLine():
             return escape(line.what if _is_sentence(line) else f"lost {line.count} {line.what}")
         case PacketSocketLine():
             return f"{line.pid} {quote_word(line.program)} has a packet socket, which no firewall rule sees"
         case ReadyLine():
-            return ", ".join(
-                ("ready", f"mode {line.mode.value}", f"{line.rules} rules", f"socket {escape(line.socket)}", *remarks)
-            )
+            rules = "1 rule" if line.rules == 1 else f"{line.rules} rules"
+            return ", ".join(("ready", f"mode {line.mode.value}", rules, f"socket {escape(line.socket)}", *remarks))
         case _:
             assert_never(line)
 

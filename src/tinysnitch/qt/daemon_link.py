@@ -174,7 +174,7 @@ class DaemonLink:
                 self._tell(event_of_push(message, find_user))
             case Welcome():
                 check_welcome(message)
-                self._tell(DaemonGreeted(None, not message.sees_all))
+                self._tell(DaemonGreeted(is_for_user=not message.sees_all))
                 self._send(Hello())
                 self._send(Attach())
             case Done() | Refused() | RuleWritten():

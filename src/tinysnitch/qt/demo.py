@@ -104,7 +104,7 @@ class Demo:
         self._open: set[int] = set()
 
     def start(self) -> None:
-        self._tell(DaemonGreeted(None))
+        self._tell(DaemonGreeted())
         for prompt_id, connection in zip(itertools.count(1), SAMPLES.values()):
             self._open.add(prompt_id)
             self._tell(QuestionOpened(sample_prompt(prompt_id, connection)))

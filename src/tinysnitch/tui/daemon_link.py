@@ -7,8 +7,8 @@ from pathlib import Path
 from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.errors import DaemonNotRunning, SnitchError
-from tinysnitch.protocol.messages import GiveAnswer, Notice, PromptClosed, ReadStatus, RuleWritten, Status
-from tinysnitch.view.prompt_events import Answers, ConnectionLost, DaemonGreeted, Event, RulesCounted
+from tinysnitch.protocol.messages import GiveAnswer, RuleWritten
+from tinysnitch.view.prompt_events import Answers, ConnectionLost, DaemonGreeted, Event
 from tinysnitch.view.push_event import event_of_push, events_of_replies
 
 RETRY_S = 1.0
@@ -34,7 +34,7 @@ class DaemonLink:
     async def _follow(self) -> None:
         client = await PromptClient.connect(self._path)
         try:
-            self._tell(DaemonGreeted(await _count_rules(client), not client.sees_all))
+            self._tell(DaemonGreeted(is_for_user=not client.sees_all))
             self._client = client
             await self._hear(client)
         finally:
@@ -42,14 +42,8 @@ class DaemonLink:
             await client.close()
 
     async def _hear(self, client: PromptClient) -> None:
-        """Rules are counted again behind the last of the news: a thousand questions may end in one moment."""
-        is_count_old = False
         async for push in client.attach():
             self._tell(event_of_push(push, find_user))
-            is_count_old |= isinstance(push, PromptClosed | Notice)
-            if is_count_old and not client.has_pushes:
-                is_count_old = False
-                self._tell(RulesCounted(await _count_rules(client)))
 
     def send(self, given: Answers) -> None:
         """Answer beside what goes on; `finish` sees to the end of it."""
@@ -78,8 +72,3 @@ class DaemonLink:
         refused = [(answer, outcome) for answer, outcome in pairs if isinstance(outcome, SnitchError)]
         for event in events_of_replies(given, taken[-1] if taken else None, refused):
             self._tell(event)
-
-
-async def _count_rules(client: PromptClient) -> int:
-    replies = await client.request(ReadStatus())
-    return sum(reply.rules + reply.temporary_rules for reply in replies if isinstance(reply, Status))

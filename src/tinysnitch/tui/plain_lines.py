@@ -27,7 +27,7 @@ def rule_lines(view: PromptView) -> list[str]:
     """What y would write; n writes the same with deny."""
     rules = [f"rule: {shorten_middle(text_of(rule), MAX_RULE)}" for rule in (view.rule, *view.more_rules)]
     if len(rules) > MAX_RULES:
-        rules[MAX_RULES:] = [f"and {len(rules) - MAX_RULES} rules more"]
+        rules[MAX_RULES:] = [f"and {len(rules) - MAX_RULES} more"]
     together = [f"answers {view.together}"] if view.together else []
     return [*together, *rules, f"holds: {view.lifetime}"]
 

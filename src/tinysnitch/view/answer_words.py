@@ -15,6 +15,7 @@ _LIFETIMES = {
     Lifetime.DAY: "for 24 hours",
     Lifetime.FOREVER: "forever",
 }
+ANSWERED = "answered"  # what is said begins with it
 WHILE_IT_RUNS = "while this command runs"  # for a guest: its daemon ends then, and all but the rules file is gone
 
 
@@ -39,10 +40,12 @@ def name_lifetime_of_line(rule: str, is_guest: bool = False) -> str:
 def tell_taken(given: Answers, rule: str) -> str:
     """`answered until curl quits: allow shop.test 443 tcp /usr/bin/curl`. `rule` is the line that the daemon made.
 
-    Several are of one program and have one choice, so that one word on how long holds for all.
+    Several, `answered 3 questions together: allow, for 9 minutes`, are of one program and have one choice, so that the
+    verdict of one rule and one word on how long hold for all.
     """
     count, holds = len(given.answers), given.answers[0].holds
     if count > 1:
-        return f"answered {count} questions together, {holds}"
-    words = f"answered {holds}" if holds else "answered"
+        told = ", ".join(filter(None, (rule.partition(" ")[0], holds)))
+        return f"{ANSWERED} {count} questions together: {told}"
+    words = f"{ANSWERED} {holds}" if holds else ANSWERED
     return f"{words}: {rule}" if rule else words

@@ -33,12 +33,7 @@ class ConnectionLost(msgspec.Struct, frozen=True):
 class DaemonGreeted(msgspec.Struct, frozen=True):
     """The daemon is there; its open questions follow."""
 
-    rule_count: int | None
     is_for_user: bool = False  # our answers are rules for our own user alone
-
-
-class RulesCounted(msgspec.Struct, frozen=True):
-    rule_count: int
 
 
 class NoticeGiven(msgspec.Struct, frozen=True):
@@ -70,7 +65,6 @@ Event = (
     | AnswerRefused
     | ConnectionLost
     | DaemonGreeted
-    | RulesCounted
     | NoticeGiven
     | ScreenRegained
     | KeyPressed

@@ -21,6 +21,7 @@ import msgspec
 from tinysnitch.core.choice import Lifetime, RemoteScope
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.view.answer_words import ANSWERED
 from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.first_choice import FIRST_CHOICE, choose_first
 from tinysnitch.view.key_guard import DELAY_S, KeyGuard
@@ -40,13 +41,13 @@ from tinysnitch.view.prompt_events import (
     NoticeGiven,
     QuestionClosed,
     QuestionOpened,
-    RulesCounted,
     ScreenRegained,
     TextPasted,
 )
 from tinysnitch.view.question import Question
 from tinysnitch.view.questions import Questions
 
+NEWS_S = 5.0  # with nothing in sight but what became of an answer
 TIMED_OUT = "no answer"  # what the daemon's reason begins with when nobody answered in time
 
 
@@ -69,11 +70,11 @@ class PromptState:
         self.notice = ""  # what became of the last question, or what went wrong
         self.trouble = ""  # what is wrong until the daemon says that it is over
         self.is_connected = False
-        self.rule_count: int | None = None
         self.wall_ahead_s = 0.0  # the wall clock of the one that events are told by, whose owner says so: it may be set
         self._usual_choice = FIRST_CHOICE
         self._questions = Questions()
         self._selected_id: int | None = None
+        self._selected_s = 0.0
         self._together: tuple[int, ...] = ()  # further questions that the answer to the selected one is for
         self._sent_together: frozenset[int] = frozenset()
         self._ended: dict[int, str] = {}  # what became of the question that ended last while our answer was on its way
@@ -82,7 +83,7 @@ class PromptState:
     def begin_anew(self) -> "PromptState":
         """Without questions, for the same person at the same daemon."""
         state = PromptState(self.guard.delay_s)
-        state.is_connected, state.rule_count, state.trouble = self.is_connected, self.rule_count, self.trouble
+        state.is_connected, state.trouble = self.is_connected, self.trouble
         state._usual_choice = self._usual_choice
         return state
 
@@ -140,11 +141,9 @@ class PromptState:
                 self._refuse(prompt_id, reason, now)
             case ConnectionLost(reason):
                 self._lose_daemon(reason)
-            case DaemonGreeted(rule_count, is_for_user):
-                self.is_connected, self.rule_count, self.notice = True, rule_count, ""
+            case DaemonGreeted(is_for_user):
+                self.is_connected, self.notice = True, ""
                 self._usual_choice = msgspec.structs.replace(FIRST_CHOICE, is_for_user=is_for_user)
-            case RulesCounted(rule_count):
-                self.rule_count = rule_count
             case NoticeGiven(text, stands):
                 self.notice = text
                 if stands is not None:
@@ -166,6 +165,8 @@ class PromptState:
         self._questions.put(Question(prompt, deadline_s, opened_s, choice))
         self._together = tuple(prompt_id for prompt_id in self._together if prompt_id != prompt.prompt_id)
         is_free = self.selected is None and self.page is not Page.EDIT
+        if is_free and self.notice.startswith(ANSWERED) and now - self._selected_s > NEWS_S:
+            self.notice = ""
         if is_free or prompt.prompt_id == self._selected_id:
             self._select(prompt.prompt_id, now)
 
@@ -202,7 +203,7 @@ class PromptState:
 
     def _select(self, prompt_id: int | None, now: float) -> None:
         """Bring a question into sight."""
-        self._selected_id = prompt_id
+        self._selected_id, self._selected_s = prompt_id, now
         self._together = ()
         self.guard.renew(now)
 

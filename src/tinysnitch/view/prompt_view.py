@@ -131,10 +131,8 @@ def _present_none(state: PromptState) -> PromptView:
         title = "waiting for the daemon"
     elif aside:
         title = f"{_plural(aside, 'question')} put aside, Tab shows {'it' if aside == 1 else 'them'}"
-    elif state.rule_count is None:
-        title = "no questions"
     else:
-        title = f"no questions, {_plural(state.rule_count, 'rule')}"
+        title = "no questions"
     shown = (Act.NEXT, Act.HELP, Act.LEGEND, Act.LEAVE) if aside else (Act.HELP, Act.LEGEND, Act.LEAVE)
     hints = tuple(KeyHint(key.label, key.short) for key in keys_of(Group.MOVE) if key.effect in shown)
     return PromptView(
