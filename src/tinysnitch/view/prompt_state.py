@@ -236,8 +236,8 @@ class PromptState:
         return NOTHING
 
     def _answer(self, name: str, verdict: Verdict, now: float) -> Effect:
-        question = self.selected
-        if self.guard.is_held(name, now) or question is None or not self._takes_keys(now):
+        question = self._find_ready(now)
+        if self.guard.is_held(name, now) or question is None:
             return NOTHING
         choice = msgspec.structs.replace(question.choice, verdict=verdict)
         answers = tuple(one.answer(choice, self.is_guest) for one in (question, *self.together))
@@ -254,8 +254,8 @@ class PromptState:
         return Answers(answers)
 
     def _choose(self, now: float, **changes: object) -> None:
-        question = self.selected
-        if question is None or not self._takes_keys(now):
+        question = self._find_ready(now)
+        if question is None:
             return
         choice = msgspec.structs.replace(question.choice, **changes)
         self._questions.change(question.prompt.prompt_id, choice=choice, draft="")
@@ -303,23 +303,24 @@ class PromptState:
         self._select(ring[at % len(ring)], now)
 
     def _put_aside(self, now: float) -> None:
-        question = self.selected
-        if question is None or not self.guard.is_seen(now):
+        question = self._find_ready(now)
+        if question is None:
             return
         self._questions.change(question.prompt.prompt_id, is_aside=True)
         self._select(self._questions.find_first_waiting(), now)
 
     def _take_together(self, now: float) -> None:
         """Answer all that wait for this program with the next y or n; or no more so."""
-        if not self._takes_keys(now):
+        if self._find_ready(now) is None:
             return
         together = () if self._together else tuple(question.prompt.prompt_id for question in self.of_program)
         if together != self._together:
             self._together = together
             self.guard.renew(now)
 
-    def _takes_keys(self, now: float) -> bool:
-        return self.selected is not None and not self.selected.is_sent and self.guard.is_seen(now)
+    def _find_ready(self, now: float) -> Question | None:
+        """The question in sight, if it takes keys by now."""
+        return self.selected if self.guard.is_seen(now) else None
 
     # the rule edited by hand
 
@@ -329,8 +330,8 @@ class PromptState:
         return self.page is Page.EDIT and self.selected is None
 
     def _begin_edit(self, now: float) -> None:
-        question = self.selected
-        if question is None or not self._takes_keys(now):
+        question = self._find_ready(now)
+        if question is None:
             return
         wall_s = now + self.wall_ahead_s
         self.edit = begin_edit(question.prompt.connection, question.choice, wall_s, question.draft)
@@ -360,10 +361,8 @@ class PromptState:
             self.guard.note_edited(now)
 
     def _answer_by_hand(self, now: float) -> Effect:
-        question = self.selected
-        if question is None or self.guard.is_pasted(now) or not self._takes_keys(now):
-            return NOTHING
-        if find_fault(self.edit, now + self.wall_ahead_s):
+        question = self._find_ready(now)
+        if question is None or self.guard.is_pasted(now) or find_fault(self.edit, now + self.wall_ahead_s):
             return NOTHING
         answer = question.answer_by_hand(self.edit.text, self.is_guest)
         self.page = Page.QUESTION
