@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
-from tinysnitch.view.first_choice import FIRST_CHOICE
+from tinysnitch.core.choice import Choice
+from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.keys import KEYS
 from tinysnitch.view.prompt_events import (
     AnswerRefused,
@@ -25,7 +26,7 @@ def of_two_programs() -> Questions:
     """Questions 1, 3 and 4 are curl's, 2 is git's."""
     questions = Questions()
     for number, process in enumerate((CURL, GIT, CURL, CURL), 1):
-        questions.put(Question(prompt_of(number, connection_of(process)), 60.0, 0.0, FIRST_CHOICE))
+        questions.put(Question(prompt_of(number, connection_of(process)), 60.0, 0.0, Choice(verdict=Verdict.ALLOW)))
     return questions
 
 

@@ -22,7 +22,7 @@ from tinysnitch.core.choice import Lifetime, RemoteScope
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.connection_view import present_title
-from tinysnitch.view.first_choice import FIRST_CHOICE, choose_first
+from tinysnitch.view.first_choice import choose_first
 from tinysnitch.view.key_guard import DELAY_S, KeyGuard
 from tinysnitch.view.keys import KEYS, Act, find_key, hint_at, is_hint, is_of_text
 from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault
@@ -71,7 +71,7 @@ class PromptState:
         self.is_connected = False
         self.rule_count: int | None = None
         self.wall_ahead_s = 0.0  # the wall clock of the one that events are told by, whose owner says so: it may be set
-        self._usual_choice = FIRST_CHOICE
+        self._is_for_user = False  # our answers are rules for our own user alone
         self._questions = Questions()
         self._selected_id: int | None = None
         self._together: tuple[int, ...] = ()  # further questions that the answer to the selected one is for
@@ -83,7 +83,7 @@ class PromptState:
         """Without questions, for the same person at the same daemon."""
         state = PromptState(self.guard.delay_s)
         state.is_connected, state.rule_count, state.trouble = self.is_connected, self.rule_count, self.trouble
-        state._usual_choice = self._usual_choice
+        state._is_for_user = self._is_for_user
         return state
 
     @property
@@ -142,7 +142,7 @@ class PromptState:
                 self._lose_daemon(reason)
             case DaemonGreeted(rule_count, is_for_user):
                 self.is_connected, self.rule_count, self.notice = True, rule_count, ""
-                self._usual_choice = msgspec.structs.replace(FIRST_CHOICE, is_for_user=is_for_user)
+                self._is_for_user = is_for_user
             case RulesCounted(rule_count):
                 self.rule_count = rule_count
             case NoticeGiven(text, stands):
@@ -162,7 +162,7 @@ class PromptState:
             self._questions.change(prompt.prompt_id, prompt=prompt, deadline_s=deadline_s)
             return
         opened_s = now - prompt.age_s
-        choice = choose_first(prompt.connection, self._usual_choice)
+        choice = choose_first(prompt.connection, self._is_for_user)
         self._questions.put(Question(prompt, deadline_s, opened_s, choice))
         self._together = tuple(prompt_id for prompt_id in self._together if prompt_id != prompt.prompt_id)
         is_free = self.selected is None and self.page is not Page.EDIT
