@@ -8,7 +8,7 @@ from tinysnitch.core.choice import Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import TCP, UDP, Flow
 from tinysnitch.core.process import KERNEL, UNKNOWN, Process
-from tinysnitch.view.first_choice import FIRST_CHOICE, choose_first
+from tinysnitch.view.first_choice import choose_first
 from tinysnitch.view.prompt_events import QuestionOpened
 
 BROWSER = msgspec.structs.replace(
@@ -31,10 +31,10 @@ def python(**changes: object) -> Process:
 
 
 def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> None:
-    choice = choose_first(connection_of(), FIRST_CHOICE)
+    choice = choose_first(connection_of())
     assert (choice.lifetime, choice.remote, choice.any_port) == (Lifetime.NINE_MINUTES, RemoteScope.NAME, False)
     assert not choice.any_args
-    assert choose_first(Connection(flow=IN, attribution=UNKNOWN), FIRST_CHOICE) == choice
+    assert choose_first(Connection(flow=IN, attribution=UNKNOWN)) == choice
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
     ],
 )
 def test_arguments_that_will_be_others_next_time_do_not_count(process: Process, any_args: bool) -> None:
-    assert choose_first(connection_of(process), FIRST_CHOICE).any_args is any_args
+    assert choose_first(connection_of(process)).any_args is any_args
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_arguments_that_will_be_others_next_time_do_not_count(process: Process, 
 )
 def test_a_port_that_the_kernel_chose_for_a_moment_does_not_count(flow: Flow, any_port: bool) -> None:
     asked = msgspec.structs.replace(connection_of(), flow=flow)
-    assert choose_first(asked, FIRST_CHOICE).any_port is any_port
-    assert not choose_first(Connection(flow=flow, attribution=KERNEL), FIRST_CHOICE).any_port
+    assert choose_first(asked).any_port is any_port
+    assert not choose_first(Connection(flow=flow, attribution=KERNEL)).any_port
 
 
 @pytest.mark.parametrize("prober", ["/usr/bin/mtr-packet", "/usr/bin/tracepath"])
@@ -86,7 +86,7 @@ def test_nor_do_the_ports_that_a_prober_counts_up(prober: str) -> None:
     process = msgspec.structs.replace(CURL, program=prober)
     for flow, any_port in ((flow_of(port=44444, protocol=UDP), True), (flow_of(port=80, protocol=TCP), False)):
         asked = msgspec.structs.replace(connection_of(process), flow=flow)
-        assert choose_first(asked, FIRST_CHOICE).any_port is any_port
+        assert choose_first(asked).any_port is any_port
 
 
 def test_a_question_begins_with_it() -> None:

@@ -1,7 +1,21 @@
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
-from tinysnitch.view.first_choice import FIRST_CHOICE
+from tinysnitch.core.choice import Choice
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.view.keys import KEYS
+from tinysnitch.view.prompt_events import (
+    AnswerRefused,
+    ConnectionLost,
+    Event,
+    KeyPressed,
+    QuestionClosed,
+    QuestionOpened,
+    ScreenRegained,
+)
 from tinysnitch.view.question import Question
 from tinysnitch.view.questions import Questions
 
@@ -12,7 +26,7 @@ def of_two_programs() -> Questions:
     """Questions 1, 3 and 4 are curl's, 2 is git's."""
     questions = Questions()
     for number, process in enumerate((CURL, GIT, CURL, CURL), 1):
-        questions.put(Question(prompt_of(number, connection_of(process)), 60.0, 0.0, FIRST_CHOICE))
+        questions.put(Question(prompt_of(number, connection_of(process)), 60.0, 0.0, Choice(verdict=Verdict.ALLOW)))
     return questions
 
 
@@ -45,3 +59,16 @@ def test_one_that_is_gone_is_nowhere() -> None:
     assert questions.ring() == [1, 3, 4]
     questions.clear()
     assert (dict(questions), questions.find_first_waiting()) == ({}, None)
+
+
+NAMES = [*(name for key in KEYS for name in key.names), "enter"]
+NEWS = [event for number in (1, 2, 3) for event in (QuestionOpened(prompt_of(number)), AnswerRefused(number, "late"))]
+NEWS += [*(QuestionClosed(number, "answered") for number in (1, 2)), ScreenRegained(), ConnectionLost("gone")]
+
+
+@given(st.lists(st.sampled_from([*map(KeyPressed, NAMES), *NEWS])))
+def test_what_is_answered_is_out_of_sight(events: list[Event]) -> None:
+    state = PaintedState()
+    for second, event in enumerate(events):
+        state.handle(event, second)
+        assert state.selected is None or not state.selected.is_sent

@@ -17,6 +17,14 @@ def test_the_longest_gives_way_in_its_middle() -> None:
     assert len(text_of(fitted)) <= 30
 
 
+@pytest.mark.parametrize(
+    ("lengths", "width", "fitted"), [([100], 99, [99]), ([40, 39], 40, [20, 20]), ([12, 12], 18, [9, 9])]
+)
+def test_long_ones_share_what_is_too_much(lengths: list[int], width: int, fitted: list[int]) -> None:
+    segments = fit_segments(tuple(Segment("x" * length) for length in lengths), width)
+    assert [cell_width(segment.text) for segment in segments] == fitted
+
+
 def rule_of(*words: str) -> tuple[Segment, ...]:
     return tuple(segment for word in words for segment in (Segment(word), Segment(" ")))[:-1]
 

@@ -110,7 +110,7 @@ class _Session:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if not self._end.done():
                 follow.result()  # raises why the daemon can't be followed
-            return self._end.result() if self._end.done() else 0
+            return self._end.result()
         finally:
             self._is_ending = True
             self._release()

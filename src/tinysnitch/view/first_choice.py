@@ -21,7 +21,6 @@ from tinysnitch.core.interpreters import find_interpreter
 from tinysnitch.core.process import Process
 from tinysnitch.core.verdict import Verdict
 
-FIRST_CHOICE = Choice(verdict=Verdict.ALLOW)  # the verdict comes with the answering key
 _KERNELS_PORTS = range(32768, 61000)  # ip(7), ip_local_port_range
 _PROBED_PORTS = range(33434, 33534)  # traceroute(8): three probes for each of 30 hops, and room for a few more
 _FLATPAK = "flatpak:"  # as core/process.py has owners
@@ -29,15 +28,16 @@ _PROBERS = frozenset({"mtr-packet", "tracepath"})  # mtr(8) from 33000 on, for a
 _NETWORK_HELPERS = frozenset({"slirp4netns", "pasta", "pasta.avx2"})  # slirp4netns(1), pasta(1)
 
 
-def choose_first(connection: Connection, usual: Choice) -> Choice:
+def choose_first(connection: Connection, is_for_user: bool = False) -> Choice:
+    first = Choice(verdict=Verdict.ALLOW, is_for_user=is_for_user)  # the verdict comes with the answering key
     process = connection.attribution.process
     if process is None:
-        return usual
+        return first
     called = process.program.rpartition("/")[2]
     is_helper = called in _NETWORK_HELPERS
-    any_args = usual.any_args or _started_itself(process) or is_helper or _was_given_address(process)
-    any_port = usual.any_port or _is_of_the_moment(connection.flow, called)
-    return msgspec.structs.replace(usual, any_args=any_args, any_port=any_port)
+    any_args = _started_itself(process) or is_helper or _was_given_address(process)
+    any_port = _is_of_the_moment(connection.flow, called)
+    return msgspec.structs.replace(first, any_args=any_args, any_port=any_port)
 
 
 def _is_of_the_moment(flow: Flow, called: str) -> bool:

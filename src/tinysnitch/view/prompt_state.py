@@ -23,7 +23,7 @@ from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.answer_words import ANSWERED
 from tinysnitch.view.connection_view import present_title
-from tinysnitch.view.first_choice import FIRST_CHOICE, choose_first
+from tinysnitch.view.first_choice import choose_first
 from tinysnitch.view.key_guard import DELAY_S, KeyGuard
 from tinysnitch.view.keys import KEYS, Act, find_key, hint_at, is_hint, is_of_text
 from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault
@@ -71,7 +71,7 @@ class PromptState:
         self.trouble = ""  # what is wrong until the daemon says that it is over
         self.is_connected = False
         self.wall_ahead_s = 0.0  # the wall clock of the one that events are told by, whose owner says so: it may be set
-        self._usual_choice = FIRST_CHOICE
+        self._is_for_user = False  # our answers are rules for our own user alone
         self._questions = Questions()
         self._selected_id: int | None = None
         self._selected_s = 0.0
@@ -84,7 +84,7 @@ class PromptState:
         """Without questions, for the same person at the same daemon."""
         state = PromptState(self.guard.delay_s)
         state.is_connected, state.trouble = self.is_connected, self.trouble
-        state._usual_choice = self._usual_choice
+        state._is_for_user = self._is_for_user
         return state
 
     @property
@@ -143,7 +143,7 @@ class PromptState:
                 self._lose_daemon(reason)
             case DaemonGreeted(is_for_user):
                 self.is_connected, self.notice = True, ""
-                self._usual_choice = msgspec.structs.replace(FIRST_CHOICE, is_for_user=is_for_user)
+                self._is_for_user = is_for_user
             case NoticeGiven(text, stands):
                 self.notice = text
                 if stands is not None:
@@ -161,7 +161,7 @@ class PromptState:
             self._questions.change(prompt.prompt_id, prompt=prompt, deadline_s=deadline_s)
             return
         opened_s = now - prompt.age_s
-        choice = choose_first(prompt.connection, self._usual_choice)
+        choice = choose_first(prompt.connection, self._is_for_user)
         self._questions.put(Question(prompt, deadline_s, opened_s, choice))
         self._together = tuple(prompt_id for prompt_id in self._together if prompt_id != prompt.prompt_id)
         is_free = self.selected is None and self.page is not Page.EDIT
@@ -237,8 +237,8 @@ class PromptState:
         return NOTHING
 
     def _answer(self, name: str, verdict: Verdict, now: float) -> Effect:
-        question = self.selected
-        if self.guard.is_held(name, now) or question is None or not self._takes_keys(now):
+        question = self._find_ready(now)
+        if self.guard.is_held(name, now) or question is None:
             return NOTHING
         choice = msgspec.structs.replace(question.choice, verdict=verdict)
         answers = tuple(one.answer(choice, self.is_guest) for one in (question, *self.together))
@@ -255,8 +255,8 @@ class PromptState:
         return Answers(answers)
 
     def _choose(self, now: float, **changes: object) -> None:
-        question = self.selected
-        if question is None or not self._takes_keys(now):
+        question = self._find_ready(now)
+        if question is None:
             return
         choice = msgspec.structs.replace(question.choice, **changes)
         self._questions.change(question.prompt.prompt_id, choice=choice, draft="")
@@ -304,23 +304,24 @@ class PromptState:
         self._select(ring[at % len(ring)], now)
 
     def _put_aside(self, now: float) -> None:
-        question = self.selected
-        if question is None or not self.guard.is_seen(now):
+        question = self._find_ready(now)
+        if question is None:
             return
         self._questions.change(question.prompt.prompt_id, is_aside=True)
         self._select(self._questions.find_first_waiting(), now)
 
     def _take_together(self, now: float) -> None:
         """Answer all that wait for this program with the next y or n; or no more so."""
-        if not self._takes_keys(now):
+        if self._find_ready(now) is None:
             return
         together = () if self._together else tuple(question.prompt.prompt_id for question in self.of_program)
         if together != self._together:
             self._together = together
             self.guard.renew(now)
 
-    def _takes_keys(self, now: float) -> bool:
-        return self.selected is not None and not self.selected.is_sent and self.guard.is_seen(now)
+    def _find_ready(self, now: float) -> Question | None:
+        """The question in sight, if it takes keys by now."""
+        return self.selected if self.guard.is_seen(now) else None
 
     # the rule edited by hand
 
@@ -330,8 +331,8 @@ class PromptState:
         return self.page is Page.EDIT and self.selected is None
 
     def _begin_edit(self, now: float) -> None:
-        question = self.selected
-        if question is None or not self._takes_keys(now):
+        question = self._find_ready(now)
+        if question is None:
             return
         wall_s = now + self.wall_ahead_s
         self.edit = begin_edit(question.prompt.connection, question.choice, wall_s, question.draft)
@@ -361,10 +362,8 @@ class PromptState:
             self.guard.note_edited(now)
 
     def _answer_by_hand(self, now: float) -> Effect:
-        question = self.selected
-        if question is None or self.guard.is_pasted(now) or not self._takes_keys(now):
-            return NOTHING
-        if find_fault(self.edit, now + self.wall_ahead_s):
+        question = self._find_ready(now)
+        if question is None or self.guard.is_pasted(now) or find_fault(self.edit, now + self.wall_ahead_s):
             return NOTHING
         answer = question.answer_by_hand(self.edit.text, self.is_guest)
         self.page = Page.QUESTION

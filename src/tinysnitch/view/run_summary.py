@@ -60,8 +60,7 @@ def _row_of(line: _Tried) -> _Row:
 
 def _reason_of(line: _Tried) -> str:
     """With the very rule that refused: it is what the reader would look for next."""
-    named = f"denied by the rule {escape_text(line.rule or '')}"
-    return line.reason.replace(_BY_A_RULE, named, 1) if line.rule and line.verdict is Verdict.DENY else line.reason
+    return line.reason.replace(_BY_A_RULE, f"denied by the rule {escape_text(line.rule or '')}", 1)
 
 
 def _question_of(line: _Tried) -> tuple[object, ...]:
