@@ -182,7 +182,10 @@ class Assembly:
         # Last: where an earlier daemon left its rules, packets wait already, and no rule is known before.
         losses = LossWatch(self.counters.losses)
         self.driver.start(losses.new_losses)
-        self._undo.callback(lambda: self.driver.feed(*losses.rest()))
+        self._undo.callback(self._failures.attempt, self._tell_last_losses, losses)
+
+    def _tell_last_losses(self, losses: LossWatch) -> None:
+        self.driver.feed(*losses.rest())
 
     def _check_rules(self) -> None:
         """Without its rules a firewall that asks is closed, but one that learns lets through what they deny."""
