@@ -12,7 +12,7 @@
 
 static __always_inline bool is_let_go(const struct owned_socket *socket, const struct flow_key *flow)
 {
-	return socket->is_let_go && socket->let_go_port == flow->remote_port &&
+	return socket->syn == SYN_LET_GO && socket->let_go_port == flow->remote_port &&
 	       !__builtin_memcmp(socket->let_go_to, flow->remote, sizeof(flow->remote));
 }
 
@@ -21,7 +21,7 @@ static __always_inline void note_unknown_let_go(const struct question *question)
 {
 	struct owned_socket socket = {
 		.let_go_port = question->flow.remote_port,
-		.is_let_go = 1,
+		.syn = SYN_LET_GO,
 		.boundness = BOUND,
 		.is_tied = question->interface != 0,
 	};
@@ -53,7 +53,7 @@ static __always_inline void note_let_go(struct __sk_buff *skb, const struct ques
 		return;
 	__builtin_memcpy(socket->let_go_to, flow->remote, sizeof(flow->remote));
 	socket->let_go_port = flow->remote_port;
-	socket->is_let_go = 1;
+	socket->syn = SYN_LET_GO;
 }
 
 /*
@@ -69,7 +69,7 @@ static __always_inline bool is_unopened(struct __sk_buff *skb)
 		return false;
 	cookie = bpf_get_socket_cookie(skb);
 	socket = bpf_map_lookup_elem(&sockets, &cookie);
-	return !socket || !socket->is_let_go;
+	return !socket || socket->syn != SYN_LET_GO;
 }
 
 /* Behind an extension header of IPv6. No answer has one that was not made to be taken for none. */

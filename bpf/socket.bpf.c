@@ -27,8 +27,8 @@ static __always_inline void note_owner(__u64 cookie, struct owned_socket *known,
 	struct owned_socket socket = {.owner = *owner, .boundness = known ? known->boundness : BOUND};
 
 	if (known && is_same_owner(&known->owner, owner) && !known->is_given) {
-		if (known->is_let_go) /* connect() comes here while no SYN is on its way (__inet_stream_connect()) */
-			known->is_let_go = 0;
+		if (known->syn) /* connect() comes here while no SYN is on its way (__inet_stream_connect()) */
+			known->syn = SYN_HELD;
 		return;
 	}
 	if (known) { /* connect() on what is connected changes nothing but the owner */

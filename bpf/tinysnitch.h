@@ -83,11 +83,14 @@ struct owner {
  */
 enum boundness { UNBOUND = 0, BOUND = 1, ALONE = 2 };
 
+/* What became of the SYN of the last connect(): held, or not sent yet; let go; refused in one way or the other. */
+enum syn_fate { SYN_HELD = 0, SYN_LET_GO = 1, SYN_RESET = 2, SYN_UNREACHABLE = 3 };
+
 /* value of `sockets`; beside the owner, so that to begin a watch costs no look-up of its own */
 struct owned_socket {
 	struct owner owner;
 	__u16 let_go_port;
-	__u8 is_let_go; /* the SYN of the last connect(), to this remote */
+	__u8 syn;       /* enum syn_fate; let go to this remote */
 	__u8 boundness; /* enum boundness */
 	__u8 watch;     /* enum watch_state of TCP, 0: none was begun */
 	__u8 is_given;  /* the owner got it, and has not used it yet */
@@ -213,7 +216,7 @@ struct settings {
 	__u32 flow_generation;    /* in which a verdict was given for a flow alone */
 	__u32 own_epoch;          /* of `own_addresses`: what was written before is none any more */
 	__u32 has_ties;           /* a verdict was given that holds for one interface alone */
-	__u32 pad;
+	__u32 is_reset_lost;      /* what resets a connection of ours comes back to no socket (BPF alone) */
 };
 
 /* Index into the per-CPU `statistics`. */

@@ -8,6 +8,7 @@
 #include "handshake.bpf.h"
 #include "incoming.bpf.h"
 #include "leaving.bpf.h"
+#include "refusal.bpf.h"
 #include "watch.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -282,6 +283,13 @@ SEC("socket")
 int out_escaped(struct __sk_buff *skb)
 {
 	return has_escaped(skb, OUTBOUND);
+}
+
+/* It is refused: may a reset not be heard of? */
+SEC("socket")
+int out_unheard(struct __sk_buff *skb)
+{
+	return is_reset_lost(skb);
 }
 
 SEC("socket")

@@ -37,7 +37,7 @@ def matches(rule: Rule, asked: Connection, wall_s: float) -> bool:
         rule.args is None or (process is not None and _has_args(rule, rule.args, process)),
         rule.user is None or (process is not None and _is_user(rule.user, process.uid)),
         rule.parent is None or (process is not None and _has_parent(rule.parent, process.parents)),
-        rule.sha256 is None or (process is not None and process.sha256 == rule.sha256),
+        rule.sha256 is None or (process is not None and _has_sum(rule, process)),
         rule.exec_id is None or (process is not None and process.exec_id == rule.exec_id),
         not _is_turnable(rule),
     ]
@@ -50,6 +50,12 @@ def _has_args(rule: Rule, args: tuple[str, ...], process: Process) -> bool:
         return process.args == args
     written, captured = ("".join(f"{arg}\0" for arg in each) for each in (args, process.args))
     return rule.verdict is not Verdict.ALLOW and written.startswith(captured.removesuffix("\0"))
+
+
+def _has_sum(rule: Rule, process: Process) -> bool:
+    if process.is_sha256_told:
+        return process.sha256 == rule.sha256
+    return rule.verdict is not Verdict.ALLOW
 
 
 def _is_user(user: str, uid: int) -> bool:

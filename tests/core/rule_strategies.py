@@ -166,6 +166,7 @@ processes = st.builds(
     owners=st.sampled_from([(), ("unit:a.service",), ("unit:a.service", "snap:b")]),
     is_host_file=st.booleans(),
     sha256=st.sampled_from([None, "ab" * 32]),
+    is_sha256_told=st.booleans(),
 )
 connections = st.builds(
     Connection,

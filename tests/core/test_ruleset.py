@@ -206,6 +206,15 @@ def test_a_rule_does_not_match(line: str, asked: Connection) -> None:
     assert (decision.verdict, decision.reason, decision.rule) == (Verdict.ASK, "no rule matches", None)
 
 
+def test_a_sum_that_cannot_be_told_lets_nothing_through() -> None:
+    unread, lines = by(replace(CURL, is_sha256_told=False)), [f"deny sha256={'ab' * 32} - - -", "allow - - -"]
+    rules = ruleset(*lines)
+    assert [winner(rules, connection(program=program)) for program in (by(CURL), unread)] == lines[::-1]
+    rules.remove(parse_rule(lines[0]))
+    assert winner(rules, connection(program=unread)) == lines[1]
+    assert winner(ruleset(f"allow sha256={'ab' * 32} - - -"), connection(program=unread)) is None
+
+
 def test_a_hostile_name_is_taken_for_nothing_else() -> None:
     lines = ["allow google.com - -", "allow lan - -", "allow @ads - -", "allow 10.0.0.1 - -", "allow *.com - -"]
     for name in ["10.0.0.1", "lan", "@ads", r"x\046com", r"\042\046com", "-"]:

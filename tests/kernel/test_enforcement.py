@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
+import msgspec
 import pytest
 
 from tests.daemon.driver_place import SmallQueue
@@ -20,7 +21,7 @@ from tinysnitch.core.commands import (
     SkipWatch,
     VerdictKey,
 )
-from tinysnitch.core.flow import TCP, Direction, Flow, parse_address
+from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.watch import Watch
 from tinysnitch.kernel.enforcement import Enforcement
@@ -208,6 +209,16 @@ def test_what_the_kernel_is_told() -> None:
         (FLOW, 7, Verdict.ALLOW),
         (4, frozenset({FLOW.local})),
     ]
+
+
+def test_who_can_is_told_of_connections_that_are_denied_while_they_are_read() -> None:
+    told: list[tuple[Flow, int]] = []
+    with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
+        enforcement = Enforcement(queue, names, None, lambda *words: told.append(words))  # type: ignore[arg-type]
+        for number, verdict in enumerate((Verdict.ALLOW, Verdict.DENY)):
+            for flow in (FLOW, msgspec.structs.replace(FLOW, protocol=UDP)):
+                enforcement.end_watch(EndWatch(number, flow, 7, verdict))
+    assert told == [(FLOW, 7)]
 
 
 def test_a_watch_ends_behind_what_was_read_before_it() -> None:

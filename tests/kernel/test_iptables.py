@@ -78,9 +78,12 @@ def test_a_control_c_in_the_terminal_does_not_reach_iptables(monkeypatch: pytest
         ("iptables-save v1.8.11: Permission denied (you must be root)", 4, "CAP_NET_ADMIN"),
         ("iptables: Operation not permitted.", 4, "CAP_NET_ADMIN"),
         ("iptables: No chain/target/match by that name.", 1, "modules"),
+        ("line 15: CHAIN_ADD failed (Operation not supported): chain INPUT", 1, "give that table another name"),
+        ("line 101: CHAIN_ADD failed (File exists): chain OUTPUT", 1, "chain OUTPUT"),
+        ("line 15: CHAIN_ADD failed (No such file or directory): chain INPUT", 1, "modules"),
     ],
 )
-def test_a_root_that_lacks_the_right_is_told_so(
+def test_what_iptables_refuses_is_told_with_what_may_help(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, problem: str, exit_code: int, hint: str
 ) -> None:
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")

@@ -7,7 +7,14 @@ from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import iptables, netfilter, nf_tables
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netfilter_rules import Family
-from tinysnitch.kernel.nf_tables import delete_rule, delete_table, list_chains, list_rules, read_generation
+from tinysnitch.kernel.nf_tables import (
+    delete_chain,
+    delete_rule,
+    delete_table,
+    list_chains,
+    list_rules,
+    read_generation,
+)
 
 
 @pytest.mark.privileged
@@ -50,6 +57,46 @@ def test_where_rules_are_and_lead_to(packet_place: PacketPlace) -> None:
         for _twice in range(2):
             delete_rule(Family.V4, "mangle", "OUTPUT", found[1].handle)
         assert list_rules(Family.V4, "mangle") == [*found[:1], *found[2:]]
+
+
+def chains_of(family: Family) -> dict[str, set[str]]:
+    return {table: set(list_chains(family, table)) for table in ("filter", "mangle", "security")}
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("family", list(Family))
+def test_built_in_chains_that_came_with_us_go(packet_place: PacketPlace, family: Family) -> None:
+    """Docker's rules, say, are in tables that have a chain FORWARD alone."""
+    program = {Family.V4: "iptables", Family.V6: "ip6tables"}[family]
+    packet_place.run(program, "-A", "FORWARD", "-j", "ACCEPT")
+    packet_place.run(program, "-t", "mangle", "-A", "INPUT", "-j", "ACCEPT")
+    with entered(packet_place.here):
+        before = chains_of(family)
+        first, second = (Netfilter(label, QUEUES, None) for label in (LABEL, f"{LABEL}2"))
+        first.add()
+        second.add()
+        first.remove()
+        assert second.is_whole()
+        second.remove()
+        assert chains_of(family) == before
+        first.add()
+        packet_place.run(program, "-A", "OUTPUT", "-p", "udp", "-j", "ACCEPT")
+        packet_place.run(program, "-P", "INPUT", "DROP")
+        first.remove()
+        assert chains_of(family) == {**before, "filter": {"FORWARD", "OUTPUT", "INPUT"}}
+
+
+@pytest.mark.privileged
+def test_a_chain_that_others_use_by_now_stays(packet_place: PacketPlace) -> None:
+    packet_place.run("iptables", "-A", "OUTPUT", "-j", "ACCEPT")
+    with entered(packet_place.here):
+        stale = read_generation() - 1
+        assert delete_chain(Family.V4, "filter", "OUTPUT", read_generation())  # it was refused: there is a rule in it
+        packet_place.run("iptables", "-F", "OUTPUT")
+        assert not delete_chain(Family.V4, "filter", "OUTPUT", stale)
+        assert list_chains(Family.V4, "filter") == ["OUTPUT"]
+        assert delete_chain(Family.V4, "filter", "OUTPUT", read_generation())
+        assert list_chains(Family.V4, "filter") == []
 
 
 @pytest.mark.privileged

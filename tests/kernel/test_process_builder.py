@@ -1,7 +1,9 @@
+import errno
 import hashlib
 import os
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from threading import Event
 
@@ -274,6 +276,20 @@ def test_sha256_of_a_file_that_may_have_been_written_after_the_start_is_nobodys(
         image = make_image(str(program), exec_id=200 + number, executed_ns=executed_ns)
         assert build(demanding, image).sha256 == digest
     demanding.close()
+
+
+def test_of_a_file_that_cannot_be_read_no_sum_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_words: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(hashlib, "file_digest", fail)
+    with closing(ProcessBuilder(NoImages(), needs_sha256=lambda path: path == "/usr/bin/env")) as demanding:
+        unread, unasked = (
+            build(demanding, make_image("/usr/bin/env")),
+            build(demanding, make_image("/bin/sh", exec_id=101)),
+        )
+    assert (unread.sha256, unread.is_sha256_told) == (None, False)
+    assert unasked.is_sha256_told
 
 
 def test_extra_interpreters(tmp_path: Path) -> None:

@@ -68,6 +68,24 @@ def test_tcp_connection_and_listener(diag: SocketDiag, bound: str, local: bytes)
         assert found.state == TCP_LISTEN
 
 
+@pytest.mark.privileged
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_connection_is_ended_for_its_program(diag: SocketDiag, address: str) -> None:
+    """That of the cookie alone: another socket may have its ports by now."""
+    local = parse_address(address)
+    with socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET) as server:
+        with socket.create_connection((address, port_of(server))) as client:
+            flow = Flow(TCP, Direction.OUTBOUND, local, port_of(client), local, port_of(server))
+            found = diag.find_receiver(flow)
+            assert found
+            diag.end_connection(flow, found.cookie + 1)
+            client.send(b"x")
+            diag.end_connection(flow, found.cookie)
+            with pytest.raises(ConnectionAbortedError):
+                client.send(b"x")
+        diag.end_connection(flow, found.cookie)  # it has ended
+
+
 def test_what_the_kernel_has_no_list_of_is_told(diag: SocketDiag) -> None:
     """As where tcp_diag is a module that is not loaded, and none may be any more (kernel.modules_disabled)."""
     with pytest.raises(SnitchError, match="the kernel lists no sockets of 200") as refused:

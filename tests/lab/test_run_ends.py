@@ -11,7 +11,7 @@ import pytest
 from tests.lab import cgroup
 from tests.lab.daemon import BIN
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, wait_until
 from tests.lab.test_stop import saved_rules
 from tests.lab.world import WORLD4
 from tinysnitch.core.errors import NotPermitted
@@ -37,11 +37,14 @@ def start(lab: Lab, script: str) -> subprocess.Popen[str]:
     return judged
 
 
+def find_daemons(judged: subprocess.Popen[str]) -> list[int]:
+    command = ["pgrep", "-P", str(judged.pid), "-f", "tinysnitchd --scoped"]
+    return [int(pid) for pid in subprocess.run(command, capture_output=True, text=True).stdout.split()]
+
+
 def daemon_of(judged: subprocess.Popen[str]) -> int:
-    found = subprocess.run(
-        ["pgrep", "-P", str(judged.pid), "-f", "tinysnitchd --scoped"], capture_output=True, text=True
-    )
-    return int(found.stdout)
+    (daemon,) = find_daemons(judged)
+    return daemon
 
 
 def state_of(daemon: int) -> Path:
@@ -90,6 +93,19 @@ def test_a_run_that_is_killed_takes_its_firewall_with_it(lab: Lab) -> None:
     assert traces(lab) == before
 
 
+def test_a_run_that_is_killed_while_its_firewall_starts_leaves_nothing(lab: Lab) -> None:
+    """Python takes its time till it can be told anything."""
+    place = lab.folder / "temporary"
+    place.mkdir()
+    for _number in range(3):
+        judged = lab.spawn_outside(["env", f"TMPDIR={place}", *words(lab, "echo", "never")])
+        wait_until(lambda of=judged: find_daemons(of))
+        judged.kill()
+        assert judged.stdout
+        assert judged.stdout.read() == ""  # at its end the daemon is gone, too
+        assert list(place.iterdir()) == []
+
+
 def test_a_firewall_that_dies_is_told_at_once_and_lets_nothing_through(lab: Lab) -> None:
     before = traces(lab)
     script = f"echo started; read -r nothing <{{fifo}}; curl -sS -m1 http://{WORLD4}/"
@@ -117,9 +133,7 @@ def test_nobody_takes_over_from_the_firewall_of_one_command(lab: Lab) -> None:
 def start_building(lab: Lab) -> tuple[subprocess.Popen[str], int]:
     """`tinysnitch run` whose firewall is half-way: its cgroup is there, and BPF is being loaded."""
     judged = lab.spawn_outside(words(lab, "echo", "never"))
-    while not subprocess.run(
-        ["pgrep", "-P", str(judged.pid), "-f", "tinysnitchd --scoped"], capture_output=True
-    ).stdout:
+    while not find_daemons(judged):
         assert judged.poll() is None
     daemon = daemon_of(judged)
     while not cgroup_of(daemon).exists():

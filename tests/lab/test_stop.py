@@ -131,6 +131,15 @@ def test_a_stop_that_can_start_no_process_says_what_to_do(lab: Lab) -> None:
     assert "TINYSNITCH" not in "".join(saved_rules(lab))
 
 
+def test_a_stop_that_cannot_tell_what_was_lost_has_done_what_it_should(lab: Lab) -> None:
+    daemon = lab.start_daemon("", "--on-exit", "keep")
+    _soft, hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (0, hard))
+    assert daemon.stop() == 0, daemon.describe()
+    assert "Too many open files" in daemon.describe()
+    assert lab.restart_daemon(daemon.rules.parent).stop() == 0
+
+
 def test_the_rules_of_others_stay_as_they_are(lab: Lab) -> None:
     load(lab, "iptables-restore", OTHERS4)
     load(lab, "ip6tables-restore", OTHERS6)

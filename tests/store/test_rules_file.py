@@ -9,7 +9,7 @@ from tinysnitch.core.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.rule import Remote, RemoteKind, Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.store import file_stamp, rules_file
+from tinysnitch.store import file_stamp, rules_file, text_file
 from tinysnitch.store.rules_file import STARTER, LoadedRules, RulesFile
 
 GIT = parse_rule("allow github.com 443 tcp /usr/bin/git")
@@ -338,3 +338,20 @@ def test_a_null_device_is_an_empty_file_that_takes_no_rule(tmp_path: Path) -> No
     with pytest.raises(SnitchError, match="not a regular file"):
         file.append(parse_rule("allow a.test - -"))
     assert stat.S_ISCHR((tmp_path / "null").stat().st_mode)
+
+
+def test_a_lock_that_stays_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody gets a verdict meanwhile."""
+    waits: list[float] = []
+    path = tmp_path / "rules"
+    path.write_text("")
+    file, rules = RulesFile(path), [parse_rule(f"allow - {port} tcp") for port in (1, 2, 3)]
+    monkeypatch.setattr(text_file.time, "sleep", waits.append)
+    with text_file.locked(path):
+        for rule in rules[:2]:
+            monkeypatch.setattr(text_file.time, "monotonic", iter((0.0, 1.0, 5.0)).__next__)
+            with pytest.raises(SnitchError, match="is held"):
+                file.save(rule)
+            assert len(waits) == 1
+    file.save(rules[2])
+    assert file.read().rules == tuple(rules)

@@ -14,7 +14,15 @@ import pytest
 
 from tests.shortage import descriptors_left
 from tinysnitch.core.errors import NotPermitted, SnitchError
-from tinysnitch.store.text_file import MAX_BYTES, errors_named, is_being_written, locked, read_text, replace_text
+from tinysnitch.store.text_file import (
+    MAX_BYTES,
+    LockHeld,
+    errors_named,
+    is_being_written,
+    locked,
+    read_text,
+    replace_text,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -191,6 +199,18 @@ def test_a_lock_that_cannot_be_had_is_no_lock(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(fcntl, "flock", fail)
     with pytest.raises(OSError, match="No locks"), locked(tmp_path / "a"):
         pytest.fail("nobody else is kept out")
+
+
+def test_nobody_waits_for_ever_for_a_lock(tmp_path: Path) -> None:
+    """Its holder may be stopped (SIGSTOP)."""
+    path = tmp_path / "a"
+    with locked(path):
+        with pytest.raises(LockHeld, match=r"\.a\.lock is held") as refused, locked(path, patience_s=0.1):
+            pytest.fail("two of them")
+        assert "lslocks" in refused.value.hint
+        assert [entry.name for entry in tmp_path.iterdir()] == [".a.lock"]
+    with locked(path, patience_s=0.0):
+        pass
 
 
 def test_that_too_few_files_may_be_open_has_nothing_to_do_with_the_place(tmp_path: Path) -> None:

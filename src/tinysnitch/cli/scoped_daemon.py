@@ -115,5 +115,7 @@ def find_daemon() -> str:
 
 
 def _end_with_parent() -> None:
-    """In the child: should `tinysnitch run` be killed, its firewall and what it judges end too."""
+    """In the child: should `tinysnitch run` be killed, its firewall and what it judges end too. Not before the daemon
+    listens for that (Stop): it takes away what there is by then."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

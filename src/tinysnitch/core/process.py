@@ -43,6 +43,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     owners: tuple[str, ...] = ()  # from the cgroup: `unit:ssh.service`, `container:ID`, `flatpak:ID`, `snap:NAME`
     is_host_file: bool = True  # the host's file at `program` is the one that runs
     sha256: str | None = None  # hex, of the executable, when a rule demands it
+    is_sha256_told: bool = True  # False: its file cannot be read; no rule with sha256= allows it, all others take it
     warnings: tuple[str, ...] = ()  # for people: "deleted file", ...
 
     @property

@@ -82,6 +82,11 @@ def args_key(rule: Rule) -> Hashable:
     return (rule.args,) if rule.args is not None and rule.verdict is Verdict.ALLOW else rule.args
 
 
+def sum_key(rule: Rule) -> Hashable:
+    """Likewise of a file that cannot be read."""
+    return (rule.sha256,) if rule.sha256 is not None and rule.verdict is Verdict.ALLOW else rule.sha256
+
+
 def keys_of(rule: Rule) -> RuleKeys:
     return (
         remote_key(rule.remote),
@@ -91,7 +96,7 @@ def keys_of(rule: Rule) -> RuleKeys:
         args_key(rule),
         rule.user,
         rule.parent,
-        rule.sha256,
+        sum_key(rule),
         rule.exec_id,
     )
 
@@ -105,6 +110,7 @@ class KeyMaker:
         self._globs: PatternTable[str] = PatternTable(self._takes_path)
         self._ranges: PatternTable[tuple[PortRange, ...]] = PatternTable(_has_port)
         self._args: PatternTable[tuple[str, ...]] = PatternTable(begins_with)  # of rules that deny or ask
+        self._sums: Counter[str] = Counter()  # likewise
         # By id, and so with the attribution itself: whose connection it is changes less often than where it goes.
         self._kept: BoundedTable[int, tuple[Attribution, frozenset[Hashable], ConnectionKeys]] = BoundedTable(_KEPT)
         self.set_facts(facts)
@@ -130,6 +136,9 @@ class KeyMaker:
         if rule.args is not None and rule.verdict is not Verdict.ALLOW:
             self._kept.clear()
             self._args.count(rule.args, step)
+        if rule.sha256 is not None and rule.verdict is not Verdict.ALLOW:
+            self._kept.clear()
+            _count(self._sums, rule.sha256, step)
         if rule.ports and not _is_one_port(rule.ports):
             self._ranges.count(rule.ports, step)
 
@@ -187,7 +196,7 @@ class KeyMaker:
             self._args_keys(process),
             frozenset((None, str(process.uid), *self._names_of_uid.get(process.uid, ()))),
             frozenset(parents),
-            frozenset((None, process.sha256)),
+            frozenset((None, process.sha256, (process.sha256,)) if process.is_sha256_told else (None, *self._sums)),
             frozenset((None, process.exec_id)),
         )
 

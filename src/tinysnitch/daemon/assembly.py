@@ -1,13 +1,14 @@
 """Puts together what the daemon consists of in user space, each part with its undo, and sets it going."""
 
+import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.core.flow import parse_address
+from tinysnitch.core.flow import Flow, parse_address
 from tinysnitch.core.settings import Settings
 from tinysnitch.daemon.control_permission import Permissions
 from tinysnitch.daemon.control_server import ControlServer
@@ -41,6 +42,7 @@ from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.libcrypto import Libcrypto
 from tinysnitch.kernel.nfqueue import Queue
 from tinysnitch.kernel.packet_events import PacketEvents
+from tinysnitch.kernel.sockets import SocketDiag
 from tinysnitch.kernel.translated_answers import TranslatedAnswers
 from tinysnitch.store.history import History
 from tinysnitch.store.kept_names import KeptNames
@@ -48,6 +50,7 @@ from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
 
 HEADERS_SIZE = 1280  # bytes of a packet that is judged: all headers are in the first ones (RFC 7112 5, RFC 8200 5)
+RESET_TAKES_S = 1.0  # it comes by loopback, at once but on a very busy machine
 
 
 def read_extra_interpreters(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -155,12 +158,19 @@ class Assembly:
             attributor=attributor,
             packet_events=PacketEvents(attributor, news.find_interface),
             translated_answers=translated_answers,
-            enforcement=Enforcement(queue, names_queue, programs),
+            enforcement=Enforcement(queue, names_queue, programs, self._make_end()),
             processes=processes,
             rule_saver=self._rule_saver,
             recorder=self.recorder,
             server=self.server,
         )
+
+    def _make_end(self) -> Callable[[Flow, int], object]:
+        """Ends connections whose reset is lost: rules of others (wg-quick's) may take it for a forged one."""
+        sockets = SocketDiag()
+        self._undo.callback(sockets.close)
+        call_later = asyncio.get_running_loop().call_later
+        return lambda flow, cookie: call_later(RESET_TAKES_S, sockets.end_connection, flow, cookie)
 
     async def start(self) -> None:
         """Returns once the rules hold, and packets are read."""
@@ -172,7 +182,10 @@ class Assembly:
         # Last: where an earlier daemon left its rules, packets wait already, and no rule is known before.
         losses = LossWatch(self.counters.losses)
         self.driver.start(losses.new_losses)
-        self._undo.callback(lambda: self.driver.feed(*losses.rest()))
+        self._undo.callback(self._failures.attempt, self._tell_last_losses, losses)
+
+    def _tell_last_losses(self, losses: LossWatch) -> None:
+        self.driver.feed(*losses.rest())
 
     def _check_rules(self) -> None:
         """Without its rules a firewall that asks is closed, but one that learns lets through what they deny."""

@@ -18,6 +18,7 @@ class Stop:
         self._has_come = asyncio.Event()
         for number in _SIGNALS:
             asyncio.get_running_loop().add_signal_handler(number, self.take, number)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)  # `tinysnitch run` held them back until now
 
     def take(self, number: signal.Signals) -> None:
         self.is_hand_over = number is HAND_OVER

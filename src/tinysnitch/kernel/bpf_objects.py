@@ -32,6 +32,7 @@ VERDICT_PROGRAMS = (
     "out_guarded",
     "out_leaves",
     "out_escaped",
+    "out_unheard",
     "in_allowed",
     "in_denied",
     "in_escaped",

@@ -89,7 +89,7 @@ OWNED_SOCKET = Layout(
     OWNER.inside("owner")
     | {
         "let_go_port": "H",
-        "is_let_go": "B",
+        "syn": "B",
         "boundness": "B",
         "watch": "B",
         "is_given": "B",
@@ -143,7 +143,7 @@ SETTINGS = Layout(
         "flow_generation": "I",
         "own_epoch": "I",
         "has_ties": "I",
-        "pad": "I",
+        "is_reset_lost": "I",
     }
 )
 IMAGE = Layout(

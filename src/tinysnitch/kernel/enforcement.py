@@ -5,7 +5,10 @@ programs now know it, and the user's own rules that follow ours still see the pa
 says the same. DNS messages are only looked at and go on from where they are.
 """
 
+from collections.abc import Callable
+
 from tinysnitch.core.commands import EndWatch, ForgetVerdicts, RememberFlow, RememberVerdict, SetGeneration, SkipWatch
+from tinysnitch.core.flow import TCP, Flow
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.netfilter_rules import ALLOW_BIT, DENY_MARK
@@ -17,10 +20,18 @@ def _to_ns(boot_s: float | None) -> int:
 
 
 class Enforcement:
-    def __init__(self, queue: Queue, names_queue: Queue, programs: BpfPrograms | None) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        names_queue: Queue,
+        programs: BpfPrograms | None,
+        end_connection: Callable[[Flow, int], object] | None = None,
+    ) -> None:
+        """`end_connection`: is called before it is reset, and may end what does not hear of that."""
         self._queue = queue
         self._names_queue = names_queue
         self._programs = programs
+        self._end_connection = end_connection
         self.issued = 0  # verdicts on held packets
         self.followed = 0  # of them those that walk the chain again without a hit
         self._marks: dict[int, int] = {}  # of packets that have one, held without BPF
@@ -64,6 +75,8 @@ class Enforcement:
         if self._programs is not None:
             self._programs.end_watch(command.flow, command.cookie, command.verdict)
         self._names_queue.queue_verdict(command.packet_id, NfVerdict.REPEAT)
+        if self._end_connection and command.verdict is Verdict.DENY and command.flow.protocol == TCP:
+            self._end_connection(command.flow, command.cookie)
 
     def skip_watch(self, command: SkipWatch) -> None:
         if self._programs is not None:

@@ -17,6 +17,8 @@ _SBIN = "/usr/sbin:/sbin"  # where Debian has iptables; not in the PATH that `su
 _WAIT = ("-w", "5")  # seconds for the lock of other iptables programs
 _PAUSES_S = (0.2, 1.0)  # before each further try
 _REFUSED = re.compile("permission denied|not permitted", re.IGNORECASE)  # EACCES and EPERM in the C locale
+# A table that nft made has a chain by this name, at another hook or priority than iptables gives it, or at none.
+_OTHER_CHAIN = re.compile(r"CHAIN_ADD failed \((?:Operation not supported|File exists)\): chain (\w+)")
 _VERSION_PROBLEM = 3  # enum xtables_exittype in include/xtables.h of iptables: the kernel lacks something
 
 
@@ -74,6 +76,11 @@ def _error_of(problem: str) -> SnitchError:
     """Root alone is not enough: a container's may lack the capability."""
     if _REFUSED.search(problem):
         return NotPermitted(problem, "netfilter rules need CAP_NET_ADMIN in this network namespace: run it as its root")
+    other = _OTHER_CHAIN.search(problem)
+    if other:
+        tables = "filter, mangle or security (`nft list ruleset`)"
+        hint = f"a table {tables} has a chain {other[1]} that is not as iptables makes it: give that table another name"
+        return SnitchError(problem, hint)
     return SnitchError(problem, "are the netfilter modules of this kernel there?")
 
 

@@ -14,10 +14,19 @@ from pathlib import Path
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import iptables
 from tinysnitch.kernel.netfilter_rules import Family, Jump, RuleSet, RuleWriter, chain_name
-from tinysnitch.kernel.nf_tables import delete_rule, delete_table, list_chains, list_rules, read_generation
+from tinysnitch.kernel.nf_tables import (
+    delete_chain,
+    delete_rule,
+    delete_table,
+    list_chains,
+    list_rules,
+    read_generation,
+)
 
 _TABLES = ("mangle", "filter", "security")
-_REMARK = re.compile(r'--comment "tables before: ([a-z ]*)"')
+_BUILT_IN = ("INPUT", "OUTPUT", "POSTROUTING")  # chains that our jumps are in
+# `nat filter/INPUT,OUTPUT mangle/`: of tables that we touch with the built-in chains, unless an older build wrote it.
+_REMARK = re.compile(r'--comment "tables before: ([a-zA-Z,/ ]*)"')
 # Of such a table, with a rule that only nft can make (`ct state`), iptables-save prints no more than this.
 _UNREADABLE = re.compile(r"^# Table `(\w+)' is incompatible", re.MULTILINE)
 _BY_HANDLE = re.compile(r"^-D (\S+) handle (\w+) (\d+) -j .*\n", re.MULTILINE)
@@ -96,7 +105,7 @@ class Netfilter:
     def _load(self, family: Family, *, has_security: bool) -> None:
         saved = _save(family)  # each time: iptables-restore commits table by table, so half may be there
         known = _REMARK.search(saved)  # of an earlier one of us, whose tables are ours as well
-        before = known.group(1) if known else self._before.setdefault(family, " ".join(_tables_in(saved)))
+        before = known.group(1) if known else self._before.setdefault(family, _find_before(family, saved))
         addition = render_addition(self._build(family, before, has_security=has_security), saved, self._label)
         iptables.restore(family, _BY_HANDLE.sub("", addition))
         _delete_by_handle(family, addition)  # only now, so that nothing passes between
@@ -126,6 +135,7 @@ class Netfilter:
             _delete_by_handle(family, removal)
             iptables.restore(family, _BY_HANDLE.sub("", removal))
             self._delete_tables(family)  # of which another one of us had a part until now
+            self._delete_chains(family)
         self._before.pop(family, None)
 
     def _delete_tables(self, family: Family) -> None:
@@ -136,8 +146,17 @@ class Netfilter:
         before = self._before.get(family)
         if before is not None and iptables.uses_nf_tables(family):
             for table in _TABLES:
-                if table not in before.split():
+                if table not in _parse_before(before):
                     _delete_if_empty(family, table, self._label)
+
+    def _delete_chains(self, family: Family) -> None:
+        """Likewise of built-in chains in tables that were there: each packet would go through them for nothing."""
+        before = self._before.get(family)
+        if before is not None and iptables.uses_nf_tables(family):
+            for table, chains in _parse_before(before).items():
+                for chain in _BUILT_IN:
+                    if chains is not None and chain not in chains:
+                        _delete_chain_if_empty(family, table, chain)
 
     def _remove_elsewhere(self, family: Family) -> None:
         """What was added when `iptables` was the other backend: nobody may be there any more to answer it."""
@@ -286,6 +305,35 @@ def _delete_if_empty(family: Family, table: str, label: str) -> None:
         if table not in _tables_in(saved) or not _is_empty(saved, table, label):
             return
         if delete_table(family, table, generation):
+            return
+
+
+def _find_before(family: Family, saved: str) -> str:
+    """The tables that are there, for the remark. (iptables-save prints all built-in chains, be they there or not.)"""
+    is_made_by_touch = iptables.uses_nf_tables(family)
+    words = [
+        f"{table}/{','.join(name for name in list_chains(family, table) if name in _BUILT_IN)}"
+        if is_made_by_touch and table in _TABLES
+        else table
+        for table in _tables_in(saved)
+    ]
+    return " ".join(words)
+
+
+def _parse_before(remark: str) -> dict[str, list[str] | None]:
+    """The tables; None: of their chains it was not told which were there."""
+    words = [word.partition("/") for word in remark.split()]
+    return {table: chains.split(",") if slash else None for table, slash, chains in words}
+
+
+def _delete_chain_if_empty(family: Family, table: str, chain: str) -> None:
+    for _ in range(_TRIES):
+        generation = read_generation()
+        saved = iptables.save(family)
+        is_used = any((rule.table, rule.chain) == (table, chain) for rule in _rules_in(saved))
+        if is_used or not re.search(rf"^:{chain} ACCEPT ", _table_of(saved, table), re.MULTILINE):
+            return
+        if delete_chain(family, table, chain, generation):
             return
 
 

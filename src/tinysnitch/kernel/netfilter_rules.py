@@ -133,7 +133,9 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         # No packet comes to the remark: it is there for whoever takes the rules away. In each table: they are committed
         # one by one, and a firewall that starts beside us would take those that it sees for the machine's.
         told = f'-m comment --comment "{remark}"'
-        reject = ["-p tcp -j REJECT --reject-with tcp-reset", f"-j REJECT --reject-with {_UNREACHABLE[self.family]}"]
+        unreachable = f"-j REJECT --reject-with {_UNREACHABLE[self.family]}"
+        unheard = [f"-p tcp {self._asks('out_unheard')} {unreachable}"] if self.program_path else []
+        reject = [*unheard, "-p tcp -j REJECT --reject-with tcp-reset", unreachable]
         later = {**self._questions(), **self._late_answers()} if self.reads_later else {}
         parts = {
             **({"security": {"LAST": ["-j DROP", told], **self._escaped(), **later}} if self.has_security else {}),

@@ -27,9 +27,11 @@ from tinysnitch.kernel.netlink import (
 _NF_TABLES = 10  # NFNL_SUBSYS_NFTABLES
 _DELETE_TABLE = _NF_TABLES << 8 | 2  # NFT_MSG_DELTABLE
 _GET_CHAIN = _NF_TABLES << 8 | 4  # NFT_MSG_GETCHAIN
+_DELETE_CHAIN = _NF_TABLES << 8 | 5  # NFT_MSG_DELCHAIN
 _GET_RULE = _NF_TABLES << 8 | 7  # NFT_MSG_GETRULE
 _DELETE_RULE = _NF_TABLES << 8 | 8  # NFT_MSG_DELRULE
 _GET_GENERATION = _NF_TABLES << 8 | 16  # NFT_MSG_GETGEN
+_NON_RECURSIVE = 0x100  # NLM_F_NONREC, include/uapi/linux/netlink.h
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11  # NFNL_MSG_BATCH_*
 _BATCH_GENERATION = 1  # NFNL_BATCH_GENID
 _GENERATION = 1  # NFTA_GEN_ID
@@ -88,16 +90,27 @@ def delete_table(family: Family, name: str, generation: int) -> bool:
 
     False: it was void. Raises nothing: the table may be gone already, and an empty one left behind harms nobody.
     """
-    expected = pack_attribute(_BATCH_GENERATION, generation.to_bytes(4, "big"))
-    return _change(_DELETE_TABLE, family, pack_attribute(_TABLE_NAME, name.encode() + b"\0"), expected)
+    return _change(_DELETE_TABLE, family, pack_attribute(_TABLE_NAME, name.encode() + b"\0"), _expect(generation))
 
 
-def _change(kind: int, family: Family, body: bytes, expected: bytes = b"") -> bool:
+def delete_chain(family: Family, table: str, name: str, generation: int) -> bool:
+    """Likewise; one with a rule in it stays."""
+    body = pack_attribute(_TABLE_NAME, table.encode() + b"\0") + pack_attribute(_CHAIN_NAME, name.encode() + b"\0")
+    return _change(_DELETE_CHAIN, family, body, _expect(generation), _NON_RECURSIVE)
+
+
+def _expect(generation: int) -> bytes:
+    return pack_attribute(_BATCH_GENERATION, generation.to_bytes(4, "big"))
+
+
+def _change(kind: int, family: Family, body: bytes, expected: bytes = b"", flags: int = 0) -> bool:
     """False: the rule set is no longer the expected one."""
     batch = NETFILTER_HEADER.pack(socket.AF_UNSPEC, 0, _NF_TABLES)
     request = (
         pack_message(_BATCH_BEGIN, NLM_F_REQUEST, batch + expected, 1)
-        + pack_message(kind, NLM_F_REQUEST | NLM_F_ACK, NETFILTER_HEADER.pack(_FAMILIES[family], 0, 0) + body, 2)
+        + pack_message(
+            kind, NLM_F_REQUEST | NLM_F_ACK | flags, NETFILTER_HEADER.pack(_FAMILIES[family], 0, 0) + body, 2
+        )
         + pack_message(_BATCH_END, NLM_F_REQUEST, batch, 3)
     )
     with suppress(OSError), NetlinkSocket(NETLINK_NETFILTER) as netlink:

@@ -67,6 +67,8 @@ class ProcessBuilder:
         device = file_identity.decode_device(image.device)
         is_changed = _is_changed(image, program)
         is_host_file = not is_changed and self._is_host_file(image, program, pid)
+        is_summed = is_host_file and self._needs_sha256(program.path)
+        digest = self._digests.read_sha256(image.executable) if is_summed else None
         return Process(
             exec_id=image.exec_id,
             pid=pid,
@@ -82,7 +84,8 @@ class ProcessBuilder:
             parents=tuple(self._name_parents(image)),
             owners=self._find_owners(image, device),
             is_host_file=is_host_file,
-            sha256=self._read_sha256(image, program) if is_host_file else None,
+            sha256=None if digest is None or _may_be_rewritten(image) else digest,
+            is_sha256_told=digest is not None or not is_summed,
             warnings=(
                 *find_warnings(image, program, is_host_file=is_host_file, is_changed=is_changed),
                 *_warn_of_environment(find_loaders(pid, started_ns, image.executable)),
@@ -120,15 +123,6 @@ class ProcessBuilder:
     def _find_owners(self, image: Image, device: int) -> tuple[str, ...]:
         snap = file_identity.find_snap(image.executable, device, image.inode)
         return owners_of_cgroup(self._cgroups.find(image.cgroup_id) or "", snap)
-
-    def _read_sha256(self, image: Image, program: Program) -> str | None:
-        """Of what was executed: while it runs its file cannot be written (ETXTBSY), but it may have ended by now."""
-        if not self._needs_sha256(program.path):
-            return None
-        digest = self._digests.read_sha256(image.executable)
-        # A change's time may lie a tick before it: inode(7).
-        is_changed = file_identity.is_changed_since(image.executable, image.executed_ns - procfs.TICK_NS)
-        return None if is_changed else digest
 
     def _name_parents(self, image: Image) -> Iterator[str]:
         """Nearest first; those that find no room are not told."""
@@ -173,6 +167,12 @@ def _is_roots(image: Image, path: str) -> bool:
 def _is_changed(image: Image, program: Program) -> bool:
     """Of a script only the path is known, so its file must be older than the process that was started with it."""
     return program.run_by is not None and file_identity.is_changed_since(program.path, image.executed_ns)
+
+
+def _may_be_rewritten(image: Image) -> bool:
+    """While it runs its file cannot be written (ETXTBSY), but it may have ended by now. A change's time may lie a tick
+    before it: inode(7)."""
+    return file_identity.is_changed_since(image.executable, image.executed_ns - procfs.TICK_NS)
 
 
 def image_of(process: LiveProcess) -> Image:

@@ -4,6 +4,7 @@ import errno
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Self
 
 import msgspec
@@ -14,7 +15,7 @@ from tinysnitch.kernel.netlink import NetlinkSocket
 from tinysnitch.kernel.vrf import is_vrf
 
 NETLINK_SOCK_DIAG = 4
-SOCK_DIAG_BY_FAMILY = 20  # include/uapi/linux/sock_diag.h
+SOCK_DIAG_BY_FAMILY, SOCK_DESTROY = 20, 21  # include/uapi/linux/sock_diag.h
 TCP_TIME_WAIT, TCP_LISTEN = 6, 10  # include/net/tcp_states.h
 ALL_STATES = 0xFFF
 
@@ -62,6 +63,16 @@ def _covers(bound: bytes, local: bytes) -> bool:
     return bound in (local, ANY_V6) or (bound == ANY_V4 and is_v4(local))
 
 
+def _pack_request(flow: Flow, interface: int, cookie: bytes) -> bytes:
+    family, near, far = socket.AF_INET6, flow.local, flow.remote
+    if is_v4(near) and is_v4(far):
+        family, near, far = socket.AF_INET, near[12:].ljust(16, b"\0"), far[12:].ljust(16, b"\0")
+    identity = _ID.pack(flow.local_port, flow.remote_port, near, far)
+    if flow.protocol == UDP:  # "src and dst are swapped for historical reasons", net/ipv4/udp_diag.c
+        identity = _ID.pack(flow.remote_port, flow.local_port, far, near)
+    return _REQUEST.pack(family, flow.protocol, 0, ALL_STATES) + identity + struct.pack("=I", interface) + cookie
+
+
 class SocketDiag:
     """Asks the kernel for sockets of the network namespace it was made in."""
 
@@ -97,18 +108,15 @@ class SocketDiag:
         sockets = self.list_sockets(flow.protocol, flow.local_port, states)
         return next((each for each in sockets if each.interface and each.takes(flow)), None)
 
+    def end_connection(self, flow: Flow, cookie: int) -> None:
+        """Ends one of TCP for its program, as a reset would, if it is this very socket's still."""
+        request = _pack_request(flow, 0, struct.pack("=II", cookie & 0xFFFFFFFF, cookie >> 32))
+        with suppress(OSError):  # it has ended; the kernel has no INET_DIAG_DESTROY
+            self._netlink.request(SOCK_DESTROY, request)
+
     def _look_up(self, flow: Flow, interface: int) -> DiagSocket | None:
-        family, near, far = socket.AF_INET6, flow.local, flow.remote
-        if is_v4(near) and is_v4(far):
-            family, near, far = socket.AF_INET, near[12:].ljust(16, b"\0"), far[12:].ljust(16, b"\0")
-        identity = _ID.pack(flow.local_port, flow.remote_port, near, far)
-        if flow.protocol == UDP:  # "src and dst are swapped for historical reasons", net/ipv4/udp_diag.c
-            identity = _ID.pack(flow.remote_port, flow.local_port, far, near)
-        identity += struct.pack("=I", interface) + _ANY_COOKIE
         try:
-            answer = self._netlink.query(
-                SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, flow.protocol, 0, ALL_STATES) + identity
-            )
+            answer = self._netlink.query(SOCK_DIAG_BY_FAMILY, _pack_request(flow, interface, _ANY_COOKIE))
         except OSError as error:
             if error.errno in _ABSENT:
                 return None

@@ -11,7 +11,15 @@ from tinysnitch.core.errors import RuleSyntaxError, SnitchError
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import BYTE_ORDER_MARK, format_rule, is_blank, parse_rule, parse_rules
 from tinysnitch.store.file_stamp import Stamp, read_stamp
-from tinysnitch.store.text_file import errors_named, is_being_written, locked, read_text, replace_text
+from tinysnitch.store.text_file import (
+    PATIENCE_S,
+    LockHeld,
+    errors_named,
+    is_being_written,
+    locked,
+    read_text,
+    replace_text,
+)
 
 STARTER = """\
 # Rules of tinysnitch, one a line; their order does not matter, the narrower rule wins, then deny.
@@ -58,6 +66,7 @@ class RulesFile:
         self._known: Stamp | None = None  # of the state that we wrote, or that take_edit() told of
         self._unsaved: dict[Rule, None] = {}  # a dict for its order
         self._is_starter_held = False
+        self._patience_s = PATIENCE_S  # nobody gets a verdict meanwhile: of one who is stuck none is left
 
     def ensure_exists(self) -> bool:
         """Create the file with the starter set when there is none; whether it was made. Raises NoFolder."""
@@ -190,8 +199,12 @@ class RulesFile:
     def _changing(self) -> Iterator[None]:
         with errors_named(self.path):
             try:
-                with locked(self.path):
+                with locked(self.path, self._patience_s):
+                    self._patience_s = PATIENCE_S
                     yield
+            except LockHeld:
+                self._patience_s = 0.0
+                raise
             except FileNotFoundError:  # its folder too
                 raise self._gone() from None
 

@@ -9,12 +9,14 @@ import os
 import signal
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tinysnitch.core.errors import NotPermitted, SnitchError, hint_for
 
+PATIENCE_S = 2.0  # with who holds a lock; who writes 100 000 rules takes half a second
 MAX_BYTES = 256 << 20  # of a text that is read: several times as much memory
 _NULL = os.makedev(1, 3)  # null(4): a file that is always empty, and often meant as one
 _ROOT_HINT = "root too is refused: see whether it is immutable (lsattr), or what else guards it"
@@ -27,6 +29,11 @@ _HINTS = {
     errno.EROFS: "name a place that can be written to",
     errno.EFBIG: f"it has more than {MAX_BYTES >> 20} MB: is it the right file?",
 }
+
+
+class LockHeld(SnitchError):
+    def __init__(self, place: Path) -> None:
+        super().__init__(f"{place} is held by another process", "`lslocks` tells which: end it, or let it go on")
 
 
 @contextmanager
@@ -45,8 +52,8 @@ def errors_named(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Keep others of us from changing the file between our reading and our writing.
+def locked(path: Path, patience_s: float = PATIENCE_S) -> Iterator[None]:
+    """Keep others of us from changing the file between our reading and our writing. Raises LockHeld.
 
     By a file beside it that only its owner may open, as /etc/.pwd.lock is: whoever may open a file may lock it
     (flock(2)), and nobody else shall keep us waiting. So not by the folder, which all may open. Only who holds the
@@ -55,8 +62,11 @@ def locked(path: Path) -> Iterator[None]:
     """
     target = Path(os.path.realpath(path))
     place = target.with_name(f".{target.name}.lock")
+    deadline_s = time.monotonic() + patience_s
     while (fd := _lock(place)) is None:
-        pass
+        if time.monotonic() > deadline_s:
+            raise LockHeld(place)
+        time.sleep(0.005)
     try:
         remove_unfinished(target)
         yield
@@ -67,13 +77,13 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _lock(place: Path) -> int | None:
-    """A descriptor that holds the lock, or None where the file went while we waited: others lock another one by now."""
+    """A descriptor that holds the lock, or None where another one does, or the file went: others lock a new one."""
     fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(fd), os.lstat(place)):
             return fd
-    except FileNotFoundError:
+    except (BlockingIOError, FileNotFoundError):
         pass
     except BaseException:
         os.close(fd)

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How a SYN that is denied is refused. A reset comes as if from the remote, by loopback, where rules of others may take
+ * it for a forged one (wg-quick's do). An ICMP error comes from ourselves, but there is a limit to how many are sent
+ * (icmp_msgs_per_sec). So what did not end the last one that was refused in vain is not used for the next.
+ */
+#ifndef REFUSAL_BPF_H
+#define REFUSAL_BPF_H
+
+#include "packet.bpf.h"
+
+static __always_inline bool is_reset_lost(struct __sk_buff *skb)
+{
+	struct settings *settings = find_settings();
+	struct owned_socket *socket;
+	__u64 cookie;
+
+	if (!settings || skb->ingress_ifindex || !skb->sk || skb->sk->state != TCP_SYN_SENT)
+		return false;
+	cookie = bpf_get_socket_cookie(skb);
+	socket = bpf_map_lookup_elem(&sockets, &cookie);
+	if (!socket)
+		return settings->is_reset_lost;
+	if (socket->syn == SYN_RESET || socket->syn == SYN_UNREACHABLE) /* it was refused, and is sent again */
+		settings->is_reset_lost = socket->syn == SYN_RESET;
+	socket->syn = settings->is_reset_lost ? SYN_UNREACHABLE : SYN_RESET;
+	return settings->is_reset_lost;
+}
+
+#endif

@@ -1,0 +1,80 @@
+"""What refuses a connection may be lost: wg-quick drops what comes from elsewhere to the address of its tunnel."""
+
+import pytest
+
+from tests.lab.daemon import Daemon
+from tests.lab.lab import Lab
+from tests.lab.patience import PATIENCE
+from tests.lab.test_said_names import Talk
+from tests.lab.watched_lab import PYTHON
+from tests.lab.world import HOST4, HOST6, WORLD4, WORLD6
+
+pytestmark = [pytest.mark.privileged]
+
+NOT_CONNECTED = 7  # curl(1)
+TWICE = """
+import errno, socket, sys
+client = socket.socket()
+for port in (80, 81):
+    print(errno.errorcode[client.connect_ex((sys.argv[1], port))])
+"""
+WAYS = {WORLD4: ("iptables", HOST4), WORLD6: ("ip6tables", HOST6)}
+
+
+def drop_resets(lab: Lab, address: str) -> None:
+    """As wg-quick(8) does for a tunnel with a default route. Ours is eth0."""
+    iptables, own = WAYS[address]
+    words = ["-t", "raw", "-I", "PREROUTING", "!", "-i", "eth0", "-d", own]
+    assert lab.run_outside([iptables, *words, "-m", "addrtype", "!", "--src-type", "LOCAL", "-j", "DROP"]).stderr == ""
+
+
+def url(address: str) -> str:
+    return f"http://[{address}]/" if ":" in address else f"http://{address}/"
+
+
+def refuse(lab: Lab, address: str) -> None:
+    done = lab.run(["curl", "-sS", "--connect-timeout", str(20 * PATIENCE), url(address)])
+    assert done.returncode == NOT_CONNECTED, done.stderr
+
+
+def count_resets(lab: Lab, address: str) -> int:
+    listed = lab.run_outside([WAYS[address][0], "-nvxL", "TINYSNITCH-REJECT"]).stdout
+    (count,) = [line.split()[0] for line in listed.splitlines() if "tcp-reset" in line]
+    return int(count)
+
+
+@pytest.fixture
+def daemon(lab: Lab) -> Daemon:
+    return lab.start_daemon("deny - 80,81 tcp\n", timeout_s=0)
+
+
+@pytest.mark.parametrize("address", [WORLD4, WORLD6])
+def test_what_is_denied_is_refused_all_the_same(lab: Lab, daemon: Daemon, address: str) -> None:
+    """The first one after a second, when its SYN is sent again; from then on at once."""
+    drop_resets(lab, address)
+    for _number in range(3):  # each a process that nothing was decided for yet
+        refuse(lab, address)
+    assert count_resets(lab, address) == 1
+    assert len(daemon.records("connection")) == 3
+
+
+@pytest.mark.parametrize("address", [WORLD4, WORLD6])
+def test_a_reset_that_is_heard_of_is_what_refuses(lab: Lab, daemon: Daemon, address: str) -> None:
+    """Of ICMP errors no more than `icmp_msgs_per_sec` are sent."""
+    for _number in range(3):
+        refuse(lab, address)
+    assert count_resets(lab, address) == len(daemon.records("connection")) == 3
+
+
+def test_a_socket_that_is_refused_twice_heard_of_the_first_time(lab: Lab, daemon: Daemon) -> None:
+    assert lab.run([PYTHON, "-c", TWICE, WORLD4]).stdout == "ECONNREFUSED\n" * 2
+    assert count_resets(lab, WORLD4) == len(daemon.records("connection")) == 2
+
+
+@pytest.mark.parametrize("address", [WORLD4, WORLD6])
+def test_a_connection_that_is_denied_by_the_name_that_it_says_ends(lab: Lab, address: str) -> None:
+    lab.start_daemon("deny ads.test - -\nallow - - -\n")
+    talk = Talk(lab)
+    drop_resets(lab, address)
+    assert talk.say("ads.test", address=address) == "ECONNABORTED"
+    assert talk.say("shop.test", address=address) == "answered"
