@@ -14,6 +14,7 @@ import pytest
 
 from tests.shortage import descriptors_left
 from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.store import text_file
 from tinysnitch.store.text_file import MAX_BYTES, errors_named, is_being_written, locked, read_text, replace_text
 
 
@@ -181,6 +182,20 @@ def test_who_waited_for_a_lock_that_went_takes_the_next_one(tmp_path: Path, monk
     monkeypatch.setattr(fcntl, "flock", flock)
     with locked(tmp_path / "a"), place.open() as other, pytest.raises(BlockingIOError):
         wait(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_another_one_keeps_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verdicts wait for it. Once it is free it can be had as ever."""
+    monkeypatch.setattr(text_file, "LOCK_S", 0.02)
+    with locked(tmp_path / "a"):
+        refusal = pytest.raises(SnitchError, match="another tinysnitch is changing it")
+        with refusal as refused, errors_named(tmp_path / "a"), locked(tmp_path / "a"):
+            pytest.fail("it is another's")
+        assert "try again" in refused.value.hint
+        assert (tmp_path / ".a.lock").exists()
+    with locked(tmp_path / "a"):
+        pass
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,12 +9,15 @@ import os
 import signal
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tinysnitch.core.errors import NotPermitted, SnitchError, hint_for
 
+LOCK_S = 1.0  # for another one of us to be done
+_LOOK_AGAIN_S = 0.005
 MAX_BYTES = 256 << 20  # of a text that is read: several times as much memory
 _NULL = os.makedev(1, 3)  # null(4): a file that is always empty, and often meant as one
 _ROOT_HINT = "root too is refused: see whether it is immutable (lsattr), or what else guards it"
@@ -24,6 +27,7 @@ _HINTS = {
     errno.ENOTDIR: "a file is where a folder must be: name another place",
     errno.EEXIST: "a file is where a folder must be: name another place",  # mkdir(2)
     errno.EINVAL: "name a regular file: a pipe or a device is not read a second time",
+    errno.EAGAIN: "try again once that is done; one that was stopped (Ctrl-Z) goes on with `fg`",
     errno.EROFS: "name a place that can be written to",
     errno.EFBIG: f"it has more than {MAX_BYTES >> 20} MB: is it the right file?",
 }
@@ -51,12 +55,16 @@ def locked(path: Path) -> Iterator[None]:
     By a file beside it that only its owner may open, as /etc/.pwd.lock is: whoever may open a file may lock it
     (flock(2)), and nobody else shall keep us waiting. So not by the folder, which all may open. Only who holds the
     lock takes the file away, and who waited for one that was taken away tries again with what is there now.
-    What was left by who was killed meanwhile goes, too.
+    What was left by who was killed meanwhile goes, too. Who keeps the lock for long, stopped or before a disk that does
+    not answer, keeps nobody waiting: the daemon waits here with all its verdicts.
     """
     target = Path(os.path.realpath(path))
     place = target.with_name(f".{target.name}.lock")
+    deadline_s = time.monotonic() + LOCK_S
     while (fd := _lock(place)) is None:
-        pass
+        if time.monotonic() >= deadline_s:
+            raise BlockingIOError(errno.EAGAIN, "another tinysnitch is changing it")
+        time.sleep(_LOOK_AGAIN_S)
     try:
         remove_unfinished(target)
         yield
@@ -67,13 +75,14 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _lock(place: Path) -> int | None:
-    """A descriptor that holds the lock, or None where the file went while we waited: others lock another one by now."""
+    """A descriptor that holds the lock; None where another one has it, or the file went meanwhile: then others lock
+    another one by now."""
     fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(fd), os.lstat(place)):
             return fd
-    except FileNotFoundError:
+    except (BlockingIOError, FileNotFoundError):
         pass
     except BaseException:
         os.close(fd)
