@@ -179,13 +179,19 @@ def test_edits_of_the_rules_file_and_of_lists_are_followed_to_the_end(tmp_path: 
     asyncio.run(run())
 
 
-def test_rules_that_wait_for_a_list_hold_once_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is a start done before: it would judge without them."""
-    are_read = asyncio.Event()
+@pytest.mark.parametrize("patience_s", [0.0, 60.0])
+def test_rules_that_wait_for_a_list_hold_once_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, patience_s: float
+) -> None:
+    """Nor is a start done before: it would judge without them. Where that takes long it is told."""
+    are_read, told = asyncio.Event(), list[str]()
     monkeypatch.setattr(FactSource, "awaits_lists", lambda *_: not are_read.is_set())
+    monkeypatch.setattr(reloader, "PATIENCE_S", patience_s)
 
     async def run() -> None:
         with closing(Place(tmp_path, "deny @ads - -\n")) as place:
+            place.server.lift_notice("")  # of the Place's own look
+            hear_notices(place, told)
             starting = asyncio.create_task(start(place))
             await asyncio.sleep(0.05)
             place.reloader.refresh_facts()
@@ -196,6 +202,8 @@ def test_rules_that_wait_for_a_list_hold_once_it_is_there(tmp_path: Path, monkey
             await starting
 
     asyncio.run(run())
+    assert told == [f"{reloader.WAITING}, the old rules hold", "the rules file loads again"]
+    assert caplog.messages == ([f"{reloader.WAITING}: until then nothing starts"] if not patience_s else [])
 
 
 @pytest.mark.parametrize("what", ["daemon.fact_source.read_addresses", "store.rules_file.read_text"])
