@@ -51,7 +51,7 @@ def test_prompts_are_told_of_a_broken_file_until_it_is_mended(tmp_path: Path) ->
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
             hear_notices(place, told)
-            for text in ("nonsense\n", "deny - - -\n", "allow - - -\n"):
+            for text in ("nonsense\nand more\n", "deny - - -\n", "allow - - -\n"):
                 place.rules_file.path.write_text(text)
                 place.reloader.reload_rules()
 
@@ -157,6 +157,36 @@ def test_what_words_of_rules_stand_for_is_followed(tmp_path: Path, monkeypatch: 
             place.loader.facts = Facts()  # as if they had been others
             path.write_text("")
             await until(lambda: place.loader.facts.lan)
+
+    asyncio.run(run())
+
+
+def test_new_facts_are_read_at_once_and_nothing_is_told_of_it(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            hear_notices(place, told)
+            place.loader.facts = Facts()  # as if they had been others
+            place.reloader.refresh_facts()
+            assert (bool(place.loader.facts.lan), place.reloader.is_behind, told) == (True, False, [])
+
+    asyncio.run(run())
+
+
+def test_nothing_is_left_to_be_done_at_the_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The descriptor of the news may be another's then, and who is told of a failure is gone."""
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place, caplog.at_level(logging.CRITICAL):
+            await start(place)
+            place.rules_file.path.unlink()
+            place.rules_file.path.mkdir()
+            place.reloader.reload_rules()
+            assert place.reloader._timer._handle
+            place.reloader.stop()
+            assert place.reloader._timer._handle is None
+            assert not asyncio.get_running_loop().remove_reader(place.news.fileno())
 
     asyncio.run(run())
 
