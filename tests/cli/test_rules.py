@@ -87,7 +87,7 @@ def test_what_looks_like_an_option_of_ours_belongs_to_the_rule(
     for words in (line, ["--", *line]):
         assert change(running, command, "add", *words)[:2] == (0, f"{RULE} {arguments}\n")
     assert change(running, command, "remove", *line) == (0, f"{RULE} {arguments}\n", "")
-    assert running.desk.rules[1:] == [f"{RULE} {arguments}"]
+    assert running.desk.rules == [RULE]
 
 
 @pytest.mark.parametrize("verb", ["add", "remove"])
@@ -140,6 +140,16 @@ def test_what_can_match_is_added_without_a_word(running: RunningServer, command:
         ListEntry(list="nolist", path="/lists/nolist", rules=1, state=ListState.MISSING),
     ]
     assert command("rules", "add", line) == (0, f"{line}\n", "")
+
+
+def test_a_change_that_waits_for_a_list_is_told(running: RunningServer, command: Command) -> None:
+    """Whoever takes away what is allowed would believe that it is denied."""
+    running.desk.old_rules = running.desk.rules[:]
+    note = (
+        "tinysnitch: the rules file holds once the lists that it names have been read; `tinysnitch lists` shows them\n"
+    )
+    assert command("rules", "add", "deny - 24 tcp") == (0, "deny - 24 tcp\n", note)
+    assert command("rules", "remove", RULE) == (0, f"{RULE}\n", note)
 
 
 def test_a_rule_that_is_there_already_is_told(running: RunningServer, command: Command) -> None:

@@ -1,10 +1,15 @@
+import pwd
 import subprocess
 import sys
+import time
 from pathlib import Path
+from threading import Event, Thread, active_count
+from typing import Never
 
 import pytest
 
-from tinysnitch.client.user_names import find_user
+from tinysnitch.client import user_names
+from tinysnitch.client.user_names import UserNames, find_user
 
 _NEWCOMER = """
 import time
@@ -23,6 +28,51 @@ def test_names_of_users() -> None:
     assert find_user(0) == "root"
     assert find_user(2**31 - 7) is None
     assert find_user(2**64) is None
+
+
+def test_a_name_service_that_does_not_answer_keeps_no_question_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may need the network, whose verdict waits for the answer. A name that was known stands meanwhile."""
+    answers, asked, alice = Event(), [], pwd.getpwuid(0)
+
+    def get_slowly(uid: int) -> pwd.struct_passwd:
+        asked.append(uid)
+        answers.wait(60)
+        return alice
+
+    monkeypatch.setattr(user_names, "LIFE_S", 0.0)
+    names = UserNames()
+    assert names.find(0) == "root"
+    monkeypatch.setattr(pwd, "getpwuid", get_slowly)
+    assert [names.find(uid) for uid in (0, 0, 1000, 1000)] == ["root", "root", None, None]
+    assert asked == [0, 1000]  # one look-up each, however often the screen is drawn
+    monkeypatch.setattr(user_names, "LIFE_S", 60.0)
+    answers.set()
+    while names.find(1000) != "root":
+        time.sleep(0.001)
+
+
+def test_who_cannot_be_looked_up_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Thread, "start", refuse)
+    assert UserNames().find(0) is None
+
+
+def test_only_so_many_are_looked_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, nobody = Event(), KeyError("no such user")
+
+    def get_slowly(_uid: int) -> Never:
+        answers.wait(60)
+        raise nobody
+
+    monkeypatch.setattr(pwd, "getpwuid", get_slowly)
+    monkeypatch.setattr(user_names, "PATIENCE_S", 0.0)
+    names, before = UserNames(), active_count()
+    for uid in range(100):
+        names.find(uid)
+    assert active_count() - before == user_names.MAX_LOOKUPS
+    answers.set()
 
 
 @pytest.mark.privileged

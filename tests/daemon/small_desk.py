@@ -93,6 +93,7 @@ class SmallDesk:
     def __init__(self) -> None:
         self.rules = ["allow google.com 443 tcp /usr/bin/curl"]
         self.rule_errors: tuple[str, ...] = ()
+        self.old_rules: list[str] | None = None  # that hold on, since those of the file wait for a list
         self.prompts = {3: make_prompt(3, args=(HOSTILE,))}
         self.history = [b'{"event":"lost","time":"t","what":"packets","count":%d}' % n for n in range(5)]
         self.lists: list[ListEntry] = []
@@ -119,7 +120,8 @@ class SmallDesk:
 
     def list_rules(self, right: Right) -> list[RuleEntry]:
         temporary = RuleEntry("deny - 23 tcp", RuleSource.TEMPORARY, until=1_700_000_000.0)
-        return [*(RuleEntry(rule, RuleSource.FILE) for rule in self.rules), temporary]
+        lasting = self.rules if self.old_rules is None else self.old_rules
+        return [*(RuleEntry(rule, RuleSource.FILE) for rule in lasting), temporary]
 
     def list_lists(self, right: Right) -> list[ListEntry]:
         return self.lists
@@ -133,7 +135,7 @@ class SmallDesk:
     def remove_rule(self, line: str, right: Right) -> str:
         if line not in self.rules:
             raise SnitchError("there is no such rule", "see `tinysnitch rules`")
-        self.rules.remove(line)
+        self.rules = [rule for rule in self.rules if rule != line]
         return line
 
     def list_asks(self, right: Right) -> list[Prompt]:

@@ -164,12 +164,25 @@ def test_a_start_that_waits_for_a_list_ends_by_sigterm_and_leaves_nothing(lab: L
     daemon = lab.spawn_outside(command)
     while not (compiled := lab.folder / "state" / "lists").exists():
         time.sleep(0.01)
+    daemon.send_signal(signal.SIGHUP)  # whose default ends a process, and then nothing closes the machine
     daemon.terminate()
     said, _ = daemon.communicate(timeout=WAIT_S)
     assert (daemon.returncode, said) == (0, "")
     assert list(compiled.glob("[!.]*")) == []  # it was not waited for
     assert "TINYSNITCH" not in lab.run_outside(["iptables-save"]).stdout
     assert lab.run_outside(["find", "/sys/fs/bpf", "-name", "tinysnitch*"]).stdout == ""
+
+
+@pytest.mark.privileged
+def test_sighup_reads_the_rules_file_again(lab: Lab) -> None:
+    """Where nothing tells that it is another one: what is mounted over it does not."""
+    daemon = lab.start_daemon("")
+    (lab.folder / "new").write_text("deny - 23 tcp\n")
+    mounted = lab.run_outside(["mount", "--bind", str(lab.folder / "new"), str(daemon.rules)])
+    assert mounted.returncode == 0, mounted.stderr
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_for(lambda record: record["event"] == "rules" and record["loaded"] == 1)
+    assert daemon.stop() == 0
 
 
 @pytest.mark.privileged

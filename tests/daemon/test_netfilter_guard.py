@@ -9,7 +9,7 @@ import pytest
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.daemon import netfilter_guard
-from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
+from tinysnitch.daemon.netfilter_guard import PUT_BACK, TAKEN_AWAY, NetfilterGuard
 from tinysnitch.kernel.netfilter import Netfilter
 
 
@@ -19,6 +19,8 @@ class Rules:
     def __init__(self, failures: int = 0, blindness: tuple[Exception, ...] = ()) -> None:
         self.is_there = False
         self.looks = 0
+        self.guard: NetfilterGuard | None = None
+        self.known: list[str] = []  # what it told while they were added
         self._failures = iter(range(failures))
         self._blindness = iter(blindness)
 
@@ -29,6 +31,7 @@ class Rules:
         return self.is_there
 
     def add_again(self) -> None:
+        self.known.append(self.guard.problem if self.guard else "")
         if next(self._failures, None) is not None:
             raise SnitchError("iptables-restore: busy")
         self.is_there = True
@@ -42,7 +45,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 async def guard_until(rules: Rules, told: list[str], *, count: int) -> NetfilterGuard:
-    guard = NetfilterGuard(cast(Netfilter, rules), told.append)
+    guard = rules.guard = NetfilterGuard(cast(Netfilter, rules), told.append)
     guard.start()
     guard._take_news()
     async with asyncio.timeout(60):
@@ -79,6 +82,13 @@ def test_who_takes_them_away_again_at_once_wins_no_time(monkeypatch: pytest.Monk
 
     asyncio.run(run())
     assert told == [PUT_BACK] * 3
+
+
+def test_while_they_are_put_back_it_is_known_that_they_are_gone() -> None:
+    """iptables may take half a minute, and nothing is judged meanwhile."""
+    rules, told = Rules(failures=1), list[str]()
+    guard = asyncio.run(guard_until(rules, told, count=2))
+    assert (rules.known, told, guard.problem) == ([TAKEN_AWAY, FAILED], [FAILED, PUT_BACK], "")
 
 
 FAILED = "netfilter rules taken away by others, not put back: iptables-restore: busy"

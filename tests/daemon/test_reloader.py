@@ -51,7 +51,7 @@ def test_prompts_are_told_of_a_broken_file_until_it_is_mended(tmp_path: Path) ->
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
             hear_notices(place, told)
-            for text in ("nonsense\n", "deny - - -\n", "allow - - -\n"):
+            for text in ("nonsense\nand more\n", "deny - - -\n", "allow - - -\n"):
                 place.rules_file.path.write_text(text)
                 place.reloader.reload_rules()
 
@@ -161,6 +161,36 @@ def test_what_words_of_rules_stand_for_is_followed(tmp_path: Path, monkeypatch: 
     asyncio.run(run())
 
 
+def test_new_facts_are_read_at_once_and_nothing_is_told_of_it(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            hear_notices(place, told)
+            place.loader.facts = Facts()  # as if they had been others
+            place.reloader.refresh_facts()
+            assert (bool(place.loader.facts.lan), place.reloader.is_behind, told) == (True, False, [])
+
+    asyncio.run(run())
+
+
+def test_nothing_is_left_to_be_done_at_the_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The descriptor of the news may be another's then, and who is told of a failure is gone."""
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place, caplog.at_level(logging.CRITICAL):
+            await start(place)
+            place.rules_file.path.unlink()
+            place.rules_file.path.mkdir()
+            place.reloader.reload_rules()
+            assert place.reloader._timer._handle
+            place.reloader.stop()
+            assert place.reloader._timer._handle is None
+            assert not asyncio.get_running_loop().remove_reader(place.news.fileno())
+
+    asyncio.run(run())
+
+
 def test_edits_of_the_rules_file_and_of_lists_are_followed_to_the_end(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
@@ -179,13 +209,19 @@ def test_edits_of_the_rules_file_and_of_lists_are_followed_to_the_end(tmp_path: 
     asyncio.run(run())
 
 
-def test_rules_that_wait_for_a_list_hold_once_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is a start done before: it would judge without them."""
-    are_read = asyncio.Event()
+@pytest.mark.parametrize("patience_s", [0.0, 60.0])
+def test_rules_that_wait_for_a_list_hold_once_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, patience_s: float
+) -> None:
+    """Nor is a start done before: it would judge without them. Where that takes long it is told."""
+    are_read, told = asyncio.Event(), list[str]()
     monkeypatch.setattr(FactSource, "awaits_lists", lambda *_: not are_read.is_set())
+    monkeypatch.setattr(reloader, "PATIENCE_S", patience_s)
 
     async def run() -> None:
         with closing(Place(tmp_path, "deny @ads - -\n")) as place:
+            place.server.lift_notice("")  # of the Place's own look
+            hear_notices(place, told)
             starting = asyncio.create_task(start(place))
             await asyncio.sleep(0.05)
             place.reloader.refresh_facts()
@@ -196,6 +232,8 @@ def test_rules_that_wait_for_a_list_hold_once_it_is_there(tmp_path: Path, monkey
             await starting
 
     asyncio.run(run())
+    assert told == [f"{reloader.WAITING}, the old rules hold", "the rules file loads again"]
+    assert caplog.messages == ([f"{reloader.WAITING}: until then nothing starts"] if not patience_s else [])
 
 
 @pytest.mark.parametrize("what", ["daemon.fact_source.read_addresses", "store.rules_file.read_text"])

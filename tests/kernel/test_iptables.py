@@ -1,7 +1,10 @@
 import errno
+import logging
 import os
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -49,10 +52,34 @@ def test_what_cannot_be_started_is_said_with_a_hint(monkeypatch: pytest.MonkeyPa
     def refuse(*_words: object, **_options: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(subprocess, "run", refuse)
+    monkeypatch.setattr(subprocess, "Popen", refuse)
     with pytest.raises(SnitchError, match=f"iptables-save cannot be started: {os.strerror(number)}") as refused:
         iptables.save(Family.V4)
     assert refused.value.hint
+
+
+@pytest.mark.parametrize("limit_s", [60.0, 0.2])
+def test_what_takes_long_is_told_and_ended_after_a_while(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture, limit_s: float
+) -> None:
+    """A start and an end wait for it, and so does who looks at them; beside the loop nobody does."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(iptables, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(iptables, "_LIMIT_S", limit_s)
+    script = tmp_path / "iptables-restore"
+    script.write_text("#!/bin/sh\nsleep 0.5\ncat >$0.got\n")
+    script.chmod(0o755)
+    is_ended = limit_s < 1
+    refusal = pytest.raises(SnitchError, match="took more than 0") if is_ended else nullcontext()
+    with refusal, caplog.at_level(logging.WARNING):
+        iptables.restore(Family.V4, "rules")
+    assert caplog.messages == ["iptables-restore takes long; it is waited for, a minute at most"]
+    if not is_ended:
+        assert (tmp_path / "iptables-restore.got").read_text() == "rules"
+        beside = Thread(target=iptables.restore, args=(Family.V4, ""))
+        beside.start()
+        beside.join()
+        assert len(caplog.messages) == 1
 
 
 @pytest.mark.privileged

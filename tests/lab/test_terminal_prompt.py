@@ -3,11 +3,12 @@
 Each case for the whole screen and for `--plain`.
 """
 
+import os
 import re
 import shlex
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 import pytest
@@ -37,8 +38,8 @@ def _sit() -> Iterator[Sit]:
     """Someone sits down in front of `tinysnitch prompt`."""
     present: list[Person] = []
 
-    def sit_down(daemon: Daemon, flags: list[str], delay_s: float = DELAY_S) -> Person:
-        command = [str(BIN / "tinysnitch"), "prompt", "--socket", str(daemon.socket), *flags]
+    def sit_down(daemon: Daemon, flags: list[str], delay_s: float = DELAY_S, within: Sequence[str] = ()) -> Person:
+        command = [*within, str(BIN / "tinysnitch"), "prompt", "--socket", str(daemon.socket), *flags]
         present.append(person := Person(command, TINYSNITCH_DELAY_SECONDS=str(delay_s)))
         person.see("no questions")
         return person
@@ -73,6 +74,25 @@ def see_editor(person: Person) -> None:
     else:
         person.see("answer with it")
         see_that_keys_count(person)
+
+
+@both
+def test_a_name_service_that_hangs_keeps_no_question_from_the_screen(lab: Lab, sit: Sit, flags: list[str]) -> None:
+    """As one over the network does whose own connection is asked about: a pipe that nobody writes to."""
+    os.mkfifo(lab.folder / "passwd")
+    within = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-ec",
+        'mount --bind "$0" /etc/passwd && exec "$@"',
+        str(lab.folder / "passwd"),
+    ]
+    daemon = lab.start_daemon("")
+    person = sit(daemon, flags, within=within)
+    lab.spawn(["curl", "-sS", f"http://{WORLD4}/"])
+    see_question(person, WORLD4)
+    assert "uid 0" in person.everything
 
 
 @both

@@ -13,10 +13,11 @@ from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import format_label
-from tinysnitch.tui.prompt_screen import COVERED, CURSOR, count_help_pages, render_help, render_prompt
+from tinysnitch.tui.prompt_screen import COVERED, CURSOR, FAULT, count_help_pages, render_help, render_prompt
+from tinysnitch.view.edit_view import EditView
 from tinysnitch.view.help_view import HelpRow, present_help, present_legend
 from tinysnitch.view.keys import KEYS
-from tinysnitch.view.prompt_events import KeyPressed, QuestionOpened
+from tinysnitch.view.prompt_events import KeyPressed, QuestionClosed, QuestionOpened
 from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.segment import Line, Segment
@@ -47,6 +48,7 @@ def view_of(connection: Connection, keys: str = "") -> PromptView:
     return present_prompt(state, Instant(1.0, 1_700_000_001.0))
 
 
+WHOLE = view_of(connection_of())
 WAITING = present_prompt(PaintedState(), Instant(0.0, 0.0))
 
 
@@ -82,6 +84,12 @@ def test_warnings_that_have_no_room_are_counted(size: tuple[int, int], left_out:
     shown = [row.strip() for row in rows if row.strip().startswith("! ")]
     counted = int(left_out.split()[1]) if left_out else 0
     assert (len(shown) + counted, shown[-1].endswith(left_out), max(map(len, rows)) <= size[0]) == (9, True, True)
+
+
+def test_short_warnings_share_a_row() -> None:
+    view = msgspec.structs.replace(view_of(connection_of()), warnings=("one", "two", "x" * 60, "last"))
+    shown = [row.strip() for row in rows_of(render_prompt(view, 80, 24)) if "! " in row]
+    assert shown == ["! one   ! two   ! " + "x" * 60, "! last"]
 
 
 TIGHT = ["y allow", "n deny", "e edit", "1 min", "2 = 24 h", "u until", "f forever", "p this", "j just", "h help"]
@@ -329,14 +337,56 @@ def test_neither_the_editor_nor_all_together_breaks_a_screen(
     assert all(cell_width(row) <= width for row in rows)
 
 
-@pytest.mark.parametrize("key", ["home", "end", "left"])
-def test_the_cursor_is_in_sight_wherever_it_is_in_a_long_line(key: str) -> None:
-    state = state_of_many(1, "e")
-    state.handle(KeyPressed(key), 1.0)
-    text = render_prompt(present_prompt(state, Instant(2.0, 0.0)), 80, 24)
-    assert len(rows_of(text)) <= 24
-    assert [text.plain[span.start : span.end] for span in text.spans if span.style == CURSOR and span.end > span.start]
-    assert "Enter" in text.plain
+def styled_in(text: Text, style: str) -> str:
+    """But for the labels of keys, which are in reverse as the cursor is."""
+    found = (text.plain[span.start : span.end] for span in text.spans if span.style == style)
+    return "".join(one for one in found if one not in ("Enter", "Esc"))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 10), (20, 5)])
+def test_the_cursor_is_in_sight_wherever_it_is_in_a_long_line(size: tuple[int, int]) -> None:
+    view, marks = view_of(connection_of(), "e"), "".join(map(chr, range(0x4E00, 0x4E00 + 800)))
+    for at in (0, 1, 17, 39, 40, 200, 399, 400, 650, 798, 799):
+        edit = EditView(marks[:at], marks[at], marks[at + 1 :], fault="no", column=at + 1)
+        text = render_prompt(msgspec.structs.replace(view, edit=edit), *size)
+        assert (len(rows_of(text)) <= size[1], styled_in(text, CURSOR)) == (True, marks[at])
+        assert marks[at] in styled_in(text, FAULT)
+        assert marks[max(0, at - 1)] not in styled_in(text, FAULT) or not at
+
+
+def test_a_line_whose_question_is_gone_stays_in_sight() -> None:
+    state = state_of_many(1, "je")
+    state.handle(QuestionClosed(1, "answered"), 1.0)
+    rows = [row.strip() for row in rows_of(render_prompt(present_prompt(state, Instant(2.0, 0.0)), 80, 24))]
+    assert any("n1.test 443 tcp" in row for row in rows)
+
+
+def test_keys_are_dim_until_they_count_and_what_is_chosen_is_yellow() -> None:
+    view = view_of(connection_of(), "3")
+    text, early = (render_prompt(msgspec.structs.replace(view, is_ready=ready), 80, 24) for ready in (True, False))
+    assert [dim_among([" allow   ", " deny"], screen) for screen in (text, early)] == [[], [" allow   ", " deny"]]
+    on, off = ({hint.text for hints in view.hints for hint in hints if hint.is_on is is_on} for is_on in (True, False))
+    assert {word for word in on | off if f" {word} " in f" {covered_in(text)} "} == on
+
+
+def test_the_keys_that_are_needed_least_go_first() -> None:
+    hints = tuple(tuple(msgspec.structs.replace(hint, is_dead=False) for hint in row) for row in WHOLE.hints)
+    view = msgspec.structs.replace(WHOLE, hints=hints)
+    screens = [render_prompt(view, 50, height).plain.split() for height in range(24, 8, -1)]
+    shown = {
+        "".join("x" if label in screen else "-" for label in ("l", "S-Tab", "Tab", "Esc", "q")) for screen in screens
+    }
+    assert 2 < len(shown & {"-" * count + "x" * (5 - count) for count in range(6)}) == len(shown)
+
+
+def test_what_belongs_together_stands_in_one_column_in_the_middle() -> None:
+    rows = rows_of(render_prompt(WHOLE, 80, 24))
+    ends = {
+        row.index(label) + len(label) for label in ("path", "user", "address") for row in rows if f" {label}  " in row
+    }
+    assert len(ends) == 1
+    title = next(row for row in rows if row.strip() == WHOLE.title)
+    assert len(title) - len(WHOLE.title) == (80 - len(WHOLE.title)) // 2
 
 
 def test_a_fault_is_told_below_the_line() -> None:

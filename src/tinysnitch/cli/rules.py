@@ -40,6 +40,7 @@ from tinysnitch.protocol.messages import (
 )
 
 _MAX_BYTES = 256 << 20  # as much as the daemon reads (store/text_file.py)
+_NOT_YET = "the rules file holds once the lists that it names have been read; `tinysnitch lists` shows them"
 _QUALIFIER_NAME = re.compile("[A-Za-z0-9_-]+=")
 
 
@@ -156,13 +157,20 @@ def add_command(line: tuple[str, ...], socket_path: str) -> None:
     Options go before LINE: what follows its first word belongs to the rule.
     """
     with ControlClient(socket_path) as client:
-        before = {entry.rule for entry in client.ask(ListRules(), RuleEntry) if entry.source is RuleSource.FILE}
+        before = _lasting_rules(client)
         written = client.ask_one(AddRule(join_words(line)), RuleWritten).rule
         print_line(written)
         if written in before:
             print_note("the rule was in the file already")
         for reason in _find_reasons_not_to_match(written, client):
             print_note(f"the rule matches nothing: {reason}")
+        if written not in _lasting_rules(client):
+            print_note(_NOT_YET)
+
+
+def _lasting_rules(client: ControlClient) -> set[str]:
+    """Those of the file that are in force."""
+    return {entry.rule for entry in client.ask(ListRules(), RuleEntry) if entry.source is RuleSource.FILE}
 
 
 def _find_reasons_not_to_match(line: str, client: ControlClient) -> Iterator[str]:
@@ -229,7 +237,10 @@ def remove_command(line: tuple[str, ...], socket_path: str) -> None:
     Options go before LINE: what follows its first word belongs to the rule.
     """
     with ControlClient(socket_path) as client:
-        print_line(client.ask_one(RemoveRule(join_words(line)), RuleWritten).rule)
+        removed = client.ask_one(RemoveRule(join_words(line)), RuleWritten).rule
+        print_line(removed)
+        if removed in _lasting_rules(client):
+            print_note(_NOT_YET)
 
 
 def join_words(words: tuple[str, ...]) -> str:

@@ -17,7 +17,8 @@ SETTLE_S = 0.2  # whoever loads rules of their own does so in several steps
 PAUSE_S = 2.0  # between two looks at most, and after one that failed
 REST = 9  # times as long as a look took is the pause after it: iptables-save takes the longer the more rules there are
 TOLD_AGAIN_S = 60.0  # the same trouble
-PUT_BACK = "netfilter rules taken away by others, put back"
+TAKEN_AWAY = "netfilter rules taken away by others"
+PUT_BACK = f"{TAKEN_AWAY}, put back"
 
 T = TypeVar("T")
 
@@ -88,10 +89,11 @@ class NetfilterGuard:
         """What there is to tell."""
         if self._netfilter.is_whole():
             return None
+        self.problem = self.problem or TAKEN_AWAY  # to add them may take long, and until then nothing is judged
         try:
             self._netfilter.add_again()
         except SnitchError as error:
-            return f"netfilter rules taken away by others, not put back: {error}"
+            return f"{TAKEN_AWAY}, not put back: {error}"
         return PUT_BACK
 
 

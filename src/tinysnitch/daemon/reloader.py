@@ -5,6 +5,7 @@ cannot be read leaves what holds, is told, and is tried again.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,12 @@ from tinysnitch.store.file_watch import watch_file, watch_folder
 
 PASSWD = Path("/etc/passwd")
 AGAIN_S = 5.0  # how often rules are tried that could not be read, or what they speak of
+PATIENCE_S = 3.0  # with a start, before it is told what it waits for
+WAITING = "the rules file waits until the lists that it names have been read"
 NOT_READ = "rules and what they speak of could not be read anew"
+
+
+_log = logging.getLogger(__name__)
 
 
 class Reloader:
@@ -45,8 +51,17 @@ class Reloader:
         for folder in (RESOLVED_UPSTREAMS.parent, lists):
             self._follow(partial(watch_folder, folder), self.refresh_facts)
         self._follow(partial(watch_file, rules), self.reload_rules)
-        await self._has_rules.wait()
+        patience = SingleTimer(self._tell_of_lists)
+        patience.start(PATIENCE_S)
+        try:
+            await self._has_rules.wait()
+        finally:
+            patience.cancel()
         asyncio.get_running_loop().add_reader(self._news.fileno(), self._addresses_changed)
+
+    def _tell_of_lists(self) -> None:
+        if self._loader.is_waiting:
+            _log.warning("%s: until then nothing starts", WAITING)
 
     def stop(self) -> None:
         asyncio.get_running_loop().remove_reader(self._news.fileno())
@@ -99,7 +114,9 @@ class Reloader:
         if loader.errors:
             first, holds = loader.errors[0], what_holds(len(rules.from_file()))
             self._server.hold_notice(f"the rules file did not load, {holds}: {first}", first.hint)
-        elif not loader.is_waiting:
+        elif loader.is_waiting:
+            self._server.hold_notice(f"{WAITING}, the old rules hold", "`tinysnitch lists` shows them")
+        else:
             self._server.lift_notice("the rules file loads again")
 
     def _read_facts(self) -> None:

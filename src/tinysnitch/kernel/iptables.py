@@ -1,9 +1,11 @@
 """The programs iptables and ip6tables: run to their end, with errors that tell what may help."""
 
+import logging
 import os
 import re
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +13,12 @@ from pathlib import Path
 from tinysnitch.core.errors import SHORTAGE_HINT, NotPermitted, SnitchError
 from tinysnitch.kernel.netfilter_rules import Family
 
+_log = logging.getLogger(__name__)
 _PREFIX = {Family.V4: "iptables", Family.V6: "ip6tables"}
 _LEGACY_TABLES = {Family.V4: "ip_tables_names", Family.V6: "ip6_tables_names"}  # in this network namespace
 _SBIN = "/usr/sbin:/sbin"  # where Debian has iptables; not in the PATH that `su` leaves
 _WAIT = ("-w", "5")  # seconds for the lock of other iptables programs
+_PATIENCE_S, _LIMIT_S = 3.0, 60.0  # till it is told that a program takes long, and till it is ended
 _PAUSES_S = (0.2, 1.0)  # before each further try
 _REFUSED = re.compile("permission denied|not permitted", re.IGNORECASE)  # EACCES and EPERM in the C locale
 # A table that nft made has a chain by this name, at another hook or priority than iptables gives it, or at none.
@@ -87,22 +91,40 @@ def _error_of(problem: str) -> SnitchError:
 def _call(command: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
     """In a session of its own: a Ctrl-C in our terminal is for us, and must not end what undoes our rules."""
     try:
-        return subprocess.run(
+        with subprocess.Popen(
             command,
-            input=text,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="surrogateescape",
-            timeout=60,
             env={**os.environ, "PATH": _path(), "LC_ALL": "C"},
             start_new_session=True,
-        )
+        ) as process:
+            output, errors = _communicate(process, command[0], text)
+            return subprocess.CompletedProcess(command, process.returncode, output, errors)
     except FileNotFoundError:
         raise SnitchError(f"{command[0]} is not installed", "apt-get install iptables") from None
     except subprocess.TimeoutExpired:
-        raise SnitchError(f"{command[0]} took more than 60 s", "does another program hold the xtables lock?") from None
+        raise SnitchError(
+            f"{command[0]} took more than {_LIMIT_S:g} s", "does another program hold the xtables lock?"
+        ) from None
     except OSError as error:
         raise SnitchError(f"{command[0]} cannot be started: {error.strerror}", SHORTAGE_HINT) from None
+
+
+def _communicate(process: subprocess.Popen[str], name: str, text: str) -> tuple[str, str]:
+    """As subprocess.run() does; and whoever waits for a start or an end is told for what."""
+    try:
+        try:
+            return process.communicate(text, timeout=_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            if threading.current_thread() is threading.main_thread():  # beside the loop nobody waits, nor may log
+                _log.warning("%s takes long; it is waited for, a minute at most", name)
+            return process.communicate(timeout=_LIMIT_S - _PATIENCE_S)
+    except BaseException:
+        process.kill()
+        raise
 
 
 def _path() -> str:
