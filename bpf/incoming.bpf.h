@@ -14,7 +14,9 @@ static __always_inline bool comes_its_way(struct __sk_buff *skb, const struct fl
 {
 	bool is_here = is_by_loopback(skb, flow);
 
-	return is_mapped(flow->remote) || (conversation->is_local == is_here && (is_here || !conversation->is_own));
+	if (is_mapped(flow->remote)) /* the kernel sees to it, but for 127.0.0.2 and route_localnet, a sysctl */
+		return !is_loopback(flow->remote) || skb->ifindex == LOOPBACK_INTERFACE;
+	return conversation->is_local == is_here && (is_here || !conversation->is_own);
 }
 
 static __always_inline struct conversation *find_going(struct __sk_buff *skb, const struct settings *settings,

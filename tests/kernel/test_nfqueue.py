@@ -193,10 +193,10 @@ def test_what_comes_before_the_queue_is_known_to_stand_comes_again(wire: Wire, m
 
 
 def test_a_packet_message_is_parsed() -> None:
-    attributes = [HEADER, *(pack_attribute(kind, struct.pack("!I", kind)) for kind in (3, 5, 6))]
+    attributes = [HEADER, *(pack_attribute(kind, struct.pack("!I", kind)) for kind in (3, 5, 6, 16))]
     attributes += [pack_attribute(99, b"of a later kernel"), pack_attribute(10, b"\x45abc")]
     message = memoryview(pack_message(PACKET, 0, GENERIC + b"".join(attributes)))
-    assert parse_packet_message(message) == QueuedPacket(7, 3, 5, 6, 3, b"\x45abc")
+    assert parse_packet_message(message) == QueuedPacket(7, 3, 5, 6, 3, b"\x45abc", 16)
 
 
 def test_after_four_thousand_million_packets_one_has_the_number_0() -> None:

@@ -24,7 +24,7 @@ OURS, THEIRS = parse_address("10.0.0.1"), parse_address("10.0.0.9")
 class Attributor:
     """Knows every flow's socket by its local port."""
 
-    def attribute(self, flow: Flow, in_interface: int = 0) -> Claim:
+    def attribute(self, flow: Flow, in_interface: int = 0, sender_uid: int | None = None) -> Claim:
         return Claim(UNKNOWN, flow.local_port)
 
 

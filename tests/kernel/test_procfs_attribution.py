@@ -16,7 +16,7 @@ from tests.kernel.netns_visit import visit_netns
 from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import KERNEL, UNKNOWN, AttributionSource, Process
-from tinysnitch.kernel.attribution import NOT_LISTENING, Attributor
+from tinysnitch.kernel.attribution import NOT_LISTENING, Attributor, Claim
 from tinysnitch.kernel.procfs import read_argv
 
 pytestmark = pytest.mark.privileged
@@ -38,6 +38,11 @@ def attributor(place: BpfPlace) -> Iterator[Attributor]:
 
 def outbound(protocol: int, local_port: int, remote_port: int = 9) -> Flow:
     return Flow(protocol, Direction.OUTBOUND, parse_address(OWN), local_port, parse_address(FAR), remote_port)
+
+
+def attribute_sent(attributor: Attributor, flow: Flow) -> Claim:
+    """With the user that the queue tells of a socket of ours."""
+    return attributor.attribute(flow, sender_uid=os.getuid())
 
 
 def check_own(process: Process | None) -> None:
@@ -95,9 +100,9 @@ def test_udp_outbound(attributor: Attributor, is_connected: bool) -> None:
         if is_connected:
             opened.connect((FAR, 9))
         flow = outbound(UDP, opened.getsockname()[1])
-        assert attributor.attribute(flow).attribution == UNKNOWN  # it has sent nothing
+        assert attribute_sent(attributor, flow).attribution == UNKNOWN  # it has sent nothing
         opened.sendto(b"x", (FAR, 9)) if not is_connected else opened.send(b"x")
-        check_own(attributor.attribute(flow).attribution.process)
+        check_own(attribute_sent(attributor, flow).attribution.process)
 
 
 def test_udp_of_one_that_sent_and_is_gone_is_not_its_neighbours(attributor: Attributor) -> None:
@@ -109,16 +114,19 @@ def test_udp_of_one_that_sent_and_is_gone_is_not_its_neighbours(attributor: Attr
         sender.bind(("0.0.0.0", 5353))
         stays.bind(("0.0.0.0", 5353))
         sender.sendto(b"x", (FAR, 9))
-        check_own(attributor.attribute(outbound(UDP, 5353)).attribution.process)
+        check_own(attribute_sent(attributor, outbound(UDP, 5353)).attribution.process)
         sender.close()
+        assert attribute_sent(attributor, outbound(UDP, 5353)).attribution == UNKNOWN
+        stays.sendto(b"x", (FAR, 9))  # to whatever remote
         assert attributor.attribute(outbound(UDP, 5353)).attribution == UNKNOWN
+        assert attributor.attribute(outbound(UDP, 5353), sender_uid=os.getuid() + 1).attribution == UNKNOWN
 
 
 def test_a_raw_ping(attributor: Attributor) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, ICMP) as opened:
-        assert attributor.attribute(outbound(ICMP, 77, 0)).attribution == UNKNOWN
+        assert attribute_sent(attributor, outbound(ICMP, 77, 0)).attribution == UNKNOWN
         opened.sendto(ECHO, (FAR, 0))
-        check_own(attributor.attribute(outbound(ICMP, 77, 0)).attribution.process)
+        check_own(attribute_sent(attributor, outbound(ICMP, 77, 0)).attribution.process)
 
 
 def test_a_ping_socket(place: BpfPlace, attributor: Attributor) -> None:
@@ -126,8 +134,8 @@ def test_a_ping_socket(place: BpfPlace, attributor: Attributor) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM, ICMP) as opened:
         opened.bind((OWN, 77))
         opened.sendto(ECHO, (FAR, 0))
-        check_own(attributor.attribute(outbound(ICMP, 77, 0)).attribution.process)
-        assert attributor.attribute(outbound(ICMP, 78, 0)).attribution == UNKNOWN
+        check_own(attribute_sent(attributor, outbound(ICMP, 77, 0)).attribution.process)
+        assert attribute_sent(attributor, outbound(ICMP, 78, 0)).attribution == UNKNOWN
 
 
 @pytest.mark.parametrize(("protocol", "kind"), [(TCP, socket.SOCK_STREAM), (UDP, socket.SOCK_DGRAM)])

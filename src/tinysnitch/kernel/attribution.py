@@ -71,18 +71,18 @@ class Attributor:
         self._known.clear()
         self._procfs.forget()
 
-    def attribute(self, flow: Flow, in_interface: int = 0) -> Claim:
+    def attribute(self, flow: Flow, in_interface: int = 0, sender_uid: int | None = None) -> Claim:
         """Whose flow it is, for a packet that is held right now. Raises ScanNotDue.
 
-        `in_interface`: index of the one it came by.
+        `in_interface`: index of the one it came by. `sender_uid`: whose socket sends it, if that is open.
         """
-        claim = self._find_claim(flow, in_interface)
+        claim = self._find_claim(flow, in_interface, sender_uid)
         self.unknown += claim.attribution is UNKNOWN
         return claim
 
-    def _find_claim(self, flow: Flow, in_interface: int) -> Claim:
+    def _find_claim(self, flow: Flow, in_interface: int, sender_uid: int | None) -> Claim:
         if self._table is None:
-            attribution, cookie = self._procfs.attribute(flow, in_interface)
+            attribution, cookie = self._procfs.attribute(flow, in_interface, sender_uid)
             return Claim(attribution, cookie)
         entry = self._table.find_flow(flow)
         if entry and entry.owner.exec_id == EXEC_ID_KERNEL:

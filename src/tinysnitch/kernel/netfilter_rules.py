@@ -83,11 +83,15 @@ _ASTRAY = {
     Family.V6: "! -d fe80::/10 ! -o lo {scoped}-m addrtype --dst-type LOCAL -j DROP",
 }
 # From outside with a source of ours, or from here with one of another machine. IPv4 has neither: fib_validate_source(),
-# ip_route_output_key_hash_rcu(). With IPv6 any program may bind what is not ours (IPV6_FREEBIND, ipv6(7)).
-_FORGED = [
-    "! -d ff00::/8 ! -i lo -m addrtype --src-type LOCAL -j DROP",
-    "! -s ::1/128 -i lo -m addrtype ! --src-type LOCAL -j DROP",
-]
+# ip_route_output_key_hash_rcu(); but route_localnet (a sysctl) lets 127.0.0.2 in. A VRF has a loopback of its own.
+# With IPv6 any program may bind what is not ours (IPV6_FREEBIND, ipv6(7)).
+_FORGED = {
+    Family.V4: ["-s 127.0.0.0/8 ! -i lo -m addrtype ! --src-type LOCAL --limit-iface-in -j DROP"],
+    Family.V6: [
+        "! -d ff00::/8 ! -i lo -m addrtype --src-type LOCAL -j DROP",
+        "! -s ::1/128 -i lo -m addrtype ! --src-type LOCAL -j DROP",
+    ],
+}
 # What refuses a packet goes to its source, and ICMPv6 quotes the packet. So only what has a source of ours is refused;
 # what else is denied falls to the DROP behind the filter table.
 _REFUSED = {Family.V4: _DENIED, Family.V6: f"{_DENIED} -m addrtype --src-type LOCAL"}
@@ -246,7 +250,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
 
     def _inbound(self) -> dict[str, list[str]]:
         look = "-j RETURN" if self.reads_later else self._look()
-        forged = [*_FORGED, *(_FORGED_GROUP if self.program_path else [])] if self.family is Family.V6 else []
+        forged_group = _FORGED_GROUP if self.family is Family.V6 and self.program_path else []
         # Without BPF nothing tells a listener of the scope from others: then what comes in is not judged.
         is_judged = self.program_path is not None or self.scope is None
         return {
@@ -262,7 +266,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
             ],
             "TCPIN": [self._stream(self._go("NAMESIN")), self._unasked(), _NO_SYN, self._go("JUDGEIN")],
             "LINKIN": [*_LINK[self.family], self._go("JUDGEIN")],
-            "JUDGEIN": [*forged, *(self._judge("in") if is_judged else [])],
+            "JUDGEIN": [*_FORGED[self.family], *forged_group, *(self._judge("in") if is_judged else [])],
         }
 
     def _going(self) -> list[str]:

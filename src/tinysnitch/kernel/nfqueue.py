@@ -31,8 +31,9 @@ _PACKET, _VERDICT, _CONFIG = _SUBSYSTEM, _SUBSYSTEM | 1, _SUBSYSTEM | 2
 _CFG_CMD, _CFG_PARAMS, _CFG_MAXLEN, _CFG_MASK, _CFG_FLAGS = 1, 2, 3, 4, 5
 _BIND = 1
 _COPY_PACKET = 2
-_FLAG_GSO = 4  # large packets come whole, not segmented for us
-_HEADER_ATTRIBUTE, _VERDICT_ATTRIBUTE, _MARK, _IN_INTERFACE, _OUT_INTERFACE, _PAYLOAD = 1, 2, 3, 5, 6, 10
+# Large packets come whole, not segmented for us; each with the user whose socket it is.
+_FLAGS = (4, 8)  # NFQA_CFG_F_GSO, NFQA_CFG_F_UID_GID
+_HEADER_ATTRIBUTE, _VERDICT_ATTRIBUTE, _MARK, _IN_INTERFACE, _OUT_INTERFACE, _PAYLOAD, _UID = 1, 2, 3, 5, 6, 10, 16
 
 _PACKET_HEADER = struct.Struct("!IHB")  # struct nfqnl_msg_packet_hdr: id, ethertype, hook
 _U32 = struct.Struct("!I")
@@ -67,6 +68,7 @@ class QueuedPacket(msgspec.Struct, frozen=True, gc=False):
     out_interface: int
     mark: int
     payload: bytes  # from the IP header, at most `copy_range` bytes
+    sender_uid: int | None = None  # who made the socket that sends it; None: it is closed, or there is none
 
 
 class QueueStatistics(msgspec.Struct, frozen=True):
@@ -100,8 +102,8 @@ class Queue:
             pack_attribute(_CFG_CMD, struct.pack("!BxH", _BIND, socket.AF_UNSPEC)),
             pack_attribute(_CFG_PARAMS, struct.pack("!IB", copy_range, _COPY_PACKET)),
             pack_attribute(_CFG_MAXLEN, _U32.pack(max_length)),
-            pack_attribute(_CFG_FLAGS, _U32.pack(_FLAG_GSO)),
-            pack_attribute(_CFG_MASK, _U32.pack(_FLAG_GSO)),
+            pack_attribute(_CFG_FLAGS, _U32.pack(sum(_FLAGS))),
+            pack_attribute(_CFG_MASK, _U32.pack(sum(_FLAGS))),
         )
         return self._netlink.request(_CONFIG, self._generic() + b"".join(attributes))
 
@@ -184,6 +186,7 @@ def parse_packet_message(message: memoryview) -> QueuedPacket | None:
     packet_id: int | None = None  # 0 is one, too
     hook = in_interface = out_interface = mark = 0
     payload = b""
+    sender_uid: int | None = None
     offset, end = _ATTRIBUTES, len(message)
     while offset + 4 <= end:
         length, kind = ATTRIBUTE.unpack_from(message, offset)
@@ -193,18 +196,20 @@ def parse_packet_message(message: memoryview) -> QueuedPacket | None:
             payload = bytes(message[offset + 4 : offset + length])
         elif kind == _HEADER_ATTRIBUTE and length >= 11:
             packet_id, _ethertype, hook = _PACKET_HEADER.unpack_from(message, offset + 4)
-        elif kind in (_MARK, _IN_INTERFACE, _OUT_INTERFACE) and length >= 8:
+        elif kind in (_MARK, _IN_INTERFACE, _OUT_INTERFACE, _UID) and length >= 8:
             (value,) = _U32.unpack_from(message, offset + 4)
             if kind == _MARK:
                 mark = value
             elif kind == _IN_INTERFACE:
                 in_interface = value
-            else:
+            elif kind == _OUT_INTERFACE:
                 out_interface = value
+            else:
+                sender_uid = value
         offset += length + 3 & ~3
     if packet_id is None:
         return None
-    return QueuedPacket(packet_id, hook, in_interface, out_interface, mark, payload)
+    return QueuedPacket(packet_id, hook, in_interface, out_interface, mark, payload, sender_uid)
 
 
 def read_statistics() -> dict[int, QueueStatistics]:

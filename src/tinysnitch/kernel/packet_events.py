@@ -27,7 +27,7 @@ _NAME_PORTS = frozenset({DNS_PORT, *LINK_PORTS})
 class ClaimSource(Protocol):
     """What is asked of kernel/attribution.py."""
 
-    def attribute(self, flow: Flow, in_interface: int = 0) -> Claim: ...
+    def attribute(self, flow: Flow, in_interface: int = 0, sender_uid: int | None = None) -> Claim: ...
 
 
 class PacketEvents:
@@ -40,7 +40,7 @@ class PacketEvents:
         is_inbound = queued.hook == LOCAL_IN
         packet = parse_packet(queued.payload)
         flow = flow_of(packet, Direction.INBOUND if is_inbound else Direction.OUTBOUND)
-        claim = self._attributor.attribute(flow, queued.in_interface)
+        claim = self._attributor.attribute(flow, queued.in_interface, queued.sender_uid)
         index = queued.in_interface if is_inbound else queued.out_interface
         asked_name, says_nothing = (None, False) if is_inbound else _read_datagram(packet, queued.payload)
         return PacketQueued(
@@ -61,7 +61,8 @@ class PacketEvents:
         # What else is read on its way out goes to no resolver (core/watch.py).
         if queued.hook == POST_ROUTING or (queued.hook == LOCAL_OUT and packet.destination_port == DNS_PORT):
             flow = flow_of(packet, Direction.OUTBOUND)
-            return QuestionSent(queued.packet_id, flow, self._attributor.attribute(flow).attribution, message)
+            claim = self._attributor.attribute(flow, sender_uid=queued.sender_uid)
+            return QuestionSent(queued.packet_id, flow, claim.attribution, message)
         if queued.hook == LOCAL_OUT:
             if packet.is_routed:  # its connection was judged by the address that it was opened to
                 raise Malformed("a routing header leads a connection elsewhere")
@@ -69,7 +70,7 @@ class PacketEvents:
         return AnswerReceived(queued.packet_id, asked_flow(packet), message)
 
     def _data_event(self, queued: QueuedPacket, flow: Flow, payload: bytes | Segment) -> DataSent:
-        claim = self._attributor.attribute(flow)
+        claim = self._attributor.attribute(flow, sender_uid=queued.sender_uid)
         interface = self._find_interface(queued.out_interface)
         return DataSent(queued.packet_id, flow, claim.attribution, interface, claim.cookie, payload)
 

@@ -1,7 +1,8 @@
 """Whose flow, without BPF: sock_diag tells the socket, /proc who holds it. Weaker, but right or UNKNOWN, never wrong.
 
 (1) The socket must be the very one: TCP by its whole address; anything else outbound by the packet, which is charged
-to its sender while it is held (sk_wmem_alloc). (2) All who hold it must run the same. (3) After all was read, socket,
+to its sender while it is held (sk_wmem_alloc), which is open and of this user: others of the port may have packets
+held as well. (2) All who hold it must run the same. (3) After all was read, socket,
 holders and their start must be what they were before.
 """
 
@@ -34,19 +35,19 @@ class ProcfsAttributor:
         """Build every Process anew."""
         self._known.clear()
 
-    def attribute(self, flow: Flow, in_interface: int = 0) -> tuple[Attribution, int]:
-        """With the socket's cookie, 0 when none is known."""
+    def attribute(self, flow: Flow, in_interface: int = 0, sender_uid: int | None = None) -> tuple[Attribution, int]:
+        """With the socket's cookie, 0 when none is known. `sender_uid`: see kernel/nfqueue.py."""
         is_inbound = flow.direction is Direction.INBOUND
         if is_inbound and flow.protocol not in (TCP, UDP):  # the kernel answers echo itself, whoever else may listen
             return UNKNOWN if flow.protocol in _OTHER_PORTS else KERNEL, 0
-        found = self._find_socket(flow, in_interface)
+        found = self._find_socket(flow, in_interface, sender_uid)
         if found is None:
             return NOT_LISTENING if is_inbound else UNKNOWN, 0
         live = self._find_holder(found.inode)
         if live is None:
             return UNKNOWN, found.cookie
         process = self._find_process(live)
-        is_same = _is_same_socket(self._find_socket(flow, in_interface), found)
+        is_same = _is_same_socket(self._find_socket(flow, in_interface, sender_uid), found)
         if not is_same or read_process(live.pid) != live:
             return UNKNOWN, found.cookie
         self._known.put(process.exec_id, process)  # only now: what was read of one that is gone may be another's
@@ -61,14 +62,14 @@ class ProcfsAttributor:
             process = self._builder.build(image, pid=live.pid, started_ns=live.started_ns, uid=live.uid)
         return process
 
-    def _find_socket(self, flow: Flow, in_interface: int) -> DiagSocket | None:
+    def _find_socket(self, flow: Flow, in_interface: int, sender_uid: int | None) -> DiagSocket | None:
         if flow.direction is Direction.INBOUND:
             return self._sockets.find_receiver(flow, in_interface)
         if flow.protocol == TCP:
             found = self._sockets.find_receiver(flow)
             return found if found and found.is_connected_as(flow) else None
         senders = [each for each in self._list_candidates(flow) if each.unsent_bytes]
-        return senders[0] if len(senders) == 1 else None
+        return senders[0] if len(senders) == 1 and senders[0].uid == sender_uid else None
 
     def _list_candidates(self, flow: Flow) -> list[DiagSocket]:
         if flow.protocol == UDP:

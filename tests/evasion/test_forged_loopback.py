@@ -1,0 +1,67 @@
+"""Where 127.0.0.0/8 is routed as any network (`route_localnet`, as for ports that containers publish) and nothing looks
+at the way back (`rp_filter=0`), the kernel takes what a machine of the link sends as 127.0.0.2. It is not heard here.
+"""
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.evasion.stage import PYTHON
+from tests.lab.lab import Lab
+from tests.lab.patience import WAIT_S
+from tests.lab.world import HOST4
+
+pytestmark = [pytest.mark.privileged]
+
+OURS, PORT, OTHER_PORT = "127.0.0.2", 7410, 7411
+SYSCTLS = "cd /proc/sys/net/ipv4/conf; echo 1 | tee */route_localnet; echo 0 | tee */rp_filter"
+# Says what comes; with `talk`, once a socket of ours at the other address has asked it, and was answered.
+HEAR = f"""
+import socket, sys
+here, there = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _end in range(2))
+here.bind(("{HOST4}", {PORT}))
+there.bind(("{OURS}", {OTHER_PORT}))
+if sys.argv[1] == "talk":
+    there.sendto(b"question", here.getsockname())
+    here.recv(100)
+    here.sendto(b"answer", there.getsockname())
+    there.recv(100)
+print("ready", flush=True)
+sys.stdin.readline()
+there.sendto(b"no more", here.getsockname())
+while (heard := here.recv(100)) != b"no more":
+    print(heard.decode(), flush=True)
+print("over", flush=True)
+"""
+FORGE = f"""
+import socket, struct
+ends = socket.inet_aton("{OURS}") + socket.inet_aton("{HOST4}")
+datagram = struct.pack("!HHHH6s", {OTHER_PORT}, {PORT}, 8 + 6, 0, b"forged")
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+raw.sendto(struct.pack("!BBHHHBBH", 0x45, 0, 0, 0, 0, 64, 17, 0) + ends + datagram, ("{HOST4}", 0))
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(_clean_machine: None) -> Iterator[Lab]:
+    with Lab() as made:
+        for run in (made.run_outside, made.run_world):
+            assert run(["sh", "-c", SYSCTLS]).returncode == 0
+        yield made
+
+
+@pytest.mark.parametrize(("flags", "words"), [([], "alone"), ([], "talk"), (["--no-bpf"], "alone")])
+def test_it_is_not_heard(lab: Lab, flags: list[str], words: str) -> None:
+    daemon = lab.start_daemon("allow localhost - -\nallow localhost - -src\n", *flags, timeout_s=0)
+    hearing = lab.spawn([PYTHON, "-c", HEAR, words], stdin=subprocess.PIPE)
+    assert hearing.stdout
+    assert hearing.stdin
+    assert hearing.stdout.readline() == "ready\n"
+    forged = lab.run_world([PYTHON, "-c", FORGE])
+    assert forged.returncode == 0, forged.stderr
+    hearing.stdin.write("\n")
+    hearing.stdin.flush()
+    assert hearing.stdout.read() == "over\n"
+    hearing.wait(timeout=WAIT_S)
+    assert daemon.stop() == 0

@@ -1,0 +1,58 @@
+"""Without BPF whose a datagram is tells the socket that sent it: one that is gone, or another user's, is nobody's."""
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.evasion.stage import ATTACKER, ELSEWHERE, PYTHON
+from tests.lab.daemon import Daemon
+from tests.lab.lab import Lab
+from tests.lab.world import MORE_WORLD4, WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+SHARED, FAR = 5353, 9  # programs share the port of mDNS
+WAYS = {"closes": WORLD4, "leaves": MORE_WORLD4[1]}  # a remote each
+# Shares the port, sends to an address, and then closes or connects elsewhere, so that nobody seems to have sent that.
+SENDER = f"""
+import socket, sys
+used = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+used.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+used.bind(("0.0.0.0", {SHARED}))
+used.sendto(b"x", (sys.argv[1], {FAR}))
+match sys.argv[2]:
+    case "closes":
+        used.close()
+    case "leaves":
+        used.connect(("127.0.0.1", 1))
+print("sent", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(_clean_machine: None) -> Iterator[Lab]:
+    with Lab() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def daemon(lab: Lab) -> Daemon:
+    """What the honest program sends is allowed, but for what it sends to one remote, which is held all the time."""
+    honest = lab.folder / "honest.py"
+    honest.write_text(SENDER)
+    daemon = lab.start_daemon(f"allow - {FAR} udp {honest}\nask {ELSEWHERE} {FAR} udp {honest}\n", "--no-bpf")
+    lab.spawn([PYTHON, str(honest), ELSEWHERE, "stays"], stdin=subprocess.PIPE)
+    assert daemon.wait_ask(remote_address=ELSEWHERE)["program"] == str(honest)
+    return daemon
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_datagram_from_a_shared_port_is_not_of_who_has_another_one_held(lab: Lab, daemon: Daemon, way: str) -> None:
+    sender = lab.spawn([PYTHON, "-c", SENDER, WAYS[way], way], user=ATTACKER, stdin=subprocess.PIPE)
+    assert sender.stdout
+    assert sender.stdout.readline() == "sent\n"
+    record = daemon.wait_for(lambda record: record.get("remote_address") == WAYS[way])
+    assert (record["event"], record["program"]) == ("ask", "unknown")
+    sender.kill()
