@@ -89,6 +89,13 @@ def test_nor_do_the_ports_that_a_prober_counts_up(prober: str) -> None:
         assert choose_first(asked, FIRST_CHOICE).any_port is any_port
 
 
+def test_what_is_said_on_the_link_is_for_all_of_it() -> None:
+    asked = msgspec.structs.replace(connection_of(flow=inbound(5353, 5353, protocol=UDP)), is_link_talk=True)
+    assert choose_first(asked, FIRST_CHOICE).remote is RemoteScope.DOMAIN
+    usual = msgspec.structs.replace(FIRST_CHOICE, remote=RemoteScope.ANY)
+    assert choose_first(asked, usual).remote is RemoteScope.ANY
+
+
 def test_a_question_begins_with_it() -> None:
     state = PromptState()
     state.handle(QuestionOpened(prompt_of(1, connection_of(BROWSER))), 0.0)
