@@ -46,6 +46,7 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(BROWSER, args=()), False),
         (python(), False),
         (msgspec.structs.replace(CURL, program="/usr/bin/slirp4netns", args=("-c", "4711", "tap0")), True),
+        (msgspec.structs.replace(CURL, program="/usr/sbin/docker-proxy", args=("-container-ip", "172.17.0.3")), True),
         (msgspec.structs.replace(CURL, program="/opt/slirp4netns/curl"), False),
         (flatpak("-P", "https://shop.test/"), True),
         (flatpak("-P", "work"), False),

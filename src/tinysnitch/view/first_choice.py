@@ -3,7 +3,8 @@
 Arguments that a program gave to itself are the exception. Browsers and their like start themselves anew for each task,
 with numbers among the arguments that are never the same again (`--field-trial-handle=3,i,8459356107866096316`): a rule
 with these would be asked for at each start. Interpreters and shells run anything, so for them it stays with these. What
-gives a rootless container its network is called with the container's process id or the name of its network namespace.
+gives a rootless container its network is called with the container's process id or the name of its network namespace,
+what publishes a port of one (docker-proxy) with the address that this got at its start.
 
 So is a port that the kernel chose, where a program asked all the link over UDP (SSDP, say) and each machine that
 answers is a question of its own: the next time, with browsers two minutes later, it is another port. So it is for the
@@ -27,7 +28,7 @@ FIRST_CHOICE = Choice(verdict=Verdict.ALLOW)  # the verdict comes with the answe
 _PROBED_PORTS = range(33434, 33534)  # traceroute(8): three probes for each of 30 hops, and room for a few more
 _FLATPAK = "flatpak:"  # as core/process.py has owners
 _PROBERS = frozenset({"mtr-packet", "tracepath"})  # mtr(8) from 33000 on, for as long as it runs; tracepath(8): 44444
-_NETWORK_HELPERS = frozenset({"slirp4netns", "pasta", "pasta.avx2"})  # slirp4netns(1), pasta(1)
+_NETWORK_HELPERS = frozenset({"slirp4netns", "pasta", "pasta.avx2", "docker-proxy"})  # slirp4netns(1), pasta(1)
 
 
 def choose_first(connection: Connection, usual: Choice) -> Choice:
