@@ -16,6 +16,10 @@ def test_another_file_than_the_hosts_is_marked(running: RunningServer, command: 
     assert command("asks").out.splitlines()[1] == "   4263 /usr/bin/curl (another file) google.com"
     running.desk.prompts = {3: make_prompt(3, program="/usr/bin/curl (another file)", args=())}
     assert command("asks").out.splitlines()[1] == "   4263 '/usr/bin/curl (another file)'"
+    running.desk.prompts = {
+        3: make_prompt(3, is_host_file=False, args=(), owners=("container:web\n 1", "unit:x.service"))
+    }
+    assert command("asks").out.splitlines()[1] == r"   4263 /usr/bin/curl (another file, of $'container:web\n 1')"
 
 
 def test_json_has_the_fields_of_the_log(running: RunningServer, command: Command) -> None:

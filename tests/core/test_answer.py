@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from tests.core.rule_strategies import FACTS, connections, meeting_rules
 from tests.core.test_ruleset import CURL, by, connection
-from tinysnitch.core.answer import can_be_remembered, is_by_address, refusal_to_remember, rule_for_choice
+from tinysnitch.core.answer import can_be_remembered, is_by_address, is_by_link, refusal_to_remember, rule_for_choice
 from tinysnitch.core.asking import Asking, asking_of
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
@@ -23,6 +23,7 @@ ALLOW = Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.FOREVER)
 DENY = replace(ALLOW, verdict=Verdict.DENY)
 WWW = connection("www.bbc.co.uk")
 NAMELESS = connection(None)
+ON_LINK = replace(NAMELESS, is_link_talk=True)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,14 @@ NAMELESS = connection(None)
         (connection("co.uk"), replace(ALLOW, remote=RemoteScope.DOMAIN), "allow co.uk 443 tcp /usr/bin/curl -s"),
         (NAMELESS, ALLOW, "allow 93.184.216.34 443 tcp /usr/bin/curl -s"),
         (NAMELESS, replace(ALLOW, remote=RemoteScope.DOMAIN), "allow 93.184.216.34 443 tcp /usr/bin/curl -s"),
+        (ON_LINK, ALLOW, "allow 93.184.216.34 443 tcp /usr/bin/curl -s"),
+        (ON_LINK, replace(DENY, remote=RemoteScope.DOMAIN), "deny lan 443 tcp /usr/bin/curl -s"),
+        (
+            replace(ON_LINK, name="a.local"),
+            replace(ALLOW, remote=RemoteScope.DOMAIN),
+            "allow lan 443 tcp /usr/bin/curl -s",
+        ),
+        (ON_LINK, replace(ALLOW, remote=RemoteScope.ANY), "allow - 443 tcp /usr/bin/curl -s"),
         (
             connection(None, port=8000, direction=Direction.INBOUND),
             ALLOW,
@@ -69,10 +78,14 @@ def test_rule_for_choice(asked: Connection, choice: Choice, line: str) -> None:
         (NAMELESS, RemoteScope.DOMAIN, True),
         (NAMELESS, RemoteScope.ANY, False),
         (WWW, RemoteScope.NAME, False),
+        (ON_LINK, RemoteScope.NAME, True),
+        (ON_LINK, RemoteScope.DOMAIN, False),
+        (ON_LINK, RemoteScope.ANY, False),
     ],
 )
 def test_what_an_answer_speaks_of(asked: Connection, scope: RemoteScope, is_address: bool) -> None:
     assert is_by_address(asked, scope) is is_address
+    assert is_by_link(asked, scope) is (asked is ON_LINK and scope is RemoteScope.DOMAIN)
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,12 @@ def test_what_is_asked_about_for_its_address_is_covered_by_that() -> None:
     assert "shop.test" in covered(asked, remote=RemoteScope.DOMAIN)
 
 
+def test_where_all_of_the_link_is_covered_no_machine_of_it_is() -> None:
+    asked = msgspec.structs.replace(connection_of(name="printer.local"), is_link_talk=True)
+    assert not covered(asked, remote=RemoteScope.DOMAIN) & {"10.0.0.9", "printer.local", "local"}
+    assert "printer.local" in covered(asked)
+
+
 def test_inbound_shows_our_port() -> None:
     assert texts(connection_of(flow=IN, name=None))["port"] == "22 ssh, tcp"
 

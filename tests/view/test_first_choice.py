@@ -46,6 +46,7 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(BROWSER, args=()), False),
         (python(), False),
         (msgspec.structs.replace(CURL, program="/usr/bin/slirp4netns", args=("-c", "4711", "tap0")), True),
+        (msgspec.structs.replace(CURL, program="/usr/sbin/docker-proxy", args=("-container-ip", "172.17.0.3")), True),
         (msgspec.structs.replace(CURL, program="/opt/slirp4netns/curl"), False),
         (flatpak("-P", "https://shop.test/"), True),
         (flatpak("-P", "work"), False),
@@ -87,6 +88,11 @@ def test_nor_do_the_ports_that_a_prober_counts_up(prober: str) -> None:
     for flow, any_port in ((flow_of(port=44444, protocol=UDP), True), (flow_of(port=80, protocol=TCP), False)):
         asked = msgspec.structs.replace(connection_of(process), flow=flow)
         assert choose_first(asked).any_port is any_port
+
+
+def test_what_is_said_on_the_link_is_for_all_of_it() -> None:
+    asked = msgspec.structs.replace(connection_of(flow=inbound(5353, 5353, protocol=UDP)), is_link_talk=True)
+    assert choose_first(asked).remote is RemoteScope.DOMAIN
 
 
 def test_a_question_begins_with_it() -> None:

@@ -6,13 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.any_text import SOME_TEXT
+from tests.core.transcript import inbound
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, IN, OUT, connection_of, prompt_of
 from tinysnitch.core.asking import Asking
 from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.flow import ICMP
+from tinysnitch.core.flow import ICMP, UDP
 from tinysnitch.core.process import UNKNOWN
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.core.verdict import Verdict
@@ -90,6 +91,13 @@ def test_the_rule_rests_on_what_it_is_asked_for() -> None:
     covered = [segment.text for segment in view.rule if segment.is_covered]
     assert covered[:3] == ["parent=/usr/bin/bash", "iface=wg0", "10.0.0.9"]
     assert "this address" in {hint.text for row in view.hints for hint in row if hint.is_on}
+
+
+def test_a_question_of_the_link_begins_with_a_rule_for_all_of_it() -> None:
+    asked = msgspec.structs.replace(connection_of(flow=inbound(5353, 5353, protocol=UDP), name=None), is_link_talk=True)
+    view = shown(opened(asked))
+    assert "lan 5353 udp-src /usr/bin/curl" in text_of(view.rule)
+    assert "all of the lan" in {hint.text for row in view.hints for hint in row if hint.is_on}
 
 
 def test_quoted_arguments_stay_one_covered_piece() -> None:

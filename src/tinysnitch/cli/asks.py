@@ -43,10 +43,12 @@ def present_ask(prompt: Prompt) -> tuple[str, str]:
 
 
 def _present_program(prompt: Prompt) -> str:
-    """Marked where not the host's file at that path runs: bind-mounted over it, say. No rule takes it for that file."""
+    """Marked where not the host's file at that path runs: bind-mounted over it, say, or a container's. No rule takes it
+    for that file."""
     attribution = prompt.connection.attribution
     process = attribution.process
     words = [quote_word(program_of(attribution)), *map(quote_word, process.args if process else ())]
     if process and not process.is_host_file:
-        words.insert(1, "(another file)")  # with quotes, were it an argument
+        of = f", of {quote_word(process.owners[0])}" if process.owners else ""
+        words.insert(1, f"(another file{of})")  # with quotes, were it an argument
     return " ".join(words)

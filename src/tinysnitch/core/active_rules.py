@@ -20,6 +20,7 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.facts import Facts
+from tinysnitch.core.link_talk import is_link_talk
 from tinysnitch.core.process import ProcessKey
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import Rule
@@ -125,7 +126,7 @@ class ActiveRules:
     def note_asking(self, connection: Connection, decision: Decision) -> Connection:
         """The connection as people are asked about it; one that waited already is known as that."""
         if not decision.asking:
-            return connection
+            return msgspec.structs.replace(connection, is_link_talk=is_link_talk(connection, self.remote_words))
         asking = asking_of(decision.asking, connection.name, self.remote_words)
         return msgspec.structs.replace(connection, asking=asking)
 

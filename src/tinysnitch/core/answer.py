@@ -49,6 +49,8 @@ def _remote_of(connection: Connection, scope: RemoteScope) -> Remote:
     """The domain scope of a remote without a registrable domain is its name, that of one without a name its address."""
     if scope is RemoteScope.ANY:
         return ANY_REMOTE
+    if is_by_link(connection, scope):
+        return Remote(RemoteKind.LAN)
     if not connection.name or is_by_address(connection, scope):
         return Remote(RemoteKind.NETWORK, format_address(connection.flow.remote))
     domain = find_registrable_domain(connection.name) if scope is RemoteScope.DOMAIN else None
@@ -58,8 +60,13 @@ def _remote_of(connection: Connection, scope: RemoteScope) -> Remote:
 def is_by_address(connection: Connection, scope: RemoteScope) -> bool:
     """Whether the rule names the address. A domain that is chosen is taken at its word, even where it will be asked."""
     if not connection.name:
-        return scope is not RemoteScope.ANY
+        return scope is not RemoteScope.ANY and not is_by_link(connection, scope)
     return scope is RemoteScope.NAME and connection.asking.is_by_address
+
+
+def is_by_link(connection: Connection, scope: RemoteScope) -> bool:
+    """Whether the rule is for all machines of the link: they are the domain of what is said there."""
+    return scope is RemoteScope.DOMAIN and connection.is_link_talk
 
 
 def _ports_of(port: int) -> tuple[PortRange, ...]:

@@ -27,7 +27,7 @@ _DURATIONS_S = {"1m": 60.0, "3m": 180.0, "9m": 540.0, "24h": 86400.0}
 
 class RemoteScope(Enum):
     NAME = "name"  # this name, or this address when there is none
-    DOMAIN = "domain"  # the registrable domain and all below it
+    DOMAIN = "domain"  # the registrable domain and all below it, or `lan` for what is said on the link
     ANY = "any"
 
 

@@ -20,3 +20,4 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     aliases: tuple[str, ...] = ()  # CNAMEs that `name` led through
     asked_name: str | None = None  # in a DNS question: what it asks for. Shown only
     asking: Asking = NOBODY_ASKS  # of an open question: what its answer's rule has to rest on
+    is_link_talk: bool = False  # likewise: any machine of the link may be the remote next time

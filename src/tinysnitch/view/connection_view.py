@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tinysnitch.core.answer import is_by_address
+from tinysnitch.core.answer import is_by_address, is_by_link
 from tinysnitch.core.choice import Choice, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.dns_questions import LINK_SOURCES
@@ -81,8 +81,9 @@ def _present_file(process: Process, file: ProgramFile | None, is_full: bool) -> 
 
 def _present_remote(connection: Connection, choice: Choice) -> Iterator[Line]:
     has_address = is_by_address(connection, choice.remote)
+    is_by_name = not has_address and not is_by_link(connection, choice.remote)
     if connection.name:
-        yield Line("name", _name_segments(connection.name, RemoteScope.ANY if has_address else choice.remote))
+        yield Line("name", _name_segments(connection.name, choice.remote if is_by_name else RemoteScope.ANY))
     yield Line("address", (Segment(format_address(connection.flow.remote), has_address),))
     if connection.aliases:
         yield Line("by way of", (segment_of(", ".join(connection.aliases)),))

@@ -3,29 +3,31 @@
 Arguments that a program gave to itself are the exception. Browsers and their like start themselves anew for each task,
 with numbers among the arguments that are never the same again (`--field-trial-handle=3,i,8459356107866096316`): a rule
 with these would be asked for at each start. Interpreters and shells run anything, so for them it stays with these. What
-gives a rootless container its network is called with the container's process id or the name of its network namespace.
+gives a rootless container its network is called with the container's process id or the name of its network namespace,
+what publishes a port of one (docker-proxy) with the address that this got at its start.
 
 So is a port that the kernel chose, where a program asked all the link over UDP (SSDP, say) and each machine that
 answers is a question of its own: the next time, with browsers two minutes later, it is another port. So it is for the
 service that answers whoever asked the link (Avahi, say): who asked is known by the group, and the answer a talk of its
-own. Likewise the ports that traceroute, tracepath and mtr count up, one for each probe. And what a flatpak is given to
-open (`flatpak run ID URL`) is another one the next time, while the rule is for all that it runs.
+own. What a service talks with the link is for all of it to begin with (core/link_talk.py). Likewise the ports that
+traceroute, tracepath and mtr count up, one for each probe. And what a flatpak is given to open (`flatpak run ID URL`)
+is another one the next time, while the rule is for all that it runs.
 """
 
 import msgspec
 
-from tinysnitch.core.choice import Choice
+from tinysnitch.core.choice import Choice, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import UDP, Direction, Flow
 from tinysnitch.core.interpreters import find_interpreter
+from tinysnitch.core.link_talk import KERNELS_PORTS
 from tinysnitch.core.process import Process
 from tinysnitch.core.verdict import Verdict
 
-_KERNELS_PORTS = range(32768, 61000)  # ip(7), ip_local_port_range
 _PROBED_PORTS = range(33434, 33534)  # traceroute(8): three probes for each of 30 hops, and room for a few more
 _FLATPAK = "flatpak:"  # as core/process.py has owners
 _PROBERS = frozenset({"mtr-packet", "tracepath"})  # mtr(8) from 33000 on, for as long as it runs; tracepath(8): 44444
-_NETWORK_HELPERS = frozenset({"slirp4netns", "pasta", "pasta.avx2"})  # slirp4netns(1), pasta(1)
+_NETWORK_HELPERS = frozenset({"slirp4netns", "pasta", "pasta.avx2", "docker-proxy"})  # slirp4netns(1), pasta(1)
 
 
 def choose_first(connection: Connection, is_for_user: bool = False) -> Choice:
@@ -37,7 +39,8 @@ def choose_first(connection: Connection, is_for_user: bool = False) -> Choice:
     is_helper = called in _NETWORK_HELPERS
     any_args = _started_itself(process) or is_helper or _was_given_address(process)
     any_port = _is_of_the_moment(connection.flow, called)
-    return msgspec.structs.replace(first, any_args=any_args, any_port=any_port)
+    remote = RemoteScope.DOMAIN if connection.is_link_talk else first.remote
+    return msgspec.structs.replace(first, remote=remote, any_args=any_args, any_port=any_port)
 
 
 def _is_of_the_moment(flow: Flow, called: str) -> bool:
@@ -45,8 +48,8 @@ def _is_of_the_moment(flow: Flow, called: str) -> bool:
     if flow.protocol != UDP:
         return False
     if flow.direction is Direction.INBOUND:
-        return flow.local_port in _KERNELS_PORTS
-    is_answer = flow.remote_port in _KERNELS_PORTS and flow.local_port not in _KERNELS_PORTS
+        return flow.local_port in KERNELS_PORTS
+    is_answer = flow.remote_port in KERNELS_PORTS and flow.local_port not in KERNELS_PORTS
     return is_answer or flow.remote_port in _PROBED_PORTS or called in _PROBERS
 
 

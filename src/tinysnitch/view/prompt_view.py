@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tinysnitch.core.answer import can_be_remembered, is_by_address, refusal_to_remember, rule_for_choice
+from tinysnitch.core.answer import can_be_remembered, is_by_address, is_by_link, refusal_to_remember, rule_for_choice
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
@@ -210,8 +210,8 @@ def _fraction_left(question: Question, now: Instant) -> float:
 
 def _present_hints(state: PromptState, question: Question) -> tuple[tuple[KeyHint, ...], ...]:
     keys, dead = OWN_KEYS if state.is_guest else KEYS, set(_find_dead(state, question))
-    has_address = is_by_address(question.prompt.connection, question.choice.remote)
-    hints = {key: _present_hint(key, question.choice, has_address) for key in keys if key.effect not in dead}
+    remote = _present_scope(question.prompt.connection, question.choice.remote)
+    hints = {key: _present_hint(key, question.choice, remote) for key in keys if key.effect not in dead}
     hints |= {key: KeyHint(key.label, key.short, is_dead=True) for key in keys if key.effect in dead}
     if alike := len(state.of_program):
         hints[_TOGETHER] = KeyHint(_TOGETHER.label, f"all {alike + 1} together", bool(state.together))
@@ -232,14 +232,19 @@ def _find_dead(state: PromptState, question: Question) -> Iterator[Act]:
         yield from (Act.THESE_ARGS, Act.ANY_ARGS)
 
 
-def _present_hint(key: Key, choice: Choice, has_address: bool) -> KeyHint:
+def _present_scope(connection: Connection, scope: RemoteScope) -> str:
+    if is_by_link(connection, scope):
+        return "all of the lan"
+    return "this address" if is_by_address(connection, scope) else _REMOTES[scope]
+
+
+def _present_hint(key: Key, choice: Choice, remote: str) -> KeyHint:
     """The footer says what is chosen, not what the key would change it to."""
     text, is_on = key.short, False
     if isinstance(key.effect, Lifetime):
         is_on = key.effect is choice.lifetime
     elif key.effect is Act.CYCLE_REMOTE:
-        named = "this address" if has_address else _REMOTES[choice.remote]
-        text, is_on = named, choice.remote is not RemoteScope.ANY
+        text, is_on = remote, choice.remote is not RemoteScope.ANY
     elif key.effect is Act.TOGGLE_PORT:
         text, is_on = ("any port", False) if choice.any_port else ("this port", True)
     elif key.effect in (Act.THESE_ARGS, Act.ANY_ARGS):

@@ -1,0 +1,28 @@
+"""What a service talks with whoever is on the link: each machine there would be a question of its own.
+
+Phones, printers and televisions ask and tell all of the link every few minutes (mDNS, SSDP, NetBIOS), and by addresses
+that are others tomorrow (RFC 8981). So a rule for one of them answers one question of dozens; `lan` is who they are.
+"""
+
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.dns_questions import LINK_SOURCES
+from tinysnitch.core.flow import UDP, Direction
+from tinysnitch.core.remote_words import RemoteWords
+from tinysnitch.core.rule import Remote, RemoteKind
+
+KERNELS_PORTS = range(32768, 61000)  # ip(7), ip_local_port_range
+_LAN, _LOCALHOST = Remote(RemoteKind.LAN), Remote(RemoteKind.LOCALHOST)
+
+
+def is_link_talk(connection: Connection, words: RemoteWords) -> bool:
+    """Whether it came to a group or a broadcast, may answer one, or a service says it to nobody that was looked up."""
+    flow = connection.flow
+    if not words.takes(_LAN, flow.remote, None):
+        return False
+    is_port_kernels = flow.protocol == UDP and flow.local_port in KERNELS_PORTS
+    if flow.direction is Direction.INBOUND:
+        is_to_all = words.takes(_LAN, flow.local, None) and not words.takes(_LOCALHOST, flow.local, None)
+        return is_port_kernels or is_to_all
+    is_named = connection.name is not None and connection.name_source not in LINK_SOURCES
+    is_here = words.takes(_LOCALHOST, flow.remote, None, is_outbound=True)
+    return flow.protocol == UDP and not is_port_kernels and not is_named and not is_here

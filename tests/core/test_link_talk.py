@@ -1,0 +1,92 @@
+import msgspec
+import pytest
+
+from tests.core.transcript import Transcript, whose, yes
+from tinysnitch.core.choice import RemoteScope
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.dns_questions import NameSource
+from tinysnitch.core.events import FactsChanged
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
+from tinysnitch.core.link_talk import is_link_talk
+from tinysnitch.core.network import parse_network
+from tinysnitch.core.remote_words import RemoteWords
+
+FACTS = Facts(
+    own_addresses=frozenset(map(parse_address, ("10.0.0.2", "fe80::2"))),
+    lan=tuple(map(parse_network, ("10.0.0.0/24", "224.0.0.0/4", "255.255.255.255/32", "fe80::/10", "ff00::/8"))),
+)
+PHONE, PRINTER, PRINTER6, ELSEWHERE = "10.0.0.5", "10.0.0.6", "fe80::6", "198.51.100.7"
+GROUP, GROUP6 = "224.0.0.251", "ff02::fb"
+MDNS = 5353
+
+
+def inbound(to: str, remote: str, protocol: int = UDP, port: int = MDNS) -> Flow:
+    return Flow(protocol, Direction.INBOUND, parse_address(to), port, parse_address(remote), MDNS)
+
+
+def outbound(remote: str, port: int = MDNS, protocol: int = UDP) -> Flow:
+    return Flow(protocol, Direction.OUTBOUND, parse_address("10.0.0.2"), port, parse_address(remote), MDNS)
+
+
+@pytest.mark.parametrize(
+    ("flow", "expected"),
+    [
+        (inbound(GROUP, PHONE), True),
+        (inbound(GROUP6, PRINTER6), True),
+        (inbound("255.255.255.255", PHONE), True),
+        (inbound("10.0.0.255", PHONE), True),
+        (inbound("10.0.0.255", PHONE, ICMP), True),
+        (inbound("10.0.0.2", PHONE), False),
+        (inbound("10.0.0.2", PHONE, port=40000), True),  # what answers a program that asked all of the link (SSDP)
+        (inbound("10.0.0.2", PHONE, TCP, port=40000), False),
+        (inbound("10.0.0.2", ELSEWHERE, port=40000), False),
+        (inbound("fe80::2", PRINTER6), False),
+        (inbound("127.0.0.1", PHONE), False),
+        (inbound(ELSEWHERE, PHONE, TCP), False),  # by a proxy (TPROXY)
+        (inbound(GROUP, ELSEWHERE), False),
+        (inbound("255.255.255.255", "0.0.0.0"), False),  # who has no address yet (DHCP)
+        (outbound(PHONE), True),
+        (outbound(GROUP), True),
+        (outbound(PHONE, port=40000), False),
+        (outbound(PHONE, protocol=TCP), False),
+        (outbound("10.0.0.2"), False),
+        (outbound(ELSEWHERE), False),
+    ],
+)
+def test_what_each_machine_of_the_link_may_say_or_be_told(flow: Flow, expected: bool) -> None:
+    asked = Connection(flow=flow, attribution=whose())
+    assert is_link_talk(asked, RemoteWords(FACTS)) is expected
+
+
+@pytest.mark.parametrize(
+    ("flow", "source", "expected"),
+    [
+        (outbound(PHONE), NameSource.DNS, False),
+        (outbound(PHONE), NameSource.MDNS, True),
+        (inbound(GROUP, PHONE), NameSource.DNS, True),
+    ],
+)
+def test_who_was_looked_up_is_meant(flow: Flow, source: NameSource, expected: bool) -> None:
+    asked = Connection(flow=flow, attribution=whose(), name="ntp.test", name_source=source)
+    assert is_link_talk(asked, RemoteWords(FACTS)) is expected
+
+
+def test_one_answer_is_for_all_machines_of_the_link() -> None:
+    engine = Transcript()
+    engine.feed(FactsChanged(FACTS))
+    for remote in (PHONE, PRINTER):
+        engine.queue(inbound(GROUP, remote))
+    engine.answer(1, msgspec.structs.replace(yes(), remote=RemoteScope.DOMAIN))
+    assert engine.engine.open_prompts(engine.now) == []
+    assert not [line for line in engine.queue(inbound(GROUP6, PRINTER6)) if line.startswith("opened")]
+    assert [line for line in engine.queue(inbound("10.0.0.2", ELSEWHERE)) if line.startswith("opened")]
+
+
+def test_beside_a_rule_that_asks_each_machine_is_one_of_its_own() -> None:
+    """An answer for all of them would be the wider rule, and they were asked about again."""
+    engine = Transcript(f"ask {PHONE} - -src")
+    engine.feed(FactsChanged(FACTS))
+    engine.queue(inbound(GROUP, PHONE))
+    (prompt,) = engine.engine.open_prompts(engine.now)
+    assert not prompt.connection.is_link_talk
