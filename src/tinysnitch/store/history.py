@@ -11,13 +11,13 @@ from itertools import chain
 from pathlib import Path
 
 BATCH = 256  # lines that are written at once
+BATCH_BYTES = 1 << 20  # likewise: no verdict is given meanwhile
 MAX_PENDING = 4096  # lines in memory; beyond that they are lost
 MAX_ROWS = 200_000
 MAX_BYTES = 256 << 20  # of the file: programs choose how long their lines are, of up to 54 KB
 FLUSH_AFTER_S = 1.0
 _LOOKED_THROUGH = 20_000  # rows: 10 MB, 20 ms
 _PAGE = 64  # rows that are read at once: 3.5 MB at worst
-_PRUNE_STEP = 2 * BATCH  # rows taken away at once, so that no flush takes long
 
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class History:
         self._max_rows = max_rows
         self._max_bytes = max_bytes
         self._pending: list[tuple[bytes, int | None]] = []
+        self._pending_bytes = 0
         self._deadline_s: float | None = None
         self._first = self._last = 0  # ids: rows from just after `first` up to `last` are there
         self._db: sqlite3.Connection | None = None
@@ -58,6 +59,7 @@ class History:
             self.lost += 1
         else:
             self._pending.append((line, uid))
+            self._pending_bytes += len(line)
 
     def next_flush_deadline(self) -> float | None:
         """The moment, on the clock that `flush_due` is told, when it should be called; None: nothing waits."""
@@ -71,13 +73,14 @@ class History:
             return
         if self._deadline_s is None:
             self._deadline_s = now_s + FLUSH_AFTER_S
-        is_batch = len(self._pending) >= BATCH and not self._was_failing
+        is_large = len(self._pending) >= BATCH or self._pending_bytes >= BATCH_BYTES
+        is_batch = is_large and not self._was_failing
         if is_batch or now_s >= self._deadline_s:
             self.flush()
 
     def flush(self) -> None:
         """Write everything that waits, now."""
-        lines, self._pending, self._deadline_s = self._pending, [], None
+        lines, self._pending, self._pending_bytes, self._deadline_s = self._pending, [], 0, None
         if not lines:
             return
         try:
@@ -144,7 +147,7 @@ class History:
         db.execute("begin immediate")
         try:
             db.executemany("insert into history (line, uid) values (?, ?)", lines)
-            first = self._prune(db, self._last + len(lines) - self._max_rows, limit)
+            first = self._prune(db, len(lines), limit)
             db.execute("commit")
         except sqlite3.Error:
             if db.in_transaction:  # some errors have rolled back already
@@ -153,13 +156,14 @@ class History:
         self._last += len(lines)
         self._first = first
 
-    def _prune(self, db: sqlite3.Connection, too_old: int, limit: int) -> int:
-        """Take the oldest rows away: one step of what is too old, and of short ones as many as the long ones that came
-        have pushed over the limit (bytes). Returns the id that the others come after."""
+    def _prune(self, db: sqlite3.Connection, came: int, limit: int) -> int:
+        """Take the oldest rows away: of what is too old twice as many as came, so that no flush takes long; of short
+        ones as many as the long ones that came have pushed over the limit (bytes). Returns the id that all left are
+        behind."""
         first, used = self._first, _used_bytes(db)
-        last = self._last if used > self._max_bytes else too_old
+        last = self._last if used > self._max_bytes else self._last + came - self._max_rows
         while first < last:
-            first = min(last, first + _PRUNE_STEP)
+            first = min(last, first + 2 * came)
             db.execute("delete from history where id <= ?", (first,))
             if _used_bytes(db) <= limit:
                 break
