@@ -157,9 +157,9 @@ class History:
         self._first = first
 
     def _prune(self, db: sqlite3.Connection, came: int, limit: int) -> int:
-        """Take the oldest rows away: of what is too old twice as many as came, so that no flush takes long; of short ones
-        as many as the long ones that came have pushed over the limit (bytes). Returns the id that the others come after.
-        """
+        """Take the oldest rows away: of what is too old twice as many as came, so that no flush takes long; of short
+        ones as many as the long ones that came have pushed over the limit (bytes). Returns the id that all left are
+        behind."""
         first, used = self._first, _used_bytes(db)
         last = self._last if used > self._max_bytes else self._last + came - self._max_rows
         while first < last:
