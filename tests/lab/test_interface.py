@@ -1,13 +1,16 @@
 """Rules with `iface=`: what goes on by another interface than it was judged on is judged again."""
 
 import json
-from collections.abc import Callable, Iterator
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import WAIT_S, read_until
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import WORLD4, WORLD6
 
@@ -25,8 +28,8 @@ while b"no more" not in (packet := packets.recv(65535)):
         print("astray", flush=True)
 """
 SEND = """
-import socket, struct, sys, time
-way, address, end = sys.argv[1:4]
+import socket, struct, sys
+way, address, end = sys.argv[1:]
 family = socket.AF_INET6 if ":" in address else socket.AF_INET
 eth1 = socket.if_nametoindex("eth1")
 
@@ -43,7 +46,7 @@ def stream():
 def talk():
     used = socket.socket(family, socket.SOCK_DGRAM)
     used.sendto(b"x", (address, 7))
-    used.settimeout(5)
+    used.settimeout(60)
     used.recv(1)
     return used
 
@@ -74,7 +77,8 @@ try:
     kept = globals()[way]()
 except PermissionError:
     pass
-time.sleep(float(sys.argv[4]))  # what was held meanwhile comes first
+print("sent", flush=True)
+sys.stdin.readline()  # what was held meanwhile comes first
 last = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 bind_to_device(last)
 last.sendto(b"no more", (end, 9))
@@ -103,20 +107,19 @@ def lab(_clean_machine: None) -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def daemon(lab: Lab) -> Daemon:
-    return lab.start_daemon("allow iface=eth1 - 9 udp\n", timeout_s=20)
+    return lab.start_daemon(END, timeout_s=60)
 
 
-def send(lab: Lab, way: str, address: str, wait_s: float = 0.3, meanwhile: Callable[[], object] = bool) -> str:
-    """What came by the second interface."""
+@contextmanager
+def sent(lab: Lab, way: str, address: str) -> Iterator["subprocess.Popen[str]"]:
+    """What says whether it comes by the second interface, up to the end of the block."""
     sniffer = lab.spawn_world([PYTHON, "-c", SNIFF])
-    assert sniffer.stdout
-    assert sniffer.stdout.readline() == "ready\n"
-    sender = lab.spawn([PYTHON, "-c", SEND, way, address, WORLD4, str(wait_s)], user="nobody")
-    meanwhile()
-    assert (sender.communicate(timeout=10 * PATIENCE)[0], sender.returncode) == ("", 0)
-    came = sniffer.stdout.read()
-    sniffer.wait(timeout=10)
-    return came
+    assert read_until(sniffer, len) == ["ready\n"]
+    sender = lab.spawn([PYTHON, "-c", SEND, way, address, WORLD4], user="nobody", stdin=subprocess.PIPE)
+    assert read_until(sender, len) == ["sent\n"]
+    yield sniffer
+    assert (sender.communicate("\n", timeout=WAIT_S)[0], sender.returncode) == ("", 0)
+    sniffer.wait(timeout=WAIT_S)
 
 
 @pytest.mark.parametrize("rules", ["allow iface=eth0 - - -\n", "allow - - -\ndeny iface=eth1 - - -\n"])
@@ -126,24 +129,24 @@ def test_what_is_not_allowed_there_does_not_leave_by_another_interface(
     lab: Lab, daemon: Daemon, rules: str, address: str, way: str
 ) -> None:
     daemon.edit_rules(END + rules)
-    assert send(lab, way, address) == ""
+    with sent(lab, way, address) as sniffer:
+        time.sleep(0.3)
+    assert sniffer.stdout
+    assert sniffer.stdout.read() == ""
 
 
 def test_what_is_allowed_there_goes_on_by_another_interface(lab: Lab, daemon: Daemon) -> None:
     daemon.edit_rules(f"{END}allow iface=eth0 - - -\nallow iface=eth1 - - -\n")
     for way in WAYS:
-        assert send(lab, way, WORLD4).startswith("astray\n"), way
+        with sent(lab, way, WORLD4) as sniffer:
+            assert read_until(sniffer, len) == ["astray\n"], way
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_no_rule_covers_there_is_asked_about_once_more(lab: Lab, daemon: Daemon, way: str) -> None:
     daemon.edit_rules(f"{END}allow iface=eth0 - - -\ndeny - 1 tcp /{way}\n")  # each time other rules
     known = len(daemon.records("ask"))
-
-    def answer() -> None:
-        daemon.wait_for_count(lambda record: record["event"] == "ask", known + 1)
-        number = str(daemon.records("ask")[known]["id"])
-        told = daemon.cli("answer", number, "yes", "--for", "once")
-        assert told.returncode == 0, told.stderr
-
-    assert send(lab, way, WORLD4, 3 * PATIENCE, answer).startswith("astray\n")
+    with sent(lab, way, WORLD4) as sniffer:
+        ask = daemon.wait_for_count(lambda record: record["event"] == "ask", known + 1)[-1]
+        daemon.answer(ask, "yes", "--for", "once")
+        assert read_until(sniffer, len) == ["astray\n"]
