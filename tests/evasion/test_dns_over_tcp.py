@@ -20,7 +20,7 @@ import dns.message, dns.query
 resolver = socket.create_connection(("{WORLD4}", 53))
 print("ready", flush=True)
 sys.stdin.readline()
-answer = dns.query.tcp(dns.message.make_query("shop.test", "A"), "{WORLD4}", sock=resolver, timeout=10)
+answer = dns.query.tcp(dns.message.make_query("shop.test", "A"), "{WORLD4}", sock=resolver, timeout=60)
 socket.create_connection((answer.answer[0][0].address, 80))
 """
 # More flows than there is room for in `flows`, each of them denied.

@@ -33,7 +33,7 @@ def desktop(tmp_path: Path) -> Iterator[Desktop]:
 
 
 def pass_delay(delay_s: float = DELAY_S) -> None:
-    time.sleep(delay_s + 0.5)  # the delay itself is what must pass
+    time.sleep(delay_s + 1.0)  # the delay itself is what must pass, from when the window noted that it was painted
 
 
 @pytest.mark.parametrize(
