@@ -87,7 +87,7 @@ def measure_scales(options: argparse.Namespace) -> ScaleBench:
     with counted_runs(are_counted=False), Lab() as lab:
         prepare(lab)
         bench = ScaleBench(lab, scales, options.seconds)
-        bench.weigh()
+        bench.weigh(options.rounds)
         bench.give_names()
         for number in range(options.rounds):
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
