@@ -52,7 +52,7 @@ def test_who_fills_the_table_of_flows_keeps_nobody_from_knowing_a_name(lab: Lab)
     daemon = lab.start_daemon(f"allow {WORLD4} 53 tcp\nallow - 80 tcp\n", timeout_s=0)
     asking = lab.spawn([sys.executable, "-c", ASK], stdin=subprocess.PIPE)
     read_until(asking, lambda said: said)
-    assert lab.run([PYTHON, "-c", FLOOD], user=ATTACKER).returncode == 0
+    assert lab.run([PYTHON, "-c", FLOOD], timeout_s=3 * WAIT_S, user=ATTACKER).returncode == 0
     assert asking.communicate("\n", timeout=WAIT_S)[0] == ""
     assert daemon.wait_connection(remote_port=80)["name"] == "shop.test"
 

@@ -98,7 +98,7 @@ def daemon(lab: Lab) -> Daemon:
 def test_a_port_that_is_closed_beside_many_that_are_open(lab: Lab, daemon: Daemon, kind: str) -> None:
     with started(lab, FILL, kind):
         before_s = read_cpu_s(daemon)
-        knocked = lab.run([PYTHON, "-c", KNOCK, kind], user=ATTACKER, timeout_s=60)
+        knocked = lab.run([PYTHON, "-c", KNOCK, kind], user=ATTACKER, timeout_s=3 * WAIT_S)
         assert knocked.returncode == 0, knocked.stderr
         assert read_cpu_s(daemon) - before_s < 0.5
 
