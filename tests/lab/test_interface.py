@@ -1,5 +1,6 @@
 """Rules with `iface=`: what goes on by another interface than it was judged on is judged again."""
 
+import itertools
 import json
 import subprocess
 import time
@@ -17,19 +18,20 @@ from tests.lab.world import WORLD4, WORLD6
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]
 
 END = "allow iface=eth1 - 9 udp\n"
+_secrets = itertools.count(1000)  # each its own: TCP sends again and again what an earlier test sent
 # Says whether the secret comes by the second interface, before it is told that no more will.
 SNIFF = """
-import socket
+import socket, sys
 packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))  # ETH_P_ALL
 packets.bind(("eth1", 0))
 print("ready", flush=True)
 while b"no more" not in (packet := packets.recv(65535)):
-    if b"secret" in packet:
+    if sys.argv[1].encode() in packet:
         print("astray", flush=True)
 """
 SEND = """
 import socket, struct, sys
-way, address, end = sys.argv[1:]
+way, address, end, secret = *sys.argv[1:4], sys.argv[4].encode()
 family = socket.AF_INET6 if ":" in address else socket.AF_INET
 eth1 = socket.if_nametoindex("eth1")
 
@@ -40,7 +42,7 @@ def stream():
     used = socket.create_connection((address, 80))
     used.send(b"GET / HTTP/1.1\\r\\n")
     bind_to_device(used)
-    used.send(b"Host: secret\\r\\n")
+    used.send(b"Host: " + secret + b"\\r\\n")
     return used
 
 def talk():
@@ -53,25 +55,25 @@ def talk():
 def datagram():
     used = talk()
     bind_to_device(used)
-    used.sendto(b"secret", (address, 7))
+    used.sendto(secret, (address, 7))
 
 def unanswered():
     used = socket.socket(family, socket.SOCK_DGRAM)
     used.sendto(b"x", (address, 8))
     bind_to_device(used)
-    used.sendto(b"secret", (address, 8))
+    used.sendto(secret, (address, 8))
 
 def unicast():
     used = talk()
     level, option = (socket.IPPROTO_IPV6, 76) if family == socket.AF_INET6 else (socket.IPPROTO_IP, 50)
     used.setsockopt(level, option, struct.pack("!I", eth1))
-    used.sendto(b"secret", (address, 7))
+    used.sendto(secret, (address, 7))
 
 def packet_info():
     used = talk()
     info = struct.pack("=16xI", eth1) if family == socket.AF_INET6 else struct.pack("=I8x", eth1)
     level, kind = (socket.IPPROTO_IPV6, 50) if family == socket.AF_INET6 else (socket.IPPROTO_IP, socket.IP_PKTINFO)
-    used.sendmsg([b"secret"], [(level, kind, info)], 0, (address, 7))
+    used.sendmsg([secret], [(level, kind, info)], 0, (address, 7))
 
 try:
     kept = globals()[way]()
@@ -113,9 +115,10 @@ def daemon(lab: Lab) -> Daemon:
 @contextmanager
 def sent(lab: Lab, way: str, address: str) -> Iterator["subprocess.Popen[str]"]:
     """What says whether it comes by the second interface, up to the end of the block."""
-    sniffer = lab.spawn_world([PYTHON, "-c", SNIFF])
+    secret = f"secret {next(_secrets)}"
+    sniffer = lab.spawn_world([PYTHON, "-c", SNIFF, secret])
     assert read_until(sniffer, len) == ["ready\n"]
-    sender = lab.spawn([PYTHON, "-c", SEND, way, address, WORLD4], user="nobody", stdin=subprocess.PIPE)
+    sender = lab.spawn([PYTHON, "-c", SEND, way, address, WORLD4, secret], user="nobody", stdin=subprocess.PIPE)
     assert read_until(sender, len) == ["sent\n"]
     yield sniffer
     assert (sender.communicate("\n", timeout=WAIT_S)[0], sender.returncode) == ("", 0)
