@@ -113,14 +113,14 @@ def daemon(lab: Lab) -> Daemon:
 
 
 @contextmanager
-def sent(lab: Lab, way: str, address: str) -> Iterator["subprocess.Popen[str]"]:
-    """What says whether it comes by the second interface, up to the end of the block."""
+def sent(lab: Lab, way: str, address: str) -> Iterator[tuple["subprocess.Popen[str]", int]]:
+    """What says whether it comes by the second interface, up to the end of the block, and the sender's pid."""
     secret = f"secret {next(_secrets)}"
     sniffer = lab.spawn_world([PYTHON, "-c", SNIFF, secret])
     assert read_until(sniffer, len) == ["ready\n"]
     sender = lab.spawn([PYTHON, "-c", SEND, way, address, WORLD4, secret], user="nobody", stdin=subprocess.PIPE)
     assert read_until(sender, len) == ["sent\n"]
-    yield sniffer
+    yield sniffer, sender.pid
     assert (sender.communicate("\n", timeout=WAIT_S)[0], sender.returncode) == ("", 0)
     sniffer.wait(timeout=WAIT_S)
 
@@ -132,7 +132,7 @@ def test_what_is_not_allowed_there_does_not_leave_by_another_interface(
     lab: Lab, daemon: Daemon, rules: str, address: str, way: str
 ) -> None:
     daemon.edit_rules(END + rules)
-    with sent(lab, way, address) as sniffer:
+    with sent(lab, way, address) as (sniffer, _sender):
         time.sleep(0.3)
     assert sniffer.stdout
     assert sniffer.stdout.read() == ""
@@ -141,15 +141,13 @@ def test_what_is_not_allowed_there_does_not_leave_by_another_interface(
 def test_what_is_allowed_there_goes_on_by_another_interface(lab: Lab, daemon: Daemon) -> None:
     daemon.edit_rules(f"{END}allow iface=eth0 - - -\nallow iface=eth1 - - -\n")
     for way in WAYS:
-        with sent(lab, way, WORLD4) as sniffer:
+        with sent(lab, way, WORLD4) as (sniffer, _sender):
             assert read_until(sniffer, len) == ["astray\n"], way
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_no_rule_covers_there_is_asked_about_once_more(lab: Lab, daemon: Daemon, way: str) -> None:
     daemon.edit_rules(f"{END}allow iface=eth0 - - -\ndeny - 1 tcp /{way}\n")  # each time other rules
-    known = len(daemon.records("ask"))
-    with sent(lab, way, WORLD4) as sniffer:
-        ask = daemon.wait_for_count(lambda record: record["event"] == "ask", known + 1)[-1]
-        daemon.answer(ask, "yes", "--for", "once")
+    with sent(lab, way, WORLD4) as (sniffer, sender):
+        daemon.answer(daemon.wait_ask(pid=sender), "yes", "--for", "once")
         assert read_until(sniffer, len) == ["astray\n"]
