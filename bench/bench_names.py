@@ -81,7 +81,7 @@ def measure_scales(options: argparse.Namespace) -> ScaleBench:
     scales = [Scale(FEW, 0), Scale(FEW, options.names), Scale(options.rules, options.names)]
     with prepared_lab() as lab:
         bench = ScaleBench(lab, scales, options.seconds)
-        bench.weigh()
+        bench.weigh(options.rounds)
         bench.give_names()
         for number in range(options.rounds):
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr)

@@ -64,8 +64,8 @@ def test_a_cgroup_that_is_gone(tmp_path: Path) -> None:
 
 def signalled(cgroup: Path, number: signal.Signals, *, has_terminal: bool) -> int:
     """The command signals us; it ends with 9 when that is passed on, with 5 when it is not."""
-    name = number.name.removeprefix("SIG")
-    script = f"trap 'exit 9' {name}; kill -{name} $PPID; sleep 0.2; exit 5"
+    name, wait_s = number.name.removeprefix("SIG"), 0.2 if has_terminal else 60
+    script = f"trap 'kill $! 2>/dev/null; exit 9' {name}; kill -{name} $PPID; sleep {wait_s} & wait $!; exit 5"
     return run(["sh", "-c", script], cgroup, has_terminal=has_terminal)
 
 

@@ -189,7 +189,7 @@ def test_questions_come_to_the_prompts_and_go(tmp_path: Path) -> None:
 
 
 def test_the_history_is_written_though_nothing_more_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "FLUSH_AFTER_S", 0.01)
+    monkeypatch.setattr(history, "FLUSH_AFTER_S", 0.5)  # sooner it might be due before it was looked at
 
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:

@@ -140,7 +140,7 @@ class SlowRules(Rules):
         guard._take_news()
         await asyncio.to_thread(self._is_looked_at.wait, 60)
         asyncio.get_running_loop().call_later(0.05, self._may_end.set)
-        await asyncio.wait_for(guard.stop(), 5)
+        await asyncio.wait_for(guard.stop(), 60)
 
 
 def test_a_look_that_fails_while_we_stop_is_the_last() -> None:

@@ -23,7 +23,7 @@ PYTHON = "/usr/bin/python3"
 ELSEWHERE = MORE_WORLD4[0]  # where only attacks connect to
 CONNECT = """\
 import socket, sys
-socket.create_connection((sys.argv[-2], int(sys.argv[-1])), timeout=5)
+socket.create_connection((sys.argv[-2], int(sys.argv[-1])), timeout=60)
 print("connected")
 """
 

@@ -20,7 +20,7 @@ import dns.message, dns.query
 resolver = socket.create_connection(("{WORLD4}", 53))
 print("ready", flush=True)
 sys.stdin.readline()
-answer = dns.query.tcp(dns.message.make_query("shop.test", "A"), "{WORLD4}", sock=resolver, timeout=10)
+answer = dns.query.tcp(dns.message.make_query("shop.test", "A"), "{WORLD4}", sock=resolver, timeout=60)
 socket.create_connection((answer.answer[0][0].address, 80))
 """
 # More flows than there is room for in `flows`, each of them denied.
@@ -52,7 +52,7 @@ def test_who_fills_the_table_of_flows_keeps_nobody_from_knowing_a_name(lab: Lab)
     daemon = lab.start_daemon(f"allow {WORLD4} 53 tcp\nallow - 80 tcp\n", timeout_s=0)
     asking = lab.spawn([sys.executable, "-c", ASK], stdin=subprocess.PIPE)
     read_until(asking, lambda said: said)
-    assert lab.run([PYTHON, "-c", FLOOD], user=ATTACKER).returncode == 0
+    assert lab.run([PYTHON, "-c", FLOOD], timeout_s=3 * WAIT_S, user=ATTACKER).returncode == 0
     assert asking.communicate("\n", timeout=WAIT_S)[0] == ""
     assert daemon.wait_connection(remote_port=80)["name"] == "shop.test"
 

@@ -173,7 +173,7 @@ def hear(lab: Lab, program: str, source: str, remote: str) -> str:
     say(lab, HOST6, GROUP, "of the group")
     say(lab, "::1", "::1", "no more")
     heard = member.stdout.read()
-    member.wait(timeout=10)
+    member.wait(timeout=WAIT_S)
     return heard
 
 

@@ -41,7 +41,7 @@ if kind == "held":
     print("closed", flush=True)
 sys.stdin.readline()
 if kind == "tcp":
-    select.select([], [given], [], 10)
+    select.select([], [given], [], 60)
     print(given.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), flush=True)
 heir.kill()
 """

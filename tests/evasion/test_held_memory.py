@@ -11,6 +11,7 @@ import pytest
 
 from tests.evasion.stage import ATTACKER, PORT, TARGET, Stage
 from tests.lab.lab import Lab
+from tests.lab.patience import WAIT_S
 from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -35,7 +36,7 @@ def held_memory(lab: Lab, *target: str) -> Iterator[Path]:
     assert running.stdout.readline() == "held\n"
     yield program
     running.kill()
-    running.wait(timeout=10)
+    running.wait(timeout=WAIT_S)
 
 
 def test_one_that_connects(stage: Stage) -> None:

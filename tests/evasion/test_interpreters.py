@@ -214,7 +214,7 @@ def test_a_program_mounted_over_roots_interpreter_is_none(stage: Stage, roots_py
 @pytest.fixture
 def asking(stage: Stage) -> Iterator[Daemon]:
     """The stage's daemon, started anew so that it asks; afterwards it denies at once again."""
-    restart(stage, timeout_s=20)
+    restart(stage, timeout_s=300)
     yield stage.daemon
     restart(stage, timeout_s=0)
 

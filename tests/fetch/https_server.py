@@ -13,7 +13,7 @@ LIST = b"# a list\nads.test\n||tracker.test^\n? ?\n"
 
 class _Answers(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    places: ClassVar[dict[str, str]] = {}
+    places: ClassVar[dict[str, str]] = {}  # each server has its own
 
     def do_GET(self) -> None:
         name = self.path.lstrip("/")
@@ -81,10 +81,11 @@ class HttpsServer:
         self.ca = make_certificates(folder, name)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(folder / "server.pem", folder / "server.key")
-        self._server = _Server(("127.0.0.1", 0), _Answers)
+        places: dict[str, str] = {}
+        self._server = _Server(("127.0.0.1", 0), type("_OwnAnswers", (_Answers,), {"places": places}))
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self.url = f"https://localhost:{self._server.server_port}"
-        _Answers.places = {"moved": f"{self.url}/list", "away": "http://localhost/list", "round": f"{self.url}/round"}
+        places |= {"moved": f"{self.url}/list", "away": "http://localhost/list", "round": f"{self.url}/round"}
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
     def __enter__(self) -> Self:

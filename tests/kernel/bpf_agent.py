@@ -63,12 +63,12 @@ def connect(handle: int, address: str, port: int) -> str:
 def wait_connected(handle: int) -> str:
     """For the end of a connect() that timed out here and goes on in the kernel."""
     waiting = _sockets[handle]
-    select.select([], [waiting], [], 5)
+    select.select([], [waiting], [], 60)
     number = waiting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     return errno.errorcode[number] if number else ""
 
 
-def wait_subflow(handle: int, timeout_s: float = 5) -> bool:
+def wait_subflow(handle: int, timeout_s: float = 60) -> bool:
     """For a further path of an MPTCP connection. No event tells a program of it, so ask (linux/mptcp.h, MPTCP_INFO)."""
     sol_mptcp, mptcp_info = 284, 1
     deadline_s = time.monotonic() + timeout_s

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from tests.lab import cgroup
 from tests.lab.namespaces import NETNS_FOLDER, remove_netns
+from tests.lab.patience import WAIT_S
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 
 PREFIX = "ts-bpf-"
@@ -39,7 +40,7 @@ class Agent:
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.close()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=WAIT_S)
         self._process.stdout.close()
 
 

@@ -13,6 +13,7 @@ from typing import Self
 
 from tests.kernel.netns_visit import visit_netns
 from tests.lab.namespaces import NETNS_FOLDER, configure, remove_netns
+from tests.lab.patience import WAIT_S
 from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.nfqueue import Queue, QueuedPacket
@@ -51,7 +52,7 @@ class PacketPlace:
         """Closed with the place."""
         with entered(netns):
             made = self._undo.enter_context(socket.socket(family, kind))
-        made.settimeout(5)
+        made.settimeout(WAIT_S)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if bound:
             made.bind(bound)
@@ -117,7 +118,7 @@ def entered(netns: str) -> AbstractContextManager[None]:
 def wait_packets(queue: Queue, count: int) -> list[QueuedPacket]:
     packets: list[QueuedPacket] = []
     while len(packets) < count:
-        assert is_ready(queue, 5), f"{len(packets)} of {count} packets came"
+        assert is_ready(queue, WAIT_S), f"{len(packets)} of {count} packets came"
         packets += queue.read_packets()
     return packets
 
@@ -128,7 +129,7 @@ def is_ready(readable: Queue | socket.socket, timeout_s: float) -> bool:
 
 def _end(child: subprocess.Popen[str]) -> None:
     child.kill()
-    child.communicate(timeout=10)
+    child.communicate(timeout=WAIT_S)
 
 
 def _call(*command: str) -> None:

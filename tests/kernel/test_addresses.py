@@ -69,7 +69,7 @@ def test_a_change_of_addresses_and_links_is_news(packet_place: PacketPlace, news
         news.drain()
         assert select.select([news], [], [], 0)[0] == []
         packet_place.run("ip", *change)
-        assert select.select([news], [], [], 5)[0] == [news]
+        assert select.select([news], [], [], 60)[0] == [news]
 
 
 @pytest.mark.privileged

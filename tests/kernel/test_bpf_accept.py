@@ -1,13 +1,13 @@
 """accept.bpf.c: whose a socket that listens is once somebody takes a connection from it."""
 
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.pinned_tables import find_listener
+from tests.lab.patience import wait_until
 from tinysnitch.core.flow import TCP, parse_address
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 
@@ -57,9 +57,7 @@ def test_it_is_of_who_accepts(
     server = Server(place, programs, family, bound)
     worker = server.agent.call("accept_as", server.handle, NOBODY)
     connect(agent, family, address, server.port)
-    end_s = time.monotonic() + 5
-    while server.owner() != (worker, NOBODY):
-        assert time.monotonic() < end_s
+    wait_until(lambda: server.owner() == (worker, NOBODY))
     server.agent.call("end_children")
 
 

@@ -1,16 +1,19 @@
-"""inherited.bpf.h: whose a bound socket is after an exec."""
+"""inherited.bpf.h: whose a bound socket is after an exec.
+
+The parent goes on before the kernel tells of it (begin_new_exec(), exec_binprm()).
+"""
 
 import os
 import signal
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.kernel.bpf_place import Agent
 from tests.kernel.pinned_tables import find_listener, is_shared
+from tests.lab.patience import wait_until
 from tinysnitch.core.flow import UDP, parse_address
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 
@@ -28,13 +31,6 @@ def bound(programs: BpfPrograms, agent: Agent) -> Iterator[tuple[int, int, int]]
     agent.call("end_children")
 
 
-def wait_for(is_so: Callable[[], bool]) -> None:
-    """The parent goes on before the kernel tells of the exec (begin_new_exec(), exec_binprm())."""
-    end_s = time.monotonic() + 5
-    while not is_so():
-        assert time.monotonic() < end_s
-
-
 def owner_pid(programs: BpfPrograms, cookie: int, port: int) -> int:
     """As both tables have it."""
     owner = programs.find_owner(cookie)
@@ -45,7 +41,7 @@ def owner_pid(programs: BpfPrograms, cookie: int, port: int) -> int:
 def test_it_is_of_who_is_executed_with_it(programs: BpfPrograms, agent: Agent, bound: tuple[int, int, int]) -> None:
     handle, cookie, port = bound
     heir = agent.call("spawn_with", handle, *SLEEP)
-    wait_for(lambda: owner_pid(programs, cookie, port) == heir)
+    wait_until(lambda: owner_pid(programs, cookie, port) == heir)
     process = programs.find_process(heir)
     owner = programs.find_owner(cookie)
     assert process
@@ -66,7 +62,7 @@ def test_a_socket_that_nobody_can_come_to_stays_whose_it_was(programs: BpfProgra
     known = programs.find_process(agent.pid)
     assert known
     heir = agent.call("spawn_with", handle, *SLEEP)
-    wait_for(lambda: (found := programs.find_process(heir)) is not None and found.exec_id != known.exec_id)
+    wait_until(lambda: (found := programs.find_process(heir)) is not None and found.exec_id != known.exec_id)
     agent.call("run_many", 1, "/usr/bin/true")  # by then the exec is done with
     owner = programs.find_owner(cookie)
     assert owner
@@ -80,13 +76,13 @@ def test_an_older_process_that_executes_itself_anew_takes_nothing(
     """As `systemctl --user daemon-reexec`: services have its sockets already."""
     handle, cookie, port = bound
     older = agent.call("spawn_with", handle, "/usr/bin/sh", "-c", "kill -STOP $$; exec sleep 60")
-    wait_for(lambda: owner_pid(programs, cookie, port) == older)
+    wait_until(lambda: owner_pid(programs, cookie, port) == older)
     heir = agent.call("spawn_with", handle, *SLEEP)
-    wait_for(lambda: owner_pid(programs, cookie, port) == heir)
-    wait_for(lambda: Path(f"/proc/{older}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    wait_until(lambda: owner_pid(programs, cookie, port) == heir)
+    wait_until(lambda: Path(f"/proc/{older}/stat").read_text().rpartition(")")[2].split()[0] == "T")
     known = programs.find_process(older)
     os.kill(older, signal.SIGCONT)
-    wait_for(lambda: programs.find_process(older) != known)
+    wait_until(lambda: programs.find_process(older) != known)
     agent.call("run_many", 1, "/usr/bin/true")  # by then the exec is done with
     assert owner_pid(programs, cookie, port) == heir
 
@@ -100,5 +96,5 @@ def test_a_group_that_is_divided_is_shared(programs: BpfPrograms, agent: Agent) 
         agent.call("bind", handle, "0.0.0.0", port)
     assert not is_shared(programs, UDP, port, parse_address("0.0.0.0"))
     agent.call("spawn_with", handles[1], *SLEEP)
-    wait_for(lambda: is_shared(programs, UDP, port, parse_address("0.0.0.0")))
+    wait_until(lambda: is_shared(programs, UDP, port, parse_address("0.0.0.0")))
     agent.call("end_children")

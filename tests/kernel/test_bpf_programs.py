@@ -289,7 +289,7 @@ def test_traces_wake_a_reader(programs: BpfPrograms, agent: Agent) -> None:
     programs.set_tracing(True)
     waiting = programs.traces_fd
     agent.call("run_many", 1, "/bin/true")
-    readable, _, _ = select.select([waiting], [], [], 5)
+    readable, _, _ = select.select([waiting], [], [], 60)
     assert readable == [waiting]
 
 

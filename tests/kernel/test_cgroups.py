@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import cgroup
-from tests.lab.patience import wait_until
+from tests.lab.patience import WAIT_S, wait_until
 from tests.lab.world import PROGRAMS
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import cgroups, procfs
@@ -77,7 +77,7 @@ def test_removal_kills_what_runs_in_it_and_below(name: str) -> None:
     assert (path / "cgroup.procs").read_text() == f"{children[0].pid}\n"
     remove_cgroup(path)
     assert not path.exists()
-    assert [child.wait(timeout=5) for child in children] == [-9, -9]
+    assert [child.wait(timeout=WAIT_S) for child in children] == [-9, -9]
 
 
 @pytest.mark.privileged
@@ -104,7 +104,7 @@ def test_removal_kills_a_process_whose_first_thread_has_ended(name: str) -> None
     path = make_cgroup(name)
     with hidden_process(path) as hidden:
         remove_cgroup(path)
-        assert hidden.wait(timeout=10)
+        assert hidden.wait(timeout=WAIT_S)
     assert not path.exists()
 
 
@@ -119,7 +119,7 @@ def test_removal_passes_over_what_lists_only_threads(name: str) -> None:
     (path / "cgroup.procs").write_text(str(child.pid))
     remove_cgroup(path)
     assert not path.exists()
-    assert child.wait(timeout=5) == -9
+    assert child.wait(timeout=WAIT_S) == -9
 
 
 @pytest.mark.privileged

@@ -49,7 +49,7 @@ def start_tcp(wire: Wire, source: str, destination: str, family: int) -> Outcome
     client.connect_ex(server.getsockname())
 
     def outcome() -> str:
-        assert select.select([], [client], [], 5)[1]
+        assert select.select([], [client], [], 60)[1]
         return errno.errorcode.get(client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), "through")
 
     return outcome
@@ -62,7 +62,7 @@ def start_udp(wire: Wire, source: str, destination: str, family: int) -> Outcome
     client.send(b"hello")
 
     def outcome() -> str:
-        select.select([server, client], [], [], 5)
+        select.select([server, client], [], [], 60)
         if is_ready(server, 0):
             return "through" if server.recv(10) == b"hello" else "garbled"
         try:
@@ -75,10 +75,10 @@ def start_udp(wire: Wire, source: str, destination: str, family: int) -> Outcome
 
 
 def start_ping(wire: Wire, source: str, destination: str, family: int) -> Outcome:
-    ping = wire.start(source, "ping", "-n", "-c1", "-W5", wire.address(destination, family))
+    ping = wire.start(source, "ping", "-n", "-c1", "-W60", wire.address(destination, family))
 
     def outcome() -> str:
-        said, _ = ping.communicate(timeout=10)
+        said, _ = ping.communicate(timeout=90)
         if re.search("port unreachable", said, re.IGNORECASE):
             return "ECONNREFUSED"
         return "through" if ping.returncode == 0 else said

@@ -232,9 +232,9 @@ def test_links_that_lead_through_tens_of_thousands_of_folders_are_not_followed(t
     for number in range(1, 40):
         (tmp_path / str(number)).symlink_to(f"{'folder/../' * 400}{number - 1}")
     assert identity.resolve_file(str(tmp_path / "1")) is None
-    before_s = time.monotonic()
+    before_s = time.thread_time()
     assert identity.resolve_file(str(tmp_path / "39")) is None
-    assert time.monotonic() - before_s < 0.1
+    assert time.thread_time() - before_s < 0.1
 
 
 def test_links_without_end_and_into_proc(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.kernel.packet_place import HERE, LABEL, QUEUES, THERE, PacketPlace, Wire, entered, is_ready, wait_packets
+from tests.lab.patience import WAIT_S
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel import iptables
@@ -282,7 +283,7 @@ def test_an_accept_before_our_reject_lets_nothing_through(wire: Wire, family: in
 
 def finish(client: socket.socket) -> None:
     """Wait until it is connected, or raise why not."""
-    assert select.select([], [client], [], 5)[1]
+    assert select.select([], [client], [], 60)[1]
     number = client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if number:
         raise OSError(number, os.strerror(number))
@@ -319,7 +320,7 @@ def test_dns_questions_and_answers_are_looked_at(wire: Wire, family: int) -> Non
     server, client = ask(wire, family)
     pass_name(wire, POST_ROUTING)
     answer(server)
-    assert is_ready(wire.names, 5)
+    assert is_ready(wire.names, WAIT_S)
     assert not is_ready(client, 0)  # not delivered before it is learned
     pass_name(wire, LOCAL_IN)
     assert client.recv(100) == b"to question"

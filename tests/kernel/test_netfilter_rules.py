@@ -12,6 +12,7 @@ import pytest
 
 from tests.kernel.packet_place import HERE, LABEL, QUEUES, THERE, PacketPlace, Wire, entered, is_ready, wait_packets
 from tests.lab import cgroup
+from tests.lab.patience import WAIT_S
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netfilter_rules import Family, RuleSet, RuleWriter
@@ -104,7 +105,7 @@ def test_what_a_remote_forges_as_the_answer_to_a_held_syn_is_dropped(wire: Wire,
     wire.enforcement.flush()
     if service == 53:
         assert [pass_name(wire) for _syn_and_its_answer in range(2)] == [POST_ROUTING, LOCAL_IN]
-    assert is_writable(client, 5)
+    assert is_writable(client, WAIT_S)
     assert not client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
 
@@ -213,7 +214,7 @@ def test_what_is_sent_to_ourselves_does_not_leave(wire: Wire, family: int, own: 
     wire.run("ip", "-6", "route", "add", "default", "via", THERE[V6])
     for way, told in (("", "^local"), (" oif eth0", "via")):  # the kernel makes the route to a new address later
         is_there = f"ip -6 route get fd99::1{way} | grep -q {told}"
-        wire.run("timeout", "5", "sh", "-c", f"until {is_there}; do sleep 0.1; done")
+        wire.run("timeout", "60", "sh", "-c", f"until {is_there}; do sleep 0.1; done")
     client = wire.open_socket(wire.here, family, socket.SOCK_DGRAM)
     client.sendto(b"x", (own, 5000))
     assert wire.wait_packet().hook == LOCAL_OUT
@@ -350,10 +351,10 @@ def test_a_talk_over_tcp_is_looked_at_piece_by_piece(wire: Wire, family: int) ->
     assert hooks == [POST_ROUTING, LOCAL_IN, POST_ROUTING]
     with server.accept()[0] as served:
         served.send(b"answer")
-        assert is_ready(wire.names, 5)
+        assert is_ready(wire.names, WAIT_S)
         assert not is_ready(client, 0)  # not delivered before it is learned
         assert pass_name(wire) == LOCAL_IN
-        assert is_ready(client, 5)
+        assert is_ready(client, WAIT_S)
 
 
 def pass_name(wire: Wire) -> int:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.kernel.packet_place import HERE, QUEUES, THERE, PacketPlace, Wire, entered, is_ready, wait_packets
+from tests.lab.patience import WAIT_S
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel.netlink import Message, NetlinkSocket, pack_attribute, pack_message, parse_messages
 from tinysnitch.kernel.nfqueue import NfVerdict, QueuedPacket, QueueStatistics, parse_packet_message, read_statistics
@@ -67,7 +68,7 @@ def test_an_error_takes_nothing_away_that_was_read_before(wire: Wire, monkeypatc
             return opened.recv_into(buffer)
 
     server, opened = send_udp(wire, 2), wire.connections._socket
-    assert is_ready(wire.connections, 5)
+    assert is_ready(wire.connections, WAIT_S)
     with monkeypatch.context() as short:
         short.setattr(wire.connections, "_socket", Failing())
         packets = wire.connections.read_packets()
@@ -90,7 +91,7 @@ def test_a_whole_queue_is_let_go_in_one_flush(wire: Wire, mark: int | None) -> N
     wire.connections.flush()
     with entered(wire.here):
         assert wire.connections.statistics() == QueueStatistics(0, 0, 0)
-    assert is_ready(server, 5)
+    assert is_ready(server, WAIT_S)
 
 
 @pytest.mark.privileged

@@ -28,7 +28,7 @@ def test_it_is_readable_when_the_process_has_ended(child: subprocess.Popen[bytes
     assert descriptor is not None
     assert select.select([descriptor], [], [], 0)[0] == []
     child.kill()
-    assert select.select([descriptor], [], [], 5)[0] == [descriptor]
+    assert select.select([descriptor], [], [], 60)[0] == [descriptor]
     os.close(descriptor)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.kernel.bpf_place import BpfPlace
 from tests.kernel.netns_visit import visit_netns
+from tests.kernel.scan_patience import PatientAttributor
 from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import KERNEL, UNKNOWN, AttributionSource, Process
@@ -32,7 +33,7 @@ def attributor(place: BpfPlace) -> Iterator[Attributor]:
     place.run("ip", "link", "set", "near", "up")
     place.run("ip", "link", "set", "far", "up")
     place.run("ip", "address", "add", f"{OWN}/24", "dev", "near")
-    with visit_netns(NETNS_FOLDER / place.name), Attributor(None) as made:
+    with visit_netns(NETNS_FOLDER / place.name), PatientAttributor(None) as made:
         yield made
 
 
@@ -88,7 +89,7 @@ def test_who_ends_before_all_of_him_was_read_is_unknown(tmp_path: Path) -> None:
             program.write_bytes(b"another content")
         return True
 
-    with Attributor(None, needs_sha256=end) as attributor:
+    with PatientAttributor(None, needs_sha256=end) as attributor:
         assert attributor.attribute(flow).attribution == UNKNOWN
     assert holder.returncode is not None
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.kernel.attribution_table import DictTable
+from tests.kernel.scan_patience import PatientUsers
 from tests.kernel.test_socket_holders import inode_of
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bpf_structs import Owner, ProcessEntry
-from tinysnitch.kernel.socket_users import SocketUsers
 
 GONE = Owner(99, 5, 2**22 + 1, 0)
 SLEEP = ["sleep", "60"]
@@ -49,14 +49,14 @@ def test_an_owner_who_holds_it_is_proved_without_a_scan(
     table: DictTable, server: socket.socket, own: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(procfs, "list_processes", None)
-    assert SocketUsers(table).find_user(own, inode_of(server)) == own
+    assert PatientUsers(table).find_user(own, inode_of(server)) == own
 
 
 def test_an_owner_stays_as_it_was_noted_though_its_start_is_known_to_the_nanosecond_by_now(
     table: DictTable, server: socket.socket
 ) -> None:
     noted = Owner(100, 0, os.getpid(), os.getuid())
-    assert SocketUsers(table).find_user(noted, inode_of(server)) == noted
+    assert PatientUsers(table).find_user(noted, inode_of(server)) == noted
 
 
 @pytest.mark.parametrize("noted", [Owner(99, 7, os.getpid(), os.getuid()), Owner(100, 7, os.getpid(), 12345)])
@@ -64,12 +64,12 @@ def test_an_owner_who_runs_another_program_or_is_another_user_now(
     table: DictTable, server: socket.socket, own: Owner, noted: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(procfs, "list_processes", None)
-    assert SocketUsers(table).find_user(noted, inode_of(server)) == own
+    assert PatientUsers(table).find_user(noted, inode_of(server)) == own
 
 
 def test_the_newest_holder_has_what_its_owner_left(table: DictTable, server: socket.socket) -> None:
     older, newer = (start_holder(table, server, ProcessEntry(101 + at, 10 + at)) for at in range(2))
-    found = SocketUsers(table).find_user(GONE, inode_of(server))
+    found = PatientUsers(table).find_user(GONE, inode_of(server))
     assert found == Owner(102, 11, newer.pid, os.getuid())
     end(older, newer)
 
@@ -78,7 +78,7 @@ def test_init_keeps_it_for_others(table: DictTable, server: socket.socket, monke
     monkeypatch.setattr("tinysnitch.kernel.socket_users._INIT", os.getpid())
     table.processes[os.getpid()] = ProcessEntry(100, 2**60)
     holder = start_holder(table, server, ProcessEntry(101, 10))
-    users = SocketUsers(table)
+    users = PatientUsers(table)
     found = users.find_user(GONE, inode_of(server))
     assert found
     assert found.pid == holder.pid
@@ -92,8 +92,8 @@ def test_nobody_has_what_is_held_by_none_or_by_processes_that_were_not_seen(
     table: DictTable, server: socket.socket, own: Owner
 ) -> None:
     inode = inode_of(server)
-    assert SocketUsers(table).find_user(own, 0) is None
-    assert SocketUsers(table).find_user(GONE, 2**40) is None
+    assert PatientUsers(table).find_user(own, 0) is None
+    assert PatientUsers(table).find_user(GONE, 2**40) is None
     table.processes.clear()
-    assert SocketUsers(table).find_user(own, inode) is None
-    assert SocketUsers(table).find_user(GONE, inode) is None
+    assert PatientUsers(table).find_user(own, inode) is None
+    assert PatientUsers(table).find_user(GONE, inode) is None

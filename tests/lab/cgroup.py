@@ -5,7 +5,7 @@ import select
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import WAIT_S
 
 
 def find_root() -> Path:
@@ -32,12 +32,12 @@ def _deepest_first(cgroup: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _wait_empty(cgroup: Path, timeout_s: float = 10.0 * PATIENCE) -> None:
+def _wait_empty(cgroup: Path) -> None:
     """cgroup.events wakes a poll when `populated` changes (Documentation/admin-guide/cgroup-v2.rst)."""
     with (cgroup / "cgroup.events").open() as events:
         poller = select.poll()
         poller.register(events, select.POLLPRI)
         while "populated 1" in events.read():
-            if not poller.poll(timeout_s * 1000):
+            if not poller.poll(WAIT_S * 1000):
                 raise TimeoutError(f"{cgroup} does not get empty")
             events.seek(0)

@@ -4,6 +4,7 @@ Everything is named after the process that made it, so that what a killed run le
 The mount namespace has a bpffs of its own: with its last process the pins go, and what they held attached.
 """
 
+import fcntl
 import itertools
 import os
 import shutil
@@ -142,7 +143,16 @@ def remove_netns(name: str) -> None:
 
 
 def remove_stale() -> None:
-    """Take away what runs left behind whose process is gone."""
+    """Take away what runs left behind whose process is gone. Each worker of a run does so at its start: in turn."""
+    lock = os.open(cgroup.find_root(), os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _remove_stale()
+    finally:
+        os.close(lock)
+
+
+def _remove_stale() -> None:
     for folder in cgroup.find_root().glob(f"{PREFIX}*"):
         if _is_stale(folder.name):
             cgroup.remove(folder)

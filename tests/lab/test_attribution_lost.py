@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.daemon import Record
+from tests.lab.patience import wait_until
 from tests.lab.test_tunnels import make_tunnel, make_tunnel_outside
 from tests.lab.watched_lab import PYTHON, WatchedLab
 from tests.lab.world import HOST4, PROGRAMS, WORLD4
@@ -13,7 +14,6 @@ from tinysnitch.kernel import bpf_structs as structs
 
 pytestmark = [pytest.mark.privileged]
 
-TRIES = 5
 CLIENT = str(PROGRAMS / "tcp_client.py")
 SIZES = {
     "images": (8, structs.IMAGE.struct.size),
@@ -49,7 +49,7 @@ def test_a_program_that_found_no_room_is_unknown(named: WatchedLab, name: str) -
     assert named.lab.run([PYTHON, CLIENT, WORLD4, "80"]).returncode == 0
     fill(named, name)
     # Whoever ends on this machine leaves room, which is filled again a moment later.
-    assert any(named.lab.run([PYTHON, CLIENT, WORLD4, "80"]).returncode == 1 for _ in range(TRIES))
+    wait_until(lambda: named.lab.run([PYTHON, CLIENT, WORLD4, "80"]).returncode == 1)
     record = named.daemon.wait_connection(verdict="deny")
     assert (record["program"], record["pid"], record["attribution"]) == ("unknown", None, "unknown")
     lost = wait_lost(named, f"{name} not stored")

@@ -1,32 +1,37 @@
 """Rules with `iface=`: what goes on by another interface than it was judged on is judged again."""
 
+import itertools
 import json
-from collections.abc import Callable, Iterator
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import WAIT_S, read_until
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import WORLD4, WORLD6
 
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]
 
 END = "allow iface=eth1 - 9 udp\n"
+_secrets = itertools.count(1000)  # each its own: TCP sends again and again what an earlier test sent
 # Says whether the secret comes by the second interface, before it is told that no more will.
 SNIFF = """
-import socket
+import socket, sys
 packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))  # ETH_P_ALL
 packets.bind(("eth1", 0))
 print("ready", flush=True)
 while b"no more" not in (packet := packets.recv(65535)):
-    if b"secret" in packet:
+    if sys.argv[1].encode() in packet:
         print("astray", flush=True)
 """
 SEND = """
-import socket, struct, sys, time
-way, address, end = sys.argv[1:4]
+import socket, struct, sys
+way, address, end, secret = *sys.argv[1:4], sys.argv[4].encode()
 family = socket.AF_INET6 if ":" in address else socket.AF_INET
 eth1 = socket.if_nametoindex("eth1")
 
@@ -37,44 +42,45 @@ def stream():
     used = socket.create_connection((address, 80))
     used.send(b"GET / HTTP/1.1\\r\\n")
     bind_to_device(used)
-    used.send(b"Host: secret\\r\\n")
+    used.send(b"Host: " + secret + b"\\r\\n")
     return used
 
 def talk():
     used = socket.socket(family, socket.SOCK_DGRAM)
     used.sendto(b"x", (address, 7))
-    used.settimeout(5)
+    used.settimeout(60)
     used.recv(1)
     return used
 
 def datagram():
     used = talk()
     bind_to_device(used)
-    used.sendto(b"secret", (address, 7))
+    used.sendto(secret, (address, 7))
 
 def unanswered():
     used = socket.socket(family, socket.SOCK_DGRAM)
     used.sendto(b"x", (address, 8))
     bind_to_device(used)
-    used.sendto(b"secret", (address, 8))
+    used.sendto(secret, (address, 8))
 
 def unicast():
     used = talk()
     level, option = (socket.IPPROTO_IPV6, 76) if family == socket.AF_INET6 else (socket.IPPROTO_IP, 50)
     used.setsockopt(level, option, struct.pack("!I", eth1))
-    used.sendto(b"secret", (address, 7))
+    used.sendto(secret, (address, 7))
 
 def packet_info():
     used = talk()
     info = struct.pack("=16xI", eth1) if family == socket.AF_INET6 else struct.pack("=I8x", eth1)
     level, kind = (socket.IPPROTO_IPV6, 50) if family == socket.AF_INET6 else (socket.IPPROTO_IP, socket.IP_PKTINFO)
-    used.sendmsg([b"secret"], [(level, kind, info)], 0, (address, 7))
+    used.sendmsg([secret], [(level, kind, info)], 0, (address, 7))
 
 try:
     kept = globals()[way]()
 except PermissionError:
     pass
-time.sleep(float(sys.argv[4]))  # what was held meanwhile comes first
+print("sent", flush=True)
+sys.stdin.readline()  # what was held meanwhile comes first
 last = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 bind_to_device(last)
 last.sendto(b"no more", (end, 9))
@@ -103,20 +109,20 @@ def lab(_clean_machine: None) -> Iterator[Lab]:
 
 @pytest.fixture(scope="module")
 def daemon(lab: Lab) -> Daemon:
-    return lab.start_daemon("allow iface=eth1 - 9 udp\n", timeout_s=20)
+    return lab.start_daemon(END, timeout_s=60)
 
 
-def send(lab: Lab, way: str, address: str, wait_s: float = 0.3, meanwhile: Callable[[], object] = bool) -> str:
-    """What came by the second interface."""
-    sniffer = lab.spawn_world([PYTHON, "-c", SNIFF])
-    assert sniffer.stdout
-    assert sniffer.stdout.readline() == "ready\n"
-    sender = lab.spawn([PYTHON, "-c", SEND, way, address, WORLD4, str(wait_s)], user="nobody")
-    meanwhile()
-    assert (sender.communicate(timeout=10 * PATIENCE)[0], sender.returncode) == ("", 0)
-    came = sniffer.stdout.read()
-    sniffer.wait(timeout=10)
-    return came
+@contextmanager
+def sent(lab: Lab, way: str, address: str) -> Iterator[tuple["subprocess.Popen[str]", int]]:
+    """What says whether it comes by the second interface, up to the end of the block, and the sender's pid."""
+    secret = f"secret {next(_secrets)}"
+    sniffer = lab.spawn_world([PYTHON, "-c", SNIFF, secret])
+    assert read_until(sniffer, len) == ["ready\n"]
+    sender = lab.spawn([PYTHON, "-c", SEND, way, address, WORLD4, secret], user="nobody", stdin=subprocess.PIPE)
+    assert read_until(sender, len) == ["sent\n"]
+    yield sniffer, sender.pid
+    assert (sender.communicate("\n", timeout=WAIT_S)[0], sender.returncode) == ("", 0)
+    sniffer.wait(timeout=WAIT_S)
 
 
 @pytest.mark.parametrize("rules", ["allow iface=eth0 - - -\n", "allow - - -\ndeny iface=eth1 - - -\n"])
@@ -126,24 +132,22 @@ def test_what_is_not_allowed_there_does_not_leave_by_another_interface(
     lab: Lab, daemon: Daemon, rules: str, address: str, way: str
 ) -> None:
     daemon.edit_rules(END + rules)
-    assert send(lab, way, address) == ""
+    with sent(lab, way, address) as (sniffer, _sender):
+        time.sleep(0.3)
+    assert sniffer.stdout
+    assert sniffer.stdout.read() == ""
 
 
 def test_what_is_allowed_there_goes_on_by_another_interface(lab: Lab, daemon: Daemon) -> None:
     daemon.edit_rules(f"{END}allow iface=eth0 - - -\nallow iface=eth1 - - -\n")
     for way in WAYS:
-        assert send(lab, way, WORLD4).startswith("astray\n"), way
+        with sent(lab, way, WORLD4) as (sniffer, _sender):
+            assert read_until(sniffer, len) == ["astray\n"], way
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_no_rule_covers_there_is_asked_about_once_more(lab: Lab, daemon: Daemon, way: str) -> None:
     daemon.edit_rules(f"{END}allow iface=eth0 - - -\ndeny - 1 tcp /{way}\n")  # each time other rules
-    known = len(daemon.records("ask"))
-
-    def answer() -> None:
-        daemon.wait_for_count(lambda record: record["event"] == "ask", known + 1)
-        number = str(daemon.records("ask")[known]["id"])
-        told = daemon.cli("answer", number, "yes", "--for", "once")
-        assert told.returncode == 0, told.stderr
-
-    assert send(lab, way, WORLD4, 3 * PATIENCE, answer).startswith("astray\n")
+    with sent(lab, way, WORLD4) as (sniffer, sender):
+        daemon.answer(daemon.wait_ask(pid=sender), "yes", "--for", "once")
+        assert read_until(sniffer, len) == ["astray\n"]

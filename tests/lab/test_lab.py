@@ -1,12 +1,15 @@
 """The lab itself: its servers answer, and nothing of it stays."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.lab import cgroup, namespaces
 from tests.lab.lab import Lab
+from tests.lab.patience import WAIT_S
 from tests.lab.world import ECHO_PORT, PROGRAMS, WORLD4, WORLD6
 
 pytestmark = [pytest.mark.privileged]
@@ -68,12 +71,16 @@ def test_nothing_stays_of_a_lab_that_fails_halfway(monkeypatch: pytest.MonkeyPat
     assert leftovers() == []
 
 
-def test_what_a_dead_run_left_is_removed() -> None:
-    ended = os.fork()
-    if ended == 0:
-        os._exit(0)
-    os.waitpid(ended, 0)
-    stale = cgroup.find_root() / f"{namespaces.PREFIX}{ended}-1"
-    stale.mkdir()
-    namespaces.remove_stale()
-    assert not stale.exists()
+def test_what_a_dead_run_left_is_removed_by_whichever_worker() -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    stale = [f"{namespaces.PREFIX}{ended.pid}-{number}" for number in range(6)]
+    for name in stale:
+        (cgroup.find_root() / name).mkdir()
+        subprocess.run(["ip", "netns", "add", name], check=True)
+    remove = "from tests.lab.namespaces import remove_stale; remove_stale()"
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    workers = [subprocess.Popen([sys.executable, "-c", remove], env=environment) for _ in range(3)]
+    assert [worker.wait(timeout=WAIT_S) for worker in workers] == [0] * 3
+    folders = (cgroup.find_root(), namespaces.NETNS_FOLDER)
+    assert [folder / name for folder in folders for name in stale if (folder / name).exists()] == []

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE, WAIT_S
+from tests.lab.patience import WAIT_S
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import HOST4, HOST6, WORLD4, WORLD6
 
@@ -59,7 +59,7 @@ def test_what_a_connection_sends_goes_where_it_was_judged_to_go(
 ) -> None:
     if is_judged:
         daemon = lab.start_daemon("allow localhost - -\nallow localhost - -src\n", timeout_s=0)
-    world = lab.spawn_world([PYTHON, "-c", LISTEN, str(2 if is_judged else 10 * PATIENCE)])
+    world = lab.spawn_world([PYTHON, "-c", LISTEN, str(2 if is_judged else WAIT_S)])
     assert world.stdout
     assert world.stdout.readline() == "listening\n"
     done = lab.run([PYTHON, "-c", script + SEND, own, hop])  # as root: some kernels ask for CAP_NET_RAW

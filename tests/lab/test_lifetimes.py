@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -24,9 +25,15 @@ def answer_next(daemon: Daemon, client: StepClient, *words: str) -> str:
     return client.result()
 
 
-def end_after(took_s: float) -> datetime:
-    """Late enough for what took so long a moment ago, also on a machine with other things to do."""
-    return (datetime.now() + timedelta(seconds=2 * PATIENCE + 2 * took_s)).replace(microsecond=0)
+def see_before_end(connect: Callable[[datetime], str]) -> datetime:
+    """That it works until the end that it is called with, which this returns. It is later where all takes longer."""
+    for given_s in (3, 6, 12, 24, 48):
+        ends = (datetime.now() + timedelta(seconds=given_s * PATIENCE)).replace(microsecond=0)
+        outcome = connect(ends)
+        if datetime.now() < ends:
+            assert outcome == "ok"
+            return ends
+    raise TimeoutError("it takes too long for any end")
 
 
 def wait_till(ends: datetime) -> None:
@@ -38,14 +45,16 @@ def test_an_edit_holds_for_the_next_connection(lab: Lab) -> None:
     daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp {PROGRAM}\n")
     client = StepClient(lab)
     assert client.connect(WORLD4, 80) == "ok"
-    begun = time.monotonic()
-    daemon.edit_rules(f"deny {WORLD4} 80 tcp {PROGRAM}\n")
-    passed_s = time.monotonic() - begun
-    assert client.connect(WORLD4, 80) == "ECONNREFUSED"
-    begun = time.monotonic()
-    daemon.edit_rules(f"allow {WORLD4} 80 tcp {PROGRAM}\n")
-    assert min(passed_s, time.monotonic() - begun) < PATIENCE
-    assert client.connect(WORLD4, 80) == "ok"
+    passed_s = []
+    for _attempt in range(10):  # with other things to do, one of them may take long
+        for verdict, outcome in (("deny", "ECONNREFUSED"), ("allow", "ok")):
+            begun_s = time.monotonic()
+            daemon.edit_rules(f"{verdict} {WORLD4} 80 tcp {PROGRAM}\n")
+            passed_s.append(time.monotonic() - begun_s)
+            assert client.connect(WORLD4, 80) == outcome
+        if min(passed_s) < PATIENCE:
+            break
+    assert min(passed_s) < PATIENCE
 
 
 def test_an_edit_in_place_holds_too(lab: Lab) -> None:
@@ -87,13 +96,14 @@ def test_an_answer_that_cannot_be_saved_says_so_and_outlives_a_reload(lab: Lab) 
 def test_a_rule_with_a_time_ends_on_time(lab: Lab) -> None:
     daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp\n")
     client = StepClient(lab)
-    begun_s = time.monotonic()
     daemon.edit_rules(f"deny {WORLD4} 80 tcp\n")
     assert client.connect(WORLD4, 80) == "ECONNREFUSED"
-    ends = end_after(time.monotonic() - begun_s)
-    daemon.edit_rules(f"allow until={ends.isoformat()} {WORLD4} 80 tcp {PROGRAM}\ndeny {WORLD4} 80 tcp\n")
-    assert client.connect(WORLD4, 80) == "ok", daemon.describe()
-    wait_till(ends)
+
+    def connect(ends: datetime) -> str:
+        daemon.edit_rules(f"allow until={ends.isoformat()} {WORLD4} 80 tcp {PROGRAM}\ndeny {WORLD4} 80 tcp\n")
+        return client.connect(WORLD4, 80)
+
+    wait_till(see_before_end(connect))
     assert client.connect(WORLD4, 80) == "ECONNREFUSED"
 
 
@@ -110,22 +120,25 @@ def test_an_answer_for_a_minute_is_listed_with_its_end(lab: Lab) -> None:
 
 def test_an_answer_for_a_minute_outlives_the_daemon_and_ends_on_time(lab: Lab) -> None:
     """Its minute is cut short while the daemon is away; that it is one, the prompts' tests see."""
-    begun_s = time.monotonic()
     daemon = lab.start_daemon("")
     client = StepClient(lab)
     assert answer_next(daemon, client, "yes", "--for", "1m") == "ok"
-    took_s = time.monotonic() - begun_s
-    assert daemon.stop() == 0
     kept = daemon.rules.parent / "state" / "temporary.rules"
-    ends = end_after(took_s)
-    text, count = re.subn("until=[^ ]+", f"until={ends.isoformat()}", kept.read_text())
-    assert count == 1
-    kept.write_text(text)
-    successor = lab.restart_daemon(daemon.rules.parent)
-    assert client.connect(WORLD4, 80) == "ok"
-    wait_till(ends)
-    assert successor.cli("rules", "list").stdout == ""
-    assert answer_next(successor, client, "no", "--for", "once") == "ECONNREFUSED"
+    before, after = re.split("until=[^ ]+", kept.read_text())
+
+    def connect(ends: datetime) -> str:
+        nonlocal daemon
+        assert daemon.stop() == 0
+        kept.write_text(f"{before}until={ends.isoformat()}{after}")
+        daemon = lab.restart_daemon(daemon.rules.parent)
+        client.start("tcp", WORLD4, 80)
+        if (told := daemon.wait_for(lambda record: record["event"] in ("ask", "connection")))["event"] == "ask":
+            daemon.answer(told, "no", "--for", "once")
+        return client.result()
+
+    wait_till(see_before_end(connect))
+    assert daemon.cli("rules", "list").stdout == ""
+    assert answer_next(daemon, client, "no", "--for", "once") == "ECONNREFUSED"
 
 
 @pytest.mark.core_lab
@@ -146,8 +159,8 @@ def test_once_is_for_both_addresses_that_a_program_tries_at_once(lab: Lab) -> No
     wait_until(lambda: daemon.asks()[0]["count"] == 2)
     daemon.answer(ask, "yes", "--for", "once")
     assert curl.wait(timeout=WAIT_S) == 0
-    passed = {told["remote_address"] for told in daemon.records("connection") if told["protocol"] == "tcp"}
-    assert passed == {WORLD4, WORLD6}
+    passed = daemon.wait_for_count(lambda told: told["event"] == "connection" and told["protocol"] == "tcp", 2)
+    assert {told["remote_address"] for told in passed} == {WORLD4, WORLD6}
     assert daemon.asks() == []
 
 
@@ -155,7 +168,7 @@ def test_until_quit_ends_with_its_process(lab: Lab) -> None:
     daemon = lab.start_daemon("")
     client = StepClient(lab)
     assert answer_next(daemon, client, "yes", "--for", "quit") == "ok"
-    (told,) = daemon.records("connection")
+    (told,) = daemon.wait_connections(1)
     assert f" # answered until process {told['pid']} ends by uid 0\n" in daemon.cli("log").stdout
     assert client.connect(WORLD4, 80) == "ok"
     assert len(daemon.records("ask")) == 1

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from tests.fetch.https_server import make_certificates
 from tests.lab.daemon import BIN, Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import WAIT_S, wait_until
 from tests.lab.world import MORE_WORLD4, PROGRAMS
 from tinysnitch.daemon.list_loader import SHORT_BYTES
 
@@ -38,14 +37,12 @@ def read_entry(lab: Lab, daemon: Daemon) -> dict[str, object]:
 
 def wait_names(lab: Lab, daemon: Daemon, names: int) -> dict[str, object]:
     """Until the daemon holds so many of them."""
-    end_s = time.monotonic() + 20 * PATIENCE
-    while (entry := read_entry(lab, daemon))["names"] != names:
-        assert time.monotonic() < end_s, entry
-    return entry
+    wait_until(lambda: read_entry(lab, daemon)["names"] == names, f"not {names} names")
+    return read_entry(lab, daemon)
 
 
 def reaches(lab: Lab, name: str) -> bool:
-    return lab.run(["curl", "-4sS", "--max-time", str(10 * PATIENCE), f"http://{name}/"]).returncode == 0
+    return lab.run(["curl", "-4sS", "--max-time", str(WAIT_S / 2), f"http://{name}/"]).returncode == 0
 
 
 def test_a_list_is_fetched_through_the_firewall_and_holds_at_once(lab: Lab) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.lab.daemon import BIN
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE, WAIT_S, read_until
+from tests.lab.patience import WAIT_S, read_until
 from tests.lab.trace import start_trace
 from tests.lab.world import HOST4, PROGRAMS, WORLD4
 
@@ -66,10 +66,10 @@ def test_rules_alone_hold_what_is_new_until_a_daemon_comes(lab: Lab) -> None:
 def test_what_a_killed_daemon_shut_is_opened_as_the_hint_says(lab: Lab) -> None:
     before = lab.run_outside(["find", "/sys/fs/bpf"]).stdout
     daemon = lab.start_daemon("deny - - - /usr/bin/curl\n")
-    curl = ["curl", "-sS", "-m1", f"http://{WORLD4}/"]
+    curl = ["curl", "-sS", f"http://{WORLD4}/"]
     assert lab.run(curl).returncode == 7
     daemon.kill()
-    assert lab.run(curl).returncode == 28
+    assert lab.run([*curl, "-m1"]).returncode == 28
     said = daemon.cli("status").stderr
     assert "`tinysnitch-iptables-remove` lets everything through again" in said
     assert lab.run_outside([str(BIN / "tinysnitch-iptables-remove")]).returncode == 0
@@ -115,9 +115,9 @@ def test_ssh_is_asked_about_by_its_server(lab: Lab) -> None:
     server = lab.spawn(sshd)
     read_until(server, lambda said: "listening" in said[-1])
     daemon = lab.start_daemon("")
-    patient = ["-T", str(round(5 * PATIENCE))]  # it gives up after 5 s by itself, and is held longer where all is slow
+    patient = ["-T", str(round(2 * WAIT_S))]  # it gives up after 5 s by itself, and is held longer where all is slow
     client = lab.spawn_world(["ssh-keyscan", *patient, "-t", "ed25519", "-p", "2222", HOST4])
     ask = daemon.wait_ask(direction="inbound")
     assert (ask["program"], ask["local_port"], ask["remote_address"]) == ("/usr/sbin/sshd", 2222, WORLD4)
     daemon.answer(ask, "yes", "--any-args")
-    assert "ssh-ed25519" in client.communicate(timeout=10 * PATIENCE)[0]
+    assert "ssh-ed25519" in client.communicate(timeout=WAIT_S)[0]

@@ -61,7 +61,8 @@ def test_another_users_window_is_refused(lab: Lab) -> None:
     session = lab.folder / "session"
     session.mkdir()
     session.chmod(0o777)
-    environment = ["env", "QT_QPA_PLATFORM=offscreen", f"XDG_RUNTIME_DIR={session}"]
+    # fontconfig complains where it cannot keep what it finds out, unless root has before
+    environment = ["env", "QT_QPA_PLATFORM=offscreen", f"XDG_RUNTIME_DIR={session}", f"XDG_CACHE_HOME={session}"]
     check_refused(
         lab.run([*environment, str(BIN / "tinysnitch-prompt"), "--socket", str(daemon.socket)], user="nobody")
     )

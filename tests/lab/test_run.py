@@ -7,7 +7,7 @@ import pytest
 
 from tests.lab.daemon import BIN
 from tests.lab.lab import DNS_RULE, Lab
-from tests.lab.patience import PATIENCE, WAIT_S, read_until
+from tests.lab.patience import WAIT_S, read_until
 from tests.lab.world import PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -16,7 +16,7 @@ CLIENT = str(PROGRAMS / "tcp_client.py")
 ASK_OVER_TCP = f"""
 import socket
 import dns.message, dns.query
-answer = dns.query.tcp(dns.message.make_query("shop.test", "A"), "{WORLD4}", timeout=10)
+answer = dns.query.tcp(dns.message.make_query("shop.test", "A"), "{WORLD4}", timeout=60)
 socket.create_connection((answer.answer[0][0].address, 80))
 """
 
@@ -136,7 +136,7 @@ VISIT = """
 import socket, sys
 kind = socket.SOCK_STREAM if sys.argv[1] in ("listen", "mptcp") else socket.SOCK_DGRAM
 with socket.socket(socket.AF_INET, kind) as it:
-    it.settimeout(3)
+    it.settimeout(float(sys.argv[3]))
     for _attempt in range(2):
         try:
             it.connect(("10.77.0.2", int(sys.argv[2])))
@@ -167,8 +167,8 @@ def test_a_port_that_no_hook_tells_of_is_judged(lab: Lab, kind: str, remote: str
     assert judged.stdin
     port = read_until(judged, lambda said: said[-1].strip().isdigit())[-1].strip()
     protocol = "udp" if remote else "tcp"
-    visited = lab.run_world(["/usr/bin/python3", "-c", VISIT, kind, port])
-    judged.stdin.write(f"{10 * PATIENCE if is_allowed else 0.5}\n")  # what is allowed is sure to come
+    visited = lab.run_world(["/usr/bin/python3", "-c", VISIT, kind, port, str(WAIT_S / 4 if is_allowed else 3)])
+    judged.stdin.write(f"{WAIT_S if is_allowed else 0.5}\n")  # what is allowed is sure to come
     judged.stdin.flush()
     came = read_until(judged, lambda said: said[-1] in ("got\n", "nothing\n"))[-1]
     assert came == ("got\n" if is_allowed else "nothing\n"), visited.stdout
@@ -188,7 +188,8 @@ def test_what_nobody_answered_until_the_end_is_listed(lab: Lab) -> None:
     (lab.folder / "run-rules").write_text(DNS_RULE)
     words = [str(BIN / "tinysnitch"), "run", "--rules", str(lab.folder / "run-rules")]
     words += ["--socket", str(lab.folder / "run-socket"), "--"]  # where someone could answer
-    ran = lab.run_outside([*words, "curl", "-4", "-sS", "-m2", "http://shop.test/"])
+    script = "dig +short shop.test >/dev/null; exec curl -sS -m2 http://$0/"  # of the connection alone
+    ran = lab.run_outside([*words, "sh", "-c", script, WORLD4])
     assert (ran.returncode, ran.stdout) == (28, "")
     assert "allowed udp " in ran.stderr
     assert "not answered tcp shop.test:80 by /usr/bin/curl\n" in ran.stderr

@@ -1,6 +1,7 @@
 """How `tinysnitch run` ends: the command's way, or with the reason why there was none; never with anything left."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -130,30 +131,32 @@ def test_nobody_takes_over_from_the_firewall_of_one_command(lab: Lab) -> None:
     assert traces(lab) == before
 
 
-def start_building(lab: Lab) -> tuple[subprocess.Popen[str], int]:
-    """`tinysnitch run` whose firewall is half-way: its cgroup is there, and BPF is being loaded."""
-    judged = lab.spawn_outside(words(lab, "echo", "never"))
-    while not find_daemons(judged):
-        assert judged.poll() is None
-    daemon = daemon_of(judged)
-    while not cgroup_of(daemon).exists():
-        assert judged.poll() is None
-    return judged, daemon
+SLOW_RESTORE = """#!/bin/sh
+mkdir "$0.reached" 2>/dev/null && until [ -e "$0.go" ]; do sleep 0.05; done
+exec {real} "$@"
+"""
 
 
-def stop_half_way(lab: Lab, daemon: int, before: list[str]) -> None:
-    """Let it go on for a moment only between two looks, which may take longer than the rest of its start."""
-    os.kill(daemon, signal.SIGSTOP)
-    while traces(lab) == before:
-        os.kill(daemon, signal.SIGCONT)
-        time.sleep(0.03)
-        os.kill(daemon, signal.SIGSTOP)
+def start_building(lab: Lab) -> tuple[subprocess.Popen[str], Path]:
+    """`tinysnitch run` whose firewall is half-way: BPF is loaded, and iptables waits for the file that is returned."""
+    restore = lab.folder / "slow" / "iptables-restore"
+    restore.parent.mkdir()
+    restore.write_text(SLOW_RESTORE.format(real=shutil.which(restore.name)))
+    restore.chmod(0o755)
+    front = ["env", f"PATH={restore.parent}:{os.environ['PATH']}"]
+    judged = lab.spawn_outside([*front, *words(lab, "echo", "never")])
+    wait_until(Path(f"{restore}.reached").exists)
+    return judged, Path(f"{restore}.go")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_whoever_is_impatient_at_the_start_leaves_nothing(lab: Lab, number: signal.Signals) -> None:
     before = traces(lab)
-    judged, daemon = start_building(lab)
+    judged, go = start_building(lab)
+    daemon = daemon_of(judged)
+    assert cgroup_of(daemon).exists()
+    judged.send_signal(number)
+    go.touch()
     while judged.poll() is None:
         judged.send_signal(number)
         time.sleep(0.01)
@@ -166,8 +169,9 @@ def test_whoever_is_impatient_at_the_start_leaves_nothing(lab: Lab, number: sign
 
 def test_a_firewall_that_is_killed_at_its_start_leaves_nothing(lab: Lab) -> None:
     before = traces(lab)
-    judged, daemon = start_building(lab)
-    stop_half_way(lab, daemon, before)
+    judged, _go = start_building(lab)
+    daemon = daemon_of(judged)
+    assert traces(lab) != before
     os.kill(daemon, signal.SIGKILL)
     assert "the command was not run" in judged.communicate(timeout=WAIT_S)[0]
     assert not cgroup_of(daemon).exists()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE, wait_until
+from tests.lab.patience import WAIT_S, wait_until
 from tests.lab.queue_counter import count_queued
 from tests.lab.world import ECHO_PORT, PROGRAMS, WORLD4, WORLD6, serves_quic
 
@@ -38,7 +38,7 @@ class Talk:
         """The first names that the server was told."""
         assert self._server.stdout
         while self._heard.count("\n") < count:
-            assert select.select([self._server.stdout], [], [], 10 * PATIENCE)[0]
+            assert select.select([self._server.stdout], [], [], WAIT_S)[0]
             self._heard += os.read(self._server.stdout.fileno(), 4096).decode()
         heard, self._heard = self._heard.splitlines(), ""
         return heard
@@ -53,7 +53,7 @@ class Talk:
 
     def result(self) -> str:
         assert self._client.stdout
-        assert self.has_result(20 * PATIENCE)
+        assert self.has_result(WAIT_S)
         return self._client.stdout.readline().strip()
 
     def say(self, name: str, size: int = WHOLE, address: str = WORLD4) -> str:

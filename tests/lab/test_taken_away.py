@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 
 import pytest
 
@@ -33,7 +34,11 @@ FLUSHED = "for t in mangle filter security; do {0} -t $t -F; {0} -t $t -X; done"
 )
 def test_what_was_taken_away_comes_back_and_is_told(lab: Lab, deed: str, address: str) -> None:
     daemon = lab.start_daemon("deny - 80 tcp\n")
-    assert lab.run_outside(["sh", "-c", deed]).returncode == 0
+    daemon.process.send_signal(signal.SIGSTOP)  # however long the deed takes, it is looked at once
+    try:
+        assert lab.run_outside(["sh", "-c", deed]).returncode == 0
+    finally:
+        daemon.process.send_signal(signal.SIGCONT)
     daemon.wait_for(lambda record: record["event"] == "lost" and record["what"] == PUT_BACK)
     assert lab.run(["curl", "-sS", f"http://[{address}]/" if ":" in address else f"http://{address}/"]).returncode == 7
     assert json.loads(daemon.cli("status", "--json").stdout)["losses"][PUT_BACK] == 1

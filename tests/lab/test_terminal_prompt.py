@@ -70,7 +70,7 @@ def see_editor(person: Person) -> None:
     """Until Enter counts."""
     if "--plain" in person.command:
         person.see("answers with it")
-        time.sleep(DELAY_S + 0.1)  # the delay itself is what must pass: the plain one does not say when
+        time.sleep(DELAY_S + 0.5)  # the delay itself is what must pass: the plain one does not say when
     else:
         person.see("answer with it")
         see_that_keys_count(person)

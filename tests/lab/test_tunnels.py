@@ -35,8 +35,8 @@ def make_tunnel(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("command", "rule"),
     [
-        (["curl", "-sS", "--max-time", "5", f"http://{OUTSIDE}/"], f"allow {OUTSIDE} 80 tcp /usr/bin/curl\n"),
-        (["ping", "-c1", "-W5", OUTSIDE], f"allow {OUTSIDE} - icmp /usr/bin/ping\n"),  # by a raw socket
+        (["curl", "-sS", "--max-time", "30", f"http://{OUTSIDE}/"], f"allow {OUTSIDE} 80 tcp /usr/bin/curl\n"),
+        (["ping", "-c1", "-W30", OUTSIDE], f"allow {OUTSIDE} - icmp /usr/bin/ping\n"),  # by a raw socket
     ],
 )
 def test_a_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab, command: list[str], rule: str) -> None:

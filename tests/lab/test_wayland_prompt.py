@@ -27,7 +27,7 @@ def test_the_window_comes_to_the_front_and_takes_keys(lab: Lab, tmp_path: Path) 
         desktop.fill_screen()
         curl = lab.spawn(["curl", "-4", "-sS", "http://shop.test/"])
         desktop.see("curl wants to reach shop.test")
-        time.sleep(DELAY_S + 0.5)  # the delay itself is what must pass
+        time.sleep(DELAY_S + 2.0)  # the delay itself is what must pass, once it is painted, which nothing tells
         desktop.press("f", "d", "j", "y")
         assert curl.communicate(timeout=WAIT_S)[0] == "welcome to the shop\n"
         assert "allow *.shop.test 80 tcp /usr/bin/curl\n" in daemon.rules.read_text()

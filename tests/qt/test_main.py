@@ -49,7 +49,7 @@ def test_the_samples_can_be_walked_through_and_left(tmp_path: Path) -> None:
     with Desktop(tmp_path / "session") as desktop:
         prompt = desktop.start_prompt("--demo", delay_s=0)
         desktop.see("curl wants to reach www.example.com")
-        time.sleep(0.5)  # from here on keys count
+        time.sleep(1.0)  # from here on keys count
         desktop.press("Tab", "Tab", "Tab")  # past the other questions of curl
         desktop.see("sync.py wants to reach")
         desktop.press("q")

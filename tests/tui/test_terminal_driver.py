@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import WAIT_S
 from tests.lab.person import Person
 
 # Ends with the last key that it got.
@@ -41,7 +41,7 @@ def test_what_cannot_be_read_is_no_key(strange: str) -> None:
         person.type(strange)
         time.sleep(0.3)  # in a read of its own
         person.type("z")
-        assert person.process.wait(timeout=15 * PATIENCE) == ord("z")
+        assert person.process.wait(timeout=WAIT_S) == ord("z")
 
 
 def test_half_a_letter_takes_the_next_key_with_it() -> None:
@@ -50,4 +50,4 @@ def test_half_a_letter_takes_the_next_key_with_it() -> None:
         for key in ("\udcc3", "y", "z"):
             person.type(key)
             time.sleep(0.3)
-        assert person.process.wait(timeout=15 * PATIENCE) == ord("z")
+        assert person.process.wait(timeout=WAIT_S) == ord("z")

@@ -10,7 +10,7 @@ import socket
 import struct
 import sys
 
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 
 
 def receive(client: socket.socket) -> bytes:

@@ -12,7 +12,7 @@ import sys
 def connect(name: str) -> str:
     address = socket.getaddrinfo(name, 80, socket.AF_INET, socket.SOCK_STREAM)[0][4]
     with socket.socket() as client:
-        client.settimeout(30)
+        client.settimeout(60)
         try:
             client.connect(address)
         except ConnectionRefusedError:

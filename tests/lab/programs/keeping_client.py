@@ -13,7 +13,7 @@ def fetch(address: tuple[str, int], name: str) -> str:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
-        with socket.create_connection(address, 30) as client, context.wrap_socket(client, server_hostname=name):
+        with socket.create_connection(address, 60) as client, context.wrap_socket(client, server_hostname=name):
             return "answered"
     except ConnectionError as error:
         return type(error).__name__

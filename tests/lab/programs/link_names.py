@@ -8,7 +8,7 @@ import struct
 import sys
 
 GROUP, PORT = "224.0.0.251", 5353
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 
 
 def encode(name: str) -> bytes:

@@ -16,7 +16,7 @@ def attempt(protocol: str, address: str, port: str) -> str:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
     with socket.socket(family, kind) as client:
-        client.settimeout(30)
+        client.settimeout(60)
         try:
             client.connect((address, int(port)))
             if protocol == "udp":

@@ -9,7 +9,7 @@ import sys
 RECEIVE_ERRORS = {socket.AF_INET: (socket.IPPROTO_IP, 11), socket.AF_INET6: (socket.IPPROTO_IPV6, 25)}  # linux/in.h
 
 remote = (sys.argv[1], int(sys.argv[2]))
-seconds = float(sys.argv[-1]) if len(sys.argv) > 3 and sys.argv[-1] != "connected" else 10.0
+seconds = float(sys.argv[-1]) if len(sys.argv) > 3 and sys.argv[-1] != "connected" else 60.0
 family = socket.AF_INET6 if ":" in remote[0] else socket.AF_INET
 with socket.socket(family, socket.SOCK_DGRAM) as client:
     client.setsockopt(*RECEIVE_ERRORS[family], 1)  # ip(7): without it only a connected socket is told

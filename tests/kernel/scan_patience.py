@@ -1,0 +1,33 @@
+"""Asked once more while all processes are looked through, as the driver does: the packet is held meanwhile."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from tinysnitch.core.flow import Flow
+from tinysnitch.kernel.attribution import Attributor, Claim
+from tinysnitch.kernel.bpf_structs import Owner
+from tinysnitch.kernel.socket_holders import ScanNotDue
+from tinysnitch.kernel.socket_users import SocketUsers
+
+T = TypeVar("T")
+
+
+def when_due(ask: Callable[[], T]) -> T:
+    while True:
+        try:
+            return ask()
+        except ScanNotDue as early:
+            time.sleep(early.wait_s)
+
+
+class PatientAttributor(Attributor):
+    def attribute(self, flow: Flow, in_interface: int = 0) -> Claim:
+        ask = super().attribute
+        return when_due(lambda: ask(flow, in_interface))
+
+
+class PatientUsers(SocketUsers):
+    def find_user(self, owner: Owner, inode: int) -> Owner | None:
+        ask = super().find_user
+        return when_due(lambda: ask(owner, inode))
