@@ -156,6 +156,18 @@ def test_a_file_is_appended_to(tmp_path: Path) -> None:
     assert path.read_bytes() == b"before\nafter\n"
 
 
+def test_what_others_write_to_the_file_does_not_overwrite_the_log(tmp_path: Path) -> None:
+    """`{ tinysnitchd; echo end; } >file 2>&1`: they have the place in the file in common."""
+    with (tmp_path / "log").open("wb", buffering=0) as file:
+        file.write(b"begin\n")
+        log = LogOutput(file.fileno())
+        log.write(b"line")
+        log.flush()
+        log.close()
+        file.write(b"end\n")
+    assert (tmp_path / "log").read_bytes() == b"begin\nline\nend\n"
+
+
 def test_a_full_disk_costs_the_lines_only() -> None:
     with open("/dev/full", "wb") as full:
         log = LogOutput(full.fileno())

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from tinysnitch.core.form import Form, parser_of
 from tinysnitch.core.rule import PortRange
+from tinysnitch.core.services import find_port
 from tinysnitch.core.words import BadWord, Word
 
 _LAST_PORT = 65535
@@ -30,7 +31,8 @@ def _ranges_of(text: str) -> tuple[PortRange, ...]:
 def _parse_range(text: str) -> PortRange:
     found = _RANGE.fullmatch(text)
     if found is None:
-        raise BadWord("not a port", _PORT_HINT)
+        port = find_port(text.lower())  # questions show it beside the number
+        raise BadWord("not a port", f"did you mean {port}?" if port else _PORT_HINT)
     first, last = int(found[1]), int(found[2] or found[1])
     if first > last:
         raise BadWord("the range ends before it begins", f"did you mean {last}-{first}?")

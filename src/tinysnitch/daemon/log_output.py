@@ -2,25 +2,27 @@
 
 The file is opened anew through /proc/self/fd (proc(5)), so that O_NONBLOCK is ours alone: set on a shared terminal it
 would follow the user's shell. A socket cannot be opened that way; there the flag is set on the descriptor itself, and
-taken back at the end.
+taken back at the end. To a regular file nobody waits, and others write at the place that it has in common.
 """
 
 import asyncio
 import os
 import select
+import stat
 import time
 from contextlib import suppress
 
 MAX_PENDING = 8 << 20  # bytes that wait for a slow reader: about 15 000 lines
 CLOSE_S = 1.0  # for a reader to take what waits at the end
-_FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_APPEND | os.O_NOCTTY | os.O_CLOEXEC
+_FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class LogOutput:
     def __init__(self, descriptor: int) -> None:
         self._was_blocking = False  # a flag that is to be taken back
         try:
-            self._fd = os.open(f"/proc/self/fd/{descriptor}", _FLAGS)
+            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            self._fd = os.dup(descriptor) if is_file else os.open(f"/proc/self/fd/{descriptor}", _FLAGS)
         except OSError:
             self._fd = os.dup(descriptor)
             self._was_blocking = os.get_blocking(self._fd)

@@ -10,10 +10,10 @@ from tinysnitch.core.domain import find_registrable_domain
 from tinysnitch.core.flow import Direction, format_address, format_protocol
 from tinysnitch.core.process import Attribution, AttributionSource, Process, program_of
 from tinysnitch.core.program_file import ProgramFile
+from tinysnitch.core.services import find_service
 from tinysnitch.core.words import quote_word
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
 from tinysnitch.view.segment import Line, Segment, segment_of
-from tinysnitch.view.services import find_service
 from tinysnitch.view.text import escape_text
 
 

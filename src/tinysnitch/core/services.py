@@ -47,8 +47,13 @@ _NAMES = {
     9418: "git",
     51820: "wireguard",
 }
+_PORTS = {name: port for port, name in reversed(_NAMES.items())}  # of two the server's
 
 
 def find_service(port: int) -> str | None:
     """What usually is behind a port; nobody has to keep to it."""
     return _NAMES.get(port)
+
+
+def find_port(service: str) -> int | None:
+    return _PORTS.get(service)
