@@ -103,6 +103,18 @@ def test_a_clean_stop_by_control_c_does_the_same(lab: Lab) -> None:
     assert (saved_rules(lab), traces(lab)) == (rules, before)
 
 
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_a_bpffs_that_the_daemon_mounted_goes_with_it(lab: Lab, is_kept: bool) -> None:
+    """In the lab's mount namespace, of which none of the machine's own mounts is left either."""
+    look = ["mountpoint", "-q", "/sys/fs/bpf"]
+    lab.run_outside(["sh", "-c", f"while {' '.join(look)}; do umount /sys/fs/bpf || exit; done"])
+    assert lab.run_outside(look).returncode != 0
+    daemon = lab.start_daemon("", *(["--on-exit", "keep"] if is_kept else []))
+    assert lab.run_outside(look).returncode == 0
+    assert daemon.stop() == 0
+    assert (lab.run_outside(look).returncode == 0) is is_kept
+
+
 @pytest.mark.parametrize("pause_s", [0.002, 0.02])
 def test_a_key_that_is_held_spoils_no_stop(lab: Lab, pause_s: float) -> None:
     """Ctrl-C goes to the whole group of processes, again and again."""

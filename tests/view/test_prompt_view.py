@@ -253,6 +253,15 @@ def test_a_question_warns_of_its_own_first() -> None:
     assert shown(state).warnings == ("deleted file", "rules not loaded")
 
 
+def test_an_answer_that_the_daemon_has_not_taken_yet_is_on_its_way() -> None:
+    """It may be busy with its disk, and then the question is not over."""
+    state = opened(connection_of())
+    state.handle(KeyPressed("y"), 10.0)
+    assert shown(state).title == "the answer is on its way"
+    state.handle(QuestionClosed(1, "answered"), 12.0)
+    assert shown(state).title == "no questions, 2 rules"
+
+
 def test_questions_put_aside_are_told_of() -> None:
     state = opened(connection_of())
     state.handle(KeyPressed("escape"), 10.0)

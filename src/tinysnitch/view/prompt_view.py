@@ -129,6 +129,8 @@ def _present_none(state: PromptState) -> PromptView:
     aside = sum(question.is_aside and not question.is_sent for question in state.questions.values())
     if not state.is_connected:
         title = "waiting for the daemon"
+    elif state.is_answering:  # a daemon that is busy with its disk has not taken it yet
+        title = "the answer is on its way"
     elif aside:
         title = f"{_plural(aside, 'question')} put aside, Tab shows {'it' if aside == 1 else 'them'}"
     else:
