@@ -4,6 +4,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def table() -> DictTable:
 
 @pytest.fixture
 def attributor(table: DictTable) -> Iterator[Attributor]:
-    with Attributor(table) as made:
+    with closing(Attributor(table)) as made:
         yield made
 
 
@@ -270,7 +271,7 @@ def test_the_real_maps_outbound(place: BpfPlace, programs: BpfPrograms, agent: A
     judge(place, programs, "OUTPUT")
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
     agent.call("connect", handle, "127.0.0.1", 4000)
-    with Attributor(programs) as attributor:
+    with closing(Attributor(programs)) as attributor:
         claim = attributor.attribute(make_flow(TCP, "127.0.0.1"))
     process = claim.attribution.process
     assert process
@@ -295,7 +296,7 @@ def test_the_real_maps_with_a_server_from_before(place: BpfPlace, protocol: int,
         seed(programs, sockets)
     assert programs.find_owner(cookie)
     judge(place, programs, "INPUT")
-    with Attributor(programs) as attributor:
+    with closing(Attributor(programs)) as attributor:
         flow = make_flow(protocol, "127.0.0.1", Direction.INBOUND)
         send(place.start_agent(), protocol, kind)
         claim = attributor.attribute(flow)
@@ -330,7 +331,7 @@ def test_a_seeded_process_owns_what_it_opens_later(place: BpfPlace) -> None:
 
 @pytest.mark.usefixtures("_alone")
 def test_the_degraded_mode_needs_no_maps() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, Attributor(None) as attributor:
+    with socket.create_server(("127.0.0.1", 0)) as server, closing(Attributor(None)) as attributor:
         claim = attributor.attribute(Flow(TCP, Direction.INBOUND, LOCAL, server.getsockname()[1], REMOTE, 4))
         assert claim.attribution.source is AttributionSource.PROCFS
         assert claim.attribution.process
@@ -340,7 +341,7 @@ def test_the_degraded_mode_needs_no_maps() -> None:
 def test_further_interpreters_are_named_by_their_scripts(table: DictTable, tmp_path: Path) -> None:
     (tmp_path / "script").touch()
     table.images[100] = make_image("/usr/bin/env", "env", f"{tmp_path}/script")
-    with Attributor(table, extra_interpreters=["env"]) as attributor:
+    with closing(Attributor(table, extra_interpreters=["env"])) as attributor:
         process = attributor.attribute(OUT).attribution.process
     assert process
     assert process.program == f"{tmp_path}/script"

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -33,7 +33,7 @@ def attributor(place: BpfPlace) -> Iterator[Attributor]:
     place.run("ip", "link", "set", "near", "up")
     place.run("ip", "link", "set", "far", "up")
     place.run("ip", "address", "add", f"{OWN}/24", "dev", "near")
-    with visit_netns(NETNS_FOLDER / place.name), PatientAttributor(None) as made:
+    with visit_netns(NETNS_FOLDER / place.name), closing(PatientAttributor(None)) as made:
         yield made
 
 
@@ -89,7 +89,7 @@ def test_who_ends_before_all_of_him_was_read_is_unknown(tmp_path: Path) -> None:
             program.write_bytes(b"another content")
         return True
 
-    with PatientAttributor(None, needs_sha256=end) as attributor:
+    with closing(PatientAttributor(None, needs_sha256=end)) as attributor:
         assert attributor.attribute(flow).attribution == UNKNOWN
     assert holder.returncode is not None
 

@@ -4,7 +4,7 @@ With BPF a miss scans /proc only for a socket that its owner has left to others,
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, Self
+from typing import Protocol
 
 import msgspec
 
@@ -55,12 +55,6 @@ class Attributor:
         self._users = SocketUsers(images)
         self._known: BoundedTable[tuple[int, int, int], Attribution] = BoundedTable(_CAPACITY)
         self.unknown = 0  # packets of which it could not be told whose they are
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         self._sockets.close()
