@@ -65,6 +65,7 @@ def test_a_key_that_answered_counts_again_when_it_was_let_go() -> None:
     guard = seen()
     assert not guard.is_held("y", 11.0)
     guard.note_used("y", 11.0)
+    assert guard.is_held("y", 11.01)
     assert guard.is_held("y", 11.0 + HELD_FIRST_S - 0.01)
     repeats = [11.0 + HELD_FIRST_S + number * HELD_NEXT_S / 2 for number in range(20)]
     assert [guard.is_held("n", now) for now in repeats] == [False] * 20
