@@ -137,9 +137,10 @@ class Assembly:
         return engine
 
     def _open_queues(self, instance: Instance) -> tuple[Queue, Queue]:
-        queue = Queue(instance.queues[0], copy_range=HEADERS_SIZE)
+        is_alone = self._programs is None  # nobody else tells whose packets are
+        queue = Queue(instance.queues[0], copy_range=HEADERS_SIZE, tells_sender=is_alone)
         self._undo.callback(queue.close)
-        names_queue = Queue(instance.queues[1])
+        names_queue = Queue(instance.queues[1], tells_sender=is_alone)
         self._undo.callback(names_queue.close)
         return queue, names_queue
 

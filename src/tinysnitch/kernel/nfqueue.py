@@ -31,8 +31,8 @@ _PACKET, _VERDICT, _CONFIG = _SUBSYSTEM, _SUBSYSTEM | 1, _SUBSYSTEM | 2
 _CFG_CMD, _CFG_PARAMS, _CFG_MAXLEN, _CFG_MASK, _CFG_FLAGS = 1, 2, 3, 4, 5
 _BIND = 1
 _COPY_PACKET = 2
-# Large packets come whole, not segmented for us; each with the user whose socket it is.
-_FLAGS = (4, 8)  # NFQA_CFG_F_GSO, NFQA_CFG_F_UID_GID
+_FLAG_GSO = 4  # large packets come whole, not segmented for us
+_FLAG_UID_GID = 8  # each with the user whose socket it is
 _HEADER_ATTRIBUTE, _VERDICT_ATTRIBUTE, _MARK, _IN_INTERFACE, _OUT_INTERFACE, _PAYLOAD, _UID = 1, 2, 3, 5, 6, 10, 16
 
 _PACKET_HEADER = struct.Struct("!IHB")  # struct nfqnl_msg_packet_hdr: id, ethertype, hook
@@ -68,7 +68,7 @@ class QueuedPacket(msgspec.Struct, frozen=True, gc=False):
     out_interface: int
     mark: int
     payload: bytes  # from the IP header, at most `copy_range` bytes
-    sender_uid: int | None = None  # who made the socket that sends it; None: it is closed, or there is none
+    sender_uid: int | None = None  # who made the socket that sends it; None: not asked for, or it is closed
 
 
 class QueueStatistics(msgspec.Struct, frozen=True):
@@ -78,8 +78,12 @@ class QueueStatistics(msgspec.Struct, frozen=True):
 
 
 class Queue:
-    def __init__(self, number: int, *, copy_range: int = 0xFFFF, max_length: int = MAX_LENGTH) -> None:
+    def __init__(
+        self, number: int, *, copy_range: int = 0xFFFF, max_length: int = MAX_LENGTH, tells_sender: bool = False
+    ) -> None:
+        """`tells_sender`: packets have their `sender_uid`; two more attributes of each are to be read then."""
         self.number = number
+        self._flags = _FLAG_GSO | (_FLAG_UID_GID if tells_sender else 0)
         self._buffer = bytearray(_DATAGRAM)
         self._view = memoryview(self._buffer)
         self._verdicts: list[bytes] = []
@@ -102,8 +106,8 @@ class Queue:
             pack_attribute(_CFG_CMD, struct.pack("!BxH", _BIND, socket.AF_UNSPEC)),
             pack_attribute(_CFG_PARAMS, struct.pack("!IB", copy_range, _COPY_PACKET)),
             pack_attribute(_CFG_MAXLEN, _U32.pack(max_length)),
-            pack_attribute(_CFG_FLAGS, _U32.pack(sum(_FLAGS))),
-            pack_attribute(_CFG_MASK, _U32.pack(sum(_FLAGS))),
+            pack_attribute(_CFG_FLAGS, _U32.pack(self._flags)),
+            pack_attribute(_CFG_MASK, _U32.pack(self._flags)),
         )
         return self._netlink.request(_CONFIG, self._generic() + b"".join(attributes))
 
