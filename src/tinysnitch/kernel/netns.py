@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 
 SO_NETNS_COOKIE = 71  # include/uapi/asm-generic/socket.h, since Linux 5.14
 
@@ -10,7 +11,7 @@ def read_netns_cookie() -> int:
     """Unique until reboot; what bpf_get_netns_cookie() returns for sockets of this namespace."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         raw = probe.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8)
-    return int.from_bytes(raw, "little")
+    return int.from_bytes(raw, sys.byteorder)
 
 
 def read_netns_inode() -> int:
