@@ -176,7 +176,7 @@ def test_it_is_said_when_keys_count_again(tmp_path: Path) -> None:
         await person.see("keys: ")
         person.type("q")
 
-    play(tmp_path, script, PlainPrompt(delay_s=0.05))
+    play(tmp_path, script, PlainPrompt(delay_s=0.25))
 
 
 def test_hostile_text_is_printed_escaped(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def is_hint(notice: str) -> bool:
 def hint_at(name: str, text: str = "") -> str:
     """Why a key did nothing, where one may wonder; `text` is its character, where its name does not tell."""
     char = text or name
-    if len(char) == 1 and char.isalpha() and not char.isascii():
+    if char.isalpha() and not char.isascii():
         return f"{char} is no key: {_HINTS[0]}"
     is_capital = name.isupper() and name.lower() in _BY_NAME
     return f"{name} is no key, {name.lower()} is: {_HINTS[1]}" if is_capital else ""
