@@ -33,7 +33,9 @@ def test_a_countdown_redraws_only_the_rows_that_it_changes(tmp_path: Path, monke
     play(tmp_path / "s", script)
 
 
-def test_the_help_of_a_small_terminal_is_read_page_by_page(tmp_path: Path) -> None:
+def test_the_help_of_a_small_terminal_is_read_page_by_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompt_app, "TICK_S", 1000.0)  # no page waits for the countdown
+
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
         await pilot.resize_terminal(40, 10)
         daemon.open(prompt_of(1))
