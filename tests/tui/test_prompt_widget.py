@@ -39,7 +39,9 @@ def read_seconds(app: PromptApp) -> int:
     return int(re.findall("([0-9]+) s, then deny", screen_of(app))[0])
 
 
-def test_the_help_of_a_small_terminal_is_read_page_by_page(tmp_path: Path) -> None:
+def test_the_help_of_a_small_terminal_is_read_page_by_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompt_app, "TICK_S", 1000.0)  # no page waits for the countdown
+
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
         await pilot.resize_terminal(40, 10)
         daemon.open(prompt_of(1))
