@@ -110,6 +110,7 @@ def test_time_left_is_told_as_number_and_part_of_the_whole() -> None:
 
 def test_a_question_is_shown_with_its_connection() -> None:
     view = shown(opened(connection_of()))
+    assert (view.title, view.together, view.more_rules) == ("curl wants to reach shop.test", "", ())
     assert view.is_question
     assert view.lines
 
