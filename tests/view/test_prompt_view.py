@@ -213,6 +213,7 @@ def test_without_a_question_the_view_waits() -> None:
     assert shown(state).title == "no questions"
     state.handle(DaemonGreeted(1), 0.0)
     assert shown(state).title == "no questions, 1 rule"
+    assert [hint.label for hint in shown(state).hints[0]] == ["h", "l", "q"]
     state.handle(ConnectionLost("the daemon\x1b is gone"), 0.0)
     assert not shown(state).is_question
     assert shown(state).notice == "the daemon\\x1b is gone; new connections may be dropped until it is back"
