@@ -118,6 +118,7 @@ def test_time_left_is_told_as_number_and_part_of_the_whole() -> None:
 
 def test_a_question_is_shown_with_its_connection() -> None:
     view = shown(opened(connection_of()))
+    assert (view.title, view.together, view.more_rules) == ("curl wants to reach shop.test", "", ())
     assert view.is_question
     assert view.lines
 
@@ -218,6 +219,7 @@ def test_without_a_question_the_view_waits() -> None:
     assert shown(state).title == "waiting for the daemon"
     state.handle(DaemonGreeted(), 0.0)
     assert shown(state).title == "no questions"
+    assert [hint.label for hint in shown(state).hints[0]] == ["h", "l", "q"]
     state.handle(ConnectionLost("the daemon\x1b is gone"), 0.0)
     assert not shown(state).is_question
     assert shown(state).notice == "the daemon\\x1b is gone; new connections may be dropped until it is back"
