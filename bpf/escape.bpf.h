@@ -31,6 +31,21 @@ static __always_inline bool is_led_elsewhere(struct __sk_buff *skb)
 	return next_header != TCP && (!parse_packet(skb, &flow, &transport, &role) || transport.is_routed);
 }
 
+/* Whether its socket is in the cgroup that we are attached to, or that of MPTCP whose subflow it is. */
+static __always_inline bool is_in_scope(struct __sk_buff *skb)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	struct sock *whose;
+
+	if (bpf_map_lookup_elem(&sockets, &cookie))
+		return true;
+	if (!skb->sk || is_short(skb->sk))
+		return false;
+	whose = find_mptcp_socket(BPF_CORE_READ((struct sk_buff *)skb, sk));
+	cookie = BPF_CORE_READ(whose, __sk_common.skc_cookie.counter);
+	return whose && bpf_map_lookup_elem(&sockets, &cookie);
+}
+
 /* Of TCP. The interface of a connection that is there is chosen by SO_BINDTODEVICE alone. */
 static __always_inline bool goes_astray(struct __sk_buff *skb)
 {

@@ -7,6 +7,7 @@
 #ifndef REFUSAL_BPF_H
 #define REFUSAL_BPF_H
 
+#include "astray.bpf.h"
 #include "packet.bpf.h"
 
 static __always_inline bool is_reset_lost(struct __sk_buff *skb)
@@ -25,6 +26,16 @@ static __always_inline bool is_reset_lost(struct __sk_buff *skb)
 		settings->is_reset_lost = socket->syn == SYN_RESET;
 	socket->syn = settings->is_reset_lost ? SYN_UNREACHABLE : SYN_RESET;
 	return settings->is_reset_lost;
+}
+
+/* Netfilter (addrtype) knows no address of a VRF. */
+static __always_inline bool is_from_us(struct __sk_buff *skb)
+{
+	struct flow_key flow = {.direction = INBOUND}; /* so the source is the remote */
+	enum packet_role role = ROLE_NONE;
+	struct transport transport = {};
+
+	return !skb->ingress_ifindex && parse_packet(skb, &flow, &transport, &role) && is_own(&flow);
 }
 
 #endif

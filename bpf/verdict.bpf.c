@@ -162,21 +162,6 @@ static __always_inline int show(struct __sk_buff *skb, struct question *question
 	return 1;
 }
 
-/* Whether its socket is in the cgroup that we are attached to, or that of MPTCP whose subflow it is. */
-static __always_inline bool is_in_scope(struct __sk_buff *skb)
-{
-	__u64 cookie = bpf_get_socket_cookie(skb);
-	struct sock *whose;
-
-	if (bpf_map_lookup_elem(&sockets, &cookie))
-		return true;
-	if (!skb->sk || is_short(skb->sk))
-		return false;
-	whose = find_mptcp_socket(BPF_CORE_READ((struct sk_buff *)skb, sk));
-	cookie = BPF_CORE_READ(whose, __sk_common.skc_cookie.counter);
-	return whose && bpf_map_lookup_elem(&sockets, &cookie);
-}
-
 /* To an address of this machine, by way of another one: nothing else is to be done with it. */
 SEC("socket")
 int out_astray(struct __sk_buff *skb)
@@ -290,6 +275,13 @@ SEC("socket")
 int out_unheard(struct __sk_buff *skb)
 {
 	return is_reset_lost(skb);
+}
+
+/* It is denied, and what refuses it comes to this machine. */
+SEC("socket")
+int out_ours(struct __sk_buff *skb)
+{
+	return is_from_us(skb);
 }
 
 SEC("socket")

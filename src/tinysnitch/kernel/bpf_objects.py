@@ -33,6 +33,7 @@ VERDICT_PROGRAMS = (
     "out_leaves",
     "out_escaped",
     "out_unheard",
+    "out_ours",
     "in_allowed",
     "in_denied",
     "in_escaped",

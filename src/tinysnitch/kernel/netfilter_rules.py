@@ -94,7 +94,7 @@ _FORGED = {
 }
 # What refuses a packet goes to its source, and ICMPv6 quotes the packet. So only what has a source of ours is refused;
 # what else is denied falls to the DROP behind the filter table.
-_REFUSED = {Family.V4: _DENIED, Family.V6: f"{_DENIED} -m addrtype --src-type LOCAL"}
+_OURS = "-m addrtype --src-type LOCAL"
 # Our own multicasts come back by the interface that they left by, but they are of type 5, PACKET_LOOPBACK
 # (dev_loopback_xmit()): this loads SKF_AD_PKTTYPE, and returns 1 for that, or for all else. Without BPF there may be no
 # such match.
@@ -143,7 +143,11 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         later = {**self._questions(), **self._late_answers()} if self.reads_later else {}
         parts = {
             **({"security": {"LAST": ["-j DROP", told], **self._escaped(), **later}} if self.has_security else {}),
-            "filter": {"REJECT": [*reject, told], **({} if self.has_security else self._escaped())},
+            "filter": {
+                "REJECT": [*reject, told],
+                "REFUSE": [f"{ours}{self._go('REJECT')}" for ours in self._refused()],
+                **({} if self.has_security else self._escaped()),
+            },
             "mangle": {
                 **self._judgement(),
                 "LAST": ["-j DROP"],
@@ -188,11 +192,17 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
             Jump("mangle", "INPUT", self._jump("IN")),
             Jump("mangle", "POSTROUTING", last),
             Jump("mangle", "POSTROUTING", self._jump("POST")),
-            Jump("filter", "OUTPUT", f"{_REFUSED[self.family]} {reject}"),
+            Jump("filter", "OUTPUT", f"{_DENIED} {self._jump('REFUSE')}"),
             Jump("filter", "INPUT", f"{_DENIED} {reject}"),
             *([Jump("security", "INPUT", last)] if self.has_security else []),
             *(self._jumps_to_escaped() if self.program_path else []),
         ]
+
+    def _refused(self) -> list[str]:
+        """What is refused of that which is denied on its way out."""
+        if self.family is Family.V4:
+            return [""]
+        return [f"{_OURS} ", *([f"{self._asks('out_ours')} "] if self.program_path else [])]
 
     def _jumps_to_escaped(self) -> list[Jump]:
         table = "security" if self.has_security else "filter"
@@ -312,7 +322,8 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
     def _questions(self) -> dict[str, list[str]]:
         """DNS questions on their way out, allowed by now."""
         scoped = "" if self.scope is None else f' -m cgroup --path "{self.scope}"'
-        return {"ASKED": [f"-m addrtype --src-type LOCAL{scoped} {self._look()}"]}
+        ours = [_OURS, *([self._asks("out_ours")] if self.program_path else [])]
+        return {"ASKED": [f"{match}{scoped} {self._look()}" for match in ours]}
 
     def _answers(self, look: str) -> str:
         """DNS answers are learned before they are delivered; while no daemon lives they pass."""

@@ -96,14 +96,14 @@ def delete_table(family: Family, name: str, generation: int) -> bool:
 def delete_chain(family: Family, table: str, name: str, generation: int) -> bool:
     """Likewise; one with a rule in it stays."""
     body = pack_attribute(_TABLE_NAME, table.encode() + b"\0") + pack_attribute(_CHAIN_NAME, name.encode() + b"\0")
-    return _change(_DELETE_CHAIN, family, body, _expect(generation), _NON_RECURSIVE)
+    return _change(_DELETE_CHAIN, family, body, _expect(generation), flags=_NON_RECURSIVE)
 
 
 def _expect(generation: int) -> bytes:
     return pack_attribute(_BATCH_GENERATION, generation.to_bytes(4, "big"))
 
 
-def _change(kind: int, family: Family, body: bytes, expected: bytes = b"", flags: int = 0) -> bool:
+def _change(kind: int, family: Family, body: bytes, expected: bytes = b"", *, flags: int = 0) -> bool:
     """False: the rule set is no longer the expected one."""
     batch = NETFILTER_HEADER.pack(socket.AF_UNSPEC, 0, _NF_TABLES)
     request = (
