@@ -60,6 +60,7 @@ MAPS = (
     "listeners",
     "bindings",
     "flows",
+    "displaced",
     "conversations",
     "verdicts",
     "own_addresses",
