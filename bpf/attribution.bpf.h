@@ -125,7 +125,8 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 		correct_sender(skb, cookie, &attribution->owner);
 	if (attribution->owner.exec_id != EXEC_ID_UNKNOWN)
 		return;
-	if (!skb->sk || is_short(skb->sk))
+	/* One of TCP that is closed leads to no socket of MPTCP any more: whose it was its flow tells. */
+	if (!skb->sk || is_short(skb->sk) || (flow->protocol == TCP && is_closed(skb->sk)))
 		return;
 	sk = BPF_CORE_READ((struct sk_buff *)skb, sk);
 	if (is_kernel_socket(sk) && !is_borrowed(sk, flow->protocol, &attribution->owner))

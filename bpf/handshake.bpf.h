@@ -58,10 +58,13 @@ static __always_inline void note_let_go(struct __sk_buff *skb, const struct ques
 
 /*
  * Of a socket whose SYN nobody let go. MPTCP resets what it gives up (mptcp_do_fastclose()), also then. Asked at once: by
- * the time that a packet was judged its socket is in another state.
+ * the time that a packet was judged its socket is in another state. An earlier SYN of it may be let go late, to elsewhere.
  */
 static __always_inline bool is_unopened(struct __sk_buff *skb)
 {
+	struct flow_key flow = {.direction = OUTBOUND};
+	enum packet_role role = ROLE_NONE;
+	struct transport transport = {};
 	struct owned_socket *socket;
 	__u64 cookie;
 
@@ -69,7 +72,7 @@ static __always_inline bool is_unopened(struct __sk_buff *skb)
 		return false;
 	cookie = bpf_get_socket_cookie(skb);
 	socket = bpf_map_lookup_elem(&sockets, &cookie);
-	return !socket || socket->syn != SYN_LET_GO;
+	return !socket || !parse_packet(skb, &flow, &transport, &role) || !is_let_go(socket, &flow);
 }
 
 /* Behind an extension header of IPv6. No answer has one that was not made to be taken for none. */

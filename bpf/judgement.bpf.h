@@ -65,14 +65,16 @@ __noinline __u32 find_verdict_of_process(const struct flow_key *flow, const stru
 __noinline __u64 find_noted_verdict(const struct flow_key *asked, const struct owner *owner, __u64 cookie)
 {
 	struct settings *settings = find_settings();
-	struct flow_key key;
+	struct displaced_key key = {.cookie = cookie};
 	struct flow *flow;
 	__u64 noted;
 
 	if (!settings || !asked || !owner)
 		return VERDICT_NONE;
-	key = *asked; /* Linux 6.1 takes no memory of the caller for a key (map_key_value_types, verifier.c) */
-	flow = bpf_map_lookup_elem(&flows, &key);
+	key.flow = *asked; /* Linux 6.1 takes no memory of the caller for a key (map_key_value_types, verifier.c) */
+	flow = bpf_map_lookup_elem(&flows, &key.flow);
+	if (flow && flow->cookie != cookie)
+		flow = bpf_map_lookup_elem(&displaced, &key);
 	if (!flow || flow->cookie != cookie || !is_same_program(&flow->owner, owner))
 		return VERDICT_NONE;
 	noted = (__u64)flow->interface << 32;
@@ -109,6 +111,35 @@ static __always_inline enum verdict find_verdict_for(struct __sk_buff *skb, cons
 	return verdict == VERDICT_NONE ? find_verdict_for_flow(skb, question) : verdict;
 }
 
+/*
+ * Two packets that are held would else take the place of each other's decision for ever: each walks the chain again, and
+ * is a miss.
+ */
+__noinline bool keep_decision(const struct flow_key *asked, __u64 cookie)
+{
+	struct displaced_key key = {};
+	struct flow *flow;
+
+	if (!asked)
+		return false;
+	key.flow = *asked;
+	flow = bpf_map_lookup_elem(&flows, &key.flow);
+	if (!flow || flow->cookie == cookie || flow->verdict == VERDICT_NONE)
+		return false;
+	key.cookie = flow->cookie;
+	return !bpf_map_update_elem(&displaced, &key, flow, BPF_ANY);
+}
+
+/*
+ * A SYN whose socket has given up while it was held: nobody waits for what would come of it. A raw socket is never
+ * connected, and in the same state.
+ */
+static __always_inline bool is_given_up(struct __sk_buff *skb, const struct question *question)
+{
+	return question->flow.direction == OUTBOUND && question->flow.protocol == TCP && is_closed(skb->sk) &&
+	       BPF_CORE_READ((struct sk_buff *)skb, sk, sk_type) != SOCK_RAW;
+}
+
 /* Of what has strayed it is written already, and holds for what has not. */
 static __always_inline void write_flow(const struct question *question)
 {
@@ -120,6 +151,7 @@ static __always_inline void write_flow(const struct question *question)
 
 	if (question->has_strayed)
 		return;
+	keep_decision(&question->flow, question->whose.cookie);
 	if (bpf_map_update_elem(&flows, &question->flow, &flow, BPF_ANY))
 		count(LOST_FLOWS);
 }

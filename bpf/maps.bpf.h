@@ -85,6 +85,15 @@ struct {
 	__type(value, struct flow);
 } flows SEC(".maps");
 
+/* What was decided of a flow, and had to make room there for another socket between the same ends */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__type(key, struct displaced_key);
+	__type(value, struct flow);
+} displaced SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 65536);

@@ -150,6 +150,12 @@ struct flow {
 	__u32 pad;
 };
 
+/* One socket's, where several send between the same ends. */
+struct displaced_key {
+	struct flow_key flow;
+	__u64 cookie;
+};
+
 /* As long as conntrack would wait: nf_conntrack_udp_timeout, nf_conntrack_udp_timeout_stream */
 #define ANSWER_NS 30000000000ULL
 #define LULL_NS 120000000000ULL

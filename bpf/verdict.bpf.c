@@ -72,6 +72,8 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	case VERDICT_DENY:
 		return 0;
 	default:
+		if (is_given_up(skb, &question))
+			return 0;
 		count(MISSES);
 		write_flow(&question);
 		return 0;
@@ -82,11 +84,13 @@ static __always_inline int is_denied(struct __sk_buff *skb, __u8 direction)
 {
 	struct settings *settings = find_settings();
 	struct question question = {};
+	enum verdict verdict;
 
 	if (!settings || !read_question(skb, direction, &question))
 		return 0;
 	find_whose(skb, &question);
-	if (!is_cut(&question) && find_verdict_for(skb, settings, &question) != VERDICT_DENY)
+	verdict = find_verdict_for(skb, settings, &question);
+	if (verdict != VERDICT_DENY && !is_cut(&question) && (verdict != VERDICT_NONE || !is_given_up(skb, &question)))
 		return 0;
 	note_denial(settings);
 	count(HITS_DENIED);

@@ -1,5 +1,7 @@
 """MPTCP binds, connects and resets by sockets of the kernel's own: whose they are is known by the program's."""
 
+import subprocess
+
 import pytest
 
 from tests.evasion.stage import ATTACKER, PYTHON
@@ -43,6 +45,17 @@ try:
 except OSError:  # it is refused already
     pass
 """
+# Connects to one port, then to another one instead, and gives up when it is told.
+TURN = """
+import ctypes, socket, sys
+used = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP)
+used.setblocking(False)
+used.connect_ex((sys.argv[1], int(sys.argv[2])))
+ctypes.CDLL(None).connect(used.fileno(), bytes(16), 16)  # AF_UNSPEC
+used.connect_ex((sys.argv[1], int(sys.argv[3])))
+sys.stdin.read()
+used.shutdown(socket.SHUT_RDWR)
+"""
 # Says the ports of what comes by TCP, up to the last one.
 HEAR = """
 import socket, struct, sys
@@ -54,7 +67,7 @@ while port != int(sys.argv[1]):
     port = struct.unpack_from("!H", packet, (packet[0] & 15) * 4 + 2)[0]
     print(port, flush=True)
 """
-REFUSED, LAST = 7600, 7601
+REFUSED, LAST, EARLIER = 7600, 7601, 7602
 
 
 def test_who_begins_anew_with_what_the_honest_program_was_given(lab: Lab) -> None:
@@ -77,3 +90,21 @@ def test_what_is_not_let_go_is_not_reset(lab: Lab, verdict: str) -> None:
     daemon.wait_for(lambda record: record.get("remote_port") == REFUSED)
     lab.run(["bash", "-c", f"exec 3<>/dev/tcp/{WORLD4}/{LAST}"])
     assert set(hearing.communicate(timeout=WAIT_S)[0].split()) == {str(LAST)}
+
+
+def test_a_reset_is_not_let_go_with_an_earlier_syn(lab: Lab) -> None:
+    """Which was held when its socket began anew, to another remote."""
+    daemon = lab.start_daemon(f"allow - {LAST} tcp\n")
+    hearing = lab.spawn_world([PYTHON, "-c", HEAR, str(LAST)])
+    assert hearing.stdout
+    assert hearing.stdout.readline() == "ready\n"
+    evil = lab.spawn([PYTHON, "-c", TURN, WORLD4, str(EARLIER), str(REFUSED)], user=ATTACKER, stdin=subprocess.PIPE)
+    assert evil.stdin
+    earlier = daemon.wait_ask(remote_port=EARLIER)
+    daemon.wait_ask(remote_port=REFUSED)
+    daemon.answer(earlier, "yes", "--for", "once")
+    assert hearing.stdout.readline() == f"{EARLIER}\n"
+    evil.stdin.close()
+    evil.wait(timeout=WAIT_S)
+    lab.run(["bash", "-c", f"exec 3<>/dev/tcp/{WORLD4}/{LAST}"])
+    assert str(REFUSED) not in hearing.communicate(timeout=WAIT_S)[0].split()

@@ -261,7 +261,7 @@ def test_an_answer_that_the_daemon_has_not_taken_yet_is_on_its_way() -> None:
     state.handle(KeyPressed("y"), 10.0)
     assert shown(state).title == "the answer is on its way"
     state.handle(QuestionClosed(1, "answered"), 12.0)
-    assert shown(state).title == "no questions, 2 rules"
+    assert shown(state).title == "no questions"
 
 
 def test_questions_put_aside_are_told_of() -> None:

@@ -62,6 +62,7 @@ MAPS = (
     "listeners",
     "bindings",
     "flows",
+    "displaced",
     "conversations",
     "verdicts",
     "own_addresses",

@@ -1,0 +1,80 @@
+"""Sockets that send between the same ends, held at the same time: each packet is judged for its own, and each once."""
+
+import pytest
+
+from tests.evasion.stage import ATTACKER, PYTHON
+from tests.lab.daemon import Daemon
+from tests.lab.lab import Lab
+from tests.lab.patience import wait_until
+from tests.lab.world import HOST4, MORE_WORLD4, WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+REMOTE, PORT = MORE_WORLD4[0], 9
+TCP, MPTCP = 6, 262
+HEAR = f"""
+import socket
+heard = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+heard.bind(("{REMOTE}", {PORT}))
+print("ready", flush=True)
+while True:
+    print(heard.recv(10).decode(), flush=True)
+"""
+# Each of so many sockets sends its number, all from one port.
+SEND = f"""
+import socket, sys
+kept = []
+for number in range(int(sys.argv[1])):
+    used = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    used.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    used.bind(("{HOST4}", 5353))
+    used.sendto(b"%d" % number, ("{REMOTE}", {PORT}))
+    kept.append(used)
+"""
+# Connects from one port, and gives up at once.
+GIVE_UP = f"""
+import socket, sys
+for _time in range(int(sys.argv[2])):
+    used = socket.socket(socket.AF_INET, socket.SOCK_STREAM, int(sys.argv[1]))
+    used.setblocking(False)
+    used.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    used.bind(("{HOST4}", 5353))
+    used.connect_ex(("{REMOTE}", {PORT}))
+    used.close()
+"""
+
+
+def is_idle(daemon: Daemon) -> bool:
+    return "connections 0, names 0" in daemon.cli("status").stdout
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_each_datagram_arrives(lab: Lab, count: int) -> None:
+    """Where the verdict is for the flow alone, since the rule is for one interface."""
+    daemon = lab.start_daemon(f"allow iface=eth0 {REMOTE} {PORT} udp\n", timeout_s=0)
+    hearing = lab.spawn_world([PYTHON, "-c", HEAR])
+    assert hearing.stdout
+    assert hearing.stdout.readline() == "ready\n"
+    assert lab.run([PYTHON, "-c", SEND, str(count)], user=ATTACKER).returncode == 0
+    assert {hearing.stdout.readline() for _ in range(count)} == {f"{number}\n" for number in range(count)}
+    wait_until(lambda: is_idle(daemon))
+
+
+@pytest.mark.parametrize("protocol", [TCP, MPTCP])
+def test_what_was_given_up_is_denied_and_nobody_elses(lab: Lab, protocol: int) -> None:
+    daemon = lab.start_daemon("", timeout_s=0)
+    assert lab.run([PYTHON, "-c", GIVE_UP, str(protocol), "20"], user=ATTACKER).returncode == 0
+    wait_until(lambda: is_idle(daemon))
+    decided = {(record["program"], record["verdict"]) for record in daemon.records("connection")}
+    assert {verdict for _program, verdict in decided} == {"deny"}
+    assert not {program for program, _verdict in decided} & {"kernel", "unknown"}
+
+
+@pytest.mark.parametrize("protocol", [TCP, MPTCP])
+def test_what_was_given_up_while_it_is_asked_about_is_not_asked_about_again(lab: Lab, protocol: int) -> None:
+    daemon = lab.start_daemon("ask - - tcp kernel\n")
+    assert lab.run([PYTHON, "-c", GIVE_UP, str(protocol), "1"], user=ATTACKER).returncode == 0
+    daemon.answer(daemon.wait_ask(remote_address=REMOTE), "yes", "--for", "once")
+    lab.spawn([PYTHON, "-c", f"import socket; socket.create_connection(('{WORLD4}', 80))"])
+    daemon.wait_ask(remote_address=WORLD4)  # what else is asked came before
+    assert len(daemon.records("ask")) == 2, daemon.records("ask")
