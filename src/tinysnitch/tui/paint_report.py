@@ -2,7 +2,7 @@
 
 A terminal that is asked for its cursor (DSR, ECMA-48) answers when it comes to that, behind all that was written;
 keys that it sends before its answer were typed by who had not seen it. One that has never answered is believed to show
-at once what is written.
+at once what is written; but for one that takes nothing just now (Ctrl-S, or whoever reads it is stopped).
 """
 
 import asyncio
@@ -10,11 +10,16 @@ from collections.abc import Callable
 
 REQUEST = "\x1b[6n"
 GIVE_UP_S = 5.0  # answers get lost: a question must not stay without keys for ever
+LOOK_AGAIN_S = 0.05
 
 
 class PaintReport:
-    def __init__(self, write: Callable[[str], None], tell: Callable[[int], None]) -> None:
+    def __init__(
+        self, write: Callable[[str], None], tell: Callable[[int], None], takes: Callable[[], bool] = lambda: True
+    ) -> None:
+        """`takes`: whether the terminal takes what is written; where `write` waits for that, it always does."""
         self._write = write
+        self._takes = takes
         self._tell = tell  # which sight is on the screen
         self._sight = -1
         self._is_answering = False
@@ -32,7 +37,7 @@ class PaintReport:
         if self._is_answering:
             self._timer = asyncio.get_running_loop().call_later(GIVE_UP_S, self._give_up)
         else:
-            self._tell(sight)
+            self._believe()
 
     def note_answer(self) -> None:
         self._is_answering = True
@@ -43,7 +48,14 @@ class PaintReport:
 
     def _give_up(self) -> None:
         self._is_answering, self._asked = False, 0
-        self._tell(self._sight)
+        self._believe()
+
+    def _believe(self) -> None:
+        self._stop_timer()
+        if self._takes():
+            self._tell(self._sight)
+        else:
+            self._timer = asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self._believe)
 
     def _stop_timer(self) -> None:
         if self._timer:
