@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -16,8 +17,11 @@ import pytest
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.events import DataLost
+from tinysnitch.daemon.assembly import Assembly
 from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.lifecycle import SetUp, begun
+from tinysnitch.daemon.netfilter_guard import PUT_BACK
 from tinysnitch.daemon.options import OnExit, Options
 from tinysnitch.daemon.stop import HAND_OVER, Stop
 from tinysnitch.kernel.bpf_programs import BpfPrograms
@@ -150,6 +154,21 @@ def test_a_start_that_is_stopped_opens_what_an_earlier_daemon_closed(
     pins.mkdir()
     stopped(flags, number, is_ready=is_ready)._open_early(cast(Netfilter, left), pins)
     assert (left.done, pins.exists()) == (done, not done)
+
+
+@pytest.mark.parametrize(
+    ("what", "hint"), [(PUT_BACK, "`nft monitor` tells who does it"), ("not put back", "restart tinysnitchd")]
+)
+def test_what_becomes_of_the_netfilter_rules_is_told_to_prompts_too(what: str, hint: str) -> None:
+    told: list[object] = []
+    parts = SimpleNamespace(
+        driver=SimpleNamespace(feed=told.append),
+        server=SimpleNamespace(push_notice=lambda *words: told.append(words)),
+    )
+    daemon = stopped({}, None, is_ready=True)
+    daemon.parts = cast(Assembly, parts)
+    daemon._tell_of_netfilter(what)
+    assert told == [DataLost(what, 1), (what, hint)]
 
 
 @pytest.mark.privileged

@@ -64,6 +64,12 @@ class Person:
         self.process.send_signal(number)
         return self._read_to_the_end()
 
+    def hold_output(self, is_held: bool) -> None:
+        """As Ctrl-S does where the terminal takes it for that: nothing is written until it goes on."""
+        terminal = os.open(os.ptsname(self._master), os.O_RDWR | os.O_NOCTTY)
+        termios.tcflow(terminal, termios.TCOOFF if is_held else termios.TCOON)
+        os.close(terminal)
+
     def settings(self) -> list[object]:
         """Of the terminal: termios(3)."""
         return termios.tcgetattr(self._master)

@@ -91,3 +91,14 @@ def test_a_successor_without_bpf_takes_the_hooks_away(lab: Lab) -> None:
     successor = lab.restart_daemon(daemon.rules.parent, "--no-bpf")
     assert lab.run_outside(["find", "/sys/fs/bpf"]).stdout == before
     assert successor.stop() == 0
+
+
+def test_a_successor_for_another_cgroup_takes_the_hooks_away_too(lab: Lab) -> None:
+    """Likewise: they would go on there with the verdicts of then."""
+    hooks = ["bpftool", "cgroup", "list", str(lab.cgroup)]
+    daemon = lab.start_daemon("deny - - -\n")
+    daemon.kill()
+    assert lab.run_outside(hooks).stdout
+    successor = lab.restart_daemon(daemon.rules.parent, "--cgroup", str(lab.cgroup.parent))
+    assert lab.run_outside(hooks).stdout == ""
+    assert successor.stop() == 0

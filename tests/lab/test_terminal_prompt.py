@@ -96,6 +96,24 @@ def test_a_name_service_that_hangs_keeps_no_question_from_the_screen(lab: Lab, s
 
 
 @both
+def test_no_key_answers_what_the_terminal_has_not_taken(lab: Lab, sit: Sit, flags: list[str]) -> None:
+    daemon = lab.start_daemon("")
+    person = sit(daemon, flags)
+    person.hold_output(True)
+    client = lab.spawn(["curl", "-sS", f"http://{WORLD4}/"])
+    daemon.wait_ask()
+    for _ in range(2):
+        time.sleep(2 * DELAY_S)  # longer than keys would wait
+        person.type("y")
+    time.sleep(DELAY_S)
+    assert (client.poll(), len(daemon.asks())) == (None, 1)
+    person.hold_output(False)
+    see_question(person, WORLD4)
+    person.type("y")
+    assert client.wait(timeout=WAIT_S) == 0
+
+
+@both
 def test_one_key_lets_the_program_through_and_writes_the_rule(lab: Lab, sit: Sit, flags: list[str]) -> None:
     daemon = lab.start_daemon(DNS_RULE)
     person = sit(daemon, flags)

@@ -23,7 +23,8 @@ class Line:
     def __init__(self) -> None:
         self.sent: list[str] = []
         self.seen: list[int] = []
-        self.report = PaintReport(self.sent.append, self.seen.append)
+        self.takes = True
+        self.report = PaintReport(self.sent.append, self.seen.append, lambda: self.takes)
 
 
 async def answering() -> Line:
@@ -40,6 +41,25 @@ def test_a_terminal_that_never_answered_is_believed() -> None:
     line.report.note_written(1)
     assert line.seen == [0, 1]
     assert line.sent == [REQUEST] * 2
+
+
+@pytest.mark.parametrize("is_answering", [False, True])
+def test_one_that_takes_nothing_is_not_believed(monkeypatch: pytest.MonkeyPatch, is_answering: bool) -> None:
+    monkeypatch.setattr(paint_report, "GIVE_UP_S", 0.01)
+    monkeypatch.setattr(paint_report, "LOOK_AGAIN_S", 0.01)
+
+    async def script() -> None:
+        line = await answering() if is_answering else Line()
+        line.takes = False
+        line.report.note_written(1)
+        await asyncio.sleep(0.1)
+        line.report.note_written(2)
+        await asyncio.sleep(0.1)
+        assert line.seen == []
+        line.takes = True
+        await until(lambda: line.seen == [2])
+
+    asyncio.run(script())
 
 
 def test_one_that_answers_is_waited_for() -> None:

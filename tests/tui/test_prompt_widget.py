@@ -1,3 +1,4 @@
+import asyncio
 import re
 from pathlib import Path
 
@@ -54,6 +55,28 @@ def test_the_help_of_a_small_terminal_is_read_page_by_page(tmp_path: Path, monke
         assert daemon.answers.empty()
         await pilot.press("q")
         await until(lambda: not app.is_running)
+
+    play(tmp_path / "s", script)
+
+
+@pytest.mark.parametrize(("takes_s", "is_taken"), [(0.2, True), (600.0, False)])
+def test_who_answers_and_leaves_waits_till_it_is_taken_but_for_no_daemon_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes_s: float, is_taken: bool
+) -> None:
+    monkeypatch.setattr(prompt_app, "ANSWER_S", 1.0)
+    taken: list[object] = []
+
+    async def answer(effect: object) -> None:
+        await asyncio.sleep(takes_s)
+        taken.append(effect)
+
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        monkeypatch.setattr(app._link, "answer", answer)
+        daemon.open(prompt_of(1))
+        await until_ready(app)
+        await pilot.press("y", "q")
+        await until(lambda: not app.is_running)
+        assert bool(taken) is is_taken
 
     play(tmp_path / "s", script)
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.lab.patience import wait_until
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.tui.terminal import Terminal
+from tinysnitch.tui.terminal import Terminal, takes_output
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_a_terminal_that_is_gone_reads_as_empty() -> None:
 
 ORPHAN = """
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.tui.terminal import Terminal
+from tinysnitch.tui.terminal import Terminal, takes_output
 try:
     Terminal("/dev/tty").hold()
 except SnitchError as error:
@@ -139,6 +139,13 @@ def test_who_is_killed_while_stopped_ends_and_who_is_continued_has_its_handlers_
         for number in (*signals, signal.SIGCONT):
             child.send_signal(number)
         assert (child.communicate(timeout=60)[0], child.returncode) == (said, status)
+
+
+def test_a_terminal_whose_output_is_stopped_takes_none(pseudo_terminal: tuple[int, str]) -> None:
+    with open(pseudo_terminal[1], "r+b", buffering=0) as slave:
+        for flow, takes in ((termios.TCOOFF, False), (termios.TCOON, True)):
+            termios.tcflow(slave, flow)
+            assert takes_output(slave.fileno()) is takes
 
 
 def test_what_is_no_terminal_is_said(tmp_path: Path) -> None:

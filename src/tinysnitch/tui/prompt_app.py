@@ -25,7 +25,7 @@ from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.paint_report import PaintReport
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_widget import PromptWidget
-from tinysnitch.tui.terminal import DUMB, claim_terminal, stop_job
+from tinysnitch.tui.terminal import DUMB, claim_terminal, stop_job, takes_output
 from tinysnitch.tui.terminal_driver import TerminalDriver
 from tinysnitch.view.key_guard import DELAY_S, PASTED_S
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
@@ -62,7 +62,7 @@ class PromptApp(App[None], inherit_bindings=False):
         self._link = DaemonLink(socket_path, self.tell)
         lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
         self._widget = PromptWidget(self.state, lookup, self._note_painted)
-        self._report = PaintReport(self._write, self._note_seen)
+        self._report = PaintReport(self._write, self._note_seen, lambda: takes_output(2))
         self._piece = KeyPiece()
         self._piece_alarm = Alarm(self._end_piece)
         self._ready_alarm = Alarm(self._widget.redraw)

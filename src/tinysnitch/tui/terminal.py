@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import os
+import select
 import signal
 import termios
 import tty
@@ -22,6 +23,13 @@ def claim_terminal(fd: int) -> None:
         termios.tcsetattr(fd, termios.TCSANOW, termios.tcgetattr(fd))
     except termios.error as error:
         raise SnitchError(f"the terminal is another's: {error.args[-1]}", "start it in the foreground") from None
+
+
+def takes_output(fd: int) -> bool:
+    """Whether a terminal takes more now: not while its output is stopped, or nobody reads it and it is full."""
+    looked = select.poll()
+    looked.register(fd, select.POLLOUT)
+    return bool(looked.poll(0))
 
 
 def stop_job(target: int, *ending: signal.Signals) -> None:
