@@ -11,7 +11,7 @@ from tests.tui.question_daemon import QuestionDaemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import CURL, prompt_of
 from tinysnitch.core.process import Process
-from tinysnitch.tui import prompt_app
+from tinysnitch.tui import daemon_link, prompt_app
 from tinysnitch.tui.prompt_app import PromptApp
 from tinysnitch.view.lookup import Lookup
 
@@ -63,7 +63,7 @@ def test_the_help_of_a_small_terminal_is_read_page_by_page(tmp_path: Path, monke
 def test_who_answers_and_leaves_waits_till_it_is_taken_but_for_no_daemon_that_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes_s: float, is_taken: bool
 ) -> None:
-    monkeypatch.setattr(prompt_app, "ANSWER_S", 1.0)
+    monkeypatch.setattr(daemon_link, "ANSWER_S", 1.0)
     taken: list[object] = []
 
     async def answer(effect: object) -> None:
