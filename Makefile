@@ -45,7 +45,7 @@ run: setup  ## start the firewall and its prompt here; CMD='curl https://example
 	@packaging/run.sh $(if $(value CMD),-- '$(subst ','\'',$(value CMD))')
 
 test: setup-test  ## run every test, those in network namespaces too
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q $(PYTEST) $(TESTS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal -q $(PYTEST) $(TESTS)
 
 check: setup-test  ## format, lint, types, and the repository's own rules
 	$(BIN)/ruff format --check .
@@ -60,7 +60,7 @@ format: setup-test  ## rewrite Python and C in the project's format
 	$(CLANG_FORMAT) -i bpf/*.c bpf/*.h bench/*.c
 
 lab: setup-test  ## run the tests in network namespaces only
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q $(PYTEST) tests/lab
+	$(BIN)/python -m pytest -n 3 --dist worksteal -q $(PYTEST) tests/lab
 
 fuzz: setup-test  ## 10 000 000 mutated DNS messages through all that reads them; FUZZ=100000 are fewer
 	$(BIN)/python -m tests.fuzz.fuzz_messages $(FUZZ)
