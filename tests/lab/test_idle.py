@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.lab.lab import Lab
+from tests.lab.patience import wait_until
 from tests.lab.step_client import PROGRAM, StepClient
 from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
-QUIET_S = 3.0  # after the last work: losses and the history have had their second
+QUIET_S = 1.5  # after the last work: losses and the history have had their second
 WATCHED_S = 6.0
 
 
@@ -22,12 +23,18 @@ def count_wakeups(pid: int) -> int:
     return sum(int(number) for text in texts for number in re.findall(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.M))
 
 
+def is_quiet(pid: int) -> bool:
+    before = count_wakeups(pid)
+    time.sleep(QUIET_S)
+    return count_wakeups(pid) == before
+
+
 @pytest.mark.slow
 def test_an_idle_daemon_sleeps(lab: Lab) -> None:
     daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp {PROGRAM}\n")
     assert StepClient(lab).connect(WORLD4, 80) == "ok"
     daemon.wait_connections(1)
-    time.sleep(QUIET_S)
+    wait_until(lambda: is_quiet(daemon.process.pid), "it has always something to do")
     before = count_wakeups(daemon.process.pid)
     time.sleep(WATCHED_S)
     assert count_wakeups(daemon.process.pid) - before <= 1  # of five a minute
