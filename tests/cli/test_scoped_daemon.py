@@ -104,15 +104,14 @@ def test_what_it_may_have_left_is_taken_away(script: Path, last_words: str, is_c
     assert cleaned.exists() == is_cleaned
 
 
-def wait_for_sigterm(folder: Path, first: str, last: str) -> str:
-    """A script that says `first`, waits, and says `last` when SIGTERM comes."""
-    os.mkfifo(folder / "fifo")
-    trap = "trap 'echo \"$last\"; exit' TERM"
-    return f"#!/bin/bash\nlast='{last}'\n{trap}\necho '{first}'\nread -r nothing <{folder}/fifo\n"
+def wait_for_sigterm(first: str, last: str) -> str:
+    """A script that says `first`, and `last` when SIGTERM comes, which is blocked when it starts."""
+    wait = "import signal; signal.sigwait({signal.SIGTERM})"
+    return f"#!{sys.executable}\nprint({first!r}, flush=True)\n{wait}\nprint({last!r})\n"
 
 
 def test_it_is_stopped_by_sigterm_and_its_last_lines_count(script: Path) -> None:
-    script.write_text(wait_for_sigterm(script.parent, READY, CONNECTION))
+    script.write_text(wait_for_sigterm(READY, CONNECTION))
 
     async def play() -> ScopedDaemon:
         daemon = await ScopedDaemon.start([])
@@ -140,7 +139,7 @@ asyncio.run(start())
 
 def test_it_ends_when_its_starter_is_killed(script: Path) -> None:
     """Both hold the pipe of standard error: at its end both are gone."""
-    script.write_text(wait_for_sigterm(script.parent, READY, ""))
+    script.write_text(wait_for_sigterm(READY, ""))
     command = [sys.executable, "-c", STARTER, str(script)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, text=True, env={"PYTHONPATH": os.pathsep.join(sys.path)}, **pipes) as starter:
