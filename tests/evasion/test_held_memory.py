@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.evasion.stage import ATTACKER, PORT, TARGET, Stage
+from tests.evasion.stage import PORT, TARGET, Stage
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S
 from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
+USER = "games"  # no other test's: who holds one up is not waited for, nor are the others of that user
 FUSE = os.makedev(10, 229)  # admin-guide/devices.txt
 SOURCE = Path(__file__).parent / "programs" / "held_memory.c"
 
@@ -25,13 +26,13 @@ def held_memory(lab: Lab, *target: str) -> Iterator[Path]:
     """The program, while it runs."""
     folder = lab.folder / "held"
     folder.mkdir(mode=0o755)
-    subprocess.run(["chown", ATTACKER, str(folder)], check=True)
+    subprocess.run(["chown", USER, str(folder)], check=True)
     device = lab.folder / "fuse"  # a usual machine lets everybody open /dev/fuse, but not each one does
     os.mknod(device, stat.S_IFCHR, FUSE)
     device.chmod(0o666)
     program = lab.folder / "held_memory"
     subprocess.run(["gcc", "-O1", "-Wall", "-pthread", "-o", str(program), str(SOURCE)], check=True)
-    running = lab.spawn([str(program), str(device), str(folder), *target], user=ATTACKER)
+    running = lab.spawn([str(program), str(device), str(folder), *target], user=USER)
     assert running.stdout
     assert running.stdout.readline() == "held\n"
     yield program

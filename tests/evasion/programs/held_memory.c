@@ -130,8 +130,9 @@ int main(int count, char **words)
 	if (chdir(words[2]))
 		return 1;
 	unanswered = mmap(NULL, SIZE, PROT_READ, MAP_PRIVATE, open("file", O_RDONLY), 0);
-	if (unanswered == MAP_FAILED || pthread_create(&threads[0], NULL, read_it, NULL) ||
-	    pthread_create(&threads[1], NULL, change_it, NULL))
+	/* The one that reads comes last: a new thread's stack is mapped, for which we would wait for the lock ourselves. */
+	if (unanswered == MAP_FAILED || pthread_create(&threads[0], NULL, change_it, NULL) ||
+	    pthread_create(&threads[1], NULL, read_it, NULL))
 		return 1;
 	sleep(2);
 	if (count == 5 && connect_to(words[3], words[4]))
