@@ -111,6 +111,7 @@ class SmallNews(SmallQueue):
 
 class SmallAttributor:
     claim: Attribution | Exception = CURL
+    is_note_lost = False
     unknown = 0
 
     def __init__(self) -> None:
@@ -120,7 +121,7 @@ class SmallAttributor:
         self.asked += 1
         if isinstance(self.claim, Exception):
             raise self.claim
-        return Claim(self.claim, flow.local_port)
+        return Claim(self.claim, flow.local_port, self.is_note_lost)
 
     def forget(self) -> None:
         self.forgotten += 1

@@ -17,6 +17,7 @@ from tinysnitch.daemon.recorder import NOT_KEPT
 from tinysnitch.daemon.rule_saver import NOT_SAVED
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.clock import read_instant
+from tinysnitch.kernel.nfqueue import NfVerdict
 
 
 class SmallPrograms:
@@ -55,6 +56,20 @@ def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
             assert counters.not_enforcing == "tinysnitchd is still starting"
             counters.guard = cast(NetfilterGuard, SimpleNamespace(problem="busy", put_back=4))
             assert (counters.not_enforcing, counters.losses()[PUT_BACK]) == ("busy", 4)
+
+    asyncio.run(run())
+
+
+def test_a_packet_of_which_nobody_knows_any_more_whose_it_is_is_dropped_and_counted(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            place.attributor.is_note_lost = True
+            counters = Counters(place.driver, None, place.server, ErrorLog())
+            place.driver._read_connection(syn(1), read_instant())
+            place.queue.flush()
+            assert place.queue.sent == [(1, NfVerdict.DROP)]
+            assert len(place.engine.prompts) == 0
+            assert counters.losses()["packets dropped, waited too long"] == 1
 
     asyncio.run(run())
 

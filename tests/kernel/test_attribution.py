@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.kernel.attribution_table import DictTable, make_image
@@ -18,7 +19,7 @@ from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import KERNEL, NOT_LISTENING, UNKNOWN, AttributionSource
 from tinysnitch.kernel import procfs
-from tinysnitch.kernel.attribution import Attributor
+from tinysnitch.kernel.attribution import Attributor, Claim
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, FlowEntry, Listener, Owner, ProcessEntry
 from tinysnitch.kernel.seed import seed
@@ -82,11 +83,22 @@ def test_kernel_and_unknown(attributor: Attributor, table: DictTable) -> None:
     assert attributor.attribute(OUT).attribution == KERNEL
     table.flows[OUT] = FlowEntry(8, Owner(0, 0, 0, 0))
     assert attributor.attribute(OUT).attribution == UNKNOWN
-    del table.flows[OUT]
-    assert attributor.attribute(OUT).attribution == UNKNOWN
     icmp = Flow(ICMP, Direction.INBOUND, LOCAL, 1, REMOTE, 0)
-    assert attributor.attribute(icmp).attribution == UNKNOWN  # no entry: lost
-    assert attributor.unknown == 3
+    assert attributor.attribute(icmp) == Claim(UNKNOWN, 0)
+    assert attributor.unknown == 2
+
+
+@pytest.mark.parametrize("protocol", [TCP, UDP])
+def test_a_flow_of_which_nothing_is_noted_any_more_is_told_from_an_unknown_one(
+    attributor: Attributor, table: DictTable, protocol: int
+) -> None:
+    """Each miss is noted; so many came since that its note is gone."""
+    flow = msgspec.structs.replace(OUT, protocol=protocol)
+    table.flows.pop(flow, None)
+    assert attributor.attribute(flow) == Claim(UNKNOWN, 0, is_note_lost=True)
+    table.flows[flow] = FlowEntry(0, Owner(0, 0, 0, 0))
+    assert attributor.attribute(flow) == Claim(UNKNOWN, 0)
+    assert attributor.unknown == 1
 
 
 def test_an_image_that_is_gone_is_unknown(attributor: Attributor, table: DictTable) -> None:

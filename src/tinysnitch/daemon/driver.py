@@ -26,7 +26,7 @@ from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.daemon.recorder import Recorder
 from tinysnitch.daemon.rule_saver import RuleSaver
 from tinysnitch.daemon.single_timer import SingleTimer
-from tinysnitch.kernel.attribution import Attributor
+from tinysnitch.kernel.attribution import Attributor, NoteLost
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.nfqueue import Queue, QueuedPacket
@@ -65,6 +65,7 @@ class Driver:
         self.doors = doors
         self.failures = failures
         self.malformed = 0  # packets that could not be parsed: dropped
+        self.outwaited = 0  # of which it was not known any more whose they are: dropped
         self._attempt = failures.attempt
         self._untold: list[Record] = []  # of this batch, told once its verdicts are out
         self._timer: asyncio.TimerHandle | None = None
@@ -140,6 +141,9 @@ class Driver:
             event = self.doors.packet_events.connection_event(queued)
         except Malformed:
             self.malformed += 1
+            self.doors.enforcement.drop(queued.packet_id)
+        except NoteLost:  # nobody could tell who is to be asked about; it is lost like those that find the queue full
+            self.outwaited += 1
             self.doors.enforcement.drop(queued.packet_id)
         except ScanNotDue as early:
             self._defer(self._judge, queued, early.wait_s)

@@ -23,6 +23,11 @@ _CAPACITY = 8192
 class Claim(msgspec.Struct, frozen=True):
     attribution: Attribution
     cookie: int  # of the socket, 0 when none is known
+    is_note_lost: bool = False  # whose it is was noted, and has made room for what came since
+
+
+class NoteLost(Exception):
+    """Of a packet that waited for too long, in a flood: whose it is cannot be told any more."""
 
 
 class FlowTable(ImageTable, Protocol):
@@ -71,7 +76,7 @@ class Attributor:
         `in_interface`: index of the one it came by. `sender_uid`: whose socket sends it, if that is open.
         """
         claim = self._find_claim(flow, in_interface, sender_uid)
-        self.unknown += claim.attribution is UNKNOWN
+        self.unknown += claim.attribution is UNKNOWN and not claim.is_note_lost
         return claim
 
     def _find_claim(self, flow: Flow, in_interface: int, sender_uid: int | None) -> Claim:
@@ -84,18 +89,20 @@ class Attributor:
         if flow.direction is Direction.INBOUND and flow.protocol in (TCP, UDP):
             return self._attribute_inbound(self._table, flow, entry, in_interface)
         if entry is None or entry.owner.exec_id == EXEC_ID_UNKNOWN:
-            return self._attribute_by_socket(self._table, flow, entry.cookie if entry else 0)
+            return self._attribute_by_socket(self._table, flow, entry)
         return Claim(self._find_attribution(self._table, entry.owner), entry.cookie)
 
-    def _attribute_by_socket(self, table: FlowTable, flow: Flow, cookie: int) -> Claim:
+    def _attribute_by_socket(self, table: FlowTable, flow: Flow, entry: FlowEntry | None) -> Claim:
         """The kernel's side knows no owner: a socket from before our start, or one that found no room."""
+        cookie = entry.cookie if entry else 0
         # Only TCP: of UDP sockets on one port it cannot be told which one sent.
         found = self._sockets.find_receiver(flow) if flow.protocol == TCP and not cookie else None
         if found and found.is_connected_as(flow):
             cookie = found.cookie
         owner = table.find_sender(cookie) if cookie else None
         if owner is None or owner.exec_id in (EXEC_ID_UNKNOWN, EXEC_ID_KERNEL):
-            return Claim(UNKNOWN, cookie)
+            is_noted = flow.protocol in (TCP, UDP)  # each miss with all its headers is
+            return Claim(UNKNOWN, cookie, is_note_lost=is_noted and entry is None)
         table.remember_owner(flow, owner)
         return Claim(self._find_attribution(table, owner), cookie)
 

@@ -12,7 +12,7 @@ from tinysnitch.core.link_names import LINK_PORTS, parse_link_questions
 from tinysnitch.core.packet import Packet, flow_of, parse_packet, payload_of, whole_size
 from tinysnitch.core.quic_initial import may_be_initial
 from tinysnitch.core.segment import Segment, parse_segment
-from tinysnitch.kernel.attribution import Claim
+from tinysnitch.kernel.attribution import Claim, NoteLost
 from tinysnitch.kernel.nfqueue import QueuedPacket
 
 # include/uapi/linux/netfilter.h, enum nf_inet_hooks
@@ -36,11 +36,13 @@ class PacketEvents:
         self._find_interface = find_interface
 
     def connection_event(self, queued: QueuedPacket) -> PacketQueued:
-        """A packet of the connections queue; raises Malformed."""
+        """A packet of the connections queue; raises Malformed, ScanNotDue, NoteLost."""
         is_inbound = queued.hook == LOCAL_IN
         packet = parse_packet(queued.payload)
         flow = flow_of(packet, Direction.INBOUND if is_inbound else Direction.OUTBOUND)
         claim = self._attributor.attribute(flow, queued.in_interface, queued.sender_uid)
+        if claim.is_note_lost:
+            raise NoteLost
         index = queued.in_interface if is_inbound else queued.out_interface
         asked_name, says_nothing = (None, False) if is_inbound else _read_datagram(packet, queued.payload)
         return PacketQueued(
