@@ -27,6 +27,8 @@ STUCK_CLIENTS = 4
 OVERLOAD = 3
 RECOVERY_S = 1.0
 TINYSNITCH = str(BIN / "tinysnitch")
+# Processors are shared out among sessions first (sched(7), autogroup). The daemon has its own, as services and terminals do.
+OWN_SESSION = ["setsid"]
 
 
 def measure_strains(lab: Lab, rounds: int, seconds: float) -> None:
@@ -157,9 +159,9 @@ def connect_beside_flood(lab: Lab, pace: float, seconds: float) -> tuple[int, Sa
     Their process is there before: its first one is decided already.
     """
     words = ["-u", "-t", THREADS, "-s", str(seconds), "-p", str(pace), "-r", str(RANGE), "-o", "2000000"]
-    beside = lab.spawn([program_path(EVERYWHERE), "-s", str(seconds), WORLD4, PORT])
+    beside = lab.spawn([*OWN_SESSION, program_path(EVERYWHERE), "-s", str(seconds), WORLD4, PORT])
     time.sleep(seconds / 10)
-    flood = lab.spawn([program_path("connect_loop"), *words, MANY4_FIRST, PORT])
+    flood = lab.spawn([*OWN_SESSION, program_path("connect_loop"), *words, MANY4_FIRST, PORT])
     return read_sample(flood).count, read_sample(beside)
 
 
@@ -167,7 +169,7 @@ def connect_beside_flood(lab: Lab, pace: float, seconds: float) -> tuple[int, Sa
 def busy_process(lab: Lab, seconds: float) -> Iterator[None]:
     """It takes of the processors what the daemon does, and ends by itself."""
     loop = "import sys, time\nend_s = time.monotonic() + float(sys.argv[1])\nwhile time.monotonic() < end_s: pass"
-    busy = lab.spawn(["/usr/bin/python3", "-c", loop, str(2 * seconds)])
+    busy = lab.spawn([*OWN_SESSION, "/usr/bin/python3", "-c", loop, str(2 * seconds)])
     try:
         yield
     finally:
