@@ -27,7 +27,7 @@ STUCK_CLIENTS = 4
 OVERLOAD = 3
 RECOVERY_S = 1.0
 TINYSNITCH = str(BIN / "tinysnitch")
-# Processors are shared out among sessions first (sched(7), autogroup). The daemon has its own, as services and terminals do.
+# Processors are shared out among sessions first (sched(7), autogroup); what services and terminals start has one each.
 OWN_SESSION = ["setsid"]
 
 
