@@ -34,6 +34,7 @@ from tinysnitch.kernel.bpffs import mount_bpffs, unmount_bpffs
 from tinysnitch.kernel.cgroups import find_cgroup_mount, make_cgroup, path_in_hierarchy, remove_cgroup
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.descriptor_limit import raise_limit
+from tinysnitch.kernel.heap import give_back_memory
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netns import read_netns_cookie, read_netns_inode
 from tinysnitch.kernel.packet_socket_watch import PacketSocketWatch
@@ -140,6 +141,7 @@ class SetUp:
         else:  # denials of an earlier daemon would hold on inside connect()
             remove_all_pins(instance.pins)
         gc.freeze()  # what is loaded by now stays; a collection that walked over it would hold verdicts up
+        give_back_memory()  # most of all the types of the kernel (BTF), read for each program that was loaded
         self._say_ready(identity)
         if notes:
             notes.start()
