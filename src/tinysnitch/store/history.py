@@ -24,8 +24,8 @@ _log = logging.getLogger(__name__)
 
 # WAL: a reader never stops the writer. synchronous=OFF: no fsync in the daemon's loop; after a power cut
 # the newest lines may be missing or the file broken, and a broken file is moved aside. Only the ends of the table and
-# of the index are written to: 256 KiB of pages hold them, where SQLite would take 2 MB. What the WAL holds is carried over
-# a few pages at a time: all of SQLite's 1000 at once hold up verdicts for 3 ms, and cost as much in sum.
+# of the index are written to: 256 KiB of pages hold them, where SQLite would take 2 MB. The WAL is carried over a few
+# pages at a time: all of SQLite's 1000 at once hold up verdicts for 3 ms, and cost as much in sum.
 _SET_UP = """
 pragma journal_mode = wal;
 pragma synchronous = off;
