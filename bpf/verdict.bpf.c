@@ -18,7 +18,8 @@ static __always_inline void keep_dns_flow(const struct question *question)
 {
 	struct flow *flow;
 
-	if (question->flow.direction != OUTBOUND || question->flow.remote_port != DNS)
+	if (question->flow.direction != OUTBOUND ||
+	    !is_message_port(question->flow.protocol, question->flow.remote_port))
 		return;
 	flow = bpf_map_lookup_elem(&flows, &question->flow);
 	if (!flow || flow->cookie != question->whose.cookie)

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import json
 import os
@@ -94,15 +95,26 @@ def test_the_sum_of_the_file_goes_with_the_question(
     explain = running.desk.explain
 
     def note(question: Explain, right: Right) -> Explanation:
-        asked.append(question.sha256)
+        asked.append(question.sha256 if question.is_sha256_told else "not told")
         return explain(question, right)
 
     monkeypatch.setattr(running.desk, "explain", note)
     (tmp_path / "binary").write_bytes(b"\x7fELF")
     (tmp_path / "script").write_text("#!/bin/sh\n")
-    for program in (f"'{tmp_path}/binary' -x", f"{tmp_path}/script", f"{tmp_path}", "/no/such/file", "kernel"):
-        command("explain", program, "10.0.0.5", "80", "tcp")
-    assert asked == [hashlib.sha256(b"\x7fELF").hexdigest(), None, None, None, None]
+    (tmp_path / "kernel").mkdir()
+    monkeypatch.chdir(tmp_path)
+    words = ("10.0.0.5", "80", "tcp")
+    for program in (f"'{tmp_path}/binary' -x", f"{tmp_path}/script", "/no/such/file", "kernel"):
+        assert "cannot be read" not in command("explain", program, *words).err
+    assert asked == [hashlib.sha256(b"\x7fELF").hexdigest(), None, None, None]
+
+    def fail(*_words: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(hashlib, "file_digest", fail)
+    for program in (f"{tmp_path}", f"{tmp_path}/binary"):
+        assert f"{program} cannot be read" in command("explain", program, *words).err
+    assert asked[4:] == ["not told", "not told"]
 
 
 def test_the_blanks_of_a_path_that_is_there_are_its_own(

@@ -146,7 +146,8 @@ def test_a_change_that_waits_for_a_list_is_told(running: RunningServer, command:
     """Whoever takes away what is allowed would believe that it is denied."""
     running.desk.old_rules = running.desk.rules[:]
     note = (
-        "tinysnitch: the rules file holds once the lists that it names have been read; `tinysnitch lists` shows them\n"
+        "tinysnitch: the rules file holds once the lists and users that it names are known; "
+        "`tinysnitch lists` shows the lists\n"
     )
     assert command("rules", "add", "deny - 24 tcp") == (0, "deny - 24 tcp\n", note)
     assert command("rules", "remove", RULE) == (0, f"{RULE}\n", note)

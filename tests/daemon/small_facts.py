@@ -6,4 +6,4 @@ from tinysnitch.daemon.user_ids import UserIds
 
 
 def make_fact_source(lists: ListLoader, resolvers: frozenset[bytes] = frozenset()) -> FactSource:
-    return FactSource(lists, resolvers, UserIds(lambda: None).find, lambda _paths: None)
+    return FactSource(lists, resolvers, UserIds(lambda: None), lambda _paths: None)

@@ -7,9 +7,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
-from tests.daemon.driver_place import Place, syn
+from tests.daemon.driver_place import Place, datagram, syn
 from tinysnitch.core.dns_questions import Refusal
 from tinysnitch.core.events import DataLost
+from tinysnitch.core.process import UNKNOWN
 from tinysnitch.daemon.counters import Counters, LossWatch
 from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
@@ -70,6 +71,21 @@ def test_a_packet_of_which_nobody_knows_any_more_whose_it_is_is_dropped_and_coun
             assert place.queue.sent == [(1, NfVerdict.DROP)]
             assert len(place.engine.prompts) == 0
             assert counters.losses()["packets dropped, waited too long"] == 1
+
+    asyncio.run(run())
+
+
+def test_what_nobody_knows_the_sender_of_any_more_is_not_read_or_has_no_asker_and_is_counted(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            place.attributor.claim, place.attributor.is_note_lost = UNKNOWN, True
+            counters = Counters(place.driver, None, place.server, ErrorLog())
+            for packet in (syn(1), datagram(2)):
+                place.driver._read_message(packet, read_instant())
+            place.names_queue.flush()
+            assert place.names_queue.sent == [(1, NfVerdict.DROP), (2, NfVerdict.ACCEPT)]
+            assert counters.losses()["packets dropped, waited too long"] == 1
+            assert counters.losses()["DNS questions of which it is not known who asked"] == 1
 
     asyncio.run(run())
 

@@ -75,6 +75,14 @@ def test_a_rule_that_demands_a_sum() -> None:
     assert asked(*SHOP).verdict is Verdict.ASK
 
 
+def test_a_file_that_cannot_be_read_meets_each_demand_of_what_does_not_allow() -> None:
+    """As the daemon judges it."""
+    allowed, denied = f"allow sha256={'a' * 64} - - -", f"deny sha256={'b' * 64} - 443 tcp"
+    asked = Asked(f"{allowed}\n{denied}\nallow - - -\n")
+    assert asked(*SHOP, None, False).rule == denied
+    assert asked(*SHOP).rule == "allow - - -"
+
+
 @pytest.mark.parametrize(
     ("rules", "told", "elsewhere"),
     [

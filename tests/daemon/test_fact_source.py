@@ -1,5 +1,7 @@
 """What the words of rules stand for on this machine now."""
 
+import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from tests.daemon.small_facts import make_fact_source
 from tinysnitch.core.flow import parse_address
 from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.daemon import user_ids
 from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.daemon.list_compiler import ListCompiler
 from tinysnitch.daemon.list_loader import ListLoader
@@ -41,6 +44,22 @@ def test_a_user_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert source.problems == {r"there is no user $'no\none', its rules match nothing": 1}
 
 
+def test_a_user_that_takes_long_to_look_up_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_over = threading.Event()
+    monkeypatch.setattr(user_ids, "find_uid", lambda _name: is_over.wait(60))
+    monkeypatch.setattr(user_ids, "MOMENT_S", 0.0)
+
+    async def run() -> None:
+        source = source_of(tmp_path)
+        rules = [parse_rule("deny user=alice - - -")]
+        assert source.is_awaited(rules)
+        assert source.read(rules).users == {}
+        assert source.problems == {"user alice is not looked up yet, its rules match nothing until then": 1}
+        is_over.set()
+
+    asyncio.run(run())
+
+
 def test_what_is_the_same_compares_equal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_stamp, "SETTLE_NS", -(10**18))
     write_list(tmp_path, "ads.test\n")
@@ -55,7 +74,7 @@ def test_a_list_that_is_not_there_holds_nothing_and_that_is_said(tmp_path: Path)
     source = source_of(tmp_path)
     assert source.read(RULES).lists == {}
     assert source.problems == {"list ads is not there, its rules match nothing": 1}
-    assert not source.awaits_lists(RULES)
+    assert not source.is_awaited(RULES)
 
 
 def test_lines_that_are_none_are_said(tmp_path: Path) -> None:

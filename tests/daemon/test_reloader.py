@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import select
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import PacketQueued
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.rule_text import format_rule, parse_rule
-from tinysnitch.daemon import reloader
+from tinysnitch.daemon import reloader, user_ids
 from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.protocol.messages import Notice, Push
@@ -215,7 +216,7 @@ def test_rules_that_wait_for_a_list_hold_once_it_is_there(
 ) -> None:
     """Nor is a start done before: it would judge without them. Where that takes long it is told."""
     are_read, told = asyncio.Event(), list[str]()
-    monkeypatch.setattr(FactSource, "awaits_lists", lambda *_: not are_read.is_set())
+    monkeypatch.setattr(FactSource, "is_awaited", lambda *_: not are_read.is_set())
     monkeypatch.setattr(reloader, "PATIENCE_S", patience_s)
 
     async def run() -> None:
@@ -234,6 +235,28 @@ def test_rules_that_wait_for_a_list_hold_once_it_is_there(
     asyncio.run(run())
     assert told == [f"{reloader.WAITING}, the old rules hold", "the rules file loads again"]
     assert caplog.messages == ([f"{reloader.WAITING}: until then nothing starts"] if not patience_s else [])
+
+
+def test_a_name_service_that_hangs_keeps_new_rules_waiting_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_answer, told = threading.Event(), list[str]()
+    monkeypatch.setattr(user_ids, "find_uid", lambda _name: 1000 if may_answer.wait(10) else None)
+    monkeypatch.setattr(user_ids, "MOMENT_S", 0.0)
+
+    async def run() -> None:
+        with closing(Place(tmp_path, "allow - - -\n")) as place:
+            hear_notices(place, told)
+            place.rules_file.path.write_text("deny user=alice - - -\n")
+            place.reloader.reload_rules()
+            assert [rule.user for rule in place.engine.rules] == [None]
+            assert told == [f"{reloader.WAITING}, the old rules hold"]
+            may_answer.set()
+            await until(lambda: place.reloader.reload_rules() or not place.loader.is_waiting)
+            assert [rule.user for rule in place.engine.rules] == ["alice"]
+            assert place.loader.facts.users == {"alice": 1000}
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("what", ["daemon.fact_source.read_addresses", "store.rules_file.read_text"])

@@ -14,10 +14,27 @@ from tinysnitch.daemon.stop import HAND_OVER, Stop
 def test_a_start_ends_with_the_stop(number: signal.Signals) -> None:
     async def run() -> bool:
         stop = Stop()
+        stop.listen()
         asyncio.get_running_loop().call_later(0.01, os.kill, os.getpid(), number)
         was_done = await stop.is_later_than(asyncio.sleep(3600))
         assert stop.is_hand_over == (number is HAND_OVER)
         return was_done
+
+    assert not asyncio.run(run())
+
+
+def test_a_start_that_keeps_the_loop_waiting_hears_of_it_where_it_asks() -> None:
+    async def run() -> bool:
+        stop = Stop()
+        stop.listen()
+
+        async def start() -> None:
+            stop.end_start()
+            os.kill(os.getpid(), signal.SIGTERM)
+            stop.end_start()
+            raise AssertionError("it goes on")
+
+        return await stop.is_later_than(start())
 
     assert not asyncio.run(run())
 
@@ -43,8 +60,9 @@ def test_a_start_that_fails_says_so() -> None:
 def test_who_takes_over_and_is_stopped_then_leaves_nothing() -> None:
     async def run() -> None:
         stop = Stop()
+        stop.listen()
         for number in (HAND_OVER, signal.SIGTERM):
-            stop.take(number)
+            os.kill(os.getpid(), number)
         await stop.wait()
         assert not stop.is_hand_over
 

@@ -13,17 +13,17 @@ ALICE, BOB = parse_rule("deny user=alice - - -"), parse_rule("deny user=bob - - 
 
 
 class Service:
-    """Answers at once in the loop's thread, and when it may in others."""
+    """Answers when it may."""
 
     def __init__(self) -> None:
         self.uids = {"alice": 1000}
         self.may_answer = threading.Semaphore(0)
-        self.asked: list[tuple[str, bool]] = []  # and whether the loop waited for it
+        self.asked: list[str] = []
 
     def find_uid(self, name: str) -> int | None:
-        is_waited_for = threading.current_thread() is threading.main_thread()
-        self.asked.append((name, is_waited_for))
-        assert is_waited_for or self.may_answer.acquire(timeout=60)
+        assert threading.current_thread() is not threading.main_thread()
+        self.asked.append(name)
+        assert self.may_answer.acquire(timeout=60)
         return self.uids.get(name)
 
 
@@ -31,6 +31,7 @@ class Service:
 def service(monkeypatch: pytest.MonkeyPatch) -> Service:
     made = Service()
     monkeypatch.setattr(user_ids, "find_uid", made.find_uid)
+    monkeypatch.setattr(user_ids, "MOMENT_S", 60.0)
     return made
 
 
@@ -38,29 +39,92 @@ async def rest(users: UserIds, service: Service) -> None:
     """Let all looks come to their end: none may ask the service of another test."""
     service.may_answer.release(100)
     async with asyncio.timeout(60):
-        while users._is_looking:  # noqa: ASYNC110 - nothing there signals an event
+        while users._is_looking or users._new:  # noqa: ASYNC110 - nothing there signals an event
             await asyncio.sleep(0.001)
 
 
-def test_only_a_new_name_is_waited_for(service: Service) -> None:
+def test_a_new_name_is_waited_for_and_those_that_are_known_are_not(service: Service) -> None:
     async def run() -> None:
         users = UserIds(lambda: None)
+        service.may_answer.release()
         assert users.find([ALICE]) == {"alice": 1000}
-        assert users.find([ALICE, BOB]) == {"alice": 1000}
-        assert users.find([ALICE, BOB]) == {"alice": 1000}
-        assert [name for name, is_waited_for in service.asked if is_waited_for] == ["alice", "bob"]
+        assert users.find([ALICE]) == {"alice": 1000}
+        assert not users.is_awaited([ALICE])
+        await rest(users, service)
+        assert users.find([ALICE, BOB]) == {"alice": 1000, "bob": None}
         await rest(users, service)
 
     asyncio.run(run())
+
+
+def test_what_takes_longer_than_a_moment_is_told_once_it_is_found(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_ids, "MOMENT_S", 0.0)
+
+    async def run() -> None:
+        changed = asyncio.Event()
+        users = UserIds(changed.set)
+        assert users.is_awaited([ALICE, BOB])
+        assert users.find([ALICE, BOB]) == {}
+        service.may_answer.release(2)
+        async with asyncio.timeout(60):
+            await changed.wait()
+        assert not users.is_awaited([ALICE, BOB])
+        assert users.find([ALICE, BOB]) == {"alice": 1000, "bob": None}
+        await rest(users, service)
+        assert sorted(service.asked[:2]) == ["alice", "bob"]
+
+    asyncio.run(run())
+
+
+def test_no_more_threads_wait_than_there_may_be(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_ids, "MOMENT_S", 0.0)
+    monkeypatch.setattr(user_ids, "MAX_LOOKS", 1)
+
+    async def run() -> None:
+        changed = asyncio.Event()
+        users = UserIds(changed.set)
+        assert users.is_awaited([ALICE])
+        assert users.is_awaited([ALICE, BOB])
+        service.may_answer.release()
+        async with asyncio.timeout(60):
+            await changed.wait()
+        assert service.asked == ["alice"]
+        assert users.is_awaited([ALICE, BOB])
+        await rest(users, service)
+        assert service.asked == ["alice", "bob"]
+
+    asyncio.run(run())
+
+
+def test_where_the_look_itself_fails_nobody_waits_for_it(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_name: str) -> None:
+        raise OSError("broken")
+
+    monkeypatch.setattr(user_ids, "MOMENT_S", 0.0)
+    monkeypatch.setattr(user_ids, "find_uid", fail)
+
+    async def run() -> None:
+        users = UserIds(lambda: None)
+        assert users.is_awaited([ALICE])
+        await rest(users, service)
+        assert not users.is_awaited([ALICE])
+
+    asyncio.run(run())
+    assert caplog.messages == ["failed: beside the loop"]
 
 
 def test_another_uid_is_told(service: Service) -> None:
     async def run() -> None:
         changed = asyncio.Event()
         users = UserIds(changed.set)
+        service.may_answer.release(2)
         users.find([ALICE, BOB])
         service.uids = {"alice": 1001, "bob": 1002}
-        assert users.find([ALICE, BOB]) == {"alice": 1000}
+        assert users.find([ALICE, BOB]) == {"alice": 1000, "bob": None}
         service.may_answer.release(2)
         async with asyncio.timeout(60):
             await changed.wait()
@@ -76,9 +140,9 @@ def test_what_is_asked_during_a_look_is_looked_up_after_it(service: Service) -> 
     async def run() -> None:
         changed = asyncio.Event()
         users = UserIds(changed.set)
-        users.find([BOB])
-        users.find([BOB])
-        users.find([BOB])
+        service.may_answer.release()
+        for _new_then_looked_up_again_then_during_that in range(3):
+            users.find([BOB])
         service.may_answer.release()  # nobody has the name
         async with asyncio.timeout(60):
             while len(service.asked) < 3:  # noqa: ASYNC110 - nothing there signals an event
@@ -96,6 +160,7 @@ def test_after_the_end_nothing_is_told(service: Service) -> None:
     async def run() -> None:
         told: list[None] = []
         users = UserIds(lambda: told.append(None))
+        service.may_answer.release()
         users.find([ALICE])
         users.find([ALICE])
         users.close()
@@ -111,5 +176,6 @@ def test_without_threads_what_is_known_holds(service: Service, monkeypatch: pyte
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(user_ids, "do_beside", fail)
+    monkeypatch.setattr(user_ids, "find_uid", service.uids.get)
     users = UserIds(lambda: None)
     assert [users.find([ALICE]) for _ in range(3)] == [{"alice": 1000}] * 3

@@ -212,14 +212,17 @@ def test_the_owner_of_a_packet_is_known_when_another_socket_has_taken_its_ports(
     queue.close()
 
 
-def test_a_dns_question_that_is_allowed_says_who_asked(outbound: BpfPrograms, agent: Agent) -> None:
+@pytest.mark.parametrize(("port", "is_noted"), [(53, True), (5353, True), (5355, True), (5354, False)])
+def test_a_dns_question_that_is_allowed_says_who_asked(
+    outbound: BpfPrograms, agent: Agent, port: int, is_noted: bool
+) -> None:
     local = parse_address("127.0.0.1")
-    flow = Flow(UDP, Direction.OUTBOUND, local, LOCAL_PORT, local, 53)
+    flow = Flow(UDP, Direction.OUTBOUND, local, LOCAL_PORT, local, port)
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     entry = entry_of(outbound, agent, cookie)
     outbound.remember_verdict(key_of(entry, flow), Verdict.ALLOW, outbound.generation, 0)
-    agent.call("send_to", handle, "127.0.0.1", 53)
-    assert outbound.find_flow(flow) == entry
+    agent.call("send_to", handle, "127.0.0.1", port)
+    assert outbound.find_flow(flow) == (entry if is_noted else None)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,27 @@ def name() -> Iterator[str]:
 )
 def test_where_it_is_mounted(monkeypatch: pytest.MonkeyPatch, mounts: str, place: str) -> None:
     monkeypatch.setattr(cgroups, "read_mounts", lambda: parse_mounts(mounts))
+    monkeypatch.setattr(cgroups, "is_cgroup2", lambda _place: True)
     assert find_cgroup_mount() == Path(place)
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("hidden", [".", ".."])
+def test_one_that_a_later_mount_hides_is_passed_over(tmp_path: Path, hidden: str) -> None:
+    """In a mount namespace of its own, first without another one."""
+    script = (
+        "import subprocess, sys; from tinysnitch.kernel.cgroups import SnitchError, find_cgroup_mount\n"
+        "try: found = find_cgroup_mount()\n"
+        "except SnitchError as error: print(error); print(error.hint)\n"
+        "subprocess.run(['mount', '-t', 'cgroup2', 'none', sys.argv[1]], check=True); print(find_cgroup_mount())\n"
+    )
+    hide = 'mount -t tmpfs none "$0" && exec "$@"'
+    command = ["unshare", "--mount", "sh", "-c", hide, cgroup.find_root() / hidden, sys.executable, "-c", script]
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    found = subprocess.run([*command, tmp_path], check=True, env=environment, capture_output=True, text=True)
+    problem, hint, place = found.stdout.splitlines()
+    assert (problem, place) == ("no cgroup2 hierarchy is mounted", str(tmp_path))
+    assert cgroups.HIDDEN_HINT in hint
 
 
 def test_not_mounted_is_said_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,6 +76,7 @@ def test_only_what_is_mounted_as_cgroup2_is_such_a_cgroup(tmp_path: Path) -> Non
     assert is_cgroup2(cgroup.find_root())
     assert not is_cgroup2(tmp_path)
     assert not is_cgroup2(Path("/proc"))
+    assert not is_cgroup2(tmp_path / "none")
 
 
 @pytest.mark.privileged

@@ -1,5 +1,6 @@
 """What runs in a file system that even root may not look into: an AppImage mounts itself so, for its user alone."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -50,6 +51,16 @@ def test_an_answer_makes_a_rule_that_holds(lab: Lab, home: Path) -> None:
     assert f"allow shop.test 80 tcp {program}\n" in daemon.rules.read_text()
     assert lab.run([str(program), *WORDS], user=USER).returncode == 0
     assert len(daemon.records("ask")) == 1
+
+
+def test_explain_says_what_becomes_of_it_where_its_sum_cannot_be_told(lab: Lab, home: Path) -> None:
+    program = mount(lab, home / "app")
+    denial = f"deny sha256={'0' * 64} - 80 tcp {program}"
+    daemon = lab.start_daemon(f"{DNS_RULE}allow shop.test 80 tcp\n{denial}\n")
+    assert lab.run([str(program), *WORDS], user=USER).returncode != 0
+    made = daemon.wait_connection(remote_port=80)
+    told = json.loads(daemon.cli("explain", "--json", str(program), "shop.test", "80", "tcp").stdout)
+    assert (told["verdict"], told["rule"]) == (made["verdict"], made["rule"]) == ("deny", denial)
 
 
 def test_a_pattern_holds_from_start_to_start(lab: Lab, home: Path) -> None:

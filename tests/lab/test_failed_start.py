@@ -1,6 +1,7 @@
 """A start that fails leaves everything as it found it: nothing, or what an earlier daemon left in force."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,16 @@ pytestmark = [pytest.mark.privileged]
 
 NO_SOCKET = ("--socket", "/proc/nope/socket")  # a step after BPF and before the netfilter rules
 NO_BPF = ["setpriv", "--bounding-set=-bpf,-sys_admin,-perfmon", "--inh-caps=-bpf,-sys_admin,-perfmon"]
+HANGING = """
+import ctypes, pwd
+from tinysnitch.daemon.main import main
+def hang(_name):
+    print("asked", flush=True)
+    while True:
+        ctypes.CDLL(None).pause()
+pwd.getpwnam = hang
+main()
+"""
 NO_PROMPT = "import sys; sys.executable = '/nowhere/python'; from tinysnitch.daemon.main import main; main()"
 
 
@@ -105,6 +116,37 @@ def limits_of(pid: int) -> list[str]:
     """Soft and hard limit of open files."""
     lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
     return next(line.split()[3:5] for line in lines if line.startswith("Max open files"))
+
+
+def words_of(lab: Lab) -> list[str]:
+    """The daemon and where its files are."""
+    folder = lab.folder / "stopped"
+    folder.mkdir()
+    words = ["--rules", str(folder / "rules"), "--state-dir", str(folder / "state"), "--socket", str(folder / "socket")]
+    return [*words, "--cgroup", str(lab.cgroup)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_name_service_that_hangs_keeps_no_start_from_its_end(lab: Lab, number: signal.Signals) -> None:
+    before = traces(lab)
+    daemon = lab.spawn_outside([sys.executable, "-c", HANGING, *words_of(lab), "--user", "alice"])
+    read_until(daemon, lambda said: said[-1] == "asked\n")
+    daemon.send_signal(number)
+    assert daemon.wait(timeout=WAIT_S) == -number
+    assert traces(lab) == before
+
+
+def test_who_is_stopped_while_iptables_takes_its_time_adds_no_rules(lab: Lab) -> None:
+    """In a start that does not wait for the loop."""
+    before = traces(lab)
+    front = spoil(lab, "iptables-restore")
+    save = lab.folder / "spoilt" / "iptables-save"
+    save.write_text("#!/bin/sh\nkill -TERM $PPID\nexec /usr/sbin/iptables-save\n")
+    save.chmod(0o755)
+    daemon = lab.spawn_outside([*front, str(BIN / "tinysnitchd"), *words_of(lab)])
+    said, _ = daemon.communicate(timeout=WAIT_S)
+    assert (said.count("starter set"), said.count("\n"), daemon.returncode) == (1, 1, 0), said
+    assert traces(lab) == before
 
 
 def test_the_daemon_may_open_as_many_files_as_it_can(lab: Lab) -> None:

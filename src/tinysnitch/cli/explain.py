@@ -82,27 +82,33 @@ def explain_command(program: str, remote: str, port: int, protocol: str, *, sock
     name = path.partition(" ")[0]  # of a path that is none: its arguments are still there
     if "/" not in name and name not in _WORDS and (found := shutil.which(name)):
         raise NotUnderstood(f"{program!r} is no program", f"did you mean {found}?")
+    digest, is_told = _read_sum(path)
+    question = Explain(program, remote, port, protocol, digest, is_told)
     with ControlClient(socket_path) as client:
-        explanation = client.ask_one(Explain(program, remote, port, protocol, _read_sum(path)), Explanation)
+        explanation = client.ask_one(question, Explanation)
     if path.startswith("/") and is_missing(path):
         print_note(f"there is no file {path}")
+    if not is_told:
+        print_note(f"{path} cannot be read: all sums of rules with `sha256=` that deny or ask are taken for its own")
     if as_json:
         print_object(encode_object(explanation))
     else:
         print_lines(present_explanation(explanation))
 
 
-def _read_sum(path: str) -> str | None:
-    """Of the executable; a script's is its interpreter, which is not looked for."""
+def _read_sum(path: str) -> tuple[str | None, bool]:
+    """Of the executable, and whether it can be told; a script's is its interpreter, which is not looked for."""
+    if not path.startswith("/") or is_missing(path):  # `kernel` is no file of that name
+        return None, True
     try:
         digest = read_sha256(path, os.stat(path).st_ino)
         if digest is None:  # a pipe, perhaps, which must not be opened
-            return None
+            return None, False
         with open(path, "rb") as file:
             is_script = file.read(2) == b"#!"
     except (OSError, ValueError):
-        return None
-    return None if is_script else digest
+        return None, False
+    return None if is_script else digest, True
 
 
 def present_explanation(explanation: Explanation) -> Iterator[str]:

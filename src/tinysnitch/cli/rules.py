@@ -40,7 +40,7 @@ from tinysnitch.protocol.messages import (
 )
 
 _MAX_BYTES = 256 << 20  # as much as the daemon reads (store/text_file.py)
-_NOT_YET = "the rules file holds once the lists that it names have been read; `tinysnitch lists` shows them"
+_NOT_YET = "the rules file holds once the lists and users that it names are known; `tinysnitch lists` shows the lists"
 _QUALIFIER_NAME = re.compile("[A-Za-z0-9_-]+=")
 
 

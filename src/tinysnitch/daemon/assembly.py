@@ -111,7 +111,7 @@ class Assembly:
         self._undo.callback(users.close)
         paths = PathWatch(lambda watch: follow(watch, self._facts_changed))
         self._undo.callback(paths.stop)
-        return FactSource(lists, frozenset(map(parse_address, options.resolvers)), users.find, paths.follow)
+        return FactSource(lists, frozenset(map(parse_address, options.resolvers)), users, paths.follow)
 
     def _facts_changed(self) -> None:
         self.reloader.refresh_facts()

@@ -192,6 +192,9 @@ class Driver:
         except Malformed:
             self.malformed += 1
             self._let_go(queued)
+        except NoteLost:
+            self.outwaited += 1
+            self._let_go(queued)
         except ScanNotDue as early:
             self._defer(self._learn, queued, early.wait_s)
         else:

@@ -212,5 +212,6 @@ def _imagine_attribution(question: Explain, uid: int) -> Attribution:
         program=path,
         args=args,
         sha256=question.sha256,
+        is_sha256_told=question.is_sha256_told,
     )
     return Attribution(AttributionSource.BPF, process)

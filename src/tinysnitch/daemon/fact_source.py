@@ -1,12 +1,13 @@
 """Gathers the facts that rules speak of: addresses, resolvers, lists, and what the rules file's paths lead to."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.remote_words import RESOLVERS
 from tinysnitch.core.rule import RemoteKind, Rule
 from tinysnitch.core.words import quote_word
 from tinysnitch.daemon.list_loader import HeldList, ListLoader
+from tinysnitch.daemon.user_ids import UserIds
 from tinysnitch.kernel.addresses import read_addresses
 from tinysnitch.kernel.hosts_file import HOSTS, Hosts, read_hosts
 from tinysnitch.kernel.resolv_conf import read_resolvers
@@ -28,7 +29,7 @@ class FactSource:
         self,
         lists: ListLoader,
         resolvers: frozenset[bytes],
-        find_users: Callable[[Iterable[Rule]], dict[str, int]],
+        users: UserIds,
         follow_paths: Callable[[frozenset[str]], None],
     ) -> None:
         """`resolvers`: packed addresses to trust besides those that the machine is set up with.
@@ -36,7 +37,7 @@ class FactSource:
         `follow_paths` is told which paths the rules have, before these are looked up: links may be turned later.
         """
         self.lists = lists
-        self._find_users = find_users
+        self._users = users
         self._follow_paths = follow_paths
         self.problems: dict[str, int] = {}  # what is wrong with lists, users and /etc/hosts, and how often
         self._resolvers = resolvers
@@ -54,9 +55,8 @@ class FactSource:
             self.problems["names of /etc/hosts not read"] = hosts.lost
         found = {name: self.lists.find(name) for name in names}
         self._follow_paths(find_paths(rules))
-        links, patterns, users = find_links(rules), find_patterns(rules), self._find_users(rules)
-        for name in sorted(user_names(rules) - users.keys()):
-            self.problems[f"there is no user {quote_word(name[:64])}, its rules match nothing"] = 1
+        links, patterns, users = find_links(rules), find_patterns(rules), self._users.find(rules)
+        self.problems |= dict.fromkeys(_problems_of_users(rules, users), 1)
         return Facts(
             own_addresses=addresses.own,
             lan=addresses.lan,
@@ -67,7 +67,7 @@ class FactSource:
             turnable_links=find_turnable_links(rules, links),
             patterns=patterns,
             turnable_patterns=find_turnable_patterns(rules, patterns),
-            users=users,
+            users={name: uid for name, uid in users.items() if uid is not None},
         )
 
     def _read_hosts(self) -> Hosts:
@@ -80,10 +80,10 @@ class FactSource:
             self._hosts = (stamp if stamp.is_settled() else None, read_hosts(HOSTS))
         return self._hosts[1]
 
-    def awaits_lists(self, rules: Iterable[Rule]) -> bool:
-        """Whether a list that these rules name is on its way, and was never there before."""
+    def is_awaited(self, rules: Iterable[Rule]) -> bool:
+        """Whether a list or user that these rules name is on its way, and was never there before."""
         self.lists.refresh()
-        return self.lists.is_awaited(list_names(rules))
+        return self.lists.is_awaited(list_names(rules)) or self._users.is_awaited(rules)
 
     def _problems_of(self, name: str) -> Iterator[tuple[str, int]]:
         held = self.lists.held().get(name, HeldList())
@@ -93,6 +93,14 @@ class FactSource:
             yield f"list {name} could not be read again: {held.problem}", 1
         if held.compiled and held.compiled.summary.bad_lines:
             yield f"lines of list {name} not understood", held.compiled.summary.bad_lines
+
+
+def _problems_of_users(rules: Iterable[Rule], users: Mapping[str, int | None]) -> Iterator[str]:
+    for name in sorted(user_names(rules)):
+        if name not in users:
+            yield f"user {quote_word(name[:64])} is not looked up yet, its rules match nothing until then"
+        elif users[name] is None:
+            yield f"there is no user {quote_word(name[:64])}, its rules match nothing"
 
 
 def list_names(rules: Iterable[Rule]) -> set[str]:

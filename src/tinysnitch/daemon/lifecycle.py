@@ -52,12 +52,14 @@ _log = logging.getLogger(__name__)
 
 async def run_daemon(options: Options) -> None:
     """Until it is stopped. Raises SnitchError when it cannot start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # asyncio's own would wait for a name service that hangs
     stop = Stop()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the rules are not loaded yet; its default is to end us
     async with AsyncExitStack() as undo:
         undo.callback(stop.block_further)
         daemon = SetUp(options, undo, undo.enter_context(ErrorLog()), stop)
+        stop.listen()  # until now there was nothing to undo
         if await stop.is_later_than(daemon.start()):
             loop.add_signal_handler(signal.SIGHUP, daemon.parts.reloader.reload_rules)
             await stop.wait()
@@ -132,6 +134,7 @@ class SetUp:
         await self.parts.start()
         notes = None if self._options.is_scoped else self._watch_packet_sockets(programs)
         await self._start_prompt()  # before the first step that changes what an earlier daemon left
+        self._stop.end_start()
         self._add_rules(netfilter)
         if not self._options.is_scoped:  # what one command leaves running is ended with it
             self._undo.callback(self._take_away, self._refuse_waiting)

@@ -26,7 +26,7 @@ from tinysnitch.store.file_watch import watch_file, watch_folder
 PASSWD = Path("/etc/passwd")
 AGAIN_S = 5.0  # how often rules are tried that could not be read, or what they speak of
 PATIENCE_S = 3.0  # with a start, before it is told what it waits for
-WAITING = "the rules file waits until the lists that it names have been read"
+WAITING = "the rules file waits until the lists and users that it names are known"
 NOT_READ = "rules and what they speak of could not be read anew"
 
 
@@ -40,7 +40,7 @@ class Reloader:
         self._loader = loader
         self._server = server
         self._news = news
-        self._has_rules = asyncio.Event()  # once the rules file was read, and the lists that it names
+        self._has_rules = asyncio.Event()  # once the rules file was read, and what it names is known
         self._timer = SingleTimer(self.reload_rules)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -51,7 +51,7 @@ class Reloader:
         for folder in (RESOLVED_UPSTREAMS.parent, lists):
             self._follow(partial(watch_folder, folder), self.refresh_facts)
         self._follow(partial(watch_file, rules), self.reload_rules)
-        patience = SingleTimer(self._tell_of_lists)
+        patience = SingleTimer(self._tell_of_waiting)
         patience.start(PATIENCE_S)
         try:
             await self._has_rules.wait()
@@ -59,7 +59,7 @@ class Reloader:
             patience.cancel()
         asyncio.get_running_loop().add_reader(self._news.fileno(), self._addresses_changed)
 
-    def _tell_of_lists(self) -> None:
+    def _tell_of_waiting(self) -> None:
         if self._loader.is_waiting:
             _log.warning("%s: until then nothing starts", WAITING)
 
@@ -115,7 +115,8 @@ class Reloader:
             first, holds = loader.errors[0], what_holds(len(rules.from_file()))
             self._server.hold_notice(f"the rules file did not load, {holds}: {first}", first.hint)
         elif loader.is_waiting:
-            self._server.hold_notice(f"{WAITING}, the old rules hold", "`tinysnitch lists` shows them")
+            hint = "`tinysnitch lists` shows the lists, `getent passwd NAME` asks for a user"
+            self._server.hold_notice(f"{WAITING}, the old rules hold", hint)
         else:
             self._server.lift_notice("the rules file loads again")
 

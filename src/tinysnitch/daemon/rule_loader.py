@@ -15,7 +15,7 @@ MAX_ERRORS = 100  # of a file
 class RuleLoader:
     def __init__(self, rules_file: RulesFile, source: FactSource) -> None:
         self.errors: tuple[RuleSyntaxError, ...] = ()
-        self.is_waiting = False  # new rules hold once the lists that they name are there
+        self.is_waiting = False  # new rules hold once the lists and users that they name are known
         self.is_unreadable = False  # the file is there, and no change of it might tell when it can be read
         self.facts = Facts()
         self._file = rules_file
@@ -30,7 +30,7 @@ class RuleLoader:
         has changed nothing, and can be called again.
         """
         rules, errors = self._read_file()
-        is_waiting = not errors and self._source.awaits_lists(rules)
+        is_waiting = not errors and self._source.is_awaited(rules)
         coming = () if errors or is_waiting else rules
         # Facts come first, and what waits is decided by them and the old rules once more: these must mean the same.
         events = self.read_facts((*in_force, *coming))

@@ -13,27 +13,33 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, HAND_OVER)
 
 class Stop:
     def __init__(self) -> None:
-        """From now on the signals are for the loop that runs."""
         self.is_hand_over = False
-        self._has_come = asyncio.Event()
+        self.has_come = False
+        self._is_heard = asyncio.Event()
+
+    def listen(self) -> None:
+        """From now on the signals are for the loop that runs; noted at once, also while a start keeps it waiting."""
         for number in _SIGNALS:
-            asyncio.get_running_loop().add_signal_handler(number, self.take, number)
+            asyncio.get_running_loop().add_signal_handler(number, self._is_heard.set)
+            signal.signal(number, self.take)
+            signal.siginterrupt(number, False)  # as add_signal_handler() has it: what a signal interrupts goes on
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)  # `tinysnitch run` held them back until now
 
-    def take(self, number: signal.Signals) -> None:
-        self.is_hand_over = number is HAND_OVER
-        self._has_come.set()
+    def take(self, number: int, _frame: object = None) -> None:
+        self.is_hand_over = number == HAND_OVER
+        self.has_come = True
 
-    @property
-    def has_come(self) -> bool:
-        return self._has_come.is_set()
+    def end_start(self) -> None:
+        """Where one has come, as if the start had waited here. Raises CancelledError."""
+        if self.has_come:
+            raise asyncio.CancelledError
 
     def block_further(self) -> None:
         """Whoever is impatient shall not spoil our end."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
     async def wait(self) -> None:
-        await self._has_come.wait()
+        await self._is_heard.wait()
 
     async def is_later_than(self, work: Coroutine[object, object, None]) -> bool:
         """Whether the work came to its end before the stop, which ends it: a start may wait long for a list."""

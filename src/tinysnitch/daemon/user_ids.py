@@ -1,38 +1,76 @@
 """The uids of the users that rules name.
 
-A name service may need the network, whose verdicts the loop gives: only a name that is new is waited for, and those
-that are known are looked up again beside the loop.
+A name service may need the network, whose verdicts the loop gives: all are looked up beside the loop, which waits for a
+new name no more than a moment. Those that are known are looked up again.
 """
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
+from threading import Event
 
 from tinysnitch.core.rule import Rule
 from tinysnitch.daemon.side_work import do_beside
 from tinysnitch.store.rule_facts import find_uid, user_names
+
+MOMENT_S = 0.2  # most name services read a file, which takes less than a millisecond
+MAX_LOOKS = 16  # for new names: threads
 
 _Uids = dict[str, int | None]  # None: nobody has the name
 
 
 class UserIds:
     def __init__(self, changed: Callable[[], object]) -> None:
-        """`changed` is called when a name that is known stands for another uid now."""
+        """`changed` is called when a name stands for another uid now, or has one at last."""
         self._changed = changed
         self._known: _Uids = {}
+        self._new: list[set[str]] = []  # being looked up for the first time, each by one thread
         self._is_looking = False
         self._is_stale = False  # somebody asked during the look: what was found may be older than that
         self._is_closed = False
 
-    def find(self, rules: Iterable[Rule]) -> dict[str, int]:
-        """Of the users that these rules name, without names that nobody has."""
-        known, names = self._known, user_names(rules)
-        self._known = {name: known[name] if name in known else find_uid(name) for name in names}
-        if not known.keys().isdisjoint(names):
+    def find(self, rules: Iterable[Rule]) -> _Uids:
+        """Of the users that these rules name, as far as that is known yet."""
+        names = user_names(rules)
+        self._known = {name: uid for name, uid in self._known.items() if name in names}
+        if self._known:
             self._look_again()
-        return {name: uid for name, uid in self._known.items() if uid is not None}
+        self._find_new(names)
+        return dict(self._known)
+
+    def is_awaited(self, rules: Iterable[Rule]) -> bool:
+        """Whether it is not known yet whether there is a user that these rules name."""
+        names = user_names(rules)
+        self._find_new(names)
+        return not names <= self._known.keys()
 
     def close(self) -> None:
         self._is_closed = True
+
+    def _find_new(self, names: set[str]) -> None:
+        """Where too many are looked up already, once one of these is found."""
+        names = names.difference(self._known, *self._new)
+        if not names or len(self._new) >= MAX_LOOKS:
+            return
+        found, is_found = _Uids(), Event()
+
+        def look() -> _Uids:
+            found.update({name: find_uid(name) for name in names})
+            is_found.set()
+            return found
+
+        try:
+            do_beside(look, partial(self._found_new, names))
+        except RuntimeError:  # no more threads
+            self._known |= look()
+            return
+        self._new.append(names)
+        if is_found.wait(MOMENT_S):
+            self._known |= found
+
+    def _found_new(self, names: set[str], found: _Uids | None) -> None:
+        self._new.remove(names)
+        self._take(found or dict.fromkeys(names))
 
     def _look_again(self) -> None:
         if self._is_looking:
@@ -45,12 +83,15 @@ class UserIds:
 
     def _looked(self, found: _Uids | None) -> None:
         self._is_looking = False
-        if self._is_closed:
-            return
-        news = {name: uid for name, uid in (found or {}).items() if self._known.get(name, uid) != uid}
-        self._known |= news
-        if news:
-            self._changed()  # which asks, and so looks once more
-        elif self._is_stale:
+        is_new = self._take({name: uid for name, uid in (found or {}).items() if name in self._known})
+        if self._is_stale and not (is_new or self._is_closed):
             self._is_stale = False
             self._look_again()
+
+    def _take(self, found: _Uids) -> bool:
+        """Whether there are news: who is told of them asks, and so looks once more."""
+        is_new = not self._is_closed and not found.items() <= self._known.items()
+        if is_new:
+            self._known |= found
+            self._changed()
+        return is_new

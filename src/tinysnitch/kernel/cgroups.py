@@ -17,8 +17,12 @@ _KILL_EACH_MS = 100
 
 
 def find_cgroup_mount() -> Path:
-    """/sys/fs/cgroup, or /sys/fs/cgroup/unified beside version 1. Raises SnitchError when there is none."""
-    place = next((mount.place for mount in read_mounts() if mount.file_system == "cgroup2"), None)
+    """/sys/fs/cgroup, or /sys/fs/cgroup/unified beside version 1. Raises SnitchError when there is none.
+
+    A later mount may hide it, at its own place or above it.
+    """
+    places = (mount.place for mount in read_mounts() if mount.file_system == "cgroup2")
+    place = next(filter(is_cgroup2, places), None)
     if place is None:
         hint = "mount -t cgroup2 none PLACE, which is /sys/fs/cgroup, or where that has version 1 a new folder"
         raise SnitchError("no cgroup2 hierarchy is mounted", f"{hint}; {HIDDEN_HINT}")
@@ -27,7 +31,10 @@ def find_cgroup_mount() -> Path:
 
 def is_cgroup2(path: Path) -> bool:
     """Whether it lies in a mount of this type: proc_pid_mountinfo(5) has the device of each, which stat(2) tells."""
-    device = path.stat().st_dev
+    try:
+        device = path.stat().st_dev
+    except OSError:
+        return False
     wanted = f"{os.major(device)}:{os.minor(device)}"
     for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").split("\n"):
         mount, _, file_system = line.partition(" - ")

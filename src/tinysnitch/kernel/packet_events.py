@@ -34,6 +34,7 @@ class PacketEvents:
     def __init__(self, attributor: ClaimSource, find_interface: Callable[[int], str]) -> None:
         self._attributor = attributor
         self._find_interface = find_interface
+        self.lost_askers = 0  # DNS questions: of one it was noted who asked, but that is gone
 
     def connection_event(self, queued: QueuedPacket) -> PacketQueued:
         """A packet of the connections queue; raises Malformed, ScanNotDue, NoteLost."""
@@ -57,13 +58,14 @@ class PacketEvents:
         )
 
     def message_event(self, queued: QueuedPacket) -> QuestionSent | AnswerReceived | DataSent:
-        """A packet of the names queue; raises Malformed."""
+        """A packet of the names queue; raises Malformed, ScanNotDue, NoteLost."""
         packet = parse_packet(queued.payload)
         message = _message_of(packet, queued)
         # What else is read on its way out goes to no resolver (core/watch.py).
         if queued.hook == POST_ROUTING or (queued.hook == LOCAL_OUT and packet.destination_port == DNS_PORT):
             flow = flow_of(packet, Direction.OUTBOUND)
             claim = self._attributor.attribute(flow, sender_uid=queued.sender_uid)
+            self.lost_askers += claim.is_note_lost
             return QuestionSent(queued.packet_id, flow, claim.attribution, message)
         if queued.hook == LOCAL_OUT:
             if packet.is_routed:  # its connection was judged by the address that it was opened to
@@ -73,6 +75,8 @@ class PacketEvents:
 
     def _data_event(self, queued: QueuedPacket, flow: Flow, payload: bytes | Segment) -> DataSent:
         claim = self._attributor.attribute(flow, sender_uid=queued.sender_uid)
+        if claim.is_note_lost:  # a rule for its program may deny what it says
+            raise NoteLost
         interface = self._find_interface(queued.out_interface)
         return DataSent(queued.packet_id, flow, claim.attribution, interface, claim.cookie, payload)
 

@@ -84,6 +84,7 @@ class Explain(Message, frozen=True):
     port: int  # 0 where there are none
     protocol: str  # as in a rule's column: `tcp`, `udp-src`
     sha256: str | None = None  # of the program's file, as the client reads it
+    is_sha256_told: bool = True  # False: the client cannot read it
 
 
 class Attach(Message, frozen=True):
