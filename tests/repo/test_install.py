@@ -112,7 +112,12 @@ def test_the_firewall_comes_before_the_network_and_in_no_circle_and_stays() -> N
     """Not after what waits for the network itself: systemd would leave out a service, perhaps this one."""
     unit = (ROOT / "packaging/tinysnitchd.service").read_text().splitlines()
     assert {"DefaultDependencies=no", "Conflicts=shutdown.target"} <= set(unit)
-    assert {"RestartKillSignal=SIGUSR1", "StartLimitIntervalSec=0", "OOMPolicy=continue"} <= set(unit)
+    assert {
+        "RestartKillSignal=SIGUSR1",
+        "StartLimitIntervalSec=0",
+        "OOMPolicy=continue",
+        "TimeoutStartSec=infinity",
+    } <= set(unit)
     assert [line for line in unit if line.startswith(("After=", "Before="))] == [
         "After=local-fs.target",
         "Before=network-pre.target shutdown.target",
