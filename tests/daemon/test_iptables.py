@@ -42,6 +42,21 @@ def test_rules_come_once_and_go_without_a_trace(lab: Lab) -> None:
 
 
 @pytest.mark.privileged
+@pytest.mark.parametrize("family", ["iptables", "ip6tables"])
+def test_a_family_that_one_who_was_killed_did_not_come_to_is_added(lab: Lab, family: str) -> None:
+    """At a boot that takes long systemd ends what adds them, and starts it again."""
+    add, save = [str(BIN / "tinysnitch-iptables-add")], [f"{family}-save", "-t", "mangle"]
+    lab.run_outside(add)
+    for table in ("mangle", "filter", "security"):
+        for flag in ("-F", "-X"):
+            lab.run_outside([family, "-t", table, flag])
+    assert "NFQUEUE" not in lab.run_outside(save).stdout
+    assert lab.run_outside(add).returncode == 0
+    assert "NFQUEUE" in lab.run_outside(save).stdout
+    assert lab.run_outside(add).stderr == "tinysnitch: the netfilter rules are there already\n"
+
+
+@pytest.mark.privileged
 def test_who_removes_them_beside_a_daemon_is_told_that_they_come_back(lab: Lab) -> None:
     lab.start_daemon("")
     done = lab.run_outside([str(BIN / "tinysnitch-iptables-remove")])

@@ -112,11 +112,32 @@ def test_the_firewall_comes_before_the_network_and_in_no_circle_and_stays() -> N
     """Not after what waits for the network itself: systemd would leave out a service, perhaps this one."""
     unit = (ROOT / "packaging/tinysnitchd.service").read_text().splitlines()
     assert {"DefaultDependencies=no", "Conflicts=shutdown.target"} <= set(unit)
-    assert {"RestartKillSignal=SIGUSR1", "StartLimitIntervalSec=0", "OOMPolicy=continue"} <= set(unit)
+    assert {
+        "RestartKillSignal=SIGUSR1",
+        "StartLimitIntervalSec=0",
+        "OOMPolicy=continue",
+        "TimeoutStartSec=infinity",
+    } <= set(unit)
     assert [line for line in unit if line.startswith(("After=", "Before="))] == [
         "After=local-fs.target",
         "Before=network-pre.target shutdown.target",
     ]
+
+
+@pytest.mark.parametrize(("ended_by", "opens"), [("TERM", True), ("INT", True), ("HUP", False), ("KILL", False)])
+def test_what_ends_a_daemon_that_takes_no_signals_yet_opens_the_machine_or_starts_it_again(
+    tmp_path: Path, ended_by: str, opens: bool
+) -> None:
+    """systemd takes each of the first three for a clean end: it would be dead for good, and the machine closed."""
+    unit = (ROOT / "packaging/tinysnitchd.service").read_text()
+    (command,) = re.findall(r"^ExecStopPost=/bin/sh -c '(.*)'$", unit, re.MULTILINE)
+    remove = tmp_path / "tinysnitch-iptables-remove"
+    remove.write_text("#!/bin/sh\necho opened\n")
+    remove.chmod(0o755)
+    script = command.replace("$$", "$").replace("/usr/local/bin", str(tmp_path))
+    done = subprocess.run(["sh", "-c", script], env={"EXIT_STATUS": ended_by}, capture_output=True, text=True)
+    assert (done.stdout == "opened\n") is opens
+    assert opens or ended_by == "KILL" or f"RestartForceExitStatus=SIG{ended_by}" in unit.splitlines()
 
 
 @pytest.mark.parametrize("unit", sorted((ROOT / "packaging").glob("*.service")), ids=lambda unit: unit.name)

@@ -42,7 +42,7 @@ def iptables_add() -> None:
     there already.
     """
     netfilter = _netfilter()
-    if netfilter.is_present():
+    if netfilter.is_in_each_family():
         print_note("the netfilter rules are there already")
     else:
         netfilter.add()

@@ -77,8 +77,11 @@ class Netfilter:
                 undo.callback(self._remove_elsewhere, family)
 
     def is_present(self) -> bool:
-        chain = f":{chain_name(self._label, 'OUT')} "
-        return any(chain in _save(family) or chain in _save_elsewhere(family)[1] for family in _families())
+        return any(map(self._is_in, _families()))
+
+    def is_in_each_family(self) -> bool:
+        """Who was killed while adding may have come to one alone. Within it, the chain looked for is among the last."""
+        return all(map(self._is_in, _families()))
 
     def is_whole(self) -> bool:
         """Whether all that `add` loaded is there: our chains with as many rules, and the jumps to them.
@@ -93,6 +96,10 @@ class Netfilter:
     def lacks_security(self) -> bool:
         """Whether a family got our rules without those of the security table."""
         return not all(self._has_security.values())
+
+    def _is_in(self, family: Family) -> bool:
+        chain = f":{chain_name(self._label, 'OUT')} "
+        return chain in _save(family) or chain in _save_elsewhere(family)[1]
 
     def _add(self, family: Family) -> None:
         """Not every kernel has the security table; what it catches besides is a rule of others before our REJECT."""
