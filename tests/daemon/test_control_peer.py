@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.raw_client import RawClient, Reply, kinds, talk
-from tests.daemon.small_desk import ALICE, ROOT, Comers, RunningServer, make_prompt, running_server
+from tests.daemon.small_desk import ALICE, ROOT, Comers, RunningServer, SlowNames, make_prompt, running_server
 from tinysnitch.core.choice import Choice
 from tinysnitch.daemon import control_peer, turns
-from tinysnitch.daemon.control_peer import MAX_PUSHES
+from tinysnitch.daemon.control_peer import MAX_INBOX, MAX_PUSHES
 from tinysnitch.daemon.control_permission import Right
 from tinysnitch.protocol.framing import encode_frame
-from tinysnitch.protocol.messages import Attach, GiveAnswer, Hello, ListRules, ReadLog, ReadStatus
+from tinysnitch.protocol.messages import AddRule, Attach, GiveAnswer, Hello, ListRules, ReadLog, ReadStatus
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,18 @@ def test_a_long_reply_waits_for_its_reader(running: RunningServer) -> None:
 def test_many_requests_at_once_are_all_answered(running: RunningServer) -> None:
     replies = talk(running, *[ReadStatus()] * 500)
     assert kinds(replies) == ["status", "done"] * 500
+
+
+def test_of_who_asks_and_does_not_read_no_more_is_read(running: RunningServer) -> None:
+    running.desk.rules = ["allow - - -"] * 50_000
+    with RawClient(running, Hello(), ListRules()) as client:
+        client.read(2)  # the long reply is under way
+        (peer,) = running.server._peers.values()
+        client.send(*[ReadStatus()] * (MAX_INBOX + 1))
+        running.wait_until(lambda: not peer._transport.is_reading())
+        client.send(ReadStatus())
+        replies = client.read(50_001 + 2 * (MAX_INBOX + 2))
+    assert kinds(replies)[-4:] == ["status", "done"] * 2
 
 
 def test_who_says_no_more_is_answered_all_the_same(running: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,3 +177,17 @@ def test_a_client_that_is_gone_in_the_middle_of_a_reply_is_forgotten(running: Ru
         client.read(2)
     running.wait_until(lambda: running.server.statistics().clients == 0)
     assert kinds(talk(running, ReadStatus())) == ["status", "done"]
+
+
+def test_nothing_is_done_before_it_is_known_who_asks(tmp_path: Path) -> None:
+    """Python 3.11 reads once more where reading is paused at once."""
+    names, rule = SlowNames(), AddRule("deny - - -")
+    with running_server(tmp_path / "socket", names) as running, RawClient(running) as client:
+        running.wait_until(lambda: bool(running.server._comers))
+        (peer,) = running.server._comers
+        assert not peer._transport.is_reading()
+        running.call(peer.data_received, encode_frame(Hello()) + encode_frame(rule))
+        running.call(peer.resume_writing)
+        assert rule.line not in running.desk.rules
+        names.may_end.set()
+        assert kinds(client.read(3)) == ["welcome", "rule_written", "done"]

@@ -74,6 +74,13 @@ def test_a_mistyped_folder_is_not_made(file: RulesFile) -> None:
     assert not file.path.parent.exists()
 
 
+def test_a_link_that_leads_nowhere_is_told(file: RulesFile, tmp_path: Path) -> None:
+    file.path.parent.mkdir()
+    file.path.symlink_to(tmp_path / "gone" / "rules")
+    with pytest.raises(SnitchError, match="No such file"):
+        file.ensure_exists()
+
+
 def test_read_gives_rules_and_errors_with_their_place(file: RulesFile) -> None:
     write(file, TEXT)
     loaded = file.read()
@@ -96,6 +103,15 @@ def test_what_others_write_is_an_edit_and_what_we_write_is_none(file: RulesFile)
 def test_a_file_that_is_gone_is_an_error_so_that_the_old_rules_stay(file: RulesFile) -> None:
     (error,) = file.read().errors
     assert error.problem == "the file is gone"
+
+
+def test_a_file_that_is_gone_as_soon_as_it_was_written_is_an_error_too(
+    file: RulesFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(file, "")
+    monkeypatch.setattr(os, "fsync", lambda fd: file.path.unlink() if stat.S_ISDIR(os.fstat(fd).st_mode) else None)
+    file.append(GIT)
+    assert file.read().errors[0].problem == "the file is gone"
 
 
 def test_a_state_of_the_file_is_parsed_once(file: RulesFile, monkeypatch: pytest.MonkeyPatch) -> None:

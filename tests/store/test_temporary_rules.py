@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.store.test_text_file import leave_unfinished
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.store.temporary_rules import TemporaryRules
 
@@ -81,6 +82,12 @@ def test_what_cannot_be_moved_aside_is_told(tmp_path: Path, caplog: pytest.LogCa
     (tmp_path / "temporary.rules.broken").write_text("of before")
     assert rules.read(0.0) == ()
     assert "cannot be moved aside" in caplog.text
+
+
+def test_what_the_system_refuses_is_an_error_for_people(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    with pytest.raises(SnitchError, match="File exists"):
+        TemporaryRules(tmp_path / "state" / "temporary.rules").replace([AT_10])
 
 
 def test_what_a_bad_disk_does_not_give_is_forgotten(

@@ -31,6 +31,11 @@ def test_what_no_line_can_say_is_told_while_there_is_no_fault() -> None:
     assert "deny" in present_edit(LineEdit("dney - - -", 0, remark="no line can say once"), 0.0).hint
 
 
+def test_what_is_told_of_a_fault_piles_no_marks_up() -> None:
+    view = present_edit(LineEdit("allow - 443 tcp x\u0301\u0301\u0301\u0301", 0), 0.0)
+    assert "/usr/bin/x\u0301\u0301\\u0301\\u0301" in view.hint
+
+
 def test_columns_count_what_is_shown() -> None:
     view = present_edit(LineEdit("allow parent=/x\u0301\u0301\u0301\u0301 - 443 tpc", 0), 0.0)
     assert view.text[view.column - 1 :].startswith("tpc")

@@ -51,9 +51,6 @@ class ControlPeer(asyncio.Protocol):
         self._server.receive(self, *read_peer(transport.get_extra_info("socket")))
 
     def connection_lost(self, _error: Exception | None) -> None:
-        self._replies = iter(())
-        self._pushes.clear()
-        self._inbox.clear()
         self._server.forget(self)
 
     def data_received(self, data: bytes) -> None:

@@ -99,7 +99,7 @@ class RulesFile:
     def take_edit(self) -> bool:
         """Whether others have written the file since this was asked last."""
         known, self._known = self._known, self._find_stamp()
-        return self._known is not None and self._known != known
+        return self._known != known
 
     def _load(self) -> LoadedRules:
         text = self._read_text()

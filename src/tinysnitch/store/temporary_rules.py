@@ -56,7 +56,7 @@ class TemporaryRules:
 
     def replace(self, rules: Iterable[Rule]) -> None:
         """Keep these. A rule bound to a process is left out: its line could not say so, and would mean more."""
-        lines = [format_rule(rule) + "\n" for rule in rules if rule.until_s is not None and rule.exec_id is None]
+        lines = [format_rule(rule) + "\n" for rule in rules if rule.exec_id is None]
         with errors_named(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             replace_text(self.path, "".join((_HEADER, *lines, _END)), _MODE, is_synced=False)
