@@ -72,6 +72,23 @@ def test_who_was_looked_up_is_meant(flow: Flow, source: NameSource, expected: bo
     assert is_link_talk(asked, RemoteWords(FACTS)) is expected
 
 
+@pytest.mark.parametrize(
+    ("program", "flow", "expected"),
+    [
+        ("/usr/sbin/dnsmasq", outbound(PHONE, protocol=ICMP), True),
+        ("/opt/isc/dhcpd", outbound(PHONE, protocol=ICMP), True),
+        ("/usr/bin/ping", outbound(PHONE, protocol=ICMP), False),
+        ("/usr/sbin/dnsmasq", outbound(ELSEWHERE, protocol=ICMP), False),
+        ("/usr/sbin/dnsmasq", outbound("10.0.0.2", protocol=ICMP), False),
+        ("/usr/sbin/dnsmasq", outbound(PHONE, protocol=TCP), False),
+        ("/usr/sbin/dnsmasq", inbound("10.0.0.2", PHONE, ICMP), False),
+    ],
+)
+def test_who_gives_out_addresses_asks_each_whether_it_is_taken(program: str, flow: Flow, expected: bool) -> None:
+    asked = Connection(flow=flow, attribution=whose(program=program))
+    assert is_link_talk(asked, RemoteWords(FACTS)) is expected
+
+
 def test_one_answer_is_for_all_machines_of_the_link() -> None:
     engine = Transcript()
     engine.feed(FactsChanged(FACTS))

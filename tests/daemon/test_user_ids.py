@@ -57,6 +57,22 @@ def test_a_new_name_is_waited_for_and_those_that_are_known_are_not(service: Serv
     asyncio.run(run())
 
 
+def test_a_name_that_was_forgotten_meanwhile_is_new_again(service: Service) -> None:
+    """Before the loop heard that its first look is over."""
+
+    async def run() -> None:
+        told: list[None] = []
+        users = UserIds(lambda: told.append(None))
+        service.may_answer.release(2)
+        for rules, found in (([ALICE], {"alice": 1000}), ([], {}), ([ALICE], {"alice": 1000})):
+            assert users.find(rules) == found
+        await rest(users, service)
+        await asyncio.sleep(0.01)
+        assert told == []
+
+    asyncio.run(run())
+
+
 def test_what_takes_longer_than_a_moment_is_told_once_it_is_found(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,20 +2,23 @@
 
 Phones, printers and televisions ask and tell all of the link every few minutes (mDNS, SSDP, NetBIOS), and by addresses
 that are others tomorrow (RFC 8981). So a rule for one of them answers one question of dozens; `lan` is who they are.
+Likewise a DHCP server sends an echo to each address before it gives it out, to see whether somebody has it.
 """
 
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.dns_questions import LINK_SOURCES
-from tinysnitch.core.flow import UDP, Direction
+from tinysnitch.core.flow import ICMP, UDP, Direction
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import Remote, RemoteKind
 
+_DHCP_SERVERS = frozenset({"dnsmasq", "dhcpd", "kea-dhcp4"})  # dnsmasq(8) --no-ping, dhcpd.conf(5) ping-check
 KERNELS_PORTS = range(32768, 61000)  # ip(7), ip_local_port_range
 _LAN, _LOCALHOST = Remote(RemoteKind.LAN), Remote(RemoteKind.LOCALHOST)
 
 
 def is_link_talk(connection: Connection, words: RemoteWords) -> bool:
-    """Whether it came to a group or a broadcast, may answer one, or a service says it to nobody that was looked up."""
+    """Whether it came to a group or a broadcast, may answer one, or a service says it to nobody that was looked up, or
+    asks whether an address is taken."""
     flow = connection.flow
     if not words.takes(_LAN, flow.remote, None):
         return False
@@ -25,4 +28,11 @@ def is_link_talk(connection: Connection, words: RemoteWords) -> bool:
         return is_port_kernels or is_to_all
     is_named = connection.name is not None and connection.name_source not in LINK_SOURCES
     is_here = words.takes(_LOCALHOST, flow.remote, None, is_outbound=True)
-    return flow.protocol == UDP and not is_port_kernels and not is_named and not is_here
+    is_said = flow.protocol == UDP and not is_port_kernels
+    return (is_said or _asks_whether_taken(connection)) and not is_named and not is_here
+
+
+def _asks_whether_taken(connection: Connection) -> bool:
+    process = connection.attribution.process
+    is_server = process is not None and process.program.rpartition("/")[2] in _DHCP_SERVERS
+    return is_server and connection.flow.protocol == ICMP

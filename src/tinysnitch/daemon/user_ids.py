@@ -6,7 +6,6 @@ new name no more than a moment. Those that are known are looked up again.
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import partial
 from threading import Event
 
 from tinysnitch.core.rule import Rule
@@ -19,12 +18,25 @@ MAX_LOOKS = 16  # for new names: threads
 _Uids = dict[str, int | None]  # None: nobody has the name
 
 
+class _Look:
+    """For names that are new."""
+
+    def __init__(self, names: set[str]) -> None:
+        self.names = names
+        self.found = _Uids()
+        self.is_over = Event()
+
+    def run(self) -> None:
+        self.found = {name: find_uid(name) for name in self.names}
+        self.is_over.set()
+
+
 class UserIds:
     def __init__(self, changed: Callable[[], object]) -> None:
         """`changed` is called when a name stands for another uid now, or has one at last."""
         self._changed = changed
         self._known: _Uids = {}
-        self._new: list[set[str]] = []  # being looked up for the first time, each by one thread
+        self._new: list[_Look] = []  # that go on, each in a thread
         self._is_looking = False
         self._is_stale = False  # somebody asked during the look: what was found may be older than that
         self._is_closed = False
@@ -49,28 +61,25 @@ class UserIds:
 
     def _find_new(self, names: set[str]) -> None:
         """Where too many are looked up already, once one of these is found."""
-        names = names.difference(self._known, *self._new)
+        names = names.difference(self._known, *(look.names for look in self._new))
         if not names or len(self._new) >= MAX_LOOKS:
             return
-        found, is_found = _Uids(), Event()
-
-        def look() -> _Uids:
-            found.update({name: find_uid(name) for name in names})
-            is_found.set()
-            return found
-
+        look = _Look(names)
         try:
-            do_beside(look, partial(self._found_new, names))
+            do_beside(look.run, lambda _: self._found_new(look))
         except RuntimeError:  # no more threads
-            self._known |= look()
-            return
-        self._new.append(names)
-        if is_found.wait(MOMENT_S):
-            self._known |= found
+            look.run()
+        else:
+            self._new.append(look)
+            if not look.is_over.wait(MOMENT_S):
+                return
+            self._new.remove(look)
+        self._known |= look.found
 
-    def _found_new(self, names: set[str], found: _Uids | None) -> None:
-        self._new.remove(names)
-        self._take(found or dict.fromkeys(names))
+    def _found_new(self, look: _Look) -> None:
+        if look in self._new:  # else it was waited for
+            self._new.remove(look)
+            self._take(look.found or dict.fromkeys(look.names))
 
     def _look_again(self) -> None:
         if self._is_looking:
