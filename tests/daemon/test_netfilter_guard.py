@@ -61,6 +61,22 @@ def test_what_is_gone_is_put_back_and_told() -> None:
     assert (told, guard.put_back) == ([PUT_BACK], 1)
 
 
+def test_what_went_before_it_listened_is_put_back() -> None:
+    """Nothing tells of that any more."""
+    rules, told = Rules(), list[str]()
+
+    async def run() -> None:
+        guard = NetfilterGuard(cast(Netfilter, rules), told.append)
+        guard.start()
+        async with asyncio.timeout(60):
+            while not told:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.001)
+        await guard.stop()
+
+    asyncio.run(run())
+    assert (told, rules.is_there) == ([PUT_BACK], True)
+
+
 def test_who_takes_them_away_again_at_once_wins_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pause is as long as it is where looks take their time; here they take none."""
     monkeypatch.setattr(netfilter_guard, "PAUSE_S", 1000.0)

@@ -78,3 +78,26 @@ def test_a_datagram_that_is_denied_does_not_come_in(lab: Lab, address: str) -> N
     set_other_marks(lab, "INPUT")
     assert lab.run_world([PYTHON, "-c", SEND, address, "8001"]).stdout == "silence\n"
     daemon.wait_for(lambda record: record["event"] == "lost" and record["what"] == LOST_MARKS)
+
+
+KNOCK = f"""
+import socket, time
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+print("knocking", flush=True)
+while True:
+    client.sendto(b"ping", ("{HOST4}", 8001))
+    time.sleep(0.0002)
+"""
+
+
+def test_while_the_firewall_goes_no_others_are_blamed(lab: Lab) -> None:
+    """What is denied is judged in one table and looked at once more in another; they go one after the other."""
+    server = lab.spawn([PYTHON, "-c", ECHO])
+    assert server.stdout
+    assert server.stdout.readline() == "listening\n"
+    daemon = lab.start_daemon("deny - 8001 udp-src\n")
+    knocking = lab.spawn_world([PYTHON, "-c", KNOCK])
+    assert knocking.stdout
+    assert knocking.stdout.readline() == "knocking\n"
+    daemon.wait_connection(direction="inbound", verdict="deny")
+    assert daemon.stop_and_tell("lost") == []

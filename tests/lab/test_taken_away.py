@@ -47,6 +47,21 @@ def test_what_was_taken_away_comes_back_and_is_told(lab: Lab, deed: str, address
     assert "TINYSNITCH" not in saved
 
 
+def test_what_is_taken_away_while_the_daemon_starts_comes_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at boot, where another service flushes all rules before it loads its own: IPv4's are ours by then."""
+    folder, is_done = lab.folder / "bin", lab.folder / "done"
+    folder.mkdir()
+    restore = folder / "ip6tables-restore"
+    flush = f"[ -e {is_done} ] || {{ touch {is_done}; iptables -t mangle -F OUTPUT; }}"
+    restore.write_text(f'#!/bin/sh\n{flush}\nexec {shutil.which(restore.name)} "$@"\n')
+    restore.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    daemon = lab.start_daemon("deny - 80 tcp\n")
+    assert is_done.exists()
+    daemon.wait_for(lambda record: record["event"] == "lost" and record["what"] == PUT_BACK)
+    assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).returncode == 7
+
+
 def test_the_rules_of_others_change_nothing(lab: Lab) -> None:
     daemon = lab.start_daemon("allow - - -\n")
     for rule in ("-t mangle -I OUTPUT 1 -p 99 -j RETURN", "-t mangle -F PREROUTING", "-I INPUT 1 -p 99 -j ACCEPT"):

@@ -23,7 +23,8 @@ from tinysnitch.kernel.nf_tables import (
     read_generation,
 )
 
-_TABLES = ("mangle", "filter", "security")
+# As they are taken away: who looks for what escaped would find that others took its mark, once nobody sets it.
+_TABLES = ("security", "mangle", "filter")
 _BUILT_IN = ("INPUT", "OUTPUT", "POSTROUTING")  # chains that our jumps are in
 # `nat filter/INPUT,OUTPUT mangle/`: of tables that we touch with the built-in chains, unless an older build wrote it.
 _REMARK = re.compile(r'--comment "tables before: ([a-zA-Z,/ ]*)"')
