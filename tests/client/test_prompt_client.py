@@ -44,6 +44,22 @@ def test_a_prompt_is_shown_answered_and_closed(running: RunningServer) -> None:
     running.wait_until(lambda: running.desk.attached == {})
 
 
+def test_a_long_question_is_shown_whole(running: RunningServer) -> None:
+    args = ("\x1b" * 100_000,)
+    running.desk.prompts = {4: make_prompt(4, args=args)}
+
+    async def play() -> None:
+        client = await PromptClient.connect(running.path)
+        shown = await anext(client.attach())
+        assert isinstance(shown, PromptShown)
+        process = shown.prompt.connection.attribution.process
+        assert process is not None
+        assert process.args == args
+        await client.close()
+
+    asyncio.run(play())
+
+
 def test_the_daemon_says_how_far_our_right_goes(tmp_path: Path) -> None:
     async def connect() -> bool:
         client = await PromptClient.connect(tmp_path / "socket")

@@ -29,9 +29,19 @@ def test_what_is_typed_at_the_end_is_written_alone() -> None:
     assert render_edit(present_edit(LineEdit("ab", 2), 0.0), present_edit(LineEdit("abc", 3), 0.0), 80) == "c"
 
 
-def test_any_other_change_writes_the_row_again_and_puts_the_cursor_back() -> None:
-    written = render_edit(present_edit(LineEdit("abc", 3), 0.0), present_edit(LineEdit("abc", 1), 0.0), 10)
-    assert written == "\rabc      \ra"
+@pytest.mark.parametrize(
+    ("old", "line", "cursor", "written"),
+    [
+        ("abc", "abc", 1, "\rabc     \ra"),
+        ("abc", "ab", 2, "\rab      \rab"),
+        ("abcdefg", "abcdefgh", 8, "\r…cdefgh \r…cdefgh"),
+    ],
+)
+def test_any_other_change_writes_the_row_again_and_puts_the_cursor_back(
+    old: str, line: str, cursor: int, written: str
+) -> None:
+    before = present_edit(LineEdit(old, len(old)), 0.0)
+    assert render_edit(before, present_edit(LineEdit(line, cursor), 0.0), 9) == written
 
 
 def test_what_is_cut_off_is_marked_at_its_end() -> None:

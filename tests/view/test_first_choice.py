@@ -21,7 +21,8 @@ BROWSER = msgspec.structs.replace(
 
 
 def flatpak(*args: str) -> Process:
-    return msgspec.structs.replace(CURL, is_host_file=False, owners=("flatpak:org.browser",), args=args)
+    owners = ("unit:app-flatpak-org.browser-1.scope", "flatpak:org.browser")
+    return msgspec.structs.replace(CURL, is_host_file=False, owners=owners, args=args)
 
 
 def python(**changes: object) -> Process:

@@ -305,6 +305,17 @@ def test_a_lost_daemon_leaves_the_editor_to_be_left() -> None:
     assert shown(state).title == "waiting for the daemon"
 
 
+def test_an_edited_line_answers_no_question_of_the_next_daemon() -> None:
+    """It may begin to count anew."""
+    state = opened(1)
+    press(state, "e")
+    state.handle(ConnectionLost("the daemon is gone"), 11.0)
+    state.handle(QuestionOpened(prompt_of(1)), 12.0)
+    assert press(state, "enter", now=20.0) == []
+    press(state, "escape", now=20.0)
+    assert selected_id(state) == 1
+
+
 def test_a_refused_line_is_there_to_be_mended() -> None:
     state = opened(1)
     press(state, "f", "e", "x")
@@ -321,6 +332,9 @@ def test_a_refusal_does_not_take_the_line_from_under_the_cursor() -> None:
     press(state, "e", now=11.0)
     state.handle(AnswerRefused(1, "no"), 11.1)
     assert (state.page, selected_id(state)) == (Page.EDIT, 2)
+    press(state, "escape", now=12.0)
+    press(state, "escape", now=13.0)
+    assert selected_id(state) == 1
 
 
 def test_control_c_leaves_from_there_too() -> None:

@@ -340,10 +340,11 @@ def test_without_the_daemon_there_are_no_questions() -> None:
     assert (state.is_connected, state.notice) == (True, "")
 
 
-def test_a_notice_is_kept() -> None:
+def test_who_types_while_a_window_appears_is_waited_for() -> None:
     state = opened(1)
-    state.handle(NoticeGiven("rules not loaded"), 5.0)
-    assert state.notice == "rules not loaded"
+    state.guard.note_appeared()
+    assert press(state, "s", now=0.4) == press(state, "y", now=0.6) == []
+    assert len(press(state, "y", now=0.4 + TEXT_S)) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """A terminal read key by key, whose settings are put back however we leave."""
 
-import atexit
 import contextlib
 import os
 import select
@@ -50,13 +49,13 @@ class Terminal:
         except (OSError, termios.error) as error:
             raise SnitchError(f"no terminal at {path}: {error.args[-1]}", "run it in a terminal") from None
         self._saved: list[Any] | None = None
-        atexit.register(self.close)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self.release()
+        os.close(self.fd)
 
     @property
     def is_held(self) -> bool:
@@ -83,13 +82,6 @@ class Terminal:
         if saved is not None:
             with contextlib.suppress(termios.error):
                 termios.tcsetattr(self.fd, termios.TCSAFLUSH, saved)
-
-    def close(self) -> None:
-        if self.fd >= 0:
-            self.release()
-            os.close(self.fd)
-            self.fd = -1
-            atexit.unregister(self.close)
 
     def flush_input(self) -> None:
         """Throw away what was typed and not read."""

@@ -30,7 +30,7 @@ class KeyGuard:
     def __init__(self, delay_s: float = DELAY_S) -> None:
         self.delay_s = delay_s
         self.sight = 0  # one more with each that counts as new
-        self._seen_s = 0.0  # when it came into sight
+        self._seen_s = 0.0  # when it was painted
         self._ready_s = 0.0  # when it takes keys; endless until it is painted
         self._keyboard_s = -math.inf  # until then what is typed may be meant for where the keyboard was before
         self._text_until_s = -math.inf  # a text that somebody types goes on until then, whatever comes into sight
@@ -60,7 +60,6 @@ class KeyGuard:
     def renew(self, now: float) -> None:
         """What is in sight counts as new: from here on its delay runs."""
         self.sight += 1
-        self._seen_s = now
         self._ready_s = math.inf if self.delay_s > 0 else self._ready_after(now)
 
     def note_painted(self, now: float) -> None:
