@@ -14,7 +14,7 @@ from tests.lab.patience import PATIENCE, read_until
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import WORLD4
 
-pytestmark = [pytest.mark.privileged]
+pytestmark = [pytest.mark.privileged, pytest.mark.core_lab]
 
 PORT = 5000
 PROGRAM = os.path.realpath(PYTHON)
