@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 
 RUN_PACKAGES=(python3-venv libbpf1 libbpf-dev libc6-dev linux-libc-dev iptables iproute2 kmod util-linux)
 TEST_PACKAGES=(gcc dnsmasq-base unbound nginx-light openssl curl wget bind9-dnsutils iputils-ping git
-	openssh-client openssh-server conntrack iperf3 procps)
+	openssh-client openssh-server conntrack iperf3 procps wireguard-tools)
 # What Qt loads to show a window, and a font.
 WINDOW_PACKAGES=(libegl1 libgl1 libfontconfig1 libdbus-1-3 libx11-xcb1 libxcb-cursor0 libxcb-icccm4
 	libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-shm0 libxcb-sync1 libxcb-xfixes0

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from tests.daemon.driver_place import SmallQueue
-from tests.kernel.packet_place import QUEUES, Wire, is_ready, wait_packets
+from tests.kernel.packet_place import QUEUES, Wire, entered, is_ready, wait_packets
+from tests.lab.patience import WAIT_S
 from tinysnitch.core.commands import (
     EndWatch,
     ForgetVerdicts,
@@ -29,6 +30,8 @@ from tinysnitch.kernel.netfilter_rules import ALLOW_BIT
 from tinysnitch.kernel.nfqueue import NfVerdict
 
 SO_MARK = 36  # asm-generic/socket.h
+DCCP, SCTP = 33, 132  # IANA
+ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, ICMP_PORT_UNREACH = 3, 2, 3  # linux/icmp.h
 V4, V6 = socket.AF_INET, socket.AF_INET6
 Outcome = Callable[[], str]
 
@@ -107,6 +110,20 @@ def test_a_packet_is_held_then_decided(
     shared.enforcement.flush()
     assert outcome() == expected
     assert not shared.has_packet()
+
+
+@pytest.mark.parametrize(("protocol", "code"), [(DCCP, ICMP_PORT_UNREACH), (SCTP, ICMP_PROT_UNREACH)])
+def test_what_is_denied_hears_what_ends_it(wire: Wire, protocol: int, code: int) -> None:
+    """SCTP tries on for minutes unless its protocol is unreachable; all else, unless the port is."""
+    with entered(wire.there):
+        hearing = socket.socket(V4, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        sending = socket.socket(V4, socket.SOCK_RAW, protocol)
+    with hearing, sending:
+        hearing.settimeout(WAIT_S)
+        sending.sendto(bytes(16), (wire.address(wire.here, V4), 0))
+        wire.enforcement.issue(wire.wait_packet().packet_id, Verdict.DENY)
+        wire.enforcement.flush()
+        assert tuple(hearing.recv(100)[20:22]) == (ICMP_DEST_UNREACH, code)
 
 
 def test_a_dropped_packet_is_gone_without_a_word(wire: Wire) -> None:

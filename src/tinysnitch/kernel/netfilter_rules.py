@@ -116,6 +116,9 @@ _LINK = {
     ],
 }
 _UNREACHABLE = {Family.V4: "icmp-port-unreachable", Family.V6: "icmp6-port-unreachable"}
+# An association of SCTP ends by no other error (sctp_v4_err_handle()), and else tries for minutes. ICMPv6 has its like
+# (sctp_v6_err_handle()), which netfilter cannot send.
+_REFUSE_SCTP = {Family.V4: ["-p sctp -j REJECT --reject-with icmp-proto-unreachable"], Family.V6: []}
 
 
 def chain_name(label: str, part: str) -> str:
@@ -139,7 +142,8 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         told = f'-m comment --comment "{remark}"'
         unreachable = f"-j REJECT --reject-with {_UNREACHABLE[self.family]}"
         unheard = [f"-p tcp {self._asks('out_unheard')} {unreachable}"] if self.program_path else []
-        reject = [*unheard, "-p tcp -j REJECT --reject-with tcp-reset", unreachable]
+        reset = "-p tcp -j REJECT --reject-with tcp-reset"
+        reject = [*unheard, reset, *_REFUSE_SCTP[self.family], unreachable]
         later = {**self._questions(), **self._late_answers()} if self.reads_later else {}
         parts = {
             **({"security": {"LAST": ["-j DROP", told], **self._escaped(), **later}} if self.has_security else {}),
