@@ -1,17 +1,18 @@
 import asyncio
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from textual import events
 from textual.pilot import Pilot
 
-from tests.tui.app_stage import play, see
+from tests.tui.app_stage import play, see, until_ready
 from tests.tui.plain_stage import Person
 from tests.tui.plain_stage import play as play_plain
 from tests.tui.question_daemon import QuestionDaemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import prompt_of
-from tinysnitch.tui import paint_report, plain_prompt
+from tinysnitch.tui import paint_report, plain_prompt, prompt_app
 from tinysnitch.tui.paint_report import REQUEST, PaintReport
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_app import PromptApp
@@ -153,6 +154,19 @@ def test_what_stood_on_the_screen_before_says_nothing_of_what_came_since(
         app._report.note_answer()
         assert (app.state.next_change_s(), drawn) == (None, [])
         assert app.state.selected is not None
+
+    play(tmp_path / "s", script)
+
+
+def test_what_comes_back_from_ctrl_z_counts_as_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompt_app, "stop_job", lambda *_: None)
+    monkeypatch.setattr(PromptApp, "suspend", nullcontext)
+
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1))
+        await until_ready(app)
+        app.action_suspend_process()
+        assert app.state.next_change_s() is None
 
     play(tmp_path / "s", script)
 
