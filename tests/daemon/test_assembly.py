@@ -68,6 +68,7 @@ def test_what_learns_does_not_start_without_its_rules(lab: Lab) -> None:
     rules = lab.folder / "broken"
     rules.write_text("deny shop.test - -\nbogus\n")
     command = [str(Path(sys.executable).parent / "tinysnitchd"), "--learn", "--rules", str(rules)]
+    command += ["--socket", str(lab.folder / "socket")]  # the usual one may be another daemon's
     ended = lab.run_outside([*command, "--cgroup", str(lab.cgroup), "--state-dir", str(lab.folder / "state")])
     assert ended.returncode == 1
     assert f"tinysnitch: error: the rules file does not load: {rules}:2:1: " in ended.stderr

@@ -1,20 +1,22 @@
 import asyncio
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from textual import events
 from textual.pilot import Pilot
 
-from tests.tui.app_stage import play, see
+from tests.tui.app_stage import play, see, until_ready
 from tests.tui.plain_stage import Person
 from tests.tui.plain_stage import play as play_plain
 from tests.tui.question_daemon import QuestionDaemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import prompt_of
-from tinysnitch.tui import paint_report
+from tinysnitch.tui import paint_report, plain_prompt, prompt_app
 from tinysnitch.tui.paint_report import REQUEST, PaintReport
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_app import PromptApp
+from tinysnitch.view.prompt_events import QuestionClosed
 
 
 class Line:
@@ -132,6 +134,43 @@ def test_a_key_that_was_typed_before_the_question_stood_on_a_terminal_far_away_i
     play(tmp_path / "s", script)
 
 
+def test_what_stood_on_the_screen_before_says_nothing_of_what_came_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    drawn: list[object] = []
+    monkeypatch.setattr(PromptApp, "_write", lambda _app, text: sent.append(text))
+
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        await until(lambda: bool(sent))
+        app._report.note_answer()
+        for number in (1, 2):
+            daemon.open(prompt_of(number))
+        await until(lambda: len(app.state.questions) == len(sent) == 2)
+        app.tell(QuestionClosed(1, "answered"))
+        with monkeypatch.context() as patch:
+            patch.setattr(app, "call_after_refresh", lambda *what: drawn.append(what))
+            app._note_painted()
+        app._report.note_answer()
+        assert (app.state.next_change_s(), drawn) == (None, [])
+        assert app.state.selected is not None
+
+    play(tmp_path / "s", script)
+
+
+def test_what_comes_back_from_ctrl_z_counts_as_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompt_app, "stop_job", lambda *_: None)
+    monkeypatch.setattr(PromptApp, "suspend", nullcontext)
+
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1))
+        await until_ready(app)
+        app.action_suspend_process()
+        assert app.state.next_change_s() is None
+
+    play(tmp_path / "s", script)
+
+
 CURSOR_AT = "\x1b[7;1R"  # where the cursor is, as a terminal tells it
 
 
@@ -156,6 +195,32 @@ def test_in_lines_too_keys_count_once_the_question_stands_on_the_terminal(
         await asyncio.sleep(0.1)
         person.type("\r")
         assert (await daemon.lines.get())[0] == 1
+        person.type("q")
+
+    play_plain(tmp_path, script, PlainPrompt(delay_s=0.05))
+
+
+def test_in_lines_too_what_stood_there_before_says_nothing_of_what_came_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        await person.see(REQUEST)
+        person.type(CURSOR_AT)
+        for number in (1, 2):
+            daemon.open(prompt_of(number))
+        await person.see(REQUEST)
+        await asyncio.sleep(0.1)  # until all is printed
+        monkeypatch.setattr(plain_prompt, "SHOW_S", 0.5)
+        daemon.close(1, "answered by alice")
+        await person.see("answered by alice")
+        person.type(CURSOR_AT)
+        await person.see(REQUEST)
+        await asyncio.sleep(0.2)  # more than the delay
+        assert "keys: " not in person.seen
+        person.type(CURSOR_AT)
+        await person.see("keys: ")
         person.type("q")
 
     play_plain(tmp_path, script, PlainPrompt(delay_s=0.05))

@@ -3,6 +3,7 @@ import hashlib
 import os
 import re
 import signal
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,6 +26,7 @@ from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.terminal import Terminal
 from tinysnitch.view.key_guard import KeyGuard
 from tinysnitch.view.prompt_events import Answers, ConnectionLost, NoticeGiven, QuestionOpened
+from tinysnitch.view.prompt_view import PromptView
 
 
 def test_who_types_meanwhile_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,6 +141,29 @@ def test_keys_typed_ahead_do_nothing(tmp_path: Path) -> None:
         person.type("q")
 
     play(tmp_path, script, PlainPrompt(delay_s=30.0))
+
+
+def test_a_key_of_before_that_is_read_late_answers_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something held us up until keys would count; but nobody had been told so when it was typed."""
+    written = plain_prompt._Session._note_written
+
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        def type_and_stall(session: plain_prompt._Session, view: PromptView) -> None:
+            written(session, view)
+            if view.is_question:
+                monkeypatch.undo()
+                person.type("y")
+                time.sleep(0.3)
+
+        monkeypatch.setattr(plain_prompt._Session, "_note_written", type_and_stall)
+        daemon.open(prompt_of(1))
+        await person.see("keys: ")
+        person.type("n")
+        assert await daemon.answers.get() == (1, Choice(verdict=Verdict.DENY))
+        await person.see("no questions\n")
+        person.type("q")
+
+    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
 
 
 def test_a_text_that_is_pasted_is_no_answer(tmp_path: Path) -> None:
