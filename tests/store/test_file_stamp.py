@@ -24,3 +24,13 @@ def test_what_changed_a_moment_ago_is_not_settled(tmp_path: Path, monkeypatch: p
     assert not read_stamp(path).is_settled()
     monkeypatch.setattr(file_stamp, "SETTLE_NS", -(10**18))
     assert read_stamp(path).is_settled()
+
+
+def test_what_was_written_is_known_where_it_is_moved_to(tmp_path: Path) -> None:
+    draft, path = tmp_path / "draft", tmp_path / "file"
+    draft.write_text("one")
+    written = draft.stat()
+    draft.rename(path)
+    assert read_stamp(path).is_of(written)
+    path.write_text("longer")
+    assert not read_stamp(path).is_of(written)

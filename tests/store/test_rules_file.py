@@ -223,6 +223,30 @@ def test_what_an_editor_writes_while_ours_is_on_its_way_to_the_disk_stays(
     assert text_of(file) == (added if change == "append" else "deny b.example - -\n")
 
 
+@pytest.mark.parametrize("change", ["append", "remove"])
+@pytest.mark.parametrize("is_renamed", [True, False])
+def test_what_an_editor_writes_right_behind_ours_is_not_taken_for_ours(
+    file: RulesFile, monkeypatch: pytest.MonkeyPatch, change: str, is_renamed: bool
+) -> None:
+    """While the folder is synced. What it takes out would stay in force."""
+    line, sync = "allow a.example 443 tcp", os.fsync
+    write(file, f"{line}\n")
+    file.take_edit()
+
+    def sync_meanwhile(fd: int) -> None:
+        sync(fd)
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            draft = file.path.with_name("draft")
+            draft.write_text("deny b.example - -\n")
+            draft.rename(file.path) if is_renamed else file.path.write_text(draft.read_text())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", sync_meanwhile)
+        assert file.append(GIT) if change == "append" else file.remove(line)
+    assert file.read().rules == (parse_rule("deny b.example - -"),)
+    assert file.take_edit()
+
+
 def test_a_file_that_never_rests_is_left_as_it_is(file: RulesFile, monkeypatch: pytest.MonkeyPatch) -> None:
     write(file, "")
     monkeypatch.setattr(os, "fsync", lambda _fd: write(file, text_of(file) + "# more\n"))

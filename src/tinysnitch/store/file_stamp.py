@@ -22,6 +22,10 @@ class Stamp(msgspec.Struct, frozen=True):
     def is_settled(self) -> bool:
         return time.time_ns() - self.ctime_ns > SETTLE_NS
 
+    def is_of(self, written: os.stat_result) -> bool:
+        """Whether this is the file that was written so, and moved to its place since."""
+        return (self.inode, self.size_bytes, self.mtime_ns) == (written.st_ino, written.st_size, written.st_mtime_ns)
+
 
 def read_stamp(path: Path | int) -> Stamp:
     """Of the file that the path leads to. Raises OSError."""

@@ -153,10 +153,16 @@ class RulesFile:
         return True
 
     def _replace(self, text: str, before: Stamp | None, loaded: LoadedRules, rules: tuple[Rule, ...]) -> None:
-        """What is in the file then is known: of many rules, reading them again would hold verdicts up."""
-        replace_text(self.path, text, check=partial(self._check_state, before))
-        self._known = stamp = self._find_stamp()
-        if stamp and not loaded.errors:
+        """What is in the file then is known: of many rules, reading them again would hold verdicts up.
+
+        Unless an editor has written it since, which is to be read as any edit.
+        """
+        written = replace_text(self.path, text, check=partial(self._check_state, before))
+        stamp = self._find_stamp()
+        if stamp is None or not stamp.is_of(written):
+            return
+        self._known = stamp
+        if not loaded.errors:
             self._loaded = (stamp, LoadedRules(rules, ()))
 
     def _check_state(self, before: Stamp | None) -> None:

@@ -147,9 +147,9 @@ def replace_text(
     *,
     is_synced: bool = True,
     check: Callable[[], None] = lambda: None,
-) -> None:
+) -> os.stat_result:
     """As replace_bytes()."""
-    replace_bytes(path, text.encode("utf-8", "surrogateescape"), mode, is_synced=is_synced, check=check)
+    return replace_bytes(path, text.encode("utf-8", "surrogateescape"), mode, is_synced=is_synced, check=check)
 
 
 def replace_bytes(
@@ -159,8 +159,10 @@ def replace_bytes(
     *,
     is_synced: bool = True,
     check: Callable[[], None] = lambda: None,
-) -> None:
+) -> os.stat_result:
     """Write the content where the path leads; an existing file keeps its mode and owner, a new one gets `mode`.
+
+    Returns the status of the new file, before it got there: by then another one may be there.
 
     What isn't synced takes no time, and may be cut off or missing after a power cut. `check` is called at the last
     moment; what it raises keeps the file as it is.
@@ -176,6 +178,7 @@ def replace_bytes(
             file.flush()
             if is_synced:
                 os.fsync(file.fileno())
+            written = os.fstat(file.fileno())
         check()
         os.replace(temporary, target)
     except BaseException:
@@ -184,6 +187,7 @@ def replace_bytes(
         raise
     if is_synced:
         _sync_folder(target.parent)
+    return written
 
 
 def _prefix_of(target: Path) -> str:
