@@ -100,8 +100,9 @@ static __always_inline bool is_still_theirs(const struct settings *settings, con
 }
 
 /*
- * Early demux knows the socket if it is connected. Whose a packet without ports is, nothing tells. A port that is shared
- * has no one owner: user space finds who takes the packet. One that no hook told of is of who only calls send().
+ * Early demux knows the socket if it is connected; to one of the kernel's own (L2TP's) no packet leads that leaves by it.
+ * Whose a packet without ports is, nothing tells. A port that is shared has no one owner: user space finds who takes the
+ * packet. One that no hook told of is of who only calls send().
  */
 static __always_inline bool is_for_them(struct __sk_buff *skb, const struct settings *settings,
 					struct question *question, const struct conversation *conversation)
@@ -110,7 +111,8 @@ static __always_inline bool is_for_them(struct __sk_buff *skb, const struct sett
 	__u64 cookie = bpf_get_socket_cookie(skb);
 
 	if (cookie)
-		return cookie == conversation->cookie;
+		return cookie == conversation->cookie || (conversation->exec_id == EXEC_ID_KERNEL &&
+							  is_kernel_socket(BPF_CORE_READ((struct sk_buff *)skb, sk)));
 	if (!has_ports(question->flow.protocol))
 		return true;
 	attribute_inbound(skb, &question->flow, &question->whose);

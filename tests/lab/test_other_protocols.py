@@ -1,6 +1,7 @@
 """Protocols that have programs' sockets as TCP and UDP do: asked about, held, and refused at once.
 
-The usual kernel of a development machine has MPTCP at most: `make test-kernel`. Newer ones have no DCCP and UDP-Lite.
+The usual kernel of a development machine has MPTCP at most: `make test-kernel`. DCCP and UDP-Lite are in older ones, if
+at all.
 """
 
 import os
