@@ -84,6 +84,13 @@ def test_who_does_not_enforce_does_not_say_so(running: RunningServer) -> None:
     assert (lines[1][0], " ".join(text for _label, text in lines[1:3])) == ("because", why)
 
 
+def test_who_could_not_start_again_says_so(running: RunningServer) -> None:
+    status = running.call(running.desk.status, ROOT)
+    why = f"the Python is gone: {'x' * 30}; `make install` sets it up"
+    lines = list(present_status(msgspec.structs.replace(status, cannot_restart=why)))
+    assert (lines[1][0], " ".join(text for _label, text in lines[1:3])) == ("CANNOT RESTART", why)
+
+
 def test_what_is_wrong_with_the_rules_comes_with_a_hint(running: RunningServer) -> None:
     status = running.call(running.desk.status, ROOT)
     lines = list(present_status(msgspec.structs.replace(status, rule_errors=("/etc/r:1:1: no verdict",))))

@@ -44,6 +44,8 @@ def present_status(status: Status, uid: int = 0) -> Iterator[tuple[str, str]]:
         yield from _present_wrapped("because", status.not_enforcing)
     if status.mode_reason:
         yield "because", status.mode_reason
+    if status.cannot_restart:
+        yield from _present_wrapped("CANNOT RESTART", status.cannot_restart)
     if status.is_learning:
         yield "observing", "what no rule decides is allowed and recorded"
     yield "questions open", str(status.prompts)

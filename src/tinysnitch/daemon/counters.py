@@ -10,6 +10,7 @@ from tinysnitch.core.table import TableStatistics
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.driver import Driver
 from tinysnitch.daemon.error_log import ErrorLog
+from tinysnitch.daemon.interpreter_watch import GONE, HINT, InterpreterWatch
 from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
 from tinysnitch.daemon.recorder import NOT_KEPT
 from tinysnitch.daemon.rule_saver import NOT_SAVED
@@ -47,6 +48,7 @@ class Counters:
         self.server = server
         self._error_log = error_log
         self.guard: NetfilterGuard | None = None  # once the netfilter rules stand
+        self.interpreter: InterpreterWatch | None = None  # likewise
         self._driver = driver
         self._doors = driver.doors
         self._engine = driver.engine
@@ -57,6 +59,10 @@ class Counters:
     def not_enforcing(self) -> str:
         """Why our netfilter rules are not there, or not all of them; "" when they are."""
         return self.guard.problem if self.guard else STARTING
+
+    @property
+    def cannot_restart(self) -> str:
+        return f"{GONE}; {HINT}" if self.interpreter and self.interpreter.is_gone else ""
 
     def losses(self) -> dict[str, int]:
         connections, names = self._doors.queue.statistics(), self._doors.names_queue.statistics()

@@ -66,6 +66,7 @@ class FrontDesk:
             mode=identity.mode,
             mode_reason=identity.degraded_because,
             not_enforcing=self.counters.not_enforcing,
+            cannot_restart=self.counters.cannot_restart,
             netns=identity.netns,
             cgroup=identity.cgroup,
             rules_file=str(self._rules_file.path),

@@ -10,6 +10,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import cached_property, partial
@@ -23,6 +24,7 @@ from tinysnitch.daemon.control_permission import Permissions
 from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.identity import Identity
 from tinysnitch.daemon.instance import Instance, claim, name_instance
+from tinysnitch.daemon.interpreter_watch import GONE, HINT, InterpreterWatch
 from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
 from tinysnitch.daemon.options import OnExit, Options
 from tinysnitch.daemon.packet_socket_notes import PacketSocketNotes
@@ -139,6 +141,7 @@ class SetUp:
         if not self._options.is_scoped:  # what one command leaves running is ended with it
             self._undo.callback(self._take_away, self._refuse_waiting)
         self._guard(netfilter)
+        self._watch_interpreter()
         if programs:
             programs.remove_stale()
         else:  # denials of an earlier daemon would hold on inside connect()
@@ -238,6 +241,15 @@ class SetUp:
         self.parts.driver.feed(DataLost(what, 1))
         hint = "`nft monitor` tells who does it" if what == PUT_BACK else "restart tinysnitchd"
         self.parts.server.push_notice(what, hint)
+
+    def _watch_interpreter(self) -> None:
+        watch = self.parts.counters.interpreter = InterpreterWatch(sys.executable, self._tell_of_interpreter)
+        self._undo.callback(watch.stop)
+        watch.start()
+
+    def _tell_of_interpreter(self) -> None:
+        _log.warning("%s (hint: %s)", GONE, HINT)
+        self.parts.server.push_notice(GONE, HINT)
 
     def _watch_packet_sockets(self, programs: BpfPrograms | None) -> PacketSocketNotes:
         notes = PacketSocketNotes(PacketSocketWatch(programs), self.parts.driver.report)

@@ -1,0 +1,40 @@
+"""Tells when the Python that runs the daemon is gone, as an upgrade of the distribution may leave it.
+
+While it runs all is well; but what cannot be executed closes nothing at the next boot.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from functools import partial
+
+from tinysnitch.daemon.follow import follow
+from tinysnitch.store.file_watch import watch_ways
+
+GONE = "the Python that tinysnitchd runs by is gone: it could not start again"
+HINT = "`make install` sets it up for the new one; without that the next boot is open"
+
+
+class InterpreterWatch:
+    def __init__(self, executable: str, tell: Callable[[], object]) -> None:
+        """`executable`: by which the daemon was started; it may be a link. `tell` is called once it is gone."""
+        self._executable = executable
+        self._file = os.path.realpath(executable)
+        self._tell = tell
+        self._task: asyncio.Task[None] | None = None
+        self.is_gone = False
+
+    def start(self) -> None:
+        watch = partial(watch_ways, [self._executable])
+        self._task = asyncio.get_running_loop().create_task(follow(watch, self._look))
+
+    def stop(self) -> None:
+        if self._task:
+            self._task.cancel()
+
+    def _look(self) -> None:
+        """Another build at the same path is none: within one minor version nothing has to be set up anew."""
+        was_gone = self.is_gone
+        self.is_gone = os.path.realpath(self._executable) != self._file or not os.path.exists(self._file)
+        if self.is_gone and not was_gone:
+            self._tell()
