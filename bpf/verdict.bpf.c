@@ -13,8 +13,8 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* User space reads DNS questions that were allowed, and wants to know who asked. */
-static __always_inline void keep_dns_flow(const struct question *question)
+/* User space reads questions for names that were allowed, and wants to know who asked. */
+static __always_inline void keep_message_flow(const struct question *question)
 {
 	struct flow *flow;
 
@@ -66,7 +66,7 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 		}
 		/* fall through */
 	case VERDICT_ALLOW:
-		keep_dns_flow(&question);
+		keep_message_flow(&question);
 		note_conversation(skb, settings, &question, conversation, now_ns);
 		count(HITS_ALLOWED);
 		return 1;
