@@ -12,7 +12,7 @@ from tinysnitch.daemon.follow import follow
 from tinysnitch.store.file_watch import watch_ways
 
 GONE = "the Python that tinysnitchd runs by is gone: it could not start again"
-HINT = "`make install` sets it up for the new one; without that the next boot is open"
+HINT = "say `make install && systemctl restart tinysnitchd`; without that the next boot is open"
 
 
 class InterpreterWatch:

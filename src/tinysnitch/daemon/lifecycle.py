@@ -141,7 +141,8 @@ class SetUp:
         if not self._options.is_scoped:  # what one command leaves running is ended with it
             self._undo.callback(self._take_away, self._refuse_waiting)
         self._guard(netfilter)
-        self._watch_interpreter()
+        if not self._options.is_scoped:  # at a boot nobody starts what judges one command
+            self._watch_interpreter()
         if programs:
             programs.remove_stale()
         else:  # denials of an earlier daemon would hold on inside connect()
