@@ -1,12 +1,13 @@
 #!/bin/bash
-# `make install`: the commands in /usr/local/bin, the units of the daemon and of the window (which is not enabled), and
-# the group whose members answer for themselves. `make uninstall` takes commands and units away;
-# rules, lists, history and the group stay. DESTDIR is put before every path.
+# `make install`: the commands in /usr/local/bin, the units of the daemon, of the window and of a boot at which the daemon
+# cannot be executed (both are not enabled), and the group whose members answer for themselves. `make uninstall` takes
+# commands and units away; rules, lists, history and the group stay. DESTDIR is put before every path.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 DESTDIR=${DESTDIR:-}
 COMMANDS=$DESTDIR/usr/local/bin
-UNIT=$DESTDIR/etc/systemd/system/tinysnitchd.service
+CLOSED=$COMMANDS/tinysnitch-closed # a copy: it is for when what the others lead to is gone
+UNITS=$DESTDIR/etc/systemd/system
 PROMPT_UNIT=$DESTDIR/etc/systemd/user/tinysnitch-prompt.service
 
 fail() { # message, hint
@@ -42,9 +43,10 @@ install)
 	foreign=$(find_foreign)
 	[ -z "$foreign" ] || fail "others than root can change ${foreign%%$'\n'*}, which root would run" \
 		"clone it as root into /opt/tinysnitch, and install from there"
-	mkdir -p "$COMMANDS" "$(dirname "$UNIT")" "$(dirname "$PROMPT_UNIT")"
+	mkdir -p "$COMMANDS" "$UNITS" "$(dirname "$PROMPT_UNIT")"
 	for command in "$PWD"/.venv/bin/tinysnitch*; do ln -sf "$command" "$COMMANDS/"; done
-	install -m 644 packaging/tinysnitchd.service "$UNIT"
+	install -m 755 packaging/tinysnitch-closed "$CLOSED"
+	install -m 644 packaging/tinysnitchd.service packaging/tinysnitch-closed.service "$UNITS"
 	install -m 644 packaging/tinysnitch-prompt.service "$PROMPT_UNIT"
 	is_staged || getent group tinysnitch >/dev/null || groupadd --system tinysnitch
 	tell_systemd daemon-reload
@@ -55,12 +57,12 @@ install)
 	fi
 	;;
 uninstall)
-	tell_systemd disable --now tinysnitchd 2>/dev/null || true
+	tell_systemd disable --now tinysnitchd tinysnitch-closed 2>/dev/null || true
 	open_again
 	for command in "$COMMANDS"/tinysnitch*; do
 		if [ "$(dirname "$(readlink "$command")")" = "$PWD/.venv/bin" ]; then rm "$command"; fi
 	done
-	rm -f "$UNIT" "$PROMPT_UNIT"
+	rm -f "$CLOSED" "$UNITS"/tinysnitchd.service "$UNITS"/tinysnitch-closed.service "$PROMPT_UNIT"
 	tell_systemd daemon-reload
 	echo "uninstalled. The group tinysnitch, /etc/tinysnitch.rules, /etc/tinysnitch.d and /var/lib/tinysnitch are left."
 	;;

@@ -12,7 +12,12 @@ import pytest
 from tests.repo.tree import ROOT
 
 SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-UNITS = ("etc/systemd/system/tinysnitchd.service", "etc/systemd/user/tinysnitch-prompt.service")
+CLOSED = "tinysnitch-closed"  # is no Python
+UNITS = (
+    "etc/systemd/system/tinysnitchd.service",
+    f"etc/systemd/system/{CLOSED}.service",
+    "etc/systemd/user/tinysnitch-prompt.service",
+)
 
 
 def run(word: str, staging: Path, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -44,8 +49,11 @@ def test_what_is_installed_is_taken_away(clone: Path, tmp_path: Path) -> None:
     before = files_below(staging)
     done = run("install", staging, clone)
     assert done.returncode == 0, done.stderr
-    assert files_below(staging) == sorted([*before, *UNITS, *(f"usr/local/bin/{script}" for script in SCRIPTS)])
+    assert files_below(staging) == sorted(
+        [*before, *UNITS, *(f"usr/local/bin/{script}" for script in (*SCRIPTS, CLOSED))]
+    )
     assert (staging / "usr/local/bin/tinysnitchd").readlink() == clone / ".venv/bin/tinysnitchd"
+    assert not (staging / "usr/local/bin" / CLOSED).is_symlink()
     assert run("uninstall", staging, clone).returncode == 0
     assert files_below(staging) == before
 
@@ -124,6 +132,14 @@ def test_the_firewall_comes_before_the_network_and_in_no_circle_and_stays() -> N
     ]
 
 
+def test_what_closes_a_boot_without_us_comes_before_and_is_opened_by_our_rules() -> None:
+    daemon, closed = ((ROOT / f"packaging/{name}.service").read_text().splitlines() for name in ("tinysnitchd", CLOSED))
+    steps = [line for line in daemon if line.startswith("ExecStart")]
+    assert [step.rpartition("/")[2] for step in steps] == ["tinysnitch-iptables-add", f"{CLOSED} open", "tinysnitchd"]
+    assert "Before=tinysnitchd.service network-pre.target shutdown.target" in closed
+    assert {"DefaultDependencies=no", "WantedBy=tinysnitchd.service", "TimeoutStartSec=infinity"} <= set(closed)
+
+
 @pytest.mark.parametrize(("ended_by", "opens"), [("TERM", True), ("INT", True), ("HUP", False), ("KILL", False)])
 def test_what_ends_a_daemon_that_takes_no_signals_yet_opens_the_machine_or_starts_it_again(
     tmp_path: Path, ended_by: str, opens: bool
@@ -144,4 +160,4 @@ def test_what_ends_a_daemon_that_takes_no_signals_yet_opens_the_machine_or_start
 def test_a_unit_starts_what_is_installed(unit: Path) -> None:
     started = re.findall(r"^Exec\w+=.*?(?:/usr/bin/env |/usr/local/bin/)(\S+)", unit.read_text(), re.MULTILINE)
     assert len(started) == unit.read_text().count("\nExec")
-    assert set(started) <= SCRIPTS.keys()
+    assert set(started) <= {*SCRIPTS, CLOSED}

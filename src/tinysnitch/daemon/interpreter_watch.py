@@ -1,6 +1,7 @@
 """Tells when the Python that runs the daemon is gone, as an upgrade of the distribution may leave it.
 
-While it runs all is well; but what cannot be executed closes nothing at the next boot.
+While it runs all is well; but what cannot be executed closes nothing at the next boot (packaging/tinysnitch-closed is
+for that).
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from tinysnitch.daemon.follow import follow
 from tinysnitch.store.file_watch import watch_ways
 
 GONE = "the Python that tinysnitchd runs by is gone: it could not start again"
-HINT = "say `make install && systemctl restart tinysnitchd`; without that the next boot is open"
+HINT = "say `make install && systemctl restart tinysnitchd` before the next boot, which else has no firewall"
 
 
 class InterpreterWatch:

@@ -1,0 +1,101 @@
+"""What keeps a boot closed at which tinysnitchd cannot be executed: packaging/tinysnitch-closed, without Python."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.lab.lab import Lab
+from tests.lab.test_matrix import INBOUND
+from tests.lab.world import HOST4, HOST6, PROGRAMS, WORLD4, WORLD6
+
+pytestmark = [pytest.mark.privileged]
+
+SCRIPT = str(Path(__file__).parents[2] / "packaging/tinysnitch-closed")
+STEADY = str(PROGRAMS / "steady_client.py")
+SHORT = ["timeout", "1"]
+TIMED_OUT = 124
+
+
+def say(lab: Lab, word: str) -> None:
+    done = lab.run_outside([SCRIPT, word])
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
+def visit(lab: Lab, address: str) -> int:
+    host = f"[{address}]" if ":" in address else address
+    return lab.run([*SHORT, "curl", "-s", "-o", "/dev/null", f"http://{host}/"]).returncode
+
+
+def saved_rules(lab: Lab) -> list[str]:
+    saved = (lab.run_outside([f"{command}-save"]).stdout for command in ("iptables", "ip6tables"))
+    return [line for text in saved for line in text.splitlines() if line.startswith((":", "-A"))]
+
+
+def rules_of_it(lab: Lab) -> list[str]:
+    return [line for line in saved_rules(lab) if "UNTIL-TINYSNITCH" in line]
+
+
+def test_nothing_new_leaves_until_it_is_opened(lab: Lab) -> None:
+    say(lab, "close")
+    assert [visit(lab, address) for address in (WORLD4, WORLD6)] == [TIMED_OUT, TIMED_OUT]
+    assert [visit(lab, address) for address in (HOST4, HOST6)] == [7, 7]  # this machine, where nothing listens
+    say(lab, "open")
+    assert [visit(lab, address) for address in (WORLD4, WORLD6)] == [0, 0]
+    assert rules_of_it(lab) == []
+
+
+def test_nothing_new_comes_in(lab: Lab) -> None:
+    for way in INBOUND.values():
+        if way.server:
+            server = lab.spawn([*way.server])
+            assert server.stdout
+            assert server.stdout.readline() == "listening\n"
+    say(lab, "close")
+    visits = [way.command(address) for way in INBOUND.values() for address in (HOST4, HOST6)]
+    clients = [lab.spawn_world([*SHORT, *command]) for command in visits]
+    assert [client.wait(timeout=10) for client in clients] == [TIMED_OUT] * len(visits)
+
+
+def test_a_connection_that_is_there_goes_on(lab: Lab) -> None:
+    download = lab.spawn(["curl", "-sS", "-o", "/dev/null", "-w", "%{size_download}", f"http://{WORLD4}/slow/large"])
+    lab.run(["sh", "-c", f"until ss -Htn state established dst {WORLD4} | grep -q .; do sleep 0.05; done"])
+    say(lab, "close")
+    assert download.communicate(timeout=30)[0] == "3000000"
+
+
+def test_said_twice_it_is_the_same(lab: Lab) -> None:
+    before = saved_rules(lab)
+    say(lab, "close")
+    closed = saved_rules(lab)
+    say(lab, "close")
+    assert saved_rules(lab) == closed
+    for _ in range(2):
+        say(lab, "open")
+        assert [line for line in saved_rules(lab) if line not in before and not line.startswith(":")] == []
+
+
+def test_where_a_daemon_stands_it_closes_nothing(lab: Lab) -> None:
+    lab.start_daemon(f"allow {WORLD4} 80 tcp\n")
+    say(lab, "close")
+    assert rules_of_it(lab) == []
+    assert visit(lab, WORLD4) == 0
+
+
+def test_the_rules_of_a_daemon_that_starts_are_not_taken_away_with_it(lab: Lab) -> None:
+    """As at a boot: closed, then our rules beside it, then it is opened."""
+    say(lab, "close")
+    lab.start_daemon(f"allow {WORLD4} 80 tcp\n", "--timeout", "0")
+    assert visit(lab, WORLD4) == TIMED_OUT
+    say(lab, "open")
+    assert [visit(lab, address) for address in (WORLD4, WORLD6)] == [0, 7]
+
+
+def test_another_word_is_told() -> None:
+    done = subprocess.run([SCRIPT, "shut"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        'tinysnitch: error: tinysnitch-closed does not know "shut"',
+        "tinysnitch: hint: say: tinysnitch-closed close, or tinysnitch-closed open",
+    ]
