@@ -55,6 +55,7 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(flatpak("https://shop.test/"), owners=("container:a",)), False),
         (msgspec.structs.replace(CURL, args=("https://shop.test/",)), False),
         (python(program="/opt/a.py", run_by="/usr/bin/python3.13", parents=("/opt/a.py",)), False),
+        (python(program="/opt/pip/__pip-runner__.py", args=("install", "--prefix", "/tmp/pip-build-env-x8f/a")), True),
     ],
 )
 def test_arguments_that_will_be_others_next_time_do_not_count(process: Process, any_args: bool) -> None:
