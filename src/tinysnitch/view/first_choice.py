@@ -5,14 +5,15 @@ with numbers among the arguments that are never the same again (`--field-trial-h
 with these would be asked for at each start. Interpreters and shells run anything, so for them it stays with these. What
 gives a rootless container its network is called with the container's process id or the name of its network namespace,
 what publishes a port of one (docker-proxy) with the address that this got at its start; what pip starts to fetch what a
-build needs, with a folder of this build.
+build needs, with a folder of this build; what connects for a window of WebKitGTK, with numbers of descriptors.
 
 So is a port that the kernel chose, where a program asked all the link over UDP (SSDP, say) and each machine that
 answers is a question of its own: the next time, with browsers two minutes later, it is another port. So it is for the
 service that answers whoever asked the link (Avahi, say): who asked is known by the group, and the answer a talk of its
 own. What a service talks with the link is for all of it to begin with (core/link_talk.py). Likewise the ports that
 traceroute, tracepath and mtr count up, one for each probe. And what a flatpak is given to open (`flatpak run ID URL`)
-is another one the next time, while the rule is for all that it runs.
+is another one the next time, while the rule is for all that it runs; so is the link that Firefox was started for, which
+connects to all else by that same process.
 """
 
 import msgspec
@@ -28,8 +29,11 @@ from tinysnitch.core.verdict import Verdict
 _PROBED_PORTS = range(33434, 33534)  # traceroute(8): three probes for each of 30 hops, and room for a few more
 _FLATPAK = "flatpak:"  # as core/process.py has owners
 _PROBERS = frozenset({"mtr-packet", "tracepath"})  # mtr(8) from 33000 on, for as long as it runs; tracepath(8): 44444
-# slirp4netns(1), pasta(1); BuildEnvironment of pip
-_HELPERS = frozenset({"slirp4netns", "pasta", "pasta.avx2", "docker-proxy", "__pip-runner__.py"})
+# slirp4netns(1), pasta(1); BuildEnvironment of pip; ProcessLauncher of WebKit
+_HELPERS = frozenset(
+    {"slirp4netns", "pasta", "pasta.avx2", "docker-proxy", "__pip-runner__.py", "WebKitNetworkProcess"},
+)
+_FIREFOX = frozenset({"firefox", "firefox-esr", "firefox-bin", "librewolf"})
 
 
 def choose_first(connection: Connection, is_for_user: bool = False) -> Choice:
@@ -39,7 +43,7 @@ def choose_first(connection: Connection, is_for_user: bool = False) -> Choice:
         return first
     called = process.program.rpartition("/")[2]
     is_helper = called in _HELPERS
-    any_args = _started_itself(process) or is_helper or _was_given_address(process)
+    any_args = _started_itself(process) or is_helper or _was_given_address(process, called)
     any_port = _is_of_the_moment(connection.flow, called)
     remote = RemoteScope.DOMAIN if connection.is_link_talk else first.remote
     return msgspec.structs.replace(first, remote=remote, any_args=any_args, any_port=any_port)
@@ -55,9 +59,9 @@ def _is_of_the_moment(flow: Flow, called: str) -> bool:
     return is_answer or flow.remote_port in _PROBED_PORTS or called in _PROBERS
 
 
-def _was_given_address(process: Process) -> bool:
+def _was_given_address(process: Process, called: str) -> bool:
     is_boxed = not process.is_host_file and any(owner.startswith(_FLATPAK) for owner in process.owners)
-    return is_boxed and any("://" in arg for arg in process.args)
+    return (is_boxed or called in _FIREFOX) and any("://" in arg for arg in process.args)
 
 
 def _started_itself(process: Process) -> bool:
