@@ -5,7 +5,8 @@ with numbers among the arguments that are never the same again (`--field-trial-h
 with these would be asked for at each start. Interpreters and shells run anything, so for them it stays with these. What
 gives a rootless container its network is called with the container's process id or the name of its network namespace,
 what publishes a port of one (docker-proxy) with the address that this got at its start; what pip starts to fetch what a
-build needs, with a folder of this build; what connects for a window of WebKitGTK, with numbers of descriptors.
+build needs, with a folder of this build; what connects for programs of a desktop (WebKitGTK, GVfs, KIO), with numbers of
+descriptors or of the session bus, or with the name of a socket.
 
 So is a port that the kernel chose, where a program asked all the link over UDP (SSDP, say) and each machine that
 answers is a question of its own: the next time, with browsers two minutes later, it is another port. So it is for the
@@ -29,10 +30,10 @@ from tinysnitch.core.verdict import Verdict
 _PROBED_PORTS = range(33434, 33534)  # traceroute(8): three probes for each of 30 hops, and room for a few more
 _FLATPAK = "flatpak:"  # as core/process.py has owners
 _PROBERS = frozenset({"mtr-packet", "tracepath"})  # mtr(8) from 33000 on, for as long as it runs; tracepath(8): 44444
-# slirp4netns(1), pasta(1); BuildEnvironment of pip; ProcessLauncher of WebKit
-_HELPERS = frozenset(
-    {"slirp4netns", "pasta", "pasta.avx2", "docker-proxy", "__pip-runner__.py", "WebKitNetworkProcess"},
-)
+_NETWORK_HELPERS = frozenset({"slirp4netns", "pasta", "pasta.avx2", "docker-proxy"})  # slirp4netns(1), pasta(1)
+# ProcessLauncher of WebKit, ConnectionBackend of KIO, BuildEnvironment of pip
+_WORKERS = frozenset({"WebKitNetworkProcess", "kioworker", "kioslave5", "__pip-runner__.py"})
+_GVFS = "gvfsd-"  # each protocol has its own: gvfsd-dav, gvfsd-smb
 _FIREFOX = frozenset({"firefox", "firefox-esr", "firefox-bin", "librewolf"})
 
 
@@ -42,7 +43,7 @@ def choose_first(connection: Connection, is_for_user: bool = False) -> Choice:
     if process is None:
         return first
     called = process.program.rpartition("/")[2]
-    is_helper = called in _HELPERS
+    is_helper = called in _NETWORK_HELPERS or called in _WORKERS or called.startswith(_GVFS)
     any_args = _started_itself(process) or is_helper or _was_given_address(process, called)
     any_port = _is_of_the_moment(connection.flow, called)
     remote = RemoteScope.DOMAIN if connection.is_link_talk else first.remote
