@@ -5,8 +5,8 @@ with numbers among the arguments that are never the same again (`--field-trial-h
 with these would be asked for at each start. Interpreters and shells run anything, so for them it stays with these. What
 gives a rootless container its network is called with the container's process id or the name of its network namespace,
 what publishes a port of one (docker-proxy) with the address that this got at its start; what pip starts to fetch what a
-build needs, with a folder of this build; what connects for programs of a desktop (WebKitGTK, GVfs, KIO), with numbers of
-descriptors or of the session bus, or with the name of a socket.
+build needs, with a folder of this build; what connects for programs of a desktop (WebKitGTK, GVfs, KIO), with numbers
+of descriptors or of the session bus, or with the name of a socket.
 
 So is a port that the kernel chose, where a program asked all the link over UDP (SSDP, say) and each machine that
 answers is a question of its own: the next time, with browsers two minutes later, it is another port. So it is for the
