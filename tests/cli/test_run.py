@@ -58,4 +58,4 @@ def test_without_root_it_is_4(command: Command, monkeypatch: pytest.MonkeyPatch)
     for words in ("-- true", "--rules /etc/passwd -- true", "--rules /root/.none/rules -- true"):
         code, _out, err = command.plain("run", *words.split())
         assert code == 4
-        assert "sudo tinysnitch run" in err
+        assert "with sudo" in err

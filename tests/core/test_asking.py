@@ -1,11 +1,15 @@
 import pytest
+from msgspec.structs import replace
 
 from tests.core.rule_strategies import FACTS
-from tests.core.transcript import BANK, SHOP, Transcript, flow_of, whose, yes
+from tests.core.transcript import BANK, CURL, SHOP, Transcript, flow_of, inbound, no, whose, yes
+from tests.core.transcript import FACTS as WITH_RESOLVER
 from tinysnitch.core import events as ev
 from tinysnitch.core.asking import NOBODY_ASKS, Asking, asking_of
-from tinysnitch.core.choice import Lifetime
+from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.commands import Report
+from tinysnitch.core.flow import parse_address
+from tinysnitch.core.process import Attribution, AttributionSource
 from tinysnitch.core.records import ConnectionDecided
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule_text import parse_rule
@@ -47,6 +51,55 @@ def test_what_was_answered_is_not_asked_again(line: str, lifetime: Lifetime) -> 
     assert "opened 1" in engine.queue(flow_of(1), who)
     engine.answer(1, yes(lifetime))
     assert "allow 4" in engine.queue(flow_of(2), who)
+
+
+SSHD = whose(8, "/usr/sbin/sshd")
+KERNEL = Attribution(AttributionSource.KERNEL)
+PEER = "10.0.0.5"
+
+
+@pytest.mark.parametrize("choice", [yes(), no()])
+def test_an_answer_for_what_comes_in_holds_whatever_names_its_address_has_later(choice: Choice) -> None:
+    """They are of whoever asked for them, and hold for minutes: with another one, or none, it would be asked anew."""
+    engine = Transcript()
+    engine.resolve("shop.test", PEER)
+    engine.queue(inbound(), SSHD)
+    told = engine.answer(1, choice)
+    assert f"write {choice.verdict.value} 10.0.0.5 22 tcp-src /usr/sbin/sshd ()" in told
+    engine.resolve("other.test", PEER)
+    assert f"{choice.verdict.value} 6" in engine.queue(inbound(50001), SSHD)
+    engine.wait(3600)
+    assert f"{choice.verdict.value} 7" in engine.queue(inbound(50002), SSHD)
+
+
+@pytest.mark.parametrize(
+    ("who", "asker", "names", "program"),
+    [
+        (SSHD, SSHD, (), "/usr/sbin/sshd ()"),
+        (SSHD, CURL, ("shop.test",), "/usr/sbin/sshd ()"),  # of /etc/hosts
+        (KERNEL, CURL, (), "kernel"),  # a tunnel's
+    ],
+)
+def test_an_answer_for_what_comes_in_goes_by_a_name_that_lasts(
+    who: Attribution, asker: Attribution, names: tuple[str, ...], program: str
+) -> None:
+    engine = Transcript()
+    engine.say(ev.FactsChanged(replace(WITH_RESOLVER, hosts={parse_address(PEER): names})))
+    engine.resolve("shop.test", PEER, asker)
+    engine.queue(inbound(), who)
+    assert f"write allow shop.test 22 tcp-src {program}" in engine.answer(1, yes())
+
+
+@pytest.mark.parametrize(
+    ("line", "remote"),
+    [("ask *.shop.test - -src", "shop.test"), ("ask - 22 -src", "10.0.0.5"), ("ask 10.0.0.0/8 - -src", "10.0.0.5")],
+)
+def test_an_answer_for_what_comes_in_is_narrower_than_the_rule_that_asks(line: str, remote: str) -> None:
+    engine = Transcript(line)
+    engine.resolve("shop.test", PEER)
+    engine.queue(inbound(), SSHD)
+    assert f"write allow {remote} 22 tcp-src /usr/sbin/sshd ()" in engine.answer(1, yes())
+    assert "allow 4" in engine.queue(inbound(50001), SSHD)
 
 
 @pytest.mark.parametrize("settings", [{"timeout_s": 0.0}, {"max_prompts": 0}, {"timeout_s": 5.0}])

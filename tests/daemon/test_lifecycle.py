@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+import stat
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -236,6 +238,22 @@ def test_it_says_that_it_made_a_starter_set_and_that_it_observes(lab: Lab) -> No
         assert ready.endswith(", observing: what no rule decides is allowed and recorded\n")
         daemon.terminate()
         assert daemon.wait(timeout=60) == 0
+
+
+@pytest.mark.privileged
+def test_it_says_that_others_can_change_the_rules(lab: Lab) -> None:
+    rules = lab.folder / "rules"
+    rules.touch()
+    rules.chmod(0o666)
+    daemon = lab.spawn_outside(command_of(lab, "--rules", str(rules)))
+    assert daemon.stdout
+    told, *_rest = until_ready(daemon.stdout)
+    command = told.partition("(hint: ")[2].partition(")")[0]
+    assert told == f"tinysnitch: others than root can change {rules}, and let pass what they like (hint: {command})\n"
+    subprocess.run(["sh", "-ec", command], check=True)
+    assert stat.S_IMODE(rules.stat().st_mode) == 0o644
+    daemon.terminate()
+    assert daemon.wait(timeout=60) == 0
 
 
 def command_of(lab: Lab, *flags: str) -> list[str]:

@@ -132,4 +132,4 @@ def test_usage_and_root_from_the_command_line(
         with pytest.raises(SystemExit) as end:
             daemon_main.main()
         assert end.value.code == exit_code
-    assert "sudo tinysnitchd" in capsys.readouterr().err
+    assert "with sudo" in capsys.readouterr().err

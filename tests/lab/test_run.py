@@ -181,7 +181,7 @@ def test_learning_refuses_nothing_and_lists_what_was_tried(lab: Lab) -> None:
     words = [str(BIN / "tinysnitch"), "run", "--learn", "--", "curl", "-4", "-sS", "http://shop.test/"]
     ran = lab.run_outside(words)
     assert (ran.returncode, ran.stdout) == (0, "welcome to the shop\n"), ran.stderr
-    assert "allowed tcp shop.test:80 by /usr/bin/curl\n" in ran.stderr
+    assert "allowed tcp shop.test:80 by /usr/bin/curl: no rule matches\n" in ran.stderr
 
 
 def test_what_nobody_answered_until_the_end_is_listed(lab: Lab) -> None:

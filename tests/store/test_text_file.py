@@ -19,6 +19,7 @@ from tinysnitch.store.text_file import (
     LockHeld,
     errors_named,
     is_being_written,
+    is_open_to_others,
     locked,
     read_text,
     replace_text,
@@ -269,3 +270,27 @@ def test_every_refusal_has_a_hint(number: int) -> None:
     with pytest.raises(SnitchError) as refused, errors_named(Path("/x")):
         raise OSError(number, os.strerror(number))
     assert refused.value.hint
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize(
+    ("mode", "owner", "group", "is_open"),
+    [
+        (0o644, 0, 0, False),
+        (0o664, 0, 0, False),
+        (0o640, 0, 4, False),
+        (0o660, 0, 4, True),
+        (0o666, 0, 0, True),
+        (0o600, 1000, 0, True),
+    ],
+)
+def test_whether_others_may_write_a_file(tmp_path: Path, mode: int, owner: int, group: int, is_open: bool) -> None:
+    path = tmp_path / "rules"
+    path.touch()
+    os.chown(path, owner, group)
+    path.chmod(mode)
+    assert is_open_to_others(path) is is_open
+    path.unlink()
+    assert not is_open_to_others(path)
+    path.symlink_to(os.devnull)
+    assert not is_open_to_others(path)

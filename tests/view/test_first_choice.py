@@ -20,6 +20,14 @@ BROWSER = msgspec.structs.replace(
 )
 
 
+FIREFOX = msgspec.structs.replace(
+    CURL, program="/usr/lib/firefox-esr/firefox-esr", args=("https://shop.test/",), parents=("/usr/bin/mutt",)
+)
+WEBKIT = "/usr/lib/x86_64-linux-gnu/webkit2gtk-4.1/WebKitNetworkProcess"
+GVFS = ("--spawner", ":1.7", "/org/gtk/gvfs/exec_spaw/6")
+KIO = ("/usr/lib/qt6/plugins/kf6/kio/kio_http.so", "https", "", "local:/run/user/1000/dolphinWLYwXX.2.kioworker.socket")
+
+
 def flatpak(*args: str) -> Process:
     owners = ("unit:app-flatpak-org.browser-1.scope", "flatpak:org.browser")
     return msgspec.structs.replace(CURL, is_host_file=False, owners=owners, args=args)
@@ -54,7 +62,13 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(flatpak("https://shop.test/"), is_host_file=True), False),
         (msgspec.structs.replace(flatpak("https://shop.test/"), owners=("container:a",)), False),
         (msgspec.structs.replace(CURL, args=("https://shop.test/",)), False),
+        (FIREFOX, True),
+        (msgspec.structs.replace(FIREFOX, args=("-P", "work")), False),
+        (msgspec.structs.replace(CURL, program="/usr/libexec/gvfsd-dav", args=GVFS), True),
+        (msgspec.structs.replace(CURL, program="/usr/libexec/kf6/kioworker", args=KIO), True),
+        (msgspec.structs.replace(CURL, program=WEBKIT, args=("7", "21", "23"), parents=("/usr/bin/epiphany",)), True),
         (python(program="/opt/a.py", run_by="/usr/bin/python3.13", parents=("/opt/a.py",)), False),
+        (python(program="/opt/pip/__pip-runner__.py", args=("install", "--prefix", "/tmp/pip-build-env-x8f/a")), True),
     ],
 )
 def test_arguments_that_will_be_others_next_time_do_not_count(process: Process, any_args: bool) -> None:

@@ -78,6 +78,15 @@ def test_what_was_allowed_comes_first_and_what_was_refused_says_why() -> None:
     ]
 
 
+def test_what_learning_alone_allowed_says_that_no_rule_did() -> None:
+    learned = line(reason="learning: no rule matches", rule=None)
+    assert summarize_run([line(), learned, line(reason="learning: asked by a rule")]) == [
+        "allowed tcp shop.test:80 by /usr/bin/curl",
+        "allowed tcp shop.test:80 by /usr/bin/curl: no rule matches",
+        "allowed tcp shop.test:80 by /usr/bin/curl: asked by a rule",
+    ]
+
+
 def ask(number: int = 1, **fields: Any) -> AskLine:  # noqa: ANN401 - any field of the line
     shown = msgspec.structs.asdict(line(verdict=Verdict.ASK, reason="no rule matches", rule=None, **fields))
     return AskLine(id=number, **shown)

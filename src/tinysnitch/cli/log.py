@@ -28,8 +28,7 @@ USUAL_LINES = 1000
     "--lines",
     type=Number(MAX_LINES),
     default=None,
-    show_default=str(USUAL_LINES),
-    help=f"Newest lines of the past; {MAX_LINES} are all that is kept.",
+    help=f"Newest lines of the past; {MAX_LINES} are all that is kept.  [default: {USUAL_LINES}]",
 )
 @socket_option
 @json_option

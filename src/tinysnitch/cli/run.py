@@ -26,7 +26,7 @@ class _RulesFile(NamedPath):
     epilog=examples(
         "tinysnitch run -- curl https://example.com",
         "tinysnitch run --rules ci.rules -- npm install",
-        "tinysnitch run --learn -- make",
+        "tinysnitch run --learn -- runuser -u alice -- make",
     ),
 )
 @click.option("--rules", metavar="FILE", type=_RulesFile(), help="Judge by these rules, not by the machine's.")
@@ -37,7 +37,8 @@ def run_command(rules: str | None, learn: bool, socket_path: str | None, command
     """Judge one command and its children, and nothing else on this machine.
 
     Asks in this terminal. Where nobody can be asked, what no rule covers is denied at once. The exit status is the
-    command's; at the end what was allowed, refused and not answered is listed.
+    command's; at the end what was allowed, refused and not answered is listed. COMMAND runs as root, as this does; to
+    run it as another user write `runuser -u NAME -- COMMAND`.
     """
     import asyncio
 

@@ -31,7 +31,7 @@ class ScopedRun:
     async def run(self) -> int:
         """The command's exit status. Raises SnitchError when it or its firewall cannot start."""
         if os.geteuid() != 0:
-            raise NotPermitted("tinysnitch run needs root", "try `sudo tinysnitch run -- COMMAND`")
+            raise NotPermitted("tinysnitch run needs root", "try it with sudo")
         check_command(self._command[0])
         try:
             return await self._run_and_undo()

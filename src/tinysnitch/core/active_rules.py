@@ -19,9 +19,11 @@ from tinysnitch.core.asking import asking_of
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
+from tinysnitch.core.dns_questions import NameSource
 from tinysnitch.core.facts import Facts
+from tinysnitch.core.flow import Direction, format_address
 from tinysnitch.core.link_talk import is_link_talk
-from tinysnitch.core.process import ProcessKey
+from tinysnitch.core.process import AttributionSource, ProcessKey
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.ruleset import Explanation, Ruleset
@@ -125,10 +127,10 @@ class ActiveRules:
 
     def note_asking(self, connection: Connection, decision: Decision) -> Connection:
         """The connection as people are asked about it; one that waited already is known as that."""
-        if not decision.asking:
-            return msgspec.structs.replace(connection, is_link_talk=is_link_talk(connection, self.remote_words))
-        asking = asking_of(decision.asking, connection.name, self.remote_words)
-        return msgspec.structs.replace(connection, asking=asking)
+        words = self.remote_words
+        asking = asking_of(decision.asking, connection.name, words, _find_lasting_address(connection))
+        is_for_link = not decision.asking and is_link_talk(connection, words)
+        return msgspec.structs.replace(connection, asking=asking, is_link_talk=is_for_link)
 
     def explain(self, connection: Connection, now: Instant) -> Explanation:
         return self._ruleset.explain(connection, now.wall_s)
@@ -165,6 +167,18 @@ class ActiveRules:
         self._first_ends = None
         if rule not in self._from_file:
             self._ruleset.remove(rule)
+
+
+def _find_lasting_address(connection: Connection) -> str | None:
+    """Of what comes in, whose name is mostly that of some program that asked for the address, and holds for minutes:
+    with another one, or none, an answer's rule for that name would have it asked about again."""
+    is_named_for_long = (
+        connection.is_name_sure
+        or connection.name_source is NameSource.HOSTS
+        or connection.attribution.source is AttributionSource.KERNEL  # names.py, 4
+    )
+    is_inbound = connection.flow.direction is Direction.INBOUND
+    return format_address(connection.flow.remote) if is_inbound and not is_named_for_long else None
 
 
 def _wall_end(rule: Rule, now: Instant) -> float:

@@ -17,21 +17,27 @@ class Asking(msgspec.Struct, frozen=True):
     user: str | None = None
     parent: str | None = None
     iface: str | None = None
-    is_by_address: bool = False  # the connection has a name, and is asked about for its address
+    is_by_address: bool = False  # the connection has a name, and its address is what the answer's rule says
     is_by_path: bool = False  # of its program
 
 
 NOBODY_ASKS = Asking()
 
 
-def asking_of(rules: Iterable[Rule], name: str | None, words: RemoteWords) -> Asking:
-    """`rules`: those that ask, of a connection with this name."""
+def asking_of(
+    rules: Iterable[Rule], name: str | None, words: RemoteWords, lasting_address: str | None = None
+) -> Asking:
+    """`rules`: those that ask, of a connection with this name; `lasting_address` says more than a name that passes."""
     rules = tuple(rules)
     named = Remote(RemoteKind.NAME, name or "")
+    is_by_address = not all(covers_remote(rule.remote, named, words) for rule in rules)
+    if lasting_address is not None:
+        address = Remote(RemoteKind.NETWORK, lasting_address)
+        is_by_address |= all(covers_remote(rule.remote, address, words) for rule in rules)
     return Asking(
         user=next((rule.user for rule in rules if rule.user), None),
         parent=next((rule.parent for rule in rules if rule.parent), None),
         iface=next((rule.iface for rule in rules if rule.iface), None),
-        is_by_address=bool(name) and not all(covers_remote(rule.remote, named, words) for rule in rules),
+        is_by_address=bool(name) and is_by_address,
         is_by_path=any(rule.program.kind in (ProgramKind.PATH, ProgramKind.GLOB) for rule in rules),
     )

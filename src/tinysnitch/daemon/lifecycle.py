@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
+from shlex import quote
 from threading import Thread
 
 from tinysnitch.core.errors import SnitchError
@@ -46,6 +47,7 @@ from tinysnitch.kernel.sockets import SocketDiag
 from tinysnitch.protocol.log_lines import ReadyLine, format_time
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.state_lock import StateLock
+from tinysnitch.store.text_file import is_open_to_others
 
 OBSERVING = "observing: what no rule decides is allowed and recorded"
 
@@ -116,10 +118,7 @@ class SetUp:
         if self._was_there:
             self._undo.callback(self._open_early, left, instance.pins)
         cgroup = self._choose_cgroup(instance)
-        if self._options.is_scoped:  # what judges one command leaves the rest of the machine as it is
-            self._rules_file.hold_starter()
-        elif self._rules_file.ensure_exists():
-            _log.warning("%s was not there: made with a starter set of rules", self._rules_file.path)
+        self._prepare_rules_file()
         with begun(self._rules_file.read):
             programs, problem = self._load_programs(instance, cgroup)
         scope = path_in_hierarchy(cgroup) if self._options.is_scoped else None
@@ -153,6 +152,16 @@ class SetUp:
         if notes:
             notes.start()
         self._is_ready = True
+
+    def _prepare_rules_file(self) -> None:
+        path = self._rules_file.path
+        if self._options.is_scoped:  # what judges one command leaves the rest of the machine as it is
+            self._rules_file.hold_starter()
+        elif self._rules_file.ensure_exists():
+            _log.warning("%s was not there: made with a starter set of rules", path)
+        elif is_open_to_others(path):
+            mend = f"chown root: {quote(str(path))} && chmod 644 {quote(str(path))}"
+            _log.warning("others than root can change %s, and let pass what they like (hint: %s)", path, mend)
 
     def _identify(self, instance: Instance, cgroup: Path, degraded_because: str) -> Identity:
         return Identity(

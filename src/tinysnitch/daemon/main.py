@@ -135,7 +135,7 @@ def tinysnitchd(
     at a clean end.
     """
     if os.geteuid() != 0:
-        raise NotPermitted("tinysnitchd must be root", "try `sudo tinysnitchd`")
+        raise NotPermitted("tinysnitchd must be root", "try it with sudo")
     if remove_run is not None:
         from tinysnitch.daemon.leftovers import remove_leftovers
 

@@ -45,7 +45,7 @@ def trace(cgroup: Path | None) -> None:
     Loads the BPF programs of tinysnitch for itself, judges nothing, and removes them at its end.
     """
     if os.geteuid() != 0:
-        raise NotPermitted("tracing needs root", "try `sudo tinysnitch-trace`")
+        raise NotPermitted("tracing needs root", "try it with sudo")
     asyncio.run(_trace(cgroup or find_cgroup_mount()))
 
 

@@ -120,6 +120,17 @@ def _no_regular_file() -> OSError:
     return OSError(errno.EINVAL, "not a regular file")
 
 
+def is_open_to_others(path: Path) -> bool:
+    """Whether others than root may write the file. The folders above it are not looked at."""
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    by_group = status.st_mode & stat.S_IWGRP and status.st_gid != 0
+    is_theirs = status.st_uid != 0 or by_group or status.st_mode & stat.S_IWOTH
+    return stat.S_ISREG(status.st_mode) and bool(is_theirs)  # anybody may write /dev/null
+
+
 def is_being_written(path: Path) -> bool:
     """Whether somebody has it open to write to: then there is no read lease on it (fcntl(2), F_SETLEASE). False where
     that cannot be told.

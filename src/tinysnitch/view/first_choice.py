@@ -4,14 +4,17 @@ Arguments that a program gave to itself are the exception. Browsers and their li
 with numbers among the arguments that are never the same again (`--field-trial-handle=3,i,8459356107866096316`): a rule
 with these would be asked for at each start. Interpreters and shells run anything, so for them it stays with these. What
 gives a rootless container its network is called with the container's process id or the name of its network namespace,
-what publishes a port of one (docker-proxy) with the address that this got at its start.
+what publishes a port of one (docker-proxy) with the address that this got at its start; what pip starts to fetch what a
+build needs, with a folder of this build; what connects for programs of a desktop (WebKitGTK, GVfs, KIO), with numbers
+of descriptors or of the session bus, or with the name of a socket.
 
 So is a port that the kernel chose, where a program asked all the link over UDP (SSDP, say) and each machine that
 answers is a question of its own: the next time, with browsers two minutes later, it is another port. So it is for the
 service that answers whoever asked the link (Avahi, say): who asked is known by the group, and the answer a talk of its
 own. What a service talks with the link is for all of it to begin with (core/link_talk.py). Likewise the ports that
 traceroute, tracepath and mtr count up, one for each probe. And what a flatpak is given to open (`flatpak run ID URL`)
-is another one the next time, while the rule is for all that it runs.
+is another one the next time, while the rule is for all that it runs; so is the link that Firefox was started for, which
+connects to all else by that same process.
 """
 
 import msgspec
@@ -28,6 +31,10 @@ _PROBED_PORTS = range(33434, 33534)  # traceroute(8): three probes for each of 3
 _FLATPAK = "flatpak:"  # as core/process.py has owners
 _PROBERS = frozenset({"mtr-packet", "tracepath"})  # mtr(8) from 33000 on, for as long as it runs; tracepath(8): 44444
 _NETWORK_HELPERS = frozenset({"slirp4netns", "pasta", "pasta.avx2", "docker-proxy"})  # slirp4netns(1), pasta(1)
+# ProcessLauncher of WebKit, ConnectionBackend of KIO, BuildEnvironment of pip
+_WORKERS = frozenset({"WebKitNetworkProcess", "kioworker", "kioslave5", "__pip-runner__.py"})
+_GVFS = "gvfsd-"  # each protocol has its own: gvfsd-dav, gvfsd-smb
+_FIREFOX = frozenset({"firefox", "firefox-esr", "firefox-bin", "librewolf"})
 
 
 def choose_first(connection: Connection, is_for_user: bool = False) -> Choice:
@@ -36,8 +43,8 @@ def choose_first(connection: Connection, is_for_user: bool = False) -> Choice:
     if process is None:
         return first
     called = process.program.rpartition("/")[2]
-    is_helper = called in _NETWORK_HELPERS
-    any_args = _started_itself(process) or is_helper or _was_given_address(process)
+    is_helper = called in _NETWORK_HELPERS or called in _WORKERS or called.startswith(_GVFS)
+    any_args = _started_itself(process) or is_helper or _was_given_address(process, called)
     any_port = _is_of_the_moment(connection.flow, called)
     remote = RemoteScope.DOMAIN if connection.is_link_talk else first.remote
     return msgspec.structs.replace(first, remote=remote, any_args=any_args, any_port=any_port)
@@ -53,9 +60,9 @@ def _is_of_the_moment(flow: Flow, called: str) -> bool:
     return is_answer or flow.remote_port in _PROBED_PORTS or called in _PROBERS
 
 
-def _was_given_address(process: Process) -> bool:
+def _was_given_address(process: Process, called: str) -> bool:
     is_boxed = not process.is_host_file and any(owner.startswith(_FLATPAK) for owner in process.owners)
-    return is_boxed and any("://" in arg for arg in process.args)
+    return (is_boxed or called in _FIREFOX) and any("://" in arg for arg in process.args)
 
 
 def _started_itself(process: Process) -> bool:
