@@ -2,8 +2,9 @@
 
 from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.daemon.list_loader import ListLoader
+from tinysnitch.daemon.path_facts import PathFacts
 from tinysnitch.daemon.user_ids import UserIds
 
 
 def make_fact_source(lists: ListLoader, resolvers: frozenset[bytes] = frozenset()) -> FactSource:
-    return FactSource(lists, resolvers, UserIds(lambda: None), lambda _paths: None)
+    return FactSource(lists, resolvers, UserIds(lambda: None), PathFacts(lambda _paths: None, lambda: None))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -323,3 +324,12 @@ def test_a_rule_that_does_not_hold_beats_none() -> None:
     facts = Facts(links={"/home/a/l": "/usr/bin/curl"}, turnable_links=frozenset({"/home/a/l"}))
     losers = dict(ruleset("deny - 443 tcp", turnable, beaten, facts=facts).explain(connection(), 0.0).losers)
     assert losers[parse_rule(beaten)] == "deny beats allow, and neither rule is narrower"
+
+
+def test_a_program_that_cannot_be_looked_up_is_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lies in what does not answer, as NFS whose server is gone."""
+    over = Event()
+    monkeypatch.setattr(explainer, "resolve_path", lambda _path: over.wait())
+    explanation = Asked("allow - - - /mnt/tool\n")("/mnt/tool", "shop.test", 443, "tcp")
+    over.set()
+    assert explanation.rule == "allow - - - /mnt/tool"

@@ -49,7 +49,7 @@ def test_another_process_of_this_pid_tells_nothing() -> None:
 
 
 def test_what_lets_nobody_read_tells_that_it_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(procfs, "memory", MemoryReader(procfs.read_uid, is_blocked=lambda _thread: True))
+    monkeypatch.setattr(procfs, "memory", MemoryReader(procfs.read_uid))
     over = Event()
     with running({"LD_PRELOAD": "/a"}) as (pid, started_ns):
         procfs.memory.read(pid, over.wait)

@@ -15,7 +15,7 @@ from tinysnitch.kernel.memory_reader import (
     MAX_WAITS,
     PAUSE_S,
     MemoryReader,
-    is_blocked,
+    count_waits,
 )
 
 OF_ALICE, OF_BOB = 100, 200
@@ -29,7 +29,7 @@ class Place:
         self.now_s = 0.0
         self.is_blocked = True
         self._waiting: set[int] = set()  # threads
-        self.reader = MemoryReader(lambda pid: pid // 100, lambda: self.now_s, self._is_blocked)
+        self.reader = MemoryReader(lambda pid: pid // 100, lambda: self.now_s, self._count_waits)
 
     def read(self, pid: int, *, answers: bool = True) -> str | None:
         return self.reader.read(pid, lambda: "read" if answers or self._wait() else "late")
@@ -38,8 +38,8 @@ class Place:
         self._waiting.add(threading.get_native_id())
         return self.end.wait()
 
-    def _is_blocked(self, thread: int) -> bool:
-        return self.is_blocked and thread in self._waiting
+    def _count_waits(self, thread: int) -> int | None:
+        return 1 if self.is_blocked and thread in self._waiting else None
 
 
 @pytest.fixture
@@ -75,8 +75,15 @@ def test_who_only_has_no_processor_is_waited_for(place: Place) -> None:
     assert place.read(OF_ALICE, answers=False) == "read"
 
 
-def test_a_thread_that_runs_is_not_blocked() -> None:
-    assert not is_blocked(threading.get_native_id())
+def test_who_waits_for_one_thing_after_the_other_is_waited_for() -> None:
+    reader = MemoryReader(lambda pid: pid)
+    assert reader.read(1, lambda: [time.sleep(LOOK_S / 2) for _ in range(4 * BLOCKED_LOOKS)])
+    assert reader.read_of(1, lambda: time.sleep(4 * BLOCKED_LOOKS * LOOK_S) or "late") is None
+    assert reader.read_of(2, lambda: "read") == "read"
+
+
+def test_a_thread_that_runs_does_not_wait() -> None:
+    assert count_waits(threading.get_native_id()) is None
 
 
 def test_it_takes_no_signal(place: Place) -> None:

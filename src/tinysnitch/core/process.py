@@ -42,6 +42,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     parents: tuple[str, ...] = ()  # programs of the ancestors, nearest first
     owners: tuple[str, ...] = ()  # from the cgroup: `unit:ssh.service`, `container:ID`, `flatpak:ID`, `snap:NAME`
     is_host_file: bool = True  # the host's file at `program` is the one that runs
+    is_file_told: bool = True  # False: what is at the path could not be looked up in time; it may be the next time
     sha256: str | None = None  # hex, of the executable, when a rule demands it
     is_sha256_told: bool = True  # False: its file cannot be read; no rule with sha256= allows it, all others take it
     warnings: tuple[str, ...] = ()  # for people: "deleted file", ...

@@ -25,6 +25,7 @@ from tinysnitch.daemon.list_compiler import ListCompiler
 from tinysnitch.daemon.list_loader import ListLoader
 from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.names_handover import names_handed_over
+from tinysnitch.daemon.path_facts import PathFacts
 from tinysnitch.daemon.path_watch import PathWatch
 from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.daemon.prompt_numbers import find_first_number
@@ -109,9 +110,11 @@ class Assembly:
         lists = ListLoader(options.lists, cache, compiler, self._facts_changed, failed=again.start)
         users = UserIds(self._facts_changed)
         self._undo.callback(users.close)
-        paths = PathWatch(lambda watch: follow(watch, self._facts_changed))
-        self._undo.callback(paths.stop)
-        return FactSource(lists, frozenset(map(parse_address, options.resolvers)), users, paths.follow)
+        watch = PathWatch(lambda watch: follow(watch, self._facts_changed))
+        self._undo.callback(watch.stop)
+        paths = PathFacts(watch.follow, self._facts_changed)
+        self._undo.callback(paths.cancel)
+        return FactSource(lists, frozenset(map(parse_address, options.resolvers)), users, paths)
 
     def _facts_changed(self) -> None:
         self.reloader.refresh_facts()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -26,6 +27,7 @@ from tinysnitch.daemon.control_permission import Right
 from tinysnitch.daemon.options import Options
 from tinysnitch.daemon.rule_permission import may_see_rule
 from tinysnitch.kernel.clock import read_instant
+from tinysnitch.kernel.memory_reader import MemoryReader
 from tinysnitch.protocol.messages import BeatenRule, Explain, Explanation
 from tinysnitch.store.rule_facts import resolve_path
 
@@ -49,6 +51,7 @@ class Explainer:
     def __init__(self, engine: Engine, options: Options) -> None:
         self._engine = engine
         self._options = options
+        self._reader = MemoryReader(lambda _pid: None)
 
     def explain(self, question: Explain, right: Right) -> Explanation:
         now = read_instant()
@@ -114,12 +117,35 @@ class Explainer:
         """The connection that the words speak of."""
         address, name = self._parse_remote(question.remote)
         flow = _imagine_flow(address, question.port, question.protocol)
-        attribution = _imagine_attribution(question, 0 if right.sees_all else right.uid)
+        attribution = self._imagine_attribution(question, 0 if right.sees_all else right.uid)
         if not right.covers(uid_of(attribution)):
             raise NotPermitted(f"{question.program} is no program of user {right.uid}", "write a program's whole path")
         if name:
             return Connection(flow=flow, attribution=attribution, name=name)
         return self._engine.connection_of(flow, attribution, "", read_instant())
+
+    def _imagine_attribution(self, question: Explain, uid: int) -> Attribution:
+        program = question.program
+        if program in _WORDS:
+            return _WORDS[program]
+        path, args = split_program(program)
+        if not path.startswith("/"):
+            raise NotUnderstood(f"{program!r} is no program", "write its whole path, `kernel` or `unknown`")
+        path = self._reader.read_of(uid, partial(resolve_path, path)) or path  # it may lie in what does not answer
+        process = Process(
+            exec_id=0,
+            pid=0,
+            started_ns=0,
+            uid=uid,
+            executable=path,
+            device=0,
+            inode=0,
+            program=path,
+            args=args,
+            sha256=question.sha256,
+            is_sha256_told=question.is_sha256_told,
+        )
+        return Attribution(AttributionSource.BPF, process)
 
     def _parse_remote(self, text: str) -> tuple[bytes, str | None]:
         """An address; or a name, with the address that it is known to lead to."""
@@ -191,27 +217,3 @@ def _parse_word(text: str) -> Word:
     if len(words) != 1:
         raise BadWord("it is not one word")
     return words[0]
-
-
-def _imagine_attribution(question: Explain, uid: int) -> Attribution:
-    program = question.program
-    if program in _WORDS:
-        return _WORDS[program]
-    path, args = split_program(program)
-    if not path.startswith("/"):
-        raise NotUnderstood(f"{program!r} is no program", "write its whole path, `kernel` or `unknown`")
-    path = resolve_path(path)
-    process = Process(
-        exec_id=0,
-        pid=0,
-        started_ns=0,
-        uid=uid,
-        executable=path,
-        device=0,
-        inode=0,
-        program=path,
-        args=args,
-        sha256=question.sha256,
-        is_sha256_told=question.is_sha256_told,
-    )
-    return Attribution(AttributionSource.BPF, process)

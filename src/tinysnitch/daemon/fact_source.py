@@ -1,25 +1,19 @@
 """Gathers the facts that rules speak of: addresses, resolvers, lists, and what the rules file's paths lead to."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.remote_words import RESOLVERS
 from tinysnitch.core.rule import RemoteKind, Rule
 from tinysnitch.core.words import quote_word
 from tinysnitch.daemon.list_loader import HeldList, ListLoader
+from tinysnitch.daemon.path_facts import PathFacts
 from tinysnitch.daemon.user_ids import UserIds
 from tinysnitch.kernel.addresses import read_addresses
 from tinysnitch.kernel.hosts_file import HOSTS, Hosts, read_hosts
 from tinysnitch.kernel.resolv_conf import read_resolvers
 from tinysnitch.store.file_stamp import Stamp, read_stamp
-from tinysnitch.store.rule_facts import (
-    find_links,
-    find_paths,
-    find_patterns,
-    find_turnable_links,
-    find_turnable_patterns,
-    user_names,
-)
+from tinysnitch.store.rule_facts import user_names
 
 BUILT_IN_LISTS = frozenset({RESOLVERS})
 
@@ -30,16 +24,13 @@ class FactSource:
         lists: ListLoader,
         resolvers: frozenset[bytes],
         users: UserIds,
-        follow_paths: Callable[[frozenset[str]], None],
+        paths: PathFacts,
     ) -> None:
-        """`resolvers`: packed addresses to trust besides those that the machine is set up with.
-
-        `follow_paths` is told which paths the rules have, before these are looked up: links may be turned later.
-        """
+        """`resolvers`: packed addresses to trust besides those that the machine is set up with."""
         self.lists = lists
         self._users = users
-        self._follow_paths = follow_paths
-        self.problems: dict[str, int] = {}  # what is wrong with lists, users and /etc/hosts, and how often
+        self._paths = paths
+        self.problems: dict[str, int] = {}  # what is wrong with lists, users, paths and /etc/hosts, and how often
         self._resolvers = resolvers
         self._hosts: tuple[Stamp | None, Hosts] = (None, Hosts())  # and of which state of the file
 
@@ -54,19 +45,18 @@ class FactSource:
         if hosts.lost:
             self.problems["names of /etc/hosts not read"] = hosts.lost
         found = {name: self.lists.find(name) for name in names}
-        self._follow_paths(find_paths(rules))
-        links, patterns, users = find_links(rules), find_patterns(rules), self._users.find(rules)
-        self.problems |= dict.fromkeys(_problems_of_users(rules, users), 1)
+        ways, users = self._paths.read(rules), self._users.find(rules)
+        self.problems |= dict.fromkeys((*_problems_of_users(rules, users), *self._paths.problems()), 1)
         return Facts(
             own_addresses=addresses.own,
             lan=addresses.lan,
             resolvers=read_resolvers() | self._resolvers,
             hosts=hosts.names,
             lists={name: compiled.remotes for name, compiled in found.items() if compiled},
-            links=links,
-            turnable_links=find_turnable_links(rules, links),
-            patterns=patterns,
-            turnable_patterns=find_turnable_patterns(rules, patterns),
+            links=ways.links,
+            turnable_links=ways.turnable_links,
+            patterns=ways.patterns,
+            turnable_patterns=ways.turnable_patterns,
             users={name: uid for name, uid in users.items() if uid is not None},
         )
 

@@ -155,5 +155,6 @@ class Attributor:
         process = self._builder.build(image, pid=owner.pid, started_ns=owner.started_ns, uid=owner.uid)
         source = AttributionSource.PROCFS if image.flags & IMAGE_SEEDED else AttributionSource.BPF
         attribution = Attribution(source, process)
-        self._known.put(key, attribution)
+        if process.is_file_told:
+            self._known.put(key, attribution)
         return attribution

@@ -96,12 +96,12 @@ def read_superblock_device(descriptor: int, pid: int | str = "self") -> int | No
 
 
 def read_executable_device(pid: int) -> int | None:
-    """s_dev of what the process runs; None when it is gone."""
+    """s_dev of what the process runs. None when it is gone; or of what is unmounted lazily, or mounted in a namespace
+    that the process has left: stat's number is the best left then."""
     try:
         descriptor = os.open(f"/proc/{pid}/exe", os.O_PATH | os.O_CLOEXEC)
         try:
-            # Unmounted lazily, or mounted in a namespace that the process has left: stat's number is the best left.
-            return read_superblock_device(descriptor, pid) or os.fstat(descriptor).st_dev
+            return read_superblock_device(descriptor, pid)
         finally:
             os.close(descriptor)
     except OSError as error:

@@ -1,10 +1,11 @@
-"""Reads what /proc takes from the memory of other processes: arguments and environment (proc(5)).
+"""Reads what others can keep us waiting for: what /proc takes from the memory of their processes, and their files.
 
-Whoever reads there waits for the locks of that process, which it may keep for ever, while a page of it comes from a
-file system of its own (FUSE), say. So a thread reads, and is given up once it is seen blocked for a while; one that has
-no processor yet is waited for. Rules: (1) the user whose process was waited for in vain is not read for a while; others
-are. (2) All that was waited for in vain is a fifth of the time at most, (3) and there are so many such threads at most,
-since nothing ends them: beyond that nobody is read.
+Whoever reads the arguments or the environment of a process (proc(5)) waits for its locks, and who looks up a file for
+those of its folder. Anyone keeps these for ever: by writing to memory that comes from a file system of one's own (FUSE)
+which does not answer. So a thread reads, and is given up once it is seen to be in the same wait for a while; one that
+has no processor yet is waited for. Rules: (1) the user whose process was waited for in vain is not read for a while;
+others are. (2) All that was waited for in vain is a fifth of the time at most, (3) and there are so many such threads
+at most, since nothing ends them: beyond that nobody is read.
 """
 
 import signal
@@ -18,7 +19,7 @@ from typing import TypeVar
 from tinysnitch.core.table import BoundedTable
 
 LOOK_S = 0.05  # what is read takes 50 us
-BLOCKED_LOOKS = 5  # one after the other, until it is in vain
+BLOCKED_LOOKS = 5  # one after the other that find it in the same wait, until it is in vain
 MAX_LOOKS = 100
 PAUSE_S = 10.0
 MAX_WAITS = 8  # in vain within the pause
@@ -27,10 +28,12 @@ MAX_THREADS = 32
 T = TypeVar("T")
 
 
-def is_blocked(thread: int) -> bool:
-    """Whether a thread of ours waits in the kernel for what no signal but SIGKILL interrupts: proc_pid_stat(5)."""
-    with open(f"/proc/self/task/{thread}/stat", "rb") as file:
-        return file.read().rpartition(b")")[2].split()[0] == b"D"
+def count_waits(thread: int) -> int | None:
+    """How often a thread of ours has begun to wait, None while it does not: proc_pid_status(5). Who waits for the
+    interpreter alone begins anew each 5 ms (sys.setswitchinterval())."""
+    with open(f"/proc/self/task/{thread}/status", "rb") as file:
+        fields = dict(line.split(b":", 1) for line in file)
+    return int(fields[b"voluntary_ctxt_switches"]) if fields[b"State"].split()[0] in (b"D", b"S") else None
 
 
 class MemoryReader:
@@ -40,49 +43,57 @@ class MemoryReader:
         self,
         find_uid: Callable[[int], int | None],
         clock: Callable[[], float] = time.monotonic,
-        is_blocked: Callable[[int], bool] = is_blocked,
+        count_waits: Callable[[int], int | None] = count_waits,
     ) -> None:
         self._find_uid = find_uid
         self._clock = clock
-        self._is_blocked = is_blocked
+        self._count_waits = count_waits
         self._idle: _Reader | None = None
         self._lost: list[_Reader] = []
         self._waits: deque[float] = deque(maxlen=MAX_WAITS)  # when each was over
         self._refused: BoundedTable[int | None, float] = BoundedTable(MAX_WAITS)  # by uid: till when
 
     def read(self, pid: int, work: Callable[[], T]) -> T | None:
-        """What `work` reads of this process; None when it cannot be had now. Raises what OSError that raises."""
-        reader = self._take_reader() if self._may_wait(pid) else None
+        """What `work` reads of this process; None when it cannot be had now. Raises what that raises."""
+        return self._read(lambda: self._find_uid(pid), work)
+
+    def read_of(self, uid: int, work: Callable[[], T]) -> T | None:
+        """Likewise of this user, whose process may have ended."""
+        return self._read(lambda: uid, work)
+
+    def _read(self, find_uid: Callable[[], int | None], work: Callable[[], T]) -> T | None:
+        reader = self._take_reader() if self._may_wait(find_uid) else None
         if reader is None:
             return None
-        found: SimpleQueue[T | OSError] = SimpleQueue()
+        found: SimpleQueue[T | Exception] = SimpleQueue()
         reader.begin(lambda: found.put(_result_of(work)))
         result = self._wait_for(found, reader)
         if result is None:
-            self._lose(reader, pid)
+            self._lose(reader, find_uid())
         else:
             self._idle = reader
-        if isinstance(result, OSError):
+        if isinstance(result, Exception):
             raise result
         return result
 
-    def _wait_for(self, found: SimpleQueue[T | OSError], reader: "_Reader") -> T | OSError | None:
-        blocked = 0
+    def _wait_for(self, found: SimpleQueue[T | Exception], reader: "_Reader") -> T | Exception | None:
+        waits, blocked = None, 0
         for _ in range(MAX_LOOKS):
             try:
                 return found.get(timeout=LOOK_S)
             except Empty:
-                blocked = blocked + 1 if self._is_blocked(reader.thread_id) else 0
+                before, waits = waits, self._count_waits(reader.thread_id)
+            blocked = 0 if waits is None else blocked + 1 if waits == before else 1
             if blocked == BLOCKED_LOOKS:
                 break
         return None
 
-    def _may_wait(self, pid: int) -> bool:
+    def _may_wait(self, find_uid: Callable[[], int | None]) -> bool:
         now_s = self._clock()
         if not self._waits or now_s - self._waits[-1] >= PAUSE_S:
             return True
         is_spent = len(self._waits) == MAX_WAITS and now_s - self._waits[0] < PAUSE_S
-        return not is_spent and now_s >= (self._refused.find(self._find_uid(pid)) or 0.0)
+        return not is_spent and now_s >= (self._refused.find(find_uid()) or 0.0)
 
     def _take_reader(self) -> "_Reader | None":
         reader, self._idle = self._idle, None
@@ -94,19 +105,19 @@ class MemoryReader:
         except RuntimeError:  # there can be no more threads
             return None
 
-    def _lose(self, reader: "_Reader", pid: int) -> None:
+    def _lose(self, reader: "_Reader", uid: int | None) -> None:
         reader.end()
         self._lost.append(reader)
         now_s = self._clock()
         self._waits.append(now_s)
-        self._refused.put(self._find_uid(pid), now_s + PAUSE_S)
+        self._refused.put(uid, now_s + PAUSE_S)
 
 
-def _result_of(work: Callable[[], T]) -> T | OSError:
+def _result_of(work: Callable[[], T]) -> T | Exception:
     """What it raises is for who waits, and must not end the thread."""
     try:
         return work()
-    except OSError as error:
+    except Exception as error:
         return error
 
 

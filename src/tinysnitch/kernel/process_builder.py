@@ -1,6 +1,7 @@
 """From what was captured at exec to a Process: which program, whose cgroup, which parents, what to warn of."""
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -20,7 +21,10 @@ from tinysnitch.kernel.procfs import LiveProcess
 
 MAX_PARENTS = 64
 MAX_PARENTS_LENGTH = 8192  # characters in all: names of scripts may be long, and a question must fit into a frame
+UNTOLD = "its file could not be looked up: what it lies in does not answer"
+AGAIN_S = 60.0  # how soon that is tried again
 _SUSPECT = ("/tmp/", "/var/tmp/", "/dev/shm/")
+_KEPT = 4096
 _ARGS_LOST = structs.IMAGE_ARGS_CUT | structs.IMAGE_ARGS_UNREADABLE
 
 
@@ -41,6 +45,16 @@ class NoImages:
         return None
 
 
+class _Look(msgspec.Struct, frozen=True, kw_only=True):
+    """What is on the disk at the paths of an image and of its ancestors."""
+
+    programs: tuple[Program, ...]  # of the image, and of the ancestors in their order
+    is_told: bool = True
+    is_changed: bool = False
+    is_host_file: bool = False
+    snap: str | None = None
+
+
 class ProcessBuilder:
     """`extra_interpreters`: see core/interpreters.py. `needs_sha256` is asked with a program's path."""
 
@@ -56,18 +70,17 @@ class ProcessBuilder:
         self._needs_sha256 = needs_sha256
         self._digests = file_identity.Digests()
         self._cgroups = CgroupPaths()
-        self._programs: BoundedTable[int, Program] = BoundedTable(4096)
+        self._programs: BoundedTable[int, Program] = BoundedTable(_KEPT)
+        self._due_s: BoundedTable[int, float] = BoundedTable(_KEPT)  # by exec id: when to look at its file again
 
     def close(self) -> None:
         self._cgroups.close()
 
     def build(self, image: Image, *, pid: int, started_ns: int, uid: int) -> Process:
         """The process `pid`, which runs the image; all but pid, start and uid is told by the image."""
-        program = self._name(image)
-        device = file_identity.decode_device(image.device)
-        is_changed = _is_changed(image, program)
-        is_host_file = not is_changed and self._is_host_file(image, program, pid)
-        is_summed = is_host_file and self._needs_sha256(program.path)
+        look = self._look_beside((image, *self._ancestors(image)), pid, uid)
+        program, *parents = look.programs
+        is_summed = look.is_host_file and self._needs_sha256(program.path)
         digest = self._digests.read_sha256(image.executable) if is_summed else None
         return Process(
             exec_id=image.exec_id,
@@ -75,64 +88,69 @@ class ProcessBuilder:
             started_ns=started_ns,
             uid=uid,
             executable=image.executable,
-            device=device,
+            device=file_identity.decode_device(image.device),
             inode=image.inode,
             program=program.path,
             args=program.args,
             are_args_complete=not image.flags & _ARGS_LOST,
             run_by=program.run_by,
-            parents=tuple(self._name_parents(image)),
-            owners=self._find_owners(image, device),
-            is_host_file=is_host_file,
+            parents=tuple(_those_with_room(parent.path for parent in parents)),
+            owners=owners_of_cgroup(self._cgroups.find(image.cgroup_id) or "", look.snap),
+            is_host_file=look.is_host_file,
+            is_file_told=look.is_told,
             sha256=None if digest is None or _may_be_rewritten(image) else digest,
-            is_sha256_told=digest is not None or not is_summed,
+            is_sha256_told=look.is_told and (digest is not None or not is_summed),
             warnings=(
-                *find_warnings(image, program, is_host_file=is_host_file, is_changed=is_changed),
+                *find_warnings(image, look),
                 *_warn_of_environment(find_loaders(pid, started_ns, image.executable)),
             ),
         )
 
-    def _name(self, image: Image) -> Program:
-        program = self._programs.find(image.exec_id) if image.exec_id else None
-        if program is None:
-            captured = naming.Image(
-                executable=image.executable,
-                argv=image.args,
-                directory="" if image.flags & structs.IMAGE_DIRECTORY_CUT else image.directory,
-                is_argv_complete=not image.flags & _ARGS_LOST,
+    def _look_beside(self, images: Sequence[Image], pid: int, uid: int) -> _Look:
+        """By a thread, since others can keep us waiting in their folders; what that finds is remembered here."""
+        known = tuple(self._programs.find(image.exec_id) if image.exec_id else None for image in images)
+        exec_id = images[0].exec_id
+        is_due = time.monotonic() >= (self._due_s.find(exec_id) or 0.0)
+        look = procfs.memory.read_of(uid, partial(self._look, images, known, pid)) if is_due else None
+        if look is None:
+            if is_due:
+                self._due_s.put(exec_id, time.monotonic() + AGAIN_S)
+            named = (
+                program or Program(image.executable, image.args[1:])
+                for image, program in zip(images, known, strict=True)
             )
-            program = naming.identify_program(
-                captured,
-                partial(file_identity.resolve_file, uid=image.uid, boot_ns=image.executed_ns),
-                self._extra,
-                partial(_is_roots, image),
-                may_climb=partial(file_identity.may_climb, image.uid),
-            )
+            return _Look(programs=tuple(named), is_told=False)
+        for image, program in zip(images, look.programs, strict=True):
             if image.exec_id:
                 self._programs.put(image.exec_id, program)
-        return program
+        return look
 
-    def _is_host_file(self, image: Image, program: Program, pid: int) -> bool:
-        """The executable by its identity; a script, of which only the path is known, by what the process sees there."""
-        device = file_identity.decode_device(image.device)
-        is_ours = not image.flags & (structs.IMAGE_USER_NAMESPACE | structs.IMAGE_DELETED)
-        if not file_identity.is_host_file(image.executable, device, image.inode, is_seen_by_all=is_ours):
-            return False
-        return program.run_by is None or (is_ours and file_identity.is_seen_alike(pid, program.path))
+    def _look(self, images: Sequence[Image], known: Sequence[Program | None], pid: int) -> _Look:
+        """`known`: how each of them is called, where that was found out before."""
+        image, device = images[0], file_identity.decode_device(images[0].device)
+        programs = tuple(program or self._name(each) for each, program in zip(images, known, strict=True))
+        is_changed = _is_changed(image, programs[0])
+        return _Look(
+            programs=programs,
+            is_changed=is_changed,
+            is_host_file=not is_changed and _is_host_file(image, programs[0], pid),
+            snap=file_identity.find_snap(image.executable, device, image.inode),
+        )
 
-    def _find_owners(self, image: Image, device: int) -> tuple[str, ...]:
-        snap = file_identity.find_snap(image.executable, device, image.inode)
-        return owners_of_cgroup(self._cgroups.find(image.cgroup_id) or "", snap)
-
-    def _name_parents(self, image: Image) -> Iterator[str]:
-        """Nearest first; those that find no room are not told."""
-        room = MAX_PARENTS_LENGTH
-        for parent in self._ancestors(image):
-            path = self._name(parent).path
-            room -= len(path)
-            if room < 0:
-                return
-            yield path
+    def _name(self, image: Image) -> Program:
+        captured = naming.Image(
+            executable=image.executable,
+            argv=image.args,
+            directory="" if image.flags & structs.IMAGE_DIRECTORY_CUT else image.directory,
+            is_argv_complete=not image.flags & _ARGS_LOST,
+        )
+        return naming.identify_program(
+            captured,
+            partial(file_identity.resolve_file, uid=image.uid, boot_ns=image.executed_ns),
+            self._extra,
+            partial(_is_roots, image),
+            may_climb=partial(file_identity.may_climb, image.uid),
+        )
 
     def _ancestors(self, image: Image) -> Iterator[Image]:
         """Nearest first, up to init."""
@@ -156,6 +174,25 @@ class ProcessBuilder:
             return captured
         live = procfs.read_process(image.parent_pid)
         return _image_for_its_name(live) if live and procfs.is_no_younger(live.started_ns, image.started_ns) else None
+
+
+def _is_host_file(image: Image, program: Program, pid: int) -> bool:
+    """The executable by its identity; a script, of which only the path is known, by what the process sees there."""
+    device = file_identity.decode_device(image.device)
+    is_ours = not image.flags & (structs.IMAGE_USER_NAMESPACE | structs.IMAGE_DELETED)
+    if not file_identity.is_host_file(image.executable, device, image.inode, is_seen_by_all=is_ours):
+        return False
+    return program.run_by is None or (is_ours and file_identity.is_seen_alike(pid, program.path))
+
+
+def _those_with_room(paths: Iterable[str]) -> Iterator[str]:
+    """The first ones."""
+    room = MAX_PARENTS_LENGTH
+    for path in paths:
+        room -= len(path)
+        if room < 0:
+            return
+        yield path
 
 
 def _is_roots(image: Image, path: str) -> bool:
@@ -219,16 +256,18 @@ def _warn_of_environment(loaders: tuple[str, ...] | None) -> Iterator[str]:
     yield from (f"started with {name}" for name in loaders)
 
 
-def find_warnings(image: Image, program: Program, *, is_host_file: bool, is_changed: bool) -> Iterator[str]:
+def find_warnings(image: Image, look: _Look) -> Iterator[str]:
     """What people should know before they answer."""
     is_deleted = bool(image.flags & structs.IMAGE_DELETED)
     if is_deleted:
         yield "runs from memory, not from a file" if image.executable.startswith(MEMORY_FILE) else "deleted file"
-    paths = (image.executable, program.path)
+    paths = (image.executable, look.programs[0].path)
     yield from (f"runs from {folder[:-1]}" for folder in _SUSPECT if any(path.startswith(folder) for path in paths))
-    if is_changed:
+    if not look.is_told:
+        yield UNTOLD
+    elif look.is_changed:
         yield "changed since it was started"
-    elif not is_host_file and not is_deleted:
+    elif not look.is_host_file and not is_deleted:
         yield "not the host's file at this path"
     if image.flags & structs.IMAGE_ARGS_UNREADABLE:
         yield "arguments could not be read"

@@ -112,10 +112,13 @@ def _read_fields(pid: int, status: Status) -> LiveProcess:
 
 def _read_file(pid: int) -> tuple[int, int, bool]:
     """Device and inode of the executable, and whether it has no name any more. Where not even root may look (FUSE of a
-    user's own, as an AppImage mounts), the device is 0, and the rest what proc_pid_fdinfo(5) and the link say."""
+    user's own, as an AppImage mounts), or its file system does not answer (one of their own mounts below an overlay of
+    theirs), the device is 0, and the rest what proc_pid_fdinfo(5) and the link say."""
     try:
-        file = os.stat(f"/proc/{pid}/exe")
+        file = memory.read(pid, lambda: os.stat(f"/proc/{pid}/exe"))
     except PermissionError:
+        file = None
+    if file is None:
         return 0, _read_inode(f"/proc/{pid}/exe"), read_link(pid, "exe").endswith(_DELETED)
     return file.st_dev, file.st_ino, file.st_nlink == 0
 
@@ -227,7 +230,7 @@ def _read_memory(pid: int, name: str, limit: int) -> bytes | None:
     return memory.read(pid, lambda: _read(pid, name, limit))
 
 
-memory = MemoryReader(read_uid)  # reads what may wait for locks of the process
+memory = MemoryReader(read_uid)  # reads what others may keep us waiting for
 
 
 def _text(raw: bytes) -> str:

@@ -50,7 +50,8 @@ class ProcfsAttributor:
         is_same = _is_same_socket(self._find_socket(flow, in_interface, sender_uid), found)
         if not is_same or read_process(live.pid) != live:
             return UNKNOWN, found.cookie
-        self._known.put(process.exec_id, process)  # only now: what was read of one that is gone may be another's
+        if process.is_file_told:
+            self._known.put(process.exec_id, process)  # only now: what was read of one that is gone may be another's
         return Attribution(AttributionSource.PROCFS, process), found.cookie
 
     def _find_process(self, live: LiveProcess) -> Process:

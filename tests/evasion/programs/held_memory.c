@@ -5,72 +5,7 @@
  * meanwhile; another one waits to write, so that no further reader is let in. With an address it connects then. Says
  * "held".
  */
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/fuse.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define SIZE 4096
-#define FOREVER 1000000
-
-static char *unanswered;
-
-static void answer(int device, const struct fuse_in_header *asked, const void *data, size_t size)
-{
-	struct fuse_out_header header = {
-		.len = sizeof(header) + size, .unique = asked->unique, .error = size ? 0 : -ENOSYS};
-	char out[256];
-
-	memcpy(out, &header, sizeof(header));
-	memcpy(out + sizeof(header), data, size);
-	if (write(device, out, header.len) < 0)
-		exit(1);
-}
-
-static struct fuse_attr describe(uint64_t inode)
-{
-	return (struct fuse_attr){
-		.ino = inode, .size = SIZE, .nlink = 1, .mode = (inode == 1 ? S_IFDIR : S_IFREG) | 0755};
-}
-
-/* Of a file there is everything but what it holds. */
-static void serve(int device)
-{
-	static char in[1 << 17];
-	struct fuse_in_header *asked = (void *)in;
-	struct fuse_init_out hello = {.major = 7, .minor = 31, .max_write = SIZE};
-	struct fuse_entry_out entry = {.nodeid = 2, .attr_valid = FOREVER, .entry_valid = FOREVER, .attr = describe(2)};
-	struct fuse_attr_out attributes = {.attr_valid = FOREVER};
-	struct fuse_open_out opened = {};
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	while (read(device, in, sizeof(in)) > 0) {
-		attributes.attr = describe(asked->nodeid);
-		if (asked->opcode == FUSE_INIT)
-			answer(device, asked, &hello, sizeof(hello));
-		else if (asked->opcode == FUSE_LOOKUP)
-			answer(device, asked, &entry, sizeof(entry));
-		else if (asked->opcode == FUSE_GETATTR)
-			answer(device, asked, &attributes, sizeof(attributes));
-		else if (asked->opcode == FUSE_OPEN)
-			answer(device, asked, &opened, sizeof(opened));
-		else if (asked->opcode != FUSE_READ)
-			answer(device, asked, in, 0);
-	}
-	exit(0);
-}
+#include "unanswered.h"
 
 static void *read_it(void *nothing)
 {
@@ -86,52 +21,12 @@ static void *change_it(void *nothing)
 	return mmap(nothing, SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
-static int write_to(const char *path, const char *text)
-{
-	int file = open(path, O_WRONLY);
-
-	return write(file, text, strlen(text)) < 0 || close(file);
-}
-
-static int mount_it(const char *fuse, const char *folder)
-{
-	char options[80], user[40], group[40];
-	int device;
-
-	snprintf(user, sizeof(user), "0 %d 1", getuid());
-	snprintf(group, sizeof(group), "0 %d 1", getgid());
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) || write_to("/proc/self/setgroups", "deny") ||
-	    write_to("/proc/self/uid_map", user) || write_to("/proc/self/gid_map", group))
-		return -1;
-	device = open(fuse, O_RDWR);
-	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", device);
-	return mount("attack", folder, "fuse", MS_NOSUID | MS_NODEV, options) ? -1 : device;
-}
-
-static int connect_to(const char *address, const char *port)
-{
-	struct sockaddr_in remote = {.sin_family = AF_INET, .sin_port = htons(atoi(port))};
-	int used = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-
-	inet_pton(AF_INET, address, &remote.sin_addr);
-	return connect(used, (struct sockaddr *)&remote, sizeof(remote)) && errno != EINPROGRESS;
-}
-
 int main(int count, char **words)
 {
-	int device = mount_it(words[1], words[2]);
 	pthread_t threads[2];
 
-	if (device < 0)
-		return 1;
-	if (fork() == 0)
-		serve(device);
-	close(device); /* it ends with who serves it, and with that all that waits for it */
-	if (chdir(words[2]))
-		return 1;
-	unanswered = mmap(NULL, SIZE, PROT_READ, MAP_PRIVATE, open("file", O_RDONLY), 0);
 	/* The one that reads comes last: a new thread's stack is mapped, for which we would wait for the lock ourselves. */
-	if (unanswered == MAP_FAILED || pthread_create(&threads[0], NULL, change_it, NULL) ||
+	if (!map_unanswered(words[1], words[2]) || pthread_create(&threads[0], NULL, change_it, NULL) ||
 	    pthread_create(&threads[1], NULL, read_it, NULL))
 		return 1;
 	sleep(2);

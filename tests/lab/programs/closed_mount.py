@@ -1,5 +1,6 @@
 """A file system that its user alone may look into, as FUSE is unless asked otherwise: FOLDER then holds one file,
-`program`, with the content of SOURCE. Says `mounted`, and serves until it is ended.
+`program`, with the content of SOURCE. Says `mounted`, and serves until it is ended. With KEPT_S=0 in its environment
+the kernel keeps nothing of what it said.
 
 closed_mount.py SOURCE FOLDER UID GID
 """
@@ -9,10 +10,12 @@ import os
 import struct
 import sys
 
-INIT, LOOKUP, GETATTR, OPEN, READ, FORGET, INTERRUPT, BATCH_FORGET = 26, 1, 3, 14, 15, 2, 36, 42  # linux/fuse.h
+INIT, LOOKUP, GETATTR, OPEN, READ, STATFS = 26, 1, 3, 14, 15, 17  # linux/fuse.h
+FORGET, INTERRUPT, BATCH_FORGET = 2, 36, 42
 EMPTY = {18, 25, 27, 28, 29}  # release, flush, opendir, readdir, releasedir
 HEADER = struct.Struct("IIQQIIIHH")
 ROOT, PROGRAM = 1, 2
+KEPT_S = int(os.environ.get("KEPT_S", "60"))
 MS_NOSUID, MS_NODEV = 2, 4
 
 
@@ -32,9 +35,11 @@ def answer_of(opcode: int, node: int, body: bytes, content: bytes, owner: tuple[
         return struct.pack("IIIIHHIIHH32x", 7, 31, 0, 0, 8, 8, 4096, 1, 1, 0)
     if opcode == LOOKUP:
         found = PROGRAM if body == b"program\0" else 0
-        return struct.pack("QQQQII", found, 0, 60, 60, 0, 0) + attributes(PROGRAM, content, owner)
+        return struct.pack("QQQQII", found, 0, KEPT_S, KEPT_S, 0, 0) + attributes(PROGRAM, content, owner)
     if opcode == GETATTR:
-        return struct.pack("QII", 60, 0, 0) + attributes(node, content, owner)
+        return struct.pack("QII", KEPT_S, 0, 0) + attributes(node, content, owner)
+    if opcode == STATFS:  # an overlay asks
+        return struct.pack("QQQQQIIII24x", 1, 0, 0, 1, 0, 4096, 255, 4096, 0)
     if opcode == OPEN:
         return struct.pack("QII", 0, 0, 0)
     if opcode == READ:

@@ -1,0 +1,104 @@
+"""What the paths in rules lead to; also where some of them lie in what does not answer: NFS, say, whose server is gone.
+
+The loop must not wait for that: the server may be reached by the very connection that waits for us. So a thread looks
+first. A path that is silent leads where it led when it was looked up last, and is tried again after a while.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+
+import msgspec
+
+from tinysnitch.core.rule import Rule
+from tinysnitch.core.words import quote_word
+from tinysnitch.daemon.single_timer import SingleTimer
+from tinysnitch.kernel.memory_reader import MemoryReader
+from tinysnitch.store.rule_facts import (
+    find_links,
+    find_paths,
+    find_patterns,
+    find_turnable_links,
+    find_turnable_patterns,
+    resolve_path,
+)
+
+AGAIN_S = 60.0
+MAX_SILENT = 4  # found one after the other; what is left then is not looked for, and may lie in the same place
+_TOGETHER = 1000  # paths that are looked for at once: 10 ms
+
+
+class Ways(msgspec.Struct, frozen=True):
+    """As in Facts."""
+
+    links: dict[str, str] = {}
+    turnable_links: frozenset[str] = frozenset()
+    patterns: dict[str, str] = {}
+    turnable_patterns: frozenset[str] = frozenset()
+
+
+class PathFacts:
+    def __init__(self, follow: Callable[[frozenset[str]], None], again: Callable[[], object]) -> None:
+        """`follow` is told which paths the rules have, before these are looked up: links may be turned later. `again`
+        is called when what was silent is to be looked up once more."""
+        self._follow = follow
+        self._again = again
+        self._timer = SingleTimer(self._ring)
+        self._reader = MemoryReader(lambda _pid: None)
+        self._turns = itertools.count()
+        self._silent: frozenset[str] = frozenset()
+        self._last = Ways()
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+
+    def read(self, rules: Sequence[Rule]) -> Ways:
+        paths = find_paths(rules)
+        self._silent = (self._silent & paths) | frozenset(self._find_silent(sorted(paths - self._silent)))
+        self._follow(paths - self._silent)
+        if self._silent:
+            self._timer.start(AGAIN_S)
+        self._last = self._read_ways(rules)
+        return self._last
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong since the last reading."""
+        for path in sorted(self._silent):
+            yield f"{quote_word(path[:256])}, a path in rules, cannot be looked up: what it lies in does not answer"
+
+    def _read_ways(self, rules: Sequence[Rule]) -> Ways:
+        is_told = {rule: not (self._silent and find_paths((rule,)) & self._silent) for rule in rules}
+        told, last = tuple(rule for rule in rules if is_told[rule]), self._last
+        words = {word for rule in rules if not is_told[rule] for word in (rule.program.text, rule.parent)}
+        links, patterns = find_links(told), find_patterns(told)
+        return Ways(
+            links=links | {word: target for word, target in last.links.items() if word in words},
+            turnable_links=find_turnable_links(told, links) | (last.turnable_links & words),
+            patterns=patterns | {word: target for word, target in last.patterns.items() if word in words},
+            turnable_patterns=find_turnable_patterns(told, patterns) | (last.turnable_patterns & words),
+        )
+
+    def _find_silent(self, paths: Sequence[str]) -> Iterator[str]:
+        left, count = paths, 0
+        while left and count < MAX_SILENT:
+            some, seen = left[:_TOGETHER], list[str]()
+            # As of many users: what is silent keeps no other path from being looked up.
+            is_whole = self._reader.read_of(next(self._turns), partial(_look_at, some, seen))
+            number = len(some) if is_whole else len(seen)
+            if number < len(some):
+                yield some[number]
+                number, count = number + 1, count + 1
+            left = left[number:]
+        yield from left
+
+    def _ring(self) -> None:
+        self._silent = frozenset()
+        self._again()
+
+
+def _look_at(paths: Iterable[str], seen: list[str]) -> bool:
+    """Whether it came to its end; `seen` tells who does not wait for that how far it came."""
+    for path in paths:
+        resolve_path(path)
+        seen.append(path)
+    return True

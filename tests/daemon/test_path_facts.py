@@ -1,0 +1,99 @@
+"""What the paths in rules lead to, while some of them cannot be looked up."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.daemon import path_facts
+from tinysnitch.daemon.path_facts import MAX_SILENT, PathFacts
+from tinysnitch.store.rule_facts import resolve_path
+
+TARGET = "/usr/bin/env"
+
+
+class Place:
+    """A folder of links, of which those called `silent...` do not answer while `answers` is not set."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._folder = folder
+        self.answers = Event()
+        self.answers.set()
+        self.followed: frozenset[str] = frozenset()
+        self.is_due = asyncio.Event()
+        self.facts = PathFacts(self._follow, self.is_due.set)
+        monkeypatch.setattr(path_facts, "resolve_path", self._resolve)
+
+    def _follow(self, paths: frozenset[str]) -> None:
+        self.followed = paths
+
+    def _resolve(self, path: str) -> str:
+        assert not path.rpartition("/")[2].startswith("silent") or self.answers.wait()
+        return resolve_path(path)
+
+    def link(self, name: str, target: str = TARGET) -> str:
+        path = self._folder / name
+        path.symlink_to(target)
+        return str(path)
+
+    def read(self, *programs: str) -> path_facts.Ways:
+        return self.facts.read([parse_rule(f"allow user=1 - - - {program}") for program in programs])
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    return Place(tmp_path, monkeypatch)
+
+
+def test_what_is_silent_leads_where_it_did(place: Place) -> None:
+    silent, folder, other = place.link("silent"), place.link("silent_folder", "/usr/bin"), place.link("other")
+
+    async def run() -> None:
+        before = place.read(silent, f"{folder}/*")
+        assert (before.links, before.patterns) == ({silent: TARGET}, {f"{folder}/*": "/usr/bin/*"})
+        place.answers.clear()
+        after = place.read(silent, f"{folder}/*", other)
+        place.facts.cancel()
+        assert after.links == {silent: TARGET, other: TARGET}
+        assert after.patterns == before.patterns
+        assert after.turnable_links == before.turnable_links
+        assert after.turnable_patterns == before.turnable_patterns
+        assert place.followed == {other}
+        assert [problem.split(",")[0] for problem in place.facts.problems()] == [silent, folder]
+
+    asyncio.run(run())
+    place.answers.set()
+
+
+def test_what_is_silent_is_tried_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(path_facts, "AGAIN_S", 0.0)
+    silent = place.link("silent")
+
+    async def run() -> None:
+        place.answers.clear()
+        assert place.read(silent).links == {}
+        place.answers.set()
+        await place.is_due.wait()
+        assert place.read(silent).links == {silent: TARGET}
+        assert list(place.facts.problems()) == []
+
+    asyncio.run(run())
+
+
+def test_not_all_that_is_silent_is_waited_for(place: Place) -> None:
+    def paths(first: int) -> Sequence[str]:
+        return [f"/silent{number:02}" for number in range(first, MAX_SILENT + 20)]
+
+    async def run() -> None:
+        place.answers.clear()
+        place.read(*paths(0))
+        assert [problem.split(",")[0] for problem in place.facts.problems()] == paths(0)
+        place.read(*paths(10))
+        place.facts.cancel()
+        assert [problem.split(",")[0] for problem in place.facts.problems()] == paths(10)
+
+    asyncio.run(run())
+    place.answers.set()

@@ -1,0 +1,60 @@
+"""A path in rules leads to what does not answer, as NFS whose server is gone: everything else goes on."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.lab.lab import Lab
+from tests.lab.world import PROGRAMS, WORLD4
+
+pytestmark = [pytest.mark.privileged, pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="no FUSE here")]
+
+OTHERS = "allow - 81 tcp\n"
+
+
+def mount(lab: Lab) -> tuple[Path, subprocess.Popen[str]]:
+    """Root's own, which root may look into."""
+    folder = lab.folder / "mount"
+    folder.mkdir()
+    server = [
+        sys.executable,
+        "-S",
+        str(PROGRAMS / "closed_mount.py"),
+        shutil.which("bash") or "",
+        str(folder),
+        "0",
+        "0",
+    ]
+    running = lab.spawn_outside(["env", "KEPT_S=0", *server])
+    assert running.stdout
+    assert running.stdout.readline() == "mounted\n"
+    return folder / "program", running
+
+
+def connect(lab: Lab, port: int, shell: str = "bash") -> int:
+    return lab.run([shell, "-c", f"exec 3<>/dev/tcp/{WORLD4}/{port}"]).returncode
+
+
+def test_rules_with_paths_that_do_not_answer(lab: Lab) -> None:
+    program, server = mount(lab)
+    link = lab.folder / "link"
+    link.symlink_to(program)
+    rules = f"{OTHERS}allow - 80 tcp {link}\n"
+    daemon = lab.start_daemon(rules, timeout_s=0)
+    assert connect(lab, 80, str(program)) == 0
+    os.kill(server.pid, signal.SIGSTOP)
+    daemon.edit_rules(f"{rules}deny - 9 udp {program.parent}/*\n")
+    connect(lab, 81)
+    assert daemon.wait_connection(remote_port=81)["verdict"] == "allow"
+    told = "a path in rules, cannot be looked up: what it lies in does not answer"
+    assert [each["what"] for each in daemon.records("lost")] == [f"{path}, {told}" for path in (link, program.parent)]
+    assert daemon.stop() == 0
+    again = lab.restart_daemon(daemon.rules.parent, timeout_s=0)
+    connect(lab, 81)
+    assert again.wait_connection(remote_port=81)["verdict"] == "allow"
+    os.kill(server.pid, signal.SIGCONT)
