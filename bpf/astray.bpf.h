@@ -9,13 +9,11 @@
 #define ASTRAY_BPF_H
 
 #include "remembered.bpf.h"
-
-#include <bpf/bpf_core_read.h>
+#include "route.bpf.h"
 
 #define IFF_LOOPBACK 8                /* netdevice(7) */
 #define IFF_L3MDEV_MASTER (1UL << 18) /* a VRF is the loopback of its own interfaces (include/linux/netdevice.h) */
-#define SKB_DST_NOREF 1UL
-#define LOOPBACK_INTERFACE 1 /* LOOPBACK_IFINDEX in include/net/flow.h: of each network namespace */
+#define LOOPBACK_INTERFACE 1          /* LOOPBACK_IFINDEX in include/net/flow.h: of each network namespace */
 
 static __always_inline bool is_loopback(const __u8 *address)
 {
@@ -42,22 +40,14 @@ __noinline bool is_own(const struct flow_key *flow)
 	       (__s32)(*epoch - settings->own_epoch) >= 0; /* those of the next one are written before it begins */
 }
 
-/* Of a packet on its way out: where it was routed to. */
-static __always_inline struct net_device *find_device(struct __sk_buff *skb)
-{
-	unsigned long dst = BPF_CORE_READ((struct sk_buff *)skb, _skb_refdst) & ~SKB_DST_NOREF;
-
-	return BPF_CORE_READ((struct dst_entry *)dst, dev);
-}
-
 __noinline __u32 read_interface(struct __sk_buff *skb)
 {
-	return BPF_CORE_READ(find_device(skb), ifindex);
+	return BPF_CORE_READ(find_device((struct sk_buff *)skb), ifindex);
 }
 
 __noinline bool stays_here(struct __sk_buff *skb)
 {
-	struct net_device *device = find_device(skb);
+	struct net_device *device = find_device((struct sk_buff *)skb);
 
 	return (BPF_CORE_READ(device, flags) & IFF_LOOPBACK) ||
 	       (BPF_CORE_READ_BITFIELD_PROBED(device, priv_flags) & IFF_L3MDEV_MASTER);

@@ -4,6 +4,7 @@
 #define ATTRIBUTION_BPF_H
 
 #include "remembered.bpf.h"
+#include "route.bpf.h"
 #include "sender.bpf.h"
 
 struct attribution {
@@ -66,12 +67,15 @@ static __always_inline bool is_borrowed(struct sock *sk, __u8 protocol, struct o
 }
 
 /*
- * What a program sends comes by no device and has nothing in it, before it leaves. The device of a tunnel stays with the
- * packet; IPsec has none, but notes what it has put into its own (xfrm4_transport_output(), xfrm4_tunnel_encap_add()).
+ * What a program sends comes by no device and has nothing in it, before it leaves; then it has the device that it leaves
+ * by (ip_output(), ip6_output()). That of a tunnel stays with the packet till then; IPsec has none, but notes what it has
+ * put into its own (xfrm4_transport_output(), xfrm4_tunnel_encap_add()).
  */
 static __always_inline bool has_come_far(struct sk_buff *skb)
 {
-	return BPF_CORE_READ(skb, dev) || BPF_CORE_READ(skb, inner_transport_header);
+	struct net_device *device = BPF_CORE_READ(skb, dev);
+
+	return (device && device != find_device(skb)) || BPF_CORE_READ(skb, inner_transport_header);
 }
 
 /*

@@ -1,20 +1,23 @@
 """escape.bpf.h: behind all others, what is denied is dropped, and what netfilter's rules pass unasked is not."""
 
 import re
+import socket
+import struct
 from pathlib import Path
 
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tinysnitch.core.commands import VerdictKey
-from tinysnitch.core.flow import ICMP, ICMPV6, Direction
+from tinysnitch.core.flow import ICMP, ICMPV6, UDP, Direction
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.netfilter_rules import Family, RuleWriter
 
 pytestmark = pytest.mark.privileged
 
-IGMP = 2
+IGMP, FRAGMENT = 2, 44
+NEIGHBOUR_SOLICITATION = 135
 ALL = set(range(256))
 ADDRESSES = {"AF_INET": "127.0.0.1", "AF_INET6": "::1"}
 
@@ -37,6 +40,13 @@ def outbound(place: BpfPlace, programs: BpfPrograms) -> BpfPrograms:
     return programs
 
 
+def deny_all(programs: BpfPrograms, agent: Agent, protocol: int) -> None:
+    process = programs.find_process(agent.pid)
+    assert process
+    key = VerdictKey(process.exec_id, 0, protocol, Direction.OUTBOUND, None, 0)
+    programs.remember_verdict(key, Verdict.DENY, programs.generation, 0)
+
+
 @pytest.mark.parametrize(
     ("family", "protocol", "passed"),
     [
@@ -51,10 +61,7 @@ def outbound(place: BpfPlace, programs: BpfPrograms) -> BpfPrograms:
 def test_what_keeps_the_link_alive_is_what_the_rules_pass(
     outbound: BpfPrograms, agent: Agent, family: str, protocol: int, passed: set[int]
 ) -> None:
-    process = outbound.find_process(agent.pid)
-    assert process
-    key = VerdictKey(process.exec_id, 0, protocol, Direction.OUTBOUND, None, 0)
-    outbound.remember_verdict(key, Verdict.DENY, outbound.generation, 0)
+    deny_all(outbound, agent, protocol)
     handle, _cookie = agent.call("open_socket", family, "SOCK_RAW", protocol)
     left = set()
     for kind in ALL:
@@ -63,3 +70,41 @@ def test_what_keeps_the_link_alive_is_what_the_rules_pass(
         if outbound.read_statistics()["lost_marks"] == before:
             left.add(kind)
     assert left == passed
+
+
+@pytest.mark.parametrize(
+    ("family", "local_port", "remote_port", "is_passed"),
+    [
+        ("AF_INET", 68, 67, True),
+        ("AF_INET6", 546, 547, True),
+        *(("AF_INET", *ports, False) for ports in ((67, 68), (68, 53), (53, 67), (546, 547))),
+        *(("AF_INET6", *ports, False) for ports in ((547, 546), (546, 53), (53, 547), (68, 67))),
+    ],
+)
+def test_what_asks_for_an_address_is_passed(
+    outbound: BpfPrograms, agent: Agent, family: str, local_port: int, remote_port: int, *, is_passed: bool
+) -> None:
+    deny_all(outbound, agent, UDP)
+    handle, _cookie = agent.call("open_socket", family, "SOCK_RAW", UDP)
+    agent.call("send_raw", handle, ADDRESSES[family], list(struct.pack("!HHHH", local_port, remote_port, 8, 0)))
+    assert (outbound.read_statistics()["lost_marks"] == 0) == is_passed
+
+
+def test_what_is_behind_the_first_piece_is_not_taken_for_the_links(outbound: BpfPrograms, agent: Agent) -> None:
+    deny_all(outbound, agent, ICMPV6)
+    handle, _cookie = agent.call("open_socket", "AF_INET6", "SOCK_RAW", FRAGMENT)
+    header = struct.pack("!BBHI", ICMPV6, 0, 8, 7)
+    agent.call("send_raw", handle, "::1", list(header + bytes([NEIGHBOUR_SOLICITATION, *bytes(7)])))
+    assert outbound.read_statistics()["lost_marks"] == 1
+
+
+def test_what_a_raw_socket_makes_of_another_protocol_is_its_programs_here_too(
+    outbound: BpfPrograms, agent: Agent
+) -> None:
+    """By now it has a device, as what comes out of a tunnel has before."""
+    deny_all(outbound, agent, UDP)
+    handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", socket.IPPROTO_RAW)
+    ends = socket.inet_aton("127.0.0.1") * 2
+    header = struct.pack("!BBHHHBBH", 0x45, 0, 28, 0, 0, 64, UDP, 0) + ends
+    agent.call("send_raw", handle, "127.0.0.1", list(header + struct.pack("!HHHH", 5000, 4000, 8, 0)))
+    assert outbound.read_statistics()["lost_marks"] == 1
