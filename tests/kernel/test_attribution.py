@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import msgspec
@@ -18,10 +19,11 @@ from tests.kernel.test_bpf_verdict import judge, make_flow, open_bound
 from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import KERNEL, NOT_LISTENING, UNKNOWN, AttributionSource
-from tinysnitch.kernel import procfs
+from tinysnitch.kernel import file_identity, process_builder, procfs
 from tinysnitch.kernel.attribution import Attributor, Claim
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, FlowEntry, Listener, Owner, ProcessEntry
+from tinysnitch.kernel.memory_reader import MemoryReader
 from tinysnitch.kernel.seed import seed
 from tinysnitch.kernel.sockets import ANY_V6, SocketDiag
 
@@ -63,6 +65,24 @@ def test_a_process_is_built_once(attributor: Attributor, table: DictTable) -> No
     attributor.forget()
     assert attributor.attribute(OUT).attribution == first
     assert table.image_reads == 2
+
+
+def test_a_process_whose_file_was_not_looked_up_is_built_anew(
+    attributor: Attributor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = Event()
+    monkeypatch.setattr(process_builder, "AGAIN_S", 0.0)
+    monkeypatch.setattr(procfs, "memory", MemoryReader(procfs.read_uid))
+    with monkeypatch.context() as silent:
+        silent.setattr(file_identity, "is_host_file", lambda *_words, **_more: over.wait())
+        process = attributor.attribute(OUT).attribution.process
+        over.set()
+    assert process
+    assert not process.is_file_told
+    monkeypatch.setattr(procfs, "memory", MemoryReader(procfs.read_uid))
+    process = attributor.attribute(OUT).attribution.process
+    assert process
+    assert process.is_file_told
 
 
 def test_another_process_of_the_same_image(attributor: Attributor, table: DictTable) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tinysnitch.kernel.memory_reader import (
     BLOCKED_LOOKS,
+    BUSY_WAITS,
     LOOK_S,
     MAX_THREADS,
     MAX_WAITS,
@@ -75,11 +76,22 @@ def test_who_only_has_no_processor_is_waited_for(place: Place) -> None:
     assert place.read(OF_ALICE, answers=False) == "read"
 
 
-def test_who_waits_for_one_thing_after_the_other_is_waited_for() -> None:
-    reader = MemoryReader(lambda pid: pid)
-    assert reader.read(1, lambda: [time.sleep(LOOK_S / 2) for _ in range(4 * BLOCKED_LOOKS)])
-    assert reader.read_of(1, lambda: time.sleep(4 * BLOCKED_LOOKS * LOOK_S) or "late") is None
-    assert reader.read_of(2, lambda: "read") == "read"
+def test_who_waits_for_one_short_thing_after_the_other_is_given_up() -> None:
+    """As for a file system that answers slowly. But who begins to wait again and again may want the interpreter."""
+    reader, much = MemoryReader(lambda pid: pid), 4 * BLOCKED_LOOKS
+    assert reader.read(1, lambda: [time.sleep(LOOK_S / 2) for _ in range(2 * much)]) is None
+    assert reader.read_of(1, lambda: "read") is None
+    assert reader.read_of(2, lambda: [time.sleep(LOOK_S / BUSY_WAITS / 4) for _ in range(much * BUSY_WAITS)])
+
+
+def test_who_was_waited_for_longer_is_not_read_for_longer(place: Place) -> None:
+    times = iter([0.0, 0.0, 4 * BLOCKED_LOOKS * LOOK_S])
+    place.reader = MemoryReader(lambda pid: pid // 100, lambda: next(times, place.now_s), place._count_waits)
+    place.read(OF_ALICE, answers=False)
+    place.now_s = 3 * PAUSE_S
+    assert (place.read(OF_ALICE), place.read(OF_BOB)) == (None, "read")
+    place.now_s = 5 * PAUSE_S
+    assert place.read(OF_ALICE) == "read"
 
 
 def test_a_thread_that_runs_does_not_wait() -> None:

@@ -2,10 +2,10 @@
 
 Whoever reads the arguments or the environment of a process (proc(5)) waits for its locks, and who looks up a file for
 those of its folder. Anyone keeps these for ever: by writing to memory that comes from a file system of one's own (FUSE)
-which does not answer. So a thread reads, and is given up once it is seen to be in the same wait for a while; one that
-has no processor yet is waited for. Rules: (1) the user whose process was waited for in vain is not read for a while;
-others are. (2) All that was waited for in vain is a fifth of the time at most, (3) and there are so many such threads
-at most, since nothing ends them: beyond that nobody is read.
+which does not answer. So a thread reads, and is given up once it is seen to do nothing but wait for a while; one that
+has no processor yet, or not the interpreter, is waited for longer. Rules: (1) the user whose process was waited for in
+vain is not read for forty times as long; others are. (2) All that was waited for in vain is a fifth of the time, or a
+single wait, (3) and there are so many such threads at most, since nothing ends them: beyond that nobody is read.
 """
 
 import signal
@@ -19,21 +19,24 @@ from typing import TypeVar
 from tinysnitch.core.table import BoundedTable
 
 LOOK_S = 0.05  # what is read takes 50 us
-BLOCKED_LOOKS = 5  # one after the other that find it in the same wait, until it is in vain
+BLOCKED_LOOKS = 5  # one after the other that find it waiting, until it is in vain
 MAX_LOOKS = 100
-PAUSE_S = 10.0
+BUSY_WAITS = 8  # between two looks: who waits for the interpreter begins anew each 5 ms (sys.setswitchinterval())
+PAUSE_S = 10.0  # for each wait of BLOCKED_LOOKS
 MAX_WAITS = 8  # in vain within the pause
+MAX_REFUSED = 256  # users
 MAX_THREADS = 32
 
 T = TypeVar("T")
 
 
 def count_waits(thread: int) -> int | None:
-    """How often a thread of ours has begun to wait, None while it does not: proc_pid_status(5). Who waits for the
-    interpreter alone begins anew each 5 ms (sys.setswitchinterval())."""
+    """How often a thread of ours has begun to wait for what a signal may interrupt; 0 while it waits for what none but
+    SIGKILL does, None while it does not wait: proc_pid_status(5)."""
     with open(f"/proc/self/task/{thread}/status", "rb") as file:
         fields = dict(line.split(b":", 1) for line in file)
-    return int(fields[b"voluntary_ctxt_switches"]) if fields[b"State"].split()[0] in (b"D", b"S") else None
+    state = fields[b"State"].split()[0]
+    return int(fields[b"voluntary_ctxt_switches"]) if state == b"S" else 0 if state == b"D" else None
 
 
 class MemoryReader:
@@ -51,7 +54,8 @@ class MemoryReader:
         self._idle: _Reader | None = None
         self._lost: list[_Reader] = []
         self._waits: deque[float] = deque(maxlen=MAX_WAITS)  # when each was over
-        self._refused: BoundedTable[int | None, float] = BoundedTable(MAX_WAITS)  # by uid: till when
+        self._refused: BoundedTable[int | None, float] = BoundedTable(MAX_REFUSED)  # by uid: till when
+        self._refused_until_s = 0.0  # the last of them
 
     def read(self, pid: int, work: Callable[[], T]) -> T | None:
         """What `work` reads of this process; None when it cannot be had now. Raises what that raises."""
@@ -66,10 +70,11 @@ class MemoryReader:
         if reader is None:
             return None
         found: SimpleQueue[T | Exception] = SimpleQueue()
+        began_s = self._clock()
         reader.begin(lambda: found.put(_result_of(work)))
         result = self._wait_for(found, reader)
         if result is None:
-            self._lose(reader, find_uid())
+            self._lose(reader, find_uid(), began_s)
         else:
             self._idle = reader
         if isinstance(result, Exception):
@@ -77,20 +82,21 @@ class MemoryReader:
         return result
 
     def _wait_for(self, found: SimpleQueue[T | Exception], reader: "_Reader") -> T | Exception | None:
-        waits, blocked = None, 0
-        for _ in range(MAX_LOOKS):
+        waits, blocked = 0, 0
+        for looks in range(1, MAX_LOOKS + 1):
             try:
                 return found.get(timeout=LOOK_S)
             except Empty:
-                before, waits = waits, self._count_waits(reader.thread_id)
-            blocked = 0 if waits is None else blocked + 1 if waits == before else 1
+                before, now = waits, self._count_waits(reader.thread_id)
+            is_waiting = now is not None and (looks == 1 or now - before < BUSY_WAITS)
+            waits, blocked = now or 0, blocked + 1 if is_waiting else 0
             if blocked == BLOCKED_LOOKS:
                 break
         return None
 
     def _may_wait(self, find_uid: Callable[[], int | None]) -> bool:
         now_s = self._clock()
-        if not self._waits or now_s - self._waits[-1] >= PAUSE_S:
+        if now_s >= self._refused_until_s:
             return True
         is_spent = len(self._waits) == MAX_WAITS and now_s - self._waits[0] < PAUSE_S
         return not is_spent and now_s >= (self._refused.find(find_uid()) or 0.0)
@@ -105,12 +111,15 @@ class MemoryReader:
         except RuntimeError:  # there can be no more threads
             return None
 
-    def _lose(self, reader: "_Reader", uid: int | None) -> None:
+    def _lose(self, reader: "_Reader", uid: int | None, began_s: float) -> None:
         reader.end()
         self._lost.append(reader)
         now_s = self._clock()
-        self._waits.append(now_s)
-        self._refused.put(uid, now_s + PAUSE_S)
+        count = max(1, round((now_s - began_s) / (LOOK_S * BLOCKED_LOOKS)))  # of the shortest waits
+        self._waits.extend([now_s] * min(count, MAX_WAITS))
+        until_s = now_s + count * PAUSE_S
+        self._refused.put(uid, until_s)
+        self._refused_until_s = max(self._refused_until_s, until_s)
 
 
 def _result_of(work: Callable[[], T]) -> T | Exception:
