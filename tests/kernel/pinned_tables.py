@@ -40,6 +40,19 @@ def find_listener(programs: BpfPrograms, protocol: int, port: int, address: byte
     return None if found is None else Listener(found[0], Owner(*found[1:5]))
 
 
+def forget_process(programs: BpfPrograms, pid: int) -> None:
+    """As at its end."""
+    with _open_maps(programs) as maps:
+        assert maps.processes.delete(pid)
+
+
+def lose_listener(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> None:
+    """As if it had found no room."""
+    with open_listeners(programs) as listeners:
+        assert listeners.delete(address, port, protocol, 0)
+    programs._settings.set_lost_listeners(True)
+
+
 def is_shared(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> bool:
     """Whether different programs or users have exactly this local address."""
     with open_listeners(programs) as listeners:
