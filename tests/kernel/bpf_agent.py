@@ -11,6 +11,7 @@ import socket
 import struct
 import sys
 import termios
+import threading
 import time
 from collections.abc import Callable
 
@@ -145,6 +146,15 @@ def fork() -> int:
         signal.pause()
         os._exit(0)
     return pid
+
+
+def run_thread() -> None:
+    """One that is gone: the kernel has told of its end by then."""
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()
+    while len(os.listdir("/proc/self/task")) > 1:
+        os.sched_yield()
 
 
 def fork_and_send(handle: int, address: str, port: int) -> int:
