@@ -5,6 +5,7 @@ import errno
 import fcntl
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -133,6 +134,15 @@ def receive(handle: int) -> str:
         return _sockets[handle].recv(4096).decode("latin1")
     except TimeoutError:
         return ""
+
+
+def move(handle: int, least: int) -> int:
+    """Its new handle, no lower than that."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (least + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    moved = fcntl.fcntl(handle, fcntl.F_DUPFD, least)
+    close(handle)
+    _sockets[moved] = socket.socket(fileno=moved)
+    return moved
 
 
 def close(handle: int) -> None:

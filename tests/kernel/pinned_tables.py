@@ -55,6 +55,12 @@ def forget_process(programs: BpfPrograms, pid: int) -> None:
         assert maps.processes.delete(pid)
 
 
+def forget_socket(programs: BpfPrograms, cookie: int) -> None:
+    """As the kernel does once there are many newer ones."""
+    with _open_maps(programs) as maps:
+        assert maps.sockets.delete(cookie)
+
+
 def lose_listener(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> None:
     """As if it had found no room."""
     with open_listeners(programs) as listeners:
