@@ -5,12 +5,14 @@ import errno
 import fcntl
 import json
 import os
+import resource
 import select
 import signal
 import socket
 import struct
 import sys
 import termios
+import threading
 import time
 from collections.abc import Callable
 
@@ -134,6 +136,15 @@ def receive(handle: int) -> str:
         return ""
 
 
+def move(handle: int, least: int) -> int:
+    """Its new handle, no lower than that."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (least + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    moved = fcntl.fcntl(handle, fcntl.F_DUPFD, least)
+    close(handle)
+    _sockets[moved] = socket.socket(fileno=moved)
+    return moved
+
+
 def close(handle: int) -> None:
     _sockets.pop(handle).close()
 
@@ -145,6 +156,15 @@ def fork() -> int:
         signal.pause()
         os._exit(0)
     return pid
+
+
+def run_thread() -> None:
+    """One that is gone: the kernel has told of its end by then."""
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()
+    while len(os.listdir("/proc/self/task")) > 1:
+        os.sched_yield()
 
 
 def fork_and_send(handle: int, address: str, port: int) -> int:

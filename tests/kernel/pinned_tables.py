@@ -23,10 +23,19 @@ def is_remembered(programs: BpfPrograms, key: VerdictKey) -> bool:
 
 def read_noted_protocol(programs: BpfPrograms, cookie: int) -> int:
     """What a program was seen to make the socket for."""
+    return _read_socket(programs, cookie)["protocol"]
+
+
+def is_given(programs: BpfPrograms, cookie: int) -> bool:
+    """Whether its owner got it, and has not used it yet."""
+    return bool(_read_socket(programs, cookie)["is_given"])
+
+
+def _read_socket(programs: BpfPrograms, cookie: int) -> dict[str, int]:
     with _open_maps(programs) as maps:
         found = maps.sockets.find(cookie)
     assert found
-    return int(dict(zip(OWNED_SOCKET.fields, found, strict=True))["protocol"])
+    return dict(zip(OWNED_SOCKET.fields, found, strict=True))
 
 
 def open_listeners(programs: BpfPrograms) -> closing[Map]:
@@ -40,11 +49,35 @@ def find_listener(programs: BpfPrograms, protocol: int, port: int, address: byte
     return None if found is None else Listener(found[0], Owner(*found[1:5]))
 
 
+def forget_process(programs: BpfPrograms, pid: int) -> None:
+    """As at its end."""
+    with _open_maps(programs) as maps:
+        assert maps.processes.delete(pid)
+
+
+def forget_socket(programs: BpfPrograms, cookie: int) -> None:
+    """As the kernel does once there are many newer ones."""
+    with _open_maps(programs) as maps:
+        assert maps.sockets.delete(cookie)
+
+
+def lose_listener(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> None:
+    """As if it had found no room."""
+    with open_listeners(programs) as listeners:
+        assert listeners.delete(address, port, protocol, 0)
+    programs._settings.set_lost_listeners(True)
+
+
 def is_shared(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> bool:
     """Whether different programs or users have exactly this local address."""
+    return bool(read_changes(programs, protocol, port, address))
+
+
+def read_changes(programs: BpfPrograms, protocol: int, port: int, address: bytes) -> int:
+    """Another number each time when those who share the port change; 0: nobody shares it."""
     with open_listeners(programs) as listeners:
         found = listeners.find(address, port, protocol, 0)
-    return found is not None and bool(found[6])
+    return 0 if found is None else int(found[6])
 
 
 def has_lost_listeners(programs: BpfPrograms) -> bool:

@@ -14,6 +14,7 @@ from tinysnitch.kernel.bpf_programs import BpfPrograms
 pytestmark = pytest.mark.privileged
 
 NOBODY = 65534
+DESCRIPTORS = 1024  # looked at: bpf/owner.bpf.h
 CLOSING = Path(__file__).parents[1] / "evasion" / "programs" / "closing.c"
 ROUNDS = 300_000  # a second; the first that comes through is among the first thousands
 LOCAL = pytest.mark.parametrize(
@@ -61,13 +62,16 @@ def test_it_is_of_who_accepts(
     server.agent.call("end_children")
 
 
+@pytest.mark.parametrize("is_beyond", [False, True])
 def test_who_asks_for_the_remote_of_a_connection_does_not_listen(
-    place: BpfPlace, programs: BpfPrograms, agent: Agent
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, *, is_beyond: bool
 ) -> None:
-    """As those do that a server hands its connections to."""
+    """As those do that a server hands its connections to; also with more descriptors than are looked at."""
     server = Server(place, programs, "AF_INET", "0.0.0.0")
     connect(agent, "AF_INET", "127.0.0.1", server.port)
     accepted = server.agent.call("accept", server.handle)
+    if is_beyond:
+        accepted = server.agent.call("move", accepted, DESCRIPTORS)
     server.agent.call("ask_peer_as", accepted, NOBODY)
     assert server.owner() == (server.agent.pid, 0)
 

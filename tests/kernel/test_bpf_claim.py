@@ -5,7 +5,7 @@ from threading import Thread
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
-from tests.kernel.pinned_tables import find_listener
+from tests.kernel.pinned_tables import find_listener, forget_socket, is_given
 from tinysnitch.core.flow import UDP, parse_address
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import Owner
@@ -28,5 +28,18 @@ def test_a_port_is_handed_over_while_others_come_and_go_and_the_last_takes_it_al
         for exec_id in (1 << 63, 1 << 63 | 1):
             programs.replace_owner(cookie, Owner(exec_id, 1, agent.pid, 0))
     assert find_listener(programs, UDP, PORT, parse_address(LOCAL))
+    agent.call("close", handle)
+    assert find_listener(programs, UDP, PORT, parse_address(LOCAL)) is None
+
+
+def test_who_got_a_socket_that_was_forgotten_has_not_used_it(programs: BpfPrograms, agent: Agent) -> None:
+    """What of it is held, or sent again, may be another's. And it takes its port along."""
+    handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    agent.call("bind", handle, LOCAL, PORT)
+    forget_socket(programs, cookie)
+    heir = Owner(1 << 63, 1, 1, 0)
+    programs.replace_owner(cookie, heir)
+    assert programs.find_owner(cookie) == heir
+    assert is_given(programs, cookie)
     agent.call("close", handle)
     assert find_listener(programs, UDP, PORT, parse_address(LOCAL)) is None

@@ -3,12 +3,14 @@
 import socket
 import struct
 import time
+from contextlib import closing
 
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.pinned_tables import lose_listener
 from tests.kernel.test_bpf_verdict import FAMILIES, LOCAL_PORT, PORT, entry_of, key_of, make_flow, open_bound
-from tinysnitch.core.flow import ICMP, UDP, Direction, Flow, parse_address
+from tinysnitch.core.flow import ICMP, ICMPV6, UDP, Direction, Flow, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_programs import BpfPrograms
@@ -17,7 +19,6 @@ from tinysnitch.kernel.libbpf import Map
 pytestmark = pytest.mark.privileged
 
 S = 1_000_000_000
-ECHO, ECHO_REPLY = 8, 0
 UDPLITE = 136
 
 
@@ -78,6 +79,35 @@ def test_an_answer_is_not_for_another_program_that_has_the_port_by_now(
     taken, _cookie = open_bound(heir, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
     assert heir.call("receive", taken) == ""
+
+
+@pytest.mark.parametrize("uid", [0, 1])
+def test_an_answer_is_for_any_socket_of_the_same_program_and_user(
+    place: BpfPlace, programs: BpfPrograms, conversations: Map, agent: Agent, server: Agent, uid: int
+) -> None:
+    judge(place, programs, "INPUT", "-p", "udp", "--dport", str(LOCAL_PORT))
+    listening, _cookie = open_bound(server, "AF_INET", "SOCK_DGRAM", "127.0.0.1", PORT)
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    exec_id = entry_of(programs, agent, cookie).owner.exec_id
+    known = (cookie + 1, exec_id, time.monotonic_ns(), 0, 0, 0, uid, structs.OUTBOUND, 1, 0, 0, 0, 0)
+    assert conversations.write(key_of_conversation(make_flow(UDP, "127.0.0.1")), known)
+    server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
+    assert (agent.call("receive", handle) != "") == (uid == 0)
+
+
+def test_who_is_not_known_is_not_the_same_as_another_who_is_not(place: BpfPlace) -> None:
+    """Both were there before us."""
+    unknown, server = place.start_agent(), place.start_agent()
+    programs = place.load()
+    judge(place, programs, "INPUT", "-p", "udp", "--dport", str(LOCAL_PORT))
+    listening, _cookie = open_bound(server, "AF_INET", "SOCK_DGRAM", "127.0.0.1", PORT)
+    handle, cookie = open_bound(unknown, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    known = (cookie + 1, 0, time.monotonic_ns(), 0, 0, 0, 0, structs.OUTBOUND, 1, 0, 0, 0, 0)
+    path = programs.maps_dir / "conversations"
+    with closing(Map(path, structs.FLOW_KEY.struct, structs.CONVERSATION.struct)) as conversations:
+        assert conversations.write(key_of_conversation(make_flow(UDP, "127.0.0.1")), known)
+    server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
+    assert unknown.call("receive", handle) == ""
 
 
 def test_a_server_may_answer_also_from_another_socket_and_its_heir_may_not(
@@ -192,19 +222,55 @@ def test_who_began_goes_on_unasked_after_an_answer_and_for_a_moment(
     assert (programs.find_flow(make_flow(UDP, "127.0.0.1")) is None) == passes
 
 
-@pytest.mark.parametrize("kind", [ECHO, ECHO_REPLY])
+@pytest.mark.parametrize(
+    ("protocol", "address", "kind", "identifier", "is_question"),
+    [
+        (ICMP, "127.0.0.1", 8, 7, True),
+        (ICMP, "127.0.0.1", 0, 7, False),
+        (ICMP, "127.0.0.1", 13, 0, True),  # a timestamp: rules know no port of it
+        (ICMP, "127.0.0.1", 14, 0, False),
+        (ICMPV6, "::1", 128, 7, True),
+        (ICMPV6, "::1", 129, 7, False),
+    ],
+)
 def test_an_echo_is_answered_by_a_reply_and_not_by_a_question(
-    place: BpfPlace, programs: BpfPrograms, conversations: Map, agent: Agent, kind: int
+    place: BpfPlace,
+    programs: BpfPrograms,
+    conversations: Map,
+    agent: Agent,
+    *,
+    protocol: int,
+    address: str,
+    kind: int,
+    identifier: int,
+    is_question: bool,
 ) -> None:
-    judge(place, programs, "INPUT", "-p", "icmp")
-    local = parse_address("127.0.0.1")
-    asked = Flow(ICMP, Direction.OUTBOUND, local, 7, local, 0)
+    judge(place, programs, "INPUT", "-p", str(protocol))
+    local = parse_address(address)
+    asked = Flow(protocol, Direction.OUTBOUND, local, identifier, local, 0)
     now_ns = time.monotonic_ns()
     assert conversations.write(key_of_conversation(asked), (0, 1, now_ns, 0, 0, 0, 0, structs.OUTBOUND, 0, 0, 0, 0, 0))
-    raw, _cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", ICMP)
-    agent.call("send_raw", raw, "127.0.0.1", list(struct.pack("!BBHHH", kind, 0, 0xFFFF - (kind << 8) - 8, 7, 1)))
-    was_judged = programs.find_flow(Flow(ICMP, Direction.INBOUND, local, 7, local, 0)) is not None
-    assert was_judged == (kind == ECHO)
+    raw, _cookie = agent.call("open_socket", "AF_INET6" if protocol == ICMPV6 else "AF_INET", "SOCK_RAW", protocol)
+    agent.call("send_raw", raw, address, list(struct.pack("!BBHHH", kind, 0, 0, 7, 1)))
+    came = [Flow(protocol, Direction.INBOUND, local, number, local, 0) for number in (0, 7)]
+    assert any(programs.find_flow(flow) for flow in came) == is_question
+
+
+@pytest.mark.parametrize("shares", [True, False])
+def test_while_ports_are_lost_answers_are_for_who_is_alone_on_its_port(
+    place: BpfPlace, programs: BpfPrograms, conversations: Map, agent: Agent, server: Agent, *, shares: bool
+) -> None:
+    judge(place, programs, "INPUT", "-p", "udp", "--dport", str(LOCAL_PORT))
+    listening, _cookie = open_bound(server, "AF_INET", "SOCK_DGRAM", "127.0.0.1", PORT)
+    handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    if shares:
+        agent.call("reuse_address", handle)
+    agent.call("bind", handle, "127.0.0.1", LOCAL_PORT)
+    lose_listener(programs, UDP, LOCAL_PORT, parse_address("127.0.0.1"))
+    known = (cookie, 1, time.monotonic_ns(), 0, 0, 0, 0, structs.OUTBOUND, 1, 0, 0, 0, 0)
+    assert conversations.write(key_of_conversation(make_flow(UDP, "127.0.0.1")), known)
+    server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
+    assert (agent.call("receive", handle) == "") == shares
 
 
 def test_ports_tell_conversations_apart_also_where_rules_know_none(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.bpf_place import Agent
-from tests.kernel.pinned_tables import find_listener, is_shared
+from tests.kernel.pinned_tables import find_listener, is_shared, read_changes
 from tests.lab.patience import wait_until
 from tinysnitch.core.flow import UDP, parse_address
 from tinysnitch.kernel.bpf_programs import BpfPrograms
@@ -47,6 +47,7 @@ def test_it_is_of_who_is_executed_with_it(programs: BpfPrograms, agent: Agent, b
     assert process
     assert owner
     assert (owner.exec_id, owner.started_ns, owner.uid) == (process.exec_id, process.started_ns, 0)
+    assert not is_shared(programs, UDP, port, parse_address("0.0.0.0"))
 
 
 def test_what_is_closed_on_exec_stays_whose_it_was(
@@ -90,11 +91,15 @@ def test_an_older_process_that_executes_itself_anew_takes_nothing(
 def test_a_group_that_is_divided_is_shared(programs: BpfPrograms, agent: Agent) -> None:
     """Then only the kernel's own look-up tells who takes a packet."""
     handles = [agent.call("open_socket", "AF_INET", "SOCK_DGRAM")[0] for _ in range(2)]
-    port = 4000
+    port, address = 4000, parse_address("0.0.0.0")
     for handle in handles:
         agent.call("set_option", handle, "SOL_SOCKET", socket.SO_REUSEPORT, [1, 0, 0, 0])
         agent.call("bind", handle, "0.0.0.0", port)
-    assert not is_shared(programs, UDP, port, parse_address("0.0.0.0"))
-    agent.call("spawn_with", handles[1], *SLEEP)
-    wait_until(lambda: is_shared(programs, UDP, port, parse_address("0.0.0.0")))
+    known = find_listener(programs, UDP, port, address)
+    assert not is_shared(programs, UDP, port, address)
+    for _heir in range(2):  # each is a change, and the first socket stays whose it was
+        changes = read_changes(programs, UDP, port, address)
+        agent.call("spawn_with", handles[1], *SLEEP)
+        wait_until(lambda changes=changes: read_changes(programs, UDP, port, address) != changes)
+        assert find_listener(programs, UDP, port, address) == known
     agent.call("end_children")

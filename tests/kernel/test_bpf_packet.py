@@ -8,13 +8,13 @@ import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.test_bpf_verdict import LOCAL_PORT, PORT, entry_of, judge, key_of, make_flow, open_bound
-from tinysnitch.core.flow import UDP
+from tinysnitch.core.flow import UDP, Direction, Flow, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 
 pytestmark = pytest.mark.privileged
 
-AUTHENTICATION, DESTINATION_OPTIONS = 51, 60
+FRAGMENT, AUTHENTICATION, DESTINATION_OPTIONS = 44, 51, 60
 PORTS = struct.pack("!HHHH", LOCAL_PORT, PORT, 8, 0)
 
 
@@ -49,6 +49,27 @@ def test_ports_are_found_behind_an_authentication_header(outbound: BpfPrograms, 
     header = struct.pack("!BBHIII", UDP, 2, 0, 7, 1, 0)
     agent.call("send_raw", handle, "::1", list(header + PORTS))
     assert outbound.find_flow(make_flow(UDP, "::1")) == entry_of(outbound, agent, cookie)
+
+
+@pytest.mark.parametrize("place_in_datagram", [8, 256])
+def test_a_piece_that_is_sent_without_its_ports_is_judged_too(
+    outbound: BpfPrograms, agent: Agent, place_in_datagram: int
+) -> None:
+    """Nobody delivers it alone; but who is in league with its sender reads it."""
+    handle, cookie = agent.call("open_socket", "AF_INET6", "SOCK_RAW", FRAGMENT)
+    header = struct.pack("!BBHI", UDP, 0, place_in_datagram, 7)
+    agent.call("send_raw", handle, "::1", list(header + PORTS))
+    local = parse_address("::1")
+    found = outbound.find_flow(Flow(UDP, Direction.OUTBOUND, local, 0, local, 0))
+    assert found == entry_of(outbound, agent, cookie)
+
+
+@pytest.mark.parametrize("ends", [("::ffff:127.0.0.1", "::1"), ("::1", "::ffff:127.0.0.1")])
+def test_what_would_pass_for_ipv4_is_no_flow_at_all(outbound: BpfPrograms, agent: Agent, ends: tuple[str, str]) -> None:
+    handle, _cookie = agent.call("open_socket", "AF_INET6", "SOCK_RAW", socket.IPPROTO_RAW)
+    header = struct.pack("!IHBB", 6 << 28, len(PORTS), UDP, 64) + b"".join(IPv6Address(end).packed for end in ends)
+    assert agent.call("send_raw", handle, "::1", list(header + PORTS)) == ""
+    assert outbound.read_statistics()["misses"] == 0
 
 
 def allow_all(programs: BpfPrograms, agent: Agent, cookie: int, address: str) -> None:

@@ -17,6 +17,7 @@ from tinysnitch.kernel.bpf_structs import Image, TraceEvent, TraceKind
 
 pytestmark = pytest.mark.privileged
 
+NOBODY = 65534
 KEPT = 4096  # images that stay known after their end: max_entries of `retired`
 
 
@@ -31,12 +32,14 @@ def trace_images(programs: BpfPrograms, run: Callable[[], object]) -> list[Image
     return [image for image in found if image]
 
 
-def run_captured(programs: BpfPrograms, argv: list[str | bytes], *, file: Path | None = None, cwd: str = "/") -> Image:
+def run_captured(
+    programs: BpfPrograms, argv: list[str | bytes], *, file: Path | None = None, cwd: str = "/", uid: int = 0
+) -> Image:
     """The image of a command that has ended."""
     pids = []
 
     def run() -> None:
-        with subprocess.Popen(argv, executable=file, cwd=cwd) as child:
+        with subprocess.Popen(argv, executable=file, cwd=cwd, user=uid) as child:
             pids.append(child.pid)
 
     [image] = [image for image in trace_images(programs, run) if image.pid in pids]
@@ -56,6 +59,10 @@ def test_an_exec_is_captured_whole(programs: BpfPrograms) -> None:
     assert (image.uid, image.parent_pid, image.flags) == (0, os.getpid(), 0)
     assert image.inode == file.st_ino
     assert (image.device >> 20, image.device & 0xFFFFF) == (os.major(file.st_dev), os.minor(file.st_dev))
+
+
+def test_the_user_is_known(programs: BpfPrograms) -> None:
+    assert run_captured(programs, ["/bin/true"], uid=NOBODY).uid == NOBODY
 
 
 def test_when_it_was_executed_is_captured_not_when_the_process_started(programs: BpfPrograms) -> None:
@@ -146,6 +153,26 @@ def test_the_parent_is_known(place: BpfPlace, programs: BpfPrograms) -> None:
     assert parent
     assert image.parent_exec_id == parent.exec_id
     assert image.executable == os.path.realpath("/bin/true")
+
+
+def test_where_no_parent_is_known_it_is_what_ran_before_and_runs_no_more(programs: BpfPrograms) -> None:
+    command = ("sh", "-c", "exec true")
+    images = trace_images(programs, lambda: subprocess.run(command, check=True))
+    [shell] = [image for image in images if image.args == command and image.parent_pid == os.getpid()]
+    [last] = [image for image in images if image.pid == shell.pid and image.args == ("true",)]
+    assert (shell.parent_exec_id, last.parent_exec_id) == (0, shell.exec_id)
+    assert shell.users == 0
+
+
+def test_a_thread_is_no_process(place: BpfPlace, programs: BpfPrograms) -> None:
+    agent = place.start_agent()
+    entry = programs.find_process(agent.pid)
+    assert entry
+    agent.call("run_thread")
+    assert programs.find_process(agent.pid) == entry
+    image = programs.find_image(entry.exec_id)
+    assert image
+    assert image.users == 1
 
 
 def test_a_fork_shares_the_image_until_its_end(place: BpfPlace, programs: BpfPrograms) -> None:

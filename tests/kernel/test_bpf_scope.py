@@ -29,25 +29,26 @@ def maps(programs: BpfPrograms) -> Iterator[BpfMaps]:
         yield opened
 
 
+@pytest.mark.parametrize(("family", "local"), [("AF_INET", LOCAL), ("AF_INET6", "::1")])
 @pytest.mark.parametrize("is_closing", [False, True])
 def test_a_port_is_noted_unless_its_socket_is_being_closed(
-    programs: BpfPrograms, maps: BpfMaps, agent: Agent, *, is_closing: bool
+    programs: BpfPrograms, maps: BpfMaps, agent: Agent, *, family: str, local: str, is_closing: bool
 ) -> None:
     """Between the hook of its end and the end a packet may come: what it left would stay for ever."""
-    handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
-    port = agent.call("bind", handle, LOCAL, 0)
+    handle, cookie = agent.call("open_socket", family, "SOCK_DGRAM")
+    port = agent.call("bind", handle, local, 0)
     owner = programs.find_owner(cookie)
     assert owner
     maps.sockets.delete(cookie)
     programs.withdraw_listener(cookie)
     if is_closing:
         maps.released.write((cookie,), (owner.exec_id, owner.started_ns, owner.pid, owner.uid))
-    sender, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
-    agent.call("send_to", sender, LOCAL, port)
+    sender, _cookie = agent.call("open_socket", family, "SOCK_DGRAM")
+    agent.call("send_to", sender, local, port)
     assert agent.call("receive", handle) == ""
-    assert (find_listener(programs, UDP, port, parse_address(LOCAL)) is None) == is_closing
+    assert (find_listener(programs, UDP, port, parse_address(local)) is None) == is_closing
     assert programs.read_statistics()["lost_first_packets"] == 1
-    agent.call("send_to", sender, LOCAL, port)
+    agent.call("send_to", sender, local, port)
     assert (agent.call("receive", handle) == "") == is_closing
 
 

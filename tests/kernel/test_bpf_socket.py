@@ -10,7 +10,7 @@ import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.netns_visit import visit_netns
-from tests.kernel.pinned_tables import find_listener, is_shared, open_listeners, read_noted_protocol
+from tests.kernel.pinned_tables import find_listener, is_shared, open_listeners, read_changes, read_noted_protocol
 from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import TCP, UDP, Direction, parse_address
@@ -234,6 +234,21 @@ def test_a_port_that_programs_share_stays_theirs_until_the_last_has_left(
     assert find_listener(programs, UDP, port, parse_address("127.0.0.1")) == known
     agents[2].call("close", handles[2])
     assert find_listener(programs, UDP, port, parse_address("127.0.0.1")) is None
+
+
+def test_whoever_comes_to_a_shared_port_or_leaves_it_is_a_change(place: BpfPlace, programs: BpfPrograms) -> None:
+    """Also who had it first: what was decided of those who shared it until now is not for who takes it since."""
+    first, second = place.start_agent(), place.start_agent()
+    changes = []
+    for agent in (first, second, first, second):
+        handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+        agent.call("reuse_address", handle)
+        agent.call("bind", handle, "127.0.0.1", 4000)
+        changes.append(read_changes(programs, UDP, 4000, parse_address("127.0.0.1")))
+    second.call("close", handle)
+    changes.append(read_changes(programs, UDP, 4000, parse_address("127.0.0.1")))
+    assert changes[0] == 0
+    assert len(set(changes)) == len(changes)
 
 
 def test_a_shared_port_stays_shared_however_often_others_come_and_go(programs: BpfPrograms, agent: Agent) -> None:

@@ -225,6 +225,18 @@ def test_a_dns_question_that_is_allowed_says_who_asked(
     assert outbound.find_flow(flow) == (entry if is_noted else None)
 
 
+def test_a_dns_question_says_who_asked_last_from_that_port(
+    place: BpfPlace, outbound: BpfPrograms, agent: Agent
+) -> None:
+    flow = msgspec.structs.replace(make_flow(UDP, "127.0.0.1"), remote_port=53)
+    for who in (agent, place.start_agent()):
+        handle, cookie = open_bound(who, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+        entry = entry_of(outbound, who, cookie)
+        outbound.remember_verdict(key_of(entry, flow), Verdict.ALLOW, outbound.generation, 0)
+        who.call("send_to", handle, "127.0.0.1", 53)
+        assert outbound.find_flow(flow) == entry
+
+
 @pytest.mark.parametrize(
     ("family", "address", "protocol", "kind"), [("AF_INET", "127.0.0.1", ICMP, 8), ("AF_INET6", "::1", ICMPV6, 128)]
 )
@@ -325,40 +337,6 @@ def test_a_seeded_listener_counts(inbound: BpfPrograms, agent: Agent) -> None:
     agent.call("send_to", handle, "127.0.0.1", PORT)
     found = inbound.find_flow(make_flow(UDP, "127.0.0.1", Direction.INBOUND))
     assert found == FlowEntry(99, owner)
-
-
-@pytest.mark.parametrize("runs", [None, 1 << 63 | 1])
-def test_a_listener_whose_owner_ended_or_runs_another_program_is_of_nobody_known(
-    inbound: BpfPrograms, agent: Agent, runs: int | None
-) -> None:
-    """And so no verdict for the owner lets anybody in."""
-    owner = Owner(1 << 63, 5, NOBODYS, 7)
-    flow = make_flow(UDP, "127.0.0.1", Direction.INBOUND)
-    assert inbound.seed_listener(UDP, PORT, parse_address("0.0.0.0"), Listener(99, owner))
-    if runs:
-        assert inbound.seed_process(NOBODYS, owner.started_ns, runs)
-    key = VerdictKey(owner.exec_id, owner.uid, UDP, Direction.INBOUND, flow.remote, PORT)
-    inbound.remember_verdict(key, Verdict.ALLOW, inbound.generation, 0)
-    handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
-    agent.call("send_to", handle, "127.0.0.1", PORT)
-    assert inbound.find_flow(flow) == FlowEntry(99, Owner(0, 0, 0, 0))
-
-
-def test_what_was_decided_for_a_flow_holds_for_its_owner_alone(inbound: BpfPrograms, agent: Agent) -> None:
-    first, second = Owner(1 << 63, 5, NOBODYS, 7), Owner(1 << 63 | 1, 5, NOBODYS + 1, 7)
-    flow = make_flow(UDP, "127.0.0.1", Direction.INBOUND)
-    assert inbound.seed_listener(UDP, PORT, parse_address("0.0.0.0"), Listener(99, first))
-    for owner in (first, second):
-        assert inbound.seed_process(owner.pid, owner.started_ns, owner.exec_id)
-    handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
-    agent.call("send_to", handle, "127.0.0.1", PORT)
-    assert inbound.remember_flow(flow, Verdict.ALLOW, inbound.generation, 0)
-    misses = inbound.read_statistics()["misses"]
-    agent.call("send_to", handle, "127.0.0.1", PORT)
-    assert inbound.read_statistics()["misses"] == misses
-    assert inbound.seed_owner(99, second, bytes(16), 0)
-    agent.call("send_to", handle, "127.0.0.1", PORT)
-    assert inbound.read_statistics()["misses"] == misses + 1
 
 
 def test_in_a_scope_others_ports_are_left_alone(place: BpfPlace) -> None:

@@ -1,18 +1,21 @@
 """What the verdict programs say of connections that are allowed without a name. Rules without a target only count."""
 
+import msgspec
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
-from tests.kernel.test_bpf_verdict import entry_of, key_of, make_flow, open_bound
-from tinysnitch.core.flow import TCP, UDP
+from tests.kernel.pinned_tables import read_flow_verdict, write_flow
+from tests.kernel.test_bpf_verdict import LOCAL_PORT, entry_of, key_of, make_flow, open_bound
+from tinysnitch.core.flow import TCP, UDP, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.watch import Watch
 from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.bpf_structs import Owner
 
 pytestmark = pytest.mark.privileged
 
 PORT = 4000
-READ = "0x10000000/0x10000000"
+READ, OTHER_MARK = "0x10000000/0x10000000", "0x20000000/0x20000000"
 PROGRAMS = ("out_allowed", "out_denied", "out_stream", "out_watched", "out_guarded")
 
 
@@ -28,19 +31,27 @@ class Counted:
             self.server.call("listen", self.listening)
         self._client, self.cookie = open_bound(agent, "AF_INET", kind, "127.0.0.1")
         self.flow = make_flow(protocol, "127.0.0.1")
-        key = key_of(entry_of(programs, agent, self.cookie), self.flow)
-        programs.remember_verdict(key, Verdict.ALLOW, programs.generation, 0, watch=watch)
+        self._watch = watch
+        self.allow("127.0.0.1", PORT)
         for name in PROGRAMS:
             path = str(programs.program_path(name))
             place.run(
-                "iptables", "-A", "OUTPUT", "-p", str(protocol), "--dport", str(PORT), "-m", "bpf", *_pinned(path)
+                "iptables", "-A", "OUTPUT", "-p", str(protocol), "--sport", str(LOCAL_PORT), "-m", "bpf", *_pinned(path)
             )
         assert agent.call("connect", self._client, "127.0.0.1", PORT) == ""
 
-    def send(self) -> list[str]:
+    def allow(self, address: str, port: int) -> None:
+        flow = msgspec.structs.replace(self.flow, remote=parse_address(address), remote_port=port)
+        key = key_of(entry_of(self.programs, self._agent, self.cookie), flow)
+        self.programs.remember_verdict(key, Verdict.ALLOW, self.programs.generation, 0, watch=self._watch)
+
+    def send(self, *remote: str | int) -> list[str]:
         """Send one packet; the programs that said yes to it, or to those before it."""
         self._place.run("iptables", "-Z", "OUTPUT")
-        self._agent.call("send", self._client, "hello")
+        if remote:
+            self._agent.call("send_to", self._client, *remote)
+        else:
+            self._agent.call("send", self._client, "hello")
         return self.look()
 
     def look(self) -> list[str]:
@@ -99,19 +110,59 @@ def test_a_watch_lets_nothing_pass_that_is_not_allowed_any_more(
     assert [name for name in talk.send() if name != "out_guarded"] == []
 
 
-def test_an_answer_does_not_end_the_watch(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+@pytest.mark.parametrize("is_read", [False, True])
+def test_what_answers_passes_once_the_question_was_read_and_does_not_end_the_watch(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, *, is_read: bool
+) -> None:
     talk = Counted(place, programs, agent, UDP, Watch.GUARDED)
-    place.run("iptables", "-t", "mangle", "-A", "OUTPUT", "-j", "MARK", "--set-xmark", READ)
-    talk.send()  # read, and let go
+    mark = READ if is_read else OTHER_MARK
+    place.run("iptables", "-t", "mangle", "-A", "OUTPUT", "-j", "MARK", "--set-xmark", mark)
+    talk.send()  # let go all the same: no rule here drops it
     place.run("iptables", "-t", "mangle", "-F", "OUTPUT")
     assert talk.server.call("receive", talk.listening) == "hello"
     path = str(programs.program_path("in_allowed"))
     place.run("iptables", "-A", "INPUT", "-p", "udp", "--sport", str(PORT), "-m", "bpf", *_pinned(path))
     talk.server.call("send_to", talk.listening, "127.0.0.1", 5000)
-    assert " 1 " in place.run("iptables", "-nvxL", "INPUT")
+    (row,) = (line.split() for line in place.run("iptables", "-nvxL", "INPUT").splitlines() if "bpf" in line)
+    assert row[0] == ("1" if is_read else "0")
     assert "out_watched" in talk.send()
 
 
+def test_what_is_shown_is_its_sockets_also_where_another_one_was(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent
+) -> None:
+    stream = Counted(place, programs, agent, TCP, Watch.NOTED)
+    write_flow(programs, stream.flow, stream.cookie + 1, Owner(1, 1, 1, 1))
+    assert "out_stream" in stream.send()
+    shown = programs.find_flow(stream.flow)
+    assert shown
+    assert (shown.cookie, shown.owner.pid) == (stream.cookie, agent.pid)
+
+
+def test_what_is_shown_keeps_its_verdict(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+    """Where it holds for the flow alone: else the next packet is a miss."""
+    talk = Counted(place, programs, agent, UDP, Watch.GUARDED)
+    talk.send()
+    assert programs.remember_flow(talk.flow, Verdict.ALLOW, programs.generation, 0, watch=Watch.GUARDED)
+    talk.send()
+    assert read_flow_verdict(programs, talk.flow)
+
+
+def test_of_one_socket_each_talk_is_read_for_itself(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+    talk = Counted(place, programs, agent, UDP, Watch.GUARDED)
+    talk.send()
+    talk.end(Verdict.ALLOW)
+    for remote in (("127.0.0.1", PORT + 1), ("127.0.0.2", PORT)):
+        talk.allow(*remote)
+        assert "out_watched" in talk.send(*remote)
+    assert talk.send() == ["out_allowed"]
+
+
 def test_without_a_watch_nothing_is_shown(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+    """Be there others or not."""
     stream = Counted(place, programs, agent, TCP, Watch.NONE)
+    assert stream.send() == ["out_allowed"]
+    key = key_of(entry_of(programs, agent, stream.cookie), stream.flow)
+    watched = msgspec.structs.replace(key, port=PORT + 1)
+    programs.remember_verdict(watched, Verdict.ALLOW, programs.generation, 0, watch=Watch.NOTED)
     assert stream.send() == ["out_allowed"]

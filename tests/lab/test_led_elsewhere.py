@@ -47,11 +47,22 @@ route = bytes([0, 2, 4, 0, 0, 0, 0, 0]) + socket.inet_pton(socket.AF_INET6, hop)
 client.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RTHDR, route)
 """
 )
+# The same on its way: the connection's own end is where it goes on to.
+LEAD_V6_ON = (
+    "family = 10"
+    + CONNECT_TO_ITSELF
+    + """
+segments = bytes(16) + socket.inet_pton(socket.AF_INET6, hop)
+client.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RTHDR, bytes([0, 4, 4, 1, 1, 0, 0, 0]) + segments)
+"""
+)
 SEND = f"client.send({SECRET.encode()!r})"
 
 
 @pytest.mark.parametrize(
-    ("script", "own", "hop"), [(LEAD_V4, HOST4, WORLD4), (LEAD_V6, HOST6, WORLD6)], ids=["v4", "v6"]
+    ("script", "own", "hop"),
+    [(LEAD_V4, HOST4, WORLD4), (LEAD_V6, HOST6, WORLD6), (LEAD_V6_ON, HOST6, WORLD6)],
+    ids=["v4", "v6", "v6 on its way"],
 )
 @pytest.mark.parametrize("is_judged", [False, True])
 def test_what_a_connection_sends_goes_where_it_was_judged_to_go(

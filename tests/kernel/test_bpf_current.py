@@ -1,0 +1,28 @@
+"""current.bpf.h: who runs now, of processes that were there before us."""
+
+import pytest
+
+from tests.kernel.bpf_place import BpfPlace
+from tests.kernel.pinned_tables import forget_process
+from tinysnitch.kernel.bpf_structs import EXEC_ID_SEEDED
+
+pytestmark = pytest.mark.privileged
+
+TICK_NS = 10_000_000  # what /proc tells the start in: proc_pid_stat(5)
+
+
+def test_a_process_from_before_is_the_one_that_started_in_that_tick(place: BpfPlace) -> None:
+    """Another one may have got the pid while it was looked at."""
+    agent = place.start_agent()
+    programs = place.load()
+    _handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    unknown = programs.find_owner(cookie)
+    assert unknown
+    tick_ns = unknown.started_ns // TICK_NS * TICK_NS
+    for started_ns, exec_id in ((tick_ns - TICK_NS, 0), (tick_ns, EXEC_ID_SEEDED)):
+        assert programs.seed_process(agent.pid, started_ns, EXEC_ID_SEEDED)
+        _handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+        owner = programs.find_owner(cookie)
+        assert owner
+        assert (owner.exec_id, owner.started_ns) == (exec_id, unknown.started_ns)
+        forget_process(programs, agent.pid)

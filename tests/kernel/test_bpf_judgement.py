@@ -1,0 +1,98 @@
+"""judgement.bpf.h: whose a packet is, and what was said of it. Asked by real iptables rules; nobody reads the queue."""
+
+import pytest
+
+from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.netns_visit import visit_netns
+from tests.kernel.packet_place import wait_packets
+from tests.kernel.pinned_tables import forget_process
+from tests.kernel.test_bpf_verdict import (
+    NOBODYS,
+    PORT,
+    SWALLOWED,
+    entry_of,
+    inbound,
+    judge,
+    key_of,
+    make_flow,
+    open_bound,
+)
+from tests.lab.namespaces import NETNS_FOLDER
+from tinysnitch.core.commands import VerdictKey
+from tinysnitch.core.flow import TCP, UDP, Direction, parse_address
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.bpf_structs import FlowEntry, Listener, Owner
+from tinysnitch.kernel.nfqueue import NfVerdict, Queue
+
+__all__ = ["inbound"]
+pytestmark = pytest.mark.privileged
+
+
+@pytest.mark.parametrize("runs", [None, 1 << 63 | 1])
+def test_a_listener_whose_owner_ended_or_runs_another_program_is_of_nobody_known(
+    inbound: BpfPrograms, agent: Agent, runs: int | None
+) -> None:
+    """And so no verdict for the owner lets anybody in."""
+    owner = Owner(1 << 63, 5, NOBODYS, 7)
+    flow = make_flow(UDP, "127.0.0.1", Direction.INBOUND)
+    assert inbound.seed_listener(UDP, PORT, parse_address("0.0.0.0"), Listener(99, owner))
+    if runs:
+        assert inbound.seed_process(NOBODYS, owner.started_ns, runs)
+    key = VerdictKey(owner.exec_id, owner.uid, UDP, Direction.INBOUND, flow.remote, PORT)
+    inbound.remember_verdict(key, Verdict.ALLOW, inbound.generation, 0)
+    handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    agent.call("send_to", handle, "127.0.0.1", PORT)
+    assert inbound.find_flow(flow) == FlowEntry(99, Owner(0, 0, 0, 0))
+
+
+def test_what_was_decided_for_a_flow_holds_for_its_owner_alone(inbound: BpfPrograms, agent: Agent) -> None:
+    first, second = Owner(1 << 63, 5, NOBODYS, 7), Owner(1 << 63 | 1, 5, NOBODYS + 1, 7)
+    flow = make_flow(UDP, "127.0.0.1", Direction.INBOUND)
+    assert inbound.seed_listener(UDP, PORT, parse_address("0.0.0.0"), Listener(99, first))
+    for owner in (first, second):
+        assert inbound.seed_process(owner.pid, owner.started_ns, owner.exec_id)
+    handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    agent.call("send_to", handle, "127.0.0.1", PORT)
+    assert inbound.remember_flow(flow, Verdict.ALLOW, inbound.generation, 0)
+    misses = inbound.read_statistics()["misses"]
+    agent.call("send_to", handle, "127.0.0.1", PORT)
+    assert inbound.read_statistics()["misses"] == misses
+    assert inbound.seed_owner(99, second, bytes(16), 0)
+    agent.call("send_to", handle, "127.0.0.1", PORT)
+    assert inbound.read_statistics()["misses"] == misses + 1
+
+
+def test_what_came_while_the_owner_lived_lets_nothing_in_after_its_end(inbound: BpfPrograms, agent: Agent) -> None:
+    """The flow still says whose it was."""
+    owner = Owner(1 << 63, 5, NOBODYS, 7)
+    flow = make_flow(UDP, "127.0.0.1", Direction.INBOUND)
+    assert inbound.seed_listener(UDP, PORT, parse_address("0.0.0.0"), Listener(99, owner))
+    assert inbound.seed_process(NOBODYS, owner.started_ns, owner.exec_id)
+    handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    agent.call("send_to", handle, "127.0.0.1", PORT)
+    assert inbound.find_flow(flow) == FlowEntry(99, owner)
+    key = VerdictKey(owner.exec_id, owner.uid, UDP, Direction.INBOUND, flow.remote, PORT)
+    inbound.remember_verdict(key, Verdict.ALLOW, inbound.generation, 0)
+    forget_process(inbound, NOBODYS)
+    agent.call("send_to", handle, "127.0.0.1", PORT)
+    assert inbound.read_statistics()["hits_allowed"] == 0
+
+
+def test_what_was_sent_is_its_programs_after_the_end_of_that(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent
+) -> None:
+    judge(place, programs, "OUTPUT")
+    with visit_netns(NETNS_FOLDER / place.name):
+        queue = Queue(7)
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
+    assert agent.call("connect", handle, "127.0.0.1", PORT) == SWALLOWED
+    key = key_of(entry_of(programs, agent, cookie), make_flow(TCP, "127.0.0.1"))
+    agent.close()
+    programs.remember_verdict(key, Verdict.ALLOW, programs.generation, 0)
+    held = wait_packets(queue, 1)
+    for packet in held:
+        queue.queue_verdict(packet.packet_id, NfVerdict.REPEAT)
+    queue.flush()
+    queue.close()
+    assert programs.read_statistics()["hits_allowed"] == len(held)
