@@ -53,6 +53,15 @@ static void send_batch(void)
 	say(fd);
 }
 
+static void *map(int ring, size_t size, off_t what)
+{
+	void *mapped = mmap(0, size, PROT_READ | PROT_WRITE, MAP_SHARED, ring, what);
+
+	if (mapped == MAP_FAILED)
+		die("mmap");
+	return mapped;
+}
+
 /* One request through a ring of its own; IOSQE_ASYNC makes a worker thread of the kernel carry it out. */
 static int submit(struct io_uring_sqe request, unsigned flags)
 {
@@ -64,11 +73,10 @@ static int submit(struct io_uring_sqe request, unsigned flags)
 
 	if (ring < 0)
 		die("io_uring_setup");
-	sq = mmap(0, 65536, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
-	cq = mmap(0, 65536, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_CQ_RING);
-	requests = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQES);
-	if (sq == MAP_FAILED || cq == MAP_FAILED || requests == MAP_FAILED)
-		die("mmap");
+	/* No more than there is: before 3ab1db3c6039 ("io_uring: get rid of remap_pfn_range()") more is refused. */
+	sq = map(ring, params.sq_off.array + params.sq_entries * sizeof(unsigned), IORING_OFF_SQ_RING);
+	cq = map(ring, params.cq_off.cqes + params.cq_entries * sizeof(struct io_uring_cqe), IORING_OFF_CQ_RING);
+	requests = map(ring, params.sq_entries * sizeof(struct io_uring_sqe), IORING_OFF_SQES);
 	tail = *(unsigned *)(sq + params.sq_off.tail) & *(unsigned *)(sq + params.sq_off.ring_mask);
 	requests[tail] = request;
 	((unsigned *)(sq + params.sq_off.array))[tail] = tail;
