@@ -25,6 +25,12 @@ int main(int count, char **words)
 {
 	pthread_t threads[2];
 
+	/*
+	 * Before Linux 6.4 (0bff0aaea03e, "x86/mm: try VMA lock-based page fault handling first") a page of our own that is
+	 * not there yet waits for that lock, too.
+	 */
+	if (mlockall(MCL_CURRENT))
+		return 1;
 	/* The one that reads comes last: a new thread's stack is mapped, for which we would wait for the lock ourselves. */
 	if (!map_unanswered(words[1], words[2]) || pthread_create(&threads[0], NULL, change_it, NULL) ||
 	    pthread_create(&threads[1], NULL, read_it, NULL))
