@@ -3,6 +3,7 @@
  * What user space found out about ports, written here: the hooks change the same numbers at the same time, on another
  * CPU, and only a program can add to them. No packet comes here but the claim itself (BPF_PROG_TEST_RUN).
  */
+#include "current.bpf.h"
 #include "handover.bpf.h"
 #include "listener.bpf.h"
 
@@ -23,6 +24,17 @@ static __noinline void replace_owner(struct claim *claim)
 		bpf_map_update_elem(&sockets, &claim->cookie, &socket, BPF_NOEXIST);
 }
 
+/* Who runs this. By its pid of the first namespace, which it may not know itself. */
+static __always_inline void note_reader(void)
+{
+	struct settings *settings = find_settings();
+	struct owner reader = {};
+
+	read_current(&reader);
+	if (settings)
+		settings->reader = reader;
+}
+
 /* Whether the port was not known to be the socket's: see that it is still open then. */
 SEC("socket")
 int on_claim(struct __sk_buff *skb)
@@ -37,5 +49,7 @@ int on_claim(struct __sk_buff *skb)
 		forget_listener(claim.cookie);
 	if (claim.kind == CLAIM_OWNER)
 		replace_owner(&claim);
+	if (claim.kind == CLAIM_READER)
+		note_reader();
 	return 0;
 }

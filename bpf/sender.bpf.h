@@ -3,7 +3,7 @@
  * Who sends this packet, where no hook told: send() on a connected UDP socket, or on a raw or ping socket, runs none.
  * LOCAL_OUT runs within the very call that sends, so the sender is the current process; but a softirq or the verdict
  * of any NFQUEUE may bring a packet here as well, on top of whoever runs. So another process than the one that was
- * noted counts only when it has the socket open.
+ * noted counts only when it has the socket open. The reader of our own queues sends nothing by others' sockets.
  */
 #ifndef SENDER_BPF_H
 #define SENDER_BPF_H
@@ -62,11 +62,12 @@ static __always_inline bool sends_within_the_call(__u32 type)
 static __always_inline void correct_sender(struct __sk_buff *skb, __u64 cookie, struct owner *owner)
 {
 	struct owned_socket socket = {.boundness = BOUND};
+	struct settings *settings = find_settings();
 	struct owner current = {};
 	struct sock *sk;
 
 	read_current(&current);
-	if (is_same_owner(owner, &current))
+	if (is_same_owner(owner, &current) || (settings && is_same_process(&settings->reader, &current)))
 		return;
 	sk = BPF_CORE_READ((struct sk_buff *)skb, sk);
 	if (!sends_within_the_call(BPF_CORE_READ(sk, sk_type)))

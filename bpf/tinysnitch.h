@@ -116,8 +116,11 @@ struct listener {
 	__u32 is_shared;
 };
 
-/* What user space found out of a socket: that it has a port; that it had been closed by then; who uses it. */
-enum claim_kind { CLAIM_PORT = 1, CLAIM_END = 2, CLAIM_OWNER = 3 };
+/*
+ * What user space found out of a socket: that it has a port; that it had been closed by then; who uses it. And that it
+ * reads the queues from now on.
+ */
+enum claim_kind { CLAIM_PORT = 1, CLAIM_END = 2, CLAIM_OWNER = 3, CLAIM_READER = 4 };
 
 struct claim {
 	__u64 cookie;
@@ -223,6 +226,7 @@ struct settings {
 	__u32 own_epoch;          /* of `own_addresses`: what was written before is none any more */
 	__u32 has_ties;           /* a verdict was given that holds for one interface alone */
 	__u32 is_reset_lost;      /* what resets a connection of ours comes back to no socket (BPF alone) */
+	struct owner reader; /* of the queues (BPF alone): what comes on top of it is let go, and sent by another */
 };
 
 /* Index into the per-CPU `statistics`. */

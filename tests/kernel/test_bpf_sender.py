@@ -1,6 +1,8 @@
 """sender.bpf.h: who sends where no hook tells."""
 
+import ctypes
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,49 @@ from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.nfqueue import NfVerdict, Queue
 
 pytestmark = pytest.mark.privileged
+
+PIDFD_GETFD = 438  # pidfd_getfd(2)
+
+
+def take_socket(pid: int) -> int:
+    """A descriptor of the very file of the other process, which has one socket."""
+    (descriptor,) = (int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir() if each.readlink().match("socket:*"))
+    pidfd = os.pidfd_open(pid)
+    taken = int(ctypes.CDLL(None).syscall(PIDFD_GETFD, pidfd, descriptor, 0))
+    os.close(pidfd)
+    assert taken >= 0
+    return taken
+
+
+def read_by_another(programs: BpfPrograms) -> None:
+    """We are no longer the one whom the kernel's side knows as the reader."""
+    if (pid := os.fork()) == 0:
+        programs.note_reader()
+        os._exit(0)
+    assert os.waitpid(pid, 0) == (pid, 0)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_who_reads_the_queue_is_no_sender_whatever_it_has_open(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, is_known: bool
+) -> None:
+    """Its descriptors are not looked through then: 11 us for each datagram that it lets go."""
+    judge(place, programs, "OUTPUT")
+    with visit_netns(NETNS_FOLDER / place.name):
+        queue = Queue(7)
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    agent.call("send_to", handle, "127.0.0.1", PORT)
+    (held,) = wait_packets(queue, 1)
+    if not is_known:
+        read_by_another(programs)
+    with socket.socket(fileno=take_socket(agent.pid)):
+        queue.queue_verdict(held.packet_id, NfVerdict.REPEAT)
+        queue.flush()
+    assert wait_packets(queue, 1)
+    queue.close()
+    owner = programs.find_owner(cookie)
+    assert owner
+    assert owner.pid == (agent.pid if is_known else os.getpid())
 
 
 def test_who_lets_a_packet_go_whose_socket_was_closed_meanwhile_is_not_its_sender(
@@ -31,6 +76,7 @@ def test_who_lets_a_packet_go_whose_socket_was_closed_meanwhile_is_not_its_sende
         who.call("close", handle)
         cookies.append(cookie)
     held, _other = wait_packets(queue, 2)
+    read_by_another(programs)
     with Path(os.devnull).open():
         queue.queue_verdict(held.packet_id, NfVerdict.REPEAT)
         queue.flush()

@@ -68,6 +68,7 @@ class BpfPrograms:
                 load_pins(folder, cgroup, prepare, is_scoped=is_scoped)
             programs = cls(folder, was_adopted=was_adopted)
             programs._note_own_addresses(read_addresses().own)
+            programs.note_reader()
             undo.pop_all()
         return programs
 
@@ -281,6 +282,10 @@ class BpfPrograms:
     def replace_owner(self, cookie: int, owner: Owner) -> None:
         """Somebody else uses the socket now."""
         self._maps.claims.run(cookie, *pack_owner(owner), *_NOWHERE, structs.CLAIM_OWNER)
+
+    def note_reader(self) -> None:
+        """This process reads the queues from now on: what is sent on top of it, it only lets go."""
+        self._maps.claims.run(0, *_NOBODY, *_NOWHERE, structs.CLAIM_READER)
 
     # Counts and traces
 

@@ -30,6 +30,7 @@ IMAGE_USER_NAMESPACE = 64
 CLAIM_PORT = 1
 CLAIM_END = 2
 CLAIM_OWNER = 3
+CLAIM_READER = 4
 
 ANSWER_NS = 30_000_000_000  # how long an answer may take, and how long nothing may be said after one
 LULL_NS = 120_000_000_000
@@ -145,6 +146,7 @@ SETTINGS = Layout(
         "has_ties": "I",
         "is_reset_lost": "I",
     }
+    | OWNER.inside("reader")
 )
 IMAGE = Layout(
     {
