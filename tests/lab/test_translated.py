@@ -63,11 +63,11 @@ def test_who_asks_from_one_port_again_and_again_gets_every_answer(lab: Lab) -> N
 def test_so_it_does_where_the_source_was_translated_too(lab: Lab, address: str, kind: str) -> None:
     """As Docker has it for a port that is published on 127.0.0.1, a cluster for its services: whoever asks has an
     address that nobody there could answer to."""
-    own, length = ("10.78.0.1", 32) if address == WORLD4 else ("fd78::1", 128)
+    own, added = ("10.78.0.1", "10.78.0.1/32") if address == WORLD4 else ("fd78::1", "fd78::1/128 nodad")
     iptables = "iptables" if address == WORLD4 else "ip6tables"
     made_up = MADE_UP[address]
     setup = f"""
-ip address add {own}/{length} dev lo
+ip address add {added} dev lo
 ip route replace {made_up} via {address} src {own}
 {iptables} -t nat -A OUTPUT -d {made_up} -j DNAT --to {address}
 {iptables} -t nat -A POSTROUTING -s {own} -j MASQUERADE
