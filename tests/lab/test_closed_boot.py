@@ -76,6 +76,15 @@ def test_said_twice_it_is_the_same(lab: Lab) -> None:
         assert [line for line in saved_rules(lab) if line not in before and not line.startswith(":")] == []
 
 
+@pytest.mark.parametrize("taken", ["INPUT", "OUTPUT"])
+def test_what_others_took_away_of_it_keeps_nothing_closed(lab: Lab, taken: str) -> None:
+    say(lab, "close")
+    lab.run_outside(["iptables", "-t", "mangle", "-F", taken])
+    say(lab, "open")
+    assert visit(lab, WORLD4) == 0
+    assert rules_of_it(lab) == []
+
+
 def test_where_a_daemon_stands_it_closes_nothing(lab: Lab) -> None:
     lab.start_daemon(f"allow {WORLD4} 80 tcp\n")
     say(lab, "close")
