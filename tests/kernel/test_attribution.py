@@ -21,9 +21,9 @@ from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import KERNEL, NOT_LISTENING, UNKNOWN, AttributionSource
 from tinysnitch.kernel import file_identity, process_builder, procfs
 from tinysnitch.kernel.attribution import Attributor, Claim
+from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, FlowEntry, Listener, Owner, ProcessEntry
-from tinysnitch.kernel.memory_reader import MemoryReader
 from tinysnitch.kernel.seed import seed
 from tinysnitch.kernel.sockets import ANY_V6, SocketDiag
 
@@ -72,14 +72,14 @@ def test_a_process_whose_file_was_not_looked_up_is_built_anew(
 ) -> None:
     over = Event()
     monkeypatch.setattr(process_builder, "AGAIN_S", 0.0)
-    monkeypatch.setattr(procfs, "memory", MemoryReader(procfs.read_uid))
+    monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
     with monkeypatch.context() as silent:
         silent.setattr(file_identity, "is_host_file", lambda *_words, **_more: over.wait())
         process = attributor.attribute(OUT).attribution.process
         over.set()
     assert process
     assert not process.is_file_told
-    monkeypatch.setattr(procfs, "memory", MemoryReader(procfs.read_uid))
+    monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
     process = attributor.attribute(OUT).attribution.process
     assert process
     assert process.is_file_told

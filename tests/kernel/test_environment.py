@@ -8,8 +8,8 @@ from threading import Event
 import pytest
 
 from tinysnitch.kernel import procfs
+from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.environment import find_loaders
-from tinysnitch.kernel.memory_reader import MemoryReader
 from tinysnitch.kernel.procfs import TICK_NS, read_status
 
 
@@ -49,10 +49,10 @@ def test_another_process_of_this_pid_tells_nothing() -> None:
 
 
 def test_what_lets_nobody_read_tells_that_it_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(procfs, "memory", MemoryReader(procfs.read_uid))
+    monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
     over = Event()
     with running({"LD_PRELOAD": "/a"}) as (pid, started_ns):
-        procfs.memory.read(pid, over.wait)
+        procfs.bounded.read(pid, over.wait)
         assert find_loaders(pid, started_ns, "/usr/bin/cat") is None
         assert procfs.read_argv(pid) == ((), False)
     over.set()

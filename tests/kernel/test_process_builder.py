@@ -14,10 +14,10 @@ from tests.kernel.attribution_table import DictTable, make_image
 from tinysnitch.core.process import Process
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel import file_identity, process_builder, procfs
+from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.bpf_structs import Image, ProcessEntry
 from tinysnitch.kernel.cgroup_paths import CgroupPaths, read_cgroup_id
 from tinysnitch.kernel.clock import read_boot_ns
-from tinysnitch.kernel.memory_reader import MemoryReader
 from tinysnitch.kernel.process_builder import AGAIN_S, MAX_PARENTS_LENGTH, UNTOLD, NoImages, ProcessBuilder, image_of
 
 PYTHON = os.path.realpath("/usr/bin/python3")
@@ -303,9 +303,9 @@ def test_extra_interpreters(tmp_path: Path) -> None:
 def test_an_environment_that_cannot_be_read_is_warned_of(
     builder: ProcessBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(procfs, "memory", MemoryReader(procfs.read_uid))
+    monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
     over = Event()
-    procfs.memory.read(os.getpid(), over.wait)
+    procfs.bounded.read(os.getpid(), over.wait)
     status = procfs.read_status(os.getpid())
     assert status
     image = make_image("/usr/bin/env")
@@ -321,13 +321,13 @@ def test_a_file_that_cannot_be_looked_up_is_not_the_hosts_until_it_can(
     """It is looked for again after a while: each time is a wait."""
     over = Event()
     monkeypatch.setattr(process_builder, "AGAIN_S", again_s)
-    monkeypatch.setattr(procfs, "memory", MemoryReader(procfs.read_uid))
+    monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
     monkeypatch.setattr(file_identity, "is_host_file", lambda *_words, **_more: over.wait())
     image = make_image("/usr/bin/env", "env", "a")
     untold = build(builder, image)
     assert (untold.program, untold.args, untold.warnings) == ("/usr/bin/env", ("a",), (UNTOLD,))
     assert (untold.is_host_file, untold.is_file_told, untold.is_sha256_told) == (False, False, False)
     over.set()
-    monkeypatch.setattr(procfs, "memory", MemoryReader(procfs.read_uid))
+    monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
     later = build(builder, image)
     assert (later.is_host_file, later.is_file_told, later.warnings) == (is_told, is_told, () if is_told else (UNTOLD,))

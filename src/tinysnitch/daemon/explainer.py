@@ -26,8 +26,8 @@ from tinysnitch.core.words import BadWord, Word, split_words
 from tinysnitch.daemon.control_permission import Right
 from tinysnitch.daemon.options import Options
 from tinysnitch.daemon.rule_permission import may_see_rule
+from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.clock import read_instant
-from tinysnitch.kernel.memory_reader import MemoryReader
 from tinysnitch.protocol.messages import BeatenRule, Explain, Explanation
 from tinysnitch.store.rule_facts import resolve_path
 
@@ -51,7 +51,7 @@ class Explainer:
     def __init__(self, engine: Engine, options: Options) -> None:
         self._engine = engine
         self._options = options
-        self._reader = MemoryReader(lambda _pid: None)
+        self._reader = BoundedReader()
 
     def explain(self, question: Explain, right: Right) -> Explanation:
         now = read_instant()

@@ -13,7 +13,7 @@ import msgspec
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.words import quote_word
 from tinysnitch.daemon.single_timer import SingleTimer
-from tinysnitch.kernel.memory_reader import MemoryReader
+from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.store.rule_facts import (
     find_links,
     find_paths,
@@ -44,7 +44,7 @@ class PathFacts:
         self._follow = follow
         self._again = again
         self._timer = SingleTimer(self._ring)
-        self._reader = MemoryReader(lambda _pid: None)
+        self._reader = BoundedReader()
         self._turns = itertools.count()
         self._silent: frozenset[str] = frozenset()
         self._last = Ways()

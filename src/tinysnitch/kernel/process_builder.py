@@ -64,8 +64,10 @@ class ProcessBuilder:
         *,
         extra_interpreters: Sequence[str] = (),
         needs_sha256: Callable[[str], bool] = lambda _path: False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._table = table
+        self._clock = clock
         self._extra = tuple(extra_interpreters)
         self._needs_sha256 = needs_sha256
         self._digests = file_identity.Digests()
@@ -110,11 +112,11 @@ class ProcessBuilder:
         """By a thread, since others can keep us waiting in their folders; what that finds is remembered here."""
         known = tuple(self._programs.find(image.exec_id) if image.exec_id else None for image in images)
         exec_id = images[0].exec_id
-        is_due = time.monotonic() >= (self._due_s.find(exec_id) or 0.0)
-        look = procfs.memory.read_of(uid, partial(self._look, images, known, pid)) if is_due else None
+        is_due = self._clock() >= (self._due_s.find(exec_id) or 0.0)
+        look = procfs.bounded.read_of(uid, partial(self._look, images, known, pid)) if is_due else None
         if look is None:
             if is_due:
-                self._due_s.put(exec_id, time.monotonic() + AGAIN_S)
+                self._due_s.put(exec_id, self._clock() + AGAIN_S)
             named = (
                 program or Program(image.executable, image.args[1:])
                 for image, program in zip(images, known, strict=True)

@@ -8,7 +8,7 @@ from itertools import islice
 import msgspec
 
 from tinysnitch.core.errors import unless_short
-from tinysnitch.kernel.memory_reader import MemoryReader
+from tinysnitch.kernel.bounded_reader import BoundedReader
 
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _MAX_ARGV_BYTES = 128 * 1024  # of one process; argv may take megabytes
@@ -115,7 +115,7 @@ def _read_file(pid: int) -> tuple[int, int, bool]:
     user's own, as an AppImage mounts), or its file system does not answer (one of their own mounts below an overlay of
     theirs), the device is 0, and the rest what proc_pid_fdinfo(5) and the link say."""
     try:
-        file = memory.read(pid, lambda: os.stat(f"/proc/{pid}/exe"))
+        file = bounded.read(pid, lambda: os.stat(f"/proc/{pid}/exe"))
     except PermissionError:
         file = None
     if file is None:
@@ -227,10 +227,10 @@ def _read(pid: int, name: str, limit: int = 65536) -> bytes:
 
 def _read_memory(pid: int, name: str, limit: int) -> bytes | None:
     """Of what lies in the process's own memory; None when it lets nobody read there."""
-    return memory.read(pid, lambda: _read(pid, name, limit))
+    return bounded.read(pid, lambda: _read(pid, name, limit))
 
 
-memory = MemoryReader(read_uid)  # reads what others may keep us waiting for
+bounded = BoundedReader(read_uid)  # reads what others may keep us waiting for
 
 
 def _text(raw: bytes) -> str:

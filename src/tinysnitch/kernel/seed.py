@@ -101,7 +101,7 @@ def _find_holders(table: SeedTable) -> dict[int, _Holder]:
 def _seed_socket(table: SeedTable, found: DiagSocket, holder: _Holder) -> bool:
     """Whether it takes a port, and nobody knew."""
     # In the middle of an exec a process lets nobody at its descriptors, for as long as it likes (pidfd_getfd(2)).
-    cookie = found.cookie or procfs.memory.read(holder.pid, lambda: read_cookie(holder.pid, holder.descriptor))
+    cookie = found.cookie or procfs.bounded.read(holder.pid, lambda: read_cookie(holder.pid, holder.descriptor))
     process = procfs.read_process(holder.pid)
     if not cookie or process is None or not procfs.is_same_start(holder.started_ns, process.started_ns):
         return False

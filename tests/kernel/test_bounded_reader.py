@@ -1,4 +1,4 @@
-"""memory_reader.py: nobody waits long, nor often, for who lets nobody read."""
+"""bounded_reader.py: nobody waits long, nor often, for who lets nobody read."""
 
 import errno
 import signal
@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tinysnitch.kernel.memory_reader import (
+from tinysnitch.kernel.bounded_reader import (
     BLOCKED_LOOKS,
     BUSY_WAITS,
     LOOK_S,
     MAX_THREADS,
     MAX_WAITS,
     PAUSE_S,
-    MemoryReader,
+    BoundedReader,
     count_waits,
 )
 
@@ -30,7 +30,7 @@ class Place:
         self.now_s = 0.0
         self.is_blocked = True
         self._waiting: set[int] = set()  # threads
-        self.reader = MemoryReader(lambda pid: pid // 100, lambda: self.now_s, self._count_waits)
+        self.reader = BoundedReader(lambda pid: pid // 100, lambda: self.now_s, self._count_waits)
 
     def read(self, pid: int, *, answers: bool = True) -> str | None:
         return self.reader.read(pid, lambda: "read" if answers or self._wait() else "late")
@@ -78,7 +78,7 @@ def test_who_only_has_no_processor_is_waited_for(place: Place) -> None:
 
 def test_who_waits_for_one_short_thing_after_the_other_is_given_up() -> None:
     """As for a file system that answers slowly. But who begins to wait again and again may want the interpreter."""
-    reader, much = MemoryReader(lambda pid: pid), 4 * BLOCKED_LOOKS
+    reader, much = BoundedReader(lambda pid: pid), 4 * BLOCKED_LOOKS
     assert reader.read(1, lambda: [time.sleep(LOOK_S / 2) for _ in range(2 * much)]) is None
     assert reader.read_of(1, lambda: "read") is None
     assert reader.read_of(2, lambda: [time.sleep(LOOK_S / BUSY_WAITS / 4) for _ in range(much * BUSY_WAITS)])
@@ -86,7 +86,7 @@ def test_who_waits_for_one_short_thing_after_the_other_is_given_up() -> None:
 
 def test_who_was_waited_for_longer_is_not_read_for_longer(place: Place) -> None:
     times = iter([0.0, 0.0, 4 * BLOCKED_LOOKS * LOOK_S])
-    place.reader = MemoryReader(lambda pid: pid // 100, lambda: next(times, place.now_s), place._count_waits)
+    place.reader = BoundedReader(lambda pid: pid // 100, lambda: next(times, place.now_s), place._count_waits)
     place.read(OF_ALICE, answers=False)
     place.now_s = 3 * PAUSE_S
     assert (place.read(OF_ALICE), place.read(OF_BOB)) == (None, "read")

@@ -39,12 +39,12 @@ def count_waits(thread: int) -> int | None:
     return int(fields[b"voluntary_ctxt_switches"]) if state == b"S" else 0 if state == b"D" else None
 
 
-class MemoryReader:
-    """`find_uid` waits for nothing."""
+class BoundedReader:
+    """`find_uid` waits for nothing; who calls `read_of` alone needs none."""
 
     def __init__(
         self,
-        find_uid: Callable[[int], int | None],
+        find_uid: Callable[[int], int | None] = lambda _pid: None,
         clock: Callable[[], float] = time.monotonic,
         count_waits: Callable[[int], int | None] = count_waits,
     ) -> None:
