@@ -1,6 +1,7 @@
 """bounded_reader.py: nobody waits long, nor often, for who lets nobody read."""
 
 import errno
+import itertools
 import signal
 import threading
 import time
@@ -74,6 +75,21 @@ def test_who_only_has_no_processor_is_waited_for(place: Place) -> None:
     place.is_blocked = False
     threading.Timer(2 * BLOCKED_LOOKS * LOOK_S, place.end.set).start()
     assert place.read(OF_ALICE, answers=False) == "read"
+
+
+def test_who_comes_on_is_waited_for(place: Place) -> None:
+    """As a disk that is slow: each look finds it waiting, but never at the same place."""
+    threading.Timer(2 * BLOCKED_LOOKS * LOOK_S, place.end.set).start()
+    assert place.reader.read_of(1, place._wait, itertools.count().__next__) is True
+    place.end.clear()
+    assert place.reader.read_of(1, place._wait, lambda: 1) is None
+
+
+def test_what_is_no_users_is_read_beside_what_waits(place: Place) -> None:
+    for _ in range(MAX_WAITS):
+        assert place.reader.read_shared(lambda: "read") == "read"
+        assert place.reader.read_shared(place._wait) is None
+    assert place.reader.read_shared(lambda: "read") is None  # all that may be waited for was
 
 
 def test_who_waits_for_one_short_thing_after_the_other_is_given_up() -> None:

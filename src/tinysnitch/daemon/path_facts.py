@@ -4,7 +4,6 @@ The loop must not wait for that: the server may be reached by the very connectio
 first. A path that is silent leads where it led when it was looked up last, and is tried again after a while.
 """
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
@@ -45,7 +44,6 @@ class PathFacts:
         self._again = again
         self._timer = SingleTimer(self._ring)
         self._reader = BoundedReader()
-        self._turns = itertools.count()
         self._silent: frozenset[str] = frozenset()
         self._last = Ways()
 
@@ -82,8 +80,7 @@ class PathFacts:
         left, count = paths, 0
         while left and count < MAX_SILENT:
             some, seen = left[:_TOGETHER], list[str]()
-            # As of many users: what is silent keeps no other path from being looked up.
-            is_whole = self._reader.read_of(next(self._turns), partial(_look_at, some, seen))
+            is_whole = self._reader.read_shared(partial(_look_at, some, seen))
             number = len(some) if is_whole else len(seen)
             if number < len(some):
                 yield some[number]

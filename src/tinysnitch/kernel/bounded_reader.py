@@ -8,15 +8,14 @@ vain is not read for forty times as long; others are. (2) All that was waited fo
 single wait, (3) and there are so many such threads at most, since nothing ends them: beyond that nobody is read.
 """
 
-import signal
 import time
 from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from threading import Thread
 from typing import TypeVar
 
 from tinysnitch.core.table import BoundedTable
+from tinysnitch.kernel.worker_thread import WorkerThread
 
 LOOK_S = 0.05  # what is read takes 50 us
 BLOCKED_LOOKS = 5  # one after the other that find it waiting, until it is in vain
@@ -40,7 +39,7 @@ def count_waits(thread: int) -> int | None:
 
 
 class BoundedReader:
-    """`find_uid` waits for nothing; who calls `read_of` alone needs none."""
+    """`find_uid` waits for nothing; who does not call `read` needs none."""
 
     def __init__(
         self,
@@ -51,28 +50,34 @@ class BoundedReader:
         self._find_uid = find_uid
         self._clock = clock
         self._count_waits = count_waits
-        self._idle: _Reader | None = None
-        self._lost: list[_Reader] = []
+        self._idle: WorkerThread | None = None
+        self._lost: list[WorkerThread] = []
         self._waits: deque[float] = deque(maxlen=MAX_WAITS)  # when each was over
-        self._refused: BoundedTable[int | None, float] = BoundedTable(MAX_REFUSED)  # by uid: till when
+        self._refused: BoundedTable[object, float] = BoundedTable(MAX_REFUSED)  # by uid: till when
         self._refused_until_s = 0.0  # the last of them
 
     def read(self, pid: int, work: Callable[[], T]) -> T | None:
         """What `work` reads of this process; None when it cannot be had now. Raises what that raises."""
         return self._read(lambda: self._find_uid(pid), work)
 
-    def read_of(self, uid: int, work: Callable[[], T]) -> T | None:
-        """Likewise of this user, whose process may have ended."""
-        return self._read(lambda: uid, work)
+    def read_of(self, uid: int, work: Callable[[], T], find_progress: Callable[[], int] = lambda: 0) -> T | None:
+        """Likewise of this user, whose process may have ended. Where what `find_progress` tells has changed between two
+        looks, it does more than wait."""
+        return self._read(lambda: uid, work, find_progress)
 
-    def _read(self, find_uid: Callable[[], int | None], work: Callable[[], T]) -> T | None:
+    def read_shared(self, work: Callable[[], T]) -> T | None:
+        """Likewise of no user: what waits keeps nothing else from being read, short of (2) and (3)."""
+        nobody = object()
+        return self._read(lambda: nobody, work)
+
+    def _read(
+        self, find_uid: Callable[[], object], work: Callable[[], T], find_progress: Callable[[], int] = lambda: 0
+    ) -> T | None:
         reader = self._take_reader() if self._may_wait(find_uid) else None
         if reader is None:
             return None
-        found: SimpleQueue[T | Exception] = SimpleQueue()
         began_s = self._clock()
-        reader.begin(lambda: found.put(_result_of(work)))
-        result = self._wait_for(found, reader)
+        result = self._wait_for(reader.begin(work), reader, find_progress)
         if result is None:
             self._lose(reader, find_uid(), began_s)
         else:
@@ -81,37 +86,40 @@ class BoundedReader:
             raise result
         return result
 
-    def _wait_for(self, found: SimpleQueue[T | Exception], reader: "_Reader") -> T | Exception | None:
-        waits, blocked = 0, 0
+    def _wait_for(
+        self, found: SimpleQueue[T | Exception], reader: WorkerThread, find_progress: Callable[[], int]
+    ) -> T | Exception | None:
+        waits, blocked, progress = 0, 0, find_progress()
         for looks in range(1, MAX_LOOKS + 1):
             try:
                 return found.get(timeout=LOOK_S)
             except Empty:
                 before, now = waits, self._count_waits(reader.thread_id)
             is_waiting = now is not None and (looks == 1 or now - before < BUSY_WAITS)
+            is_waiting &= progress == (progress := find_progress())
             waits, blocked = now or 0, blocked + 1 if is_waiting else 0
             if blocked == BLOCKED_LOOKS:
                 break
         return None
 
-    def _may_wait(self, find_uid: Callable[[], int | None]) -> bool:
+    def _may_wait(self, find_uid: Callable[[], object]) -> bool:
         now_s = self._clock()
         if now_s >= self._refused_until_s:
             return True
         is_spent = len(self._waits) == MAX_WAITS and now_s - self._waits[0] < PAUSE_S
         return not is_spent and now_s >= (self._refused.find(find_uid()) or 0.0)
 
-    def _take_reader(self) -> "_Reader | None":
+    def _take_reader(self) -> WorkerThread | None:
         reader, self._idle = self._idle, None
         if reader is not None:
             return reader
         self._lost = [lost for lost in self._lost if lost.is_alive()]
         try:
-            return _Reader() if len(self._lost) < MAX_THREADS else None
+            return WorkerThread() if len(self._lost) < MAX_THREADS else None
         except RuntimeError:  # there can be no more threads
             return None
 
-    def _lose(self, reader: "_Reader", uid: int | None, began_s: float) -> None:
+    def _lose(self, reader: WorkerThread, uid: object, began_s: float) -> None:
         reader.end()
         self._lost.append(reader)
         now_s = self._clock()
@@ -120,43 +128,3 @@ class BoundedReader:
         until_s = now_s + count * PAUSE_S
         self._refused.put(uid, until_s)
         self._refused_until_s = max(self._refused_until_s, until_s)
-
-
-def _result_of(work: Callable[[], T]) -> T | Exception:
-    """What it raises is for who waits, and must not end the thread."""
-    try:
-        return work()
-    except Exception as error:
-        return error
-
-
-class _Reader:
-    """A thread. Nobody waits for its end. It takes no signal, which the main thread may not take either by then."""
-
-    def __init__(self) -> None:
-        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread = Thread(target=self._work, daemon=True)
-        usual = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
-            self._thread.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, usual)
-
-    def begin(self, job: Callable[[], None]) -> None:
-        self._jobs.put(job)
-
-    def end(self) -> None:
-        """Once it has read what it reads now."""
-        self._jobs.put(None)
-
-    @property
-    def thread_id(self) -> int:
-        assert self._thread.native_id is not None
-        return self._thread.native_id
-
-    def is_alive(self) -> bool:
-        return self._thread.is_alive()
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job()

@@ -1,0 +1,55 @@
+"""A thread for what may never return. Nobody waits for its end, nor does that of the process.
+
+It takes no signal, which the main thread may not take either by then.
+"""
+
+import signal
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class WorkerThread:
+    """Raises RuntimeError where there can be no more threads."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = Thread(target=self._work, daemon=True)
+        usual = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._thread.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, usual)
+
+    def begin(self, work: Callable[[], T]) -> SimpleQueue[T | Exception]:
+        """Do it, after all that was begun before; the queue gets what it returns or raises."""
+        results: SimpleQueue[T | Exception] = SimpleQueue()
+        self._jobs.put(lambda: results.put(_result_of(work)))
+        return results
+
+    def end(self) -> None:
+        """Once it has done what was begun."""
+        self._jobs.put(None)
+
+    @property
+    def thread_id(self) -> int:
+        assert self._thread.native_id is not None
+        return self._thread.native_id
+
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+
+def _result_of(work: Callable[[], T]) -> T | Exception:
+    """What it raises is for who waits, and must not end the thread."""
+    try:
+        return work()
+    except Exception as error:
+        return error
