@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,6 +103,23 @@ def test_a_list_that_changed_a_moment_ago_is_read_again(place: Place, monkeypatc
     found = place.loader.find("ads")
     place.loader.refresh()
     assert place.loader.find("ads") is not found
+
+
+def test_a_folder_that_does_not_answer_leaves_what_was_read_and_keeps_rules_waiting(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one whose lock somebody keeps: what may be in it is awaited, else a rule that denies it would deny nothing."""
+    place.write("ads.test\n")
+    over = threading.Event()
+    with monkeypatch.context() as silent:
+        silent.setattr(place.loader, "_find_names", over.wait)
+        place.loader.refresh()
+    assert (place.has("ads.test"), place.tries_after_s) == (True, [AGAIN_S])
+    assert place.problem == f"{place.folder}: it does not answer"
+    assert (place.loader.is_awaited(["ads"]), place.loader.is_awaited(["more"])) == (False, True)
+    over.set()
+    place.loader.try_again()
+    assert (place.problem, place.loader.is_awaited(["more"])) == ("", False)
 
 
 def test_a_long_list_comes_later(place: Place) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tinysnitch.daemon import path_watch
 from tinysnitch.daemon.path_watch import MAX_WATCHED, PathWatch, Watch
-from tinysnitch.store.file_watch import watch_ways
+from tinysnitch.store.file_watch import Look, watch_ways
 
 TIMEOUT_S = 60
 
@@ -107,9 +107,9 @@ def test_the_same_paths_are_not_followed_anew() -> None:
 def test_too_many_paths_are_followed_as_far_as_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     watched: list[list[str]] = []
 
-    def watch(paths: list[str]) -> AsyncGenerator[None, None]:
+    def watch(paths: list[str], look: Look) -> AsyncGenerator[None, None]:
         watched.append(paths)
-        return watch_ways(paths)
+        return watch_ways(paths, look)
 
     monkeypatch.setattr(path_watch, "watch_ways", watch)
     paths = [f"/nowhere/{number:04}" for number in range(MAX_WATCHED * 2)]

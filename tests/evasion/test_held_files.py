@@ -2,23 +2,26 @@
 
 import os
 import shutil
+import signal
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.evasion.stage import PORT, TARGET, Stage
+from tests.evasion.stage import ELSEWHERE, PORT, TARGET, Stage
 from tests.evasion.test_held_memory import FUSE
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, wait_until
 from tests.lab.world import PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
 USER = "news"  # no other test's: who holds one up is not waited for, nor are the others of that user
+LARGE_BYTES = 64 << 20
 OWN_PROGRAMS = Path(__file__).parent / "programs"
 
 
@@ -32,15 +35,16 @@ def make_folders(lab: Lab, place: str, *folders: str) -> Path:
 
 
 @contextmanager
-def held_folder(lab: Lab) -> Iterator[Path]:
-    """The program that keeps the lock of its own folder, while it runs."""
+def held_folder(lab: Lab, folder: Path | None = None) -> Iterator[Path]:
+    """The program that keeps the lock of a folder, while it runs: of its own, and then it connects."""
     place = make_folders(lab, "locked", "own", "mount")
     program, source = place / "own" / "program", OWN_PROGRAMS / "held_folder.c"
+    words = [str(folder)] if folder else [str(place / "own"), *TARGET]
     device = lab.folder / "fuse"  # a usual machine lets everybody open /dev/fuse, but not each one does
     os.mknod(device, stat.S_IFCHR, FUSE)
     device.chmod(0o666)
     subprocess.run(["gcc", "-O1", "-Wall", "-pthread", "-o", str(program), str(source)], check=True)
-    running = lab.spawn([str(program), str(device), str(place / "mount"), *TARGET], user=USER)
+    running = lab.spawn([str(program), str(device), str(place / "mount"), *words], user=USER)
     assert running.stdout
     assert running.stdout.readline() == "held\n"
     yield program
@@ -68,12 +72,76 @@ def test_a_deleted_program_in_a_folder_that_is_locked(stage: Stage) -> None:
     assert record["verdict"] == "deny"
 
 
+def test_the_folder_of_the_rules_file(lab: Lab) -> None:
+    """Any user can keep the lock of /etc."""
+    daemon = lab.start_daemon(f"allow {WORLD4} 81 tcp\n")
+    waiting = lab.spawn(["bash", "-c", f"exec 3<>/dev/tcp/{WORLD4}/{PORT}"])
+    ask = daemon.wait_ask()
+    with held_folder(lab, daemon.rules.parent):
+        told = daemon.cli("answer", str(ask["id"]), "yes", "--for", "forever")
+        assert (told.returncode, "does not answer" in told.stderr) == (1, True)
+        assert waiting.wait(timeout=WAIT_S) == 0
+        lab.run(["bash", "-c", f"exec 3<>/dev/tcp/{WORLD4}/81"])
+        assert daemon.wait_connection(remote_port=81)["verdict"] == "allow"
+        (lost,) = daemon.wait_for_count(lambda each: each["event"] == "lost", 1)
+        assert "does not answer" in str(lost["what"])
+        refused = daemon.cli("rules", "add", "allow - 82 tcp")
+        assert (refused.returncode, "does not answer" in refused.stderr) == (1, True)
+    lines = [f"allow {WORLD4} 81 tcp", str(daemon.records("answer")[0]["rule"])]
+    wait_until(lambda: daemon.rules.read_text().splitlines()[:2] == lines)
+    assert daemon.stop() == 0
+
+
+def test_the_folder_of_lists(lab: Lab) -> None:
+    lists = lab.folder / "lists"
+    lists.mkdir()
+    (lists / "ads").write_text(f"{ELSEWHERE}\n")
+    daemon = lab.start_daemon("deny @ads - -\n", "--lists", str(lists), timeout_s=0)
+    with held_folder(lab, lists):
+        daemon.edit_rules("deny @ads - -\nallow - 80-81 tcp\n")
+        for port, remote in ((81, WORLD4), (80, ELSEWHERE)):
+            lab.run(["bash", "-c", f"exec 3<>/dev/tcp/{remote}/{port}"])
+        assert daemon.wait_connection(remote_port=81)["verdict"] == "allow"
+        assert daemon.wait_connection(remote_address=ELSEWHERE)["rule"] == "deny @ads - -"
+    assert daemon.stop() == 0
+
+
 def test_one_that_connects_from_an_overlay_that_does_not_answer(stage: Stage) -> None:
     script = f"sleep 3; exec 3<>/dev/tcp/{WORLD4}/{PORT}"
     with silent_overlay(stage.lab, Path("/usr/bin/bash"), "-c", script):
         (record,) = stage.daemon.wait_for_count(lambda each: "/overlay/merged/" in str(each.get("program")), 1)
         assert record["verdict"] == "deny"
         assert stage.lab.run([str(stage.honest), "plain", *TARGET]).stdout == "connected\n"
+
+
+@contextmanager
+def mount_that_answers(lab: Lab) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
+    """A shell in a file system of root's, too large to be in memory whole, and who answers for it."""
+    source, folder = lab.folder / "large", lab.folder / "mounted"
+    source.write_bytes(Path("/usr/bin/bash").read_bytes() + bytes(LARGE_BYTES))
+    folder.mkdir()
+    server = lab.spawn_outside(
+        [sys.executable, "-S", str(PROGRAMS / "closed_mount.py"), str(source), str(folder), "0", "0"]
+    )
+    assert server.stdout
+    assert server.stdout.readline() == "mounted\n"
+    yield folder / "program", server
+    server.kill()
+    server.wait(timeout=WAIT_S)
+
+
+def test_one_whose_sum_a_rule_asks_for(lab: Lab) -> None:
+    with mount_that_answers(lab) as (program, server):
+        rules = f"deny sha256={'0' * 64} - {PORT} tcp {program}\nallow - {PORT} tcp\n"
+        daemon = lab.start_daemon(rules, timeout_s=0)
+        running = lab.spawn([str(program), "-c", f"sleep 2; exec 3<>/dev/tcp/{WORLD4}/{PORT}"])
+        lab.run(["head", "-c", "4M", str(program)])  # all that runs is in memory then
+        server.send_signal(signal.SIGSTOP)
+        assert running.wait(timeout=WAIT_S) == 1
+        record = daemon.wait_connection(remote_port=int(PORT))
+        assert (record["program"], record["verdict"]) == (str(program), "deny")
+        lab.run(["bash", "-c", f"exec 3<>/dev/tcp/{WORLD4}/{PORT}"])
+        assert daemon.wait_connection(verdict="allow", remote_port=int(PORT))
 
 
 def test_one_that_is_there_at_the_daemons_start(lab: Lab) -> None:

@@ -282,7 +282,7 @@ def test_of_a_file_that_cannot_be_read_no_sum_is_told(monkeypatch: pytest.Monkey
     def fail(*_words: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(hashlib, "file_digest", fail)
+    monkeypatch.setattr(file_identity.Digests, "_read_digest", fail)
     with closing(ProcessBuilder(NoImages(), needs_sha256=lambda path: path == "/usr/bin/env")) as demanding:
         unread, unasked = (
             build(demanding, make_image("/usr/bin/env")),

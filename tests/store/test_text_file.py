@@ -234,7 +234,6 @@ def test_who_has_it_open_to_write_to_is_seen(tmp_path: Path) -> None:
         assert not is_being_written(path)
     os.mkfifo(tmp_path / "pipe")
     assert not is_being_written(tmp_path / "pipe")
-    assert signal.getsignal(signal.SIGIO) is signal.SIG_DFL  # commands inherit what is ignored
 
 
 def test_who_begins_to_write_in_the_moment_of_the_look_ends_nobody(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.flow import Flow, parse_address
 from tinysnitch.core.settings import Settings
+from tinysnitch.daemon.bounded_look import BoundedLook
 from tinysnitch.daemon.control_permission import Permissions
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.counters import Counters, LossWatch
@@ -110,7 +111,7 @@ class Assembly:
         lists = ListLoader(options.lists, cache, compiler, self._facts_changed, failed=again.start)
         users = UserIds(self._facts_changed)
         self._undo.callback(users.close)
-        watch = PathWatch(lambda watch: follow(watch, self._facts_changed))
+        watch = PathWatch(lambda watch: follow(watch, self._facts_changed), BoundedLook().do)
         self._undo.callback(watch.stop)
         paths = PathFacts(watch.follow, self._facts_changed)
         self._undo.callback(paths.cancel)

@@ -21,6 +21,7 @@ from threading import Thread
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import DataLost, FirewallEnds
 from tinysnitch.daemon.assembly import Assembly
+from tinysnitch.daemon.bounded_writer import BoundedWriter
 from tinysnitch.daemon.control_permission import Permissions
 from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.identity import Identity
@@ -104,7 +105,7 @@ class SetUp:
         self._was_there = False  # an earlier daemon left enforcement in place
         self._limits = raise_limit()
         self._prompt = PromptProcess(options.socket, os.environ) if options.has_prompt else None
-        self._rules_file = RulesFile(options.rules)
+        self._rules_file = RulesFile(options.rules, BoundedWriter().do)
         self._permissions = Permissions(options.users, options.admins)
         if self._prompt:
             self._permissions.invite(self._prompt.user.pw_uid)

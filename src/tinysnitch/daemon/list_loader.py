@@ -15,6 +15,7 @@ from typing import Protocol
 import msgspec
 
 from tinysnitch.core.remote_text import is_list_name
+from tinysnitch.daemon.bounded_look import BoundedLook
 from tinysnitch.store.compiled_list import CompiledList, compile_list, map_compiled
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.text_file import MAX_BYTES
@@ -55,13 +56,16 @@ class ListLoader:
         self._compiler = compiler
         self._changed = changed
         self._failed = failed
+        self._look = BoundedLook()
         self._held: dict[str, HeldList] = {}
+        self._is_silent = False  # the folder did not tell its names in time
 
     def refresh(self) -> None:
         """Look at every file again, and load those that changed."""
         try:
-            names = self._find_names()
+            self._is_silent, names = False, self._look.do(self._find_names)
         except OSError as error:
+            self._is_silent = isinstance(error, TimeoutError)
             self._fail_all(f"{self.folder}: {error.strerror}")
             return
         for name in self._held.keys() - names:
@@ -85,8 +89,9 @@ class ListLoader:
         return held.compiled if held else None
 
     def is_awaited(self, names: Iterable[str]) -> bool:
-        """Whether one of these is loading and was never there before."""
-        return any(held.is_loading and held.compiled is None for held in map(self._held.get, names) if held)
+        """Whether one of these is loading and was never there before, or may be there."""
+        found = map(self._held.get, names)
+        return any(held.is_loading and held.compiled is None if held else self._is_silent for held in found)
 
     def _find_names(self) -> set[str]:
         """OSError: the folder cannot be read now; one that is not there has no lists."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import aclosing
 from functools import partial
 
-from tinysnitch.store.file_watch import watch_ways
+from tinysnitch.store.file_watch import Look, look_here, watch_ways
 
 MAX_WATCHED = 256  # paths; whatever lies beyond is looked up whenever something else changes
 PAUSE_S = 1.0  # users may turn links of their own as fast as they like
@@ -13,9 +13,10 @@ Watch = Callable[[], AsyncIterator[None]]
 
 
 class PathWatch:
-    def __init__(self, follow: Callable[[Watch], Coroutine[None, None, None]]) -> None:
+    def __init__(self, follow: Callable[[Watch], Coroutine[None, None, None]], look: Look = look_here) -> None:
         """`follow` goes on until it is cancelled."""
         self._follow = follow
+        self._look = look
         self._paths: frozenset[str] = frozenset()
         self._task: asyncio.Task[None] | None = None
 
@@ -26,7 +27,7 @@ class PathWatch:
         self.stop()
         self._paths = paths
         if paths:
-            watch = partial(_watch_slowly, sorted(paths)[:MAX_WATCHED])
+            watch = partial(_watch_slowly, sorted(paths)[:MAX_WATCHED], self._look)
             self._task = asyncio.get_running_loop().create_task(self._follow(watch))
 
     def stop(self) -> None:
@@ -35,10 +36,10 @@ class PathWatch:
         self._task = None
 
 
-async def _watch_slowly(paths: Iterable[str]) -> AsyncIterator[None]:
+async def _watch_slowly(paths: Iterable[str], look: Look) -> AsyncIterator[None]:
     """One item as soon as the watch stands, one at once when something is turned, one a moment later for all else."""
     while True:
-        async with aclosing(watch_ways(paths)) as items:
+        async with aclosing(watch_ways(paths, look)) as items:
             await anext(items)
             yield
             await anext(items)

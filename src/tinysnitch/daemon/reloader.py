@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from tinysnitch.core.events import DataLost
+from tinysnitch.daemon.bounded_look import BoundedLook
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.driver import Driver
 from tinysnitch.daemon.follow import follow
@@ -46,11 +47,12 @@ class Reloader:
 
     async def start(self, rules: Path, lists: Path) -> None:
         """Load the rules as soon as their file is watched, and what they speak of, so that no edit falls between."""
+        look = BoundedLook().do
         for path in (RESOLV_CONF, HOSTS, PASSWD):
-            self._follow(partial(watch_file, path), self.refresh_facts)
+            self._follow(partial(watch_file, path, look), self.refresh_facts)
         for folder in (RESOLVED_UPSTREAMS.parent, lists):
-            self._follow(partial(watch_folder, folder), self.refresh_facts)
-        self._follow(partial(watch_file, rules), self.reload_rules)
+            self._follow(partial(watch_folder, folder, look), self.refresh_facts)
+        self._follow(partial(watch_file, rules, look), self.reload_rules)
         patience = SingleTimer(self._tell_of_waiting)
         patience.start(PATIENCE_S)
         try:

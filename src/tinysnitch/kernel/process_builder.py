@@ -14,6 +14,7 @@ from tinysnitch.core.program import Program
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel import file_identity, procfs
+from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.bpf_structs import Image, ProcessEntry
 from tinysnitch.kernel.cgroup_paths import CgroupPaths, read_cgroup_id
 from tinysnitch.kernel.environment import find_loaders
@@ -55,6 +56,14 @@ class _Look(msgspec.Struct, frozen=True, kw_only=True):
     snap: str | None = None
 
 
+class _Sum(msgspec.Struct, frozen=True):
+    """Of an executable's content, as far as a rule asks for it."""
+
+    sha256: str | None = None
+    is_told: bool = True
+    is_silent: bool = False  # what it lies in does not answer
+
+
 class ProcessBuilder:
     """`extra_interpreters`: see core/interpreters.py. `needs_sha256` is asked with a program's path."""
 
@@ -71,6 +80,7 @@ class ProcessBuilder:
         self._extra = tuple(extra_interpreters)
         self._needs_sha256 = needs_sha256
         self._digests = file_identity.Digests()
+        self._reader = BoundedReader()  # of sums: who waits for one is to be looked up meanwhile
         self._cgroups = CgroupPaths()
         self._programs: BoundedTable[int, Program] = BoundedTable(_KEPT)
         self._due_s: BoundedTable[int, float] = BoundedTable(_KEPT)  # by exec id: when to look at its file again
@@ -83,7 +93,7 @@ class ProcessBuilder:
         look = self._look_beside((image, *self._ancestors(image)), pid, uid)
         program, *parents = look.programs
         is_summed = look.is_host_file and self._needs_sha256(program.path)
-        digest = self._digests.read_sha256(image.executable) if is_summed else None
+        found = self._sum(image, uid) if is_summed else _Sum(is_told=look.is_told)
         return Process(
             exec_id=image.exec_id,
             pid=pid,
@@ -99,9 +109,9 @@ class ProcessBuilder:
             parents=tuple(_those_with_room(parent.path for parent in parents)),
             owners=owners_of_cgroup(self._cgroups.find(image.cgroup_id) or "", look.snap),
             is_host_file=look.is_host_file,
-            is_file_told=look.is_told,
-            sha256=None if digest is None or _may_be_rewritten(image) else digest,
-            is_sha256_told=look.is_told and (digest is not None or not is_summed),
+            is_file_told=look.is_told and not found.is_silent,
+            sha256=found.sha256,
+            is_sha256_told=found.is_told,
             warnings=(
                 *find_warnings(image, look),
                 *_warn_of_environment(find_loaders(pid, started_ns, image.executable)),
@@ -138,6 +148,15 @@ class ProcessBuilder:
             is_host_file=not is_changed and _is_host_file(image, programs[0], pid),
             snap=file_identity.find_snap(image.executable, device, image.inode),
         )
+
+    def _sum(self, image: Image, uid: int) -> _Sum:
+        """A large file takes its time, also from a slow disk; what does not come on at all is not waited for."""
+        found = self._reader.read_of(uid, partial(self._read_sum, image), lambda: self._digests.read_bytes)
+        return found or _Sum(is_told=False, is_silent=True)
+
+    def _read_sum(self, image: Image) -> _Sum:
+        digest = self._digests.read_sha256(image.executable)
+        return _Sum(None if digest is None or _may_be_rewritten(image) else digest, is_told=digest is not None)
 
     def _name(self, image: Image) -> Program:
         captured = naming.Image(

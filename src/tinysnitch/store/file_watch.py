@@ -40,21 +40,26 @@ class _Spot:
 
 
 _Spots = dict[Path, _Spot]
+Look = Callable[[Callable[[], _Spots]], _Spots]  # calls what looks around, and may raise OSError before it is done
 
 
-def watch_file(path: Path) -> AsyncIterator[None]:
+def look_here(look: Callable[[], _Spots]) -> _Spots:
+    return look()
+
+
+def watch_file(path: Path, look: Look = look_here) -> AsyncIterator[None]:
     """One item as soon as the watch stands, then one for each time that the file may have changed."""
-    return _watch(partial(_spots_of_file, path.absolute()))
+    return _watch(partial(look, partial(_spots_of_file, path.absolute())))
 
 
-def watch_folder(folder: Path) -> AsyncIterator[None]:
+def watch_folder(folder: Path, look: Look = look_here) -> AsyncIterator[None]:
     """The same for the files right in a folder, which need not be there yet, nor the one above it."""
-    return _watch(partial(_spots_of_folder, folder.absolute()))
+    return _watch(partial(look, partial(_spots_of_folder, folder.absolute())))
 
 
-def watch_ways(paths: Iterable[str]) -> AsyncGenerator[None, None]:
+def watch_ways(paths: Iterable[str], look: Look = look_here) -> AsyncGenerator[None, None]:
     """The same for all that can lead one of the paths elsewhere."""
-    return _watch(partial(_spots_of_ways, tuple(map(Path, paths))))
+    return _watch(partial(look, partial(_spots_of_ways, tuple(map(Path, paths)))))
 
 
 async def _watch(find_spots: Callable[[], _Spots]) -> AsyncGenerator[None, None]:

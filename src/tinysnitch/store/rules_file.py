@@ -59,9 +59,15 @@ class LoadedRules(msgspec.Struct, frozen=True):
     errors: tuple[RuleSyntaxError, ...]
 
 
+def _do_here(_path: Path, change: Callable[[], bool]) -> bool:
+    return change()
+
+
 class RulesFile:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, do: Callable[[Path, Callable[[], bool]], bool] = _do_here) -> None:
+        """`do` makes a change of the file at the path, maybe in a thread, and may raise SnitchError before its end."""
         self.path = path
+        self._do = do
         self._loaded: tuple[Stamp, LoadedRules] | None = None  # and of which state of the file
         self._known: Stamp | None = None  # of the state that we wrote, or that take_edit() told of
         self._unsaved: dict[Rule, None] = {}  # a dict for its order
@@ -192,6 +198,9 @@ class RulesFile:
         return True
 
     def _change(self, change: Callable[[], bool]) -> bool:
+        return self._do(self.path, partial(self._change_now, change))
+
+    def _change_now(self, change: Callable[[], bool]) -> bool:
         """Anew where an editor, which minds no lock, has written the file since it was read; not while one is at it."""
         with self._changing():
             for _ in range(_ATTEMPTS):

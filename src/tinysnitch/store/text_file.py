@@ -135,19 +135,17 @@ def is_being_written(path: Path) -> bool:
     """Whether somebody has it open to write to: then there is no read lease on it (fcntl(2), F_SETLEASE). False where
     that cannot be told.
 
-    Who opens it while we have one waits until we close it, and the kernel sends us SIGIO, which would end us. For the
-    first thread of a process alone, which is whom signals come to.
+    Who opens it while we have one waits until we close it, and the kernel tells us by a signal: by SIGURG, which is
+    ignored unless somebody asks for it, where its own choice, SIGIO, would end us.
     """
-    handler = signal.signal(signal.SIGIO, signal.SIG_IGN)
     try:
         with open(path, "rb", opener=_open_regular) as file:
+            fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGURG)
             fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except BlockingIOError:
         return True
     except OSError:
         return False
-    finally:
-        signal.signal(signal.SIGIO, handler)
     return False
 
 

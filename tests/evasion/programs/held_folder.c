@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Whoever looks for what is new in this program's folder waits for ever: `held_folder FUSE FOLDER ADDRESS PORT`. A
- * thread lists it into memory that never comes, and holds the lock of the folder meanwhile; another one waits to make
- * something there, so that no further reader is let in. What the kernel remembers of the folder needs no lock: the
- * program's own file is deleted before. Then it connects, and says "held".
+ * Whoever looks for what is new in a folder waits for ever: `held_folder FUSE MOUNT FOLDER [ADDRESS PORT]`. A thread
+ * lists it into memory that never comes, and holds the lock of the folder meanwhile; another one waits to make
+ * something there, so that no further reader is let in, and needs no right to make it. With an address the program's
+ * own file is deleted before, since what the kernel remembers of the folder needs no lock, and it connects. Then it
+ * says "held".
  */
 #include "unanswered.h"
 
-#include <libgen.h>
 #include <sys/syscall.h>
 
-static char held[SIZE], new[SIZE + 8];
+static char *held, new[SIZE + 8];
 
 static void *read_it(void *nothing)
 {
@@ -27,14 +27,14 @@ int main(int count, char **words)
 {
 	pthread_t threads[2];
 
-	if (count != 5 || !map_unanswered(words[1], words[2]) || unlink(words[0]))
+	if (count < 4 || !map_unanswered(words[1], words[2]) || (count == 6 && unlink(words[0])))
 		return 1;
-	snprintf(held, sizeof(held), "%s", dirname(words[0]));
+	held = words[3];
 	snprintf(new, sizeof(new), "%s/new", held);
 	if (pthread_create(&threads[0], NULL, read_it, NULL) || pthread_create(&threads[1], NULL, change_it, NULL))
 		return 1;
 	sleep(2);
-	if (connect_to(words[3], words[4]) || write(1, "held\n", 5) < 0)
+	if ((count == 6 && connect_to(words[4], words[5])) || write(1, "held\n", 5) < 0)
 		return 1;
 	return pause();
 }

@@ -16,7 +16,7 @@ EMPTY = {18, 25, 27, 28, 29}  # release, flush, opendir, readdir, releasedir
 HEADER = struct.Struct("IIQQIIIHH")
 ROOT, PROGRAM = 1, 2
 KEPT_S = int(os.environ.get("KEPT_S", "60"))
-MS_NOSUID, MS_NODEV = 2, 4
+MS_RDONLY, MS_NOSUID, MS_NODEV = 1, 2, 4
 
 
 def serve(device: int, content: bytes, owner: tuple[int, int]) -> None:
@@ -59,7 +59,7 @@ def main(source: str, folder: str, uid: str, gid: str) -> None:
     device = os.open("/dev/fuse", os.O_RDWR)
     options = f"fd={device},rootmode=40755,user_id={uid},group_id={gid}".encode()
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b"closed", folder.encode(), b"fuse", MS_NOSUID | MS_NODEV, options):
+    if libc.mount(b"closed", folder.encode(), b"fuse", MS_RDONLY | MS_NOSUID | MS_NODEV, options):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     print("mounted", flush=True)
     serve(device, content, (int(uid), int(gid)))

@@ -1,0 +1,28 @@
+"""bounded_look.py: what is found comes back, and what does not answer is an error among others."""
+
+import errno
+import threading
+
+import pytest
+
+from tinysnitch.daemon.bounded_look import BoundedLook
+
+
+def fail() -> str:
+    raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+
+def test_what_is_found_comes_back() -> None:
+    look = BoundedLook()
+    assert look.do(lambda: "found") == "found"
+    with pytest.raises(FileNotFoundError):
+        look.do(fail)
+
+
+def test_what_does_not_answer_is_an_error() -> None:
+    look, over = BoundedLook(), threading.Event()
+    with pytest.raises(OSError, match="does not answer") as silent:
+        look.do(over.wait)
+    assert silent.value.strerror == "it does not answer"
+    assert look.do(lambda: "found") == "found"
+    over.set()

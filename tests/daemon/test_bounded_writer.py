@@ -1,0 +1,61 @@
+"""bounded_writer.py: a change that does not come to its end holds nobody up, and is not made twice."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.lab.patience import wait_until
+from tinysnitch.core.errors import SnitchError
+from tinysnitch.daemon.bounded_writer import BoundedWriter
+
+PLACE = Path("/etc/rules")
+
+
+def test_a_change_is_made_and_tells_what_it_told() -> None:
+    writer = BoundedWriter()
+    assert (writer.do(PLACE, lambda: "one"), writer.do(PLACE, lambda: "two")) == ("one", "two")
+
+
+def test_what_a_change_raises_is_raised() -> None:
+    def fail() -> None:
+        raise KeyError("here")
+
+    with pytest.raises(KeyError, match="here"):
+        BoundedWriter().do(PLACE, fail)
+
+
+def test_one_that_waits_goes_on_alone() -> None:
+    writer, end, made = BoundedWriter(patience_s=0.05), threading.Event(), list[str]()
+
+    def wait() -> None:
+        end.wait()
+        made.append("late")
+
+    with pytest.raises(SnitchError, match=r"^/etc/rules: its folder does not answer$") as late:
+        writer.do(PLACE, wait)
+    assert late.value.hint == "the change is made as soon as it does"
+    with pytest.raises(SnitchError, match="an earlier change still waits") as refused:
+        writer.do(PLACE, lambda: made.append("never"))
+    assert refused.value.hint
+    assert made == []
+    end.set()
+    wait_until(lambda: made)
+
+    def change() -> bool:
+        try:
+            writer.do(PLACE, lambda: made.append("next"))
+        except SnitchError:
+            return False
+        return True
+
+    wait_until(change)
+    assert made == ["late", "next"]
+
+
+def test_where_no_thread_can_be_had_it_is_made_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert BoundedWriter().do(PLACE, lambda: "made") == "made"
