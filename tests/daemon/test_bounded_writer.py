@@ -7,7 +7,10 @@ import pytest
 
 from tests.lab.patience import wait_until
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.daemon.bounded_writer import BoundedWriter
+from tinysnitch.store.rules_file import RulesFile
+from tinysnitch.store.text_file import LockHeld, locked
 
 PLACE = Path("/etc/rules")
 
@@ -51,6 +54,13 @@ def test_one_that_waits_goes_on_alone() -> None:
 
     wait_until(change)
     assert made == ["late", "next"]
+
+
+def test_who_holds_the_lock_of_the_file_is_told_of(tmp_path: Path) -> None:
+    path = tmp_path / "rules"
+    path.write_text("")
+    with locked(path), pytest.raises(LockHeld):
+        RulesFile(path, BoundedWriter().do).append(parse_rule("allow - 443 tcp"))
 
 
 def test_where_no_thread_can_be_had_it_is_made_without_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """Changes a file where others can keep us waiting: anyone keeps the lock of a folder that all may read (THREATS.md).
 
-A thread makes the change, and is waited for as long as for who holds the lock of a file. A change that takes longer
-goes on beside the loop; until it is over there is no other one.
+A thread makes the change, and is waited for a little longer than it waits itself for who holds the lock of the file.
+A change that takes longer goes on beside the loop; until it is over there is no other one.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,9 @@ from typing import TypeVar
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel.worker_thread import WorkerThread
-from tinysnitch.store.text_file import PATIENCE_S
+from tinysnitch.store.text_file import PATIENCE_S as LOCK_PATIENCE_S
 
+PATIENCE_S = LOCK_PATIENCE_S + 1.0
 T = TypeVar("T")
 
 
