@@ -1,13 +1,13 @@
 #!/bin/bash
 # `make test-fresh`: a bare Debian 13 in a scratch folder, the project cloned into it from HEAD, and there `make setup` and
 # the lab's core tests. What debootstrap made is kept in build/fresh for the next time; all else goes, also on failure.
-# `make test-fresh SUITE=noble MIRROR=URL`: on Ubuntu 24.04.
+# `make test-fresh SUITE=forky MIRROR=URL`: on the next Debian, SUITE=noble: on Ubuntu 24.04.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 SUITE=${SUITE:-trixie}
 COMPONENTS=main
 KEYRING=debian-archive-keyring
-[ "$SUITE" = trixie ] || { COMPONENTS=main,universe && KEYRING=ubuntu-keyring; }
+[[ $SUITE =~ ^(trixie|forky|sid)$ ]] || { COMPONENTS=main,universe && KEYRING=ubuntu-keyring; }
 KEYS=/usr/share/keyrings/${KEYRING/#ubuntu-/ubuntu-archive-}.gpg
 CACHE=$PWD/build/fresh/$SUITE.tar
 CGROUP=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)/tinysnitch-fresh-$$
