@@ -1,5 +1,6 @@
 """What keeps a boot closed at which tinysnitchd cannot be executed: packaging/tinysnitch-closed, without Python."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -29,8 +30,10 @@ def visit(lab: Lab, address: str) -> int:
 
 
 def saved_rules(lab: Lab) -> list[str]:
+    """Without counters: a machine says something to its link at any time."""
     saved = (lab.run_outside([f"{command}-save"]).stdout for command in ("iptables", "ip6tables"))
-    return [line for text in saved for line in text.splitlines() if line.startswith((":", "-A"))]
+    lines = (line for text in saved for line in text.splitlines() if line.startswith((":", "-A")))
+    return [re.sub(r" \[\d+:\d+\]$", "", line) for line in lines]
 
 
 def rules_of_it(lab: Lab) -> list[str]:

@@ -103,7 +103,7 @@ def test_who_may_not_read_queues_is_told_so(lab: Lab) -> None:
     assert "already" not in told.stderr
 
 
-@pytest.mark.parametrize("count", [6, 12])
+@pytest.mark.parametrize("count", [4, 5, 6, 12])
 def test_a_start_without_descriptors_says_so(lab: Lab, count: int) -> None:
     """Of asyncio's, and of the first programs that are run."""
     before = traces(lab)

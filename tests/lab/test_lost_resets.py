@@ -63,11 +63,13 @@ def test_a_reset_that_is_heard_of_is_what_refuses(lab: Lab, daemon: Daemon, addr
     """Of ICMP errors no more than `icmp_msgs_per_sec` are sent."""
     for _number in range(3):
         refuse(lab, address)
+    daemon.wait_connections(3)
     assert count_resets(lab, address) == len(daemon.records("connection")) == 3
 
 
 def test_a_socket_that_is_refused_twice_heard_of_the_first_time(lab: Lab, daemon: Daemon) -> None:
     assert lab.run([PYTHON, "-c", TWICE, WORLD4]).stdout == "ECONNREFUSED\n" * 2
+    daemon.wait_connections(2)
     assert count_resets(lab, WORLD4) == len(daemon.records("connection")) == 2
 
 

@@ -40,8 +40,7 @@ def run_command(rules: str | None, learn: bool, socket_path: str | None, command
     command's; at the end what was allowed, refused and not answered is listed. COMMAND runs as root, as this does; to
     run it as another user write `runuser -u NAME -- COMMAND`.
     """
-    import asyncio
-
     from tinysnitch.cli.scoped_run import ScopedRun
+    from tinysnitch.commandline.event_loop import run_in_loop
 
-    return asyncio.run(ScopedRun(command, rules=rules, is_learning=learn, socket_path=socket_path).run())
+    return run_in_loop(ScopedRun(command, rules=rules, is_learning=learn, socket_path=socket_path).run())

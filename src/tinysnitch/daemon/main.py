@@ -1,6 +1,5 @@
 """tinysnitchd: reads the command line, then runs in the foreground until SIGTERM or SIGINT."""
 
-import asyncio
 import logging
 import os
 import shutil
@@ -149,13 +148,14 @@ def tinysnitchd(
 
 
 def _run(options: Options) -> None:
+    from tinysnitch.commandline.event_loop import run_in_loop
     from tinysnitch.daemon.error_log import FORMAT
     from tinysnitch.daemon.lifecycle import run_daemon
 
     logging.basicConfig(format=FORMAT)
     if options.is_scoped and options.rules.exists():
         _check_rules(options.rules)
-    asyncio.run(run_daemon(options))
+    run_in_loop(run_daemon(options))
 
 
 def _check_rules(path: Path) -> None:

@@ -12,6 +12,7 @@ import click
 
 from tinysnitch import __version__
 from tinysnitch.commandline.command_runner import run_command
+from tinysnitch.commandline.event_loop import run_in_loop
 from tinysnitch.commandline.standard_streams import open_standard_streams
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.core.flow import format_address, format_protocol
@@ -46,7 +47,7 @@ def trace(cgroup: Path | None) -> None:
     """
     if os.geteuid() != 0:
         raise NotPermitted("tracing needs root", "try it with sudo")
-    asyncio.run(_trace(cgroup or find_cgroup_mount()))
+    run_in_loop(_trace(cgroup or find_cgroup_mount()))
 
 
 async def _trace(cgroup: Path) -> None:
