@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -155,7 +156,12 @@ def _run(options: Options) -> None:
     logging.basicConfig(format=FORMAT)
     if options.is_scoped and options.rules.exists():
         _check_rules(options.rules)
-    asyncio.run(run_daemon(options))
+    runner = asyncio.Runner()
+    try:
+        runner.run(run_daemon(options))
+    finally:
+        with suppress(RuntimeError):  # its end takes a thread; where none is to be had, what went wrong before is said
+            runner.close()
 
 
 def _check_rules(path: Path) -> None:
