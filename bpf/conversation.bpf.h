@@ -154,6 +154,16 @@ static __always_inline bool goes_on(struct __sk_buff *skb, const struct settings
 	return true;
 }
 
+/*
+ * The kernel sends by a program's port, too: what it puts into UDP for IPsec (RFC 3948), of which the program hands over
+ * what comes. The port stays the program's, and so does what answers.
+ */
+static __always_inline bool is_by_their_port(const struct question *question, const struct conversation *known)
+{
+	return question->whose.owner.exec_id == EXEC_ID_KERNEL && question->flow.direction == OUTBOUND && known &&
+	       known->exec_id != EXEC_ID_KERNEL && bpf_map_lookup_elem(&sockets, &known->cookie);
+}
+
 /* A packet was allowed: what answers it is welcome. */
 static __always_inline void note_conversation(struct __sk_buff *skb, const struct settings *settings,
 					      const struct question *question, struct conversation *known, __u64 now_ns)
@@ -174,6 +184,10 @@ static __always_inline void note_conversation(struct __sk_buff *skb, const struc
 
 	if (question->role == ROLE_NONE || question->role == ROLE_ANSWERS)
 		return;
+	if (is_by_their_port(question, known)) {
+		known->seen_ns = now_ns;
+		return;
+	}
 	conversation.is_local = is_by_loopback(skb, &question->flow);
 	if (known && known->begun_by == conversation.begun_by && known->cookie == conversation.cookie) {
 		conversation.is_answered = known->is_answered;

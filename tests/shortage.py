@@ -1,7 +1,8 @@
-"""A shortage that is real: of descriptors."""
+"""Shortages that are real: of descriptors, of threads."""
 
 import os
 import resource
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,21 @@ def descriptors_left(count: int = 0) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@contextmanager
+def no_thread_left() -> Iterator[None]:
+    """This process can start no thread more: there is no room for its stack."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    with open("/proc/self/statm") as file:
+        size = int(file.read().split()[0]) * resource.getpagesize()
+    usual = threading.stack_size(1 << 30)
+    resource.setrlimit(resource.RLIMIT_AS, (size + (1 << 26), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        threading.stack_size(usual)
 
 
 def _is_open(descriptor: int) -> bool:

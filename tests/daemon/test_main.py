@@ -1,12 +1,15 @@
 """The command line of tinysnitchd."""
 
+import asyncio
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from tests.shortage import no_thread_left
 from tinysnitch import __version__
 from tinysnitch.commandline.command_runner import run_command
 from tinysnitch.core.errors import NotPermitted, SnitchError
@@ -73,6 +76,23 @@ def test_what_is_no_path(option: str) -> None:
 def test_a_wrong_place_has_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(tinysnitchd, "tinysnitchd", ["--rules", "/tmp"]) == 2
     assert capsys.readouterr().err.endswith("is a directory\ntinysnitch: hint: name a file, not a folder\n")
+
+
+def test_what_went_wrong_is_said_where_the_end_finds_no_thread(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where the service has too small a TasksMax=, and iptables-save cannot be run either."""
+
+    async def run_daemon(_options: Options) -> None:
+        await asyncio.to_thread(lambda: None)
+        short.enter_context(no_thread_left())
+        raise SnitchError("the netfilter rules stay")
+
+    monkeypatch.setattr(lifecycle, "run_daemon", run_daemon)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with ExitStack() as short:
+        assert run_command(tinysnitchd, "tinysnitchd", []) == 1
+    assert capsys.readouterr().err == "tinysnitch: error: the netfilter rules stay\n"
 
 
 @pytest.fixture

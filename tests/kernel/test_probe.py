@@ -42,3 +42,23 @@ def test_objects_that_are_not_compiled_are_named() -> None:
 @pytest.mark.privileged
 def test_nothing_is_missing_here() -> None:
     assert probe.find_missing() == ()
+
+
+@pytest.mark.parametrize(
+    ("effective", "lacking"),
+    [
+        ("000001fffeffffff", ""),
+        (f"{1 << 19 | 1 << 1:x}", ""),  # of the two that open others' folders one is enough
+        (f"{1 << 19 | 1 << 2:x}", ""),
+        (f"{1 << 19:x}", "CAP_DAC_READ_SEARCH"),
+        (f"{1 << 2:x}", "CAP_SYS_PTRACE"),
+    ],
+)
+def test_what_keeps_others_processes_from_being_seen_is_named(effective: str, lacking: str) -> None:
+    assert probe.describe_sight(f"CapEff:\t{effective}\n").endswith(lacking)
+    assert bool(probe.describe_sight(f"CapEff:\t{effective}\n")) is bool(lacking)
+
+
+def test_only_the_first_pid_namespace_has_the_kernel_s_numbers() -> None:
+    assert probe.describe_pid_namespace(4026531836) == ""
+    assert "PID namespace" in probe.describe_pid_namespace(4026532590)

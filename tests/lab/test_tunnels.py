@@ -1,24 +1,41 @@
 """A tunnel's packets are the kernel's own, both ways; what is in them is of the program that sends it, once."""
 
 import os
+import subprocess
 
 import pytest
 
 from tests.lab.lab import Lab
+from tests.lab.patience import WAIT_S, read_until
 from tests.lab.watched_lab import PYTHON
-from tests.lab.world import HOST4, WORLD4
+from tests.lab.world import ECHO_PORT, HOST4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
 VXLAN, L2TP = 4789, 1701  # IANA
 OUTSIDE, INSIDE = "10.99.0.1", "10.99.0.2"
+SHARED_PORT = 4500
+QUIET = "echo 1 >/proc/sys/net/ipv6/conf/tunnel/disable_ipv6"  # else it speaks before the other end is there
+SHARER = """
+import socket, sys
+shared = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+shared.bind(("", int(sys.argv[1])))
+def talk():
+    shared.sendto(b"hello", (sys.argv[2], int(sys.argv[3])))
+    print(shared.recv(99).decode(), flush=True)
+talk()
+input()
+shared.settimeout(5)
+shared.recv(999)
+print("frame")
+talk()
+"""
 RULES = f"allow - {VXLAN} udp kernel\nallow - {VXLAN} udp-src kernel\n"
 
 
 def tunnel(local: str, remote: str, address: str) -> list[str]:
     make = f"ip link add tunnel type vxlan id 7 remote {remote} local {local} dstport {VXLAN} dev eth0"
-    quiet = "echo 1 >/proc/sys/net/ipv6/conf/tunnel/disable_ipv6"  # else it speaks before the other end is there
-    return ["sh", "-ec", f"{make}; {quiet}; ip addr add {address}/24 dev tunnel; ip link set tunnel up"]
+    return ["sh", "-ec", f"{make}; {QUIET}; ip addr add {address}/24 dev tunnel; ip link set tunnel up"]
 
 
 def connected_tunnel(local: str, remote: str, address: str) -> list[str]:
@@ -26,8 +43,7 @@ def connected_tunnel(local: str, remote: str, address: str) -> list[str]:
     ends = f"local {local} remote {remote} udp_sport {L2TP} udp_dport {L2TP}"
     make = f"ip l2tp add tunnel tunnel_id {ids % 'tunnel'} encap udp {ends}"
     make += f"; ip l2tp add session name tunnel tunnel_id {local[-1]} session_id {ids % 'session'}"
-    quiet = "echo 1 >/proc/sys/net/ipv6/conf/tunnel/disable_ipv6"
-    return ["sh", "-ec", f"{make}; {quiet}; ip addr add {address}/24 dev tunnel; ip link set tunnel up"]
+    return ["sh", "-ec", f"{make}; {QUIET}; ip addr add {address}/24 dev tunnel; ip link set tunnel up"]
 
 
 def make_tunnel_outside(lab: Lab, words: list[str] | None = None) -> None:
@@ -86,6 +102,22 @@ def test_what_answers_a_tunnel_that_is_connected_is_no_connection_of_its_own(lab
     assert lab.run(["curl", "-sS", *patient, f"http://{OUTSIDE}/"]).returncode == 0, daemon.describe()
     told = {(record["direction"], record["program"]) for record in daemon.stop_and_tell("connection")}
     assert told == {("outbound", "kernel"), ("outbound", "/usr/bin/curl")}
+
+
+def test_what_a_tunnel_sends_from_a_programs_port_takes_no_answer_from_it(lab: Lab) -> None:
+    """As of IPsec behind NAT: the kernel sends ESP from the port of who exchanges keys, and the answer comes there."""
+    rules = f"allow - {ECHO_PORT} udp kernel\nallow - {ECHO_PORT} udp {PYTHON}\nallow {OUTSIDE} - icmp /usr/bin/ping\n"
+    daemon = lab.start_daemon(rules, timeout_s=0)
+    make = f"ip link add tunnel type vxlan id 7 remote {WORLD4} local {HOST4} dstport {ECHO_PORT} dev eth0"
+    tunnel = f"{make} srcport {SHARED_PORT} {SHARED_PORT + 1}; ip addr add {INSIDE}/24 dev tunnel; {QUIET}"
+    assert lab.run(["sh", "-ec", f"{tunnel}; ip neigh add {OUTSIDE} lladdr 02:00:00:00:00:07 dev tunnel"]).stderr == ""
+    client = lab.spawn([PYTHON, "-c", SHARER, str(SHARED_PORT), WORLD4, str(ECHO_PORT)], stdin=subprocess.PIPE)
+    assert read_until(client, lambda said: said)[-1] == "hello\n"
+    assert lab.run(["sh", "-ec", f"ip link set tunnel up; ping -c1 -W1 {OUTSIDE}"]).returncode == 1
+    assert client.communicate("now\n", timeout=WAIT_S)[0] == "frame\nhello\n", daemon.describe()
+    told = {(record["direction"], record["program"]) for record in daemon.stop_and_tell("connection")}
+    assert {("outbound", "kernel"), ("outbound", os.path.realpath(PYTHON))} <= told
+    assert "inbound" not in {direction for direction, _program in told}
 
 
 def test_a_held_datagram_is_its_programs_when_the_socket_is_closed(lab: Lab) -> None:

@@ -1,4 +1,4 @@
-"""A command's loop: asyncio's own, but one that lacks descriptors ends as an error and not with a traceback.
+"""A command's loop: asyncio's own, but one that lacks descriptors or threads ends as an error and not with a traceback.
 
 BaseEventLoop.__del__ closes what was never made: its error is printed, and that the work was never begun.
 """
@@ -6,7 +6,7 @@ BaseEventLoop.__del__ closes what was never made: its error is printed, and that
 import asyncio
 import os
 from collections.abc import Coroutine
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TypeVar
 
 _DESCRIPTORS = 3  # epoll_create(2), socketpair(2)
@@ -20,7 +20,12 @@ def run_in_loop(work: Coroutine[object, object, T]) -> T:
     except OSError:
         work.close()
         raise
-    return asyncio.run(work)
+    runner = asyncio.Runner()
+    try:
+        return runner.run(work)
+    finally:
+        with suppress(RuntimeError):  # its end takes a thread; where none is to be had, what went wrong before is said
+            runner.close()
 
 
 def _check_descriptors() -> None:

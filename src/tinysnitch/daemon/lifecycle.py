@@ -42,7 +42,7 @@ from tinysnitch.kernel.heap import give_back_memory
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netns import read_netns_cookie, read_netns_inode
 from tinysnitch.kernel.packet_socket_watch import PacketSocketWatch
-from tinysnitch.kernel.probe import find_missing
+from tinysnitch.kernel.probe import find_hidden, find_missing
 from tinysnitch.kernel.seed import seed
 from tinysnitch.kernel.sockets import SocketDiag
 from tinysnitch.protocol.log_lines import ReadyLine, format_time
@@ -143,6 +143,7 @@ class SetUp:
         self._guard(netfilter)
         if not self._options.is_scoped:  # at a boot nobody starts what judges one command
             self._watch_interpreter()
+            self._tell_of_hidden(is_bpf=programs is not None)
         if programs:
             programs.remove_stale()
         else:  # denials of an earlier daemon would hold on inside connect()
@@ -228,6 +229,13 @@ class SetUp:
         with SocketDiag() as sockets:
             seed(programs, sockets)
         return programs, ""
+
+    def _tell_of_hidden(self, *, is_bpf: bool) -> None:
+        """For what the kernel noted of a process is looked up in /proc once more, where its socket may be another's."""
+        hidden = "; ".join(find_hidden(is_bpf=is_bpf))
+        if hidden:
+            unknown = "what comes in, and what ran before, may be of unknown programs"
+            _log.warning("%s: %s", unknown, hidden)
 
     def _add_rules(self, netfilter: Netfilter) -> None:
         self._undo.callback(self._take_away, partial(self._remove_rules, netfilter))

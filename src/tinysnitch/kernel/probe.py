@@ -1,4 +1,4 @@
-"""Can BPF work here? Names what is missing, without loading anything."""
+"""Can BPF work here, and are all processes to be seen? Names what is missing, without loading anything."""
 
 import os
 import re
@@ -12,7 +12,11 @@ OLDEST_KERNEL = (6, 1)  # bpf_set_retval (5.18) in cgroup hooks, bpf_get_netns_c
 _BTF = Path("/sys/kernel/btf/vmlinux")
 _LOCKDOWN = Path("/sys/kernel/security/lockdown")
 _STATUS = Path("/proc/self/status")
+_PID_NAMESPACE = Path("/proc/self/ns/pid")
+_FIRST_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO, include/linux/proc_ns.h
 _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_PERFMON": 38, "CAP_BPF": 39}  # linux/capability.h
+# Any one of each: to follow the links in /proc/PID of others, and to list its folders.
+_SIGHT = {"CAP_SYS_PTRACE": (19,), "CAP_DAC_READ_SEARCH": (2, 1)}
 
 
 def find_missing() -> tuple[str, ...]:
@@ -31,6 +35,13 @@ def find_missing() -> tuple[str, ...]:
     )
 
 
+def find_hidden(*, is_bpf: bool) -> tuple[str, ...]:
+    """Likewise, for each thing that keeps /proc from showing us the processes whose connections we judge."""
+    # Without BPF nothing has the kernel's numbers: the processes that are seen are known by those that /proc gives.
+    namespace = describe_pid_namespace(_PID_NAMESPACE.stat().st_ino) if is_bpf else ""
+    return tuple(filter(None, (namespace, describe_sight(_STATUS.read_text()))))
+
+
 def is_permitted() -> bool:
     """Whether we have every capability that it takes."""
     return not describe_capabilities(_STATUS.read_text())
@@ -47,10 +58,27 @@ def describe_lockdown(state: str) -> str:
 
 
 def describe_capabilities(status: str) -> str:
+    effective = _read_effective(status)
+    return _describe_lacking([name for name, bit in _CAPABILITIES.items() if not effective >> bit & 1])
+
+
+def describe_sight(status: str) -> str:
+    effective = _read_effective(status)
+    return _describe_lacking([name for name, bits in _SIGHT.items() if not any(effective >> bit & 1 for bit in bits)])
+
+
+def describe_pid_namespace(inode: int) -> str:
+    clause = "processes have other numbers in this PID namespace than in the kernel (hint: `docker run --pid=host`)"
+    return "" if inode == _FIRST_PID_NAMESPACE else clause
+
+
+def _read_effective(status: str) -> int:
     found = re.search(r"^CapEff:\s*([0-9a-f]+)", status, re.MULTILINE)
-    effective = int(found[1], 16) if found else 0
-    lacking = [name for name, bit in _CAPABILITIES.items() if not effective >> bit & 1]
-    return f"not permitted: lacks {', '.join(lacking)}" if lacking else ""
+    return int(found[1], 16) if found else 0
+
+
+def _describe_lacking(names: list[str]) -> str:
+    return f"not permitted: lacks {', '.join(names)}" if names else ""
 
 
 def describe_library() -> str:

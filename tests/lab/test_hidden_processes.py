@@ -1,0 +1,49 @@
+"""Where /proc does not show the daemon all processes more programs than elsewhere are unknown: it says so, and why."""
+
+import subprocess
+
+import pytest
+
+from tests.lab.daemon import BIN
+from tests.lab.lab import Lab
+
+pytestmark = [pytest.mark.privileged]
+
+OWN_NUMBERS = ("unshare", "--pid", "--kill-child", "--mount-proc")
+FEWER_RIGHTS = ("setpriv", "--bounding-set=-sys_ptrace,-dac_read_search,-dac_override", "--inh-caps=-all")
+ALL_OF_THEM = "CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH"
+
+
+def warnings_of(lab: Lab, *flags: str, front: tuple[str, ...] = ()) -> str:
+    """What a daemon says on standard error until it is ready."""
+    folder = lab.folder / "daemon"
+    folder.mkdir()
+    (folder / "rules").touch()
+    words = ["--rules", str(folder / "rules"), "--state-dir", str(folder / "state"), "--socket", str(folder / "socket")]
+    words += ["--cgroup", str(lab.cgroup), "--log", "json", *flags]
+    command = [*lab.namespaces.enter_host_outside(), *front, str(BIN / "tinysnitchd"), *words]
+    with (folder / "stderr").open("w") as stderr:
+        daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True)
+        lab.namespaces.track(daemon)
+        assert daemon.stdout
+        assert '"ready"' in daemon.stdout.readline()
+        return (folder / "stderr").read_text()
+
+
+def test_a_pid_namespace_of_its_own_is_told(lab: Lab) -> None:
+    said = warnings_of(lab, front=OWN_NUMBERS)
+    assert "tinysnitch: what comes in, and what ran before, may be of unknown programs: " in said
+    assert "--pid=host" in said
+
+
+def test_without_bpf_it_sees_all_that_it_can_judge_there(lab: Lab) -> None:
+    assert warnings_of(lab, "--no-bpf", front=OWN_NUMBERS) == ""
+
+
+@pytest.mark.parametrize("flags", [(), ("--no-bpf",)])
+def test_lacking_capabilities_are_told(lab: Lab, flags: tuple[str, ...]) -> None:
+    assert ALL_OF_THEM in warnings_of(lab, *flags, front=FEWER_RIGHTS)
+
+
+def test_nothing_is_told_where_all_is_seen(lab: Lab) -> None:
+    assert warnings_of(lab) == ""
