@@ -19,18 +19,18 @@ static __always_inline void blame_kernel(struct attribution *attribution)
 	attribution->owner = (struct owner){.exec_id = EXEC_ID_KERNEL};
 }
 
+/* Of what comes in. To what was released nothing new comes: who has its port by now is in the table of ports. */
 static __always_inline bool find_owner(__u64 cookie, struct owner *owner)
 {
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
-	struct owner *known = socket ? &socket->owner : bpf_map_lookup_elem(&released, &cookie);
 
-	if (!known)
+	if (!socket)
 		return false;
-	*owner = *known;
+	*owner = socket->owner;
 	return true;
 }
 
-/* The same for what is sent. `socket` NULL: it may have been released */
+/* Of what is sent. `socket` NULL: it may have been released */
 static __always_inline void find_sender(const struct owned_socket *socket, __u64 cookie, struct owner *owner)
 {
 	struct owner *known;

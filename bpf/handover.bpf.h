@@ -50,8 +50,10 @@ static __always_inline void hand_over(__u64 cookie, struct listener *listener, c
 	/* The others of the group may stay with who had this one. */
 	if (listener->is_shared || (listener->members > 1 && !is_same_program(&listener->owner, owner)))
 		note_change(listener);
-	if (listener->cookie == cookie)
+	if (listener->cookie == cookie || listener->members == 1) { /* the first one, or what is left of all */
+		listener->cookie = cookie;
 		listener->owner = *owner;
+	}
 	if (socket)
 		give_socket(socket, owner);
 }

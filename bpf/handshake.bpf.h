@@ -34,26 +34,28 @@ static __always_inline void note_unknown_let_go(const struct question *question)
 /*
  * A packet that leaves was allowed. Of TCP only a SYN is asked about. With where it goes, since it may have been held
  * till its socket connects elsewhere. Of one that was closed by then no hook would tell when it can be forgotten.
+ * True: it is the first SYN of its connection that is let go.
  */
-static __always_inline void note_let_go(struct __sk_buff *skb, const struct question *question)
+static __always_inline bool note_let_go(struct __sk_buff *skb, const struct question *question)
 {
 	struct owned_socket *socket = question->whose.socket;
 	const struct flow_key *flow = &question->flow;
 
 	if (flow->protocol != TCP)
-		return;
+		return false;
 	if (!socket) {
 		if (question->whose.cookie && !is_closed(skb->sk))
 			note_unknown_let_go(question);
-		return;
+		return true;
 	}
 	if (socket->is_tied != (question->interface != 0))
 		socket->is_tied = question->interface != 0;
 	if (is_let_go(socket, flow))
-		return;
+		return false;
 	__builtin_memcpy(socket->let_go_to, flow->remote, sizeof(flow->remote));
 	socket->let_go_port = flow->remote_port;
 	socket->syn = SYN_LET_GO;
+	return true;
 }
 
 /*

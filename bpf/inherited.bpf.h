@@ -13,10 +13,13 @@ struct heir {
 	struct file **files;
 };
 
-/* As kernel/seed.py: the newest process. Who executes itself anew keeps sockets for others that have them already. */
+/*
+ * As kernel/seed.py: the newest process. Who executes itself anew keeps sockets for others that have them already, and is
+ * no younger for that (de_thread() in fs/exec.c).
+ */
 static __always_inline bool is_younger(const struct owner *known, const struct owner *owner)
 {
-	return known->started_ns > owner->started_ns && known->pid != owner->pid;
+	return known->started_ns > owner->started_ns;
 }
 
 static __always_inline void inherit(__u64 cookie, const struct owner *owner)

@@ -33,6 +33,7 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	struct conversation *conversation;
 	__u64 now_ns = read_conversation_clock();
 	enum verdict verdict;
+	bool is_first = false;
 
 	if (!settings || !read_question(skb, direction, &question))
 		return 0;
@@ -55,11 +56,11 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	verdict = find_verdict_for(skb, settings, &question);
 	/* Before its watch, which is noted at a socket: of a subflow of MPTCP none is known until then. */
 	if (direction == OUTBOUND && (verdict == VERDICT_ALLOW || is_provisional(verdict)))
-		note_let_go(skb, &question);
+		is_first = note_let_go(skb, &question);
 	switch (verdict) {
 	case VERDICT_ALLOW_NOTED:
 	case VERDICT_ALLOW_GUARDED:
-		if (!begin_watch(skb, &question, verdict)) {
+		if (!begin_watch(skb, &question, verdict, is_first)) {
 			if (is_read(skb))
 				note_conversation(skb, settings, &question, conversation, now_ns);
 			return 0;

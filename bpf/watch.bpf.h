@@ -84,7 +84,7 @@ static __always_inline bool write_watch(const struct question *question, enum wa
 	return false;
 }
 
-/* A SYN without data: what comes is a stream of its own, even if the socket had one before. */
+/* What comes is a stream of its own, even if the socket had one before. */
 static __always_inline void begin_stream(struct __sk_buff *skb, const struct question *question, enum watch_state state)
 {
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &question->whose.cookie);
@@ -102,18 +102,23 @@ static __always_inline void begin_stream(struct __sk_buff *skb, const struct que
 	socket->watch = state;
 }
 
-/* Whether the packet may go on at once: a SYN, or what belongs to a connection that was read to the end. */
-static __always_inline bool begin_watch(struct __sk_buff *skb, struct question *question, enum verdict verdict)
+/*
+ * Whether the packet may go on at once: a SYN, or what belongs to a connection that was read to the end. A SYN may carry
+ * data (RFC 7413), and comes here again once that was read: then it begins no stream any more (`is_first`).
+ */
+static __always_inline bool begin_watch(struct __sk_buff *skb, struct question *question, enum verdict verdict,
+					bool is_first)
 {
 	enum watch_state state = verdict == VERDICT_ALLOW_GUARDED ? WATCH_GUARDED : WATCH_NOTED;
+	bool has_said = has_payload(skb, question);
 	struct watch *known;
 
 	if (!question->whose.cookie)
 		return true;
-	if (!has_payload(skb, question)) {
+	if (is_first || !has_said)
 		begin_stream(skb, question, state);
+	if (!has_said)
 		return true;
-	}
 	known = find_watch(question);
 	question->is_watched = known ? known->state != WATCH_OVER : write_watch(question, state);
 	return !question->is_watched;

@@ -4,9 +4,10 @@ import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.netns_visit import visit_netns
-from tests.kernel.test_bpf_verdict import PORT, SWALLOWED, entry_of, judge, key_of, make_flow, open_bound
+from tests.kernel.pinned_tables import find_listener, forget_socket
+from tests.kernel.test_bpf_verdict import LOCAL_PORT, PORT, SWALLOWED, entry_of, judge, key_of, make_flow, open_bound
 from tests.lab.namespaces import NETNS_FOLDER
-from tinysnitch.core.flow import TCP
+from tinysnitch.core.flow import TCP, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.nfqueue import NfVerdict, Queue
@@ -35,3 +36,18 @@ def test_nothing_is_noted_of_a_socket_that_was_closed_while_its_packet_was_held(
     queue.close()
     assert programs.read_statistics()["hits_allowed"] == len(held)
     assert place.count_sockets() == before
+
+
+def test_a_socket_that_was_forgotten_while_its_packet_was_held_takes_its_port_along(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent
+) -> None:
+    judge(place, programs, "OUTPUT")
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
+    assert agent.call("connect", handle, "127.0.0.1", PORT) == SWALLOWED
+    forget_socket(programs, cookie)
+    key = key_of(entry_of(programs, agent, cookie), make_flow(TCP, "127.0.0.1"))
+    programs.remember_verdict(key, Verdict.ALLOW, programs.generation, 0)
+    assert agent.call("wait_connected", handle) == "ECONNREFUSED"  # the SYN is sent again after a second
+    assert find_listener(programs, TCP, LOCAL_PORT, parse_address("127.0.0.1"))
+    agent.call("close", handle)
+    assert find_listener(programs, TCP, LOCAL_PORT, parse_address("127.0.0.1")) is None

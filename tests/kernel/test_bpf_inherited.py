@@ -103,3 +103,19 @@ def test_a_group_that_is_divided_is_shared(programs: BpfPrograms, agent: Agent) 
         wait_until(lambda changes=changes: read_changes(programs, UDP, port, address) != changes)
         assert find_listener(programs, UDP, port, address) == known
     agent.call("end_children")
+
+
+def test_what_is_left_of_a_group_is_of_who_gets_it(programs: BpfPrograms, agent: Agent) -> None:
+    """Also where it was not the first one there."""
+    handles = []
+    for _member in range(2):
+        handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+        agent.call("set_option", handle, "SOL_SOCKET", socket.SO_REUSEPORT, [1, 0, 0, 0])
+        agent.call("bind", handle, "0.0.0.0", 4000)
+        handles.append(handle)
+    agent.call("close", handles[0])
+    heir = agent.call("spawn_with", handles[1], *SLEEP)
+    wait_until(lambda: (owner := programs.find_owner(cookie)) is not None and owner.pid == heir)
+    wait_until(lambda: owner_pid(programs, cookie, 4000) == heir)
+    assert not is_shared(programs, UDP, 4000, parse_address("0.0.0.0"))
+    agent.call("end_children")

@@ -1,5 +1,7 @@
 """scope.bpf.c: a first packet for a port that no hook told of is dropped, and the port noted."""
 
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from threading import Thread
@@ -8,10 +10,14 @@ import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.pinned_tables import find_listener
-from tinysnitch.core.flow import UDP, parse_address
+from tests.kernel.test_bpf_conversation import key_of_conversation
+from tests.kernel.test_bpf_verdict import LOCAL_PORT, entry_of, make_flow, open_bound
+from tinysnitch.core.flow import TCP, UDP, parse_address
 from tinysnitch.kernel.bpf_maps import BpfMaps
 from tinysnitch.kernel.bpf_pins import PinFolder
 from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.bpf_structs import OUTBOUND
+from tinysnitch.kernel.libbpf import Map
 
 pytestmark = pytest.mark.privileged
 
@@ -50,6 +56,39 @@ def test_a_port_is_noted_unless_its_socket_is_being_closed(
     assert programs.read_statistics()["lost_first_packets"] == 1
     agent.call("send_to", sender, local, port)
     assert (agent.call("receive", handle) == "") == is_closing
+
+
+@pytest.mark.parametrize("is_its_own", [True, False])
+def test_what_answers_is_no_first_packet_unless_another_socket_asked(
+    programs: BpfPrograms, maps: BpfMaps, conversations: Map, agent: Agent, *, is_its_own: bool
+) -> None:
+    """Which has left its port to this one, where no hook tells."""
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", LOCAL)
+    maps.sockets.delete(cookie)
+    programs.withdraw_listener(cookie)
+    asker = cookie if is_its_own else cookie + 1
+    known = (asker, 1, time.monotonic_ns(), 0, 0, 0, 0, OUTBOUND, 0, 0, 0, 0, 0)
+    assert conversations.write(key_of_conversation(make_flow(UDP, LOCAL)), known)
+    sender, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", LOCAL, PORT)
+    agent.call("send_to", sender, LOCAL, LOCAL_PORT)
+    assert (agent.call("receive", handle) != "") == is_its_own
+
+
+def test_a_port_that_multipath_tcp_listens_on_is_its_programs(programs: BpfPrograms, agent: Agent) -> None:
+    """What the packet comes to is a socket of the kernel's own, whose end no hook tells."""
+    try:
+        handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM", socket.IPPROTO_MPTCP)
+    except OSError:
+        pytest.skip("this kernel has no MPTCP")
+    agent.call("listen", handle)  # has a port without bind()
+    client, _cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM")
+    port = agent.call("local_port", handle)
+    agent.call("connect", client, LOCAL, port)
+    found = find_listener(programs, TCP, port, parse_address("0.0.0.0"))
+    assert found
+    assert (found.cookie, found.owner) == (cookie, entry_of(programs, agent, cookie).owner)
+    agent.call("close", handle)
+    assert find_listener(programs, TCP, port, parse_address("0.0.0.0")) is None
 
 
 @pytest.mark.parametrize("kind", ["SOCK_DGRAM", "SOCK_STREAM"])

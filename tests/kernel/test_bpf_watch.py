@@ -1,10 +1,12 @@
 """What the verdict programs say of connections that are allowed without a name. Rules without a target only count."""
 
+import socket
+
 import msgspec
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
-from tests.kernel.pinned_tables import read_flow_verdict, write_flow
+from tests.kernel.pinned_tables import forget_socket, read_flow_verdict, write_flow
 from tests.kernel.test_bpf_verdict import LOCAL_PORT, entry_of, key_of, make_flow, open_bound
 from tinysnitch.core.flow import TCP, UDP, parse_address
 from tinysnitch.core.verdict import Verdict
@@ -22,23 +24,25 @@ PROGRAMS = ("out_allowed", "out_denied", "out_stream", "out_watched", "out_guard
 class Counted:
     """A connection over loopback, and how many of its packets each program said yes to since the last look."""
 
-    def __init__(self, place: BpfPlace, programs: BpfPrograms, agent: Agent, protocol: int, watch: Watch) -> None:
+    def __init__(
+        self, place: BpfPlace, programs: BpfPrograms, agent: Agent, protocol: int, watch: Watch, *, is_v6: bool = False
+    ) -> None:
         self._place, self.programs, self._agent = place, programs, agent
+        family, address = ("AF_INET6", "::1") if is_v6 else ("AF_INET", "127.0.0.1")
         kind = "SOCK_STREAM" if protocol == TCP else "SOCK_DGRAM"
         self.server = place.start_agent()
-        self.listening, _cookie = open_bound(self.server, "AF_INET", kind, "127.0.0.1", PORT)
+        self.listening, _cookie = open_bound(self.server, family, kind, address, PORT)
         if protocol == TCP:
             self.server.call("listen", self.listening)
-        self._client, self.cookie = open_bound(agent, "AF_INET", kind, "127.0.0.1")
-        self.flow = make_flow(protocol, "127.0.0.1")
+        self.client, self.cookie = open_bound(agent, family, kind, address)
+        self.flow = make_flow(protocol, address)
         self._watch = watch
-        self.allow("127.0.0.1", PORT)
+        self.allow(address, PORT)
+        self._iptables = "ip6tables" if is_v6 else "iptables"
+        sent = ["-A", "OUTPUT", "-p", str(protocol), "--sport", str(LOCAL_PORT)]
         for name in PROGRAMS:
-            path = str(programs.program_path(name))
-            place.run(
-                "iptables", "-A", "OUTPUT", "-p", str(protocol), "--sport", str(LOCAL_PORT), "-m", "bpf", *_pinned(path)
-            )
-        assert agent.call("connect", self._client, "127.0.0.1", PORT) == ""
+            place.run(self._iptables, *sent, "-m", "bpf", *_pinned(str(programs.program_path(name))))
+        assert agent.call("connect", self.client, address, PORT) == ""
 
     def allow(self, address: str, port: int) -> None:
         flow = msgspec.structs.replace(self.flow, remote=parse_address(address), remote_port=port)
@@ -47,15 +51,15 @@ class Counted:
 
     def send(self, *remote: str | int) -> list[str]:
         """Send one packet; the programs that said yes to it, or to those before it."""
-        self._place.run("iptables", "-Z", "OUTPUT")
+        self._place.run(self._iptables, "-Z", "OUTPUT")
         if remote:
-            self._agent.call("send_to", self._client, *remote)
+            self._agent.call("send_to", self.client, *remote)
         else:
-            self._agent.call("send", self._client, "hello")
+            self._agent.call("send", self.client, "hello")
         return self.look()
 
     def look(self) -> list[str]:
-        listed = self._place.run("iptables", "-nvxL", "OUTPUT").splitlines()
+        listed = self._place.run(self._iptables, "-nvxL", "OUTPUT").splitlines()
         rows = [line.split() for line in listed if "bpf" in line]
         return [name for name, row in zip(PROGRAMS, rows, strict=True) if int(row[0])]
 
@@ -79,6 +83,34 @@ def test_a_stream_is_shown_from_its_first_byte_until_it_was_read(
     assert (shown.cookie, shown.owner.pid) == (stream.cookie, agent.pid)
     stream.end(Verdict.ALLOW)
     assert stream.send() == ["out_allowed"]
+
+
+NOTHING_TO_DO = [1, 1, 1, 1]  # RFC 791 3.1
+PADDING = [0, 0, 1, 4, 0, 0, 0, 0]  # RFC 8200 4.2
+
+
+@pytest.mark.parametrize(
+    ("is_v6", "level", "option", "value"),
+    [
+        (False, "IPPROTO_IP", socket.IP_OPTIONS, NOTHING_TO_DO * 3),
+        (True, "IPPROTO_IPV6", socket.IPV6_DSTOPTS, PADDING),
+    ],
+)
+def test_a_stream_is_shown_also_behind_options(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, *, is_v6: bool, level: str, option: int, value: list[int]
+) -> None:
+    stream = Counted(place, programs, agent, TCP, Watch.NOTED, is_v6=is_v6)
+    assert agent.call("set_option", stream.client, level, option, value) == ""
+    assert stream.send() == ["out_stream", "out_watched"]
+
+
+def test_a_stream_is_shown_also_when_its_socket_is_forgotten(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent
+) -> None:
+    stream = Counted(place, programs, agent, TCP, Watch.NOTED)
+    stream.send()
+    forget_socket(programs, stream.cookie)
+    assert "out_stream" in stream.send()
 
 
 @pytest.mark.parametrize("protocol", [TCP, UDP])

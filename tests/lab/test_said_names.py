@@ -103,6 +103,22 @@ def test_what_is_said_over_multipath_tcp_is_read(lab: Lab, address: str) -> None
     assert talk.hear() == ["shop.test"]
 
 
+# 1538: it takes what comes with a SYN, also from whom it does not know (Documentation/networking/ip-sysctl.rst)
+@pytest.mark.parametrize("fast_open", [0, 1538])
+def test_what_a_socket_begins_to_say_with_its_syn_is_read(lab: Lab, fast_open: int) -> None:
+    """Also where it was read to the end before, in another connection."""
+    lab.run_world(["sysctl", "-qw", f"net.ipv4.tcp_fastopen={fast_open}"])
+    talk = Talk(lab, "fast_open")
+    daemon = lab.start_daemon(DENY)
+    for name in ("shop.test", "bank.test"):
+        assert talk.say(name, 700) == "answered"
+        daemon.wait_for(lambda record, name=name: record["event"] == "said" and record["name"] == name)
+    assert talk.say("www.ads.test", 700) == REFUSED
+    wait_denial(daemon)
+    assert talk.say("shop.test", 700) == "answered"
+    assert talk.hear(3) == ["shop.test", "bank.test", "shop.test"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 700])
 def test_a_name_in_small_segments_is_read(talk: Talk, size: int) -> None:
