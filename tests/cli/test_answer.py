@@ -58,13 +58,16 @@ def test_it_is_said_when_the_rule_takes_any_arguments(running: RunningServer, co
 
 def test_it_is_said_when_there_is_no_process_that_could_quit(running: RunningServer, command: Command) -> None:
     prompt = make_prompt(4)
-    running.desk.prompts[4] = replace(prompt, connection=replace(prompt.connection, attribution=UNKNOWN))
-    told = command("answer", "4", "yes", "--for", "quit")
-    assert (told.code, told.err) == (0, "tinysnitch: for 9 minutes: what has no process cannot quit\n")
+    for lifetime, said in [("quit", "tinysnitch: for 9 minutes: what has no process cannot quit\n"), ("24h", "")]:
+        running.desk.prompts[4] = replace(prompt, connection=replace(prompt.connection, attribution=UNKNOWN))
+        told = command("answer", "4", "yes", "--for", lifetime)
+        assert (told.code, told.err) == (0, said)
 
 
-def test_the_rule_is_printed(running: RunningServer, command: Command) -> None:
+def test_the_rule_is_printed_and_of_other_questions_nothing_is_said(running: RunningServer, command: Command) -> None:
+    running.desk.prompts |= {4: make_prompt(4), 5: make_prompt(5, is_host_file=False)}
     assert command("answer", "3", "yes", "--for", "24h") == (0, "allow 24h\n", "")
+    assert command("answer", "4", "yes", "--for", "quit") == (0, "allow quit\n", "")
 
 
 def test_a_rule_that_is_not_saved_is_a_failure(

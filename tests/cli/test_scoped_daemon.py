@@ -92,7 +92,8 @@ SAY_READY = f"trap '' TERM; echo '{READY}'"
 )
 def test_what_it_may_have_left_is_taken_away(script: Path, last_words: str, is_cleaned: bool) -> None:
     cleaned = script.parent / "cleaned"
-    script.write_text(f"#!/bin/sh\ncase $1 in --remove-run) touch {cleaned}; exit;; esac\n{last_words}\n")
+    begin = f"case $1 in --remove-run) echo $2 >{cleaned}; exit;; esac; echo $$ >{script.parent}/pid"
+    script.write_text(f"#!/bin/sh\n{begin}\n{last_words}\n")
 
     async def play() -> None:
         daemon = await ScopedDaemon.start([])
@@ -102,6 +103,8 @@ def test_what_it_may_have_left_is_taken_away(script: Path, last_words: str, is_c
 
     asyncio.run(play())
     assert cleaned.exists() == is_cleaned
+    if is_cleaned:
+        assert cleaned.read_text() == (script.parent / "pid").read_text()
 
 
 def wait_for_sigterm(first: str, last: str) -> str:

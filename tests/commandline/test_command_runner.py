@@ -64,6 +64,7 @@ def _ending_with(error: BaseException | None) -> click.Command:
         (BlockingIOError(errno.EAGAIN, "no process"), 1, SHORTAGE.format("no process")),
         (OSError(errno.EIO, "broken", "/etc/x"), 1, "tinysnitch: error: /etc/x: broken\n" + WHOLE),
         (OSError(errno.EIO, "broken"), 1, "tinysnitch: error: cannot write: broken\n" + WHERE),
+        (OSError(errno.EDQUOT, "no quota"), 1, "tinysnitch: error: cannot write: no quota\n" + WHERE),
         (click.exceptions.Exit(7), 7, ""),
     ],
 )

@@ -71,6 +71,8 @@ def test_nobody_keeps_the_daemon_busy_with_changes(tmp_path: Path, monkeypatch: 
             for _change in range(BURST + 1):
                 with pytest.raises(SnitchError, match="there is no rule"):
                     place.desk.remove_rule(others, ROOT)
+                with pytest.raises(SnitchError, match="not about this connection"):
+                    place.desk.answer(1, others, ROOT)
             place.desk.answer(1, yes(), ROOT)
 
     asyncio.run(run())

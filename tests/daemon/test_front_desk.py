@@ -90,11 +90,7 @@ def test_rules_are_listed_with_where_they_are_from(tmp_path: Path) -> None:
             place.desk.answer(number, no(lifetime), ROOT)
         listed = [(entry.source, entry.pid) for entry in place.desk.list_rules(ROOT)]
         assert place.desk.status(ROOT).temporary_rules == 2
-        assert listed == [
-            (RuleSource.FILE, None),
-            (RuleSource.QUIT, os.getpid()),
-            (RuleSource.TEMPORARY, None),
-        ]
+        assert listed == [(RuleSource.FILE, None), (RuleSource.QUIT, os.getpid()), (RuleSource.TEMPORARY, None)]
 
     with_place(tmp_path, use, "allow - 80 tcp\n")
 
@@ -312,10 +308,12 @@ def test_a_line_by_hand_must_name_its_user(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("choice", [yes(), msgspec.structs.replace(WIDE, lifetime=Lifetime.ONCE)])
 def test_an_answer_undoes_no_denial_of_others(tmp_path: Path, choice: Choice) -> None:
-    """Nor does `once`, which makes no rule."""
+    """Nor does `once`, which makes no rule, nor what is answered of a program that no rule can name."""
 
     def use(place: Place) -> None:
         ask(place)
+        place.driver.feed(PacketQueued(4, flow_of(4), whose(9, uid=1000, is_host_file=False)))
+        place.desk.answer(asks_of(place, ALICE)[-1], WIDE, ALICE)
         with pytest.raises(NotPermitted, match="would undo one of others: deny - 443 tcp"):
             place.desk.answer(1, WIDE, ALICE)
         assert asks_of(place, ALICE) == [1]

@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from tests.kernel.packet_place import PacketPlace, entered
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.daemon import netfilter_guard
 from tinysnitch.daemon.netfilter_guard import PUT_BACK, TAKEN_AWAY, NetfilterGuard
@@ -137,6 +138,35 @@ def test_what_is_whole_is_left_alone() -> None:
     rules.is_there = True
     guard = asyncio.run(guard_until(rules, told, count=0))
     assert (told, guard.put_back, rules.looks) == ([], 0, 1)
+
+
+@pytest.mark.privileged
+def test_each_change_of_others_is_looked_at_once() -> None:
+    rules = Rules()
+    rules.is_there = True
+
+    async def run(place: PacketPlace) -> list[int]:
+        with entered(place.here):
+            guard = NetfilterGuard(cast(Netfilter, rules), pytest.fail)
+        guard.start()
+        looks = [await count_looks(rules, 1)]
+        for count in (2, 3):
+            place.run("iptables", "-A", "OUTPUT")
+            looks.append(await count_looks(rules, count))
+        await guard.stop()
+        return looks
+
+    with PacketPlace() as place:
+        assert asyncio.run(run(place)) == [1, 2, 3]
+
+
+async def count_looks(rules: Rules, count: int) -> int:
+    """Once there are so many, and there was time for more."""
+    async with asyncio.timeout(60):
+        while rules.looks < count:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.001)
+    await asyncio.sleep(0.1)
+    return rules.looks
 
 
 class SlowRules(Rules):

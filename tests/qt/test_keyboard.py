@@ -36,6 +36,7 @@ def key(code: Qt.Key, text: str = "", modifiers: Qt.KeyboardModifier = NONE, *, 
         (key(Key.Key_Y, "y", ALT), None),
         (key(Key.Key_Shift), None),
         (key(Key.Key_F5), None),
+        (key(Key.Key_Clear, "\x0c"), None),
     ],
 )
 def test_names_of_keys(event: QKeyEvent, name: str | None) -> None:
@@ -52,8 +53,9 @@ def test_a_key_that_is_held_is_pressed_once() -> None:
     held = HeldKeys()
     assert not held.press(key(Key.Key_Y, at_ms=1000))
     assert held.press(key(Key.Key_Y, at_ms=1500))
-    held.release(key(Key.Key_Y, at_ms=1540))
-    assert held.press(key(Key.Key_Y, at_ms=1541))  # the server's way to repeat
+    for gap_ms, is_repeat in ((0, True), (1, True), (2, True), (3, False)):  # the server's way to repeat
+        held.release(key(Key.Key_Y, at_ms=1540))
+        assert held.press(key(Key.Key_Y, at_ms=1540 + gap_ms)) is is_repeat
     held.release(key(Key.Key_Y, at_ms=1600))
     assert not held.press(key(Key.Key_N, at_ms=1601))
     assert not held.press(key(Key.Key_Y, at_ms=1700))

@@ -100,7 +100,10 @@ def test_an_editor_whose_question_is_gone_waits_for_escape(tmp_path: Path) -> No
     assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
 
 
-def test_after_ctrl_z_the_line_stands_in_its_row_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_guest", [False, True])
+def test_after_ctrl_z_the_line_stands_in_its_row_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_guest: bool
+) -> None:
     monkeypatch.setattr(plain_prompt, "stop_job", lambda *_: None)
 
     async def script(daemon: QuestionDaemon, person: Person) -> None:
@@ -112,7 +115,7 @@ def test_after_ctrl_z_the_line_stands_in_its_row_again(tmp_path: Path, monkeypat
         await person.see("curl wants to reach shop.test")
         person.type("q")
 
-    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
+    assert play(tmp_path, script, PlainPrompt(delay_s=0.05, is_guest=is_guest)) == 0
 
 
 def test_a_key_that_comes_in_pieces_is_that_key(tmp_path: Path) -> None:

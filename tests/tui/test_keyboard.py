@@ -21,6 +21,7 @@ from tinysnitch.view.keys import KEYS
         (b"y\x1b[24;80Ry", ["y", "cursor report", "y"]),
         ("ÿé€".encode(), ["ÿ", "é", "€"]),
         (b"\xc3y\xff\xe2\x82", ["y"]),  # halves of characters
+        (b"\xc3\xa9\xa9y", ["y"]),  # one with half of another
         (b"\x1b[My!!", []),  # a click in column 89
         (b"\x1b[[A", []),
         (b"\x1b[<0;89;1M\x1b[<0;89;1m", []),
@@ -33,7 +34,9 @@ from tinysnitch.view.keys import KEYS
         (b"\x1b]", []),  # Alt with the bracket
         (b"\r\n \x00", ["enter", "enter", " "]),
         (b"\x7f\x08\x1b[3~", ["backspace", "backspace", "delete"]),
-        (b"\x1b[H\x1bOF\x01\x05\x15\x17", ["home", "end", "ctrl+a", "ctrl+e", "ctrl+u", "ctrl+w"]),
+        (b"\x1b[H\x1bOH\x1b[1~", ["home"] * 3),
+        (b"\x1b[F\x1bOF\x1b[4~", ["end"] * 3),
+        (b"\x01\x05\x15\x17", ["ctrl+a", "ctrl+e", "ctrl+u", "ctrl+w"]),
     ],
 )
 def test_bytes_become_keys(data: bytes, names: list[str]) -> None:

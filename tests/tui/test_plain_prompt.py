@@ -24,22 +24,28 @@ from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.paint_report import REQUEST
 from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.terminal import Terminal
-from tinysnitch.view.key_guard import KeyGuard
 from tinysnitch.view.prompt_events import Answers, ConnectionLost, NoticeGiven, QuestionOpened
 from tinysnitch.view.prompt_view import PromptView
 
 
-def test_who_types_meanwhile_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    noted: list[float] = []
-    monkeypatch.setattr(KeyGuard, "note_typing", lambda _guard, now, **_: noted.append(now))
+async def ask(daemon: QuestionDaemon, person: Person, number: int = 1) -> None:
+    """Once its keys count."""
+    daemon.open(prompt_of(number))
+    await person.see("keys: ")
 
+
+def test_who_types_on_is_waited_for(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         daemon.open(prompt_of(1))
         await person.see("curl wants to reach shop.test")
-        person.type("mq")
+        await asyncio.sleep(0.3)
+        typed_s = time.monotonic()
+        person.type("m")  # a letter of a text
+        await person.see("keys: ")
+        assert time.monotonic() - typed_s > 1.0
+        person.type("q")
 
-    play(tmp_path, script, PlainPrompt(10.0))
-    assert noted
+    play(tmp_path, script, PlainPrompt(delay_s=1.0))
 
 
 @pytest.mark.parametrize(
@@ -94,8 +100,7 @@ def test_what_is_looked_up_of_the_file_is_told_when_it_is_known(tmp_path: Path) 
 
 def test_the_rule_is_printed_again_at_each_toggle(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, person: Person) -> None:
-        daemon.open(prompt_of(1))
-        await person.see("keys: ")
+        await ask(daemon, person)
         for key, text in (
             ("f", "rule: allow shop.test 443 tcp /usr/bin/curl -s https://shop.test/\nholds: forever"),
             ("d", "rule: allow *.shop.test 443 tcp /usr/bin/curl -s https://shop.test/\n"),
@@ -156,8 +161,7 @@ def test_a_key_of_before_that_is_read_late_answers_nothing(tmp_path: Path, monke
                 time.sleep(0.3)
 
         monkeypatch.setattr(plain_prompt._Session, "_note_written", type_and_stall)
-        daemon.open(prompt_of(1))
-        await person.see("keys: ")
+        await ask(daemon, person)
         person.type("n")
         assert await daemon.answers.get() == (1, Choice(verdict=Verdict.DENY))
         await person.see("no questions\n")
@@ -168,8 +172,7 @@ def test_a_key_of_before_that_is_read_late_answers_nothing(tmp_path: Path, monke
 
 def test_a_text_that_is_pasted_is_no_answer(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, person: Person) -> None:
-        daemon.open(prompt_of(1))
-        await person.see("keys: ")
+        await ask(daemon, person)
         person.type("yes, forever\n")
         await person.see("keys: ")
         assert daemon.answers.empty()
@@ -183,8 +186,7 @@ def test_a_text_that_is_pasted_is_no_answer(tmp_path: Path) -> None:
 def test_without_a_delay_all_keys_of_one_piece_count(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         daemon.open(prompt_of(1))
-        daemon.open(prompt_of(2))
-        await person.see("keys: ")
+        await ask(daemon, person, 2)
         await asyncio.sleep(0.1)  # until the second one is known too
         person.type("y\ny\n")
         assert [(await daemon.answers.get())[0] for _ in range(2)] == [1, 2]
@@ -195,8 +197,7 @@ def test_without_a_delay_all_keys_of_one_piece_count(tmp_path: Path) -> None:
 
 def test_it_is_said_when_keys_count_again(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, person: Person) -> None:
-        daemon.open(prompt_of(1))
-        await person.see("keys: ")
+        await ask(daemon, person)
         person.type("s")  # a letter of a text
         await person.see("keys: ")
         person.type("q")
@@ -231,16 +232,37 @@ def test_a_signal_puts_the_terminal_back(tmp_path: Path, number: signal.Signals,
 def test_a_guest_holds_the_terminal_only_while_it_asks(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         assert person.settings() == person.before
-        daemon.open(prompt_of(1))
-        await person.see("keys: ")
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL  # it is for the command
+        await ask(daemon, person)
         assert person.settings() != person.before
         person.type("y")
         await daemon.answers.get()
         await until(lambda: person.settings() == person.before)
-        daemon.open(prompt_of(2))
-        await person.see("keys: ")
+        await ask(daemon, person, 2)
 
     play(tmp_path, script, PlainPrompt(delay_s=0.05, is_guest=True))
+
+
+@pytest.mark.parametrize("is_guest", [False, True])
+def test_ctrl_z_gives_the_terminal_back_and_what_is_asked_afterwards_is_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_guest: bool
+) -> None:
+    stopped: list[object] = []
+
+    async def script(daemon: QuestionDaemon, person: Person) -> None:
+        monkeypatch.setattr(plain_prompt, "stop_job", lambda *what: stopped.append((*what, person.settings())))
+        await ask(daemon, person)
+        stopped_s = time.monotonic()
+        os.kill(os.getpid(), signal.SIGTSTP)
+        await person.see("keys: ")
+        assert time.monotonic() - stopped_s > 0.25
+        assert stopped == [(os.getpid(), *(() if is_guest else plain_prompt._LEAVE_SIGNALS), person.before)]
+        monkeypatch.setattr(Terminal, "is_ours", not is_guest)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        await person.see("answer it in another terminal" if is_guest else "keys: ")
+        person.type("q")
+
+    play(tmp_path, script, PlainPrompt(delay_s=0.25, is_guest=is_guest))
 
 
 def test_a_guest_cannot_be_left(tmp_path: Path) -> None:
@@ -252,8 +274,7 @@ def test_a_guest_cannot_be_left(tmp_path: Path) -> None:
         person.type("y")
         assert (await daemon.answers.get())[0] == 1
         await person.see("answered for 9 minutes, while this command runs: ")
-        daemon.open(prompt_of(2))
-        await person.see("keys: ")
+        await ask(daemon, person, 2)
         person.type("h")
         await person.see("any key goes back")
         person.type("q")
@@ -264,8 +285,7 @@ def test_a_guest_cannot_be_left(tmp_path: Path) -> None:
 
 def test_who_answers_and_leaves_still_hears_that_it_was_taken(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, person: Person) -> None:
-        daemon.open(prompt_of(1))
-        await person.see("keys: ")
+        await ask(daemon, person)
         person.type("yq")
         await until(lambda: re.search(rf"^answered.*: {re.escape(RULE)}\n", person.seen, re.MULTILINE))
         assert "ended the connection" not in person.seen
@@ -281,8 +301,7 @@ def test_a_daemon_that_says_nothing_keeps_no_one_and_is_not_called_lost(
 
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         people.append(person)
-        daemon.open(prompt_of(1))
-        await person.see("keys: ")
+        await ask(daemon, person)
         monkeypatch.setattr(PromptClient, "_resolve", lambda _client: None)
         person.type("yq")
 
@@ -327,11 +346,8 @@ def test_nothing_more_is_printed_where_a_command_has_the_terminal(
 ) -> None:
     monkeypatch.setattr(Terminal, "is_ours", False)
     found: list[ProgramFile] = []  # once it is looked up
-    monkeypatch.setattr(
-        plain_prompt,
-        "ProgramFiles",
-        lambda _tell: SimpleNamespace(find=lambda _process: found[0] if found else None),
-    )
+    files = SimpleNamespace(find=lambda _process: found[0] if found else None)
+    monkeypatch.setattr(plain_prompt, "ProgramFiles", lambda _tell: files)
 
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         daemon.open(prompt_of(1))
@@ -343,8 +359,7 @@ def test_nothing_more_is_printed_where_a_command_has_the_terminal(
         assert "package" not in person.seen
         monkeypatch.setattr(Terminal, "is_ours", True)
         daemon.close(1)
-        daemon.open(prompt_of(2))
-        await person.see("keys: ")
+        await ask(daemon, person, 2)
 
     play(tmp_path, script, PlainPrompt(delay_s=0.05, is_guest=True))
 

@@ -1,3 +1,4 @@
+import asyncio
 import io
 import os
 import pty
@@ -13,7 +14,10 @@ from typing import Any
 import pytest
 
 from tests.lab.patience import wait_until
+from tests.tui.plain_stage import Person
+from tests.tui.question_daemon import question_daemon
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.terminal import Terminal, takes_output
 
 
@@ -154,3 +158,15 @@ def test_what_is_no_terminal_is_said(tmp_path: Path) -> None:
     for path in (file, tmp_path / "none"):
         with pytest.raises(SnitchError, match="no terminal at"):
             Terminal(str(path))
+
+
+def test_a_plain_prompt_whose_terminal_goes_ends(tmp_path: Path) -> None:
+    async def run() -> int:
+        async with question_daemon(tmp_path / "s"):
+            person = Person()
+            asking = asyncio.create_task(PlainPrompt().run(str(tmp_path / "s"), person.tty_path))
+            await person.see("no questions\n")
+            person.close()
+            return await asyncio.wait_for(asking, 60)
+
+    assert asyncio.run(run()) == 0
