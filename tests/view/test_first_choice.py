@@ -1,9 +1,11 @@
 import msgspec
 import pytest
 
+from tests.core.test_workers import KERNEL_ARGS, REPORT, worker
 from tests.core.transcript import flow_of, inbound
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, IN, connection_of, prompt_of
+from tinysnitch.core.asking import Asking
 from tinysnitch.core.choice import Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import TCP, UDP, Flow
@@ -68,11 +70,21 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(CURL, program="/usr/libexec/kf6/kioworker", args=KIO), True),
         (msgspec.structs.replace(CURL, program=WEBKIT, args=("7", "21", "23"), parents=("/usr/bin/epiphany",)), True),
         (python(program="/opt/a.py", run_by="/usr/bin/python3.13", parents=("/opt/a.py",)), False),
+        (worker(*KERNEL_ARGS), True),
+        (worker(*KERNEL_ARGS, started_by="/usr/bin/bash"), False),
+        (worker("-m", "http.server"), False),
         (python(program="/opt/pip/__pip-runner__.py", args=("install", "--prefix", "/tmp/pip-build-env-x8f/a")), True),
     ],
 )
 def test_arguments_that_will_be_others_next_time_do_not_count(process: Process, any_args: bool) -> None:
     assert choose_first(connection_of(process)).any_args is any_args
+
+
+@pytest.mark.parametrize(("asking", "any_args"), [(REPORT, True), ("/usr/bin/make", False)])
+def test_a_rule_has_room_for_one_parent(asking: str, any_args: bool) -> None:
+    """Where another one asks for its own, that may have started more than these workers."""
+    asked = msgspec.structs.replace(connection_of(worker(*KERNEL_ARGS)), asking=Asking(parent=asking))
+    assert choose_first(asked).any_args is any_args
 
 
 @pytest.mark.parametrize(

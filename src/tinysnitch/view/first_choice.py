@@ -2,11 +2,12 @@
 
 Arguments that a program gave to itself are the exception. Browsers and their like start themselves anew for each task,
 with numbers among the arguments that are never the same again (`--field-trial-handle=3,i,8459356107866096316`): a rule
-with these would be asked for at each start. Interpreters and shells run anything, so for them it stays with these. What
-gives a rootless container its network is called with the container's process id or the name of its network namespace,
-what publishes a port of one (docker-proxy) with the address that this got at its start; what pip starts to fetch what a
-build needs, with a folder of this build; what connects for programs of a desktop (WebKitGTK, GVfs, KIO), with numbers
-of descriptors or of the session bus, or with the name of a socket.
+with these would be asked for at each start. Interpreters and shells run anything, so for them it stays with these, but
+for workers, whose rule then names who started them (core/workers.py). What gives a rootless container its network is
+called with the container's process id or the name of its network namespace, what publishes a port of one (docker-proxy)
+with the address that this got at its start; what pip starts to fetch what a build needs, with a folder of this build;
+what connects for programs of a desktop (WebKitGTK, GVfs, KIO), with numbers of descriptors or of the session bus, or
+with the name of a socket.
 
 So is a port that the kernel chose, where a program asked all the link over UDP (SSDP, say) and each machine that
 answers is a question of its own: the next time, with browsers two minutes later, it is another port. So it is for the
@@ -26,6 +27,7 @@ from tinysnitch.core.interpreters import find_interpreter
 from tinysnitch.core.link_talk import KERNELS_PORTS
 from tinysnitch.core.process import Process
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.workers import find_starter
 
 _PROBED_PORTS = range(33434, 33534)  # traceroute(8): three probes for each of 30 hops, and room for a few more
 _FLATPAK = "flatpak:"  # as core/process.py has owners
@@ -44,7 +46,8 @@ def choose_first(connection: Connection, is_for_user: bool = False) -> Choice:
         return first
     called = process.program.rpartition("/")[2]
     is_helper = called in _NETWORK_HELPERS or called in _WORKERS or called.startswith(_GVFS)
-    any_args = _started_itself(process) or is_helper or _was_given_address(process, called)
+    is_other_next_time = _started_itself(process) or is_helper or _was_given_address(process, called)
+    any_args = is_other_next_time or _is_told_by_starter(connection, process)
     any_port = _is_of_the_moment(connection.flow, called)
     remote = RemoteScope.DOMAIN if connection.is_link_talk else first.remote
     return msgspec.structs.replace(first, remote=remote, any_args=any_args, any_port=any_port)
@@ -63,6 +66,13 @@ def _is_of_the_moment(flow: Flow, called: str) -> bool:
 def _was_given_address(process: Process, called: str) -> bool:
     is_boxed = not process.is_host_file and any(owner.startswith(_FLATPAK) for owner in process.owners)
     return (is_boxed or called in _FIREFOX) and any("://" in arg for arg in process.args)
+
+
+def _is_told_by_starter(connection: Connection, process: Process) -> bool:
+    """Whether a rule for any arguments is for the workers of one program. It has room for one parent, and that of a
+    rule that asks may have started more."""
+    starter = find_starter(process)
+    return starter is not None and connection.asking.parent in (None, starter)
 
 
 def _started_itself(process: Process) -> bool:

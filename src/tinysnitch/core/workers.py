@@ -1,0 +1,60 @@
+"""Workers: what a program has an interpreter run, with arguments that are others at each start.
+
+An interpreter runs anything, and no answer should be for all of that. But who started a worker is known: with
+`parent=` a rule for any arguments says "what this program starts". Only the arguments tell that it is a worker, and
+whoever starts an interpreter chooses them: so what is found here makes a rule for any arguments narrower, never wider.
+"""
+
+import re
+
+from tinysnitch.core.interpreters import find_interpreter, is_called_like_one
+from tinysnitch.core.process import Process
+
+_PYTHON = re.compile(r"python(?:\d+(?:\.\d+)*t?)?")
+_TOLD = {  # by the option: what Python is told to run
+    # get_command_line() of multiprocessing/spawn.py, ensure_running() of forkserver.py, and those of their two forks
+    "-c": re.compile(
+        r"from (?:multiprocessing|multiprocess|billiard)\."
+        r"(?:spawn import spawn_main; spawn_main|forkserver import main; main)\(.*",
+        re.DOTALL,
+    ),
+    # make_ipkernel_cmd() of ipykernel, SpyderKernelSpec of Spyder, popen_loky_posix.py of loky, which joblib has within
+    "-m": re.compile(
+        r"ipykernel|ipykernel_launcher|spyder_kernels\.console"
+        r"|(?:joblib\.externals\.)?loky\.backend\.popen_loky_posix"
+    ),
+}
+_WITH_VALUE = ("-X", "-W")  # the options before it that take the next word
+
+
+def find_starter(process: Process) -> str | None:
+    """The program whose worker this is; None where it is none, or who started it says nothing.
+
+    A shell, or an interpreter that runs no script, starts anything, and init is an ancestor of all. Where the scripts
+    of an interpreter have no names of their own (its file is not root's), itself is the only name that there is.
+    """
+    if process.run_by is not None or not _is_worker(process):
+        return None
+    starter = process.parents[0] if process.parents else ""
+    if not starter.startswith("/") or starter == process.parents[-1]:
+        return None
+    is_its_own_name = starter == process.executable and find_interpreter(starter) is None
+    return starter if is_its_own_name or not is_called_like_one(starter) else None
+
+
+def _is_worker(process: Process) -> bool:
+    told = _find_told(process.args)
+    if told is None or not _PYTHON.fullmatch(process.executable.rpartition("/")[2]):
+        return False
+    option, what = told
+    return _TOLD[option].fullmatch(what) is not None
+
+
+def _find_told(args: tuple[str, ...]) -> tuple[str, str] | None:
+    """The option that ends Python's own ones, and its value; None where there is no such option."""
+    position = 0
+    while position + 1 < len(args) and args[position].startswith("-"):
+        if args[position] in _TOLD:
+            return args[position], args[position + 1]
+        position += 2 if args[position] in _WITH_VALUE else 1
+    return None

@@ -1,0 +1,109 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tests.core.test_ruleset import CURL, by, connection
+from tinysnitch.core.answer import rule_for_choice
+from tinysnitch.core.asking import Asking
+from tinysnitch.core.choice import Choice
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.process import Process
+from tinysnitch.core.remote_words import RemoteWords
+from tinysnitch.core.scope import covers
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.workers import find_starter
+
+PYTHON = "/usr/bin/python3.13"
+AT_HOME = "/home/a/miniconda3/bin/python3.12"
+REPORT = "/srv/report.py"
+INIT = "/usr/lib/systemd/systemd"
+SPAWN = "from multiprocessing.spawn import spawn_main; spawn_main(tracker_fd=5, pipe_handle=7)"
+FORKSERVER = "from multiprocessing.forkserver import main; main(3, 5, ['__main__'], **{'main_path': '/srv/report.py'})"
+KERNEL_ARGS = ("-m", "ipykernel_launcher", "-f", "/home/a/.local/share/jupyter/runtime/kernel-2b7c.json")
+
+
+def worker(*args: str, started_by: str = REPORT, executable: str = PYTHON) -> Process:
+    parents = (started_by, "/usr/bin/bash", INIT)
+    return replace(CURL, executable=executable, program=executable, args=args, parents=parents)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("-c", SPAWN, "--multiprocessing-fork"),
+        ("-B", "-Wignore", "-X", "utf8", "-W", "error", "-c", SPAWN, "--multiprocessing-fork"),
+        ("-c", SPAWN.replace("multiprocessing.", "multiprocess."), "--multiprocessing-fork"),
+        ("-c", SPAWN.replace("multiprocessing.", "billiard."), "--billiard-fork"),
+        ("-c", FORKSERVER),
+        ("-c", f"{FORKSERVER}\n"),
+        ("-m", "joblib.externals.loky.backend.popen_loky_posix", "--process-name", "LokyProcess-1", "--pipe", "17"),
+        ("-m", "loky.backend.popen_loky_posix", "--process-name", "LokyProcess-1", "--pipe", "17"),
+        KERNEL_ARGS,
+        ("-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "/run/user/1000/jupyter/kernel-2b7c.json"),
+        ("-Xfrozen_modules=off", "-m", "spyder_kernels.console", "-f", "/tmp/kernel-2b7c.json"),
+    ],
+)
+def test_a_worker_is_known_by_what_python_is_told_to_run(args: tuple[str, ...]) -> None:
+    assert find_starter(worker(*args)) == REPORT
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        (),
+        ("-c",),
+        ("-m",),
+        ("-X", "-m", "ipykernel_launcher"),
+        ("-c", "pass", "-m", "ipykernel_launcher"),
+        ("-c", f"import os; {SPAWN}"),
+        ("-c", "from multiprocessing.spawn import main"),
+        ("-m", "ipykernel_launcher.evil"),
+        ("-m", "http.server"),
+        ("/srv/other.py", *KERNEL_ARGS),
+        ("-", *KERNEL_ARGS[:1]),
+    ],
+)
+def test_nothing_else_is(args: tuple[str, ...]) -> None:
+    assert find_starter(worker(*args)) is None
+
+
+def test_nor_is_another_program_with_such_arguments() -> None:
+    assert find_starter(worker(*KERNEL_ARGS, executable="/usr/bin/curl")) is None
+    assert find_starter(replace(worker(*KERNEL_ARGS), program="/srv/a.py", run_by=PYTHON)) is None
+
+
+@pytest.mark.parametrize("starter", ["/usr/bin/bash", "/home/a/bin/zsh", PYTHON, AT_HOME, INIT, "memfd:x", ""])
+def test_what_starts_anything_is_no_name_to_go_by(starter: str) -> None:
+    assert find_starter(worker(*KERNEL_ARGS, started_by=starter)) is None
+
+
+def test_nor_is_who_has_no_parent_of_its_own() -> None:
+    assert find_starter(replace(worker(*KERNEL_ARGS), parents=())) is None
+    assert find_starter(replace(worker(*KERNEL_ARGS), parents=(REPORT,))) is None
+
+
+def test_an_interpreter_whose_scripts_have_no_names_is_its_own() -> None:
+    assert find_starter(worker(*KERNEL_ARGS, started_by=AT_HOME, executable=AT_HOME)) == AT_HOME
+    assert find_starter(worker(*KERNEL_ARGS, executable=AT_HOME)) == REPORT
+
+
+@given(
+    option=st.sampled_from(["-c", "-m"]),
+    told=st.sampled_from([SPAWN, FORKSERVER, "ipykernel_launcher", "pass"]),
+    parents=st.lists(st.sampled_from([REPORT, PYTHON, "/usr/bin/bash", INIT, "/x y\n"]), max_size=3).map(tuple),
+    are_args_complete=st.booleans(),
+    asking=st.sampled_from([Asking(), Asking(parent="/usr/bin/make")]),
+)
+def test_a_forged_shape_only_makes_the_rule_narrower(
+    option: str, told: str, parents: tuple[str, ...], *, are_args_complete: bool, asking: Asking
+) -> None:
+    """Than the one for any arguments of a process of no such shape."""
+    forged = replace(worker(option, told), parents=parents, are_args_complete=are_args_complete)
+    choice = Choice(verdict=Verdict.ALLOW, any_args=True)
+    made, plain = (
+        rule_for_choice(replace(connection(program=by(process)), asking=asking), choice, 0.0)
+        for process in (forged, replace(forged, args=()))
+    )
+    assert covers(plain, made, RemoteWords(Facts()))
+    assert made.parent == (asking.parent or find_starter(forged))
