@@ -41,6 +41,8 @@ def worker(*args: str, started_by: str = REPORT, executable: str = PYTHON) -> Pr
         ("-m", "loky.backend.popen_loky_posix", "--process-name", "LokyProcess-1", "--pipe", "17"),
         KERNEL_ARGS,
         ("-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "/run/user/1000/jupyter/kernel-2b7c.json"),
+        ("/home/a/lib/python3.12/site-packages/pip/__pip-runner__.py", "install", "--prefix", "/tmp/pip-build-env-x8f"),
+        ("-X", "frozen_modules=off", "/home/a/lib/debugpy", "--connect", "127.0.0.1:41235", "/home/a/x.py"),
         ("-Xfrozen_modules=off", "-m", "spyder_kernels.console", "-f", "/tmp/kernel-2b7c.json"),
     ],
 )

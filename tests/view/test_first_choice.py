@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from tests.core.test_workers import KERNEL_ARGS, REPORT, worker
+from tests.core.test_workers import AT_HOME, KERNEL_ARGS, REPORT, worker
 from tests.core.transcript import flow_of, inbound
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, IN, connection_of, prompt_of
@@ -56,6 +56,8 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(BROWSER, parents=()), False),
         (msgspec.structs.replace(BROWSER, args=()), False),
         (python(), False),
+        (worker("a.py", started_by=AT_HOME, executable=AT_HOME), False),
+        (worker(*KERNEL_ARGS, started_by=AT_HOME, executable=AT_HOME), True),
         (msgspec.structs.replace(CURL, program="/usr/bin/slirp4netns", args=("-c", "4711", "tap0")), True),
         (msgspec.structs.replace(CURL, program="/usr/sbin/docker-proxy", args=("-container-ip", "172.17.0.3")), True),
         (msgspec.structs.replace(CURL, program="/opt/slirp4netns/curl"), False),

@@ -11,7 +11,9 @@ from tinysnitch.core.interpreters import find_interpreter, is_called_like_one
 from tinysnitch.core.process import Process
 
 _PYTHON = re.compile(r"python(?:\d+(?:\.\d+)*t?)?")
-_TOLD = {  # by the option: what Python is told to run
+_TOLD = {  # by the option, none where there is a path: what Python is told to run
+    # get_runnable_pip() of pip, launch_request() of debugpy: where a script's path does not name what runs
+    "": re.compile(r"/.*/(?:pip/__pip-runner__\.py|debugpy)", re.DOTALL),
     # get_command_line() of multiprocessing/spawn.py, ensure_running() of forkserver.py, and those of their two forks
     "-c": re.compile(
         r"from (?:multiprocessing|multiprocess|billiard)\."
@@ -51,10 +53,13 @@ def _is_worker(process: Process) -> bool:
 
 
 def _find_told(args: tuple[str, ...]) -> tuple[str, str] | None:
-    """The option that ends Python's own ones, and its value; None where there is no such option."""
+    """What ends Python's own options, and its value; None where there is none of that."""
     position = 0
-    while position + 1 < len(args) and args[position].startswith("-"):
-        if args[position] in _TOLD:
-            return args[position], args[position + 1]
-        position += 2 if args[position] in _WITH_VALUE else 1
+    while position < len(args):
+        word = args[position]
+        if not word.startswith("-"):
+            return "", word
+        if word in _TOLD:
+            return (word, args[position + 1]) if position + 1 < len(args) else None
+        position += 2 if word in _WITH_VALUE else 1
     return None

@@ -23,7 +23,7 @@ import msgspec
 from tinysnitch.core.choice import Choice, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import UDP, Direction, Flow
-from tinysnitch.core.interpreters import find_interpreter
+from tinysnitch.core.interpreters import is_called_like_one
 from tinysnitch.core.link_talk import KERNELS_PORTS
 from tinysnitch.core.process import Process
 from tinysnitch.core.verdict import Verdict
@@ -78,4 +78,4 @@ def _is_told_by_starter(connection: Connection, process: Process) -> bool:
 def _started_itself(process: Process) -> bool:
     parent = process.parents[0] if process.parents else ""
     is_same = parent == process.program == process.executable
-    return is_same and bool(process.args) and find_interpreter(process.executable) is None
+    return is_same and bool(process.args) and not is_called_like_one(process.executable)
