@@ -50,6 +50,12 @@ def test_a_worker_is_known_by_what_python_is_told_to_run(args: tuple[str, ...]) 
     assert find_starter(worker(*args)) == REPORT
 
 
+@pytest.mark.parametrize(("starter", "is_one"), [("/usr/bin/git", True), ("/usr/bin/rsync", True), (REPORT, False)])
+def test_so_is_ssh_where_git_or_rsync_started_it(starter: str, is_one: bool) -> None:
+    ssh = worker("git@shop.test", "git-upload-pack 'a.git'", started_by=starter, executable="/usr/bin/ssh")
+    assert find_starter(ssh) == (starter if is_one else None)
+
+
 @pytest.mark.parametrize(
     "args",
     [

@@ -1,39 +1,18 @@
 """Workers, which a program starts with other arguments each time: the answer that a prompt proposes is for all of them,
 and for no other program that the interpreter runs."""
 
-import subprocess
-import time
-
 import pytest
-from msgspec.structs import replace
 
-from tests.lab.daemon import Daemon
 from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.patience import WAIT_S
+from tests.lab.proposal import answer_as_proposed
 from tests.lab.world import PROGRAMS
-from tinysnitch.client.control_client import ControlClient
-from tinysnitch.core.choice import Lifetime
-from tinysnitch.protocol.messages import GiveAnswer, ListAsks, PromptShown, RuleWritten
-from tinysnitch.view.first_choice import choose_first
 
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]
 
 POOL = str(PROGRAMS / "pool_client.py")
 PYTHON = "/usr/bin/python3"
 SITE = ("four.test", "80")
-
-
-def answer_as_proposed(daemon: Daemon, running: subprocess.Popen[str]) -> list[str]:
-    """Say yes for ever to what a prompt proposes, until the command is done: the lines of the rules."""
-    lines = []
-    with ControlClient(str(daemon.socket)) as client:
-        while running.poll() is None:
-            for shown in client.ask(ListAsks(), PromptShown):
-                choice = replace(choose_first(shown.prompt.connection), lifetime=Lifetime.FOREVER)
-                lines.append(client.ask_one(GiveAnswer(shown.prompt.prompt_id, choice), RuleWritten).rule)
-                break  # it may have answered others
-            time.sleep(0.05)
-    return lines
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])

@@ -68,6 +68,7 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(CURL, args=("https://shop.test/",)), False),
         (FIREFOX, True),
         (msgspec.structs.replace(FIREFOX, args=("-P", "work")), False),
+        (msgspec.structs.replace(CURL, program="/usr/lib/git-core/git-remote-http", args=("origin", "http://a")), True),
         (msgspec.structs.replace(CURL, program="/usr/libexec/gvfsd-dav", args=GVFS), True),
         (msgspec.structs.replace(CURL, program="/usr/libexec/kf6/kioworker", args=KIO), True),
         (msgspec.structs.replace(CURL, program=WEBKIT, args=("7", "21", "23"), parents=("/usr/bin/epiphany",)), True),

@@ -1,8 +1,8 @@
-"""Workers: what a program has an interpreter run, with arguments that are others at each start.
+"""Workers: what a program starts an interpreter or ssh for, with arguments that are others each time.
 
-An interpreter runs anything, and no answer should be for all of that. But who started a worker is known: with
-`parent=` a rule for any arguments says "what this program starts". Only the arguments tell that it is a worker, and
-whoever starts an interpreter chooses them: so what is found here makes a rule for any arguments narrower, never wider.
+These do anything, and no answer should be for all of that. But who started a worker is known: with `parent=` a rule for
+any arguments says "what this program starts". Only arguments and names tell that it is a worker, and whoever starts one
+chooses them: so what is found here makes a rule for any arguments narrower, never wider.
 """
 
 import re
@@ -26,6 +26,7 @@ _TOLD = {  # by the option, none where there is a path: what Python is told to r
         r"|(?:joblib\.externals\.)?loky\.backend\.popen_loky_posix"
     ),
 }
+_STARTERS_OF_SSH = frozenset({"git", "rsync"})  # with a command for the other side: the repository, the folder
 _WITH_VALUE = ("-X", "-W")  # the options before it that take the next word
 
 
@@ -35,18 +36,22 @@ def find_starter(process: Process) -> str | None:
     A shell, or an interpreter that runs no script, starts anything, and init is an ancestor of all. Where the scripts
     of an interpreter have no names of their own (its file is not root's), itself is the only name that there is.
     """
-    if process.run_by is not None or not _is_worker(process):
-        return None
     starter = process.parents[0] if process.parents else ""
-    if not starter.startswith("/") or starter == process.parents[-1]:
+    if process.run_by is not None or not starter.startswith("/") or starter == process.parents[-1]:
+        return None
+    if not (_is_told_to_work(process) or _is_ssh_of(starter, process)):
         return None
     is_its_own_name = starter == process.executable and find_interpreter(starter) is None
     return starter if is_its_own_name or not is_called_like_one(starter) else None
 
 
-def _is_worker(process: Process) -> bool:
+def _is_ssh_of(starter: str, process: Process) -> bool:
+    return _name_of(process.executable) == "ssh" and _name_of(starter) in _STARTERS_OF_SSH
+
+
+def _is_told_to_work(process: Process) -> bool:
     told = _find_told(process.args)
-    if told is None or not _PYTHON.fullmatch(process.executable.rpartition("/")[2]):
+    if told is None or not _PYTHON.fullmatch(_name_of(process.executable)):
         return False
     option, what = told
     return _TOLD[option].fullmatch(what) is not None
@@ -63,3 +68,7 @@ def _find_told(args: tuple[str, ...]) -> tuple[str, str] | None:
             return (word, args[position + 1]) if position + 1 < len(args) else None
         position += 2 if word in _WITH_VALUE else 1
     return None
+
+
+def _name_of(path: str) -> str:
+    return path.rpartition("/")[2]

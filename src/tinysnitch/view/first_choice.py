@@ -6,8 +6,9 @@ with these would be asked for at each start. Interpreters and shells run anythin
 for workers, whose rule then names who started them (core/workers.py). What gives a rootless container its network is
 called with the container's process id or the name of its network namespace, what publishes a port of one (docker-proxy)
 with the address that this got at its start; what pip starts to fetch what a build needs, with a folder of this build;
-what connects for programs of a desktop (WebKitGTK, GVfs, KIO), with numbers of descriptors or of the session bus, or
-with the name of a socket.
+what connects for git, with the address of each repository, of which a clone with submodules has many; what connects
+for programs of a desktop (WebKitGTK, GVfs, KIO), with numbers of descriptors or of the session bus, or with the name of
+a socket.
 
 So is a port that the kernel chose, where a program asked all the link over UDP (SSDP, say) and each machine that
 answers is a question of its own: the next time, with browsers two minutes later, it is another port. So it is for the
@@ -35,6 +36,7 @@ _PROBERS = frozenset({"mtr-packet", "tracepath"})  # mtr(8) from 33000 on, for a
 _NETWORK_HELPERS = frozenset({"slirp4netns", "pasta", "pasta.avx2", "docker-proxy"})  # slirp4netns(1), pasta(1)
 # ProcessLauncher of WebKit, ConnectionBackend of KIO, BuildEnvironment of pip
 _WORKERS = frozenset({"WebKitNetworkProcess", "kioworker", "kioslave5", "__pip-runner__.py"})
+_GIT = "git-remote-"  # http, https and what further names lead to: with the address of the repository
 _GVFS = "gvfsd-"  # each protocol has its own: gvfsd-dav, gvfsd-smb
 _FIREFOX = frozenset({"firefox", "firefox-esr", "firefox-bin", "librewolf"})
 
@@ -45,7 +47,7 @@ def choose_first(connection: Connection, is_for_user: bool = False) -> Choice:
     if process is None:
         return first
     called = process.program.rpartition("/")[2]
-    is_helper = called in _NETWORK_HELPERS or called in _WORKERS or called.startswith(_GVFS)
+    is_helper = called in _NETWORK_HELPERS or called in _WORKERS or called.startswith((_GVFS, _GIT))
     is_other_next_time = _started_itself(process) or is_helper or _was_given_address(process, called)
     any_args = is_other_next_time or _is_told_by_starter(connection, process)
     any_port = _is_of_the_moment(connection.flow, called)
