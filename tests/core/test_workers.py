@@ -21,6 +21,8 @@ INIT = "/usr/lib/systemd/systemd"
 SPAWN = "from multiprocessing.spawn import spawn_main; spawn_main(tracker_fd=5, pipe_handle=7)"
 FORKSERVER = "from multiprocessing.forkserver import main; main(3, 5, ['__main__'], **{'main_path': '/srv/report.py'})"
 KERNEL_ARGS = ("-m", "ipykernel_launcher", "-f", "/home/a/.local/share/jupyter/runtime/kernel-2b7c.json")
+DEBUGGED = ("-X", "frozen_modules=off", "/home/a/lib/debugpy", "--connect", "127.0.0.1:41235", "/home/a/x.py")
+CODE = "/usr/share/code/code"
 
 
 def worker(*args: str, started_by: str = REPORT, executable: str = PYTHON) -> Process:
@@ -42,7 +44,12 @@ def worker(*args: str, started_by: str = REPORT, executable: str = PYTHON) -> Pr
         KERNEL_ARGS,
         ("-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "/run/user/1000/jupyter/kernel-2b7c.json"),
         ("/home/a/lib/python3.12/site-packages/pip/__pip-runner__.py", "install", "--prefix", "/tmp/pip-build-env-x8f"),
-        ("-X", "frozen_modules=off", "/home/a/lib/debugpy", "--connect", "127.0.0.1:41235", "/home/a/x.py"),
+        (
+            "/home/a/lib/python3.12/site-packages/pipenv/resolver/main.py",
+            "--request-file",
+            "/tmp/pipenv-request-x.json",
+        ),
+        DEBUGGED,
         ("-Xfrozen_modules=off", "-m", "spyder_kernels.console", "-f", "/tmp/kernel-2b7c.json"),
     ],
 )
@@ -50,8 +57,27 @@ def test_a_worker_is_known_by_what_python_is_told_to_run(args: tuple[str, ...]) 
     assert find_starter(worker(*args)) == REPORT
 
 
-@pytest.mark.parametrize(("starter", "is_one"), [("/usr/bin/git", True), ("/usr/bin/rsync", True), (REPORT, False)])
-def test_so_is_ssh_where_git_or_rsync_started_it(starter: str, is_one: bool) -> None:
+@pytest.mark.parametrize(
+    ("ancestors", "starter"),
+    [
+        ((PYTHON, PYTHON, CODE, INIT), CODE),
+        ((PYTHON, "/usr/bin/bash", CODE, INIT), CODE),
+        ((AT_HOME, AT_HOME, CODE, INIT), CODE),
+        ((PYTHON, "/home/a/.vscode-server/bin/node", INIT), None),
+        ((PYTHON, "/usr/bin/bash", INIT), None),
+        ((PYTHON, "/usr/bin/bash"), None),
+    ],
+)
+def test_what_is_debugged_is_an_editors(ancestors: tuple[str, ...], starter: str | None) -> None:
+    """Its launcher is Python too, and its terminal a shell."""
+    assert find_starter(replace(worker(*DEBUGGED), parents=ancestors)) == starter
+
+
+@pytest.mark.parametrize(
+    ("starter", "is_one"),
+    [("/usr/bin/git", True), ("/usr/bin/rsync", True), ("/usr/bin/ansible-playbook", True), (REPORT, False)],
+)
+def test_so_is_ssh_where_a_tool_started_it(starter: str, is_one: bool) -> None:
     ssh = worker("git@shop.test", "git-upload-pack 'a.git'", started_by=starter, executable="/usr/bin/ssh")
     assert find_starter(ssh) == (starter if is_one else None)
 
@@ -69,6 +95,7 @@ def test_so_is_ssh_where_git_or_rsync_started_it(starter: str, is_one: bool) -> 
         ("-m", "ipykernel_launcher.evil"),
         ("-m", "http.server"),
         ("/srv/other.py", *KERNEL_ARGS),
+        ("/home/a/lib/debugpy", "--listen", "5678", "/home/a/x.py"),
         ("-", *KERNEL_ARGS[:1]),
     ],
 )

@@ -76,6 +76,8 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (worker(*KERNEL_ARGS), True),
         (worker(*KERNEL_ARGS, started_by="/usr/bin/bash"), False),
         (worker("-m", "http.server"), False),
+        (python(program="/opt/pipenv/resolver/main.py", args=("--request-file", "/tmp/pipenv-request-fcr.json")), True),
+        (python(program="/srv/resolver/main.py", args=("--request-file", "/tmp/a.json")), False),
         (python(program="/opt/pip/__pip-runner__.py", args=("install", "--prefix", "/tmp/pip-build-env-x8f/a")), True),
     ],
 )

@@ -6,28 +6,28 @@ chooses them: so what is found here makes a rule for any arguments narrower, nev
 """
 
 import re
+from collections.abc import Sequence
 
 from tinysnitch.core.interpreters import find_interpreter, is_called_like_one
 from tinysnitch.core.process import Process
 
 _PYTHON = re.compile(r"python(?:\d+(?:\.\d+)*t?)?")
-_TOLD = {  # by the option, none where there is a path: what Python is told to run
-    # get_runnable_pip() of pip, launch_request() of debugpy: where a script's path does not name what runs
-    "": re.compile(r"/.*/(?:pip/__pip-runner__\.py|debugpy)", re.DOTALL),
-    # get_command_line() of multiprocessing/spawn.py, ensure_running() of forkserver.py, and those of their two forks
-    "-c": re.compile(
+_WITH_VALUE = ("-X", "-W")  # Python's own options that take the next word
+_CODE = (
+    re.compile(  # get_command_line() of multiprocessing/spawn.py, ensure_running() of forkserver.py; their two forks
         r"from (?:multiprocessing|multiprocess|billiard)\."
         r"(?:spawn import spawn_main; spawn_main|forkserver import main; main)\(.*",
         re.DOTALL,
-    ),
-    # make_ipkernel_cmd() of ipykernel, SpyderKernelSpec of Spyder, popen_loky_posix.py of loky, which joblib has within
-    "-m": re.compile(
-        r"ipykernel|ipykernel_launcher|spyder_kernels\.console"
-        r"|(?:joblib\.externals\.)?loky\.backend\.popen_loky_posix"
-    ),
-}
-_STARTERS_OF_SSH = frozenset({"git", "rsync"})  # with a command for the other side: the repository, the folder
-_WITH_VALUE = ("-X", "-W")  # the options before it that take the next word
+    )
+)
+_MODULE = re.compile(  # make_ipkernel_cmd() of ipykernel; SpyderKernelSpec; popen_loky_posix.py of loky, and in joblib
+    r"ipykernel|ipykernel_launcher|spyder_kernels\.console|(?:joblib\.externals\.)?loky\.backend\.popen_loky_posix"
+)
+# get_runnable_pip() of pip, resolve() of pipenv; where Python is root's, a script's own path says what it is
+_SCRIPT = re.compile(r"/.*/(?:pip/__pip-runner__|pipenv/resolver/main)\.py", re.DOTALL)
+_DEBUGPY = re.compile(r"/.*/debugpy", re.DOTALL)  # launch_request() of it: a folder, then a port and a token
+_OF_DEBUGPY = re.compile(rf"{_PYTHON.pattern}|bash|dash|sh|zsh")  # its launcher, and the terminal that an editor has
+_STARTERS_OF_SSH = frozenset({"ansible", "ansible-playbook", "git", "rsync"})  # with a command for the other side
 
 
 def find_starter(process: Process) -> str | None:
@@ -36,38 +36,46 @@ def find_starter(process: Process) -> str | None:
     A shell, or an interpreter that runs no script, starts anything, and init is an ancestor of all. Where the scripts
     of an interpreter have no names of their own (its file is not root's), itself is the only name that there is.
     """
-    starter = process.parents[0] if process.parents else ""
-    if process.run_by is not None or not starter.startswith("/") or starter == process.parents[-1]:
-        return None
-    if not (_is_told_to_work(process) or _is_ssh_of(starter, process)):
+    starter = _find_by_shape(process)
+    if starter is None or not starter.startswith("/") or starter == process.parents[-1]:
         return None
     is_its_own_name = starter == process.executable and find_interpreter(starter) is None
     return starter if is_its_own_name or not is_called_like_one(starter) else None
 
 
-def _is_ssh_of(starter: str, process: Process) -> bool:
-    return _name_of(process.executable) == "ssh" and _name_of(starter) in _STARTERS_OF_SSH
+def _find_by_shape(process: Process) -> str | None:
+    """Whoever started a process of this shape."""
+    if process.run_by is not None or not process.parents:
+        return None
+    nearest, name = process.parents[0], _name_of(process.executable)
+    if name == "ssh":
+        return nearest if _name_of(nearest) in _STARTERS_OF_SSH else None
+    told = _find_told(process.args) if _PYTHON.fullmatch(name) else ()
+    if len(told) > 1 and _DEBUGPY.fullmatch(told[0]) and told[1] == "--connect":
+        return next((parent for parent in process.parents if not _OF_DEBUGPY.fullmatch(_name_of(parent))), None)
+    return nearest if _is_work(told) else None
 
 
-def _is_told_to_work(process: Process) -> bool:
-    told = _find_told(process.args)
-    if told is None or not _PYTHON.fullmatch(_name_of(process.executable)):
-        return False
-    option, what = told
-    return _TOLD[option].fullmatch(what) is not None
+def _is_work(told: Sequence[str]) -> bool:
+    match told:
+        case ["-c", code, *_]:
+            return _CODE.fullmatch(code) is not None
+        case ["-m", module, *_]:
+            return _MODULE.fullmatch(module) is not None
+        case [script, *_]:
+            return _SCRIPT.fullmatch(script) is not None
+    return False
 
 
-def _find_told(args: tuple[str, ...]) -> tuple[str, str] | None:
-    """What ends Python's own options, and its value; None where there is none of that."""
+def _find_told(args: Sequence[str]) -> Sequence[str]:
+    """What Python is told to run: the arguments behind its own options."""
     position = 0
     while position < len(args):
         word = args[position]
-        if not word.startswith("-"):
-            return "", word
-        if word in _TOLD:
-            return (word, args[position + 1]) if position + 1 < len(args) else None
+        if word in ("-c", "-m") or not word.startswith("-"):
+            return args[position:]
         position += 2 if word in _WITH_VALUE else 1
-    return None
+    return ()
 
 
 def _name_of(path: str) -> str:

@@ -36,6 +36,7 @@ _PROBERS = frozenset({"mtr-packet", "tracepath"})  # mtr(8) from 33000 on, for a
 _NETWORK_HELPERS = frozenset({"slirp4netns", "pasta", "pasta.avx2", "docker-proxy"})  # slirp4netns(1), pasta(1)
 # ProcessLauncher of WebKit, ConnectionBackend of KIO, BuildEnvironment of pip
 _WORKERS = frozenset({"WebKitNetworkProcess", "kioworker", "kioslave5", "__pip-runner__.py"})
+_PIPENV = "/pipenv/resolver/main.py"  # resolve() of it: with the names of two files of the moment
 _GIT = "git-remote-"  # http, https and what further names lead to: with the address of the repository
 _GVFS = "gvfsd-"  # each protocol has its own: gvfsd-dav, gvfsd-smb
 _FIREFOX = frozenset({"firefox", "firefox-esr", "firefox-bin", "librewolf"})
@@ -47,8 +48,7 @@ def choose_first(connection: Connection, is_for_user: bool = False) -> Choice:
     if process is None:
         return first
     called = process.program.rpartition("/")[2]
-    is_helper = called in _NETWORK_HELPERS or called in _WORKERS or called.startswith((_GVFS, _GIT))
-    is_other_next_time = _started_itself(process) or is_helper or _was_given_address(process, called)
+    is_other_next_time = _started_itself(process) or _is_helper(process, called) or _was_given_address(process, called)
     any_args = is_other_next_time or _is_told_by_starter(connection, process)
     any_port = _is_of_the_moment(connection.flow, called)
     remote = RemoteScope.DOMAIN if connection.is_link_talk else first.remote
@@ -63,6 +63,11 @@ def _is_of_the_moment(flow: Flow, called: str) -> bool:
         return flow.local_port in KERNELS_PORTS
     is_answer = flow.remote_port in KERNELS_PORTS and flow.local_port not in KERNELS_PORTS
     return is_answer or flow.remote_port in _PROBED_PORTS or called in _PROBERS
+
+
+def _is_helper(process: Process, called: str) -> bool:
+    is_known = called in _NETWORK_HELPERS or called in _WORKERS or called.startswith((_GVFS, _GIT))
+    return is_known or process.program.endswith(_PIPENV)
 
 
 def _was_given_address(process: Process, called: str) -> bool:
