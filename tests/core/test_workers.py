@@ -80,6 +80,8 @@ def test_what_is_debugged_is_an_editors(ancestors: tuple[str, ...], starter: str
 def test_so_is_ssh_where_a_tool_started_it(starter: str, is_one: bool) -> None:
     ssh = worker("git@shop.test", "git-upload-pack 'a.git'", started_by=starter, executable="/usr/bin/ssh")
     assert find_starter(ssh) == (starter if is_one else None)
+    by_a_shell = replace(ssh, parents=("/usr/bin/dash", *ssh.parents))  # as core.sshCommand with options has it run
+    assert find_starter(by_a_shell) == find_starter(ssh)
 
 
 @pytest.mark.parametrize(

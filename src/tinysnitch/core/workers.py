@@ -26,7 +26,8 @@ _MODULE = re.compile(  # make_ipkernel_cmd() of ipykernel; SpyderKernelSpec; pop
 # get_runnable_pip() of pip, resolve() of pipenv; where Python is root's, a script's own path says what it is
 _SCRIPT = re.compile(r"/.*/(?:pip/__pip-runner__|pipenv/resolver/main)\.py", re.DOTALL)
 _DEBUGPY = re.compile(r"/.*/debugpy", re.DOTALL)  # launch_request() of it: a folder, then a port and a token
-_OF_DEBUGPY = re.compile(rf"{_PYTHON.pattern}|bash|dash|sh|zsh")  # its launcher, and the terminal that an editor has
+_SHELL = re.compile(r"bash|dash|sh|zsh")  # that runs no script: in git's core.sshCommand, or in an editor's terminal
+_OF_DEBUGPY = re.compile(rf"{_PYTHON.pattern}|{_SHELL.pattern}")  # its launcher is Python too
 _STARTERS_OF_SSH = frozenset({"ansible", "ansible-playbook", "git", "rsync"})  # with a command for the other side
 
 
@@ -47,13 +48,19 @@ def _find_by_shape(process: Process) -> str | None:
     """Whoever started a process of this shape."""
     if process.run_by is not None or not process.parents:
         return None
-    nearest, name = process.parents[0], _name_of(process.executable)
+    name = _name_of(process.executable)
     if name == "ssh":
-        return nearest if _name_of(nearest) in _STARTERS_OF_SSH else None
+        starter = _find_nearest(process, _SHELL)
+        return starter if starter and _name_of(starter) in _STARTERS_OF_SSH else None
     told = _find_told(process.args) if _PYTHON.fullmatch(name) else ()
     if len(told) > 1 and _DEBUGPY.fullmatch(told[0]) and told[1] == "--connect":
-        return next((parent for parent in process.parents if not _OF_DEBUGPY.fullmatch(_name_of(parent))), None)
-    return nearest if _is_work(told) else None
+        return _find_nearest(process, _OF_DEBUGPY)
+    return process.parents[0] if _is_work(told) else None
+
+
+def _find_nearest(process: Process, between: re.Pattern[str]) -> str | None:
+    """The first ancestor that has another name than such."""
+    return next((parent for parent in process.parents if not between.fullmatch(_name_of(parent))), None)
 
 
 def _is_work(told: Sequence[str]) -> bool:
