@@ -23,6 +23,7 @@ FORKSERVER = "from multiprocessing.forkserver import main; main(3, 5, ['__main__
 KERNEL_ARGS = ("-m", "ipykernel_launcher", "-f", "/home/a/.local/share/jupyter/runtime/kernel-2b7c.json")
 DEBUGGED = ("-X", "frozen_modules=off", "/home/a/lib/debugpy", "--connect", "127.0.0.1:41235", "/home/a/x.py")
 CODE = "/usr/share/code/code"
+NODE = "/home/a/.vscode-server/cli/servers/Stable-1/server/node"
 
 
 def worker(*args: str, started_by: str = REPORT, executable: str = PYTHON) -> Process:
@@ -63,7 +64,7 @@ def test_a_worker_is_known_by_what_python_is_told_to_run(args: tuple[str, ...]) 
         ((PYTHON, PYTHON, CODE, INIT), CODE),
         ((PYTHON, "/usr/bin/bash", CODE, INIT), CODE),
         ((AT_HOME, AT_HOME, CODE, INIT), CODE),
-        ((PYTHON, "/home/a/.vscode-server/bin/node", INIT), None),
+        ((PYTHON, "/usr/bin/bash", NODE, "/usr/bin/bash", INIT), NODE),
         ((PYTHON, "/usr/bin/bash", INIT), None),
         ((PYTHON, "/usr/bin/bash"), None),
     ],
@@ -110,7 +111,7 @@ def test_nor_is_another_program_with_such_arguments() -> None:
     assert find_starter(replace(worker(*KERNEL_ARGS), program="/srv/a.py", run_by=PYTHON)) is None
 
 
-@pytest.mark.parametrize("starter", ["/usr/bin/bash", "/home/a/bin/zsh", PYTHON, AT_HOME, INIT, "memfd:x", ""])
+@pytest.mark.parametrize("starter", ["/usr/bin/bash", "/home/a/bin/zsh", PYTHON, "/usr/bin/node", INIT, "memfd:x", ""])
 def test_what_starts_anything_is_no_name_to_go_by(starter: str) -> None:
     assert find_starter(worker(*KERNEL_ARGS, started_by=starter)) is None
 
@@ -120,9 +121,11 @@ def test_nor_is_who_has_no_parent_of_its_own() -> None:
     assert find_starter(replace(worker(*KERNEL_ARGS), parents=(REPORT,))) is None
 
 
-def test_an_interpreter_whose_scripts_have_no_names_is_its_own() -> None:
-    assert find_starter(worker(*KERNEL_ARGS, started_by=AT_HOME, executable=AT_HOME)) == AT_HOME
-    assert find_starter(worker(*KERNEL_ARGS, executable=AT_HOME)) == REPORT
+@pytest.mark.parametrize("executable", [PYTHON, AT_HOME])
+def test_an_interpreter_whose_scripts_have_no_names_is_named_itself(executable: str) -> None:
+    """As conda's, of which JupyterLab is a script, or the one that an editor has put on another machine."""
+    for starter in (AT_HOME, NODE, REPORT):
+        assert find_starter(worker(*KERNEL_ARGS, started_by=starter, executable=executable)) == starter
 
 
 @given(

@@ -8,19 +8,19 @@ chooses them: so what is found here makes a rule for any arguments narrower, nev
 import re
 from collections.abc import Sequence
 
-from tinysnitch.core.interpreters import find_interpreter, is_called_like_one
+from tinysnitch.core.interpreters import find_interpreter
 from tinysnitch.core.process import Process
 
 _PYTHON = re.compile(r"python(?:\d+(?:\.\d+)*t?)?")
 _WITH_VALUE = ("-X", "-W")  # Python's own options that take the next word
-_CODE = (
-    re.compile(  # get_command_line() of multiprocessing/spawn.py, ensure_running() of forkserver.py; their two forks
-        r"from (?:multiprocessing|multiprocess|billiard)\."
-        r"(?:spawn import spawn_main; spawn_main|forkserver import main; main)\(.*",
-        re.DOTALL,
-    )
+# get_command_line() of multiprocessing/spawn.py, ensure_running() of forkserver.py, and of the two forks of both
+_CODE = re.compile(
+    r"from (?:multiprocessing|multiprocess|billiard)\."
+    r"(?:spawn import spawn_main; spawn_main|forkserver import main; main)\(.*",
+    re.DOTALL,
 )
-_MODULE = re.compile(  # make_ipkernel_cmd() of ipykernel; SpyderKernelSpec; popen_loky_posix.py of loky, and in joblib
+# make_ipkernel_cmd() of ipykernel, SpyderKernelSpec of Spyder, popen_loky_posix.py of loky, which joblib has within
+_MODULE = re.compile(
     r"ipykernel|ipykernel_launcher|spyder_kernels\.console|(?:joblib\.externals\.)?loky\.backend\.popen_loky_posix"
 )
 # get_runnable_pip() of pip, resolve() of pipenv; where Python is root's, a script's own path says what it is
@@ -34,14 +34,14 @@ _STARTERS_OF_SSH = frozenset({"ansible", "ansible-playbook", "git", "rsync"})  #
 def find_starter(process: Process) -> str | None:
     """The program whose worker this is; None where it is none, or who started it says nothing.
 
-    A shell, or an interpreter that runs no script, starts anything, and init is an ancestor of all. Where the scripts
-    of an interpreter have no names of their own (its file is not root's), itself is the only name that there is.
+    A shell, or an interpreter that runs no script, starts anything, and init is an ancestor of all. An interpreter
+    below a home is the only name that its scripts have (core/interpreters.py): conda's, of which JupyterLab is one.
     """
     starter = _find_by_shape(process)
     if starter is None or not starter.startswith("/") or starter == process.parents[-1]:
         return None
-    is_its_own_name = starter == process.executable and find_interpreter(starter) is None
-    return starter if is_its_own_name or not is_called_like_one(starter) else None
+    starts_anything = find_interpreter(starter) or _SHELL.fullmatch(_name_of(starter))
+    return None if starts_anything else starter
 
 
 def _find_by_shape(process: Process) -> str | None:
