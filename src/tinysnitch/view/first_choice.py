@@ -16,7 +16,7 @@ service that answers whoever asked the link (Avahi, say): who asked is known by 
 own. What a service talks with the link is for all of it to begin with (core/link_talk.py). Likewise the ports that
 traceroute, tracepath and mtr count up, one for each probe. And what a flatpak is given to open (`flatpak run ID URL`)
 is another one the next time, while the rule is for all that it runs; so is the link that Firefox was started for, which
-connects to all else by that same process.
+connects to all else by that same process, or the profile of the moment that Selenium and Playwright make for it.
 """
 
 import msgspec
@@ -48,7 +48,7 @@ def choose_first(connection: Connection, is_for_user: bool = False) -> Choice:
     if process is None:
         return first
     called = process.program.rpartition("/")[2]
-    is_other_next_time = _started_itself(process) or _is_helper(process, called) or _was_given_address(process, called)
+    is_other_next_time = _started_itself(process) or _is_helper(process, called) or _was_opened_for(process, called)
     any_args = is_other_next_time or _is_told_by_starter(connection, process)
     any_port = _is_of_the_moment(connection.flow, called)
     remote = RemoteScope.DOMAIN if connection.is_link_talk else first.remote
@@ -70,9 +70,12 @@ def _is_helper(process: Process, called: str) -> bool:
     return is_known or process.program.endswith(_PIPENV)
 
 
-def _was_given_address(process: Process, called: str) -> bool:
+def _was_opened_for(process: Process, called: str) -> bool:
+    """A link; what drives Firefox (Selenium, Playwright) makes it a profile of the moment."""
+    if called in _FIREFOX:
+        return any("://" in arg or arg.startswith("/tmp/") for arg in process.args)
     is_boxed = not process.is_host_file and any(owner.startswith(_FLATPAK) for owner in process.owners)
-    return (is_boxed or called in _FIREFOX) and any("://" in arg for arg in process.args)
+    return is_boxed and any("://" in arg for arg in process.args)
 
 
 def _is_told_by_starter(connection: Connection, process: Process) -> bool:
