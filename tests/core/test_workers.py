@@ -106,6 +106,14 @@ def test_nothing_else_is(args: tuple[str, ...]) -> None:
     assert find_starter(worker(*args)) is None
 
 
+def test_so_is_wget_where_debootstrap_started_it() -> None:
+    """For each package."""
+    wget = worker("-O", "a.deb", "http://a/a.deb", started_by="/usr/sbin/debootstrap", executable="/usr/bin/wget")
+    assert find_starter(wget) == "/usr/sbin/debootstrap"
+    for other in ("/srv/fetch.sh", "/usr/bin/git"):
+        assert find_starter(replace(wget, parents=(other, *wget.parents))) is None
+
+
 def test_nor_is_another_program_with_such_arguments() -> None:
     assert find_starter(worker(*KERNEL_ARGS, executable="/usr/bin/curl")) is None
     assert find_starter(replace(worker(*KERNEL_ARGS), program="/srv/a.py", run_by=PYTHON)) is None

@@ -1,4 +1,4 @@
-"""Workers: what a program starts an interpreter or ssh for, with arguments that are others each time.
+"""Workers: what a program starts an interpreter, ssh or wget for, with arguments that are others each time.
 
 These do anything, and no answer should be for all of that. But who started a worker is known: with `parent=` a rule for
 any arguments says "what this program starts". Only arguments and names tell that it is a worker, and whoever starts one
@@ -28,7 +28,10 @@ _SCRIPT = re.compile(r"/.*/(?:pip/__pip-runner__|pipenv/resolver/main)\.py", re.
 _DEBUGPY = re.compile(r"/.*/debugpy", re.DOTALL)  # launch_request() of it: a folder, then a port and a token
 _SHELL = re.compile(r"bash|dash|sh|zsh")  # that runs no script: in git's core.sshCommand, or in an editor's terminal
 _OF_DEBUGPY = re.compile(rf"{_PYTHON.pattern}|{_SHELL.pattern}")  # its launcher is Python too
-_STARTERS_OF_SSH = frozenset({"ansible", "ansible-playbook", "git", "rsync"})  # with a command for the other side
+_STARTERS = {  # of these programs, by the names of both
+    "ssh": frozenset({"ansible", "ansible-playbook", "git", "rsync"}),  # with a command for the other side
+    "wget": frozenset({"debootstrap"}),  # for each package
+}
 
 
 def find_starter(process: Process) -> str | None:
@@ -49,9 +52,9 @@ def _find_by_shape(process: Process) -> str | None:
     if process.run_by is not None or not process.parents:
         return None
     name = _name_of(process.executable)
-    if name == "ssh":
+    if name in _STARTERS:
         starter = _find_nearest(process, _SHELL)
-        return starter if starter and _name_of(starter) in _STARTERS_OF_SSH else None
+        return starter if starter and _name_of(starter) in _STARTERS[name] else None
     told = _find_told(process.args) if _PYTHON.fullmatch(name) else ()
     if len(told) > 1 and _DEBUGPY.fullmatch(told[0]) and told[1] == "--connect":
         return _find_nearest(process, _OF_DEBUGPY)
