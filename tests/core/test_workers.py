@@ -76,7 +76,13 @@ def test_what_is_debugged_is_an_editors(ancestors: tuple[str, ...], starter: str
 
 @pytest.mark.parametrize(
     ("starter", "is_one"),
-    [("/usr/bin/git", True), ("/usr/bin/rsync", True), ("/usr/bin/ansible-playbook", True), (REPORT, False)],
+    [
+        ("/usr/bin/git", True),
+        ("/usr/bin/rsync", True),
+        ("/usr/bin/ansible-playbook", True),
+        ("/usr/bin/ssh", True),
+        (REPORT, False),
+    ],
 )
 def test_so_is_ssh_where_a_tool_started_it(starter: str, is_one: bool) -> None:
     ssh = worker("git@shop.test", "git-upload-pack 'a.git'", started_by=starter, executable="/usr/bin/ssh")

@@ -29,7 +29,7 @@ _DEBUGPY = re.compile(r"/.*/debugpy", re.DOTALL)  # launch_request() of it: a fo
 _SHELL = re.compile(r"bash|dash|sh|zsh")  # that runs no script: in git's core.sshCommand, or in an editor's terminal
 _OF_DEBUGPY = re.compile(rf"{_PYTHON.pattern}|{_SHELL.pattern}")  # its launcher is Python too
 _STARTERS = {  # of these programs, by the names of both
-    "ssh": frozenset({"ansible", "ansible-playbook", "git", "rsync"}),  # with a command for the other side
+    "ssh": frozenset({"ansible", "ansible-playbook", "git", "rsync", "ssh"}),  # a command for the other side, or -W
     "wget": frozenset({"debootstrap"}),  # for each package
 }
 
