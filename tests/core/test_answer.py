@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from tests.core.rule_strategies import FACTS, connections, meeting_rules
 from tests.core.test_ruleset import CURL, by, connection
+from tests.core.test_workers import KERNEL_ARGS, worker
 from tinysnitch.core.answer import can_be_remembered, is_by_address, is_by_link, refusal_to_remember, rule_for_choice
 from tinysnitch.core.asking import Asking, asking_of
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
@@ -24,6 +25,7 @@ DENY = replace(ALLOW, verdict=Verdict.DENY)
 WWW = connection("www.bbc.co.uk")
 NAMELESS = connection(None)
 ON_LINK = replace(NAMELESS, is_link_talk=True)
+WORKER = worker(*KERNEL_ARGS)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,21 @@ ON_LINK = replace(NAMELESS, is_link_talk=True)
             connection(program=by(replace(CURL, are_args_complete=False))),
             ALLOW,
             "allow example.com 443 tcp /usr/bin/curl",
+        ),
+        (
+            connection(program=by(WORKER)),
+            replace(ALLOW, any_args=True),
+            "allow parent=/srv/report.py example.com 443 tcp /usr/bin/python3.13",
+        ),
+        (
+            connection(program=by(replace(WORKER, are_args_complete=False))),
+            ALLOW,
+            "allow parent=/srv/report.py example.com 443 tcp /usr/bin/python3.13",
+        ),
+        (
+            connection(program=by(WORKER)),
+            ALLOW,
+            f"allow example.com 443 tcp /usr/bin/python3.13 {' '.join(KERNEL_ARGS)}",
         ),
         (connection(program=by("/opt/a*/x")), DENY, "deny example.com 443 tcp '/opt/a*/x' -s"),
     ],
@@ -197,6 +214,23 @@ choices = st.builds(
 )
 def test_the_rule_rests_on_what_it_was_asked_for(asking: Asking, choice: Choice, line: str) -> None:
     assert format_rule(rule_for_choice(replace(WWW, asking=asking), choice, 0.0)) == line
+
+
+@pytest.mark.parametrize(
+    ("asks", "parent"),
+    [
+        ("ask - - - /usr/bin/python3.13", "/srv/report.py"),
+        ("ask parent=/usr/bin/bash - - -", "/usr/bin/bash"),
+        ("ask parent=/srv/report.py - - -", "/srv/report.py"),
+    ],
+)
+def test_an_answer_for_any_arguments_of_a_worker_beats_the_rule_that_asks(asks: str, parent: str) -> None:
+    asked = connection(program=by(WORKER))
+    rules = Ruleset([parse_rule(asks)])
+    asking = asking_of(rules.decide(asked, 0.0).asking, asked.name, RemoteWords(FACTS))
+    answer = rule_for_choice(replace(asked, asking=asking), replace(ALLOW, any_args=True), 0.0)
+    rules.add(answer)
+    assert (rules.decide(asked, 0.0).verdict, answer.parent) == (Verdict.ALLOW, parent)
 
 
 def can_be_answered(rule: Rule) -> bool:

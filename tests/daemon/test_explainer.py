@@ -193,6 +193,11 @@ def test_where_no_rule_matches_those_are_told_that_nearly_do() -> None:
     assert Asked(RULES)("kernel", *SHOP[1:]).beaten == ()
 
 
+def test_a_rule_for_what_another_program_starts_nearly_matches() -> None:
+    told = Asked("allow parent=/usr/bin/git shop.test 22 tcp /usr/bin/ssh\n")("/usr/bin/ssh", "shop.test", 22, "tcp")
+    assert [beaten.why for beaten in told.beaten] == ["it would match with this parent"]
+
+
 def test_a_program_may_be_named_with_its_arguments() -> None:
     rules = f"{RULES}allow bare.test 443 tcp /usr/bin/curl ()\n"
     assert Asked(rules)("/usr/bin/curl -s", *SHOP[1:]).rule == "allow shop.test 443 tcp /usr/bin/curl -s"

@@ -9,6 +9,7 @@ import pytest
 
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
+from tests.lab.proposal import answer_as_proposed
 
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]
 
@@ -91,6 +92,28 @@ def _make_repository(bare: Path) -> None:
     git clone -q --bare . "$0"; git -C "$0" update-server-info
     """
     subprocess.run(["sh", "-ec", make, str(bare)], check=True)
+
+
+def test_all_repositories_of_a_site_are_one_question(lab: Lab) -> None:
+    """Git starts its helper with the address of each, and a clone with submodules is one task."""
+    names = ["http://four.test/x.git", "http://four.test/y.git"]
+    for name in names:
+        _make_repository(lab.folder / "world" / "www" / name.rpartition("/")[2])
+    daemon = lab.start_daemon(RESOLVERS)
+    listing = lab.spawn(["sh", "-ec", 'for name; do "$0" ls-remote "$name"; done', find("git"), *names])
+    assert answer_as_proposed(daemon, listing) == [f"allow four.test 80 tcp {GIT_HTTP}"]
+    assert listing.returncode == 0
+
+
+@pytest.mark.parametrize("tool", ["git", "rsync"])
+def test_what_a_tool_starts_ssh_for_is_one_question(lab: Lab, tool: str) -> None:
+    """With the repository or the folder among the arguments. It is let go, and refused: no server is there."""
+    commands = {"git": '"$0" ls-remote "root@four.test:$name"', "rsync": '"$0" "root@four.test:$name" .'}
+    path = find(tool)
+    daemon = lab.start_daemon(RESOLVERS)
+    script = f"for name in a b; do {commands[tool]} || true; done"
+    running = lab.spawn(["sh", "-c", script, path])
+    assert answer_as_proposed(daemon, running) == [f"allow parent={path} four.test 22 tcp {find('ssh')}"]
 
 
 def test_many_connections_at_once_are_one_question(lab: Lab) -> None:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 
 from tests.core.any_text import SOME_TEXT
+from tests.core.test_workers import INIT, KERNEL_ARGS, REPORT, worker
 from tests.view.sample_prompts import CURL, IN, connection_of
 from tinysnitch.core.asking import Asking
 from tinysnitch.core.choice import Choice, RemoteScope
@@ -91,6 +92,13 @@ def test_a_parent_that_is_called_like_two_is_one() -> None:
 def test_covered_is_what_the_rule_names(changes: dict[str, Any], expected: set[str]) -> None:
     always = {"/usr/bin/curl", "tcp", "outbound, from this machine"}
     assert covered(connection_of(name="www.shop.co.uk"), **changes) == expected | always
+
+
+def test_who_started_a_worker_is_covered_where_the_rule_names_it() -> None:
+    asked = connection_of(worker(*KERNEL_ARGS))
+    assert REPORT in covered(asked, any_args=True)
+    assert REPORT not in covered(asked)
+    assert texts(asked)["parents"] == f"{REPORT}, /usr/bin/bash, {INIT}"
 
 
 def test_without_a_name_the_address_is_covered() -> None:

@@ -1,9 +1,11 @@
 import msgspec
 import pytest
 
+from tests.core.test_workers import AT_HOME, KERNEL_ARGS, REPORT, worker
 from tests.core.transcript import flow_of, inbound
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, IN, connection_of, prompt_of
+from tinysnitch.core.asking import Asking
 from tinysnitch.core.choice import Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import TCP, UDP, Flow
@@ -54,6 +56,8 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(BROWSER, parents=()), False),
         (msgspec.structs.replace(BROWSER, args=()), False),
         (python(), False),
+        (worker("a.py", started_by=AT_HOME, executable=AT_HOME), False),
+        (worker(*KERNEL_ARGS, started_by=AT_HOME, executable=AT_HOME), True),
         (msgspec.structs.replace(CURL, program="/usr/bin/slirp4netns", args=("-c", "4711", "tap0")), True),
         (msgspec.structs.replace(CURL, program="/usr/sbin/docker-proxy", args=("-container-ip", "172.17.0.3")), True),
         (msgspec.structs.replace(CURL, program="/opt/slirp4netns/curl"), False),
@@ -64,15 +68,31 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(CURL, args=("https://shop.test/",)), False),
         (FIREFOX, True),
         (msgspec.structs.replace(FIREFOX, args=("-P", "work")), False),
+        (msgspec.structs.replace(FIREFOX, args=("--marionette", "-profile", "/tmp/rust_mozprofileXk3")), True),
+        (msgspec.structs.replace(FIREFOX, args=("--profile", "/home/a/work")), False),
+        (msgspec.structs.replace(CURL, args=("--cacert", "/tmp/a.pem")), False),
+        (msgspec.structs.replace(CURL, program="/usr/lib/git-core/git-remote-http", args=("origin", "http://a")), True),
         (msgspec.structs.replace(CURL, program="/usr/libexec/gvfsd-dav", args=GVFS), True),
         (msgspec.structs.replace(CURL, program="/usr/libexec/kf6/kioworker", args=KIO), True),
         (msgspec.structs.replace(CURL, program=WEBKIT, args=("7", "21", "23"), parents=("/usr/bin/epiphany",)), True),
         (python(program="/opt/a.py", run_by="/usr/bin/python3.13", parents=("/opt/a.py",)), False),
+        (worker(*KERNEL_ARGS), True),
+        (worker(*KERNEL_ARGS, started_by="/usr/bin/bash"), False),
+        (worker("-m", "http.server"), False),
+        (python(program="/opt/pipenv/resolver/main.py", args=("--request-file", "/tmp/pipenv-request-fcr.json")), True),
+        (python(program="/srv/resolver/main.py", args=("--request-file", "/tmp/a.json")), False),
         (python(program="/opt/pip/__pip-runner__.py", args=("install", "--prefix", "/tmp/pip-build-env-x8f/a")), True),
     ],
 )
 def test_arguments_that_will_be_others_next_time_do_not_count(process: Process, any_args: bool) -> None:
     assert choose_first(connection_of(process)).any_args is any_args
+
+
+@pytest.mark.parametrize(("asking", "any_args"), [(REPORT, True), ("/usr/bin/make", False)])
+def test_a_rule_has_room_for_one_parent(asking: str, any_args: bool) -> None:
+    """Where another one asks for its own, that may have started more than these workers."""
+    asked = msgspec.structs.replace(connection_of(worker(*KERNEL_ARGS)), asking=Asking(parent=asking))
+    assert choose_first(asked).any_args is any_args
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import msgspec
 import pytest
 
+from tests.core.test_workers import KERNEL_ARGS, worker
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, IN, connection_of, prompt_of
 from tests.view.test_prompt_state import press, selected_id
@@ -31,6 +32,18 @@ def test_another_program_user_or_file_is_another_group(changes: dict[str, object
 def test_another_remote_and_other_arguments_are_not() -> None:
     other = connection_of(msgspec.structs.replace(CURL, args=("x",), pid=9, exec_id=9), name="b.test")
     assert group_of(prompt_of(1)) == group_of(prompt_of(2, other))
+
+
+def test_workers_of_one_program_are_apart_from_all_else_that_the_interpreter_runs() -> None:
+    """Else `g` would answer for any arguments of it."""
+    one, *others = (
+        group_of(prompt_of(number, connection_of(process)))
+        for number, process in enumerate(
+            (worker(*KERNEL_ARGS), worker(*KERNEL_ARGS, started_by="/srv/b.py"), worker("-c", "pass"))
+        )
+    )
+    assert one not in others
+    assert group_of(prompt_of(9, connection_of(worker(*KERNEL_ARGS, "--debug")))) == one
 
 
 def test_the_two_directions_are_apart() -> None:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.any_text import SOME_TEXT
+from tests.core.test_workers import KERNEL_ARGS, worker
 from tests.core.transcript import inbound
 from tests.view.painted_state import PaintedState
 from tests.view.sample_prompts import CURL, IN, OUT, connection_of, prompt_of
@@ -141,6 +142,18 @@ def test_the_footer_shows_every_key_and_what_is_chosen() -> None:
     hints = [hint for row in shown(state).hints for hint in row]
     assert [hint.label for hint in hints] == [key.label for key in KEYS]
     assert {hint.text for hint in hints if hint.is_on} == {"forever", "its domain", "this port", "just the path"}
+
+
+def test_of_a_worker_the_line_and_the_footer_begin_with_who_started_it() -> None:
+    state = opened(connection_of(worker(*KERNEL_ARGS)))
+    state.handle(KeyPressed("f"), 10.0)
+    began = shown(state)
+    assert text_of(began.rule) == "allow parent=/srv/report.py shop.test 443 tcp /usr/bin/python3.13"
+    assert "any args" in {hint.text for row in began.hints for hint in row if hint.is_on}
+    state.handle(KeyPressed("a"), 10.0)
+    assert "parent=" not in text_of(shown(state).rule)
+    state.handle(KeyPressed("j"), 10.0)
+    assert text_of(shown(state).rule) == text_of(began.rule)
 
 
 PING = msgspec.structs.replace(OUT, protocol=ICMP, local_port=0, remote_port=0)

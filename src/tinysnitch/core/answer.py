@@ -8,9 +8,10 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import find_registrable_domain
 from tinysnitch.core.flow import format_address
 from tinysnitch.core.port_text import ANY_PORT
-from tinysnitch.core.process import MEMORY_FILE, Attribution, AttributionSource, ProcessKey
+from tinysnitch.core.process import MEMORY_FILE, Attribution, AttributionSource, Process, ProcessKey
 from tinysnitch.core.protocol_text import general_protocol
 from tinysnitch.core.rule import ANY_REMOTE, PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
+from tinysnitch.core.workers import find_starter
 
 _PROGRAM_KINDS = {
     AttributionSource.BPF: ProgramKind.PATH,
@@ -36,9 +37,9 @@ def rule_for_choice(connection: Connection, choice: Choice, wall_s: float) -> Ru
         protocol=general_protocol(flow.protocol),
         direction=flow.direction,
         program=program,
-        args=process.args if process and process.are_args_complete and not choice.any_args else None,
+        args=process.args if process and not _is_for_any_args(process, choice) else None,
         user=str(process.uid) if process and is_for_user else connection.asking.user,
-        parent=connection.asking.parent,
+        parent=parent_of(connection, choice),
         iface=connection.asking.iface,
         until_s=_end_of(choice.lifetime, attribution, wall_s),
         exec_id=process.exec_id if process and choice.lifetime is Lifetime.QUIT else None,
@@ -67,6 +68,18 @@ def is_by_address(connection: Connection, scope: RemoteScope) -> bool:
 def is_by_link(connection: Connection, scope: RemoteScope) -> bool:
     """Whether the rule is for all machines of the link: they are the domain of what is said there."""
     return scope is RemoteScope.DOMAIN and connection.is_link_talk
+
+
+def _is_for_any_args(process: Process, choice: Choice) -> bool:
+    return choice.any_args or not process.are_args_complete
+
+
+def parent_of(connection: Connection, choice: Choice) -> str | None:
+    """The ancestor that the rule names: of the rule that asks, or of a worker whose arguments it leaves open."""
+    process = connection.attribution.process
+    if connection.asking.parent or process is None:
+        return connection.asking.parent
+    return find_starter(process) if _is_for_any_args(process, choice) else None
 
 
 def _ports_of(port: int) -> tuple[PortRange, ...]:

@@ -36,5 +36,5 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     lifetime: Lifetime = Lifetime.NINE_MINUTES
     remote: RemoteScope = RemoteScope.NAME
     any_port: bool = False
-    any_args: bool = False
+    any_args: bool = False  # of a worker: of all that the same program starts (core/workers.py)
     is_for_user: bool = False  # only for the user that the program runs as

@@ -114,5 +114,10 @@ def find_interpreter(
     return found if found and (executable.startswith(_TRUSTED) or is_roots(executable)) else None
 
 
+def is_called_like_one(path: str) -> bool:
+    """Whether the file's name is an interpreter's, wherever it lies."""
+    return _find_by_name(path.rpartition("/")[2]) is not None
+
+
 def _find_by_name(name: str) -> Interpreter | None:
     return next((entry for entry in INTERPRETERS if _pattern(entry.name).fullmatch(name)), None)

@@ -88,20 +88,21 @@ class Explainer:
         return replace(decision, reason=reason)
 
     def _near_misses(self, connection: Connection, right: Right, now: Instant) -> Iterator[tuple[Rule, str]]:
-        """Rules that would match with other arguments, or for another user. Of others' rules none is told."""
+        """Rules that would match with other arguments, parents or another user. Of others' rules none is told."""
         process, rules = connection.attribution.process, self._engine.rules
         if process is None:
             return
         relaxed: dict[Rule, list[Rule]] = {}
         for rule in rules:
-            is_strict = rule.args is not None or rule.user
+            is_strict = rule.args is not None or rule.user or rule.parent
             if is_strict and not _names_another(rule, connection) and may_see_rule(rule, right, rules):
-                relaxed.setdefault(replace(rule, args=None, user=None), []).append(rule)
+                relaxed.setdefault(replace(rule, args=None, user=None, parent=None), []).append(rule)
         found = Ruleset(relaxed, rules.facts).explain(connection, now.wall_s)
         winner = found.decision.rule
         matching = [winner, *(loser for loser, _why in found.losers)] if winner else []
         for rule in (rule for match in matching for rule in relaxed[match]):
             needs = ["with these arguments" if rule.args else "without arguments"] if _has_others(rule, process) else []
+            needs += ["with this parent"] if rule.parent else []
             needs += ["for this user"] if rule.user and not is_own(rule, process.uid, rules.facts) else []
             if needs:
                 yield rule, f"it would match {' and '.join(needs)}"

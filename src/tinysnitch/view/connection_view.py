@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tinysnitch.core.answer import is_by_address, is_by_link
+from tinysnitch.core.answer import is_by_address, is_by_link, parent_of
 from tinysnitch.core.choice import Choice, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.dns_questions import LINK_SOURCES
@@ -41,7 +41,11 @@ def present_connection(
 ) -> tuple[Line, ...]:
     """The facts, most telling first; covered is what the rule of the choice names. `is_full`: the digest too."""
     process = connection.attribution.process
-    who = _present_process(process, choice, lookup, is_full) if process else _present_no_process(connection.attribution)
+    if process:
+        parent = parent_of(connection, choice)
+        who = _present_process(process, choice, lookup, parent=parent, is_full=is_full)
+    else:
+        who = _present_no_process(connection.attribution)
     return (*who, *_present_remote(connection, choice), *_present_port(connection, choice))
 
 
@@ -49,7 +53,10 @@ def _present_no_process(attribution: Attribution) -> Iterator[Line]:
     yield Line("program", (Segment(program_of(attribution), is_covered=True),))
 
 
-def _present_process(process: Process, choice: Choice, lookup: Lookup, is_full: bool) -> Iterator[Line]:
+def _present_process(
+    process: Process, choice: Choice, lookup: Lookup, *, parent: str | None, is_full: bool
+) -> Iterator[Line]:
+    """`parent`: whom the rule names."""
     path = segment_of(process.program, is_covered=True)
     yield Line("path", (path, Segment(" (has ended)")) if lookup.has_ended(process) else (path,))
     if process.args or not process.are_args_complete:
@@ -59,11 +66,23 @@ def _present_process(process: Process, choice: Choice, lookup: Lookup, is_full: 
         yield Line("run by", (segment_of(process.run_by),))
     yield from _present_file(process, lookup.find_file(process), is_full)
     if process.parents:
-        yield Line("parents", (segment_of(", ".join(map(quote_word, process.parents))),))
+        yield Line("parents", tuple(_parent_segments(process.parents, parent)))
     user = lookup.find_user(process.uid)
     yield Line("user", (segment_of(user if user else f"uid {process.uid}"),))
     if process.owners:
         yield Line("belongs to", (segment_of(", ".join(process.owners)),))
+
+
+def _parent_segments(parents: tuple[str, ...], named: str | None) -> Iterator[Segment]:
+    """The nearest one of that name is covered, as a piece of its own."""
+    texts = list(map(quote_word, parents))
+    if named not in parents:
+        yield segment_of(", ".join(texts))
+        return
+    at = parents.index(named)
+    yield segment_of("".join(f"{text}, " for text in texts[:at]))
+    yield segment_of(texts[at], is_covered=True)
+    yield segment_of("".join(f", {text}" for text in texts[at + 1 :]))
 
 
 def _present_file(process: Process, file: ProgramFile | None, is_full: bool) -> Iterator[Line]:

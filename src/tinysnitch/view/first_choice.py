@@ -2,11 +2,13 @@
 
 Arguments that a program gave to itself are the exception. Browsers and their like start themselves anew for each task,
 with numbers among the arguments that are never the same again (`--field-trial-handle=3,i,8459356107866096316`): a rule
-with these would be asked for at each start. Interpreters and shells run anything, so for them it stays with these. What
-gives a rootless container its network is called with the container's process id or the name of its network namespace,
-what publishes a port of one (docker-proxy) with the address that this got at its start; what pip starts to fetch what a
-build needs, with a folder of this build; what connects for programs of a desktop (WebKitGTK, GVfs, KIO), with numbers
-of descriptors or of the session bus, or with the name of a socket.
+with these would be asked for at each start. Interpreters and shells run anything, so for them it stays with these, but
+for workers, whose rule then names who started them (core/workers.py). What gives a rootless container its network is
+called with the container's process id or the name of its network namespace, what publishes a port of one (docker-proxy)
+with the address that this got at its start; what pip starts to fetch what a build needs, with a folder of this build;
+what connects for git, with the address of each repository, of which a clone with submodules has many; what connects
+for programs of a desktop (WebKitGTK, GVfs, KIO), with numbers of descriptors or of the session bus, or with the name of
+a socket.
 
 So is a port that the kernel chose, where a program asked all the link over UDP (SSDP, say) and each machine that
 answers is a question of its own: the next time, with browsers two minutes later, it is another port. So it is for the
@@ -14,7 +16,7 @@ service that answers whoever asked the link (Avahi, say): who asked is known by 
 own. What a service talks with the link is for all of it to begin with (core/link_talk.py). Likewise the ports that
 traceroute, tracepath and mtr count up, one for each probe. And what a flatpak is given to open (`flatpak run ID URL`)
 is another one the next time, while the rule is for all that it runs; so is the link that Firefox was started for, which
-connects to all else by that same process.
+connects to all else by that same process, or the profile of the moment that Selenium and Playwright make for it.
 """
 
 import msgspec
@@ -22,10 +24,11 @@ import msgspec
 from tinysnitch.core.choice import Choice, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import UDP, Direction, Flow
-from tinysnitch.core.interpreters import find_interpreter
+from tinysnitch.core.interpreters import is_called_like_one
 from tinysnitch.core.link_talk import KERNELS_PORTS
 from tinysnitch.core.process import Process
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.workers import find_starter
 
 _PROBED_PORTS = range(33434, 33534)  # traceroute(8): three probes for each of 30 hops, and room for a few more
 _FLATPAK = "flatpak:"  # as core/process.py has owners
@@ -33,6 +36,8 @@ _PROBERS = frozenset({"mtr-packet", "tracepath"})  # mtr(8) from 33000 on, for a
 _NETWORK_HELPERS = frozenset({"slirp4netns", "pasta", "pasta.avx2", "docker-proxy"})  # slirp4netns(1), pasta(1)
 # ProcessLauncher of WebKit, ConnectionBackend of KIO, BuildEnvironment of pip
 _WORKERS = frozenset({"WebKitNetworkProcess", "kioworker", "kioslave5", "__pip-runner__.py"})
+_PIPENV = "/pipenv/resolver/main.py"  # resolve() of it: with the names of two files of the moment
+_GIT = "git-remote-"  # http, https and what further names lead to: with the address of the repository
 _GVFS = "gvfsd-"  # each protocol has its own: gvfsd-dav, gvfsd-smb
 _FIREFOX = frozenset({"firefox", "firefox-esr", "firefox-bin", "librewolf"})
 
@@ -43,8 +48,8 @@ def choose_first(connection: Connection, is_for_user: bool = False) -> Choice:
     if process is None:
         return first
     called = process.program.rpartition("/")[2]
-    is_helper = called in _NETWORK_HELPERS or called in _WORKERS or called.startswith(_GVFS)
-    any_args = _started_itself(process) or is_helper or _was_given_address(process, called)
+    is_other_next_time = _started_itself(process) or _is_helper(process, called) or _was_opened_for(process, called)
+    any_args = is_other_next_time or _is_told_by_starter(connection, process)
     any_port = _is_of_the_moment(connection.flow, called)
     remote = RemoteScope.DOMAIN if connection.is_link_talk else first.remote
     return msgspec.structs.replace(first, remote=remote, any_args=any_args, any_port=any_port)
@@ -60,12 +65,27 @@ def _is_of_the_moment(flow: Flow, called: str) -> bool:
     return is_answer or flow.remote_port in _PROBED_PORTS or called in _PROBERS
 
 
-def _was_given_address(process: Process, called: str) -> bool:
+def _is_helper(process: Process, called: str) -> bool:
+    is_known = called in _NETWORK_HELPERS or called in _WORKERS or called.startswith((_GVFS, _GIT))
+    return is_known or process.program.endswith(_PIPENV)
+
+
+def _was_opened_for(process: Process, called: str) -> bool:
+    """A link; what drives Firefox (Selenium, Playwright) makes it a profile of the moment."""
+    if called in _FIREFOX:
+        return any("://" in arg or arg.startswith("/tmp/") for arg in process.args)
     is_boxed = not process.is_host_file and any(owner.startswith(_FLATPAK) for owner in process.owners)
-    return (is_boxed or called in _FIREFOX) and any("://" in arg for arg in process.args)
+    return is_boxed and any("://" in arg for arg in process.args)
+
+
+def _is_told_by_starter(connection: Connection, process: Process) -> bool:
+    """Whether a rule for any arguments is for the workers of one program. It has room for one parent, and that of a
+    rule that asks may have started more."""
+    starter = find_starter(process)
+    return starter is not None and connection.asking.parent in (None, starter)
 
 
 def _started_itself(process: Process) -> bool:
     parent = process.parents[0] if process.parents else ""
     is_same = parent == process.program == process.executable
-    return is_same and bool(process.args) and find_interpreter(process.executable) is None
+    return is_same and bool(process.args) and not is_called_like_one(process.executable)

@@ -7,6 +7,7 @@ import msgspec
 from tinysnitch.core.flow import Direction
 from tinysnitch.core.process import AttributionSource, OtherFile, other_file_of, program_of, uid_of
 from tinysnitch.core.prompt import Prompt
+from tinysnitch.core.workers import find_starter
 
 
 class ProgramGroup(msgspec.Struct, frozen=True):
@@ -16,6 +17,7 @@ class ProgramGroup(msgspec.Struct, frozen=True):
     uid: int | None
     other_file: OtherFile | None
     direction: Direction
+    starter: str | None = None  # of a worker: an answer for any arguments is for this one's alone
     prompt_id: int = 0  # of what nobody could be named for: each is a group of its own
 
 
@@ -26,6 +28,7 @@ def group_of(prompt: Prompt) -> ProgramGroup:
         uid=uid_of(attribution),
         other_file=other_file_of(attribution),
         direction=prompt.connection.flow.direction,
+        starter=find_starter(attribution.process) if attribution.process else None,
         prompt_id=prompt.prompt_id if attribution.source is AttributionSource.UNKNOWN else 0,
     )
 

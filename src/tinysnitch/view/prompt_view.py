@@ -5,7 +5,14 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tinysnitch.core.answer import can_be_remembered, is_by_address, is_by_link, refusal_to_remember, rule_for_choice
+from tinysnitch.core.answer import (
+    can_be_remembered,
+    is_by_address,
+    is_by_link,
+    parent_of,
+    refusal_to_remember,
+    rule_for_choice,
+)
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
@@ -212,8 +219,8 @@ def _fraction_left(question: Question, now: Instant) -> float:
 
 def _present_hints(state: PromptState, question: Question) -> tuple[tuple[KeyHint, ...], ...]:
     keys, dead = OWN_KEYS if state.is_guest else KEYS, set(_find_dead(state, question))
-    remote = _present_scope(question.prompt.connection, question.choice.remote)
-    hints = {key: _present_hint(key, question.choice, remote) for key in keys if key.effect not in dead}
+    connection = question.prompt.connection
+    hints = {key: _present_hint(key, question.choice, connection) for key in keys if key.effect not in dead}
     hints |= {key: KeyHint(key.label, key.short, is_dead=True) for key in keys if key.effect in dead}
     if alike := len(state.of_program):
         hints[_TOGETHER] = KeyHint(_TOGETHER.label, f"all {alike + 1} together", bool(state.together))
@@ -240,17 +247,19 @@ def _present_scope(connection: Connection, scope: RemoteScope) -> str:
     return "this address" if is_by_address(connection, scope) else _REMOTES[scope]
 
 
-def _present_hint(key: Key, choice: Choice, remote: str) -> KeyHint:
+def _present_hint(key: Key, choice: Choice, connection: Connection) -> KeyHint:
     """The footer says what is chosen, not what the key would change it to."""
     text, is_on = key.short, False
     if isinstance(key.effect, Lifetime):
         is_on = key.effect is choice.lifetime
     elif key.effect is Act.CYCLE_REMOTE:
-        text, is_on = remote, choice.remote is not RemoteScope.ANY
+        text, is_on = _present_scope(connection, choice.remote), choice.remote is not RemoteScope.ANY
     elif key.effect is Act.TOGGLE_PORT:
         text, is_on = ("any port", False) if choice.any_port else ("this port", True)
     elif key.effect in (Act.THESE_ARGS, Act.ANY_ARGS):
         is_on = choice.any_args is (key.effect is Act.ANY_ARGS)
+        if is_on and choice.any_args and parent_of(connection, choice):
+            text = "any args"  # not just the path: the rule names who started it, too
     return KeyHint(key.label, text, is_on)
 
 

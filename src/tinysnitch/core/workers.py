@@ -1,0 +1,92 @@
+"""Workers: what a program starts an interpreter, ssh or wget for, with arguments that are others each time.
+
+These do anything, and no answer should be for all of that. But who started a worker is known: with `parent=` a rule for
+any arguments says "what this program starts". Only arguments and names tell that it is a worker, and whoever starts one
+chooses them: so what is found here makes a rule for any arguments narrower, never wider.
+"""
+
+import re
+from collections.abc import Sequence
+
+from tinysnitch.core.interpreters import find_interpreter
+from tinysnitch.core.process import Process
+
+_PYTHON = re.compile(r"python(?:\d+(?:\.\d+)*t?)?")
+_WITH_VALUE = ("-X", "-W")  # Python's own options that take the next word
+# get_command_line() of multiprocessing/spawn.py, ensure_running() of forkserver.py, and of the two forks of both
+_CODE = re.compile(
+    r"from (?:multiprocessing|multiprocess|billiard)\."
+    r"(?:spawn import spawn_main; spawn_main|forkserver import main; main)\(.*",
+    re.DOTALL,
+)
+# make_ipkernel_cmd() of ipykernel, SpyderKernelSpec of Spyder, popen_loky_posix.py of loky, which joblib has within
+_MODULE = re.compile(
+    r"ipykernel|ipykernel_launcher|spyder_kernels\.console|(?:joblib\.externals\.)?loky\.backend\.popen_loky_posix"
+)
+# get_runnable_pip() of pip, resolve() of pipenv; where Python is root's, a script's own path says what it is
+_SCRIPT = re.compile(r"/.*/(?:pip/__pip-runner__|pipenv/resolver/main)\.py", re.DOTALL)
+_DEBUGPY = re.compile(r"/.*/debugpy", re.DOTALL)  # launch_request() of it: a folder, then a port and a token
+_SHELL = re.compile(r"bash|dash|sh|zsh")  # that runs no script: in git's core.sshCommand, or in an editor's terminal
+_OF_DEBUGPY = re.compile(rf"{_PYTHON.pattern}|{_SHELL.pattern}")  # its launcher is Python too
+_STARTERS = {  # of these programs, by the names of both
+    "ssh": frozenset({"ansible", "ansible-playbook", "git", "rsync", "ssh"}),  # a command for the other side, or -W
+    "wget": frozenset({"debootstrap"}),  # for each package
+}
+
+
+def find_starter(process: Process) -> str | None:
+    """The program whose worker this is; None where it is none, or who started it says nothing.
+
+    A shell, or an interpreter that runs no script, starts anything, and init is an ancestor of all. An interpreter
+    below a home is the only name that its scripts have (core/interpreters.py): conda's, of which JupyterLab is one.
+    """
+    starter = _find_by_shape(process)
+    if starter is None or not starter.startswith("/") or starter == process.parents[-1]:
+        return None
+    starts_anything = find_interpreter(starter) or _SHELL.fullmatch(_name_of(starter))
+    return None if starts_anything else starter
+
+
+def _find_by_shape(process: Process) -> str | None:
+    """Whoever started a process of this shape."""
+    if process.run_by is not None or not process.parents:
+        return None
+    name = _name_of(process.executable)
+    if name in _STARTERS:
+        starter = _find_nearest(process, _SHELL)
+        return starter if starter and _name_of(starter) in _STARTERS[name] else None
+    told = _find_told(process.args) if _PYTHON.fullmatch(name) else ()
+    if len(told) > 1 and _DEBUGPY.fullmatch(told[0]) and told[1] == "--connect":
+        return _find_nearest(process, _OF_DEBUGPY)
+    return process.parents[0] if _is_work(told) else None
+
+
+def _find_nearest(process: Process, between: re.Pattern[str]) -> str | None:
+    """The first ancestor that has another name than such."""
+    return next((parent for parent in process.parents if not between.fullmatch(_name_of(parent))), None)
+
+
+def _is_work(told: Sequence[str]) -> bool:
+    match told:
+        case ["-c", code, *_]:
+            return _CODE.fullmatch(code) is not None
+        case ["-m", module, *_]:
+            return _MODULE.fullmatch(module) is not None
+        case [script, *_]:
+            return _SCRIPT.fullmatch(script) is not None
+    return False
+
+
+def _find_told(args: Sequence[str]) -> Sequence[str]:
+    """What Python is told to run: the arguments behind its own options."""
+    position = 0
+    while position < len(args):
+        word = args[position]
+        if word in ("-c", "-m") or not word.startswith("-"):
+            return args[position:]
+        position += 2 if word in _WITH_VALUE else 1
+    return ()
+
+
+def _name_of(path: str) -> str:
+    return path.rpartition("/")[2]

@@ -1,0 +1,163 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tests.core.test_ruleset import CURL, by, connection
+from tinysnitch.core.answer import rule_for_choice
+from tinysnitch.core.asking import Asking
+from tinysnitch.core.choice import Choice
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.process import Process
+from tinysnitch.core.remote_words import RemoteWords
+from tinysnitch.core.scope import covers
+from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.workers import find_starter
+
+PYTHON = "/usr/bin/python3.13"
+AT_HOME = "/home/a/miniconda3/bin/python3.12"
+REPORT = "/srv/report.py"
+INIT = "/usr/lib/systemd/systemd"
+SPAWN = "from multiprocessing.spawn import spawn_main; spawn_main(tracker_fd=5, pipe_handle=7)"
+FORKSERVER = "from multiprocessing.forkserver import main; main(3, 5, ['__main__'], **{'main_path': '/srv/report.py'})"
+KERNEL_ARGS = ("-m", "ipykernel_launcher", "-f", "/home/a/.local/share/jupyter/runtime/kernel-2b7c.json")
+DEBUGGED = ("-X", "frozen_modules=off", "/home/a/lib/debugpy", "--connect", "127.0.0.1:41235", "/home/a/x.py")
+CODE = "/usr/share/code/code"
+NODE = "/home/a/.vscode-server/cli/servers/Stable-1/server/node"
+
+
+def worker(*args: str, started_by: str = REPORT, executable: str = PYTHON) -> Process:
+    parents = (started_by, "/usr/bin/bash", INIT)
+    return replace(CURL, executable=executable, program=executable, args=args, parents=parents)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("-c", SPAWN, "--multiprocessing-fork"),
+        ("-B", "-Wignore", "-X", "utf8", "-W", "error", "-c", SPAWN, "--multiprocessing-fork"),
+        ("-c", SPAWN.replace("multiprocessing.", "multiprocess."), "--multiprocessing-fork"),
+        ("-c", SPAWN.replace("multiprocessing.", "billiard."), "--billiard-fork"),
+        ("-c", FORKSERVER),
+        ("-c", f"{FORKSERVER}\n"),
+        ("-m", "joblib.externals.loky.backend.popen_loky_posix", "--process-name", "LokyProcess-1", "--pipe", "17"),
+        ("-m", "loky.backend.popen_loky_posix", "--process-name", "LokyProcess-1", "--pipe", "17"),
+        KERNEL_ARGS,
+        ("-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "/run/user/1000/jupyter/kernel-2b7c.json"),
+        ("/home/a/lib/python3.12/site-packages/pip/__pip-runner__.py", "install", "--prefix", "/tmp/pip-build-env-x8f"),
+        (
+            "/home/a/lib/python3.12/site-packages/pipenv/resolver/main.py",
+            "--request-file",
+            "/tmp/pipenv-request-x.json",
+        ),
+        DEBUGGED,
+        ("-Xfrozen_modules=off", "-m", "spyder_kernels.console", "-f", "/tmp/kernel-2b7c.json"),
+    ],
+)
+def test_a_worker_is_known_by_what_python_is_told_to_run(args: tuple[str, ...]) -> None:
+    assert find_starter(worker(*args)) == REPORT
+
+
+@pytest.mark.parametrize(
+    ("ancestors", "starter"),
+    [
+        ((PYTHON, PYTHON, CODE, INIT), CODE),
+        ((PYTHON, "/usr/bin/bash", CODE, INIT), CODE),
+        ((AT_HOME, AT_HOME, CODE, INIT), CODE),
+        ((PYTHON, "/usr/bin/bash", NODE, "/usr/bin/bash", INIT), NODE),
+        ((PYTHON, "/usr/bin/bash", INIT), None),
+        ((PYTHON, "/usr/bin/bash"), None),
+    ],
+)
+def test_what_is_debugged_is_an_editors(ancestors: tuple[str, ...], starter: str | None) -> None:
+    """Its launcher is Python too, and its terminal a shell."""
+    assert find_starter(replace(worker(*DEBUGGED), parents=ancestors)) == starter
+
+
+@pytest.mark.parametrize(
+    ("starter", "is_one"),
+    [
+        ("/usr/bin/git", True),
+        ("/usr/bin/rsync", True),
+        ("/usr/bin/ansible-playbook", True),
+        ("/usr/bin/ssh", True),
+        (REPORT, False),
+    ],
+)
+def test_so_is_ssh_where_a_tool_started_it(starter: str, is_one: bool) -> None:
+    ssh = worker("git@shop.test", "git-upload-pack 'a.git'", started_by=starter, executable="/usr/bin/ssh")
+    assert find_starter(ssh) == (starter if is_one else None)
+    by_a_shell = replace(ssh, parents=("/usr/bin/dash", *ssh.parents))  # as core.sshCommand with options has it run
+    assert find_starter(by_a_shell) == find_starter(ssh)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        (),
+        ("-c",),
+        ("-m",),
+        ("-X", "-m", "ipykernel_launcher"),
+        ("-c", "pass", "-m", "ipykernel_launcher"),
+        ("-c", f"import os; {SPAWN}"),
+        ("-c", "from multiprocessing.spawn import main"),
+        ("-m", "ipykernel_launcher.evil"),
+        ("-m", "http.server"),
+        ("/srv/other.py", *KERNEL_ARGS),
+        ("/home/a/lib/debugpy", "--listen", "5678", "/home/a/x.py"),
+        ("-", *KERNEL_ARGS[:1]),
+    ],
+)
+def test_nothing_else_is(args: tuple[str, ...]) -> None:
+    assert find_starter(worker(*args)) is None
+
+
+def test_so_is_wget_where_debootstrap_started_it() -> None:
+    """For each package."""
+    wget = worker("-O", "a.deb", "http://a/a.deb", started_by="/usr/sbin/debootstrap", executable="/usr/bin/wget")
+    assert find_starter(wget) == "/usr/sbin/debootstrap"
+    for other in ("/srv/fetch.sh", "/usr/bin/git"):
+        assert find_starter(replace(wget, parents=(other, *wget.parents))) is None
+
+
+def test_nor_is_another_program_with_such_arguments() -> None:
+    assert find_starter(worker(*KERNEL_ARGS, executable="/usr/bin/curl")) is None
+    assert find_starter(replace(worker(*KERNEL_ARGS), program="/srv/a.py", run_by=PYTHON)) is None
+
+
+@pytest.mark.parametrize("starter", ["/usr/bin/bash", "/home/a/bin/zsh", PYTHON, "/usr/bin/node", INIT, "memfd:x", ""])
+def test_what_starts_anything_is_no_name_to_go_by(starter: str) -> None:
+    assert find_starter(worker(*KERNEL_ARGS, started_by=starter)) is None
+
+
+def test_nor_is_who_has_no_parent_of_its_own() -> None:
+    assert find_starter(replace(worker(*KERNEL_ARGS), parents=())) is None
+    assert find_starter(replace(worker(*KERNEL_ARGS), parents=(REPORT,))) is None
+
+
+@pytest.mark.parametrize("executable", [PYTHON, AT_HOME])
+def test_an_interpreter_whose_scripts_have_no_names_is_named_itself(executable: str) -> None:
+    """As conda's, of which JupyterLab is a script, or the one that an editor has put on another machine."""
+    for starter in (AT_HOME, NODE, REPORT):
+        assert find_starter(worker(*KERNEL_ARGS, started_by=starter, executable=executable)) == starter
+
+
+@given(
+    option=st.sampled_from(["-c", "-m"]),
+    told=st.sampled_from([SPAWN, FORKSERVER, "ipykernel_launcher", "pass"]),
+    parents=st.lists(st.sampled_from([REPORT, PYTHON, "/usr/bin/bash", INIT, "/x y\n"]), max_size=3).map(tuple),
+    are_args_complete=st.booleans(),
+    asking=st.sampled_from([Asking(), Asking(parent="/usr/bin/make")]),
+)
+def test_a_forged_shape_only_makes_the_rule_narrower(
+    option: str, told: str, parents: tuple[str, ...], *, are_args_complete: bool, asking: Asking
+) -> None:
+    """Than the one for any arguments of a process of no such shape."""
+    forged = replace(worker(option, told), parents=parents, are_args_complete=are_args_complete)
+    choice = Choice(verdict=Verdict.ALLOW, any_args=True)
+    made, plain = (
+        rule_for_choice(replace(connection(program=by(process)), asking=asking), choice, 0.0)
+        for process in (forged, replace(forged, args=()))
+    )
+    assert covers(plain, made, RemoteWords(Facts()))
+    assert made.parent == (asking.parent or find_starter(forged))

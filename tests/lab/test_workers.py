@@ -1,0 +1,41 @@
+"""Workers, which a program starts with other arguments each time: the answer that a prompt proposes is for all of them,
+and for no other program that the interpreter runs."""
+
+import pytest
+
+from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.patience import WAIT_S
+from tests.lab.proposal import answer_as_proposed
+from tests.lab.world import PROGRAMS
+
+pytestmark = [pytest.mark.privileged, pytest.mark.slow]
+
+POOL = str(PROGRAMS / "pool_client.py")
+PYTHON = "/usr/bin/python3"
+SITE = ("four.test", "80")
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_pool_of_workers_is_asked_about_once(lab: Lab, method: str) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    first = lab.spawn([PYTHON, POOL, method, "0", *SITE])
+    [line] = answer_as_proposed(daemon, first)
+    assert first.communicate(timeout=WAIT_S)[0].split() == ["connected"] * 2
+    asks = daemon.records("ask")
+    [path] = {ask["program"] for ask in asks}
+    assert line == f"allow parent={POOL} four.test 80 tcp {path}"
+    again = lab.run([PYTHON, POOL, method, "3", *SITE])
+    assert again.stdout.split() == ["connected"] * 2, f"{again.stderr}\n{daemon.describe()}"
+    assert len(daemon.records("ask")) == len(asks)
+    args = {tuple(record["args"]) for record in daemon.records("connection") if record["remote_port"] == 80}
+    assert len(args) > len(asks), "it was the same command line"
+
+
+def test_nothing_else_that_the_interpreter_runs_is_let_go_by_that_answer(lab: Lab) -> None:
+    daemon = lab.start_daemon(DNS_RULE)
+    pool = lab.spawn([PYTHON, POOL, "spawn", "0", *SITE])
+    answer_as_proposed(daemon, pool)
+    other = lab.spawn([PYTHON, "-c", "import socket; socket.create_connection(('four.test', 80))"])
+    ask = daemon.wait_ask(pid=other.pid)
+    assert ask["args"][0] == "-c"
+    daemon.answer(ask, "no")
