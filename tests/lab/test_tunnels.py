@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.privileged]
 
 VXLAN, L2TP = 4789, 1701  # IANA
 OUTSIDE, INSIDE = "10.99.0.1", "10.99.0.2"
+KEY = f"aead 'rfc4106(gcm(aes))' 0x{'07' * 20} 128"
 SHARED_PORT = 4500
 QUIET = "echo 1 >/proc/sys/net/ipv6/conf/tunnel/disable_ipv6"  # else it speaks before the other end is there
 SHARER = """
@@ -88,6 +89,30 @@ def test_a_tunnel_that_was_there_before_the_daemon_is_the_kernels_too(lab: Lab) 
     lab.run_world(["ping", "-c1", "-W1", INSIDE])
     came = daemon.wait_connection(direction="inbound", remote_address=WORLD4)
     assert (came["program"], came["verdict"]) == ("kernel", "allow")
+
+
+def protect(lab: Lab, mode: str) -> None:
+    """All that the two machines say to each other, by keys that both have."""
+    ways = [f"src {HOST4} dst {WORLD4}", f"src {WORLD4} dst {HOST4}"]
+    states = [f"ip xfrm state add {way} proto esp spi {0x100 + n} mode {mode} {KEY}" for n, way in enumerate(ways)]
+    for way_out, run in zip(ways, (lab.run_outside, lab.run_world), strict=True):
+        policies = [
+            f"ip xfrm policy add {way} dir {'out' if way == way_out else 'in'} tmpl {way} proto esp mode {mode}"
+            for way in ways
+        ]
+        done = run(["sh", "-ec", "\n".join(states + policies)])
+        if "not found" in done.stderr or "not supported" in done.stderr:
+            pytest.skip("this kernel has no IPsec")
+        assert done.stderr == ""
+
+
+@pytest.mark.parametrize("mode", ["transport", "tunnel"])
+def test_what_ipsec_sends_is_the_kernels_too(lab: Lab, mode: str) -> None:
+    protect(lab, mode)
+    daemon = lab.start_daemon(f"allow {WORLD4} - 50 kernel\nallow {WORLD4} 80 tcp /usr/bin/curl\n", timeout_s=0)
+    assert lab.run(["curl", "-sS", "--max-time", "30", f"http://{WORLD4}/"]).returncode == 0, daemon.describe()
+    told = {(record["direction"], record["program"]) for record in daemon.stop_and_tell("connection")}
+    assert told == {("outbound", "kernel"), ("outbound", "/usr/bin/curl")}
 
 
 @pytest.mark.core_lab
