@@ -216,6 +216,7 @@ def accept_as(handle: int, uid: int) -> int:
 
 def accept(handle: int) -> int:
     accepted, _address = _sockets[handle].accept()
+    accepted.settimeout(_TIMEOUT_S)
     _sockets[accepted.fileno()] = accepted
     return accepted.fileno()
 
