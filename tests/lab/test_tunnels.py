@@ -6,17 +6,20 @@ import pytest
 
 from tests.lab.lab import Lab
 from tests.lab.watched_lab import PYTHON
-from tests.lab.world import HOST4, WORLD4
+from tests.lab.world import ECHO_PORT, HOST4, PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
 VXLAN, L2TP = 4789, 1701  # IANA
+FROM = 5000  # where the tunnel's packets come from, as some of what is in them
+UDP_CLIENT = str(PROGRAMS / "udp_client.py")
 OUTSIDE, INSIDE = "10.99.0.1", "10.99.0.2"
 RULES = f"allow - {VXLAN} udp kernel\nallow - {VXLAN} udp-src kernel\n"
 
 
 def tunnel(local: str, remote: str, address: str) -> list[str]:
-    make = f"ip link add tunnel type vxlan id 7 remote {remote} local {local} dstport {VXLAN} dev eth0"
+    ports = f"srcport {FROM} {FROM + 1} dstport {VXLAN}"
+    make = f"ip link add tunnel type vxlan id 7 remote {remote} local {local} {ports} dev eth0"
     quiet = "echo 1 >/proc/sys/net/ipv6/conf/tunnel/disable_ipv6"  # else it speaks before the other end is there
     return ["sh", "-ec", f"{make}; {quiet}; ip addr add {address}/24 dev tunnel; ip link set tunnel up"]
 
@@ -42,15 +45,17 @@ def make_tunnel(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "rule"),
+    ("command", "program"),
     [
-        (["curl", "-sS", "--max-time", "30", f"http://{OUTSIDE}/"], f"allow {OUTSIDE} 80 tcp /usr/bin/curl\n"),
-        (["ping", "-c1", "-W30", OUTSIDE], f"allow {OUTSIDE} - icmp /usr/bin/ping\n"),  # by a raw socket
+        (["curl", "-sS", "--max-time", "30", f"http://{OUTSIDE}/"], "/usr/bin/curl"),
+        (["curl", "-sS", "--max-time", "30", "--local-port", str(FROM), f"http://{OUTSIDE}/"], "/usr/bin/curl"),
+        ([PYTHON, UDP_CLIENT, OUTSIDE, str(ECHO_PORT)], UDP_CLIENT),
+        (["ping", "-c1", "-W30", OUTSIDE], "/usr/bin/ping"),  # by a raw socket
     ],
 )
-def test_a_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab, command: list[str], rule: str) -> None:
+def test_a_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab, command: list[str], program: str) -> None:
     make_tunnel_outside(lab)
-    daemon = lab.start_daemon(RULES + rule, timeout_s=0)
+    daemon = lab.start_daemon(f"{RULES}allow {OUTSIDE} - - {program}\n", timeout_s=0)
     make_tunnel(lab)  # its socket is made here, by `ip` one could think
     assert lab.run(command).returncode == 0
     told = {
@@ -58,7 +63,7 @@ def test_a_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab, comman
         for record in daemon.stop_and_tell("connection")
         if record["remote_address"] in (OUTSIDE, WORLD4)
     }
-    inner = (OUTSIDE, "outbound", f"/usr/bin/{command[0]}", "allow")
+    inner = (OUTSIDE, "outbound", program, "allow")
     assert inner in told
     assert told - {inner} <= {(WORLD4, "outbound", "kernel", "allow"), (WORLD4, "inbound", "kernel", "allow")}
     assert (WORLD4, "outbound", "kernel", "allow") in told
