@@ -167,11 +167,11 @@ def run_thread() -> None:
         os.sched_yield()
 
 
-def fork_and_send(handle: int, address: str, port: int) -> int:
+def fork_and_send(handle: int, address: str, port: int, data: list[int] | None = None) -> int:
     """A child that uses the socket once and is gone: its pid."""
     pid = os.fork()
     if pid == 0:
-        _sockets[handle].sendto(b"x", (address, port))
+        _sockets[handle].sendto(bytes(data or b"x"), (address, port))
         os._exit(0)
     os.waitpid(pid, 0)
     return pid
