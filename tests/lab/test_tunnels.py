@@ -93,14 +93,30 @@ def test_what_answers_a_tunnel_that_is_connected_is_no_connection_of_its_own(lab
     assert told == {("outbound", "kernel"), ("outbound", "/usr/bin/curl")}
 
 
+SEND = "import socket, sys; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', (sys.argv[1], int(sys.argv[2])))"
+
+
+def test_what_a_tunnel_sends_is_the_kernels_also_of_a_socket_that_was_closed(lab: Lab) -> None:
+    make_tunnel_outside(lab)
+    daemon = lab.start_daemon(f"{RULES}allow {OUTSIDE} - icmp\n")
+    make_tunnel(lab)
+    assert lab.run(["ping", "-c1", "-W30", OUTSIDE]).returncode == 0  # the neighbour is known by then
+    for port in (9, 10):
+        assert lab.run([PYTHON, "-c", SEND, OUTSIDE, str(port)]).returncode == 0
+        ask = daemon.wait_ask(remote_port=port)
+        if port == 9:
+            daemon.answer(ask, "yes")
+            daemon.wait_connection(remote_port=port)
+    assert {record["remote_address"] for record in daemon.records("ask")} == {OUTSIDE}, daemon.describe()
+
+
 def test_a_held_datagram_is_its_programs_when_the_socket_is_closed(lab: Lab) -> None:
     """A closed socket has no port any more, and so could pass for one whose packet is in a tunnel."""
     daemon = lab.start_daemon("")
-    send = "import socket, sys; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', (sys.argv[1], int(sys.argv[2])))"
-    assert lab.run([PYTHON, "-c", send, WORLD4, "9"]).returncode == 0
+    assert lab.run([PYTHON, "-c", SEND, WORLD4, "9"]).returncode == 0
     daemon.answer(daemon.wait_ask(remote_port=9), "yes")
     daemon.wait_for(lambda record: record["event"] == "connection" and record["remote_port"] == 9)
-    assert lab.run([PYTHON, "-c", send, WORLD4, "10"]).returncode == 0
+    assert lab.run([PYTHON, "-c", SEND, WORLD4, "10"]).returncode == 0
     daemon.wait_ask(remote_port=10)  # what came around again is in the queue before it
     asks = [record["program"] for record in daemon.records("ask") if record["remote_port"] == 9]
     assert asks == [os.path.realpath(PYTHON)]
