@@ -80,21 +80,20 @@ static __always_inline bool has_come_far(struct sk_buff *skb)
 
 /*
  * What a tunnel sends (WireGuard, VXLAN, IPsec) still leads to the socket whose packet is in it: skb_scrub_packet() does
- * not orphan. A raw socket sends whatever it likes, also another protocol than its own (IP_HDRINCL), but not from afar; a
- * closed one has no port any more (udp_lib_unhash()). One of another port may also have got that since: with its SYN still
- * held, or between MSG_MORE and the end of a datagram.
+ * not orphan. A raw socket sends whatever it likes, also another protocol than its own (IP_HDRINCL), but not from afar. One
+ * of another port may also have got that since, with its SYN still held, or between MSG_MORE and the end of a datagram; or
+ * have none any more, since it was closed (udp_lib_unhash()).
  */
 static __always_inline bool is_of_tunnel(struct sk_buff *skb, const struct flow_key *flow)
 {
 	struct sock *sk = BPF_CORE_READ(skb, sk);
-	__u16 port;
 
 	if (BPF_CORE_READ(sk, sk_protocol) != flow->protocol)
 		return BPF_CORE_READ(sk, sk_type) != SOCK_RAW || has_come_far(skb);
 	if (BPF_CORE_READ(sk, sk_type) == SOCK_RAW)
 		return false;
-	port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	return has_ports(flow->protocol) && port && port != flow->local_port && has_come_far(skb);
+	return has_ports(flow->protocol) && BPF_CORE_READ(sk, __sk_common.skc_num) != flow->local_port &&
+	       has_come_far(skb);
 }
 
 /*
@@ -115,17 +114,19 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
+	bool is_seen = is_plain(skb, flow, socket);
 	struct sock *sk;
 
 	*attribution = (struct attribution){};
-	if (!is_plain(skb, flow, socket) && (!cookie || is_of_tunnel((struct sk_buff *)skb, flow))) {
+	if (!is_seen && (!cookie || is_of_tunnel((struct sk_buff *)skb, flow))) {
 		blame_kernel(attribution);
 		return;
 	}
 	attribution->cookie = cookie;
 	attribution->socket = socket;
 	find_sender(socket, cookie, &attribution->owner);
-	if (flow->protocol != TCP) /* a SYN is of who called connect(), whoever runs when it is sent again */
+	/* A SYN is of who called connect(), whoever runs when it is sent again; but a raw socket may send one, too. */
+	if (flow->protocol != TCP || !is_seen)
 		correct_sender(skb, cookie, &attribution->owner);
 	if (attribution->owner.exec_id != EXEC_ID_UNKNOWN)
 		return;

@@ -167,11 +167,11 @@ def run_thread() -> None:
         os.sched_yield()
 
 
-def fork_and_send(handle: int, address: str, port: int) -> int:
+def fork_and_send(handle: int, address: str, port: int, data: list[int] | None = None) -> int:
     """A child that uses the socket once and is gone: its pid."""
     pid = os.fork()
     if pid == 0:
-        _sockets[handle].sendto(b"x", (address, port))
+        _sockets[handle].sendto(bytes(data or b"x"), (address, port))
         os._exit(0)
     os.waitpid(pid, 0)
     return pid
@@ -216,6 +216,7 @@ def accept_as(handle: int, uid: int) -> int:
 
 def accept(handle: int) -> int:
     accepted, _address = _sockets[handle].accept()
+    accepted.settimeout(_TIMEOUT_S)
     _sockets[accepted.fileno()] = accepted
     return accepted.fileno()
 

@@ -88,10 +88,19 @@ def has_lost_listeners(programs: BpfPrograms) -> bool:
     return bool(dict(zip(SETTINGS.fields, found, strict=True))["has_lost_listeners"])
 
 
-def write_flow(programs: BpfPrograms, flow: Flow, cookie: int, owner: Owner) -> None:
-    """As the kernel does on a miss."""
+def tie_socket(programs: BpfPrograms, cookie: int) -> None:
+    """As if its SYN had been let go with a verdict for one interface."""
+    noted = _read_socket(programs, cookie) | {"is_tied": 1}
     with _open_maps(programs) as maps:
-        maps.flows.write(pack_flow(flow), (cookie, 0, *pack_owner(owner), 0, 0, 0, 0))
+        maps.sockets.write((cookie,), tuple(noted.values()))
+
+
+def write_flow(
+    programs: BpfPrograms, flow: Flow, cookie: int, owner: Owner, *, verdict: int = 0, interface: int = 0
+) -> None:
+    """As the kernel does on a miss, and user space after it."""
+    with _open_maps(programs) as maps:
+        maps.flows.write(pack_flow(flow), (cookie, 0, *pack_owner(owner), 0, verdict, interface, 0))
 
 
 def read_flow_verdict(programs: BpfPrograms, flow: Flow) -> int:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.pinned_tables import forget_socket, tie_socket, write_flow
+from tests.kernel.test_bpf_verdict import LOCAL_PORT, PORT, entry_of, make_flow, open_bound
 from tinysnitch.core.commands import VerdictKey
-from tinysnitch.core.flow import ICMP, ICMPV6, UDP, Direction
+from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.netfilter_rules import Family, RuleWriter
@@ -108,3 +110,54 @@ def test_what_a_raw_socket_makes_of_another_protocol_is_its_programs_here_too(
     header = struct.pack("!BBHHHBBH", 0x45, 0, 28, 0, 0, 64, UDP, 0) + ends
     agent.call("send_raw", handle, "127.0.0.1", list(header + struct.pack("!HHHH", 5000, 4000, 8, 0)))
     assert outbound.read_statistics()["lost_marks"] == 1
+
+
+NONE, ALLOW, DENY, ALLOW_NOTED = 0, 1, 2, 3  # enum verdict of bpf/tinysnitch.h
+LOOPBACK, ANOTHER = 1, 2  # interfaces
+
+
+@pytest.mark.parametrize(
+    ("socket_is", "others_cookie", "verdict", "interface", "has_strayed"),
+    [
+        ("tied", 0, ALLOW, LOOPBACK, False),
+        ("tied", 0, ALLOW_NOTED, LOOPBACK, False),
+        ("tied", 0, ALLOW, ANOTHER, True),
+        ("tied", 0, NONE, LOOPBACK, True),
+        ("tied", 0, DENY, LOOPBACK, True),
+        ("tied", 1, ALLOW, LOOPBACK, True),
+        ("free", 0, ALLOW, ANOTHER, False),
+        ("forgotten", 0, ALLOW, ANOTHER, True),
+        ("forgotten", 0, ALLOW, LOOPBACK, False),
+        ("forgotten", 0, DENY, 0, True),
+        ("forgotten", 0, NONE, 0, False),
+        ("forgotten", 1, DENY, ANOTHER, False),
+    ],
+)
+def test_what_a_stream_sends_has_strayed_unless_it_was_allowed_by_that_interface(
+    place: BpfPlace,
+    programs: BpfPrograms,
+    agent: Agent,
+    *,
+    socket_is: str,
+    others_cookie: int,
+    verdict: int,
+    interface: int,
+    has_strayed: bool,
+) -> None:
+    server = place.start_agent()
+    listening, _cookie = open_bound(server, "AF_INET", "SOCK_STREAM", "127.0.0.1", PORT)
+    server.call("listen", listening)
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
+    assert agent.call("connect", handle, "127.0.0.1", PORT) == ""
+    accepted = server.call("accept", listening)
+    strayed = ["-m", "bpf", "--object-pinned", str(programs.program_path("out_strayed"))]
+    place.run("iptables", "-A", "OUTPUT", "-p", "tcp", "--sport", str(LOCAL_PORT), *strayed, "-j", "DROP")
+    owner = entry_of(programs, agent, cookie).owner
+    flow = make_flow(TCP, "127.0.0.1")
+    write_flow(programs, flow, cookie + others_cookie, owner, verdict=verdict, interface=interface)
+    if socket_is == "tied":
+        tie_socket(programs, cookie)
+    if socket_is == "forgotten":
+        forget_socket(programs, cookie)
+    agent.call("send", handle, "x")
+    assert (server.call("receive", accepted) == "") == has_strayed

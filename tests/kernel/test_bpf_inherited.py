@@ -50,6 +50,25 @@ def test_it_is_of_who_is_executed_with_it(programs: BpfPrograms, agent: Agent, b
     assert not is_shared(programs, UDP, port, parse_address("0.0.0.0"))
 
 
+def test_who_executes_itself_anew_keeps_what_is_its_own(
+    programs: BpfPrograms, agent: Agent, bound: tuple[int, int, int]
+) -> None:
+    """As another program by then."""
+    handle, cookie, port = bound
+    heir = agent.call("spawn_with", handle, "/usr/bin/sh", "-c", "kill -STOP $$; exec sleep 60")
+    wait_until(lambda: owner_pid(programs, cookie, port) == heir)
+    wait_until(lambda: Path(f"/proc/{heir}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    known = programs.find_process(heir)
+    os.kill(heir, signal.SIGCONT)
+    wait_until(lambda: programs.find_process(heir) != known)
+    agent.call("run_many", 1, "/usr/bin/true")  # by then the exec is done with
+    process, owner = programs.find_process(heir), programs.find_owner(cookie)
+    assert process
+    assert owner
+    assert owner.exec_id == process.exec_id
+    assert owner_pid(programs, cookie, port) == heir
+
+
 def test_what_is_closed_on_exec_stays_whose_it_was(
     programs: BpfPrograms, agent: Agent, bound: tuple[int, int, int]
 ) -> None:
@@ -102,6 +121,10 @@ def test_a_group_that_is_divided_is_shared(programs: BpfPrograms, agent: Agent) 
         agent.call("spawn_with", handles[1], *SLEEP)
         wait_until(lambda changes=changes: read_changes(programs, UDP, port, address) != changes)
         assert find_listener(programs, UDP, port, address) == known
+    agent.call("close", handles[0])
+    changes = read_changes(programs, UDP, port, address)
+    agent.call("spawn_with", handles[1], *SLEEP)  # also of what is left
+    wait_until(lambda: read_changes(programs, UDP, port, address) != changes)
     agent.call("end_children")
 
 

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,9 @@ import pytest
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.netns_visit import visit_netns
 from tests.kernel.packet_place import wait_packets
-from tests.kernel.test_bpf_verdict import PORT, entry_of, judge, make_flow, open_bound
+from tests.kernel.test_bpf_verdict import LOCAL_PORT, PORT, entry_of, judge, make_flow, open_bound
 from tests.lab.namespaces import NETNS_FOLDER
-from tinysnitch.core.flow import UDP
+from tinysnitch.core.flow import TCP, UDP
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.nfqueue import NfVerdict, Queue
 
@@ -83,3 +84,13 @@ def test_who_lets_a_packet_go_whose_socket_was_closed_meanwhile_is_not_its_sende
     assert wait_packets(queue, 1)
     queue.close()
     assert programs.find_flow(make_flow(UDP, "127.0.0.1")) == entry_of(programs, agent, cookies[0])
+
+
+def test_a_syn_by_a_raw_socket_is_of_who_sends_it(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+    judge(place, programs, "OUTPUT")
+    handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", TCP)
+    syn = struct.pack("!HHIIBBHHH", LOCAL_PORT, PORT, 1, 0, 5 << 4, 2, 1024, 0, 0)
+    sender = agent.call("fork_and_send", handle, "127.0.0.1", 0, list(syn))
+    found = programs.find_flow(make_flow(TCP, "127.0.0.1"))
+    assert found
+    assert (found.cookie, found.owner.pid) == (cookie, sender)

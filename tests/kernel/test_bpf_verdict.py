@@ -339,6 +339,14 @@ def test_a_seeded_listener_counts(inbound: BpfPrograms, agent: Agent) -> None:
     assert found == FlowEntry(99, owner)
 
 
+def test_who_runs_another_program_by_now_has_left_its_port_to_others(inbound: BpfPrograms, agent: Agent) -> None:
+    assert inbound.seed_listener(UDP, PORT, parse_address("0.0.0.0"), Listener(99, Owner(1 << 63, 5, agent.pid, 0)))
+    handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    agent.call("send_to", handle, "127.0.0.1", PORT)
+    found = inbound.find_flow(make_flow(UDP, "127.0.0.1", Direction.INBOUND))
+    assert found == FlowEntry(99, Owner(0, 0, 0, 0))
+
+
 def test_in_a_scope_others_ports_are_left_alone(place: BpfPlace) -> None:
     programs = place.load(is_scoped=True)
     judge(place, programs, "INPUT")

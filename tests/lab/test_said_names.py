@@ -119,6 +119,18 @@ def test_what_a_socket_begins_to_say_with_its_syn_is_read(lab: Lab, fast_open: i
     assert talk.hear(3) == ["shop.test", "bank.test", "shop.test"]
 
 
+def test_what_says_no_name_with_its_syn_goes_on(lab: Lab) -> None:
+    lab.start_daemon(DENY)
+    script = (
+        "import socket\n"
+        "client = socket.socket()\n"
+        "client.setsockopt(socket.IPPROTO_TCP, 34, 1)\n"  # TCP_FASTOPEN_NO_COOKIE
+        f"client.sendto(b'GET / HTTP/1.0\\r\\n\\r\\n', 0x20000000, ('{WORLD4}', 80))\n"  # MSG_FASTOPEN
+        "print(client.recv(4))\n"
+    )
+    assert lab.run(["/usr/bin/python3", "-c", script]).stdout == "b'HTTP'\n"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 700])
 def test_a_name_in_small_segments_is_read(talk: Talk, size: int) -> None:

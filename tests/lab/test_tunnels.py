@@ -8,11 +8,13 @@ import pytest
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_until
 from tests.lab.watched_lab import PYTHON
-from tests.lab.world import ECHO_PORT, HOST4, WORLD4
+from tests.lab.world import ECHO_PORT, HOST4, PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
 VXLAN, L2TP = 4789, 1701  # IANA
+FROM = 5000  # where the tunnel's packets come from, as some of what is in them
+UDP_CLIENT = str(PROGRAMS / "udp_client.py")
 OUTSIDE, INSIDE = "10.99.0.1", "10.99.0.2"
 KEY = f"aead 'rfc4106(gcm(aes))' 0x{'07' * 20} 128"
 SHARED_PORT = 4500
@@ -35,7 +37,8 @@ RULES = f"allow - {VXLAN} udp kernel\nallow - {VXLAN} udp-src kernel\n"
 
 
 def tunnel(local: str, remote: str, address: str) -> list[str]:
-    make = f"ip link add tunnel type vxlan id 7 remote {remote} local {local} dstport {VXLAN} dev eth0"
+    ports = f"srcport {FROM} {FROM + 1} dstport {VXLAN}"
+    make = f"ip link add tunnel type vxlan id 7 remote {remote} local {local} {ports} dev eth0"
     return ["sh", "-ec", f"{make}; {QUIET}; ip addr add {address}/24 dev tunnel; ip link set tunnel up"]
 
 
@@ -59,15 +62,17 @@ def make_tunnel(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "rule"),
+    ("command", "program"),
     [
-        (["curl", "-sS", "--max-time", "30", f"http://{OUTSIDE}/"], f"allow {OUTSIDE} 80 tcp /usr/bin/curl\n"),
-        (["ping", "-c1", "-W30", OUTSIDE], f"allow {OUTSIDE} - icmp /usr/bin/ping\n"),  # by a raw socket
+        (["curl", "-sS", "--max-time", "30", f"http://{OUTSIDE}/"], "/usr/bin/curl"),
+        (["curl", "-sS", "--max-time", "30", "--local-port", str(FROM), f"http://{OUTSIDE}/"], "/usr/bin/curl"),
+        ([PYTHON, UDP_CLIENT, OUTSIDE, str(ECHO_PORT)], UDP_CLIENT),
+        (["ping", "-c1", "-W30", OUTSIDE], "/usr/bin/ping"),  # by a raw socket
     ],
 )
-def test_a_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab, command: list[str], rule: str) -> None:
+def test_a_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab, command: list[str], program: str) -> None:
     make_tunnel_outside(lab)
-    daemon = lab.start_daemon(RULES + rule, timeout_s=0)
+    daemon = lab.start_daemon(f"{RULES}allow {OUTSIDE} - - {program}\n", timeout_s=0)
     make_tunnel(lab)  # its socket is made here, by `ip` one could think
     assert lab.run(command).returncode == 0
     told = {
@@ -75,7 +80,7 @@ def test_a_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab, comman
         for record in daemon.stop_and_tell("connection")
         if record["remote_address"] in (OUTSIDE, WORLD4)
     }
-    inner = (OUTSIDE, "outbound", f"/usr/bin/{command[0]}", "allow")
+    inner = (OUTSIDE, "outbound", program, "allow")
     assert inner in told
     assert told - {inner} <= {(WORLD4, "outbound", "kernel", "allow"), (WORLD4, "inbound", "kernel", "allow")}
     assert (WORLD4, "outbound", "kernel", "allow") in told
@@ -145,14 +150,30 @@ def test_what_a_tunnel_sends_from_a_programs_port_takes_no_answer_from_it(lab: L
     assert "inbound" not in {direction for direction, _program in told}
 
 
+SEND = "import socket, sys; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', (sys.argv[1], int(sys.argv[2])))"
+
+
+def test_what_a_tunnel_sends_is_the_kernels_also_of_a_socket_that_was_closed(lab: Lab) -> None:
+    make_tunnel_outside(lab)
+    daemon = lab.start_daemon(f"{RULES}allow {OUTSIDE} - icmp\n")
+    make_tunnel(lab)
+    assert lab.run(["ping", "-c1", "-W30", OUTSIDE]).returncode == 0  # the neighbour is known by then
+    for port in (9, 10):
+        assert lab.run([PYTHON, "-c", SEND, OUTSIDE, str(port)]).returncode == 0
+        ask = daemon.wait_ask(remote_port=port)
+        if port == 9:
+            daemon.answer(ask, "yes")
+            daemon.wait_connection(remote_port=port)
+    assert {record["remote_address"] for record in daemon.records("ask")} == {OUTSIDE}, daemon.describe()
+
+
 def test_a_held_datagram_is_its_programs_when_the_socket_is_closed(lab: Lab) -> None:
     """A closed socket has no port any more, and so could pass for one whose packet is in a tunnel."""
     daemon = lab.start_daemon("")
-    send = "import socket, sys; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', (sys.argv[1], int(sys.argv[2])))"
-    assert lab.run([PYTHON, "-c", send, WORLD4, "9"]).returncode == 0
+    assert lab.run([PYTHON, "-c", SEND, WORLD4, "9"]).returncode == 0
     daemon.answer(daemon.wait_ask(remote_port=9), "yes")
     daemon.wait_for(lambda record: record["event"] == "connection" and record["remote_port"] == 9)
-    assert lab.run([PYTHON, "-c", send, WORLD4, "10"]).returncode == 0
+    assert lab.run([PYTHON, "-c", SEND, WORLD4, "10"]).returncode == 0
     daemon.wait_ask(remote_port=10)  # what came around again is in the queue before it
     asks = [record["program"] for record in daemon.records("ask") if record["remote_port"] == 9]
     assert asks == [os.path.realpath(PYTHON)]
