@@ -98,6 +98,11 @@ def test_options_of_ours_stand_before_the_rule(running: RunningServer, command: 
     assert (code, err.startswith("tinysnitch: error: no such option '--sokcet'")) == (2, True)
 
 
+def test_behind_a_rule_that_is_one_word_options_of_ours_may_stand(running: RunningServer, command: Command) -> None:
+    for before in ([], ["--socket", str(running.path)], [f"--socket={running.path}"]):
+        assert command("rules", "add", *before, RULE).out == f"{RULE}\n"
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
