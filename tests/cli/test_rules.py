@@ -98,6 +98,11 @@ def test_options_of_ours_stand_before_the_rule(running: RunningServer, command: 
     assert (code, err.startswith("tinysnitch: error: no such option '--sokcet'")) == (2, True)
 
 
+def test_behind_a_rule_that_is_one_word_options_of_ours_may_stand(running: RunningServer, command: Command) -> None:
+    for before in ([], ["--socket", str(running.path)], [f"--socket={running.path}"]):
+        assert command("rules", "add", *before, RULE).out == f"{RULE}\n"
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -105,6 +110,8 @@ def test_options_of_ours_stand_before_the_rule(running: RunningServer, command: 
         ("allow user=nobody-of-this-name - - -", "there is no user nobody-of-this-name"),
         ("allow - - - /no/such/file -s", "there is no file /no/such/file"),
         ("deny parent=/no/such/file - - -", "there is no file /no/such/file"),
+        ("allow - - - /etc/passwd/x", "there is no file /etc/passwd/x"),
+        ("allow user=$'a\\x00' - - -", "there is no user a\\x00"),
         ("deny - - - /usr/bin", "/usr/bin is a folder; /usr/bin/** is all that is below it"),
         ("deny - - - /usr/bin/", "/usr/bin/ is a folder; /usr/bin/** is all that is below it"),
         ("deny @nolist - -", "there is no list /lists/nolist"),

@@ -1,6 +1,7 @@
 """From nothing to a firewall and back. The whole way, for real, is in tests/lab."""
 
 import asyncio
+import pwd
 import signal
 import stat
 import subprocess
@@ -156,6 +157,15 @@ def test_a_start_that_is_stopped_opens_what_an_earlier_daemon_closed(
     pins.mkdir()
     stopped(flags, number, is_ready=is_ready)._open_early(cast(Netfilter, left), pins)
     assert (left.done, pins.exists()) == (done, not done)
+
+
+def test_whom_the_window_is_started_for_may_do_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = pwd.getpwnam("nobody").pw_uid
+    monkeypatch.setenv("TINYSNITCH_PROMPT_USER", "nobody")
+    monkeypatch.setenv("DISPLAY", ":9")
+    for has_prompt in (False, True):
+        daemon = stopped({"has_prompt": has_prompt}, None, is_ready=True)
+        assert daemon._permissions.is_known(nobody) is has_prompt
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ def test_garbage_raises_nothing_but_malformed(data: bytes) -> None:
         b'{"type":"no_such"}',
         b'{"type":"add_rule","line":"\\udc80"} x',
         b'{"a":"\\udc80","n":' + b"1" * 9000 + b"}",
+        '{"type":"list_rules"}'.encode("utf-16"),
     ],
 )
 def test_what_is_no_request_is_malformed(frame: bytes) -> None:

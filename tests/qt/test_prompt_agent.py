@@ -81,6 +81,14 @@ def test_the_window_is_there_while_a_question_is(stage: Stage) -> None:
     assert stage.window.title().startswith("curl wants to reach")
     stage.tell(QuestionClosed(1, "denied"))
     assert not stage.window.isVisible()
+    assert not stage.agent._ticker.isActive()  # nothing runs until news come
+
+
+def test_a_window_that_appears_is_not_left_by_a_key_of_before(stage: Stage) -> None:
+    stage.ask(1)
+    stage.wait_paint()
+    stage.type("q", stage.ready_s - DELAY_S / 2)
+    assert stage.window.isVisible()
 
 
 def test_the_window_stays_until_the_key_that_answered_is_let_go(stage: Stage) -> None:
@@ -138,6 +146,27 @@ def test_a_text_that_a_program_types_at_once_answers_nothing(stage: Stage) -> No
     assert stage.link.answers == []
     stage.type("y", later + 2)
     assert stage.link.answers == [Answer(1, Choice(verdict=Verdict.ALLOW), holds="for 9 minutes")]
+
+
+def test_a_further_question_changes_nothing_of_what_was_chosen(stage: Stage) -> None:
+    stage.ask(1)
+    stage.wait_paint()
+    later = time.monotonic() + 1
+    stage.type("f", later)
+    stage.ask(2, "long")
+    stage.type("y", later)
+    assert [(answer.prompt_id, answer.choice.lifetime) for answer in stage.link.answers] == [(1, Lifetime.FOREVER)]
+
+
+def test_who_edits_a_rule_whose_question_ends_keeps_the_window(stage: Stage) -> None:
+    """What is typed on would go to the one behind."""
+    stage.ask(1)
+    stage.wait_paint()
+    stage.type("e", time.monotonic() + 1)
+    stage.tell(QuestionClosed(1, "no answer"))
+    assert stage.window.isVisible()
+    stage.type("escape", time.monotonic() + 2)
+    assert not stage.window.isVisible()
 
 
 def test_a_key_for_a_question_that_is_gone_answers_none_that_was_not_painted_yet(stage: Stage) -> None:
@@ -208,9 +237,11 @@ def test_a_program_that_ended_is_marked_at_the_next_tick(stage: Stage) -> None:
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
         status = procfs.read_status(child.pid)
         assert status
-        process = msgspec.structs.replace(CURL, pid=child.pid, started_ns=status.started_ns)
+        # nothing is looked up of a file that is not the host's: no other news come
+        process = msgspec.structs.replace(CURL, pid=child.pid, started_ns=status.started_ns, is_host_file=False)
         stage.tell(QuestionOpened(prompt_of(1, connection_of(process))))
         stage.wait_paint()
+        QTest.qWait(int(DELAY_S * 1000) + 100)  # until that keys count is shown: from then on there is the tick alone
         assert "/usr/bin/curl" in stage.texts()
     wait_until(lambda: QTest.qWait(5) or "/usr/bin/curl (has ended)" in stage.texts())
 
@@ -251,15 +282,20 @@ def test_one_key_answers_all_of_a_program(stage: Stage) -> None:
 
 def test_who_left_sees_the_window_again_with_the_next_question_and_its_delay(stage: Stage) -> None:
     stage.ask(1)
+    stage.ask(3, "long")
     stage.wait_paint()
     stage.type("q", time.monotonic() + 1)
     assert not stage.window.isVisible()
     stage.ask(1)  # the same one again with another count
-    assert not stage.window.isVisible()
+    stage.tell(QuestionClosed(3, "denied"))
+    stage.type("y", time.monotonic() + 2)
+    assert (stage.window.isVisible(), stage.link.answers) == (False, [])
+    back_s = time.monotonic()
     stage.ask(2)
     assert stage.window.isVisible()
     assert len(stage.agent.state.questions) == 2
     stage.wait_paint()
+    assert stage.ready_s >= back_s + DELAY_S
     stage.type("y", stage.ready_s - DELAY_S / 2)
     assert stage.link.answers == []
 
@@ -273,6 +309,7 @@ def test_who_left_finds_the_question_as_old_as_it_is(stage: Stage) -> None:
     stage.ask(2)
     after = stage.agent.state.questions[1]
     assert after.opened_s == pytest.approx(before.opened_s, abs=0.01)
+    assert after.deadline_s == pytest.approx(before.deadline_s, abs=0.01)
 
 
 def test_the_time_in_an_edited_rule_is_of_the_clock_as_it_is_now(stage: Stage) -> None:

@@ -235,7 +235,7 @@ def test_a_guest_holds_the_terminal_only_while_it_asks(tmp_path: Path) -> None:
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL  # it is for the command
         await ask(daemon, person)
         assert person.settings() != person.before
-        person.type("y")
+        person.type("\x1b[24;80Ry")  # before it what another program has asked the terminal for
         await daemon.answers.get()
         await until(lambda: person.settings() == person.before)
         await ask(daemon, person, 2)
