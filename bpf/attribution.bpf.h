@@ -114,11 +114,10 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
-	bool is_seen = is_plain(skb, flow, socket);
 	struct sock *sk;
 
 	*attribution = (struct attribution){};
-	if (!is_seen && (!cookie || is_of_tunnel((struct sk_buff *)skb, flow))) {
+	if (!is_plain(skb, flow, socket) && (!cookie || is_of_tunnel((struct sk_buff *)skb, flow))) {
 		blame_kernel(attribution);
 		return;
 	}
@@ -126,7 +125,7 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 	attribution->socket = socket;
 	find_sender(socket, cookie, &attribution->owner);
 	/* A SYN is of who called connect(), whoever runs when it is sent again; but a raw socket may send one, too. */
-	if (flow->protocol != TCP || !is_seen)
+	if (flow->protocol != TCP || !socket || !socket->protocol)
 		correct_sender(skb, cookie, &attribution->owner);
 	if (attribution->owner.exec_id != EXEC_ID_UNKNOWN)
 		return;

@@ -59,7 +59,7 @@ int on_sock_create(struct bpf_sock *ctx)
 	if (!find_settings_for(ctx))
 		return GO_ON;
 	read_current(&socket.owner);
-	if (ctx->protocol == TCP || ctx->protocol == UDP)
+	if (ctx->type != SOCK_RAW && (ctx->protocol == TCP || ctx->protocol == UDP))
 		socket.protocol = ctx->protocol;
 	if (bpf_map_update_elem(&sockets, &cookie, &socket, BPF_ANY)) /* nobody has used it yet: no look-up before */
 		count(LOST_SOCKETS);

@@ -95,7 +95,7 @@ struct owned_socket {
 	__u8 watch;     /* enum watch_state of TCP, 0: none was begun */
 	__u8 is_given;  /* the owner got it, and has not used it yet */
 	__u8 is_tied;   /* of TCP: its flow may leave by one interface alone */
-	__u8 protocol;  /* TCP or UDP, where a program was seen to make it; else 0 */
+	__u8 protocol;  /* TCP or UDP, where a program was seen to make it, but no raw socket; else 0 */
 	__u8 let_go_to[16];
 };
 

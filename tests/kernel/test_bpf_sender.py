@@ -6,6 +6,7 @@ import socket
 import struct
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
@@ -86,11 +87,15 @@ def test_who_lets_a_packet_go_whose_socket_was_closed_meanwhile_is_not_its_sende
     assert programs.find_flow(make_flow(UDP, "127.0.0.1")) == entry_of(programs, agent, cookies[0])
 
 
-def test_a_syn_by_a_raw_socket_is_of_who_sends_it(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+@pytest.mark.parametrize("local_port", [LOCAL_PORT, TCP])
+def test_a_syn_by_a_raw_socket_is_of_who_sends_it(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, local_port: int
+) -> None:
+    """Also from the port that a raw socket has, which is its protocol's number (inet_create())."""
     judge(place, programs, "OUTPUT")
     handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", TCP)
-    syn = struct.pack("!HHIIBBHHH", LOCAL_PORT, PORT, 1, 0, 5 << 4, 2, 1024, 0, 0)
+    syn = struct.pack("!HHIIBBHHH", local_port, PORT, 1, 0, 5 << 4, 2, 1024, 0, 0)
     sender = agent.call("fork_and_send", handle, "127.0.0.1", 0, list(syn))
-    found = programs.find_flow(make_flow(TCP, "127.0.0.1"))
+    found = programs.find_flow(msgspec.structs.replace(make_flow(TCP, "127.0.0.1"), local_port=local_port))
     assert found
     assert (found.cookie, found.owner.pid) == (cookie, sender)
