@@ -238,5 +238,5 @@ def test_what_falls_out_of_the_mirror_falls_out_of_the_kernel() -> None:
     list(settlement.settle(Waiter(PLAIN, 5, [1]), ALLOW, NOW))
     other = Connection(flow=flow_of(port=80), attribution=whose())
     told = list(settlement.settle(Waiter(other, 6, [2]), ALLOW, NOW))
-    assert [tell(one) for one in told[:2]] == ["forget 1", "remember allow"]
+    assert [tell(one) for one in told[:3]] == ["remember allow", "allow 2", "forget 1"]
     assert {name: one.evicted for name, one in settlement.statistics().items()} == {"verdicts": 1, "flows": 0}

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from tests.daemon.small_desk import ALICE, ROOT
 from tests.kernel.test_enforcement import FLOW, KEY, SmallPrograms
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.clock import Instant
-from tinysnitch.core.commands import ForgetVerdicts, SetGeneration, SkipWatch
-from tinysnitch.core.events import AnswerGiven, DataLost, PacketQueued
+from tinysnitch.core.commands import Command, ForgetVerdicts, SetGeneration, SkipWatch
+from tinysnitch.core.events import AnswerGiven, DataLost, Event, PacketQueued
 from tinysnitch.core.records import LossCounted
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon import driver
@@ -43,6 +44,31 @@ def test_packets_come_in_and_verdicts_leave(tmp_path: Path) -> None:
             assert place.queue.sent == [(1, NfVerdict.REPEAT), (2, NfVerdict.REPEAT)]
             assert place.queue.marks == {1: 0x1234 | ALLOW_BIT, 2: DENY_MARK}  # without BPF; and its own stays
             assert "allow" in place.read_log()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_verdict_of_a_packet_that_came_alone_leaves_before_the_engine_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """A client waits for it. Those of several leave together, as do those that an answer gives."""
+
+    async def run() -> None:
+        with closing(start(Place(tmp_path, "allow - 443 tcp\n"))) as place:
+            handle, sent = place.engine.handle, list[int]()
+
+            def handle_and_look(event: Event, now: Instant) -> Iterator[Command]:
+                yield from handle(event, now)
+                sent.append(len(place.queue.sent))
+
+            monkeypatch.setattr(place.engine, "handle", handle_and_look)
+            place.queue.put(*(syn(number, port=443) for number in range(count)))
+            await until(lambda: place.queue.sent)
+            assert sent == ([1] if count == 1 else [0, 0])
+            place.driver.feed(PacketQueued(7, flow_of(7, port=80), whose()))
+            place.driver.feed(AnswerGiven(1, yes(), 0))
+            assert sent[-1] == count
 
     asyncio.run(run())
 

@@ -7,6 +7,7 @@ tell (links, users, lists) is on the connection's side, so that new facts leave 
 
 from collections import Counter
 from collections.abc import Hashable, Mapping
+from functools import lru_cache
 from typing import TypeVar, assert_never
 
 from tinysnitch.core.connection import Connection
@@ -61,6 +62,11 @@ def _network_key(address: int, prefix: int) -> int:
     """The address as far as the prefix goes, and a bit before it that tells how far that is: one small object, where a
     tuple is three."""
     return 1 << prefix | address >> (ADDRESS_BITS - prefix)
+
+
+@lru_cache(maxsize=512)  # all protocols there are, both ways
+def _protocol_keys(protocol: int, is_inbound: bool) -> frozenset[Hashable]:
+    return frozenset(((is_inbound, None), (is_inbound, general_protocol(protocol))))
 
 
 def program_key(program: Program) -> Hashable:
@@ -150,7 +156,7 @@ class KeyMaker:
             self._remote_keys(flow, connection.name),
             program,
             frozenset((None, ((port, port),), *self._ranges.find(port))),
-            frozenset(((is_inbound, None), (is_inbound, general_protocol(flow.protocol)))),
+            _protocol_keys(flow.protocol, is_inbound),
             *process,
         )
 

@@ -10,6 +10,7 @@ once a name is gone other rules may match, and what is said without one is read.
 import math
 from collections.abc import Iterator
 from enum import Enum
+from functools import partial
 
 from tinysnitch.core.active_rules import ActiveRules
 from tinysnitch.core.clock import Instant
@@ -135,6 +136,34 @@ class Settlement:
         connection, is_by_rules = waiter.connection, basis is Basis.RULES
         name_ends_s = _name_end(connection) if is_by_rules else None
         expires_s = _earliest(_rule_end(decision, now), _earliest(name_ends_s, cached.expires_s if cached else None))
+        settle = partial(self._settle_flow, waiter, decision, now, basis=basis, expires_s=expires_s, watch=watch)
+        key = verdict_key_of(connection) if is_by_rules and not decision.is_flow_only else None
+        evicted = None
+        if key is None:
+            yield self._remember_flow(connection.flow, settle())
+        else:
+            evicted = self._verdicts.put(key, Remembered(decision, expires_s))
+            yield RememberVerdict(key, decision.verdict, self._rules.generation, expires_s, watch)
+        follows = decision.verdict is Verdict.ALLOW and _is_conversation(connection.flow)
+        for number, packet_id in enumerate(waiter.packet_ids):
+            yield IssueVerdict(packet_id, decision.verdict, follows=follows and number > 0)
+        if key is not None:  # after the verdict, which does not rest on it: somebody waits
+            settle()
+        if evicted is not None:
+            yield ForgetVerdicts((evicted,))
+        yield Report(ConnectionDecided(connection, decision, cached is not None, now.wall_s))
+
+    def _settle_flow(
+        self,
+        waiter: Waiter,
+        decision: Decision,
+        now: Instant,
+        *,
+        basis: Basis,
+        expires_s: float | None,
+        watch: Watch,
+    ) -> SettledFlow:
+        connection = waiter.connection
         settled = SettledFlow(
             decision=decision,
             cookie=waiter.cookie,
@@ -145,16 +174,8 @@ class Settlement:
             tied_to=_find_tie(waiter, decision),
             watch=watch,
         )
-        key = verdict_key_of(connection) if is_by_rules and not decision.is_flow_only else None
-        if key is None:
-            yield self._remember_flow(connection.flow, settled)
-        else:
-            yield from self._remember(key, decision, expires_s, watch)
         self._flows.put(connection.flow, settled)
-        follows = decision.verdict is Verdict.ALLOW and _is_conversation(connection.flow)
-        for number, packet_id in enumerate(waiter.packet_ids):
-            yield IssueVerdict(packet_id, decision.verdict, follows=follows and number > 0)
-        yield Report(ConnectionDecided(connection, decision, cached is not None, now.wall_s))
+        return settled
 
     def count_remote(self, connection: Connection) -> VerdictKey | None:
         """After a decision: the key for every remote, when the program has had so many that it is worth looking."""
@@ -163,7 +184,11 @@ class Settlement:
     def remember_everywhere(self, key: VerdictKey, decision: Decision, now: Instant) -> Iterator[Command]:
         """A verdict that no remote, name or port changes; no new name takes it back."""
         self._crowds.forget(key)
-        return self._remember(key, decision, _rule_end(decision, now))
+        expires_s = _rule_end(decision, now)
+        evicted = self._verdicts.put(key, Remembered(decision, expires_s))
+        yield RememberVerdict(key, decision.verdict, self._rules.generation, expires_s)
+        if evicted is not None:
+            yield ForgetVerdicts((evicted,))
 
     def repeat(self, event: PacketQueued, settled: SettledFlow) -> Iterator[Command]:
         """The same verdict for a further packet, which the kernel did not know any more."""
@@ -189,14 +214,6 @@ class Settlement:
 
     def statistics(self) -> dict[str, TableStatistics]:
         return {"verdicts": self._verdicts.statistics(), "flows": self._flows.statistics()}
-
-    def _remember(
-        self, key: VerdictKey, decision: Decision, expires_s: float | None, watch: Watch = Watch.NONE
-    ) -> Iterator[Command]:
-        evicted = self._verdicts.put(key, Remembered(decision, expires_s))
-        if evicted is not None:
-            yield ForgetVerdicts((evicted,))
-        yield RememberVerdict(key, decision.verdict, self._rules.generation, expires_s, watch)
 
     def _remember_flow(self, flow: Flow, settled: SettledFlow) -> RememberFlow:
         verdict, generation = settled.decision.verdict, self._rules.generation

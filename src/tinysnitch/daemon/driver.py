@@ -1,8 +1,9 @@
 """The one loop: readable descriptors become events, the engine's requests are carried out in order.
 
-Rules: (1) one thread, nothing here waits; (2) verdicts leave in one message after a batch of packets; (3) history, log
-and clients hang off the end and can never slow a verdict; (4) no timer runs while nothing is due; (5) what fails
-unforeseen is logged and counted, its packet is dropped, and the loop goes on.
+Rules: (1) one thread, nothing here waits; (2) verdicts leave in one message after a batch of packets, that of a packet
+which came alone at once, before the engine has come to its end; (3) history, log and clients hang off the end and can
+never slow a verdict; (4) no timer runs while nothing is due; (5) what fails unforeseen is logged and counted, its
+packet is dropped, and the loop goes on.
 """
 
 import asyncio
@@ -68,6 +69,7 @@ class Driver:
         self.outwaited = 0  # of which it was not known any more whose they are: dropped
         self._attempt = failures.attempt
         self._untold: list[Record] = []  # of this batch, told once its verdicts are out
+        self._is_alone = False  # the packet that is judged now: its verdict waits for no other one
         self._timer: asyncio.TimerHandle | None = None
         self._due_s: float | None = None
         self._worked_off_s = 0.0  # the boot-time second up to which what was due has had its turn
@@ -124,9 +126,11 @@ class Driver:
 
     def _judge(self, packets: list[QueuedPacket]) -> None:
         now = read_instant()
+        self._is_alone = len(packets) == 1
         for queued in packets:
             if not self._attempt(self._read_connection, queued, now):
                 self.doors.enforcement.drop(queued.packet_id)
+        self._is_alone = False
         self._finish(now)
 
     def _linger(self) -> list[QueuedPacket]:
@@ -239,6 +243,8 @@ class Driver:
                 doors.enforcement.remember_verdict(command)
             case cmd.IssueVerdict():
                 doors.enforcement.issue(command.packet_id, command.verdict, follows=command.follows)
+                if self._is_alone:
+                    doors.enforcement.flush()
             case cmd.Report():
                 self._untold.append(command.record)
             case cmd.RememberFlow():
