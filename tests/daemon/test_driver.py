@@ -9,11 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.core.transcript import flow_of, process_of, whose, yes
+from tests.core.transcript import flow_of, whose, yes
 from tests.daemon.driver_place import Place, Refusing, datagram, fail_with_emfile, ipv4, syn, until
 from tests.daemon.small_desk import ALICE, ROOT
 from tests.kernel.test_enforcement import FLOW, KEY, SmallPrograms
-from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.commands import Command, ForgetVerdicts, SetGeneration, SkipWatch
 from tinysnitch.core.events import AnswerGiven, DataLost, Event, PacketQueued
@@ -28,7 +27,6 @@ from tinysnitch.kernel.packet_events import LOCAL_OUT, POST_ROUTING
 from tinysnitch.kernel.socket_holders import ScanNotDue
 from tinysnitch.kernel.translated_answers import TranslatedAnswers
 from tinysnitch.protocol.messages import PromptClosed, PromptShown, Push
-from tinysnitch.store import history
 
 
 def start(place: Place, *losses: DataLost) -> Place:
@@ -214,18 +212,6 @@ def test_questions_come_to_the_prompts_and_go(tmp_path: Path) -> None:
     assert told == [PromptShown, PromptClosed]
 
 
-def test_the_history_is_written_though_nothing_more_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "FLUSH_AFTER_S", 0.5)  # sooner it might be due before it was looked at
-
-    async def run() -> None:
-        with closing(Place(tmp_path, "allow - - -\n")) as place:
-            place.driver.feed(PacketQueued(1, flow_of(1), whose()))
-            assert place.doors.recorder.next_deadline() is not None
-            await until(lambda: place.doors.recorder.next_deadline() is None)
-
-    asyncio.run(run())
-
-
 def test_what_is_seen_beside_the_engine_is_told_at_once(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
@@ -349,18 +335,6 @@ def test_a_question_that_nobody_was_shown_ends_with_that_reason(tmp_path: Path, 
                 place.desk.detach(1)
             told = b"\n".join(place.desk.read_history(100, ROOT))
             assert told.count(b"no prompt client attached") == (1 if is_shown else 2)
-
-    asyncio.run(run())
-
-
-def test_the_end_of_a_process_ends_its_rules(tmp_path: Path) -> None:
-    async def run() -> None:
-        with closing(Place(tmp_path)) as place:
-            gone = process_of(pid=2**22 + 1)  # above the largest pid: proc_pid_max(5)
-            place.driver.feed(PacketQueued(1, flow_of(1), whose(pid=gone.pid)))
-            place.driver.feed(AnswerGiven(1, yes(Lifetime.QUIT), 0))
-            assert len(place.engine.rules) == 1
-            await until(lambda: len(place.engine.rules) == 0)
 
     asyncio.run(run())
 

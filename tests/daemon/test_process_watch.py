@@ -3,9 +3,15 @@ import os
 import resource
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
+from tests.core.transcript import flow_of, process_of, whose, yes
+from tests.daemon.driver_place import Place, until
+from tinysnitch.core.choice import Lifetime
+from tinysnitch.core.events import AnswerGiven, PacketQueued
 from tinysnitch.core.process import ProcessKey
 from tinysnitch.daemon import process_watch
 from tinysnitch.daemon.process_watch import ProcessWatch
@@ -146,3 +152,15 @@ def test_closing_reports_nothing(child: subprocess.Popen[bytes]) -> None:
 
     asyncio.run(session())
     assert reports == []
+
+
+def test_the_end_of_a_process_ends_its_rules(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            gone = process_of(pid=2**22 + 1)  # above the largest pid: proc_pid_max(5)
+            place.driver.feed(PacketQueued(1, flow_of(1), whose(pid=gone.pid)))
+            place.driver.feed(AnswerGiven(1, yes(Lifetime.QUIT), 0))
+            assert len(place.engine.rules) == 1
+            await until(lambda: len(place.engine.rules) == 0)
+
+    asyncio.run(run())

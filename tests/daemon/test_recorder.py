@@ -1,3 +1,4 @@
+import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import closing
@@ -5,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.transcript import inbound
+from tests.core.transcript import flow_of, inbound, whose
+from tests.daemon import driver_place
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.errors import RuleSyntaxError
+from tinysnitch.core.events import PacketQueued
 from tinysnitch.core.process import NOT_LISTENING
 from tinysnitch.core.records import ConnectionDecided, LossCounted, PromptAnswered, Record, RulesReplaced
 from tinysnitch.core.verdict import Verdict
@@ -19,6 +22,7 @@ from tinysnitch.daemon.options import LogFormat
 from tinysnitch.daemon.recorder import NOT_KEPT, Recorder
 from tinysnitch.protocol.log_lines import ReadyLine
 from tinysnitch.protocol.mode import Mode
+from tinysnitch.store import history
 from tinysnitch.store.history import History
 
 ANSWER = PromptAnswered(7, "allow \udcff - -", 1000, 1.5)
@@ -112,3 +116,15 @@ def test_a_port_scan_is_in_the_log_and_pushes_nothing_out_of_the_history(place: 
     assert len(place.read_log()) == 1 + BURST + 8
     assert len(list(place.history.read_newest(1000))) == BURST + 1
     assert place.recorder.losses()[NOT_KEPT] == 7
+
+
+def test_the_history_is_written_though_nothing_more_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "FLUSH_AFTER_S", 0.5)  # sooner it might be due before it was looked at
+
+    async def run() -> None:
+        with closing(driver_place.Place(tmp_path, "allow - - -\n")) as place:
+            place.driver.feed(PacketQueued(1, flow_of(1), whose()))
+            assert place.doors.recorder.next_deadline() is not None
+            await driver_place.until(lambda: place.doors.recorder.next_deadline() is None)
+
+    asyncio.run(run())
