@@ -100,7 +100,8 @@ def test_the_newest_user_wins(programs: BpfPrograms, agent: Agent) -> None:
     [
         ("SOCK_STREAM", 0, TCP),
         ("SOCK_DGRAM", 0, UDP),
-        ("SOCK_RAW", UDP, UDP),
+        ("SOCK_RAW", UDP, 0),  # it sends whatever it likes
+        ("SOCK_RAW", TCP, 0),
         ("SOCK_RAW", 1, 0),
         ("SOCK_STREAM", socket.IPPROTO_MPTCP, 0),  # 262, which is TCP's number in the last eight bits
     ],
