@@ -53,6 +53,7 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text, re.DOTALL)
 
 
+PYTHON = r"python(?:\d+(?:\.\d+)*t?)?"  # of the file's name
 _SHELL = "[abefhiklmnprtuvxBCEHPT]"
 # node takes `_` for `-` in the names of its options
 _NODE_CODE = (
@@ -61,7 +62,7 @@ _NODE_CODE = (
 
 INTERPRETERS = (
     Interpreter(  # python(1); Python/getopt.c
-        r"python(?:\d+(?:\.\d+)*t?)?",
+        PYTHON,
         plain=r"-[bBdEIOPqRsStuvx]+|-[bBdEIOPqRsStuvx]*W.+",
         with_value=r"-[bBdEIOPqRsStuvx]*W|--check-hash-based-pycs",
     ),

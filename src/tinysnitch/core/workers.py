@@ -8,10 +8,10 @@ chooses them: so what is found here makes a rule for any arguments narrower, nev
 import re
 from collections.abc import Sequence
 
-from tinysnitch.core.interpreters import find_interpreter
+from tinysnitch.core.interpreters import PYTHON, find_interpreter
 from tinysnitch.core.process import Process
 
-_PYTHON = re.compile(r"python(?:\d+(?:\.\d+)*t?)?")
+_PYTHON = re.compile(PYTHON)
 _WITH_VALUE = ("-X", "-W")  # Python's own options that take the next word
 # get_command_line() of multiprocessing/spawn.py, ensure_running() of forkserver.py, and of the two forks of both
 _CODE = re.compile(
@@ -27,7 +27,7 @@ _MODULE = re.compile(
 _SCRIPT = re.compile(r"/.*/(?:pip/__pip-runner__|pipenv/resolver/main)\.py", re.DOTALL)
 _DEBUGPY = re.compile(r"/.*/debugpy", re.DOTALL)  # launch_request() of it: a folder, then a port and a token
 _SHELL = re.compile(r"bash|dash|sh|zsh")  # that runs no script: in git's core.sshCommand, or in an editor's terminal
-_OF_DEBUGPY = re.compile(rf"{_PYTHON.pattern}|{_SHELL.pattern}")  # its launcher is Python too
+_OF_DEBUGPY = re.compile(rf"{PYTHON}|{_SHELL.pattern}")  # its launcher is Python too
 _STARTERS = {  # of these programs, by the names of both
     "ssh": frozenset({"ansible", "ansible-playbook", "git", "rsync", "ssh"}),  # a command for the other side, or -W
     "wget": frozenset({"debootstrap"}),  # for each package
