@@ -134,10 +134,11 @@ def test_one_whose_sum_a_rule_asks_for(lab: Lab) -> None:
     with mount_that_answers(lab) as (program, server):
         rules = f"deny sha256={'0' * 64} - {PORT} tcp {program}\nallow - {PORT} tcp\n"
         daemon = lab.start_daemon(rules, timeout_s=0)
-        running = lab.spawn([str(program), "-c", f"sleep 2; exec 3<>/dev/tcp/{WORLD4}/{PORT}"])
+        running = lab.spawn([str(program), "-c", f"read; exec 3<>/dev/tcp/{WORLD4}/{PORT}"], stdin=subprocess.PIPE)
         lab.run(["head", "-c", "4M", str(program)])  # all that runs is in memory then
         server.send_signal(signal.SIGSTOP)
-        assert running.wait(timeout=WAIT_S) == 1
+        running.communicate("now\n", timeout=WAIT_S)
+        assert running.returncode == 1
         record = daemon.wait_connection(remote_port=int(PORT))
         assert (record["program"], record["verdict"]) == (str(program), "deny")
         lab.run(["bash", "-c", f"exec 3<>/dev/tcp/{WORLD4}/{PORT}"])
