@@ -20,6 +20,7 @@ from tinysnitch.kernel.bpf_programs import BpfPrograms
 pytestmark = pytest.mark.privileged
 
 SLEEP = ("/usr/bin/sleep", "60")
+EXECUTES_ANEW = ("/usr/bin/sh", "-c", "kill -STOP $$; exec sleep 60")
 
 
 @pytest.fixture
@@ -50,18 +51,23 @@ def test_it_is_of_who_is_executed_with_it(programs: BpfPrograms, agent: Agent, b
     assert not is_shared(programs, UDP, port, parse_address("0.0.0.0"))
 
 
+def execute_anew(programs: BpfPrograms, agent: Agent, pid: int) -> None:
+    """What was begun as EXECUTES_ANEW, once it has stopped."""
+    wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    known = programs.find_process(pid)
+    os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: programs.find_process(pid) != known)
+    agent.call("run_many", 1, "/usr/bin/true")  # by then the exec is done with
+
+
 def test_who_executes_itself_anew_keeps_what_is_its_own(
     programs: BpfPrograms, agent: Agent, bound: tuple[int, int, int]
 ) -> None:
     """As another program by then."""
     handle, cookie, port = bound
-    heir = agent.call("spawn_with", handle, "/usr/bin/sh", "-c", "kill -STOP $$; exec sleep 60")
+    heir = agent.call("spawn_with", handle, *EXECUTES_ANEW)
     wait_until(lambda: owner_pid(programs, cookie, port) == heir)
-    wait_until(lambda: Path(f"/proc/{heir}/stat").read_text().rpartition(")")[2].split()[0] == "T")
-    known = programs.find_process(heir)
-    os.kill(heir, signal.SIGCONT)
-    wait_until(lambda: programs.find_process(heir) != known)
-    agent.call("run_many", 1, "/usr/bin/true")  # by then the exec is done with
+    execute_anew(programs, agent, heir)
     process, owner = programs.find_process(heir), programs.find_owner(cookie)
     assert process
     assert owner
@@ -95,15 +101,11 @@ def test_an_older_process_that_executes_itself_anew_takes_nothing(
 ) -> None:
     """As `systemctl --user daemon-reexec`: services have its sockets already."""
     handle, cookie, port = bound
-    older = agent.call("spawn_with", handle, "/usr/bin/sh", "-c", "kill -STOP $$; exec sleep 60")
+    older = agent.call("spawn_with", handle, *EXECUTES_ANEW)
     wait_until(lambda: owner_pid(programs, cookie, port) == older)
     heir = agent.call("spawn_with", handle, *SLEEP)
     wait_until(lambda: owner_pid(programs, cookie, port) == heir)
-    wait_until(lambda: Path(f"/proc/{older}/stat").read_text().rpartition(")")[2].split()[0] == "T")
-    known = programs.find_process(older)
-    os.kill(older, signal.SIGCONT)
-    wait_until(lambda: programs.find_process(older) != known)
-    agent.call("run_many", 1, "/usr/bin/true")  # by then the exec is done with
+    execute_anew(programs, agent, older)
     assert owner_pid(programs, cookie, port) == heir
 
 
