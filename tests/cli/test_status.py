@@ -83,6 +83,14 @@ def test_the_degraded_mode_and_bad_rules_are_not_overlooked(running: RunningServ
     assert "allowed" in told["observing"]
 
 
+def test_where_it_is_that_observing_learned_is_told(running: RunningServer) -> None:
+    status = running.call(running.desk.status, ROOT)
+    observing = msgspec.structs.replace(status, is_learning=True, learned_rules="/var/lib/x/learned.rules")
+    lines = list(present_status(observing))
+    assert ("", "as rules in /var/lib/x/learned.rules") in lines
+    assert not any("as rules" in text for _label, text in present_status(status))
+
+
 def test_who_does_not_enforce_does_not_say_so(running: RunningServer) -> None:
     status = running.call(running.desk.status, ROOT)
     why = f"netfilter rules taken away by others, not put back: {'x' * 30} (Operation not permitted)"

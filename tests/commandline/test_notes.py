@@ -11,5 +11,6 @@ def test_all_else_goes_to_stderr_escaped(capsys: pytest.CaptureFixture[str]) -> 
     notes.print_error(HOSTILE)
     notes.print_snitch_error(SnitchError("broken", HOSTILE))
     notes.print_note("by the way")
+    notes.print_bare_note(HOSTILE)
     lines = [f"error: {SAFE}", "error: broken", f"hint: {SAFE}", "by the way"]
-    assert capsys.readouterr() == ("", "".join(f"tinysnitch: {line}\n" for line in lines))
+    assert capsys.readouterr() == ("", "".join(f"tinysnitch: {line}\n" for line in lines) + SAFE + "\n")

@@ -56,6 +56,7 @@ def test_status_says_what_weakens_the_firewall(tmp_path: Path) -> None:
         place.desk._identity = identity_of(place.rules_file.path, "no BTF", is_learning=True)
         status = place.desk.status(ROOT)
         assert (status.mode, status.mode_reason, status.is_learning) == (Mode.DEGRADED, "no BTF", True)
+        assert status.learned_rules == "/var/lib/tinysnitch/learned.rules"
         assert status.not_enforcing == "tinysnitchd is still starting"
 
     with_place(tmp_path, use)

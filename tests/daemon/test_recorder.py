@@ -6,24 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.transcript import flow_of, inbound, whose
+from tests.core.transcript import CURL, SHOP, flow_of, inbound, whose
 from tests.daemon import driver_place
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.errors import RuleSyntaxError
 from tinysnitch.core.events import PacketQueued
-from tinysnitch.core.process import NOT_LISTENING
+from tinysnitch.core.process import KERNEL, NOT_LISTENING, Attribution
 from tinysnitch.core.records import ConnectionDecided, LossCounted, PromptAnswered, Record, RulesReplaced
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.closed_ports import BURST
 from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat
-from tinysnitch.daemon.recorder import NOT_KEPT, Recorder
+from tinysnitch.daemon.recorder import NOT_KEPT, NOT_LEARNED, Recorder
 from tinysnitch.protocol.log_lines import ReadyLine
 from tinysnitch.protocol.mode import Mode
 from tinysnitch.store import history
 from tinysnitch.store.history import History
+from tinysnitch.store.learned_rules import LearnedRules
 
 ANSWER = PromptAnswered(7, "allow \udcff - -", 1000, 1.5)
 LOSS = LossCounted("packets", 3, 2.5)
@@ -37,7 +38,8 @@ class Place:
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT)
         self.log, self.history = LogOutput(descriptor), History(folder / "history")
         os.close(descriptor)
-        self.recorder = Recorder(self.log, log_format, self.history)
+        self.learned = LearnedRules(folder / "learned")
+        self.recorder = Recorder(self.log, log_format, self.history, self.learned)
 
     def begin(self) -> None:
         self.recorder.begin(READY)
@@ -104,8 +106,10 @@ def test_what_json_has_no_field_for_is_in_the_text_log(place: Place) -> None:
 
 
 def test_losses_are_told_apart(place: Place) -> None:
-    place.log.lost, place.history.lost = 2, 5
-    assert place.recorder.losses() == {"log lines": 2, "history rows": 5, NOT_KEPT: 0}
+    place.log.lost, place.history.lost, place.learned.lost = 2, 5, 4
+    losses = {"log lines": 2, "history rows": 5, NOT_KEPT: 0}
+    assert place.recorder.losses() == {**losses, NOT_LEARNED: 4}
+    assert Recorder(place.log, LogFormat.JSON, place.history).losses() == losses
 
 
 def test_a_port_scan_is_in_the_log_and_pushes_nothing_out_of_the_history(place: Place) -> None:
@@ -116,6 +120,21 @@ def test_a_port_scan_is_in_the_log_and_pushes_nothing_out_of_the_history(place: 
     assert len(place.read_log()) == 1 + BURST + 8
     assert len(list(place.history.read_newest(1000))) == BURST + 1
     assert place.recorder.losses()[NOT_KEPT] == 7
+
+
+def decided(reason: str, who: Attribution, remote: str = SHOP) -> ConnectionDecided:
+    decision = Decision(verdict=Verdict.ALLOW, reason=reason)
+    return ConnectionDecided(Connection(flow=flow_of(remote=remote), attribution=who), decision, False, 1.5)
+
+
+def test_what_observing_let_pass_is_a_rule_where_a_rule_can_speak_of_it(place: Place) -> None:
+    learned, ruled = "learning: no rule matches", "allowed by a rule"
+    other_file = whose(9, "/tmp/x", is_host_file=False)
+    place.record(decided(learned, CURL), decided(learned, other_file), decided(ruled, CURL, "10.0.0.9"))
+    place.record(decided(learned, KERNEL), decided(learned, CURL))
+    header, *rules = (place.learned.path).read_text().splitlines()
+    assert rules == [f"allow {SHOP} 443 tcp /usr/bin/curl ()", f"allow {SHOP} 443 tcp kernel"]
+    assert header.startswith("# ")
 
 
 def test_the_history_is_written_though_nothing_more_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

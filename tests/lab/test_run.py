@@ -184,6 +184,24 @@ def test_learning_refuses_nothing_and_lists_what_was_tried(lab: Lab) -> None:
     assert "allowed tcp shop.test:80 by /usr/bin/curl: no rule matches\n" in ran.stderr
 
 
+def test_what_was_learned_is_shown_as_the_rules_under_which_it_passes(lab: Lab) -> None:
+    command = ["curl", "-4", "-sS", "http://shop.test/"]
+    words = [str(BIN / "tinysnitch"), "run", "--learn", "--rules", "/dev/null", "--", *command]
+    learned = lab.run_outside(words)
+    _summary, rules = learned.stderr.split("tinysnitch: what no rule decided, as rules:\n")
+    ran = run(lab, rules, command)
+    assert (ran.returncode, ran.stdout) == (0, "welcome to the shop\n"), rules
+    assert "what no rule decided" not in ran.stderr
+
+
+def test_where_the_rules_decide_all_nothing_is_learned(lab: Lab) -> None:
+    (lab.folder / "run-rules").write_text("allow - - -\n")
+    words = ["run", "--learn", "--rules", str(lab.folder / "run-rules"), "--", "curl", "-sS", f"http://{WORLD4}/"]
+    ran = lab.run_outside([str(BIN / "tinysnitch"), *words])
+    assert ran.stdout == "welcome to the shop\n"
+    assert "as rules" not in ran.stderr
+
+
 def test_what_nobody_answered_until_the_end_is_listed(lab: Lab) -> None:
     (lab.folder / "run-rules").write_text(DNS_RULE)
     words = [str(BIN / "tinysnitch"), "run", "--rules", str(lab.folder / "run-rules")]

@@ -5,12 +5,15 @@ import os
 import signal
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
 
 from tinysnitch.cli.judged_command import JudgedCommand, check_command
 from tinysnitch.cli.scoped_daemon import ScopedDaemon
 from tinysnitch.client.user_names import find_user
-from tinysnitch.commandline.notes import print_error, print_note, print_snitch_error
+from tinysnitch.commandline.notes import print_bare_note, print_error, print_note, print_snitch_error
 from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.protocol.messages import LEARNED_RULES
 
 _TTY = "/dev/tty"
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
@@ -42,7 +45,10 @@ class ScopedRun:
         with tempfile.TemporaryDirectory(prefix="tinysnitch-run-") as folder:
             try:
                 self._let_signals_cancel()
-                return await self._run_in(folder)
+                with _open_learned_rules(Path(folder, "state")) as learned_rules:
+                    status = await self._run_in(folder)
+                    _show_learned(learned_rules)
+                    return status
             except asyncio.CancelledError:
                 if self._ended_by:
                     return 128 + self._ended_by
@@ -96,6 +102,21 @@ class ScopedRun:
             await PlainPrompt(is_guest=True).run(socket_path, _TTY)
         except SnitchError as error:
             print_snitch_error(error)
+
+
+def _open_learned_rules(state_dir: Path) -> TextIO:
+    """Before the daemon writes to it: at its end it takes the folder away."""
+    state_dir.mkdir(mode=0o700)
+    return (state_dir / LEARNED_RULES).open("x+", encoding="utf-8")
+
+
+def _show_learned(learned_rules: TextIO) -> None:
+    """What `--learn` let pass, as lines for a rules file."""
+    _header, *rules = learned_rules.read().split("\n")
+    if rules:
+        print_note("what no rule decided, as rules:")
+    for rule in filter(None, rules):
+        print_bare_note(rule)
 
 
 def is_terminal() -> bool:

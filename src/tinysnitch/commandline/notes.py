@@ -9,8 +9,13 @@ from tinysnitch.view.text import escape_text
 
 def print_note(text: str) -> None:
     """Something for the person that is no data; lost where nobody reads it, or there is no room."""
+    print_bare_note(f"tinysnitch: {text}")
+
+
+def print_bare_note(text: str) -> None:
+    """Likewise, to be copied as it stands."""
     with suppress(OSError):
-        print(f"tinysnitch: {escape_text(text)}", file=sys.stderr)  # noqa: T201
+        print(escape_text(text), file=sys.stderr)  # noqa: T201
 
 
 def print_error(message: str, hint: str = "") -> None:

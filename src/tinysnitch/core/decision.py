@@ -7,6 +7,7 @@ from tinysnitch.core.verdict import Verdict
 
 # What the reason begins with where the line of the answer's rule does not tell how long it holds.
 ANSWERED_ONCE, ANSWERED_UNTIL = "answered once", "answered until"
+LEARNING = "learning: "  # likewise, where no rule decides, and observing lets it pass
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

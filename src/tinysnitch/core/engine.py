@@ -28,7 +28,7 @@ from tinysnitch.core.commands import (
     WatchProcess,
 )
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.decision import ANSWERED_ONCE, ANSWERED_UNTIL, Decision, deny_unanswered
+from tinysnitch.core.decision import ANSWERED_ONCE, ANSWERED_UNTIL, LEARNING, Decision, deny_unanswered
 from tinysnitch.core.dns_reader import DnsReader
 from tinysnitch.core.dns_talk import DnsTalk
 from tinysnitch.core.facts import Facts
@@ -167,7 +167,7 @@ class Engine:
         if not connection.attribution.is_listening:
             return Decision(verdict=Verdict.DENY, reason="no program listens on this port", is_flow_only=True)
         if self._settings.is_learning:
-            return msgspec.structs.replace(decision, verdict=Verdict.ALLOW, reason=f"learning: {decision.reason}")
+            return msgspec.structs.replace(decision, verdict=Verdict.ALLOW, reason=LEARNING + decision.reason)
         return decision
 
     def _settle(

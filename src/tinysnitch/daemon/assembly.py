@@ -46,8 +46,10 @@ from tinysnitch.kernel.nfqueue import Queue
 from tinysnitch.kernel.packet_events import PacketEvents
 from tinysnitch.kernel.sockets import SocketDiag
 from tinysnitch.kernel.translated_answers import TranslatedAnswers
+from tinysnitch.protocol.messages import LEARNED_RULES
 from tinysnitch.store.history import History
 from tinysnitch.store.kept_names import KeptNames
+from tinysnitch.store.learned_rules import LearnedRules
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.temporary_rules import TemporaryRules
 
@@ -81,7 +83,8 @@ class Assembly:
         history = self._open_history()
         log = LogOutput(sys.stdout.fileno())
         undo.callback(log.close)
-        self.recorder = Recorder(log, options.log, history)
+        learned_rules = LearnedRules(options.state_dir / LEARNED_RULES) if options.is_learning else None
+        self.recorder = Recorder(log, options.log, history, learned_rules)
         temporary_rules = TemporaryRules(options.state_dir / "temporary.rules")
         self._engine = self._make_engine(history, temporary_rules)
         desk = FrontDesk(identity, self._engine, rules_file=rules_file, loader=self._loader, history=history)

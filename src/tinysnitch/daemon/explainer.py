@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.decision import Decision
+from tinysnitch.core.decision import LEARNING, Decision
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import Malformed, NotPermitted, NotUnderstood
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow, is_v4, parse_address
@@ -82,7 +82,7 @@ class Explainer:
             args = "with the arguments given" if process.args else "without arguments"
             reason += f" (asked for {args}, as {f'uid {process.uid}' if process.uid else 'root'})"
         if decision.verdict is Verdict.ASK and self._options.is_learning:
-            return replace(decision, verdict=Verdict.ALLOW, reason=f"learning: {reason}")
+            return replace(decision, verdict=Verdict.ALLOW, reason=LEARNING + reason)
         if decision.verdict is Verdict.ASK and self._options.timeout_s <= 0:
             return replace(decision, verdict=Verdict.DENY, reason=f"{reason} and nobody is asked")
         return replace(decision, reason=reason)

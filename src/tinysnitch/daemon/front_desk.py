@@ -29,7 +29,7 @@ from tinysnitch.daemon.rule_loader import RuleLoader
 from tinysnitch.daemon.rule_permission import check_new_rule, check_owner, may_see_rule
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.protocol.log_text import what_holds
-from tinysnitch.protocol.messages import Explain, Explanation, ListEntry, RuleEntry, RuleSource, Status
+from tinysnitch.protocol.messages import LEARNED_RULES, Explain, Explanation, ListEntry, RuleEntry, RuleSource, Status
 from tinysnitch.store.history import History
 from tinysnitch.store.rules_file import RulesFile
 
@@ -58,7 +58,7 @@ class FrontDesk:
 
     def status(self, right: Right) -> Status:
         """Rules and questions are counted that the right covers. Errors quote the rules file."""
-        identity, rules = self._identity, self._engine.rules
+        identity, options, rules = self._identity, self._identity.options, self._engine.rules
         hits, misses = self.counters.hits_and_misses()
         clients = self.counters.server.statistics()
         return Status(
@@ -71,7 +71,8 @@ class FrontDesk:
             cgroup=identity.cgroup,
             rules_file=str(self._rules_file.path),
             uptime_s=read_instant().boot_s - identity.started_s,
-            is_learning=identity.options.is_learning,
+            is_learning=options.is_learning,
+            learned_rules=str(options.state_dir / LEARNED_RULES) if options.is_learning else "",
             rules=len(self._lasting(right)),
             temporary_rules=len(self._visible(rules.temporary(), right)),
             rule_errors=tuple(error.with_hint() for error in self._loader.errors) if right.sees_all else (),

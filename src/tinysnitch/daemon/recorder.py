@@ -1,4 +1,4 @@
-"""Where records go: the log, the history, and as lines to whoever follows.
+"""Where records go: the log, the history, as lines to whoever follows, and what observing lets pass as rules.
 
 The log begins with the ready line (docs/commands.md): what is recorded while the daemon sets itself up comes after it,
 with its time, so that times never go back.
@@ -6,8 +6,12 @@ with its time, so that times never go back.
 
 import msgspec
 
+from tinysnitch.core.answer import can_be_remembered, rule_for_choice
 from tinysnitch.core.clock import Instant
-from tinysnitch.core.records import Record, uid_told_of
+from tinysnitch.core.decision import LEARNING
+from tinysnitch.core.first_choice import choose_first_for_ever
+from tinysnitch.core.records import ConnectionDecided, Record, uid_told_of
+from tinysnitch.core.rule_text import format_rule
 from tinysnitch.daemon.closed_ports import ClosedPorts
 from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat
@@ -15,15 +19,20 @@ from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import LogLine, ReadyLine, log_line_of
 from tinysnitch.protocol.log_text import format_text, remarks_on
 from tinysnitch.store.history import History
+from tinysnitch.store.learned_rules import LearnedRules
 
 NOT_KEPT = "packets to ports that no program listens on, in the log alone"
+NOT_LEARNED = "learned rules"
 
 
 class Recorder:
-    def __init__(self, log: LogOutput, log_format: LogFormat, history: History) -> None:
+    def __init__(
+        self, log: LogOutput, log_format: LogFormat, history: History, learned_rules: LearnedRules | None = None
+    ) -> None:
         self._log = log
         self._is_text = log_format is LogFormat.TEXT
         self._history = history
+        self._learned_rules = learned_rules  # None: not observing
         self._early: list[LogLine] | None = []
         self._closed_ports = ClosedPorts()
 
@@ -37,7 +46,16 @@ class Recorder:
             self._early.append(line)
         if self._closed_ports.is_kept(record, now.boot_s):
             self._history.append(encoded, uid_told_of(record))
+        if self._learned_rules is not None and isinstance(record, ConnectionDecided):
+            self._learn(record, self._learned_rules)
         return encoded
+
+    def _learn(self, record: ConnectionDecided, learned_rules: LearnedRules) -> None:
+        """The rule that a prompt would propose, of what no rule decided."""
+        connection = record.connection
+        if record.decision.reason.startswith(LEARNING) and can_be_remembered(connection):
+            rule = rule_for_choice(connection, choose_first_for_ever(connection), record.wall_s)
+            learned_rules.add(format_rule(rule))
 
     def begin(self, ready: ReadyLine, *remarks: str) -> None:
         """Enforcement stands: the log begins."""
@@ -53,10 +71,18 @@ class Recorder:
     def flush(self, now: Instant) -> None:
         self._log.flush()
         self._history.flush_due(now.boot_s)
+        if self._learned_rules is not None:
+            self._learned_rules.flush()
 
     def next_deadline(self) -> float | None:
         """Boot-time seconds when the history wants to be written."""
         return self._history.next_flush_deadline()
 
     def losses(self) -> dict[str, int]:
-        return {"log lines": self._log.lost, "history rows": self._history.lost, NOT_KEPT: self._closed_ports.left_out}
+        learned = {} if self._learned_rules is None else {NOT_LEARNED: self._learned_rules.lost}
+        return {
+            "log lines": self._log.lost,
+            "history rows": self._history.lost,
+            NOT_KEPT: self._closed_ports.left_out,
+            **learned,
+        }

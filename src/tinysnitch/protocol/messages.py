@@ -115,6 +115,9 @@ class Refused(Message, frozen=True):
     exit_code: int = 1
 
 
+LEARNED_RULES = "learned.rules"  # in the state folder
+
+
 class Status(Message, frozen=True, kw_only=True):
     version: str = __version__
     pid: int
@@ -127,6 +130,7 @@ class Status(Message, frozen=True, kw_only=True):
     rules_file: str
     uptime_s: float
     is_learning: bool = False
+    learned_rules: str = ""  # the file that has what it lets pass as rules
     rules: int  # from the file
     temporary_rules: int = 0
     rule_errors: tuple[str, ...] = ()  # FILE:LINE:COLUMN: problem (hint: ...); while there are any, the old rules hold

@@ -19,11 +19,11 @@ from typing import assert_never
 import msgspec
 
 from tinysnitch.core.choice import Lifetime, RemoteScope
+from tinysnitch.core.first_choice import choose_first
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.answer_words import ANSWERED
 from tinysnitch.view.connection_view import present_title
-from tinysnitch.view.first_choice import choose_first
 from tinysnitch.view.key_guard import DELAY_S, KeyGuard
 from tinysnitch.view.keys import KEYS, Act, find_key, hint_at, is_hint, is_of_text
 from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from tinysnitch.core.decision import LEARNING
 from tinysnitch.core.flow import Direction
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.log_lines import AskLine, ConnectionLine
@@ -14,7 +15,6 @@ from tinysnitch.view.text import escape_text, shorten_middle
 _WORDS = {Verdict.ALLOW: "allowed", Verdict.DENY: "refused", Verdict.ASK: "not answered"}
 
 _BY_A_RULE = "denied by a rule"  # what a reason of the engine begins with
-_LEARNED = "learning: "  # likewise, of what the rules do not cover
 _ANSWERED = re.compile(r"(answered (?:.+ )?by )uid (\d+)")  # by whom, in a reason of the engine
 MAX_ROWS = 10_000  # what a command tries anew without end is counted together beyond that
 
@@ -73,8 +73,8 @@ def _section(verdict: Verdict, counts: Counter[_Row], width: int | None, find_us
     rows = [(count, *row[1:]) for row, count in counts.items() if row[0] is verdict]
     for count, place, program, reason in rows:
         times = f" ({count} times)" if count > 1 else ""
-        says_why = verdict is Verdict.DENY or reason.startswith(_LEARNED)
-        why = f": {_name_user(reason.removeprefix(_LEARNED), find_user)}" if says_why else ""
+        says_why = verdict is Verdict.DENY or reason.startswith(LEARNING)
+        why = f": {_name_user(reason.removeprefix(LEARNING), find_user)}" if says_why else ""
         name = escape_text(program)
         yield f"{_WORDS[verdict]} {place}{times} by {name if width is None else shorten_middle(name, width)}{why}"
 

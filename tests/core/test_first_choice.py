@@ -8,9 +8,9 @@ from tests.view.sample_prompts import CURL, IN, connection_of, prompt_of
 from tinysnitch.core.asking import Asking
 from tinysnitch.core.choice import Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.first_choice import choose_first
 from tinysnitch.core.flow import TCP, UDP, Flow
 from tinysnitch.core.process import KERNEL, UNKNOWN, Process
-from tinysnitch.view.first_choice import choose_first
 from tinysnitch.view.prompt_events import QuestionOpened
 
 BROWSER = msgspec.structs.replace(

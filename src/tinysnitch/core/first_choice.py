@@ -21,7 +21,7 @@ connects to all else by that same process, or the profile of the moment that Sel
 
 import msgspec
 
-from tinysnitch.core.choice import Choice, RemoteScope
+from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import UDP, Direction, Flow
 from tinysnitch.core.interpreters import is_called_like_one
@@ -53,6 +53,10 @@ def choose_first(connection: Connection, is_for_user: bool = False) -> Choice:
     any_port = _is_of_the_moment(connection.flow, called)
     remote = RemoteScope.DOMAIN if connection.is_link_talk else first.remote
     return msgspec.structs.replace(first, remote=remote, any_args=any_args, any_port=any_port)
+
+
+def choose_first_for_ever(connection: Connection) -> Choice:
+    return msgspec.structs.replace(choose_first(connection), lifetime=Lifetime.FOREVER)
 
 
 def _is_of_the_moment(flow: Flow, called: str) -> bool:

@@ -1,0 +1,97 @@
+"""What observing lets pass, as rules: a file in the state folder, for people to read and to take lines from.
+
+Nothing here raises into the daemon: what finds no room is counted as lost.
+"""
+
+import logging
+import os
+from pathlib import Path
+
+from tinysnitch.store.text_file import read_text
+
+MAX_BYTES = 4 << 20  # of the file, and so of memory: programs choose how long their lines are, of up to 54 KB
+_HEADER = "# What observing (--learn) let pass, as the rules that a prompt proposes. Read them before they hold.\n"
+_ENCODING = ("utf-8", "surrogateescape")
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_MODE = 0o600
+
+_log = logging.getLogger(__name__)
+
+
+class LearnedRules:
+    """Each line stands in the file once, also after a restart."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lost = 0  # connections whose rule is not in the file
+        self._is_failing = False
+        self._known = self._read()
+        self._room = MAX_BYTES - sum(map(_size_of_line, self._known))
+        self._new: list[str] = []
+
+    def _read(self) -> set[str]:
+        try:
+            text = read_text(self.path)
+            whole = text[: text.rfind("\n") + 1]
+            if whole != text:  # by a power cut: a line that was cut off could mean more
+                os.truncate(self.path, _size(whole))
+        except FileNotFoundError:
+            return set()
+        except OSError as error:
+            _log.warning("%s cannot be read: %s", self.path, error.strerror)
+            return set()
+        return set(whole.split("\n"))
+
+    def add(self, line: str) -> None:
+        """Take a rule's line; `flush` writes it."""
+        if line in self._known:
+            return
+        if _size_of_line(line) > self._room:
+            self.lost += 1
+            return
+        self._known.add(line)
+        self._new.append(line)
+        self._room -= _size_of_line(line)
+
+    def flush(self) -> None:
+        """Write what is new. What fails is forgotten, and tried again with the next such connection."""
+        lines, self._new = self._new, []
+        if not lines:
+            return
+        try:
+            self._append(lines)
+            self._is_failing = False
+        except OSError as error:
+            self._forget(lines, error)
+
+    def _append(self, lines: list[str]) -> None:
+        """All of them or none."""
+        fd = os.open(self.path, _FLAGS, _MODE)
+        try:
+            size = os.fstat(fd).st_size
+            data = "".join(line + "\n" for line in lines)
+            rest = memoryview((data if size else _HEADER + data).encode(*_ENCODING))
+            try:
+                while rest:
+                    rest = rest[os.write(fd, rest) :]
+            except OSError:
+                os.ftruncate(fd, size)
+                raise
+        finally:
+            os.close(fd)
+
+    def _forget(self, lines: list[str], error: OSError) -> None:
+        self.lost += len(lines)
+        self._known.difference_update(lines)
+        self._room += sum(map(_size_of_line, lines))
+        if not self._is_failing:
+            _log.warning("%s cannot be written: %s", self.path, error.strerror)
+        self._is_failing = True
+
+
+def _size_of_line(line: str) -> int:
+    return _size(line) + 1
+
+
+def _size(text: str) -> int:
+    return len(text.encode(*_ENCODING))

@@ -1,0 +1,114 @@
+import os
+import resource
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tinysnitch.core.rule_text import parse_rules
+from tinysnitch.store import learned_rules
+from tinysnitch.store.learned_rules import LearnedRules
+from tinysnitch.store.text_file import read_text
+
+ONE, TWO = "allow a.example 443 tcp /bin/x", "allow b.example - udp /bin/x $'\\xff'"
+
+
+def lines_of(path: Path) -> list[str]:
+    return read_text(path).splitlines()[1:]
+
+
+def learn(path: Path, *lines: str) -> LearnedRules:
+    learned = LearnedRules(path)
+    for line in lines:
+        learned.add(line)
+    learned.flush()
+    return learned
+
+
+@contextmanager
+def limited_files(size: int) -> Iterator[None]:
+    """setrlimit(2): what would make a file longer is refused, the bytes before that are written."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_each_line_stands_there_once_also_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "learned.rules"
+    learn(path, ONE, ONE).flush()
+    assert lines_of(path) == [ONE]
+    learned = learn(path, ONE, TWO)
+    assert (lines_of(path), learned.lost) == ([ONE, TWO], 0)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_file_is_a_rules_file(tmp_path: Path) -> None:
+    path = tmp_path / "learned.rules"
+    learn(path, ONE, TWO)
+    rules, errors = parse_rules(read_text(path), str(path))
+    assert (len(rules), errors) == (2, [])
+
+
+def test_nothing_is_made_before_something_is_learned(tmp_path: Path) -> None:
+    learn(tmp_path / "learned.rules")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_cut_off_goes(tmp_path: Path) -> None:
+    """By a power cut: `... /bin/sh` would be for more than `... /bin/sh script` is."""
+    path = tmp_path / "learned.rules"
+    learn(path, ONE)
+    with path.open("a") as file:
+        file.write("allow - - - /bin/sh")
+    learn(path, TWO)
+    assert lines_of(path) == [ONE, TWO]
+
+
+def test_a_file_that_is_taken_away_is_made_anew_with_what_is_new(tmp_path: Path) -> None:
+    path = tmp_path / "learned.rules"
+    learned = learn(path, ONE)
+    path.unlink()
+    learned.add(ONE)
+    learned.add(TWO)
+    learned.flush()
+    assert lines_of(path) == [TWO]
+
+
+def test_beyond_its_size_lines_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "learned.rules"
+    monkeypatch.setattr(learned_rules, "MAX_BYTES", len(ONE) + 1)
+    learned = learn(path, ONE, TWO, ONE, TWO)
+    assert (lines_of(path), learned.lost) == ([ONE], 2)
+    assert learn(path, ONE, TWO).lost > 0  # its header counts after a restart
+
+
+def test_what_has_no_room_is_counted_and_comes_back_with_its_next_connection(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "learned.rules"
+    learned = learn(path, ONE)
+    with limited_files(path.stat().st_size + 5):
+        for _ in range(2):
+            learned.add(TWO)
+            learned.flush()
+    assert (lines_of(path), learned.lost) == ([ONE], 2)
+    assert caplog.text.count("learned.rules cannot be written: File too large") == 1
+    learned.add(TWO)
+    learned.flush()
+    assert (lines_of(path), learned.lost) == ([ONE, TWO], 2)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("elsewhere")])
+def test_what_is_no_file_is_told_and_nothing_waits_for_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, make: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "learned.rules"
+    make(path)
+    assert learn(path, ONE).lost == 1
+    assert "learned.rules cannot be written: " in caplog.text
+    assert [entry.name for entry in tmp_path.iterdir()] == ["learned.rules"]
