@@ -14,7 +14,9 @@ from tinysnitch.core.remote_words import RemoteWords
 
 FACTS = Facts(
     own_addresses=frozenset(map(parse_address, ("10.0.0.2", "fe80::2"))),
-    lan=tuple(map(parse_network, ("10.0.0.0/24", "224.0.0.0/4", "255.255.255.255/32", "fe80::/10", "ff00::/8"))),
+    lan=tuple(
+        map(parse_network, ("0.0.0.0/32", "10.0.0.0/24", "224.0.0.0/4", "255.255.255.255/32", "fe80::/10", "ff00::/8"))
+    ),
 )
 PHONE, PRINTER, PRINTER6, ELSEWHERE = "10.0.0.5", "10.0.0.6", "fe80::6", "198.51.100.7"
 GROUP, GROUP6 = "224.0.0.251", "ff02::fb"
@@ -45,7 +47,15 @@ def outbound(remote: str, port: int = MDNS, protocol: int = UDP) -> Flow:
         (inbound("127.0.0.1", PHONE), False),
         (inbound(ELSEWHERE, PHONE, TCP), False),  # by a proxy (TPROXY)
         (inbound(GROUP, ELSEWHERE), False),
-        (inbound("255.255.255.255", "0.0.0.0"), False),  # who has no address yet (DHCP)
+        (inbound("255.255.255.255", "0.0.0.0", port=67), True),  # who has no address yet (DHCP)
+        (inbound("10.0.0.2", PHONE, port=67), True),  # who renews it
+        (inbound("10.0.0.2", PHONE, port=53), True),
+        (inbound("10.0.0.2", PHONE, TCP, port=53), True),
+        (inbound("fe80::2", PRINTER6, port=53), True),
+        (inbound("10.0.0.2", ELSEWHERE, TCP, port=53), False),
+        (inbound("10.0.0.2", "10.0.0.2", port=53), False),  # a program of this machine
+        (inbound("fe80::2", "fe80::2", TCP, port=53), False),
+        (inbound("10.0.0.2", PHONE, TCP, port=80), False),
         (outbound(PHONE), True),
         (outbound(GROUP), True),
         (outbound(PHONE, port=40000), False),

@@ -22,6 +22,23 @@ SPAWN = "from multiprocessing.spawn import spawn_main; spawn_main(tracker_fd=5, 
 FORKSERVER = "from multiprocessing.forkserver import main; main(3, 5, ['__main__'], **{'main_path': '/srv/report.py'})"
 KERNEL_ARGS = ("-m", "ipykernel_launcher", "-f", "/home/a/.local/share/jupyter/runtime/kernel-2b7c.json")
 DEBUGGED = ("-X", "frozen_modules=off", "/home/a/lib/debugpy", "--connect", "127.0.0.1:41235", "/home/a/x.py")
+HELPERS = "/opt/pycharm/plugins/python-ce/helpers/pydev/"
+BY_PYCHARM = (
+    f"{HELPERS}pydevd.py",
+    "--multiprocess",
+    "--client",
+    "127.0.0.1",
+    "--port",
+    "44431",
+    "--file",
+    "/home/a/x.py",
+)
+CONSOLE = (f"{HELPERS}pydevconsole.py", "--mode=client", "--host=127.0.0.1", "--port=32971")
+NO_CACHE = (
+    "-X",
+    "pycache_prefix=/home/a/.cache/JetBrains/PyCharm2025.1/cpython-cache",
+)  # so there is no script to go by
+PYCHARM = "/opt/pycharm/bin/pycharm"
 CODE = "/usr/share/code/code"
 NODE = "/home/a/.vscode-server/cli/servers/Stable-1/server/node"
 
@@ -72,6 +89,65 @@ def test_a_worker_is_known_by_what_python_is_told_to_run(args: tuple[str, ...]) 
 def test_what_is_debugged_is_an_editors(ancestors: tuple[str, ...], starter: str | None) -> None:
     """Its launcher is Python too, and its terminal a shell."""
     assert find_starter(replace(worker(*DEBUGGED), parents=ancestors)) == starter
+
+
+def as_script(script: str, *args: str) -> Process:
+    return replace(worker(*args), program=script, run_by=PYTHON)
+
+
+OF_DEBUGPY = "/home/a/lib/debugpy/_vendored/pydevd"
+CHILD = (
+    f"{OF_DEBUGPY}/pydevd.py",
+    "--client",
+    "127.0.0.1",
+    "--port",
+    "41235",
+    "--ppid",
+    "4711",
+    "--file",
+    "/home/a/y.py",
+)
+SET_TRACE = f"pydevd.settrace(host='127.0.0.1', port=44431, suspend=False, patch_multiprocessing=True); {SPAWN}"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        BY_PYCHARM,
+        CONSOLE,
+        CHILD,
+        ("-c", f"import sys; sys.path.append(r'{HELPERS}'); import pydevd; {SET_TRACE}"),
+        (
+            "-c",
+            f"import sys; sys.path.insert(0, r'{OF_DEBUGPY}'); import pydevd; pydevd.config('', None); {SET_TRACE}\n",
+        ),
+    ],
+)
+def test_so_is_what_pycharm_debugs_and_its_console(told: tuple[str, ...]) -> None:
+    """On a port of the moment. What is debugged starts more of its kind."""
+    for process in (worker(*NO_CACHE, *told), *([as_script(*told)] if told[0] != "-c" else [])):
+        for between in ((), (PYTHON,), (AT_HOME, "/usr/bin/bash")):
+            parents = (*between, PYCHARM, "/usr/bin/bash", INIT)
+            assert find_starter(replace(process, parents=parents)) == PYCHARM
+        for starter in ("/usr/sbin/sshd", "/usr/lib/openssh/sshd-session"):  # as for a project on another machine
+            assert find_starter(replace(process, parents=("/usr/bin/bash", starter, INIT))) is None
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        ("/srv/pydevd.py", *BY_PYCHARM[1:]),
+        (BY_PYCHARM[0], "--server", "--port", "5678", "--file", "/home/a/x.py"),
+        (CONSOLE[0], "--mode=server", "--port=5678"),
+        (BY_PYCHARM[0],),
+        ("-c", f"import os; import sys; sys.path.append(r'{HELPERS}'); import pydevd; {SET_TRACE}"),
+        ("-c", f"import sys; sys.path.append(r'{HELPERS}'); import requests; {SET_TRACE}"),
+        ("/home/a/x.py", "--client", "127.0.0.1"),
+    ],
+)
+def test_but_not_what_only_looks_alike(told: tuple[str, ...]) -> None:
+    assert find_starter(worker(*NO_CACHE, *told)) is None
+    assert find_starter(as_script(*told)) is None
 
 
 @pytest.mark.parametrize(

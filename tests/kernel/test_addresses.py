@@ -19,7 +19,8 @@ from tinysnitch.kernel.addresses import AddressNews, OwnAddresses, parse_address
 from tinysnitch.kernel.netlink import Message, pack_attribute
 
 LINK_ONLY = {
-    parse_network(net) for net in ("169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32", "fe80::/10", "ff00::/8")
+    parse_network(net)
+    for net in ("0.0.0.0/32", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32", "fe80::/10", "ff00::/8")
 }
 
 

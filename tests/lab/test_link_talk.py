@@ -4,6 +4,7 @@ import pytest
 
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S
+from tests.lab.proposal import answer_as_proposed
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import HOST4, MORE_WORLD4, WORLD4
 
@@ -41,16 +42,22 @@ for one in asking:
 # Addresses for who asks for one, each only after an ICMP echo to it.
 GIVE = ["dnsmasq", "--conf-file=/dev/null", "--keep-in-foreground", "--log-facility=-", "--user=root", "--port=0"]
 GIVE += ["--interface=eth0", "--bind-interfaces", "--dhcp-range=10.77.0.100,10.77.0.120,255.255.255.0,1h"]
-# DHCPDISCOVER (RFC 2131) of the hardware address that is named, to be answered by broadcast; says what is offered.
+# DHCPDISCOVER (RFC 2131) of the hardware address that is named, from who has no address, to be answered by broadcast;
+# says what is offered.
 DISCOVER = """
 import socket, struct, sys
 message = struct.pack("!BBBxIHH16x6s202xI", 1, 1, 6, 7, 0, 0x8000, bytes.fromhex(sys.argv[1]), 0x63825363)
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+message = struct.pack("!HHHH", 68, 67, 8 + len(message) + 4, 0) + message + bytes([53, 1, 1, 255])
+head = [0x4500, 20 + len(message), 0, 0, 64 << 8 | 17, 0, 0, 0, 0xffff, 0xffff]
+head[5] = 0xffff - sum(head) % 0xffff
+with (
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking,
+    socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM) as sending,
+):
     asking.settimeout(60)
-    asking.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     asking.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
     asking.bind(("", 68))
-    asking.sendto(message + bytes([53, 1, 1, 255]), ("255.255.255.255", 67))
+    sending.sendto(struct.pack("!10H", *head) + message, ("eth0", 0x0800, 0, 0, bytes([255] * 6)))
     print(socket.inet_ntoa(asking.recv(1500)[16:20]))
 """
 
@@ -67,6 +74,49 @@ def test_one_answer_is_for_each_address_that_is_given_out(lab: Lab) -> None:
     assert offered[0] != offered[1]
     assert len(daemon.records("ask")) == 1
     assert "allow lan - icmp /usr/sbin/dnsmasq\n" in daemon.rules.read_text()
+
+
+# Names and addresses for the link, as libvirt, NetworkManager and podman (aardvark-dns) serve these.
+SERVE_LINK = [
+    "dnsmasq",
+    "--conf-file=/dev/null",
+    "--keep-in-foreground",
+    "--log-facility=-",
+    "--user=root",
+    "--no-resolv",
+]
+SERVE_LINK += ["--no-hosts", "--address=/link.test/192.0.2.9", f"--listen-address={HOST4}", "--bind-interfaces"]
+SERVE_LINK += ["--no-ping", "--dhcp-authoritative", "--dhcp-range=10.77.0.3,10.77.0.120,255.255.255.0,1h"]
+# What a machine that got its address a while ago sends (RFC 2131 4.4.5): it renews that, and asks for a name.
+RENEW_AND_ASK = f"""
+import socket, struct, subprocess, sys
+own = socket.inet_aton(sys.argv[1])
+message = struct.pack("!BBBxIHH4s12x6s202xI", 1, 1, 6, 7, 0, 0, own, bytes([2, 0, *own]), 0x63825363)
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+    asking.settimeout(60)
+    asking.bind((sys.argv[1], 68))
+    asking.sendto(message + bytes([53, 1, 3, 255]), ("{HOST4}", 67))
+    print("acknowledged" if asking.recv(1500)[242] == 5 else "refused", flush=True)
+for way in ("+notcp", "+tcp"):
+    subprocess.run(["dig", "+short", "+timeout=60", way, "-b", sys.argv[1], "@{HOST4}", "link.test"], check=True)
+"""
+
+
+def test_who_serves_the_link_is_asked_about_once_for_each_service(lab: Lab) -> None:
+    """Who has no address yet, who renews one, who asks for names: each is another machine, or container."""
+    daemon = lab.start_daemon("")
+    command = [*lab.namespaces.enter_host(), *SERVE_LINK, f"--dhcp-leasefile={lab.folder}/leases"]
+    lab.namespaces.start_server(command, "IP range")
+    new = lab.spawn_world([PYTHON, "-c", DISCOVER, "020000000001"])
+    lines = answer_as_proposed(daemon, new)
+    assert new.returncode == 0, daemon.describe()
+    for machine in MORE_WORLD4[:3]:
+        renewing = lab.spawn_world([PYTHON, "-c", RENEW_AND_ASK, machine])
+        lines += answer_as_proposed(daemon, renewing)
+        assert renewing.communicate(timeout=WAIT_S)[0].split() == ["acknowledged", "192.0.2.9", "192.0.2.9"]
+    told = [line.split()[:4] for line in lines]
+    services = [["67", "udp-src"], ["68", "udp"], ["53", "udp-src"], ["53", "tcp-src"]]
+    assert told == [["allow", "lan", *service] for service in services], daemon.describe()
 
 
 def test_one_answer_each_way_is_for_all_machines_of_the_link(lab: Lab) -> None:

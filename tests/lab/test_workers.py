@@ -31,6 +31,34 @@ def test_a_pool_of_workers_is_asked_about_once(lab: Lab, method: str) -> None:
     assert len(args) > len(asks), "it was the same command line"
 
 
+# An editor that debugs a program as PyCharm does, on a port of the moment; and what it starts for that.
+DEBUG = """
+import socket, subprocess, sys
+with socket.create_server(("127.0.0.1", 0)) as listening:
+    place = ["--client", "127.0.0.1", "--port", str(listening.getsockname()[1])]
+    subprocess.run([*sys.argv[1:-1], "--multiprocess", *place, "--file", sys.argv[-1]], check=True)
+"""
+DEBUGGER = "import runpy, sys; runpy.run_path(sys.argv[-1])"
+DEBUGGED = "import socket; socket.create_connection(('four.test', 80)); print('connected')"
+
+
+@pytest.mark.parametrize("options", [(), ("-X", "pycache_prefix=/nowhere")])
+def test_what_pycharm_debugs_is_asked_about_once(lab: Lab, options: tuple[str, ...]) -> None:
+    """Also where an option leaves Python its own name."""
+    editor, debugger, debugged = (lab.folder / name for name in ("editor.py", "pydev/pydevd.py", "debugged.py"))
+    debugger.parent.mkdir()
+    for file, text in ((editor, DEBUG), (debugger, DEBUGGER), (debugged, DEBUGGED)):
+        file.write_text(text)
+    daemon = lab.start_daemon(DNS_RULE)
+    command = [PYTHON, str(editor), PYTHON, *options, str(debugger), str(debugged)]
+    first = lab.spawn(command)
+    [line] = answer_as_proposed(daemon, first)
+    assert first.communicate(timeout=WAIT_S)[0] == "connected\n"
+    assert line.startswith(f"allow parent={editor} four.test 80 tcp ")
+    assert lab.run(command).stdout == "connected\n", daemon.describe()
+    assert len(daemon.records("ask")) == 1
+
+
 def test_nothing_else_that_the_interpreter_runs_is_let_go_by_that_answer(lab: Lab) -> None:
     daemon = lab.start_daemon(DNS_RULE)
     pool = lab.spawn([PYTHON, POOL, "spawn", "0", *SITE])

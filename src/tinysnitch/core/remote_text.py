@@ -85,7 +85,11 @@ def _is_plain(name: str) -> bool:
 REMOTE_FORMS = (
     Form("-", "any remote", _parse_word),
     Form("localhost", "loopback and the machine's own addresses", _parse_word),
-    Form("lan", "the networks that the machine is linked to, what is link-local, multicast and broadcast", _parse_word),
+    Form(
+        "lan",
+        "the networks that the machine is linked to, what is link-local, multicast or broadcast, and 0.0.0.0",
+        _parse_word,
+    ),
     Form("@resolvers", "the trusted DNS resolvers", _parse_list),
     Form("@NAME", "what the list `/etc/tinysnitch.d/lists/NAME` holds", _parse_list),
     Form("192.168.1.7", "an address, IPv4 or IPv6, whatever its name", _parse_network),

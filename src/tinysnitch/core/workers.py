@@ -26,8 +26,16 @@ _MODULE = re.compile(
 # get_runnable_pip() of pip, resolve() of pipenv; where Python is root's, a script's own path says what it is
 _SCRIPT = re.compile(r"/.*/(?:pip/__pip-runner__|pipenv/resolver/main)\.py", re.DOTALL)
 _DEBUGPY = re.compile(r"/.*/debugpy", re.DOTALL)  # launch_request() of it: a folder, then a port and a token
+# PyCharm's (python/helpers of intellij-community), and debugpy's for what is started by what it debugs: all are told a
+# port of the moment to connect to. patch_args() of pydev_monkey.py puts that also before the code of `-c`.
+_PYDEV = re.compile(r"/.*/pydevd?/(?:pydevd|pydevconsole)\.py", re.DOTALL)
+_AS_CLIENT = frozenset({"--client", "--mode=client"})
+_TRACED = re.compile(
+    r"import sys; sys\.path\.(?:insert\(0, |append\()r'/[^']*'\); import pydevd; pydevd\..*", re.DOTALL
+)
 _SHELL = re.compile(r"bash|dash|sh|zsh")  # that runs no script: in git's core.sshCommand, or in an editor's terminal
-_OF_DEBUGPY = re.compile(rf"{PYTHON}|{_SHELL.pattern}")  # its launcher is Python too
+_BELOW_EDITOR = re.compile(rf"{PYTHON}|{_SHELL.pattern}")  # the launcher of debugpy is Python too
+_LOGIN = re.compile(r"sshd(?:-session)?")  # starts what is run on another machine
 _STARTERS = {  # of these programs, by the names of both
     "ssh": frozenset({"ansible", "ansible-playbook", "git", "rsync", "ssh"}),  # a command for the other side, or -W
     "wget": frozenset({"debootstrap"}),  # for each package
@@ -43,27 +51,42 @@ def find_starter(process: Process) -> str | None:
     starter = _find_by_shape(process)
     if starter is None or not starter.startswith("/") or starter == process.parents[-1]:
         return None
-    starts_anything = find_interpreter(starter) or _SHELL.fullmatch(_name_of(starter))
+    name = _name_of(starter)
+    starts_anything = find_interpreter(starter) or _SHELL.fullmatch(name) or _LOGIN.fullmatch(name)
     return None if starts_anything else starter
 
 
 def _find_by_shape(process: Process) -> str | None:
     """Whoever started a process of this shape."""
-    if process.run_by is not None or not process.parents:
+    if not process.parents:
         return None
     name = _name_of(process.executable)
+    told = _find_told(process) if _PYTHON.fullmatch(name) else ()
+    if _is_editors(told):
+        return _find_nearest(process, _BELOW_EDITOR)
+    if process.run_by is not None:
+        return None
     if name in _STARTERS:
         starter = _find_nearest(process, _SHELL)
         return starter if starter and _name_of(starter) in _STARTERS[name] else None
-    told = _find_told(process.args) if _PYTHON.fullmatch(name) else ()
-    if len(told) > 1 and _DEBUGPY.fullmatch(told[0]) and told[1] == "--connect":
-        return _find_nearest(process, _OF_DEBUGPY)
     return process.parents[0] if _is_work(told) else None
 
 
 def _find_nearest(process: Process, between: re.Pattern[str]) -> str | None:
     """The first ancestor that has another name than such."""
     return next((parent for parent in process.parents if not between.fullmatch(_name_of(parent))), None)
+
+
+def _is_editors(told: Sequence[str]) -> bool:
+    """What an editor debugs, or its console."""
+    match told:
+        case ["-c", code, *_]:
+            return _TRACED.fullmatch(code) is not None
+        case [script, "--connect", *_]:
+            return _DEBUGPY.fullmatch(script) is not None
+        case [script, *options]:
+            return _PYDEV.fullmatch(script) is not None and not _AS_CLIENT.isdisjoint(options)
+    return False
 
 
 def _is_work(told: Sequence[str]) -> bool:
@@ -77,8 +100,11 @@ def _is_work(told: Sequence[str]) -> bool:
     return False
 
 
-def _find_told(args: Sequence[str]) -> Sequence[str]:
+def _find_told(process: Process) -> Sequence[str]:
     """What Python is told to run: the arguments behind its own options."""
+    args = process.args
+    if process.run_by is not None:
+        return (process.program, *args)
     position = 0
     while position < len(args):
         word = args[position]

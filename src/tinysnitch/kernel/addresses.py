@@ -18,9 +18,13 @@ _GROUPS = 1 << 4 | 1 << 8 | 1 << 0  # RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RT
 _ADDRESS, _LOCAL = 1, 2  # IFA_ADDRESS, IFA_LOCAL: they differ on a point-to-point link
 _IFADDRMSG = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, interface
 
-# Never routed further than the link, or to a group of hosts: RFC 3927, 5771, 919, 4291
+# Never routed further than the link, or to a group of hosts: RFC 3927, 5771, 919, 4291. 0.0.0.0 is who has no address
+# yet (RFC 1122 3.2.1.3), whom the kernel hears only where all of the link is meant (ip_route_input_slow, _mc).
 _LINK_NETWORKS = frozenset(
-    map(parse_network, ("169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32", "fe80::/10", "ff00::/8"))
+    map(
+        parse_network,
+        ("0.0.0.0/32", "169.254.0.0/16", "224.0.0.0/4", "255.255.255.255/32", "fe80::/10", "ff00::/8"),
+    )
 )
 
 
