@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.bpf_place import Agent
-from tests.kernel.pinned_tables import find_listener, is_shared, read_changes
+from tests.kernel.pinned_tables import find_listener, forget_socket, is_shared, read_changes
 from tests.lab.patience import wait_until
 from tinysnitch.core.flow import UDP, parse_address
 from tinysnitch.kernel.bpf_programs import BpfPrograms
@@ -96,17 +96,23 @@ def test_a_socket_that_nobody_can_come_to_stays_whose_it_was(programs: BpfProgra
     agent.call("end_children")
 
 
+@pytest.mark.parametrize("is_forgotten", [False, True])
 def test_an_older_process_that_executes_itself_anew_takes_nothing(
-    programs: BpfPrograms, agent: Agent, bound: tuple[int, int, int]
+    programs: BpfPrograms, agent: Agent, bound: tuple[int, int, int], is_forgotten: bool
 ) -> None:
-    """As `systemctl --user daemon-reexec`: services have its sockets already."""
+    """As `systemctl --user daemon-reexec`: services have its sockets already, be there newer ones by the thousand."""
     handle, cookie, port = bound
     older = agent.call("spawn_with", handle, *EXECUTES_ANEW)
     wait_until(lambda: owner_pid(programs, cookie, port) == older)
     heir = agent.call("spawn_with", handle, *SLEEP)
     wait_until(lambda: owner_pid(programs, cookie, port) == heir)
+    if is_forgotten:
+        forget_socket(programs, cookie)
     execute_anew(programs, agent, older)
-    assert owner_pid(programs, cookie, port) == heir
+    listener = find_listener(programs, UDP, port, parse_address("0.0.0.0"))
+    assert listener
+    assert listener.owner.pid == heir
+    assert is_forgotten or owner_pid(programs, cookie, port) == heir
 
 
 def test_a_group_that_is_divided_is_shared(programs: BpfPrograms, agent: Agent) -> None:
