@@ -92,8 +92,9 @@ SAY_READY = f"trap '' TERM; echo '{READY}'"
 )
 def test_what_it_may_have_left_is_taken_away(script: Path, last_words: str, is_cleaned: bool) -> None:
     cleaned = script.parent / "cleaned"
+    alone = "read _pid _name _state _parent _group session _rest </proc/$$/stat; [ $session = $$ ] || exit 9"
     begin = f"case $1 in --remove-run) echo $2 >{cleaned}; exit;; esac; echo $$ >{script.parent}/pid"
-    script.write_text(f"#!/bin/sh\n{begin}\n{last_words}\n")
+    script.write_text(f"#!/bin/sh\n{alone}\n{begin}\n{last_words}\n")  # Ctrl-C ends neither
 
     async def play() -> None:
         daemon = await ScopedDaemon.start([])
@@ -124,6 +125,17 @@ def test_it_is_stopped_by_sigterm_and_its_last_lines_count(script: Path) -> None
         return daemon
 
     assert asyncio.run(play()).summary.lines() == ["allowed tcp 10.0.0.1:80 by /bin/x"]
+
+
+def test_one_that_is_stopped_before_it_is_ready_may_say_much(script: Path) -> None:
+    """More than fits into a pipe, which nobody reads then."""
+    script.write_text(wait_for_sigterm("no line", "x" * (4 << 20)))
+
+    async def play() -> None:
+        daemon = await ScopedDaemon.start([])
+        await asyncio.wait_for(daemon.stop(), 60)
+
+    asyncio.run(play())
 
 
 STARTER = """

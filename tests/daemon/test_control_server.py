@@ -4,10 +4,8 @@ import asyncio
 import json
 import os
 import socket
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from itertools import pairwise
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -26,15 +24,14 @@ from tests.daemon.small_desk import (
 )
 from tinysnitch.core.commands import ClosePrompt
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.core.prompt import Prompt
 from tinysnitch.daemon.control_permission import Permissions, Right
 from tinysnitch.daemon.control_server import (
-    ACCEPTED_AT_ONCE,
     CLOSE_S,
     MAX_CLIENTS,
     MAX_CLIENTS_OF_USER,
     ControlServer,
 )
+from tinysnitch.protocol.framing import encode_frame
 from tinysnitch.protocol.messages import (
     AddRule,
     Attach,
@@ -192,54 +189,6 @@ def test_all_prompt_clients_hear_of_the_first_answer(running: RunningServer) -> 
         assert watcher.read(1)[0] == {"type": "prompt_closed", "prompt_id": 3, "reason": "answered", "by_uid": 0}
 
 
-def test_many_clients_that_ask_at_once_leave_the_loop_its_turns(
-    running: RunningServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    thoughts: list[Right] = []
-    counts: list[int] = []  # of thoughts, from turn to turn
-
-    def think(right: Right) -> list[Prompt]:
-        thoughts.append(right)
-        time.sleep(0.005)
-        return []
-
-    def count() -> None:
-        counts.append(len(thoughts))
-        if len(thoughts) < MAX_CLIENTS_OF_USER * 10:
-            asyncio.get_running_loop().call_soon(count)
-
-    monkeypatch.setattr(running.desk, "list_asks", think)
-    with ExitStack() as stack:
-        clients = [stack.enter_context(RawClient(running)) for _ in range(MAX_CLIENTS_OF_USER)]
-        running.call(count)
-        for client in clients:
-            client.send(Hello(), *[ListAsks()] * 10)
-        running.wait_until(lambda: counts[-1] == MAX_CLIENTS_OF_USER * 10)
-    assert max(later - before for before, later in pairwise(counts)) <= 2  # each takes the time of a whole turn
-
-
-def test_many_who_knock_at_once_leave_the_loop_its_turns(tmp_path: Path) -> None:
-    """Anyone may knock, and need say nothing for that."""
-
-    async def session(comers: list[socket.socket]) -> list[int]:
-        server = ControlServer(SmallDesk(), Permissions())
-        await server.start(tmp_path / "socket")
-        for comer in comers:
-            comer.setblocking(False)
-            comer.connect(str(tmp_path / "socket"))
-        counts = [0]  # of who is in, from turn to turn
-        while counts[-1] < len(comers):
-            await asyncio.sleep(0)
-            counts.append(server.statistics().clients)
-        await server.close()
-        return counts
-
-    with ExitStack() as stack:
-        comers = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(MAX_CLIENTS)]
-        counts = asyncio.run(session(comers))
-    assert max(later - before for before, later in pairwise(counts)) <= ACCEPTED_AT_ONCE + 1
-
-
 def test_clients_are_bounded(running: RunningServer) -> None:
     clients = [RawClient(running, Hello()) for _ in range(MAX_CLIENTS)]
     assert all(client.read(1)[0]["type"] == "welcome" for client in clients)
@@ -303,12 +252,33 @@ def test_who_sees_but_their_own_leaves_room_for_others(tmp_path: Path) -> None:
 
 
 def test_closing_ends_clients_and_removes_the_socket(tmp_path: Path) -> None:
-    with running_server(tmp_path / "socket") as running:
+    with running_server(tmp_path / "made" / "socket") as running:
         client = RawClient(running, Hello())
         client.read(1)
     assert client.read_to_end() == []
     client.__exit__()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_is_attached_is_detached_by_the_end(tmp_path: Path) -> None:
+    """What the desk speaks with ends next. And one that was never started ends as well."""
+
+    async def session(client: socket.socket) -> None:
+        desk = SmallDesk()
+        server = desk.server = ControlServer(desk, Permissions())
+        await server.close()
+        server = desk.server = ControlServer(desk, Permissions())
+        await server.start(tmp_path / "socket")
+        client.connect(str(tmp_path / "socket"))
+        client.sendall(encode_frame(Hello()) + encode_frame(Attach()))
+        async with asyncio.timeout(60):
+            while not desk.attached:  # noqa: ASYNC110 - nothing there signals an event
+                await asyncio.sleep(0)
+        await server.close()
+        assert desk.attached == {}
+
+    with socket.socket(socket.AF_UNIX) as client:
+        asyncio.run(session(client))
 
 
 def test_a_follower_reads_what_happened_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,6 +309,26 @@ def test_a_client_that_comes_while_we_close_keeps_nobody(tmp_path: Path, turns: 
 
     with socket.socket(socket.AF_UNIX) as client:
         asyncio.run(session(client))
+
+
+@pytest.mark.parametrize("turns", range(3))
+def test_who_comes_in_the_middle_of_our_end_is_told_of_it(tmp_path: Path, turns: int) -> None:
+    """By the kernel, if by nobody else: a client that waits for its greeting would wait for ever."""
+
+    async def session(client: socket.socket) -> None:
+        server = ControlServer(SmallDesk(), Permissions())
+        await server.start(tmp_path / "socket")
+        end = asyncio.create_task(server.close())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        client.connect(str(tmp_path / "socket"))
+        await end
+
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(60)
+        asyncio.run(session(client))
+        with suppress(ConnectionResetError):
+            assert b"is stopping" in client.recv(4096)
 
 
 def test_what_never_closes_does_not_keep_us_from_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,6 +377,15 @@ def test_who_is_looked_up_keeps_nobody_waiting(tmp_path: Path) -> None:
         assert kinds(talk(running, ReadStatus())) == ["status", "done"]
         names.may_end.set()
         assert kinds(waiting.read(3)) == ["welcome", "prompt_shown", "done"]
+
+
+def test_who_finds_too_many_that_are_looked_up_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tinysnitch.daemon.right_lookup.MAX_WAITING", 0)
+    with running_server(tmp_path / "socket", SlowNames()) as running, RawClient(running) as client:
+        (refused,) = client.read_to_end()
+        statistics = running.call(running.server.statistics)
+    assert "wait to be let in already" in str(refused["message"])
+    assert (statistics.crowded_out, statistics.clients) == (1, 0)
 
 
 def test_who_is_looked_up_at_the_end_is_refused(tmp_path: Path) -> None:

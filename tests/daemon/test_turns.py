@@ -1,13 +1,23 @@
 """However many clients ask at once, what else the loop does has its turn."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from tests.daemon.raw_client import RawClient
+from tests.daemon.small_desk import RunningServer, SmallDesk
+from tinysnitch.core.prompt import Prompt
 from tinysnitch.daemon import turns
+from tinysnitch.daemon.control_permission import Permissions, Right
+from tinysnitch.daemon.control_server import ACCEPTED_AT_ONCE, MAX_CLIENTS, MAX_CLIENTS_OF_USER, ControlServer
 from tinysnitch.daemon.turns import Turns
+from tinysnitch.protocol.messages import Hello, ListAsks
 
 PIECE_S = 0.002
 
@@ -64,3 +74,51 @@ def test_with_nothing_to_do_no_turn_is_asked_for() -> None:
         assert shared._ends_s is None
 
     asyncio.run(run())
+
+
+def test_many_clients_that_ask_at_once_leave_the_loop_its_turns(
+    running: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thoughts: list[Right] = []
+    counts: list[int] = []  # of thoughts, from turn to turn
+
+    def think(right: Right) -> list[Prompt]:
+        thoughts.append(right)
+        time.sleep(0.005)
+        return []
+
+    def count() -> None:
+        counts.append(len(thoughts))
+        if len(thoughts) < MAX_CLIENTS_OF_USER * 10:
+            asyncio.get_running_loop().call_soon(count)
+
+    monkeypatch.setattr(running.desk, "list_asks", think)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(running)) for _ in range(MAX_CLIENTS_OF_USER)]
+        running.call(count)
+        for client in clients:
+            client.send(Hello(), *[ListAsks()] * 10)
+        running.wait_until(lambda: counts[-1] == MAX_CLIENTS_OF_USER * 10)
+    assert max(later - before for before, later in pairwise(counts)) <= 2  # each takes the time of a whole turn
+
+
+def test_many_who_knock_at_once_leave_the_loop_its_turns(tmp_path: Path) -> None:
+    """Anyone may knock, and need say nothing for that."""
+
+    async def session(comers: list[socket.socket]) -> list[int]:
+        server = ControlServer(SmallDesk(), Permissions())
+        await server.start(tmp_path / "socket")
+        for comer in comers:
+            comer.setblocking(False)
+            comer.connect(str(tmp_path / "socket"))
+        counts = [0]  # of who is in, from turn to turn
+        while counts[-1] < len(comers):
+            await asyncio.sleep(0)
+            counts.append(server.statistics().clients)
+        await server.close()
+        return counts
+
+    with ExitStack() as stack:
+        comers = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(MAX_CLIENTS)]
+        counts = asyncio.run(session(comers))
+    assert max(later - before for before, later in pairwise(counts)) <= ACCEPTED_AT_ONCE + 1

@@ -88,6 +88,19 @@ def has_lost_listeners(programs: BpfPrograms) -> bool:
     return bool(dict(zip(SETTINGS.fields, found, strict=True))["has_lost_listeners"])
 
 
+def read_boundness(programs: BpfPrograms, cookie: int) -> int:
+    """enum boundness of bpf/tinysnitch.h"""
+    return _read_socket(programs, cookie)["boundness"]
+
+
+def change_settings(programs: BpfPrograms, **changes: int) -> None:
+    with closing(Map(programs.maps_dir / "settings", Struct("=I"), SETTINGS.struct)) as settings:
+        found = settings.find(0)
+        assert found
+        changed = dict(zip(SETTINGS.fields, found, strict=True)) | changes
+        assert settings.write((0,), tuple(changed.values()))
+
+
 def tie_socket(programs: BpfPrograms, cookie: int) -> None:
     """As if its SYN had been let go with a verdict for one interface."""
     noted = _read_socket(programs, cookie) | {"is_tied": 1}

@@ -5,7 +5,7 @@ from threading import Thread
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
-from tests.kernel.pinned_tables import find_listener, forget_socket, is_given
+from tests.kernel.pinned_tables import find_listener, forget_socket, is_given, read_boundness
 from tinysnitch.core.flow import UDP, parse_address
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import Owner
@@ -13,6 +13,7 @@ from tinysnitch.kernel.bpf_structs import Owner
 pytestmark = pytest.mark.privileged
 
 LOCAL, PORT = "127.0.0.1", 4000
+BOUND = 1  # enum boundness of bpf/tinysnitch.h
 
 
 def test_a_port_is_handed_over_while_others_come_and_go_and_the_last_takes_it_along(
@@ -41,5 +42,6 @@ def test_who_got_a_socket_that_was_forgotten_has_not_used_it(programs: BpfProgra
     programs.replace_owner(cookie, heir)
     assert programs.find_owner(cookie) == heir
     assert is_given(programs, cookie)
+    assert read_boundness(programs, cookie) == BOUND  # others may have the port too
     agent.call("close", handle)
     assert find_listener(programs, UDP, PORT, parse_address(LOCAL)) is None

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.bpf_place import Agent
-from tests.kernel.pinned_tables import find_listener, is_shared, read_changes
+from tests.kernel.pinned_tables import find_listener, forget_socket, is_shared, read_changes
 from tests.lab.patience import wait_until
 from tinysnitch.core.flow import UDP, parse_address
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 
 pytestmark = pytest.mark.privileged
 
+DESCRIPTORS = 1024  # looked at: bpf/owner.bpf.h
 SLEEP = ("/usr/bin/sleep", "60")
 EXECUTES_ANEW = ("/usr/bin/sh", "-c", "kill -STOP $$; exec sleep 60")
 
@@ -39,16 +40,33 @@ def owner_pid(programs: BpfPrograms, cookie: int, port: int) -> int:
     return owner.pid if owner and listener and listener.owner == owner else 0
 
 
-def test_it_is_of_who_is_executed_with_it(programs: BpfPrograms, agent: Agent, bound: tuple[int, int, int]) -> None:
+@pytest.mark.parametrize(("front", "uid"), [((), 0), (("/usr/bin/setpriv", "--reuid=65534", "--clear-groups"), 65534)])
+def test_it_is_of_who_is_executed_with_it(
+    programs: BpfPrograms, agent: Agent, bound: tuple[int, int, int], front: tuple[str, ...], uid: int
+) -> None:
     handle, cookie, port = bound
-    heir = agent.call("spawn_with", handle, *SLEEP)
-    wait_until(lambda: owner_pid(programs, cookie, port) == heir)
+    heir = agent.call("spawn_with", handle, *front, *SLEEP)
+    wait_until(lambda: owner_pid(programs, cookie, port) == heir and owner_uid(programs, cookie) == uid)
     process = programs.find_process(heir)
     owner = programs.find_owner(cookie)
     assert process
     assert owner
-    assert (owner.exec_id, owner.started_ns, owner.uid) == (process.exec_id, process.started_ns, 0)
+    assert (owner.exec_id, owner.started_ns) == (process.exec_id, process.started_ns)
     assert not is_shared(programs, UDP, port, parse_address("0.0.0.0"))
+
+
+def owner_uid(programs: BpfPrograms, cookie: int) -> int | None:
+    owner = programs.find_owner(cookie)
+    return owner.uid if owner else None
+
+
+@pytest.mark.parametrize("descriptor", [63, 255, DESCRIPTORS - 1])
+def test_it_is_found_at_whatever_descriptor_it_is(
+    programs: BpfPrograms, agent: Agent, bound: tuple[int, int, int], descriptor: int
+) -> None:
+    handle, cookie, port = bound
+    heir = agent.call("spawn_with", agent.call("move", handle, descriptor), *SLEEP)
+    wait_until(lambda: owner_pid(programs, cookie, port) == heir)
 
 
 def execute_anew(programs: BpfPrograms, agent: Agent, pid: int) -> None:
@@ -96,17 +114,23 @@ def test_a_socket_that_nobody_can_come_to_stays_whose_it_was(programs: BpfProgra
     agent.call("end_children")
 
 
+@pytest.mark.parametrize("is_forgotten", [False, True])
 def test_an_older_process_that_executes_itself_anew_takes_nothing(
-    programs: BpfPrograms, agent: Agent, bound: tuple[int, int, int]
+    programs: BpfPrograms, agent: Agent, bound: tuple[int, int, int], is_forgotten: bool
 ) -> None:
-    """As `systemctl --user daemon-reexec`: services have its sockets already."""
+    """As `systemctl --user daemon-reexec`: services have its sockets already, be there newer ones by the thousand."""
     handle, cookie, port = bound
     older = agent.call("spawn_with", handle, *EXECUTES_ANEW)
     wait_until(lambda: owner_pid(programs, cookie, port) == older)
     heir = agent.call("spawn_with", handle, *SLEEP)
     wait_until(lambda: owner_pid(programs, cookie, port) == heir)
+    if is_forgotten:
+        forget_socket(programs, cookie)
     execute_anew(programs, agent, older)
-    assert owner_pid(programs, cookie, port) == heir
+    listener = find_listener(programs, UDP, port, parse_address("0.0.0.0"))
+    assert listener
+    assert listener.owner.pid == heir
+    assert is_forgotten or owner_pid(programs, cookie, port) == heir
 
 
 def test_a_group_that_is_divided_is_shared(programs: BpfPrograms, agent: Agent) -> None:

@@ -7,40 +7,90 @@ import pytest
 
 from tests.kernel.bpf_place import BpfPlace
 from tests.kernel.netns_visit import visit_netns
-from tests.kernel.pinned_tables import find_listener
+from tests.kernel.pinned_tables import find_listener, has_lost_listeners, is_shared
+from tests.kernel.test_bpf_programs import LISTENERS
 from tests.kernel.test_bpf_verdict import open_bound
 from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.core.flow import TCP, UDP, parse_address
 from tinysnitch.kernel.bpf_programs import BpfPrograms
-from tinysnitch.kernel.bpf_structs import EXEC_ID_KERNEL
+from tinysnitch.kernel.bpf_structs import EXEC_ID_KERNEL, Listener, Owner
+from tinysnitch.kernel.sockets import SocketDiag
 
 pytestmark = [pytest.mark.privileged, pytest.mark.core_lab]
 
 PORT = 4789
 LOCAL = "127.0.0.1"
+ANY = parse_address("0.0.0.0")
 
 
 def load_and_list(place: BpfPlace) -> BpfPrograms:
     programs = place.load()
-    with visit_netns(NETNS_FOLDER / place.name):
-        for _start in range(2):
-            programs.seed_kernel_listeners()
+    for _start in range(2):
+        list_in(place, programs)
     return programs
 
 
-@pytest.mark.parametrize(("local", "bound"), [(LOCAL, "0.0.0.0"), ("::1", "::")])
-def test_a_tunnels_port_is_the_kernels(place: BpfPlace, local: str, bound: str) -> None:
+def list_in(place: BpfPlace, programs: BpfPrograms) -> None:
+    with visit_netns(NETNS_FOLDER / place.name):
+        programs.seed_kernel_listeners()
+
+
+def make_tunnel(place: BpfPlace, local: str = LOCAL) -> None:
     make = ["ip", "link", "add", "tunnel", "type", "vxlan", "id", "7", "local", local, "dstport", str(PORT)]
     try:
         place.run(*make)
     except subprocess.CalledProcessError:
         pytest.skip("this kernel has no VXLAN")
     place.run("ip", "link", "set", "tunnel", "up")
+
+
+@pytest.mark.parametrize(("local", "bound"), [(LOCAL, "0.0.0.0"), ("::1", "::")])
+def test_a_tunnels_port_is_the_kernels(place: BpfPlace, local: str, bound: str) -> None:
+    """Among many of programs, which are gone through in no order that we know."""
+    agent = place.start_agent()
+    others = [agent.call("bind", agent.call("open_socket", "AF_INET", "SOCK_DGRAM")[0], LOCAL, 0) for _ in range(20)]
+    make_tunnel(place, local)
     programs = load_and_list(place)
+    with visit_netns(NETNS_FOLDER / place.name), SocketDiag() as sockets:
+        cookies = {each.local_port: each.cookie for each in sockets.list_sockets(UDP)}
     found = find_listener(programs, UDP, PORT, parse_address(bound))
     assert found
-    assert (found.owner.exec_id, bool(found.cookie)) == (EXEC_ID_KERNEL, True)
+    assert (found.owner.exec_id, found.cookie) == (EXEC_ID_KERNEL, cookies[PORT])
+    assert [port for port in others if find_listener(programs, UDP, port, parse_address(LOCAL))] == []
+    assert not has_lost_listeners(programs)
     assert list(programs.maps_dir.parent.glob("**/on_list*")) == []
+
+
+def test_what_is_known_of_its_port_already_stays(place: BpfPlace) -> None:
+    """From a hook, which is newer."""
+    make_tunnel(place)
+    programs = place.load()
+    known = Listener(5, Owner(1 << 63, 2, 3, 4))
+    programs.seed_listener(UDP, PORT, ANY, known)
+    list_in(place, programs)
+    assert find_listener(programs, UDP, PORT, ANY) == known
+
+
+def test_its_port_goes_with_the_program_that_has_it_later(place: BpfPlace) -> None:
+    """The kernel tells of no end of its own sockets."""
+    make_tunnel(place)
+    programs = load_and_list(place)
+    place.run("ip", "link", "del", "tunnel")
+    agent = place.start_agent()
+    handle, _cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "0.0.0.0", PORT)
+    assert is_shared(programs, UDP, PORT, ANY)  # so who takes a packet is looked up
+    agent.call("close", handle)
+    assert find_listener(programs, UDP, PORT, ANY) is None
+
+
+def test_that_its_port_finds_no_room_is_remembered(place: BpfPlace) -> None:
+    make_tunnel(place)
+    programs = place.load()
+    for port in range(LISTENERS):
+        programs.seed_listener(TCP, port, ANY, Listener(port + 1, Owner(9, 9, 9, 9)))
+    assert not has_lost_listeners(programs)
+    list_in(place, programs)
+    assert has_lost_listeners(programs)
 
 
 @pytest.mark.parametrize("kind", ["SOCK_STREAM", "SOCK_DGRAM"])

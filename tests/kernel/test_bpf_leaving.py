@@ -1,19 +1,18 @@
 """leaving.bpf.h: of what leaves, messages that names are learned from are looked at; all is, soon after a denial."""
 
 import re
+import socket
 import struct
 import time
-from contextlib import closing
 
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.pinned_tables import change_settings
 from tests.kernel.test_bpf_verdict import entry_of, key_of, make_flow
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
-from tinysnitch.kernel.bpf_structs import SETTINGS
-from tinysnitch.kernel.libbpf import Map
 
 pytestmark = pytest.mark.privileged
 
@@ -70,6 +69,18 @@ def test_what_may_be_a_message_is_looked_at_and_nothing_else(
     assert count_leaving(place) == is_looked_at
 
 
+@pytest.mark.parametrize(("port", "is_looked_at"), [(53, True), (54, False)])
+def test_what_may_be_a_message_is_looked_at_behind_options_too(
+    place: BpfPlace, leaving: BpfPrograms, agent: Agent, port: int, is_looked_at: bool
+) -> None:
+    """RFC 791 3.1: here three words of them, which do nothing."""
+    assert leaving
+    handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    assert agent.call("set_option", handle, "IPPROTO_IP", socket.IP_OPTIONS, [1] * 12) == ""
+    assert agent.call("send_to", handle, "127.0.0.1", port) == ""
+    assert count_leaving(place) == is_looked_at
+
+
 def test_after_a_denial_all_is_looked_at(place: BpfPlace, leaving: BpfPrograms, agent: Agent) -> None:
     denied = str(leaving.program_path("out_denied"))
     place.run("iptables", "-A", "OUTPUT", "-m", "bpf", "--object-pinned", denied, "-j", "DROP")
@@ -90,11 +101,7 @@ def test_a_denial_is_remembered_for_a_minute(
     place: BpfPlace, leaving: BpfPrograms, agent: Agent, age: int, is_looked_at: bool
 ) -> None:
     handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", ICMP)
-    with closing(Map(leaving.maps_dir / "settings", struct.Struct("=I"), SETTINGS.struct)) as settings:
-        found = settings.find(0)
-        assert found
-        denied_at = (time.monotonic_ns() >> 30) - age
-        changed = dict(zip(SETTINGS.fields, found, strict=True)) | {"denied_at": denied_at % 2**32}
-        assert settings.write((0,), tuple(changed.values()))
+    denied_at = (time.monotonic_ns() >> 30) - age
+    change_settings(leaving, denied_at=denied_at % 2**32)
     agent.call("send_raw", handle, "127.0.0.1", [3, *bytes(7)])
     assert count_leaving(place) == is_looked_at

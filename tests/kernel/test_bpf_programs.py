@@ -200,6 +200,13 @@ def test_a_socket_goes_to_another_and_its_port_with_it(programs: BpfPrograms) ->
     assert not is_shared(programs, UDP, 53, LOCAL)
 
 
+def test_a_socket_without_a_port_goes_to_another(programs: BpfPrograms) -> None:
+    other = Owner(1 << 63 | 1, 5, 6, 7)
+    programs.seed_owner(5, Owner(1 << 63, 2, 3, 4), LOCAL, 80)
+    programs.replace_owner(5, other)
+    assert programs.find_owner(5) == other
+
+
 def test_a_group_of_which_one_goes_to_another_is_shared(programs: BpfPrograms) -> None:
     owner, other = Owner(1 << 63, 2, 3, 4), Owner(1 << 63 | 1, 5, 6, 7)
     for cookie in (5, 6):

@@ -2,18 +2,42 @@ import asyncio
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 from textual.geometry import Region
 from textual.pilot import Pilot
 
 from tests.tui.app_stage import play, screen_of, see, until_ready
 from tests.tui.question_daemon import QuestionDaemon
+from tests.tui.test_prompt_screen import FULL, rows_of, view_of
 from tests.tui.waiting import until
 from tests.view.sample_prompts import CURL, prompt_of
 from tinysnitch.core.process import Process
 from tinysnitch.tui import daemon_link, prompt_app
 from tinysnitch.tui.prompt_app import PromptApp
+from tinysnitch.tui.prompt_screen import render_prompt
 from tinysnitch.view.lookup import Lookup
+from tinysnitch.view.prompt_view import PromptView
+
+NEWS = msgspec.structs.replace(view_of(FULL), notice=f"answered once: deny {'x' * 300}")
+WARNED = msgspec.structs.replace(view_of(FULL), warnings=tuple(f"{number}: {'x' * 60}" for number in range(9)))
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize(
+    "view", [view_of(FULL), view_of(FULL, "fje"), NEWS, WARNED], ids=["", "edit", "news", "warned"]
+)
+def test_a_higher_terminal_shows_no_less_and_all_in_the_end(view: PromptView, width: int) -> None:
+    facts = {f"{line.label}  " for line in view.lines}
+    keys = {f"{hint.label} {hint.text}" for hints in view.hints for hint in hints if view.edit or not hint.is_dead}
+    before: set[str] = set()
+    for height in range(5, 50):
+        rows = rows_of(render_prompt(view, width, height))
+        shown = {fact for fact in facts if any(row.lstrip().startswith(fact) for row in rows)}
+        shown |= {key for key in keys if any(key in row for row in rows)}
+        assert (len(rows) <= height, before - shown, "then deny" in rows[-1]) == (True, set(), True)
+        before = shown
+    assert before == facts | keys
 
 
 def test_a_countdown_redraws_only_the_rows_that_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -288,8 +288,10 @@ def test_keys_for_a_question_that_vanished_reach_no_other() -> None:
     press(state, "e", "x")
     state.handle(QuestionClosed(1, "denied: nobody answered"), 11.0)
     state.handle(QuestionOpened(prompt_of(3)), 11.0)
+    line = state.edit.text
     assert press(state, *"yn", "enter", "tab", now=20.0) == []
-    assert state.is_edit_lost
+    state.handle(TextPasted("z"), 20.0)
+    assert (state.is_edit_lost, state.edit.text) == (True, line)
     assert (shown(state).is_question, shown(state).hints[0][0].label) == (False, "Esc")
     press(state, "escape", now=20.0)
     assert (state.page, selected_id(state)) == (Page.QUESTION, 2)

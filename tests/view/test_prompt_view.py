@@ -115,6 +115,9 @@ def test_time_left_is_told_as_number_and_part_of_the_whole() -> None:
     state = opened()
     state.handle(QuestionOpened(prompt_of()), 100.0)
     assert (shown(state, 115.0).seconds_left, shown(state, 115.0).fraction_left) == (45, 0.75)
+    state = opened()  # by who attached when it had waited for half of its time
+    state.handle(QuestionOpened(msgspec.structs.replace(prompt_of(remaining_s=30.0), age_s=30.0)), 100.0)
+    assert (shown(state, 115.0).seconds_left, shown(state, 115.0).fraction_left) == (15, 0.25)
 
 
 def test_a_question_is_shown_with_its_connection() -> None:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tinysnitch.cli.child_signal import send_signal
@@ -98,10 +99,8 @@ class ScopedDaemon:
         """The next line of its log, None at the end."""
         assert self._process.stdout
         while raw := await self._process.stdout.readline():
-            try:
+            with suppress(Malformed):
                 return parse_log_line(raw.rstrip())
-            except Malformed:
-                continue
         return None
 
 

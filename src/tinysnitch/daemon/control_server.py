@@ -91,7 +91,6 @@ class ControlServer:
         if self._server is not None:
             with suppress(TimeoutError):  # no client keeps the daemon from its end
                 await asyncio.wait_for(self._server.wait_closed(), CLOSE_S)
-        self._server = None
 
     def statistics(self) -> ControlStatistics:
         return ControlStatistics(

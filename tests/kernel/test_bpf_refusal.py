@@ -1,0 +1,92 @@
+"""refusal.bpf.h: what refused a SYN in vain is not used for the next. (See also tests/lab/test_lost_resets.py.)"""
+
+import re
+import struct
+
+import pytest
+
+from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.pinned_tables import change_settings, forget_socket
+from tests.kernel.test_bpf_verdict import LOCAL_PORT, PORT, SWALLOWED, open_bound
+from tests.lab.patience import wait_until
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+
+pytestmark = pytest.mark.privileged
+
+SYN = 2  # RFC 9293 3.1, with the size of the header before it
+TCP = ("-p", "tcp")
+TO_PORT = ("--dport", str(PORT))
+
+
+def asks(programs: BpfPrograms) -> tuple[str, ...]:
+    return ("-m", "bpf", "--object-pinned", str(programs.program_path("out_unheard")))
+
+
+@pytest.fixture
+def refused(place: BpfPlace, programs: BpfPrograms) -> BpfPrograms:
+    """What refuses a SYN comes to nobody: it is swallowed."""
+    for match in ((*TO_PORT, *asks(programs)), TO_PORT):
+        place.run("iptables", "-A", "OUTPUT", *TCP, *match, "-j", "DROP")
+    return programs
+
+
+def count_refused(place: BpfPlace, chain: str = "OUTPUT") -> list[int]:
+    """How many were to be unreachable, and how many to be reset."""
+    saved = place.run("iptables-save", "-c")
+    return [int(count) for count in re.findall(rf"^\[(\d+):\d+\] -A {chain} ", saved, re.MULTILINE)]
+
+
+def begin_connect(agent: Agent, handle: int) -> None:
+    """It goes on in the kernel, which sends the SYN again each second (tcp_syn_linear_timeouts)."""
+    assert agent.call("connect", handle, "127.0.0.1", PORT) == SWALLOWED
+
+
+def test_who_sends_again_is_refused_in_the_other_way(place: BpfPlace, refused: BpfPrograms, agent: Agent) -> None:
+    assert refused
+    handle, _cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
+    begin_connect(agent, handle)
+    seen = [[0, 1]]
+    for count in (2, 3):
+        wait_until(lambda count=count: sum(count_refused(place)) >= count)
+        seen.append(count_refused(place))
+    assert seen == [[0, 1], [1, 1], [1, 2]]
+
+
+@pytest.mark.parametrize(("is_lost", "counts"), [(0, [0, 2]), (1, [2, 0])])
+def test_who_is_forgotten_is_refused_as_the_last_one_was(
+    place: BpfPlace, refused: BpfPrograms, agent: Agent, is_lost: int, counts: list[int]
+) -> None:
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
+    change_settings(refused, is_reset_lost=is_lost)
+    begin_connect(agent, handle)
+    forget_socket(refused, cookie)
+    wait_until(lambda: sum(count_refused(place)) >= 2)
+    assert count_refused(place) == counts
+
+
+def test_a_connection_that_is_there_is_reset(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+    """An ICMP error does not end it (RFC 1122 4.2.3.9)."""
+    listening, _cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1", PORT)
+    agent.call("listen", listening)
+    handle, _cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
+    assert agent.call("connect", handle, "127.0.0.1", PORT) == ""
+    change_settings(programs, is_reset_lost=1)
+    for match in (asks(programs), TO_PORT):
+        place.run("iptables", "-A", "OUTPUT", *TCP, *match)
+    assert agent.call("send", handle, "hello") == ""
+    asked, all_sent = count_refused(place)
+    assert (asked, all_sent > 0) == (0, True)
+
+
+def test_what_comes_in_says_nothing_of_the_socket_that_it_comes_to(
+    place: BpfPlace, refused: BpfPrograms, agent: Agent
+) -> None:
+    """A SYN that is denied, to one that is connecting (RFC 9293 3.5): what answers its own SYN is still welcome."""
+    place.run("iptables", "-A", "INPUT", *TCP, *asks(refused), "-j", "DROP")
+    handle, _cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
+    begin_connect(agent, handle)
+    change_settings(refused, is_reset_lost=1)
+    raw, _cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", 6)
+    syn = struct.pack("!HHIIBBHHH", PORT, LOCAL_PORT, 1, 0, 5 << 4, SYN, 512, 0, 0)
+    assert agent.call("send_raw", raw, "127.0.0.1", list(syn)) == ""
+    assert count_refused(place, "INPUT") == [0]
