@@ -35,6 +35,7 @@ from tinysnitch.daemon.reloader import Reloader
 from tinysnitch.daemon.rule_loader import RuleLoader
 from tinysnitch.daemon.rule_saver import RuleSaver
 from tinysnitch.daemon.single_timer import SingleTimer
+from tinysnitch.daemon.socket_watch import SocketWatch
 from tinysnitch.daemon.user_ids import UserIds
 from tinysnitch.kernel.addresses import AddressNews
 from tinysnitch.kernel.attribution import Attributor
@@ -180,6 +181,9 @@ class Assembly:
     async def start(self) -> None:
         """Returns once the rules hold, and packets are read."""
         await self.server.start(self._options.socket)
+        watch = SocketWatch(self._options.socket, self.server.listen_anew)
+        self._undo.callback(watch.stop)
+        watch.start()
         for part in (self._rule_saver, self.driver, self.reloader):
             self._undo.callback(part.stop)
         await self.reloader.start(self._options.rules, self._options.lists)
