@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
+from tinysnitch.core.clock import Instant
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.flow import Flow, parse_address
@@ -136,6 +137,7 @@ class Assembly:
         )
         engine = Engine(settings, self._loader.facts, programs.generation if programs else 1, Libcrypto())
         now = read_instant()
+        now = Instant(now.boot_s, temporary_rules.find_moment(now.wall_s))
         for rule in temporary_rules.read(now.wall_s):
             engine.rules.add(rule, now)
         self._undo.enter_context(names_handed_over(engine.names, KeptNames(options.state_dir / "names"), programs))
