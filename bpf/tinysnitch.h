@@ -199,13 +199,13 @@ struct verdict_value {
 	__u32 verdict;
 };
 
-/* TCP: the cookie alone. A UDP socket may speak to many. */
+/* A UDP socket may speak to many; one of TCP too, after connect(AF_UNSPEC), while the first talk is still read. */
 struct watch_key {
 	__u64 cookie;
 	__u8 remote[16];
+	__u16 local_port;
 	__u16 remote_port;
-	__u16 pad;
-	__u32 pad2;
+	__u32 pad;
 };
 
 struct watch {

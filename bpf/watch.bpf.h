@@ -7,6 +7,7 @@
 #define WATCH_BPF_H
 
 #include "conversation.bpf.h"
+#include "handshake.bpf.h"
 
 #define READ_MARK 0x10000000 /* ALLOW_BIT in kernel/netfilter_rules.py */
 
@@ -48,9 +49,8 @@ static __always_inline bool is_bare_segment(struct __sk_buff *skb)
 static __always_inline void name_watch(const struct question *question, struct watch_key *key)
 {
 	key->cookie = question->whose.cookie;
-	if (question->flow.protocol == TCP)
-		return;
 	__builtin_memcpy(key->remote, question->flow.remote, sizeof(key->remote));
+	key->local_port = question->flow.local_port;
 	key->remote_port = question->flow.remote_port;
 }
 
@@ -84,7 +84,7 @@ static __always_inline bool write_watch(const struct question *question, enum wa
 	return false;
 }
 
-/* What comes is a stream of its own, even if the socket had one before. */
+/* What comes is a stream of its own, even if the socket had one before, between the same ends too. */
 static __always_inline void begin_stream(struct __sk_buff *skb, const struct question *question, enum watch_state state)
 {
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &question->whose.cookie);
@@ -124,12 +124,15 @@ static __always_inline bool begin_watch(struct __sk_buff *skb, struct question *
 	return !question->is_watched;
 }
 
-/* Whether a packet of a stream is to be shown. What is written down here outlives the socket. */
+/*
+ * Whether a packet of a stream is to be shown. What is written down here outlives the socket. One that was held may be of
+ * the stream before, and comes by once more when that was read.
+ */
 static __always_inline bool is_stream_watched(const struct question *question, struct owned_socket *socket)
 {
 	struct watch *watch = find_watch(question);
 
-	if (socket && watch && watch->state == WATCH_OVER)
+	if (socket && watch && watch->state == WATCH_OVER && is_let_go(socket, &question->flow))
 		socket->watch = WATCH_OVER;
 	if (socket && !watch)
 		return write_watch(question, socket->watch);

@@ -12,12 +12,14 @@ import pytest
 from tests.core.transcript import flow_of, whose
 from tests.daemon.driver_place import Place, fail_with_emfile, until
 from tests.daemon.small_desk import ROOT
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.errors import SHORTAGE_HINT, SnitchError
 from tinysnitch.core.events import PacketQueued
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.rule_text import format_rule, parse_rule
 from tinysnitch.daemon import reloader, user_ids
 from tinysnitch.daemon.fact_source import FactSource
+from tinysnitch.daemon.failures import BUG_HINT
+from tinysnitch.daemon.reloader import Reloader
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.protocol.messages import Notice, Push
 
@@ -289,6 +291,26 @@ def test_rules_that_could_not_be_read_are_tried_again(
     assert len(told) == 2
     assert "the old ones hold" in told[0] or "the old rules hold: " in told[0]
     assert told[1] == "the rules file loads again"
+
+
+@pytest.mark.parametrize(
+    ("fail", "hint"), [(fail_with_emfile, SHORTAGE_HINT), (lambda *_: [][0], BUG_HINT)], ids=["shortage", "bug"]
+)
+def test_a_start_that_cannot_read_what_rules_speak_of_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fail: object, hint: str
+) -> None:
+    """It would wait for ever."""
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place, monkeypatch.context() as broken:
+            place.reloader = Reloader(place.driver, place.loader, place.server, place.news)  # type: ignore[arg-type]
+            broken.setattr("tinysnitch.daemon.fact_source.read_addresses", fail)
+            with pytest.raises(SnitchError, match=reloader.NO_RULES) as told:
+                await asyncio.wait_for(start(place), 10)
+            assert told.value.hint == hint
+
+    with caplog.at_level(logging.CRITICAL):
+        asyncio.run(run())
 
 
 def test_facts_that_could_not_be_read_are_tried_again(

@@ -120,6 +120,23 @@ def test_a_stream_is_shown_also_when_its_socket_is_forgotten(
     assert stream.server.call("receive", accepted) == ""
 
 
+@pytest.mark.parametrize("verdict", [Verdict.ALLOW, Verdict.DENY])
+@pytest.mark.parametrize(("address", "port"), [("127.0.0.2", PORT), ("127.0.0.1", PORT + 1)])
+def test_the_end_of_a_stream_that_comes_late_ends_no_later_one_of_its_socket(
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, verdict: Verdict, address: str, port: int
+) -> None:
+    """What was sent before connect(AF_UNSPEC) may be read after the next connect()."""
+    stream = Counted(place, programs, agent, TCP, Watch.NOTED)
+    assert "out_stream" in stream.send()
+    assert agent.call("disconnect", stream.client) == ""
+    other, _cookie = open_bound(stream.server, "AF_INET", "SOCK_STREAM", address, port)
+    stream.server.call("listen", other)
+    stream.allow(address, port)
+    assert agent.call("connect", stream.client, address, port) == ""
+    stream.end(verdict)
+    assert stream.send() == ["out_stream", "out_watched"]
+
+
 @pytest.mark.parametrize("protocol", [TCP, UDP])
 def test_what_was_read_and_denied_is_denied(
     place: BpfPlace, programs: BpfPrograms, agent: Agent, protocol: int

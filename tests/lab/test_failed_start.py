@@ -103,9 +103,9 @@ def test_who_may_not_read_queues_is_told_so(lab: Lab) -> None:
     assert "already" not in told.stderr
 
 
-@pytest.mark.parametrize("count", [4, 5, 6, 12])
+@pytest.mark.parametrize("count", [4, 5, 6, 12, 26])
 def test_a_start_without_descriptors_says_so(lab: Lab, count: int) -> None:
-    """Of asyncio's, and of the first programs that are run."""
+    """Of asyncio's, of the first programs that are run, and of what rules speak of: that waited for ever."""
     before = traces(lab)
     told = start(lab, front=("prlimit", f"--nofile={count}:{count}"))
     assert "Too many open files\ntinysnitch: hint: are there too many processes or open files" in told

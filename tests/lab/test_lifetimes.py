@@ -1,9 +1,10 @@
 """How long an answer and a rule hold: edits, times, `once`, `quit`."""
 
+import os
 import re
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,6 +13,8 @@ from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.patience import PATIENCE, WAIT_S, wait_until
 from tests.lab.step_client import PROGRAM, StepClient
 from tests.lab.world import WORLD4, WORLD6
+from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.store.temporary_rules import TemporaryRules
 
 pytestmark = [pytest.mark.privileged]
 
@@ -196,3 +199,20 @@ def test_until_quit_is_for_that_process_alone(lab: Lab) -> None:
     daemon = lab.start_daemon("")
     assert answer_next(daemon, StepClient(lab), "yes", "--for", "quit") == "ok"
     assert answer_next(daemon, StepClient(lab), "no", "--for", "once") == "ECONNREFUSED"
+
+
+def test_a_clock_that_was_set_back_prolongs_no_rule_from_before_a_restart(lab: Lab) -> None:
+    """As one does that was a year ahead when the machine started: by the line alone it would hold for that year."""
+    daemon = lab.start_daemon("")
+    assert daemon.stop() == 0
+    kept = daemon.rules.parent / "state" / "temporary.rules"
+    written = datetime.now(UTC) + timedelta(days=365)
+    ends = written + timedelta(seconds=9 * PATIENCE)
+    TemporaryRules(kept).replace([parse_rule(f"allow until={ends:%Y-%m-%dT%H:%M:%SZ} {WORLD4} 80 tcp")])
+    os.utime(kept, (written.timestamp(), written.timestamp()))
+    daemon = lab.restart_daemon(daemon.rules.parent)
+    client = StepClient(lab)
+    assert client.connect(WORLD4, 80) == "ok"
+    wait_until(lambda: daemon.cli("rules").stdout == "")
+    client.start("tcp", WORLD4, 80)
+    daemon.wait_ask()

@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import subprocess
 from pathlib import Path
 
@@ -101,6 +102,46 @@ def test_what_is_said_over_multipath_tcp_is_read(lab: Lab, address: str) -> None
     assert talk.say("www.ads.test", address=address) == REFUSED
     wait_denial(daemon, program=CLIENT)
     assert talk.hear() == ["shop.test"]
+
+
+RECONNECT = """
+import ctypes, sys
+sys.path.insert(0, {programs!r})
+from hello_client import connect, make_hello, socket, talk
+for port in (80, {port}):
+    connect({world!r}, port).close()  # from now on the kernel lets SYNs there go by itself
+print("ready", flush=True)
+sys.stdin.readline()
+client = connect({world!r}, 80)
+client.send(b"GET / HTTP/1.0\\r\\n\\r\\n")
+ctypes.CDLL(None).connect(client.fileno(), bytes(16), 16)  # AF_UNSPEC
+client.connect(({world!r}, {port}))
+print("connected", flush=True)
+sys.stdin.readline()
+try:
+    print(talk(client, make_hello("www.ads.test"), 1 << 20))
+except ConnectionResetError:
+    print({refused!r})
+"""
+
+
+def test_what_was_said_in_the_last_connection_of_a_socket_and_is_read_late_ends_nothing(talk: Talk) -> None:
+    daemon = talk.lab.start_daemon(DENY)
+    script = RECONNECT.format(programs=str(PROGRAMS), world=WORLD4, port=PORT, refused=REFUSED)
+    client = talk.lab.spawn(["/usr/bin/python3", "-c", script], stdin=subprocess.PIPE)
+    assert client.stdin
+    assert client.stdout
+    assert client.stdout.readline() == "ready\n"
+    daemon.process.send_signal(signal.SIGSTOP)
+    client.stdin.write("go\n")
+    client.stdin.flush()
+    assert client.stdout.readline() == "connected\n"
+    daemon.process.send_signal(signal.SIGCONT)
+    assert daemon.cli("status").returncode == 0  # it reads what waits in its queues before who comes
+    client.stdin.write("go\n")
+    client.stdin.flush()
+    assert client.stdout.readline() == f"{REFUSED}\n"
+    wait_denial(daemon)
 
 
 # 1538: it takes what comes with a SYN, also from whom it does not know (Documentation/networking/ip-sysctl.rst)

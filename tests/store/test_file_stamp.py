@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,17 @@ def test_what_changed_a_moment_ago_is_not_settled(tmp_path: Path, monkeypatch: p
     assert not read_stamp(path).is_settled()
     monkeypatch.setattr(file_stamp, "SETTLE_NS", -(10**18))
     assert read_stamp(path).is_settled()
+
+
+@pytest.mark.parametrize("ahead_s", [-3600, 3600])
+def test_a_clock_that_is_set_makes_no_file_one_that_is_read_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead_s: int
+) -> None:
+    path = tmp_path / "file"
+    path.write_text("one")
+    stamp = read_stamp(path)
+    monkeypatch.setattr(time, "time_ns", lambda: stamp.ctime_ns + ahead_s * 10**9)
+    assert stamp.is_settled()
 
 
 def test_what_was_written_is_known_where_it_is_moved_to(tmp_path: Path) -> None:

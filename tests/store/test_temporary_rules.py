@@ -101,3 +101,11 @@ def test_what_a_bad_disk_does_not_give_is_forgotten(
     monkeypatch.setattr("tinysnitch.store.temporary_rules.read_text", fail)
     assert kept.read(0.0) == ()
     assert "cannot be read: Input/output error; its temporary rules are forgotten" in caplog.text
+
+
+def test_a_clock_that_was_set_back_since_is_as_late_as_when_they_were_written(tmp_path: Path) -> None:
+    kept = TemporaryRules(tmp_path / "temporary.rules")
+    assert kept.find_moment(3.0) == 3.0
+    kept.replace([AT_20])
+    os.utime(kept.path, (10, 10))
+    assert (kept.find_moment(3.0), kept.find_moment(12.0)) == (10.0, 12.0)

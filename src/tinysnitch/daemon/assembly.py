@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
+from tinysnitch.core.clock import Instant
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.flow import Flow, parse_address
@@ -35,6 +36,7 @@ from tinysnitch.daemon.reloader import Reloader
 from tinysnitch.daemon.rule_loader import RuleLoader
 from tinysnitch.daemon.rule_saver import RuleSaver
 from tinysnitch.daemon.single_timer import SingleTimer
+from tinysnitch.daemon.socket_watch import SocketWatch
 from tinysnitch.daemon.user_ids import UserIds
 from tinysnitch.kernel.addresses import AddressNews
 from tinysnitch.kernel.attribution import Attributor
@@ -138,6 +140,7 @@ class Assembly:
         )
         engine = Engine(settings, self._loader.facts, programs.generation if programs else 1, Libcrypto())
         now = read_instant()
+        now = Instant(now.boot_s, temporary_rules.find_moment(now.wall_s))
         for rule in temporary_rules.read(now.wall_s):
             engine.rules.add(rule, now)
         self._undo.enter_context(names_handed_over(engine.names, KeptNames(options.state_dir / "names"), programs))
@@ -183,6 +186,9 @@ class Assembly:
     async def start(self) -> None:
         """Returns once the rules hold, and packets are read."""
         await self.server.start(self._options.socket)
+        watch = SocketWatch(self._options.socket, self.server.listen_anew)
+        self._undo.callback(watch.stop)
+        watch.start()
         for part in (self._rule_saver, self.driver, self.reloader):
             self._undo.callback(part.stop)
         await self.reloader.start(self._options.rules, self._options.lists)

@@ -71,7 +71,17 @@ class ControlServer:
     async def start(self, path: Path | str) -> None:
         """Listen. Raises SnitchError when a living daemon has the socket or it cannot be made."""
         self._socket = ControlSocket(Path(path))
-        sock = self._socket.listen()
+        await self._listen(self._socket)
+
+    async def listen_anew(self) -> None:
+        """At the place where somebody took the socket away. Who is in stays. Raises SnitchError."""
+        assert self._server is not None
+        assert self._socket is not None
+        self._server.close()
+        await self._listen(self._socket)
+
+    async def _listen(self, place: ControlSocket) -> None:
+        sock = place.listen()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(self._make_peer, sock=sock, backlog=ACCEPTED_AT_ONCE)
         sock.listen(BACKLOG)  # asyncio takes the one number for both

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Callable
 
 from tinysnitch.core.clock import Instant
-from tinysnitch.core.errors import is_shortage
+from tinysnitch.core.errors import SHORTAGE_HINT, is_shortage
 from tinysnitch.kernel.clock import read_instant
 
 TRACEBACK_S = 1.0  # one in so much time: whoever finds a way to make us fail shall not fill the log
+BUG_HINT = "what it said before tells more; please report it"
 
 _log = logging.getLogger(__name__)
 
@@ -20,6 +21,7 @@ class Failures:
     def __init__(self, clock: Callable[[], Instant] = read_instant) -> None:
         self._clock = clock
         self.count = 0  # pieces of work that ended by an exception
+        self.last = self.hint = ""  # what failed last, and what may help
         self._next_traceback_s = 0.0
 
     def attempt(self, work: Callable[..., object], *arguments: object) -> bool:
@@ -34,10 +36,10 @@ class Failures:
     def note(self, what: str) -> None:
         """Of the exception that is being handled."""
         self.count += 1
-        now_s = self._clock().boot_s
+        now_s, error = self._clock().boot_s, sys.exception()
+        self.last, self.hint = str(error), SHORTAGE_HINT if is_shortage(error) else BUG_HINT
         if now_s >= self._next_traceback_s:
             self._next_traceback_s = now_s + TRACEBACK_S
-            error = sys.exception()
             if is_shortage(error):
                 _log.error("failed: %s: %s", what, error)
             else:

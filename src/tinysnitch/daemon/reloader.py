@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import DataLost
 from tinysnitch.daemon.bounded_look import BoundedLook
 from tinysnitch.daemon.control_server import ControlServer
@@ -28,7 +29,8 @@ PASSWD = Path("/etc/passwd")
 AGAIN_S = 5.0  # how often rules are tried that could not be read, or what they speak of
 PATIENCE_S = 3.0  # with a start, before it is told what it waits for
 WAITING = "the rules file waits until the lists and users that it names are known"
-NOT_READ = "rules and what they speak of could not be read anew"
+NO_RULES = "rules and what they speak of could not be read"
+NOT_READ = f"{NO_RULES} anew"
 
 
 _log = logging.getLogger(__name__)
@@ -41,12 +43,16 @@ class Reloader:
         self._loader = loader
         self._server = server
         self._news = news
-        self._has_rules = asyncio.Event()  # once the rules file was read, and what it names is known
+        # Done once the rules file was read, and what it names is known; or could not be.
+        self._has_rules: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._timer = SingleTimer(self.reload_rules)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, rules: Path, lists: Path) -> None:
-        """Load the rules as soon as their file is watched, and what they speak of, so that no edit falls between."""
+        """Load the rules as soon as their file is watched, and what they speak of, so that no edit falls between.
+
+        Raises SnitchError.
+        """
         look = BoundedLook().do
         for path in (RESOLV_CONF, HOSTS, PASSWD):
             self._follow(partial(watch_file, path, look), self.refresh_facts)
@@ -56,7 +62,7 @@ class Reloader:
         patience = SingleTimer(self._tell_of_waiting)
         patience.start(PATIENCE_S)
         try:
-            await self._has_rules.wait()
+            await self._has_rules
         finally:
             patience.cancel()
         asyncio.get_running_loop().add_reader(self._news.fileno(), self._addresses_changed)
@@ -77,12 +83,19 @@ class Reloader:
         give_back_memory()
         if not is_done:
             self._fall_behind()
+            self._fail_to_start()
             return
         self.is_behind = False
         if self._loader.is_unreadable:
             self._timer.start(AGAIN_S)
-        if not self._loader.is_waiting:
-            self._has_rules.set()
+        if not self._loader.is_waiting and not self._has_rules.done():
+            self._has_rules.set_result(None)
+
+    def _fail_to_start(self) -> None:
+        """Who starts has no rules that hold meanwhile, and whoever waits for it would wait for ever."""
+        if not self._has_rules.done():
+            failures = self._driver.failures
+            self._has_rules.set_exception(SnitchError(f"{NO_RULES}: {failures.last}", failures.hint))
 
     def refresh_facts(self) -> None:
         """Addresses, resolvers or lists may be others now; rules may have waited for that.
@@ -91,7 +104,7 @@ class Reloader:
         """
         if self._loader.is_waiting:
             self.reload_rules()
-        elif self._has_rules.is_set() and not self._attempt(self._read_facts):
+        elif self._has_rules.done() and not self._attempt(self._read_facts):
             self._fall_behind()
 
     def _attempt(self, read: Callable[[], None]) -> bool:

@@ -16,7 +16,7 @@ import msgspec
 
 from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.core.flow import TCP, Direction, Flow, is_of_link
+from tinysnitch.core.flow import Direction, Flow, is_of_link
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.watch import Watch
 from tinysnitch.kernel import bpf_structs as structs
@@ -34,7 +34,6 @@ _VERDICTS = {Verdict.ALLOW: structs.VERDICT_ALLOW, Verdict.DENY: structs.VERDICT
 _PROVISIONAL = {Watch.NOTED: structs.VERDICT_ALLOW_NOTED, Watch.GUARDED: structs.VERDICT_ALLOW_GUARDED}
 _WATCH_STATES = {Verdict.ALLOW: structs.WATCH_OVER, Verdict.DENY: structs.WATCH_CUT}
 _IS_GIVEN = list(structs.OWNED_SOCKET.fields).index("is_given")
-_NO_REMOTE = (bytes(16), 0)
 _NOBODY = (0, 0, 0, 0)  # as an owner
 _NOWHERE = (bytes(16), 0, 0, 0)  # as a listener's key
 
@@ -197,8 +196,8 @@ class BpfPrograms:
 
     def end_watch(self, flow: Flow, cookie: int, verdict: Verdict) -> None:
         """What the flow sends goes on unread, or is refused."""
-        remote = _NO_REMOTE if flow.protocol == TCP else (flow.remote, flow.remote_port)
-        self._maps.watched.write((cookie, *remote, 0, 0), (_WATCH_STATES[verdict],))
+        key = cookie, flow.remote, flow.local_port, flow.remote_port, 0
+        self._maps.watched.write(key, (_WATCH_STATES[verdict],))
 
     def forget_verdicts(self, keys: Iterable[VerdictKey]) -> None:
         for key in keys:

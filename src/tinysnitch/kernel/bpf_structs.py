@@ -129,7 +129,7 @@ VERDICT_KEY = Layout(
     {"exec_id": "Q", "remote": "16s", "uid": "I", "port": "H", "protocol": "B", "direction": "B"},
 )
 VERDICT_VALUE = Layout({"expires_ns": "Q", "generation": "I", "verdict": "I"})
-WATCH_KEY = Layout({"cookie": "Q", "remote": "16s", "remote_port": "H", "pad": "H", "pad2": "I"})
+WATCH_KEY = Layout({"cookie": "Q", "remote": "16s", "local_port": "H", "remote_port": "H", "pad": "I"})
 WATCH = Layout({"state": "I"})
 SETTINGS = Layout(
     {

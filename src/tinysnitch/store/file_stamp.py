@@ -20,7 +20,8 @@ class Stamp(msgspec.Struct, frozen=True):
     ctime_ns: int  # nobody can set it back
 
     def is_settled(self) -> bool:
-        return time.time_ns() - self.ctime_ns > SETTLE_NS
+        """Also where the clock was set back since then: no change of now looks like one that is to come."""
+        return abs(time.time_ns() - self.ctime_ns) > SETTLE_NS
 
     def is_of(self, written: os.stat_result) -> bool:
         """Whether this is the file that was written so, and moved to its place since."""

@@ -23,6 +23,14 @@ class TemporaryRules:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    def find_moment(self, wall_s: float) -> float:
+        """The wall clock, or where that is later what it was when they were written: it was set back since, and what an
+        hour was left of then has no more than that left now."""
+        try:
+            return max(wall_s, self.path.stat().st_mtime)
+        except OSError:
+            return wall_s
+
     def read(self, wall_s: float) -> tuple[Rule, ...]:
         """Those that have not ended. What cannot be read is worth no trouble: people are asked again."""
         remove_unfinished(self.path)

@@ -25,11 +25,16 @@ def make_hello(name: str) -> bytes:
 
 
 def attempt(address: str, port: str, name: str, size: str) -> str:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     hello = make_hello(name)
-    with socket.socket(family, socket.SOCK_STREAM, PROTOCOL) as client:
-        client.connect((address, int(port)))
+    with connect(address, int(port)) as client:
         return talk(client, hello, int(size))
+
+
+def connect(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    client = socket.socket(family, socket.SOCK_STREAM, PROTOCOL)
+    client.connect((address, port))
+    return client
 
 
 def talk(client: socket.socket, hello: bytes, size: int) -> str:
@@ -50,8 +55,9 @@ def attempt_anew(address: str, port: str, name: str, size: str) -> str:
 
 socket.setdefaulttimeout(60)
 used = socket.socket()
-for line in sys.stdin:
-    try:
-        print((attempt_anew if "fast_open" in sys.argv else attempt)(*line.split()), flush=True)
-    except OSError as error:
-        print(errno.errorcode.get(error.errno or 0, "TIMEOUT"), flush=True)
+if __name__ == "__main__":
+    for line in sys.stdin:
+        try:
+            print((attempt_anew if "fast_open" in sys.argv else attempt)(*line.split()), flush=True)
+        except OSError as error:
+            print(errno.errorcode.get(error.errno or 0, "TIMEOUT"), flush=True)
