@@ -34,12 +34,10 @@ def test_the_starter_set_is_written_once(file: RulesFile) -> None:
     file.path.parent.mkdir()
     assert file.ensure_exists()
     loaded = file.read()
-    assert [format_rule(rule) for rule in loaded.rules] == [
-        "allow localhost - -",
-        "allow localhost - -src",
-        "allow @resolvers 53 udp",
-        "allow @resolvers 53 tcp",
-    ]
+    lines = ["allow localhost - -", "allow localhost - -src", "allow @resolvers 53 udp", "allow @resolvers 53 tcp"]
+    assert [format_rule(rule) for rule in loaded.rules] == lines
+    # As they are said everywhere, so that `grep -x` finds them.
+    assert [line for line in text_of(file).splitlines() if line and not line.startswith("#")] == lines
     assert loaded.errors == ()
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o644
     write(file, "")

@@ -37,6 +37,18 @@ def test_of_two_the_second_is_refused(tmp_path: Path) -> None:
     StateLock(folder).close()
 
 
+@pytest.mark.parametrize(("mask", "above"), [(0o000, 0o755), (0o077, 0o700)])
+def test_nobody_else_can_put_another_folder_in_its_place(tmp_path: Path, mask: int, above: int) -> None:
+    folder = tmp_path / "a" / "b" / "state"
+    before = os.umask(mask)
+    try:
+        StateLock(folder).close()
+    finally:
+        os.umask(before)
+    made = (folder.parent.parent, folder.parent, folder)
+    assert [stat.S_IMODE(each.stat().st_mode) for each in made] == [above, above, 0o700]
+
+
 def test_whoever_is_killed_holds_it_no_longer(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text("12345678901234\n")  # of one before
     with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE) as holder:

@@ -33,12 +33,12 @@ STARTER = """\
 # What is not here is asked about. Check this file with: tinysnitch rules check FILE
 
 # this machine with itself
-allow  localhost   -   -
-allow  localhost   -   -src
+allow localhost - -
+allow localhost - -src
 
 # names, from the resolvers that this machine is set up with
-allow  @resolvers  53  udp
-allow  @resolvers  53  tcp
+allow @resolvers 53 udp
+allow @resolvers 53 tcp
 """
 _GONE, _GONE_HINT = "the file is gone", "write it again; an empty one will do"
 _ATTEMPTS = 10

@@ -24,7 +24,7 @@ class StateLock:
     def __init__(self, folder: Path) -> None:
         """Make the folder where it is missing. Raises SnitchError."""
         with errors_named(folder):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _make(folder)
             self._fd = _open(folder / _NAME)
         if self._fd is None:  # a full disk must not keep the firewall from its start, and can share nothing new
             return
@@ -38,6 +38,13 @@ class StateLock:
     def close(self) -> None:
         if self._fd is not None:
             os.close(self._fd)
+
+
+def _make(folder: Path) -> None:
+    """And those above it, whatever the umask is: who may write in one may exchange what is in it."""
+    for above in reversed([each for each in folder.parents if not each.exists()]):
+        above.mkdir(mode=0o755, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _open(place: Path) -> int | None:
