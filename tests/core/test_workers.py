@@ -237,6 +237,32 @@ def test_so_is_the_pip_that_virtualenv_starts(ancestors: tuple[str, ...], starte
     assert find_starter(replace(other, parents=ancestors)) is None
 
 
+JAVA = "/usr/lib/jvm/java-17-openjdk-amd64/bin/java"
+GRADLE_WORKER = "worker.org.gradle.process.internal.worker.GradleWorkerMain"
+GRADLE_ARGS = ("-Dorg.gradle.native=false", "@/home/a/.gradle/.tmp/gradle-worker-classpath94866312txt", "-Xmx512m")
+WRAPPER = "/home/a/shop/gradle/wrapper/gradle-wrapper.jar"
+
+
+@pytest.mark.parametrize(
+    ("ancestors", "starter"),
+    [
+        ((JAVA, WRAPPER, "/usr/bin/bash", INIT), WRAPPER),
+        ((JAVA, JAVA, WRAPPER, INIT), WRAPPER),
+        ((JAVA, "/opt/idea/bin/idea", INIT), "/opt/idea/bin/idea"),
+        ((JAVA, JAVA, "/usr/bin/bash", "/usr/bin/xterm", INIT), None),
+        ((JAVA, JAVA), None),
+    ],
+)
+def test_so_is_what_gradle_tests_and_compiles_in(ancestors: tuple[str, ...], starter: str | None) -> None:
+    """It has a number, and the classes in a file of the moment. Gradle itself is Java, which has no name of its own."""
+    told = (*GRADLE_ARGS, GRADLE_WORKER, "'Gradle Test Executor 12'")
+    testing = replace(worker(*told, executable=JAVA), parents=ancestors)
+    assert find_starter(testing) == starter
+    for others in ((*GRADLE_ARGS, "com.shop.Main", GRADLE_WORKER), (GRADLE_WORKER,), (*told, "-x"), ()):
+        assert find_starter(replace(testing, args=others)) is None
+    assert find_starter(replace(testing, executable="/usr/bin/javac")) is None
+
+
 def test_nor_is_another_program_with_such_arguments() -> None:
     assert find_starter(worker(*KERNEL_ARGS, executable="/usr/bin/curl")) is None
     assert find_starter(replace(worker(*KERNEL_ARGS), program="/srv/a.py", run_by=PYTHON)) is None

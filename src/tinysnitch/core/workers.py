@@ -45,6 +45,9 @@ _FETCHERS = re.compile(
     r"|Library/Homebrew/vendor/portable-ruby/[^/]+/bin/ruby)",
     re.DOTALL,
 )
+# WorkerProcessBuilder of Gradle: the last words, behind a file of the moment with the classes; the daemon is Java too
+_GRADLES = "worker.org.gradle.process.internal.worker.GradleWorkerMain"
+_JAVA = re.compile("java")
 _TALKERS = re.compile(r".*/(?:ansible|ansible-playbook|git|rsync|ssh)", re.DOTALL)
 _STARTERS = {  # of these programs
     "ssh": _TALKERS,  # a command for the other side, or -W
@@ -80,6 +83,8 @@ def _find_by_shape(process: Process) -> str | None:
     if name in _STARTERS:
         starter = _find_nearest(process, _SHELL)
         return starter if starter and _STARTERS[name].fullmatch(starter) else None
+    if name == "java" and process.args[-2:-1] == (_GRADLES,):
+        return _find_nearest(process, _JAVA)
     if _is_virtualenvs(told):
         return _find_nearest(process, _PYTHON)
     return process.parents[0] if _is_work(told) else None
