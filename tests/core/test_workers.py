@@ -157,6 +157,12 @@ def test_but_not_what_only_looks_alike(told: tuple[str, ...]) -> None:
         ("/usr/bin/rsync", True),
         ("/usr/bin/ansible-playbook", True),
         ("/usr/bin/ssh", True),
+        ("/usr/bin/hg", True),
+        ("/usr/share/code/code", True),
+        ("/usr/share/code-insiders/code-insiders", True),
+        ("/home/a/.local/kitty.app/bin/kitten", True),
+        ("/home/a/.local/zed.app/libexec/zed-editor", True),
+        ("/usr/bin/xterm", False),
         (REPORT, False),
     ],
 )

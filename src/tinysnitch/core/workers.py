@@ -48,9 +48,12 @@ _FETCHERS = re.compile(
 # WorkerProcessBuilder of Gradle: the last words, behind a file of the moment with the classes; the daemon is Java too
 _GRADLES = "worker.org.gradle.process.internal.worker.GradleWorkerMain"
 _JAVA = re.compile("java")
-_TALKERS = re.compile(r".*/(?:ansible|ansible-playbook|git|rsync|ssh)", re.DOTALL)
+# A command for the other side, or -W; a port of the moment (VS Code, for `-D`), or a socket of it (kitty, Zed)
+_TALKERS = re.compile(
+    r".*/(?:ansible|ansible-playbook|git|hg|rsync|ssh|code|code-insiders|kitten|zed-editor)", re.DOTALL
+)
 _STARTERS = {  # of these programs
-    "ssh": _TALKERS,  # a command for the other side, or -W
+    "ssh": _TALKERS,
     "wget": _FETCHERS,  # the address of each
     "curl": _FETCHERS,
 }
