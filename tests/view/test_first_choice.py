@@ -78,6 +78,18 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(CURL, program="/usr/lib/git-core/git-remote-http", args=("origin", "http://a")), True),
         (msgspec.structs.replace(CURL, program="/usr/libexec/gvfsd-dav", args=GVFS), True),
         (msgspec.structs.replace(CURL, program="/usr/libexec/kf6/kioworker", args=KIO), True),
+        (
+            msgspec.structs.replace(CURL, program="/usr/lib/wpe-webkit-2.0/WPENetworkProcess", args=("7", "21", "23")),
+            True,
+        ),
+        (msgspec.structs.replace(CURL, program="/opt/idea/jbr/lib/jcef_helper", args=BROWSER.args), True),
+        (msgspec.structs.replace(CURL, program="/usr/libexec/obs-plugins/obs-browser-page", args=BROWSER.args), True),
+        (
+            msgspec.structs.replace(
+                CURL, program="/srv/a/bin/workerd", args=("serve", "--external-addr=loopback=:4", "-")
+            ),
+            True,
+        ),
         (msgspec.structs.replace(CURL, program=WEBKIT, args=("7", "21", "23"), parents=("/usr/bin/epiphany",)), True),
         (python(program="/opt/a.py", run_by="/usr/bin/python3.13", parents=("/opt/a.py",)), False),
         (worker(*KERNEL_ARGS), True),

@@ -7,8 +7,8 @@ for workers, whose rule then names who started them (core/workers.py). What give
 called with the container's process id or the name of its network namespace, what publishes a port of one (docker-proxy)
 with the address that this got at its start; what pip starts to fetch what a build needs, with a folder of this build;
 what connects for git, with the address of each repository, of which a clone with submodules has many; what VS Code runs
-on another machine, with a token or a socket; what connects for programs of a desktop (WebKitGTK, GVfs, KIO), with
-numbers of descriptors or of the session bus, or with the name of a socket.
+on another machine, with a token or a socket; what connects for programs of a desktop (WebKitGTK, GVfs, KIO, Chromium
+within another program), with numbers of descriptors or of the session bus, or with the name of a socket.
 
 So is a port that the kernel chose, where a program asked all the link over UDP (SSDP, say) and each machine that
 answers is a question of its own: the next time, with browsers two minutes later, it is another port. So it is for the
@@ -38,8 +38,16 @@ _PROBERS = frozenset({"mtr-packet", "tracepath"})  # mtr(8) from 33000 on, for a
 _NETWORK_HELPERS = frozenset({"slirp4netns", "pasta", "pasta.avx2", "docker-proxy"})  # slirp4netns(1), pasta(1)
 _SERVER_MAIN = "server-main.js"  # of VS Code and what is made of it; in a home it is run by a Node.js of its own
 _VSCODE = re.compile(r"/.*/\.[^/]+-server/.*/node", re.DOTALL)
-# ProcessLauncher of WebKit, ConnectionBackend of KIO, BuildEnvironment of pip
-_WORKERS = frozenset({"WebKitNetworkProcess", "kioworker", "kioslave5", "__pip-runner__.py", _SERVER_MAIN})
+_WORKERS = frozenset(
+    {
+        *("WebKitNetworkProcess", "WPENetworkProcess"),  # ProcessLauncher of WebKit
+        *("jcef_helper", "obs-browser-page"),  # of Chromium within an IDE of JetBrains, or OBS
+        *("kioworker", "kioslave5"),  # ConnectionBackend of KIO
+        "__pip-runner__.py",  # BuildEnvironment of pip
+        "workerd",  # Runtime of miniflare: with a port of the moment
+        _SERVER_MAIN,
+    }
+)
 _PIPENV = "/pipenv/resolver/main.py"  # resolve() of it: with the names of two files of the moment
 _GIT = "git-remote-"  # http, https and what further names lead to: with the address of the repository
 _GVFS = "gvfsd-"  # each protocol has its own: gvfsd-dav, gvfsd-smb
