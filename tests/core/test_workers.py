@@ -269,6 +269,20 @@ def test_so_is_what_gradle_tests_and_compiles_in(ancestors: tuple[str, ...], sta
     assert find_starter(replace(testing, executable="/usr/bin/javac")) is None
 
 
+R = "/usr/lib/R/bin/exec/R"
+R_WORKER = "tryCatch(parallel:::.workRSOCK,error=function(e)parallel:::.slaveRSOCK)()"
+R_ARGS = ("--no-echo", "--no-restore", "-e", R_WORKER, "--args", "MASTER=localhost", "PORT=11379")
+
+
+def test_so_is_a_worker_of_a_cluster_of_r() -> None:
+    """On a port of the moment. That one is the only name that scripts of R have."""
+    working = replace(worker(*R_ARGS, executable=R), parents=("/usr/lib/R/bin/R", "/usr/bin/dash", R, INIT))
+    assert find_starter(working) == R
+    assert find_starter(replace(working, parents=("/usr/bin/bash", "/usr/bin/xterm", INIT))) is None
+    assert find_starter(replace(working, args=("-e", "download.file('http://shop.test/', 'a')"))) is None
+    assert find_starter(replace(working, executable="/usr/bin/Rscript")) is None
+
+
 def test_nor_is_another_program_with_such_arguments() -> None:
     assert find_starter(worker(*KERNEL_ARGS, executable="/usr/bin/curl")) is None
     assert find_starter(replace(worker(*KERNEL_ARGS), program="/srv/a.py", run_by=PYTHON)) is None

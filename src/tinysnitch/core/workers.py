@@ -48,6 +48,7 @@ _FETCHERS = re.compile(
 # WorkerProcessBuilder of Gradle: the last words, behind a file of the moment with the classes; the daemon is Java too
 _GRADLES = "worker.org.gradle.process.internal.worker.GradleWorkerMain"
 _JAVA = re.compile("java")
+_OF_R = re.compile(r".*\bparallel:::\.workRSOCK\b.*", re.DOTALL)  # newPSOCKnode() of R's parallel, and of parallelly
 # A command for the other side, or -W; a port of the moment (VS Code, for `-D`), or a socket of it (kitty, Zed)
 _TALKERS = re.compile(
     r".*/(?:ansible|ansible-playbook|git|hg|rsync|ssh|code|code-insiders|kitten|zed-editor)", re.DOTALL
@@ -88,6 +89,8 @@ def _find_by_shape(process: Process) -> str | None:
         return starter if starter and _STARTERS[name].fullmatch(starter) else None
     if name == "java" and process.args[-2:-1] == (_GRADLES,):
         return _find_nearest(process, _JAVA)
+    if name == "R" and any(map(_OF_R.fullmatch, process.args)):
+        return process.program if process.program in process.parents else None  # by shells, of which R is one too
     if _is_virtualenvs(told):
         return _find_nearest(process, _PYTHON)
     return process.parents[0] if _is_work(told) else None
