@@ -30,6 +30,10 @@ GVFS = ("--spawner", ":1.7", "/org/gtk/gvfs/exec_spaw/6")
 KIO = ("/usr/lib/qt6/plugins/kf6/kio/kio_http.so", "https", "", "local:/run/user/1000/dolphinWLYwXX.2.kioworker.socket")
 
 
+SERVER = "/home/a/.vscode-server/bin/0958016b2af9f09b"
+TOKEN = "--connection-token=3101051879-1315853121-3707927806-892141436"
+
+
 def flatpak(*args: str) -> Process:
     owners = ("unit:app-flatpak-org.browser-1.scope", "flatpak:org.browser")
     return msgspec.structs.replace(CURL, is_host_file=False, owners=owners, args=args)
@@ -74,6 +78,18 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(CURL, program="/usr/lib/git-core/git-remote-http", args=("origin", "http://a")), True),
         (msgspec.structs.replace(CURL, program="/usr/libexec/gvfsd-dav", args=GVFS), True),
         (msgspec.structs.replace(CURL, program="/usr/libexec/kf6/kioworker", args=KIO), True),
+        (
+            msgspec.structs.replace(CURL, program="/usr/lib/wpe-webkit-2.0/WPENetworkProcess", args=("7", "21", "23")),
+            True,
+        ),
+        (msgspec.structs.replace(CURL, program="/opt/idea/jbr/lib/jcef_helper", args=BROWSER.args), True),
+        (msgspec.structs.replace(CURL, program="/usr/libexec/obs-plugins/obs-browser-page", args=BROWSER.args), True),
+        (
+            msgspec.structs.replace(
+                CURL, program="/srv/a/bin/workerd", args=("serve", "--external-addr=loopback=:4", "-")
+            ),
+            True,
+        ),
         (msgspec.structs.replace(CURL, program=WEBKIT, args=("7", "21", "23"), parents=("/usr/bin/epiphany",)), True),
         (python(program="/opt/a.py", run_by="/usr/bin/python3.13", parents=("/opt/a.py",)), False),
         (worker(*KERNEL_ARGS), True),
@@ -82,6 +98,11 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (python(program="/opt/pipenv/resolver/main.py", args=("--request-file", "/tmp/pipenv-request-fcr.json")), True),
         (python(program="/srv/resolver/main.py", args=("--request-file", "/tmp/a.json")), False),
         (python(program="/opt/pip/__pip-runner__.py", args=("install", "--prefix", "/tmp/pip-build-env-x8f/a")), True),
+        (msgspec.structs.replace(CURL, program=f"{SERVER}/node", args=(f"{SERVER}/out/server-main.js", TOKEN)), True),
+        (msgspec.structs.replace(CURL, program=f"{SERVER}/out/server-main.js", args=(TOKEN,)), True),
+        (msgspec.structs.replace(CURL, program=f"{SERVER}/node", args=(f"{SERVER}/out/bootstrap-fork", TOKEN)), False),
+        (msgspec.structs.replace(CURL, program="/usr/bin/node", args=(f"{SERVER}/out/server-main.js", TOKEN)), False),
+        (msgspec.structs.replace(CURL, program="/usr/bin/node", args=("/usr/bin/out/server-main.js", TOKEN)), False),
     ],
 )
 def test_arguments_that_will_be_others_next_time_do_not_count(process: Process, any_args: bool) -> None:

@@ -157,6 +157,12 @@ def test_but_not_what_only_looks_alike(told: tuple[str, ...]) -> None:
         ("/usr/bin/rsync", True),
         ("/usr/bin/ansible-playbook", True),
         ("/usr/bin/ssh", True),
+        ("/usr/bin/hg", True),
+        ("/usr/share/code/code", True),
+        ("/usr/share/code-insiders/code-insiders", True),
+        ("/home/a/.local/kitty.app/bin/kitten", True),
+        ("/home/a/.local/zed.app/libexec/zed-editor", True),
+        ("/usr/bin/xterm", False),
         (REPORT, False),
     ],
 )
@@ -188,12 +194,93 @@ def test_nothing_else_is(args: tuple[str, ...]) -> None:
     assert find_starter(worker(*args)) is None
 
 
-def test_so_is_wget_where_debootstrap_started_it() -> None:
-    """For each package."""
-    wget = worker("-O", "a.deb", "http://a/a.deb", started_by="/usr/sbin/debootstrap", executable="/usr/bin/wget")
-    assert find_starter(wget) == "/usr/sbin/debootstrap"
-    for other in ("/srv/fetch.sh", "/usr/bin/git"):
-        assert find_starter(replace(wget, parents=(other, *wget.parents))) is None
+@pytest.mark.parametrize("fetcher", ["/usr/bin/wget", "/usr/bin/curl"])
+@pytest.mark.parametrize(
+    ("starter", "is_one"),
+    [
+        ("/usr/sbin/debootstrap", True),
+        ("/usr/local/bin/cpanm", True),
+        ("/usr/lib/python-exec/python3.13/emerge", True),
+        ("/home/a/poky/bitbake/bin/bitbake-worker", True),
+        ("/home/a/openwrt/scripts/download.pl", True),
+        ("/home/a/buildroot/support/download/wget", True),
+        ("/home/linuxbrew/.linuxbrew/Homebrew/Library/Homebrew/vendor/portable-ruby/3.4.5/bin/ruby", True),
+        ("/home/a/bin/ruby", False),
+        ("/srv/download.pl", False),
+        ("/srv/wget", False),
+        ("/srv/fetch.sh", False),
+        ("/usr/bin/git", False),
+    ],
+)
+def test_so_is_what_fetches_each_piece_for_a_tool(fetcher: str, starter: str, is_one: bool) -> None:
+    """Packages, modules, sources: with the address of each."""
+    fetching = worker("-O", "a.deb", "http://a/a.deb", started_by=starter, executable=fetcher)
+    for process in (fetching, replace(fetching, parents=("/usr/bin/dash", *fetching.parents))):
+        assert find_starter(process) == (starter if is_one else None)
+
+
+PIP_OF_VIRTUALENV = (
+    "import os, sys; sys.path = [os.environ['VIRTUALENV_PIP_WHEEL'], *(p for p in sys.path if p)]; "
+    "import runpy; runpy.run_module('pip', run_name='__main__', alter_sys=True)"
+)
+
+
+@pytest.mark.parametrize(
+    ("ancestors", "starter"),
+    [
+        (("/home/a/bin/tox", "/usr/bin/bash", INIT), "/home/a/bin/tox"),
+        ((PYTHON, "/home/a/bin/virtualenv", "/usr/bin/bash", INIT), "/home/a/bin/virtualenv"),
+        ((PYTHON, PYTHON, "/home/a/bin/pre-commit", INIT), "/home/a/bin/pre-commit"),
+        ((PYTHON, "/usr/bin/bash", "/usr/bin/gnome-terminal", INIT), None),  # python3 -m virtualenv
+        ((PYTHON, INIT), None),
+    ],
+)
+def test_so_is_the_pip_that_virtualenv_starts(ancestors: tuple[str, ...], starter: str | None) -> None:
+    """For a folder of the moment; what looks for new versions is Python too."""
+    pip = worker("-c", PIP_OF_VIRTUALENV, "download", "-d", "/home/a/wheel/house/download-x1t988yw", "pip")
+    assert find_starter(replace(pip, parents=ancestors)) == starter
+    other = worker("-c", f"import os; {PIP_OF_VIRTUALENV}")
+    assert find_starter(replace(other, parents=ancestors)) is None
+
+
+JAVA = "/usr/lib/jvm/java-17-openjdk-amd64/bin/java"
+GRADLE_WORKER = "worker.org.gradle.process.internal.worker.GradleWorkerMain"
+GRADLE_ARGS = ("-Dorg.gradle.native=false", "@/home/a/.gradle/.tmp/gradle-worker-classpath94866312txt", "-Xmx512m")
+WRAPPER = "/home/a/shop/gradle/wrapper/gradle-wrapper.jar"
+
+
+@pytest.mark.parametrize(
+    ("ancestors", "starter"),
+    [
+        ((JAVA, WRAPPER, "/usr/bin/bash", INIT), WRAPPER),
+        ((JAVA, JAVA, WRAPPER, INIT), WRAPPER),
+        ((JAVA, "/opt/idea/bin/idea", INIT), "/opt/idea/bin/idea"),
+        ((JAVA, JAVA, "/usr/bin/bash", "/usr/bin/xterm", INIT), None),
+        ((JAVA, JAVA), None),
+    ],
+)
+def test_so_is_what_gradle_tests_and_compiles_in(ancestors: tuple[str, ...], starter: str | None) -> None:
+    """It has a number, and the classes in a file of the moment. Gradle itself is Java, which has no name of its own."""
+    told = (*GRADLE_ARGS, GRADLE_WORKER, "'Gradle Test Executor 12'")
+    testing = replace(worker(*told, executable=JAVA), parents=ancestors)
+    assert find_starter(testing) == starter
+    for others in ((*GRADLE_ARGS, "com.shop.Main", GRADLE_WORKER), (GRADLE_WORKER,), (*told, "-x"), ()):
+        assert find_starter(replace(testing, args=others)) is None
+    assert find_starter(replace(testing, executable="/usr/bin/javac")) is None
+
+
+R = "/usr/lib/R/bin/exec/R"
+R_WORKER = "tryCatch(parallel:::.workRSOCK,error=function(e)parallel:::.slaveRSOCK)()"
+R_ARGS = ("--no-echo", "--no-restore", "-e", R_WORKER, "--args", "MASTER=localhost", "PORT=11379")
+
+
+def test_so_is_a_worker_of_a_cluster_of_r() -> None:
+    """On a port of the moment. That one is the only name that scripts of R have."""
+    working = replace(worker(*R_ARGS, executable=R), parents=("/usr/lib/R/bin/R", "/usr/bin/dash", R, INIT))
+    assert find_starter(working) == R
+    assert find_starter(replace(working, parents=("/usr/bin/bash", "/usr/bin/xterm", INIT))) is None
+    assert find_starter(replace(working, args=("-e", "download.file('http://shop.test/', 'a')"))) is None
+    assert find_starter(replace(working, executable="/usr/bin/Rscript")) is None
 
 
 def test_nor_is_another_program_with_such_arguments() -> None:

@@ -59,6 +59,23 @@ def test_what_pycharm_debugs_is_asked_about_once(lab: Lab, options: tuple[str, .
     assert len(daemon.records("ask")) == 1
 
 
+# Fetches each file as cpanm does, by a wget of its own.
+FETCH = "foreach my $file (@ARGV) { system('wget', '-q', '-O', '/dev/null', $file) == 0 or die $file }"
+
+
+def test_all_that_a_tool_fetches_from_a_site_is_one_question(lab: Lab) -> None:
+    tool = lab.folder / "cpanm"
+    tool.write_text(FETCH)
+    daemon = lab.start_daemon(DNS_RULE)
+    running = lab.spawn(
+        ["/usr/bin/perl", str(tool), *(f"http://four.test/{name}" for name in ("", "index.html", "large"))]
+    )
+    assert answer_as_proposed(daemon, running) == [f"allow parent={tool} four.test 80 tcp /usr/bin/wget"]
+    assert running.returncode == 0, running.communicate()[0]
+    fetched = [record for record in daemon.records("connection") if record["remote_port"] == 80]
+    assert len({tuple(record["args"]) for record in fetched}) == 3
+
+
 def test_nothing_else_that_the_interpreter_runs_is_let_go_by_that_answer(lab: Lab) -> None:
     daemon = lab.start_daemon(DNS_RULE)
     pool = lab.spawn([PYTHON, POOL, "spawn", "0", *SITE])

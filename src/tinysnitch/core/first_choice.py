@@ -6,9 +6,9 @@ with these would be asked for at each start. Interpreters and shells run anythin
 for workers, whose rule then names who started them (core/workers.py). What gives a rootless container its network is
 called with the container's process id or the name of its network namespace, what publishes a port of one (docker-proxy)
 with the address that this got at its start; what pip starts to fetch what a build needs, with a folder of this build;
-what connects for git, with the address of each repository, of which a clone with submodules has many; what connects
-for programs of a desktop (WebKitGTK, GVfs, KIO), with numbers of descriptors or of the session bus, or with the name of
-a socket.
+what connects for git, with the address of each repository, of which a clone with submodules has many; what VS Code runs
+on another machine, with a token or a socket; what connects for programs of a desktop (WebKitGTK, GVfs, KIO, Chromium
+within another program), with numbers of descriptors or of the session bus, or with the name of a socket.
 
 So is a port that the kernel chose, where a program asked all the link over UDP (SSDP, say) and each machine that
 answers is a question of its own: the next time, with browsers two minutes later, it is another port. So it is for the
@@ -18,6 +18,8 @@ traceroute, tracepath and mtr count up, one for each probe. And what a flatpak i
 is another one the next time, while the rule is for all that it runs; so is the link that Firefox was started for, which
 connects to all else by that same process, or the profile of the moment that Selenium and Playwright make for it.
 """
+
+import re
 
 import msgspec
 
@@ -34,8 +36,18 @@ _PROBED_PORTS = range(33434, 33534)  # traceroute(8): three probes for each of 3
 _FLATPAK = "flatpak:"  # as core/process.py has owners
 _PROBERS = frozenset({"mtr-packet", "tracepath"})  # mtr(8) from 33000 on, for as long as it runs; tracepath(8): 44444
 _NETWORK_HELPERS = frozenset({"slirp4netns", "pasta", "pasta.avx2", "docker-proxy"})  # slirp4netns(1), pasta(1)
-# ProcessLauncher of WebKit, ConnectionBackend of KIO, BuildEnvironment of pip
-_WORKERS = frozenset({"WebKitNetworkProcess", "kioworker", "kioslave5", "__pip-runner__.py"})
+_SERVER_MAIN = "server-main.js"  # of VS Code and what is made of it; in a home it is run by a Node.js of its own
+_VSCODE = re.compile(r"/.*/\.[^/]+-server/.*/node", re.DOTALL)
+_WORKERS = frozenset(
+    {
+        *("WebKitNetworkProcess", "WPENetworkProcess"),  # ProcessLauncher of WebKit
+        *("jcef_helper", "obs-browser-page"),  # of Chromium within an IDE of JetBrains, or OBS
+        *("kioworker", "kioslave5"),  # ConnectionBackend of KIO
+        "__pip-runner__.py",  # BuildEnvironment of pip
+        "workerd",  # Runtime of miniflare: with a port of the moment
+        _SERVER_MAIN,
+    }
+)
 _PIPENV = "/pipenv/resolver/main.py"  # resolve() of it: with the names of two files of the moment
 _GIT = "git-remote-"  # http, https and what further names lead to: with the address of the repository
 _GVFS = "gvfsd-"  # each protocol has its own: gvfsd-dav, gvfsd-smb
@@ -71,7 +83,12 @@ def _is_of_the_moment(flow: Flow, called: str) -> bool:
 
 def _is_helper(process: Process, called: str) -> bool:
     is_known = called in _NETWORK_HELPERS or called in _WORKERS or called.startswith((_GVFS, _GIT))
-    return is_known or process.program.endswith(_PIPENV)
+    return is_known or process.program.endswith(_PIPENV) or _is_vscodes(process)
+
+
+def _is_vscodes(process: Process) -> bool:
+    folder = process.program.removesuffix("/node")
+    return process.args[:1] == (f"{folder}/out/{_SERVER_MAIN}",) and _VSCODE.fullmatch(process.program) is not None
 
 
 def _was_opened_for(process: Process, called: str) -> bool:

@@ -1,4 +1,4 @@
-"""Workers: what a program starts an interpreter, ssh or wget for, with arguments that are others each time.
+"""Workers: what a program starts an interpreter, ssh, wget or curl for, with arguments that are others each time.
 
 These do anything, and no answer should be for all of that. But who started a worker is known: with `parent=` a rule for
 any arguments says "what this program starts". Only arguments and names tell that it is a worker, and whoever starts one
@@ -36,9 +36,27 @@ _TRACED = re.compile(
 _SHELL = re.compile(r"bash|dash|sh|zsh")  # that runs no script: in git's core.sshCommand, or in an editor's terminal
 _BELOW_EDITOR = re.compile(rf"{PYTHON}|{_SHELL.pattern}")  # the launcher of debugpy is Python too
 _LOGIN = re.compile(r"sshd(?:-session)?")  # starts what is run on another machine
-_STARTERS = {  # of these programs, by the names of both
-    "ssh": frozenset({"ansible", "ansible-playbook", "git", "rsync", "ssh"}),  # a command for the other side, or -W
-    "wget": frozenset({"debootstrap"}),  # for each package
+# PIP_RUN of virtualenv, for a folder of the moment; by itself, or by what it starts to look for new versions
+_VIRTUALENV = re.compile(r"import os, sys; sys\.path = \[os\.environ\['VIRTUALENV_PIP_WHEEL'\].*", re.DOTALL)
+# What fetches package by package: by its name, or where that says little by its place in the tree of OpenWrt, Buildroot
+# or Homebrew, which has a Ruby of its own
+_FETCHERS = re.compile(
+    r".*/(?:debootstrap|cpanm|emerge|bitbake-worker|scripts/download\.pl|support/download/(?:wget|curl)"
+    r"|Library/Homebrew/vendor/portable-ruby/[^/]+/bin/ruby)",
+    re.DOTALL,
+)
+# WorkerProcessBuilder of Gradle: the last words, behind a file of the moment with the classes; the daemon is Java too
+_GRADLES = "worker.org.gradle.process.internal.worker.GradleWorkerMain"
+_JAVA = re.compile("java")
+_OF_R = re.compile(r".*\bparallel:::\.workRSOCK\b.*", re.DOTALL)  # newPSOCKnode() of R's parallel, and of parallelly
+# A command for the other side, or -W; a port of the moment (VS Code, for `-D`), or a socket of it (kitty, Zed)
+_TALKERS = re.compile(
+    r".*/(?:ansible|ansible-playbook|git|hg|rsync|ssh|code|code-insiders|kitten|zed-editor)", re.DOTALL
+)
+_STARTERS = {  # of these programs
+    "ssh": _TALKERS,
+    "wget": _FETCHERS,  # the address of each
+    "curl": _FETCHERS,
 }
 
 
@@ -68,7 +86,13 @@ def _find_by_shape(process: Process) -> str | None:
         return None
     if name in _STARTERS:
         starter = _find_nearest(process, _SHELL)
-        return starter if starter and _name_of(starter) in _STARTERS[name] else None
+        return starter if starter and _STARTERS[name].fullmatch(starter) else None
+    if name == "java" and process.args[-2:-1] == (_GRADLES,):
+        return _find_nearest(process, _JAVA)
+    if name == "R" and any(map(_OF_R.fullmatch, process.args)):
+        return process.program if process.program in process.parents else None  # by shells, of which R is one too
+    if _is_virtualenvs(told):
+        return _find_nearest(process, _PYTHON)
     return process.parents[0] if _is_work(told) else None
 
 
@@ -87,6 +111,10 @@ def _is_editors(told: Sequence[str]) -> bool:
         case [script, *options]:
             return _PYDEV.fullmatch(script) is not None and not _AS_CLIENT.isdisjoint(options)
     return False
+
+
+def _is_virtualenvs(told: Sequence[str]) -> bool:
+    return len(told) > 1 and told[0] == "-c" and _VIRTUALENV.fullmatch(told[1]) is not None
 
 
 def _is_work(told: Sequence[str]) -> bool:
