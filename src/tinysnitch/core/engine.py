@@ -188,8 +188,8 @@ class Engine:
             yield from self._withdraw_answers(waiter.connection, now)
 
     def _withdraw_answers(self, asking: Connection, now: Instant) -> Iterator[Command]:
-        """What came in before that is an answer by now, and no question. In a talk from before our start the remote may
-        be the first that we hear. Dropped, and not let go: what follows is known to the kernel as an answer."""
+        """What came in before is an answer by now: of a talk from before our start the remote may be heard first. It is
+        dropped; what follows is known to the kernel."""
         flow = msgspec.structs.replace(asking.flow, direction=Direction.INBOUND)
         waiter = self.prompts.find_waiter(flow) if flow.protocol != TCP else None
         if waiter is not None and exec_id_of(waiter.connection.attribution) == exec_id_of(asking.attribution):
@@ -205,6 +205,9 @@ class Engine:
     # Prompts
 
     def _ask(self, waiter: Waiter, decision: Decision, now: Instant) -> Iterator[Command]:
+        if self.settlement.is_answer(waiter.connection, now):  # it was held before the kernel knew
+            yield from map(DropPacket, waiter.packet_ids)
+            return
         waiter.is_tied = decision.is_flow_only
         if self._settings.timeout_s <= 0:
             reason = f"{decision.reason} and nobody is asked"
