@@ -1,7 +1,7 @@
 #!/bin/bash
-# `make install`: the commands in /usr/local/bin, the units of the daemon, of the window and of a boot at which the daemon
-# cannot be executed (both are not enabled), and the group whose members answer for themselves. `make uninstall` takes
-# commands and units away; rules, lists, history and the group stay. DESTDIR is put before every path.
+# `make install`: the commands in /usr/local/bin, the units of the daemon, of its end, of the window and of a boot at which
+# the daemon cannot be executed (both are not enabled), and the group whose members answer for themselves. `make
+# uninstall` takes commands and units away; rules, lists, history and the group stay. DESTDIR is put before every path.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 DESTDIR=${DESTDIR:-}
@@ -46,7 +46,7 @@ install)
 	mkdir -p "$COMMANDS" "$UNITS" "$(dirname "$PROMPT_UNIT")"
 	for command in "$PWD"/.venv/bin/tinysnitch*; do ln -sf "$command" "$COMMANDS/"; done
 	install -m 755 packaging/tinysnitch-closed "$CLOSED"
-	install -m 644 packaging/tinysnitchd.service packaging/tinysnitch-closed.service "$UNITS"
+	install -m 644 packaging/tinysnitchd.service packaging/tinysnitch-{closed,open}.service "$UNITS"
 	install -m 644 packaging/tinysnitch-prompt.service "$PROMPT_UNIT"
 	is_staged || getent group tinysnitch >/dev/null || groupadd --system tinysnitch
 	tell_systemd daemon-reload
@@ -62,7 +62,7 @@ uninstall)
 	for command in "$COMMANDS"/tinysnitch*; do
 		if [ "$(dirname "$(readlink "$command")")" = "$PWD/.venv/bin" ]; then rm "$command"; fi
 	done
-	rm -f "$CLOSED" "$UNITS"/tinysnitchd.service "$UNITS"/tinysnitch-closed.service "$PROMPT_UNIT"
+	rm -f "$CLOSED" "$UNITS"/{tinysnitchd,tinysnitch-closed,tinysnitch-open}.service "$PROMPT_UNIT"
 	tell_systemd daemon-reload
 	echo "uninstalled. The group tinysnitch, /etc/tinysnitch.rules, /etc/tinysnitch.d and /var/lib/tinysnitch are left."
 	;;

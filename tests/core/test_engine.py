@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.core.engine_walk import STEPS, Walk
 from tests.core.transcript import BANK, CURL, FACTS, SHOP, Transcript, flow_of, inbound, no, process_of, whose, yes
@@ -10,6 +11,7 @@ from tinysnitch.core import events as ev
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.errors import RuleSyntaxError
 from tinysnitch.core.facts import Facts
+from tinysnitch.core.flow import TCP, UDP, Direction
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource
 from tinysnitch.core.prompts import ClosedPrompt
 from tinysnitch.core.rule_text import parse_rule
@@ -239,6 +241,21 @@ def test_another_program_on_the_same_socket_is_asked_about_by_its_own_name() -> 
     assert engine.queue(who=UNKNOWN) == []  # its process ended meanwhile; the kernel asks again if it has to
     told = engine.queue(who=whose(exec_id=8, program="/tmp/evil"))
     assert told == ["drop 1", "drop 2", "close 1: the program gave up", "opened 2", "ask 2 x1"]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "who", "is_answer"), [(UDP, whose(), True), (UDP, whose(exec_id=8), False), (TCP, whose(), False)]
+)
+def test_what_comes_in_is_no_question_any_more_once_it_is_an_answer(
+    protocol: int, who: Attribution, is_answer: bool
+) -> None:
+    """Of a talk from before the start it may be the first that is seen."""
+    engine = Transcript("allow 10.0.0.80 443 tcp", "allow 10.0.0.80 443 udp")
+    asked = flow_of(protocol=protocol)
+    answer = replace(asked, direction=Direction.INBOUND)
+    assert engine.queue(answer) == ["opened 1", "ask 1 x1"]
+    told = engine.queue(asked, who)
+    assert told[-2:] == ["drop 1", "close 1: what it answers is allowed"] if is_answer else "drop 1" not in told
 
 
 @pytest.mark.parametrize(("clients", "is_shown"), [([], False), ([None], True), ([1001], False), ([1001, 1000], True)])

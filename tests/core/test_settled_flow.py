@@ -16,6 +16,7 @@ def settle(expires_s: float | None = None, is_answer: bool = False, tied_to: int
         decision=DECISION,
         cookie=5,
         exec_id=7,
+        decided_s=1.0,
         generation=3,
         expires_s=expires_s,
         is_answer=is_answer,

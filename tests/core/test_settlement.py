@@ -18,7 +18,7 @@ from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, exec_id_of
 from tinysnitch.core.prompts import Waiter
 from tinysnitch.core.settings import Settings
-from tinysnitch.core.settlement import Basis, Settlement, verdict_key_of
+from tinysnitch.core.settlement import ANSWERED_S, Basis, Settlement, verdict_key_of
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_cache import Remembered
 
@@ -240,3 +240,20 @@ def test_what_falls_out_of_the_mirror_falls_out_of_the_kernel() -> None:
     told = list(settlement.settle(Waiter(other, 6, [2]), ALLOW, NOW))
     assert [tell(one) for one in told[:3]] == ["remember allow", "allow 2", "forget 1"]
     assert {name: one.evicted for name, one in settlement.statistics().items()} == {"verdicts": 1, "flows": 0}
+
+
+def test_what_was_held_before_the_kernel_knew_of_a_talk_is_no_question_either() -> None:
+    engine = Transcript("allow 10.0.0.80 443 udp", "allow 10.0.0.80 443 tcp")
+    asked = flow_of(protocol=UDP)
+    answer = msgspec.structs.replace(asked, direction=Direction.INBOUND)
+    engine.queue(asked)
+    assert engine.queue(answer) == ["drop 2"]
+    engine.queue(flow_of(2))
+    assert engine.queue(msgspec.structs.replace(flow_of(2), direction=Direction.INBOUND))[0] == "opened 1"
+    engine.now_s += ANSWERED_S  # the kernel does not take it for one
+    assert engine.queue(answer)[0] == "opened 2"
+    engine.queue(flow_of(3, protocol=UDP))
+    assert (
+        engine.queue(msgspec.structs.replace(flow_of(3, protocol=UDP), direction=Direction.INBOUND), whose(8))[0]
+        == "opened 3"
+    )

@@ -16,6 +16,7 @@ CLOSED = "tinysnitch-closed"  # is no Python
 UNITS = (
     "etc/systemd/system/tinysnitchd.service",
     f"etc/systemd/system/{CLOSED}.service",
+    "etc/systemd/system/tinysnitch-open.service",
     "etc/systemd/user/tinysnitch-prompt.service",
 )
 
@@ -127,7 +128,7 @@ def test_the_firewall_comes_before_the_network_and_in_no_circle_and_stays() -> N
         "TimeoutStartSec=infinity",
     } <= set(unit)
     assert [line for line in unit if line.startswith(("After=", "Before="))] == [
-        "After=local-fs.target",
+        "After=local-fs.target tinysnitch-open.service",
         "Before=network-pre.target shutdown.target",
     ]
 
@@ -156,9 +157,45 @@ def test_what_ends_a_daemon_that_takes_no_signals_yet_opens_the_machine_or_start
     assert opens or ended_by == "KILL" or f"RestartForceExitStatus=SIG{ended_by}" in unit.splitlines()
 
 
+# systemd's own answers: whether it failed for good, and what its unit says.
+FAKE_SYSTEMCTL = """#!/bin/sh
+case $1 in is-failed) exit %d ;; cat) echo "ExecStart=/usr/local/bin/tinysnitchd %s" ;; esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("is_failed", "flags", "opens"),
+    [
+        (0, "", False),
+        (1, "", True),
+        (1, "--admin alice", True),
+        (1, "--on-exit keep", False),
+        (1, "--on-exit=keep", False),
+    ],
+)
+def test_what_is_stopped_while_nothing_of_it_runs_opens_the_machine(
+    tmp_path: Path, is_failed: int, flags: str, opens: bool
+) -> None:
+    """Between two restarts, or before the next try: systemd runs no step of it then (tried, systemd 257)."""
+    daemon, opener = ((ROOT / f"packaging/{name}.service").read_text() for name in ("tinysnitchd", "tinysnitch-open"))
+    assert re.search(r"^Wants=.*\btinysnitch-open\.service$", daemon, re.MULTILINE)
+    assert {"StopWhenUnneeded=yes", "RemainAfterExit=yes", "DefaultDependencies=no"} <= set(opener.splitlines())
+    (command,) = re.findall(r"^ExecStop=/bin/sh -c '(.*)'$", opener.replace("\\\n", ""), re.MULTILINE)
+    for name, text in (
+        ("tinysnitch-iptables-remove", "#!/bin/sh\necho opened\n"),
+        ("systemctl", FAKE_SYSTEMCTL % (is_failed, flags)),
+    ):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    script = command.replace("/usr/local/bin", str(tmp_path))
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "-c", script], env=path, capture_output=True, text=True)
+    assert (done.stdout == "opened\n") is opens
+
+
 @pytest.mark.parametrize("unit", sorted((ROOT / "packaging").glob("*.service")), ids=lambda unit: unit.name)
 def test_a_unit_starts_what_is_installed(unit: Path) -> None:
-    ways = re.findall(r"^Exec(?!Reload)\w+=(.*)", unit.read_text(), re.MULTILINE)
-    started = [match[1] for way in ways if (match := re.search(r"(?:/usr/bin/env |/usr/local/bin/)(\S+)", way))]
+    ways = re.findall(r"^Exec(?!Reload)\w+=(.*)", unit.read_text().replace("\\\n", ""), re.MULTILINE)
+    started = [match[1] for way in ways if (match := re.search(r"(?:/usr/bin/env |/usr/local/bin/)([\w-]+)", way))]
     assert len(started) == len(ways)
     assert set(started) <= {*SCRIPTS, CLOSED}

@@ -32,7 +32,7 @@ from tinysnitch.core.decision import ANSWERED_ONCE, ANSWERED_UNTIL, LEARNING, De
 from tinysnitch.core.dns_reader import DnsReader
 from tinysnitch.core.dns_talk import DnsTalk
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.flow import Flow
+from tinysnitch.core.flow import TCP, Direction, Flow
 from tinysnitch.core.process import Attribution, ProcessKey, exec_id_of
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.prompts import OpenPrompt, Prompts, Waiter
@@ -136,7 +136,8 @@ class Engine:
                 yield DropPacket(event.packet_id)
             return
         if waiter is not None:
-            yield from self._abandon(event.flow, now)
+            # Another socket or another program uses the addresses of what waited.
+            yield from self._abandon(event.flow, "the program gave up", now)
         yield from self._judge(event, now)
 
     def _judge(self, event: ev.PacketQueued, now: Instant) -> Iterator[Command]:
@@ -183,17 +184,30 @@ class Engine:
         if watch is Watch.GUARDED and waiter.says_nothing and waiter.cookie:
             yield SkipWatch(waiter.connection.flow, waiter.cookie)
         yield from self.settlement.settle(waiter, decision, now, basis=basis, cached=cached, watch=watch)
+        if decision.verdict is Verdict.ALLOW and self.prompts:
+            yield from self._withdraw_answers(waiter.connection, now)
 
-    def _abandon(self, flow: Flow, now: Instant) -> Iterator[Command]:
-        """Another socket or another program uses the addresses of what waited: what was held has no taker."""
+    def _withdraw_answers(self, asking: Connection, now: Instant) -> Iterator[Command]:
+        """What came in before is an answer by now: of a talk from before our start the remote may be heard first. It is
+        dropped; what follows is known to the kernel."""
+        flow = msgspec.structs.replace(asking.flow, direction=Direction.INBOUND)
+        waiter = self.prompts.find_waiter(flow) if flow.protocol != TCP else None
+        if waiter is not None and exec_id_of(waiter.connection.attribution) == exec_id_of(asking.attribution):
+            yield from self._abandon(flow, "what it answers is allowed", now)
+
+    def _abandon(self, flow: Flow, reason: str, now: Instant) -> Iterator[Command]:
+        """What waited has no taker any more, or needs no answer."""
         prompt, waiter = self.prompts.release(flow)
         for packet_id in waiter.packet_ids:
             yield DropPacket(packet_id)
-        yield from self._close_or_update(prompt, "the program gave up", now)
+        yield from self._close_or_update(prompt, reason, now)
 
     # Prompts
 
     def _ask(self, waiter: Waiter, decision: Decision, now: Instant) -> Iterator[Command]:
+        if self.settlement.is_answer(waiter.connection, now):  # it was held before the kernel knew
+            yield from map(DropPacket, waiter.packet_ids)
+            return
         waiter.is_tied = decision.is_flow_only
         if self._settings.timeout_s <= 0:
             reason = f"{decision.reason} and nobody is asked"

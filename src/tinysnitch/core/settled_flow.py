@@ -16,6 +16,7 @@ class SettledFlow(msgspec.Struct, frozen=True, kw_only=True):
     decision: Decision
     cookie: int
     exec_id: int
+    decided_s: float  # boot-time seconds
     generation: int
     expires_s: float | None  # boot-time seconds, None: as long as its outbound socket
     is_answer: bool  # a person decided this very connection

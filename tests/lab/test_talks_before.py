@@ -1,0 +1,59 @@
+"""What a program talks by UDP when the firewall starts, which knows of no talk yet: who began it."""
+
+import subprocess
+
+import pytest
+
+from tests.lab.lab import Lab
+from tests.lab.patience import read_until, wait_until
+from tests.lab.world import WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+PORT = 7001
+# Sends on without being asked, as a download does: some of it waits already when the talk is known.
+SERVER = """
+import socket, sys, time
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("0.0.0.0", int(sys.argv[1])))
+print("listening", flush=True)
+peer = server.recvfrom(16)[1]
+while True:
+    server.sendto(b"more", peer)
+    time.sleep(0.0005)
+"""
+# Sends for each line, and tells of what comes by and by.
+CLIENT = """
+import select, socket, sys
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+if sys.argv[3] == "connected":
+    client.connect((sys.argv[1], int(sys.argv[2])))
+while True:
+    ready = select.select([client, sys.stdin], [], [])[0]
+    if client in ready:
+        client.recv(16)
+        print("more", flush=True)
+    elif sys.stdin.readline():
+        client.sendto(b"ping", (sys.argv[1], int(sys.argv[2])))
+"""
+
+
+@pytest.mark.parametrize("kind", ["connected", "unconnected"])
+def test_what_comes_first_is_no_question_once_the_program_sends(lab: Lab, kind: str) -> None:
+    server = lab.spawn_world(["/usr/bin/python3", "-c", SERVER, str(PORT)])
+    assert server.stdout
+    assert server.stdout.readline() == "listening\n"
+    client = lab.spawn(["/usr/bin/python3", "-c", CLIENT, WORLD4, str(PORT), kind], stdin=subprocess.PIPE)
+    assert client.stdin
+    client.stdin.write("ping\n")
+    client.stdin.flush()
+    read_until(client, lambda said: len(said) > 3)
+    daemon = lab.start_daemon(f"allow {WORLD4} {PORT} udp\n")
+    ask = daemon.wait_ask()
+    assert (ask["direction"], ask["pid"]) == ("inbound", client.pid)
+    client.stdin.write("ping\n")
+    client.stdin.flush()
+    daemon.wait_connection(direction="outbound", verdict="allow")
+    wait_until(lambda: not daemon.asks())
+    read_until(client, lambda said: len(said) > 20)
+    assert len(daemon.records("ask")) == 1
