@@ -73,6 +73,16 @@ def test_signals_are_for_the_command_and_the_firewall_goes_last(lab: Lab, number
     assert traces(lab) == before
 
 
+def test_a_run_behind_nohup_ignores_what_nohup_ignores(lab: Lab) -> None:
+    before = traces(lab)
+    ignoring = ["sh", "-c", 'trap "" HUP INT; exec "$@"', "sh"]
+    script = "kill -HUP $PPID; kill -INT $PPID; kill -HUP $$; kill -INT $$; exit 5"
+    judged = lab.spawn_outside([*ignoring, *words(lab, "sh", "-c", script)])
+    assert "no connection was tried" in judged.communicate(timeout=WAIT_S)[0]
+    assert judged.returncode == 5
+    assert traces(lab) == before
+
+
 def test_what_the_command_leaves_running_is_ended(lab: Lab) -> None:
     before = traces(lab)
     judged = start(lab, "setsid sleep 600 & echo started; exit 3")

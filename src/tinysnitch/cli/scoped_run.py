@@ -6,7 +6,7 @@ import signal
 import tempfile
 from collections.abc import Sequence
 
-from tinysnitch.cli.judged_command import JudgedCommand, check_command
+from tinysnitch.cli.judged_command import JudgedCommand, check_command, not_ignored
 from tinysnitch.cli.scoped_daemon import ScopedDaemon
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_error, print_note, print_snitch_error
@@ -58,7 +58,7 @@ class ScopedRun:
                 self._ended_by = number
                 task.cancel()
 
-        for number in _ENDING:
+        for number in not_ignored(_ENDING):
             asyncio.get_running_loop().add_signal_handler(number, cancel, number)
 
     async def _run_in(self, folder: str) -> int:
