@@ -117,6 +117,15 @@ def test_a_run_that_is_killed_while_its_firewall_starts_leaves_nothing(lab: Lab)
         assert list(place.iterdir()) == []
 
 
+def test_a_long_way_to_the_temporary_files_keeps_nobody_from_the_start(lab: Lab) -> None:
+    """As a build has it that keeps each step apart: longer than the path of a socket can be (unix(7))."""
+    place = lab.folder.joinpath(*["a-folder-of-twenty-four-"] * 5)
+    place.mkdir(parents=True)
+    ran = lab.run_outside(["env", f"TMPDIR={place}", *words(lab, "sh", "-c", "echo $TMPDIR")])
+    assert (ran.returncode, ran.stdout) == (0, f"{place}\n"), ran.stderr
+    assert list(place.iterdir()) == []
+
+
 def test_a_firewall_that_dies_is_told_at_once_and_lets_nothing_through(lab: Lab) -> None:
     before = traces(lab)
     script = f"echo started; read -r nothing <{{fifo}}; curl -sS -m1 http://{WORLD4}/"

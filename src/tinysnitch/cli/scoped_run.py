@@ -14,6 +14,7 @@ from tinysnitch.core.errors import NotPermitted, SnitchError
 
 _TTY = "/dev/tty"
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+_LONGEST_PLACE = 70  # bytes: the path of a socket has 107 (unix(7)), a folder and the socket's own name among them
 _PROGRAM_WIDTH = 36  # in a terminal; elsewhere whole paths are wanted
 
 
@@ -39,7 +40,7 @@ class ScopedRun:
             signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
 
     async def _run_and_undo(self) -> int:
-        with tempfile.TemporaryDirectory(prefix="tinysnitch-run-") as folder:
+        with tempfile.TemporaryDirectory(prefix="tinysnitch-run-", dir=_find_place()) as folder:
             try:
                 self._let_signals_cancel()
                 return await self._run_in(folder)
@@ -96,6 +97,12 @@ class ScopedRun:
             await PlainPrompt(is_guest=True).run(socket_path, _TTY)
         except SnitchError as error:
             print_snitch_error(error)
+
+
+def _find_place() -> str:
+    """Where temporary files go, unless no socket can be so deep."""
+    usual = tempfile.gettempdir()
+    return usual if len(os.fsencode(usual)) <= _LONGEST_PLACE else "/run"
 
 
 def is_terminal() -> bool:
