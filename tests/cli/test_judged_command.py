@@ -1,6 +1,7 @@
 """A folder stands for the cgroup: `cgroup.procs` in it gets what the kernel would get."""
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 
@@ -82,6 +83,30 @@ def test_signals_go_to_the_command(tmp_path: Path, number: signal.Signals) -> No
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
 def test_the_terminal_has_sent_these_to_the_command_already(tmp_path: Path, number: signal.Signals) -> None:
     assert signalled(tmp_path, number, has_terminal=True) == 5
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
+def test_who_was_started_to_ignore_a_signal_passes_that_on(tmp_path: Path, number: signal.Signals) -> None:
+    """As nohup(1) does, and a shell in a script that starts us by `&`."""
+    name = number.name.removeprefix("SIG")
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        assert run(["sh", "-c", f"kill -{name} $PPID; kill -{name} $$; exit 5"], tmp_path) == 5
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
+def test_the_command_has_the_descriptors_that_we_were_given(tmp_path: Path) -> None:
+    """Bash's `<(...)` is one, and make has some for its jobs."""
+    reader, writer = os.pipe()
+    os.set_inheritable(writer, True)  # as those are that were there before us
+    try:
+        assert run(["sh", "-c", f"echo hello >/dev/fd/{writer}"], tmp_path) == 0
+        assert os.read(reader, 16) == b"hello\n"
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 def test_a_signal_that_comes_before_the_command_goes_to_it(tmp_path: Path) -> None:

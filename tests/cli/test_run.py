@@ -1,6 +1,7 @@
 """Whose words are whose. What is done with them is in tests/lab/test_run.py, with a real daemon."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,6 +43,7 @@ def test_options_after_the_command_are_the_commands(
         ("--lern -- make", "no such option '--lern'"),
         ("--rules /no/such/file -- make", "invalid value for '--rules': there is no file '/no/such/file'\n"),
         ("--rules /etc -- make", "invalid value for '--rules': '/etc' is a folder\n"),
+        ("--rules /dev/zero -- make", "invalid value for '--rules': '/dev/zero' is no regular file\n"),
         ("--rules= -- make", "invalid value for '--rules': the path is empty\n"),
         ("--socket= -- make", "invalid value for '--socket': the path is empty"),
     ],
@@ -50,6 +52,28 @@ def test_wrong_words(command: Command, words: str, error: str) -> None:
     code, out, err = command.plain("run", *words.split())
     assert (code, out) == (2, "")
     assert err.startswith(f"tinysnitch: error: {error}")
+
+
+def test_a_pipe_holds_no_rules(command: Command, started: list[tuple[tuple[str, ...], dict[str, Any]]]) -> None:
+    """The daemon would not find it, and take that for no file at all: bash's `<(...)`, say."""
+    reader, writer = os.pipe()
+    place = f"/dev/fd/{reader}"
+    code, _out, err = command.plain("run", "--rules", place, "--", "make")
+    os.close(reader)
+    os.close(writer)
+    assert (code, f"{place!r} is no regular file" in err, started) == (2, True, []), err
+
+
+def test_a_file_that_is_named_by_a_descriptor_is_the_same_for_the_daemon(
+    command: Command, started: list[tuple[tuple[str, ...], dict[str, Any]]], tmp_path: Path
+) -> None:
+    """`--rules /dev/stdin <FILE`"""
+    rules = tmp_path / "rules"
+    rules.touch()
+    with rules.open() as file:
+        command.plain("run", "--rules", f"/dev/fd/{file.fileno()}", "--", "make")
+    command.plain("run", "--rules", "/dev/null", "--", "make")
+    assert [options["rules"] for _words, options in started] == [str(rules), "/dev/null"]
 
 
 def test_without_root_it_is_4(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

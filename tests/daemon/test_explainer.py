@@ -201,6 +201,7 @@ def test_a_rule_for_what_another_program_starts_nearly_matches() -> None:
 def test_a_program_may_be_named_with_its_arguments() -> None:
     rules = f"{RULES}allow bare.test 443 tcp /usr/bin/curl ()\n"
     assert Asked(rules)("/usr/bin/curl -s", *SHOP[1:]).rule == "allow shop.test 443 tcp /usr/bin/curl -s"
+    assert Asked(rules)("/usr/bin/curl ()", "bare.test", 443, "tcp").rule == "allow bare.test 443 tcp /usr/bin/curl ()"
     told = Asked(rules)("/usr/bin/curl -v", "bare.test", 443, "tcp")
     assert told.reason.startswith("no rule matches (asked for with the arguments given, as root)")
     assert [beaten.why for beaten in told.beaten] == ["it would match without arguments"]

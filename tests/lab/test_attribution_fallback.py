@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.daemon import Record
+from tests.lab.daemon import BIN, Record
 from tests.lab.lab import Lab
 from tests.lab.patience import wait_until
 from tests.lab.step_client import PROGRAM, StepClient
@@ -121,3 +121,20 @@ def test_the_mode_is_shown(degraded: WatchedLab) -> None:
     (ready,) = degraded.daemon.records("ready")
     assert ready["mode"] != "bpf"
     assert "switched off" in degraded.daemon.cli("status").stdout
+
+
+NO_BTF = "mount -t tmpfs none /sys/kernel/btf"
+NO_LIBBPF = "mount --bind /dev/null $(ldconfig -p | sed -n 's/.*libbpf[.]so[.]1 .* => //p' | head -n1)"
+
+
+@pytest.mark.parametrize(
+    ("hide", "what"), [(NO_BTF, "/sys/kernel/btf/vmlinux"), (NO_LIBBPF, "libbpf.so.1 does not load")]
+)
+def test_it_is_told_at_the_start_also_by_run(lab: Lab, hide: str, what: str) -> None:
+    """In a container, say, where nobody looks at the status of a single command's firewall."""
+    hidden = ["unshare", "-m", "sh", "-ec", f'{hide}; exec "$@"', "sh"]
+    ran = lab.run_outside([*hidden, str(BIN / "tinysnitch"), "run", "--rules", "/dev/null", "--", "true"])
+    assert ran.returncode == 0, ran.stderr
+    said, *_rest = ran.stderr.splitlines()
+    assert said.startswith("tinysnitch: DEGRADED: enforcing without BPF, attribution is weaker: "), ran.stderr
+    assert said.count(what) == 1, said

@@ -73,6 +73,16 @@ def test_signals_are_for_the_command_and_the_firewall_goes_last(lab: Lab, number
     assert traces(lab) == before
 
 
+def test_a_run_behind_nohup_ignores_what_nohup_ignores(lab: Lab) -> None:
+    before = traces(lab)
+    ignoring = ["sh", "-c", 'trap "" HUP INT; exec "$@"', "sh"]
+    script = "kill -HUP $PPID; kill -INT $PPID; kill -HUP $$; kill -INT $$; exit 5"
+    judged = lab.spawn_outside([*ignoring, *words(lab, "sh", "-c", script)])
+    assert "no connection was tried" in judged.communicate(timeout=WAIT_S)[0]
+    assert judged.returncode == 5
+    assert traces(lab) == before
+
+
 def test_what_the_command_leaves_running_is_ended(lab: Lab) -> None:
     before = traces(lab)
     judged = start(lab, "setsid sleep 600 & echo started; exit 3")
@@ -105,6 +115,15 @@ def test_a_run_that_is_killed_while_its_firewall_starts_leaves_nothing(lab: Lab)
         assert judged.stdout
         assert judged.stdout.read() == ""  # at its end the daemon is gone, too
         assert list(place.iterdir()) == []
+
+
+def test_a_long_way_to_the_temporary_files_keeps_nobody_from_the_start(lab: Lab) -> None:
+    """As a build has it that keeps each step apart: longer than the path of a socket can be (unix(7))."""
+    place = lab.folder.joinpath(*["a-folder-of-twenty-four-"] * 5)
+    place.mkdir(parents=True)
+    ran = lab.run_outside(["env", f"TMPDIR={place}", *words(lab, "sh", "-c", "echo $TMPDIR")])
+    assert (ran.returncode, ran.stdout) == (0, f"{place}\n"), ran.stderr
+    assert list(place.iterdir()) == []
 
 
 def test_a_firewall_that_dies_is_told_at_once_and_lets_nothing_through(lab: Lab) -> None:

@@ -6,7 +6,8 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 from tinysnitch.cli.child_signal import send_signal
 from tinysnitch.core.errors import SnitchError
@@ -35,6 +36,11 @@ def check_command(name: str) -> None:
     raise CommandNotRun(name, "no such file", "name a program", _NOT_FOUND)
 
 
+def not_ignored(numbers: Iterable[signal.Signals]) -> list[signal.Signals]:
+    """What we were started to ignore, by nohup(1) say, stays ignored: the command inherits that (execve(2))."""
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+
+
 class JudgedCommand:
     """What signals us meanwhile is for the command, and we stay until it has ended."""
 
@@ -47,7 +53,9 @@ class JudgedCommand:
         """Raises CommandNotRun."""
         self._listen()
         try:
-            self._child = await asyncio.create_subprocess_exec(*command, preexec_fn=lambda: _enter(cgroup))
+            # With the descriptors that we were given: a `<(...)` of the shell's is one.
+            enter = partial(_enter, cgroup)
+            self._child = await asyncio.create_subprocess_exec(*command, preexec_fn=enter, close_fds=False)
         except subprocess.SubprocessError:  # all that is told of an error in preexec_fn
             raise SnitchError("the command was not run, since its firewall is gone", "try it again") from None
         except OSError as error:
@@ -63,10 +71,8 @@ class JudgedCommand:
 
     def _listen(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in _FROM_OTHERS:
-            loop.add_signal_handler(number, self._pass_on, number)
-        for number in _FROM_TERMINAL:
-            if self._has_terminal:
+        for number in not_ignored((*_FROM_OTHERS, *_FROM_TERMINAL)):
+            if self._has_terminal and number in _FROM_TERMINAL:
                 loop.add_signal_handler(number, _nothing)  # the command has it already
             else:
                 loop.add_signal_handler(number, self._pass_on, number)

@@ -12,11 +12,17 @@ class _RulesFile(NamedPath):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         path = super().convert(value, param, ctx)
-        if os.geteuid() == 0 and not os.path.exists(path):
+        if os.geteuid() != 0:
+            return path
+        if not os.path.exists(path):
             self.fail(f"there is no file {path!r}", param, ctx)
-        if os.geteuid() == 0 and os.path.isdir(path):
+        if os.path.isdir(path):
             self.fail(f"{path!r} is a folder", param, ctx)
-        return path
+        # The daemon opens it, of which /dev/stdin is another file.
+        found = os.path.realpath(path) if path.startswith(("/dev/", "/proc/")) else path
+        if not os.path.isfile(found) and found != os.devnull:
+            self.fail(f"{path!r} is no regular file", param, ctx)
+        return found
 
 
 @click.command(

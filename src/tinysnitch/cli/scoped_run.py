@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from tinysnitch.cli.judged_command import JudgedCommand, check_command
+from tinysnitch.cli.judged_command import JudgedCommand, check_command, not_ignored
 from tinysnitch.cli.scoped_daemon import ScopedDaemon
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_bare_note, print_error, print_note, print_snitch_error
@@ -17,6 +17,7 @@ from tinysnitch.protocol.messages import LEARNED_RULES
 
 _TTY = "/dev/tty"
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+_LONGEST_PLACE = 70  # bytes: the path of a socket has 107 (unix(7)), a folder and the socket's own name among them
 _PROGRAM_WIDTH = 36  # in a terminal; elsewhere whole paths are wanted
 
 
@@ -42,7 +43,7 @@ class ScopedRun:
             signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
 
     async def _run_and_undo(self) -> int:
-        with tempfile.TemporaryDirectory(prefix="tinysnitch-run-") as folder:
+        with tempfile.TemporaryDirectory(prefix="tinysnitch-run-", dir=_find_place()) as folder:
             try:
                 self._let_signals_cancel()
                 with _open_learned_rules(Path(folder, "state")) as learned_rules:
@@ -64,7 +65,7 @@ class ScopedRun:
                 self._ended_by = number
                 task.cancel()
 
-        for number in _ENDING:
+        for number in not_ignored(_ENDING):
             asyncio.get_running_loop().add_signal_handler(number, cancel, number)
 
     async def _run_in(self, folder: str) -> int:
@@ -117,6 +118,12 @@ def _show_learned(learned_rules: TextIO) -> None:
         print_note("what no rule decided, as rules:")
     for rule in filter(None, rules):
         print_bare_note(rule)
+
+
+def _find_place() -> str:
+    """Where temporary files go, unless no socket can be so deep."""
+    usual = tempfile.gettempdir()
+    return usual if len(os.fsencode(usual)) <= _LONGEST_PLACE else "/run"
 
 
 def is_terminal() -> bool:

@@ -113,9 +113,12 @@ def format_args(args: tuple[str, ...] | None) -> list[str]:
 
 
 def split_program(text: str) -> tuple[str, tuple[str, ...]]:
-    """A path, and the arguments that stand behind it as in a rule. What does not read like that is a path as it is."""
+    """A path, and the arguments that stand behind it as in a rule. What does not read like that is a path as it is.
+
+    Of any arguments (`-`) none are as good as others.
+    """
     try:
-        path, *args = (word.text for word in split_words(text))
+        path, *args = split_words(text)
     except ValueError:  # BadWord, or no word at all
         return text, ()
-    return (path, tuple(args)) if path.startswith("/") else (text, ())
+    return (path.text, parse_args(args) or ()) if path.text.startswith("/") else (text, ())

@@ -223,7 +223,9 @@ class SetUp:
                 self._undo.callback(self._take_away, unmount_bpffs)
             programs = BpfPrograms.load(instance.pins, cgroup, read_netns_cookie(), self._options.is_scoped)
         except SnitchError as error:
-            return None, "; ".join((str(error), *find_missing()))
+            because = "; ".join(dict.fromkeys((str(error), *find_missing())))
+            _log.warning("DEGRADED: enforcing without BPF, attribution is weaker: %s", because)
+            return None, because
         self._undo.callback(programs.close)
         self._undo.callback(self._take_programs_away, programs)
         with SocketDiag() as sockets:
