@@ -39,6 +39,23 @@ def test_a_process_is_read_whole(child: subprocess.Popen[bytes]) -> None:
     assert found.cgroup.startswith("/")
 
 
+@pytest.mark.parametrize("title", ["worker: idle", "worker: " + "x" * 300, "a b c d e"])
+def test_a_title_is_no_arguments(title: str) -> None:
+    """As nginx, sshd, PostgreSQL and Chromium give themselves one: over their arguments, and beyond them."""
+    script = 'print "begun\\n"; <STDIN>; $0 = shift; print "titled\\n"; <STDIN>'
+    command = ["/usr/bin/perl", "-e", f"$| = 1; {script}", title, ""]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as titled:
+        assert titled.stdin
+        assert titled.stdout
+        titled.stdout.readline()
+        assert procfs.read_argv(titled.pid) == (tuple(command), True)
+        titled.stdin.write("\n")
+        titled.stdin.flush()
+        titled.stdout.readline()
+        assert title.encode() in Path(f"/proc/{titled.pid}/cmdline").read_bytes()
+        assert procfs.read_argv(titled.pid) == ((), False)
+
+
 def test_a_process_that_is_gone_is_none(child: subprocess.Popen[bytes]) -> None:
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)

@@ -8,7 +8,8 @@ import pytest
 from tests.lab.daemon import BIN
 from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.patience import WAIT_S, read_until
-from tests.lab.world import PROGRAMS, WORLD4
+from tests.lab.watched_lab import PYTHON
+from tests.lab.world import ECHO_PORT, HOST4, PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
@@ -56,19 +57,50 @@ def test_children_are_judged_and_the_status_is_the_commands(lab: Lab) -> None:
     assert ":8080" in ran.stderr or " 8080" in ran.stderr
 
 
-def test_others_in_the_namespace_are_not_judged(lab: Lab) -> None:
-    script = "echo started; read -r line; curl -sS http://10.77.0.1/"
+def start_run(lab: Lab, script: str) -> subprocess.Popen[str]:
+    """Judge a shell without any rule; `script` begins to run when it is told to."""
     (lab.folder / "none").write_text("")
-    words = [str(BIN / "tinysnitch"), "run", "--rules", str(lab.folder / "none"), "--", "sh", "-c", script]
-    judged = lab.spawn_outside(words, stdin=subprocess.PIPE)
-    assert judged.stdin
+    words = [str(BIN / "tinysnitch"), "run", "--rules", str(lab.folder / "none"), "--", "sh", "-c"]
+    judged = lab.spawn_outside([*words, f"echo started; read -r line; {script}"], stdin=subprocess.PIPE)
     read_until(judged, lambda said: said[-1] == "started\n")
+    return judged
+
+
+def test_others_in_the_namespace_are_not_judged(lab: Lab) -> None:
+    judged = start_run(lab, "curl -sS http://10.77.0.1/")
     assert lab.run(["curl", "-sS", f"http://{WORLD4}/"]).stdout == "welcome to the shop\n"
-    assert lab.run_outside(["/usr/bin/python3", CLIENT, WORLD4, "80"]).stdout == "connected\n"
-    judged.stdin.write("go\n")
-    judged.stdin.close()
-    judged.stdin = None
-    assert judged.wait(timeout=WAIT_S) == 7
+    assert lab.run_outside([PYTHON, CLIENT, WORLD4, "80"]).stdout == "connected\n"
+    judged.communicate("go\n", timeout=WAIT_S)
+    assert judged.returncode == 7
+
+
+TALK = """
+import socket, sys
+talking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+talking.connect((sys.argv[1], int(sys.argv[2])))
+talking.settimeout(20)
+for line in sys.stdin:
+    talking.send(line.encode())
+    print(talking.recv(100).decode(), end="", flush=True)
+"""
+
+
+def test_nor_is_what_comes_in_to_others_that_were_there_before(lab: Lab) -> None:
+    """To the SSH server, say, or a resolver on loopback; nor what answers them."""
+    outside = [*lab.namespaces.enter_host_outside(), PYTHON]
+    lab.namespaces.start_server([*outside, str(PROGRAMS / "tcp_server.py"), "7330"], "listening")
+    lab.namespaces.start_server([*outside, str(PROGRAMS / "udp_echo.py"), "7331"], "listening")
+    talking = lab.spawn_outside([PYTHON, "-c", TALK, WORLD4, str(ECHO_PORT)], stdin=subprocess.PIPE)
+    assert talking.stdin
+    talking.stdin.write("before\n")
+    talking.stdin.flush()
+    read_until(talking, lambda said: said == ["before\n"])
+    judged = start_run(lab, "true")
+    for visit, address in ((lab.run_world, HOST4), (lab.run_outside, "127.0.0.1")):
+        assert visit([PYTHON, CLIENT, address, "7330"]).stdout == "connected\n"
+        assert visit([PYTHON, str(PROGRAMS / "udp_client.py"), address, "7331", "20"]).stdout == "echo ping\n"
+    assert talking.communicate("amid\n", timeout=WAIT_S)[0] == "amid\n"
+    assert "no connection was tried" in judged.communicate("go\n", timeout=WAIT_S)[0]
 
 
 # An /etc of its own, without a rules file.

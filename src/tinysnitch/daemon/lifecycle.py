@@ -229,7 +229,8 @@ class SetUp:
         self._undo.callback(programs.close)
         self._undo.callback(self._take_programs_away, programs)
         with SocketDiag() as sockets:
-            seed(programs, sockets)
+            # One command has none yet: those there are, and what comes in to them, are of others.
+            seed(programs, None if self._options.is_scoped else sockets)
         return programs, ""
 
     def _tell_of_hidden(self, *, is_bpf: bool) -> None:

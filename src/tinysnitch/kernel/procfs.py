@@ -2,6 +2,7 @@
 raise OSError where descriptors or memory are too few to tell."""
 
 import os
+import sys
 from collections.abc import Iterator
 from itertools import islice
 
@@ -133,12 +134,24 @@ def _read_inode(path: str) -> int:
 
 
 def read_argv(pid: int) -> tuple[tuple[str, ...], bool]:
-    """The arguments as they are in memory now, and whether these are all."""
+    """The arguments as they are in memory now, and whether these are all; none where a title stands in their place."""
     raw = _read_memory(pid, "cmdline", _MAX_ARGV_BYTES)
     if not raw:  # not to be had; or in the middle of an exec: the file is new, argv not there yet (create_elf_tables())
         return (), False
     words = raw.removesuffix(b"\0").split(b"\0")
-    return tuple(map(_text, words)), len(raw) < _MAX_ARGV_BYTES
+    is_complete = len(raw) < _MAX_ARGV_BYTES
+    if is_complete and _read_argc(pid) not in (None, len(words)):
+        return (), False
+    return tuple(map(_text, words)), is_complete
+
+
+def _read_argc(pid: int) -> int | None:
+    """How many arguments it was started with; None when that cannot be had. Who gives itself a title writes it over
+    their text; their number lies elsewhere (create_elf_tables()), at `startstack` of proc_pid_stat(5)."""
+    fields = _read_stat(pid)
+    start = int(fields[25]) if len(fields) > 25 else 0
+    raw = bounded.read(pid, lambda: _read_at(pid, start)) if start else None
+    return int.from_bytes(raw, sys.byteorder) or None if raw else None
 
 
 def read_environment(pid: int, limit: int) -> tuple[str, ...] | None:
@@ -228,6 +241,15 @@ def _read(pid: int, name: str, limit: int = 65536) -> bytes:
 def _read_memory(pid: int, name: str, limit: int) -> bytes | None:
     """Of what lies in the process's own memory; None when it lets nobody read there."""
     return bounded.read(pid, lambda: _read(pid, name, limit))
+
+
+def _read_at(pid: int, address: int) -> bytes:
+    """An int of the process's memory; empty when it cannot be had."""
+    try:
+        with open(f"/proc/{pid}/mem", "rb", buffering=0) as file:
+            return os.pread(file.fileno(), 4, address)
+    except OSError as error:
+        return unless_short(error, b"")
 
 
 bounded = BoundedReader(read_uid)  # reads what others may keep us waiting for

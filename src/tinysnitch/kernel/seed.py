@@ -35,11 +35,12 @@ class SeedTable(Protocol):
     def withdraw_listener(self, cookie: int) -> None: ...
 
 
-def seed(table: SeedTable, sockets: SocketDiag) -> None:
-    """Write down all that exists in the network namespace of `sockets`."""
+def seed(table: SeedTable, sockets: SocketDiag | None) -> None:
+    """Write down all that exists in the network namespace of `sockets`; without them the processes alone."""
     for _pass in range(2):
         seed_processes(table)
-    seed_sockets(table, sockets)
+    if sockets:
+        seed_sockets(table, sockets)
 
 
 def seed_processes(table: SeedTable) -> None:

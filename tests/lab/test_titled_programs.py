@@ -1,0 +1,73 @@
+"""Servers that write a title over their arguments (nginx, sshd, PostgreSQL), and run before the firewall does."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from tests.lab.daemon import Daemon
+from tests.lab.lab import Lab
+from tests.lab.patience import wait_until
+from tests.lab.world import HOST4, WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+PORT = 8090
+RULE = f"allow {WORLD4} {PORT} tcp-src /usr/sbin/nginx\n"
+VISIT = ["curl", "-sS", "--max-time", "30", f"http://{HOST4}:{PORT}/"]
+_FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+_CONFIG = """
+daemon off;
+user root;
+worker_processes 2;
+pid {folder}/pid;
+error_log stderr notice;
+events {{ worker_connections 64; }}
+http {{
+  access_log off;
+  {temporary}
+  server {{ listen {port}; return 200 "here"; }}
+}}
+"""
+
+
+def start_nginx(lab: Lab) -> subprocess.Popen[str]:
+    config = lab.folder / "nginx.conf"
+    temporary = "".join(f"{name}_temp_path {lab.folder}/{name}; " for name in _FOLDERS)
+    config.write_text(_CONFIG.format(folder=lab.folder, port=PORT, temporary=temporary))
+    command = ["nginx", "-e", "stderr", "-c", str(config), "-p", str(lab.folder)]
+    return lab.namespaces.start_server([*lab.namespaces.enter_host(), *command], "start worker process")
+
+
+def list_workers(nginx: subprocess.Popen[str]) -> set[str]:
+    listed = subprocess.run(["pgrep", "--parent", str(nginx.pid)], capture_output=True, text=True)
+    return set(listed.stdout.split())
+
+
+def reload(nginx: subprocess.Popen[str]) -> None:
+    before = list_workers(nginx)
+    nginx.send_signal(signal.SIGHUP)
+    wait_until(lambda: list_workers(nginx) and not list_workers(nginx) & before)
+
+
+def expect_no_question(lab: Lab, daemon: Daemon, count: int) -> None:
+    assert lab.run_world(VISIT).stdout == "here", daemon.describe()
+    assert len(daemon.records("ask")) == count
+
+
+def test_a_rule_for_one_outlasts_its_title(lab: Lab) -> None:
+    nginx = start_nginx(lab)
+    daemon = lab.start_daemon("")
+    visitor = lab.spawn_world(VISIT)
+    ask = daemon.wait_ask(program="/usr/sbin/nginx", attribution="procfs", args=[])
+    daemon.answer(ask, "yes", "--for", "forever")
+    assert visitor.communicate()[0] == "here", daemon.describe()
+    assert daemon.rules.read_text() == RULE
+    reload(nginx)
+    expect_no_question(lab, daemon, 1)
+    os.kill(nginx.pid, signal.SIGTERM)
+    nginx.wait()
+    start_nginx(lab)
+    expect_no_question(lab, daemon, 1)
+    assert daemon.wait_connection(attribution="bpf")["args"]
