@@ -106,10 +106,10 @@ def test_escape_puts_aside_and_the_countdown_sleeps_without_a_question(tmp_path:
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
         daemon.open(prompt_of(1))
         await until_ready(app)
-        assert app._ticker is not None
+        assert (ticker := app._ticker) is not None
         await pilot.press("escape")
         await see(app, "1 question put aside")
-        assert app._ticker is None
+        assert (app._ticker, ticker._task) == (None, None)  # it ticks no more
 
     play(tmp_path / "s", script)
 
