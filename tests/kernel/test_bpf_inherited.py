@@ -183,5 +183,8 @@ def test_what_is_left_of_a_group_is_of_who_gets_it(programs: BpfPrograms, agent:
     heir = agent.call("spawn_with", handles[1], *SLEEP)
     wait_until(lambda: (owner := programs.find_owner(cookie)) is not None and owner.pid == heir)
     wait_until(lambda: owner_pid(programs, cookie, 4000) == heir)
+    listener = find_listener(programs, UDP, 4000, parse_address("0.0.0.0"))
+    assert listener
+    assert listener.cookie == cookie
     assert not is_shared(programs, UDP, 4000, parse_address("0.0.0.0"))
     agent.call("end_children")
