@@ -62,7 +62,7 @@ def make_prompt(prompt_id: int = 3, **fields: object) -> Prompt:
 class Comers(Permissions):
     """Whoever comes is the next of these, whatever the kernel says."""
 
-    def __init__(self, *rights: Right) -> None:
+    def __init__(self, *rights: Right | None) -> None:
         super().__init__()
         self._rights = iter(rights)
 

@@ -31,9 +31,10 @@ def open_socket(family: str, kind: str, protocol: int = 0) -> list[int]:
     return [opened.fileno(), int.from_bytes(opened.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8), sys.byteorder)]
 
 
-def send_frame(handle: int, interface: str) -> int:
-    """Through a packet socket, of an experimental type (IEEE 802)."""
-    return _sockets[handle].sendto(bytes(12) + b"\x88\xb5" + bytes(46), (interface, 0x88B5))
+def send_frame(handle: int, interface: str, frame: list[int] | None = None) -> int:
+    """Through a packet socket. None: one of an experimental type (IEEE 802)."""
+    data = bytes(frame or [*bytes(12), 0x88, 0xB5, *bytes(46)])
+    return _sockets[handle].sendto(data, (interface, int.from_bytes(data[12:14], "big")))
 
 
 def bind(handle: int, address: str, port: int) -> int:

@@ -133,6 +133,23 @@ def test_an_older_process_that_executes_itself_anew_takes_nothing(
     assert is_forgotten or owner_pid(programs, cookie, port) == heir
 
 
+def test_it_takes_nothing_of_a_group_that_is_divided_either(programs: BpfPrograms, agent: Agent) -> None:
+    """Whose the port is by the table of ports is the first one's owner, older than both."""
+    for _member in range(2):
+        handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+        agent.call("set_option", handle, "SOL_SOCKET", socket.SO_REUSEPORT, [1, 0, 0, 0])
+        agent.call("bind", handle, "0.0.0.0", 4000)
+    older = agent.call("spawn_with", handle, *EXECUTES_ANEW)
+    wait_until(lambda: (owner := programs.find_owner(cookie)) is not None and owner.pid == older)
+    heir = agent.call("spawn_with", handle, *SLEEP)
+    wait_until(lambda: (owner := programs.find_owner(cookie)) is not None and owner.pid == heir)
+    execute_anew(programs, agent, older)
+    owner = programs.find_owner(cookie)
+    agent.call("end_children")
+    assert owner
+    assert owner.pid == heir
+
+
 def test_a_group_that_is_divided_is_shared(programs: BpfPrograms, agent: Agent) -> None:
     """Then only the kernel's own look-up tells who takes a packet."""
     handles = [agent.call("open_socket", "AF_INET", "SOCK_DGRAM")[0] for _ in range(2)]
@@ -166,5 +183,8 @@ def test_what_is_left_of_a_group_is_of_who_gets_it(programs: BpfPrograms, agent:
     heir = agent.call("spawn_with", handles[1], *SLEEP)
     wait_until(lambda: (owner := programs.find_owner(cookie)) is not None and owner.pid == heir)
     wait_until(lambda: owner_pid(programs, cookie, 4000) == heir)
+    listener = find_listener(programs, UDP, 4000, parse_address("0.0.0.0"))
+    assert listener
+    assert listener.cookie == cookie
     assert not is_shared(programs, UDP, 4000, parse_address("0.0.0.0"))
     agent.call("end_children")

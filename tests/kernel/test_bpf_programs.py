@@ -217,6 +217,8 @@ def test_a_group_of_which_one_goes_to_another_is_shared(programs: BpfPrograms) -
     assert programs.find_owner(6) == other
     assert find_listener(programs, UDP, 53, LOCAL) == Listener(5, owner)
     assert is_shared(programs, UDP, 53, LOCAL)
+    programs.replace_owner(5, other)  # the first one: it stands for all
+    assert find_listener(programs, UDP, 53, LOCAL) == Listener(5, other)
 
 
 def test_a_listener_that_finds_no_room_is_remembered(programs: BpfPrograms) -> None:

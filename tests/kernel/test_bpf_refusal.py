@@ -7,13 +7,15 @@ import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.pinned_tables import change_settings, forget_socket
-from tests.kernel.test_bpf_verdict import LOCAL_PORT, PORT, SWALLOWED, open_bound
+from tests.kernel.test_bpf_verdict import LOCAL_PORT, PORT, SWALLOWED, add_link, open_bound
 from tests.lab.patience import wait_until
+from tinysnitch.core.flow import parse_address
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 
 pytestmark = pytest.mark.privileged
 
 SYN = 2  # RFC 9293 3.1, with the size of the header before it
+HERE, THERE = "2001:db8::1", "2001:db8::2"
 TCP = ("-p", "tcp")
 TO_PORT = ("--dport", str(PORT))
 
@@ -30,9 +32,9 @@ def refused(place: BpfPlace, programs: BpfPrograms) -> BpfPrograms:
     return programs
 
 
-def count_refused(place: BpfPlace, chain: str = "OUTPUT") -> list[int]:
+def count_refused(place: BpfPlace, chain: str = "OUTPUT", iptables: str = "iptables") -> list[int]:
     """How many were to be unreachable, and how many to be reset."""
-    saved = place.run("iptables-save", "-c")
+    saved = place.run(f"{iptables}-save", "-c")
     return [int(count) for count in re.findall(rf"^\[(\d+):\d+\] -A {chain} ", saved, re.MULTILINE)]
 
 
@@ -79,14 +81,26 @@ def test_a_connection_that_is_there_is_reset(place: BpfPlace, programs: BpfProgr
 
 
 def test_what_comes_in_says_nothing_of_the_socket_that_it_comes_to(
-    place: BpfPlace, refused: BpfPrograms, agent: Agent
+    place: BpfPlace, programs: BpfPrograms, agent: Agent
 ) -> None:
     """A SYN that is denied, to one that is connecting (RFC 9293 3.5): what answers its own SYN is still welcome."""
-    place.run("iptables", "-A", "INPUT", *TCP, *asks(refused), "-j", "DROP")
-    handle, _cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
-    begin_connect(agent, handle)
-    change_settings(refused, is_reset_lost=1)
-    raw, _cookie = agent.call("open_socket", "AF_INET", "SOCK_RAW", 6)
+    add_link(place, f"{HERE}/64")
+    place.run("ip", "link", "set", "veth0", "address", "02:00:00:00:00:01")
+    place.run("ip", "neigh", "add", THERE, "lladdr", "02:00:00:00:00:02", "dev", "veth0")
+    place.run("ip6tables", "-A", "OUTPUT", *TCP, *TO_PORT, "-j", "DROP")
+    for match in (asks(programs), ("--sport", str(PORT))):
+        place.run("ip6tables", "-A", "INPUT", *TCP, *match, "-j", "DROP")
+    handle, _cookie = open_bound(agent, "AF_INET6", "SOCK_STREAM", HERE)
+    assert agent.call("connect", handle, THERE, PORT) == SWALLOWED
+    change_settings(programs, is_reset_lost=1)
+    packets, _cookie = agent.call("open_socket", "AF_PACKET", "SOCK_RAW")
+    agent.call("send_frame", packets, "veth1", list(make_syn()))
+    wait_until(lambda: any(count_refused(place, "INPUT", "ip6tables")))
+    assert count_refused(place, "INPUT", "ip6tables") == [0, 1]
+
+
+def make_syn() -> bytes:
+    """A frame with a SYN from there; nobody looks at the checksum before it is dropped."""
     syn = struct.pack("!HHIIBBHHH", PORT, LOCAL_PORT, 1, 0, 5 << 4, SYN, 512, 0, 0)
-    assert agent.call("send_raw", raw, "127.0.0.1", list(syn)) == ""
-    assert count_refused(place, "INPUT") == [0]
+    header = struct.pack("!IHBB", 6 << 28, len(syn), 6, 64) + parse_address(THERE) + parse_address(HERE)
+    return bytes([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xDD]) + header + syn

@@ -1,6 +1,7 @@
 import errno
 import logging
 import os
+import signal
 import subprocess
 from contextlib import nullcontext
 from pathlib import Path
@@ -97,6 +98,20 @@ def test_a_control_c_in_the_terminal_does_not_reach_iptables(monkeypatch: pytest
     script.write_text("#!/bin/sh\nps -o pgid= -p $$\n")
     script.chmod(0o755)
     assert int(iptables.save(Family.V4)) not in (0, os.getpgid(0))
+
+
+@pytest.mark.parametrize("name", ["INT", "TERM", "HUP", "QUIT", "USR1"])
+def test_nor_does_one_that_comes_before_it_has_left_our_group(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """A key that is held hits each program that is started for our end, where the machine is busy."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    script = tmp_path / "iptables-save"
+    script.write_text(f"#!/bin/sh\nkill -{name} $$\necho saved\n")
+    script.chmod(0o755)
+    usual = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert iptables.save(Family.V4) == "saved\n"
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == usual
 
 
 @pytest.mark.parametrize(

@@ -206,5 +206,8 @@ def test_the_daemon_starts_the_window_of_who_called_and_ends_it(lab: Lab, deskto
     wait_until(lambda: prompt_clients(daemon) == 1)
     lab.spawn(CURL)
     desktop.see(QUESTION)
+    find = ["pgrep", "-f", f"tinysnitch-prompt --socket {daemon.socket}"]
+    assert lab.run_outside(find).returncode == 0
     daemon.stop()
+    assert lab.run_outside(find).returncode == 1
     desktop.see_nothing()

@@ -16,12 +16,13 @@ import pytest
 from textual.events import AppFocus, Key, Paste
 from textual.pilot import Pilot
 
+from tests.daemon.small_desk import Comers
 from tests.tui.app_stage import play, see, until_ready
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
-from tinysnitch.core.errors import DaemonNotRunning
+from tinysnitch.core.errors import DaemonNotRunning, NotPermitted
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel import procfs
 from tinysnitch.tui import daemon_link, prompt_app
@@ -105,10 +106,10 @@ def test_escape_puts_aside_and_the_countdown_sleeps_without_a_question(tmp_path:
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
         daemon.open(prompt_of(1))
         await until_ready(app)
-        assert app._ticker is not None
+        assert (ticker := app._ticker) is not None
         await pilot.press("escape")
         await see(app, "1 question put aside")
-        assert app._ticker is None
+        assert (app._ticker, ticker._task) == (None, None)  # it ticks no more
 
     play(tmp_path / "s", script)
 
@@ -273,7 +274,7 @@ def test_a_refused_answer_brings_the_question_back(tmp_path: Path) -> None:
     play(tmp_path / "s", script)
 
 
-def test_a_daemon_that_restarts_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_daemon_that_restarts_and_takes_us_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon_link, "RETRY_S", 0.01)
 
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
@@ -284,6 +285,8 @@ def test_a_daemon_that_restarts_is_waited_for(tmp_path: Path, monkeypatch: pytes
         async with question_daemon(tmp_path / "s") as other:
             other.open(prompt_of(1))
             await see(app, "curl wants to reach shop.test")
+        async with question_daemon(tmp_path / "s", Comers(None)):  # by now one may be nobody there
+            await until(lambda: isinstance(app.failure, NotPermitted) and not app.is_running)
 
     play(tmp_path / "s", script)
 

@@ -60,6 +60,19 @@ def test_a_countdown_redraws_only_the_rows_that_it_changes(tmp_path: Path, monke
     play(tmp_path / "s", script)
 
 
+def test_that_keys_count_is_shown_without_waiting_for_the_countdown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompt_app, "TICK_S", 1000.0)
+
+    async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
+        daemon.open(prompt_of(1))
+        await see(app, "keys do not count yet")
+        await see(app, "█")
+
+    play(tmp_path / "s", script, delay_s=0.5)
+
+
 def read_seconds(app: PromptApp) -> int:
     return int(re.findall("([0-9]+) s, then deny", screen_of(app))[0])
 

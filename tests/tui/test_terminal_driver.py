@@ -1,13 +1,21 @@
 """A real app on a pseudo-terminal that gets what no terminal should send."""
 
+import asyncio
+import os
+import pty
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from tests.lab.patience import WAIT_S
 from tests.lab.person import Person
+from tests.tui.question_daemon import question_daemon
+from tests.tui.test_prompt_app import running_in_terminal
+from tests.tui.waiting import until
+from tinysnitch.tui.prompt_app import HUNG_UP
 
 # Ends with the last key that it got.
 APP = """
@@ -51,3 +59,19 @@ def test_half_a_letter_takes_the_next_key_with_it() -> None:
             person.type(key)
             time.sleep(0.3)
         assert person.process.wait(timeout=WAIT_S) == ord("z")
+
+
+@pytest.mark.slow
+def test_a_terminal_that_goes_takes_a_prompt_along_that_has_nothing_to_do(tmp_path: Path) -> None:
+    """It leads no session there, so no signal tells it."""
+
+    async def run() -> None:
+        async with question_daemon(tmp_path / "s") as daemon:
+            master, slave = pty.openpty()
+            async with running_in_terminal(tmp_path / "s", slave) as process:
+                os.close(slave)
+                await until(daemon.attached.is_set)
+                os.close(master)
+                assert await asyncio.wait_for(process.wait(), 60) == HUNG_UP
+
+    asyncio.run(run())

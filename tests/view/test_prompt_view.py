@@ -63,6 +63,7 @@ def opened(*connections: Connection, is_for_user: bool = False) -> PromptState:
             "allow until=2023-11-14T22:22:30Z shop.test 443 tcp /usr/bin/curl",
             ["shop.test", "443", "tcp", "/usr/bin/curl"],
         ),
+        ("jpdd", "allow until=2023-11-14T22:22:30Z - - tcp /usr/bin/curl", ["tcp", "/usr/bin/curl"]),
     ],
 )
 def test_the_rule_line_changes_with_every_toggle(keys: str, line: str, covered: list[str]) -> None:

@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -17,6 +18,7 @@ _log = logging.getLogger(__name__)
 _PREFIX = {Family.V4: "iptables", Family.V6: "ip6tables"}
 _LEGACY_TABLES = {Family.V4: "ip_tables_names", Family.V6: "ip6_tables_names"}  # in this network namespace
 _SBIN = "/usr/sbin:/sbin"  # where Debian has iptables; not in the PATH that `su` leaves
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
 _WAIT = ("-w", "5")  # seconds for the lock of other iptables programs
 _PATIENCE_S, _LIMIT_S = 3.0, 60.0  # till it is told that a program takes long, and till it is ended
 _PAUSES_S = (0.2, 1.0)  # before each further try
@@ -89,18 +91,8 @@ def _error_of(problem: str) -> SnitchError:
 
 
 def _call(command: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
-    """In a session of its own: a Ctrl-C in our terminal is for us, and must not end what undoes our rules."""
     try:
-        with subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="surrogateescape",
-            env={**os.environ, "PATH": _path(), "LC_ALL": "C"},
-            start_new_session=True,
-        ) as process:
+        with _start(command) as process:
             output, errors = _communicate(process, command[0], text)
             return subprocess.CompletedProcess(command, process.returncode, output, errors)
     except FileNotFoundError:
@@ -111,6 +103,27 @@ def _call(command: list[str], text: str = "") -> subprocess.CompletedProcess[str
         ) from None
     except OSError as error:
         raise SnitchError(f"{command[0]} cannot be started: {error.strerror}", SHORTAGE_HINT) from None
+
+
+def _start(command: list[str]) -> subprocess.Popen[str]:
+    """In a session of its own: a Ctrl-C in our terminal is for us, and must not end what undoes our rules.
+
+    Nor may one that comes before it has that: so it is deaf to what ends us.
+    """
+    usual = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="surrogateescape",
+            env={**os.environ, "PATH": _path(), "LC_ALL": "C"},
+            start_new_session=True,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, usual)
 
 
 def _communicate(process: subprocess.Popen[str], name: str, text: str) -> tuple[str, str]:

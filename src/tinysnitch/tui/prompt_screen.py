@@ -322,7 +322,6 @@ def _centre(rows: list[Text], width: int, height: int) -> Text:
     rows = _fit_rows(rows, height)
     screen = [Text() for _ in range((height - len(rows)) // 2)]
     for row in rows:
-        row.truncate(width)
         if outside := _count_outside(row.plain, width):
             row.right_crop(outside)
         row.pad_left(max(0, (width - max(row.cell_len, cell_width(row.plain))) // 2))

@@ -133,7 +133,7 @@ def _present_lost_edit(state: PromptState, wall_s: float) -> PromptView:
 
 
 def _present_none(state: PromptState) -> PromptView:
-    aside = sum(question.is_aside and not question.is_sent for question in state.questions.values())
+    aside = state.waiting_count  # with nothing in sight all of them
     if not state.is_connected:
         title = "waiting for the daemon"
     elif state.is_answering:  # a daemon that is busy with its disk has not taken it yet
