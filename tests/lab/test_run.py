@@ -1,5 +1,6 @@
 """`tinysnitch run -- COMMAND`: that command and its children are judged, nobody else is."""
 
+import shutil
 import subprocess
 import sys
 
@@ -47,6 +48,15 @@ def test_what_no_rule_allows_is_refused_and_listed(lab: Lab) -> None:
     assert ran.returncode == 7
     refused = [line for line in ran.stderr.splitlines() if "deny" in line or "refused" in line]
     assert any("shop.test" in line for line in refused), ran.stderr
+
+
+def test_what_is_listed_names_programs_in_full_where_no_terminal_is(lab: Lab) -> None:
+    program = lab.folder / ("long" * 12) / "curl"
+    program.parent.mkdir()
+    shutil.copy2("/usr/bin/curl", program)
+    ran = run(lab, "", [str(program), "-sS", f"http://{WORLD4}/"])
+    assert ran.returncode == 7
+    assert f" by {program}" in ran.stderr
 
 
 def test_children_are_judged_and_the_status_is_the_commands(lab: Lab) -> None:

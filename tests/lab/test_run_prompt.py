@@ -61,6 +61,7 @@ def test_n_refuses_at_once(run: Runner) -> None:
     person.type("n")
     person.see("Could not connect")
     person.see("refused tcp shop.test:80")
+    person.see("by root")
     assert person.process.wait(timeout=WAIT_S) == 7
 
 

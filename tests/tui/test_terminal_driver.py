@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.daemon.small_desk import Comers
 from tests.lab.patience import WAIT_S
 from tests.lab.person import Person
 from tests.tui.question_daemon import question_daemon
@@ -73,5 +74,26 @@ def test_a_terminal_that_goes_takes_a_prompt_along_that_has_nothing_to_do(tmp_pa
                 await until(daemon.attached.is_set)
                 os.close(master)
                 assert await asyncio.wait_for(process.wait(), 60) == HUNG_UP
+
+    asyncio.run(run())
+
+
+@pytest.mark.slow
+def test_a_prompt_whose_daemon_takes_it_no_more_says_why_to_the_shell(tmp_path: Path) -> None:
+    said = bytearray()
+
+    async def run() -> None:
+        async with question_daemon(tmp_path / "s") as daemon:
+            master, slave = pty.openpty()
+            asyncio.get_running_loop().add_reader(master, lambda: said.extend(os.read(master, 65536)))
+            async with running_in_terminal(tmp_path / "s", slave) as process:
+                await until(daemon.attached.is_set)
+                await daemon.server.close()
+                async with question_daemon(tmp_path / "s", Comers(None)):
+                    assert await asyncio.wait_for(process.wait(), 60) == 4
+                await until(lambda: b"may not control tinysnitch" in said)
+            asyncio.get_running_loop().remove_reader(master)
+            os.close(master)
+            os.close(slave)
 
     asyncio.run(run())
