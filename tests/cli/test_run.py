@@ -1,5 +1,6 @@
 """Whose words are whose. What is done with them is in tests/lab/test_run.py, with a real daemon."""
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from tests.cli.running import Command
 from tinysnitch.cli import scoped_run
+from tinysnitch.tui.plain_prompt import PlainPrompt
 
 
 @pytest.fixture
@@ -83,3 +85,18 @@ def test_without_root_it_is_4(command: Command, monkeypatch: pytest.MonkeyPatch)
         code, _out, err = command.plain("run", *words.split())
         assert code == 4
         assert "with sudo" in err
+
+
+def test_a_prompt_that_fails_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Else nobody would be asked, and each question of the command wait for its time to be over."""
+
+    async def fail(*_: object) -> None:
+        raise LookupError("no such colour")
+
+    monkeypatch.setattr(scoped_run, "is_terminal", lambda: True)
+    monkeypatch.setattr(PlainPrompt, "run", fail)
+    run = scoped_run.ScopedRun(["make"], rules=None, is_learning=False, socket_path="/none")
+    asyncio.run(run._ask("/none"))
+    assert capsys.readouterr().err.startswith(
+        "tinysnitch: error: the prompt failed: no such colour\ntinysnitch: hint: "
+    )

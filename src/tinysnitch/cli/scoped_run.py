@@ -18,6 +18,7 @@ from tinysnitch.protocol.messages import LEARNED_RULES
 _TTY = "/dev/tty"
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _LONGEST_PLACE = 70  # bytes: the path of a socket has 107 (unix(7)), a folder and the socket's own name among them
+_BUG_HINT = "what no rule covers is denied when its time is over; please report it"
 _PROGRAM_WIDTH = 36  # in a terminal; elsewhere whole paths are wanted
 
 
@@ -103,6 +104,8 @@ class ScopedRun:
             await PlainPrompt(is_guest=True).run(socket_path, _TTY)
         except SnitchError as error:
             print_snitch_error(error)
+        except Exception as error:  # nobody waits for it but the end
+            print_error(f"the prompt failed: {error}", _BUG_HINT)
 
 
 def _open_learned_rules(state_dir: Path) -> TextIO:
