@@ -59,7 +59,7 @@ def traces(lab: Lab) -> dict[str, str]:
     commands = {
         "bpffs": ["find", "/sys/fs/bpf"],
         "cgroup": ["bpftool", "cgroup", "tree", str(lab.cgroup)],
-        "run": ["find", "/run", "-path", "*tinysnitch*"],
+        "run": ["find", "/run", "-path", "*tinysnitch*", "-not", "-path", "*/tinysnitch-run-*"],  # of a command
         "queues": ["cat", "/proc/net/netfilter/nfnetlink_queue"],
         "rules": ["ip", "rule"],
     }
