@@ -31,13 +31,13 @@ static __always_inline bool is_led_elsewhere(struct __sk_buff *skb)
 	return next_header != TCP && (!parse_packet(skb, &flow, &transport, &role) || transport.is_routed);
 }
 
-/* Whether its socket is in the cgroup that we are attached to, or that of MPTCP whose subflow it is. */
+/* Whether its socket is, or was, in the cgroup that we are attached to, or that of MPTCP whose subflow it is. */
 static __always_inline bool is_in_scope(struct __sk_buff *skb)
 {
 	__u64 cookie = bpf_get_socket_cookie(skb);
 	struct sock *whose;
 
-	if (bpf_map_lookup_elem(&sockets, &cookie))
+	if (bpf_map_lookup_elem(&sockets, &cookie) || bpf_map_lookup_elem(&released, &cookie))
 		return true;
 	if (!skb->sk || is_short(skb->sk))
 		return false;
@@ -162,6 +162,9 @@ static __always_inline int has_escaped(struct __sk_buff *skb, __u8 direction)
 	if (!settings || !was_denied_lately(settings))
 		return 0;
 	if (direction == OUTBOUND && skb->ingress_ifindex) /* forwarded, and so never judged */
+		return 0;
+	/* Others' would be noted as the sender's (correct_sender()), and what answers them be judged. */
+	if (direction == OUTBOUND && settings->is_scoped && !is_in_scope(skb))
 		return 0;
 	if (!read_question(skb, direction, &question) || is_of_link(skb, &question))
 		return 0;

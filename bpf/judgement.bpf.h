@@ -41,6 +41,20 @@ static __always_inline void find_whose(struct __sk_buff *skb, struct question *q
 }
 
 /*
+ * Scoped: it comes in to a port of others, or is a tunnel's, and what is in it was judged when the program sent it. But what
+ * SCTP puts into UDP (RFC 6951) was not (sctp_v4_xmit()).
+ */
+static __always_inline bool is_of_others(struct __sk_buff *skb, const struct question *question)
+{
+	const struct attribution *whose = &question->whose;
+
+	if (question->flow.direction == INBOUND)
+		return !whose->is_listening;
+	return whose->owner.exec_id == EXEC_ID_KERNEL && !whose->cookie &&
+	       BPF_CORE_READ((struct sk_buff *)skb, sk, sk_protocol) != SCTP;
+}
+
+/*
  * What was said of connections like this one. A function of its own for the verifier, which goes through it once and not
  * for each of its callers; nor are its keys on their stacks.
  */

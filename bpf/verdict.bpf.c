@@ -51,7 +51,7 @@ static __always_inline int is_allowed(struct __sk_buff *skb, __u8 direction)
 	if (direction == OUTBOUND && question.is_own && !stays_here(skb))
 		return 0;
 	find_whose(skb, &question);
-	if (direction == INBOUND && settings->is_scoped && !question.whose.is_listening)
+	if (settings->is_scoped && is_of_others(skb, &question))
 		return 1;
 	verdict = find_verdict_for(skb, settings, &question);
 	/* Before its watch, which is noted at a socket: of a subflow of MPTCP none is known until then. */

@@ -3,6 +3,8 @@
 import pytest
 
 from tests.lab.lab import Lab
+from tests.lab.patience import WAIT_S, read_until
+from tests.lab.test_run import start_run
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import ECHO_PORT, HOST4, HOST6, WORLD4, WORLD6
 from tinysnitch.daemon.counters import KERNEL_LOSSES
@@ -55,6 +57,29 @@ def test_what_is_denied_stays_here(lab: Lab, address: str) -> None:
     assert lab.run(["curl", "-sSk", url(address).replace("http", "https")]).returncode == 0
     daemon.wait_for(lambda record: record["event"] == "lost" and record["what"] == LOST_MARKS)
     assert {record["verdict"] for record in daemon.records("connection") if record["remote_port"] != 443} == {"deny"}
+
+
+RECEIVE = """
+import socket
+server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+server.bind(("::", 8002))
+print("listening", flush=True)
+while True:
+    print(server.recv(10).decode(), flush=True)
+"""
+
+
+@pytest.mark.parametrize("address", [WORLD4, WORLD6])
+def test_so_does_what_is_denied_in_a_run_and_what_others_send_goes(lab: Lab, address: str) -> None:
+    receiver = lab.spawn_world([PYTHON, "-c", RECEIVE])
+    read_until(receiver, lambda said: said == ["listening\n"])
+    (lab.folder / "send.py").write_text(SEND)
+    judged = start_run(lab, f"{PYTHON} {lab.folder}/send.py {address} 8002")
+    set_other_marks(lab, "OUTPUT")
+    assert "silence\n" in judged.communicate("go\n", timeout=WAIT_S)[0]
+    others = SEND.replace("ping", "others")
+    assert lab.run_outside([PYTHON, "-c", others, address, "8002"]).stdout == "silence\n"
+    assert read_until(receiver, len) == ["others\n"]
 
 
 @pytest.mark.parametrize("address", [HOST4, HOST6])

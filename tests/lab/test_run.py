@@ -113,6 +113,19 @@ def test_nor_is_what_comes_in_to_others_that_were_there_before(lab: Lab) -> None
     assert "no connection was tried" in judged.communicate("go\n", timeout=WAIT_S)[0]
 
 
+def test_nor_is_what_answers_others_while_something_is_denied(lab: Lab) -> None:
+    """Then all that leaves is looked at once more, whoever sends it."""
+    judged = start_run(lab, f"curl -sS http://{WORLD4}/; echo denied; read -r line")
+    assert judged.stdin
+    judged.stdin.write("go\n")
+    judged.stdin.flush()
+    read_until(judged, lambda said: said[-1] == "denied\n")
+    talking = lab.spawn_outside([PYTHON, "-c", TALK, WORLD4, str(ECHO_PORT)], stdin=subprocess.PIPE)
+    assert talking.communicate("amid\n", timeout=WAIT_S)[0] == "amid\n"
+    assert lab.run_outside(["curl", "-4", "-sS", "http://shop.test/"]).stdout == "welcome to the shop\n"
+    assert " udp " not in judged.communicate("go\n", timeout=WAIT_S)[0]
+
+
 # An /etc of its own, without a rules file.
 ETC = """\
 mount -t tmpfs none "$0"

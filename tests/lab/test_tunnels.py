@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from tests.lab.daemon import BIN
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_until
 from tests.lab.watched_lab import PYTHON
@@ -84,6 +85,18 @@ def test_a_tunnel_is_the_kernels_and_what_is_in_it_the_programs(lab: Lab, comman
     assert inner in told
     assert told - {inner} <= {(WORLD4, "outbound", "kernel", "allow"), (WORLD4, "inbound", "kernel", "allow")}
     assert (WORLD4, "outbound", "kernel", "allow") in told
+
+
+def test_under_a_run_a_tunnel_is_others_and_what_is_in_it_the_commands(lab: Lab) -> None:
+    make_tunnel_outside(lab)
+    assert lab.run_outside(tunnel(HOST4, WORLD4, INSIDE)).stderr == ""
+    (lab.folder / "rules").write_text(f"allow {OUTSIDE} 80 tcp\n")
+    knock = f"curl -sS --max-time 30 http://{OUTSIDE}/; curl -sS http://{OUTSIDE}:8080/"
+    words = ["run", "--rules", str(lab.folder / "rules"), "--", "sh", "-c", knock]
+    ran = lab.run_outside([str(BIN / "tinysnitch"), *words])
+    assert ran.stdout == "welcome to the shop\n"
+    told = [line.partition(" by ")[0] for line in ran.stderr.splitlines() if line.startswith("tinysnitch")]
+    assert told == [f"tinysnitch: allowed tcp {OUTSIDE}:80", f"tinysnitch: refused tcp {OUTSIDE}:8080"]
 
 
 def test_a_tunnel_that_was_there_before_the_daemon_is_the_kernels_too(lab: Lab) -> None:

@@ -53,7 +53,7 @@ class JudgedCommand:
         """Raises CommandNotRun."""
         self._listen()
         try:
-            # With the descriptors that we were given: a `<(...)` of the shell's is one.
+            # With the descriptors that we were given: a `<(...)` of the shell's is one (but see outside_sockets).
             enter = partial(_enter, cgroup)
             self._child = await asyncio.create_subprocess_exec(*command, preexec_fn=enter, close_fds=False)
         except subprocess.SubprocessError:  # all that is told of an error in preexec_fn

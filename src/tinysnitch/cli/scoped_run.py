@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from tinysnitch.cli.judged_command import JudgedCommand, check_command, not_ignored
+from tinysnitch.cli.outside_sockets import keep_back_sockets
 from tinysnitch.cli.scoped_daemon import ScopedDaemon
 from tinysnitch.client.user_names import find_user
 from tinysnitch.commandline.notes import print_bare_note, print_error, print_note, print_snitch_error
@@ -38,6 +39,7 @@ class ScopedRun:
         if os.geteuid() != 0:
             raise NotPermitted("tinysnitch run needs root", "try it with sudo")
         check_command(self._command[0])
+        keep_back_sockets()
         try:
             return await self._run_and_undo()
         finally:  # all is undone: one more Ctrl-C would only have Python's own end leave a traceback

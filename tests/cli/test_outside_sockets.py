@@ -1,0 +1,71 @@
+"""What a command is given: pipes, files and local sockets, but none of the network."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tinysnitch.cli.outside_sockets import keep_back_sockets
+
+
+@pytest.fixture
+def given() -> Iterator[list[int]]:
+    """Descriptors that were there before us, by what they are: those of a file, and those of sockets."""
+    with ExitStack() as undo:
+        made: list[int] = []
+
+        def give(descriptor: int) -> None:
+            copy = os.dup(descriptor)
+            os.set_inheritable(copy, True)
+            undo.callback(close_if_open, copy)
+            made.append(copy)
+
+        with open(os.devnull) as file:
+            give(file.fileno())
+        for family in (socket.AF_UNIX, socket.AF_NETLINK, socket.AF_INET, socket.AF_INET6):
+            with socket.socket(family, socket.SOCK_DGRAM) as sock:
+                give(sock.fileno())
+        yield made
+
+
+def close_if_open(descriptor: int) -> None:
+    if is_open(descriptor):
+        os.close(descriptor)
+
+
+def is_open(descriptor: int) -> bool:
+    return os.path.lexists(f"/proc/self/fd/{descriptor}")
+
+
+def test_sockets_of_the_network_are_closed_and_told(given: list[int], capsys: pytest.CaptureFixture[str]) -> None:
+    keep_back_sockets()
+    assert [is_open(each) for each in given] == [True, True, True, False, False]
+    told = capsys.readouterr().err.splitlines()
+    assert sorted(told) == sorted(
+        f"tinysnitch: descriptor {each} is a network socket from outside, which cannot be judged: closed"
+        for each in given[3:]
+    )
+
+
+def test_our_own_sockets_stay(capsys: pytest.CaptureFixture[str]) -> None:
+    """No command inherits them."""
+    with socket.socket() as own:
+        keep_back_sockets()
+        assert is_open(own.fileno())
+    assert capsys.readouterr().err == ""
+
+
+def test_a_standard_stream_stays_and_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    before = os.dup(0)
+    try:
+        with socket.socket() as sock:
+            os.dup2(sock.fileno(), 0)
+        keep_back_sockets()
+        assert is_open(0)
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+    told = "tinysnitch: standard input is a network socket from outside: what goes through it is not judged\n"
+    assert capfd.readouterr().err == told
