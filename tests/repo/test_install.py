@@ -73,20 +73,57 @@ chmod 755 /usr/local/bin/systemctl /usr/local/bin/getent
 
 
 @pytest.mark.privileged
-@pytest.mark.parametrize(("is_active", "told"), [("true", "restart"), ("false", "enable --now")])
+@pytest.mark.parametrize(
+    ("is_active", "told", "remove", "opened"),
+    [
+        ("true", "restart", "echo opened", "opened"),
+        ("false", "enable --now", "echo opened", "opened"),
+        ("false", "enable --now", "exit 127", "remove"),  # its Python is gone
+        ("false", "enable --now", None, "remove"),  # as after `make clean`
+    ],
+)
 def test_what_runs_is_not_what_was_installed_and_what_died_is_taken_away(
-    clone: Path, is_active: str, told: str
+    clone: Path, is_active: str, told: str, remove: str | None, opened: str
 ) -> None:
-    remove = clone / ".venv/bin/tinysnitch-iptables-remove"
-    remove.write_text("#!/bin/sh\necho opened\nexit 1\n")
-    remove.chmod(0o755)
+    write_script(clone / f"packaging/{CLOSED}", 'echo "$1"')
+    if remove is not None:
+        write_script(clone / ".venv/bin/tinysnitch-iptables-remove", remove)
+    else:
+        (clone / ".venv/bin/tinysnitch-iptables-remove").unlink()
     words = ["sh", "-ec", PRIVATE, "sh", str(clone / "packaging/install.sh"), is_active]
-    done = subprocess.run(["unshare", "--mount", *words], capture_output=True, text=True)
+    done = subprocess.run(["unshare", "--mount", "--net", *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    installed, opened, uninstalled = done.stdout.splitlines()
-    assert installed.endswith(f": systemctl {told} tinysnitchd")
-    assert opened == "opened"
-    assert uninstalled.startswith("uninstalled.")
+    said = done.stdout.splitlines()
+    assert said[0].endswith(f": systemctl {told} tinysnitchd")
+    assert said[1] == opened
+    assert said[2].startswith("uninstalled.")
+
+
+def write_script(path: Path, text: str) -> None:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+# What opens the machine has ended by the second look at it.
+SLOW_SYSTEMCTL = """[ "$*" = "is-active tinysnitch-open" ] || exit 0
+if [ -e /run/looked ]; then echo inactive; else echo deactivating; touch /run/looked; fi
+"""
+
+
+@pytest.mark.privileged
+def test_what_is_taken_away_is_not_needed_any_more_and_leaves_no_failed_unit(clone: Path, tmp_path: Path) -> None:
+    write_script(clone / ".venv/bin/tinysnitch-iptables-remove", "")
+    write_script(tmp_path / "systemctl", f'echo "systemctl $*" >>{tmp_path}/said\n{SLOW_SYSTEMCTL}')
+    private = PRIVATE.replace('"$1" install\n', f"cp {tmp_path}/systemctl /usr/local/bin/\n")
+    words = ["sh", "-ec", private, "sh", str(clone / "packaging/install.sh"), "false"]
+    done = subprocess.run(["unshare", "--mount", "--net", *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "said").read_text().splitlines() == [
+        "systemctl disable --now tinysnitchd tinysnitch-closed",
+        *["systemctl is-active tinysnitch-open"] * 2,
+        "systemctl daemon-reload",
+        "systemctl reset-failed tinysnitch*",
+    ]
 
 
 @pytest.mark.privileged
@@ -148,8 +185,7 @@ def test_what_hangs_it_up_in_its_first_moments_starts_it_again() -> None:
 
 
 # As systemd 252, 255 and 257 print how the last try went.
-FAKE_SYSTEMCTL = """#!/bin/sh
-[ "$*" = "show -p ExecStart tinysnitchd" ] || exit 0
+FAKE_SYSTEMCTL = """[ "$*" = "show -p ExecStart tinysnitchd" ] || exit 0
 echo "ExecStart={ path=/usr/local/bin/tinysnitchd ; argv[]=/usr/local/bin/tinysnitchd%s ; pid=9 ; %s }"
 """
 NEVER_RUN, WRONG_FLAG, NOT_PERMITTED, FAILED, ENDED, INTERRUPTED = (
@@ -191,10 +227,11 @@ def stop(folder: Path, systemctl: str, remove: str | None) -> subprocess.Complet
     (command,) = re.findall(
         r"^ExecStop=/bin/sh -c '(.*)'$", read_unit("tinysnitch-open").replace("\\\n", ""), re.MULTILINE
     )
-    scripts = {"systemctl": systemctl, CLOSED: f'#!/bin/sh\necho "{CLOSED} $*"\n'}
-    for name, text in (scripts | ({"tinysnitch-iptables-remove": f"#!/bin/sh\n{remove}\n"} if remove else {})).items():
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
+    scripts = {"systemctl": systemctl, CLOSED: f'echo "{CLOSED} $*"'}
+    if remove:
+        scripts["tinysnitch-iptables-remove"] = remove
+    for name, text in scripts.items():
+        write_script(folder / name, text)
     path = {"PATH": f"{folder}:{os.environ['PATH']}"}
     script = command.replace("/usr/local/bin/", f"{folder}/")
     return subprocess.run(["sh", "-c", script], env=path, capture_output=True, text=True)
