@@ -31,10 +31,10 @@ has_systemd() { ! is_staged && [ -d /run/systemd/system ]; }
 
 tell_systemd() { if has_systemd; then systemctl "$@"; fi; }
 
-# A daemon that died left the machine closed, and what would open it is about to go.
+# A daemon that died left the machine closed, and what would open it is about to go, or is gone.
 open_again() {
 	local remove=.venv/bin/tinysnitch-iptables-remove
-	if ! is_staged && [ -x "$remove" ]; then "$remove" || true; fi
+	is_staged || { [ -x "$remove" ] && "$remove"; } || packaging/tinysnitch-closed remove || true
 }
 
 is_staged || [ "$(id -u)" -eq 0 ] || fail "only root can install" "sudo make install"
@@ -58,12 +58,15 @@ install)
 	;;
 uninstall)
 	tell_systemd disable --now tinysnitchd tinysnitch-closed 2>/dev/null || true
+	# It goes on after that, and needs what is taken away below.
+	while [ "$(tell_systemd is-active tinysnitch-open)" = deactivating ]; do sleep 0.1; done
 	open_again
 	for command in "$COMMANDS"/tinysnitch*; do
 		if [ "$(dirname "$(readlink "$command")")" = "$PWD/.venv/bin" ]; then rm "$command"; fi
 	done
 	rm -f "$CLOSED" "$UNITS"/{tinysnitchd,tinysnitch-closed,tinysnitch-open}.service "$PROMPT_UNIT"
 	tell_systemd daemon-reload
+	tell_systemd reset-failed 'tinysnitch*'
 	echo "uninstalled. The group tinysnitch, /etc/tinysnitch.rules, /etc/tinysnitch.d and /var/lib/tinysnitch are left."
 	;;
 *) fail "install.sh does not know '${1:-}'" "say: packaging/install.sh install, or packaging/install.sh uninstall" ;;

@@ -104,10 +104,32 @@ def test_the_rules_of_a_daemon_that_starts_are_not_taken_away_with_it(lab: Lab) 
     assert [visit(lab, address) for address in (WORLD4, WORLD6)] == [0, 7]
 
 
+@pytest.mark.parametrize("flags", [[], ["--no-bpf"]], ids=["bpf", "degraded"])
+def test_what_a_daemon_left_that_died_is_taken_away_without_it(lab: Lab, flags: list[str]) -> None:
+    for command in ("iptables", "ip6tables"):
+        lab.run_outside([command, "-t", "mangle", "-A", "OUTPUT", "-p", "udp", "--dport", "9", "-j", "DROP"])
+    before = rules_of_all(lab)
+    daemon = lab.start_daemon("", *flags)
+    daemon.kill()
+    assert [visit(lab, address) for address in (WORLD4, WORLD6)] == [TIMED_OUT, TIMED_OUT]
+    for _ in range(2):
+        say(lab, "remove")
+        assert [visit(lab, address) for address in (WORLD4, WORLD6)] == [0, 0]
+        assert rules_of_all(lab) == before
+        assert "TINYSNITCH" not in "".join(saved_rules(lab))
+    lab.restart_daemon(daemon.rules.parent, "--timeout", "0", *flags)
+    assert visit(lab, WORLD4) == 7
+
+
+def rules_of_all(lab: Lab) -> list[str]:
+    """Not the built-in chains, which are there once a table was used."""
+    return [line for line in saved_rules(lab) if line.startswith("-A")]
+
+
 def test_another_word_is_told() -> None:
     done = subprocess.run([SCRIPT, "shut"], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         'tinysnitch: error: tinysnitch-closed does not know "shut"',
-        "tinysnitch: hint: say: tinysnitch-closed close, or tinysnitch-closed open",
+        "tinysnitch: hint: say: tinysnitch-closed close, tinysnitch-closed open, or tinysnitch-closed remove",
     ]
