@@ -373,12 +373,13 @@ def test_names_of_addresses_that_went_count_no_more() -> None:
     assert talk.names.statistics().addresses.used == 2
 
 
-def test_the_oldest_asker_of_a_name_is_forgotten(talk: ResolverTalk) -> None:
-    for exec_id in range(1, ASKERS_PER_NAME + 2):
+def test_an_asker_that_has_ended_is_forgotten_else_the_oldest(talk: ResolverTalk) -> None:
+    talk.names.has_ended = {7}.__contains__
+    askers = range(1, ASKERS_PER_NAME + 3)
+    for exec_id in askers:
         talk.looks_up(exec_id, "shop.test", SHOP)
     talk.looks_up(FIREFOX, "ads.test", SHOP)
-    assert talk.name_of(SHOP, exec_id=1) == "ads.test"
-    assert talk.name_of(SHOP, exec_id=2) == "shop.test"
+    assert [who for who in askers if talk.name_of(SHOP, exec_id=who) == "ads.test"] == [1, 7]
 
 
 def test_an_address_with_all_names_and_askers_it_can_have_is_soon_known_by_another(talk: ResolverTalk) -> None:

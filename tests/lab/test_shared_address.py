@@ -10,8 +10,9 @@ from subprocess import PIPE
 import pytest
 
 from tests.lab.lab import DNS_RULE, Lab
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, read_until
 from tests.lab.world import PROGRAMS
+from tinysnitch.core.names import ASKERS_PER_NAME
 
 pytestmark = [pytest.mark.privileged]
 
@@ -64,3 +65,23 @@ def test_a_denied_name_that_the_program_kept_is_held_against_it(lab: Lab) -> Non
     done = lab.run(["/usr/bin/python3", str(PROGRAMS / "keeping_client.py"), DENIED, ALLOWED])
     assert json.loads(done.stdout) == {DENIED: "ConnectionResetError", ALLOWED: "answered"}, done.stderr
     daemon.wait_connection(name=DENIED, verdict="deny", remote_port=443)
+
+
+KEEP = f"""
+import socket, sys
+address = socket.getaddrinfo("{ALLOWED}", 80, socket.AF_INET, socket.SOCK_STREAM)[0][4]
+print("resolved", flush=True)
+sys.stdin.readline()
+socket.create_connection(address, 60)
+print("connected", flush=True)
+"""
+
+
+def test_what_a_program_keeps_is_not_forgotten_for_others_that_have_ended(lab: Lab) -> None:
+    """As many as are known of a name at all, and then one that asks for the other name."""
+    lab.start_daemon(RULES)
+    keeper = lab.spawn(["/usr/bin/python3", "-c", KEEP], stdin=PIPE)
+    read_until(keeper, lambda said: said[-1] == "resolved\n")
+    for name in [ALLOWED] * ASKERS_PER_NAME + [DENIED]:
+        assert lab.run(["getent", "ahostsv4", name]).returncode == 0
+    assert keeper.communicate("\n", timeout=WAIT_S)[0] == "connected\n"

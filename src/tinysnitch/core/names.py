@@ -92,6 +92,7 @@ class Names:
         self._resolvers: frozenset[bytes] = frozenset()
         self._hosts: Mapping[bytes, tuple[str, ...]] = {}
         self.is_own: Callable[[bytes], bool] = lambda _address: False  # whether a packed address is this machine's
+        self.has_ended: Callable[[int], bool] = lambda _exec_id: False  # whether nothing runs under this exec id
         self._evicted_names = 0
         self._refusals: Counter[Refusal] = Counter()
 
@@ -181,6 +182,7 @@ class Names:
         name = host_of(asked.name, asked.type)
         belief = beliefs.setdefault(name, _Belief(name, 0, 0.0, {}, asked.source))
         _strengthen(belief, asked, expires_s, now_s + own_life_s, aliases=aliases)
+        self._evict_asker(belief)
         # Who preferred a name that has to go is not known here: as good as a change for all.
         is_changed = self._evict_name(beliefs, now_s)
         is_changed |= self._deciding_names(address, beliefs, now_s, asked.exec_id) != before
@@ -207,6 +209,12 @@ class Names:
             evicted = self._addresses.put(address, beliefs)
             self._used_names -= len(evicted[1]) if evicted else 0
         return beliefs
+
+    def _evict_asker(self, belief: _Belief) -> None:
+        """Who has ended goes first: else short-lived programs push out one that resolved once and keeps the address."""
+        if len(belief.askers) > ASKERS_PER_NAME:
+            oldest = next(iter(belief.askers))
+            del belief.askers[next(filter(self.has_ended, belief.askers), oldest)]
 
     def _evict_name(self, beliefs: _Beliefs, now_s: float) -> bool:
         """What nobody means any more goes first, so that no program can push out what another one asked for with
@@ -267,8 +275,6 @@ def _strengthen(
     if not asked.exec_id:
         return
     belief.askers[asked.exec_id] = max(belief.askers.pop(asked.exec_id, 0), asked.number)
-    if len(belief.askers) > ASKERS_PER_NAME:
-        del belief.askers[next(iter(belief.askers))]
 
 
 def _facts(beliefs: _Beliefs, now_s: float, exec_id: int, hosts: tuple[str, ...]) -> NameFacts:

@@ -139,6 +139,8 @@ class Assembly:
             first_prompt_id=find_first_number(history, read_instant().boot_s),
         )
         engine = Engine(settings, self._loader.facts, programs.generation if programs else 1, Libcrypto())
+        if programs:
+            engine.names.has_ended = programs.has_ended
         now = read_instant()
         now = Instant(now.boot_s, temporary_rules.find_moment(now.wall_s))
         for rule in temporary_rules.read(now.wall_s):

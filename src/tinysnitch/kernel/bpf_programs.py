@@ -209,6 +209,11 @@ class BpfPrograms:
         raw = self._maps.images.find_bytes(exec_id)
         return None if raw is None else structs.decode_image(raw)
 
+    def has_ended(self, exec_id: int) -> bool:
+        """Whether no process runs the image any more."""
+        image = self.find_image(exec_id)
+        return image is None or not image.users
+
     def find_process(self, pid: int) -> ProcessEntry | None:
         found = self._maps.processes.find(pid)
         return None if found is None else ProcessEntry(*found)
