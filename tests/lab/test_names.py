@@ -191,13 +191,14 @@ def test_a_denied_name_that_points_to_the_resolver_denies_no_question(lab: Lab) 
     assert fetch(lab, "http://four.test/") == 0, daemon.describe()
 
 
+@pytest.mark.parametrize("flags", [(), ("--no-bpf",)])
 @pytest.mark.parametrize("verdict", ["allow", "deny"])
-def test_a_name_that_a_machine_of_the_link_gives_itself(lab: Lab, verdict: str) -> None:
+def test_a_name_that_a_machine_of_the_link_gives_itself(lab: Lab, verdict: str, flags: tuple[str, ...]) -> None:
     program = ["/usr/bin/python3", str(PROGRAMS / "link_names.py")]
     printer = lab.spawn_world([*program, "answer", WORLD4, "printer.local", MORE_WORLD4[0]])
     assert printer.stdout
     assert printer.stdout.readline() == "listening\n"
-    daemon = lab.start_daemon(f"allow lan - udp\nallow lan - udp-src\n{verdict} *.local 80 tcp\n")
+    daemon = lab.start_daemon(f"allow lan - udp\nallow lan - udp-src\n{verdict} *.local 80 tcp\n", *flags)
     done = lab.run([*program, "ask", HOST4, "printer.local", "80"])
     assert done.stdout == ("connected\n" if verdict == "allow" else ""), daemon.describe()
     wait_logged(daemon, name="printer.local", verdict=verdict)

@@ -224,13 +224,17 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
 
     def _judgement(self) -> dict[str, list[str]]:
         """The chains that decide what is held, by part."""
-        passed = {"PASS": [f"-j MARK --set-xmark 0x0/{ALLOW_BIT:#x}"]}
+        unmarked = f"-j MARK --set-xmark 0x0/{ALLOW_BIT:#x}"
+        link_names = [f"-p udp -m udp --sport {port} {self._look()}" for port in _LINK_NAMES]
+        passed = {
+            "PASS": [unmarked],
+            "PASSIN": [*([] if self.program_path else [unmarked]), _NO_LINK_NAME, *link_names],
+        }
         return {**passed, **(self._watch() if self.program_path else {}), **self._outbound(), **self._inbound()}
 
     def _watch(self) -> dict[str, list[str]]:
         """What connections without a sure name send is read; what a rule may deny waits, also while no daemon lives."""
         return {
-            "PASSIN": [_NO_LINK_NAME, *(f"-p udp -m udp --sport {port} {self._look()}" for port in _LINK_NAMES)],
             "WATCH": [
                 f"{self._asks('out_astray')} -j DROP",
                 f"{self._asks('out_denied')} {self._go('DENY')}",
@@ -252,7 +256,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         no_syn = f"{_IS_NO_SYN} {self._go('STREAM')}" if self.program_path else _NO_SYN
         return {
             "OUT": [
-                *self._marked(),
+                *self._marked("PASS"),
                 *([] if self.program_path else [_ASTRAY[self.family].format(scoped=scoped)]),
                 no_syn,
                 *self._established(),
@@ -270,7 +274,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         return {
             "NAMESIN": [self._unasked(), look],
             "IN": [
-                *self._marked(),
+                *self._marked("PASSIN"),
                 _MIDDLE,
                 f"-p tcp {self._go('TCPIN')}",
                 *self._going(),
@@ -307,9 +311,9 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
                 rules += [f"{self._asks('out_watched')} {self._go('WATCH')}", f"{self._asks('out_astray')} -j DROP"]
         return [*rules, f"-j NFQUEUE --queue-num {self.queues[0]}"]
 
-    def _marked(self) -> list[str]:
+    def _marked(self, passed_to: str) -> list[str]:
         """Without BPF a packet walks the chain again with its verdict as a mark."""
-        passed = f"-m mark --mark {ALLOW_BIT:#x}/{ALLOW_BIT:#x} {self._go('PASS')}"
+        passed = f"-m mark --mark {ALLOW_BIT:#x}/{ALLOW_BIT:#x} {self._go(passed_to)}"
         return [] if self.program_path else [passed, f"{_DENIED} -j ACCEPT"]
 
     def _established(self) -> list[str]:
