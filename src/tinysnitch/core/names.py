@@ -174,6 +174,7 @@ class Names:
 
     def _believe(self, address: bytes, asked: Asked, ttl_s: int, now_s: float, *, aliases: tuple[str, ...]) -> bool:
         """Whether another name decides for the address now, or may be meant."""
+        self._forget_over(now_s)
         beliefs, own_life_s = self._beliefs_of(address), 0 if self.is_own(address) else MAX_NAME_TTL_S
         before, used = self._deciding_names(address, beliefs, now_s, asked.exec_id), len(beliefs)
         for name in _find_over(beliefs, now_s):
@@ -226,6 +227,14 @@ class Names:
         del beliefs[gone.name]
         self._evicted_names += gone.expires_s > now_s
         return True
+
+    def _forget_over(self, now_s: float) -> None:
+        """Addresses whose names have ended for everybody make room first, and are no loss."""
+        while (oldest := self._addresses.find_oldest()) and all(
+            belief.own_expires_s <= now_s for belief in oldest[1].values()
+        ):
+            self._addresses.pop_oldest()
+            self._used_names -= len(oldest[1])
 
     def _evict_addresses(self) -> None:
         while self._used_names > self._max_names and (gone := self._addresses.pop_oldest()):
