@@ -16,7 +16,7 @@ from tinysnitch.view.keys import KEYS
         (b"\x1b[A\x1bOB\x1b[C\x1b[D", ["up", "down", "right", "left"]),
         (b"?\x03", ["question_mark", "ctrl+c"]),
         (b"\x1by", []),  # Alt-y
-        (b"\x1b[200~y", ["y"]),
+        (b"\x1b[200~y\x1b[201~", ["paste", "y"]),
         (b"\x1b[1;5y", []),
         (b"y\x1b[24;80Ry", ["y", "cursor report", "y"]),
         ("ÿé€".encode(), ["ÿ", "é", "€"]),

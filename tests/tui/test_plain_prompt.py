@@ -170,10 +170,13 @@ def test_a_key_of_before_that_is_read_late_answers_nothing(tmp_path: Path, monke
     assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
 
 
-def test_a_text_that_is_pasted_is_no_answer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["yes, forever\n", "\x1b[200~y\x1b[201~", "\x1b[200~n\n\x1b[201~"])
+def test_a_text_that_is_pasted_is_no_answer(tmp_path: Path, text: str) -> None:
+    """Also one letter, where the terminal was left to mark what is pasted (bracketed paste)."""
+
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         await ask(daemon, person)
-        person.type("yes, forever\n")
+        person.type(text)
         await person.see("keys: ")
         assert daemon.answers.empty()
         person.type("fy")

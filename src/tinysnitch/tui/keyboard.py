@@ -28,6 +28,7 @@ _NAMES = {
     b"\x7f": "backspace",
     b"\x08": "backspace",
     b"\x1b[3~": "delete",
+    b"\x1b[200~": "paste",  # begins (bracketed paste): no key, so what comes with it is a text (view/key_piece.py)
     **dict.fromkeys((b"\x1b[H", b"\x1bOH", b"\x1b[1~"), "home"),
     **dict.fromkeys((b"\x1b[F", b"\x1bOF", b"\x1b[4~"), "end"),
     **{bytes((ord(letter) - ord("a") + 1,)): f"ctrl+{letter}" for letter in "aekuw"},
