@@ -97,6 +97,17 @@ def test_half_a_set_is_loaded_anew(place: BpfPlace, programs: BpfPrograms) -> No
     assert again.program_path("in_denied").exists()
 
 
+def test_an_image_has_ended_once_nobody_runs_it(place: BpfPlace, programs: BpfPrograms) -> None:
+    agent = place.start_agent()
+    process = programs.find_process(agent.pid)
+    assert process
+    assert not programs.has_ended(process.exec_id)
+    agent.close()
+    wait_until(lambda: programs.has_ended(process.exec_id))
+    assert programs.find_image(process.exec_id)  # known for a while, but as nobody's
+    assert programs.has_ended(1 << 62)
+
+
 def test_seeding_never_overwrites(programs: BpfPrograms, agent: Agent) -> None:
     known = programs.find_process(agent.pid)
     assert known

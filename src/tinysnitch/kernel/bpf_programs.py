@@ -34,6 +34,7 @@ _VERDICTS = {Verdict.ALLOW: structs.VERDICT_ALLOW, Verdict.DENY: structs.VERDICT
 _PROVISIONAL = {Watch.NOTED: structs.VERDICT_ALLOW_NOTED, Watch.GUARDED: structs.VERDICT_ALLOW_GUARDED}
 _WATCH_STATES = {Verdict.ALLOW: structs.WATCH_OVER, Verdict.DENY: structs.WATCH_CUT}
 _IS_GIVEN = list(structs.OWNED_SOCKET.fields).index("is_given")
+_USERS = list(structs.IMAGE.fields).index("users")
 _NOBODY = (0, 0, 0, 0)  # as an owner
 _NOWHERE = (bytes(16), 0, 0, 0)  # as a listener's key
 
@@ -211,8 +212,8 @@ class BpfPrograms:
 
     def has_ended(self, exec_id: int) -> bool:
         """Whether no process runs the image any more."""
-        image = self.find_image(exec_id)
-        return image is None or not image.users
+        found = self._maps.images.find(exec_id)
+        return found is None or not found[_USERS]
 
     def find_process(self, pid: int) -> ProcessEntry | None:
         found = self._maps.processes.find(pid)
