@@ -18,7 +18,7 @@ from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, exec_id_of
 from tinysnitch.core.prompts import Waiter
 from tinysnitch.core.settings import Settings
-from tinysnitch.core.settlement import ANSWERED_S, Basis, Settlement, verdict_key_of
+from tinysnitch.core.settlement import REPLIED_S, Basis, Settlement, verdict_key_of
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_cache import Remembered
 
@@ -250,7 +250,7 @@ def test_what_was_held_before_the_kernel_knew_of_a_talk_is_no_question_either() 
     assert engine.queue(answer) == ["drop 2"]
     engine.queue(flow_of(2))
     assert engine.queue(msgspec.structs.replace(flow_of(2), direction=Direction.INBOUND))[0] == "opened 1"
-    engine.now_s += ANSWERED_S  # the kernel does not take it for one
+    engine.now_s += REPLIED_S  # the kernel does not take it for one
     assert engine.queue(answer)[0] == "opened 2"
     engine.queue(flow_of(3, protocol=UDP))
     assert (

@@ -185,10 +185,10 @@ class Engine:
             yield SkipWatch(waiter.connection.flow, waiter.cookie)
         yield from self.settlement.settle(waiter, decision, now, basis=basis, cached=cached, watch=watch)
         if decision.verdict is Verdict.ALLOW and self.prompts:
-            yield from self._withdraw_answers(waiter.connection, now)
+            yield from self._withdraw_reply(waiter.connection, now)
 
-    def _withdraw_answers(self, asking: Connection, now: Instant) -> Iterator[Command]:
-        """What came in before is an answer by now: of a talk from before our start the remote may be heard first. It is
+    def _withdraw_reply(self, asking: Connection, now: Instant) -> Iterator[Command]:
+        """What came in before is a reply by now: of a talk from before our start the remote may be heard first. It is
         dropped; what follows is known to the kernel."""
         flow = msgspec.structs.replace(asking.flow, direction=Direction.INBOUND)
         waiter = self.prompts.find_waiter(flow) if flow.protocol != TCP else None
@@ -205,7 +205,7 @@ class Engine:
     # Prompts
 
     def _ask(self, waiter: Waiter, decision: Decision, now: Instant) -> Iterator[Command]:
-        if self.settlement.is_answer(waiter.connection, now):  # it was held before the kernel knew
+        if self.settlement.is_reply(waiter.connection, now):  # it was held before the kernel knew
             yield from map(DropPacket, waiter.packet_ids)
             return
         waiter.is_tied = decision.is_flow_only

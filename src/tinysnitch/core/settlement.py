@@ -42,7 +42,7 @@ from tinysnitch.core.watch import Watch
 
 FLOW_WITHOUT_SOCKET_S = 120.0  # longer than a SYN is sent again (tcp_syn_retries, 63 s and the wait for the last)
 NOT_LISTENING_S = 10.0  # a program may start to listen on that port
-ANSWERED_S = 1.0  # what came before the kernel knew of a talk is read by then
+REPLIED_S = 1.0  # what came before the kernel knew of a talk is read by then
 REFUSED_ANSWER_S = 60.0  # a refused datagram may be tried again, and asked about again, after that
 
 
@@ -120,8 +120,8 @@ class Settlement:
         settled = self._flows.find(event.flow)
         return settled if settled and settled.holds_for(event, self._rules.generation, now.boot_s) else None
 
-    def is_answer(self, connection: Connection, now: Instant) -> bool:
-        """Whether what it answers was let go a moment ago. Of TCP no answer is asked about."""
+    def is_reply(self, connection: Connection, now: Instant) -> bool:
+        """Whether what it answers was let go a moment ago. Of TCP no reply is asked about."""
         flow = connection.flow
         if flow.protocol == TCP or flow.direction is Direction.OUTBOUND:
             return False
@@ -130,7 +130,7 @@ class Settlement:
             asked is not None
             and asked.decision.verdict is Verdict.ALLOW
             and asked.exec_id == exec_id_of(connection.attribution)
-            and now.boot_s - asked.decided_s < ANSWERED_S
+            and now.boot_s - asked.decided_s < REPLIED_S
         )
 
     def find_cached(self, connection: Connection, now: Instant) -> Remembered | None:

@@ -20,6 +20,7 @@ from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.mode import Mode
 
 PROTOCOL = 1  # goes up when a client of one version cannot speak with a daemon of another
+LEARNED_RULES = "learned.rules"  # in the state folder: what observing let pass
 
 # JSON has no infinity. Later than any date that means something, and exact as a float.
 _NEVER_S = float(2**62)
@@ -113,9 +114,6 @@ class Refused(Message, frozen=True):
     message: str
     hint: str = ""
     exit_code: int = 1
-
-
-LEARNED_RULES = "learned.rules"  # in the state folder
 
 
 class Status(Message, frozen=True, kw_only=True):
