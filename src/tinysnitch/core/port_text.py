@@ -53,7 +53,7 @@ def merge_ranges(ranges: Iterable[PortRange]) -> tuple[PortRange, ...]:
 
 
 PORT_FORMS = (
-    Form("-", "any port; all there is to write for a protocol without ports", _parse_any_port),
+    Form("-", "any port; the only choice for a protocol without ports", _parse_any_port),
     Form("443", "this port: the remote's, or the local one where the rule is inbound", _parse_ranges),
     Form("8000-8100", "from the first to the last", _parse_ranges),
     Form("80,443", "any of these, ranges among them", _parse_ranges),

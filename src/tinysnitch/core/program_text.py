@@ -46,8 +46,8 @@ def has_star(word: Word) -> bool:
 
 
 PROGRAM_FORMS = (
-    Form("-", "any program, the kernel and unknown ones too", _parse_word),
-    Form("/usr/bin/curl", "the host's file at this path, or the one that the link leads to", _parse_path),
+    Form("-", "any program, including the kernel and unknown ones", _parse_word),
+    Form("/usr/bin/curl", "the host's file at this path, or the one that a link there leads to", _parse_path),
     Form("/opt/*/bin/app", "`*` is any text within one folder", _parse_path),
     Form("/opt/app/**", "`**` is any text, folders too", _parse_path),
     Form("unit:ssh.service", "what a systemd unit runs; without a suffix it is a service", _parse_owner),

@@ -57,7 +57,7 @@ PROTOCOL_FORMS = (
     Form("udp", "UDP", _parse_named),
     Form("icmp", "ICMP and ICMPv6", _parse_named),
     Form("132", "an IP protocol by its number", _parse_number),
-    Form("tcp-src", "TCP, inbound: the remote is the source. All others likewise: `udp-src`, `132-src`", _parse_named),
+    Form("tcp-src", "TCP, inbound: the remote is the source. Likewise all others: `udp-src`, `132-src`", _parse_named),
     Form("-src", "any protocol, inbound", _parse_named),
 )
 _parse_protocol_forms = parser_of(PROTOCOL_FORMS)

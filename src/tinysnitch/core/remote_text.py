@@ -87,7 +87,7 @@ REMOTE_FORMS = (
     Form("localhost", "loopback and the machine's own addresses", _parse_word),
     Form(
         "lan",
-        "the networks that the machine is linked to, what is link-local, multicast or broadcast, and 0.0.0.0",
+        "the networks that the machine is on, whatever is link-local, multicast or broadcast, and 0.0.0.0",
         _parse_word,
     ),
     Form("@resolvers", "the trusted DNS resolvers", _parse_list),

@@ -39,7 +39,7 @@ _VERDICTS = {verdict.value: verdict for verdict in Verdict}
 _VERDICT_FORMS = (
     Form("allow", "let it through", _parse_verdict),
     Form("deny", "refuse it at once", _parse_verdict),
-    Form("ask", "ask each time, also where a wider rule would decide", _parse_verdict),
+    Form("ask", "ask each time, even where a wider rule would decide", _parse_verdict),
 )
 
 
