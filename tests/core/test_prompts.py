@@ -4,6 +4,7 @@ import pytest
 
 from tests.core.transcript import BANK, SHOP, WALL_S, flow_of, inbound, process_of, whose
 from tinysnitch.core.clock import Instant
+from tinysnitch.core.commands import ClosePrompt, ShowPrompt
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.flow import UDP, Flow
@@ -113,9 +114,9 @@ def test_a_prompt_closes_when_nobody_waits_and_its_number_never_comes_again() ->
     prompts = Prompts(Settings())
     prompt = hold(prompts, flow_of(1))
     assert prompt is not None
-    assert not prompts.close_if_empty(prompt, "early")
+    assert prompts.close_or_update(prompt, "early", NOW) == ShowPrompt(prompt.value(NOW))
     prompts.release(flow_of(1))
-    assert prompts.close_if_empty(prompt, "answered")
+    assert prompts.close_or_update(prompt, "answered", NOW, 0) == ClosePrompt(1, "answered", 0, 1000)
     assert [*prompts._held_by, *prompts._open_by] == []  # no count of zero is kept
     assert prompts.find(1) is None
     assert (prompts.find_closed(1), prompts.find_closed(2)) == (ClosedPrompt("answered", 1000), None)
@@ -185,7 +186,7 @@ def test_one_program_of_one_user_takes_half_of_the_room_at_most(limits: dict[str
     assert [prompt is not None for prompt in held] == [True, True, False]
     assert hold(prompts, flow_of(2, port=4), whose(program="/usr/bin/wget"))
     prompt, _waiter = prompts.release(flow_of(1, port=1))
-    prompts.close_if_empty(prompt, "answered")
+    prompts.close_or_update(prompt, "answered", NOW)
     assert hold(prompts, flow_of(1, port=3))
 
 

@@ -16,7 +16,6 @@ from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.commands import (
     AppendRule,
-    ClosePrompt,
     Command,
     DropPacket,
     KeepTemporaryRules,
@@ -32,7 +31,7 @@ from tinysnitch.core.decision import ANSWERED_ONCE, ANSWERED_UNTIL, LEARNING, De
 from tinysnitch.core.dns_reader import DnsReader
 from tinysnitch.core.dns_talk import DnsTalk
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.flow import TCP, Direction, Flow
+from tinysnitch.core.flow import Direction, Flow
 from tinysnitch.core.process import Attribution, ProcessKey, exec_id_of
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.prompts import OpenPrompt, Prompts, Waiter
@@ -137,7 +136,7 @@ class Engine:
             return
         if waiter is not None:
             # Another socket or another program uses the addresses of what waited.
-            yield from self._abandon(event.flow, "the program gave up", now)
+            yield from self.prompts.abandon(event.flow, "the program gave up", now)
         yield from self._judge(event, now)
 
     def _judge(self, event: ev.PacketQueued, now: Instant) -> Iterator[Command]:
@@ -185,22 +184,15 @@ class Engine:
             yield SkipWatch(waiter.connection.flow, waiter.cookie)
         yield from self.settlement.settle(waiter, decision, now, basis=basis, cached=cached, watch=watch)
         if decision.verdict is Verdict.ALLOW and self.prompts:
-            yield from self._withdraw_reply(waiter.connection, now)
+            yield from self._withdraw_reply(waiter.connection.flow, now)
 
-    def _withdraw_reply(self, asking: Connection, now: Instant) -> Iterator[Command]:
-        """What came in before is a reply by now: of a talk from before our start the remote may be heard first. It is
-        dropped; what follows is known to the kernel."""
-        flow = msgspec.structs.replace(asking.flow, direction=Direction.INBOUND)
-        waiter = self.prompts.find_waiter(flow) if flow.protocol != TCP else None
-        if waiter is not None and exec_id_of(waiter.connection.attribution) == exec_id_of(asking.attribution):
-            yield from self._abandon(flow, "what it answers is allowed", now)
-
-    def _abandon(self, flow: Flow, reason: str, now: Instant) -> Iterator[Command]:
-        """What waited has no taker any more, or needs no answer."""
-        prompt, waiter = self.prompts.release(flow)
-        for packet_id in waiter.packet_ids:
-            yield DropPacket(packet_id)
-        yield from self._close_or_update(prompt, reason, now)
+    def _withdraw_reply(self, allowed: Flow, now: Instant) -> Iterator[Command]:
+        """What already waits may turn out to be a reply: the remote may be heard first in a talk from before our start.
+        It is dropped; what follows is known to the kernel."""
+        flow = msgspec.structs.replace(allowed, direction=Direction.INBOUND)
+        waiter = self.prompts.find_waiter(flow)
+        if waiter is not None and self.settlement.is_reply(waiter.connection, now):
+            yield from self.prompts.abandon(flow, "what it answers is allowed", now)
 
     # Prompts
 
@@ -244,7 +236,7 @@ class Engine:
         for waiter in list(prompt.waiters.values()):
             if event.rule is None or self.rules.would_match(rule, waiter.connection, now):
                 yield from self._follow(waiter, rule, reason, now)
-        yield from self._close_or_update(prompt, _tell_answer(rule, event), now, event.by_uid)
+        yield self.prompts.close_or_update(prompt, _tell_answer(rule, event), now, event.by_uid)
         yield from self._decide_again(now)
 
     def is_answered_by(self, prompt_id: int, rule: Rule, now: Instant) -> bool:
@@ -263,7 +255,7 @@ class Engine:
         decision = Decision(verdict=rule.verdict, reason=reason, rule=rule)
         for flow in meant:
             yield from self._settle(self.prompts.release(flow)[1], decision, now, basis=Basis.PERSON)
-        yield from self._close_or_update(prompt, _tell_answer(rule, event, " once"), now, event.by_uid)
+        yield self.prompts.close_or_update(prompt, _tell_answer(rule, event, " once"), now, event.by_uid)
         for waiter in rest:
             yield from self._ask(waiter, prompt.decision, now)
 
@@ -301,15 +293,6 @@ class Engine:
 
     def _keep_temporary(self) -> Command:
         return KeepTemporaryRules(tuple(r for r in self.rules.temporary() if r.until_s is not None))
-
-    def _close_or_update(
-        self, prompt: OpenPrompt, reason: str, now: Instant, by_uid: int | None = None
-    ) -> Iterator[Command]:
-        """After some that waited were released: close the question, or tell for whom it is still open."""
-        if self.prompts.close_if_empty(prompt, reason):
-            yield ClosePrompt(prompt.prompt_id, reason, by_uid, prompt.question.uid)
-        else:
-            yield ShowPrompt(prompt.value(now))
 
     # Rules
 
@@ -351,7 +334,7 @@ class Engine:
                     self.prompts.release(flow)
                     yield from self._settle_waiter(waiter, decision, now)
             if len(prompt.waiters) < before:
-                yield from self._close_or_update(prompt, "decided by a rule", now)
+                yield self.prompts.close_or_update(prompt, "decided by a rule", now)
 
     # Time
 
@@ -377,7 +360,7 @@ class Engine:
         for flow in list(prompt.waiters):
             waiter = self.prompts.release(flow)[1]
             yield from self._settle(waiter, denial, now, basis=Basis.MOMENT)
-        yield from self._close_or_update(prompt, reason, now)
+        yield self.prompts.close_or_update(prompt, reason, now)
 
 
 def _tell_answer(rule: Rule, event: ev.AnswerGiven, once: str = "") -> str:

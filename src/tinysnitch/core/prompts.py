@@ -16,6 +16,7 @@ import msgspec
 
 from tinysnitch.core.asking import Asking
 from tinysnitch.core.clock import Instant
+from tinysnitch.core.commands import ClosePrompt, Command, DropPacket, ShowPrompt
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.flow import Direction, Flow, format_address, format_protocol, is_v4
@@ -186,21 +187,31 @@ class Prompts:
         return prompt.waiters[flow] if prompt else None
 
     def release(self, flow: Flow) -> tuple[OpenPrompt, Waiter]:
-        """Take a flow out of its prompt, which closes by `close_if_empty`. KeyError when it does not wait."""
+        """Take a flow out of its prompt, which `close_or_update` has to follow. KeyError when it does not wait."""
         prompt = self._by_flow.pop(flow)
         waiter = prompt.waiters.pop(flow)
         self._count(prompt.question, -len(waiter.packet_ids))
         return prompt, waiter
 
-    def close_if_empty(self, prompt: OpenPrompt, reason: str) -> bool:
-        """Close a prompt that nobody waits in; the reason is told to those who answer too late."""
+    def abandon(self, flow: Flow, reason: str, now: Instant) -> Iterator[Command]:
+        """Let go of a flow that nobody waits for any more, or that needs no answer. KeyError when it does not wait."""
+        prompt, waiter = self.release(flow)
+        for packet_id in waiter.packet_ids:
+            yield DropPacket(packet_id)
+        yield self.close_or_update(prompt, reason, now)
+
+    def close_or_update(self, prompt: OpenPrompt, reason: str, now: Instant, by_uid: int | None = None) -> Command:
+        """Close a prompt that nobody waits in any more, or show for whom it is still open.
+
+        The reason is told to those who answer too late.
+        """
         if prompt.waiters:
-            return False
+            return ShowPrompt(prompt.value(now))
         del self._open[prompt.prompt_id]
         del self._by_question[prompt.question]
         _add(self._open_by, prompt.question, -1)
         self._closed.put(prompt.prompt_id, ClosedPrompt(reason, prompt.question.uid))
-        return True
+        return ClosePrompt(prompt.prompt_id, reason, by_uid, prompt.question.uid)
 
     def find(self, prompt_id: int) -> OpenPrompt | None:
         return self._open.get(prompt_id)
