@@ -81,8 +81,8 @@ class Walk:
         core = self.engine.engine
         held = [packet for prompt in core.prompts for one in prompt.waiters.values() for packet in one.packet_ids]
         assert sorted(held) == sorted(self.packets.keys() - self.fates.keys())
-        assert core.prompts.held == len(held) <= 6
-        assert len(core.prompts) <= 3
+        assert core.prompts.packet_room.used == len(held) <= 6
+        assert core.prompts.prompt_room.used == len(core.prompts) <= 3
         self._check_deadlines()
         self._check_memory()
 

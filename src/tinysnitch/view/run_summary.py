@@ -65,7 +65,7 @@ def _reason_of(line: _Tried) -> str:
 
 
 def _question_of(line: _Tried) -> tuple[object, ...]:
-    """What makes two questions equal, as far as a line tells (core/prompts.py)."""
+    """What makes two questions equal, as far as a line tells (core/question.py)."""
     return _place_of(line), line.program, line.args, line.uid
 
 
