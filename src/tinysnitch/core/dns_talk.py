@@ -15,9 +15,7 @@ from tinysnitch.core.errors import Malformed
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow, format_address
 from tinysnitch.core.link_names import LINK_PORTS, LinkNames, parse_link_answer, parse_link_questions
-from tinysnitch.core.names import NO_NAME, Learned, NameFacts, Names
-from tinysnitch.core.remote_words import RemoteWords
-from tinysnitch.core.rule import LAN, LOCALHOST
+from tinysnitch.core.names import NO_NAME, HasEnded, Learned, NameFacts, Names, nobody_has_ended
 from tinysnitch.core.segment import Segment
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import TableStatistics
@@ -38,19 +36,15 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 class DnsTalk:
-    def __init__(self, settings: Settings, facts: Facts) -> None:
-        self.names = Names(settings.max_names, settings.max_questions, settings.min_name_ttl_s)
+    def __init__(self, settings: Settings, facts: Facts, has_ended: HasEnded = nobody_has_ended) -> None:
+        self.names = Names(settings, facts, has_ended)
         self.streams = DnsStreams(settings.max_dns_streams)
-        self.link = LinkNames(self.names, settings.max_questions)
+        self.link = LinkNames(self.names, facts, settings.max_questions)
         self._told: dict[Refusal, dict[bytes, float]] = {refusal: {} for refusal in SUSPICIOUS}  # and when
-        self.set_facts(facts)
 
     def set_facts(self, facts: Facts) -> None:
-        words = RemoteWords(facts)
-        self.names.set_resolvers(facts.resolvers)
-        self.names.set_hosts(facts.hosts)
-        self.names.is_own = lambda address: words.takes(LOCALHOST, address, None)
-        self.link.is_on_link = lambda address: words.takes(LAN, address, None)
+        self.names.set_facts(facts)
+        self.link.set_facts(facts)
 
     def names_of(self, flow: Flow, exec_id: int, now_s: float) -> NameFacts:
         """The names of the remote, as the process means them.

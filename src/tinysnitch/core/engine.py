@@ -32,6 +32,7 @@ from tinysnitch.core.dns_reader import DnsReader
 from tinysnitch.core.dns_talk import DnsTalk
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Direction, Flow
+from tinysnitch.core.names import HasEnded, nobody_has_ended
 from tinysnitch.core.process import Attribution, ProcessKey, exec_id_of
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.prompts import OpenPrompt, Prompts, Waiter
@@ -49,10 +50,18 @@ from tinysnitch.core.watcher import Watcher
 
 
 class Engine:
-    def __init__(self, settings: Settings, facts: Facts, generation: int = 1, cipher: Cipher | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        facts: Facts,
+        generation: int = 1,
+        *,
+        cipher: Cipher | None = None,
+        has_ended: HasEnded = nobody_has_ended,
+    ) -> None:
         """`generation`: the number after the one that the kernel's verdicts carry now. `cipher`: to read QUIC."""
         self.rules = ActiveRules(facts, generation)
-        self.dns = DnsTalk(settings, facts)
+        self.dns = DnsTalk(settings, facts, has_ended)
         self.names = self.dns.names
         self.prompts = Prompts(settings)
         self.settlement = Settlement(settings, self.rules)

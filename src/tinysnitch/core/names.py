@@ -19,9 +19,13 @@ import msgspec
 
 from tinysnitch.core.dns_message import Answer, Question, host_of
 from tinysnitch.core.dns_questions import LINK_SOURCES, Asked, DnsQuestions, NameSource, Refusal
+from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.known_name import KnownName
 from tinysnitch.core.process import KERNEL_EXEC_ID
+from tinysnitch.core.remote_words import RemoteWords
+from tinysnitch.core.rule import LOCALHOST
+from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import BoundedTable, TableStatistics
 
 MAX_NAME_TTL_S = 7 * 24 * 3600  # RFC 8767 4: no cache should believe more
@@ -80,29 +84,28 @@ class _Belief(msgspec.Struct):
 
 
 _Beliefs = dict[str, _Belief]
+HasEnded = Callable[[int], bool]  # whether nothing runs under an exec id; asked when a name has too many askers
+
+
+def nobody_has_ended(_exec_id: int) -> bool:
+    return False
 
 
 class Names:
-    def __init__(self, capacity: int, max_questions: int, min_ttl_s: float) -> None:
-        self._addresses: BoundedTable[bytes, _Beliefs] = BoundedTable(capacity)
-        self.questions = DnsQuestions(max_questions)
-        self._max_names = max(capacity * MEAN_NAMES_PER_ADDRESS, NAMES_PER_ADDRESS)
+    def __init__(self, settings: Settings, facts: Facts, has_ended: HasEnded = nobody_has_ended) -> None:
+        self._addresses: BoundedTable[bytes, _Beliefs] = BoundedTable(settings.max_names)
+        self.questions = DnsQuestions(settings.max_questions)
+        self._max_names = max(settings.max_names * MEAN_NAMES_PER_ADDRESS, NAMES_PER_ADDRESS)
         self._used_names = 0
-        self._min_ttl_s = min_ttl_s
-        self._resolvers: frozenset[bytes] = frozenset()
-        self._hosts: Mapping[bytes, tuple[str, ...]] = {}
-        self.is_own: Callable[[bytes], bool] = lambda _address: False  # whether a packed address is this machine's
-        self.has_ended: Callable[[int], bool] = lambda _exec_id: False  # whether nothing runs under this exec id
+        self._min_ttl_s = settings.min_name_ttl_s
+        self._has_ended = has_ended
         self._evicted_names = 0
         self._refusals: Counter[Refusal] = Counter()
+        self.set_facts(facts)
 
-    def set_resolvers(self, resolvers: frozenset[bytes]) -> None:
-        """Trust these packed addresses and no other. Names that were learned before stay until they expire."""
-        self._resolvers = resolvers
-
-    def set_hosts(self, hosts: Mapping[bytes, tuple[str, ...]]) -> None:
-        """The names that /etc/hosts gives to packed addresses, the first one first."""
-        self._hosts = hosts
+    def set_facts(self, facts: Facts) -> None:
+        """Trust the resolvers of these facts and no others. Names that were learned before stay until they expire."""
+        self._resolvers, self._hosts, self._words = facts.resolvers, facts.hosts, RemoteWords(facts)
 
     def is_trusted(self, resolver: bytes) -> bool:
         return resolver in self._resolvers
@@ -175,7 +178,7 @@ class Names:
     def _believe(self, address: bytes, asked: Asked, ttl_s: int, now_s: float, *, aliases: tuple[str, ...]) -> bool:
         """Whether another name decides for the address now, or may be meant."""
         self._forget_over(now_s)
-        beliefs, own_life_s = self._beliefs_of(address), 0 if self.is_own(address) else MAX_NAME_TTL_S
+        beliefs, own_life_s = self._beliefs_of(address), 0 if self._is_own(address) else MAX_NAME_TTL_S
         before, used = self._deciding_names(address, beliefs, now_s, asked.exec_id), len(beliefs)
         for name in _find_over(beliefs, now_s):
             del beliefs[name]
@@ -192,9 +195,12 @@ class Names:
         return is_changed
 
     def _facts(self, address: bytes, beliefs: _Beliefs, now_s: float, exec_id: int) -> NameFacts:
-        if self.is_own(address):
+        if self._is_own(address):
             beliefs = {name: belief for name, belief in beliefs.items() if exec_id in belief.askers}
         return _facts(beliefs, now_s, exec_id, self._hosts.get(address, ()))
+
+    def _is_own(self, address: bytes) -> bool:
+        return self._words.takes(LOCALHOST, address, None)
 
     def _deciding_names(
         self, address: bytes, beliefs: _Beliefs, now_s: float, exec_id: int
@@ -215,7 +221,7 @@ class Names:
         """Who has ended goes first: else short-lived programs push out one that resolved once and keeps the address."""
         if len(belief.askers) > ASKERS_PER_NAME:
             oldest = next(iter(belief.askers))
-            del belief.askers[next(filter(self.has_ended, belief.askers), oldest)]
+            del belief.askers[next(filter(self._has_ended, belief.askers), oldest)]
 
     def _evict_name(self, beliefs: _Beliefs, now_s: float) -> bool:
         """What nobody means any more goes first, so that no program can push out what another one asked for with
