@@ -6,9 +6,10 @@ from itertools import product
 from hypothesis import strategies as st
 
 from tests.core.resolver_talk import CURL, FIREFOX, MIRROR, SHOP, ResolverTalk
-from tinysnitch.core.dns_questions import Asked, NameSource
+from tinysnitch.core.dns_questions import Asked
 from tinysnitch.core.dns_wire import A
 from tinysnitch.core.flow import parse_address
+from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.names import NameFacts, Names
 from tinysnitch.core.process import KERNEL_EXEC_ID
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinysnitch.core.dns_message import Question
-from tinysnitch.core.dns_questions import NameSource, Refusal
+from tinysnitch.core.dns_questions import Refusal
 from tinysnitch.core.dns_wire import AAAA, ANY, A, Record
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.facts import Facts
@@ -18,6 +18,7 @@ from tinysnitch.core.link_names import (
     parse_link_answer,
     parse_link_questions,
 )
+from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.names import Learned, Names
 from tinysnitch.core.network import parse_network
 from tinysnitch.core.settings import Settings

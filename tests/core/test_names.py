@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from tests.core.names_walk import STEPS, NamesWalk
 from tests.core.resolver_talk import CURL, FIREFOX, MIN_TTL_S, MIRROR, SHOP, STUB, ResolverTalk, flow_to
 from tinysnitch.core.dns_message import Answer
-from tinysnitch.core.dns_questions import Asked, NameSource
+from tinysnitch.core.dns_questions import Asked
 from tinysnitch.core.dns_wire import HTTPS, A
+from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.names import ASKERS_PER_NAME, MAX_NAME_TTL_S, NAMES_PER_ADDRESS, Learned, NameFacts
 from tinysnitch.core.process import KERNEL_EXEC_ID
 from tinysnitch.core.table import TableStatistics
@@ -38,9 +39,8 @@ def test_an_address_nobody_asked_for_has_no_name(talk: ResolverTalk) -> None:
 
 
 def test_the_newest_question_decides_and_the_others_are_told(talk: ResolverTalk) -> None:
-    talk.looks_up(CURL, "a.test", SHOP)
-    talk.looks_up(CURL, "b.test", SHOP)
-    talk.looks_up(CURL, "c.test", SHOP)
+    for name in ("a.test", "b.test", "c.test"):
+        talk.looks_up(CURL, name, SHOP)
     assert talk.names.find(SHOP, talk.now_s) == NameFacts("c.test", ("b.test", "a.test"), 610.0)
 
 

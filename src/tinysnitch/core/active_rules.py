@@ -19,10 +19,10 @@ from tinysnitch.core.asking import asking_of
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
-from tinysnitch.core.dns_questions import NameSource
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Direction, format_address
 from tinysnitch.core.link_talk import is_link_talk
+from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.process import AttributionSource, ProcessKey
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import Rule

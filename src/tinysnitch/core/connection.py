@@ -3,8 +3,8 @@
 import msgspec
 
 from tinysnitch.core.asking import NOBODY_ASKS, Asking
-from tinysnitch.core.dns_questions import NameSource
 from tinysnitch.core.flow import Flow
+from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.process import Attribution
 
 

@@ -10,23 +10,12 @@ from msgspec.structs import replace
 
 from tinysnitch.core.dns_message import NO_ERROR, Answer, Question
 from tinysnitch.core.flow import Flow
+from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.table import BoundedTable, TableStatistics
 
 ROOT = "."  # no host has that name, and no rule can say it, though a resolver that answers all questions answers this
 QUESTION_LIFE_S = 30.0  # resolvers give up sooner: `timeout` of resolv.conf(5) is at most 30 s
 QUESTIONS_PER_ID = 4  # that wait under one id of one flow; a resolver takes a new id for each
-
-
-class NameSource(Enum):
-    """Who says that the address has this name."""
-
-    DNS = "dns"  # a trusted resolver
-    HOSTS = "hosts"  # /etc/hosts
-    MDNS = "mDNS"  # a machine of the link, of itself
-    LLMNR = "LLMNR"  # likewise
-
-
-LINK_SOURCES = frozenset({NameSource.MDNS, NameSource.LLMNR})
 
 
 class Refusal(Enum):

@@ -16,7 +16,7 @@ from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow, format_address
 from tinysnitch.core.link_names import LINK_PORTS, LinkNames, parse_link_answer, parse_link_questions
 from tinysnitch.core.names import NO_NAME, HasEnded, Learned, NameFacts, Names, nobody_has_ended
-from tinysnitch.core.segment import Segment
+from tinysnitch.core.segment import Payload, Segment
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import TableStatistics
 
@@ -25,7 +25,6 @@ TOLD_AGAIN_S = 24 * 3600.0
 NOT_LEARNED = "DNS messages not learned"
 _RESOLVER_PORTS = (53, 853)  # DNS, and the same over TLS (RFC 7858)
 _UNREADABLE = b""  # stands for what is no message
-Payload = bytes | Segment
 
 
 class Heard(msgspec.Struct, frozen=True):

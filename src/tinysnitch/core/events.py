@@ -3,12 +3,12 @@
 import msgspec
 
 from tinysnitch.core.choice import Choice
-from tinysnitch.core.dns_talk import Payload
 from tinysnitch.core.errors import RuleSyntaxError
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.process import Attribution, ProcessKey
 from tinysnitch.core.rule import Rule
+from tinysnitch.core.segment import Payload
 
 
 class PacketQueued(msgspec.Struct, frozen=True):

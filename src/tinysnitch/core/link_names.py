@@ -8,10 +8,11 @@ here has asked for the name; and (4) every other name of an address comes before
 from collections.abc import Iterator
 
 from tinysnitch.core.dns_message import Question
-from tinysnitch.core.dns_questions import Asked, NameSource, Refusal
+from tinysnitch.core.dns_questions import Asked, Refusal
 from tinysnitch.core.dns_wire import AAAA, ANY, IN, A, Record, open_message, read_question, read_records
 from tinysnitch.core.domain import is_within
 from tinysnitch.core.facts import Facts
+from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.names import Learned, Names
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import LAN

@@ -8,8 +8,8 @@ container of it, under the address that this one has been given.
 """
 
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.dns_questions import LINK_SOURCES
 from tinysnitch.core.flow import ICMP, UDP, Direction
+from tinysnitch.core.name_source import LINK_SOURCES
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import Remote, RemoteKind
 

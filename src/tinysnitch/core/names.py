@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 
 from tinysnitch.core.dns_message import Answer, Question, host_of
-from tinysnitch.core.dns_questions import LINK_SOURCES, Asked, DnsQuestions, NameSource, Refusal
+from tinysnitch.core.dns_questions import Asked, DnsQuestions, Refusal
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.known_name import KnownName
+from tinysnitch.core.name_source import LINK_SOURCES, NameSource
 from tinysnitch.core.process import KERNEL_EXEC_ID
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import LOCALHOST

@@ -12,8 +12,8 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.commands import Command, EndWatch, Report, ShowMore
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
-from tinysnitch.core.dns_questions import NameSource
 from tinysnitch.core.events import DataSent
+from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.records import ConnectionDecided, NameSaid
 from tinysnitch.core.said_names import SaidNames
 from tinysnitch.core.settlement import Settlement

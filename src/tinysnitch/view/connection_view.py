@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from tinysnitch.core.answer import is_by_address, is_by_link, parent_of
 from tinysnitch.core.choice import Choice, RemoteScope
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.dns_questions import LINK_SOURCES
 from tinysnitch.core.domain import find_registrable_domain
 from tinysnitch.core.flow import Direction, format_address, format_protocol
+from tinysnitch.core.name_source import LINK_SOURCES
 from tinysnitch.core.process import Attribution, AttributionSource, Process, program_of
 from tinysnitch.core.program_file import ProgramFile
 from tinysnitch.core.services import find_service
