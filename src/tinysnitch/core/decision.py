@@ -5,9 +5,11 @@ import msgspec
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.verdict import Verdict
 
-# What the reason begins with where the line of the answer's rule does not tell how long it holds.
-ANSWERED_ONCE, ANSWERED_UNTIL = "answered once", "answered until"
-LEARNING = "learning: "  # likewise, where no rule decides, and observing lets it pass
+# What a reason begins with, where others go by it.
+ANSWERED_ONCE, ANSWERED_UNTIL = "answered once", "answered until"  # the rule's line does not tell how long it holds
+NO_ANSWER = "no answer"  # in time
+DENIED_BY_RULE = "denied by a rule"
+LEARNING = "learning: "  # no rule decides, and observing lets it pass
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

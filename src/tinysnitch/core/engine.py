@@ -27,7 +27,7 @@ from tinysnitch.core.commands import (
     WatchProcess,
 )
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.decision import ANSWERED_ONCE, ANSWERED_UNTIL, LEARNING, Decision, deny_unanswered
+from tinysnitch.core.decision import ANSWERED_ONCE, ANSWERED_UNTIL, LEARNING, NO_ANSWER, Decision, deny_unanswered
 from tinysnitch.core.dns_reader import DnsReader
 from tinysnitch.core.dns_talk import DnsTalk
 from tinysnitch.core.facts import Facts
@@ -359,10 +359,9 @@ class Engine:
             yield from self._deny_waiters(prompt, "the firewall ends", now)
 
     def _give_up(self, prompt: OpenPrompt, now: Instant) -> Iterator[Command]:
-        waited = f"within {self._settings.timeout_s:g} s"
+        reason = f"{NO_ANSWER} within {self._settings.timeout_s:g} s"
         is_shown = any(uid in (None, prompt.question.uid) for uid in self._clients.values())
-        reason = f"no answer {waited}" if is_shown else f"no answer {waited}, no prompt client attached"
-        return self._deny_waiters(prompt, reason, now)
+        return self._deny_waiters(prompt, reason if is_shown else f"{reason}, no prompt client attached", now)
 
     def _deny_waiters(self, prompt: OpenPrompt, reason: str, now: Instant) -> Iterator[Command]:
         denial = deny_unanswered(prompt.decision, reason)

@@ -28,12 +28,11 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import UDP, Direction, Flow
 from tinysnitch.core.interpreters import is_called_like_one
 from tinysnitch.core.link_talk import KERNELS_PORTS
-from tinysnitch.core.process import Process
+from tinysnitch.core.process import FLATPAK, Process
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.workers import find_starter
 
 _PROBED_PORTS = range(33434, 33534)  # traceroute(8): three probes for each of 30 hops, and room for a few more
-_FLATPAK = "flatpak:"  # as core/process.py has owners
 _PROBERS = frozenset({"mtr-packet", "tracepath"})  # mtr(8) from 33000 on, for as long as it runs; tracepath(8): 44444
 _NETWORK_HELPERS = frozenset({"slirp4netns", "pasta", "pasta.avx2", "docker-proxy"})  # slirp4netns(1), pasta(1)
 _SERVER_MAIN = "server-main.js"  # of VS Code and what is made of it; in a home it is run by a Node.js of its own
@@ -95,7 +94,7 @@ def _was_opened_for(process: Process, called: str) -> bool:
     """A link; what drives Firefox (Selenium, Playwright) makes it a profile of the moment."""
     if called in _FIREFOX:
         return any("://" in arg or arg.startswith("/tmp/") for arg in process.args)
-    is_boxed = not process.is_host_file and any(owner.startswith(_FLATPAK) for owner in process.owners)
+    is_boxed = not process.is_host_file and any(owner.startswith(FLATPAK) for owner in process.owners)
     return is_boxed and any("://" in arg for arg in process.args)
 
 

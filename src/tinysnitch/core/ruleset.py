@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.decision import Decision
+from tinysnitch.core.decision import DENIED_BY_RULE, Decision
 from tinysnitch.core.everywhere import holds_everywhere, is_everywhere
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.own_rules import has_turnable_path
@@ -29,7 +29,7 @@ from tinysnitch.core.verdict import Verdict
 _RANKS = {Verdict.DENY: 0, Verdict.ASK: 1, Verdict.ALLOW: 2}
 _REASONS = {
     Verdict.ALLOW: "allowed by a rule",
-    Verdict.DENY: "denied by a rule",
+    Verdict.DENY: DENIED_BY_RULE,
     Verdict.ASK: "asked by a rule",
 }
 _NO_RULE = "no rule matches"

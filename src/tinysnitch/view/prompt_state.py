@@ -19,6 +19,7 @@ from typing import assert_never
 import msgspec
 
 from tinysnitch.core.choice import Lifetime, RemoteScope
+from tinysnitch.core.decision import NO_ANSWER
 from tinysnitch.core.first_choice import choose_first
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
@@ -48,7 +49,6 @@ from tinysnitch.view.question import Question
 from tinysnitch.view.questions import Questions
 
 NEWS_S = 5.0  # with nothing in sight but what became of an answer
-TIMED_OUT = "no answer"  # what the daemon's reason begins with when nobody answered in time
 
 
 class Page(Enum):
@@ -174,7 +174,7 @@ class PromptState:
         question = self._questions.pop(prompt_id)
         if question is None:
             return
-        verdict = ", denied" if reason.startswith(TIMED_OUT) else ""
+        verdict = ", denied" if reason.startswith(NO_ANSWER) else ""
         told = f"{reason}{verdict}: {present_title(question.prompt.connection)}"
         if question.is_sent:  # of our own answer we are told more
             self._ended = {prompt_id: told}
