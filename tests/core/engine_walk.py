@@ -99,7 +99,7 @@ class Walk:
         verdicts = list(self.kernel.verdicts(now_s))
         for told in verdicts:
             assert all(self._says(told, connection) for connection in self._covered_by(told.key))
-        assert len(verdicts) <= core.settlement.statistics()["verdicts"].used <= 3
+        assert len(verdicts) <= core.settlement.tables()["verdicts"].used <= 3
         for flow in self.kernel.flows(now_s):
             packets = [
                 one for one in self.packets.values() if one.flow == flow.flow and exec_id_of(one.who) == flow.exec_id

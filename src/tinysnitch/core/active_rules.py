@@ -109,17 +109,7 @@ class ActiveRules:
     def decide_everywhere(self, connection: Connection, now: Instant) -> Decision | None:
         """The decision for whatever remote; None: it may depend."""
         decision = self._ruleset.decide_everywhere(connection, now.wall_s)
-        return decision and self._ended_by_both(decision, now)
-
-    def _end_of(self, rule: Rule, now: Instant) -> float:
-        """Boot-time seconds, by both clocks; one of the file ends by the wall clock alone."""
-        return min(_wall_end(rule, now), self._temporary.get(rule, math.inf))
-
-    def _ended_by_both(self, decision: Decision, now: Instant) -> Decision:
-        if decision.until_s is None and not decision.has_ended:
-            return decision
-        left_s = min((self._end_of(rule, now) - now.boot_s for rule in decision.ending), default=math.inf)
-        return msgspec.structs.replace(decision, until_s=now.wall_s + min(left_s, LOOK_AGAIN_S))
+        return None if decision is None else self._ended_by_both(decision, now)
 
     def would_match(self, rule: Rule, connection: Connection, now: Instant) -> bool:
         """Whether a rule, in force or not, speaks of the connection."""
@@ -160,6 +150,16 @@ class ActiveRules:
 
     def __len__(self) -> int:
         return len(self._from_file) + len(self._temporary)
+
+    def _end_of(self, rule: Rule, now: Instant) -> float:
+        """Boot-time seconds, by both clocks; one of the file ends by the wall clock alone."""
+        return min(_wall_end(rule, now), self._temporary.get(rule, math.inf))
+
+    def _ended_by_both(self, decision: Decision, now: Instant) -> Decision:
+        if decision.until_s is None and not decision.has_ended:
+            return decision
+        left_s = min((self._end_of(rule, now) - now.boot_s for rule in decision.ending), default=math.inf)
+        return msgspec.structs.replace(decision, until_s=now.wall_s + min(left_s, LOOK_AGAIN_S))
 
     def _drop(self, rule: Rule) -> None:
         del self._temporary[rule]

@@ -131,6 +131,12 @@ class Engine:
             aliases=facts.aliases,
         )
 
+    def is_answered_by(self, prompt_id: int, rule: Rule, now: Instant) -> bool:
+        """Whether a rule speaks of a connection that waits in this question."""
+        prompt = self.prompts.find(prompt_id)
+        waiters = prompt.waiters.values() if prompt else ()
+        return any(self.rules.would_match(rule, waiter.connection, now) for waiter in waiters)
+
     # Packets
 
     def _packet_queued(self, event: ev.PacketQueued, now: Instant) -> Iterator[Command]:
@@ -248,12 +254,6 @@ class Engine:
         yield self.prompts.close_or_update(prompt, _tell_answer(rule, event), now, event.by_uid)
         yield from self._decide_again(now)
 
-    def is_answered_by(self, prompt_id: int, rule: Rule, now: Instant) -> bool:
-        """Whether a rule speaks of a connection that waits in this question."""
-        prompt = self.prompts.find(prompt_id)
-        waiters = prompt.waiters.values() if prompt else ()
-        return any(self.rules.would_match(rule, waiter.connection, now) for waiter in waiters)
-
     def _answer_once(self, prompt: OpenPrompt, rule: Rule, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
         """`once` lets exactly one attempt through; the others are asked about again under a new number."""
         reason = f"{ANSWERED_ONCE} by uid {event.by_uid}"
@@ -274,13 +274,13 @@ class Engine:
         decision = self._decide(waiter.connection, now)
         if decision.verdict is rule.verdict:
             told = msgspec.structs.replace(decision, reason=reason)
-            yield from self._settle_waiter(waiter, told, now, Basis.PERSON)
+            yield from self._settle_waiter(waiter, told, now, basis=Basis.PERSON)
         else:
             answer = Decision(verdict=rule.verdict, reason=reason, rule=rule)
             yield from self._settle(waiter, answer, now, basis=Basis.PERSON)
 
     def _settle_waiter(
-        self, waiter: Waiter, decision: Decision, now: Instant, basis: Basis = Basis.MOMENT
+        self, waiter: Waiter, decision: Decision, now: Instant, *, basis: Basis = Basis.MOMENT
     ) -> Iterator[Command]:
         """Settle by the name that was shown; when it decides no more, then for this flow alone, and on this basis."""
         shown = waiter.connection

@@ -67,14 +67,6 @@ class Ruleset:
             self._note(rule, -1)
             self._conclusions.clear()  # the id of a rule that is gone can come again
 
-    def _note(self, rule: Rule, step: int) -> None:
-        self._key_maker.count(rule, step)
-        self._name_denials += step * _denies_names(rule)
-        if rule.sha256 and step > 0:
-            self._summed.append(rule)
-        elif rule.sha256:
-            self._summed.remove(rule)
-
     def set_facts(self, facts: Facts) -> None:
         self._facts = facts
         self._key_maker.set_facts(facts)
@@ -128,6 +120,14 @@ class Ruleset:
         rivals = [*winner, *self._holding(losers)]
         why = tuple((rule, self._why_lost(rule, rivals)) for rule in losers)
         return Explanation(decision, why, tuple(self._decide_elsewhere(candidates, decision)))
+
+    def _note(self, rule: Rule, step: int) -> None:
+        self._key_maker.count(rule, step)
+        self._name_denials += step * _denies_names(rule)
+        if rule.sha256 and step > 0:
+            self._summed.append(rule)
+        elif rule.sha256:
+            self._summed.remove(rule)
 
     def _decide_elsewhere(self, candidates: list[Rule], decision: Decision) -> Iterator[tuple[Rule, str]]:
         for interface in sorted({rule.iface for rule in candidates if rule.iface}):

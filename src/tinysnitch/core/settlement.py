@@ -229,7 +229,7 @@ class Settlement:
         self._verdicts.clear()
         self._crowds.clear()
 
-    def statistics(self) -> dict[str, TableStatistics]:
+    def tables(self) -> dict[str, TableStatistics]:
         return {"verdicts": self._verdicts.statistics(), "flows": self._flows.statistics()}
 
     def _remember_flow(self, flow: Flow, settled: SettledFlow) -> RememberFlow:

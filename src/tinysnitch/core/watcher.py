@@ -40,6 +40,22 @@ class Watcher:
             return Watch.GUARDED
         return Watch.NONE if says_nothing or connection.name else Watch.NOTED
 
+    def read(self, event: DataSent, connection: Connection, now: Instant) -> Iterator[Command]:
+        """`connection`: as it is known without what it says. Its name, if it has one by now, is a guess."""
+        said = self._said.read(event.flow, event.cookie, event.payload)
+        if said is None:
+            yield ShowMore(event.packet_id)
+            return
+        if not (self._rules.denies_names or connection.name):
+            yield from self._settlement.end_watch(connection, now)
+        if said.name is None:
+            yield EndWatch(event.packet_id, event.flow, event.cookie, Verdict.ALLOW)
+        else:
+            yield from self._judge(event, connection, said.name, now)
+
+    def tables(self) -> dict[str, TableStatistics]:
+        return self._said.tables()
+
     def _may_be_denied(self, connection: Connection, now: Instant) -> bool:
         """Whether a name that it may say is denied."""
         if connection.name is None:
@@ -61,22 +77,6 @@ class Watcher:
         nameless = msgspec.structs.replace(unsaid, name=None)
         is_meant = name in (unsaid.name, *unsaid.other_names)
         return is_meant or self._rules.decide(nameless, now).verdict is not Verdict.DENY
-
-    def read(self, event: DataSent, connection: Connection, now: Instant) -> Iterator[Command]:
-        """`connection`: as it is known without what it says. Its name, if it has one by now, is a guess."""
-        said = self._said.read(event.flow, event.cookie, event.payload)
-        if said is None:
-            yield ShowMore(event.packet_id)
-            return
-        if not (self._rules.denies_names or connection.name):
-            yield from self._settlement.end_watch(connection, now)
-        if said.name is None:
-            yield EndWatch(event.packet_id, event.flow, event.cookie, Verdict.ALLOW)
-        else:
-            yield from self._judge(event, connection, said.name, now)
-
-    def tables(self) -> dict[str, TableStatistics]:
-        return self._said.tables()
 
     def _judge(self, event: DataSent, unsaid: Connection, name: str, now: Instant) -> Iterator[Command]:
         connection = msgspec.structs.replace(unsaid, name=name, other_names=())
