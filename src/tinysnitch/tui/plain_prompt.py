@@ -6,7 +6,7 @@ import shlex
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 
 from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
@@ -53,24 +53,21 @@ LOOK_S = 1.0  # until we look whether the program that asks has ended
 _LEAVE_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
+async def run_plain_prompt(
+    socket_path: str, tty_path: str = "/dev/tty", *, delay_s: float | None = None, is_guest: bool = False
+) -> int:
+    """Ask until the person leaves, the terminal goes or a signal comes. Raises SnitchError.
+
+    `is_guest`: the terminal is another's, taken only while a question is open; signals that end stay the owner's.
+    """
+    delay_s = read_delay_s(os.environ) if delay_s is None else delay_s
+    with Terminal(tty_path) as terminal:
+        prompt = PlainPrompt(socket_path, terminal, delay_s, is_guest)
+        with _signals_handled(prompt, is_guest):
+            return await prompt.run()
+
+
 class PlainPrompt:
-    """`is_guest`: the terminal is another's, taken only while a question is open; signals that end stay the owner's."""
-
-    def __init__(self, delay_s: float | None = None, *, is_guest: bool = False) -> None:
-        self._delay_s = read_delay_s(os.environ) if delay_s is None else delay_s
-        self.is_guest = is_guest
-
-    async def run(self, socket_path: str, tty_path: str = "/dev/tty") -> int:
-        """Ask until the person leaves, the terminal goes or a signal comes. Raises SnitchError."""
-        with Terminal(tty_path) as terminal:
-            session = _Session(socket_path, terminal, self._delay_s, self.is_guest)
-            with _suspended_by_signal(session), nullcontext() if self.is_guest else _signals_of(session):
-                return await session.run()
-
-
-class _Session:
-    """One run of the prompt on one terminal."""
-
     def __init__(self, socket_path: str, terminal: Terminal, delay_s: float, is_guest: bool) -> None:
         self._loop = asyncio.get_running_loop()
         self._terminal = terminal
@@ -323,23 +320,15 @@ class _Session:
 
 
 @contextmanager
-def _suspended_by_signal(session: _Session) -> Iterator[None]:
+def _signals_handled(prompt: PlainPrompt, is_guest: bool) -> Iterator[None]:
+    """Signals stop or end the prompt in order, so that the terminal is put back."""
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTSTP, session.suspend)
+    ending = () if is_guest else _LEAVE_SIGNALS
     try:
+        loop.add_signal_handler(signal.SIGTSTP, prompt.suspend)
+        for number in ending:
+            loop.add_signal_handler(number, prompt.leave, 0 if number == signal.SIGINT else 128 + number)
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGTSTP)
-
-
-@contextmanager
-def _signals_of(session: _Session) -> Iterator[None]:
-    """Signals end the prompt in order, so that the terminal is put back."""
-    loop = asyncio.get_running_loop()
-    for number in _LEAVE_SIGNALS:
-        loop.add_signal_handler(number, session.leave, 0 if number == signal.SIGINT else 128 + number)
-    try:
-        yield
-    finally:
-        for number in _LEAVE_SIGNALS:
+        for number in (signal.SIGTSTP, *ending):
             loop.remove_signal_handler(number)
