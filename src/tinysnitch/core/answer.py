@@ -59,7 +59,7 @@ def _remote_of(connection: Connection, scope: RemoteScope) -> Remote:
 
 
 def is_by_address(connection: Connection, scope: RemoteScope) -> bool:
-    """Whether the rule names the address. A domain that is chosen is taken at its word, even where it will be asked."""
+    """Whether the rule names the address. A domain is used as chosen, even where the rules will then ask again."""
     if not connection.name:
         return scope is not RemoteScope.ANY and not is_by_link(connection, scope)
     return scope is RemoteScope.NAME and connection.asking.is_by_address
@@ -95,9 +95,9 @@ def _program_of(connection: Connection) -> Program:
 
 
 def _box_of(connection: Connection) -> str | None:
-    """The flatpak, snap or container whose own file runs: a path would mean the host's, or, with a snap's revision in
-    it, hold until the next one. A unit runs the host's files: what is none there (replaced by an upgrade, say) is no
-    reason for a rule for all that it runs."""
+    """The flatpak, snap or container whose own file runs: a path would mean the host's file, or end with the snap's
+    next revision, which is part of it. A unit runs the host's files: that one of them was replaced (by an upgrade,
+    say) is no reason for a rule for all that the unit runs."""
     process = connection.attribution.process
     if process is None or process.executable.startswith(MEMORY_FILE):
         return None

@@ -18,11 +18,11 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     rule: Rule | None = None  # the rule that won
     until_s: float | None = None  # wall-clock seconds when the earliest rule that took part ends
     ending: tuple[Rule, ...] = ()  # the rules that took part and end by the clock
-    has_ended: bool = False  # a rule that would take part has ended, and holds again once the clock is set back
-    asking: tuple[Rule, ...] = ()  # all that have it asked, where the verdict is ASK
+    has_ended: bool = False  # a rule that would take part has ended; it holds again if the clock is set back
+    asking: tuple[Rule, ...] = ()  # all the rules that ask, where the verdict is ASK
     is_flow_only: bool = False  # a rule that took part tests more than the kernel's cache key: this flow only
 
 
 def deny_unanswered(asked: Decision, reason: str) -> Decision:
-    """The rule that has it asked, if it is one, is told beside the reason."""
+    """A denial in place of a question; the rule that asks, if there is one, stays with it."""
     return Decision(verdict=Verdict.DENY, reason=reason, rule=asked.rule)

@@ -20,7 +20,7 @@ from tinysnitch.core.segment import Payload, Segment
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import TableStatistics
 
-MAX_TOLD = 16  # machines a day that are told of for each refusal: a resolver that recurses talks to thousands
+MAX_TOLD = 16  # machines a day that are reported for each refusal: a resolver that recurses talks to thousands
 TOLD_AGAIN_S = 24 * 3600.0
 NOT_LEARNED = "DNS messages not learned"
 _RESOLVER_PORTS = (53, 853)  # DNS, and the same over TLS (RFC 7858)
@@ -31,7 +31,7 @@ class Heard(msgspec.Struct, frozen=True):
     """What came of a packet."""
 
     addresses: tuple[bytes, ...] = ()  # packed; another name decides for them now
-    told: tuple[str, ...] = ()  # what people should know, each said for the first time that day
+    told: tuple[str, ...] = ()  # what people should know, each for the first time that day
 
 
 class DnsTalk:
@@ -48,8 +48,8 @@ class DnsTalk:
     def names_of(self, flow: Flow, exec_id: int, now_s: float) -> NameFacts:
         """The names of the remote, as the process means them.
 
-        Nobody asks for the name of a resolver before he asks it: one that points to it, as any domain may, is no name
-        of where questions go.
+        Nobody looks up a resolver's name before asking it: that some domain points to its address, as any may, does not
+        name where questions go.
         """
         is_question = flow.remote_port in _RESOLVER_PORTS and self.names.is_trusted(flow.remote)
         return NO_NAME if is_question else self.names.find(flow.remote, now_s, exec_id)
@@ -103,7 +103,7 @@ class DnsTalk:
             if source := LINK_PORTS.get(flow.remote_port):
                 for question in parse_link_questions(message):
                     self.link.ask(source, question, exec_id, now_s)
-            elif self.names.is_trusted(flow.remote):  # what others are asked is none of our business
+            elif self.names.is_trusted(flow.remote):  # what other servers are asked does not matter
                 self.names.ask(flow, parse_question(message), exec_id, now_s)
         except Malformed:
             return self.names.refuse(Refusal.MALFORMED).refusal

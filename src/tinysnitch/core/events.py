@@ -25,7 +25,7 @@ class PacketQueued(msgspec.Struct, frozen=True):
 
 
 class QuestionSent(msgspec.Struct, frozen=True):
-    """A DNS question that was allowed is on its way out; only looked at."""
+    """A DNS question that was allowed is on its way out; it is only looked at."""
 
     packet_id: int
     flow: Flow
@@ -75,7 +75,7 @@ class RulesLoaded(msgspec.Struct, frozen=True):
 
     rules: tuple[Rule, ...]
     errors: tuple[RuleSyntaxError, ...] = ()
-    is_edited: bool = False  # by somebody who waits to hear of it, whether or not the rules are others
+    is_edited: bool = False  # by somebody who waits to hear of it, even if the rules are the same
 
 
 class TemporaryRulesRemoved(msgspec.Struct, frozen=True):
@@ -85,7 +85,7 @@ class TemporaryRulesRemoved(msgspec.Struct, frozen=True):
 
 
 class FactsChanged(msgspec.Struct, frozen=True):
-    """Own addresses, local networks, resolvers, lists or links are others now."""
+    """Own addresses, local networks, resolvers, lists or links have changed."""
 
     facts: Facts
 

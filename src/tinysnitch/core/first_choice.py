@@ -11,12 +11,12 @@ on another machine, with a token or a socket; what connects for programs of a de
 within another program), with numbers of descriptors or of the session bus, or with the name of a socket.
 
 So is a port that the kernel chose, where a program asked all the link over UDP (SSDP, say) and each machine that
-answers is a question of its own: the next time, with browsers two minutes later, it is another port. So it is for the
-service that answers whoever asked the link (Avahi, say): who asked is known by the group, and the answer a talk of its
-own. What a service talks with the link is for all of it to begin with (core/link_talk.py). Likewise the ports that
+answers is a question of its own: the next time, two minutes later with browsers, the port is different. The same goes
+for a service that answers whoever asked the link (Avahi, say): the question went to the group, the answer is a talk of
+its own. What a service talks with the link is for all of it to begin with (core/link_talk.py). Likewise the ports that
 traceroute, tracepath and mtr count up, one for each probe. And what a flatpak is given to open (`flatpak run ID URL`)
-is another one the next time, while the rule is for all that it runs; so is the link that Firefox was started for, which
-connects to all else by that same process, or the profile of the moment that Selenium and Playwright make for it.
+differs each time, while the rule is for all that it runs; so does the link that Firefox was started for, which connects
+to all else from that same process, or the profile of the moment that Selenium and Playwright make for it.
 """
 
 import re
@@ -71,7 +71,7 @@ def choose_first_for_ever(connection: Connection) -> Choice:
 
 
 def _is_of_the_moment(flow: Flow, called: str) -> bool:
-    """Whether the port will be another one next time."""
+    """Whether the port will be different next time."""
     if flow.protocol != UDP:
         return False
     if flow.direction is Direction.INBOUND:

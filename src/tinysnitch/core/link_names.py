@@ -70,7 +70,7 @@ class LinkNames:
             self._questions.put((source, question.name, kind), asked)
 
     def learn(self, source: NameSource, records: list[Record], now_s: float) -> Iterator[Learned]:
-        """Each name that was asked for. What nobody asked for is no offence here: machines announce themselves."""
+        """Each name that was asked for. One that nobody asked for is no offence here: machines announce themselves."""
         for record in records:
             asked = self._questions.find((source, record.owner, record.type))
             if asked is None or now_s - asked.asked_s > LINK_QUESTION_LIFE_S or not isinstance(record.value, bytes):

@@ -1,7 +1,7 @@
 """What a service talks with whoever is on the link: each machine there would be a question of its own.
 
-Phones, printers and televisions ask and tell all of the link every few minutes (mDNS, SSDP, NetBIOS), and by addresses
-that are others tomorrow (RFC 8981). So a rule for one of them answers one question of dozens; `lan` is who they are.
+Phones, printers and televisions ask and tell all of the link every few minutes (mDNS, SSDP, NetBIOS), and from
+addresses that change daily (RFC 8981). A rule for one of them would answer one question of dozens: `lan` covers them.
 Likewise a DHCP server sends an echo to each address before it gives it out, to see whether somebody has it. And who
 gives addresses or names to a link (libvirt, a hotspot, the resolver of podman's networks) hears from each machine and
 container of it, under the address that this one has been given.
@@ -19,8 +19,8 @@ KERNELS_PORTS = range(32768, 61000)  # ip(7), ip_local_port_range
 
 
 def is_link_talk(connection: Connection, words: RemoteWords) -> bool:
-    """Whether it came to a group or a broadcast, may answer one, or asks for a name or an address, or a service says it
-    to nobody that was looked up, or asks whether an address is taken."""
+    """Whether an inbound packet was sent to a group or broadcast, may answer one, or asks for a name or an address;
+    outbound, whether a service talks to somebody whom it did not look up, or asks whether an address is taken."""
     flow = connection.flow
     if not words.takes(LAN, flow.remote, None):
         return False

@@ -2,13 +2,15 @@
 
 1. Only an answer to an outstanding question teaches, once, and only from a trusted resolver.
 2. The name that was asked is the one that is learned; aliases lead back to it.
-3. A name that the process itself asked for decides for that process. Else one of /etc/hosts does, since programs that
-   read it ask nobody; else the newest question; and last what a machine of the link said of itself (link_names.py).
+3. A name that the process itself asked for decides for that process. Otherwise one of /etc/hosts does, since programs
+   that read it ask nobody; then the newest question; and last what a machine of the link said of itself
+   (link_names.py).
 4. A name lives as long as its TTL, or as long as programs keep addresses anyway (`min_ttl_s`), whichever is longer. For
-   a process that asked for it, and for none since of that address, it lives on: who resolves once may keep the address
-   for days, as time servers' clients do. Likewise for the kernel, which asks nobody and goes on with the address that
-   somebody told it (NFS, WireGuard).
-5. An address of this machine has, for who did not ask, no name but that of /etc/hosts: any domain may point to it.
+   a process that asked for it, and for no other name of that address since, it lives on: a program may resolve once and
+   keep the address for days, as time servers' clients do. Likewise for the kernel, which asks nobody and goes on with
+   the address that somebody told it (NFS, WireGuard).
+5. For programs that did not ask, an address of this machine has no name but that of /etc/hosts: any domain may point
+   to it.
 Times are boot-time seconds, handed in.
 """
 
@@ -43,7 +45,7 @@ class Learned(msgspec.Struct, frozen=True):
 class NameFacts(msgspec.Struct, frozen=True):
     name: str | None = None  # the one that decides
     others: tuple[str, ...] = ()  # newest first
-    expires_s: float = float("inf")  # when `name` stops to hold
+    expires_s: float = float("inf")  # when `name` stops holding
     is_sure: bool = False  # the process asked for this name of the address, and for no other
     source: NameSource = NameSource.DNS  # of `name`
     aliases: tuple[str, ...] = ()  # CNAMEs on the way from `name` to the address
@@ -75,12 +77,12 @@ class _Belief(msgspec.Struct):
         return max(self.expires_s, self.kept_until_s)
 
     def is_left(self, newest: Mapping[int, int]) -> bool:
-        """Whether programs asked for it, and all of them for another name of the address since."""
+        """Whether programs asked for it, and all of them asked for another name of the address since."""
         return bool(self.askers) and all(newest[who] > number for who, number in self.askers.items())
 
     @property
     def rank(self) -> tuple[bool, int]:
-        """Higher is to be believed before others, for who did not ask himself."""
+        """Higher is believed first, for programs that did not ask themselves."""
         return self.source not in LINK_SOURCES, self.number
 
 
@@ -149,7 +151,7 @@ class Names:
         return found[-1] if found else None
 
     def known(self, now_s: float) -> Iterator[KnownName]:
-        """What holds now, at least for who asked for it; addresses that were not looked at for longest first."""
+        """What holds now, at least for those who asked; the addresses that were looked at longest ago come first."""
         for address, beliefs in self._addresses.items():
             for belief in beliefs.values():
                 if belief.own_expires_s > now_s:
@@ -206,7 +208,7 @@ class Names:
     def _deciding_names(
         self, address: bytes, beliefs: _Beliefs, now_s: float, exec_id: int
     ) -> tuple[tuple[str | None, frozenset[str]], ...]:
-        """For everyone who did not ask himself, and for this process; each with those that may be meant as well."""
+        """For everyone who did not ask, and for this process; each with the names that may be meant as well."""
         each = (self._facts(address, beliefs, now_s, who) for who in (0, exec_id))
         return tuple((facts.name, frozenset(() if facts.is_sure else facts.others)) for facts in each)
 
@@ -219,7 +221,7 @@ class Names:
         return beliefs
 
     def _evict_asker(self, belief: _Belief) -> None:
-        """Who has ended goes first: else short-lived programs push out one that resolved once and keeps the address."""
+        """Those that have ended go first: else short-lived ones push out one that asked once and keeps the address."""
         if len(belief.askers) > ASKERS_PER_NAME:
             oldest = next(iter(belief.askers))
             del belief.askers[next(filter(self._has_ended, belief.askers), oldest)]
@@ -313,7 +315,7 @@ def _facts(beliefs: _Beliefs, now_s: float, exec_id: int, hosts: tuple[str, ...]
 
 
 def _last_facts(beliefs: _Beliefs, now_s: float) -> NameFacts:
-    """What was asked for last, as long as who asked may keep it."""
+    """What was asked for last, as long as whoever asked may keep it."""
     kept = [belief for belief in beliefs.values() if belief.kept_until_s > now_s]
     if not kept:
         return NO_NAME

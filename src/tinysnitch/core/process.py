@@ -20,7 +20,7 @@ class AttributionSource(Enum):
 
 
 class ProcessKey(msgspec.Struct, frozen=True):
-    """One process for ever: a pid alone is another's some day."""
+    """One process, for ever: a pid alone belongs to another some day."""
 
     pid: int
     started_ns: int  # boot-time clock

@@ -84,12 +84,12 @@ def _program_key(program: Program) -> Hashable:
 
 
 def _args_key(rule: Rule) -> Hashable:
-    """What allows has a key that cut arguments never have: they may be others than these."""
+    """A rule that allows has a key that cut arguments never have: they may not be these."""
     return (rule.args,) if rule.args is not None and rule.verdict is Verdict.ALLOW else rule.args
 
 
 def _sum_key(rule: Rule) -> Hashable:
-    """Likewise of a file that cannot be read."""
+    """Likewise for a file that cannot be read."""
     return (rule.sha256,) if rule.sha256 is not None and rule.verdict is Verdict.ALLOW else rule.sha256
 
 
@@ -207,7 +207,7 @@ class KeyMaker:
         )
 
     def _args_keys(self, process: Process) -> frozenset[Hashable]:
-        """Cut ones are taken for all that they may be the beginning of, lest length alone gets past a denial."""
+        """Cut arguments count as all that they may be the beginning of, lest mere length get past a denial."""
         if process.are_args_complete:
             return frozenset((None, process.args, (process.args,)))
         return frozenset((None, *self._args.find(process.args)))

@@ -2,7 +2,7 @@
 
 Only connections that are watched are read (watch.py), from their first data on. Rules: (1) what cannot be read,
 or is no TLS, says no name; (2) reading ends with the first name, or with the first doubt; (3) what is read is bounded,
-and a connection whose beginning had to go for others is counted.
+and a connection whose beginning had to make room for others is counted.
 """
 
 import msgspec

@@ -1,4 +1,4 @@
-"""What connections without a name say of themselves, or with one that is a guess, held against the rules.
+"""What connections whose name is missing or a guess say of themselves, held against the rules.
 
 A name that a program says opens nothing: it may say what it likes. A rule that denies the name ends the connection.
 """
@@ -33,7 +33,7 @@ class Watcher:
     def watch_for(
         self, connection: Connection, decision: Decision, now: Instant, *, says_nothing: bool = False
     ) -> Watch:
-        """How closely what is sent is read. `says_nothing`: the first datagram of this one is known to say no name."""
+        """How closely what is sent is read. `says_nothing`: its first datagram is known to say no name."""
         if decision.verdict is not Verdict.ALLOW or not can_say_name(connection, self._rules.remote_words):
             return Watch.NONE
         if self._may_be_denied(connection, now):
@@ -41,7 +41,7 @@ class Watcher:
         return Watch.NONE if says_nothing or connection.name else Watch.NOTED
 
     def read(self, event: DataSent, connection: Connection, now: Instant) -> Iterator[Command]:
-        """`connection`: as it is known without what it says. Its name, if it has one by now, is a guess."""
+        """`connection`: what is known apart from what it says. Its name, if it has one by now, is a guess."""
         said = self._said.read(event.flow, event.cookie, event.payload)
         if said is None:
             yield ShowMore(event.packet_id)
@@ -66,12 +66,12 @@ class Watcher:
         return any(self._rules.decide(one, now).verdict is Verdict.DENY for one in named)
 
     def _is_alias(self, connection: Connection, name: str) -> bool:
-        """Of one host: the first name that /etc/hosts gives an address decides for all that are there."""
+        """Whether both name one host: the first name that /etc/hosts gives an address decides for all that it gives."""
         hosts = self._rules.facts.hosts.get(connection.flow.remote, ())
         return connection.name_source is NameSource.HOSTS and name in hosts
 
     def _is_held_against(self, unsaid: Connection, name: str, now: Instant) -> bool:
-        """A denial that needs no name is for who means the name, not for who says `git` where `git.lan` was asked."""
+        """A denial that needs no name hits who means the name, not who says `git` where `git.lan` was asked for."""
         if self._is_alias(unsaid, name):
             return False
         nameless = msgspec.structs.replace(unsaid, name=None)

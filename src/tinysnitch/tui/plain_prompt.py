@@ -47,7 +47,7 @@ from tinysnitch.view.prompt_state import Page, PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.text import escape_text
 
-SHOW_S = 0.05  # for the news of one moment: of a hundred questions that end together no one is read out but the last
+SHOW_S = 0.05  # for the news of one moment: of a hundred questions that end together only the last is read out
 REST_S = 0.05  # for the rest of a key that came in part
 LOOK_S = 1.0  # until we look whether the program that asks has ended
 _LEAVE_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
@@ -58,7 +58,8 @@ async def run_plain_prompt(
 ) -> int:
     """Ask until the person leaves, the terminal goes or a signal comes. Raises SnitchError.
 
-    `is_guest`: the terminal is another's, taken only while a question is open; signals that end stay the owner's.
+    `is_guest`: the terminal belongs to a command, and is taken only while a question is open; its ending signals stay
+    the command's.
     """
     delay_s = read_delay_s(os.environ) if delay_s is None else delay_s
     with Terminal(tty_path) as terminal:
@@ -72,8 +73,8 @@ class PlainPrompt:
         self._loop = asyncio.get_running_loop()
         self._terminal = terminal
         self._is_guest = is_guest
-        is_dumb = os.environ.get("TERM", DUMB) in (DUMB, "")  # it would show what it is asked
-        # where the terminal is another's, its answer might come when that has it again
+        is_dumb = os.environ.get("TERM", DUMB) in (DUMB, "")  # it would print the request itself
+        # A guest's terminal might answer when its command has it again.
         self._report = None if is_guest or is_dumb else PaintReport(terminal.write, self._note_seen)
         self._state = PromptState(delay_s, is_guest=is_guest)
         self._socket_path = socket_path

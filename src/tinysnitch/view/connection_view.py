@@ -74,7 +74,7 @@ def _present_process(
 
 
 def _parent_segments(parents: tuple[str, ...], named: str | None) -> Iterator[Segment]:
-    """The nearest one of that name is covered, as a piece of its own."""
+    """The nearest parent of that name is covered, as a segment of its own."""
     texts = list(map(quote_word, parents))
     if named not in parents:
         yield segment_of(", ".join(texts))
@@ -152,7 +152,7 @@ def _find_warnings(connection: Connection) -> Iterator[str]:
 
 
 def _warnings_of_process(process: Process) -> Iterator[str]:
-    """Of arguments that are not complete one warning: its own, if it has one, with what follows from it."""
+    """One warning about arguments that are incomplete: the process's own, if it has one, with what follows from it."""
     if process.are_args_complete:
         yield from process.warnings
         return

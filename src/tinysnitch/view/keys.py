@@ -119,7 +119,7 @@ def is_chord(name: str) -> bool:
 
 
 def is_of_text(name: str, text: str = "") -> bool:
-    """Whether a key is none of ours and belongs to a text that somebody types, perhaps for elsewhere."""
+    """Whether a key is not ours and belongs to a text that somebody types, perhaps meant for elsewhere."""
     char = text or name
     is_typed = (len(char) == 1 and char.isprintable()) or name in _OF_TEXTS
     return is_typed and name not in _BY_NAME and not is_chord(name) and not hint_at(name, text)

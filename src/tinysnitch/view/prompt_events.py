@@ -44,7 +44,7 @@ class NoticeGiven(msgspec.Struct, frozen=True):
 
 
 class ScreenRegained(msgspec.Struct, frozen=True):
-    """The screen was another's for a while (Ctrl-Z): the question is new to who looks at it."""
+    """Something else had the screen for a while (Ctrl-Z): the question is new to whoever looks at it."""
 
 
 class KeyPressed(msgspec.Struct, frozen=True):

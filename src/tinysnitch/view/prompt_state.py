@@ -5,7 +5,7 @@
 2. The choice belongs to its question: one that vanishes takes its choice, and the keys meant for it, along.
 3. `g` takes in the questions that wait at that moment, and counts as new; one that comes later is none of them.
 4. A question that vanishes while its rule is edited leaves the editor open, deaf to all but Esc: what is being typed
-   there can't become keys for the next one.
+   there can't turn into keys for the next one.
 5. An answer is sent once; the question is gone when the daemon says so, and is back when the daemon shows it again
    (some connections of a `once` may go on waiting) or refuses.
 
@@ -65,12 +65,12 @@ _SCOPES = tuple(RemoteScope)  # each wider than the one before
 class PromptState:
     def __init__(self, delay_s: float = DELAY_S, *, is_guest: bool = False) -> None:
         self.guard = KeyGuard(delay_s)
-        self.is_guest = is_guest  # it asks for one command, while that runs, and is not left before
+        self.is_guest = is_guest  # it asks for one command, as long as that runs, and cannot be left before
         self.page = Page.QUESTION
         self.notice = ""  # what became of the last question, or what went wrong
         self.trouble = ""  # what is wrong until the daemon says that it is over
         self.is_connected = False
-        self.wall_ahead_s = 0.0  # the wall clock of the one that events are told by, whose owner says so: it may be set
+        self.wall_ahead_s = 0.0  # wall clock minus the clock of `handle`; kept by the front end, since it may be set
         self._is_for_user = False  # our answers are rules for our own user alone
         self._questions = Questions()
         self._selected_id: int | None = None
@@ -114,7 +114,7 @@ class PromptState:
 
     @property
     def together(self) -> tuple[Question, ...]:
-        """What the next answer is for besides the question in sight."""
+        """The questions that the next answer is for, besides the one in sight."""
         found = (self._questions.get(prompt_id) for prompt_id in self._together)
         return tuple(question for question in found if question)
 
@@ -311,7 +311,7 @@ class PromptState:
         self._select(self._questions.find_first_waiting(), now)
 
     def _take_together(self, now: float) -> None:
-        """Answer all that wait for this program with the next y or n; or no more so."""
+        """Answer all that wait for this program with the next y or n, or stop doing so."""
         if self._find_ready(now) is None:
             return
         together = () if self._together else tuple(question.prompt.prompt_id for question in self.of_program)

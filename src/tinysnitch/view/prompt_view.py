@@ -56,11 +56,11 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     is_question: bool
     why: str = ""  # it is asked
     lines: tuple[Line, ...] = ()
-    warnings: tuple[str, ...] = ()  # of the question, and what is wrong besides
+    warnings: tuple[str, ...] = ()  # of the question, and about what else is wrong
     rule: tuple[Segment, ...] = ()  # the line that `y` writes; `n` writes it with `deny`
     is_rule_kept: bool = True  # else it shows what one answer is for, and nothing is written
     together: str = ""  # what y and n answer when it is more than this question; "" when it is not
-    more_rules: tuple[tuple[Segment, ...], ...] = ()  # that they write besides
+    more_rules: tuple[tuple[Segment, ...], ...] = ()  # that they write in addition
     edit: EditView | None = None  # the rule line is edited by hand: shown instead of `rule`
     lifetime: str = ""
     waiting: str = ""  # how many wait
@@ -158,7 +158,7 @@ def _present_trouble(state: PromptState) -> tuple[str, ...]:
 
 
 def _present_notice(state: PromptState) -> str:
-    """News that stand are a warning, and no news besides."""
+    """News that stands is shown as a warning, and not again as news."""
     return escape_text(state.notice) if state.notice != state.trouble else ""
 
 
@@ -173,7 +173,7 @@ def _present_warnings(connection: Connection) -> tuple[str, ...]:
 
 
 def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple[Segment, ...]:
-    """The very line of the rule; covered are the columns that name something. Of what is not kept none says an end."""
+    """The very line of the rule; covered are the columns that name something. A rule that is not kept shows no end."""
     if not can_be_remembered(connection):
         choice = msgspec.structs.replace(choice, lifetime=Lifetime.ONCE)
     line = format_rule(rule_for_choice(connection, choice, wall_s))

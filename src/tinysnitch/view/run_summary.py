@@ -15,7 +15,7 @@ from tinysnitch.view.text import escape_text, shorten_middle
 _WORDS = {Verdict.ALLOW: "allowed", Verdict.DENY: "refused", Verdict.ASK: "not answered"}
 
 _ANSWERED = re.compile(r"(answered (?:.+ )?by )uid (\d+)")  # by whom, in a reason of the engine
-MAX_ROWS = 10_000  # what a command tries anew without end is counted together beyond that
+MAX_ROWS = 10_000  # beyond that, what a command goes on trying is counted together
 
 _Tried = ConnectionLine | AskLine
 _Row = tuple[Verdict, str, str, str]  # place, program, reason
@@ -26,7 +26,7 @@ class RunSummary:
 
     def __init__(self) -> None:
         self._counts: Counter[_Row] = Counter()
-        self._rest = 0  # that found no row
+        self._rest = 0  # connections that found no row
         # Those that no decision followed. Each question ends with one for all that waited, however it ends.
         self._asked: dict[tuple[object, ...], AskLine] = {}
 
