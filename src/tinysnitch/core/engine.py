@@ -165,7 +165,7 @@ class Engine:
             yield from self._ask(waiter, decision, now)
         else:
             yield from self._settle(waiter, decision, now, cached=cached)
-            everywhere = self.settlement.count_remote(connection)
+            everywhere = self.settlement.crowds.count(connection)
             if everywhere is not None:
                 yield from self._widen(everywhere, connection, now)
 

@@ -113,7 +113,7 @@ class Settlement:
         self._rules = rules  # for their generation
         self._verdicts = VerdictCache(settings.max_verdicts)
         self._flows: BoundedTable[Flow, SettledFlow] = BoundedTable(settings.max_flows)
-        self._crowds = Crowds(settings.max_flows)
+        self.crowds = Crowds(settings.max_flows)
 
     def find_flow(self, event: PacketQueued, now: Instant) -> SettledFlow | None:
         """The decision that this very flow got a moment ago."""
@@ -194,13 +194,9 @@ class Settlement:
         self._flows.put(connection.flow, settled)
         return settled
 
-    def count_remote(self, connection: Connection) -> VerdictKey | None:
-        """After a decision: the key for every remote, when the program has had so many that it is worth looking."""
-        return self._crowds.count(connection)
-
     def remember_everywhere(self, key: VerdictKey, decision: Decision, now: Instant) -> Iterator[Command]:
         """A verdict that no remote, name or port changes; no new name takes it back."""
-        self._crowds.forget(key)
+        self.crowds.forget(key)
         expires_s = _rule_end(decision, now)
         evicted = self._verdicts.put(key, Remembered(decision, expires_s))
         yield RememberVerdict(key, decision.verdict, self._rules.generation, expires_s)
@@ -227,7 +223,7 @@ class Settlement:
     def clear(self) -> None:
         """Another generation of the rules: the kernel's verdicts are stale already."""
         self._verdicts.clear()
-        self._crowds.clear()
+        self.crowds.clear()
 
     def tables(self) -> dict[str, TableStatistics]:
         return {"verdicts": self._verdicts.statistics(), "flows": self._flows.statistics()}

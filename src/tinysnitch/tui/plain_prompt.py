@@ -288,7 +288,7 @@ class PlainPrompt:
             self._ask(view)
         elif self._is_guest:
             self._release()
-        elif self._state.is_answering:  # how many rules there are is told once, when all are made
+        elif self._state.questions.is_answering:  # how many rules there are is told once, when all are made
             self._shown = ()
         else:
             self._terminal.write_lines([view.title])

@@ -91,9 +91,4 @@ class Leave(msgspec.Struct, frozen=True):
     """End the prompt; questions stay open."""
 
 
-class Nothing(msgspec.Struct, frozen=True):
-    """Only show the state again."""
-
-
-Effect = Answers | Leave | Nothing
-NOTHING = Nothing()
+Effect = Answers | Leave
