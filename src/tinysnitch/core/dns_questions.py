@@ -46,7 +46,7 @@ class Asked(msgspec.Struct, frozen=True):
 
     name: str
     type: int
-    exec_id: int  # 0: unknown
+    exec_id: int
     number: int  # counts questions: a higher one is newer
     asked_s: float
     source: NameSource = NameSource.DNS  # whom it was put to

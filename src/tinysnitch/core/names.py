@@ -25,7 +25,7 @@ from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.known_name import KnownName
 from tinysnitch.core.name_source import LINK_SOURCES, NameSource
-from tinysnitch.core.process import KERNEL_EXEC_ID
+from tinysnitch.core.process import KERNEL_EXEC_ID, UNKNOWN_EXEC_ID
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import LOCALHOST
 from tinysnitch.core.settings import Settings
@@ -114,7 +114,7 @@ class Names:
         return resolver in self._resolvers
 
     def ask(self, flow: Flow, question: Question, exec_id: int, now_s: float) -> None:
-        """Note a question on its way out. Exec id 0 is unknown."""
+        """Note a question on its way out."""
         if self.is_trusted(flow.remote):  # else a program's own resolver could push out real questions
             self.questions.add(flow, question, exec_id, now_s)
 
@@ -139,8 +139,8 @@ class Names:
         ]
         return Learned(tuple(changed))
 
-    def find(self, address: bytes, now_s: float, exec_id: int = 0) -> NameFacts:
-        """The names of an address, as the process with this exec id means it. 0 is unknown."""
+    def find(self, address: bytes, now_s: float, exec_id: int = UNKNOWN_EXEC_ID) -> NameFacts:
+        """The names of an address, as the process with this exec id means it."""
         beliefs, hosts = self._addresses.find(address), self._hosts.get(address, ())
         return self._facts(address, beliefs or {}, now_s, exec_id) if beliefs or hosts else NO_NAME
 
@@ -209,7 +209,7 @@ class Names:
         self, address: bytes, beliefs: _Beliefs, now_s: float, exec_id: int
     ) -> tuple[tuple[str | None, frozenset[str]], ...]:
         """For everyone who did not ask, and for this process; each with the names that may be meant as well."""
-        each = (self._facts(address, beliefs, now_s, who) for who in (0, exec_id))
+        each = (self._facts(address, beliefs, now_s, who) for who in (UNKNOWN_EXEC_ID, exec_id))
         return tuple((facts.name, frozenset(() if facts.is_sure else facts.others)) for facts in each)
 
     def _beliefs_of(self, address: bytes) -> _Beliefs:
@@ -290,9 +290,8 @@ def _strengthen(
     belief.expires_s = max(belief.expires_s, expires_s)
     # An address of the link is soon another's.
     belief.kept_until_s = 0.0 if asked.source in LINK_SOURCES else kept_until_s
-    if not asked.exec_id:
-        return
-    belief.askers[asked.exec_id] = max(belief.askers.pop(asked.exec_id, 0), asked.number)
+    if asked.exec_id != UNKNOWN_EXEC_ID:
+        belief.askers[asked.exec_id] = max(belief.askers.pop(asked.exec_id, 0), asked.number)
 
 
 def _facts(beliefs: _Beliefs, now_s: float, exec_id: int, hosts: tuple[str, ...]) -> NameFacts:

@@ -15,6 +15,7 @@ from tinysnitch.core.commands import ClosePrompt, Command, DropPacket, ShowPromp
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.flow import Flow, is_v4
+from tinysnitch.core.process import UNKNOWN_EXEC_ID
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.question import Question, question_of
 from tinysnitch.core.room import Room
@@ -43,7 +44,7 @@ class Waiter:
     def is_sender_of(self, cookie: int, exec_id: int) -> bool:
         """Whether a further packet of the flow is from this socket, and from no other program that got hold of it."""
         process = self.connection.attribution.process
-        return self.cookie == cookie and (process is None or exec_id in (0, process.exec_id))
+        return self.cookie == cookie and (process is None or exec_id in (UNKNOWN_EXEC_ID, process.exec_id))
 
     def is_of_process_of(self, other: "Waiter") -> bool:
         process = self.connection.attribution.process

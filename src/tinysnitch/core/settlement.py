@@ -46,6 +46,14 @@ REPLIED_S = 1.0  # what came before the kernel knew of a talk is read by then
 REFUSED_ANSWER_S = 60.0  # a refused datagram may be tried again, and asked about again, after that
 
 
+class Basis(Enum):
+    """What a decision rests on, and so for whom and how long it holds."""
+
+    RULES = "rules"  # for all connections like this one
+    MOMENT = "moment"  # nobody answered, or a different name decides by now: for this flow, until the rules change
+    PERSON = "person"  # for this flow, whatever the rules say later
+
+
 def verdict_key_of(connection: Connection) -> VerdictKey | None:
     """The kernel's key for connections like this one; None when nobody could be named for it."""
     attribution, flow = connection.attribution, connection.flow
@@ -75,14 +83,6 @@ def _rule_end(decision: Decision, now: Instant) -> float | None:
 def _name_end(connection: Connection) -> float | None:
     """Boot-time seconds; a name of /etc/hosts has no end, nor has what has no name."""
     return None if connection.name_expires_s == math.inf else connection.name_expires_s
-
-
-class Basis(Enum):
-    """What a decision rests on, and so for whom and how long it holds."""
-
-    RULES = "rules"  # for all connections like this one
-    MOMENT = "moment"  # nobody answered, or a different name decides by now: for this flow, until the rules change
-    PERSON = "person"  # for this flow, whatever the rules say later
 
 
 def _flow_limit(waiter: Waiter, decision: Decision, now: Instant, basis: Basis) -> float | None:
