@@ -128,10 +128,9 @@ def _present_port(connection: Connection, choice: Choice) -> Iterator[Line]:
         yield Line("port", (Segment(named, not choice.any_port), Segment(", "), Segment(protocol, is_covered=True)))
     else:
         yield Line("protocol", (Segment(protocol, is_covered=True),))
-    is_outbound = flow.direction is Direction.OUTBOUND
-    way = "outbound, from this machine" if is_outbound else "inbound, to this machine"
-    via = f", on {connection.interface}" if connection.interface else ""
-    yield Line("direction", (Segment(way, is_covered=True), segment_of(via)) if via else (Segment(way, True),))
+    way = "outbound, from this machine" if flow.direction is Direction.OUTBOUND else "inbound, to this machine"
+    via = (segment_of(f", on {connection.interface}"),) if connection.interface else ()
+    yield Line("direction", (Segment(way, is_covered=True), *via))
 
 
 def present_warnings(connection: Connection) -> tuple[str, ...]:
