@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.running import Command
 from tinysnitch.cli import scoped_run
-from tinysnitch.tui.plain_prompt import PlainPrompt
+from tinysnitch.tui import plain_prompt
 
 
 @pytest.fixture
@@ -90,11 +90,11 @@ def test_without_root_it_is_4(command: Command, monkeypatch: pytest.MonkeyPatch)
 def test_a_prompt_that_fails_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Else nobody would be asked, and each question of the command wait for its time to be over."""
 
-    async def fail(*_: object) -> None:
+    async def fail(*_: object, **_options: object) -> None:
         raise LookupError("no such colour")
 
     monkeypatch.setattr(scoped_run, "is_terminal", lambda: True)
-    monkeypatch.setattr(PlainPrompt, "run", fail)
+    monkeypatch.setattr(plain_prompt, "run_plain_prompt", fail)
     run = scoped_run.ScopedRun(["make"], rules=None, is_learning=False, socket_path="/none")
     asyncio.run(run._ask("/none"))
     assert capsys.readouterr().err.startswith(

@@ -81,8 +81,8 @@ class Walk:
         core = self.engine.engine
         held = [packet for prompt in core.prompts for one in prompt.waiters.values() for packet in one.packet_ids]
         assert sorted(held) == sorted(self.packets.keys() - self.fates.keys())
-        assert core.prompts.held == len(held) <= 6
-        assert len(core.prompts) <= 3
+        assert core.prompts.packet_room.used == len(held) <= 6
+        assert core.prompts.prompt_room.used == len(core.prompts) <= 3
         self._check_deadlines()
         self._check_memory()
 
@@ -99,7 +99,7 @@ class Walk:
         verdicts = list(self.kernel.verdicts(now_s))
         for told in verdicts:
             assert all(self._says(told, connection) for connection in self._covered_by(told.key))
-        assert len(verdicts) <= core.settlement.statistics()["verdicts"].used <= 3
+        assert len(verdicts) <= core.settlement.tables()["verdicts"].used <= 3
         for flow in self.kernel.flows(now_s):
             packets = [
                 one for one in self.packets.values() if one.flow == flow.flow and exec_id_of(one.who) == flow.exec_id

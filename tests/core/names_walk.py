@@ -6,14 +6,15 @@ from itertools import product
 from hypothesis import strategies as st
 
 from tests.core.resolver_talk import CURL, FIREFOX, MIRROR, SHOP, ResolverTalk
-from tinysnitch.core.dns_questions import Asked, NameSource
+from tinysnitch.core.dns_questions import Asked
 from tinysnitch.core.dns_wire import A
 from tinysnitch.core.flow import parse_address
+from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.names import NameFacts, Names
 from tinysnitch.core.process import KERNEL_EXEC_ID
 
-OWN = parse_address("192.0.2.1")  # of this machine
-ADDRESSES = [SHOP, MIRROR, OWN]
+OWN = frozenset({parse_address("192.0.2.1")})  # of this machine
+ADDRESSES = [SHOP, MIRROR, *OWN]
 WHO = [0, KERNEL_EXEC_ID, CURL, FIREFOX]
 NAMES = ["a.test", "b.test", "c.test", "printer.local"]
 HOSTS = st.dictionaries(st.sampled_from(ADDRESSES), st.sampled_from([("a.test",), ("b.test", "d.test")]), max_size=2)
@@ -37,7 +38,7 @@ class NamesWalk:
     def __init__(self, capacity: int) -> None:
         self.talk = ResolverTalk(capacity)
         self.names = self.talk.names
-        self.names.is_own = _is_own
+        self.talk.finds(own_addresses=OWN)
         self.capacity = capacity
         self.hosts: dict[bytes, tuple[str, ...]] = {}
 
@@ -65,25 +66,20 @@ class NamesWalk:
 
     def _check_handover(self) -> None:
         """The next daemon believes the same, for everyone."""
-        after = Names(self.capacity, 100, 300.0)
-        after.is_own = _is_own
-        after.set_hosts(self.hosts)
-        after.restore(list(self.names.known(self.talk.now_s)))
-        assert self._believed(after) == self._believed(self.names)
+        after = ResolverTalk(self.capacity)
+        after.finds(own_addresses=OWN, hosts=self.hosts)
+        after.names.restore(list(self.names.known(self.talk.now_s)))
+        assert self._believed(after.names) == self._believed(self.names)
 
     def _set_hosts(self, hosts: dict[bytes, tuple[str, ...]]) -> None:
         self.hosts = hosts
-        self.names.set_hosts(hosts)
+        self.talk.finds(own_addresses=OWN, hosts=hosts)
 
     def _wait(self, seconds: float) -> None:
         self.talk.now_s += seconds
 
     def _believed(self, names: Names) -> _Believed:
         return {(address, who): names.find(address, self.talk.now_s, who) for address, who in product(ADDRESSES, WHO)}
-
-
-def _is_own(address: bytes) -> bool:
-    return address == OWN
 
 
 def _is_other(before: NameFacts, after: NameFacts) -> bool:

@@ -1,10 +1,14 @@
 """One machine's talk with its resolvers: who asks, what they say, what is believed then."""
 
+from msgspec.structs import replace
+
 from tinysnitch.core.dns_message import Answer, Question
 from tinysnitch.core.dns_questions import Refusal
 from tinysnitch.core.dns_wire import A
+from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import UDP, Direction, Flow, parse_address
-from tinysnitch.core.names import Learned, Names
+from tinysnitch.core.names import HasEnded, Learned, Names, nobody_has_ended
+from tinysnitch.core.settings import Settings
 
 STUB = parse_address("127.0.0.53")
 ROGUE = parse_address("198.51.100.66")
@@ -12,6 +16,7 @@ SHOP = parse_address("192.0.2.80")
 MIRROR = parse_address("192.0.2.81")
 CURL, FIREFOX = 100, 200
 MIN_TTL_S = 300.0
+TRUSTED = Facts(resolvers=frozenset({STUB}))
 
 
 def flow_to(resolver: bytes, port: int = 40000) -> Flow:
@@ -21,11 +26,15 @@ def flow_to(resolver: bytes, port: int = 40000) -> Flow:
 class ResolverTalk:
     """Ten seconds after the start of the machine."""
 
-    def __init__(self, capacity: int = 100, max_questions: int = 100) -> None:
-        self.names = Names(capacity, max_questions, MIN_TTL_S)
-        self.names.set_resolvers(frozenset({STUB}))
+    def __init__(self, capacity: int = 100, max_questions: int = 100, has_ended: HasEnded = nobody_has_ended) -> None:
+        settings = Settings(max_names=capacity, max_questions=max_questions, min_name_ttl_s=MIN_TTL_S)
+        self.names = Names(settings, TRUSTED, has_ended)
         self.now_s = 10.0
         self.last_id = 0
+
+    def finds(self, **facts: object) -> None:
+        """What is a fact beside the resolver."""
+        self.names.set_facts(replace(TRUSTED, **facts))
 
     def asks(self, exec_id: int, name: str, *, resolver: bytes = STUB, kind: int = A, id: int = 0) -> int:
         self.last_id = id or self.last_id + 1

@@ -64,7 +64,7 @@ def test_a_resolver_that_is_not_trusted_teaches_nothing(talk: ResolverTalk) -> N
 def test_trust_can_be_taken_away(talk: ResolverTalk) -> None:
     talk.looks_up(CURL, "shop.test", SHOP)
     talk.asks(CURL, "shop.test")
-    talk.names.set_resolvers(frozenset())
+    talk.finds(resolvers=frozenset())
     assert talk.hears("shop.test", MIRROR) == Learned((), Refusal.NOT_TRUSTED)
     assert talk.name_of(SHOP) == "shop.test"
 

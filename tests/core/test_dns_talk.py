@@ -10,13 +10,14 @@ from tests.core.transcript import CURL, SHOP, Transcript, flow_of, whose
 from tinysnitch.core import commands as cmd
 from tinysnitch.core import events as ev
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.dns_questions import NameSource, Refusal
+from tinysnitch.core.dns_questions import Refusal
 from tinysnitch.core.dns_talk import MAX_TOLD, TOLD_AGAIN_S, DnsTalk, Heard
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import TCP, UDP, Flow, parse_address
+from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.network import parse_network
 from tinysnitch.core.process import Attribution
-from tinysnitch.core.segment import Segment
+from tinysnitch.core.segment import Payload, Segment
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.settlement import verdict_key_of
 from tinysnitch.core.verdict import Verdict
@@ -57,10 +58,10 @@ class Talk:
     def __init__(self) -> None:
         self.dns = DnsTalk(Settings(), FACTS)
 
-    def ask(self, flow: Flow, payload: bytes | Segment) -> Heard:
+    def ask(self, flow: Flow, payload: Payload) -> Heard:
         return self.dns.ask(flow, payload, CURL_ID, 10.0)
 
-    def hear(self, flow: Flow, payload: bytes | Segment, now_s: float = 10.0) -> Heard:
+    def hear(self, flow: Flow, payload: Payload, now_s: float = 10.0) -> Heard:
         return self.dns.learn(flow, payload, now_s)
 
     def connect(self, flow: Flow) -> None:

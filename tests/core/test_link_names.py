@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinysnitch.core.dns_message import Question
-from tinysnitch.core.dns_questions import NameSource, Refusal
+from tinysnitch.core.dns_questions import Refusal
 from tinysnitch.core.dns_wire import AAAA, ANY, A, Record
 from tinysnitch.core.errors import Malformed
+from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import parse_address
 from tinysnitch.core.link_names import (
     LINK_QUESTION_LIFE_S,
@@ -17,7 +18,10 @@ from tinysnitch.core.link_names import (
     parse_link_answer,
     parse_link_questions,
 )
+from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.names import Learned, Names
+from tinysnitch.core.network import parse_network
+from tinysnitch.core.settings import Settings
 
 PRINTER, ELSEWHERE = parse_address("192.168.1.9"), parse_address("203.0.113.1")
 AVAHI = 70
@@ -42,9 +46,9 @@ def announcement(*records: str) -> bytes:
 
 class Link:
     def __init__(self, max_questions: int = 10) -> None:
-        self.names = Names(100, 10, 300.0)
-        self.link = LinkNames(self.names, max_questions)
-        self.link.is_on_link = PRINTER.__eq__
+        facts = Facts(lan=(parse_network("192.168.1.0/24"),))
+        self.names = Names(Settings(), facts)
+        self.link = LinkNames(self.names, facts, max_questions)
         self.now_s = 1000.0
 
     def ask(self, name: str, kind: int = A, source: NameSource = MDNS) -> None:

@@ -4,11 +4,11 @@ import pytest
 from tests.core.transcript import Transcript, whose, yes
 from tinysnitch.core.choice import RemoteScope
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.dns_questions import NameSource
 from tinysnitch.core.events import FactsChanged
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.link_talk import is_link_talk
+from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.network import parse_network
 from tinysnitch.core.remote_words import RemoteWords
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from tests.core.names_walk import STEPS, NamesWalk
 from tests.core.resolver_talk import CURL, FIREFOX, MIN_TTL_S, MIRROR, SHOP, STUB, ResolverTalk, flow_to
 from tinysnitch.core.dns_message import Answer
-from tinysnitch.core.dns_questions import Asked, NameSource
+from tinysnitch.core.dns_questions import Asked
 from tinysnitch.core.dns_wire import HTTPS, A
+from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.names import ASKERS_PER_NAME, MAX_NAME_TTL_S, NAMES_PER_ADDRESS, Learned, NameFacts
 from tinysnitch.core.process import KERNEL_EXEC_ID
 from tinysnitch.core.table import TableStatistics
@@ -38,9 +39,8 @@ def test_an_address_nobody_asked_for_has_no_name(talk: ResolverTalk) -> None:
 
 
 def test_the_newest_question_decides_and_the_others_are_told(talk: ResolverTalk) -> None:
-    talk.looks_up(CURL, "a.test", SHOP)
-    talk.looks_up(CURL, "b.test", SHOP)
-    talk.looks_up(CURL, "c.test", SHOP)
+    for name in ("a.test", "b.test", "c.test"):
+        talk.looks_up(CURL, name, SHOP)
     assert talk.names.find(SHOP, talk.now_s) == NameFacts("c.test", ("b.test", "a.test"), 610.0)
 
 
@@ -104,7 +104,7 @@ def test_a_name_that_may_be_meant_as_well_is_told(talk: ResolverTalk) -> None:
 
 
 def test_a_name_of_hosts_is_known(talk: ResolverTalk) -> None:
-    talk.names.set_hosts({SHOP: ("nas", "files")})
+    talk.finds(hosts={SHOP: ("nas", "files")})
     assert talk.names.find(SHOP, 10.0, CURL) == NameFacts("nas", ("files",), source=NameSource.HOSTS)
 
 
@@ -113,7 +113,7 @@ def test_where_a_name_leads_is_known_while_it_lives(talk: ResolverTalk) -> None:
     assert talk.names.find_address("shop.test", talk.now_s) == SHOP
     assert talk.names.find_address("bank.test", talk.now_s) is None
     assert talk.names.find_address("shop.test", talk.now_s + 600) is None
-    talk.names.set_hosts({MIRROR: ("nas", "shop.test")})
+    talk.finds(hosts={MIRROR: ("nas", "shop.test")})
     assert talk.names.find_address("shop.test", talk.now_s + 600) == MIRROR
     assert talk.names.find_address("bank.test", talk.now_s) is None
 
@@ -126,14 +126,14 @@ def test_of_several_addresses_the_last_one_that_was_looked_at_is_where_a_name_le
 
 
 def test_a_name_of_hosts_decides_for_who_did_not_ask(talk: ResolverTalk) -> None:
-    talk.names.set_hosts({SHOP: ("nas", "ads.test")})
+    talk.finds(hosts={SHOP: ("nas", "ads.test")})
     assert talk.looks_up(CURL, "ads.test", SHOP) == (SHOP,)  # for curl
     assert talk.names.find(SHOP, 10.0, FIREFOX) == NameFacts("nas", ("ads.test",), source=NameSource.HOSTS)
     assert talk.names.find(SHOP, 10.0, CURL) == NameFacts("ads.test", ("nas",), 10.0 + MAX_NAME_TTL_S)
 
 
 def test_what_others_ask_does_not_decide_where_hosts_does(talk: ResolverTalk) -> None:
-    talk.names.set_hosts({SHOP: ("nas",)})
+    talk.finds(hosts={SHOP: ("nas",)})
     assert talk.looks_up(0, "evil.test", SHOP) == (SHOP,)  # it may be meant
     assert talk.looks_up(0, "evil.test", SHOP) == ()
     assert talk.name_of(SHOP) == "nas"
@@ -181,12 +181,12 @@ def test_a_service_is_named_by_its_host(talk: ResolverTalk) -> None:
 
 
 def test_an_address_of_this_machine_has_no_name_for_who_did_not_ask(talk: ResolverTalk) -> None:
-    talk.names.is_own = {SHOP}.__contains__
+    talk.finds(own_addresses=frozenset({SHOP}))
     assert talk.looks_up(CURL, "ads.test", SHOP, ttl_s=600) == (SHOP,)  # for curl
     assert talk.name_of(SHOP) is None
     assert talk.names.find(SHOP, talk.now_s, FIREFOX) == NameFacts()
     assert talk.names.find(SHOP, talk.now_s, CURL) == NameFacts("ads.test", (), 610.0, is_sure=True)
-    talk.names.set_hosts({SHOP: ("here",)})
+    talk.finds(own_addresses=frozenset({SHOP}), hosts={SHOP: ("here",)})
     assert talk.name_of(SHOP, FIREFOX) == "here"
 
 
@@ -315,7 +315,7 @@ def test_names_of_an_address_are_bounded(talk: ResolverTalk) -> None:
 
 
 def test_that_a_name_had_to_go_is_told_also_where_nobody_else_is_meant(talk: ResolverTalk) -> None:
-    talk.names.is_own = {SHOP}.__contains__
+    talk.finds(own_addresses=frozenset({SHOP}))
     for number in range(NAMES_PER_ADDRESS):
         talk.looks_up(1000 + number, f"{number}.test", SHOP)
     assert talk.looks_up(0, "shop.test", SHOP) == (SHOP,)
@@ -374,8 +374,8 @@ def test_names_of_addresses_that_went_count_no_more() -> None:
     assert talk.names.statistics().addresses.used == 2
 
 
-def test_an_asker_that_has_ended_is_forgotten_else_the_oldest(talk: ResolverTalk) -> None:
-    talk.names.has_ended = {7}.__contains__
+def test_an_asker_that_has_ended_is_forgotten_else_the_oldest() -> None:
+    talk = ResolverTalk(has_ended={7}.__contains__)
     askers = range(1, ASKERS_PER_NAME + 3)
     for exec_id in askers:
         talk.looks_up(exec_id, "shop.test", SHOP)

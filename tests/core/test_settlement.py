@@ -239,7 +239,7 @@ def test_what_falls_out_of_the_mirror_falls_out_of_the_kernel() -> None:
     other = Connection(flow=flow_of(port=80), attribution=whose())
     told = list(settlement.settle(Waiter(other, 6, [2]), ALLOW, NOW))
     assert [tell(one) for one in told[:3]] == ["remember allow", "allow 2", "forget 1"]
-    assert {name: one.evicted for name, one in settlement.statistics().items()} == {"verdicts": 1, "flows": 0}
+    assert {name: one.evicted for name, one in settlement.tables().items()} == {"verdicts": 1, "flows": 0}
 
 
 def test_what_was_held_before_the_kernel_knew_of_a_talk_is_no_question_either() -> None:

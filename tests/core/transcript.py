@@ -24,7 +24,7 @@ from tinysnitch.core.records import (
 )
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import format_rule, parse_rule
-from tinysnitch.core.segment import Segment
+from tinysnitch.core.segment import Payload
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.verdict import Verdict
 
@@ -169,7 +169,7 @@ class Transcript:
         self.now_s += seconds
         return self.say(ev.DeadlineReached())
 
-    def send(self, payload: bytes | Segment, flow: Flow | None = None, who: Attribution = CURL) -> list[str]:
+    def send(self, payload: Payload, flow: Flow | None = None, who: Attribution = CURL) -> list[str]:
         """Data of a connection without a name."""
         self.packets += 1
         flow = flow or flow_of()

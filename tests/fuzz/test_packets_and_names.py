@@ -18,9 +18,11 @@ from tinysnitch.core.dns_message import Question, parse_answer, parse_question
 from tinysnitch.core.dns_wire import A
 from tinysnitch.core.domain import normalize_name
 from tinysnitch.core.errors import Malformed
+from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import UDP, Direction, Flow, format_address, parse_address
 from tinysnitch.core.names import Names
 from tinysnitch.core.packet import flow_of, parse_packet, payload_of
+from tinysnitch.core.settings import Settings
 
 ROUNDS = int(os.environ.get("TINYSNITCH_FUZZ_ROUNDS", "5000"))
 
@@ -110,8 +112,7 @@ def test_a_mutant_teaches_only_the_name_that_was_asked(original: bytes) -> None:
     flow = Flow(UDP, Direction.OUTBOUND, resolver, 40000, resolver, 53)
     taught = 0
     for mutant in mutants_of(original, ROUNDS, ANSWERS):
-        names = Names(100, 10, 300.0)
-        names.set_resolvers(frozenset({resolver}))
+        names = Names(Settings(), Facts(resolvers=frozenset({resolver})))
         names.ask(flow, Question(7, "shop.test", A), 100, 1.0)
         try:
             message = parse_answer(mutant)

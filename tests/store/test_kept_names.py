@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.store.test_text_file import leave_unfinished
-from tinysnitch.core.dns_questions import NameSource
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.known_name import KnownName
+from tinysnitch.core.name_source import NameSource
 from tinysnitch.store.kept_names import Asker, KeptName, KeptNames
 
 KNOWN = KnownName(

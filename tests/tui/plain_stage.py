@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
 from tests.tui.waiting import until
-from tinysnitch.tui.plain_prompt import PlainPrompt
+from tinysnitch.tui.plain_prompt import run_plain_prompt
 
 
 class Person:
@@ -45,20 +45,22 @@ class Person:
 Script = Callable[[QuestionDaemon, Person], Awaitable[None]]
 
 
-def play(tmp_path: Path, script: Script, prompt: PlainPrompt) -> int:
+def play(tmp_path: Path, script: Script, *, delay_s: float | None = None, is_guest: bool = False) -> int:
     """Run the script beside the prompt until the prompt ends; the terminal must be as it was."""
 
     async def run() -> int:
         async with question_daemon(tmp_path / "s") as daemon:
             person = Person()
             try:
-                asking = asyncio.create_task(prompt.run(str(tmp_path / "s"), person.tty_path))
+                asking = asyncio.create_task(
+                    run_plain_prompt(str(tmp_path / "s"), person.tty_path, delay_s=delay_s, is_guest=is_guest)
+                )
                 await until(daemon.attached.is_set)
                 await script(daemon, person)
-                if prompt.is_guest:  # as when its command ends
+                if is_guest:  # as when its command ends
                     asking.cancel()
                     await asyncio.gather(asking, return_exceptions=True)
-                status = 0 if prompt.is_guest else await asyncio.wait_for(asking, 60)
+                status = 0 if is_guest else await asyncio.wait_for(asking, 60)
                 assert person.settings() == person.before
                 return status
             finally:

@@ -12,7 +12,6 @@ from tests.tui.question_daemon import QuestionDaemon
 from tests.view.sample_prompts import connection_of, prompt_of
 from tinysnitch.tui import plain_prompt
 from tinysnitch.tui.edited_line import render_edit
-from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.view.edit_view import present_edit
 from tinysnitch.view.line_edit import LineEdit
 from tinysnitch.view.text import cell_width
@@ -79,7 +78,7 @@ def test_the_rule_is_edited_in_its_row(tmp_path: Path) -> None:
         await person.see("no questions")
         person.type("q")
 
-    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
+    assert play(tmp_path, script, delay_s=0.05) == 0
 
 
 def test_an_editor_whose_question_is_gone_waits_for_escape(tmp_path: Path) -> None:
@@ -97,7 +96,7 @@ def test_an_editor_whose_question_is_gone_waits_for_escape(tmp_path: Path) -> No
         assert daemon.answers.empty()
         person.type("q")
 
-    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
+    assert play(tmp_path, script, delay_s=0.05) == 0
 
 
 @pytest.mark.parametrize("is_guest", [False, True])
@@ -115,7 +114,7 @@ def test_after_ctrl_z_the_line_stands_in_its_row_again(
         await person.see("curl wants to reach shop.test")
         person.type("q")
 
-    assert play(tmp_path, script, PlainPrompt(delay_s=0.05, is_guest=is_guest)) == 0
+    assert play(tmp_path, script, delay_s=0.05, is_guest=is_guest) == 0
 
 
 def test_a_key_that_comes_in_pieces_is_that_key(tmp_path: Path) -> None:
@@ -132,7 +131,7 @@ def test_a_key_that_comes_in_pieces_is_that_key(tmp_path: Path) -> None:
         await person.see("curl wants to reach shop.test")
         person.type("q")
 
-    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
+    assert play(tmp_path, script, delay_s=0.05) == 0
 
 
 def test_the_time_in_an_edited_rule_is_of_the_clock_as_it_is_now(tmp_path: Path) -> None:
@@ -145,4 +144,4 @@ def test_the_time_in_an_edited_rule_is_of_the_clock_as_it_is_now(tmp_path: Path)
         await person.see("curl wants to reach shop.test")
         person.type("q")
 
-    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
+    assert play(tmp_path, script, delay_s=0.05) == 0

@@ -14,7 +14,6 @@ from tests.tui.waiting import until
 from tests.view.sample_prompts import prompt_of
 from tinysnitch.tui import paint_report, plain_prompt, prompt_app
 from tinysnitch.tui.paint_report import REQUEST, PaintReport
-from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_app import PromptApp
 from tinysnitch.view.prompt_events import QuestionClosed
 
@@ -197,7 +196,7 @@ def test_in_lines_too_keys_count_once_the_question_stands_on_the_terminal(
         assert (await daemon.lines.get())[0] == 1
         person.type("q")
 
-    play_plain(tmp_path, script, PlainPrompt(delay_s=0.05))
+    play_plain(tmp_path, script, delay_s=0.05)
 
 
 def test_in_lines_too_what_stood_there_before_says_nothing_of_what_came_since(
@@ -223,7 +222,7 @@ def test_in_lines_too_what_stood_there_before_says_nothing_of_what_came_since(
         await person.see("keys: ")
         person.type("q")
 
-    play_plain(tmp_path, script, PlainPrompt(delay_s=0.05))
+    play_plain(tmp_path, script, delay_s=0.05)
 
 
 @pytest.mark.parametrize(("term", "is_guest"), [("dumb", False), ("", False), ("xterm", True)])
@@ -238,4 +237,4 @@ def test_who_would_show_or_pass_on_what_a_terminal_is_asked_is_not_asked(
         assert "\x1b" not in person.seen
         person.type("q")
 
-    play_plain(tmp_path, script, PlainPrompt(delay_s=0.05, is_guest=is_guest))
+    play_plain(tmp_path, script, delay_s=0.05, is_guest=is_guest)

@@ -22,7 +22,7 @@ from tinysnitch.kernel import procfs
 from tinysnitch.tui import daemon_link, plain_prompt
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.paint_report import REQUEST
-from tinysnitch.tui.plain_prompt import PlainPrompt
+from tinysnitch.tui.plain_prompt import PlainPrompt, run_plain_prompt
 from tinysnitch.tui.terminal import Terminal
 from tinysnitch.view.prompt_events import Answers, ConnectionLost, NoticeGiven, QuestionOpened
 from tinysnitch.view.prompt_view import PromptView
@@ -45,7 +45,7 @@ def test_who_types_on_is_waited_for(tmp_path: Path) -> None:
         assert time.monotonic() - typed_s > 1.0
         person.type("q")
 
-    play(tmp_path, script, PlainPrompt(delay_s=1.0))
+    play(tmp_path, script, delay_s=1.0)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_keys_answer_the_question_that_was_printed(tmp_path: Path, keys: str, ch
         await person.see("no questions\n")
         person.type("q")
 
-    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
+    assert play(tmp_path, script, delay_s=0.05) == 0
 
 
 def test_of_questions_that_end_together_only_the_one_that_is_left_is_read_out(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_of_questions_that_end_together_only_the_one_that_is_left_is_read_out(tm
         assert person.seen.count("asked because") < 10
         person.type("q")
 
-    play(tmp_path, script, PlainPrompt(delay_s=0.05))
+    play(tmp_path, script, delay_s=0.05)
 
 
 def test_what_is_looked_up_of_the_file_is_told_when_it_is_known(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_what_is_looked_up_of_the_file_is_told_when_it_is_known(tmp_path: Path) 
         await person.see(f"sha256: {hashlib.sha256(path.read_bytes()).hexdigest()}\n")
         person.type("q")
 
-    play(tmp_path, script, PlainPrompt(delay_s=0.05))
+    play(tmp_path, script, delay_s=0.05)
 
 
 def test_the_rule_is_printed_again_at_each_toggle(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_the_rule_is_printed_again_at_each_toggle(tmp_path: Path) -> None:
             await person.see(text)
         person.type("q")
 
-    play(tmp_path, script, PlainPrompt(delay_s=0.05))
+    play(tmp_path, script, delay_s=0.05)
 
 
 def test_all_of_a_program_are_answered_together(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_all_of_a_program_are_answered_together(tmp_path: Path) -> None:
         await person.see("together: allow, for 9 minutes\nno questions\n")  # not before: more are being made
         person.type("q")
 
-    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
+    assert play(tmp_path, script, delay_s=0.05) == 0
 
 
 def test_keys_typed_ahead_do_nothing(tmp_path: Path) -> None:
@@ -145,29 +145,29 @@ def test_keys_typed_ahead_do_nothing(tmp_path: Path) -> None:
         assert daemon.answers.empty()
         person.type("q")
 
-    play(tmp_path, script, PlainPrompt(delay_s=30.0))
+    play(tmp_path, script, delay_s=30.0)
 
 
 def test_a_key_of_before_that_is_read_late_answers_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Something held us up until keys would count; but nobody had been told so when it was typed."""
-    written = plain_prompt._Session._note_written
+    written = PlainPrompt._note_written
 
     async def script(daemon: QuestionDaemon, person: Person) -> None:
-        def type_and_stall(session: plain_prompt._Session, view: PromptView) -> None:
+        def type_and_stall(session: PlainPrompt, view: PromptView) -> None:
             written(session, view)
             if view.is_question:
                 monkeypatch.undo()
                 person.type("y")
                 time.sleep(0.3)
 
-        monkeypatch.setattr(plain_prompt._Session, "_note_written", type_and_stall)
+        monkeypatch.setattr(PlainPrompt, "_note_written", type_and_stall)
         await ask(daemon, person)
         person.type("n")
         assert await daemon.answers.get() == (1, Choice(verdict=Verdict.DENY))
         await person.see("no questions\n")
         person.type("q")
 
-    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
+    assert play(tmp_path, script, delay_s=0.05) == 0
 
 
 @pytest.mark.parametrize("text", ["yes, forever\n", "\x1b[200~y\x1b[201~", "\x1b[200~n\n\x1b[201~"])
@@ -183,7 +183,7 @@ def test_a_text_that_is_pasted_is_no_answer(tmp_path: Path, text: str) -> None:
         assert await daemon.answers.get() == (1, Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.FOREVER))
         person.type("q")
 
-    play(tmp_path, script, PlainPrompt(delay_s=0.05))
+    play(tmp_path, script, delay_s=0.05)
 
 
 def test_without_a_delay_all_keys_of_one_piece_count(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_without_a_delay_all_keys_of_one_piece_count(tmp_path: Path) -> None:
         assert [(await daemon.answers.get())[0] for _ in range(2)] == [1, 2]
         person.type("q")
 
-    play(tmp_path, script, PlainPrompt(delay_s=0.0))
+    play(tmp_path, script, delay_s=0.0)
 
 
 def test_it_is_said_when_keys_count_again(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_it_is_said_when_keys_count_again(tmp_path: Path) -> None:
         await person.see("keys: ")
         person.type("q")
 
-    play(tmp_path, script, PlainPrompt(delay_s=0.25))
+    play(tmp_path, script, delay_s=0.25)
 
 
 def test_hostile_text_is_printed_escaped(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_hostile_text_is_printed_escaped(tmp_path: Path) -> None:
         assert re.findall(r"[^\n -~]", person.seen.replace(REQUEST, "")) == []
         person.type("q")
 
-    play(tmp_path, script, PlainPrompt(delay_s=0.01))
+    play(tmp_path, script, delay_s=0.01)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_signal_puts_the_terminal_back(tmp_path: Path, number: signal.Signals,
         assert person.settings() != person.before
         os.kill(os.getpid(), number)
 
-    assert play(tmp_path, script, PlainPrompt()) == status
+    assert play(tmp_path, script) == status
 
 
 def test_a_guest_holds_the_terminal_only_while_it_asks(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_a_guest_holds_the_terminal_only_while_it_asks(tmp_path: Path) -> None:
         await until(lambda: person.settings() == person.before)
         await ask(daemon, person, 2)
 
-    play(tmp_path, script, PlainPrompt(delay_s=0.05, is_guest=True))
+    play(tmp_path, script, delay_s=0.05, is_guest=True)
 
 
 @pytest.mark.parametrize("is_guest", [False, True])
@@ -265,7 +265,7 @@ def test_ctrl_z_gives_the_terminal_back_and_what_is_asked_afterwards_is_new(
         await person.see("answer it in another terminal" if is_guest else "keys: ")
         person.type("q")
 
-    play(tmp_path, script, PlainPrompt(delay_s=0.25, is_guest=is_guest))
+    play(tmp_path, script, delay_s=0.25, is_guest=is_guest)
 
 
 def test_a_guest_cannot_be_left(tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ def test_a_guest_cannot_be_left(tmp_path: Path) -> None:
         person.type("q")
         await person.see("one question: ")
 
-    play(tmp_path, script, PlainPrompt(delay_s=0.05, is_guest=True))
+    play(tmp_path, script, delay_s=0.05, is_guest=True)
 
 
 def test_who_answers_and_leaves_still_hears_that_it_was_taken(tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ def test_who_answers_and_leaves_still_hears_that_it_was_taken(tmp_path: Path) ->
         await until(lambda: re.search(rf"^answered.*: {re.escape(RULE)}\n", person.seen, re.MULTILINE))
         assert "ended the connection" not in person.seen
 
-    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
+    assert play(tmp_path, script, delay_s=0.05) == 0
 
 
 def test_a_daemon_that_says_nothing_keeps_no_one_and_is_not_called_lost(
@@ -308,7 +308,7 @@ def test_a_daemon_that_says_nothing_keeps_no_one_and_is_not_called_lost(
         monkeypatch.setattr(PromptClient, "_resolve", lambda _client: None)
         person.type("yq")
 
-    assert play(tmp_path, script, PlainPrompt(delay_s=0.05)) == 0
+    assert play(tmp_path, script, delay_s=0.05) == 0
     assert "ended the connection" not in people[0].seen
 
 
@@ -333,7 +333,7 @@ def test_who_has_left_is_told_of_the_answer_and_of_nothing_else(monkeypatch: pyt
 
     async def run() -> None:
         person = Person()
-        asking = asyncio.create_task(PlainPrompt(0.05).run("", person.tty_path))
+        asking = asyncio.create_task(run_plain_prompt("", person.tty_path, delay_s=0.05))
         await person.see("h help\n")
         person.type("yq")
         await until(lambda: "answered\n" in person.seen)
@@ -364,7 +364,7 @@ def test_nothing_more_is_printed_where_a_command_has_the_terminal(
         daemon.close(1)
         await ask(daemon, person, 2)
 
-    play(tmp_path, script, PlainPrompt(delay_s=0.05, is_guest=True))
+    play(tmp_path, script, delay_s=0.05, is_guest=True)
 
 
 def test_that_the_program_has_ended_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -383,14 +383,14 @@ def test_that_the_program_has_ended_is_told(tmp_path: Path, monkeypatch: pytest.
         await person.see("path: /usr/bin/curl (has ended)\n")
         person.type("q")
 
-    play(tmp_path, script, PlainPrompt(delay_s=0.05))
+    play(tmp_path, script, delay_s=0.05)
 
 
 def test_cancelling_puts_the_terminal_back(tmp_path: Path) -> None:
     async def run() -> None:
         async with question_daemon(tmp_path / "s") as daemon:
             person = Person()
-            asking = asyncio.create_task(PlainPrompt().run(str(tmp_path / "s"), person.tty_path))
+            asking = asyncio.create_task(run_plain_prompt(str(tmp_path / "s"), person.tty_path))
             await until(daemon.attached.is_set)
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)

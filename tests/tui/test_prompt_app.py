@@ -26,7 +26,6 @@ from tinysnitch.core.errors import DaemonNotRunning, NotPermitted
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel import procfs
 from tinysnitch.tui import daemon_link, prompt_app
-from tinysnitch.tui.plain_prompt import PlainPrompt
 from tinysnitch.tui.prompt_app import PromptApp, run_prompt
 from tinysnitch.view.key_guard import PASTED_S
 from tinysnitch.view.prompt_events import KeyPressed
@@ -93,11 +92,11 @@ def test_tab_walks_and_help_and_legend_open(tmp_path: Path) -> None:
 
 
 def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def run(_prompt: PlainPrompt, socket_path: str) -> int:
+    async def run(_socket_path: str, *, delay_s: float) -> int:
         return 7
 
     monkeypatch.setattr(prompt_app, "ControlClient", lambda _path: SimpleNamespace(close=lambda: None))
-    monkeypatch.setattr(PlainPrompt, "run", run)
+    monkeypatch.setattr(prompt_app, "run_plain_prompt", run)
     monkeypatch.setenv("TERM", "dumb")
     assert run_prompt("/s", plain=False) == 7
 

@@ -17,7 +17,7 @@ from tests.lab.patience import wait_until
 from tests.tui.plain_stage import Person
 from tests.tui.question_daemon import question_daemon
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.tui.plain_prompt import PlainPrompt
+from tinysnitch.tui.plain_prompt import run_plain_prompt
 from tinysnitch.tui.terminal import Terminal, takes_output
 
 
@@ -164,7 +164,7 @@ def test_a_plain_prompt_whose_terminal_goes_ends(tmp_path: Path) -> None:
     async def run() -> int:
         async with question_daemon(tmp_path / "s"):
             person = Person()
-            asking = asyncio.create_task(PlainPrompt().run(str(tmp_path / "s"), person.tty_path))
+            asking = asyncio.create_task(run_plain_prompt(str(tmp_path / "s"), person.tty_path))
             await person.see("no questions\n")
             person.close()
             return await asyncio.wait_for(asking, 60)

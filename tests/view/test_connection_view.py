@@ -10,7 +10,7 @@ from tests.view.sample_prompts import CURL, IN, connection_of
 from tinysnitch.core.asking import Asking
 from tinysnitch.core.choice import Choice, RemoteScope
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.dns_questions import NameSource
+from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource
 from tinysnitch.core.program_file import ProgramFile
 from tinysnitch.core.verdict import Verdict

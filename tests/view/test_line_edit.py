@@ -10,7 +10,6 @@ from tests.view.test_prompt_state import opened, press, selected_id
 from tinysnitch.core.clock import Instant
 from tinysnitch.view.line_edit import MAX_LENGTH, LineEdit, find_fault
 from tinysnitch.view.prompt_events import (
-    NOTHING,
     Answer,
     AnswerRefused,
     ConnectionLost,
@@ -247,7 +246,7 @@ def test_the_end_of_a_pasted_line_is_no_answer() -> None:
 
 def test_a_paste_is_text_of_the_line_and_never_answers() -> None:
     state = opened(1)
-    assert state.handle(TextPasted("y"), 9.0) == NOTHING
+    assert state.handle(TextPasted("y"), 9.0) is None
     assert state.page is Page.QUESTION
     press(state, "f", "e", now=10.0)
     state.handle(TextPasted(" x\nallow - - -\n"), 20.0)

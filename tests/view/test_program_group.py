@@ -128,7 +128,7 @@ def test_one_that_is_asked_anew_is_none_of_them() -> None:
 def test_one_whose_answer_is_on_its_way_is_none_of_them() -> None:
     state = state_of_two_programs()
     press(state, "y", now=10.0)
-    assert state.is_answering
+    assert state.questions.is_answering
     press(state, "g", now=11.0)
     assert press(state, "y", now=12.0) == [Answer(3, ALLOW), Answer(4, ALLOW)]
 

@@ -12,7 +12,6 @@ from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.key_guard import TEXT_S, TYPING_DELAYS, TYPING_S
 from tinysnitch.view.keys import KEYS
 from tinysnitch.view.prompt_events import (
-    NOTHING,
     Answer,
     AnswerRefused,
     Answers,
@@ -51,7 +50,7 @@ def press(state: PromptState, *names: str, now: float = 10.0) -> list[Any]:
 def plain(effect: Effect) -> list[Any]:
     if isinstance(effect, Answers):
         return [msgspec.structs.replace(answer, holds="") for answer in effect.answers]
-    return [] if effect == NOTHING else [effect]
+    return [effect] if effect else []
 
 
 @pytest.mark.parametrize(

@@ -100,10 +100,10 @@ class ScopedRun:
     async def _ask(self, socket_path: str) -> None:
         if not self._has_terminal or self._is_learning:
             return
-        from tinysnitch.tui.plain_prompt import PlainPrompt
+        from tinysnitch.tui.plain_prompt import run_plain_prompt
 
         try:
-            await PlainPrompt(is_guest=True).run(socket_path, _TTY)
+            await run_plain_prompt(socket_path, _TTY, is_guest=True)
         except SnitchError as error:
             print_snitch_error(error)
         except Exception as error:  # nobody waits for it but the end

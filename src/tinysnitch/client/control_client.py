@@ -97,7 +97,7 @@ class ControlClient:
         try:
             self._socket.sendall(frame)
         except (BrokenPipeError, ConnectionResetError):
-            return  # what the daemon said before it closed is there to be read
+            return  # what the daemon said before it closed can still be read
         except TimeoutError:
             raise _silence(self._path) from None
 

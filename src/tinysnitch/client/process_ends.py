@@ -1,4 +1,4 @@
-"""Whether who asked has ended meanwhile, as far as this machine's /proc tells (proc(5)).
+"""Whether the program that asked has ended meanwhile, as far as this machine's /proc tells (proc(5)).
 
 Only a process that was seen alive here can be seen to end: one that was never seen may be hidden from us (hidepid), or
 be of another namespace of pids, where its number means somebody else.

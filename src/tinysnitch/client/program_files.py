@@ -2,7 +2,7 @@
 
 1. `find` returns at once; what is not known yet is looked up by one thread, and `tell` says that it is there.
 2. A file counts only while it is the one that was executed: a file of its inode, and regular.
-3. It is looked at anew for each start of a program, and read anew when it is another by then: a prompt runs for months,
+3. It is looked at for each start of a program, and read again if it has changed by then: a prompt runs for months,
    and an upgrade may write into the same file, or be given the inode of the one before.
 """
 
@@ -75,7 +75,7 @@ class ProgramFiles:
             self._tell()
 
     def _look_up(self, program: str, executable: str, inode: int) -> ProgramFile:
-        state = program, executable, _read_stamp(executable)  # before it is read: what changes meanwhile is another
+        state = program, executable, _read_stamp(executable)  # first: a change meanwhile gives another stamp
         known = self._read.find(state)
         if known is None:
             known = ProgramFile(self._read_owner(program), read_sha256(executable, inode))
@@ -98,7 +98,7 @@ def _read_stamp(path: str) -> _Stamp:
 
 
 def read_sha256(path: str, inode: int) -> str | None:
-    """Hex digest of the file of this inode at the path; None when it is another, or can't be read."""
+    """Hex digest of the file of this inode at the path; None when it is a different file, or can't be read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
 """Names of users, from the system's user database, looked up beside the prompt.
 
 A name service may need the network, and so an answer that the person can only give once the question is shown. It is
-waited for a moment, which any database on this machine needs less than; then the number has to do until the name is
+waited for only a moment, longer than any database on this machine takes; then the number has to do until the name is
 there.
 """
 

@@ -7,7 +7,7 @@ from tinysnitch.core.errors import SnitchError
 
 
 def open_standard_streams() -> None:
-    """What the caller closed leads to nowhere: no file of ours shall get its number, and be taken for it."""
+    """What the caller closed now leads nowhere: no file of ours may get its number and be taken for it."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             nowhere = os.open(os.devnull, os.O_RDWR)

@@ -19,10 +19,10 @@ from tinysnitch.core.asking import asking_of
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
-from tinysnitch.core.dns_questions import NameSource
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Direction, format_address
 from tinysnitch.core.link_talk import is_link_talk
+from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.process import AttributionSource, ProcessKey
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import Rule
@@ -38,12 +38,12 @@ class ActiveRules:
         self._is_loaded = False
         self._from_file: dict[Rule, None] = {}  # a dict for its order
         self._temporary: dict[Rule, float] = {}  # with the boot-time second that each ends at
-        self._awaited: dict[Rule, ProcessKey] = {}  # of these: whose end is theirs. Forks of it have the same exec id
-        self._first_ends: tuple[float, float] | None = None  # of these, by wall clock and boot time, once it is known
+        self._awaited: dict[Rule, ProcessKey] = {}  # the process that ends some of these; forks share its exec id
+        self._first_ends: tuple[float, float] | None = None  # of these, by either clock; None: not yet known
         self._ruleset = Ruleset((), facts)
 
     def replace_file_rules(self, rules: Iterable[Rule]) -> bool:
-        """Take the rules of the file as they are now; whether anything changed, or it is the first time."""
+        """Take the rules of the file as they are now; whether anything changed, or this is the first time."""
         new = dict.fromkeys(rules)
         if new.keys() == self._from_file.keys() and self._is_loaded:
             self._from_file = new
@@ -55,7 +55,7 @@ class ActiveRules:
         return True
 
     def add(self, rule: Rule, now: Instant, process: ProcessKey | None = None) -> None:
-        """Put one more rule in force, without loading the others again. `process`: whose end is the rule's."""
+        """Put one more rule in force, without loading the others again. `process`: the rule ends with it."""
         self._ruleset.add(rule)
         if rule.is_temporary:
             self._temporary[rule] = _wall_end(rule, now)
@@ -85,7 +85,7 @@ class ActiveRules:
         return [rule for rule, awaited in self._awaited.items() if awaited == process]
 
     def find_pid(self, rule: Rule) -> int | None:
-        """Of the process that the rule ends with."""
+        """The pid of the process that the rule ends with."""
         awaited = self._awaited.get(rule)
         return awaited.pid if awaited else None
 
@@ -107,26 +107,16 @@ class ActiveRules:
         return self._ended_by_both(self._ruleset.decide(connection, now.wall_s), now)
 
     def decide_everywhere(self, connection: Connection, now: Instant) -> Decision | None:
-        """The decision for whatever remote; None: it may depend."""
+        """The decision whatever the remote is; None: it may depend on it."""
         decision = self._ruleset.decide_everywhere(connection, now.wall_s)
-        return decision and self._ended_by_both(decision, now)
-
-    def _end_of(self, rule: Rule, now: Instant) -> float:
-        """Boot-time seconds, by both clocks; one of the file ends by the wall clock alone."""
-        return min(_wall_end(rule, now), self._temporary.get(rule, math.inf))
-
-    def _ended_by_both(self, decision: Decision, now: Instant) -> Decision:
-        if decision.until_s is None and not decision.has_ended:
-            return decision
-        left_s = min((self._end_of(rule, now) - now.boot_s for rule in decision.ending), default=math.inf)
-        return msgspec.structs.replace(decision, until_s=now.wall_s + min(left_s, LOOK_AGAIN_S))
+        return None if decision is None else self._ended_by_both(decision, now)
 
     def would_match(self, rule: Rule, connection: Connection, now: Instant) -> bool:
         """Whether a rule, in force or not, speaks of the connection."""
         return Ruleset((rule,), self.facts).decide(connection, now.wall_s).rule is not None
 
     def note_asking(self, connection: Connection, decision: Decision) -> Connection:
-        """The connection as people are asked about it; one that waited already is known as that."""
+        """The connection as people are asked about it, with what an answer's rule has to test."""
         words = self.remote_words
         asking = asking_of(decision.asking, connection.name, words, _find_lasting_address(connection))
         is_for_link = not decision.asking and is_link_talk(connection, words)
@@ -161,6 +151,16 @@ class ActiveRules:
     def __len__(self) -> int:
         return len(self._from_file) + len(self._temporary)
 
+    def _end_of(self, rule: Rule, now: Instant) -> float:
+        """Boot-time seconds: the earlier by either clock. A rule of the file ends by the wall clock alone."""
+        return min(_wall_end(rule, now), self._temporary.get(rule, math.inf))
+
+    def _ended_by_both(self, decision: Decision, now: Instant) -> Decision:
+        if decision.until_s is None and not decision.has_ended:
+            return decision
+        left_s = min((self._end_of(rule, now) - now.boot_s for rule in decision.ending), default=math.inf)
+        return msgspec.structs.replace(decision, until_s=now.wall_s + min(left_s, LOOK_AGAIN_S))
+
     def _drop(self, rule: Rule) -> None:
         del self._temporary[rule]
         self._awaited.pop(rule, None)
@@ -170,8 +170,8 @@ class ActiveRules:
 
 
 def _find_lasting_address(connection: Connection) -> str | None:
-    """Of what comes in, whose name is mostly that of some program that asked for the address, and holds for minutes:
-    with another one, or none, an answer's rule for that name would have it asked about again."""
+    """The remote's address, where an inbound connection has a name only because some program asked for it lately:
+    once that name is gone, a rule for it would no longer match, and people would be asked again."""
     is_named_for_long = (
         connection.is_name_sure
         or connection.name_source is NameSource.HOSTS

@@ -8,9 +8,9 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import find_registrable_domain
 from tinysnitch.core.flow import format_address
 from tinysnitch.core.port_text import ANY_PORT
-from tinysnitch.core.process import MEMORY_FILE, Attribution, AttributionSource, Process, ProcessKey
+from tinysnitch.core.process import FLATPAK, MEMORY_FILE, Attribution, AttributionSource, Process, ProcessKey
 from tinysnitch.core.protocol_text import general_protocol
-from tinysnitch.core.rule import ANY_REMOTE, PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
+from tinysnitch.core.rule import ANY_REMOTE, LAN, PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
 from tinysnitch.core.workers import find_starter
 
 _PROGRAM_KINDS = {
@@ -19,9 +19,8 @@ _PROGRAM_KINDS = {
     AttributionSource.KERNEL: ProgramKind.KERNEL,
     AttributionSource.UNKNOWN: ProgramKind.UNKNOWN,
 }
-_BOXES = ("flatpak:", "snap:", "container:")
+_BOXES = (FLATPAK, "snap:", "container:")
 _SNAP_FILE = re.compile(r"(?:/var/lib/snapd)?/snap/([^/]+)/")
-_FLATPAK = "flatpak:"  # any process of a user can be run under such a name, and so in a rule that user stands beside it
 
 
 def rule_for_choice(connection: Connection, choice: Choice, wall_s: float) -> Rule:
@@ -29,7 +28,8 @@ def rule_for_choice(connection: Connection, choice: Choice, wall_s: float) -> Ru
     flow, attribution = connection.flow, connection.attribution
     process = attribution.process
     program = _program_of(connection)
-    is_for_user = choice.is_for_user or program.text.startswith(_FLATPAK)
+    # Any process of a user can be run under a flatpak's name: the rule names the user beside it.
+    is_for_user = choice.is_for_user or program.text.startswith(FLATPAK)
     return Rule(
         verdict=choice.verdict,
         remote=_remote_of(connection, choice.remote),
@@ -51,7 +51,7 @@ def _remote_of(connection: Connection, scope: RemoteScope) -> Remote:
     if scope is RemoteScope.ANY:
         return ANY_REMOTE
     if is_by_link(connection, scope):
-        return Remote(RemoteKind.LAN)
+        return LAN
     if not connection.name or is_by_address(connection, scope):
         return Remote(RemoteKind.NETWORK, format_address(connection.flow.remote))
     domain = find_registrable_domain(connection.name) if scope is RemoteScope.DOMAIN else None
@@ -59,7 +59,7 @@ def _remote_of(connection: Connection, scope: RemoteScope) -> Remote:
 
 
 def is_by_address(connection: Connection, scope: RemoteScope) -> bool:
-    """Whether the rule names the address. A domain that is chosen is taken at its word, even where it will be asked."""
+    """Whether the rule names the address. A domain is used as chosen, even where the rules will then ask again."""
     if not connection.name:
         return scope is not RemoteScope.ANY and not is_by_link(connection, scope)
     return scope is RemoteScope.NAME and connection.asking.is_by_address
@@ -95,9 +95,9 @@ def _program_of(connection: Connection) -> Program:
 
 
 def _box_of(connection: Connection) -> str | None:
-    """The flatpak, snap or container whose own file runs: a path would mean the host's, or, with a snap's revision in
-    it, hold until the next one. A unit runs the host's files: what is none there (replaced by an upgrade, say) is no
-    reason for a rule for all that it runs."""
+    """The flatpak, snap or container whose own file runs: a path would mean the host's file, or end with the snap's
+    next revision, which is part of it. A unit runs the host's files: that one of them was replaced (by an upgrade,
+    say) is no reason for a rule for all that the unit runs."""
     process = connection.attribution.process
     if process is None or process.executable.startswith(MEMORY_FILE):
         return None

@@ -19,10 +19,15 @@ class Lifetime(Enum):
     @property
     def duration_s(self) -> float | None:
         """Seconds it holds; None where something else than time ends it."""
-        return _DURATIONS_S.get(self.value)
+        return _DURATIONS_S.get(self)
 
 
-_DURATIONS_S = {"1m": 60.0, "3m": 180.0, "9m": 540.0, "24h": 86400.0}
+_DURATIONS_S = {
+    Lifetime.ONE_MINUTE: 60.0,
+    Lifetime.THREE_MINUTES: 180.0,
+    Lifetime.NINE_MINUTES: 540.0,
+    Lifetime.DAY: 86400.0,
+}
 
 
 class RemoteScope(Enum):

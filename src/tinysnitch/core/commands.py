@@ -31,7 +31,7 @@ class IssueVerdict(msgspec.Struct, frozen=True):
 
 
 class DropPacket(msgspec.Struct, frozen=True):
-    """Drop a held packet without a word: one too many of a flow that is held, or one that nobody waits for any more."""
+    """Drop a held packet silently: one too many of a held flow, or one that nobody waits for any more."""
 
     packet_id: int
 
@@ -82,7 +82,7 @@ class RememberFlow(msgspec.Struct, frozen=True):
     generation: int
     expires_s: float | None
     watch: Watch = Watch.NONE
-    exec_id: int = 0  # whom it was decided for; another may use the flow by now. 0: nobody could be named
+    exec_id: int = 0  # whom it was decided for, since another may use the flow by now; 0: nobody could be named
     tied_to: int = 0  # what is allowed may leave by this interface alone; 0: by any
 
 
@@ -119,7 +119,7 @@ class AppendRule(msgspec.Struct, frozen=True):
 
 
 class KeepTemporaryRules(msgspec.Struct, frozen=True):
-    """Replace the temporary rules that outlive the daemon."""
+    """Store these temporary rules, and no others, for the next daemon."""
 
     rules: tuple[Rule, ...]
 

@@ -1,7 +1,7 @@
 """Programs with many remotes: when it is worth asking whether the rules make any difference between these.
 
 A port scan or a peer-to-peer client would fill the cache with verdicts that all say the same. The first remotes are
-still decided, and told in the history, one by one; then the question is put whenever their number has doubled.
+still decided, and told in the history, one by one; then the question is asked again whenever their number has doubled.
 """
 
 from tinysnitch.core.commands import VerdictKey
@@ -31,7 +31,7 @@ class Crowds:
         return VerdictKey(process.exec_id, process.uid, flow.protocol, flow.direction, None, 0)
 
     def forget(self, key: VerdictKey) -> None:
-        """A verdict for every remote is remembered: when another decision is due, it is there no more."""
+        """A verdict for every remote is remembered: no further decision is due while it holds."""
         self._counts.pop((key.exec_id, key.uid, key.protocol, key.direction))
 
     def clear(self) -> None:

@@ -5,9 +5,11 @@ import msgspec
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.verdict import Verdict
 
-# What the reason begins with where the line of the answer's rule does not tell how long it holds.
-ANSWERED_ONCE, ANSWERED_UNTIL = "answered once", "answered until"
-LEARNING = "learning: "  # likewise, where no rule decides, and observing lets it pass
+# What a reason begins with, where others go by it.
+ANSWERED_ONCE, ANSWERED_UNTIL = "answered once", "answered until"  # the rule's line does not tell how long it holds
+NO_ANSWER = "no answer"  # in time
+DENIED_BY_RULE = "denied by a rule"
+LEARNING = "learning: "  # no rule decides, and observing lets it pass
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,11 +18,11 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     rule: Rule | None = None  # the rule that won
     until_s: float | None = None  # wall-clock seconds when the earliest rule that took part ends
     ending: tuple[Rule, ...] = ()  # the rules that took part and end by the clock
-    has_ended: bool = False  # a rule that would take part has ended, and holds again once the clock is set back
-    asking: tuple[Rule, ...] = ()  # all that have it asked, where the verdict is ASK
+    has_ended: bool = False  # a rule that would take part has ended; it holds again if the clock is set back
+    asking: tuple[Rule, ...] = ()  # all the rules that ask, where the verdict is ASK
     is_flow_only: bool = False  # a rule that took part tests more than the kernel's cache key: this flow only
 
 
 def deny_unanswered(asked: Decision, reason: str) -> Decision:
-    """The rule that has it asked, if it is one, is told beside the reason."""
+    """A denial in place of a question; the rule that asks, if there is one, stays with it."""
     return Decision(verdict=Verdict.DENY, reason=reason, rule=asked.rule)

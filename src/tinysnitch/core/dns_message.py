@@ -48,8 +48,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 def host_of(name: str, kind: int) -> str:
     """The name that a question is about: `_8443._https.shop.test` (RFC 9460 9.1), `_dns.shop.test` (RFC 9461 3).
 
-    No other label with an underscore is passed over: who may answer for `_acme-challenge.shop.test`, say, is not
-    always who owns the name behind it.
+    No other label with an underscore is skipped: whoever may answer for `_acme-challenge.shop.test`, say, need not
+    own the name behind it.
     """
     prefix = _SERVICE_PREFIX.match(name) if kind in SERVICES else None
     return name[prefix.end() :] if prefix else name

@@ -10,23 +10,12 @@ from msgspec.structs import replace
 
 from tinysnitch.core.dns_message import NO_ERROR, Answer, Question
 from tinysnitch.core.flow import Flow
+from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.table import BoundedTable, TableStatistics
 
-ROOT = "."  # no host has that name, and no rule can say it, though a resolver that answers all questions answers this
+ROOT = "."  # no host has that name and no rule can spell it, but a resolver that answers everything answers this too
 QUESTION_LIFE_S = 30.0  # resolvers give up sooner: `timeout` of resolv.conf(5) is at most 30 s
 QUESTIONS_PER_ID = 4  # that wait under one id of one flow; a resolver takes a new id for each
-
-
-class NameSource(Enum):
-    """Who says that the address has this name."""
-
-    DNS = "dns"  # a trusted resolver
-    HOSTS = "hosts"  # /etc/hosts
-    MDNS = "mDNS"  # a machine of the link, of itself
-    LLMNR = "LLMNR"  # likewise
-
-
-LINK_SOURCES = frozenset({NameSource.MDNS, NameSource.LLMNR})
 
 
 class Refusal(Enum):
@@ -57,7 +46,7 @@ class Asked(msgspec.Struct, frozen=True):
 
     name: str
     type: int
-    exec_id: int  # 0: unknown
+    exec_id: int
     number: int  # counts questions: a higher one is newer
     asked_s: float
     source: NameSource = NameSource.DNS  # whom it was put to
@@ -80,7 +69,7 @@ class DnsQuestions:
         self._last_number = max(self._last_number, number)
 
     def add(self, flow: Flow, question: Question, exec_id: int, now_s: float) -> None:
-        """Note a question on its way out; one that is sent again counts as new, and has one answer more to come."""
+        """Note a question on its way out; one that is sent again counts as new, and one more answer is to come."""
         self._forget_old(now_s)
         key = (flow, question.id)
         known = self._questions.find(key) or ()

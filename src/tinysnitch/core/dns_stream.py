@@ -1,7 +1,7 @@
 """DNS over TCP (RFC 7766): the messages of a connection with a resolver, out of its segments.
 
 Rules: (1) only a connection that was seen from its SYN on is read, and the first doubt ends the reading for good:
-whoever could make us begin in the middle could have any text of an answer read as an answer of its own; (2) messages
+whoever could make us begin in the middle could pass off part of an answer as an answer of its own; (2) messages
 come out whole, each once; (3) connections are bounded, and those that were given up are counted.
 """
 
@@ -23,7 +23,7 @@ MAX_MESSAGES = 256  # in a segment: 1 ms
 
 
 class MessageReader:
-    """Cuts one direction into messages. Of those larger than are read only the length is looked at."""
+    """Cuts one direction into messages. Of those that are too large only the length is looked at."""
 
     def __init__(self, stream: ByteStream) -> None:
         self.stream = stream

@@ -15,48 +15,41 @@ from tinysnitch.core.errors import Malformed
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow, format_address
 from tinysnitch.core.link_names import LINK_PORTS, LinkNames, parse_link_answer, parse_link_questions
-from tinysnitch.core.names import NO_NAME, Learned, NameFacts, Names
-from tinysnitch.core.remote_words import RemoteWords
-from tinysnitch.core.rule import LAN, LOCALHOST
-from tinysnitch.core.segment import Segment
+from tinysnitch.core.names import NO_NAME, HasEnded, Learned, NameFacts, Names, nobody_has_ended
+from tinysnitch.core.segment import Payload, Segment
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import TableStatistics
 
-MAX_TOLD = 16  # machines a day that are told of for each refusal: a resolver that recurses talks to thousands
+MAX_TOLD = 16  # machines a day that are reported for each refusal: a resolver that recurses talks to thousands
 TOLD_AGAIN_S = 24 * 3600.0
 NOT_LEARNED = "DNS messages not learned"
 _RESOLVER_PORTS = (53, 853)  # DNS, and the same over TLS (RFC 7858)
 _UNREADABLE = b""  # stands for what is no message
-Payload = bytes | Segment
 
 
 class Heard(msgspec.Struct, frozen=True):
     """What came of a packet."""
 
     addresses: tuple[bytes, ...] = ()  # packed; another name decides for them now
-    told: tuple[str, ...] = ()  # what people should know, each said for the first time that day
+    told: tuple[str, ...] = ()  # what people should know, each for the first time that day
 
 
 class DnsTalk:
-    def __init__(self, settings: Settings, facts: Facts) -> None:
-        self.names = Names(settings.max_names, settings.max_questions, settings.min_name_ttl_s)
+    def __init__(self, settings: Settings, facts: Facts, has_ended: HasEnded = nobody_has_ended) -> None:
+        self.names = Names(settings, facts, has_ended)
         self.streams = DnsStreams(settings.max_dns_streams)
-        self.link = LinkNames(self.names, settings.max_questions)
+        self.link = LinkNames(self.names, facts, settings.max_questions)
         self._told: dict[Refusal, dict[bytes, float]] = {refusal: {} for refusal in SUSPICIOUS}  # and when
-        self.set_facts(facts)
 
     def set_facts(self, facts: Facts) -> None:
-        words = RemoteWords(facts)
-        self.names.set_resolvers(facts.resolvers)
-        self.names.set_hosts(facts.hosts)
-        self.names.is_own = lambda address: words.takes(LOCALHOST, address, None)
-        self.link.is_on_link = lambda address: words.takes(LAN, address, None)
+        self.names.set_facts(facts)
+        self.link.set_facts(facts)
 
     def names_of(self, flow: Flow, exec_id: int, now_s: float) -> NameFacts:
         """The names of the remote, as the process means them.
 
-        Nobody asks for the name of a resolver before he asks it: one that points to it, as any domain may, is no name
-        of where questions go.
+        Nobody looks up a resolver's name before asking it: that some domain points to its address, as any may, does not
+        name where questions go.
         """
         is_question = flow.remote_port in _RESOLVER_PORTS and self.names.is_trusted(flow.remote)
         return NO_NAME if is_question else self.names.find(flow.remote, now_s, exec_id)
@@ -110,7 +103,7 @@ class DnsTalk:
             if source := LINK_PORTS.get(flow.remote_port):
                 for question in parse_link_questions(message):
                     self.link.ask(source, question, exec_id, now_s)
-            elif self.names.is_trusted(flow.remote):  # what others are asked is none of our business
+            elif self.names.is_trusted(flow.remote):  # what other servers are asked does not matter
                 self.names.ask(flow, parse_question(message), exec_id, now_s)
         except Malformed:
             return self.names.refuse(Refusal.MALFORMED).refusal

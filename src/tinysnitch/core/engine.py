@@ -16,7 +16,6 @@ from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.commands import (
     AppendRule,
-    ClosePrompt,
     Command,
     DropPacket,
     KeepTemporaryRules,
@@ -28,11 +27,12 @@ from tinysnitch.core.commands import (
     WatchProcess,
 )
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.decision import ANSWERED_ONCE, ANSWERED_UNTIL, LEARNING, Decision, deny_unanswered
+from tinysnitch.core.decision import ANSWERED_ONCE, ANSWERED_UNTIL, LEARNING, NO_ANSWER, Decision, deny_unanswered
 from tinysnitch.core.dns_reader import DnsReader
 from tinysnitch.core.dns_talk import DnsTalk
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.flow import TCP, Direction, Flow
+from tinysnitch.core.flow import Direction, Flow
+from tinysnitch.core.names import HasEnded, nobody_has_ended
 from tinysnitch.core.process import Attribution, ProcessKey, exec_id_of
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.prompts import OpenPrompt, Prompts, Waiter
@@ -50,10 +50,18 @@ from tinysnitch.core.watcher import Watcher
 
 
 class Engine:
-    def __init__(self, settings: Settings, facts: Facts, generation: int = 1, cipher: Cipher | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        facts: Facts,
+        generation: int = 1,
+        *,
+        cipher: Cipher | None = None,
+        has_ended: HasEnded = nobody_has_ended,
+    ) -> None:
         """`generation`: the number after the one that the kernel's verdicts carry now. `cipher`: to read QUIC."""
         self.rules = ActiveRules(facts, generation)
-        self.dns = DnsTalk(settings, facts)
+        self.dns = DnsTalk(settings, facts, has_ended)
         self.names = self.dns.names
         self.prompts = Prompts(settings)
         self.settlement = Settlement(settings, self.rules)
@@ -123,6 +131,12 @@ class Engine:
             aliases=facts.aliases,
         )
 
+    def is_answered_by(self, prompt_id: int, rule: Rule, now: Instant) -> bool:
+        """Whether a rule speaks of a connection that waits in this question."""
+        prompt = self.prompts.find(prompt_id)
+        waiters = prompt.waiters.values() if prompt else ()
+        return any(self.rules.would_match(rule, waiter.connection, now) for waiter in waiters)
+
     # Packets
 
     def _packet_queued(self, event: ev.PacketQueued, now: Instant) -> Iterator[Command]:
@@ -137,7 +151,7 @@ class Engine:
             return
         if waiter is not None:
             # Another socket or another program uses the addresses of what waited.
-            yield from self._abandon(event.flow, "the program gave up", now)
+            yield from self.prompts.abandon(event.flow, "the program gave up", now)
         yield from self._judge(event, now)
 
     def _judge(self, event: ev.PacketQueued, now: Instant) -> Iterator[Command]:
@@ -151,7 +165,7 @@ class Engine:
             yield from self._ask(waiter, decision, now)
         else:
             yield from self._settle(waiter, decision, now, cached=cached)
-            everywhere = self.settlement.count_remote(connection)
+            everywhere = self.settlement.crowds.count(connection)
             if everywhere is not None:
                 yield from self._widen(everywhere, connection, now)
 
@@ -185,22 +199,15 @@ class Engine:
             yield SkipWatch(waiter.connection.flow, waiter.cookie)
         yield from self.settlement.settle(waiter, decision, now, basis=basis, cached=cached, watch=watch)
         if decision.verdict is Verdict.ALLOW and self.prompts:
-            yield from self._withdraw_reply(waiter.connection, now)
+            yield from self._withdraw_reply(waiter.connection.flow, now)
 
-    def _withdraw_reply(self, asking: Connection, now: Instant) -> Iterator[Command]:
-        """What came in before is a reply by now: of a talk from before our start the remote may be heard first. It is
-        dropped; what follows is known to the kernel."""
-        flow = msgspec.structs.replace(asking.flow, direction=Direction.INBOUND)
-        waiter = self.prompts.find_waiter(flow) if flow.protocol != TCP else None
-        if waiter is not None and exec_id_of(waiter.connection.attribution) == exec_id_of(asking.attribution):
-            yield from self._abandon(flow, "what it answers is allowed", now)
-
-    def _abandon(self, flow: Flow, reason: str, now: Instant) -> Iterator[Command]:
-        """What waited has no taker any more, or needs no answer."""
-        prompt, waiter = self.prompts.release(flow)
-        for packet_id in waiter.packet_ids:
-            yield DropPacket(packet_id)
-        yield from self._close_or_update(prompt, reason, now)
+    def _withdraw_reply(self, allowed: Flow, now: Instant) -> Iterator[Command]:
+        """What already waits may turn out to be a reply: the remote may be heard first in a talk from before our start.
+        It is dropped; what follows is known to the kernel."""
+        flow = msgspec.structs.replace(allowed, direction=Direction.INBOUND)
+        waiter = self.prompts.find_waiter(flow)
+        if waiter is not None and self.settlement.is_reply(waiter.connection, now):
+            yield from self.prompts.abandon(flow, "what it answers is allowed", now)
 
     # Prompts
 
@@ -244,14 +251,8 @@ class Engine:
         for waiter in list(prompt.waiters.values()):
             if event.rule is None or self.rules.would_match(rule, waiter.connection, now):
                 yield from self._follow(waiter, rule, reason, now)
-        yield from self._close_or_update(prompt, _tell_answer(rule, event), now, event.by_uid)
+        yield self.prompts.close_or_update(prompt, _tell_answer(rule, event), now, event.by_uid)
         yield from self._decide_again(now)
-
-    def is_answered_by(self, prompt_id: int, rule: Rule, now: Instant) -> bool:
-        """Whether a rule speaks of a connection that waits in this question."""
-        prompt = self.prompts.find(prompt_id)
-        waiters = prompt.waiters.values() if prompt else ()
-        return any(self.rules.would_match(rule, waiter.connection, now) for waiter in waiters)
 
     def _answer_once(self, prompt: OpenPrompt, rule: Rule, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
         """`once` lets exactly one attempt through; the others are asked about again under a new number."""
@@ -263,7 +264,7 @@ class Engine:
         decision = Decision(verdict=rule.verdict, reason=reason, rule=rule)
         for flow in meant:
             yield from self._settle(self.prompts.release(flow)[1], decision, now, basis=Basis.PERSON)
-        yield from self._close_or_update(prompt, _tell_answer(rule, event, " once"), now, event.by_uid)
+        yield self.prompts.close_or_update(prompt, _tell_answer(rule, event, " once"), now, event.by_uid)
         for waiter in rest:
             yield from self._ask(waiter, prompt.decision, now)
 
@@ -273,13 +274,13 @@ class Engine:
         decision = self._decide(waiter.connection, now)
         if decision.verdict is rule.verdict:
             told = msgspec.structs.replace(decision, reason=reason)
-            yield from self._settle_waiter(waiter, told, now, Basis.PERSON)
+            yield from self._settle_waiter(waiter, told, now, basis=Basis.PERSON)
         else:
             answer = Decision(verdict=rule.verdict, reason=reason, rule=rule)
             yield from self._settle(waiter, answer, now, basis=Basis.PERSON)
 
     def _settle_waiter(
-        self, waiter: Waiter, decision: Decision, now: Instant, basis: Basis = Basis.MOMENT
+        self, waiter: Waiter, decision: Decision, now: Instant, *, basis: Basis = Basis.MOMENT
     ) -> Iterator[Command]:
         """Settle by the name that was shown; when it decides no more, then for this flow alone, and on this basis."""
         shown = waiter.connection
@@ -302,15 +303,6 @@ class Engine:
     def _keep_temporary(self) -> Command:
         return KeepTemporaryRules(tuple(r for r in self.rules.temporary() if r.until_s is not None))
 
-    def _close_or_update(
-        self, prompt: OpenPrompt, reason: str, now: Instant, by_uid: int | None = None
-    ) -> Iterator[Command]:
-        """After some that waited were released: close the question, or tell for whom it is still open."""
-        if self.prompts.close_if_empty(prompt, reason):
-            yield ClosePrompt(prompt.prompt_id, reason, by_uid, prompt.question.uid)
-        else:
-            yield ShowPrompt(prompt.value(now))
-
     # Rules
 
     def _rules_loaded(self, event: ev.RulesLoaded, now: Instant) -> Iterator[Command]:
@@ -325,7 +317,7 @@ class Engine:
     def _facts_changed(self, facts: Facts, now: Instant) -> Iterator[Command]:
         self.rules.set_facts(facts)
         self.dns.set_facts(facts)
-        return self._rules_changed(now, facts.own_addresses)
+        yield from self._rules_changed(now, facts.own_addresses)
 
     def _remove_temporary(self, rules: tuple[Rule, ...], now: Instant) -> Iterator[Command]:
         if self.rules.remove_temporary(rules):
@@ -351,7 +343,7 @@ class Engine:
                     self.prompts.release(flow)
                     yield from self._settle_waiter(waiter, decision, now)
             if len(prompt.waiters) < before:
-                yield from self._close_or_update(prompt, "decided by a rule", now)
+                yield self.prompts.close_or_update(prompt, "decided by a rule", now)
 
     # Time
 
@@ -367,17 +359,16 @@ class Engine:
             yield from self._deny_waiters(prompt, "the firewall ends", now)
 
     def _give_up(self, prompt: OpenPrompt, now: Instant) -> Iterator[Command]:
-        waited = f"within {self._settings.timeout_s:g} s"
+        reason = f"{NO_ANSWER} within {self._settings.timeout_s:g} s"
         is_shown = any(uid in (None, prompt.question.uid) for uid in self._clients.values())
-        reason = f"no answer {waited}" if is_shown else f"no answer {waited}, no prompt client attached"
-        return self._deny_waiters(prompt, reason, now)
+        return self._deny_waiters(prompt, reason if is_shown else f"{reason}, no prompt client attached", now)
 
     def _deny_waiters(self, prompt: OpenPrompt, reason: str, now: Instant) -> Iterator[Command]:
         denial = deny_unanswered(prompt.decision, reason)
         for flow in list(prompt.waiters):
             waiter = self.prompts.release(flow)[1]
             yield from self._settle(waiter, denial, now, basis=Basis.MOMENT)
-        yield from self._close_or_update(prompt, reason, now)
+        yield self.prompts.close_or_update(prompt, reason, now)
 
 
 def _tell_answer(rule: Rule, event: ev.AnswerGiven, once: str = "") -> str:

@@ -3,12 +3,12 @@
 import msgspec
 
 from tinysnitch.core.choice import Choice
-from tinysnitch.core.dns_talk import Payload
 from tinysnitch.core.errors import RuleSyntaxError
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.process import Attribution, ProcessKey
 from tinysnitch.core.rule import Rule
+from tinysnitch.core.segment import Payload
 
 
 class PacketQueued(msgspec.Struct, frozen=True):
@@ -25,7 +25,7 @@ class PacketQueued(msgspec.Struct, frozen=True):
 
 
 class QuestionSent(msgspec.Struct, frozen=True):
-    """A DNS question that was allowed is on its way out; only looked at."""
+    """A DNS question that was allowed is on its way out; it is only looked at."""
 
     packet_id: int
     flow: Flow
@@ -75,7 +75,7 @@ class RulesLoaded(msgspec.Struct, frozen=True):
 
     rules: tuple[Rule, ...]
     errors: tuple[RuleSyntaxError, ...] = ()
-    is_edited: bool = False  # by somebody who waits to hear of it, whether or not the rules are others
+    is_edited: bool = False  # by somebody who waits to hear of it, even if the rules are the same
 
 
 class TemporaryRulesRemoved(msgspec.Struct, frozen=True):
@@ -85,7 +85,7 @@ class TemporaryRulesRemoved(msgspec.Struct, frozen=True):
 
 
 class FactsChanged(msgspec.Struct, frozen=True):
-    """Own addresses, local networks, resolvers, lists or links are others now."""
+    """Own addresses, local networks, resolvers, lists or links have changed."""
 
     facts: Facts
 

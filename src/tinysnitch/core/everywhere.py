@@ -1,8 +1,8 @@
 """Decisions that no remote changes: when one verdict holds for a program whatever the address, its name and the port.
 
-Some rules that match always do, others only somewhere. When these all say what the first decide among themselves, they
-change nothing: a rule that goes because of a narrower one goes for one that says the same, and no rule for everywhere
-is narrower than one for somewhere. Otherwise it may depend.
+Some of the rules that match do so everywhere, others only somewhere. Where the latter all say what the former decide
+among themselves, they change nothing: a rule that gives way to a narrower one gives way to one that says the same, and
+no rule for everywhere is narrower than one for somewhere. Otherwise the verdict may depend on the remote.
 """
 
 from collections.abc import Iterable
@@ -17,5 +17,5 @@ def is_everywhere(rule: Rule) -> bool:
 
 
 def holds_everywhere(verdict: Verdict, matching: Iterable[Rule]) -> bool:
-    """Whether the verdict that the rules for everywhere make is changed by none of these."""
+    """Whether no rule for somewhere changes the verdict that the rules for everywhere make."""
     return all(rule.verdict is verdict for rule in matching if not is_everywhere(rule))

@@ -11,12 +11,12 @@ on another machine, with a token or a socket; what connects for programs of a de
 within another program), with numbers of descriptors or of the session bus, or with the name of a socket.
 
 So is a port that the kernel chose, where a program asked all the link over UDP (SSDP, say) and each machine that
-answers is a question of its own: the next time, with browsers two minutes later, it is another port. So it is for the
-service that answers whoever asked the link (Avahi, say): who asked is known by the group, and the answer a talk of its
-own. What a service talks with the link is for all of it to begin with (core/link_talk.py). Likewise the ports that
+answers is a question of its own: the next time, two minutes later with browsers, the port is different. The same goes
+for a service that answers whoever asked the link (Avahi, say): the question went to the group, the answer is a talk of
+its own. What a service talks with the link is for all of it to begin with (core/link_talk.py). Likewise the ports that
 traceroute, tracepath and mtr count up, one for each probe. And what a flatpak is given to open (`flatpak run ID URL`)
-is another one the next time, while the rule is for all that it runs; so is the link that Firefox was started for, which
-connects to all else by that same process, or the profile of the moment that Selenium and Playwright make for it.
+differs each time, while the rule is for all that it runs; so does the link that Firefox was started for, which connects
+to all else from that same process, or the profile of the moment that Selenium and Playwright make for it.
 """
 
 import re
@@ -28,12 +28,11 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import UDP, Direction, Flow
 from tinysnitch.core.interpreters import is_called_like_one
 from tinysnitch.core.link_talk import KERNELS_PORTS
-from tinysnitch.core.process import Process
+from tinysnitch.core.process import FLATPAK, Process
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.workers import find_starter
 
 _PROBED_PORTS = range(33434, 33534)  # traceroute(8): three probes for each of 30 hops, and room for a few more
-_FLATPAK = "flatpak:"  # as core/process.py has owners
 _PROBERS = frozenset({"mtr-packet", "tracepath"})  # mtr(8) from 33000 on, for as long as it runs; tracepath(8): 44444
 _NETWORK_HELPERS = frozenset({"slirp4netns", "pasta", "pasta.avx2", "docker-proxy"})  # slirp4netns(1), pasta(1)
 _SERVER_MAIN = "server-main.js"  # of VS Code and what is made of it; in a home it is run by a Node.js of its own
@@ -72,7 +71,7 @@ def choose_first_for_ever(connection: Connection) -> Choice:
 
 
 def _is_of_the_moment(flow: Flow, called: str) -> bool:
-    """Whether the port will be another one next time."""
+    """Whether the port will be different next time."""
     if flow.protocol != UDP:
         return False
     if flow.direction is Direction.INBOUND:
@@ -95,7 +94,7 @@ def _was_opened_for(process: Process, called: str) -> bool:
     """A link; what drives Firefox (Selenium, Playwright) makes it a profile of the moment."""
     if called in _FIREFOX:
         return any("://" in arg or arg.startswith("/tmp/") for arg in process.args)
-    is_boxed = not process.is_host_file and any(owner.startswith(_FLATPAK) for owner in process.owners)
+    is_boxed = not process.is_host_file and any(owner.startswith(FLATPAK) for owner in process.owners)
     return is_boxed and any("://" in arg for arg in process.args)
 
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tinysnitch.core.dns_questions import NameSource
+from tinysnitch.core.name_source import NameSource
 
 
 class KnownName(msgspec.Struct, frozen=True, kw_only=True, array_like=True):

@@ -5,13 +5,17 @@ single labels: none of them can pass for a name of the DNS; (2) only for address
 here has asked for the name; and (4) every other name of an address comes before them (names.py).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from tinysnitch.core.dns_message import Question
-from tinysnitch.core.dns_questions import Asked, NameSource, Refusal
+from tinysnitch.core.dns_questions import Asked, Refusal
 from tinysnitch.core.dns_wire import AAAA, ANY, IN, A, Record, open_message, read_question, read_records
 from tinysnitch.core.domain import is_within
+from tinysnitch.core.facts import Facts
+from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.names import Learned, Names
+from tinysnitch.core.remote_words import RemoteWords
+from tinysnitch.core.rule import LAN
 from tinysnitch.core.table import BoundedTable, TableStatistics
 
 LINK_PORTS = {5353: NameSource.MDNS, 5355: NameSource.LLMNR}
@@ -50,10 +54,13 @@ def _is_answer(payload: bytes) -> bool:
 
 
 class LinkNames:
-    def __init__(self, names: Names, max_questions: int) -> None:
+    def __init__(self, names: Names, facts: Facts, max_questions: int) -> None:
         self._names = names
         self._questions: BoundedTable[tuple[NameSource, str, int], Asked] = BoundedTable(max_questions)
-        self.is_on_link: Callable[[bytes], bool] = lambda _address: False  # of a packed address
+        self.set_facts(facts)
+
+    def set_facts(self, facts: Facts) -> None:
+        self._words = RemoteWords(facts)
 
     def ask(self, source: NameSource, question: Question, exec_id: int, now_s: float) -> None:
         if not _is_of_link(source, question.name):
@@ -63,12 +70,12 @@ class LinkNames:
             self._questions.put((source, question.name, kind), asked)
 
     def learn(self, source: NameSource, records: list[Record], now_s: float) -> Iterator[Learned]:
-        """Each name that was asked for. What nobody asked for is no offence here: machines announce themselves."""
+        """Each name that was asked for. One that nobody asked for is no offence here: machines announce themselves."""
         for record in records:
             asked = self._questions.find((source, record.owner, record.type))
             if asked is None or now_s - asked.asked_s > LINK_QUESTION_LIFE_S or not isinstance(record.value, bytes):
                 continue
-            if self.is_on_link(record.value):
+            if self._words.takes(LAN, record.value, None):
                 yield self._names.believe(asked, [(record.value, record.ttl_s)], now_s)
             else:
                 yield self._names.refuse(Refusal.NOT_ON_LINK)

@@ -1,34 +1,33 @@
 """What a service talks with whoever is on the link: each machine there would be a question of its own.
 
-Phones, printers and televisions ask and tell all of the link every few minutes (mDNS, SSDP, NetBIOS), and by addresses
-that are others tomorrow (RFC 8981). So a rule for one of them answers one question of dozens; `lan` is who they are.
+Phones, printers and televisions ask and tell all of the link every few minutes (mDNS, SSDP, NetBIOS), and from
+addresses that change daily (RFC 8981). A rule for one of them would answer one question of dozens: `lan` covers them.
 Likewise a DHCP server sends an echo to each address before it gives it out, to see whether somebody has it. And who
 gives addresses or names to a link (libvirt, a hotspot, the resolver of podman's networks) hears from each machine and
 container of it, under the address that this one has been given.
 """
 
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.dns_questions import LINK_SOURCES
 from tinysnitch.core.flow import ICMP, UDP, Direction
+from tinysnitch.core.name_source import LINK_SOURCES
 from tinysnitch.core.remote_words import RemoteWords
-from tinysnitch.core.rule import Remote, RemoteKind
+from tinysnitch.core.rule import LAN, LOCALHOST
 
 _DHCP_SERVERS = frozenset({"dnsmasq", "dhcpd", "kea-dhcp4"})  # dnsmasq(8) --no-ping, dhcpd.conf(5) ping-check
 _SERVED_PORTS = frozenset({53, 67})  # names and addresses: RFC 1035, 2131
 KERNELS_PORTS = range(32768, 61000)  # ip(7), ip_local_port_range
-_LAN, _LOCALHOST = Remote(RemoteKind.LAN), Remote(RemoteKind.LOCALHOST)
 
 
 def is_link_talk(connection: Connection, words: RemoteWords) -> bool:
-    """Whether it came to a group or a broadcast, may answer one, or asks for a name or an address, or a service says it
-    to nobody that was looked up, or asks whether an address is taken."""
+    """Whether an inbound packet was sent to a group or broadcast, may answer one, or asks for a name or an address;
+    outbound, whether a service talks to somebody whom it did not look up, or asks whether an address is taken."""
     flow = connection.flow
-    if not words.takes(_LAN, flow.remote, None):
+    if not words.takes(LAN, flow.remote, None):
         return False
     is_port_kernels = flow.protocol == UDP and flow.local_port in KERNELS_PORTS
-    is_here = words.takes(_LOCALHOST, flow.remote, None, is_outbound=flow.direction is Direction.OUTBOUND)
+    is_here = words.takes(LOCALHOST, flow.remote, None, is_outbound=flow.direction is Direction.OUTBOUND)
     if flow.direction is Direction.INBOUND:
-        is_to_all = words.takes(_LAN, flow.local, None) and not words.takes(_LOCALHOST, flow.local, None)
+        is_to_all = words.takes(LAN, flow.local, None) and not words.takes(LOCALHOST, flow.local, None)
         return is_port_kernels or is_to_all or (flow.local_port in _SERVED_PORTS and not is_here)
     is_named = connection.name is not None and connection.name_source not in LINK_SOURCES
     is_said = flow.protocol == UDP and not is_port_kernels

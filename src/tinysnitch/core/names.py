@@ -2,13 +2,15 @@
 
 1. Only an answer to an outstanding question teaches, once, and only from a trusted resolver.
 2. The name that was asked is the one that is learned; aliases lead back to it.
-3. A name that the process itself asked for decides for that process. Else one of /etc/hosts does, since programs that
-   read it ask nobody; else the newest question; and last what a machine of the link said of itself (link_names.py).
+3. A name that the process itself asked for decides for that process. Otherwise one of /etc/hosts does, since programs
+   that read it ask nobody; then the newest question; and last what a machine of the link said of itself
+   (link_names.py).
 4. A name lives as long as its TTL, or as long as programs keep addresses anyway (`min_ttl_s`), whichever is longer. For
-   a process that asked for it, and for none since of that address, it lives on: who resolves once may keep the address
-   for days, as time servers' clients do. Likewise for the kernel, which asks nobody and goes on with the address that
-   somebody told it (NFS, WireGuard).
-5. An address of this machine has, for who did not ask, no name but that of /etc/hosts: any domain may point to it.
+   a process that asked for it, and for no other name of that address since, it lives on: a program may resolve once and
+   keep the address for days, as time servers' clients do. Likewise for the kernel, which asks nobody and goes on with
+   the address that somebody told it (NFS, WireGuard).
+5. For programs that did not ask, an address of this machine has no name but that of /etc/hosts: any domain may point
+   to it.
 Times are boot-time seconds, handed in.
 """
 
@@ -18,10 +20,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 
 from tinysnitch.core.dns_message import Answer, Question, host_of
-from tinysnitch.core.dns_questions import LINK_SOURCES, Asked, DnsQuestions, NameSource, Refusal
+from tinysnitch.core.dns_questions import Asked, DnsQuestions, Refusal
+from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.known_name import KnownName
-from tinysnitch.core.process import KERNEL_EXEC_ID
+from tinysnitch.core.name_source import LINK_SOURCES, NameSource
+from tinysnitch.core.process import KERNEL_EXEC_ID, UNKNOWN_EXEC_ID
+from tinysnitch.core.remote_words import RemoteWords
+from tinysnitch.core.rule import LOCALHOST
+from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import BoundedTable, TableStatistics
 
 MAX_NAME_TTL_S = 7 * 24 * 3600  # RFC 8767 4: no cache should believe more
@@ -38,7 +45,7 @@ class Learned(msgspec.Struct, frozen=True):
 class NameFacts(msgspec.Struct, frozen=True):
     name: str | None = None  # the one that decides
     others: tuple[str, ...] = ()  # newest first
-    expires_s: float = float("inf")  # when `name` stops to hold
+    expires_s: float = float("inf")  # when `name` stops holding
     is_sure: bool = False  # the process asked for this name of the address, and for no other
     source: NameSource = NameSource.DNS  # of `name`
     aliases: tuple[str, ...] = ()  # CNAMEs on the way from `name` to the address
@@ -70,45 +77,44 @@ class _Belief(msgspec.Struct):
         return max(self.expires_s, self.kept_until_s)
 
     def is_left(self, newest: Mapping[int, int]) -> bool:
-        """Whether programs asked for it, and all of them for another name of the address since."""
+        """Whether programs asked for it, and all of them asked for another name of the address since."""
         return bool(self.askers) and all(newest[who] > number for who, number in self.askers.items())
 
     @property
     def rank(self) -> tuple[bool, int]:
-        """Higher is to be believed before others, for who did not ask himself."""
+        """Higher is believed first, for programs that did not ask themselves."""
         return self.source not in LINK_SOURCES, self.number
 
 
 _Beliefs = dict[str, _Belief]
+HasEnded = Callable[[int], bool]  # whether nothing runs under an exec id; asked when a name has too many askers
+
+
+def nobody_has_ended(_exec_id: int) -> bool:
+    return False
 
 
 class Names:
-    def __init__(self, capacity: int, max_questions: int, min_ttl_s: float) -> None:
-        self._addresses: BoundedTable[bytes, _Beliefs] = BoundedTable(capacity)
-        self.questions = DnsQuestions(max_questions)
-        self._max_names = max(capacity * MEAN_NAMES_PER_ADDRESS, NAMES_PER_ADDRESS)
+    def __init__(self, settings: Settings, facts: Facts, has_ended: HasEnded = nobody_has_ended) -> None:
+        self._addresses: BoundedTable[bytes, _Beliefs] = BoundedTable(settings.max_names)
+        self.questions = DnsQuestions(settings.max_questions)
+        self._max_names = max(settings.max_names * MEAN_NAMES_PER_ADDRESS, NAMES_PER_ADDRESS)
         self._used_names = 0
-        self._min_ttl_s = min_ttl_s
-        self._resolvers: frozenset[bytes] = frozenset()
-        self._hosts: Mapping[bytes, tuple[str, ...]] = {}
-        self.is_own: Callable[[bytes], bool] = lambda _address: False  # whether a packed address is this machine's
-        self.has_ended: Callable[[int], bool] = lambda _exec_id: False  # whether nothing runs under this exec id
+        self._min_ttl_s = settings.min_name_ttl_s
+        self._has_ended = has_ended
         self._evicted_names = 0
         self._refusals: Counter[Refusal] = Counter()
+        self.set_facts(facts)
 
-    def set_resolvers(self, resolvers: frozenset[bytes]) -> None:
-        """Trust these packed addresses and no other. Names that were learned before stay until they expire."""
-        self._resolvers = resolvers
-
-    def set_hosts(self, hosts: Mapping[bytes, tuple[str, ...]]) -> None:
-        """The names that /etc/hosts gives to packed addresses, the first one first."""
-        self._hosts = hosts
+    def set_facts(self, facts: Facts) -> None:
+        """Trust the resolvers of these facts and no others. Names that were learned before stay until they expire."""
+        self._resolvers, self._hosts, self._words = facts.resolvers, facts.hosts, RemoteWords(facts)
 
     def is_trusted(self, resolver: bytes) -> bool:
         return resolver in self._resolvers
 
     def ask(self, flow: Flow, question: Question, exec_id: int, now_s: float) -> None:
-        """Note a question on its way out. Exec id 0 is unknown."""
+        """Note a question on its way out."""
         if self.is_trusted(flow.remote):  # else a program's own resolver could push out real questions
             self.questions.add(flow, question, exec_id, now_s)
 
@@ -133,8 +139,8 @@ class Names:
         ]
         return Learned(tuple(changed))
 
-    def find(self, address: bytes, now_s: float, exec_id: int = 0) -> NameFacts:
-        """The names of an address, as the process with this exec id means it. 0 is unknown."""
+    def find(self, address: bytes, now_s: float, exec_id: int = UNKNOWN_EXEC_ID) -> NameFacts:
+        """The names of an address, as the process with this exec id means it."""
         beliefs, hosts = self._addresses.find(address), self._hosts.get(address, ())
         return self._facts(address, beliefs or {}, now_s, exec_id) if beliefs or hosts else NO_NAME
 
@@ -145,7 +151,7 @@ class Names:
         return found[-1] if found else None
 
     def known(self, now_s: float) -> Iterator[KnownName]:
-        """What holds now, at least for who asked for it; addresses that were not looked at for longest first."""
+        """What holds now, at least for those who asked; the addresses that were looked at longest ago come first."""
         for address, beliefs in self._addresses.items():
             for belief in beliefs.values():
                 if belief.own_expires_s > now_s:
@@ -175,7 +181,7 @@ class Names:
     def _believe(self, address: bytes, asked: Asked, ttl_s: int, now_s: float, *, aliases: tuple[str, ...]) -> bool:
         """Whether another name decides for the address now, or may be meant."""
         self._forget_over(now_s)
-        beliefs, own_life_s = self._beliefs_of(address), 0 if self.is_own(address) else MAX_NAME_TTL_S
+        beliefs, own_life_s = self._beliefs_of(address), 0 if self._is_own(address) else MAX_NAME_TTL_S
         before, used = self._deciding_names(address, beliefs, now_s, asked.exec_id), len(beliefs)
         for name in _find_over(beliefs, now_s):
             del beliefs[name]
@@ -192,15 +198,18 @@ class Names:
         return is_changed
 
     def _facts(self, address: bytes, beliefs: _Beliefs, now_s: float, exec_id: int) -> NameFacts:
-        if self.is_own(address):
+        if self._is_own(address):
             beliefs = {name: belief for name, belief in beliefs.items() if exec_id in belief.askers}
         return _facts(beliefs, now_s, exec_id, self._hosts.get(address, ()))
+
+    def _is_own(self, address: bytes) -> bool:
+        return self._words.takes(LOCALHOST, address, None)
 
     def _deciding_names(
         self, address: bytes, beliefs: _Beliefs, now_s: float, exec_id: int
     ) -> tuple[tuple[str | None, frozenset[str]], ...]:
-        """For everyone who did not ask himself, and for this process; each with those that may be meant as well."""
-        each = (self._facts(address, beliefs, now_s, who) for who in (0, exec_id))
+        """For everyone who did not ask, and for this process; each with the names that may be meant as well."""
+        each = (self._facts(address, beliefs, now_s, who) for who in (UNKNOWN_EXEC_ID, exec_id))
         return tuple((facts.name, frozenset(() if facts.is_sure else facts.others)) for facts in each)
 
     def _beliefs_of(self, address: bytes) -> _Beliefs:
@@ -212,10 +221,10 @@ class Names:
         return beliefs
 
     def _evict_asker(self, belief: _Belief) -> None:
-        """Who has ended goes first: else short-lived programs push out one that resolved once and keeps the address."""
+        """Those that have ended go first: else short-lived ones push out one that asked once and keeps the address."""
         if len(belief.askers) > ASKERS_PER_NAME:
             oldest = next(iter(belief.askers))
-            del belief.askers[next(filter(self.has_ended, belief.askers), oldest)]
+            del belief.askers[next(filter(self._has_ended, belief.askers), oldest)]
 
     def _evict_name(self, beliefs: _Beliefs, now_s: float) -> bool:
         """What nobody means any more goes first, so that no program can push out what another one asked for with
@@ -281,9 +290,8 @@ def _strengthen(
     belief.expires_s = max(belief.expires_s, expires_s)
     # An address of the link is soon another's.
     belief.kept_until_s = 0.0 if asked.source in LINK_SOURCES else kept_until_s
-    if not asked.exec_id:
-        return
-    belief.askers[asked.exec_id] = max(belief.askers.pop(asked.exec_id, 0), asked.number)
+    if asked.exec_id != UNKNOWN_EXEC_ID:
+        belief.askers[asked.exec_id] = max(belief.askers.pop(asked.exec_id, 0), asked.number)
 
 
 def _facts(beliefs: _Beliefs, now_s: float, exec_id: int, hosts: tuple[str, ...]) -> NameFacts:
@@ -306,7 +314,7 @@ def _facts(beliefs: _Beliefs, now_s: float, exec_id: int, hosts: tuple[str, ...]
 
 
 def _last_facts(beliefs: _Beliefs, now_s: float) -> NameFacts:
-    """What was asked for last, as long as who asked may keep it."""
+    """What was asked for last, as long as whoever asked may keep it."""
     kept = [belief for belief in beliefs.values() if belief.kept_until_s > now_s]
     if not kept:
         return NO_NAME

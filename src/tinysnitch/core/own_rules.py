@@ -1,4 +1,4 @@
-"""Own rules: those that a user who decides for their own processes alone may make, and take away again.
+"""Own rules: those that a user who decides only for their own processes may make, and take away again.
 
 1. An own rule names its user, so that it says nothing of others' processes.
 2. It holds nothing that makes the daemon read or try much: no pattern, no list, no sum of a file's content.

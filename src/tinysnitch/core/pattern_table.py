@@ -24,7 +24,7 @@ class PatternTable(Generic[Pattern]):
         self.forget()
 
     def forget(self) -> None:
-        """What takes a value may be another now."""
+        """Other patterns may take a value now."""
         self._found.clear()
 
     def find(self, value: Hashable) -> tuple[Pattern, ...]:

@@ -7,8 +7,9 @@ from enum import Enum
 
 import msgspec
 
-KERNEL_EXEC_ID = 1  # EXEC_ID_KERNEL of bpf/tinysnitch.h
+UNKNOWN_EXEC_ID, KERNEL_EXEC_ID = 0, 1  # EXEC_ID_UNKNOWN and EXEC_ID_KERNEL of bpf/tinysnitch.h
 MEMORY_FILE = "/memfd:"  # how the path of an executable begins that is in no file: memfd_create(2); else only root can
+FLATPAK = "flatpak:"  # how such an owner begins
 
 
 class AttributionSource(Enum):
@@ -19,7 +20,7 @@ class AttributionSource(Enum):
 
 
 class ProcessKey(msgspec.Struct, frozen=True):
-    """One process for ever: a pid alone is another's some day."""
+    """One process, for ever: a pid alone belongs to another some day."""
 
     pid: int
     started_ns: int  # boot-time clock
@@ -71,10 +72,10 @@ def program_of(attribution: Attribution) -> str:
 
 
 def exec_id_of(attribution: Attribution) -> int:
-    """As the kernel's side has it: 0 where nobody is known."""
+    """As the kernel's side has it."""
     if attribution.process:
         return attribution.process.exec_id
-    return KERNEL_EXEC_ID if attribution.source is AttributionSource.KERNEL else 0
+    return KERNEL_EXEC_ID if attribution.source is AttributionSource.KERNEL else UNKNOWN_EXEC_ID
 
 
 OtherFile = tuple[int, int, tuple[str, ...]]  # device, inode, owners

@@ -19,7 +19,7 @@ class Service(msgspec.Struct, frozen=True, gc=False):
 _INBOUND = "-src"
 _NUMBER = re.compile("[0-9]{1,3}")
 _PROTOCOLS = {"-": None, "tcp": TCP, "udp": UDP, "icmp": ICMP}
-# As /etc/protocols has them: what people write, where the nearest word of ours would be another protocol.
+# As /etc/protocols has them: what people write where our nearest word would be a different protocol.
 _NAMED_ELSEWHERE = {
     **dict.fromkeys(("icmpv6", "icmp6", "ipv6-icmp"), ICMP),
     **{"igmp": 2, "ipip": 4, "dccp": 33, "gre": 47, "esp": 50, "ah": 51, "ospf": 89, "pim": 103, "vrrp": 112},

@@ -92,7 +92,7 @@ class QuicReader:
         return None
 
     def _open(self, datagram: bytes, initial: _Initial) -> bytes:
-        """The frames. After a Retry, and only then, the keys are others (RFC 9001 5.2)."""
+        """The frames. The keys change after a Retry, and only then (RFC 9001 5.2)."""
         keys = self._keys or derive_keys(initial.version, initial.connection_id)
         frames = open_packet(self._cipher, keys, datagram, initial)
         if frames is None and self._keys is not None:

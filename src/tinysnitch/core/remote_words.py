@@ -51,7 +51,7 @@ class RemoteWords:
         return members is not None and members.has_network(network)
 
     def _find_list(self, name: str) -> RemoteList | None:
-        """One that is a file: of what is built in there are only addresses."""
+        """A list that is a file: the built-in one holds only addresses."""
         return None if name == RESOLVERS else self._facts.lists.get(name)
 
 

@@ -20,7 +20,7 @@ _WHERE = ("remote", "ports")
 
 
 class Entry(msgspec.Struct, eq=False):
-    """A rule in a leaf of several."""
+    """A rule in a leaf, with its keys."""
 
     rule: Rule
     keys: RuleKeys

@@ -69,7 +69,7 @@ def _protocol_keys(protocol: int, is_inbound: bool) -> frozenset[Hashable]:
     return frozenset(((is_inbound, None), (is_inbound, general_protocol(protocol))))
 
 
-def program_key(program: Program) -> Hashable:
+def _program_key(program: Program) -> Hashable:
     match program.kind:
         case ProgramKind.PATH:
             return program.text
@@ -83,26 +83,26 @@ def program_key(program: Program) -> Hashable:
             assert_never(program.kind)
 
 
-def args_key(rule: Rule) -> Hashable:
-    """What allows has a key that cut arguments never have: they may be others than these."""
+def _args_key(rule: Rule) -> Hashable:
+    """A rule that allows has a key that cut arguments never have: they may not be these."""
     return (rule.args,) if rule.args is not None and rule.verdict is Verdict.ALLOW else rule.args
 
 
-def sum_key(rule: Rule) -> Hashable:
-    """Likewise of a file that cannot be read."""
+def _sum_key(rule: Rule) -> Hashable:
+    """Likewise for a file that cannot be read."""
     return (rule.sha256,) if rule.sha256 is not None and rule.verdict is Verdict.ALLOW else rule.sha256
 
 
 def keys_of(rule: Rule) -> RuleKeys:
     return (
         remote_key(rule.remote),
-        program_key(rule.program),
+        _program_key(rule.program),
         rule.ports or None,
         (rule.direction is Direction.INBOUND, rule.protocol),
-        args_key(rule),
+        _args_key(rule),
         rule.user,
         rule.parent,
-        sum_key(rule),
+        _sum_key(rule),
         rule.exec_id,
     )
 
@@ -115,7 +115,7 @@ class KeyMaker:
         self._words: Counter[Remote] = Counter()
         self._globs: PatternTable[str] = PatternTable(self._takes_path)
         self._ranges: PatternTable[tuple[PortRange, ...]] = PatternTable(_has_port)
-        self._args: PatternTable[tuple[str, ...]] = PatternTable(begins_with)  # of rules that deny or ask
+        self._args: PatternTable[tuple[str, ...]] = PatternTable(_begins_with)  # of rules that deny or ask
         self._sums: Counter[str] = Counter()  # likewise
         # By id, and so with the attribution itself: whose connection it is changes less often than where it goes.
         self._kept: BoundedTable[int, tuple[Attribution, frozenset[Hashable], ConnectionKeys]] = BoundedTable(_KEPT)
@@ -207,13 +207,13 @@ class KeyMaker:
         )
 
     def _args_keys(self, process: Process) -> frozenset[Hashable]:
-        """Cut ones are taken for all that they may be the beginning of, lest length alone gets past a denial."""
+        """Cut arguments count as all that they may be the beginning of, lest mere length get past a denial."""
         if process.are_args_complete:
             return frozenset((None, process.args, (process.args,)))
         return frozenset((None, *self._args.find(process.args)))
 
 
-def begins_with(args: tuple[str, ...], cut: tuple[str, ...]) -> bool:
+def _begins_with(args: tuple[str, ...], cut: tuple[str, ...]) -> bool:
     """Whether the arguments begin with those of which the last one may end anywhere, in a character even."""
     if not cut:
         return True

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.decision import Decision
+from tinysnitch.core.decision import DENIED_BY_RULE, Decision
 from tinysnitch.core.everywhere import holds_everywhere, is_everywhere
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.own_rules import has_turnable_path
@@ -29,7 +29,7 @@ from tinysnitch.core.verdict import Verdict
 _RANKS = {Verdict.DENY: 0, Verdict.ASK: 1, Verdict.ALLOW: 2}
 _REASONS = {
     Verdict.ALLOW: "allowed by a rule",
-    Verdict.DENY: "denied by a rule",
+    Verdict.DENY: DENIED_BY_RULE,
     Verdict.ASK: "asked by a rule",
 }
 _NO_RULE = "no rule matches"
@@ -66,14 +66,6 @@ class Ruleset:
         if self._index.remove(rule):
             self._note(rule, -1)
             self._conclusions.clear()  # the id of a rule that is gone can come again
-
-    def _note(self, rule: Rule, step: int) -> None:
-        self._key_maker.count(rule, step)
-        self._name_denials += step * _denies_names(rule)
-        if rule.sha256 and step > 0:
-            self._summed.append(rule)
-        elif rule.sha256:
-            self._summed.remove(rule)
 
     def set_facts(self, facts: Facts) -> None:
         self._facts = facts
@@ -128,6 +120,14 @@ class Ruleset:
         rivals = [*winner, *self._holding(losers)]
         why = tuple((rule, self._why_lost(rule, rivals)) for rule in losers)
         return Explanation(decision, why, tuple(self._decide_elsewhere(candidates, decision)))
+
+    def _note(self, rule: Rule, step: int) -> None:
+        self._key_maker.count(rule, step)
+        self._name_denials += step * _denies_names(rule)
+        if rule.sha256 and step > 0:
+            self._summed.append(rule)
+        elif rule.sha256:
+            self._summed.remove(rule)
 
     def _decide_elsewhere(self, candidates: list[Rule], decision: Decision) -> Iterator[tuple[Rule, str]]:
         for interface in sorted({rule.iface for rule in candidates if rule.iface}):

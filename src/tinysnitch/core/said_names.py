@@ -2,7 +2,7 @@
 
 Only connections that are watched are read (watch.py), from their first data on. Rules: (1) what cannot be read,
 or is no TLS, says no name; (2) reading ends with the first name, or with the first doubt; (3) what is read is bounded,
-and a connection whose beginning had to go for others is counted.
+and a connection whose beginning had to make room for others is counted.
 """
 
 import msgspec
@@ -11,7 +11,7 @@ from tinysnitch.core.client_hello import TlsReader, parse_server_name
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.quic_initial import Cipher, QuicReader
-from tinysnitch.core.segment import Segment
+from tinysnitch.core.segment import Payload, Segment
 from tinysnitch.core.table import BoundedTable, TableStatistics
 
 MAX_SEGMENTS = 20_000  # a ClientHello of the largest size, byte by byte
@@ -39,7 +39,7 @@ class SaidNames:
         self._readings: BoundedTable[Flow, _Reading] = BoundedTable(capacity)
         self._cipher = cipher
 
-    def read(self, flow: Flow, cookie: int, payload: bytes | Segment) -> Said | None:
+    def read(self, flow: Flow, cookie: int, payload: Payload) -> Said | None:
         """What came of a packet, in the order that they are sent; None: the next ones have to tell."""
         reading = self._find(flow, cookie) or self._open(flow, cookie, payload)
         said = _read(reading, payload) if reading else NOTHING
@@ -54,7 +54,7 @@ class SaidNames:
         reading = self._readings.find(flow)
         return reading if reading and reading.cookie == cookie else None
 
-    def _open(self, flow: Flow, cookie: int, payload: bytes | Segment) -> _Reading | None:
+    def _open(self, flow: Flow, cookie: int, payload: Payload) -> _Reading | None:
         if isinstance(payload, Segment):
             reading = _Reading(cookie, TlsReader(payload.data_sequence), MAX_SEGMENTS)
         elif self._cipher is not None:
@@ -65,7 +65,7 @@ class SaidNames:
         return reading
 
 
-def _read(reading: _Reading, payload: bytes | Segment) -> Said | None:
+def _read(reading: _Reading, payload: Payload) -> Said | None:
     reading.left -= 1
     try:
         body = _find_hello(reading.reader, payload)
@@ -76,7 +76,7 @@ def _read(reading: _Reading, payload: bytes | Segment) -> Said | None:
     return None if reading.left else NOTHING
 
 
-def _find_hello(reader: TlsReader | QuicReader, payload: bytes | Segment) -> bytes | None:
+def _find_hello(reader: TlsReader | QuicReader, payload: Payload) -> bytes | None:
     if isinstance(reader, TlsReader):
         return reader.read(payload) if isinstance(payload, Segment) else None
     return reader.read(payload) if isinstance(payload, bytes) else None

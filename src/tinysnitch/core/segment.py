@@ -37,6 +37,9 @@ class Segment(msgspec.Struct, frozen=True):
         return (self.sequence + self.is_opening) & 0xFFFFFFFF
 
 
+Payload = bytes | Segment  # what a packet carries: a datagram's bytes, or a segment of TCP
+
+
 def parse_segment(packet: Packet, payload: bytes | memoryview) -> Segment:
     """Out of the bytes that the packet was parsed from; raises Malformed."""
     if packet.protocol != TCP or packet.is_fragment:

@@ -46,6 +46,14 @@ REPLIED_S = 1.0  # what came before the kernel knew of a talk is read by then
 REFUSED_ANSWER_S = 60.0  # a refused datagram may be tried again, and asked about again, after that
 
 
+class Basis(Enum):
+    """What a decision rests on, and so for whom and how long it holds."""
+
+    RULES = "rules"  # for all connections like this one
+    MOMENT = "moment"  # nobody answered, or a different name decides by now: for this flow, until the rules change
+    PERSON = "person"  # for this flow, whatever the rules say later
+
+
 def verdict_key_of(connection: Connection) -> VerdictKey | None:
     """The kernel's key for connections like this one; None when nobody could be named for it."""
     attribution, flow = connection.attribution, connection.flow
@@ -77,14 +85,6 @@ def _name_end(connection: Connection) -> float | None:
     return None if connection.name_expires_s == math.inf else connection.name_expires_s
 
 
-class Basis(Enum):
-    """What a decision rests on, and so for whom and how long it holds."""
-
-    RULES = "rules"  # for all connections like this one
-    MOMENT = "moment"  # nobody answered, or another name decides by now: for this flow, until the rules change
-    PERSON = "person"  # for this flow, whatever the rules say later
-
-
 def _flow_limit(waiter: Waiter, decision: Decision, now: Instant, basis: Basis) -> float | None:
     """Boot-time seconds when a flow's own decision ends at the latest."""
     connection = waiter.connection
@@ -98,13 +98,13 @@ def _flow_limit(waiter: Waiter, decision: Decision, now: Instant, basis: Basis) 
 
 
 def _find_tie(waiter: Waiter, decision: Decision) -> int:
-    """The interface, where the rules may say something else of another one; 0: none. What comes in cannot choose."""
+    """The interface, where the rules may say otherwise of another one; 0: none. What comes in cannot choose."""
     is_tied = (decision.is_flow_only or waiter.is_tied) and waiter.connection.flow.direction is Direction.OUTBOUND
     return waiter.interface_index if is_tied else 0
 
 
 def _is_conversation(flow: Flow) -> bool:
-    """Whether what the kernel noted of the first packet lets further ones go on. Of TCP each SYN is judged."""
+    """Whether what the kernel noted of the first packet lets further ones go on. For TCP each SYN is judged."""
     return flow.protocol != TCP and flow.direction is Direction.OUTBOUND
 
 
@@ -113,7 +113,7 @@ class Settlement:
         self._rules = rules  # for their generation
         self._verdicts = VerdictCache(settings.max_verdicts)
         self._flows: BoundedTable[Flow, SettledFlow] = BoundedTable(settings.max_flows)
-        self._crowds = Crowds(settings.max_flows)
+        self.crowds = Crowds(settings.max_flows)
 
     def find_flow(self, event: PacketQueued, now: Instant) -> SettledFlow | None:
         """The decision that this very flow got a moment ago."""
@@ -121,7 +121,7 @@ class Settlement:
         return settled if settled and settled.holds_for(event, self._rules.generation, now.boot_s) else None
 
     def is_reply(self, connection: Connection, now: Instant) -> bool:
-        """Whether what it answers was let go a moment ago. Of TCP no reply is asked about."""
+        """Whether what it answers was let go a moment ago. No reply of TCP is ever asked about."""
         flow = connection.flow
         if flow.protocol == TCP or flow.direction is Direction.OUTBOUND:
             return False
@@ -148,7 +148,7 @@ class Settlement:
         cached: Remembered | None = None,
         watch: Watch = Watch.NONE,
     ) -> Iterator[Command]:
-        """Remember a decision, let its packets go, report it once. `cached`: it is this one, and ends no later."""
+        """Remember a decision, let its packets go, report it once. `cached`: where it comes from; it ends no later."""
         connection, is_by_rules = waiter.connection, basis is Basis.RULES
         name_ends_s = _name_end(connection) if is_by_rules else None
         expires_s = _earliest(_rule_end(decision, now), _earliest(name_ends_s, cached.expires_s if cached else None))
@@ -194,13 +194,9 @@ class Settlement:
         self._flows.put(connection.flow, settled)
         return settled
 
-    def count_remote(self, connection: Connection) -> VerdictKey | None:
-        """After a decision: the key for every remote, when the program has had so many that it is worth looking."""
-        return self._crowds.count(connection)
-
     def remember_everywhere(self, key: VerdictKey, decision: Decision, now: Instant) -> Iterator[Command]:
         """A verdict that no remote, name or port changes; no new name takes it back."""
-        self._crowds.forget(key)
+        self.crowds.forget(key)
         expires_s = _rule_end(decision, now)
         evicted = self._verdicts.put(key, Remembered(decision, expires_s))
         yield RememberVerdict(key, decision.verdict, self._rules.generation, expires_s)
@@ -213,7 +209,7 @@ class Settlement:
         yield IssueVerdict(event.packet_id, settled.decision.verdict)
 
     def end_watch(self, connection: Connection, now: Instant) -> Iterator[Command]:
-        """What is said was noted; connections like this one need not be read any more."""
+        """Its name was noted: connections like this one need not be read any more."""
         key = verdict_key_of(connection)
         remembered = self._verdicts.find(key, now.boot_s) if key else None
         if key and remembered and remembered.decision.verdict is Verdict.ALLOW:
@@ -227,9 +223,9 @@ class Settlement:
     def clear(self) -> None:
         """Another generation of the rules: the kernel's verdicts are stale already."""
         self._verdicts.clear()
-        self._crowds.clear()
+        self.crowds.clear()
 
-    def statistics(self) -> dict[str, TableStatistics]:
+    def tables(self) -> dict[str, TableStatistics]:
         return {"verdicts": self._verdicts.statistics(), "flows": self._flows.statistics()}
 
     def _remember_flow(self, flow: Flow, settled: SettledFlow) -> RememberFlow:

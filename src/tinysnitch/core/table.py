@@ -12,7 +12,7 @@ V = TypeVar("V")
 
 class TableStatistics(msgspec.Struct, frozen=True):
     used: int
-    evicted: int  # entries that had to go for others, since the start
+    evicted: int  # entries that had to make room for others, since the start
 
 
 class BoundedTable(Generic[K, V]):
@@ -26,7 +26,7 @@ class BoundedTable(Generic[K, V]):
         self._evicted = 0
 
     def put(self, key: K, value: V) -> tuple[K, V] | None:
-        """Store; return the entry that had to go for it."""
+        """Store; return the entry that had to make room for it."""
         size = len(self._entries)
         self._entries[key] = value
         if len(self._entries) == size:  # a new key stands at the end already

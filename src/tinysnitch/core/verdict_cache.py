@@ -23,7 +23,7 @@ class VerdictCache:
         self._by_address: dict[bytes | None, VerdictKey | set[VerdictKey]] = {}
 
     def put(self, key: VerdictKey, remembered: Remembered) -> VerdictKey | None:
-        """Store; return the key that had to go for it, which the kernel must forget."""
+        """Store; return the key that had to make room, which the kernel must forget."""
         self._add_to_index(key)
         evicted = self._entries.put(key, remembered)
         if evicted is None:

@@ -1,4 +1,4 @@
-"""What connections without a name say of themselves, or with one that is a guess, held against the rules.
+"""What connections whose name is missing or a guess say of themselves, held against the rules.
 
 A name that a program says opens nothing: it may say what it likes. A rule that denies the name ends the connection.
 """
@@ -12,8 +12,8 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.commands import Command, EndWatch, Report, ShowMore
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
-from tinysnitch.core.dns_questions import NameSource
 from tinysnitch.core.events import DataSent
+from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.records import ConnectionDecided, NameSaid
 from tinysnitch.core.said_names import SaidNames
 from tinysnitch.core.settlement import Settlement
@@ -33,37 +33,15 @@ class Watcher:
     def watch_for(
         self, connection: Connection, decision: Decision, now: Instant, *, says_nothing: bool = False
     ) -> Watch:
-        """How closely what is sent is read. `says_nothing`: the first datagram of this one is known to say no name."""
+        """How closely what is sent is read. `says_nothing`: its first datagram is known to say no name."""
         if decision.verdict is not Verdict.ALLOW or not can_say_name(connection, self._rules.remote_words):
             return Watch.NONE
         if self._may_be_denied(connection, now):
             return Watch.GUARDED
         return Watch.NONE if says_nothing or connection.name else Watch.NOTED
 
-    def _may_be_denied(self, connection: Connection, now: Instant) -> bool:
-        """Whether a name that it may say is denied."""
-        if connection.name is None:
-            return self._rules.denies_names
-        others = () if connection.is_name_sure else connection.other_names
-        meant = (name for name in others if not self._is_alias(connection, name))
-        named = (msgspec.structs.replace(connection, name=name) for name in meant)
-        return any(self._rules.decide(one, now).verdict is Verdict.DENY for one in named)
-
-    def _is_alias(self, connection: Connection, name: str) -> bool:
-        """Of one host: the first name that /etc/hosts gives an address decides for all that are there."""
-        hosts = self._rules.facts.hosts.get(connection.flow.remote, ())
-        return connection.name_source is NameSource.HOSTS and name in hosts
-
-    def _is_held_against(self, unsaid: Connection, name: str, now: Instant) -> bool:
-        """A denial that needs no name is for who means the name, not for who says `git` where `git.lan` was asked."""
-        if self._is_alias(unsaid, name):
-            return False
-        nameless = msgspec.structs.replace(unsaid, name=None)
-        is_meant = name in (unsaid.name, *unsaid.other_names)
-        return is_meant or self._rules.decide(nameless, now).verdict is not Verdict.DENY
-
     def read(self, event: DataSent, connection: Connection, now: Instant) -> Iterator[Command]:
-        """`connection`: as it is known without what it says. Its name, if it has one by now, is a guess."""
+        """`connection`: what is known apart from what it says. Its name, if it has one by now, is a guess."""
         said = self._said.read(event.flow, event.cookie, event.payload)
         if said is None:
             yield ShowMore(event.packet_id)
@@ -77,6 +55,28 @@ class Watcher:
 
     def tables(self) -> dict[str, TableStatistics]:
         return self._said.tables()
+
+    def _may_be_denied(self, connection: Connection, now: Instant) -> bool:
+        """Whether a name that it may say is denied."""
+        if connection.name is None:
+            return self._rules.denies_names
+        others = () if connection.is_name_sure else connection.other_names
+        meant = (name for name in others if not self._is_alias(connection, name))
+        named = (msgspec.structs.replace(connection, name=name) for name in meant)
+        return any(self._rules.decide(one, now).verdict is Verdict.DENY for one in named)
+
+    def _is_alias(self, connection: Connection, name: str) -> bool:
+        """Whether both name one host: the first name that /etc/hosts gives an address decides for all that it gives."""
+        hosts = self._rules.facts.hosts.get(connection.flow.remote, ())
+        return connection.name_source is NameSource.HOSTS and name in hosts
+
+    def _is_held_against(self, unsaid: Connection, name: str, now: Instant) -> bool:
+        """A denial that needs no name hits who means the name, not who says `git` where `git.lan` was asked for."""
+        if self._is_alias(unsaid, name):
+            return False
+        nameless = msgspec.structs.replace(unsaid, name=None)
+        is_meant = name in (unsaid.name, *unsaid.other_names)
+        return is_meant or self._rules.decide(nameless, now).verdict is not Verdict.DENY
 
     def _judge(self, event: DataSent, unsaid: Connection, name: str, now: Instant) -> Iterator[Command]:
         connection = msgspec.structs.replace(unsaid, name=name, other_names=())

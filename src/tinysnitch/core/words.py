@@ -14,7 +14,7 @@ from tinysnitch.core.path_pattern import escape_pattern
 
 
 class BadWord(ValueError):
-    """A word that can't stand where it stands; column counts from 1, 0 where the caller knows it."""
+    """A word that is wrong where it stands; column counts from 1, 0 where the caller knows it."""
 
     def __init__(self, problem: str, hint: str = "", column: int = 0) -> None:
         super().__init__(problem)

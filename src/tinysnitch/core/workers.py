@@ -1,4 +1,4 @@
-"""Workers: what a program starts an interpreter, ssh, wget or curl for, with arguments that are others each time.
+"""Workers: what a program starts an interpreter, ssh, wget or curl for, with different arguments each time.
 
 These do anything, and no answer should be for all of that. But who started a worker is known: with `parent=` a rule for
 any arguments says "what this program starts". Only arguments and names tell that it is a worker, and whoever starts one
@@ -61,7 +61,7 @@ _STARTERS = {  # of these programs
 
 
 def find_starter(process: Process) -> str | None:
-    """The program whose worker this is; None where it is none, or who started it says nothing.
+    """The program whose worker this is; None where it is no worker, or its starter says nothing.
 
     A shell, or an interpreter that runs no script, starts anything, and init is an ancestor of all. An interpreter
     below a home is the only name that its scripts have (core/interpreters.py): conda's, of which JupyterLab is one.
@@ -97,7 +97,7 @@ def _find_by_shape(process: Process) -> str | None:
 
 
 def _find_nearest(process: Process, between: re.Pattern[str]) -> str | None:
-    """The first ancestor that has another name than such."""
+    """The first ancestor whose name is not one of these."""
     return next((parent for parent in process.parents if not between.fullmatch(_name_of(parent))), None)
 
 

@@ -10,6 +10,7 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.flow import Flow, parse_address
+from tinysnitch.core.names import nobody_has_ended
 from tinysnitch.core.settings import Settings
 from tinysnitch.daemon.bounded_look import BoundedLook
 from tinysnitch.daemon.control_permission import Permissions
@@ -138,9 +139,13 @@ class Assembly:
             is_learning=options.is_learning,
             first_prompt_id=find_first_number(history, read_instant().boot_s),
         )
-        engine = Engine(settings, self._loader.facts, programs.generation if programs else 1, Libcrypto())
-        if programs:
-            engine.names.has_ended = programs.has_ended
+        engine = Engine(
+            settings,
+            self._loader.facts,
+            programs.generation if programs else 1,
+            cipher=Libcrypto(),
+            has_ended=programs.has_ended if programs else nobody_has_ended,
+        )
         now = read_instant()
         now = Instant(now.boot_s, temporary_rules.find_moment(now.wall_s))
         for rule in temporary_rules.read(now.wall_s):

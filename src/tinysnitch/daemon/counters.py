@@ -112,7 +112,7 @@ class Counters:
         return {table: each.used for table, each in tables.items()}
 
     def _evictable(self) -> dict[str, TableStatistics]:
-        return self._engine.settlement.statistics() | self._engine.watcher.tables()
+        return self._engine.settlement.tables() | self._engine.watcher.tables()
 
     def _kernel_losses(self) -> dict[str, int]:
         counted = self._read_kernel()

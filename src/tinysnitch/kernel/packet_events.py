@@ -11,7 +11,7 @@ from tinysnitch.core.flow import TCP, UDP, Direction, Flow
 from tinysnitch.core.link_names import LINK_PORTS, parse_link_questions
 from tinysnitch.core.packet import Packet, flow_of, parse_packet, payload_of, whole_size
 from tinysnitch.core.quic_initial import may_be_initial
-from tinysnitch.core.segment import Segment, parse_segment
+from tinysnitch.core.segment import Payload, parse_segment
 from tinysnitch.kernel.attribution import Claim, NoteLost
 from tinysnitch.kernel.nfqueue import QueuedPacket
 
@@ -73,7 +73,7 @@ class PacketEvents:
             return self._data_event(queued, flow_of(packet, Direction.OUTBOUND), message)
         return AnswerReceived(queued.packet_id, asked_flow(packet), message)
 
-    def _data_event(self, queued: QueuedPacket, flow: Flow, payload: bytes | Segment) -> DataSent:
+    def _data_event(self, queued: QueuedPacket, flow: Flow, payload: Payload) -> DataSent:
         claim = self._attributor.attribute(flow, sender_uid=queued.sender_uid)
         if claim.is_note_lost:  # a rule for its program may deny what it says
             raise NoteLost
@@ -81,7 +81,7 @@ class PacketEvents:
         return DataSent(queued.packet_id, flow, claim.attribution, interface, claim.cookie, payload)
 
 
-def _message_of(packet: Packet, queued: QueuedPacket) -> bytes | Segment:
+def _message_of(packet: Packet, queued: QueuedPacket) -> Payload:
     if packet.protocol == TCP:
         return parse_segment(packet, queued.payload)
     if packet.protocol != UDP or (packet.is_fragment and queued.hook != LOCAL_IN):

@@ -150,7 +150,7 @@ def _ask_line(connection: Connection, decision: Decision, *, id: int, time: str)
 def _connection_line(
     connection: Connection, decision: Decision, time: str, *, is_cached: bool = False
 ) -> ConnectionLine:
-    """One flat call: this runs for every decision, and each step more is paid there."""
+    """One flat call: this runs for every decision, and each further step would cost there."""
     flow, attribution = connection.flow, connection.attribution
     process = attribution.process
     return ConnectionLine(

@@ -73,13 +73,13 @@ def _tell(line: LogLine, remarks: tuple[str, ...]) -> str:
 
 
 def _tell_reason(line: ConnectionLine) -> str:
-    """What a rule decides the rule tells. A comment, since the line before it is as it was in 2019."""
+    """Left out where the rule says it all. A comment, since the line before it is as it was in 2019."""
     is_told = _is_by_rule(line) and not line.reason.startswith(_HOLD_FOR_LESS)
     return "" if is_told else f" # {escape(line.reason)}"
 
 
 def _is_by_rule(line: ConnectionLine) -> bool:
-    """One that has it asked decides nothing."""
+    """Whether its rule made the verdict: one that asks decides nothing."""
     return line.rule is not None and line.rule.split(maxsplit=1)[0] == line.verdict.value
 
 
@@ -89,7 +89,7 @@ def what_holds(rules: int) -> str:
 
 
 def _is_sentence(line: LostLine) -> bool:
-    """Most are nouns that are counted; what tells of one event says why, or what follows from it."""
+    """Most are nouns that are counted; what reports one event says why, or what follows from it."""
     return line.count == 1 and (": " in line.what or ", " in line.what)
 
 

@@ -200,7 +200,7 @@ class Explanation(Message, frozen=True, kw_only=True):
 
 
 class PromptShown(Message, frozen=True):
-    """A question is open, or its count is another now."""
+    """A question is open, or its count has changed."""
 
     prompt: Prompt
 
@@ -216,7 +216,7 @@ class Notice(Message, frozen=True, omit_defaults=True):
 
     text: str
     hint: str = ""
-    stands: bool | None = None  # true: until another one says false, or something else that stands; None: news alone
+    stands: bool | None = None  # true: until a notice says false, or something else that stands; None: news only
 
 
 Reply = Done | Refused | Status | RuleEntry | ListEntry | RuleWritten | Explanation | PromptShown

@@ -43,24 +43,10 @@ _SSHD = msgspec.structs.replace(
 _HOSTILE = msgspec.structs.replace(_CURL, exec_id=4, args=("--data", "<b>a</b>" + "x" * 3984 + "the end"))
 
 
-def _outbound(process: Process, name: str | None, address: str) -> Connection:
+def _outbound(process: Process, name: str, address: str, *other_names: str) -> Connection:
     flow = Flow(TCP, Direction.OUTBOUND, _HERE, 40000, parse_address(address), 443)
-    return Connection(flow=flow, attribution=Attribution(AttributionSource.BPF, process), name=name)
-
-
-def _inbound() -> Connection:
-    flow = Flow(TCP, Direction.INBOUND, _HERE, 22, parse_address("198.51.100.7"), 50505)
-    return Connection(flow=flow, attribution=Attribution(AttributionSource.BPF, _SSHD), interface="eth0")
-
-
-def _guessed() -> Connection:
-    plain = _outbound(_SYNC, "metrics.example.net", "203.0.113.80")
-    return msgspec.structs.replace(plain, other_names=("cdn.example.org", "img.example.com"))
-
-
-def _unknown() -> Connection:
-    flow = Flow(UDP, Direction.OUTBOUND, _HERE, 40000, parse_address("2001:db8::53"), 123)
-    return Connection(flow=flow, attribution=UNKNOWN)
+    attribution = Attribution(AttributionSource.BPF, process)
+    return Connection(flow=flow, attribution=attribution, name=name, other_names=other_names)
 
 
 _FILES = {
@@ -71,11 +57,17 @@ _FILES = {
 
 SAMPLES = {
     "question": _outbound(_CURL, "www.example.com", "203.0.113.5"),
-    "warnings": _guessed(),
-    "inbound": _inbound(),
+    "warnings": _outbound(_SYNC, "metrics.example.net", "203.0.113.80", "cdn.example.org", "img.example.com"),
+    "inbound": Connection(
+        flow=Flow(TCP, Direction.INBOUND, _HERE, 22, parse_address("198.51.100.7"), 50505),
+        attribution=Attribution(AttributionSource.BPF, _SSHD),
+        interface="eth0",
+    ),
     "right-to-left": _outbound(_CURL, "שלום.דוגמה.example", "203.0.113.9"),
     "long": _outbound(_HOSTILE, "upload.example.com", "203.0.113.6"),
-    "unknown": _unknown(),
+    "unknown": Connection(
+        flow=Flow(UDP, Direction.OUTBOUND, _HERE, 40000, parse_address("2001:db8::53"), 123), attribution=UNKNOWN
+    ),
 }
 
 

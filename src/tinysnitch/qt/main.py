@@ -17,7 +17,7 @@ from tinysnitch.view.prompt_settings import read_delay_s, read_font_pt
 
 
 def _check_path(_ctx: click.Context, _param: click.Parameter, path: str) -> str:
-    """For a daemon without a name the window would wait for ever."""
+    """With an empty path the window would wait for its daemon for ever."""
     if not path:
         raise click.BadParameter("the path is empty")
     return path
@@ -58,7 +58,7 @@ def tinysnitch_prompt(socket_path: str, demo: bool) -> int:
         return 0
     # The window is painted without OpenGL: its libraries would take more memory than all the rest.
     os.environ.setdefault("QT_XCB_GL_INTEGRATION", "none")
-    # Qt tells each time that the keyboard leaves a window without a text field.
+    # Qt would log each time that the keyboard leaves a window without a text field.
     os.environ.setdefault("QT_LOGGING_RULES", "qt.qpa.wayland.textinput=false")
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)  # at once: there is nothing to put back

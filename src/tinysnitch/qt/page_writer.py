@@ -145,7 +145,7 @@ class PageWriter:
         self._page.y += self._write(self._left, (Segment(left),), style, self._room - right_width - self._cell).height
 
     def _spare(self, columns: int, texts: Iterator[str]) -> float:
-        """What texts right of so many columns leave free: half of it on each side puts them in the middle."""
+        """The width that texts right of `columns` leave free: half of it on each side puts them in the middle."""
         return max(
             0.0, self._room - columns * self._cell - max((text_width(one, self._bold) for one in texts), default=0)
         )

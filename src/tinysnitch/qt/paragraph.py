@@ -41,7 +41,7 @@ class Paragraph:
 
 
 def cells_of(font: QFont, width: float, rows: int) -> int:
-    """What surely fits into so many rows."""
+    """How many characters surely fit into `rows` rows."""
     columns = max(1, int(width / text_width("0", font)))
     return columns if rows == 1 else int(columns * rows * _ROW_LOSS)
 

@@ -15,7 +15,7 @@ _BEGUN = re.compile(
     rb"(?:\x1b(?:\[M.{0,2}|\[[0-?]*[ -/]*|\[\[|O)?|[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z",
     re.DOTALL,
 )
-CURSOR_REPORT = "cursor report"  # no key, but the answer to who asked for it (paint_report.py)
+CURSOR_REPORT = "cursor report"  # no key, but the answer to our request (paint_report.py)
 _CURSOR_REPORT = re.compile(rb"\x1b\[[0-9]+;[0-9]+R")  # CPR (ECMA-48)
 _NAMES = {
     b"\x1b": "escape",

@@ -1,8 +1,8 @@
 """When what was written stands on the screen, by the terminal's own word: over a slow line it comes there later.
 
 A terminal that is asked for its cursor (DSR, ECMA-48) answers when it comes to that, behind all that was written;
-keys that it sends before its answer were typed by who had not seen it. One that has never answered is believed to show
-at once what is written; but for one that takes nothing just now (Ctrl-S, or whoever reads it is stopped).
+keys that it sends before its answer were typed by somebody who had not seen it. One that has never answered is believed
+to show at once what is written, except while it takes nothing (Ctrl-S, or whoever reads it is stopped).
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from tinysnitch.tui.alarm import Alarm
 
 REQUEST = "\x1b[6n"
-GIVE_UP_S = 5.0  # answers get lost: a question must not stay without keys for ever
+GIVE_UP_S = 5.0  # an answer may get lost: a question must not go without keys for ever
 LOOK_AGAIN_S = 0.05
 
 

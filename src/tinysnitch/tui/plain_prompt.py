@@ -6,7 +6,7 @@ import shlex
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 
 from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
@@ -47,36 +47,34 @@ from tinysnitch.view.prompt_state import Page, PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 from tinysnitch.view.text import escape_text
 
-SHOW_S = 0.05  # for the news of one moment: of a hundred questions that end together no one is read out but the last
+SHOW_S = 0.05  # for the news of one moment: of a hundred questions that end together only the last is read out
 REST_S = 0.05  # for the rest of a key that came in part
 LOOK_S = 1.0  # until we look whether the program that asks has ended
 _LEAVE_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
+async def run_plain_prompt(
+    socket_path: str, tty_path: str = "/dev/tty", *, delay_s: float | None = None, is_guest: bool = False
+) -> int:
+    """Ask until the person leaves, the terminal goes or a signal comes. Raises SnitchError.
+
+    `is_guest`: the terminal belongs to a command, and is taken only while a question is open; its ending signals stay
+    the command's.
+    """
+    delay_s = read_delay_s(os.environ) if delay_s is None else delay_s
+    with Terminal(tty_path) as terminal:
+        prompt = PlainPrompt(socket_path, terminal, delay_s, is_guest)
+        with _signals_handled(prompt, is_guest):
+            return await prompt.run()
+
+
 class PlainPrompt:
-    """`is_guest`: the terminal is another's, taken only while a question is open; signals that end stay the owner's."""
-
-    def __init__(self, delay_s: float | None = None, *, is_guest: bool = False) -> None:
-        self._delay_s = read_delay_s(os.environ) if delay_s is None else delay_s
-        self.is_guest = is_guest
-
-    async def run(self, socket_path: str, tty_path: str = "/dev/tty") -> int:
-        """Ask until the person leaves, the terminal goes or a signal comes. Raises SnitchError."""
-        with Terminal(tty_path) as terminal:
-            session = _Session(socket_path, terminal, self._delay_s, self.is_guest)
-            with _suspended_by_signal(session), nullcontext() if self.is_guest else _signals_of(session):
-                return await session.run()
-
-
-class _Session:
-    """One run of the prompt on one terminal."""
-
     def __init__(self, socket_path: str, terminal: Terminal, delay_s: float, is_guest: bool) -> None:
         self._loop = asyncio.get_running_loop()
         self._terminal = terminal
         self._is_guest = is_guest
-        is_dumb = os.environ.get("TERM", DUMB) in (DUMB, "")  # it would show what it is asked
-        # where the terminal is another's, its answer might come when that has it again
+        is_dumb = os.environ.get("TERM", DUMB) in (DUMB, "")  # it would print the request itself
+        # A guest's terminal might answer when its command has it again.
         self._report = None if is_guest or is_dumb else PaintReport(terminal.write, self._note_seen)
         self._state = PromptState(delay_s, is_guest=is_guest)
         self._socket_path = socket_path
@@ -290,7 +288,7 @@ class _Session:
             self._ask(view)
         elif self._is_guest:
             self._release()
-        elif self._state.is_answering:  # how many rules there are is told once, when all are made
+        elif self._state.questions.is_answering:  # how many rules there are is told once, when all are made
             self._shown = ()
         else:
             self._terminal.write_lines([view.title])
@@ -323,23 +321,15 @@ class _Session:
 
 
 @contextmanager
-def _suspended_by_signal(session: _Session) -> Iterator[None]:
+def _signals_handled(prompt: PlainPrompt, is_guest: bool) -> Iterator[None]:
+    """Signals stop or end the prompt in order, so that the terminal is put back."""
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTSTP, session.suspend)
+    ending = () if is_guest else _LEAVE_SIGNALS
     try:
+        loop.add_signal_handler(signal.SIGTSTP, prompt.suspend)
+        for number in ending:
+            loop.add_signal_handler(number, prompt.leave, 0 if number == signal.SIGINT else 128 + number)
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGTSTP)
-
-
-@contextmanager
-def _signals_of(session: _Session) -> Iterator[None]:
-    """Signals end the prompt in order, so that the terminal is put back."""
-    loop = asyncio.get_running_loop()
-    for number in _LEAVE_SIGNALS:
-        loop.add_signal_handler(number, session.leave, 0 if number == signal.SIGINT else 128 + number)
-    try:
-        yield
-    finally:
-        for number in _LEAVE_SIGNALS:
+        for number in (signal.SIGTSTP, *ending):
             loop.remove_signal_handler(number)

@@ -23,7 +23,7 @@ from tinysnitch.core.errors import SnitchError
 from tinysnitch.tui.alarm import Alarm
 from tinysnitch.tui.daemon_link import DaemonLink
 from tinysnitch.tui.paint_report import PaintReport
-from tinysnitch.tui.plain_prompt import PlainPrompt
+from tinysnitch.tui.plain_prompt import run_plain_prompt
 from tinysnitch.tui.prompt_widget import PromptWidget
 from tinysnitch.tui.terminal import DUMB, claim_terminal, stop_job, takes_output
 from tinysnitch.tui.terminal_driver import TerminalDriver
@@ -214,7 +214,7 @@ def run_prompt(socket_path: str, plain: bool) -> int:
     delay_s = read_delay_s(os.environ)
     ControlClient(socket_path).close()  # say now, and on the shell's own screen, that there is no daemon
     if plain or os.environ.get("TERM") == DUMB:
-        return asyncio.run(PlainPrompt(delay_s).run(socket_path))
+        return asyncio.run(run_plain_prompt(socket_path, delay_s=delay_s))
     if not (os.isatty(0) and os.isatty(2)):  # where textual reads and writes
         raise SnitchError("the prompt needs a terminal", "`tinysnitch asks` and `tinysnitch answer` need none")
     claim_terminal(0)

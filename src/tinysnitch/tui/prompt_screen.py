@@ -172,7 +172,7 @@ def _together_rows(view: PromptView, room: int, height: int) -> list[Text]:
 
 
 def _edit_rows(edit: EditView, room: int, height: int) -> list[Text]:
-    """The line with its cursor, as much of it as fits, and below it what is to be said of it."""
+    """The line with its cursor, as much of it as fits, and below it what there is to say about it."""
     text = Text(edit.text)
     if edit.fault:
         text.stylize(FAULT, edit.column - 1)
@@ -198,7 +198,7 @@ def _fact_rows(view: PromptView, room: int, height: int) -> list[Text]:
 
 
 def _most_telling(lines: tuple[Line, ...], height: int) -> list[Line]:
-    """So many facts, those left out that other parts of the screen say too, or that say least."""
+    """At most `height` facts: those are left out first that the screen says elsewhere, or that say least."""
     kept = list(lines)
     for label in LEAST_TELLING:
         if len(kept) > height:

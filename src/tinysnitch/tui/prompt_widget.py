@@ -33,7 +33,7 @@ class PromptWidget(Widget):
         self._is_painting_due = False
 
     def render(self) -> Text:
-        """The rows as `redraw` found them: what is other by now in further ones would not be painted."""
+        """The rows as `redraw` found them: what has changed in others since would not be painted."""
         if self._drawn_size != self.size:
             self._draw_all()
         self._is_painting_due = False
@@ -41,7 +41,7 @@ class PromptWidget(Widget):
         return Text("\n").join(self._drawn)
 
     def redraw(self) -> None:
-        """Only the rows that changed: a slow line shall not be busy with a countdown."""
+        """Only the rows that changed: a slow line should not be kept busy by a countdown."""
         width, height = self.size
         before = _padded(self._drawn, height)
         self._draw_all()

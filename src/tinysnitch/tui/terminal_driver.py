@@ -11,7 +11,7 @@ from textual.drivers.linux_driver import LinuxDriver
 
 class TerminalDriver(LinuxDriver):
     def run_input_thread(self) -> None:
-        """Until the prompt ends. What cannot be read is no key; what came in one read with it is lost."""
+        """Until the prompt ends. What cannot be read is no key; what came with it in one read is lost."""
         while not self.exit_event.is_set():
             with suppress(ValueError):
                 super().run_input_thread()

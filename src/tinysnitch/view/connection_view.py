@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from tinysnitch.core.answer import is_by_address, is_by_link, parent_of
 from tinysnitch.core.choice import Choice, RemoteScope
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.dns_questions import LINK_SOURCES
 from tinysnitch.core.domain import find_registrable_domain
 from tinysnitch.core.flow import Direction, format_address, format_protocol
+from tinysnitch.core.name_source import LINK_SOURCES
 from tinysnitch.core.process import Attribution, AttributionSource, Process, program_of
 from tinysnitch.core.program_file import ProgramFile
 from tinysnitch.core.services import find_service
@@ -74,7 +74,7 @@ def _present_process(
 
 
 def _parent_segments(parents: tuple[str, ...], named: str | None) -> Iterator[Segment]:
-    """The nearest one of that name is covered, as a piece of its own."""
+    """The nearest parent of that name is covered, as a segment of its own."""
     texts = list(map(quote_word, parents))
     if named not in parents:
         yield segment_of(", ".join(texts))
@@ -128,10 +128,9 @@ def _present_port(connection: Connection, choice: Choice) -> Iterator[Line]:
         yield Line("port", (Segment(named, not choice.any_port), Segment(", "), Segment(protocol, is_covered=True)))
     else:
         yield Line("protocol", (Segment(protocol, is_covered=True),))
-    is_outbound = flow.direction is Direction.OUTBOUND
-    way = "outbound, from this machine" if is_outbound else "inbound, to this machine"
-    via = f", on {connection.interface}" if connection.interface else ""
-    yield Line("direction", (Segment(way, is_covered=True), segment_of(via)) if via else (Segment(way, True),))
+    way = "outbound, from this machine" if flow.direction is Direction.OUTBOUND else "inbound, to this machine"
+    via = (segment_of(f", on {connection.interface}"),) if connection.interface else ()
+    yield Line("direction", (Segment(way, is_covered=True), *via))
 
 
 def present_warnings(connection: Connection) -> tuple[str, ...]:
@@ -152,7 +151,7 @@ def _find_warnings(connection: Connection) -> Iterator[str]:
 
 
 def _warnings_of_process(process: Process) -> Iterator[str]:
-    """Of arguments that are not complete one warning: its own, if it has one, with what follows from it."""
+    """One warning about arguments that are incomplete: the process's own, if it has one, with what follows from it."""
     if process.are_args_complete:
         yield from process.warnings
         return

@@ -1,6 +1,6 @@
 """A length of time as people read it."""
 
-_COUNTED_S = 120  # so many seconds at most are told in seconds
+_COUNTED_S = 120  # longer times are not told in seconds alone
 
 
 def format_duration(seconds: float) -> str:

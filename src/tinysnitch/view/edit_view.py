@@ -38,7 +38,7 @@ def present_edit(line: LineEdit, wall_s: float, is_guest: bool = False) -> EditV
 
 
 def fit_around_cursor(edit: EditView, width: int) -> tuple[str, str, str]:
-    """What fits into so many columns before, under and behind the cursor; marks stand for what is cut off."""
+    """What fits into `width` columns before, under and behind the cursor; marks stand for what is cut off."""
     rest = f"{edit.at}{edit.after}"
     before = _cut_start(edit.before, max(width * 3 // 4, width - cell_width(rest)))
     rest = _cut_start(rest[::-1], width - cell_width(before))[::-1]

@@ -41,7 +41,7 @@ _ON_A_SCREEN = ("yellow", "!", "the bar")
 
 
 def help_pages(keys: tuple[Key, ...] = KEYS, *, is_plain: bool = False) -> dict[Page, tuple[str, tuple[HelpRow, ...]]]:
-    """Title and rows of each page that is there to be read. `is_plain`: there is neither colour nor bar."""
+    """Title and rows of each page. `is_plain`: for a prompt with neither colour nor bar."""
     return {
         Page.HELP: ("keys", present_help(keys)),
         Page.LEGEND: ("what the words mean", present_legend(is_plain)),

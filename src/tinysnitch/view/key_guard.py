@@ -2,9 +2,9 @@
 
 1. What comes into sight takes no key until it has been there for `delay_s`. Painting takes its time: it is in sight
    once `note_painted` says so.
-2. Who is typing when it comes, and types on, does not mean it: keys count when the typing pauses, or when keys of ours
-   alone went on for long. A key that is none of ours tells of a text at any time: it takes a longer pause until keys
-   count again.
+2. Whoever is typing when it comes, and types on, does not mean it: keys count once the typing pauses, or once nothing
+   but keys of ours has come for long. A key that is not ours belongs to a text, whenever it comes: keys then count
+   again only after a longer pause.
 3. A key that answered, or began to edit, must be let go before it counts again: a held key repeats, and repeats are
    ignored.
 4. A window that appears takes no key at all, be it one to leave, until its first question takes some. When the keyboard
@@ -21,8 +21,8 @@ DELAY_S = 0.5
 HELD_FIRST_S = 0.8  # keyboards start to repeat a held key after 0.25 to 0.66 s
 HELD_NEXT_S = 0.2  # and go on at 10 to 50 a second
 TYPING_S = 0.25  # between two keys of somebody who types a text: 48 words a minute
-TYPING_DELAYS = 4  # so many times the delay, then keys count for who still types
-TEXT_S = 1.0  # after a letter of a text: who looks at the keyboard to find the next one does not see what is asked
+TYPING_DELAYS = 4  # times the delay, then keys count even for somebody who still types
+TEXT_S = 1.0  # after a letter of a text: while looking for the next key one does not see what is asked
 PASTED_S = 0.03  # nobody types faster
 
 
@@ -79,7 +79,7 @@ class KeyGuard:
         self._keyboard_s = now + self.delay_s
 
     def note_typing(self, now: float, *, is_text: bool = False) -> None:
-        """A key came too early, or is none of ours: the next ones may belong to the same text."""
+        """A key came too early, or is not ours: the next ones may belong to the same text."""
         longest_s = TYPING_DELAYS * self.delay_s
         until_s = now + min(TEXT_S, longest_s) if is_text else min(now + TYPING_S, self._seen_s + longest_s)
         self._ready_s = max(self._ready_s, until_s)

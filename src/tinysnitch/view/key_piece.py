@@ -55,7 +55,7 @@ class KeyPiece:
 
 
 def _may_be_pasted(key: KeyPressed, typed_s: float, state: PromptState, *, is_open: bool) -> bool:
-    """Who wants no delay means each key. Where none answers none waits, nor do those to walk with, which repeat."""
+    """With no delay each key is meant. Where no key answers none waits, nor do those to walk with, which repeat."""
     if key.is_click or is_chord(key.name) or state.guard.delay_s <= 0:
         return False
     is_asked = state.selected is not None and state.page is Page.QUESTION
@@ -68,8 +68,8 @@ def _is_step(key: KeyPressed) -> bool:
 
 
 def is_text(names: list[str]) -> bool:
-    """Whether keys that came at once are a text: they hold what is no key, or go on behind an answer otherwise than to
-    leave, which nobody does who looks at what is asked next. Terminals that send whole lines end them (Enter).
+    """Whether keys that came at once are a text: one of them is no key, or one after an answer does not leave, which
+    nobody presses who looks at what is asked next. Terminals that send whole lines end them with Enter.
     """
     while names and names[-1] == "enter":
         names = names[:-1]

@@ -81,6 +81,8 @@ KEYS = (
     ),
 )
 
+_OF_TEXTS = ("space", "backspace")  # not Enter: it ends one
+_HINTS = ("is another keyboard layout on?", "is Caps Lock on?")
 _BY_NAME = {name: key for key in KEYS for name in key.names}
 _HIDES = "hide the window (also Ctrl-C); the next question brings it back"
 WINDOW_KEYS = tuple(msgspec.structs.replace(key, meaning=_HIDES) if key.effect is Act.LEAVE else key for key in KEYS)
@@ -95,10 +97,6 @@ OWN_HELP = tuple(msgspec.structs.replace(key, meaning=_OWN_MEANINGS.get(key.labe
 
 def find_key(name: str) -> Key | None:
     return _BY_NAME.get(name)
-
-
-_OF_TEXTS = ("space", "backspace")  # not Enter: it ends one
-_HINTS = ("is another keyboard layout on?", "is Caps Lock on?")
 
 
 def is_hint(notice: str) -> bool:
@@ -121,7 +119,7 @@ def is_chord(name: str) -> bool:
 
 
 def is_of_text(name: str, text: str = "") -> bool:
-    """Whether a key is none of ours and belongs to a text that somebody types, perhaps for elsewhere."""
+    """Whether a key is not ours and belongs to a text that somebody types, perhaps meant for elsewhere."""
     char = text or name
     is_typed = (len(char) == 1 and char.isprintable()) or name in _OF_TEXTS
     return is_typed and name not in _BY_NAME and not is_chord(name) and not hint_at(name, text)

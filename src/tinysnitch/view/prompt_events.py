@@ -44,7 +44,7 @@ class NoticeGiven(msgspec.Struct, frozen=True):
 
 
 class ScreenRegained(msgspec.Struct, frozen=True):
-    """The screen was another's for a while (Ctrl-Z): the question is new to who looks at it."""
+    """Something else had the screen for a while (Ctrl-Z): the question is new to whoever looks at it."""
 
 
 class KeyPressed(msgspec.Struct, frozen=True):
@@ -91,9 +91,4 @@ class Leave(msgspec.Struct, frozen=True):
     """End the prompt; questions stay open."""
 
 
-class Nothing(msgspec.Struct, frozen=True):
-    """Only show the state again."""
-
-
-Effect = Answers | Leave | Nothing
-NOTHING = Nothing()
+Effect = Answers | Leave

@@ -5,20 +5,20 @@
 2. The choice belongs to its question: one that vanishes takes its choice, and the keys meant for it, along.
 3. `g` takes in the questions that wait at that moment, and counts as new; one that comes later is none of them.
 4. A question that vanishes while its rule is edited leaves the editor open, deaf to all but Esc: what is being typed
-   there can't become keys for the next one.
+   there can't turn into keys for the next one.
 5. An answer is sent once; the question is gone when the daemon says so, and is back when the daemon shows it again
    (some connections of a `once` may go on waiting) or refuses.
 
 Times are seconds on any one clock that does not step back.
 """
 
-from collections.abc import Mapping
 from enum import Enum
 from typing import assert_never
 
 import msgspec
 
 from tinysnitch.core.choice import Lifetime, RemoteScope
+from tinysnitch.core.decision import NO_ANSWER
 from tinysnitch.core.first_choice import choose_first
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
@@ -28,7 +28,6 @@ from tinysnitch.view.key_guard import DELAY_S, KeyGuard
 from tinysnitch.view.keys import KEYS, Act, find_key, hint_at, is_hint, is_of_text
 from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault
 from tinysnitch.view.prompt_events import (
-    NOTHING,
     Answer,
     AnswerRefused,
     Answers,
@@ -48,7 +47,6 @@ from tinysnitch.view.question import Question
 from tinysnitch.view.questions import Questions
 
 NEWS_S = 5.0  # with nothing in sight but what became of an answer
-TIMED_OUT = "no answer"  # what the daemon's reason begins with when nobody answered in time
 
 
 class Page(Enum):
@@ -65,20 +63,20 @@ _SCOPES = tuple(RemoteScope)  # each wider than the one before
 class PromptState:
     def __init__(self, delay_s: float = DELAY_S, *, is_guest: bool = False) -> None:
         self.guard = KeyGuard(delay_s)
-        self.is_guest = is_guest  # it asks for one command, while that runs, and is not left before
+        self.is_guest = is_guest  # it asks for one command, as long as that runs, and cannot be left before
+        self.questions = Questions()
         self.page = Page.QUESTION
+        self.edit = LineEdit("", 0)  # of Page.EDIT
         self.notice = ""  # what became of the last question, or what went wrong
         self.trouble = ""  # what is wrong until the daemon says that it is over
         self.is_connected = False
-        self.wall_ahead_s = 0.0  # the wall clock of the one that events are told by, whose owner says so: it may be set
+        self.wall_ahead_s = 0.0  # wall clock minus the clock of `handle`; kept by the front end, since it may be set
         self._is_for_user = False  # our answers are rules for our own user alone
-        self._questions = Questions()
         self._selected_id: int | None = None
         self._selected_s = 0.0
         self._together: tuple[int, ...] = ()  # further questions that the answer to the selected one is for
         self._sent_together: frozenset[int] = frozenset()
         self._ended: dict[int, str] = {}  # what became of the question that ended last while our answer was on its way
-        self.edit = LineEdit("", 0)  # of Page.EDIT
 
     def begin_anew(self) -> "PromptState":
         """Without questions, for the same person at the same daemon."""
@@ -88,46 +86,33 @@ class PromptState:
         return state
 
     @property
-    def questions(self) -> Mapping[int, Question]:
-        return self._questions
-
-    @property
     def selected(self) -> Question | None:
         """The question in sight."""
-        return self._questions.get(self._selected_id) if self._selected_id is not None else None
+        return self.questions.get(self._selected_id) if self._selected_id is not None else None
 
     @property
     def position(self) -> int:
         """Place of the selected question among those that wait, from 1."""
-        ring = self._questions.ring()
+        ring = self.questions.ring()
         return ring.index(self._selected_id) + 1 if self._selected_id in ring else 0
 
     @property
-    def waiting_count(self) -> int:
-        """How many wait; those that are answered are gone in a moment."""
-        return self._questions.waiting_count
-
-    @property
-    def is_answering(self) -> bool:
-        """Whether answers of ours are on their way."""
-        return self._questions.is_answering
-
-    @property
     def together(self) -> tuple[Question, ...]:
-        """What the next answer is for besides the question in sight."""
-        found = (self._questions.get(prompt_id) for prompt_id in self._together)
+        """The questions that the next answer is for, besides the one in sight."""
+        found = (self.questions.get(prompt_id) for prompt_id in self._together)
         return tuple(question for question in found if question)
 
     @property
     def of_program(self) -> tuple[Question, ...]:
         """The other questions that wait for the program of the one in sight."""
-        return self._questions.find_alike(self.selected) if self.selected else ()
+        return self.questions.find_alike(self.selected) if self.selected else ()
 
     def next_change_s(self) -> float | None:
         """When the question in sight begins to take keys; None while nobody knows, or with none in sight."""
         return self.guard.ready_s if self.selected else None
 
-    def handle(self, event: Event, now: float) -> Effect:
+    def handle(self, event: Event, now: float) -> Effect | None:
+        """What to do besides showing the state again."""
         match event:
             case KeyPressed():
                 return self._press(event, now)
@@ -152,17 +137,17 @@ class PromptState:
                 self._select(self._selected_id, now)
             case _:
                 assert_never(event)
-        return NOTHING
+        return None
 
     def _open(self, prompt: Prompt, now: float) -> None:
-        known = self._questions.get(prompt.prompt_id)
+        known = self.questions.get(prompt.prompt_id)
         deadline_s = now + prompt.remaining_s
         if known and known.prompt.connection == prompt.connection and not known.is_sent:
-            self._questions.change(prompt.prompt_id, prompt=prompt, deadline_s=deadline_s)
+            self.questions.change(prompt.prompt_id, prompt=prompt, deadline_s=deadline_s)
             return
         opened_s = now - prompt.age_s
         choice = choose_first(prompt.connection, self._is_for_user)
-        self._questions.put(Question(prompt, deadline_s, opened_s, choice))
+        self.questions.put(Question(prompt, deadline_s, opened_s, choice))
         self._together = tuple(prompt_id for prompt_id in self._together if prompt_id != prompt.prompt_id)
         is_free = self.selected is None and self.page is not Page.EDIT
         if is_free and self.notice.startswith(ANSWERED) and now - self._selected_s > NEWS_S:
@@ -171,26 +156,26 @@ class PromptState:
             self._select(prompt.prompt_id, now)
 
     def _close(self, prompt_id: int, reason: str, now: float) -> None:
-        question = self._questions.pop(prompt_id)
+        question = self.questions.pop(prompt_id)
         if question is None:
             return
-        verdict = ", denied" if reason.startswith(TIMED_OUT) else ""
+        verdict = ", denied" if reason.startswith(NO_ANSWER) else ""
         told = f"{reason}{verdict}: {present_title(question.prompt.connection)}"
         if question.is_sent:  # of our own answer we are told more
             self._ended = {prompt_id: told}
         else:
             self.notice = told
         if prompt_id == self._selected_id:
-            self._select(None if self.page is Page.EDIT else self._questions.find_first_waiting(), now)
+            self._select(None if self.page is Page.EDIT else self.questions.find_first_waiting(), now)
 
     def _refuse(self, prompt_id: int, reason: str, now: float) -> None:
-        question = self._questions.get(prompt_id)
+        question = self.questions.get(prompt_id)
         if question is None and prompt_id in self._sent_together:
             return  # the rule of another one of them has answered it
         late = self._ended.get(prompt_id)
         self.notice = f"your answer came too late, {late}" if late else reason
         if question:
-            self._questions.change(prompt_id, is_sent=False)
+            self.questions.change(prompt_id, is_sent=False)
             if self.page is not Page.EDIT:
                 self._select(prompt_id, now)
 
@@ -198,7 +183,7 @@ class PromptState:
         self.is_connected, self.notice = False, f"{reason}; new connections may be dropped until it is back"
         self.trouble = ""
         self.page = Page.EDIT if self.page is Page.EDIT else Page.QUESTION
-        self._questions.clear()
+        self.questions.clear()
         self._selected_id = None
 
     def _select(self, prompt_id: int | None, now: float) -> None:
@@ -207,39 +192,39 @@ class PromptState:
         self._together = ()
         self.guard.renew(now)
 
-    def _press(self, pressed: KeyPressed, now: float) -> Effect:
+    def _press(self, pressed: KeyPressed, now: float) -> Effect | None:
         if self.guard.is_deaf(now, is_click=pressed.is_click):
             self.guard.note_typing(now, is_text=is_of_text(pressed.name, pressed.text))
-            return NOTHING
+            return None
         if self.page is Page.EDIT:
             return self._press_in_edit(pressed.name, pressed.text, now)
         return self._press_key(pressed.name, pressed.text, now)
 
-    def _press_key(self, name: str, text: str, now: float) -> Effect:
+    def _press_key(self, name: str, text: str, now: float) -> Effect | None:
         key = find_key(name)
         if key and key.effect is Act.LEAVE and not self.is_guest:
             return Leave()
         if self.page is not Page.QUESTION:  # any key closes the help and does nothing else
             self.page = Page.QUESTION
             self.guard.renew(now)
-            return NOTHING
+            return None
         if (is_text := is_of_text(name, text)) or not self.guard.is_seen(now):
             self.guard.note_typing(now, is_text=is_text)
         self.notice = hint_at(name, text) or ("" if key and is_hint(self.notice) else self.notice)
         if key is None:
-            return NOTHING
+            return None
         if isinstance(key.effect, Verdict):
             return self._answer(name, key.effect, now)
         if isinstance(key.effect, Lifetime):
             self._choose(now, lifetime=key.effect)
         else:
             self._act(key.effect, now)
-        return NOTHING
+        return None
 
-    def _answer(self, name: str, verdict: Verdict, now: float) -> Effect:
+    def _answer(self, name: str, verdict: Verdict, now: float) -> Effect | None:
         question = self._find_ready(now)
         if self.guard.is_held(name, now) or question is None:
-            return NOTHING
+            return None
         choice = msgspec.structs.replace(question.choice, verdict=verdict)
         answers = tuple(one.answer(choice, self.is_guest) for one in (question, *self.together))
         self.guard.note_used(name, now)
@@ -248,10 +233,10 @@ class PromptState:
     def _send(self, answers: tuple[Answer, ...], now: float) -> Answers:
         """Note that answers are on their way, and bring the next question into sight."""
         for answer in answers:
-            self._questions.change(answer.prompt_id, is_sent=True, draft=answer.rule or "")
+            self.questions.change(answer.prompt_id, is_sent=True, draft=answer.rule or "")
         self._sent_together = frozenset(answer.prompt_id for answer in answers[1:])
         self.notice = ""
-        self._select(self._questions.find_first_waiting(), now)
+        self._select(self.questions.find_first_waiting(), now)
         return Answers(answers)
 
     def _choose(self, now: float, **changes: object) -> None:
@@ -259,7 +244,7 @@ class PromptState:
         if question is None:
             return
         choice = msgspec.structs.replace(question.choice, **changes)
-        self._questions.change(question.prompt.prompt_id, choice=choice, draft="")
+        self.questions.change(question.prompt.prompt_id, choice=choice, draft="")
 
     def _act(self, act: Act, now: float) -> None:
         match act:
@@ -297,7 +282,7 @@ class PromptState:
 
     def _walk(self, step: int, now: float) -> None:
         """To the next question around the ring, those put aside among them."""
-        ring = self._questions.ring()
+        ring = self.questions.ring()
         if not ring or ring == [self._selected_id]:
             return
         at = ring.index(self._selected_id) + step if self._selected_id in ring else 0
@@ -307,11 +292,11 @@ class PromptState:
         question = self._find_ready(now)
         if question is None:
             return
-        self._questions.change(question.prompt.prompt_id, is_aside=True)
-        self._select(self._questions.find_first_waiting(), now)
+        self.questions.change(question.prompt.prompt_id, is_aside=True)
+        self._select(self.questions.find_first_waiting(), now)
 
     def _take_together(self, now: float) -> None:
-        """Answer all that wait for this program with the next y or n; or no more so."""
+        """Answer all that wait for this program with the next y or n, or stop doing so."""
         if self._find_ready(now) is None:
             return
         together = () if self._together else tuple(question.prompt.prompt_id for question in self.of_program)
@@ -341,19 +326,19 @@ class PromptState:
         self._together = ()
         self.guard.renew(now)
 
-    def _press_in_edit(self, name: str, text: str, now: float) -> Effect:
+    def _press_in_edit(self, name: str, text: str, now: float) -> Effect | None:
         if name == "ctrl+c" and not self.is_guest:
             return Leave()
         if name == "escape":
             self.page = Page.QUESTION
-            self._select(self._selected_id if self.selected else self._questions.find_first_waiting(), now)
+            self._select(self._selected_id if self.selected else self.questions.find_first_waiting(), now)
         elif name == "enter":
             return self._answer_by_hand(now)
         elif not self.is_edit_lost and not self.guard.is_held(name, now):
             self.edit = self.edit.press(name, text)
             self.guard.note_edited(now)
             self.guard.note_used("", now)  # another key ends the repeats of the one that began the edit
-        return NOTHING
+        return None
 
     def _paste(self, text: str, now: float) -> None:
         """Into a line that is edited; anywhere else a paste is no answer."""
@@ -361,10 +346,10 @@ class PromptState:
             self.edit = self.edit.paste(text)
             self.guard.note_edited(now)
 
-    def _answer_by_hand(self, now: float) -> Effect:
+    def _answer_by_hand(self, now: float) -> Effect | None:
         question = self._find_ready(now)
         if question is None or self.guard.is_pasted(now) or find_fault(self.edit, now + self.wall_ahead_s):
-            return NOTHING
+            return None
         answer = question.answer_by_hand(self.edit.text, self.is_guest)
         self.page = Page.QUESTION
         return self._send((answer,), now)

@@ -56,11 +56,11 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     is_question: bool
     why: str = ""  # it is asked
     lines: tuple[Line, ...] = ()
-    warnings: tuple[str, ...] = ()  # of the question, and what is wrong besides
+    warnings: tuple[str, ...] = ()  # of the question, and about what else is wrong
     rule: tuple[Segment, ...] = ()  # the line that `y` writes; `n` writes it with `deny`
     is_rule_kept: bool = True  # else it shows what one answer is for, and nothing is written
     together: str = ""  # what y and n answer when it is more than this question; "" when it is not
-    more_rules: tuple[tuple[Segment, ...], ...] = ()  # that they write besides
+    more_rules: tuple[tuple[Segment, ...], ...] = ()  # that they write in addition
     edit: EditView | None = None  # the rule line is edited by hand: shown instead of `rule`
     lifetime: str = ""
     waiting: str = ""  # how many wait
@@ -121,7 +121,7 @@ def _with_together(view: PromptView, state: PromptState, question: Question, wal
 
 def _present_lost_edit(state: PromptState, wall_s: float) -> PromptView:
     """The line stays in sight: perhaps it is wanted for `tinysnitch rules add`."""
-    others = "; others wait" if state.waiting_count else ""  # and their time goes on
+    others = "; others wait" if state.questions.waiting_count else ""  # and their time goes on
     return PromptView(
         title=f"the question whose rule you edited is gone{others}",
         is_question=False,
@@ -133,10 +133,10 @@ def _present_lost_edit(state: PromptState, wall_s: float) -> PromptView:
 
 
 def _present_none(state: PromptState) -> PromptView:
-    aside = state.waiting_count  # with nothing in sight all of them
+    aside = state.questions.waiting_count  # with nothing in sight all of them
     if not state.is_connected:
         title = "waiting for the daemon"
-    elif state.is_answering:  # a daemon that is busy with its disk has not taken it yet
+    elif state.questions.is_answering:  # a daemon that is busy with its disk has not taken it yet
         title = "the answer is on its way"
     elif aside:
         title = f"{_plural(aside, 'question')} put aside, Tab shows {'it' if aside == 1 else 'them'}"
@@ -158,7 +158,7 @@ def _present_trouble(state: PromptState) -> tuple[str, ...]:
 
 
 def _present_notice(state: PromptState) -> str:
-    """News that stand are a warning, and no news besides."""
+    """News that stands is shown as a warning, and not again as news."""
     return escape_text(state.notice) if state.notice != state.trouble else ""
 
 
@@ -173,7 +173,7 @@ def _present_warnings(connection: Connection) -> tuple[str, ...]:
 
 
 def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple[Segment, ...]:
-    """The very line of the rule; covered are the columns that name something. Of what is not kept none says an end."""
+    """The very line of the rule; covered are the columns that name something. A rule that is not kept shows no end."""
     if not can_be_remembered(connection):
         choice = msgspec.structs.replace(choice, lifetime=Lifetime.ONCE)
     line = format_rule(rule_for_choice(connection, choice, wall_s))
@@ -204,7 +204,7 @@ def present_lifetime(connection: Connection, choice: Choice, is_guest: bool = Fa
 def _count_waiting(state: PromptState, question: Question) -> str:
     """`question 2 of 12`, and how many connections the answer lets go."""
     count = question.prompt.count
-    total = state.waiting_count
+    total = state.questions.waiting_count
     held = f", {count} connections{' in this one' if total > 1 else ''}" if count > 1 else ""
     alike = len(state.of_program) + 1
     of_program = f", {alike} of {present_program(question.prompt.connection.attribution)}" if 1 < alike < total else ""
@@ -233,7 +233,7 @@ def _find_dead(state: PromptState, question: Question) -> Iterator[Act]:
     process = connection.attribution.process
     if not state.of_program:
         yield Act.TOGETHER
-    if state.waiting_count == 1:
+    if state.questions.waiting_count == 1:
         yield from (Act.NEXT, Act.PREVIOUS)
     if not connection.flow.port:
         yield Act.TOGGLE_PORT

@@ -38,14 +38,14 @@ def _name_user(reason: str, by_uid: int, find_user: FindUser) -> str:
 def events_of_replies(
     given: Answers, taken: RuleWritten | None, refused: list[tuple[Answer, SnitchError]]
 ) -> Iterator[NoticeGiven | AnswerRefused]:
-    """What became of answers, once all have their reply; why some were refused is the last word.
+    """What became of answers, once all have their reply; why some were refused comes last.
 
     `taken` is the last reply to one that was not: whoever saves one rule saves all that could not be saved before.
     """
     if taken:
         yield _notice_of_taken(given, taken)
     for answer, error in refused:
-        hint = error.hint if answer.rule else ""  # else it is for who typed a command
+        hint = error.hint if answer.rule else ""  # else it is meant for someone who typed a command
         yield AnswerRefused(answer.prompt_id, _join_hint(str(error), hint))
 
 

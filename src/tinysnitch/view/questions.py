@@ -37,6 +37,7 @@ class Questions(Mapping[int, Question]):
 
     @property
     def waiting_count(self) -> int:
+        """How many wait; those that are answered are gone in a moment."""
         return sum(not question.is_sent for question in self._questions.values())
 
     @property

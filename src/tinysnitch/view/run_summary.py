@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from tinysnitch.core.decision import LEARNING
+from tinysnitch.core.decision import DENIED_BY_RULE, LEARNING
 from tinysnitch.core.flow import Direction
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.log_lines import AskLine, ConnectionLine
@@ -14,9 +14,8 @@ from tinysnitch.view.text import escape_text, shorten_middle
 # Not "reached": whether there was anything at the other end the firewall does not know.
 _WORDS = {Verdict.ALLOW: "allowed", Verdict.DENY: "refused", Verdict.ASK: "not answered"}
 
-_BY_A_RULE = "denied by a rule"  # what a reason of the engine begins with
 _ANSWERED = re.compile(r"(answered (?:.+ )?by )uid (\d+)")  # by whom, in a reason of the engine
-MAX_ROWS = 10_000  # what a command tries anew without end is counted together beyond that
+MAX_ROWS = 10_000  # beyond that, what a command goes on trying is counted together
 
 _Tried = ConnectionLine | AskLine
 _Row = tuple[Verdict, str, str, str]  # place, program, reason
@@ -27,7 +26,7 @@ class RunSummary:
 
     def __init__(self) -> None:
         self._counts: Counter[_Row] = Counter()
-        self._rest = 0  # that found no row
+        self._rest = 0  # connections that found no row
         # Those that no decision followed. Each question ends with one for all that waited, however it ends.
         self._asked: dict[tuple[object, ...], AskLine] = {}
 
@@ -61,11 +60,11 @@ def _row_of(line: _Tried) -> _Row:
 
 def _reason_of(line: _Tried) -> str:
     """With the very rule that refused: it is what the reader would look for next."""
-    return line.reason.replace(_BY_A_RULE, f"denied by the rule {escape_text(line.rule or '')}", 1)
+    return line.reason.replace(DENIED_BY_RULE, f"denied by the rule {escape_text(line.rule or '')}", 1)
 
 
 def _question_of(line: _Tried) -> tuple[object, ...]:
-    """What makes two questions equal, as far as a line tells (core/prompts.py)."""
+    """What makes two questions equal, as far as a line tells (core/question.py)."""
     return _place_of(line), line.program, line.args, line.uid
 
 

@@ -1,4 +1,4 @@
-"""Segments made to fit into so many columns: what is long gives way in its middle, then those in the middle go.
+"""Segments made to fit a width: long ones give way in their middle, then those in the middle go.
 
 A rule has its arguments last, and a program may have any number: they must not push out who it is and where it goes.
 """
@@ -22,7 +22,7 @@ def fit_segments(segments: tuple[Segment, ...], width: int) -> tuple[Segment, ..
 
 
 def _tail_within(segments: list[Segment], width: int) -> list[Segment]:
-    """Without as many pairs of a word and a blank at its beginning as are too much; the last word stays."""
+    """Drops pairs of a word and a blank from the beginning until the rest fits; the last word stays."""
     first, left = 0, _width_of(segments)
     while len(segments) - first > 2 and left > width:
         left -= _width_of(segments[first : first + 2])

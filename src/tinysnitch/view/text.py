@@ -69,7 +69,7 @@ def shorten_end(text: str, width: int) -> str:
 
 
 def wrap_shortened(text: str, width: int, rows: int) -> list[str]:
-    """So many rows at most, the last of which tells by its end that there is more."""
+    """At most `rows` rows; the end of the last one shows that there is more."""
     lines = wrap_columns(text, width)
     return lines if len(lines) <= rows else [*lines[: rows - 1], shorten_end("".join(lines[rows - 1 :]), width)]
 
@@ -90,7 +90,7 @@ def _last_columns(text: str, width: int) -> str:
 
 def wrap_columns(text: str, width: int) -> list[str]:
     """Lines of at most `width` columns, broken after a space where one is near, else after a folder or a label of a
-    name, so that what begins a line is no end of a longer one (`evil-` and below it `bank.com`), else anywhere.
+    name, so that no line begins with what looks like a whole name (`evil-`, and below it `bank.com`), else anywhere.
     """
     lines: list[str] = []
     while cell_width(text) > width:

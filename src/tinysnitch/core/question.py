@@ -1,0 +1,41 @@
+"""A question: what a prompt asks. Connections with equal questions wait in one prompt, for one answer.
+
+It holds what an answer's rule may rest on, so that the rule speaks of every connection that waits.
+"""
+
+import msgspec
+
+from tinysnitch.core.asking import Asking
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.flow import Direction, format_address, format_protocol
+from tinysnitch.core.process import AttributionSource, OtherFile, other_file_of, program_of, uid_of
+
+
+class Question(msgspec.Struct, frozen=True):
+    source: AttributionSource
+    program: str
+    args: tuple[str, ...]
+    uid: int | None
+    other_file: OtherFile | None
+    remote: str  # as the answer's rule has it: name, else address
+    port: int
+    protocol: str
+    direction: Direction
+    asking: Asking
+
+
+def question_of(connection: Connection) -> Question:
+    flow, process = connection.flow, connection.attribution.process
+    name = None if connection.asking.is_by_address else connection.name
+    return Question(
+        source=connection.attribution.source,
+        program=program_of(connection.attribution),
+        args=process.args if process else (),
+        uid=uid_of(connection.attribution),
+        other_file=other_file_of(connection.attribution),
+        remote=name or format_address(flow.remote),
+        port=flow.port,
+        protocol=format_protocol(flow.protocol),
+        direction=flow.direction,
+        asking=connection.asking,
+    )

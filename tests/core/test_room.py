@@ -1,0 +1,63 @@
+import pytest
+
+from tests.core.transcript import flow_of, inbound, whose
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.flow import Flow
+from tinysnitch.core.question import Question, question_of
+from tinysnitch.core.room import Room
+
+
+def question(flow: Flow | None = None, program: str = "/usr/bin/curl", uid: int = 1000) -> Question:
+    return question_of(Connection(flow=flow or flow_of(), attribution=whose(program=program, uid=uid)))
+
+
+def fill(room: Room, *questions: Question) -> int:
+    """How many of them found a place."""
+    taken = 0
+    for one in questions:
+        if room.has_place(one):
+            room.take(one)
+            taken += 1
+    return taken
+
+
+def test_all_of_it_is_the_limit() -> None:
+    room = Room(3)
+    assert fill(room, *(question(uid=uid) for uid in range(5))) == room.used == 3
+
+
+def test_one_program_of_one_user_takes_half_of_it_at_most() -> None:
+    room = Room(4)
+    assert fill(room, *(question(flow_of(port=port)) for port in range(3))) == 2
+    assert room.has_place(question(program="/usr/bin/wget"))
+
+
+def test_one_user_takes_three_quarters_of_it_at_most() -> None:
+    """By copies of a program, each of which is a program of its own."""
+    room = Room(4)
+    assert fill(room, *(question(program=f"/tmp/copy{number}") for number in range(4))) == 3
+    assert room.has_place(question(uid=0))
+
+
+def test_root_may_take_all_of_it() -> None:
+    assert fill(Room(4), *(question(program=f"/usr/bin/{number}", uid=0) for number in range(5))) == 4
+
+
+@pytest.mark.parametrize(("limit", "share"), [(1, 1), (3, 3), (8, 6)])
+def test_a_share_is_rounded_up(limit: int, share: int) -> None:
+    assert fill(Room(limit), *(question(program=f"/tmp/copy{number}") for number in range(limit + 1))) == share
+
+
+def test_a_flood_from_outside_takes_half_of_it_at_most() -> None:
+    room = Room(4)
+    assert fill(room, *(question(inbound(), uid=uid) for uid in range(3))) == 2
+    assert room.has_place(question())
+
+
+def test_what_is_given_back_is_there_for_others() -> None:
+    room = Room(2)
+    room.take(question(), 1)
+    assert not room.has_place(question())
+    room.give_back(question(), 1)
+    assert room.has_place(question())
+    assert vars(room) == vars(Room(2))  # no count of zero is kept
