@@ -17,7 +17,7 @@ from tinysnitch.core.flow import TCP, UDP, Direction, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_programs import BpfPrograms, pack_owner
-from tinysnitch.kernel.bpf_structs import Listener, Owner, ProcessEntry, TraceEvent, TraceKind
+from tinysnitch.kernel.bpf_structs import Listener, Owner, ProcessEntry, TraceKind
 from tinysnitch.kernel.libbpf import Map
 from tinysnitch.kernel.nfqueue import Queue
 
@@ -370,14 +370,12 @@ def test_a_stale_denial_refuses_nothing(place: BpfPlace, programs: BpfPrograms, 
 
 
 def test_each_use_is_traced(programs: BpfPrograms, agent: Agent) -> None:
-    traces: list[TraceEvent] = []
     programs.set_tracing(True)
     handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
     agent.call("bind", handle, "127.0.0.1", 0)
     agent.call("send_to", handle, "127.0.0.1", 9)
     agent.call("connect", handle, "127.0.0.1", 10)
-    programs.consume_traces(traces.append)
-    ours = [trace for trace in traces if trace.kind is not TraceKind.EXEC]
+    ours = [trace for trace in programs.read_traces() if trace.kind is not TraceKind.EXEC]
     assert [trace.kind for trace in ours] == [TraceKind.BIND, TraceKind.SEND, TraceKind.CONNECT]
     assert {trace.cookie for trace in ours} == {cookie}
     assert {trace.owner for trace in ours} == {owner_of(programs, agent)}

@@ -5,7 +5,7 @@ Not for several threads: every Map reuses its buffers, which is what makes a loo
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -249,28 +249,30 @@ class Program:
 class Ring:
     """The reading end of a pinned ring buffer; `fd` becomes readable when it holds something."""
 
-    def __init__(self, path: Path, on_sample: Callable[[bytes], None]) -> None:
+    def __init__(self, path: Path) -> None:
         self._ffi, self._library = _open_library()
         self._callback = self._ffi.callback("int(void *, void *, size_t)", self._receive)  # must outlive the ring
-        self._on_sample = on_sample
+        self._samples: list[bytes] = []
         with opened_pin(path) as map_fd:
             self._ring = self._library.ring_buffer__new(map_fd, self._callback, self._ffi.NULL, self._ffi.NULL)
         if self._ring == self._ffi.NULL:
             raise_errno("opening the ring buffer", self._ffi.errno)
 
     def _receive(self, _ctx: Any, data: Any, size: int) -> int:  # noqa: ANN401  (cffi pointers)
-        self._on_sample(bytes(self._ffi.buffer(data, size)))
+        self._samples.append(bytes(self._ffi.buffer(data, size)))
         return 0
 
     @property
     def fd(self) -> int:
         return int(self._library.ring_buffer__epoll_fd(self._ring))
 
-    def consume(self) -> None:
-        """Hands on all that is there; never waits."""
+    def consume(self) -> list[bytes]:
+        """All samples that are there; never waits."""
         failed = self._library.ring_buffer__consume(self._ring)
         if failed < 0:
             raise_errno("reading the ring buffer", -failed)
+        samples, self._samples = self._samples, []
+        return samples
 
     def close(self) -> None:
         self._library.ring_buffer__free(self._ring)

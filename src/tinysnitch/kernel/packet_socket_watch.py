@@ -35,7 +35,6 @@ class PacketSocketWatch:
         self._images = images
         self._known: set[int] = set()  # inodes; as large as the table: the kernel bounds descriptors
         self._told: BoundedTable[PacketSocketHolder, bool] = BoundedTable(_CAPACITY)
-        self._owners: list[Owner] = []
         self._undo = ExitStack()
         self.program: str | None = None  # that tells
         self._ring = self._load(images.maps_dir) if images else None
@@ -49,9 +48,7 @@ class PacketSocketWatch:
 
     def read_events(self) -> list[PacketSocketHolder]:
         """Those new ones that the kernel's side told of."""
-        if self._ring:
-            self._ring.consume()
-        owners, self._owners = self._owners, []
+        owners = map(decode_owner, self._ring.consume() if self._ring else ())
         return [holder for holder in map(self._describe, owners) if self._is_new(holder)]
 
     def find_unknown(self) -> set[int]:
@@ -72,7 +69,7 @@ class PacketSocketWatch:
                 loaded = ObjectFile(object_path(file), maps_dir)
                 undo.callback(loaded.close)
                 undo.callback(loaded.attach(program).close)
-                ring = Ring(maps_dir / "packet_events", lambda sample: self._owners.append(decode_owner(sample)))
+                ring = Ring(maps_dir / "packet_events")
                 undo.callback(ring.close)
                 self.program = program
                 self._undo = undo.pop_all()
