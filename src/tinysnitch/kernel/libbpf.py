@@ -52,6 +52,13 @@ def raise_errno(what: str, number: int) -> NoReturn:
     raise SnitchError(message, "`tinysnitch-trace` checks whether BPF works here")
 
 
+def _check(result: int, what: str) -> int:
+    """What a call has returned that returns a negative errno when it fails."""
+    if result < 0:
+        raise_errno(what, -result)
+    return result
+
+
 class Link:
     """A program at its hook, for as long as this is not closed or it is pinned."""
 
@@ -60,15 +67,11 @@ class Link:
         self._pointer = pointer
 
     def pin(self, path: Path) -> None:
-        failed = self._library.bpf_link__pin(self._pointer, os.fsencode(path))
-        if failed:
-            raise_errno(f"pinning {path}", -failed)
+        _check(self._library.bpf_link__pin(self._pointer, os.fsencode(path)), f"pinning {path}")
 
     def run_iterator(self) -> None:
         """Through all that there is in this network namespace: who reads an iterator runs it. Raises OSError too."""
-        fd = int(self._library.bpf_iter_create(self._library.bpf_link__fd(self._pointer)))
-        if fd < 0:
-            raise_errno("starting an iterator", -fd)
+        fd = _check(self._library.bpf_iter_create(self._library.bpf_link__fd(self._pointer)), "starting an iterator")
         with open(fd, "rb", buffering=0) as iterator:
             iterator.read()
 
@@ -108,9 +111,7 @@ class ObjectFile:
         return program
 
     def pin_program(self, name: str, path: Path) -> None:
-        failed = self._library.bpf_program__pin(self._program(name), os.fsencode(path))
-        if failed:
-            raise_errno(f"pinning {path}", -failed)
+        _check(self._library.bpf_program__pin(self._program(name), os.fsencode(path)), f"pinning {path}")
 
     def attach(self, name: str) -> Link:
         """At the place that the program's section names."""
@@ -141,10 +142,7 @@ def raise_load_failure(name: str, number: int, log: str) -> NoReturn:
 def open_pinned(path: Path) -> int:
     """A file descriptor of a pinned map, program or link."""
     _ffi, library = _open_library()
-    fd = int(library.bpf_obj_get(os.fsencode(path)))
-    if fd < 0:
-        raise_errno(f"opening {path}", -fd)
-    return fd
+    return _check(library.bpf_obj_get(os.fsencode(path)), f"opening {path}")
 
 
 @contextmanager
@@ -160,10 +158,7 @@ def opened_pin(path: Path) -> Iterator[int]:
 def count_possible_cpus() -> int:
     """How many values a per-CPU map has for each key."""
     _ffi, library = _open_library()
-    number = int(library.libbpf_num_possible_cpus())
-    if number < 0:
-        raise_errno("counting CPUs", -number)
-    return number
+    return _check(library.libbpf_num_possible_cpus(), "counting CPUs")
 
 
 class Map:
@@ -268,9 +263,7 @@ class Ring:
 
     def consume(self) -> list[bytes]:
         """All samples that are there; never waits."""
-        failed = self._library.ring_buffer__consume(self._ring)
-        if failed < 0:
-            raise_errno("reading the ring buffer", -failed)
+        _check(self._library.ring_buffer__consume(self._ring), "reading the ring buffer")
         samples, self._samples = self._samples, []
         return samples
 
