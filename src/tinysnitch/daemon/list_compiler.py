@@ -22,7 +22,7 @@ class ListCompiler:
     def begin(self, source: Path, target: Path, done: Callable[[str], None]) -> None:
         """Compile the source into the target; `done` gets what went wrong, "" when nothing did."""
         work = self._compile(source.absolute(), target.absolute(), done)
-        task = asyncio.get_running_loop().create_task(work)
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -139,7 +139,7 @@ class Reloader:
         self._driver.feed(*self._loader.read_facts(self._driver.engine.rules))
 
     def _follow(self, watch: Callable[[], AsyncIterator[None]], read: Callable[[], None]) -> None:
-        self._tasks.append(asyncio.get_running_loop().create_task(follow(watch, read)))
+        self._tasks.append(asyncio.create_task(follow(watch, read)))
 
     def _addresses_changed(self) -> None:
         self._driver.failures.attempt(self._news.drain)
