@@ -110,7 +110,7 @@ def list_rules(socket_path: str, as_json: bool) -> None:
             else:
                 print_line(present_entry(entry, time.time()))
         status = client.ask_one(ReadStatus(), Status)
-    if status.rule_errors:  # who edited the file looks here whether it took
+    if status.rule_errors:  # whoever edited the file looks here to see whether it took
         print_note(f"the rules file did not load, {what_holds(status.rules)}: {status.rule_errors[0]}")
 
 

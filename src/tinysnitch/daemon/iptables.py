@@ -70,10 +70,7 @@ def iptables_remove() -> None:
 
 
 def _remove_pins() -> bool:
-    """Denials hold inside connect(), too. Those of a daemon that lives stay: it would judge without its hooks.
-
-    Whether there is none.
-    """
+    """Denials hold inside connect(), too. False: they are a living daemon's, which would judge without them."""
     instance = name_instance(read_netns_cookie(), is_scoped=False)
     with suppress(SnitchError), closing(claim(instance)):
         remove_all_pins(instance.pins)

@@ -54,7 +54,7 @@ class ListCompiler:
         finally:
             await _end(process)
         if process.returncode == -signal.SIGKILL:
-            return f"{source}: who read it was killed, for want of memory perhaps"
+            return f"{source}: its reader was killed, for want of memory perhaps"
         lines = said.decode("utf-8", "replace").splitlines()
         return "" if process.returncode == 0 else (lines or [f"{source}: reading it failed"])[-1]
 

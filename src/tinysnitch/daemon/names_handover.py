@@ -1,6 +1,6 @@
-"""What is known of names goes from one daemon to the next: who resolved before a restart goes on by the name.
+"""What is known of names goes from one daemon to the next: whoever resolved before a restart goes on by the name.
 
-Exec ids are given anew by every daemon, so that who asked is handed on as a process: all that run the image now, up to
+Exec ids are given anew by every daemon, so whoever asked is handed on as a process: all that run the image now, up to
 a bound, since a program may fork as often as it likes.
 """
 

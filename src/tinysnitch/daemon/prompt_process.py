@@ -25,7 +25,7 @@ _SETTINGS = ("TINYSNITCH_FONTSIZE", "TINYSNITCH_DELAY_SECONDS", "QT_")
 
 
 def find_caller(environment: Mapping[str, str]) -> pwd.struct_passwd:
-    """Whom the window is for: TINYSNITCH_PROMPT_USER (a name or uid), else who called sudo, else ourselves.
+    """Whom the window is for: TINYSNITCH_PROMPT_USER (a name or uid), else whoever called sudo, else ourselves.
 
     Raises SnitchError when there is no such user.
     """

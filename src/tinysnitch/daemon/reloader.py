@@ -1,6 +1,6 @@
 """When the rules are read anew, and what their words stand for: as soon as either may be another one.
 
-Files are followed, the kernel tells of addresses, and who holds lists, users and paths calls `refresh_facts`. What
+Files are followed, the kernel tells of addresses, and whoever holds lists, users and paths calls `refresh_facts`. What
 cannot be read leaves what holds, is told, and is tried again.
 """
 
@@ -92,7 +92,7 @@ class Reloader:
             self._has_rules.set_result(None)
 
     def _fail_to_start(self) -> None:
-        """Who starts has no rules that hold meanwhile, and whoever waits for it would wait for ever."""
+        """A daemon that starts has no rules that hold meanwhile, and whoever waits for it would wait for ever."""
         if not self._has_rules.done():
             failures = self._driver.failures
             self._has_rules.set_exception(SnitchError(f"{NO_RULES}: {failures.last}", failures.hint))

@@ -1,4 +1,4 @@
-"""Has the control socket made anew when somebody takes it away: no command would reach the daemon till a restart."""
+"""Has the control socket made anew when somebody takes it away: no command would reach the daemon until a restart."""
 
 import asyncio
 import logging

@@ -224,7 +224,7 @@ class BpfPrograms:
         return None if found is None else Owner(*found[:4])
 
     def find_sender(self, cookie: int) -> Owner | None:
-        """The same, but for who got the socket and has not used it yet."""
+        """The same, but not one that got the socket and has not used it yet."""
         found = self._maps.sockets.find(cookie)
         is_given = found is not None and found[_IS_GIVEN]
         return None if is_given else self.find_owner(cookie)

@@ -51,7 +51,7 @@ def is_host_file(path: str, device: int, inode: int, *, is_seen_by_all: bool = T
 
 def _read_closed_device(path: str) -> int | None:
     """s_dev of the file system that even root may not look into, where the path leads into one: FUSE of a user's own
-    (an AppImage, mount.fuse3(8)), NFS that takes root for nobody. Who may look there decides what is at the path."""
+    (an AppImage, mount.fuse3(8)), NFS that maps root to nobody. Those who may look there decide what is at the path."""
     for folder in PurePosixPath(path).parents:
         try:
             descriptor = os.open(_raw(str(folder)), os.O_PATH | os.O_CLOEXEC)
@@ -192,7 +192,7 @@ def is_roots_alone(path: str) -> bool:
 
 
 def is_in_our_user_namespace(pid: int) -> bool:
-    """Who made another one may mount in it what they like. False for a process that is gone."""
+    """Whoever made another one may mount in it what they like. False for a process that is gone."""
     try:
         return os.path.samefile(f"/proc/{pid}/ns/user", "/proc/self/ns/user")
     except OSError as error:

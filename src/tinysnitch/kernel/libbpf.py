@@ -70,7 +70,7 @@ class Link:
         _check(self._library.bpf_link__pin(self._pointer, os.fsencode(path)), f"pinning {path}")
 
     def run_iterator(self) -> None:
-        """Through all that there is in this network namespace: who reads an iterator runs it. Raises OSError too."""
+        """Through all that there is in this network namespace: to read an iterator is to run it. Raises OSError too."""
         fd = _check(self._library.bpf_iter_create(self._library.bpf_link__fd(self._pointer)), "starting an iterator")
         with open(fd, "rb", buffering=0) as iterator:
             iterator.read()

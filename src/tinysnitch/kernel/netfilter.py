@@ -23,7 +23,7 @@ from tinysnitch.kernel.nf_tables import (
     read_generation,
 )
 
-# As they are taken away: who looks for what escaped would find that others took its mark, once nobody sets it.
+# As they are taken away: whatever looks for what escaped would find that others took its mark, once nobody sets it.
 _TABLES = ("security", "mangle", "filter")
 _BUILT_IN = ("INPUT", "OUTPUT", "POSTROUTING")  # chains that our jumps are in
 # `nat filter/INPUT,OUTPUT mangle/`: of tables that we touch with the built-in chains, unless an older build wrote it.
@@ -81,7 +81,7 @@ class Netfilter:
         return any(map(self._is_in, _families()))
 
     def is_in_each_family(self) -> bool:
-        """Who was killed while adding may have come to one alone. Within it, the chain looked for is among the last."""
+        """One killed while adding may have come to one alone. Within it, the chain looked for is among the last."""
         return all(map(self._is_in, _families()))
 
     def is_whole(self) -> bool:

@@ -123,7 +123,7 @@ class NetlinkSocket:
         return self._view[: size if address[0] == 0 else 0]
 
     def drain(self) -> None:
-        """Drop all that came, on a socket that does not wait: for who is told that there is news, and reads it anew."""
+        """Drop all that came, on a socket that does not wait: for those told only that there is news."""
         while True:
             try:
                 self.socket.recv(1)

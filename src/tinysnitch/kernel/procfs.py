@@ -149,7 +149,7 @@ def read_argv(pid: int) -> tuple[tuple[str, ...], bool]:
 
 
 def _read_argc(pid: int) -> int | None:
-    """How many arguments it was started with; None when that cannot be had. Who gives itself a title writes it over
+    """How many arguments it was started with; None when that cannot be had. A program with a title writes it over
     their text; their number lies elsewhere (create_elf_tables()), at `startstack` of proc_pid_stat(5)."""
     fields = _read_stat(pid)
     start = int(fields[_START_STACK]) if fields else 0

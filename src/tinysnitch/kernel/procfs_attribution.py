@@ -1,9 +1,9 @@
 """Whose flow, without BPF: sock_diag tells the socket, /proc who holds it. Weaker, but right or UNKNOWN, never wrong.
 
-(1) The socket must be the very one: TCP by its whole address; anything else outbound by the packet, which is charged
-to its sender while it is held (sk_wmem_alloc), which is open and of this user: others of the port may have packets
-held as well. (2) All who hold it must run the same. (3) After all was read, socket,
-holders and their start must be what they were before.
+(1) The socket must be the very one: TCP by its whole address; anything else outbound by the packet, which is charged to
+its sender while it is held (sk_wmem_alloc), which is open and of this user: others of the port may have packets held as
+well. (2) All who hold it must run the same. (3) After all was read, socket, holders and their start must be what they
+were before.
 """
 
 import hashlib

@@ -69,7 +69,7 @@ def seed_sockets(table: SeedTable, sockets: SocketDiag) -> None:
 
 
 def _withdraw_closed(table: SeedTable, sockets: SocketDiag, listening: list[DiagSocket]) -> None:
-    """A long list comes in parts, between which one that is there may be left out: who is missing is asked for."""
+    """A long list comes in parts, between which one that is there may be left out: what is missing is asked for."""
     there = {each.cookie for protocol in (TCP, UDP) for each in sockets.list_sockets(protocol)} if listening else set()
     for each in listening:
         if each.cookie not in there and not sockets.is_open(each):

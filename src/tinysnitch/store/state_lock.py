@@ -41,7 +41,7 @@ class StateLock:
 
 
 def _make(folder: Path) -> None:
-    """And those above it, whatever the umask is: who may write in one may exchange what is in it."""
+    """And those above it, whatever the umask is: whoever may write in one may exchange what is in it."""
     for above in reversed([each for each in folder.parents if not each.exists()]):
         above.mkdir(mode=0o755, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
