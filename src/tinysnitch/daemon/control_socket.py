@@ -60,7 +60,7 @@ class ControlSocket:
         self.path.unlink()
 
     def _bind(self) -> socket.socket:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             sock.bind(os.fspath(self.path))
             self._mark = _mark_of(self.path)

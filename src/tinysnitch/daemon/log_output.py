@@ -14,7 +14,7 @@ from contextlib import suppress
 
 MAX_PENDING = 8 << 20  # bytes that wait for a slow reader: about 15 000 lines
 CLOSE_S = 1.0  # for a reader to take what waits at the end
-_FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
 
 
 class LogOutput:

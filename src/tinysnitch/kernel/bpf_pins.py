@@ -140,7 +140,7 @@ def load_pins(folder: PinFolder, cgroup: Path, prepare: Callable[[], None], *, i
 def opened_cgroup(cgroup: Path) -> Iterator[int]:
     """A descriptor of it. Raises SnitchError."""
     try:
-        cgroup_fd = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        cgroup_fd = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise SnitchError(f"{cgroup}: {error.strerror}", "--cgroup wants a folder of a cgroup2 mount") from error
     try:

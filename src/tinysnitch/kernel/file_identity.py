@@ -54,7 +54,7 @@ def _read_closed_device(path: str) -> int | None:
     (an AppImage, mount.fuse3(8)), NFS that maps root to nobody. Those who may look there decide what is at the path."""
     for folder in PurePosixPath(path).parents:
         try:
-            descriptor = os.open(_raw(str(folder)), os.O_PATH | os.O_CLOEXEC)
+            descriptor = os.open(_raw(str(folder)), os.O_PATH)
         except PermissionError:
             continue
         except OSError as error:
@@ -76,7 +76,7 @@ def find_snap(path: str, device: int, inode: int) -> str | None:
 
 
 def _is_in_superblock(path: str, device: int, inode: int) -> bool:
-    descriptor = os.open(_raw(path), os.O_PATH | os.O_CLOEXEC)
+    descriptor = os.open(_raw(path), os.O_PATH)
     try:
         found = os.fstat(descriptor).st_ino, read_superblock_device(descriptor)
     finally:
@@ -101,7 +101,7 @@ def read_executable_device(pid: int) -> int | None:
     """s_dev of what the process runs. None when it is gone; or of what is unmounted lazily, or mounted in a namespace
     that the process has left: stat's number is the best left then."""
     try:
-        descriptor = os.open(f"/proc/{pid}/exe", os.O_PATH | os.O_CLOEXEC)
+        descriptor = os.open(f"/proc/{pid}/exe", os.O_PATH)
         try:
             return read_superblock_device(descriptor, pid)
         finally:

@@ -95,7 +95,7 @@ class NetlinkSocket:
         self._sequence = 0
         self._buffer = bytearray(_RECEIVE_SIZE)
         self._view = memoryview(self._buffer)
-        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
         try:
             self.socket.bind((0, groups))
         except OSError:

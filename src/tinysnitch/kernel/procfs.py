@@ -128,7 +128,7 @@ def _read_file(pid: int) -> tuple[int, int, bool]:
 
 
 def _read_inode(path: str) -> int:
-    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_PATH)
     try:
         with open(f"/proc/self/fdinfo/{descriptor}", "rb") as file:
             return int(next((line.split()[1] for line in file if line.startswith(b"ino:")), b"0"))

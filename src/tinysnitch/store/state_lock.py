@@ -49,7 +49,7 @@ def _make(folder: Path) -> None:
 
 def _open(place: Path) -> int | None:
     try:
-        return os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         if error.errno in _NOT_WRITABLE:
             return None
