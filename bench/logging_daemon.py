@@ -1,4 +1,4 @@
-"""A tinysnitchd whose log goes to a file: who reads along takes the second core away from what is measured."""
+"""A tinysnitchd whose log goes to a file: whoever reads along takes the second core away from what is measured."""
 
 import os
 import signal

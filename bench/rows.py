@@ -86,7 +86,7 @@ class Bench:
             self._measure("conntrack only", self._connect)
             self._measure_paced("conntrack only")
         with self._accept_all():  # to new remotes, as our misses: a UDP flow whose ports come again is not NEW
-            self._measure("every one accepted by a C loop", lambda: self._connect_to_many(self._threads))
+            self._measure("every one accepted by a C loop", self._connect_to_many)
         daemon = LoggingDaemon(self._lab, self._rules())
         self._measure_paced("cached allow", daemon)
         for name, measure in self._daemon_rows():
@@ -99,7 +99,7 @@ class Bench:
     def _measure_opensnitch(self, name: str) -> None:
         """The same connections as those that are every one a miss."""
         opensnitch = OpenSnitch(self._lab, program_path("connect_loop"))
-        self._measure(name, lambda: self._connect_to_many(self._threads), opensnitch)
+        self._measure(name, self._connect_to_many, opensnitch)
         self.opensnitch_mb.append(read_resident_mb(opensnitch.process.pid))
         self.opensnitch_undecided += opensnitch.count_undecided()
         opensnitch.stop()
@@ -109,8 +109,8 @@ class Bench:
         yield "cached allow", self._connect
         yield "cached deny", lambda: self._connect(port=DENIED_PORT)
         yield "allowed everywhere, 50,000 remotes", self._connect_to_crowd
-        yield "every one a miss", lambda: self._connect_to_many(self._threads)
-        yield "a miss, at half the rate of the goal", lambda: self._connect_to_many(self._threads, c_rate * GOAL / 2)
+        yield "every one a miss", self._connect_to_many
+        yield "a miss, at half the rate of the goal", lambda: self._connect_to_many(c_rate * GOAL / 2)
 
     def _rules(self) -> str:
         program = program_path("connect_loop")
@@ -135,24 +135,24 @@ class Bench:
         """For its p50 alone, which several threads would give each other."""
         if self._threads == 1:
             words = ["-p", str(PACE), self._kind.remote, self._kind.port]
-            paced = partial(run_connect_loop, self._lab, *self._words(1), *words)
+            paced = partial(run_connect_loop, self._lab, *self._words(), *words)
             self._measure(f"{name}, {PACE:,} a second", paced, daemon)
 
     def _connect(self, port: str | None = None) -> Sample:
-        return run_connect_loop(self._lab, *self._words(self._threads), self._kind.remote, port or self._kind.port)
+        return run_connect_loop(self._lab, *self._words(), self._kind.remote, port or self._kind.port)
 
     def _connect_to_crowd(self) -> Sample:
-        words = [*self._words(self._threads), "-r", str(CROWD), self._kind.many_first, self._kind.port]
+        words = [*self._words(), "-r", str(CROWD), self._kind.many_first, self._kind.port]
         return run_connect_loop(self._lab, *words, program=EVERYWHERE)
 
-    def _connect_to_many(self, threads: int, pace: float = 0) -> Sample:
-        words = [*self._words(threads), "-r", str(RANGE), "-o", str(self._next_offset), "-p", str(pace)]
+    def _connect_to_many(self, pace: float = 0) -> Sample:
+        words = [*self._words(), "-r", str(RANGE), "-o", str(self._next_offset), "-p", str(pace)]
         sample = run_connect_loop(self._lab, *words, self._kind.many_first, self._kind.port)
         self._next_offset += sample.count
         return sample
 
-    def _words(self, threads: int) -> list[str]:
-        return [*self._kind.flags, "-t", str(threads), "-s", str(self._seconds)]
+    def _words(self) -> list[str]:
+        return [*self._kind.flags, "-t", str(self._threads), "-s", str(self._seconds)]
 
     @contextmanager
     def _accept_all(self) -> Iterator[None]:

@@ -17,13 +17,13 @@ IPERF, PYTHON = "/usr/bin/iperf3", "/usr/bin/python3"
 POUR_PORT, SILENT_PORT = "9003", "9004"
 DATAGRAM = 1400  # bytes
 # One datagram after the other, as fast as they go; the echoes, where there are any, are read as they come.
-FLOOD = """
+FLOOD = f"""
 import socket, sys, time
 address, port, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 flow = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 flow.connect((address, port))
 flow.setblocking(False)
-payload, count, end = bytes(1400), 0, time.monotonic() + seconds
+payload, count, end = bytes({DATAGRAM}), 0, time.monotonic() + seconds
 while time.monotonic() < end:
     for _ in range(64):
         try:
@@ -39,7 +39,7 @@ while time.monotonic() < end:
 print(count / seconds)
 """
 # At one port it sends whoever asks datagrams for as many seconds as the question says, at the other it says nothing.
-SERVE = """
+SERVE = f"""
 import socket, sys, time
 server, silent = (socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) for _port in sys.argv[1:])
 for end, port in zip((server, silent), sys.argv[1:]):
@@ -47,7 +47,7 @@ for end, port in zip((server, silent), sys.argv[1:]):
 print("ready", flush=True)
 while True:
     question, client = server.recvfrom(100)
-    payload, end = bytes(1400), time.monotonic() + float(question)
+    payload, end = bytes({DATAGRAM}), time.monotonic() + float(question)
     while time.monotonic() < end:
         for _ in range(64):
             server.sendto(payload, client)

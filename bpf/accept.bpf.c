@@ -34,7 +34,7 @@ static __always_inline bool has_socket(struct fdtable *table, __u64 cookie)
 
 /*
  * accept() gives the descriptor after the address, getpeername() needs it before: what has none is being accepted, or
- * another thread has closed it meanwhile. But nobody accepts who has not the socket that listens. With more descriptors
+ * another thread has closed it meanwhile. But nobody can accept without the socket that listens. With more descriptors
  * than are searched it cannot be told.
  */
 static __always_inline bool is_being_accepted(struct sock *sk, __u64 listening)

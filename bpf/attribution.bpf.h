@@ -19,7 +19,7 @@ static __always_inline void blame_kernel(struct attribution *attribution)
 	attribution->owner = (struct owner){.exec_id = EXEC_ID_KERNEL};
 }
 
-/* Of what comes in. To what was released nothing new comes: who has its port by now is in the table of ports. */
+/* Of what comes in. To what was released nothing new comes: whoever has its port by now is in the table of ports. */
 static __always_inline bool find_owner(__u64 cookie, struct owner *owner)
 {
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
@@ -67,9 +67,9 @@ static __always_inline bool is_borrowed(struct sock *sk, __u8 protocol, struct o
 }
 
 /*
- * What a program sends comes by no device and has nothing in it, before it leaves; then it has the device that it leaves
- * by (ip_output(), ip6_output()). That of a tunnel stays with the packet till then; IPsec has none, but notes what it has
- * put into its own (xfrm4_transport_output(), xfrm4_tunnel_encap_add()).
+ * What a program sends comes by no device and has nothing in it, before it leaves; then it has the device that it
+ * leaves by (ip_output(), ip6_output()). That of a tunnel stays with the packet until then; IPsec has none, but notes
+ * what it has put into its own (xfrm4_transport_output(), xfrm4_tunnel_encap_add()).
  */
 static __always_inline bool has_come_far(struct sk_buff *skb)
 {
@@ -124,7 +124,7 @@ static __always_inline void attribute_outbound(struct __sk_buff *skb, const stru
 	attribution->cookie = cookie;
 	attribution->socket = socket;
 	find_sender(socket, cookie, &attribution->owner);
-	/* A SYN is of who called connect(), whoever runs when it is sent again; but a raw socket may send one, too. */
+	/* A SYN is the caller's of connect(), whoever runs when it is sent again; but a raw socket may send one too. */
 	if (flow->protocol != TCP || !socket || !socket->protocol)
 		correct_sender(skb, cookie, &attribution->owner);
 	if (attribution->owner.exec_id != EXEC_ID_UNKNOWN)

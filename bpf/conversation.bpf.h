@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What answers what was allowed, for all protocols but TCP, which tells by its flags. Conntrack would know it too, at 3
- * to 5 us a connection, also for TCP; and it takes whoever has the port by now for who began.
+ * to 5 us a connection, also for TCP; and it takes whoever has the port by now for the one that began.
  */
 #ifndef CONVERSATION_BPF_H
 #define CONVERSATION_BPF_H
@@ -102,7 +102,7 @@ static __always_inline bool is_still_theirs(const struct settings *settings, con
 /*
  * Early demux knows the socket if it is connected; to one of the kernel's own (L2TP's) no packet leads that leaves by it.
  * Whose a packet without ports is, nothing tells. A port that is shared has no one owner: user space finds who takes the
- * packet. One that no hook told of is of who only calls send().
+ * packet. One that no hook told of is a program's that only calls send().
  */
 static __always_inline bool is_for_them(struct __sk_buff *skb, const struct settings *settings,
 					struct question *question, const struct conversation *conversation)

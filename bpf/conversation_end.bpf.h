@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A UDP socket that spoke to one remote alone takes its conversation with it: who comes later to that port is another.
+ * A UDP socket that spoke to one remote alone takes its conversation with it: the next at that port is another.
  * A table of nothing but dead ones would take each new one's room from the oldest, at three times the cost.
  */
 #ifndef CONVERSATION_END_BPF_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who gets a bound socket from its owner. No hook tells of that; but of who is executed with it, and of who accepts a
+ * Who gets a bound socket from its owner. No hook tells of that, but of what is executed with it, and of what accepts a
  * connection from it. What else there is (unix(7), SCM_RIGHTS; setuid(2)), user space looks for on a miss.
  */
 #ifndef HANDOVER_BPF_H
@@ -47,7 +47,7 @@ static __always_inline void hand_over(__u64 cookie, struct listener *listener, c
 {
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
 
-	/* The others of the group may stay with who had this one. */
+	/* The others of the group may stay with whoever had this one. */
 	if (listener->is_shared || (listener->members > 1 && !is_same_program(&listener->owner, owner)))
 		note_change(listener);
 	if (listener->cookie == cookie || listener->members == 1) { /* the first one, or what is left of all */

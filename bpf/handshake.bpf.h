@@ -33,7 +33,7 @@ static __always_inline void note_unknown_let_go(const struct question *question)
 
 /*
  * A packet that leaves was allowed. Of TCP only a SYN is asked about. With where it goes, since it may have been held
- * till its socket connects elsewhere. Of one that was closed by then no hook would tell when it can be forgotten.
+ * until its socket connects elsewhere. Of one that was closed by then no hook would tell when it can be forgotten.
  * True: it is the first SYN of its connection that is let go.
  */
 static __always_inline bool note_let_go(struct __sk_buff *skb, const struct question *question)

@@ -14,8 +14,8 @@ struct heir {
 };
 
 /*
- * As kernel/seed.py: the newest process. Who executes itself anew keeps sockets for others that have them already, and is
- * no younger for that (de_thread() in fs/exec.c).
+ * As kernel/seed.py: the newest process. One that executes itself anew keeps sockets for others that have them already,
+ * and is no younger for that (de_thread() in fs/exec.c).
  */
 static __always_inline bool is_younger(const struct owner *known, const struct owner *owner)
 {

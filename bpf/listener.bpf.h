@@ -6,7 +6,7 @@
 #include "owner.bpf.h"
 #include "remembered.bpf.h"
 
-/* In `members`: nobody is left, and it is being deleted. Who joins at this moment joins nothing. */
+/* In `members`: nobody is left, and it is being deleted. Whoever joins at this moment joins nothing. */
 #define NOBODY_LEFT (1U << 31)
 #define ATTEMPTS 4
 
@@ -14,7 +14,7 @@ static __always_inline void leave_listener(const struct listener_key *key)
 {
 	struct listener *listener = bpf_map_lookup_elem(&listeners, key);
 
-	/* While anyone is left it stays, and stays shared: who binds the port next would be taken for the only one. */
+	/* While anyone is left it stays, and stays shared: the next to bind the port would be taken for the only one. */
 	if (!listener)
 		return;
 	if (listener->is_shared)
@@ -83,8 +83,8 @@ static __always_inline bool has_place_in(const struct listener_key *known, const
 }
 
 /*
- * Who did not ask to share its port is alone on it: at all its interfaces, and for both families if it has both. NULL:
- * it is not known.
+ * A socket that did not ask to share its port is alone on it: at all its interfaces, and for both families if it has
+ * both. NULL: it is not known.
  */
 static __always_inline bool may_share(struct sock *sk)
 {
@@ -135,7 +135,7 @@ static __always_inline bool note_listener(struct sock *sk, __u64 cookie, const s
 	return !problem;
 }
 
-/* The kernel tells of no end of its own sockets: who takes the port next joins, and is looked for in user space. */
+/* The kernel tells of no end of its own sockets: whoever takes the port next joins, and is looked for in user space. */
 static __always_inline void note_kernel_listener(__u64 cookie, const struct listener_key *key)
 {
 	struct listener listener = {.cookie = cookie, .owner = {.exec_id = EXEC_ID_KERNEL}};

@@ -45,7 +45,7 @@ static __always_inline bool is_short(const struct bpf_sock *sk)
 	return sk->state == TCP_TIME_WAIT || sk->state == TCP_NEW_SYN_RECV;
 }
 
-/* Who gave up while its SYN was held. */
+/* It gave up while its SYN was held. */
 static __always_inline bool is_closed(const struct bpf_sock *sk)
 {
 	return sk && sk->state == TCP_CLOSE;

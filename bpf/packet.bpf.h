@@ -23,6 +23,10 @@
 #define AUTHENTICATION 51
 #define DESTINATION_OPTIONS 60
 
+/* 0: the first fragment. RFC 791 3.1; RFC 8200 4.5, in the second byte */
+#define FRAGMENT_OFFSET 0x1fff
+#define FRAGMENT_OFFSET6 0xf8
+
 /* RFC 791 3.1 */
 #define OPTIONS_SIZE 40
 #define END_OF_OPTIONS 0
@@ -119,7 +123,7 @@ static __always_inline bool parse_v4(struct __sk_buff *skb, const struct ipv4_he
 	map_v4(flow->remote, is_outbound ? header->destination : header->source);
 	transport->offset = (header->version_and_words & 15) * 4;
 	transport->protocol = header->protocol;
-	transport->is_missing = header->fragment & bpf_htons(0x1fff);
+	transport->is_missing = header->fragment & bpf_htons(FRAGMENT_OFFSET);
 	return transport->offset <= sizeof(*header) || !has_source_route(skb, transport->offset);
 }
 
@@ -147,7 +151,7 @@ __noinline bool skip_extension(struct __sk_buff *skb, struct transport *transpor
 	if (transport->protocol == ROUTING && header[3])
 		return false;
 	if (transport->protocol == FRAGMENT)
-		transport->is_missing |= header[2] || (header[3] & 0xf8);
+		transport->is_missing |= header[2] || (header[3] & FRAGMENT_OFFSET6);
 	transport->is_routed |= transport->protocol == ROUTING;
 	transport->offset += measure_extension(transport->protocol, header[1]);
 	transport->protocol = header[0];

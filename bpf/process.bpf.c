@@ -67,9 +67,9 @@ static __always_inline void read_executable(struct image *image, struct task_str
 
 /*
  * A script is opened below the folder after this, by the program itself. With others that share it (clone(2), CLONE_FS)
- * it may be another one by then: an exec ends the threads (de_thread()), but unshares no fs_struct. Who is alone stays
- * so, since only a process itself can share (copy_fs()): so this is asked first. And a folder of other mounts than the
- * process has, through a descriptor that it was passed, may show other files at the same path.
+ * it may be another one by then: an exec ends the threads (de_thread()), but unshares no fs_struct. One that is alone
+ * stays so, since only a process itself can share (copy_fs()): so this is asked first. And a folder of other mounts
+ * than the process has, through a descriptor that it was passed, may show other files at the same path.
  */
 static __always_inline bool is_own_directory(struct fs_struct *fs, struct task_struct *task)
 {

@@ -13,6 +13,7 @@ char LICENSE[] SEC("license") = "GPL";
 #define PASS 1
 #define DROP 0
 
+#define TCP_FLAGS 13 /* in the TCP header, RFC 9293 3.1 */
 #define FLAG_SYN 2
 #define FLAG_ACK 16
 
@@ -34,7 +35,7 @@ static __always_inline bool is_first(struct __sk_buff *skb, const struct questio
 	__u8 flags;
 
 	if (question->flow.protocol == TCP)
-		return !bpf_skb_load_bytes(skb, question->transport + 13, &flags, 1) &&
+		return !bpf_skb_load_bytes(skb, question->transport + TCP_FLAGS, &flags, 1) &&
 		       (flags & (FLAG_SYN | FLAG_ACK)) == FLAG_SYN;
 	conversation = find_conversation(question, read_conversation_clock());
 	return !conversation || conversation->cookie != cookie;

@@ -42,8 +42,8 @@ static __noinline bool has_open(struct socket *wanted)
 }
 
 /*
- * Who got a socket and has not used it yet is no sender: unknown. Read in this order, see give_socket(); and without a
- * branch, which would lead the verifier through most of a program twice.
+ * Whoever got a socket and has not used it yet is no sender: unknown. Read in this order, see give_socket(); and
+ * without a branch, which would lead the verifier through most of a program twice.
  */
 static __always_inline void copy_sender(const struct owned_socket *socket, struct owner *owner)
 {

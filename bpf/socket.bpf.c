@@ -68,7 +68,7 @@ int on_sock_create(struct bpf_sock *ctx)
 
 /*
  * What is seen later of a released socket that sends within the call is held somewhere by now, and holds a part of
- * sk_wmem_alloc till it is freed (skb_set_owner_w()); 1 is the socket's own (sk_alloc()). The context is the socket
+ * sk_wmem_alloc until it is freed (skb_set_owner_w()); 1 is the socket's own (sk_alloc()). The context is the socket
  * itself (__cgroup_bpf_run_filter_sk()).
  */
 static __always_inline bool may_still_send(struct bpf_sock *ctx)
@@ -108,7 +108,7 @@ int on_sock_release(struct bpf_sock *ctx)
 	if (ctx->protocol == UDP)
 		end_conversation(ctx, cookie);
 	forget_subflows(ctx);
-	/* Before its port goes: who notes that meanwhile knows no owner (scope.bpf.c). */
+	/* Before its port goes: whoever notes that meanwhile knows no owner (scope.bpf.c). */
 	bpf_map_delete_elem(&sockets, &cookie);
 	if (may_be_bound)
 		forget_listener(cookie);
@@ -116,8 +116,8 @@ int on_sock_release(struct bpf_sock *ctx)
 }
 
 /*
- * mptcp_bind() binds the first subflow, in the context of who called it; the kernel binds later ones when it likes
- * (__mptcp_subflow_connect()). Who has the program's socket open called; else nobody uses it, and it stays whose it was.
+ * mptcp_bind() binds the first subflow, in the context of its caller; the kernel binds later ones when it likes
+ * (__mptcp_subflow_connect()). Whoever has the program's socket open called; else nobody uses it, and its owner stays.
  */
 static __always_inline void note_mptcp_binding(struct sock *sk, const struct listener_key *key)
 {
@@ -187,7 +187,7 @@ int on_post_bind6(struct bpf_sock *ctx)
 
 /*
  * The cookie of the socket that a program uses; 0: it is the kernel's own. mptcp_connect() runs the hook of its first
- * subflow, in the context of who called it; the kernel connects later ones when it likes. `cookie`: the subflow's.
+ * subflow, in the context of its caller; the kernel connects later ones when it likes. `cookie`: the subflow's.
  */
 static __always_inline __u64 find_used(struct bpf_sock_addr *ctx, __u64 cookie)
 {

@@ -220,7 +220,7 @@ struct settings {
 	__u32 is_scoped;          /* inbound: judge only ports in `listeners` (tinysnitch run) */
 	__u32 is_tracing;         /* write `traces` */
 	__u32 is_watching;        /* a verdict with a watch was given */
-	__u32 has_lost_listeners; /* who binds a port that can be shared may not be the only one there */
+	__u32 has_lost_listeners; /* whoever binds a port that can be shared may not be alone there */
 	__u32 denied_at;          /* when a packet was marked as denied last, in units of 2^30 ns (BPF alone) */
 	__u32 flow_generation;    /* in which a verdict was given for a flow alone */
 	__u32 own_epoch;          /* of `own_addresses`: what was written before is none any more */

@@ -10,6 +10,7 @@
 #include "handshake.bpf.h"
 
 #define READ_MARK 0x10000000 /* ALLOW_BIT in kernel/netfilter_rules.py */
+#define DATA_OFFSET 12       /* in the TCP header, RFC 9293 3.1 */
 
 static __always_inline bool is_read(const struct __sk_buff *skb)
 {
@@ -23,7 +24,7 @@ static __always_inline bool has_payload(struct __sk_buff *skb, const struct ques
 
 	if (question->flow.protocol != TCP)
 		return true;
-	if (bpf_skb_load_bytes(skb, question->transport + 12, &words, 1)) /* data offset, RFC 9293 3.1 */
+	if (bpf_skb_load_bytes(skb, question->transport + DATA_OFFSET, &words, 1))
 		return false;
 	return question->transport + (words >> 4) * 4 < skb->len;
 }
@@ -41,7 +42,7 @@ static __always_inline bool is_bare_segment(struct __sk_buff *skb)
 	else if (bpf_skb_load_bytes(skb, offsetof(struct ipv6_header, next_header), &next_header, 1) ||
 		 next_header != TCP)
 		return false;
-	if (bpf_skb_load_bytes(skb, at + 12, &words, 1)) /* data offset, RFC 9293 3.1 */
+	if (bpf_skb_load_bytes(skb, at + DATA_OFFSET, &words, 1))
 		return false;
 	return at + (words >> 4) * 4 >= skb->len;
 }

@@ -15,7 +15,7 @@ fail() { # message, hint
 	exit 1
 }
 
-# Who may change these files would become root by the unit: each folder above them counts too.
+# Whoever may change these files would become root by the unit: each folder above them counts too.
 find_foreign() {
 	local path=$PWD
 	while [ "$path" != / ]; do

@@ -14,6 +14,8 @@ WINDOW_PACKAGES=(libegl1 libgl1 libfontconfig1 libdbus-1-3 libx11-xcb1 libxcb-cu
 	libxcb-xkb1 libxkbcommon-x11-0 fonts-dejavu-core)
 # Screens (X11, Wayland) and hands for its tests.
 SCREEN_PACKAGES=(xvfb xdotool xclip sway wtype)
+POLICY=/usr/sbin/policy-rc.d # asked before a package starts its service (invoke-rc.d(8))
+owns_policy=
 
 fail() { # message, hint
 	printf 'tinysnitch: error: %s\ntinysnitch: hint: %s\n' "$1" "$2" >&2
@@ -60,17 +62,25 @@ install_packages() {
 	[ "$(id -u)" -eq 0 ] || fail "these system packages are missing: ${missing[*]}" \
 		"run this as root, or: apt-get install ${missing[*]}"
 	echo "installing ${missing[*]}"
-	# No service may start by itself: a test wants the programs of nginx and sshd, not their daemons.
-	policy_was_absent && printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d
-	trap remove_policy EXIT
+	forbid_services
 	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null ||
 		fail "apt-get could not install ${missing[*]}" "its own message stands above; is the network up?"
-	remove_policy
+	allow_services
 }
 
-OWNS_POLICY=0
-policy_was_absent() { [ ! -e /usr/sbin/policy-rc.d ] && OWNS_POLICY=1; }
-remove_policy() { [ "$OWNS_POLICY" -eq 1 ] && rm -f /usr/sbin/policy-rc.d && OWNS_POLICY=0 || true; }
+# No service may start by itself: a test wants the programs of nginx and sshd, not their daemons.
+forbid_services() {
+	[ ! -e "$POLICY" ] || return 0
+	trap allow_services EXIT
+	owns_policy=1
+	printf '#!/bin/sh\nexit 101\n' >"$POLICY"
+	chmod 755 "$POLICY"
+}
+
+allow_services() {
+	[ -z "$owns_policy" ] || rm -f "$POLICY"
+	owns_policy=
+}
 
 # Package names can only be chosen from fresh lists; a bare machine has none.
 refresh_lists() {

@@ -66,4 +66,4 @@ def test_lists_over_the_socket(running: RunningServer, command: Command) -> None
 def test_who_sees_no_lists_is_not_told_that_there_is_none(command: Command, tmp_path: Path) -> None:
     with running_server(tmp_path / "socket", Comers(ALICE)):
         told = command("lists")
-    assert told == (0, "", "tinysnitch: lists are shown to who may see everything: run it as root\n")
+    assert told == (0, "", "tinysnitch: lists are shown to those who may see everything: run it as root\n")

@@ -62,7 +62,7 @@ def test_want_of_memory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     killed.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(killed))
     (said,) = asyncio.run(compile_all(ListCompiler(), tmp_path / "ads"))
-    assert said == f"{tmp_path / 'ads'}: who read it was killed, for want of memory perhaps"
+    assert said == f"{tmp_path / 'ads'}: its reader was killed, for want of memory perhaps"
 
 
 def test_who_says_nothing_or_cannot_be_started_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from tests.lab.patience import WAIT_S
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 
 PREFIX = "ts-bpf-"
+HELD = 7  # the queue of what is held there
 AGENT = Path(__file__).with_name("bpf_agent.py")
 _number = itertools.count(1)
 

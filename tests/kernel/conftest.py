@@ -5,11 +5,14 @@ from contextlib import closing
 
 import pytest
 
-from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.bpf_place import HELD, Agent, BpfPlace
+from tests.kernel.netns_visit import visit_netns
 from tests.kernel.packet_place import PacketPlace, Wire
+from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.libbpf import Map
+from tinysnitch.kernel.nfqueue import Queue
 
 
 @pytest.fixture
@@ -26,6 +29,15 @@ def programs(place: BpfPlace) -> BpfPrograms:
 @pytest.fixture
 def agent(place: BpfPlace, programs: BpfPrograms) -> Agent:
     return place.start_agent()
+
+
+@pytest.fixture
+def queue(place: BpfPlace) -> Iterator[Queue]:
+    """What is held there waits in it."""
+    with visit_netns(NETNS_FOLDER / place.name):
+        opened = Queue(HELD)
+    with closing(opened):
+        yield opened
 
 
 @pytest.fixture

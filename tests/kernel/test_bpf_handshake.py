@@ -3,10 +3,8 @@
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
-from tests.kernel.netns_visit import visit_netns
 from tests.kernel.pinned_tables import find_listener, forget_socket
 from tests.kernel.test_bpf_verdict import LOCAL_PORT, PORT, SWALLOWED, entry_of, judge, key_of, make_flow, open_bound
-from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.core.flow import TCP, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
@@ -16,12 +14,10 @@ pytestmark = pytest.mark.privileged
 
 
 def test_nothing_is_noted_of_a_socket_that_was_closed_while_its_packet_was_held(
-    place: BpfPlace, programs: BpfPrograms, agent: Agent
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, queue: Queue
 ) -> None:
     """No hook would tell that it can go."""
     judge(place, programs, "OUTPUT")
-    with visit_netns(NETNS_FOLDER / place.name):
-        queue = Queue(7)
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
     assert agent.call("connect", handle, "127.0.0.1", PORT) == SWALLOWED
     key = key_of(entry_of(programs, agent, cookie), make_flow(TCP, "127.0.0.1"))
@@ -33,7 +29,6 @@ def test_nothing_is_noted_of_a_socket_that_was_closed_while_its_packet_was_held(
     for packet in held:
         queue.queue_verdict(packet.packet_id, NfVerdict.REPEAT)
     queue.flush()
-    queue.close()
     assert programs.read_statistics()["hits_allowed"] == len(held)
     assert place.count_sockets() == before
 

@@ -3,7 +3,6 @@
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
-from tests.kernel.netns_visit import visit_netns
 from tests.kernel.packet_place import wait_packets
 from tests.kernel.pinned_tables import forget_process
 from tests.kernel.test_bpf_verdict import (
@@ -17,7 +16,6 @@ from tests.kernel.test_bpf_verdict import (
     make_flow,
     open_bound,
 )
-from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import TCP, UDP, Direction, parse_address
 from tinysnitch.core.verdict import Verdict
@@ -80,11 +78,9 @@ def test_what_came_while_the_owner_lived_lets_nothing_in_after_its_end(inbound: 
 
 
 def test_what_was_sent_is_its_programs_after_the_end_of_that(
-    place: BpfPlace, programs: BpfPrograms, agent: Agent
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, queue: Queue
 ) -> None:
     judge(place, programs, "OUTPUT")
-    with visit_netns(NETNS_FOLDER / place.name):
-        queue = Queue(7)
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
     assert agent.call("connect", handle, "127.0.0.1", PORT) == SWALLOWED
     key = key_of(entry_of(programs, agent, cookie), make_flow(TCP, "127.0.0.1"))
@@ -94,5 +90,4 @@ def test_what_was_sent_is_its_programs_after_the_end_of_that(
     for packet in held:
         queue.queue_verdict(packet.packet_id, NfVerdict.REPEAT)
     queue.flush()
-    queue.close()
     assert programs.read_statistics()["hits_allowed"] == len(held)

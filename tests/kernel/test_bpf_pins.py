@@ -30,7 +30,7 @@ def test_a_set_is_complete_until_one_pin_is_gone(place: BpfPlace, is_scoped: boo
 
 def test_a_failure_half_way_leaves_nothing(place: BpfPlace, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last cgroup program does not exist: by then all else is loaded, pinned and attached."""
-    monkeypatch.setattr(bpf_pins, "CGROUP_PROGRAMS", ("on_connect4", "on_nothing"))
+    monkeypatch.setitem(bpf_pins.PROGRAMS, "accept", ("on_getpeername4", "on_nothing"))
     with pytest.raises(SnitchError, match="on_nothing"):
         BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), False)
     wait_detached(place.cgroup)

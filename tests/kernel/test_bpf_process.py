@@ -13,7 +13,7 @@ import pytest
 from tests.kernel.bpf_place import AGENT, BpfPlace
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_programs import BpfPrograms
-from tinysnitch.kernel.bpf_structs import Image, TraceEvent, TraceKind
+from tinysnitch.kernel.bpf_structs import Image, TraceKind
 
 pytestmark = pytest.mark.privileged
 
@@ -23,11 +23,10 @@ KEPT = 4096  # images that stay known after their end: max_entries of `retired`
 
 def trace_images(programs: BpfPrograms, run: Callable[[], object]) -> list[Image]:
     """What was executed on this machine while it ran."""
-    traces: list[TraceEvent] = []
     programs.set_tracing(True)
     run()
     programs.set_tracing(False)
-    programs.consume_traces(traces.append)
+    traces = programs.read_traces()
     found = [programs.find_image(trace.owner.exec_id) for trace in traces if trace.kind is TraceKind.EXEC]
     return [image for image in found if image]
 

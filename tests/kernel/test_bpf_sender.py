@@ -10,10 +10,8 @@ import msgspec
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
-from tests.kernel.netns_visit import visit_netns
 from tests.kernel.packet_place import wait_packets
 from tests.kernel.test_bpf_verdict import LOCAL_PORT, PORT, entry_of, judge, make_flow, open_bound
-from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.core.flow import TCP, UDP
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.nfqueue import NfVerdict, Queue
@@ -43,12 +41,10 @@ def read_by_another(programs: BpfPrograms) -> None:
 
 @pytest.mark.parametrize("is_known", [True, False])
 def test_who_reads_the_queue_is_no_sender_whatever_it_has_open(
-    place: BpfPlace, programs: BpfPrograms, agent: Agent, is_known: bool
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, queue: Queue, is_known: bool
 ) -> None:
     """Its descriptors are not looked through then: 11 us for each datagram that it lets go."""
     judge(place, programs, "OUTPUT")
-    with visit_netns(NETNS_FOLDER / place.name):
-        queue = Queue(7)
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     agent.call("send_to", handle, "127.0.0.1", PORT)
     (held,) = wait_packets(queue, 1)
@@ -58,19 +54,16 @@ def test_who_reads_the_queue_is_no_sender_whatever_it_has_open(
         queue.queue_verdict(held.packet_id, NfVerdict.REPEAT)
         queue.flush()
     assert wait_packets(queue, 1)
-    queue.close()
     owner = programs.find_owner(cookie)
     assert owner
     assert owner.pid == (agent.pid if is_known else os.getpid())
 
 
 def test_who_lets_a_packet_go_whose_socket_was_closed_meanwhile_is_not_its_sender(
-    place: BpfPlace, programs: BpfPrograms, agent: Agent
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, queue: Queue
 ) -> None:
-    """It walks the chain again in the context of who reads the queue, who has files that lead to nothing."""
+    """It walks the chain again in the context of whoever reads the queue, and has files that lead to nothing."""
     judge(place, programs, "OUTPUT")
-    with visit_netns(NETNS_FOLDER / place.name):
-        queue = Queue(7)
     cookies = []
     for who in (agent, place.start_agent()):  # the second one takes the place of the first one's flow
         handle, cookie = open_bound(who, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
@@ -83,7 +76,6 @@ def test_who_lets_a_packet_go_whose_socket_was_closed_meanwhile_is_not_its_sende
         queue.queue_verdict(held.packet_id, NfVerdict.REPEAT)
         queue.flush()
     assert wait_packets(queue, 1)
-    queue.close()
     assert programs.find_flow(make_flow(UDP, "127.0.0.1")) == entry_of(programs, agent, cookies[0])
 
 

@@ -9,15 +9,13 @@ from struct import Struct
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
-from tests.kernel.netns_visit import visit_netns
 from tests.kernel.pinned_tables import find_listener, is_shared, open_listeners, read_changes, read_noted_protocol
-from tests.lab.namespaces import NETNS_FOLDER
 from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import TCP, UDP, Direction, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_programs import BpfPrograms, pack_owner
-from tinysnitch.kernel.bpf_structs import Listener, Owner, ProcessEntry, TraceEvent, TraceKind
+from tinysnitch.kernel.bpf_structs import Listener, Owner, ProcessEntry, TraceKind
 from tinysnitch.kernel.libbpf import Map
 from tinysnitch.kernel.nfqueue import Queue
 
@@ -64,12 +62,10 @@ def test_a_cookie_leads_to_the_process(programs: BpfPrograms, agent: Agent, fami
 
 @pytest.mark.parametrize(("family", "remote"), [("AF_INET", "127.0.0.1"), ("AF_INET6", "::1")])
 def test_a_released_socket_has_its_owner_while_a_datagram_of_it_is_held(
-    place: BpfPlace, programs: BpfPrograms, agent: Agent, family: str, remote: str
+    place: BpfPlace, programs: BpfPrograms, agent: Agent, queue: Queue, family: str, remote: str
 ) -> None:
-    hold = ["-A", "OUTPUT", "-p", "udp", "--dport", "4000", "-j", "NFQUEUE", "--queue-num", "7"]
+    hold = ["-A", "OUTPUT", "-p", "udp", "--dport", "4000", "-j", "NFQUEUE", "--queue-num", str(queue.number)]
     place.run("iptables" if family == "AF_INET" else "ip6tables", *hold)
-    with visit_netns(NETNS_FOLDER / place.name):
-        queue = Queue(7)
     held, held_cookie = agent.call("open_socket", family, "SOCK_DGRAM")
     sent, sent_cookie = agent.call("open_socket", family, "SOCK_DGRAM")
     agent.call("send_to", held, remote, 4000)
@@ -79,7 +75,6 @@ def test_a_released_socket_has_its_owner_while_a_datagram_of_it_is_held(
     agent.call("close", sent)
     assert programs.find_owner(held_cookie) == owner_of(programs, agent)
     assert programs.find_owner(sent_cookie) is None
-    queue.close()
 
 
 def test_a_raw_socket_has_an_owner_too(programs: BpfPrograms, agent: Agent) -> None:
@@ -370,14 +365,12 @@ def test_a_stale_denial_refuses_nothing(place: BpfPlace, programs: BpfPrograms, 
 
 
 def test_each_use_is_traced(programs: BpfPrograms, agent: Agent) -> None:
-    traces: list[TraceEvent] = []
     programs.set_tracing(True)
     handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
     agent.call("bind", handle, "127.0.0.1", 0)
     agent.call("send_to", handle, "127.0.0.1", 9)
     agent.call("connect", handle, "127.0.0.1", 10)
-    programs.consume_traces(traces.append)
-    ours = [trace for trace in traces if trace.kind is not TraceKind.EXEC]
+    ours = [trace for trace in programs.read_traces() if trace.kind is not TraceKind.EXEC]
     assert [trace.kind for trace in ours] == [TraceKind.BIND, TraceKind.SEND, TraceKind.CONNECT]
     assert {trace.cookie for trace in ours} == {cookie}
     assert {trace.owner for trace in ours} == {owner_of(programs, agent)}

@@ -7,9 +7,7 @@ import time
 import msgspec
 import pytest
 
-from tests.kernel.bpf_place import Agent, BpfPlace
-from tests.kernel.netns_visit import visit_netns
-from tests.lab.namespaces import NETNS_FOLDER
+from tests.kernel.bpf_place import HELD, Agent, BpfPlace
 from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.verdict import Verdict
@@ -35,7 +33,7 @@ def judge(place: BpfPlace, programs: BpfPrograms, chain: str) -> None:
         place.run(iptables, "-A", chain, "-p", "tcp", "!", "--syn", "-j", "ACCEPT")
         place.run(iptables, "-A", chain, "-m", "bpf", "--object-pinned", str(allowed), "-j", "ACCEPT")
         place.run(iptables, "-A", chain, "-m", "bpf", "--object-pinned", str(denied), "-j", "REJECT")
-        place.run(iptables, "-A", chain, "-j", "NFQUEUE", "--queue-num", "7")
+        place.run(iptables, "-A", chain, "-j", "NFQUEUE", "--queue-num", str(HELD))
 
 
 @pytest.fixture
@@ -192,11 +190,10 @@ def test_the_flow_of_a_closed_socket_still_says_whose_it_was(outbound: BpfProgra
 
 
 def test_the_owner_of_a_packet_is_known_when_another_socket_has_taken_its_ports(
-    place: BpfPlace, outbound: BpfPrograms, agent: Agent
+    place: BpfPlace, outbound: BpfPrograms, agent: Agent, queue: Queue
 ) -> None:
     """Two packets are held and one flow is written down: the other packet finds its owner by its own socket."""
-    with visit_netns(NETNS_FOLDER / place.name):
-        queue = Queue(7)
+    assert queue
     other = place.start_agent()
     owners = []
     for who in (agent, other):
@@ -209,7 +206,6 @@ def test_the_owner_of_a_packet_is_known_when_another_socket_has_taken_its_ports(
         owner = outbound.find_owner(cookie)
         assert owner
         assert owner.pid == pid
-    queue.close()
 
 
 @pytest.mark.parametrize(("port", "is_noted"), [(53, True), (5353, True), (5355, True), (5354, False)])

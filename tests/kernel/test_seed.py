@@ -10,7 +10,6 @@ from tests.kernel.attribution_table import DictTable
 from tests.kernel.test_attribution import cookie_of
 from tinysnitch.core.flow import ICMP, TCP, UDP
 from tinysnitch.kernel import procfs
-from tinysnitch.kernel import seed as seed_module
 from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, IMAGE_USER_NAMESPACE, Image, Listener, ProcessEntry
 from tinysnitch.kernel.seed import seed, seed_processes
 from tinysnitch.kernel.sockets import SocketDiag
@@ -163,7 +162,7 @@ def test_init_owns_only_what_nobody_else_holds(table: DictTable, monkeypatch: py
     """Init keeps sockets for its services; here the newest holder, else the owner, plays it."""
     with socket.create_server(("127.0.0.1", 0)) as shared, socket.create_server(("127.0.0.1", 0)) as kept:
         with subprocess.Popen(["sleep", "30"], pass_fds=[shared.fileno(), kept.fileno()]) as init:
-            monkeypatch.setattr(seed_module, "_INIT", init.pid)
+            monkeypatch.setattr("tinysnitch.kernel.procfs.INIT", init.pid)
             kept_cookie = cookie_of(kept)
             kept.close()
             seed_all(table)

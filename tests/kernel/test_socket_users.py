@@ -75,7 +75,7 @@ def test_the_newest_holder_has_what_its_owner_left(table: DictTable, server: soc
 
 
 def test_init_keeps_it_for_others(table: DictTable, server: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tinysnitch.kernel.socket_users._INIT", os.getpid())
+    monkeypatch.setattr("tinysnitch.kernel.procfs.INIT", os.getpid())
     table.processes[os.getpid()] = ProcessEntry(100, 2**60)
     holder = start_holder(table, server, ProcessEntry(101, 10))
     users = PatientUsers(table)

@@ -45,7 +45,7 @@ def lists_group(ctx: click.Context, socket_path: str, as_json: bool) -> None:
     elif client.sees_all:
         print_note("there is no list; one is a file in /etc/tinysnitch.d/lists")
     else:
-        print_note("lists are shown to who may see everything: run it as root")
+        print_note("lists are shown to those who may see everything: run it as root")
 
 
 def _fields(entry: ListEntry) -> dict[str, object]:

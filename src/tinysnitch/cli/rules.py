@@ -86,12 +86,11 @@ def _begins_with_whole_line(args: list[str]) -> bool:
 @click.pass_context
 def rules_group(ctx: click.Context, socket_path: str, as_json: bool) -> None:
     """List the rules, or check, add or remove some."""
+    given = {"socket_path": socket_path, "as_json": as_json}
     if ctx.invoked_subcommand is None:
-        list_rules(socket_path, as_json)
+        ctx.invoke(list_command, **given)
     else:
-        ctx.default_map = {
-            name: {"socket_path": socket_path, "as_json": as_json} for name in ("list", "add", "remove", "check")
-        }
+        ctx.default_map = dict.fromkeys(rules_group.commands, given)
 
 
 @rules_group.command("list", epilog=examples("tinysnitch rules list", "tinysnitch rules list --json"))
@@ -99,10 +98,6 @@ def rules_group(ctx: click.Context, socket_path: str, as_json: bool) -> None:
 @json_option
 def list_command(socket_path: str, as_json: bool) -> None:
     """Every rule in force: those of the file, then the temporary ones."""
-    list_rules(socket_path, as_json)
-
-
-def list_rules(socket_path: str, as_json: bool) -> None:
     with ControlClient(socket_path) as client:
         for entry in client.ask(ListRules(), RuleEntry):
             if as_json:
@@ -110,7 +105,7 @@ def list_rules(socket_path: str, as_json: bool) -> None:
             else:
                 print_line(present_entry(entry, time.time()))
         status = client.ask_one(ReadStatus(), Status)
-    if status.rule_errors:  # who edited the file looks here whether it took
+    if status.rule_errors:  # whoever edited the file looks here to see whether it took
         print_note(f"the rules file did not load, {what_holds(status.rules)}: {status.rule_errors[0]}")
 
 

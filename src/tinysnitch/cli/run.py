@@ -8,7 +8,7 @@ from tinysnitch.cli.options import NamedPath, examples
 
 
 class _RulesFile(NamedPath):
-    """A file that is there. Who is not root is told that root is needed, and not what they cannot look at."""
+    """A file that is there. Whoever is not root is told that root is needed, and not what they cannot look at."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         path = super().convert(value, param, ctx)

@@ -67,7 +67,7 @@ def _present_nobody(status: Status) -> str:
 
 
 def _present_rules(status: Status, uid: int) -> Iterator[tuple[str, str]]:
-    """Who is not root may be shown some rules only, or all as an admin: the daemon does not say which."""
+    """Whoever is not root may be shown some rules only, or all as an admin: the daemon does not say which."""
     shown = " that you may see" if uid else ""
     yield "rules", f"{status.rules}{shown} in {status.rules_file}, {status.temporary_rules} temporary"
     if status.rule_errors:

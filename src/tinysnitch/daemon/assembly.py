@@ -66,7 +66,7 @@ def read_extra_interpreters(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 class Assembly:
-    """Who made it calls `start`, and finds the parts here that the life of the daemon has to do with."""
+    """Whoever made it calls `start`, and finds the parts here that the life of the daemon has to do with."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Changes a file where others can keep us waiting: anyone keeps the lock of a folder that all may read (THREATS.md).
 
-A thread makes the change, and is waited for a little longer than it waits itself for who holds the lock of the file.
+A thread makes the change, and is waited for a little longer than it itself waits for the lock of the file.
 A change that takes longer goes on beside the loop; until it is over there is no other one.
 """
 

@@ -5,7 +5,7 @@ Any remote can send as many as it likes: kept each, a scan would push all else o
 
 from tinysnitch.core.records import ConnectionDecided, Record
 
-BURST = 100  # kept at once: who tries a service that is not up, and who looks through the first ports
+BURST = 100  # kept at once: whoever tries a service that is not up, or the first ports that a scan looks through
 EACH_S = 10.0  # one more
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tinysnitch.daemon.control_server import ControlServer
 
 MAX_PUSHES = 4096  # lines and prompts that may wait for one client
-# Who sees all may be told of as many questions at once as there can be, each of them long.
+# Whoever sees all may be told of as many questions at once as there can be, each of them long.
 MAX_PUSH_BYTES, MAX_OWN_PUSH_BYTES = 16 << 20, 1 << 20
 MAX_INBOX = 64  # requests read but not begun; beyond that nothing more is read
 

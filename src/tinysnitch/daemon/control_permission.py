@@ -1,7 +1,7 @@
 """Who may use the control socket, and how far their right goes.
 
-1. Everything: root, the daemon's own user, whom root started the prompt for, and who is named as `--admin`.
-2. What is about their own processes: members of the group `tinysnitch`, and who is named as `--user`.
+1. Everything: root, the daemon's own user, whom root started the prompt for, and whoever is named as `--admin`.
+2. What is about their own processes: members of the group `tinysnitch`, and whoever is named as `--user`.
 3. Nobody else gets in. What the kernel said at connect() holds until the client goes.
 """
 
@@ -58,7 +58,7 @@ class Permissions:
         return uid in (0, os.geteuid()) or uid in self._invited
 
     def find(self, uid: int, gid: int) -> Right | None:
-        """The right of a peer. By the user and group databases, so that who is new in a group need not log in again."""
+        """The right of a peer. By the user and group databases: whoever is new in a group need not log in again."""
         if self.is_known(uid) or _is_among(uid, gid, self._admins):
             return Right(uid, sees_all=True)
         return Right(uid, sees_all=False) if _is_among(uid, gid, self._users) else None

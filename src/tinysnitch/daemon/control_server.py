@@ -29,7 +29,7 @@ from tinysnitch.protocol.framing import encode_frame
 from tinysnitch.store.history import MAX_ROWS
 
 MAX_CLIENTS = 64
-MAX_OWN_CLIENTS = 32  # of those who see but their own: there is always room for who sees all
+MAX_OWN_CLIENTS = 32  # of those who see only their own: there is always room for those who see all
 MAX_CLIENTS_OF_USER = 16
 # And one more, in a turn of the loop: anyone may knock, and each knock takes 0.2 ms of all verdicts.
 ACCEPTED_AT_ONCE = 3
@@ -37,7 +37,7 @@ CLOSE_S = 2.0  # for clients to be gone at the end
 
 _log = logging.getLogger(__name__)
 _DONE = encode_frame(msg.Done())
-_TURNS_TO_ADMIT = 3  # of the loop: the task of who was accepted, connection_made(), and one to spare
+_TURNS_TO_ADMIT = 3  # of the loop: the task of the one accepted, connection_made(), and one to spare
 _UNSAVED = "the rule holds but could not be saved"
 
 
@@ -46,7 +46,7 @@ class ControlStatistics(msgspec.Struct, frozen=True):
     prompt_clients: int
     followers: int
     refused: int  # not permitted
-    crowded_out: int  # one too many: of all, of those who see but their own, or of one user
+    crowded_out: int  # one too many: of all, of those who see only their own, or of one user
     malformed: int  # ended by a frame that is no message
     slow: int  # cut off because they did not read
 
@@ -74,7 +74,7 @@ class ControlServer:
         await self._listen(self._socket)
 
     async def listen_anew(self) -> None:
-        """At the place where somebody took the socket away. Who is in stays. Raises SnitchError."""
+        """At the place where somebody took the socket away. Whoever is in stays. Raises SnitchError."""
         assert self._server is not None
         assert self._socket is not None
         self._server.close()
@@ -132,7 +132,7 @@ class ControlServer:
         self._push_message(msg.Notice(text, hint), None)
 
     def hold_notice(self, text: str, hint: str = "") -> None:
-        """Something that stays so until it is lifted: who attaches meanwhile is told too. The same again is no news."""
+        """Something that stays so until it is lifted: whoever attaches meanwhile is told. The same again is no news."""
         notice = msg.Notice(text, hint, stands=True)
         if self._standing != (notice,):
             self._standing = (notice,)
@@ -181,7 +181,7 @@ class ControlServer:
             peer.welcome(right)
 
     def _admit(self, uid: int, right: Right | None) -> Right:
-        """The right of who may stay. Raises SnitchError."""
+        """The right of a peer that may stay. Raises SnitchError."""
         if self._is_closing:
             raise DaemonNotRunning("tinysnitchd is stopping", "try again once it is back")
         if right is None:

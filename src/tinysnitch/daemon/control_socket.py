@@ -43,7 +43,7 @@ class ControlSocket:
         self._made_folders.clear()
 
     def _make_folder(self) -> None:
-        """And those above it: who may knock must come through all of them, whatever the umask is."""
+        """And those above it: whoever may knock must come through all of them, whatever the umask is."""
         for folder in reversed([folder for folder in self.path.parents if not folder.exists()]):
             folder.mkdir()
             self._made_folders.append(folder)
@@ -60,7 +60,7 @@ class ControlSocket:
         self.path.unlink()
 
     def _bind(self) -> socket.socket:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             sock.bind(os.fspath(self.path))
             self._mark = _mark_of(self.path)

@@ -31,9 +31,7 @@ KERNEL_LOSSES = {
     "lost_first_packets": "first packets to a port, before it was known whose it is",
     "lost_astray": "packets to this machine itself that were to leave it (dropped)",
 }
-
-
-# When they happen; but for those that are in the log one by one.
+# Beginnings of what needs no watch: it is told as it happens, or is in the log one by one.
 _TOLD = (NOT_LEARNED, PUT_BACK, NOT_SAVED, NOT_KEPT)
 
 FIRST_PAUSE_S = 1.0

@@ -134,7 +134,7 @@ class Driver:
         self._finish(now)
 
     def _linger(self) -> list[QueuedPacket]:
-        """Who was let through often comes right back: to look again for a moment costs less than to be woken."""
+        """Whatever was let through often comes right back: looking for a moment costs less than being woken."""
         end_ns = time.monotonic_ns() + LINGER_NS
         while not (packets := self.doors.queue.read_packets()) and time.monotonic_ns() < end_ns:
             os.sched_yield()  # whoever else has something to do on this core goes first
@@ -279,7 +279,7 @@ class Driver:
     def _finish(self, now: Instant) -> None:
         """After a batch: verdicts leave first, then everything that hangs off the end."""
         if not self._attempt(self.doors.enforcement.flush):
-            self._flush_timer.start(FLUSH_AGAIN_S)  # who waits may send nothing more that would take it along
+            self._flush_timer.start(FLUSH_AGAIN_S)  # whoever waits may send nothing more to take it along
         if now.boot_s >= self._next_loss_check_s:
             self._next_loss_check_s = now.boot_s + LOSS_CHECK_S
             self._attempt(self._report_losses, now)

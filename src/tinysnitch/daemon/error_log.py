@@ -47,7 +47,7 @@ class ErrorLog(logging.Handler):
         return True
 
     def __enter__(self) -> Self:
-        """To a regular file nobody waits, and others write at the place that it has in common: that stays as it is."""
+        """A regular file keeps nobody waiting, and others write at the offset that they share: it stays as it is."""
         _asyncio.addFilter(self._spare)
         if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
             self._output = LogOutput(self._descriptor)

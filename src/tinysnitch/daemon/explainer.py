@@ -43,7 +43,7 @@ _REMOTE_HINT = "write one name or one address"
 
 
 class Explainer:
-    """The program that it imagines has the arguments that are named, and root started it, or who asks.
+    """The program that it imagines has the arguments that are named, and root started it, or whoever asks.
 
     The way that its packets would take is not looked up: rules with `iface=` are told beside.
     """

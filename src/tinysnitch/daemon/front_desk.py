@@ -100,7 +100,7 @@ class FrontDesk:
         return RuleEntry(format_rule(rule), source, rule.until_s, self._engine.rules.find_pid(rule))
 
     def _lasting(self, right: Right) -> tuple[Rule, ...]:
-        """Those of the file. They may be many: for who sees some they are looked for once, until rules change."""
+        """Those of the file. They may be many: for whoever sees some they are looked for once, until rules change."""
         rules = self._engine.rules
         if right.sees_all:
             return rules.from_file()
@@ -208,7 +208,7 @@ class FrontDesk:
         raise SnitchError(f"question {prompt_id} is not open{why}", "`tinysnitch asks` lists what is open")
 
     def _permitted(self, prompt_id: int, choice: Choice, right: Right) -> Choice:
-        """Who decides for their own processes alone makes rules for these alone. Raises SnitchError."""
+        """Whoever decides for their own processes alone makes rules for these alone. Raises SnitchError."""
         prompt = self._engine.prompts.find(prompt_id)
         if right.sees_all or prompt is None:
             return choice

@@ -9,7 +9,9 @@ from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel.bpffs import MOUNT_POINT
 from tinysnitch.kernel.nfqueue import Queue, QueueTaken
 
-QUEUE = 29810  # "ts" in ASCII is 29811; three numbers each: connections, names, and the claim
+QUEUE = 29810  # "ts" in ASCII is 29811
+_NUMBERS = 3  # of each daemon: connections, names, and the claim
+_RUNS = 10_000  # have numbers of their own; a queue's has 16 bits
 
 
 class Instance(msgspec.Struct, frozen=True):
@@ -28,7 +30,7 @@ def name_instance(netns_cookie: int, is_scoped: bool) -> Instance:
 
 def name_run(netns_cookie: int, pid: int) -> Instance:
     """Of the daemon with this process number, which judges one command."""
-    return _name(f"TS-RUN-{pid}", f"tinysnitch-{netns_cookie:x}-run-{pid}", QUEUE + 3 * (1 + pid % 10000))
+    return _name(f"TS-RUN-{pid}", f"tinysnitch-{netns_cookie:x}-run-{pid}", QUEUE + _NUMBERS * (1 + pid % _RUNS))
 
 
 def _name(label: str, pins: str, first_queue: int) -> Instance:

@@ -27,7 +27,7 @@ class InterpreterWatch:
 
     def start(self) -> None:
         watch = partial(watch_ways, [self._executable])
-        self._task = asyncio.get_running_loop().create_task(follow(watch, self._look))
+        self._task = asyncio.create_task(follow(watch, self._look))
 
     def stop(self) -> None:
         if self._task:

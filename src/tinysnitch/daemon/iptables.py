@@ -15,16 +15,19 @@ from tinysnitch.commandline.command_runner import run_command
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.commandline.standard_streams import open_standard_streams
 from tinysnitch.core.errors import NotPermitted, SnitchError
-from tinysnitch.daemon.instance import claim, name_instance
+from tinysnitch.daemon.instance import Instance, claim, name_instance
 from tinysnitch.kernel.bpf_pins import remove_all_pins
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netns import read_netns_cookie
 
 
-def _netfilter() -> Netfilter:
+def _find_instance() -> Instance:
     if os.geteuid() != 0:
         raise NotPermitted("netfilter rules need root", "try it with sudo")
-    instance = name_instance(read_netns_cookie(), is_scoped=False)
+    return name_instance(read_netns_cookie(), is_scoped=False)
+
+
+def _netfilter_of(instance: Instance) -> Netfilter:
     return Netfilter(instance.label, instance.queues, program_path=None)
 
 
@@ -41,7 +44,7 @@ def iptables_add() -> None:
     Until tinysnitchd runs, every new connection is dropped; established ones go on. Does nothing when the rules are
     there already.
     """
-    netfilter = _netfilter()
+    netfilter = _netfilter_of(_find_instance())
     if netfilter.is_in_each_family():
         print_note("the netfilter rules are there already")
     else:
@@ -60,21 +63,18 @@ def iptables_remove() -> None:
 
     A running tinysnitchd puts them back: stop it first.
     """
-    netfilter = _netfilter()
+    instance = _find_instance()
+    netfilter = _netfilter_of(instance)
     was_present = netfilter.is_present()
     netfilter.remove()
-    if not _remove_pins():
+    if not _remove_pins(instance):
         print_note("netfilter rules removed, but tinysnitchd runs here and puts them back: stop it first")
     else:
         print_note("netfilter rules removed" if was_present else "there were no netfilter rules of tinysnitch")
 
 
-def _remove_pins() -> bool:
-    """Denials hold inside connect(), too. Those of a daemon that lives stay: it would judge without its hooks.
-
-    Whether there is none.
-    """
-    instance = name_instance(read_netns_cookie(), is_scoped=False)
+def _remove_pins(instance: Instance) -> bool:
+    """Denials hold inside connect(), too. False: they are a living daemon's, which would judge without them."""
     with suppress(SnitchError), closing(claim(instance)):
         remove_all_pins(instance.pins)
         return True

@@ -72,7 +72,7 @@ async def run_daemon(options: Options) -> None:
 
 @contextmanager
 def begun(work: Callable[[], object]) -> Iterator[None]:
-    """Do the work beside what is done inside, or not, for want of a thread. Its errors are for who does it again.
+    """Do the work beside what is done inside; for want of a thread not at all. Its errors are for whoever repeats it.
 
     In a thread: 100 000 rules are parsed in 0.3 s, while the kernel looks through our programs.
     """
@@ -184,7 +184,7 @@ class SetUp:
         return make_cgroup(cgroup.name)
 
     def _open_early(self, left: Netfilter, pins: Path) -> None:
-        """Who is stopped while it starts has failed at nothing: what closed the machine for it goes, too."""
+        """A daemon that is stopped while it starts has failed at nothing: what closed the machine for it goes, too."""
         if self._stop.has_come and not self._is_ready and not self._keeps:
             left.remove()
             remove_all_pins(pins)
@@ -202,7 +202,7 @@ class SetUp:
             remove()
 
     def _refuse_waiting(self) -> None:
-        """Who is held would try again when the rules are gone, and get through unasked."""
+        """Whoever is held would try again when the rules are gone, and get through unasked."""
         self.parts.driver.feed(FirewallEnds())
 
     def _take_programs_away(self, programs: BpfPrograms) -> None:

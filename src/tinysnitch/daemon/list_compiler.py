@@ -22,7 +22,7 @@ class ListCompiler:
     def begin(self, source: Path, target: Path, done: Callable[[str], None]) -> None:
         """Compile the source into the target; `done` gets what went wrong, "" when nothing did."""
         work = self._compile(source.absolute(), target.absolute(), done)
-        task = asyncio.get_running_loop().create_task(work)
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -54,7 +54,7 @@ class ListCompiler:
         finally:
             await _end(process)
         if process.returncode == -signal.SIGKILL:
-            return f"{source}: who read it was killed, for want of memory perhaps"
+            return f"{source}: its reader was killed, for want of memory perhaps"
         lines = said.decode("utf-8", "replace").splitlines()
         return "" if process.returncode == 0 else (lines or [f"{source}: reading it failed"])[-1]
 

@@ -2,7 +2,7 @@
 
 The file is opened anew through /proc/self/fd (proc(5)), so that O_NONBLOCK is ours alone: set on a shared terminal it
 would follow the user's shell. A socket cannot be opened that way; there the flag is set on the descriptor itself, and
-taken back at the end. To a regular file nobody waits, and others write at the place that it has in common.
+taken back at the end. A regular file keeps nobody waiting, and others write at the offset that they share with us.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from contextlib import suppress
 
 MAX_PENDING = 8 << 20  # bytes that wait for a slow reader: about 15 000 lines
 CLOSE_S = 1.0  # for a reader to take what waits at the end
-_FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_FLAGS = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
 
 
 class LogOutput:

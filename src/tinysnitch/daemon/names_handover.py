@@ -1,6 +1,6 @@
-"""What is known of names goes from one daemon to the next: who resolved before a restart goes on by the name.
+"""What is known of names goes from one daemon to the next: whoever resolved before a restart goes on by the name.
 
-Exec ids are given anew by every daemon, so that who asked is handed on as a process: all that run the image now, up to
+Exec ids are given anew by every daemon, so whoever asked is handed on as a process: all that run the image now, up to
 a bound, since a program may fork as often as it likes.
 """
 
@@ -8,7 +8,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 
 from msgspec.structs import replace
@@ -34,11 +34,7 @@ def names_handed_over(names: Names, file: KeptNames, table: ProcessTable | None)
     Without a table nobody is known to have asked: a name holds for all alike, as long as its TTL says.
     """
     boot_id = read_boot_id()
-
-    @cache  # who resolves much asked for thousands of names
-    def find_exec_id(pid: int, started_ns: int) -> int | None:
-        return _find_exec_id(pid, started_ns, table)
-
+    find_exec_id = cache(partial(_find_exec_id, table))  # one program may have asked for thousands of names
     names.restore(_as_known(kept, find_exec_id) for kept in file.take(boot_id))
     try:
         yield
@@ -59,7 +55,7 @@ def _list_processes(table: ProcessTable) -> _Processes:
     return found
 
 
-def _find_exec_id(pid: int, started_ns: int, table: ProcessTable | None) -> int | None:
+def _find_exec_id(table: ProcessTable | None, pid: int, started_ns: int) -> int | None:
     """None: it has ended."""
     entry = table.find_process(pid) if table else None
     return entry.exec_id if entry and procfs.is_same_start(entry.started_ns, started_ns) else None

@@ -39,7 +39,7 @@ class NetfilterGuard:
         """After the rules were added: look at what became of them meanwhile, and from now on."""
         asyncio.get_running_loop().add_reader(self._news.fileno(), self._take_news)
         self._has_news.set()
-        self._task = asyncio.get_running_loop().create_task(self._look_after_news())
+        self._task = asyncio.create_task(self._look_after_news())
 
     async def stop(self) -> None:
         """Once this returns nothing is put back any more."""

@@ -94,7 +94,7 @@ class PathFacts:
 
 
 def _look_at(paths: Iterable[str], seen: list[str]) -> bool:
-    """Whether it came to its end; `seen` tells who does not wait for that how far it came."""
+    """Whether it came to its end; `seen` tells whoever does not wait for that how far it came."""
     for path in paths:
         resolve_path(path)
         seen.append(path)

@@ -28,7 +28,7 @@ class PathWatch:
         self._paths = paths
         if paths:
             watch = partial(_watch_slowly, sorted(paths)[:MAX_WATCHED], self._look)
-            self._task = asyncio.get_running_loop().create_task(self._follow(watch))
+            self._task = asyncio.create_task(self._follow(watch))
 
     def stop(self) -> None:
         if self._task:

@@ -19,7 +19,7 @@ class BadPlace(click.BadParameter):
 class Place(click.Path[Path]):
     """A path. An empty one, of a variable that is not set, say, would be the working folder.
 
-    Who is not root is told that, not which of the daemon's files they cannot read.
+    Whoever is not root is told that, not which of the daemon's files they cannot read.
     """
 
     def __init__(self, *, file_okay: bool = True, dir_okay: bool = True) -> None:

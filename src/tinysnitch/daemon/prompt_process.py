@@ -19,13 +19,13 @@ PROC = Path("/proc")
 RUNTIME = Path("/run/user")  # pam_systemd(8)
 END_S = 3.0
 _SCREENS = ("WAYLAND_DISPLAY", "DISPLAY")
-_SESSION = {*_SCREENS, "XAUTHORITY", "XDG_RUNTIME_DIR", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP", "LANG", "LC_ALL"}
-_SESSION |= {"DBUS_SESSION_BUS_ADDRESS"}
+_DESKTOP = ("XDG_RUNTIME_DIR", "XDG_SESSION_TYPE", "XDG_CURRENT_DESKTOP", "DBUS_SESSION_BUS_ADDRESS")
+_SESSION = {*_SCREENS, *_DESKTOP, "XAUTHORITY", "LANG", "LC_ALL"}
 _SETTINGS = ("TINYSNITCH_FONTSIZE", "TINYSNITCH_DELAY_SECONDS", "QT_")
 
 
 def find_caller(environment: Mapping[str, str]) -> pwd.struct_passwd:
-    """Whom the window is for: TINYSNITCH_PROMPT_USER (a name or uid), else who called sudo, else ourselves.
+    """Whom the window is for: TINYSNITCH_PROMPT_USER (a name or uid), else whoever called sudo, else ourselves.
 
     Raises SnitchError when there is no such user.
     """

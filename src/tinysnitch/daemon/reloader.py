@@ -1,6 +1,6 @@
 """When the rules are read anew, and what their words stand for: as soon as either may be another one.
 
-Files are followed, the kernel tells of addresses, and who holds lists, users and paths calls `refresh_facts`. What
+Files are followed, the kernel tells of addresses, and whoever holds lists, users and paths calls `refresh_facts`. What
 cannot be read leaves what holds, is told, and is tried again.
 """
 
@@ -92,7 +92,7 @@ class Reloader:
             self._has_rules.set_result(None)
 
     def _fail_to_start(self) -> None:
-        """Who starts has no rules that hold meanwhile, and whoever waits for it would wait for ever."""
+        """A daemon that starts has no rules that hold meanwhile, and whoever waits for it would wait for ever."""
         if not self._has_rules.done():
             failures = self._driver.failures
             self._has_rules.set_exception(SnitchError(f"{NO_RULES}: {failures.last}", failures.hint))
@@ -139,7 +139,7 @@ class Reloader:
         self._driver.feed(*self._loader.read_facts(self._driver.engine.rules))
 
     def _follow(self, watch: Callable[[], AsyncIterator[None]], read: Callable[[], None]) -> None:
-        self._tasks.append(asyncio.get_running_loop().create_task(follow(watch, read)))
+        self._tasks.append(asyncio.create_task(follow(watch, read)))
 
     def _addresses_changed(self) -> None:
         self._driver.failures.attempt(self._news.drain)

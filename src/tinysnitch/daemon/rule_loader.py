@@ -66,7 +66,7 @@ class RuleLoader:
         return events
 
     def forget_facts(self) -> None:
-        """Who was told of them may not have taken them: they are news again."""
+        """Whoever was told of them may not have taken them: they are news again."""
         self.facts = Facts()
 
 

@@ -1,4 +1,4 @@
-"""Has the control socket made anew when somebody takes it away: no command would reach the daemon till a restart."""
+"""Has the control socket made anew when somebody takes it away: no command would reach the daemon until a restart."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ class SocketWatch:
         self._problem = ""  # as told
 
     def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._follow())
+        self._task = asyncio.create_task(self._follow())
 
     def stop(self) -> None:
         if self._task:

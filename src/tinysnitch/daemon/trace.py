@@ -101,7 +101,8 @@ async def _print_traces(programs: BpfPrograms, stop: asyncio.Event) -> None:
 
 
 def _consume(programs: BpfPrograms, output: LogOutput, boot_wall_s: float) -> None:
-    programs.consume_traces(lambda event: output.write(describe(programs, event, boot_wall_s).encode()))
+    for event in programs.read_traces():
+        output.write(describe(programs, event, boot_wall_s).encode())
     output.flush()
 
 

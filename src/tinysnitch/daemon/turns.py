@@ -1,6 +1,6 @@
 """Turns: all clients share a little time of each turn of the loop, so that packets come between, however many ask.
 
-Who has more to do than fits goes behind all others that wait; who waits comes before who asks anew.
+Whoever has more to do than fits goes behind all others that wait; those that wait come before those that ask anew.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ class Turns:
         return now_s < self._ends_s
 
     def wait(self, work: Callable[[], None]) -> None:
-        """For who has no time: the work goes on in a turn to come."""
+        """For whoever has no time: the work goes on in a turn to come."""
         self._waiting[work] = None
 
     def _begin(self) -> None:

@@ -98,7 +98,7 @@ class UserIds:
             self._look_again()
 
     def _take(self, found: _Uids) -> bool:
-        """Whether there are news: who is told of them asks, and so looks once more."""
+        """Whether there is news: whoever is told of it asks, and so looks once more."""
         is_new = not self._is_closed and not found.items() <= self._known.items()
         if is_new:
             self._known |= found

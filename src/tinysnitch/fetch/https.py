@@ -53,7 +53,7 @@ def fetch(url: str, progress: Progress, *, max_bytes: int = MAX_BYTES, limit_s: 
 
 @contextmanager
 def _ended_after(limit_s: float) -> Iterator[None]:
-    """By a signal: who sends one byte after the other, of a header say, is waited for anew for each of them."""
+    """By a signal: a server that sends one byte after the other, of a header say, is waited for anew with each."""
 
     def end(*_signal: object) -> None:
         raise SnitchError("it takes too long", "try again later")

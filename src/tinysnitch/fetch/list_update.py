@@ -37,7 +37,7 @@ def find_sourced(folder: Path, names: Iterable[str] = ()) -> list[SourcedList]:
 
 
 def _list_files(folder: Path) -> list[Path]:
-    """What was left of a list by who was killed while writing it is none, and has a source all the same."""
+    """What is left of a list by a writer that was killed is none, and has a source all the same."""
     with errors_named(folder):
         paths = folder.iterdir() if folder.exists() else ()
         return [path for path in paths if is_list_name(path.name) and path.is_file()]

@@ -18,8 +18,8 @@ _GROUPS = 1 << 4 | 1 << 8 | 1 << 0  # RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RT
 _ADDRESS, _LOCAL = 1, 2  # IFA_ADDRESS, IFA_LOCAL: they differ on a point-to-point link
 _IFADDRMSG = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, interface
 
-# Never routed further than the link, or to a group of hosts: RFC 3927, 5771, 919, 4291. 0.0.0.0 is who has no address
-# yet (RFC 1122 3.2.1.3), whom the kernel hears only where all of the link is meant (ip_route_input_slow, _mc).
+# Never routed further than the link, or to a group of hosts: RFC 3927, 5771, 919, 4291. 0.0.0.0 is a host that has no
+# address yet (RFC 1122 3.2.1.3), which the kernel hears only where all of the link is meant (ip_route_input_slow, _mc).
 _LINK_NETWORKS = frozenset(
     map(
         parse_network,
@@ -86,4 +86,4 @@ def _read_name(index: int) -> str:
     except OSError as error:
         if error.errno == errno.ENXIO:  # if_indextoname(3)
             return ""
-        raise  # too few descriptors, which it has another error for: who remembered that there is none would lose rules
+        raise  # too few descriptors, which it has another error for: to remember that there is none would lose rules

@@ -1,11 +1,11 @@
 """Reads what others can keep us waiting for: what /proc takes from the memory of their processes, and their files.
 
-Whoever reads the arguments or the environment of a process (proc(5)) waits for its locks, and who looks up a file for
-those of its folder. Anyone keeps these for ever: by writing to memory that comes from a file system of one's own (FUSE)
-which does not answer. So a thread reads, and is given up once it is seen to do nothing but wait for a while; one that
-has no processor yet, or not the interpreter, is waited for longer. Rules: (1) the user whose process was waited for in
-vain is not read for forty times as long; others are. (2) All that was waited for in vain is a fifth of the time, or a
-single wait, (3) and there are so many such threads at most, since nothing ends them: beyond that nobody is read.
+Whoever reads the arguments or the environment of a process (proc(5)) waits for its locks, and whoever looks up a file
+for those of its folder. Anyone can keep these for ever, by writing to memory that comes from a file system of their own
+(FUSE) which does not answer. So a thread reads, and is given up once it is seen to do nothing but wait for a while; one
+that has no processor yet, or not the interpreter, is waited for longer. Rules: (1) the user whose process was waited
+for in vain is not read for forty times as long; others are. (2) All that was waited for in vain is a fifth of the time,
+or a single wait, (3) and there are so many such threads at most, since nothing ends them: beyond that nobody is read.
 """
 
 import time
@@ -20,7 +20,7 @@ from tinysnitch.kernel.worker_thread import WorkerThread
 LOOK_S = 0.05  # what is read takes 50 us
 BLOCKED_LOOKS = 5  # one after the other that find it waiting, until it is in vain
 MAX_LOOKS = 100
-BUSY_WAITS = 8  # between two looks: who waits for the interpreter begins anew each 5 ms (sys.setswitchinterval())
+BUSY_WAITS = 8  # between two looks: whoever waits for the interpreter begins anew each 5 ms (sys.setswitchinterval())
 PAUSE_S = 10.0  # for each wait of BLOCKED_LOOKS
 MAX_WAITS = 8  # in vain within the pause
 MAX_REFUSED = 256  # users
@@ -39,7 +39,7 @@ def count_waits(thread: int) -> int | None:
 
 
 class BoundedReader:
-    """`find_uid` waits for nothing; who does not call `read` needs none."""
+    """`find_uid` waits for nothing; whoever does not call `read` needs none."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class BoundedReader:
         self._idle: WorkerThread | None = None
         self._lost: list[WorkerThread] = []
         self._waits: deque[float] = deque(maxlen=MAX_WAITS)  # when each was over
-        self._refused: BoundedTable[object, float] = BoundedTable(MAX_REFUSED)  # by uid: till when
+        self._refused: BoundedTable[object, float] = BoundedTable(MAX_REFUSED)  # by uid: until when
         self._refused_until_s = 0.0  # the last of them
 
     def read(self, pid: int, work: Callable[[], T]) -> T | None:

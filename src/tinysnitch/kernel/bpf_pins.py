@@ -4,8 +4,8 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from tinysnitch.core.errors import NotPermitted, SnitchError
@@ -118,37 +118,29 @@ def load_pins(folder: PinFolder, cgroup: Path, prepare: Callable[[], None], *, i
         undo.callback(folder.remove)
         folder.create()
         with ExitStack() as loaded:
-            objects = {name: load_object(name, folder, loaded) for name in PROGRAMS if name != "scope" or is_scoped}
-            for name in VERDICT_PROGRAMS:
-                objects["verdict"].pin_program(name, folder.program_path(name))
-            objects["claim"].pin_program(CLAIM_PROGRAM, folder.program_path(CLAIM_PROGRAM))
+            objects = {
+                name: loaded.enter_context(closing(ObjectFile(object_path(name), folder.map_path(""))))
+                for name in PROGRAMS
+                if name != "scope" or is_scoped
+            }
+            for name in ("verdict", "claim"):
+                for program in PROGRAMS[name]:
+                    objects[name].pin_program(program, folder.program_path(program))
             prepare()
-            for name in TRACING_PROGRAMS:
-                pin_link(objects["process"].attach(name), folder.link_path(name))
-            attach_cgroup_programs(objects["socket"], CGROUP_PROGRAMS, folder, cgroup)
-            attach_cgroup_programs(objects["accept"], ACCEPT_PROGRAMS, folder, cgroup)
-            if is_scoped:
-                attach_cgroup_programs(objects["scope"], SCOPE_PROGRAMS, folder, cgroup)
+            for program in TRACING_PROGRAMS:
+                pin_link(objects["process"].attach(program), folder.link_path(program))
+            cgroup_fd = loaded.enter_context(opened_cgroup(cgroup))
+            for name in ("socket", "accept", *(["scope"] if is_scoped else [])):
+                for program in PROGRAMS[name]:
+                    pin_link(objects[name].attach_cgroup(program, cgroup_fd), folder.link_path(program))
         undo.pop_all()
-
-
-def load_object(name: str, folder: PinFolder, loaded: ExitStack) -> ObjectFile:
-    file = ObjectFile(object_path(name), folder.path / "maps")
-    loaded.callback(file.close)
-    return file
-
-
-def attach_cgroup_programs(file: ObjectFile, names: Sequence[str], folder: PinFolder, cgroup: Path) -> None:
-    with opened_cgroup(cgroup) as cgroup_fd:
-        for name in names:
-            pin_link(file.attach_cgroup(name, cgroup_fd), folder.link_path(name))
 
 
 @contextmanager
 def opened_cgroup(cgroup: Path) -> Iterator[int]:
     """A descriptor of it. Raises SnitchError."""
     try:
-        cgroup_fd = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        cgroup_fd = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise SnitchError(f"{cgroup}: {error.strerror}", "--cgroup wants a folder of a cgroup2 mount") from error
     try:

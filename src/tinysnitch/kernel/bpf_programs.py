@@ -6,7 +6,7 @@ Everything is pinned: it goes on while no daemon lives. Only `remove` ends it. F
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack, closing, suppress
 from functools import partial
 from itertools import filterfalse
@@ -50,7 +50,6 @@ class BpfPrograms:
         self._settings = open_settings(folder)
         self._next_seeded = structs.EXEC_ID_SEEDED + read_boot_ns()
         self._ring: Ring | None = None
-        self._samples: list[bytes] = []
         self._own: frozenset[bytes] | None = None  # addresses of this machine as the kernel's side has them
 
     @classmethod
@@ -225,7 +224,7 @@ class BpfPrograms:
         return None if found is None else Owner(*found[:4])
 
     def find_sender(self, cookie: int) -> Owner | None:
-        """The same, but for who got the socket and has not used it yet."""
+        """The same, but not one that got the socket and has not used it yet."""
         found = self._maps.sockets.find(cookie)
         is_given = found is not None and found[_IS_GIVEN]
         return None if is_given else self.find_owner(cookie)
@@ -314,16 +313,13 @@ class BpfPrograms:
         """Readable when there is something to consume. Only one process may read."""
         return self._traces().fd
 
-    def consume_traces(self, on_trace: Callable[[TraceEvent], None]) -> None:
-        """Hands on all that is there; never waits."""
-        self._traces().consume()
-        samples, self._samples = self._samples, []
-        for sample in samples:
-            on_trace(structs.decode_trace(sample))
+    def read_traces(self) -> list[TraceEvent]:
+        """All that are there; never waits."""
+        return list(map(structs.decode_trace, self._traces().consume()))
 
     def _traces(self) -> Ring:
         if self._ring is None:
-            self._ring = Ring(self._folder.map_path("traces"), lambda sample: self._samples.append(sample))
+            self._ring = Ring(self._folder.map_path("traces"))
         return self._ring
 
 

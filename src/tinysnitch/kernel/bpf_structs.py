@@ -176,25 +176,6 @@ TRACE_EVENT = Layout(
     | OWNER.inside("owner")
     | {"address": "16s", "port": "H", "protocol": "B", "kind": "B", "pad": "I"}
 )
-LAYOUTS = {
-    "owner": OWNER,
-    "owned_socket": OWNED_SOCKET,
-    "own_key": OWN_KEY,
-    "process": PROCESS,
-    "listener_key": LISTENER_KEY,
-    "listener": LISTENER,
-    "claim": CLAIM,
-    "flow_key": FLOW_KEY,
-    "flow": FLOW,
-    "conversation": CONVERSATION,
-    "verdict_key": VERDICT_KEY,
-    "verdict_value": VERDICT_VALUE,
-    "watch_key": WATCH_KEY,
-    "watch": WATCH,
-    "settings": SETTINGS,
-    "image": IMAGE,
-    "trace_event": TRACE_EVENT,
-}
 
 
 class Owner(msgspec.Struct, frozen=True):

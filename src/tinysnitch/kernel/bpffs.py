@@ -17,7 +17,7 @@ def is_mounted() -> bool:
 
 
 def mount_bpffs() -> bool:
-    """True: it was not there and is now, so that who stops cleanly may take it away with `unmount_bpffs`."""
+    """True: it was not there and is now, so that whoever stops cleanly may take it away with `unmount_bpffs`."""
     if is_mounted():
         return False
     if _libc.mount(b"bpf", os.fsencode(MOUNT_POINT), b"bpf", 0, b"mode=0700"):

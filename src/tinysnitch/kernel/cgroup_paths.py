@@ -21,7 +21,7 @@ class CgroupPaths:
     def __init__(self) -> None:
         self._known: BoundedTable[int, str] = BoundedTable(_KEPT)
         self._mount = _find_mount()
-        self._root = os.open(self._mount, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if self._mount else None
+        self._root = os.open(self._mount, os.O_RDONLY | os.O_DIRECTORY) if self._mount else None
 
     def close(self) -> None:
         if self._root is not None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from tinysnitch.kernel import procfs
 
-_LIMIT = 128 * 1024  # of one process; an environment may take megabytes
 _OF_ALL = frozenset(("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "GCONV_PATH"))  # ld.so(8), iconv_open(3)
 _OF_INTERPRETERS = (  # who reads them, by how the file's name begins: many people have some set for all that they start
     (
@@ -26,7 +25,7 @@ _OF_INTERPRETERS = (  # who reads them, by how the file's name begins: many peop
 def find_loaders(pid: int, started_ns: int, executable: str) -> tuple[str, ...] | None:
     """Names of such variables that are set and not empty, sorted; none for a process that is gone. None: it lets nobody
     read them."""
-    block = procfs.read_environment(pid, _LIMIT)
+    block = procfs.read_environment(pid)
     status = procfs.read_status(pid)
     if status is None or not procfs.is_same_start(started_ns, status.started_ns):
         return ()

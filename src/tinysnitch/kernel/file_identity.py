@@ -51,10 +51,10 @@ def is_host_file(path: str, device: int, inode: int, *, is_seen_by_all: bool = T
 
 def _read_closed_device(path: str) -> int | None:
     """s_dev of the file system that even root may not look into, where the path leads into one: FUSE of a user's own
-    (an AppImage, mount.fuse3(8)), NFS that takes root for nobody. Who may look there decides what is at the path."""
+    (an AppImage, mount.fuse3(8)), NFS that maps root to nobody. Those who may look there decide what is at the path."""
     for folder in PurePosixPath(path).parents:
         try:
-            descriptor = os.open(_raw(str(folder)), os.O_PATH | os.O_CLOEXEC)
+            descriptor = os.open(_raw(str(folder)), os.O_PATH)
         except PermissionError:
             continue
         except OSError as error:
@@ -76,7 +76,7 @@ def find_snap(path: str, device: int, inode: int) -> str | None:
 
 
 def _is_in_superblock(path: str, device: int, inode: int) -> bool:
-    descriptor = os.open(_raw(path), os.O_PATH | os.O_CLOEXEC)
+    descriptor = os.open(_raw(path), os.O_PATH)
     try:
         found = os.fstat(descriptor).st_ino, read_superblock_device(descriptor)
     finally:
@@ -101,7 +101,7 @@ def read_executable_device(pid: int) -> int | None:
     """s_dev of what the process runs. None when it is gone; or of what is unmounted lazily, or mounted in a namespace
     that the process has left: stat's number is the best left then."""
     try:
-        descriptor = os.open(f"/proc/{pid}/exe", os.O_PATH | os.O_CLOEXEC)
+        descriptor = os.open(f"/proc/{pid}/exe", os.O_PATH)
         try:
             return read_superblock_device(descriptor, pid)
         finally:
@@ -192,7 +192,7 @@ def is_roots_alone(path: str) -> bool:
 
 
 def is_in_our_user_namespace(pid: int) -> bool:
-    """Who made another one may mount in it what they like. False for a process that is gone."""
+    """Whoever made another one may mount in it what they like. False for a process that is gone."""
     try:
         return os.path.samefile(f"/proc/{pid}/ns/user", "/proc/self/ns/user")
     except OSError as error:

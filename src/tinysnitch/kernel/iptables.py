@@ -20,7 +20,7 @@ _LEGACY_TABLES = {Family.V4: "ip_tables_names", Family.V6: "ip6_tables_names"}  
 _SBIN = "/usr/sbin:/sbin"  # where Debian has iptables; not in the PATH that `su` leaves
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
 _WAIT = ("-w", "5")  # seconds for the lock of other iptables programs
-_PATIENCE_S, _LIMIT_S = 3.0, 60.0  # till it is told that a program takes long, and till it is ended
+_PATIENCE_S, _LIMIT_S = 3.0, 60.0  # until it is told that a program takes long, and until it is ended
 _PAUSES_S = (0.2, 1.0)  # before each further try
 _REFUSED = re.compile("permission denied|not permitted", re.IGNORECASE)  # EACCES and EPERM in the C locale
 # A table that nft made has a chain by this name, at another hook or priority than iptables gives it, or at none.
@@ -108,7 +108,7 @@ def _call(command: list[str], text: str = "") -> subprocess.CompletedProcess[str
 def _start(command: list[str]) -> subprocess.Popen[str]:
     """In a session of its own: a Ctrl-C in our terminal is for us, and must not end what undoes our rules.
 
-    Nor may one that comes before it has that: so it is deaf to what ends us.
+    Nor may one that comes before it has its session: so it is deaf to what ends us.
     """
     usual = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:

@@ -5,7 +5,7 @@ Not for several threads: every Map reuses its buffers, which is what makes a loo
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -52,6 +52,13 @@ def raise_errno(what: str, number: int) -> NoReturn:
     raise SnitchError(message, "`tinysnitch-trace` checks whether BPF works here")
 
 
+def _check(result: int, what: str) -> int:
+    """What a call has returned that returns a negative errno when it fails."""
+    if result < 0:
+        raise_errno(what, -result)
+    return result
+
+
 class Link:
     """A program at its hook, for as long as this is not closed or it is pinned."""
 
@@ -60,15 +67,11 @@ class Link:
         self._pointer = pointer
 
     def pin(self, path: Path) -> None:
-        failed = self._library.bpf_link__pin(self._pointer, os.fsencode(path))
-        if failed:
-            raise_errno(f"pinning {path}", -failed)
+        _check(self._library.bpf_link__pin(self._pointer, os.fsencode(path)), f"pinning {path}")
 
     def run_iterator(self) -> None:
-        """Through all that there is in this network namespace: who reads an iterator runs it. Raises OSError too."""
-        fd = int(self._library.bpf_iter_create(self._library.bpf_link__fd(self._pointer)))
-        if fd < 0:
-            raise_errno("starting an iterator", -fd)
+        """Through all that there is in this network namespace: to read an iterator is to run it. Raises OSError too."""
+        fd = _check(self._library.bpf_iter_create(self._library.bpf_link__fd(self._pointer)), "starting an iterator")
         with open(fd, "rb", buffering=0) as iterator:
             iterator.read()
 
@@ -108,9 +111,7 @@ class ObjectFile:
         return program
 
     def pin_program(self, name: str, path: Path) -> None:
-        failed = self._library.bpf_program__pin(self._program(name), os.fsencode(path))
-        if failed:
-            raise_errno(f"pinning {path}", -failed)
+        _check(self._library.bpf_program__pin(self._program(name), os.fsencode(path)), f"pinning {path}")
 
     def attach(self, name: str) -> Link:
         """At the place that the program's section names."""
@@ -141,10 +142,7 @@ def raise_load_failure(name: str, number: int, log: str) -> NoReturn:
 def open_pinned(path: Path) -> int:
     """A file descriptor of a pinned map, program or link."""
     _ffi, library = _open_library()
-    fd = int(library.bpf_obj_get(os.fsencode(path)))
-    if fd < 0:
-        raise_errno(f"opening {path}", -fd)
-    return fd
+    return _check(library.bpf_obj_get(os.fsencode(path)), f"opening {path}")
 
 
 @contextmanager
@@ -160,10 +158,7 @@ def opened_pin(path: Path) -> Iterator[int]:
 def count_possible_cpus() -> int:
     """How many values a per-CPU map has for each key."""
     _ffi, library = _open_library()
-    number = int(library.libbpf_num_possible_cpus())
-    if number < 0:
-        raise_errno("counting CPUs", -number)
-    return number
+    return _check(library.libbpf_num_possible_cpus(), "counting CPUs")
 
 
 class Map:
@@ -249,28 +244,28 @@ class Program:
 class Ring:
     """The reading end of a pinned ring buffer; `fd` becomes readable when it holds something."""
 
-    def __init__(self, path: Path, on_sample: Callable[[bytes], None]) -> None:
+    def __init__(self, path: Path) -> None:
         self._ffi, self._library = _open_library()
         self._callback = self._ffi.callback("int(void *, void *, size_t)", self._receive)  # must outlive the ring
-        self._on_sample = on_sample
+        self._samples: list[bytes] = []
         with opened_pin(path) as map_fd:
             self._ring = self._library.ring_buffer__new(map_fd, self._callback, self._ffi.NULL, self._ffi.NULL)
         if self._ring == self._ffi.NULL:
             raise_errno("opening the ring buffer", self._ffi.errno)
 
     def _receive(self, _ctx: Any, data: Any, size: int) -> int:  # noqa: ANN401  (cffi pointers)
-        self._on_sample(bytes(self._ffi.buffer(data, size)))
+        self._samples.append(bytes(self._ffi.buffer(data, size)))
         return 0
 
     @property
     def fd(self) -> int:
         return int(self._library.ring_buffer__epoll_fd(self._ring))
 
-    def consume(self) -> None:
-        """Hands on all that is there; never waits."""
-        failed = self._library.ring_buffer__consume(self._ring)
-        if failed < 0:
-            raise_errno("reading the ring buffer", -failed)
+    def consume(self) -> list[bytes]:
+        """All samples that are there; never waits."""
+        _check(self._library.ring_buffer__consume(self._ring), "reading the ring buffer")
+        samples, self._samples = self._samples, []
+        return samples
 
     def close(self) -> None:
         self._library.ring_buffer__free(self._ring)

@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 class Libcrypto:
-    """Loaded at its first use: most machines speak QUIC with what has a name. Where there is none, nothing opens."""
+    """Loaded at its first use: most machines speak QUIC with what has a name. Without a library nothing opens."""
 
     def __init__(self, library: str = _LIBRARY) -> None:
         self._library = library

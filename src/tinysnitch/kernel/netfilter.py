@@ -23,7 +23,7 @@ from tinysnitch.kernel.nf_tables import (
     read_generation,
 )
 
-# As they are taken away: who looks for what escaped would find that others took its mark, once nobody sets it.
+# As they are taken away: whatever looks for what escaped would find that others took its mark, once nobody sets it.
 _TABLES = ("security", "mangle", "filter")
 _BUILT_IN = ("INPUT", "OUTPUT", "POSTROUTING")  # chains that our jumps are in
 # `nat filter/INPUT,OUTPUT mangle/`: of tables that we touch with the built-in chains, unless an older build wrote it.
@@ -81,7 +81,7 @@ class Netfilter:
         return any(map(self._is_in, _families()))
 
     def is_in_each_family(self) -> bool:
-        """Who was killed while adding may have come to one alone. Within it, the chain looked for is among the last."""
+        """One killed while adding may have come to one alone. Within it, the chain looked for is among the last."""
         return all(map(self._is_in, _families()))
 
     def is_whole(self) -> bool:
@@ -155,7 +155,8 @@ class Netfilter:
         if before is not None and iptables.uses_nf_tables(family):
             for table in _TABLES:
                 if table not in _parse_before(before):
-                    _delete_if_empty(family, table, self._label)
+                    is_empty = partial(_is_table_empty, table=table, label=self._label)
+                    _delete_if(is_empty, family, partial(delete_table, family, table))
 
     def _delete_chains(self, family: Family) -> None:
         """Likewise of built-in chains in tables that were there: each packet would go through them for nothing."""
@@ -164,7 +165,8 @@ class Netfilter:
             for table, chains in _parse_before(before).items():
                 for chain in _BUILT_IN:
                     if chains is not None and chain not in chains:
-                        _delete_chain_if_empty(family, table, chain)
+                        is_empty = partial(_is_chain_empty, table=table, chain=chain)
+                        _delete_if(is_empty, family, partial(delete_chain, family, table, chain))
 
     def _remove_elsewhere(self, family: Family) -> None:
         """What was added when `iptables` was the other backend: nobody may be there any more to answer it."""
@@ -296,23 +298,29 @@ def _table_of(saved: str, table: str) -> str:
     return saved.partition(f"*{table}\n")[2].partition("\nCOMMIT")[0]
 
 
-def _is_empty(saved: str, table: str, label: str) -> bool:
-    """But for what is the label's: only built-in chains, that accept, and no rule."""
+def _is_table_empty(saved: str, table: str, label: str) -> bool:
+    """Whether it is there, and but for what is the label's has only built-in chains, that accept, and no rule."""
     ours = _chains_of(label, saved, table)
     rules = [rule for rule in _rules_in(saved) if rule.table == table and rule.chain not in ours]
     chains = [line[1:].split() for line in _table_of(saved, table).splitlines() if line.startswith(":")]
     is_bare = all(name in ours or policy == "ACCEPT" for name, policy, *_counts in chains)
-    return is_bare and all(_leads_to(rule, ours) for rule in rules)
+    return table in _tables_in(saved) and is_bare and all(_leads_to(rule, ours) for rule in rules)
 
 
-def _delete_if_empty(family: Family, table: str, label: str) -> None:
-    """Whoever changes rules meanwhile may be another one of us that ends as well, and leaves the table to us."""
+def _is_chain_empty(saved: str, table: str, chain: str) -> bool:
+    """Whether it is there, accepts, and has no rule."""
+    is_used = any((rule.table, rule.chain) == (table, chain) for rule in _rules_in(saved))
+    return not is_used and bool(re.search(rf"^:{chain} ACCEPT ", _table_of(saved, table), re.MULTILINE))
+
+
+def _delete_if(is_empty: Callable[[str], bool], family: Family, delete: Callable[[int], bool]) -> None:
+    """`delete` tells whether the generation of the rule set was still the one that was looked at.
+
+    Whoever changes rules meanwhile may be another one of us that ends as well, and leaves what is empty to us.
+    """
     for _ in range(_TRIES):
         generation = read_generation()
-        saved = iptables.save(family)
-        if table not in _tables_in(saved) or not _is_empty(saved, table, label):
-            return
-        if delete_table(family, table, generation):
+        if not is_empty(iptables.save(family)) or delete(generation):
             return
 
 
@@ -332,17 +340,6 @@ def _parse_before(remark: str) -> dict[str, list[str] | None]:
     """The tables; None: of their chains it was not told which were there."""
     words = [word.partition("/") for word in remark.split()]
     return {table: chains.split(",") if slash else None for table, slash, chains in words}
-
-
-def _delete_chain_if_empty(family: Family, table: str, chain: str) -> None:
-    for _ in range(_TRIES):
-        generation = read_generation()
-        saved = iptables.save(family)
-        is_used = any((rule.table, rule.chain) == (table, chain) for rule in _rules_in(saved))
-        if is_used or not re.search(rf"^:{chain} ACCEPT ", _table_of(saved, table), re.MULTILINE):
-            return
-        if delete_chain(family, table, chain, generation):
-            return
 
 
 def _families() -> list[Family]:

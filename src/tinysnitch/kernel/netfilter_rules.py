@@ -168,7 +168,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def reads_later(self) -> bool:
-        """Who reads a packet ends its way through the table. A daemon of the machine reads names too, in mangle: the
+        """Reading a packet ends its way through the table. A daemon of the machine reads names too, in mangle: the
         firewall of a command comes behind it. (security has no POSTROUTING.)"""
         return self.scope is not None and self.has_security
 

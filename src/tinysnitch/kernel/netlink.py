@@ -95,7 +95,7 @@ class NetlinkSocket:
         self._sequence = 0
         self._buffer = bytearray(_RECEIVE_SIZE)
         self._view = memoryview(self._buffer)
-        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
         try:
             self.socket.bind((0, groups))
         except OSError:
@@ -123,7 +123,7 @@ class NetlinkSocket:
         return self._view[: size if address[0] == 0 else 0]
 
     def drain(self) -> None:
-        """Drop all that came, on a socket that does not wait: for who is told that there is news, and reads it anew."""
+        """Drop all that came, on a socket that does not wait: for those told only that there is news."""
         while True:
             try:
                 self.socket.recv(1)

@@ -5,7 +5,8 @@ The numbers are those of include/uapi/linux/netfilter/nf_tables.h.
 
 import errno
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import msgspec
 
@@ -41,7 +42,8 @@ _RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS = 2, 3, 4  # NFTA_RULE_*
 # From a rule's expressions, of which the last counts, to the chain that its verdict leads to: NFTA_LIST_ELEM,
 # NFTA_EXPR_DATA, NFTA_IMMEDIATE_DATA, NFTA_DATA_VERDICT, NFTA_VERDICT_CHAIN.
 _TO_TARGET = (1, 2, 2, 2, 2)
-_VERDICT_EXPRESSION = b"immediate\0"
+_EXPRESSION_NAME, _VERDICT_EXPRESSION = 1, b"immediate\0"  # NFTA_EXPR_NAME
+_PATIENCE_S = 5.0  # with an acknowledgement
 _FAMILIES = {Family.V4: socket.AF_INET, Family.V6: socket.AF_INET6}
 
 
@@ -54,11 +56,8 @@ class TableRule(msgspec.Struct, frozen=True):
 
 def read_generation() -> int:
     """The number of the rule set as it is now; each change by anybody makes it another."""
-    try:
-        with NetlinkSocket(NETLINK_NETFILTER) as netlink:
-            answer = netlink.query(_GET_GENERATION, NETFILTER_HEADER.pack(socket.AF_UNSPEC, 0, 0))
-    except OSError as error:
-        raise SnitchError(f"nf_tables cannot be asked: {error.strerror}") from None
+    with _asking() as netlink:
+        answer = netlink.query(_GET_GENERATION, NETFILTER_HEADER.pack(socket.AF_UNSPEC, 0, 0))
     return int.from_bytes(parse_attributes(answer.payload[NETFILTER_HEADER.size :])[_GENERATION], "big")
 
 
@@ -81,7 +80,7 @@ def list_rules(family: Family, table: str) -> list[TableRule]:
 
 def delete_rule(family: Family, table: str, chain: str, handle: int) -> None:
     """Raises nothing: it may be gone already."""
-    body = pack_attribute(_TABLE_NAME, table.encode() + b"\0") + pack_attribute(_RULE_CHAIN, chain.encode() + b"\0")
+    body = _pack_name(_TABLE_NAME, table) + _pack_name(_RULE_CHAIN, chain)
     _change(_DELETE_RULE, family, body + pack_attribute(_RULE_HANDLE, handle.to_bytes(8, "big")))
 
 
@@ -90,13 +89,17 @@ def delete_table(family: Family, name: str, generation: int) -> bool:
 
     False: it was void. Raises nothing: the table may be gone already, and an empty one left behind harms nobody.
     """
-    return _change(_DELETE_TABLE, family, pack_attribute(_TABLE_NAME, name.encode() + b"\0"), _expect(generation))
+    return _change(_DELETE_TABLE, family, _pack_name(_TABLE_NAME, name), _expect(generation))
 
 
 def delete_chain(family: Family, table: str, name: str, generation: int) -> bool:
     """Likewise; one with a rule in it stays."""
-    body = pack_attribute(_TABLE_NAME, table.encode() + b"\0") + pack_attribute(_CHAIN_NAME, name.encode() + b"\0")
+    body = _pack_name(_TABLE_NAME, table) + _pack_name(_CHAIN_NAME, name)
     return _change(_DELETE_CHAIN, family, body, _expect(generation), flags=_NON_RECURSIVE)
+
+
+def _pack_name(kind: int, name: str) -> bytes:
+    return pack_attribute(kind, name.encode() + b"\0")
 
 
 def _expect(generation: int) -> bytes:
@@ -114,7 +117,7 @@ def _change(kind: int, family: Family, body: bytes, expected: bytes = b"", *, fl
         + pack_message(_BATCH_END, NLM_F_REQUEST, batch, 3)
     )
     with suppress(OSError), NetlinkSocket(NETLINK_NETFILTER) as netlink:
-        netlink.socket.settimeout(5)
+        netlink.socket.settimeout(_PATIENCE_S)
         netlink.socket.send(request)
         answers = parse_messages(netlink.receive())  # the acknowledgement, or the error
         return all(parse_error(answer.payload) != errno.ERESTART for answer in answers)
@@ -123,19 +126,25 @@ def _change(kind: int, family: Family, body: bytes, expected: bytes = b"", *, fl
 
 def _dump(kind: int, family: Family, table: str) -> list[dict[int, bytes]]:
     """The attributes of what is in the table. Not every kernel leaves out what is in others."""
-    try:
-        with NetlinkSocket(NETLINK_NETFILTER) as netlink:
-            found = netlink.dump(kind, NETFILTER_HEADER.pack(_FAMILIES[family], 0, 0))
-    except OSError as error:
-        raise SnitchError(f"nf_tables cannot be asked: {error.strerror}") from None
+    with _asking() as netlink:
+        found = netlink.dump(kind, NETFILTER_HEADER.pack(_FAMILIES[family], 0, 0))
     all_of_them = (parse_attributes(message.payload[NETFILTER_HEADER.size :]) for message in found)
     return [attributes for attributes in all_of_them if _text(attributes[_TABLE_NAME]) == table]
+
+
+@contextmanager
+def _asking() -> Iterator[NetlinkSocket]:
+    try:
+        with NetlinkSocket(NETLINK_NETFILTER) as netlink:
+            yield netlink
+    except OSError as error:
+        raise SnitchError(f"nf_tables cannot be asked: {error.strerror}") from None
 
 
 def _find_target(expressions: bytes) -> str:
     """A jump is the last expression of its rule."""
     last = parse_attributes(expressions).get(_TO_TARGET[0], b"")
-    if parse_attributes(last).get(1) != _VERDICT_EXPRESSION:  # NFTA_EXPR_NAME
+    if parse_attributes(last).get(_EXPRESSION_NAME) != _VERDICT_EXPRESSION:
         return ""
     for step in _TO_TARGET[1:]:
         last = parse_attributes(last).get(step, b"")

@@ -44,6 +44,7 @@ MAX_LENGTH = 8192  # packets: 4096 may wait for people, and what is behind 4096 
 _BATCH = 64  # packets per read: enough to spread the cost of a verdict message, few enough to stay quick
 _VERDICTS_PER_SEND = 1024  # netlink_sendmsg() refuses what is larger than the send buffer: EMSGSIZE
 _RECEIVE_BUFFER = 16 << 20  # bytes in the kernel
+_SO_RCVBUFFORCE = 33  # include/uapi/asm-generic/socket.h
 _DATAGRAM = 80 * 1024  # a packet of at most 64 KiB and its attributes
 
 
@@ -120,9 +121,8 @@ class Queue:
         self.flush()
 
     def _grow_buffer(self) -> None:
-        so_rcvbufforce = 33  # include/uapi/asm-generic/socket.h
         try:
-            self._netlink.socket.setsockopt(socket.SOL_SOCKET, so_rcvbufforce, _RECEIVE_BUFFER)
+            self._netlink.socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
         except PermissionError:
             self._netlink.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
 

@@ -7,38 +7,29 @@ through it. In the table of those that are open also old and silent ones stand. 
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Protocol
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bpf_objects import PACKET_PROGRAMS, object_path
-from tinysnitch.kernel.bpf_structs import Image, Owner, decode_owner
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.bpf_structs import Owner, decode_owner
 from tinysnitch.kernel.libbpf import ObjectFile, Ring
 from tinysnitch.kernel.packet_sockets import PacketSocketHolder, read_inodes
 
 _CAPACITY = 4096  # processes told of
 
 
-class ImageTable(Protocol):
-    """The kernel's side; BpfPrograms is one."""
-
-    @property
-    def maps_dir(self) -> Path: ...
-    def find_image(self, exec_id: int) -> Image | None: ...
-
-
 class PacketSocketWatch:
-    """For one network namespace; made in it. Without images only the table of open sockets is looked at."""
+    """For one network namespace; made in it. Without BPF only the table of open sockets is looked at."""
 
-    def __init__(self, images: ImageTable | None) -> None:
-        self._images = images
+    def __init__(self, programs: BpfPrograms | None) -> None:
+        self._programs = programs
         self._known: set[int] = set()  # inodes; as large as the table: the kernel bounds descriptors
         self._told: BoundedTable[PacketSocketHolder, bool] = BoundedTable(_CAPACITY)
-        self._owners: list[Owner] = []
         self._undo = ExitStack()
         self.program: str | None = None  # that tells
-        self._ring = self._load(images.maps_dir) if images else None
+        self._ring = self._load(programs.maps_dir) if programs else None
 
     def close(self) -> None:
         self._undo.close()
@@ -49,9 +40,7 @@ class PacketSocketWatch:
 
     def read_events(self) -> list[PacketSocketHolder]:
         """Those new ones that the kernel's side told of."""
-        if self._ring:
-            self._ring.consume()
-        owners, self._owners = self._owners, []
+        owners = map(decode_owner, self._ring.consume() if self._ring else ())
         return [holder for holder in map(self._describe, owners) if self._is_new(holder)]
 
     def find_unknown(self) -> set[int]:
@@ -72,7 +61,7 @@ class PacketSocketWatch:
                 loaded = ObjectFile(object_path(file), maps_dir)
                 undo.callback(loaded.close)
                 undo.callback(loaded.attach(program).close)
-                ring = Ring(maps_dir / "packet_events", lambda sample: self._owners.append(decode_owner(sample)))
+                ring = Ring(maps_dir / "packet_events")
                 undo.callback(ring.close)
                 self.program = program
                 self._undo = undo.pop_all()
@@ -80,7 +69,7 @@ class PacketSocketWatch:
         return None
 
     def _describe(self, owner: Owner) -> PacketSocketHolder:
-        image = self._images.find_image(owner.exec_id) if self._images else None
+        image = self._programs.find_image(owner.exec_id) if self._programs else None
         executable = image.executable if image else "unknown"
         return PacketSocketHolder(owner.pid, owner.uid, executable, procfs.to_tick(owner.started_ns))
 

@@ -80,7 +80,7 @@ class ProcessBuilder:
         self._extra = tuple(extra_interpreters)
         self._needs_sha256 = needs_sha256
         self._digests = file_identity.Digests()
-        self._reader = BoundedReader()  # of sums: who waits for one is to be looked up meanwhile
+        self._reader = BoundedReader()  # of sums: whoever waits for one is to be looked up meanwhile
         self._cgroups = CgroupPaths()
         self._programs: BoundedTable[int, Program] = BoundedTable(_KEPT)
         self._due_s: BoundedTable[int, float] = BoundedTable(_KEPT)  # by exec id: when to look at its file again

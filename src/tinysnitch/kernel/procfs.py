@@ -12,11 +12,14 @@ from tinysnitch.core.errors import unless_short
 from tinysnitch.kernel.bounded_reader import BoundedReader
 
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
-_MAX_ARGV_BYTES = 128 * 1024  # of one process; argv may take megabytes
+INIT = 1  # keeps sockets for the services that it starts
+_MAX_BYTES = 128 * 1024  # of the arguments or the environment of one process, which may take megabytes
 _DELETED = " (deleted)"
 _SOCKET = "socket:["
 _MAX_THREADS = 256  # that are looked at
 _PF_EXITING = 0x4  # include/linux/sched.h; of what has ended too
+# What /proc/PID/stat says behind the name, by place: proc_pid_stat(5) counts from the third field on there.
+_PARENT, _FLAGS, _THREADS, _START_TIME, _START_STACK = 1, 6, 17, 19, 25
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -49,13 +52,13 @@ def list_processes() -> list[int]:
 def read_status(pid: int) -> Status | None:
     """Parent and start time: cheap, and enough to tell that a pid is still the same process."""
     fields = _read_stat(pid)
-    return Status(int(fields[1]), int(fields[19]) * TICK_NS) if len(fields) > 19 else None
+    return Status(int(fields[_PARENT]), int(fields[_START_TIME]) * TICK_NS) if fields else None
 
 
 def has_ended(pid: int) -> bool:
     """Whether it is gone, or its last thread is about to be: nothing of its program runs any more."""
     fields = _read_stat(pid)
-    return len(fields) <= 19 or (int(fields[6]) & _PF_EXITING != 0 and int(fields[17]) <= 1)
+    return not fields or (int(fields[_FLAGS]) & _PF_EXITING != 0 and int(fields[_THREADS]) <= 1)
 
 
 def _read_stat(pid: int) -> list[bytes]:
@@ -125,7 +128,7 @@ def _read_file(pid: int) -> tuple[int, int, bool]:
 
 
 def _read_inode(path: str) -> int:
-    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_PATH)
     try:
         with open(f"/proc/self/fdinfo/{descriptor}", "rb") as file:
             return int(next((line.split()[1] for line in file if line.startswith(b"ino:")), b"0"))
@@ -135,28 +138,28 @@ def _read_inode(path: str) -> int:
 
 def read_argv(pid: int) -> tuple[tuple[str, ...], bool]:
     """The arguments as they are in memory now, and whether these are all; none where a title stands in their place."""
-    raw = _read_memory(pid, "cmdline", _MAX_ARGV_BYTES)
+    raw = _read_memory(pid, "cmdline")
     if not raw:  # not to be had; or in the middle of an exec: the file is new, argv not there yet (create_elf_tables())
         return (), False
     words = raw.removesuffix(b"\0").split(b"\0")
-    is_complete = len(raw) < _MAX_ARGV_BYTES
+    is_complete = len(raw) < _MAX_BYTES
     if is_complete and _read_argc(pid) not in (None, len(words)):
         return (), False
     return tuple(map(_text, words)), is_complete
 
 
 def _read_argc(pid: int) -> int | None:
-    """How many arguments it was started with; None when that cannot be had. Who gives itself a title writes it over
+    """How many arguments it was started with; None when that cannot be had. A program with a title writes it over
     their text; their number lies elsewhere (create_elf_tables()), at `startstack` of proc_pid_stat(5)."""
     fields = _read_stat(pid)
-    start = int(fields[25]) if len(fields) > 25 else 0
+    start = int(fields[_START_STACK]) if fields else 0
     raw = bounded.read(pid, lambda: _read_at(pid, start)) if start else None
     return int.from_bytes(raw, sys.byteorder) or None if raw else None
 
 
-def read_environment(pid: int, limit: int) -> tuple[str, ...] | None:
+def read_environment(pid: int) -> tuple[str, ...] | None:
     """`NAME=value` as they stand where the process was given them at exec; None when they cannot be had."""
-    raw = _read_memory(pid, "environ", limit)
+    raw = _read_memory(pid, "environ")
     return None if raw is None else tuple(map(_text, raw.split(b"\0")))
 
 
@@ -238,9 +241,9 @@ def _read(pid: int, name: str, limit: int = 65536) -> bytes:
         return unless_short(error, b"")
 
 
-def _read_memory(pid: int, name: str, limit: int) -> bytes | None:
+def _read_memory(pid: int, name: str) -> bytes | None:
     """Of what lies in the process's own memory; None when it lets nobody read there."""
-    return bounded.read(pid, lambda: _read(pid, name, limit))
+    return bounded.read(pid, lambda: _read(pid, name, _MAX_BYTES))
 
 
 def _read_at(pid: int, address: int) -> bytes:

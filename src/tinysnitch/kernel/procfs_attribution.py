@@ -1,9 +1,9 @@
 """Whose flow, without BPF: sock_diag tells the socket, /proc who holds it. Weaker, but right or UNKNOWN, never wrong.
 
-(1) The socket must be the very one: TCP by its whole address; anything else outbound by the packet, which is charged
-to its sender while it is held (sk_wmem_alloc), which is open and of this user: others of the port may have packets
-held as well. (2) All who hold it must run the same. (3) After all was read, socket,
-holders and their start must be what they were before.
+(1) The socket must be the very one: TCP by its whole address; anything else outbound by the packet, which is charged to
+its sender while it is held (sk_wmem_alloc), which is open and of this user: others of the port may have packets held as
+well. (2) All who hold it must run the same. (3) After all was read, socket, holders and their start must be what they
+were before.
 """
 
 import hashlib
@@ -14,11 +14,10 @@ from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow
 from tinysnitch.core.process import KERNEL, NOT_LISTENING, UNKNOWN, Attribution, AttributionSource, Process
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel.process_builder import ProcessBuilder, image_of
-from tinysnitch.kernel.procfs import LiveProcess, read_process
+from tinysnitch.kernel.procfs import INIT, LiveProcess, read_process
 from tinysnitch.kernel.socket_holders import SocketHolders
 from tinysnitch.kernel.sockets import DiagSocket, SocketDiag, read_raw_sockets
 
-_INIT = 1
 _CAPACITY = 8192
 _OTHER_PORTS = (33, 132, 136)  # DCCP, SCTP, UDP-Lite are taken by programs (has_other_ports() in bpf/remembered.bpf.h)
 _PSEUDO_ID = 1 << 62  # exec ids of the degraded mode have this bit: above all that BPF gives
@@ -83,7 +82,7 @@ class ProcfsAttributor:
     def _find_holder(self, inode: int) -> LiveProcess | None:
         """The one that holds the socket; of several that run the same, the newest. Init only keeps it for others."""
         pids = self._holders.find_holders(inode) if inode else []
-        processes = [read_process(pid) for pid in pids if pid != _INIT or len(pids) == 1]
+        processes = [read_process(pid) for pid in pids if pid != INIT or len(pids) == 1]
         known = [process for process in processes if process is not None]
         is_one = len({_what_runs(process) for process in known}) == 1
         return max(known, key=lambda process: process.started_ns) if is_one and len(known) == len(processes) else None

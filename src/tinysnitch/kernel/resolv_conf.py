@@ -10,7 +10,7 @@ RESOLV_CONF = Path("/etc/resolv.conf")
 RESOLVED_UPSTREAMS = Path("/run/systemd/resolve/resolv.conf")
 RESOLVED_STUB = Path("/run/systemd/resolve/stub-resolv.conf")  # names the stub, also where resolv.conf does not
 
-# Who sends to no address sends to this machine (ip_route_output_key_hash_rcu(), ip6_datagram_connect()).
+# Whoever sends to no address sends to this machine (ip_route_output_key_hash_rcu(), ip6_datagram_connect()).
 _MEANT = {parse_address(written): parse_address(meant) for written, meant in (("0.0.0.0", "127.0.0.1"), ("::", "::1"))}
 _DEFAULT = frozenset({parse_address("127.0.0.1")})  # resolv.conf(5): where no server is named, the machine itself
 

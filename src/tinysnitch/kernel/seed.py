@@ -18,8 +18,6 @@ from tinysnitch.kernel.procfs import LiveProcess
 from tinysnitch.kernel.socket_cookies import read_cookie
 from tinysnitch.kernel.sockets import TCP_LISTEN, DiagSocket, SocketDiag, read_raw_sockets
 
-_INIT = 1
-
 
 class SeedTable(Protocol):
     """What is written to; BpfPrograms is one."""
@@ -71,7 +69,7 @@ def seed_sockets(table: SeedTable, sockets: SocketDiag) -> None:
 
 
 def _withdraw_closed(table: SeedTable, sockets: SocketDiag, listening: list[DiagSocket]) -> None:
-    """A long list comes in parts, between which one that is there may be left out: who is missing is asked for."""
+    """A long list comes in parts, between which one that is there may be left out: what is missing is asked for."""
     there = {each.cookie for protocol in (TCP, UDP) for each in sockets.list_sockets(protocol)} if listening else set()
     for each in listening:
         if each.cookie not in there and not sockets.is_open(each):
@@ -94,7 +92,7 @@ def _find_holders(table: SeedTable) -> dict[int, _Holder]:
         if entry is None:
             continue
         for descriptor, inode in procfs.list_sockets(pid):
-            holder = _Holder(pid != _INIT, entry.started_ns, pid, entry.exec_id, descriptor)
+            holder = _Holder(pid != procfs.INIT, entry.started_ns, pid, entry.exec_id, descriptor)
             found[inode] = max(holder, found.get(inode, holder))
     return found
 

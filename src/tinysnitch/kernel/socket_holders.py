@@ -2,10 +2,10 @@
 
 Rules: (1) a scan takes a third of the time at most, and after a piece of it others have their turn: anyone may have
 processes and descriptors by the thousand. (2) What is asked before it is over has to wait for it (ScanNotDue), all
-together: no answer is made up. (3) Who was asked for before a scan began is answered by it, also by nobody: none waits
-for two. (4) Whoever has more descriptors than are looked at makes nobody wait. (5) To look long through those of one
-process takes a tenth of the time for each user (look_budget.py): beyond that only the lowest are looked at, and a scan
-tells the rest.
+together: no answer is made up. (3) A socket that was asked for before a scan began is answered by it, if only with
+nobody: none waits for two. (4) Whoever has more descriptors than are looked at makes nobody wait. (5) To look long
+through those of one process takes a tenth of the time for each user (look_budget.py): beyond that only the lowest are
+looked at, and a scan tells the rest.
 """
 
 import time

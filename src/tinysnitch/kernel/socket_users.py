@@ -10,8 +10,6 @@ from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bpf_structs import Owner, ProcessEntry
 from tinysnitch.kernel.socket_holders import SocketHolders
 
-_INIT = 1
-
 
 class ProcessTable(Protocol):
     def find_process(self, pid: int) -> ProcessEntry | None: ...
@@ -30,7 +28,7 @@ class SocketUsers:
         if self._holders.is_held(owner.pid, inode):
             return owner if self._is_unchanged(owner) else self._read_user(owner.pid)
         users = filter(None, map(self._read_user, self._holders.find_holders(inode)))
-        return max(users, key=lambda user: (user.pid != _INIT, user.started_ns), default=None)
+        return max(users, key=lambda user: (user.pid != procfs.INIT, user.started_ns), default=None)
 
     def _is_unchanged(self, owner: Owner) -> bool:
         entry = self._table.find_process(owner.pid)

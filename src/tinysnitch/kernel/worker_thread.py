@@ -48,7 +48,7 @@ class WorkerThread:
 
 
 def _result_of(work: Callable[[], T]) -> T | Exception:
-    """What it raises is for who waits, and must not end the thread."""
+    """What it raises is for whoever waits, and must not end the thread."""
     try:
         return work()
     except Exception as error:

@@ -15,11 +15,11 @@ import os
 import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import msgspec
 from asyncinotify import Event, Inotify, Mask
 
 _MAX_STEPS = 256  # on the way to one file; links may lead around in circles
@@ -30,12 +30,11 @@ _SELF = Mask.MOVE_SELF | Mask.DELETE_SELF
 _LINK = _SELF | Mask.ATTRIB | Mask.DONT_FOLLOW  # ATTRIB: it has a name less
 
 
-@dataclass(slots=True)
-class _Spot:
+class _Spot(msgspec.Struct):
     """What is watched at one place, which no link leads to."""
 
     mask: Mask
-    names: set[str] = field(default_factory=set)  # what matters of a folder
+    names: set[str] = set()  # what matters of a folder
     is_whole: bool = False  # everything in it does
 
 

@@ -131,7 +131,7 @@ class History:
         if self._db is not None:
             return self._db
         # Arguments of programs may hold secrets. The files beside it get the same mode (SQLite, findCreateFileMode).
-        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
         db = sqlite3.connect(self._path, timeout=0.0, isolation_level=None)
         try:
             _set_up(db)

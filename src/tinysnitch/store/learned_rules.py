@@ -12,7 +12,7 @@ from tinysnitch.store.text_file import read_text
 MAX_BYTES = 4 << 20  # of the file, and so of memory: programs choose how long their lines are, of up to 54 KB
 _HEADER = "# What observing (--learn) let pass, as the rules that a prompt proposes. Read them before they hold.\n"
 _ENCODING = ("utf-8", "surrogateescape")
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
 _MODE = 0o600
 
 _log = logging.getLogger(__name__)

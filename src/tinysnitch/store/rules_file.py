@@ -72,7 +72,7 @@ class RulesFile:
         self._known: Stamp | None = None  # of the state that we wrote, or that take_edit() told of
         self._unsaved: dict[Rule, None] = {}  # a dict for its order
         self._is_starter_held = False
-        self._patience_s = PATIENCE_S  # nobody gets a verdict meanwhile: of one who is stuck none is left
+        self._patience_s = PATIENCE_S  # nobody gets a verdict meanwhile: with one that is stuck none is left
 
     def ensure_exists(self) -> bool:
         """Create the file with the starter set when there is none; whether it was made. Raises NoFolder."""

@@ -41,7 +41,7 @@ class StateLock:
 
 
 def _make(folder: Path) -> None:
-    """And those above it, whatever the umask is: who may write in one may exchange what is in it."""
+    """And those above it, whatever the umask is: whoever may write in one may exchange what is in it."""
     for above in reversed([each for each in folder.parents if not each.exists()]):
         above.mkdir(mode=0o755, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -49,7 +49,7 @@ def _make(folder: Path) -> None:
 
 def _open(place: Path) -> int | None:
     try:
-        return os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         if error.errno in _NOT_WRITABLE:
             return None

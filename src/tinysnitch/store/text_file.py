@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tinysnitch.core.errors import NotPermitted, SnitchError, hint_for
 
-PATIENCE_S = 2.0  # with who holds a lock; who writes 100 000 rules takes half a second
+PATIENCE_S = 2.0  # with whoever holds a lock; to write 100 000 rules takes half a second
 MAX_BYTES = 256 << 20  # of a text that is read: several times as much memory
 _NULL = os.makedev(1, 3)  # null(4): a file that is always empty, and often meant as one
 _ROOT_HINT = "root too is refused: see whether it is immutable (lsattr), or what else guards it"
@@ -45,7 +45,7 @@ def errors_named(path: Path) -> Iterator[None]:
         problem = f"{path}: {error.strerror}"
         if os.geteuid() != 0:
             raise NotPermitted(problem, "run it as root") from error
-        raise SnitchError(problem, _ROOT_HINT) from error  # not who asked is to blame, nor is more right to be had
+        raise SnitchError(problem, _ROOT_HINT) from error  # whoever asked is not to blame, and has all rights already
     except OSError as error:
         hint = hint_for(error, _HINTS.get(error.errno or 0, _HINT))
         raise SnitchError(f"{path}: {error.strerror or error}", hint) from error
@@ -56,9 +56,9 @@ def locked(path: Path, patience_s: float = PATIENCE_S) -> Iterator[None]:
     """Keep others of us from changing the file between our reading and our writing. Raises LockHeld.
 
     By a file beside it that only its owner may open, as /etc/.pwd.lock is: whoever may open a file may lock it
-    (flock(2)), and nobody else shall keep us waiting. So not by the folder, which all may open. Only who holds the
-    lock takes the file away, and who waited for one that was taken away tries again with what is there now.
-    What was left by who was killed meanwhile goes, too.
+    (flock(2)), and nobody else shall keep us waiting. So not by the folder, which all may open. Only the holder of the
+    lock takes the file away, and whoever waited for one that was taken away tries again with what is there now.
+    What was left by one that was killed meanwhile goes, too.
     """
     target = Path(os.path.realpath(path))
     place = target.with_name(f".{target.name}.lock")
@@ -78,7 +78,7 @@ def locked(path: Path, patience_s: float = PATIENCE_S) -> Iterator[None]:
 
 def _lock(place: Path) -> int | None:
     """A descriptor that holds the lock, or None where another one does, or the file went: others lock a new one."""
-    fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    fd = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(fd), os.lstat(place)):
@@ -135,7 +135,7 @@ def is_being_written(path: Path) -> bool:
     """Whether somebody has it open to write to: then there is no read lease on it (fcntl(2), F_SETLEASE). False where
     that cannot be told.
 
-    Who opens it while we have one waits until we close it, and the kernel tells us by a signal: by SIGURG, which is
+    Whoever opens it while we have one waits until we close it, and the kernel tells us by a signal: by SIGURG, which is
     ignored unless somebody asks for it, where its own choice, SIGIO, would end us.
     """
     try:
@@ -204,7 +204,7 @@ def _prefix_of(target: Path) -> str:
 
 
 def remove_unfinished(path: Path) -> None:
-    """What those left who were killed while they replaced the text. For who alone may replace it now."""
+    """What those left who were killed while they replaced the text. For the one that may replace it now."""
     target = Path(os.path.realpath(path))
     with suppress(OSError):
         for name in os.listdir(target.parent):
