@@ -73,7 +73,7 @@ class JudgedCommand:
         loop = asyncio.get_running_loop()
         for number in not_ignored((*_FROM_OTHERS, *_FROM_TERMINAL)):
             if self._has_terminal and number in _FROM_TERMINAL:
-                loop.add_signal_handler(number, _nothing)  # the command has it already
+                loop.add_signal_handler(number, lambda: None)  # the command has it already
             else:
                 loop.add_signal_handler(number, self._pass_on, number)
 
@@ -90,10 +90,6 @@ def _error_of_exec(name: str, error: OSError) -> CommandNotRun:
     if error.errno == errno.ENOEXEC:
         return CommandNotRun(name, "is no program", f"begin it with #!/bin/sh, or run `sh {name}`", _NOT_EXECUTABLE)
     return CommandNotRun(name, error.strerror or str(error), "", _NOT_EXECUTABLE)
-
-
-def _nothing() -> None:
-    pass
 
 
 def _enter(cgroup: str) -> None:

@@ -42,7 +42,7 @@ def log_command(follow: bool, lines: int | None, socket_path: str, as_json: bool
                 print_object(line)
             else:
                 print_line(_present(line))
-    if lines is None and count >= USUAL_LINES:  # whoever looks for something in them shall not believe it never was
+    if lines is None and count >= USUAL_LINES:  # whoever looks for something must not think it never was
         print_note(
             f"these are the newest {USUAL_LINES} lines; `tinysnitch log --lines {MAX_LINES}` has all that are kept"
         )

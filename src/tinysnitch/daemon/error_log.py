@@ -12,7 +12,7 @@ from typing import Self
 from tinysnitch.daemon.log_output import LogOutput
 
 FORMAT = "tinysnitch: %(message)s"
-_LIKE_IT_S = 1.0  # one of a kind in so much time
+_LIKE_IT_S = 1.0  # one of a kind at most in this time
 _MAX_KINDS = 64
 
 _asyncio = logging.getLogger("asyncio")

@@ -11,7 +11,7 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.errors import SHORTAGE_HINT, is_shortage
 from tinysnitch.kernel.clock import read_instant
 
-TRACEBACK_S = 1.0  # one in so much time: whoever finds a way to make us fail shall not fill the log
+TRACEBACK_S = 1.0  # at most one in this time: whoever finds a way to make us fail must not fill the log
 BUG_HINT = "what it said before tells more; please report it"
 
 _log = logging.getLogger(__name__)

@@ -162,7 +162,7 @@ class FrontDesk:
         self.driver.feed(*self._loader.read_facts((*self._engine.rules, rule)))
 
     def _reload(self, right: Right) -> None:
-        """Whoever changes a file that does not load shall not believe that the change is in force."""
+        """Whoever changes a file that does not load must not believe that the change is in force."""
         self.reloader.reload_rules()
         if self.reloader.is_behind:
             problem = "the file is changed, but could not be loaded, and the old rules hold"

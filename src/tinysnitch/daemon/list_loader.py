@@ -2,7 +2,7 @@
 
 1. A short list is read at once. A long one is compiled into the cache by a process of its own, and mapped from there;
    while nothing changed, the next daemon of the same build only maps it.
-2. What cannot be read leaves what was read before, and is tried again by and by: for want of processes, descriptors or
+2. What cannot be read leaves what was read before, and is tried again later: for want of processes, descriptors or
    room no change of the file would tell when that is over. A file that is gone is a list that is gone.
 3. Lists that no rule names are loaded too, so that a rule that names one holds at once.
 """
@@ -158,7 +158,7 @@ class ListLoader:
             self._fail(held, str(error.strerror))
 
     def _fail_all(self, problem: str) -> None:
-        """What was read holds on, else a rule that denies a list would deny nothing."""
+        """What was read goes on to hold: a rule that denies a list would deny nothing otherwise."""
         for held in self._held.values():
             held.problem = problem
         self._failed(AGAIN_S)

@@ -1,4 +1,4 @@
-"""The number of a daemon's first question: none that was given before, lest a late answer hit another question."""
+"""The number of a daemon's first question: none that was given before, or a late answer might hit another question."""
 
 from contextlib import suppress
 

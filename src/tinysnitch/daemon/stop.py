@@ -35,7 +35,7 @@ class Stop:
             raise asyncio.CancelledError
 
     def block_further(self) -> None:
-        """Whoever is impatient shall not spoil our end."""
+        """Whoever is impatient must not spoil our end."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
     async def wait(self) -> None:

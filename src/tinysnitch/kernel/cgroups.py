@@ -97,7 +97,7 @@ def _kill_all(path: Path) -> None:
 def _read_pids(listed: Path) -> list[int]:
     """None of a cgroup that is gone, or that lists threads alone: their processes are those of one above it.
 
-    A process that is in no PID namespace below ours has the number 0 there, which to kill(2) is our own process group.
+    A process of neither our PID namespace nor one below it has the number 0, which to kill(2) is our own process group.
     """
     try:
         return [int(pid) for pid in listed.read_text().split() if pid != "0"]

@@ -56,11 +56,11 @@ class Netfilter:
         was_present = self.is_present()
         try:
             self.add_again()
-        except SnitchError as error:
+        except SnitchError:
             if not was_present:
                 with suppress(SnitchError):  # the first error tells more
                     self.remove()
-            raise error from None
+            raise
         for family in _families():  # only now, so that nothing passes between
             self._remove_elsewhere(family)
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from tinysnitch.core.errors import unless_short
 
 _PIDFD_GETFD = 438  # the same number everywhere: include/uapi/asm-generic/unistd.h
-_SO_COOKIE = 57
+_SO_COOKIE = 57  # include/uapi/asm-generic/socket.h
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
