@@ -4,7 +4,7 @@ import pytest
 from tests.qt.test_prompt_page import view_of
 from tinysnitch.qt import palette
 from tinysnitch.qt.page import Page
-from tinysnitch.qt.page_writer import HINT_SPACE, PageWriter, _key_color, font_of
+from tinysnitch.qt.page_writer import HINT_SPACE, PageWriter, font_of, key_color
 from tinysnitch.qt.paragraph import text_width
 from tinysnitch.view.prompt_view import KeyHint
 from tinysnitch.view.segment import Segment
@@ -30,7 +30,7 @@ def test_rows_of_keys_are_in_the_middle() -> None:
 
 def texts_of(page: Page) -> dict[str, float]:
     """Where each text begins."""
-    return {paragraph.layout.text(): place.x() for place, paragraph in page._texts}
+    return {paragraph.layout.text(): place.x() for place, paragraph in page.texts}
 
 
 def test_rules_that_are_written_together_begin_in_one_column() -> None:
@@ -67,7 +67,7 @@ def test_news_stand_beside_why_it_is_asked_and_lose_their_end() -> None:
 
 def test_a_dead_key_looks_like_none() -> None:
     dead, live = (
-        _key_color(KeyHint("Enter", "answer with it", is_dead=is_dead), is_ready=True) for is_dead in (True, False)
+        key_color(KeyHint("Enter", "answer with it", is_dead=is_dead), is_ready=True) for is_dead in (True, False)
     )
     assert (dead, live) == (palette.KEY_WAITING, palette.KEY)
 

@@ -56,7 +56,7 @@ class Stage:
         wait_until(lambda: QTest.qWait(5) or not self.agent._piece.is_waiting)
 
     def texts(self) -> list[str]:
-        return [paragraph.layout.text().strip("\u2068\u2069") for _place, paragraph in self.window.page._texts]
+        return [paragraph.layout.text().strip("\u2068\u2069") for _place, paragraph in self.window.page.texts]
 
     @property
     def ready_s(self) -> float:

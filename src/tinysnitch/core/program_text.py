@@ -9,7 +9,7 @@ from tinysnitch.core.path_pattern import literal_of, pattern_tokens
 from tinysnitch.core.rule import ANY_PROGRAM, Program, ProgramKind
 from tinysnitch.core.words import BadWord, Word, quote_word, split_words
 
-OWNER_KINDS = ("unit", "container", "flatpak", "snap")
+_OWNER_KINDS = ("unit", "container", "flatpak", "snap")
 _WORDS = {
     "-": ANY_PROGRAM,
     "kernel": Program(ProgramKind.KERNEL),
@@ -23,7 +23,7 @@ def _parse_word(word: Word) -> Program | None:
 
 def _parse_owner(word: Word) -> Program | None:
     kind, colon, name = word.text.partition(":")
-    if not (colon and kind in OWNER_KINDS):
+    if not (colon and kind in _OWNER_KINDS):
         return None
     if not name:
         raise BadWord(f"{kind}: names nothing", f"write {kind}:NAME")
@@ -89,17 +89,17 @@ def format_program(program: Program) -> str:
             assert_never(program.kind)
 
 
-NO_ARGS = "()"
+_NO_ARGS = "()"
 
 ARGS_FORMS = (
     ("-", "any arguments, as when nothing is written"),
-    (NO_ARGS, "exactly none"),
+    (_NO_ARGS, "exactly none"),
     ("-m http.server", "exactly these"),
 )
 
 
 def parse_args(words: list[Word]) -> tuple[str, ...] | None:
-    if len(words) == 1 and words[0].is_bare and words[0].text in ("-", NO_ARGS):
+    if len(words) == 1 and words[0].is_bare and words[0].text in ("-", _NO_ARGS):
         return None if words[0].text == "-" else ()
     return tuple(word.text for word in words) if words else None
 
@@ -109,7 +109,7 @@ def format_args(args: tuple[str, ...] | None) -> list[str]:
         return []
     if args == ("-",):  # bare it would be any
         return ["'-'"]
-    return [quote_word(arg) for arg in args] or [NO_ARGS]
+    return [quote_word(arg) for arg in args] or [_NO_ARGS]
 
 
 def split_program(text: str) -> tuple[str, tuple[str, ...]]:

@@ -32,7 +32,7 @@ def covers(wide: Rule, narrow: Rule, words: RemoteWords) -> bool:
         and _is_open_or_same(wide.protocol, narrow.protocol)
         and covers_remote(wide.remote, narrow.remote, words)
         and covers_program(wide.program, narrow.program)
-        and covers_ports(wide.ports, narrow.ports)
+        and _covers_ports(wide.ports, narrow.ports)
         and _is_open_or_same(wide.args, narrow.args)
         and _is_open_or_same(wide.user, narrow.user)
         and _is_open_or_same(wide.parent, narrow.parent)
@@ -58,7 +58,7 @@ def covers_remote(wide: Remote, narrow: Remote, words: RemoteWords) -> bool:
     return False
 
 
-def covers_ports(wide: tuple[PortRange, ...], narrow: tuple[PortRange, ...]) -> bool:
+def _covers_ports(wide: tuple[PortRange, ...], narrow: tuple[PortRange, ...]) -> bool:
     """Ranges are merged, so that each of `narrow` lies whole in one of `wide` or not at all."""
     if not wide or wide == narrow:
         return True

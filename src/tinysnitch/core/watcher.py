@@ -21,7 +21,7 @@ from tinysnitch.core.table import TableStatistics
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.watch import Watch, can_say_name
 
-SAID = "by the name that the program itself says"
+_SAID = "by the name that the program itself says"
 
 
 class Watcher:
@@ -82,10 +82,10 @@ class Watcher:
         connection = msgspec.structs.replace(unsaid, name=name, other_names=())
         before, decision = self._rules.decide(unsaid, now), self._rules.decide(connection, now)
         if decision.verdict is Verdict.DENY and self._is_held_against(unsaid, name, now):
-            decision = msgspec.structs.replace(decision, reason=f"{decision.reason}, {SAID}")
+            decision = msgspec.structs.replace(decision, reason=f"{decision.reason}, {_SAID}")
             yield EndWatch(event.packet_id, event.flow, event.cookie, Verdict.DENY)
             yield Report(ConnectionDecided(connection, decision, False, now.wall_s))
         else:
-            said = Decision(verdict=Verdict.ALLOW, reason=SAID, rule=before.rule)
+            said = Decision(verdict=Verdict.ALLOW, reason=_SAID, rule=before.rule)
             yield EndWatch(event.packet_id, event.flow, event.cookie, Verdict.ALLOW)
             yield Report(NameSaid(connection, said, now.wall_s))

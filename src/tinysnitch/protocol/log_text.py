@@ -49,11 +49,11 @@ def _level(line: LogLine) -> str:
 def _tell(line: LogLine, remarks: tuple[str, ...]) -> str:
     match line:
         case ConnectionLine():
-            return f"{line.verdict.value} {format_connection(line)}{_tell_reason(line)}"
+            return f"{line.verdict.value} {_format_connection(line)}{_tell_reason(line)}"
         case SaidLine():
-            return f"said {format_connection(line)} # {line.remote_address}"
+            return f"said {_format_connection(line)} # {line.remote_address}"
         case AskLine():
-            return f"ask {line.id} {format_connection(line)}"
+            return f"ask {line.id} {_format_connection(line)}"
         case AnswerLine():
             holds = "".join(f"  # {remark}" for remark in remarks)  # as `tinysnitch rules` has it
             return f"answer {line.id} uid {line.by_uid}: {escape(line.rule)}{holds}"
@@ -93,7 +93,7 @@ def _is_sentence(line: LostLine) -> bool:
     return line.count == 1 and (": " in line.what or ", " in line.what)
 
 
-def format_connection(line: ConnectionLine | SaidLine | AskLine) -> str:
+def _format_connection(line: ConnectionLine | SaidLine | AskLine) -> str:
     """`tcp LOCAL:PORT -> REMOTE:PORT PID PROGRAM ARGS`; inbound the remote comes first."""
     pid = "-" if line.pid is None else line.pid
     return f"{format_endpoints(line)} {pid} {format_program(line)}"

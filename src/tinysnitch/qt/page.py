@@ -11,39 +11,35 @@ class Page:
 
     def __init__(self) -> None:
         self.y = 0.0
-        self._boxes: list[tuple[QRectF, QColor, float]] = []
-        self._texts: list[tuple[QPointF, Paragraph]] = []
-        self._keys: list[tuple[QRectF, str]] = []
+        self.boxes: list[tuple[QRectF, QColor, float]] = []
+        self.texts: list[tuple[QPointF, Paragraph]] = []
+        self.keys: list[tuple[QRectF, str]] = []
 
     def add_box(self, box: QRectF, color: QColor, radius: float = 0.0) -> None:
-        self._boxes.append((box, color, radius))
+        self.boxes.append((box, color, radius))
 
     def add_text(self, x: float, y: float, paragraph: Paragraph) -> None:
-        self._texts.append((QPointF(x, y), paragraph))
+        self.texts.append((QPointF(x, y), paragraph))
 
     def add_key(self, box: QRectF, label: str) -> None:
         """A place that acts as the key of this label when it is clicked."""
-        self._keys.append((box, label))
+        self.keys.append((box, label))
 
     def add_page(self, other: "Page", y: float) -> None:
-        """Everything of another page, so much further down."""
-        self._boxes += [(box.translated(0, y), color, radius) for box, color, radius in other._boxes]
-        self._texts += [(place + QPointF(0, y), paragraph) for place, paragraph in other._texts]
-        self._keys += [(box.translated(0, y), label) for box, label in other._keys]
+        """Everything of another page, moved down by `y`."""
+        self.boxes += [(box.translated(0, y), color, radius) for box, color, radius in other.boxes]
+        self.texts += [(place + QPointF(0, y), paragraph) for place, paragraph in other.texts]
+        self.keys += [(box.translated(0, y), label) for box, label in other.keys]
 
     def find_key(self, place: QPointF) -> str | None:
         """The label of the key that is shown there."""
-        return next((label for box, label in self._keys if box.contains(place)), None)
-
-    @property
-    def keys(self) -> list[tuple[QRectF, str]]:
-        return self._keys
+        return next((label for box, label in self.keys if box.contains(place)), None)
 
     def paint(self, painter: QPainter) -> None:
-        for box, color, radius in self._boxes:
+        for box, color, radius in self.boxes:
             painter.setBrush(color)
             painter.drawRoundedRect(box, radius, radius)
-        for place, paragraph in self._texts:
+        for place, paragraph in self.texts:
             painter.setPen(paragraph.color)
             paragraph.layout.draw(painter, place)
             painter.setPen(QColor(0, 0, 0, 0))

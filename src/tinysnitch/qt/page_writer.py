@@ -233,7 +233,7 @@ class PageWriter:
         label_width = text_width(hint.label, self._bold) + self._cell
         text_left = x + label_width + 0.5 * self._cell
         cap = QRectF(x, self._page.y, label_width, 1.45 * self._em)
-        self._page.add_box(cap, _key_color(hint, is_ready), 0.2 * self._em)
+        self._page.add_box(cap, key_color(hint, is_ready), 0.2 * self._em)
         y = self._page.y
         self._page.y += 0.12 * self._em
         color = palette.TEXT if is_ready and not hint.is_dead else palette.QUIET
@@ -276,7 +276,7 @@ def _columns(texts: Iterator[str]) -> int:
     return max(map(len, texts))
 
 
-def _key_color(hint: KeyHint, is_ready: bool) -> QColor:
+def key_color(hint: KeyHint, is_ready: bool) -> QColor:
     if not is_ready or hint.is_dead:
         return palette.KEY_WAITING
     return palette.KEY_ON if hint.is_on else ANSWER_COLORS.get(hint.label, palette.KEY)

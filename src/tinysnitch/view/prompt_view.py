@@ -35,7 +35,7 @@ from tinysnitch.view.question import Question
 from tinysnitch.view.segment import Line, Segment, segment_of
 from tinysnitch.view.text import escape_text
 
-ANY_WORD = "-"
+_ANY_WORD = "-"
 _UNTIL, _QUALIFIERS = "until=", tuple(f"{key}=" for key in QUALIFIERS)
 _WHERE_WRITTEN = {Lifetime.ONCE: "this once, nothing is written", Lifetime.FOREVER: "forever, in the rules file"}
 _TOGETHER = next(key for key in KEYS if key.effect is Act.TOGETHER)
@@ -182,7 +182,7 @@ def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple
     first = next(index for index, word in enumerate(words) if index and not word.startswith(_QUALIFIERS))
     segments: list[Segment] = []
     for index, word in enumerate(words):
-        is_any = word == ANY_WORD and index - first < len(COLUMNS)  # further on it is an argument
+        is_any = word == _ANY_WORD and index - first < len(COLUMNS)  # further on it is an argument
         is_narrowing = 0 < index < first and not word.startswith(_UNTIL)
         segments.append(segment_of(word, is_covered=is_narrowing or (index >= first and not is_any)))
         segments.append(Segment(" "))
