@@ -29,8 +29,10 @@ def read_in(place: PacketPlace) -> OwnAddresses:
         return read_addresses()
 
 
-def message_of(*attributes: tuple[int, bytes], family: int = socket.AF_INET, prefix: int = 24) -> Message:
-    body = struct.pack("=BBBBI", family, prefix, 0, 0, 1) + b"".join(pack_attribute(*each) for each in attributes)
+def message_of(
+    *attributes: tuple[int, bytes], family: int = socket.AF_INET, prefix: int = 24, flags: int = 0
+) -> Message:
+    body = struct.pack("=BBBBI", family, prefix, flags, 0, 1) + b"".join(pack_attribute(*each) for each in attributes)
     return Message(20, 0, 0, body)
 
 
@@ -58,6 +60,21 @@ def test_a_point_to_point_link_has_our_address_and_the_network_of_the_peer(packe
     found = read_in(packet_place)
     assert "10.9.0.1" in {format_address(packed) for packed in found.own}
     assert parse_network("10.9.0.77/32") in found.lan
+
+
+@pytest.mark.privileged
+def test_an_address_that_is_looked_for_first_is_ours_once_nobody_has_it(
+    packet_place: PacketPlace, news: AddressNews
+) -> None:
+    packet_place.run("sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/eth0/accept_dad")
+    news.drain()
+    packet_place.run("ip", "address", "add", "fd99::1/64", "dev", "eth0")
+    before = read_in(packet_place)
+    assert "fd99::1" not in {format_address(packed) for packed in before.own}
+    assert parse_network("fd99::/64") in before.lan
+    while "fd99::1" not in {format_address(packed) for packed in read_in(packet_place).own}:
+        assert select.select([news], [], [], 60)[0] == [news]
+        news.drain()
 
 
 @pytest.mark.privileged
@@ -108,7 +125,16 @@ def test_more_news_than_fits_is_still_news(packet_place: PacketPlace, news: Addr
 
 def test_a_message_is_parsed() -> None:
     message = message_of((1, bytes([10, 0, 0, 9])), (2, bytes([10, 0, 0, 1])))
-    assert parse_address_message(message) == (IPv4Address("10.0.0.1"), parse_network("10.0.0.0/24"))
+    assert parse_address_message(message) == (IPv4Address("10.0.0.1"), parse_network("10.0.0.0/24"), True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "is_ours"),
+    [(0x80, True), (0x40, False), (0x48, False), (0x44, True)],  # permanent, tentative, failed, optimistic
+)
+def test_an_address_is_ours_once_it_is_used(flags: int, is_ours: bool) -> None:
+    message = message_of((1, bytes(16)), family=socket.AF_INET6, prefix=64, flags=flags)
+    assert parse_address_message(message)[2] == is_ours
 
 
 @pytest.mark.parametrize(

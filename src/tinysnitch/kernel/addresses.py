@@ -16,6 +16,7 @@ _GET_ADDRESSES = 22  # RTM_GETADDR; the numbers: include/uapi/linux/rtnetlink.h 
 _NEW_ADDRESS = 20  # RTM_NEWADDR
 _GROUPS = 1 << 4 | 1 << 8 | 1 << 0  # RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK
 _ADDRESS, _LOCAL = 1, 2  # IFA_ADDRESS, IFA_LOCAL: they differ on a point-to-point link
+_OPTIMISTIC, _TENTATIVE = 0x04, 0x40  # IFA_F_OPTIMISTIC, IFA_F_TENTATIVE
 _IFADDRMSG = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, interface
 
 # Never routed further than the link, or to a group of hosts: RFC 3927, 5771, 919, 4291. 0.0.0.0 is who has no address
@@ -37,21 +38,26 @@ def read_addresses() -> OwnAddresses:
     with NetlinkSocket(socket.NETLINK_ROUTE) as netlink:
         messages = netlink.dump(_GET_ADDRESSES, _IFADDRMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0))
     found = [parse_address_message(message) for message in messages if message.kind == _NEW_ADDRESS]
-    own = frozenset(_pack(address) for address, _network in found)
-    networks = {network for address, network in found if not address.is_loopback}
+    own = frozenset(_pack(address) for address, _network, is_taken in found if is_taken)
+    networks = {network for address, network, _is_taken in found if not address.is_loopback}
     return OwnAddresses(own, tuple(sorted(networks | _LINK_NETWORKS, key=msgspec.structs.astuple)))
 
 
-def parse_address_message(message: Message) -> tuple[IPv4Address | IPv6Address, Network]:
-    """Our address, and the network that it puts on the link. Raises Malformed."""
+def parse_address_message(message: Message) -> tuple[IPv4Address | IPv6Address, Network, bool]:
+    """Our address, the network that it puts on the link, and whether it is ours by now. Raises Malformed.
+
+    Until nobody else is found to have it (RFC 4862 5.4), and once somebody is, it is not: the kernel sends what is for
+    it to the link, and lets in what comes from it. An optimistic one (RFC 4429) is used at once.
+    """
     try:
-        family, prefix, _flags, _scope, _interface = _IFADDRMSG.unpack_from(message.payload)
+        family, prefix, flags, _scope, _interface = _IFADDRMSG.unpack_from(message.payload)
+        is_taken = flags & (_TENTATIVE | _OPTIMISTIC) != _TENTATIVE
         attributes = parse_attributes(message.payload[_IFADDRMSG.size :])
         peer = attributes.get(_ADDRESS) or attributes[_LOCAL]
         local = attributes.get(_LOCAL) or peer
         if family == socket.AF_INET:
-            return IPv4Address(local), parse_network(str(IPv4Network((peer, prefix), strict=False)))
-        return IPv6Address(local), parse_network(str(IPv6Network((peer, prefix), strict=False)))
+            return IPv4Address(local), parse_network(str(IPv4Network((peer, prefix), strict=False))), is_taken
+        return IPv6Address(local), parse_network(str(IPv6Network((peer, prefix), strict=False))), is_taken
     except (struct.error, KeyError, ValueError) as error:
         raise Malformed(f"rtnetlink: {error}") from None
 
