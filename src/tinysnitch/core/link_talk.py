@@ -21,7 +21,8 @@ _LAN, _LOCALHOST = Remote(RemoteKind.LAN), Remote(RemoteKind.LOCALHOST)
 
 def is_link_talk(connection: Connection, words: RemoteWords) -> bool:
     """Whether it came to a group or a broadcast, may answer one, or asks for a name or an address, or a service says it
-    to nobody that was looked up, or asks whether an address is taken."""
+    to nobody that was looked up, or asks whether an address is taken; or a program says it to all by the broadcast
+    address of a network, which in the next network is another one."""
     flow = connection.flow
     if not words.takes(_LAN, flow.remote, None):
         return False
@@ -31,7 +32,7 @@ def is_link_talk(connection: Connection, words: RemoteWords) -> bool:
         is_to_all = words.takes(_LAN, flow.local, None) and not words.takes(_LOCALHOST, flow.local, None)
         return is_port_kernels or is_to_all or (flow.local_port in _SERVED_PORTS and not is_here)
     is_named = connection.name is not None and connection.name_source not in LINK_SOURCES
-    is_said = flow.protocol == UDP and not is_port_kernels
+    is_said = flow.protocol == UDP and (not is_port_kernels or words.is_broadcast(flow.remote))
     return (is_said or _asks_whether_taken(connection)) and not is_named and not is_here
 
 
