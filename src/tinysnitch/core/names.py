@@ -1,6 +1,6 @@
 """Which names an address is believed to have: learned from DNS answers, before they are delivered, and from /etc/hosts.
 
-1. Only an answer to an outstanding question teaches, once, and only from a trusted resolver.
+1. Only an answer to an outstanding question teaches, once, and only from a resolver that was trusted with it.
 2. The name that was asked is the one that is learned; aliases lead back to it.
 3. A name that the process itself asked for decides for that process. Else one of /etc/hosts does, since programs that
    read it ask nobody; else the newest question; and last what a machine of the link said of itself (link_names.py).
@@ -97,7 +97,11 @@ class Names:
         self._refusals: Counter[Refusal] = Counter()
 
     def set_resolvers(self, resolvers: frozenset[bytes]) -> None:
-        """Trust these packed addresses and no other. Names that were learned before stay until they expire."""
+        """Trust these packed addresses and no other with what is asked from now on.
+
+        What others were asked before, in the network that was left, they may answer. Names that were learned stay until
+        they expire.
+        """
         self._resolvers = resolvers
 
     def set_hosts(self, hosts: Mapping[bytes, tuple[str, ...]]) -> None:
@@ -107,6 +111,10 @@ class Names:
     def is_trusted(self, resolver: bytes) -> bool:
         return resolver in self._resolvers
 
+    def heeds(self, flow: Flow, message_id: int) -> bool:
+        """Whether an answer there is looked at."""
+        return self.is_trusted(flow.remote) or self.questions.waits(flow, message_id)
+
     def ask(self, flow: Flow, question: Question, exec_id: int, now_s: float) -> None:
         """Note a question on its way out. Exec id 0 is unknown."""
         if self.is_trusted(flow.remote):  # else a program's own resolver could push out real questions
@@ -114,7 +122,7 @@ class Names:
 
     def learn(self, flow: Flow, answer: Answer, now_s: float) -> Learned:
         """Take the names out of an answer; `flow` as the question saw it."""
-        if not self.is_trusted(flow.remote):
+        if not self.heeds(flow, answer.id):
             return self.refuse(Refusal.NOT_TRUSTED)
         asked = self.questions.take(flow, answer, now_s)
         if isinstance(asked, Refusal):
