@@ -15,7 +15,13 @@ from tests.shortage import descriptors_left
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import format_address
 from tinysnitch.core.network import parse_network
-from tinysnitch.kernel.addresses import AddressNews, OwnAddresses, parse_address_message, read_addresses
+from tinysnitch.kernel.addresses import (
+    AddressNews,
+    OwnAddresses,
+    parse_address_message,
+    parse_linked_network,
+    read_addresses,
+)
 from tinysnitch.kernel.netlink import Message, pack_attribute
 
 LINK_ONLY = {
@@ -60,6 +66,27 @@ def test_a_point_to_point_link_has_our_address_and_the_network_of_the_peer(packe
     found = read_in(packet_place)
     assert "10.9.0.1" in {format_address(packed) for packed in found.own}
     assert parse_network("10.9.0.77/32") in found.lan
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize(
+    ("route", "is_linked"),
+    [
+        ("fd98::/64 dev eth0 proto ra", True),
+        ("fd98::/64 dev eth0 proto kernel", True),
+        ("fd98::/64 via fd88::2 proto ra", False),
+        ("fd98::/64 proto ra nexthop via fd88::2 nexthop via fd88::3", False),
+        ("fd98::/64 dev eth0 proto static", False),  # as into a tunnel
+        ("unreachable fd98::/64 proto ra", False),
+        ("default dev eth0 proto ra", False),
+    ],
+)
+def test_a_network_that_a_router_says_is_on_the_link(packet_place: PacketPlace, route: str, is_linked: bool) -> None:
+    before = read_in(packet_place)
+    packet_place.run("ip", "-6", "route", "add", *route.split())
+    after = read_in(packet_place)
+    assert after.own == before.own
+    assert set(after.lan) - set(before.lan) == ({parse_network("fd98::/64")} if is_linked else set())
 
 
 @pytest.mark.privileged
@@ -155,5 +182,6 @@ def test_a_wrong_message_is_malformed(message: Message) -> None:
 @given(st.binary(max_size=80), st.sampled_from([socket.AF_INET, socket.AF_INET6, 0]), st.binary(max_size=20))
 def test_random_bytes_are_malformed_at_worst(data: bytes, family: int, address: bytes) -> None:
     for message in (Message(20, 0, 0, data), message_of((1, address), (2, data[:16]), family=family)):
-        with contextlib.suppress(Malformed):
-            parse_address_message(message)
+        for parse in (parse_address_message, parse_linked_network):
+            with contextlib.suppress(Malformed):
+                parse(message)
