@@ -63,10 +63,17 @@ def test_a_resolver_that_is_not_trusted_teaches_nothing(talk: ResolverTalk) -> N
 
 def test_trust_can_be_taken_away(talk: ResolverTalk) -> None:
     talk.looks_up(CURL, "shop.test", SHOP)
-    talk.asks(CURL, "shop.test")
     talk.finds(resolvers=frozenset())
+    talk.asks(CURL, "shop.test")
     assert talk.hears("shop.test", MIRROR) == Learned((), Refusal.NOT_TRUSTED)
     assert talk.name_of(SHOP) == "shop.test"
+
+
+def test_what_was_asked_before_trust_was_taken_away_is_answered(talk: ResolverTalk) -> None:
+    talk.asks(CURL, "shop.test")
+    talk.finds(resolvers=frozenset({ROGUE}))
+    assert talk.hears("shop.test", SHOP) == Learned((SHOP,))
+    assert talk.hears("shop.test", MIRROR) == Learned((), Refusal.NOT_TRUSTED)
 
 
 def test_a_late_answer_is_refused(talk: ResolverTalk) -> None:

@@ -149,6 +149,13 @@ def test_nothing_is_read_of_a_talk_with_a_server_of_a_programs_own(talk: Talk) -
     assert talk.refusals() == {Refusal.NOT_TRUSTED: 1}
 
 
+def test_a_resolver_of_the_network_that_was_left_may_answer_what_it_was_asked(talk: Talk) -> None:
+    talk.ask(udp(), question().to_wire())
+    talk.dns.set_facts(Facts(resolvers=frozenset({parse_address(ROGUE)})))
+    assert talk.hear(udp(), answer()).addresses
+    assert talk.hear(udp(), answer()).told == (f"DNS answer of {RESOLVER} not learned: resolver not trusted",)
+
+
 def test_garbage_in_a_stream_is_told(talk: Talk) -> None:
     talk.connect(tcp())
     assert talk.hear(tcp(), Segment(200, 0, ACK, b"\0\0")).told == (f"DNS answer of {RESOLVER} not learned: malformed",)

@@ -59,6 +59,10 @@ def outbound(remote: str, port: int = MDNS, protocol: int = UDP) -> Flow:
         (outbound(PHONE), True),
         (outbound(GROUP), True),
         (outbound(PHONE, port=40000), False),
+        (outbound("10.0.0.255", port=40000), True),  # another address in the next network
+        (outbound("255.255.255.255", port=40000), False),
+        (outbound(GROUP, port=40000), False),
+        (outbound("10.0.0.255", port=40000, protocol=TCP), False),
         (outbound(PHONE, protocol=TCP), False),
         (outbound("10.0.0.2"), False),
         (outbound(ELSEWHERE), False),

@@ -41,6 +41,22 @@ def test_a_word_takes_in_these_remotes(word: Remote, address: str, name: str | N
     assert RemoteWords(FACTS).takes(word, parse_address(address), name) is is_taken
 
 
+@pytest.mark.parametrize(
+    ("network", "address", "means_all"),
+    [
+        ("192.0.2.0/24", "192.0.2.255", True),
+        ("192.0.2.0/23", "192.0.3.255", True),
+        ("192.0.2.0/23", "192.0.2.255", False),
+        ("192.0.2.0/31", "192.0.2.1", False),
+        ("192.0.2.9/32", "192.0.2.9", False),
+        ("2001:db8::/64", "2001:db8::ffff:ffff:ffff:ffff", False),
+    ],
+)
+def test_the_last_address_of_a_network_means_all_of_it(network: str, address: str, means_all: bool) -> None:
+    facts = Facts(lan=(parse_network(network),))
+    assert RemoteWords(facts).is_broadcast(parse_address(address)) is means_all
+
+
 @pytest.mark.parametrize(("address", "is_outbound", "is_taken"), [("fe80::9", True, False), ("fe80::9", False, True)])
 def test_what_is_sent_to_an_address_of_the_link_may_be_for_another_machine(
     address: str, is_outbound: bool, is_taken: bool

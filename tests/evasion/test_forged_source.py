@@ -3,6 +3,7 @@
 Nor is another machine heard as this one, be it amid a conversation; nor told what was refused in its name.
 """
 
+import json
 import subprocess
 from collections.abc import Iterator
 
@@ -11,7 +12,7 @@ import pytest
 from tests.evasion.stage import ATTACKER, PYTHON
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_until
+from tests.lab.patience import WAIT_S, read_until, wait_until
 from tests.lab.world import HOST6, WORLD6
 
 pytestmark = [pytest.mark.privileged]
@@ -21,6 +22,7 @@ NEIGHBOUR = "fe80::1234"  # nobody
 ROUTED = "fd99::1"  # ours by a route alone, not by an address
 GROUP = "ff02::1234"
 UNUSED = "fd77::99"  # an address of the link that nobody has
+TAKEN = "fd77::77"  # another machine's, which this one wants too
 # Says what comes, up to the first of another port.
 HEAR = f"""
 import socket, struct
@@ -138,7 +140,9 @@ allow {ROUTED} - udp
 allow {ROUTED} - udp-src
 allow {WORLD6} - icmp
 deny - 7406 -
+allow {TAKEN} 80 tcp
 """
+NOT_CONNECTED = 7  # curl(1)
 
 
 @pytest.fixture(scope="module")
@@ -211,3 +215,22 @@ def test_another_machine_is_not_told_what_is_denied(lab: Lab, daemon: Daemon, re
         daemon.wait_connection(protocol=protocol, remote_address=remote, remote_port=7406, verdict="deny")
     lab.run(["ping", "-c1", WORLD6])
     assert hearing.communicate(timeout=WAIT_S)[0] == ""
+
+
+def test_an_address_that_another_machine_has_does_not_become_ours(lab: Lab, daemon: Daemon) -> None:
+    """Nor while it is looked for: who answers for it then (RFC 4862 5.4) would be this machine to the rules."""
+    claim = f"echo 1 >/proc/sys/net/ipv6/conf/eth0/accept_dad; ip -6 address add {TAKEN}/64 dev eth0"
+    assert lab.run_world(["ip", "-6", "address", "add", f"{TAKEN}/64", "dev", "eth0", "nodad"]).returncode == 0
+    assert lab.run_outside(["sh", "-ec", claim]).stderr == ""
+    wait_until(lambda: "dadfailed" in lab.run_outside(["ip", "-6", "address", "show", "to", TAKEN]).stdout)
+    # No advertisement of it counts any more (ndisc_recv_na()), and learns the link address by solicitations alone.
+    (link,) = json.loads(lab.run_world(["ip", "-j", "link", "show", "eth0"]).stdout)
+    neighbour = ["ip", "neighbour", "replace", TAKEN, "lladdr", link["address"], "dev", "eth0"]
+    assert lab.run_outside(neighbour).returncode == 0
+    server = lab.spawn([PYTHON, "-u", "-m", "http.server", "--bind", "::", "7407"])
+    assert server.stdout
+    assert "Serving" in server.stdout.readline()
+    knock = ["curl", "-sS", "--max-time", "20", "--interface", TAKEN, f"http://[{HOST6}]:7407/"]
+    assert lab.run_world(knock).returncode == NOT_CONNECTED, daemon.describe()
+    daemon.wait_connection(direction="inbound", remote_address=TAKEN, verdict="deny")
+    assert lab.run(["curl", "-sS", "--max-time", "20", f"http://[{TAKEN}]/"]).stdout == "welcome to the shop\n"

@@ -15,7 +15,13 @@ from tests.shortage import descriptors_left
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import format_address
 from tinysnitch.core.network import parse_network
-from tinysnitch.kernel.addresses import AddressNews, OwnAddresses, parse_address_message, read_addresses
+from tinysnitch.kernel.addresses import (
+    AddressNews,
+    OwnAddresses,
+    parse_address_message,
+    parse_linked_network,
+    read_addresses,
+)
 from tinysnitch.kernel.netlink import Message, pack_attribute
 
 LINK_ONLY = {
@@ -29,8 +35,10 @@ def read_in(place: PacketPlace) -> OwnAddresses:
         return read_addresses()
 
 
-def message_of(*attributes: tuple[int, bytes], family: int = socket.AF_INET, prefix: int = 24) -> Message:
-    body = struct.pack("=BBBBI", family, prefix, 0, 0, 1) + b"".join(pack_attribute(*each) for each in attributes)
+def message_of(
+    *attributes: tuple[int, bytes], family: int = socket.AF_INET, prefix: int = 24, flags: int = 0
+) -> Message:
+    body = struct.pack("=BBBBI", family, prefix, flags, 0, 1) + b"".join(pack_attribute(*each) for each in attributes)
     return Message(20, 0, 0, body)
 
 
@@ -58,6 +66,42 @@ def test_a_point_to_point_link_has_our_address_and_the_network_of_the_peer(packe
     found = read_in(packet_place)
     assert "10.9.0.1" in {format_address(packed) for packed in found.own}
     assert parse_network("10.9.0.77/32") in found.lan
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize(
+    ("route", "is_linked"),
+    [
+        ("fd98::/64 dev eth0 proto ra", True),
+        ("fd98::/64 dev eth0 proto kernel", True),
+        ("fd98::/64 via fd88::2 proto ra", False),
+        ("fd98::/64 proto ra nexthop via fd88::2 nexthop via fd88::3", False),
+        ("fd98::/64 dev eth0 proto static", False),  # as into a tunnel
+        ("unreachable fd98::/64 proto ra", False),
+        ("default dev eth0 proto ra", False),
+    ],
+)
+def test_a_network_that_a_router_says_is_on_the_link(packet_place: PacketPlace, route: str, is_linked: bool) -> None:
+    before = read_in(packet_place)
+    packet_place.run("ip", "-6", "route", "add", *route.split())
+    after = read_in(packet_place)
+    assert after.own == before.own
+    assert set(after.lan) - set(before.lan) == ({parse_network("fd98::/64")} if is_linked else set())
+
+
+@pytest.mark.privileged
+def test_an_address_that_is_looked_for_first_is_ours_once_nobody_has_it(
+    packet_place: PacketPlace, news: AddressNews
+) -> None:
+    packet_place.run("sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/eth0/accept_dad")
+    news.drain()
+    packet_place.run("ip", "address", "add", "fd99::1/64", "dev", "eth0")
+    before = read_in(packet_place)
+    assert "fd99::1" not in {format_address(packed) for packed in before.own}
+    assert parse_network("fd99::/64") in before.lan
+    while "fd99::1" not in {format_address(packed) for packed in read_in(packet_place).own}:
+        assert select.select([news], [], [], 60)[0] == [news]
+        news.drain()
 
 
 @pytest.mark.privileged
@@ -108,7 +152,16 @@ def test_more_news_than_fits_is_still_news(packet_place: PacketPlace, news: Addr
 
 def test_a_message_is_parsed() -> None:
     message = message_of((1, bytes([10, 0, 0, 9])), (2, bytes([10, 0, 0, 1])))
-    assert parse_address_message(message) == (IPv4Address("10.0.0.1"), parse_network("10.0.0.0/24"))
+    assert parse_address_message(message) == (IPv4Address("10.0.0.1"), parse_network("10.0.0.0/24"), True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "is_ours"),
+    [(0x80, True), (0x40, False), (0x48, False), (0x44, True)],  # permanent, tentative, failed, optimistic
+)
+def test_an_address_is_ours_once_it_is_used(flags: int, is_ours: bool) -> None:
+    message = message_of((1, bytes(16)), family=socket.AF_INET6, prefix=64, flags=flags)
+    assert parse_address_message(message)[2] == is_ours
 
 
 @pytest.mark.parametrize(
@@ -129,5 +182,6 @@ def test_a_wrong_message_is_malformed(message: Message) -> None:
 @given(st.binary(max_size=80), st.sampled_from([socket.AF_INET, socket.AF_INET6, 0]), st.binary(max_size=20))
 def test_random_bytes_are_malformed_at_worst(data: bytes, family: int, address: bytes) -> None:
     for message in (Message(20, 0, 0, data), message_of((1, address), (2, data[:16]), family=family)):
-        with contextlib.suppress(Malformed):
-            parse_address_message(message)
+        for parse in (parse_address_message, parse_linked_network):
+            with contextlib.suppress(Malformed):
+                parse(message)

@@ -130,3 +130,25 @@ def test_one_answer_each_way_is_for_all_machines_of_the_link(lab: Lab) -> None:
     assert daemon.asks() == []
     written = [line.split()[:4] for line in daemon.rules.read_text().splitlines()]
     assert written == [["allow", "lan", str(PORT), protocol] for protocol in ("udp-src", "udp")]
+
+
+# As Syncthing looks for others, from a port that the kernel chose.
+SAY_TO_ALL = """
+import socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as said:
+    said.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    said.sendto(b"here", (sys.argv[1], 21027))
+"""
+
+
+def test_what_all_of_a_network_is_told_is_no_question_in_the_next_network(lab: Lab) -> None:
+    script = lab.folder / "say_to_all.py"
+    script.write_text(SAY_TO_ALL)
+    daemon = lab.start_daemon("")
+    lab.run([PYTHON, str(script), "10.77.0.255"])
+    daemon.answer(daemon.wait_ask(), "yes", "--domain", "--any-args", "--for", "forever")
+    assert daemon.rules.read_text() == f"allow lan 21027 udp {script}\n"
+    assert lab.run_outside(["ip", "address", "add", "192.168.50.7/24", "dev", "eth0"]).returncode == 0
+    lab.run([PYTHON, str(script), "192.168.50.255"])
+    assert daemon.wait_connection(remote_address="192.168.50.255")["verdict"] == "allow"
+    assert len(daemon.records("ask")) == 1

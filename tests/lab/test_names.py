@@ -1,12 +1,13 @@
 """Each connection is logged and judged by the name that was asked for, whoever resolved it and however."""
 
+import subprocess
 import sys
 
 import pytest
 
 from tests.lab.daemon import BIN, Daemon, Record
 from tests.lab.lab import Lab
-from tests.lab.patience import read_until
+from tests.lab.patience import WAIT_S, read_until, wait_until
 from tests.lab.person import Person
 from tests.lab.stubs import set_resolvers, start_stub
 from tests.lab.world import HOST4, MORE_WORLD4, PROGRAMS, SHARED4, WORLD4, WORLD6
@@ -148,6 +149,35 @@ def test_another_resolver_is_followed(lab: Lab) -> None:
     fetched = [fetch(lab, "http://shop.test/", "-4") for _ in range(5)]
     assert fetched == [0] * 5
     wait_logged(daemon, name="shop.test")
+
+
+# Answers the first question with the other address, once it is told to.
+ANSWER_LATER = """
+import socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as resolver:
+    resolver.bind((sys.argv[1], 53))
+    print("ready", flush=True)
+    asked, program = resolver.recvfrom(512)
+    print("asked", flush=True)
+    sys.stdin.readline()
+    record = bytes.fromhex("c00c000100010000003c0004") + socket.inet_aton(sys.argv[2])
+    resolver.sendto(asked[:2] + bytes.fromhex("81800001000100000000") + asked[12:] + record, program)
+"""
+
+
+def test_the_resolver_of_the_network_that_was_left_may_answer_what_it_was_asked(lab: Lab) -> None:
+    left = MORE_WORLD4[0]
+    set_resolvers(lab, left)
+    resolver = lab.spawn_world([PYTHON, "-c", ANSWER_LATER, left, WORLD4], stdin=subprocess.PIPE)
+    assert read_until(resolver, len) == ["ready\n"]
+    daemon = lab.start_daemon("allow @resolvers 53 udp\nallow four.test 80 tcp\n", timeout_s=0)
+    fetching = lab.spawn([CURL, "-4", "-sS", "http://four.test/"])
+    assert read_until(resolver, len) == ["asked\n"]
+    set_resolvers(lab, WORLD4)
+    wait_until(lambda: "@resolvers" not in daemon.cli("explain", CURL, left, "53", "udp").stdout)
+    resolver.communicate("now\n", timeout=WAIT_S)
+    assert fetching.communicate(timeout=WAIT_S)[0] == "welcome to the shop\n", daemon.describe()
+    assert daemon.records("lost") == []
 
 
 # Rules by name cannot be passed by

@@ -78,6 +78,10 @@ class DnsQuestions:
         others = [one for one in known if not _is_same(one, question)]
         self._questions.put(key, (*others, asked)[-QUESTIONS_PER_ID:])
 
+    def waits(self, flow: Flow, message_id: int) -> bool:
+        """Whether a question under this id was put there, and is not answered yet."""
+        return self._questions.find((flow, message_id)) is not None
+
     def take(self, flow: Flow, answer: Answer, now_s: float) -> Asked | Refusal:
         """The question that waits for this answer, and waits no more; or why the answer teaches nothing."""
         key = (flow, answer.id)

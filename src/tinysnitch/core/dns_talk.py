@@ -113,7 +113,7 @@ class DnsTalk:
         try:
             if source := LINK_PORTS.get(flow.remote_port):
                 return list(self.link.learn(source, parse_link_answer(message), now_s))
-            if not self.names.is_trusted(flow.remote):
+            if not self.names.heeds(flow, int.from_bytes(message[:2])):
                 return [self.names.refuse(Refusal.NOT_TRUSTED)]
             return [self.names.learn(flow, parse_answer(message), now_s)]
         except Malformed:

@@ -20,7 +20,8 @@ KERNELS_PORTS = range(32768, 61000)  # ip(7), ip_local_port_range
 
 def is_link_talk(connection: Connection, words: RemoteWords) -> bool:
     """Whether an inbound packet was sent to a group or broadcast, may answer one, or asks for a name or an address;
-    outbound, whether a service talks to somebody whom it did not look up, or asks whether an address is taken."""
+    outbound, whether a service talks to somebody whom it did not look up, or asks whether an address is taken, or a
+    program uses the broadcast address of a network, which in the next network is another one."""
     flow = connection.flow
     if not words.takes(LAN, flow.remote, None):
         return False
@@ -30,7 +31,7 @@ def is_link_talk(connection: Connection, words: RemoteWords) -> bool:
         is_to_all = words.takes(LAN, flow.local, None) and not words.takes(LOCALHOST, flow.local, None)
         return is_port_kernels or is_to_all or (flow.local_port in _SERVED_PORTS and not is_here)
     is_named = connection.name is not None and connection.name_source not in LINK_SOURCES
-    is_said = flow.protocol == UDP and not is_port_kernels
+    is_said = flow.protocol == UDP and (not is_port_kernels or words.is_broadcast(flow.remote))
     return (is_said or _asks_whether_taken(connection)) and not is_named and not is_here
 
 

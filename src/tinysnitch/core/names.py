@@ -1,6 +1,6 @@
 """Which names an address is believed to have: learned from DNS answers, before they are delivered, and from /etc/hosts.
 
-1. Only an answer to an outstanding question teaches, once, and only from a trusted resolver.
+1. Only an answer to an outstanding question teaches, once, and only from a resolver that was trusted with it.
 2. The name that was asked is the one that is learned; aliases lead back to it.
 3. A name that the process itself asked for decides for that process. Otherwise one of /etc/hosts does, since programs
    that read it ask nobody; then the newest question; and last what a machine of the link said of itself
@@ -107,11 +107,19 @@ class Names:
         self.set_facts(facts)
 
     def set_facts(self, facts: Facts) -> None:
-        """Trust the resolvers of these facts and no others. Names that were learned before stay until they expire."""
+        """Trust the resolvers of these facts and no others with what is asked from now on.
+
+        What others were asked before, in the network that was left, they may still answer. Names that were learned stay
+        until they expire.
+        """
         self._resolvers, self._hosts, self._words = facts.resolvers, facts.hosts, RemoteWords(facts)
 
     def is_trusted(self, resolver: bytes) -> bool:
         return resolver in self._resolvers
+
+    def heeds(self, flow: Flow, message_id: int) -> bool:
+        """Whether an answer there is looked at."""
+        return self.is_trusted(flow.remote) or self.questions.waits(flow, message_id)
 
     def ask(self, flow: Flow, question: Question, exec_id: int, now_s: float) -> None:
         """Note a question on its way out."""
@@ -120,7 +128,7 @@ class Names:
 
     def learn(self, flow: Flow, answer: Answer, now_s: float) -> Learned:
         """Take the names out of an answer; `flow` as the question saw it."""
-        if not self.is_trusted(flow.remote):
+        if not self.heeds(flow, answer.id):
             return self.refuse(Refusal.NOT_TRUSTED)
         asked = self.questions.take(flow, answer, now_s)
         if isinstance(asked, Refusal):

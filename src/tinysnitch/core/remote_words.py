@@ -8,6 +8,7 @@ from tinysnitch.core.rule import Remote, RemoteKind
 RESOLVERS = "resolvers"  # the list that is built in
 _LOOPBACK4 = V4_PREFIX + b"\x7f"  # RFC 1122 3.2.1.3: 127.0.0.0/8
 _LOOPBACK6 = bytes(15) + b"\x01"
+_LONGEST_WITH_BROADCAST = ADDRESS_BITS - 1  # RFC 3021: a network of two addresses has none
 WORDS = (RemoteKind.LOCALHOST, RemoteKind.LAN, RemoteKind.LIST)
 
 
@@ -29,6 +30,12 @@ class RemoteWords:
         if members is None:
             return False
         return (name is not None and members.has_name(name)) or members.has_address(address)
+
+    def is_broadcast(self, address: bytes) -> bool:
+        """Whether it means all of a network on our links (RFC 919), by an address of that network alone."""
+        number = int.from_bytes(address)
+        networks = (each for each in self._facts.lan if each.is_v4 and each.prefix < _LONGEST_WITH_BROADCAST)
+        return any(number == each.base | (1 << ADDRESS_BITS - each.prefix) - 1 for each in networks)
 
     def covers(self, word: Remote, remote: Remote) -> bool:
         """Whether the word takes in all that a name, domain or network does. Nothing else is looked into."""

@@ -3,6 +3,7 @@
 import errno
 import socket
 import struct
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import msgspec
@@ -10,12 +11,19 @@ import msgspec
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import V4_PREFIX
 from tinysnitch.core.network import Network, parse_network
-from tinysnitch.kernel.netlink import Message, NetlinkSocket, parse_attributes
+from tinysnitch.kernel.netlink import SOL_NETLINK, Message, NetlinkSocket, parse_attributes
 
 _GET_ADDRESSES = 22  # RTM_GETADDR; the numbers: include/uapi/linux/rtnetlink.h and if_addr.h
 _NEW_ADDRESS = 20  # RTM_NEWADDR
+_GET_ROUTE, _NEW_ROUTE = 26, 24  # RTM_GETROUTE, RTM_NEWROUTE
+_RTMSG = struct.Struct("=8BI")  # family, lengths of destination and source, tos, table, protocol, scope, type, flags
+_DESTINATION, _GATEWAY, _PATHS = 1, 5, 9  # RTA_DST, RTA_GATEWAY, RTA_MULTIPATH
+_UNICAST = 1  # RTN_UNICAST
+_BY_KERNEL, _BY_ROUTER = 2, 9  # RTPROT_KERNEL, RTPROT_RA
+_STRICT = 12  # NETLINK_GET_STRICT_CHK, include/uapi/linux/netlink.h: what is asked for in a dump counts
 _GROUPS = 1 << 4 | 1 << 8 | 1 << 0  # RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK
 _ADDRESS, _LOCAL = 1, 2  # IFA_ADDRESS, IFA_LOCAL: they differ on a point-to-point link
+_OPTIMISTIC, _TENTATIVE = 0x04, 0x40  # IFA_F_OPTIMISTIC, IFA_F_TENTATIVE
 _IFADDRMSG = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, interface
 
 # Never routed further than the link, or to a group of hosts: RFC 3927, 5771, 919, 4291. 0.0.0.0 is a host that has no
@@ -36,22 +44,56 @@ class OwnAddresses(msgspec.Struct, frozen=True):
 def read_addresses() -> OwnAddresses:
     with NetlinkSocket(socket.NETLINK_ROUTE) as netlink:
         messages = netlink.dump(_GET_ADDRESSES, _IFADDRMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0))
+        routed = set(_read_linked(netlink))
     found = [parse_address_message(message) for message in messages if message.kind == _NEW_ADDRESS]
-    own = frozenset(_pack(address) for address, _network in found)
-    networks = {network for address, network in found if not address.is_loopback}
-    return OwnAddresses(own, tuple(sorted(networks | _LINK_NETWORKS, key=msgspec.structs.astuple)))
+    own = frozenset(_pack(address) for address, _network, is_taken in found if is_taken)
+    networks = {network for address, network, _is_taken in found if not address.is_loopback}
+    return OwnAddresses(own, tuple(sorted(networks | routed | _LINK_NETWORKS, key=msgspec.structs.astuple)))
 
 
-def parse_address_message(message: Message) -> tuple[IPv4Address | IPv6Address, Network]:
-    """Our address, and the network that it puts on the link. Raises Malformed."""
+def _read_linked(netlink: NetlinkSocket) -> Iterator[Network]:
+    """What is on the link as its router says (RFC 4861 6.3.4). One of DHCPv6 brings none (RFC 8415 18.2.10.1).
+
+    Routes that others make are none of these: those into a tunnel have no gateway either.
+    """
+    netlink.socket.setsockopt(SOL_NETLINK, _STRICT, 1)
+    for maker in (_BY_KERNEL, _BY_ROUTER):
+        asked = _RTMSG.pack(socket.AF_INET6, 0, 0, 0, 0, maker, 0, 0, 0)
+        for message in netlink.dump(_GET_ROUTE, asked):
+            network = parse_linked_network(message) if message.kind == _NEW_ROUTE else None
+            if network:
+                yield network
+
+
+def parse_linked_network(message: Message) -> Network | None:
+    """Where an IPv6 route leads, if that is the link itself. Raises Malformed."""
     try:
-        family, prefix, _flags, _scope, _interface = _IFADDRMSG.unpack_from(message.payload)
+        _family, prefix, _source, _tos, _table, maker, _scope, kind, _flags = _RTMSG.unpack_from(message.payload)
+        attributes = parse_attributes(message.payload[_RTMSG.size :])
+        is_linked = kind == _UNICAST and maker in (_BY_KERNEL, _BY_ROUTER)
+        if not is_linked or not prefix or _GATEWAY in attributes or _PATHS in attributes:
+            return None
+        network = IPv6Network((attributes[_DESTINATION], prefix), strict=False)
+        return None if network.is_loopback else parse_network(str(network))
+    except (struct.error, KeyError, ValueError) as error:
+        raise Malformed(f"rtnetlink: {error}") from None
+
+
+def parse_address_message(message: Message) -> tuple[IPv4Address | IPv6Address, Network, bool]:
+    """Our address, the network that it puts on the link, and whether it is ours by now. Raises Malformed.
+
+    Until nobody else is found to have it (RFC 4862 5.4), and once somebody is, it is not: the kernel sends what is for
+    it to the link, and lets in what comes from it. An optimistic one (RFC 4429) is used at once.
+    """
+    try:
+        family, prefix, flags, _scope, _interface = _IFADDRMSG.unpack_from(message.payload)
+        is_taken = flags & (_TENTATIVE | _OPTIMISTIC) != _TENTATIVE
         attributes = parse_attributes(message.payload[_IFADDRMSG.size :])
         peer = attributes.get(_ADDRESS) or attributes[_LOCAL]
         local = attributes.get(_LOCAL) or peer
         if family == socket.AF_INET:
-            return IPv4Address(local), parse_network(str(IPv4Network((peer, prefix), strict=False)))
-        return IPv6Address(local), parse_network(str(IPv6Network((peer, prefix), strict=False)))
+            return IPv4Address(local), parse_network(str(IPv4Network((peer, prefix), strict=False))), is_taken
+        return IPv6Address(local), parse_network(str(IPv6Network((peer, prefix), strict=False))), is_taken
     except (struct.error, KeyError, ValueError) as error:
         raise Malformed(f"rtnetlink: {error}") from None
 
