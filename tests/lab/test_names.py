@@ -122,6 +122,15 @@ def test_an_answer_in_fragments_is_delivered_and_teaches(lab: Lab) -> None:
     assert "not parsed" not in daemon.cli("status").stdout
 
 
+@pytest.mark.parametrize("words", [["CH", "TXT", "version.bind"], ["+opcode=update", "SOA", "test"], ["+header-only"]])
+def test_a_message_that_asks_for_no_name_is_no_offence(lab: Lab, words: list[str]) -> None:
+    daemon = lab.start_daemon(RESOLVE)
+    asked = lab.run(["dig", "+tries=1", f"@{WORLD4}", *words])
+    assert "HEADER" in asked.stdout, asked.stdout
+    assert [record["what"] for record in daemon.records("lost")] == []
+    assert "not learned" not in daemon.cli("status").stdout
+
+
 def test_names_of_hosts_are_known_and_followed(lab: Lab) -> None:
     hosts = lab.folder / "hosts"
     hosts.write_text(f"{WORLD4} nas files\n")
