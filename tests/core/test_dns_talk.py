@@ -1,8 +1,12 @@
 """Packets of a machine's talk with its resolvers, as bytes; what is believed then, and what people are told."""
 
+from collections.abc import Callable
+
 import dns.flags
 import dns.message
+import dns.opcode
 import dns.rrset
+import dns.update
 import msgspec
 import pytest
 
@@ -122,6 +126,37 @@ def test_what_happens_every_day_is_not_told(talk: Talk) -> None:
     talk.ask(udp(), question().to_wire())
     assert talk.hear(udp(), dns.message.make_response(question()).to_wire()) == Heard()
     assert talk.refusals() == {Refusal.NO_ADDRESS: 1}
+
+
+def chaos() -> dns.message.Message:
+    return dns.message.make_query("version.bind", "TXT", "CH")
+
+
+def notice() -> dns.message.Message:
+    made = question()
+    made.set_opcode(dns.opcode.NOTIFY)
+    return made
+
+
+def header() -> dns.message.Message:
+    return dns.message.QueryMessage(7)
+
+
+@pytest.mark.parametrize("make", [chaos, notice, header, lambda: dns.update.UpdateMessage("shop.test")])
+def test_what_is_no_lookup_is_no_offence(talk: Talk, make: Callable[[], dns.message.Message]) -> None:
+    """Who registers its own name (nsupdate, SSSD), or asks a server for its version, does nothing wrong."""
+    message = make()
+    assert talk.ask(udp(), message.to_wire()) == Heard()
+    assert talk.hear(udp(), dns.message.make_response(message).to_wire()) == Heard()
+    assert talk.refusals() == {Refusal.NO_LOOKUP: 2}
+
+
+@pytest.mark.parametrize(("place", "value"), [(2, 0x78), (-1, 0xFE)])
+def test_what_no_protocol_knows_is_malformed(talk: Talk, place: int, value: int) -> None:
+    """An operation, a class."""
+    wire = bytearray(question().to_wire())
+    wire[place] = value
+    assert talk.ask(udp(), bytes(wire)).told == (f"DNS question to {RESOLVER} not learned: malformed",)
 
 
 def test_how_much_is_told_is_bounded(talk: Talk) -> None:

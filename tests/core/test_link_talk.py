@@ -52,6 +52,9 @@ def outbound(remote: str, port: int = MDNS, protocol: int = UDP) -> Flow:
         (inbound("10.0.0.2", PHONE, port=53), True),
         (inbound("10.0.0.2", PHONE, TCP, port=53), True),
         (inbound("fe80::2", PRINTER6, port=53), True),
+        (inbound("10.0.0.2", PHONE, port=5355), True),
+        (inbound("fe80::2", PRINTER6, TCP, port=5355), True),
+        (inbound("10.0.0.2", ELSEWHERE, port=5355), False),
         (inbound("10.0.0.2", ELSEWHERE, TCP, port=53), False),
         (inbound("10.0.0.2", "10.0.0.2", port=53), False),  # a program of this machine
         (inbound("fe80::2", "fe80::2", TCP, port=53), False),

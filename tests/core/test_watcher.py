@@ -4,15 +4,16 @@ import msgspec
 import pytest
 
 from tests.core.hello_maker import CIPHER, crypto, handshake, initial, records, segments
-from tests.core.transcript import FACTS, SHOP, Transcript, flow_of, whose, yes
+from tests.core.transcript import CURL, FACTS, SHOP, Transcript, flow_of, whose, yes
 from tinysnitch.core import commands as cmd
 from tinysnitch.core import events as ev
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import UDP, parse_address
+from tinysnitch.core.names import NAMES_PER_ADDRESS
 from tinysnitch.core.network import Network
-from tinysnitch.core.process import UNKNOWN
+from tinysnitch.core.process import UNKNOWN, Attribution
 from tinysnitch.core.records import ConnectionDecided, NameSaid
 from tinysnitch.core.rule_text import format_rule
 from tinysnitch.core.settings import Settings
@@ -193,6 +194,21 @@ def test_what_other_programs_ask_for_is_not_meant() -> None:
     engine = asked_for("shop.test")
     engine.resolve("ads.test", SHOP, UNKNOWN)
     assert watch_of(engine) is Watch.NONE
+
+
+@pytest.mark.parametrize("who", [CURL, UNKNOWN])
+def test_where_a_name_may_have_been_forgotten_for_others_it_is_watched(who: Attribution) -> None:
+    """The program keeps it, as browsers do: of an address that many sites share no more than these are known."""
+    engine = asked_for("ads.test", "shop.test")
+    for number in range(NAMES_PER_ADDRESS - 2):
+        engine.resolve(f"n{number}.test", SHOP, who)
+    assert watch_of(engine) is Watch.GUARDED
+    engine.resolve("last.test", SHOP, who)
+    assert "ads.test" not in engine.engine.names.find(parse_address(SHOP), engine.now.boot_s, 7).others
+    assert watch_of(engine, 2) is Watch.GUARDED
+    assert engine.send(HELLO, flow_of(2))[0].startswith("end watch deny")
+    engine.load("allow - 443 tcp", "deny 192.0.2.0/24 - -")
+    assert watch_of(engine, 3) is Watch.NONE
 
 
 def test_the_answer_that_comes_last_takes_back_what_is_not_watched() -> None:

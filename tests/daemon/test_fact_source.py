@@ -9,7 +9,7 @@ import pytest
 from tests.daemon.small_facts import make_fact_source
 from tinysnitch.core.flow import parse_address
 from tinysnitch.core.rule_text import parse_rule
-from tinysnitch.daemon import user_ids
+from tinysnitch.daemon import fact_source, user_ids
 from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.daemon.list_compiler import ListCompiler
 from tinysnitch.daemon.list_loader import ListLoader
@@ -98,3 +98,10 @@ def test_resolvers_of_ones_own_are_trusted_too(tmp_path: Path) -> None:
     more = frozenset({parse_address("203.0.113.53")})
     lists = ListLoader(tmp_path / "lists", tmp_path / "cache", ListCompiler())
     assert make_fact_source(lists, more).read(()).resolvers == source_of(tmp_path).read(()).resolvers | more
+
+
+def test_who_looks_names_up_unseen_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fact_source, "find_name_services", lambda: ["programs ask"])
+    source = source_of(tmp_path)
+    source.read(())
+    assert source.problems == {"programs ask": 1}

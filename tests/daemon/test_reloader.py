@@ -148,7 +148,7 @@ def test_news_of_addresses_are_read(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("file", ["RESOLV_CONF", "HOSTS", "PASSWD", "RESOLVED_UPSTREAMS"])
+@pytest.mark.parametrize("file", ["RESOLV_CONF", "HOSTS", "NSSWITCH", "PASSWD", "RESOLVED_UPSTREAMS"])
 def test_what_words_of_rules_stand_for_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
     path = tmp_path / "followed" / "file"
     path.parent.mkdir()

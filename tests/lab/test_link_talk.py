@@ -152,3 +152,41 @@ def test_what_all_of_a_network_is_told_is_no_question_in_the_next_network(lab: L
     lab.run([PYTHON, str(script), "192.168.50.255"])
     assert daemon.wait_connection(remote_address="192.168.50.255")["verdict"] == "allow"
     assert len(daemon.records("ask")) == 1
+
+
+# systemd-resolved asks by LLMNR from port 5355, and each machine that has the name answers to that alone.
+ASK_FOR_NAME = f"""
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+    asking.settimeout(60)
+    asking.bind(("", 5355))
+    asking.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("{HOST4}"))
+    asking.sendto(b"who?", ("224.0.0.252", 5355))
+    print(len({{asking.recvfrom(100)[1] for machine in range({len(MACHINES)})}}))
+"""
+ANSWER_FROM_EACH = f"""
+import socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+    asked.bind(("224.0.0.252", 5355))
+    asked.setsockopt(
+        socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("224.0.0.252") + socket.inet_aton("{WORLD4}")
+    )
+    print("listening", flush=True)
+    asker = asked.recvfrom(100)[1]
+for address in sys.argv[1:]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind((address, 5355))
+        one.sendto(b"me", asker)
+"""
+
+
+def test_who_asks_the_link_for_a_name_is_asked_about_once_for_all_who_answer(lab: Lab) -> None:
+    daemon = lab.start_daemon("")
+    lab.namespaces.start_server([*lab.namespaces.enter_world(), PYTHON, "-c", ANSWER_FROM_EACH, *MACHINES], "listening")
+    asking = lab.spawn([PYTHON, "-c", ASK_FOR_NAME])
+    lines = answer_as_proposed(daemon, asking)
+    assert asking.communicate()[0] == f"{len(MACHINES)}\n", daemon.describe()
+    assert [line.split()[:4] for line in lines] == [
+        ["allow", "lan", "5355", "udp"],
+        ["allow", "lan", "5355", "udp-src"],
+    ]

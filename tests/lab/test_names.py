@@ -11,6 +11,7 @@ from tests.lab.patience import WAIT_S, read_until, wait_until
 from tests.lab.person import Person
 from tests.lab.stubs import set_resolvers, start_stub
 from tests.lab.world import HOST4, MORE_WORLD4, PROGRAMS, SHARED4, WORLD4, WORLD6
+from tinysnitch.kernel.name_services import BY_RESOLVED
 
 pytestmark = [pytest.mark.privileged]
 
@@ -121,6 +122,23 @@ def test_an_answer_in_fragments_is_delivered_and_teaches(lab: Lab) -> None:
     assert fetch(lab, f"http://[{WORLD6}]/") == 0
     wait_logged(daemon, name="many.test", remote_address=WORLD6)
     assert "not parsed" not in daemon.cli("status").stdout
+
+
+@pytest.mark.parametrize("words", [["CH", "TXT", "version.bind"], ["+opcode=update", "SOA", "test"], ["+header-only"]])
+def test_a_message_that_asks_for_no_name_is_no_offence(lab: Lab, words: list[str]) -> None:
+    daemon = lab.start_daemon(RESOLVE)
+    asked = lab.run(["dig", "+tries=1", f"@{WORLD4}", *words])
+    assert "HEADER" in asked.stdout, asked.stdout
+    assert [record["what"] for record in daemon.records("lost")] == []
+    assert "not learned" not in daemon.cli("status").stdout
+
+
+def test_that_programs_ask_by_a_socket_is_told(lab: Lab) -> None:
+    """nss-resolve need not be there for that: what counts is that programs would take it."""
+    start_stub(lab, "systemd-resolved")
+    daemon = lab.start_daemon(ALL)
+    (lab.folder / "nsswitch.conf").write_text("hosts: resolve [!UNAVAIL=return] files dns\n")
+    daemon.wait_for(lambda record: record["event"] == "lost" and record["what"] == BY_RESOLVED)
 
 
 def test_names_of_hosts_are_known_and_followed(lab: Lab) -> None:

@@ -11,6 +11,7 @@ from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.patience import WAIT_S, read_until
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import ECHO_PORT, HOST4, PROGRAMS, WORLD4
+from tinysnitch.kernel.name_services import BY_RESOLVED
 
 pytestmark = [pytest.mark.privileged]
 
@@ -124,6 +125,19 @@ def test_nor_is_what_answers_others_while_something_is_denied(lab: Lab) -> None:
     assert talking.communicate("amid\n", timeout=WAIT_S)[0] == "amid\n"
     assert lab.run_outside(["curl", "-4", "-sS", "http://shop.test/"]).stdout == "welcome to the shop\n"
     assert " udp " not in judged.communicate("go\n", timeout=WAIT_S)[0]
+
+
+# As where systemd-resolved runs, which is asked by that socket (nss-resolve).
+RESOLVED = "mount -t tmpfs run /run; mkdir -p /run/systemd/resolve; touch /run/systemd/resolve/io.systemd.Resolve"
+
+
+@pytest.mark.parametrize("hosts", ["resolve [!UNAVAIL=return] files dns", "files dns"])
+def test_that_names_are_asked_for_by_a_socket_is_said(lab: Lab, hosts: str) -> None:
+    (lab.folder / "nsswitch.conf").write_text(f"hosts: {hosts}\n")
+    command = ["unshare", "-m", "sh", "-ec", f'{RESOLVED}; exec "$@"', "sh", str(BIN / "tinysnitch"), "run"]
+    ran = lab.run_outside([*command, "--rules", "/dev/null", "--", "true"])
+    assert ran.returncode == 0, ran.stderr
+    assert (BY_RESOLVED in ran.stderr) == ("resolve" in hosts), ran.stderr
 
 
 # An /etc of its own, without a rules file.

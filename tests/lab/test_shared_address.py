@@ -11,8 +11,9 @@ import pytest
 
 from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.patience import WAIT_S, read_until
-from tests.lab.world import PROGRAMS
-from tinysnitch.core.names import ASKERS_PER_NAME
+from tests.lab.stubs import set_resolvers
+from tests.lab.world import MORE_WORLD4, PROGRAMS, SHARED4
+from tinysnitch.core.names import ASKERS_PER_NAME, NAMES_PER_ADDRESS
 
 pytestmark = [pytest.mark.privileged]
 
@@ -64,6 +65,22 @@ def test_a_denied_name_that_the_program_kept_is_held_against_it(lab: Lab) -> Non
     daemon = lab.start_daemon(RULES.replace(" 80 ", " 443 "))
     done = lab.run(["/usr/bin/python3", str(PROGRAMS / "keeping_client.py"), DENIED, ALLOWED])
     assert json.loads(done.stdout) == {DENIED: "ConnectionResetError", ALLOWED: "answered"}, done.stderr
+    daemon.wait_connection(name=DENIED, verdict="deny", remote_port=443)
+
+
+SITES = [f"n{number}.shared.test" for number in range(NAMES_PER_ADDRESS)]
+SERVE = ["dnsmasq", "--conf-file=/dev/null", "--keep-in-foreground", "--log-facility=-", "--user=root", "--pid-file="]
+SERVE += ["--no-resolv", "--no-hosts", "--bind-interfaces", f"--listen-address={MORE_WORLD4[0]}"]
+SERVE += [f"--host-record={name},{SHARED4}" for name in [DENIED, *SITES]]
+
+
+def test_a_denied_name_that_the_program_kept_is_held_against_it_among_more_names_than_are_known(lab: Lab) -> None:
+    """As browsers keep those of an address that many sites share."""
+    lab.namespaces.start_server([*lab.namespaces.enter_world(), *SERVE], "started")
+    set_resolvers(lab, MORE_WORLD4[0])
+    daemon = lab.start_daemon(f"allow @resolvers 53 udp\ndeny {DENIED} - -\nallow - 443 tcp\n")
+    done = lab.run(["/usr/bin/python3", str(PROGRAMS / "keeping_client.py"), DENIED, *SITES])
+    assert json.loads(done.stdout) == {DENIED: "ConnectionResetError", **dict.fromkeys(SITES, "answered")}, done.stderr
     daemon.wait_connection(name=DENIED, verdict="deny", remote_port=443)
 
 

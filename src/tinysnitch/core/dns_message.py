@@ -15,8 +15,10 @@ from tinysnitch.core.dns_wire import (
     IN,
     MAX_RECORDS,
     MAX_WIRE_TTL_S,
+    OTHER_CLASSES,
     SERVICES,
     A,
+    NoLookup,
     Record,
     WireReader,
     open_message,
@@ -83,11 +85,16 @@ def parse_answer(payload: bytes) -> Answer:
 
 
 def _read_one_question(reader: WireReader, count: int) -> tuple[str, int]:
+    if (
+        count == 0
+    ):  # cookies alone (RFC 7873 5.4), a server that knows no EDNS (RFC 6891 7), more of a zone (RFC 5936 2.2)
+        raise NoLookup("0 questions in one message")
     if count != 1:
         raise Malformed(f"{count} questions in one message")
     name, kind, class_ = read_question(reader)
     if class_ != IN:
-        raise Malformed(f"DNS class {class_}")
+        problem = f"DNS class {class_}"
+        raise NoLookup(problem) if class_ in OTHER_CLASSES else Malformed(problem)
     return name, kind
 
 

@@ -30,6 +30,7 @@ class Refusal(Enum):
     FAILED = "the resolver failed"
     TRUNCATED = "truncated"
     NO_ADDRESS = "no address in it"
+    NO_LOOKUP = "no look-up of a name"
 
 
 SUSPICIOUS = (

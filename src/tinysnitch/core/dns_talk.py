@@ -11,6 +11,7 @@ import msgspec
 from tinysnitch.core.dns_message import parse_answer, parse_question
 from tinysnitch.core.dns_questions import SUSPICIOUS, Refusal
 from tinysnitch.core.dns_stream import DnsStreams
+from tinysnitch.core.dns_wire import NoLookup
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow, format_address
@@ -105,8 +106,8 @@ class DnsTalk:
                     self.link.ask(source, question, exec_id, now_s)
             elif self.names.is_trusted(flow.remote):  # what other servers are asked does not matter
                 self.names.ask(flow, parse_question(message), exec_id, now_s)
-        except Malformed:
-            return self.names.refuse(Refusal.MALFORMED).refusal
+        except Malformed as error:
+            return self._refuse(error).refusal
         return None
 
     def _learn(self, flow: Flow, message: bytes, now_s: float) -> list[Learned]:
@@ -116,8 +117,11 @@ class DnsTalk:
             if not self.names.heeds(flow, int.from_bytes(message[:2])):
                 return [self.names.refuse(Refusal.NOT_TRUSTED)]
             return [self.names.learn(flow, parse_answer(message), now_s)]
-        except Malformed:
-            return [self.names.refuse(Refusal.MALFORMED)]
+        except Malformed as error:
+            return [self._refuse(error)]
+
+    def _refuse(self, error: Malformed) -> Learned:
+        return self.names.refuse(Refusal.NO_LOOKUP if isinstance(error, NoLookup) else Refusal.MALFORMED)
 
     def _tell(self, flow: Flow, what: str, refusals: list[Refusal | None], now_s: float) -> tuple[str, ...]:
         """Each refusal that should not happen once a day for each machine that it came from."""

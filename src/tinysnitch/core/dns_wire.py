@@ -29,8 +29,14 @@ _POINTER = 0xC0  # what is not below it is the first byte of one
 _MAX_NAME_SIZE = 255  # RFC 1035 2.3.4
 IN = 1  # the Internet class
 _IS_ANSWER, _OPCODE, _IS_TRUNCATED, _RCODE = 0x8000, 0x7800, 0x0200, 0x000F
+_OTHER_OPCODES = frozenset({0x2000, 0x2800, 0x3000})  # NOTIFY (RFC 1996), UPDATE (RFC 2136), DSO (RFC 8490)
+OTHER_CLASSES = frozenset({3, 4})  # CH and HS, RFC 1035 3.2.4
 _V4_HINT, _V6_HINT = 4, 6  # RFC 9460 14.3.2
 MAX_WIRE_TTL_S = 0x7FFFFFFF  # RFC 2181 8: with the high bit set it counts as 0
+
+
+class NoLookup(Malformed):
+    """A message that is right, but asks for no name: an update, a notice, a question about the server itself."""
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -128,7 +134,8 @@ def open_message(payload: bytes, *, is_answer: bool) -> tuple[WireReader, Header
     identifier, flags, questions, answers, _authorities, _additionals = _HEADER.unpack_from(payload)
     header = Header(identifier, flags, questions, answers)
     if flags & _OPCODE:
-        raise Malformed("no standard query")
+        problem = "no standard query"
+        raise NoLookup(problem) if flags & _OPCODE in _OTHER_OPCODES else Malformed(problem)
     if header.is_answer != is_answer:
         raise Malformed(
             "a question where an answer was expected" if is_answer else "an answer where a question was expected"

@@ -14,7 +14,8 @@ from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import LAN, LOCALHOST
 
 _DHCP_SERVERS = frozenset({"dnsmasq", "dhcpd", "kea-dhcp4"})  # dnsmasq(8) --no-ping, dhcpd.conf(5) ping-check
-_SERVED_PORTS = frozenset({53, 67})  # names and addresses: RFC 1035, 2131
+# Names and addresses: RFC 1035, 2131. LLMNR answers come to the port that others ask at (RFC 4795 2.5).
+_SERVED_PORTS = frozenset({53, 67, 5355})
 KERNELS_PORTS = range(32768, 61000)  # ip(7), ip_local_port_range
 
 

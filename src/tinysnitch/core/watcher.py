@@ -14,6 +14,7 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.events import DataSent
 from tinysnitch.core.name_source import NameSource
+from tinysnitch.core.names import NAMES_PER_ADDRESS
 from tinysnitch.core.records import ConnectionDecided, NameSaid
 from tinysnitch.core.said_names import SaidNames
 from tinysnitch.core.settlement import Settlement
@@ -60,6 +61,8 @@ class Watcher:
         """Whether a name that it may say is denied."""
         if connection.name is None:
             return self._rules.denies_names
+        if len(connection.other_names) >= NAMES_PER_ADDRESS - 1 and self._rules.denies_names:
+            return True  # as many as are kept: one that the program means may be forgotten
         others = () if connection.is_name_sure else connection.other_names
         meant = (name for name in others if not self._is_alias(connection, name))
         named = (msgspec.structs.replace(connection, name=name) for name in meant)

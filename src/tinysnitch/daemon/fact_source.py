@@ -11,6 +11,7 @@ from tinysnitch.daemon.path_facts import PathFacts
 from tinysnitch.daemon.user_ids import UserIds
 from tinysnitch.kernel.addresses import read_addresses
 from tinysnitch.kernel.hosts_file import HOSTS, Hosts, read_hosts
+from tinysnitch.kernel.name_services import find_name_services
 from tinysnitch.kernel.resolv_conf import read_resolvers
 from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.rule_facts import user_names
@@ -30,7 +31,7 @@ class FactSource:
         self.lists = lists
         self._users = users
         self._paths = paths
-        self.problems: dict[str, int] = {}  # what is wrong with lists, users, paths and /etc/hosts, and how often
+        self.problems: dict[str, int] = {}  # with lists, users, paths and names, and how often
         self._resolvers = resolvers
         self._hosts: tuple[Stamp | None, Hosts] = (None, Hosts())  # and of which state of the file
 
@@ -46,7 +47,8 @@ class FactSource:
             self.problems["names of /etc/hosts not read"] = hosts.lost
         found = {name: self.lists.find(name) for name in names}
         ways, users = self._paths.read(rules), self._users.find(rules)
-        self.problems |= dict.fromkeys((*_problems_of_users(rules, users), *self._paths.problems()), 1)
+        told = (*_problems_of_users(rules, users), *self._paths.problems(), *find_name_services())
+        self.problems |= dict.fromkeys(told, 1)
         return Facts(
             own_addresses=addresses.own,
             lan=addresses.lan,
