@@ -30,13 +30,15 @@ fi
 is_too_long() { [ -f "$LOG" ] && [ ! -L "$LOG" ] && [ "$(stat -c %s "$LOG")" -gt $((64 << 20)) ]; }
 
 # The daemon has the file open, and appends to it: what is in it can be put aside, but for what comes in that moment.
+# Without room for that it is dropped: the log would fill the disk, and the history has the newest of it as well.
 bound_log() {
 	local never
 	exec {never}<> <(:) # nothing comes from there: to wait so leaves no process behind, as sleep(1) would
 	while kill -0 "$daemon" 2>/dev/null; do
 		read -rt "$LOOK_S" -u "$never"
 		if is_too_long; then
-			cp -p --remove-destination "$LOG" "$LOG.1" && : >"$LOG"
+			cp -p --remove-destination "$LOG" "$LOG.1" || rm -f "$LOG.1"
+			: >"$LOG"
 		fi
 	done
 }

@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 import pytest
 from msgspec.structs import replace
 
@@ -31,6 +34,19 @@ def test_only_what_rules_use_is_looked_for() -> None:
     for rule in rules:
         maker.count(rule, -1)
     assert maker.keys_for(connection(None)) == bare
+
+
+def test_what_is_replaced_waits_for_no_collection() -> None:
+    """With it go the facts, and so the lists, each of them a mapped file: a quiet daemon collects once in days."""
+    maker = KeyMaker(Facts())
+    maker.count(parse_rule("allow - - - /opt/*"), 1)
+    left = weakref.ref(maker)
+    gc.disable()
+    try:
+        del maker
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("verdict", [Verdict.DENY, Verdict.ASK])

@@ -1,11 +1,14 @@
 """bounded_reader.py: nobody waits long, nor often, for who lets nobody read."""
 
 import errno
+import gc
 import itertools
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -63,6 +66,30 @@ def test_what_cannot_be_read_for_want_of_descriptors_is_told(place: Place) -> No
         with pytest.raises(OSError, match="Too many open files"):
             place.reader.read(OF_ALICE, fail)
     assert place.read(OF_ALICE) == "read"
+
+
+class Failed(Exception):
+    """As OSError, of which no weak reference can be had."""
+
+
+def test_what_is_raised_waits_for_no_collection(place: Place) -> None:
+    """Its traceback has the frames of all who wait for it, and so their packet, its process and its image."""
+    left: list[weakref.ref[Failed]] = []
+
+    def noted(error: Failed) -> Failed:
+        left.append(weakref.ref(error))
+        return error
+
+    def fail() -> str:
+        raise noted(Failed())
+
+    gc.disable()
+    try:
+        with suppress(Failed):
+            place.reader.read(OF_ALICE, fail)
+        assert [error() for error in left] == [None]
+    finally:
+        gc.enable()
 
 
 def test_who_does_not_answer_is_waited_for_once(place: Place) -> None:

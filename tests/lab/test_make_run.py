@@ -101,6 +101,24 @@ def test_a_log_that_grows_large_meanwhile_is_put_aside(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_bytes() == b"the last line\n"
 
 
+NO_ROOM = """#!/bin/sh
+head -c 1000 "$3" >"$4"
+exit 1
+"""
+
+
+def test_a_log_that_there_is_no_room_to_put_aside_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would go on to grow beside a piece of itself, on a disk that the two have filled."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "cp").write_text(NO_ROOM)
+    (tools / "cp").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    assert run_with_daemon(tmp_path, FLOOD.format(folder=tmp_path), PROMPT.format(folder=tmp_path)) == (0, "")
+    assert (tmp_path / "log").read_bytes() == b"the last line\n"
+    assert not (tmp_path / "log.1").exists()
+
+
 def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     environment = {**os.environ, "TINYSNITCH_LOG": str(tmp_path / "nosuch" / "log")}
     script = ROOT / "packaging" / "run.sh"

@@ -43,7 +43,7 @@ def lists_group(ctx: click.Context, socket_path: str, as_json: bool) -> None:
     elif entries:
         print_lines(present_lists(entries, time.time()))
     elif client.sees_all:
-        print_note("there is no list; one is a file in /etc/tinysnitch.d/lists")
+        print_note("there is no list; one is a file in /etc/tinysnitch.d/lists, or where `tinysnitchd --lists` says")
     else:
         print_note("lists are shown to those who may see everything: run it as root")
 

@@ -7,7 +7,7 @@ tell (links, users, lists) is on the connection's side, so that new facts leave 
 
 from collections import Counter
 from collections.abc import Hashable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TypeVar, assert_never
 
 from tinysnitch.core.connection import Connection
@@ -113,7 +113,9 @@ class KeyMaker:
     def __init__(self, facts: Facts) -> None:
         self._prefixes: dict[bool, Counter[int]] = {True: Counter(), False: Counter()}  # by is_v4
         self._words: Counter[Remote] = Counter()
-        self._globs: PatternTable[str] = PatternTable(self._takes_path)
+        self._patterns: dict[str, str] = {}  # of the facts
+        # Not a method of ours: a cycle would be left to the garbage collector, and the mapped lists with it.
+        self._globs: PatternTable[str] = PatternTable(partial(_takes_path, self._patterns))
         self._ranges: PatternTable[tuple[PortRange, ...]] = PatternTable(_has_port)
         self._args: PatternTable[tuple[str, ...]] = PatternTable(_begins_with)  # of rules that deny or ask
         self._sums: Counter[str] = Counter()  # likewise
@@ -125,7 +127,8 @@ class KeyMaker:
         self.remote_words = RemoteWords(facts)
         self._kept.clear()
         self._links = _invert(facts.links)
-        self._patterns = facts.patterns
+        self._patterns.clear()
+        self._patterns.update(facts.patterns)
         self._globs.forget()
         self._names_of_uid = _invert(facts.users)
 
@@ -191,9 +194,6 @@ class KeyMaker:
             keys += [(ProgramKind.GLOB, glob) for glob in self._globs.find(path)]
         return frozenset(keys)
 
-    def _takes_path(self, glob: str, path: str) -> bool:
-        return compile_pattern(self._patterns.get(glob, glob)).fullmatch(path) is not None
-
     def _process_keys(self, process: Process) -> ConnectionKeys:
         parents: list[Hashable] = [None, *process.parents]
         for parent in process.parents if self._links else ():
@@ -211,6 +211,10 @@ class KeyMaker:
         if process.are_args_complete:
             return frozenset((None, process.args, (process.args,)))
         return frozenset((None, *self._args.find(process.args)))
+
+
+def _takes_path(patterns: Mapping[str, str], glob: str, path: str) -> bool:
+    return compile_pattern(patterns.get(glob, glob)).fullmatch(path) is not None
 
 
 def _begins_with(args: tuple[str, ...], cut: tuple[str, ...]) -> bool:

@@ -83,7 +83,10 @@ class BoundedReader:
         else:
             self._idle = reader
         if isinstance(result, Exception):
-            raise result
+            try:
+                raise result
+            finally:
+                del result  # its traceback has this frame: they would hold each other, and all frames that wait
         return result
 
     def _wait_for(
