@@ -99,7 +99,7 @@ find_python() {
 sys.version_info < (3, 11) and sys.exit(1)
 print(os.path.realpath(sys.executable))' 2>/dev/null && return
 	done
-	fail "no Python 3.11 or newer" "install python3 from your distribution"
+	fail "no Python 3.11 or newer" "install one, and have python3 in the PATH be that"
 }
 
 make_environment() { # extra of pyproject.toml, or nothing
