@@ -1,10 +1,13 @@
 #!/bin/bash
 # Installs what is missing, and nothing else: `setup.sh run` for the firewall, `setup.sh window` for its window too,
 # `setup.sh test` for its tests.
-# Debian 13 and Ubuntu 24.04; elsewhere it names what to install by hand.
+# Debian 13 and Ubuntu 24.04; elsewhere it uses what was installed by hand, and names what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+RUN_COMMANDS=(clang iptables ip6tables setsid) # where there are no packages of Debian's
+BY_HAND="dnf install clang llvm libbpf-devel kernel-headers glibc-devel iptables-nft util-linux"
+BY_HAND+=", pacman -S python clang llvm libbpf linux-api-headers iptables util-linux, or what has them here"
 RUN_PACKAGES=(python3-venv libbpf1 libbpf-dev libc6-dev linux-libc-dev iptables iproute2 kmod util-linux)
 TEST_PACKAGES=(gcc dnsmasq-base unbound nginx-light openssl curl wget bind9-dnsutils iputils-ping git
 	openssh-client openssh-server conntrack iperf3 procps wireguard-tools)
@@ -20,6 +23,15 @@ owns_policy=
 fail() { # message, hint
 	printf 'tinysnitch: error: %s\ntinysnitch: hint: %s\n' "$1" "$2" >&2
 	exit 1
+}
+
+has_apt() { command -v apt-get >/dev/null; }
+
+# Headers are not looked for: where they are missing the compiler says which.
+need_commands() {
+	local command missing=()
+	for command in "$@"; do command -v "$command" >/dev/null || missing+=("$command"); done
+	[ ${#missing[@]} -eq 0 ] || fail "these are missing, and there is no apt-get to install them: ${missing[*]}" "$BY_HAND"
 }
 
 is_installed() { [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
@@ -97,7 +109,7 @@ find_python() {
 sys.version_info < (3, 11) and sys.exit(1)
 print(os.path.realpath(sys.executable))' 2>/dev/null && return
 	done
-	fail "no Python 3.11 or newer" "install python3 from your distribution"
+	fail "no Python 3.11 or newer" "install one, and have python3 in the PATH be that"
 }
 
 make_environment() { # extra of pyproject.toml, or nothing
@@ -107,7 +119,7 @@ make_environment() { # extra of pyproject.toml, or nothing
 	echo "building the project, and installing Python packages into .venv" # takes a while, and pip is quiet
 	said=$(install_project "$1" 2>&1) && return
 	# What is partly in C++ (marisa-trie) may not yet be there in a compiled form for a new Python: its source is.
-	if [[ "$said" == *"Failed building wheel"* ]]; then
+	if [[ "$said" == *"Failed building wheel"* ]] && has_apt; then
 		install_packages g++ python3-dev
 		install_project "$1" && return
 	else
@@ -129,21 +141,20 @@ unpack_resolved() { # folder
 	done
 }
 
-command -v apt-get >/dev/null ||
-	fail "no apt-get here" "install python3, clang, llvm, libbpf with headers, iptables and iproute2 by hand, then: python3 -m venv .venv && .venv/bin/pip install -e ."
-refresh_lists
+if has_apt; then refresh_lists; fi
 case "${1:-}" in
 run)
 	# shellcheck disable=SC2046
-	install_packages "${RUN_PACKAGES[@]}" $(compiler_packages)
+	if has_apt; then install_packages "${RUN_PACKAGES[@]}" $(compiler_packages); else need_commands "${RUN_COMMANDS[@]}"; fi
 	make_environment ""
 	;;
 window)
 	# shellcheck disable=SC2046
-	install_packages "${WINDOW_PACKAGES[@]}" $(glib_package)
+	if has_apt; then install_packages "${WINDOW_PACKAGES[@]}" $(glib_package); fi
 	make_environment "[gui]"
 	;;
 test)
+	has_apt || fail "no apt-get here" "the tests need packages of Debian or Ubuntu"
 	# shellcheck disable=SC2046
 	install_packages "${TEST_PACKAGES[@]}" "${WINDOW_PACKAGES[@]}" "${SCREEN_PACKAGES[@]}" \
 		$(glib_package) $(bpftool_package) $(formatter_package) $(browser_package)

@@ -46,6 +46,7 @@ def test_an_end_is_a_daemon_that_does_not_run() -> None:
 
 def test_another_version_is_named() -> None:
     check_welcome(Welcome())
-    with pytest.raises(SnitchError, match=r"9\.9") as error:
+    with pytest.raises(SnitchError, match=r"9\.9 \(protocol 99\).*\(protocol \d+\)") as error:
         check_welcome(Welcome(99, "9.9"))
-    assert "restart" in error.value.hint
+    assert "tinysnitchd" in error.value.hint
+    assert "prompts" in error.value.hint  # one that ran before the upgrade is what is too old then

@@ -40,7 +40,7 @@ def test_other_versions_are_told_so(running: RunningServer) -> None:
         welcome, refused = client.read_to_end()
     assert welcome["type"] == "welcome"
     assert "9.9" in str(refused["message"])
-    assert "restart" in str(refused["hint"])
+    assert "tinysnitchd, and prompts" in str(refused["hint"])
 
 
 def test_a_client_that_does_not_read_is_cut_off(running: RunningServer) -> None:

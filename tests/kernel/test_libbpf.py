@@ -37,6 +37,17 @@ def test_a_map_keeps_what_is_written(numbers: Map) -> None:
 
 
 @pytest.mark.privileged
+def test_its_keys_are_listed(numbers: Map) -> None:
+    assert list(numbers.keys()) == []
+    numbers.write((1,), (10,))
+    numbers.write((2,), (20,))
+    assert sorted(numbers.keys()) == [(1,), (2,)]
+    numbers.close()
+    with pytest.raises(SnitchError):
+        list(numbers.keys())
+
+
+@pytest.mark.privileged
 def test_a_full_map_says_so(numbers: Map) -> None:
     numbers.write((1,), (1,))
     numbers.write((2,), (2,))

@@ -28,6 +28,7 @@ class Person:
             stderr=slave,
             env={**os.environ, "TERM": "xterm", "NO_COLOR": "1", **environment},
         )
+        self._terminal = os.ttyname(slave)
         os.close(slave)
         self.seen = ""  # and not yet waited for
         self._is_open = True
@@ -66,7 +67,7 @@ class Person:
 
     def hold_output(self, is_held: bool) -> None:
         """As Ctrl-S does where the terminal takes it for that: nothing is written until it goes on."""
-        terminal = os.open(os.ptsname(self._master), os.O_RDWR | os.O_NOCTTY)
+        terminal = os.open(self._terminal, os.O_RDWR | os.O_NOCTTY)
         termios.tcflow(terminal, termios.TCOOFF if is_held else termios.TCOON)
         os.close(terminal)
 

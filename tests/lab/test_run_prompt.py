@@ -59,7 +59,7 @@ def test_n_refuses_at_once(run: Runner) -> None:
     person = run(CURL)
     person.see("y allow")
     person.type("n")
-    person.see("Could not connect")
+    person.see("Failed to connect")
     person.see("refused tcp shop.test:80")
     person.see("by root")
     assert person.process.wait(timeout=WAIT_S) == 7

@@ -1,4 +1,4 @@
-"""What a program talks by UDP when the firewall starts, which knows of no talk yet: who began it."""
+"""What a program talks by UDP when the firewall starts: who began it, which the daemon before it may have known."""
 
 import subprocess
 
@@ -38,8 +38,11 @@ while True:
 """
 
 
-@pytest.mark.parametrize("kind", ["connected", "unconnected"])
-def test_what_comes_first_is_no_question_once_the_program_sends(lab: Lab, kind: str) -> None:
+both_kinds = pytest.mark.parametrize("kind", ["connected", "unconnected"])
+
+
+def begin_talk(lab: Lab, kind: str) -> subprocess.Popen[str]:
+    """A client that sent once, and is being answered."""
     server = lab.spawn_world(["/usr/bin/python3", "-c", SERVER, str(PORT)])
     assert server.stdout
     assert server.stdout.readline() == "listening\n"
@@ -48,6 +51,33 @@ def test_what_comes_first_is_no_question_once_the_program_sends(lab: Lab, kind: 
     client.stdin.write("ping\n")
     client.stdin.flush()
     read_until(client, lambda said: len(said) > 3)
+    return client
+
+
+@both_kinds
+def test_a_successor_with_other_programs_goes_on_with_it(lab: Lab, kind: str) -> None:
+    """As after most upgrades: what comes would be a question, and stopped by it, until the program sends again."""
+    daemon = lab.start_daemon(f"allow {WORLD4} {PORT} udp\n")
+    client = begin_talk(lab, kind)
+    daemon.kill()
+    seem_of_another_build(lab)
+    successor = lab.restart_daemon(daemon.rules.parent)
+    read_until(client, lambda said: len(said) > 200)
+    assert successor.stop_and_tell("ask") == []
+
+
+def seem_of_another_build(lab: Lab) -> None:
+    """What is pinned stands in a folder named by the programs that it was made from."""
+    found = lab.run_outside(["find", "/sys/fs/bpf", "-mindepth", "2", "-maxdepth", "2", "-path", "*/tinysnitch-*"])
+    (folder,) = found.stdout.splitlines()
+    layout, _, digest = folder.rpartition("-")
+    assert lab.run_outside(["mv", folder, f"{layout}-{digest[::-1]}"]).returncode == 0
+
+
+@both_kinds
+def test_what_comes_first_is_no_question_once_the_program_sends(lab: Lab, kind: str) -> None:
+    client = begin_talk(lab, kind)
+    assert client.stdin
     daemon = lab.start_daemon(f"allow {WORLD4} {PORT} udp\n")
     ask = daemon.wait_ask()
     assert (ask["direction"], ask["pid"]) == ("inbound", client.pid)

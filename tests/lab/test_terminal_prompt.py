@@ -234,7 +234,7 @@ def test_the_countdown_ends_in_deny(lab: Lab, sit: Sit) -> None:
     screen, plain = people = [sit(daemon, []), sit(daemon, ["--plain"])]
     client = lab.spawn(curl())
     plain.see("seconds left, then it is denied")
-    assert "Could not connect" in client.communicate(timeout=WAIT_S)[0]
+    assert "Failed to connect" in client.communicate(timeout=WAIT_S)[0]
     for person in people:
         person.see("no answer within 5 s, denied")
     seconds = [int(number) for number in re.findall("([0-9]+) s, then deny", screen.everything)]

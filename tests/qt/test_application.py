@@ -89,7 +89,7 @@ def test_the_rule_can_be_edited(lab: Lab, desktop: Desktop) -> None:
     desktop.press("f", "j", "e", "Home", *["Delete"] * len("allow"), *"deny")
     pass_delay()
     desktop.press("Return")
-    assert "Could not connect" in curl.communicate(timeout=WAIT_S)[0]
+    assert "Failed to connect" in curl.communicate(timeout=WAIT_S)[0]
     assert "deny shop.test 80 tcp /usr/bin/curl\n" in daemon.rules.read_text()
 
 
@@ -105,7 +105,7 @@ def test_hostile_text_can_be_pasted_into_the_rule_and_stays_one_line(lab: Lab, d
     desktop.click(640, 100, button=2)
     pass_delay()
     desktop.press("Return")
-    assert "Could not connect" in curl.communicate(timeout=WAIT_S)[0]
+    assert "Failed to connect" in curl.communicate(timeout=WAIT_S)[0]
     assert daemon.rules.read_text().splitlines()[1:] == ["deny shop.test 80 tcp /usr/bin/curl"]
 
 
@@ -123,7 +123,7 @@ def test_keys_in_the_first_moment_and_keys_held_down_answer_nothing(lab: Lab, de
     assert [ask["name"] for ask in daemon.asks()] == ["shop.test"]
     desktop.release("y")
     desktop.press("n")
-    assert "Could not connect" in curl.communicate(timeout=WAIT_S)[0]
+    assert "Failed to connect" in curl.communicate(timeout=WAIT_S)[0]
 
 
 def test_without_an_answer_the_time_denies(lab: Lab, desktop: Desktop) -> None:
@@ -131,7 +131,7 @@ def test_without_an_answer_the_time_denies(lab: Lab, desktop: Desktop) -> None:
     desktop.attach_prompt(daemon)
     curl = lab.spawn(CURL)
     desktop.see(QUESTION)
-    assert "Could not connect" in curl.communicate(timeout=WAIT_S)[0]
+    assert "Failed to connect" in curl.communicate(timeout=WAIT_S)[0]
     desktop.see_nothing()
 
 

@@ -67,6 +67,12 @@ def test_a_file_that_is_not_whole_is_none(target: Path) -> None:
     assert os.listdir("/proc/self/fd") == descriptors
 
 
+def test_a_pipe_in_its_place_keeps_nobody_waiting(target: Path) -> None:
+    target.unlink()
+    os.mkfifo(target)
+    assert map_compiled(target) is None
+
+
 def test_what_is_mapped_outlives_its_file(target: Path) -> None:
     found = map_compiled(target)
     target.unlink()

@@ -67,7 +67,7 @@ def test_others_cannot_take_it(tmp_path: Path) -> None:
 
 def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(SnitchError):
+    with pytest.raises(SnitchError, match=f"^{tmp_path / 'lock'}: "):
         StateLock(tmp_path)
     assert not (tmp_path / "elsewhere").exists()
 

@@ -40,14 +40,14 @@ def check_welcome(welcome: Welcome) -> None:
     if welcome.protocol == PROTOCOL:
         return
     raise error_of_version(
-        f"the daemon is tinysnitch {welcome.version}, this command is {Welcome().version}, "
-        "and they do not understand each other"
+        f"the daemon is tinysnitch {welcome.version} (protocol {welcome.protocol}), "
+        f"this command is {Welcome().version} (protocol {PROTOCOL}), and they do not understand each other"
     )
 
 
 def error_of_version(problem: str) -> SnitchError:
     """What does not happen with a daemon of our own version."""
-    return SnitchError(problem, "restart tinysnitchd after an upgrade, or use the commands of the daemon's version")
+    return SnitchError(problem, "after an upgrade start both anew: tinysnitchd, and prompts that ran before it")
 
 
 def error_of_malformed(error: ValueError) -> SnitchError:

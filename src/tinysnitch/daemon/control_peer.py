@@ -161,7 +161,7 @@ class ControlPeer(asyncio.Protocol):
     def _greet(self, hello: Hello) -> None:
         self._is_greeted = True
         if hello.protocol != PROTOCOL:
-            self._end(_other_version(hello.version))
+            self._end(_other_version(hello))
 
     def _end_malformed(self, error: Malformed) -> None:
         self._server.count_malformed()
@@ -175,9 +175,9 @@ class ControlPeer(asyncio.Protocol):
         self.close()
 
 
-def _other_version(version: str) -> Refused:
-    ours = Welcome().version
+def _other_version(hello: Hello) -> Refused:
     return Refused(
-        f"this client is tinysnitch {version}, the daemon is {ours}, and they do not understand each other",
-        "restart tinysnitchd after an upgrade, or use the commands of the daemon's version",
+        f"this client is tinysnitch {hello.version} (protocol {hello.protocol}), "
+        f"the daemon is {Welcome().version} (protocol {PROTOCOL}), and they do not understand each other",
+        "after an upgrade start both anew: tinysnitchd, and prompts that ran before it",
     )

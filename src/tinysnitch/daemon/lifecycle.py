@@ -233,6 +233,7 @@ class SetUp:
         with SocketDiag() as sockets:
             # One command has none yet: those there are, and what comes in to them, are of others.
             seed(programs, None if self._options.is_scoped else sockets)
+        programs.take_conversations_over()
         return programs, ""
 
     def _tell_of_hidden(self, *, is_bpf: bool) -> None:

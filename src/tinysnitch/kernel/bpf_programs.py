@@ -20,6 +20,7 @@ from tinysnitch.core.flow import Direction, Flow, is_of_link
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.watch import Watch
 from tinysnitch.kernel import bpf_structs as structs
+from tinysnitch.kernel import earlier_conversations
 from tinysnitch.kernel.addresses import read_addresses
 from tinysnitch.kernel.bpf_maps import BpfMaps
 from tinysnitch.kernel.bpf_objects import LIST_OBJECT, LIST_PROGRAMS, object_path, read_digest
@@ -55,7 +56,7 @@ class BpfPrograms:
     @classmethod
     def load(cls, pin_dir: Path, cgroup: Path, netns_cookie: int, is_scoped: bool) -> "BpfPrograms":
         """Adopts what an earlier daemon pinned for the same purpose from the same objects; nothing of it is flushed."""
-        folder = PinFolder(pin_dir / digest_purpose(cgroup, netns_cookie, is_scoped))
+        folder = PinFolder(pin_dir / name_purpose(cgroup, netns_cookie, is_scoped))
         take_folder(pin_dir)
         was_adopted = folder.is_complete(is_scoped=is_scoped)
         with ExitStack() as undo:
@@ -251,6 +252,12 @@ class BpfPrograms:
         value = (*pack_owner(owner), remote_port, 1, 1, 0, 0, 0, 0, remote)
         return self._maps.sockets.write((cookie,), value, BPF_NOEXIST)
 
+    def take_conversations_over(self) -> None:
+        """From earlier objects, whose programs judge until netfilter is given ours; after the sockets were seeded."""
+        if not self.was_adopted:
+            beside = (path for path in list_folder(self._folder.path.parent) if path != self._folder.path)
+            earlier_conversations.take_over(self._maps, beside)
+
     def withdraw_process(self, pid: int, exec_id: int) -> None:
         """It had ended before it was seeded, which no hook tells any more."""
         found = self._maps.processes.find(pid)
@@ -323,12 +330,12 @@ class BpfPrograms:
         return self._ring
 
 
-def digest_purpose(cgroup: Path, netns_cookie: int, is_scoped: bool) -> str:
+def name_purpose(cgroup: Path, netns_cookie: int, is_scoped: bool) -> str:
     """A set is adopted only if it was made from these objects, for this cgroup and network namespace."""
     with opened_cgroup(cgroup) as cgroup_fd:
         cgroup_id = os.fstat(cgroup_fd).st_ino
     purpose = f"{read_digest()} {cgroup_id} {netns_cookie} {is_scoped}"
-    return hashlib.sha256(purpose.encode()).hexdigest()[:16]
+    return f"{earlier_conversations.LAYOUT}-{hashlib.sha256(purpose.encode()).hexdigest()[:16]}"
 
 
 def open_settings(folder: PinFolder) -> BpfSettings:

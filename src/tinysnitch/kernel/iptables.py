@@ -96,7 +96,7 @@ def _call(command: list[str], text: str = "") -> subprocess.CompletedProcess[str
             output, errors = _communicate(process, command[0], text)
             return subprocess.CompletedProcess(command, process.returncode, output, errors)
     except FileNotFoundError:
-        raise SnitchError(f"{command[0]} is not installed", "apt-get install iptables") from None
+        raise SnitchError(f"{command[0]} is not installed", "install the package iptables") from None
     except subprocess.TimeoutExpired:
         raise SnitchError(
             f"{command[0]} took more than {_LIMIT_S:g} s", "does another program hold the xtables lock?"

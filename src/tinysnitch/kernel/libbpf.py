@@ -173,7 +173,7 @@ class Map:
         self._value = ffi.new("char[]", value.size * values)
         self._key_view, self._value_view = ffi.buffer(self._key), ffi.buffer(self._value)
         self._pack_key, self._pack_value, self._unpack_value = key.pack_into, value.pack_into, value.unpack_from
-        self._iter_values = value.iter_unpack
+        self._unpack_key, self._iter_values = key.unpack, value.iter_unpack
         self._lookup, self._update = self._library.bpf_map_lookup_elem, self._library.bpf_map_update_elem
 
     def close(self) -> None:
@@ -187,6 +187,16 @@ class Map:
         if failed != -errno.ENOENT:
             raise_errno(f"reading {self.path}", -failed)
         return None
+
+    def keys(self) -> Iterator[Fields]:
+        """Where others write meanwhile some may come again, without an end: take no more than there can be."""
+        ffi, library = _open_library()
+        key, current = ffi.new("char[]", len(self._key_view)), ffi.NULL
+        while not (failed := library.bpf_map_get_next_key(self.fd, current, key)):
+            current = key
+            yield self._unpack_key(ffi.buffer(key))
+        if failed != -errno.ENOENT:
+            raise_errno(f"reading {self.path}", -failed)
 
     def find_bytes(self, *key: Any) -> bytes | None:  # noqa: ANN401  (as the struct says)
         """The value as it lies in memory."""

@@ -49,6 +49,7 @@ int bpf_iter_create(int link_fd);
 int bpf_obj_get(const char *path);
 int bpf_prog_test_run_opts(int fd, struct bpf_test_run_opts *opts);
 int bpf_map_lookup_elem(int fd, const void *key, void *value);
+int bpf_map_get_next_key(int fd, const void *cur_key, void *next_key);
 int bpf_map_update_elem(int fd, const void *key, const void *value, uint64_t flags);
 int bpf_map_delete_elem(int fd, const void *key);
 

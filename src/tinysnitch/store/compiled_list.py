@@ -86,7 +86,7 @@ def save_compiled(compiled: CompiledList, path: Path) -> None:
 def map_compiled(path: Path) -> CompiledList | None:
     """The compiled list, None when there is none or it is not whole."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # fifo(7): waits for no writer
     except OSError:
         return None
     try:

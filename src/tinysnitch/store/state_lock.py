@@ -25,6 +25,7 @@ class StateLock:
         """Make the folder where it is missing. Raises SnitchError."""
         with errors_named(folder):
             _make(folder)
+        with errors_named(folder / _NAME):
             self._fd = _open(folder / _NAME)
         if self._fd is None:  # a full disk must not keep the firewall from its start, and can share nothing new
             return
