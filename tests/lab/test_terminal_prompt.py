@@ -128,6 +128,18 @@ def test_one_key_lets_the_program_through_and_writes_the_rule(lab: Lab, sit: Sit
     assert person.leave() == 0
 
 
+@pytest.mark.parametrize("elsewhere", ["2>/dev/null", ">/dev/null"])
+@both
+def test_one_of_both_outputs_may_lead_elsewhere(lab: Lab, sit: Sit, flags: list[str], elsewhere: str) -> None:
+    daemon = lab.start_daemon("")
+    person = sit(daemon, flags, within=["sh", "-c", f'exec "$@" {elsewhere}', "sh"])
+    client = lab.spawn(["curl", "-sS", f"http://{WORLD4}/"])
+    see_question(person, WORLD4)
+    person.type("y")
+    assert client.wait(timeout=WAIT_S) == 0
+    assert person.leave() == 0
+
+
 @both
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_puts_the_terminal_back(lab: Lab, sit: Sit, flags: list[str], number: signal.Signals) -> None:

@@ -25,7 +25,7 @@ from tinysnitch.tui.terminal_driver import TerminalDriver
 
 class KeyApp(App):
     def on_mount(self):
-        self.set_timer(0.2, lambda: self._driver.write("listening"))
+        self.set_timer(0.2, lambda: self._driver.write(f"listening, {self.size.width} columns"))
 
     def on_key(self, event):
         self.exit(return_code=ord(event.key[0]))
@@ -59,6 +59,15 @@ def test_half_a_letter_takes_the_next_key_with_it() -> None:
         for key in ("\udcc3", "y", "z"):
             person.type(key)
             time.sleep(0.3)
+        assert person.process.wait(timeout=WAIT_S) == ord("z")
+
+
+@pytest.mark.parametrize("elsewhere", ["2>/dev/null", ">/dev/null", "2>&-", ">&-"])
+def test_one_of_both_outputs_may_lead_elsewhere(elsewhere: str) -> None:
+    shell = ["sh", "-c", f'stty cols 61; exec "$@" {elsewhere}', "sh"]
+    with closing(Person([*shell, sys.executable, "-c", APP])) as person:
+        person.see("listening, 61 columns")
+        person.type("z")
         assert person.process.wait(timeout=WAIT_S) == ord("z")
 
 
