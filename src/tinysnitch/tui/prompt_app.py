@@ -78,6 +78,7 @@ class PromptApp(App[None], inherit_bindings=False):
         for number in _LEAVE_SIGNALS:  # left in order, the terminal is put back
             asyncio.get_running_loop().add_signal_handler(number, self.exit, None, 128 + number)
         await self.screen.mount(self._widget)
+        self.app_resume_signal.subscribe(self, self._regain_screen, immediate=True)
         self.run_worker(self._follow_daemon(), exit_on_error=True)
 
     def _watch_terminal(self) -> None:
@@ -135,6 +136,9 @@ class PromptApp(App[None], inherit_bindings=False):
         """
         with self.suspend():
             stop_job(0, *_LEAVE_SIGNALS)
+
+    def _regain_screen(self, _app: App[None]) -> None:
+        """After Ctrl-Z, or a stop that nobody told us of."""
         self.tell(ScreenRegained())
         self._widget.refresh()  # whole: others wrote to the screen
 

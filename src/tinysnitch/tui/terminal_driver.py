@@ -24,6 +24,13 @@ class TerminalDriver(LinuxDriver):
         if self._screen == 1:
             self._file = sys.__stdout__
 
+    def _sigcont_application(self, *_: object) -> None:
+        """Who was stopped by SIGSTOP had no time to leave the screen: textual would begin twice, and never end."""
+        if self._auto_restart and not self._must_signal_resume:
+            self.suspend_application_mode()
+            self._must_signal_resume = True
+        super()._sigcont_application()
+
     def _get_terminal_size(self) -> tuple[int, int]:
         """Of the terminal that is written to: textual asks standard output, whatever that is."""
         try:
