@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, NotUnderstood, SnitchError
+from tinysnitch.core.errors import Busy, DaemonNotRunning, NotPermitted, NotUnderstood, SnitchError
 from tinysnitch.protocol.messages import PROTOCOL, Refused, Welcome
 
 DEFAULT_SOCKET = "/run/tinysnitch/socket"
@@ -33,6 +33,12 @@ def error_of_refusal(refusal: Refused) -> SnitchError:
     """The daemon's refusal as the exception that carries its exit code."""
     kinds = {kind.exit_code: kind for kind in (NotUnderstood, DaemonNotRunning, NotPermitted)}
     return kinds.get(refusal.exit_code, SnitchError)(refusal.message, refusal.hint)
+
+
+def error_of_greeting(refusal: Refused) -> SnitchError:
+    """Likewise in place of a welcome. Who may come in, and is not let in by a daemon that runs, finds no place yet."""
+    error = error_of_refusal(refusal)
+    return Busy(str(error), error.hint) if type(error) is SnitchError else error
 
 
 def check_welcome(welcome: Welcome) -> None:
