@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from tinysnitch.core.errors import Busy, DaemonNotRunning, NotPermitted, NotUnderstood, SnitchError
-from tinysnitch.protocol.messages import PROTOCOL, Refused, Welcome
+from tinysnitch.protocol.messages import PROTOCOL, VERSION_HINT, Refused, Welcome
 
 DEFAULT_SOCKET = "/run/tinysnitch/socket"
 _NOBODY_LISTENS = (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR)
@@ -53,7 +53,7 @@ def check_welcome(welcome: Welcome) -> None:
 
 def error_of_version(problem: str) -> SnitchError:
     """What does not happen with a daemon of our own version."""
-    return SnitchError(problem, "restart tinysnitchd after an upgrade, or use the commands of the daemon's version")
+    return SnitchError(problem, VERSION_HINT)
 
 
 def error_of_malformed(error: ValueError) -> SnitchError:

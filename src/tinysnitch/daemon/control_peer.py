@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 from tinysnitch.core.errors import Malformed, SnitchError
 from tinysnitch.daemon.control_permission import Right, read_peer
 from tinysnitch.protocol.framing import FrameDecoder, FrameReader, encode_frame
-from tinysnitch.protocol.messages import PROTOCOL, Hello, Refused, Request, Welcome
+from tinysnitch.protocol.messages import PROTOCOL, VERSION_HINT, Hello, Refused, Request, Welcome
 
 if TYPE_CHECKING:
     from tinysnitch.daemon.control_server import ControlServer
@@ -165,7 +165,7 @@ class ControlPeer(asyncio.Protocol):
 
     def _end_malformed(self, error: Malformed) -> None:
         self._server.count_malformed()
-        self._end(Refused(str(error), "use the tinysnitch commands, of the version that the daemon has"))
+        self._end(Refused(f"the daemon does not understand what it is asked: {error}", VERSION_HINT))
 
     def _end(self, refusal: Refused) -> None:
         """Say why, and close as soon as that is said."""
@@ -179,5 +179,5 @@ def _other_version(version: str) -> Refused:
     ours = Welcome().version
     return Refused(
         f"this client is tinysnitch {version}, the daemon is {ours}, and they do not understand each other",
-        "restart tinysnitchd after an upgrade, or use the commands of the daemon's version",
+        VERSION_HINT,
     )
