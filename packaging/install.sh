@@ -43,6 +43,7 @@ install)
 	foreign=$(find_foreign)
 	[ -z "$foreign" ] || fail "others than root can change ${foreign%%$'\n'*}, which root would run" \
 		"clone it as root into /opt/tinysnitch, and install from there"
+	.venv/bin/python -m compileall -q src || true # else the next start would, while nothing is decided
 	mkdir -p "$COMMANDS" "$UNITS" "$(dirname "$PROMPT_UNIT")"
 	for command in "$PWD"/.venv/bin/tinysnitch*; do ln -sf "$command" "$COMMANDS/"; done
 	install -m 755 packaging/tinysnitch-closed "$CLOSED"

@@ -39,7 +39,8 @@ def test_the_status_is_as_a_shell_says_it(tmp_path: Path, script: str, status: i
 def test_what_cannot_be_found_or_executed(tmp_path: Path) -> None:
     plain = make_script(tmp_path / "plain", "#!/bin/sh\n", 0o644)
     told = {
-        "no-such-command": (127, "command not found"),
+        "no-such-command": (127, "no-such-command: command not found"),
+        "": (127, "'': command not found"),
         str(tmp_path / "none"): (127, "no such file"),
         str(tmp_path): (126, "is a directory"),
         plain: (126, "is not executable"),

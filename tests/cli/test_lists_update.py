@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.running import Command
 from tests.fetch.https_server import HttpsServer
+from tinysnitch.cli import lists_update
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,17 @@ def test_nothing_to_do(tmp_path: Path, command: Command) -> None:
     assert (code, out) == (0, "")
     assert err == f"tinysnitch: no list in {tmp_path} has a `# source: https://...` line\n"
     assert command("lists", "update", "ads", "--folder", str(tmp_path)).code == 1
+
+
+def test_a_folder_that_is_not_there_is_an_error_where_it_was_named(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    none = tmp_path / "none"
+    code, out, err = command("lists", "update", "--folder", str(none))
+    assert (code, out) == (1, "")
+    assert err.startswith(f"tinysnitch: error: there is no folder {none}\ntinysnitch: hint: ")
+    monkeypatch.setattr(lists_update, "LISTS_FOLDER", none)
+    assert command("lists", "update", "--folder", str(none)).code == 0
 
 
 def test_progress_is_one_line_on_a_terminal(folder: Path) -> None:

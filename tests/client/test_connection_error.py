@@ -2,8 +2,14 @@ import errno
 
 import pytest
 
-from tinysnitch.client.connection_error import check_welcome, error_of_connect, error_of_end, error_of_refusal
-from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, NotUnderstood, SnitchError
+from tinysnitch.client.connection_error import (
+    check_welcome,
+    error_of_connect,
+    error_of_end,
+    error_of_greeting,
+    error_of_refusal,
+)
+from tinysnitch.core.errors import Busy, DaemonNotRunning, NotPermitted, NotUnderstood, SnitchError
 from tinysnitch.protocol.messages import Refused, Welcome
 
 
@@ -36,6 +42,12 @@ def test_who_is_left_without_a_network_is_told_how_to_open_it() -> None:
 def test_a_refusal_keeps_its_exit_code(exit_code: int, kind: type[SnitchError]) -> None:
     error = error_of_refusal(Refused("no", "ask root", exit_code))
     assert (type(error), str(error), error.hint, error.exit_code) == (kind, "no", "ask root", exit_code)
+
+
+@pytest.mark.parametrize(("exit_code", "kind"), [(1, Busy), (3, DaemonNotRunning), (4, NotPermitted)])
+def test_who_is_not_let_in_knows_whether_to_come_again(exit_code: int, kind: type[SnitchError]) -> None:
+    error = error_of_greeting(Refused("no", "close one", exit_code))
+    assert (type(error), str(error), error.hint, error.exit_code) == (kind, "no", "close one", exit_code)
 
 
 def test_an_end_is_a_daemon_that_does_not_run() -> None:

@@ -25,6 +25,7 @@ DENY = replace(ALLOW, verdict=Verdict.DENY)
 WWW = connection("www.bbc.co.uk")
 NAMELESS = connection(None)
 ON_LINK = replace(NAMELESS, is_link_talk=True)
+FROM_LAN = replace(NAMELESS, is_from_lan=True)
 WORKER = worker(*KERNEL_ARGS)
 
 
@@ -46,6 +47,8 @@ WORKER = worker(*KERNEL_ARGS)
             replace(ALLOW, remote=RemoteScope.DOMAIN),
             "allow lan 443 tcp /usr/bin/curl -s",
         ),
+        (FROM_LAN, ALLOW, "allow 93.184.216.34 443 tcp /usr/bin/curl -s"),
+        (FROM_LAN, replace(ALLOW, remote=RemoteScope.DOMAIN), "allow lan 443 tcp /usr/bin/curl -s"),
         (ON_LINK, replace(ALLOW, remote=RemoteScope.ANY), "allow - 443 tcp /usr/bin/curl -s"),
         (
             connection(None, port=8000, direction=Direction.INBOUND),

@@ -7,7 +7,7 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.events import FactsChanged
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.link_talk import is_link_talk
+from tinysnitch.core.link_talk import is_from_lan, is_link_talk
 from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.network import parse_network
 from tinysnitch.core.remote_words import RemoteWords
@@ -124,3 +124,21 @@ def test_beside_a_rule_that_asks_each_machine_is_one_of_its_own() -> None:
     engine.queue(inbound(GROUP, PHONE))
     (prompt,) = engine.engine.open_prompts(engine.now)
     assert not prompt.connection.is_link_talk
+
+
+@pytest.mark.parametrize(
+    ("flow", "name", "expected"),
+    [
+        (inbound("10.0.0.2", PHONE, TCP, port=5432), None, True),  # of a container, say
+        (inbound("10.0.0.2", PHONE, port=5432), None, True),
+        (inbound("10.0.0.2", PHONE, ICMP), None, True),
+        (inbound("10.0.0.2", PHONE, TCP, port=5432), "phone.local", False),  # its domain is that of its name
+        (inbound("10.0.0.2", ELSEWHERE, TCP, port=5432), None, False),
+        (inbound("10.0.0.2", "10.0.0.2", TCP, port=5432), None, False),
+        (inbound("fe80::2", "fe80::2", TCP, port=5432), None, False),
+        (outbound(PHONE, 5432, TCP), None, False),
+    ],
+)
+def test_what_comes_in_from_the_lan(flow: Flow, name: str | None, expected: bool) -> None:
+    asked = Connection(flow=flow, attribution=whose(program="/usr/bin/postgres"), name=name)
+    assert is_from_lan(asked, RemoteWords(FACTS)) is expected

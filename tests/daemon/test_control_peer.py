@@ -21,7 +21,10 @@ from tinysnitch.protocol.messages import AddRule, Attach, GiveAnswer, Hello, Lis
         (b"\x00\xff\n", "not a message"),
         (b"\n", "not a message"),
         (encode_frame(ReadStatus()), "must be hello"),
-        (encode_frame(Hello()) + b'{"type":"no_such"}\n', "not a message"),
+        (
+            encode_frame(Hello()) + b'{"type":"of_later"}\n',
+            "the daemon does not understand what it is asked: not",
+        ),
         (encode_frame(Hello()) + encode_frame(Hello()), "must be hello"),
     ],
 )

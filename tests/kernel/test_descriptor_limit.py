@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel.descriptor_limit import raise_limit, set_limits
 
 SCRIPT = """
@@ -37,3 +38,13 @@ def test_a_limit_that_cannot_be_changed_stays(monkeypatch: pytest.MonkeyPatch) -
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert raise_limit() == before
     set_limits(before)
+
+
+def test_a_limit_below_what_a_daemon_needs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "setrlimit", lambda *_what: None)
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (256, 256))
+    assert raise_limit() == (256, 256)
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (255, 255))
+    with pytest.raises(SnitchError, match="255 open files are too few") as refused:
+        raise_limit()
+    assert "ulimit -n" in refused.value.hint

@@ -103,12 +103,22 @@ def test_who_may_not_read_queues_is_told_so(lab: Lab) -> None:
     assert "already" not in told.stderr
 
 
-@pytest.mark.parametrize("count", [4, 5, 6, 12, 26])
-def test_a_start_without_descriptors_says_so(lab: Lab, count: int) -> None:
-    """Of asyncio's, of the first programs that are run, and of what rules speak of: that waited for ever."""
+@pytest.mark.parametrize("count", [4, 5])
+def test_a_loop_without_descriptors_says_so(lab: Lab, count: int) -> None:
     before = traces(lab)
     told = start(lab, front=("prlimit", f"--nofile={count}:{count}"))
     assert "Too many open files\ntinysnitch: hint: are there too many processes or open files" in told
+    assert traces(lab) == before
+
+
+@pytest.mark.parametrize("count", [12, 26, 37, 60, 130])
+def test_a_limit_that_is_too_low_is_named_before_anything_is_done(lab: Lab, count: int) -> None:
+    """Else rules cannot be read, netfilter rules that are not there not be taken away, BPF programs not be loaded."""
+    before = traces(lab)
+    told = start(lab, front=("prlimit", f"--nofile={count}:{count}"))
+    assert told.splitlines()[0] == f"tinysnitch: error: {count} open files are too few: tinysnitchd needs 256"
+    assert "hint: raise the limit: `ulimit -n" in told
+    assert told.count("\n") == 2
     assert traces(lab) == before
 
 

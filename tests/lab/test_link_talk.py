@@ -5,6 +5,7 @@ import pytest
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S
 from tests.lab.proposal import answer_as_proposed
+from tests.lab.test_attribution_inbound import receiver
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import HOST4, MORE_WORLD4, WORLD4
 
@@ -119,6 +120,9 @@ def test_who_serves_the_link_is_asked_about_once_for_each_service(lab: Lab) -> N
     assert told == [["allow", "lan", *service] for service in services], daemon.describe()
 
 
+COME_IN = f"import socket, sys; socket.create_connection(('{HOST4}', {PORT}), 60, (sys.argv[1], 0)).close()"
+
+
 def test_one_answer_each_way_is_for_all_machines_of_the_link(lab: Lab) -> None:
     daemon = lab.start_daemon("")
     lab.namespaces.start_server([*lab.namespaces.enter_host(), PYTHON, "-c", SERVE], "serving")
@@ -190,3 +194,17 @@ def test_who_asks_the_link_for_a_name_is_asked_about_once_for_all_who_answer(lab
         ["allow", "lan", "5355", "udp"],
         ["allow", "lan", "5355", "udp-src"],
     ]
+
+
+def test_all_machines_of_the_lan_may_be_let_in_to_a_port(lab: Lab) -> None:
+    """Containers, say, each of which has another address; to begin with the answer is for the one that came."""
+    daemon = lab.start_daemon("")
+    with receiver(lab, "tcp", HOST4, str(PORT)):
+        first = lab.spawn_world([PYTHON, "-c", COME_IN, MORE_WORLD4[0]])
+        ask = daemon.wait_ask(direction="inbound")
+        daemon.answer(ask, "yes", "--domain", "--any-args", "--for", "forever")
+        assert first.wait(timeout=WAIT_S) == 0
+        assert lab.run_world([PYTHON, "-c", COME_IN, MORE_WORLD4[1]]).returncode == 0
+    assert len(daemon.records("ask")) == 1
+    (line,) = daemon.rules.read_text().splitlines()
+    assert line.split()[:4] == ["allow", "lan", str(PORT), "tcp-src"]

@@ -9,7 +9,7 @@ import shlex
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -20,6 +20,8 @@ from tests.lab.person import KEYS_COUNT, Person
 from tests.lab.test_hostile_text import COMMAND, HOSTILE
 from tests.lab.toggles import curl, try_toggles
 from tests.lab.world import WORLD4
+from tinysnitch.client.control_client import ControlClient
+from tinysnitch.daemon.control_server import MAX_CLIENTS
 from tinysnitch.view.key_guard import PASTED_S
 
 pytestmark = [pytest.mark.privileged]
@@ -125,6 +127,18 @@ def test_one_key_lets_the_program_through_and_writes_the_rule(lab: Lab, sit: Sit
     person.type("y")
     assert client.communicate(timeout=WAIT_S)[0] == PAGE
     assert "allow shop.test 80 tcp /usr/bin/curl\n" in daemon.rules.read_text()
+    assert person.leave() == 0
+
+
+@pytest.mark.parametrize("elsewhere", ["2>/dev/null", ">/dev/null"])
+@both
+def test_one_of_both_outputs_may_lead_elsewhere(lab: Lab, sit: Sit, flags: list[str], elsewhere: str) -> None:
+    daemon = lab.start_daemon("")
+    person = sit(daemon, flags, within=["sh", "-c", f'exec "$@" {elsewhere}', "sh"])
+    client = lab.spawn(["curl", "-sS", f"http://{WORLD4}/"])
+    see_question(person, WORLD4)
+    person.type("y")
+    assert client.wait(timeout=WAIT_S) == 0
     assert person.leave() == 0
 
 
@@ -282,6 +296,24 @@ def test_a_daemon_that_was_killed_is_followed_too(lab: Lab, pair: Pair) -> None:
     people[0].type("y")
     assert client.communicate(timeout=WAIT_S)[0] == PAGE
     people[1].see("by root")
+
+
+def test_prompts_wait_for_a_place_that_others_took_at_a_restart(lab: Lab, pair: Pair) -> None:
+    daemon, people = pair
+    assert daemon.stop() == 0
+    for person in people:
+        person.see("waiting for the daemon")
+        person.process.send_signal(signal.SIGSTOP)
+    daemon = lab.restart_daemon(daemon.rules.parent)
+    with ExitStack() as others:
+        for _ in range(MAX_CLIENTS):
+            others.enter_context(ControlClient(daemon.socket))
+        for person in people:
+            person.process.send_signal(signal.SIGCONT)
+            person.see("64 clients are connected already")
+    for person in people:
+        person.see("no questions")
+    assert [person.leave() for person in people] == [0, 0]
 
 
 def test_two_prompts_race_and_the_first_answer_wins(lab: Lab, pair: Pair) -> None:

@@ -15,9 +15,11 @@ from tests.daemon.small_desk import ALICE, Comers
 from tests.lab.patience import wait_until
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
 from tests.view.sample_prompts import prompt_of
+from tinysnitch.client.control_client import ControlClient
 from tinysnitch.core.choice import Choice
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.daemon import control_server
 from tinysnitch.daemon.control_permission import Permissions, Right
 from tinysnitch.protocol.messages import prompt_shown
 from tinysnitch.qt import daemon_link
@@ -173,6 +175,20 @@ def test_that_a_rule_is_not_saved_is_the_last_word(application: QGuiApplication,
         told = [event for event in listener.told if isinstance(event, NoticeGiven)]
         assert set(told[:-1]) == {NoticeGiven("the rule holds but could not be saved: no room")}
         assert len(told) == 3  # for all who are attached, and for whoever answered
+        listener.link.close()
+
+
+def test_who_finds_no_place_comes_again(
+    application: QGuiApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_server, "MAX_CLIENTS", 1)
+    monkeypatch.setattr(daemon_link, "RETRY_MS", 10)
+    with serve(tmp_path / "s"):
+        with ControlClient(tmp_path / "s"):
+            listener = Listener(tmp_path / "s")
+            listener.wait(ConnectionLost("1 clients are connected already (close one of them)", is_gone=False))
+        listener.wait(DaemonGreeted())
+        assert listener.failures == []
         listener.link.close()
 
 

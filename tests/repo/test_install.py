@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -39,6 +40,8 @@ def clone(tmp_path: Path) -> Path:
     (root / ".venv/bin").mkdir(parents=True)
     for script in SCRIPTS:
         (root / ".venv/bin" / script).write_text("")
+    (root / ".venv/bin/python").symlink_to(sys.executable)
+    (root / "src/some.py").write_text("")
     return root
 
 
@@ -53,6 +56,7 @@ def test_what_is_installed_is_taken_away(clone: Path, tmp_path: Path) -> None:
     assert files_below(staging) == sorted(
         [*before, *UNITS, *(f"usr/local/bin/{script}" for script in (*SCRIPTS, CLOSED))]
     )
+    assert list((clone / "src/__pycache__").iterdir())  # so that no start has to compile
     assert (staging / "usr/local/bin/tinysnitchd").readlink() == clone / ".venv/bin/tinysnitchd"
     assert not (staging / "usr/local/bin" / CLOSED).is_symlink()
     assert run("uninstall", staging, clone).returncode == 0
@@ -171,10 +175,27 @@ def test_the_firewall_comes_before_the_network_and_in_no_circle_and_stays() -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("has4", "has6", "adds"), [(True, True, False), (True, False, True), (False, True, True), (False, False, True)]
+)
+def test_a_restart_that_finds_the_rules_does_not_wait_for_python(
+    tmp_path: Path, has4: bool, has6: bool, adds: bool
+) -> None:
+    for name, has in (("iptables-save", has4), ("ip6tables-save", has6), ("tinysnitch-iptables-add", False)):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {':TINYSNITCH-OUT - [0:0]' if has else name}\n")
+        (tmp_path / name).chmod(0o755)
+    unit = (ROOT / "packaging/tinysnitchd.service").read_text().replace("\\\n", "").replace("$$", "$")
+    step = next(line for line in unit.splitlines() if line.startswith("ExecStartPre="))
+    command = step.partition("=")[2].replace("/usr/local/bin", str(tmp_path))
+    done = subprocess.run(command, shell=True, env={"PATH": f"{tmp_path}:/bin"}, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "tinysnitch-iptables-add\n" if adds else ""), done.stderr
+
+
 def test_what_closes_a_boot_without_us_comes_before_and_is_opened_by_our_rules() -> None:
-    daemon, closed = ((ROOT / f"packaging/{name}.service").read_text().splitlines() for name in ("tinysnitchd", CLOSED))
-    steps = [line for line in daemon if line.startswith("ExecStart")]
-    assert [step.rpartition("/")[2] for step in steps] == ["tinysnitch-iptables-add", f"{CLOSED} open", "tinysnitchd"]
+    texts = ((ROOT / f"packaging/{name}.service").read_text() for name in ("tinysnitchd", CLOSED))
+    daemon, closed = (text.replace("\\\n", "").splitlines() for text in texts)
+    steps = [line.rpartition("/")[2].partition("; done")[0] for line in daemon if line.startswith("ExecStart")]
+    assert steps == ["tinysnitch-iptables-add", f"{CLOSED} open", "tinysnitchd"]
     assert "Before=tinysnitchd.service network-pre.target shutdown.target" in closed
     assert {"DefaultDependencies=no", "WantedBy=tinysnitchd.service", "TimeoutStartSec=infinity"} <= set(closed)
 

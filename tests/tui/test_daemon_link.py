@@ -7,8 +7,10 @@ from tests.daemon.small_desk import ALICE, Comers
 from tests.tui.question_daemon import RULE, question_daemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import prompt_of
+from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.core.choice import Choice
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.daemon import control_server
 from tinysnitch.protocol.messages import prompt_shown
 from tinysnitch.tui import daemon_link
 from tinysnitch.tui.daemon_link import DaemonLink
@@ -71,6 +73,24 @@ def test_how_far_our_right_goes_is_told(tmp_path: Path) -> None:
         async with question_daemon(tmp_path / "s", Comers(ALICE)), Listener(tmp_path / "s") as listener:
             await until(lambda: listener.told)
             assert listener.told == [DaemonGreeted(is_for_user=True)]
+
+    asyncio.run(run())
+
+
+def test_who_finds_no_place_comes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a restart at which others were quicker."""
+    monkeypatch.setattr(control_server, "MAX_CLIENTS", 1)
+    monkeypatch.setattr(daemon_link, "RETRY_S", 0.05)
+
+    async def run() -> None:
+        async with question_daemon(tmp_path / "s") as daemon:
+            other = await PromptClient.connect(tmp_path / "s")
+            async with Listener(tmp_path / "s") as listener:
+                await until(lambda: listener.told)
+                lost = ConnectionLost("1 clients are connected already (close one of them)", is_gone=False)
+                assert listener.told[0] == lost
+                await other.close()
+                await until(daemon.attached.is_set)
 
     asyncio.run(run())
 

@@ -1,5 +1,6 @@
 import asyncio
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -157,9 +158,16 @@ def test_what_stood_on_the_screen_before_says_nothing_of_what_came_since(
     play(tmp_path / "s", script)
 
 
+@contextmanager
+def suspended(app: PromptApp) -> Iterator[None]:
+    """As textual does it, without a terminal."""
+    yield
+    app.app_resume_signal.publish(app)
+
+
 def test_what_comes_back_from_ctrl_z_counts_as_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prompt_app, "stop_job", lambda *_: None)
-    monkeypatch.setattr(PromptApp, "suspend", nullcontext)
+    monkeypatch.setattr(PromptApp, "suspend", suspended)
 
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
         daemon.open(prompt_of(1))

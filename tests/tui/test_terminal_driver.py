@@ -3,7 +3,9 @@
 import asyncio
 import os
 import pty
+import signal
 import sys
+import termios
 import time
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +18,8 @@ from tests.lab.person import Person
 from tests.tui.question_daemon import question_daemon
 from tests.tui.test_prompt_app import running_in_terminal
 from tests.tui.waiting import until
+from tests.view.sample_prompts import prompt_of
+from tinysnitch.core.verdict import Verdict
 from tinysnitch.tui.prompt_app import HUNG_UP
 
 # Ends with the last key that it got.
@@ -25,7 +29,7 @@ from tinysnitch.tui.terminal_driver import TerminalDriver
 
 class KeyApp(App):
     def on_mount(self):
-        self.set_timer(0.2, lambda: self._driver.write("listening"))
+        self.set_timer(0.2, lambda: self._driver.write(f"listening, {self.size.width} columns"))
 
     def on_key(self, event):
         self.exit(return_code=ord(event.key[0]))
@@ -62,6 +66,15 @@ def test_half_a_letter_takes_the_next_key_with_it() -> None:
         assert person.process.wait(timeout=WAIT_S) == ord("z")
 
 
+@pytest.mark.parametrize("elsewhere", ["2>/dev/null", ">/dev/null", "2>&-", ">&-"])
+def test_one_of_both_outputs_may_lead_elsewhere(elsewhere: str) -> None:
+    shell = ["sh", "-c", f'stty cols 61; exec "$@" {elsewhere}', "sh"]
+    with closing(Person([*shell, sys.executable, "-c", APP])) as person:
+        person.see("listening, 61 columns")
+        person.type("z")
+        assert person.process.wait(timeout=WAIT_S) == ord("z")
+
+
 @pytest.mark.slow
 def test_a_terminal_that_goes_takes_a_prompt_along_that_has_nothing_to_do(tmp_path: Path) -> None:
     """It leads no session there, so no signal tells it."""
@@ -74,6 +87,40 @@ def test_a_terminal_that_goes_takes_a_prompt_along_that_has_nothing_to_do(tmp_pa
                 await until(daemon.attached.is_set)
                 os.close(master)
                 assert await asyncio.wait_for(process.wait(), 60) == HUNG_UP
+
+    asyncio.run(run())
+
+
+@pytest.mark.slow
+def test_who_is_stopped_unasked_asks_anew_and_puts_the_terminal_back(tmp_path: Path) -> None:
+    """By SIGSTOP: as if it had begun twice, it never came to its end."""
+
+    async def run() -> None:
+        async with question_daemon(tmp_path / "s") as daemon:
+            master, slave = pty.openpty()
+            termios.tcsetwinsize(slave, (24, 80))
+            before = termios.tcgetattr(slave)
+            async with running_in_terminal(tmp_path / "s", slave) as process:
+                screen = bytearray()
+                asyncio.get_running_loop().add_reader(master, lambda: screen.extend(os.read(master, 65536)))
+                await until(daemon.attached.is_set)
+                daemon.open(prompt_of(1))
+                await until(lambda: "█".encode() in screen)
+                process.send_signal(signal.SIGSTOP)
+                await until(lambda: ") T " in Path(f"/proc/{process.pid}/stat").read_text())
+                os.write(master, b"n")  # typed for whoever had the terminal meanwhile
+                screen.clear()
+                process.send_signal(signal.SIGCONT)
+                await until(lambda: b"wants to reach shop.test" in screen)
+                await until(lambda: "█".encode() in screen)  # keys count anew
+                os.write(master, b"y")
+                assert (await asyncio.wait_for(daemon.answers.get(), 60))[1].verdict is Verdict.ALLOW
+                os.write(master, b"q")
+                assert await asyncio.wait_for(process.wait(), 60) == 0
+                assert termios.tcgetattr(slave) == before
+                asyncio.get_running_loop().remove_reader(master)
+                os.close(master)
+                os.close(slave)
 
     asyncio.run(run())
 

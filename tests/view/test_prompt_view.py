@@ -240,6 +240,8 @@ def test_without_a_question_the_view_waits() -> None:
     state.handle(ConnectionLost("the daemon\x1b is gone"), 0.0)
     assert not shown(state).is_question
     assert shown(state).notice == "the daemon\\x1b is gone; new connections may be dropped until it is back"
+    state.handle(ConnectionLost("64 clients are connected already", is_gone=False), 0.0)
+    assert shown(state).notice == "64 clients are connected already"
 
 
 def test_what_is_wrong_stays_in_sight_until_it_is_over() -> None:

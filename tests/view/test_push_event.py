@@ -1,18 +1,19 @@
 import pytest
 
 from tests.view.sample_prompts import prompt_of
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.errors import Busy, DaemonNotRunning, SnitchError
 from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, RuleWritten
 from tinysnitch.view.prompt_events import (
     Answer,
     AnswerRefused,
     Answers,
+    ConnectionLost,
     Event,
     NoticeGiven,
     QuestionClosed,
     QuestionOpened,
 )
-from tinysnitch.view.push_event import event_of_push, events_of_replies
+from tinysnitch.view.push_event import event_of_end, event_of_push, events_of_replies
 
 PROMPT = prompt_of(1)
 
@@ -33,6 +34,11 @@ PROMPT = prompt_of(1)
 )
 def test_what_the_daemon_pushes(push: Push, event: Event) -> None:
     assert event_of_push(push, {0: "root"}.get) == event
+
+
+def test_why_a_connection_is_tried_again() -> None:
+    assert event_of_end(DaemonNotRunning("gone", "start it")) == ConnectionLost("gone")
+    assert event_of_end(Busy("64 are there", "close one")) == ConnectionLost("64 are there (close one)", is_gone=False)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,11 @@ _VERDICTS = {"yes": Verdict.ALLOW, "no": Verdict.DENY}
     show_default=True,
     help="How long the answer holds; quit: until the program ends.",
 )
-@click.option("--domain", is_flag=True, help="The whole domain of the name; of a talk with the link all of it (lan).")
+@click.option(
+    "--domain",
+    is_flag=True,
+    help="The whole domain of the name; of what is said on the lan, or comes from there without a name, all of it.",
+)
 @click.option("--any-remote", is_flag=True, help="Any remote.")
 @click.option("--any-port", is_flag=True, help="Any port, not this one alone.")
 @click.option("--any-args", is_flag=True, help="Any arguments of the program, not these alone.")

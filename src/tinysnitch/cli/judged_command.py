@@ -11,6 +11,7 @@ from functools import partial
 
 from tinysnitch.cli.child_signal import send_signal
 from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.words import quote_word
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as a shell says it
 _FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)  # termios(3), ISIG: every process of the foreground group gets them
@@ -19,7 +20,7 @@ _FROM_OTHERS = (signal.SIGTERM, signal.SIGHUP)
 
 class CommandNotRun(SnitchError):
     def __init__(self, name: str, problem: str, hint: str, exit_code: int) -> None:
-        super().__init__(f"{name}: {problem}", hint)
+        super().__init__(f"{quote_word(name)}: {problem}", hint)
         self.exit_code = exit_code
 
 

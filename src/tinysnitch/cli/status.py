@@ -48,7 +48,8 @@ def present_status(status: Status, uid: int = 0) -> Iterator[tuple[str, str]]:
         yield from _present_wrapped("CANNOT RESTART", status.cannot_restart)
     if status.is_learning:
         yield "observing", "what no rule decides is allowed and recorded"
-        yield "", f"as rules in {status.learned_rules}"
+        if status.learned_rules:  # not of a daemon from before the upgrade, which is to be restarted
+            yield "", f"as rules in {status.learned_rules}"
     yield "questions open", str(status.prompts)
     yield "prompts attached", str(status.prompt_clients or _present_nobody(status))
     yield from _present_rules(status, uid)

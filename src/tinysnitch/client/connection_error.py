@@ -4,8 +4,8 @@ import errno
 import os
 from pathlib import Path
 
-from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, NotUnderstood, SnitchError
-from tinysnitch.protocol.messages import PROTOCOL, Refused, Welcome
+from tinysnitch.core.errors import Busy, DaemonNotRunning, NotPermitted, NotUnderstood, SnitchError
+from tinysnitch.protocol.messages import PROTOCOL, VERSION_HINT, Refused, Welcome
 
 DEFAULT_SOCKET = "/run/tinysnitch/socket"
 _NOBODY_LISTENS = (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR)
@@ -35,6 +35,12 @@ def error_of_refusal(refusal: Refused) -> SnitchError:
     return kinds.get(refusal.exit_code, SnitchError)(refusal.message, refusal.hint)
 
 
+def error_of_greeting(refusal: Refused) -> SnitchError:
+    """Likewise in place of a welcome. Who may come in, and is not let in by a daemon that runs, finds no place yet."""
+    error = error_of_refusal(refusal)
+    return Busy(str(error), error.hint) if type(error) is SnitchError else error
+
+
 def check_welcome(welcome: Welcome) -> None:
     """Raises SnitchError when the daemon speaks another protocol."""
     if welcome.protocol == PROTOCOL:
@@ -47,7 +53,7 @@ def check_welcome(welcome: Welcome) -> None:
 
 def error_of_version(problem: str) -> SnitchError:
     """What does not happen with a daemon of our own version."""
-    return SnitchError(problem, "after an upgrade start both anew: tinysnitchd, and prompts that ran before it")
+    return SnitchError(problem, VERSION_HINT)
 
 
 def error_of_malformed(error: ValueError) -> SnitchError:

@@ -13,6 +13,7 @@ from tinysnitch.client.connection_error import (
     check_welcome,
     error_of_connect,
     error_of_end,
+    error_of_greeting,
     error_of_malformed,
     error_of_refusal,
 )
@@ -154,7 +155,7 @@ async def _read_message(path: str | Path, reader: asyncio.StreamReader) -> FromD
 async def _read_welcome(path: str | Path, reader: asyncio.StreamReader) -> Welcome:
     message = await _read_message(path, reader)
     if isinstance(message, Refused):
-        raise error_of_refusal(message)
+        raise error_of_greeting(message)
     if not isinstance(message, Welcome):
         raise SnitchError(f"what listens on {path} does not welcome us", "is it tinysnitchd?")
     return message

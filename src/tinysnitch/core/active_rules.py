@@ -21,7 +21,7 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Direction, format_address
-from tinysnitch.core.link_talk import is_link_talk
+from tinysnitch.core.link_talk import is_from_lan, is_link_talk
 from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.process import AttributionSource, ProcessKey
 from tinysnitch.core.remote_words import RemoteWords
@@ -119,8 +119,14 @@ class ActiveRules:
         """The connection as people are asked about it, with what an answer's rule has to test."""
         words = self.remote_words
         asking = asking_of(decision.asking, connection.name, words, _find_lasting_address(connection))
-        is_for_link = not decision.asking and is_link_talk(connection, words)
-        return msgspec.structs.replace(connection, asking=asking, is_link_talk=is_for_link)
+        if decision.asking:
+            return msgspec.structs.replace(connection, asking=asking)
+        return msgspec.structs.replace(
+            connection,
+            asking=asking,
+            is_link_talk=is_link_talk(connection, words),
+            is_from_lan=is_from_lan(connection, words),
+        )
 
     def explain(self, connection: Connection, now: Instant) -> Explanation:
         return self._ruleset.explain(connection, now.wall_s)

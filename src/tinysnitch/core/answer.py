@@ -66,8 +66,8 @@ def is_by_address(connection: Connection, scope: RemoteScope) -> bool:
 
 
 def is_by_link(connection: Connection, scope: RemoteScope) -> bool:
-    """Whether the rule is for all machines of the link: they are the domain of what is said there."""
-    return scope is RemoteScope.DOMAIN and connection.is_link_talk
+    """Whether the rule is for all machines of the link: they are the domain of what is said there, or comes from it."""
+    return scope is RemoteScope.DOMAIN and (connection.is_link_talk or connection.is_from_lan)
 
 
 def _is_for_any_args(process: Process, choice: Choice) -> bool:

@@ -33,6 +33,10 @@ class DaemonNotRunning(SnitchError):
     exit_code = 3
 
 
+class Busy(SnitchError):
+    """The daemon runs, and has no room just now."""
+
+
 class NotPermitted(SnitchError):
     """The caller may not do this (wrong user, missing capability)."""
 

@@ -36,6 +36,15 @@ def is_link_talk(connection: Connection, words: RemoteWords) -> bool:
     return (is_said or _asks_whether_taken(connection)) and not is_named and not is_here
 
 
+def is_from_lan(connection: Connection, words: RemoteWords) -> bool:
+    """Whether it came in from another machine of a network that we are linked to, that has no name: a container or a
+    virtual machine on a bridge of this one, say, whose address the next one of them does not have.
+    """
+    flow = connection.flow
+    is_other = words.takes(LAN, flow.remote, None) and not words.takes(LOCALHOST, flow.remote, None)
+    return flow.direction is Direction.INBOUND and connection.name is None and is_other
+
+
 def _asks_whether_taken(connection: Connection) -> bool:
     process = connection.attribution.process
     is_server = process is not None and process.program.rpartition("/")[2] in _DHCP_SERVERS

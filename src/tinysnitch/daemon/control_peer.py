@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 from tinysnitch.core.errors import Malformed, SnitchError
 from tinysnitch.daemon.control_permission import Right, read_peer
 from tinysnitch.protocol.framing import FrameDecoder, FrameReader, encode_frame
-from tinysnitch.protocol.messages import PROTOCOL, Hello, Refused, Request, Welcome
+from tinysnitch.protocol.messages import PROTOCOL, VERSION_HINT, Hello, Refused, Request, Welcome
 
 if TYPE_CHECKING:
     from tinysnitch.daemon.control_server import ControlServer
@@ -165,7 +165,7 @@ class ControlPeer(asyncio.Protocol):
 
     def _end_malformed(self, error: Malformed) -> None:
         self._server.count_malformed()
-        self._end(Refused(str(error), "use the tinysnitch commands, of the version that the daemon has"))
+        self._end(Refused(f"the daemon does not understand what it is asked: {error}", VERSION_HINT))
 
     def _end(self, refusal: Refused) -> None:
         """Say why, and close as soon as that is said."""
@@ -179,5 +179,5 @@ def _other_version(hello: Hello) -> Refused:
     return Refused(
         f"this client is tinysnitch {hello.version} (protocol {hello.protocol}), "
         f"the daemon is {Welcome().version} (protocol {PROTOCOL}), and they do not understand each other",
-        "after an upgrade start both anew: tinysnitchd, and prompts that ran before it",
+        VERSION_HINT,
     )

@@ -20,6 +20,7 @@ from tinysnitch.core.verdict import Verdict
 from tinysnitch.protocol.mode import Mode
 
 PROTOCOL = 1  # goes up when a client of one version cannot speak with a daemon of another
+VERSION_HINT = "after an upgrade restart tinysnitchd, and prompts that ran before; or use the commands of its version"
 LEARNED_RULES = "learned.rules"  # in the state folder: what observing let pass
 
 # JSON has no infinity. Later than any date that means something, and exact as a float.

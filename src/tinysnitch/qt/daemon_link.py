@@ -13,11 +13,12 @@ from tinysnitch.client.connection_error import (
     check_welcome,
     error_of_connect,
     error_of_end,
+    error_of_greeting,
     error_of_malformed,
     error_of_refusal,
 )
 from tinysnitch.client.user_names import find_user
-from tinysnitch.core.errors import DaemonNotRunning, Malformed, SnitchError
+from tinysnitch.core.errors import Busy, DaemonNotRunning, Malformed, SnitchError
 from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, FrameReader, encode_frame
 from tinysnitch.protocol.messages import (
     Attach,
@@ -36,8 +37,8 @@ from tinysnitch.protocol.messages import (
     Status,
     Welcome,
 )
-from tinysnitch.view.prompt_events import Answer, Answers, ConnectionLost, DaemonGreeted, Event
-from tinysnitch.view.push_event import event_of_push, events_of_replies
+from tinysnitch.view.prompt_events import Answer, Answers, DaemonGreeted, Event
+from tinysnitch.view.push_event import event_of_end, event_of_push, events_of_replies
 
 RETRY_MS = 1000
 _CHUNK = 65536
@@ -162,9 +163,9 @@ class DaemonLink:
 
     def _end(self, error: SnitchError) -> None:
         self.close()
-        if isinstance(error, DaemonNotRunning):
+        if isinstance(error, Busy | DaemonNotRunning):
             self._retry.start()
-            self._tell(ConnectionLost(str(error)))
+            self._tell(event_of_end(error))
         else:
             self._fail(error)
 
@@ -189,6 +190,8 @@ class DaemonLink:
             if self._asked and (asked := self._asked[0]):
                 asked[1].taken = reply
             return
+        if isinstance(reply, Refused) and not self._asked:
+            raise error_of_greeting(reply)
         asked = self._asked.popleft() if self._asked else None
         if asked is None:
             if isinstance(reply, Refused):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.client.user_names import find_user
-from tinysnitch.core.errors import DaemonNotRunning, SnitchError
+from tinysnitch.core.errors import Busy, DaemonNotRunning, SnitchError
 from tinysnitch.protocol.messages import GiveAnswer, RuleWritten
-from tinysnitch.view.prompt_events import Answers, ConnectionLost, DaemonGreeted, Event
-from tinysnitch.view.push_event import event_of_push, events_of_replies
+from tinysnitch.view.prompt_events import Answers, DaemonGreeted, Event
+from tinysnitch.view.push_event import event_of_end, event_of_push, events_of_replies
 
 RETRY_S = 1.0
 ANSWER_S = 1.0  # at the end, for the daemon to say that it took the last answer
@@ -27,8 +27,8 @@ class DaemonLink:
         while True:
             try:
                 await self._follow()
-            except DaemonNotRunning as error:
-                self._tell(ConnectionLost(str(error)))
+            except (Busy, DaemonNotRunning) as error:
+                self._tell(event_of_end(error))
             await asyncio.sleep(RETRY_S)
 
     async def _follow(self) -> None:

@@ -26,7 +26,7 @@ from tinysnitch.tui.paint_report import PaintReport
 from tinysnitch.tui.plain_prompt import run_plain_prompt
 from tinysnitch.tui.prompt_widget import PromptWidget
 from tinysnitch.tui.terminal import DUMB, claim_terminal, stop_job, takes_output
-from tinysnitch.tui.terminal_driver import TerminalDriver
+from tinysnitch.tui.terminal_driver import TerminalDriver, find_screen
 from tinysnitch.view.key_guard import DELAY_S, PASTED_S
 from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.lookup import Lookup
@@ -62,7 +62,7 @@ class PromptApp(App[None], inherit_bindings=False):
         self._link = DaemonLink(socket_path, self.tell)
         lookup = Lookup(find_user, ProgramFiles(self._file_found).find, ProcessEnds().has_ended)
         self._widget = PromptWidget(self.state, lookup, self._note_painted)
-        self._report = PaintReport(self._write, self._note_seen, lambda: takes_output(2))
+        self._report = PaintReport(self._write, self._note_seen, lambda: takes_output(find_screen()))
         self._piece = KeyPiece()
         self._piece_alarm = Alarm(self._end_piece)
         self._ready_alarm = Alarm(self._widget.redraw)
@@ -78,6 +78,7 @@ class PromptApp(App[None], inherit_bindings=False):
         for number in _LEAVE_SIGNALS:  # left in order, the terminal is put back
             asyncio.get_running_loop().add_signal_handler(number, self.exit, None, 128 + number)
         await self.screen.mount(self._widget)
+        self.app_resume_signal.subscribe(self, self._regain_screen, immediate=True)
         self.run_worker(self._follow_daemon(), exit_on_error=True)
 
     def _watch_terminal(self) -> None:
@@ -135,6 +136,9 @@ class PromptApp(App[None], inherit_bindings=False):
         """
         with self.suspend():
             stop_job(0, *_LEAVE_SIGNALS)
+
+    def _regain_screen(self, _app: App[None]) -> None:
+        """After Ctrl-Z, or a stop that nobody told us of."""
         self.tell(ScreenRegained())
         self._widget.refresh()  # whole: others wrote to the screen
 
@@ -215,7 +219,7 @@ def run_prompt(socket_path: str, plain: bool) -> int:
     ControlClient(socket_path).close()  # say now, and on the shell's own screen, that there is no daemon
     if plain or os.environ.get("TERM") == DUMB:
         return asyncio.run(run_plain_prompt(socket_path, delay_s=delay_s))
-    if not (os.isatty(0) and os.isatty(2)):  # where textual reads and writes
+    if not (os.isatty(0) and os.isatty(find_screen())):
         raise SnitchError("the prompt needs a terminal", "`tinysnitch asks` and `tinysnitch answer` need none")
     claim_terminal(0)
     app = PromptApp(socket_path, delay_s)

@@ -25,9 +25,10 @@ class AnswerRefused(msgspec.Struct, frozen=True):
 
 
 class ConnectionLost(msgspec.Struct, frozen=True):
-    """The daemon is gone, and its questions with it as far as we can know."""
+    """The daemon is gone, and its questions with it as far as we can know; or has no place for us."""
 
     reason: str
+    is_gone: bool = True
 
 
 class DaemonGreeted(msgspec.Struct, frozen=True):

@@ -124,8 +124,8 @@ class PromptState:
                 self._close(prompt_id, reason, now)
             case AnswerRefused(prompt_id, reason):
                 self._refuse(prompt_id, reason, now)
-            case ConnectionLost(reason):
-                self._lose_daemon(reason)
+            case ConnectionLost(reason, is_gone):
+                self._lose_daemon(f"{reason}; new connections may be dropped until it is back" if is_gone else reason)
             case DaemonGreeted(is_for_user):
                 self.is_connected, self.notice = True, ""
                 self._is_for_user = is_for_user
@@ -180,7 +180,7 @@ class PromptState:
                 self._select(prompt_id, now)
 
     def _lose_daemon(self, reason: str) -> None:
-        self.is_connected, self.notice = False, f"{reason}; new connections may be dropped until it is back"
+        self.is_connected, self.notice = False, reason
         self.trouble = ""
         self.page = Page.EDIT if self.page is Page.EDIT else Page.QUESTION
         self.questions.clear()

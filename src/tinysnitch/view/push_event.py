@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import assert_never
 
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.errors import Busy, SnitchError
 from tinysnitch.protocol.messages import Notice, PromptClosed, PromptShown, Push, RuleWritten
 from tinysnitch.view.answer_words import tell_taken
 from tinysnitch.view.lookup import FindUser
@@ -11,6 +11,7 @@ from tinysnitch.view.prompt_events import (
     Answer,
     AnswerRefused,
     Answers,
+    ConnectionLost,
     NoticeGiven,
     QuestionClosed,
     QuestionOpened,
@@ -33,6 +34,13 @@ def _name_user(reason: str, by_uid: int, find_user: FindUser) -> str:
     """The reason tells at most the number."""
     name = find_user(by_uid) or f"uid {by_uid}"
     return f"{reason.removesuffix(f' by uid {by_uid}')} by {name}"
+
+
+def event_of_end(error: SnitchError) -> ConnectionLost:
+    """Of a connection that is tried again. A daemon comes back by itself; who can make room is the person."""
+    if isinstance(error, Busy):
+        return ConnectionLost(_join_hint(str(error), error.hint), is_gone=False)
+    return ConnectionLost(str(error))
 
 
 def events_of_replies(
