@@ -3,7 +3,7 @@
 import pytest
 
 from tests.core.resolver_talk import CURL, FIREFOX, MIRROR, SHOP, ResolverTalk
-from tinysnitch.core.names import MAX_NAME_TTL_S, NAMES_PER_ADDRESS
+from tinysnitch.core.names import KEPT_S, NAMES_PER_ADDRESS
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_what_has_ended_is_not_handed_over(talk: ResolverTalk) -> None:
     talk.looks_up(CURL, "a.test", SHOP)
     talk.now_s += 600
     assert [one.name for one in talk.names.known(talk.now_s)] == ["a.test"]  # who asked may have kept the address
-    talk.now_s += MAX_NAME_TTL_S
+    talk.now_s += KEPT_S
     assert list(talk.names.known(talk.now_s)) == []
 
 

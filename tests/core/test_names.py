@@ -12,7 +12,7 @@ from tinysnitch.core.dns_message import Answer
 from tinysnitch.core.dns_questions import Asked
 from tinysnitch.core.dns_wire import HTTPS, A
 from tinysnitch.core.name_source import NameSource
-from tinysnitch.core.names import ASKERS_PER_NAME, MAX_NAME_TTL_S, NAMES_PER_ADDRESS, Learned, NameFacts
+from tinysnitch.core.names import ASKERS_PER_NAME, KEPT_S, MAX_NAME_TTL_S, NAMES_PER_ADDRESS, Learned, NameFacts
 from tinysnitch.core.process import KERNEL_EXEC_ID
 from tinysnitch.core.table import TableStatistics
 
@@ -25,7 +25,7 @@ def talk() -> ResolverTalk:
 def test_an_answer_to_a_question_is_learned(talk: ResolverTalk) -> None:
     talk.asks(CURL, "shop.test")
     assert talk.hears("shop.test", SHOP, MIRROR) == Learned((SHOP, MIRROR))
-    assert talk.names.find(SHOP, talk.now_s, CURL) == NameFacts("shop.test", (), 10.0 + MAX_NAME_TTL_S, is_sure=True)
+    assert talk.names.find(SHOP, talk.now_s, CURL) == NameFacts("shop.test", (), 10.0 + KEPT_S, is_sure=True)
     assert talk.names.find(SHOP, talk.now_s, FIREFOX) == NameFacts("shop.test", (), 10.0 + 600)
     assert talk.name_of(MIRROR) == "shop.test"
     assert talk.refusals() == {}
@@ -129,7 +129,7 @@ def test_a_name_of_hosts_decides_for_who_did_not_ask(talk: ResolverTalk) -> None
     talk.finds(hosts={SHOP: ("nas", "ads.test")})
     assert talk.looks_up(CURL, "ads.test", SHOP) == (SHOP,)  # for curl
     assert talk.names.find(SHOP, 10.0, FIREFOX) == NameFacts("nas", ("ads.test",), source=NameSource.HOSTS)
-    assert talk.names.find(SHOP, 10.0, CURL) == NameFacts("ads.test", ("nas",), 10.0 + MAX_NAME_TTL_S)
+    assert talk.names.find(SHOP, 10.0, CURL) == NameFacts("ads.test", ("nas",), 10.0 + KEPT_S)
 
 
 def test_what_others_ask_does_not_decide_where_hosts_does(talk: ResolverTalk) -> None:
@@ -237,9 +237,9 @@ def test_who_asked_keeps_the_address_and_so_its_name(talk: ResolverTalk) -> None
     assert talk.name_of(SHOP, CURL) == "time.test"
     assert talk.looks_up(FIREFOX, "other.test", SHOP) == (SHOP,)
     assert talk.names.find(SHOP, talk.now_s, CURL) == NameFacts(
-        "time.test", ("other.test",), 10.0 + MAX_NAME_TTL_S, is_sure=True
+        "time.test", ("other.test",), 10.0 + KEPT_S, is_sure=True
     )
-    talk.now_s = 10.0 + MAX_NAME_TTL_S
+    talk.now_s = 10.0 + KEPT_S
     assert talk.name_of(SHOP, CURL) is None
 
 
@@ -247,7 +247,7 @@ def test_what_was_asked_for_since_takes_the_place_of_a_name_that_ended(talk: Res
     talk.looks_up(CURL, "old.test", SHOP)
     talk.looks_up(CURL, "new.test", SHOP)
     talk.now_s += 700
-    assert talk.names.find(SHOP, talk.now_s, CURL) == NameFacts("new.test", (), 10.0 + MAX_NAME_TTL_S, is_sure=True)
+    assert talk.names.find(SHOP, talk.now_s, CURL) == NameFacts("new.test", (), 10.0 + KEPT_S, is_sure=True)
     talk.looks_up(FIREFOX, "other.test", SHOP)
     assert talk.names.find_address("old.test", 10.0) is None
     assert talk.name_of(SHOP, CURL) == "new.test"
@@ -282,8 +282,8 @@ def test_the_kernel_goes_on_with_the_address_that_it_was_told(talk: ResolverTalk
     assert talk.name_of(SHOP, KERNEL_EXEC_ID) == talk.name_of(SHOP) == "www.test"
     talk.now_s += 3600
     assert talk.name_of(SHOP) is None
-    assert talk.names.find(SHOP, talk.now_s, KERNEL_EXEC_ID) == NameFacts("www.test", (), 10.0 + MAX_NAME_TTL_S)
-    talk.now_s = 10.0 + MAX_NAME_TTL_S
+    assert talk.names.find(SHOP, talk.now_s, KERNEL_EXEC_ID) == NameFacts("www.test", (), 10.0 + KEPT_S)
+    talk.now_s = 10.0 + KEPT_S
     assert talk.name_of(SHOP, KERNEL_EXEC_ID) is None
 
 
@@ -301,7 +301,7 @@ def test_addresses_are_bounded() -> None:
     talk = ResolverTalk(capacity=1)
     talk.looks_up(CURL, "shop.test", SHOP, MIRROR)
     assert [talk.name_of(SHOP), talk.name_of(MIRROR)] == [None, "shop.test"]
-    talk.now_s += MAX_NAME_TTL_S  # what has ended is no loss
+    talk.now_s += KEPT_S  # what has ended is no loss
     talk.looks_up(CURL, "shop.test", SHOP)
     assert talk.names.statistics().addresses == TableStatistics(used=1, evicted=1)
 

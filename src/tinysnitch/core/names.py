@@ -32,6 +32,7 @@ from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import BoundedTable, TableStatistics
 
 MAX_NAME_TTL_S = 7 * 24 * 3600  # RFC 8767 4: no cache should believe more
+KEPT_S = 90 * 24 * 3600  # by whoever asked: chronyd asks again after 14 days (chrony.conf(5), refresh), a mount never
 NAMES_PER_ADDRESS = 16
 ASKERS_PER_NAME = 8
 MEAN_NAMES_PER_ADDRESS = 2  # over a full table: whoever owns a domain can give it any number of addresses and names
@@ -189,7 +190,7 @@ class Names:
     def _believe(self, address: bytes, asked: Asked, ttl_s: int, now_s: float, *, aliases: tuple[str, ...]) -> bool:
         """Whether another name decides for the address now, or may be meant."""
         self._forget_over(now_s)
-        beliefs, own_life_s = self._beliefs_of(address), 0 if self._is_own(address) else MAX_NAME_TTL_S
+        beliefs, own_life_s = self._beliefs_of(address), 0 if self._is_own(address) else KEPT_S
         before, used = self._deciding_names(address, beliefs, now_s, asked.exec_id), len(beliefs)
         for name in _find_over(beliefs, now_s):
             del beliefs[name]
