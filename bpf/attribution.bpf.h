@@ -61,7 +61,7 @@ static __always_inline bool is_borrowed(struct sock *sk, __u8 protocol, struct o
 		return true;
 	whose = find_mptcp_socket(sk);
 	if (!whose)
-		return is_handed_out(sk);
+		return BPF_CORE_READ(sk, sk_socket, file); /* as is_handed_out() */
 	cookie = BPF_CORE_READ(whose, __sk_common.skc_cookie.counter);
 	find_sender(bpf_map_lookup_elem(&sockets, &cookie), cookie, owner);
 	return true;
