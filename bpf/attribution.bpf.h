@@ -7,6 +7,8 @@
 #include "route.bpf.h"
 #include "sender.bpf.h"
 
+#define AF_PPPOX 24
+
 struct attribution {
 	struct owner owner;
 	__u64 cookie;                /* 0: no socket; or GROUP */
@@ -50,17 +52,16 @@ static __always_inline void find_sender(const struct owned_socket *socket, __u64
  */
 static __always_inline bool is_borrowed(struct sock *sk, __u8 protocol, struct owner *owner)
 {
-	struct tcp_sock *tcp = (struct tcp_sock *)sk;
 	struct sock *whose;
 	__u64 cookie;
 
 	if (protocol != TCP)
 		return false;
-	if (bpf_core_field_exists(tcp->syn_smc) && BPF_CORE_READ_BITFIELD_PROBED(tcp, syn_smc))
+	if (is_smc(sk))
 		return true;
 	whose = find_mptcp_socket(sk);
 	if (!whose)
-		return false;
+		return BPF_CORE_READ(sk, sk_socket, file); /* as is_handed_out() */
 	cookie = BPF_CORE_READ(whose, __sk_common.skc_cookie.counter);
 	find_sender(bpf_map_lookup_elem(&sockets, &cookie), cookie, owner);
 	return true;
@@ -80,16 +81,18 @@ static __always_inline bool has_come_far(struct sk_buff *skb)
 
 /*
  * What a tunnel sends (WireGuard, VXLAN, IPsec) still leads to the socket whose packet is in it: skb_scrub_packet() does
- * not orphan. A raw socket sends whatever it likes, also another protocol than its own (IP_HDRINCL), but not from afar. One
- * of another port may also have got that since, with its SYN still held, or between MSG_MORE and the end of a datagram; or
- * have none any more, since it was closed (udp_lib_unhash()).
+ * not orphan. A raw socket sends whatever it likes, also another protocol than its own (IP_HDRINCL), but not from afar; one
+ * of AF_PPPOX what a program writes to it, in L2TP's UDP (pppol2tp_sendmsg()). One of another port may also have got that
+ * since, with its SYN still held, or between MSG_MORE and the end of a datagram; or have none any more, since it was closed
+ * (udp_lib_unhash()).
  */
 static __always_inline bool is_of_tunnel(struct sk_buff *skb, const struct flow_key *flow)
 {
 	struct sock *sk = BPF_CORE_READ(skb, sk);
 
 	if (BPF_CORE_READ(sk, sk_protocol) != flow->protocol)
-		return BPF_CORE_READ(sk, sk_type) != SOCK_RAW || has_come_far(skb);
+		return BPF_CORE_READ(sk, __sk_common.skc_family) != AF_PPPOX &&
+		       (BPF_CORE_READ(sk, sk_type) != SOCK_RAW || has_come_far(skb));
 	if (BPF_CORE_READ(sk, sk_type) == SOCK_RAW)
 		return false;
 	return has_ports(flow->protocol) && BPF_CORE_READ(sk, __sk_common.skc_num) != flow->local_port &&

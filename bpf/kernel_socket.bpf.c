@@ -28,14 +28,14 @@ int on_list_udp(struct bpf_iter__udp *ctx)
 	return 0;
 }
 
-/* Those of MPTCP are of the program that called bind(): user space looks for it. */
+/* Those of MPTCP and SMC are of the program that called bind(): user space looks for it. */
 SEC("iter/tcp")
 int on_list_tcp(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *common = ctx->sk_common;
 	struct sock *sk = (struct sock *)common;
 
-	if (common && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN && !find_mptcp_socket(sk))
+	if (common && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_LISTEN && !find_mptcp_socket(sk) && !is_smc(sk))
 		note_if_kernels(sk, bpf_get_socket_cookie(common));
 	return 0;
 }

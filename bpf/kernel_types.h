@@ -99,7 +99,7 @@ struct user_namespace {
 };
 
 struct cred {
-	kuid_t uid;
+	kuid_t uid, euid;
 	struct user_namespace *user_ns;
 };
 
@@ -150,6 +150,7 @@ struct sock_common {
 struct sock;
 
 struct socket {
+	struct file *file;
 	struct sock *sk;
 };
 

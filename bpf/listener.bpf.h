@@ -135,13 +135,32 @@ static __always_inline bool note_listener(struct sock *sk, __u64 cookie, const s
 	return !problem;
 }
 
-/* The kernel tells of no end of its own sockets: whoever takes the port next joins, and is looked for in user space. */
+/*
+ * Root alone has the kernel listen by TCP (NFS, iSCSI). For others SMC does so, whose connections are theirs
+ * (smc_bind()); nothing tells here which of its sockets is SMC's.
+ */
+static __always_inline bool is_bound_for_others(const struct listener_key *key)
+{
+	return key->protocol == TCP && BPF_CORE_READ(bpf_get_current_task_btf(), cred, euid.val);
+}
+
+/*
+ * The kernel tells of no end of its own sockets: whoever takes the port next joins, and is looked for in user space.
+ * So is whoever has it already, where both share it.
+ */
 static __always_inline void note_kernel_listener(__u64 cookie, const struct listener_key *key)
 {
 	struct listener listener = {.cookie = cookie, .owner = {.exec_id = EXEC_ID_KERNEL}};
-	long problem = bpf_map_update_elem(&listeners, key, &listener, BPF_NOEXIST);
 	struct settings *settings = find_settings();
+	struct listener *known;
+	long problem;
 
+	if (is_bound_for_others(key))
+		listener.owner.exec_id = EXEC_ID_UNKNOWN;
+	problem = bpf_map_update_elem(&listeners, key, &listener, BPF_NOEXIST);
+	known = problem ? bpf_map_lookup_elem(&listeners, key) : NULL;
+	if (known && !is_same_program(&known->owner, &listener.owner))
+		note_change(known);
 	if (settings && problem && problem != -EEXIST)
 		lose_listener(settings);
 }

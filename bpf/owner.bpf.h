@@ -3,7 +3,7 @@
 #ifndef OWNER_BPF_H
 #define OWNER_BPF_H
 
-#include "maps.bpf.h"
+#include "remembered.bpf.h"
 
 #include <bpf/bpf_core_read.h>
 
@@ -73,6 +73,23 @@ static __always_inline struct sock *find_mptcp_socket(struct sock *sk)
 		return NULL;
 	subflow = BPF_CORE_READ(tcp, inet_conn.icsk_ulp_data);
 	return BPF_CORE_READ(subflow, conn);
+}
+
+/* Of the kernel's own, by which SMC carries what is a program's. So marked once it connects, or listens. */
+static __always_inline bool is_smc(struct sock *sk)
+{
+	struct tcp_sock *tcp = (struct tcp_sock *)sk;
+
+	return bpf_core_field_exists(tcp->syn_smc) && BPF_CORE_READ_BITFIELD_PROBED(tcp, syn_smc);
+}
+
+/*
+ * One of the kernel's own that is a program's by now: SMC that cannot do without TCP puts its socket of that under the
+ * program's descriptor (smc_switch_to_fallback()). Subflows of MPTCP may share the program's.
+ */
+static __always_inline bool is_handed_out(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, sk_protocol) == TCP && !find_mptcp_socket(sk) && BPF_CORE_READ(sk, sk_socket, file);
 }
 
 /*

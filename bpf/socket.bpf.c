@@ -193,7 +193,7 @@ static __always_inline __u64 find_used(struct bpf_sock_addr *ctx, __u64 cookie)
 {
 	struct sock *whose, *sk = BPF_CORE_READ((struct bpf_sock_addr_kern *)ctx, sk);
 
-	if (!is_kernel_socket(sk))
+	if (!is_kernel_socket(sk) || is_handed_out(sk))
 		return cookie;
 	bpf_map_delete_elem(&sockets, &cookie); /* what was let go is another connection's (handshake.bpf.h) */
 	whose = ctx->protocol == TCP ? find_mptcp_socket(sk) : NULL;

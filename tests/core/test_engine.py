@@ -11,7 +11,7 @@ from tinysnitch.core import events as ev
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.errors import RuleSyntaxError
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.flow import TCP, UDP, Direction
+from tinysnitch.core.flow import TCP, UDP, Direction, Flow
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource
 from tinysnitch.core.prompts import ClosedPrompt
 from tinysnitch.core.rule_text import parse_rule
@@ -131,13 +131,16 @@ def test_no_once_refuses_all_that_wait() -> None:
     assert engine.queue(flow_of(1))[0] == "opened 2"
 
 
-def test_once_for_what_comes_in_is_no_pass_for_ever() -> None:
+@pytest.mark.parametrize("flow", [flow_of(1), flow_of(1, protocol=UDP), inbound()])
+def test_once_is_no_pass_for_ever(flow: Flow) -> None:
+    """Of TCP: a listener has one socket for all, and another may connect again between the same ends."""
     engine = Transcript()
-    engine.queue(inbound(), CURL, cookie=5)  # the listening socket's, the same for every client
+    engine.queue(flow, CURL, cookie=5)
     engine.answer(1, yes(Lifetime.ONCE))
-    assert engine.queue(inbound(), CURL, cookie=5)[-1] == "allow 2"
-    engine.now_s += 121
-    assert engine.queue(inbound(), CURL, cookie=5)[0] == "opened 2"
+    engine.now_s += 119
+    assert engine.queue(flow, CURL, cookie=5)[-1] == "allow 2"
+    engine.now_s += 2
+    assert engine.queue(flow, CURL, cookie=5)[0] == ("remember flow allow" if flow.protocol == UDP else "opened 2")
 
 
 def test_minutes_end_on_time() -> None:

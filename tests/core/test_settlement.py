@@ -146,7 +146,7 @@ def test_a_verdict_ends_with_the_name_since_other_rules_may_match_then() -> None
 
 
 def test_an_answer_for_one_connection_does_not_end_with_its_name() -> None:
-    assert expiry_of(named(130.0), cookie=5, basis=Basis.PERSON) is None
+    assert expiry_of(named(130.0), cookie=5, basis=Basis.PERSON) == 220.0
 
 
 def test_a_verdict_that_is_taken_over_ends_when_it_did_before() -> None:
@@ -160,7 +160,7 @@ def test_a_verdict_that_is_taken_over_ends_when_it_did_before() -> None:
 @pytest.mark.parametrize(
     ("connection", "decision", "cookie", "expires_s"),
     [
-        (PLAIN, ALLOW, 5, None),  # as long as its socket
+        (Connection(flow=flow_of(protocol=UDP), attribution=whose()), ALLOW, 5, None),  # as long as its socket
         (PLAIN, ALLOW, 0, 220.0),
         (PLAIN, DENY, 5, 160.0),
         (Connection(flow=inbound(), attribution=whose()), ALLOW, 5, 220.0),  # the listening socket's cookie

@@ -148,6 +148,22 @@ def test_news_of_addresses_are_read(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_news_that_tell_nothing_new_cost_no_look_at_the_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each advertisement of a router is told so, and any machine of the link may send a hundred a second."""
+    reads: list[object] = []
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            await start(place)
+            monkeypatch.setattr(place.loader, "read_facts", lambda rules: reads.append(rules) or [])
+            place.news.put()
+            await until(lambda: select.select([place.news], [], [], 0) == ([], [], []))
+            await asyncio.sleep(0)
+            assert (reads, place.reloader.is_behind) == ([], False)
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("file", ["RESOLV_CONF", "HOSTS", "NSSWITCH", "PASSWD", "RESOLVED_UPSTREAMS"])
 def test_what_words_of_rules_stand_for_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
     path = tmp_path / "followed" / "file"

@@ -40,7 +40,7 @@ from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_cache import Remembered, VerdictCache
 from tinysnitch.core.watch import Watch
 
-FLOW_WITHOUT_SOCKET_S = 120.0  # longer than a SYN is sent again (tcp_syn_retries, 63 s and the wait for the last)
+SYN_LASTS_S = 120.0  # longer than it is sent again (tcp_syn_retries, 63 s and the wait for the last)
 NOT_LISTENING_S = 10.0  # a program may start to listen on that port
 REPLIED_S = 1.0  # what came before the kernel knew of a talk is read by then
 REFUSED_ANSWER_S = 60.0  # a refused datagram may be tried again, and asked about again, after that
@@ -94,7 +94,9 @@ def _flow_limit(waiter: Waiter, decision: Decision, now: Instant, basis: Basis) 
         return now.boot_s + REFUSED_ANSWER_S
     # Inbound the cookie is the listening socket's, which says nothing of how long this one connection lasts.
     is_socket_of_flow = waiter.cookie and connection.flow.direction is Direction.OUTBOUND
-    return None if is_socket_of_flow else now.boot_s + FLOW_WITHOUT_SOCKET_S
+    # And one of TCP may connect again between the same ends (AF_UNSPEC), to be let through by what was meant for once.
+    is_for_syn = basis is Basis.PERSON and connection.flow.protocol == TCP
+    return None if is_socket_of_flow and not is_for_syn else now.boot_s + SYN_LASTS_S
 
 
 def _find_tie(waiter: Waiter, decision: Decision) -> int:

@@ -62,6 +62,10 @@ class FactSource:
             users={name: uid for name, uid in users.items() if uid is not None},
         )
 
+    def has_other_addresses(self, facts: Facts) -> bool:
+        addresses = read_addresses()
+        return (addresses.own, addresses.lan) != (facts.own_addresses, facts.lan)
+
     def _read_hosts(self) -> Hosts:
         """A file of many lines takes its time: only when it is another one."""
         try:

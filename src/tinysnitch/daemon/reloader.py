@@ -144,4 +144,10 @@ class Reloader:
 
     def _addresses_changed(self) -> None:
         self._driver.failures.attempt(self._news.drain)
-        self.refresh_facts()
+        if not self._attempt(self._look_at_addresses):
+            self._fall_behind()
+
+    def _look_at_addresses(self) -> None:
+        """Each advertisement of a router is news, and any machine of the link can send many: most tell nothing new."""
+        if self._loader.has_other_addresses():
+            self.refresh_facts()

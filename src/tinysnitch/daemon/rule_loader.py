@@ -65,6 +65,10 @@ class RuleLoader:
             events.append(FactsChanged(facts))
         return events
 
+    def has_other_addresses(self) -> bool:
+        """Whether this machine, or its link, has others than the facts say."""
+        return self._source.has_other_addresses(self.facts)
+
     def forget_facts(self) -> None:
         """Whoever was told of them may not have taken them: they are news again."""
         self.facts = Facts()
