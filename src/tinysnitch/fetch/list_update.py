@@ -12,7 +12,6 @@ from tinysnitch.core.remote_text import is_list_name
 from tinysnitch.fetch.https import Progress, fetch
 from tinysnitch.store.text_file import errors_named, replace_text
 
-LISTS_FOLDER = Path("/etc/tinysnitch.d/lists")
 _HEADER_BYTES = 8 << 10
 _SOURCE_HINT = "write `# source: https://...` as its first line"
 
