@@ -14,9 +14,10 @@ import click
 import msgspec
 
 from tinysnitch.cli.command_group import CommandGroup
-from tinysnitch.cli.options import NamedPath, examples, json_option, socket_option
+from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.cli.output import print_line, print_lines, print_object
 from tinysnitch.client.control_client import ControlClient
+from tinysnitch.commandline.named_path import NamedPath
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.core.raw_text import MAX_BYTES, text_of
