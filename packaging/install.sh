@@ -4,16 +4,12 @@
 # uninstall` takes commands and units away; rules, lists, history and the group stay. DESTDIR is put before every path.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. packaging/fail.sh
 DESTDIR=${DESTDIR:-}
 COMMANDS=$DESTDIR/usr/local/bin
 CLOSED=$COMMANDS/tinysnitch-closed # a copy: it is for when what the others lead to is gone
 UNITS=$DESTDIR/etc/systemd/system
 PROMPT_UNIT=$DESTDIR/etc/systemd/user/tinysnitch-prompt.service
-
-fail() { # message, hint
-	printf 'tinysnitch: error: %s\ntinysnitch: hint: %s\n' "$1" "$2" >&2
-	exit 1
-}
 
 # Whoever may change these files would become root by the unit: each folder above them counts too.
 find_foreign() {

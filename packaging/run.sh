@@ -3,6 +3,7 @@
 # everything away again, as `q` does. With `-- COMMAND` only that shell command is judged.
 set -uo pipefail
 cd "$(dirname "$0")/.."
+. packaging/fail.sh
 BIN=$PWD/.venv/bin
 LOG=${TINYSNITCH_LOG:-/var/log/tinysnitch.log}
 LOOK_S=60 # how often it is seen whether the log has grown too long
@@ -15,11 +16,6 @@ read_why() {
 	why=${why#tinysnitch: error: }
 	why=${why:-$(read_said .)}
 	echo "${why:+: $why}"
-}
-
-fail() {
-	printf 'tinysnitch: error: %s\ntinysnitch: hint: %s\n' "$1" "$2" >&2
-	exit 1
 }
 
 [ "$(id -u)" -eq 0 ] || fail "the firewall needs root" "call it as root: sudo make run"

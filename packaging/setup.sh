@@ -4,6 +4,7 @@
 # Debian 13 and Ubuntu 24.04; elsewhere it uses what was installed by hand, and names what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. packaging/fail.sh
 
 RUN_COMMANDS=(clang iptables ip6tables setsid) # where there are no packages of Debian's
 BY_HAND="dnf install clang llvm libbpf-devel kernel-headers glibc-devel iptables-nft util-linux"
@@ -19,11 +20,6 @@ WINDOW_PACKAGES=(libegl1 libgl1 libfontconfig1 libdbus-1-3 libx11-xcb1 libxcb-cu
 SCREEN_PACKAGES=(xvfb xdotool xclip sway wtype)
 POLICY=/usr/sbin/policy-rc.d # asked before a package starts its service (invoke-rc.d(8))
 owns_policy=
-
-fail() { # message, hint
-	printf 'tinysnitch: error: %s\ntinysnitch: hint: %s\n' "$1" "$2" >&2
-	exit 1
-}
 
 has_apt() { command -v apt-get >/dev/null; }
 

@@ -4,16 +4,10 @@ import pytest
 
 from tests.cli.running import Command
 from tests.daemon.small_desk import RunningServer
-from tinysnitch.cli.log import MAX_LINES
-from tinysnitch.store.history import MAX_ROWS
 
 
 def test_lines_for_people(running: RunningServer, command: Command) -> None:
     assert command("log", "--lines", "2") == (0, "t WARNING lost 3 packets\nt WARNING lost 4 packets\n", "")
-
-
-def test_all_that_is_kept_can_be_read() -> None:
-    assert MAX_LINES == MAX_ROWS
 
 
 @pytest.mark.parametrize("number", ["x", "-5", "200001", "1_000", ""])

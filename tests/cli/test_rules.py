@@ -254,7 +254,7 @@ def test_check_of_what_may_not_be_read_is_4(command: Command, monkeypatch: pytes
 def test_check_reads_no_more_than_the_daemon_does(
     tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
-    monkeypatch.setattr("tinysnitch.cli.rules._MAX_BYTES", 1000)
+    monkeypatch.setattr("tinysnitch.cli.rules.MAX_BYTES", 1000)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(bytes(2000))))
     (tmp_path / "rules").write_bytes(bytes(2000))
     os.mkfifo(tmp_path / "pipe")

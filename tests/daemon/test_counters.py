@@ -1,4 +1,4 @@
-"""Losses under their names, and losses that rose."""
+"""Losses under their names."""
 
 import asyncio
 from collections import Counter
@@ -9,13 +9,11 @@ from typing import cast
 
 from tests.daemon.driver_place import Place, datagram, syn
 from tinysnitch.core.dns_questions import Refusal
-from tinysnitch.core.events import DataLost
 from tinysnitch.core.process import UNKNOWN
-from tinysnitch.daemon.counters import Counters, LossWatch
+from tinysnitch.daemon.counters import Counters
 from tinysnitch.daemon.error_log import ErrorLog
+from tinysnitch.daemon.loss_watch import LossWatch
 from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
-from tinysnitch.daemon.recorder import NOT_KEPT
-from tinysnitch.daemon.rule_saver import NOT_SAVED
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.nfqueue import NfVerdict
@@ -113,38 +111,3 @@ def test_what_is_not_learned_is_counted(tmp_path: Path) -> None:
             assert list(watch.new_losses(10.0)) == []
 
     asyncio.run(run())
-
-
-def test_only_what_rose_is_told_and_once() -> None:
-    losses = {"packets": 3, "flows evicted": 0}
-    watch = LossWatch(lambda: dict(losses))
-    assert list(watch.new_losses(10.0)) == []
-    losses.update({"packets": 5, "flows evicted": 9, "lines": 1})
-    assert list(watch.new_losses(10.0)) == [DataLost("packets", 2), DataLost("lines", 1)]
-    assert list(watch.new_losses(10.0)) == []
-
-
-def test_what_is_told_when_it_happens_is_not_told_again() -> None:
-    losses = dict.fromkeys((PUT_BACK, NOT_SAVED, NOT_KEPT), 0)
-    watch = LossWatch(lambda: dict(losses))
-    losses.update(dict.fromkeys(losses, 1))
-    assert list(watch.rest()) == []
-
-
-def test_what_goes_on_is_told_at_longer_and_longer_intervals() -> None:
-    told, losses = list[tuple[int, int]](), {"packets": 0}
-    watch = LossWatch(lambda: dict(losses))
-    for second in range(1000):
-        losses["packets"] = second
-        told += [(second, event.count) for event in watch.new_losses(float(second))]
-    assert [second for second, _count in told][:9] == [1, 2, 4, 8, 16, 32, 64, 128, 192]
-    assert sum(count for _second, count in told) == told[-1][0], "nothing goes unsaid"
-    assert list(watch.rest()) == [DataLost("packets", 999 - told[-1][0])]
-
-
-def test_what_comes_again_after_a_while_is_told_at_once() -> None:
-    losses = {"packets": 0}
-    watch = LossWatch(lambda: dict(losses))
-    for now_s in (0.0, 1.0, 3.0, 7.0, 200.0, 201.0):
-        losses["packets"] += 1
-        assert list(watch.new_losses(now_s)) == [DataLost("packets", 1)]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.evasion.stage import ATTACKER, PYTHON, Stage
 from tests.evasion.test_ports import ANSWER_S, KINDS, receiver, visit
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, wait_listening
 from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -84,8 +84,7 @@ def test_who_shares_its_port_with_nobody_is_answered_all_the_same(stage: Stage, 
     if is_over:
         end(filling)
     server = stage.lab.spawn_world([PYTHON, "-c", ANSWER])
-    assert server.stdout
-    assert server.stdout.readline() == "listening\n"
+    wait_listening(server)
     asked = stage.lab.run([PYTHON, str(honest), WORLD4, "7314", str(ANSWER_S)])
     assert asked.stdout == "answer\n", asked.stderr
     server.wait(timeout=WAIT_S)

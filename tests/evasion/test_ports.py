@@ -11,7 +11,7 @@ import pytest
 
 from tests.evasion.stage import PYTHON, Stage
 from tests.lab.daemon import Record
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, wait_listening
 from tests.lab.world import HOST4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -32,8 +32,7 @@ _ports = count(30000)
 @contextmanager
 def receiver(stage: Stage, program: Path, *words: str, user: str | None = None) -> Iterator[subprocess.Popen[str]]:
     server = stage.lab.spawn([PYTHON, str(program), *words], user=user)
-    assert server.stdout
-    assert server.stdout.readline() == "listening\n"
+    wait_listening(server)
     yield server
     server.kill()
     server.wait(timeout=WAIT_S)
@@ -345,8 +344,7 @@ def test_a_second_user_listens_where_a_connection_of_the_honest_program_was(stag
     honest.write_text(CONNECT_FROM)
     stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7312 tcp {honest}\nallow - - -src {honest}\n")
     first = stage.lab.spawn([PYTHON, str(honest), WORLD4], stdin=subprocess.PIPE)
-    assert first.stdout
-    assert first.stdout.readline() == "listening\n"
+    wait_listening(first)
     remote = stage.lab.spawn_world([PYTHON, "-c", COME_BACK, HOST4], stdin=subprocess.PIPE)
     assert first.stdout.readline() == "waits\n"
     with receiver(stage, stage.evil_receiver, "tcp", "0.0.0.0", "7311", user="nobody") as second:

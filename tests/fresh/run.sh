@@ -4,6 +4,7 @@
 # `make test-fresh SUITE=forky MIRROR=URL`: on the next Debian, SUITE=noble: on Ubuntu 24.04.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. packaging/fail.sh
 SUITE=${SUITE:-trixie}
 COMPONENTS=main
 KEYRING=debian-archive-keyring
@@ -12,11 +13,6 @@ KEYS=/usr/share/keyrings/${KEYRING/#ubuntu-/ubuntu-archive-}.gpg
 CACHE=$PWD/build/fresh/$SUITE.tar
 CGROUP=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)/tinysnitch-fresh-$$
 ROOT=
-
-fail() { # message, hint
-	printf 'tinysnitch: error: %s\ntinysnitch: hint: %s\n' "$1" "$2" >&2
-	exit 1
-}
 
 # The mirror is the one that this machine's apt uses; MIRROR names another.
 find_mirror() { # suite

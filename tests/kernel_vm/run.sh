@@ -5,17 +5,13 @@
 # Words are pytest's: SUITE=bookworm tests/kernel_vm/run.sh tests/lab -m core_lab -k matrix
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. packaging/fail.sh
 PACKAGES=(virtme-ng qemu-system-x86 udev busybox-static zstd file debian-archive-keyring ubuntu-keyring)
 KERNELS=$PWD/build/kernel_vm
 KERNEL=${KERNEL:-}
 SUITE=${SUITE:-$(. /etc/os-release && echo "$VERSION_CODENAME")}
 MIRROR=${MIRROR:-}
 LIMIT_S=${LIMIT_S:-2400}
-
-fail() { # message, hint
-	printf 'tinysnitch: error: %s\ntinysnitch: hint: %s\n' "$1" "$2" >&2
-	exit 1
-}
 
 is_installed() { [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 

@@ -32,6 +32,12 @@ def read_until(process: subprocess.Popen[str], is_enough: Callable[[list[str]], 
     return said
 
 
+def wait_listening(server: subprocess.Popen[str]) -> None:
+    """Programs of ours say so in their first line."""
+    assert server.stdout
+    assert (said := server.stdout.readline()) == "listening\n", said
+
+
 def _read(process: subprocess.Popen[str], is_enough: Callable[[list[str]], object], said: list[str]) -> None:
     assert process.stdout
     for line in process.stdout:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.daemon import BIN, Record
 from tests.lab.lab import Lab
-from tests.lab.patience import wait_until
+from tests.lab.patience import wait_listening, wait_until
 from tests.lab.step_client import PROGRAM, StepClient
 from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
 from tests.lab.world import ECHO_PORT, HOST4, MORE_WORLD4, PROGRAMS, WORLD4, WORLD6
@@ -42,8 +42,7 @@ def test_what_lives_is_right(degraded: WatchedLab, protocol: str, port: int, add
 
 def test_what_listens_is_right(degraded: WatchedLab) -> None:
     server = degraded.lab.spawn([PYTHON, str(PROGRAMS / "receiver.py"), "tcp", "0.0.0.0", "7200"])
-    assert server.stdout
-    assert server.stdout.readline() == "listening\n"
+    wait_listening(server)
     degraded.lab.run_world([PYTHON, str(PROGRAMS / "tcp_client.py"), HOST4, "7200"])
     record = degraded.daemon.wait_connection(direction="inbound", local_port=7200)
     assert (record["pid"], record["attribution"]) == (server.pid, "procfs")

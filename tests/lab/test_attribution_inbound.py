@@ -11,7 +11,7 @@ import pytest
 
 from tests.lab.daemon import Record
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_until
+from tests.lab.patience import WAIT_S, read_until, wait_listening
 from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
 from tests.lab.world import HOST4, HOST6, MORE_WORLD4, PROGRAMS, WORLD4
 from tinysnitch.daemon.closed_ports import BURST
@@ -39,8 +39,7 @@ KINDS = pytest.mark.parametrize("kind", ["tcp", "udp"])
 def receiver(lab: Lab, *words: str, program: str = RECEIVER) -> Iterator[subprocess.Popen[str]]:
     """Listening; it ends with the block."""
     server = lab.spawn([PYTHON, program, *words])
-    assert server.stdout
-    assert server.stdout.readline() == "listening\n"
+    wait_listening(server)
     yield server
     server.kill()
     server.wait(timeout=WAIT_S)
@@ -185,9 +184,7 @@ sys.stdin.read()
 def test_nobody_is_asked_about_what_the_socket_on_its_port_does_not_take(lab: Lab, kind: str) -> None:
     """Bound and not listening, as who connects from a port of its choice; or connected elsewhere."""
     daemon = lab.start_daemon("")
-    taker = lab.spawn([PYTHON, "-c", NOT_TAKING, kind, HOST4, MORE_WORLD4[0]], stdin=subprocess.PIPE)
-    assert taker.stdout
-    assert taker.stdout.readline() == "listening\n"
+    wait_listening(lab.spawn([PYTHON, "-c", NOT_TAKING, kind, HOST4, MORE_WORLD4[0]], stdin=subprocess.PIPE))
     lab.run_world([PYTHON, "-c", CLIENT, kind, HOST4, "7121", "19999"])
     record = daemon.wait_connection(direction="inbound", remote_port=19999)
     assert (record["verdict"], record["reason"]) == ("deny", "no program listens on this port")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.daemon import Record
-from tests.lab.patience import wait_until
+from tests.lab.patience import wait_listening, wait_until
 from tests.lab.test_tunnels import make_tunnel, make_tunnel_outside
 from tests.lab.watched_lab import PYTHON, WatchedLab
 from tests.lab.world import HOST4, PROGRAMS, WORLD4
@@ -62,8 +62,7 @@ def test_a_listener_that_found_no_room_is_found_all_the_same(named: WatchedLab) 
     """Not by the kernel's side: sock_diag tells the socket, and the socket its owner."""
     fill(named, "listeners")
     server = named.lab.spawn([PYTHON, str(PROGRAMS / "receiver.py"), "tcp", "0.0.0.0", "7400"])
-    assert server.stdout
-    assert server.stdout.readline() == "listening\n"
+    wait_listening(server)
     assert named.lab.run_world([PYTHON, CLIENT, HOST4, "7400"]).returncode == 0
     record = named.daemon.wait_connection(direction="inbound", local_port=7400)
     assert (record["pid"], record["verdict"]) == (server.pid, "allow")

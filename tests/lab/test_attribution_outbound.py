@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.daemon import Record
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, wait_listening
 from tests.lab.watched_lab import PYTHON, WatchedLab
 from tests.lab.world import ECHO_PORT, HOST4, HOST6, PROGRAMS, WORLD4, WORLD6
 
@@ -50,8 +50,7 @@ def test_data_in_a_syn_is_of_who_sends(watched: WatchedLab, address: str) -> Non
     watched.lab.run_outside(["sysctl", "-qw", "net.ipv4.tcp_fastopen=5"])
     watched.lab.run_world(["sysctl", "-qw", "net.ipv4.tcp_fastopen=1538"])
     server = watched.lab.spawn_world([PYTHON, str(PROGRAMS / "receiver.py"), "tcp", "::", "7300"])
-    assert server.stdout
-    assert server.stdout.readline() == "listening\n"
+    wait_listening(server)
     record = use(watched, "fast_open", address, 7300)
     server.kill()
     server.wait(timeout=WAIT_S)

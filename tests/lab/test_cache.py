@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, wait_listening
 from tests.lab.queue_counter import count_queued
 from tests.lab.step_client import PROGRAM, StepClient
 from tests.lab.world import MORE_WORLD4, PROGRAMS, WORLD4, WORLD6
@@ -19,8 +19,7 @@ FLOOD = ["/usr/bin/python3", str(PROGRAMS / "udp_flood.py"), WORLD4, "9999"]
 
 def start_sink(lab: Lab) -> subprocess.Popen[str]:
     sink = lab.spawn_world(["/usr/bin/python3", str(PROGRAMS / "udp_sink.py"), "9999"])
-    assert sink.stdout
-    assert sink.stdout.readline() == "listening\n"
+    wait_listening(sink)
     return sink
 
 
@@ -48,9 +47,7 @@ def test_a_second_denied_connection_never_reaches_user_space(lab: Lab) -> None:
 
 
 def test_an_inbound_connection_is_remembered_too(lab: Lab) -> None:
-    server = lab.spawn(["/usr/bin/python3", str(PROGRAMS / "tcp_server.py"), "7000"])
-    assert server.stdout
-    assert server.stdout.readline() == "listening\n"
+    wait_listening(lab.spawn(["/usr/bin/python3", str(PROGRAMS / "tcp_server.py"), "7000"]))
     lab.start_daemon("allow - 7000 tcp-src\n")
     client = ["/usr/bin/python3", str(PROGRAMS / "tcp_client.py"), "10.77.0.2", "7000"]
     assert lab.run_world(client).stdout == "connected\n"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.lab import Lab
+from tests.lab.patience import wait_listening
 from tests.lab.test_matrix import INBOUND
 from tests.lab.world import HOST4, HOST6, PROGRAMS, WORLD4, WORLD6
 
@@ -52,9 +53,7 @@ def test_nothing_new_leaves_until_it_is_opened(lab: Lab) -> None:
 def test_nothing_new_comes_in(lab: Lab) -> None:
     for way in INBOUND.values():
         if way.server:
-            server = lab.spawn([*way.server])
-            assert server.stdout
-            assert server.stdout.readline() == "listening\n"
+            wait_listening(lab.spawn([*way.server]))
     say(lab, "close")
     visits = [way.command(address) for way in INBOUND.values() for address in (HOST4, HOST6)]
     clients = [lab.spawn_world([*SHORT, *command]) for command in visits]

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE, WAIT_S
+from tests.lab.patience import PATIENCE, WAIT_S, wait_listening
 from tests.lab.test_matrix import INBOUND
 from tests.lab.world import HOST4, HOST6, MORE_WORLD4, PROGRAMS, WORLD4
 
@@ -49,9 +49,7 @@ def test_a_killed_daemon_leaves_enforcement_and_is_replaced(lab: Lab) -> None:
 def test_nothing_comes_in_while_nobody_decides(lab: Lab) -> None:
     for way in INBOUND.values():
         if way.server:
-            server = lab.spawn([*way.server])
-            assert server.stdout
-            assert server.stdout.readline() == "listening\n"
+            wait_listening(lab.spawn([*way.server]))
     visits = [way.command(address) for way in INBOUND.values() for address in (HOST4, HOST6)]
     daemon = lab.start_daemon("")
     daemon.kill()

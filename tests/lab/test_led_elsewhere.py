@@ -3,7 +3,7 @@
 import pytest
 
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, wait_listening
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import HOST4, HOST6, WORLD4, WORLD6
 
@@ -71,8 +71,7 @@ def test_what_a_connection_sends_goes_where_it_was_judged_to_go(
     if is_judged:
         daemon = lab.start_daemon("allow localhost - -\nallow localhost - -src\n", timeout_s=0)
     world = lab.spawn_world([PYTHON, "-c", LISTEN, str(2 if is_judged else WAIT_S)])
-    assert world.stdout
-    assert world.stdout.readline() == "listening\n"
+    wait_listening(world)
     done = lab.run([PYTHON, "-c", script + SEND, own, hop])  # as root: some kernels ask for CAP_NET_RAW
     assert done.stderr == ""
     assert world.communicate(timeout=WAIT_S)[0] == ("silence\n" if is_judged else "heard\n")

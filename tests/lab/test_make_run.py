@@ -1,6 +1,7 @@
 """`make run CMD=...`: what surrounds the command. The README's own lines are in tests/lab/test_readme.py."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -45,10 +46,9 @@ def test_a_daemon_that_does_not_start_is_told_with_its_own_words(tmp_path: Path,
 
 def run_with_daemon(folder: Path, does: str, prompt: str = "exit 3") -> tuple[int, str]:
     """The exit status and the first line of the errors."""
-    (folder / "packaging").mkdir()
+    shutil.copytree(ROOT / "packaging", folder / "packaging")
     script = folder / "packaging" / "run.sh"
-    script.write_text((ROOT / "packaging" / "run.sh").read_text().replace("LOOK_S=60", "LOOK_S=0.2"))
-    script.chmod(0o755)
+    script.write_text(script.read_text().replace("LOOK_S=60", "LOOK_S=0.2"))
     commands = folder / ".venv" / "bin"
     commands.mkdir(parents=True)
     for name, action in (("tinysnitchd", does), ("tinysnitch", prompt)):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_until
+from tests.lab.patience import WAIT_S, read_until, wait_listening
 from tests.lab.test_run import start_run
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import ECHO_PORT, HOST4, HOST6, WORLD4, WORLD6
@@ -96,9 +96,7 @@ def test_what_is_denied_does_not_come_in(lab: Lab, address: str) -> None:
 
 @pytest.mark.parametrize("address", [HOST4, HOST6])
 def test_a_datagram_that_is_denied_does_not_come_in(lab: Lab, address: str) -> None:
-    server = lab.spawn([PYTHON, "-c", ECHO])
-    assert server.stdout
-    assert server.stdout.readline() == "listening\n"
+    wait_listening(lab.spawn([PYTHON, "-c", ECHO]))
     daemon = lab.start_daemon("deny - 8001 udp-src\nallow - - udp\n")
     set_other_marks(lab, "INPUT")
     assert lab.run_world([PYTHON, "-c", SEND, address, "8001"]).stdout == "silence\n"
@@ -117,9 +115,7 @@ while True:
 
 def test_while_the_firewall_goes_no_others_are_blamed(lab: Lab) -> None:
     """What is denied is judged in one table and looked at once more in another; they go one after the other."""
-    server = lab.spawn([PYTHON, "-c", ECHO])
-    assert server.stdout
-    assert server.stdout.readline() == "listening\n"
+    wait_listening(lab.spawn([PYTHON, "-c", ECHO]))
     daemon = lab.start_daemon("deny - 8001 udp-src\n")
     knocking = lab.spawn_world([PYTHON, "-c", KNOCK])
     assert knocking.stdout

@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, wait_listening
 from tests.lab.queue_counter import count_waiting
 from tests.lab.world import ECHO_PORT, HOST4, HOST6, PROGRAMS, WORLD4, WORLD6
 
@@ -85,8 +85,8 @@ def test_each_way_in_is_held_told_and_answered(lab: Lab, kind: str, address: str
     way = INBOUND[kind]
     daemon = lab.start_daemon("")
     server = lab.spawn([*way.server]) if way.server else None
-    if server and server.stdout:
-        assert server.stdout.readline() == "listening\n"
+    if server:
+        wait_listening(server)
     client = lab.spawn_world(way.command(address))
     ask = daemon.wait_ask()
     assert client.poll() is None
@@ -107,8 +107,7 @@ def check_end(lab: Lab, daemon: Daemon, client: subprocess.Popen[str], way: Way,
 
 def test_a_server_that_was_there_before_is_asked_about(lab: Lab) -> None:
     server = lab.spawn([PYTHON, TCP_SERVER, SERVER_PORT])
-    assert server.stdout
-    assert server.stdout.readline() == "listening\n"
+    wait_listening(server)
     daemon = lab.start_daemon("")
     client = lab.spawn_world([PYTHON, TCP_CLIENT, HOST4, SERVER_PORT])
     ask = daemon.wait_ask(direction="inbound")
@@ -144,9 +143,7 @@ print(len(client.recv(5000)))
 @pytest.mark.parametrize(("address", "peer"), [(HOST4, WORLD4), (HOST6, WORLD6)])
 def test_a_datagram_in_fragments_is_one_question(lab: Lab, address: str, peer: str) -> None:
     """Only the first fragment holds the ports, and of IPv6 LOCAL_IN sees each alone."""
-    server = lab.spawn([PYTHON, UDP_ECHO, SERVER_PORT])
-    assert server.stdout
-    assert server.stdout.readline() == "listening\n"
+    wait_listening(lab.spawn([PYTHON, UDP_ECHO, SERVER_PORT]))
     daemon = lab.start_daemon("")
     client = lab.spawn_world([PYTHON, "-c", TALK_IN_PIECES, address, SERVER_PORT])
     ask = daemon.wait_ask()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.lab.daemon import BIN, Daemon, Record
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_until, wait_until
+from tests.lab.patience import WAIT_S, read_until, wait_listening, wait_until
 from tests.lab.person import Person
 from tests.lab.stubs import set_resolvers, start_stub
 from tests.lab.world import HOST4, MORE_WORLD4, PROGRAMS, SHARED4, WORLD4, WORLD6
@@ -223,9 +223,7 @@ def test_a_name_that_only_looks_like_an_allowed_one_is_denied(lab: Lab) -> None:
 
 
 def test_a_denied_name_that_points_to_this_machine_denies_nobody_elses_connections_with_it(lab: Lab) -> None:
-    server = lab.spawn(["/usr/bin/python3", str(PROGRAMS / "tcp_server.py"), "7000"])
-    assert server.stdout
-    assert server.stdout.readline() == "listening\n"
+    wait_listening(lab.spawn(["/usr/bin/python3", str(PROGRAMS / "tcp_server.py"), "7000"]))
     daemon = lab.start_daemon(RESOLVE + LOCAL + "deny here.test - -\n")
     assert lab.run(["dig", "+short", f"@{WORLD4}", "here.test", "A"]).stdout == "127.0.0.1\n"
     client = ["/usr/bin/python3", str(PROGRAMS / "tcp_client.py")]
@@ -244,8 +242,7 @@ def test_a_denied_name_that_points_to_the_resolver_denies_no_question(lab: Lab) 
 def test_a_name_that_a_machine_of_the_link_gives_itself(lab: Lab, verdict: str, flags: tuple[str, ...]) -> None:
     program = ["/usr/bin/python3", str(PROGRAMS / "link_names.py")]
     printer = lab.spawn_world([*program, "answer", WORLD4, "printer.local", MORE_WORLD4[0]])
-    assert printer.stdout
-    assert printer.stdout.readline() == "listening\n"
+    wait_listening(printer)
     daemon = lab.start_daemon(f"allow lan - udp\nallow lan - udp-src\n{verdict} *.local 80 tcp\n", *flags)
     done = lab.run([*program, "ask", HOST4, "printer.local", "80"])
     assert done.stdout == ("connected\n" if verdict == "allow" else ""), daemon.describe()

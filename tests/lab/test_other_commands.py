@@ -7,7 +7,7 @@ import pytest
 
 from tests.lab.daemon import BIN
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_until
+from tests.lab.patience import WAIT_S, read_until, wait_listening
 from tests.lab.trace import start_trace
 from tests.lab.world import HOST4, PROGRAMS, WORLD4
 
@@ -20,9 +20,7 @@ UDP_CLIENT = str(PROGRAMS / "udp_client.py")
 @pytest.mark.core_lab
 def test_trace_prints_what_is_executed_connected_sent_and_bound(lab: Lab) -> None:
     trace = start_trace(lab)
-    server = lab.spawn(["/usr/bin/python3", str(PROGRAMS / "tcp_server.py"), "7000"])
-    assert server.stdout
-    assert server.stdout.readline() == "listening\n"
+    wait_listening(lab.spawn(["/usr/bin/python3", str(PROGRAMS / "tcp_server.py"), "7000"]))
     lab.run(["/usr/bin/python3", CLIENT, WORLD4, "80"])
     lab.run(["/usr/bin/python3", UDP_CLIENT, WORLD4, "7"])
     kinds = (" exec ", " bind ", " connect ", " send ")

@@ -6,6 +6,7 @@ import pytest
 
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
+from tests.lab.patience import wait_listening
 from tests.lab.stubs import set_resolvers
 from tests.lab.world import MORE_WORLD4, PROGRAMS, WORLD4
 
@@ -72,9 +73,7 @@ def start_liar(lab: Lab, liar: str) -> None:
     other = LIE if liar == LIAR else OTHER6
     for address in (LIAR6, OTHER6):
         assert lab.run_world(["ip", "address", "add", f"{address}/64", "dev", "eth0", "nodad"]).returncode == 0
-    server = lab.spawn_world(["/usr/bin/python3", str(PROGRAMS / "liar.py"), liar, other, TRUTH, LIE])
-    assert server.stdout
-    assert server.stdout.readline() == "listening\n"
+    wait_listening(lab.spawn_world(["/usr/bin/python3", str(PROGRAMS / "liar.py"), liar, other, TRUTH, LIE]))
 
 
 def test_a_resolver_that_answers_what_was_sent_again_is_no_liar(lab: Lab) -> None:

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from tests.lab.lab import Lab
-from tests.lab.patience import read_until, wait_until
+from tests.lab.patience import read_until, wait_listening, wait_until
 from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -43,9 +43,7 @@ both_kinds = pytest.mark.parametrize("kind", ["connected", "unconnected"])
 
 def begin_talk(lab: Lab, kind: str) -> subprocess.Popen[str]:
     """A client that sent once, and is being answered."""
-    server = lab.spawn_world(["/usr/bin/python3", "-c", SERVER, str(PORT)])
-    assert server.stdout
-    assert server.stdout.readline() == "listening\n"
+    wait_listening(lab.spawn_world(["/usr/bin/python3", "-c", SERVER, str(PORT)]))
     client = lab.spawn(["/usr/bin/python3", "-c", CLIENT, WORLD4, str(PORT), kind], stdin=subprocess.PIPE)
     assert client.stdin
     client.stdin.write("ping\n")

@@ -8,6 +8,7 @@ import os
 import pytest
 
 from tests.lab.lab import Lab
+from tests.lab.patience import wait_listening
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import ECHO_PORT, HOST4, HOST6, WORLD4, WORLD6
 
@@ -79,9 +80,7 @@ def test_what_is_denied_within_a_vrf_is_refused(vrf: Lab) -> None:
 @pytest.mark.core_lab
 def test_what_comes_in_by_a_vrf_is_who_listens_there(vrf: Lab) -> None:
     daemon = vrf.start_daemon("deny - 8000 tcp-src\n", timeout_s=0)
-    server = vrf.spawn([PYTHON, "-c", SERVER])
-    assert server.stdout
-    assert server.stdout.readline() == "listening\n"
+    wait_listening(vrf.spawn([PYTHON, "-c", SERVER]))
     for address in (HOST4, HOST6):
         assert vrf.run_world(client("tcp", "eth0", address, 8000)).stdout == REFUSED, address
         told = daemon.wait_connection(local_address=address, local_port=8000, verdict="deny")

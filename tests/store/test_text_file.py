@@ -14,8 +14,8 @@ import pytest
 
 from tests.shortage import descriptors_left
 from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.raw_text import MAX_BYTES
 from tinysnitch.store.text_file import (
-    MAX_BYTES,
     LockHeld,
     errors_named,
     is_being_written,

@@ -14,13 +14,13 @@ from tinysnitch.client.control_client import ControlClient
 from tinysnitch.client.program_files import read_sha256
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.errors import NotUnderstood
+from tinysnitch.core.port_text import LAST_PORT
 from tinysnitch.core.program_text import split_program
 from tinysnitch.core.words import BadWord, quote_word, split_words
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.messages import Explain, Explanation
 
 _WORDS = ("kernel", "unknown")
-_MAX_PORT = 65535
 _NUMBER = re.compile("[0-9]{1,5}")  # of more digits than 4300 int() would raise
 
 
@@ -30,9 +30,9 @@ class Port(click.ParamType[int]):
     def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if value == "-":
             return 0
-        if not _NUMBER.fullmatch(str(value)) or int(value) > _MAX_PORT:
+        if not _NUMBER.fullmatch(str(value)) or int(value) > LAST_PORT:
             said = f"{str(value)[:20]!r} is no port"
-            self.fail(f"{said}: a number up to {_MAX_PORT}, or - where there is none", param, ctx)
+            self.fail(f"{said}: a number up to {LAST_PORT}, or - where there is none", param, ctx)
         return int(value)
 
 

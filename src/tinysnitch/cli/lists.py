@@ -11,6 +11,7 @@ from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.cli.output import print_lines, print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
+from tinysnitch.core.remote_text import LISTS_FOLDER
 from tinysnitch.protocol.framing import encode_object
 from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.protocol.messages import ListEntry, ListLists, ListState
@@ -43,7 +44,7 @@ def lists_group(ctx: click.Context, socket_path: str, as_json: bool) -> None:
     elif entries:
         print_lines(present_lists(entries, time.time()))
     elif client.sees_all:
-        print_note("there is no list; one is a file in /etc/tinysnitch.d/lists, or where `tinysnitchd --lists` says")
+        print_note(f"there is no list; one is a file in {LISTS_FOLDER}, or where `tinysnitchd --lists` says")
     else:
         print_note("lists are shown to those who may see everything: run it as root")
 

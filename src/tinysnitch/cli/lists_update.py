@@ -11,7 +11,8 @@ from tinysnitch.cli.output import print_line, print_object, print_progress
 from tinysnitch.commandline.notes import print_error, print_note
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.list_text import ListContent
-from tinysnitch.fetch.list_update import LISTS_FOLDER, SourcedList, find_sourced, update_list
+from tinysnitch.core.remote_text import LISTS_FOLDER
+from tinysnitch.fetch.list_update import SourcedList, find_sourced, update_list
 from tinysnitch.protocol.framing import encode_object
 
 _PROGRESS_S = 0.1  # between two of its lines
@@ -20,7 +21,7 @@ _MB = 1_000_000
 
 @click.command(
     "update",
-    epilog=examples("tinysnitch lists update", "tinysnitch lists update ads", "head -1 /etc/tinysnitch.d/lists/ads"),
+    epilog=examples("tinysnitch lists update", "tinysnitch lists update ads", f"head -1 {LISTS_FOLDER}/ads"),
 )
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option(
@@ -38,7 +39,7 @@ def update_command(names: tuple[str, ...], folder: Path, socket_path: str, as_js
     `# source: https://...` is that line. A list that cannot be fetched stays as it is.
     """
     targets = find_sourced(folder, names)
-    if not targets and folder != LISTS_FOLDER and not folder.exists():
+    if not targets and folder != Path(LISTS_FOLDER) and not folder.exists():
         raise SnitchError(f"there is no folder {folder}", "name the one with the lists, or leave the option out")
     if not targets:
         print_note(f"no list in {folder} has a `# source: https://...` line")

@@ -7,10 +7,10 @@ from tinysnitch.cli.output import print_line, print_object
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.errors import Malformed
+from tinysnitch.core.records import MAX_LINES
 from tinysnitch.protocol.log_lines import parse_log_line
 from tinysnitch.protocol.log_text import format_text
 
-MAX_LINES = 200_000  # that the daemon keeps
 USUAL_LINES = 1000
 
 

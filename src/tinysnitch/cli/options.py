@@ -9,20 +9,10 @@ from typing import Any, TypeVar
 import click
 
 from tinysnitch.client.connection_error import DEFAULT_SOCKET
+from tinysnitch.commandline.named_path import NamedPath
 
 _DIGITS = re.compile("[0-9]{1,18}")  # so many that 64 bits hold it
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class NamedPath(click.ParamType[str]):
-    """A path, that names something: an empty one comes of a variable that is not set, say."""
-
-    name = "path"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not value:
-            self.fail("the path is empty", param, ctx)
-        return value
 
 
 class NamedFolder(click.Path[Path]):

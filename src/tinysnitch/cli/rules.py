@@ -14,11 +14,13 @@ import click
 import msgspec
 
 from tinysnitch.cli.command_group import CommandGroup
-from tinysnitch.cli.options import NamedPath, examples, json_option, socket_option
+from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.cli.output import print_line, print_lines, print_object
 from tinysnitch.client.control_client import ControlClient
+from tinysnitch.commandline.named_path import NamedPath
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.raw_text import MAX_BYTES, text_of
 from tinysnitch.core.rule import ProgramKind, RemoteKind
 from tinysnitch.core.rule_text import parse_rule, parse_rules
 from tinysnitch.core.words import BadWord, quote_word, split_words
@@ -39,7 +41,6 @@ from tinysnitch.protocol.messages import (
     Status,
 )
 
-_MAX_BYTES = 256 << 20  # as much as the daemon reads (store/text_file.py)
 _NOT_YET = "the rules file holds once the lists and users that it names are known; `tinysnitch lists` shows the lists"
 _QUALIFIER_NAME = re.compile("[A-Za-z0-9_-]+=")
 
@@ -280,18 +281,17 @@ def check_command(file: str, socket_path: str) -> int:
 
 
 def _read(file: str) -> str:
-    """Bytes that are not UTF-8 stay as they are, as surrogate escapes."""
     if file == "-" and sys.stdin is None:
         raise SnitchError("cannot read: standard input is closed", "name a rules file")
     try:
         with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as opened:
-            data = opened.read(_MAX_BYTES + 1)
+            data = opened.read(MAX_BYTES + 1)
     except PermissionError as error:
         raise NotPermitted(f"cannot read {file}: {error.strerror}", "run it as root or as its owner") from error
     except OSError as error:
         raise SnitchError(f"cannot read {file}: {error.strerror}", "name a rules file, or - for stdin") from error
-    if len(data) > _MAX_BYTES:
+    if len(data) > MAX_BYTES:
         raise SnitchError(
-            f"{file} has more than {_MAX_BYTES >> 20} MB", "is it the right file? tinysnitchd takes no more"
+            f"{file} has more than {MAX_BYTES >> 20} MB", "is it the right file? tinysnitchd takes no more"
         )
-    return data.decode("utf-8", "surrogateescape")
+    return text_of(data)

@@ -4,7 +4,8 @@ import os
 
 import click
 
-from tinysnitch.cli.options import NamedPath, examples
+from tinysnitch.cli.options import examples
+from tinysnitch.commandline.named_path import NamedPath
 
 
 class _RulesFile(NamedPath):

@@ -11,6 +11,7 @@ import msgspec
 from tinysnitch.core.domain import MAX_NAME_BYTES, is_numbered, normalize_name
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.network import ADDRESS_BITS, Network, parse_network
+from tinysnitch.core.raw_text import bytes_of
 from tinysnitch.core.words import BadWord
 
 SHOWN_BAD_LINES = 3
@@ -75,7 +76,7 @@ def parse_list(text: str) -> ListContent:
 
 def _shorten(line: str) -> str:
     """Bytes that are no UTF-8 as they are shown elsewhere. What else is not to be seen is escaped where it is shown."""
-    text = line.strip()[:_SHOWN_CHARACTERS].encode("utf-8", "surrogateescape")
+    text = bytes_of(line.strip()[:_SHOWN_CHARACTERS])
     return text.decode("utf-8", "backslashreplace")
 
 

@@ -9,9 +9,9 @@ from tinysnitch.core.rule import PortRange
 from tinysnitch.core.services import find_port
 from tinysnitch.core.words import BadWord, Word
 
-_LAST_PORT = 65535
+LAST_PORT = 65535
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
-_PORT_HINT = f"write -, 443, 8000-8100 or 80,443; ports go from 1 to {_LAST_PORT}"
+_PORT_HINT = f"write -, 443, 8000-8100 or 80,443; ports go from 1 to {LAST_PORT}"
 ANY_PORT: tuple[PortRange, ...] = ()
 
 
@@ -36,7 +36,7 @@ def _parse_range(text: str) -> PortRange:
     first, last = int(found[1]), int(found[2] or found[1])
     if first > last:
         raise BadWord("the range ends before it begins", f"did you mean {last}-{first}?")
-    if not 0 < first <= last <= _LAST_PORT:
+    if not 0 < first <= last <= LAST_PORT:
         raise BadWord("not a port", _PORT_HINT)
     return first, last
 

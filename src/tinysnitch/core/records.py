@@ -9,6 +9,8 @@ from tinysnitch.core.decision import Decision
 from tinysnitch.core.errors import RuleSyntaxError
 from tinysnitch.core.process import uid_of
 
+MAX_LINES = 200_000  # that the history keeps
+
 
 class ConnectionDecided(msgspec.Struct, frozen=True):
     connection: Connection

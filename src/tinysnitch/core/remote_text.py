@@ -10,6 +10,7 @@ from tinysnitch.core.network import format_network, parse_network
 from tinysnitch.core.rule import ANY_REMOTE, LAN, LOCALHOST, Remote, RemoteKind
 from tinysnitch.core.words import BadWord, Word
 
+LISTS_FOLDER = "/etc/tinysnitch.d/lists"
 _PLAIN_NAME = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _LIST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _NUMBERS = re.compile(r"[0-9.*]+|[^/]*/.*|[0-9a-fA-F:.%]*:.*")  # meant as an address: no name is like that
@@ -43,7 +44,7 @@ def _parse_list(word: Word) -> Remote | None:
     if not is_list_name(word.text[1:]):
         raise BadWord(
             "not the name of a list",
-            "write @NAME for the file NAME in /etc/tinysnitch.d/lists: letters, digits, - _ and .",
+            f"write @NAME for the file NAME in {LISTS_FOLDER}: letters, digits, - _ and .",
         )
     return Remote(RemoteKind.LIST, word.text[1:])
 
@@ -91,7 +92,7 @@ REMOTE_FORMS = (
         _parse_word,
     ),
     Form("@resolvers", "the trusted DNS resolvers", _parse_list),
-    Form("@NAME", "what the list `/etc/tinysnitch.d/lists/NAME` holds", _parse_list),
+    Form("@NAME", f"what the list `{LISTS_FOLDER}/NAME` holds", _parse_list),
     Form("192.168.1.7", "an address, IPv4 or IPv6, whatever its name", _parse_network),
     Form("10.0.0.0/8", "a network, IPv4 or IPv6", _parse_network),
     Form("10.1.*.*", "a network, as 10.1.0.0/16", _parse_network),

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 from tinysnitch.core.path_pattern import escape_pattern
+from tinysnitch.core.raw_text import bytes_of, text_of
 
 
 class BadWord(ValueError):
@@ -114,7 +115,7 @@ def _unescape(found: re.Match[str], column: int) -> str:
     group = found.lastgroup or ""
     if group == "bytes":
         pairs = _BYTE.findall(found[group])
-        return bytes(int(hexa or octal, 16 if hexa else 8) for hexa, octal in pairs).decode("utf-8", "surrogateescape")
+        return text_of(bytes(int(hexa or octal, 16 if hexa else 8) for hexa, octal in pairs))
     if group == "letter" and found[group] in _LETTERS:
         return _LETTERS[found[group]]
     if group == "letter" or int(found[group], 16) > 0x10FFFF:
@@ -149,7 +150,7 @@ def _is_visible(character: str) -> bool:
 def _is_from_bytes(text: str) -> bool:
     """Whether the surrogates in it are what bytes decode to, so that they can be written as bytes."""
     try:
-        return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape") == text
+        return text_of(bytes_of(text)) == text
     except UnicodeEncodeError:
         return False
 

@@ -15,7 +15,7 @@ from tinysnitch.core.settings import Settings
 from tinysnitch.daemon.bounded_look import BoundedLook
 from tinysnitch.daemon.control_permission import Permissions
 from tinysnitch.daemon.control_server import ControlServer
-from tinysnitch.daemon.counters import Counters, LossWatch
+from tinysnitch.daemon.counters import Counters
 from tinysnitch.daemon.driver import Doors, Driver
 from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.fact_source import FactSource
@@ -27,6 +27,7 @@ from tinysnitch.daemon.instance import Instance
 from tinysnitch.daemon.list_compiler import ListCompiler
 from tinysnitch.daemon.list_loader import ListLoader
 from tinysnitch.daemon.log_output import LogOutput
+from tinysnitch.daemon.loss_watch import LossWatch
 from tinysnitch.daemon.names_handover import names_handed_over
 from tinysnitch.daemon.path_facts import PathFacts
 from tinysnitch.daemon.path_watch import PathWatch

@@ -18,6 +18,7 @@ from tinysnitch.core.commands import ClosePrompt
 from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, SnitchError
 from tinysnitch.core.process import uid_of
 from tinysnitch.core.prompt import Prompt
+from tinysnitch.core.records import MAX_LINES
 from tinysnitch.daemon.control_peer import ControlPeer
 from tinysnitch.daemon.control_permission import GROUP, Permissions, Right
 from tinysnitch.daemon.control_socket import BACKLOG, ControlSocket
@@ -26,7 +27,6 @@ from tinysnitch.daemon.right_lookup import RightLookup
 from tinysnitch.daemon.turns import Turns
 from tinysnitch.protocol import messages as msg
 from tinysnitch.protocol.framing import encode_frame
-from tinysnitch.store.history import MAX_ROWS
 
 MAX_CLIENTS = 64
 MAX_OWN_CLIENTS = 32  # of those who see only their own: there is always room for those who see all
@@ -245,7 +245,7 @@ class ControlServer:
                 return itertools.chain(map(encode_frame, values), (_DONE,))
 
     def _log_frames(self, peer: ControlPeer, request: msg.ReadLog) -> Iterator[bytes]:
-        limit = min(max(request.limit, 0), MAX_ROWS)
+        limit = min(max(request.limit, 0), MAX_LINES)
         lines = (line + b"\n" for line in (self._desk.read_history(limit, peer.right) if limit else ()))
         if not request.follow:
             return itertools.chain(lines, (_DONE,))

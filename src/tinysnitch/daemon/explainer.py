@@ -13,6 +13,7 @@ from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import Malformed, NotPermitted, NotUnderstood
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow, is_v4, parse_address
 from tinysnitch.core.own_rules import is_own
+from tinysnitch.core.port_text import LAST_PORT
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process, uid_of
 from tinysnitch.core.program_text import split_program
 from tinysnitch.core.protocol_text import Service, parse_service
@@ -35,7 +36,6 @@ _WORDS = {"kernel": KERNEL, "unknown": UNKNOWN}
 _LOOPBACK = parse_address("127.0.0.1")
 _ANY_ADDRESS = parse_address("0.0.0.0")
 _NO_ADDRESS = parse_address("192.0.0.8")  # RFC 7600: nobody has it
-_MAX_PORT = 65535
 _MAX_NEAR = 20  # more than that nobody reads, and one reply has its bound
 _MAX_LOSERS = 100
 _PROTOCOL_HINT = "write tcp, udp, icmp or a number; tcp-src and the like for inbound"
@@ -180,9 +180,9 @@ def _imagine_flow(address: bytes, port: int, protocol: str) -> Flow:
         raise NotUnderstood(f"{protocol!r} is every protocol", _PROTOCOL_HINT)
     if number == ICMP and not is_v4(address):
         number = ICMPV6
-    if not 0 <= port <= _MAX_PORT or (port == 0) == (number in (TCP, UDP)):
+    if not 0 <= port <= LAST_PORT or (port == 0) == (number in (TCP, UDP)):
         raise NotUnderstood(
-            f"{port or '-'} is no port for {protocol}", f"a port from 1 to {_MAX_PORT} for TCP and UDP, else -"
+            f"{port or '-'} is no port for {protocol}", f"a port from 1 to {LAST_PORT} for TCP and UDP, else -"
         )
     is_inbound = service.direction is Direction.INBOUND
     return Flow(

@@ -14,11 +14,11 @@ from typing import Protocol
 
 import msgspec
 
+from tinysnitch.core.raw_text import MAX_BYTES
 from tinysnitch.core.remote_text import is_list_name
 from tinysnitch.daemon.bounded_look import BoundedLook
 from tinysnitch.store.compiled_list import CompiledList, compile_list, map_compiled
 from tinysnitch.store.file_stamp import Stamp, read_stamp
-from tinysnitch.store.text_file import MAX_BYTES
 
 AGAIN_S = 60.0  # how often lists are tried that could not be read
 SHORT_BYTES = 256 << 10  # 10 000 names in 20 ms

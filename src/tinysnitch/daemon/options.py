@@ -5,6 +5,8 @@ from pathlib import Path
 
 import msgspec
 
+from tinysnitch.core.remote_text import LISTS_FOLDER
+
 
 class LogFormat(Enum):
     TEXT = "text"
@@ -18,7 +20,7 @@ class OnExit(Enum):
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     rules: Path = Path("/etc/tinysnitch.rules")
-    lists: Path = Path("/etc/tinysnitch.d/lists")
+    lists: Path = Path(LISTS_FOLDER)
     state_dir: Path = Path("/var/lib/tinysnitch")
     socket: Path = Path("/run/tinysnitch/socket")
     cgroup: Path | None = None  # None: the root of the cgroup2 hierarchy

@@ -8,11 +8,11 @@ import msgspec
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.list_text import ListContent, find_source, parse_list
+from tinysnitch.core.raw_text import text_of
 from tinysnitch.core.remote_text import is_list_name
 from tinysnitch.fetch.https import Progress, fetch
 from tinysnitch.store.text_file import errors_named, replace_text
 
-LISTS_FOLDER = Path("/etc/tinysnitch.d/lists")
 _HEADER_BYTES = 8 << 10
 _SOURCE_HINT = "write `# source: https://...` as its first line"
 
@@ -45,13 +45,13 @@ def _list_files(folder: Path) -> list[Path]:
 
 def _read_source(path: Path) -> str | None:
     with errors_named(path), path.open("rb") as file:
-        return find_source(file.read(_HEADER_BYTES).decode("utf-8", "surrogateescape"))
+        return find_source(text_of(file.read(_HEADER_BYTES)))
 
 
 def update_list(target: SourcedList, progress: Progress) -> ListContent:
     """Replace the list by what its source has now; returns what that holds. Raises SnitchError."""
     _try_writing(target.path.parent)
-    text = fetch(target.source, progress).decode("utf-8", "surrogateescape")
+    text = text_of(fetch(target.source, progress))
     content = parse_list(text)
     if text.lstrip().startswith("<") or not (content.names or content.networks):
         raise SnitchError("what came is no list", f"see what is at {target.source}")

@@ -5,6 +5,8 @@ from struct import Struct
 
 import msgspec
 
+from tinysnitch.core.raw_text import bytes_of, text_of
+
 EXEC_ID_UNKNOWN = 0
 EXEC_ID_KERNEL = 1
 EXEC_ID_SEEDED = 1 << 63  # user space gives ids from here on
@@ -255,7 +257,7 @@ def encode_image(image: Image) -> tuple[int | bytes, ...]:
     """The fields in the order of the layout; what does not fit is cut, as BPF would."""
     executable, is_path_cut = split_path(image.executable, EXECUTABLE_SIZE)
     directory, is_directory_cut = split_path(image.directory, DIRECTORY_SIZE)
-    args = b"".join(_to_bytes(arg) + b"\0" for arg in image.args)
+    args = b"".join(bytes_of(arg) + b"\0" for arg in image.args)
     cuts = (
         (is_path_cut, IMAGE_PATH_CUT),
         (is_directory_cut, IMAGE_DIRECTORY_CUT),
@@ -276,13 +278,13 @@ def encode_image(image: Image) -> tuple[int | bytes, ...]:
 def join_path(components: bytes, *, is_cut: bool) -> str:
     """From the last to the first, each NUL-terminated, to a path."""
     names = components.split(b"\0")[:-1]
-    return ("" if is_cut else "/") + _to_text(b"/".join(reversed(names)))
+    return ("" if is_cut else "/") + text_of(b"/".join(reversed(names)))
 
 
 def split_path(path: str, room: int) -> tuple[bytes, bool]:
     """The inverse, with whether the first components did not fit."""
     written = b""
-    for name in reversed([name for name in _to_bytes(path).split(b"/") if name]):
+    for name in reversed([name for name in bytes_of(path).split(b"/") if name]):
         if len(written) + len(name) + 1 > room:
             return written, True
         written += name + b"\0"
@@ -290,7 +292,7 @@ def split_path(path: str, room: int) -> tuple[bytes, bool]:
 
 
 def split_args(args: bytes) -> tuple[str, ...]:
-    return tuple(map(_to_text, args.removesuffix(b"\0").split(b"\0"))) if args else ()
+    return tuple(map(text_of, args.removesuffix(b"\0").split(b"\0"))) if args else ()
 
 
 def decode_owner(raw: bytes) -> Owner:
@@ -301,11 +303,3 @@ def decode_trace(raw: bytes) -> TraceEvent:
     time_ns, cookie, exec_id, started_ns, pid, uid, address, port, protocol, kind, _pad = TRACE_EVENT.struct.unpack(raw)
     owner = Owner(exec_id, started_ns, pid, uid)
     return TraceEvent(time_ns, cookie, owner, address, port, protocol, TRACE_KINDS[kind])
-
-
-def _to_text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")
-
-
-def _to_bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")

@@ -13,6 +13,7 @@ from io import BufferedReader
 from pathlib import PurePosixPath
 
 from tinysnitch.core.errors import unless_short
+from tinysnitch.core.raw_text import bytes_of, text_of
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel.clock import read_boot_moment_ns
 
@@ -39,7 +40,7 @@ def is_host_file(path: str, device: int, inode: int, *, is_seen_by_all: bool = T
 
     `is_seen_by_all`: nobody but root has mounted what was executed at this path."""
     try:
-        status = os.stat(_raw(path))
+        status = os.stat(bytes_of(path))
         if status.st_ino != inode:
             return False
         return status.st_dev == device or (is_seen_by_all and _is_in_superblock(path, device, inode))
@@ -54,7 +55,7 @@ def _read_closed_device(path: str) -> int | None:
     (an AppImage, mount.fuse3(8)), NFS that maps root to nobody. Those who may look there decide what is at the path."""
     for folder in PurePosixPath(path).parents:
         try:
-            descriptor = os.open(_raw(str(folder)), os.O_PATH)
+            descriptor = os.open(bytes_of(str(folder)), os.O_PATH)
         except PermissionError:
             continue
         except OSError as error:
@@ -76,7 +77,7 @@ def find_snap(path: str, device: int, inode: int) -> str | None:
 
 
 def _is_in_superblock(path: str, device: int, inode: int) -> bool:
-    descriptor = os.open(_raw(path), os.O_PATH)
+    descriptor = os.open(bytes_of(path), os.O_PATH)
     try:
         found = os.fstat(descriptor).st_ino, read_superblock_device(descriptor)
     finally:
@@ -141,14 +142,14 @@ def may_climb(uid: int, left: Sequence[str], script: str) -> bool:
     """Whether the folders left still have those above them that they had when a process of this user started: root
     alone can move them. Or it does not matter, since the script is the user's own, to be changed as they like."""
     try:
-        return os.stat(_raw(script)).st_uid == uid or all(map(_is_fixed, left))
+        return os.stat(bytes_of(script)).st_uid == uid or all(map(_is_fixed, left))
     except (OSError, ValueError) as error:
         return unless_short(error, False)
 
 
 def _is_fixed(folder: str) -> bool:
     """A sticky folder does not keep the owner of a folder in it from moving that: inode(7)."""
-    above = os.lstat(os.path.dirname(_raw(folder)))
+    above = os.lstat(os.path.dirname(bytes_of(folder)))
     return above.st_uid == 0 and not above.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
@@ -160,14 +161,14 @@ def _names(path: str) -> list[str]:
 def _read_component(path: str, uid: int, boot_ns: int) -> tuple[int, int, str | None] | None:
     """Mode, owner and, for a link of root's or this user's, where it leads; None for what does not count."""
     try:
-        status = os.lstat(_raw(path))
+        status = os.lstat(bytes_of(path))
         if status.st_dev == os.lstat("/proc").st_dev:  # mounted anywhere: `self` is the daemon here, not the program
             return None
         if not stat.S_ISLNK(status.st_mode):
             return status.st_mode, status.st_uid, None
         if status.st_uid and (status.st_uid != uid or _is_younger(status, boot_ns)):
             return None
-        return status.st_mode, status.st_uid, os.readlink(_raw(path)).decode("utf-8", "surrogateescape")
+        return status.st_mode, status.st_uid, text_of(os.readlink(bytes_of(path)))
     except (OSError, ValueError) as error:
         return unless_short(error, None)
 
@@ -181,10 +182,10 @@ def is_roots_alone(path: str) -> bool:
     trusted: set[int] = set()
     try:
         for place in (*reversed(PurePosixPath(path).parents), path):
-            status = os.lstat(_raw(str(place)))
+            status = os.lstat(bytes_of(str(place)))
             if status.st_uid or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or stat.S_ISLNK(status.st_mode):
                 return False
-            if not os.statvfs(_raw(str(place))).f_flag & os.ST_NOSUID:
+            if not os.statvfs(bytes_of(str(place))).f_flag & os.ST_NOSUID:
                 trusted.add(status.st_dev)
     except (OSError, ValueError) as error:
         return unless_short(error, False)
@@ -203,7 +204,7 @@ def is_seen_alike(pid: int, path: str) -> bool:
     """Whether a process of our user namespace sees the host's file at the path, and not another one mounted there.
     True for a process that is gone: it could not have mounted one."""
     try:
-        return os.path.samefile(f"/proc/{pid}/root".encode() + _raw(path), _raw(path))
+        return os.path.samefile(f"/proc/{pid}/root".encode() + bytes_of(path), bytes_of(path))
     except (OSError, ValueError) as error:
         return unless_short(error, not _has_root(pid))
 
@@ -232,7 +233,7 @@ def is_changed_since(path: str, boot_ns: int) -> bool:
     known). No privilege short of the clock's sets st_ctime, which is at most a clock tick behind: inode(7). A folder
     above that was exchanged is not seen: what is made and deleted in it changes its times, too."""
     try:
-        return boot_ns > 0 and _is_younger(os.stat(_raw(path)), boot_ns)
+        return boot_ns > 0 and _is_younger(os.stat(bytes_of(path)), boot_ns)
     except (OSError, ValueError) as error:
         return unless_short(error, True)
 
@@ -251,7 +252,7 @@ class Digests:
     def read_sha256(self, path: str) -> str | None:
         """Hex digest; None when the file can't be read, is none, or is larger than programs are."""
         try:
-            with open(_raw(path), "rb", opener=_open_at_once) as file:
+            with open(bytes_of(path), "rb", opener=_open_at_once) as file:
                 status = os.fstat(file.fileno())
                 if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_DIGEST_BYTES:
                     return None
@@ -276,7 +277,3 @@ class Digests:
 def _open_at_once(path: str, flags: int) -> int:
     """A FIFO would wait for its writer: open(2)."""
     return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _raw(path: str) -> bytes:
-    return path.encode("utf-8", "surrogateescape")

@@ -9,6 +9,7 @@ from itertools import islice
 import msgspec
 
 from tinysnitch.core.errors import unless_short
+from tinysnitch.core.raw_text import text_of
 from tinysnitch.kernel.bounded_reader import BoundedReader
 
 TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
@@ -145,7 +146,7 @@ def read_argv(pid: int) -> tuple[tuple[str, ...], bool]:
     is_complete = len(raw) < _MAX_BYTES
     if is_complete and _read_argc(pid) not in (None, len(words)):
         return (), False
-    return tuple(map(_text, words)), is_complete
+    return tuple(map(text_of, words)), is_complete
 
 
 def _read_argc(pid: int) -> int | None:
@@ -160,21 +161,21 @@ def _read_argc(pid: int) -> int | None:
 def read_environment(pid: int) -> tuple[str, ...] | None:
     """`NAME=value` as they stand where the process was given them at exec; None when they cannot be had."""
     raw = _read_memory(pid, "environ")
-    return None if raw is None else tuple(map(_text, raw.split(b"\0")))
+    return None if raw is None else tuple(map(text_of, raw.split(b"\0")))
 
 
 def read_cgroup(pid: int) -> str:
     """The path in the cgroup v2 tree (cgroups(7)), "" when not known."""
     for line in _read_lines(pid, "cgroup"):
         if line.startswith(b"0::"):
-            return _text(line[3:])
+            return text_of(line[3:])
     return ""
 
 
 def read_link(pid: int, name: str) -> str:
     """The target of a link in /proc/PID, "" when it can't be read."""
     try:
-        return _text(os.readlink(f"/proc/{pid}/{name}".encode()))
+        return text_of(os.readlink(f"/proc/{pid}/{name}".encode()))
     except OSError as error:
         return unless_short(error, "")
 
@@ -256,7 +257,3 @@ def _read_at(pid: int, address: int) -> bytes:
 
 
 bounded = BoundedReader(read_uid)  # reads what others may keep us waiting for
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")

@@ -12,6 +12,7 @@ import msgspec
 
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow
 from tinysnitch.core.process import KERNEL, NOT_LISTENING, UNKNOWN, Attribution, AttributionSource, Process
+from tinysnitch.core.raw_text import bytes_of
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel.process_builder import ProcessBuilder, image_of
 from tinysnitch.kernel.procfs import INIT, LiveProcess, read_process
@@ -98,5 +99,5 @@ def _is_same_socket(now: DiagSocket | None, before: DiagSocket) -> bool:
 
 def _number(live: LiveProcess) -> int:
     """An exec id that stays the same while the process is and runs this, and is nobody else's."""
-    digest = hashlib.blake2b(repr(live).encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    digest = hashlib.blake2b(bytes_of(repr(live)), digest_size=8).digest()
     return _PSEUDO_ID | int.from_bytes(digest, "big") >> 2

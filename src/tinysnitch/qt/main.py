@@ -9,18 +9,12 @@ import click
 from tinysnitch import __version__
 from tinysnitch.client.connection_error import DEFAULT_SOCKET
 from tinysnitch.commandline.command_runner import run_command
+from tinysnitch.commandline.named_path import NamedPath
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.commandline.standard_streams import open_standard_streams
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.qt.single_instance import SingleInstance
 from tinysnitch.view.prompt_settings import read_delay_s, read_font_pt
-
-
-def _check_path(_ctx: click.Context, _param: click.Parameter, path: str) -> str:
-    """With an empty path the window would wait for its daemon for ever."""
-    if not path:
-        raise click.BadParameter("the path is empty")
-    return path
 
 
 @click.command(
@@ -37,8 +31,7 @@ keys."""
 @click.option(
     "--socket",
     "socket_path",
-    metavar="PATH",
-    callback=_check_path,
+    type=NamedPath(),
     default=DEFAULT_SOCKET,
     show_default=True,
     help="The daemon's control socket.",

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from tinysnitch.core.records import MAX_LINES
+
 BATCH = 128  # lines that are written at once
 BATCH_BYTES = 1 << 20  # likewise: no verdict is given meanwhile
 MAX_PENDING = 4096  # lines in memory; beyond that they are lost
-MAX_ROWS = 200_000
 MAX_BYTES = 256 << 20  # of the file: programs choose how long their lines are, of up to 54 KB
 FLUSH_AFTER_S = 1.0
 _LOOKED_THROUGH = 20_000  # rows: 10 MB, 20 ms
@@ -42,7 +43,7 @@ _ADD_UID = "alter table history add column uid integer"  # to a file that was ma
 
 
 class History:
-    def __init__(self, path: Path, max_rows: int = MAX_ROWS, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, path: Path, max_rows: int = MAX_LINES, max_bytes: int = MAX_BYTES) -> None:
         self.lost = 0  # lines
         self._path = path
         self._max_rows = max_rows

@@ -7,11 +7,11 @@ import logging
 import os
 from pathlib import Path
 
+from tinysnitch.core.raw_text import bytes_of
 from tinysnitch.store.text_file import read_text
 
 MAX_BYTES = 4 << 20  # of the file, and so of memory: programs choose how long their lines are, of up to 54 KB
 _HEADER = "# What observing (--learn) let pass, as the rules that a prompt proposes. Read them before they hold.\n"
-_ENCODING = ("utf-8", "surrogateescape")
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
 _MODE = 0o600
 
@@ -70,7 +70,7 @@ class LearnedRules:
         try:
             size = os.fstat(fd).st_size
             data = "".join(line + "\n" for line in lines)
-            rest = memoryview((data if size else _HEADER + data).encode(*_ENCODING))
+            rest = memoryview(bytes_of(data if size else _HEADER + data))
             try:
                 while rest:
                     rest = rest[os.write(fd, rest) :]
@@ -94,4 +94,4 @@ def _size_of_line(line: str) -> int:
 
 
 def _size(text: str) -> int:
-    return len(text.encode(*_ENCODING))
+    return len(bytes_of(text))

@@ -15,9 +15,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tinysnitch.core.errors import NotPermitted, SnitchError, hint_for
+from tinysnitch.core.raw_text import MAX_BYTES, bytes_of, text_of
 
 PATIENCE_S = 2.0  # with whoever holds a lock; to write 100 000 rules takes half a second
-MAX_BYTES = 256 << 20  # of a text that is read: several times as much memory
 _NULL = os.makedev(1, 3)  # null(4): a file that is always empty, and often meant as one
 _ROOT_HINT = "root too is refused: see whether it is immutable (lsattr), or what else guards it"
 _HINT = "see whether the place is there, and has room"
@@ -95,7 +95,7 @@ def _lock(place: Path) -> int | None:
 def read_text(path: Path) -> str:
     """Of a regular file, or /dev/null. A pipe could keep us waiting for ever, and says nothing the second time."""
     with open(path, "rb", opener=_open_regular) as file:
-        return file.read().decode("utf-8", "surrogateescape")
+        return text_of(file.read())
 
 
 def _open_regular(path: str, flags: int) -> int:
@@ -158,7 +158,7 @@ def replace_text(
     check: Callable[[], None] = lambda: None,
 ) -> os.stat_result:
     """As replace_bytes()."""
-    return replace_bytes(path, text.encode("utf-8", "surrogateescape"), mode, is_synced=is_synced, check=check)
+    return replace_bytes(path, bytes_of(text), mode, is_synced=is_synced, check=check)
 
 
 def replace_bytes(

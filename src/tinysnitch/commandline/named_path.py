@@ -1,0 +1,14 @@
+"""The type of an option or argument that is a path."""
+
+import click
+
+
+class NamedPath(click.ParamType[str]):
+    """A path, that names something: an empty one comes of a variable that is not set, say."""
+
+    name = "path"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not value:
+            self.fail("the path is empty", param, ctx)
+        return value

@@ -1,0 +1,52 @@
+"""Tells of the counters of losses that rise, so that no loss goes unsaid."""
+
+import math
+from collections.abc import Callable, Iterator
+
+from tinysnitch.core.dns_talk import NOT_LEARNED
+from tinysnitch.core.events import DataLost
+from tinysnitch.daemon.netfilter_guard import PUT_BACK
+from tinysnitch.daemon.recorder import NOT_KEPT
+from tinysnitch.daemon.rule_saver import NOT_SAVED
+
+# Beginnings of what needs no watch: it is told as it happens, or is in the log one by one.
+_TOLD = (NOT_LEARNED, PUT_BACK, NOT_SAVED, NOT_KEPT)
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 64.0
+
+
+class LossWatch:
+    """Turns counters that rose into events, so that no loss goes unsaid. What is told at once is left out.
+
+    What goes on is told at longer and longer intervals, with all that came since then: a remote can have some of them
+    rise all day, and would fill the log and the history.
+    """
+
+    def __init__(self, read_losses: Callable[[], dict[str, int]]) -> None:
+        self._read = read_losses
+        self._known = read_losses()
+        self._told: dict[str, tuple[float, float]] = {}  # when it was told last, and for how long that is enough
+
+    def new_losses(self, now_s: float) -> Iterator[DataLost]:
+        """What is to be told at `now_s` (boot-time seconds)."""
+        for what, count in self._read().items():
+            lost = count - self._known.get(what, 0)
+            is_told = lost > 0 and not what.endswith("evicted") and not what.startswith(_TOLD)
+            if is_told and not self._is_due(what, now_s):
+                continue
+            self._known[what] = count
+            if is_told:
+                yield DataLost(what, lost)
+
+    def rest(self) -> Iterator[DataLost]:
+        """At the end, what would have been told later."""
+        return self.new_losses(math.inf)
+
+    def _is_due(self, what: str, now_s: float) -> bool:
+        told_s, pause_s = self._told.get(what, (-math.inf, 0.0))
+        if now_s < told_s + pause_s:
+            return False
+        goes_on = now_s < told_s + 2 * LONGEST_PAUSE_S
+        self._told[what] = now_s, min(2 * pause_s, LONGEST_PAUSE_S) if goes_on else FIRST_PAUSE_S
+        return True
