@@ -37,6 +37,12 @@ def test_that_nothing_was_lost_is_one_line(running: RunningServer) -> None:
     assert [line for line in some if line[0] in ("LOST", "")] == [("LOST", "2 b"), ("", "3 c")]
 
 
+def test_what_is_decided_anew_is_no_loss(running: RunningServer) -> None:
+    status = running.call(running.desk.status, ROOT)
+    told = dict(present_status(msgspec.structs.replace(status, losses={}, evicted={"flows": 2, "verdicts": 0})))
+    assert (told["evicted"], told["lost"]) == ("flows 2", "nothing, by 0 counters")
+
+
 def test_many_counts_take_several_rows(running: RunningServer) -> None:
     status = running.call(running.desk.status, ROOT)
     tables = {name: 1 for name in ("flows", "verdicts", "listening ports", "conversations", "processes", "sockets")}

@@ -51,6 +51,8 @@ def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
                 "mDNS and LLMNR questions": 0,
                 "connections being read": 0,
             }
+            assert counters.evicted() == {"verdicts": 0, "flows": 0}
+            assert not {f"{table} evicted" for table in counters.evicted()} & losses.keys()
             assert counters.waiting() == {"connections": 0, "names": 0}
             assert counters.not_enforcing == "tinysnitchd is still starting"
             counters.guard = cast(NetfilterGuard, SimpleNamespace(problem="busy", put_back=4))

@@ -56,6 +56,9 @@ def present_status(status: Status, uid: int = 0) -> Iterator[tuple[str, str]]:
     yield "packets judged", f"{status.hits} in the kernel (hits), {status.misses} here (misses)"
     yield from _present_counts("waiting", status.queues)
     yield from _present_counts("in use", status.tables)
+    evicted = {table: count for table, count in status.evicted.items() if count}
+    if evicted:
+        yield from _present_counts("evicted", evicted)
     yield from _present_losses(status.losses)
     yield "daemon", f"version {status.version}, pid {status.pid}, up {format_duration(status.uptime_s)}"
     yield "network namespace", str(status.netns)

@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-from tinysnitch.core.table import TableStatistics
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.driver import Driver
 from tinysnitch.daemon.error_log import ErrorLog
@@ -77,7 +76,7 @@ class Counters:
             "lines on standard error": self._error_log.lost,
             **self._kernel_losses(),
             **self._engine.dns.losses(),
-            **{f"{table} evicted": each.evicted for table, each in self._evictable().items()},
+            **{f"{table} evicted": each.evicted for table, each in self._engine.watcher.tables().items()},
         }
 
     def hits_and_misses(self) -> tuple[int, int]:
@@ -96,11 +95,13 @@ class Counters:
         }
 
     def tables(self) -> dict[str, int]:
-        tables = self._evictable() | self._engine.dns.tables()
+        engine = self._engine
+        tables = engine.settlement.tables() | engine.watcher.tables() | engine.dns.tables()
         return {table: each.used for table, each in tables.items()}
 
-    def _evictable(self) -> dict[str, TableStatistics]:
-        return self._engine.settlement.tables() | self._engine.watcher.tables()
+    def evicted(self) -> dict[str, int]:
+        """No losses: what had to go is decided anew when it is met again."""
+        return {table: each.evicted for table, each in self._engine.settlement.tables().items()}
 
     def _kernel_losses(self) -> dict[str, int]:
         counted = self._read_kernel()

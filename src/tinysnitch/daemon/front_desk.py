@@ -83,6 +83,7 @@ class FrontDesk:
             hits=hits,
             misses=misses,
             tables=self.counters.tables(),
+            evicted=self.counters.evicted(),
             losses=self.counters.losses(),
         )
 

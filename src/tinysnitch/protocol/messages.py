@@ -140,6 +140,7 @@ class Status(Message, frozen=True, kw_only=True):
     hits: int  # packets, most of them the first of a connection, decided in the kernel
     misses: int  # those that came to the daemon; further ones of what is held, too
     tables: dict[str, int] = {}  # entries in use, by table
+    evicted: dict[str, int] = {}  # entries of the cache that made room for others: decided anew when they are met again
     losses: dict[str, int] = {}  # every counter of something lost
 
 
