@@ -17,10 +17,10 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.dns_questions import Refusal
 from tinysnitch.core.dns_talk import MAX_TOLD, TOLD_AGAIN_S, DnsTalk, Heard
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.flow import TCP, UDP, Flow, parse_address
+from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.network import parse_network
-from tinysnitch.core.process import Attribution
+from tinysnitch.core.process import UNKNOWN_EXEC_ID, Attribution
 from tinysnitch.core.segment import Payload, Segment
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.settlement import verdict_key_of
@@ -34,6 +34,7 @@ FACTS = Facts(
 )
 SYN, ACK = 0x02, 0x10
 CURL_ID = 7
+LOOPBACK = parse_address("127.0.0.1")
 
 
 def question(name: str = "shop.test", identifier: int = 7) -> dns.message.Message:
@@ -62,8 +63,11 @@ class Talk:
     def __init__(self) -> None:
         self.dns = DnsTalk(Settings(), FACTS)
 
-    def ask(self, flow: Flow, payload: Payload) -> Heard:
-        return self.dns.ask(flow, payload, CURL_ID, 10.0)
+    def ask(self, flow: Flow, payload: Payload, now_s: float = 10.0) -> Heard:
+        return self.dns.ask(flow, payload, CURL_ID, now_s)
+
+    def ask_rogue(self, rogue: str = ROGUE, now_s: float = 10.0) -> tuple[str, ...]:
+        return self.ask(udp(rogue), question().to_wire(), now_s).told
 
     def hear(self, flow: Flow, payload: Payload, now_s: float = 10.0) -> Heard:
         return self.dns.learn(flow, payload, now_s)
@@ -118,8 +122,9 @@ def test_what_should_not_happen_is_told_once_for_each_machine(talk: Talk) -> Non
     told = f"DNS answer of {RESOLVER} not learned: no question was asked"
     assert talk.hear(udp(), answer()).told == (told,)
     assert talk.hear(udp(), answer()).told == ()
-    assert talk.hear(udp(ROGUE), answer()).told == (f"DNS answer of {ROGUE} not learned: resolver not trusted",)
-    assert talk.refusals() == {Refusal.UNSOLICITED: 2, Refusal.NOT_TRUSTED: 1}
+    told = f"DNS question to {ROGUE} not learned: resolver not trusted"
+    assert (talk.ask_rogue(), talk.ask_rogue()) == ((told,), ())
+    assert talk.refusals() == {Refusal.UNSOLICITED: 2, Refusal.NOT_TRUSTED: 2}
 
 
 def test_what_happens_every_day_is_not_told(talk: Talk) -> None:
@@ -160,7 +165,7 @@ def test_what_no_protocol_knows_is_malformed(talk: Talk, place: int, value: int)
 
 
 def test_how_much_is_told_is_bounded(talk: Talk) -> None:
-    told = [talk.hear(udp(f"198.51.{number // 256}.{number % 256}"), answer()).told for number in range(MAX_TOLD + 9)]
+    told = [talk.ask_rogue(f"198.51.{number // 256}.{number % 256}") for number in range(MAX_TOLD + 9)]
     assert sum(map(len, told)) == MAX_TOLD
     assert talk.refusals() == {Refusal.NOT_TRUSTED: MAX_TOLD + 9}
     assert talk.hear(udp(), answer()).told  # other kinds are still told
@@ -169,26 +174,50 @@ def test_how_much_is_told_is_bounded(talk: Talk) -> None:
 def test_on_another_day_it_is_told_again(talk: Talk) -> None:
     """A daemon runs for months: what a late answer told on the first day is not all that is said of a resolver."""
     rogues = [f"198.51.100.{number}" for number in range(MAX_TOLD)]
-    assert all(talk.hear(udp(rogue), answer()).told for rogue in rogues)
-    assert not talk.hear(udp(ROGUE), answer(), 10.0 + TOLD_AGAIN_S - 1).told
-    assert talk.hear(udp(ROGUE), answer(), 10.0 + TOLD_AGAIN_S).told
-    assert talk.hear(udp(rogues[0]), answer(), 10.0 + TOLD_AGAIN_S).told
+    assert all(talk.ask_rogue(rogue) for rogue in rogues)
+    assert not talk.ask_rogue(now_s=10.0 + TOLD_AGAIN_S - 1)
+    assert talk.ask_rogue(now_s=10.0 + TOLD_AGAIN_S)
+    assert talk.ask_rogue(rogues[0], 10.0 + TOLD_AGAIN_S)
 
 
 def test_nothing_is_read_of_a_talk_with_a_server_of_a_programs_own(talk: Talk) -> None:
-    assert talk.ask(udp(ROGUE), b"a protocol of their own") == Heard()
+    talk.ask(udp(ROGUE), b"a protocol of their own")
     talk.connect(tcp(ROGUE))
     talk.ask(tcp(ROGUE), Segment(100, 200, ACK, framed(question().to_wire())))
-    assert talk.hear(tcp(ROGUE), Segment(200, 0, ACK, framed(answer()))).addresses == ()
+    for flow, payload in ((udp(ROGUE), answer()), (tcp(ROGUE), Segment(200, 0, ACK, framed(answer())))):
+        assert talk.hear(flow, payload) == Heard()
     assert talk.dns.streams.statistics().used == 0
-    assert talk.refusals() == {Refusal.NOT_TRUSTED: 1}
+    assert talk.refusals() == {Refusal.NOT_TRUSTED: 2}
+
+
+@pytest.mark.parametrize("protocol", [UDP, TCP])
+def test_whom_a_resolver_of_this_machine_asks_is_no_offence(talk: Talk, protocol: int) -> None:
+    talk.dns.note_server(Flow(protocol, Direction.INBOUND, LOOPBACK, 53, LOOPBACK, 40000), CURL_ID)
+    assert talk.ask_rogue() == talk.ask(tcp(ROGUE), Segment(100, 200, ACK, framed(question().to_wire()))).told == ()
+    assert talk.refusals() == {}
+    assert len(talk.dns.ask(udp(ROGUE), question().to_wire(), CURL_ID + 1, 10.0).told) == 1
+
+
+@pytest.mark.parametrize(
+    ("direction", "port", "exec_id"),
+    [
+        (Direction.OUTBOUND, 53, CURL_ID),
+        (Direction.INBOUND, 54, CURL_ID),
+        (Direction.INBOUND, 53, UNKNOWN_EXEC_ID),
+    ],
+)
+def test_who_is_not_asked_on_the_port_of_resolvers_is_none(
+    talk: Talk, direction: Direction, port: int, exec_id: int
+) -> None:
+    talk.dns.note_server(Flow(UDP, direction, LOOPBACK, port, LOOPBACK, 53), exec_id)
+    assert len(talk.dns.ask(udp(ROGUE), question().to_wire(), exec_id, 10.0).told) == 1
 
 
 def test_a_resolver_of_the_network_that_was_left_may_answer_what_it_was_asked(talk: Talk) -> None:
     talk.ask(udp(), question().to_wire())
     talk.dns.set_facts(Facts(resolvers=frozenset({parse_address(ROGUE)})))
     assert talk.hear(udp(), answer()).addresses
-    assert talk.hear(udp(), answer()).told == (f"DNS answer of {RESOLVER} not learned: resolver not trusted",)
+    assert talk.hear(udp(), answer()) == Heard()
 
 
 def test_garbage_in_a_stream_is_told(talk: Talk) -> None:
@@ -199,7 +228,7 @@ def test_garbage_in_a_stream_is_told(talk: Talk) -> None:
 def test_losses_and_tables_have_names(talk: Talk) -> None:
     talk.connect(tcp())
     talk.hear(tcp(), Segment(200, 0, ACK, b"\0\0"))
-    talk.hear(udp(ROGUE), answer())
+    talk.ask_rogue()
     losses = {what: count for what, count in talk.dns.losses().items() if count}
     assert losses == {
         "DNS messages not learned, malformed": 1,
@@ -265,6 +294,14 @@ def test_an_answer_is_delivered_after_what_the_kernel_remembers_of_it_is_gone() 
 def test_what_an_answer_should_not_be_is_told_behind_it() -> None:
     told = f"lost DNS answer of {RESOLVER} not learned: no question was asked 1"
     assert Transcript().say(ev.AnswerReceived(1, udp(), answer())) == ["pass 1", told]
+
+
+def test_a_resolver_of_this_machine_is_known_by_the_first_question_to_it() -> None:
+    engine = Transcript("allow - - -", "allow - - -src")
+    engine.feed(ev.PacketQueued(1, Flow(UDP, Direction.INBOUND, LOOPBACK, 53, LOOPBACK, 40000), CURL))
+    assert engine.say(ev.QuestionSent(2, udp(ROGUE), CURL, question().to_wire())) == ["pass 2"]
+    other = ev.QuestionSent(3, udp(ROGUE), whose(8), question().to_wire())
+    assert engine.say(other) == ["pass 3", f"lost DNS question to {ROGUE} not learned: resolver not trusted 1"]
 
 
 def test_a_connection_knows_the_aliases_that_its_name_led_through() -> None:

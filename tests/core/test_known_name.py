@@ -3,7 +3,7 @@
 import pytest
 
 from tests.core.resolver_talk import CURL, FIREFOX, MIRROR, SHOP, ResolverTalk
-from tinysnitch.core.names import KEPT_S, NAMES_PER_ADDRESS
+from tinysnitch.core.names import ASKERS_PER_NAME, KEPT_S, NAMES_PER_ADDRESS
 
 
 @pytest.fixture
@@ -26,6 +26,14 @@ def test_what_was_known_is_known_again_for_everyone_as_before(talk: ResolverTalk
         for who in (CURL, FIREFOX, 0):
             assert after.names.find(address, after.now_s, who) == talk.names.find(address, talk.now_s, who)
     assert list(after.names.known(after.now_s)) == list(talk.names.known(talk.now_s))
+
+
+def test_what_is_a_guess_stays_one(talk: ResolverTalk) -> None:
+    for who in (CURL, *range(1, ASKERS_PER_NAME + 1)):
+        talk.looks_up(who, "ads.test", SHOP)
+    talk.looks_up(CURL, "shop.test", SHOP)
+    for each in (talk, handed_over(talk)):
+        assert (each.name_of(SHOP, CURL), each.names.find(SHOP, each.now_s, CURL).is_sure) == ("shop.test", False)
 
 
 def test_a_question_after_that_is_newer_than_all_before(talk: ResolverTalk) -> None:

@@ -11,7 +11,7 @@ from tinysnitch.core.decision import Decision
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import UDP, parse_address
-from tinysnitch.core.names import NAMES_PER_ADDRESS
+from tinysnitch.core.names import ASKERS_PER_NAME, NAMES_PER_ADDRESS
 from tinysnitch.core.network import Network
 from tinysnitch.core.process import UNKNOWN, Attribution
 from tinysnitch.core.records import ConnectionDecided, NameSaid
@@ -194,6 +194,19 @@ def test_what_other_programs_ask_for_is_not_meant() -> None:
     engine = asked_for("shop.test")
     engine.resolve("ads.test", SHOP, UNKNOWN)
     assert watch_of(engine) is Watch.NONE
+
+
+def test_where_who_asked_for_a_name_may_have_been_forgotten_it_is_watched() -> None:
+    """More programs that live have asked for it than are known of one name."""
+    engine = asked_for("ads.test")
+    for number in range(ASKERS_PER_NAME):
+        engine.resolve("ads.test", SHOP, whose(100 + number))
+    engine.resolve("shop.test", SHOP)
+    assert engine.engine.names.find(parse_address(SHOP), engine.now.boot_s, 7).name == "shop.test"
+    assert watch_of(engine) is Watch.GUARDED
+    assert engine.send(HELLO)[0].startswith("end watch deny")
+    engine.load("allow - 443 tcp", "deny bank.test - -")
+    assert watch_of(engine, 2) is Watch.NONE
 
 
 @pytest.mark.parametrize("who", [CURL, UNKNOWN])

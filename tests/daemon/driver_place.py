@@ -72,6 +72,7 @@ class SmallQueue:
         self._collected: list[tuple[int, NfVerdict]] = []
         self.sent: list[tuple[int, NfVerdict]] = []
         self.marks: dict[int, int | None] = {}  # by packet id
+        self.gone = 2
 
     def fileno(self) -> int:
         return self._ours.fileno()

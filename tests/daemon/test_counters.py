@@ -39,6 +39,7 @@ def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
             losses = counters.losses()
             assert losses["flows not stored"] == 3
             assert losses["DNS messages dropped"] == 5
+            assert losses["packets gone before their verdict"] == 4
             assert losses["failures, see the log"] == 0
             assert losses["clients turned away, not permitted"] == 0
             assert losses["clients cut off, not understood"] == 1

@@ -103,6 +103,21 @@ def test_a_verdict_for_a_packet_that_is_gone_harms_no_other(wire: Wire) -> None:
     wire.connections.flush()
     assert receive_numbers(server, 1) == [0]
     assert wire.connections.read_packets() == []  # the kernel's errors are no packets
+    assert wire.connections.gone == 2
+
+
+@pytest.mark.privileged
+def test_what_the_kernel_drops_with_its_interface_is_counted_with_the_verdict(wire: Wire) -> None:
+    server = send_udp(wire, 3)
+    packets = wait_packets(wire.connections, 3)
+    wire.run("ip", "link", "set", "eth0", "down")
+    wire.run("ip", "link", "set", "eth0", "up")
+    for packet in packets:
+        wire.connections.queue_verdict(packet.packet_id, NfVerdict.ACCEPT)
+    wire.connections.flush()
+    assert wire.connections.read_packets() == []
+    assert wire.connections.gone == 3
+    assert not is_ready(server, 0)
 
 
 @pytest.mark.privileged

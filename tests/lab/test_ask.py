@@ -100,6 +100,19 @@ def test_an_answer_is_recorded_with_who_gave_it(lab: Lab) -> None:
     assert (answer["id"], answer["by_uid"], answer["rule"].split()) == (ask["id"], 0, RULE.split())
 
 
+def test_a_datagram_whose_interface_went_down_meanwhile_is_counted(lab: Lab) -> None:
+    """The kernel drops it then, whatever is answered."""
+    daemon = lab.start_daemon("")
+    send = f"import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('{WORLD4}', 7))"
+    assert lab.run(["/usr/bin/python3", "-c", send]).returncode == 0
+    ask = daemon.wait_ask(remote_port=7)
+    for state in ("down", "up"):
+        assert lab.run_outside(["ip", "link", "set", "eth0", state]).returncode == 0
+    daemon.answer(ask, "yes")
+    lost = daemon.wait_for(lambda record: record["event"] == "lost")
+    assert (lost["what"], lost["count"]) == ("packets gone before their verdict", 1)
+
+
 def test_the_first_answer_wins(lab: Lab) -> None:
     daemon = lab.start_daemon(DNS_RULE)
     curl = lab.spawn(CURL)

@@ -133,6 +133,28 @@ def test_a_message_that_asks_for_no_name_is_no_offence(lab: Lab, words: list[str
     assert "not learned" not in daemon.cli("status").stdout
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", [(), ("--no-bpf",)])
+@pytest.mark.parametrize("stub", ["dnsmasq", "unbound"])
+def test_whom_a_resolver_of_this_machine_asks_is_no_offence_and_whom_a_program_asks_is(
+    lab: Lab, stub: str, flags: tuple[str, ...]
+) -> None:
+    server = start_stub(lab, stub)
+    daemon = lab.start_daemon(ALL, *flags)
+    # Without BPF a child that dnsmasq forks for TCP is another program.
+    for name, option in (
+        ("shop.test", "+notcp"),
+        ("big.test", "+notcp" if flags else "+tcp"),
+        ("alias.test", "+notcp"),
+    ):
+        assert lab.run(["dig", "+short", option, f"@{server}", name, "A"]).stdout.strip()
+    daemon.wait_connection(remote_address=WORLD4, remote_port=53)
+    assert [record["what"] for record in daemon.records("lost")] == []
+    assert "not learned" not in daemon.cli("status").stdout
+    lab.run(["dig", "+short", f"@{WORLD4}", "four.test", "A"])
+    daemon.wait_for(lambda record: record["event"] == "lost" and "not trusted" in record["what"])
+
+
 def test_that_programs_ask_by_a_socket_is_told(lab: Lab) -> None:
     """nss-resolve need not be there for that: what counts is that programs would take it."""
     start_stub(lab, "systemd-resolved")

@@ -84,6 +84,28 @@ def test_a_denied_name_that_the_program_kept_is_held_against_it_among_more_names
     daemon.wait_connection(name=DENIED, verdict="deny", remote_port=443)
 
 
+ASK_AND_FETCH = """
+import runpy, socket, sys
+fetch = runpy.run_path(sys.argv[1])["fetch"]
+for name in sys.argv[2:]:
+    address = socket.getaddrinfo(name, 443, socket.AF_INET, socket.SOCK_STREAM)[0][4]
+    print("resolved", flush=True)
+    sys.stdin.readline()
+for name in sys.argv[2:]:
+    print(fetch(address, name))
+"""
+
+
+def test_a_denied_name_that_more_programs_keep_than_are_known_is_held_against_each(lab: Lab) -> None:
+    lab.start_daemon(RULES.replace(" 80 ", " 443 "))
+    client = ["/usr/bin/python3", "-c", ASK_AND_FETCH, str(PROGRAMS / "keeping_client.py"), DENIED, ALLOWED]
+    clients = [lab.spawn(client, stdin=PIPE) for _ in range(ASKERS_PER_NAME + 1)]
+    for each in clients:
+        read_until(each, lambda said: said[-1] == "resolved\n")
+    said = [each.communicate("\n\n", timeout=WAIT_S)[0] for each in clients]
+    assert said == ["resolved\nConnectionResetError\nanswered\n"] * len(clients)
+
+
 KEEP = f"""
 import socket, sys
 address = socket.getaddrinfo("{ALLOWED}", 80, socket.AF_INET, socket.SOCK_STREAM)[0][4]

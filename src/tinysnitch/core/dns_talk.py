@@ -1,7 +1,9 @@
 """The talk between programs and those that know names: questions on their way out, answers before they are delivered.
 
 It takes messages out of packets (over UDP one each, over TCP see dns_stream.py) and hands them to whoever believes
-them: names.py for resolvers, link_names.py for the link. What should not happen is counted, and told once a day.
+them: names.py for resolvers, link_names.py for the link. What should not happen is counted, and told once a day. That
+includes questions to servers that are not trusted, but for those of a program that is asked itself, on this machine's
+port 53: a resolver that forwards or recurses means no connections of its own.
 """
 
 from collections.abc import Callable
@@ -14,17 +16,20 @@ from tinysnitch.core.dns_stream import DnsStreams
 from tinysnitch.core.dns_wire import NoLookup
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.flow import Flow, format_address
+from tinysnitch.core.flow import Direction, Flow, format_address
 from tinysnitch.core.link_names import LINK_PORTS, LinkNames, parse_link_answer, parse_link_questions
 from tinysnitch.core.names import NO_NAME, HasEnded, Learned, NameFacts, Names, nobody_has_ended
+from tinysnitch.core.process import UNKNOWN_EXEC_ID
 from tinysnitch.core.segment import Payload, Segment
 from tinysnitch.core.settings import Settings
-from tinysnitch.core.table import TableStatistics
+from tinysnitch.core.table import BoundedTable, TableStatistics
 
 MAX_TOLD = 16  # machines a day that are reported for each refusal: a resolver that recurses talks to thousands
 TOLD_AGAIN_S = 24 * 3600.0
 NOT_LEARNED = "DNS messages not learned"
-_RESOLVER_PORTS = (53, 853)  # DNS, and the same over TLS (RFC 7858)
+MAX_SERVERS = 64  # programs on this machine that are known to be resolvers
+_DNS_PORT = 53
+_RESOLVER_PORTS = (_DNS_PORT, 853)  # DNS, and the same over TLS (RFC 7858)
 _UNREADABLE = b""  # stands for what is no message
 
 
@@ -40,6 +45,7 @@ class DnsTalk:
         self.names = Names(settings, facts, has_ended)
         self.streams = DnsStreams(settings.max_dns_streams)
         self.link = LinkNames(self.names, facts, settings.max_questions)
+        self._servers: BoundedTable[int, bool] = BoundedTable(MAX_SERVERS)  # exec ids of resolvers on this machine
         self._told: dict[Refusal, dict[bytes, float]] = {refusal: {} for refusal in SUSPICIOUS}  # and when
 
     def set_facts(self, facts: Facts) -> None:
@@ -54,6 +60,12 @@ class DnsTalk:
         """
         is_question = flow.remote_port in _RESOLVER_PORTS and self.names.is_trusted(flow.remote)
         return NO_NAME if is_question else self.names.find(flow.remote, now_s, exec_id)
+
+    def note_server(self, flow: Flow, exec_id: int) -> None:
+        """Of a new flow and whose it is: whether that is a resolver, which somebody asks."""
+        is_asked = flow.direction is Direction.INBOUND and flow.local_port == _DNS_PORT
+        if is_asked and exec_id != UNKNOWN_EXEC_ID:
+            self._servers.put(exec_id, True)
 
     def ask(self, flow: Flow, payload: Payload, exec_id: int, now_s: float) -> Heard:
         """Note the questions in a packet."""
@@ -104,8 +116,10 @@ class DnsTalk:
             if source := LINK_PORTS.get(flow.remote_port):
                 for question in parse_link_questions(message):
                     self.link.ask(source, question, exec_id, now_s)
-            elif self.names.is_trusted(flow.remote):  # what other servers are asked does not matter
+            elif self.names.is_trusted(flow.remote):
                 self.names.ask(flow, parse_question(message), exec_id, now_s)
+            elif not self._servers.find(exec_id):
+                return self.names.refuse(Refusal.NOT_TRUSTED).refusal
         except Malformed as error:
             return self._refuse(error).refusal
         return None
@@ -115,7 +129,7 @@ class DnsTalk:
             if source := LINK_PORTS.get(flow.remote_port):
                 return list(self.link.learn(source, parse_link_answer(message), now_s))
             if not self.names.heeds(flow, int.from_bytes(message[:2])):
-                return [self.names.refuse(Refusal.NOT_TRUSTED)]
+                return []  # that it was asked is told
             return [self.names.learn(flow, parse_answer(message), now_s)]
         except Malformed as error:
             return [self._refuse(error)]

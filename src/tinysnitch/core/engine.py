@@ -155,6 +155,7 @@ class Engine:
         yield from self._judge(event, now)
 
     def _judge(self, event: ev.PacketQueued, now: Instant) -> Iterator[Command]:
+        self.dns.note_server(event.flow, exec_id_of(event.attribution))
         connection = self.connection_of(event.flow, event.attribution, event.interface, now)
         if event.asked_name is not None:
             connection = msgspec.structs.replace(connection, asked_name=event.asked_name)

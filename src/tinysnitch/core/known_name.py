@@ -14,3 +14,4 @@ class KnownName(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     askers: tuple[tuple[int, int], ...]  # exec id and the number of its newest question, oldest first
     source: NameSource
     aliases: tuple[str, ...]
+    is_askers_lost: bool = False  # there were more than are kept

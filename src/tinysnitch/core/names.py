@@ -72,10 +72,15 @@ class _Belief(msgspec.Struct):
     source: NameSource
     aliases: tuple[str, ...] = ()
     kept_until_s: float = 0.0  # for those who asked
+    is_askers_lost: bool = False  # one that lives had to go: whoever is not among them may have asked
 
     @property
     def own_expires_s(self) -> float:
         return max(self.expires_s, self.kept_until_s)
+
+    def may_be_of(self, exec_id: int) -> bool:
+        """Whether the process asked for it, as far as is known."""
+        return self.is_askers_lost or exec_id in self.askers
 
     def is_left(self, newest: Mapping[int, int]) -> bool:
         """Whether programs asked for it, and all of them asked for another name of the address since."""
@@ -172,7 +177,14 @@ class Names:
             beliefs = self._beliefs_of(one.address)
             self._used_names += one.name not in beliefs
             beliefs[one.name] = _Belief(
-                one.name, one.number, one.expires_s, dict(one.askers), one.source, one.aliases, one.kept_until_s
+                one.name,
+                one.number,
+                one.expires_s,
+                dict(one.askers),
+                one.source,
+                one.aliases,
+                one.kept_until_s,
+                one.is_askers_lost,
             )
             self.questions.go_on_after(one.number)
         self._evict_addresses()
@@ -232,8 +244,9 @@ class Names:
     def _evict_asker(self, belief: _Belief) -> None:
         """Those that have ended go first: else short-lived ones push out one that asked once and keeps the address."""
         if len(belief.askers) > ASKERS_PER_NAME:
-            oldest = next(iter(belief.askers))
-            del belief.askers[next(filter(self._has_ended, belief.askers), oldest)]
+            ended = next(filter(self._has_ended, belief.askers), None)
+            belief.is_askers_lost |= ended is None
+            del belief.askers[next(iter(belief.askers)) if ended is None else ended]
 
     def _evict_name(self, beliefs: _Beliefs, now_s: float) -> bool:
         """What nobody means any more goes first, so that no program can push out what another one asked for with
@@ -270,6 +283,7 @@ def _as_known(address: bytes, belief: _Belief) -> KnownName:
         askers=tuple(belief.askers.items()),
         source=belief.source,
         aliases=belief.aliases,
+        is_askers_lost=belief.is_askers_lost,
     )
 
 
@@ -316,7 +330,7 @@ def _facts(beliefs: _Beliefs, now_s: float, exec_id: int, hosts: tuple[str, ...]
         first.name,
         _without(first.name, (*(one.name for one in alive), *hosts)),
         first.own_expires_s if own else first.expires_s,
-        is_sure=bool(own) and not hosts and all(one is first or one.expires_s <= now_s for one in own),
+        is_sure=bool(own) and not hosts and not any(one is not first and one.may_be_of(exec_id) for one in alive),
         source=first.source,
         aliases=first.aliases,
     )

@@ -59,6 +59,7 @@ class Counters:
             "packets dropped, not read in time": connections.dropped_unread,
             "DNS messages dropped": names.dropped_full + names.dropped_unread,
             "packets dropped, waited too long": self._driver.outwaited,
+            "packets gone before their verdict": self._doors.queue.gone + self._doors.names_queue.gone,
             "DNS questions of which it is not known who asked": self._doors.packet_events.lost_askers,
             "packets not parsed": self._driver.malformed,
             "connections whose program is unknown": self._doors.attributor.unknown,

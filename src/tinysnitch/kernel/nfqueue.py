@@ -1,7 +1,8 @@
 """One NFQUEUE over AF_NETLINK (include/uapi/linux/netfilter/nfnetlink_queue.h): packets in, verdicts out in batches.
 
 NFQNL_MSG_VERDICT_BATCH is never used: it also releases held packets with lower ids. FAIL_OPEN is never set: what does
-not fit into the queue is dropped by the kernel, and counted. Closing the queue drops what it held.
+not fit into the queue is dropped by the kernel, and counted. Closing the queue drops what it held. So does an interface
+that goes down (nfqnl_dev_drop()), with what is held for it: only the error that answers the verdict tells.
 """
 
 import errno
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from tinysnitch.core.errors import NotPermitted, SnitchError, hint_for
+from tinysnitch.core.errors import Malformed, NotPermitted, SnitchError, hint_for
 from tinysnitch.kernel import netlink
 from tinysnitch.kernel.netlink import (
     ATTRIBUTE,
@@ -84,6 +85,7 @@ class Queue:
     ) -> None:
         """`tells_sender`: packets have their `sender_uid`; two more attributes of each are to be read then."""
         self.number = number
+        self.gone = 0  # packets that the kernel did not have any more when their verdict came
         self._flags = _FLAG_GSO | (_FLAG_UID_GID if tells_sender else 0)
         self._buffer = bytearray(_DATAGRAM)
         self._view = memoryview(self._buffer)
@@ -151,6 +153,8 @@ class Queue:
             packet = parse_packet_message(view[:size])
             if packet is not None:
                 packets.append(packet)
+            else:
+                self.gone += _is_of_gone_packet(view[:size])
         return packets
 
     def queue_verdict(self, packet_id: int, verdict: NfVerdict, mark: int | None = None) -> None:
@@ -214,6 +218,17 @@ def parse_packet_message(message: memoryview) -> QueuedPacket | None:
     if packet_id is None:
         return None
     return QueuedPacket(packet_id, hook, in_interface, out_interface, mark, payload, sender_uid)
+
+
+def _is_of_gone_packet(message: memoryview) -> bool:
+    """Whether it is the error that answers a verdict where there is no such packet (nfqnl_recv_verdict())."""
+    try:
+        return any(
+            one.kind == netlink.NLMSG_ERROR and netlink.parse_error(one.payload) == errno.ENOENT
+            for one in netlink.parse_messages(message)
+        )
+    except Malformed:
+        return False
 
 
 def read_statistics() -> dict[int, QueueStatistics]:
