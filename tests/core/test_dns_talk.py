@@ -220,6 +220,15 @@ def test_a_resolver_of_the_network_that_was_left_may_answer_what_it_was_asked(ta
     assert talk.hear(udp(), answer()) == Heard()
 
 
+def test_so_it_may_over_tcp(talk: Talk) -> None:
+    talk.connect(tcp())
+    talk.ask(tcp(), Segment(100, 200, ACK, framed(question().to_wire())))
+    talk.dns.set_facts(Facts(resolvers=frozenset({parse_address(ROGUE)})))
+    assert talk.hear(tcp(), Segment(200, 0, ACK, framed(answer()))) == Heard((parse_address(SHOP),))
+    talk.connect(tcp("192.0.2.54"))
+    assert talk.dns.streams.statistics().used == 1
+
+
 def test_garbage_in_a_stream_is_told(talk: Talk) -> None:
     talk.connect(tcp())
     assert talk.hear(tcp(), Segment(200, 0, ACK, b"\0\0")).told == (f"DNS answer of {RESOLVER} not learned: malformed",)

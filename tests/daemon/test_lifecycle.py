@@ -1,6 +1,7 @@
 """From nothing to a firewall and back. The whole way, for real, is in tests/lab."""
 
 import asyncio
+import os
 import pwd
 import signal
 import stat
@@ -18,7 +19,7 @@ from typing import cast
 import pytest
 
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, read_until
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import DataLost
 from tinysnitch.daemon.assembly import Assembly
@@ -214,6 +215,23 @@ def test_sighup_reads_the_rules_file_again(lab: Lab) -> None:
     daemon.process.send_signal(signal.SIGHUP)
     daemon.wait_for(lambda record: record["event"] == "rules" and record["loaded"] == 1)
     assert daemon.stop() == 0
+
+
+@pytest.mark.privileged
+def test_a_sighup_of_its_last_moments_of_starting_counts(lab: Lab) -> None:
+    rules, new, bin_folder = lab.folder / "rules", lab.folder / "new", lab.folder / "bin"
+    rules.write_text("")
+    new.write_text("deny - 23 tcp\n")
+    bin_folder.mkdir()
+    restore = bin_folder / "iptables-restore"
+    lines = ("#!/bin/sh", f"mount --bind {new} {rules}", "kill -HUP $PPID", 'exec /usr/sbin/iptables-restore "$@"', "")
+    restore.write_text("\n".join(lines))
+    restore.chmod(0o755)
+    path = f"PATH={bin_folder}:{os.environ['PATH']}"
+    daemon = lab.spawn_outside(["env", path, *command_of(lab, "--rules", str(rules))])
+    read_until(daemon, lambda said: "rules 1 loaded" in said[-1])
+    daemon.terminate()
+    assert daemon.wait(WAIT_S) == 0
 
 
 @pytest.mark.privileged

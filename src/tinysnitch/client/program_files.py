@@ -100,7 +100,7 @@ def _read_stamp(path: str) -> _Stamp:
 def read_sha256(path: str, inode: int) -> str | None:
     """Hex digest of the file of this inode at the path; None when it is a different file, or can't be read."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except (OSError, ValueError):
         return None
     with open(descriptor, "rb") as file:

@@ -31,4 +31,4 @@ def run_in_loop(work: Coroutine[object, object, T]) -> T:
 def _check_descriptors() -> None:
     with ExitStack() as opened:
         for _ in range(_DESCRIPTORS):
-            opened.callback(os.close, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+            opened.callback(os.close, os.open(os.devnull, os.O_RDONLY))

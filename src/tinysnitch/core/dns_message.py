@@ -85,9 +85,7 @@ def parse_answer(payload: bytes) -> Answer:
 
 
 def _read_one_question(reader: WireReader, count: int) -> tuple[str, int]:
-    if (
-        count == 0
-    ):  # cookies alone (RFC 7873 5.4), a server that knows no EDNS (RFC 6891 7), more of a zone (RFC 5936 2.2)
+    if count == 0:  # cookies alone (RFC 7873 5.4), no EDNS there (RFC 6891 7), more of a zone (RFC 5936 2.2)
         raise NoLookup("0 questions in one message")
     if count != 1:
         raise Malformed(f"{count} questions in one message")

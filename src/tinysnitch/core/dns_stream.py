@@ -71,6 +71,10 @@ class DnsStreams:
         self._connections: BoundedTable[Flow, _Connection] = BoundedTable(capacity)
         self.given_up = 0  # connections whose segments contradicted each other, came too early, or held too much
 
+    def follows(self, flow: Flow) -> bool:
+        """Whether it is read: it began when its resolver was trusted."""
+        return self._connections.find(flow) is not None
+
     def read_questions(self, flow: Flow, segment: Segment, now_s: float) -> list[bytes]:
         """The questions that this segment completes. Raises Malformed."""
         if segment.is_opening:

@@ -104,7 +104,7 @@ class DnsTalk:
     ) -> list[bytes]:
         if not isinstance(payload, Segment):
             return [payload]
-        if not self.names.is_trusted(flow.remote):
+        if not (self.names.is_trusted(flow.remote) or self.streams.follows(flow)):
             return [_UNREADABLE] if payload.payload else []
         try:
             return read(flow, payload, now_s)

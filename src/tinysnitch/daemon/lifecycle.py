@@ -60,14 +60,13 @@ async def run_daemon(options: Options) -> None:
     """Until it is stopped. Raises SnitchError when it cannot start."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # asyncio's own would wait for a name service that hangs
     stop = Stop()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the rules are not loaded yet; its default is to end us
+    # Its default is to end us; once the rules are loaded it has them read again.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
     async with AsyncExitStack() as undo:
         undo.callback(stop.block_further)
         daemon = SetUp(options, undo, undo.enter_context(ErrorLog()), stop)
         stop.listen()  # until now there was nothing to undo
         if await stop.is_later_than(daemon.start()):
-            loop.add_signal_handler(signal.SIGHUP, daemon.parts.reloader.reload_rules)
             await stop.wait()
 
 
@@ -135,6 +134,7 @@ class SetUp:
             error_log=self._error_log,
         )
         await self.parts.start()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.parts.reloader.reload_rules)
         notes = None if self._options.is_scoped else self._watch_packet_sockets(programs)
         await self._start_prompt()  # before the first step that changes what an earlier daemon left
         self._stop.end_start()

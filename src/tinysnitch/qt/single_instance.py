@@ -20,7 +20,7 @@ class SingleInstance:
     def claim(self) -> bool:
         """Whether we are the one; False when another runs already. Raises SnitchError."""
         try:
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             if os.fstat(self._fd).st_uid != os.getuid():  # in /tmp anybody could make it first, and hold it for ever
                 raise PermissionError(errno.EPERM, "it is another user's")
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

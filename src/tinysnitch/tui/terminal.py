@@ -44,7 +44,7 @@ def stop_job(target: int, *ending: signal.Signals) -> None:
 class Terminal:
     def __init__(self, path: str) -> None:
         try:
-            self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+            self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
             termios.tcgetattr(self.fd)
         except (OSError, termios.error) as error:
             raise SnitchError(f"no terminal at {path}: {error.args[-1]}", "run it in a terminal") from None
