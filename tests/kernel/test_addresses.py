@@ -16,6 +16,7 @@ from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import format_address
 from tinysnitch.core.network import parse_network
 from tinysnitch.kernel.addresses import (
+    MAX_LINKED,
     AddressNews,
     OwnAddresses,
     parse_address_message,
@@ -87,6 +88,20 @@ def test_a_network_that_a_router_says_is_on_the_link(packet_place: PacketPlace, 
     after = read_in(packet_place)
     assert after.own == before.own
     assert set(after.lan) - set(before.lan) == ({parse_network("fd98::/64")} if is_linked else set())
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("maker", ["kernel", "ra"])
+def test_a_router_that_announces_networks_without_end(packet_place: PacketPlace, maker: str) -> None:
+    before = read_in(packet_place)
+    announced = [f"fd98:{number:x}::/64" for number in range(2 * MAX_LINKED)]
+    routes = "".join(f"route add {each} dev eth0 proto {maker}\n" for each in announced)
+    packet_place.run("ip", "-6", "-batch", "-", text=routes)
+    after = read_in(packet_place)
+    assert after.own == before.own
+    added = set(after.lan) - set(before.lan)
+    assert MAX_LINKED // 2 < len(added) <= MAX_LINKED
+    assert added < set(map(parse_network, announced))
 
 
 @pytest.mark.privileged

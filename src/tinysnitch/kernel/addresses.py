@@ -25,6 +25,9 @@ _GROUPS = 1 << 4 | 1 << 8 | 1 << 0  # RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RT
 _ADDRESS, _LOCAL = 1, 2  # IFA_ADDRESS, IFA_LOCAL: they differ on a point-to-point link
 _OPTIMISTIC, _TENTATIVE = 0x04, 0x40  # IFA_F_OPTIMISTIC, IFA_F_TENTATIVE
 _IFADDRMSG = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, interface
+# Of each maker's routes, ours among them. Anyone on the link may announce networks by the hundred thousand, which the
+# kernel takes: all verdicts would wait while they are read, and again with each announcement.
+MAX_LINKED = 512
 
 # Never routed further than the link, or to a group of hosts: RFC 3927, 5771, 919, 4291. 0.0.0.0 is a host that has no
 # address yet (RFC 1122 3.2.1.3), which the kernel hears only where all of the link is meant (ip_route_input_slow, _mc).
@@ -44,25 +47,26 @@ class OwnAddresses(msgspec.Struct, frozen=True):
 def read_addresses() -> OwnAddresses:
     with NetlinkSocket(socket.NETLINK_ROUTE) as netlink:
         messages = netlink.dump(_GET_ADDRESSES, _IFADDRMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0))
-        routed = set(_read_linked(netlink))
+    routed = set(_read_linked())
     found = [parse_address_message(message) for message in messages if message.kind == _NEW_ADDRESS]
     own = frozenset(_pack(address) for address, _network, is_taken in found if is_taken)
     networks = {network for address, network, _is_taken in found if not address.is_loopback}
     return OwnAddresses(own, tuple(sorted(networks | routed | _LINK_NETWORKS, key=msgspec.structs.astuple)))
 
 
-def _read_linked(netlink: NetlinkSocket) -> Iterator[Network]:
+def _read_linked() -> Iterator[Network]:
     """What is on the link as its router says (RFC 4861 6.3.4). One of DHCPv6 brings none (RFC 8415 18.2.10.1).
 
     Routes that others make are none of these: those into a tunnel have no gateway either.
     """
-    netlink.socket.setsockopt(SOL_NETLINK, _STRICT, 1)
     for maker in (_BY_KERNEL, _BY_ROUTER):
         asked = _RTMSG.pack(socket.AF_INET6, 0, 0, 0, 0, maker, 0, 0, 0)
-        for message in netlink.dump(_GET_ROUTE, asked):
-            network = parse_linked_network(message) if message.kind == _NEW_ROUTE else None
-            if network:
-                yield network
+        with NetlinkSocket(socket.NETLINK_ROUTE) as netlink:
+            netlink.socket.setsockopt(SOL_NETLINK, _STRICT, 1)
+            for message in netlink.dump(_GET_ROUTE, asked, MAX_LINKED):
+                network = parse_linked_network(message) if message.kind == _NEW_ROUTE else None
+                if network:
+                    yield network
 
 
 def parse_linked_network(message: Message) -> Network | None:
