@@ -91,6 +91,22 @@ def test_a_network_that_a_router_says_is_on_the_link(packet_place: PacketPlace, 
 
 
 @pytest.mark.privileged
+@pytest.mark.parametrize(
+    "given",
+    [
+        "route add ::ffff:0:0/96 dev eth0 proto ra",
+        "route add ::ffff:198.51.100.0/120 dev eth0 proto kernel",
+        "address add ::ffff:198.51.100.7/120 dev eth0 nodad",
+    ],
+)
+def test_nobody_gives_ipv4_by_ipv6(packet_place: PacketPlace, given: str) -> None:
+    """An IPv4 address looks the same in our keys: all of the Internet would be of the lan, or `localhost`."""
+    before = read_in(packet_place)
+    packet_place.run("ip", "-6", *given.split())
+    assert read_in(packet_place) == before
+
+
+@pytest.mark.privileged
 @pytest.mark.parametrize("maker", ["kernel", "ra"])
 def test_a_router_that_announces_networks_without_end(packet_place: PacketPlace, maker: str) -> None:
     before = read_in(packet_place)

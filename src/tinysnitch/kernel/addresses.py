@@ -47,11 +47,12 @@ class OwnAddresses(msgspec.Struct, frozen=True):
 def read_addresses() -> OwnAddresses:
     with NetlinkSocket(socket.NETLINK_ROUTE) as netlink:
         messages = netlink.dump(_GET_ADDRESSES, _IFADDRMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0))
-    routed = set(_read_linked())
     found = [parse_address_message(message) for message in messages if message.kind == _NEW_ADDRESS]
+    found = [each for each in found if not _seems_v4(each[0])]
     own = frozenset(_pack(address) for address, _network, is_taken in found if is_taken)
     networks = {network for address, network, _is_taken in found if not address.is_loopback}
-    return OwnAddresses(own, tuple(sorted(networks | routed | _LINK_NETWORKS, key=msgspec.structs.astuple)))
+    linked = networks | set(_read_linked()) | _LINK_NETWORKS
+    return OwnAddresses(own, tuple(sorted(linked, key=msgspec.structs.astuple)))
 
 
 def _read_linked() -> Iterator[Network]:
@@ -78,7 +79,8 @@ def parse_linked_network(message: Message) -> Network | None:
         if not is_linked or not prefix or _GATEWAY in attributes or _PATHS in attributes:
             return None
         network = IPv6Network((attributes[_DESTINATION], prefix), strict=False)
-        return None if network.is_loopback else parse_network(str(network))
+        is_others = network.is_loopback or _seems_v4(network.network_address)
+        return None if is_others else parse_network(str(network))
     except (struct.error, KeyError, ValueError) as error:
         raise Malformed(f"rtnetlink: {error}") from None
 
@@ -100,6 +102,12 @@ def parse_address_message(message: Message) -> tuple[IPv4Address | IPv6Address, 
         return IPv6Address(local), parse_network(str(IPv6Network((peer, prefix), strict=False))), is_taken
     except (struct.error, KeyError, ValueError) as error:
         raise Malformed(f"rtnetlink: {error}") from None
+
+
+def _seems_v4(address: IPv4Address | IPv6Address) -> bool:
+    """::ffff:0:0/96 is where flow.py has IPv4, and no packet is sent there: whoever gives addresses or networks of IPv6
+    must not make all of the Internet `lan`, or any of it `localhost`."""
+    return isinstance(address, IPv6Address) and address.ipv4_mapped is not None
 
 
 def _pack(address: IPv4Address | IPv6Address) -> bytes:
