@@ -141,6 +141,8 @@ def test_a_change_of_addresses_and_links_is_news(packet_place: PacketPlace, news
         ["address", "add", "10.9.0.1/24", "dev", "eth0"],
         ["address", "add", "fd99::1/64", "dev", "eth0"],
         ["link", "set", "lo", "mtu", "9000"],
+        ["-6", "route", "add", "fd98::/64", "dev", "eth0", "proto", "ra"],
+        ["-6", "route", "del", "fd98::/64", "dev", "eth0", "proto", "ra"],
     ):
         news.drain()
         assert select.select([news], [], [], 0)[0] == []

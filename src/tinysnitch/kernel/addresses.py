@@ -21,7 +21,7 @@ _DESTINATION, _GATEWAY, _PATHS = 1, 5, 9  # RTA_DST, RTA_GATEWAY, RTA_MULTIPATH
 _UNICAST = 1  # RTN_UNICAST
 _BY_KERNEL, _BY_ROUTER = 2, 9  # RTPROT_KERNEL, RTPROT_RA
 _STRICT = 12  # NETLINK_GET_STRICT_CHK, include/uapi/linux/netlink.h: what is asked for in a dump counts
-_GROUPS = 1 << 4 | 1 << 8 | 1 << 0  # RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK
+_GROUPS = 1 << 4 | 1 << 8 | 1 << 10 | 1 << 0  # RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE, RTMGRP_LINK
 _ADDRESS, _LOCAL = 1, 2  # IFA_ADDRESS, IFA_LOCAL: they differ on a point-to-point link
 _OPTIMISTIC, _TENTATIVE = 0x04, 0x40  # IFA_F_OPTIMISTIC, IFA_F_TENTATIVE
 _IFADDRMSG = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, interface
@@ -115,7 +115,7 @@ def _pack(address: IPv4Address | IPv6Address) -> bytes:
 
 
 class AddressNews(NetlinkSocket):
-    """Readable whenever an address or a link has changed; also knows the interfaces by index."""
+    """Readable whenever an address, a link or a route of IPv6 has changed; also knows the interfaces by index."""
 
     def __init__(self) -> None:
         super().__init__(socket.NETLINK_ROUTE, _GROUPS)
