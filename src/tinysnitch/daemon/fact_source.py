@@ -85,6 +85,16 @@ class FactSource:
             users={name: uid for name, uid in users.items() if uid is not None},
         )
 
+    def _read_hosts(self) -> Hosts:
+        """A file of many lines takes its time: only when it is another one."""
+        try:
+            stamp = read_stamp(HOSTS)
+        except OSError:
+            return Hosts()
+        if stamp != self._hosts[0]:
+            self._hosts = (stamp if stamp.is_settled() else None, read_hosts(HOSTS))
+        return self._hosts[1]
+
     def _read_setup(self) -> _NameSetup:
         """What is not there is looked for in /run anew each time (tmpfs), whose lock any user can keep: it is as it was
         then. Only a start waits."""
@@ -97,16 +107,6 @@ class FactSource:
             self.problems[SILENT] = 1
             self._timer.start(AGAIN_S)
         return self._setup
-
-    def _read_hosts(self) -> Hosts:
-        """A file of many lines takes its time: only when it is another one."""
-        try:
-            stamp = read_stamp(HOSTS)
-        except OSError:
-            return Hosts()
-        if stamp != self._hosts[0]:
-            self._hosts = (stamp if stamp.is_settled() else None, read_hosts(HOSTS))
-        return self._hosts[1]
 
     def is_awaited(self, rules: Iterable[Rule]) -> bool:
         """Whether a list or user that these rules name is on its way, and was never there before."""
