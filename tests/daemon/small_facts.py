@@ -1,10 +1,15 @@
 """A source of facts for tests without a loop: users are looked up at once, and no path is followed."""
 
+from collections.abc import Callable
+
 from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.daemon.list_loader import ListLoader
 from tinysnitch.daemon.path_facts import PathFacts
 from tinysnitch.daemon.user_ids import UserIds
 
 
-def make_fact_source(lists: ListLoader, resolvers: frozenset[bytes] = frozenset()) -> FactSource:
-    return FactSource(lists, resolvers, UserIds(lambda: None), PathFacts(lambda _paths: None, lambda: None))
+def make_fact_source(
+    lists: ListLoader, resolvers: frozenset[bytes] = frozenset(), again: Callable[[], object] = lambda: None
+) -> FactSource:
+    paths = PathFacts(lambda _paths: None, lambda: None)
+    return FactSource(lists, resolvers, UserIds(lambda: None), paths, again=again)

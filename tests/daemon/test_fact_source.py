@@ -10,7 +10,7 @@ from tests.daemon.small_facts import make_fact_source
 from tinysnitch.core.flow import parse_address
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.daemon import fact_source, user_ids
-from tinysnitch.daemon.fact_source import FactSource
+from tinysnitch.daemon.fact_source import SILENT, FactSource
 from tinysnitch.daemon.list_compiler import ListCompiler
 from tinysnitch.daemon.list_loader import ListLoader
 from tinysnitch.store import file_stamp
@@ -105,3 +105,26 @@ def test_who_looks_names_up_unseen_is_said(tmp_path: Path, monkeypatch: pytest.M
     source = source_of(tmp_path)
     source.read(())
     assert source.problems == {"programs ask": 1}
+
+
+def test_how_names_are_looked_up_is_as_it_was_while_that_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fact_source, "AGAIN_S", 0.0)
+    is_over = threading.Event()
+
+    async def run() -> None:
+        is_again = asyncio.Event()
+        lists = ListLoader(tmp_path / "lists", tmp_path / "cache", ListCompiler())
+        source = make_fact_source(lists, again=is_again.set)
+        monkeypatch.setattr(fact_source, "find_name_services", lambda: ["programs ask"])
+        before = source.read(())
+        monkeypatch.setattr(fact_source, "find_name_services", lambda: is_over.wait(60) and [])
+        assert source.read(()).resolvers == before.resolvers
+        assert source.problems == {"programs ask": 1, SILENT: 1}
+        is_over.set()
+        await asyncio.wait_for(is_again.wait(), 60)
+        source.read(())
+        assert source.problems == {}
+
+    asyncio.run(run())

@@ -106,6 +106,27 @@ def test_the_folder_of_lists(lab: Lab) -> None:
     assert daemon.stop() == 0
 
 
+# As systemd and systemd-resolved leave it.
+RUN = """
+mount -t tmpfs run /run
+mkdir -p /run/systemd/resolve
+cp /etc/resolv.conf /run/systemd/resolve/resolv.conf
+cp /etc/resolv.conf /run/systemd/resolve/stub-resolv.conf
+"""
+
+
+def test_the_folder_of_sockets(lab: Lab) -> None:
+    """Any user can keep the lock of /run, where what is not there is looked for anew each time (tmpfs)."""
+    assert lab.run_outside(["sh", "-ec", RUN]).stderr == ""
+    daemon = lab.start_daemon("allow 10.99.0.0/24 - -\nallow - 81 tcp\ndeny localhost 82 tcp\n", timeout_s=0)
+    with held_folder(lab, Path("/run")):
+        assert lab.run_outside(["ip", "address", "add", "10.99.0.1/32", "dev", "eth0"]).returncode == 0
+        wait_until(lambda: "deny localhost" in daemon.cli("explain", "/usr/bin/curl", "10.99.0.1", "82", "tcp").stdout)
+        lab.run(["bash", "-c", f"exec 3<>/dev/tcp/{WORLD4}/81"])
+        assert daemon.wait_connection(remote_port=81)["verdict"] == "allow"
+    assert daemon.stop() == 0
+
+
 def test_one_that_connects_from_an_overlay_that_does_not_answer(stage: Stage) -> None:
     script = f"sleep 3; exec 3<>/dev/tcp/{WORLD4}/{PORT}"
     with silent_overlay(stage.lab, Path("/usr/bin/bash"), "-c", script):

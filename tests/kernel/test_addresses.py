@@ -16,6 +16,7 @@ from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import format_address
 from tinysnitch.core.network import parse_network
 from tinysnitch.kernel.addresses import (
+    MAX_LINKED,
     AddressNews,
     OwnAddresses,
     parse_address_message,
@@ -90,6 +91,36 @@ def test_a_network_that_a_router_says_is_on_the_link(packet_place: PacketPlace, 
 
 
 @pytest.mark.privileged
+@pytest.mark.parametrize(
+    "given",
+    [
+        "route add ::ffff:0:0/96 dev eth0 proto ra",
+        "route add ::ffff:198.51.100.0/120 dev eth0 proto kernel",
+        "address add ::ffff:198.51.100.7/120 dev eth0 nodad",
+    ],
+)
+def test_nobody_gives_ipv4_by_ipv6(packet_place: PacketPlace, given: str) -> None:
+    """An IPv4 address looks the same in our keys: all of the Internet would be of the lan, or `localhost`."""
+    before = read_in(packet_place)
+    packet_place.run("ip", "-6", *given.split())
+    assert read_in(packet_place) == before
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("maker", ["kernel", "ra"])
+def test_a_router_that_announces_networks_without_end(packet_place: PacketPlace, maker: str) -> None:
+    before = read_in(packet_place)
+    announced = [f"fd98:{number:x}::/64" for number in range(2 * MAX_LINKED)]
+    routes = "".join(f"route add {each} dev eth0 proto {maker}\n" for each in announced)
+    packet_place.run("ip", "-6", "-batch", "-", text=routes)
+    after = read_in(packet_place)
+    assert after.own == before.own
+    added = set(after.lan) - set(before.lan)
+    assert MAX_LINKED // 2 < len(added) <= MAX_LINKED
+    assert added < set(map(parse_network, announced))
+
+
+@pytest.mark.privileged
 def test_an_address_that_is_looked_for_first_is_ours_once_nobody_has_it(
     packet_place: PacketPlace, news: AddressNews
 ) -> None:
@@ -110,6 +141,8 @@ def test_a_change_of_addresses_and_links_is_news(packet_place: PacketPlace, news
         ["address", "add", "10.9.0.1/24", "dev", "eth0"],
         ["address", "add", "fd99::1/64", "dev", "eth0"],
         ["link", "set", "lo", "mtu", "9000"],
+        ["-6", "route", "add", "fd98::/64", "dev", "eth0", "proto", "ra"],
+        ["-6", "route", "del", "fd98::/64", "dev", "eth0", "proto", "ra"],
     ):
         news.drain()
         assert select.select([news], [], [], 0)[0] == []

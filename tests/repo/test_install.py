@@ -175,14 +175,19 @@ def test_the_firewall_comes_before_the_network_and_in_no_circle_and_stays() -> N
     ]
 
 
+OURS, ANOTHERS = ":TINYSNITCH-OUT - [0:0]", ":TINYSNITCH-OUTSIDE - [0:0]"
+
+
 @pytest.mark.parametrize(
-    ("has4", "has6", "adds"), [(True, True, False), (True, False, True), (False, True, True), (False, False, True)]
+    ("chain4", "chain6", "adds"),
+    [(OURS, OURS, False), (OURS, "", True), ("", OURS, True), ("", "", True), (ANOTHERS, OURS, True)],
 )
 def test_a_restart_that_finds_the_rules_does_not_wait_for_python(
-    tmp_path: Path, has4: bool, has6: bool, adds: bool
+    tmp_path: Path, chain4: str, chain6: str, adds: bool
 ) -> None:
-    for name, has in (("iptables-save", has4), ("ip6tables-save", has6), ("tinysnitch-iptables-add", False)):
-        (tmp_path / name).write_text(f"#!/bin/sh\necho {':TINYSNITCH-OUT - [0:0]' if has else name}\n")
+    add = "tinysnitch-iptables-add"
+    for name, said in (("iptables-save", chain4), ("ip6tables-save", chain6), (add, add)):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {said}\n")
         (tmp_path / name).chmod(0o755)
     unit = (ROOT / "packaging/tinysnitchd.service").read_text().replace("\\\n", "").replace("$$", "$")
     step = next(line for line in unit.splitlines() if line.startswith("ExecStartPre="))

@@ -122,7 +122,10 @@ class Assembly:
         self._undo.callback(watch.stop)
         paths = PathFacts(watch.follow, self._facts_changed)
         self._undo.callback(paths.cancel)
-        return FactSource(lists, frozenset(map(parse_address, options.resolvers)), users, paths)
+        resolvers = frozenset(map(parse_address, options.resolvers))
+        source = FactSource(lists, resolvers, users, paths, again=self._facts_changed)
+        self._undo.callback(source.cancel)
+        return source
 
     def _facts_changed(self) -> None:
         self.reloader.refresh_facts()

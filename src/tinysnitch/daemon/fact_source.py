@@ -1,13 +1,17 @@
 """Gathers the facts that rules speak of: addresses, resolvers, lists, and what the rules file's paths lead to."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import msgspec
 
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.remote_words import RESOLVERS
 from tinysnitch.core.rule import RemoteKind, Rule
 from tinysnitch.core.words import quote_word
+from tinysnitch.daemon.bounded_look import BoundedLook
 from tinysnitch.daemon.list_loader import HeldList, ListLoader
 from tinysnitch.daemon.path_facts import PathFacts
+from tinysnitch.daemon.single_timer import SingleTimer
 from tinysnitch.daemon.user_ids import UserIds
 from tinysnitch.kernel.addresses import read_addresses
 from tinysnitch.kernel.hosts_file import HOSTS, Hosts, read_hosts
@@ -17,6 +21,15 @@ from tinysnitch.store.file_stamp import Stamp, read_stamp
 from tinysnitch.store.rule_facts import user_names
 
 BUILT_IN_LISTS = frozenset({RESOLVERS})
+SILENT = "the files that say how names are looked up do not answer, what they said before holds"
+AGAIN_S = 60.0
+
+
+class _NameSetup(msgspec.Struct, frozen=True):
+    """How names are looked up on this machine."""
+
+    resolvers: frozenset[bytes]
+    services: tuple[str, ...]
 
 
 class FactSource:
@@ -26,14 +39,23 @@ class FactSource:
         resolvers: frozenset[bytes],
         users: UserIds,
         paths: PathFacts,
+        *,
+        again: Callable[[], object],
     ) -> None:
-        """`resolvers`: packed addresses to trust besides those that the machine is set up with."""
+        """`resolvers`: packed addresses to trust besides those that the machine is set up with. `again` is called when
+        what did not answer is to be looked at once more."""
         self.lists = lists
         self._users = users
         self._paths = paths
         self.problems: dict[str, int] = {}  # with lists, users, paths and names, and how often
         self._resolvers = resolvers
+        self._look = BoundedLook()
+        self._timer = SingleTimer(again)
+        self._setup: _NameSetup | None = None
         self._hosts: tuple[Stamp | None, Hosts] = (None, Hosts())  # and of which state of the file
+
+    def cancel(self) -> None:
+        self._timer.cancel()
 
     def read(self, rules: Iterable[Rule]) -> Facts:
         """As they are now, for these rules."""
@@ -47,12 +69,13 @@ class FactSource:
             self.problems["names of /etc/hosts not read"] = hosts.lost
         found = {name: self.lists.find(name) for name in names}
         ways, users = self._paths.read(rules), self._users.find(rules)
-        told = (*_problems_of_users(rules, users), *self._paths.problems(), *find_name_services())
+        setup = self._read_setup()
+        told = (*_problems_of_users(rules, users), *self._paths.problems(), *setup.services)
         self.problems |= dict.fromkeys(told, 1)
         return Facts(
             own_addresses=addresses.own,
             lan=addresses.lan,
-            resolvers=read_resolvers() | self._resolvers,
+            resolvers=setup.resolvers | self._resolvers,
             hosts=hosts.names,
             lists={name: compiled.remotes for name, compiled in found.items() if compiled},
             links=ways.links,
@@ -76,6 +99,19 @@ class FactSource:
             self._hosts = (stamp if stamp.is_settled() else None, read_hosts(HOSTS))
         return self._hosts[1]
 
+    def _read_setup(self) -> _NameSetup:
+        """What is not there is looked for in /run anew each time (tmpfs), whose lock any user can keep: it is as it was
+        then. Only a start waits."""
+        if self._setup is None:
+            self._setup = _read_setup()
+            return self._setup
+        try:
+            self._setup = self._look.do(_read_setup)
+        except TimeoutError:
+            self.problems[SILENT] = 1
+            self._timer.start(AGAIN_S)
+        return self._setup
+
     def is_awaited(self, rules: Iterable[Rule]) -> bool:
         """Whether a list or user that these rules name is on its way, and was never there before."""
         self.lists.refresh()
@@ -89,6 +125,10 @@ class FactSource:
             yield f"list {name} could not be read again: {held.problem}", 1
         if held.compiled and held.compiled.summary.bad_lines:
             yield f"lines of list {name} not understood", held.compiled.summary.bad_lines
+
+
+def _read_setup() -> _NameSetup:
+    return _NameSetup(read_resolvers(), tuple(find_name_services()))
 
 
 def _problems_of_users(rules: Iterable[Rule], users: Mapping[str, int | None]) -> Iterator[str]:

@@ -21,10 +21,13 @@ _DESTINATION, _GATEWAY, _PATHS = 1, 5, 9  # RTA_DST, RTA_GATEWAY, RTA_MULTIPATH
 _UNICAST = 1  # RTN_UNICAST
 _BY_KERNEL, _BY_ROUTER = 2, 9  # RTPROT_KERNEL, RTPROT_RA
 _STRICT = 12  # NETLINK_GET_STRICT_CHK, include/uapi/linux/netlink.h: what is asked for in a dump counts
-_GROUPS = 1 << 4 | 1 << 8 | 1 << 0  # RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_LINK
+_GROUPS = 1 << 4 | 1 << 8 | 1 << 10 | 1 << 0  # RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE, RTMGRP_LINK
 _ADDRESS, _LOCAL = 1, 2  # IFA_ADDRESS, IFA_LOCAL: they differ on a point-to-point link
 _OPTIMISTIC, _TENTATIVE = 0x04, 0x40  # IFA_F_OPTIMISTIC, IFA_F_TENTATIVE
 _IFADDRMSG = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, interface
+# Of each maker's routes, ours among them. Anyone on the link may announce networks by the hundred thousand, which the
+# kernel takes: all verdicts would wait while they are read, and again with each announcement.
+MAX_LINKED = 512
 
 # Never routed further than the link, or to a group of hosts: RFC 3927, 5771, 919, 4291. 0.0.0.0 is a host that has no
 # address yet (RFC 1122 3.2.1.3), which the kernel hears only where all of the link is meant (ip_route_input_slow, _mc).
@@ -44,25 +47,27 @@ class OwnAddresses(msgspec.Struct, frozen=True):
 def read_addresses() -> OwnAddresses:
     with NetlinkSocket(socket.NETLINK_ROUTE) as netlink:
         messages = netlink.dump(_GET_ADDRESSES, _IFADDRMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0))
-        routed = set(_read_linked(netlink))
     found = [parse_address_message(message) for message in messages if message.kind == _NEW_ADDRESS]
+    found = [each for each in found if not _seems_v4(each[0])]
     own = frozenset(_pack(address) for address, _network, is_taken in found if is_taken)
     networks = {network for address, network, _is_taken in found if not address.is_loopback}
-    return OwnAddresses(own, tuple(sorted(networks | routed | _LINK_NETWORKS, key=msgspec.structs.astuple)))
+    linked = networks | set(_read_linked()) | _LINK_NETWORKS
+    return OwnAddresses(own, tuple(sorted(linked, key=msgspec.structs.astuple)))
 
 
-def _read_linked(netlink: NetlinkSocket) -> Iterator[Network]:
+def _read_linked() -> Iterator[Network]:
     """What is on the link as its router says (RFC 4861 6.3.4). One of DHCPv6 brings none (RFC 8415 18.2.10.1).
 
     Routes that others make are none of these: those into a tunnel have no gateway either.
     """
-    netlink.socket.setsockopt(SOL_NETLINK, _STRICT, 1)
     for maker in (_BY_KERNEL, _BY_ROUTER):
         asked = _RTMSG.pack(socket.AF_INET6, 0, 0, 0, 0, maker, 0, 0, 0)
-        for message in netlink.dump(_GET_ROUTE, asked):
-            network = parse_linked_network(message) if message.kind == _NEW_ROUTE else None
-            if network:
-                yield network
+        with NetlinkSocket(socket.NETLINK_ROUTE) as netlink:
+            netlink.socket.setsockopt(SOL_NETLINK, _STRICT, 1)
+            for message in netlink.dump(_GET_ROUTE, asked, MAX_LINKED):
+                network = parse_linked_network(message) if message.kind == _NEW_ROUTE else None
+                if network:
+                    yield network
 
 
 def parse_linked_network(message: Message) -> Network | None:
@@ -74,7 +79,8 @@ def parse_linked_network(message: Message) -> Network | None:
         if not is_linked or not prefix or _GATEWAY in attributes or _PATHS in attributes:
             return None
         network = IPv6Network((attributes[_DESTINATION], prefix), strict=False)
-        return None if network.is_loopback else parse_network(str(network))
+        is_others = network.is_loopback or _seems_v4(network.network_address)
+        return None if is_others else parse_network(str(network))
     except (struct.error, KeyError, ValueError) as error:
         raise Malformed(f"rtnetlink: {error}") from None
 
@@ -98,12 +104,18 @@ def parse_address_message(message: Message) -> tuple[IPv4Address | IPv6Address, 
         raise Malformed(f"rtnetlink: {error}") from None
 
 
+def _seems_v4(address: IPv4Address | IPv6Address) -> bool:
+    """::ffff:0:0/96 is where flow.py has IPv4, and no packet is sent there: whoever gives addresses or networks of IPv6
+    must not make all of the Internet `lan`, or any of it `localhost`."""
+    return isinstance(address, IPv6Address) and address.ipv4_mapped is not None
+
+
 def _pack(address: IPv4Address | IPv6Address) -> bytes:
     return V4_PREFIX + address.packed if address.version == 4 else address.packed
 
 
 class AddressNews(NetlinkSocket):
-    """Readable whenever an address or a link has changed; also knows the interfaces by index."""
+    """Readable whenever an address, a link or a route of IPv6 has changed; also knows the interfaces by index."""
 
     def __init__(self) -> None:
         super().__init__(socket.NETLINK_ROUTE, _GROUPS)

@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from typing import Self
 
 import msgspec
@@ -154,12 +155,15 @@ class NetlinkSocket:
                 _raise_error(answers[0])
                 return others
 
-    def dump(self, kind: int, payload: bytes) -> list[Message]:
-        """All entries. Asked anew when the table changed meanwhile (NLM_F_DUMP_INTR), a few times."""
+    def dump(self, kind: int, payload: bytes, most: int | None = None) -> list[Message]:
+        """All entries. Asked anew when the table changed meanwhile (NLM_F_DUMP_INTR), a few times.
+
+        Or the first of them, no more than `most`: where there are others the socket can ask for nothing else (EBUSY).
+        """
         for _ in range(_MAX_DUMP_ATTEMPTS):
             sequence = self._send(kind, NLM_F_REQUEST | NLM_F_DUMP, payload)
-            messages = list(self._receive_parts(sequence))
-            if not any(message.flags & NLM_F_DUMP_INTR for message in messages):
+            messages = list(islice(self._receive_parts(sequence), most))
+            if len(messages) == most or not any(message.flags & NLM_F_DUMP_INTR for message in messages):
                 break
         return [message for message in messages if message.kind != NLMSG_DONE]
 
