@@ -74,7 +74,7 @@ def test_a_file_that_is_no_object_is_named(tmp_path: Path) -> None:
 
 
 def test_a_pin_that_is_missing_is_named() -> None:
-    with pytest.raises(SnitchError, match="/sys/fs/bpf/no/such/pin"):
+    with pytest.raises(SnitchError, match="opening /sys/fs/bpf/no/such/pin: No such file"):
         libbpf.open_pinned(Path("/sys/fs/bpf/no/such/pin"))
 
 
