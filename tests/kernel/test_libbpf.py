@@ -48,6 +48,20 @@ def test_its_keys_are_listed(numbers: Map) -> None:
 
 
 @pytest.mark.privileged
+def test_what_goes_wrong_with_a_map_is_told(numbers: Map) -> None:
+    numbers.close()
+    numbers.fd = -1
+    for do, what in (
+        (lambda: numbers.find(1), "reading"),
+        (lambda: list(numbers.keys()), "reading"),
+        (lambda: numbers.write((1,), (1,)), "writing"),
+        (lambda: numbers.delete(1), "deleting from"),
+    ):
+        with pytest.raises(SnitchError, match=f"{what} {numbers.path}: Bad file descriptor"):
+            do()
+
+
+@pytest.mark.privileged
 def test_a_full_map_says_so(numbers: Map) -> None:
     numbers.write((1,), (1,))
     numbers.write((2,), (2,))
