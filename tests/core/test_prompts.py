@@ -133,6 +133,17 @@ def test_all_packets_are_bounded() -> None:
     assert [prompt is not None for prompt in held] == [True, True, True, True, False]
 
 
+def test_further_packets_count_as_long_as_they_are_held() -> None:
+    prompts = Prompts(Settings(max_waiters=3, max_waiters_per_flow=5))
+    hold(prompts, flow_of(1), whose(uid=0))
+    waiter = prompts.find_waiter(flow_of(1))
+    assert waiter is not None
+    assert [prompts.hold_packet(waiter, number) for number in (2, 3)] == [True, False]  # its half, rounded up
+    assert prompts.packet_room.used == 2
+    prompts.release(flow_of(1))
+    assert prompts.packet_room.used == 0
+
+
 def test_one_question_takes_half_of_the_room_at_most() -> None:
     prompts = Prompts(Settings(max_waiters=4))
     held = [hold(prompts, flow_of(port)) for port in (1, 2, 3)]

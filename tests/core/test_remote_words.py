@@ -47,6 +47,7 @@ def test_a_word_takes_in_these_remotes(word: Remote, address: str, name: str | N
         ("192.0.2.0/24", "192.0.2.255", True),
         ("192.0.2.0/23", "192.0.3.255", True),
         ("192.0.2.0/23", "192.0.2.255", False),
+        ("192.0.2.0/30", "192.0.2.3", True),
         ("192.0.2.0/31", "192.0.2.1", False),
         ("192.0.2.9/32", "192.0.2.9", False),
         ("2001:db8::/64", "2001:db8::ffff:ffff:ffff:ffff", False),

@@ -54,10 +54,17 @@ def test_a_flood_from_outside_takes_half_of_it_at_most() -> None:
     assert room.has_place(question())
 
 
-def test_what_is_given_back_is_there_for_others() -> None:
-    room = Room(2)
-    room.take(question(), 1)
-    assert not room.has_place(question())
-    room.give_back(question(), 1)
-    assert room.has_place(question())
-    assert vars(room) == vars(Room(2))  # no count of zero is kept
+def test_what_is_given_back_is_there_for_others_and_the_rest_still_counts() -> None:
+    room = Room(6)
+    assert fill(room, *(question(flow_of(port=port)) for port in range(4))) == 3
+    room.give_back(question())
+    assert room.used == 2
+    assert fill(room, *(question(flow_of(port=port)) for port in range(4))) == 1
+
+
+def test_who_waits_no_more_takes_up_no_memory() -> None:
+    room = Room(6)
+    room.take(question(inbound()), 2)
+    room.give_back(question(inbound()), 2)
+    assert room.used == 0
+    assert not list(room._used_by)  # to compare Counters would take a zero for nothing

@@ -277,6 +277,9 @@ def test_a_pattern_means_the_folder_that_it_leads_to_now() -> None:
     assert winner(rules, connection()) == "deny - - - /usr/bin/**"
     rules.set_facts(Facts(patterns={"/bin/*": "/usr/bin/*"}))
     assert winner(rules, connection()) == "allow - - - /bin/*"
+    rules.set_facts(Facts())
+    rules.remove(parse_rule("deny - - - /usr/bin/**"))
+    assert winner(rules, connection()) is None
 
 
 def test_what_was_looked_up_of_a_program_holds_until_the_rules_or_the_facts_change() -> None:

@@ -183,6 +183,17 @@ def test_more_news_than_fits_is_still_news(packet_place: PacketPlace, news: Addr
     assert select.select([news], [], [], 0)[0] == []
 
 
+@pytest.mark.parametrize(
+    ("maker", "is_linked"), [(2, True), (9, True), (3, False), (4, False)]
+)  # the kernel, a router, a program at boot, an administrator: include/uapi/linux/rtnetlink.h
+def test_whose_routes_say_what_is_on_the_link(maker: int, is_linked: bool) -> None:
+    """Also where the kernel would tell of others."""
+    network = parse_network("2001:db8::/64")
+    route = struct.pack("=8BI", socket.AF_INET6, 64, 0, 0, 254, maker, 0, 1, 0)
+    message = Message(24, 0, 0, route + pack_attribute(1, bytes.fromhex("20010db8") + bytes(12)))
+    assert parse_linked_network(message) == (network if is_linked else None)
+
+
 def test_a_message_is_parsed() -> None:
     message = message_of((1, bytes([10, 0, 0, 9])), (2, bytes([10, 0, 0, 1])))
     assert parse_address_message(message) == (IPv4Address("10.0.0.1"), parse_network("10.0.0.0/24"), True)
@@ -190,7 +201,13 @@ def test_a_message_is_parsed() -> None:
 
 @pytest.mark.parametrize(
     ("flags", "is_ours"),
-    [(0x80, True), (0x40, False), (0x48, False), (0x44, True)],  # permanent, tentative, failed, optimistic
+    [  # permanent, tentative, failed, a temporary one that is tentative, optimistic
+        (0x80, True),
+        (0x40, False),
+        (0x48, False),
+        (0x41, False),
+        (0x44, True),
+    ],
 )
 def test_an_address_is_ours_once_it_is_used(flags: int, is_ours: bool) -> None:
     message = message_of((1, bytes(16)), family=socket.AF_INET6, prefix=64, flags=flags)

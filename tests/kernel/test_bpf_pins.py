@@ -9,7 +9,7 @@ from tests.kernel.bpf_place import BpfPlace
 from tests.kernel.test_bpf_programs import wait_detached
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import bpf_pins, bpf_programs
-from tinysnitch.kernel.bpf_pins import PinFolder, list_folder, remove_folder
+from tinysnitch.kernel.bpf_pins import PinFolder, list_folder, opened_cgroup, remove_folder
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 
 pytestmark = pytest.mark.privileged
@@ -89,3 +89,11 @@ def test_folders_that_are_gone_or_in_use_are_left(tmp_path: Path) -> None:
     remove_folder(tmp_path / "gone")
     assert list_folder(tmp_path) == [tmp_path / "full"]
     assert list_folder(tmp_path / "gone") == []
+
+
+@pytest.mark.parametrize(("name", "why"), [("file", "Not a directory"), ("nothing", "No such file or directory")])
+def test_what_is_no_cgroup_is_named(tmp_path: Path, name: str, why: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SnitchError, match=f"^{tmp_path / name}: {why}$") as refused, opened_cgroup(tmp_path / name):
+        pass
+    assert "--cgroup" in refused.value.hint

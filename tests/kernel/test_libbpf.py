@@ -48,6 +48,20 @@ def test_its_keys_are_listed(numbers: Map) -> None:
 
 
 @pytest.mark.privileged
+def test_what_goes_wrong_with_a_map_is_told(numbers: Map) -> None:
+    numbers.close()
+    numbers.fd = -1
+    for do, what in (
+        (lambda: numbers.find(1), "reading"),
+        (lambda: list(numbers.keys()), "reading"),
+        (lambda: numbers.write((1,), (1,)), "writing"),
+        (lambda: numbers.delete(1), "deleting from"),
+    ):
+        with pytest.raises(SnitchError, match=f"{what} {numbers.path}: Bad file descriptor"):
+            do()
+
+
+@pytest.mark.privileged
 def test_a_full_map_says_so(numbers: Map) -> None:
     numbers.write((1,), (1,))
     numbers.write((2,), (2,))
@@ -74,7 +88,7 @@ def test_a_file_that_is_no_object_is_named(tmp_path: Path) -> None:
 
 
 def test_a_pin_that_is_missing_is_named() -> None:
-    with pytest.raises(SnitchError, match="/sys/fs/bpf/no/such/pin"):
+    with pytest.raises(SnitchError, match="opening /sys/fs/bpf/no/such/pin: No such file"):
         libbpf.open_pinned(Path("/sys/fs/bpf/no/such/pin"))
 
 

@@ -87,6 +87,30 @@ def test_built_in_chains_that_came_with_us_go(packet_place: PacketPlace, family:
 
 
 @pytest.mark.privileged
+@pytest.mark.parametrize(
+    ("added", "saved"),
+    [
+        ("-A FORWARD -i eth9 -j ACCEPT", "-A FORWARD -i eth9 -j ACCEPT"),
+        ("-A OUTPUT -j ACCEPT", "-A OUTPUT -j ACCEPT"),
+        ("-P FORWARD DROP", ":FORWARD DROP"),
+        ("-N mine", ":mine -"),
+    ],
+)
+def test_what_others_put_into_a_table_that_came_with_us_stays(
+    packet_place: PacketPlace, added: str, saved: str
+) -> None:
+    assert packet_place.save() == ""
+    with entered(packet_place.here):
+        ours = Netfilter(LABEL, QUEUES, None)
+        ours.add()
+        packet_place.run("iptables", "-t", "mangle", *added.split())
+        ours.remove()
+    left = packet_place.save()
+    assert LABEL not in left
+    assert f"\n{saved}" in left.partition("*mangle")[2]
+
+
+@pytest.mark.privileged
 def test_a_chain_that_others_use_by_now_stays(packet_place: PacketPlace) -> None:
     packet_place.run("iptables", "-A", "OUTPUT", "-j", "ACCEPT")
     with entered(packet_place.here):

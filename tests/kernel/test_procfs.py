@@ -56,6 +56,17 @@ def test_a_title_is_no_arguments(title: str) -> None:
         assert procfs.read_argv(titled.pid) == ((), False)
 
 
+def test_of_very_many_arguments_the_first_are_told() -> None:
+    command = ["sh", "-c", "read line", *(["x" * 60] * 3000)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as long:
+        wait_until(lambda: procfs.read_argv(long.pid)[0] != ())
+        args, is_complete = procfs.read_argv(long.pid)
+        assert not is_complete
+        assert args == (*command[: len(args) - 1], args[-1])
+        assert len(args) > 2000
+        long.communicate()
+
+
 def test_a_process_that_is_gone_is_none(child: subprocess.Popen[bytes]) -> None:
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)

@@ -1,4 +1,7 @@
-"""`make setup` where there is no apt-get: what was installed by hand is used, what is missing is named."""
+"""`make setup` where there is no apt-get: what was installed by hand is used, what is missing is named.
+
+Where there is one, no package starts its service while it is installed, and that leaves nothing behind.
+"""
 
 import shutil
 import subprocess
@@ -70,3 +73,67 @@ def test_the_tests_packages_are_debian_s(clone: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("tinysnitch: error: no apt-get here\n")
     assert not (clone / "done").exists()
+
+
+POLICY = "/usr/sbin/policy-rc.d"
+FOLLOWED = f"if [ -e {POLICY} ]; then {POLICY}; else false; fi; echo service $? >>"
+# Nobody's /usr/sbin. What an administrator has there says 104 to each package.
+PRIVATE = f"""
+mount -t tmpfs private /usr/sbin
+[ -z "$3" ] || printf '#!/bin/sh\\nexit 104\\n' >{POLICY}
+[ -z "$3" ] || chmod 755 {POLICY}
+PATH="$2" "$1" run
+ended=$?
+if [ -e {POLICY} ]; then {POLICY}; echo "policy $?"; fi
+exit "$ended"
+"""
+
+
+def add_apt(clone: Path, install: str = "", candidate: str = "1") -> None:
+    """It tells what it was to do, and what a package would have been told about its service."""
+    done = clone / "done"
+    write_command(clone / "bin/dpkg-query")
+    write_command(clone / "bin/apt-cache", f"echo '  Candidate: {candidate}'")
+    write_command(
+        clone / "bin/apt-get",
+        f'echo "apt-get $1" >>{done}\n[ "$1" = install ] || exit 0\n{FOLLOWED}{done}\n{install}',
+    )
+    for command in ("id", "rm", "chmod"):
+        (clone / "bin" / command).symlink_to(shutil.which(command) or command)
+
+
+def set_up_by_apt(clone: Path, *, has_policy: bool = False) -> subprocess.CompletedProcess[str]:
+    words = ["sh", "-c", PRIVATE, "sh", clone / "packaging/setup.sh", clone / "bin", "yes" if has_policy else ""]
+    return subprocess.run(["unshare", "--mount", *words], capture_output=True, text=True)
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize(
+    ("has_policy", "told", "left"), [(False, "service 101", ""), (True, "service 104", "policy 104\n")]
+)
+def test_no_service_starts_meanwhile_and_an_administrator_s_policy_stays(
+    clone: Path, has_policy: bool, told: str, left: str
+) -> None:
+    add_apt(clone)
+    done = set_up_by_apt(clone, has_policy=has_policy)
+    assert done.returncode == 0, done.stderr
+    assert (clone / "done").read_text().splitlines()[:2] == ["apt-get install", told]
+    assert done.stdout.endswith(f"into .venv\n{left}")
+
+
+@pytest.mark.privileged
+def test_an_installation_that_fails_leaves_no_policy_behind(clone: Path) -> None:
+    """Else no package would ever start its service again."""
+    add_apt(clone, "exit 100")
+    done = set_up_by_apt(clone)
+    assert done.returncode == 1
+    assert "apt-get could not install " in done.stderr
+    assert "policy" not in done.stdout
+
+
+@pytest.mark.privileged
+def test_a_machine_without_lists_of_packages_gets_them_first(clone: Path) -> None:
+    add_apt(clone, candidate="(none)")
+    done = set_up_by_apt(clone)
+    assert done.returncode == 0, done.stderr
+    assert (clone / "done").read_text().splitlines()[:2] == ["apt-get update", "apt-get install"]

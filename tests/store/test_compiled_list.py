@@ -73,6 +73,12 @@ def test_a_pipe_in_its_place_keeps_nobody_waiting(target: Path) -> None:
     assert map_compiled(target) is None
 
 
+def test_a_link_in_its_place_is_not_followed(target: Path) -> None:
+    target.rename(target.with_suffix(".elsewhere"))
+    target.symlink_to(target.with_suffix(".elsewhere"))
+    assert map_compiled(target) is None
+
+
 def test_what_is_mapped_outlives_its_file(target: Path) -> None:
     found = map_compiled(target)
     target.unlink()

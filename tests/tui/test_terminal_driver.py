@@ -9,6 +9,7 @@ import termios
 import time
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,8 +20,10 @@ from tests.tui.question_daemon import question_daemon
 from tests.tui.test_prompt_app import running_in_terminal
 from tests.tui.waiting import until
 from tests.view.sample_prompts import prompt_of
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.tui.prompt_app import HUNG_UP
+from tinysnitch.tui import prompt_app
+from tinysnitch.tui.prompt_app import HUNG_UP, run_prompt
 
 # Ends with the last key that it got.
 APP = """
@@ -73,6 +76,27 @@ def test_one_of_both_outputs_may_lead_elsewhere(elsewhere: str) -> None:
         person.see("listening, 61 columns")
         person.type("z")
         assert person.process.wait(timeout=WAIT_S) == ord("z")
+
+
+@pytest.mark.parametrize(
+    ("terminals", "is_shown"),
+    [({0, 1, 2}, True), ({0, 1}, True), ({0, 2}, True), ({1, 2}, False), ({0}, False), (set[int](), False)],
+)
+def test_it_needs_a_terminal_to_read_and_one_to_write(
+    monkeypatch: pytest.MonkeyPatch, terminals: set[int], is_shown: bool
+) -> None:
+    shown = SimpleNamespace(run=lambda *, mouse: None, failure=None, return_code=7)
+    monkeypatch.setattr(prompt_app, "ControlClient", lambda _path: SimpleNamespace(close=lambda: None))
+    monkeypatch.setattr(prompt_app, "PromptApp", lambda _path, _delay_s: shown)
+    monkeypatch.setattr(prompt_app, "claim_terminal", lambda _stream: None)
+    monkeypatch.setattr(os, "isatty", lambda stream: stream in terminals)
+    monkeypatch.setenv("TERM", "xterm")
+    if is_shown:
+        assert run_prompt("/s", plain=False) == 7
+    else:
+        with pytest.raises(SnitchError, match="the prompt needs a terminal") as refused:
+            run_prompt("/s", plain=False)
+        assert "tinysnitch asks" in refused.value.hint
 
 
 @pytest.mark.slow

@@ -231,6 +231,7 @@ def test_an_answer_is_sent_once_and_comes_back_when_refused() -> None:
     assert len(press(state, "y", "y", "n")) == 1
     state.handle(AnswerRefused(1, "not permitted"), 11.0)
     assert (selected_id(state), state.notice) == (1, "not permitted")
+    assert (state.position, state.questions.waiting_count, state.questions.is_answering) == (1, 1, False)
     assert (len(press(state, "n", now=12.0)), state.notice) == (1, "")
 
 

@@ -103,9 +103,9 @@ def test_a_question_of_the_link_begins_with_a_rule_for_all_of_it() -> None:
 
 
 def test_quoted_arguments_stay_one_covered_piece() -> None:
-    connection = connection_of(msgspec.structs.replace(CURL, args=("a  b", "-")))
+    connection = connection_of(msgspec.structs.replace(CURL, args=("-", "a  b", "-")))
     rule = present_rule(connection, CHOICE, OPENED_S)
-    assert [segment.text for segment in rule if segment.is_covered][-2:] == ["'a  b'", "-"]
+    assert [segment.text for segment in rule if segment.is_covered][-3:] == ["-", "'a  b'", "-"]
 
 
 def test_time_left_is_told_as_number_and_part_of_the_whole() -> None:

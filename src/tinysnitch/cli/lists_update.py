@@ -39,7 +39,7 @@ def update_command(names: tuple[str, ...], folder: Path, socket_path: str, as_js
     `# source: https://...` is that line. A list that cannot be fetched stays as it is.
     """
     targets = find_sourced(folder, names)
-    if not targets and folder != Path(LISTS_FOLDER) and not folder.exists():
+    if folder != Path(LISTS_FOLDER) and not folder.exists():
         raise SnitchError(f"there is no folder {folder}", "name the one with the lists, or leave the option out")
     if not targets:
         print_note(f"no list in {folder} has a `# source: https://...` line")
