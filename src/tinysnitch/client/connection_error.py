@@ -36,7 +36,7 @@ def error_of_refusal(refusal: Refused) -> SnitchError:
 
 
 def error_of_greeting(refusal: Refused) -> SnitchError:
-    """Likewise in place of a welcome. Who may come in, and is not let in by a daemon that runs, finds no place yet."""
+    """Likewise in place of a welcome, where a client that may come in is refused only for want of a place."""
     error = error_of_refusal(refusal)
     return Busy(str(error), error.hint) if type(error) is SnitchError else error
 

@@ -2,9 +2,9 @@
 
 Phones, printers and televisions ask and tell all of the link every few minutes (mDNS, SSDP, NetBIOS), and from
 addresses that change daily (RFC 8981). A rule for one of them would answer one question of dozens: `lan` covers them.
-Likewise a DHCP server sends an echo to each address before it gives it out, to see whether somebody has it. And who
-gives addresses or names to a link (libvirt, a hotspot, the resolver of podman's networks) hears from each machine and
-container of it, under the address that this one has been given.
+Likewise a DHCP server sends an echo to each address before it gives it out, to see whether somebody has it. And a
+server of addresses or names on a link (libvirt, a hotspot, the resolver of podman's networks) hears from each machine
+and container there, under the address that it was given.
 """
 
 from tinysnitch.core.connection import Connection
@@ -37,9 +37,8 @@ def is_link_talk(connection: Connection, words: RemoteWords) -> bool:
 
 
 def is_from_lan(connection: Connection, words: RemoteWords) -> bool:
-    """Whether it came in from another machine of a network that we are linked to, that has no name: a container or a
-    virtual machine on a bridge of this one, say, whose address the next one of them does not have.
-    """
+    """Whether it came in from another machine of a network that we are on, and has no name: a container or a virtual
+    machine on a bridge of ours, say, whose address the next one will not have."""
     flow = connection.flow
     is_other = words.takes(LAN, flow.remote, None) and not words.takes(LOCALHOST, flow.remote, None)
     return flow.direction is Direction.INBOUND and connection.name is None and is_other

@@ -69,7 +69,7 @@ class FactSource:
             self.problems["names of /etc/hosts not read"] = hosts.lost
         found = {name: self.lists.find(name) for name in names}
         ways, users = self._paths.read(rules), self._users.find(rules)
-        setup = self._read_setup()
+        setup = self._find_setup()
         told = (*_problems_of_users(rules, users), *self._paths.problems(), *setup.services)
         self.problems |= dict.fromkeys(told, 1)
         return Facts(
@@ -99,9 +99,9 @@ class FactSource:
             self._hosts = (stamp if stamp.is_settled() else None, read_hosts(HOSTS))
         return self._hosts[1]
 
-    def _read_setup(self) -> _NameSetup:
-        """What is not there is looked for in /run anew each time (tmpfs), whose lock any user can keep: it is as it was
-        then. Only a start waits."""
+    def _find_setup(self) -> _NameSetup:
+        """As it was before, where it cannot be read in time: a file that is missing in /run (tmpfs) is looked for under
+        the folder's lock, which any user can keep. Only a start waits."""
         if self._setup is None:
             self._setup = _read_setup()
             return self._setup

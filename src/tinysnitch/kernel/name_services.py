@@ -1,4 +1,4 @@
-"""Who looks names up for programs, over a socket that is no network: no packet tells which program asked.
+"""Services that look names up for programs, over a local socket: no packet tells which program asked.
 
 What they answer from their caches, or learn by encrypted DNS, is not seen at all.
 """

@@ -25,7 +25,7 @@ class TerminalDriver(LinuxDriver):
             self._file = sys.__stdout__
 
     def _sigcont_application(self, *_: object) -> None:
-        """Who was stopped by SIGSTOP had no time to leave the screen: textual would begin twice, and never end."""
+        """A prompt stopped by SIGSTOP had no time to leave the screen: textual would begin twice, and never end."""
         if self._auto_restart and not self._must_signal_resume:
             self.suspend_application_mode()
             self._must_signal_resume = True

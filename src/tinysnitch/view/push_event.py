@@ -37,7 +37,7 @@ def _name_user(reason: str, by_uid: int, find_user: FindUser) -> str:
 
 
 def event_of_end(error: SnitchError) -> ConnectionLost:
-    """Of a connection that is tried again. A daemon comes back by itself; who can make room is the person."""
+    """Of a connection that is tried again. A daemon comes back by itself; only a person can make a place."""
     if isinstance(error, Busy):
         return ConnectionLost(_join_hint(str(error), error.hint), is_gone=False)
     return ConnectionLost(str(error))
