@@ -115,8 +115,10 @@ cp /etc/resolv.conf /run/systemd/resolve/stub-resolv.conf
 """
 
 
-def test_the_folder_of_sockets(lab: Lab) -> None:
+def test_the_folder_of_sockets(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Any user can keep the lock of /run, where what is not there is looked for anew each time (tmpfs)."""
+    for name, value in (("HOME", "/root"), ("SHELL", "/bin/bash")):  # who lacks them asks nscd for them, by /run
+        monkeypatch.setenv(name, value)
     assert lab.run_outside(["sh", "-ec", RUN]).stderr == ""
     daemon = lab.start_daemon("allow 10.99.0.0/24 - -\nallow - 81 tcp\ndeny localhost 82 tcp\n", timeout_s=0)
     with held_folder(lab, Path("/run")):
@@ -155,7 +157,10 @@ def test_one_whose_sum_a_rule_asks_for(lab: Lab) -> None:
     with mount_that_answers(lab) as (program, server):
         rules = f"deny sha256={'0' * 64} - {PORT} tcp {program}\nallow - {PORT} tcp\n"
         daemon = lab.start_daemon(rules, timeout_s=0)
-        running = lab.spawn([str(program), "-c", f"read; exec 3<>/dev/tcp/{WORLD4}/{PORT}"], stdin=subprocess.PIPE)
+        script = f"echo started; read; exec 3<>/dev/tcp/{WORLD4}/{PORT}"
+        running = lab.spawn([str(program), "-c", script], stdin=subprocess.PIPE)
+        assert running.stdout
+        assert running.stdout.readline() == "started\n"
         lab.run(["head", "-c", "4M", str(program)])  # all that runs is in memory then
         server.send_signal(signal.SIGSTOP)
         running.communicate("now\n", timeout=WAIT_S)

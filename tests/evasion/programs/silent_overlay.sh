@@ -9,9 +9,14 @@ mount -t tmpfs none "$place/upper" && mkdir "$place/upper/upper" "$place/upper/w
 layers=lowerdir=$place/lower,upperdir=$place/upper/upper,workdir=$place/upper/work
 mount -t overlay -o "$layers" none "$place/merged" || exit 1
 sleep 1000 & holder=$!
+cd "/proc/$$"  # that of all programs is covered next
 mount -t tmpfs none /proc
 path=/proc/$holder/root$place/merged
 mkdir -p "$path" && mount --bind "$place/merged" "$path"
-# The program's pages are in memory by then, and need no answer.
-(sleep 1; cat "$path/program" >/dev/null; kill -STOP $server; echo "silent") &
+(
+    until readlink exe | grep -q merged/program; do sleep 0.1; done
+    cat "$path/program" >/dev/null # its pages are in memory then, and need no answer
+    kill -STOP $server
+    echo "silent"
+) &
 exec "$path/program" "$@"
