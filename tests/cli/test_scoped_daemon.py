@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.patience import read_line
 from tinysnitch.cli import scoped_daemon
 from tinysnitch.cli.scoped_daemon import FirewallNotStarted, ScopedDaemon, find_daemon
 from tinysnitch.core.errors import SnitchError
@@ -158,8 +159,7 @@ def test_it_ends_when_its_starter_is_killed(script: Path) -> None:
     command = [sys.executable, "-c", STARTER, str(script)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, text=True, env={"PYTHONPATH": os.pathsep.join(sys.path)}, **pipes) as starter:
-        assert starter.stdout
-        assert starter.stdout.readline() == "ready\n"
+        assert read_line(starter) == "ready\n"
         starter.send_signal(signal.SIGKILL)
         starter.communicate(timeout=60)
 

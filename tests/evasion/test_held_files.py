@@ -15,7 +15,7 @@ import pytest
 from tests.evasion.stage import ELSEWHERE, PORT, TARGET, Stage
 from tests.evasion.test_held_memory import FUSE
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, wait_until
+from tests.lab.patience import WAIT_S, read_line, wait_until
 from tests.lab.world import PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -45,8 +45,7 @@ def held_folder(lab: Lab, folder: Path | None = None) -> Iterator[Path]:
     device.chmod(0o666)
     subprocess.run(["gcc", "-O1", "-Wall", "-pthread", "-o", str(program), str(source)], check=True)
     running = lab.spawn([str(program), str(device), str(place / "mount"), *words], user=USER)
-    assert running.stdout
-    assert running.stdout.readline() == "held\n"
+    assert read_line(running) == "held\n"
     yield program
     running.kill()
     running.wait(timeout=WAIT_S)
@@ -58,8 +57,7 @@ def silent_overlay(lab: Lab, source: Path, *words: str) -> Iterator[None]:
     inside = ["unshare", "--user", "--map-root-user", "--mount", "--kill-child=KILL", "--fork", "env", "KEPT_S=0", "sh"]
     files = [OWN_PROGRAMS / "silent_overlay.sh", PROGRAMS / "closed_mount.py", source, place]
     running = lab.spawn([*inside, *map(str, files), *words], user=USER)
-    assert running.stdout
-    assert running.stdout.readline() == "silent\n"
+    assert read_line(running) == "silent\n"
     yield
     running.kill()
     running.wait(timeout=WAIT_S)
@@ -146,8 +144,7 @@ def mount_that_answers(lab: Lab) -> Iterator[tuple[Path, subprocess.Popen[str]]]
     server = lab.spawn_outside(
         [sys.executable, "-S", str(PROGRAMS / "closed_mount.py"), str(source), str(folder), "0", "0"]
     )
-    assert server.stdout
-    assert server.stdout.readline() == "mounted\n"
+    assert read_line(server) == "mounted\n"
     yield folder / "program", server
     server.kill()
     server.wait(timeout=WAIT_S)
@@ -159,8 +156,7 @@ def test_one_whose_sum_a_rule_asks_for(lab: Lab) -> None:
         daemon = lab.start_daemon(rules, timeout_s=0)
         script = f"echo started; read; exec 3<>/dev/tcp/{WORLD4}/{PORT}"
         running = lab.spawn([str(program), "-c", script], stdin=subprocess.PIPE)
-        assert running.stdout
-        assert running.stdout.readline() == "started\n"
+        assert read_line(running) == "started\n"
         lab.run(["head", "-c", "4M", str(program)])  # all that runs is in memory then
         server.send_signal(signal.SIGSTOP)
         running.communicate("now\n", timeout=WAIT_S)

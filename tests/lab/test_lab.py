@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab import cgroup, namespaces
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, read_line
 from tests.lab.world import ECHO_PORT, PROGRAMS, WORLD4, WORLD6
 
 pytestmark = [pytest.mark.privileged]
@@ -57,8 +57,7 @@ def test_a_client_can_be_another_user(lab: Lab) -> None:
 def test_nothing_stays() -> None:
     with Lab() as lab:
         client = lab.spawn(["sh", "-c", "echo up; exec sleep 600"])
-        assert client.stdout
-        assert client.stdout.readline() == "up\n"
+        assert read_line(client) == "up\n"
         assert len(leftovers()) == 4
     assert leftovers() == []
     assert client.returncode == -9

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.lab import Lab
+from tests.lab.patience import read_line
 from tests.lab.world import PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged, pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="no FUSE here")]
@@ -31,8 +32,7 @@ def mount(lab: Lab) -> tuple[Path, subprocess.Popen[str]]:
         "0",
     ]
     running = lab.spawn_outside(["env", "KEPT_S=0", *server])
-    assert running.stdout
-    assert running.stdout.readline() == "mounted\n"
+    assert read_line(running) == "mounted\n"
     return folder / "program", running
 
 
