@@ -52,13 +52,13 @@ def held_folder(lab: Lab, folder: Path | None = None) -> Iterator[Path]:
 
 
 @contextmanager
-def silent_overlay(lab: Lab, source: Path, *words: str) -> Iterator[None]:
+def silent_overlay(lab: Lab, source: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
     place = make_folders(lab, "overlay", "lower", "upper", "merged")
     inside = ["unshare", "--user", "--map-root-user", "--mount", "--kill-child=KILL", "--fork", "env", "KEPT_S=0", "sh"]
     files = [OWN_PROGRAMS / "silent_overlay.sh", PROGRAMS / "closed_mount.py", source, place]
-    running = lab.spawn([*inside, *map(str, files), *words], user=USER)
+    running = lab.spawn([*inside, *map(str, files), *words], user=USER, stdin=subprocess.PIPE)
     assert read_line(running) == "silent\n"
-    yield
+    yield running
     running.kill()
     running.wait(timeout=WAIT_S)
 
@@ -128,8 +128,10 @@ def test_the_folder_of_sockets(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_one_that_connects_from_an_overlay_that_does_not_answer(stage: Stage) -> None:
-    script = f"sleep 3; exec 3<>/dev/tcp/{WORLD4}/{PORT}"
-    with silent_overlay(stage.lab, Path("/usr/bin/bash"), "-c", script):
+    script = f"read; exec 3<>/dev/tcp/{WORLD4}/{PORT}"
+    with silent_overlay(stage.lab, Path("/usr/bin/bash"), "-c", script) as running:
+        assert running.stdin
+        print(file=running.stdin, flush=True)
         (record,) = stage.daemon.wait_for_count(lambda each: "/overlay/merged/" in str(each.get("program")), 1)
         assert record["verdict"] == "deny"
         assert stage.lab.run([str(stage.honest), "plain", *TARGET]).stdout == "connected\n"
