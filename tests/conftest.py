@@ -1,6 +1,7 @@
 """What all tests share: the lab, and a plain word where root is missing."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.lab.namespaces import remove_stale
 
 hypothesis.settings.register_profile("patient", deadline=None)  # a machine with other things to do may take its time
 hypothesis.settings.load_profile("patient")
+_USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,6 +23,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("privileged"):
             item.add_marker(pytest.mark.skip(reason="needs root: it makes network namespaces"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _usual_process() -> None:
+    """Every program that a test starts inherits these: what a script starts in the background ignores SIGINT, say."""
+    for number, usual in _USUAL.items():
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.umask(0o022)
 
 
 @pytest.fixture(scope="session")

@@ -96,7 +96,8 @@ def add_apt(clone: Path, install: str = "", candidate: str = "1") -> None:
     write_command(clone / "bin/apt-cache", f"echo '  Candidate: {candidate}'")
     write_command(
         clone / "bin/apt-get",
-        f'echo "apt-get $1" >>{done}\necho "$@" >>{done}.words\n[ "$1" = install ] || exit 0\n{FOLLOWED}{done}\n{install}',
+        f'echo "apt-get $1" >>{done}\necho "$@" >>{done}.words\n'
+        f'[ "$1" = install ] || exit 0\n{FOLLOWED}{done}\n{install}',
     )
     for command in ("id", "rm", "chmod"):
         (clone / "bin" / command).symlink_to(shutil.which(command) or command)
