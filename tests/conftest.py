@@ -14,7 +14,12 @@ from tests.lab.namespaces import remove_stale
 
 hypothesis.settings.register_profile("patient", deadline=None)  # a machine with other things to do may take its time
 hypothesis.settings.load_profile("patient")
-_USUAL = {signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+_USUAL_SIGNALS = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGQUIT: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+}
+_KEPT_VARIABLES = ["HOME", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,12 +32,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _usual_process() -> None:
-    """Every program that a test starts inherits these: what a script starts in the background ignores SIGINT, say."""
-    for number, usual in _USUAL.items():
+    """What every program that a test starts inherits: of who starts the tests it has only what is needed.
+
+    A script has what it starts in the background ignore SIGINT; a proxy, a git repository, the options of `make`, a
+    screen, a language are others' business.
+    """
+    for number, usual in _USUAL_SIGNALS.items():
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.umask(0o022)
+    for name in [name for name in os.environ if name not in _KEPT_VARIABLES and not name.startswith(("PY", "SSL_"))]:
+        del os.environ[name]
+    os.environ["LANG"] = "C.UTF-8"
 
 
 @pytest.fixture(scope="session")
