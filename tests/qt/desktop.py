@@ -84,8 +84,8 @@ class Desktop(Session):
             yield
 
     def see(self, title: str) -> None:
-        """Wait for a window of this title, and until it is painted: no key counts before."""
-        wait_until(lambda: self.shows(title) and self._screen.is_painted, f"no window {title!r}")
+        """Wait for a window of this title, until it is painted and has the keyboard: no key counts before."""
+        wait_until(lambda: self._has_keyboard(title) and self._screen.is_painted, f"no window {title!r}")
 
     def see_nothing(self) -> None:
         """Wait until no window is there."""
@@ -94,6 +94,9 @@ class Desktop(Session):
     def shows(self, title: str) -> bool:
         found = self._xdotool("search", "--onlyvisible", "--name", f"^{re.escape(title)}" if title else ".")
         return found.returncode == 0
+
+    def _has_keyboard(self, title: str) -> bool:
+        return self._xdotool("getwindowfocus", "-f", "getwindowname").stdout.startswith(title)
 
     def press(self, *keys: str) -> None:
         assert self._xdotool("key", "--delay", "60", *keys).returncode == 0
