@@ -78,8 +78,8 @@ class Handover:
 
 
 def is_it(record: Record, word: str, pid: int, uid: int) -> bool:
-    said = (record["program"], record["args"][0], record["pid"], record["uid"])
-    return said == (HANDOVER, word, pid, uid)
+    said = (record["program"], record["args"][:1], record["pid"], record["uid"])
+    return said == (HANDOVER, [word], pid, uid)
 
 
 @KINDS
