@@ -3,6 +3,7 @@
 import re
 import signal
 import subprocess
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,10 @@ import pytest
 
 from tests.lab.daemon import BIN, Daemon
 from tests.lab.patience import WAIT_S, wait_until
+from tests.lab.wakeups import count_wakeups, sleeps
 from tests.qt.screen import Screen
+
+REST_S = 0.05  # a window that shows all it has to wakes up once a second
 
 
 class Session(ABC):
@@ -84,8 +88,9 @@ class Desktop(Session):
             yield
 
     def see(self, title: str) -> None:
-        """Wait for a window of this title, until it is painted and has the keyboard: no key counts before."""
+        """Wait for a window of this title, until it is painted, has the keyboard, and knows: no key counts before."""
         wait_until(lambda: self._has_keyboard(title) and self._screen.is_painted, f"no window {title!r}")
+        wait_until(self._is_at_rest, "it has always something to do")
 
     def see_nothing(self) -> None:
         """Wait until no window is there."""
@@ -97,6 +102,12 @@ class Desktop(Session):
 
     def _has_keyboard(self, title: str) -> bool:
         return self._xdotool("getwindowfocus", "-f", "getwindowname").stdout.startswith(title)
+
+    def _is_at_rest(self) -> bool:
+        pids = [process.pid for process in self.processes]
+        before = [*map(count_wakeups, pids)]
+        time.sleep(REST_S)
+        return before == [*map(count_wakeups, pids)] and all(map(sleeps, pids))
 
     def press(self, *keys: str) -> None:
         assert self._xdotool("key", "--delay", "60", *keys).returncode == 0
