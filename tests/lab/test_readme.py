@@ -95,9 +95,9 @@ def test_one_command_in_a_terminal(lab: Lab, people: list[Person]) -> None:
     assert traces(lab) == before
 
 
-def test_the_firewall_goes_when_its_terminal_is_closed(lab: Lab) -> None:
+def test_the_firewall_goes_when_its_terminal_is_closed(lab: Lab, people: list[Person]) -> None:
     before = traces(lab)
-    person = Person([*PrivateMachine(lab).enter(), *without_setup(RUN_ALL)])
+    people.append(person := Person([*PrivateMachine(lab).enter(), *without_setup(RUN_ALL)]))
     person.see("no questions")
     person.close()
     assert traces(lab) == before

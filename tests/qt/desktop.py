@@ -90,6 +90,10 @@ class Desktop(Session):
     def see(self, title: str) -> None:
         """Wait for a window of this title, until it is painted, has the keyboard, and knows: no key counts before."""
         wait_until(lambda: self._has_keyboard(title) and self._screen.is_painted, f"no window {title!r}")
+        self.rest()
+
+    def rest(self) -> None:
+        """Wait until the prompts have done all that they were told."""
         wait_until(self._is_at_rest, "it has always something to do")
 
     def see_nothing(self) -> None:
