@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ pytestmark = [pytest.mark.privileged]
 def leftovers() -> list[str]:
     """All that belongs to the labs of this process."""
     own = f"{namespaces.PREFIX}{os.getpid()}-*"
-    folders = (cgroup.find_root(), namespaces.NETNS_FOLDER, Path("/tmp"))
+    folders = (cgroup.find_root(), namespaces.NETNS_FOLDER, Path(tempfile.gettempdir()))
     return [str(path) for folder in folders for path in folder.glob(own)]
 
 

@@ -1,7 +1,10 @@
-"""How often a process has come to run."""
+"""How often a process has come to run, and whether it has something to do."""
 
 import re
+import time
 from pathlib import Path
+
+REST_S = 0.05
 
 
 def count_wakeups(pid: int) -> int:
@@ -10,9 +13,12 @@ def count_wakeups(pid: int) -> int:
     return sum(map(int, counts))
 
 
-def sleeps(pid: int) -> bool:
-    """None of its threads has something to do, be it without a processor."""
-    return not re.search(r"^State:\s+R", _read_threads(pid), re.M)
+def are_at_rest(*pids: int) -> bool:
+    """They did nothing for a moment, and none of their threads has something to do, be it without a processor."""
+    before = [*map(count_wakeups, pids)]
+    time.sleep(REST_S)
+    is_running = any(re.search(r"^State:\s+R", _read_threads(pid), re.M) for pid in pids)
+    return before == [*map(count_wakeups, pids)] and not is_running
 
 
 def _read_threads(pid: int) -> str:

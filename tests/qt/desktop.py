@@ -3,7 +3,6 @@
 import re
 import signal
 import subprocess
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +14,8 @@ import pytest
 
 from tests.lab.daemon import BIN, Daemon
 from tests.lab.patience import WAIT_S, wait_until
-from tests.lab.wakeups import count_wakeups, sleeps
+from tests.lab.wakeups import are_at_rest
 from tests.qt.screen import Screen
-
-REST_S = 0.05  # a window that shows all it has to wakes up once a second
 
 
 class Session(ABC):
@@ -94,7 +91,8 @@ class Desktop(Session):
 
     def rest(self) -> None:
         """Wait until the prompts have done all that they were told."""
-        wait_until(self._is_at_rest, "it has always something to do")
+        pids = [process.pid for process in self.processes]
+        wait_until(lambda: are_at_rest(*pids), "it has always something to do")
 
     def see_nothing(self) -> None:
         """Wait until no window is there."""
@@ -106,12 +104,6 @@ class Desktop(Session):
 
     def _has_keyboard(self, title: str) -> bool:
         return self._xdotool("getwindowfocus", "-f", "getwindowname").stdout.startswith(title)
-
-    def _is_at_rest(self) -> bool:
-        pids = [process.pid for process in self.processes]
-        before = [*map(count_wakeups, pids)]
-        time.sleep(REST_S)
-        return before == [*map(count_wakeups, pids)] and all(map(sleeps, pids))
 
     def press(self, *keys: str) -> None:
         assert self._xdotool("key", "--delay", "60", *keys).returncode == 0
