@@ -42,8 +42,9 @@ def _usual_process() -> None:
             signal.signal(number, usual)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.umask(0o022)
-    for name in [name for name in os.environ if name not in _KEPT_VARIABLES and not name.startswith(("PY", "SSL_"))]:
-        del os.environ[name]
+    for name in list(os.environ):
+        if name not in _KEPT_VARIABLES and not name.startswith(("PY", "SSL_", "TINYSNITCH_LAB_")):
+            del os.environ[name]
     os.environ["LANG"] = "C.UTF-8"
 
 
