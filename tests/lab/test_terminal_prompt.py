@@ -79,8 +79,11 @@ def see_editor(person: Person) -> None:
 
 
 @both
-def test_a_name_service_that_hangs_keeps_no_question_from_the_screen(lab: Lab, sit: Sit, flags: list[str]) -> None:
+def test_a_name_service_that_hangs_keeps_no_question_from_the_screen(
+    lab: Lab, sit: Sit, flags: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As one over the network does whose own connection is asked about: a pipe that nobody writes to."""
+    monkeypatch.setenv("HOME", "/root")  # without it Python itself asks for it
     os.mkfifo(lab.folder / "passwd")
     within = [
         "unshare",
