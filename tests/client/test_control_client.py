@@ -62,7 +62,7 @@ def test_the_log_is_read_and_followed(running: RunningServer) -> None:
         assert [json.loads(line)["count"] for line in client.read_log(2)] == [3, 4]
         lines = client.read_log(1, follow=True)
         assert json.loads(next(lines))["count"] == 4
-        running.call(running.server.push_record, b'{"event":"lost","count":9}', None)
+        running.call(running.clients.push_record, b'{"event":"lost","count":9}', None)
         assert json.loads(next(lines))["count"] == 9
         assert client._socket.gettimeout() is None  # however long nothing happens
 

@@ -16,8 +16,8 @@ from tinysnitch.daemon.rule_saver import NOT_SAVED
 def test_of_the_real_counters_only_these_are_left_out(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
-            losses = dict.fromkeys(place.desk.counters.losses(), 0)
-            tables = {"names", *place.desk.counters.tables()} - place.desk.counters.evicted().keys()
+            losses = dict.fromkeys(place.counters.losses(), 0)
+            tables = {"names", *place.counters.tables()} - place.counters.evicted().keys()
         watch = LossWatch(lambda: dict(losses))
         losses.update(dict.fromkeys(losses, 1))
         left_out = losses.keys() - {loss.what for loss in watch.rest()}

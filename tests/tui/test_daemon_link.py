@@ -10,7 +10,7 @@ from tests.view.sample_prompts import prompt_of
 from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.core.choice import Choice
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.daemon import control_server
+from tinysnitch.daemon import control_clients
 from tinysnitch.protocol.messages import prompt_shown
 from tinysnitch.tui import daemon_link
 from tinysnitch.tui.daemon_link import DaemonLink
@@ -56,7 +56,7 @@ def test_questions_come_and_go(tmp_path: Path) -> None:
             await until(daemon.attached.is_set)
             daemon.open(prompt_of(1))
             daemon.close(1, "denied", by_uid=0)
-            daemon.server.push_notice("rules not loaded", "see line 3")
+            daemon.clients.push_notice("rules not loaded", "see line 3")
             await until(lambda: len(listener.told) == 4)
             return listener.told
 
@@ -79,7 +79,7 @@ def test_how_far_our_right_goes_is_told(tmp_path: Path) -> None:
 
 def test_who_finds_no_place_comes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after a restart at which others were quicker."""
-    monkeypatch.setattr(control_server, "MAX_CLIENTS", 1)
+    monkeypatch.setattr(control_clients, "MAX_CLIENTS", 1)
     monkeypatch.setattr(daemon_link, "RETRY_S", 0.05)
 
     async def run() -> None:

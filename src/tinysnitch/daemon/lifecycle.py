@@ -271,7 +271,7 @@ class SetUp:
     def _tell_of_netfilter(self, what: str) -> None:
         self.parts.driver.feed(DataLost(what, 1))
         hint = "`nft monitor` tells who does it" if what == PUT_BACK else "restart tinysnitchd"
-        self.parts.server.push_notice(what, hint)
+        self.parts.clients.push_notice(what, hint)
 
     def _watch_interpreter(self) -> None:
         watch = self.parts.counters.interpreter = InterpreterWatch(sys.executable, self._tell_of_interpreter)
@@ -280,7 +280,7 @@ class SetUp:
 
     def _tell_of_interpreter(self) -> None:
         _log.warning("%s (hint: %s)", GONE, HINT)
-        self.parts.server.push_notice(GONE, HINT)
+        self.parts.clients.push_notice(GONE, HINT)
 
     def _watch_packet_sockets(self, programs: BpfPrograms | None) -> PacketSocketNotes:
         notes = PacketSocketNotes(PacketSocketWatch(programs), self.parts.driver.report)
