@@ -234,16 +234,17 @@ def test_garbage_in_a_stream_is_told(talk: Talk) -> None:
     assert talk.hear(tcp(), Segment(200, 0, ACK, b"\0\0")).told == (f"DNS answer of {RESOLVER} not learned: malformed",)
 
 
-def test_losses_and_tables_have_names(talk: Talk) -> None:
+def test_what_is_counted_has_names(talk: Talk) -> None:
     talk.connect(tcp())
     talk.hear(tcp(), Segment(200, 0, ACK, b"\0\0"))
     talk.ask_rogue()
-    losses = {what: count for what, count in talk.dns.losses().items() if count}
-    assert losses == {
+    refusals = {what: count for what, count in talk.dns.refusals().items() if count}
+    assert refusals == {
         "DNS messages not learned, malformed": 1,
         "DNS messages not learned, resolver not trusted": 1,
-        "DNS connections given up": 1,
     }
+    assert talk.dns.streams.given_up == 1
+    assert talk.dns.evictions().keys() == {"names", *talk.dns.tables()}
     talk.ask(udp(), question().to_wire())
     assert talk.dns.tables()["DNS questions"].used == 1
 

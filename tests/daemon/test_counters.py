@@ -8,12 +8,13 @@ from types import SimpleNamespace
 from typing import cast
 
 from tests.daemon.driver_place import Place, datagram, syn
-from tinysnitch.core.dns_questions import Refusal
+from tinysnitch.core.dns_questions import SUSPICIOUS, Refusal
 from tinysnitch.core.process import UNKNOWN
 from tinysnitch.daemon.counters import Counters
 from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.loss_watch import LossWatch
 from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
+from tinysnitch.daemon.rule_saver import NOT_SAVED
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.nfqueue import NfVerdict
@@ -105,12 +106,24 @@ def test_what_is_not_learned_is_counted(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
             counters = Counters(place.driver, None, place.clients, ErrorLog())
-            watch = LossWatch(counters.losses)
+            watch = LossWatch(counters.untold_losses)
             place.driver.engine.names.refuse(Refusal.NOT_TRUSTED)
             place.driver.engine.names.refuse(Refusal.FAILED)
             losses = counters.losses()
             assert losses["DNS messages not learned, resolver not trusted"] == 1
             assert sum(count for what, count in losses.items() if "not learned" in what) == 1
             assert list(watch.new_losses(10.0)) == []
+
+    asyncio.run(run())
+
+
+def test_of_all_losses_only_these_need_no_watch(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            left_out = place.counters.losses().keys() - place.counters.untold_losses().keys()
+            tables = {"names", *place.counters.tables()} - place.counters.evicted().keys()
+            refused = {f"DNS messages not learned, {refusal.value}" for refusal in SUSPICIOUS}
+            no_listener = "packets to ports that no program listens on, in the log alone"
+            assert left_out == {PUT_BACK, NOT_SAVED, no_listener, *refused, *(f"{table} evicted" for table in tables)}
 
     asyncio.run(run())

@@ -215,7 +215,7 @@ class Assembly:
         await self.reloader.start(self._options.rules, self._options.lists)
         self._check_rules()
         # Last: where an earlier daemon left its rules, packets wait already, and no rule is known before.
-        losses = LossWatch(self.counters.losses)
+        losses = LossWatch(self.counters.untold_losses)
         self.driver.start(losses.new_losses)
         self._undo.callback(self._failures.attempt, self._tell_last_losses, losses)
 

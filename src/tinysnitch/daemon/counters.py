@@ -52,6 +52,10 @@ class Counters:
         return f"{GONE}; {HINT}" if self.interpreter and self.interpreter.is_gone else ""
 
     def losses(self) -> dict[str, int]:
+        return self.untold_losses() | self._told_losses()
+
+    def untold_losses(self) -> dict[str, int]:
+        """Those that are only counted where they happen: somebody has to tell that they rise (loss_watch.py)."""
         connections, names = self._doors.queue.statistics(), self._doors.names_queue.statistics()
         clients = self.clients.statistics()
         return {
@@ -71,13 +75,22 @@ class Counters:
             "clients turned away, too many": clients.crowded_out,
             "clients turned away, not permitted": clients.refused,
             "clients cut off, not understood": clients.malformed,
-            PUT_BACK: self.guard.put_back if self.guard else 0,
-            NOT_SAVED: self._doors.rule_saver.unsaved,
             **self._doors.recorder.losses(),
             "lines on standard error": self._error_log.lost,
             **self._kernel_losses(),
-            **self._engine.dns.losses(),
-            **{f"{table} evicted": each.evicted for table, each in self._engine.watcher.tables().items()},
+            "DNS connections given up": self._engine.dns.streams.given_up,
+        }
+
+    def _told_losses(self) -> dict[str, int]:
+        """Those that need no watch: each is told as it happens, or in the log; entries that made room are no news."""
+        watched = self._engine.watcher.tables()
+        evictions = self._engine.dns.evictions() | {table: each.evicted for table, each in watched.items()}
+        return {
+            PUT_BACK: self.guard.put_back if self.guard else 0,
+            NOT_SAVED: self._doors.rule_saver.unsaved,
+            "packets to ports that no program listens on, in the log alone": self._doors.recorder.not_kept,
+            **self._engine.dns.refusals(),
+            **{f"{table} evicted": count for table, count in evictions.items()},
         }
 
     def hits_and_misses(self) -> tuple[int, int]:
