@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from tinysnitch.core.belief import NO_NAME, NameFacts
 from tinysnitch.core.dns_message import parse_answer, parse_question
 from tinysnitch.core.dns_questions import SUSPICIOUS, Refusal
 from tinysnitch.core.dns_stream import DnsStreams
@@ -18,7 +19,7 @@ from tinysnitch.core.errors import Malformed
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Direction, Flow, format_address
 from tinysnitch.core.link_names import LINK_PORTS, LinkNames, parse_link_answer, parse_link_questions
-from tinysnitch.core.names import NO_NAME, HasEnded, Learned, NameFacts, Names, nobody_has_ended
+from tinysnitch.core.names import HasEnded, Learned, Names, nobody_has_ended
 from tinysnitch.core.process import UNKNOWN_EXEC_ID
 from tinysnitch.core.segment import Payload, Segment
 from tinysnitch.core.settings import Settings
