@@ -4,7 +4,7 @@ import pytest
 
 from tests.core.resolver_talk import CURL, FIREFOX, SHOP, STUB, ResolverTalk, flow_to
 from tinysnitch.core.belief import NameFacts
-from tinysnitch.core.dns_message import Answer
+from tinysnitch.core.dns_message import DnsAnswer
 from tinysnitch.core.dns_questions import Asked
 from tinysnitch.core.dns_wire import A
 from tinysnitch.core.name_source import NameSource
@@ -91,7 +91,7 @@ def test_the_link_prolongs_no_name_of_a_resolver(talk: ResolverTalk) -> None:
 
 def test_aliases_are_known(talk: ResolverTalk) -> None:
     identifier = talk.asks(CURL, "shop.test")
-    answer = Answer(id=identifier, name="shop.test", type=A, addresses=((SHOP, 600),), cnames=("edge.cdn.test",))
+    answer = DnsAnswer(id=identifier, name="shop.test", type=A, addresses=((SHOP, 600),), cnames=("edge.cdn.test",))
     talk.names.learn(flow_to(STUB), answer, talk.now_s)
     assert talk.names.find(SHOP, 10.0, CURL).aliases == ("edge.cdn.test",)
     assert talk.names.find(SHOP, 700.0, KERNEL_EXEC_ID).aliases == ("edge.cdn.test",)

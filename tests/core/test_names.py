@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.core.names_walk import STEPS, NamesWalk
 from tests.core.resolver_talk import CURL, FIREFOX, MIN_TTL_S, MIRROR, SHOP, STUB, ResolverTalk, flow_to
 from tinysnitch.core.belief import NameFacts
-from tinysnitch.core.dns_message import Answer
+from tinysnitch.core.dns_message import DnsAnswer
 from tinysnitch.core.dns_wire import HTTPS, A
 from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.names import ASKERS_PER_NAME, KEPT_S, MAX_NAME_TTL_S, NAMES_PER_ADDRESS, Learned
@@ -128,7 +128,7 @@ def test_a_life_has_bounds(talk: ResolverTalk, ttl_s: int, lives_s: float) -> No
 
 def test_an_address_given_twice_lives_longest(talk: ResolverTalk) -> None:
     identifier = talk.asks(CURL, "shop.test")
-    answer = Answer(id=identifier, name="shop.test", type=A, addresses=((SHOP, 900), (SHOP, 600)))
+    answer = DnsAnswer(id=identifier, name="shop.test", type=A, addresses=((SHOP, 900), (SHOP, 600)))
     assert talk.names.learn(flow_to(STUB), answer, talk.now_s) == Learned((SHOP,))
     assert talk.names.find(SHOP, talk.now_s).expires_s == 910.0
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 
 from tinysnitch.core.belief import NO_NAME, Belief, Beliefs, NameFacts, find_over, name_facts, newest_questions
-from tinysnitch.core.dns_message import Answer, Question, host_of
+from tinysnitch.core.dns_message import DnsAnswer, DnsQuestion, host_of
 from tinysnitch.core.dns_questions import Asked, DnsQuestions, Refusal
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Flow
@@ -86,12 +86,12 @@ class Names:
         """Whether an answer there is looked at."""
         return self.is_trusted(flow.remote) or self.questions.waits(flow, message_id)
 
-    def ask(self, flow: Flow, question: Question, exec_id: int, now_s: float) -> None:
+    def ask(self, flow: Flow, question: DnsQuestion, exec_id: int, now_s: float) -> None:
         """Note a question on its way out."""
         if self.is_trusted(flow.remote):  # else a program's own resolver could push out real questions
             self.questions.add(flow, question, exec_id, now_s)
 
-    def learn(self, flow: Flow, answer: Answer, now_s: float) -> Learned:
+    def learn(self, flow: Flow, answer: DnsAnswer, now_s: float) -> Learned:
         """Take the names out of an answer; `flow` as the question saw it."""
         if not self.heeds(flow, answer.id):
             return self.refuse(Refusal.NOT_TRUSTED)

@@ -7,10 +7,9 @@ from typing import Protocol
 
 import msgspec
 
-from tinysnitch.core import program as naming
 from tinysnitch.core.cgroup_owner import owners_of_cgroup
 from tinysnitch.core.process import MEMORY_FILE, Process
-from tinysnitch.core.program import Program
+from tinysnitch.core.program import Invocation, NamedProgram, identify_program
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel import file_identity, procfs
@@ -49,7 +48,7 @@ class NoImages:
 class _Look(msgspec.Struct, frozen=True, kw_only=True):
     """What is on the disk at the paths of an image and of its ancestors."""
 
-    programs: tuple[Program, ...]  # of the image, and of the ancestors in their order
+    programs: tuple[NamedProgram, ...]  # of the image, and of the ancestors in their order
     is_told: bool = True
     is_changed: bool = False
     is_host_file: bool = False
@@ -82,7 +81,7 @@ class ProcessBuilder:
         self._digests = file_identity.Digests()
         self._reader = BoundedReader()  # of sums: whoever waits for one is to be looked up meanwhile
         self._cgroups = CgroupPaths()
-        self._programs: BoundedTable[int, Program] = BoundedTable(_KEPT)
+        self._programs: BoundedTable[int, NamedProgram] = BoundedTable(_KEPT)
         self._due_s: BoundedTable[int, float] = BoundedTable(_KEPT)  # by exec id: when to look at its file again
 
     def close(self) -> None:
@@ -128,7 +127,7 @@ class ProcessBuilder:
             if is_due:
                 self._due_s.put(exec_id, self._clock() + AGAIN_S)
             named = (
-                program or Program(image.executable, image.args[1:])
+                program or NamedProgram(image.executable, image.args[1:])
                 for image, program in zip(images, known, strict=True)
             )
             return _Look(programs=tuple(named), is_told=False)
@@ -137,7 +136,7 @@ class ProcessBuilder:
                 self._programs.put(image.exec_id, program)
         return look
 
-    def _look(self, images: Sequence[Image], known: Sequence[Program | None], pid: int) -> _Look:
+    def _look(self, images: Sequence[Image], known: Sequence[NamedProgram | None], pid: int) -> _Look:
         """`known`: how each of them is called, where that was found out before."""
         image, device = images[0], file_identity.decode_device(images[0].device)
         programs = tuple(program or self._name(each) for each, program in zip(images, known, strict=True))
@@ -158,15 +157,15 @@ class ProcessBuilder:
         digest = self._digests.read_sha256(image.executable)
         return _Sum(None if digest is None or _may_be_rewritten(image) else digest, is_told=digest is not None)
 
-    def _name(self, image: Image) -> Program:
-        captured = naming.Image(
+    def _name(self, image: Image) -> NamedProgram:
+        invocation = Invocation(
             executable=image.executable,
             argv=image.args,
             directory="" if image.flags & structs.IMAGE_DIRECTORY_CUT else image.directory,
             is_argv_complete=not image.flags & _ARGS_LOST,
         )
-        return naming.identify_program(
-            captured,
+        return identify_program(
+            invocation,
             partial(file_identity.resolve_file, uid=image.uid, boot_ns=image.executed_ns),
             self._extra,
             partial(_is_roots, image),
@@ -197,7 +196,7 @@ class ProcessBuilder:
         return _image_for_its_name(live) if live and procfs.is_no_younger(live.started_ns, image.started_ns) else None
 
 
-def _is_host_file(image: Image, program: Program, pid: int) -> bool:
+def _is_host_file(image: Image, program: NamedProgram, pid: int) -> bool:
     """The executable by its identity; a script, of which only the path is known, by what the process sees there."""
     device = file_identity.decode_device(image.device)
     is_ours = not image.flags & (structs.IMAGE_USER_NAMESPACE | structs.IMAGE_DELETED)
@@ -222,7 +221,7 @@ def _is_roots(image: Image, path: str) -> bool:
     return file_identity.is_host_file(path, device, image.inode) and file_identity.is_roots_alone(path)
 
 
-def _is_changed(image: Image, program: Program) -> bool:
+def _is_changed(image: Image, program: NamedProgram) -> bool:
     """Of a script only the path is known, so its file must be older than the process that was started with it."""
     return program.run_by is not None and file_identity.is_changed_since(program.path, image.executed_ns)
 
