@@ -23,8 +23,8 @@ from tinysnitch.core.network import parse_network
 from tinysnitch.core.process import UNKNOWN_EXEC_ID, Attribution
 from tinysnitch.core.segment import Payload, Segment
 from tinysnitch.core.settings import Settings
-from tinysnitch.core.settlement import verdict_key_of
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.verdict_key import VerdictKey, verdict_key_of
 
 RESOLVER, ROGUE, PRINTER = "10.0.0.53", "198.51.100.66", "10.0.0.9"
 FACTS = Facts(
@@ -343,7 +343,7 @@ class SmallKernel:
 
     def __init__(self) -> None:
         self.engine = Transcript("allow shop.test - -", "deny ads.test - -")
-        self.kept: dict[cmd.VerdictKey, Verdict] = {}
+        self.kept: dict[VerdictKey, Verdict] = {}
         self.asked = 0
 
     def take(self, commands: list[cmd.Command]) -> None:
