@@ -169,3 +169,13 @@ def test_a_name_of_the_link_is_nobodys_for_longer(talk: ResolverTalk) -> None:
     talk.now_s += 700
     assert talk.name_of(SHOP, CURL) is None
     assert talk.name_of(SHOP, KERNEL_EXEC_ID) is None
+
+
+def test_a_name_of_the_link_that_has_ended_takes_no_name_of_a_resolver_along(talk: ResolverTalk) -> None:
+    """What the kernel was told for the asker rests on that one again, and would not be taken back."""
+    talk.looks_up(CURL, "shop.test", SHOP)
+    link_claim(talk, "printer.local", CURL)
+    talk.now_s += 700
+    assert talk.name_of(SHOP, CURL) == "shop.test"
+    talk.looks_up(FIREFOX, "ads.test", SHOP)
+    assert talk.name_of(SHOP, CURL) == "shop.test"

@@ -100,19 +100,23 @@ class Belief(msgspec.Struct):
 Beliefs = dict[str, Belief]  # of one address, by name
 
 
-def newest_questions(beliefs: Beliefs) -> dict[int, int]:
-    """The number of each asker's newest question for the address."""
+def newest_questions(beliefs: Beliefs, now_s: float) -> dict[int, int]:
+    """The number of each asker's newest question for the address, of those that still hold for who asked.
+
+    A name of the link that has ended leaves its asker the one of before (`name_facts`).
+    """
     newest: dict[int, int] = {}
     for belief in beliefs.values():
-        for who, number in belief.askers.items():
-            newest[who] = max(newest.get(who, 0), number)
+        if belief.own_expires_s > now_s:
+            for who, number in belief.askers.items():
+                newest[who] = max(newest.get(who, 0), number)
     return newest
 
 
 def find_over(beliefs: Beliefs, now_s: float) -> list[str]:
     """The names that have ended, for those who asked too: after KEPT_S, or once all of them asked for another name."""
     ended = [belief for belief in beliefs.values() if belief.expires_s <= now_s]
-    newest = newest_questions(beliefs) if ended else {}
+    newest = newest_questions(beliefs, now_s) if ended else {}
     return [one.name for one in ended if one.kept_until_s <= now_s or not one.askers or one.is_left(newest)]
 
 

@@ -204,7 +204,7 @@ class Names:
         names of its own; then what has ended, which is no loss."""
         if len(beliefs) <= NAMES_PER_ADDRESS:
             return False
-        newest = newest_questions(beliefs)
+        newest = newest_questions(beliefs, now_s)
         gone = min(beliefs.values(), key=lambda one: (not one.is_left(newest), one.expires_s > now_s, one.number))
         del beliefs[gone.name]
         self._evicted_names += gone.expires_s > now_s
