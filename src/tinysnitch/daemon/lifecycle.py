@@ -39,7 +39,6 @@ from tinysnitch.kernel.cgroups import find_cgroup_mount, make_cgroup, path_in_hi
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.descriptor_limit import raise_limit
 from tinysnitch.kernel.heap import give_back_memory
-from tinysnitch.kernel.name_services import find_name_services
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netns import read_netns_cookie, read_netns_inode
 from tinysnitch.kernel.packet_socket_watch import PacketSocketWatch
@@ -244,10 +243,9 @@ class SetUp:
             _log.warning("%s: %s", unknown, hidden)
 
     def _tell_of_name_services(self) -> None:
-        """Those who read the log are told too, but nobody reads that of one command's firewall."""
-        with suppress(OSError):  # a shortage says nothing of them
-            for told in find_name_services():
-                _log.warning("%s", told)
+        """They are in the log as well, which nobody reads of one command's firewall."""
+        for told in self.parts.source.name_services:
+            _log.warning("%s", told)
 
     def _add_rules(self, netfilter: Netfilter) -> None:
         self._undo.callback(self._take_away, partial(self._remove_rules, netfilter))
