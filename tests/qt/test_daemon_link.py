@@ -11,6 +11,7 @@ import pytest
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
+from tests.client.odd_daemon import UNASKED, OddDaemon
 from tests.daemon.small_desk import ALICE, Comers
 from tests.lab.patience import wait_until
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
@@ -190,6 +191,14 @@ def test_who_finds_no_place_comes_again(
         listener.wait(DaemonGreeted())
         assert listener.failures == []
         listener.link.close()
+
+
+def test_who_is_refused_without_having_asked_comes_no_more(application: QGuiApplication, tmp_path: Path) -> None:
+    with OddDaemon(tmp_path / "s", UNASKED, closes=False):
+        listener = Listener(tmp_path / "s")
+        wait_until(lambda: QTest.qWait(5) or listener.failures)
+    assert [str(error) for error in listener.failures] == ["go away"]
+    assert listener.told == [DaemonGreeted()]
 
 
 def test_a_daemon_that_comes_back_is_followed_again(

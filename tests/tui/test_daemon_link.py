@@ -3,12 +3,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.client.odd_daemon import UNASKED, OddDaemon
 from tests.daemon.small_desk import ALICE, Comers
 from tests.tui.question_daemon import RULE, question_daemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import prompt_of
 from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.core.choice import Choice
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon import control_clients
 from tinysnitch.protocol.messages import prompt_shown
@@ -75,6 +77,17 @@ def test_how_far_our_right_goes_is_told(tmp_path: Path) -> None:
             assert listener.told == [DaemonGreeted(is_for_user=True)]
 
     asyncio.run(run())
+
+
+def test_who_is_refused_without_having_asked_comes_no_more(tmp_path: Path) -> None:
+    async def run() -> None:
+        told: list[Event] = []
+        with pytest.raises(SnitchError, match="go away"):
+            await asyncio.wait_for(DaemonLink(tmp_path / "s", told.append).run(), 60)
+        assert told == [DaemonGreeted()]
+
+    with OddDaemon(tmp_path / "s", UNASKED, closes=False):
+        asyncio.run(run())
 
 
 def test_who_finds_no_place_comes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
