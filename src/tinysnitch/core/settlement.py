@@ -36,8 +36,8 @@ from tinysnitch.core.watch import Watch
 # Of a flow whose end no socket tells, and of what was meant for one SYN: longer than it is sent again (tcp_syn_retries,
 # 63 s and the wait for the last).
 FLOW_LASTS_S = 120.0
-NOT_LISTENING_S = 10.0  # a program may start to listen on that port
-REPLIED_S = 1.0  # what came before the kernel knew of a talk is read by then
+NOT_LISTENING_S = 10.0  # that nobody listens: a program may start to listen on that port
+REPLIED_S = 1.0  # how long a reply may have waited here that came before the kernel knew what it answers
 REFUSED_ANSWER_S = 60.0  # a refused datagram may be tried again, and asked about again, after that
 
 
@@ -56,7 +56,7 @@ def _earliest(one: float | None, other: float | None) -> float | None:
 
 
 def _rule_end(decision: Decision, now: Instant) -> float | None:
-    """Boot-time seconds."""
+    """Boot-time seconds when the rules that made it end; None: never."""
     return None if decision.until_s is None else now.boot_s + decision.until_s - now.wall_s
 
 
@@ -134,11 +134,11 @@ class Settlement:
         connection, is_by_rules = waiter.connection, basis is Basis.RULES
         name_ends_s = _name_end(connection) if is_by_rules else None
         expires_s = _earliest(_rule_end(decision, now), _earliest(name_ends_s, cached.expires_s if cached else None))
-        settle = partial(self._settle_flow, waiter, decision, now, basis=basis, expires_s=expires_s, watch=watch)
+        settle_flow = partial(self._settle_flow, waiter, decision, now, basis=basis, expires_s=expires_s, watch=watch)
         key = verdict_key_of(connection) if is_by_rules and not decision.is_flow_only else None
         evicted = None
         if key is None:
-            yield self._remember_flow(connection.flow, settle())
+            yield self._remember_flow(connection.flow, settle_flow())
         else:
             evicted = self._verdicts.put(key, Remembered(decision, expires_s))
             yield RememberVerdict(key, decision.verdict, self._rules.generation, expires_s, watch)
@@ -146,7 +146,7 @@ class Settlement:
         for number, packet_id in enumerate(waiter.packet_ids):
             yield IssueVerdict(packet_id, decision.verdict, follows=follows and number > 0)
         if key is not None:  # after the verdict, which does not rest on it: somebody waits
-            settle()
+            settle_flow()
         if evicted is not None:
             yield ForgetVerdicts((evicted,))
         yield Report(ConnectionDecided(connection, decision, cached is not None, now.wall_s))

@@ -1,10 +1,11 @@
 """Answers what clients ask: the desk of the control server, over the engine and the driver."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 
 import msgspec
 
+from tinysnitch.core.active_rules import ActiveRules
 from tinysnitch.core.answer import can_be_remembered, rule_for_choice
 from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.errors import SnitchError
@@ -125,20 +126,14 @@ class FrontDesk:
 
     def add_rule(self, line: str, right: Right) -> str:
         rule = parse_rule(line)
-        if not right.sees_all:
-            self._budget.spend(right.uid, read_instant().boot_s)
-            self._learn_words(rule)
-            check_new_rule(rule, right, self._engine.rules)
+        self._check_change(rule, right, check_new_rule)
         self._rules_file.append(rule)
         self._reload(right)
         return format_rule(rule)
 
     def remove_rule(self, line: str, right: Right) -> str:
         rule = parse_rule(line)
-        if not right.sees_all:
-            self._budget.spend(right.uid, read_instant().boot_s)
-            self._learn_words(rule)
-            check_owner(rule, right, self._engine.rules)
+        self._check_change(rule, right, check_owner)
         wanted = format_rule(rule)
         temporary = tuple(rule for rule in self._engine.rules.temporary() if format_rule(rule) == wanted)
         if temporary:
@@ -154,6 +149,13 @@ class FrontDesk:
         if not is_removed and not temporary:
             raise self._not_found(rule)
         return wanted
+
+    def _check_change(self, rule: Rule, right: Right, check: Callable[[Rule, Right, ActiveRules], None]) -> None:
+        """Whoever sees but their own may change no other rule, and not all the time. Raises SnitchError."""
+        if not right.sees_all:
+            self._budget.spend(right.uid, read_instant().boot_s)
+            self._learn_words(rule)
+            check(rule, right, self._engine.rules)
 
     def _not_found(self, rule: Rule) -> SnitchError:
         line = format_rule(rule)

@@ -265,7 +265,7 @@ class PromptState:
             case Act.LEGEND:
                 self.page = Page.LEGEND
             case Act.LEAVE:
-                pass  # `_press` has seen to it; a guest stays
+                pass  # `_press_key` has seen to it; a guest stays
             case _:
                 assert_never(act)
 
