@@ -122,7 +122,7 @@ class ControlServer:
             self._desk.detach(peer.client_id)
 
     def answer(self, peer: ControlPeer, request: msg.Request) -> Iterator[bytes]:
-        """The frames that answer a request. Nothing that goes wrong in there reaches the loop."""
+        """The frames that answer a request. What goes wrong before the first one is told, and reaches no further."""
         try:
             return self._frames(peer, request)
         except SnitchError as error:
