@@ -1,6 +1,7 @@
-"""The clients that are in, and what happens told to each of them as far as its right goes.
+"""Who is connected, and who is told what: each client as far as its right goes.
 
-What is told waits with each client (control_peer.py): none of them can slow a verdict, or grow without bound.
+What is told waits with each of them (control_peer.py): no client can slow a verdict, or have anything grow without
+bound.
 """
 
 import asyncio
