@@ -84,8 +84,8 @@ class Assembly:
         self._options = options
         self._programs = programs
         self._undo = undo
-        self.source = self._make_source()
-        self._loader = RuleLoader(rules_file, self.source)
+        self.fact_source = self._make_source()
+        self._loader = RuleLoader(rules_file, self.fact_source)
         history = self._open_history()
         log = LogOutput(sys.stdout.fileno())
         undo.callback(log.close)

@@ -244,7 +244,7 @@ class SetUp:
 
     def _tell_of_name_services(self) -> None:
         """They are in the log as well, which nobody reads of one command's firewall."""
-        for told in self.parts.source.name_services:
+        for told in self.parts.fact_source.name_services:
             _log.warning("%s", told)
 
     def _add_rules(self, netfilter: Netfilter) -> None:
