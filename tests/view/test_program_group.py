@@ -182,6 +182,15 @@ def test_the_view_shows_the_count_and_every_line() -> None:
     assert ("g", True) in [(hint.label, hint.is_on) for row in view.hints for hint in row]
 
 
+def test_the_key_says_how_many_are_taken_and_not_how_many_wait_by_now() -> None:
+    state = state_of_two_programs()
+    press(state, "g")
+    state.handle(QuestionOpened(prompt_of(5, connection=connection_of(name="late.shop.test"))), 11.0)
+    view = shown(state)
+    assert view.together == "the 3 questions of curl, with 3 rules"
+    assert [hint.text for row in view.hints for hint in row if hint.label == "g"] == ["all 3 together"]
+
+
 def test_once_is_without_rules() -> None:
     state = state_of_two_programs()
     press(state, "o", "g")

@@ -222,8 +222,8 @@ def _present_hints(state: PromptState, question: Question) -> tuple[tuple[KeyHin
     connection = question.prompt.connection
     hints = {key: _present_hint(key, question.choice, connection) for key in keys if key.effect not in dead}
     hints |= {key: KeyHint(key.label, key.short, is_dead=True) for key in keys if key.effect in dead}
-    if alike := len(state.of_program):
-        hints[_TOGETHER] = KeyHint(_TOGETHER.label, f"all {alike + 1} together", bool(state.together))
+    if others := state.together or state.of_program:  # what came since `g` is not among them
+        hints[_TOGETHER] = KeyHint(_TOGETHER.label, f"all {len(others) + 1} together", bool(state.together))
     return tuple(tuple(hints[key] for key in keys_of(group) if key in hints) for group in Group)
 
 
