@@ -16,6 +16,7 @@ from tinysnitch.core.answer import (
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.domain import find_registrable_domain
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.rule_qualifiers import QUALIFIERS
 from tinysnitch.core.rule_text import COLUMNS, format_rule
@@ -244,6 +245,8 @@ def _find_dead(state: PromptState, question: Question) -> Iterator[Act]:
 def _present_scope(connection: Connection, scope: RemoteScope) -> str:
     if is_by_link(connection, scope):
         return "all of the lan"
+    if scope is RemoteScope.DOMAIN and not (connection.name and find_registrable_domain(connection.name)):
+        return f"{_present_scope(connection, RemoteScope.NAME)} (no domain)"  # else the key seems to have done nothing
     return "this address" if is_by_address(connection, scope) else _REMOTES[scope]
 
 
