@@ -106,11 +106,11 @@ def _with_edit(view: PromptView, edit: EditView) -> PromptView:
 
 def _with_together(view: PromptView, state: PromptState, question: Question, wall_s: float) -> PromptView:
     """Each question gets a rule of its own; where the lines are equal, one is written."""
-    connections = [one.prompt.connection for one in state.together]
-    rules = dict.fromkeys(present_rule(connection, question.choice, wall_s) for connection in connections)
+    others = state.together
+    rules = dict.fromkeys(present_rule(one.prompt.connection, one.follow(question), wall_s) for one in others)
     rules.pop(view.rule, None)
     program = present_program(question.prompt.connection.attribution)
-    count = len(connections) + 1
+    count = len(others) + 1
     with_rules = f", with {_plural(len(rules) + 1, 'rule')}" if view.is_rule_kept else ""
     return msgspec.structs.replace(
         view,
