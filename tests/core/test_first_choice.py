@@ -78,6 +78,7 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(FIREFOX, program="/usr/lib/thunderbird/thunderbird", args=("mailto:a@b.test",)), True),
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/qbittorrent", args=("magnet:?xt=urn:btih:1",)), True),
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/qbittorrent", args=()), True),
+        (msgspec.structs.replace(FIREFOX, program="/usr/bin/mpv", args=("https://tube.test/1.webm",)), True),
         (msgspec.structs.replace(FIREFOX, program="/usr/bin/claws-mail", args=("--compose",)), True),
         (msgspec.structs.replace(FIREFOX, args=("--marionette", "-profile", "/tmp/rust_mozprofileXk3")), True),
         (msgspec.structs.replace(FIREFOX, args=("--profile", "/home/a/work")), False),

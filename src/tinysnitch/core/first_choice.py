@@ -15,10 +15,10 @@ answers is a question of its own: the next time, two minutes later with browsers
 for a service that answers whoever asked the link (Avahi, say): the question went to the group, the answer is a talk of
 its own. What a service talks with the link is for all of it to begin with (core/link_talk.py). Likewise the ports that
 traceroute, tracepath and mtr count up, one for each probe. And what a flatpak is given to open (`flatpak run ID URL`)
-differs each time, while the rule is for all that it runs. So does what a browser, a mail or a torrent program of a
-desktop was started for: it connects to all else from that same process, and a menu starts it for nothing, so that `()`
-would not match the next link. Arguments that name a profile of Firefox stay, unless Selenium or Playwright made it for
-a moment.
+differs each time, while the rule is for all that it runs. So does what a browser, a mail or a torrent program or a
+player of a desktop was started for: it connects to all else from that same process, and a menu starts it for nothing,
+so that `()` would not match the next link. Arguments that name a profile of Firefox stay, unless Selenium or
+Playwright made it for a moment.
 """
 
 import re
@@ -57,7 +57,11 @@ _WITH_PROFILES = frozenset(  # Firefox and what is made of it
 )
 _PROFILE = frozenset({"-P", "-p", "-profile", "--profile"})  # of a person who keeps several apart
 _OPENERS = frozenset(
-    {"claws-mail", "evolution", "qbittorrent", "qbittorrent-nox", "transmission-gtk", "transmission-qt", "ktorrent"}
+    {
+        *("claws-mail", "evolution"),
+        *("qbittorrent", "qbittorrent-nox", "transmission-gtk", "transmission-qt", "ktorrent"),
+        *("mpv", "vlc"),
+    }
 )
 
 
@@ -99,7 +103,7 @@ def _is_vscodes(process: Process) -> bool:
 
 
 def _was_opened_for(process: Process, called: str) -> bool:
-    """A link, a mail, a torrent, or nothing, for what a menu started; tomorrow it will be another one of these.
+    """A link, a mail, a torrent, a film, or nothing, for what a menu started; tomorrow it will be another one of these.
 
     What drives Firefox (Selenium, Playwright) makes it a profile of the moment.
     """
