@@ -7,7 +7,7 @@ from tinysnitch.view.open_question import OpenQuestion
 from tinysnitch.view.prompt_events import Answer
 
 CHOICE = Choice(verdict=Verdict.ALLOW)
-QUESTION = OpenQuestion(prompt_of(7), deadline_s=60.0, opened_s=0.0, choice=CHOICE)
+QUESTION = OpenQuestion(prompt_of(7), deadline_s=60.0, opened_s=0.0, choice=CHOICE, first=CHOICE)
 
 
 def test_an_answer_says_what_is_chosen_and_how_long_it_holds() -> None:

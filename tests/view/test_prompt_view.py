@@ -95,6 +95,23 @@ def test_the_rule_rests_on_what_it_is_asked_for() -> None:
     assert "this address" in {hint.text for row in view.hints for hint in row if hint.is_on}
 
 
+@pytest.mark.parametrize(
+    ("name", "scopes"),
+    [
+        (None, ["this address", "this address (no domain)", "any remote"]),
+        ("printer", ["this name", "this name (no domain)", "any remote"]),
+        ("www.shop.test", ["this name", "its domain", "any remote"]),
+    ],
+)
+def test_the_key_for_the_domain_says_so_where_there_is_none(name: str | None, scopes: list[str]) -> None:
+    state = opened(connection_of(name=name))
+    seen = []
+    for _ in scopes:
+        seen += [hint.text for row in shown(state).hints for hint in row if hint.label == "d"]
+        state.handle(KeyPressed("d"), 10.0)
+    assert seen == scopes
+
+
 def test_a_question_of_the_link_begins_with_a_rule_for_all_of_it() -> None:
     asked = msgspec.structs.replace(connection_of(flow=inbound(5353, 5353, protocol=UDP), name=None), is_link_talk=True)
     view = shown(opened(asked))

@@ -25,8 +25,9 @@ GIT = msgspec.structs.replace(CURL, program="/usr/bin/git")
 def of_two_programs() -> Questions:
     """Questions 1, 3 and 4 are curl's, 2 is git's."""
     questions = Questions()
+    choice = Choice(verdict=Verdict.ALLOW)
     for number, process in enumerate((CURL, GIT, CURL, CURL), 1):
-        questions.put(OpenQuestion(prompt_of(number, connection_of(process)), 60.0, 0.0, Choice(verdict=Verdict.ALLOW)))
+        questions.put(OpenQuestion(prompt_of(number, connection_of(process)), 60.0, 0.0, choice, choice))
     return questions
 
 

@@ -146,8 +146,8 @@ class PromptState:
             self.questions.change(prompt.prompt_id, prompt=prompt, deadline_s=deadline_s)
             return
         opened_s = now - prompt.age_s
-        choice = choose_first(prompt.connection, self._is_for_user)
-        self.questions.put(OpenQuestion(prompt, deadline_s, opened_s, choice))
+        first = choose_first(prompt.connection, self._is_for_user)
+        self.questions.put(OpenQuestion(prompt, deadline_s, opened_s, first, first))
         self._together = tuple(prompt_id for prompt_id in self._together if prompt_id != prompt.prompt_id)
         is_free = self.selected is None and self.page is not Page.EDIT
         if is_free and self.notice.startswith(ANSWERED) and now - self._selected_s > NEWS_S:
@@ -225,8 +225,10 @@ class PromptState:
         question = self._find_ready(now)
         if self.guard.is_held(name, now) or question is None:
             return None
-        choice = msgspec.structs.replace(question.choice, verdict=verdict)
-        answers = tuple(one.answer(choice, self.is_guest) for one in (question, *self.together))
+        choices = [(question, question.choice), *((one, one.follow(question)) for one in self.together)]
+        answers = tuple(
+            one.answer(msgspec.structs.replace(choice, verdict=verdict), self.is_guest) for one, choice in choices
+        )
         self.guard.note_used(name, now)
         return self._send(answers, now)
 

@@ -16,6 +16,7 @@ from tinysnitch.core.answer import (
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.domain import find_registrable_domain
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.rule_qualifiers import QUALIFIERS
 from tinysnitch.core.rule_text import COLUMNS, format_rule
@@ -105,11 +106,11 @@ def _with_edit(view: PromptView, edit: EditView) -> PromptView:
 
 def _with_together(view: PromptView, state: PromptState, question: OpenQuestion, wall_s: float) -> PromptView:
     """Each question gets a rule of its own; where the lines are equal, one is written."""
-    connections = [one.prompt.connection for one in state.together]
-    rules = dict.fromkeys(present_rule(connection, question.choice, wall_s) for connection in connections)
+    others = state.together
+    rules = dict.fromkeys(present_rule(one.prompt.connection, one.follow(question), wall_s) for one in others)
     rules.pop(view.rule, None)
     program = present_program(question.prompt.connection.attribution)
-    count = len(connections) + 1
+    count = len(others) + 1
     with_rules = f", with {_plural(len(rules) + 1, 'rule')}" if view.is_rule_kept else ""
     return msgspec.structs.replace(
         view,
@@ -222,8 +223,8 @@ def _present_hints(state: PromptState, question: OpenQuestion) -> tuple[tuple[Ke
     connection = question.prompt.connection
     hints = {key: _present_hint(key, question.choice, connection) for key in keys if key.effect not in dead}
     hints |= {key: KeyHint(key.label, key.short, is_dead=True) for key in keys if key.effect in dead}
-    if alike := len(state.of_program):
-        hints[_TOGETHER] = KeyHint(_TOGETHER.label, f"all {alike + 1} together", bool(state.together))
+    if others := state.together or state.of_program:  # what came since `g` is not among them
+        hints[_TOGETHER] = KeyHint(_TOGETHER.label, f"all {len(others) + 1} together", bool(state.together))
     return tuple(tuple(hints[key] for key in keys_of(group) if key in hints) for group in Group)
 
 
@@ -244,6 +245,8 @@ def _find_dead(state: PromptState, question: OpenQuestion) -> Iterator[Act]:
 def _present_scope(connection: Connection, scope: RemoteScope) -> str:
     if is_by_link(connection, scope):
         return "all of the lan"
+    if scope is RemoteScope.DOMAIN and not (connection.name and find_registrable_domain(connection.name)):
+        return f"{_present_scope(connection, RemoteScope.NAME)} (no domain)"  # else the key seems to have done nothing
     return "this address" if is_by_address(connection, scope) else _REMOTES[scope]
 
 
