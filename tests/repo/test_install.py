@@ -183,32 +183,26 @@ def test_the_firewall_comes_before_the_network_and_in_no_circle_and_stays() -> N
     ]
 
 
-OURS, ANOTHERS = ":TINYSNITCH-OUT - [0:0]", ":TINYSNITCH-OUTSIDE - [0:0]"
-
-
-@pytest.mark.parametrize(
-    ("chain4", "chain6", "adds"),
-    [(OURS, OURS, False), (OURS, "", True), ("", OURS, True), ("", "", True), (ANOTHERS, OURS, True)],
-)
-def test_a_restart_that_finds_the_rules_does_not_wait_for_python(
-    tmp_path: Path, chain4: str, chain6: str, adds: bool
+@pytest.mark.parametrize(("found", "adds"), [("exit 0", False), ("exit 1", True), (None, True)])
+def test_a_restart_that_finds_the_machine_closed_does_not_wait_for_python(
+    tmp_path: Path, found: str | None, adds: bool
 ) -> None:
+    """Not there, or of an earlier build: Python tells."""
     add = "tinysnitch-iptables-add"
-    for name, said in (("iptables-save", chain4), ("ip6tables-save", chain6), (add, add)):
-        (tmp_path / name).write_text(f'#!/bin/sh\n[ -n "$1" ] && [ "$*" != \'-t mangle\' ] || echo {said}\n')
-        (tmp_path / name).chmod(0o755)
-    unit = read_unit("tinysnitchd").replace("\\\n", "")
-    step = next(line for line in unit.splitlines() if line.startswith("ExecStartPre="))
-    assert "$" not in step.replace("$$", "")  # of what systemd puts in there is nothing
-    command = step.partition("=")[2].replace("$$", "$").replace("/usr/local/bin", str(tmp_path))
-    done = subprocess.run(command, shell=True, env={"PATH": f"{tmp_path}:/bin"}, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "tinysnitch-iptables-add\n" if adds else ""), done.stderr
+    write_script(tmp_path / add, f"echo {add}")
+    if found:
+        write_script(tmp_path / CLOSED, f'[ "$*" = check ] && {found}')
+    step = next(line for line in read_unit("tinysnitchd").splitlines() if line.startswith("ExecStartPre="))
+    assert "$" not in step  # of what systemd puts in there is nothing
+    command = step.partition("=")[2].replace("/usr/local/bin", str(tmp_path))
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"{add}\n" if adds else ""), done.stderr
 
 
 def test_what_closes_a_boot_without_us_comes_before_and_is_opened_by_our_rules() -> None:
     texts = ((ROOT / f"packaging/{name}.service").read_text() for name in ("tinysnitchd", CLOSED))
     daemon, closed = (text.replace("\\\n", "").splitlines() for text in texts)
-    steps = [line.rpartition("/")[2].partition("; done")[0] for line in daemon if line.startswith("ExecStart")]
+    steps = [line.rpartition("/")[2].rstrip("'") for line in daemon if line.startswith("ExecStart")]
     assert steps == ["tinysnitch-iptables-add", f"{CLOSED} open", "tinysnitchd"]
     assert "Before=tinysnitchd.service network-pre.target shutdown.target" in closed
     assert {"DefaultDependencies=no", "WantedBy=tinysnitchd.service", "TimeoutStartSec=infinity"} <= set(closed)
