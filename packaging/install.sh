@@ -29,8 +29,8 @@ tell_systemd() { if has_systemd; then systemctl "$@"; fi; }
 
 # A daemon that died left the machine closed, and what would open it is about to go, or is gone.
 open_again() {
-	local remove=.venv/bin/tinysnitch-iptables-remove
-	is_staged || { [ -x "$remove" ] && "$remove"; } || packaging/tinysnitch-closed remove || true
+	local python=.venv/bin/python remove=.venv/bin/tinysnitch-iptables-remove
+	is_staged || { [ -x "$python" ] && [ -x "$remove" ] && "$remove"; } || packaging/tinysnitch-closed remove || true
 }
 
 is_staged || [ "$(id -u)" -eq 0 ] || fail "only root can install" "sudo make install"

@@ -111,6 +111,20 @@ def test_what_runs_is_not_what_was_installed_and_what_died_is_taken_away(
     assert said[2].startswith("uninstalled.")
 
 
+@pytest.mark.privileged
+def test_that_its_python_is_gone_is_no_error_of_an_uninstall(clone: Path) -> None:
+    python, remove = clone / ".venv/bin/python", clone / ".venv/bin/tinysnitch-iptables-remove"
+    python.unlink()
+    python.symlink_to("/nowhere/python3.13")
+    remove.write_text(f"#!{python}\n")
+    remove.chmod(0o755)
+    write_script(clone / f"packaging/{CLOSED}", 'echo "$1"')
+    private = PRIVATE.replace('"$1" install\n', "")
+    words = ["sh", "-ec", private, "sh", str(clone / "packaging/install.sh"), "false"]
+    done = subprocess.run(["unshare", "--mount", "--net", *words], capture_output=True, text=True)
+    assert (done.stdout.splitlines()[0], done.stderr) == ("remove", "")
+
+
 def write_script(path: Path, text: str) -> None:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
