@@ -125,6 +125,24 @@ def test_that_its_python_is_gone_is_no_error_of_an_uninstall(clone: Path) -> Non
     assert (done.stdout.splitlines()[0], done.stderr) == ("remove", "")
 
 
+@pytest.mark.privileged
+@pytest.mark.parametrize(
+    ("version", "has_steps"), [("252 (252.39-1~deb12u1)", False), ("257 (257.13-1~deb13u1)", True)]
+)
+def test_an_earlier_systemd_reads_no_word_that_it_does_not_know(
+    clone: Path, tmp_path: Path, version: str, has_steps: bool
+) -> None:
+    write_script(tmp_path / "systemctl", f'[ "$1" != --version ] || echo "systemd {version}"\n[ "$1" != is-active ]')
+    private = PRIVATE.replace('"$1" uninstall\n', "cat /etc/systemd/system/tinysnitchd.service\n")
+    private = private.replace('"$1" install\n', f'cp {tmp_path}/systemctl /usr/local/bin/\n"$1" install\n')
+    words = ["sh", "-ec", private, "sh", str(clone / "packaging/install.sh"), "false"]
+    done = subprocess.run(["unshare", "--mount", "--net", *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    steps = {"RestartSteps=4", "RestartMaxDelaySec=10"}
+    assert steps & set(done.stdout.splitlines()) == (steps if has_steps else set())
+    assert "RestartSec=1" in done.stdout.splitlines()
+
+
 def write_script(path: Path, text: str) -> None:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
