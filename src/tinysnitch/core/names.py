@@ -82,6 +82,9 @@ class Names:
     def is_trusted(self, resolver: bytes) -> bool:
         return resolver in self._resolvers
 
+    def is_own(self, address: bytes) -> bool:
+        return self._words.takes(LOCALHOST, address, None)
+
     def heeds(self, flow: Flow, message_id: int) -> bool:
         """Whether an answer there is looked at."""
         return self.is_trusted(flow.remote) or self.questions.waits(flow, message_id)
@@ -140,9 +143,9 @@ class Names:
             self.questions.go_on_after(one.number)
         self._evict_addresses()
 
-    def refuse(self, refusal: Refusal) -> Learned:
+    def refuse(self, refusal: Refusal, count: int = 1) -> Learned:
         """Count what taught nothing; also for a caller who could not even parse it."""
-        self._refusals[refusal] += 1
+        self._refusals[refusal] += count
         return Learned((), refusal)
 
     def statistics(self) -> NamesStatistics:
@@ -153,7 +156,7 @@ class Names:
     def _believe(self, address: bytes, asked: Asked, ttl_s: int, now_s: float, *, aliases: tuple[str, ...]) -> bool:
         """Whether another name decides for the address now, or may be meant."""
         self._forget_over(now_s)
-        beliefs, own_life_s = self._beliefs_of(address), 0 if self._is_own(address) else KEPT_S
+        beliefs, own_life_s = self._beliefs_of(address), 0 if self.is_own(address) else KEPT_S
         before, used = self._deciding_names(address, beliefs, now_s, asked.exec_id), len(beliefs)
         for name in find_over(beliefs, now_s):
             del beliefs[name]
@@ -170,12 +173,9 @@ class Names:
         return is_changed
 
     def _facts(self, address: bytes, beliefs: Beliefs, now_s: float, exec_id: int) -> NameFacts:
-        if self._is_own(address):
+        if self.is_own(address):
             beliefs = {name: belief for name, belief in beliefs.items() if exec_id in belief.askers}
         return name_facts(beliefs, now_s, exec_id, self._hosts.get(address, ()))
-
-    def _is_own(self, address: bytes) -> bool:
-        return self._words.takes(LOCALHOST, address, None)
 
     def _deciding_names(
         self, address: bytes, beliefs: Beliefs, now_s: float, exec_id: int

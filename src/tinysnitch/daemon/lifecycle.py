@@ -2,7 +2,8 @@
 
 The order: claim the namespace and the state folder, the kernel's programs and what ran before, the queues, the control
 socket, and the netfilter rules last; taken away from the last to the first. A start that fails leaves everything as it
-was found: gone when it was not there, in force when an earlier daemon left it. One that is stopped leaves nothing.
+was found: gone when it was not there, in force when an earlier daemon left it. One that is stopped leaves nothing; one
+that fails later is as one that was killed.
 """
 
 import asyncio
@@ -192,9 +193,13 @@ class SetUp:
 
     @cached_property
     def _keeps(self) -> bool:
-        """Asked by each step of the end: another signal that comes meanwhile finds half of it done."""
+        """Asked by each step of the end: another signal that comes meanwhile finds half of it done.
+
+        Who ends unasked has failed, and leaves all as one that was killed does.
+        """
         is_followed = self._stop.is_hand_over and not self._options.is_scoped  # nobody takes over from one command's
-        return self._options.on_exit is OnExit.KEEP or is_followed
+        has_failed = self._is_ready and not self._stop.has_come
+        return self._options.on_exit is OnExit.KEEP or is_followed or has_failed
 
     def _take_away(self, remove: Callable[[], None]) -> None:
         """At the end: what the options and the signal say. After a failed start: what was not there before."""

@@ -28,6 +28,7 @@ from tinysnitch.store.file_watch import watch_file, watch_folder
 
 PASSWD = Path("/etc/passwd")
 AGAIN_S = 5.0  # how often rules are tried that could not be read, or what they speak of
+LOOKS, LOOK_EACH_S = 20, 1.0  # at addresses: so many at once, and one more each so many seconds
 PATIENCE_S = 3.0  # with a start, before it is told what it waits for
 WAITING = "the rules file waits until the lists and users that it names are known"
 NO_RULES = "rules and what they speak of could not be read"
@@ -47,6 +48,8 @@ class Reloader:
         # Done once the rules file was read, and what it names is known; or could not be.
         self._has_rules: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._timer = SingleTimer(self.reload_rules)
+        self._look_timer = SingleTimer(self._look_again)
+        self._looks_paid_s = 0.0  # when all that was looked at addresses is paid, by the loop's clock
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, rules: Path, lists: Path) -> None:
@@ -77,6 +80,7 @@ class Reloader:
         for task in self._tasks:
             task.cancel()
         self._timer.cancel()
+        self._look_timer.cancel()
 
     def reload_rules(self) -> None:
         """Read the rules file; a broken one is told to people and changes nothing."""
@@ -143,7 +147,18 @@ class Reloader:
         self._tasks.append(asyncio.create_task(follow(watch, read)))
 
     def _addresses_changed(self) -> None:
+        """Each time that `lan` is another all verdicts are given anew, and a machine of the link may announce one
+        network after the other: many such news are looked at together."""
         self._driver.failures.attempt(self._news.drain)
+        now_s = asyncio.get_running_loop().time()
+        wait_s = max(self._looks_paid_s - now_s, 0.0) - (LOOKS - 1) * LOOK_EACH_S
+        if wait_s > 0:
+            self._look_timer.start(wait_s)
+        else:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        self._looks_paid_s = max(self._looks_paid_s, asyncio.get_running_loop().time()) + LOOK_EACH_S
         if not self._attempt(self._look_at_addresses):
             self._fall_behind()
 

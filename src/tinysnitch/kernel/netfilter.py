@@ -81,9 +81,16 @@ class Netfilter:
     def is_present(self) -> bool:
         return any(map(self._is_in, _families()))
 
-    def is_in_each_family(self) -> bool:
-        """One killed while adding may have come to one alone. Within it, the chain looked for is among the last."""
-        return all(map(self._is_in, _families()))
+    def stands(self) -> bool:
+        """Whether what an earlier one of us left closes each family, with BPF or without.
+
+        One killed while adding may have come to one family alone. And while nobody guards them, others may flush the
+        rules (`iptables -t mangle -F`): the chains are still there then, and let everything through.
+        """
+        return all(
+            self._stands_in(family, _save(family)) or self._stands_in(family, _save_elsewhere(family)[1])
+            for family in _families()
+        )
 
     def is_whole(self) -> bool:
         """Whether all that `add` loaded is there: our chains with as many rules, and the jumps to them.
@@ -102,6 +109,14 @@ class Netfilter:
     def _is_in(self, family: Family) -> bool:
         chain = f":{chain_name(self._label, 'OUT')} "
         return chain in _save(family) or chain in _save_elsewhere(family)[1]
+
+    def _stands_in(self, family: Family, saved: str) -> bool:
+        has_security = bool(_chains_of(self._label, saved, "security"))
+        jumps = self._build(family, "", has_security=has_security).jumps
+        rules = list(_rules_in(saved))
+        filled = {(rule.table, rule.chain) for rule in rules}
+        ours = {(table, chain) for table in _TABLES for chain in _chains_of(self._label, saved, table)}
+        return ours <= filled and set(map(_way, jumps)) <= set(map(_way, rules))
 
     def _add(self, family: Family) -> None:
         """Not every kernel has the security table; what it catches besides is a rule of others before our REJECT."""
