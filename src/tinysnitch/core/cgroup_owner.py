@@ -10,6 +10,8 @@ from functools import lru_cache
 
 _CONTAINER = re.compile(r"(?!.*conmon)(?:.*[-:])?([0-9a-f]{64})(?:\.scope)?")  # docker, podman, cri-o, containerd
 _MACHINE = re.compile(r"machine-(.+)\.scope|systemd-nspawn@(.+)\.service|lxc\.payload\.(.+)")
+_BUILD = re.compile(r"docker-([0-9a-z]{25})\.scope|buildah-(buildah\d+)(?:\.scope)?")  # a step of an image's build
+_BUILDKIT_ID = re.compile(r"[0-9a-z]{25}")
 _FLATPAK = re.compile(r"app-flatpak-(.+)-\d+\.scope")
 _SNAP = re.compile(r"snap\.([a-z0-9_-]+)\..+\.(?:service|scope)")
 _MANAGER = re.compile(r"user@\d+\.service")
@@ -76,8 +78,10 @@ def _find_container(parts: list[str]) -> str | None:
     for parent, part in zip(["", *parts], parts, strict=False):
         if found := _CONTAINER.fullmatch(part):
             return found[1]
-        if found := _MACHINE.fullmatch(part):
+        if found := _MACHINE.fullmatch(part) or _BUILD.fullmatch(part):
             return _unescape(next(filter(None, found.groups())))
+        if parent == "buildkit" and _BUILDKIT_ID.fullmatch(part):
+            return part
         if parent in _LXC_PARENTS:
             return part
     return None
