@@ -25,6 +25,7 @@ MAX_PARENTS_LENGTH = 8192  # characters in all: names of scripts may be long, an
 UNTOLD = "its file could not be looked up: what it lies in does not answer"
 AGAIN_S = 60.0  # how soon that is tried again
 _SUSPECT = ("/tmp/", "/var/tmp/", "/dev/shm/")
+_UNMOUNTED = "/"  # as a path no program has otherwise
 _KEPT = 4096
 _ARGS_LOST = structs.IMAGE_ARGS_CUT | structs.IMAGE_ARGS_UNREADABLE
 
@@ -90,7 +91,8 @@ class ProcessBuilder:
 
     def build(self, image: Image, *, pid: int, started_ns: int, uid: int) -> Process:
         """The process `pid`, which runs the image; all but pid, start and uid is told by the image."""
-        look = self._look_beside((image, *self._ancestors(image)), pid, uid)
+        image, *ancestors = _with_paths((image, *self._ancestors(image)))
+        look = self._look_beside((image, *ancestors), pid, uid)
         program, *parents = look.programs
         is_summed = look.is_host_file and self._needs_sha256(program.path)
         found = self._sum(image, uid) if is_summed else _Sum(is_told=look.is_told)
@@ -195,6 +197,19 @@ class ProcessBuilder:
             return captured
         live = procfs.read_process(image.parent_pid)
         return _image_for_its_name(live) if live and procfs.is_no_younger(live.started_ns, image.started_ns) else None
+
+
+def _with_paths(images: Sequence[Image]) -> Iterator[Image]:
+    """An image and its ancestors. A file that was mounted by itself and unmounted again has the path `/`: rootless
+    buildah and skopeo start themselves anew from such a one. It is called like the ancestor that runs the same file."""
+    for position, image in enumerate(images):
+        same = (each for each in images[position + 1 :] if _is_same_file(each, image) and each.executable != _UNMOUNTED)
+        original = next(same, None) if image.executable == _UNMOUNTED else None
+        yield msgspec.structs.replace(image, executable=original.executable) if original else image
+
+
+def _is_same_file(image: Image, other: Image) -> bool:
+    return (image.device, image.inode) == (other.device, other.inode)
 
 
 def _is_host_file(image: Image, program: Program, pid: int) -> bool:
