@@ -8,7 +8,7 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import find_registrable_domain
 from tinysnitch.core.flow import format_address
 from tinysnitch.core.port_text import ANY_PORT
-from tinysnitch.core.process import FLATPAK, MEMORY_FILE, Attribution, AttributionSource, Process, ProcessKey
+from tinysnitch.core.process import CONTAINER, FLATPAK, MEMORY_FILE, Attribution, AttributionSource, Process, ProcessKey
 from tinysnitch.core.protocol_text import general_protocol
 from tinysnitch.core.rule import ANY_REMOTE, LAN, PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
 from tinysnitch.core.workers import find_starter
@@ -19,7 +19,7 @@ _PROGRAM_KINDS = {
     AttributionSource.KERNEL: ProgramKind.KERNEL,
     AttributionSource.UNKNOWN: ProgramKind.UNKNOWN,
 }
-_BOXES = (FLATPAK, "snap:", "container:")
+_BOXES = (FLATPAK, "snap:", CONTAINER)
 _SNAP_FILE = re.compile(r"(?:/var/lib/snapd)?/snap/([^/]+)/")
 
 

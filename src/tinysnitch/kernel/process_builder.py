@@ -9,7 +9,7 @@ import msgspec
 
 from tinysnitch.core import program as naming
 from tinysnitch.core.cgroup_owner import owners_of_cgroup
-from tinysnitch.core.process import MEMORY_FILE, Process
+from tinysnitch.core.process import CONTAINER, MEMORY_FILE, Process
 from tinysnitch.core.program import Program
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel import bpf_structs as structs
@@ -91,7 +91,8 @@ class ProcessBuilder:
 
     def build(self, image: Image, *, pid: int, started_ns: int, uid: int) -> Process:
         """The process `pid`, which runs the image; all but pid, start and uid is told by the image."""
-        image, *ancestors = _with_paths((image, *self._ancestors(image)))
+        cgroup = self._cgroups.find(image.cgroup_id) or ""
+        image, *ancestors = _with_paths((_mark_container(image, cgroup), *self._ancestors(image)))
         look = self._look_beside((image, *ancestors), pid, uid)
         program, *parents = look.programs
         is_summed = look.is_host_file and self._needs_sha256(program.path)
@@ -109,7 +110,7 @@ class ProcessBuilder:
             are_args_complete=not image.flags & _ARGS_LOST,
             run_by=program.run_by,
             parents=tuple(_those_with_room(parent.path for parent in parents)),
-            owners=owners_of_cgroup(self._cgroups.find(image.cgroup_id) or "", look.snap),
+            owners=owners_of_cgroup(cgroup, look.snap),
             is_host_file=look.is_host_file,
             is_file_told=look.is_told and not found.is_silent,
             sha256=found.sha256,
@@ -206,6 +207,12 @@ def _with_paths(images: Sequence[Image]) -> Iterator[Image]:
         same = (each for each in images[position + 1 :] if _is_same_file(each, image) and each.executable != _UNMOUNTED)
         original = next(same, None) if image.executable == _UNMOUNTED else None
         yield msgspec.structs.replace(image, executable=original.executable) if original else image
+
+
+def _mark_container(image: Image, cgroup: str) -> Image:
+    """Its engine mounts as root, in our user namespace, what whoever made its files likes to have at a path."""
+    is_container = any(owner.startswith(CONTAINER) for owner in owners_of_cgroup(cgroup))
+    return msgspec.structs.replace(image, flags=image.flags | structs.IMAGE_USER_NAMESPACE) if is_container else image
 
 
 def _is_same_file(image: Image, other: Image) -> bool:
