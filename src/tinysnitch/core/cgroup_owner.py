@@ -18,6 +18,7 @@ _MANAGER = re.compile(r"user@\d+\.service")
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 _LXC_PARENTS = ("lxc", "lxc.payload")
 _CONTAINER_ID = re.compile(r"([0-9a-f]{12})[0-9a-f]{1,52}")
+_ID = re.compile(r"[0-9a-f]{12}|[0-9a-z]{25}|buildah\d+")
 # systemd.unit(5)
 _UNIT_SUFFIX = re.compile(
     r".*\.(?:service|scope|socket|target|device|mount|automount|swap|timer|path|slice)", re.DOTALL
@@ -49,6 +50,11 @@ def complete_owner(kind: str, name: str) -> str:
     manager, slash, name = name.rpartition("/")
     manager = _add_suffix(manager) if manager else ""
     return f"{kind}:{manager}{slash}{_COMPLETED[kind](name)}"
+
+
+def is_id(name: str) -> bool:
+    """Whether a container is called so by its engine, and not by whoever started it."""
+    return _ID.fullmatch(name.rpartition("/")[2]) is not None
 
 
 def _shorten_id(name: str) -> str:
