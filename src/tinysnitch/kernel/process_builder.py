@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from tinysnitch.core.cgroup_owner import owners_of_cgroup
-from tinysnitch.core.process import MEMORY_FILE, Process
+from tinysnitch.core.process import CONTAINER, MEMORY_FILE, Process
 from tinysnitch.core.program import Invocation, NamedProgram, identify_program
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel import bpf_structs as structs
@@ -25,6 +25,7 @@ MAX_PARENTS_LENGTH = 8192  # characters in all: names of scripts may be long, an
 UNTOLD = "its file could not be looked up: what it lies in does not answer"
 AGAIN_S = 60.0  # how soon that is tried again
 _SUSPECT = ("/tmp/", "/var/tmp/", "/dev/shm/")
+_UNMOUNTED = "/"  # as a path no program has otherwise
 _KEPT = 4096  # images whose names are remembered
 _ARGS_LOST = structs.IMAGE_ARGS_CUT | structs.IMAGE_ARGS_UNREADABLE
 
@@ -90,7 +91,9 @@ class ProcessBuilder:
 
     def build(self, image: Image, *, pid: int, started_ns: int, uid: int) -> Process:
         """The process `pid`, which runs the image; all but pid, start and uid is told by the image."""
-        look = self._look_beside((image, *self._ancestors(image)), pid, uid)
+        cgroup = self._cgroups.find(image.cgroup_id) or ""
+        image, *ancestors = _with_paths((_mark_container(image, cgroup), *self._ancestors(image)))
+        look = self._look_beside((image, *ancestors), pid, uid)
         program, *parents = look.programs
         is_summed = look.is_host_file and self._needs_sha256(program.path)
         found = self._sum(image, uid) if is_summed else _Sum(is_known=look.is_known)
@@ -107,7 +110,7 @@ class ProcessBuilder:
             are_args_complete=not image.flags & _ARGS_LOST,
             run_by=program.run_by,
             parents=tuple(_those_with_room(parent.path for parent in parents)),
-            owners=owners_of_cgroup(self._cgroups.find(image.cgroup_id) or "", look.snap),
+            owners=owners_of_cgroup(cgroup, look.snap),
             is_host_file=look.is_host_file,
             is_file_told=look.is_known and not found.is_silent,
             sha256=found.sha256,
@@ -195,6 +198,25 @@ class ProcessBuilder:
             return captured
         live = procfs.read_process(image.parent_pid)
         return _image_for_its_name(live) if live and procfs.is_no_younger(live.started_ns, image.started_ns) else None
+
+
+def _with_paths(images: Sequence[Image]) -> Iterator[Image]:
+    """An image and its ancestors. A file that was mounted by itself and unmounted again has the path `/`: rootless
+    buildah and skopeo start themselves anew from such a one. It is called like the ancestor that runs the same file."""
+    for position, image in enumerate(images):
+        same = (each for each in images[position + 1 :] if _is_same_file(each, image) and each.executable != _UNMOUNTED)
+        original = next(same, None) if image.executable == _UNMOUNTED else None
+        yield msgspec.structs.replace(image, executable=original.executable) if original else image
+
+
+def _mark_container(image: Image, cgroup: str) -> Image:
+    """Its engine mounts as root, in our user namespace, what whoever made its files likes to have at a path."""
+    is_container = any(owner.startswith(CONTAINER) for owner in owners_of_cgroup(cgroup))
+    return msgspec.structs.replace(image, flags=image.flags | structs.IMAGE_USER_NAMESPACE) if is_container else image
+
+
+def _is_same_file(image: Image, other: Image) -> bool:
+    return (image.device, image.inode) == (other.device, other.inode)
 
 
 def _is_host_file(image: Image, program: NamedProgram, pid: int) -> bool:

@@ -7,6 +7,7 @@ import msgspec
 
 from tinysnitch.core.answer import (
     can_be_remembered,
+    ends_with_container,
     is_by_address,
     is_by_link,
     parent_of,
@@ -170,7 +171,7 @@ def _present_why(prompt: Prompt) -> str:
 
 def _present_warnings(connection: Connection) -> tuple[str, ...]:
     refusal = refusal_to_remember(connection)
-    return (*present_warnings(connection), *((f"no rule can cover it: {refusal}",) if refusal else ()))
+    return (*present_warnings(connection), *((f"no answer lasts: {refusal}",) if refusal else ()))
 
 
 def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple[Segment, ...]:
@@ -199,6 +200,8 @@ def present_lifetime(connection: Connection, choice: Choice, is_guest: bool = Fa
     """How long it holds, in words."""
     if refusal_to_remember(connection):
         return "this once, whatever you choose"
+    if choice.lifetime is Lifetime.FOREVER and ends_with_container(connection):
+        return "in the rules file, for this container alone: the next has another id"
     return _WHERE_WRITTEN.get(choice.lifetime) or name_lifetime(connection, choice, is_guest)
 
 
