@@ -193,6 +193,17 @@ static __always_inline void forget_stale(struct owner *owner)
 		*owner = (struct owner){};
 }
 
+/*
+ * A port that the kernel chose is given back by connect() to AF_UNSPEC (udp_disconnect()), that of a listener by
+ * shutdown() too (tcp_set_state()), and the next may get it where no hook tells. Of MPTCP the program's socket has none.
+ */
+static __always_inline bool has_left(const struct owned_socket *socket, __u16 port)
+{
+	struct sock *sk = socket && socket->protocol ? (struct sock *)socket->sk : NULL;
+
+	return sk && BPF_CORE_READ(sk, __sk_common.skc_num) != port;
+}
+
 static __always_inline bool is_in_time_wait(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk = skb->sk;
@@ -203,6 +214,7 @@ static __always_inline bool is_in_time_wait(struct __sk_buff *skb)
 static __always_inline void attribute_inbound(struct __sk_buff *skb, const struct flow_key *flow,
 					      struct attribution *attribution)
 {
+	struct owned_socket *socket;
 	struct listener *listener;
 	__u64 group = 0;
 
@@ -227,9 +239,11 @@ static __always_inline void attribute_inbound(struct __sk_buff *skb, const struc
 	attribution->is_listening = listener;
 	if (!listener || group)
 		return;
+	socket = bpf_map_lookup_elem(&sockets, &listener->cookie);
+	if (has_left(socket, flow->local_port)) /* user space finds who has it now */
+		return;
 	attribution->cookie = listener->cookie;
-	if (!find_owner(listener->cookie, &attribution->owner))
-		attribution->owner = listener->owner;
+	attribution->owner = socket ? socket->owner : listener->owner;
 	forget_stale(&attribution->owner);
 }
 

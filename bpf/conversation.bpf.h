@@ -90,10 +90,13 @@ static __always_inline bool is_from_them(struct __sk_buff *skb, struct question 
  * A socket that is closed has left its port, which the next one may get where no hook tells (inet_autobind()). While
  * ports are lost it may not be the only one there.
  */
-static __always_inline bool is_still_theirs(const struct settings *settings, const struct conversation *conversation)
+static __always_inline bool is_still_theirs(const struct settings *settings, const struct question *question,
+					    const struct conversation *conversation)
 {
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &conversation->cookie);
 
+	if (has_left(socket, question->flow.local_port))
+		return false;
 	if (settings->has_lost_listeners)
 		return socket && socket->boundness == ALONE;
 	return socket || conversation->exec_id == EXEC_ID_KERNEL;
@@ -117,7 +120,7 @@ static __always_inline bool is_for_them(struct __sk_buff *skb, const struct sett
 		return true;
 	attribute_inbound(skb, &question->flow, &question->whose);
 	if (!whose->is_listening)
-		return is_still_theirs(settings, conversation);
+		return is_still_theirs(settings, question, conversation);
 	return !(whose->cookie & GROUP) && (whose->cookie == conversation->cookie || is_theirs(question, conversation));
 }
 

@@ -76,6 +76,7 @@ static __always_inline void correct_sender(struct __sk_buff *skb, __u64 cookie, 
 		return;
 	*owner = current;
 	socket.owner = current;
+	socket.sk = (__u64)sk;
 	if (bpf_map_update_elem(&sockets, &cookie, &socket, BPF_ANY))
 		count(LOST_SOCKETS);
 }

@@ -32,6 +32,7 @@ static __always_inline void note_owner(__u64 cookie, struct owned_socket *known,
 		return;
 	}
 	if (known) { /* connect() on what is connected changes nothing but the owner */
+		socket.sk = known->sk;
 		socket.watch = known->watch;
 		socket.is_tied = known->is_tied;
 		socket.protocol = known->protocol;
@@ -40,21 +41,11 @@ static __always_inline void note_owner(__u64 cookie, struct owned_socket *known,
 		count(LOST_SOCKETS);
 }
 
-static __always_inline void trace(__u8 kind, __u64 cookie, const struct owner *owner, const __u8 *address, __u16 port,
-				  __u8 protocol)
-{
-	struct trace_event event = {
-		.cookie = cookie, .owner = *owner, .port = port, .protocol = protocol, .kind = kind};
-
-	__builtin_memcpy(event.address, address, sizeof(event.address));
-	write_trace(&event);
-}
-
 SEC("cgroup/sock_create")
 int on_sock_create(struct bpf_sock *ctx)
 {
 	__u64 cookie = bpf_get_socket_cookie(ctx);
-	struct owned_socket socket = {};
+	struct owned_socket socket = {.sk = (__u64)ctx}; /* the socket itself (__cgroup_bpf_run_filter_sk()) */
 
 	if (!find_settings_for(ctx))
 		return GO_ON;

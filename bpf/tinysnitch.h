@@ -89,6 +89,7 @@ enum syn_fate { SYN_HELD = 0, SYN_LET_GO = 1, SYN_RESET = 2, SYN_UNREACHABLE = 3
 /* value of `sockets`; beside the owner, so that to begin a watch costs no look-up of its own */
 struct owned_socket {
 	struct owner owner;
+	__u64 sk; /* where it is; 0: not known. It is open as long as it is in the table */
 	__u16 let_go_port;
 	__u8 syn;       /* enum syn_fate; let go to this remote */
 	__u8 boundness; /* enum boundness */

@@ -27,10 +27,17 @@ has_systemd() { ! is_staged && [ -d /run/systemd/system ]; }
 
 tell_systemd() { if has_systemd; then systemctl "$@"; fi; }
 
+# An earlier systemd than 254 knows no pauses that grow, and warns of the words for them whenever it reads the unit.
+drop_unknown_words() {
+	local version=254
+	if has_systemd; then version=$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p'); fi
+	if [ "${version:-254}" -lt 254 ]; then sed -i '/^RestartSteps=/d; /^RestartMaxDelaySec=/d' "$1"; fi
+}
+
 # A daemon that died left the machine closed, and what would open it is about to go, or is gone.
 open_again() {
-	local remove=.venv/bin/tinysnitch-iptables-remove
-	is_staged || { [ -x "$remove" ] && "$remove"; } || packaging/tinysnitch-closed remove || true
+	local python=.venv/bin/python remove=.venv/bin/tinysnitch-iptables-remove
+	is_staged || { [ -x "$python" ] && [ -x "$remove" ] && "$remove"; } || packaging/tinysnitch-closed remove || true
 }
 
 is_staged || [ "$(id -u)" -eq 0 ] || fail "only root can install" "sudo make install"
@@ -44,6 +51,7 @@ install)
 	for command in "$PWD"/.venv/bin/tinysnitch*; do ln -sf "$command" "$COMMANDS/"; done
 	install -m 755 packaging/tinysnitch-closed "$CLOSED"
 	install -m 644 packaging/tinysnitchd.service packaging/tinysnitch-{closed,open}.service "$UNITS"
+	drop_unknown_words "$UNITS/tinysnitchd.service"
 	install -m 644 packaging/tinysnitch-prompt.service "$PROMPT_UNIT"
 	is_staged || getent group tinysnitch >/dev/null || groupadd --system tinysnitch
 	tell_systemd daemon-reload

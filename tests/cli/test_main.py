@@ -117,7 +117,7 @@ def start(running: RunningServer, *words: str) -> "subprocess.Popen[str]":
 def test_a_follower_is_told_at_once_and_ctrl_c_ends_it_quietly(running: RunningServer) -> None:
     with start(running, "log", "--follow", "--lines", "1", "--json") as follower:
         assert json.loads(read_line(follower))["count"] == 4
-        running.call(running.server.push_record, b'{"event":"lost","time":"t","what":"x","count":5}', None)
+        running.call(running.clients.push_record, b'{"event":"lost","time":"t","what":"x","count":5}', None)
         assert json.loads(read_line(follower))["count"] == 5
         follower.send_signal(signal.SIGINT)
         assert follower.communicate(timeout=60)[1].strip() == ""  # click ends the line that the terminal shows as ^C

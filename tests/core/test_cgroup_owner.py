@@ -31,6 +31,10 @@ USER = "/user.slice/user-1000.slice/user@1000.service"
         ("/lxc.payload.web/init.scope", ("container:web",)),
         ("/machine.slice/machine-my\\x2dbox.scope/payload", ("container:my-box",)),
         ("/machine.slice/systemd-nspawn@box.service/payload", ("container:box",)),
+        ("/docker/buildkit/dmtliofqsmjc9v0v6rfg1ejaa", ("container:dmtliofqsmjc9v0v6rfg1ejaa",)),
+        ("/system.slice/docker-dmtliofqsmjc9v0v6rfg1ejaa.scope", ("container:dmtliofqsmjc9v0v6rfg1ejaa",)),
+        ("/docker/buildkit", ()),
+        ("/buildah-buildah804582799", ("container:buildah804582799",)),
         (
             f"{USER}/app.slice/app-flatpak-org.mozilla.firefox-4242.scope",
             ("flatpak:org.mozilla.firefox", "unit:user@1000.service"),

@@ -23,8 +23,8 @@ from tinysnitch.core.network import parse_network
 from tinysnitch.core.process import UNKNOWN_EXEC_ID, Attribution
 from tinysnitch.core.segment import Payload, Segment
 from tinysnitch.core.settings import Settings
-from tinysnitch.core.settlement import verdict_key_of
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.verdict_key import VerdictKey, verdict_key_of
 
 RESOLVER, ROGUE, PRINTER = "10.0.0.53", "198.51.100.66", "10.0.0.9"
 FACTS = Facts(
@@ -67,7 +67,12 @@ class Talk:
         return self.dns.ask(flow, payload, CURL_ID, now_s)
 
     def ask_rogue(self, rogue: str = ROGUE, now_s: float = 10.0) -> tuple[str, ...]:
-        return self.ask(udp(rogue), question().to_wire(), now_s).told
+        """And connect to what it said."""
+        assert self.ask(udp(rogue), question().to_wire(), now_s) == Heard()
+        return self.use(now_s=now_s)
+
+    def use(self, flow: Flow | None = None, who: Attribution = CURL, now_s: float = 10.0) -> tuple[str, ...]:
+        return self.dns.note_connection(Connection(flow=flow or flow_of(), attribution=who), now_s).told
 
     def hear(self, flow: Flow, payload: Payload, now_s: float = 10.0) -> Heard:
         return self.dns.learn(flow, payload, now_s)
@@ -187,30 +192,49 @@ def test_nothing_is_read_of_a_talk_with_a_server_of_a_programs_own(talk: Talk) -
     for flow, payload in ((udp(ROGUE), answer()), (tcp(ROGUE), Segment(200, 0, ACK, framed(answer())))):
         assert talk.hear(flow, payload) == Heard()
     assert talk.dns.streams.statistics().used == 0
+    assert len(talk.use()) == 1
     assert talk.refusals() == {Refusal.NOT_TRUSTED: 2}
 
 
+def asked_here(protocol: int = UDP, port: int = 53) -> Flow:
+    return Flow(protocol, Direction.INBOUND, LOOPBACK, port, LOOPBACK, 40000)
+
+
 @pytest.mark.parametrize("protocol", [UDP, TCP])
-def test_whom_a_resolver_of_this_machine_asks_is_no_offence(talk: Talk, protocol: int) -> None:
-    talk.dns.note_server(Flow(protocol, Direction.INBOUND, LOOPBACK, 53, LOOPBACK, 40000), CURL_ID)
+@pytest.mark.parametrize("is_asked_first", [True, False])
+def test_whom_a_resolver_of_this_machine_asks_is_no_offence(talk: Talk, protocol: int, is_asked_first: bool) -> None:
+    if not is_asked_first:
+        talk.ask(udp(ROGUE), question().to_wire())
+    talk.use(asked_here(protocol))
     assert talk.ask_rogue() == talk.ask(tcp(ROGUE), Segment(100, 200, ACK, framed(question().to_wire()))).told == ()
     assert talk.refusals() == {}
-    assert len(talk.dns.ask(udp(ROGUE), question().to_wire(), CURL_ID + 1, 10.0).told) == 1
 
 
-@pytest.mark.parametrize(
-    ("direction", "port", "exec_id"),
-    [
-        (Direction.OUTBOUND, 53, CURL_ID),
-        (Direction.INBOUND, 54, CURL_ID),
-        (Direction.INBOUND, 53, UNKNOWN_EXEC_ID),
-    ],
-)
-def test_who_is_not_asked_on_the_port_of_resolvers_is_none(
-    talk: Talk, direction: Direction, port: int, exec_id: int
-) -> None:
-    talk.dns.note_server(Flow(UDP, direction, LOOPBACK, port, LOOPBACK, 53), exec_id)
-    assert len(talk.dns.ask(udp(ROGUE), question().to_wire(), exec_id, 10.0).told) == 1
+@pytest.mark.parametrize("flow", [flow_of(port=53, protocol=UDP), asked_here(port=54), asked_here(port=5335)])
+def test_who_is_not_asked_on_the_port_of_resolvers_is_none(talk: Talk, flow: Flow) -> None:
+    talk.use(flow)
+    assert len(talk.ask_rogue()) == 1
+
+
+@pytest.mark.parametrize("flow", [udp(ROGUE), flow_of(remote="127.0.0.1"), asked_here(port=5335)])
+def test_who_connects_to_nothing_but_other_resolvers_does_nothing_wrong(talk: Talk, flow: Flow) -> None:
+    """As one that forwards or recurses, on whatever port it is asked itself, and before that too; or dig."""
+    talk.ask(udp(ROGUE), question().to_wire())
+    assert talk.use(flow) == ()
+    assert talk.refusals() == {}
+    assert len(talk.use()) == 1
+
+
+def test_each_server_that_a_program_asked_is_told_once_and_each_question_counted(talk: Talk) -> None:
+    for rogue in (ROGUE, "192.0.2.54", ROGUE):
+        talk.ask(udp(rogue), question().to_wire())
+    assert len(talk.use()) == 2
+    assert talk.use() == ()
+    assert talk.refusals() == {Refusal.NOT_TRUSTED: 3}
+
+
+def test_the_question_of_an_unknown_program_is_told_at_once(talk: Talk) -> None:
+    assert len(talk.dns.ask(udp(ROGUE), question().to_wire(), UNKNOWN_EXEC_ID, 10.0).told) == 1
 
 
 def test_a_resolver_of_the_network_that_was_left_may_answer_what_it_was_asked(talk: Talk) -> None:
@@ -234,16 +258,17 @@ def test_garbage_in_a_stream_is_told(talk: Talk) -> None:
     assert talk.hear(tcp(), Segment(200, 0, ACK, b"\0\0")).told == (f"DNS answer of {RESOLVER} not learned: malformed",)
 
 
-def test_losses_and_tables_have_names(talk: Talk) -> None:
+def test_what_is_counted_has_names(talk: Talk) -> None:
     talk.connect(tcp())
     talk.hear(tcp(), Segment(200, 0, ACK, b"\0\0"))
     talk.ask_rogue()
-    losses = {what: count for what, count in talk.dns.losses().items() if count}
-    assert losses == {
+    refusals = {what: count for what, count in talk.dns.refusals().items() if count}
+    assert refusals == {
         "DNS messages not learned, malformed": 1,
         "DNS messages not learned, resolver not trusted": 1,
-        "DNS connections given up": 1,
     }
+    assert talk.dns.streams.given_up == 1
+    assert talk.dns.evictions().keys() == {"names", *talk.dns.tables()}
     talk.ask(udp(), question().to_wire())
     assert talk.dns.tables()["DNS questions"].used == 1
 
@@ -305,14 +330,6 @@ def test_what_an_answer_should_not_be_is_told_behind_it() -> None:
     assert Transcript().say(ev.AnswerReceived(1, udp(), answer())) == ["pass 1", told]
 
 
-def test_a_resolver_of_this_machine_is_known_by_the_first_question_to_it() -> None:
-    engine = Transcript("allow - - -", "allow - - -src")
-    engine.feed(ev.PacketQueued(1, Flow(UDP, Direction.INBOUND, LOOPBACK, 53, LOOPBACK, 40000), CURL))
-    assert engine.say(ev.QuestionSent(2, udp(ROGUE), CURL, question().to_wire())) == ["pass 2"]
-    other = ev.QuestionSent(3, udp(ROGUE), whose(8), question().to_wire())
-    assert engine.say(other) == ["pass 3", f"lost DNS question to {ROGUE} not learned: resolver not trusted 1"]
-
-
 def test_a_connection_knows_the_aliases_that_its_name_led_through() -> None:
     engine = Transcript()
     query = engine.ask("shop.test")
@@ -342,7 +359,7 @@ class SmallKernel:
 
     def __init__(self) -> None:
         self.engine = Transcript("allow shop.test - -", "deny ads.test - -")
-        self.kept: dict[cmd.VerdictKey, Verdict] = {}
+        self.kept: dict[VerdictKey, Verdict] = {}
         self.asked = 0
 
     def take(self, commands: list[cmd.Command]) -> None:

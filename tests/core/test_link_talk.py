@@ -106,6 +106,22 @@ def test_who_gives_out_addresses_asks_each_whether_it_is_taken(program: str, flo
     assert is_link_talk(asked, RemoteWords(FACTS)) is expected
 
 
+@pytest.mark.parametrize(
+    ("program", "remote", "expected"),
+    [
+        ("/usr/sbin/docker-proxy", PHONE, True),
+        ("/usr/sbin/docker-proxy", ELSEWHERE, False),
+        ("/usr/sbin/docker-proxy", "10.0.0.2", False),
+        ("/usr/bin/curl", PHONE, False),
+    ],
+)
+def test_a_published_port_leads_to_a_container_whose_address_will_be_anothers(
+    program: str, remote: str, expected: bool
+) -> None:
+    asked = Connection(flow=outbound(remote, protocol=TCP), attribution=whose(program=program))
+    assert is_link_talk(asked, RemoteWords(FACTS)) is expected
+
+
 def test_one_answer_is_for_all_machines_of_the_link() -> None:
     engine = Transcript()
     engine.feed(FactsChanged(FACTS))

@@ -7,10 +7,13 @@ import pytest
 from click.testing import CliRunner
 
 from tests.lab.lab import Lab
+from tests.lab.world import WORLD4, WORLD6
 from tinysnitch.core.errors import NotPermitted
 from tinysnitch.daemon.iptables import iptables_add, iptables_remove
 
 BIN = Path(sys.executable).parent
+CLOSED = Path(__file__).parents[2] / "packaging/tinysnitch-closed"
+TIMED_OUT = 124
 
 
 @pytest.mark.parametrize("command", [iptables_add, iptables_remove])
@@ -54,6 +57,33 @@ def test_a_family_that_one_who_was_killed_did_not_come_to_is_added(lab: Lab, fam
     assert lab.run_outside(add).returncode == 0
     assert "NFQUEUE" in lab.run_outside(save).stdout
     assert lab.run_outside(add).stderr == "tinysnitch: the netfilter rules are there already\n"
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize("flags", [["--no-bpf"], []], ids=["degraded", "bpf"])
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "iptables -t mangle -F",
+        "ip6tables -t mangle -F INPUT",
+        "iptables -t mangle -F TINYSNITCH-JUDGEOUT",
+        "ip6tables -t security -F INPUT",
+        "iptables -F; iptables -t security -F",
+    ],
+)
+def test_what_others_emptied_while_no_daemon_lived_is_added_again(lab: Lab, deed: str, flags: list[str]) -> None:
+    """A chain of ours may still be there, and lets everything through."""
+    daemon = lab.start_daemon("", *flags)
+    daemon.kill()
+    closed, add = [str(CLOSED), "check"], [str(BIN / "tinysnitch-iptables-add")]
+    assert lab.run_outside(add).stderr == "tinysnitch: the netfilter rules are there already\n"
+    assert lab.run_outside(closed).returncode == 0
+    lab.run_outside(["sh", "-ec", deed])
+    assert lab.run_outside(closed).returncode == 1
+    assert lab.run_outside(add).stderr.startswith("tinysnitch: netfilter rules added: ")
+    assert lab.run_outside(closed).returncode == 0
+    assert lab.run(["timeout", "1", "curl", "-s", f"http://{WORLD4}/"]).returncode == TIMED_OUT
+    assert lab.run(["timeout", "1", "curl", "-s", f"http://[{WORLD6}]/"]).returncode == TIMED_OUT
 
 
 @pytest.mark.privileged

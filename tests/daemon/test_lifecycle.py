@@ -123,9 +123,13 @@ def stopped(flags: Flags, number: signal.Signals | None, *, is_ready: bool, was_
         ({}, HAND_OVER, []),
         (KEEP, signal.SIGTERM, []),
         (SCOPED, HAND_OVER, ["removed"]),  # nobody takes over from one command's
+        ({}, None, []),
+        (SCOPED, None, []),  # `tinysnitch run` takes that away, once the command has ended
     ],
 )
-def test_what_a_daemon_takes_away(flags: Flags, number: signal.Signals, done: list[str], was_there: bool) -> None:
+def test_what_a_daemon_takes_away(
+    flags: Flags, number: signal.Signals | None, done: list[str], was_there: bool
+) -> None:
     daemon, rules, programs = stopped(flags, number, is_ready=True, was_there=was_there), Left(), Left()
     daemon._take_away(rules.remove)
     daemon._take_programs_away(cast(BpfPrograms, programs))
@@ -176,7 +180,7 @@ def test_what_becomes_of_the_netfilter_rules_is_told_to_prompts_too(what: str, h
     told: list[object] = []
     parts = SimpleNamespace(
         driver=SimpleNamespace(feed=told.append),
-        server=SimpleNamespace(push_notice=lambda *words: told.append(words)),
+        clients=SimpleNamespace(push_notice=lambda *words: told.append(words)),
     )
     daemon = stopped({}, None, is_ready=True)
     daemon.parts = cast(Assembly, parts)

@@ -90,7 +90,21 @@ def test_of_a_program_that_forks_as_it_likes_a_few_are_handed_on(
         for number in range(20):
             before.looks_up(7, f"n{number}.test", SHOP)
     kept = file.take(read_boot_id())
-    assert {tuple(asker.pid for asker in one.askers) for one in kept} == {tuple(range(2, 2 + MAX_ASKERS))}
+    assert {tuple(asker.pid for asker in one.askers) for one in kept} == {tuple(range(3, 3 + MAX_ASKERS))}
+
+
+@pytest.mark.parametrize(("count", "is_sure"), [(MAX_ASKERS, True), (MAX_ASKERS + 1, False)])
+def test_who_is_not_handed_on_may_still_mean_what_it_asked_for(
+    file: KeptNames, monkeypatch: pytest.MonkeyPatch, count: int, is_sure: bool
+) -> None:
+    """It may be denied: a connection by the name that it asks for next is a guess."""
+    monkeypatch.setattr(procfs, "list_processes", lambda: list(range(2, 2 + count)))
+    before, after = new_talk(), new_talk()
+    with names_handed_over(before.names, file, Crowd()):
+        before.looks_up(7, "denied.test", SHOP)
+    with names_handed_over(after.names, file, table_of(os.getpid(), 9)):
+        after.looks_up(9, "allowed.test", SHOP)
+        assert after.names.find(SHOP, after.now_s, 9).is_sure is is_sure
 
 
 def test_a_process_is_looked_for_once_however_many_names_it_asked_for(file: KeptNames) -> None:

@@ -31,7 +31,7 @@ def hear_notices(place: Place, told: list[str]) -> None:
         if isinstance(message, Notice):
             told.append(message.text)
 
-    place.server._push_message = push  # type: ignore[method-assign]
+    place.clients._push_message = push  # type: ignore[method-assign]
 
 
 def test_a_broken_file_and_one_that_cannot_be_read_leave_the_rules(tmp_path: Path) -> None:
@@ -164,6 +164,46 @@ def test_news_that_tell_nothing_new_cost_no_look_at_the_rules(tmp_path: Path, mo
     asyncio.run(run())
 
 
+def test_news_one_after_the_other_are_looked_at_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else whoever announces networks on the link has all verdicts given anew as often as they like."""
+    monkeypatch.setattr(reloader, "LOOKS", 3)
+    monkeypatch.setattr(reloader, "LOOK_EACH_S", 1000.0)
+    looks: list[None] = []
+
+    def look() -> bool:
+        looks.append(None)
+        return False
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            await start(place)
+            monkeypatch.setattr(place.loader, "has_other_addresses", look)
+            for _ in range(9):
+                place.reloader._addresses_changed()
+            assert len(looks) == 3
+            place.reloader._look_timer.cancel()  # as if it rang
+            place.reloader._look_again()
+            assert len(looks) == 4
+
+    asyncio.run(run())
+
+
+def test_what_is_looked_at_together_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reloader, "LOOKS", 1)
+    monkeypatch.setattr(reloader, "LOOK_EACH_S", 0.02)
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            await start(place)
+            place.reloader._addresses_changed()
+            place.loader.facts = Facts()  # as if they had been others
+            place.reloader._addresses_changed()
+            assert not place.loader.facts.lan
+            await until(lambda: place.loader.facts.lan)
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("file", ["RESOLV_CONF", "HOSTS", "NSSWITCH", "PASSWD", "RESOLVED_UPSTREAMS"])
 def test_what_words_of_rules_stand_for_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
     path = tmp_path / "followed" / "file"
@@ -239,7 +279,7 @@ def test_rules_that_wait_for_a_list_hold_once_it_is_there(
 
     async def run() -> None:
         with closing(Place(tmp_path, "deny @ads - -\n")) as place:
-            place.server.lift_notice("")  # of the Place's own look
+            place.clients.lift_notice("")  # of the Place's own look
             hear_notices(place, told)
             starting = asyncio.create_task(start(place))
             await asyncio.sleep(0.05)
@@ -319,7 +359,7 @@ def test_a_start_that_cannot_read_what_rules_speak_of_ends(
 
     async def run() -> None:
         with closing(Place(tmp_path)) as place, monkeypatch.context() as broken:
-            place.reloader = Reloader(place.driver, place.loader, place.server, place.news)  # type: ignore[arg-type]
+            place.reloader = Reloader(place.driver, place.loader, place.clients, place.news)  # type: ignore[arg-type]
             broken.setattr("tinysnitch.daemon.fact_source.read_addresses", fail)
             with pytest.raises(SnitchError, match=reloader.NO_RULES) as told:
                 await asyncio.wait_for(start(place), 10)

@@ -272,8 +272,10 @@ def only_port(stage: Stage, port: str) -> Iterator[None]:
     name = "net.ipv4.ip_local_port_range"
     before = stage.lab.run_outside(["sysctl", "-n", name]).stdout.strip()
     assert stage.lab.run_outside(["sysctl", "-w", f"{name}={port} {port}"]).returncode == 0
-    yield
-    assert stage.lab.run_outside(["sysctl", "-w", f"{name}={before}"]).returncode == 0
+    try:
+        yield
+    finally:
+        assert stage.lab.run_outside(["sysctl", "-w", f"{name}={before}"]).returncode == 0
 
 
 def test_a_second_user_gets_the_port_of_a_conversation_that_ended(stage: Stage) -> None:

@@ -84,7 +84,7 @@ with open(program, "rb") as file:
 
 
 def test_a_file_of_another_btrfs_subvolume(stage: Stage) -> None:
-    """Where inodes count anew, below the same superblock."""
+    """Where inodes count anew, below the same superblock; and so in a container, whose engine mounts them as root."""
     if not shutil.which("mkfs.btrfs"):
         pytest.skip("no mkfs.btrfs")
     image, root = stage.lab.folder / "image", stage.lab.folder / "btrfs"
@@ -104,6 +104,11 @@ def test_a_file_of_another_btrfs_subvolume(stage: Stage) -> None:
         script = 'mount --bind "$0" "$1"; exec "$1" plain "$2" "$3"'
         record = stage.assert_denied(*IN_MOUNTS, script, evil / "program", honest, *TARGET)
         assert record["program"] == str(honest)
+        container = stage.lab.cgroup / f"docker-{'0123456789abcdef' * 4}.scope"
+        container.mkdir()
+        inside = ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', container, "unshare", "--mount", "sh", "-ec"]
+        record = stage.run(*inside, script, evil / "program", honest, *TARGET, user=None)
+        assert (record["verdict"], record["program"]) == ("deny", str(honest))
     finally:
         stage.lab.run_outside(["umount", "-l", str(root)])
 

@@ -18,6 +18,7 @@ from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.bpf_structs import Image, ProcessEntry
 from tinysnitch.kernel.cgroup_paths import CgroupPaths, read_cgroup_id
 from tinysnitch.kernel.clock import read_boot_ns
+from tinysnitch.kernel.digests import Digests
 from tinysnitch.kernel.process_builder import AGAIN_S, MAX_PARENTS_LENGTH, UNTOLD, NoImages, ProcessBuilder, image_of
 
 PYTHON = os.path.realpath("/usr/bin/python3")
@@ -193,6 +194,26 @@ def test_parents_come_from_their_images(builder: ProcessBuilder, table: DictTabl
     )
 
 
+def test_a_file_without_a_path_is_called_like_the_ancestor_that_runs_it(
+    builder: ProcessBuilder, table: DictTable
+) -> None:
+    table.images = {
+        1: make_image("/usr/bin/bash", exec_id=1),
+        2: make_image("/usr/bin/env", "env", exec_id=2, parent_exec_id=1),
+    }
+    unmounted = msgspec.structs.replace(
+        make_image("/usr/bin/env", "env", "a", exec_id=3, parent_exec_id=2),
+        executable="/",
+        flags=structs.IMAGE_USER_NAMESPACE,
+    )
+    process = build(builder, unmounted)
+    assert (process.program, process.args, process.is_host_file) == ("/usr/bin/env", ("a",), True)
+    table.images[3] = unmounted
+    below = build(builder, make_image("/usr/bin/bash", exec_id=4, parent_exec_id=3))
+    assert below.parents == ("/usr/bin/env", "/usr/bin/env", "/usr/bin/bash")
+    assert build(builder, msgspec.structs.replace(unmounted, exec_id=5, parent_exec_id=1)).program == "/"
+
+
 def test_a_parent_whose_image_is_gone_is_read_from_proc(builder: ProcessBuilder) -> None:
     own = procfs.read_process(os.getpid())
     assert own
@@ -282,7 +303,7 @@ def test_of_a_file_that_cannot_be_read_no_sum_is_told(monkeypatch: pytest.Monkey
     def fail(*_words: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(file_identity.Digests, "_read_digest", fail)
+    monkeypatch.setattr(Digests, "_read_digest", fail)
     with closing(ProcessBuilder(NoImages(), needs_sha256=lambda path: path == "/usr/bin/env")) as demanding:
         unread, unasked = (
             build(demanding, make_image("/usr/bin/env")),

@@ -30,6 +30,7 @@ log-facility=-
 _UNBOUND = f"""
 server:
   interface: 127.0.0.1
+  port: {{port}}
   username: ""
   chroot: ""
   pidfile: ""
@@ -38,6 +39,7 @@ server:
   verbosity: 1
   module-config: "iterator"
   local-zone: "test." nodefault
+  unknown-server-time-limit: 10000  # ms; else it closes the socket that is looked for, on a slow machine
 forward-zone:
   name: "."
   forward-addr: {WORLD4}
@@ -95,8 +97,9 @@ def _start_dnsmasq(lab: Lab) -> str:
     return "127.0.0.1"
 
 
-def _start_unbound(lab: Lab) -> str:
-    _start(lab, ["unbound", "-d", "-c", str(_write(lab, "unbound.conf", _UNBOUND))], "start of service")
+def start_unbound(lab: Lab, port: int = 53) -> str:
+    config = _write(lab, "unbound.conf", _UNBOUND.format(port=port))
+    _start(lab, ["unbound", "-d", "-c", str(config)], "start of service")
     return "127.0.0.1"
 
 
@@ -118,6 +121,6 @@ def _write(lab: Lab, name: str, text: str) -> Path:
 
 _STARTS: dict[str, Callable[[Lab], str]] = {
     "dnsmasq": _start_dnsmasq,
-    "unbound": _start_unbound,
+    "unbound": start_unbound,
     "systemd-resolved": _start_resolved,
 }

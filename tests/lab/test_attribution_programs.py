@@ -107,6 +107,21 @@ def test_code_on_the_command_line_is_the_interpreters(watched: WatchedLab) -> No
     assert record["program"] == os.path.realpath(PYTHON)
 
 
+UNMOUNTED = """
+>"$0"; mount --bind "$BASH" "$0"; exec 9<"$0"; umount -l "$0"
+/proc/self/fd/9 -c "exec 3<>/dev/tcp/$1/$2"
+true # so that this shell stays
+"""
+
+
+def test_what_starts_itself_anew_from_an_unmounted_file_has_its_name(watched: WatchedLab) -> None:
+    """As rootless buildah and skopeo do before they fetch anything."""
+    port = next(_ports)
+    command = ["unshare", "-Urm", find("bash"), "-c", UNMOUNTED, str(watched.lab.folder / "bash"), WORLD4, str(port)]
+    record = run_and_find(watched, command, port)
+    assert (record["program"], record["parents"][0]) == (os.path.realpath(find("bash")),) * 2
+
+
 def test_the_kernels_own_packets_are_the_kernels(watched: WatchedLab) -> None:
     """It answers an echo from outside by itself."""
     assert watched.lab.run_world(["ping", "-n", "-c1", "-W3", HOST4]).returncode == 0

@@ -98,6 +98,14 @@ def test_where_a_daemon_stands_it_closes_nothing(lab: Lab) -> None:
     assert visit(lab, WORLD4) == 0
 
 
+def test_where_others_emptied_what_a_daemon_left_it_closes(lab: Lab) -> None:
+    lab.start_daemon("").kill()
+    lab.run_outside(["iptables", "-t", "mangle", "-F"])
+    assert visit(lab, WORLD4) == 0
+    say(lab, "close")
+    assert [visit(lab, address) for address in (WORLD4, WORLD6)] == [TIMED_OUT, TIMED_OUT]
+
+
 def test_the_rules_of_a_daemon_that_starts_are_not_taken_away_with_it(lab: Lab) -> None:
     """As at a boot: closed, then our rules beside it, then it is opened."""
     say(lab, "close")
@@ -134,5 +142,5 @@ def test_another_word_is_told() -> None:
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         'tinysnitch: error: tinysnitch-closed does not know "shut"',
-        "tinysnitch: hint: say: tinysnitch-closed close, tinysnitch-closed open, or tinysnitch-closed remove",
+        "tinysnitch: hint: say: tinysnitch-closed, then close, open, remove or check",
     ]

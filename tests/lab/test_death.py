@@ -1,6 +1,7 @@
 """The daemon is killed: what was decided goes on, what is unknown is not let through, and the next one takes over."""
 
 import subprocess
+import sys
 
 import pytest
 
@@ -45,6 +46,34 @@ def test_a_killed_daemon_leaves_enforcement_and_is_replaced(lab: Lab) -> None:
     successor.answer(ask, "yes")
     assert unknown.communicate(timeout=WAIT_S)[0] == "welcome to the shop\n"
     assert download.communicate(timeout=WAIT_S)[0] == "3000000"
+
+
+# Out of the loop itself, as for want of memory: what its callbacks raise else ends nothing.
+FAILING = """
+from tinysnitch.daemon.driver import Driver
+from tinysnitch.daemon.main import main
+usual = Driver._read_connections
+failures = [SystemExit(1)]
+def fail(driver):
+    if failures:
+        raise failures.pop()
+    usual(driver)
+Driver._read_connections = fail
+main()
+"""
+
+
+def test_a_daemon_that_fails_is_as_one_that_was_killed(lab: Lab) -> None:
+    (lab.folder / "rules").write_text("")
+    folder = {"--rules": "rules", "--state-dir": "state", "--socket": "socket"}
+    words = [word for flag, name in folder.items() for word in (flag, str(lab.folder / name))]
+    command = [sys.executable, "-c", FAILING, *words, "--cgroup", str(lab.cgroup)]
+    daemon = lab.spawn_outside(command)
+    read_until(daemon, lambda said: " INFO ready" in said[-1])
+    visit = ["timeout", str(PATIENCE), "curl", "-s", f"http://{WORLD4}/"]
+    assert lab.run(visit).returncode == TIMED_OUT
+    assert daemon.wait(timeout=WAIT_S) == 1
+    assert lab.run(visit).returncode == TIMED_OUT
 
 
 def test_nothing_comes_in_while_nobody_decides(lab: Lab) -> None:

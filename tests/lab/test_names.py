@@ -9,7 +9,7 @@ from tests.lab.daemon import BIN, Daemon, Record
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_until, wait_listening, wait_until
 from tests.lab.person import Person
-from tests.lab.stubs import set_resolvers, start_stub
+from tests.lab.stubs import set_resolvers, start_stub, start_unbound
 from tests.lab.world import HOST4, MORE_WORLD4, PROGRAMS, SHARED4, WORLD4, WORLD6
 from tinysnitch.kernel.name_services import BY_RESOLVED
 
@@ -151,8 +151,25 @@ def test_whom_a_resolver_of_this_machine_asks_is_no_offence_and_whom_a_program_a
     daemon.wait_connection(remote_address=WORLD4, remote_port=53)
     assert [record["what"] for record in daemon.records("lost")] == []
     assert "not learned" not in daemon.cli("status").stdout
-    lab.run(["dig", "+short", f"@{WORLD4}", "four.test", "A"])
+    ask_elsewhere(lab, daemon)
+
+
+def ask_elsewhere(lab: Lab, daemon: Daemon) -> None:
+    """A program asks a server of its own, and connects to what it learned there: that is told."""
+    lab.run([PYTHON, str(PROGRAMS / "asker.py"), "udp", WORLD4, "four.test", "1", WORLD4])
     daemon.wait_for(lambda record: record["event"] == "lost" and "not trusted" in record["what"])
+
+
+def test_whom_one_asks_that_listens_on_another_port_is_no_offence_either(lab: Lab) -> None:
+    """As unbound does behind Pi-hole."""
+    start_unbound(lab, 5335)
+    set_resolvers(lab, "127.0.0.1")
+    daemon = lab.start_daemon(ALL)
+    assert lab.run(["dig", "+short", "-p", "5335", "@127.0.0.1", "shop.test", "A"]).stdout.strip()
+    daemon.wait_connection(remote_address=WORLD4, remote_port=53)
+    assert [record["what"] for record in daemon.records("lost")] == []
+    assert "not learned" not in daemon.cli("status").stdout
+    ask_elsewhere(lab, daemon)
 
 
 def test_that_programs_ask_by_a_socket_is_told(lab: Lab) -> None:
@@ -182,8 +199,7 @@ def fetch_until(lab: Lab, url: str, status: int) -> bool:
 def test_another_resolver_is_followed(lab: Lab) -> None:
     set_resolvers(lab, "192.0.2.53")
     daemon = lab.start_daemon(ALL)
-    lab.run(["dig", "+short", f"@{WORLD4}", "four.test", "A"])
-    daemon.wait_for(lambda record: record["event"] == "lost" and "not trusted" in record["what"])
+    ask_elsewhere(lab, daemon)
     set_resolvers(lab, WORLD4)
     assert fetch(lab, "http://shop.test/", "-4") == 0
     fetched = [fetch(lab, "http://shop.test/", "-4") for _ in range(5)]

@@ -111,6 +111,38 @@ def test_what_runs_is_not_what_was_installed_and_what_died_is_taken_away(
     assert said[2].startswith("uninstalled.")
 
 
+@pytest.mark.privileged
+def test_that_its_python_is_gone_is_no_error_of_an_uninstall(clone: Path) -> None:
+    python, remove = clone / ".venv/bin/python", clone / ".venv/bin/tinysnitch-iptables-remove"
+    python.unlink()
+    python.symlink_to("/nowhere/python3.13")
+    remove.write_text(f"#!{python}\n")
+    remove.chmod(0o755)
+    write_script(clone / f"packaging/{CLOSED}", 'echo "$1"')
+    private = PRIVATE.replace('"$1" install\n', "")
+    words = ["sh", "-ec", private, "sh", str(clone / "packaging/install.sh"), "false"]
+    done = subprocess.run(["unshare", "--mount", "--net", *words], capture_output=True, text=True)
+    assert (done.stdout.splitlines()[0], done.stderr) == ("remove", "")
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize(
+    ("version", "has_steps"), [("252 (252.39-1~deb12u1)", False), ("257 (257.13-1~deb13u1)", True)]
+)
+def test_an_earlier_systemd_reads_no_word_that_it_does_not_know(
+    clone: Path, tmp_path: Path, version: str, has_steps: bool
+) -> None:
+    write_script(tmp_path / "systemctl", f'[ "$1" != --version ] || echo "systemd {version}"\n[ "$1" != is-active ]')
+    private = PRIVATE.replace('"$1" uninstall\n', "cat /etc/systemd/system/tinysnitchd.service\n")
+    private = private.replace('"$1" install\n', f'cp {tmp_path}/systemctl /usr/local/bin/\n"$1" install\n')
+    words = ["sh", "-ec", private, "sh", str(clone / "packaging/install.sh"), "false"]
+    done = subprocess.run(["unshare", "--mount", "--net", *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    steps = {"RestartSteps=4", "RestartMaxDelaySec=10"}
+    assert steps & set(done.stdout.splitlines()) == (steps if has_steps else set())
+    assert "RestartSec=1" in done.stdout.splitlines()
+
+
 def write_script(path: Path, text: str) -> None:
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
@@ -183,32 +215,26 @@ def test_the_firewall_comes_before_the_network_and_in_no_circle_and_stays() -> N
     ]
 
 
-OURS, ANOTHERS = ":TINYSNITCH-OUT - [0:0]", ":TINYSNITCH-OUTSIDE - [0:0]"
-
-
-@pytest.mark.parametrize(
-    ("chain4", "chain6", "adds"),
-    [(OURS, OURS, False), (OURS, "", True), ("", OURS, True), ("", "", True), (ANOTHERS, OURS, True)],
-)
-def test_a_restart_that_finds_the_rules_does_not_wait_for_python(
-    tmp_path: Path, chain4: str, chain6: str, adds: bool
+@pytest.mark.parametrize(("found", "adds"), [("exit 0", False), ("exit 1", True), (None, True)])
+def test_a_restart_that_finds_the_machine_closed_does_not_wait_for_python(
+    tmp_path: Path, found: str | None, adds: bool
 ) -> None:
+    """Not there, or of an earlier build: Python tells."""
     add = "tinysnitch-iptables-add"
-    for name, said in (("iptables-save", chain4), ("ip6tables-save", chain6), (add, add)):
-        (tmp_path / name).write_text(f'#!/bin/sh\n[ -n "$1" ] && [ "$*" != \'-t mangle\' ] || echo {said}\n')
-        (tmp_path / name).chmod(0o755)
-    unit = read_unit("tinysnitchd").replace("\\\n", "")
-    step = next(line for line in unit.splitlines() if line.startswith("ExecStartPre="))
-    assert "$" not in step.replace("$$", "")  # of what systemd puts in there is nothing
-    command = step.partition("=")[2].replace("$$", "$").replace("/usr/local/bin", str(tmp_path))
-    done = subprocess.run(command, shell=True, env={"PATH": f"{tmp_path}:/bin"}, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "tinysnitch-iptables-add\n" if adds else ""), done.stderr
+    write_script(tmp_path / add, f"echo {add}")
+    if found:
+        write_script(tmp_path / CLOSED, f'[ "$*" = check ] && {found}')
+    step = next(line for line in read_unit("tinysnitchd").splitlines() if line.startswith("ExecStartPre="))
+    assert "$" not in step  # of what systemd puts in there is nothing
+    command = step.partition("=")[2].replace("/usr/local/bin", str(tmp_path))
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"{add}\n" if adds else ""), done.stderr
 
 
 def test_what_closes_a_boot_without_us_comes_before_and_is_opened_by_our_rules() -> None:
     texts = ((ROOT / f"packaging/{name}.service").read_text() for name in ("tinysnitchd", CLOSED))
     daemon, closed = (text.replace("\\\n", "").splitlines() for text in texts)
-    steps = [line.rpartition("/")[2].partition("; done")[0] for line in daemon if line.startswith("ExecStart")]
+    steps = [line.rpartition("/")[2].rstrip("'") for line in daemon if line.startswith("ExecStart")]
     assert steps == ["tinysnitch-iptables-add", f"{CLOSED} open", "tinysnitchd"]
     assert "Before=tinysnitchd.service network-pre.target shutdown.target" in closed
     assert {"DefaultDependencies=no", "WantedBy=tinysnitchd.service", "TimeoutStartSec=infinity"} <= set(closed)

@@ -3,12 +3,12 @@ import pytest
 
 from tests.core.test_workers import KERNEL_ARGS, worker
 from tests.view.painted_state import PaintedState
-from tests.view.sample_prompts import CURL, IN, connection_of, prompt_of
+from tests.view.sample_prompts import CURL, IN, OUT, connection_of, prompt_of
 from tests.view.test_prompt_state import press, selected_id
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.flow import Direction
+from tinysnitch.core.flow import UDP, Direction, parse_address
 from tinysnitch.core.process import KERNEL, UNKNOWN
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.program_group import group_of, walk_order
@@ -182,10 +182,60 @@ def test_the_view_shows_the_count_and_every_line() -> None:
     assert ("g", True) in [(hint.label, hint.is_on) for row in view.hints for hint in row]
 
 
+def test_the_key_says_how_many_are_taken_and_not_how_many_wait_by_now() -> None:
+    state = state_of_two_programs()
+    press(state, "g")
+    state.handle(QuestionOpened(prompt_of(5, connection=connection_of(name="late.shop.test"))), 11.0)
+    view = shown(state)
+    assert view.together == "the 3 questions of curl, with 3 rules"
+    assert [hint.text for row in view.hints for hint in row if hint.label == "g"] == ["all 3 together"]
+
+
 def test_once_is_without_rules() -> None:
     state = state_of_two_programs()
     press(state, "o", "g")
     assert (shown(state).together, shown(state).is_rule_kept) == ("the 3 questions of curl", False)
+
+
+@pytest.mark.parametrize("is_named_first", [False, True])
+@pytest.mark.parametrize(
+    ("keys", "lines"),
+    [
+        ("fj", {"lan 21027 udp", "n1.shop.test 443 tcp"}),
+        ("fjp", {"lan - udp", "n1.shop.test - tcp"}),
+    ],
+)
+def test_each_begins_as_by_itself_and_takes_what_is_chosen(keys: str, lines: set[str], is_named_first: bool) -> None:
+    """Else a question of the link made rules for whole domains of others, and another one for the link's address."""
+    state = state_of_link_and_name(is_named_first)
+    press(state, *keys, "g")
+    view = shown(state)
+    assert {text_of(rule) for rule in (view.rule, *view.more_rules)} == {
+        f"allow {line} /usr/bin/curl" for line in lines
+    }
+    remotes = {answer.prompt_id: answer.choice.remote for answer in press(state, "y", now=12.0) if answer.choice}
+    assert remotes == {1: RemoteScope.NAME, 2: RemoteScope.DOMAIN}
+
+
+def test_a_scope_that_is_chosen_is_for_all() -> None:
+    state = state_of_link_and_name(is_named_first=False)
+    press(state, "f", "j", "d", "g")
+    view = shown(state)
+    assert {text_of(rule) for rule in (view.rule, *view.more_rules)} == {
+        "allow - 21027 udp /usr/bin/curl",
+        "allow - 443 tcp /usr/bin/curl",
+    }
+
+
+def state_of_link_and_name(is_named_first: bool) -> PromptState:
+    """As of Syncthing: question 1 is for a server that has a name, 2 for all of the link."""
+    state = PaintedState()
+    to_all = msgspec.structs.replace(OUT, protocol=UDP, remote=parse_address("10.0.0.255"), remote_port=21027)
+    on_link = msgspec.structs.replace(connection_of(flow=to_all, name=None), is_link_talk=True)
+    prompts = [prompt_of(1, connection_of(name="n1.shop.test")), prompt_of(2, on_link)]
+    for prompt in prompts if is_named_first else reversed(prompts):
+        state.handle(QuestionOpened(prompt), 0.0)
+    return state
 
 
 def test_equal_lines_are_one_rule() -> None:

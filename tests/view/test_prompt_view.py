@@ -95,6 +95,23 @@ def test_the_rule_rests_on_what_it_is_asked_for() -> None:
     assert "this address" in {hint.text for row in view.hints for hint in row if hint.is_on}
 
 
+@pytest.mark.parametrize(
+    ("name", "scopes"),
+    [
+        (None, ["this address", "this address (no domain)", "any remote"]),
+        ("printer", ["this name", "this name (no domain)", "any remote"]),
+        ("www.shop.test", ["this name", "its domain", "any remote"]),
+    ],
+)
+def test_the_key_for_the_domain_says_so_where_there_is_none(name: str | None, scopes: list[str]) -> None:
+    state = opened(connection_of(name=name))
+    seen = []
+    for _ in scopes:
+        seen += [hint.text for row in shown(state).hints for hint in row if hint.label == "d"]
+        state.handle(KeyPressed("d"), 10.0)
+    assert seen == scopes
+
+
 def test_a_question_of_the_link_begins_with_a_rule_for_all_of_it() -> None:
     asked = msgspec.structs.replace(connection_of(flow=inbound(5353, 5353, protocol=UDP), name=None), is_link_talk=True)
     view = shown(opened(asked))
@@ -215,12 +232,26 @@ def test_lifetimes_that_cannot_hold_say_so() -> None:
     foreign = connection_of(msgspec.structs.replace(CURL, is_host_file=False))
     assert present_lifetime(foreign, CHOICE) == "this once, whatever you choose"
     warning = shown(opened(foreign)).warnings[-1]
-    assert warning == "no rule can cover it: not the file at its path (if updated, start it anew)"
+    assert warning == "no answer lasts: not the file at its path (start it anew, or edit: parent=)"
     assert len(f"! {warning}") <= 78  # whole in a terminal of 80 columns
     assert "until=" not in "".join(segment.text for segment in shown(opened(foreign)).rule)
     assert [shown(opened(one)).is_rule_kept for one in (foreign, connection_of())] == [False, True]
     quits = Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.QUIT)
     assert present_lifetime(Connection(flow=IN, attribution=UNKNOWN), quits) == "for 9 minutes"
+
+
+@pytest.mark.parametrize(
+    ("container", "words"),
+    [
+        ("0123456789ab", "in the rules file, for this container alone: the next has another id"),
+        ("user@1000.service/0123456789ab", "in the rules file, for this container alone: the next has another id"),
+        ("dmtliofqsmjc9v0v6rfg1ejaa", "in the rules file, for this container alone: the next has another id"),
+        ("web", "forever, in the rules file"),
+    ],
+)
+def test_what_is_for_a_container_without_a_name_says_so(container: str, words: str) -> None:
+    process = msgspec.structs.replace(CURL, is_host_file=False, owners=(f"container:{container}",))
+    assert present_lifetime(connection_of(process), CHOICE) == words
 
 
 def test_the_rule_that_asks_is_named() -> None:

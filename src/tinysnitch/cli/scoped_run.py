@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+from tinysnitch.cli.container_engines import tell_of_engine
 from tinysnitch.cli.judged_command import JudgedCommand, check_command, not_ignored
 from tinysnitch.cli.outside_sockets import keep_back_sockets
 from tinysnitch.cli.scoped_daemon import ScopedDaemon
@@ -39,6 +40,7 @@ class ScopedRun:
         if os.geteuid() != 0:
             raise NotPermitted("tinysnitch run needs root", "try it with sudo")
         check_command(self._command[0])
+        tell_of_engine(self._command[0])
         keep_back_sockets()
         try:
             return await self._run_and_undo()

@@ -3,12 +3,13 @@
 import math
 import re
 
+from tinysnitch.core.cgroup_owner import is_id
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import find_registrable_domain
 from tinysnitch.core.flow import format_address
 from tinysnitch.core.port_text import ANY_PORT
-from tinysnitch.core.process import FLATPAK, MEMORY_FILE, Attribution, AttributionSource, Process, ProcessKey
+from tinysnitch.core.process import CONTAINER, FLATPAK, MEMORY_FILE, Attribution, AttributionSource, Process, ProcessKey
 from tinysnitch.core.protocol_text import general_protocol
 from tinysnitch.core.rule import ANY_REMOTE, LAN, PortRange, Program, ProgramKind, Remote, RemoteKind, Rule
 from tinysnitch.core.workers import find_starter
@@ -19,7 +20,8 @@ _PROGRAM_KINDS = {
     AttributionSource.KERNEL: ProgramKind.KERNEL,
     AttributionSource.UNKNOWN: ProgramKind.UNKNOWN,
 }
-_BOXES = (FLATPAK, "snap:", "container:")
+_BOXES = (FLATPAK, "snap:", CONTAINER)
+_NOT_AT_ITS_PATH = "not the file at its path (start it anew, or edit: parent=)"  # updated; in a sandbox
 _SNAP_FILE = re.compile(r"(?:/var/lib/snapd)?/snap/([^/]+)/")
 
 
@@ -107,6 +109,12 @@ def _box_of(connection: Connection) -> str | None:
     return next((owner for owner in process.owners if owner.startswith(_BOXES)), None)
 
 
+def ends_with_container(connection: Connection) -> bool:
+    """Whether the rule is for a container that has no name but an id: the next one, of the same image, has another."""
+    box = _box_of(connection)
+    return box is not None and box.startswith(CONTAINER) and is_id(box.removeprefix(CONTAINER))
+
+
 def _snap_of(path: str) -> str | None:
     found = _SNAP_FILE.match(path)
     return f"snap:{found[1]}" if found else None
@@ -134,7 +142,7 @@ def refusal_to_remember(connection: Connection) -> str | None:
         return "the program has no path"
     if not process.is_host_file and process.executable.startswith(MEMORY_FILE):
         return "the program has no file"
-    return None if process.is_host_file else "not the file at its path (if updated, start it anew)"
+    return None if process.is_host_file else _NOT_AT_ITS_PATH
 
 
 def can_be_remembered(connection: Connection) -> bool:

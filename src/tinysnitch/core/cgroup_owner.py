@@ -10,12 +10,15 @@ from functools import lru_cache
 
 _CONTAINER = re.compile(r"(?!.*conmon)(?:.*[-:])?([0-9a-f]{64})(?:\.scope)?")  # docker, podman, cri-o, containerd
 _MACHINE = re.compile(r"machine-(.+)\.scope|systemd-nspawn@(.+)\.service|lxc\.payload\.(.+)")
+_BUILD = re.compile(r"docker-([0-9a-z]{25})\.scope|buildah-(buildah\d+)(?:\.scope)?")  # a step of an image's build
+_BUILDKIT_ID = re.compile(r"[0-9a-z]{25}")
 _FLATPAK = re.compile(r"app-flatpak-(.+)-\d+\.scope")
 _SNAP = re.compile(r"snap\.([a-z0-9_-]+)\..+\.(?:service|scope)")
 _MANAGER = re.compile(r"user@\d+\.service")
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 _LXC_PARENTS = ("lxc", "lxc.payload")
 _CONTAINER_ID = re.compile(r"([0-9a-f]{12})[0-9a-f]{1,52}")
+_ID = re.compile(r"[0-9a-f]{12}|[0-9a-z]{25}|buildah\d+")
 # systemd.unit(5)
 _UNIT_SUFFIX = re.compile(
     r".*\.(?:service|scope|socket|target|device|mount|automount|swap|timer|path|slice)", re.DOTALL
@@ -49,6 +52,11 @@ def complete_owner(kind: str, name: str) -> str:
     return f"{kind}:{manager}{slash}{_COMPLETED[kind](name)}"
 
 
+def is_id(name: str) -> bool:
+    """Whether a container is called so by its engine, and not by whoever started it."""
+    return _ID.fullmatch(name.rpartition("/")[2]) is not None
+
+
 def _shorten_id(name: str) -> str:
     found = _CONTAINER_ID.fullmatch(name)
     return found[1] if found else name
@@ -76,8 +84,10 @@ def _find_container(parts: list[str]) -> str | None:
     for parent, part in zip(["", *parts], parts, strict=False):
         if found := _CONTAINER.fullmatch(part):
             return found[1]
-        if found := _MACHINE.fullmatch(part):
+        if found := _MACHINE.fullmatch(part) or _BUILD.fullmatch(part):
             return _unescape(next(filter(None, found.groups())))
+        if parent == "buildkit" and _BUILDKIT_ID.fullmatch(part):
+            return part
         if parent in _LXC_PARENTS:
             return part
     return None

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.commands import Command, PassMessage, Report
+from tinysnitch.core.connection import Connection
 from tinysnitch.core.dns_talk import DnsTalk, Heard
 from tinysnitch.core.events import AnswerReceived, QuestionSent
 from tinysnitch.core.process import exec_id_of
@@ -28,6 +29,10 @@ class DnsReader:
             yield from self._settlement.forget_address(address)
         yield PassMessage(event.packet_id)
         yield from _tell(heard, now)
+
+    def note_connection(self, connection: Connection, now: Instant) -> Iterator[Command]:
+        """Of one that was not decided before."""
+        return _tell(self._dns.note_connection(connection, now.boot_s), now)
 
 
 def _tell(heard: Heard, now: Instant) -> Iterator[Command]:

@@ -2,14 +2,15 @@
 
 It takes messages out of packets (over UDP one each, over TCP see dns_stream.py) and hands them to whoever believes
 them: names.py for resolvers, link_names.py for the link. What should not happen is counted, and told once a day. That
-includes questions to servers that are not trusted, but for those of a program that is asked itself, on this machine's
-port 53: a resolver that forwards or recurses means no connections of its own.
+includes questions to servers that are not trusted, where it matters (outside_questions.py).
 """
 
 from collections.abc import Callable
 
 import msgspec
 
+from tinysnitch.core.belief import NO_NAME, NameFacts
+from tinysnitch.core.connection import Connection
 from tinysnitch.core.dns_message import parse_answer, parse_question
 from tinysnitch.core.dns_questions import SUSPICIOUS, Refusal
 from tinysnitch.core.dns_stream import DnsStreams
@@ -18,18 +19,16 @@ from tinysnitch.core.errors import Malformed
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Direction, Flow, format_address
 from tinysnitch.core.link_names import LINK_PORTS, LinkNames, parse_link_answer, parse_link_questions
-from tinysnitch.core.names import NO_NAME, HasEnded, Learned, NameFacts, Names, nobody_has_ended
-from tinysnitch.core.process import UNKNOWN_EXEC_ID
+from tinysnitch.core.names import HasEnded, Learned, Names, nobody_has_ended
+from tinysnitch.core.outside_questions import DNS_PORT, RESOLVER_PORTS, OutsideQuestions
+from tinysnitch.core.process import UNKNOWN_EXEC_ID, exec_id_of
 from tinysnitch.core.segment import Payload, Segment
 from tinysnitch.core.settings import Settings
-from tinysnitch.core.table import BoundedTable, TableStatistics
+from tinysnitch.core.table import TableStatistics
 
 MAX_TOLD = 16  # machines a day that are reported for each refusal: a resolver that recurses talks to thousands
 TOLD_AGAIN_S = 24 * 3600.0
 NOT_LEARNED = "DNS messages not learned"
-MAX_SERVERS = 64  # programs on this machine that are known to be resolvers
-_DNS_PORT = 53
-_RESOLVER_PORTS = (_DNS_PORT, 853)  # DNS, and the same over TLS (RFC 7858)
 _UNREADABLE = b""  # stands for what is no message
 
 
@@ -40,12 +39,15 @@ class Heard(msgspec.Struct, frozen=True):
     told: tuple[str, ...] = ()  # what people should know, each for the first time that day
 
 
+NOTHING = Heard()
+
+
 class DnsTalk:
     def __init__(self, settings: Settings, facts: Facts, has_ended: HasEnded = nobody_has_ended) -> None:
         self.names = Names(settings, facts, has_ended)
         self.streams = DnsStreams(settings.max_dns_streams)
         self.link = LinkNames(self.names, facts, settings.max_questions)
-        self._servers: BoundedTable[int, bool] = BoundedTable(MAX_SERVERS)  # exec ids of resolvers on this machine
+        self._outside = OutsideQuestions()
         self._told: dict[Refusal, dict[bytes, float]] = {refusal: {} for refusal in SUSPICIOUS}  # and when
 
     def set_facts(self, facts: Facts) -> None:
@@ -58,14 +60,21 @@ class DnsTalk:
         Nobody looks up a resolver's name before asking it: that some domain points to its address, as any may, does not
         name where questions go.
         """
-        is_question = flow.remote_port in _RESOLVER_PORTS and self.names.is_trusted(flow.remote)
+        is_question = flow.remote_port in RESOLVER_PORTS and self.names.is_trusted(flow.remote)
         return NO_NAME if is_question else self.names.find(flow.remote, now_s, exec_id)
 
-    def note_server(self, flow: Flow, exec_id: int) -> None:
-        """Of a new flow and whose it is: whether that is a resolver, which somebody asks."""
-        is_asked = flow.direction is Direction.INBOUND and flow.local_port == _DNS_PORT
-        if is_asked and exec_id != UNKNOWN_EXEC_ID:
-            self._servers.put(exec_id, True)
+    def note_connection(self, connection: Connection, now_s: float) -> Heard:
+        """Of a new one: whether it asks a resolver of this machine, or goes to where one that is not trusted led."""
+        flow, exec_id = connection.flow, exec_id_of(connection.attribution)
+        if flow.direction is Direction.INBOUND and flow.local_port == DNS_PORT and exec_id != UNKNOWN_EXEC_ID:
+            self._outside.note_server(exec_id)
+        untold = self._outside.find(connection)
+        if untold is None or self.names.is_own(flow.remote):
+            return NOTHING
+        self._outside.forget(exec_id)
+        self.names.refuse(Refusal.NOT_TRUSTED, untold.count)
+        each = (self._tell(asked, "question to", [Refusal.NOT_TRUSTED], now_s) for asked in untold.flows.values())
+        return Heard(told=tuple(told for told_of_one in each for told in told_of_one))
 
     def ask(self, flow: Flow, payload: Payload, exec_id: int, now_s: float) -> Heard:
         """Note the questions in a packet."""
@@ -89,15 +98,15 @@ class DnsTalk:
             "mDNS and LLMNR questions": self.link.statistics(),
         }
 
-    def losses(self) -> dict[str, int]:
-        """What should not have happened, and what found no room."""
-        names = self.names.statistics()
-        return {
-            **{f"{NOT_LEARNED}, {refusal.value}": names.refusals.get(refusal, 0) for refusal in SUSPICIOUS},
-            "DNS connections given up": self.streams.given_up,
-            "names evicted": names.evicted_names,
-            **{f"{table} evicted": each.evicted for table, each in self.tables().items()},
-        }
+    def refusals(self) -> dict[str, int]:
+        """What should not have happened."""
+        counted = self.names.statistics().refusals
+        return {f"DNS messages not learned, {refusal.value}": counted.get(refusal, 0) for refusal in SUSPICIOUS}
+
+    def evictions(self) -> dict[str, int]:
+        """By table, and of names: an address has several."""
+        evicted = {table: each.evicted for table, each in self.tables().items()}
+        return {"names": self.names.statistics().evicted_names, **evicted}
 
     def _messages(
         self, read: Callable[[Flow, Segment, float], list[bytes]], flow: Flow, payload: Payload, now_s: float
@@ -118,8 +127,10 @@ class DnsTalk:
                     self.link.ask(source, question, exec_id, now_s)
             elif self.names.is_trusted(flow.remote):
                 self.names.ask(flow, parse_question(message), exec_id, now_s)
-            elif not self._servers.find(exec_id):
+            elif exec_id == UNKNOWN_EXEC_ID:  # no connection is known to be of the same program
                 return self.names.refuse(Refusal.NOT_TRUSTED).refusal
+            else:
+                self._outside.add(flow, exec_id)
         except Malformed as error:
             return self._refuse(error).refusal
         return None

@@ -23,7 +23,6 @@ from tinysnitch.core.commands import (
     SetGeneration,
     ShowPrompt,
     SkipWatch,
-    VerdictKey,
     WatchProcess,
 )
 from tinysnitch.core.connection import Connection
@@ -45,6 +44,7 @@ from tinysnitch.core.settings import Settings
 from tinysnitch.core.settlement import Basis, Settlement
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_cache import Remembered
+from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.core.watch import Watch
 from tinysnitch.core.watcher import Watcher
 
@@ -155,8 +155,8 @@ class Engine:
         yield from self._judge(event, now)
 
     def _judge(self, event: ev.PacketQueued, now: Instant) -> Iterator[Command]:
-        self.dns.note_server(event.flow, exec_id_of(event.attribution))
         connection = self.connection_of(event.flow, event.attribution, event.interface, now)
+        yield from self._dns_reader.note_connection(connection, now)
         if event.asked_name is not None:
             connection = msgspec.structs.replace(connection, asked_name=event.asked_name)
         waiter = Waiter(connection, event.cookie, [event.packet_id], event.says_nothing, event.interface_index)

@@ -15,8 +15,10 @@ answers is a question of its own: the next time, two minutes later with browsers
 for a service that answers whoever asked the link (Avahi, say): the question went to the group, the answer is a talk of
 its own. What a service talks with the link is for all of it to begin with (core/link_talk.py). Likewise the ports that
 traceroute, tracepath and mtr count up, one for each probe. And what a flatpak is given to open (`flatpak run ID URL`)
-differs each time, while the rule is for all that it runs; so does the link that Firefox was started for, which connects
-to all else from that same process, or the profile of the moment that Selenium and Playwright make for it.
+differs each time, while the rule is for all that it runs. So does what a browser, a mail or a torrent program or a
+player of a desktop was started for: it connects to all else from that same process, and a menu starts it for nothing,
+so that `()` would not match the next link. Arguments that name a profile of Firefox stay, unless Selenium or
+Playwright made it for a moment.
 """
 
 import re
@@ -50,7 +52,17 @@ _WORKERS = frozenset(
 _PIPENV = "/pipenv/resolver/main.py"  # resolve() of it: with the names of two files of the moment
 _GIT = "git-remote-"  # http, https and what further names lead to: with the address of the repository
 _GVFS = "gvfsd-"  # each protocol has its own: gvfsd-dav, gvfsd-smb
-_FIREFOX = frozenset({"firefox", "firefox-esr", "firefox-bin", "librewolf"})
+_WITH_PROFILES = frozenset(  # Firefox and what is made of it
+    {"firefox", "firefox-esr", "firefox-bin", "librewolf", "waterfox", "floorp", "thunderbird", "thunderbird-bin"}
+)
+_PROFILE = frozenset({"-P", "-p", "-profile", "--profile"})  # of a person who keeps several apart
+_OPENERS = frozenset(
+    {
+        *("claws-mail", "evolution"),
+        *("qbittorrent", "qbittorrent-nox", "transmission-gtk", "transmission-qt", "ktorrent"),
+        *("mpv", "vlc"),
+    }
+)
 
 
 def choose_first(connection: Connection, is_for_user: bool = False) -> Choice:
@@ -91,9 +103,15 @@ def _is_vscodes(process: Process) -> bool:
 
 
 def _was_opened_for(process: Process, called: str) -> bool:
-    """A link; what drives Firefox (Selenium, Playwright) makes it a profile of the moment."""
-    if called in _FIREFOX:
-        return any("://" in arg or arg.startswith("/tmp/") for arg in process.args)
+    """A link, a mail, a torrent, a film, or nothing, for what a menu started; tomorrow it will be another one of these.
+
+    What drives Firefox (Selenium, Playwright) makes it a profile of the moment.
+    """
+    if called in _OPENERS:
+        return True
+    if called in _WITH_PROFILES:
+        is_of_moment = any("://" in arg or arg.startswith("/tmp/") for arg in process.args)
+        return is_of_moment or _PROFILE.isdisjoint(process.args)
     is_boxed = not process.is_host_file and any(owner.startswith(FLATPAK) for owner in process.owners)
     return is_boxed and any("://" in arg for arg in process.args)
 

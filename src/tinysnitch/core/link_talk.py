@@ -4,7 +4,8 @@ Phones, printers and televisions ask and tell all of the link every few minutes 
 addresses that change daily (RFC 8981). A rule for one of them would answer one question of dozens: `lan` covers them.
 Likewise a DHCP server sends an echo to each address before it gives it out, to see whether somebody has it. And a
 server of addresses or names on a link (libvirt, a hotspot, the resolver of podman's networks) hears from each machine
-and container there, under the address that it was given.
+and container there, under the address that it was given. What publishes a container's port (docker-proxy) reaches that
+one under an address which the next does not have.
 """
 
 from tinysnitch.core.connection import Connection
@@ -13,6 +14,7 @@ from tinysnitch.core.name_source import LINK_SOURCES
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import LAN, LOCALHOST
 
+_PUBLISHER = "docker-proxy"
 _DHCP_SERVERS = frozenset({"dnsmasq", "dhcpd", "kea-dhcp4"})  # dnsmasq(8) --no-ping, dhcpd.conf(5) ping-check
 # Names and addresses: RFC 1035, 2131. LLMNR answers come to the port that others ask at (RFC 4795 2.5).
 _SERVED_PORTS = frozenset({53, 67, 5355})
@@ -21,8 +23,9 @@ KERNELS_PORTS = range(32768, 61000)  # ip(7), ip_local_port_range
 
 def is_link_talk(connection: Connection, words: RemoteWords) -> bool:
     """Whether an inbound packet was sent to a group or broadcast, may answer one, or asks for a name or an address;
-    outbound, whether a service talks to somebody whom it did not look up, or asks whether an address is taken, or a
-    program uses the broadcast address of a network, which in the next network is another one."""
+    outbound, whether a service talks to somebody whom it did not look up, or asks whether an address is taken, or
+    passes on what came to a container's port, or a program uses the broadcast address of a network, which in the next
+    network is another one."""
     flow = connection.flow
     if not words.takes(LAN, flow.remote, None):
         return False
@@ -33,7 +36,8 @@ def is_link_talk(connection: Connection, words: RemoteWords) -> bool:
         return is_port_kernels or is_to_all or (flow.local_port in _SERVED_PORTS and not is_here)
     is_named = connection.name is not None and connection.name_source not in LINK_SOURCES
     is_said = flow.protocol == UDP and (not is_port_kernels or words.is_broadcast(flow.remote))
-    return (is_said or _asks_whether_taken(connection)) and not is_named and not is_here
+    is_said = is_said or _asks_whether_taken(connection) or _called(connection) == _PUBLISHER
+    return is_said and not is_named and not is_here
 
 
 def is_from_lan(connection: Connection, words: RemoteWords) -> bool:
@@ -45,6 +49,9 @@ def is_from_lan(connection: Connection, words: RemoteWords) -> bool:
 
 
 def _asks_whether_taken(connection: Connection) -> bool:
+    return _called(connection) in _DHCP_SERVERS and connection.flow.protocol == ICMP
+
+
+def _called(connection: Connection) -> str:
     process = connection.attribution.process
-    is_server = process is not None and process.program.rpartition("/")[2] in _DHCP_SERVERS
-    return is_server and connection.flow.protocol == ICMP
+    return process.program.rpartition("/")[2] if process else ""

@@ -9,7 +9,7 @@ import msgspec
 
 UNKNOWN_EXEC_ID, KERNEL_EXEC_ID = 0, 1  # EXEC_ID_UNKNOWN and EXEC_ID_KERNEL of bpf/tinysnitch.h
 MEMORY_FILE = "/memfd:"  # how the path of an executable begins that is in no file: memfd_create(2); else only root can
-FLATPAK = "flatpak:"  # how such an owner begins
+FLATPAK, CONTAINER = "flatpak:", "container:"  # how such an owner begins
 
 
 class AttributionSource(Enum):

@@ -45,7 +45,7 @@ def iptables_add() -> None:
     there already.
     """
     netfilter = _netfilter_of(_find_instance())
-    if netfilter.is_in_each_family():
+    if netfilter.stands():
         print_note("the netfilter rules are there already")
     else:
         netfilter.add()

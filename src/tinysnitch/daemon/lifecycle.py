@@ -2,7 +2,8 @@
 
 The order: claim the namespace and the state folder, the kernel's programs and what ran before, the queues, the control
 socket, and the netfilter rules last; taken away from the last to the first. A start that fails leaves everything as it
-was found: gone when it was not there, in force when an earlier daemon left it. One that is stopped leaves nothing.
+was found: gone when it was not there, in force when an earlier daemon left it. One that is stopped leaves nothing; one
+that fails later is as one that was killed.
 """
 
 import asyncio
@@ -39,7 +40,6 @@ from tinysnitch.kernel.cgroups import find_cgroup_mount, make_cgroup, path_in_hi
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.descriptor_limit import raise_limit
 from tinysnitch.kernel.heap import give_back_memory
-from tinysnitch.kernel.name_services import find_name_services
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netns import read_netns_cookie, read_netns_inode
 from tinysnitch.kernel.packet_socket_watch import PacketSocketWatch
@@ -193,9 +193,13 @@ class SetUp:
 
     @cached_property
     def _keeps(self) -> bool:
-        """Asked by each step of the end: another signal that comes meanwhile finds half of it done."""
+        """Asked by each step of the end: another signal that comes meanwhile finds half of it done.
+
+        Who ends unasked has failed, and leaves all as one that was killed does.
+        """
         is_followed = self._stop.is_hand_over and not self._options.is_scoped  # nobody takes over from one command's
-        return self._options.on_exit is OnExit.KEEP or is_followed
+        has_failed = self._is_ready and not self._stop.has_come
+        return self._options.on_exit is OnExit.KEEP or is_followed or has_failed
 
     def _take_away(self, remove: Callable[[], None]) -> None:
         """At the end: what the options and the signal say. After a failed start: what was not there before."""
@@ -244,10 +248,9 @@ class SetUp:
             _log.warning("%s: %s", unknown, hidden)
 
     def _tell_of_name_services(self) -> None:
-        """Those who read the log are told too, but nobody reads that of one command's firewall."""
-        with suppress(OSError):  # a shortage says nothing of them
-            for told in find_name_services():
-                _log.warning("%s", told)
+        """They are in the log as well, which nobody reads of one command's firewall."""
+        for told in self.parts.fact_source.name_services:
+            _log.warning("%s", told)
 
     def _add_rules(self, netfilter: Netfilter) -> None:
         self._undo.callback(self._take_away, partial(self._remove_rules, netfilter))
@@ -271,7 +274,7 @@ class SetUp:
     def _tell_of_netfilter(self, what: str) -> None:
         self.parts.driver.feed(DataLost(what, 1))
         hint = "`nft monitor` tells who does it" if what == PUT_BACK else "restart tinysnitchd"
-        self.parts.server.push_notice(what, hint)
+        self.parts.clients.push_notice(what, hint)
 
     def _watch_interpreter(self) -> None:
         watch = self.parts.counters.interpreter = InterpreterWatch(sys.executable, self._tell_of_interpreter)
@@ -280,7 +283,7 @@ class SetUp:
 
     def _tell_of_interpreter(self) -> None:
         _log.warning("%s (hint: %s)", GONE, HINT)
-        self.parts.server.push_notice(GONE, HINT)
+        self.parts.clients.push_notice(GONE, HINT)
 
     def _watch_packet_sockets(self, programs: BpfPrograms | None) -> PacketSocketNotes:
         notes = PacketSocketNotes(PacketSocketWatch(programs), self.parts.driver.report)

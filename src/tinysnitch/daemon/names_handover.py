@@ -1,7 +1,8 @@
 """What is known of names goes from one daemon to the next: whoever resolved before a restart goes on by the name.
 
 Exec ids are given anew by every daemon, so whoever asked is handed on as a process: all that run the image now, up to
-a bound, since a program may fork as often as it likes.
+a bound, since a program may fork as often as it likes. Where that leaves one out, whoever is not among them may have
+asked.
 """
 
 import logging
@@ -50,7 +51,7 @@ def _list_processes(table: ProcessTable) -> _Processes:
     found: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     for pid in procfs.list_processes():
         entry = table.find_process(pid)
-        if entry is not None and len(found[entry.exec_id]) < MAX_ASKERS:
+        if entry is not None and len(found[entry.exec_id]) <= MAX_ASKERS:  # one more tells that there are more
             found[entry.exec_id].append((pid, entry.started_ns))
     return found
 
@@ -73,4 +74,6 @@ def _as_kept(known: KnownName, processes: _Processes) -> KeptName:
         for who, number in reversed(known.askers)
         for process in reversed(processes.get(who, ()))
     )
-    return KeptName(replace(known, askers=()), tuple(islice(newest, MAX_ASKERS))[::-1])
+    found = tuple(islice(newest, MAX_ASKERS + 1))
+    is_lost = known.is_askers_lost or len(found) > MAX_ASKERS
+    return KeptName(replace(known, askers=(), is_askers_lost=is_lost), found[:MAX_ASKERS][::-1])

@@ -13,7 +13,7 @@ from pathlib import Path
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import DataLost
 from tinysnitch.daemon.bounded_look import BoundedLook
-from tinysnitch.daemon.control_server import ControlServer
+from tinysnitch.daemon.control_clients import ControlClients
 from tinysnitch.daemon.driver import Driver
 from tinysnitch.daemon.follow import follow
 from tinysnitch.daemon.rule_loader import RuleLoader
@@ -28,6 +28,7 @@ from tinysnitch.store.file_watch import watch_file, watch_folder
 
 PASSWD = Path("/etc/passwd")
 AGAIN_S = 5.0  # how often rules are tried that could not be read, or what they speak of
+LOOKS, LOOK_EACH_S = 20, 1.0  # at addresses: so many at once, and one more each so many seconds
 PATIENCE_S = 3.0  # with a start, before it is told what it waits for
 WAITING = "the rules file waits until the lists and users that it names are known"
 NO_RULES = "rules and what they speak of could not be read"
@@ -38,15 +39,17 @@ _log = logging.getLogger(__name__)
 
 
 class Reloader:
-    def __init__(self, driver: Driver, loader: RuleLoader, server: ControlServer, news: AddressNews) -> None:
+    def __init__(self, driver: Driver, loader: RuleLoader, clients: ControlClients, news: AddressNews) -> None:
         self.is_behind = False  # the rules, or what they speak of, could not be read anew
         self._driver = driver
         self._loader = loader
-        self._server = server
+        self._clients = clients
         self._news = news
         # Done once the rules file was read, and what it names is known; or could not be.
         self._has_rules: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._timer = SingleTimer(self.reload_rules)
+        self._look_timer = SingleTimer(self._look_again)
+        self._looks_paid_s = 0.0  # when all that was looked at addresses is paid, by the loop's clock
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, rules: Path, lists: Path) -> None:
@@ -77,6 +80,7 @@ class Reloader:
         for task in self._tasks:
             task.cancel()
         self._timer.cancel()
+        self._look_timer.cancel()
 
     def reload_rules(self) -> None:
         """Read the rules file; a broken one is told to people and changes nothing."""
@@ -120,7 +124,7 @@ class Reloader:
         if not self.is_behind:
             self.is_behind = True
             asyncio.get_running_loop().call_soon(self._driver.feed, DataLost(NOT_READ, 1))
-        self._server.hold_notice(f"{NOT_READ}, the old ones hold", "the log of tinysnitchd tells why; it tries again")
+        self._clients.hold_notice(f"{NOT_READ}, the old ones hold", "the log of tinysnitchd tells why; it tries again")
         self._timer.start(AGAIN_S)
 
     def _read_rules(self) -> None:
@@ -129,12 +133,12 @@ class Reloader:
         self._driver.doors.attributor.forget()
         if loader.errors:
             first, holds = loader.errors[0], what_holds(len(rules.from_file()))
-            self._server.hold_notice(f"the rules file did not load, {holds}: {first}", first.hint)
+            self._clients.hold_notice(f"the rules file did not load, {holds}: {first}", first.hint)
         elif loader.is_waiting:
             hint = "`tinysnitch lists` shows the lists, `getent passwd NAME` asks for a user"
-            self._server.hold_notice(f"{WAITING}, the old rules hold", hint)
+            self._clients.hold_notice(f"{WAITING}, the old rules hold", hint)
         else:
-            self._server.lift_notice("the rules file loads again")
+            self._clients.lift_notice("the rules file loads again")
 
     def _read_facts(self) -> None:
         self._driver.feed(*self._loader.read_facts(self._driver.engine.rules))
@@ -143,7 +147,18 @@ class Reloader:
         self._tasks.append(asyncio.create_task(follow(watch, read)))
 
     def _addresses_changed(self) -> None:
+        """Each time that `lan` is another all verdicts are given anew, and a machine of the link may announce one
+        network after the other: many such news are looked at together."""
         self._driver.failures.attempt(self._news.drain)
+        now_s = asyncio.get_running_loop().time()
+        wait_s = max(self._looks_paid_s - now_s, 0.0) - (LOOKS - 1) * LOOK_EACH_S
+        if wait_s > 0:
+            self._look_timer.start(wait_s)
+        else:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        self._looks_paid_s = max(self._looks_paid_s, asyncio.get_running_loop().time()) + LOOK_EACH_S
         if not self._attempt(self._look_at_addresses):
             self._fall_behind()
 

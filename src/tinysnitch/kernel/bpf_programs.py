@@ -14,10 +14,10 @@ from pathlib import Path
 
 import msgspec
 
-from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.flow import Direction, Flow, is_of_link
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.core.watch import Watch
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel import earlier_conversations
@@ -249,7 +249,7 @@ class BpfPrograms:
 
     def seed_owner(self, cookie: int, owner: Owner, remote: bytes, remote_port: int) -> bool:
         """A SYN that it has sent was not ours to judge: what answers that one is welcome."""
-        value = (*pack_owner(owner), remote_port, 1, 1, 0, 0, 0, 0, remote)
+        value = (*pack_owner(owner), 0, remote_port, 1, 1, 0, 0, 0, 0, remote)
         return self._maps.sockets.write((cookie,), value, BPF_NOEXIST)
 
     def take_conversations_over(self) -> None:

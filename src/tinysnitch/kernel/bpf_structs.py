@@ -91,6 +91,7 @@ OWNER = Layout({"exec_id": "Q", "started_ns": "Q", "pid": "I", "uid": "I"})
 OWNED_SOCKET = Layout(
     OWNER.inside("owner")
     | {
+        "sk": "Q",
         "let_go_port": "H",
         "syn": "B",
         "boundness": "B",

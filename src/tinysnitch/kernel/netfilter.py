@@ -30,6 +30,7 @@ _BUILT_IN = ("INPUT", "OUTPUT", "POSTROUTING")  # chains that our jumps are in
 _REMARK = re.compile(r'--comment "tables before: ([a-zA-Z,/ ]*)"')
 # Of such a table, with a rule that only nft can make (`ct state`), iptables-save prints no more than this.
 _UNREADABLE = re.compile(r"^# Table `(\w+)' is incompatible", re.MULTILINE)
+# A line of ours for a rule in such a table: iptables-restore knows no handles.
 _BY_HANDLE = re.compile(r"^-D (\S+) handle (\w+) (\d+) -j .*\n", re.MULTILINE)
 _TRIES = 20  # each about 10 ms
 _IF_INET6 = Path("/proc/thread-self/net/if_inet6")
@@ -80,9 +81,16 @@ class Netfilter:
     def is_present(self) -> bool:
         return any(map(self._is_in, _families()))
 
-    def is_in_each_family(self) -> bool:
-        """One killed while adding may have come to one alone. Within it, the chain looked for is among the last."""
-        return all(map(self._is_in, _families()))
+    def stands(self) -> bool:
+        """Whether what an earlier one of us left closes each family, with BPF or without.
+
+        One killed while adding may have come to one family alone. And while nobody guards them, others may flush the
+        rules (`iptables -t mangle -F`): the chains are still there then, and let everything through.
+        """
+        return all(
+            self._stands_in(family, _save(family)) or self._stands_in(family, _save_elsewhere(family)[1])
+            for family in _families()
+        )
 
     def is_whole(self) -> bool:
         """Whether all that `add` loaded is there: our chains with as many rules, and the jumps to them.
@@ -101,6 +109,14 @@ class Netfilter:
     def _is_in(self, family: Family) -> bool:
         chain = f":{chain_name(self._label, 'OUT')} "
         return chain in _save(family) or chain in _save_elsewhere(family)[1]
+
+    def _stands_in(self, family: Family, saved: str) -> bool:
+        has_security = bool(_chains_of(self._label, saved, "security"))
+        jumps = self._build(family, "", has_security=has_security).jumps
+        rules = list(_rules_in(saved))
+        filled = {(rule.table, rule.chain) for rule in rules}
+        ours = {(table, chain) for table in _TABLES for chain in _chains_of(self._label, saved, table)}
+        return ours <= filled and set(map(_way, jumps)) <= set(map(_way, rules))
 
     def _add(self, family: Family) -> None:
         """Not every kernel has the security table; what it catches besides is a rule of others before our REJECT."""
@@ -204,6 +220,7 @@ def _save_elsewhere(family: Family) -> tuple[str, str]:
 
 
 def _holds(saved: str, rules: RuleSet) -> bool:
+    """Whether what iptables-save printed has our chains, with as many rules, and all jumps to them."""
     present = list(_rules_in(saved))
     counts = Counter((rule.table, rule.chain) for rule in present)
     has_chains = all(
@@ -238,7 +255,7 @@ def render_addition(rules: RuleSet, saved: str, label: str) -> str:
             neighbours = [rule for rule in present if rule.chain == chain and rule not in stale]
             lines += _place([jump for jump in rules.jumps if (jump.table, jump.chain) == (table, chain)], neighbours)
         if not any(map(_has_handle, stale)):  # else jumps lead to them until all is loaded: they go with the last of us
-            lines += _delete_chains([chain for chain in known if chain not in chains])
+            lines += _render_deletion([chain for chain in known if chain not in chains])
         lines.append("COMMIT")
     return "\n".join(lines) + "\n"
 
@@ -262,7 +279,7 @@ def render_removal(saved: str, label: str) -> str:
         if chains:
             lines.append(f"*{table}")
             lines += [f"-D {jump.chain} {jump.rule}" for jump in jumps]
-            lines += _delete_chains(chains)
+            lines += _render_deletion(chains)
             lines.append("COMMIT")
     return "\n".join(lines) + "\n" if lines else ""
 
@@ -271,7 +288,7 @@ def _chains_of(label: str, saved: str, table: str) -> list[str]:
     return re.findall(rf"^:({re.escape(label)}-[A-Z]+) ", _table_of(saved, table), re.MULTILINE)
 
 
-def _delete_chains(chains: list[str]) -> list[str]:
+def _render_deletion(chains: list[str]) -> list[str]:
     return [f"-F {chain}" for chain in chains] + [f"-X {chain}" for chain in chains]
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from tinysnitch.core.answer import (
     can_be_remembered,
+    ends_with_container,
     is_by_address,
     is_by_link,
     parent_of,
@@ -16,6 +17,7 @@ from tinysnitch.core.answer import (
 from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.domain import find_registrable_domain
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.rule_qualifiers import QUALIFIERS
 from tinysnitch.core.rule_text import COLUMNS, format_rule
@@ -30,8 +32,8 @@ from tinysnitch.view.connection_view import (
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.keys import KEYS, OWN_KEYS, Act, Group, Key, keys_of
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
+from tinysnitch.view.open_question import OpenQuestion
 from tinysnitch.view.prompt_state import Page, PromptState
-from tinysnitch.view.question import Question
 from tinysnitch.view.segment import Line, Segment, segment_of
 from tinysnitch.view.text import escape_text
 
@@ -103,13 +105,13 @@ def _with_edit(view: PromptView, edit: EditView) -> PromptView:
     return msgspec.structs.replace(view, edit=edit, lifetime=edit.lifetime, hints=(hints,))
 
 
-def _with_together(view: PromptView, state: PromptState, question: Question, wall_s: float) -> PromptView:
+def _with_together(view: PromptView, state: PromptState, question: OpenQuestion, wall_s: float) -> PromptView:
     """Each question gets a rule of its own; where the lines are equal, one is written."""
-    connections = [one.prompt.connection for one in state.together]
-    rules = dict.fromkeys(present_rule(connection, question.choice, wall_s) for connection in connections)
+    others = state.together
+    rules = dict.fromkeys(present_rule(one.prompt.connection, one.follow(question), wall_s) for one in others)
     rules.pop(view.rule, None)
     program = present_program(question.prompt.connection.attribution)
-    count = len(connections) + 1
+    count = len(others) + 1
     with_rules = f", with {_plural(len(rules) + 1, 'rule')}" if view.is_rule_kept else ""
     return msgspec.structs.replace(
         view,
@@ -169,7 +171,7 @@ def _present_why(prompt: Prompt) -> str:
 
 def _present_warnings(connection: Connection) -> tuple[str, ...]:
     refusal = refusal_to_remember(connection)
-    return (*present_warnings(connection), *((f"no rule can cover it: {refusal}",) if refusal else ()))
+    return (*present_warnings(connection), *((f"no answer lasts: {refusal}",) if refusal else ()))
 
 
 def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple[Segment, ...]:
@@ -198,10 +200,12 @@ def present_lifetime(connection: Connection, choice: Choice, is_guest: bool = Fa
     """How long it holds, in words."""
     if refusal_to_remember(connection):
         return "this once, whatever you choose"
+    if choice.lifetime is Lifetime.FOREVER and ends_with_container(connection):
+        return "in the rules file, for this container alone: the next has another id"
     return _WHERE_WRITTEN.get(choice.lifetime) or name_lifetime(connection, choice, is_guest)
 
 
-def _count_waiting(state: PromptState, question: Question) -> str:
+def _count_waiting(state: PromptState, question: OpenQuestion) -> str:
     """`question 2 of 12`, and how many connections the answer lets go."""
     count = question.prompt.count
     total = state.questions.waiting_count
@@ -211,23 +215,23 @@ def _count_waiting(state: PromptState, question: Question) -> str:
     return (f"question {state.position} of {total}{of_program}" if total > 1 else "one question") + held
 
 
-def _fraction_left(question: Question, now: Instant) -> float:
+def _fraction_left(question: OpenQuestion, now: Instant) -> float:
     left = max(0.0, question.deadline_s - now.boot_s)
     age = max(0.0, now.boot_s - question.opened_s)
     return left / (left + age) if left else 0.0
 
 
-def _present_hints(state: PromptState, question: Question) -> tuple[tuple[KeyHint, ...], ...]:
+def _present_hints(state: PromptState, question: OpenQuestion) -> tuple[tuple[KeyHint, ...], ...]:
     keys, dead = OWN_KEYS if state.is_guest else KEYS, set(_find_dead(state, question))
     connection = question.prompt.connection
     hints = {key: _present_hint(key, question.choice, connection) for key in keys if key.effect not in dead}
     hints |= {key: KeyHint(key.label, key.short, is_dead=True) for key in keys if key.effect in dead}
-    if alike := len(state.of_program):
-        hints[_TOGETHER] = KeyHint(_TOGETHER.label, f"all {alike + 1} together", bool(state.together))
+    if others := state.together or state.of_program:  # what came since `g` is not among them
+        hints[_TOGETHER] = KeyHint(_TOGETHER.label, f"all {len(others) + 1} together", bool(state.together))
     return tuple(tuple(hints[key] for key in keys_of(group) if key in hints) for group in Group)
 
 
-def _find_dead(state: PromptState, question: Question) -> Iterator[Act]:
+def _find_dead(state: PromptState, question: OpenQuestion) -> Iterator[Act]:
     """What would change nothing for this question."""
     connection = question.prompt.connection
     process = connection.attribution.process
@@ -244,6 +248,8 @@ def _find_dead(state: PromptState, question: Question) -> Iterator[Act]:
 def _present_scope(connection: Connection, scope: RemoteScope) -> str:
     if is_by_link(connection, scope):
         return "all of the lan"
+    if scope is RemoteScope.DOMAIN and not (connection.name and find_registrable_domain(connection.name)):
+        return f"{_present_scope(connection, RemoteScope.NAME)} (no domain)"  # else the key seems to have done nothing
     return "this address" if is_by_address(connection, scope) else _REMOTES[scope]
 
 

@@ -1,0 +1,60 @@
+"""Questions to servers that are not trusted: what they answer is not learned, which is told where it matters.
+
+That is when the program connects, and nothing but such an answer may have told it where to. A resolver that forwards or
+recurses, on whatever port it is asked, only ever connects to other resolvers; `dig` connects to nothing.
+"""
+
+import msgspec
+
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.flow import TCP, UDP, Direction, Flow
+from tinysnitch.core.process import exec_id_of
+from tinysnitch.core.table import BoundedTable
+
+DNS_PORT = 53
+RESOLVER_PORTS = (DNS_PORT, 853)  # DNS, and the same over TLS (RFC 7858)
+MAX_SERVERS = 64  # programs on this machine that are known to be resolvers
+MAX_ASKERS = 256  # programs that asked, and connected to nothing yet; of one that has to make room nothing is told
+MAX_ASKED = 16  # servers of one program
+
+
+class Untold(msgspec.Struct):
+    """What one program asked."""
+
+    flows: dict[bytes, Flow]  # by server, the last of each
+    count: int = 0
+
+
+class OutsideQuestions:
+    """Programs are known by their exec ids here."""
+
+    def __init__(self) -> None:
+        self._servers: BoundedTable[int, bool] = BoundedTable(MAX_SERVERS)
+        self._untold: BoundedTable[int, Untold] = BoundedTable(MAX_ASKERS)
+
+    def add(self, flow: Flow, exec_id: int) -> None:
+        """Note one on its way out."""
+        if self._servers.find(exec_id):
+            return
+        untold = self._untold.find(exec_id) or Untold({})
+        untold.count += 1
+        if flow.remote in untold.flows or len(untold.flows) < MAX_ASKED:
+            untold.flows[flow.remote] = flow
+        self._untold.put(exec_id, untold)
+
+    def note_server(self, exec_id: int) -> None:
+        """It is asked itself, on port 53 of this machine: it means no connections of its own."""
+        self._servers.put(exec_id, True)
+        self.forget(exec_id)
+
+    def find(self, connection: Connection) -> Untold | None:
+        """What there is to tell once the program connects to where no name that it asked for leads."""
+        flow = connection.flow
+        is_meant = flow.direction is Direction.OUTBOUND and flow.protocol in (TCP, UDP)
+        if not is_meant or connection.is_name_sure or flow.remote_port in RESOLVER_PORTS:
+            return None
+        return self._untold.find(exec_id_of(connection.attribution))
+
+    def forget(self, exec_id: int) -> None:
+        """It was told, or is not to be."""
+        self._untold.pop(exec_id)

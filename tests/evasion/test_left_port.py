@@ -1,0 +1,103 @@
+"""A socket gives back the port that the kernel chose for it, and stays open: no hook tells, nor who gets it next."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.evasion.stage import PYTHON, Stage
+from tests.evasion.test_ports import ANSWER_TWICE, TAKE_PORT, assert_got_nothing, only_port, receiver, visit
+from tests.lab.patience import WAIT_S
+from tests.lab.world import WORLD4
+
+pytestmark = [pytest.mark.privileged]
+
+# Says its port, takes what comes there once, leaves it for a line, and keeps its socket for another.
+LEAVE_PORT = """
+import ctypes, socket, sys
+way, *remote = sys.argv[1:]
+leaver = socket.socket(socket.AF_INET, socket.SOCK_STREAM if way == "listen" else socket.SOCK_DGRAM)
+if way == "listen":
+    leaver.bind(("", 0))
+    leaver.listen()
+elif way == "bind":
+    leaver.bind(("", 0))
+elif way == "send":
+    leaver.sendto(b"x", ("127.0.0.1", 9))
+else:
+    leaver.connect((remote[0], int(remote[1])))
+    leaver.send(b"x")
+print(leaver.getsockname()[1], flush=True)
+leaver.accept() if way == "listen" else leaver.recv(100)
+sys.stdin.readline()
+assert not ctypes.CDLL(None).connect(leaver.fileno(), bytes(16), 16)
+assert way == "listen" or not leaver.getsockname()[1]
+print("left", flush=True)
+sys.stdin.readline()
+"""
+# Gets its port where no hook tells (inet_csk_listen_start()).
+LISTEN = """
+import socket, sys
+taker = socket.socket()
+taker.listen()
+assert taker.getsockname()[1] == int(sys.argv[1])
+print("listening", flush=True)
+taker.accept()
+print("got", flush=True)
+"""
+
+
+def say(process: subprocess.Popen[str]) -> None:
+    assert process.stdin
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def hear(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+@contextmanager
+def leaver(stage: Stage, way: str, *remote: str) -> Iterator[subprocess.Popen[str]]:
+    """Allowed whatever it likes."""
+    honest = stage.receiver.with_name(f"leave_{way}.py")
+    honest.write_text(LEAVE_PORT)
+    stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - - -src {honest}\nallow - - udp {honest}\n")
+    process = stage.lab.spawn([PYTHON, str(honest), way, *remote], stdin=subprocess.PIPE)
+    yield process
+    process.communicate("\n", timeout=WAIT_S)
+
+
+@pytest.mark.parametrize("way", ["bind", "send", "listen"])
+def test_a_second_user_gets_the_port_that_an_honest_socket_left(stage: Stage, way: str) -> None:
+    kind, evil = ("tcp", LISTEN) if way == "listen" else ("udp", TAKE_PORT)
+    program = stage.folder / "take_port.py"
+    program.write_text(evil)
+    with leaver(stage, way) as honest:
+        port = hear(honest)
+        assert visit(stage, kind, port)["verdict"] == "allow"
+        say(honest)
+        assert hear(honest) == "left"
+        with only_port(stage, port), receiver(stage, program, port, user="nobody") as taker:
+            record = visit(stage, kind, port)
+            assert (record["program"], record["verdict"]) == (str(program), "deny")
+            assert_got_nothing(taker)
+
+
+def test_a_second_user_gets_the_port_of_a_conversation_that_is_left(stage: Stage) -> None:
+    evil = stage.folder / "take_port.py"
+    evil.write_text(TAKE_PORT)
+    server = stage.lab.spawn_world([PYTHON, "-c", ANSWER_TWICE], stdin=subprocess.PIPE)
+    assert hear(server) == "listening"
+    with leaver(stage, "connect", WORLD4, "7310") as honest:
+        port = hear(honest)
+        say(honest)
+        assert hear(honest) == "left"
+        with only_port(stage, port), receiver(stage, evil, port, user="nobody") as taker:
+            say(server)
+            record = stage.daemon.wait_connection(direction="inbound", remote_port=7310)
+            assert (record["program"], record["verdict"]) == (str(evil), "deny")
+            assert_got_nothing(taker)
+    server.wait(timeout=WAIT_S)
