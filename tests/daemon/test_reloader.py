@@ -164,7 +164,7 @@ def test_news_that_tell_nothing_new_cost_no_look_at_the_rules(tmp_path: Path, mo
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("file", ["RESOLV_CONF", "HOSTS", "NSSWITCH", "PASSWD", "RESOLVED_UPSTREAMS"])
+@pytest.mark.parametrize("file", ["RESOLV_CONF", "HOSTS", "NSSWITCH", "PASSWD", "RESOLVED_UPSTREAMS", "NM_UPSTREAMS"])
 def test_what_words_of_rules_stand_for_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
     path = tmp_path / "followed" / "file"
     path.parent.mkdir()

@@ -22,7 +22,7 @@ from tinysnitch.kernel.addresses import AddressNews
 from tinysnitch.kernel.heap import give_back_memory
 from tinysnitch.kernel.hosts_file import HOSTS
 from tinysnitch.kernel.name_services import NSSWITCH
-from tinysnitch.kernel.resolv_conf import RESOLV_CONF, RESOLVED_UPSTREAMS
+from tinysnitch.kernel.resolv_conf import NM_UPSTREAMS, RESOLV_CONF, RESOLVED_UPSTREAMS
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.store.file_watch import watch_file, watch_folder
 
@@ -57,7 +57,7 @@ class Reloader:
         look = BoundedLook().do
         for path in (RESOLV_CONF, HOSTS, NSSWITCH, PASSWD):
             self._follow(partial(watch_file, path, look), self.refresh_facts)
-        for folder in (RESOLVED_UPSTREAMS.parent, lists):
+        for folder in (RESOLVED_UPSTREAMS.parent, NM_UPSTREAMS.parent, lists):
             self._follow(partial(watch_folder, folder, look), self.refresh_facts)
         self._follow(partial(watch_file, rules, look), self.reload_rules)
         patience = SingleTimer(self._tell_of_waiting)
