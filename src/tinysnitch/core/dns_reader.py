@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.commands import Command, PassMessage, Report
 from tinysnitch.core.dns_talk import DnsTalk, Heard
-from tinysnitch.core.events import AnswerReceived, QuestionSent
+from tinysnitch.core.events import AnswerReceived, LookUpsTold, QuestionSent
 from tinysnitch.core.process import exec_id_of
 from tinysnitch.core.records import LossCounted
 from tinysnitch.core.settlement import Settlement
@@ -24,10 +24,18 @@ class DnsReader:
     def read_answer(self, event: AnswerReceived, now: Instant) -> Iterator[Command]:
         """Learn the names, take back what the kernel remembers of these addresses, then deliver the answer."""
         heard = self._dns.learn(event.flow, event.payload, now.boot_s)
-        for address in heard.addresses:
-            yield from self._settlement.forget_address(address)
+        yield from self._take_back(heard)
         yield PassMessage(event.packet_id)
         yield from _tell(heard, now)
+
+    def read_told(self, event: LookUpsTold, now: Instant) -> Iterator[Command]:
+        self._dns.is_told = True
+        for message in event.messages:
+            yield from self._take_back(self._dns.believe(message, now.boot_s))
+
+    def _take_back(self, heard: Heard) -> Iterator[Command]:
+        for address in heard.addresses:
+            yield from self._settlement.forget_address(address)
 
 
 def _tell(heard: Heard, now: Instant) -> Iterator[Command]:

@@ -11,15 +11,16 @@ from collections.abc import Callable
 import msgspec
 
 from tinysnitch.core.dns_message import parse_answer, parse_question
-from tinysnitch.core.dns_questions import SUSPICIOUS, Refusal
+from tinysnitch.core.dns_questions import SUSPICIOUS, Asked, Refusal
 from tinysnitch.core.dns_stream import DnsStreams
 from tinysnitch.core.dns_wire import NoLookup
+from tinysnitch.core.domain import is_within
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Direction, Flow, format_address
 from tinysnitch.core.link_names import LINK_PORTS, LinkNames, parse_link_answer, parse_link_questions
 from tinysnitch.core.names import NO_NAME, HasEnded, Learned, NameFacts, Names, nobody_has_ended
-from tinysnitch.core.process import UNKNOWN_EXEC_ID
+from tinysnitch.core.process import KERNEL_EXEC_ID, UNKNOWN_EXEC_ID
 from tinysnitch.core.segment import Payload, Segment
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import BoundedTable, TableStatistics
@@ -46,6 +47,7 @@ class DnsTalk:
         self.streams = DnsStreams(settings.max_dns_streams)
         self.link = LinkNames(self.names, facts, settings.max_questions)
         self._servers: BoundedTable[int, bool] = BoundedTable(MAX_SERVERS)  # exec ids of resolvers on this machine
+        self.is_told = False  # by a resolver what it answers: a moment after whoever asked has it
         self._told: dict[Refusal, dict[bytes, float]] = {refusal: {} for refusal in SUSPICIOUS}  # and when
 
     def set_facts(self, facts: Facts) -> None:
@@ -60,6 +62,12 @@ class DnsTalk:
         """
         is_question = flow.remote_port in _RESOLVER_PORTS and self.names.is_trusted(flow.remote)
         return NO_NAME if is_question else self.names.find(flow.remote, now_s, exec_id)
+
+    def may_be_told(self, flow: Flow, exec_id: int, now_s: float) -> bool:
+        """Whether a resolver may be about to tell which name of the remote the process asked for."""
+        is_meant = self.is_told and flow.direction is Direction.OUTBOUND and exec_id != KERNEL_EXEC_ID
+        is_meant = is_meant and flow.remote_port not in _RESOLVER_PORTS
+        return is_meant and self.names.may_ask_unseen(flow.remote, now_s, exec_id)
 
     def note_server(self, flow: Flow, exec_id: int) -> None:
         """Of a new flow and whose it is: whether that is a resolver, which somebody asks."""
@@ -79,6 +87,22 @@ class DnsTalk:
         learned = [one for message in messages for one in self._learn(flow, message, now_s)]
         addresses = tuple(address for one in learned for address in one.addresses)
         return Heard(addresses, self._tell(flow, "answer of", [one.refusal for one in learned], now_s))
+
+    def believe(self, message: bytes, now_s: float) -> Heard:
+        """Take the names out of what a trusted resolver says that it answered somebody, and be it from its cache.
+
+        Names of the link are left to what the link says: it may have asked there.
+        """
+        try:
+            answer = parse_answer(message)
+        except Malformed as error:
+            self._refuse(error)
+            return Heard()
+        if "." not in answer.name.strip(".") or is_within(answer.name, "local"):
+            return Heard()
+        number = self.names.questions.next_number()
+        asked = Asked(answer.name, answer.type, UNKNOWN_EXEC_ID, number, now_s)
+        return Heard(self.names.believe(asked, answer.addresses, now_s, answer.cnames).addresses)
 
     def tables(self) -> dict[str, TableStatistics]:
         names = self.names.statistics()
