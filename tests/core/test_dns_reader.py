@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from tests.core.test_dns_talk import CURL_ID, FACTS, Talk, answer, question, udp
+from tests.core.test_dns_talk import CURL_ID, FACTS, ROGUE, Talk, answer, question, udp
 from tests.core.transcript import CURL, SHOP, Transcript, flow_of, inbound, told_of
 from tinysnitch.core import events as ev
 from tinysnitch.core.dns_questions import Refusal
@@ -64,22 +64,29 @@ def test_what_it_tells_may_be_anything(talk: Talk) -> None:
 
 
 def test_whose_question_a_resolver_may_be_about_to_tell(talk: Talk) -> None:
-    def may_be_told(flow: Flow = SHOP_FLOW, exec_id: int = CURL_ID) -> bool:
-        return talk.dns.may_be_told(flow, exec_id, 10.0)
+    def is_early(flow: Flow = SHOP_FLOW, exec_id: int = CURL_ID) -> bool:
+        return talk.dns.is_early(flow, exec_id, 10.0)
 
     talk.dns.set_facts(msgspec.structs.replace(FACTS, own_addresses=frozenset({parse_address("10.0.0.2")})))
-    assert not may_be_told()
+    assert not is_early()
     talk.dns.is_told = True
-    assert may_be_told()
-    assert not may_be_told(exec_id=KERNEL_EXEC_ID)
-    assert not may_be_told(inbound())
-    assert not may_be_told(udp())
-    assert not may_be_told(flow_of(1, "127.0.0.1", 80))
-    assert not may_be_told(flow_of(1, "10.0.0.2", 80))
+    assert is_early()
+    assert not is_early(exec_id=KERNEL_EXEC_ID)
+    assert not is_early(inbound())
+    assert not is_early(flow_of(1, "127.0.0.1", 80))
+    assert not is_early(flow_of(1, "10.0.0.2", 80))
     talk.ask(udp(), question().to_wire())
     talk.hear(udp(), answer())
-    assert not may_be_told()  # it asks by packets
-    assert may_be_told(exec_id=CURL_ID + 1)
+    assert not is_early()  # it asks by packets
+    assert is_early(exec_id=CURL_ID + 1)
+
+
+def test_that_it_is_a_resolver_may_be_known_in_a_moment(talk: Talk) -> None:
+    """Of the network to which the machine has just come: programs may read the new resolv.conf before we do."""
+    assert talk.dns.is_early(udp(ROGUE), CURL_ID, 10.0)
+    assert not talk.dns.is_early(udp(), CURL_ID, 10.0)
+    talk.dns.note_server(inbound(port=53, protocol=UDP), CURL_ID)
+    assert not talk.dns.is_early(udp(ROGUE), CURL_ID, 10.0)  # a resolver that recurses asks thousands
 
 
 def test_where_a_resolver_tells_what_it_answered_no_guess_is_remembered_for_a_program() -> None:

@@ -174,7 +174,7 @@ def test_what_waits_for_a_name_is_judged_in_its_turn_and_dropped_where_that_fail
     async def run() -> None:
         with closing(start(Place(tmp_path, "allow - - -\n"))) as place, caplog.at_level(logging.CRITICAL):
             place.driver.feed(LookUpsTold())
-            monkeypatch.setattr(driver, "TOLD_WITHIN_S", 60.0)
+            monkeypatch.setattr(driver, "EARLY_S", 60.0)
             place.queue.put(syn(1))
             await until(lambda: place.driver._early)
             later = place.driver._early[0]

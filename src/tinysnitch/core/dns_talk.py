@@ -63,10 +63,14 @@ class DnsTalk:
         is_question = flow.remote_port in _RESOLVER_PORTS and self.names.is_trusted(flow.remote)
         return NO_NAME if is_question else self.names.find(flow.remote, now_s, exec_id)
 
-    def may_be_told(self, flow: Flow, exec_id: int, now_s: float) -> bool:
-        """Whether a resolver may be about to tell which name of the remote the process asked for."""
-        is_meant = self.is_told and flow.direction is Direction.OUTBOUND and exec_id != KERNEL_EXEC_ID
-        is_meant = is_meant and flow.remote_port not in _RESOLVER_PORTS
+    def is_early(self, flow: Flow, exec_id: int, now_s: float) -> bool:
+        """Whether more may be known of the remote in a moment: that it is the resolver of a network which the machine
+        has come to just now; or which name the process asked for, by a resolver that tells what it answers."""
+        if flow.direction is Direction.INBOUND:
+            return False
+        if flow.remote_port in _RESOLVER_PORTS:
+            return not (self.names.is_trusted(flow.remote) or self._servers.find(exec_id))
+        is_meant = self.is_told and exec_id != KERNEL_EXEC_ID
         return is_meant and self.names.may_ask_unseen(flow.remote, now_s, exec_id)
 
     def note_server(self, flow: Flow, exec_id: int) -> None:

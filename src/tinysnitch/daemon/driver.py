@@ -42,7 +42,7 @@ TURN_NS = 20_000_000  # no further batch is begun after that
 LINGER_NS = 50_000
 LOSS_CHECK_S = 1.0  # how often losses are looked at while there is traffic
 FLUSH_AGAIN_S = 0.1  # how soon verdicts are sent again that the kernel did not take
-TOLD_WITHIN_S = 0.005  # a resolver tells what it answered: mostly it takes 0.2 ms, on a busy machine more
+EARLY_S = 0.005  # until it is known what a resolver answered, or another resolv.conf is read: mostly a tenth of that
 STILL_DUE_S = 0.1  # how soon that is tried again which is due, and failed
 
 
@@ -82,7 +82,7 @@ class Driver:
         self._worked_off_s = 0.0  # the boot-time second up to which what was due has had its turn
         self._deferred: list[tuple[Callable[[list[QueuedPacket]], None], QueuedPacket]] = []  # till a scan is due
         self._scan_timer = SingleTimer(self._work_off_deferred)
-        self._early: deque[tuple[float, PacketQueued]] = deque()  # until when its name is waited for
+        self._early: deque[tuple[float, PacketQueued]] = deque()  # until when it is held, since more may be known then
         self._early_timer = SingleTimer(self._judge_early)
         self._flush_timer = SingleTimer(lambda: self._finish(read_instant()))
         self._next_loss_check_s = 0.0
@@ -165,14 +165,14 @@ class Driver:
             self.doors.enforcement.note_mark(queued.packet_id, queued.mark)
             if self.doors.translated_answers.let_pass(event.flow, queued.in_interface):
                 self.doors.enforcement.issue(queued.packet_id, Verdict.ALLOW)
-            elif self.engine.dns.may_be_told(event.flow, exec_id_of(event.attribution), now.boot_s):
-                self._early.append((now.boot_s + TOLD_WITHIN_S, event))
-                self._early_timer.start(TOLD_WITHIN_S)
+            elif self.engine.dns.is_early(event.flow, exec_id_of(event.attribution), now.boot_s):
+                self._early.append((now.boot_s + EARLY_S, event))
+                self._early_timer.start(EARLY_S)
             else:
                 self._work_off(event, now)
 
     def _judge_early(self) -> None:
-        """What has waited for a name for long enough."""
+        """What was held for a moment, since more may be known by now."""
         self._attempt(self.hear)
         now = read_instant()
         while self._early and self._early[0][0] <= now.boot_s:
