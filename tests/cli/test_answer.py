@@ -74,7 +74,7 @@ def test_a_rule_that_is_not_saved_is_a_failure(
     running: RunningServer, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def answer(*_words: object) -> str:
-        running.server.push_unsaved(SnitchError("/r: the file is gone", "write it again"))
+        running.clients.push_unsaved(SnitchError("/r: the file is gone", "write it again"))
         return "deny - - -"
 
     monkeypatch.setattr(running.desk, "answer", answer)

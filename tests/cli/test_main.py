@@ -117,7 +117,7 @@ def test_a_follower_is_told_at_once_and_ctrl_c_ends_it_quietly(running: RunningS
     with start(running, "log", "--follow", "--lines", "1", "--json") as follower:
         assert follower.stdout is not None
         assert json.loads(follower.stdout.readline())["count"] == 4
-        running.call(running.server.push_record, b'{"event":"lost","time":"t","what":"x","count":5}', None)
+        running.call(running.clients.push_record, b'{"event":"lost","time":"t","what":"x","count":5}', None)
         assert json.loads(follower.stdout.readline())["count"] == 5
         follower.send_signal(signal.SIGINT)
         assert follower.stderr is not None

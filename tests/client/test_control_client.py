@@ -1,13 +1,10 @@
 import json
 import os
-import select
-import socket
-import threading
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.client.odd_daemon import OddDaemon
 from tests.daemon.small_desk import ALICE, HOSTILE, ROOT, Comers, RunningServer, running_server
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, SnitchError
@@ -62,7 +59,7 @@ def test_the_log_is_read_and_followed(running: RunningServer) -> None:
         assert [json.loads(line)["count"] for line in client.read_log(2)] == [3, 4]
         lines = client.read_log(1, follow=True)
         assert json.loads(next(lines))["count"] == 4
-        running.call(running.server.push_record, b'{"event":"lost","count":9}', None)
+        running.call(running.clients.push_record, b'{"event":"lost","count":9}', None)
         assert json.loads(next(lines))["count"] == 9
         assert client._socket.gettimeout() is None  # however long nothing happens
 
@@ -112,37 +109,6 @@ def test_a_closed_folder_is_not_permitted(tmp_path: Path) -> None:
             os._exit(99)
     _pid, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 4
-
-
-class OddDaemon:
-    """Says the given bytes to the first client, then closes or is silent."""
-
-    def __init__(self, path: Path, says: bytes, closes: bool = True, is_killed: bool = False) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.bind(str(path))
-        self._socket.listen(1)
-        self._says = says
-        self._closes = closes
-        self._is_killed = is_killed
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        with self._socket, self._socket.accept()[0] as peer:
-            with suppress(OSError):  # a client may leave in the middle
-                peer.sendall(self._says)
-            if self._is_killed:  # with something unread, which resets the connection
-                select.select([peer], [], [])
-            if not self._closes:
-                self._over.wait()
-
-    def __enter__(self) -> "OddDaemon":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.test_control_client import OddDaemon
+from tests.client.odd_daemon import OddDaemon
 from tests.daemon.small_desk import ALICE, ROOT, Comers, RunningServer, make_prompt, running_server
 from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.core.choice import Choice, Lifetime

@@ -18,8 +18,8 @@ from tinysnitch.core.flow import Flow, parse_address
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, exec_id_of
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_text import parse_rule
-from tinysnitch.core.settlement import verdict_key_of
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.verdict_key import VerdictKey, verdict_key_of
 
 FLOWS = [flow_of(1), flow_of(2), flow_of(1, BANK), inbound(1), inbound(2)]
 CLOSED = Attribution(UNKNOWN.source, is_listening=False)
@@ -106,7 +106,7 @@ class Walk:
             ]
             assert flow.verdict is Verdict.DENY or any(map(self._may_pass, packets))
 
-    def _covered_by(self, key: cmd.VerdictKey) -> list[Connection]:
+    def _covered_by(self, key: VerdictKey) -> list[Connection]:
         """Those that the kernel takes for one and the same, by whatever interface they go."""
         core, now = self.engine.engine, self.engine.now
         each = [core.connection_of(flow, who, "", now) for flow in FLOWS for who in WHO]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from tinysnitch.core import commands as cmd
 from tinysnitch.core.flow import Flow
+from tinysnitch.core.verdict_key import VerdictKey
 
 
 class KernelMemory:
@@ -11,7 +12,7 @@ class KernelMemory:
 
     def __init__(self, generation: int) -> None:
         self._generation = generation
-        self._verdicts: dict[cmd.VerdictKey, cmd.RememberVerdict] = {}
+        self._verdicts: dict[VerdictKey, cmd.RememberVerdict] = {}
         self._flows: dict[Flow, cmd.RememberFlow] = {}
 
     def take(self, command: cmd.Command) -> None:

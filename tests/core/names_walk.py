@@ -6,11 +6,12 @@ from itertools import product
 from hypothesis import strategies as st
 
 from tests.core.resolver_talk import CURL, FIREFOX, MIRROR, SHOP, ResolverTalk
+from tinysnitch.core.belief import NameFacts
 from tinysnitch.core.dns_questions import Asked
 from tinysnitch.core.dns_wire import A
 from tinysnitch.core.flow import parse_address
 from tinysnitch.core.name_source import NameSource
-from tinysnitch.core.names import NameFacts, Names
+from tinysnitch.core.names import Names
 from tinysnitch.core.process import KERNEL_EXEC_ID
 
 OWN = frozenset({parse_address("192.0.2.1")})  # of this machine

@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from tinysnitch.core.dns_message import Answer, Question
+from tinysnitch.core.dns_message import DnsAnswer, DnsQuestion
 from tinysnitch.core.dns_questions import Refusal
 from tinysnitch.core.dns_wire import A
 from tinysnitch.core.facts import Facts
@@ -38,7 +38,7 @@ class ResolverTalk:
 
     def asks(self, exec_id: int, name: str, *, resolver: bytes = STUB, kind: int = A, id: int = 0) -> int:
         self.last_id = id or self.last_id + 1
-        self.names.ask(flow_to(resolver), Question(self.last_id, name, kind), exec_id, self.now_s)
+        self.names.ask(flow_to(resolver), DnsQuestion(self.last_id, name, kind), exec_id, self.now_s)
         return self.last_id
 
     def hears(
@@ -52,7 +52,7 @@ class ResolverTalk:
         rcode: int = 0,
         is_truncated: bool = False,
     ) -> Learned:
-        answer = Answer(
+        answer = DnsAnswer(
             id=self.last_id if id is None else id,
             name=name,
             type=kind,

@@ -1,11 +1,11 @@
 from tests.core.transcript import Transcript, flow_of, whose
 from tinysnitch.core import commands as cmd
-from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.crowds import FIRST_LOOK, Crowds
 from tinysnitch.core.flow import TCP, Direction
 from tinysnitch.core.process import KERNEL
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.verdict_key import VerdictKey
 
 EVERYWHERE = VerdictKey(7, 1000, TCP, Direction.OUTBOUND, None, 0)
 PLAIN = Connection(flow=flow_of(), attribution=whose())

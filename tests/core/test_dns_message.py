@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.core.dns_message import Answer, Question, host_of, parse_answer, parse_question
+from tinysnitch.core.dns_message import DnsAnswer, DnsQuestion, host_of, parse_answer, parse_question
 from tinysnitch.core.dns_wire import AAAA, ANY, HTTPS, MAX_HINTS, MAX_RECORDS, SVCB, A
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import parse_address
@@ -43,12 +43,12 @@ def addresses(wire: bytes) -> list[tuple[bytes, int]]:
 
 
 def test_a_question_as_dig_sends_it() -> None:
-    assert parse_question(bytes.fromhex(QUESTION)) == Question(0x0D19, "example.com", A)
+    assert parse_question(bytes.fromhex(QUESTION)) == DnsQuestion(0x0D19, "example.com", A)
 
 
 def test_an_answer_as_dnsmasq_sends_it() -> None:
     first, second = parse_address("192.0.2.1"), parse_address("192.0.2.2")
-    assert parse_answer(bytes.fromhex(ANSWER)) == Answer(
+    assert parse_answer(bytes.fromhex(ANSWER)) == DnsAnswer(
         id=0x0D19, name="example.com", type=A, addresses=((first, 300), (second, 300))
     )
 

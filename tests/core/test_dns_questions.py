@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.resolver_talk import CURL, MIRROR, ROGUE, SHOP, STUB, ResolverTalk, flow_to
-from tinysnitch.core.dns_message import Answer, Question
+from tinysnitch.core.dns_message import DnsAnswer, DnsQuestion
 from tinysnitch.core.dns_questions import QUESTION_LIFE_S, QUESTIONS_PER_ID, Refusal
 from tinysnitch.core.dns_wire import AAAA, A
 from tinysnitch.core.names import Learned
@@ -33,7 +33,7 @@ def test_an_answer_under_another_id_is_refused(talk: ResolverTalk) -> None:
 
 def test_an_answer_to_another_flow_is_refused(talk: ResolverTalk) -> None:
     identifier = talk.asks(CURL, "shop.test")
-    answer = Answer(id=identifier, name="shop.test", type=A, addresses=((SHOP, 60),))
+    answer = DnsAnswer(id=identifier, name="shop.test", type=A, addresses=((SHOP, 60),))
     assert talk.names.learn(flow_to(STUB, port=40001), answer, talk.now_s).refusal is Refusal.UNSOLICITED
 
 
@@ -176,25 +176,25 @@ def test_questions_under_one_id_are_bounded(talk: ResolverTalk) -> None:
 
 
 answers = st.builds(
-    Answer,
+    DnsAnswer,
     id=st.integers(0, 2),
     name=st.sampled_from(["a.test", "b.test", "bank.test"]),
     type=st.sampled_from([A, AAAA]),
     addresses=st.lists(st.tuples(st.sampled_from([SHOP, MIRROR]), st.integers(0, 900)), max_size=3).map(tuple),
     rcode=st.sampled_from([0, 0, 0, 3]),
 )
-questions = st.builds(Question, id=st.integers(0, 2), name=st.sampled_from(["a.test", "b.test"]), type=st.just(A))
+questions = st.builds(DnsQuestion, id=st.integers(0, 2), name=st.sampled_from(["a.test", "b.test"]), type=st.just(A))
 resolvers = st.sampled_from([STUB, ROGUE])
 
 
 @given(st.lists(st.tuples(resolvers, questions | answers, st.integers(0, 40)), max_size=40))
 def test_no_talk_teaches_a_name_that_was_not_asked_of_a_trusted_resolver(
-    talk: list[tuple[bytes, Question | Answer, int]],
+    talk: list[tuple[bytes, DnsQuestion | DnsAnswer, int]],
 ) -> None:
     machine, asked = ResolverTalk(), set()
     for resolver, message, pause_s in talk:
         machine.now_s += pause_s
-        if isinstance(message, Question):
+        if isinstance(message, DnsQuestion):
             machine.names.ask(flow_to(resolver), message, CURL, machine.now_s)
             asked |= {message.name} if resolver == STUB else set()
         else:
@@ -208,7 +208,7 @@ def test_no_talk_teaches_a_name_that_was_not_asked_of_a_trusted_resolver(
 def test_a_changed_answer_never_teaches(field: str, number: int, name: str) -> None:
     talk = ResolverTalk()
     talk.asks(CURL, "shop.test")
-    answer = Answer(id=talk.last_id, name="shop.test", type=A, addresses=((SHOP, 60),))
+    answer = DnsAnswer(id=talk.last_id, name="shop.test", type=A, addresses=((SHOP, 60),))
     changed = msgspec.structs.replace(answer, **{field: name if field == "name" else number})
     learned = talk.names.learn(flow_to(STUB), changed, talk.now_s)
     assert (learned.refusal is None) == (changed == answer)

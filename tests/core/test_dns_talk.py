@@ -23,8 +23,8 @@ from tinysnitch.core.network import parse_network
 from tinysnitch.core.process import UNKNOWN_EXEC_ID, Attribution
 from tinysnitch.core.segment import Payload, Segment
 from tinysnitch.core.settings import Settings
-from tinysnitch.core.settlement import verdict_key_of
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.verdict_key import VerdictKey, verdict_key_of
 
 RESOLVER, ROGUE, PRINTER = "10.0.0.53", "198.51.100.66", "10.0.0.9"
 FACTS = Facts(
@@ -234,16 +234,17 @@ def test_garbage_in_a_stream_is_told(talk: Talk) -> None:
     assert talk.hear(tcp(), Segment(200, 0, ACK, b"\0\0")).told == (f"DNS answer of {RESOLVER} not learned: malformed",)
 
 
-def test_losses_and_tables_have_names(talk: Talk) -> None:
+def test_what_is_counted_has_names(talk: Talk) -> None:
     talk.connect(tcp())
     talk.hear(tcp(), Segment(200, 0, ACK, b"\0\0"))
     talk.ask_rogue()
-    losses = {what: count for what, count in talk.dns.losses().items() if count}
-    assert losses == {
+    refusals = {what: count for what, count in talk.dns.refusals().items() if count}
+    assert refusals == {
         "DNS messages not learned, malformed": 1,
         "DNS messages not learned, resolver not trusted": 1,
-        "DNS connections given up": 1,
     }
+    assert talk.dns.streams.given_up == 1
+    assert talk.dns.evictions().keys() == {"names", *talk.dns.tables()}
     talk.ask(udp(), question().to_wire())
     assert talk.dns.tables()["DNS questions"].used == 1
 
@@ -342,7 +343,7 @@ class SmallKernel:
 
     def __init__(self) -> None:
         self.engine = Transcript("allow shop.test - -", "deny ads.test - -")
-        self.kept: dict[cmd.VerdictKey, Verdict] = {}
+        self.kept: dict[VerdictKey, Verdict] = {}
         self.asked = 0
 
     def take(self, commands: list[cmd.Command]) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.core.dns_message import Question
+from tinysnitch.core.dns_message import DnsQuestion
 from tinysnitch.core.dns_questions import Refusal
 from tinysnitch.core.dns_wire import AAAA, ANY, A, Record
 from tinysnitch.core.errors import Malformed
@@ -52,7 +52,7 @@ class Link:
         self.now_s = 1000.0
 
     def ask(self, name: str, kind: int = A, source: NameSource = MDNS) -> None:
-        self.link.ask(source, Question(0, name, kind), AVAHI, self.now_s)
+        self.link.ask(source, DnsQuestion(0, name, kind), AVAHI, self.now_s)
 
     def hear(self, name: str, address: bytes = PRINTER, kind: int = A, source: NameSource = MDNS) -> list[Learned]:
         return list(self.link.learn(source, [Record(name, kind, 120, address)], self.now_s))

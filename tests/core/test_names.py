@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 
 from tests.core.names_walk import STEPS, NamesWalk
 from tests.core.resolver_talk import CURL, FIREFOX, MIN_TTL_S, MIRROR, SHOP, STUB, ResolverTalk, flow_to
-from tinysnitch.core.dns_message import Answer
-from tinysnitch.core.dns_questions import Asked
+from tinysnitch.core.belief import NameFacts
+from tinysnitch.core.dns_message import DnsAnswer
 from tinysnitch.core.dns_wire import HTTPS, A
 from tinysnitch.core.name_source import NameSource
-from tinysnitch.core.names import ASKERS_PER_NAME, KEPT_S, MAX_NAME_TTL_S, NAMES_PER_ADDRESS, Learned, NameFacts
-from tinysnitch.core.process import KERNEL_EXEC_ID
+from tinysnitch.core.names import ASKERS_PER_NAME, KEPT_S, MAX_NAME_TTL_S, NAMES_PER_ADDRESS, Learned
 from tinysnitch.core.table import TableStatistics
 
 
@@ -44,43 +43,12 @@ def test_the_newest_question_decides_and_the_others_are_told(talk: ResolverTalk)
     assert talk.names.find(SHOP, talk.now_s) == NameFacts("c.test", ("b.test", "a.test"), 610.0)
 
 
-def test_a_name_is_sure_for_who_asked_for_it_and_for_no_other_of_the_address(talk: ResolverTalk) -> None:
-    talk.looks_up(CURL, "a.test", SHOP)
-    talk.looks_up(0, "b.test", SHOP)
-    assert talk.names.find(SHOP, talk.now_s, CURL).is_sure
-    assert not talk.names.find(SHOP, talk.now_s).is_sure
-    talk.looks_up(CURL, "c.test", SHOP)
-    assert not talk.names.find(SHOP, talk.now_s, CURL).is_sure
-
-
 def test_the_question_counts_and_not_when_its_answer_comes(talk: ResolverTalk) -> None:
     first = talk.asks(CURL, "a.test")
     second = talk.asks(CURL, "b.test")
     assert talk.hears("b.test", SHOP, id=second) == Learned((SHOP,))
     assert talk.hears("a.test", SHOP, id=first) == Learned((SHOP,))  # it may be meant as well
     assert talk.name_of(SHOP) == talk.name_of(SHOP, CURL) == "b.test"
-
-
-def test_a_process_means_the_name_that_it_asked_for(talk: ResolverTalk) -> None:
-    talk.looks_up(CURL, "shop.test", SHOP)
-    talk.looks_up(FIREFOX, "ads.test", SHOP)
-    assert talk.name_of(SHOP, CURL) == "shop.test"
-    assert talk.name_of(SHOP, FIREFOX) == "ads.test"
-    assert talk.name_of(SHOP) == "ads.test"
-    assert talk.names.find(SHOP, talk.now_s, CURL).others == ("ads.test",)
-
-
-def test_of_its_own_names_its_newest_question_decides(talk: ResolverTalk) -> None:
-    talk.looks_up(CURL, "a.test", SHOP)
-    talk.looks_up(CURL, "b.test", SHOP)
-    talk.looks_up(FIREFOX, "a.test", SHOP)
-    assert talk.name_of(SHOP, CURL) == "b.test"
-
-
-def test_an_unknown_process_is_nobody(talk: ResolverTalk) -> None:
-    talk.looks_up(0, "a.test", SHOP)
-    talk.looks_up(0, "b.test", SHOP)
-    assert talk.name_of(SHOP, 0) == "b.test"
 
 
 def test_only_a_change_is_told(talk: ResolverTalk) -> None:
@@ -125,55 +93,6 @@ def test_of_several_addresses_the_last_one_that_was_looked_at_is_where_a_name_le
     assert talk.names.find_address("shop.test", talk.now_s) == SHOP
 
 
-def test_a_name_of_hosts_decides_for_who_did_not_ask(talk: ResolverTalk) -> None:
-    talk.finds(hosts={SHOP: ("nas", "ads.test")})
-    assert talk.looks_up(CURL, "ads.test", SHOP) == (SHOP,)  # for curl
-    assert talk.names.find(SHOP, 10.0, FIREFOX) == NameFacts("nas", ("ads.test",), source=NameSource.HOSTS)
-    assert talk.names.find(SHOP, 10.0, CURL) == NameFacts("ads.test", ("nas",), 10.0 + KEPT_S)
-
-
-def test_what_others_ask_does_not_decide_where_hosts_does(talk: ResolverTalk) -> None:
-    talk.finds(hosts={SHOP: ("nas",)})
-    assert talk.looks_up(0, "evil.test", SHOP) == (SHOP,)  # it may be meant
-    assert talk.looks_up(0, "evil.test", SHOP) == ()
-    assert talk.name_of(SHOP) == "nas"
-
-
-def link_claim(talk: ResolverTalk, name: str, exec_id: int = 0, ttl_s: int = 600) -> Learned:
-    asked = Asked(name, A, exec_id, talk.names.questions.next_number(), talk.now_s, NameSource.MDNS)
-    return talk.names.believe(asked, [(SHOP, ttl_s)], talk.now_s)
-
-
-def test_a_name_of_the_link_comes_last(talk: ResolverTalk) -> None:
-    talk.looks_up(CURL, "shop.test", SHOP)
-    link_claim(talk, "printer.local")
-    facts = talk.names.find(SHOP, 10.0, FIREFOX)
-    assert (facts.name, facts.others, facts.source) == ("shop.test", ("printer.local",), NameSource.DNS)
-
-
-def test_a_name_of_the_link_is_marked(talk: ResolverTalk) -> None:
-    assert link_claim(talk, "printer.local") == Learned((SHOP,))
-    assert talk.names.find(SHOP, 10.0).source is NameSource.MDNS
-
-
-def test_the_link_prolongs_no_name_of_a_resolver(talk: ResolverTalk) -> None:
-    talk.looks_up(CURL, "host.local", SHOP, ttl_s=600)
-    link_claim(talk, "host.local", FIREFOX, ttl_s=6000)
-    facts = talk.names.find(SHOP, 10.0, FIREFOX)
-    assert (facts.source, facts.expires_s, facts.is_sure) == (NameSource.DNS, 610.0, False)
-    link_claim(talk, "other.local")
-    talk.looks_up(CURL, "other.local", SHOP)
-    assert talk.names.find(SHOP, 10.0, CURL).source is NameSource.DNS
-
-
-def test_aliases_are_known(talk: ResolverTalk) -> None:
-    identifier = talk.asks(CURL, "shop.test")
-    answer = Answer(id=identifier, name="shop.test", type=A, addresses=((SHOP, 600),), cnames=("edge.cdn.test",))
-    talk.names.learn(flow_to(STUB), answer, talk.now_s)
-    assert talk.names.find(SHOP, 10.0, CURL).aliases == ("edge.cdn.test",)
-    assert talk.names.find(SHOP, 700.0, KERNEL_EXEC_ID).aliases == ("edge.cdn.test",)
-
-
 def test_a_service_is_named_by_its_host(talk: ResolverTalk) -> None:
     talk.asks(CURL, "_8443._https.shop.test", kind=HTTPS)
     talk.hears("_8443._https.shop.test", SHOP, kind=HTTPS)
@@ -207,91 +126,17 @@ def test_a_life_has_bounds(talk: ResolverTalk, ttl_s: int, lives_s: float) -> No
     assert talk.names.find(SHOP, talk.now_s).expires_s == 10.0 + lives_s
 
 
-def test_a_new_answer_prolongs_and_never_shortens(talk: ResolverTalk) -> None:
-    talk.looks_up(CURL, "shop.test", SHOP, ttl_s=600)
-    talk.looks_up(CURL, "shop.test", SHOP, ttl_s=1)
-    assert talk.names.find(SHOP, talk.now_s).expires_s == 610.0
-    talk.looks_up(CURL, "shop.test", SHOP, ttl_s=900)
-    assert talk.names.find(SHOP, talk.now_s).expires_s == 910.0
-
-
 def test_an_address_given_twice_lives_longest(talk: ResolverTalk) -> None:
     identifier = talk.asks(CURL, "shop.test")
-    answer = Answer(id=identifier, name="shop.test", type=A, addresses=((SHOP, 900), (SHOP, 600)))
+    answer = DnsAnswer(id=identifier, name="shop.test", type=A, addresses=((SHOP, 900), (SHOP, 600)))
     assert talk.names.learn(flow_to(STUB), answer, talk.now_s) == Learned((SHOP,))
     assert talk.names.find(SHOP, talk.now_s).expires_s == 910.0
-
-
-def test_an_older_name_decides_again_when_the_newer_one_ends(talk: ResolverTalk) -> None:
-    talk.looks_up(CURL, "old.test", SHOP, ttl_s=900)
-    talk.looks_up(CURL, "new.test", SHOP, ttl_s=400)
-    talk.now_s += 500
-    assert talk.names.find(SHOP, talk.now_s) == NameFacts("old.test", (), 910.0)
-    assert talk.looks_up(CURL, "new.test", SHOP) == (SHOP,)
-
-
-def test_who_asked_keeps_the_address_and_so_its_name(talk: ResolverTalk) -> None:
-    talk.looks_up(CURL, "time.test", SHOP)
-    talk.now_s += 15 * 24 * 3600  # chronyd asks again after 14 days
-    assert talk.name_of(SHOP) is None
-    assert talk.name_of(SHOP, CURL) == "time.test"
-    assert talk.looks_up(FIREFOX, "other.test", SHOP) == (SHOP,)
-    assert talk.names.find(SHOP, talk.now_s, CURL) == NameFacts(
-        "time.test", ("other.test",), 10.0 + KEPT_S, is_sure=True
-    )
-    talk.now_s = 10.0 + KEPT_S
-    assert talk.name_of(SHOP, CURL) is None
-
-
-def test_what_was_asked_for_since_takes_the_place_of_a_name_that_ended(talk: ResolverTalk) -> None:
-    talk.looks_up(CURL, "old.test", SHOP)
-    talk.looks_up(CURL, "new.test", SHOP)
-    talk.now_s += 700
-    assert talk.names.find(SHOP, talk.now_s, CURL) == NameFacts("new.test", (), 10.0 + KEPT_S, is_sure=True)
-    talk.looks_up(FIREFOX, "other.test", SHOP)
-    assert talk.names.find_address("old.test", 10.0) is None
-    assert talk.name_of(SHOP, CURL) == "new.test"
-
-
-def test_a_name_that_ended_stays_while_one_that_asked_for_it_has_asked_for_no_other(talk: ResolverTalk) -> None:
-    talk.looks_up(CURL, "old.test", SHOP)
-    talk.looks_up(FIREFOX, "old.test", SHOP)
-    talk.looks_up(CURL, "new.test", SHOP)
-    talk.now_s += 700
-    talk.looks_up(0, "other.test", SHOP)
-    assert talk.name_of(SHOP, FIREFOX) == "old.test"
-
-
-def test_a_name_that_nobody_is_known_to_have_asked_for_goes_with_its_end(talk: ResolverTalk) -> None:
-    talk.looks_up(0, "old.test", SHOP)
-    talk.now_s += 700
-    talk.looks_up(CURL, "new.test", SHOP)
-    assert [one.name for one in talk.names.known(talk.now_s)] == ["new.test"]
 
 
 def test_a_name_that_comes_again_after_its_end_is_told_for_who_did_not_ask(talk: ResolverTalk) -> None:
     talk.looks_up(CURL, "shop.test", SHOP)
     talk.now_s += 700
     assert talk.looks_up(CURL, "shop.test", SHOP) == (SHOP,)
-
-
-def test_the_kernel_goes_on_with_the_address_that_it_was_told(talk: ResolverTalk) -> None:
-    """It asks nobody; a mount or a tunnel is set up once, by a program that may have ended."""
-    talk.looks_up(CURL, "nas.test", SHOP)
-    talk.looks_up(FIREFOX, "www.test", SHOP, ttl_s=3600)
-    assert talk.name_of(SHOP, KERNEL_EXEC_ID) == talk.name_of(SHOP) == "www.test"
-    talk.now_s += 3600
-    assert talk.name_of(SHOP) is None
-    assert talk.names.find(SHOP, talk.now_s, KERNEL_EXEC_ID) == NameFacts("www.test", (), 10.0 + KEPT_S)
-    talk.now_s = 10.0 + KEPT_S
-    assert talk.name_of(SHOP, KERNEL_EXEC_ID) is None
-
-
-def test_a_name_of_the_link_is_nobodys_for_longer(talk: ResolverTalk) -> None:
-    link_claim(talk, "printer.local", CURL)
-    talk.now_s += 700
-    assert talk.name_of(SHOP, CURL) is None
-    assert talk.name_of(SHOP, KERNEL_EXEC_ID) is None
 
 
 # Bounds

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.core.program import Image, Program, identify_program
+from tinysnitch.core.program import Invocation, NamedProgram, identify_program
 
 EXISTS = {"/home/a/x.py", "/home/a/s.sh", "/home/b/app.js", "/opt/app.jar", "/home/a/--x", "/x.py", "/home/a/d/x.py"}
 PYTHON = "/usr/bin/python3.13"
@@ -14,9 +14,9 @@ def resolve(path: str) -> str | None:
     return path if path in EXISTS else None
 
 
-def identify(executable: str, *argv: str, directory: str = "/home/a", **kwargs: bool) -> Program:
-    image = Image(executable=executable, argv=argv, directory=directory, **kwargs)
-    return identify_program(image, resolve, may_climb=lambda _left, _script: True)
+def identify(executable: str, *argv: str, directory: str = "/home/a", **kwargs: bool) -> NamedProgram:
+    invocation = Invocation(executable=executable, argv=argv, directory=directory, **kwargs)
+    return identify_program(invocation, resolve, may_climb=lambda _left, _script: True)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def identify(executable: str, *argv: str, directory: str = "/home/a", **kwargs: 
     ],
 )
 def test_script_is_the_program(executable: str, argv: list[str], path: str, args: tuple[str, ...]) -> None:
-    assert identify(executable, *argv) == Program(path, args, executable)
+    assert identify(executable, *argv) == NamedProgram(path, args, executable)
 
 
 @pytest.mark.parametrize(
@@ -86,14 +86,14 @@ def test_script_is_the_program(executable: str, argv: list[str], path: str, args
     ],
 )
 def test_interpreter_stays_the_program(executable: str, argv: list[str]) -> None:
-    assert identify(executable, *argv) == Program(executable, tuple(argv[1:]))
+    assert identify(executable, *argv) == NamedProgram(executable, tuple(argv[1:]))
 
 
 @pytest.mark.parametrize("word", ["d/../x.py", "/home/a/../../x.py"])
 def test_dots_after_a_name_are_refused(word: str) -> None:
     """`d` may have been a link at exec: what `d/..` was then is not known now."""
-    image = Image(executable=PYTHON, argv=("python3", word), directory="/home/a")
-    found = identify_program(image, lambda _path: "/x.py", may_climb=lambda _left, _script: True)
+    invocation = Invocation(executable=PYTHON, argv=("python3", word), directory="/home/a")
+    found = identify_program(invocation, lambda _path: "/x.py", may_climb=lambda _left, _script: True)
     assert found.path == PYTHON
 
 
@@ -109,14 +109,14 @@ def test_what_dots_leave_must_be_as_it_was(word: str, left: list[str] | None) ->
         asked.append(list(folders))
         return False
 
-    image = Image(executable=PYTHON, argv=("python3", word), directory="/home/a")
-    found = identify_program(image, resolve, may_climb=may_climb)
+    invocation = Invocation(executable=PYTHON, argv=("python3", word), directory="/home/a")
+    found = identify_program(invocation, resolve, may_climb=may_climb)
     assert (found.path, asked) == ((PYTHON, [left]) if left else ("/home/a/x.py", []))
 
 
 def test_above_the_root_there_is_the_root() -> None:
-    image = Image(executable=PYTHON, argv=("python3", "../x.py"), directory="/")
-    assert identify_program(image, resolve).path == "/x.py"  # no folder was left that might have been moved
+    invocation = Invocation(executable=PYTHON, argv=("python3", "../x.py"), directory="/")
+    assert identify_program(invocation, resolve).path == "/x.py"  # no folder was left that might have been moved
 
 
 def test_relative_script_needs_the_directory() -> None:
@@ -130,17 +130,17 @@ def test_script_word_may_be_cut_only_when_it_is_the_last() -> None:
 
 
 def test_no_argv_at_all() -> None:
-    assert identify(PYTHON) == Program(PYTHON, ())
+    assert identify(PYTHON) == NamedProgram(PYTHON, ())
 
 
 def test_extra_interpreters() -> None:
-    image = Image(executable="/home/a/pypy", argv=("pypy", "x.py"), directory="/home/a")
-    assert identify_program(image, resolve).path == "/home/a/pypy"
-    assert identify_program(image, resolve, ["pypy"]).path == "/home/a/pypy"
-    assert identify_program(image, resolve, ["/home/a/pypy"]).path == "/home/a/x.py"
-    trusted = Image(executable="/usr/bin/lua5.4", argv=("lua", "x.py"), directory="/home/a")
+    invocation = Invocation(executable="/home/a/pypy", argv=("pypy", "x.py"), directory="/home/a")
+    assert identify_program(invocation, resolve).path == "/home/a/pypy"
+    assert identify_program(invocation, resolve, ["pypy"]).path == "/home/a/pypy"
+    assert identify_program(invocation, resolve, ["/home/a/pypy"]).path == "/home/a/x.py"
+    trusted = Invocation(executable="/usr/bin/lua5.4", argv=("lua", "x.py"), directory="/home/a")
     assert identify_program(trusted, resolve, ["lua5.4"]).path == "/home/a/x.py"
-    with_option = Image(executable="/usr/bin/lua5.4", argv=("lua", "-i", "x.py"), directory="/home/a")
+    with_option = Invocation(executable="/usr/bin/lua5.4", argv=("lua", "-i", "x.py"), directory="/home/a")
     assert identify_program(with_option, resolve, ["lua5.4"]).path == "/usr/bin/lua5.4"
 
 

@@ -9,18 +9,19 @@ from tests.core.transcript import SHOP, WALL_S, Transcript, flow_of, inbound, te
 from tinysnitch.core.active_rules import ActiveRules
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.clock import Instant
-from tinysnitch.core.commands import Command, ForgetVerdicts, IssueVerdict, RememberFlow, RememberVerdict, VerdictKey
+from tinysnitch.core.commands import Command, ForgetVerdicts, IssueVerdict, RememberFlow, RememberVerdict
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.events import AnswerGiven, PacketQueued
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, exec_id_of
+from tinysnitch.core.flow import UDP, Direction, Flow
+from tinysnitch.core.process import UNKNOWN, Attribution, AttributionSource, exec_id_of
 from tinysnitch.core.prompts import Waiter
 from tinysnitch.core.settings import Settings
-from tinysnitch.core.settlement import REPLIED_S, Basis, Settlement, verdict_key_of
+from tinysnitch.core.settlement import REPLIED_S, Basis, Settlement
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_cache import Remembered
+from tinysnitch.core.verdict_key import verdict_key_of
 
 NOW = Instant(100.0, WALL_S)
 ALLOW = Decision(verdict=Verdict.ALLOW, reason="allowed by a rule")
@@ -50,17 +51,6 @@ def expiry_of(connection: Connection = PLAIN, decision: Decision = ALLOW, **how:
 
 def named(expires_s: float, *others: str) -> Connection:
     return msgspec.structs.replace(PLAIN, name="shop.test", other_names=others, name_expires_s=expires_s)
-
-
-def test_the_key_is_all_that_the_kernel_knows() -> None:
-    assert verdict_key_of(PLAIN) == VerdictKey(7, 1000, TCP, Direction.OUTBOUND, parse_address(SHOP), 443)
-    assert verdict_key_of(Connection(flow=inbound(port=22), attribution=KERNEL)) == VerdictKey(
-        1, 0, TCP, Direction.INBOUND, parse_address("10.0.0.5"), 22
-    )
-    assert verdict_key_of(Connection(flow=flow_of(), attribution=UNKNOWN)) is None
-    echo = verdict_key_of(Connection(flow=flow_of(protocol=ICMP), attribution=whose()))
-    assert echo is not None
-    assert echo.port == 0
 
 
 def test_the_verdict_is_written_before_the_packets_go() -> None:

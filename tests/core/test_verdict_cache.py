@@ -5,11 +5,11 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.flow import TCP, Direction
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_cache import Remembered, VerdictCache
+from tinysnitch.core.verdict_key import VerdictKey
 
 DECISION = Decision(verdict=Verdict.ALLOW, reason="")
 LASTING = Remembered(DECISION, None)

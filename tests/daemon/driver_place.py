@@ -17,8 +17,7 @@ from tinysnitch.core.engine import Engine
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.process import Attribution
 from tinysnitch.core.settings import Settings
-from tinysnitch.daemon.control_permission import Permissions
-from tinysnitch.daemon.control_server import ControlServer
+from tinysnitch.daemon.control_clients import ControlClients
 from tinysnitch.daemon.counters import Counters
 from tinysnitch.daemon.driver import Doors, Driver
 from tinysnitch.daemon.error_log import ErrorLog
@@ -162,25 +161,35 @@ class Place:
         self._log_output = LogOutput(descriptor)
         os.close(descriptor)
         self.engine = Engine(Settings(**settings), self.loader.facts)  # type: ignore[arg-type]
-        self.desk = FrontDesk(
-            identity_of(self.rules_file.path),
-            self.engine,
-            rules_file=self.rules_file,
-            loader=self.loader,
-            history=self.history,
-        )
-        self.server = ControlServer(self.desk, Permissions())
+        self.clients = ControlClients()
         self.failures = Failures()
         self.temporary_rules = TemporaryRules(folder / "temporary")
         self.rule_saver = RuleSaver(
             self.rules_file,
             self.temporary_rules,
-            server=self.server,
+            clients=self.clients,
             failures=self.failures,
             report=lambda loss: self.driver.feed(loss),
         )
         self.processes = ProcessWatch(lambda process: self.driver.process_exited(process))
-        self.doors = Doors(
+        self.doors = self._make_doors(programs)
+        self.driver = Driver(self.engine, self.doors, self.failures)
+        self.reloader = Reloader(self.driver, self.loader, self.clients, self.news)  # type: ignore[arg-type]
+        self.counters = Counters(self.driver, None, self.clients, ErrorLog())
+        self.desk = FrontDesk(
+            identity_of(self.rules_file.path),
+            self.driver,
+            rules_file=self.rules_file,
+            loader=self.loader,
+            reloader=self.reloader,
+            counters=self.counters,
+            history=self.history,
+        )
+        self.doors.recorder.begin(ReadyLine(time="", pid=1, mode=Mode.BPF, netns=2, rules=0, socket="", cgroup=""))
+        self.reloader.reload_rules()
+
+    def _make_doors(self, programs: object) -> Doors:
+        return Doors(
             queue=self.queue,  # type: ignore[arg-type]
             names_queue=self.names_queue,  # type: ignore[arg-type]
             attributor=self.attributor,  # type: ignore[arg-type]
@@ -190,13 +199,8 @@ class Place:
             processes=self.processes,
             rule_saver=self.rule_saver,
             recorder=Recorder(self._log_output, LogFormat.TEXT, self.history),
-            server=self.server,
+            clients=self.clients,
         )
-        self.driver = self.desk.driver = Driver(self.engine, self.doors, self.failures)
-        self.reloader = self.desk.reloader = Reloader(self.driver, self.loader, self.server, self.news)  # type: ignore[arg-type]
-        self.desk.counters = Counters(self.driver, None, self.server, ErrorLog())
-        self.doors.recorder.begin(ReadyLine(time="", pid=1, mode=Mode.BPF, netns=2, rules=0, socket="", cgroup=""))
-        self.reloader.reload_rules()
 
     def read_log(self) -> str:
         return self.log.read_text()

@@ -15,6 +15,7 @@ from tinysnitch.core.flow import TCP, Direction, Flow, parse_address
 from tinysnitch.core.process import Attribution, AttributionSource, Process, uid_of
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.daemon.control_clients import ControlClients
 from tinysnitch.daemon.control_permission import Permissions, Right
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.protocol.messages import BeatenRule, Explain, Explanation, ListEntry, RuleEntry, RuleSource, Status
@@ -98,10 +99,9 @@ class SmallDesk:
         self.history = [b'{"event":"lost","time":"t","what":"packets","count":%d}' % n for n in range(5)]
         self.lists: list[ListEntry] = []
         self.attached: dict[int, int] = {}
-        self.server: ControlServer | None = None
+        self.clients = ControlClients()
 
     def status(self, right: Right) -> Status:
-        assert self.server is not None
         return Status(
             pid=1,
             mode=Mode.BPF,
@@ -111,7 +111,7 @@ class SmallDesk:
             uptime_s=3661.0,
             rules=len(self.rules),
             prompts=len(self.prompts),
-            clients=self.server.statistics().clients,
+            clients=self.clients.statistics().clients,
             hits=5,
             misses=6,
             losses={"history rows": 4},
@@ -144,8 +144,7 @@ class SmallDesk:
     def answer(self, prompt_id: int, answer: Choice | str, right: Right) -> str:
         if self.prompts.pop(prompt_id, None) is None:
             raise SnitchError(f"question {prompt_id} is not open")
-        assert self.server is not None
-        self.server.push_closed(ClosePrompt(prompt_id, "answered", right.uid, 1000))
+        self.clients.push_closed(ClosePrompt(prompt_id, "answered", right.uid, 1000))
         return answer if isinstance(answer, str) else f"{answer.verdict.value} {answer.lifetime.value}"
 
     def explain(self, question: Explain, right: Right) -> Explanation:
@@ -172,7 +171,8 @@ class RunningServer:
     def __init__(self, path: Path, permissions: Permissions | None = None) -> None:
         self.path = path
         self.desk = SmallDesk()
-        self.server = self.desk.server = ControlServer(self.desk, permissions or Permissions())
+        self.clients = self.desk.clients
+        self.server = ControlServer(self.desk, permissions or Permissions(), self.clients)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
 

@@ -49,10 +49,10 @@ def test_other_versions_are_told_so(running: RunningServer) -> None:
 def test_a_client_that_does_not_read_is_cut_off(running: RunningServer) -> None:
     line = b'{"event":"lost","what":"%s"}' % (b"x" * 10_000)
     with RawClient(running, Hello(), ReadLog(0, follow=True)) as slow, RawClient(running, Hello()) as good:
-        running.wait_until(lambda: running.server.statistics().followers == 1)
+        running.wait_until(lambda: running.clients.statistics().followers == 1)
         for _ in range(2000):
-            running.call(running.server.push_record, line, None)
-        assert running.call(running.server.statistics).slow == 1
+            running.call(running.clients.push_record, line, None)
+        assert running.call(running.clients.statistics).slow == 1
         good.send(ReadStatus())
         assert kinds(good.read(3)) == ["welcome", "status", "done"]
         assert len(slow.read_to_end()) < 2000
@@ -64,20 +64,20 @@ def test_however_many_long_questions_are_open_a_prompt_may_attach(running: Runni
     with RawClient(running, Hello(), Attach()) as late, RawClient(running, Hello(), Attach()) as early:
         early.read(1026)
         for ask in asks.values():
-            running.call(running.server.push_prompt, ask)
+            running.call(running.clients.push_prompt, ask)
         assert kinds(early.read(1024)) == ["prompt_shown"] * 1024
         assert kinds(late.read(2050))[-1] == "prompt_shown"
-    assert running.call(running.server.statistics).slow == 0
+    assert running.call(running.clients.statistics).slow == 0
 
 
 def test_a_long_reply_waits_for_its_reader(running: RunningServer) -> None:
     running.desk.rules = [f"allow - {number} tcp" for number in range(20_000)]
     with RawClient(running, Hello(), ListRules(), ReadLog(0, follow=True)) as client:
         client.read(1)
-        running.call(running.server.push_record, b'{"event":"lost"}', None)  # must not land inside the reply
+        running.call(running.clients.push_record, b'{"event":"lost"}', None)  # must not land inside the reply
         replies = client.read(20_002)
         assert kinds(replies[-2:]) == ["rule_entry", "done"]
-    assert running.call(running.server.statistics).slow == 0
+    assert running.call(running.clients.statistics).slow == 0
 
 
 def test_many_requests_at_once_are_all_answered(running: RunningServer) -> None:
@@ -89,7 +89,7 @@ def test_of_who_asks_and_does_not_read_no_more_is_read(running: RunningServer) -
     running.desk.rules = ["allow - - -"] * 50_000
     with RawClient(running, Hello(), ListRules()) as client:
         client.read(2)  # the long reply is under way
-        (peer,) = running.server._peers.values()
+        (peer,) = running.clients._peers.values()
         client.send(*[ReadStatus()] * (MAX_INBOX + 1))
         running.wait_until(lambda: not peer._transport.is_reading())
         client.send(ReadStatus())
@@ -153,8 +153,8 @@ def test_a_client_that_lets_too_many_wait_is_cut_off(running: RunningServer) -> 
     with RawClient(running, Hello(), ReadLog(0, follow=True), ListRules()) as client:
         client.read(2)  # the long reply is under way, and nobody reads on
         for _ in range(MAX_PUSHES + 1):
-            running.call(running.server.push_record, b"{}", None)
-        assert running.call(running.server.statistics).slow == 1
+            running.call(running.clients.push_record, b"{}", None)
+        assert running.call(running.clients.statistics).slow == 1
 
 
 @pytest.mark.parametrize(("right", "limit"), [(ROOT, "MAX_PUSH_BYTES"), (ALICE, "MAX_OWN_PUSH_BYTES")])
@@ -165,20 +165,20 @@ def test_how_much_may_wait_for_a_client_is_by_its_right(
     here = running_server(tmp_path / "socket", Comers(right))
     with here as running, RawClient(running, Hello(), ReadLog(0, follow=True)) as client:
         client.read(1)
-        running.wait_until(lambda: running.server.statistics().followers == 1)
+        running.wait_until(lambda: running.clients.statistics().followers == 1)
         for _ in range(100):  # who reads may be told for ever
-            running.call(running.server.push_record, b'{"event":"lost"}', right.uid)
+            running.call(running.clients.push_record, b'{"event":"lost"}', right.uid)
             client.read(1)
-        assert running.call(running.server.statistics).slow == 0
-        running.call(running.server.push_record, b"x" * 1000, right.uid)
-        assert running.call(running.server.statistics).slow == 1
+        assert running.call(running.clients.statistics).slow == 0
+        running.call(running.clients.push_record, b"x" * 1000, right.uid)
+        assert running.call(running.clients.statistics).slow == 1
 
 
 def test_a_client_that_is_gone_in_the_middle_of_a_reply_is_forgotten(running: RunningServer) -> None:
     running.desk.rules = ["allow - - -"] * 50_000
     with RawClient(running, Hello(), ListRules()) as client:
         client.read(2)
-    running.wait_until(lambda: running.server.statistics().clients == 0)
+    running.wait_until(lambda: running.clients.statistics().clients == 0)
     assert kinds(talk(running, ReadStatus())) == ["status", "done"]
 
 

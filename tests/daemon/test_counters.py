@@ -8,12 +8,13 @@ from types import SimpleNamespace
 from typing import cast
 
 from tests.daemon.driver_place import Place, datagram, syn
-from tinysnitch.core.dns_questions import Refusal
+from tinysnitch.core.dns_questions import SUSPICIOUS, Refusal
 from tinysnitch.core.process import UNKNOWN
 from tinysnitch.daemon.counters import Counters
 from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.loss_watch import LossWatch
 from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
+from tinysnitch.daemon.rule_saver import NOT_SAVED
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.nfqueue import NfVerdict
@@ -31,10 +32,10 @@ def test_counts_have_names_and_begin_with_the_daemon(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
             programs = SmallPrograms()
-            counters = Counters(place.driver, cast(BpfPrograms, programs), place.server, ErrorLog())
+            counters = Counters(place.driver, cast(BpfPrograms, programs), place.clients, ErrorLog())
             programs.counted += Counter(hits_allowed=5, hits_denied=1, hits_denied_early=3, misses=2, lost_flows=3)
             place.driver._read_connection(syn(1), read_instant())
-            place.server.count_malformed()
+            place.clients.malformed += 1
             assert counters.hits_and_misses() == (8, 2)  # one of the hits is our own verdict, walking again
             losses = counters.losses()
             assert losses["flows not stored"] == 3
@@ -66,7 +67,7 @@ def test_a_packet_of_which_nobody_knows_any_more_whose_it_is_is_dropped_and_coun
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
             place.attributor.is_note_lost = True
-            counters = Counters(place.driver, None, place.server, ErrorLog())
+            counters = Counters(place.driver, None, place.clients, ErrorLog())
             place.driver._read_connection(syn(1), read_instant())
             place.queue.flush()
             assert place.queue.sent == [(1, NfVerdict.DROP)]
@@ -80,7 +81,7 @@ def test_what_nobody_knows_the_sender_of_any_more_is_not_read_or_has_no_asker_an
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
             place.attributor.claim, place.attributor.is_note_lost = UNKNOWN, True
-            counters = Counters(place.driver, None, place.server, ErrorLog())
+            counters = Counters(place.driver, None, place.clients, ErrorLog())
             for packet in (syn(1), datagram(2)):
                 place.driver._read_message(packet, read_instant())
             place.names_queue.flush()
@@ -94,7 +95,7 @@ def test_what_nobody_knows_the_sender_of_any_more_is_not_read_or_has_no_asker_an
 def test_without_bpf_all_is_decided_here(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
-            counters = Counters(place.driver, None, place.server, ErrorLog())
+            counters = Counters(place.driver, None, place.clients, ErrorLog())
             place.driver._read_connection(syn(1), read_instant())
             assert counters.hits_and_misses() == (0, 1)
 
@@ -104,13 +105,25 @@ def test_without_bpf_all_is_decided_here(tmp_path: Path) -> None:
 def test_what_is_not_learned_is_counted(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
-            counters = Counters(place.driver, None, place.server, ErrorLog())
-            watch = LossWatch(counters.losses)
+            counters = Counters(place.driver, None, place.clients, ErrorLog())
+            watch = LossWatch(counters.untold_losses)
             place.driver.engine.names.refuse(Refusal.NOT_TRUSTED)
             place.driver.engine.names.refuse(Refusal.FAILED)
             losses = counters.losses()
             assert losses["DNS messages not learned, resolver not trusted"] == 1
             assert sum(count for what, count in losses.items() if "not learned" in what) == 1
             assert list(watch.new_losses(10.0)) == []
+
+    asyncio.run(run())
+
+
+def test_of_all_losses_only_these_need_no_watch(tmp_path: Path) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            left_out = place.counters.losses().keys() - place.counters.untold_losses().keys()
+            tables = {"names", *place.counters.tables()} - place.counters.evicted().keys()
+            refused = {f"DNS messages not learned, {refusal.value}" for refusal in SUSPICIOUS}
+            no_listener = "packets to ports that no program listens on, in the log alone"
+            assert left_out == {PUT_BACK, NOT_SAVED, no_listener, *refused, *(f"{table} evicted" for table in tables)}
 
     asyncio.run(run())

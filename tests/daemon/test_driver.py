@@ -204,7 +204,7 @@ def test_questions_come_to_the_prompts_and_go(tmp_path: Path) -> None:
 
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
-            place.server._push_message = lambda message, _uid: told.append(type(message))  # type: ignore[method-assign]
+            place.clients._push_message = lambda message, _uid: told.append(type(message))  # type: ignore[method-assign]
             place.driver.feed(PacketQueued(1, flow_of(1), whose()))
             place.driver.feed(AnswerGiven(1, yes(), 0))
 

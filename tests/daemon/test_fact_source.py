@@ -103,8 +103,10 @@ def test_resolvers_of_ones_own_are_trusted_too(tmp_path: Path) -> None:
 def test_who_looks_names_up_unseen_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fact_source, "find_name_services", lambda: ["programs ask"])
     source = source_of(tmp_path)
+    assert source.name_services == ()
     source.read(())
     assert source.problems == {"programs ask": 1}
+    assert source.name_services == ("programs ask",)
 
 
 def test_how_names_are_looked_up_is_as_it_was_while_that_does_not_answer(

@@ -176,7 +176,7 @@ def test_what_becomes_of_the_netfilter_rules_is_told_to_prompts_too(what: str, h
     told: list[object] = []
     parts = SimpleNamespace(
         driver=SimpleNamespace(feed=told.append),
-        server=SimpleNamespace(push_notice=lambda *words: told.append(words)),
+        clients=SimpleNamespace(push_notice=lambda *words: told.append(words)),
     )
     daemon = stopped({}, None, is_ready=True)
     daemon.parts = cast(Assembly, parts)

@@ -1,46 +1,16 @@
 """Losses that rose."""
 
-import asyncio
-from contextlib import closing
-from pathlib import Path
-
-from tests.daemon.driver_place import Place
-from tinysnitch.core.dns_questions import SUSPICIOUS
 from tinysnitch.core.events import DataLost
 from tinysnitch.daemon.loss_watch import LossWatch
-from tinysnitch.daemon.netfilter_guard import PUT_BACK
-from tinysnitch.daemon.recorder import NOT_KEPT
-from tinysnitch.daemon.rule_saver import NOT_SAVED
-
-
-def test_of_the_real_counters_only_these_are_left_out(tmp_path: Path) -> None:
-    async def run() -> None:
-        with closing(Place(tmp_path)) as place:
-            losses = dict.fromkeys(place.desk.counters.losses(), 0)
-            tables = {"names", *place.desk.counters.tables()} - place.desk.counters.evicted().keys()
-        watch = LossWatch(lambda: dict(losses))
-        losses.update(dict.fromkeys(losses, 1))
-        left_out = losses.keys() - {loss.what for loss in watch.rest()}
-        refused = {f"DNS messages not learned, {refusal.value}" for refusal in SUSPICIOUS}
-        assert left_out == {PUT_BACK, NOT_SAVED, NOT_KEPT, *refused, *(f"{table} evicted" for table in tables)}
-
-    asyncio.run(run())
 
 
 def test_only_what_rose_is_told_and_once() -> None:
-    losses = {"packets": 3, "names evicted": 0}
+    losses = {"packets": 3}
     watch = LossWatch(lambda: dict(losses))
     assert list(watch.new_losses(10.0)) == []
-    losses.update({"packets": 5, "names evicted": 9, "lines": 1})
+    losses.update({"packets": 5, "lines": 1})
     assert list(watch.new_losses(10.0)) == [DataLost("packets", 2), DataLost("lines", 1)]
     assert list(watch.new_losses(10.0)) == []
-
-
-def test_what_is_told_when_it_happens_is_not_told_again() -> None:
-    losses = dict.fromkeys((PUT_BACK, NOT_SAVED, NOT_KEPT), 0)
-    watch = LossWatch(lambda: dict(losses))
-    losses.update(dict.fromkeys(losses, 1))
-    assert list(watch.rest()) == []
 
 
 def test_what_goes_on_is_told_at_longer_and_longer_intervals() -> None:

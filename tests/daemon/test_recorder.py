@@ -19,7 +19,7 @@ from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.closed_ports import BURST
 from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.daemon.options import LogFormat
-from tinysnitch.daemon.recorder import NOT_KEPT, NOT_LEARNED, Recorder
+from tinysnitch.daemon.recorder import Recorder
 from tinysnitch.protocol.log_lines import ReadyLine
 from tinysnitch.protocol.mode import Mode
 from tinysnitch.store import history
@@ -107,8 +107,8 @@ def test_what_json_has_no_field_for_is_in_the_text_log(place: Place) -> None:
 
 def test_losses_are_told_apart(place: Place) -> None:
     place.log.lost, place.history.lost, place.learned.lost = 2, 5, 4
-    losses = {"log lines": 2, "history rows": 5, NOT_KEPT: 0}
-    assert place.recorder.losses() == {**losses, NOT_LEARNED: 4}
+    losses = {"log lines": 2, "history rows": 5}
+    assert place.recorder.losses() == {**losses, "learned rules": 4}
     assert Recorder(place.log, LogFormat.JSON, place.history).losses() == losses
 
 
@@ -119,7 +119,7 @@ def test_a_port_scan_is_in_the_log_and_pushes_nothing_out_of_the_history(place: 
     place.record(*[scanned] * (BURST + 7), ANSWER)
     assert len(place.read_log()) == 1 + BURST + 8
     assert len(list(place.history.read_newest(1000))) == BURST + 1
-    assert place.recorder.losses()[NOT_KEPT] == 7
+    assert place.recorder.not_kept == 7
 
 
 def decided(reason: str, who: Attribution, remote: str = SHOP) -> ConnectionDecided:

@@ -31,7 +31,7 @@ def hear_notices(place: Place, told: list[str]) -> None:
         if isinstance(message, Notice):
             told.append(message.text)
 
-    place.server._push_message = push  # type: ignore[method-assign]
+    place.clients._push_message = push  # type: ignore[method-assign]
 
 
 def test_a_broken_file_and_one_that_cannot_be_read_leave_the_rules(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_rules_that_wait_for_a_list_hold_once_it_is_there(
 
     async def run() -> None:
         with closing(Place(tmp_path, "deny @ads - -\n")) as place:
-            place.server.lift_notice("")  # of the Place's own look
+            place.clients.lift_notice("")  # of the Place's own look
             hear_notices(place, told)
             starting = asyncio.create_task(start(place))
             await asyncio.sleep(0.05)
@@ -319,7 +319,7 @@ def test_a_start_that_cannot_read_what_rules_speak_of_ends(
 
     async def run() -> None:
         with closing(Place(tmp_path)) as place, monkeypatch.context() as broken:
-            place.reloader = Reloader(place.driver, place.loader, place.server, place.news)  # type: ignore[arg-type]
+            place.reloader = Reloader(place.driver, place.loader, place.clients, place.news)  # type: ignore[arg-type]
             broken.setattr("tinysnitch.daemon.fact_source.read_addresses", fail)
             with pytest.raises(SnitchError, match=reloader.NO_RULES) as told:
                 await asyncio.wait_for(start(place), 10)

@@ -124,5 +124,5 @@ def test_who_cannot_be_looked_up_now_is_refused_and_not_waited_for(
     with socket.socket(socket.AF_UNIX) as client, client.makefile("rb") as said:
         client.connect(str(running.path))
         assert b"wait to be let in already" in said.read()
-    assert running.call(running.server.statistics).crowded_out == 1
+    assert running.call(running.clients.statistics).crowded_out == 1
     assert running.server._comers == set()

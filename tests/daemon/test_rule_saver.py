@@ -81,9 +81,9 @@ def test_a_rule_that_could_not_be_written_outlives_a_reload_and_is_written_later
         with closing(Place(tmp_path, "deny - 23 tcp\n")) as place:
             moved = lose_a_rule(place)
             told: list[str] = []
-            monkeypatch.setattr(place.server, "push_notice", told.append)
+            monkeypatch.setattr(place.clients, "push_notice", told.append)
             tries = count_tries(place, monkeypatch)
-            assert place.desk.counters.losses()["rules not saved"] == 1
+            assert place.counters.losses()["rules not saved"] == 1
             await until(lambda: len(tries) > 2)
             moved.rename(place.rules_file.path)
             place.reloader.reload_rules()
@@ -92,7 +92,7 @@ def test_a_rule_that_could_not_be_written_outlives_a_reload_and_is_written_later
             assert told == [rule_saver.SAVED]
             place.reloader.reload_rules()
             assert rules_in_force(place) == ["deny - 23 tcp", RULE]
-            assert place.desk.counters.losses()["rules not saved"] == 0
+            assert place.counters.losses()["rules not saved"] == 0
             assert place.failures.count == 0  # a failure would be told with a traceback
 
     asyncio.run(run())
@@ -115,7 +115,7 @@ def test_a_rule_that_could_not_be_written_and_was_removed_stays_away(
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
             told: list[str] = []
-            monkeypatch.setattr(place.server, "push_notice", told.append)
+            monkeypatch.setattr(place.clients, "push_notice", told.append)
             lose_a_rule(place).rename(place.rules_file.path)
             place.desk.remove_rule(RULE, ROOT)
             await asyncio.sleep(0.01)
@@ -132,13 +132,13 @@ def test_temporary_rules_that_a_restart_would_lose_are_counted(tmp_path: Path) -
             for number in (1, 2):
                 place.driver.feed(PacketQueued(number, flow_of(number, port=number), whose()))
                 place.driver.feed(AnswerGiven(number, yes(Lifetime.DAY), 0))
-                assert place.desk.counters.losses()["rules not saved"] == number
+                assert place.counters.losses()["rules not saved"] == number
                 if number == 1:
                     continue
                 (tmp_path / "temporary").rmdir()
                 place.driver.feed(PacketQueued(3, flow_of(3, port=3), whose()))
                 place.driver.feed(AnswerGiven(3, yes(Lifetime.DAY), 0))
-            assert place.desk.counters.losses()["rules not saved"] == 0
+            assert place.counters.losses()["rules not saved"] == 0
 
     asyncio.run(run())
 
@@ -184,7 +184,7 @@ def test_what_cannot_be_written_of_the_one_keeps_the_other_from_nothing(
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
             told: list[str] = []
-            monkeypatch.setattr(place.server, "push_notice", lambda text, hint="": told.append(text))
+            monkeypatch.setattr(place.clients, "push_notice", lambda text, hint="": told.append(text))
             moved = lose_a_rule(place)
             with monkeypatch.context() as full:
                 fill_disk(full)
@@ -215,7 +215,7 @@ def test_what_fails_unforeseen_is_told_and_tried_again(
                 broken.setattr("tinysnitch.store.rules_file.read_text", fail)
                 place.driver.feed(PacketQueued(1, flow_of(1), whose()))
                 place.driver.feed(AnswerGiven(1, yes(), 0))
-                assert place.server._take_unsaved() is not None
+                assert place.clients.take_unsaved() is not None
                 assert place.failures.count == 1
                 await until(lambda: place.failures.count >= 3)
             await until(lambda: place.rules_file.path.read_text() == f"{RULE}\n")

@@ -14,8 +14,9 @@ from tests.daemon.raw_client import RawClient
 from tests.daemon.small_desk import RunningServer, SmallDesk
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.daemon import turns
+from tinysnitch.daemon.control_clients import MAX_CLIENTS, MAX_CLIENTS_OF_USER
 from tinysnitch.daemon.control_permission import Permissions, Right
-from tinysnitch.daemon.control_server import ACCEPTED_AT_ONCE, MAX_CLIENTS, MAX_CLIENTS_OF_USER, ControlServer
+from tinysnitch.daemon.control_server import ACCEPTED_AT_ONCE, ControlServer
 from tinysnitch.daemon.turns import Turns
 from tinysnitch.protocol.messages import Hello, ListAsks
 
@@ -106,7 +107,8 @@ def test_many_who_knock_at_once_leave_the_loop_its_turns(tmp_path: Path) -> None
     """Anyone may knock, and need say nothing for that."""
 
     async def session(comers: list[socket.socket]) -> list[int]:
-        server = ControlServer(SmallDesk(), Permissions())
+        desk = SmallDesk()
+        server = ControlServer(desk, Permissions(), desk.clients)
         await server.start(tmp_path / "socket")
         for comer in comers:
             comer.setblocking(False)
@@ -114,7 +116,7 @@ def test_many_who_knock_at_once_leave_the_loop_its_turns(tmp_path: Path) -> None
         counts = [0]  # of who is in, from turn to turn
         while counts[-1] < len(comers):
             await asyncio.sleep(0)
-            counts.append(server.statistics().clients)
+            counts.append(desk.clients.statistics().clients)
         await server.close()
         return counts
 

@@ -14,7 +14,7 @@ import dns.rrset
 import pytest
 
 from tests.fuzz.mutation import mutants_of
-from tinysnitch.core.dns_message import Question, parse_answer, parse_question
+from tinysnitch.core.dns_message import DnsQuestion, parse_answer, parse_question
 from tinysnitch.core.dns_wire import A
 from tinysnitch.core.domain import normalize_name
 from tinysnitch.core.errors import Malformed
@@ -113,7 +113,7 @@ def test_a_mutant_teaches_only_the_name_that_was_asked(original: bytes) -> None:
     taught = 0
     for mutant in mutants_of(original, ROUNDS, ANSWERS):
         names = Names(Settings(), Facts(resolvers=frozenset({resolver})))
-        names.ask(flow, Question(7, "shop.test", A), 100, 1.0)
+        names.ask(flow, DnsQuestion(7, "shop.test", A), 100, 1.0)
         try:
             message = parse_answer(mutant)
         except Malformed:

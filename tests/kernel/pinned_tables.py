@@ -3,8 +3,8 @@
 from contextlib import closing
 from struct import Struct
 
-from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import Flow
+from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.kernel.bpf_maps import BpfMaps
 from tinysnitch.kernel.bpf_pins import PinFolder
 from tinysnitch.kernel.bpf_programs import BpfPrograms, pack_flow, pack_owner, pack_verdict_key

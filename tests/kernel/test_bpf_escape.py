@@ -10,9 +10,9 @@ import pytest
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.pinned_tables import forget_socket, tie_socket, write_flow
 from tests.kernel.test_bpf_verdict import LOCAL_PORT, PORT, entry_of, make_flow, open_bound
-from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.netfilter_rules import Family, RuleWriter
 

@@ -16,9 +16,9 @@ from tests.kernel.test_bpf_verdict import (
     make_flow,
     open_bound,
 )
-from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import TCP, UDP, Direction, parse_address
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import FlowEntry, Listener, Owner
 from tinysnitch.kernel.nfqueue import NfVerdict, Queue

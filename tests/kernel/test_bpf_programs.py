@@ -22,9 +22,9 @@ from tests.kernel.pinned_tables import (
 )
 from tests.kernel.test_bpf_structs import make_image
 from tests.lab.patience import wait_until
-from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, OWN_KEY, Listener, Owner, ProcessEntry
 from tinysnitch.kernel.libbpf import Map

@@ -10,9 +10,9 @@ import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.pinned_tables import find_listener, is_shared, open_listeners, read_changes, read_noted_protocol
-from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import TCP, UDP, Direction, parse_address
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_programs import BpfPrograms, pack_owner
 from tinysnitch.kernel.bpf_structs import Listener, Owner, ProcessEntry, TraceKind

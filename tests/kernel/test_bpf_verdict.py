@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from tests.kernel.bpf_place import HELD, Agent, BpfPlace
-from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import EXEC_ID_KERNEL, FlowEntry, Listener, Owner
 from tinysnitch.kernel.nfqueue import Queue

@@ -20,10 +20,10 @@ from tinysnitch.core.commands import (
     RememberVerdict,
     SetGeneration,
     SkipWatch,
-    VerdictKey,
 )
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.core.watch import Watch
 from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.netfilter_rules import ALLOW_BIT

@@ -1,4 +1,3 @@
-import hashlib
 import os
 import shutil
 import subprocess
@@ -11,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.lab.patience import wait_until
-from tests.shortage import descriptors_left
 from tinysnitch.kernel import file_identity as identity
 from tinysnitch.kernel.clock import read_boot_ns
 
@@ -355,22 +353,3 @@ def test_what_may_have_been_above_a_folder(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     os.chown(inner.parent, 1000, 1000)
     assert not identity.may_climb(1001, left, str(script))
-
-
-def test_digests_follow_the_content(tmp_path: Path) -> None:
-    path, digests = tmp_path / "file", identity.Digests()
-    path.write_text("one")
-    assert digests.read_sha256(str(path)) == hashlib.sha256(b"one").hexdigest()
-    path.write_text("three")
-    assert digests.read_sha256(str(path)) == hashlib.sha256(b"three").hexdigest()
-    assert digests.read_sha256(str(tmp_path / "missing")) is None
-    with descriptors_left(0), pytest.raises(OSError, match="Too many open files"):
-        digests.read_sha256(str(path))
-
-
-def test_what_would_hold_everything_up_has_no_digest(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "fifo")
-    with (tmp_path / "large").open("wb") as file:
-        file.truncate(identity.MAX_DIGEST_BYTES + 1)
-    digests = identity.Digests()
-    assert [digests.read_sha256(str(tmp_path / name)) for name in ("fifo", "large")] == [None, None]

@@ -18,6 +18,7 @@ from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.bpf_structs import Image, ProcessEntry
 from tinysnitch.kernel.cgroup_paths import CgroupPaths, read_cgroup_id
 from tinysnitch.kernel.clock import read_boot_ns
+from tinysnitch.kernel.digests import Digests
 from tinysnitch.kernel.process_builder import AGAIN_S, MAX_PARENTS_LENGTH, UNTOLD, NoImages, ProcessBuilder, image_of
 
 PYTHON = os.path.realpath("/usr/bin/python3")
@@ -282,7 +283,7 @@ def test_of_a_file_that_cannot_be_read_no_sum_is_told(monkeypatch: pytest.Monkey
     def fail(*_words: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(file_identity.Digests, "_read_digest", fail)
+    monkeypatch.setattr(Digests, "_read_digest", fail)
     with closing(ProcessBuilder(NoImages(), needs_sha256=lambda path: path == "/usr/bin/env")) as demanding:
         unread, unasked = (
             build(demanding, make_image("/usr/bin/env")),

@@ -2,12 +2,14 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.kernel.attribution_table import DictTable
 from tests.kernel.test_attribution import cookie_of
+from tests.lab.patience import wait_until
 from tinysnitch.core.flow import ICMP, TCP, UDP
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, IMAGE_USER_NAMESPACE, Image, Listener, ProcessEntry
@@ -94,6 +96,7 @@ def test_a_socket_that_is_closed_meanwhile_is_not_left(
 def test_a_second_pass_finds_the_processes_of_the_meantime(table: DictTable) -> None:
     seed_processes(table)
     with subprocess.Popen(["sleep", "30"]) as started:
+        wait_until(Path(f"/proc/{started.pid}/cmdline").read_bytes)  # in the middle of an exec there are none
         seed_processes(table)
         started.kill()
     assert table.images[table.processes[started.pid].exec_id].args[:2] == ("sleep", "30")

@@ -38,6 +38,7 @@ server:
   verbosity: 1
   module-config: "iterator"
   local-zone: "test." nodefault
+  unknown-server-time-limit: 10000  # ms; else it closes the socket that is looked for, on a slow machine
 forward-zone:
   name: "."
   forward-addr: {WORLD4}

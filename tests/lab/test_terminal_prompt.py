@@ -21,7 +21,7 @@ from tests.lab.test_hostile_text import COMMAND, HOSTILE
 from tests.lab.toggles import curl, try_toggles
 from tests.lab.world import WORLD4
 from tinysnitch.client.control_client import ControlClient
-from tinysnitch.daemon.control_server import MAX_CLIENTS
+from tinysnitch.daemon.control_clients import MAX_CLIENTS
 from tinysnitch.view.key_guard import PASTED_S
 
 pytestmark = [pytest.mark.privileged]
@@ -79,8 +79,11 @@ def see_editor(person: Person) -> None:
 
 
 @both
-def test_a_name_service_that_hangs_keeps_no_question_from_the_screen(lab: Lab, sit: Sit, flags: list[str]) -> None:
+def test_a_name_service_that_hangs_keeps_no_question_from_the_screen(
+    lab: Lab, sit: Sit, flags: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As one over the network does whose own connection is asked about: a pipe that nobody writes to."""
+    monkeypatch.setenv("HOME", "/root")  # without it Python itself asks for it
     os.mkfifo(lab.folder / "passwd")
     within = [
         "unshare",

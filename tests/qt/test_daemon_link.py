@@ -11,6 +11,7 @@ import pytest
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
+from tests.client.odd_daemon import UNASKED, OddDaemon
 from tests.daemon.small_desk import ALICE, Comers
 from tests.lab.patience import wait_until
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
@@ -19,7 +20,7 @@ from tinysnitch.client.control_client import ControlClient
 from tinysnitch.core.choice import Choice
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.daemon import control_server
+from tinysnitch.daemon import control_clients
 from tinysnitch.daemon.control_permission import Permissions, Right
 from tinysnitch.protocol.messages import prompt_shown
 from tinysnitch.qt import daemon_link
@@ -154,7 +155,7 @@ def test_why_one_of_many_was_refused_is_the_last_word(
         listener.link.answer(BOTH)
         listener.wait(QuestionClosed(2, "answered by root"))
         listener.wait(AnswerRefused(1, "not yours"))
-        served.call(served.daemon.server.push_notice, "the end")
+        served.call(served.daemon.clients.push_notice, "the end")
         listener.wait(NoticeGiven("the end"))
         told = [event for event in listener.told if isinstance(event, NoticeGiven | AnswerRefused)]
         told_taken = NoticeGiven("answered 2 questions together: allow, once")
@@ -170,7 +171,7 @@ def test_that_a_rule_is_not_saved_is_the_last_word(application: QGuiApplication,
         listener.wait(QuestionOpened(prompt_shown(prompt_of(1)).prompt))
         listener.link.answer(ANSWER)
         listener.wait(QuestionClosed(1, "answered by root"))
-        served.call(served.daemon.server.push_notice, "the end")
+        served.call(served.daemon.clients.push_notice, "the end")
         listener.wait(NoticeGiven("the end"))
         told = [event for event in listener.told if isinstance(event, NoticeGiven)]
         assert set(told[:-1]) == {NoticeGiven("the rule holds but could not be saved: no room")}
@@ -181,7 +182,7 @@ def test_that_a_rule_is_not_saved_is_the_last_word(application: QGuiApplication,
 def test_who_finds_no_place_comes_again(
     application: QGuiApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control_server, "MAX_CLIENTS", 1)
+    monkeypatch.setattr(control_clients, "MAX_CLIENTS", 1)
     monkeypatch.setattr(daemon_link, "RETRY_MS", 10)
     with serve(tmp_path / "s"):
         with ControlClient(tmp_path / "s"):
@@ -190,6 +191,14 @@ def test_who_finds_no_place_comes_again(
         listener.wait(DaemonGreeted())
         assert listener.failures == []
         listener.link.close()
+
+
+def test_who_is_refused_without_having_asked_comes_no_more(application: QGuiApplication, tmp_path: Path) -> None:
+    with OddDaemon(tmp_path / "s", UNASKED, closes=False):
+        listener = Listener(tmp_path / "s")
+        wait_until(lambda: QTest.qWait(5) or listener.failures)
+    assert [str(error) for error in listener.failures] == ["go away"]
+    assert listener.told == [DaemonGreeted()]
 
 
 def test_a_daemon_that_comes_back_is_followed_again(

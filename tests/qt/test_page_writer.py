@@ -3,7 +3,7 @@ import pytest
 
 from tests.qt.test_prompt_page import view_of
 from tinysnitch.qt import palette
-from tinysnitch.qt.page import Page
+from tinysnitch.qt.page_layout import PageLayout
 from tinysnitch.qt.page_writer import HINT_SPACE, PageWriter, font_of, key_color
 from tinysnitch.qt.paragraph import text_width
 from tinysnitch.view.prompt_view import KeyHint
@@ -28,7 +28,7 @@ def test_rows_of_keys_are_in_the_middle() -> None:
         assert row[0].left() == pytest.approx(1280 - end_of_text)
 
 
-def texts_of(page: Page) -> dict[str, float]:
+def texts_of(page: PageLayout) -> dict[str, float]:
     """Where each text begins."""
     return {paragraph.layout.text(): place.x() for place, paragraph in page.texts}
 

@@ -5,7 +5,7 @@ from PySide6.QtGui import QGuiApplication
 
 from tinysnitch.core.clock import Instant
 from tinysnitch.qt.demo import SAMPLES, sample_prompt
-from tinysnitch.qt.page import Page
+from tinysnitch.qt.page_layout import PageLayout
 from tinysnitch.qt.prompt_page import Room, build_help, build_page
 from tinysnitch.view.help_view import present_help, present_legend
 from tinysnitch.view.keys import KEYS
@@ -24,7 +24,7 @@ def view_of(name: str, keys: str = "") -> PromptView:
     return present_prompt(state, Instant(1.0, 1_700_000_000.0))
 
 
-def assert_inside(page: Page, width: int, height: int) -> None:
+def assert_inside(page: PageLayout, width: int, height: int) -> None:
     assert all(box.left() >= 0 and box.right() <= width and box.bottom() <= height for box, _label in page.keys)
 
 

@@ -3,7 +3,7 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QGuiApplication, QKeyEvent
 from PySide6.QtTest import QTest
 
-from tinysnitch.qt.page import Page
+from tinysnitch.qt.page_layout import PageLayout
 from tinysnitch.qt.palette import BACKGROUND, EDGE, WARNING
 from tinysnitch.qt.prompt_page import Room
 from tinysnitch.qt.prompt_window import PromptWindow
@@ -11,8 +11,8 @@ from tinysnitch.qt.prompt_window import PromptWindow
 BOX = QRectF(100, 100, 60, 60)
 
 
-def build(_room: Room) -> Page:
-    page = Page()
+def build(_room: Room) -> PageLayout:
+    page = PageLayout()
     page.add_box(BOX, WARNING)
     page.add_key(BOX, "Tab")
     return page

@@ -9,6 +9,7 @@ from tinysnitch.core.choice import Choice
 from tinysnitch.core.commands import ClosePrompt
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.prompt import Prompt
+from tinysnitch.daemon.control_clients import ControlClients
 from tinysnitch.daemon.control_permission import Permissions, Right
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.protocol.messages import Explain, Explanation, RuleEntry, Status
@@ -19,7 +20,8 @@ RULE = "allow shop.test 443 tcp /usr/bin/curl"
 
 class QuestionDaemon:
     def __init__(self, permissions: Permissions | None = None) -> None:
-        self.server = ControlServer(self, permissions or Permissions())
+        self.clients = ControlClients()
+        self.server = ControlServer(self, permissions or Permissions(), self.clients)
         self.prompts: dict[int, Prompt] = {}
         self.answers: asyncio.Queue[tuple[int, Choice]] = asyncio.Queue()
         self.lines: asyncio.Queue[tuple[int, str]] = asyncio.Queue()  # answers written by hand
@@ -29,11 +31,11 @@ class QuestionDaemon:
 
     def open(self, prompt: Prompt) -> None:
         self.prompts[prompt.prompt_id] = prompt
-        self.server.push_prompt(prompt)
+        self.clients.push_prompt(prompt)
 
     def close(self, prompt_id: int, reason: str = "nobody answered", by_uid: int | None = None) -> None:
         del self.prompts[prompt_id]
-        self.server.push_closed(ClosePrompt(prompt_id, reason, by_uid))
+        self.clients.push_closed(ClosePrompt(prompt_id, reason, by_uid))
 
     # what the control server asks
 
@@ -47,7 +49,7 @@ class QuestionDaemon:
     def attach(self, client_id: int, right: Right) -> None:
         self.attached.set()
         for prompt in self.prompts.values():
-            self.server.push_prompt(prompt)
+            self.clients.push_prompt(prompt)
 
     def detach(self, client_id: int) -> None:
         self.attached.clear()
@@ -60,7 +62,7 @@ class QuestionDaemon:
         else:
             self.lines.put_nowait((prompt_id, answer))
         if self.unsaved:
-            self.server.push_unsaved(SnitchError(self.unsaved))
+            self.clients.push_unsaved(SnitchError(self.unsaved))
         self.close(prompt_id, "answered", right.uid)
         return RULE
 

@@ -3,14 +3,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.client.odd_daemon import UNASKED, OddDaemon
 from tests.daemon.small_desk import ALICE, Comers
 from tests.tui.question_daemon import RULE, question_daemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import prompt_of
 from tinysnitch.client.prompt_client import PromptClient
 from tinysnitch.core.choice import Choice
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.daemon import control_server
+from tinysnitch.daemon import control_clients
 from tinysnitch.protocol.messages import prompt_shown
 from tinysnitch.tui import daemon_link
 from tinysnitch.tui.daemon_link import DaemonLink
@@ -56,7 +58,7 @@ def test_questions_come_and_go(tmp_path: Path) -> None:
             await until(daemon.attached.is_set)
             daemon.open(prompt_of(1))
             daemon.close(1, "denied", by_uid=0)
-            daemon.server.push_notice("rules not loaded", "see line 3")
+            daemon.clients.push_notice("rules not loaded", "see line 3")
             await until(lambda: len(listener.told) == 4)
             return listener.told
 
@@ -77,9 +79,20 @@ def test_how_far_our_right_goes_is_told(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_who_is_refused_without_having_asked_comes_no_more(tmp_path: Path) -> None:
+    async def run() -> None:
+        told: list[Event] = []
+        with pytest.raises(SnitchError, match="go away"):
+            await asyncio.wait_for(DaemonLink(tmp_path / "s", told.append).run(), 60)
+        assert told == [DaemonGreeted()]
+
+    with OddDaemon(tmp_path / "s", UNASKED, closes=False):
+        asyncio.run(run())
+
+
 def test_who_finds_no_place_comes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after a restart at which others were quicker."""
-    monkeypatch.setattr(control_server, "MAX_CLIENTS", 1)
+    monkeypatch.setattr(control_clients, "MAX_CLIENTS", 1)
     monkeypatch.setattr(daemon_link, "RETRY_S", 0.05)
 
     async def run() -> None:

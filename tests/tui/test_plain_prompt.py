@@ -356,7 +356,7 @@ def test_nothing_more_is_printed_where_a_command_has_the_terminal(
         daemon.open(prompt_of(1))
         await person.see("answer it in another terminal with\n")
         found.append(ProgramFile("", "3bc7" * 16))
-        daemon.server.push_notice("a notice", "")
+        daemon.clients.push_notice("a notice", "")
         await until(lambda: "a notice\n" in person.seen)
         assert "sha256" not in person.seen
         assert "package" not in person.seen

@@ -3,11 +3,8 @@ import itertools
 import os
 import pty
 import re
-import sys
 import termios
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +15,7 @@ from textual.pilot import Pilot
 
 from tests.daemon.small_desk import Comers
 from tests.tui.app_stage import play, see, until_ready
+from tests.tui.prompt_process import prompt_in_terminal, running_in_terminal
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
 from tests.tui.waiting import until
 from tests.view.sample_prompts import CURL, connection_of, prompt_of
@@ -296,23 +294,6 @@ def test_without_a_daemon_there_is_no_prompt(tmp_path: Path, plain: bool) -> Non
         run_prompt(str(tmp_path / "s"), plain)
 
 
-@asynccontextmanager
-async def running_in_terminal(socket: Path, slave: int, **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """It does not outlive a test that fails."""
-    code = "from tinysnitch.commandline.entry import tinysnitch; tinysnitch()"
-    words = ("prompt", "--socket", str(socket))
-    environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1", "PYTHONUNBUFFERED": "", **more}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, *words, stdin=slave, stdout=slave, stderr=slave, env=environment
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
 NO_COLORS = {b"0", b"1", b"2", b"7", b"39", b"49"}  # bold, dim, reverse, the terminal's own (ECMA-48 8.3.117)
 
 
@@ -320,27 +301,18 @@ NO_COLORS = {b"0", b"1", b"2", b"7", b"39", b"49"}  # bold, dim, reverse, the te
 def test_in_a_terminal_it_draws_takes_a_key_and_puts_the_terminal_back_on_a_signal(tmp_path: Path) -> None:
     async def run() -> None:
         path = tmp_path / "s"
-        async with question_daemon(path) as daemon:
-            master, slave = pty.openpty()
-            termios.tcsetwinsize(slave, (24, 80))
-            before = termios.tcgetattr(slave)
-            async with running_in_terminal(path, slave) as process:
-                screen = bytearray()
-                asyncio.get_running_loop().add_reader(master, lambda: screen.extend(os.read(master, 65536)))
-                await until(daemon.attached.is_set)
-                daemon.open(prompt_of(1))
-                await until(lambda: b"wants to reach shop.test" in screen)
-                codes = re.findall(rb"\x1b\[([0-9;]*)m", screen)
-                assert {code for one in codes for code in one.split(b";")} <= NO_COLORS
-                await until(lambda: "█".encode() in screen)  # keys count
-                os.write(master, b"y")
-                assert (await asyncio.wait_for(daemon.answers.get(), 60))[1].verdict is Verdict.ALLOW
-                process.terminate()
-                assert await asyncio.wait_for(process.wait(), 60) == 143
-                assert termios.tcgetattr(slave) == before
-                asyncio.get_running_loop().remove_reader(master)
-                os.close(master)
-                os.close(slave)
+        async with question_daemon(path) as daemon, prompt_in_terminal(path) as prompt:
+            await until(daemon.attached.is_set)
+            daemon.open(prompt_of(1))
+            await until(lambda: b"wants to reach shop.test" in prompt.screen)
+            codes = re.findall(rb"\x1b\[([0-9;]*)m", prompt.screen)
+            assert {code for one in codes for code in one.split(b";")} <= NO_COLORS
+            await until(lambda: "█".encode() in prompt.screen)  # keys count
+            prompt.type(b"y")
+            assert (await asyncio.wait_for(daemon.answers.get(), 60))[1].verdict is Verdict.ALLOW
+            prompt.process.terminate()
+            assert await asyncio.wait_for(prompt.process.wait(), 60) == 143
+            assert prompt.is_put_back()
 
     asyncio.run(run())
 
@@ -350,22 +322,15 @@ def test_a_terminal_without_unicode_gets_a_bar_of_ascii_and_whole_rows(tmp_path:
     connection = connection_of(msgspec.structs.replace(CURL, program=f"/home/{'中' * 20}/evil"))
 
     async def run() -> None:
-        async with question_daemon(tmp_path / "s") as daemon:
-            master, slave = pty.openpty()
-            termios.tcsetwinsize(slave, (24, 80))
-            async with running_in_terminal(tmp_path / "s", slave, PYTHONUTF8="0", LC_ALL="C") as process:
-                screen = bytearray()
-                asyncio.get_running_loop().add_reader(master, lambda: screen.extend(os.read(master, 65536)))
-                await until(daemon.attached.is_set)
-                daemon.open(prompt_of(1, connection))
-                await until(lambda: re.search(rb"#{20}.* s, then deny", screen))
-                assert b"/home/" + b"?" * 20 + b"/evil" in screen
-                assert b"\\u" not in screen
-                process.terminate()
-                await asyncio.wait_for(process.wait(), 60)
-                asyncio.get_running_loop().remove_reader(master)
-                os.close(master)
-                os.close(slave)
+        path, locale = tmp_path / "s", {"PYTHONUTF8": "0", "LC_ALL": "C"}
+        async with question_daemon(path) as daemon, prompt_in_terminal(path, **locale) as prompt:
+            await until(daemon.attached.is_set)
+            daemon.open(prompt_of(1, connection))
+            await until(lambda: re.search(rb"#{20}.* s, then deny", prompt.screen))
+            assert b"/home/" + b"?" * 20 + b"/evil" in prompt.screen
+            assert b"\\u" not in prompt.screen
+            prompt.process.terminate()
+            await asyncio.wait_for(prompt.process.wait(), 60)
 
     asyncio.run(run())
 

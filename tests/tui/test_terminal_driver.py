@@ -5,7 +5,6 @@ import os
 import pty
 import signal
 import sys
-import termios
 import time
 from contextlib import closing
 from pathlib import Path
@@ -16,8 +15,8 @@ import pytest
 from tests.daemon.small_desk import Comers
 from tests.lab.patience import WAIT_S
 from tests.lab.person import Person
+from tests.tui.prompt_process import prompt_in_terminal, running_in_terminal
 from tests.tui.question_daemon import question_daemon
-from tests.tui.test_prompt_app import running_in_terminal
 from tests.tui.waiting import until
 from tests.view.sample_prompts import prompt_of
 from tinysnitch.core.errors import SnitchError
@@ -120,51 +119,34 @@ def test_who_is_stopped_unasked_asks_anew_and_puts_the_terminal_back(tmp_path: P
     """By SIGSTOP: as if it had begun twice, it never came to its end."""
 
     async def run() -> None:
-        async with question_daemon(tmp_path / "s") as daemon:
-            master, slave = pty.openpty()
-            termios.tcsetwinsize(slave, (24, 80))
-            before = termios.tcgetattr(slave)
-            async with running_in_terminal(tmp_path / "s", slave) as process:
-                screen = bytearray()
-                asyncio.get_running_loop().add_reader(master, lambda: screen.extend(os.read(master, 65536)))
-                await until(daemon.attached.is_set)
-                daemon.open(prompt_of(1))
-                await until(lambda: "█".encode() in screen)
-                process.send_signal(signal.SIGSTOP)
-                await until(lambda: ") T " in Path(f"/proc/{process.pid}/stat").read_text())
-                os.write(master, b"n")  # typed for whoever had the terminal meanwhile
-                screen.clear()
-                process.send_signal(signal.SIGCONT)
-                await until(lambda: b"wants to reach shop.test" in screen)
-                await until(lambda: "█".encode() in screen)  # keys count anew
-                os.write(master, b"y")
-                assert (await asyncio.wait_for(daemon.answers.get(), 60))[1].verdict is Verdict.ALLOW
-                os.write(master, b"q")
-                assert await asyncio.wait_for(process.wait(), 60) == 0
-                assert termios.tcgetattr(slave) == before
-                asyncio.get_running_loop().remove_reader(master)
-                os.close(master)
-                os.close(slave)
+        async with question_daemon(tmp_path / "s") as daemon, prompt_in_terminal(tmp_path / "s") as prompt:
+            await until(daemon.attached.is_set)
+            daemon.open(prompt_of(1))
+            await until(lambda: "█".encode() in prompt.screen)
+            prompt.process.send_signal(signal.SIGSTOP)
+            await until(lambda: ") T " in Path(f"/proc/{prompt.process.pid}/stat").read_text())
+            prompt.type(b"n")  # typed for whoever had the terminal meanwhile
+            prompt.screen.clear()
+            prompt.process.send_signal(signal.SIGCONT)
+            await until(lambda: b"wants to reach shop.test" in prompt.screen)
+            await until(lambda: "█".encode() in prompt.screen)  # keys count anew
+            prompt.type(b"y")
+            assert (await asyncio.wait_for(daemon.answers.get(), 60))[1].verdict is Verdict.ALLOW
+            prompt.type(b"q")
+            assert await asyncio.wait_for(prompt.process.wait(), 60) == 0
+            assert prompt.is_put_back()
 
     asyncio.run(run())
 
 
 @pytest.mark.slow
 def test_a_prompt_whose_daemon_takes_it_no_more_says_why_to_the_shell(tmp_path: Path) -> None:
-    said = bytearray()
-
     async def run() -> None:
-        async with question_daemon(tmp_path / "s") as daemon:
-            master, slave = pty.openpty()
-            asyncio.get_running_loop().add_reader(master, lambda: said.extend(os.read(master, 65536)))
-            async with running_in_terminal(tmp_path / "s", slave) as process:
-                await until(daemon.attached.is_set)
-                await daemon.server.close()
-                async with question_daemon(tmp_path / "s", Comers(None)):
-                    assert await asyncio.wait_for(process.wait(), 60) == 4
-                await until(lambda: b"may not control tinysnitch" in said)
-            asyncio.get_running_loop().remove_reader(master)
-            os.close(master)
-            os.close(slave)
+        async with question_daemon(tmp_path / "s") as daemon, prompt_in_terminal(tmp_path / "s") as prompt:
+            await until(daemon.attached.is_set)
+            await daemon.server.close()
+            async with question_daemon(tmp_path / "s", Comers(None)):
+                assert await asyncio.wait_for(prompt.process.wait(), 60) == 4
+            await until(lambda: b"may not control tinysnitch" in prompt.screen)
 
     asyncio.run(run())

@@ -7,6 +7,7 @@ from tests.view.sample_prompts import CURL, connection_of, prompt_of
 from tinysnitch.core.choice import Choice
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.keys import KEYS
+from tinysnitch.view.open_question import OpenQuestion
 from tinysnitch.view.prompt_events import (
     AnswerRefused,
     ConnectionLost,
@@ -16,7 +17,6 @@ from tinysnitch.view.prompt_events import (
     QuestionOpened,
     ScreenRegained,
 )
-from tinysnitch.view.question import Question
 from tinysnitch.view.questions import Questions
 
 GIT = msgspec.structs.replace(CURL, program="/usr/bin/git")
@@ -26,7 +26,7 @@ def of_two_programs() -> Questions:
     """Questions 1, 3 and 4 are curl's, 2 is git's."""
     questions = Questions()
     for number, process in enumerate((CURL, GIT, CURL, CURL), 1):
-        questions.put(Question(prompt_of(number, connection_of(process)), 60.0, 0.0, Choice(verdict=Verdict.ALLOW)))
+        questions.put(OpenQuestion(prompt_of(number, connection_of(process)), 60.0, 0.0, Choice(verdict=Verdict.ALLOW)))
     return questions
 
 

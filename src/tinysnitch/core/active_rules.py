@@ -39,7 +39,8 @@ class ActiveRules:
         self._from_file: dict[Rule, None] = {}  # a dict for its order
         self._temporary: dict[Rule, float] = {}  # with the boot-time second that each ends at
         self._awaited: dict[Rule, ProcessKey] = {}  # the process that ends some of these; forks share its exec id
-        self._first_ends: tuple[float, float] | None = None  # of these, by either clock; None: not yet known
+        # When the first temporary rule ends, by the wall clock and by the boot-time one; None: not yet known.
+        self._first_ends: tuple[float, float] | None = None
         self._ruleset = Ruleset((), facts)
 
     def replace_file_rules(self, rules: Iterable[Rule]) -> bool:

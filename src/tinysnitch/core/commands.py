@@ -2,24 +2,14 @@
 
 import msgspec
 
-from tinysnitch.core.flow import Direction, Flow
+from tinysnitch.core.flow import Flow
 from tinysnitch.core.process import ProcessKey
 from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.records import Record
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.core.watch import Watch
-
-
-class VerdictKey(msgspec.Struct, frozen=True, gc=False):
-    """What the kernel's cache is asked by. exec id 0 is unknown, 1 the kernel. remote None: every remote and port."""
-
-    exec_id: int
-    uid: int
-    protocol: int
-    direction: Direction
-    remote: bytes | None
-    port: int
 
 
 class IssueVerdict(msgspec.Struct, frozen=True):

@@ -4,9 +4,9 @@ A port scan or a peer-to-peer client would fill the cache with verdicts that all
 still decided, and told in the history, one by one; then the question is asked again whenever their number has doubled.
 """
 
-from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.table import BoundedTable
+from tinysnitch.core.verdict_key import VerdictKey
 
 FIRST_LOOK = 32  # decisions
 _Crowd = tuple[int, int, int, object]  # exec id, uid, protocol, direction

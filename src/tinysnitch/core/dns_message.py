@@ -31,13 +31,13 @@ NO_ERROR = 0
 _SERVICE_PREFIX = re.compile(r"(_[0-9]+\._https|(_[0-9]+\.)?_dns)\.")
 
 
-class Question(msgspec.Struct, frozen=True):
+class DnsQuestion(msgspec.Struct, frozen=True):
     id: int
     name: str  # spelled as in domain.py
     type: int
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class DnsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     name: str  # of the question that it answers
     type: int
@@ -57,14 +57,14 @@ def host_of(name: str, kind: int) -> str:
     return name[prefix.end() :] if prefix else name
 
 
-def parse_question(payload: bytes) -> Question:
+def parse_question(payload: bytes) -> DnsQuestion:
     """The one question of a query message."""
     reader, header = open_message(payload, is_answer=False)
     name, kind = _read_one_question(reader, header.questions)
-    return Question(header.id, name, kind)
+    return DnsQuestion(header.id, name, kind)
 
 
-def parse_answer(payload: bytes) -> Answer:
+def parse_answer(payload: bytes) -> DnsAnswer:
     """The answer, with the addresses that its records give to the name that was asked."""
     reader, header = open_message(payload, is_answer=True)
     name, kind = _read_one_question(reader, header.questions)
@@ -73,7 +73,7 @@ def parse_answer(payload: bytes) -> Answer:
     addresses = tuple(_find_addresses(kind, found, ttls))
     if len(addresses) > MAX_RECORDS:
         raise Malformed(f"{len(addresses)} addresses, {MAX_RECORDS} are read")
-    return Answer(
+    return DnsAnswer(
         id=header.id,
         name=name,
         type=kind,

@@ -8,7 +8,7 @@ from enum import Enum
 import msgspec
 from msgspec.structs import replace
 
-from tinysnitch.core.dns_message import NO_ERROR, Answer, Question
+from tinysnitch.core.dns_message import NO_ERROR, DnsAnswer, DnsQuestion
 from tinysnitch.core.flow import Flow
 from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.table import BoundedTable, TableStatistics
@@ -69,7 +69,7 @@ class DnsQuestions:
         """Where an earlier daemon counted to this."""
         self._last_number = max(self._last_number, number)
 
-    def add(self, flow: Flow, question: Question, exec_id: int, now_s: float) -> None:
+    def add(self, flow: Flow, question: DnsQuestion, exec_id: int, now_s: float) -> None:
         """Note a question on its way out; one that is sent again counts as new, and one more answer is to come."""
         self._forget_old(now_s)
         key = (flow, question.id)
@@ -83,7 +83,7 @@ class DnsQuestions:
         """Whether a question under this id was put there, and is not answered yet."""
         return self._questions.find((flow, message_id)) is not None
 
-    def take(self, flow: Flow, answer: Answer, now_s: float) -> Asked | Refusal:
+    def take(self, flow: Flow, answer: DnsAnswer, now_s: float) -> Asked | Refusal:
         """The question that waits for this answer, and waits no more; or why the answer teaches nothing."""
         key = (flow, answer.id)
         waiting = [one for one in self._questions.pop(key) or () if now_s - one.asked_s <= QUESTION_LIFE_S]
@@ -104,11 +104,11 @@ class DnsQuestions:
             self._questions.pop_oldest()
 
 
-def _is_same(asked: Asked, message: Question | Answer) -> bool:
+def _is_same(asked: Asked, message: DnsQuestion | DnsAnswer) -> bool:
     return asked.name == message.name and asked.type == message.type
 
 
-def _judge(asked: Asked, answer: Answer) -> Asked | Refusal:
+def _judge(asked: Asked, answer: DnsAnswer) -> Asked | Refusal:
     if asked.is_answered:
         return Refusal.ANSWERED
     if answer.rcode != NO_ERROR:

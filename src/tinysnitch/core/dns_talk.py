@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from tinysnitch.core.belief import NO_NAME, NameFacts
 from tinysnitch.core.dns_message import parse_answer, parse_question
 from tinysnitch.core.dns_questions import SUSPICIOUS, Asked, Refusal
 from tinysnitch.core.dns_stream import DnsStreams
@@ -19,7 +20,7 @@ from tinysnitch.core.errors import Malformed
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Direction, Flow, format_address
 from tinysnitch.core.link_names import LINK_PORTS, LinkNames, parse_link_answer, parse_link_questions
-from tinysnitch.core.names import NO_NAME, HasEnded, Learned, NameFacts, Names, nobody_has_ended
+from tinysnitch.core.names import HasEnded, Learned, Names, nobody_has_ended
 from tinysnitch.core.process import KERNEL_EXEC_ID, UNKNOWN_EXEC_ID
 from tinysnitch.core.segment import Payload, Segment
 from tinysnitch.core.settings import Settings
@@ -27,7 +28,6 @@ from tinysnitch.core.table import BoundedTable, TableStatistics
 
 MAX_TOLD = 16  # machines a day that are reported for each refusal: a resolver that recurses talks to thousands
 TOLD_AGAIN_S = 24 * 3600.0
-NOT_LEARNED = "DNS messages not learned"
 MAX_SERVERS = 64  # programs on this machine that are known to be resolvers
 _DNS_PORT = 53
 _RESOLVER_PORTS = (_DNS_PORT, 853)  # DNS, and the same over TLS (RFC 7858)
@@ -132,15 +132,15 @@ class DnsTalk:
             "mDNS and LLMNR questions": self.link.statistics(),
         }
 
-    def losses(self) -> dict[str, int]:
-        """What should not have happened, and what found no room."""
-        names = self.names.statistics()
-        return {
-            **{f"{NOT_LEARNED}, {refusal.value}": names.refusals.get(refusal, 0) for refusal in SUSPICIOUS},
-            "DNS connections given up": self.streams.given_up,
-            "names evicted": names.evicted_names,
-            **{f"{table} evicted": each.evicted for table, each in self.tables().items()},
-        }
+    def refusals(self) -> dict[str, int]:
+        """What should not have happened."""
+        counted = self.names.statistics().refusals
+        return {f"DNS messages not learned, {refusal.value}": counted.get(refusal, 0) for refusal in SUSPICIOUS}
+
+    def evictions(self) -> dict[str, int]:
+        """By table, and of names: an address has several."""
+        evicted = {table: each.evicted for table, each in self.tables().items()}
+        return {"names": self.names.statistics().evicted_names, **evicted}
 
     def _messages(
         self, read: Callable[[Flow, Segment, float], list[bytes]], flow: Flow, payload: Payload, now_s: float

@@ -23,7 +23,6 @@ from tinysnitch.core.commands import (
     SetGeneration,
     ShowPrompt,
     SkipWatch,
-    VerdictKey,
     WatchProcess,
 )
 from tinysnitch.core.connection import Connection
@@ -45,6 +44,7 @@ from tinysnitch.core.settings import Settings
 from tinysnitch.core.settlement import Basis, Settlement
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_cache import Remembered
+from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.core.watch import Watch
 from tinysnitch.core.watcher import Watcher
 

@@ -7,7 +7,7 @@ here has asked for the name; and (4) every other name of an address comes before
 
 from collections.abc import Iterator
 
-from tinysnitch.core.dns_message import Question
+from tinysnitch.core.dns_message import DnsQuestion
 from tinysnitch.core.dns_questions import Asked, Refusal
 from tinysnitch.core.dns_wire import AAAA, ANY, IN, A, Record, open_message, read_question, read_records
 from tinysnitch.core.domain import is_within
@@ -25,7 +25,7 @@ _FLAGS = 2  # where in a message they begin
 _CLASS = 0x7FFF  # the high bit asks for an answer to us alone, or replaces what was known (RFC 6762 18.12, 18.13)
 
 
-def parse_link_questions(payload: bytes) -> list[Question]:
+def parse_link_questions(payload: bytes) -> list[DnsQuestion]:
     """All questions of a message, none of what is an answer; raises Malformed."""
     if _is_answer(payload):
         return []
@@ -34,7 +34,7 @@ def parse_link_questions(payload: bytes) -> list[Question]:
     for _ in range(min(header.questions, MAX_QUESTIONS)):
         name, kind, class_ = read_question(reader)
         if class_ & _CLASS == IN:
-            questions.append(Question(header.id, name, kind))
+            questions.append(DnsQuestion(header.id, name, kind))
     return questions
 
 
@@ -62,7 +62,7 @@ class LinkNames:
     def set_facts(self, facts: Facts) -> None:
         self._words = RemoteWords(facts)
 
-    def ask(self, source: NameSource, question: Question, exec_id: int, now_s: float) -> None:
+    def ask(self, source: NameSource, question: DnsQuestion, exec_id: int, now_s: float) -> None:
         if not _is_of_link(source, question.name):
             return
         for kind in (A, AAAA) if question.type == ANY else (question.type,):

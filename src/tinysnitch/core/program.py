@@ -17,7 +17,7 @@ ResolveFile = Callable[[str], str | None]  # an absolute path → the file it le
 MayClimb = Callable[[Sequence[str], str], bool]
 
 
-class Program(msgspec.Struct, frozen=True):
+class NamedProgram(msgspec.Struct, frozen=True):
     """What a rule's columns name."""
 
     path: str
@@ -25,8 +25,8 @@ class Program(msgspec.Struct, frozen=True):
     run_by: str | None = None  # the interpreter, when path is a script
 
 
-class Image(msgspec.Struct, frozen=True, kw_only=True):
-    """What was executed, as far as naming it goes."""
+class Invocation(msgspec.Struct, frozen=True, kw_only=True):
+    """How a program was started, as far as naming it goes."""
 
     executable: str
     argv: tuple[str, ...]
@@ -35,28 +35,28 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def identify_program(
-    image: Image,
+    invocation: Invocation,
     resolve_file: ResolveFile,
     extra: Sequence[str] = (),
     is_roots: IsRoots = nothing_is_roots,
     *,
     may_climb: MayClimb = lambda _left, _script: False,
-) -> Program:
+) -> NamedProgram:
     """Name what runs. `extra` are further interpreters: names, or whole paths."""
-    interpreter = find_interpreter(image.executable, extra, is_roots)
-    position = _find_script(interpreter, image) if interpreter else None
+    interpreter = find_interpreter(invocation.executable, extra, is_roots)
+    position = _find_script(interpreter, invocation) if interpreter else None
     if position is not None:
-        path, left = _absolute(image.argv[position], image.directory)
+        path, left = _absolute(invocation.argv[position], invocation.directory)
         script = resolve_file(path) if path else None
         if script and (not left or may_climb(left, script)):
-            return Program(script, image.argv[position + 1 :], image.executable)
-    return Program(image.executable, image.argv[1:])
+            return NamedProgram(script, invocation.argv[position + 1 :], invocation.executable)
+    return NamedProgram(invocation.executable, invocation.argv[1:])
 
 
-def _find_script(interpreter: Interpreter, image: Image) -> int | None:
+def _find_script(interpreter: Interpreter, invocation: Invocation) -> int | None:
     """Where in argv the script stands."""
-    position = interpreter.find_script(image.argv)
-    is_cut = not image.is_argv_complete and position == len(image.argv) - 1
+    position = interpreter.find_script(invocation.argv)
+    is_cut = not invocation.is_argv_complete and position == len(invocation.argv) - 1
     return None if is_cut else position
 
 

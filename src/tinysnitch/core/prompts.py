@@ -61,6 +61,7 @@ class OpenPrompt:
     waiters: dict[Flow, Waiter] = field(default_factory=dict)
 
     def value(self, now: Instant) -> Prompt:
+        """As it is shown to people."""
         first = next(iter(self.waiters.values()))
         return Prompt(
             prompt_id=self.prompt_id,

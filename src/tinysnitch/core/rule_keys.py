@@ -24,23 +24,21 @@ from tinysnitch.core.rule import PortRange, Program, ProgramKind, Remote, Remote
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.core.verdict import Verdict
 
+# No two kinds share a type of key, or it says its kind: no name or path, however hostile, is taken for another kind's.
 DIMENSIONS = ("remote", "program", "ports", "service", "args", "user", "parent", "sha256", "exec_id")
 RuleKeys = tuple[Hashable, ...]  # one for each dimension, None where the rule leaves it open
 ConnectionKeys = tuple[frozenset[Hashable], ...]  # likewise
 
 _Used = TypeVar("_Used")
-_OPEN: frozenset[Hashable] = frozenset({None})
+_OPEN: frozenset[Hashable] = frozenset({None})  # only rules that leave the dimension open match
 _KEPT = 1024  # attributions
 _LOOSE_BYTES = "".join(map(chr, range(0xDC80, 0xDD00)))  # as PEP 383 has what is no whole character
-_NO_PROCESS = (_OPEN,) * 5  # args and all after it
+_NO_PROCESS = (_OPEN,) * len(DIMENSIONS[DIMENSIONS.index("args") :])
 _WORD_KEYS = {ProgramKind.ANY: None, ProgramKind.KERNEL: b"kernel", ProgramKind.UNKNOWN: b"unknown"}
 _UNATTRIBUTED: dict[AttributionSource, frozenset[Hashable]] = {
     AttributionSource.KERNEL: frozenset({None, b"kernel"}),
     AttributionSource.UNKNOWN: frozenset({None, b"unknown"}),
 }
-
-
-# No two kinds share a type of key, or it says its kind: no name or path, however hostile, is taken for another kind's.
 
 
 def remote_key(remote: Remote) -> Hashable:

@@ -26,7 +26,7 @@ from tinysnitch.core.scope import covers, covers_program, is_narrower, resolve_r
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.core.verdict import Verdict
 
-_RANKS = {Verdict.DENY: 0, Verdict.ASK: 1, Verdict.ALLOW: 2}
+_RANKS = {Verdict.DENY: 0, Verdict.ASK: 1, Verdict.ALLOW: 2}  # the least wins
 _REASONS = {
     Verdict.ALLOW: "allowed by a rule",
     Verdict.DENY: DENIED_BY_RULE,
@@ -34,8 +34,8 @@ _REASONS = {
 }
 _NO_RULE = "no rule matches"
 _TURNABLE = "its path leads over a link that others than root can turn"
-_KEPT = 4096
-_MAX_STEPS = 1024  # at most 3 ms
+_KEPT = 4096  # conclusions
+_MAX_STEPS = 1024  # nodes of the index that are looked at for all remotes: at most 3 ms
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -140,6 +140,7 @@ class Ruleset:
         return self._index.find(self._key_maker.keys_for(connection))
 
     def _holding(self, rules: list[Rule]) -> list[Rule]:
+        """Without those that match nothing, by (4)."""
         return [rule for rule in rules if not has_turnable_path(rule, self._facts)]
 
     def _conclude(self, candidates: list[Rule], interface: str) -> Decision:

@@ -16,21 +16,13 @@ from msgspec.structs import replace
 
 from tinysnitch.core.active_rules import ActiveRules
 from tinysnitch.core.clock import Instant
-from tinysnitch.core.commands import (
-    Command,
-    ForgetVerdicts,
-    IssueVerdict,
-    RememberFlow,
-    RememberVerdict,
-    Report,
-    VerdictKey,
-)
+from tinysnitch.core.commands import Command, ForgetVerdicts, IssueVerdict, RememberFlow, RememberVerdict, Report
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.crowds import Crowds
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.events import PacketQueued
 from tinysnitch.core.flow import TCP, Direction, Flow
-from tinysnitch.core.process import AttributionSource, exec_id_of
+from tinysnitch.core.process import exec_id_of
 from tinysnitch.core.prompts import Waiter
 from tinysnitch.core.records import ConnectionDecided
 from tinysnitch.core.settings import Settings
@@ -38,11 +30,14 @@ from tinysnitch.core.settled_flow import SettledFlow
 from tinysnitch.core.table import BoundedTable, TableStatistics
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_cache import Remembered, VerdictCache
+from tinysnitch.core.verdict_key import VerdictKey, verdict_key_of
 from tinysnitch.core.watch import Watch
 
-SYN_LASTS_S = 120.0  # longer than it is sent again (tcp_syn_retries, 63 s and the wait for the last)
-NOT_LISTENING_S = 10.0  # a program may start to listen on that port
-REPLIED_S = 1.0  # what came before the kernel knew of a talk is read by then
+# Of a flow whose end no socket tells, and of what was meant for one SYN: longer than it is sent again (tcp_syn_retries,
+# 63 s and the wait for the last).
+FLOW_LASTS_S = 120.0
+NOT_LISTENING_S = 10.0  # that nobody listens: a program may start to listen on that port
+REPLIED_S = 1.0  # how long a reply may have waited here that came before the kernel knew what it answers
 REFUSED_ANSWER_S = 60.0  # a refused datagram may be tried again, and asked about again, after that
 
 
@@ -54,21 +49,6 @@ class Basis(Enum):
     PERSON = "person"  # for this flow, whatever the rules say later
 
 
-def verdict_key_of(connection: Connection) -> VerdictKey | None:
-    """The kernel's key for connections like this one; None when nobody could be named for it."""
-    attribution, flow = connection.attribution, connection.flow
-    if attribution.source is AttributionSource.UNKNOWN:
-        return None
-    return VerdictKey(
-        exec_id=exec_id_of(attribution),
-        uid=attribution.process.uid if attribution.process else 0,
-        protocol=flow.protocol,
-        direction=flow.direction,
-        remote=flow.remote,
-        port=flow.port,
-    )
-
-
 def _earliest(one: float | None, other: float | None) -> float | None:
     if one is None or other is None:
         return one if other is None else other
@@ -76,7 +56,7 @@ def _earliest(one: float | None, other: float | None) -> float | None:
 
 
 def _rule_end(decision: Decision, now: Instant) -> float | None:
-    """Boot-time seconds."""
+    """Boot-time seconds when the rules that made it end; None: never."""
     return None if decision.until_s is None else now.boot_s + decision.until_s - now.wall_s
 
 
@@ -96,7 +76,7 @@ def _flow_limit(waiter: Waiter, decision: Decision, now: Instant, basis: Basis) 
     is_socket_of_flow = waiter.cookie and connection.flow.direction is Direction.OUTBOUND
     # And one of TCP may connect again between the same ends (AF_UNSPEC), to be let through by what was meant for once.
     is_for_syn = basis is Basis.PERSON and connection.flow.protocol == TCP
-    return None if is_socket_of_flow and not is_for_syn else now.boot_s + SYN_LASTS_S
+    return None if is_socket_of_flow and not is_for_syn else now.boot_s + FLOW_LASTS_S
 
 
 def _find_tie(waiter: Waiter, decision: Decision) -> int:
@@ -154,11 +134,11 @@ class Settlement:
         connection, is_by_rules = waiter.connection, basis is Basis.RULES
         name_ends_s = _name_end(connection) if is_by_rules else None
         expires_s = _earliest(_rule_end(decision, now), _earliest(name_ends_s, cached.expires_s if cached else None))
-        settle = partial(self._settle_flow, waiter, decision, now, basis=basis, expires_s=expires_s, watch=watch)
+        settle_flow = partial(self._settle_flow, waiter, decision, now, basis=basis, expires_s=expires_s, watch=watch)
         key = verdict_key_of(connection) if is_by_rules and not decision.is_flow_only else None
         evicted = None
         if key is None:
-            yield self._remember_flow(connection.flow, settle())
+            yield self._remember_flow(connection.flow, settle_flow())
         else:
             evicted = self._verdicts.put(key, Remembered(decision, expires_s))
             yield RememberVerdict(key, decision.verdict, self._rules.generation, expires_s, watch)
@@ -166,7 +146,7 @@ class Settlement:
         for number, packet_id in enumerate(waiter.packet_ids):
             yield IssueVerdict(packet_id, decision.verdict, follows=follows and number > 0)
         if key is not None:  # after the verdict, which does not rest on it: somebody waits
-            settle()
+            settle_flow()
         if evicted is not None:
             yield ForgetVerdicts((evicted,))
         yield Report(ConnectionDecided(connection, decision, cached is not None, now.wall_s))

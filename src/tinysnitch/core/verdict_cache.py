@@ -6,9 +6,9 @@ taken out of the kernel as well, so that no verdict lives there that a new name 
 
 import msgspec
 
-from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.table import BoundedTable, TableStatistics
+from tinysnitch.core.verdict_key import VerdictKey
 
 
 class Remembered(msgspec.Struct, frozen=True, gc=False):

@@ -15,6 +15,7 @@ from tinysnitch.core.flow import Flow, parse_address
 from tinysnitch.core.names import nobody_has_ended
 from tinysnitch.core.settings import Settings
 from tinysnitch.daemon.bounded_look import BoundedLook
+from tinysnitch.daemon.control_clients import ControlClients
 from tinysnitch.daemon.control_permission import Permissions
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.counters import Counters
@@ -87,7 +88,8 @@ class Assembly:
         self._options = options
         self._programs = programs
         self._undo = undo
-        self._loader = RuleLoader(rules_file, self._make_source())
+        self.fact_source = self._make_source()
+        self._loader = RuleLoader(rules_file, self.fact_source)
         history = self._open_history()
         log = LogOutput(sys.stdout.fileno())
         undo.callback(log.close)
@@ -95,22 +97,31 @@ class Assembly:
         self.recorder = Recorder(log, options.log, history, learned_rules)
         temporary_rules = TemporaryRules(options.state_dir / "temporary.rules")
         self._engine = self._make_engine(history, temporary_rules)
-        desk = FrontDesk(identity, self._engine, rules_file=rules_file, loader=self._loader, history=history)
-        self.server = ControlServer(desk, permissions)
+        self.clients = ControlClients()
         self._failures = Failures()
         self._rule_saver = RuleSaver(
             rules_file,
             temporary_rules,
-            server=self.server,
+            clients=self.clients,
             failures=self._failures,
             report=lambda loss: self.driver.feed(loss),
         )
         queues, news = self._open_queues(identity.instance), AddressNews()
         undo.callback(news.close)
-        self.driver = desk.driver = Driver(self._engine, self._open_doors(*queues, news), self._failures)
-        self.reloader = desk.reloader = Reloader(self.driver, self._loader, self.server, news)
-        self.counters = desk.counters = Counters(self.driver, programs, self.server, error_log)
-        undo.push_async_callback(self.server.close)
+        self.driver = Driver(self._engine, self._open_doors(*queues, news), self._failures)
+        self.reloader = Reloader(self.driver, self._loader, self.clients, news)
+        self.counters = Counters(self.driver, programs, self.clients, error_log)
+        desk = FrontDesk(
+            identity,
+            self.driver,
+            rules_file=rules_file,
+            loader=self._loader,
+            reloader=self.reloader,
+            counters=self.counters,
+            history=history,
+        )
+        self._server = ControlServer(desk, permissions, self.clients)
+        undo.push_async_callback(self._server.close)
 
     def _make_source(self) -> FactSource:
         """Of the facts, with what tells of their changes."""
@@ -189,7 +200,7 @@ class Assembly:
             processes=processes,
             rule_saver=self._rule_saver,
             recorder=self.recorder,
-            server=self.server,
+            clients=self.clients,
         )
 
     def _make_end(self) -> Callable[[Flow, int], object]:
@@ -201,8 +212,8 @@ class Assembly:
 
     async def start(self) -> None:
         """Returns once the rules hold, and packets are read."""
-        await self.server.start(self._options.socket)
-        watch = SocketWatch(self._options.socket, self.server.listen_anew)
+        await self._server.start(self._options.socket)
+        watch = SocketWatch(self._options.socket, self._server.listen_anew)
         self._undo.callback(watch.stop)
         watch.start()
         told_names = ToldNames(self.driver)
@@ -211,7 +222,7 @@ class Assembly:
         await self.reloader.start(self._options.rules, self._options.lists)
         self._check_rules()
         # Last: where an earlier daemon left its rules, packets wait already, and no rule is known before.
-        losses = LossWatch(self.counters.losses)
+        losses = LossWatch(self.counters.untold_losses)
         self.driver.start(losses.new_losses)
         told_names.start()
         self._undo.callback(self._failures.attempt, self._tell_last_losses, losses)

@@ -97,7 +97,7 @@ class ControlPeer(asyncio.Protocol):
         self._push_bytes += len(frame)
         limit = MAX_PUSH_BYTES if self.right.sees_all else MAX_OWN_PUSH_BYTES
         if len(self._pushes) > MAX_PUSHES or self._push_bytes > limit:
-            self._server.count_slow()
+            self._server.clients.slow += 1
             self._transport.abort()
             return
         self._send()
@@ -164,7 +164,7 @@ class ControlPeer(asyncio.Protocol):
             self._end(_other_version(hello))
 
     def _end_malformed(self, error: Malformed) -> None:
-        self._server.count_malformed()
+        self._server.clients.malformed += 1
         self._end(Refused(f"the daemon does not understand what it is asked: {error}", VERSION_HINT))
 
     def _end(self, refusal: Refused) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from tinysnitch.daemon.control_server import ControlServer
+from tinysnitch.daemon.control_clients import ControlClients
 from tinysnitch.daemon.driver import Driver
 from tinysnitch.daemon.error_log import ErrorLog
 from tinysnitch.daemon.interpreter_watch import GONE, HINT, InterpreterWatch
@@ -30,9 +30,9 @@ STARTING = "tinysnitchd is still starting"
 
 class Counters:
     def __init__(
-        self, driver: Driver, programs: BpfPrograms | None, server: ControlServer, error_log: ErrorLog
+        self, driver: Driver, programs: BpfPrograms | None, clients: ControlClients, error_log: ErrorLog
     ) -> None:
-        self.server = server
+        self.clients = clients
         self._error_log = error_log
         self.guard: NetfilterGuard | None = None  # once the netfilter rules stand
         self.interpreter: InterpreterWatch | None = None  # likewise
@@ -52,8 +52,12 @@ class Counters:
         return f"{GONE}; {HINT}" if self.interpreter and self.interpreter.is_gone else ""
 
     def losses(self) -> dict[str, int]:
+        return self.untold_losses() | self._told_losses()
+
+    def untold_losses(self) -> dict[str, int]:
+        """Those that are only counted where they happen: somebody has to tell that they rise (loss_watch.py)."""
         connections, names = self._doors.queue.statistics(), self._doors.names_queue.statistics()
-        statistics = self.server.statistics()
+        clients = self.clients.statistics()
         return {
             "packets dropped, queue full": connections.dropped_full,
             "packets dropped, not read in time": connections.dropped_unread,
@@ -67,17 +71,26 @@ class Counters:
             "rules till a process quits that ended at once, too many": self._doors.processes.turned_away,
             "questions turned away": self._engine.prompts.turned_away,
             "further packets of held flows dropped": self._engine.prompts.dropped,
-            "clients cut off, too slow": statistics.slow,
-            "clients turned away, too many": statistics.crowded_out,
-            "clients turned away, not permitted": statistics.refused,
-            "clients cut off, not understood": statistics.malformed,
-            PUT_BACK: self.guard.put_back if self.guard else 0,
-            NOT_SAVED: self._doors.rule_saver.unsaved,
+            "clients cut off, too slow": clients.slow,
+            "clients turned away, too many": clients.crowded_out,
+            "clients turned away, not permitted": clients.refused,
+            "clients cut off, not understood": clients.malformed,
             **self._doors.recorder.losses(),
             "lines on standard error": self._error_log.lost,
             **self._kernel_losses(),
-            **self._engine.dns.losses(),
-            **{f"{table} evicted": each.evicted for table, each in self._engine.watcher.tables().items()},
+            "DNS connections given up": self._engine.dns.streams.given_up,
+        }
+
+    def _told_losses(self) -> dict[str, int]:
+        """Those that need no watch: each is told as it happens, or in the log; entries that made room are no news."""
+        watched = self._engine.watcher.tables()
+        evictions = self._engine.dns.evictions() | {table: each.evicted for table, each in watched.items()}
+        return {
+            PUT_BACK: self.guard.put_back if self.guard else 0,
+            NOT_SAVED: self._doors.rule_saver.unsaved,
+            "packets to ports that no program listens on, in the log alone": self._doors.recorder.not_kept,
+            **self._engine.dns.refusals(),
+            **{f"{table} evicted": count for table, count in evictions.items()},
         }
 
     def hits_and_misses(self) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from tinysnitch.core.events import DataLost, DataSent, DeadlineReached, Event, P
 from tinysnitch.core.process import ProcessKey, exec_id_of
 from tinysnitch.core.records import Record, uid_told_of
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.daemon.control_server import ControlServer
+from tinysnitch.daemon.control_clients import ControlClients
 from tinysnitch.daemon.failures import Failures
 from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.daemon.recorder import Recorder
@@ -59,7 +59,7 @@ class Doors:
     processes: ProcessWatch
     rule_saver: RuleSaver
     recorder: Recorder
-    server: ControlServer
+    clients: ControlClients
 
 
 def nothing_to_hear() -> None:
@@ -289,9 +289,9 @@ class Driver:
             case cmd.SetGeneration():
                 doors.enforcement.set_generation(command)
             case cmd.ShowPrompt(prompt):
-                doors.server.push_prompt(prompt)
+                doors.clients.push_prompt(prompt)
             case cmd.ClosePrompt():
-                doors.server.push_closed(command)
+                doors.clients.push_closed(command)
             case cmd.WatchProcess(process):
                 doors.processes.add(process)
             case cmd.AppendRule() | cmd.KeepTemporaryRules():
@@ -315,7 +315,7 @@ class Driver:
         self._schedule(now)
 
     def _tell(self, record: Record, now: Instant) -> None:
-        self.doors.server.push_record(self.doors.recorder.record(record, now), uid_told_of(record))
+        self.doors.clients.push_record(self.doors.recorder.record(record, now), uid_told_of(record))
 
     def _report_losses(self, now: Instant) -> None:
         for loss in self._find_losses(now.boot_s):

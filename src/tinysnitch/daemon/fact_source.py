@@ -85,6 +85,11 @@ class FactSource:
             users={name: uid for name, uid in users.items() if uid is not None},
         )
 
+    @property
+    def name_services(self) -> tuple[str, ...]:
+        """What looks names up for programs, each with what helps; as it was read last."""
+        return self._setup.services if self._setup else ()
+
     def has_other_addresses(self, facts: Facts) -> bool:
         addresses = read_addresses()
         return (addresses.own, addresses.lan) != (facts.own_addresses, facts.lan)

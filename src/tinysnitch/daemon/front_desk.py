@@ -1,13 +1,13 @@
 """Answers what clients ask: the desk of the control server, over the engine and the driver."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 
 import msgspec
 
+from tinysnitch.core.active_rules import ActiveRules
 from tinysnitch.core.answer import can_be_remembered, rule_for_choice
 from tinysnitch.core.choice import Choice, Lifetime
-from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import AnswerGiven, ClientAttached, ClientDetached, TemporaryRulesRemoved
 from tinysnitch.core.process import uid_of
@@ -38,35 +38,40 @@ _SUM_HINT = "a file's sum is read once a rule asks for it: `tinysnitch rules add
 
 
 class FrontDesk:
-    """`driver`, `reloader` and `counters` are set once they exist, before the socket listens."""
-
-    driver: Driver
-    reloader: Reloader
-    counters: Counters
-
     def __init__(
-        self, identity: Identity, engine: Engine, *, rules_file: RulesFile, loader: RuleLoader, history: History
+        self,
+        identity: Identity,
+        driver: Driver,
+        *,
+        rules_file: RulesFile,
+        loader: RuleLoader,
+        reloader: Reloader,
+        counters: Counters,
+        history: History,
     ) -> None:
         self._identity = identity
-        self._engine = engine
+        self._driver = driver
+        self._engine = driver.engine
         self._rules_file = rules_file
         self._loader = loader
+        self._reloader = reloader
+        self._counters = counters
         self._history = history
         self._budget = ChangeBudget()
         self._seen: BoundedTable[int, tuple[int, tuple[Rule, ...]]] = BoundedTable(_USERS)  # by uid, with a generation
-        self._explainer = Explainer(engine, identity.options)
+        self._explainer = Explainer(driver.engine, identity.options)
 
     def status(self, right: Right) -> Status:
         """Rules and questions are counted that the right covers. Errors quote the rules file."""
         identity, options, rules = self._identity, self._identity.options, self._engine.rules
-        hits, misses = self.counters.hits_and_misses()
-        clients = self.counters.server.statistics()
+        hits, misses = self._counters.hits_and_misses()
+        clients = self._counters.clients.statistics()
         return Status(
             pid=identity.pid,
             mode=identity.mode,
             mode_reason=identity.degraded_because,
-            not_enforcing=self.counters.not_enforcing,
-            cannot_restart=self.counters.cannot_restart,
+            not_enforcing=self._counters.not_enforcing,
+            cannot_restart=self._counters.cannot_restart,
             netns=identity.netns,
             cgroup=identity.cgroup,
             rules_file=str(self._rules_file.path),
@@ -79,12 +84,12 @@ class FrontDesk:
             prompts=len(self.list_asks(right)),
             clients=clients.clients,
             prompt_clients=clients.prompt_clients,
-            queues=self.counters.waiting(),
+            queues=self._counters.waiting(),
             hits=hits,
             misses=misses,
-            tables=self.counters.tables(),
-            evicted=self.counters.evicted(),
-            losses=self.counters.losses(),
+            tables=self._counters.tables(),
+            evicted=self._counters.evicted(),
+            losses=self._counters.losses(),
         )
 
     # Rules
@@ -121,24 +126,18 @@ class FrontDesk:
 
     def add_rule(self, line: str, right: Right) -> str:
         rule = parse_rule(line)
-        if not right.sees_all:
-            self._budget.spend(right.uid, read_instant().boot_s)
-            self._learn_words(rule)
-            check_new_rule(rule, right, self._engine.rules)
+        self._check_change(rule, right, check_new_rule)
         self._rules_file.append(rule)
         self._reload(right)
         return format_rule(rule)
 
     def remove_rule(self, line: str, right: Right) -> str:
         rule = parse_rule(line)
-        if not right.sees_all:
-            self._budget.spend(right.uid, read_instant().boot_s)
-            self._learn_words(rule)
-            check_owner(rule, right, self._engine.rules)
+        self._check_change(rule, right, check_owner)
         wanted = format_rule(rule)
         temporary = tuple(rule for rule in self._engine.rules.temporary() if format_rule(rule) == wanted)
         if temporary:
-            self.driver.feed(TemporaryRulesRemoved(temporary))
+            self._driver.feed(TemporaryRulesRemoved(temporary))
         try:
             is_removed = self._rules_file.remove(line)
         except SnitchError:
@@ -151,6 +150,13 @@ class FrontDesk:
             raise self._not_found(rule)
         return wanted
 
+    def _check_change(self, rule: Rule, right: Right, check: Callable[[Rule, Right, ActiveRules], None]) -> None:
+        """Whoever sees but their own may change no other rule, and not all the time. Raises SnitchError."""
+        if not right.sees_all:
+            self._budget.spend(right.uid, read_instant().boot_s)
+            self._learn_words(rule)
+            check(rule, right, self._engine.rules)
+
     def _not_found(self, rule: Rule) -> SnitchError:
         line = format_rule(rule)
         if self._loader.errors and rule in self._engine.rules.from_file():
@@ -160,12 +166,12 @@ class FrontDesk:
 
     def _learn_words(self, rule: Rule) -> None:
         """What a rule's path leads to, and who its user is, must be known before it is judged or in force."""
-        self.driver.feed(*self._loader.read_facts((*self._engine.rules, rule)))
+        self._driver.feed(*self._loader.read_facts((*self._engine.rules, rule)))
 
     def _reload(self, right: Right) -> None:
         """Whoever changes a file that does not load must not believe that the change is in force."""
-        self.reloader.reload_rules()
-        if self.reloader.is_behind:
+        self._reloader.reload_rules()
+        if self._reloader.is_behind:
             problem = "the file is changed, but could not be loaded, and the old rules hold"
             raise SnitchError(problem, "tinysnitchd tries again; its log tells why")
         if self._loader.errors:
@@ -193,7 +199,7 @@ class FrontDesk:
             event = AnswerGiven(prompt_id, Choice(verdict=rule.verdict, lifetime=Lifetime.FOREVER), right.uid, rule)
         if event.choice.verdict is Verdict.ASK:
             raise SnitchError("`ask` is no answer", "an answer allows or denies")
-        records = self.driver.feed(event)
+        records = self._driver.feed(event)
         lines = [record.rule for record in records if isinstance(record, PromptAnswered)]
         if not lines:
             raise SnitchError(f"question {prompt_id} could not be answered", "the log of tinysnitchd tells why")
@@ -231,10 +237,10 @@ class FrontDesk:
         return rule
 
     def attach(self, client_id: int, right: Right) -> None:
-        self.driver.feed(ClientAttached(client_id, None if right.sees_all else right.uid))
+        self._driver.feed(ClientAttached(client_id, None if right.sees_all else right.uid))
 
     def detach(self, client_id: int) -> None:
-        self.driver.feed(ClientDetached(client_id))
+        self._driver.feed(ClientDetached(client_id))
 
     # Looking back and ahead
 

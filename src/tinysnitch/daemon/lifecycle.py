@@ -39,7 +39,6 @@ from tinysnitch.kernel.cgroups import find_cgroup_mount, make_cgroup, path_in_hi
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.descriptor_limit import raise_limit
 from tinysnitch.kernel.heap import give_back_memory
-from tinysnitch.kernel.name_services import find_name_services
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netns import read_netns_cookie, read_netns_inode
 from tinysnitch.kernel.packet_socket_watch import PacketSocketWatch
@@ -244,10 +243,9 @@ class SetUp:
             _log.warning("%s: %s", unknown, hidden)
 
     def _tell_of_name_services(self) -> None:
-        """Those who read the log are told too, but nobody reads that of one command's firewall."""
-        with suppress(OSError):  # a shortage says nothing of them
-            for told in find_name_services():
-                _log.warning("%s", told)
+        """They are in the log as well, which nobody reads of one command's firewall."""
+        for told in self.parts.fact_source.name_services:
+            _log.warning("%s", told)
 
     def _add_rules(self, netfilter: Netfilter) -> None:
         self._undo.callback(self._take_away, partial(self._remove_rules, netfilter))
@@ -271,7 +269,7 @@ class SetUp:
     def _tell_of_netfilter(self, what: str) -> None:
         self.parts.driver.feed(DataLost(what, 1))
         hint = "`nft monitor` tells who does it" if what == PUT_BACK else "restart tinysnitchd"
-        self.parts.server.push_notice(what, hint)
+        self.parts.clients.push_notice(what, hint)
 
     def _watch_interpreter(self) -> None:
         watch = self.parts.counters.interpreter = InterpreterWatch(sys.executable, self._tell_of_interpreter)
@@ -280,7 +278,7 @@ class SetUp:
 
     def _tell_of_interpreter(self) -> None:
         _log.warning("%s (hint: %s)", GONE, HINT)
-        self.parts.server.push_notice(GONE, HINT)
+        self.parts.clients.push_notice(GONE, HINT)
 
     def _watch_packet_sockets(self, programs: BpfPrograms | None) -> PacketSocketNotes:
         notes = PacketSocketNotes(PacketSocketWatch(programs), self.parts.driver.report)

@@ -75,7 +75,7 @@ class ListLoader:
             self._look_at(name, self._held.setdefault(name, HeldList()))
 
     def try_again(self) -> None:
-        """All that could not be read."""
+        """Look again at all that could not be read."""
         for held in self._held.values():
             if held.problem and not held.is_loading:
                 held.tried = None

@@ -3,21 +3,14 @@
 import math
 from collections.abc import Callable, Iterator
 
-from tinysnitch.core.dns_talk import NOT_LEARNED
 from tinysnitch.core.events import DataLost
-from tinysnitch.daemon.netfilter_guard import PUT_BACK
-from tinysnitch.daemon.recorder import NOT_KEPT
-from tinysnitch.daemon.rule_saver import NOT_SAVED
-
-# Beginnings of what needs no watch: it is told as it happens, or is in the log one by one.
-_TOLD = (NOT_LEARNED, PUT_BACK, NOT_SAVED, NOT_KEPT)
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 64.0
 
 
 class LossWatch:
-    """Turns counters that rose into events, so that no loss goes unsaid. What is told at once is left out.
+    """Turns counters that rose into events.
 
     What goes on is told at longer and longer intervals, with all that came since then: a remote can have some of them
     rise all day, and would fill the log and the history.
@@ -32,11 +25,10 @@ class LossWatch:
         """What is to be told at `now_s` (boot-time seconds)."""
         for what, count in self._read().items():
             lost = count - self._known.get(what, 0)
-            is_told = lost > 0 and not what.endswith("evicted") and not what.startswith(_TOLD)
-            if is_told and not self._is_due(what, now_s):
+            if lost > 0 and not self._is_due(what, now_s):
                 continue
             self._known[what] = count
-            if is_told:
+            if lost > 0:
                 yield DataLost(what, lost)
 
     def rest(self) -> Iterator[DataLost]:

@@ -65,9 +65,10 @@ class PathFacts:
             yield f"{quote_word(path[:256])}, a path in rules, cannot be looked up: what it lies in does not answer"
 
     def _read_ways(self, rules: Sequence[Rule]) -> Ways:
-        is_told = {rule: not (self._silent and find_paths((rule,)) & self._silent) for rule in rules}
-        told, last = tuple(rule for rule in rules if is_told[rule]), self._last
-        words = {word for rule in rules if not is_told[rule] for word in (rule.program.text, rule.parent)}
+        """Of rules with a path that is silent, what was read before."""
+        is_silent = {rule: bool(self._silent and find_paths((rule,)) & self._silent) for rule in rules}
+        told, last = tuple(rule for rule in rules if not is_silent[rule]), self._last
+        words = {word for rule in rules if is_silent[rule] for word in (rule.program.text, rule.parent)}
         links, patterns = find_links(told), find_patterns(told)
         return Ways(
             links=links | {word: target for word, target in last.links.items() if word in words},
@@ -77,6 +78,7 @@ class PathFacts:
         )
 
     def _find_silent(self, paths: Sequence[str]) -> Iterator[str]:
+        """Each path that a look came no further than; with too many of them all that is left."""
         left, count = paths, 0
         while left and count < MAX_SILENT:
             some, seen = left[:_TOGETHER], list[str]()

@@ -21,9 +21,6 @@ from tinysnitch.protocol.log_text import format_text, remarks_on
 from tinysnitch.store.history import History
 from tinysnitch.store.learned_rules import LearnedRules
 
-NOT_KEPT = "packets to ports that no program listens on, in the log alone"
-NOT_LEARNED = "learned rules"
-
 
 class Recorder:
     def __init__(
@@ -79,10 +76,10 @@ class Recorder:
         return self._history.next_flush_deadline()
 
     def losses(self) -> dict[str, int]:
-        learned = {} if self._learned_rules is None else {NOT_LEARNED: self._learned_rules.lost}
-        return {
-            "log lines": self._log.lost,
-            "history rows": self._history.lost,
-            NOT_KEPT: self._closed_ports.left_out,
-            **learned,
-        }
+        learned = {} if self._learned_rules is None else {"learned rules": self._learned_rules.lost}
+        return {"log lines": self._log.lost, "history rows": self._history.lost, **learned}
+
+    @property
+    def not_kept(self) -> int:
+        """Records that are in the log, and not in the history."""
+        return self._closed_ports.left_out

@@ -13,7 +13,7 @@ from pathlib import Path
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import DataLost
 from tinysnitch.daemon.bounded_look import BoundedLook
-from tinysnitch.daemon.control_server import ControlServer
+from tinysnitch.daemon.control_clients import ControlClients
 from tinysnitch.daemon.driver import Driver
 from tinysnitch.daemon.follow import follow
 from tinysnitch.daemon.rule_loader import RuleLoader
@@ -38,11 +38,11 @@ _log = logging.getLogger(__name__)
 
 
 class Reloader:
-    def __init__(self, driver: Driver, loader: RuleLoader, server: ControlServer, news: AddressNews) -> None:
+    def __init__(self, driver: Driver, loader: RuleLoader, clients: ControlClients, news: AddressNews) -> None:
         self.is_behind = False  # the rules, or what they speak of, could not be read anew
         self._driver = driver
         self._loader = loader
-        self._server = server
+        self._clients = clients
         self._news = news
         # Done once the rules file was read, and what it names is known; or could not be.
         self._has_rules: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -120,7 +120,7 @@ class Reloader:
         if not self.is_behind:
             self.is_behind = True
             asyncio.get_running_loop().call_soon(self._driver.feed, DataLost(NOT_READ, 1))
-        self._server.hold_notice(f"{NOT_READ}, the old ones hold", "the log of tinysnitchd tells why; it tries again")
+        self._clients.hold_notice(f"{NOT_READ}, the old ones hold", "the log of tinysnitchd tells why; it tries again")
         self._timer.start(AGAIN_S)
 
     def _read_rules(self) -> None:
@@ -129,12 +129,12 @@ class Reloader:
         self._driver.doors.attributor.forget()
         if loader.errors:
             first, holds = loader.errors[0], what_holds(len(rules.from_file()))
-            self._server.hold_notice(f"the rules file did not load, {holds}: {first}", first.hint)
+            self._clients.hold_notice(f"the rules file did not load, {holds}: {first}", first.hint)
         elif loader.is_waiting:
             hint = "`tinysnitch lists` shows the lists, `getent passwd NAME` asks for a user"
-            self._server.hold_notice(f"{WAITING}, the old rules hold", hint)
+            self._clients.hold_notice(f"{WAITING}, the old rules hold", hint)
         else:
-            self._server.lift_notice("the rules file loads again")
+            self._clients.lift_notice("the rules file loads again")
 
     def _read_facts(self) -> None:
         self._driver.feed(*self._loader.read_facts(self._driver.engine.rules))

@@ -12,7 +12,7 @@ from tinysnitch.core.commands import AppendRule, KeepTemporaryRules
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import DataLost
 from tinysnitch.core.rule import Rule
-from tinysnitch.daemon.control_server import ControlServer
+from tinysnitch.daemon.control_clients import ControlClients
 from tinysnitch.daemon.failures import Failures
 from tinysnitch.daemon.single_timer import SingleTimer
 from tinysnitch.store.rules_file import RulesFile
@@ -29,14 +29,14 @@ class RuleSaver:
         rules_file: RulesFile,
         temporary_rules: TemporaryRules,
         *,
-        server: ControlServer,
+        clients: ControlClients,
         failures: Failures,
         report: Callable[[DataLost], object],
     ) -> None:
         """`report` is called in a turn of the loop to come: a rule is saved in the middle of the engine's commands."""
         self._rules_file = rules_file
         self._temporary_rules = temporary_rules
-        self._server = server
+        self._clients = clients
         self._failures = failures
         self._report = report
         self._unsaved_temporary: tuple[Rule, ...] | None = None  # all of them; () where those of before must go
@@ -70,7 +70,7 @@ class RuleSaver:
 
     def _tell(self, error: SnitchError) -> None:
         asyncio.get_running_loop().call_soon(self._report, DataLost(f"rule not saved: {error}", 1))
-        self._server.push_unsaved(error)
+        self._clients.push_unsaved(error)
         self._timer.start(AGAIN_S)
 
     def _save_temporary(self) -> None:
@@ -84,7 +84,7 @@ class RuleSaver:
             return
         self._save_rest()
         if self._is_done():
-            self._server.push_notice(SAVED)
+            self._clients.push_notice(SAVED)
         else:
             self._timer.start(AGAIN_S)
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import msgspec
 
-from tinysnitch.core.commands import VerdictKey
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.flow import Direction, Flow, is_of_link
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.core.watch import Watch
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel import earlier_conversations

@@ -1,27 +1,21 @@
-"""Whether the host's file at a path is the one that was executed, and what it holds.
+"""Whether the host's file at a path is the one that was executed, and where the paths of scripts lead.
 
 The kernel tells a file by its superblock's s_dev and inode. On btrfs and overlayfs stat(2) makes up another st_dev;
 there the mount's own number counts: mnt_id of an O_PATH descriptor, then mountinfo (proc_pid_mountinfo(5)). But btrfs
 counts inodes anew in each subvolume, which anyone can make, so what others than root may have mounted does not count.
 """
 
-import hashlib
 import os
 import stat
 from collections.abc import Sequence
-from io import BufferedReader
 from pathlib import PurePosixPath
 
 from tinysnitch.core.errors import unless_short
 from tinysnitch.core.raw_text import bytes_of, text_of
-from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel.clock import read_boot_moment_ns
 
-MAX_DIGEST_BYTES = 512 << 20  # at 1.5 GB a second a third of one; a browser has some 250 MB
 _MAX_PARTS = 128  # of a path and of all links on it, 2 ms: the links of one could have 80,000
 _MINOR_BITS = 20  # include/linux/kdev_t.h
-_KEPT_DIGESTS = 1024
-_CHUNK_BYTES = 256 << 10
 _SNAPS = ("/snap", "/var/lib/snapd/snap")  # by distribution; to the snap itself it is always the first
 
 
@@ -240,40 +234,3 @@ def is_changed_since(path: str, boot_ns: int) -> bool:
 
 def _is_younger(status: os.stat_result, boot_ns: int) -> bool:
     return status.st_ctime_ns - read_boot_moment_ns() > boot_ns
-
-
-class Digests:
-    """sha256 of files, remembered while device, inode, ctime and size stay; what waits for it, waits with it."""
-
-    def __init__(self) -> None:
-        self.read_bytes = 0  # so far
-        self._known: BoundedTable[tuple[int, int, int, int], str] = BoundedTable(_KEPT_DIGESTS)
-
-    def read_sha256(self, path: str) -> str | None:
-        """Hex digest; None when the file can't be read, is none, or is larger than programs are."""
-        try:
-            with open(bytes_of(path), "rb", opener=_open_at_once) as file:
-                status = os.fstat(file.fileno())
-                if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_DIGEST_BYTES:
-                    return None
-                key = (status.st_dev, status.st_ino, status.st_ctime_ns, status.st_size)
-                digest = self._known.find(key)
-                if digest is None:
-                    digest = self._read_digest(file)
-                    self._known.put(key, digest)
-                return digest
-        except (OSError, ValueError) as error:
-            return unless_short(error, None)
-
-    def _read_digest(self, file: BufferedReader) -> str:
-        """As hashlib.file_digest(), which tells nobody how far it came."""
-        digest, chunk = hashlib.sha256(), memoryview(bytearray(_CHUNK_BYTES))
-        while size := file.readinto(chunk):
-            digest.update(chunk[:size])
-            self.read_bytes += size
-        return digest.hexdigest()
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """A FIFO would wait for its writer: open(2)."""
-    return os.open(path, flags | os.O_NONBLOCK)

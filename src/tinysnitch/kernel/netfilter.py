@@ -30,6 +30,7 @@ _BUILT_IN = ("INPUT", "OUTPUT", "POSTROUTING")  # chains that our jumps are in
 _REMARK = re.compile(r'--comment "tables before: ([a-zA-Z,/ ]*)"')
 # Of such a table, with a rule that only nft can make (`ct state`), iptables-save prints no more than this.
 _UNREADABLE = re.compile(r"^# Table `(\w+)' is incompatible", re.MULTILINE)
+# A line of ours for a rule in such a table: iptables-restore knows no handles.
 _BY_HANDLE = re.compile(r"^-D (\S+) handle (\w+) (\d+) -j .*\n", re.MULTILINE)
 _TRIES = 20  # each about 10 ms
 _IF_INET6 = Path("/proc/thread-self/net/if_inet6")
@@ -204,6 +205,7 @@ def _save_elsewhere(family: Family) -> tuple[str, str]:
 
 
 def _holds(saved: str, rules: RuleSet) -> bool:
+    """Whether what iptables-save printed has our chains, with as many rules, and all jumps to them."""
     present = list(_rules_in(saved))
     counts = Counter((rule.table, rule.chain) for rule in present)
     has_chains = all(
@@ -238,7 +240,7 @@ def render_addition(rules: RuleSet, saved: str, label: str) -> str:
             neighbours = [rule for rule in present if rule.chain == chain and rule not in stale]
             lines += _place([jump for jump in rules.jumps if (jump.table, jump.chain) == (table, chain)], neighbours)
         if not any(map(_has_handle, stale)):  # else jumps lead to them until all is loaded: they go with the last of us
-            lines += _delete_chains([chain for chain in known if chain not in chains])
+            lines += _render_deletion([chain for chain in known if chain not in chains])
         lines.append("COMMIT")
     return "\n".join(lines) + "\n"
 
@@ -262,7 +264,7 @@ def render_removal(saved: str, label: str) -> str:
         if chains:
             lines.append(f"*{table}")
             lines += [f"-D {jump.chain} {jump.rule}" for jump in jumps]
-            lines += _delete_chains(chains)
+            lines += _render_deletion(chains)
             lines.append("COMMIT")
     return "\n".join(lines) + "\n" if lines else ""
 
@@ -271,7 +273,7 @@ def _chains_of(label: str, saved: str, table: str) -> list[str]:
     return re.findall(rf"^:({re.escape(label)}-[A-Z]+) ", _table_of(saved, table), re.MULTILINE)
 
 
-def _delete_chains(chains: list[str]) -> list[str]:
+def _render_deletion(chains: list[str]) -> list[str]:
     return [f"-F {chain}" for chain in chains] + [f"-X {chain}" for chain in chains]
 
 

@@ -7,16 +7,16 @@ from typing import Protocol
 
 import msgspec
 
-from tinysnitch.core import program as naming
 from tinysnitch.core.cgroup_owner import owners_of_cgroup
 from tinysnitch.core.process import MEMORY_FILE, Process
-from tinysnitch.core.program import Program
+from tinysnitch.core.program import Invocation, NamedProgram, identify_program
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel import file_identity, procfs
 from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.bpf_structs import Image, ProcessEntry
 from tinysnitch.kernel.cgroup_paths import CgroupPaths, read_cgroup_id
+from tinysnitch.kernel.digests import Digests
 from tinysnitch.kernel.environment import find_loaders
 from tinysnitch.kernel.procfs import LiveProcess
 
@@ -25,7 +25,7 @@ MAX_PARENTS_LENGTH = 8192  # characters in all: names of scripts may be long, an
 UNTOLD = "its file could not be looked up: what it lies in does not answer"
 AGAIN_S = 60.0  # how soon that is tried again
 _SUSPECT = ("/tmp/", "/var/tmp/", "/dev/shm/")
-_KEPT = 4096
+_KEPT = 4096  # images whose names are remembered
 _ARGS_LOST = structs.IMAGE_ARGS_CUT | structs.IMAGE_ARGS_UNREADABLE
 
 
@@ -49,8 +49,8 @@ class NoImages:
 class _Look(msgspec.Struct, frozen=True, kw_only=True):
     """What is on the disk at the paths of an image and of its ancestors."""
 
-    programs: tuple[Program, ...]  # of the image, and of the ancestors in their order
-    is_told: bool = True
+    programs: tuple[NamedProgram, ...]  # of the image, and of the ancestors in their order
+    is_known: bool = True  # False: it could not be looked up in time
     is_changed: bool = False
     is_host_file: bool = False
     snap: str | None = None
@@ -60,7 +60,7 @@ class _Sum(msgspec.Struct, frozen=True):
     """Of an executable's content, as far as a rule asks for it."""
 
     sha256: str | None = None
-    is_told: bool = True
+    is_known: bool = True  # False: a rule asks for it, and it could not be read
     is_silent: bool = False  # what it lies in does not answer
 
 
@@ -79,10 +79,10 @@ class ProcessBuilder:
         self._clock = clock
         self._extra = tuple(extra_interpreters)
         self._needs_sha256 = needs_sha256
-        self._digests = file_identity.Digests()
+        self._digests = Digests()
         self._reader = BoundedReader()  # of sums: whoever waits for one is to be looked up meanwhile
         self._cgroups = CgroupPaths()
-        self._programs: BoundedTable[int, Program] = BoundedTable(_KEPT)
+        self._programs: BoundedTable[int, NamedProgram] = BoundedTable(_KEPT)
         self._due_s: BoundedTable[int, float] = BoundedTable(_KEPT)  # by exec id: when to look at its file again
 
     def close(self) -> None:
@@ -93,7 +93,7 @@ class ProcessBuilder:
         look = self._look_beside((image, *self._ancestors(image)), pid, uid)
         program, *parents = look.programs
         is_summed = look.is_host_file and self._needs_sha256(program.path)
-        found = self._sum(image, uid) if is_summed else _Sum(is_told=look.is_told)
+        found = self._sum(image, uid) if is_summed else _Sum(is_known=look.is_known)
         return Process(
             exec_id=image.exec_id,
             pid=pid,
@@ -109,9 +109,9 @@ class ProcessBuilder:
             parents=tuple(_those_with_room(parent.path for parent in parents)),
             owners=owners_of_cgroup(self._cgroups.find(image.cgroup_id) or "", look.snap),
             is_host_file=look.is_host_file,
-            is_file_told=look.is_told and not found.is_silent,
+            is_file_told=look.is_known and not found.is_silent,
             sha256=found.sha256,
-            is_sha256_told=found.is_told,
+            is_sha256_told=found.is_known,
             warnings=(
                 *find_warnings(image, look),
                 *_warn_of_environment(find_loaders(pid, started_ns, image.executable)),
@@ -128,16 +128,16 @@ class ProcessBuilder:
             if is_due:
                 self._due_s.put(exec_id, self._clock() + AGAIN_S)
             named = (
-                program or Program(image.executable, image.args[1:])
+                program or NamedProgram(image.executable, image.args[1:])
                 for image, program in zip(images, known, strict=True)
             )
-            return _Look(programs=tuple(named), is_told=False)
+            return _Look(programs=tuple(named), is_known=False)
         for image, program in zip(images, look.programs, strict=True):
             if image.exec_id:
                 self._programs.put(image.exec_id, program)
         return look
 
-    def _look(self, images: Sequence[Image], known: Sequence[Program | None], pid: int) -> _Look:
+    def _look(self, images: Sequence[Image], known: Sequence[NamedProgram | None], pid: int) -> _Look:
         """`known`: how each of them is called, where that was found out before."""
         image, device = images[0], file_identity.decode_device(images[0].device)
         programs = tuple(program or self._name(each) for each, program in zip(images, known, strict=True))
@@ -152,21 +152,21 @@ class ProcessBuilder:
     def _sum(self, image: Image, uid: int) -> _Sum:
         """A large file takes its time, also from a slow disk; what does not come on at all is not waited for."""
         found = self._reader.read_of(uid, partial(self._read_sum, image), lambda: self._digests.read_bytes)
-        return found or _Sum(is_told=False, is_silent=True)
+        return found or _Sum(is_known=False, is_silent=True)
 
     def _read_sum(self, image: Image) -> _Sum:
         digest = self._digests.read_sha256(image.executable)
-        return _Sum(None if digest is None or _may_be_rewritten(image) else digest, is_told=digest is not None)
+        return _Sum(None if digest is None or _may_be_rewritten(image) else digest, is_known=digest is not None)
 
-    def _name(self, image: Image) -> Program:
-        captured = naming.Image(
+    def _name(self, image: Image) -> NamedProgram:
+        invocation = Invocation(
             executable=image.executable,
             argv=image.args,
             directory="" if image.flags & structs.IMAGE_DIRECTORY_CUT else image.directory,
             is_argv_complete=not image.flags & _ARGS_LOST,
         )
-        return naming.identify_program(
-            captured,
+        return identify_program(
+            invocation,
             partial(file_identity.resolve_file, uid=image.uid, boot_ns=image.executed_ns),
             self._extra,
             partial(_is_roots, image),
@@ -197,7 +197,7 @@ class ProcessBuilder:
         return _image_for_its_name(live) if live and procfs.is_no_younger(live.started_ns, image.started_ns) else None
 
 
-def _is_host_file(image: Image, program: Program, pid: int) -> bool:
+def _is_host_file(image: Image, program: NamedProgram, pid: int) -> bool:
     """The executable by its identity; a script, of which only the path is known, by what the process sees there."""
     device = file_identity.decode_device(image.device)
     is_ours = not image.flags & (structs.IMAGE_USER_NAMESPACE | structs.IMAGE_DELETED)
@@ -222,7 +222,7 @@ def _is_roots(image: Image, path: str) -> bool:
     return file_identity.is_host_file(path, device, image.inode) and file_identity.is_roots_alone(path)
 
 
-def _is_changed(image: Image, program: Program) -> bool:
+def _is_changed(image: Image, program: NamedProgram) -> bool:
     """Of a script only the path is known, so its file must be older than the process that was started with it."""
     return program.run_by is not None and file_identity.is_changed_since(program.path, image.executed_ns)
 
@@ -284,7 +284,7 @@ def find_warnings(image: Image, look: _Look) -> Iterator[str]:
         yield "runs from memory, not from a file" if image.executable.startswith(MEMORY_FILE) else "deleted file"
     paths = (image.executable, look.programs[0].path)
     yield from (f"runs from {folder[:-1]}" for folder in _SUSPECT if any(path.startswith(folder) for path in paths))
-    if not look.is_told:
+    if not look.is_known:
         yield UNTOLD
     elif look.is_changed:
         yield "changed since it was started"

@@ -44,8 +44,10 @@ class SocketHolders:
         self._is_scanning = False
         self._seen: dict[int, dict[int, int]] = {}  # what it has found
         self._next_piece_s = 0.0
-        self._waiting: Counter[int] = Counter()  # inodes asked for since the last scan began, for each held packet
-        self._answered: Counter[int] = Counter()  # the same, before it began
+        # By inode, for how many held packets it was asked: since the last scan began, for the next one to answer; and
+        # before it began, for this one.
+        self._waiting: Counter[int] = Counter()
+        self._answered: Counter[int] = Counter()
 
     def find_holders(self, inode: int) -> list[int]:
         """Pids, checked just now, so that each still holds it. Raises ScanNotDue."""

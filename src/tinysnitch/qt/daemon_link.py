@@ -65,6 +65,7 @@ class DaemonLink:
         self._fail = fail
         self._socket: socket.socket | None = None
         self._notifiers: dict[_Kind, QSocketNotifier] = {}
+        self._is_welcome = False
         self._unsent = bytearray()  # what the socket had no room for
         self._reader = FrameReader(MAX_REPLY)
         self._asked: deque[tuple[Answer, _Sent] | None] = deque()  # what a request answers; None: it asks
@@ -107,6 +108,7 @@ class DaemonLink:
         if self._socket:
             self._socket.close()
             self._socket = None
+        self._is_welcome = False
         self._reader = FrameReader(MAX_REPLY)
         self._asked.clear()
         self._unsent.clear()
@@ -175,6 +177,7 @@ class DaemonLink:
                 self._tell(event_of_push(message, find_user))
             case Welcome():
                 check_welcome(message)
+                self._is_welcome = True
                 self._tell(DaemonGreeted(is_for_user=not message.sees_all))
                 self._send(Hello())
                 self._send(Attach())
@@ -190,7 +193,7 @@ class DaemonLink:
             if self._asked and (asked := self._asked[0]):
                 asked[1].taken = reply
             return
-        if isinstance(reply, Refused) and not self._asked:
+        if isinstance(reply, Refused) and not self._is_welcome:
             raise error_of_greeting(reply)
         asked = self._asked.popleft() if self._asked else None
         if asked is None:

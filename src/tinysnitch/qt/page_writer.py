@@ -6,7 +6,7 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QFont, QFontDatabase
 
 from tinysnitch.qt import palette
-from tinysnitch.qt.page import Page
+from tinysnitch.qt.page_layout import PageLayout
 from tinysnitch.qt.paragraph import Paragraph, Style, cells_of, text_width
 from tinysnitch.view.duration import format_time_left
 from tinysnitch.view.edit_view import EditView, fit_around_cursor
@@ -37,7 +37,7 @@ class PageWriter:
     """Writes blocks one below the other; a page is one call of a method without an underscore."""
 
     def __init__(self, width: float, font_px: float) -> None:
-        self._page = Page()
+        self._page = PageLayout()
         self._em = font_px
         self._width = width
         self._font = font_of(font_px)
@@ -48,7 +48,7 @@ class PageWriter:
 
     # pages
 
-    def write_upper(self, view: PromptView, rows: int) -> Page:
+    def write_upper(self, view: PromptView, rows: int) -> PageLayout:
         self._gap(0.6)
         self._write_ends(view.why, view.waiting)
         if view.notice:
@@ -65,7 +65,7 @@ class PageWriter:
         self._gap(0.4)
         return self._page
 
-    def write_lower(self, view: PromptView) -> Page:
+    def write_lower(self, view: PromptView) -> PageLayout:
         self._write_panel(view)
         self._gap(0.7)
         for hints in view.hints:
@@ -75,7 +75,7 @@ class PageWriter:
         self._gap(0.6)
         return self._page
 
-    def write_waiting(self, view: PromptView) -> Page:
+    def write_waiting(self, view: PromptView) -> PageLayout:
         self._write_title(view.title)
         self._gap(0.8)
         if view.warnings:
@@ -91,7 +91,7 @@ class PageWriter:
             self._write_hints(hints, is_ready=True)
         return self._page
 
-    def write_help(self, title: str, rows: tuple[HelpRow, ...], view: PromptView) -> Page:
+    def write_help(self, title: str, rows: tuple[HelpRow, ...], view: PromptView) -> PageLayout:
         self._gap(0.8)
         self._write_title(title)
         self._gap(0.6)

@@ -18,7 +18,7 @@ from tinysnitch.client.process_ends import ProcessEnds
 from tinysnitch.client.program_files import ProgramFiles
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.clock import Instant
-from tinysnitch.qt.page import Page
+from tinysnitch.qt.page_layout import PageLayout
 from tinysnitch.qt.prompt_page import Room, build_help, build_page
 from tinysnitch.qt.prompt_window import PromptWindow
 from tinysnitch.view.help_view import help_pages
@@ -27,8 +27,7 @@ from tinysnitch.view.key_piece import KeyPiece, TypedKey
 from tinysnitch.view.keys import KEYS, WINDOW_KEYS
 from tinysnitch.view.lookup import FindFile, Lookup
 from tinysnitch.view.prompt_events import Answers, Event, KeyPressed, Leave, QuestionOpened, TextPasted
-from tinysnitch.view.prompt_state import Page as StatePage
-from tinysnitch.view.prompt_state import PromptState
+from tinysnitch.view.prompt_state import Page, PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
 
 TICK_MS = 500  # of the countdown
@@ -162,7 +161,7 @@ class PromptAgent:
             return
         self._hide_by_s = math.inf
         view = self._view()
-        self._window.is_editor = self.state.page is StatePage.EDIT
+        self._window.is_editor = self.state.page is Page.EDIT
         self._window.show_page(view.title, self._builder(view))
         if not self._window.isVisible():
             self.state.guard.note_appeared()
@@ -185,7 +184,7 @@ class PromptAgent:
         else:
             self._window.hide()
             self._hide_by_s = math.inf
-            self.state.page = StatePage.QUESTION  # of a help, which would be before the next question
+            self.state.page = Page.QUESTION  # of a help, which would be before the next question
 
     def _view(self) -> PromptView:
         return present_prompt(self.state, Instant(time.monotonic(), time.time()), self._lookup)
@@ -196,7 +195,7 @@ class PromptAgent:
         if left_s > 0:
             self._ready_timer.start(int(left_s * 1000) + 1)
 
-    def _builder(self, view: PromptView) -> Callable[[Room], Page]:
+    def _builder(self, view: PromptView) -> Callable[[Room], PageLayout]:
         if help_of := self._help.get(self.state.page):
             return lambda room: build_help(*help_of, view, room)
         return lambda room: build_page(view, room)

@@ -6,7 +6,7 @@ small, long values give way first, then the type gets smaller.
 
 import msgspec
 
-from tinysnitch.qt.page import Page
+from tinysnitch.qt.page_layout import PageLayout
 from tinysnitch.qt.page_writer import COLUMNS, PageWriter
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import PromptView
@@ -31,18 +31,18 @@ class Room(msgspec.Struct, frozen=True):
         return cls(width, height, font_px or max(fitting, MIN_FONT_PX))
 
 
-def build_page(view: PromptView, room: Room) -> Page:
+def build_page(view: PromptView, room: Room) -> PageLayout:
     """The largest page of this view that fits."""
     font_px = room.font_px
     while True:
         for rows in VALUE_ROWS:
             page = _try_page(view, msgspec.structs.replace(room, font_px=font_px), rows)
             if page or (font_px <= MIN_FONT_PX and rows == VALUE_ROWS[-1]):
-                return page or Page()
+                return page or PageLayout()
         font_px *= SHRINK
 
 
-def build_help(title: str, rows: tuple[HelpRow, ...], view: PromptView, room: Room) -> Page:
+def build_help(title: str, rows: tuple[HelpRow, ...], view: PromptView, room: Room) -> PageLayout:
     """With the time of the question that waits behind it."""
     font_px = room.font_px
     while True:
@@ -52,7 +52,7 @@ def build_help(title: str, rows: tuple[HelpRow, ...], view: PromptView, room: Ro
         font_px *= SHRINK
 
 
-def _try_page(view: PromptView, room: Room, rows: int) -> Page | None:
+def _try_page(view: PromptView, room: Room, rows: int) -> PageLayout | None:
     """None when it is higher than the window."""
     if not view.is_question:
         return _centred(PageWriter(room.width, room.font_px).write_waiting(view), room)
@@ -61,13 +61,13 @@ def _try_page(view: PromptView, room: Room, rows: int) -> Page | None:
     spare = room.height - upper.y - lower.y
     if spare < 0 and room.font_px > MIN_FONT_PX:
         return None
-    page = Page()
+    page = PageLayout()
     page.add_page(upper, max(0.0, spare) / 2)
     page.add_page(lower, room.height - lower.y)
     return page
 
 
-def _centred(inner: Page, room: Room) -> Page:
-    page = Page()
+def _centred(inner: PageLayout, room: Room) -> PageLayout:
+    page = PageLayout()
     page.add_page(inner, max(0.0, (room.height - inner.y) / 2))
     return page

@@ -20,7 +20,7 @@ from PySide6.QtGui import (
 )
 
 from tinysnitch.qt.keyboard import HeldKeys, name_of_key, typed_at
-from tinysnitch.qt.page import Page
+from tinysnitch.qt.page_layout import PageLayout
 from tinysnitch.qt.palette import BACKGROUND, EDGE
 from tinysnitch.qt.prompt_page import Room
 from tinysnitch.view.keys import KEYS
@@ -43,13 +43,13 @@ class PromptWindow(QRasterWindow):
         self._font_px = font_pt * _PX_OF_PT if font_pt else None
         self.is_editor = False  # a line is edited: keys that are held down repeat
         self._held = HeldKeys()
-        self._page = Page()
-        self._build: Callable[[Room], Page] | None = None
+        self._page = PageLayout()
+        self._build: Callable[[Room], PageLayout] | None = None
         self.setFlag(Qt.WindowType.WindowStaysOnTopHint)
         self.setTitle("tinysnitch")
         self.setIcon(QIcon.fromTheme("security-high"))
 
-    def show_page(self, title: str, build: Callable[[Room], Page]) -> None:
+    def show_page(self, title: str, build: Callable[[Room], PageLayout]) -> None:
         """Show what `build` makes of the room that the window has, now and after it is resized."""
         self._build = build
         self.setTitle(title)
@@ -67,7 +67,7 @@ class PromptWindow(QRasterWindow):
         self.requestActivate()
 
     @property
-    def page(self) -> Page:
+    def page(self) -> PageLayout:
         return self._page
 
     @property

@@ -27,6 +27,7 @@ from tinysnitch.view.connection_view import present_title
 from tinysnitch.view.key_guard import DELAY_S, KeyGuard
 from tinysnitch.view.keys import KEYS, Act, find_key, hint_at, is_hint, is_of_text
 from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault
+from tinysnitch.view.open_question import OpenQuestion
 from tinysnitch.view.prompt_events import (
     Answer,
     AnswerRefused,
@@ -43,7 +44,6 @@ from tinysnitch.view.prompt_events import (
     ScreenRegained,
     TextPasted,
 )
-from tinysnitch.view.question import Question
 from tinysnitch.view.questions import Questions
 
 NEWS_S = 5.0  # with nothing in sight but what became of an answer
@@ -86,7 +86,7 @@ class PromptState:
         return state
 
     @property
-    def selected(self) -> Question | None:
+    def selected(self) -> OpenQuestion | None:
         """The question in sight."""
         return self.questions.get(self._selected_id) if self._selected_id is not None else None
 
@@ -97,13 +97,13 @@ class PromptState:
         return ring.index(self._selected_id) + 1 if self._selected_id in ring else 0
 
     @property
-    def together(self) -> tuple[Question, ...]:
+    def together(self) -> tuple[OpenQuestion, ...]:
         """The questions that the next answer is for, besides the one in sight."""
         found = (self.questions.get(prompt_id) for prompt_id in self._together)
         return tuple(question for question in found if question)
 
     @property
-    def of_program(self) -> tuple[Question, ...]:
+    def of_program(self) -> tuple[OpenQuestion, ...]:
         """The other questions that wait for the program of the one in sight."""
         return self.questions.find_alike(self.selected) if self.selected else ()
 
@@ -147,7 +147,7 @@ class PromptState:
             return
         opened_s = now - prompt.age_s
         choice = choose_first(prompt.connection, self._is_for_user)
-        self.questions.put(Question(prompt, deadline_s, opened_s, choice))
+        self.questions.put(OpenQuestion(prompt, deadline_s, opened_s, choice))
         self._together = tuple(prompt_id for prompt_id in self._together if prompt_id != prompt.prompt_id)
         is_free = self.selected is None and self.page is not Page.EDIT
         if is_free and self.notice.startswith(ANSWERED) and now - self._selected_s > NEWS_S:
@@ -265,7 +265,7 @@ class PromptState:
             case Act.LEGEND:
                 self.page = Page.LEGEND
             case Act.LEAVE:
-                pass  # `_press` has seen to it; a guest stays
+                pass  # `_press_key` has seen to it; a guest stays
             case _:
                 assert_never(act)
 
@@ -304,7 +304,7 @@ class PromptState:
             self._together = together
             self.guard.renew(now)
 
-    def _find_ready(self, now: float) -> Question | None:
+    def _find_ready(self, now: float) -> OpenQuestion | None:
         """The question in sight, if it takes keys by now."""
         return self.selected if self.guard.is_seen(now) else None
 

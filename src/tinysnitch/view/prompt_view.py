@@ -30,8 +30,8 @@ from tinysnitch.view.connection_view import (
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.keys import KEYS, OWN_KEYS, Act, Group, Key, keys_of
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
+from tinysnitch.view.open_question import OpenQuestion
 from tinysnitch.view.prompt_state import Page, PromptState
-from tinysnitch.view.question import Question
 from tinysnitch.view.segment import Line, Segment, segment_of
 from tinysnitch.view.text import escape_text
 
@@ -103,7 +103,7 @@ def _with_edit(view: PromptView, edit: EditView) -> PromptView:
     return msgspec.structs.replace(view, edit=edit, lifetime=edit.lifetime, hints=(hints,))
 
 
-def _with_together(view: PromptView, state: PromptState, question: Question, wall_s: float) -> PromptView:
+def _with_together(view: PromptView, state: PromptState, question: OpenQuestion, wall_s: float) -> PromptView:
     """Each question gets a rule of its own; where the lines are equal, one is written."""
     connections = [one.prompt.connection for one in state.together]
     rules = dict.fromkeys(present_rule(connection, question.choice, wall_s) for connection in connections)
@@ -201,7 +201,7 @@ def present_lifetime(connection: Connection, choice: Choice, is_guest: bool = Fa
     return _WHERE_WRITTEN.get(choice.lifetime) or name_lifetime(connection, choice, is_guest)
 
 
-def _count_waiting(state: PromptState, question: Question) -> str:
+def _count_waiting(state: PromptState, question: OpenQuestion) -> str:
     """`question 2 of 12`, and how many connections the answer lets go."""
     count = question.prompt.count
     total = state.questions.waiting_count
@@ -211,13 +211,13 @@ def _count_waiting(state: PromptState, question: Question) -> str:
     return (f"question {state.position} of {total}{of_program}" if total > 1 else "one question") + held
 
 
-def _fraction_left(question: Question, now: Instant) -> float:
+def _fraction_left(question: OpenQuestion, now: Instant) -> float:
     left = max(0.0, question.deadline_s - now.boot_s)
     age = max(0.0, now.boot_s - question.opened_s)
     return left / (left + age) if left else 0.0
 
 
-def _present_hints(state: PromptState, question: Question) -> tuple[tuple[KeyHint, ...], ...]:
+def _present_hints(state: PromptState, question: OpenQuestion) -> tuple[tuple[KeyHint, ...], ...]:
     keys, dead = OWN_KEYS if state.is_guest else KEYS, set(_find_dead(state, question))
     connection = question.prompt.connection
     hints = {key: _present_hint(key, question.choice, connection) for key in keys if key.effect not in dead}
@@ -227,7 +227,7 @@ def _present_hints(state: PromptState, question: Question) -> tuple[tuple[KeyHin
     return tuple(tuple(hints[key] for key in keys_of(group) if key in hints) for group in Group)
 
 
-def _find_dead(state: PromptState, question: Question) -> Iterator[Act]:
+def _find_dead(state: PromptState, question: OpenQuestion) -> Iterator[Act]:
     """What would change nothing for this question."""
     connection = question.prompt.connection
     process = connection.attribution.process

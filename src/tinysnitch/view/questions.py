@@ -4,17 +4,17 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from tinysnitch.view.open_question import OpenQuestion
 from tinysnitch.view.program_group import group_of, walk_order
-from tinysnitch.view.question import Question
 
 
-class Questions(Mapping[int, Question]):
+class Questions(Mapping[int, OpenQuestion]):
     """By their numbers. Those whose answer is on its way are there until the daemon says that they are gone."""
 
     def __init__(self) -> None:
-        self._questions: dict[int, Question] = {}
+        self._questions: dict[int, OpenQuestion] = {}
 
-    def __getitem__(self, prompt_id: int) -> Question:
+    def __getitem__(self, prompt_id: int) -> OpenQuestion:
         return self._questions[prompt_id]
 
     def __iter__(self) -> Iterator[int]:
@@ -23,13 +23,13 @@ class Questions(Mapping[int, Question]):
     def __len__(self) -> int:
         return len(self._questions)
 
-    def put(self, question: Question) -> None:
+    def put(self, question: OpenQuestion) -> None:
         self._questions[question.prompt.prompt_id] = question
 
     def change(self, prompt_id: int, **changes: object) -> None:
         self._questions[prompt_id] = msgspec.structs.replace(self._questions[prompt_id], **changes)
 
-    def pop(self, prompt_id: int) -> Question | None:
+    def pop(self, prompt_id: int) -> OpenQuestion | None:
         return self._questions.pop(prompt_id, None)
 
     def clear(self) -> None:
@@ -45,7 +45,7 @@ class Questions(Mapping[int, Question]):
         """Whether answers of ours are on their way."""
         return any(question.is_sent for question in self._questions.values())
 
-    def find_alike(self, question: Question) -> tuple[Question, ...]:
+    def find_alike(self, question: OpenQuestion) -> tuple[OpenQuestion, ...]:
         """The others that wait for the same program."""
         group = group_of(question.prompt)
         others = (other for other in self._questions.values() if other is not question and not other.is_sent)

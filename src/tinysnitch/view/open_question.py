@@ -8,7 +8,7 @@ from tinysnitch.view.answer_words import name_lifetime, name_lifetime_of_line
 from tinysnitch.view.prompt_events import Answer
 
 
-class Question(msgspec.Struct, frozen=True):
+class OpenQuestion(msgspec.Struct, frozen=True):
     prompt: Prompt
     deadline_s: float
     opened_s: float

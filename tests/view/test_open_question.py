@@ -3,11 +3,11 @@ import msgspec
 from tests.view.sample_prompts import prompt_of
 from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.verdict import Verdict
+from tinysnitch.view.open_question import OpenQuestion
 from tinysnitch.view.prompt_events import Answer
-from tinysnitch.view.question import Question
 
 CHOICE = Choice(verdict=Verdict.ALLOW)
-QUESTION = Question(prompt_of(7), deadline_s=60.0, opened_s=0.0, choice=CHOICE)
+QUESTION = OpenQuestion(prompt_of(7), deadline_s=60.0, opened_s=0.0, choice=CHOICE)
 
 
 def test_an_answer_says_what_is_chosen_and_how_long_it_holds() -> None:

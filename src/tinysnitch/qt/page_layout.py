@@ -6,7 +6,7 @@ from PySide6.QtGui import QColor, QPainter
 from tinysnitch.qt.paragraph import Paragraph
 
 
-class Page:
+class PageLayout:
     """Grows from top to bottom: `y` is where the next thing goes."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Page:
         """A place that acts as the key of this label when it is clicked."""
         self.keys.append((box, label))
 
-    def add_page(self, other: "Page", y: float) -> None:
+    def add_page(self, other: "PageLayout", y: float) -> None:
         """Everything of another page, moved down by `y`."""
         self.boxes += [(box.translated(0, y), color, radius) for box, color, radius in other.boxes]
         self.texts += [(place + QPointF(0, y), paragraph) for place, paragraph in other.texts]

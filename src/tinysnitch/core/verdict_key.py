@@ -1,0 +1,31 @@
+"""What the kernel's cache of verdicts is asked by."""
+
+import msgspec
+
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.flow import Direction
+from tinysnitch.core.process import AttributionSource, exec_id_of
+
+
+class VerdictKey(msgspec.Struct, frozen=True, gc=False):
+    exec_id: int  # 0 is unknown, 1 the kernel
+    uid: int
+    protocol: int
+    direction: Direction
+    remote: bytes | None  # packed; None: every remote and port
+    port: int
+
+
+def verdict_key_of(connection: Connection) -> VerdictKey | None:
+    """For connections like this one; None when nobody could be named for it."""
+    attribution, flow = connection.attribution, connection.flow
+    if attribution.source is AttributionSource.UNKNOWN:
+        return None
+    return VerdictKey(
+        exec_id=exec_id_of(attribution),
+        uid=attribution.process.uid if attribution.process else 0,
+        protocol=flow.protocol,
+        direction=flow.direction,
+        remote=flow.remote,
+        port=flow.port,
+    )

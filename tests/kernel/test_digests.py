@@ -1,0 +1,29 @@
+"""What files hold, as a rule may ask for it."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.shortage import descriptors_left
+from tinysnitch.kernel.digests import MAX_BYTES, Digests
+
+
+def test_digests_follow_the_content(tmp_path: Path) -> None:
+    path, digests = tmp_path / "file", Digests()
+    path.write_text("one")
+    assert digests.read_sha256(str(path)) == hashlib.sha256(b"one").hexdigest()
+    path.write_text("three")
+    assert digests.read_sha256(str(path)) == hashlib.sha256(b"three").hexdigest()
+    assert digests.read_sha256(str(tmp_path / "missing")) is None
+    with descriptors_left(0), pytest.raises(OSError, match="Too many open files"):
+        digests.read_sha256(str(path))
+
+
+def test_what_would_hold_everything_up_has_no_digest(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    digests = Digests()
+    assert [digests.read_sha256(str(tmp_path / name)) for name in ("fifo", "large")] == [None, None]
