@@ -7,10 +7,9 @@ from tests.core.test_dns_talk import CURL_ID, FACTS, ROGUE, Talk, answer, questi
 from tests.core.transcript import CURL, SHOP, Transcript, flow_of, inbound, told_of
 from tinysnitch.core import events as ev
 from tinysnitch.core.dns_questions import Refusal
-from tinysnitch.core.dns_talk import DnsTalk, Heard
+from tinysnitch.core.dns_talk import Heard
 from tinysnitch.core.flow import UDP, Flow, parse_address
-from tinysnitch.core.process import KERNEL_EXEC_ID, UNKNOWN_EXEC_ID
-from tinysnitch.core.settings import Settings
+from tinysnitch.core.process import KERNEL_EXEC_ID
 
 SHOP_FLOW = flow_of()
 
@@ -32,16 +31,6 @@ def test_another_name_takes_back_what_the_kernel_remembers() -> None:
     engine.queue(flow_of(1))
     assert engine.resolve("ads.test", SHOP) == ["pass 4", "forget 1", "pass 5"]
     assert "deny 6" in engine.queue(flow_of(2))
-
-
-def test_a_resolver_of_this_machine_may_ask_before_it_is_asked() -> None:
-    """For the servers of the root, or whether the network is up."""
-    looked_for: list[int] = []
-    dns = DnsTalk(Settings(), FACTS, takes_questions=lambda exec_id: looked_for.append(exec_id) or exec_id == CURL_ID)
-    for number, who in enumerate((CURL_ID, CURL_ID, CURL_ID + 1, CURL_ID + 1, UNKNOWN_EXEC_ID)):
-        told = dns.ask(udp(f"198.51.100.{number}"), question().to_wire(), who, 10.0).told
-        assert bool(told) == (who != CURL_ID)
-    assert looked_for == [CURL_ID, CURL_ID + 1]
 
 
 def test_what_is_no_dns_message_goes_on_and_teaches_nothing() -> None:

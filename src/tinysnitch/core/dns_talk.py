@@ -2,8 +2,8 @@
 
 It takes messages out of packets (over UDP one each, over TCP see dns_stream.py) and hands them to whoever believes
 them: names.py for resolvers, link_names.py for the link. What should not happen is counted, and told once a day. That
-includes questions to servers that are not trusted, but for those of a program that can be asked itself, on this
-machine's port 53: a resolver that forwards or recurses means no connections of its own.
+includes questions to servers that are not trusted, but for those of a program that is asked itself, on this machine's
+port 53: a resolver that forwards or recurses means no connections of its own.
 """
 
 from collections.abc import Callable
@@ -34,13 +34,6 @@ _RESOLVER_PORTS = (_DNS_PORT, 853)  # DNS, and the same over TLS (RFC 7858)
 _UNREADABLE = b""  # stands for what is no message
 
 
-TakesQuestions = Callable[[int], bool]  # whether what runs under an exec id has a socket on port 53
-
-
-def nobody_takes_questions(_exec_id: int) -> bool:
-    return False
-
-
 class Heard(msgspec.Struct, frozen=True):
     """What came of a packet."""
 
@@ -49,19 +42,11 @@ class Heard(msgspec.Struct, frozen=True):
 
 
 class DnsTalk:
-    def __init__(
-        self,
-        settings: Settings,
-        facts: Facts,
-        has_ended: HasEnded = nobody_has_ended,
-        takes_questions: TakesQuestions = nobody_takes_questions,
-    ) -> None:
-        """`takes_questions` is asked once for each program that asks a server that is not trusted."""
+    def __init__(self, settings: Settings, facts: Facts, has_ended: HasEnded = nobody_has_ended) -> None:
         self.names = Names(settings, facts, has_ended)
         self.streams = DnsStreams(settings.max_dns_streams)
         self.link = LinkNames(self.names, facts, settings.max_questions)
-        self._takes_questions = takes_questions
-        self._servers: BoundedTable[int, bool] = BoundedTable(MAX_SERVERS)  # exec ids: resolvers on this machine or not
+        self._servers: BoundedTable[int, bool] = BoundedTable(MAX_SERVERS)  # exec ids of resolvers on this machine
         self.is_told = False  # by a resolver what it answers: a moment after whoever asked has it
         self._told: dict[Refusal, dict[bytes, float]] = {refusal: {} for refusal in SUSPICIOUS}  # and when
 
@@ -161,19 +146,11 @@ class DnsTalk:
                     self.link.ask(source, question, exec_id, now_s)
             elif self.names.is_trusted(flow.remote):
                 self.names.ask(flow, parse_question(message), exec_id, now_s)
-            elif not self._is_server(exec_id):
+            elif not self._servers.find(exec_id):
                 return self.names.refuse(Refusal.NOT_TRUSTED).refusal
         except Malformed as error:
             return self._refuse(error).refusal
         return None
-
-    def _is_server(self, exec_id: int) -> bool:
-        """It may ask before anybody has asked it: for the servers of the root, or whether the network is up."""
-        known = self._servers.find(exec_id)
-        if known is None:
-            known = exec_id != UNKNOWN_EXEC_ID and self._takes_questions(exec_id)
-            self._servers.put(exec_id, known)
-        return known
 
     def _learn(self, flow: Flow, message: bytes, now_s: float) -> list[Learned]:
         try:

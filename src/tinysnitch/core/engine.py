@@ -28,7 +28,7 @@ from tinysnitch.core.commands import (
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import ANSWERED_ONCE, ANSWERED_UNTIL, LEARNING, NO_ANSWER, Decision, deny_unanswered
 from tinysnitch.core.dns_reader import DnsReader
-from tinysnitch.core.dns_talk import DnsTalk, TakesQuestions, nobody_takes_questions
+from tinysnitch.core.dns_talk import DnsTalk
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Direction, Flow
 from tinysnitch.core.names import HasEnded, nobody_has_ended
@@ -58,11 +58,10 @@ class Engine:
         *,
         cipher: Cipher | None = None,
         has_ended: HasEnded = nobody_has_ended,
-        takes_questions: TakesQuestions = nobody_takes_questions,
     ) -> None:
         """`generation`: the number after the one that the kernel's verdicts carry now. `cipher`: to read QUIC."""
         self.rules = ActiveRules(facts, generation)
-        self.dns = DnsTalk(settings, facts, has_ended, takes_questions)
+        self.dns = DnsTalk(settings, facts, has_ended)
         self.names = self.dns.names
         self.prompts = Prompts(settings)
         self.settlement = Settlement(settings, self.rules)

@@ -5,10 +5,8 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from functools import partial
 
 from tinysnitch.core.clock import Instant
-from tinysnitch.core.dns_talk import nobody_takes_questions
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.flow import Flow, parse_address
@@ -52,7 +50,6 @@ from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.libcrypto import Libcrypto
 from tinysnitch.kernel.nfqueue import Queue
 from tinysnitch.kernel.packet_events import PacketEvents
-from tinysnitch.kernel.resolver_sockets import takes_questions
 from tinysnitch.kernel.sockets import SocketDiag
 from tinysnitch.kernel.translated_answers import TranslatedAnswers
 from tinysnitch.protocol.messages import LEARNED_RULES
@@ -164,7 +161,6 @@ class Assembly:
             programs.generation if programs else 1,
             cipher=Libcrypto(),
             has_ended=programs.has_ended if programs else nobody_has_ended,
-            takes_questions=partial(takes_questions, programs) if programs else nobody_takes_questions,
         )
         now = read_instant()
         now = Instant(now.boot_s, temporary_rules.find_moment(now.wall_s))
