@@ -80,6 +80,8 @@ class Engine:
                 return self._dns_reader.read_question(event, now)
             case ev.AnswerReceived():
                 return self._dns_reader.read_answer(event, now)
+            case ev.LookUpsTold():
+                return self._dns_reader.read_told(event, now)
             case ev.DataSent():
                 connection = self.connection_of(event.flow, event.attribution, event.interface, now)
                 return self.watcher.read(event, connection, now)
@@ -165,7 +167,10 @@ class Engine:
         if decision.verdict is Verdict.ASK:
             yield from self._ask(waiter, decision, now)
         else:
-            yield from self._settle(waiter, decision, now, cached=cached)
+            # Before we hear that the program asked for the other name it may connect again.
+            is_guess = self.dns.is_told and connection.other_names and not connection.is_name_sure
+            basis = Basis.MOMENT if is_guess else Basis.RULES
+            yield from self._settle(waiter, decision, now, basis=basis, cached=cached)
             everywhere = self.settlement.crowds.count(connection)
             if everywhere is not None:
                 yield from self._widen(everywhere, connection, now)
