@@ -16,6 +16,7 @@ from tinysnitch.daemon.bounded_look import BoundedLook
 from tinysnitch.daemon.control_server import ControlServer
 from tinysnitch.daemon.driver import Driver
 from tinysnitch.daemon.follow import follow
+from tinysnitch.daemon.paced_work import PacedWork
 from tinysnitch.daemon.rule_loader import RuleLoader
 from tinysnitch.daemon.single_timer import SingleTimer
 from tinysnitch.kernel.addresses import AddressNews
@@ -48,8 +49,7 @@ class Reloader:
         # Done once the rules file was read, and what it names is known; or could not be.
         self._has_rules: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._timer = SingleTimer(self.reload_rules)
-        self._look_timer = SingleTimer(self._look_again)
-        self._looks_paid_s = 0.0  # when all that was looked at addresses is paid, by the loop's clock
+        self._looks = PacedWork(self._look, LOOKS, LOOK_EACH_S)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, rules: Path, lists: Path) -> None:
@@ -80,7 +80,7 @@ class Reloader:
         for task in self._tasks:
             task.cancel()
         self._timer.cancel()
-        self._look_timer.cancel()
+        self._looks.cancel()
 
     def reload_rules(self) -> None:
         """Read the rules file; a broken one is told to people and changes nothing."""
@@ -150,15 +150,9 @@ class Reloader:
         """Each time that `lan` is another all verdicts are given anew, and a machine of the link may announce one
         network after the other: many such news are looked at together."""
         self._driver.failures.attempt(self._news.drain)
-        now_s = asyncio.get_running_loop().time()
-        wait_s = max(self._looks_paid_s - now_s, 0.0) - (LOOKS - 1) * LOOK_EACH_S
-        if wait_s > 0:
-            self._look_timer.start(wait_s)
-        else:
-            self._look_again()
+        self._looks.take_news()
 
-    def _look_again(self) -> None:
-        self._looks_paid_s = max(self._looks_paid_s, asyncio.get_running_loop().time()) + LOOK_EACH_S
+    def _look(self) -> None:
         if not self._attempt(self._look_at_addresses):
             self._fall_behind()
 
