@@ -72,6 +72,16 @@ def test_an_answer_for_what_comes_in_holds_whatever_names_its_address_has_later(
     assert f"{choice.verdict.value} 7" in engine.queue(inbound(50002), SSHD)
 
 
+@pytest.mark.parametrize("lines", [[], ["ask - 22 tcp-src"]])
+def test_what_is_learned_of_it_holds_likewise(lines: list[str]) -> None:
+    engine = Transcript(*lines, is_learning=True)
+    engine.resolve("shop.test", PEER)
+    for port in (50000, 50001):  # decided, and decided likewise
+        (record,) = (one.record for one in engine.feed(engine.next_packet(inbound(port), SSHD)) if type(one) is Report)
+        assert isinstance(record, ConnectionDecided)
+        assert record.connection.asking.is_by_address
+
+
 @pytest.mark.parametrize(
     ("who", "asker", "names", "program"),
     [

@@ -165,6 +165,8 @@ class Engine:
         if decision.verdict is Verdict.ASK:
             yield from self._ask(waiter, decision, now)
         else:
+            if decision.reason.startswith(LEARNING):  # the rule that is learned is the one that a prompt would propose
+                waiter.connection = self.rules.note_asking(connection, decision)
             yield from self._settle(waiter, decision, now, cached=cached)
             everywhere = self.settlement.crowds.count(connection)
             if everywhere is not None:
