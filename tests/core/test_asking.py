@@ -148,3 +148,12 @@ def test_an_answer_is_for_nobody_whom_its_rule_does_not_speak_of(line: str, remo
     assert "opened 1" in engine.queue(flow_of(1), first)
     assert "opened 2" in engine.queue(flow_of(2, remote), second)
     assert [word for word in engine.answer(1, yes()) if word.startswith("allow ")] == ["allow 5"]
+
+
+@pytest.mark.parametrize("settings", [{"timeout_s": 0.0}, {"max_prompts": 0}, {"timeout_s": 5.0}])
+def test_a_denial_that_nobody_gave_tells_why_the_rule_for_its_path_does_not_hold(settings: dict[str, object]) -> None:
+    """A server that runs on after an upgrade replaced its file: `explain` says that it is allowed."""
+    engine = Transcript("allow - 22 tcp-src /usr/sbin/sshd", **settings)
+    told = [*engine.queue(inbound(), whose(8, "/usr/sbin/sshd", is_host_file=False)), *engine.wait(5.0)]
+    (reason,) = (line for line in told if line.startswith("decided: "))
+    assert reason.endswith("; no rule can cover it: not the file at its path (if updated, start it anew)")
