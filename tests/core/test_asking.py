@@ -8,7 +8,7 @@ from tinysnitch.core import events as ev
 from tinysnitch.core.asking import NOBODY_ASKS, Asking, asking_of
 from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.commands import Report
-from tinysnitch.core.flow import parse_address
+from tinysnitch.core.flow import UDP, parse_address
 from tinysnitch.core.process import Attribution, AttributionSource
 from tinysnitch.core.records import ConnectionDecided
 from tinysnitch.core.remote_words import RemoteWords
@@ -96,8 +96,18 @@ def test_an_answer_for_what_comes_in_goes_by_a_name_that_lasts(
     engine = Transcript()
     engine.say(ev.FactsChanged(replace(WITH_RESOLVER, hosts={parse_address(PEER): names})))
     engine.resolve("shop.test", PEER, asker)
-    engine.queue(inbound(), who)
-    assert f"write allow shop.test 22 tcp-src {program}" in engine.answer(1, yes())
+    engine.queue(inbound(protocol=UDP), who)
+    assert f"write allow shop.test 22 udp-src {program}" in engine.answer(1, yes())
+
+
+def test_a_server_that_asks_who_its_visitors_are_is_known_by_their_addresses() -> None:
+    """The name is that of this process: for the next one, after a restart, a rule by name would not hold."""
+    engine, again = Transcript(), whose(9, "/usr/sbin/sshd")
+    engine.resolve("shop.test", PEER, SSHD)
+    engine.queue(inbound(), SSHD)
+    assert "write allow 10.0.0.5 22 tcp-src /usr/sbin/sshd ()" in engine.answer(1, yes())
+    engine.wait(3600)
+    assert "allow 4" in engine.queue(inbound(50001), again)
 
 
 @pytest.mark.parametrize(
