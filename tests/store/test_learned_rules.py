@@ -47,16 +47,16 @@ def test_each_line_stands_there_once_also_after_a_restart(tmp_path: Path) -> Non
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_many_remotes_are_one_line_at_last(tmp_path: Path) -> None:
+def test_many_lines_that_another_covers_are_that_one_at_last(tmp_path: Path) -> None:
     path = tmp_path / "learned.rules"
     learned, wider = LearnedRules(path), "allow - 22 tcp-src /usr/sbin/sshd"
     visits = [f"allow 198.51.100.{number} 22 tcp-src /usr/sbin/sshd" for number in range(CROWD + 2)]
     for line in (*visits, *visits):
-        learned.add(line, wider)
+        learned.add(line, [wider, "allow never - -"])
     learned.flush()
     assert lines_of(path) == [*visits[:CROWD], wider]
     again = LearnedRules(path)
-    again.add("allow 203.0.113.1 22 tcp-src /usr/sbin/sshd", wider)
+    again.add("allow 203.0.113.1 22 tcp-src /usr/sbin/sshd", [wider])
     again.flush()
     assert lines_of(path) == [*visits[:CROWD], wider]
 

@@ -6,13 +6,11 @@ with its time, so that times never go back.
 
 import msgspec
 
-from tinysnitch.core.answer import can_be_remembered, rule_for_choice
-from tinysnitch.core.choice import RemoteScope
+from tinysnitch.core.answer import can_be_remembered
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.decision import LEARNING
-from tinysnitch.core.first_choice import choose_first_for_ever
+from tinysnitch.core.learned_rule import learn_rule
 from tinysnitch.core.records import ConnectionDecided, Record, uid_told_of
-from tinysnitch.core.rule import RemoteKind
 from tinysnitch.core.rule_text import format_rule
 from tinysnitch.daemon.closed_ports import ClosedPorts
 from tinysnitch.daemon.log_output import LogOutput
@@ -56,13 +54,8 @@ class Recorder:
         """The rule that a prompt would propose, of what no rule decided."""
         connection = record.connection
         if record.decision.reason.startswith(LEARNING) and can_be_remembered(connection):
-            choice = choose_first_for_ever(connection)
-            rule = rule_for_choice(connection, choice, record.wall_s)
-            wider = None
-            if rule.remote.kind is RemoteKind.NETWORK and record.decision.rule is None:  # one that asks has its remote
-                scope = RemoteScope.DOMAIN if connection.is_from_lan else RemoteScope.ANY
-                wider = rule_for_choice(connection, msgspec.structs.replace(choice, remote=scope), record.wall_s)
-            learned_rules.add(format_rule(rule), format_rule(wider) if wider else None)
+            rule, wider = learn_rule(connection, record.decision.rule, record.wall_s)
+            learned_rules.add(format_rule(rule), tuple(map(format_rule, wider)))
 
     def begin(self, ready: ReadyLine, *remarks: str) -> None:
         """Enforcement stands: the log begins."""
