@@ -18,6 +18,7 @@ WINDOW_PACKAGES=(libegl1 libgl1 libfontconfig1 libdbus-1-3 libx11-xcb1 libxcb-cu
 	libxcb-xkb1 libxkbcommon-x11-0 fonts-dejavu-core)
 # Screens (X11, Wayland) and hands for its tests.
 SCREEN_PACKAGES=(xvfb xdotool xclip sway wtype)
+APT_LOCK_S=300 # for whoever installs just now: a machine that was just started upgrades itself
 POLICY=/usr/sbin/policy-rc.d # asked before a package starts its service (invoke-rc.d(8))
 owns_policy=
 
@@ -71,7 +72,8 @@ install_packages() {
 		"run this as root, or: apt-get install ${missing[*]}"
 	echo "installing ${missing[*]}"
 	forbid_services
-	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null ||
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+		-o DPkg::Lock::Timeout="$APT_LOCK_S" "${missing[@]}" >/dev/null ||
 		fail "apt-get could not install ${missing[*]}" "its own message stands above; is the network up?"
 	allow_services
 }

@@ -1,6 +1,7 @@
 """What all tests share: the lab, and a plain word where root is missing."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from tests.lab.namespaces import remove_stale
 
 hypothesis.settings.register_profile("patient", deadline=None)  # a machine with other things to do may take its time
 hypothesis.settings.load_profile("patient")
+_USUAL_SIGNALS = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGQUIT: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+}
+_KEPT_VARIABLES = ["HOME", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,6 +28,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("privileged"):
             item.add_marker(pytest.mark.skip(reason="needs root: it makes network namespaces"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _usual_process() -> None:
+    """What every program that a test starts inherits: of who starts the tests it has only what is needed.
+
+    A script has what it starts in the background ignore SIGINT; a proxy, a git repository, the options of `make`, a
+    screen, a language are others' business.
+    """
+    for number, usual in _USUAL_SIGNALS.items():
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.umask(0o022)
+    for name in list(os.environ):
+        if name not in _KEPT_VARIABLES and not name.startswith(("PY", "SSL_", "TINYSNITCH_LAB_")):
+            del os.environ[name]
+    os.environ["LANG"] = "C.UTF-8"
 
 
 @pytest.fixture(scope="session")

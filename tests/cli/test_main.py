@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.running import Command
 from tests.daemon.small_desk import RunningServer
+from tests.lab.patience import read_line
 from tinysnitch.cli.main import tinysnitch
 
 PROGRAM = [sys.executable, "-c", "from tinysnitch.cli.main import main; main()"]
@@ -115,13 +116,11 @@ def start(running: RunningServer, *words: str) -> "subprocess.Popen[str]":
 
 def test_a_follower_is_told_at_once_and_ctrl_c_ends_it_quietly(running: RunningServer) -> None:
     with start(running, "log", "--follow", "--lines", "1", "--json") as follower:
-        assert follower.stdout is not None
-        assert json.loads(follower.stdout.readline())["count"] == 4
+        assert json.loads(read_line(follower))["count"] == 4
         running.call(running.clients.push_record, b'{"event":"lost","time":"t","what":"x","count":5}', None)
-        assert json.loads(follower.stdout.readline())["count"] == 5
+        assert json.loads(read_line(follower))["count"] == 5
         follower.send_signal(signal.SIGINT)
-        assert follower.stderr is not None
-        assert follower.stderr.read().strip() == ""  # click ends the line that the terminal shows as ^C
+        assert follower.communicate(timeout=60)[1].strip() == ""  # click ends the line that the terminal shows as ^C
     assert follower.returncode == 130
 
 
@@ -129,7 +128,7 @@ def test_a_reader_that_leaves_is_no_failure_to_speak_of(running: RunningServer) 
     running.desk.history = running.desk.history * 1000
     with start(running, "log", "--lines", "5000") as reader:
         assert reader.stdout is not None
-        assert reader.stdout.readline() == "t WARNING lost 0 packets\n"
+        assert read_line(reader) == "t WARNING lost 0 packets\n"
         reader.stdout.close()
         assert reader.stderr is not None
         assert reader.stderr.read() == ""
@@ -172,6 +171,6 @@ def test_an_error_that_cannot_be_told_is_no_data(tmp_path: Path) -> None:
 def test_a_poor_locale_stops_nothing(running: RunningServer) -> None:
     running.desk.rules = ["allow - - - /usr/bin/日本"]
     with start(running, "rules") as listing:
-        out, err = listing.communicate()
+        out, err = listing.communicate(timeout=60)
     assert (listing.returncode, err) == (0, "")
     assert out.splitlines()[0] == r"allow - - - /usr/bin/\u65e5\u672c"

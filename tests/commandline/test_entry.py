@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.patience import read_line
 from tests.repo.tree import ROOT
 
 SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
@@ -37,8 +38,7 @@ def start(folder: Path, disposition: signal.Handlers) -> subprocess.Popen[str]:
         env={**os.environ, "PYTHONPATH": path},
         preexec_fn=lambda: signal.signal(signal.SIGINT, disposition),
     )
-    assert process.stdout
-    assert process.stdout.readline() == "importing\n"
+    assert read_line(process) == "importing\n"
     return process
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.evasion.stage import ATTACKER, PYTHON
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, read_line, read_rest
 from tests.lab.world import WORLD4, WORLD6
 from tinysnitch.daemon.counters import KERNEL_LOSSES
 
@@ -120,11 +120,10 @@ def daemon(lab: Lab) -> Daemon:
 )
 def test_it_does_not_leave(lab: Lab, daemon: Daemon, way: str, address: str) -> None:
     sniffer = lab.spawn_world([PYTHON, "-c", SNIFF, address])
-    assert sniffer.stdout
-    assert sniffer.stdout.readline() == "ready\n"
+    assert read_line(sniffer) == "ready\n"
     sent = lab.run([PYTHON, "-c", SEND, way, address, WORLD4], user=ATTACKER)
     assert sent.returncode == 0, sent.stderr
-    assert sniffer.stdout.read() == ""
+    assert read_rest(sniffer) == ""
     sniffer.wait(timeout=WAIT_S)
 
 
@@ -158,14 +157,13 @@ raw.sendto(struct.pack("!IHBB", 6 << 28, 9, 17, 1) + ends + datagram, ("ff02::12
 def test_what_comes_to_a_group_as_if_it_were_ours(lab: Lab, daemon: Daemon) -> None:
     daemon.edit_rules(f"{RULES}allow lan 7323 udp\n")
     member = lab.spawn([PYTHON, "-c", HEAR], stdin=subprocess.PIPE)
-    assert member.stdout
     assert member.stdin
-    assert member.stdout.readline() == "ready\n"
+    assert read_line(member) == "ready\n"
     forged = lab.run_world([PYTHON, "-c", FORGE])
     assert forged.returncode == 0, forged.stderr
     member.stdin.write("\n")
     member.stdin.flush()
-    assert member.stdout.readline() == "b'y'\n"
+    assert read_line(member) == "b'y'\n"
     member.wait(timeout=WAIT_S)
 
 

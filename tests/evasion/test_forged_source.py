@@ -12,7 +12,7 @@ import pytest
 from tests.evasion.stage import ATTACKER, PYTHON
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_until, wait_until
+from tests.lab.patience import WAIT_S, read_line, read_rest, read_until, wait_until
 from tests.lab.world import HOST6, WORLD6
 
 pytestmark = [pytest.mark.privileged]
@@ -169,14 +169,13 @@ def say(lab: Lab, *words: str) -> None:
 def hear(lab: Lab, program: str, source: str, remote: str) -> str:
     """What comes to the program from there; also what is ours."""
     member = lab.spawn([PYTHON, "-c", program])
-    assert member.stdout
-    assert member.stdout.readline() == "ready\n"
+    assert read_line(member) == "ready\n"
     say(lab, source, remote, "forged")
     say(lab, HOST6, HOST6, "own")
     say(lab, "fe80::2", "fe80::2", "of the link")
     say(lab, HOST6, GROUP, "of the group")
     say(lab, "::1", "::1", "no more")
-    heard = member.stdout.read()
+    heard = read_rest(member)
     member.wait(timeout=WAIT_S)
     return heard
 
@@ -207,8 +206,7 @@ def test_another_machine_takes_no_part_in_what_goes_on_within_this_one(
 @pytest.mark.parametrize("remote", [UNUSED, HOST6, "::1"])
 def test_another_machine_is_not_told_what_is_denied(lab: Lab, daemon: Daemon, remote: str) -> None:
     hearing = lab.spawn_world([PYTHON, "-c", HEAR_REFUSALS])
-    assert hearing.stdout
-    assert hearing.stdout.readline() == "ready\n"
+    assert read_line(hearing) == "ready\n"
     refused = lab.run([PYTHON, "-c", BE_REFUSED, WORLD6, remote], user=ATTACKER)
     assert refused.returncode == 0, refused.stderr
     for protocol in ("udp", "tcp"):
@@ -228,8 +226,7 @@ def test_an_address_that_another_machine_has_does_not_become_ours(lab: Lab, daem
     neighbour = ["ip", "neighbour", "replace", TAKEN, "lladdr", link["address"], "dev", "eth0"]
     assert lab.run_outside(neighbour).returncode == 0
     server = lab.spawn([PYTHON, "-u", "-m", "http.server", "--bind", "::", "7407"])
-    assert server.stdout
-    assert "Serving" in server.stdout.readline()
+    assert "Serving" in read_line(server)
     knock = ["curl", "-sS", "--max-time", "20", "--interface", TAKEN, f"http://[{HOST6}]:7407/"]
     assert lab.run_world(knock).returncode == NOT_CONNECTED, daemon.describe()
     daemon.wait_connection(direction="inbound", remote_address=TAKEN, verdict="deny")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.evasion.stage import ATTACKER, PYTHON, Stage
 from tests.evasion.test_ports import ANSWER_S, KINDS, receiver, visit
-from tests.lab.patience import WAIT_S, wait_listening
+from tests.lab.patience import WAIT_S, read_line, read_rest, wait_listening
 from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -50,16 +50,14 @@ server.sendto(b"answer", server.recvfrom(100)[1])
 
 def fill(stage: Stage) -> "subprocess.Popen[str]":
     filling = stage.lab.spawn([PYTHON, "-c", FILL], user=ATTACKER, stdin=subprocess.PIPE)
-    assert filling.stdout
-    assert filling.stdout.readline() == "full\n"
+    assert read_line(filling) == "full\n"
     return filling
 
 
 def end(filling: "subprocess.Popen[str]") -> None:
     assert filling.stdin
-    assert filling.stdout
     filling.stdin.close()
-    assert filling.stdout.read() == ""
+    assert read_rest(filling) == ""
 
 
 @KINDS

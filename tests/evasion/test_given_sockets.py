@@ -6,6 +6,7 @@ import pytest
 
 from tests.evasion.stage import ATTACKER, PYTHON
 from tests.lab.lab import Lab
+from tests.lab.patience import WAIT_S, read_line
 from tests.lab.world import ECHO_PORT, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -53,10 +54,9 @@ def start(lab: Lab, kind: str, port: int) -> "subprocess.Popen[str]":
 
 def go_on(evil: "subprocess.Popen[str]") -> str:
     assert evil.stdin
-    assert evil.stdout
     evil.stdin.write("\n")
     evil.stdin.flush()
-    return evil.stdout.readline().strip()
+    return read_line(evil).strip()
 
 
 def test_a_syn_that_is_held_meanwhile(lab: Lab) -> None:
@@ -76,8 +76,7 @@ def test_a_datagram_that_is_held_till_its_socket_is_closed(lab: Lab) -> None:
     evil = start(lab, "held", ECHO_PORT)
     ask = daemon.wait_ask(remote_port=ECHO_PORT)
     assert go_on(evil) == "given"
-    assert evil.stdout
-    assert evil.stdout.readline() == "closed\n"
+    assert read_line(evil) == "closed\n"
     daemon.answer(ask, "no")
     start(lab, "tcp", 80)
     daemon.wait_ask(remote_port=80)
@@ -90,4 +89,4 @@ def test_who_sends_has_the_socket_where_nobody_looks(lab: Lab) -> None:
     evil = start(lab, "high", ECHO_PORT)
     assert go_on(evil) == "given"
     assert daemon.wait_ask(remote_port=ECHO_PORT)["program"] == "unknown"
-    assert go_on(evil) == ""
+    assert evil.communicate("\n", timeout=WAIT_S)[0] == ""

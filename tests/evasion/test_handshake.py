@@ -14,7 +14,7 @@ from tests.kernel.packet_place import wait_packets
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
 from tests.lab.namespaces import NETNS_FOLDER
-from tests.lab.patience import WAIT_S, wait_until
+from tests.lab.patience import WAIT_S, read_line, wait_until
 from tests.lab.world import HOST4, HOST6, MORE_WORLD4, WORLD4, WORLD6
 from tinysnitch.daemon.counters import KERNEL_LOSSES
 from tinysnitch.kernel.nfqueue import NfVerdict, Queue
@@ -88,8 +88,7 @@ class Client:
     def state(self, patience_s: float = 0) -> str:
         """`0`: connected; another number: an error; `waits`."""
         self.connect_to(str(int(patience_s)))
-        assert self._process.stdout
-        return self._process.stdout.readline().strip()
+        return read_line(self._process).strip()
 
 
 class Watcher:

@@ -15,7 +15,7 @@ import pytest
 from tests.evasion.stage import ELSEWHERE, PORT, TARGET, Stage
 from tests.evasion.test_held_memory import FUSE
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, wait_until
+from tests.lab.patience import WAIT_S, read_line, wait_until
 from tests.lab.world import PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -45,22 +45,20 @@ def held_folder(lab: Lab, folder: Path | None = None) -> Iterator[Path]:
     device.chmod(0o666)
     subprocess.run(["gcc", "-O1", "-Wall", "-pthread", "-o", str(program), str(source)], check=True)
     running = lab.spawn([str(program), str(device), str(place / "mount"), *words], user=USER)
-    assert running.stdout
-    assert running.stdout.readline() == "held\n"
+    assert read_line(running) == "held\n"
     yield program
     running.kill()
     running.wait(timeout=WAIT_S)
 
 
 @contextmanager
-def silent_overlay(lab: Lab, source: Path, *words: str) -> Iterator[None]:
+def silent_overlay(lab: Lab, source: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
     place = make_folders(lab, "overlay", "lower", "upper", "merged")
     inside = ["unshare", "--user", "--map-root-user", "--mount", "--kill-child=KILL", "--fork", "env", "KEPT_S=0", "sh"]
     files = [OWN_PROGRAMS / "silent_overlay.sh", PROGRAMS / "closed_mount.py", source, place]
-    running = lab.spawn([*inside, *map(str, files), *words], user=USER)
-    assert running.stdout
-    assert running.stdout.readline() == "silent\n"
-    yield
+    running = lab.spawn([*inside, *map(str, files), *words], user=USER, stdin=subprocess.PIPE)
+    assert read_line(running) == "silent\n"
+    yield running
     running.kill()
     running.wait(timeout=WAIT_S)
 
@@ -130,8 +128,10 @@ def test_the_folder_of_sockets(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_one_that_connects_from_an_overlay_that_does_not_answer(stage: Stage) -> None:
-    script = f"sleep 3; exec 3<>/dev/tcp/{WORLD4}/{PORT}"
-    with silent_overlay(stage.lab, Path("/usr/bin/bash"), "-c", script):
+    script = f"read; exec 3<>/dev/tcp/{WORLD4}/{PORT}"
+    with silent_overlay(stage.lab, Path("/usr/bin/bash"), "-c", script) as running:
+        assert running.stdin
+        print(file=running.stdin, flush=True)
         (record,) = stage.daemon.wait_for_count(lambda each: "/overlay/merged/" in str(each.get("program")), 1)
         assert record["verdict"] == "deny"
         assert stage.lab.run([str(stage.honest), "plain", *TARGET]).stdout == "connected\n"
@@ -146,8 +146,7 @@ def mount_that_answers(lab: Lab) -> Iterator[tuple[Path, subprocess.Popen[str]]]
     server = lab.spawn_outside(
         [sys.executable, "-S", str(PROGRAMS / "closed_mount.py"), str(source), str(folder), "0", "0"]
     )
-    assert server.stdout
-    assert server.stdout.readline() == "mounted\n"
+    assert read_line(server) == "mounted\n"
     yield folder / "program", server
     server.kill()
     server.wait(timeout=WAIT_S)
@@ -159,8 +158,7 @@ def test_one_whose_sum_a_rule_asks_for(lab: Lab) -> None:
         daemon = lab.start_daemon(rules, timeout_s=0)
         script = f"echo started; read; exec 3<>/dev/tcp/{WORLD4}/{PORT}"
         running = lab.spawn([str(program), "-c", script], stdin=subprocess.PIPE)
-        assert running.stdout
-        assert running.stdout.readline() == "started\n"
+        assert read_line(running) == "started\n"
         lab.run(["head", "-c", "4M", str(program)])  # all that runs is in memory then
         server.send_signal(signal.SIGSTOP)
         running.communicate("now\n", timeout=WAIT_S)

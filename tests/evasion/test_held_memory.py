@@ -11,7 +11,7 @@ import pytest
 
 from tests.evasion.stage import PORT, TARGET, Stage
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, read_line
 from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -33,8 +33,7 @@ def held_memory(lab: Lab, *target: str) -> Iterator[Path]:
     program = lab.folder / "held_memory"
     subprocess.run(["gcc", "-O1", "-Wall", "-pthread", "-o", str(program), str(SOURCE)], check=True)
     running = lab.spawn([str(program), str(device), str(folder), *target], user=USER)
-    assert running.stdout
-    assert running.stdout.readline() == "held\n"
+    assert read_line(running) == "held\n"
     yield program
     running.kill()
     running.wait(timeout=WAIT_S)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.evasion.stage import ATTACKER, CONNECT, PORT, PYTHON, TARGET, Stage
 from tests.lab.daemon import Daemon
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, read_line
 from tests.lab.world import WORLD4
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.protocol.messages import ListAsks, PromptShown
@@ -104,8 +104,7 @@ def test_a_script_that_is_exchanged_after_its_start(stage: Stage, change: str) -
     stage.script.write_text(f"print('read', flush=True)\ninput()\n{CONNECT}")
     known = len(stage.decisions())
     client = stage.lab.spawn([PYTHON, str(stage.script), *TARGET], user="nobody", stdin=subprocess.PIPE)
-    assert client.stdout
-    assert client.stdout.readline() == "read\n"
+    assert read_line(client) == "read\n"
     if change == "replaced":
         kept = stage.script.with_suffix(".kept")
         kept.write_text(honest)
@@ -137,8 +136,7 @@ def test_another_file_mounted_over_the_script_of_who_is_gone(stage: Stage) -> No
     stage.daemon.process.send_signal(signal.SIGSTOP)
     try:
         client = stage.lab.spawn([*OVER_THE_SCRIPT, str(gone), str(stage.script), *TARGET], user="nobody")
-        assert client.stdout
-        assert client.stdout.readline() == "gone\n"
+        assert read_line(client) == "gone\n"
     finally:
         stage.daemon.process.send_signal(signal.SIGCONT)
     record = stage.next_decision(known)

@@ -11,7 +11,7 @@ import pytest
 from tests.evasion.stage import ATTACKER, PYTHON
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, read_line, read_rest
 
 pytestmark = [pytest.mark.privileged]
 
@@ -69,11 +69,10 @@ def started(lab: Lab, program: str, *words: str) -> Iterator["subprocess.Popen[s
     """The attacker's, once it has said that it is ready, up to its end."""
     running = lab.spawn([PYTHON, "-c", program, *words], user=ATTACKER, stdin=subprocess.PIPE)
     assert running.stdin
-    assert running.stdout
-    assert running.stdout.readline() in ("full\n", "ready\n")
+    assert read_line(running) in ("full\n", "ready\n")
     yield running
     running.stdin.close()
-    assert running.stdout.read() == ""
+    assert read_rest(running) == ""
     running.wait(timeout=WAIT_S)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.evasion.stage import ATTACKER, PYTHON
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, read_line, read_rest
 from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -83,28 +83,26 @@ def test_what_is_not_let_go_is_not_reset(lab: Lab, verdict: str) -> None:
     """The reset would go to a remote that nobody has allowed, with ports that the program chose."""
     daemon = lab.start_daemon(f"allow - {LAST} tcp\n{verdict} - {REFUSED} tcp\n")
     hearing = lab.spawn_world([PYTHON, "-c", HEAR, str(LAST)])
-    assert hearing.stdout
-    assert hearing.stdout.readline() == "ready\n"
+    assert read_line(hearing) == "ready\n"
     evil = lab.run([PYTHON, "-c", GIVE_UP, WORLD4, str(REFUSED)], user=ATTACKER)
     assert evil.returncode == 0, evil.stderr
     daemon.wait_for(lambda record: record.get("remote_port") == REFUSED)
     lab.run(["bash", "-c", f"exec 3<>/dev/tcp/{WORLD4}/{LAST}"])
-    assert set(hearing.communicate(timeout=WAIT_S)[0].split()) == {str(LAST)}
+    assert set(read_rest(hearing).split()) == {str(LAST)}
 
 
 def test_a_reset_is_not_let_go_with_an_earlier_syn(lab: Lab) -> None:
     """Which was held when its socket began anew, to another remote."""
     daemon = lab.start_daemon(f"allow - {LAST} tcp\n")
     hearing = lab.spawn_world([PYTHON, "-c", HEAR, str(LAST)])
-    assert hearing.stdout
-    assert hearing.stdout.readline() == "ready\n"
+    assert read_line(hearing) == "ready\n"
     evil = lab.spawn([PYTHON, "-c", TURN, WORLD4, str(EARLIER), str(REFUSED)], user=ATTACKER, stdin=subprocess.PIPE)
     assert evil.stdin
     earlier = daemon.wait_ask(remote_port=EARLIER)
     daemon.wait_ask(remote_port=REFUSED)
     daemon.answer(earlier, "yes", "--for", "once")
-    assert hearing.stdout.readline() == f"{EARLIER}\n"
+    assert read_line(hearing) == f"{EARLIER}\n"
     evil.stdin.close()
     evil.wait(timeout=WAIT_S)
     lab.run(["bash", "-c", f"exec 3<>/dev/tcp/{WORLD4}/{LAST}"])
-    assert str(REFUSED) not in hearing.communicate(timeout=WAIT_S)[0].split()
+    assert str(REFUSED) not in read_rest(hearing).split()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.evasion.stage import PYTHON, Stage
 from tests.lab.daemon import Record
-from tests.lab.patience import WAIT_S, wait_listening
+from tests.lab.patience import WAIT_S, read_line, read_rest, wait_listening
 from tests.lab.world import HOST4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -70,8 +70,7 @@ def test_a_second_user_binds_the_same_port(stage: Stage, is_evil_first: bool) ->
     first, second = order if is_evil_first else order[::-1]
     with receiver(stage, first[0], *words, user=first[1]), receiver(stage, second[0], *words, user=second[1]) as last:
         record = visit(stage, "udp", "7301")
-        assert last.stdout
-        assert record["verdict"] == "deny" or last.stdout.readline() == "got\n"
+        assert record["verdict"] == "deny" or read_line(last) == "got\n"
     assert (record["program"], record["pid"]) == (str(second[0]), last.pid)
     assert record["verdict"] == ("allow" if second[0] == stage.receiver else "deny")
 
@@ -84,8 +83,7 @@ def test_another_one_joins_a_port_that_is_shared_already(stage: Stage) -> None:
     visit_again = [PYTHON, "-c", TALK, HOST4, "7313", str(local), "x", str(SILENCE_S)]
     with receiver(stage, *evil, user="nobody"), receiver(stage, stage.receiver, *words) as honest:
         stage.lab.run_world(visit_again)
-        assert honest.stdout
-        assert honest.stdout.readline() == "got\n"
+        assert read_line(honest) == "got\n"
         with receiver(stage, *evil, user="nobody") as joined:
             stage.lab.run_world(visit_again)
             record = stage.daemon.wait_for_count(lambda record: record.get("remote_port") == local, 2)[-1]
@@ -119,8 +117,7 @@ def test_a_second_user_beside_the_honest_programs_exact_address(stage: Stage, ki
     )
     with receiver(stage, stage.receiver, *honest) as first:
         assert visit(stage, kind, "7309")["verdict"] == "allow"
-        assert first.stdout
-        assert first.stdout.readline() == "got\n"
+        assert read_line(first) == "got\n"
         with receiver(stage, stage.evil_receiver, *evil, user="nobody") as second:
             record = visit(stage, kind, "7309")
             assert (record["program"], record["verdict"]) == (str(stage.evil_receiver), "deny")
@@ -287,9 +284,8 @@ def test_a_second_user_gets_the_port_of_a_conversation_that_ended(stage: Stage) 
     evil.write_text(TAKE_PORT)
     stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7310 udp {honest}\n")
     server = stage.lab.spawn_world([PYTHON, "-c", ANSWER_TWICE], stdin=subprocess.PIPE)
-    assert server.stdout
     assert server.stdin
-    assert server.stdout.readline() == "listening\n"
+    assert read_line(server) == "listening\n"
     port = stage.lab.run([PYTHON, str(honest), WORLD4, "7310"]).stdout.strip()
     with only_port(stage, port), receiver(stage, evil, port, user="nobody") as taker:
         server.stdin.write("\n")
@@ -348,7 +344,7 @@ def test_a_second_user_listens_where_a_connection_of_the_honest_program_was(stag
     first = stage.lab.spawn([PYTHON, str(honest), WORLD4], stdin=subprocess.PIPE)
     wait_listening(first)
     remote = stage.lab.spawn_world([PYTHON, "-c", COME_BACK, HOST4], stdin=subprocess.PIPE)
-    assert first.stdout.readline() == "waits\n"
+    assert read_line(first) == "waits\n"
     with receiver(stage, stage.evil_receiver, "tcp", "0.0.0.0", "7311", user="nobody") as second:
         assert remote.stdin
         remote.stdin.write("\n")
@@ -361,8 +357,7 @@ def test_a_second_user_listens_where_a_connection_of_the_honest_program_was(stag
 
 def assert_got_nothing(server: subprocess.Popen[str]) -> None:
     server.kill()
-    assert server.stdout
-    assert server.stdout.read() == ""
+    assert read_rest(server) == ""
 
 
 # Is connected for a while, and sends meanwhile; then has all addresses again, and is the newest on its port.
@@ -386,14 +381,13 @@ def test_a_second_user_who_was_connected_for_a_while(stage: Stage) -> None:
     evil = stage.folder / "connected.py"
     evil.write_text(CONNECTED_FOR_A_WHILE)
     taker = stage.lab.spawn([PYTHON, str(evil)], user="nobody", stdin=subprocess.PIPE)
-    assert taker.stdout
     assert taker.stdin
-    assert taker.stdout.readline() == "listening\n"
+    assert read_line(taker) == "listening\n"
     with receiver(stage, stage.receiver, "udp", "0.0.0.0", "7315", "reuse_address"):
         assert visit(stage, "udp", "7315")["verdict"] == "allow"
         taker.stdin.write("\n")
         taker.stdin.flush()
-        assert taker.stdout.readline() == "disconnected\n"
+        assert read_line(taker) == "disconnected\n"
         record = visit(stage, "udp", "7315")
         assert (record["program"], record["verdict"]) == (str(evil), "deny")
         assert_got_nothing(taker)

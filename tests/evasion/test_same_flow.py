@@ -5,7 +5,7 @@ import pytest
 from tests.evasion.stage import ATTACKER, PYTHON
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import wait_until
+from tests.lab.patience import read_line, wait_until
 from tests.lab.world import HOST4, MORE_WORLD4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -53,10 +53,9 @@ def test_each_datagram_arrives(lab: Lab, count: int) -> None:
     """Where the verdict is for the flow alone, since the rule is for one interface."""
     daemon = lab.start_daemon(f"allow iface=eth0 {REMOTE} {PORT} udp\n", timeout_s=0)
     hearing = lab.spawn_world([PYTHON, "-c", HEAR])
-    assert hearing.stdout
-    assert hearing.stdout.readline() == "ready\n"
+    assert read_line(hearing) == "ready\n"
     assert lab.run([PYTHON, "-c", SEND, str(count)], user=ATTACKER).returncode == 0
-    assert {hearing.stdout.readline() for _ in range(count)} == {f"{number}\n" for number in range(count)}
+    assert {read_line(hearing) for _ in range(count)} == {f"{number}\n" for number in range(count)}
     wait_until(lambda: is_idle(daemon))
 
 

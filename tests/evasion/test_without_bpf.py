@@ -8,6 +8,7 @@ import pytest
 from tests.evasion.stage import ATTACKER, ELSEWHERE, PYTHON
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
+from tests.lab.patience import read_line
 from tests.lab.world import MORE_WORLD4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -51,8 +52,7 @@ def daemon(lab: Lab) -> Daemon:
 @pytest.mark.parametrize("way", WAYS)
 def test_a_datagram_from_a_shared_port_is_not_of_who_has_another_one_held(lab: Lab, daemon: Daemon, way: str) -> None:
     sender = lab.spawn([PYTHON, "-c", SENDER, WAYS[way], way], user=ATTACKER, stdin=subprocess.PIPE)
-    assert sender.stdout
-    assert sender.stdout.readline() == "sent\n"
+    assert read_line(sender) == "sent\n"
     record = daemon.wait_for(lambda record: record.get("remote_address") == WAYS[way])
     assert (record["event"], record["program"]) == ("ask", "unknown")
     sender.kill()

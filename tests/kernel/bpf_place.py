@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from tests.lab import cgroup
 from tests.lab.namespaces import NETNS_FOLDER, remove_netns
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, read_line
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 
 PREFIX = "ts-bpf-"
@@ -27,15 +27,13 @@ class Agent:
     def __init__(self, front: list[str], program: list[str]) -> None:
         self._process = subprocess.Popen([*front, *program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.pid = self._process.pid
-        assert self._process.stdout
-        self._process.stdout.readline()  # it is itself now
+        read_line(self._process)  # it is itself now
 
     def call(self, name: str, *args: Any) -> Any:  # noqa: ANN401  (what JSON can say)
         assert self._process.stdin
-        assert self._process.stdout
         self._process.stdin.write(json.dumps([name, *args]) + "\n")
         self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
+        return json.loads(read_line(self._process))
 
     def close(self) -> None:
         assert self._process.stdin

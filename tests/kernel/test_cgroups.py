@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import cgroup
-from tests.lab.patience import WAIT_S, wait_until
+from tests.lab.patience import WAIT_S, read_line, wait_until
 from tests.lab.world import PROGRAMS
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import cgroups, procfs
@@ -109,13 +109,12 @@ def test_removal_is_right_when_it_is_gone(name: str) -> None:
 
 
 @contextmanager
-def hidden_process(path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def hidden_process(path: Path) -> Iterator[subprocess.Popen[str]]:
     """In the cgroup, one whose first thread has ended."""
     program = [sys.executable, str(PROGRAMS / "hidden.py"), "zombie"]
     command = ["sh", "-ec", 'echo $$ >"$0/cgroup.procs"; exec "$@"', str(path), *program]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as hidden:
-        assert hidden.stdout
-        assert hidden.stdout.readline()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as hidden:
+        assert read_line(hidden)
         wait_until(lambda: procfs.read_argv(hidden.pid) == ((), False))  # a zombie has none
         yield hidden
 

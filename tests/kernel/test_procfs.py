@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.patience import wait_until
+from tests.lab.patience import read_line, wait_until
 from tests.lab.world import PROGRAMS
 from tests.shortage import descriptors_left
 from tinysnitch.kernel import procfs
@@ -46,12 +46,11 @@ def test_a_title_is_no_arguments(title: str) -> None:
     command = ["/usr/bin/perl", "-e", f"$| = 1; {script}", title, ""]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as titled:
         assert titled.stdin
-        assert titled.stdout
-        titled.stdout.readline()
+        read_line(titled)
         assert procfs.read_argv(titled.pid) == (tuple(command), True)
         titled.stdin.write("\n")
         titled.stdin.flush()
-        titled.stdout.readline()
+        read_line(titled)
         assert title.encode() in Path(f"/proc/{titled.pid}/cmdline").read_bytes()
         assert procfs.read_argv(titled.pid) == ((), False)
 
@@ -165,8 +164,7 @@ def test_sockets_of_a_process() -> None:
 def test_a_socket_that_is_none_of_the_processs_own_descriptors(way: str) -> None:
     command = [sys.executable, str(PROGRAMS / "hidden.py"), way]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as hidden:
-        assert hidden.stdout
-        said, inode = hidden.stdout.readline().split()
+        said, inode = read_line(hidden).split()
         assert said == "bound"
         if way == "zombie":
             wait_until(lambda: read_state(hidden.pid) == "Z")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ class Daemon:
         self.rules = folder / "rules"
         self.socket = folder / "socket"
         self._stderr = folder / "stderr"
+        self._log = b""  # the beginning of a line
         self._lines: list[str] = []
         self._records: list[Record] = []  # of the first of them: decoded when somebody asks, so that reading is quick
         self._changed = threading.Condition()
@@ -41,23 +43,36 @@ class Daemon:
                 start_new_session=True,
             )
         namespaces.track(self.process)
+        assert self.process.stdout
+        self._log_fd = os.dup(self.process.stdout.fileno())
+        os.set_blocking(self._log_fd, False)
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
         self.wait_for(lambda record: record["event"] == "rules")  # the line behind that with `ready`
 
     def _read_log(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
+        while not self._is_over:
+            select.select([self._log_fd], [], [])
             with self._changed:
-                self._lines.append(line)
+                self._take_log()
                 self._changed.notify_all()
-        with self._changed:
-            self._is_over = True
-            self._changed.notify_all()
+        os.close(self._log_fd)
+
+    def _take_log(self) -> None:
+        """All that is in the pipe."""
+        while not self._is_over:
+            try:
+                piece = os.read(self._log_fd, 1 << 16)
+            except BlockingIOError:
+                return
+            *lines, self._log = (self._log + piece).split(b"\n")
+            self._lines += [f"{line.decode()}\n" for line in lines]
+            self._is_over = not piece
 
     def records(self, event: str | None = None) -> list[Record]:
-        """What was logged so far."""
+        """What was logged so far, and so what is behind all that a command was told before."""
         with self._changed:
+            self._take_log()
             self._decode()
             return [record for record in self._records if event in (None, record["event"])]
 

@@ -23,19 +23,36 @@ def wait_until(is_so: Callable[[], object], problem: str = "it does not become s
 
 def read_until(process: subprocess.Popen[str], is_enough: Callable[[list[str]], object]) -> list[str]:
     """Its next lines, as many as are enough. One that ends or goes silent before fails, and what it said is shown."""
-    said: list[str] = []
-    reader = threading.Thread(target=_read, args=(process, is_enough, said), daemon=True)
-    reader.start()
-    reader.join(WAIT_S)
+    said, _is_over = _read_in_time(process, is_enough)
     assert said, f"{process.args} said nothing, exit status {process.poll()}"
     assert is_enough(said), f"{process.args} said no more than this, exit status {process.poll()}:\n{''.join(said)}"
     return said
 
 
+def read_line(process: subprocess.Popen[str]) -> str:
+    """Its next line. A bare `readline` waits for ever, and who ends that for it does not say what was waited for."""
+    return read_until(process, len)[0]
+
+
+def read_rest(process: subprocess.Popen[str]) -> str:
+    """All that it says until it ends. After a line was read, `communicate` may miss what was read with that."""
+    said, is_over = _read_in_time(process, lambda _said: False)
+    assert is_over, f"{process.args} does not end, and said this:\n{''.join(said)}"
+    return "".join(said)
+
+
 def wait_listening(server: subprocess.Popen[str]) -> None:
     """Programs of ours say so in their first line."""
-    assert server.stdout
-    assert (said := server.stdout.readline()) == "listening\n", said
+    assert read_line(server) == "listening\n"
+
+
+def _read_in_time(process: subprocess.Popen[str], is_enough: Callable[[list[str]], object]) -> tuple[list[str], bool]:
+    """What it said, and whether it was enough or the end."""
+    said: list[str] = []
+    reader = threading.Thread(target=_read, args=(process, is_enough, said), daemon=True)
+    reader.start()
+    reader.join(WAIT_S)
+    return said, not reader.is_alive()
 
 
 def _read(process: subprocess.Popen[str], is_enough: Callable[[list[str]], object], said: list[str]) -> None:

@@ -82,7 +82,11 @@ class Person:
         return self.process.wait(timeout=WAIT_S)
 
     def close(self) -> None:
+        """Once is enough."""
+        if self._master < 0:
+            return
         os.close(self._master)  # hangs the terminal up: the prompt ends
+        self._master = -1
         self.process.wait(timeout=WAIT_S)
 
     def _read(self) -> None:

@@ -1,10 +1,9 @@
 """One process that makes its connections one by one, as the test says."""
 
-import select
 import subprocess
 
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, read_line
 from tests.lab.world import PROGRAMS
 
 PROGRAM = str(PROGRAMS / "step_client.py")
@@ -23,10 +22,8 @@ class StepClient:
         self.process.stdin.flush()
 
     def result(self) -> str:
-        assert self.process.stdout
-        is_over = select.select([self.process.stdout], [], [], WAIT_S)[0]
-        assert is_over, "the connection neither came through nor was it refused"
-        return self.process.stdout.readline().strip()
+        """It says nothing while the connection neither comes through nor is refused."""
+        return read_line(self.process).strip()
 
     def connect(self, address: str, port: int, protocol: str = "tcp") -> str:
         """`ok`, or the name of the error."""

@@ -7,7 +7,7 @@ import pytest
 
 from tests.lab.daemon import Record
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, read_line
 from tests.lab.test_attribution_inbound import come, visit
 from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
 from tests.lab.world import HOST4, HOST6, PROGRAMS
@@ -72,15 +72,14 @@ class Handover:
         return visit(watched, self.kind, self.address, self.port)
 
     def _read_pid(self, word: str) -> int:
-        assert self._process.stdout
-        said, pid = self._process.stdout.readline().split()
+        said, pid = read_line(self._process).split()
         assert said == word
         return int(pid)
 
 
 def is_it(record: Record, word: str, pid: int, uid: int) -> bool:
-    said = (record["program"], record["args"][0], record["pid"], record["uid"])
-    return said == (HANDOVER, word, pid, uid)
+    said = (record["program"], record["args"][:1], record["pid"], record["uid"])
+    return said == (HANDOVER, [word], pid, uid)
 
 
 @KINDS

@@ -11,7 +11,7 @@ import pytest
 
 from tests.lab.daemon import Record
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_until, wait_listening
+from tests.lab.patience import WAIT_S, read_line, read_until, wait_listening
 from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
 from tests.lab.world import HOST4, HOST6, MORE_WORLD4, PROGRAMS, WORLD4
 from tinysnitch.daemon.closed_ports import BURST
@@ -60,8 +60,7 @@ def visit(watched: WatchedLab, kind: str, address: str, port: int) -> Record:
 
 
 def got(server: subprocess.Popen[str]) -> bool:
-    assert server.stdout
-    return server.stdout.readline() == "got\n"
+    return read_line(server) == "got\n"
 
 
 @pytest.mark.core_lab
@@ -137,8 +136,7 @@ print(used.getsockname()[1], flush=True)
 used.recv(10)
 """
     client = watched.lab.spawn([PYTHON, "-c", script])
-    assert client.stdout
-    port = int(client.stdout.readline())
+    port = int(read_line(client))
     record = visit(watched, "udp", HOST4, port)
     assert (record["pid"], record["program"]) == (client.pid, os.path.realpath("/usr/bin/python3"))
     assert client.wait(timeout=WAIT_S) == 0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.daemon import Record
-from tests.lab.patience import wait_listening, wait_until
+from tests.lab.patience import read_line, wait_listening, wait_until
 from tests.lab.test_tunnels import make_tunnel, make_tunnel_outside
 from tests.lab.watched_lab import PYTHON, WatchedLab
 from tests.lab.world import HOST4, PROGRAMS, WORLD4
@@ -34,8 +34,7 @@ def fill(watched: WatchedLab, name: str) -> None:
     """And keep it full."""
     sizes = map(str, SIZES[name])
     filling = watched.lab.spawn_outside([sys.executable, str(PROGRAMS / "fill_map.py"), name, *sizes])
-    assert filling.stdout
-    assert filling.stdout.readline() == "full\n"
+    assert read_line(filling) == "full\n"
 
 
 def wait_lost(watched: WatchedLab, what: str) -> Record:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.namespaces import user_group
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, read_line
 from tests.lab.world import PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged, pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="no FUSE here")]
@@ -35,8 +35,7 @@ def mount(lab: Lab, folder: Path) -> Path:
     shutil.chown(folder, USER)
     uid = subprocess.run(["id", "-u", USER], capture_output=True, text=True, check=True).stdout.strip()
     server = lab.spawn_outside([sys.executable, "-S", SERVER, "/usr/bin/curl", str(folder), uid, user_group(USER)])
-    assert server.stdout
-    assert server.stdout.readline() == "mounted\n"
+    assert read_line(server) == "mounted\n"
     return folder / "program"
 
 

@@ -1,5 +1,6 @@
 """The daemon is killed: what was decided goes on, what is unknown is not let through, and the next one takes over."""
 
+import subprocess
 import sys
 
 import pytest
@@ -18,9 +19,9 @@ STEADY = str(PROGRAMS / "steady_client.py")
 AGAIN = ["--connect-timeout", "20", "--retry", "20", "--retry-delay", "1"]
 
 
-def read_ok(stream: object, count: int) -> None:
+def read_ok(steady: subprocess.Popen[str], count: int) -> None:
     """The next connections all came through."""
-    assert [stream.readline() for _number in range(count)] == ["ok\n"] * count  # type: ignore[attr-defined]
+    assert read_until(steady, lambda said: len(said) == count) == ["ok\n"] * count
 
 
 @pytest.mark.slow
@@ -29,18 +30,17 @@ def test_a_killed_daemon_leaves_enforcement_and_is_replaced(lab: Lab) -> None:
     daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp\n")
     download = lab.spawn(["curl", "-sS", "-o", "/dev/null", "-w", "%{size_download}", f"http://{WORLD4}/slow/large"])
     steady = lab.spawn(["/usr/bin/python3", STEADY, WORLD4, "80"])
-    assert steady.stdout
-    read_ok(steady.stdout, 5)
+    read_ok(steady, 5)
     daemon.wait_connection(program="/usr/bin/curl")
     daemon.kill()
-    read_ok(steady.stdout, 50)
+    read_ok(steady, 50)
     unknown = lab.spawn(["curl", "-s", *AGAIN, f"http://{MORE_WORLD4[0]}/"])
-    read_ok(steady.stdout, 50)
+    read_ok(steady, 50)
     assert unknown.poll() is None
     assert lab.run_world(["ss", "-Htan", "src", MORE_WORLD4[0]]).stdout == ""
 
     successor = lab.restart_daemon(daemon.rules.parent)
-    read_ok(steady.stdout, 20)
+    read_ok(steady, 20)
     ask = successor.wait_ask(remote_address=MORE_WORLD4[0])
     assert (ask["program"], ask["attribution"]) == ("/usr/bin/curl", "bpf")
     successor.answer(ask, "yes")

@@ -6,6 +6,7 @@ import pytest
 
 from tests.lab.daemon import BIN
 from tests.lab.lab import Lab
+from tests.lab.patience import read_line
 
 pytestmark = [pytest.mark.privileged]
 
@@ -25,8 +26,7 @@ def warnings_of(lab: Lab, *flags: str, front: tuple[str, ...] = ()) -> str:
     with (folder / "stderr").open("w") as stderr:
         daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True)
         lab.namespaces.track(daemon)
-        assert daemon.stdout
-        assert '"ready"' in daemon.stdout.readline()
+        assert '"ready"' in read_line(daemon)
         return (folder / "stderr").read_text()
 
 

@@ -1,6 +1,5 @@
 """With nothing to do the daemon does nothing: no timer, no wake-up."""
 
-import re
 import time
 from pathlib import Path
 
@@ -9,18 +8,13 @@ import pytest
 from tests.lab.lab import Lab
 from tests.lab.patience import wait_until
 from tests.lab.step_client import PROGRAM, StepClient
+from tests.lab.wakeups import count_wakeups
 from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
 QUIET_S = 1.5  # after the last work: losses and the history have had their second
 WATCHED_S = 6.0
-
-
-def count_wakeups(pid: int) -> int:
-    """proc_pid_status(5): each time that it was put to sleep it was woken, too."""
-    texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status")]
-    return sum(int(number) for text in texts for number in re.findall(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.M))
 
 
 def is_quiet(pid: int) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_until
+from tests.lab.patience import WAIT_S, read_rest, read_until
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import WORLD4, WORLD6
 
@@ -134,8 +134,7 @@ def test_what_is_not_allowed_there_does_not_leave_by_another_interface(
     daemon.edit_rules(END + rules)
     with sent(lab, way, address) as (sniffer, _sender):
         time.sleep(0.3)
-    assert sniffer.stdout
-    assert sniffer.stdout.read() == ""
+    assert read_rest(sniffer) == ""
 
 
 def test_what_is_allowed_there_goes_on_by_another_interface(lab: Lab, daemon: Daemon) -> None:

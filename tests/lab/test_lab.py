@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from tests.lab import cgroup, namespaces
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, read_line
 from tests.lab.world import ECHO_PORT, PROGRAMS, WORLD4, WORLD6
 
 pytestmark = [pytest.mark.privileged]
@@ -18,7 +19,7 @@ pytestmark = [pytest.mark.privileged]
 def leftovers() -> list[str]:
     """All that belongs to the labs of this process."""
     own = f"{namespaces.PREFIX}{os.getpid()}-*"
-    folders = (cgroup.find_root(), namespaces.NETNS_FOLDER, Path("/tmp"))
+    folders = (cgroup.find_root(), namespaces.NETNS_FOLDER, Path(tempfile.gettempdir()))
     return [str(path) for folder in folders for path in folder.glob(own)]
 
 
@@ -57,8 +58,7 @@ def test_a_client_can_be_another_user(lab: Lab) -> None:
 def test_nothing_stays() -> None:
     with Lab() as lab:
         client = lab.spawn(["sh", "-c", "echo up; exec sleep 600"])
-        assert client.stdout
-        assert client.stdout.readline() == "up\n"
+        assert read_line(client) == "up\n"
         assert len(leftovers()) == 4
     assert leftovers() == []
     assert client.returncode == -9

@@ -30,7 +30,7 @@ import socket, sys
 asking = []
 for address in sys.argv[1:]:
     one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    one.settimeout(20)
+    one.settimeout(60)
     one.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
     one.bind((address, {PORT}))
     one.sendto(b"who?", ("{GROUP}", {PORT}))
@@ -129,7 +129,7 @@ def test_one_answer_each_way_is_for_all_machines_of_the_link(lab: Lab) -> None:
     asking = lab.spawn_world([PYTHON, "-c", ASK_ALL, *MACHINES])
     for direction in ("inbound", "outbound"):
         daemon.answer(daemon.wait_ask(direction=direction), "yes", "--domain", "--any-args", "--for", "forever")
-    assert asking.wait(timeout=60) == 0, daemon.describe()
+    assert asking.wait(timeout=WAIT_S) == 0, daemon.describe()
     assert lab.run_world([PYTHON, "-c", ASK_ALL, *MORE_WORLD4[10:15]]).returncode == 0, daemon.describe()
     assert daemon.asks() == []
     written = [line.split()[:4] for line in daemon.rules.read_text().splitlines()]
@@ -189,7 +189,7 @@ def test_who_asks_the_link_for_a_name_is_asked_about_once_for_all_who_answer(lab
     lab.namespaces.start_server([*lab.namespaces.enter_world(), PYTHON, "-c", ANSWER_FROM_EACH, *MACHINES], "listening")
     asking = lab.spawn([PYTHON, "-c", ASK_FOR_NAME])
     lines = answer_as_proposed(daemon, asking)
-    assert asking.communicate()[0] == f"{len(MACHINES)}\n", daemon.describe()
+    assert asking.communicate(timeout=WAIT_S)[0] == f"{len(MACHINES)}\n", daemon.describe()
     assert [line.split()[:4] for line in lines] == [
         ["allow", "lan", "5355", "udp"],
         ["allow", "lan", "5355", "udp-src"],

@@ -54,6 +54,7 @@ def test_what_is_denied_is_refused_all_the_same(lab: Lab, daemon: Daemon, addres
     drop_resets(lab, address)
     for _number in range(3):  # each a process that nothing was decided for yet
         refuse(lab, address)
+    daemon.wait_connections(3)
     assert count_resets(lab, address) == 1
     assert len(daemon.records("connection")) == 3
 

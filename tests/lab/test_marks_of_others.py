@@ -3,7 +3,7 @@
 import pytest
 
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_until, wait_listening
+from tests.lab.patience import WAIT_S, read_line, read_until, wait_listening
 from tests.lab.test_run import start_run
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import ECHO_PORT, HOST4, HOST6, WORLD4, WORLD6
@@ -85,8 +85,7 @@ def test_so_does_what_is_denied_in_a_run_and_what_others_send_goes(lab: Lab, add
 @pytest.mark.parametrize("address", [HOST4, HOST6])
 def test_what_is_denied_does_not_come_in(lab: Lab, address: str) -> None:
     server = lab.spawn([PYTHON, "-u", "-m", "http.server", "--bind", "::", "8000"])
-    assert server.stdout
-    assert "Serving" in server.stdout.readline()
+    assert "Serving" in read_line(server)
     daemon = lab.start_daemon("deny - 8000 tcp-src\n")
     set_other_marks(lab, "INPUT")
     knock = ["curl", "-sS", "--max-time", "1", url(address)[:-1] + ":8000/"]
@@ -118,7 +117,6 @@ def test_while_the_firewall_goes_no_others_are_blamed(lab: Lab) -> None:
     wait_listening(lab.spawn([PYTHON, "-c", ECHO]))
     daemon = lab.start_daemon("deny - 8001 udp-src\n")
     knocking = lab.spawn_world([PYTHON, "-c", KNOCK])
-    assert knocking.stdout
-    assert knocking.stdout.readline() == "knocking\n"
+    assert read_line(knocking) == "knocking\n"
     daemon.wait_connection(direction="inbound", verdict="deny")
     assert daemon.stop_and_tell("lost") == []

@@ -242,7 +242,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as resolver:
 
 def test_the_resolver_of_the_network_that_was_left_may_answer_what_it_was_asked(lab: Lab) -> None:
     left = MORE_WORLD4[0]
-    set_resolvers(lab, left)
+    set_resolvers(lab, left, options="timeout:30")  # else it asks anew while the daemon is looked at
     resolver = lab.spawn_world([PYTHON, "-c", ANSWER_LATER, left, WORLD4], stdin=subprocess.PIPE)
     assert read_until(resolver, len) == ["ready\n"]
     daemon = lab.start_daemon("allow @resolvers 53 udp\nallow four.test 80 tcp\n", timeout_s=0)

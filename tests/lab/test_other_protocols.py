@@ -11,7 +11,7 @@ import pytest
 
 from tests.lab.daemon import Record
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE, read_until
+from tests.lab.patience import PATIENCE, WAIT_S, read_until
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import WORLD4
 
@@ -83,12 +83,12 @@ def test_it_is_held_and_goes_on_when_it_is_allowed(lab: Lab, served: str) -> Non
     assert what(ask) == (*(("tcp", PORT) if served == "mptcp" else (str(KINDS[served][1]), 0)), PROGRAM, "bpf")
     assert client.poll() is None
     daemon.answer(ask, "yes")
-    assert client.communicate()[0] == "welcome\n", daemon.describe()
+    assert client.communicate(timeout=WAIT_S)[0] == "welcome\n", daemon.describe()
     assert len(daemon.records("ask")) == 1
 
 
 def test_it_is_refused_when_it_is_denied(lab: Lab, served: str) -> None:
     daemon = lab.start_daemon("deny - - -\n")
     client = start(lab, served)
-    assert client.communicate()[0] == REFUSED[served], daemon.describe()
+    assert client.communicate(timeout=WAIT_S)[0] == REFUSED[served], daemon.describe()
     assert daemon.wait_connection(verdict="deny")["program"] == PROGRAM

@@ -7,7 +7,7 @@ import pytest
 
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, read_line
 from tests.lab.watched_lab import PYTHON
 
 pytestmark = [pytest.mark.privileged]
@@ -31,8 +31,7 @@ for _ in range(3):
 def start(lab: Lab, script: str) -> subprocess.Popen[str]:
     """It has its socket when this returns."""
     client = lab.spawn([PYTHON, "-c", script], stdin=subprocess.PIPE)
-    assert client.stdout
-    assert client.stdout.readline() == "open\n"
+    assert read_line(client) == "open\n"
     return client
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.lab.daemon import BIN
 from tests.lab.lab import DNS_RULE, Lab
+from tests.lab.patience import WAIT_S
 from tests.lab.person import Person
 from tests.lab.world import PAGE_NAMES, PROGRAMS
 from tinysnitch.view.key_guard import DELAY_S, HELD_FIRST_S
@@ -55,5 +56,5 @@ def test_a_page_is_a_handful_of_keys(lab: Lab, way: str, keys: str, most: int) -
         person.close()
     told = f"{CONNECTIONS} connections to {len(PAGE_NAMES)} names, {way}: {pressed} keys instead of {len(asks)}"
     print(told)  # noqa: T201  (what one wants to know)
-    assert json.loads(client.communicate()[0]) == {"ok": CONNECTIONS}
+    assert json.loads(client.communicate(timeout=WAIT_S)[0]) == {"ok": CONNECTIONS}
     assert pressed <= most

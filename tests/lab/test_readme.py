@@ -95,9 +95,9 @@ def test_one_command_in_a_terminal(lab: Lab, people: list[Person]) -> None:
     assert traces(lab) == before
 
 
-def test_the_firewall_goes_when_its_terminal_is_closed(lab: Lab) -> None:
+def test_the_firewall_goes_when_its_terminal_is_closed(lab: Lab, people: list[Person]) -> None:
     before = traces(lab)
-    person = Person([*PrivateMachine(lab).enter(), *without_setup(RUN_ALL)])
+    people.append(person := Person([*PrivateMachine(lab).enter(), *without_setup(RUN_ALL)]))
     person.see("no questions")
     person.close()
     assert traces(lab) == before
@@ -109,8 +109,8 @@ def test_who_is_outside_gets_in_with_nobody_to_answer(lab: Lab) -> None:
     lab.namespaces.start_server(
         [*lab.namespaces.enter_host(), "/usr/bin/python3", "-u", "-m", "http.server", "--bind", HOST4, "22"], "Serving"
     )
-    visit = ["curl", "-sS", "--max-time", "2", f"http://{HOST4}:22/"]
-    assert lab.run_world(visit).returncode == 28  # held
+    visit = ["curl", "-sS", f"http://{HOST4}:22/"]
+    assert lab.run_world([*visit, "--max-time", "2"]).returncode == 28  # held
     line = "tinysnitch rules add allow - 22 tcp-src"
     assert f"`{line}`" in (ROOT / "README.md").read_text()
     subprocess.run([*machine.enter(), *shlex.split(line)], check=True, timeout=WAIT_S)

@@ -122,6 +122,6 @@ def test_many_connections_at_once_are_one_question(lab: Lab) -> None:
 
 
 def test_ping_is_asked_about_by_name(lab: Lab) -> None:
-    assert run_twice(lab, ["ping", "-4", "-c1", "-W9", "far.test"]) == [
-        "allow far.test - icmp /usr/bin/ping -4 -c1 -W9 far.test"
+    assert run_twice(lab, ["ping", "-4", "-c1", "-W60", "far.test"]) == [
+        "allow far.test - icmp /usr/bin/ping -4 -c1 -W60 far.test"
     ]

@@ -12,7 +12,7 @@ import pytest
 from tests.lab import cgroup
 from tests.lab.daemon import BIN
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, wait_until
+from tests.lab.patience import WAIT_S, read_line, read_rest, wait_until
 from tests.lab.test_stop import saved_rules
 from tests.lab.world import WORLD4
 from tinysnitch.core.errors import NotPermitted
@@ -33,8 +33,7 @@ def start(lab: Lab, script: str) -> subprocess.Popen[str]:
     fifo = lab.folder / "fifo"
     os.mkfifo(fifo)
     judged = lab.spawn_outside(words(lab, "sh", "-c", script.format(fifo=fifo)))
-    assert judged.stdout
-    assert judged.stdout.readline() == "started\n"
+    assert read_line(judged) == "started\n"
     return judged
 
 
@@ -97,8 +96,7 @@ def test_a_run_that_is_killed_takes_its_firewall_with_it(lab: Lab) -> None:
     folder = state_of(daemon).parent
     assert folder.name.startswith("tinysnitch-run-")
     judged.kill()
-    assert judged.stdout
-    assert judged.stdout.read() is not None  # at its end the command is gone, and the daemon too
+    read_rest(judged)  # at its end the command is gone, and the daemon too
     assert not cgroup_of(daemon).exists()
     assert not folder.exists()
     assert traces(lab) == before
@@ -112,8 +110,7 @@ def test_a_run_that_is_killed_while_its_firewall_starts_leaves_nothing(lab: Lab)
         judged = lab.spawn_outside(["env", f"TMPDIR={place}", *words(lab, "echo", "never")])
         wait_until(lambda of=judged: find_daemons(of))
         judged.kill()
-        assert judged.stdout
-        assert judged.stdout.read() == ""  # at its end the daemon is gone, too
+        assert read_rest(judged) == ""  # at its end the daemon is gone, too
         assert list(place.iterdir()) == []
 
 
@@ -133,8 +130,7 @@ def test_a_firewall_that_dies_is_told_at_once_and_lets_nothing_through(lab: Lab)
     daemon = daemon_of(judged)
     assert cgroup_of(daemon).exists()
     os.kill(daemon, signal.SIGKILL)
-    assert judged.stdout
-    assert "the firewall ended before the command" in judged.stdout.readline()
+    assert "the firewall ended before the command" in read_line(judged)
     (lab.folder / "fifo").write_text("go\n")
     assert "welcome" not in judged.communicate(timeout=WAIT_S)[0]
     assert judged.returncode != 0
@@ -179,8 +175,7 @@ def test_whoever_is_impatient_at_the_start_leaves_nothing(lab: Lab, number: sign
     while judged.poll() is None:
         judged.send_signal(number)
         time.sleep(0.01)
-    assert judged.stdout
-    assert judged.stdout.read() == ""
+    assert read_rest(judged) == ""
     assert judged.returncode == 128 + number
     assert not cgroup_of(daemon).exists()
     assert traces(lab) == before

@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, wait_until
+from tests.lab.patience import WAIT_S, read_line, wait_until
 from tests.lab.queue_counter import count_queued
 from tests.lab.world import ECHO_PORT, PROGRAMS, WORLD4, WORLD6, serves_quic
 
@@ -53,9 +53,8 @@ class Talk:
         return bool(select.select([self._client.stdout], [], [], timeout_s)[0])
 
     def result(self) -> str:
-        assert self._client.stdout
         assert self.has_result(WAIT_S)
-        return self._client.stdout.readline().strip()
+        return read_line(self._client).strip()
 
     def say(self, name: str, size: int = WHOLE, address: str = WORLD4) -> str:
         self.start(name, size, address)
@@ -130,17 +129,16 @@ def test_what_was_said_in_the_last_connection_of_a_socket_and_is_read_late_ends_
     script = RECONNECT.format(programs=str(PROGRAMS), world=WORLD4, port=PORT, refused=REFUSED)
     client = talk.lab.spawn(["/usr/bin/python3", "-c", script], stdin=subprocess.PIPE)
     assert client.stdin
-    assert client.stdout
-    assert client.stdout.readline() == "ready\n"
+    assert read_line(client) == "ready\n"
     daemon.process.send_signal(signal.SIGSTOP)
     client.stdin.write("go\n")
     client.stdin.flush()
-    assert client.stdout.readline() == "connected\n"
+    assert read_line(client) == "connected\n"
     daemon.process.send_signal(signal.SIGCONT)
     assert daemon.cli("status").returncode == 0  # it reads what waits in its queues before who comes
     client.stdin.write("go\n")
     client.stdin.flush()
-    assert client.stdout.readline() == f"{REFUSED}\n"
+    assert read_line(client) == f"{REFUSED}\n"
     wait_denial(daemon)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.lab.lab import Lab
+from tests.lab.patience import read_line, wait_until
+from tests.lab.wakeups import are_at_rest
 from tests.lab.world import PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged, pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="no FUSE here")]
@@ -31,8 +33,7 @@ def mount(lab: Lab) -> tuple[Path, subprocess.Popen[str]]:
         "0",
     ]
     running = lab.spawn_outside(["env", "KEPT_S=0", *server])
-    assert running.stdout
-    assert running.stdout.readline() == "mounted\n"
+    assert read_line(running) == "mounted\n"
     return folder / "program", running
 
 
@@ -47,6 +48,8 @@ def test_rules_with_paths_that_do_not_answer(lab: Lab) -> None:
     rules = f"{OTHERS}allow - 80 tcp {link}\n"
     daemon = lab.start_daemon(rules, timeout_s=0)
     assert connect(lab, 80, str(program)) == 0
+    # Else it may have taken a question to which the answer does not come, and who waits for that cannot end.
+    wait_until(lambda: are_at_rest(daemon.process.pid, server.pid))
     os.kill(server.pid, signal.SIGSTOP)
     daemon.edit_rules(f"{rules}deny - 9 udp {program.parent}/*\n")
     connect(lab, 81)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import wait_until
+from tests.lab.patience import WAIT_S, wait_until
 from tests.lab.world import HOST4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -62,12 +62,12 @@ def test_a_rule_for_one_outlasts_its_title(lab: Lab) -> None:
     visitor = lab.spawn_world(VISIT)
     ask = daemon.wait_ask(program="/usr/sbin/nginx", attribution="procfs", args=[])
     daemon.answer(ask, "yes", "--for", "forever")
-    assert visitor.communicate()[0] == "here", daemon.describe()
+    assert visitor.communicate(timeout=WAIT_S)[0] == "here", daemon.describe()
     assert daemon.rules.read_text() == RULE
     reload(nginx)
     expect_no_question(lab, daemon, 1)
     os.kill(nginx.pid, signal.SIGTERM)
-    nginx.wait()
+    nginx.wait(timeout=WAIT_S)
     start_nginx(lab)
     expect_no_question(lab, daemon, 1)
     assert daemon.wait_connection(attribution="bpf")["args"]

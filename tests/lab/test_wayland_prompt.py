@@ -2,7 +2,6 @@
 
 import shutil
 import time
-from pathlib import Path
 
 import pytest
 
@@ -18,9 +17,9 @@ pytestmark = [
 DELAY_S = 0.5
 
 
-def test_the_window_comes_to_the_front_and_takes_keys(lab: Lab, tmp_path: Path) -> None:
+def test_the_window_comes_to_the_front_and_takes_keys(lab: Lab) -> None:
     daemon = lab.start_daemon(DNS_RULE)
-    with Compositor(tmp_path / "session") as desktop:
+    with Compositor(lab.folder / "s") as desktop:
         desktop.attach_prompt(daemon)
         other = desktop.start_prompt("--demo")  # stands for any program
         desktop.see("curl wants to reach www.example.com")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE
+from tests.lab.patience import PATIENCE, WAIT_S
 from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -91,7 +91,7 @@ def test_both_wait_for_an_answer(lab: Lab, config: Path) -> None:
     client = lab.spawn([*CURL, f"http://{OUTSIDE}/"])
     for remote, program in ((OUTSIDE, "/usr/bin/curl"), (WORLD4, "kernel")):
         daemon.answer(daemon.wait_ask(remote_address=remote, program=program), "yes")
-    assert client.communicate()[0] == "welcome to the shop\n", daemon.describe()
+    assert client.communicate(timeout=WAIT_S)[0] == "welcome to the shop\n", daemon.describe()
     assert len(daemon.records("ask")) == 2
 
 

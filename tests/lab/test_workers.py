@@ -3,6 +3,7 @@ and for no other program that the interpreter runs."""
 
 import pytest
 
+from tests.lab.daemon import Record
 from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.patience import WAIT_S
 from tests.lab.proposal import answer_as_proposed
@@ -13,6 +14,10 @@ pytestmark = [pytest.mark.privileged, pytest.mark.slow]
 POOL = str(PROGRAMS / "pool_client.py")
 PYTHON = "/usr/bin/python3"
 SITE = ("four.test", "80")
+
+
+def is_fetched(record: Record) -> bool:
+    return record["event"] == "connection" and record["remote_port"] == 80
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
@@ -27,8 +32,8 @@ def test_a_pool_of_workers_is_asked_about_once(lab: Lab, method: str) -> None:
     again = lab.run([PYTHON, POOL, method, "3", *SITE])
     assert again.stdout.split() == ["connected"] * 2, f"{again.stderr}\n{daemon.describe()}"
     assert len(daemon.records("ask")) == len(asks)
-    args = {tuple(record["args"]) for record in daemon.records("connection") if record["remote_port"] == 80}
-    assert len(args) > len(asks), "it was the same command line"
+    asked = [ask["args"] for ask in asks]
+    daemon.wait_for(lambda record: is_fetched(record) and record["args"] not in asked)  # by another command line
 
 
 # An editor that debugs a program as PyCharm does, on a port of the moment; and what it starts for that.
@@ -72,7 +77,7 @@ def test_all_that_a_tool_fetches_from_a_site_is_one_question(lab: Lab) -> None:
     )
     assert answer_as_proposed(daemon, running) == [f"allow parent={tool} four.test 80 tcp /usr/bin/wget"]
     assert running.returncode == 0, running.communicate()[0]
-    fetched = [record for record in daemon.records("connection") if record["remote_port"] == 80]
+    fetched = daemon.wait_for_count(is_fetched, 3)
     assert len({tuple(record["args"]) for record in fetched}) == 3
 
 

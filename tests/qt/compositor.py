@@ -37,8 +37,9 @@ class Compositor(Session):
             wait_until(lambda: self._socket.exists() and self._shown() == [], "sway does not start")
             # wtype(1) brings a keyboard and takes it away again; one that stays keeps programs from losing theirs
             self.processes.append(subprocess.Popen(["wtype", "-s", _NO_KEY_MS], env=self.environment(), text=True))
-        except BaseException:
+        except BaseException as error:
             self.__exit__(None, None, None)
+            error.add_note((self.folder / "stderr").read_text())
             raise
         return self
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.lab.daemon import BIN, Daemon
 from tests.lab.patience import WAIT_S, wait_until
+from tests.lab.wakeups import are_at_rest
 from tests.qt.screen import Screen
 
 
@@ -84,8 +85,14 @@ class Desktop(Session):
             yield
 
     def see(self, title: str) -> None:
-        """Wait for a window of this title, and until it is painted: no key counts before."""
-        wait_until(lambda: self.shows(title) and self._screen.is_painted, f"no window {title!r}")
+        """Wait for a window of this title, until it is painted, has the keyboard, and knows: no key counts before."""
+        wait_until(lambda: self._has_keyboard(title) and self._screen.is_painted, f"no window {title!r}")
+        self.rest()
+
+    def rest(self) -> None:
+        """Wait until the prompts have done all that they were told."""
+        pids = [process.pid for process in self.processes]
+        wait_until(lambda: are_at_rest(*pids), "it has always something to do")
 
     def see_nothing(self) -> None:
         """Wait until no window is there."""
@@ -94,6 +101,9 @@ class Desktop(Session):
     def shows(self, title: str) -> bool:
         found = self._xdotool("search", "--onlyvisible", "--name", f"^{re.escape(title)}" if title else ".")
         return found.returncode == 0
+
+    def _has_keyboard(self, title: str) -> bool:
+        return self._xdotool("getwindowfocus", "-f", "getwindowname").stdout.startswith(title)
 
     def press(self, *keys: str) -> None:
         assert self._xdotool("key", "--delay", "60", *keys).returncode == 0

@@ -32,7 +32,8 @@ def desktop(tmp_path: Path) -> Iterator[Desktop]:
         yield desktop
 
 
-def pass_delay(delay_s: float = DELAY_S) -> None:
+def pass_delay(desktop: Desktop, delay_s: float = DELAY_S) -> None:
+    desktop.rest()
     time.sleep(delay_s + 1.0)  # the delay itself is what must pass, from when the window noted that it was painted
 
 
@@ -49,7 +50,7 @@ def test_keys_change_the_rule_and_one_answers(lab: Lab, desktop: Desktop, keys: 
     assert not desktop.shows("")
     curl = lab.spawn(CURL)
     desktop.see(QUESTION)
-    pass_delay()
+    pass_delay(desktop)
     desktop.press(*keys, "y")
     assert curl.communicate(timeout=WAIT_S)[0] == WELCOME
     assert f"{rule}\n" in daemon.rules.read_text()
@@ -85,9 +86,9 @@ def test_the_rule_can_be_edited(lab: Lab, desktop: Desktop) -> None:
     desktop.attach_prompt(daemon)
     curl = lab.spawn(CURL)
     desktop.see(QUESTION)
-    pass_delay()
+    pass_delay(desktop)
     desktop.press("f", "j", "e", "Home", *["Delete"] * len("allow"), *"deny")
-    pass_delay()
+    pass_delay(desktop)
     desktop.press("Return")
     assert "Failed to connect" in curl.communicate(timeout=WAIT_S)[0]
     assert "deny shop.test 80 tcp /usr/bin/curl\n" in daemon.rules.read_text()
@@ -100,10 +101,10 @@ def test_hostile_text_can_be_pasted_into_the_rule_and_stays_one_line(lab: Lab, d
     desktop.see(QUESTION)
     desktop.select("clipboard", "deny shop.test\x1b\n80")
     desktop.select("primary", " tcp\r\n/usr/bin/curl\n")
-    pass_delay()
+    pass_delay(desktop)
     desktop.press("f", "e", "ctrl+u", "ctrl+v")
     desktop.click(640, 100, button=2)
-    pass_delay()
+    pass_delay(desktop)
     desktop.press("Return")
     assert "Failed to connect" in curl.communicate(timeout=WAIT_S)[0]
     assert daemon.rules.read_text().splitlines()[1:] == ["deny shop.test 80 tcp /usr/bin/curl"]
@@ -119,7 +120,7 @@ def test_keys_in_the_first_moment_and_keys_held_down_answer_nothing(lab: Lab, de
     desktop.see(QUESTION)
     desktop.press("y")
     desktop.hold("y")  # the server repeats it past the end of the delay
-    pass_delay(LONG_DELAY_S)
+    pass_delay(desktop, LONG_DELAY_S)
     assert [ask["name"] for ask in daemon.asks()] == ["shop.test"]
     desktop.release("y")
     desktop.press("n")
@@ -145,7 +146,7 @@ def test_a_daemon_that_restarts_is_followed(lab: Lab, desktop: Desktop) -> None:
     daemon = lab.restart_daemon(daemon.rules.parent)
     curl = lab.spawn(CURL)
     desktop.see(QUESTION)
-    pass_delay()
+    pass_delay(desktop)
     desktop.press("y")
     assert curl.communicate(timeout=WAIT_S)[0] == WELCOME
 
@@ -160,7 +161,7 @@ def test_of_two_windows_the_first_answer_wins(lab: Lab, tmp_path: Path) -> None:
         client = lab.spawn(CURL)
         for desktop in desktops:
             desktop.see(QUESTION)
-        pass_delay()
+        pass_delay(desktop)
         with ThreadPoolExecutor() as hands:
             list(hands.map(Desktop.press, desktops, ("y", "n")))
         is_allowed = client.communicate(timeout=WAIT_S)[0] == WELCOME
@@ -177,7 +178,7 @@ def test_what_is_left_comes_back_with_the_next_question(lab: Lab, desktop: Deskt
     desktop.attach_prompt(daemon)
     lab.spawn(CURL)
     desktop.see(QUESTION)
-    pass_delay()
+    pass_delay(desktop)
     desktop.press("q")
     desktop.see_nothing()
     assert len(daemon.asks()) == 1

@@ -96,7 +96,8 @@ def add_apt(clone: Path, install: str = "", candidate: str = "1") -> None:
     write_command(clone / "bin/apt-cache", f"echo '  Candidate: {candidate}'")
     write_command(
         clone / "bin/apt-get",
-        f'echo "apt-get $1" >>{done}\n[ "$1" = install ] || exit 0\n{FOLLOWED}{done}\n{install}',
+        f'echo "apt-get $1" >>{done}\necho "$@" >>{done}.words\n'
+        f'[ "$1" = install ] || exit 0\n{FOLLOWED}{done}\n{install}',
     )
     for command in ("id", "rm", "chmod"):
         (clone / "bin" / command).symlink_to(shutil.which(command) or command)
@@ -129,6 +130,14 @@ def test_an_installation_that_fails_leaves_no_policy_behind(clone: Path) -> None
     assert done.returncode == 1
     assert "apt-get could not install " in done.stderr
     assert "policy" not in done.stdout
+
+
+@pytest.mark.privileged
+def test_whoever_installs_just_now_is_waited_for(clone: Path) -> None:
+    """As a machine that was just started, which upgrades itself."""
+    add_apt(clone)
+    assert set_up_by_apt(clone).returncode == 0
+    assert " -o DPkg::Lock::Timeout=300 " in (clone / "done.words").read_text()
 
 
 @pytest.mark.privileged

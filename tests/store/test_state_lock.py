@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.patience import read_line
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.store.state_lock import StateLock
 
@@ -51,9 +52,8 @@ def test_nobody_else_can_put_another_folder_in_its_place(tmp_path: Path, mask: i
 
 def test_whoever_is_killed_holds_it_no_longer(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text("12345678901234\n")  # of one before
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE) as holder:
-        assert holder.stdout
-        assert holder.stdout.readline() == b"held\n"
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as holder:
+        assert read_line(holder) == "held\n"
         with pytest.raises(SnitchError, match=f"process {holder.pid}"):
             StateLock(tmp_path)
         holder.kill()

@@ -8,7 +8,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
-from tests.tui.waiting import until
+from tests.tui.waiting import SCRIPT_S, until
 from tinysnitch.tui.prompt_app import PromptApp
 
 Script = Callable[[QuestionDaemon, PromptApp, Pilot[None]], Awaitable[None]]
@@ -26,7 +26,8 @@ async def running(path: Path, delay_s: float) -> AsyncIterator[tuple[QuestionDae
 def play(path: Path, script: Script, delay_s: float = 0.05) -> None:
     async def run() -> None:
         async with running(path, delay_s) as (daemon, app, pilot):
-            await script(daemon, app, pilot)
+            async with asyncio.timeout(SCRIPT_S):
+                await script(daemon, app, pilot)
 
     asyncio.run(run())
 
@@ -36,7 +37,10 @@ def screen_of(app: PromptApp) -> str:
 
 
 async def see(app: PromptApp, text: str) -> None:
-    await until(lambda: text in screen_of(app))
+    try:
+        await until(lambda: text in screen_of(app))
+    except TimeoutError:
+        raise TimeoutError(f"{text!r} is not on the screen:\n{screen_of(app)}") from None
 
 
 async def until_ready(app: PromptApp) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tests.tui.question_daemon import QuestionDaemon, question_daemon
-from tests.tui.waiting import until
+from tests.tui.waiting import SCRIPT_S, until
 from tinysnitch.tui.plain_prompt import run_plain_prompt
 
 
@@ -33,7 +33,10 @@ class Person:
 
     async def see(self, text: str) -> None:
         """Wait for the text, and forget everything up to it."""
-        await until(lambda: text in self.seen)
+        try:
+            await until(lambda: text in self.seen)
+        except TimeoutError:
+            raise TimeoutError(f"{text!r} is not in {self.seen!r}") from None
         self.seen = self.seen.partition(text)[2]
 
     def close(self) -> None:
@@ -56,7 +59,8 @@ def play(tmp_path: Path, script: Script, *, delay_s: float | None = None, is_gue
                     run_plain_prompt(str(tmp_path / "s"), person.tty_path, delay_s=delay_s, is_guest=is_guest)
                 )
                 await until(daemon.attached.is_set)
-                await script(daemon, person)
+                async with asyncio.timeout(SCRIPT_S):
+                    await script(daemon, person)
                 if is_guest:  # as when its command ends
                     asking.cancel()
                     await asyncio.gather(asking, return_exceptions=True)

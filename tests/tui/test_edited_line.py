@@ -117,8 +117,9 @@ def test_after_ctrl_z_the_line_stands_in_its_row_again(
     assert play(tmp_path, script, delay_s=0.05, is_guest=is_guest) == 0
 
 
-def test_a_key_that_comes_in_pieces_is_that_key(tmp_path: Path) -> None:
+def test_a_key_that_comes_in_pieces_is_that_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As over a serial line: Esc would end the editor, and the rest be keys of what is asked."""
+    monkeypatch.setattr(plain_prompt, "REST_S", 1.0)  # where all is slow a piece may come later than it was sent
 
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         await begin_edit(daemon, person)

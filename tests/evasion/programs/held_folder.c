@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 
 static char *held, new[SIZE + 8];
+static volatile int change;
 
 static void *read_it(void *nothing)
 {
@@ -19,8 +20,9 @@ static void *read_it(void *nothing)
 
 static void *change_it(void *nothing)
 {
-	sleep(1);
-	return mkdir(new, 0755) ? nothing : unanswered;
+	wait_asked();
+	change = open_own_call();
+	return syscall(SYS_mkdirat, AT_FDCWD, new, 0755) ? nothing : unanswered;
 }
 
 int main(int count, char **words)
@@ -33,7 +35,7 @@ int main(int count, char **words)
 	snprintf(new, sizeof(new), "%s/new", held);
 	if (pthread_create(&threads[0], NULL, read_it, NULL) || pthread_create(&threads[1], NULL, change_it, NULL))
 		return 1;
-	sleep(2);
+	wait_within(&change, SYS_mkdirat);
 	if ((count == 6 && connect_to(words[4], words[5])) || write(1, "held\n", 5) < 0)
 		return 1;
 	return pause();

@@ -7,6 +7,10 @@
  */
 #include "unanswered.h"
 
+#include <sys/syscall.h>
+
+static volatile int change;
+
 static void *read_it(void *nothing)
 {
 	int memory = open("/proc/self/mem", O_RDONLY);
@@ -17,7 +21,8 @@ static void *read_it(void *nothing)
 
 static void *change_it(void *nothing)
 {
-	sleep(1);
+	change = open_own_call();
+	wait_asked();
 	return mmap(nothing, SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
@@ -35,7 +40,7 @@ int main(int count, char **words)
 	if (!map_unanswered(words[1], words[2]) || pthread_create(&threads[0], NULL, change_it, NULL) ||
 	    pthread_create(&threads[1], NULL, read_it, NULL))
 		return 1;
-	sleep(2);
+	wait_within(&change, SYS_mmap);
 	if (count == 5 && connect_to(words[3], words[4]))
 		return 1;
 	if (write(1, "held\n", 5) < 0)

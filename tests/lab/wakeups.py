@@ -1,0 +1,25 @@
+"""How often a process has come to run, and whether it has something to do."""
+
+import re
+import time
+from pathlib import Path
+
+REST_S = 0.05
+
+
+def count_wakeups(pid: int) -> int:
+    """proc_pid_status(5): each time that it was put to sleep it was woken, too."""
+    counts = re.findall(r"^voluntary_ctxt_switches:\s+(\d+)", _read_threads(pid), re.M)
+    return sum(map(int, counts))
+
+
+def are_at_rest(*pids: int) -> bool:
+    """They did nothing for a moment, and none of their threads has something to do, be it without a processor."""
+    before = [*map(count_wakeups, pids)]
+    time.sleep(REST_S)
+    is_running = any(re.search(r"^State:\s+R", _read_threads(pid), re.M) for pid in pids)
+    return before == [*map(count_wakeups, pids)] and not is_running
+
+
+def _read_threads(pid: int) -> str:
+    return "".join(path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status"))
