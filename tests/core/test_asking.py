@@ -8,7 +8,7 @@ from tinysnitch.core import events as ev
 from tinysnitch.core.asking import NOBODY_ASKS, Asking, asking_of
 from tinysnitch.core.choice import Choice, Lifetime
 from tinysnitch.core.commands import Report
-from tinysnitch.core.flow import parse_address
+from tinysnitch.core.flow import UDP, parse_address
 from tinysnitch.core.process import Attribution, AttributionSource
 from tinysnitch.core.records import ConnectionDecided
 from tinysnitch.core.remote_words import RemoteWords
@@ -72,6 +72,16 @@ def test_an_answer_for_what_comes_in_holds_whatever_names_its_address_has_later(
     assert f"{choice.verdict.value} 7" in engine.queue(inbound(50002), SSHD)
 
 
+@pytest.mark.parametrize("lines", [[], ["ask - 22 tcp-src"]])
+def test_what_is_learned_of_it_holds_likewise(lines: list[str]) -> None:
+    engine = Transcript(*lines, is_learning=True)
+    engine.resolve("shop.test", PEER)
+    for port in (50000, 50001):  # decided, and decided likewise
+        (record,) = (one.record for one in engine.feed(engine.next_packet(inbound(port), SSHD)) if type(one) is Report)
+        assert isinstance(record, ConnectionDecided)
+        assert record.connection.asking.is_by_address
+
+
 @pytest.mark.parametrize(
     ("who", "asker", "names", "program"),
     [
@@ -86,8 +96,18 @@ def test_an_answer_for_what_comes_in_goes_by_a_name_that_lasts(
     engine = Transcript()
     engine.say(ev.FactsChanged(replace(WITH_RESOLVER, hosts={parse_address(PEER): names})))
     engine.resolve("shop.test", PEER, asker)
-    engine.queue(inbound(), who)
-    assert f"write allow shop.test 22 tcp-src {program}" in engine.answer(1, yes())
+    engine.queue(inbound(protocol=UDP), who)
+    assert f"write allow shop.test 22 udp-src {program}" in engine.answer(1, yes())
+
+
+def test_a_server_that_asks_who_its_visitors_are_is_known_by_their_addresses() -> None:
+    """The name is that of this process: for the next one, after a restart, a rule by name would not hold."""
+    engine, again = Transcript(), whose(9, "/usr/sbin/sshd")
+    engine.resolve("shop.test", PEER, SSHD)
+    engine.queue(inbound(), SSHD)
+    assert "write allow 10.0.0.5 22 tcp-src /usr/sbin/sshd ()" in engine.answer(1, yes())
+    engine.wait(3600)
+    assert "allow 4" in engine.queue(inbound(50001), again)
 
 
 @pytest.mark.parametrize(
@@ -138,3 +158,12 @@ def test_an_answer_is_for_nobody_whom_its_rule_does_not_speak_of(line: str, remo
     assert "opened 1" in engine.queue(flow_of(1), first)
     assert "opened 2" in engine.queue(flow_of(2, remote), second)
     assert [word for word in engine.answer(1, yes()) if word.startswith("allow ")] == ["allow 5"]
+
+
+@pytest.mark.parametrize("settings", [{"timeout_s": 0.0}, {"max_prompts": 0}, {"timeout_s": 5.0}])
+def test_a_denial_that_nobody_gave_tells_why_the_rule_for_its_path_does_not_hold(settings: dict[str, object]) -> None:
+    """A server that runs on after an upgrade replaced its file: `explain` says that it is allowed."""
+    engine = Transcript("allow - 22 tcp-src /usr/sbin/sshd", **settings)
+    told = [*engine.queue(inbound(), whose(8, "/usr/sbin/sshd", is_host_file=False)), *engine.wait(5.0)]
+    (reason,) = (line for line in told if line.startswith("decided: "))
+    assert reason.endswith("; no rule can cover it: not the file at its path (if updated, start it anew)")

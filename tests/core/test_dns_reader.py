@@ -1,10 +1,23 @@
-"""DNS messages on their way; see transcript.py."""
+"""DNS messages on their way, and what a resolver of this machine tells that it answered; see transcript.py."""
 
 import dns.message
+import msgspec
+import pytest
 
-from tests.core.transcript import CURL, SHOP, Transcript, flow_of
+from tests.core.test_dns_talk import CURL_ID, FACTS, ROGUE, Talk, answer, question, udp
+from tests.core.transcript import CURL, SHOP, Transcript, flow_of, inbound, told_of
 from tinysnitch.core import events as ev
-from tinysnitch.core.flow import UDP
+from tinysnitch.core.dns_questions import Refusal
+from tinysnitch.core.dns_talk import Heard
+from tinysnitch.core.flow import UDP, Flow, parse_address
+from tinysnitch.core.process import KERNEL_EXEC_ID
+
+SHOP_FLOW = flow_of()
+
+
+@pytest.fixture
+def talk() -> Talk:
+    return Talk()
 
 
 def test_a_name_is_learned_before_its_answer_goes_on() -> None:
@@ -37,3 +50,63 @@ def test_that_a_server_is_not_trusted_is_told_once_the_program_connects() -> Non
     told = "lost DNS question to 198.51.100.66 not learned: resolver not trusted 1"
     assert engine.queue()[0] == told
     assert told not in engine.queue(flow_of(2))
+
+
+# What a resolver tells, though not to whom, and a moment late
+
+
+def test_what_a_resolver_tells_that_it_answered_is_the_newest_question(talk: Talk) -> None:
+    for name in ("ads.test", "shop.test", "ads.test"):
+        assert talk.dns.believe(told_of(name), 10.0) == Heard((parse_address(SHOP),))
+        assert talk.name_of(SHOP) == name
+    assert talk.dns.believe(told_of("ads.test"), 10.0) == Heard()
+
+
+@pytest.mark.parametrize("name", ["printer.local", "nas", "_gateway"])
+def test_what_it_tells_of_names_of_the_link_teaches_nothing(talk: Talk, name: str) -> None:
+    assert talk.dns.believe(told_of(name), 10.0) == Heard()
+    assert talk.name_of(SHOP) is None
+
+
+def test_what_it_tells_may_be_anything(talk: Talk) -> None:
+    assert talk.dns.believe(b"no answer", 10.0) == Heard()
+    assert talk.refusals() == {Refusal.MALFORMED: 1}
+
+
+def test_whose_question_a_resolver_may_be_about_to_tell(talk: Talk) -> None:
+    def is_early(flow: Flow = SHOP_FLOW, exec_id: int = CURL_ID) -> bool:
+        return talk.dns.is_early(flow, exec_id, 10.0)
+
+    talk.dns.set_facts(msgspec.structs.replace(FACTS, own_addresses=frozenset({parse_address("10.0.0.2")})))
+    assert not is_early()
+    talk.dns.is_told = True
+    assert is_early()
+    assert not is_early(exec_id=KERNEL_EXEC_ID)
+    assert not is_early(inbound())
+    assert not is_early(flow_of(1, "127.0.0.1", 80))
+    assert not is_early(flow_of(1, "10.0.0.2", 80))
+    talk.ask(udp(), question().to_wire())
+    talk.hear(udp(), answer())
+    assert not is_early()  # it asks by packets
+    assert is_early(exec_id=CURL_ID + 1)
+
+
+def test_that_it_is_a_resolver_may_be_known_in_a_moment(talk: Talk) -> None:
+    """Of the network to which the machine has just come: programs may read the new resolv.conf before we do."""
+    assert talk.dns.is_early(udp(ROGUE), CURL_ID, 10.0)
+    assert not talk.dns.is_early(udp(), CURL_ID, 10.0)
+    talk.use(inbound(port=53, protocol=UDP))
+    assert not talk.dns.is_early(udp(ROGUE), CURL_ID, 10.0)  # a resolver that recurses asks thousands
+
+
+def test_where_a_resolver_tells_what_it_answered_no_guess_is_remembered_for_a_program() -> None:
+    """What tells of the other name may come after the program has connected again."""
+    engine = Transcript("allow - 443 tcp")
+    shop, ads = (told_of(name) for name in ("shop.test", "ads.test"))
+    assert engine.say(ev.LookUpsTold()) == []
+    assert engine.say(ev.LookUpsTold((shop,))) == []
+    assert "remember allow" in engine.queue(flow_of(1))
+    assert engine.say(ev.LookUpsTold((shop, ads))) == ["forget 1"]
+    assert "remember flow allow" in engine.queue(flow_of(2))
+    engine.resolve("shop.test", SHOP)
+    assert "remember allow" in engine.queue(flow_of(3))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.core.transcript import BANK, SHOP, WALL_S, flow_of, whose
+from tests.core.transcript import BANK, SHOP, WALL_S, flow_of, inbound, whose
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.commands import ClosePrompt, ShowPrompt
 from tinysnitch.core.connection import Connection
@@ -115,6 +115,15 @@ def test_prompts_are_bounded() -> None:
     assert hold(prompts, flow_of(2), second)
     assert hold(prompts, flow_of(3), whose(uid=1)) is None
     assert hold(prompts, flow_of(4), first)  # the question is open already
+    assert prompts.turned_away == 1
+
+
+def test_who_visits_a_server_does_not_fill_the_desk() -> None:
+    """A port that is open to the internet has hundreds of visitors, and each is a question."""
+    prompts = Prompts(Settings(max_visitors=2))
+    held = [hold(prompts, inbound(remote=f"10.0.0.{number}"), whose()) for number in (5, 6, 7)]
+    assert [prompt is not None for prompt in held] == [True, True, False]
+    assert hold(prompts, inbound(50001), whose()), "the question is open already"
     assert prompts.turned_away == 1
 
 

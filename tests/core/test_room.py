@@ -2,7 +2,7 @@ import pytest
 
 from tests.core.transcript import flow_of, inbound, whose
 from tinysnitch.core.connection import Connection
-from tinysnitch.core.flow import Flow
+from tinysnitch.core.flow import UDP, Flow
 from tinysnitch.core.question import Question, question_of
 from tinysnitch.core.room import Room
 
@@ -52,6 +52,17 @@ def test_a_flood_from_outside_takes_half_of_it_at_most() -> None:
     room = Room(4)
     assert fill(room, *(question(inbound(), uid=uid) for uid in range(3))) == 2
     assert room.has_place(question())
+
+
+def test_who_comes_to_one_port_takes_no_more_than_that_and_other_ports_are_free() -> None:
+    room = Room(100, visitors=2)
+    visits = [question(inbound(remote=f"10.0.0.{number}")) for number in range(3)]
+    assert fill(room, *visits) == 2
+    assert fill(room, *visits) == 0
+    others = [question(inbound(port=443)), question(inbound(), program="/usr/bin/wget"), question()]
+    assert fill(room, question(inbound(protocol=UDP)), *others) == 4
+    room.give_back(visits[0])
+    assert fill(room, *visits) == 1
 
 
 def test_what_is_given_back_is_there_for_others_and_the_rest_still_counts() -> None:

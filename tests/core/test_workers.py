@@ -324,3 +324,13 @@ def test_a_forged_shape_only_makes_the_rule_narrower(
     )
     assert covers(plain, made, RemoteWords(Facts()))
     assert made.parent == (asking.parent or find_starter(forged))
+
+
+@pytest.mark.parametrize(
+    ("starter", "is_one"),
+    [("/usr/libexec/nm-openvpn-service", True), ("/usr/lib/nm-openvpn-service", True), (INIT, False)],
+)
+def test_a_tunnel_is_a_worker_of_networkmanager(starter: str, is_one: bool) -> None:
+    helper = "/usr/libexec/nm-openvpn-service-openvpn-helper --debug 0 4711 --bus-name Connection_3 --tun --"
+    tunnel = worker("--remote", "192.0.2.1", "--up", helper, started_by=starter, executable="/usr/sbin/openvpn")
+    assert find_starter(tunnel) == (starter if is_one else None)

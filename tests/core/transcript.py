@@ -72,6 +72,13 @@ def no(lifetime: Lifetime = Lifetime.FOREVER) -> Choice:
     return Choice(verdict=Verdict.DENY, lifetime=lifetime)
 
 
+def told_of(name: str) -> bytes:
+    """What a resolver tells that it answered."""
+    message = dns.message.make_response(dns.message.make_query(name, "A"))
+    message.answer.append(dns.rrset.from_text(f"{name}.", 60, "IN", "A", SHOP))
+    return message.to_wire()
+
+
 def tell(command: cmd.Command) -> str:
     match command:
         case cmd.IssueVerdict(packet_id, verdict):

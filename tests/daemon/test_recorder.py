@@ -24,7 +24,7 @@ from tinysnitch.protocol.log_lines import ReadyLine
 from tinysnitch.protocol.mode import Mode
 from tinysnitch.store import history
 from tinysnitch.store.history import History
-from tinysnitch.store.learned_rules import LearnedRules
+from tinysnitch.store.learned_rules import CROWD, LearnedRules
 
 ANSWER = PromptAnswered(7, "allow \udcff - -", 1000, 1.5)
 LOSS = LossCounted("packets", 3, 2.5)
@@ -135,6 +135,11 @@ def test_what_observing_let_pass_is_a_rule_where_a_rule_can_speak_of_it(place: P
     header, *rules = (place.learned.path).read_text().splitlines()
     assert rules == [f"allow {SHOP} 443 tcp /usr/bin/curl ()", f"allow {SHOP} 443 tcp kernel"]
     assert header.startswith("# ")
+
+
+def test_who_visits_a_server_is_one_rule_in_the_end(place: Place) -> None:
+    place.record(*(decided("learning: no rule matches", CURL, f"10.0.1.{number}") for number in range(CROWD + 2)))
+    assert place.learned.path.read_text().splitlines()[-1] == "allow - 443 tcp /usr/bin/curl ()"
 
 
 def test_the_history_is_written_though_nothing_more_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

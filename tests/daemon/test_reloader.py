@@ -20,6 +20,7 @@ from tinysnitch.daemon import reloader, user_ids
 from tinysnitch.daemon.fact_source import FactSource
 from tinysnitch.daemon.failures import BUG_HINT
 from tinysnitch.daemon.reloader import Reloader
+from tinysnitch.daemon.throttle import Throttle
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.protocol.messages import Notice, Push
 
@@ -48,35 +49,23 @@ def test_a_broken_file_and_one_that_cannot_be_read_leave_the_rules(tmp_path: Pat
     asyncio.run(run())
 
 
-def test_prompts_are_told_of_a_broken_file_until_it_is_mended(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rules", "what_holds"),
+    [("allow - - -\n", "the old rules hold"), ("", "no rule of the file holds until it is mended")],
+)
+def test_prompts_are_told_of_a_broken_file_until_it_is_mended(tmp_path: Path, rules: str, what_holds: str) -> None:
     told: list[str] = []
 
     async def run() -> None:
-        with closing(Place(tmp_path, "allow - - -\n")) as place:
+        with closing(Place(tmp_path, rules)) as place:
             hear_notices(place, told)
             for text in ("nonsense\nand more\n", "deny - - -\n", "allow - - -\n"):
                 place.rules_file.path.write_text(text)
                 place.reloader.reload_rules()
 
     asyncio.run(run())
-    assert told == [
-        f"the rules file did not load, the old rules hold: {tmp_path / 'rules'}:1:1: not a verdict",
-        "the rules file loads again",
-    ]
-
-
-def test_a_file_that_is_broken_from_the_start_leaves_no_rule_of_it(tmp_path: Path) -> None:
-    told: list[str] = []
-
-    async def run() -> None:
-        with closing(Place(tmp_path)) as place:
-            hear_notices(place, told)
-            place.rules_file.path.write_text("nonsense\n")
-            place.reloader.reload_rules()
-
-    asyncio.run(run())
-    (notice,) = told
-    assert notice.startswith("the rules file did not load, no rule of the file holds until it is mended: ")
+    broken = f"the rules file did not load, {what_holds}: {tmp_path / 'rules'}:1:1: not a verdict"
+    assert told == [broken, "the rules file loads again"]
 
 
 def test_each_edit_is_told_once_also_one_that_leaves_the_rules_as_they_are(tmp_path: Path) -> None:
@@ -164,47 +153,21 @@ def test_news_that_tell_nothing_new_cost_no_look_at_the_rules(tmp_path: Path, mo
     asyncio.run(run())
 
 
-def test_news_one_after_the_other_are_looked_at_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_news_one_after_the_other_are_looked_at_together(tmp_path: Path) -> None:
     """Else whoever announces networks on the link has all verdicts given anew as often as they like."""
-    monkeypatch.setattr(reloader, "LOOKS", 3)
-    monkeypatch.setattr(reloader, "LOOK_EACH_S", 1000.0)
-    looks: list[None] = []
-
-    def look() -> bool:
-        looks.append(None)
-        return False
 
     async def run() -> None:
         with closing(Place(tmp_path)) as place:
-            await start(place)
-            monkeypatch.setattr(place.loader, "has_other_addresses", look)
+            place.reloader._looks = Throttle(lambda: looks.append(None), burst=3, each_s=1000.0)
             for _ in range(9):
                 place.reloader._addresses_changed()
-            assert len(looks) == 3
-            place.reloader._look_timer.cancel()  # as if it rang
-            place.reloader._look_again()
-            assert len(looks) == 4
 
+    looks: list[None] = []
     asyncio.run(run())
+    assert len(looks) == 3
 
 
-def test_what_is_looked_at_together_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reloader, "LOOKS", 1)
-    monkeypatch.setattr(reloader, "LOOK_EACH_S", 0.02)
-
-    async def run() -> None:
-        with closing(Place(tmp_path)) as place:
-            await start(place)
-            place.reloader._addresses_changed()
-            place.loader.facts = Facts()  # as if they had been others
-            place.reloader._addresses_changed()
-            assert not place.loader.facts.lan
-            await until(lambda: place.loader.facts.lan)
-
-    asyncio.run(run())
-
-
-@pytest.mark.parametrize("file", ["RESOLV_CONF", "HOSTS", "NSSWITCH", "PASSWD", "RESOLVED_UPSTREAMS"])
+@pytest.mark.parametrize("file", ["RESOLV_CONF", "HOSTS", "NSSWITCH", "PASSWD", "RESOLVED_UPSTREAMS", "NM_UPSTREAMS"])
 def test_what_words_of_rules_stand_for_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
     path = tmp_path / "followed" / "file"
     path.parent.mkdir()

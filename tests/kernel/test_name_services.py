@@ -4,12 +4,12 @@ import pytest
 
 from tests.shortage import descriptors_left
 from tinysnitch.kernel import name_services
-from tinysnitch.kernel.name_services import BY_NSCD, BY_RESOLVED, find_name_services
+from tinysnitch.kernel.name_services import BY_NSCD, BY_OLD_RESOLVED, BY_RESOLVED, find_name_services
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("NSSWITCH", "NSCD_CONF", "RESOLVED_SOCKET", "NSCD_SOCKET"):
+    for name in ("NSSWITCH", "NSCD_CONF", "RESOLVED_SOCKET", "RESOLVED_MONITOR", "NSCD_SOCKET"):
         monkeypatch.setattr(name_services, name, tmp_path / name)
         (tmp_path / name).touch()
     return tmp_path
@@ -28,6 +28,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_resolved_is_asked_where_the_order_of_name_services_says_so(place: Path, hosts: str, is_used: bool) -> None:
     (place / "NSSWITCH").write_text(hosts)
     assert find_name_services() == ([BY_RESOLVED] if is_used else [])
+    (place / "RESOLVED_MONITOR").unlink()
+    assert find_name_services() == ([BY_OLD_RESOLVED] if is_used else [])
     (place / "RESOLVED_SOCKET").unlink()
     assert find_name_services() == []
 

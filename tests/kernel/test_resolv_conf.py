@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tests.shortage import descriptors_left
 from tinysnitch.core.flow import parse_address
+from tinysnitch.kernel import resolv_conf
 from tinysnitch.kernel.resolv_conf import parse_resolvers, read_resolvers
 
 
@@ -31,20 +32,34 @@ def test_any_text_is_read(text: str) -> None:
     parse_resolvers(f"nameserver {text}")
 
 
-def test_all_files_count_and_none_must_be_there(tmp_path: Path) -> None:
-    first, second, binary = tmp_path / "resolv.conf", tmp_path / "upstreams", tmp_path / "binary"
-    first.write_text("nameserver 127.0.0.53\n")
-    second.write_text("nameserver 10.0.0.1\n")
-    binary.write_bytes(b"\xff\xfe\nnameserver 10.0.0.2\n")
-    found = read_resolvers(first, (second, binary, tmp_path / "missing", tmp_path))
-    assert found == {parse_address(address) for address in ("127.0.0.53", "10.0.0.1", "10.0.0.2")}
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("RESOLV_CONF", "RESOLVED_UPSTREAMS", "RESOLVED_STUB", "NM_UPSTREAMS", "NM_STUB"):
+        monkeypatch.setattr(resolv_conf, name, tmp_path / name)
+    return tmp_path
 
 
-def test_a_file_that_cannot_be_opened_now_names_servers_all_the_same(tmp_path: Path) -> None:
-    (tmp_path / "resolv.conf").write_text("nameserver 10.0.0.1\n")
+def test_all_files_count_and_none_must_be_there(place: Path) -> None:
+    (place / "RESOLV_CONF").write_text("nameserver 127.0.0.53\n")
+    (place / "RESOLVED_UPSTREAMS").write_bytes(b"\xff\xfe\nnameserver 10.0.0.2\n")
+    (place / "RESOLVED_STUB").mkdir()
+    assert read_resolvers() == {parse_address(address) for address in ("127.0.0.53", "10.0.0.2")}
+
+
+def test_whom_the_dnsmasq_of_networkmanager_asks_counts_while_it_runs(place: Path) -> None:
+    (place / "RESOLV_CONF").write_text("nameserver 127.0.0.1\n")
+    (place / "NM_UPSTREAMS").write_text("nameserver 10.0.0.1\nnameserver 2001:db8::1\n")
+    assert read_resolvers() == {parse_address("127.0.0.1")}
+    (place / "NM_STUB").write_text("4711\n")
+    assert read_resolvers() == {parse_address(address) for address in ("127.0.0.1", "10.0.0.1", "2001:db8::1")}
+
+
+def test_a_file_that_cannot_be_opened_now_names_servers_all_the_same(place: Path) -> None:
+    (place / "RESOLV_CONF").write_text("nameserver 10.0.0.1\n")
     with descriptors_left(0), pytest.raises(OSError, match="Too many open files"):
-        read_resolvers(tmp_path / "resolv.conf", ())
+        read_resolvers()
 
 
-def test_where_no_server_is_named_it_is_the_machine_itself(tmp_path: Path) -> None:
-    assert read_resolvers(tmp_path / "missing", ()) == {parse_address("127.0.0.1")}
+@pytest.mark.usefixtures("place")
+def test_where_no_server_is_named_it_is_the_machine_itself() -> None:
+    assert read_resolvers() == {parse_address("127.0.0.1")}

@@ -1,9 +1,12 @@
 """`tinysnitchd --learn`: what no rule decides passes, and is there as rules afterwards."""
 
+import sys
+
 import pytest
 
 from tests.lab.lab import Lab
-from tests.lab.world import WORLD4
+from tests.lab.patience import wait_listening
+from tests.lab.world import HOST4, PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
@@ -24,3 +27,17 @@ def test_a_day_of_observing_becomes_the_rules(lab: Lab) -> None:
     assert not enforcing.records("ask")
     assert lab.spawn([*CURL, VISITS[1]])
     assert enforcing.wait_ask(remote_port=8080)["program"] == "/usr/bin/curl"
+
+
+def test_a_server_is_reached_by_what_was_learned_of_its_visitors(lab: Lab) -> None:
+    """Though a program asked meanwhile for a name of the visitor's address, which ends in minutes."""
+    wait_listening(lab.spawn([sys.executable, "-S", str(PROGRAMS / "tcp_server.py"), "8090"]))
+    visit = [sys.executable, "-S", str(PROGRAMS / "tcp_client.py"), HOST4, "8090"]
+    observing = lab.start_daemon("", "--learn")
+    assert lab.run([*CURL, VISITS[0]]).returncode == 0
+    assert lab.run_world(visit).returncode == 0
+    learned = observing.rules.parent / "state" / "learned.rules"
+    assert observing.stop() == 0
+    enforcing = lab.start_daemon(learned.read_text())
+    assert lab.run_world(visit).returncode == 0, enforcing.describe()
+    assert not enforcing.records("ask")

@@ -11,7 +11,7 @@ from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.patience import WAIT_S, read_rest, read_until
 from tests.lab.watched_lab import PYTHON
 from tests.lab.world import ECHO_PORT, HOST4, PROGRAMS, WORLD4
-from tinysnitch.kernel.name_services import BY_RESOLVED
+from tinysnitch.kernel.name_services import BY_OLD_RESOLVED
 
 pytestmark = [pytest.mark.privileged]
 
@@ -137,7 +137,7 @@ def test_that_names_are_asked_for_by_a_socket_is_said(lab: Lab, hosts: str) -> N
     command = ["unshare", "-m", "sh", "-ec", f'{RESOLVED}; exec "$@"', "sh", str(BIN / "tinysnitch"), "run"]
     ran = lab.run_outside([*command, "--rules", "/dev/null", "--", "true"])
     assert ran.returncode == 0, ran.stderr
-    assert (BY_RESOLVED in ran.stderr) == ("resolve" in hosts), ran.stderr
+    assert (BY_OLD_RESOLVED in ran.stderr) == ("resolve" in hosts), ran.stderr
 
 
 # An /etc of its own, without a rules file.

@@ -71,3 +71,18 @@ def test_a_rule_for_one_outlasts_its_title(lab: Lab) -> None:
     start_nginx(lab)
     expect_no_question(lab, daemon, 1)
     assert daemon.wait_connection(attribution="bpf")["args"]
+
+
+def test_a_rule_with_arguments_outlasts_the_daemon(lab: Lab) -> None:
+    """What nginx was started with nobody can read any more once it has a title, but who saw it start."""
+    daemon = lab.start_daemon("")
+    start_nginx(lab)
+    visitor = lab.spawn_world(VISIT)
+    ask = daemon.wait_ask(program="/usr/sbin/nginx", attribution="bpf")
+    daemon.answer(ask, "yes", "--for", "forever")
+    assert visitor.communicate()[0] == "here", daemon.describe()
+    for _ in range(2):
+        assert daemon.stop() == 0
+        daemon = lab.restart_daemon(daemon.rules.parent)
+        expect_no_question(lab, daemon, 0)
+        assert daemon.wait_connection(attribution="procfs")["args"] == ask["args"] != []

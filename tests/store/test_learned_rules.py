@@ -9,7 +9,7 @@ import pytest
 
 from tinysnitch.core.rule_text import parse_rules
 from tinysnitch.store import learned_rules
-from tinysnitch.store.learned_rules import LearnedRules
+from tinysnitch.store.learned_rules import CROWD, LearnedRules
 from tinysnitch.store.text_file import read_text
 
 ONE, TWO = "allow a.example 443 tcp /bin/x", "allow b.example - udp /bin/x $'\\xff'"
@@ -45,6 +45,20 @@ def test_each_line_stands_there_once_also_after_a_restart(tmp_path: Path) -> Non
     learned = learn(path, ONE, TWO)
     assert (lines_of(path), learned.lost) == ([ONE, TWO], 0)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_many_lines_that_another_covers_are_that_one_at_last(tmp_path: Path) -> None:
+    path = tmp_path / "learned.rules"
+    learned, wider = LearnedRules(path), "allow - 22 tcp-src /usr/sbin/sshd"
+    visits = [f"allow 198.51.100.{number} 22 tcp-src /usr/sbin/sshd" for number in range(CROWD + 2)]
+    for line in (*visits, *visits):
+        learned.add(line, [wider, "allow never - -"])
+    learned.flush()
+    assert lines_of(path) == [*visits[:CROWD], wider]
+    again = LearnedRules(path)
+    again.add("allow 203.0.113.1 22 tcp-src /usr/sbin/sshd", [wider])
+    again.flush()
+    assert lines_of(path) == [*visits[:CROWD], wider]
 
 
 def test_the_file_is_a_rules_file(tmp_path: Path) -> None:

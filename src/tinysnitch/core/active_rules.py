@@ -20,7 +20,7 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.flow import Direction, format_address
+from tinysnitch.core.flow import TCP, Direction, format_address
 from tinysnitch.core.link_talk import is_from_lan, is_link_talk
 from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.process import AttributionSource, ProcessKey
@@ -178,9 +178,10 @@ class ActiveRules:
 
 def _find_lasting_address(connection: Connection) -> str | None:
     """The remote's address, where an inbound connection has a name only because some program asked for it lately:
-    once that name is gone, a rule for it would no longer match, and people would be asked again."""
+    once that name is gone, a rule for it would no longer match, and people would be asked again. Servers ask for names
+    of those who are connected already (Postfix, MariaDB): the next one that is started has not asked yet."""
     is_named_for_long = (
-        connection.is_name_sure
+        (connection.is_name_sure and connection.flow.protocol != TCP)
         or connection.name_source is NameSource.HOSTS
         or connection.attribution.source is AttributionSource.KERNEL  # names.py, 4
     )

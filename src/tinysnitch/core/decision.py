@@ -23,6 +23,9 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     is_flow_only: bool = False  # a rule that took part tests more than the kernel's cache key: this flow only
 
 
-def deny_unanswered(asked: Decision, reason: str) -> Decision:
-    """A denial in place of a question; the rule that asks, if there is one, stays with it."""
+def deny_unanswered(asked: Decision, reason: str, refusal: str | None) -> Decision:
+    """A denial in place of a question; the rule that asks, if there is one, stays with it. `refusal`: why no rule can
+    speak of the program, without which whoever wrote one for it (before an upgrade, say) would not understand."""
+    if refusal is not None:
+        reason += f"; no rule can cover it: {refusal}"
     return Decision(verdict=Verdict.DENY, reason=reason, rule=asked.rule)

@@ -6,7 +6,7 @@ from tinysnitch.core.clock import Instant
 from tinysnitch.core.commands import Command, PassMessage, Report
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.dns_talk import DnsTalk, Heard
-from tinysnitch.core.events import AnswerReceived, QuestionSent
+from tinysnitch.core.events import AnswerReceived, LookUpsTold, QuestionSent
 from tinysnitch.core.process import exec_id_of
 from tinysnitch.core.records import LossCounted
 from tinysnitch.core.settlement import Settlement
@@ -25,14 +25,22 @@ class DnsReader:
     def read_answer(self, event: AnswerReceived, now: Instant) -> Iterator[Command]:
         """Learn the names, take back what the kernel remembers of these addresses, then deliver the answer."""
         heard = self._dns.learn(event.flow, event.payload, now.boot_s)
-        for address in heard.addresses:
-            yield from self._settlement.forget_address(address)
+        yield from self._take_back(heard)
         yield PassMessage(event.packet_id)
         yield from _tell(heard, now)
 
     def note_connection(self, connection: Connection, now: Instant) -> Iterator[Command]:
         """Of one that was not decided before."""
         return _tell(self._dns.note_connection(connection, now.boot_s), now)
+
+    def read_told(self, event: LookUpsTold, now: Instant) -> Iterator[Command]:
+        self._dns.is_told = True
+        for message in event.messages:
+            yield from self._take_back(self._dns.believe(message, now.boot_s))
+
+    def _take_back(self, heard: Heard) -> Iterator[Command]:
+        for address in heard.addresses:
+            yield from self._settlement.forget_address(address)
 
 
 def _tell(heard: Heard, now: Instant) -> Iterator[Command]:

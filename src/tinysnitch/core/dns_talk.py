@@ -12,16 +12,17 @@ import msgspec
 from tinysnitch.core.belief import NO_NAME, NameFacts
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.dns_message import parse_answer, parse_question
-from tinysnitch.core.dns_questions import SUSPICIOUS, Refusal
+from tinysnitch.core.dns_questions import SUSPICIOUS, Asked, Refusal
 from tinysnitch.core.dns_stream import DnsStreams
 from tinysnitch.core.dns_wire import NoLookup
+from tinysnitch.core.domain import is_within
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Direction, Flow, format_address
 from tinysnitch.core.link_names import LINK_PORTS, LinkNames, parse_link_answer, parse_link_questions
 from tinysnitch.core.names import HasEnded, Learned, Names, nobody_has_ended
 from tinysnitch.core.outside_questions import DNS_PORT, RESOLVER_PORTS, OutsideQuestions
-from tinysnitch.core.process import UNKNOWN_EXEC_ID, exec_id_of
+from tinysnitch.core.process import KERNEL_EXEC_ID, UNKNOWN_EXEC_ID, exec_id_of
 from tinysnitch.core.segment import Payload, Segment
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import TableStatistics
@@ -48,6 +49,7 @@ class DnsTalk:
         self.streams = DnsStreams(settings.max_dns_streams)
         self.link = LinkNames(self.names, facts, settings.max_questions)
         self._outside = OutsideQuestions()
+        self.is_told = False  # by a resolver what it answers: a moment after whoever asked has it
         self._told: dict[Refusal, dict[bytes, float]] = {refusal: {} for refusal in SUSPICIOUS}  # and when
 
     def set_facts(self, facts: Facts) -> None:
@@ -76,6 +78,16 @@ class DnsTalk:
         each = (self._tell(asked, "question to", [Refusal.NOT_TRUSTED], now_s) for asked in untold.flows.values())
         return Heard(told=tuple(told for told_of_one in each for told in told_of_one))
 
+    def is_early(self, flow: Flow, exec_id: int, now_s: float) -> bool:
+        """Whether more may be known of the remote in a moment: that it is the resolver of a network which the machine
+        has come to just now; or which name the process asked for, by a resolver that tells what it answers."""
+        if flow.direction is Direction.INBOUND:
+            return False
+        if flow.remote_port in RESOLVER_PORTS:
+            return not (self.names.is_trusted(flow.remote) or self._outside.is_server(exec_id))
+        is_meant = self.is_told and exec_id != KERNEL_EXEC_ID
+        return is_meant and self.names.may_ask_unseen(flow.remote, now_s, exec_id)
+
     def ask(self, flow: Flow, payload: Payload, exec_id: int, now_s: float) -> Heard:
         """Note the questions in a packet."""
         messages = self._messages(self.streams.read_questions, flow, payload, now_s)
@@ -88,6 +100,22 @@ class DnsTalk:
         learned = [one for message in messages for one in self._learn(flow, message, now_s)]
         addresses = tuple(address for one in learned for address in one.addresses)
         return Heard(addresses, self._tell(flow, "answer of", [one.refusal for one in learned], now_s))
+
+    def believe(self, message: bytes, now_s: float) -> Heard:
+        """Take the names out of what a trusted resolver says that it answered somebody, and be it from its cache.
+
+        Names of the link are left to what the link says: it may have asked there.
+        """
+        try:
+            answer = parse_answer(message)
+        except Malformed as error:
+            self._refuse(error)
+            return Heard()
+        if "." not in answer.name.strip(".") or is_within(answer.name, "local"):
+            return Heard()
+        number = self.names.questions.next_number()
+        asked = Asked(answer.name, answer.type, UNKNOWN_EXEC_ID, number, now_s)
+        return Heard(self.names.believe(asked, answer.addresses, now_s, answer.cnames).addresses)
 
     def tables(self) -> dict[str, TableStatistics]:
         names = self.names.statistics()

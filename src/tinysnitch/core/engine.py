@@ -11,7 +11,7 @@ import msgspec
 
 from tinysnitch.core import events as ev
 from tinysnitch.core.active_rules import ActiveRules
-from tinysnitch.core.answer import can_be_remembered, ends_with, rule_for_choice
+from tinysnitch.core.answer import can_be_remembered, ends_with, refusal_to_remember, rule_for_choice
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.commands import (
@@ -80,6 +80,8 @@ class Engine:
                 return self._dns_reader.read_question(event, now)
             case ev.AnswerReceived():
                 return self._dns_reader.read_answer(event, now)
+            case ev.LookUpsTold():
+                return self._dns_reader.read_told(event, now)
             case ev.DataSent():
                 connection = self.connection_of(event.flow, event.attribution, event.interface, now)
                 return self.watcher.read(event, connection, now)
@@ -165,7 +167,12 @@ class Engine:
         if decision.verdict is Verdict.ASK:
             yield from self._ask(waiter, decision, now)
         else:
-            yield from self._settle(waiter, decision, now, cached=cached)
+            if decision.reason.startswith(LEARNING):  # the rule that is learned is the one that a prompt would propose
+                waiter.connection = self.rules.note_asking(connection, decision)
+            # Before we hear that the program asked for the other name it may connect again.
+            is_guess = self.dns.is_told and connection.other_names and not connection.is_name_sure
+            basis = Basis.MOMENT if is_guess else Basis.RULES
+            yield from self._settle(waiter, decision, now, basis=basis, cached=cached)
             everywhere = self.settlement.crowds.count(connection)
             if everywhere is not None:
                 yield from self._widen(everywhere, connection, now)
@@ -218,19 +225,21 @@ class Engine:
             return
         waiter.is_tied = decision.is_flow_only
         if self._settings.timeout_s <= 0:
-            reason = f"{decision.reason} and nobody is asked"
-            yield from self._settle(waiter, deny_unanswered(decision, reason), now, basis=Basis.MOMENT)
+            yield from self._deny(waiter, decision, f"{decision.reason} and nobody is asked", now)
             return
         waiter.connection = self.rules.note_asking(waiter.connection, decision)
         prompt = self.prompts.hold(waiter, decision, now)
         if prompt is None:
-            yield from self._settle(
-                waiter, deny_unanswered(decision, "too many open questions"), now, basis=Basis.MOMENT
-            )
+            yield from self._deny(waiter, decision, "too many open questions", now)
             return
         if len(prompt.waiters) == 1:
             yield Report(PromptOpened(prompt.prompt_id, waiter.connection, prompt.decision, now.wall_s))
         yield ShowPrompt(prompt.value(now))
+
+    def _deny(self, waiter: Waiter, asked: Decision, reason: str, now: Instant) -> Iterator[Command]:
+        """Nobody answers."""
+        denial = deny_unanswered(asked, reason, refusal_to_remember(waiter.connection))
+        return self._settle(waiter, denial, now, basis=Basis.MOMENT)
 
     def _answer_given(self, event: ev.AnswerGiven, now: Instant) -> Iterator[Command]:
         """Whoever answers a question that is closed meanwhile answers nothing, as does who answers with `ask`."""
@@ -365,10 +374,8 @@ class Engine:
         return self._deny_waiters(prompt, reason if is_shown else f"{reason}, no prompt client attached", now)
 
     def _deny_waiters(self, prompt: OpenPrompt, reason: str, now: Instant) -> Iterator[Command]:
-        denial = deny_unanswered(prompt.decision, reason)
         for flow in list(prompt.waiters):
-            waiter = self.prompts.release(flow)[1]
-            yield from self._settle(waiter, denial, now, basis=Basis.MOMENT)
+            yield from self._deny(self.prompts.release(flow)[1], prompt.decision, reason, now)
         yield self.prompts.close_or_update(prompt, reason, now)
 
 

@@ -41,6 +41,12 @@ class AnswerReceived(msgspec.Struct, frozen=True):
     payload: Payload
 
 
+class LookUpsTold(msgspec.Struct, frozen=True):
+    """A resolver of this machine tells what it answered, or that it will. Whom, it does not say; they may have it."""
+
+    messages: tuple[bytes, ...] = ()  # the answers, as DNS messages
+
+
 class DataSent(msgspec.Struct, frozen=True):
     """What a connection without a name sends is held, until it is known whether it says one."""
 
@@ -115,6 +121,7 @@ Event = (
     PacketQueued
     | QuestionSent
     | AnswerReceived
+    | LookUpsTold
     | DataSent
     | AnswerGiven
     | ClientAttached

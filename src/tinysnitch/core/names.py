@@ -120,6 +120,10 @@ class Names:
         beliefs, hosts = self._addresses.find(address), self._hosts.get(address, ())
         return self._facts(address, beliefs or {}, now_s, exec_id) if beliefs or hosts else NO_NAME
 
+    def may_ask_unseen(self, address: bytes, now_s: float, exec_id: int) -> bool:
+        """Whether the process may mean a name of it that it is not known to have asked for."""
+        return not (self.is_own(address) or self.find(address, now_s, exec_id).is_sure)
+
     def find_address(self, name: str, now_s: float) -> bytes | None:
         """One that the name is known to lead to, the last that was looked at. Goes through all that is known."""
         each = ((address, beliefs.get(name)) for address, beliefs in self._addresses.items())

@@ -34,7 +34,7 @@ class OutsideQuestions:
 
     def add(self, flow: Flow, exec_id: int) -> None:
         """Note one on its way out."""
-        if self._servers.find(exec_id):
+        if self.is_server(exec_id):
             return
         untold = self._untold.find(exec_id) or Untold({})
         untold.count += 1
@@ -46,6 +46,10 @@ class OutsideQuestions:
         """It is asked itself, on port 53 of this machine: it means no connections of its own."""
         self._servers.put(exec_id, True)
         self.forget(exec_id)
+
+    def is_server(self, exec_id: int) -> bool:
+        """Whether it is known to be a resolver."""
+        return bool(self._servers.find(exec_id))
 
     def find(self, connection: Connection) -> Untold | None:
         """What there is to tell once the program connects to where no name that it asked for leads."""

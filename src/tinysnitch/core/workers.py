@@ -1,4 +1,4 @@
-"""Workers: what a program starts an interpreter, ssh, wget or curl for, with different arguments each time.
+"""Workers: what a program starts an interpreter, ssh, wget, curl or openvpn for, with different arguments each time.
 
 These do anything, and no answer should be for all of that. But who started a worker is known: with `parent=` a rule for
 any arguments says "what this program starts". Only arguments and names tell that it is a worker, and whoever starts one
@@ -53,10 +53,13 @@ _OF_R = re.compile(r".*\bparallel:::\.workRSOCK\b.*", re.DOTALL)  # newPSOCKnode
 _TALKERS = re.compile(
     r".*/(?:ansible|ansible-playbook|git|hg|rsync|ssh|code|code-insiders|kitten|zed-editor)", re.DOTALL
 )
+# nm_openvpn_start_openvpn_binary() of NetworkManager-openvpn: its own pid, and which connection since its start it is
+_TUNNELLERS = re.compile(r".*/nm-openvpn-service", re.DOTALL)
 _STARTERS = {  # of these programs
     "ssh": _TALKERS,
     "wget": _FETCHERS,  # the address of each
     "curl": _FETCHERS,
+    "openvpn": _TUNNELLERS,
 }
 
 

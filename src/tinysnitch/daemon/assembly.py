@@ -40,6 +40,7 @@ from tinysnitch.daemon.rule_loader import RuleLoader
 from tinysnitch.daemon.rule_saver import RuleSaver
 from tinysnitch.daemon.single_timer import SingleTimer
 from tinysnitch.daemon.socket_watch import SocketWatch
+from tinysnitch.daemon.told_names import ToldNames
 from tinysnitch.daemon.user_ids import UserIds
 from tinysnitch.kernel.addresses import AddressNews
 from tinysnitch.kernel.attribution import Attributor
@@ -211,13 +212,15 @@ class Assembly:
         watch = SocketWatch(self._options.socket, self._server.listen_anew)
         self._undo.callback(watch.stop)
         watch.start()
-        for part in (self._rule_saver, self.driver, self.reloader):
+        told_names = ToldNames(self.driver)
+        for part in (self._rule_saver, self.driver, self.reloader, told_names):
             self._undo.callback(part.stop)
         await self.reloader.start(self._options.rules, self._options.lists)
         self._check_rules()
         # Last: where an earlier daemon left its rules, packets wait already, and no rule is known before.
         losses = LossWatch(self.counters.untold_losses)
         self.driver.start(losses.new_losses)
+        told_names.start()
         self._undo.callback(self._failures.attempt, self._tell_last_losses, losses)
 
     def _tell_last_losses(self, losses: LossWatch) -> None:

@@ -9,6 +9,7 @@ packet is dropped, and the loop goes on.
 import asyncio
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import assert_never
@@ -17,8 +18,8 @@ from tinysnitch.core import commands as cmd
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import Malformed
-from tinysnitch.core.events import DataLost, DataSent, DeadlineReached, Event, ProcessExited
-from tinysnitch.core.process import ProcessKey
+from tinysnitch.core.events import DataLost, DataSent, DeadlineReached, Event, PacketQueued, ProcessExited
+from tinysnitch.core.process import ProcessKey, exec_id_of
 from tinysnitch.core.records import Record, uid_told_of
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.control_clients import ControlClients
@@ -41,6 +42,7 @@ TURN_NS = 20_000_000  # no further batch is begun after that
 LINGER_NS = 50_000
 LOSS_CHECK_S = 1.0  # how often losses are looked at while there is traffic
 FLUSH_AGAIN_S = 0.1  # how soon verdicts are sent again that the kernel did not take
+EARLY_S = 0.005  # until it is known what a resolver answered, or another resolv.conf is read: mostly a tenth of that
 STILL_DUE_S = 0.1  # how soon that is tried again which is due, and failed
 
 
@@ -60,9 +62,14 @@ class Doors:
     clients: ControlClients
 
 
+def nothing_to_hear() -> None:
+    pass
+
+
 class Driver:
     def __init__(self, engine: Engine, doors: Doors, failures: Failures) -> None:
         self.engine = engine
+        self.hear: Callable[[], None] = nothing_to_hear  # feeds what others know that came before the packets
         self.doors = doors
         self.failures = failures
         self.malformed = 0  # packets that could not be parsed: dropped
@@ -75,6 +82,8 @@ class Driver:
         self._worked_off_s = 0.0  # the boot-time second up to which what was due has had its turn
         self._deferred: list[tuple[Callable[[list[QueuedPacket]], None], QueuedPacket]] = []  # till a scan is due
         self._scan_timer = SingleTimer(self._work_off_deferred)
+        self._early: deque[tuple[float, PacketQueued]] = deque()  # until when it is held, since more may be known then
+        self._early_timer = SingleTimer(self._judge_early)
         self._flush_timer = SingleTimer(lambda: self._finish(read_instant()))
         self._next_loss_check_s = 0.0
         self._find_losses: Callable[[float], Iterable[DataLost]] = lambda _now_s: ()
@@ -90,7 +99,7 @@ class Driver:
         loop = asyncio.get_running_loop()
         for queue in (self.doors.queue, self.doors.names_queue):
             loop.remove_reader(queue.fileno())
-        for timer in (self._timer, self._flush_timer, self._scan_timer):
+        for timer in (self._timer, self._flush_timer, self._scan_timer, self._early_timer):
             if timer is not None:
                 timer.cancel()
 
@@ -125,6 +134,7 @@ class Driver:
         self._judge(packets)
 
     def _judge(self, packets: list[QueuedPacket]) -> None:
+        self._attempt(self.hear)
         now = read_instant()
         self._is_alone = len(packets) == 1
         for queued in packets:
@@ -155,8 +165,23 @@ class Driver:
             self.doors.enforcement.note_mark(queued.packet_id, queued.mark)
             if self.doors.translated_answers.let_pass(event.flow, queued.in_interface):
                 self.doors.enforcement.issue(queued.packet_id, Verdict.ALLOW)
+            elif self.engine.dns.is_early(event.flow, exec_id_of(event.attribution), now.boot_s):
+                self._early.append((now.boot_s + EARLY_S, event))
+                self._early_timer.start(EARLY_S)
             else:
                 self._work_off(event, now)
+
+    def _judge_early(self) -> None:
+        """What was held for a moment, since more may be known by now."""
+        self._attempt(self.hear)
+        now = read_instant()
+        while self._early and self._early[0][0] <= now.boot_s:
+            event = self._early.popleft()[1]
+            if not self._attempt(self._work_off, event, now):
+                self.doors.enforcement.drop(event.packet_id)
+        if self._early:
+            self._early_timer.start(self._early[0][0] - now.boot_s)
+        self._finish(now)
 
     def _defer(self, work: Callable[[list[QueuedPacket]], None], queued: QueuedPacket, wait_s: float) -> None:
         """Whose it is cannot be told at once: it is held on, with all that come until then."""

@@ -21,6 +21,7 @@ from threading import Thread
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.events import DataLost, FirewallEnds
+from tinysnitch.daemon.arguments_handover import EarlierArguments, keep_arguments
 from tinysnitch.daemon.assembly import Assembly
 from tinysnitch.daemon.bounded_writer import BoundedWriter
 from tinysnitch.daemon.control_permission import Permissions
@@ -47,6 +48,7 @@ from tinysnitch.kernel.probe import find_hidden, find_missing
 from tinysnitch.kernel.seed import seed
 from tinysnitch.kernel.sockets import SocketDiag
 from tinysnitch.protocol.log_lines import ReadyLine, format_time
+from tinysnitch.store.kept_arguments import KeptArguments
 from tinysnitch.store.rules_file import RulesFile
 from tinysnitch.store.state_lock import StateLock
 from tinysnitch.store.text_file import is_open_to_others
@@ -106,6 +108,7 @@ class SetUp:
         self._limits = raise_limit()
         self._prompt = PromptProcess(options.socket, os.environ) if options.has_prompt else None
         self._rules_file = RulesFile(options.rules, BoundedWriter().do)
+        self._arguments_file = KeptArguments(options.state_dir / "arguments")
         self._permissions = Permissions(options.users, options.admins)
         if self._prompt:
             self._permissions.invite(self._prompt.user.pw_uid)
@@ -133,6 +136,8 @@ class SetUp:
             permissions=self._permissions,
             error_log=self._error_log,
         )
+        if programs and not self._options.is_scoped:  # while the queues are open: what comes meanwhile waits
+            self._undo.callback(keep_arguments, programs, self._arguments_file)
         await self.parts.start()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.parts.reloader.reload_rules)
         notes = None if self._options.is_scoped else self._watch_packet_sockets(programs)
@@ -236,7 +241,10 @@ class SetUp:
         self._undo.callback(self._take_programs_away, programs)
         with SocketDiag() as sockets:
             # One command has none yet: those there are, and what comes in to them, are of others.
-            seed(programs, None if self._options.is_scoped else sockets)
+            if self._options.is_scoped:
+                seed(programs, None)
+            else:
+                seed(programs, sockets, EarlierArguments.of(self._arguments_file).complete)
         programs.take_conversations_over()
         return programs, ""
 

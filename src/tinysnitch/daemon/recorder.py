@@ -6,10 +6,10 @@ with its time, so that times never go back.
 
 import msgspec
 
-from tinysnitch.core.answer import can_be_remembered, rule_for_choice
+from tinysnitch.core.answer import can_be_remembered
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.decision import LEARNING
-from tinysnitch.core.first_choice import choose_first_for_ever
+from tinysnitch.core.learned_rule import learn_rule
 from tinysnitch.core.records import ConnectionDecided, Record, uid_told_of
 from tinysnitch.core.rule_text import format_rule
 from tinysnitch.daemon.closed_ports import ClosedPorts
@@ -51,8 +51,8 @@ class Recorder:
         """The rule that a prompt would propose, of what no rule decided."""
         connection = record.connection
         if record.decision.reason.startswith(LEARNING) and can_be_remembered(connection):
-            rule = rule_for_choice(connection, choose_first_for_ever(connection), record.wall_s)
-            learned_rules.add(format_rule(rule))
+            rule, wider = learn_rule(connection, record.decision.rule, record.wall_s)
+            learned_rules.add(format_rule(rule), tuple(map(format_rule, wider)))
 
     def begin(self, ready: ReadyLine, *remarks: str) -> None:
         """Enforcement stands: the log begins."""

@@ -18,11 +18,12 @@ from tinysnitch.daemon.driver import Driver
 from tinysnitch.daemon.follow import follow
 from tinysnitch.daemon.rule_loader import RuleLoader
 from tinysnitch.daemon.single_timer import SingleTimer
+from tinysnitch.daemon.throttle import Throttle
 from tinysnitch.kernel.addresses import AddressNews
 from tinysnitch.kernel.heap import give_back_memory
 from tinysnitch.kernel.hosts_file import HOSTS
 from tinysnitch.kernel.name_services import NSSWITCH
-from tinysnitch.kernel.resolv_conf import RESOLV_CONF, RESOLVED_UPSTREAMS
+from tinysnitch.kernel.resolv_conf import NM_UPSTREAMS, RESOLV_CONF, RESOLVED_UPSTREAMS
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.store.file_watch import watch_file, watch_folder
 
@@ -48,8 +49,7 @@ class Reloader:
         # Done once the rules file was read, and what it names is known; or could not be.
         self._has_rules: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._timer = SingleTimer(self.reload_rules)
-        self._look_timer = SingleTimer(self._look_again)
-        self._looks_paid_s = 0.0  # when all that was looked at addresses is paid, by the loop's clock
+        self._looks = Throttle(self._look_again, burst=LOOKS, each_s=LOOK_EACH_S)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, rules: Path, lists: Path) -> None:
@@ -60,7 +60,7 @@ class Reloader:
         look = BoundedLook().do
         for path in (RESOLV_CONF, HOSTS, NSSWITCH, PASSWD):
             self._follow(partial(watch_file, path, look), self.refresh_facts)
-        for folder in (RESOLVED_UPSTREAMS.parent, lists):
+        for folder in (RESOLVED_UPSTREAMS.parent, NM_UPSTREAMS.parent, lists):
             self._follow(partial(watch_folder, folder, look), self.refresh_facts)
         self._follow(partial(watch_file, rules, look), self.reload_rules)
         patience = SingleTimer(self._tell_of_waiting)
@@ -80,7 +80,7 @@ class Reloader:
         for task in self._tasks:
             task.cancel()
         self._timer.cancel()
-        self._look_timer.cancel()
+        self._looks.cancel()
 
     def reload_rules(self) -> None:
         """Read the rules file; a broken one is told to people and changes nothing."""
@@ -150,15 +150,9 @@ class Reloader:
         """Each time that `lan` is another all verdicts are given anew, and a machine of the link may announce one
         network after the other: many such news are looked at together."""
         self._driver.failures.attempt(self._news.drain)
-        now_s = asyncio.get_running_loop().time()
-        wait_s = max(self._looks_paid_s - now_s, 0.0) - (LOOKS - 1) * LOOK_EACH_S
-        if wait_s > 0:
-            self._look_timer.start(wait_s)
-        else:
-            self._look_again()
+        self._looks.want()
 
     def _look_again(self) -> None:
-        self._looks_paid_s = max(self._looks_paid_s, asyncio.get_running_loop().time()) + LOOK_EACH_S
         if not self._attempt(self._look_at_addresses):
             self._fall_behind()
 

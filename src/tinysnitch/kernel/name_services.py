@@ -1,30 +1,41 @@
 """Services that look names up for programs, over a local socket: no packet tells which program asked.
 
-What they answer from their caches, or learn by encrypted DNS, is not seen at all.
+What they answer from their caches, or learn by encrypted DNS, is in no packet either; systemd-resolved tells it
+(resolved_monitor.py).
 """
 
 from pathlib import Path
 
 from tinysnitch.core.errors import unless_short
+from tinysnitch.kernel.resolved_monitor import RESOLVED_MONITOR
 
 NSSWITCH = Path("/etc/nsswitch.conf")  # nsswitch.conf(5)
 NSCD_CONF = Path("/etc/nscd.conf")  # nscd.conf(5)
 RESOLVED_SOCKET = Path("/run/systemd/resolve/io.systemd.Resolve")  # nss-resolve(8)
 NSCD_SOCKET = Path("/run/nscd/socket")
 
-_TOLD = "programs ask {} for names by a socket, so names may be wrong or missing: {}"
-BY_RESOLVED = _TOLD.format("systemd-resolved", f"take `resolve` out of the line `hosts` in {NSSWITCH}")
-BY_NSCD = _TOLD.format("nscd", f"let {NSCD_CONF} say `enable-cache hosts no`")
+_TOLD = "programs ask {} for names by a socket, so {}: {}"
+_MISSING = "names may be wrong or missing"
+_WITHOUT_RESOLVED = f"take `resolve` out of the line `hosts` in {NSSWITCH}"
+BY_RESOLVED = _TOLD.format(
+    "systemd-resolved", "which of them asked is not known, and the newest question decides", _WITHOUT_RESOLVED
+)
+BY_OLD_RESOLVED = _TOLD.format("systemd-resolved", _MISSING, _WITHOUT_RESOLVED)  # before 251: it tells nothing
+BY_NSCD = _TOLD.format("nscd", _MISSING, f"let {NSCD_CONF} say `enable-cache hosts no`")
 
 
 def find_name_services() -> list[str]:
     """Those that programs use here, each with what helps; a file that is not there counts for nothing."""
     found = []
-    if RESOLVED_SOCKET.exists() and any("resolve" in words for words in _lines(NSSWITCH) if words[0] == "hosts:"):
-        found.append(BY_RESOLVED)
+    if is_resolved_asked():
+        found.append(BY_RESOLVED if RESOLVED_MONITOR.exists() else BY_OLD_RESOLVED)
     if NSCD_SOCKET.exists() and ["enable-cache", "hosts", "yes"] in _lines(NSCD_CONF):
         found.append(BY_NSCD)
     return found
+
+
+def is_resolved_asked() -> bool:
+    return RESOLVED_SOCKET.exists() and any("resolve" in words for words in _lines(NSSWITCH) if words[0] == "hosts:")
 
 
 def _lines(path: Path) -> list[list[str]]:

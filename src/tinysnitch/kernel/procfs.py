@@ -152,10 +152,15 @@ def read_argv(pid: int) -> tuple[tuple[str, ...], bool]:
 def _read_argc(pid: int) -> int | None:
     """How many arguments it was started with; None when that cannot be had. A program with a title writes it over
     their text; their number lies elsewhere (create_elf_tables()), at `startstack` of proc_pid_stat(5)."""
-    fields = _read_stat(pid)
-    start = int(fields[_START_STACK]) if fields else 0
+    start = read_stack(pid)
     raw = bounded.read(pid, lambda: _read_at(pid, start)) if start else None
     return int.from_bytes(raw, sys.byteorder) or None if raw else None
+
+
+def read_stack(pid: int) -> int:
+    """Where the stack begins that the process was given at its exec; 0 when that cannot be had."""
+    fields = _read_stat(pid)
+    return int(fields[_START_STACK]) if fields else 0
 
 
 def read_environment(pid: int) -> tuple[str, ...] | None:

@@ -6,6 +6,7 @@ images carry IMAGE_SEEDED: they were read from /proc, so the attribution is weak
 ended after it was read and before it was written, no hook tells of any more: it is looked for again, and taken out.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -33,20 +34,28 @@ class SeedTable(Protocol):
     def withdraw_listener(self, cookie: int) -> None: ...
 
 
-def seed(table: SeedTable, sockets: SocketDiag | None) -> None:
-    """Write down all that exists in the network namespace of `sockets`; without them the processes alone."""
+Complete = Callable[[LiveProcess], LiveProcess]
+
+
+def as_read(process: LiveProcess) -> LiveProcess:
+    return process
+
+
+def seed(table: SeedTable, sockets: SocketDiag | None, complete: Complete = as_read) -> None:
+    """Write down all that exists in the network namespace of `sockets`; without them the processes alone. `complete`:
+    what is known of a process beside what /proc says now."""
     for _pass in range(2):
-        seed_processes(table)
+        seed_processes(table, complete)
     if sockets:
         seed_sockets(table, sockets)
 
 
-def seed_processes(table: SeedTable) -> None:
+def seed_processes(table: SeedTable, complete: Complete = as_read) -> None:
     """One pass, parents first."""
     unknown = [procfs.read_process(pid) for pid in procfs.list_processes() if table.find_process(pid) is None]
     found = sorted(filter(None, unknown), key=lambda process: process.started_ns)
     for process in found:
-        _seed_process(table, process)
+        _seed_process(table, complete(process))
 
 
 def _seed_process(table: SeedTable, process: LiveProcess) -> None:

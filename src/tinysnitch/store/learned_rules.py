@@ -5,12 +5,15 @@ Nothing here raises into the daemon: what finds no room is counted as lost.
 
 import logging
 import os
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from tinysnitch.core.raw_text import bytes_of
 from tinysnitch.store.text_file import read_text
 
 MAX_BYTES = 4 << 20  # of the file, and so of memory: programs choose how long their lines are, of up to 54 KB
+CROWD = 16  # lines that differ in nothing but their remote, or their arguments, before one is written for all
 _HEADER = "# What observing (--learn) let pass, as the rules that a prompt proposes. Read them before they hold.\n"
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
 _MODE = 0o600
@@ -28,6 +31,7 @@ class LearnedRules:
         self._known = self._read()
         self._room = MAX_BYTES - sum(map(_size_of_line, self._known))
         self._new: list[str] = []
+        self._crowds: Counter[str] = Counter()  # a wider line → lines that were written instead of it
 
     def _read(self) -> set[str]:
         try:
@@ -42,16 +46,20 @@ class LearnedRules:
             return set()
         return set(whole.split("\n"))
 
-    def add(self, line: str) -> None:
-        """Take a rule's line; `flush` writes it."""
-        if line in self._known:
+    def add(self, line: str, wider: Sequence[str] = ()) -> None:
+        """Take a rule's line; `flush` writes it. `wider`: one is written instead once it covers many lines."""
+        if not self._known.isdisjoint((line, *wider)):
             return
+        crowd = next((each for each in wider if self._crowds[each] >= CROWD), None)
+        if crowd is not None:
+            line, wider = crowd, ()
         if _size_of_line(line) > self._room:
             self.lost += 1
             return
         self._known.add(line)
         self._new.append(line)
         self._room -= _size_of_line(line)
+        self._crowds.update(wider)
 
     def flush(self) -> None:
         """Write what is new. What fails is forgotten, and tried again with the next such connection."""

@@ -1,0 +1,75 @@
+"""Has the engine learn what systemd-resolved answers programs that ask it by a socket (nss-resolve), as no packet does.
+
+Whoever asked has the answer a moment before we hear of it: the driver waits a little where that may matter.
+"""
+
+import asyncio
+import logging
+from functools import partial
+
+from tinysnitch.core.errors import Malformed
+from tinysnitch.core.events import LookUpsTold
+from tinysnitch.daemon.bounded_look import BoundedLook
+from tinysnitch.daemon.driver import Driver, nothing_to_hear
+from tinysnitch.daemon.follow import follow
+from tinysnitch.kernel.name_services import NSSWITCH, is_resolved_asked
+from tinysnitch.kernel.resolved_monitor import RESOLVED_MONITOR, ResolvedMonitor
+from tinysnitch.store.file_watch import watch_file, watch_folder
+
+_log = logging.getLogger(__name__)
+
+
+class ToldNames:
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._look = BoundedLook()
+        self._monitor: ResolvedMonitor | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Each start of systemd-resolved makes files anew in the folder."""
+        look = BoundedLook().do
+        watches = (partial(watch_folder, RESOLVED_MONITOR.parent, look), partial(watch_file, NSSWITCH, look))
+        self._tasks = [asyncio.create_task(follow(watch, self._connect)) for watch in watches]
+
+    def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        self._end()
+
+    def _connect(self) -> None:
+        if self._monitor:
+            return
+        try:
+            self._monitor = self._look.do(_open_monitor)
+        except OSError:
+            return
+        asyncio.get_running_loop().add_reader(self._monitor.fileno(), self._read)
+        self._driver.hear = self._read
+        self._driver.feed(LookUpsTold())
+
+    def _read(self) -> None:
+        try:
+            messages = self._monitor.read() if self._monitor else []
+        except EOFError:
+            self._end()
+        except Malformed as error:
+            _log.warning("names that programs ask systemd-resolved for are not learned: %s", error)
+            self._end()
+        else:
+            if messages:
+                self._driver.feed(LookUpsTold(tuple(messages)))
+
+    def _end(self) -> None:
+        if self._monitor:
+            asyncio.get_running_loop().remove_reader(self._monitor.fileno())
+            self._monitor.close()
+            self._monitor = None
+            self._driver.hear = nothing_to_hear
+
+
+def _open_monitor() -> ResolvedMonitor:
+    """Raises OSError where there is none, or programs do not ask by that socket: packets tell more than it does."""
+    if not is_resolved_asked():
+        raise FileNotFoundError
+    return ResolvedMonitor(RESOLVED_MONITOR)

@@ -1,0 +1,115 @@
+"""What systemd-resolved answers, to whomever: also from its cache, and what it learned by encrypted DNS.
+
+It tells root so over a socket (varlink), as `resolvectl monitor` shows, a moment after the program has its answer.
+"""
+
+import re
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from tinysnitch.core.dns_wire import AAAA, A
+from tinysnitch.core.errors import Malformed
+
+RESOLVED_MONITOR = Path("/run/systemd/resolve/io.systemd.Resolve.Monitor")
+MAX_BYTES = 1 << 20  # of one message: an answer has at most 64 kB, which takes a few times as much here
+_READ_BYTES = 1 << 14  # at once: some thirty answers, which takes 2 ms
+
+_SUBSCRIBE = b'{"method":"io.systemd.Resolve.Monitor.SubscribeQueryResults","more":true}\0'
+_END = b"\0"
+_HEADER = struct.Struct("!6H")
+_QUESTION = struct.Struct("!HH")
+_IS_ANSWER = 0x8180
+# Others are spelled with backslashes; no host has them, and none is allowed by its name.
+_NAME = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?", re.ASCII)
+
+
+class _Question(msgspec.Struct):
+    name: str
+    type: int
+
+
+class _Record(msgspec.Struct):
+    raw: bytes = b""  # in wire format
+
+
+class _Result(msgspec.Struct):
+    state: str = ""
+    question: list[_Question] = []
+    answer: list[_Record] = []
+
+
+class _Reply(msgspec.Struct):
+    error: str = ""
+    parameters: _Result = msgspec.field(default_factory=_Result)
+
+
+class ResolvedMonitor:
+    """Readable when something was answered."""
+
+    def __init__(self, path: Path = RESOLVED_MONITOR) -> None:
+        """Raises OSError where there is none."""
+        self._rest = b""
+        self._socket = socket.socket(socket.AF_UNIX)
+        try:
+            self._socket.setblocking(False)
+            self._socket.connect(str(path))
+            self._socket.sendall(_SUBSCRIBE)
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def read(self) -> list[bytes]:
+        """What was answered since, each as a DNS message. Raises Malformed, and EOFError where no more will come."""
+        try:
+            received = self._socket.recv(_READ_BYTES)
+        except BlockingIOError:
+            return []
+        except ConnectionError:
+            received = b""
+        if not received:
+            raise EOFError
+        *replies, self._rest = (self._rest + received).split(_END)
+        if len(self._rest) > MAX_BYTES:
+            raise Malformed(f"more than {MAX_BYTES} bytes without an end")
+        return [message for reply in replies for message in parse_reply(reply)]
+
+
+def parse_reply(reply: bytes) -> list[bytes]:
+    """The answers to what was asked for, of addresses alone. Raises Malformed."""
+    try:
+        read = msgspec.json.decode(reply, type=_Reply)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"systemd-resolved says {error}") from None
+    if read.error:
+        raise Malformed(f"systemd-resolved says {read.error}")
+    return list(_messages(read.parameters)) if read.parameters.state == "success" else []
+
+
+def _messages(result: _Result) -> Iterator[bytes]:
+    records = b"".join(record.raw for record in result.answer)
+    for question in result.question:
+        if question.type in (A, AAAA) and _NAME.fullmatch(question.name):
+            header = _HEADER.pack(0, _IS_ANSWER, 1, len(result.answer), 0, 0)
+            yield header + _write_name(question.name) + _QUESTION.pack(question.type, 1) + records
+
+
+def _write_name(name: str) -> bytes:
+    labels = name.removesuffix(".").encode().split(b".")
+    return b"".join(bytes([len(label)]) + label for label in (*labels, b""))

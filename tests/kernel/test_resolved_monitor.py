@@ -1,0 +1,133 @@
+"""What systemd-resolved says (varlink), from a socket of ours; with the real one: tests/lab/test_told_names.py."""
+
+import base64
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import dns.message
+import dns.rrset
+import pytest
+
+from tinysnitch.core.dns_message import parse_answer
+from tinysnitch.core.errors import Malformed
+from tinysnitch.core.flow import parse_address
+from tinysnitch.kernel import resolved_monitor
+from tinysnitch.kernel.resolved_monitor import ResolvedMonitor, parse_reply
+
+SHOP = ("shop.test.", 60, "IN", "A", "10.0.0.80")
+ALIAS = ("alias.test.", 60, "IN", "CNAME", "shop.test.")
+SIX = ("shop.test.", 30, "IN", "AAAA", "2001:db8::80")
+READY = b'{"parameters":{"ready":true},"continues":true}\0'
+
+
+def record(*words: object) -> dict[str, str]:
+    message = dns.message.Message()
+    message.answer.append(dns.rrset.from_text(*words))  # type: ignore[arg-type]
+    return {"raw": base64.b64encode(message.to_wire()[12:]).decode()}
+
+
+def reply(name: str, *records: tuple[object, ...], kinds: tuple[int, ...] = (1, 28), state: str = "success") -> bytes:
+    question = [{"class": 1, "type": kind, "name": name} for kind in kinds]
+    parameters = {"state": state, "question": question, "answer": [record(*words) for words in records]}
+    return json.dumps({"parameters": parameters, "continues": True}).encode()
+
+
+@pytest.mark.parametrize("name", ["alias.test", "alias.test.", "ALIAS.test"])
+def test_each_question_becomes_an_answer_of_dns(name: str) -> None:
+    four, six = map(parse_answer, parse_reply(reply(name, ALIAS, SHOP, SIX)))
+    assert (four.name, four.cnames, four.addresses) == (
+        "alias.test",
+        ("shop.test",),
+        ((parse_address("10.0.0.80"), 60),),
+    )
+    assert (six.name, six.addresses) == ("alias.test", ((parse_address("2001:db8::80"), 30),))
+
+
+def test_what_was_found_for_another_name_is_not_for_this_one() -> None:
+    assert [parse_answer(message).addresses for message in parse_reply(reply("bank.test", SHOP))] == [(), ()]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'{"parameters":{"ready":true}}',
+        b"{}",
+        reply("shop.test", SHOP, state="rcode-failure"),
+        reply("80.0.0.10.in-addr.arpa", SHOP, kinds=(12,)),
+        reply("a\\\\046b.test", SHOP),
+        reply("b\u00fccher.test", SHOP),
+        reply(".", SHOP),
+        reply("", SHOP),
+        reply("a" * 64 + ".test", SHOP),
+    ],
+)
+def test_what_gives_no_name_is_passed_over(said: bytes) -> None:
+    assert parse_reply(said) == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b'{"parameters":{"state":"success","question":[{"name":1,"type":1}]}}',
+        b'{"parameters":{"state":"success","answer":[{"raw":"?"}]}}',
+        b'{"error":"org.varlink.service.PermissionDenied","parameters":{}}',
+    ],
+)
+def test_what_cannot_be_understood(said: bytes) -> None:
+    with pytest.raises(Malformed, match="systemd-resolved says"):
+        parse_reply(said)
+
+
+class Resolved:
+    """Its end of the connection."""
+
+    def __init__(self, path: Path) -> None:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+            listener.listen()
+            self.monitor = ResolvedMonitor(path)
+            self.socket = listener.accept()[0]
+
+
+@pytest.fixture
+def resolved(tmp_path: Path) -> Iterator[Resolved]:
+    made = Resolved(tmp_path / "socket")
+    with made.socket, made.monitor:
+        yield made
+
+
+def test_it_is_asked_to_tell_and_its_messages_may_come_in_pieces(resolved: Resolved) -> None:
+    asked = json.loads(resolved.socket.recv(1000).rstrip(b"\0"))
+    assert asked == {"method": "io.systemd.Resolve.Monitor.SubscribeQueryResults", "more": True}
+    assert resolved.monitor.read() == []
+    said = READY + reply("shop.test", SHOP) + b"\0" + reply("bank.test") + b"\0"
+    resolved.socket.sendall(said[:100])
+    assert resolved.monitor.read() == []
+    resolved.socket.sendall(said[100:])
+    assert [parse_answer(message).name for message in resolved.monitor.read()] == ["shop.test"] * 2 + ["bank.test"] * 2
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+def test_its_end_is_told(resolved: Resolved, is_reset: bool) -> None:
+    if not is_reset:
+        resolved.socket.recv(1000)  # what is left unread resets the connection
+    resolved.socket.close()
+    with pytest.raises(EOFError):
+        resolved.monitor.read()
+
+
+def test_a_message_without_an_end_is_not_kept_for_ever(resolved: Resolved, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolved_monitor, "MAX_BYTES", 10)
+    resolved.socket.sendall(b"x" * 11)
+    with pytest.raises(Malformed, match="more than 10 bytes"):
+        resolved.monitor.read()
+
+
+def test_where_there_is_none(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        ResolvedMonitor(tmp_path / "socket")
