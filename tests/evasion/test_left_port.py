@@ -8,7 +8,7 @@ import pytest
 
 from tests.evasion.stage import PYTHON, Stage
 from tests.evasion.test_ports import ANSWER_TWICE, TAKE_PORT, assert_got_nothing, only_port, receiver, visit
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, read_line
 from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -55,8 +55,7 @@ def say(process: subprocess.Popen[str]) -> None:
 
 
 def hear(process: subprocess.Popen[str]) -> str:
-    assert process.stdout
-    return process.stdout.readline().strip()
+    return read_line(process).strip()
 
 
 @contextmanager
