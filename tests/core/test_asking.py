@@ -166,4 +166,4 @@ def test_a_denial_that_nobody_gave_tells_why_the_rule_for_its_path_does_not_hold
     engine = Transcript("allow - 22 tcp-src /usr/sbin/sshd", **settings)
     told = [*engine.queue(inbound(), whose(8, "/usr/sbin/sshd", is_host_file=False)), *engine.wait(5.0)]
     (reason,) = (line for line in told if line.startswith("decided: "))
-    assert reason.endswith("; no rule can cover it: not the file at its path (if updated, start it anew)")
+    assert "; no rule with its path covers it: not the file at its path (start it anew" in reason

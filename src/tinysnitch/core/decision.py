@@ -27,5 +27,5 @@ def deny_unanswered(asked: Decision, reason: str, refusal: str | None) -> Decisi
     """A denial in place of a question; the rule that asks, if there is one, stays with it. `refusal`: why no rule can
     speak of the program, without which whoever wrote one for it (before an upgrade, say) would not understand."""
     if refusal is not None:
-        reason += f"; no rule can cover it: {refusal}"
+        reason += f"; no rule with its path covers it: {refusal}"
     return Decision(verdict=Verdict.DENY, reason=reason, rule=asked.rule)
