@@ -29,7 +29,6 @@ from tinysnitch.core.table import TableStatistics
 
 MAX_TOLD = 16  # machines a day that are reported for each refusal: a resolver that recurses talks to thousands
 TOLD_AGAIN_S = 24 * 3600.0
-NOT_LEARNED = "DNS messages not learned"
 _UNREADABLE = b""  # stands for what is no message
 
 
@@ -110,9 +109,9 @@ class DnsTalk:
             answer = parse_answer(message)
         except Malformed as error:
             self._refuse(error)
-            return Heard()
+            return NOTHING
         if "." not in answer.name.strip(".") or is_within(answer.name, "local"):
-            return Heard()
+            return NOTHING
         number = self.names.questions.next_number()
         asked = Asked(answer.name, answer.type, UNKNOWN_EXEC_ID, number, now_s)
         return Heard(self.names.believe(asked, answer.addresses, now_s, answer.cnames).addresses)
