@@ -10,7 +10,7 @@ import pytest
 
 from tests.daemon.small_desk import RunningServer, running_server
 from tests.lab.lab import Lab
-from tests.lab.namespaces import remove_stale
+from tests.lab.leftovers import remove_stale
 
 hypothesis.settings.register_profile("patient", deadline=None)  # a machine with other things to do may take its time
 hypothesis.settings.load_profile("patient")

@@ -14,7 +14,7 @@ import pytest
 from tests.kernel.bpf_place import BpfPlace
 from tests.kernel.netns_visit import visit_netns
 from tests.kernel.scan_patience import PatientAttributor
-from tests.lab.namespaces import NETNS_FOLDER
+from tests.lab.leftovers import NETNS_FOLDER
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import KERNEL, UNKNOWN, AttributionSource, Process
 from tinysnitch.kernel.attribution import NOT_LISTENING, Attributor, Claim
