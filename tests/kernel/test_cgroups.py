@@ -166,5 +166,5 @@ def test_what_cannot_be_killed_is_waited_for_and_told(name: str, monkeypatch: py
             remove_cgroup(path)
     finally:
         child.kill()
-        child.wait()
+        child.wait(timeout=WAIT_S)
     assert "cgroup.procs" in refused.value.hint
