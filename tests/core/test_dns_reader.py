@@ -110,3 +110,11 @@ def test_where_a_resolver_tells_what_it_answered_no_guess_is_remembered_for_a_pr
     assert "remember flow allow" in engine.queue(flow_of(2))
     engine.resolve("shop.test", SHOP)
     assert "remember allow" in engine.queue(flow_of(3))
+
+
+def test_once_no_resolver_tells_any_more_guesses_are_remembered_again() -> None:
+    engine = Transcript("allow - 443 tcp")
+    engine.say(ev.LookUpsTold(tuple(told_of(name) for name in ("shop.test", "ads.test"))))
+    assert "remember flow allow" in engine.queue(flow_of(1))
+    assert engine.say(ev.LookUpsTold(is_last=True)) == []
+    assert "remember allow" in engine.queue(flow_of(2))

@@ -12,10 +12,12 @@ from tinysnitch.core.events import LookUpsTold
 from tinysnitch.daemon.bounded_look import BoundedLook
 from tinysnitch.daemon.driver import Driver, nothing_to_hear
 from tinysnitch.daemon.follow import follow
+from tinysnitch.daemon.single_timer import SingleTimer
 from tinysnitch.kernel.name_services import NSSWITCH, is_resolved_asked
 from tinysnitch.kernel.resolved_monitor import RESOLVED_MONITOR, ResolvedMonitor
 from tinysnitch.store.file_watch import watch_file, watch_folder
 
+GONE_S = 60.0  # a restart of systemd-resolved is over by then; until then a guess is as doubtful as before
 _log = logging.getLogger(__name__)
 
 
@@ -24,6 +26,7 @@ class ToldNames:
         self._driver = driver
         self._look = BoundedLook()
         self._monitor: ResolvedMonitor | None = None
+        self._gone_timer = SingleTimer(lambda: driver.feed(LookUpsTold(is_last=True)))
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -36,6 +39,7 @@ class ToldNames:
         for task in self._tasks:
             task.cancel()
         self._end()
+        self._gone_timer.cancel()
 
     def _connect(self) -> None:
         if self._monitor:
@@ -45,6 +49,7 @@ class ToldNames:
         except OSError:
             return
         asyncio.get_running_loop().add_reader(self._monitor.fileno(), self._read)
+        self._gone_timer.cancel()
         self._driver.hear = self._read
         self._driver.feed(LookUpsTold())
 
@@ -66,6 +71,7 @@ class ToldNames:
             self._monitor.close()
             self._monitor = None
             self._driver.hear = nothing_to_hear
+            self._gone_timer.start(GONE_S)
 
 
 def _open_monitor() -> ResolvedMonitor:
