@@ -177,14 +177,16 @@ def test_what_came_before_a_packet_is_heard_before_it_is_judged(tmp_path: Path, 
         with closing(Place(tmp_path)) as place:
             resolved.start()
             names = ToldNames(place.driver)
+            place.driver.start(lambda _now_s: (), names.hear)
             names.start()
             with await resolved.accept() as end:
                 await until(lambda: names._monitor)
                 end.send(tell("shop.test"))
-                place.driver.hear()
+                place.queue.put(syn(1))
+                place.driver._read_connections()
                 assert name_of_shop(place)() == "shop.test"
                 names.stop()
-                place.driver.hear()
+                names.hear()
 
     asyncio.run(run())
 

@@ -10,7 +10,7 @@ from functools import partial
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.events import LookUpsTold
 from tinysnitch.daemon.bounded_look import BoundedLook
-from tinysnitch.daemon.driver import Driver, nothing_to_hear
+from tinysnitch.daemon.driver import Driver
 from tinysnitch.daemon.follow import follow
 from tinysnitch.daemon.single_timer import SingleTimer
 from tinysnitch.kernel.name_services import NSSWITCH, is_resolved_asked
@@ -48,14 +48,16 @@ class ToldNames:
             self._monitor = self._look.do(_open_monitor)
         except OSError:
             return
-        asyncio.get_running_loop().add_reader(self._monitor.fileno(), self._read)
+        asyncio.get_running_loop().add_reader(self._monitor.fileno(), self.hear)
         self._gone_timer.cancel()
-        self._driver.hear = self._read
         self._driver.feed(LookUpsTold())
 
-    def _read(self) -> None:
+    def hear(self) -> None:
+        """Feed what it has told by now."""
+        if not self._monitor:
+            return
         try:
-            messages = self._monitor.read() if self._monitor else []
+            messages = self._monitor.read()
         except EOFError:
             self._end()
         except Malformed as error:
@@ -70,7 +72,6 @@ class ToldNames:
             asyncio.get_running_loop().remove_reader(self._monitor.fileno())
             self._monitor.close()
             self._monitor = None
-            self._driver.hear = nothing_to_hear
             self._gone_timer.start(GONE_S)
 
 
