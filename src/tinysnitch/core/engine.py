@@ -169,9 +169,7 @@ class Engine:
         else:
             if decision.reason.startswith(LEARNING):  # the rule that is learned is the one that a prompt would propose
                 waiter.connection = self.rules.note_asking(connection, decision)
-            # Before we hear that the program asked for the other name it may connect again.
-            is_guess = self.dns.is_told and connection.other_names and not connection.is_name_sure
-            basis = Basis.MOMENT if is_guess else Basis.RULES
+            basis = Basis.MOMENT if self.dns.is_guess(connection) else Basis.RULES
             yield from self._settle(waiter, decision, now, basis=basis, cached=cached)
             everywhere = self.settlement.crowds.count(connection)
             if everywhere is not None:
