@@ -9,7 +9,7 @@ from bench.counted_runs import counted_runs
 from bench.programs import compile_programs
 from bench.rows import prepare
 from tests.lab.lab import Lab
-from tests.lab.namespaces import remove_stale
+from tests.lab.leftovers import remove_stale
 
 
 def make_ready() -> None:

@@ -10,7 +10,7 @@ from bench.logging_daemon import LoggingDaemon
 from bench.opensnitch import OpenSnitch, find_version
 from bench.programs import EVERYWHERE, Sample, program_path, run_connect_loop, start_listening
 from tests.lab.lab import Lab
-from tests.lab.namespaces import NETNS_FOLDER
+from tests.lab.leftovers import NETNS_FOLDER
 from tests.lab.queue_counter import count_queued
 from tests.lab.world import WORLD4, WORLD6
 

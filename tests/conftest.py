@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -10,7 +10,7 @@ import pytest
 
 from tests.daemon.small_desk import RunningServer, running_server
 from tests.lab.lab import Lab
-from tests.lab.namespaces import remove_stale
+from tests.lab.leftovers import remove_stale
 
 hypothesis.settings.register_profile("patient", deadline=None)  # a machine with other things to do may take its time
 hypothesis.settings.load_profile("patient")
@@ -28,6 +28,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("privileged"):
             item.add_marker(pytest.mark.skip(reason="needs root: it makes network namespaces"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """One that hangs fails where it does, and what it has made is undone.
+
+    What no exception ends is left to faulthandler, a little later, which ends the process with all that it has made.
+    """
+    signal.signal(signal.SIGALRM, _give_up)
+    limit_s = 0.8 * float(item.config.getini("faulthandler_timeout"))
+    signal.setitimer(signal.ITIMER_REAL, limit_s, limit_s / 10)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _give_up(_number: int, _frame: object) -> None:
+    pytest.fail("it hangs")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,6 +6,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from tests.lab.patience import WAIT_S
 from tinysnitch.protocol.framing import encode_frame
 from tinysnitch.protocol.messages import Done, Refused, Welcome
 
@@ -24,7 +25,7 @@ class OddDaemon:
         self._closes = closes
         self._is_killed = is_killed
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._serve)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def _serve(self) -> None:
@@ -41,4 +42,4 @@ class OddDaemon:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self._thread.join()
+        self._thread.join(WAIT_S)

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.lab.patience import WAIT_S
 from tests.view.sample_prompts import CURL
 from tinysnitch.client.process_ends import ProcessEnds, is_alive
 from tinysnitch.core.process import Process
@@ -24,7 +25,7 @@ def child(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
     started = subprocess.Popen(getattr(request, "param", ["sleep", "600"]))
     yield started
     started.kill()
-    started.wait()
+    started.wait(timeout=WAIT_S)
 
 
 def process_of(child: subprocess.Popen[bytes]) -> Process:
@@ -40,7 +41,7 @@ def test_a_process_that_was_seen_alive_is_seen_to_end(child: subprocess.Popen[by
     child.kill()
     wait_state(child.pid, "Z")
     assert ends.has_ended(process)  # though its parent does not know it yet
-    child.wait()
+    child.wait(timeout=WAIT_S)
     assert ends.has_ended(process)
 
 
@@ -49,7 +50,7 @@ def test_of_one_that_was_never_seen_nothing_is_said(child: subprocess.Popen[byte
     another = msgspec.structs.replace(process, started_ns=process.started_ns + 10**9)  # its pid is another's by now
     assert not ends.has_ended(another)
     child.kill()
-    child.wait()
+    child.wait(timeout=WAIT_S)
     assert not ends.has_ended(process)
     assert not ends.has_ended(another)
 

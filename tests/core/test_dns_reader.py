@@ -1,11 +1,13 @@
 """DNS messages on their way, and what a resolver of this machine tells that it answered; see transcript.py."""
 
+from collections.abc import Callable
+
 import dns.message
 import msgspec
 import pytest
 
 from tests.core.test_dns_talk import CURL_ID, FACTS, ROGUE, Talk, answer, question, udp
-from tests.core.transcript import CURL, SHOP, Transcript, flow_of, inbound, told_of
+from tests.core.transcript import CURL, SHOP, Transcript, flow_of, inbound, told_of, yes
 from tinysnitch.core import events as ev
 from tinysnitch.core.dns_questions import Refusal
 from tinysnitch.core.dns_talk import Heard
@@ -110,3 +112,21 @@ def test_where_a_resolver_tells_what_it_answered_no_guess_is_remembered_for_a_pr
     assert "remember flow allow" in engine.queue(flow_of(2))
     engine.resolve("shop.test", SHOP)
     assert "remember allow" in engine.queue(flow_of(3))
+
+
+@pytest.mark.parametrize(
+    "decide", [lambda engine: engine.answer(1, yes()), lambda engine: engine.load("allow - 443 tcp")]
+)
+def test_nor_is_one_that_was_asked_about(decide: Callable[[Transcript], list[str]]) -> None:
+    engine = Transcript("ask - - -")
+    engine.say(ev.LookUpsTold(tuple(told_of(name) for name in ("shop.test", "ads.test"))))
+    assert "ask 1 x1" in engine.queue(flow_of(1))
+    assert "remember flow allow" in decide(engine)
+
+
+def test_once_no_resolver_tells_any_more_guesses_are_remembered_again() -> None:
+    engine = Transcript("allow - 443 tcp")
+    engine.say(ev.LookUpsTold(tuple(told_of(name) for name in ("shop.test", "ads.test"))))
+    assert "remember flow allow" in engine.queue(flow_of(1))
+    assert engine.say(ev.LookUpsTold(is_last=True)) == []
+    assert "remember allow" in engine.queue(flow_of(2))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from tests.lab.patience import WAIT_S
 from tinysnitch.core.choice import Choice
 from tinysnitch.core.commands import ClosePrompt
 from tinysnitch.core.connection import Connection
@@ -80,10 +81,11 @@ class SlowNames(Permissions):
         self._are_known = iter([False])
 
     def is_known(self, uid: int) -> bool:
+        self._loop = threading.get_ident()
         return next(self._are_known, True)
 
     def find(self, uid: int, gid: int) -> Right | None:
-        if threading.current_thread().daemon:  # the look-up's own
+        if threading.get_ident() != self._loop:  # the look-up's own
             assert self.may_end.wait(60)
         return Right(uid, sees_all=True)
 
@@ -174,7 +176,7 @@ class RunningServer:
         self.clients = self.desk.clients
         self.server = ControlServer(self.desk, permissions or Permissions(), self.clients)
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -183,7 +185,7 @@ class RunningServer:
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self.server.close(), self._loop).result(60)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        self._thread.join(WAIT_S)
         self._loop.close()
 
     def call(self, function: Callable[..., T], *args: object) -> T:

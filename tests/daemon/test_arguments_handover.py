@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.kernel.attribution_table import DictTable
+from tests.lab.patience import read_line
 from tinysnitch.daemon.arguments_handover import EarlierArguments, keep_arguments
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bpf_structs import IMAGE_ARGS_CUT, IMAGE_DIRECTORY_CUT, Image, ProcessEntry
@@ -14,16 +15,15 @@ from tinysnitch.kernel.process_builder import image_of
 from tinysnitch.kernel.procfs import LiveProcess
 from tinysnitch.store.kept_arguments import KeptArguments, KeptProcess
 
-TITLED = "$0 = 'a title of its own'; $| = 1; print 'ready'; sleep 60"
+TITLED = "$0 = 'a title of its own'; $| = 1; print \"ready\\n\"; sleep 60"
 ARGV = ("perl", "-e", TITLED)
 
 
 @pytest.fixture
 def titled() -> Iterator[LiveProcess]:
     """A program that wrote a title over its arguments: perlvar(1), $0."""
-    with subprocess.Popen(ARGV, stdout=subprocess.PIPE) as started:
-        assert started.stdout
-        assert started.stdout.read(5) == b"ready"
+    with subprocess.Popen(ARGV, stdout=subprocess.PIPE, text=True) as started:
+        assert read_line(started) == "ready\n"
         found = procfs.read_process(started.pid)
         assert found is not None
         yield found

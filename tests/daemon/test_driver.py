@@ -30,7 +30,7 @@ from tinysnitch.protocol.messages import PromptClosed, PromptShown, Push
 
 
 def start(place: Place, *losses: DataLost) -> Place:
-    place.driver.start(lambda _now_s: iter(losses))
+    place.driver.start(lambda _now_s: iter(losses), lambda: None)
     return place
 
 
@@ -134,7 +134,7 @@ def test_losses_are_not_looked_for_with_each_batch(tmp_path: Path) -> None:
     async def run() -> None:
         with closing(Place(tmp_path, "allow - - -\n")) as place:
             place.driver._next_loss_check_s = 0.0
-            place.driver.start(lambda _now_s: looks.append(None) or ())
+            place.driver.start(lambda _now_s: looks.append(None) or (), lambda: None)
             for packet_id in (1, 2, 3):
                 place.queue.put(syn(packet_id))
                 await until(lambda count=packet_id: len(place.queue.sent) == count)  # type: ignore[misc]

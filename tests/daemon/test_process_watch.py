@@ -10,6 +10,7 @@ import pytest
 
 from tests.core.transcript import flow_of, process_of, whose, yes
 from tests.daemon.driver_place import Place, until
+from tests.lab.patience import WAIT_S
 from tinysnitch.core.choice import Lifetime
 from tinysnitch.core.events import AnswerGiven, PacketQueued
 from tinysnitch.core.process import ProcessKey
@@ -48,7 +49,7 @@ def run(child: subprocess.Popen[bytes], process: ProcessKey, *, is_ended_first: 
 
 def end(child: subprocess.Popen[bytes]) -> None:
     child.kill()
-    child.wait()
+    child.wait(timeout=WAIT_S)
 
 
 @pytest.fixture

@@ -112,6 +112,45 @@ def test_it_is_asked_once_programs_ask_it(tmp_path: Path, resolved: Resolved) ->
     asyncio.run(run())
 
 
+def test_once_it_is_gone_for_long_nobody_waits_for_what_it_tells(
+    tmp_path: Path, resolved: Resolved, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(told_names, "GONE_S", 0.0)
+
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            resolved.start()
+            names = ToldNames(place.driver)
+            names.start()
+            with await resolved.accept():
+                await until(lambda: place.engine.dns.is_told)
+            resolved.stop()
+            await until(lambda: not place.engine.dns.is_told)
+            names.stop()
+
+    asyncio.run(run())
+
+
+def test_while_it_starts_again_what_it_tells_is_waited_for(tmp_path: Path, resolved: Resolved) -> None:
+    async def run() -> None:
+        with closing(Place(tmp_path)) as place:
+            names = ToldNames(place.driver)
+            names.start()
+            for _ in range(2):
+                await asyncio.sleep(0)
+                resolved.start()
+                with await resolved.accept():
+                    await until(lambda: names._monitor)
+                    assert names._gone_timer._handle is None
+                resolved.stop()
+                await until(lambda: names._monitor is None)
+                assert place.engine.dns.is_told
+            names.stop()
+            assert names._gone_timer._handle is None
+
+    asyncio.run(run())
+
+
 def test_what_is_not_understood_ends_it_and_is_told(
     tmp_path: Path, resolved: Resolved, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -138,14 +177,16 @@ def test_what_came_before_a_packet_is_heard_before_it_is_judged(tmp_path: Path, 
         with closing(Place(tmp_path)) as place:
             resolved.start()
             names = ToldNames(place.driver)
+            place.driver.start(lambda _now_s: (), names.hear)
             names.start()
             with await resolved.accept() as end:
                 await until(lambda: names._monitor)
                 end.send(tell("shop.test"))
-                place.driver.hear()
+                place.queue.put(syn(1))
+                place.driver._read_connections()
                 assert name_of_shop(place)() == "shop.test"
                 names.stop()
-                place.driver.hear()
+                names.hear()
 
     asyncio.run(run())
 

@@ -13,7 +13,7 @@ from tests.kernel.netns_visit import visit_netns
 from tests.kernel.packet_place import wait_packets
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.namespaces import NETNS_FOLDER
+from tests.lab.leftovers import NETNS_FOLDER
 from tests.lab.patience import WAIT_S, read_line, wait_until
 from tests.lab.world import HOST4, HOST6, MORE_WORLD4, WORLD4, WORLD6
 from tinysnitch.daemon.counters import KERNEL_LOSSES

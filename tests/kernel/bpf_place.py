@@ -1,8 +1,6 @@
 """Where a BPF test happens: a network namespace, a cgroup and a bpffs of its own, all gone afterwards."""
 
-import itertools
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -11,14 +9,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.lab import cgroup
-from tests.lab.namespaces import NETNS_FOLDER, remove_netns
+from tests.lab.leftovers import NETNS_FOLDER, own_name, remove_netns
 from tests.lab.patience import WAIT_S, read_line
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 
-PREFIX = "ts-bpf-"
 HELD = 7  # the queue of what is held there
 AGENT = Path(__file__).with_name("bpf_agent.py")
-_number = itertools.count(1)
 
 
 class Agent:
@@ -45,10 +41,10 @@ class Agent:
 
 class BpfPlace:
     def __enter__(self) -> Self:
-        self.name = f"{PREFIX}{os.getpid()}-{next(_number)}"
+        self.name = own_name("bpf")
         self.cgroup = cgroup.find_root() / self.name
         with ExitStack() as undo:
-            self.bpffs = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX)))
+            self.bpffs = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix=f"{self.name}-")))
             self._prepare(undo)
             self._undo = undo.pop_all()
         return self

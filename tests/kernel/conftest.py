@@ -8,7 +8,7 @@ import pytest
 from tests.kernel.bpf_place import HELD, Agent, BpfPlace
 from tests.kernel.netns_visit import visit_netns
 from tests.kernel.packet_place import PacketPlace, Wire
-from tests.lab.namespaces import NETNS_FOLDER
+from tests.lab.leftovers import NETNS_FOLDER
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.libbpf import Map
@@ -16,7 +16,7 @@ from tinysnitch.kernel.nfqueue import Queue
 
 
 @pytest.fixture
-def place() -> Iterator[BpfPlace]:
+def place(_clean_machine: None) -> Iterator[BpfPlace]:
     with BpfPlace() as made:
         yield made
 
@@ -56,12 +56,12 @@ def server(place: BpfPlace, programs: BpfPrograms) -> Agent:
 
 
 @pytest.fixture
-def packet_place() -> Iterator[PacketPlace]:
+def packet_place(_clean_machine: None) -> Iterator[PacketPlace]:
     with PacketPlace() as made:
         yield made
 
 
 @pytest.fixture
-def wire() -> Iterator[Wire]:
+def wire(_clean_machine: None) -> Iterator[Wire]:
     with Wire() as made:
         yield made

@@ -3,8 +3,6 @@
 The test itself opens the sockets of both: a socket stays in the namespace that it was made in.
 """
 
-import itertools
-import os
 import select
 import socket
 import subprocess
@@ -12,23 +10,22 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Self
 
 from tests.kernel.netns_visit import visit_netns
-from tests.lab.namespaces import NETNS_FOLDER, configure, remove_netns
+from tests.lab.leftovers import NETNS_FOLDER, own_name, remove_netns
+from tests.lab.namespaces import configure
 from tests.lab.patience import WAIT_S
 from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.nfqueue import Queue, QueuedPacket
 
-PREFIX = "tsnf-"
 LABEL = "TS-TEST"
 QUEUES = (29000, 29001)
 HERE = {socket.AF_INET: "10.88.0.1", socket.AF_INET6: "fd88::1"}
 THERE = {socket.AF_INET: "10.88.0.2", socket.AF_INET6: "fd88::2"}
-_number = itertools.count(1)
 
 
 class PacketPlace:
     def __enter__(self) -> Self:
-        name = f"{PREFIX}{os.getpid()}-{next(_number)}"
+        name = own_name("nf")
         self.here, self.there = f"{name}-here", f"{name}-there"
         with ExitStack() as undo:
             self._undo = undo

@@ -16,7 +16,7 @@ from tests.kernel.attribution_table import DictTable, make_image
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.netns_visit import visit_netns
 from tests.kernel.test_bpf_verdict import judge, make_flow, open_bound
-from tests.lab.namespaces import NETNS_FOLDER
+from tests.lab.leftovers import NETNS_FOLDER
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import KERNEL, NOT_LISTENING, UNKNOWN, AttributionSource
 from tinysnitch.kernel import file_identity, process_builder, procfs

@@ -10,7 +10,7 @@ from tests.kernel.netns_visit import visit_netns
 from tests.kernel.pinned_tables import find_listener, has_lost_listeners, is_shared
 from tests.kernel.test_bpf_programs import LISTENERS
 from tests.kernel.test_bpf_verdict import open_bound
-from tests.lab.namespaces import NETNS_FOLDER
+from tests.lab.leftovers import NETNS_FOLDER
 from tinysnitch.core.flow import TCP, UDP, parse_address
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import EXEC_ID_KERNEL, Listener, Owner

@@ -1,10 +1,10 @@
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.kernel.attribution_table import make_image
+from tests.lab.leftovers import own_name
 from tests.shortage import descriptors_left
 from tinysnitch.kernel.cgroup_paths import CgroupPaths, read_cgroup_id
 from tinysnitch.kernel.cgroups import find_cgroup_mount
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.privileged
 @pytest.fixture
 def service() -> Iterator[Path]:
     """A cgroup that looks like a unit's."""
-    outer = find_cgroup_mount() / f"ts-who-{os.getpid()}.slice"
+    outer = find_cgroup_mount() / f"{own_name('who')}.slice"
     inner = outer / "web.service"
     inner.mkdir(parents=True)
     yield inner

@@ -1,4 +1,3 @@
-import itertools
 import os
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab import cgroup
+from tests.lab.leftovers import own_name
 from tests.lab.patience import WAIT_S, read_line, wait_until
 from tests.lab.world import PROGRAMS
 from tinysnitch.core.errors import SnitchError
@@ -16,12 +16,10 @@ from tinysnitch.kernel import cgroups, procfs
 from tinysnitch.kernel.cgroups import find_cgroup_mount, is_cgroup2, make_cgroup, path_in_hierarchy, remove_cgroup
 from tinysnitch.kernel.mounts import parse_mounts
 
-_number = itertools.count(1)
-
 
 @pytest.fixture
 def name() -> Iterator[str]:
-    unique = f"tsnf-{os.getpid()}-{next(_number)}"
+    unique = own_name("cgroup")
     yield unique
     cgroup.remove(cgroup.find_root() / unique)
 
@@ -168,5 +166,5 @@ def test_what_cannot_be_killed_is_waited_for_and_told(name: str, monkeypatch: py
             remove_cgroup(path)
     finally:
         child.kill()
-        child.wait()
+        child.wait(timeout=WAIT_S)
     assert "cgroup.procs" in refused.value.hint

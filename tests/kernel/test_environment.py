@@ -7,6 +7,7 @@ from threading import Event
 
 import pytest
 
+from tests.lab.patience import read_line
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.environment import find_loaders
@@ -16,12 +17,13 @@ from tinysnitch.kernel.procfs import TICK_NS, read_status
 @contextmanager
 def running(environment: dict[str, str]) -> Iterator[tuple[int, int]]:
     """Pid and start of a process that was executed with this environment."""
-    with subprocess.Popen(["/usr/bin/cat"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+    with subprocess.Popen(
+        ["/usr/bin/cat"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
         assert child.stdin
-        assert child.stdout
-        child.stdin.write(b"x")
+        child.stdin.write("x\n")
         child.stdin.flush()
-        assert child.stdout.read(1) == b"x"
+        assert read_line(child) == "x\n"
         status = read_status(child.pid)
         assert status
         yield child.pid, status.started_ns

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.patience import wait_until
+from tests.lab.patience import read_line, wait_until
 from tinysnitch.kernel import file_identity as identity
 from tinysnitch.kernel.clock import read_boot_ns
 
@@ -254,10 +254,9 @@ def test_proc_is_not_followed_wherever_it_is_mounted(mounted: Path) -> None:
 @pytest.mark.parametrize(("options", "is_ours"), [(["-m"], True), (["-U"], False)])
 def test_a_user_namespace_of_its_own_is_noticed(options: list[str], is_ours: bool) -> None:
     with subprocess.Popen(
-        ["unshare", *options, "sh", "-c", "echo; read x"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ["unshare", *options, "sh", "-c", "echo; read x"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as started:
-        assert started.stdout
-        started.stdout.read(1)
+        read_line(started)
         assert identity.is_in_our_user_namespace(started.pid) == is_ours
         started.kill()
     assert not identity.is_in_our_user_namespace(started.pid)  # gone
@@ -281,10 +280,9 @@ def test_a_file_mounted_over_another_is_noticed(tmp_path: Path) -> None:
     other.write_text("")
     command = f"mount --bind {other} {trusted}; echo; read x"
     with subprocess.Popen(
-        ["unshare", "-m", "sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ["unshare", "-m", "sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as started:
-        assert started.stdout
-        started.stdout.read(1)
+        read_line(started)
         assert not identity.is_seen_alike(started.pid, str(trusted))
         assert identity.is_seen_alike(started.pid, str(other))
         started.kill()

@@ -10,6 +10,7 @@ from threading import Thread
 import pytest
 
 from tests.kernel.packet_place import PacketPlace, entered
+from tests.lab.patience import WAIT_S
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.kernel import iptables
 from tinysnitch.kernel.netfilter_rules import Family
@@ -77,9 +78,9 @@ def test_what_takes_long_is_told_and_ended_after_a_while(
     assert caplog.messages == ["iptables-restore takes long; it is waited for, a minute at most"]
     if not is_ended:
         assert (tmp_path / "iptables-restore.got").read_text() == "rules"
-        beside = Thread(target=iptables.restore, args=(Family.V4, ""))
+        beside = Thread(target=iptables.restore, args=(Family.V4, ""), daemon=True)
         beside.start()
-        beside.join()
+        beside.join(WAIT_S)
         assert len(caplog.messages) == 1
 
 

@@ -1,6 +1,5 @@
 """What the rules hold and what they let be, with real packets. (Held packets and verdicts: test_enforcement.py.)"""
 
-import os
 import select
 import socket
 import struct
@@ -12,6 +11,7 @@ import pytest
 
 from tests.kernel.packet_place import HERE, LABEL, QUEUES, THERE, PacketPlace, Wire, entered, is_ready, wait_packets
 from tests.lab import cgroup
+from tests.lab.leftovers import own_name
 from tests.lab.patience import WAIT_S
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.netfilter import Netfilter
@@ -229,7 +229,7 @@ def test_what_is_sent_to_ourselves_does_not_leave(wire: Wire, family: int, own: 
 @contextmanager
 def scoped_place(place: PacketPlace) -> Iterator[Path]:
     """Our rules for one cgroup alone, without BPF."""
-    folder = cgroup.find_root() / f"tsnf-{os.getpid()}"
+    folder = cgroup.find_root() / own_name("nf")
     folder.mkdir()
     try:
         with entered(place.here):

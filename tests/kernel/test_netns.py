@@ -3,7 +3,7 @@ import os
 import pytest
 
 from tests.kernel.packet_place import PacketPlace, entered
-from tests.lab.namespaces import NETNS_FOLDER
+from tests.lab.leftovers import NETNS_FOLDER
 from tinysnitch.kernel.netns import read_netns_cookie, read_netns_inode
 
 

@@ -178,7 +178,7 @@ def test_no_packet_is_lost_while_the_queue_is_set_up(wire: Wire) -> None:
         while not is_over.is_set():
             client.sendto(b"x", (THERE[V4], 9))
 
-    sender = threading.Thread(target=send)
+    sender = threading.Thread(target=send, daemon=True)
     sender.start()
     try:
         for _ in range(20):
@@ -189,7 +189,7 @@ def test_no_packet_is_lost_while_the_queue_is_set_up(wire: Wire) -> None:
             assert len({packet.packet_id for packet in packets}) == 50
     finally:
         is_over.set()
-        sender.join()
+        sender.join(WAIT_S)
 
 
 @pytest.mark.privileged

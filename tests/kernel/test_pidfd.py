@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.lab.patience import WAIT_S
 from tests.shortage import descriptors_left
 from tinysnitch.kernel.pidfd import open_pidfd
 from tinysnitch.kernel.procfs import read_status
@@ -49,5 +50,5 @@ def test_where_it_cannot_be_told_whose_the_pid_is_nothing_stays_open(child: subp
 def test_a_process_that_is_gone_is_none(child: subprocess.Popen[bytes]) -> None:
     started = started_ns(child)
     child.kill()
-    child.wait()
+    child.wait(timeout=WAIT_S)
     assert open_pidfd(child.pid, started) is None

@@ -7,26 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.patience import read_line, wait_until
+from tests.lab.patience import WAIT_S, read_line, wait_until
 from tests.lab.world import PROGRAMS
 from tests.shortage import descriptors_left
 from tinysnitch.kernel import procfs
 
-READY = "import os,sys; os.write(1, b'x'); sys.stdin.read()"
+READY = "import os,sys; os.write(1, b'x\\n'); sys.stdin.read()"
 
 
 @pytest.fixture
-def child() -> Iterator[subprocess.Popen[bytes]]:
+def child() -> Iterator[subprocess.Popen[str]]:
     """A process with an argument that is no UTF-8."""
     command: list[str | bytes] = [sys.executable, "-c", READY, b"\xff\n", b""]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/usr/lib") as started:
-        assert started.stdout
-        started.stdout.read(1)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/usr/lib") as started:
+        read_line(started)
         yield started
         started.kill()
 
 
-def test_a_process_is_read_whole(child: subprocess.Popen[bytes]) -> None:
+def test_a_process_is_read_whole(child: subprocess.Popen[str]) -> None:
     found = procfs.read_process(child.pid)
     file = os.stat(sys.executable)
     assert found
@@ -63,14 +62,14 @@ def test_of_very_many_arguments_the_first_are_told() -> None:
         assert not is_complete
         assert args == (*command[: len(args) - 1], args[-1])
         assert len(args) > 2000
-        long.communicate()
+        long.communicate(timeout=WAIT_S)
 
 
-def test_a_process_that_is_gone_is_none(child: subprocess.Popen[bytes]) -> None:
+def test_a_process_that_is_gone_is_none(child: subprocess.Popen[str]) -> None:
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert procfs.read_process(child.pid) is None  # a zombie runs nothing any more
-    child.wait()
+    child.wait(timeout=WAIT_S)
     assert procfs.read_process(child.pid) is None
     assert procfs.read_status(child.pid) is None
     assert list(procfs.list_sockets(child.pid)) == []
@@ -120,9 +119,8 @@ def test_no_name_makes_a_user_of_a_process(name: bytes) -> None:
     """Of what a process calls itself only newlines are escaped in /proc/PID/status (proc_task_name())."""
     rename = f"open('/proc/self/comm', 'wb').write({name!r}); {READY}"
     command = [sys.executable, "-c", rename]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, user=65534) as started:
-        assert started.stdout
-        started.stdout.read(1)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, user=65534) as started:
+        read_line(started)
         found = procfs.read_process(started.pid)
         assert procfs.read_uid(started.pid) == 65534
         started.kill()
@@ -142,7 +140,7 @@ def test_a_deleted_executable_keeps_its_path(tmp_path: Path) -> None:
     assert (found.executable, found.is_deleted) == (str(program), True)
 
 
-def test_start_times_compare_in_ticks(child: subprocess.Popen[bytes]) -> None:
+def test_start_times_compare_in_ticks(child: subprocess.Popen[str]) -> None:
     status, own = procfs.read_status(child.pid), procfs.read_status(os.getpid())
     assert status
     assert own
@@ -193,21 +191,22 @@ def test_kernel_threads_are_no_processes() -> None:
     assert procfs.read_process(2) is None
 
 
-def test_who_has_ended(child: subprocess.Popen[bytes]) -> None:
+def test_who_has_ended(child: subprocess.Popen[str]) -> None:
     assert not procfs.has_ended(child.pid)
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert procfs.has_ended(child.pid)  # though its parent has not asked
-    child.wait()
+    child.wait(timeout=WAIT_S)
     assert procfs.has_ended(child.pid)
 
 
 def test_who_lives_on_without_the_first_thread() -> None:
     script = "import ctypes, sys, threading; threading.Thread(target=sys.stdin.read).start(); "
     script += "print('x', flush=True); ctypes.CDLL(None).pthread_exit(None)"
-    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as started:
-        assert started.stdout
-        started.stdout.read(1)
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as started:
+        read_line(started)
         wait_until(lambda: ") Z" in Path(f"/proc/{started.pid}/stat").read_text())
         assert not procfs.has_ended(started.pid)
         started.kill()

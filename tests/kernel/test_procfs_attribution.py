@@ -14,7 +14,8 @@ import pytest
 from tests.kernel.bpf_place import BpfPlace
 from tests.kernel.netns_visit import visit_netns
 from tests.kernel.scan_patience import PatientAttributor
-from tests.lab.namespaces import NETNS_FOLDER
+from tests.lab.leftovers import NETNS_FOLDER
+from tests.lab.patience import WAIT_S
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import KERNEL, UNKNOWN, AttributionSource, Process
 from tinysnitch.kernel.attribution import NOT_LISTENING, Attributor, Claim
@@ -85,7 +86,7 @@ def test_who_ends_before_all_of_him_was_read_is_unknown(tmp_path: Path) -> None:
     def end(path: str) -> bool:
         if path == str(program) and holder.poll() is None:
             holder.kill()
-            holder.wait()
+            holder.wait(timeout=WAIT_S)
             program.write_bytes(b"another content")
         return True
 
@@ -167,7 +168,7 @@ def test_holders_that_run_different_things_are_unknown(attributor: Attributor) -
         with subprocess.Popen(["sleep", "30"], pass_fds=[server.fileno()]) as other:
             assert attributor.attribute(flow).attribution == UNKNOWN
             other.kill()
-            other.wait()
+            other.wait(timeout=WAIT_S)
         check_own(attributor.attribute(flow).attribution.process)
 
 

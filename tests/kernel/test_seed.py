@@ -9,7 +9,7 @@ import pytest
 
 from tests.kernel.attribution_table import DictTable
 from tests.kernel.test_attribution import cookie_of
-from tests.lab.patience import wait_until
+from tests.lab.patience import WAIT_S, read_line, wait_until
 from tinysnitch.core.flow import ICMP, TCP, UDP
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, IMAGE_USER_NAMESPACE, Image, Listener, ProcessEntry
@@ -39,9 +39,8 @@ def test_processes_are_written_with_their_parents(table: DictTable) -> None:
 
 @pytest.mark.privileged
 def test_another_user_namespace_is_noted(table: DictTable) -> None:
-    with subprocess.Popen(["unshare", "--user", "sh", "-c", "echo; read x"], stdin=-1, stdout=-1) as started:
-        assert started.stdout
-        started.stdout.read(1)
+    with subprocess.Popen(["unshare", "--user", "sh", "-c", "echo; read x"], stdin=-1, stdout=-1, text=True) as started:
+        read_line(started)
         seed_processes(table)
         started.kill()
     flags = [table.images[table.processes[pid].exec_id].flags for pid in (os.getpid(), started.pid)]
@@ -114,7 +113,7 @@ def test_who_comes_during_the_first_pass_is_found(table: DictTable, monkeypatch:
     monkeypatch.setattr(procfs, "list_processes", list_before_one_more)
     seed_all(table)
     started[0].kill()
-    started[0].wait()
+    started[0].wait(timeout=WAIT_S)
     assert started[0].pid in table.processes
 
 
@@ -158,7 +157,7 @@ def test_the_newest_holder_owns_a_socket_that_was_handed_on(table: DictTable) ->
         assert table.owners[cookie_of(server)].pid in [holder.pid for holder in holders]
         for holder in holders:
             holder.kill()
-            holder.wait()
+            holder.wait(timeout=WAIT_S)
 
 
 def test_init_owns_only_what_nobody_else_holds(table: DictTable, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.lab.patience import WAIT_S
 from tests.shortage import descriptors_left
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.socket_holders import ScanNotDue, SocketHolders
@@ -158,7 +159,7 @@ def test_who_was_handed_the_socket_is_found_when_the_first_has_closed_it(monkeyp
         other = subprocess.Popen(["sleep", "30"], pass_fds=[opened.fileno()])
     assert holders.find_holders(inode) == [other.pid]
     other.kill()
-    other.wait()
+    other.wait(timeout=WAIT_S)
 
 
 def test_nobody_holds_it(monkeypatch: pytest.MonkeyPatch) -> None:

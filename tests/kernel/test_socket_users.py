@@ -8,6 +8,7 @@ import pytest
 from tests.kernel.attribution_table import DictTable
 from tests.kernel.scan_patience import PatientUsers
 from tests.kernel.test_socket_holders import inode_of
+from tests.lab.patience import WAIT_S
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bpf_structs import Owner, ProcessEntry
 
@@ -42,7 +43,7 @@ def start_holder(table: DictTable, server: socket.socket, entry: ProcessEntry, *
 def end(*holders: subprocess.Popen[bytes]) -> None:
     for holder in holders:
         holder.kill()
-        holder.wait()
+        holder.wait(timeout=WAIT_S)
 
 
 def test_an_owner_who_holds_it_is_proved_without_a_scan(

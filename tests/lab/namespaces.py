@@ -1,11 +1,8 @@
 """The bare lab: two network namespaces and a veth pair, a mount namespace, a cgroup. The undo is registered first.
 
-Everything is named after the process that made it, so that what a killed run left behind can be told and removed.
 The mount namespace has a bpffs of its own: with its last process the pins go, and what they held attached.
 """
 
-import fcntl
-import itertools
 import os
 import shutil
 import subprocess
@@ -16,11 +13,8 @@ from pathlib import Path
 from typing import Self
 
 from tests.lab import cgroup
+from tests.lab.leftovers import NETNS_FOLDER, own_name, remove_netns
 from tests.lab.patience import WAIT_S, read_until
-
-PREFIX = "ts-lab-"
-NETNS_FOLDER = Path("/run/netns")
-_number = itertools.count(1)
 
 # Seen from the test's process: the resolver, hosts, name service order, and a bpffs, for this lab only.
 _MOUNTS = """
@@ -37,7 +31,7 @@ class Namespaces:
     """`host` is where the firewall runs, `world` is everything else."""
 
     def __init__(self, undo: ExitStack, name_servers: tuple[str, ...]) -> None:
-        name = f"{PREFIX}{os.getpid()}-{next(_number)}"
+        name = own_name("lab")
         self.host = f"{name}-host"
         self.world = f"{name}-world"
         self.root_cgroup = cgroup.find_root() / name
@@ -135,38 +129,6 @@ def configure(netns: str, addresses: list[str]) -> None:
     lines += [f"address add {address} dev eth0 {'nodad' if ':' in address else ''}" for address in all_addresses]
     lines += ["link set eth0 up", "route replace multicast ff00::/8 dev eth0 table local metric 256"]
     subprocess.run(["ip", "-n", netns, "-batch", "-"], input="\n".join(lines), text=True, check=True)
-
-
-def remove_netns(name: str) -> None:
-    if (NETNS_FOLDER / name).exists():
-        _call("ip", "netns", "delete", name)
-
-
-def remove_stale() -> None:
-    """Take away what runs left behind whose process is gone. Each worker of a run does so at its start: in turn."""
-    lock = os.open(cgroup.find_root(), os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        _remove_stale()
-    finally:
-        os.close(lock)
-
-
-def _remove_stale() -> None:
-    for folder in cgroup.find_root().glob(f"{PREFIX}*"):
-        if _is_stale(folder.name):
-            cgroup.remove(folder)
-    for netns in NETNS_FOLDER.glob(f"{PREFIX}*"):
-        if _is_stale(netns.name):
-            remove_netns(netns.name)
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        if _is_stale(folder.name):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_stale(name: str) -> bool:
-    pid = name.removeprefix(PREFIX).split("-")[0]
-    return pid.isdigit() and not Path("/proc", pid).exists()
 
 
 def _enter(netns: str, folder: Path) -> list[str]:

@@ -1,26 +1,15 @@
 """The lab itself: its servers answer, and nothing of it stays."""
 
 import os
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
 
 import pytest
 
-from tests.lab import cgroup, namespaces
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_line
+from tests.lab.leftovers import leftovers
+from tests.lab.patience import read_line
 from tests.lab.world import ECHO_PORT, PROGRAMS, WORLD4, WORLD6
 
 pytestmark = [pytest.mark.privileged]
-
-
-def leftovers() -> list[str]:
-    """All that belongs to the labs of this process."""
-    own = f"{namespaces.PREFIX}{os.getpid()}-*"
-    folders = (cgroup.find_root(), namespaces.NETNS_FOLDER, Path(tempfile.gettempdir()))
-    return [str(path) for folder in folders for path in folder.glob(own)]
 
 
 def test_names_lead_to_the_web_server(lab: Lab) -> None:
@@ -59,8 +48,8 @@ def test_nothing_stays() -> None:
     with Lab() as lab:
         client = lab.spawn(["sh", "-c", "echo up; exec sleep 600"])
         assert read_line(client) == "up\n"
-        assert len(leftovers()) == 4
-    assert leftovers() == []
+        assert len(leftovers(os.getpid())) == 4
+    assert leftovers(os.getpid()) == []
     assert client.returncode == -9
 
 
@@ -68,19 +57,4 @@ def test_nothing_stays_of_a_lab_that_fails_halfway(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("tests.lab.lab.World", lambda _namespaces: 1 / 0)
     with pytest.raises(ZeroDivisionError), Lab():
         pass
-    assert leftovers() == []
-
-
-def test_what_a_dead_run_left_is_removed_by_whichever_worker() -> None:
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    stale = [f"{namespaces.PREFIX}{ended.pid}-{number}" for number in range(6)]
-    for name in stale:
-        (cgroup.find_root() / name).mkdir()
-        subprocess.run(["ip", "netns", "add", name], check=True)
-    remove = "from tests.lab.namespaces import remove_stale; remove_stale()"
-    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
-    workers = [subprocess.Popen([sys.executable, "-c", remove], env=environment) for _ in range(3)]
-    assert [worker.wait(timeout=WAIT_S) for worker in workers] == [0] * 3
-    folders = (cgroup.find_root(), namespaces.NETNS_FOLDER)
-    assert [folder / name for folder in folders for name in stale if (folder / name).exists()] == []
+    assert leftovers(os.getpid()) == []

@@ -11,7 +11,7 @@ from tests.kernel.native_rule import add_native_rule
 from tests.kernel.netns_visit import visit_netns
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.namespaces import NETNS_FOLDER
+from tests.lab.leftovers import NETNS_FOLDER
 from tests.lab.world import WORLD4, WORLD6
 from tinysnitch.daemon.netfilter_guard import PUT_BACK
 from tinysnitch.kernel.netfilter_rules import Family

@@ -51,7 +51,7 @@ class Served:
         self._loop = asyncio.new_event_loop()
         self._end = asyncio.Event()
         self._is_there = threading.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
 
     async def _serve(self) -> None:
         async with question_daemon(self._path, self._permissions) as self.daemon:

@@ -7,7 +7,7 @@ from tinysnitch.qt.page_layout import PageLayout
 from tinysnitch.qt.page_writer import HINT_SPACE, PageWriter, font_of, key_color
 from tinysnitch.qt.paragraph import text_width
 from tinysnitch.view.prompt_view import KeyHint
-from tinysnitch.view.segment import Segment
+from tinysnitch.view.span import Span
 
 pytestmark = pytest.mark.usefixtures("application")
 
@@ -34,7 +34,7 @@ def texts_of(page: PageLayout) -> dict[str, float]:
 
 
 def test_rules_that_are_written_together_begin_in_one_column() -> None:
-    lines = ((Segment("allow a"),), (Segment("allow much.longer"),))
+    lines = ((Span("allow a"),), (Span("allow much.longer"),))
     view = msgspec.structs.replace(view_of("question"), together="all", rule=lines[0], more_rules=lines[1:])
     starts = texts_of(PageWriter(1280, 15).write_lower(view))
     width = text_width("allow much.longer", font_of(15))
@@ -74,8 +74,8 @@ def test_a_dead_key_looks_like_none() -> None:
 
 def test_many_rules_are_counted_not_all_shown() -> None:
     one = view_of("question")
-    some = msgspec.structs.replace(one, together="all", more_rules=((Segment("a"),),) * 20)
-    more = msgspec.structs.replace(some, more_rules=((Segment("a"),),) * 40)
+    some = msgspec.structs.replace(one, together="all", more_rules=((Span("a"),),) * 20)
+    more = msgspec.structs.replace(some, more_rules=((Span("a"),),) * 40)
     heights = [PageWriter(1280, 15).write_lower(view).y for view in (one, some, more)]
     assert heights[0] < heights[1] == heights[2]
 

@@ -3,7 +3,7 @@ from PySide6.QtGui import QGuiApplication
 
 from tinysnitch.qt.page_writer import font_of
 from tinysnitch.qt.paragraph import Paragraph, Style, cells_of, isolate, text_width
-from tinysnitch.view.segment import Segment
+from tinysnitch.view.span import Span
 
 pytestmark = pytest.mark.usefixtures("application")
 
@@ -14,7 +14,7 @@ def style() -> Style:
 
 def test_markup_is_only_text() -> None:
     text = "<b>a</b> &amp; <img src=x>"
-    assert Paragraph((Segment(text),), Style(font_of(15)), 2000).layout.text() == text
+    assert Paragraph((Span(text),), Style(font_of(15)), 2000).layout.text() == text
 
 
 def test_other_scripts_turn_themselves_and_nothing_else() -> None:
@@ -23,7 +23,7 @@ def test_other_scripts_turn_themselves_and_nothing_else() -> None:
 
 
 def test_what_is_too_long_gives_way_and_keeps_its_end() -> None:
-    paragraph = Paragraph((Segment("/a" * 4000 + "/end"),), Style(font_of(15)), 600, rows=3)
+    paragraph = Paragraph((Span("/a" * 4000 + "/end"),), Style(font_of(15)), 600, rows=3)
     assert paragraph.layout.lineCount() <= 3
     assert paragraph.layout.text().endswith("/end")
     assert paragraph.width <= 600
@@ -33,7 +33,7 @@ def test_what_is_too_long_gives_way_and_keeps_its_end() -> None:
 @pytest.mark.parametrize("rows", [1, 2, 4])
 @pytest.mark.parametrize("letter", ["x", "字", "ש", "</"])
 def test_the_end_of_the_text_is_in_the_last_row(letter: str, rows: int, width: int) -> None:
-    layout = Paragraph((Segment(f"--data '{letter * 1000}", True), Segment("the end'")), style(), width, rows).layout
+    layout = Paragraph((Span(f"--data '{letter * 1000}", True), Span("the end'")), style(), width, rows).layout
     last = layout.lineAt(layout.lineCount() - 1)
     assert layout.lineCount() <= rows
     assert last.textStart() + last.textLength() == len(layout.text())
@@ -41,14 +41,14 @@ def test_the_end_of_the_text_is_in_the_last_row(letter: str, rows: int, width: i
 
 
 def test_a_very_long_word_fills_its_rows() -> None:
-    layout = Paragraph((Segment("--data '<b>a</b>" + "x" * 1000),), style(), 600, rows=3).layout
+    layout = Paragraph((Span("--data '<b>a</b>" + "x" * 1000),), style(), 600, rows=3).layout
     widths = [layout.lineAt(row).naturalTextWidth() for row in range(3)]
     assert min(widths[:-1]) > 550
     assert widths[-1] > 400
 
 
 def test_covered_parts_are_marked_where_qt_counts_them() -> None:
-    paragraph = Paragraph((Segment("😀😀 "), Segment("b", is_covered=True)), Style(font_of(15)), 600)
+    paragraph = Paragraph((Span("😀😀 "), Span("b", is_covered=True)), Style(font_of(15)), 600)
     (covered,) = paragraph.layout.formats()
     before = paragraph.layout.text().encode("utf-16-le")[: 2 * covered.start]
     assert before.decode("utf-16-le").endswith(" ")

@@ -1,21 +1,37 @@
-"""Who starts the tests, and where, changes nothing for them: tests/conftest.py."""
+"""The tests as a whole: who starts them, and where, changes nothing for them, and one that hangs costs no other."""
 
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+
+from tests.lab.patience import WAIT_S
 from tests.repo.tree import ROOT
 
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 NEEDS_SIGINT = "tests/cli/test_main.py::test_a_follower_is_told_at_once_and_ctrl_c_ends_it_quietly"
 NEEDS_NO_PROXY = "tests/cli/test_lists_update.py::test_a_list_is_fetched"
 NEEDS_WIDTH = "tests/cli/test_rules.py::test_options_of_ours_stand_before_the_rule"
+HANGS = """
+import asyncio, os, threading
+import pytest
+
+@pytest.fixture
+def place():
+    yield
+    print("undone")
+
+def test_it(place):
+    {hang}
+"""
 
 
 def test_in_the_background_of_a_script_behind_a_proxy_on_a_narrow_terminal() -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [*command, NEEDS_SIGINT, NEEDS_NO_PROXY, NEEDS_WIDTH],
+        [*PYTEST, NEEDS_SIGINT, NEEDS_NO_PROXY, NEEDS_WIDTH],
         cwd=ROOT,
         env={**os.environ, "https_proxy": "http://127.0.0.1:9", "COLUMNS": "40"},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
@@ -23,3 +39,16 @@ def test_in_the_background_of_a_script_behind_a_proxy_on_a_narrow_terminal() -> 
         text=True,
     )
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    "hang",
+    ["threading.Event().wait()", "os.read(os.pipe()[0], 1)", "asyncio.run(asyncio.Event().wait())", "while True: pass"],
+)
+def test_one_that_hangs_fails_where_it_does_and_is_undone(tmp_path: Path, hang: str) -> None:
+    (tmp_path / "test_hanging.py").write_text(HANGS.format(hang=hang))
+    ours = ["-c", str(ROOT / "pyproject.toml"), "-p", "tests.conftest", "-o", "faulthandler_timeout=5"]
+    done = subprocess.run([*PYTEST, *ours, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=WAIT_S)
+    assert done.returncode == 1, done.stdout + done.stderr
+    for said in (f">       {hang}\n", "Failed: it hangs", "undone"):
+        assert said in done.stdout

@@ -18,6 +18,8 @@ HOSTS = [
 PLACE = re.compile(r"(?<![\w.])/(" + "|".join(["wo" + "rk", "fa" + "rm", "ro" + "ot/"]) + r")(/|\b)")
 HOST = re.compile("|".join(HOSTS), re.IGNORECASE)
 PAGE = re.compile(r"[\w./-]*\w\.md\b")
+TESTS = re.compile(r"\b(?:tests/[\w/]+/)?test_\w+\.py\b")
+MADE_UP = {"test_hanging.py"}  # by a test
 LICENSE = "LICENSE"
 
 
@@ -63,6 +65,18 @@ def test_every_page_that_is_named_is_there() -> None:
     ]
     assert not missing, "\n".join(missing)
     assert {"README.md", "docs/rules.md", "docs/commands.md"} <= {name for _path, name in named}
+
+
+def test_all_tests_that_are_named_are_there() -> None:
+    """By their whole path, or by their name alone."""
+    there = {name for path in tracked() for name in (relative(path), path.name)} | MADE_UP
+    missing = [
+        f"{relative(path)} names {name}"
+        for path, text in readable()
+        for name in TESTS.findall(text)
+        if name not in there
+    ]
+    assert not missing, "\n".join(missing)
 
 
 def test_every_module_says_what_it_is() -> None:

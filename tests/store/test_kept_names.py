@@ -1,11 +1,7 @@
-import stat
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.store.test_text_file import leave_unfinished
-from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.known_name import KnownName
 from tinysnitch.core.name_source import NameSource
 from tinysnitch.store.kept_names import Asker, KeptName, KeptNames
@@ -27,16 +23,8 @@ def test_names_are_taken_once_within_the_boot(tmp_path: Path) -> None:
     kept = KeptNames(tmp_path / "names")
     assert kept.take("one") == ()
     kept.replace("one", [SHOP])
-    assert stat.S_IMODE(kept.path.stat().st_mode) == 0o600
     assert kept.take("one") == (SHOP,)
     assert kept.take("one") == ()
-
-
-def test_what_was_left_by_who_was_killed_goes_at_the_start(tmp_path: Path) -> None:
-    kept = KeptNames(tmp_path / "names")
-    leave_unfinished(kept.path)
-    assert kept.take("one") == ()
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_ends_of_another_boot_say_nothing(tmp_path: Path) -> None:
@@ -64,12 +52,3 @@ def test_what_is_no_such_file_is_taken_away(tmp_path: Path, caplog: pytest.LogCa
     assert kept.take("one") == ()
     assert not kept.path.exists()
     assert "cannot be read" in caplog.text
-
-
-@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to("nowhere/names")])
-def test_where_nothing_can_be_kept_that_is_said(tmp_path: Path, make: Callable[[Path], None]) -> None:
-    kept = KeptNames(tmp_path / "names")
-    make(kept.path)
-    assert kept.take("one") == ()
-    with pytest.raises(SnitchError, match="names"):
-        kept.replace("one", [SHOP])

@@ -148,7 +148,7 @@ def test_a_lock_keeps_the_second_one_out(tmp_path: Path) -> None:
         with locked(tmp_path / "a"):
             order.append("second")
 
-    thread = threading.Thread(target=second)
+    thread = threading.Thread(target=second, daemon=True)
     with locked(tmp_path / "a"):
         thread.start()
         order.append("first")
@@ -168,7 +168,7 @@ def test_the_lock_leaves_nothing_and_is_one_for_all_who_want_it(tmp_path: Path) 
                 most.append(len(inside))
                 inside.remove(number)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -243,7 +243,7 @@ def test_who_begins_to_write_in_the_moment_of_the_look_ends_nobody(tmp_path: Pat
         for _ in range(2000):
             (tmp_path / "a").write_text("")
 
-    thread = threading.Thread(target=write)
+    thread = threading.Thread(target=write, daemon=True)
     thread.start()
     while thread.is_alive():
         is_being_written(tmp_path / "a")

@@ -5,7 +5,7 @@ from tinysnitch.tui.plain_lines import begin_edit_lines, fact_lines, help_lines,
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_events import KeyPressed, QuestionOpened
 from tinysnitch.view.prompt_view import PromptView, present_prompt
-from tinysnitch.view.segment import Line, Segment
+from tinysnitch.view.span import Line, Span
 
 
 def sample_view() -> PromptView:
@@ -34,7 +34,7 @@ def test_a_question_is_told_line_by_line() -> None:
 
 
 def test_what_is_still_looked_up_is_not_told() -> None:
-    lines = (Line("path", (Segment("/a"),)), Line("package", (Segment("…"),), is_pending=True))
+    lines = (Line("path", (Span("/a"),)), Line("package", (Span("…"),), is_pending=True))
     assert fact_lines(PromptView(title="", is_question=True, lines=lines)) == ["path: /a"]
 
 

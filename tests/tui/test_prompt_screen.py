@@ -20,7 +20,7 @@ from tinysnitch.view.keys import KEYS
 from tinysnitch.view.prompt_events import KeyPressed, QuestionClosed, QuestionOpened
 from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
-from tinysnitch.view.segment import Line, Segment
+from tinysnitch.view.span import Line, Span
 from tinysnitch.view.text import cell_width
 
 FULL = msgspec.structs.replace(
@@ -182,7 +182,7 @@ def test_a_dead_key_is_not_shown_but_enter_stays() -> None:
 def test_the_facts_that_tell_least_go_first() -> None:
     labels = ["path", "package", "user", "address", "direction"]
     view = msgspec.structs.replace(
-        view_of(connection_of()), lines=tuple(Line(label, (Segment(f"of {label}"),)) for label in labels)
+        view_of(connection_of()), lines=tuple(Line(label, (Span(f"of {label}"),)) for label in labels)
     )
     kept = []
     for height in range(30, 10, -1):

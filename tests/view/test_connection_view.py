@@ -30,7 +30,7 @@ def texts(
 
 def covered(connection: Connection, **changes: object) -> set[str]:
     lines = present_connection(connection, msgspec.structs.replace(CHOICE, **changes))
-    return {segment.text for line in lines for segment in line.segments if segment.is_covered}
+    return {span.text for line in lines for span in line.spans if span.is_covered}
 
 
 def test_all_that_is_known_is_shown() -> None:
@@ -160,7 +160,7 @@ def test_a_program_that_has_ended_is_marked() -> None:
     lookup = Lookup(has_ended=lambda process: process.pid == CURL.pid)
     path = present_connection(connection_of(), CHOICE, lookup)[0]
     assert (path.label, path.text) == ("path", "/usr/bin/curl (has ended)")
-    assert [segment.text for segment in path.segments if segment.is_covered] == ["/usr/bin/curl"]
+    assert [span.text for span in path.spans if span.is_covered] == ["/usr/bin/curl"]
 
 
 @pytest.mark.parametrize(

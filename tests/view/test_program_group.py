@@ -15,7 +15,7 @@ from tinysnitch.view.program_group import group_of, walk_order
 from tinysnitch.view.prompt_events import Answer, AnswerRefused, QuestionClosed, QuestionOpened
 from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
-from tinysnitch.view.segment import text_of
+from tinysnitch.view.span import text_of
 
 GIT = msgspec.structs.replace(CURL, program="/usr/bin/git")
 

@@ -29,7 +29,7 @@ from tinysnitch.view.prompt_events import (
 )
 from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_lifetime, present_prompt, present_rule
-from tinysnitch.view.segment import text_of
+from tinysnitch.view.span import text_of
 
 OPENED_S = 1_700_000_000.0
 CHOICE = Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.FOREVER)
@@ -72,7 +72,7 @@ def test_the_rule_line_changes_with_every_toggle(keys: str, line: str, covered: 
         state.handle(KeyPressed(key), 10.0)
     rule = shown(state).rule
     assert text_of(rule) == line
-    assert [segment.text for segment in rule if segment.is_covered] == covered
+    assert [span.text for span in rule if span.is_covered] == covered
 
 
 def test_the_rule_of_who_answers_for_their_own_processes_names_them() -> None:
@@ -80,7 +80,7 @@ def test_the_rule_of_who_answers_for_their_own_processes_names_them() -> None:
     state.handle(KeyPressed("j"), 10.0)
     rule = shown(state).rule
     assert text_of(rule) == "allow user=1000 until=2023-11-14T22:22:30Z shop.test 443 tcp /usr/bin/curl"
-    assert [segment.text for segment in rule if segment.is_covered][:2] == ["user=1000", "shop.test"]
+    assert [span.text for span in rule if span.is_covered][:2] == ["user=1000", "shop.test"]
     state.handle(DaemonGreeted(), 11.0)
     state.handle(QuestionOpened(prompt_of(2, connection_of(name="b.test"))), 11.0)
     state.handle(KeyPressed("tab"), 12.0)
@@ -90,7 +90,7 @@ def test_the_rule_of_who_answers_for_their_own_processes_names_them() -> None:
 def test_the_rule_rests_on_what_it_is_asked_for() -> None:
     asking = Asking(parent="/usr/bin/bash", iface="wg0", is_by_address=True)
     view = shown(opened(msgspec.structs.replace(connection_of(), asking=asking)))
-    covered = [segment.text for segment in view.rule if segment.is_covered]
+    covered = [span.text for span in view.rule if span.is_covered]
     assert covered[:3] == ["parent=/usr/bin/bash", "iface=wg0", "10.0.0.9"]
     assert "this address" in {hint.text for row in view.hints for hint in row if hint.is_on}
 
@@ -122,7 +122,7 @@ def test_a_question_of_the_link_begins_with_a_rule_for_all_of_it() -> None:
 def test_quoted_arguments_stay_one_covered_piece() -> None:
     connection = connection_of(msgspec.structs.replace(CURL, args=("-", "a  b", "-")))
     rule = present_rule(connection, CHOICE, OPENED_S)
-    assert [segment.text for segment in rule if segment.is_covered][-3:] == ["-", "'a  b'", "-"]
+    assert [span.text for span in rule if span.is_covered][-3:] == ["-", "'a  b'", "-"]
 
 
 def test_time_left_is_told_as_number_and_part_of_the_whole() -> None:
@@ -234,7 +234,7 @@ def test_lifetimes_that_cannot_hold_say_so() -> None:
     warning = shown(opened(foreign)).warnings[-1]
     assert warning == "no answer lasts: not the file at its path (start it anew, or edit: parent=)"
     assert len(f"! {warning}") <= 78  # whole in a terminal of 80 columns
-    assert "until=" not in "".join(segment.text for segment in shown(opened(foreign)).rule)
+    assert "until=" not in "".join(span.text for span in shown(opened(foreign)).rule)
     assert [shown(opened(one)).is_rule_kept for one in (foreign, connection_of())] == [False, True]
     quits = Choice(verdict=Verdict.ALLOW, lifetime=Lifetime.QUIT)
     assert present_lifetime(Connection(flow=IN, attribution=UNKNOWN), quits) == "for 9 minutes"

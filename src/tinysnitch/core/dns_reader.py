@@ -34,7 +34,7 @@ class DnsReader:
         return _tell(self._dns.note_connection(connection, now.boot_s), now)
 
     def read_told(self, event: LookUpsTold, now: Instant) -> Iterator[Command]:
-        self._dns.is_told = True
+        self._dns.is_told = not event.is_last
         for message in event.messages:
             yield from self._take_back(self._dns.believe(message, now.boot_s))
 

@@ -87,6 +87,10 @@ class DnsTalk:
         is_meant = self.is_told and exec_id != KERNEL_EXEC_ID
         return is_meant and self.names.may_ask_unseen(flow.remote, now_s, exec_id)
 
+    def is_guess(self, connection: Connection) -> bool:
+        """Whether the program may mean another of the names, and connect again before we are told which."""
+        return self.is_told and bool(connection.other_names) and not connection.is_name_sure
+
     def ask(self, flow: Flow, payload: Payload, exec_id: int, now_s: float) -> Heard:
         """Note the questions in a packet."""
         messages = self._messages(self.streams.read_questions, flow, payload, now_s)

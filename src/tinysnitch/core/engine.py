@@ -169,10 +169,7 @@ class Engine:
         else:
             if decision.reason.startswith(LEARNING):  # the rule that is learned is the one that a prompt would propose
                 waiter.connection = self.rules.note_asking(connection, decision)
-            # Before we hear that the program asked for the other name it may connect again.
-            is_guess = self.dns.is_told and connection.other_names and not connection.is_name_sure
-            basis = Basis.MOMENT if is_guess else Basis.RULES
-            yield from self._settle(waiter, decision, now, basis=basis, cached=cached)
+            yield from self._settle(waiter, decision, now, cached=cached)
             everywhere = self.settlement.crowds.count(connection)
             if everywhere is not None:
                 yield from self._widen(everywhere, connection, now)
@@ -202,6 +199,8 @@ class Engine:
         basis: Basis = Basis.RULES,
         cached: Remembered | None = None,
     ) -> Iterator[Command]:
+        if basis is Basis.RULES and self.dns.is_guess(waiter.connection):
+            basis = Basis.MOMENT
         watch = self.watcher.watch_for(waiter.connection, decision, now, says_nothing=waiter.says_nothing)
         if watch is Watch.GUARDED and waiter.says_nothing and waiter.cookie:
             yield SkipWatch(waiter.connection.flow, waiter.cookie)

@@ -45,6 +45,7 @@ class LookUpsTold(msgspec.Struct, frozen=True):
     """A resolver of this machine tells what it answered, or that it will. Whom, it does not say; they may have it."""
 
     messages: tuple[bytes, ...] = ()  # the answers, as DNS messages
+    is_last: bool = False  # from now on none tells
 
 
 class DataSent(msgspec.Struct, frozen=True):

@@ -5,10 +5,10 @@
 3. A name that the process itself asked for decides for that process. Otherwise one of /etc/hosts does, since programs
    that read it ask nobody; then the newest question; and last what a machine of the link said of itself
    (link_names.py).
-4. A name lives as long as its TTL, or as long as programs keep addresses anyway (`min_ttl_s`), whichever is longer. For
-   a process that asked for it, and for no other name of that address since, it lives on: a program may resolve once and
-   keep the address for days, as time servers' clients do. Likewise for the kernel, which asks nobody and goes on with
-   the address that somebody told it (NFS, WireGuard).
+4. A name lives as long as its TTL, or as long as programs keep addresses anyway (`min_name_ttl_s`), whichever is
+   longer. For a process that asked for it, and for no other name of that address since, it lives on: a program may
+   resolve once and keep the address for days, as time servers' clients do. Likewise for the kernel, which asks nobody
+   and goes on with the address that somebody told it (NFS, WireGuard).
 5. For programs that did not ask, an address of this machine has no name but that of /etc/hosts: any domain may point
    to it.
 Times are boot-time seconds, handed in.

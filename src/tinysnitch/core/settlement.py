@@ -45,7 +45,8 @@ class Basis(Enum):
     """What a decision rests on, and so for whom and how long it holds."""
 
     RULES = "rules"  # for all connections like this one
-    MOMENT = "moment"  # nobody answered, or a different name decides by now: for this flow, until the rules change
+    # Nobody answered, or another name decides by now, or may in a moment: for this flow, until the rules change.
+    MOMENT = "moment"
     PERSON = "person"  # for this flow, whatever the rules say later
 
 

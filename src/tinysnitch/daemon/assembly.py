@@ -219,7 +219,7 @@ class Assembly:
         self._check_rules()
         # Last: where an earlier daemon left its rules, packets wait already, and no rule is known before.
         losses = LossWatch(self.counters.untold_losses)
-        self.driver.start(losses.new_losses)
+        self.driver.start(losses.new_losses, told_names.hear)
         told_names.start()
         self._undo.callback(self._failures.attempt, self._tell_last_losses, losses)
 

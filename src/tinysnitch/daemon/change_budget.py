@@ -5,6 +5,7 @@ Time is an argument: boot-time seconds.
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.table import BoundedTable
+from tinysnitch.daemon.pace import Pace
 
 BURST = 100  # changes at once: a page may ask for many connections, answered together
 EACH_S = 0.5  # one more
@@ -13,11 +14,11 @@ _USERS = 256
 
 class ChangeBudget:
     def __init__(self) -> None:
-        self._paid_until: BoundedTable[int, float] = BoundedTable(_USERS)  # by uid: when all that was changed is paid
+        self._paces: BoundedTable[int, Pace] = BoundedTable(_USERS)  # by uid
 
     def spend(self, uid: int, now_s: float) -> None:
         """Note a change. Raises SnitchError when there were too many."""
-        paid_until = max(self._paid_until.find(uid) or 0.0, now_s) + EACH_S
-        if paid_until > now_s + BURST * EACH_S:
+        pace = self._paces.find(uid) or Pace(burst=BURST, each_s=EACH_S)
+        self._paces.put(uid, pace)
+        if not pace.may_go(now_s):
             raise SnitchError(f"user {uid} changes too much at once", f"wait {EACH_S:g} s for each further change")
-        self._paid_until.put(uid, paid_until)

@@ -4,6 +4,7 @@ Any remote can send as many as it likes: kept each, a scan would push all else o
 """
 
 from tinysnitch.core.records import ConnectionDecided, Record
+from tinysnitch.daemon.pace import Pace
 
 BURST = 100  # kept at once: whoever tries a service that is not up, or the first ports that a scan looks through
 EACH_S = 10.0  # one more
@@ -12,18 +13,14 @@ EACH_S = 10.0  # one more
 class ClosedPorts:
     def __init__(self) -> None:
         self.left_out = 0
-        self._paid_until_s = 0.0  # when all that was kept is paid
+        self._pace = Pace(burst=BURST, each_s=EACH_S)
 
     def is_kept(self, record: Record, now_s: float) -> bool:
         """Whether the history keeps it, as it does all else. `now_s`: boot-time seconds."""
-        if not _is_to_closed_port(record):
+        if not _is_to_closed_port(record) or self._pace.may_go(now_s):
             return True
-        paid_until_s = max(self._paid_until_s, now_s) + EACH_S
-        if paid_until_s > now_s + BURST * EACH_S:
-            self.left_out += 1
-            return False
-        self._paid_until_s = paid_until_s
-        return True
+        self.left_out += 1
+        return False
 
 
 def _is_to_closed_port(record: Record) -> bool:

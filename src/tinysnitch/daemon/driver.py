@@ -62,14 +62,9 @@ class Doors:
     clients: ControlClients
 
 
-def nothing_to_hear() -> None:
-    pass
-
-
 class Driver:
     def __init__(self, engine: Engine, doors: Doors, failures: Failures) -> None:
         self.engine = engine
-        self.hear: Callable[[], None] = nothing_to_hear  # feeds what others know that came before the packets
         self.doors = doors
         self.failures = failures
         self.malformed = 0  # packets that could not be parsed: dropped
@@ -87,10 +82,13 @@ class Driver:
         self._flush_timer = SingleTimer(lambda: self._finish(read_instant()))
         self._next_loss_check_s = 0.0
         self._find_losses: Callable[[float], Iterable[DataLost]] = lambda _now_s: ()
+        self._hear: Callable[[], None] = lambda: None
 
-    def start(self, find_losses: Callable[[float], Iterable[DataLost]]) -> None:
-        """Read from now on. `find_losses`: what was lost since it was asked last, by the boot-time clock."""
+    def start(self, find_losses: Callable[[float], Iterable[DataLost]], hear: Callable[[], None]) -> None:
+        """Read from now on. `find_losses`: what was lost since it was asked last, by the boot-time clock. `hear` feeds
+        what others know that came before the packets."""
         self._find_losses = find_losses
+        self._hear = hear
         loop = asyncio.get_running_loop()
         loop.add_reader(self.doors.queue.fileno(), self._read_connections)
         loop.add_reader(self.doors.names_queue.fileno(), self._read_messages)
@@ -134,7 +132,7 @@ class Driver:
         self._judge(packets)
 
     def _judge(self, packets: list[QueuedPacket]) -> None:
-        self._attempt(self.hear)
+        self._attempt(self._hear)
         now = read_instant()
         self._is_alone = len(packets) == 1
         for queued in packets:
@@ -173,7 +171,7 @@ class Driver:
 
     def _judge_early(self) -> None:
         """What was held for a moment, since more may be known by now."""
-        self._attempt(self.hear)
+        self._attempt(self._hear)
         now = read_instant()
         while self._early and self._early[0][0] <= now.boot_s:
             event = self._early.popleft()[1]

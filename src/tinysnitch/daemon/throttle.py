@@ -1,11 +1,12 @@
-"""Something that is wanted any number of times, and done so often at most: what comes too soon is done together.
+"""Something that is wanted any number of times, and done at a pace: what comes too soon is done together.
 
-It may be done `burst` times at once, and once more each `each_s` seconds. Nothing that is wanted is left undone.
+Nothing that is wanted is left undone.
 """
 
 import asyncio
 from collections.abc import Callable
 
+from tinysnitch.daemon.pace import Pace
 from tinysnitch.daemon.single_timer import SingleTimer
 
 
@@ -14,13 +15,11 @@ class Throttle:
 
     def __init__(self, work: Callable[[], object], *, burst: int, each_s: float) -> None:
         self._work = work
-        self._ahead_s = (burst - 1) * each_s  # how much may be done before its time
-        self._each_s = each_s
-        self._due_s = 0.0  # when all that was done would have been, one by one, by the loop's clock
+        self._pace = Pace(burst=burst, each_s=each_s)
         self._timer = SingleTimer(self._do)
 
     def want(self) -> None:
-        wait_s = max(self._due_s - asyncio.get_running_loop().time(), 0.0) - self._ahead_s
+        wait_s = self._pace.wait_s(asyncio.get_running_loop().time())
         if wait_s > 0:
             self._timer.start(wait_s)
         else:
@@ -31,5 +30,5 @@ class Throttle:
         self._timer.cancel()
 
     def _do(self) -> None:
-        self._due_s = max(self._due_s, asyncio.get_running_loop().time()) + self._each_s
+        self._pace.note(asyncio.get_running_loop().time())
         self._work()

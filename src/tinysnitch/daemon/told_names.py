@@ -10,12 +10,14 @@ from functools import partial
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.events import LookUpsTold
 from tinysnitch.daemon.bounded_look import BoundedLook
-from tinysnitch.daemon.driver import Driver, nothing_to_hear
+from tinysnitch.daemon.driver import Driver
 from tinysnitch.daemon.follow import follow
+from tinysnitch.daemon.single_timer import SingleTimer
 from tinysnitch.kernel.name_services import NSSWITCH, is_resolved_asked
 from tinysnitch.kernel.resolved_monitor import RESOLVED_MONITOR, ResolvedMonitor
 from tinysnitch.store.file_watch import watch_file, watch_folder
 
+GONE_S = 60.0  # a restart of systemd-resolved is over by then; until then a guess is as doubtful as before
 _log = logging.getLogger(__name__)
 
 
@@ -24,6 +26,7 @@ class ToldNames:
         self._driver = driver
         self._look = BoundedLook()
         self._monitor: ResolvedMonitor | None = None
+        self._gone_timer = SingleTimer(lambda: driver.feed(LookUpsTold(is_last=True)))
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -36,6 +39,7 @@ class ToldNames:
         for task in self._tasks:
             task.cancel()
         self._end()
+        self._gone_timer.cancel()
 
     def _connect(self) -> None:
         if self._monitor:
@@ -44,13 +48,16 @@ class ToldNames:
             self._monitor = self._look.do(_open_monitor)
         except OSError:
             return
-        asyncio.get_running_loop().add_reader(self._monitor.fileno(), self._read)
-        self._driver.hear = self._read
+        asyncio.get_running_loop().add_reader(self._monitor.fileno(), self.hear)
+        self._gone_timer.cancel()
         self._driver.feed(LookUpsTold())
 
-    def _read(self) -> None:
+    def hear(self) -> None:
+        """Feed what it has told by now."""
+        if not self._monitor:
+            return
         try:
-            messages = self._monitor.read() if self._monitor else []
+            messages = self._monitor.read()
         except EOFError:
             self._end()
         except Malformed as error:
@@ -65,7 +72,7 @@ class ToldNames:
             asyncio.get_running_loop().remove_reader(self._monitor.fileno())
             self._monitor.close()
             self._monitor = None
-            self._driver.hear = nothing_to_hear
+            self._gone_timer.start(GONE_S)
 
 
 def _open_monitor() -> ResolvedMonitor:

@@ -6,7 +6,7 @@ from struct import Struct
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_objects import CLAIM_PROGRAM
 from tinysnitch.kernel.bpf_pins import PinFolder
-from tinysnitch.kernel.libbpf import Map, Program, count_possible_cpus
+from tinysnitch.kernel.libbpf import Map, PinnedProgram, count_possible_cpus
 
 _NUMBER = Struct("=I")
 _WIDE_NUMBER = Struct("=Q")
@@ -27,7 +27,7 @@ class BpfMaps:
             self.verdicts = self._open("verdicts", structs.VERDICT_KEY.struct, structs.VERDICT_VALUE.struct)
             self.own_addresses = self._open("own_addresses", structs.OWN_KEY.struct, _NUMBER)
             self.statistics = self._open("statistics", _NUMBER, _WIDE_NUMBER, count_possible_cpus())
-            self.claims = Program(folder.program_path(CLAIM_PROGRAM), structs.CLAIM.struct)
+            self.claims = PinnedProgram(folder.program_path(CLAIM_PROGRAM), structs.CLAIM.struct)
             opened.callback(self.claims.close)
             self._opened = opened.pop_all()
 

@@ -226,8 +226,8 @@ class Map:
         return not failed
 
 
-class Program:
-    """A pinned socket filter that is run here, on one tuple at a time."""
+class PinnedProgram:
+    """A socket filter that is run here, on one tuple at a time."""
 
     def __init__(self, path: Path, argument: Struct) -> None:
         ffi, self._library = _open_library()

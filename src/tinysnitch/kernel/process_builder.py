@@ -116,7 +116,7 @@ class ProcessBuilder:
             sha256=found.sha256,
             is_sha256_told=found.is_known,
             warnings=(
-                *find_warnings(image, look),
+                *_find_warnings(image, look),
                 *_warn_of_environment(find_loaders(pid, started_ns, image.executable)),
             ),
         )
@@ -299,7 +299,7 @@ def _warn_of_environment(loaders: tuple[str, ...] | None) -> Iterator[str]:
     yield from (f"started with {name}" for name in loaders)
 
 
-def find_warnings(image: Image, look: _Look) -> Iterator[str]:
+def _find_warnings(image: Image, look: _Look) -> Iterator[str]:
     """What people should know before they answer."""
     is_deleted = bool(image.flags & structs.IMAGE_DELETED)
     if is_deleted:

@@ -12,7 +12,7 @@ from tinysnitch.view.duration import format_time_left
 from tinysnitch.view.edit_view import EditView, fit_around_cursor
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import KeyHint, PromptView
-from tinysnitch.view.segment import Line, Segment
+from tinysnitch.view.span import Line, Span
 from tinysnitch.view.text import shorten_end
 
 COLUMNS = 92  # of the column of text
@@ -113,16 +113,14 @@ class PageWriter:
     def _gap(self, ems: float) -> None:
         self._page.y += ems * self._em
 
-    def _write(
-        self, x: float, segments: tuple[Segment, ...], style: Style, width: float, *, rows: int = 1
-    ) -> Paragraph:
-        paragraph = Paragraph(segments, style, width, rows)
+    def _write(self, x: float, spans: tuple[Span, ...], style: Style, width: float, *, rows: int = 1) -> Paragraph:
+        paragraph = Paragraph(spans, style, width, rows)
         self._page.add_text(x, self._page.y, paragraph)
         return paragraph
 
     def _write_centred(self, text: str, color: QColor, font: QFont | None = None, rows: int = 1) -> None:
         style = Style(font or self._font, color, is_centred=True)
-        self._page.y += self._write(self._left, (Segment(text),), style, self._room, rows=rows).height
+        self._page.y += self._write(self._left, (Span(text),), style, self._room, rows=rows).height
 
     def _write_news(self, text: str) -> None:
         shown = shorten_end(text, cells_of(self._font, self._room, NEWS_ROWS))
@@ -138,11 +136,9 @@ class PageWriter:
     def _write_ends(self, left: str, right: str) -> None:
         """Two texts in one row, at its ends; the right one is the shorter and more important."""
         right_width = text_width(right, self._bold) + self._cell
-        self._write(
-            self._left + self._room - right_width + self._cell, (Segment(right),), Style(self._bold), right_width
-        )
+        self._write(self._left + self._room - right_width + self._cell, (Span(right),), Style(self._bold), right_width)
         style = Style(self._font, palette.QUIET)
-        self._page.y += self._write(self._left, (Segment(left),), style, self._room - right_width - self._cell).height
+        self._page.y += self._write(self._left, (Span(left),), style, self._room - right_width - self._cell).height
 
     def _spare(self, columns: int, texts: Iterator[str]) -> float:
         """The width that texts right of `columns` leave free: half of it on each side puts them in the middle."""
@@ -155,12 +151,10 @@ class PageWriter:
         label = Style(self._font, palette.QUIET)
         left = self._left + indent
         x = left + label_width - text_width(line.label, self._font) - self._cell
-        self._write(x, (Segment(line.label),), label, label_width)
+        self._write(x, (Span(line.label),), label, label_width)
         value_x = left + label_width + self._cell
         width = self._room - label_width - self._cell - indent
-        self._page.y += (
-            self._write(value_x, line.segments, Style(self._font), width, rows=rows).height + 0.15 * self._em
-        )
+        self._page.y += self._write(value_x, line.spans, Style(self._font), width, rows=rows).height + 0.15 * self._em
 
     def _write_panel(self, view: PromptView) -> None:
         """The rule line over the whole width: as it would be written, or as it is edited."""
@@ -189,16 +183,16 @@ class PageWriter:
     def _write_edit(self, edit: EditView) -> None:
         """The line with its cursor, and below it what is wrong with it, in rows that are always there."""
         style = Style(self._font, covered=palette.PANEL, behind_covered=palette.COVERED, is_centred=True)
-        segments = _edit_segments(edit, cells_of(self._font, self._width - 2 * self._em, RULE_ROWS))
-        self._write_line(segments, style, RULE_ROWS)
+        spans = _edit_spans(edit, cells_of(self._font, self._width - 2 * self._em, RULE_ROWS))
+        self._write_line(spans, style, RULE_ROWS)
         self._gap(0.3)
         self._write_centred(edit.fault or edit.lifetime, palette.WARNING if edit.fault else palette.COVERED)
         self._write_centred(edit.hint or " ", palette.QUIET)
 
-    def _write_line(self, segments: tuple[Segment, ...], style: Style, rows: int) -> None:
-        self._page.y += self._write(self._em, segments, style, self._width - 2 * self._em, rows=rows).height
+    def _write_line(self, spans: tuple[Span, ...], style: Style, rows: int) -> None:
+        self._page.y += self._write(self._em, spans, style, self._width - 2 * self._em, rows=rows).height
 
-    def _write_list(self, lines: tuple[tuple[Segment, ...], ...]) -> None:
+    def _write_list(self, lines: tuple[tuple[Span, ...], ...]) -> None:
         """A row for each; they begin in one column, with the longest in the middle."""
         paragraphs = [Paragraph(line, Style(self._font), self._width - 2 * self._em) for line in lines]
         x = (self._width - max(paragraph.width for paragraph in paragraphs)) / 2
@@ -238,9 +232,9 @@ class PageWriter:
         self._page.y += 0.12 * self._em
         color = palette.TEXT if is_ready and not hint.is_dead else palette.QUIET
         label = Style(self._bold, palette.COVERED if hint.is_on else color)
-        self._write(x + self._cell / 2, (Segment(hint.label),), label, label_width)
+        self._write(x + self._cell / 2, (Span(hint.label),), label, label_width)
         text = Style(self._font, palette.COVERED if hint.is_on else color)
-        self._write(text_left, (Segment(hint.text),), text, text_width(hint.text, self._font) + self._cell)
+        self._write(text_left, (Span(hint.text),), text, text_width(hint.text, self._font) + self._cell)
         self._page.y = y
         self._page.add_key(QRectF(x, y, self._hint_width(hint) - self._cell, cap.height()), hint.label)
 
@@ -253,23 +247,23 @@ class PageWriter:
         filled.setWidth(bar.width() * view.fraction_left)
         self._page.add_box(filled, palette.BAR, 0.25 * self._em)
         x = self._left + self._room - number_width + self._cell
-        self._page.y += self._write(x, (Segment(number),), Style(self._bold), number_width).height
+        self._page.y += self._write(x, (Span(number),), Style(self._bold), number_width).height
 
     def _write_help_row(self, row: HelpRow, heading: int, word: int) -> None:
         x = self._left + heading * self._cell - text_width(row.heading, self._font)
-        self._write(x, (Segment(row.heading),), Style(self._font, palette.QUIET), self._room)
+        self._write(x, (Span(row.heading),), Style(self._font, palette.QUIET), self._room)
         word_x = self._left + (heading + 2 + word) * self._cell - text_width(row.word, self._bold)
-        self._write(word_x, (Segment(row.word),), Style(self._bold, palette.COVERED), self._room)
+        self._write(word_x, (Span(row.word),), Style(self._bold, palette.COVERED), self._room)
         meaning_x = self._left + (heading + word + 4) * self._cell
         width = (self._width + self._room) / 2 - meaning_x
-        self._page.y += self._write(meaning_x, (Segment(row.meaning),), Style(self._font), width, rows=2).height
+        self._page.y += self._write(meaning_x, (Span(row.meaning),), Style(self._font), width, rows=2).height
 
 
-def _edit_segments(edit: EditView, cells: int) -> tuple[Segment, ...]:
+def _edit_spans(edit: EditView, cells: int) -> tuple[Span, ...]:
     """What fits around the cursor, which is marked as covered."""
     before, at, after = fit_around_cursor(edit, cells)
     at = "\u00a0" if at == " " else at  # a blank at the end of a row would not be painted
-    return (Segment(before), Segment(at, is_covered=True), Segment(after))
+    return (Span(before), Span(at, is_covered=True), Span(after))
 
 
 def _columns(texts: Iterator[str]) -> int:

@@ -11,8 +11,8 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QTextCharFormat, QTextLayout, QTextOption
 
 from tinysnitch.qt.palette import COVERED, TEXT
-from tinysnitch.view.segment import Segment, text_of
-from tinysnitch.view.segment_fit import fit_segments
+from tinysnitch.view.span import Span, text_of
+from tinysnitch.view.span_fit import fit_spans
 from tinysnitch.view.text import cell_width
 
 _FIRST_STRONG_ISOLATE, _POP_ISOLATE = "\u2068", "\u2069"
@@ -30,11 +30,11 @@ class Style(msgspec.Struct, frozen=True):
 
 
 class Paragraph:
-    """Segments over at most `rows` rows of `width`; what is longer gives way in the middle."""
+    """Spans over at most `rows` rows of `width`; what is longer gives way in the middle."""
 
-    def __init__(self, segments: tuple[Segment, ...], style: Style, width: float, rows: int = 1) -> None:
+    def __init__(self, spans: tuple[Span, ...], style: Style, width: float, rows: int = 1) -> None:
         self.color = style.color
-        self.layout = _fit(segments, style, width, rows)
+        self.layout = _fit(spans, style, width, rows)
         self.height = self.layout.boundingRect().height()
         rows_of_text = map(self.layout.lineAt, range(self.layout.lineCount()))
         self.width = max((row.naturalTextWidth() for row in rows_of_text), default=0.0)
@@ -50,25 +50,25 @@ def text_width(text: str, font: QFont) -> float:
     return QFontMetricsF(font).horizontalAdvance(text)
 
 
-def _fit(segments: tuple[Segment, ...], style: Style, width: float, rows: int) -> QTextLayout:
+def _fit(spans: tuple[Span, ...], style: Style, width: float, rows: int) -> QTextLayout:
     """As much as fits: what is left out of a line is in its middle, never at its end."""
     columns = cells_of(style.font, width, 1)
     wrap = QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere
     cells = cells_of(style.font, width, rows)
-    if rows > 1 and any(cell_width(word) > columns for word in text_of(segments).split(" ")):
+    if rows > 1 and any(cell_width(word) > columns for word in text_of(spans).split(" ")):
         wrap = QTextOption.WrapMode.WrapAnywhere  # after slashes and dots alone, rows would stay half empty
         cells = columns * rows
     while True:
-        layout = _lay_out(fit_segments(segments, cells), style, wrap)
+        layout = _lay_out(fit_spans(spans, cells), style, wrap)
         if _break_lines(layout, width, rows) or cells <= 1:
             return layout
         cells = int(cells * _SHRINK)
 
 
-def _lay_out(segments: tuple[Segment, ...], style: Style, wrap: QTextOption.WrapMode) -> QTextLayout:
-    pieces = [isolate(segment.text) for segment in segments]
+def _lay_out(spans: tuple[Span, ...], style: Style, wrap: QTextOption.WrapMode) -> QTextLayout:
+    pieces = [isolate(span.text) for span in spans]
     layout = QTextLayout("".join(pieces), style.font)
-    layout.setFormats(_formats(pieces, segments, style))
+    layout.setFormats(_formats(pieces, spans, style))
     option = QTextOption(Qt.AlignmentFlag.AlignHCenter if style.is_centred else Qt.AlignmentFlag.AlignLeft)
     option.setTextDirection(Qt.LayoutDirection.LeftToRight)
     option.setWrapMode(wrap)
@@ -98,12 +98,12 @@ def _utf16_length(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _formats(pieces: list[str], segments: tuple[Segment, ...], style: Style) -> list[QTextLayout.FormatRange]:
+def _formats(pieces: list[str], spans: tuple[Span, ...], style: Style) -> list[QTextLayout.FormatRange]:
     formats = []
     start = 0
-    for piece, segment in zip(pieces, segments, strict=True):
+    for piece, span in zip(pieces, spans, strict=True):
         length = _utf16_length(piece)
-        if segment.is_covered:
+        if span.is_covered:
             formats.append(_format(start, length, style))
         start += length
     return formats

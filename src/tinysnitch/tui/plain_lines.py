@@ -4,7 +4,7 @@ from tinysnitch.view.duration import format_time_left
 from tinysnitch.view.edit_view import EditView
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import PromptView
-from tinysnitch.view.segment import text_of
+from tinysnitch.view.span import text_of
 from tinysnitch.view.text import shorten_middle
 
 MAX_VALUE = 400  # columns; nobody listens to more

@@ -13,8 +13,8 @@ from tinysnitch.view.duration import format_time_left
 from tinysnitch.view.edit_view import EditView
 from tinysnitch.view.help_view import HelpRow
 from tinysnitch.view.prompt_view import KeyHint, PromptView
-from tinysnitch.view.segment import Line, Segment
-from tinysnitch.view.segment_fit import fit_segments
+from tinysnitch.view.span import Line, Span
+from tinysnitch.view.span_fit import fit_spans
 from tinysnitch.view.text import cell_width, escape_text, shorten_end, shorten_middle, wrap_columns, wrap_shortened
 
 YELLOW = "#ffd034"  # the ANSI one is orange in Textual, and from there red on a terminal of 16 colours
@@ -165,7 +165,7 @@ def _together_rows(view: PromptView, room: int, height: int) -> list[Text]:
     rules = (view.rule, *view.more_rules)
     most = max(1, min(MAX_MORE_ROWS + 1, height - 1))
     fitting = len(rules) if len(rules) <= most else max(1, most - 1)
-    rows = [_join(fit_segments(rule, room)) for rule in rules[:fitting]]
+    rows = [_join(fit_spans(rule, room)) for rule in rules[:fitting]]
     if fitting < len(rules) and most > 1:
         rows.append(Text(f"and {len(rules) - fitting} more", QUIET))
     return [Text(shorten_end(view.together, room), "bold"), *_align(rows, max(row.cell_len for row in rows))]
@@ -208,14 +208,14 @@ def _most_telling(lines: tuple[Line, ...], height: int) -> list[Line]:
 
 def _fact_block(line: Line, room: int, height: int) -> list[Text]:
     width = max(1, room - LABEL_WIDTH - 2)
-    values = _wrap(line.segments, width, height)
+    values = _wrap(line.spans, width, height)
     rows: list[Text] = []
     for label, value in zip([line.label, *[""] * len(values)], values, strict=False):
         rows.append(Text().append(f"{label:>{LABEL_WIDTH}}  ", QUIET).append_text(value))
     return _align(rows, room)
 
 
-def _rule_rows(rule: tuple[Segment, ...], room: int, height: int) -> list[Text]:
+def _rule_rows(rule: tuple[Span, ...], room: int, height: int) -> list[Text]:
     """The rule line over a few rows; a very long one is cut in the middle of its longest word."""
     most = min(MAX_RULE_ROWS, height)
     rows = _wrap(rule, room, most)
@@ -229,11 +229,11 @@ def _tried_cells(width: int, height: int) -> Iterator[int]:
     yield surely
 
 
-def _wrap(segments: tuple[Segment, ...], width: int, height: int) -> list[Text]:
+def _wrap(spans: tuple[Span, ...], width: int, height: int) -> list[Text]:
     """Whole where the rows suffice, else cut in the middle of what is longest, and no more than they ask for."""
     rows: list[Text] = []
     for cells in _tried_cells(width, height):
-        rows, _ends = _break_rows(_join(fit_segments(segments, cells)), width)
+        rows, _ends = _break_rows(_join(fit_spans(spans, cells)), width)
         if len(rows) <= height:
             break
     return rows[:height]
@@ -252,10 +252,10 @@ def _align(rows: list[Text], width: int) -> list[Text]:
     return rows
 
 
-def _join(segments: tuple[Segment, ...]) -> Text:
+def _join(spans: tuple[Span, ...]) -> Text:
     text = Text()
-    for segment in segments:
-        text.append(segment.text, COVERED if segment.is_covered else "")
+    for span in spans:
+        text.append(span.text, COVERED if span.is_covered else "")
     return text
 
 

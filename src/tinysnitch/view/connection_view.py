@@ -13,7 +13,7 @@ from tinysnitch.core.program_file import ProgramFile
 from tinysnitch.core.services import find_service
 from tinysnitch.core.words import quote_word
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
-from tinysnitch.view.segment import Line, Segment, segment_of
+from tinysnitch.view.span import Line, Span, span_of
 from tinysnitch.view.text import escape_text
 
 
@@ -50,73 +50,73 @@ def present_connection(
 
 
 def _present_no_process(attribution: Attribution) -> Iterator[Line]:
-    yield Line("program", (Segment(program_of(attribution), is_covered=True),))
+    yield Line("program", (Span(program_of(attribution), is_covered=True),))
 
 
 def _present_process(
     process: Process, choice: Choice, lookup: Lookup, *, parent: str | None, is_full: bool
 ) -> Iterator[Line]:
     """`parent`: whom the rule names."""
-    path = segment_of(process.program, is_covered=True)
-    yield Line("path", (path, Segment(" (has ended)")) if lookup.has_ended(process) else (path,))
+    path = span_of(process.program, is_covered=True)
+    yield Line("path", (path, Span(" (has ended)")) if lookup.has_ended(process) else (path,))
     if process.args or not process.are_args_complete:
         args = " ".join(map(quote_word, process.args)) + ("" if process.are_args_complete else " …")
-        yield Line("arguments", (segment_of(args, process.are_args_complete and not choice.any_args),))
+        yield Line("arguments", (span_of(args, process.are_args_complete and not choice.any_args),))
     if process.run_by:
-        yield Line("run by", (segment_of(process.run_by),))
+        yield Line("run by", (span_of(process.run_by),))
     yield from _present_file(process, lookup.find_file(process), is_full)
     if process.parents:
-        yield Line("parents", tuple(_parent_segments(process.parents, parent)))
+        yield Line("parents", tuple(_parent_spans(process.parents, parent)))
     user = lookup.find_user(process.uid)
-    yield Line("user", (segment_of(user if user else f"uid {process.uid}"),))
+    yield Line("user", (span_of(user if user else f"uid {process.uid}"),))
     if process.owners:
-        yield Line("belongs to", (segment_of(", ".join(process.owners)),))
+        yield Line("belongs to", (span_of(", ".join(process.owners)),))
 
 
-def _parent_segments(parents: tuple[str, ...], named: str | None) -> Iterator[Segment]:
-    """The nearest parent of that name is covered, as a segment of its own."""
+def _parent_spans(parents: tuple[str, ...], named: str | None) -> Iterator[Span]:
+    """The nearest parent of that name is covered, as a span of its own."""
     texts = list(map(quote_word, parents))
     if named not in parents:
-        yield segment_of(", ".join(texts))
+        yield span_of(", ".join(texts))
         return
     at = parents.index(named)
-    yield segment_of("".join(f"{text}, " for text in texts[:at]))
-    yield segment_of(texts[at], is_covered=True)
-    yield segment_of("".join(f", {text}" for text in texts[at + 1 :]))
+    yield span_of("".join(f"{text}, " for text in texts[:at]))
+    yield span_of(texts[at], is_covered=True)
+    yield span_of("".join(f", {text}" for text in texts[at + 1 :]))
 
 
 def _present_file(process: Process, file: ProgramFile | None, is_full: bool) -> Iterator[Line]:
     """The digest tells something where no package vouches for the file, and where it may be put into a rule."""
     if file is None:
-        yield Line("package", (Segment("…"),), is_pending=True)
+        yield Line("package", (Span("…"),), is_pending=True)
         return
     if file.package is not None:
-        yield Line("package", (segment_of(file.package) if file.package else Segment("none owns this file"),))
+        yield Line("package", (span_of(file.package) if file.package else Span("none owns this file"),))
     digest = process.sha256 or file.sha256
     if digest and (is_full or not file.package):
         of = f" of {process.executable.rpartition('/')[2]}" if process.run_by else ""
-        yield Line("sha256", (Segment(digest), segment_of(of)) if of else (Segment(digest),))
+        yield Line("sha256", (Span(digest), span_of(of)) if of else (Span(digest),))
 
 
 def _present_remote(connection: Connection, choice: Choice) -> Iterator[Line]:
     has_address = is_by_address(connection, choice.remote)
     is_by_name = not has_address and not is_by_link(connection, choice.remote)
     if connection.name:
-        yield Line("name", _name_segments(connection.name, choice.remote if is_by_name else RemoteScope.ANY))
-    yield Line("address", (Segment(format_address(connection.flow.remote), has_address),))
+        yield Line("name", _name_spans(connection.name, choice.remote if is_by_name else RemoteScope.ANY))
+    yield Line("address", (Span(format_address(connection.flow.remote), has_address),))
     if connection.aliases:
-        yield Line("by way of", (segment_of(", ".join(connection.aliases)),))
+        yield Line("by way of", (span_of(", ".join(connection.aliases)),))
     if connection.asked_name:
-        yield Line("asks for", (segment_of(connection.asked_name),))
+        yield Line("asks for", (span_of(connection.asked_name),))
     if connection.other_names:
-        yield Line("also named", (segment_of(", ".join(connection.other_names)),))
+        yield Line("also named", (span_of(", ".join(connection.other_names)),))
 
 
-def _name_segments(name: str, scope: RemoteScope) -> tuple[Segment, ...]:
+def _name_spans(name: str, scope: RemoteScope) -> tuple[Span, ...]:
     domain = find_registrable_domain(name) if scope is RemoteScope.DOMAIN else None
     if domain is None or not name.endswith(domain) or name == domain:
-        return (segment_of(name, scope is not RemoteScope.ANY),)
-    return segment_of(name[: -len(domain)]), segment_of(domain, is_covered=True)
+        return (span_of(name, scope is not RemoteScope.ANY),)
+    return span_of(name[: -len(domain)]), span_of(domain, is_covered=True)
 
 
 def _present_port(connection: Connection, choice: Choice) -> Iterator[Line]:
@@ -125,12 +125,12 @@ def _present_port(connection: Connection, choice: Choice) -> Iterator[Line]:
     if flow.port:
         service = find_service(flow.port)
         named = f"{flow.port} {service}" if service else str(flow.port)
-        yield Line("port", (Segment(named, not choice.any_port), Segment(", "), Segment(protocol, is_covered=True)))
+        yield Line("port", (Span(named, not choice.any_port), Span(", "), Span(protocol, is_covered=True)))
     else:
-        yield Line("protocol", (Segment(protocol, is_covered=True),))
+        yield Line("protocol", (Span(protocol, is_covered=True),))
     way = "outbound, from this machine" if flow.direction is Direction.OUTBOUND else "inbound, to this machine"
-    via = (segment_of(f", on {connection.interface}"),) if connection.interface else ()
-    yield Line("direction", (Segment(way, is_covered=True), *via))
+    via = (span_of(f", on {connection.interface}"),) if connection.interface else ()
+    yield Line("direction", (Span(way, is_covered=True), *via))
 
 
 def present_warnings(connection: Connection) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ from tinysnitch.view.keys import KEYS, OWN_KEYS, Act, Group, Key, keys_of
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
 from tinysnitch.view.open_question import OpenQuestion
 from tinysnitch.view.prompt_state import Page, PromptState
-from tinysnitch.view.segment import Line, Segment, segment_of
+from tinysnitch.view.span import Line, Span, span_of
 from tinysnitch.view.text import escape_text
 
 _ANY_WORD = "-"
@@ -59,10 +59,10 @@ class PromptView(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""  # it is asked
     lines: tuple[Line, ...] = ()
     warnings: tuple[str, ...] = ()  # of the question, and about what else is wrong
-    rule: tuple[Segment, ...] = ()  # the line that `y` writes; `n` writes it with `deny`
+    rule: tuple[Span, ...] = ()  # the line that `y` writes; `n` writes it with `deny`
     is_rule_kept: bool = True  # else it shows what one answer is for, and nothing is written
     together: str = ""  # what y and n answer when it is more than this question; "" when it is not
-    more_rules: tuple[tuple[Segment, ...], ...] = ()  # that they write in addition
+    more_rules: tuple[tuple[Span, ...], ...] = ()  # that they write in addition
     edit: EditView | None = None  # the rule line is edited by hand: shown instead of `rule`
     lifetime: str = ""
     waiting: str = ""  # how many wait
@@ -174,7 +174,7 @@ def _present_warnings(connection: Connection) -> tuple[str, ...]:
     return (*present_warnings(connection), *((f"no answer lasts: {refusal}",) if refusal else ()))
 
 
-def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple[Segment, ...]:
+def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple[Span, ...]:
     """The very line of the rule; covered are the columns that name something. A rule that is not kept shows no end."""
     if not can_be_remembered(connection):
         choice = msgspec.structs.replace(choice, lifetime=Lifetime.ONCE)
@@ -182,13 +182,13 @@ def present_rule(connection: Connection, choice: Choice, wall_s: float) -> tuple
     starts = [word.column - 1 for word in split_words(line)]
     words = [line[start:end].rstrip(" ") for start, end in zip(starts, [*starts[1:], len(line)], strict=True)]
     first = next(index for index, word in enumerate(words) if index and not word.startswith(_QUALIFIERS))
-    segments: list[Segment] = []
+    spans: list[Span] = []
     for index, word in enumerate(words):
         is_any = word == _ANY_WORD and index - first < len(COLUMNS)  # further on it is an argument
         is_narrowing = 0 < index < first and not word.startswith(_UNTIL)
-        segments.append(segment_of(word, is_covered=is_narrowing or (index >= first and not is_any)))
-        segments.append(Segment(" "))
-    return tuple(segments[:-1])
+        spans.append(span_of(word, is_covered=is_narrowing or (index >= first and not is_any)))
+        spans.append(Span(" "))
+    return tuple(spans[:-1])
 
 
 def is_rule_kept(connection: Connection, choice: Choice) -> bool:

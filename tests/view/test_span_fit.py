@@ -1,19 +1,19 @@
 import pytest
 
-from tinysnitch.view.segment import Segment, text_of
-from tinysnitch.view.segment_fit import fit_segments
+from tinysnitch.view.span import Span, text_of
+from tinysnitch.view.span_fit import fit_spans
 from tinysnitch.view.text import cell_width
 
 
 def test_what_fits_stays() -> None:
-    segments = (Segment("allow "), Segment("shop.test", is_covered=True))
-    assert fit_segments(segments, 15) == segments
+    spans = (Span("allow "), Span("shop.test", is_covered=True))
+    assert fit_spans(spans, 15) == spans
     rule = rule_of("allow", "shop.test", "443", "tcp", "/usr/bin/curl", *["a"] * 20)
-    assert fit_segments(rule, 80) == rule
+    assert fit_spans(rule, 80) == rule
 
 
 def test_the_longest_gives_way_in_its_middle() -> None:
-    fitted = fit_segments((Segment("allow"), Segment("/a" * 50 + "/end")), 30)
+    fitted = fit_spans((Span("allow"), Span("/a" * 50 + "/end")), 30)
     assert fitted[0].text == "allow"
     assert fitted[1].text.endswith("/end")
     assert len(text_of(fitted)) <= 30
@@ -23,12 +23,12 @@ def test_the_longest_gives_way_in_its_middle() -> None:
     ("lengths", "width", "fitted"), [([100], 99, [99]), ([40, 39], 40, [20, 20]), ([12, 12], 18, [9, 9])]
 )
 def test_long_ones_share_what_is_too_much(lengths: list[int], width: int, fitted: list[int]) -> None:
-    segments = fit_segments(tuple(Segment("x" * length) for length in lengths), width)
-    assert [cell_width(segment.text) for segment in segments] == fitted
+    spans = fit_spans(tuple(Span("x" * length) for length in lengths), width)
+    assert [cell_width(span.text) for span in spans] == fitted
 
 
-def rule_of(*words: str) -> tuple[Segment, ...]:
-    return tuple(segment for word in words for segment in (Segment(word), Segment(" ")))[:-1]
+def rule_of(*words: str) -> tuple[Span, ...]:
+    return tuple(span for word in words for span in (Span(word), Span(" ")))[:-1]
 
 
 @pytest.mark.parametrize("word", ["a", "--option=value", "x" * 500])
@@ -37,10 +37,10 @@ def test_any_number_of_arguments_leaves_in_sight_who_it_is_and_where_it_goes(wor
     rule = rule_of(
         "allow", "until=2026-11-26T05:35:07Z", "shop.test", "443", "tcp", "/usr/bin/curl", *[word] * 99, "end"
     )
-    fitted = text_of(fit_segments(rule, width))
+    fitted = text_of(fit_spans(rule, width))
     assert width - len("…=value ") <= cell_width(fitted) <= width  # as many of them as have room
     assert [part for part in ("allow", "shop.test 443 tcp ", "curl ", " … ", " end") if part not in fitted] == []
 
 
 def test_there_is_always_an_end() -> None:
-    assert len(fit_segments((Segment("ab"), Segment("cd")), 0)) == 2
+    assert len(fit_spans((Span("ab"), Span("cd")), 0)) == 2

@@ -1,0 +1,50 @@
+"""Spans made to fit a width: long ones give way in their middle, then those in the middle go.
+
+A rule has its arguments last, and a program may have any number: they must not push out who it is and where it goes.
+"""
+
+import msgspec
+
+from tinysnitch.view.span import Span
+from tinysnitch.view.text import ELLIPSIS, cell_width, shorten_middle
+
+READABLE = 9  # columns in which the end of a name or a path still tells something
+HEAD = 14  # spans that stay: the words of a rule up to its program, a qualifier among them, with their blanks
+
+
+def fit_spans(spans: tuple[Span, ...], width: int) -> tuple[Span, ...]:
+    """Spans of at most `width` columns in all: the longest ones give way."""
+    fitted = _shorten(list(spans), width, READABLE)
+    if _width_of(fitted) > width and len(fitted) > HEAD + 2:
+        head, tail = [*fitted[:HEAD], Span(ELLIPSIS)], fitted[HEAD + 1 :]
+        fitted = [*head, *_tail_within(tail, width - _width_of(head))]
+    return tuple(_shorten(fitted, width, 1))
+
+
+def _tail_within(spans: list[Span], width: int) -> list[Span]:
+    """Drops pairs of a word and a blank from the beginning until the rest fits; the last word stays."""
+    first, left = 0, _width_of(spans)
+    while len(spans) - first > 2 and left > width:
+        left -= _width_of(spans[first : first + 2])
+        first += 2
+    return spans[first:]
+
+
+def _shorten(spans: list[Span], width: int, least: int) -> list[Span]:
+    """The longest ones in their middle, none to less than `least` columns."""
+    sizes = [cell_width(span.text) for span in spans]
+    excess = sum(sizes) - width
+    while excess > 0:
+        longest = max(range(len(sizes)), key=sizes.__getitem__)
+        size = sizes[longest]
+        if size <= least:
+            break
+        shorter = shorten_middle(spans[longest].text, max(size - excess, size // 2, least))
+        spans[longest] = msgspec.structs.replace(spans[longest], text=shorter)
+        sizes[longest] = cell_width(shorter)
+        excess += sizes[longest] - size
+    return spans
+
+
+def _width_of(spans: list[Span]) -> int:
+    return sum(cell_width(span.text) for span in spans)

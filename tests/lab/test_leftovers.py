@@ -1,0 +1,76 @@
+"""What a worker of a run leaves when it is killed, and that the next run takes it away."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.lab import cgroup
+from tests.lab.leftovers import leftovers, own_name
+from tests.lab.patience import WAIT_S, read_line
+
+pytestmark = [pytest.mark.privileged]
+
+REMOVE = "from tests.lab.leftovers import remove_stale; remove_stale()"
+MAKE_PLACES = """
+import sys
+from tests.kernel.bpf_place import BpfPlace
+from tests.kernel.packet_place import PacketPlace
+from tests.lab.lab import Lab
+with BpfPlace() as place, PacketPlace(), Lab():
+    place.load()
+    print("up", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def start(script: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-c", script], env=environment, stdin=pipe, stdout=pipe, text=True)
+
+
+@contextmanager
+def worker() -> Iterator[subprocess.Popen[str]]:
+    """It has one place of each kind; killed in the end."""
+    with start(MAKE_PLACES) as started:
+        try:
+            assert read_line(started) == "up\n"
+            yield started
+        finally:
+            started.kill()
+
+
+def remove_by_three() -> None:
+    """As the workers of a run do."""
+    removers = [start(REMOVE) for _ in range(3)]
+    assert [remover.communicate(timeout=WAIT_S) for remover in removers] == [("", None)] * 3
+    assert [remover.returncode for remover in removers] == [0] * 3
+
+
+def test_what_a_killed_worker_left_is_removed_and_what_a_living_one_has_is_not() -> None:
+    with worker() as living:
+        with worker() as killed:
+            pass
+        kept = leftovers(living.pid)
+        assert len(leftovers(killed.pid)) == len(kept) == 9
+        remove_by_three()
+        assert leftovers(killed.pid) == []
+        assert leftovers(living.pid) == kept
+        living.communicate("end\n", timeout=WAIT_S)
+        assert leftovers(living.pid) == []
+
+
+def test_one_of_the_workers_removes_it() -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait(timeout=WAIT_S)
+    stale = [own_name("lab").replace(str(os.getpid()), str(ended.pid)) for _ in range(6)]
+    for name in stale:
+        (cgroup.find_root() / name).mkdir()
+        subprocess.run(["ip", "netns", "add", name], check=True)
+    assert len(leftovers(ended.pid)) == 12
+    remove_by_three()
+    assert leftovers(ended.pid) == []
