@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . packaging/fail.sh
+umask 022 # what is made here others may run, too (install.sh)
 
 RUN_COMMANDS=(clang iptables ip6tables setsid) # where there are no packages of Debian's
 BY_HAND="dnf install clang llvm libbpf-devel kernel-headers glibc-devel iptables-nft util-linux"

@@ -48,6 +48,14 @@ def test_what_is_there_is_used(clone: Path, word: str, extra: str) -> None:
     assert (clone / "done").read_text().endswith(f" --editable {extra}\n")
 
 
+def test_what_is_made_under_a_umask_is_for_all_to_read(clone: Path) -> None:
+    """The window, which is installed later, runs as the user who called sudo."""
+    write_command(clone / ".venv/bin/python", f"umask >>{clone / 'done'}")
+    command = ["bash", "-c", 'umask 077; exec "$0" window', clone / "packaging/setup.sh"]
+    assert subprocess.run(command, env={"PATH": str(clone / "bin")}).returncode == 0
+    assert (clone / "done").read_text().splitlines()[-1] == "0022"
+
+
 @pytest.mark.parametrize("command", NEEDED)
 def test_what_is_missing_is_named_with_the_packages_that_have_it(clone: Path, command: str) -> None:
     (clone / "bin" / command).unlink()
