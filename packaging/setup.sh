@@ -75,8 +75,16 @@ install_packages() {
 	forbid_services
 	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
 		-o DPkg::Lock::Timeout="$APT_LOCK_S" "${missing[@]}" >/dev/null ||
-		fail "apt-get could not install ${missing[*]}" "its own message stands above; is the network up?"
+		tell_why_not "${missing[@]}"
 	allow_services
+}
+
+tell_why_not() { # packages
+	local package unknown=()
+	for package in "$@"; do is_available "$package" || unknown+=("$package"); done
+	[ ${#unknown[@]} -eq 0 ] || fail "this system has no package ${unknown[*]}" \
+		"it takes Debian 13, Ubuntu 24.04 with its universe, or newer ones"
+	fail "apt-get could not install $*" "its own message stands above; is the network up?"
 }
 
 # No service may start by itself: a test wants the programs of nginx and sshd, not their daemons.
@@ -112,9 +120,13 @@ print(os.path.realpath(sys.executable))' 2>/dev/null && return
 }
 
 make_environment() { # extra of pyproject.toml, or nothing
+	local python said
 	# Of a Python that was replaced nothing is left but the links.
-	.venv/bin/python -c 'import pip' 2>/dev/null || "$(find_python)" -m venv --clear .venv
-	local said
+	if ! .venv/bin/python -c 'import pip' 2>/dev/null; then
+		python=$(find_python)
+		"$python" -m venv --clear .venv || fail "$python could not make an environment in .venv" \
+			"its own message stands above; has it the module venv, and the disk room?"
+	fi
 	echo "building the project, and installing Python packages into .venv" # takes a while, and pip is quiet
 	said=$(install_project "$1" 2>&1) && return
 	# What is partly in C++ (marisa-trie) may not yet be there in a compiled form for a new Python: its source is.
@@ -124,7 +136,16 @@ make_environment() { # extra of pyproject.toml, or nothing
 	else
 		printf '%s\n' "$said" >&2
 	fi
-	fail "pip could not install the project" "its own message stands above; is the network up?"
+	fail "pip could not install the project" "$(hint_of "$said")"
+}
+
+# Our build's own (hatch_build.py), which pip repeats among much else. Pip has one too, behind it: to see above.
+hint_of() { # what pip said
+	if [[ "$1" =~ hint:\ ([^$'\n']+) && "${BASH_REMATCH[1]}" != "See above"* ]]; then
+		echo "${BASH_REMATCH[1]}$(has_apt || echo "; $BY_HAND")"
+	else
+		echo "its own message stands above; is the network up, and has the disk room?"
+	fi
 }
 
 install_project() { .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".$1"; } # extra

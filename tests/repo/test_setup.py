@@ -76,6 +76,31 @@ def test_what_pip_says_is_shown(clone: Path) -> None:
     assert done.stderr.splitlines()[0] == "Failed building wheel"
 
 
+def test_what_the_compiler_lacks_is_the_hint_and_not_the_network(clone: Path) -> None:
+    """Headers are not looked for; pip says "hint" itself, behind what our build says."""
+    said = "echo '      hint: needs headers'; echo 'hint: See above for details.'; exit 1"
+    write_command(clone / ".venv/bin/python", f'[ "$1" = -c ] || {{ {said}; }}')
+    error, hint = set_up(clone, "run").stderr.splitlines()[-2:]
+    assert error == "tinysnitch: error: pip could not install the project"
+    assert hint.startswith("tinysnitch: hint: needs headers; dnf install clang ")
+
+
+# Nobody's /usr/bin/python3.
+OTHER_PYTHON = 'mount --bind "$1/bin/python3" /usr/bin/python3 && PATH="$1/bin" exec "$1/packaging/setup.sh" run'
+
+
+@pytest.mark.privileged
+def test_an_environment_that_cannot_be_made_is_told(clone: Path) -> None:
+    """For want of a module of Python, or of room on the disk: which it says itself."""
+    (clone / ".venv/bin/python").unlink()
+    write_command(clone / "bin/python3", 'if [ "$1" = -c ]; then echo python3; else echo no ensurepip >&2; exit 1; fi')
+    words = ["unshare", "--mount", "sh", "-c", OTHER_PYTHON, "sh", clone]
+    said, error, hint = subprocess.run(words, capture_output=True, text=True).stderr.splitlines()
+    assert said == "no ensurepip"
+    assert error == "tinysnitch: error: python3 could not make an environment in .venv"
+    assert hint == "tinysnitch: hint: its own message stands above; has it the module venv, and the disk room?"
+
+
 def test_the_tests_packages_are_debian_s(clone: Path) -> None:
     done = set_up(clone, "test")
     assert done.returncode == 1
@@ -138,6 +163,16 @@ def test_an_installation_that_fails_leaves_no_policy_behind(clone: Path) -> None
     assert done.returncode == 1
     assert "apt-get could not install " in done.stderr
     assert "policy" not in done.stdout
+
+
+@pytest.mark.privileged
+def test_a_distribution_that_is_too_old_is_told_and_not_asked_for_its_network(clone: Path) -> None:
+    """Debian 11 and Ubuntu 22.04 have libbpf0."""
+    add_apt(clone, "exit 100")
+    write_command(clone / "bin/apt-cache", '[ "$2" = libbpf1 ] || echo "  Candidate: 1"')
+    error, hint = set_up_by_apt(clone).stderr.splitlines()
+    assert error == "tinysnitch: error: this system has no package libbpf1"
+    assert hint == "tinysnitch: hint: it takes Debian 13, Ubuntu 24.04 with its universe, or newer ones"
 
 
 @pytest.mark.privileged
