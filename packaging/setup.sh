@@ -19,6 +19,8 @@ WINDOW_PACKAGES=(libegl1 libgl1 libfontconfig1 libdbus-1-3 libx11-xcb1 libxcb-cu
 	libxcb-xkb1 libxkbcommon-x11-0 fonts-dejavu-core)
 # Screens (X11, Wayland) and hands for its tests.
 SCREEN_PACKAGES=(xvfb xdotool xclip sway wtype)
+UNBUILT="Failed building wheel" # says pip
+COMPILE_BY_HAND="apt install g++ python3-dev, dnf install gcc-c++ python3-devel, pacman -S gcc, or what has them here"
 APT_LOCK_S=300 # for whoever installs just now: a machine that was just started upgrades itself
 POLICY=/usr/sbin/policy-rc.d # asked before a package starts its service (invoke-rc.d(8))
 owns_policy=
@@ -119,6 +121,13 @@ print(os.path.realpath(sys.executable))' 2>/dev/null && return
 	fail "no Python 3.11 or newer" "install one, and have python3 in the PATH be that"
 }
 
+# Of the Python that was found: it may not be the one that the distribution's own name is for.
+headers_package() {
+	local python
+	python=$(realpath .venv/bin/python)
+	if is_available "${python##*/}-dev"; then echo "${python##*/}-dev"; else echo python3-dev; fi
+}
+
 make_environment() { # extra of pyproject.toml, or nothing
 	local python said
 	# Of a Python that was replaced nothing is left but the links.
@@ -130,8 +139,8 @@ make_environment() { # extra of pyproject.toml, or nothing
 	echo "building the project, and installing Python packages into .venv" # takes a while, and pip is quiet
 	said=$(install_project "$1" 2>&1) && return
 	# What is partly in C++ (marisa-trie) may not yet be there in a compiled form for a new Python: its source is.
-	if [[ "$said" == *"Failed building wheel"* ]] && has_apt; then
-		install_packages g++ python3-dev
+	if [[ "$said" == *"$UNBUILT"* ]] && has_apt; then
+		install_packages g++ "$(headers_package)"
 		install_project "$1" && return
 	else
 		printf '%s\n' "$said" >&2
@@ -141,7 +150,9 @@ make_environment() { # extra of pyproject.toml, or nothing
 
 # Our build's own (hatch_build.py), which pip repeats among much else. Pip has one too, behind it: to see above.
 hint_of() { # what pip said
-	if [[ "$1" =~ hint:\ ([^$'\n']+) && "${BASH_REMATCH[1]}" != "See above"* ]]; then
+	if [[ "$1" == *"$UNBUILT"* ]]; then
+		echo "it takes a C++ compiler and the headers of Python: $COMPILE_BY_HAND"
+	elif [[ "$1" =~ hint:\ ([^$'\n']+) && "${BASH_REMATCH[1]}" != "See above"* ]]; then
 		echo "${BASH_REMATCH[1]}$(has_apt || echo "; $BY_HAND")"
 	else
 		echo "its own message stands above; is the network up, and has the disk room?"

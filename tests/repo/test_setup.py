@@ -12,7 +12,7 @@ import pytest
 from tests.repo.tree import ROOT
 
 NEEDED = ("clang", "iptables", "ip6tables", "setsid")
-SHELL = ("bash", "dirname", "mkdir")
+SHELL = ("bash", "dirname", "mkdir", "realpath")
 
 
 def write_command(path: Path, text: str = "") -> None:
@@ -73,7 +73,9 @@ def test_what_pip_says_is_shown(clone: Path) -> None:
     write_command(clone / ".venv/bin/python", '[ "$1" = -c ] || { echo Failed building wheel; exit 1; }')
     done = set_up(clone, "run")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[0] == "Failed building wheel"
+    first, *_, hint = done.stderr.splitlines()
+    assert first == "Failed building wheel"
+    assert "dnf install gcc-c++ python3-devel" in hint
 
 
 def test_what_the_compiler_lacks_is_the_hint_and_not_the_network(clone: Path) -> None:
@@ -163,6 +165,22 @@ def test_an_installation_that_fails_leaves_no_policy_behind(clone: Path) -> None
     assert done.returncode == 1
     assert "apt-get could not install " in done.stderr
     assert "policy" not in done.stdout
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize(("has_its_headers", "headers"), [(True, "python3.15-dev"), (False, "python3-dev")])
+def test_what_a_new_python_has_no_compiled_form_of_is_compiled_with_its_headers(
+    clone: Path, has_its_headers: bool, headers: str
+) -> None:
+    """Those of the Python that was found: where it is not the distribution's usual one, python3-dev has others."""
+    add_apt(clone)
+    write_command(clone / "bin/apt-cache", f'[ "$2{has_its_headers}" = python3.15-devFalse ] || echo "Candidate: 1"')
+    is_there = f'while read -r words; do case "$words" in *" g++ {headers}") exit 0;; esac; done <{clone}/done.words'
+    write_command(clone / "bin/python3.15", f'[ "$1" != -c ] || exit 0\n{is_there}\necho Failed building wheel\nexit 1')
+    (clone / ".venv/bin/python").unlink()
+    (clone / ".venv/bin/python").symlink_to(clone / "bin/python3.15")
+    ended = set_up_by_apt(clone)
+    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.privileged
