@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . packaging/fail.sh
+umask 022
 DESTDIR=${DESTDIR:-}
 COMMANDS=$DESTDIR/usr/local/bin
 CLOSED=$COMMANDS/tinysnitch-closed # a copy: it is for when what the others lead to is gone
@@ -19,6 +20,18 @@ find_foreign() {
 		path=$(dirname "$path")
 	done
 	find "$PWD/src" "$PWD/.venv" ! -type l \( ! -user root -o -perm /022 \) -print -quit
+}
+
+# The commands are for whoever the daemon may answer to, and the window runs as the user who called sudo: what a umask of
+# 077 kept from them is made theirs to read. Not what git keeps beside it: its remote may have a password.
+let_others_read() { chmod a+rx . && chmod -R a+rX src .venv || true; }
+
+tell_of_closed_place() {
+	local path=$PWD
+	while path=$(dirname "$path") && [ "$path" != / ]; do
+		[ -z "$(find "$path" -maxdepth 0 ! -perm -001)" ] ||
+			echo "tinysnitch: only root can use the commands: nobody else may enter $path" >&2
+	done
 }
 
 is_staged() { [ -n "$DESTDIR" ]; }
@@ -47,6 +60,8 @@ install)
 	[ -z "$foreign" ] || fail "others than root can change ${foreign%%$'\n'*}, which root would run" \
 		"clone it as root into /opt/tinysnitch, and install from there"
 	.venv/bin/python -m compileall -q src || true # else the next start would, while nothing is decided
+	let_others_read
+	tell_of_closed_place
 	mkdir -p "$COMMANDS" "$UNITS" "$(dirname "$PROMPT_UNIT")"
 	for command in "$PWD"/.venv/bin/tinysnitch*; do ln -sf "$command" "$COMMANDS/"; done
 	install -m 755 packaging/tinysnitch-closed "$CLOSED"

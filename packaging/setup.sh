@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . packaging/fail.sh
+umask 022 # what is made here others may run, too (install.sh)
 
 RUN_COMMANDS=(clang iptables ip6tables setsid) # where there are no packages of Debian's
 BY_HAND="dnf install clang llvm libbpf-devel kernel-headers glibc-devel iptables-nft util-linux"
@@ -18,6 +19,8 @@ WINDOW_PACKAGES=(libegl1 libgl1 libfontconfig1 libdbus-1-3 libx11-xcb1 libxcb-cu
 	libxcb-xkb1 libxkbcommon-x11-0 fonts-dejavu-core)
 # Screens (X11, Wayland) and hands for its tests.
 SCREEN_PACKAGES=(xvfb xdotool xclip sway wtype)
+UNBUILT="Failed building wheel" # says pip
+COMPILE_BY_HAND="apt install g++ python3-dev, dnf install gcc-c++ python3-devel, pacman -S gcc, or what has them here"
 APT_LOCK_S=300 # for whoever installs just now: a machine that was just started upgrades itself
 POLICY=/usr/sbin/policy-rc.d # asked before a package starts its service (invoke-rc.d(8))
 owns_policy=
@@ -74,8 +77,16 @@ install_packages() {
 	forbid_services
 	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
 		-o DPkg::Lock::Timeout="$APT_LOCK_S" "${missing[@]}" >/dev/null ||
-		fail "apt-get could not install ${missing[*]}" "its own message stands above; is the network up?"
+		tell_why_not "${missing[@]}"
 	allow_services
+}
+
+tell_why_not() { # packages
+	local package unknown=()
+	for package in "$@"; do is_available "$package" || unknown+=("$package"); done
+	[ ${#unknown[@]} -eq 0 ] || fail "this system has no package ${unknown[*]}" \
+		"it takes Debian 13, Ubuntu 24.04 with its universe, or newer ones"
+	fail "apt-get could not install $*" "its own message stands above; is the network up?"
 }
 
 # No service may start by itself: a test wants the programs of nginx and sshd, not their daemons.
@@ -110,20 +121,42 @@ print(os.path.realpath(sys.executable))' 2>/dev/null && return
 	fail "no Python 3.11 or newer" "install one, and have python3 in the PATH be that"
 }
 
+# Of the Python that was found: it may not be the one that the distribution's own name is for.
+headers_package() {
+	local python
+	python=$(realpath .venv/bin/python)
+	if is_available "${python##*/}-dev"; then echo "${python##*/}-dev"; else echo python3-dev; fi
+}
+
 make_environment() { # extra of pyproject.toml, or nothing
+	local python said
 	# Of a Python that was replaced nothing is left but the links.
-	.venv/bin/python -c 'import pip' 2>/dev/null || "$(find_python)" -m venv --clear .venv
-	local said
+	if ! .venv/bin/python -c 'import pip' 2>/dev/null; then
+		python=$(find_python)
+		"$python" -m venv --clear .venv || fail "$python could not make an environment in .venv" \
+			"its own message stands above; has it the module venv, and the disk room?"
+	fi
 	echo "building the project, and installing Python packages into .venv" # takes a while, and pip is quiet
 	said=$(install_project "$1" 2>&1) && return
 	# What is partly in C++ (marisa-trie) may not yet be there in a compiled form for a new Python: its source is.
-	if [[ "$said" == *"Failed building wheel"* ]] && has_apt; then
-		install_packages g++ python3-dev
+	if [[ "$said" == *"$UNBUILT"* ]] && has_apt; then
+		install_packages g++ "$(headers_package)"
 		install_project "$1" && return
 	else
 		printf '%s\n' "$said" >&2
 	fi
-	fail "pip could not install the project" "its own message stands above; is the network up?"
+	fail "pip could not install the project" "$(hint_of "$said")"
+}
+
+# Our build's own (hatch_build.py), which pip repeats among much else. Pip has one too, behind it: to see above.
+hint_of() { # what pip said
+	if [[ "$1" == *"$UNBUILT"* ]]; then
+		echo "it takes a C++ compiler and the headers of Python: $COMPILE_BY_HAND"
+	elif [[ "$1" =~ hint:\ ([^$'\n']+) && "${BASH_REMATCH[1]}" != "See above"* ]]; then
+		echo "${BASH_REMATCH[1]}$(has_apt || echo "; $BY_HAND")"
+	else
+		echo "its own message stands above; is the network up, and has the disk room?"
+	fi
 }
 
 install_project() { .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".$1"; } # extra

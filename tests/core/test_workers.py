@@ -56,6 +56,7 @@ def worker(*args: str, started_by: str = REPORT, executable: str = PYTHON) -> Pr
         ("-c", SPAWN.replace("multiprocessing.", "multiprocess."), "--multiprocessing-fork"),
         ("-c", SPAWN.replace("multiprocessing.", "billiard."), "--billiard-fork"),
         ("-c", FORKSERVER),
+        ("-c", f"import sys; {FORKSERVER.replace('**', 'sys_argv=sys.argv[1:], **')}", REPORT),  # Python 3.14.10
         ("-c", f"{FORKSERVER}\n"),
         ("-m", "joblib.externals.loky.backend.popen_loky_posix", "--process-name", "LokyProcess-1", "--pipe", "17"),
         ("-m", "loky.backend.popen_loky_posix", "--process-name", "LokyProcess-1", "--pipe", "17"),

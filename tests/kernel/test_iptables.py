@@ -137,3 +137,32 @@ def test_what_iptables_refuses_is_told_with_what_may_help(
         iptables.save(Family.V4)
     assert refused.value.exit_code == exit_code
     assert hint in refused.value.hint
+
+
+# As iptables-restore 1.8.11 says it for an extension that this kernel lacks (`-m ipvs`), nf_tables and legacy.
+LACKING = "Warning: Extension bpf revision 0 not supported, missing kernel module?"
+NFT = (
+    f"{LACKING}\niptables-restore v1.8.11 (nf_tables): \n"
+    "line 12: RULE_APPEND failed (No such file or directory): rule in chain TINYSNITCH-OUT"
+)
+LEGACY = f"{LACKING}\n{LACKING.replace('bpf', 'NFQUEUE')}\n{LACKING}\niptables-restore: line 12 failed"
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        (NFT, ": rule in chain TINYSNITCH-OUT (the kernel lacks the extension bpf)"),
+        (LEGACY, ": line 12 failed (the kernel lacks the extension bpf, NFQUEUE)"),
+    ],
+)
+def test_what_of_netfilter_the_kernel_lacks_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, problem: str
+) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    script = tmp_path / "iptables-restore"
+    script.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{said}\nEND\nexit 1\n")
+    script.chmod(0o755)
+    with pytest.raises(SnitchError) as refused:
+        iptables.restore(Family.V4, "")
+    assert str(refused.value).endswith(problem)
+    assert "modules" in refused.value.hint

@@ -22,9 +22,10 @@ UNITS = (
 )
 
 
-def run(word: str, staging: Path, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def run(word: str, staging: Path, root: Path = ROOT, before: str = "") -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "DESTDIR": str(staging)}
-    return subprocess.run([root / "packaging/install.sh", word], env=environment, capture_output=True, text=True)
+    command = ["bash", "-c", f'{before}exec "$0" "$1"', root / "packaging/install.sh", word]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
 def files_below(folder: Path) -> list[str]:
@@ -179,6 +180,38 @@ def test_what_others_can_change_is_not_installed_for_root(clone: Path, tmp_path:
     assert f"others than root can change {(clone / part).resolve()}," in refused.stderr
     assert "tinysnitch: hint: " in refused.stderr
     assert not (tmp_path / "staging").exists()
+
+
+def hide_from_others(*paths: Path) -> None:
+    """As a umask of 077 leaves what is made under it."""
+    for path in paths:
+        path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+@pytest.mark.privileged
+def test_what_a_umask_keeps_from_others_is_theirs_to_run_once_it_is_installed(clone: Path, tmp_path: Path) -> None:
+    """The commands are for whoever the daemon may answer to, and the window runs as the user who called sudo."""
+    secret, module = clone / ".git", clone / "src/some.py"
+    secret.mkdir()
+    hide_from_others(clone, clone / "src", module, clone / ".venv", clone / ".venv/bin", secret)
+    done = run("install", tmp_path / "staging", clone, "umask 077; ")
+    assert done.returncode == 0, done.stderr
+    made = [path for path in (clone / "src").rglob("*") if path.suffix == ".pyc"]
+    for path in (clone, clone / "src", module, *made, clone / ".venv/bin", tmp_path / "staging/usr/local/bin"):
+        assert path.stat().st_mode & 0o004, path
+    assert secret.stat().st_mode & 0o777 == 0o700  # may hold a password for its remote
+
+
+@pytest.mark.privileged
+def test_a_place_that_only_root_may_enter_is_told(clone: Path, tmp_path: Path) -> None:
+    home = tmp_path / "root"
+    home.mkdir(mode=0o700)
+    tmp_path.chmod(0o755)
+    moved = clone.rename(home / "clone")
+    done = run("install", tmp_path / "staging", moved)
+    assert done.returncode == 0, done.stderr
+    assert f"only root can use the commands: nobody else may enter {home.resolve()}\n" in done.stderr
+    assert home.stat().st_mode & 0o777 == 0o700
 
 
 def test_what_another_python_was_set_up_for_is_set_up_anew(tmp_path: Path) -> None:

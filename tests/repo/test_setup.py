@@ -12,7 +12,7 @@ import pytest
 from tests.repo.tree import ROOT
 
 NEEDED = ("clang", "iptables", "ip6tables", "setsid")
-SHELL = ("bash", "dirname", "mkdir")
+SHELL = ("bash", "dirname", "mkdir", "realpath")
 
 
 def write_command(path: Path, text: str = "") -> None:
@@ -48,6 +48,14 @@ def test_what_is_there_is_used(clone: Path, word: str, extra: str) -> None:
     assert (clone / "done").read_text().endswith(f" --editable {extra}\n")
 
 
+def test_what_is_made_under_a_umask_is_for_all_to_read(clone: Path) -> None:
+    """The window, which is installed later, runs as the user who called sudo."""
+    write_command(clone / ".venv/bin/python", f"umask >>{clone / 'done'}")
+    command = ["bash", "-c", 'umask 077; exec "$0" window', clone / "packaging/setup.sh"]
+    assert subprocess.run(command, env={"PATH": str(clone / "bin")}).returncode == 0
+    assert (clone / "done").read_text().splitlines()[-1] == "0022"
+
+
 @pytest.mark.parametrize("command", NEEDED)
 def test_what_is_missing_is_named_with_the_packages_that_have_it(clone: Path, command: str) -> None:
     (clone / "bin" / command).unlink()
@@ -65,7 +73,34 @@ def test_what_pip_says_is_shown(clone: Path) -> None:
     write_command(clone / ".venv/bin/python", '[ "$1" = -c ] || { echo Failed building wheel; exit 1; }')
     done = set_up(clone, "run")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[0] == "Failed building wheel"
+    first, *_, hint = done.stderr.splitlines()
+    assert first == "Failed building wheel"
+    assert "dnf install gcc-c++ python3-devel" in hint
+
+
+def test_what_the_compiler_lacks_is_the_hint_and_not_the_network(clone: Path) -> None:
+    """Headers are not looked for; pip says "hint" itself, behind what our build says."""
+    said = "echo '      hint: needs headers'; echo 'hint: See above for details.'; exit 1"
+    write_command(clone / ".venv/bin/python", f'[ "$1" = -c ] || {{ {said}; }}')
+    error, hint = set_up(clone, "run").stderr.splitlines()[-2:]
+    assert error == "tinysnitch: error: pip could not install the project"
+    assert hint.startswith("tinysnitch: hint: needs headers; dnf install clang ")
+
+
+# Nobody's /usr/bin/python3.
+OTHER_PYTHON = 'mount --bind "$1/bin/python3" /usr/bin/python3 && PATH="$1/bin" exec "$1/packaging/setup.sh" run'
+
+
+@pytest.mark.privileged
+def test_an_environment_that_cannot_be_made_is_told(clone: Path) -> None:
+    """For want of a module of Python, or of room on the disk: which it says itself."""
+    (clone / ".venv/bin/python").unlink()
+    write_command(clone / "bin/python3", 'if [ "$1" = -c ]; then echo python3; else echo no ensurepip >&2; exit 1; fi')
+    words = ["unshare", "--mount", "sh", "-c", OTHER_PYTHON, "sh", clone]
+    said, error, hint = subprocess.run(words, capture_output=True, text=True).stderr.splitlines()
+    assert said == "no ensurepip"
+    assert error == "tinysnitch: error: python3 could not make an environment in .venv"
+    assert hint == "tinysnitch: hint: its own message stands above; has it the module venv, and the disk room?"
 
 
 def test_the_tests_packages_are_debian_s(clone: Path) -> None:
@@ -130,6 +165,32 @@ def test_an_installation_that_fails_leaves_no_policy_behind(clone: Path) -> None
     assert done.returncode == 1
     assert "apt-get could not install " in done.stderr
     assert "policy" not in done.stdout
+
+
+@pytest.mark.privileged
+@pytest.mark.parametrize(("has_its_headers", "headers"), [(True, "python3.15-dev"), (False, "python3-dev")])
+def test_what_a_new_python_has_no_compiled_form_of_is_compiled_with_its_headers(
+    clone: Path, has_its_headers: bool, headers: str
+) -> None:
+    """Those of the Python that was found: where it is not the distribution's usual one, python3-dev has others."""
+    add_apt(clone)
+    write_command(clone / "bin/apt-cache", f'[ "$2{has_its_headers}" = python3.15-devFalse ] || echo "Candidate: 1"')
+    is_there = f'while read -r words; do case "$words" in *" g++ {headers}") exit 0;; esac; done <{clone}/done.words'
+    write_command(clone / "bin/python3.15", f'[ "$1" != -c ] || exit 0\n{is_there}\necho Failed building wheel\nexit 1')
+    (clone / ".venv/bin/python").unlink()
+    (clone / ".venv/bin/python").symlink_to(clone / "bin/python3.15")
+    ended = set_up_by_apt(clone)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.privileged
+def test_a_distribution_that_is_too_old_is_told_and_not_asked_for_its_network(clone: Path) -> None:
+    """Debian 11 and Ubuntu 22.04 have libbpf0."""
+    add_apt(clone, "exit 100")
+    write_command(clone / "bin/apt-cache", '[ "$2" = libbpf1 ] || echo "  Candidate: 1"')
+    error, hint = set_up_by_apt(clone).stderr.splitlines()
+    assert error == "tinysnitch: error: this system has no package libbpf1"
+    assert hint == "tinysnitch: hint: it takes Debian 13, Ubuntu 24.04 with its universe, or newer ones"
 
 
 @pytest.mark.privileged

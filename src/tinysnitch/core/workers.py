@@ -15,7 +15,7 @@ _PYTHON = re.compile(PYTHON)
 _WITH_VALUE = ("-X", "-W")  # Python's own options that take the next word
 # get_command_line() of multiprocessing/spawn.py, ensure_running() of forkserver.py, and of the two forks of both
 _CODE = re.compile(
-    r"from (?:multiprocessing|multiprocess|billiard)\."
+    r"(?:import sys; )?from (?:multiprocessing|multiprocess|billiard)\."
     r"(?:spawn import spawn_main; spawn_main|forkserver import main; main)\(.*",
     re.DOTALL,
 )

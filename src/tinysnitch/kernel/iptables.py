@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tinysnitch.core.errors import SHORTAGE_HINT, NotPermitted, SnitchError
+from tinysnitch.kernel.kernel_modules import with_reason
 from tinysnitch.kernel.netfilter_rules import Family
 
 _log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ _PAUSES_S = (0.2, 1.0)  # before each further try
 _REFUSED = re.compile("permission denied|not permitted", re.IGNORECASE)  # EACCES and EPERM in the C locale
 # A table that nft made has a chain by this name, at another hook or priority than iptables gives it, or at none.
 _OTHER_CHAIN = re.compile(r"CHAIN_ADD failed \((?:Operation not supported|File exists)\): chain (\w+)")
+_LACKING = re.compile(r"Extension (\S+) revision \d+ not supported")  # a warning, above an error that may not name it
 _VERSION_PROBLEM = 3  # enum xtables_exittype in include/xtables.h of iptables: the kernel lacks something
 
 
@@ -74,8 +76,13 @@ def _run(command: list[str], text: str = "") -> str:
     done = _call(command, text)
     if done.returncode:
         problem = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise _error_of(f"{command[0]}: {problem}")
+        raise _error_of(f"{command[0]}: {problem}{_describe_lacking(done.stderr)}")
     return done.stdout
+
+
+def _describe_lacking(errors: str) -> str:
+    names = ", ".join(dict.fromkeys(_LACKING.findall(errors)))
+    return f" (the kernel lacks the extension {names})" if names else ""
 
 
 def _error_of(problem: str) -> SnitchError:
@@ -87,7 +94,7 @@ def _error_of(problem: str) -> SnitchError:
         tables = "filter, mangle or security (`nft list ruleset`)"
         hint = f"a table {tables} has a chain {other[1]} that is not as iptables makes it: give that table another name"
         return SnitchError(problem, hint)
-    return SnitchError(problem, "are the netfilter modules of this kernel there?")
+    return SnitchError(problem, with_reason("are the netfilter modules of this kernel there?"))
 
 
 def _call(command: list[str], text: str = "") -> subprocess.CompletedProcess[str]:

@@ -15,6 +15,7 @@ import msgspec
 
 from tinysnitch.core.errors import Malformed, NotPermitted, SnitchError, hint_for
 from tinysnitch.kernel import netlink
+from tinysnitch.kernel.kernel_modules import with_reason
 from tinysnitch.kernel.netlink import (
     ATTRIBUTE,
     HEADER,
@@ -255,5 +256,5 @@ def _explain(error: OSError, number: int) -> SnitchError:
         return NotPermitted("queues of packets need CAP_NET_ADMIN in this network namespace", "run it as its root")
     if error.errno in (errno.EBUSY, errno.EPERM):
         return QueueTaken(f"queue {number} cannot be bound: {error.strerror}", "another program reads this NFQUEUE")
-    hint = hint_for(error, "the kernel needs NETFILTER_NETLINK_QUEUE (modprobe nfnetlink_queue)")
-    return SnitchError(f"queue {number}: {error}", hint)
+    hint = with_reason("the kernel needs NETFILTER_NETLINK_QUEUE (modprobe nfnetlink_queue)")
+    return SnitchError(f"queue {number}: {error}", hint_for(error, hint))

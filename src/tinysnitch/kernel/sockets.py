@@ -11,6 +11,7 @@ import msgspec
 
 from tinysnitch.core.errors import Malformed, SnitchError, unless_short
 from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, V4_PREFIX, Direction, Flow, format_protocol, is_v4
+from tinysnitch.kernel.kernel_modules import with_reason
 from tinysnitch.kernel.netlink import NetlinkSocket
 from tinysnitch.kernel.vrf import is_vrf
 
@@ -141,7 +142,7 @@ class SocketDiag:
             try:
                 answers = self._netlink.dump(SOCK_DIAG_BY_FAMILY, request)
             except FileNotFoundError:  # inet_diag_lock_handler(): no such module, or none may be loaded any more
-                hint = "it needs INET_TCP_DIAG and INET_UDP_DIAG (modprobe tcp_diag udp_diag)"
+                hint = with_reason("it needs INET_TCP_DIAG and INET_UDP_DIAG (modprobe tcp_diag udp_diag)")
                 raise SnitchError(f"the kernel lists no sockets of {format_protocol(protocol)}", hint) from None
             found += [parse_socket(protocol, answer.payload) for answer in answers]
         return found
