@@ -1,4 +1,4 @@
-"""What systemd-resolved says (varlink), from a socket of ours; with the real one: tests/lab/test_told_names.py."""
+"""What systemd-resolved says (varlink), from a socket of ours; with the real one: tests/lab/test_names.py."""
 
 import base64
 import json
