@@ -116,7 +116,7 @@ Examples:
     "users",
     metavar="NAME",
     multiple=True,
-    help="May answer for their own processes, as the group tinysnitch may: a user, a uid or %GROUP; repeat it for more.",
+    help="May answer for their own processes, as the group tinysnitch may: a user, uid or %GROUP; repeat it for more.",
 )
 @click.option(
     "--admin", "admins", metavar="NAME", multiple=True, help="May see and answer everything, as root may: likewise."
