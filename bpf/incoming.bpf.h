@@ -47,8 +47,8 @@ static __always_inline bool is_going(struct __sk_buff *skb)
 }
 
 /*
- * Of a connection that is there: no flood comes so far. Of one that is held, or denied, nothing is read. Where there is
- * no early demux (a sysctl; on loopback) only the flow leads to the socket. `flow` is that of the SYN.
+ * Of a connection that is there: no flood comes so far. Of one that is held, denied or over nothing is read. Where there
+ * is no early demux (a sysctl; on loopback) only the flow leads to the socket. `flow` is that of the SYN.
  */
 static __always_inline bool is_of_connection(struct __sk_buff *skb, const struct settings *settings,
 					     const struct flow_key *flow)
@@ -57,6 +57,8 @@ static __always_inline bool is_of_connection(struct __sk_buff *skb, const struct
 	struct owned_socket *socket = bpf_map_lookup_elem(&sockets, &cookie);
 	struct flow *known;
 
+	if (is_in_time_wait(skb)) /* over: no program gets what comes */
+		return false;
 	if (!cookie) {
 		known = bpf_map_lookup_elem(&flows, flow);
 		socket = known ? bpf_map_lookup_elem(&sockets, &known->cookie) : NULL;

@@ -39,6 +39,18 @@ with socket.socket() as client:
     client.bind(("{HOST4}", 7600))
     print(client.connect_ex(("{WORLD4}", 53)))
 """
+# One that ends as usual (TIME_WAIT), or is broken off.
+OVER = f"""
+import socket, struct, sys
+with socket.socket() as client:
+    client.bind(("{HOST4}", 7600))
+    client.connect(("{WORLD4}", 53))
+    if sys.argv[1] == "broken off":
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    else:
+        client.shutdown(socket.SHUT_WR)
+        client.recv(1)
+"""
 # Segments with data, of no connection.
 STRAY = f"""
 import socket, struct
@@ -60,6 +72,17 @@ def test_who_fills_the_table_of_flows_keeps_nobody_from_knowing_a_name(lab: Lab)
 def test_what_follows_a_connection_that_was_denied_is_not_read(lab: Lab) -> None:
     lab.start_daemon(f"deny {WORLD4} 53 tcp\n")
     assert lab.run([PYTHON, "-c", REFUSED]).stdout == "111\n"
+    assert_stray_is_not_read(lab)
+
+
+@pytest.mark.parametrize("end", ["closed", "broken off"])
+def test_what_follows_a_connection_that_is_over_is_not_read(lab: Lab, end: str) -> None:
+    lab.start_daemon(f"allow {WORLD4} 53 tcp\n")
+    assert lab.run([PYTHON, "-c", OVER, end]).returncode == 0
+    assert_stray_is_not_read(lab)
+
+
+def assert_stray_is_not_read(lab: Lab) -> None:
     queued = count_queued(lab)
     stray = lab.run_world([PYTHON, "-c", STRAY])
     assert stray.returncode == 0, stray.stderr

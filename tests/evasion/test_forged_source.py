@@ -35,13 +35,14 @@ print("ready", flush=True)
 while (heard := member.recv(100)) != b"no more":
     print(heard.decode(), flush=True)
 """
+FREE_BIND, TRANSPARENT = "78", "75"  # IPV6_FREEBIND, IPV6_TRANSPARENT: include/uapi/linux/in6.h
 # From an address that need not be ours.
 SAY = """
 import socket, sys
-source, remote, text = sys.argv[1:]
-free_bind, eth0 = 78, socket.if_nametoindex("eth0")
+source, remote, text, way = sys.argv[1:]
+eth0 = socket.if_nametoindex("eth0")
 used = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-used.setsockopt(socket.IPPROTO_IPV6, free_bind, 1)
+used.setsockopt(socket.IPPROTO_IPV6, int(way), 1)
 used.bind((source, 7402, 0, eth0 if source.startswith("fe80") else 0))
 try:
     used.sendto(text.encode(), (remote, 7400, 0, eth0 if remote.startswith("f") else 0))
@@ -161,16 +162,16 @@ def daemon(lab: Lab) -> Daemon:
     return lab.start_daemon(RULES, timeout_s=0)
 
 
-def say(lab: Lab, *words: str) -> None:
-    said = lab.run([PYTHON, "-c", SAY, *words], user=ATTACKER)
+def say(lab: Lab, *words: str, way: str = FREE_BIND) -> None:
+    said = lab.run([PYTHON, "-c", SAY, *words, way], user=ATTACKER if way == FREE_BIND else None)
     assert said.returncode == 0, said.stderr
 
 
-def hear(lab: Lab, program: str, source: str, remote: str) -> str:
+def hear(lab: Lab, program: str, source: str, remote: str, *, way: str = FREE_BIND) -> str:
     """What comes to the program from there; also what is ours."""
     member = lab.spawn([PYTHON, "-c", program])
     assert read_line(member) == "ready\n"
-    say(lab, source, remote, "forged")
+    say(lab, source, remote, "forged", way=way)
     say(lab, HOST6, HOST6, "own")
     say(lab, "fe80::2", "fe80::2", "of the link")
     say(lab, HOST6, GROUP, "of the group")
@@ -184,6 +185,11 @@ def hear(lab: Lab, program: str, source: str, remote: str) -> str:
 @pytest.mark.parametrize("remote", ["::1", HOST6, "fe80::2", GROUP])
 def test_it_is_not_heard(lab: Lab, daemon: Daemon, source: str, remote: str) -> None:
     assert hear(lab, HEAR, source, remote) == "own\nof the link\nof the group\n"
+
+
+@pytest.mark.parametrize("remote", ["::1", HOST6])
+def test_nor_is_a_proxy_with_the_right_to_say_so(lab: Lab, daemon: Daemon, remote: str) -> None:
+    assert hear(lab, HEAR, WORLD6, remote, way=TRANSPARENT) == "own\nof the link\nof the group\n"
 
 
 @pytest.mark.parametrize("remote", ["::1", HOST6])

@@ -7,7 +7,7 @@ import pytest
 from tests.evasion.stage import ATTACKER, PYTHON
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_line, read_rest
-from tests.lab.world import WORLD4
+from tests.lab.world import HOST4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
@@ -67,7 +67,23 @@ while port != int(sys.argv[1]):
     port = struct.unpack_from("!H", packet, (packet[0] & 15) * 4 + 2)[0]
     print(port, flush=True)
 """
+# On a port that the kernel chooses where no hook tells.
+LISTEN = """
+import socket
+used = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP)
+used.listen()
+print(used.getsockname()[1], flush=True)
+used.accept()
+"""
 REFUSED, LAST, EARLIER = 7600, 7601, 7602
+
+
+def test_who_listens_without_a_port_of_their_own_is_not_the_kernel(lab: Lab) -> None:
+    daemon = lab.start_daemon("allow - - -src kernel\n", timeout_s=0)
+    port = read_line(lab.spawn([PYTHON, "-c", LISTEN], user=ATTACKER)).strip()
+    lab.run_world(["bash", "-c", f"exec 3<>/dev/tcp/{HOST4}/{port}"])
+    record = daemon.wait_connection(direction="inbound", local_port=int(port))
+    assert (record["verdict"], record["program"]) == ("deny", "unknown")
 
 
 def test_who_begins_anew_with_what_the_honest_program_was_given(lab: Lab) -> None:

@@ -85,6 +85,29 @@ def test_who_listens_in_a_thread_that_has_what_its_process_has_not(watched: Watc
     assert (record["program"], record["pid"], record["attribution"]) == (program, server.pid, "bpf")
 
 
+IN_RING_ALONE = """
+import ctypes, os, socket, sys
+bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+bound.bind(("0.0.0.0", int(sys.argv[1])))
+syscall = ctypes.CDLL(None, use_errno=True).syscall
+io_uring_setup, io_uring_register, register_files = 425, 427, 2
+ring = syscall(io_uring_setup, 4, ctypes.create_string_buffer(120))  # struct io_uring_params
+if syscall(io_uring_register, ring, register_files, (ctypes.c_int * 1)(bound.fileno()), 1) < 0:
+    sys.exit(os.strerror(ctypes.get_errno()))
+bound.close()
+print("listening", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_an_io_uring_alone_has_is_nobodys(watched: WatchedLab) -> None:
+    holder = watched.lab.spawn([PYTHON, "-c", IN_RING_ALONE, "7117"], stdin=subprocess.PIPE)
+    wait_listening(holder)
+    assert visit(watched, "udp", HOST4, 7117)["program"] == "unknown"
+    holder.kill()
+    holder.wait(timeout=WAIT_S)
+
+
 @KINDS
 def test_a_port_that_another_takes_over_is_the_others(watched: WatchedLab, kind: str) -> None:
     for _ in range(2):

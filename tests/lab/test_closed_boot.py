@@ -1,14 +1,17 @@
 """What keeps a boot closed at which tinysnitchd cannot be executed: packaging/tinysnitch-closed, without Python."""
 
 import re
+import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.kernel.test_netfilter_rules import LINK_PACKETS
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, wait_listening
 from tests.lab.test_matrix import INBOUND
+from tests.lab.watched_lab import PYTHON
 from tests.lab.world import HOST4, HOST6, PROGRAMS, WORLD4, WORLD6
 
 pytestmark = [pytest.mark.privileged]
@@ -17,6 +20,17 @@ SCRIPT = str(Path(__file__).parents[2] / "packaging/tinysnitch-closed")
 STEADY = str(PROGRAMS / "steady_client.py")
 SHORT = ["timeout", "1"]
 TIMED_OUT = 124
+
+
+# Sends each of these messages (protocol, and the message in hexadecimal) to the address.
+SEND_RAW = """
+import socket, sys
+address, *messages = sys.argv[1:]
+for message in messages:
+    protocol, _, data = message.partition(":")
+    raw = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_RAW, int(protocol))
+    raw.sendto(bytes.fromhex(data), (address, 0))
+"""
 
 
 def say(lab: Lab, word: str) -> None:
@@ -69,6 +83,19 @@ def test_a_connection_that_is_there_goes_on(lab: Lab) -> None:
     lab.run(["sh", "-c", f"until ss -Htn state established dst {WORLD4} | grep -q .; do sleep 0.05; done"])
     say(lab, "close")
     assert download.communicate(timeout=WAIT_S)[0] == "3000000"
+
+
+def test_what_keeps_the_link_alive_passes_as_it_does_by_the_daemons_rules(lab: Lab) -> None:
+    say(lab, "close")
+    for family, here, there in ((socket.AF_INET, HOST4, WORLD4), (socket.AF_INET6, HOST6, WORLD6)):
+        kinds = [(protocol, kind) for each, protocol, kind in LINK_PACKETS if each == family]
+        messages = [f"{protocol}:{(kind + bytes(27)).hex()}" for protocol, kind in kinds]
+        for run, address in ((lab.run_outside, there), (lab.run_world, here)):
+            sent = run([PYTHON, "-c", SEND_RAW, address, *messages])
+            assert sent.returncode == 0, sent.stderr
+    for command in ("iptables", "ip6tables"):
+        listed = lab.run_outside([command, "-t", "mangle", "-vxnL", "UNTIL-TINYSNITCH"]).stdout
+        assert re.findall(r"^ *(\d+) +\d+ DROP", listed, re.MULTILINE) == ["0"], listed
 
 
 def test_said_twice_it_is_the_same(lab: Lab) -> None:

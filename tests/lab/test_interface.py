@@ -5,7 +5,7 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 
@@ -75,6 +75,22 @@ def packet_info():
     level, kind = (socket.IPPROTO_IPV6, 50) if family == socket.AF_INET6 else (socket.IPPROTO_IP, socket.IP_PKTINFO)
     used.sendmsg([secret], [(level, kind, info)], 0, (address, 7))
 
+def wait_for_route():
+    print("talks", flush=True)
+    sys.stdin.readline()
+
+def stream_rerouted():
+    used = socket.create_connection((address, 80))
+    used.send(b"GET / HTTP/1.1\\r\\n")
+    wait_for_route()
+    used.send(b"Host: " + secret + b"\\r\\n")
+    return used
+
+def rerouted():
+    used = talk()
+    wait_for_route()
+    used.sendto(secret, (address, 7))
+
 try:
     kept = globals()[way]()
 except PermissionError:
@@ -85,7 +101,7 @@ last = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 bind_to_device(last)
 last.sendto(b"no more", (end, 9))
 """
-WAYS = ("stream", "datagram", "unanswered", "unicast", "packet_info")
+WAYS = ("stream", "datagram", "unanswered", "unicast", "packet_info", "stream_rerouted", "rerouted")
 
 
 @pytest.fixture(scope="module")
@@ -119,10 +135,26 @@ def sent(lab: Lab, way: str, address: str) -> Iterator[tuple["subprocess.Popen[s
     sniffer = lab.spawn_world([PYTHON, "-c", SNIFF, secret])
     assert read_until(sniffer, len) == ["ready\n"]
     sender = lab.spawn([PYTHON, "-c", SEND, way, address, WORLD4, secret], user="nobody", stdin=subprocess.PIPE)
-    assert read_until(sender, len) == ["sent\n"]
-    yield sniffer, sender.pid
-    assert (sender.communicate("\n", timeout=WAIT_S)[0], sender.returncode) == ("", 0)
-    sniffer.wait(timeout=WAIT_S)
+    with rerouted(lab, address, sender) if "rerouted" in way else nullcontext():
+        assert read_until(sender, len) == ["sent\n"]
+        yield sniffer, sender.pid
+        assert (sender.communicate("\n", timeout=WAIT_S)[0], sender.returncode) == ("", 0)
+        sniffer.wait(timeout=WAIT_S)
+
+
+@contextmanager
+def rerouted(lab: Lab, address: str, sender: "subprocess.Popen[str]") -> Iterator[None]:
+    """Once it talks there, the way leads through the second interface."""
+    assert read_until(sender, len) == ["talks\n"]
+    assert sender.stdin
+    route = ["-6" if ":" in address else "-4", "route"]
+    assert lab.run_outside(["ip", *route, "add", address, "dev", "eth1"]).returncode == 0
+    sender.stdin.write("\n")
+    sender.stdin.flush()
+    try:
+        yield
+    finally:
+        assert lab.run_outside(["ip", *route, "delete", address, "dev", "eth1"]).returncode == 0
 
 
 @pytest.mark.parametrize("rules", ["allow iface=eth0 - - -\n", "allow - - -\ndeny iface=eth1 - - -\n"])

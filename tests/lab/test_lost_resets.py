@@ -81,3 +81,13 @@ def test_a_connection_that_is_denied_by_the_name_that_it_says_ends(lab: Lab, add
     drop_resets(lab, address)
     assert talk.say("ads.test", address=address) == "ECONNABORTED"
     assert talk.say("shop.test", address=address) == "answered"
+
+
+@pytest.mark.parametrize("flags", [(), ("--no-bpf",)])
+@pytest.mark.parametrize("address", [WORLD4, WORLD6])
+def test_a_reset_from_the_port_of_resolvers_is_no_message(lab: Lab, address: str, flags: tuple[str, ...]) -> None:
+    """The kernel queues none, since what it refuses has its conntrack: 7d8dc1c7be8d ("drop packets with cloned
+    unconfirmed conntracks")."""
+    lab.start_daemon("deny - 53 tcp\n", *flags, timeout_s=0)
+    done = lab.run(["curl", "-sS", "--connect-timeout", str(5 * PATIENCE), url(address).removesuffix("/") + ":53/"])
+    assert done.returncode == NOT_CONNECTED, done.stderr

@@ -73,8 +73,8 @@ def explain_command(program: str, remote: str, port: int, protocol: str, *, sock
     PROGRAM is a path, or in one word a path and arguments, as a rule has them. REMOTE is a name or an address, PROTOCOL
     is as in a rule: tcp, udp, icmp, tcp-src. The program is taken to have no parents, and to be run by root, or by you
     where you may see your own processes alone. Where no rule matches, those are named that would with other arguments
-    or for another user. Which interface it would go through is not looked up: rules with `iface=` that would decide are
-    named behind `unless`.
+    or parents, or for another user. Which interface it would go through is not looked up: rules with `iface=` that
+    would decide are named behind `unless`.
     """
     if program.startswith("/") and not is_missing(program):  # its blanks are its own
         program = quote_word(program)

@@ -51,7 +51,9 @@ PROGRAM_FORMS = (
     Form("/opt/*/bin/app", "`*` is any text within one folder", _parse_path),
     Form("/opt/app/**", "`**` is any text, folders too", _parse_path),
     Form("unit:ssh.service", "what a systemd unit runs; without a suffix it is a service", _parse_owner),
-    Form("container:NAME", "what a container runs: a name of LXC's, or an id (12 digits count)", _parse_owner),
+    Form(
+        "container:NAME", "what a container runs: a name of LXC's or nspawn's, or an id (12 digits count)", _parse_owner
+    ),
     Form("flatpak:ID", "what a flatpak runs", _parse_owner),
     Form("snap:NAME", "what a snap runs", _parse_owner),
     Form("kernel", "the kernel itself", _parse_word),

@@ -100,7 +100,7 @@ Examples:
     metavar="ADDRESS",
     multiple=True,
     callback=_check_addresses,
-    help="Believe this DNS resolver too, besides those of resolv.conf and systemd-resolved; repeat it for more.",
+    help="Believe this DNS resolver too, besides those that this machine is set up with; repeat it for more.",
 )
 @click.option("--learn", "is_learning", is_flag=True, help="Observe: allow what no rule decides, and record it.")
 @click.option(
@@ -116,7 +116,7 @@ Examples:
     "users",
     metavar="NAME",
     multiple=True,
-    help="May answer for their own processes, as the group tinysnitch may: a user or %GROUP; repeat it for more.",
+    help="May answer for their own processes, as the group tinysnitch may: a user, uid or %GROUP; repeat it for more.",
 )
 @click.option(
     "--admin", "admins", metavar="NAME", multiple=True, help="May see and answer everything, as root may: likewise."

@@ -58,6 +58,9 @@ _NO_STREAM = "-p tcp -m tcp ! --dport 53 ! --tcp-flags SYN,RST,ACK SYN -j RETURN
 _MIDDLE = "-p tcp -m tcp ! --sport 53 --tcp-flags SYN NONE -j RETURN"
 _DNS_PROTOCOLS = ("-p udp -m udp", "-p tcp -m tcp")
 _STREAM = "-p tcp -m tcp --sport 53 ! --tcp-flags SYN,RST,ACK SYN"
+# Ours is not queued: it has the conntrack of what it refuses (7d8dc1c7be8d, "drop packets with cloned unconfirmed
+# conntracks"), and would be lost.
+_RESET = "-p tcp -m tcp --tcp-flags RST RST -j RETURN"
 # On loopback none can be forged without privileges: a listener answers what it got.
 _ANSWERS_SYN = "! -i lo -p tcp -m tcp --tcp-flags SYN,RST,ACK SYN,ACK"
 _LINK_NAMES = (5353, 5355)  # mDNS (RFC 6762), LLMNR (RFC 4795)
@@ -282,7 +285,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
                 *self._established(),
                 *self._pass_link("IN"),
             ],
-            "TCPIN": [self._stream(self._go("NAMESIN")), self._unasked(), _NO_SYN, self._go("JUDGEIN")],
+            "TCPIN": [*self._stream(self._go("NAMESIN")), self._unasked(), _NO_SYN, self._go("JUDGEIN")],
             "LINKIN": [*_LINK[self.family], self._go("JUDGEIN")],
             "JUDGEIN": [*_FORGED[self.family], *forged_group, *(self._judge("in") if is_judged else [])],
         }
@@ -339,14 +342,17 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
         return f"-p udp -m udp --sport 53 {self._asks('in_answer') if self.program_path else is_answer} {look}"
 
     def _late_answers(self) -> dict[str, list[str]]:
-        return {"NAMES": [self._answers(self._look()), self._stream(self._look())]}
+        return {"NAMES": [self._answers(self._look()), *self._stream(self._look())]}
 
-    def _stream(self, look: str) -> str:
+    def _stream(self, look: str) -> list[str]:
         """DNS answers over TCP, piece by piece; only of a connection that is there, so that no flood comes near them.
 
-        `-m socket` would have the kernel put fragments together first, for 0.1 µs a packet of whatever kind.
+        `-m socket` would have the kernel put fragments together first, for 0.1 µs a packet of whatever kind. To it what
+        refuses a connection is of one, too.
         """
-        return f"{_STREAM} {self._asks('in_answer') if self.program_path else '-m socket'} {look}"
+        if self.program_path:
+            return [f"{_STREAM} {self._asks('in_answer')} {look}"]
+        return [_RESET, f"{_STREAM} -m socket {look}"]
 
     # What leaves, and what escaped
 

@@ -1,0 +1,45 @@
+"""docs/commands.md says which fields programs read, and its rules are rules."""
+
+import re
+from typing import get_args
+
+import pytest
+
+from tests.repo.tree import ROOT
+from tinysnitch.core.rule_text import parse_rules
+from tinysnitch.protocol.log_lines import ConnectionLine, LogLine
+from tinysnitch.protocol.messages import Explanation, ListEntry, RuleEntry, Status
+
+PAGE = (ROOT / "docs/commands.md").read_text()
+OF_LOG, OF_OTHERS = (
+    dict(re.findall(r"^\| `([a-z_]+)` \| (.*) \|$", part, re.MULTILINE))
+    for part in PAGE.partition("## The log")[2].split("What other commands print")
+)
+LINES = {line.__struct_config__.tag: line.__struct_fields__ for line in get_args(LogLine)}
+OBJECTS = {"rules": RuleEntry, "lists": ListEntry, "explain": Explanation, "status": Status}
+OF_EVERY_LINE = {"time"}
+OF_CONNECTIONS = set(ConnectionLine.__struct_fields__) - OF_EVERY_LINE
+
+
+@pytest.mark.parametrize("event", LINES)
+def test_every_field_of_the_log_is_on_the_page(event: str) -> None:
+    told = fields_told(OF_LOG[event]) | OF_EVERY_LINE
+    if "the same fields" in OF_LOG[event]:
+        told |= OF_CONNECTIONS
+    assert sorted(set(LINES[event]) - told) == []
+
+
+@pytest.mark.parametrize("command", OBJECTS)
+def test_every_field_of_what_a_command_lists_is_on_the_page(command: str) -> None:
+    assert sorted(set(OBJECTS[command].__struct_fields__) - fields_told(OF_OTHERS[command])) == []
+
+
+def fields_told(cell: str) -> set[str]:
+    return set(re.findall(r"`([a-z0-9_]+)`", cell))
+
+
+def test_the_rules_in_the_examples_are_rules() -> None:
+    examples = re.findall(r"`((?:allow|deny|ask) [^`]+)`", PAGE)
+    _found, errors = parse_rules("\n".join(examples), "docs/commands.md")
+    assert len(examples) > 6
+    assert errors == []
