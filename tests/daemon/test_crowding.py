@@ -23,7 +23,7 @@ class Flood:
     def judge(self, batches: int, *, is_full: bool = True) -> None:
         for _ in range(batches):
             self.now_ns += STEP_NS
-            self.crowding.note_batch(BATCH, is_full=is_full)
+            self.crowding.note_batch(BATCH, BATCH if is_full else BATCH + 1)
 
     def turn_away(self) -> None:
         self.moment = self.now_ns // CROWD_MOMENT_NS & 0xFFFFFFFF

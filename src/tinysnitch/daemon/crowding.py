@@ -33,11 +33,11 @@ class Crowding:
         self._is_limited = False
         self._limited_ns = 0
 
-    def note_batch(self, size: int, *, is_full: bool) -> None:
-        """`size` packets were judged. `is_full`: there may have been more."""
+    def note_batch(self, size: int, room: int) -> None:
+        """`size` packets were judged, with `room` for so many: if it was full, there may have been more."""
         if self._is_limited:
             self._lift()
-        elif not is_full:
+        elif size < room:
             self._since_ns = None
         elif self._since_ns is None:
             self._since_ns, self._judged = self._clock(), 0

@@ -144,7 +144,7 @@ class Driver:
                 self.doors.enforcement.drop(queued.packet_id)
         self._is_alone = False
         self._finish(now)
-        self._crowding.note_batch(len(packets), is_full=len(packets) >= BATCH)
+        self._attempt(self._crowding.note_batch, len(packets), BATCH)
 
     def _count_unseen(self) -> int:
         """Packets in the queue that were not looked at: others are held on purpose."""
