@@ -10,6 +10,7 @@
 char LICENSE[] SEC("license") = "GPL";
 
 #define PROGRAMS_TO_A_USER 4
+#define LINK_NAMES 64       /* some hundred machines of a link answer within a second */
 #define ANY_PROGRAM (~0ULL) /* no exec id grows so large */
 
 /* Two at the same time may both begin a moment: then one packet more goes on. */
@@ -85,4 +86,16 @@ SEC("socket")
 int in_crowded(struct __sk_buff *skb)
 {
 	return is_crowded(skb, INBOUND);
+}
+
+/*
+ * What claims to tell of names of the link is read, and any machine out there may send it to a port that is open to it. Names
+ * of resolvers are read by the same reader.
+ */
+SEC("socket")
+int in_told(struct __sk_buff *skb)
+{
+	struct crowd_key key = {.exec_id = ANY_PROGRAM, .direction = ANY_REMOTE}; /* which no packet's own has */
+
+	return has_place(&key, LINK_NAMES);
 }

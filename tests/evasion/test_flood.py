@@ -1,5 +1,6 @@
 """More than the daemon can judge comes at once: what others ask for meanwhile finds its place all the same."""
 
+import json
 import subprocess
 
 import pytest
@@ -64,12 +65,29 @@ while time.monotonic() < end_s and not select.select([sys.stdin], [], [], 0)[0]:
         asks.close()
     os.write(1, b"flooding\\n")
 """
+# From the port that mDNS is told from, by one machine out there.
+TELL = """
+import os, select, socket, sys, time
+tells = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+tells.bind(("", 5353))
+tells.connect((sys.argv[1], int(sys.argv[2])))
+end_s = time.monotonic() + 20
+while time.monotonic() < end_s and not select.select([sys.stdin], [], [], 0)[0]:
+    for _ in range(20000):
+        tells.send(b"x" * 12)
+    os.write(1, b"flooding\\n")
+"""
 
 
 def visit(lab: Lab) -> "subprocess.CompletedProcess[str]":
     """Each time another process, of which nothing is remembered."""
     patience = ["--connect-timeout", str(5 * PATIENCE)]
     return lab.run([HONEST, "-sS", "-o", "/dev/null", *patience, f"http://{WORLD4}/"])
+
+
+def count_losses(daemon: Daemon) -> dict[str, int]:
+    losses: dict[str, int] = json.loads(daemon.cli("status", "--json").stdout)["losses"]
+    return losses
 
 
 def assert_that_others_are_heard(lab: Lab, daemon: Daemon, flood: "subprocess.Popen[str]") -> None:
@@ -79,7 +97,7 @@ def assert_that_others_are_heard(lab: Lab, daemon: Daemon, flood: "subprocess.Po
     assert flood.stdin
     flood.stdin.close()
     assert [(each.returncode, each.stderr) for each in visits] == [(0, "")] * 5, daemon.cli("status").stdout
-    assert KERNEL_LOSSES["lost_crowd"] in daemon.cli("status", "--json").stdout
+    assert count_losses(daemon)[KERNEL_LOSSES["lost_crowd"]]
     flood.wait(timeout=WAIT_S)
 
 
@@ -102,3 +120,17 @@ def test_of_another_users_program(lab: Lab) -> None:
     daemon = lab.start_daemon(f"allow - 80 tcp {HONEST}\n")
     flood = lab.spawn([PYTHON, "-c", FLOOD_OUT, WORLD4], user=ATTACKER, stdin=subprocess.PIPE)
     assert_that_others_are_heard(lab, daemon, flood)
+
+
+def test_of_what_claims_to_tell_names_of_the_link(lab: Lab) -> None:
+    """To a port that is open to everybody: what resolvers tell is read beside it."""
+    daemon = lab.start_daemon("allow - - udp-src\n")
+    server = lab.spawn([PYTHON, "-c", LISTEN, "udp", str(PORT)], stdin=subprocess.PIPE)
+    assert read_line(server) == "listening\n"
+    flood = lab.spawn_world([PYTHON, "-c", TELL, HOST4, str(PORT)], stdin=subprocess.PIPE)
+    for _ in range(4):
+        assert read_line(flood) == "flooding\n"
+    assert flood.stdin
+    flood.stdin.close()
+    flood.wait(timeout=WAIT_S)
+    assert count_losses(daemon)["DNS messages dropped"] == 0

@@ -1,5 +1,6 @@
 """crowd.bpf.c: how many packets of whom go on to the queue, while user space does not keep up."""
 
+import re
 import time
 
 import pytest
@@ -67,3 +68,14 @@ def test_any_number_of_programs_has_no_more_than_their_user(place: BpfPlace, ask
             send(each, 1, 4000 + round_)
     moments = time.monotonic_ns() // CROWD_MOMENT_NS - began_ns // CROWD_MOMENT_NS + 2
     assert count_lost(asked) >= 40 - moments
+
+
+def test_no_more_is_told_of_the_link_than_it_has_to_say(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+    told = ["-m", "bpf", "--object-pinned", str(programs.program_path("in_told"))]
+    place.run("iptables", "-A", "OUTPUT", "-p", "udp", *told)
+    began_ns = time.monotonic_ns()
+    for round_ in range(5):
+        send(agent, 200, 4000 + 200 * round_)
+    moments = time.monotonic_ns() // CROWD_MOMENT_NS - began_ns // CROWD_MOMENT_NS + 2
+    (found,) = re.findall(r"^\[(\d+):\d+\] -A OUTPUT .*bpf", place.run("iptables-save", "-c"), re.MULTILINE)
+    assert 64 <= int(found) <= 64 * moments

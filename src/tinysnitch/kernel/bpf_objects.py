@@ -42,7 +42,7 @@ VERDICT_PROGRAMS = (
     "in_unasked",
 )
 
-CROWD_PROGRAMS = ("out_crowded", "in_crowded")
+CROWD_PROGRAMS = ("out_crowded", "in_crowded", "in_told")
 NETFILTER_PROGRAMS = (*VERDICT_PROGRAMS, *CROWD_PROGRAMS)  # which its rules ask
 
 PROGRAMS = {

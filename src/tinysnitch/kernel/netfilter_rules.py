@@ -225,7 +225,8 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
     def _judgement(self) -> dict[str, list[str]]:
         """The chains that decide what is held, by part."""
         unmarked = f"-j MARK --set-xmark 0x0/{ALLOW_BIT:#x}"
-        link_names = [f"-p udp -m udp --sport {port} {self._look()}" for port in _LINK_NAMES]
+        told = f"{self._asks('in_told')} " if self.program_path else ""
+        link_names = [f"-p udp -m udp --sport {port} {told}{self._look()}" for port in _LINK_NAMES]
         passed = {
             "PASS": [unmarked],
             "PASSIN": [*([] if self.program_path else [unmarked]), _NO_LINK_NAME, *link_names],
