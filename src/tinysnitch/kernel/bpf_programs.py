@@ -69,6 +69,7 @@ class BpfPrograms:
             programs = cls(folder, was_adopted=was_adopted)
             programs._note_own_addresses(read_addresses().own)
             programs.note_reader()
+            programs.limit_crowds(0)  # who was killed may have left a limit
             undo.pop_all()
         return programs
 
