@@ -8,9 +8,10 @@ import pytest
 from tests.evasion.stage import ATTACKER, PYTHON
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
-from tests.lab.patience import PATIENCE, WAIT_S, read_line
+from tests.lab.patience import PATIENCE, WAIT_S, read_line, wait_until
 from tests.lab.world import HOST4, WORLD4
 from tinysnitch.daemon.counters import KERNEL_LOSSES
+from tinysnitch.daemon.refusals import BURST_OF_VISITORS
 
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]
 
@@ -134,3 +135,17 @@ def test_of_what_claims_to_tell_names_of_the_link(lab: Lab) -> None:
     flood.stdin.close()
     flood.wait(timeout=WAIT_S)
     assert count_losses(daemon)["DNS messages dropped"] == 0
+
+
+def test_the_history_keeps_what_was_there_before(lab: Lab) -> None:
+    """Of what comes in the name of many machines to an open port it keeps the first ones."""
+    daemon = lab.start_daemon("")
+    server = lab.spawn([PYTHON, "-c", LISTEN, "udp", str(PORT)], stdin=subprocess.PIPE)
+    assert read_line(server) == "listening\n"
+    flood = lab.spawn_world([PYTHON, "-c", FLOOD_IN, "udp", HOST4, str(PORT)], stdin=subprocess.PIPE)
+    wait_until(lambda: count_losses(daemon)["refused visitors, in the log alone"])
+    assert flood.stdin
+    flood.stdin.close()
+    flood.wait(timeout=WAIT_S)
+    kept = daemon.cli("log", "--json", "--lines", "200000").stdout.count('"direction":"inbound"')
+    assert BURST_OF_VISITORS <= kept < BURST_OF_VISITORS + 60

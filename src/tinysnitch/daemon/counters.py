@@ -89,7 +89,7 @@ class Counters:
         return {
             PUT_BACK: self.guard.put_back if self.guard else 0,
             NOT_SAVED: self._doors.rule_saver.unsaved,
-            "packets to ports that no program listens on, in the log alone": self._doors.recorder.not_kept,
+            **self._doors.recorder.not_kept(),
             **self._engine.dns.refusals(),
             **{f"{table} evicted": count for table, count in evictions.items()},
         }
