@@ -62,6 +62,18 @@ static __always_inline bool is_allowed_by(const struct flow *flow)
 	return flow->verdict == VERDICT_ALLOW || is_provisional(flow->verdict);
 }
 
+/*
+ * A program may have filled the tables, so that nothing tells any more whether its connection was tied. What is bound to an
+ * interface gets nothing by another one: if the last packet came by another, it was bound since.
+ */
+static __always_inline bool is_bound_anew(struct __sk_buff *skb)
+{
+	struct sock *sk = BPF_CORE_READ((struct sk_buff *)skb, sk);
+	struct bpf_sock *bound = skb->sk;
+
+	return bound && bound->bound_dev_if && BPF_CORE_READ(sk, sk_rx_dst_ifindex) != (int)bound->bound_dev_if;
+}
+
 /* Of TCP, and tied to an interface: it leaves by another one, or was not allowed there. That socket may be closed. */
 static __always_inline bool has_strayed(struct __sk_buff *skb)
 {
@@ -76,7 +88,7 @@ static __always_inline bool has_strayed(struct __sk_buff *skb)
 		return false;
 	flow = bpf_map_lookup_elem(&flows, &key);
 	if (!flow || flow->cookie != cookie)
-		return socket;
+		return socket || is_bound_anew(skb);
 	if (flow->verdict == VERDICT_DENY)
 		return true;
 	return (socket || flow->interface) && (!is_allowed_by(flow) || flow->interface != read_interface(skb));

@@ -163,6 +163,7 @@ struct refcount_struct {
 struct sock {
 	struct sock_common __sk_common;
 	struct socket *sk_socket;
+	int sk_rx_dst_ifindex;
 	struct refcount_struct sk_wmem_alloc;
 	__u16 sk_type, sk_protocol;
 	__u8 sk_kern_sock : 1;

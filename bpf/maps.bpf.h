@@ -128,6 +128,15 @@ struct {
 	__type(value, struct verdict_value);
 } verdicts SEC(".maps");
 
+/* How much of what is held is whose, while it is too much (crowd.bpf.c) */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__type(key, struct crowd_key);
+	__type(value, struct crowd);
+} crowds SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

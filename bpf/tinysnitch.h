@@ -213,6 +213,20 @@ struct watch {
 	__u32 state; /* enum watch_state */
 };
 
+#define CROWD_MOMENT_NS 67108864ULL /* in which the packets of a crowd are counted, by CLOCK_MONOTONIC_COARSE */
+
+/* Whose packets are held: of one program, or of all programs of a user. */
+struct crowd_key {
+	__u64 exec_id;
+	__u32 uid;
+	__u32 direction;
+};
+
+struct crowd {
+	__u32 moment;
+	__u32 count; /* in it */
+};
+
 /* The one entry of `settings`: user space writes through a memory map, field by field (next_exec_id: only at first). */
 struct settings {
 	__u64 next_exec_id;
@@ -227,6 +241,8 @@ struct settings {
 	__u32 own_epoch;          /* of `own_addresses`: what was written before is none any more */
 	__u32 has_ties;           /* a verdict was given that holds for one interface alone */
 	__u32 is_reset_lost;      /* what resets a connection of ours comes back to no socket (BPF alone) */
+	__u32 crowd_limit;        /* how many packets any one user may have held in a moment; 0: user space keeps up */
+	__u32 crowded_at;         /* in which moment one was too many last (BPF alone) */
 	struct owner reader; /* of the queues (BPF alone): what comes on top of it is let go, and sent by another */
 };
 
@@ -249,6 +265,7 @@ enum statistic {
 	LOST_ANSWERS,       /* to a SYN that was not let go */
 	LOST_FIRST_PACKETS, /* scoped: to a port that no hook had told of */
 	LOST_ASTRAY,        /* to an address of ours, by way of another machine */
+	LOST_CROWD,         /* beyond the share of a program or a user, of what can be judged */
 	STATISTICS
 };
 

@@ -82,10 +82,14 @@ def read_changes(programs: BpfPrograms, protocol: int, port: int, address: bytes
 
 def has_lost_listeners(programs: BpfPrograms) -> bool:
     """Whether some socket's port found no room."""
+    return bool(read_setting(programs, "has_lost_listeners"))
+
+
+def read_setting(programs: BpfPrograms, name: str) -> int:
     with closing(Map(programs.maps_dir / "settings", Struct("=I"), SETTINGS.struct)) as settings:
         found = settings.find(0)
     assert found
-    return bool(dict(zip(SETTINGS.fields, found, strict=True))["has_lost_listeners"])
+    return int(dict(zip(SETTINGS.fields, found, strict=True))[name])
 
 
 def read_boundness(programs: BpfPrograms, cookie: int) -> int:

@@ -17,6 +17,7 @@ from tinysnitch.kernel.bounded_reader import (
     BUSY_WAITS,
     LOOK_S,
     MAX_THREADS,
+    MAX_THREADS_OF_ONE,
     MAX_WAITS,
     PAUSE_S,
     BoundedReader,
@@ -178,3 +179,33 @@ def test_threads_that_do_not_end_are_bounded(place: Place) -> None:
     while place.read(OF_ALICE) is None and time.monotonic() < deadline_s:
         time.sleep(0.01)
     assert place.read(OF_ALICE) == "read"
+
+
+def test_nobody_takes_all_the_threads(place: Place) -> None:
+    """However long there is for it; in between they are read."""
+    for _ in range(MAX_THREADS + 1):
+        place.now_s += PAUSE_S
+        place.read(OF_ALICE)
+        place.read(OF_ALICE, answers=False)
+    place.now_s += PAUSE_S
+    assert place.read(OF_ALICE) is None
+    assert place.read(OF_BOB) == "read"
+
+
+def test_who_may_have_many_users_takes_no_more_of_the_threads(place: Place) -> None:
+    """Those of containers: subuid(5)."""
+    first = 100_000
+    for user in range(first, first + MAX_THREADS_OF_ONE):
+        place.now_s += PAUSE_S
+        place.read(100 * user, answers=False)
+    place.now_s += PAUSE_S
+    assert place.read(100 * (first + MAX_THREADS_OF_ONE)) is None
+    assert place.read(OF_ALICE) == "read"
+
+
+def test_root_who_has_what_does_not_answer_is_read_on(place: Place) -> None:
+    for _ in range(MAX_THREADS_OF_ONE):
+        place.now_s += PAUSE_S
+        place.read(0, answers=False)
+    place.now_s += PAUSE_S
+    assert place.read(0) == "read"

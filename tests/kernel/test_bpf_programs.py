@@ -18,6 +18,7 @@ from tests.kernel.pinned_tables import (
     is_remembered,
     is_shared,
     read_flow_verdict,
+    read_setting,
     write_flow,
 )
 from tests.kernel.test_bpf_structs import make_image
@@ -54,7 +55,7 @@ def test_a_killed_daemons_programs_are_adopted(place: BpfPlace) -> None:
         f"import os, sys, signal; sys.path.insert(0, {str(SOURCE)!r}); from pathlib import Path;"
         "from tinysnitch.kernel.bpf_programs import BpfPrograms;"
         f"loaded = BpfPrograms.load(Path({str(place.pin_dir)!r}), Path({str(place.cgroup)!r}), {cookie}, False);"
-        "loaded.set_generation(9); os.kill(os.getpid(), signal.SIGKILL)"
+        "loaded.set_generation(9); loaded.limit_crowds(4); os.kill(os.getpid(), signal.SIGKILL)"
     )
     killed = subprocess.run([sys.executable, "-c", script], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -63,6 +64,7 @@ def test_a_killed_daemons_programs_are_adopted(place: BpfPlace) -> None:
     try:
         assert adopted.was_adopted
         assert adopted.generation == 9
+        assert read_setting(adopted, "crowd_limit") == 0  # it judges again
         assert adopted.find_process(agent.pid)
     finally:
         adopted.remove()

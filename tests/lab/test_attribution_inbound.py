@@ -14,7 +14,7 @@ from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_line, read_until, wait_listening
 from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
 from tests.lab.world import HOST4, HOST6, MORE_WORLD4, PROGRAMS, WORLD4
-from tinysnitch.daemon.closed_ports import BURST
+from tinysnitch.daemon.refusals import BURST
 
 pytestmark = [pytest.mark.privileged]
 

@@ -34,7 +34,7 @@ from tinysnitch.core.flow import Direction, Flow
 from tinysnitch.core.names import HasEnded, nobody_has_ended
 from tinysnitch.core.process import Attribution, ProcessKey, exec_id_of
 from tinysnitch.core.prompt import Prompt
-from tinysnitch.core.prompts import OpenPrompt, Prompts, Waiter
+from tinysnitch.core.prompts import TURNED_AWAY, OpenPrompt, Prompts, Waiter
 from tinysnitch.core.quic_initial import Cipher
 from tinysnitch.core.records import LossCounted, PromptAnswered, PromptOpened, RulesReplaced
 from tinysnitch.core.rule import Rule
@@ -229,7 +229,7 @@ class Engine:
         waiter.connection = self.rules.note_asking(waiter.connection, decision)
         prompt = self.prompts.hold(waiter, decision, now)
         if prompt is None:
-            yield from self._deny(waiter, decision, "too many open questions", now)
+            yield from self._deny(waiter, decision, TURNED_AWAY, now)
             return
         if len(prompt.waiters) == 1:
             yield Report(PromptOpened(prompt.prompt_id, waiter.connection, prompt.decision, now.wall_s))

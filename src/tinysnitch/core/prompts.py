@@ -22,6 +22,7 @@ from tinysnitch.core.room import Room
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.table import BoundedTable
 
+TURNED_AWAY = "too many open questions"  # why a connection is denied that finds no room
 _CLOSED_KEPT = 256
 
 

@@ -24,6 +24,7 @@ KERNEL_LOSSES = {
     "lost_answers": "answers to connections that were still held, or denied",
     "lost_first_packets": "first packets to a port, before it was known whose it is",
     "lost_astray": "packets to this machine itself that were to leave it (dropped)",
+    "lost_crowd": "packets dropped, of a program that sends or gets too many at once",
 }
 STARTING = "tinysnitchd is still starting"
 
@@ -88,7 +89,7 @@ class Counters:
         return {
             PUT_BACK: self.guard.put_back if self.guard else 0,
             NOT_SAVED: self._doors.rule_saver.unsaved,
-            "packets to ports that no program listens on, in the log alone": self._doors.recorder.not_kept,
+            **self._doors.recorder.not_kept(),
             **self._engine.dns.refusals(),
             **{f"{table} evicted": count for table, count in evictions.items()},
         }

@@ -23,6 +23,7 @@ from tinysnitch.core.process import ProcessKey, exec_id_of
 from tinysnitch.core.records import Record, uid_told_of
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.control_clients import ControlClients
+from tinysnitch.daemon.crowding import Crowding
 from tinysnitch.daemon.failures import Failures
 from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.daemon.recorder import Recorder
@@ -31,7 +32,7 @@ from tinysnitch.daemon.single_timer import SingleTimer
 from tinysnitch.kernel.attribution import Attributor, NoteLost
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.enforcement import Enforcement
-from tinysnitch.kernel.nfqueue import Queue, QueuedPacket
+from tinysnitch.kernel.nfqueue import BATCH, Queue, QueuedPacket
 from tinysnitch.kernel.packet_events import LOCAL_OUT, PacketEvents
 from tinysnitch.kernel.socket_holders import ScanNotDue
 from tinysnitch.kernel.translated_answers import TranslatedAnswers
@@ -80,6 +81,7 @@ class Driver:
         self._early: deque[tuple[float, PacketQueued]] = deque()  # until when it is held, since more may be known then
         self._early_timer = SingleTimer(self._judge_early)
         self._flush_timer = SingleTimer(lambda: self._finish(read_instant()))
+        self._crowding = Crowding(self._count_unseen, doors.enforcement.limit_crowds, doors.enforcement.read_crowded)
         self._next_loss_check_s = 0.0
         self._find_losses: Callable[[float], Iterable[DataLost]] = lambda _now_s: ()
         self._hear: Callable[[], None] = lambda: None
@@ -140,6 +142,12 @@ class Driver:
                 self.doors.enforcement.drop(queued.packet_id)
         self._is_alone = False
         self._finish(now)
+        self._attempt(self._crowding.note_batch, len(packets), BATCH)
+
+    def _count_unseen(self) -> int:
+        """Packets in the queue that were not looked at: others are held on purpose."""
+        held = self.engine.prompts.packet_room.used + len(self._deferred) + len(self._early)
+        return self.doors.queue.statistics().waiting - held
 
     def _linger(self) -> list[QueuedPacket]:
         """Whatever was let through often comes right back: looking for a moment costs less than being woken."""

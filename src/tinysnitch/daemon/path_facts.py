@@ -1,7 +1,8 @@
 """What the paths in rules lead to; also where some of them lie in what does not answer: NFS, say, whose server is gone.
 
 The loop must not wait for that: the server may be reached by the very connection that waits for us. So a thread looks
-first. A path that is silent leads where it led when it was looked up last, and is tried again after a while.
+first. A path that is silent leads where it led when it was looked up last, and is tried again after a while; but not
+while a thread still waits there, since there are only so many of these, and other paths are to be looked up on.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,6 +37,22 @@ class Ways(msgspec.Struct, frozen=True):
     turnable_patterns: frozenset[str] = frozenset()
 
 
+class _Look:
+    """How many paths a thread has looked up."""
+
+    def __init__(self) -> None:
+        self.has_begun = False
+        self.seen = 0
+
+    def do(self, paths: Iterable[str]) -> bool:
+        """Whether it came to its end; whoever does not wait for that sees how far it came."""
+        self.has_begun = True
+        for path in paths:
+            resolve_path(path)
+            self.seen += 1
+        return True
+
+
 class PathFacts:
     def __init__(self, follow: Callable[[frozenset[str]], None], again: Callable[[], object]) -> None:
         """`follow` is told which paths the rules have, before these are looked up: links may be turned later. `again`
@@ -45,6 +62,7 @@ class PathFacts:
         self._timer = SingleTimer(self._ring)
         self._reader = BoundedReader()
         self._silent: frozenset[str] = frozenset()
+        self._waiting: dict[str, tuple[_Look, int]] = {}  # by path: a look that waits there, and what it has seen
         self._last = Ways()
 
     def cancel(self) -> None:
@@ -52,7 +70,9 @@ class PathFacts:
 
     def read(self, rules: Sequence[Rule]) -> Ways:
         paths = find_paths(rules)
-        self._silent = (self._silent & paths) | frozenset(self._find_silent(sorted(paths - self._silent)))
+        self._waiting = {path: (look, seen) for path, (look, seen) in self._waiting.items() if look.seen == seen}
+        self._silent = (self._silent | self._waiting.keys()) & paths
+        self._silent |= frozenset(self._find_silent(sorted(paths - self._silent)))
         self._follow(paths - self._silent)
         if self._silent:
             self._timer.start(AGAIN_S)
@@ -81,10 +101,12 @@ class PathFacts:
         """Each path that a look came no further than; with too many of them all that is left."""
         left, count = paths, 0
         while left and count < MAX_SILENT:
-            some, seen = left[:_TOGETHER], list[str]()
-            is_whole = self._reader.read_shared(partial(_look_at, some, seen))
-            number = len(some) if is_whole else len(seen)
+            some, look = left[:_TOGETHER], _Look()
+            is_whole = self._reader.read_shared(partial(look.do, some))
+            number = len(some) if is_whole else look.seen
             if number < len(some):
+                if look.has_begun:
+                    self._waiting[some[number]] = look, number
                 yield some[number]
                 number, count = number + 1, count + 1
             left = left[number:]
@@ -93,11 +115,3 @@ class PathFacts:
     def _ring(self) -> None:
         self._silent = frozenset()
         self._again()
-
-
-def _look_at(paths: Iterable[str], seen: list[str]) -> bool:
-    """Whether it came to its end; `seen` tells whoever does not wait for that how far it came."""
-    for path in paths:
-        resolve_path(path)
-        seen.append(path)
-    return True

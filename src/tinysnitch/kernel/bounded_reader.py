@@ -6,6 +6,8 @@ for those of its folder. Anyone can keep these for ever, by writing to memory th
 that has no processor yet, or not the interpreter, is waited for longer. Rules: (1) the user whose process was waited
 for in vain is not read for forty times as long; others are. (2) All that was waited for in vain is a fifth of the time,
 or a single wait, (3) and there are so many such threads at most, since nothing ends them: beyond that nobody is read.
+(4) No user but root has more than a quarter of these, who could take all in minutes and keep them; nor have those of
+containers together, of whom anybody may have any number (subuid(5)).
 """
 
 import time
@@ -25,6 +27,8 @@ PAUSE_S = 10.0  # for each wait of BLOCKED_LOOKS
 MAX_WAITS = 8  # in vain within the pause
 MAX_REFUSED = 256  # users
 MAX_THREADS = 32
+MAX_THREADS_OF_ONE = MAX_THREADS // 4
+_ROOT, _CONTAINERS_FROM = 0, 1 << 16  # uids
 
 T = TypeVar("T")
 
@@ -51,7 +55,7 @@ class BoundedReader:
         self._clock = clock
         self._count_waits = count_waits
         self._idle: WorkerThread | None = None
-        self._lost: list[WorkerThread] = []
+        self._lost: list[tuple[WorkerThread, object]] = []  # with whose share of them it takes
         self._waits: deque[float] = deque(maxlen=MAX_WAITS)  # when each was over
         self._refused: BoundedTable[object, float] = BoundedTable(MAX_REFUSED)  # by uid: until when
         self._refused_until_s = 0.0  # the last of them
@@ -73,7 +77,7 @@ class BoundedReader:
     def _read(
         self, find_uid: Callable[[], object], work: Callable[[], T], find_progress: Callable[[], int] = lambda: 0
     ) -> T | None:
-        reader = self._take_reader() if self._may_wait(find_uid) else None
+        reader = self._take_reader() if self._may_wait(find_uid) and self._may_lose(find_uid) else None
         if reader is None:
             return None
         began_s = self._clock()
@@ -112,11 +116,18 @@ class BoundedReader:
         is_spent = len(self._waits) == MAX_WAITS and now_s - self._waits[0] < PAUSE_S
         return not is_spent and now_s >= (self._refused.find(find_uid()) or 0.0)
 
+    def _may_lose(self, find_uid: Callable[[], object]) -> bool:
+        """Rule (4)."""
+        if len(self._lost) < MAX_THREADS_OF_ONE:
+            return True
+        self._lost = [(lost, share) for lost, share in self._lost if lost.is_alive()]
+        whose = _share_of(find_uid())
+        return whose == _ROOT or sum(share == whose for _, share in self._lost) < MAX_THREADS_OF_ONE
+
     def _take_reader(self) -> WorkerThread | None:
         reader, self._idle = self._idle, None
         if reader is not None:
             return reader
-        self._lost = [lost for lost in self._lost if lost.is_alive()]
         try:
             return WorkerThread() if len(self._lost) < MAX_THREADS else None
         except RuntimeError:  # there can be no more threads
@@ -124,10 +135,14 @@ class BoundedReader:
 
     def _lose(self, reader: WorkerThread, uid: object, began_s: float) -> None:
         reader.end()
-        self._lost.append(reader)
+        self._lost.append((reader, _share_of(uid)))
         now_s = self._clock()
         count = max(1, round((now_s - began_s) / (LOOK_S * BLOCKED_LOOKS)))  # of the shortest waits
         self._waits.extend([now_s] * min(count, MAX_WAITS))
         until_s = now_s + count * PAUSE_S
         self._refused.put(uid, until_s)
         self._refused_until_s = max(self._refused_until_s, until_s)
+
+
+def _share_of(uid: object) -> object:
+    return _CONTAINERS_FROM if isinstance(uid, int) and uid >= _CONTAINERS_FROM else uid

@@ -42,12 +42,16 @@ VERDICT_PROGRAMS = (
     "in_unasked",
 )
 
+CROWD_PROGRAMS = ("out_crowded", "in_crowded", "in_told")
+NETFILTER_PROGRAMS = (*VERDICT_PROGRAMS, *CROWD_PROGRAMS)  # which its rules ask
+
 PROGRAMS = {
     "process": TRACING_PROGRAMS,
     "socket": CGROUP_PROGRAMS,
     "scope": SCOPE_PROGRAMS,
     "accept": ACCEPT_PROGRAMS,
     "verdict": VERDICT_PROGRAMS,
+    "crowd": CROWD_PROGRAMS,
     "claim": (CLAIM_PROGRAM,),
 }
 # Each in an object of its own; the first that the kernel can run is used, by a living daemon alone.
@@ -66,6 +70,7 @@ MAPS = (
     "conversations",
     "verdicts",
     "own_addresses",
+    "crowds",
     "watched",
     "settings",
     "statistics",

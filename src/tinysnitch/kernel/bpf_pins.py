@@ -14,10 +14,10 @@ from tinysnitch.kernel.bpf_objects import (
     CGROUP_PROGRAMS,
     CLAIM_PROGRAM,
     MAPS,
+    NETFILTER_PROGRAMS,
     PROGRAMS,
     SCOPE_PROGRAMS,
     TRACING_PROGRAMS,
-    VERDICT_PROGRAMS,
     object_path,
 )
 from tinysnitch.kernel.libbpf import Link, ObjectFile
@@ -43,7 +43,7 @@ class PinFolder:
 
     def is_complete(self, *, is_scoped: bool = False) -> bool:
         links = (*LINKS, *(SCOPE_PROGRAMS if is_scoped else ()))
-        programs = (*VERDICT_PROGRAMS, CLAIM_PROGRAM)
+        programs = (*NETFILTER_PROGRAMS, CLAIM_PROGRAM)
         wanted = [*map(self.map_path, MAPS), *map(self.program_path, programs), *map(self.link_path, links)]
         return all(path.exists() for path in wanted)
 
@@ -123,7 +123,7 @@ def load_pins(folder: PinFolder, cgroup: Path, prepare: Callable[[], None], *, i
                 for name in PROGRAMS
                 if name != "scope" or is_scoped
             }
-            for name in ("verdict", "claim"):
+            for name in ("verdict", "crowd", "claim"):
                 for program in PROGRAMS[name]:
                     objects[name].pin_program(program, folder.program_path(program))
             prepare()

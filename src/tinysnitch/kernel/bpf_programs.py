@@ -69,6 +69,7 @@ class BpfPrograms:
             programs = cls(folder, was_adopted=was_adopted)
             programs._note_own_addresses(read_addresses().own)
             programs.note_reader()
+            programs.limit_crowds(0)  # who was killed may have left a limit
             undo.pop_all()
         return programs
 
@@ -101,7 +102,7 @@ class BpfPrograms:
                 PinFolder(path).remove()
 
     def program_path(self, name: str) -> Path:
-        """For `iptables -m bpf --object-pinned`: one of VERDICT_PROGRAMS."""
+        """For `iptables -m bpf --object-pinned`: one of NETFILTER_PROGRAMS."""
         return self._folder.program_path(name)
 
     @property
@@ -297,6 +298,17 @@ class BpfPrograms:
     def note_reader(self) -> None:
         """This process reads the queues from now on: what is sent on top of it, it only lets go."""
         self._maps.claims.run(0, *_NOBODY, *_NOWHERE, structs.CLAIM_READER)
+
+    # Crowds
+
+    def limit_crowds(self, limit: int) -> None:
+        """How many packets of any one user may be held in a moment (CROWD_MOMENT_NS); 0: all."""
+        self._settings.set_crowd_limit(limit)
+
+    @property
+    def crowded_at(self) -> int:
+        """The moment in which a packet was too many last."""
+        return self._settings.crowded_at
 
     # Counts and traces
 

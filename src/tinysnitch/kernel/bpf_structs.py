@@ -36,6 +36,7 @@ CLAIM_READER = 4
 
 ANSWER_NS = 30_000_000_000  # how long an answer may take, and how long nothing may be said after one
 LULL_NS = 120_000_000_000
+CROWD_MOMENT_NS = 67_108_864  # in which the packets of a crowd are counted
 
 EXECUTABLE_SIZE = 1024
 DIRECTORY_SIZE = 512
@@ -59,6 +60,7 @@ STATISTICS = (
     "lost_answers",
     "lost_first_packets",
     "lost_astray",
+    "lost_crowd",
 )
 
 
@@ -148,6 +150,8 @@ SETTINGS = Layout(
         "own_epoch": "I",
         "has_ties": "I",
         "is_reset_lost": "I",
+        "crowd_limit": "I",
+        "crowded_at": "I",
     }
     | OWNER.inside("reader")
 )

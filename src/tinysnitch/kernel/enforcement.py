@@ -113,6 +113,13 @@ class Enforcement:
         if self._programs is not None:
             self._programs.set_generation(command.generation, command.own_addresses)
 
+    def limit_crowds(self, limit: int) -> None:
+        if self._programs is not None:
+            self._programs.limit_crowds(limit)
+
+    def read_crowded(self) -> int:
+        return self._programs.crowded_at if self._programs is not None else 0
+
     def flush(self) -> None:
         """Verdicts go to the kernel in one message a queue, after all that they rest on was written."""
         try:

@@ -228,7 +228,8 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
     def _judgement(self) -> dict[str, list[str]]:
         """The chains that decide what is held, by part."""
         unmarked = f"-j MARK --set-xmark 0x0/{ALLOW_BIT:#x}"
-        link_names = [f"-p udp -m udp --sport {port} {self._look()}" for port in _LINK_NAMES]
+        told = f"{self._asks('in_told')} " if self.program_path else ""
+        link_names = [f"-p udp -m udp --sport {port} {told}{self._look()}" for port in _LINK_NAMES]
         passed = {
             "PASS": [unmarked],
             "PASSIN": [*([] if self.program_path else [unmarked]), _NO_LINK_NAME, *link_names],
@@ -312,6 +313,7 @@ class RuleWriter(msgspec.Struct, frozen=True, kw_only=True):
             rules += [f"{self._asks(f'{way}_allowed')} {passed}", f"{self._asks(f'{way}_denied')} {self._go('DENY')}"]
             if way == "out":
                 rules += [f"{self._asks('out_watched')} {self._go('WATCH')}", f"{self._asks('out_astray')} -j DROP"]
+            rules.append(f"{self._asks(f'{way}_crowded')} -j DROP")
         return [*rules, f"-j NFQUEUE --queue-num {self.queues[0]}"]
 
     def _marked(self, passed_to: str) -> list[str]:

@@ -43,7 +43,7 @@ _ATTRIBUTES = HEADER.size + NETFILTER_HEADER.size  # where they begin
 _VERDICT_HEADER = struct.Struct("!II")  # struct nfqnl_msg_verdict_hdr: verdict, id
 
 MAX_LENGTH = 8192  # packets: 4096 may wait for people, and what is behind 4096 more would wait for half a second
-_BATCH = 64  # packets per read: enough to spread the cost of a verdict message, few enough to stay quick
+BATCH = 64  # packets per read: enough to spread the cost of a verdict message, few enough to stay quick
 _VERDICTS_PER_SEND = 1024  # netlink_sendmsg() refuses what is larger than the send buffer: EMSGSIZE
 _RECEIVE_BUFFER = 16 << 20  # bytes in the kernel
 _SO_RCVBUFFORCE = 33  # include/uapi/asm-generic/socket.h
@@ -135,7 +135,7 @@ class Queue:
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def read_packets(self, limit: int = _BATCH) -> list[QueuedPacket]:
+    def read_packets(self, limit: int = BATCH) -> list[QueuedPacket]:
         """What waits to be read now, `limit` packets at most.
 
         An error that comes after some is left to the next call: what was read and not handed on would be held for ever.

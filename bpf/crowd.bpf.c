@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What is held waits in one queue of one length, whoever sent it: a machine out there that sends a hundred thousand packets
+ * a second, or a program that does, would leave no place there for anybody else's. So while user space does not keep up,
+ * each program and each user has a share of what it can judge in a moment; what comes in apart from what is sent, since
+ * that is not theirs to choose. Asked last, of what would be held.
+ */
+#include "packet.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define PROGRAMS_TO_A_USER 4
+#define LINK_NAMES 64       /* some hundred machines of a link answer within a second */
+#define ANY_PROGRAM (~0ULL) /* no exec id grows so large */
+
+/* Two at the same time may both begin a moment: then one packet more goes on. */
+static __always_inline bool has_place(const struct crowd_key *key, __u32 most)
+{
+	struct crowd first = {.moment = bpf_ktime_get_coarse_ns() / CROWD_MOMENT_NS, .count = 1};
+	struct crowd *crowd = bpf_map_lookup_elem(&crowds, key);
+
+	if (!crowd) {
+		bpf_map_update_elem(&crowds, key, &first, BPF_ANY);
+		return true;
+	}
+	if (crowd->moment != first.moment) {
+		*crowd = first;
+		return true;
+	}
+	return crowd->count < most && __sync_fetch_and_add(&crowd->count, 1) < most;
+}
+
+/* As the verdict program noted it just now; what makes no sense is nobody's. */
+static __always_inline void name_crowd(struct __sk_buff *skb, __u8 direction, struct crowd_key *key)
+{
+	struct flow_key flow_key = {.direction = direction};
+	enum packet_role role = ROLE_NONE;
+	struct transport transport = {};
+	struct flow *flow;
+
+	key->direction = direction;
+	if (!parse_packet(skb, &flow_key, &transport, &role))
+		return;
+	flow = bpf_map_lookup_elem(&flows, &flow_key);
+	if (!flow)
+		return;
+	key->exec_id = flow->owner.exec_id;
+	key->uid = flow->owner.uid;
+}
+
+static __always_inline void note_crowd(struct settings *settings)
+{
+	__u32 moment = bpf_ktime_get_coarse_ns() / CROWD_MOMENT_NS;
+
+	if (settings->crowded_at != moment) /* each write would move the cache line from CPU to CPU */
+		settings->crowded_at = moment;
+}
+
+/* The program first: what that has too much of takes nothing from what its user has. */
+static __always_inline int is_crowded(struct __sk_buff *skb, __u8 direction)
+{
+	struct settings *settings = find_settings();
+	__u32 most = settings ? settings->crowd_limit : 0;
+	struct crowd_key key = {};
+
+	if (!most)
+		return 0;
+	name_crowd(skb, direction, &key);
+	if (has_place(&key, (most + PROGRAMS_TO_A_USER - 1) / PROGRAMS_TO_A_USER)) {
+		key.exec_id = ANY_PROGRAM;
+		if (has_place(&key, most))
+			return 0;
+	}
+	note_crowd(settings);
+	count(LOST_CROWD);
+	return 1;
+}
+
+SEC("socket")
+int out_crowded(struct __sk_buff *skb)
+{
+	return is_crowded(skb, OUTBOUND);
+}
+
+SEC("socket")
+int in_crowded(struct __sk_buff *skb)
+{
+	return is_crowded(skb, INBOUND);
+}
+
+/*
+ * What claims to tell of names of the link is read, and any machine out there may send it to a port that is open to it. Names
+ * of resolvers are read by the same reader.
+ */
+SEC("socket")
+int in_told(struct __sk_buff *skb)
+{
+	struct crowd_key key = {.exec_id = ANY_PROGRAM, .direction = ANY_REMOTE}; /* which no packet's own has */
+
+	return has_place(&key, LINK_NAMES);
+}

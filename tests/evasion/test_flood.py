@@ -1,0 +1,151 @@
+"""More than the daemon can judge comes at once: what others ask for meanwhile finds its place all the same."""
+
+import json
+import subprocess
+
+import pytest
+
+from tests.evasion.stage import ATTACKER, PYTHON
+from tests.lab.daemon import Daemon
+from tests.lab.lab import Lab
+from tests.lab.patience import PATIENCE, WAIT_S, read_line, wait_until
+from tests.lab.world import HOST4, WORLD4
+from tinysnitch.daemon.counters import KERNEL_LOSSES
+from tinysnitch.daemon.refusals import BURST_OF_VISITORS
+
+pytestmark = [pytest.mark.privileged, pytest.mark.slow]
+
+HONEST = "/usr/bin/curl"
+PORT = 7320
+# Says when it has it, and hears nothing.
+LISTEN = """
+import socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if sys.argv[1] == "udp" else socket.SOCK_STREAM)
+server.bind(("", int(sys.argv[2])))
+if sys.argv[1] == "tcp":
+    server.listen()
+print("listening", flush=True)
+sys.stdin.read()
+"""
+# In the name of thousands of machines, each packet from another port: until its input ends, or 20 s.
+FLOOD_IN = """
+import os, select, socket, struct, sys, time
+def add(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xFFFF) + (total >> 16)
+    return ~(total + (total >> 16)) & 0xFFFF
+local, port = socket.inet_aton(sys.argv[2]), int(sys.argv[3])
+packets = []
+for number in range(20000):
+    remote = bytes([10, 77, 128 + number // 250 % 100, 1 + number % 250])
+    if sys.argv[1] == "udp":
+        protocol, body = 17, struct.pack("!HHHHxx", 1024 + number, port, 10, 0)
+    else:
+        begin, end = struct.pack("!HHIIBBH", 1024 + number, port, number, 0, 0x50, 2, 1000), b"\\0\\0"
+        total = add(remote + local + struct.pack("!HH", 6, 20) + begin + end)
+        protocol, body = 6, begin + struct.pack("!H", total) + end
+    header = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), number, 0, 64, protocol, 0)
+    packets.append(header + remote + local + body)
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+end_s = time.monotonic() + 20
+while time.monotonic() < end_s and not select.select([sys.stdin], [], [], 0)[0]:
+    for packet in packets:
+        raw.sendto(packet, (sys.argv[2], 0))
+    os.write(1, b"flooding\\n")
+"""
+# By two processes.
+FLOOD_OUT = """
+import os, select, socket, sys, time
+os.fork()
+end_s = time.monotonic() + 20
+while time.monotonic() < end_s and not select.select([sys.stdin], [], [], 0)[0]:
+    for port in range(10000, 20000):
+        asks = socket.socket()
+        asks.setblocking(False)
+        asks.connect_ex((sys.argv[1], port))
+        asks.close()
+    os.write(1, b"flooding\\n")
+"""
+# From the port that mDNS is told from, by one machine out there.
+TELL = """
+import os, select, socket, sys, time
+tells = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+tells.bind(("", 5353))
+tells.connect((sys.argv[1], int(sys.argv[2])))
+end_s = time.monotonic() + 20
+while time.monotonic() < end_s and not select.select([sys.stdin], [], [], 0)[0]:
+    for _ in range(20000):
+        tells.send(b"x" * 12)
+    os.write(1, b"flooding\\n")
+"""
+
+
+def visit(lab: Lab) -> "subprocess.CompletedProcess[str]":
+    """Each time another process, of which nothing is remembered."""
+    patience = ["--connect-timeout", str(5 * PATIENCE)]
+    return lab.run([HONEST, "-sS", "-o", "/dev/null", *patience, f"http://{WORLD4}/"])
+
+
+def count_losses(daemon: Daemon) -> dict[str, int]:
+    losses: dict[str, int] = json.loads(daemon.cli("status", "--json").stdout)["losses"]
+    return losses
+
+
+def assert_that_others_are_heard(lab: Lab, daemon: Daemon, flood: "subprocess.Popen[str]") -> None:
+    for _ in range(3):
+        assert read_line(flood) == "flooding\n"
+    visits = [visit(lab) for _ in range(5)]
+    assert flood.stdin
+    flood.stdin.close()
+    assert [(each.returncode, each.stderr) for each in visits] == [(0, "")] * 5, daemon.cli("status").stdout
+    assert count_losses(daemon)[KERNEL_LOSSES["lost_crowd"]]
+    flood.wait(timeout=WAIT_S)
+
+
+@pytest.mark.parametrize("kind", ["udp", "tcp"])
+def test_of_machines_out_there_that_nobody_was_asked_about(lab: Lab, kind: str) -> None:
+    daemon = lab.start_daemon(f"allow - 80 tcp {HONEST}\n")
+    server = lab.spawn([PYTHON, "-c", LISTEN, kind, str(PORT)], stdin=subprocess.PIPE)
+    assert read_line(server) == "listening\n"
+    flood = lab.spawn_world([PYTHON, "-c", FLOOD_IN, kind, HOST4, str(PORT)], stdin=subprocess.PIPE)
+    assert_that_others_are_heard(lab, daemon, flood)
+
+
+def test_of_machines_out_there_that_ask_for_a_port_that_is_closed(lab: Lab) -> None:
+    daemon = lab.start_daemon(f"allow - 80 tcp {HONEST}\n")
+    flood = lab.spawn_world([PYTHON, "-c", FLOOD_IN, "tcp", HOST4, str(PORT)], stdin=subprocess.PIPE)
+    assert_that_others_are_heard(lab, daemon, flood)
+
+
+def test_of_another_users_program(lab: Lab) -> None:
+    daemon = lab.start_daemon(f"allow - 80 tcp {HONEST}\n")
+    flood = lab.spawn([PYTHON, "-c", FLOOD_OUT, WORLD4], user=ATTACKER, stdin=subprocess.PIPE)
+    assert_that_others_are_heard(lab, daemon, flood)
+
+
+def test_of_what_claims_to_tell_names_of_the_link(lab: Lab) -> None:
+    """To a port that is open to everybody: what resolvers tell is read beside it."""
+    daemon = lab.start_daemon("allow - - udp-src\n")
+    server = lab.spawn([PYTHON, "-c", LISTEN, "udp", str(PORT)], stdin=subprocess.PIPE)
+    assert read_line(server) == "listening\n"
+    flood = lab.spawn_world([PYTHON, "-c", TELL, HOST4, str(PORT)], stdin=subprocess.PIPE)
+    for _ in range(4):
+        assert read_line(flood) == "flooding\n"
+    assert flood.stdin
+    flood.stdin.close()
+    flood.wait(timeout=WAIT_S)
+    assert count_losses(daemon)["DNS messages dropped"] == 0
+
+
+def test_the_history_keeps_what_was_there_before(lab: Lab) -> None:
+    """Of what comes in the name of many machines to an open port it keeps the first ones."""
+    daemon = lab.start_daemon("")
+    server = lab.spawn([PYTHON, "-c", LISTEN, "udp", str(PORT)], stdin=subprocess.PIPE)
+    assert read_line(server) == "listening\n"
+    flood = lab.spawn_world([PYTHON, "-c", FLOOD_IN, "udp", HOST4, str(PORT)], stdin=subprocess.PIPE)
+    wait_until(lambda: count_losses(daemon)["refused visitors, in the log alone"])
+    assert flood.stdin
+    flood.stdin.close()
+    flood.wait(timeout=WAIT_S)
+    kept = daemon.cli("log", "--json", "--lines", "200000").stdout.count('"direction":"inbound"')
+    assert BURST_OF_VISITORS <= kept < BURST_OF_VISITORS + 60

@@ -1,0 +1,81 @@
+"""crowd.bpf.c: how many packets of whom go on to the queue, while user space does not keep up."""
+
+import re
+import time
+
+import pytest
+
+from tests.kernel.bpf_place import Agent, BpfPlace
+from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel.bpf_structs import CROWD_MOMENT_NS
+
+pytestmark = pytest.mark.privileged
+
+MANY = 100
+
+
+@pytest.fixture
+def asked(place: BpfPlace, programs: BpfPrograms) -> BpfPrograms:
+    for name, target in (("out_allowed", "ACCEPT"), ("out_crowded", "DROP")):
+        path = str(programs.program_path(name))
+        place.run("iptables", "-A", "OUTPUT", "-p", "udp", "-m", "bpf", "--object-pinned", path, "-j", target)
+    return programs
+
+
+def send(agent: Agent, count: int, first_port: int = 4000) -> None:
+    handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
+    for port in range(first_port, first_port + count):
+        agent.call("send_to", handle, "127.0.0.1", port)
+
+
+def count_lost(programs: BpfPrograms) -> int:
+    return programs.read_statistics()["lost_crowd"]
+
+
+def test_while_user_space_keeps_up_all_go_on(asked: BpfPrograms, agent: Agent) -> None:
+    send(agent, MANY)
+    assert (count_lost(asked), asked.crowded_at) == (0, 0)
+
+
+def test_a_program_has_a_quarter_of_its_users_share(asked: BpfPrograms, agent: Agent) -> None:
+    asked.limit_crowds(8)
+    began_ns = time.monotonic_ns()
+    send(agent, MANY)
+    ended_ns = time.monotonic_ns()
+    moments = ended_ns // CROWD_MOMENT_NS - began_ns // CROWD_MOMENT_NS + 2  # the clock of the kernel's side is coarse
+    assert MANY - 2 * moments <= count_lost(asked) < MANY
+    assert began_ns // CROWD_MOMENT_NS - 1 <= asked.crowded_at <= ended_ns // CROWD_MOMENT_NS
+
+
+def test_what_one_has_too_much_of_keeps_nobody_else_from_the_queue(
+    place: BpfPlace, asked: BpfPrograms, agent: Agent
+) -> None:
+    asked.limit_crowds(8)
+    other = place.start_agent()
+    send(agent, MANY)
+    before = count_lost(asked)
+    assert before
+    send(other, 1)
+    assert count_lost(asked) == before
+
+
+def test_any_number_of_programs_has_no_more_than_their_user(place: BpfPlace, asked: BpfPrograms, agent: Agent) -> None:
+    asked.limit_crowds(1)
+    others = [agent, *(place.start_agent() for _ in range(3))]
+    began_ns = time.monotonic_ns()
+    for round_ in range(10):
+        for each in others:
+            send(each, 1, 4000 + round_)
+    moments = time.monotonic_ns() // CROWD_MOMENT_NS - began_ns // CROWD_MOMENT_NS + 2
+    assert count_lost(asked) >= 40 - moments
+
+
+def test_no_more_is_told_of_the_link_than_it_has_to_say(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
+    told = ["-m", "bpf", "--object-pinned", str(programs.program_path("in_told"))]
+    place.run("iptables", "-A", "OUTPUT", "-p", "udp", *told)
+    began_ns = time.monotonic_ns()
+    for round_ in range(5):
+        send(agent, 200, 4000 + 200 * round_)
+    moments = time.monotonic_ns() // CROWD_MOMENT_NS - began_ns // CROWD_MOMENT_NS + 2
+    (found,) = re.findall(r"^\[(\d+):\d+\] -A OUTPUT .*bpf", place.run("iptables-save", "-c"), re.MULTILINE)
+    assert 64 <= int(found) <= 64 * moments
