@@ -51,7 +51,8 @@ _JAVA = re.compile("java")
 _OF_R = re.compile(r".*\bparallel:::\.workRSOCK\b.*", re.DOTALL)  # newPSOCKnode() of R's parallel, and of parallelly
 # A command for the other side, or -W; a port of the moment (VS Code, for `-D`), or a socket of it (kitty, Zed)
 _TALKERS = re.compile(
-    r".*/(?:ansible|ansible-playbook|git|hg|rsync|ssh|code|code-insiders|kitten|zed-editor)", re.DOTALL
+    r".*/(?:ansible|ansible-playbook|borg|btrbk|git|hg|parallel|rsync|scp|ssh|code|code-insiders|kitten|zed-editor)",
+    re.DOTALL,
 )
 # nm_openvpn_start_openvpn_binary() of NetworkManager-openvpn: its own pid, and which connection since its start it is
 _TUNNELLERS = re.compile(r".*/nm-openvpn-service", re.DOTALL)
