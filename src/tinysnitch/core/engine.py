@@ -168,7 +168,7 @@ class Engine:
             yield from self._ask(waiter, decision, now)
         else:
             if decision.reason.startswith(LEARNING):  # the rule that is learned is the one that a prompt would propose
-                waiter.connection = self.rules.note_asking(connection, decision)
+                waiter.connection = self.settlement.note_asking(connection, decision)
             # Before we hear that the program asked for the other name it may connect again.
             is_guess = self.dns.is_told and connection.other_names and not connection.is_name_sure
             basis = Basis.MOMENT if is_guess else Basis.RULES
@@ -227,7 +227,7 @@ class Engine:
         if self._settings.timeout_s <= 0:
             yield from self._deny(waiter, decision, f"{decision.reason} and nobody is asked", now)
             return
-        waiter.connection = self.rules.note_asking(waiter.connection, decision)
+        waiter.connection = self.settlement.note_asking(waiter.connection, decision)
         prompt = self.prompts.hold(waiter, decision, now)
         if prompt is None:
             yield from self._deny(waiter, decision, "too many open questions", now)

@@ -15,7 +15,8 @@ So is a port that the kernel chose, where a program asked all the link over UDP 
 answers is a question of its own: the next time, two minutes later with browsers, the port is different. The same goes
 for a service that answers whoever asked the link (Avahi, say): the question went to the group, the answer is a talk of
 its own. What a service talks with the link is for all of it to begin with (core/link_talk.py). Likewise the ports that
-traceroute, tracepath and mtr count up, one for each probe, and the one that each session of mosh gets. And what a
+traceroute, tracepath and mtr count up, one for each probe, and the one that each session of mosh gets; and those
+that a talk at another port has told, as of FTP (core/told_ports.py). And what a
 flatpak is given to open (`flatpak run ID URL`) differs each time, while the rule is for all that it runs. So does what
 a browser, a mail or a torrent program or a player of a desktop was started for: it connects to all else from that same
 process, and a menu starts it for nothing, so that `()` would not match the next link. Arguments that name a profile of
@@ -80,7 +81,7 @@ def choose_first(connection: Connection, is_for_user: bool = False) -> Choice:
     called = process.program.rpartition("/")[2]
     is_other_next_time = _started_itself(process) or _is_helper(process, called) or _was_opened_for(process, called)
     any_args = is_other_next_time or _is_told_by_starter(connection, process)
-    any_port = _is_of_the_moment(connection.flow, called)
+    any_port = connection.is_port_told or _is_of_the_moment(connection.flow, called)
     remote = RemoteScope.DOMAIN if connection.is_link_talk else first.remote
     return msgspec.structs.replace(first, remote=remote, any_args=any_args, any_port=any_port)
 
