@@ -22,6 +22,7 @@ BROWSER = msgspec.structs.replace(
 )
 
 
+BUSYBOX = "/usr/bin/busybox"  # in whose shell one of its applets was started
 FIREFOX = msgspec.structs.replace(
     CURL, program="/usr/lib/firefox-esr/firefox-esr", args=("https://shop.test/",), parents=("/usr/bin/mutt",)
 )
@@ -61,6 +62,7 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(BROWSER, parents=()), False),
         (msgspec.structs.replace(BROWSER, args=()), False),
         (python(), False),
+        (msgspec.structs.replace(BROWSER, program=BUSYBOX, executable=BUSYBOX, parents=(BUSYBOX,)), False),
         (worker("a.py", started_by=AT_HOME, executable=AT_HOME), False),
         (worker(*KERNEL_ARGS, started_by=AT_HOME, executable=AT_HOME), True),
         (msgspec.structs.replace(CURL, program="/usr/bin/slirp4netns", args=("-c", "4711", "tap0")), True),

@@ -33,7 +33,8 @@ _AS_CLIENT = frozenset({"--client", "--mode=client"})
 _TRACED = re.compile(
     r"import sys; sys\.path\.(?:insert\(0, |append\()r'/[^']*'\); import pydevd; pydevd\..*", re.DOTALL
 )
-_SHELL = re.compile(r"bash|dash|sh|zsh")  # that runs no script: in git's core.sshCommand, or in an editor's terminal
+# That runs no script: in git's core.sshCommand, or in an editor's terminal
+_SHELL = re.compile(r"bash|busybox|csh|dash|elvish|fish|ksh(?:93)?|mksh|nu|sh|tcsh|xonsh|zsh")
 _BELOW_EDITOR = re.compile(rf"{PYTHON}|{_SHELL.pattern}")  # the launcher of debugpy is Python too
 _LOGIN = re.compile(r"sshd(?:-session)?")  # starts what is run on another machine
 # PIP_RUN of virtualenv, for a folder of the moment; by itself, or by what it starts to look for new versions
