@@ -22,6 +22,7 @@ BROWSER = msgspec.structs.replace(
 )
 
 
+BUSYBOX = "/usr/bin/busybox"  # in whose shell one of its applets was started
 FIREFOX = msgspec.structs.replace(
     CURL, program="/usr/lib/firefox-esr/firefox-esr", args=("https://shop.test/",), parents=("/usr/bin/mutt",)
 )
@@ -30,6 +31,7 @@ GVFS = ("--spawner", ":1.7", "/org/gtk/gvfs/exec_spaw/6")
 KIO = ("/usr/lib/qt6/plugins/kf6/kio/kio_http.so", "https", "", "local:/run/user/1000/dolphinWLYwXX.2.kioworker.socket")
 
 
+PRINTED = ("7", "alice", "letter.txt", "1", "job-uuid=urn:uuid:08dac4b3-dee0-3780-4b1d-c33c5a83d5b8")
 SERVER = "/home/a/.vscode-server/bin/0958016b2af9f09b"
 TOKEN = "--connection-token=3101051879-1315853121-3707927806-892141436"
 
@@ -60,6 +62,7 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(BROWSER, parents=()), False),
         (msgspec.structs.replace(BROWSER, args=()), False),
         (python(), False),
+        (msgspec.structs.replace(BROWSER, program=BUSYBOX, executable=BUSYBOX, parents=(BUSYBOX,)), False),
         (worker("a.py", started_by=AT_HOME, executable=AT_HOME), False),
         (worker(*KERNEL_ARGS, started_by=AT_HOME, executable=AT_HOME), True),
         (msgspec.structs.replace(CURL, program="/usr/bin/slirp4netns", args=("-c", "4711", "tap0")), True),
@@ -99,6 +102,16 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
             True,
         ),
         (msgspec.structs.replace(CURL, program=WEBKIT, args=("7", "21", "23"), parents=("/usr/bin/epiphany",)), True),
+        (msgspec.structs.replace(CURL, program="/usr/lib/cups/backend/ipp", args=PRINTED), True),
+        (msgspec.structs.replace(CURL, program="/usr/bin/smbspool", args=PRINTED), True),
+        (msgspec.structs.replace(CURL, program="/home/a/backend/ipp", args=PRINTED), False),
+        (msgspec.structs.replace(CURL, program="/usr/bin/msmtp", args=("-oi", "--", "b@shop.test")), True),
+        (
+            msgspec.structs.replace(
+                CURL, program="/usr/bin/mosh-client", args=("-# shop.test |", "10.0.0.80", "60001")
+            ),
+            True,
+        ),
         (python(program="/opt/a.py", run_by="/usr/bin/python3.13", parents=("/opt/a.py",)), False),
         (worker(*KERNEL_ARGS), True),
         (worker(*KERNEL_ARGS, started_by="/usr/bin/bash"), False),
@@ -150,6 +163,14 @@ def test_a_port_that_the_kernel_chose_for_a_moment_does_not_count(flow: Flow, an
 def test_nor_do_the_ports_that_a_prober_counts_up(prober: str) -> None:
     process = msgspec.structs.replace(CURL, program=prober)
     for flow, any_port in ((flow_of(port=44444, protocol=UDP), True), (flow_of(port=80, protocol=TCP), False)):
+        asked = msgspec.structs.replace(connection_of(process), flow=flow)
+        assert choose_first(asked).any_port is any_port
+
+
+def test_nor_does_the_port_that_is_of_one_session_of_mosh() -> None:
+    """From 60001 on, the first that no other session has."""
+    process = msgspec.structs.replace(CURL, program="/usr/bin/mosh-client")
+    for flow, any_port in ((flow_of(port=60002, protocol=UDP), True), (flow_of(port=60002, protocol=TCP), False)):
         asked = msgspec.structs.replace(connection_of(process), flow=flow)
         assert choose_first(asked).any_port is any_port
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tinysnitch.core.interpreters import find_interpreter
+from tinysnitch.core.interpreters import find_interpreter, is_called_like_one
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,19 @@ def test_an_interpreter_is_known_by_name_and_place(executable: str) -> None:
 )
 def test_not_known(executable: str) -> None:
     assert find_interpreter(executable) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        *((path, True) for path in ("/home/a/bin/python3", "/bin/busybox", "/bin/busybox.static", "/home/a/bin/deno")),
+        *((path, True) for path in ("/home/a/.bun/bin/bun", "/srv/node_modules/bun/bin/bun.exe")),
+        *((path, False) for path in ("/usr/bin/curl", "/usr/bin/denoise", "/usr/bin/bunzip2", "")),
+    ],
+)
+def test_what_runs_anything_is_called_so(path: str, expected: bool) -> None:
+    """Also where nobody knows how it finds its script."""
+    assert is_called_like_one(path) is expected
 
 
 def test_elsewhere_it_must_be_roots() -> None:

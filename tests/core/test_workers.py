@@ -85,6 +85,8 @@ def test_a_worker_is_known_by_what_python_is_told_to_run(args: tuple[str, ...]) 
         ((PYTHON, "/usr/bin/bash", NODE, "/usr/bin/bash", INIT), NODE),
         ((PYTHON, "/usr/bin/bash", INIT), None),
         ((PYTHON, "/usr/bin/bash"), None),
+        ((PYTHON, "/usr/bin/fish", CODE, INIT), CODE),
+        ((PYTHON, "/usr/bin/nu", INIT), None),
     ],
 )
 def test_what_is_debugged_is_an_editors(ancestors: tuple[str, ...], starter: str | None) -> None:
@@ -163,6 +165,10 @@ def test_but_not_what_only_looks_alike(told: tuple[str, ...]) -> None:
         ("/usr/share/code-insiders/code-insiders", True),
         ("/home/a/.local/kitty.app/bin/kitten", True),
         ("/home/a/.local/zed.app/libexec/zed-editor", True),
+        ("/usr/bin/scp", True),
+        ("/usr/bin/borg", True),
+        ("/usr/bin/btrbk", True),
+        ("/usr/bin/parallel", True),
         ("/usr/bin/xterm", False),
         (REPORT, False),
     ],
@@ -289,7 +295,13 @@ def test_nor_is_another_program_with_such_arguments() -> None:
     assert find_starter(replace(worker(*KERNEL_ARGS), program="/srv/a.py", run_by=PYTHON)) is None
 
 
-@pytest.mark.parametrize("starter", ["/usr/bin/bash", "/home/a/bin/zsh", PYTHON, "/usr/bin/node", INIT, "memfd:x", ""])
+@pytest.mark.parametrize(
+    "starter",
+    [
+        *("/usr/bin/bash", "/home/a/bin/zsh", "/usr/bin/fish", "/usr/bin/tcsh", "/usr/bin/ksh93", "/bin/busybox"),
+        *(PYTHON, "/usr/bin/node", INIT, "memfd:x", ""),
+    ],
+)
 def test_what_starts_anything_is_no_name_to_go_by(starter: str) -> None:
     assert find_starter(worker(*KERNEL_ARGS, started_by=starter)) is None
 

@@ -15,6 +15,7 @@ import pytest
 from tests.kernel.attribution_table import DictTable, make_image
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.netns_visit import visit_netns
+from tests.kernel.scan_patience import when_due
 from tests.kernel.test_bpf_verdict import judge, make_flow, open_bound
 from tests.lab.leftovers import NETNS_FOLDER
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
@@ -261,6 +262,15 @@ def test_what_the_owner_of_a_port_does_not_take_is_for_nobody(attributor: Attrib
         table.owners[cookie_of(opened)] = OWN
         table.flows[flow] = FlowEntry(cookie_of(opened), OWN)
         assert attributor.attribute(flow).attribution == NOT_LISTENING
+
+
+def test_who_ends_listens_no_more(
+    attributor: Attributor, table: DictTable, server: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(procfs, "is_ending", lambda _pid: True)
+    table.owners[cookie_of(server)] = OWN
+    table.processes.clear()
+    assert when_due(lambda: attributor.attribute(flow_to(server))).attribution == NOT_LISTENING
 
 
 def test_a_listener_without_an_owner_listens(attributor: Attributor) -> None:

@@ -82,6 +82,7 @@ def test_a_process_that_is_gone_is_none(child: subprocess.Popen[str]) -> None:
     [
         procfs.read_status,
         procfs.has_ended,
+        procfs.is_ending,
         procfs.read_process,
         procfs.read_argv,
         procfs.read_cgroup,
@@ -193,11 +194,14 @@ def test_kernel_threads_are_no_processes() -> None:
 
 def test_who_has_ended(child: subprocess.Popen[str]) -> None:
     assert not procfs.has_ended(child.pid)
+    assert not procfs.is_ending(child.pid)
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert procfs.has_ended(child.pid)  # though its parent has not asked
+    assert procfs.is_ending(child.pid)
     child.wait(timeout=WAIT_S)
     assert procfs.has_ended(child.pid)
+    assert not procfs.is_ending(child.pid)
 
 
 def test_who_lives_on_without_the_first_thread() -> None:

@@ -98,3 +98,17 @@ def test_nobody_has_what_is_held_by_none_or_by_processes_that_were_not_seen(
     table.processes.clear()
     assert PatientUsers(table).find_user(own, inode) is None
     assert PatientUsers(table).find_user(GONE, inode) is None
+
+
+def test_who_ends_leaves_it_to_others_though_it_still_has_the_descriptor(
+    table: DictTable, server: socket.socket, own: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = start_holder(table, server, ProcessEntry(101, 10))
+    owner, users = Owner(101, 10, holder.pid, os.getuid()), PatientUsers(table)
+    monkeypatch.setattr(procfs, "is_ending", lambda pid: pid == holder.pid)
+    assert users.find_user(owner, inode_of(server)) == owner  # another thread of it lives
+    assert not users.is_ending(owner)
+    del table.processes[holder.pid]
+    assert users.is_ending(owner)
+    assert users.find_user(owner, inode_of(server)) == own
+    end(holder)

@@ -2,14 +2,18 @@
 
 import shutil
 import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
+from tests.lab.patience import WAIT_S, wait_listening
 from tests.lab.proposal import answer_as_proposed
+from tests.lab.world import HOST4, PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]
 
@@ -114,6 +118,50 @@ def test_what_a_tool_starts_ssh_for_is_one_question(lab: Lab, tool: str) -> None
     script = f"for name in a b; do {commands[tool]} || true; done"
     running = lab.spawn(["sh", "-c", script, path])
     assert answer_as_proposed(daemon, running) == [f"allow parent={path} four.test 22 tcp {find('ssh')}"]
+
+
+def start_ftp(lab: Lab, start: Callable[[list[str]], subprocess.Popen[str]], address: str) -> None:
+    server = start([sys.executable, "-S", str(PROGRAMS / "ftp_server.py"), address, "21"])
+    wait_listening(server)
+
+
+FETCH_THREE = ["-4", "-sS", "ftp://four.test/[1-3]"]
+URL = "'ftp://four.test/[1-3]'"  # as it is quoted
+
+
+def test_the_data_of_ftp_is_one_question_for_all_files(lab: Lab) -> None:
+    """Each comes from a port of its own."""
+    start_ftp(lab, lab.spawn_world, WORLD4)
+    rules = fetch_twice(lab, lambda: lab.spawn(["curl", *FETCH_THREE]))
+    assert rules == [
+        f"allow four.test {port} tcp /usr/bin/curl {' '.join(FETCH_THREE[:2])} {URL}" for port in (21, "-")
+    ]
+
+
+def test_so_it_is_where_the_server_connects(lab: Lab) -> None:
+    start_ftp(lab, lab.spawn_world, WORLD4)
+    rules = fetch_twice(lab, lambda: lab.spawn(["curl", "-P", "-", *FETCH_THREE]))
+    called = f"/usr/bin/curl -P - {' '.join(FETCH_THREE[:2])} {URL}"
+    assert rules == [f"allow four.test 21 tcp {called}", f"allow {WORLD4} - tcp-src {called}"]
+
+
+def test_so_it_is_for_a_server_here(lab: Lab) -> None:
+    start_ftp(lab, lab.spawn, HOST4)
+    rules = fetch_twice(lab, lambda: lab.spawn_world(["curl", *FETCH_THREE[:2], f"ftp://{HOST4}/[1-3]"]))
+    assert [rule.split()[1:4] for rule in rules] == [[WORLD4, "21", "tcp-src"], [WORLD4, "-", "tcp-src"]]
+
+
+def fetch_twice(lab: Lab, start: Callable[[], subprocess.Popen[str]]) -> list[str]:
+    """What was answered as it is proposed is asked neither the next time nor after a restart."""
+    daemon = lab.start_daemon(RESOLVERS)
+    first = start()
+    rules = answer_as_proposed(daemon, first)
+    assert daemon.stop() == 0
+    again = lab.restart_daemon(daemon.rules.parent)
+    for fetched in (first, start(), start()):
+        assert fetched.communicate(timeout=WAIT_S)[0].splitlines().count("welcome") == 3, daemon.describe()
+    assert not again.records("ask")
+    return rules
 
 
 def test_many_connections_at_once_are_one_question(lab: Lab) -> None:

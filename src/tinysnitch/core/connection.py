@@ -22,3 +22,4 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     asking: Asking = NOBODY_ASKS  # of an open question: what its answer's rule has to test
     is_link_talk: bool = False  # likewise: any machine of the link may be the remote next time
     is_from_lan: bool = False  # likewise: it came in from there, and has no name; all of the lan is its domain
+    is_port_told: bool = False  # likewise: another talk has told the port, and the next time it is another one

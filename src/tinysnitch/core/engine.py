@@ -168,7 +168,7 @@ class Engine:
             yield from self._ask(waiter, decision, now)
         else:
             if decision.reason.startswith(LEARNING):  # the rule that is learned is the one that a prompt would propose
-                waiter.connection = self.rules.note_asking(connection, decision)
+                waiter.connection = self.settlement.note_asking(connection, decision)
             yield from self._settle(waiter, decision, now, cached=cached)
             everywhere = self.settlement.crowds.count(connection)
             if everywhere is not None:
@@ -226,7 +226,7 @@ class Engine:
         if self._settings.timeout_s <= 0:
             yield from self._deny(waiter, decision, f"{decision.reason} and nobody is asked", now)
             return
-        waiter.connection = self.rules.note_asking(waiter.connection, decision)
+        waiter.connection = self.settlement.note_asking(waiter.connection, decision)
         prompt = self.prompts.hold(waiter, decision, now)
         if prompt is None:
             yield from self._deny(waiter, decision, TURNED_AWAY, now)

@@ -8,17 +8,19 @@ called with the container's process id or the name of its network namespace, wha
 with the address that this got at its start; what pip starts to fetch what a build needs, with a folder of this build;
 what connects for git, with the address of each repository, of which a clone with submodules has many; what VS Code runs
 on another machine, with a token or a socket; what connects for programs of a desktop (WebKitGTK, GVfs, KIO, Chromium
-within another program), with numbers of descriptors or of the session bus, or with the name of a socket.
+within another program), with numbers of descriptors or of the session bus, or with the name of a socket; what prints
+for CUPS, with the number and the title of the job; what sends a mail, with whom it is for.
 
 So is a port that the kernel chose, where a program asked all the link over UDP (SSDP, say) and each machine that
 answers is a question of its own: the next time, two minutes later with browsers, the port is different. The same goes
 for a service that answers whoever asked the link (Avahi, say): the question went to the group, the answer is a talk of
 its own. What a service talks with the link is for all of it to begin with (core/link_talk.py). Likewise the ports that
-traceroute, tracepath and mtr count up, one for each probe. And what a flatpak is given to open (`flatpak run ID URL`)
-differs each time, while the rule is for all that it runs. So does what a browser, a mail or a torrent program or a
-player of a desktop was started for: it connects to all else from that same process, and a menu starts it for nothing,
-so that `()` would not match the next link. Arguments that name a profile of Firefox stay, unless Selenium or
-Playwright made it for a moment.
+traceroute, tracepath and mtr count up, one for each probe, and the one that each session of mosh gets; and those
+that a talk at another port has told, as of FTP (core/told_ports.py). And what a
+flatpak is given to open (`flatpak run ID URL`) differs each time, while the rule is for all that it runs. So does what
+a browser, a mail or a torrent program or a player of a desktop was started for: it connects to all else from that same
+process, and a menu starts it for nothing, so that `()` would not match the next link. Arguments that name a profile of
+Firefox stay, unless Selenium or Playwright made it for a moment.
 """
 
 import re
@@ -34,8 +36,10 @@ from tinysnitch.core.process import FLATPAK, Process
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.workers import find_starter
 
+_MOSH = "mosh-client"
 _PROBED_PORTS = range(33434, 33534)  # traceroute(8): three probes for each of 30 hops, and room for a few more
-_PROBERS = frozenset({"mtr-packet", "tracepath"})  # mtr(8) from 33000 on, for as long as it runs; tracepath(8): 44444
+# mtr(8) from 33000 on, for as long as it runs; tracepath(8): 44444; mosh-server(1): from 60001 on
+_COUNTERS = frozenset({"mtr-packet", "tracepath", _MOSH})
 _NETWORK_HELPERS = frozenset({"slirp4netns", "pasta", "pasta.avx2", "docker-proxy"})  # slirp4netns(1), pasta(1)
 _SERVER_MAIN = "server-main.js"  # of VS Code and what is made of it; in a home it is run by a Node.js of its own
 _VSCODE = re.compile(r"/.*/\.[^/]+-server/.*/node", re.DOTALL)
@@ -46,9 +50,13 @@ _WORKERS = frozenset(
         *("kioworker", "kioslave5"),  # ConnectionBackend of KIO
         "__pip-runner__.py",  # BuildEnvironment of pip
         "workerd",  # Runtime of miniflare: with a port of the moment
+        "smbspool",  # CUPS's way to a printer of Windows: below its backends there is only a link to it
+        "msmtp",  # for mutt, git and cron: with the recipients
+        _MOSH,  # with the port
         _SERVER_MAIN,
     }
 )
+_PRINTING = re.compile(r"/.*/cups/backend/[^/]+", re.DOTALL)  # backend(7): job, user, title, copies, options
 _PIPENV = "/pipenv/resolver/main.py"  # resolve() of it: with the names of two files of the moment
 _GIT = "git-remote-"  # http, https and what further names lead to: with the address of the repository
 _GVFS = "gvfsd-"  # each protocol has its own: gvfsd-dav, gvfsd-smb
@@ -73,7 +81,7 @@ def choose_first(connection: Connection, is_for_user: bool = False) -> Choice:
     called = process.program.rpartition("/")[2]
     is_other_next_time = _started_itself(process) or _is_helper(process, called) or _was_opened_for(process, called)
     any_args = is_other_next_time or _is_told_by_starter(connection, process)
-    any_port = _is_of_the_moment(connection.flow, called)
+    any_port = connection.is_port_told or _is_of_the_moment(connection.flow, called)
     remote = RemoteScope.DOMAIN if connection.is_link_talk else first.remote
     return msgspec.structs.replace(first, remote=remote, any_args=any_args, any_port=any_port)
 
@@ -89,12 +97,13 @@ def _is_of_the_moment(flow: Flow, called: str) -> bool:
     if flow.direction is Direction.INBOUND:
         return flow.local_port in KERNELS_PORTS
     is_answer = flow.remote_port in KERNELS_PORTS and flow.local_port not in KERNELS_PORTS
-    return is_answer or flow.remote_port in _PROBED_PORTS or called in _PROBERS
+    return is_answer or flow.remote_port in _PROBED_PORTS or called in _COUNTERS
 
 
 def _is_helper(process: Process, called: str) -> bool:
     is_known = called in _NETWORK_HELPERS or called in _WORKERS or called.startswith((_GVFS, _GIT))
-    return is_known or process.program.endswith(_PIPENV) or _is_vscodes(process)
+    is_found = process.program.endswith(_PIPENV) or _PRINTING.fullmatch(process.program) is not None
+    return is_known or is_found or _is_vscodes(process)
 
 
 def _is_vscodes(process: Process) -> bool:

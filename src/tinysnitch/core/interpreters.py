@@ -100,6 +100,9 @@ INTERPRETERS = (
 )
 
 
+_ALIKE = r"busybox[\w.-]*|deno|bun(?:\.exe)?"  # run anything as well, by arguments that nobody looks through here
+
+
 def nothing_is_roots(_path: str) -> bool:
     return False
 
@@ -116,8 +119,9 @@ def find_interpreter(
 
 
 def is_called_like_one(path: str) -> bool:
-    """Whether the file's name is an interpreter's, wherever it lies."""
-    return _find_by_name(path.rpartition("/")[2]) is not None
+    """Whether the file's name is that of one which runs anything, wherever it lies."""
+    name = path.rpartition("/")[2]
+    return _find_by_name(name) is not None or _pattern(_ALIKE).fullmatch(name) is not None
 
 
 def _find_by_name(name: str) -> Interpreter | None:

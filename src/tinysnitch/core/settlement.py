@@ -28,6 +28,7 @@ from tinysnitch.core.records import ConnectionDecided
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.settled_flow import SettledFlow
 from tinysnitch.core.table import BoundedTable, TableStatistics
+from tinysnitch.core.told_ports import ToldPorts
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_cache import Remembered, VerdictCache
 from tinysnitch.core.verdict_key import VerdictKey, verdict_key_of
@@ -97,6 +98,13 @@ class Settlement:
         self._verdicts = VerdictCache(settings.max_verdicts)
         self._flows: BoundedTable[Flow, SettledFlow] = BoundedTable(settings.max_flows)
         self.crowds = Crowds(settings.max_flows)
+        self._told_ports = ToldPorts()
+
+    def note_asking(self, connection: Connection, decision: Decision) -> Connection:
+        """The connection as people are asked about it."""
+        asked = self._rules.note_asking(connection, decision)
+        # A rule that asks may be for this port.
+        return replace(asked, is_port_told=not decision.asking and self._told_ports.has(connection))
 
     def find_flow(self, event: PacketQueued, now: Instant) -> SettledFlow | None:
         """The decision that this very flow got a moment ago."""
@@ -175,6 +183,8 @@ class Settlement:
             watch=watch,
         )
         self._flows.put(connection.flow, settled)
+        if decision.verdict is Verdict.ALLOW:
+            self._told_ports.note(connection)
         return settled
 
     def remember_everywhere(self, key: VerdictKey, decision: Decision, now: Instant) -> Iterator[Command]:

@@ -33,7 +33,8 @@ _AS_CLIENT = frozenset({"--client", "--mode=client"})
 _TRACED = re.compile(
     r"import sys; sys\.path\.(?:insert\(0, |append\()r'/[^']*'\); import pydevd; pydevd\..*", re.DOTALL
 )
-_SHELL = re.compile(r"bash|dash|sh|zsh")  # that runs no script: in git's core.sshCommand, or in an editor's terminal
+# That runs no script: in git's core.sshCommand, or in an editor's terminal
+_SHELL = re.compile(r"bash|busybox|csh|dash|elvish|fish|ksh(?:93)?|mksh|nu|sh|tcsh|xonsh|zsh")
 _BELOW_EDITOR = re.compile(rf"{PYTHON}|{_SHELL.pattern}")  # the launcher of debugpy is Python too
 _LOGIN = re.compile(r"sshd(?:-session)?")  # starts what is run on another machine
 # PIP_RUN of virtualenv, for a folder of the moment; by itself, or by what it starts to look for new versions
@@ -51,7 +52,8 @@ _JAVA = re.compile("java")
 _OF_R = re.compile(r".*\bparallel:::\.workRSOCK\b.*", re.DOTALL)  # newPSOCKnode() of R's parallel, and of parallelly
 # A command for the other side, or -W; a port of the moment (VS Code, for `-D`), or a socket of it (kitty, Zed)
 _TALKERS = re.compile(
-    r".*/(?:ansible|ansible-playbook|git|hg|rsync|ssh|code|code-insiders|kitten|zed-editor)", re.DOTALL
+    r".*/(?:ansible|ansible-playbook|borg|btrbk|git|hg|parallel|rsync|scp|ssh|code|code-insiders|kitten|zed-editor)",
+    re.DOTALL,
 )
 # nm_openvpn_start_openvpn_binary() of NetworkManager-openvpn: its own pid, and which connection since its start it is
 _TUNNELLERS = re.compile(r".*/nm-openvpn-service", re.DOTALL)

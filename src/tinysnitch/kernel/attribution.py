@@ -107,7 +107,12 @@ class Attributor:
         return Claim(self._find_attribution(table, owner), cookie)
 
     def _attribute_inbound(self, table: FlowTable, flow: Flow, entry: FlowEntry | None, in_interface: int) -> Claim:
-        """Who takes it: the kernel's own look-up tells the socket, and who holds that now is looked at."""
+        """Who takes it. Looked at once more where the socket is closed just now: another may have the port already."""
+        looks = (self._find_taker(table, flow, entry, in_interface) for _ in range(2))
+        return next(filter(None, looks), Claim(NOT_LISTENING, 0))
+
+    def _find_taker(self, table: FlowTable, flow: Flow, entry: FlowEntry | None, in_interface: int) -> Claim | None:
+        """The kernel's own look-up tells the socket, and who holds that now is looked at."""
         noted = entry.owner if entry and entry.owner.exec_id != EXEC_ID_UNKNOWN else None
         cookie = entry.cookie if entry else 0
         found = self._sockets.find_receiver(flow, in_interface)
@@ -115,10 +120,13 @@ class Attributor:
             return Claim(NOT_LISTENING, 0)
         owner = self._find_noted_owner(table, found, entry)
         if owner is None:  # the kernel made it for another (MPTCP), or it is not known
-            return Claim(self._find_attribution(table, noted), cookie) if noted else Claim(UNKNOWN, found.cookie)
+            known = Claim(self._find_attribution(table, noted), cookie) if noted else None
+            return known or self._tell_unknown(found, flow, in_interface)
         user = self._users.find_user(owner, found.inode)
+        if user is None and self._users.is_ending(owner):  # with it the socket goes
+            return Claim(NOT_LISTENING, 0)
         if user is None or user.exec_id == EXEC_ID_UNKNOWN:
-            return Claim(UNKNOWN, found.cookie)
+            return self._tell_unknown(found, flow, in_interface)
         if user != owner:
             table.replace_owner(found.cookie, user)
         if user != noted:
@@ -132,6 +140,11 @@ class Attributor:
         """Whether it is new there."""
         listener = Listener(found.cookie, user)
         return table.seed_listener(found.protocol, found.local_port, found.local, listener)
+
+    def _tell_unknown(self, found: DiagSocket, flow: Flow, in_interface: int) -> Claim | None:
+        """None for a socket that is closed just now, of which the owner is gone a moment before it is."""
+        now = self._sockets.find_receiver(flow, in_interface)
+        return Claim(UNKNOWN, found.cookie) if now and now.cookie == found.cookie else None
 
     def _withdraw_closed(self, table: FlowTable, found: DiagSocket, now: DiagSocket | None) -> None:
         """No hook tells any more of what was closed before it was noted. `now`: who would take the packet by now."""

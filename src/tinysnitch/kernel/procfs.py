@@ -62,6 +62,12 @@ def has_ended(pid: int) -> bool:
     return not fields or (int(fields[_FLAGS]) & _PF_EXITING != 0 and int(fields[_THREADS]) <= 1)
 
 
+def is_ending(pid: int) -> bool:
+    """Whether its first thread has ended, or is about to, and it is there still."""
+    fields = _read_stat(pid)
+    return bool(fields) and int(fields[_FLAGS]) & _PF_EXITING != 0
+
+
 def _read_stat(pid: int) -> list[bytes]:
     """What follows the name, which may hold anything, parentheses and blanks too; empty when the process is gone."""
     return _read(pid, "stat").rpartition(b")")[2].split()

@@ -1,7 +1,8 @@
 """Who uses a socket that takes what comes in: who is noted as its owner, or got it since.
 
 No hook sees a descriptor that is passed on (unix(7), SCM_RIGHTS), nor a process that changes its user. So on a miss one
-look at /proc/PID proves the owner; only when that fails all processes are looked through.
+look at /proc/PID proves the owner; only when that fails all processes are looked through. A process that ends keeps its
+descriptors until its memory is free, and takes nothing any more.
 """
 
 from typing import Protocol
@@ -21,14 +22,20 @@ class SocketUsers:
         self._holders = SocketHolders()
 
     def find_user(self, owner: Owner, inode: int) -> Owner | None:
-        """The owner as it is now, while it holds the socket; else the newest holder that is not init, which keeps
-        sockets for others. Raises ScanNotDue."""
+        """The owner as it is now, while it holds the socket and lives; else the newest holder that is not init, which
+        keeps sockets for others. Raises ScanNotDue."""
         if not inode:
             return None
         if self._holders.is_held(owner.pid, inode):
-            return owner if self._is_unchanged(owner) else self._read_user(owner.pid)
+            now = owner if self._is_unchanged(owner) else self._read_user(owner.pid)
+            if now is not None or not self.is_ending(owner):
+                return now
         users = filter(None, map(self._read_user, self._holders.find_holders(inode)))
         return max(users, key=lambda user: (user.pid != procfs.INIT, user.started_ns), default=None)
+
+    def is_ending(self, owner: Owner) -> bool:
+        """Whether the kernel's side saw its last thread end (Linux 6.18 tells before the memory goes)."""
+        return self._table.find_process(owner.pid) is None and procfs.is_ending(owner.pid)
 
     def _is_unchanged(self, owner: Owner) -> bool:
         entry = self._table.find_process(owner.pid)

@@ -1,0 +1,43 @@
+"""Ports that one side tells the other at a well-known one: for data of FTP and TFTP, for a service of RPC or Erlang.
+
+The next file is at another port, and so is the next start of the service, so that a rule with the port would match no
+second time. Which ports these are is said within what was allowed, perhaps encrypted, and is not read. But a program
+talked with the same remote at the well-known port, and the other port is one that anybody may listen on.
+"""
+
+from tinysnitch.core.connection import Connection
+from tinysnitch.core.flow import TCP, UDP
+from tinysnitch.core.process import exec_id_of
+from tinysnitch.core.table import BoundedTable
+
+MAX_TALKS = 1024  # one that has to make room costs a person a question more
+_FIRST_ANYBODYS = 1024  # ip(7): below it root alone listens
+_TOLD_AT = {  # protocol and port → protocols of the ports that are told there
+    (TCP, 21): (TCP,),  # FTP, in both modes: RFC 959, 2428
+    (TCP, 990): (TCP,),  # the same over TLS
+    (UDP, 69): (UDP,),  # TFTP: RFC 1350, section 4
+    (TCP, 111): (TCP, UDP),  # rpcbind: RFC 1833
+    (UDP, 111): (TCP, UDP),
+    (TCP, 4369): (TCP,),  # epmd of Erlang: RabbitMQ, ejabberd
+}
+
+
+class ToldPorts:
+    """Programs are known by their exec ids here."""
+
+    def __init__(self) -> None:
+        self._talks: BoundedTable[tuple[int, bytes, int], bool] = BoundedTable(MAX_TALKS)
+
+    def note(self, connection: Connection) -> None:
+        """It was allowed."""
+        flow = connection.flow
+        for protocol in _TOLD_AT.get((flow.protocol, flow.port), ()):
+            self._talks.put((exec_id_of(connection.attribution), flow.remote, protocol), True)
+
+    def has(self, connection: Connection) -> bool:
+        """Whether such a talk may have told the port that it goes to."""
+        flow = connection.flow
+        is_process = connection.attribution.process is not None
+        is_plain = flow.port >= _FIRST_ANYBODYS and (flow.protocol, flow.port) not in _TOLD_AT
+        talk = (exec_id_of(connection.attribution), flow.remote, flow.protocol)
+        return is_process and is_plain and self._talks.find(talk) is not None
