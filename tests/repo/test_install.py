@@ -113,6 +113,20 @@ def test_what_runs_is_not_what_was_installed_and_what_died_is_taken_away(
 
 
 @pytest.mark.privileged
+@pytest.mark.parametrize("is_active", ["true", "false"])
+def test_whoever_came_by_ssh_is_told_how_to_come_in_again(clone: Path, is_active: str) -> None:
+    """Also through sudo, which drops the variable; not where it runs already: they came in, by a rule."""
+    write_script(clone / f"packaging/{CLOSED}", "")
+    words = ["unshare", "--mount", "--net", "sh", "-ec", PRIVATE, "sh", str(clone / "packaging/install.sh"), is_active]
+    login = {**os.environ, "SSH_CONNECTION": "192.0.2.7 40000 192.0.2.1 2222"}
+    session = ["sh", "-c", 'env -u SSH_CONNECTION "$@"; exit $?', "sh", *words]
+    done = subprocess.run(session, env=login, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    told = done.stderr.endswith(": tinysnitch rules add allow - 2222 tcp-src\n")
+    assert told is (is_active == "false")
+
+
+@pytest.mark.privileged
 def test_that_its_python_is_gone_is_no_error_of_an_uninstall(clone: Path) -> None:
     python, remove = clone / ".venv/bin/python", clone / ".venv/bin/tinysnitch-iptables-remove"
     python.unlink()
@@ -271,6 +285,11 @@ def test_what_closes_a_boot_without_us_comes_before_and_is_opened_by_our_rules()
     assert steps == ["tinysnitch-iptables-add", f"{CLOSED} open", "tinysnitchd"]
     assert "Before=tinysnitchd.service network-pre.target shutdown.target" in closed
     assert {"DefaultDependencies=no", "WantedBy=tinysnitchd.service", "TimeoutStartSec=infinity"} <= set(closed)
+
+
+def test_the_network_waits_until_it_judges_and_so_does_whoever_starts_it() -> None:
+    """Else what is asked at once (a resolver; `tinysnitch rules add` behind the start) comes too early, and is lost."""
+    assert "Type=notify" in read_unit("tinysnitchd").splitlines()
 
 
 def test_what_hangs_it_up_in_its_first_moments_starts_it_again() -> None:
