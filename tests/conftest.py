@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ _USUAL_SIGNALS = {
     signal.SIGQUIT: signal.SIG_DFL,
     signal.SIGHUP: signal.SIG_DFL,
 }
+_BEGUN_S = pytest.StashKey[float]()
 _KEPT_VARIABLES = ["HOME", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"]
 
 
@@ -31,18 +33,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+def _end_in_time(item: pytest.Item) -> Generator[None, object, object]:
     """One that hangs fails where it does, and what it has made is undone.
 
     What no exception ends is left to faulthandler, a little later, which ends the process with all that it has made.
     """
+    limit_s, now_s = float(item.config.getini("faulthandler_timeout")), time.monotonic()
+    left_s = item.stash.setdefault(_BEGUN_S, now_s) + 0.8 * limit_s - now_s
     signal.signal(signal.SIGALRM, _give_up)
-    limit_s = 0.8 * float(item.config.getini("faulthandler_timeout"))
-    signal.setitimer(signal.ITIMER_REAL, limit_s, limit_s / 10)
+    signal.setitimer(signal.ITIMER_REAL, max(left_s, 0.1 * limit_s))
     try:
         return (yield)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+# Not while pytest itself works in between: that would be the end of all tests.
+pytest_runtest_setup = pytest_runtest_call = pytest_runtest_teardown = _end_in_time
 
 
 def _give_up(_number: int, _frame: object) -> None:

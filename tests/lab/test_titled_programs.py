@@ -10,6 +10,7 @@ from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, wait_until
 from tests.lab.world import HOST4, WORLD4
+from tinysnitch.kernel import procfs
 
 pytestmark = [pytest.mark.privileged]
 
@@ -40,9 +41,10 @@ def start_nginx(lab: Lab) -> subprocess.Popen[str]:
     return lab.namespaces.start_server([*lab.namespaces.enter_host(), *command], "start worker process")
 
 
-def list_workers(nginx: subprocess.Popen[str]) -> set[str]:
-    listed = subprocess.run(["pgrep", "--parent", str(nginx.pid)], capture_output=True, text=True)
-    return set(listed.stdout.split())
+def list_workers(nginx: subprocess.Popen[str]) -> set[int]:
+    """Not by pgrep: it reads the arguments of all processes, and any of them may keep it waiting for its memory."""
+    statuses = {pid: procfs.read_status(pid) for pid in procfs.list_processes()}
+    return {pid for pid, status in statuses.items() if status and status.parent_pid == nginx.pid}
 
 
 def reload(nginx: subprocess.Popen[str]) -> None:
