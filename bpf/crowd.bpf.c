@@ -48,14 +48,6 @@ static __always_inline void name_crowd(struct __sk_buff *skb, __u8 direction, st
 	key->uid = flow->owner.uid;
 }
 
-static __always_inline void note_crowd(struct settings *settings)
-{
-	__u32 moment = bpf_ktime_get_coarse_ns() / CROWD_MOMENT_NS;
-
-	if (settings->crowded_at != moment) /* each write would move the cache line from CPU to CPU */
-		settings->crowded_at = moment;
-}
-
 /* The program first: what that has too much of takes nothing from what its user has. */
 static __always_inline int is_crowded(struct __sk_buff *skb, __u8 direction)
 {
@@ -71,7 +63,6 @@ static __always_inline int is_crowded(struct __sk_buff *skb, __u8 direction)
 		if (has_place(&key, most))
 			return 0;
 	}
-	note_crowd(settings);
 	count(LOST_CROWD);
 	return 1;
 }

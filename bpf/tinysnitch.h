@@ -242,7 +242,7 @@ struct settings {
 	__u32 has_ties;           /* a verdict was given that holds for one interface alone */
 	__u32 is_reset_lost;      /* what resets a connection of ours comes back to no socket (BPF alone) */
 	__u32 crowd_limit;        /* how many packets any one user may have held in a moment; 0: user space keeps up */
-	__u32 crowded_at;         /* in which moment one was too many last (BPF alone) */
+	__u32 pad;
 	struct owner reader; /* of the queues (BPF alone): what comes on top of it is let go, and sent by another */
 };
 

@@ -1,38 +1,45 @@
 """When each may have only so many packets held, and when no longer."""
 
-from tinysnitch.daemon.crowding import CALM_NS, MANY, PATIENCE_NS, Crowding
+import pytest
+
+from tinysnitch.daemon.crowding import LOOK_S, MANY, PATIENCE_NS, Crowding
 from tinysnitch.kernel.bpf_structs import CROWD_MOMENT_NS
 
 BATCH = 64
 STEP_NS = PATIENCE_NS // 10  # that a batch takes
+STEPS = int(LOOK_S * 1e9) // STEP_NS  # batches until it is looked at again
+LIMIT = BATCH * CROWD_MOMENT_NS // STEP_NS // 4
 
 
 class Flood:
-    """A queue with so many packets in it, and a kernel's side that tells when one was too many last."""
+    """A queue with so many packets in it, and a kernel's side that counts what it drops."""
 
     def __init__(self, waiting: int) -> None:
-        self.waiting, self.now_ns, self.moment = waiting, 10**15, 0
+        self.waiting, self.now_ns, self.dropped = waiting, 10**15, 0
         self.looks = 0
         self.limits: list[int] = []
-        self.crowding = Crowding(self._count, self.limits.append, lambda: self.moment, lambda: self.now_ns)
+        self.crowding = Crowding(self._count, self.limits.append, lambda: self.dropped, lambda: self.now_ns)
 
     def _count(self) -> int:
         self.looks += 1
         return self.waiting
 
-    def judge(self, batches: int, *, is_full: bool = True) -> None:
+    def judge(self, batches: int, size: int = BATCH) -> None:
         for _ in range(batches):
             self.now_ns += STEP_NS
-            self.crowding.note_batch(BATCH, BATCH if is_full else BATCH + 1)
+            self.crowding.note_batch(size, BATCH)
 
-    def turn_away(self) -> None:
-        self.moment = self.now_ns // CROWD_MOMENT_NS & 0xFFFFFFFF
+    def pass_second(self, size: int, dropped: int) -> None:
+        self.judge(STEPS, size)
+        self.dropped += dropped
+        self.crowding.look_again()
 
 
 def test_a_quarter_of_what_is_judged_is_for_each() -> None:
     flood = Flood(MANY)
     flood.judge(11)
-    assert flood.limits == [BATCH * CROWD_MOMENT_NS // STEP_NS // 4]
+    assert flood.limits == [LIMIT]
+    assert flood.crowding.is_limited
 
 
 def test_a_slow_machine_lets_each_have_some() -> None:
@@ -54,25 +61,41 @@ def test_what_is_caught_up_with_is_not_even_counted() -> None:
     flood = Flood(MANY)
     for _ in range(20):
         flood.judge(9)
-        flood.judge(1, is_full=False)
+        flood.judge(1, BATCH - 1)
     assert (flood.limits, flood.looks) == ([], 0)
 
 
 def test_it_lasts_while_there_is_too_much() -> None:
     flood = Flood(MANY)
     flood.judge(11)
-    for _ in range(CALM_NS * 3 // STEP_NS):
-        flood.turn_away()
-        flood.judge(1, is_full=False)
-    assert len(flood.limits) == 1
-    flood.judge(CALM_NS // STEP_NS + 20, is_full=False)
-    assert flood.limits[1:] == [0]
+    for _ in range(3):
+        flood.pass_second(BATCH // 4, STEPS * BATCH)
+    assert flood.limits == [LIMIT]
+    flood.pass_second(BATCH // 4, 0)
+    assert flood.limits == [LIMIT, 0]
+    assert not flood.crowding.is_limited
+
+
+@pytest.mark.parametrize(("dropped", "is_over"), [(STEPS * BATCH // 3, True), (STEPS * BATCH * 2 // 3, False)])
+def test_a_program_that_wants_more_than_its_share_and_less_than_all_gets_it(dropped: int, is_over: bool) -> None:
+    """What was dropped before counts no more."""
+    flood = Flood(MANY)
+    flood.dropped = 10**9
+    flood.judge(11)
+    flood.pass_second(BATCH // 4, STEPS * BATCH)
+    flood.pass_second(BATCH // 4, dropped)
+    assert flood.crowding.is_limited is not is_over
 
 
 def test_the_next_one_is_limited_anew() -> None:
     flood = Flood(MANY)
     flood.judge(11)
-    flood.now_ns += 2 * CALM_NS
-    flood.judge(1, is_full=False)
+    flood.pass_second(0, 0)
     flood.judge(11)
-    assert flood.limits == [flood.limits[0], 0, flood.limits[0]]
+    assert flood.limits == [LIMIT, 0, LIMIT]
+
+
+def test_nothing_is_looked_at_again_that_is_not_limited() -> None:
+    flood = Flood(MANY)
+    flood.crowding.look_again()
+    assert flood.limits == []

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 
 import pytest
 
@@ -66,6 +67,13 @@ while time.monotonic() < end_s and not select.select([sys.stdin], [], [], 0)[0]:
         asks.close()
     os.write(1, b"flooding\\n")
 """
+# To so many ports at once, each of which is decided on its own.
+BURST = """
+import socket, sys
+asks = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for port in range(6000, 7000):
+    asks.sendto(b"", (sys.argv[1], port))
+"""
 # From the port that mDNS is told from, by one machine out there.
 TELL = """
 import os, select, socket, sys, time
@@ -121,6 +129,22 @@ def test_of_another_users_program(lab: Lab) -> None:
     daemon = lab.start_daemon(f"allow - 80 tcp {HONEST}\n")
     flood = lab.spawn([PYTHON, "-c", FLOOD_OUT, WORLD4], user=ATTACKER, stdin=subprocess.PIPE)
     assert_that_others_are_heard(lab, daemon, flood)
+
+
+def test_when_it_is_over_each_may_have_any_number_again(lab: Lab) -> None:
+    """No packet has to come before."""
+    daemon = lab.start_daemon(f"allow {WORLD4} - udp\n")
+    flood = lab.spawn([PYTHON, "-c", FLOOD_OUT, WORLD4], user=ATTACKER, stdin=subprocess.PIPE)
+    wait_until(lambda: count_losses(daemon)[KERNEL_LOSSES["lost_crowd"]])
+    assert flood.stdin
+    flood.stdin.close()
+    flood.wait(timeout=WAIT_S)
+    time.sleep(4 * PATIENCE)
+    before = count_losses(daemon)[KERNEL_LOSSES["lost_crowd"]]
+    burst = lab.run([PYTHON, "-c", BURST, WORLD4])
+    assert (burst.returncode, burst.stdout) == (0, "")
+    wait_until(lambda: daemon.cli("log", "--json", "--lines", "2000").stdout.count('"protocol":"udp"') == 1000)
+    assert count_losses(daemon)[KERNEL_LOSSES["lost_crowd"]] == before
 
 
 def test_of_what_claims_to_tell_names_of_the_link(lab: Lab) -> None:

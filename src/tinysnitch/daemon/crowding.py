@@ -11,8 +11,9 @@ from tinysnitch.kernel.bpf_structs import CROWD_MOMENT_NS
 
 MANY = 2048  # packets that wait to be looked at: a quarter of the queue, some 0.1 s
 PATIENCE_NS = 50_000_000  # how long there is more all the time before it is counted how many: that takes 40 us
-CALM_NS = 1_000_000_000  # how long nothing was too much before all may come again
+LOOK_S = 1.0  # how often it is looked at whether all may come again
 USERS_SHARE = 4  # any one user may have a quarter of what we can judge
+ENOUGH = 0.75  # of what we can judge: no flood comes so slowly
 
 
 class Crowding:
@@ -20,46 +21,56 @@ class Crowding:
         self,
         count_waiting: Callable[[], int],
         limit: Callable[[int], object],
-        read_moment: Callable[[], int],
+        count_dropped: Callable[[], int],
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """`count_waiting`: packets that nobody has looked at. `read_moment`: in which one was too many last."""
+        """`count_waiting`: packets that nobody has looked at. `count_dropped`: those that were too many, ever."""
+        self.is_limited = False
         self._count_waiting = count_waiting
         self._limit = limit
-        self._read_moment = read_moment
+        self._count_dropped = count_dropped
         self._clock = clock
-        self._since_ns: int | None = None  # there is always more since then
+        self._since_ns: int | None = None  # there is always more since then; or when it was looked at last
         self._judged = 0  # packets, since then
-        self._is_limited = False
-        self._limited_ns = 0
+        self._dropped = 0  # until then
+        self._speed = 0.0  # packets that we can judge in a nanosecond
 
     def note_batch(self, size: int, room: int) -> None:
         """`size` packets were judged, with `room` for so many: if it was full, there may have been more."""
-        if self._is_limited:
-            self._lift()
-        elif size < room:
+        self._judged += size
+        if self.is_limited:
+            return
+        if size < room:
             self._since_ns = None
         elif self._since_ns is None:
-            self._since_ns, self._judged = self._clock(), 0
+            self._begin(self._clock())
         else:
-            self._judged += size
             self._look(self._since_ns)
 
+    def look_again(self) -> None:
+        """Each LOOK_S while it is limited: whether all that comes could be judged by now, with what is dropped."""
+        if self._since_ns is None:
+            return
+        now_ns, dropped = self._clock(), self._count_dropped()
+        came = self._judged + dropped - self._dropped
+        if came <= ENOUGH * self._speed * (now_ns - self._since_ns):
+            self._limit(0)
+            self.is_limited, self._since_ns = False, None
+        else:
+            self._begin(now_ns)
+            self._dropped = dropped
+
+    def _begin(self, now_ns: int) -> None:
+        self._since_ns, self._judged = now_ns, 0
+
     def _look(self, since_ns: int) -> None:
-        took_ns = self._clock() - since_ns
-        if took_ns < PATIENCE_NS:
+        now_ns = self._clock()
+        if now_ns - since_ns < PATIENCE_NS:
             return
         judged, self._since_ns = self._judged, None  # counted anew, so that it is not looked at with each batch
         if self._count_waiting() >= MANY:
-            self._limit(max(USERS_SHARE, judged * CROWD_MOMENT_NS // took_ns // USERS_SHARE))
-            self._limited_ns, self._is_limited = self._clock(), True
-
-    def _lift(self) -> None:
-        now_ns = self._clock()
-        if now_ns - self._limited_ns < CALM_NS:
-            return
-        passed = (now_ns // CROWD_MOMENT_NS - self._read_moment()) & 0xFFFFFFFF
-        if passed * CROWD_MOMENT_NS >= CALM_NS:
-            self._limit(0)
-            self._is_limited = False
-            self._since_ns = None
+            self._speed = judged / (now_ns - since_ns)
+            self._dropped = self._count_dropped()
+            self._limit(max(USERS_SHARE, int(self._speed * CROWD_MOMENT_NS / USERS_SHARE)))
+            self.is_limited = True
+            self._begin(now_ns)

@@ -23,7 +23,7 @@ from tinysnitch.core.process import ProcessKey, exec_id_of
 from tinysnitch.core.records import Record, uid_told_of
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.daemon.control_clients import ControlClients
-from tinysnitch.daemon.crowding import Crowding
+from tinysnitch.daemon.crowding import LOOK_S, Crowding
 from tinysnitch.daemon.failures import Failures
 from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.daemon.recorder import Recorder
@@ -81,7 +81,8 @@ class Driver:
         self._early: deque[tuple[float, PacketQueued]] = deque()  # until when it is held, since more may be known then
         self._early_timer = SingleTimer(self._judge_early)
         self._flush_timer = SingleTimer(lambda: self._finish(read_instant()))
-        self._crowding = Crowding(self._count_unseen, doors.enforcement.limit_crowds, doors.enforcement.read_crowded)
+        self._crowding = Crowding(self._count_unseen, doors.enforcement.limit_crowds, doors.enforcement.count_crowded)
+        self._crowd_timer = SingleTimer(self._look_at_crowds)
         self._next_loss_check_s = 0.0
         self._find_losses: Callable[[float], Iterable[DataLost]] = lambda _now_s: ()
         self._hear: Callable[[], None] = lambda: None
@@ -99,7 +100,7 @@ class Driver:
         loop = asyncio.get_running_loop()
         for queue in (self.doors.queue, self.doors.names_queue):
             loop.remove_reader(queue.fileno())
-        for timer in (self._timer, self._flush_timer, self._scan_timer, self._early_timer):
+        for timer in (self._timer, self._flush_timer, self._scan_timer, self._early_timer, self._crowd_timer):
             if timer is not None:
                 timer.cancel()
 
@@ -143,6 +144,15 @@ class Driver:
         self._is_alone = False
         self._finish(now)
         self._attempt(self._crowding.note_batch, len(packets), BATCH)
+        self._wait_for_crowds()
+
+    def _look_at_crowds(self) -> None:
+        self._attempt(self._crowding.look_again)
+        self._wait_for_crowds()
+
+    def _wait_for_crowds(self) -> None:
+        if self._crowding.is_limited:
+            self._crowd_timer.start(LOOK_S)
 
     def _count_unseen(self) -> int:
         """Packets in the queue that were not looked at: others are held on purpose."""

@@ -305,11 +305,6 @@ class BpfPrograms:
         """How many packets of any one user may be held in a moment (CROWD_MOMENT_NS); 0: all."""
         self._settings.set_crowd_limit(limit)
 
-    @property
-    def crowded_at(self) -> int:
-        """The moment in which a packet was too many last."""
-        return self._settings.crowded_at
-
     # Counts and traces
 
     def read_statistics(self) -> dict[str, int]:

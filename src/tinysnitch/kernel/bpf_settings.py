@@ -61,9 +61,5 @@ class BpfSettings:
     def set_crowd_limit(self, limit: int) -> None:
         self._narrow[_OFFSETS["crowd_limit"] // 4] = limit
 
-    @property
-    def crowded_at(self) -> int:
-        return self._narrow[_OFFSETS["crowded_at"] // 4]
-
     def set_tracing(self, is_tracing: bool) -> None:
         self._narrow[_OFFSETS["is_tracing"] // 4] = is_tracing

@@ -151,7 +151,7 @@ SETTINGS = Layout(
         "has_ties": "I",
         "is_reset_lost": "I",
         "crowd_limit": "I",
-        "crowded_at": "I",
+        "pad": "I",
     }
     | OWNER.inside("reader")
 )

@@ -117,8 +117,9 @@ class Enforcement:
         if self._programs is not None:
             self._programs.limit_crowds(limit)
 
-    def read_crowded(self) -> int:
-        return self._programs.crowded_at if self._programs is not None else 0
+    def count_crowded(self) -> int:
+        """What was dropped by such a limit, ever."""
+        return self._programs.read_statistics()["lost_crowd"] if self._programs is not None else 0
 
     def flush(self) -> None:
         """Verdicts go to the kernel in one message a queue, after all that they rest on was written."""
