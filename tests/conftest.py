@@ -2,9 +2,9 @@
 
 import os
 import signal
-import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from time import monotonic  # by its own name: tests may set the clock of the module
 
 import hypothesis
 import pytest
@@ -38,7 +38,7 @@ def _end_in_time(item: pytest.Item) -> Generator[None, object, object]:
 
     What no exception ends is left to faulthandler, a little later, which ends the process with all that it has made.
     """
-    limit_s, now_s = float(item.config.getini("faulthandler_timeout")), time.monotonic()
+    limit_s, now_s = float(item.config.getini("faulthandler_timeout")), monotonic()
     left_s = item.stash.setdefault(_BEGUN_S, now_s) + 0.8 * limit_s - now_s
     signal.signal(signal.SIGALRM, _give_up)
     signal.setitimer(signal.ITIMER_REAL, max(left_s, 0.1 * limit_s))
