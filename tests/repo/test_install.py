@@ -240,6 +240,11 @@ def test_what_closes_a_boot_without_us_comes_before_and_is_opened_by_our_rules()
     assert {"DefaultDependencies=no", "WantedBy=tinysnitchd.service", "TimeoutStartSec=infinity"} <= set(closed)
 
 
+def test_the_network_waits_until_it_judges_and_so_does_whoever_starts_it() -> None:
+    """Else what is asked at once (a resolver; `tinysnitch rules add` behind the start) comes too early, and is lost."""
+    assert "Type=notify" in read_unit("tinysnitchd").splitlines()
+
+
 def test_what_hangs_it_up_in_its_first_moments_starts_it_again() -> None:
     """Before it takes signals. systemd takes that for a clean end: it would be dead for good."""
     assert "RestartForceExitStatus=SIGHUP" in (ROOT / "packaging/tinysnitchd.service").read_text().splitlines()

@@ -33,6 +33,7 @@ from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
 from tinysnitch.daemon.options import OnExit, Options
 from tinysnitch.daemon.packet_socket_notes import PacketSocketNotes
 from tinysnitch.daemon.prompt_process import PromptProcess
+from tinysnitch.daemon.service_notice import say_ready
 from tinysnitch.daemon.stop import Stop
 from tinysnitch.kernel.bpf_pins import remove_all_pins
 from tinysnitch.kernel.bpf_programs import BpfPrograms
@@ -161,6 +162,8 @@ class SetUp:
         if notes:
             notes.start()
         self._is_ready = True
+        if not self._options.is_scoped:  # a service may well use `tinysnitch run`, and is ready when it says so itself
+            say_ready(os.environ)
 
     def _prepare_rules_file(self) -> None:
         path = self._rules_file.path
