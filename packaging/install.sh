@@ -34,6 +34,24 @@ drop_unknown_words() {
 	if [ "${version:-254}" -lt 254 ]; then sed -i '/^RestartSteps=/d; /^RestartMaxDelaySec=/d' "$1"; fi
 }
 
+# The port of the SSH that this is typed over, if it is: sudo takes the variable away, but not from who called it.
+find_ssh_port() {
+	local pid=$$ port
+	while [ "$pid" -gt 1 ]; do
+		port=$(tr '\0' '\n' <"/proc/$pid/environ" | sed -n 's/^SSH_CONNECTION=.* //p')
+		if [ -n "$port" ]; then echo "$port" && return; fi
+		pid=$(sed 's/.*) . \([0-9]*\) .*/\1/' "/proc/$pid/stat")
+	done
+}
+
+# The next login is a question, which only somebody who is logged in can answer.
+warn_of_lockout() {
+	local port
+	port=$(find_ssh_port 2>/dev/null) || true # in a container it may not be told
+	[ -z "$port" ] || echo "tinysnitch: hint: you are here by SSH: once it is started, let yourself in again before you" \
+		"log out: tinysnitch rules add allow - $port tcp-src" >&2
+}
+
 # A daemon that died left the machine closed, and what would open it is about to go, or is gone.
 open_again() {
 	local python=.venv/bin/python remove=.venv/bin/tinysnitch-iptables-remove
@@ -59,6 +77,7 @@ install)
 		echo "installed. What runs is still the earlier one, until: systemctl restart tinysnitchd"
 	else
 		echo "installed. To start it, now and at each boot: systemctl enable --now tinysnitchd"
+		is_staged || warn_of_lockout
 	fi
 	;;
 uninstall)

@@ -112,6 +112,20 @@ def test_what_runs_is_not_what_was_installed_and_what_died_is_taken_away(
 
 
 @pytest.mark.privileged
+@pytest.mark.parametrize("is_active", ["true", "false"])
+def test_whoever_came_by_ssh_is_told_how_to_come_in_again(clone: Path, is_active: str) -> None:
+    """Also through sudo, which drops the variable; not where it runs already: they came in, by a rule."""
+    write_script(clone / f"packaging/{CLOSED}", "")
+    words = ["unshare", "--mount", "--net", "sh", "-ec", PRIVATE, "sh", str(clone / "packaging/install.sh"), is_active]
+    login = {**os.environ, "SSH_CONNECTION": "192.0.2.7 40000 192.0.2.1 2222"}
+    session = ["sh", "-c", 'env -u SSH_CONNECTION "$@"; exit $?', "sh", *words]
+    done = subprocess.run(session, env=login, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    told = done.stderr.endswith(": tinysnitch rules add allow - 2222 tcp-src\n")
+    assert told is (is_active == "false")
+
+
+@pytest.mark.privileged
 def test_that_its_python_is_gone_is_no_error_of_an_uninstall(clone: Path) -> None:
     python, remove = clone / ".venv/bin/python", clone / ".venv/bin/tinysnitch-iptables-remove"
     python.unlink()
