@@ -11,7 +11,7 @@ from tinysnitch.kernel.bpf_structs import CROWD_MOMENT_NS
 
 MANY = 2048  # packets that wait to be looked at: a quarter of the queue, some 0.1 s
 PATIENCE_NS = 50_000_000  # how long there is more all the time before it is counted how many: that takes 40 us
-LOOK_S = 1.0  # how often it is looked at whether all may come again
+LOOK_S = 0.25  # how often it is looked at whether all may come again
 USERS_SHARE = 4  # any one user may have a quarter of what we can judge
 ENOUGH = 0.75  # of what we can judge: no flood comes so slowly
 
@@ -34,6 +34,11 @@ class Crowding:
         self._judged = 0  # packets, since then
         self._dropped = 0  # until then
         self._speed = 0.0  # packets that we can judge in a nanosecond
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether each batch is to be noted; else one that was full alone."""
+        return self._since_ns is not None
 
     def note_batch(self, size: int, room: int) -> None:
         """`size` packets were judged, with `room` for so many: if it was full, there may have been more."""

@@ -143,8 +143,9 @@ class Driver:
                 self.doors.enforcement.drop(queued.packet_id)
         self._is_alone = False
         self._finish(now)
-        self._attempt(self._crowding.note_batch, len(packets), BATCH)
-        self._wait_for_crowds()
+        if len(packets) == BATCH or self._crowding.is_watching:
+            self._attempt(self._crowding.note_batch, len(packets), BATCH)
+            self._wait_for_crowds()
 
     def _look_at_crowds(self) -> None:
         self._attempt(self._crowding.look_again)
