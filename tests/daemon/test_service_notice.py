@@ -13,7 +13,7 @@ import pytest
 
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S
-from tinysnitch.daemon.service_notice import say_ready
+from tinysnitch.daemon.service_notice import ServiceNotice
 
 BIN = Path(sys.executable).parent
 
@@ -31,21 +31,40 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[so
 def test_whoever_started_it_is_told_once(manager: tuple[socket.socket, str]) -> None:
     heard, address = manager
     environment = {"NOTIFY_SOCKET": address, "LANG": "C"}
-    say_ready(environment)
+    ServiceNotice(environment).say_ready()
     assert heard.recv(100) == b"READY=1"
     assert environment == {"LANG": "C"}  # its helpers have nothing to say
 
 
 def test_without_a_service_manager_nobody_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    say_ready({})
+    ServiceNotice({}).say_ready()
     assert caplog.records == []
 
 
 def test_one_that_does_not_hear_is_no_end_of_the_firewall(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     with caplog.at_level(logging.WARNING):
-        say_ready({"NOTIFY_SOCKET": str(tmp_path / "gone")})
+        ServiceNotice({"NOTIFY_SOCKET": str(tmp_path / "gone")}).say_ready()
     (record,) = caplog.records
     assert record.getMessage().startswith(f"{tmp_path}/gone: ")
+
+
+def test_a_start_that_hangs_does_not_keep_others_waiting_for_ever(
+    manager: tuple[socket.socket, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    heard, address = manager
+    with caplog.at_level(logging.WARNING):
+        ServiceNotice({"NOTIFY_SOCKET": address}, patience_s=0.01)
+        assert heard.recv(100) == b"READY=1"
+    (record,) = caplog.records
+    assert record.getMessage().startswith("the start takes long")
+
+
+def test_a_start_that_failed_is_not_told_of(manager: tuple[socket.socket, str]) -> None:
+    heard, address = manager
+    ServiceNotice({"NOTIFY_SOCKET": address}, patience_s=0.1).close()
+    heard.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        heard.recv(100)
 
 
 @pytest.mark.privileged

@@ -33,7 +33,7 @@ from tinysnitch.daemon.netfilter_guard import PUT_BACK, NetfilterGuard
 from tinysnitch.daemon.options import OnExit, Options
 from tinysnitch.daemon.packet_socket_notes import PacketSocketNotes
 from tinysnitch.daemon.prompt_process import PromptProcess
-from tinysnitch.daemon.service_notice import say_ready
+from tinysnitch.daemon.service_notice import ServiceNotice
 from tinysnitch.daemon.stop import Stop
 from tinysnitch.kernel.bpf_pins import remove_all_pins
 from tinysnitch.kernel.bpf_programs import BpfPrograms
@@ -111,6 +111,10 @@ class SetUp:
         self._rules_file = RulesFile(options.rules, BoundedWriter().do)
         self._arguments_file = KeptArguments(options.state_dir / "arguments")
         self._permissions = Permissions(options.users, options.admins)
+        # A service may well use `tinysnitch run`, and is ready when it says so itself.
+        self._notice = None if options.is_scoped else ServiceNotice(os.environ)
+        if self._notice:
+            undo.callback(self._notice.close)
         if self._prompt:
             self._permissions.invite(self._prompt.user.pw_uid)
 
@@ -162,8 +166,8 @@ class SetUp:
         if notes:
             notes.start()
         self._is_ready = True
-        if not self._options.is_scoped:  # a service may well use `tinysnitch run`, and is ready when it says so itself
-            say_ready(os.environ)
+        if self._notice:
+            self._notice.say_ready()
 
     def _prepare_rules_file(self) -> None:
         path = self._rules_file.path

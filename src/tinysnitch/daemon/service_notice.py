@@ -1,20 +1,49 @@
-"""Tells the service manager that started us that the firewall stands: whatever is ordered after us waits for that."""
+"""Tells the service manager that started us that the firewall stands: whatever is ordered after us waits for that.
+
+But not for ever: a boot goes on behind a firewall whose start hangs, with the machine closed, so that somebody can log
+in and see why.
+"""
 
 import logging
 import socket
+import threading
 from collections.abc import MutableMapping
 
+PATIENCE_S = 90.0  # as long as systemd gives other services to start (DefaultTimeoutStartSec=)
 _log = logging.getLogger(__name__)
 
 
-def say_ready(environment: MutableMapping[str, str]) -> None:
+class ServiceNotice:
     """By sd_notify(3)'s protocol, where that is asked for; what we start has nothing to say."""
-    address = environment.pop("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager:
-            manager.connect(address.replace("@", "\0", 1) if address.startswith("@") else address)
-            manager.send(b"READY=1")
-    except OSError as error:
-        _log.warning("%s: %s: whoever started tinysnitchd does not know that it stands", address, error.strerror)
+
+    def __init__(self, environment: MutableMapping[str, str], patience_s: float = PATIENCE_S) -> None:
+        self._address = environment.pop("NOTIFY_SOCKET", "")
+        self._timer = threading.Timer(patience_s, self._give_up)  # beside the loop, which may be what hangs
+        self._timer.daemon = True
+        if self._address:
+            self._timer.start()
+
+    def say_ready(self) -> None:
+        self.close()
+        if not self._address:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager:
+                manager.connect(_address_of(self._address))
+                manager.send(b"READY=1")
+        except OSError as error:
+            _log.warning(
+                "%s: %s: whoever started tinysnitchd does not know that it stands", self._address, error.strerror
+            )
+
+    def close(self) -> None:
+        """Nothing more is said."""
+        self._timer.cancel()
+
+    def _give_up(self) -> None:
+        _log.warning("the start takes long: what waits for it goes on, and new connections wait until it is over")
+        self.say_ready()
+
+
+def _address_of(text: str) -> str:
+    return text.replace("@", "\0", 1) if text.startswith("@") else text
