@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import pytest
 
+from tests.lab.patience import WAIT_S
 from tinysnitch.kernel.bounded_reader import (
     BLOCKED_LOOKS,
     BUSY_WAITS,
@@ -120,13 +121,33 @@ def test_what_is_no_users_is_read_beside_what_waits(place: Place) -> None:
     assert place.reader.read_shared(lambda: "read") is None  # all that may be waited for was
 
 
-def test_who_waits_for_one_short_thing_after_the_other_is_given_up() -> None:
-    """As for a file system that answers slowly. But who begins to wait again and again may want the interpreter."""
-    reader, much = BoundedReader(lambda pid: pid), 4 * BLOCKED_LOOKS
-    # For 3.5 s: on a busy machine one look in a few finds it about to go on, and then it takes five more.
-    assert reader.read(1, lambda: [time.sleep(LOOK_S / 2) for _ in range(7 * much)]) is None
+def test_who_waits_for_one_short_thing_after_the_other_is_given_up(place: Place) -> None:
+    """As for a file system that answers slowly."""
+    waits = itertools.count(1)
+    reader = BoundedReader(lambda pid: pid, count_waits=lambda _thread: next(waits))
+    assert reader.read(1, place._wait) is None
+    assert next(waits) == BLOCKED_LOOKS + 1
     assert reader.read_of(1, lambda: "read") is None
-    assert reader.read_of(2, lambda: [time.sleep(LOOK_S / BUSY_WAITS / 4) for _ in range(much * BUSY_WAITS)])
+
+
+def test_who_begins_to_wait_again_and_again_is_waited_for(place: Place) -> None:
+    """It may want the interpreter."""
+    waits = itertools.count(1, BUSY_WAITS)
+    threading.Timer(2 * BLOCKED_LOOKS * LOOK_S, place.end.set).start()
+    assert BoundedReader(lambda pid: pid, count_waits=lambda _thread: next(waits)).read(1, place._wait) is True
+
+
+def test_a_thread_that_waits_for_one_short_thing_after_the_other_is_seen_to() -> None:
+    is_over = threading.Event()
+    thread = threading.Thread(target=lambda: list(iter(lambda: is_over.wait(0.01), True)), daemon=True)
+    thread.start()
+    assert thread.native_id
+    counts = [count_waits(thread.native_id) for _ in range(20) if not is_over.wait(0.02)]
+    is_over.set()
+    thread.join(WAIT_S)
+    found = [count for count in counts if count]
+    assert found == sorted(found)
+    assert found[0] < found[-1]
 
 
 def test_who_was_waited_for_longer_is_not_read_for_longer(place: Place) -> None:
