@@ -16,11 +16,11 @@ answers is a question of its own: the next time, two minutes later with browsers
 for a service that answers whoever asked the link (Avahi, say): the question went to the group, the answer is a talk of
 its own. What a service talks with the link is for all of it to begin with (core/link_talk.py). Likewise the ports that
 traceroute, tracepath and mtr count up, one for each probe, and the one that each session of mosh gets; and those
-that a talk at another port has told, as of FTP (core/told_ports.py). And what a
-flatpak is given to open (`flatpak run ID URL`) differs each time, while the rule is for all that it runs. So does what
-a browser, a mail or a torrent program or a player of a desktop was started for: it connects to all else from that same
-process, and a menu starts it for nothing, so that `()` would not match the next link. Arguments that name a profile of
-Firefox stay, unless Selenium or Playwright made it for a moment.
+that a talk at another port has told, as of FTP (told_ports.py). And what a flatpak is given to open (`flatpak run ID
+URL`) differs each time, while the rule is for all that it runs. So does what a browser, a mail or a torrent program or
+a player of a desktop was started for: it connects to all else from that same process, and a menu starts it for nothing,
+so that `()` would not match the next link. Arguments that name a profile of Firefox stay, unless Selenium or Playwright
+made it for a moment.
 """
 
 import re
