@@ -1,10 +1,13 @@
 """When a flow that was decided is still the same one."""
 
+import msgspec
 import pytest
 
-from tests.core.transcript import flow_of, whose
+from tests.core.transcript import flow_of, inbound, whose
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.events import PacketQueued
+from tinysnitch.core.flow import Flow
+from tinysnitch.core.process import UNKNOWN, UNKNOWN_EXEC_ID
 from tinysnitch.core.settled_flow import SettledFlow
 from tinysnitch.core.verdict import Verdict
 
@@ -24,8 +27,17 @@ def settle(expires_s: float | None = None, is_answer: bool = False, tied_to: int
     )
 
 
-def holds(settled: SettledFlow, *, cookie: int = 5, exec_id: int = 7, interface: int = 2, generation: int = 3) -> bool:
-    event = PacketQueued(1, flow_of(), whose(exec_id=exec_id), cookie=cookie, interface_index=interface)
+def holds(
+    settled: SettledFlow,
+    *,
+    flow: Flow | None = None,
+    cookie: int = 5,
+    exec_id: int = 7,
+    interface: int = 2,
+    generation: int = 3,
+) -> bool:
+    attribution = whose(exec_id=exec_id) if exec_id != UNKNOWN_EXEC_ID else UNKNOWN
+    event = PacketQueued(1, flow or flow_of(), attribution, cookie=cookie, interface_index=interface)
     return settled.holds_for(event, generation, 10.0)
 
 
@@ -37,6 +49,15 @@ def test_the_same_flow() -> None:
 @pytest.mark.parametrize("asked", [{"cookie": 6}, {"exec_id": 8}, {"generation": 4}, {"generation": 2}])
 def test_another_one(asked: dict[str, int]) -> None:
     assert not holds(settle(), **asked)
+
+
+def test_whom_nobody_can_name_any_more_its_socket_tells() -> None:
+    assert holds(settle(), exec_id=UNKNOWN_EXEC_ID)
+    assert not holds(settle(), exec_id=UNKNOWN_EXEC_ID, cookie=6)
+    assert not holds(settle(), exec_id=UNKNOWN_EXEC_ID, flow=inbound())  # that is the listening one
+    without_socket = msgspec.structs.replace(settle(), cookie=0)
+    assert holds(without_socket, cookie=0)
+    assert not holds(without_socket, exec_id=UNKNOWN_EXEC_ID, cookie=0)
 
 
 def test_it_ends_on_time() -> None:

@@ -15,7 +15,7 @@ from tinysnitch.core.decision import Decision
 from tinysnitch.core.events import AnswerGiven, PacketQueued
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import UDP, Direction, Flow
-from tinysnitch.core.process import UNKNOWN, Attribution, AttributionSource, exec_id_of
+from tinysnitch.core.process import UNKNOWN, UNKNOWN_EXEC_ID, Attribution, AttributionSource, exec_id_of
 from tinysnitch.core.prompts import Waiter
 from tinysnitch.core.settings import Settings
 from tinysnitch.core.settlement import REPLIED_S, Basis, Settlement
@@ -212,6 +212,18 @@ def test_a_settled_flow_is_repeated_and_a_like_connection_is_cached() -> None:
     assert settlement.find_cached(Connection(flow=PLAIN.flow, attribution=UNKNOWN), NOW) is None
     settlement.clear()
     assert settlement.find_cached(PLAIN, NOW) is None
+
+
+def test_what_is_repeated_is_remembered_of_whom_the_kernel_knows() -> None:
+    """Else it would not take it, and the packet come back for ever."""
+    settlement = Settlement(Settings(), ActiveRules(Facts(), 3))
+    list(settlement.settle(Waiter(PLAIN, 5, [1]), ALLOW, NOW))
+    event = PacketQueued(1, PLAIN.flow, UNKNOWN, cookie=5)
+    settled = settlement.find_flow(event, NOW)
+    assert settled is not None
+    remembered, issued = settlement.repeat(event, settled)
+    assert isinstance(remembered, RememberFlow)
+    assert (remembered.exec_id, tell(issued)) == (UNKNOWN_EXEC_ID, "allow 1")
 
 
 def test_an_address_is_forgotten_once() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.daemon import Record
+from tests.lab.lab import Lab
 from tests.lab.patience import read_line, wait_listening, wait_until
 from tests.lab.test_tunnels import make_tunnel, make_tunnel_outside
 from tests.lab.watched_lab import PYTHON, WatchedLab
@@ -74,3 +75,38 @@ def test_a_tunnel_that_found_no_room_is_told(named: WatchedLab) -> None:
     make_tunnel(named.lab)
     named.lab.run([PYTHON, CLIENT, WORLD4, "80"])  # losses are looked at while there is traffic
     wait_lost(named, "listening ports not stored")
+
+
+# What the kernel does once a table is full: `LOCAL_PORT`, of a datagram that is held.
+FORGET = f"""
+import struct, sys
+from pathlib import Path
+from tinysnitch.core.flow import UDP, Direction, Flow, parse_address
+from tinysnitch.kernel.bpf_programs import pack_flow
+from tinysnitch.kernel.bpf_structs import FLOW, FLOW_KEY, OWNER
+from tinysnitch.kernel.libbpf import Map
+(folder,) = Path("/sys/fs/bpf").glob("tinysnitch-*/*/maps")
+flows = Map(folder / "flows", FLOW_KEY.struct, FLOW.struct)
+local, remote = map(parse_address, ("{HOST4}", "{WORLD4}"))
+released = Map(folder / "released", struct.Struct("=Q"), OWNER.struct)
+key = pack_flow(Flow(UDP, Direction.OUTBOUND, local, int(sys.argv[1]), remote, 7))
+assert released.delete(flows.find(*key)[0]) and flows.delete(*key)
+"""
+DATAGRAM = ["bash", "-c", f"echo >/dev/udp/{WORLD4}/7"]
+
+
+@pytest.mark.parametrize("answer", [("no", "once"), ("yes", "once"), ("yes", "forever")])
+def test_what_was_answered_is_not_asked_about_again_as_unknown(answer: tuple[str, str], lab: Lab) -> None:
+    """Its program has ended while it waited, and what was noted of it had to make room for others."""
+    verdict, lasts = answer
+    daemon = lab.start_daemon(f"allow {WORLD4} 53 udp\n")
+    assert lab.run(DATAGRAM).returncode == 0
+    ask = daemon.wait_ask(remote_port=7)
+    forgotten = lab.run_outside([sys.executable, "-c", FORGET, str(ask["local_port"])])
+    assert forgotten.returncode == 0, forgotten.stderr
+    daemon.answer(ask, verdict, "--for", lasts)
+    assert lab.run([*DATAGRAM[:2], DATAGRAM[2].replace("/7", "/9")]).returncode == 0
+    daemon.wait_ask(remote_port=9)  # behind what came back of the first one
+    assert [each["program"] for each in daemon.records("ask")] == ["/usr/bin/bash", "/usr/bin/bash"]
+    (decided,) = [each for each in daemon.records("connection") if each["direction"] == "outbound"]
+    assert (decided["program"], decided["verdict"]) == ("/usr/bin/bash", "allow" if verdict == "yes" else "deny")

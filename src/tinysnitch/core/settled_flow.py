@@ -1,14 +1,17 @@
 """A flow that was decided a moment ago: its retransmissions and datagrams get the same verdict, once reported.
 
-It is the same only while its socket is (cookie) and its process runs the same image; an answer that was given for one
-connection outlives a change of the rules, any other decision does not.
+It is the same only while its socket is (cookie) and its process runs the same image. Of what goes out the socket alone
+tells where nobody can be named any more: what the kernel's side noted of a packet that was held for long may have made
+room for others, and its program have ended. An answer that was given for one connection outlives a change of the
+rules, any other decision does not.
 """
 
 import msgspec
 
 from tinysnitch.core.decision import Decision
 from tinysnitch.core.events import PacketQueued
-from tinysnitch.core.process import exec_id_of
+from tinysnitch.core.flow import Direction
+from tinysnitch.core.process import UNKNOWN_EXEC_ID, exec_id_of
 from tinysnitch.core.watch import Watch
 
 
@@ -25,10 +28,15 @@ class SettledFlow(msgspec.Struct, frozen=True, kw_only=True):
 
     def holds_for(self, event: PacketQueued, generation: int, now_s: float) -> bool:
         """Whether a further packet of the flow gets the same verdict. `generation`: of the rules now."""
-        if self.cookie != event.cookie or self.exec_id != exec_id_of(event.attribution):
+        if self.cookie != event.cookie or not self._is_of_program(event):
             return False
         if self.tied_to not in (0, event.interface_index):
             return False
         if self.generation != generation and not self.is_answer:
             return False
         return self.expires_s is None or now_s < self.expires_s
+
+    def _is_of_program(self, event: PacketQueued) -> bool:
+        exec_id = exec_id_of(event.attribution)
+        is_gone = exec_id == UNKNOWN_EXEC_ID and event.cookie != 0 and event.flow.direction is Direction.OUTBOUND
+        return is_gone or exec_id == self.exec_id

@@ -198,7 +198,7 @@ class Settlement:
 
     def repeat(self, event: PacketQueued, settled: SettledFlow) -> Iterator[Command]:
         """The same verdict for a further packet, which the kernel did not know any more."""
-        yield self._remember_flow(event.flow, settled)
+        yield self._remember_flow(event.flow, replace(settled, exec_id=exec_id_of(event.attribution)))
         yield IssueVerdict(event.packet_id, settled.decision.verdict)
 
     def end_watch(self, connection: Connection, now: Instant) -> Iterator[Command]:
