@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.kernel.packet_place import HERE, QUEUES, THERE, PacketPlace, Wire, entered, is_ready, wait_packets
 from tests.lab.patience import WAIT_S
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.kernel.netlink import Message, NetlinkSocket, pack_attribute, pack_message, parse_messages
+from tinysnitch.kernel.netlink import NetlinkMessage, NetlinkSocket, pack_attribute, pack_message, parse_messages
 from tinysnitch.kernel.nfqueue import NfVerdict, QueuedPacket, QueueStatistics, parse_packet_message, read_statistics
 
 V4 = socket.AF_INET
@@ -198,7 +198,7 @@ def test_what_comes_before_the_queue_is_known_to_stand_comes_again(wire: Wire, m
     wire.connections.close()
     request = NetlinkSocket.request
 
-    def acknowledge_late(netlink: NetlinkSocket, kind: int, payload: bytes) -> list[Message]:
+    def acknowledge_late(netlink: NetlinkSocket, kind: int, payload: bytes) -> list[NetlinkMessage]:
         early = request(netlink, kind, payload)
         send_udp(wire, 1)
         return [*early, *parse_messages(netlink.receive())]

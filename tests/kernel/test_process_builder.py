@@ -327,7 +327,7 @@ def test_an_environment_that_cannot_be_read_is_warned_of(
     monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
     over = Event()
     procfs.bounded.read(os.getpid(), over.wait)
-    status = procfs.read_status(os.getpid())
+    status = procfs.read_stat(os.getpid())
     assert status
     image = make_image("/usr/bin/env")
     built = builder.build(image, pid=os.getpid(), started_ns=status.started_ns, uid=1000)
