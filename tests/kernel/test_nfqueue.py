@@ -226,6 +226,12 @@ def test_what_is_no_packet_is_none() -> None:
         assert parse_packet_message(memoryview(message)) is None
 
 
+@pytest.mark.parametrize("size", [0, 4, 6])
+def test_a_packet_whose_header_is_cut_short_is_none(size: int) -> None:
+    cut = pack_attribute(1, bytes(range(1, 8))[:size])
+    assert parse_packet_message(memoryview(pack_message(PACKET, 0, GENERIC + cut))) is None
+
+
 @given(st.binary(max_size=120))
 def test_random_bytes_raise_nothing(data: bytes) -> None:
     parse_packet_message(memoryview(data))
