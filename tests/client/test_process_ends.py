@@ -29,7 +29,7 @@ def child(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def process_of(child: subprocess.Popen[bytes]) -> Process:
-    status = procfs.read_status(child.pid)
+    status = procfs.read_stat(child.pid)
     assert status
     exact_ns = status.started_ns + 123  # as the kernel has it, finer than /proc
     return msgspec.structs.replace(CURL, pid=child.pid, started_ns=exact_ns)

@@ -59,6 +59,12 @@ def test_what_comes_far_too_early_is_malformed(place: int) -> None:
         ByteStream(0).push(place, b"x")
 
 
+def test_the_last_byte_that_may_come_early() -> None:
+    stream = ByteStream(0)
+    assert stream.push(1, bytes(MAX_EARLY_BYTES - 1)) == b""
+    assert stream.push(0, b"x") == b"x" + bytes(MAX_EARLY_BYTES - 1)
+
+
 def test_crumbs_are_bounded() -> None:
     stream = ByteStream(0)
     for number in range(MAX_EARLY_SEGMENTS):

@@ -76,10 +76,11 @@ def test_what_was_asked_before_trust_was_taken_away_is_answered(talk: ResolverTa
     assert talk.hears("shop.test", MIRROR) == Learned((), Refusal.NOT_TRUSTED)
 
 
-def test_a_late_answer_is_refused(talk: ResolverTalk) -> None:
+@pytest.mark.parametrize(("late_s", "refusal"), [(0.0, None), (0.1, Refusal.UNSOLICITED)])
+def test_a_late_answer_is_refused(talk: ResolverTalk, late_s: float, refusal: Refusal | None) -> None:
     talk.asks(CURL, "shop.test")
-    talk.now_s += QUESTION_LIFE_S + 0.1
-    assert talk.hears("shop.test", SHOP) == Learned((), Refusal.UNSOLICITED)
+    talk.now_s += QUESTION_LIFE_S + late_s
+    assert talk.hears("shop.test", SHOP).refusal is refusal
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,9 @@ def test_what_nobody_asked_for_teaches_nothing(link: Link) -> None:
     link.now_s += LINK_QUESTION_LIFE_S + 0.1
     assert link.hear("printer.local") == []
     assert link.names.find(PRINTER, link.now_s).name is None
+    link.ask("printer.local")
+    link.now_s += LINK_QUESTION_LIFE_S
+    assert link.hear("printer.local") != []
 
 
 @pytest.mark.parametrize(

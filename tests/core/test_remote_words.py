@@ -69,6 +69,8 @@ def test_what_is_sent_to_an_address_of_the_link_may_be_for_another_machine(
     ("word", "remote", "is_covered"),
     [
         (LOCALHOST, "127.0.0.0/16", True),
+        (LOCALHOST, "127.0.0.0/8", True),
+        (LOCALHOST, "126.0.0.0/7", False),
         (LOCALHOST, "192.0.2.9", True),
         (LOCALHOST, "192.0.2.8/31", False),
         (LOCALHOST, "'localhost'", False),

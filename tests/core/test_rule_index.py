@@ -1,3 +1,5 @@
+import sys
+
 from tinysnitch.core.rule import Rule
 from tinysnitch.core.rule_index import LEAF_SIZE, RuleIndex
 from tinysnitch.core.rule_keys import DIMENSIONS
@@ -65,6 +67,15 @@ def test_a_rule_that_was_alone_with_its_key_gets_company() -> None:
     assert set(index.find(wanted("r3.test", "/p"))) == {rule_of("r3.test"), rule_of("r3.test", "/p")}
     assert index.remove(rule_of("r3.test"))
     assert index.find(wanted("r3.test", "/p")) == [rule_of("r3.test", "/p")]
+
+
+def test_a_rule_that_was_removed_is_held_no_more() -> None:
+    rule = rule_of("r3.test")
+    before = sys.getrefcount(rule)
+    index = make_index([rule if i == 3 else rule_of(f"r{i}.test") for i in range(MANY)])
+    assert len(index.find(wanted("r3.test"))) == 1  # from now on its keys are kept
+    assert index.remove(rule)
+    assert sys.getrefcount(rule) == before
 
 
 def test_an_emptied_index_is_as_new() -> None:

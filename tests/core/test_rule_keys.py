@@ -81,3 +81,18 @@ def test_cut_arguments_are_those_that_they_may_begin(
     rules.add(parse_rule(f"allow - - - /usr/bin/curl {args}"))
     rules.add(parse_rule("deny - - - /usr/bin/curl"))
     assert rules.decide(asked, 0.0).verdict is Verdict.DENY
+
+
+def test_what_denies_cut_arguments_does_not_have_a_narrower_rule_allow_them() -> None:
+    """The rule that denies counts as theirs, and another one with the very same arguments must not for that."""
+    asked = connection(program=by(replace(CURL, args=("-s", "https://sh"), are_args_complete=False)))
+    whole = "/usr/bin/curl -s https://shop.test/"
+    rules = ruleset(f"deny - - - {whole}", f"allow example.com 443 tcp {whole}")
+    assert rules.decide(asked, 0.0).verdict is Verdict.DENY
+
+
+def test_what_denies_an_unread_sum_does_not_have_a_narrower_rule_allow_it() -> None:
+    asked = connection(program=by(replace(CURL, is_sha256_told=False)))
+    total = f"sha256={'ab' * 32}"
+    rules = ruleset(f"deny {total} - - -", f"allow {total} example.com 443 tcp /usr/bin/curl")
+    assert rules.decide(asked, 0.0).verdict is Verdict.DENY

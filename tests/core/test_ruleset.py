@@ -326,6 +326,13 @@ def test_what_was_fought_out_once_holds_until_something_changes() -> None:
     assert rules.decide(connection(), 0.0) == first
 
 
+def test_what_was_fought_out_holds_for_its_interface_alone() -> None:
+    rules = ruleset("allow - - -", "deny iface=wg0 - - -")
+    asked = connection()
+    through = [rules.decide(replace(asked, interface=name), 0.0).verdict for name in ("eth0", "wg0", "eth0", "")]
+    assert through == [Verdict.ALLOW, Verdict.DENY, Verdict.ALLOW, Verdict.ALLOW]
+
+
 def test_a_rule_that_is_gone_has_no_say_in_what_comes_after_it() -> None:
     """Where a rule was, in memory too, the next one may be."""
     rules = ruleset("deny example.com 443 tcp")

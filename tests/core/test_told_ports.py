@@ -28,6 +28,7 @@ def has(ports: ToldPorts, flow: Flow, who: Attribution = CURL) -> bool:
     ("talk", "flow"),
     [
         (CONTROL, flow_of(port=5038)),
+        (CONTROL, flow_of(port=1024)),
         (CONTROL, inbound(20, 33149, SHOP)),
         (SERVED, inbound(50001, 12427, SHOP)),
         (SERVED, flow_of(20, port=50001)),
@@ -47,6 +48,7 @@ def test_it_is_where_both_talked_at_the_well_known_port(talk: Flow, flow: Flow) 
     ("talk", "flow"),
     [
         (CONTROL, flow_of(port=443)),
+        (CONTROL, flow_of(port=1023)),
         (CONTROL, CONTROL),
         (CONTROL, flow_of(port=4369)),
         (CONTROL, flow_of(port=5038, remote=BANK)),

@@ -14,7 +14,7 @@ import pytest
 
 from tests.lab.lab import Lab
 from tests.lab.world import WORLD4
-from tinysnitch.daemon.error_log import ErrorLog
+from tinysnitch.daemon.error_log import ErrorLog, log_to_standard_error
 from tinysnitch.daemon.log_output import MAX_PENDING
 
 _log = logging.getLogger("tinysnitch.test")
@@ -39,6 +39,27 @@ def test_warnings_and_asyncios_errors_come_as_lines(pipe: tuple[int, int]) -> No
 
     asyncio.run(run())
     assert os.read(pipe[0], PAGE) == b"tinysnitch: ours: \\udcff\ntinysnitch: of asyncio\n"
+
+
+def test_no_text_steers_the_terminal_that_shows_it(pipe: tuple[int, int], capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither while the loop runs nor before."""
+    hostile = "/tmp/\x1b]0;title\x07\u202e\x9b2J"
+    shown = r"tinysnitch: failed: /tmp/\x1b]0;title\x07\u202e\x9b2J"
+    with ErrorLog(pipe[1]):
+        try:
+            raise OSError(hostile)
+        except OSError:
+            _log.exception("failed: %s", hostile)
+    told = os.read(pipe[0], PAGE).decode().splitlines()
+    assert (told[0], told[1]) == (shown, "Traceback (most recent call last):")
+    assert told[-1] == shown.replace("tinysnitch: failed", "OSError")
+    others, logging.root.handlers[:] = logging.root.handlers[:], []
+    try:
+        log_to_standard_error()
+        _log.warning("failed: %s", hostile)
+    finally:
+        logging.root.handlers[:] = others
+    assert capsys.readouterr().err == f"{shown}\n"
 
 
 def test_what_asyncio_says_again_and_again_is_told_once_a_second(

@@ -26,7 +26,7 @@ from tinysnitch.daemon import front_desk
 from tinysnitch.daemon.control_permission import Right
 from tinysnitch.daemon.rule_permission import may_see_rule
 from tinysnitch.kernel.nfqueue import NfVerdict
-from tinysnitch.kernel.procfs import read_status
+from tinysnitch.kernel.procfs import read_stat
 from tinysnitch.protocol.messages import Explain, RuleSource
 from tinysnitch.protocol.mode import Mode
 
@@ -63,7 +63,7 @@ def test_status_says_what_weakens_the_firewall(tmp_path: Path) -> None:
 
 
 def ourselves() -> Attribution:
-    status = read_status(os.getpid())
+    status = read_stat(os.getpid())
     assert status
     return whose(pid=os.getpid(), started_ns=status.started_ns)
 

@@ -184,6 +184,15 @@ def test_a_failure_keeps_what_there_is_and_is_not_tried_again_at_once(place: Pla
     assert not later.loader.is_awaited(["ads"])
 
 
+def test_a_failure_does_not_bring_back_what_was_compiled_before_it(place: Place) -> None:
+    place.write(LONG)
+    place.compiler.finish()
+    place.write("tracker.test\n")  # read at once; what was compiled stays in the cache
+    place.write(f"{LONG}more.test\n")
+    place.compiler.fail()
+    assert (place.has("tracker.test"), place.has("ads.test")) == (True, False)
+
+
 def test_a_long_list_that_failed_is_tried_again_later(place: Place) -> None:
     """No process could be started, or there was no room: no change of the file tells that this is over."""
     place.write(LONG)

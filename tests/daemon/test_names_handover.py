@@ -21,7 +21,7 @@ class Table:
         self.exec_ids = {int(pid.removeprefix("pid")): exec_id for pid, exec_id in exec_ids.items()}
 
     def find_process(self, pid: int) -> ProcessEntry | None:
-        status = procfs.read_status(pid)
+        status = procfs.read_stat(pid)
         return ProcessEntry(self.exec_ids[pid], status.started_ns) if status and pid in self.exec_ids else None
 
 

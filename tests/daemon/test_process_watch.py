@@ -16,11 +16,11 @@ from tinysnitch.core.events import AnswerGiven, PacketQueued
 from tinysnitch.core.process import ProcessKey
 from tinysnitch.daemon import process_watch
 from tinysnitch.daemon.process_watch import ProcessWatch
-from tinysnitch.kernel.procfs import read_status
+from tinysnitch.kernel.procfs import read_stat
 
 
 def key_of(child: subprocess.Popen[bytes], later_s: int = 0) -> ProcessKey:
-    status = read_status(child.pid)
+    status = read_stat(child.pid)
     assert status
     return ProcessKey(child.pid, status.started_ns + later_s * 10**9)
 

@@ -68,6 +68,13 @@ def test_what_no_own_rule_may_be(columns: str, problem: str) -> None:
     check_new_rule(rule, ROOT, rules)
 
 
+def test_the_longest_own_rule() -> None:
+    arguments = MAX_LENGTH - len("allow user=1000 - - - /usr/bin/curl ")
+    check_new_rule(parse_rule(f"allow user=1000 - - - /usr/bin/curl {'x' * arguments}"), ALICE, rules_of())
+    with pytest.raises(SnitchError, match="longer than"):
+        check_new_rule(parse_rule(f"allow user=1000 - - - /usr/bin/curl {'x' * (arguments + 1)}"), ALICE, rules_of())
+
+
 def test_own_rules_are_bounded() -> None:
     rules = rules_of(*(f"deny user=alice - {port} tcp" for port in range(1, MAX_OWN_RULES + 1)))
     rule = parse_rule("deny user=alice - - udp")

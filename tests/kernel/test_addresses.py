@@ -23,7 +23,7 @@ from tinysnitch.kernel.addresses import (
     parse_linked_network,
     read_addresses,
 )
-from tinysnitch.kernel.netlink import Message, pack_attribute
+from tinysnitch.kernel.netlink import NetlinkMessage, pack_attribute
 
 LINK_ONLY = {
     parse_network(net)
@@ -38,9 +38,9 @@ def read_in(place: PacketPlace) -> OwnAddresses:
 
 def message_of(
     *attributes: tuple[int, bytes], family: int = socket.AF_INET, prefix: int = 24, flags: int = 0
-) -> Message:
+) -> NetlinkMessage:
     body = struct.pack("=BBBBI", family, prefix, flags, 0, 1) + b"".join(pack_attribute(*each) for each in attributes)
-    return Message(20, 0, 0, body)
+    return NetlinkMessage(20, 0, 0, body)
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def test_whose_routes_say_what_is_on_the_link(maker: int, is_linked: bool) -> No
     """Also where the kernel would tell of others."""
     network = parse_network("2001:db8::/64")
     route = struct.pack("=8BI", socket.AF_INET6, 64, 0, 0, 254, maker, 0, 1, 0)
-    message = Message(24, 0, 0, route + pack_attribute(1, bytes.fromhex("20010db8") + bytes(12)))
+    message = NetlinkMessage(24, 0, 0, route + pack_attribute(1, bytes.fromhex("20010db8") + bytes(12)))
     assert parse_linked_network(message) == (network if is_linked else None)
 
 
@@ -221,17 +221,17 @@ def test_an_address_is_ours_once_it_is_used(flags: int, is_ours: bool) -> None:
         message_of((2, b"abc")),
         message_of((2, bytes(4)), prefix=33),
         message_of((2, bytes(4)), family=socket.AF_INET6),
-        Message(20, 0, 0, b""),
+        NetlinkMessage(20, 0, 0, b""),
     ],
 )
-def test_a_wrong_message_is_malformed(message: Message) -> None:
+def test_a_wrong_message_is_malformed(message: NetlinkMessage) -> None:
     with pytest.raises(Malformed):
         parse_address_message(message)
 
 
 @given(st.binary(max_size=80), st.sampled_from([socket.AF_INET, socket.AF_INET6, 0]), st.binary(max_size=20))
 def test_random_bytes_are_malformed_at_worst(data: bytes, family: int, address: bytes) -> None:
-    for message in (Message(20, 0, 0, data), message_of((1, address), (2, data[:16]), family=family)):
+    for message in (NetlinkMessage(20, 0, 0, data), message_of((1, address), (2, data[:16]), family=family)):
         for parse in (parse_address_message, parse_linked_network):
             with contextlib.suppress(Malformed):
                 parse(message)

@@ -96,11 +96,12 @@ def test_a_source_route_is_never_allowed(
     assert outbound.read_statistics()["hits_allowed"] == 1
 
 
-def test_other_options_change_nothing(outbound: BpfPrograms, agent: Agent) -> None:
-    handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+@pytest.mark.parametrize("options", [[0x44, 12, 5, 0] + [0] * 8, [1] * 4])
+def test_other_options_change_nothing(outbound: BpfPrograms, agent: Agent, options: list[int]) -> None:
+    """And what follows them is none: the port begins with the byte of a source route."""
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1", 131 << 8)
     allow_all(outbound, agent, cookie, "127.0.0.1")
-    timestamps = [0x44, 12, 5, 0] + [0] * 8
-    assert agent.call("set_option", handle, "IPPROTO_IP", socket.IP_OPTIONS, timestamps) == ""
+    assert agent.call("set_option", handle, "IPPROTO_IP", socket.IP_OPTIONS, options) == ""
     assert agent.call("send_to", handle, "127.0.0.1", PORT) == ""
     assert outbound.read_statistics()["hits_allowed"] == 1
 

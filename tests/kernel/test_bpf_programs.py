@@ -6,10 +6,12 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.pinned_tables import (
@@ -26,7 +28,8 @@ from tests.lab.patience import wait_until
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_key import VerdictKey
-from tinysnitch.kernel.bpf_programs import BpfPrograms
+from tinysnitch.kernel import bpf_structs as structs
+from tinysnitch.kernel.bpf_programs import BpfPrograms, pack_conversation_key
 from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, OWN_KEY, Listener, Owner, ProcessEntry
 from tinysnitch.kernel.libbpf import Map
 
@@ -323,3 +326,27 @@ def test_no_descriptor_is_left_open(place: BpfPlace) -> None:
     assert programs.traces_fd
     programs.remove()
     assert len(os.listdir("/proc/self/fd")) <= before + 4  # the pipes of the agent that read the cookie
+
+
+@pytest.mark.parametrize(
+    ("begun_by", "is_answered", "quiet_ns", "is_welcome"),
+    [
+        (structs.OUTBOUND, 0, 0, True),
+        (structs.OUTBOUND, 0, structs.ANSWER_NS, False),
+        (structs.OUTBOUND, 1, structs.ANSWER_NS, True),
+        (structs.OUTBOUND, 1, structs.LULL_NS, False),
+        (structs.INBOUND, 0, 0, False),
+    ],
+)
+def test_only_to_what_was_asked_lately_an_answer_may_come_from_another_address(
+    programs: BpfPrograms, conversations: Map, *, begun_by: int, is_answered: int, quiet_ns: int, is_welcome: bool
+) -> None:
+    asked = Flow(UDP, Direction.OUTBOUND, LOCAL, 5000, parse_address("192.0.2.1"), 53)
+    answer = replace(asked, remote=parse_address("192.0.2.2"))
+    assert not programs.translate_conversation(asked, answer)
+    seen_ns = time.monotonic_ns() - quiet_ns
+    known = (8, 77, seen_ns, 0, 0, 0, 0, begun_by, is_answered, 0, 0, 0, 0)
+    assert conversations.write(pack_conversation_key(asked), known)
+    assert programs.translate_conversation(asked, answer) is is_welcome
+    found = conversations.find(*pack_conversation_key(answer))
+    assert found == ((*known[:8], 0, *known[9:]) if is_welcome else None)

@@ -26,7 +26,7 @@ from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.core.watch import Watch
 from tinysnitch.kernel.enforcement import Enforcement
-from tinysnitch.kernel.netfilter_rules import ALLOW_BIT
+from tinysnitch.kernel.netfilter_rules import ALLOW_BIT, DENY_MARK
 from tinysnitch.kernel.nfqueue import NfVerdict
 
 SO_MARK = 36  # asm-generic/socket.h
@@ -250,6 +250,16 @@ def test_a_watch_ends_behind_what_was_read_before_it() -> None:
         enforcement.flush()
         assert names.sent == [(1, NfVerdict.REPEAT), (2, NfVerdict.REPEAT)]
     assert programs.told == [(FLOW, 7, Verdict.DENY)]
+
+
+def test_without_bpf_a_denial_is_a_whole_mark_and_what_is_allowed_keeps_its_own() -> None:
+    """The rules that refuse ask for that very mark."""
+    with closing(SmallQueue()) as queue, closing(SmallQueue()) as names:
+        enforcement = Enforcement(queue, names, None)  # type: ignore[arg-type]
+        for packet_id, verdict in enumerate((Verdict.DENY, Verdict.ALLOW), 1):
+            enforcement.note_mark(packet_id, 0x1234)
+            enforcement.issue(packet_id, verdict)
+    assert queue.marks == {1: DENY_MARK, 2: 0x1234 | ALLOW_BIT}
 
 
 @pytest.mark.parametrize("programs", [None, SmallPrograms()])

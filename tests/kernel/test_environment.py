@@ -11,7 +11,7 @@ from tests.lab.patience import read_line
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.environment import find_loaders
-from tinysnitch.kernel.procfs import TICK_NS, read_status
+from tinysnitch.kernel.procfs import TICK_NS, read_stat
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def running(environment: dict[str, str]) -> Iterator[tuple[int, int]]:
         child.stdin.write("x\n")
         child.stdin.flush()
         assert read_line(child) == "x\n"
-        status = read_status(child.pid)
+        status = read_stat(child.pid)
         assert status
         yield child.pid, status.started_ns
         child.kill()

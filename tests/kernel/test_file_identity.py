@@ -48,6 +48,29 @@ def test_a_superblock_alone_does_not_tell_what_others_have_mounted(
     assert set(os.listdir("/proc/self/fd")) <= before
 
 
+_SIGHT = "-dac_override,-dac_read_search"
+WITHOUT_SIGHT = ["setpriv", f"--bounding-set={_SIGHT}", f"--inh-caps={_SIGHT}"]
+LOOK = """
+import sys
+from tinysnitch.kernel import file_identity
+path = sys.argv[1]
+device = file_identity._read_closed_device(path)
+print(
+    file_identity.is_host_file(path, device, 1),
+    file_identity.is_host_file(path, device, 1, is_seen_by_all=False),
+    file_identity.is_host_file(path, device + 1, 1),
+)
+"""
+
+
+def test_where_root_may_not_look_only_the_mount_is_compared_and_not_that_of_others(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    os.chown(closed, 65534, 65534)
+    command = [*WITHOUT_SIGHT, sys.executable, "-c", LOOK, str(closed / "program")]
+    assert subprocess.check_output(command, text=True).split() == ["True", "False", "False"]
+
+
 @pytest.mark.parametrize("told", [77, None])
 def test_the_device_of_what_a_process_runs(monkeypatch: pytest.MonkeyPatch, told: int | None) -> None:
     """By its superblock; where the process does not see that mount any more, it is not known."""

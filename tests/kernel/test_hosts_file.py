@@ -43,6 +43,8 @@ def test_what_finds_no_room_is_counted(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(hosts_file, "MAX_BYTES", 10)
     (tmp_path / "hosts").write_text("10.0.0.7 nas\n")
     assert read_hosts(tmp_path / "hosts") == Hosts(lost=1)
+    monkeypatch.setattr(hosts_file, "MAX_BYTES", len("10.0.0.7 nas\n"))
+    assert read_hosts(tmp_path / "hosts") == Hosts({parse_address("10.0.0.7"): ("nas",)})
 
 
 @given(st.text())

@@ -12,7 +12,7 @@ from tinysnitch.kernel.netlink import (
     NLM_F_MULTI,
     NLM_F_REQUEST,
     NLMSG_DONE,
-    Message,
+    NetlinkMessage,
     NetlinkSocket,
     pack_attribute,
     pack_message,
@@ -31,7 +31,7 @@ FRAMED = st.lists(st.tuples(st.integers(0, 0xFFFF), st.binary(max_size=40)), max
 @given(FRAMED)
 def test_messages_come_back_in_order(parts: Parts) -> None:
     buffer = b"".join(pack_message(kind, NLM_F_MULTI, payload, 7) for kind, payload in parts)
-    assert list(parse_messages(buffer)) == [Message(kind, NLM_F_MULTI, 7, payload) for kind, payload in parts]
+    assert list(parse_messages(buffer)) == [NetlinkMessage(kind, NLM_F_MULTI, 7, payload) for kind, payload in parts]
 
 
 @given(st.dictionaries(st.integers(0, 0x3FFF), st.binary(max_size=40)))

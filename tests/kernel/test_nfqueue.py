@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.kernel.packet_place import HERE, QUEUES, THERE, PacketPlace, Wire, entered, is_ready, wait_packets
 from tests.lab.patience import WAIT_S
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.kernel.netlink import Message, NetlinkSocket, pack_attribute, pack_message, parse_messages
+from tinysnitch.kernel.netlink import NetlinkMessage, NetlinkSocket, pack_attribute, pack_message, parse_messages
 from tinysnitch.kernel.nfqueue import NfVerdict, QueuedPacket, QueueStatistics, parse_packet_message, read_statistics
 
 V4 = socket.AF_INET
@@ -198,7 +198,7 @@ def test_what_comes_before_the_queue_is_known_to_stand_comes_again(wire: Wire, m
     wire.connections.close()
     request = NetlinkSocket.request
 
-    def acknowledge_late(netlink: NetlinkSocket, kind: int, payload: bytes) -> list[Message]:
+    def acknowledge_late(netlink: NetlinkSocket, kind: int, payload: bytes) -> list[NetlinkMessage]:
         early = request(netlink, kind, payload)
         send_udp(wire, 1)
         return [*early, *parse_messages(netlink.receive())]
@@ -224,6 +224,12 @@ def test_after_four_thousand_million_packets_one_has_the_number_0() -> None:
 def test_what_is_no_packet_is_none() -> None:
     for message in (pack_message(2, 0, GENERIC + HEADER), pack_message(PACKET, 0, GENERIC), b""):
         assert parse_packet_message(memoryview(message)) is None
+
+
+@pytest.mark.parametrize("size", [0, 4, 6])
+def test_a_packet_whose_header_is_cut_short_is_none(size: int) -> None:
+    cut = pack_attribute(1, bytes(range(1, 8))[:size])
+    assert parse_packet_message(memoryview(pack_message(PACKET, 0, GENERIC + cut))) is None
 
 
 @given(st.binary(max_size=120))

@@ -14,7 +14,7 @@ from tinysnitch.kernel.packet_sockets import PacketSocketHolder, find_holders, p
 
 @pytest.mark.privileged
 def test_the_holder_is_found_while_it_holds(place: BpfPlace) -> None:
-    status = procfs.read_status(os.getpid())
+    status = procfs.read_stat(os.getpid())
     assert status
     executable = str(Path("/proc/self/exe").readlink())
     with entered(place.name):

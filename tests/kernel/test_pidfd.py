@@ -8,7 +8,7 @@ import pytest
 from tests.lab.patience import WAIT_S
 from tests.shortage import descriptors_left
 from tinysnitch.kernel.pidfd import open_pidfd
-from tinysnitch.kernel.procfs import read_status
+from tinysnitch.kernel.procfs import read_stat
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def started_ns(child: subprocess.Popen[bytes]) -> int:
-    status = read_status(child.pid)
+    status = read_stat(child.pid)
     assert status
     return status.started_ns
 

@@ -327,7 +327,7 @@ def test_an_environment_that_cannot_be_read_is_warned_of(
     monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
     over = Event()
     procfs.bounded.read(os.getpid(), over.wait)
-    status = procfs.read_status(os.getpid())
+    status = procfs.read_stat(os.getpid())
     assert status
     image = make_image("/usr/bin/env")
     built = builder.build(image, pid=os.getpid(), started_ns=status.started_ns, uid=1000)
@@ -335,20 +335,22 @@ def test_an_environment_that_cannot_be_read_is_warned_of(
     over.set()
 
 
-@pytest.mark.parametrize(("again_s", "is_told"), [(AGAIN_S, False), (0.0, True)])
+@pytest.mark.parametrize(("waited_s", "is_told"), [(AGAIN_S - 0.1, False), (AGAIN_S, True)])
 def test_a_file_that_cannot_be_looked_up_is_not_the_hosts_until_it_can(
-    builder: ProcessBuilder, monkeypatch: pytest.MonkeyPatch, again_s: float, is_told: bool
+    monkeypatch: pytest.MonkeyPatch, waited_s: float, is_told: bool
 ) -> None:
     """It is looked for again after a while: each time is a wait."""
-    over = Event()
-    monkeypatch.setattr(process_builder, "AGAIN_S", again_s)
+    over, now_s = Event(), 1000.0
     monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
     monkeypatch.setattr(file_identity, "is_host_file", lambda *_words, **_more: over.wait())
     image = make_image("/usr/bin/env", "env", "a")
-    untold = build(builder, image)
-    assert (untold.program, untold.args, untold.warnings) == ("/usr/bin/env", ("a",), (UNTOLD,))
-    assert (untold.is_host_file, untold.is_file_told, untold.is_sha256_told) == (False, False, False)
-    over.set()
-    monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
-    later = build(builder, image)
-    assert (later.is_host_file, later.is_file_told, later.warnings) == (is_told, is_told, () if is_told else (UNTOLD,))
+    with closing(ProcessBuilder(NoImages(), clock=lambda: now_s)) as builder:
+        untold = build(builder, image)
+        assert (untold.program, untold.args, untold.warnings) == ("/usr/bin/env", ("a",), (UNTOLD,))
+        assert (untold.is_host_file, untold.is_file_told, untold.is_sha256_told) == (False, False, False)
+        over.set()
+        now_s += waited_s
+        monkeypatch.setattr(procfs, "bounded", BoundedReader(procfs.read_uid))
+        later = build(builder, image)
+    warnings = () if is_told else (UNTOLD,)
+    assert (later.is_host_file, later.is_file_told, later.warnings) == (is_told, is_told, warnings)

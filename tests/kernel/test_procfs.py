@@ -71,7 +71,7 @@ def test_a_process_that_is_gone_is_none(child: subprocess.Popen[str]) -> None:
     assert procfs.read_process(child.pid) is None  # a zombie runs nothing any more
     child.wait(timeout=WAIT_S)
     assert procfs.read_process(child.pid) is None
-    assert procfs.read_status(child.pid) is None
+    assert procfs.read_stat(child.pid) is None
     assert list(procfs.list_sockets(child.pid)) == []
     assert procfs.read_argv(child.pid) == ((), False)
     assert procfs.read_cgroup(child.pid) == ""
@@ -80,7 +80,7 @@ def test_a_process_that_is_gone_is_none(child: subprocess.Popen[str]) -> None:
 @pytest.mark.parametrize(
     "read",
     [
-        procfs.read_status,
+        procfs.read_stat,
         procfs.has_ended,
         procfs.is_ending,
         procfs.read_process,
@@ -108,7 +108,7 @@ def test_a_name_can_hold_parentheses(tmp_path: Path) -> None:
     program = tmp_path / "a) S 1 (b"
     program.symlink_to("/bin/sleep")
     with subprocess.Popen([program, "30"]) as started:
-        status = procfs.read_status(started.pid)
+        status = procfs.read_stat(started.pid)
         started.kill()
     assert status
     assert status.parent_pid == os.getpid()
@@ -142,7 +142,7 @@ def test_a_deleted_executable_keeps_its_path(tmp_path: Path) -> None:
 
 
 def test_start_times_compare_in_ticks(child: subprocess.Popen[str]) -> None:
-    status, own = procfs.read_status(child.pid), procfs.read_status(os.getpid())
+    status, own = procfs.read_stat(child.pid), procfs.read_stat(os.getpid())
     assert status
     assert own
     assert procfs.is_same_start(status.started_ns + 9_999_999, status.started_ns)
@@ -188,7 +188,7 @@ def test_only_so_many_descriptors_are_looked_at() -> None:
 
 @pytest.mark.privileged
 def test_kernel_threads_are_no_processes() -> None:
-    assert procfs.read_status(2)
+    assert procfs.read_stat(2)
     assert procfs.read_process(2) is None
 
 

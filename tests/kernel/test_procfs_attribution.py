@@ -18,8 +18,9 @@ from tests.lab.leftovers import NETNS_FOLDER
 from tests.lab.patience import WAIT_S
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import KERNEL, UNKNOWN, AttributionSource, Process
+from tinysnitch.kernel import procfs_attribution
 from tinysnitch.kernel.attribution import NOT_LISTENING, Attributor, Claim
-from tinysnitch.kernel.procfs import read_argv
+from tinysnitch.kernel.procfs import read_argv, read_process
 
 pytestmark = pytest.mark.privileged
 
@@ -93,6 +94,29 @@ def test_who_ends_before_all_of_him_was_read_is_unknown(tmp_path: Path) -> None:
     with closing(PatientAttributor(None, needs_sha256=end)) as attributor:
         assert attributor.attribute(flow).attribution == UNKNOWN
     assert holder.returncode is not None
+
+
+@pytest.mark.usefixtures("attributor")
+def test_who_runs_another_program_before_all_of_it_was_read_is_unknown() -> None:
+    """Its socket stays the same."""
+    shell = os.path.realpath("/bin/sh")
+    with socket.create_server((OWN, 0)) as server:
+        flow = Flow(TCP, Direction.INBOUND, parse_address(OWN), server.getsockname()[1], ANYONE, 4)
+        command = ["sh", "-c", "read x; exec sleep 30"]
+        holder = subprocess.Popen(command, pass_fds=[server.fileno()], stdin=subprocess.PIPE)
+
+    def execute(path: str) -> bool:
+        if path == shell and holder.stdin and not holder.stdin.closed:
+            holder.stdin.write(b"\n")
+            holder.stdin.close()
+            while read_argv(holder.pid)[0][:1] != ("sleep",):
+                os.sched_yield()
+        return False
+
+    with holder, closing(PatientAttributor(None, needs_sha256=execute)) as attributor:
+        assert attributor.attribute(flow).attribution == UNKNOWN
+        assert attributor.attribute(flow).attribution != UNKNOWN
+        holder.kill()
 
 
 @pytest.mark.parametrize("is_connected", [True, False])
@@ -170,6 +194,32 @@ def test_holders_that_run_different_things_are_unknown(attributor: Attributor) -
             other.kill()
             other.wait(timeout=WAIT_S)
         check_own(attributor.attribute(flow).attribution.process)
+
+
+def test_what_init_keeps_for_others_is_theirs(attributor: Attributor, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server((OWN, 0)) as server:
+        flow = Flow(TCP, Direction.INBOUND, parse_address(OWN), server.getsockname()[1], ANYONE, 4)
+        with subprocess.Popen(["sleep", "30"], pass_fds=[server.fileno()]) as other:
+            monkeypatch.setattr(procfs_attribution, "INIT", other.pid)
+            check_own(attributor.attribute(flow).attribution.process)
+            server.close()
+            alone = attributor.attribute(flow).attribution.process
+            other.kill()
+    assert alone
+    assert alone.pid == other.pid
+
+
+def test_a_holder_of_which_nothing_can_be_read_may_run_anything(
+    attributor: Attributor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server((OWN, 0)) as server:
+        flow = Flow(TCP, Direction.INBOUND, parse_address(OWN), server.getsockname()[1], ANYONE, 4)
+        with subprocess.Popen(["sleep", "30"], pass_fds=[server.fileno()]) as other:
+            monkeypatch.setattr(
+                procfs_attribution, "read_process", lambda pid: None if pid == other.pid else read_process(pid)
+            )
+            assert attributor.attribute(flow).attribution == UNKNOWN
+            other.kill()
 
 
 def test_exec_ids_follow_what_runs(attributor: Attributor) -> None:

@@ -14,7 +14,7 @@ from tinysnitch.core.flow import ICMP, TCP, UDP
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, IMAGE_USER_NAMESPACE, Image, Listener, ProcessEntry
 from tinysnitch.kernel.seed import seed, seed_processes
-from tinysnitch.kernel.sockets import SocketDiag
+from tinysnitch.kernel.sockets import ALL_STATES, DiagSocket, SocketDiag
 
 
 @pytest.fixture
@@ -90,6 +90,22 @@ def test_a_socket_that_is_closed_meanwhile_is_not_left(
         seed_all(table)
         noted = [listener.cookie for listener in table.listeners.values()]
         assert [noted.count(cookie) for cookie in cookies] == [0, 1]
+
+
+def test_a_socket_that_a_long_list_leaves_out_is_asked_for(table: DictTable) -> None:
+    """The list comes in parts, and others come and go between these."""
+
+    class Forgetful(SocketDiag):
+        lists = 0
+
+        def list_sockets(self, protocol: int, local_port: int = 0, states: int = ALL_STATES) -> list[DiagSocket]:
+            self.lists += not local_port
+            return super().list_sockets(protocol, local_port, states) if local_port or self.lists <= 2 else []
+
+    with socket.create_server(("127.0.0.1", 0)) as server, Forgetful() as sockets:
+        seed(table, sockets)
+        assert cookie_of(server) in [listener.cookie for listener in table.listeners.values()]
+        assert sockets.lists == 4
 
 
 def test_a_second_pass_finds_the_processes_of_the_meantime(table: DictTable) -> None:

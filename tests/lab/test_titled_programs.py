@@ -43,7 +43,7 @@ def start_nginx(lab: Lab) -> subprocess.Popen[str]:
 
 def list_workers(nginx: subprocess.Popen[str]) -> set[int]:
     """Not by pgrep: it reads the arguments of all processes, and any of them may keep it waiting for its memory."""
-    statuses = {pid: procfs.read_status(pid) for pid in procfs.list_processes()}
+    statuses = {pid: procfs.read_stat(pid) for pid in procfs.list_processes()}
     return {pid for pid, status in statuses.items() if status and status.parent_pid == nginx.pid}
 
 

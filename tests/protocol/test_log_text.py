@@ -80,6 +80,21 @@ def test_hostile_text_stays_one_printable_line() -> None:
     assert text.endswith(" 'a b'")
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        PromptAnswered(3, HOSTILE, 1000, WALL_S),
+        LossCounted(HOSTILE, 7, WALL_S),
+        LossCounted(f"a, {HOSTILE}", 1, WALL_S),
+        PacketSocketSeen(7, 0, HOSTILE, WALL_S),
+        RulesReplaced(2, (RuleSyntaxError(HOSTILE, 3, 7, HOSTILE),), WALL_S),
+    ],
+)
+def test_no_text_of_a_line_steers_a_terminal(record: Record) -> None:
+    """Whatever the one who made the record thought of it."""
+    assert format_text(log_line_of(record)).isprintable()
+
+
 def test_the_other_lines() -> None:
     error = RuleSyntaxError("/etc/r", 3, 7, "no\nport")
     texts: dict[Record, str] = {

@@ -235,7 +235,7 @@ def test_the_help_says_that_q_hides_the_window(stage: Stage) -> None:
 
 def test_a_program_that_ended_is_marked_at_the_next_tick(stage: Stage) -> None:
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
-        status = procfs.read_status(child.pid)
+        status = procfs.read_stat(child.pid)
         assert status
         # nothing is looked up of a file that is not the host's: no other news come
         process = msgspec.structs.replace(CURL, pid=child.pid, started_ns=status.started_ns, is_host_file=False)

@@ -6,7 +6,7 @@ from PySide6.QtGui import QGuiApplication
 from tinysnitch.core.clock import Instant
 from tinysnitch.qt.demo import SAMPLES, sample_prompt
 from tinysnitch.qt.page_layout import PageLayout
-from tinysnitch.qt.prompt_page import Room, build_help, build_page
+from tinysnitch.qt.prompt_page import PageSize, build_help, build_page
 from tinysnitch.view.help_view import present_help, present_legend
 from tinysnitch.view.keys import KEYS
 from tinysnitch.view.prompt_events import KeyPressed, QuestionOpened
@@ -33,24 +33,24 @@ def assert_inside(page: PageLayout, width: int, height: int) -> None:
 @pytest.mark.parametrize("name", ["long", "warnings"])
 def test_every_key_is_in_the_window(name: str, width: int, height: int) -> None:
     for font_px in (None, 40.0):
-        page = build_page(view_of(name), Room.of(width, height, font_px))
+        page = build_page(view_of(name), PageSize.of(width, height, font_px))
         assert {label for _box, label in page.keys} == {key.label for key in KEYS}
         assert_inside(page, width, height)
 
 
 @pytest.mark.usefixtures("application")
 def test_an_editor_has_its_own_keys() -> None:
-    page = build_page(view_of("question", "e"), Room.of(1280, 720))
+    page = build_page(view_of("question", "e"), PageSize.of(1280, 720))
     assert [label for _box, label in page.keys] == ["Enter", "Esc"]
 
 
 def test_without_a_question_there_is_a_page_too(application: QGuiApplication) -> None:
     view = present_prompt(PromptState(0.0), Instant(0.0, 0.0))
-    assert build_page(view, Room.of(1280, 720)).keys
+    assert build_page(view, PageSize.of(1280, 720)).keys
 
 
 @pytest.mark.usefixtures("application")
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_the_help_fits(width: int, height: int) -> None:
     for rows in (present_help(), present_legend()):
-        assert build_help("keys", rows, view_of("question"), Room.of(width, height)).y <= height
+        assert build_help("keys", rows, view_of("question"), PageSize.of(width, height)).y <= height

@@ -7,13 +7,13 @@ from PySide6.QtTest import QTest
 
 from tinysnitch.qt.page_layout import PageLayout
 from tinysnitch.qt.palette import BACKGROUND, EDGE, WARNING
-from tinysnitch.qt.prompt_page import Room
+from tinysnitch.qt.prompt_page import PageSize
 from tinysnitch.qt.prompt_window import PromptWindow
 
 BOX = QRectF(100, 100, 60, 60)
 
 
-def build(_room: Room) -> PageLayout:
+def build(_size: PageSize) -> PageLayout:
     page = PageLayout()
     page.add_box(BOX, WARNING)
     page.add_key(BOX, "Tab")

@@ -83,3 +83,12 @@ def test_only_what_pyproject_declares_is_imported() -> None:
         allowed = required | (window if path.is_relative_to(PACKAGE / "qt") else set())
         wrong += [f"{relative(path)} imports {head}" for head in foreign_imports(path) if head.lower() not in allowed]
     assert not wrong, "\n".join(wrong)
+
+
+def test_every_file_that_the_map_names_is_there() -> None:
+    """In the package, or of the kernel's side."""
+    named = set(re.findall(r"`([\w/.]+\.(?:py|h|c))`", (ROOT / "ARCHITECTURE.md").read_text()))
+    places = {name: [PACKAGE / name, ROOT / "bpf" / name, ROOT / name] for name in named}
+    missing = [name for name, found in places.items() if not any(place.is_file() for place in found)]
+    assert len(named) > 20
+    assert sorted(missing) == []

@@ -372,7 +372,7 @@ def test_that_the_program_has_ended_is_told(tmp_path: Path, monkeypatch: pytest.
 
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         child = await asyncio.create_subprocess_exec("sleep", "600")
-        status = procfs.read_status(child.pid)
+        status = procfs.read_stat(child.pid)
         assert status
         # nothing is looked up of a file that is not the host's: no other news come
         process = msgspec.structs.replace(CURL, pid=child.pid, started_ns=status.started_ns, is_host_file=False)

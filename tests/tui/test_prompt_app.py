@@ -227,7 +227,7 @@ def test_leaving_ends_the_app(tmp_path: Path, key: str) -> None:
 def test_that_the_program_has_ended_is_seen_at_the_next_tick(tmp_path: Path) -> None:
     async def script(daemon: QuestionDaemon, app: PromptApp, pilot: Pilot[None]) -> None:
         child = await asyncio.create_subprocess_exec("sleep", "600")
-        status = procfs.read_status(child.pid)
+        status = procfs.read_stat(child.pid)
         assert status
         process = msgspec.structs.replace(CURL, pid=child.pid, started_ns=status.started_ns)
         daemon.open(prompt_of(1, connection_of(process)))

@@ -262,6 +262,12 @@ def test_the_rule_that_asks_is_named() -> None:
     assert shown(state).why == "asked because of the rule ask - - - /usr/bin/curl"
 
 
+def test_why_it_is_asked_is_escaped() -> None:
+    state = PaintedState()
+    state.handle(QuestionOpened(msgspec.structs.replace(prompt_of(), reason="no \x1b[2Jrule")), 0.0)
+    assert shown(state).why == r"asked because no \x1b[2Jrule"
+
+
 def test_without_a_question_the_view_waits() -> None:
     state = PaintedState()
     assert shown(state).title == "waiting for the daemon"

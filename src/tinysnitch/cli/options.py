@@ -16,7 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class NamedFolder(click.Path[Path]):
-    """Likewise: an empty one would be the working folder."""
+    """As NamedPath: an empty one would be the working folder."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path, file_okay=False)

@@ -8,6 +8,7 @@ import os
 from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import assert_never
 
 from tinysnitch.client.connection_error import (
     check_welcome,
@@ -22,14 +23,19 @@ from tinysnitch.protocol.framing import MAX_REPLY, FrameDecoder, encode_frame
 from tinysnitch.protocol.messages import (
     Attach,
     Done,
+    Explanation,
     FromDaemon,
     Hello,
+    ListEntry,
     Notice,
     PromptClosed,
     PromptShown,
     Push,
     Refused,
     Request,
+    RuleEntry,
+    RuleWritten,
+    Status,
     Welcome,
 )
 
@@ -115,8 +121,10 @@ class PromptClient:
                 raise error_of_refusal(message)
             case Done():
                 self._resolve()
-            case _:
+            case Welcome() | Status() | RuleEntry() | ListEntry() | RuleWritten() | Explanation():
                 self._replies.append(message)
+            case _:
+                assert_never(message)
 
     def _resolve(self) -> None:
         replies, self._replies = self._replies, []

@@ -26,7 +26,7 @@ from tinysnitch.core.name_source import NameSource
 from tinysnitch.core.process import AttributionSource, ProcessKey
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import Rule
-from tinysnitch.core.ruleset import Explanation, Ruleset
+from tinysnitch.core.ruleset import Contest, Ruleset
 
 LOOK_AGAIN_S = 60.0
 
@@ -129,7 +129,7 @@ class ActiveRules:
             is_from_lan=is_from_lan(connection, words),
         )
 
-    def explain(self, connection: Connection, now: Instant) -> Explanation:
+    def explain(self, connection: Connection, now: Instant) -> Contest:
         return self._ruleset.explain(connection, now.wall_s)
 
     @property

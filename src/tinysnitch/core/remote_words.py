@@ -51,7 +51,7 @@ class RemoteWords:
         if network.prefix == ADDRESS_BITS and self.takes(word, first, None):
             return True
         if word.kind is RemoteKind.LOCALHOST:
-            return network.prefix >= 8 * len(_LOOPBACK4) and first.startswith(_LOOPBACK4)
+            return first.startswith(_LOOPBACK4)  # 127 is odd: a shorter prefix has a base without it
         if word.kind is RemoteKind.LAN:
             return any(linked.contains(network) for linked in self._facts.lan)
         members = self._find_list(word.text)

@@ -117,7 +117,8 @@ class KeyMaker:
         self._ranges: PatternTable[tuple[PortRange, ...]] = PatternTable(_has_port)
         self._args: PatternTable[tuple[str, ...]] = PatternTable(_begins_with)  # of rules that deny or ask
         self._sums: Counter[str] = Counter()  # likewise
-        # By id, and so with the attribution itself: whose connection it is changes less often than where it goes.
+        # By id, and with the attribution itself, so that no other one gets its id meanwhile: whose connection it is
+        # changes less often than where it goes.
         self._kept: BoundedTable[int, tuple[Attribution, frozenset[Hashable], ConnectionKeys]] = BoundedTable(_KEPT)
         self.set_facts(facts)
 
@@ -174,7 +175,7 @@ class KeyMaker:
 
     def _attribution_keys(self, attribution: Attribution) -> tuple[frozenset[Hashable], ConnectionKeys]:
         kept = self._kept.find(id(attribution))
-        if kept is not None and kept[0] is attribution:
+        if kept is not None:
             return kept[1], kept[2]
         process = attribution.process
         keys = self._program_keys(attribution), self._process_keys(process) if process else _NO_PROCESS

@@ -38,7 +38,7 @@ _KEPT = 4096  # conclusions
 _MAX_STEPS = 1024  # nodes of the index that are looked at for all remotes: at most 3 ms
 
 
-class Explanation(msgspec.Struct, frozen=True):
+class Contest(msgspec.Struct, frozen=True):
     decision: Decision  # with the rule that won
     losers: tuple[tuple[Rule, str], ...]  # the other matching rules, each with why it lost
     elsewhere: tuple[tuple[Rule, str], ...] = ()  # those that would decide on another interface, and on which
@@ -110,7 +110,7 @@ class Ruleset:
         decision = self._conclude(always, connection.interface)
         return _with_ended(decision, found, matching) if holds_everywhere(decision.verdict, matching) else None
 
-    def explain(self, connection: Connection, wall_s: float) -> Explanation:
+    def explain(self, connection: Connection, wall_s: float) -> Contest:
         """The decision, and why the other matching rules did not make it."""
         decision = self.decide(connection, wall_s)
         candidates = _in_time(self._find(connection), wall_s)
@@ -119,7 +119,7 @@ class Ruleset:
         winner = [decision.rule] if decision.rule else []  # without one, only rules that do not hold are left
         rivals = [*winner, *self._holding(losers)]
         why = tuple((rule, self._why_lost(rule, rivals)) for rule in losers)
-        return Explanation(decision, why, tuple(self._decide_elsewhere(candidates, decision)))
+        return Contest(decision, why, tuple(self._decide_elsewhere(candidates, decision)))
 
     def _note(self, rule: Rule, step: int) -> None:
         self._key_maker.count(rule, step)

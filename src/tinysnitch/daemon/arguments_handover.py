@@ -8,21 +8,15 @@ hold for a server that runs on, be it the one by which whoever did the upgrade g
 import logging
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Protocol
 
 from msgspec.structs import replace
 
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.raw_text import bytes_of, text_of
 from tinysnitch.kernel import procfs
-from tinysnitch.kernel.bpf_structs import (
-    IMAGE_ARGS_CUT,
-    IMAGE_ARGS_UNREADABLE,
-    IMAGE_DIRECTORY_CUT,
-    Image,
-    ProcessEntry,
-)
+from tinysnitch.kernel.bpf_structs import IMAGE_ARGS_CUT, IMAGE_ARGS_UNREADABLE, IMAGE_DIRECTORY_CUT
 from tinysnitch.kernel.clock import read_boot_id
+from tinysnitch.kernel.process_builder import ImageTable
 from tinysnitch.kernel.procfs import LiveProcess
 from tinysnitch.store.kept_arguments import KeptArguments, KeptProcess
 
@@ -30,13 +24,6 @@ MAX_PROCESSES = 4096
 _INCOMPLETE = IMAGE_ARGS_CUT | IMAGE_ARGS_UNREADABLE
 
 _log = logging.getLogger(__name__)
-
-
-class ImageTable(Protocol):
-    """What the kernel's side knows of processes; BpfPrograms is one."""
-
-    def find_process(self, pid: int) -> ProcessEntry | None: ...
-    def find_image(self, exec_id: int) -> Image | None: ...
 
 
 class EarlierArguments:

@@ -10,12 +10,30 @@ import time
 from typing import Self
 
 from tinysnitch.daemon.log_output import LogOutput
+from tinysnitch.protocol.log_text import escape
 
-FORMAT = "tinysnitch: %(message)s"
+_FORMAT = "tinysnitch: %(message)s"
 _LIKE_IT_S = 1.0  # one of a kind at most in this time
 _MAX_KINDS = 64
 
 _asyncio = logging.getLogger("asyncio")
+
+
+class PrintableFormatter(logging.Formatter):
+    """Whatever is logged, and of whatever an error's text or its traceback tells: it steers no terminal."""
+
+    def __init__(self) -> None:
+        super().__init__(_FORMAT)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(escape, super().format(record).split("\n")))
+
+
+def log_to_standard_error() -> None:
+    """Until there is an ErrorLog, and where there is none."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter())
+    logging.basicConfig(handlers=[handler])
 
 
 class ErrorLog(logging.Handler):
@@ -23,7 +41,7 @@ class ErrorLog(logging.Handler):
 
     def __init__(self, descriptor: int = 2) -> None:
         super().__init__(logging.WARNING)
-        self.setFormatter(logging.Formatter(FORMAT))
+        self.setFormatter(PrintableFormatter())
         self._descriptor = descriptor
         self._output: LogOutput | None = None
         self._others: list[logging.Handler] = []

@@ -56,11 +56,11 @@ class Explainer:
     def explain(self, question: Explain, right: Right) -> Explanation:
         now = read_instant()
         connection = self._imagine(question, right)
-        explanation = self._engine.rules.explain(connection, now)
-        decision = self._outcome(explanation.decision, connection.attribution)
-        winner = explanation.decision.rule
+        contest = self._engine.rules.explain(connection, now)
+        decision = self._outcome(contest.decision, connection.attribution)
+        winner = contest.decision.rule
         near = [] if winner else list(self._near_misses(connection, right, now))
-        losers = explanation.losers
+        losers = contest.losers
         more = _tell_rest(len(losers) - _MAX_LOSERS, "match") + _tell_rest(len(near) - _MAX_NEAR, "nearly match")
         return Explanation(
             verdict=decision.verdict,
@@ -71,7 +71,7 @@ class Explainer:
             ),
             elsewhere=tuple(
                 BeatenRule(format_rule(rule), f"it would decide on {interface}")
-                for rule, interface in explanation.elsewhere[:_MAX_NEAR]
+                for rule, interface in contest.elsewhere[:_MAX_NEAR]
             ),
         )
 

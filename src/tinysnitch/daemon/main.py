@@ -1,6 +1,5 @@
 """tinysnitchd: reads the command line, then runs in the foreground until SIGTERM or SIGINT."""
 
-import logging
 import os
 import shutil
 import sys
@@ -149,10 +148,10 @@ def tinysnitchd(
 
 def _run(options: Options) -> None:
     from tinysnitch.commandline.event_loop import run_in_loop
-    from tinysnitch.daemon.error_log import FORMAT
+    from tinysnitch.daemon.error_log import log_to_standard_error
     from tinysnitch.daemon.lifecycle import run_daemon
 
-    logging.basicConfig(format=FORMAT)
+    log_to_standard_error()
     if options.is_scoped and options.rules.exists():
         _check_rules(options.rules)
     run_in_loop(run_daemon(options))

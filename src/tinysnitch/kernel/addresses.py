@@ -11,7 +11,7 @@ import msgspec
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import V4_PREFIX
 from tinysnitch.core.network import Network, parse_network
-from tinysnitch.kernel.netlink import SOL_NETLINK, Message, NetlinkSocket, parse_attributes
+from tinysnitch.kernel.netlink import SOL_NETLINK, NetlinkMessage, NetlinkSocket, parse_attributes
 
 _GET_ADDRESSES = 22  # RTM_GETADDR; the numbers: include/uapi/linux/rtnetlink.h and if_addr.h
 _NEW_ADDRESS = 20  # RTM_NEWADDR
@@ -70,7 +70,7 @@ def _read_linked() -> Iterator[Network]:
                     yield network
 
 
-def parse_linked_network(message: Message) -> Network | None:
+def parse_linked_network(message: NetlinkMessage) -> Network | None:
     """Where an IPv6 route leads, if that is the link itself. Raises Malformed."""
     try:
         _family, prefix, _source, _tos, _table, maker, _scope, kind, _flags = _RTMSG.unpack_from(message.payload)
@@ -85,7 +85,7 @@ def parse_linked_network(message: Message) -> Network | None:
         raise Malformed(f"rtnetlink: {error}") from None
 
 
-def parse_address_message(message: Message) -> tuple[IPv4Address | IPv6Address, Network, bool]:
+def parse_address_message(message: NetlinkMessage) -> tuple[IPv4Address | IPv6Address, Network, bool]:
     """Our address, the network that it puts on the link, and whether it is ours by now. Raises Malformed.
 
     Until nobody else is found to have it (RFC 4862 5.4), and once somebody is, it is not: the kernel sends what is for

@@ -26,8 +26,8 @@ def find_loaders(pid: int, started_ns: int, executable: str) -> tuple[str, ...] 
     """Names of such variables that are set and not empty, sorted; none for a process that is gone. None: it lets nobody
     read them."""
     block = procfs.read_environment(pid)
-    status = procfs.read_status(pid)
-    if status is None or not procfs.is_same_start(started_ns, status.started_ns):
+    stat = procfs.read_stat(pid)
+    if stat is None or not procfs.is_same_start(started_ns, stat.started_ns):
         return ()
     if block is None:
         return None

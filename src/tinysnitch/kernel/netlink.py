@@ -37,14 +37,14 @@ _RECEIVE_SIZE = 256 * 1024  # netlink_dump() sends at most 32 KiB at once; a dat
 Buffer = bytes | bytearray | memoryview
 
 
-class Message(msgspec.Struct, frozen=True, gc=False):
+class NetlinkMessage(msgspec.Struct, frozen=True, gc=False):
     kind: int  # nlmsg_type
     flags: int
     sequence: int
     payload: bytes
 
 
-def parse_messages(buffer: Buffer) -> Iterator[Message]:
+def parse_messages(buffer: Buffer) -> Iterator[NetlinkMessage]:
     """The messages of one datagram, in order. Raises Malformed."""
     view, offset, end = memoryview(buffer), 0, len(buffer)
     while offset < end:
@@ -53,7 +53,7 @@ def parse_messages(buffer: Buffer) -> Iterator[Message]:
         length, kind, flags, sequence, _port_id = HEADER.unpack_from(view, offset)
         if not HEADER.size <= length <= end - offset:
             raise Malformed(f"netlink: a message of {length} bytes in {end - offset}")
-        yield Message(kind, flags, sequence, bytes(view[offset + HEADER.size : offset + length]))
+        yield NetlinkMessage(kind, flags, sequence, bytes(view[offset + HEADER.size : offset + length]))
         offset += length + 3 & ~3
 
 
@@ -134,7 +134,7 @@ class NetlinkSocket:
                 if error.errno != errno.ENOBUFS:  # more news than fits is still news
                     raise
 
-    def query(self, kind: int, payload: bytes) -> Message:
+    def query(self, kind: int, payload: bytes) -> NetlinkMessage:
         """Ask for one thing and return the one answer. Raises Malformed when there is none."""
         sequence = self._send(kind, NLM_F_REQUEST, payload)
         for message in self._receive_answers(sequence):
@@ -143,10 +143,10 @@ class NetlinkSocket:
             _raise_error(message)
         raise Malformed("netlink: acknowledged without an answer")
 
-    def request(self, kind: int, payload: bytes) -> list[Message]:
+    def request(self, kind: int, payload: bytes) -> list[NetlinkMessage]:
         """Have something done, wait for the acknowledgement; returns what else came meanwhile."""
         sequence = self._send(kind, NLM_F_REQUEST | NLM_F_ACK, payload)
-        others: list[Message] = []
+        others: list[NetlinkMessage] = []
         while True:
             messages = list(parse_messages(self.receive()))
             others += [message for message in messages if message.sequence != sequence]
@@ -155,7 +155,7 @@ class NetlinkSocket:
                 _raise_error(answers[0])
                 return others
 
-    def dump(self, kind: int, payload: bytes, most: int | None = None) -> list[Message]:
+    def dump(self, kind: int, payload: bytes, most: int | None = None) -> list[NetlinkMessage]:
         """All entries. Asked anew when the table changed meanwhile (NLM_F_DUMP_INTR), a few times.
 
         Or the first of them, no more than `most`: where there are others the socket can ask for nothing else (EBUSY).
@@ -172,7 +172,7 @@ class NetlinkSocket:
         self.socket.send(pack_message(kind, flags, payload, self._sequence))
         return self._sequence
 
-    def _receive_answers(self, sequence: int) -> Iterator[Message]:
+    def _receive_answers(self, sequence: int) -> Iterator[NetlinkMessage]:
         answered = False
         while not answered:
             for message in parse_messages(self.receive()):
@@ -180,7 +180,7 @@ class NetlinkSocket:
                     answered = True
                     yield message
 
-    def _receive_parts(self, sequence: int) -> Iterator[Message]:
+    def _receive_parts(self, sequence: int) -> Iterator[NetlinkMessage]:
         while True:
             for message in parse_messages(self.receive()):
                 if message.sequence != sequence or message.kind == NLMSG_NOOP:
@@ -192,7 +192,7 @@ class NetlinkSocket:
                     return
 
 
-def _raise_error(message: Message) -> None:
+def _raise_error(message: NetlinkMessage) -> None:
     number = parse_error(message.payload)
     if number:
         raise OSError(number, f"{os.strerror(number)} ({errno.errorcode.get(number, number)})")

@@ -21,7 +21,7 @@ from tinysnitch.kernel.netlink import (
     HEADER,
     NETFILTER_HEADER,
     NETLINK_NETFILTER,
-    Message,
+    NetlinkMessage,
     NetlinkSocket,
     pack_attribute,
     pack_message,
@@ -102,7 +102,7 @@ class Queue:
         self._socket.setblocking(False)
         self._queue_again(early)
 
-    def _configure(self, copy_range: int, max_length: int) -> list[Message]:
+    def _configure(self, copy_range: int, max_length: int) -> list[NetlinkMessage]:
         """All in one message, so that the queue is never half set up. Returns what came meanwhile."""
         self._grow_buffer()
         self._netlink.socket.setsockopt(netlink.SOL_NETLINK, netlink.NETLINK_NO_ENOBUFS, 1)
@@ -115,7 +115,7 @@ class Queue:
         )
         return self._netlink.request(_CONFIG, self._generic() + b"".join(attributes))
 
-    def _queue_again(self, early: list[Message]) -> None:
+    def _queue_again(self, early: list[NetlinkMessage]) -> None:
         """Packets that came before the queue was known to stand: through the hook once more, and so into the queue."""
         for message in early:
             if message.kind == _PACKET:

@@ -2,7 +2,7 @@
 
 import os
 
-from tinysnitch.kernel.procfs import is_same_start, read_status
+from tinysnitch.kernel.procfs import is_same_start, read_stat
 
 
 def open_pidfd(pid: int, started_ns: int) -> int | None:
@@ -16,11 +16,11 @@ def open_pidfd(pid: int, started_ns: int) -> int | None:
         return None
     # The descriptor pins whoever has the pid now; only then is it safe to ask whether that is still the same one.
     try:
-        status = read_status(pid)
+        stat = read_stat(pid)
     except OSError:
         os.close(descriptor)
         raise
-    if status is None or not is_same_start(started_ns, status.started_ns):
+    if stat is None or not is_same_start(started_ns, stat.started_ns):
         os.close(descriptor)
         return None
     return descriptor

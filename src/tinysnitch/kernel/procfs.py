@@ -23,7 +23,7 @@ _PF_EXITING = 0x4  # include/linux/sched.h; of what has ended too
 _PARENT, _FLAGS, _THREADS, _START_TIME, _START_STACK = 1, 6, 17, 19, 25
 
 
-class Status(msgspec.Struct, frozen=True):
+class ProcessStat(msgspec.Struct, frozen=True):
     parent_pid: int
     started_ns: int  # boot-time clock, in steps of a clock tick (10 ms)
 
@@ -33,7 +33,7 @@ class LiveProcess(msgspec.Struct, frozen=True, kw_only=True):
 
     pid: int
     parent_pid: int
-    started_ns: int  # as in Status
+    started_ns: int  # as in ProcessStat
     uid: int  # real
     executable: str
     device: int  # st_dev of the executable, 0 when it can't be told
@@ -50,25 +50,25 @@ def list_processes() -> list[int]:
     return sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
 
 
-def read_status(pid: int) -> Status | None:
+def read_stat(pid: int) -> ProcessStat | None:
     """Parent and start time: cheap, and enough to tell that a pid is still the same process."""
-    fields = _read_stat(pid)
-    return Status(int(fields[_PARENT]), int(fields[_START_TIME]) * TICK_NS) if fields else None
+    fields = _read_stat_fields(pid)
+    return ProcessStat(int(fields[_PARENT]), int(fields[_START_TIME]) * TICK_NS) if fields else None
 
 
 def has_ended(pid: int) -> bool:
     """Whether it is gone, or its last thread is about to be: nothing of its program runs any more."""
-    fields = _read_stat(pid)
+    fields = _read_stat_fields(pid)
     return not fields or (int(fields[_FLAGS]) & _PF_EXITING != 0 and int(fields[_THREADS]) <= 1)
 
 
 def is_ending(pid: int) -> bool:
     """Whether its first thread has ended, or is about to, and it is there still."""
-    fields = _read_stat(pid)
+    fields = _read_stat_fields(pid)
     return bool(fields) and int(fields[_FLAGS]) & _PF_EXITING != 0
 
 
-def _read_stat(pid: int) -> list[bytes]:
+def _read_stat_fields(pid: int) -> list[bytes]:
     """What follows the name, which may hold anything, parentheses and blanks too; empty when the process is gone."""
     return _read(pid, "stat").rpartition(b")")[2].split()
 
@@ -91,14 +91,14 @@ def is_no_younger(parent_ns: int, child_ns: int) -> bool:
 def read_process(pid: int) -> LiveProcess | None:
     """All of a process; None when it is gone, a kernel thread, or ended meanwhile."""
     try:
-        before = read_status(pid)
+        before = read_stat(pid)
         process = _read_fields(pid, before) if before else None
     except (OSError, ValueError, IndexError) as error:
         return unless_short(error, None)
-    return process if read_status(pid) == before else None
+    return process if read_stat(pid) == before else None
 
 
-def _read_fields(pid: int, status: Status) -> LiveProcess:
+def _read_fields(pid: int, stat: ProcessStat) -> LiveProcess:
     device, inode, is_deleted = _read_file(pid)
     argv, is_complete = read_argv(pid)
     executable = read_link(pid, "exe")
@@ -107,8 +107,8 @@ def _read_fields(pid: int, status: Status) -> LiveProcess:
         raise ValueError(f"process {pid} is gone")
     return LiveProcess(
         pid=pid,
-        parent_pid=status.parent_pid,
-        started_ns=status.started_ns,
+        parent_pid=stat.parent_pid,
+        started_ns=stat.started_ns,
         uid=uid,
         executable=executable.removesuffix(_DELETED) if is_deleted else executable,
         device=device,
@@ -165,7 +165,7 @@ def _read_argc(pid: int) -> int | None:
 
 def read_stack(pid: int) -> int:
     """Where the stack begins that the process was given at its exec; 0 when that cannot be had."""
-    fields = _read_stat(pid)
+    fields = _read_stat_fields(pid)
     return int(fields[_START_STACK]) if fields else 0
 
 

@@ -19,7 +19,7 @@ from tinysnitch.client.program_files import ProgramFiles
 from tinysnitch.client.user_names import find_user
 from tinysnitch.core.clock import Instant
 from tinysnitch.qt.page_layout import PageLayout
-from tinysnitch.qt.prompt_page import Room, build_help, build_page
+from tinysnitch.qt.prompt_page import PageSize, build_help, build_page
 from tinysnitch.qt.prompt_window import PromptWindow
 from tinysnitch.view.help_view import help_pages
 from tinysnitch.view.key_guard import PASTED_S
@@ -35,7 +35,7 @@ LET_GO_S = 2.0  # to wait for keys to be let go, of which we need not hear
 LOOK_MS = 30  # whether they are
 
 
-class Link(Protocol):
+class AnswerLink(Protocol):
     """Whoever has the questions."""
 
     def answer(self, given: Answers) -> None: ...
@@ -55,7 +55,7 @@ class PromptAgent:
         leave: Callable[[], None] | None = None,
         find_file: FindFile | None = None,
     ) -> None:
-        self.link: Link | None = None
+        self.link: AnswerLink | None = None
         self.state = PromptState(delay_s)
         self._window = window
         self._bell = _Bell()
@@ -195,10 +195,10 @@ class PromptAgent:
         if left_s > 0:
             self._ready_timer.start(int(left_s * 1000) + 1)
 
-    def _builder(self, view: PromptView) -> Callable[[Room], PageLayout]:
+    def _builder(self, view: PromptView) -> Callable[[PageSize], PageLayout]:
         if help_of := self._help.get(self.state.page):
-            return lambda room: build_help(*help_of, view, room)
-        return lambda room: build_page(view, room)
+            return lambda size: build_help(*help_of, view, size)
+        return lambda size: build_page(view, size)
 
 
 def _timer(interval_ms: int, act: Callable[[], None], *, is_single: bool) -> QTimer:

@@ -22,7 +22,7 @@ from PySide6.QtGui import (
 from tinysnitch.qt.keyboard import HeldKeys, name_of_key, typed_at
 from tinysnitch.qt.page_layout import PageLayout
 from tinysnitch.qt.palette import BACKGROUND, EDGE
-from tinysnitch.qt.prompt_page import Room
+from tinysnitch.qt.prompt_page import PageSize
 from tinysnitch.view.keys import KEYS
 
 _WHOLE_SCREEN = Qt.WindowState.WindowMaximized | Qt.WindowState.WindowFullScreen
@@ -44,12 +44,12 @@ class PromptWindow(QRasterWindow):
         self.is_editor = False  # a line is edited: keys that are held down repeat
         self._held = HeldKeys()
         self._page = PageLayout()
-        self._build: Callable[[Room], PageLayout] | None = None
+        self._build: Callable[[PageSize], PageLayout] | None = None
         self.setFlag(Qt.WindowType.WindowStaysOnTopHint)
         self.setTitle("tinysnitch")
         self.setIcon(QIcon.fromTheme("security-high"))
 
-    def show_page(self, title: str, build: Callable[[Room], PageLayout]) -> None:
+    def show_page(self, title: str, build: Callable[[PageSize], PageLayout]) -> None:
         """Show what `build` makes of the room that the window has, now and after it is resized."""
         self._build = build
         self.setTitle(title)
@@ -76,7 +76,7 @@ class PromptWindow(QRasterWindow):
 
     def _rebuild(self) -> None:
         if self._build:
-            self._page = self._build(Room.of(self.width(), self.height(), self._font_px))
+            self._page = self._build(PageSize.of(self.width(), self.height(), self._font_px))
             self.update()
 
     # what Qt calls
