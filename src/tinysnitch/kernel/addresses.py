@@ -71,11 +71,14 @@ def _read_linked() -> Iterator[Network]:
 
 
 def parse_linked_network(message: Message) -> Network | None:
-    """Where an IPv6 route leads, if that is the link itself. Raises Malformed."""
+    """Where an IPv6 route leads, if that is the link itself. Raises Malformed.
+
+    A kernel whose IPv6 is switched off answers with IPv4's routes instead (rtnl_dump_all()).
+    """
     try:
-        _family, prefix, _source, _tos, _table, maker, _scope, kind, _flags = _RTMSG.unpack_from(message.payload)
+        family, prefix, _source, _tos, _table, maker, _scope, kind, _flags = _RTMSG.unpack_from(message.payload)
         attributes = parse_attributes(message.payload[_RTMSG.size :])
-        is_linked = kind == _UNICAST and maker in (_BY_KERNEL, _BY_ROUTER)
+        is_linked = family == socket.AF_INET6 and kind == _UNICAST and maker in (_BY_KERNEL, _BY_ROUTER)
         if not is_linked or not prefix or _GATEWAY in attributes or _PATHS in attributes:
             return None
         network = IPv6Network((attributes[_DESTINATION], prefix), strict=False)
