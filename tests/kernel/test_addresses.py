@@ -5,6 +5,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from ipaddress import IPv4Address
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -192,6 +193,20 @@ def test_whose_routes_say_what_is_on_the_link(maker: int, is_linked: bool) -> No
     route = struct.pack("=8BI", socket.AF_INET6, 64, 0, 0, 254, maker, 0, 1, 0)
     message = Message(24, 0, 0, route + pack_attribute(1, bytes.fromhex("20010db8") + bytes(12)))
     assert parse_linked_network(message) == (network if is_linked else None)
+
+
+@pytest.mark.privileged
+def test_addresses_of_other_families_are_passed_over(
+    packet_place: PacketPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks for all gets those of MCTP, too, of one byte (mctp_fill_addrinfo())."""
+    before, dump = read_in(packet_place), NetlinkSocket.dump
+
+    def dump_more(asking: NetlinkSocket, *asked: Any) -> list[Message]:  # noqa: ANN401  (as dump() has it)
+        return [*dump(asking, *asked), message_of((1, b"\x08"), (2, b"\x08"), family=45, prefix=0)]
+
+    monkeypatch.setattr(NetlinkSocket, "dump", dump_more)
+    assert read_in(packet_place) == before
 
 
 @pytest.mark.privileged
