@@ -25,8 +25,8 @@ static __always_inline bool name_connection(struct bpf_sock *ctx, struct flow_ke
 		map_v4(key->local, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
 		map_v4(key->remote, ctx->dst_ip4);
 	} else {
-		BPF_CORE_READ_INTO(&key->local, sk, __sk_common.skc_v6_rcv_saddr);
-		BPF_CORE_READ_INTO(&key->remote, sk, __sk_common.skc_v6_daddr);
+		READ_V6(&key->local, sk, skc_v6_rcv_saddr);
+		READ_V6(&key->remote, sk, skc_v6_daddr);
 	}
 	return true;
 }

@@ -136,7 +136,7 @@ static __always_inline bool is_translated(struct __sk_buff *skb, const struct fl
 		v4 = BPF_CORE_READ(sk, __sk_common.skc_daddr);
 		return v4 && v4 != ((const __u32 *)flow->remote)[3];
 	}
-	BPF_CORE_READ_INTO(&meant, sk, __sk_common.skc_v6_daddr);
+	READ_V6(&meant, sk, skc_v6_daddr);
 	return __builtin_memcmp(meant, none, sizeof(meant)) && __builtin_memcmp(meant, flow->remote, sizeof(meant));
 }
 

@@ -82,7 +82,7 @@ static __always_inline void name_listener(struct sock *sk, struct listener_key *
 	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET)
 		map_v4(key->address, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
 	else
-		BPF_CORE_READ_INTO(&key->address, sk, __sk_common.skc_v6_rcv_saddr);
+		READ_V6(&key->address, sk, skc_v6_rcv_saddr);
 }
 
 /* A socket that is connected has one address for as long, and gets its others back without a hook (udp_disconnect()). */

@@ -16,6 +16,13 @@
 #define TCP_LISTEN 10
 #define TCP_NEW_SYN_RECV 12
 
+/* One of skc_v6_daddr and skc_v6_rcv_saddr; nothing is written where the kernel was built without IPv6. */
+#define READ_V6(to, sk, field)                                                                                         \
+	do {                                                                                                           \
+		if (bpf_core_field_exists((sk)->__sk_common.field))                                                    \
+			BPF_CORE_READ_INTO(to, sk, __sk_common.field);                                                 \
+	} while (0)
+
 static __always_inline bool is_same_process(const struct owner *a, const struct owner *b)
 {
 	return a->pid == b->pid && a->started_ns == b->started_ns;

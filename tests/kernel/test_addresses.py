@@ -5,6 +5,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from ipaddress import IPv4Address
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,7 +24,7 @@ from tinysnitch.kernel.addresses import (
     parse_linked_network,
     read_addresses,
 )
-from tinysnitch.kernel.netlink import NetlinkMessage, pack_attribute
+from tinysnitch.kernel.netlink import NetlinkMessage, NetlinkSocket, pack_attribute
 
 LINK_ONLY = {
     parse_network(net)
@@ -192,6 +193,31 @@ def test_whose_routes_say_what_is_on_the_link(maker: int, is_linked: bool) -> No
     route = struct.pack("=8BI", socket.AF_INET6, 64, 0, 0, 254, maker, 0, 1, 0)
     message = NetlinkMessage(24, 0, 0, route + pack_attribute(1, bytes.fromhex("20010db8") + bytes(12)))
     assert parse_linked_network(message) == (network if is_linked else None)
+
+
+@pytest.mark.privileged
+def test_addresses_of_other_families_are_passed_over(
+    packet_place: PacketPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks for all gets those of MCTP, too, of one byte (mctp_fill_addrinfo())."""
+    before, dump = read_in(packet_place), NetlinkSocket.dump
+
+    def dump_more(asking: NetlinkSocket, *asked: Any) -> list[NetlinkMessage]:  # noqa: ANN401  (as dump() has it)
+        return [*dump(asking, *asked), message_of((1, b"\x08"), (2, b"\x08"), family=45, prefix=0)]
+
+    monkeypatch.setattr(NetlinkSocket, "dump", dump_more)
+    assert read_in(packet_place) == before
+
+
+@pytest.mark.privileged
+def test_a_kernel_without_ipv6_tells_of_the_routes_that_it_has(packet_place: PacketPlace) -> None:
+    """With `ipv6.disable=1` nobody answers for that family, and whoever asks gets all (rtnetlink_rcv_msg(),
+    rtnl_dump_all())."""
+    with entered(packet_place.here), NetlinkSocket(socket.NETLINK_ROUTE) as netlink:
+        routes = netlink.dump(26, struct.pack("=8BI", socket.AF_UNSPEC, *bytes(8)))
+    of_ipv4 = [route for route in routes if route.payload[0] == socket.AF_INET]
+    assert of_ipv4
+    assert set(map(parse_linked_network, of_ipv4)) == {None}
 
 
 def test_a_message_is_parsed() -> None:

@@ -139,6 +139,29 @@ def test_what_iptables_refuses_is_told_with_what_may_help(
     assert hint in refused.value.hint
 
 
+# As iptables 1.8.11 says it: a library of its own is missing, or the kernel has no tables for the older backend.
+ADVICE = "Error occurred at line: 1\nTry `iptables-restore -h' or 'iptables-restore --help' for more information."
+NO_LIBRARY = "iptables-restore v1.8.11 (nf_tables): Couldn't load match `bpf':No such file or directory"
+NO_TABLE = "iptables-restore v1.8.11 (legacy): iptables-restore: unable to initialize table 'mangle'"
+
+
+@pytest.mark.parametrize(
+    ("problem", "hint"),
+    [(NO_LIBRARY, "modules"), (NO_TABLE, "update-alternatives --set iptables /usr/sbin/iptables-nft")],
+)
+def test_the_problem_is_told_and_not_what_stands_below_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, problem: str, hint: str
+) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    script = tmp_path / "iptables-restore"
+    script.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{problem}\n\n{ADVICE}\nEND\nexit 2\n")
+    script.chmod(0o755)
+    with pytest.raises(SnitchError) as refused:
+        iptables.restore(Family.V4, "")
+    assert str(refused.value) == f"iptables-restore: {problem}"
+    assert hint in refused.value.hint
+
+
 # As iptables-restore 1.8.11 says it for an extension that this kernel lacks (`-m ipvs`), nf_tables and legacy.
 LACKING = "Warning: Extension bpf revision 0 not supported, missing kernel module?"
 NFT = (

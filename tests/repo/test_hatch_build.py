@@ -36,6 +36,25 @@ def test_a_source_that_does_not_compile_leaves_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "objects").iterdir()) == []
 
 
+WARNED = "static int unused;\n"
+
+
+def test_a_warning_is_an_error_of_the_clang_that_we_test_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hatch_build, "PREFERRED_CLANG", Path(hatch_build.find_clang()).name)
+    (tmp_path / "warned.bpf.c").write_text(WARNED)
+    with pytest.raises(SystemExit, match="Wunused-variable"):
+        hatch_build.compile_object(tmp_path / "warned.bpf.c", tmp_path / "warned.bpf.o")
+
+
+def test_and_of_no_newer_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each knows further warnings: nothing could be built on the next distribution."""
+    (tmp_path / "clang-98").symlink_to(hatch_build.find_clang())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "warned.bpf.c").write_text(WARNED)
+    hatch_build.compile_object(tmp_path / "warned.bpf.c", tmp_path / "warned.bpf.o")
+    assert (tmp_path / "warned.bpf.o").exists()
+
+
 def test_no_clang_is_said_with_a_hint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SystemExit, match="hint: apt install clang"):

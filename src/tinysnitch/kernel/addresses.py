@@ -24,6 +24,7 @@ _STRICT = 12  # NETLINK_GET_STRICT_CHK, include/uapi/linux/netlink.h: what is as
 _GROUPS = 1 << 4 | 1 << 8 | 1 << 10 | 1 << 0  # RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE, RTMGRP_LINK
 _ADDRESS, _LOCAL = 1, 2  # IFA_ADDRESS, IFA_LOCAL: they differ on a point-to-point link
 _OPTIMISTIC, _TENTATIVE = 0x04, 0x40  # IFA_F_OPTIMISTIC, IFA_F_TENTATIVE
+_FAMILIES = bytes([socket.AF_INET]), bytes([socket.AF_INET6])  # others have addresses too (MCTP, Phonet)
 _IFADDRMSG = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, interface
 # Of each maker's routes, ours among them. Anyone on the link may announce networks by the hundred thousand, which the
 # kernel takes: all verdicts would wait while they are read, and again with each announcement.
@@ -47,7 +48,11 @@ class OwnAddresses(msgspec.Struct, frozen=True):
 def read_addresses() -> OwnAddresses:
     with NetlinkSocket(socket.NETLINK_ROUTE) as netlink:
         messages = netlink.dump(_GET_ADDRESSES, _IFADDRMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0))
-    found = [parse_address_message(message) for message in messages if message.kind == _NEW_ADDRESS]
+    found = [
+        parse_address_message(message)
+        for message in messages
+        if message.kind == _NEW_ADDRESS and message.payload[:1] in _FAMILIES
+    ]
     found = [each for each in found if not _seems_v4(each[0])]
     own = frozenset(_pack(address) for address, _network, is_taken in found if is_taken)
     networks = {network for address, network, _is_taken in found if not address.is_loopback}
@@ -71,11 +76,14 @@ def _read_linked() -> Iterator[Network]:
 
 
 def parse_linked_network(message: NetlinkMessage) -> Network | None:
-    """Where an IPv6 route leads, if that is the link itself. Raises Malformed."""
+    """Where an IPv6 route leads, if that is the link itself. Raises Malformed.
+
+    A kernel whose IPv6 is switched off answers with IPv4's routes instead (rtnl_dump_all()).
+    """
     try:
-        _family, prefix, _source, _tos, _table, maker, _scope, kind, _flags = _RTMSG.unpack_from(message.payload)
+        family, prefix, _source, _tos, _table, maker, _scope, kind, _flags = _RTMSG.unpack_from(message.payload)
         attributes = parse_attributes(message.payload[_RTMSG.size :])
-        is_linked = kind == _UNICAST and maker in (_BY_KERNEL, _BY_ROUTER)
+        is_linked = family == socket.AF_INET6 and kind == _UNICAST and maker in (_BY_KERNEL, _BY_ROUTER)
         if not is_linked or not prefix or _GATEWAY in attributes or _PATHS in attributes:
             return None
         network = IPv6Network((attributes[_DESTINATION], prefix), strict=False)

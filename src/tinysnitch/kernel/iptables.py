@@ -26,6 +26,12 @@ _PAUSES_S = (0.2, 1.0)  # before each further try
 _REFUSED = re.compile("permission denied|not permitted", re.IGNORECASE)  # EACCES and EPERM in the C locale
 # A table that nft made has a chain by this name, at another hook or priority than iptables gives it, or at none.
 _OTHER_CHAIN = re.compile(r"CHAIN_ADD failed \((?:Operation not supported|File exists)\): chain (\w+)")
+_ADVICE = re.compile("Error occurred at line|Try `|Perhaps ")  # what may stand below the problem
+# Linux 6.17 has no tables for the older one of iptables' backends unless it is built so (9fce66583f06).
+_NO_LEGACY = re.compile(r"\(legacy\): .*initialize .*table")
+_NFT_HINT = (
+    "no such tables in this kernel: `update-alternatives --set iptables /usr/sbin/iptables-nft`, and ip6tables likewise"
+)
 _LACKING = re.compile(r"Extension (\S+) revision \d+ not supported")  # a warning, above an error that may not name it
 _VERSION_PROBLEM = 3  # enum xtables_exittype in include/xtables.h of iptables: the kernel lacks something
 
@@ -75,7 +81,8 @@ def insist(work: Callable[[], None]) -> None:
 def _run(command: list[str], text: str = "") -> str:
     done = _call(command, text)
     if done.returncode:
-        problem = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        said = [line for line in done.stderr.splitlines() if line.strip() and not _ADVICE.match(line)]
+        problem = (said or [f"exit code {done.returncode}"])[-1]
         raise _error_of(f"{command[0]}: {problem}{_describe_lacking(done.stderr)}")
     return done.stdout
 
@@ -94,6 +101,8 @@ def _error_of(problem: str) -> SnitchError:
         tables = "filter, mangle or security (`nft list ruleset`)"
         hint = f"a table {tables} has a chain {other[1]} that is not as iptables makes it: give that table another name"
         return SnitchError(problem, hint)
+    if _NO_LEGACY.search(problem):
+        return SnitchError(problem, with_reason(_NFT_HINT))
     return SnitchError(problem, with_reason("are the netfilter modules of this kernel there?"))
 
 
