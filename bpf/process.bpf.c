@@ -102,6 +102,14 @@ static __always_inline void read_args(struct image *image, struct task_struct *t
 	}
 }
 
+/* The executable's own path has no links: of a file with several names this tells which one was meant. */
+static __always_inline void read_started_as(struct image *image, struct linux_binprm *binprm)
+{
+	long size = bpf_probe_read_kernel_str(image->started_as, STARTED_AS_SIZE, BPF_CORE_READ(binprm, filename));
+
+	image->started_as_size = size < 0 ? 0 : size;
+}
+
 /*
  * Anybody can make a further user namespace, mount in it what they like over any file, and chroot(): user_namespaces(7).
  * The daemon is in the first one, whose level is 0: bpf(2) asks for capabilities in that (bpf_capable()).
@@ -116,7 +124,6 @@ static __always_inline void read_namespace(struct image *image, struct task_stru
 static __always_inline void read_image(struct image *image, struct task_struct *task)
 {
 	image->flags = 0;
-	image->pad = 0;
 	image->users = 1;
 	image->pid = BPF_CORE_READ(task, tgid);
 	image->parent_pid = BPF_CORE_READ(task, real_parent, tgid);
@@ -167,6 +174,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	if (!image || !settings)
 		return 0;
 	read_image(image, task);
+	read_started_as(image, binprm);
 	previous = find_exec_id(image->pid);
 	image->exec_id = __sync_fetch_and_add(&settings->next_exec_id, 1);
 	image->parent_exec_id = find_exec_id(image->parent_pid);

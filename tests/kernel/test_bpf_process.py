@@ -83,6 +83,17 @@ def test_bytes_that_are_not_utf8_come_back(programs: BpfPrograms) -> None:
     assert [os.fsencode(arg) for arg in image.args] == [b"/bin/true", b"\xff\x1b["]
 
 
+def test_the_path_it_was_started_by_is_captured(programs: BpfPrograms, tmp_path: Path) -> None:
+    """As it was told to the kernel: over a link, and whatever the first argument says. A long one is cut."""
+    link = tmp_path / "link"
+    link.symlink_to("/bin/true")
+    image = run_captured(programs, ["false"], file=link)
+    assert (image.started_as, image.executable) == (str(link), os.path.realpath("/bin/true"))
+    assert run_captured(programs, ["./link"], cwd=str(tmp_path)).started_as == "./link"
+    cut = run_captured(programs, [f"{tmp_path}/{'./' * structs.STARTED_AS_SIZE}link"]).started_as
+    assert len(cut) == structs.STARTED_AS_SIZE - 1
+
+
 @pytest.mark.parametrize(("size", "is_cut"), [(structs.ARGS_SIZE - len("true\0\0"), False), (structs.ARGS_SIZE, True)])
 def test_long_args_are_flagged(programs: BpfPrograms, size: int, is_cut: bool) -> None:
     image = run_captured(programs, ["true", "x" * size], file=Path("/bin/true"))
