@@ -36,12 +36,43 @@ static __always_inline void retire_image(__u64 exec_id)
 	count(LOST_IMAGES);
 }
 
+static __always_inline __u64 *find_share(const struct image *image)
+{
+	__u32 user = image->uid < USERS_APART ? image->uid : USERS_APART;
+
+	return bpf_map_lookup_elem(&shares, &user);
+}
+
+static __always_inline void leave_share(const struct image *image)
+{
+	__u64 *share = find_share(image);
+
+	if (share)
+		__sync_fetch_and_sub(share, 1);
+}
+
+/* Whoever starts thousands of programs that go on would have those of all others be unknown. */
+static __always_inline bool enter_share(const struct image *image)
+{
+	__u64 *share = find_share(image);
+
+	if (!share)
+		return false;
+	if (__sync_fetch_and_add(share, 1) < IMAGES_OF_ONE || image->uid == 0)
+		return true;
+	leave_share(image);
+	return false;
+}
+
 static __always_inline void release_image(__u64 exec_id)
 {
 	struct image *image = bpf_map_lookup_elem(&images, &exec_id);
 
-	if (image && __sync_fetch_and_sub(&image->users, 1) == 1)
-		retire_image(exec_id);
+	if (!image || __sync_fetch_and_sub(&image->users, 1) != 1)
+		return;
+	if (exec_id < EXEC_ID_SEEDED)
+		leave_share(image);
+	retire_image(exec_id);
 }
 
 /* A descriptor that was passed, or /proc/PID/root, leads into the mounts of others: there any file may be at the path. */
@@ -143,14 +174,19 @@ static __always_inline void store_image(struct image *image)
 	struct process process = {.exec_id = image->exec_id, .started_ns = image->started_ns};
 	__u32 tgid = image->pid;
 
-	if (bpf_map_update_elem(&images, &image->exec_id, image, BPF_NOEXIST)) {
+	bool has_room = enter_share(image);
+
+	if (!has_room || bpf_map_update_elem(&images, &image->exec_id, image, BPF_NOEXIST)) {
 		count(LOST_IMAGES);
-		bpf_map_delete_elem(&processes, &tgid);
 	} else if (bpf_map_update_elem(&processes, &tgid, &process, BPF_ANY)) {
 		count(LOST_PROCESSES);
-		bpf_map_delete_elem(&processes, &tgid);
 		bpf_map_delete_elem(&images, &image->exec_id);
+	} else {
+		return;
 	}
+	if (has_room)
+		leave_share(image);
+	bpf_map_delete_elem(&processes, &tgid);
 }
 
 static __always_inline void trace_exec(const struct image *image)

@@ -16,6 +16,9 @@
 #define EXEC_ID_KERNEL 1
 #define EXEC_ID_SEEDED (1ULL << 63) /* user space gives ids from here on */
 
+#define IMAGES_OF_ONE 4096 /* living ones, of any user but root */
+#define USERS_APART 65536  /* from this uid on they are of containers: subuid(5), anybody may have any number */
+
 enum direction { OUTBOUND = 0, INBOUND = 1, ANY_REMOTE = 2 };
 enum verdict {
 	VERDICT_NONE = 0,

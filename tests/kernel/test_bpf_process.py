@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.bpf_place import AGENT, BpfPlace
+from tests.kernel.pinned_tables import change_share
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import Image, TraceKind
@@ -201,6 +202,37 @@ def test_a_fork_shares_the_image_until_its_end(place: BpfPlace, programs: BpfPro
     assert image
     assert image.users == 1
     assert programs.find_process(child) is None
+
+
+def run_all(uids: list[int]) -> list[subprocess.Popen[bytes]]:
+    return [subprocess.Popen(["sleep", "60"], user=uid, group=0) for uid in uids]
+
+
+@pytest.mark.parametrize(
+    ("uid", "other", "is_together"),
+    [(NOBODY, NOBODY, True), (NOBODY, NOBODY - 1, False), (100_000, 200_000, True)],
+)
+def test_one_user_does_not_fill_the_table_for_all(
+    programs: BpfPrograms, uid: int, other: int, is_together: bool
+) -> None:
+    """What finds no room is unknown. Root has its programs in any case; all users of containers count as one, since
+    anybody may have thousands of these."""
+    place = min(uid, structs.USERS_APART)
+    change_share(programs, place, structs.IMAGES_OF_ONE - 1)
+    change_share(programs, 0, structs.IMAGES_OF_ONE)
+    running = run_all([uid, other, 0])
+    try:
+        known = [bool(programs.find_process(one.pid)) for one in running]
+        assert known == [True, not is_together, True]
+        assert programs.read_statistics()["lost_images"] == is_together
+    finally:
+        for one in running:
+            one.kill()
+            one.wait()
+    assert change_share(programs, place, structs.IMAGES_OF_ONE - 1) == structs.IMAGES_OF_ONE - 1
+    assert change_share(programs, 0, 0) >= structs.IMAGES_OF_ONE
+    again = run_captured(programs, ["/bin/true"], uid=uid)
+    assert again.uid == uid
 
 
 @pytest.mark.slow
