@@ -74,12 +74,24 @@ def test_elsewhere_it_must_be_roots() -> None:
         ("/usr/bin/java", ["java", "-Djava.awt.headless=true", "-jar", "a.jar"], 3),
         ("/usr/bin/java", ["java", "-Djava.ext.dirs=/tmp", "-jar", "a.jar"], None),
         ("/usr/bin/java", ["java", "-XX:OnError=sh", "-jar", "a.jar"], None),
+        ("/usr/bin/php8.4", ["php", "-n", "a.php"], 2),
+        ("/usr/bin/php8.4", ["php", "-n", "--", "a.php"], None),  # it reads standard input: php_cli.c, do_cli()
     ],
 )
 def test_find_script(executable: str, argv: list[str], index: int | None) -> None:
     interpreter = find_interpreter(executable)
     assert interpreter is not None
     assert interpreter.find_script(argv) == index
+
+
+def test_one_that_nobody_knows_takes_no_options() -> None:
+    """What `--` means there is not known: tclsh reads standard input then."""
+    interpreter = find_interpreter("/usr/bin/tclsh8.6", ("tclsh8.6",))
+    assert interpreter is not None
+    found = [
+        interpreter.find_script(["tclsh", *words]) for words in (("a.tcl", "--"), ("--", "a.tcl"), ("-x", "a.tcl"))
+    ]
+    assert found == [1, None, None]
 
 
 def test_an_extra_path_of_a_known_name_takes_the_options_of_that_one() -> None:
