@@ -54,7 +54,8 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text, re.DOTALL)
 
 
-PYTHON = r"python(?:\d+(?:\.\d+)*t?)?"  # of the file's name
+SHELL = r"bash|busybox|csh|dash|elvish|fish|ksh(?:93)?|mksh|nu|sh|tcsh|xonsh|zsh"  # of the file's name
+PYTHON = r"python(?:\d+(?:\.\d+)*t?)?"
 _SHELL = "[abefhiklmnprtuvxBCEHPT]"
 # node takes `_` for `-` in the names of its options
 _NODE_CODE = (
@@ -101,7 +102,12 @@ INTERPRETERS = (
 )
 
 
-_ALIKE = r"busybox[\w.-]*|deno|bun(?:\.exe)?"  # run anything as well, by arguments that nobody looks through here
+_VERSION = r"(?:-?\d+(?:\.\d+)*)?"
+_ALIKE = (  # run anything as well, by arguments that nobody looks through here; the last ones other machines' programs
+    rf"{SHELL}|(?:busy|toy)box[\w.-]*|deno|bun(?:\.exe)?|(?:lua|luajit|tclsh|wish|guile|ghc|octave-cli){_VERSION}"
+    r"|(?:|[gm]|original-)awk|expect|R|julia|beam(?:\.smp)?|sbcl|clisp|ecl|racket|ocaml|ocamlrun|swipl|gjs|pwsh|dotnet"
+    r"|mono(?:-sgen)?|wine(?:64)?(?:-preloader)?|qemu-\w+(?:-static)?|ld-(?:linux|musl)[\w.-]*"
+)
 
 
 def nothing_is_roots(_path: str) -> bool:
