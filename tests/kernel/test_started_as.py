@@ -67,9 +67,10 @@ def test_a_path_that_says_nothing_to_the_host(started_as: str) -> None:
     assert find(started_as, NAME) is None
 
 
-@pytest.mark.parametrize("started_as", ["/usr/bin/env", "/bin/env"])
-def test_the_same_name_in_another_folder_is_no_other(started_as: str) -> None:
-    assert find(started_as, "env") is None
+@pytest.mark.parametrize("started_as", ["/usr/bin/env", "/bin/env", "/usr/bin/python3"])
+def test_the_same_name_in_another_folder_or_without_its_version_is_no_other(started_as: str) -> None:
+    name = started_as.rpartition("/")[2]
+    assert find(started_as, name, file=os.path.realpath(started_as)) is None
 
 
 @pytest.mark.privileged

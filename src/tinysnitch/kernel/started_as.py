@@ -16,13 +16,11 @@ from tinysnitch.kernel.file_identity import resolve_file
 
 
 def find_started_as(image: Image, program: NamedProgram) -> str | None:
-    """The path with that name, for the host's own file; None where it has no other name than the file, or none is told.
-
-    A script's is the one that its interpreter was told to open.
-    """
+    """The path with that name, for the host's own file; None where it says no more than the file's name (`python3` of
+    python3.13), or none is told. A script's is the one that its interpreter was told to open."""
     path = program.told if program.run_by else image.started_as
     name = _name_of(path)
-    if not path.startswith("/") or name == _name_of(program.path):
+    if not path.startswith("/") or _name_of(program.path).startswith(name):
         return None
     is_meant = program.run_by is not None or _name_of(next(iter(image.args), "")).removeprefix("-") == name
     return path if is_meant and _is_roots_name(path, program.path) else None
