@@ -170,7 +170,7 @@ def test_another_word_is_told() -> None:
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         'tinysnitch: error: tinysnitch-closed does not know "shut"',
-        "tinysnitch: hint: say: tinysnitch-closed, then close, open, remove or check",
+        "tinysnitch: hint: say: tinysnitch-closed, then close, open, remove, check or explain",
     ]
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -37,18 +38,51 @@ def test_a_restart_that_finds_the_machine_closed_does_not_wait_for_python(
     write_script(tmp_path / add, f"echo {add}")
     if found:
         write_script(tmp_path / CLOSED, f'[ "$*" = check ] && {found}')
-    step = next(line for line in read_unit("tinysnitchd").splitlines() if line.startswith("ExecStartPre="))
+    step = next(line for line in read_unit("tinysnitchd").splitlines() if line.startswith("ExecStartPre=/"))
     assert "$" not in step  # of what systemd puts in there is nothing
     command = step.partition("=")[2].replace("/usr/local/bin", str(tmp_path))
     done = subprocess.run(command, shell=True, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, f"{add}\n" if adds else ""), done.stderr
 
 
+@pytest.mark.parametrize(
+    ("daemon", "told"),
+    [
+        ("#!/bin/sh\n", None),
+        ("#! /usr/bin/env -S python3 -I\n", None),
+        ("#!/nowhere/python3.13\n", "/nowhere/python3.13"),
+        ("#!/nowhere/python3.13 -I", "/nowhere/python3.13"),
+        (None, "{clone}/.venv/bin/tinysnitchd"),  # nor is there its folder
+    ],
+)
+def test_that_its_python_is_gone_is_told_at_each_try(tmp_path: Path, daemon: str | None, told: str | None) -> None:
+    """What the shell and systemd say is that the command is not found, which is there; and it is tried all the same."""
+    clone, commands = tmp_path / "clone", tmp_path / "commands"
+    commands.mkdir()
+    if daemon is not None:
+        (clone / ".venv/bin").mkdir(parents=True)
+        (clone / ".venv/bin/tinysnitchd").write_text(daemon)
+    (commands / "tinysnitchd").symlink_to(clone / ".venv/bin/tinysnitchd")
+    shutil.copy(ROOT / f"packaging/{CLOSED}", commands)
+    first = next(line for line in read_unit("tinysnitchd").splitlines() if line.startswith("ExecStartPre="))
+    assert first.startswith("ExecStartPre=-/")
+    command = first.partition("=-")[2].replace("/usr/local/bin", str(commands))
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert done.stderr.splitlines() == (
+        [
+            f"tinysnitch: error: tinysnitchd cannot be executed: there is no {told.format(clone=clone)}",
+            f"tinysnitch: hint: make install in {clone}",
+        ]
+        if told
+        else []
+    )
+
+
 def test_what_closes_a_boot_without_us_comes_before_and_is_opened_by_our_rules() -> None:
     texts = ((ROOT / f"packaging/{name}.service").read_text() for name in ("tinysnitchd", CLOSED))
     daemon, closed = (text.replace("\\\n", "").splitlines() for text in texts)
     steps = [line.rpartition("/")[2].rstrip("'") for line in daemon if line.startswith("ExecStart")]
-    assert steps == ["tinysnitch-iptables-add", f"{CLOSED} open", "tinysnitchd"]
+    assert steps == [f"{CLOSED} explain", "tinysnitch-iptables-add", f"{CLOSED} open", "tinysnitchd"]
     assert "Before=tinysnitchd.service network-pre.target shutdown.target" in closed
     assert {"DefaultDependencies=no", "WantedBy=tinysnitchd.service", "TimeoutStartSec=infinity"} <= set(closed)
 
