@@ -117,7 +117,9 @@ struct task_struct {
 	struct signal_struct *signal;
 };
 
-struct linux_binprm;
+struct linux_binprm {
+	const char *filename;
+};
 
 struct net {
 	__u64 net_cookie;

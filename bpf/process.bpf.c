@@ -36,12 +36,43 @@ static __always_inline void retire_image(__u64 exec_id)
 	count(LOST_IMAGES);
 }
 
+static __always_inline __u64 *find_share(const struct image *image)
+{
+	__u32 user = image->uid < USERS_APART ? image->uid : USERS_APART;
+
+	return bpf_map_lookup_elem(&shares, &user);
+}
+
+static __always_inline void leave_share(const struct image *image)
+{
+	__u64 *share = find_share(image);
+
+	if (share)
+		__sync_fetch_and_sub(share, 1);
+}
+
+/* Whoever starts thousands of programs that go on would have those of all others be unknown. */
+static __always_inline bool enter_share(const struct image *image)
+{
+	__u64 *share = find_share(image);
+
+	if (!share)
+		return false;
+	if (__sync_fetch_and_add(share, 1) < IMAGES_OF_ONE || image->uid == 0)
+		return true;
+	leave_share(image);
+	return false;
+}
+
 static __always_inline void release_image(__u64 exec_id)
 {
 	struct image *image = bpf_map_lookup_elem(&images, &exec_id);
 
-	if (image && __sync_fetch_and_sub(&image->users, 1) == 1)
-		retire_image(exec_id);
+	if (!image || __sync_fetch_and_sub(&image->users, 1) != 1)
+		return;
+	if (exec_id < EXEC_ID_SEEDED)
+		leave_share(image);
+	retire_image(exec_id);
 }
 
 /* A descriptor that was passed, or /proc/PID/root, leads into the mounts of others: there any file may be at the path. */
@@ -102,6 +133,14 @@ static __always_inline void read_args(struct image *image, struct task_struct *t
 	}
 }
 
+/* The executable's own path has no links: of a file with several names this tells which one was meant. */
+static __always_inline void read_started_as(struct image *image, struct linux_binprm *binprm)
+{
+	long size = bpf_probe_read_kernel_str(image->started_as, STARTED_AS_SIZE, BPF_CORE_READ(binprm, filename));
+
+	image->started_as_size = size < 0 ? 0 : size;
+}
+
 /*
  * Anybody can make a further user namespace, mount in it what they like over any file, and chroot(): user_namespaces(7).
  * The daemon is in the first one, whose level is 0: bpf(2) asks for capabilities in that (bpf_capable()).
@@ -116,7 +155,6 @@ static __always_inline void read_namespace(struct image *image, struct task_stru
 static __always_inline void read_image(struct image *image, struct task_struct *task)
 {
 	image->flags = 0;
-	image->pad = 0;
 	image->users = 1;
 	image->pid = BPF_CORE_READ(task, tgid);
 	image->parent_pid = BPF_CORE_READ(task, real_parent, tgid);
@@ -136,14 +174,19 @@ static __always_inline void store_image(struct image *image)
 	struct process process = {.exec_id = image->exec_id, .started_ns = image->started_ns};
 	__u32 tgid = image->pid;
 
-	if (bpf_map_update_elem(&images, &image->exec_id, image, BPF_NOEXIST)) {
+	bool has_room = enter_share(image);
+
+	if (!has_room || bpf_map_update_elem(&images, &image->exec_id, image, BPF_NOEXIST)) {
 		count(LOST_IMAGES);
-		bpf_map_delete_elem(&processes, &tgid);
 	} else if (bpf_map_update_elem(&processes, &tgid, &process, BPF_ANY)) {
 		count(LOST_PROCESSES);
-		bpf_map_delete_elem(&processes, &tgid);
 		bpf_map_delete_elem(&images, &image->exec_id);
+	} else {
+		return;
 	}
+	if (has_room)
+		leave_share(image);
+	bpf_map_delete_elem(&processes, &tgid);
 }
 
 static __always_inline void trace_exec(const struct image *image)
@@ -167,6 +210,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 	if (!image || !settings)
 		return 0;
 	read_image(image, task);
+	read_started_as(image, binprm);
 	previous = find_exec_id(image->pid);
 	image->exec_id = __sync_fetch_and_add(&settings->next_exec_id, 1);
 	image->parent_exec_id = find_exec_id(image->parent_pid);

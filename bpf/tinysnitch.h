@@ -10,10 +10,14 @@
 #define EXECUTABLE_SIZE 1024
 #define DIRECTORY_SIZE 512
 #define ARGS_SIZE 2304
+#define STARTED_AS_SIZE 256
 
 #define EXEC_ID_UNKNOWN 0
 #define EXEC_ID_KERNEL 1
 #define EXEC_ID_SEEDED (1ULL << 63) /* user space gives ids from here on */
+
+#define IMAGES_OF_ONE 4096 /* living ones, of any user but root */
+#define USERS_APART 65536  /* from this uid on they are of containers: subuid(5), anybody may have any number */
 
 enum direction { OUTBOUND = 0, INBOUND = 1, ANY_REMOTE = 2 };
 enum verdict {
@@ -53,10 +57,11 @@ struct image {
 	__u16 executable_size; /* components from the last to the first, each NUL-terminated, see process.bpf.c */
 	__u16 directory_size;  /* likewise */
 	__u16 args_size;       /* argv as in memory: NUL-terminated strings */
-	__u16 pad;
+	__u16 started_as_size; /* with its NUL */
 	char executable[EXECUTABLE_SIZE];
 	char directory[DIRECTORY_SIZE]; /* working directory at exec */
 	char args[ARGS_SIZE];
+	char started_as[STARTED_AS_SIZE]; /* the path that execve(2) was given, cut if need be; over which link */
 };
 
 struct own_key {

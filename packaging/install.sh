@@ -40,6 +40,38 @@ has_systemd() { ! is_staged && [ -d /run/systemd/system ]; }
 
 tell_systemd() { if has_systemd; then systemctl "$@"; fi; }
 
+# The process of a daemon that answers, whoever started it.
+find_running() {
+	is_staged || .venv/bin/tinysnitch status --json 2>/dev/null | sed -n 's/.*"pid":\([0-9]*\),.*/\1/p' || true
+}
+
+# What an upgrade, or a first installation, still needs.
+tell_what_is_next() {
+	local running
+	running=$(find_running)
+	if has_systemd && systemctl is-active --quiet tinysnitchd; then
+		echo "installed. What runs is still the earlier one, until: systemctl restart tinysnitchd"
+	elif [ -n "$running" ]; then
+		echo "installed. What runs (process $running) is still the earlier one," \
+			"until: kill -USR1 $running, and tinysnitchd is started anew"
+	elif has_systemd || is_staged; then
+		echo "installed. To start it, now and at each boot: systemctl enable --now tinysnitchd"
+		is_staged || warn_of_lockout
+	else
+		echo "installed. No systemd runs here, so nothing starts tinysnitchd yet: have it started as root before the network is" \
+			"up, and ended by SIGTERM; where systemd boots: systemctl enable tinysnitchd"
+		warn_of_lockout
+	fi
+}
+
+# It would put back the rules that are removed, and nothing would be left to end it with.
+refuse_while_it_runs() {
+	local running
+	running=$(find_running)
+	[ -z "$running" ] ||
+		fail "tinysnitchd runs, as process $running, and systemd did not start it" "kill $running, then make uninstall"
+}
+
 # An earlier systemd than 254 knows no pauses that grow, and warns of the words for them whenever it reads the unit.
 drop_unknown_words() {
 	local version=254
@@ -88,17 +120,13 @@ install)
 	install -m 644 packaging/tinysnitch-prompt.service "$PROMPT_UNIT"
 	is_staged || getent group tinysnitch >/dev/null || groupadd --system tinysnitch
 	tell_systemd daemon-reload
-	if has_systemd && systemctl is-active --quiet tinysnitchd; then
-		echo "installed. What runs is still the earlier one, until: systemctl restart tinysnitchd"
-	else
-		echo "installed. To start it, now and at each boot: systemctl enable --now tinysnitchd"
-		is_staged || warn_of_lockout
-	fi
+	tell_what_is_next
 	;;
 uninstall)
 	tell_systemd disable --now tinysnitchd tinysnitch-closed 2>/dev/null || true
 	# It goes on after that, and needs what is taken away below.
 	while [ "$(tell_systemd is-active tinysnitch-open)" = deactivating ]; do sleep 0.1; done
+	refuse_while_it_runs
 	open_again
 	for command in "$COMMANDS"/tinysnitch*; do
 		if [ "$(dirname "$(readlink "$command")")" = "$PWD/.venv/bin" ]; then rm "$command"; fi

@@ -22,6 +22,11 @@ def test_another_file_than_the_hosts_is_marked(running: RunningServer, command: 
     assert command("asks").out.splitlines()[1] == r"   4263 /usr/bin/curl (another file, of $'container:web\n 1')"
 
 
+def test_a_program_of_several_names_has_the_one_it_was_started_by(running: RunningServer, command: Command) -> None:
+    running.desk.prompts = {3: make_prompt(3, started_as="/usr/bin/other curl")}
+    assert command("asks").out.splitlines()[1] == "   4263 /usr/bin/curl google.com  # started as '/usr/bin/other curl'"
+
+
 def test_json_has_the_fields_of_the_log(running: RunningServer, command: Command) -> None:
     (line,) = command("asks", "--json").out.splitlines()
     ask = json.loads(line)

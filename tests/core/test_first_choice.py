@@ -23,6 +23,7 @@ BROWSER = msgspec.structs.replace(
 
 
 BUSYBOX = "/usr/bin/busybox"  # in whose shell one of its applets was started
+LUA = "/usr/bin/lua5.4"  # of which one script started another
 FIREFOX = msgspec.structs.replace(
     CURL, program="/usr/lib/firefox-esr/firefox-esr", args=("https://shop.test/",), parents=("/usr/bin/mutt",)
 )
@@ -63,6 +64,7 @@ def test_the_usual_is_nine_minutes_for_this_name_port_path_and_arguments() -> No
         (msgspec.structs.replace(BROWSER, args=()), False),
         (python(), False),
         (msgspec.structs.replace(BROWSER, program=BUSYBOX, executable=BUSYBOX, parents=(BUSYBOX,)), False),
+        (msgspec.structs.replace(BROWSER, program=LUA, executable=LUA, args=("x.lua",), parents=(LUA,)), False),
         (worker("a.py", started_by=AT_HOME, executable=AT_HOME), False),
         (worker(*KERNEL_ARGS, started_by=AT_HOME, executable=AT_HOME), True),
         (msgspec.structs.replace(CURL, program="/usr/bin/slirp4netns", args=("-c", "4711", "tap0")), True),

@@ -31,6 +31,25 @@ def test_not_known(executable: str) -> None:
     [
         *((path, True) for path in ("/home/a/bin/python3", "/bin/busybox", "/bin/busybox.static", "/home/a/bin/deno")),
         *((path, True) for path in ("/home/a/.bun/bin/bun", "/srv/node_modules/bun/bin/bun.exe")),
+        *(
+            (path, True)
+            for path in ("/usr/bin/fish", "/bin/mksh", "/usr/bin/tclsh8.6", "/usr/bin/lua5.4", "/usr/bin/gawk")
+        ),
+        *((path, True) for path in ("/usr/lib/R/bin/exec/R", "/usr/bin/julia", "/opt/microsoft/powershell/7/pwsh")),
+        *((path, True) for path in ("/usr/lib/dotnet/dotnet", "/usr/bin/mono-sgen", "/usr/lib/wine/wine64-preloader")),
+        *(
+            (path, True)
+            for path in ("/usr/bin/qemu-aarch64-static", "/lib64/ld-linux-x86-64.so.2", "/usr/bin/guile-3.0")
+        ),
+        *(
+            (path, True)
+            for path in ("/usr/lib/erlang/erts-15.2/bin/beam.smp", "/usr/lib/ghc/bin/ghc-9.6.6", "/usr/bin/sbcl")
+        ),
+        *((path, False) for path in ("/usr/bin/R2", "/usr/bin/luac", "/usr/bin/lda", "/usr/bin/sudo", "/opt/fisher")),
+        *(
+            (path, False)
+            for path in ("/usr/bin/qemu-system-x86_64", "/usr/bin/uv", "/usr/bin/git", "/usr/bin/electron")
+        ),
         *((path, False) for path in ("/usr/bin/curl", "/usr/bin/denoise", "/usr/bin/bunzip2", "")),
     ],
 )
@@ -74,12 +93,24 @@ def test_elsewhere_it_must_be_roots() -> None:
         ("/usr/bin/java", ["java", "-Djava.awt.headless=true", "-jar", "a.jar"], 3),
         ("/usr/bin/java", ["java", "-Djava.ext.dirs=/tmp", "-jar", "a.jar"], None),
         ("/usr/bin/java", ["java", "-XX:OnError=sh", "-jar", "a.jar"], None),
+        ("/usr/bin/php8.4", ["php", "-n", "a.php"], 2),
+        ("/usr/bin/php8.4", ["php", "-n", "--", "a.php"], None),  # it reads standard input: php_cli.c, do_cli()
     ],
 )
 def test_find_script(executable: str, argv: list[str], index: int | None) -> None:
     interpreter = find_interpreter(executable)
     assert interpreter is not None
     assert interpreter.find_script(argv) == index
+
+
+def test_one_that_nobody_knows_takes_no_options() -> None:
+    """What `--` means there is not known: tclsh reads standard input then."""
+    interpreter = find_interpreter("/usr/bin/tclsh8.6", ("tclsh8.6",))
+    assert interpreter is not None
+    found = [
+        interpreter.find_script(["tclsh", *words]) for words in (("a.tcl", "--"), ("--", "a.tcl"), ("-x", "a.tcl"))
+    ]
+    assert found == [1, None, None]
 
 
 def test_an_extra_path_of_a_known_name_takes_the_options_of_that_one() -> None:

@@ -46,7 +46,7 @@ def identify(executable: str, *argv: str, directory: str = "/home/a", **kwargs: 
     ],
 )
 def test_script_is_the_program(executable: str, argv: list[str], path: str, args: tuple[str, ...]) -> None:
-    assert identify(executable, *argv) == NamedProgram(path, args, executable)
+    assert identify(executable, *argv) == NamedProgram(path, args, executable, path)
 
 
 @pytest.mark.parametrize(

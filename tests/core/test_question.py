@@ -22,6 +22,7 @@ def connection(flow: Flow | None = None, who: Attribution | None = None, name: s
         connection(who=UNKNOWN),
         connection(who=whose(uid=0)),
         connection(who=whose(args=("-s",))),
+        connection(who=whose(started_as="/usr/bin/other")),
         connection(who=whose(program="/usr/bin/wget")),
         connection(who=Attribution(AttributionSource.PROCFS, process_of())),
         connection(who=whose(is_host_file=False)),

@@ -59,6 +59,20 @@ def test_work_that_no_thread_can_begin_is_left(monkeypatch: pytest.MonkeyPatch) 
     assert done == ["inside"]
 
 
+TELL = """
+from types import SimpleNamespace as Some
+from tinysnitch.daemon.lifecycle import SetUp
+SetUp._tell_of_name_services(Some(parts=Some(fact_source=Some(name_services=("by a socket",)))))
+"""
+
+
+@pytest.mark.parametrize(("end", "told"), [("", ""), (" >/dev/null", "by a socket\n")])
+def test_what_the_log_has_is_not_told_a_second_time_in_the_same_place(end: str, told: str) -> None:
+    """In the journal, or a terminal."""
+    command = ["sh", "-c", f'exec "$@"{end}', "sh", sys.executable, "-c", TELL]
+    assert subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout == told
+
+
 @pytest.mark.parametrize(
     ("numbers", "gone"),
     [

@@ -29,6 +29,7 @@ cd "$0/moved"
 (exec 3>"$0/start"; mv "$0/moved" "$0/deeper") &
 BASH_ENV="$0/start" exec /usr/bin/bash "$@"
 """
+PHP_CONNECT = "<?php fsockopen($argv[$argc - 2], $argv[$argc - 1]) or exit(1);"
 # A child connects a socket of its parent's and is gone, without a zombie, before anyone can look.
 CONNECT_AND_GO = """\
 import os, select, signal, socket, sys
@@ -60,6 +61,21 @@ def test_code_from_elsewhere_is_the_interpreters(stage: Stage, front: list[str])
     command = ["env", f"PYTHONPATH={stage.folder}", PYTHON, *front, stage.script, *TARGET]
     record = stage.assert_denied(*command, stdin=CONNECT)
     assert Path(record["program"]).name.startswith("python3")
+
+
+@pytest.mark.skipif(not shutil.which("php"), reason="no php here")
+def test_what_php_reads_from_standard_input_is_no_script(stage: Stage) -> None:
+    """Whatever stands behind `--` is an argument to it, as in no other."""
+    script = stage.honest.parent / "script.php"
+    script.write_text(PHP_CONNECT)
+    before = stage.daemon.rules.read_text()
+    stage.daemon.edit_rules(f"{before}allow - {PORT} tcp {script}\n")
+    try:
+        assert stage.run("php", script, *TARGET)["program"] == str(script)
+        record = stage.assert_denied("php", "--", script, *TARGET, stdin=PHP_CONNECT)
+        assert Path(record["program"]).name.startswith("php")
+    finally:
+        stage.daemon.edit_rules(before)
 
 
 def test_a_link_that_is_turned_after_the_start(stage: Stage) -> None:

@@ -22,6 +22,21 @@ def test_a_forged_first_argument(stage: Stage) -> None:
     assert record["program"] == str(stage.attack)
 
 
+def test_names_that_others_than_root_give(stage: Stage) -> None:
+    """Root's link is told: by the kernel's word, not by the first argument, which must say the same."""
+    by_root, own = stage.honest.parent / "by-root", stage.folder / "own"
+    for link in (by_root, own):
+        link.symlink_to(stage.honest)
+    script = 'exec -a "$0" "$@"'
+    command = ["/usr/bin/bash", "-c", script]
+    assert stage.run(by_root, "plain", *TARGET)["started_as"] == str(by_root)
+    assert stage.run(*command, "by-root", by_root, "plain", *TARGET)["started_as"] == str(by_root)
+    forged = [(own, own), (by_root, stage.honest), (own, by_root), (stage.honest, by_root), ("/usr/bin/x", by_root)]
+    for first, file in forged:
+        record = stage.run(*command, first, file, "plain", *TARGET)
+        assert (record["program"], "started_as" in record) == (str(stage.honest), False), (first, file)
+
+
 def test_arguments_and_name_rewritten_after_the_start(stage: Stage) -> None:
     record = stage.assert_denied(stage.attack, "arguments", *TARGET, stage.honest)
     assert record["program"] == str(stage.attack)

@@ -55,6 +55,15 @@ def forget_process(programs: BpfPrograms, pid: int) -> None:
         assert maps.processes.delete(pid)
 
 
+def change_share(programs: BpfPrograms, uid: int, images: int) -> int:
+    """As if this user had as many images; how many they had."""
+    with closing(Map(programs.maps_dir / "shares", Struct("=I"), Struct("=Q"))) as shares:
+        found = shares.find(uid)
+        assert found
+        assert shares.write((uid,), (images,))
+    return int(found[0])
+
+
 def forget_socket(programs: BpfPrograms, cookie: int) -> None:
     """As the kernel does once there are many newer ones."""
     with _open_maps(programs) as maps:

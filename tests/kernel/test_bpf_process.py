@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel.bpf_place import AGENT, BpfPlace
+from tests.kernel.pinned_tables import change_share
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import Image, TraceKind
@@ -81,6 +82,17 @@ def test_the_root_folder_is_a_slash(programs: BpfPrograms) -> None:
 def test_bytes_that_are_not_utf8_come_back(programs: BpfPrograms) -> None:
     image = run_captured(programs, ["/bin/true", b"\xff\x1b["])
     assert [os.fsencode(arg) for arg in image.args] == [b"/bin/true", b"\xff\x1b["]
+
+
+def test_the_path_it_was_started_by_is_captured(programs: BpfPrograms, tmp_path: Path) -> None:
+    """As it was told to the kernel: over a link, and whatever the first argument says. A long one is cut."""
+    link = tmp_path / "link"
+    link.symlink_to("/bin/true")
+    image = run_captured(programs, ["false"], file=link)
+    assert (image.started_as, image.executable) == (str(link), os.path.realpath("/bin/true"))
+    assert run_captured(programs, ["./link"], cwd=str(tmp_path)).started_as == "./link"
+    cut = run_captured(programs, [f"{tmp_path}/{'./' * structs.STARTED_AS_SIZE}link"]).started_as
+    assert len(cut) == structs.STARTED_AS_SIZE - 1
 
 
 @pytest.mark.parametrize(("size", "is_cut"), [(structs.ARGS_SIZE - len("true\0\0"), False), (structs.ARGS_SIZE, True)])
@@ -192,6 +204,37 @@ def test_a_fork_shares_the_image_until_its_end(place: BpfPlace, programs: BpfPro
     assert image
     assert image.users == 1
     assert programs.find_process(child) is None
+
+
+def run_all(uids: list[int]) -> list[subprocess.Popen[bytes]]:
+    return [subprocess.Popen(["sleep", "60"], user=uid, group=0) for uid in uids]
+
+
+@pytest.mark.parametrize(
+    ("uid", "other", "is_together"),
+    [(NOBODY, NOBODY, True), (NOBODY, NOBODY - 1, False), (100_000, 200_000, True)],
+)
+def test_one_user_does_not_fill_the_table_for_all(
+    programs: BpfPrograms, uid: int, other: int, is_together: bool
+) -> None:
+    """What finds no room is unknown. Root has its programs in any case; all users of containers count as one, since
+    anybody may have thousands of these."""
+    place = min(uid, structs.USERS_APART)
+    change_share(programs, place, structs.IMAGES_OF_ONE - 1)
+    change_share(programs, 0, structs.IMAGES_OF_ONE)
+    running = run_all([uid, other, 0])
+    try:
+        known = [bool(programs.find_process(one.pid)) for one in running]
+        assert known == [True, not is_together, True]
+        assert programs.read_statistics()["lost_images"] == is_together
+    finally:
+        for one in running:
+            one.kill()
+            one.wait()
+    assert change_share(programs, place, structs.IMAGES_OF_ONE - 1) == structs.IMAGES_OF_ONE - 1
+    assert change_share(programs, 0, 0) >= structs.IMAGES_OF_ONE
+    again = run_captured(programs, ["/bin/true"], uid=uid)
+    assert again.uid == uid
 
 
 @pytest.mark.slow

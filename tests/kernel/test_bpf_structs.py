@@ -104,7 +104,9 @@ def test_the_mark_of_what_was_read_is_the_one_that_netfilter_knows() -> None:
 
 def make_image(**changes: object) -> Image:
     numbers: dict[str, Any] = {field: 7 for field in Image.__struct_fields__} | {"flags": 0}
-    return Image(**(numbers | {"executable": "/bin/true", "directory": "/", "args": ("true",)} | changes))
+    return Image(
+        **(numbers | {"executable": "/bin/true", "directory": "/", "started_as": "true", "args": ("true",)} | changes)
+    )
 
 
 @given(

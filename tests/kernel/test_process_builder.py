@@ -58,6 +58,13 @@ def test_a_script_is_named_by_its_own_path(builder: ProcessBuilder, tmp_path: Pa
     assert process.is_host_file
 
 
+def test_the_name_it_was_started_by_is_told_of_the_hosts_own_file_alone(builder: ProcessBuilder) -> None:
+    link, file = "/usr/bin/sh", os.path.realpath("/usr/bin/sh")  # dash
+    for exec_id, inode, told in ((200, os.stat(file).st_ino, link), (201, 1, None)):
+        image = make_image(file, "sh", started_as=link, inode=inode, exec_id=exec_id)
+        assert build(builder, image).started_as == told
+
+
 def test_a_script_whose_name_may_be_cut_is_not_named(builder: ProcessBuilder, tmp_path: Path) -> None:
     (tmp_path / "x.py").write_text("")
     image = make_image(PYTHON, "python3", f"{tmp_path}/x.py", flags=structs.IMAGE_ARGS_CUT)

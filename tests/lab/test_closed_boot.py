@@ -1,6 +1,7 @@
 """What keeps a boot closed at which tinysnitchd cannot be executed: packaging/tinysnitch-closed, without Python."""
 
 import re
+import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -169,5 +170,50 @@ def test_another_word_is_told() -> None:
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         'tinysnitch: error: tinysnitch-closed does not know "shut"',
-        "tinysnitch: hint: say: tinysnitch-closed, then close, open, remove or check",
+        "tinysnitch: hint: say: tinysnitch-closed, then close, open, remove, check or explain",
     ]
+
+
+FAKE_IPTABLES = r"""#!/bin/sh
+echo "$0 $*" >>"${0%/*}/said"
+case "$0 $*" in *restore*) cat ;; *-S*) exit 1 ;; esac
+"""
+
+
+def make_path(folder: Path, *commands: str) -> dict[str, str]:
+    """Where nothing is but these, which say how they are called, and what is in every system."""
+    for name in ("awk", "cat", "sed", "tr"):
+        found = shutil.which(name)
+        assert found
+        (folder / name).symlink_to(found)
+    for name in commands:
+        (folder / name).write_text(FAKE_IPTABLES)
+        (folder / name).chmod(0o755)
+    return {"PATH": str(folder)}
+
+
+@pytest.mark.parametrize("word", ["close", "open", "remove"])
+def test_without_iptables_it_says_what_is_missing_and_what_follows(tmp_path: Path, word: str) -> None:
+    done = subprocess.run([SCRIPT, word], env=make_path(tmp_path), capture_output=True, text=True)
+    follows = "not closed" if word == "close" else "not opened, if it was closed"
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        f"tinysnitch: error: there is no iptables: IPv4 is {follows}",
+        f"tinysnitch: error: there is no ip6tables: IPv6 is {follows}",
+        "tinysnitch: hint: install the package iptables",
+    ]
+
+
+def test_what_can_be_closed_is_closed(tmp_path: Path) -> None:
+    commands = ("ip6tables", "ip6tables-save", "ip6tables-restore")
+    done = subprocess.run([SCRIPT, "close"], env=make_path(tmp_path, *commands), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "-A UNTIL-TINYSNITCH -j DROP" in done.stdout
+    assert done.stderr.splitlines()[0] == "tinysnitch: error: there is no iptables: IPv4 is not closed"
+    assert "ip6tables-restore -w --noflush" in (tmp_path / "said").read_text()
+
+
+def test_without_iptables_nothing_is_closed(tmp_path: Path) -> None:
+    """Asked at each start: who tells what is missing is what comes next there."""
+    done = subprocess.run([SCRIPT, "check"], env=make_path(tmp_path), capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")

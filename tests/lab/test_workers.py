@@ -1,6 +1,9 @@
 """Workers, which a program starts with other arguments each time: the answer that a prompt proposes is for all of them,
 and for no other program that the interpreter runs."""
 
+import os
+import shutil
+
 import pytest
 
 from tests.lab.daemon import Record
@@ -11,6 +14,7 @@ from tests.lab.world import PROGRAMS
 
 pytestmark = [pytest.mark.privileged, pytest.mark.slow]
 
+ITSELF = str(PROGRAMS / "itself.tcl")
 POOL = str(PROGRAMS / "pool_client.py")
 PYTHON = "/usr/bin/python3"
 SITE = ("four.test", "80")
@@ -79,6 +83,16 @@ def test_all_that_a_tool_fetches_from_a_site_is_one_question(lab: Lab) -> None:
     assert running.returncode == 0, running.communicate()[0]
     fetched = daemon.wait_for_count(is_fetched, 3)
     assert len({tuple(record["args"]) for record in fetched}) == 3
+
+
+@pytest.mark.skipif(not shutil.which("tclsh"), reason="no tclsh here")
+def test_what_an_interpreter_starts_of_itself_is_not_all_that_it_runs(lab: Lab) -> None:
+    """As a program that starts itself for each task (a browser) would be: with any arguments."""
+    daemon = lab.start_daemon(DNS_RULE)
+    running = lab.spawn(["tclsh", ITSELF, *SITE, ITSELF])
+    [line] = answer_as_proposed(daemon, running)
+    assert running.communicate(timeout=WAIT_S)[0] == "connected\n"
+    assert line == f"allow four.test 80 tcp {os.path.realpath('/usr/bin/tclsh')} {ITSELF} four.test 80"
 
 
 def test_nothing_else_that_the_interpreter_runs_is_let_go_by_that_answer(lab: Lab) -> None:

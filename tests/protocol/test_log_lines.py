@@ -66,6 +66,14 @@ def test_a_connection_has_the_fields_of_the_contract() -> None:
     assert fields_of(msgspec.structs.replace(decided(), is_cached=True)) == CONNECTION | {"cached": True}
 
 
+def test_a_program_of_several_names_has_the_one_it_was_started_by_too() -> None:
+    connection = make_connection(started_as="/usr/bin/other")
+    record = msgspec.structs.replace(decided(), connection=connection)
+    assert fields_of(record) == CONNECTION | {"started_as": "/usr/bin/other"}
+    ask = fields_of(PromptOpened(3, connection, decided().decision, WALL_S))
+    assert ask["started_as"] == "/usr/bin/other"
+
+
 @pytest.mark.parametrize("attribution", [KERNEL, UNKNOWN], ids=["kernel", "unknown"])
 def test_without_a_process_the_program_is_a_word(attribution: Attribution) -> None:
     connection = msgspec.structs.replace(make_connection(), attribution=attribution)

@@ -31,6 +31,12 @@ def test_a_connection_reads_as_in_2019() -> None:
     assert format_text(log_line_of(decided())) == f"{TIME} {text}"
 
 
+def test_the_name_it_was_started_by_is_a_comment() -> None:
+    record = REPLACE(decided(None), connection=make_connection(started_as="/usr/bin/other curl"))
+    text = format_text(log_line_of(record))
+    assert text.endswith("4263 /usr/bin/curl google.com # started as '/usr/bin/other curl' # by a rule")
+
+
 @pytest.mark.parametrize("rule", [None, parse_rule("ask - - -")])
 def test_what_no_rule_decided_says_why(rule: Rule | None) -> None:
     decision = Decision(verdict=Verdict.DENY, reason="no answer within 60 s", rule=rule)

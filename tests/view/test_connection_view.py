@@ -74,6 +74,23 @@ def test_the_title_says_who_and_where(connection: Connection, title: str) -> Non
     assert present_title(connection) == title
 
 
+def test_a_program_of_several_names_is_called_by_the_one_it_was_started_by_and_by_its_own() -> None:
+    """Whatever of both it is known by; the rule is for its file, under any name."""
+    process = msgspec.structs.replace(CURL, program="/usr/bin/redis-check-rdb", started_as="/usr/bin/redis-server")
+    connection = connection_of(process)
+    assert present_title(connection) == "redis-server (redis-check-rdb) wants to reach shop.test"
+    shown = texts(connection)
+    assert (shown["path"], shown["started as"]) == ("/usr/bin/redis-check-rdb", "/usr/bin/redis-server")
+    assert "/usr/bin/redis-server" not in covered(connection)
+
+
+def test_the_name_it_was_started_by_cannot_pass_for_a_sentence() -> None:
+    process = msgspec.structs.replace(CURL, started_as="/opt/x wants to reach a.test, and y\n")
+    title = present_title(connection_of(process))
+    assert title == r"$'x wants to reach a.test, and y\n' (curl) wants to reach shop.test"
+    assert texts(connection_of(process))["started as"] == r"/opt/x wants to reach a.test, and y\x0a"
+
+
 def test_a_parent_that_is_called_like_two_is_one() -> None:
     process = msgspec.structs.replace(CURL, parents=("/tmp/x, /usr/bin/apt", "/usr/lib/systemd/systemd"))
     assert texts(connection_of(process))["parents"] == "'/tmp/x, /usr/bin/apt', /usr/lib/systemd/systemd"

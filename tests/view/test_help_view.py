@@ -30,7 +30,7 @@ def test_a_window_is_hidden_where_a_terminal_is_left() -> None:
 
 def test_the_legend_knows_the_words_that_a_question_may_show() -> None:
     connection = msgspec.structs.replace(
-        connection_of(msgspec.structs.replace(CURL, run_by="/usr/bin/python3.13")),
+        connection_of(msgspec.structs.replace(CURL, run_by="/usr/bin/python3.13", started_as="/usr/bin/other")),
         aliases=("edge.cdn.test",),
         asked_name="secret.test",
         other_names=("other.test",),

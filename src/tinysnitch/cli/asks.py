@@ -51,4 +51,5 @@ def _present_program(prompt: Prompt) -> str:
     if process and not process.is_host_file:
         of = f", of {quote_word(process.owners[0])}" if process.owners else ""
         words.insert(1, f"(another file{of})")  # with quotes, were it an argument
+    words += ["", "# started as", quote_word(process.started_as)] if process and process.started_as else []
     return " ".join(words)

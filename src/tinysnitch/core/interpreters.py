@@ -23,6 +23,7 @@ class Interpreter(msgspec.Struct, frozen=True):
     with_value: str = r"(?!)"  # pattern of options that take the next word too
     script_option: str | None = None  # the option whose value is the script
     has_operand: bool = True  # the first word that is not an option is the script
+    has_end: bool = True  # and so is the word behind `--`
 
     def find_script(self, argv: Sequence[str]) -> int | None:
         """Index of the script in argv, None when it runs none."""
@@ -42,7 +43,7 @@ class Interpreter(msgspec.Struct, frozen=True):
 
     def _find_operand(self, argv: Sequence[str], position: int) -> int | None:
         word = argv[position]
-        if word == self.script_option or (word == "--" and self.has_operand):
+        if word == self.script_option or (word == "--" and self.has_operand and self.has_end):
             return position + 1 if position + 1 < len(argv) and argv[position + 1] != "-" else None
         is_operand = self.has_operand and word[:1] not in ("", "-", "+", "@")
         return position if is_operand else None
@@ -53,7 +54,8 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text, re.DOTALL)
 
 
-PYTHON = r"python(?:\d+(?:\.\d+)*t?)?"  # of the file's name
+SHELL = r"bash|busybox|csh|dash|elvish|fish|ksh(?:93)?|mksh|nu|sh|tcsh|xonsh|zsh"  # of the file's name
+PYTHON = r"python(?:\d+(?:\.\d+)*t?)?"
 _SHELL = "[abefhiklmnprtuvxBCEHPT]"
 # node takes `_` for `-` in the names of its options
 _NODE_CODE = (
@@ -87,7 +89,7 @@ INTERPRETERS = (
         r"|use-openssl-ca|use-system-ca|watch)",
         with_value=r"-C|--(?:conditions|title|disable-warning|dns-result-order|unhandled-rejections)",
     ),
-    Interpreter(r"php(?:\d+(?:\.\d+)*)?", plain=r"-[neqCH]+", script_option="-f"),  # php(1)
+    Interpreter(r"php(?:\d+(?:\.\d+)*)?", plain=r"-[neqCH]+", script_option="-f", has_end=False),  # php(1)
     Interpreter(  # java(1): with -jar the class path is not used
         r"java",
         plain=r"-X(?:ms|mx|mn|ss)\w+|-XX:[+-]\w+|-XX:(?!On|Flags|VMOptions|CRaC|Shared|AOT)\w+=.*|-D(?!java\.(?:ext|endorsed|home|library|class|system)|sun\.boot|jdk\.).+"
@@ -100,7 +102,12 @@ INTERPRETERS = (
 )
 
 
-_ALIKE = r"busybox[\w.-]*|deno|bun(?:\.exe)?"  # run anything as well, by arguments that nobody looks through here
+_VERSION = r"(?:-?\d+(?:\.\d+)*)?"
+_ALIKE = (  # run anything as well, by arguments that nobody looks through here; the last ones other machines' programs
+    rf"{SHELL}|(?:busy|toy)box[\w.-]*|deno|bun(?:\.exe)?|(?:lua|luajit|tclsh|wish|guile|ghc|octave-cli){_VERSION}"
+    r"|(?:|[gm]|original-)awk|expect|R|julia|beam(?:\.smp)?|sbcl|clisp|ecl|racket|ocaml|ocamlrun|swipl|gjs|pwsh|dotnet"
+    r"|mono(?:-sgen)?|wine(?:64)?(?:-preloader)?|qemu-\w+(?:-static)?|ld-(?:linux|musl)[\w.-]*"
+)
 
 
 def nothing_is_roots(_path: str) -> bool:
@@ -113,8 +120,8 @@ def find_interpreter(
     """The entry for this executable. `extra` names are trusted where the table's are; extra paths everywhere."""
     name = executable.rpartition("/")[2]
     if executable in extra:
-        return _find_by_name(name) or Interpreter(name)
-    found = _find_by_name(name) or (Interpreter(name) if name in extra else None)
+        return _find_by_name(name) or Interpreter(name, has_end=False)
+    found = _find_by_name(name) or (Interpreter(name, has_end=False) if name in extra else None)
     return found if found and (executable.startswith(_TRUSTED) or is_roots(executable)) else None
 
 

@@ -40,6 +40,7 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     args: tuple[str, ...]  # after the program's own name: `curl -s x` has ("-s", "x")
     are_args_complete: bool = True  # False: cut at capture, the last one anywhere; no rule with args allows it
     run_by: str | None = None  # the interpreter, when program is a script
+    started_as: str | None = None  # a link of root's to `program`, of another name, by which it was started. Shown only
     parents: tuple[str, ...] = ()  # programs of the ancestors, nearest first
     owners: tuple[str, ...] = ()  # from the cgroup: `unit:ssh.service`, `container:ID`, `flatpak:ID`, `snap:NAME`
     is_host_file: bool = True  # the host's file at `program` is the one that runs

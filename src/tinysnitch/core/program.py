@@ -23,6 +23,7 @@ class NamedProgram(msgspec.Struct, frozen=True):
     path: str
     args: tuple[str, ...]  # after the program's own name
     run_by: str | None = None  # the interpreter, when path is a script
+    told: str = ""  # of a script: the path that the interpreter was told, over links
 
 
 class Invocation(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +50,7 @@ def identify_program(
         path, left = _absolute(invocation.argv[position], invocation.directory)
         script = resolve_file(path) if path else None
         if script and (not left or may_climb(left, script)):
-            return NamedProgram(script, invocation.argv[position + 1 :], invocation.executable)
+            return NamedProgram(script, invocation.argv[position + 1 :], invocation.executable, path or "")
     return NamedProgram(invocation.executable, invocation.argv[1:])
 
 

@@ -15,6 +15,7 @@ class Question(msgspec.Struct, frozen=True):
     source: AttributionSource
     program: str
     args: tuple[str, ...]
+    started_as: str | None  # in no rule, but what is shown is to be true of all that wait
     uid: int | None
     other_file: OtherFile | None
     remote: str  # as the answer's rule has it: name, else address
@@ -31,6 +32,7 @@ def question_of(connection: Connection) -> Question:
         source=connection.attribution.source,
         program=program_of(connection.attribution),
         args=process.args if process else (),
+        started_as=process.started_as if process else None,
         uid=uid_of(connection.attribution),
         other_file=other_file_of(connection.attribution),
         remote=name or format_address(flow.remote),

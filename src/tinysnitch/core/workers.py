@@ -8,7 +8,7 @@ chooses them: so what is found here makes a rule for any arguments narrower, nev
 import re
 from collections.abc import Sequence
 
-from tinysnitch.core.interpreters import PYTHON, find_interpreter
+from tinysnitch.core.interpreters import PYTHON, SHELL, find_interpreter
 from tinysnitch.core.process import Process
 
 _PYTHON = re.compile(PYTHON)
@@ -34,7 +34,7 @@ _TRACED = re.compile(
     r"import sys; sys\.path\.(?:insert\(0, |append\()r'/[^']*'\); import pydevd; pydevd\..*", re.DOTALL
 )
 # That runs no script: in git's core.sshCommand, or in an editor's terminal
-_SHELL = re.compile(r"bash|busybox|csh|dash|elvish|fish|ksh(?:93)?|mksh|nu|sh|tcsh|xonsh|zsh")
+_SHELL = re.compile(SHELL)
 _BELOW_EDITOR = re.compile(rf"{PYTHON}|{_SHELL.pattern}")  # the launcher of debugpy is Python too
 _LOGIN = re.compile(r"sshd(?:-session)?")  # starts what is run on another machine
 # PIP_RUN of virtualenv, for a folder of the moment; by itself, or by what it starts to look for new versions

@@ -263,9 +263,10 @@ class SetUp:
             _log.warning("%s: %s", unknown, hidden)
 
     def _tell_of_name_services(self) -> None:
-        """They are in the log as well, which nobody reads of one command's firewall."""
-        for told in self.parts.fact_source.name_services:
-            _log.warning("%s", told)
+        """They are in the log as well, which nobody reads of one command's firewall, or which may go elsewhere."""
+        if not os.path.sameopenfile(1, 2):
+            for told in self.parts.fact_source.name_services:
+                _log.warning("%s", told)
 
     def _add_rules(self, netfilter: Netfilter) -> None:
         self._undo.callback(self._take_away, partial(self._remove_rules, netfilter))

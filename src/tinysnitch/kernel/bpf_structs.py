@@ -41,6 +41,9 @@ CROWD_MOMENT_NS = 67_108_864  # in which the packets of a crowd are counted
 EXECUTABLE_SIZE = 1024
 DIRECTORY_SIZE = 512
 ARGS_SIZE = 2304
+STARTED_AS_SIZE = 256
+IMAGES_OF_ONE = 4096
+USERS_APART = 65536
 
 STATISTICS = (
     "hits_allowed",
@@ -172,10 +175,11 @@ IMAGE = Layout(
         "executable_size": "H",
         "directory_size": "H",
         "args_size": "H",
-        "pad": "H",
+        "started_as_size": "H",
         "executable": f"{EXECUTABLE_SIZE}s",
         "directory": f"{DIRECTORY_SIZE}s",
         "args": f"{ARGS_SIZE}s",
+        "started_as": f"{STARTED_AS_SIZE}s",
     }
 )
 TRACE_EVENT = Layout(
@@ -228,6 +232,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     executable: str
     directory: str
     args: tuple[str, ...]  # argv, its first word too
+    started_as: str = ""  # the path that the kernel was given, over links; cut where it is long. "": not known
     users: int = 1  # processes that run it
 
 
@@ -249,12 +254,13 @@ def decode_image(raw: bytes) -> Image:
     executable = fields.pop("executable")[: fields.pop("executable_size")]
     directory = fields.pop("directory")[: fields.pop("directory_size")]
     args = fields.pop("args")[: fields.pop("args_size")]
-    del fields["pad"]
+    started_as = fields.pop("started_as")[: fields.pop("started_as_size")]
     return Image(
         **fields,
         executable=join_path(executable, is_cut=bool(flags & IMAGE_PATH_CUT)),
         directory=join_path(directory, is_cut=bool(flags & IMAGE_DIRECTORY_CUT)),
         args=split_args(args),
+        started_as=text_of(started_as.removesuffix(b"\0")),
     )
 
 
@@ -263,6 +269,7 @@ def encode_image(image: Image) -> tuple[int | bytes, ...]:
     executable, is_path_cut = split_path(image.executable, EXECUTABLE_SIZE)
     directory, is_directory_cut = split_path(image.directory, DIRECTORY_SIZE)
     args = b"".join(bytes_of(arg) + b"\0" for arg in image.args)
+    started_as = bytes_of(image.started_as)[: STARTED_AS_SIZE - 1] + b"\0"
     cuts = (
         (is_path_cut, IMAGE_PATH_CUT),
         (is_directory_cut, IMAGE_DIRECTORY_CUT),
@@ -274,9 +281,14 @@ def encode_image(image: Image) -> tuple[int | bytes, ...]:
         "executable_size": len(executable),
         "directory_size": len(directory),
         "args_size": min(len(args), ARGS_SIZE),
-        "pad": 0,
+        "started_as_size": len(started_as),
     }
-    texts = {"executable": executable, "directory": directory, "args": args[:ARGS_SIZE]}
+    texts = {
+        "executable": executable,
+        "directory": directory,
+        "args": args[:ARGS_SIZE],
+        "started_as": started_as,
+    }
     return tuple((numbers | sizes | texts)[name] for name in IMAGE.fields)
 
 

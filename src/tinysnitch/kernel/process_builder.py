@@ -19,6 +19,7 @@ from tinysnitch.kernel.cgroup_paths import CgroupPaths, read_cgroup_id
 from tinysnitch.kernel.digests import Digests
 from tinysnitch.kernel.environment import find_loaders
 from tinysnitch.kernel.procfs import LiveProcess
+from tinysnitch.kernel.started_as import find_started_as
 
 MAX_PARENTS = 64
 MAX_PARENTS_LENGTH = 8192  # characters in all: names of scripts may be long, and a question must fit into a frame
@@ -54,6 +55,7 @@ class _Look(msgspec.Struct, frozen=True, kw_only=True):
     is_known: bool = True  # False: it could not be looked up in time
     is_changed: bool = False
     is_host_file: bool = False
+    started_as: str | None = None
     snap: str | None = None
 
 
@@ -109,6 +111,7 @@ class ProcessBuilder:
             args=program.args,
             are_args_complete=not image.flags & _ARGS_LOST,
             run_by=program.run_by,
+            started_as=look.started_as,
             parents=tuple(_those_with_room(parent.path for parent in parents)),
             owners=owners_of_cgroup(cgroup, look.snap),
             is_host_file=look.is_host_file,
@@ -145,10 +148,12 @@ class ProcessBuilder:
         image, device = images[0], file_identity.decode_device(images[0].device)
         programs = tuple(program or self._name(each) for each, program in zip(images, known, strict=True))
         is_changed = _is_changed(image, programs[0])
+        is_host_file = not is_changed and _is_host_file(image, programs[0], pid)
         return _Look(
             programs=programs,
             is_changed=is_changed,
-            is_host_file=not is_changed and _is_host_file(image, programs[0], pid),
+            is_host_file=is_host_file,
+            started_as=find_started_as(image, programs[0]) if is_host_file else None,
             snap=file_identity.find_snap(image.executable, device, image.inode),
         )
 

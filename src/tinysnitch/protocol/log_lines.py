@@ -65,6 +65,7 @@ class _JudgedLine(_Line, frozen=True, kw_only=True):
     args: tuple[str, ...]
     parents: tuple[str, ...]
     attribution: AttributionSource
+    started_as: str | msgspec.UnsetType = msgspec.UNSET  # only of a program with several names
 
 
 class ConnectionLine(_JudgedLine, frozen=True, kw_only=True, tag="connection"):
@@ -172,6 +173,7 @@ def _connection_line(
         args=process.args if process else (),
         parents=process.parents if process else (),
         attribution=attribution.source,
+        started_as=(process and process.started_as) or msgspec.UNSET,
     )
 
 

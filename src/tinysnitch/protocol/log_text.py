@@ -94,9 +94,10 @@ def _is_sentence(line: LostLine) -> bool:
 
 
 def _format_connection(line: ConnectionLine | SaidLine | AskLine) -> str:
-    """`tcp LOCAL:PORT -> REMOTE:PORT PID PROGRAM ARGS`; inbound the remote comes first."""
+    """`tcp LOCAL:PORT -> REMOTE:PORT PID PROGRAM ARGS`; inbound the remote comes first. Another name is a comment."""
     pid = "-" if line.pid is None else line.pid
-    return f"{format_endpoints(line)} {pid} {format_program(line)}"
+    name = f" # started as {quote_word(line.started_as)}" if isinstance(line.started_as, str) else ""
+    return f"{format_endpoints(line)} {pid} {format_program(line)}{name}"
 
 
 def format_endpoints(line: ConnectionLine | SaidLine | AskLine) -> str:

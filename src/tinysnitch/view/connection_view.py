@@ -19,7 +19,7 @@ from tinysnitch.view.text import escape_text
 
 def present_title(connection: Connection) -> str:
     """`curl wants to reach shop.test`: who and where in one sentence."""
-    who = present_program(connection.attribution)
+    who = _present_names(connection.attribution)
     where = escape_text(connection.name or format_address(connection.flow.remote))
     if connection.asked_name:
         return f"{who} wants to ask {where} for {escape_text(connection.asked_name)}"
@@ -27,11 +27,21 @@ def present_title(connection: Connection) -> str:
     return f"{who} {verb} {where}"
 
 
+def _present_names(attribution: Attribution) -> str:
+    """Of a program with several names the one that it was started by, and the file's own, which its rule has."""
+    own = present_program(attribution)
+    other = attribution.process.started_as if attribution.process else None
+    return f"{_name_of(other)} ({own})" if other else own
+
+
 def present_program(attribution: Attribution) -> str:
     """The program's own name; quoted when it holds blanks, so that it can't pass for a sentence."""
     if attribution.process is None:
         return "the kernel" if attribution.source is AttributionSource.KERNEL else "an unknown program"
-    path = attribution.process.program
+    return _name_of(attribution.process.program)
+
+
+def _name_of(path: str) -> str:
     name = path.rstrip("/").rpartition("/")[2] or path
     return escape_text(quote_word(name) if " " in name or not name else name)
 
@@ -59,6 +69,8 @@ def _present_process(
     """`parent`: whom the rule names."""
     path = span_of(process.program, is_covered=True)
     yield Line("path", (path, Span(" (has ended)")) if lookup.has_ended(process) else (path,))
+    if process.started_as:
+        yield Line("started as", (span_of(process.started_as),))
     if process.args or not process.are_args_complete:
         args = " ".join(map(quote_word, process.args)) + ("" if process.are_args_complete else " …")
         yield Line("arguments", (span_of(args, process.are_args_complete and not choice.any_args),))

@@ -14,6 +14,7 @@ class HelpRow(msgspec.Struct, frozen=True):
 
 _LEGEND = (
     ("path", "the program's file; for a script, the script's"),
+    ("started as", "the link to that file by which it was started"),
     ("program", "what has no file: kernel, or unknown where nobody knows"),
     ("arguments", "what it was started with"),
     ("run by", "the interpreter that runs the script"),
