@@ -9,8 +9,11 @@
 #include "astray.bpf.h"
 #include "attribution.bpf.h"
 #include "packet.bpf.h"
+#include "share.bpf.h"
 
 #define SECOND_NS 1000000000ULL
+#define MOST_BEGUN 32           /* in a moment: no user has more than a quarter of the room within ANSWER_NS */
+#define CONTAINERS_FROM 0x10000 /* one person may be any number of these users (subuid(5)) */
 
 struct question {
 	struct flow_key flow;
@@ -60,6 +63,8 @@ static __always_inline struct conversation *find_conversation(const struct quest
 	if (question->role == ROLE_NONE)
 		return NULL;
 	conversation = bpf_map_lookup_elem(&conversations, &question->conversation);
+	if (!conversation || !is_alive(conversation, now_ns))
+		conversation = bpf_map_lookup_elem(&crowded, &question->conversation);
 	return conversation && is_alive(conversation, now_ns) ? conversation : NULL;
 }
 
@@ -167,6 +172,36 @@ static __always_inline bool is_by_their_port(const struct question *question, co
 	       known->exec_id != EXEC_ID_KERNEL && bpf_map_lookup_elem(&sockets, &known->cookie);
 }
 
+/*
+ * Any user may begin as many as there is room for, with this machine itself, say, and then an answer to others would be
+ * judged, as what nobody asked for. So those of whoever begins too many have a room of their own.
+ */
+static __always_inline bool is_one_of_many(const struct question *question)
+{
+	const struct owner *owner = &question->whose.owner;
+	struct crowd_key key = {
+		.exec_id = owner->exec_id <= EXEC_ID_KERNEL ? BEGINNERS - 1 - owner->exec_id : BEGINNERS,
+		.uid = owner->uid < CONTAINERS_FROM ? owner->uid : CONTAINERS_FROM,
+		.direction = question->flow.direction,
+	};
+
+	return !has_place(&key, MOST_BEGUN);
+}
+
+static __always_inline void begin_conversation(const struct question *question, struct conversation *conversation)
+{
+	long problem;
+
+	if (is_one_of_many(question)) {
+		bpf_map_delete_elem(&conversations, &question->conversation); /* it is found first */
+		problem = bpf_map_update_elem(&crowded, &question->conversation, conversation, BPF_ANY);
+	} else {
+		problem = bpf_map_update_elem(&conversations, &question->conversation, conversation, BPF_ANY);
+	}
+	if (problem)
+		count(LOST_CONVERSATIONS);
+}
+
 /* A packet was allowed: what answers it is welcome. */
 static __always_inline void note_conversation(struct __sk_buff *skb, const struct settings *settings,
 					      const struct question *question, struct conversation *known, __u64 now_ns)
@@ -197,8 +232,7 @@ static __always_inline void note_conversation(struct __sk_buff *skb, const struc
 		*known = conversation;
 		return;
 	}
-	if (bpf_map_update_elem(&conversations, &question->conversation, &conversation, BPF_ANY))
-		count(LOST_CONVERSATIONS);
+	begin_conversation(question, &conversation);
 }
 
 #endif

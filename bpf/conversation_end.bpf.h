@@ -41,6 +41,9 @@ static __always_inline void end_conversation(struct bpf_sock *sk, __u64 cookie)
 	conversation = bpf_map_lookup_elem(&conversations, &key);
 	if (conversation && conversation->begun_by == OUTBOUND && conversation->cookie == cookie)
 		bpf_map_delete_elem(&conversations, &key);
+	conversation = bpf_map_lookup_elem(&crowded, &key);
+	if (conversation && conversation->begun_by == OUTBOUND && conversation->cookie == cookie)
+		bpf_map_delete_elem(&crowded, &key);
 }
 
 #endif

@@ -6,29 +6,12 @@
  * that is not theirs to choose. Asked last, of what would be held.
  */
 #include "packet.bpf.h"
+#include "share.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
 #define PROGRAMS_TO_A_USER 4
-#define LINK_NAMES 64       /* some hundred machines of a link answer within a second */
-#define ANY_PROGRAM (~0ULL) /* no exec id grows so large */
-
-/* Two at the same time may both begin a moment: then one packet more goes on. */
-static __always_inline bool has_place(const struct crowd_key *key, __u32 most)
-{
-	struct crowd first = {.moment = bpf_ktime_get_coarse_ns() / CROWD_MOMENT_NS, .count = 1};
-	struct crowd *crowd = bpf_map_lookup_elem(&crowds, key);
-
-	if (!crowd) {
-		bpf_map_update_elem(&crowds, key, &first, BPF_ANY);
-		return true;
-	}
-	if (crowd->moment != first.moment) {
-		*crowd = first;
-		return true;
-	}
-	return crowd->count < most && __sync_fetch_and_add(&crowd->count, 1) < most;
-}
+#define LINK_NAMES 64 /* some hundred machines of a link answer within a second */
 
 /* As the verdict program noted it just now; what makes no sense is nobody's. */
 static __always_inline void name_crowd(struct __sk_buff *skb, __u8 direction, struct crowd_key *key)

@@ -111,6 +111,15 @@ struct {
 	__type(value, struct conversation);
 } conversations SEC(".maps");
 
+/* Likewise, of those who begin so many that they would leave nobody else room there */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 32768);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__type(key, struct flow_key);
+	__type(value, struct conversation);
+} crowded SEC(".maps");
+
 /* Addresses of this machine but for those of loopback and of the link: in which epoch they were written last */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from tinysnitch.core.interpreters import find_interpreter, is_called_like_one
@@ -117,3 +119,15 @@ def test_an_extra_path_of_a_known_name_takes_the_options_of_that_one() -> None:
     interpreter = find_interpreter("/home/a/python3", ("/home/a/python3",))
     assert interpreter is not None
     assert interpreter.find_script(["python3", "-W", "error", "a.py"]) == 3
+
+
+@pytest.mark.parametrize("name", ["python3", "bash", "zsh", "perl", "ruby", "node", "php", "java"])
+@pytest.mark.parametrize("word", ["--", "-", "--config", "--snapshot", "--env-", "-o", "-XX:", "-D", "-W"])
+def test_no_argument_takes_long(name: str, word: str) -> None:
+    """Whoever starts a program chooses it: of one that has 128 KiB nothing else was judged for a minute."""
+    interpreter = find_interpreter(f"/usr/bin/{name}")
+    assert interpreter
+    began_s = time.process_time()
+    interpreter.find_script([name, word[:2] + word[2:] * 10_000, "script"])
+    interpreter.find_script([name, word * 10_000, "script"])
+    assert time.process_time() - began_s < 1

@@ -72,6 +72,8 @@ def test_script_is_the_program(executable: str, argv: list[str], path: str, args
         ("/usr/bin/perl", ["perl", "-Mevil", "/home/a/s.sh"]),
         ("/usr/bin/ruby3.3", ["ruby", "-C", "/tmp", "/home/a/s.sh"]),
         ("/usr/bin/node", ["node", "--require=/tmp/evil.js", "/home/b/app.js"]),
+        ("/usr/bin/node", ["node", "--experimental-default-config-file=/tmp/evil", "/home/b/app.js"]),
+        ("/usr/bin/node", ["node", f"--{'a' * 70}-config=/tmp/evil", "/home/b/app.js"]),
         ("/usr/bin/node", ["node", "--experimental_loader=/tmp/evil.js", "/home/b/app.js"]),
         ("/usr/bin/node", ["node", "-r", "/tmp/evil.js", "/home/b/app.js"]),
         ("/usr/bin/node", ["node", "--new-option", "/home/b/app.js", "evil.js"]),

@@ -1,13 +1,17 @@
-"""Below `user@UID.service` every user names the cgroups: a snap's name there is not enough."""
+"""Where others than root name the cgroups, a name that is a snap's, a container's or a unit's is not enough."""
+
+import shutil
 
 import pytest
 
-from tests.evasion.stage import PORT, TARGET, Stage
+from tests.evasion.stage import ATTACKER, PORT, TARGET, Stage
 
 pytestmark = [pytest.mark.privileged]
 
 # As the session manager does it for anyone who asks: `systemd-run --user --scope --unit=NAME`.
 IN_CGROUP = ["sh", "-ec", 'echo $$ >"$0/cgroup.procs"; exec setpriv --reuid=nobody --clear-groups -- "$@"']
+IN_OWN_CGROUP = ["sh", "-ec", 'mkdir "$0"; echo $$ >"$0/cgroup.procs"; exec "$@"']
+CONTAINER = f"docker-{'0123456789abcdef' * 4}.scope"
 
 
 def test_a_scope_that_is_called_like_a_snaps(stage: Stage) -> None:
@@ -19,3 +23,26 @@ def test_a_scope_that_is_called_like_a_snaps(stage: Stage) -> None:
         scope.mkdir(parents=True)
         verdicts[folder] = stage.run(*IN_CGROUP, scope, stage.attack, "plain", *TARGET, user=None)["verdict"]
     assert list(verdicts.values()) == ["deny", "allow"]
+
+
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        (CONTAINER, "container:0123456789ab"),
+        ("lxc.payload.web", "container:web"),
+        ("ssh.service", "unit:ssh.service"),
+        ("snap.hello.world-1.scope", "snap:hello"),
+    ],
+)
+@pytest.mark.parametrize("folder", ["session-3.scope", "runner.service", "own"])
+def test_a_cgroup_of_a_name_of_ones_own_in_a_folder_that_root_gave_away(
+    stage: Stage, folder: str, name: str, owner: str
+) -> None:
+    """As pam_cgfs gives away that of a session, systemd that of a service with User= and Delegate=."""
+    stage.daemon.edit_rules(f"allow - {PORT} tcp {owner}\n")
+    given = stage.lab.cgroup / "given" / folder
+    given.mkdir(parents=True, exist_ok=True)
+    for place in (given, given / "cgroup.procs"):
+        shutil.chown(place, ATTACKER)
+    record = stage.run(*IN_CGROUP, given, *IN_OWN_CGROUP, given / name, stage.attack, "plain", *TARGET, user=None)
+    assert record["verdict"] == "deny", record

@@ -1,4 +1,5 @@
-"""Who has filled the table of ports is in it no more than anyone else who found no room: then the look-up tells."""
+"""Who has filled the table of ports is in it no more than anyone else who found no room: then the look-up tells.
+Who would fill that of conversations has a table of their own."""
 
 import subprocess
 
@@ -46,6 +47,25 @@ server.bind(("", 7314))
 print("listening", flush=True)
 server.sendto(b"answer", server.recvfrom(100)[1])
 """
+ANSWER_LATER = """
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("", 7316))
+print("listening", flush=True)
+asker = server.recvfrom(100)[1]
+print("asked", flush=True)
+input()
+server.sendto(b"answer", asker)
+"""
+# More talks than there is room for, with one remote: any address of 127.0.0.0/8 is ours to send from (in_pktinfo).
+TALK = """
+import socket, struct
+server, talker = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+server.bind(("127.0.0.1", 7315))
+for number in range(100_000):
+    source = struct.pack("=i", 0) + struct.pack("!I", 0x7F100000 + number) + bytes(4)
+    talker.sendmsg([b"x"], [(socket.IPPROTO_IP, socket.IP_PKTINFO, source)], 0, server.getsockname())
+"""
 
 
 def fill(stage: Stage) -> "subprocess.Popen[str]":
@@ -88,3 +108,17 @@ def test_who_shares_its_port_with_nobody_is_answered_all_the_same(stage: Stage, 
     server.wait(timeout=WAIT_S)
     if not is_over:
         end(filling)
+
+
+def test_who_begins_talks_without_an_end_keeps_nobody_elses_answer_out(stage: Stage) -> None:
+    honest = stage.script.with_name("ask_later.py")
+    honest.write_text(ASK)
+    rules = f"{stage.daemon.rules.read_text()}allow - 7316 udp {honest}\nallow localhost - -\nallow localhost - -src\n"
+    stage.daemon.edit_rules(rules)
+    server = stage.lab.spawn_world([PYTHON, "-c", ANSWER_LATER], stdin=subprocess.PIPE)
+    wait_listening(server)
+    asked = stage.lab.spawn([PYTHON, str(honest), WORLD4, "7316", str(ANSWER_S)])
+    assert read_line(server) == "asked\n"
+    assert stage.lab.run([PYTHON, "-c", TALK], user=ATTACKER).returncode == 0
+    server.communicate("\n", timeout=WAIT_S)
+    assert asked.communicate(timeout=2 * WAIT_S)[0] == "answer\n"

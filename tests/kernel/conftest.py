@@ -1,7 +1,7 @@
 """A place with the BPF programs loaded, and a process at it."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -40,11 +40,24 @@ def queue(place: BpfPlace) -> Iterator[Queue]:
         yield opened
 
 
+@contextmanager
+def open_conversations(place: BpfPlace, name: str) -> Iterator[Map]:
+    (path,) = place.bpffs.glob(f"**/maps/{name}")
+    with closing(Map(path, structs.FLOW_KEY.struct, structs.CONVERSATION.struct)) as opened:
+        yield opened
+
+
 @pytest.fixture
 def conversations(place: BpfPlace, programs: BpfPrograms) -> Iterator[Map]:
     assert programs
-    (path,) = place.bpffs.glob("**/maps/conversations")
-    with closing(Map(path, structs.FLOW_KEY.struct, structs.CONVERSATION.struct)) as opened:
+    with open_conversations(place, "conversations") as opened:
+        yield opened
+
+
+@pytest.fixture
+def crowded(place: BpfPlace, programs: BpfPrograms) -> Iterator[Map]:
+    assert programs
+    with open_conversations(place, "crowded") as opened:
         yield opened
 
 

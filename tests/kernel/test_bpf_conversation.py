@@ -5,6 +5,7 @@ import struct
 import time
 from contextlib import closing
 
+import msgspec
 import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
@@ -152,6 +153,48 @@ def test_a_conversation_ends_with_the_socket_that_had_no_other(
     assert conversations.find(*key_of_conversation(flow))
     agent.call("close", handle)
     assert (conversations.find(*key_of_conversation(flow)) is None) == is_connected
+
+
+def begin_many(programs: BpfPrograms, agent: Agent, handle: int, cookie: int, crowded: Map) -> Flow:
+    """Until one is put aside; that one. A slow machine begins few in a moment."""
+    for port in range(2000, 6000):
+        flow = msgspec.structs.replace(make_flow(UDP, "127.0.0.1"), remote_port=port)
+        allow(programs, agent, cookie, flow)
+    for port in range(2000, 6000):
+        flow = msgspec.structs.replace(make_flow(UDP, "127.0.0.1"), remote_port=port)
+        agent.call("send_to", handle, "127.0.0.1", port)
+        if crowded.find(*key_of_conversation(flow)):
+            return flow
+    raise AssertionError("none was put aside")
+
+
+def test_who_begins_many_is_answered_from_a_table_of_their_own(
+    place: BpfPlace, programs: BpfPrograms, conversations: Map, crowded: Map, agent: Agent, server: Agent
+) -> None:
+    judge(place, programs, "INPUT", "-p", "udp", "--dport", str(LOCAL_PORT))
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    aside = begin_many(programs, agent, handle, cookie, crowded)
+    assert conversations.find(*key_of_conversation(aside)) is None
+    listening, _cookie = open_bound(server, "AF_INET", "SOCK_DGRAM", "127.0.0.1", aside.remote_port)
+    server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
+    assert agent.call("receive", handle) != ""
+
+
+def test_what_one_direction_has_too_much_of_is_nothing_to_the_other(
+    place: BpfPlace, programs: BpfPrograms, conversations: Map, crowded: Map, agent: Agent, server: Agent
+) -> None:
+    """What comes in is not theirs to choose."""
+    judge(place, programs, "INPUT", "-p", "udp", "--dport", str(PORT))
+    handle, cookie = open_bound(agent, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    begin_many(programs, agent, handle, cookie, crowded)
+    flow = make_flow(UDP, "127.0.0.1", Direction.INBOUND)
+    heard, cookie = open_bound(server, "AF_INET", "SOCK_DGRAM", "127.0.0.1", PORT)
+    allow(programs, server, cookie, flow)
+    allow(programs, agent, 0, make_flow(UDP, "127.0.0.1"))
+    agent.call("send_to", handle, "127.0.0.1", PORT)
+    assert server.call("receive", heard) != ""
+    back = (flow.local, flow.remote, PORT, LOCAL_PORT, UDP, 0, 0)
+    assert conversations.find(*back)
 
 
 @pytest.mark.parametrize(("others_cookie", "begun_by"), [(1, structs.OUTBOUND), (0, structs.INBOUND)])

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,3 +60,51 @@ def test_the_unit_is_told_of_the_process(service: Path) -> None:
     process = builder.build(make_image(cgroup_id=service.stat().st_ino), pid=1, started_ns=1, uid=0)
     assert process.owners == ("unit:web.service",)
     builder.close()
+
+
+def test_a_path_ends_with_the_first_folder_that_is_not_roots_alone(service: Path, paths: CgroupPaths) -> None:
+    mount, inner = find_cgroup_mount(), service / "ssh.service" / "payload"
+    inner.mkdir(parents=True)
+    try:
+        assert paths.find(inner.stat().st_ino) == "/" + str(inner.relative_to(mount))
+        os.chown(service, 65534, 0)
+        assert paths.find(inner.parent.stat().st_ino) == "/" + str(service.relative_to(mount))
+        os.chown(service, 0, 65534)
+        service.chmod(0o775)
+        fresh = CgroupPaths()
+        assert fresh.find(inner.stat().st_ino) == "/" + str(service.relative_to(mount))
+        fresh.close()
+    finally:
+        for folder in (inner, inner.parent):
+            folder.rmdir()
+
+
+def test_what_is_in_a_session_managers_folder_is_told(service: Path, paths: CgroupPaths) -> None:
+    inner = service.parent / "user@65534.service" / "sync.service"
+    inner.mkdir(parents=True)
+    try:
+        os.chown(inner.parent, 65534, 65534)
+        assert paths.find(inner.stat().st_ino) == "/" + str(inner.relative_to(find_cgroup_mount()))
+    finally:
+        for folder in (inner, inner.parent):
+            folder.rmdir()
+
+
+def test_a_cgroup_that_is_too_deep_for_a_path(service: Path, paths: CgroupPaths) -> None:
+    """It is told by a folder above it."""
+    name, depth = "d" * 100, 60
+    folder = os.open(service, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=folder)
+        above, folder = folder, os.open(name, os.O_RDONLY, dir_fd=folder)
+        os.close(above)
+    try:
+        found = paths.find(os.fstat(folder).st_ino)
+        assert found
+        assert found.startswith(f"/{service.parent.name}/{service.name}/{name}/")
+    finally:
+        for _ in range(depth):
+            below, folder = folder, os.open("..", os.O_RDONLY, dir_fd=folder)
+            os.close(below)
+            os.rmdir(name, dir_fd=folder)
+        os.close(folder)

@@ -10,11 +10,13 @@ from tests.lab.patience import wait_until
 from tests.lab.step_client import PROGRAM, StepClient
 from tests.lab.wakeups import count_wakeups
 from tests.lab.world import WORLD4
+from tinysnitch.store.file_watch import NOISE_S
 
 pytestmark = [pytest.mark.privileged]
 
 QUIET_S = 1.5  # after the last work: losses and the history have had their second
 WATCHED_S = 6.0
+MADE = 200
 
 
 def is_quiet(pid: int) -> bool:
@@ -32,6 +34,20 @@ def test_an_idle_daemon_sleeps(lab: Lab) -> None:
     before = count_wakeups(daemon.process.pid)
     time.sleep(WATCHED_S)
     assert count_wakeups(daemon.process.pid) - before <= 1  # of five a minute
+
+
+def test_files_that_others_make_where_a_rules_path_ends_hardly_wake_it(lab: Lab) -> None:
+    """As in /tmp, where an AppImage was."""
+    shared = lab.folder / "shared"
+    shared.mkdir()
+    daemon = lab.start_daemon(f"allow {WORLD4} 80 tcp {shared}/.mount_gone/app\n")
+    wait_until(lambda: is_quiet(daemon.process.pid), "it has always something to do")
+    before, began_s = count_wakeups(daemon.process.pid), time.monotonic()
+    for number in range(MADE):
+        (shared / str(number)).touch()
+        time.sleep(0.01)
+    moments = (time.monotonic() - began_s) / NOISE_S + 1
+    assert count_wakeups(daemon.process.pid) - before <= 3 * moments  # for a look, and a timer
 
 
 def test_the_daemon_has_no_tls_in_memory(lab: Lab) -> None:

@@ -2,6 +2,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tinysnitch.core.rule import Program, ProgramKind, Rule
 from tinysnitch.core.rule_text import parse_rule
@@ -13,6 +15,7 @@ from tinysnitch.store.rule_facts import (
     find_turnable_links,
     find_turnable_patterns,
     find_uid,
+    resolve_path,
     user_names,
 )
 
@@ -125,6 +128,32 @@ def test_links_that_lead_in_circles_lead_nowhere(tmp_path: Path) -> None:
     assert turnable(tmp_path / "a" / "x") <= {"x"}
     path = f"{tmp_path}/a"
     assert find_turnable_links([parse_rule(f"allow user=1000 - - - {path}")], {path: "/usr/bin/env"}) == {path}
+
+
+def test_a_path_is_followed_no_further_than_the_kernel_goes(tmp_path: Path) -> None:
+    """Who may write on its way can make a chain of any length: it kept the loop, or was too much for Python 3.12."""
+    (tmp_path / "0").touch()
+    for number in range(3000):
+        (tmp_path / str(number + 1)).symlink_to(str(number))
+    for number, end in ((40, "0"), (41, "41"), (3000, "3000")):
+        path = tmp_path / str(number)
+        assert resolve_path(str(path)) == str(tmp_path / end)
+        if number != 3000:
+            assert path.exists() == (end == "0")
+
+
+@pytest.mark.parametrize("part", ["a/", "./", "../", "/"])
+def test_a_path_of_too_many_parts_leads_nowhere_else(tmp_path: Path, part: str) -> None:
+    """Of all links on it, too. To look through tens of thousands took seconds."""
+    (tmp_path / "link").symlink_to("/" + part * 300)
+    for path in (f"/{part * 30_000}", str(tmp_path / "link")):
+        assert resolve_path(path) == path
+
+
+@given(st.lists(st.sampled_from(["usr", "bin", "lib", "..", ".", "", "sh", "missing", "etc", "mtab"])))
+def test_a_path_leads_where_the_library_says(parts: list[str]) -> None:
+    path = "/" + "/".join(parts)
+    assert resolve_path(path) == os.path.realpath(path)
 
 
 def test_paths_and_users_that_cannot_be_are_nothing() -> None:

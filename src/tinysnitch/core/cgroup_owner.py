@@ -25,6 +25,11 @@ _UNIT_SUFFIX = re.compile(
 )
 
 
+def is_session_manager(name: str) -> bool:
+    """Whether a cgroup is called like that of a user's own session manager."""
+    return _MANAGER.fullmatch(name) is not None
+
+
 @lru_cache(maxsize=1024)
 def owners_of_cgroup(path: str, snap: str | None = None) -> tuple[str, ...]:
     """Words for rules, the most specific first: `/system.slice/ssh.service` → (`unit:ssh.service`,).
@@ -32,7 +37,7 @@ def owners_of_cgroup(path: str, snap: str | None = None) -> tuple[str, ...]:
     `snap`: the one whose file runs.
     """
     parts = [part for part in path.split("/") if part]
-    position = next((n for n, part in enumerate(parts) if _MANAGER.fullmatch(part)), None)
+    position = next((n for n, part in enumerate(parts) if is_session_manager(part)), None)
     if position is None or _owners(parts[:position], ""):  # none of this machine's
         return _owners(parts, "")
     manager = parts[position]

@@ -57,9 +57,12 @@ def _pattern(text: str) -> re.Pattern[str]:
 SHELL = r"bash|busybox|csh|dash|elvish|fish|ksh(?:93)?|mksh|nu|sh|tcsh|xonsh|zsh"  # of the file's name
 PYTHON = r"python(?:\d+(?:\.\d+)*t?)?"
 _SHELL = "[abefhiklmnprtuvxBCEHPT]"
-# node takes `_` for `-` in the names of its options
+# node takes `_` for `-` in the names of its options. So many letters at most: to look for a word at each place of one
+# that has 128 KiB would take a minute.
+_NODE_NAME = r"[\w-]{0,64}"
 _NODE_CODE = (
-    r"require|import|(?:experimental[-_])?loader|eval|print|run|env[-_].*|input[-_]type|.*(?:snapshot|config|policy).*"
+    rf"require|import|(?:experimental[-_])?loader|eval|print|run|env[-_]{_NODE_NAME}|input[-_]type"
+    rf"|{_NODE_NAME}(?:snapshot|config|policy){_NODE_NAME}"
 )
 
 INTERPRETERS = (
@@ -84,7 +87,7 @@ INTERPRETERS = (
     ),
     Interpreter(  # node(1); V8's options take their value after `=` only
         r"node(?:js)?(?:-?\d+)?",
-        plain=rf"--(?!(?:{_NODE_CODE})=)[\w-]+=.*|--(?:inspect|inspect-brk|expose-gc|no-warnings|no-deprecation"
+        plain=rf"--(?!(?:{_NODE_CODE})=)[\w-]{{1,64}}=.*|--(?:inspect|inspect-brk|expose-gc|no-warnings|no-deprecation"
         r"|trace-warnings|trace-deprecation|trace-uncaught|enable-source-maps|preserve-symlinks|throw-deprecation"
         r"|use-openssl-ca|use-system-ca|watch)",
         with_value=r"-C|--(?:conditions|title|disable-warning|dns-result-order|unhandled-rejections)",

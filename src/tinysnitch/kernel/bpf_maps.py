@@ -23,6 +23,7 @@ class BpfMaps:
             self.released = self._open("released", _WIDE_NUMBER, structs.OWNER.struct)
             self.flows = self._open("flows", structs.FLOW_KEY.struct, structs.FLOW.struct)
             self.conversations = self._open("conversations", structs.FLOW_KEY.struct, structs.CONVERSATION.struct)
+            self.crowded = self._open("crowded", structs.FLOW_KEY.struct, structs.CONVERSATION.struct)
             self.watched = self._open("watched", structs.WATCH_KEY.struct, structs.WATCH.struct)
             self.verdicts = self._open("verdicts", structs.VERDICT_KEY.struct, structs.VERDICT_VALUE.struct)
             self.own_addresses = self._open("own_addresses", structs.OWN_KEY.struct, _NUMBER)

@@ -68,6 +68,7 @@ MAPS = (
     "flows",
     "displaced",
     "conversations",
+    "crowded",
     "verdicts",
     "own_addresses",
     "crowds",

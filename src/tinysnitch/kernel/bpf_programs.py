@@ -28,7 +28,7 @@ from tinysnitch.kernel.bpf_pins import PinFolder, list_folder, load_pins, opened
 from tinysnitch.kernel.bpf_settings import BpfSettings
 from tinysnitch.kernel.bpf_structs import FlowEntry, Image, Listener, Owner, ProcessEntry, TraceEvent
 from tinysnitch.kernel.clock import read_boot_ns
-from tinysnitch.kernel.libbpf import BPF_NOEXIST, ObjectFile, Ring, opened_pin
+from tinysnitch.kernel.libbpf import BPF_NOEXIST, Fields, ObjectFile, Ring, opened_pin
 
 _DIRECTIONS = {Direction.OUTBOUND: structs.OUTBOUND, Direction.INBOUND: structs.INBOUND}
 _VERDICTS = {Verdict.ALLOW: structs.VERDICT_ALLOW, Verdict.DENY: structs.VERDICT_DENY}
@@ -174,13 +174,12 @@ class BpfPrograms:
 
     def translate_conversation(self, asked: Flow, answer: Flow) -> bool:
         """Let the answers to what was asked come from another address. False: nothing was, or too long ago."""
-        found = self._maps.conversations.find(*pack_conversation_key(asked))
+        key = pack_conversation_key(asked)
+        each = (table.find(*key) for table in (self._maps.conversations, self._maps.crowded))
+        found = next(filter(_waits_for_answer, each), None)
         if found is None:
             return False
-        cookie, exec_id, seen_ns, judged_ns, generation, pid, uid, begun_by, is_answered, *ways = found
-        patience_ns = structs.LULL_NS if is_answered else structs.ANSWER_NS
-        if begun_by != structs.OUTBOUND or time.monotonic_ns() - seen_ns >= patience_ns:
-            return False
+        cookie, exec_id, seen_ns, judged_ns, generation, pid, uid, begun_by, _is_answered, *ways = found
         value = (cookie, exec_id, seen_ns, judged_ns, generation, pid, uid, begun_by, 0, *ways)
         return self._maps.conversations.write(pack_conversation_key(answer), value)
 
@@ -369,6 +368,15 @@ def pack_flow(flow: Flow) -> tuple[bytes, bytes, int, int, int, int, int]:
 
 def pack_conversation_key(flow: Flow) -> tuple[bytes, bytes, int, int, int, int, int]:
     return (flow.local, flow.remote, flow.local_port, flow.remote_port, flow.protocol, 0, 0)
+
+
+def _waits_for_answer(conversation: Fields | None) -> bool:
+    """Whether a program here asked, and not too long ago."""
+    if conversation is None:
+        return False
+    _cookie, _exec_id, seen_ns, _judged_ns, _generation, _pid, _uid, begun_by, is_answered, *_ways = conversation
+    patience_ns = structs.LULL_NS if is_answered else structs.ANSWER_NS
+    return bool(begun_by == structs.OUTBOUND and time.monotonic_ns() - seen_ns < patience_ns)
 
 
 def pack_verdict_key(key: VerdictKey) -> tuple[int, bytes, int, int, int, int]:

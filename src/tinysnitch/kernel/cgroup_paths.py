@@ -1,10 +1,18 @@
-"""From a cgroup's id to its path, in one step and without a walk: the id is the file handle (kernfs_fh_to_dentry())."""
+"""From a cgroup's id to its path, in one step and without a walk: the id is the file handle (kernfs_fh_to_dentry()).
+
+Whoever was given a folder of the tree (Delegate= of systemd, pam_cgfs, chown) calls those in it as they like, also
+like a container or a unit of the machine. So a path ends with the first such folder, unless that is a session
+manager's: what is in that is told as that user's (core/cgroup_owner.py).
+"""
 
 import ctypes
+import errno
 import os
+import stat
 import struct
 from functools import cache
 
+from tinysnitch.core.cgroup_owner import is_session_manager
 from tinysnitch.core.errors import SnitchError, unless_short
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel.cgroups import find_cgroup_mount
@@ -12,11 +20,15 @@ from tinysnitch.kernel.cgroups import find_cgroup_mount
 _FILEID_KERNFS = 0xFE  # include/linux/exportfs.h; systemd opens cgroups by id in the same way
 _HANDLE = struct.Struct("=IiQ")  # struct file_handle: size, type, the 64-bit kernfs id
 _KEPT = 4096  # paths
+_CLIMB = "../" * 8  # a path that is too long (PATH_MAX) has more than 15 names: NAME_MAX
+_MOST_CLIMBS = 64
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class CgroupPaths:
-    """Paths in the cgroup v2 tree, as /proc/PID/cgroup shows them. Ids are never reused until reboot."""
+    """Paths in the cgroup v2 tree, as /proc/PID/cgroup shows them, as far as root named them.
+
+    Ids are never reused until reboot."""
 
     def __init__(self) -> None:
         self._known: BoundedTable[int, str] = BoundedTable(_KEPT)
@@ -44,11 +56,40 @@ class CgroupPaths:
         descriptor = _LIBC.open_by_handle_at(self._root, handle, os.O_PATH | os.O_CLOEXEC)
         if descriptor < 0:
             return unless_short(OSError(ctypes.get_errno(), "open_by_handle_at(2)"), None)
-        try:
-            path = os.readlink(f"/proc/self/fd/{descriptor}")
-        finally:
-            os.close(descriptor)
-        return path.removeprefix(self._mount) or "/"
+        return self._cut(_find_place(descriptor).removeprefix(self._mount)) or "/"
+
+    def _cut(self, path: str) -> str:
+        """Up to the first folder that is not root's alone."""
+        place = ""
+        for name in path.split("/")[1:]:
+            place = f"{place}/{name}"
+            if not _is_roots(self._mount + place):
+                return path if is_session_manager(name) else place
+        return path
+
+
+def _find_place(descriptor: int) -> str:
+    """The path of a folder, which is closed; of one so deep that it has none, that of a folder above it."""
+    try:
+        for _ in range(_MOST_CLIMBS):
+            try:
+                return os.readlink(f"/proc/self/fd/{descriptor}")
+            except OSError as error:
+                if error.errno != errno.ENAMETOOLONG:
+                    raise
+            below, descriptor = descriptor, os.open(_CLIMB, os.O_PATH | os.O_CLOEXEC, dir_fd=descriptor)
+            os.close(below)
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
+
+
+def _is_roots(place: str) -> bool:
+    try:
+        status = os.stat(place)
+    except OSError as error:
+        return unless_short(error, False)
+    return status.st_uid == 0 and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 @cache

@@ -9,8 +9,11 @@
 4. Where only the way matters, not what is in the file at its end, that file is watched for what happens to itself: in
    its folder others may come and go all day.
 5. What has happened by the time that somebody looks is told at once, as one change.
+6. Paths in rules may end before their end in a folder that all may write to (/tmp), where others make files all the
+   time: after what does not matter there nobody looks for a moment.
 """
 
+import asyncio
 import os
 import stat
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
@@ -24,6 +27,7 @@ from asyncinotify import Event, Inotify, Mask
 
 _MAX_STEPS = 256  # on the way to one file; links may lead around in circles
 _TRIES = 5
+NOISE_S = 0.25  # the moment
 _MAX_TOGETHER = 1024  # events: 20 ms, and whoever makes them faster than they are read ends no loop
 _COMES_AND_GOES = Mask.MOVED_TO | Mask.MOVED_FROM | Mask.CREATE | Mask.DELETE
 _SELF = Mask.MOVE_SELF | Mask.DELETE_SELF
@@ -58,10 +62,10 @@ def watch_folder(folder: Path, look: Look = look_here) -> AsyncIterator[None]:
 
 def watch_ways(paths: Iterable[str], look: Look = look_here) -> AsyncGenerator[None, None]:
     """The same for all that can lead one of the paths elsewhere."""
-    return _watch(partial(look, partial(_spots_of_ways, tuple(map(Path, paths)))))
+    return _watch(partial(look, partial(_spots_of_ways, tuple(map(Path, paths)))), NOISE_S)
 
 
-async def _watch(find_spots: Callable[[], _Spots]) -> AsyncGenerator[None, None]:
+async def _watch(find_spots: Callable[[], _Spots], noise_s: float = 0.0) -> AsyncGenerator[None, None]:
     with Inotify(sync_timeout=0) as inotify:
         watched = _watch_all(inotify, find_spots)
         yield
@@ -70,6 +74,8 @@ async def _watch(find_spots: Callable[[], _Spots]) -> AsyncGenerator[None, None]
             if any(_is_change(each, watched) for each in events):
                 watched = _watch_all(inotify, find_spots)  # the way may be another one now
                 yield
+            elif noise_s:
+                await asyncio.sleep(noise_s)
 
 
 def _spots_of_file(path: Path) -> _Spots:

@@ -9,6 +9,7 @@ from tinysnitch.core.path_pattern import escape_pattern, literal_of, pattern_tok
 from tinysnitch.core.rule import ProgramKind, Rule
 
 _MAX_LINKS = 40  # as the kernel: path_resolution(7)
+_MAX_PARTS = 256  # of a path and of all links on it: users may make links of their own, with 2000 each
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -31,11 +32,29 @@ def _paths_of(rules: Iterable[Rule]) -> set[str]:
 
 
 def resolve_path(path: str) -> str:
-    """The file that it leads to; a path that can't be a file's leads nowhere else."""
-    try:
-        return os.path.realpath(path)
-    except (OSError, ValueError):  # ValueError: a zero byte, a character that no file name has
-        return path
+    """The file that it leads to; a path that can't be a file's leads nowhere else.
+
+    os.path.realpath() follows any number of links, and before Python 3.13 it calls itself for each.
+    """
+    current, links = "", 0
+    left = path.split("/")[::-1]
+    for _ in range(_MAX_PARTS):
+        if not left:
+            return current or "/"
+        part = left.pop()
+        if part == "..":
+            current = current.rpartition("/")[0]
+        elif part not in ("", "."):
+            target = _find_target(f"{current}/{part}")
+            links += target is not None
+            if links > _MAX_LINKS:
+                return path
+            if target is None:
+                current = f"{current}/{part}"
+            else:
+                current = "" if target.startswith("/") else current
+                left += target.split("/")[::-1]
+    return path
 
 
 def find_turnable_links(rules: Iterable[Rule], links: Mapping[str, str]) -> frozenset[str]:
@@ -75,9 +94,10 @@ def _is_roots(path: str) -> bool:
 
 
 def _find_target(path: str) -> str | None:
+    """None: no link. Asked as whoever looks it up later does, so that what does not answer does not here either."""
     try:
-        return os.readlink(path)
-    except (OSError, ValueError):  # EINVAL: no link
+        return os.readlink(path) if stat.S_ISLNK(os.lstat(path).st_mode) else None
+    except (OSError, ValueError):
         return None
 
 
