@@ -84,6 +84,7 @@ def test_every_help_ends_with_examples(command: Command, words: list[str]) -> No
     assert last
     assert all(line.startswith("    tinysnitch ") for line in last)
     assert max(map(len, out.splitlines())) < 80
+    assert command.plain(*words, "-h") == (0, out, "")
 
 
 def test_every_command_takes_a_socket_and_every_list_json() -> None:

@@ -28,6 +28,7 @@ NO_OPTION = "tinysnitch: error: no such option '--nonsense'\ntinysnitch: hint: s
         ("--help", ">/dev/full", 1, NO_ROOM),
         ("--version", ">/dev/full", 1, NO_ROOM),
         ("--help", ">&-", 0, ""),
+        ("-h", "", 0, ""),
         ("--nonsense", "", 2, NO_OPTION),
         ("--nonsense", "<&- >&-", 2, NO_OPTION),
         ("--nonsense", "<&- >&- 2>&-", 2, ""),
@@ -39,7 +40,7 @@ def test_every_command_ends_alike(name: str, words: str, redirection: str, exit_
     code = f"from {module} import {function} as main; main()"
     line = f'"$0" -c "$1" {words} {redirection}'
     buffered = {**os.environ, "PYTHONUNBUFFERED": ""}  # as it is for people: what is not written stays, until the exit
-    done = subprocess.run(["sh", "-c", line, sys.executable, code], stderr=subprocess.PIPE, text=True, env=buffered)
+    done = subprocess.run(["sh", "-c", line, sys.executable, code], capture_output=True, text=True, env=buffered)
     assert (done.returncode, done.stderr) == (exit_code, said.format(name=name))
 
 

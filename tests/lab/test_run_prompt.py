@@ -2,14 +2,16 @@
 
 import json
 import shlex
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.lab.daemon import BIN
 from tests.lab.lab import DNS_RULE, Lab
-from tests.lab.patience import WAIT_S
+from tests.lab.patience import WAIT_S, wait_until
 from tests.lab.person import Person
+from tests.lab.test_run_ends import cgroup_of, daemon_of
 
 pytestmark = [pytest.mark.privileged]
 
@@ -133,6 +135,58 @@ def test_what_is_typed_later_goes_to_the_command(run: Runner) -> None:
     person.type("some words\n")
     person.see("got some words")
     assert person.process.wait(timeout=WAIT_S) == 0
+
+
+READS_KEYS = """
+import os, subprocess, sys, tty
+tty.setraw(0)
+asking = subprocess.Popen(sys.argv[1:])
+os.write(1, b"took " + os.read(0, 1))
+sys.exit(asking.wait())
+"""
+
+
+def test_a_command_that_reads_keys_itself_gets_none_that_answers(run: Runner) -> None:
+    """An editor, a pager, an agent: it waited for a key before we did, and the kernel gives it the first."""
+    person = run([sys.executable, "-S", "-c", READS_KEYS, *CURL])
+    person.see("curl wants to reach shop.test\r\n")  # also where it turned the terminal's line ends off
+    person.see("y allow")
+    person.type("y")
+    person.see("welcome to the shop")
+    assert "took" not in person.everything
+    person.type("x")
+    person.see("took x")
+    assert person.process.wait(timeout=WAIT_S) == 0
+
+
+TIDIES = """
+import os, signal
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda *_: (os.write(1, b"tidy"), os._exit(5)))
+"""
+
+
+@pytest.mark.parametrize("key", ["", "\x03"])
+def test_a_signal_reaches_a_command_that_stands_still(run: Runner, key: str) -> None:
+    script = TIDIES + READS_KEYS.replace("setraw", "setcbreak")  # in which Ctrl-C is a signal
+    person = run([sys.executable, "-S", "-c", script, *CURL])
+    person.see("y allow")
+    if key:
+        person.type(key)
+    else:
+        person.process.terminate()
+    person.see("tidy")
+    assert person.process.wait(timeout=WAIT_S) == 5
+
+
+def test_a_run_that_is_killed_meanwhile_leaves_nothing_that_stands_still(run: Runner) -> None:
+    person = run([sys.executable, "-S", "-c", READS_KEYS, *CURL])
+    person.see("y allow")
+    cgroup = cgroup_of(daemon_of(person.process))
+    assert (cgroup / "cgroup.freeze").read_text() == "1\n"
+    person.process.kill()
+    person.process.wait(timeout=WAIT_S)
+    wait_until(lambda: not cgroup.exists(), "its cgroup is there")
 
 
 def test_a_shell_that_gives_the_terminal_to_its_jobs_stays_usable(lab: Lab, run: Runner) -> None:

@@ -11,7 +11,7 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.flow import UDP, Direction, parse_address
 from tinysnitch.core.process import KERNEL, UNKNOWN
 from tinysnitch.core.verdict import Verdict
-from tinysnitch.view.program_group import group_of, walk_order
+from tinysnitch.view.program_group import group_of
 from tinysnitch.view.prompt_events import Answer, AnswerRefused, QuestionClosed, QuestionOpened
 from tinysnitch.view.prompt_state import PromptState
 from tinysnitch.view.prompt_view import PromptView, present_prompt
@@ -56,11 +56,6 @@ def test_what_nobody_could_be_named_for_is_alone() -> None:
     assert group_of(unknown[0]) != group_of(unknown[1])
     kernel = [prompt_of(number, Connection(flow=IN, attribution=KERNEL)) for number in (1, 2)]
     assert group_of(kernel[0]) == group_of(kernel[1])
-
-
-def test_one_walks_program_by_program() -> None:
-    prompts = [prompt_of(1), prompt_of(2, connection_of(GIT)), prompt_of(3), prompt_of(4, connection_of(GIT))]
-    assert walk_order(prompts) == [1, 3, 2, 4]
 
 
 # `g`: one answer for all that wait for a program

@@ -36,6 +36,19 @@ def test_they_are_kept_as_they_opened_and_walked_through_program_by_program() ->
     assert (list(questions), questions.ring(), questions.find_first_waiting()) == ([1, 2, 3, 4], [1, 3, 4, 2], 1)
 
 
+def test_a_program_keeps_its_place_until_its_last_question_is_gone() -> None:
+    """Whoever answers the questions of one program one by one sees no other program in between."""
+    questions = of_two_programs()
+    questions.pop(1)
+    assert (questions.ring(), questions.find_first_waiting()) == ([3, 4, 2], 3)
+    questions.put(questions[3])  # the same again, with another count or name
+    assert questions.ring() == [3, 4, 2]
+    for number in (3, 4):
+        questions.pop(number)
+    questions.put(msgspec.structs.replace(questions[2], prompt=prompt_of(5)))
+    assert questions.ring() == [2, 5]
+
+
 def test_one_that_is_put_aside_is_walked_to_and_waits() -> None:
     questions = of_two_programs()
     questions.change(1, is_aside=True)

@@ -42,5 +42,14 @@ def test_any_number_of_arguments_leaves_in_sight_who_it_is_and_where_it_goes(wor
     assert [part for part in ("allow", "shop.test 443 tcp ", "curl ", " … ", " end") if part not in fitted] == []
 
 
+@pytest.mark.parametrize("count", [20, 30, 99])
+def test_many_arguments_shorten_neither_the_remote_nor_the_path_before_themselves(count: int) -> None:
+    java, name = "/usr/lib/jvm/java-21-openjdk-amd64/bin/java", "repository.apache.org"
+    rule = rule_of("allow", "until=2026-11-26T05:35:07Z", name, "443", "tcp", java, *["-Doption.of.it=value"] * count)
+    fitted = text_of(fit_spans(rule, 4 * 78))
+    assert f" {name} 443 tcp {java} " in fitted
+    assert 4 * 78 - len("-Doption.of.it=value ") <= cell_width(fitted) <= 4 * 78
+
+
 def test_there_is_always_an_end() -> None:
     assert len(fit_spans((Span("ab"), Span("cd")), 0)) == 2

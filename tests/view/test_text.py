@@ -70,6 +70,22 @@ def test_shorten_middle_keeps_the_whole_file_name_when_it_can() -> None:
     assert shorten_middle("/opt/" + "d/" * 50 + "long-program-name", 24).endswith("/long-program-name")
 
 
+PILED = "a\u0316\u0317"  # one column of three characters
+
+
+def test_marks_that_take_no_column_cost_none() -> None:
+    assert shorten_middle(f"/opt/{PILED * 30}/end", 20) == f"/opt/{PILED * 2}…{PILED * 8}/end"
+    assert shorten_middle(PILED * 3, 1) == "…"
+    assert shorten_end(PILED * 30, 5) == f"{PILED * 4}…"
+
+
+@given(ANY_TEXT, st.integers(1, 40))
+def test_no_mark_lands_on_the_sign_of_what_is_left_out(raw: str, width: int) -> None:
+    """It would overprint our own sign, and say of the text what is not so."""
+    shown = shorten_middle(escape_text(f"{raw}{PILED * 40}"), width)
+    assert not unicodedata.category(shown.rpartition("…")[2][:1] or "x").startswith("M")
+
+
 @given(ANY_TEXT, st.integers(0, 40))
 def test_shorten_middle_never_exceeds_its_width(raw: str, width: int) -> None:
     assert cell_width(shorten_middle(escape_text(raw), width)) <= width

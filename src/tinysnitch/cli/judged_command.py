@@ -7,7 +7,9 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 from tinysnitch.cli.child_signal import send_signal
 from tinysnitch.core.errors import SnitchError
@@ -47,12 +49,14 @@ class JudgedCommand:
 
     def __init__(self, has_terminal: bool) -> None:
         self._has_terminal = has_terminal
+        self._cgroup = ""
         self._child: asyncio.subprocess.Process | None = None
         self._early: list[signal.Signals] = []  # that came before there was a child
 
     async def start(self, command: Sequence[str], cgroup: str) -> None:
         """Raises CommandNotRun."""
         self._listen()
+        self._cgroup = cgroup
         try:
             # With the descriptors that we were given: a `<(...)` of the shell's is one (but see outside_sockets).
             enter = partial(_enter, cgroup)
@@ -70,11 +74,16 @@ class JudgedCommand:
         status = await self._child.wait()
         return status if status >= 0 else 128 - status
 
+    def pause(self, is_paused: bool) -> None:
+        """Have all that the command started stand still, or go on (cgroup-v2.rst, cgroup.freeze)."""
+        with suppress(OSError):  # the cgroup is gone with the firewall
+            Path(self._cgroup, "cgroup.freeze").write_text("1" if is_paused else "0")
+
     def _listen(self) -> None:
         loop = asyncio.get_running_loop()
         for number in not_ignored((*_FROM_OTHERS, *_FROM_TERMINAL)):
             if self._has_terminal and number in _FROM_TERMINAL:
-                loop.add_signal_handler(number, lambda: None)  # the command has it already
+                loop.add_signal_handler(number, self.pause, False)  # the command has it already
             else:
                 loop.add_signal_handler(number, self._pass_on, number)
 
@@ -83,6 +92,7 @@ class JudgedCommand:
             self._early.append(number)
         else:
             send_signal(self._child, number)
+            self.pause(False)  # else it would come to know of it once the question is answered
 
 
 def _error_of_exec(name: str, error: OSError) -> CommandNotRun:

@@ -81,7 +81,7 @@ class ScopedRun:
             daemon.follow(print_error)
             command = JudgedCommand(self._has_terminal)
             await command.start(self._command, ready.cgroup)
-            prompt = asyncio.create_task(self._ask(socket_path))
+            prompt = asyncio.create_task(self._ask(socket_path, command))
             status = await command.wait()
             prompt.cancel()
             await asyncio.gather(prompt, return_exceptions=True)
@@ -99,13 +99,13 @@ class ScopedRun:
         can_ask = self._has_terminal or self._socket_path
         return words if can_ask else [*words, "--timeout", "0"]
 
-    async def _ask(self, socket_path: str) -> None:
+    async def _ask(self, socket_path: str, command: JudgedCommand) -> None:
         if not self._has_terminal or self._is_learning:
             return
         from tinysnitch.tui.plain_prompt import run_plain_prompt
 
         try:
-            await run_plain_prompt(socket_path, _TTY, is_guest=True)
+            await run_plain_prompt(socket_path, _TTY, is_guest=True, pause=command.pause)
         except SnitchError as error:
             print_snitch_error(error)
         except Exception as error:  # nobody waits for it but the end

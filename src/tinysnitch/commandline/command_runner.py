@@ -9,6 +9,7 @@ from tinysnitch.commandline.notes import print_error, print_snitch_error
 from tinysnitch.commandline.standard_streams import error_of_output, let_errors_go
 from tinysnitch.core.errors import SHORTAGE_HINT, SnitchError, is_shortage
 
+_HELP = ["-h", "--help"]  # of every command, and of the commands of a group
 _USAGE = 2
 _INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 _NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # by click, the help or the version, where no file is named
@@ -17,7 +18,7 @@ _NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # by click, the help or 
 def run_command(command: click.Command, name: str, args: Sequence[str] | None = None) -> int:
     """The exit code of `NAME ARGS`, by default of those that the process was given."""
     try:
-        return int(command.main(args, prog_name=name, standalone_mode=False) or 0)
+        return int(command.main(args, prog_name=name, standalone_mode=False, help_option_names=_HELP) or 0)
     except click.UsageError as error:
         print_error(_message_of(error), _hint_of(error, name))
         return _USAGE

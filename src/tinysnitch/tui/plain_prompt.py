@@ -5,7 +5,7 @@ import os
 import shlex
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from tinysnitch.client.process_ends import ProcessEnds
@@ -50,28 +50,37 @@ from tinysnitch.view.text import escape_text
 SHOW_S = 0.05  # for the news of one moment: of a hundred questions that end together only the last is read out
 REST_S = 0.05  # for the rest of a key that came in part
 LOOK_S = 1.0  # until we look whether the program that asks has ended
+Pause = Callable[[bool], None]
 _LEAVE_SIGNALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 
 
 async def run_plain_prompt(
-    socket_path: str, tty_path: str = "/dev/tty", *, delay_s: float | None = None, is_guest: bool = False
+    socket_path: str,
+    tty_path: str = "/dev/tty",
+    *,
+    delay_s: float | None = None,
+    is_guest: bool = False,
+    pause: Pause | None = None,
 ) -> int:
     """Ask until the person leaves, the terminal goes or a signal comes. Raises SnitchError.
 
     `is_guest`: the terminal belongs to a command, and is taken only while a question is open; its ending signals stay
-    the command's.
+    the command's. `pause` has the command stand still, or go on, where it reads the same keys.
     """
     delay_s = read_delay_s(os.environ) if delay_s is None else delay_s
     with Terminal(tty_path) as terminal:
-        prompt = PlainPrompt(socket_path, terminal, delay_s, is_guest)
+        prompt = PlainPrompt(socket_path, terminal, delay_s, is_guest, pause=pause)
         with _signals_handled(prompt, is_guest):
             return await prompt.run()
 
 
 class PlainPrompt:
-    def __init__(self, socket_path: str, terminal: Terminal, delay_s: float, is_guest: bool) -> None:
+    def __init__(
+        self, socket_path: str, terminal: Terminal, delay_s: float, is_guest: bool, *, pause: Pause | None = None
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._terminal = terminal
+        self._pause = pause or (lambda _is_paused: None)
         self._is_guest = is_guest
         is_dumb = os.environ.get("TERM", DUMB) in (DUMB, "")  # it would print the request itself
         # A guest's terminal might answer when its command has it again.
@@ -200,12 +209,15 @@ class PlainPrompt:
 
     def _hold(self) -> None:
         self._terminal.hold()
+        if self._terminal.was_read_by_keys:  # it waited for the next one before us, and would get it
+            self._pause(True)
         self._loop.add_reader(self._terminal.fd, self._read_keys)
 
     def _release(self) -> None:
         if self._terminal.is_held:
             self._loop.remove_reader(self._terminal.fd)
             self._terminal.release()
+            self._pause(False)
 
     def _show(self) -> None:
         """Print what is new since the last time."""

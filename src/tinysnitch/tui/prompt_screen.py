@@ -182,7 +182,8 @@ def _edit_rows(edit: EditView, room: int, height: int) -> list[Text]:
     most = max(1, min(MAX_RULE_ROWS, height - 2))
     first = max(0, min(at - most // 2, len(rows) - most))
     shown = rows[first : first + most]
-    told = [Text(shorten_end(edit.fault, room), FAULT), Text(shorten_end(edit.hint, room), QUIET)]
+    part = f"rows {first + 1} to {first + len(shown)} of {len(rows)}" if len(shown) < len(rows) else ""
+    told = [Text(shorten_end(edit.fault, room), FAULT), Text(shorten_end(edit.hint or part, room), QUIET)]
     return [*_align(shown, max(row.cell_len for row in shown)), *told]
 
 

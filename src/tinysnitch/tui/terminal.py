@@ -11,6 +11,7 @@ from typing import Any, Self
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.tui.encoding import fit_encoding, terminal_encoding
 
+_OUTPUT, _LOCAL = 1, 3  # places in what termios.tcgetattr gives
 DUMB = "dumb"  # TERM of one that can't move its cursor (terminfo(5))
 
 
@@ -62,6 +63,11 @@ class Terminal:
         return self._saved is not None
 
     @property
+    def was_read_by_keys(self) -> bool:
+        """Whether, before we held it, it gave its keys one by one to whoever reads them: an editor, say."""
+        return self._saved is not None and not self._saved[_LOCAL] & termios.ICANON
+
+    @property
     def is_ours(self) -> bool:
         """False in the background, where the kernel would stop us (termios(3), SIGTTOU)."""
         try:
@@ -75,6 +81,9 @@ class Terminal:
             claim_terminal(self.fd)
             self._saved = termios.tcgetattr(self.fd)
             tty.setcbreak(self.fd, termios.TCSAFLUSH)
+            mode = termios.tcgetattr(self.fd)
+            mode[_OUTPUT] |= termios.OPOST | termios.ONLCR  # a line begins at the left, also in an editor's terminal
+            termios.tcsetattr(self.fd, termios.TCSANOW, mode)
 
     def release(self) -> None:
         """Put the settings back; right in any state, and when the terminal is gone."""

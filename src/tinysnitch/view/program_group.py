@@ -1,7 +1,5 @@
 """Which questions are of one program: they stand next to each other, and can be answered together."""
 
-from collections.abc import Iterable
-
 import msgspec
 
 from tinysnitch.core.flow import Direction
@@ -31,11 +29,3 @@ def group_of(prompt: Prompt) -> ProgramGroup:
         starter=find_starter(attribution.process) if attribution.process else None,
         prompt_id=prompt.prompt_id if attribution.source is AttributionSource.UNKNOWN else 0,
     )
-
-
-def walk_order(prompts: Iterable[Prompt]) -> list[int]:
-    """Their numbers, those of one program next to each other; programs, and the questions of each, as they came."""
-    groups: dict[ProgramGroup, list[int]] = {}
-    for prompt in prompts:
-        groups.setdefault(group_of(prompt), []).append(prompt.prompt_id)
-    return [prompt_id for group in groups.values() for prompt_id in group]

@@ -24,6 +24,7 @@ from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.view.answer_words import ANSWERED
 from tinysnitch.view.connection_view import present_title
+from tinysnitch.view.earlier_answers import EarlierAnswers
 from tinysnitch.view.key_guard import DELAY_S, KeyGuard
 from tinysnitch.view.keys import KEYS, Act, find_key, hint_at, is_hint, is_of_text
 from tinysnitch.view.line_edit import LineEdit, begin_edit, find_fault
@@ -65,6 +66,7 @@ class PromptState:
         self.guard = KeyGuard(delay_s)
         self.is_guest = is_guest  # it asks for one command, as long as that runs, and cannot be left before
         self.questions = Questions()
+        self.earlier = EarlierAnswers()
         self.page = Page.QUESTION
         self.edit = LineEdit("", 0)  # of Page.EDIT
         self.notice = ""  # what became of the last question, or what went wrong
@@ -235,6 +237,8 @@ class PromptState:
     def _send(self, answers: tuple[Answer, ...], now: float) -> Answers:
         """Note that answers are on their way, and bring the next question into sight."""
         for answer in answers:
+            if answer.choice:
+                self.earlier.note(self.questions[answer.prompt_id].prompt, answer.choice)
             self.questions.change(answer.prompt_id, is_sent=True, draft=answer.rule or "")
         self._sent_together = frozenset(answer.prompt_id for answer in answers[1:])
         self.notice = ""

@@ -18,7 +18,6 @@ from tinysnitch.core.choice import Choice, Lifetime, RemoteScope
 from tinysnitch.core.clock import Instant
 from tinysnitch.core.connection import Connection
 from tinysnitch.core.domain import find_registrable_domain
-from tinysnitch.core.prompt import Prompt
 from tinysnitch.core.rule_qualifiers import QUALIFIERS
 from tinysnitch.core.rule_text import COLUMNS, format_rule
 from tinysnitch.core.words import split_words
@@ -29,6 +28,7 @@ from tinysnitch.view.connection_view import (
     present_title,
     present_warnings,
 )
+from tinysnitch.view.earlier_answers import EarlierAnswers
 from tinysnitch.view.edit_view import EditView, present_edit
 from tinysnitch.view.keys import KEYS, OWN_KEYS, Act, Group, Key, keys_of
 from tinysnitch.view.lookup import NO_LOOKUP, Lookup
@@ -40,6 +40,7 @@ from tinysnitch.view.text import escape_text
 _ANY_WORD = "-"
 _UNTIL, _QUALIFIERS = "until=", tuple(f"{key}=" for key in QUALIFIERS)
 _WHERE_WRITTEN = {Lifetime.ONCE: "this once, nothing is written", Lifetime.FOREVER: "forever, in the rules file"}
+_NEW_ARGS = "; its arguments are new (j: any)"
 _TOGETHER = next(key for key in KEYS if key.effect is Act.TOGETHER)
 _REMOTES = {RemoteScope.NAME: "this name", RemoteScope.DOMAIN: "its domain", RemoteScope.ANY: "any remote"}
 
@@ -82,7 +83,7 @@ def present_prompt(state: PromptState, now: Instant, lookup: Lookup = NO_LOOKUP)
     view = PromptView(
         title=present_title(connection),
         is_question=True,
-        why=_present_why(question.prompt),
+        why=_present_why(question, state.earlier),
         lines=present_connection(connection, question.choice, lookup, is_full=state.page is Page.EDIT),
         warnings=(*_present_warnings(connection), *_present_trouble(state)),
         rule=present_rule(connection, question.choice, now.wall_s),
@@ -164,9 +165,11 @@ def _present_notice(state: PromptState) -> str:
     return escape_text(state.notice) if state.notice != state.trouble else ""
 
 
-def _present_why(prompt: Prompt) -> str:
+def _present_why(question: OpenQuestion, earlier: EarlierAnswers) -> str:
+    prompt = question.prompt
     reason = f"of the rule {format_rule(prompt.rule)}" if prompt.rule else prompt.reason
-    return escape_text(f"asked because {reason}")
+    is_new = not prompt.rule and not question.choice.any_args and earlier.differs_by_arguments(prompt)
+    return escape_text(f"asked because {reason}{_NEW_ARGS if is_new else ''}")
 
 
 def _present_warnings(connection: Connection) -> tuple[str, ...]:

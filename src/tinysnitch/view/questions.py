@@ -1,11 +1,13 @@
 """The questions of one window: in the order they opened, and in the order one walks through them."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 import msgspec
 
 from tinysnitch.view.open_question import OpenQuestion
-from tinysnitch.view.program_group import group_of, walk_order
+from tinysnitch.view.program_group import ProgramGroup, group_of
 
 
 class Questions(Mapping[int, OpenQuestion]):
@@ -13,6 +15,7 @@ class Questions(Mapping[int, OpenQuestion]):
 
     def __init__(self) -> None:
         self._questions: dict[int, OpenQuestion] = {}
+        self._counts = Counter[ProgramGroup]()  # of each; those that came first are first
 
     def __getitem__(self, prompt_id: int) -> OpenQuestion:
         return self._questions[prompt_id]
@@ -24,16 +27,29 @@ class Questions(Mapping[int, OpenQuestion]):
         return len(self._questions)
 
     def put(self, question: OpenQuestion) -> None:
+        self._counts[group_of(question.prompt)] += 1
+        if known := self._questions.get(question.prompt.prompt_id):
+            self._discount(known)
         self._questions[question.prompt.prompt_id] = question
 
     def change(self, prompt_id: int, **changes: object) -> None:
         self._questions[prompt_id] = msgspec.structs.replace(self._questions[prompt_id], **changes)
 
     def pop(self, prompt_id: int) -> OpenQuestion | None:
-        return self._questions.pop(prompt_id, None)
+        question = self._questions.pop(prompt_id, None)
+        if question:
+            self._discount(question)
+        return question
+
+    def _discount(self, question: OpenQuestion) -> None:
+        group = group_of(question.prompt)
+        self._counts[group] -= 1
+        if not self._counts[group]:
+            del self._counts[group]
 
     def clear(self) -> None:
         self._questions.clear()
+        self._counts.clear()
 
     @property
     def waiting_count(self) -> int:
@@ -59,5 +75,11 @@ class Questions(Mapping[int, OpenQuestion]):
         """The first, as one walks through them, that is neither put aside nor answered."""
         return next((prompt_id for prompt_id in self.ring() if not self._questions[prompt_id].is_aside), None)
 
-    def _walk_order(self) -> list[int]:
-        return walk_order(question.prompt for question in self._questions.values())
+    def _walk_order(self) -> Iterator[int]:
+        """Those of one program next to each other; programs, and the questions of each, as they came. A program keeps
+        its place while one of its questions is there, else the answer to its first would lead away from the others.
+        """
+        groups: dict[ProgramGroup, list[int]] = {group: [] for group in self._counts}
+        for prompt_id, question in self._questions.items():
+            groups[group_of(question.prompt)].append(prompt_id)
+        return chain.from_iterable(groups.values())

@@ -13,12 +13,14 @@ HEAD = 14  # spans that stay: the words of a rule up to its program, a qualifier
 
 
 def fit_spans(spans: tuple[Span, ...], width: int) -> tuple[Span, ...]:
-    """Spans of at most `width` columns in all: the longest ones give way."""
-    fitted = _shorten(list(spans), width, READABLE)
-    if _width_of(fitted) > width and len(fitted) > HEAD + 2:
-        head, tail = [*fitted[:HEAD], Span(ELLIPSIS)], fitted[HEAD + 1 :]
-        fitted = [*head, *_tail_within(tail, width - _width_of(head))]
-    return tuple(_shorten(fitted, width, 1))
+    """Spans of at most `width` columns in all: the longest ones give way, arguments before the words ahead of them."""
+    head, tail = list(spans[:HEAD]), list(spans[HEAD:])
+    head = _shorten(head, max(width // 2, width - _width_of(tail)), READABLE)
+    tail = _shorten(tail, width - _width_of(head), READABLE)
+    if _width_of([*head, *tail]) > width and len(tail) > 2:
+        head.append(Span(ELLIPSIS))
+        tail = _tail_within(tail[1:], width - _width_of(head))
+    return tuple(_shorten([*head, *tail], width, 1))
 
 
 def _tail_within(spans: list[Span], width: int) -> list[Span]:
@@ -34,7 +36,7 @@ def _shorten(spans: list[Span], width: int, least: int) -> list[Span]:
     """The longest ones in their middle, none to less than `least` columns."""
     sizes = [cell_width(span.text) for span in spans]
     excess = sum(sizes) - width
-    while excess > 0:
+    while sizes and excess > 0:
         longest = max(range(len(sizes)), key=sizes.__getitem__)
         size = sizes[longest]
         if size <= least:

@@ -23,7 +23,7 @@ def escape_text(text: str) -> str:
     shown: list[str] = []
     marks = MAX_MARKS  # a mark at the start would land on our own text
     for char in text:
-        marks = marks + 1 if unicodedata.category(char).startswith("M") else 0
+        marks = marks + 1 if _is_mark(char) else 0
         hidden = marks > MAX_MARKS or not char.isprintable() or char in BLANKS
         shown.append(_escape_char(char) if hidden else char)
     return "".join(shown)
@@ -54,18 +54,20 @@ def shorten_middle(text: str, width: int) -> str:
     """At most `width` columns: the middle gives way, the end that tells most (file, domain) stays longest."""
     if cell_width(text) <= width:
         return text
-    room = max(width - 1, 0)
+    if width <= 0:
+        return ""
+    room = width - 1
     tail_width = min(max(room * 2 // 3, cell_width(_significant_end(text))), room - room // 5)
-    tail = _last_columns(text, tail_width)
+    tail = _from_first_letter(_last_columns(text, tail_width))
     head = _last_columns(text[::-1], room - cell_width(tail))[::-1]
-    return f"{head}{ELLIPSIS}{tail}"[: max(width, 0)]
+    return f"{head}{ELLIPSIS}{tail}"
 
 
 def shorten_end(text: str, width: int) -> str:
     """At most `width` columns: what begins with what matters loses its end."""
     if cell_width(text) <= width:
         return text
-    return f"{_last_columns(text[::-1], width - 1)[::-1]}{ELLIPSIS}"[: max(width, 0)]
+    return f"{_last_columns(text[::-1], width - 1)[::-1]}{ELLIPSIS}" if width > 0 else ""
 
 
 def wrap_shortened(text: str, width: int, rows: int) -> list[str]:
@@ -78,6 +80,15 @@ def _significant_end(text: str) -> str:
     """The last path component with its slash, else the last labels of a name."""
     slash = text.rfind("/", 0, len(text) - 1)
     return text[slash:] if slash >= 0 else ".".join(text.split(".")[-_LABELS_KEPT:])
+
+
+def _from_first_letter(text: str) -> str:
+    """Without the marks of a letter that had no room: they would land on our own sign."""
+    return text[next((at for at, char in enumerate(text) if not _is_mark(char)), len(text)) :]
+
+
+def _is_mark(char: str) -> bool:
+    return unicodedata.category(char).startswith("M")
 
 
 def _last_columns(text: str, width: int) -> str:

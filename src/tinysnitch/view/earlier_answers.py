@@ -1,0 +1,45 @@
+"""What was answered here before: a question that differs by its arguments alone says so, and how to be asked no more.
+
+A script that calls curl for one file after the other is asked about anew each time, in words that look the same.
+"""
+
+from tinysnitch.core.answer import can_be_remembered
+from tinysnitch.core.choice import Choice, Lifetime
+from tinysnitch.core.interpreters import is_called_like_one
+from tinysnitch.core.prompt import Prompt
+from tinysnitch.view.program_group import ProgramGroup, group_of
+
+MAX_KEPT = 256
+
+_Place = tuple[ProgramGroup, str | bytes, int, int]
+
+
+class EarlierAnswers:
+    def __init__(self) -> None:
+        self._args: dict[_Place, tuple[str, ...]] = {}  # those that were answered last
+
+    def note(self, prompt: Prompt, choice: Choice) -> None:
+        """What is kept nowhere, or for any arguments, leaves nothing to be asked anew for them."""
+        process = prompt.connection.attribution.process
+        if process is None or choice.any_args or choice.lifetime is Lifetime.ONCE:
+            return
+        place = _place_of(prompt)
+        self._args.pop(place, None)
+        self._args[place] = process.args
+        if len(self._args) > MAX_KEPT:
+            del self._args[next(iter(self._args))]
+
+    def differs_by_arguments(self, prompt: Prompt) -> bool:
+        """Whether it is one of those but for its arguments, and an answer can be for any."""
+        process = prompt.connection.attribution.process
+        known = self._args.get(_place_of(prompt))
+        if process is None or known is None or known == process.args:
+            return False
+        is_safe = not is_called_like_one(process.program)  # an interpreter runs whatever its arguments say
+        return is_safe and process.are_args_complete and can_be_remembered(prompt.connection)
+
+
+def _place_of(prompt: Prompt) -> _Place:
+    connection = prompt.connection
+    flow = connection.flow
+    return group_of(prompt), connection.name or flow.remote, flow.port, flow.protocol
