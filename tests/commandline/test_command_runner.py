@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -18,6 +19,7 @@ SHORTAGE = f"tinysnitch: error: {{}}\ntinysnitch: hint: {SHORTAGE_HINT}\n"
 WHERE = "tinysnitch: hint: see where the output goes\n"
 WHOLE = "tinysnitch: hint: see whether its file system is whole, and has room\n"
 NO_ROOM = "tinysnitch: error: cannot write: No space left on device\n" + WHERE
+NO_PROC = "tinysnitch: error: {}: No such file or directory\ntinysnitch: hint: mount -t proc proc /proc\n"
 NO_OPTION = "tinysnitch: error: no such option '--nonsense'\ntinysnitch: hint: see `{name} --help`\n"
 
 
@@ -85,6 +87,22 @@ def test_a_mistyped_option_is_told_what_it_was_to_be(capsys: pytest.CaptureFixtu
     )
 
 
+@pytest.mark.privileged
+@pytest.mark.parametrize(
+    "words",
+    [["tinysnitchd", "--cgroup", "/tmp"], ["tinysnitch-trace", "--cgroup", "/tmp"], ["tinysnitch", "run", "true"]],
+)
+def test_without_proc_a_command_says_what_is_missing(words: list[str]) -> None:
+    """A chroot where nobody mounted it."""
+    module, function = SCRIPTS[words[0]].split(":")
+    code = f"import sys; from {module} import {function} as main; sys.argv = {words!r}; main()"
+    script = 'umount --lazy /proc; exec "$0" -c "$1"'
+    command = ["unshare", "--net", "--mount", "sh", "-ec", script, sys.executable, code]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert re.fullmatch(NO_PROC.format("/proc/self/[a-z]+"), done.stderr), done.stderr
+
+
 def test_what_is_our_own_bug_keeps_its_traceback() -> None:
     with pytest.raises(FileNotFoundError):
-        run_command(_ending_with(FileNotFoundError(errno.ENOENT, "gone")), "x", [])
+        run_command(_ending_with(FileNotFoundError(errno.ENOENT, "gone", "/proc/self/gone")), "x", [])

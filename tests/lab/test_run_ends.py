@@ -123,6 +123,17 @@ def test_a_long_way_to_the_temporary_files_keeps_nobody_from_the_start(lab: Lab)
     assert list(place.iterdir()) == []
 
 
+def test_without_room_for_temporary_files_nothing_is_run(lab: Lab) -> None:
+    """A container with `--read-only`, or a disk that is full."""
+    closed = "mount --bind $place $place; mount -o remount,bind,ro $place"
+    script = f'for place in /tmp /var/tmp; do {closed}; done; cd /proc; exec "$@"'
+    run = [str(BIN / "tinysnitch"), "run", "--", "echo", "never"]
+    ran = lab.run_outside(["unshare", "--mount", "sh", "-ec", script, "sh", *run])
+    assert (ran.returncode, ran.stdout) == (1, "")
+    problem = "no folder for temporary files can be written to"
+    assert ran.stderr == f"tinysnitch: error: {problem}\ntinysnitch: hint: name one with TMPDIR=, or make room\n"
+
+
 def test_a_firewall_that_dies_is_told_at_once_and_lets_nothing_through(lab: Lab) -> None:
     before = traces(lab)
     script = f"echo started; read -r nothing <{{fifo}}; curl -sS -m1 http://{WORLD4}/"

@@ -272,6 +272,24 @@ def test_every_refusal_has_a_hint(number: int) -> None:
 
 
 @pytest.mark.privileged
+def test_a_file_that_is_mounted_by_itself_cannot_be_replaced(tmp_path: Path) -> None:
+    """As a container gets a single file (`docker run -v`): rename(2) finds it busy."""
+    for name in ("elsewhere", "rules"):
+        (tmp_path / name).write_text("old\n")
+    code = (
+        "from tinysnitch.store.text_file import *\nwith errors_named(Path('rules')): replace_text(Path('rules'), 'new')"
+    )
+    script = 'mount --bind elsewhere rules && exec "$0" -c "$1"'
+    command = ["unshare", "--mount", "sh", "-ec", script, sys.executable, code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert "SnitchError: rules: Device or resource busy" in done.stderr
+    assert (tmp_path / "elsewhere").read_text() == "old\n"
+    with pytest.raises(SnitchError) as refused, errors_named(Path("/x")):
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+    assert refused.value.hint == "it is mounted there by itself: mount its folder"
+
+
+@pytest.mark.privileged
 @pytest.mark.parametrize(
     ("mode", "owner", "group", "is_open"),
     [

@@ -129,7 +129,11 @@ def _show_learned(learned_rules: TextIO) -> None:
 
 def _find_place() -> str:
     """Where temporary files go, unless no socket can be so deep."""
-    usual = tempfile.gettempdir()
+    try:
+        usual = tempfile.gettempdir()
+    except FileNotFoundError:  # all are read-only, or full
+        problem = "no folder for temporary files can be written to"
+        raise SnitchError(problem, "name one with TMPDIR=, or make room") from None
     return usual if len(os.fsencode(usual)) <= _LONGEST_PLACE else "/run"
 
 

@@ -1,6 +1,7 @@
 """Runs a command: every failure is an error line, a hint and an exit code."""
 
 import errno
+import os
 from collections.abc import Sequence
 
 import click
@@ -39,6 +40,8 @@ def _explain(error: OSError) -> SnitchError:
     place = f"{error.filename}: " if error.filename else ""
     if is_shortage(error) or error.errno == errno.EAGAIN:  # fork(2): of processes
         return SnitchError(f"{place}{error.strerror}", SHORTAGE_HINT)
+    if place.startswith("/proc/") and not os.path.exists("/proc/self"):
+        return SnitchError(f"{place}{error.strerror}", "mount -t proc proc /proc")
     if error.errno not in _NOT_WRITTEN:
         raise error
     if place:

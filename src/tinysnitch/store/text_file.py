@@ -27,6 +27,7 @@ _HINTS = {
     errno.EEXIST: "a file is where a folder must be: name another place",  # mkdir(2)
     errno.EINVAL: "name a regular file: a pipe or a device is not read a second time",
     errno.EROFS: "name a place that can be written to",
+    errno.EBUSY: "it is mounted there by itself: mount its folder",  # rename(2)
     errno.EFBIG: f"it has more than {MAX_BYTES >> 20} MB: is it the right file?",
 }
 
