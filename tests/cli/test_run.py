@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.running import Command
 from tinysnitch.cli import scoped_run
+from tinysnitch.cli.judged_command import JudgedCommand
 from tinysnitch.tui import plain_prompt
 
 
@@ -96,7 +97,7 @@ def test_a_prompt_that_fails_is_told(monkeypatch: pytest.MonkeyPatch, capsys: py
     monkeypatch.setattr(scoped_run, "is_terminal", lambda: True)
     monkeypatch.setattr(plain_prompt, "run_plain_prompt", fail)
     run = scoped_run.ScopedRun(["make"], rules=None, is_learning=False, socket_path="/none")
-    asyncio.run(run._ask("/none"))
+    asyncio.run(run._ask("/none", JudgedCommand(has_terminal=True)))
     assert capsys.readouterr().err.startswith(
         "tinysnitch: error: the prompt failed: no such colour\ntinysnitch: hint: "
     )
