@@ -88,6 +88,7 @@ def test_elsewhere_it_must_be_roots() -> None:
         ("/usr/bin/zsh", ["zsh", "-fo", "no_unset", "f"], 3),
         ("/usr/bin/zsh", ["zsh", "-fo", "SHIN_ST_DIN", "f"], None),
         ("/usr/bin/zsh", ["zsh", "+o", "noshinstdin", "f"], None),
+        ("/usr/bin/zsh", ["zsh", "+o", "s" + "_" * 64, "f"], None),
         ("/usr/bin/python3", ["python3", ""], None),
         ("/usr/bin/python3", ["python3", "-c", "a.py"], None),
         ("/usr/bin/python3", ["python3", "@a.py"], None),

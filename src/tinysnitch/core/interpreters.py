@@ -59,7 +59,8 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 SHELL = r"bash|busybox|csh|dash|elvish|fish|ksh(?:93)?|mksh|nu|sh|tcsh|xonsh|zsh"  # of the file's name
 PYTHON = r"python(?:\d+(?:\.\d+)*t?)?"
-_NOT_STDIN = r"(?!.*(?i:s_*t_*d_*i_*n)).*"  # no name of the option that `-s` is: zshoptions(1), dash(1)
+# No name of the option that `-s` is: zshoptions(1), dash(1). Names are short: one of 128 KiB would be looked through.
+_NOT_STDIN = r"(?=.{0,64}\Z)(?!.*(?i:s_*t_*d_*i_*n)).*"
 _SHELL = "[abefhiklmnprtuvxBCEHPT]"
 # node takes `_` for `-` in the names of its options
 _NODE_CODE = (
