@@ -173,7 +173,6 @@ static __always_inline void store_image(struct image *image)
 {
 	struct process process = {.exec_id = image->exec_id, .started_ns = image->started_ns};
 	__u32 tgid = image->pid;
-
 	bool has_room = enter_share(image);
 
 	if (!has_room || bpf_map_update_elem(&images, &image->exec_id, image, BPF_NOEXIST)) {

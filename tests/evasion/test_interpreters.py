@@ -30,6 +30,7 @@ cd "$0/moved"
 BASH_ENV="$0/start" exec /usr/bin/bash "$@"
 """
 PHP_CONNECT = "<?php fsockopen($argv[$argc - 2], $argv[$argc - 1]) or exit(1);"
+ZSH_CONNECT = "zmodload zsh/net/tcp && ztcp $@[-2] $@[-1]"
 # A child connects a socket of its parent's and is gone, without a zombie, before anyone can look.
 CONNECT_AND_GO = """\
 import os, select, signal, socket, sys
@@ -74,6 +75,22 @@ def test_what_php_reads_from_standard_input_is_no_script(stage: Stage) -> None:
         assert stage.run("php", script, *TARGET)["program"] == str(script)
         record = stage.assert_denied("php", "--", script, *TARGET, stdin=PHP_CONNECT)
         assert Path(record["program"]).name.startswith("php")
+    finally:
+        stage.daemon.edit_rules(before)
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="no zsh here")
+@pytest.mark.parametrize("option", [("-o", "shinstdin"), ("+o", "NO_SHIN_STDIN")])
+def test_what_a_shell_reads_from_standard_input_is_no_script(stage: Stage, option: tuple[str, str]) -> None:
+    """As it does without a word of options being `-s`."""
+    script = stage.honest.parent / "script.zsh"
+    script.write_text(ZSH_CONNECT)
+    before = stage.daemon.rules.read_text()
+    stage.daemon.edit_rules(f"{before}allow - {PORT} tcp {script}\n")
+    try:
+        assert stage.run("zsh", "-o", "nounset", script, *TARGET)["program"] == str(script)
+        record = stage.assert_denied("zsh", *option, script, *TARGET, stdin=ZSH_CONNECT)
+        assert Path(record["program"]).name.startswith("zsh")
     finally:
         stage.daemon.edit_rules(before)
 

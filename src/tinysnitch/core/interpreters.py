@@ -21,6 +21,7 @@ class Interpreter(msgspec.Struct, frozen=True):
     name: str  # pattern of the file's name
     plain: str = r"(?!)"  # pattern of options that are one word
     with_value: str = r"(?!)"  # pattern of options that take the next word too
+    value: str = r".*"  # pattern of that word
     script_option: str | None = None  # the option whose value is the script
     has_operand: bool = True  # the first word that is not an option is the script
     has_end: bool = True  # and so is the word behind `--`
@@ -32,6 +33,8 @@ class Interpreter(msgspec.Struct, frozen=True):
             step = self._classify(argv[position])
             if step == 0:
                 return self._find_operand(argv, position)
+            if step == 2 and not all(map(_pattern(self.value).fullmatch, argv[position + 1 : position + 2])):
+                return None
             position += step
         return None
 
@@ -56,6 +59,8 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 SHELL = r"bash|busybox|csh|dash|elvish|fish|ksh(?:93)?|mksh|nu|sh|tcsh|xonsh|zsh"  # of the file's name
 PYTHON = r"python(?:\d+(?:\.\d+)*t?)?"
+# No name of the option that `-s` is: zshoptions(1), dash(1). Names are short: one of 128 KiB would be looked through.
+_NOT_STDIN = r"(?=.{0,64}\Z)(?!.*(?i:s_*t_*d_*i_*n)).*"
 _SHELL = "[abefhiklmnprtuvxBCEHPT]"
 # node takes `_` for `-` in the names of its options. So many letters at most: to look for a word at each place of one
 # that has 128 KiB would take a minute.
@@ -75,9 +80,10 @@ INTERPRETERS = (
         r"bash|dash|sh|ash",
         plain=rf"[-+]{_SHELL}+|--(?:login|noediting|noprofile|norc|posix|restricted|verbose)",
         with_value=rf"[-+]{_SHELL}*[oO]{_SHELL}*",
+        value=_NOT_STDIN,
     ),
     Interpreter(
-        r"zsh(?:-\d+(?:\.\d+)*)?", plain=r"[-+][defilnrtuvx]+", with_value=r"[-+][defilnrtuvx]*o"
+        r"zsh(?:-\d+(?:\.\d+)*)?", plain=r"[-+][defilnrtuvx]+", with_value=r"[-+][defilnrtuvx]*o", value=_NOT_STDIN
     ),  # zshoptions(1)
     Interpreter(r"perl(?:\d+(?:\.\d+)*)?", plain=r"-[wWXtTUsc]+"),  # perlrun(1)
     Interpreter(  # ruby(1)
