@@ -98,6 +98,12 @@ def test_the_prompt_tells_how_to_be_asked_no_more() -> None:
     assert [why_of(CURL), why_of(OTHER_ARGS, "oy"), why_of(OTHER_ARGS, more="j")] == [plain] * 3
 
 
+def test_a_window_that_comes_back_knows_them_too() -> None:
+    state = PaintedState()
+    state.earlier = earlier()
+    assert state.begin_anew().earlier.differs_by_arguments(NEW)
+
+
 def test_a_rule_that_asks_is_told_alone() -> None:
     assert (
         why_of(OTHER_ARGS, prompt=replace(NEW, rule=parse_rule("ask - - -"))) == "asked because of the rule ask - - -"

@@ -31,7 +31,7 @@ _LEGEND = (
     ("port", "theirs outbound, ours inbound, and its usual service"),
     ("protocol", "where there are no ports: icmp, or a number"),
     ("direction", "outbound: the program connects; inbound: others connect to it"),
-    ("yellow", "what your rule will cover; the rest may be anything"),
+    ("yellow", "in bold: what your rule will cover; the rest may be anything"),
     ("!", "a warning: something to know before you answer"),
     ("rule", "the very line that y writes; n writes the same with deny"),
     ("-", "in a rule: any"),

@@ -84,7 +84,7 @@ class PromptState:
         """Without questions, for the same person at the same daemon."""
         state = PromptState(self.guard.delay_s)
         state.is_connected, state.trouble = self.is_connected, self.trouble
-        state._is_for_user = self._is_for_user
+        state._is_for_user, state.earlier = self._is_for_user, self.earlier
         return state
 
     @property
