@@ -176,15 +176,14 @@ static __always_inline bool is_by_their_port(const struct question *question, co
  * Any user may begin as many as there is room for, with this machine itself, say, and then an answer to others would be
  * judged, as what nobody asked for. So those of whoever begins too many have a room of their own.
  */
-static __always_inline bool is_one_of_many(const struct question *question)
+__noinline bool is_one_of_many(const struct owner *owner, __u32 direction)
 {
-	const struct owner *owner = &question->whose.owner;
-	struct crowd_key key = {
-		.exec_id = owner->exec_id <= EXEC_ID_KERNEL ? BEGINNERS - 1 - owner->exec_id : BEGINNERS,
-		.uid = owner->uid < CONTAINERS_FROM ? owner->uid : CONTAINERS_FROM,
-		.direction = question->flow.direction,
-	};
+	struct crowd_key key = {.direction = direction};
 
+	if (!owner)
+		return false;
+	key.exec_id = owner->exec_id <= EXEC_ID_KERNEL ? BEGINNERS - 1 - owner->exec_id : BEGINNERS;
+	key.uid = owner->uid < CONTAINERS_FROM ? owner->uid : CONTAINERS_FROM;
 	return !has_place(&key, MOST_BEGUN);
 }
 
@@ -192,7 +191,7 @@ static __always_inline void begin_conversation(const struct question *question, 
 {
 	long problem;
 
-	if (is_one_of_many(question)) {
+	if (is_one_of_many(&question->whose.owner, question->flow.direction)) {
 		bpf_map_delete_elem(&conversations, &question->conversation); /* it is found first */
 		problem = bpf_map_update_elem(&crowded, &question->conversation, conversation, BPF_ANY);
 	} else {
