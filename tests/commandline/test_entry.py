@@ -64,3 +64,17 @@ def test_every_command_begins_here(name: str) -> None:
     module, function = SCRIPTS[name].split(":")
     assert (module, function) == ("tinysnitch.commandline.entry", name.replace("-", "_"))
     assert callable(getattr(import_module(module), function))
+
+
+def test_how_a_child_ends_is_known_also_where_the_caller_did_not_care(tmp_path: Path) -> None:
+    """An iptables-restore that fails, say. Whoever ignores SIGCHLD hands that on to what they start (signal(7))."""
+    code = "import subprocess\n\ndef main():\n    print(subprocess.run(['false']).returncode)\n"
+    (tmp_path / "slow.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"},
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")

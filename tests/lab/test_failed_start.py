@@ -66,6 +66,14 @@ def spoil(lab: Lab, name: str) -> tuple[str, ...]:
     return ("env", f"PATH={folder}:{os.environ['PATH']}")
 
 
+def test_by_another_clock_than_the_kernels_nothing_is_enforced(lab: Lab) -> None:
+    """What a rule lets pass until a time would pass for ever: verdicts in the kernel end by its clock."""
+    before = traces(lab)
+    error = start(lab, front=("unshare", "--time", "--boottime=86400", "--fork"))
+    assert error.startswith("tinysnitch: error: the boot-time clock of this time namespace is not the kernel's\n")
+    assert traces(lab) == before
+
+
 def test_what_a_killed_daemon_left_stays(lab: Lab) -> None:
     daemon = kill_one(lab)
     left = traces(lab)

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -80,6 +81,14 @@ def test_a_run_behind_nohup_ignores_what_nohup_ignores(lab: Lab) -> None:
     assert "no connection was tried" in judged.communicate(timeout=WAIT_S)[0]
     assert judged.returncode == 5
     assert traces(lab) == before
+
+
+def test_its_end_is_the_commands_also_where_the_caller_ignores_that_of_children(lab: Lab) -> None:
+    ignore = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    ran = lab.run_outside([sys.executable, "-c", ignore, *words(lab, "sh", "-c", "exit 5")])
+    assert (ran.returncode, ran.stderr) == (5, "tinysnitch: no connection was tried\n")
 
 
 def test_what_the_command_leaves_running_is_ended(lab: Lab) -> None:

@@ -37,7 +37,12 @@ def tinysnitch_iptables_remove() -> None:
 
 
 def begin(module: str, function: str = "main") -> None:
-    """Call what the module has; from then on Ctrl-C is its own affair. Where it is ignored (nohup, `&`) it stays so."""
+    """Call what the module has; from then on Ctrl-C is its own affair. Where it is ignored (nohup, `&`) it stays so.
+
+    Not so SIGCHLD, which some that start us ignore: then nobody learns how a child ended (wait(2)), and Python takes
+    that for success.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     handler = signal.getsignal(signal.SIGINT)
     if handler is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -39,7 +39,7 @@ from tinysnitch.kernel.bpf_pins import remove_all_pins
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpffs import mount_bpffs, unmount_bpffs
 from tinysnitch.kernel.cgroups import find_cgroup_mount, make_cgroup, path_in_hierarchy, remove_cgroup
-from tinysnitch.kernel.clock import read_instant
+from tinysnitch.kernel.clock import check_boot_clock, read_instant
 from tinysnitch.kernel.descriptor_limit import raise_limit
 from tinysnitch.kernel.heap import give_back_memory
 from tinysnitch.kernel.netfilter import Netfilter
@@ -61,6 +61,7 @@ _log = logging.getLogger(__name__)
 
 async def run_daemon(options: Options) -> None:
     """Until it is stopped. Raises SnitchError when it cannot start."""
+    check_boot_clock()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # asyncio's own would wait for a name service that hangs
     stop = Stop()
     # Its default is to end us; once the rules are loaded it has them read again.

@@ -4,6 +4,9 @@ import time
 from pathlib import Path
 
 from tinysnitch.core.clock import Instant
+from tinysnitch.core.errors import SnitchError
+
+_OFFSETS = Path("/proc/self/timens_offsets")  # time_namespaces(7); not there where the kernel has none
 
 
 def read_instant() -> Instant:
@@ -12,6 +15,15 @@ def read_instant() -> Instant:
 
 def read_boot_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def check_boot_clock() -> None:
+    """Raises SnitchError in a time namespace where the boot-time clock is not BPF's: what the kernel was told to end
+    would go on, or end at once."""
+    offsets = _OFFSETS.read_text() if _OFFSETS.exists() else ""
+    if any(line.split()[0] == "boottime" and set(line.split()[1:]) != {"0"} for line in offsets.splitlines()):
+        problem = "the boot-time clock of this time namespace is not the kernel's"
+        raise SnitchError(problem, "start it outside: `nsenter --time=/proc/1/ns/time`")
 
 
 def read_boot_moment_ns() -> int:
