@@ -102,6 +102,12 @@ def send_many(address: str, port: int, seconds: float) -> None:
             sender.sendto(b"x", (address, port))
 
 
+def send_to_each(handle: int, address: str, first: int, count: int) -> None:
+    """Ports one after the other, as fast as it can."""
+    for port in range(first, first + count):
+        _sockets[handle].sendto(b"x", (address, port))
+
+
 def bind_and_close(address: str, port: int, seconds: float, is_shared: bool = False) -> None:
     """A socket after the other. One that is closed lives on while anybody on the machine looks at /proc/PID/fd."""
     end_s = time.monotonic() + seconds
