@@ -4,7 +4,9 @@ import re
 import time
 from pathlib import Path
 
-REST_S = 0.05
+from tinysnitch.store.file_watch import NOISE_S
+
+REST_S = NOISE_S + 0.05  # a daemon may sleep so long before it looks at what has changed
 
 
 def count_wakeups(pid: int) -> int:
