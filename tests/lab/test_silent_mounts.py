@@ -13,6 +13,7 @@ from tests.lab.lab import Lab
 from tests.lab.patience import read_line, wait_until
 from tests.lab.wakeups import are_at_rest
 from tests.lab.world import PROGRAMS, WORLD4
+from tinysnitch.store.file_watch import NOISE_S
 
 pytestmark = [pytest.mark.privileged, pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="no FUSE here")]
 
@@ -48,8 +49,9 @@ def test_rules_with_paths_that_do_not_answer(lab: Lab) -> None:
     rules = f"{OTHERS}allow - 80 tcp {link}\n"
     daemon = lab.start_daemon(rules, timeout_s=0)
     assert connect(lab, 80, str(program)) == 0
-    # Else it may have taken a question to which the answer does not come, and who waits for that cannot end.
-    wait_until(lambda: are_at_rest(daemon.process.pid, server.pid))
+    # Else it may have taken a question to which the answer does not come, and who waits for that cannot end. The daemon
+    # may sleep for NOISE_S before it looks at what has changed.
+    wait_until(lambda: are_at_rest(daemon.process.pid, server.pid, moment_s=2 * NOISE_S))
     os.kill(server.pid, signal.SIGSTOP)
     daemon.edit_rules(f"{rules}deny - 9 udp {program.parent}/*\n")
     connect(lab, 81)

@@ -4,9 +4,7 @@ import re
 import time
 from pathlib import Path
 
-from tinysnitch.store.file_watch import NOISE_S
-
-REST_S = NOISE_S + 0.05  # a daemon may sleep so long before it looks at what has changed
+REST_S = 0.05
 
 
 def count_wakeups(pid: int) -> int:
@@ -15,10 +13,10 @@ def count_wakeups(pid: int) -> int:
     return sum(map(int, counts))
 
 
-def are_at_rest(*pids: int) -> bool:
+def are_at_rest(*pids: int, moment_s: float = REST_S) -> bool:
     """They did nothing for a moment, and none of their threads has something to do, be it without a processor."""
     before = [*map(count_wakeups, pids)]
-    time.sleep(REST_S)
+    time.sleep(moment_s)
     is_running = any(re.search(r"^State:\s+R", _read_threads(pid), re.M) for pid in pids)
     return before == [*map(count_wakeups, pids)] and not is_running
 
