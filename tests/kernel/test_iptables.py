@@ -139,6 +139,17 @@ def test_what_iptables_refuses_is_told_with_what_may_help(
     assert hint in refused.value.hint
 
 
+def restore_where_it_says(said: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> SnitchError:
+    """What comes of an iptables-restore that says this, and fails."""
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    script = folder / "iptables-restore"
+    script.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{said}\nEND\nexit 1\n")
+    script.chmod(0o755)
+    with pytest.raises(SnitchError) as refused:
+        iptables.restore(Family.V4, "")
+    return refused.value
+
+
 # As iptables 1.8.11 says it: a library of its own is missing, or the kernel has no tables for the older backend.
 ADVICE = "Error occurred at line: 1\nTry `iptables-restore -h' or 'iptables-restore --help' for more information."
 NO_LIBRARY = "iptables-restore v1.8.11 (nf_tables): Couldn't load match `bpf':No such file or directory"
@@ -152,14 +163,9 @@ NO_TABLE = "iptables-restore v1.8.11 (legacy): iptables-restore: unable to initi
 def test_the_problem_is_told_and_not_what_stands_below_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, problem: str, hint: str
 ) -> None:
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    script = tmp_path / "iptables-restore"
-    script.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{problem}\n\n{ADVICE}\nEND\nexit 2\n")
-    script.chmod(0o755)
-    with pytest.raises(SnitchError) as refused:
-        iptables.restore(Family.V4, "")
-    assert str(refused.value) == f"iptables-restore: {problem}"
-    assert hint in refused.value.hint
+    refused = restore_where_it_says(f"{problem}\n\n{ADVICE}", monkeypatch, tmp_path)
+    assert str(refused) == f"iptables-restore: {problem}"
+    assert hint in refused.hint
 
 
 # As iptables-restore 1.8.11 says it for an extension that this kernel lacks (`-m ipvs`), nf_tables and legacy.
@@ -181,11 +187,6 @@ LEGACY = f"{LACKING}\n{LACKING.replace('bpf', 'NFQUEUE')}\n{LACKING}\niptables-r
 def test_what_of_netfilter_the_kernel_lacks_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, problem: str
 ) -> None:
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    script = tmp_path / "iptables-restore"
-    script.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{said}\nEND\nexit 1\n")
-    script.chmod(0o755)
-    with pytest.raises(SnitchError) as refused:
-        iptables.restore(Family.V4, "")
-    assert str(refused.value).endswith(problem)
-    assert "modules" in refused.value.hint
+    refused = restore_where_it_says(said, monkeypatch, tmp_path)
+    assert str(refused).endswith(problem)
+    assert "modules" in refused.hint
