@@ -1,9 +1,7 @@
 """Under strain: nothing to do, clients that do not read, a full disk, and more than can be decided."""
 
 import json
-import os
 import re
-import signal
 import statistics
 import subprocess
 import time
@@ -19,6 +17,7 @@ from bench.logging_daemon import BIN, LoggingDaemon
 from bench.programs import EVERYWHERE, Sample, program_path, run_connect_loop
 from bench.rows import ECHO_PORT, MANY4, MANY4_FIRST, PORT, RANGE, must
 from tests.lab.lab import Lab
+from tests.lab.wakeups import stand_still
 from tests.lab.world import WORLD4
 
 IDLE = 10  # times as long as a load
@@ -90,7 +89,7 @@ def stuck_clients(lab: Lab, daemon: LoggingDaemon) -> Iterator[None]:
     clients = [lab.spawn_outside(command) for _ in range(STUCK_CLIENTS)]
     time.sleep(1)
     for client in clients:
-        os.kill(client.pid, signal.SIGSTOP)
+        stand_still(client.pid)
     yield
     for client in clients:
         client.kill()

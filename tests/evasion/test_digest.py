@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.evasion.stage import PORT, TARGET, Stage
+from tests.lab.wakeups import stand_still
 from tests.lab.world import ECHO_PORT, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -33,7 +34,7 @@ def test_a_file_that_gets_the_content_while_its_packet_is_held(stage: Stage) -> 
     program.chmod(0o755)
     digest = hashlib.sha256(shell).hexdigest()
     stage.daemon.edit_rules(f"allow sha256={digest} - - udp {program}\n")
-    stage.daemon.process.send_signal(signal.SIGSTOP)
+    stand_still(stage.daemon.process.pid)
     try:
         stage.lab.run([str(program), "-c", f"echo >/dev/udp/{WORLD4}/{ECHO_PORT}"], user="nobody")
         program.write_bytes(shell)

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import stat
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from tests.evasion.stage import ELSEWHERE, PORT, TARGET, Stage
 from tests.evasion.test_held_memory import FUSE
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_line, wait_until
+from tests.lab.wakeups import stand_still
 from tests.lab.world import PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -160,7 +160,7 @@ def test_one_whose_sum_a_rule_asks_for(lab: Lab) -> None:
         running = lab.spawn([str(program), "-c", script], stdin=subprocess.PIPE)
         assert read_line(running) == "started\n"
         lab.run(["head", "-c", "4M", str(program)])  # all that runs is in memory then
-        server.send_signal(signal.SIGSTOP)
+        stand_still(server.pid)
         running.communicate("now\n", timeout=WAIT_S)
         assert running.returncode == 1
         record = daemon.wait_connection(remote_port=int(PORT))

@@ -13,6 +13,7 @@ import pytest
 from tests.evasion.stage import ATTACKER, CONNECT, PORT, PYTHON, TARGET, Stage
 from tests.lab.daemon import Daemon
 from tests.lab.patience import WAIT_S, read_line
+from tests.lab.wakeups import stand_still
 from tests.lab.world import WORLD4
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.protocol.messages import ListAsks, PromptShown
@@ -166,7 +167,7 @@ def test_another_file_mounted_over_the_script_of_who_is_gone(stage: Stage) -> No
     gone = stage.folder / "gone.py"
     gone.write_text(CONNECT_AND_GO)
     known = len(stage.decisions())
-    stage.daemon.process.send_signal(signal.SIGSTOP)
+    stand_still(stage.daemon.process.pid)
     try:
         client = stage.lab.spawn([*OVER_THE_SCRIPT, str(gone), str(stage.script), *TARGET], user="nobody")
         assert read_line(client) == "gone\n"

@@ -12,6 +12,7 @@ from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_line, wait_until
 from tests.lab.queue_counter import count_queued
+from tests.lab.wakeups import stand_still
 from tests.lab.world import ECHO_PORT, PROGRAMS, WORLD4, WORLD6, serves_quic
 
 pytestmark = [pytest.mark.privileged]
@@ -130,7 +131,7 @@ def test_what_was_said_in_the_last_connection_of_a_socket_and_is_read_late_ends_
     client = talk.lab.spawn(["/usr/bin/python3", "-c", script], stdin=subprocess.PIPE)
     assert client.stdin
     assert read_line(client) == "ready\n"
-    daemon.process.send_signal(signal.SIGSTOP)
+    stand_still(daemon.process.pid)
     client.stdin.write("go\n")
     client.stdin.flush()
     assert read_line(client) == "connected\n"

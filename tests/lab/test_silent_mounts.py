@@ -11,7 +11,7 @@ import pytest
 
 from tests.lab.lab import Lab
 from tests.lab.patience import read_line, wait_until
-from tests.lab.wakeups import are_at_rest
+from tests.lab.wakeups import are_at_rest, stand_still
 from tests.lab.world import PROGRAMS, WORLD4
 from tinysnitch.store.file_watch import NOISE_S
 
@@ -52,7 +52,7 @@ def test_rules_with_paths_that_do_not_answer(lab: Lab) -> None:
     # Else it may have taken a question to which the answer does not come, and who waits for that cannot end. The daemon
     # may sleep for NOISE_S before it looks at what has changed.
     wait_until(lambda: are_at_rest(daemon.process.pid, server.pid, moment_s=2 * NOISE_S))
-    os.kill(server.pid, signal.SIGSTOP)
+    stand_still(server.pid)
     daemon.edit_rules(f"{rules}deny - 9 udp {program.parent}/*\n")
     connect(lab, 81)
     assert daemon.wait_connection(remote_port=81)["verdict"] == "allow"

@@ -12,6 +12,7 @@ from tests.kernel.netns_visit import visit_netns
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
 from tests.lab.leftovers import NETNS_FOLDER
+from tests.lab.wakeups import stand_still
 from tests.lab.world import WORLD4, WORLD6
 from tinysnitch.daemon.netfilter_guard import PUT_BACK
 from tinysnitch.kernel.netfilter_rules import Family
@@ -34,7 +35,7 @@ FLUSHED = "for t in mangle filter security; do {0} -t $t -F; {0} -t $t -X; done"
 )
 def test_what_was_taken_away_comes_back_and_is_told(lab: Lab, deed: str, address: str) -> None:
     daemon = lab.start_daemon("deny - 80 tcp\n")
-    daemon.process.send_signal(signal.SIGSTOP)  # however long the deed takes, it is looked at once
+    stand_still(daemon.process.pid)  # however long the deed takes, it is looked at once
     try:
         assert lab.run_outside(["sh", "-c", deed]).returncode == 0
     finally:

@@ -19,6 +19,7 @@ from tests.lab.patience import PATIENCE, WAIT_S
 from tests.lab.person import KEYS_COUNT, Person
 from tests.lab.test_hostile_text import COMMAND, HOSTILE
 from tests.lab.toggles import curl, try_toggles
+from tests.lab.wakeups import stand_still
 from tests.lab.world import WORLD4
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.daemon.control_clients import MAX_CLIENTS
@@ -306,7 +307,7 @@ def test_prompts_wait_for_a_place_that_others_took_at_a_restart(lab: Lab, pair: 
     assert daemon.stop() == 0
     for person in people:
         person.see("waiting for the daemon")
-        person.process.send_signal(signal.SIGSTOP)
+        stand_still(person.process.pid)
     daemon = lab.restart_daemon(daemon.rules.parent)
     with ExitStack() as others:
         for _ in range(MAX_CLIENTS):

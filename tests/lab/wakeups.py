@@ -1,8 +1,12 @@
-"""How often a process has come to run, and whether it has something to do."""
+"""How often a process has come to run, whether it has something to do, and one that is made to stand still."""
 
+import os
 import re
+import signal
 import time
 from pathlib import Path
+
+from tests.lab.patience import wait_until
 
 REST_S = 0.05
 
@@ -19,6 +23,13 @@ def are_at_rest(*pids: int, moment_s: float = REST_S) -> bool:
     time.sleep(moment_s)
     is_running = any(re.search(r"^State:\s+R", _read_threads(pid), re.M) for pid in pids)
     return before == [*map(count_wakeups, pids)] and not is_running
+
+
+def stand_still(pid: int) -> None:
+    """Until SIGCONT. Sent the signal it goes on until it has a processor, and one that waits for something, as a FUSE
+    server for a request, even takes what comes meanwhile before it stops."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: not re.search(r"^State:\s+[^T]", _read_threads(pid), re.M), f"{pid} does not stop")
 
 
 def _read_threads(pid: int) -> str:
