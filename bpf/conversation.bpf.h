@@ -84,7 +84,7 @@ static __always_inline bool is_from_them(struct __sk_buff *skb, struct question 
 
 	if (cookie == conversation->cookie)
 		return true;
-	attribute_outbound(skb, &question->flow, &question->whose);
+	attribute(skb, &question->flow, &question->whose);
 	if (conversation->exec_id != EXEC_ID_UNKNOWN && !is_theirs(question, conversation))
 		return false;
 	conversation->cookie = cookie;
@@ -123,7 +123,7 @@ static __always_inline bool is_for_them(struct __sk_buff *skb, const struct sett
 							  is_kernel_socket(BPF_CORE_READ((struct sk_buff *)skb, sk)));
 	if (!has_ports(question->flow.protocol))
 		return true;
-	attribute_inbound(skb, &question->flow, &question->whose);
+	attribute(skb, &question->flow, &question->whose);
 	if (!whose->is_listening)
 		return is_still_theirs(settings, question, conversation);
 	return !(whose->cookie & GROUP) && (whose->cookie == conversation->cookie || is_theirs(question, conversation));

@@ -38,11 +38,12 @@ static __always_inline void note_unknown_let_go(const struct question *question)
  */
 static __always_inline bool note_let_go(struct __sk_buff *skb, const struct question *question)
 {
-	struct owned_socket *socket = question->whose.socket;
 	const struct flow_key *flow = &question->flow;
+	struct owned_socket *socket;
 
 	if (flow->protocol != TCP)
 		return false;
+	socket = bpf_map_lookup_elem(&sockets, &question->whose.cookie);
 	if (!socket) {
 		if (question->whose.cookie && !is_closed(skb->sk))
 			note_unknown_let_go(question);

@@ -27,11 +27,7 @@ static __always_inline void find_whose(struct __sk_buff *skb, struct question *q
 {
 	struct flow *flow;
 
-	if (question->flow.direction == OUTBOUND)
-		attribute_outbound(skb, &question->flow, &question->whose);
-	else
-		attribute_inbound(skb, &question->flow, &question->whose);
-	if (question->whose.owner.exec_id != EXEC_ID_UNKNOWN)
+	if (attribute(skb, &question->flow, &question->whose))
 		return;
 	flow = bpf_map_lookup_elem(&flows, &question->flow);
 	if (flow && flow->cookie == question->whose.cookie && flow->owner.exec_id != EXEC_ID_UNKNOWN)
