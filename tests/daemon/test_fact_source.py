@@ -5,17 +5,18 @@ import threading
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.daemon.small_facts import make_fact_source
 from tinysnitch.core.flow import parse_address
-from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.core.mentions import Mentions
 from tinysnitch.daemon import fact_source, user_ids
 from tinysnitch.daemon.fact_source import SILENT, FactSource
 from tinysnitch.daemon.list_compiler import ListCompiler
 from tinysnitch.daemon.list_loader import ListLoader
 from tinysnitch.store import file_stamp
 
-RULES = [parse_rule("deny @ads - -"), parse_rule("allow @resolvers 53 udp"), parse_rule("allow user=root - - -")]
+SAID = Mentions(lists=frozenset({"ads"}), users=frozenset({"root"}))
 
 
 def source_of(folder: Path) -> FactSource:
@@ -31,7 +32,7 @@ def test_lists_users_and_links_of_the_rules(tmp_path: Path) -> None:
     write_list(tmp_path, "ads.test\n")
     (tmp_path / "lists" / "other").write_text("other.test\n")
     (tmp_path / "link").symlink_to(tmp_path / "lists")
-    facts = source_of(tmp_path).read([*RULES, parse_rule(f"allow - - - {tmp_path}/link")])
+    facts = source_of(tmp_path).read(replace(SAID, paths=frozenset({f"{tmp_path}/link"})))
     assert facts.lists["ads"].has_name("ads.test")
     assert set(facts.lists) == {"ads"}
     assert facts.users == {"root": 0}
@@ -40,7 +41,7 @@ def test_lists_users_and_links_of_the_rules(tmp_path: Path) -> None:
 
 def test_a_user_that_is_not_there_is_said(tmp_path: Path) -> None:
     source = source_of(tmp_path)
-    source.read([parse_rule("deny user=root - - -"), parse_rule(r"deny user=$'no\none' - - -")])
+    source.read(Mentions(users=frozenset({"root", "no\none"})))
     assert source.problems == {r"there is no user $'no\none', its rules match nothing": 1}
 
 
@@ -51,9 +52,9 @@ def test_a_user_that_takes_long_to_look_up_is_said(tmp_path: Path, monkeypatch: 
 
     async def run() -> None:
         source = source_of(tmp_path)
-        rules = [parse_rule("deny user=alice - - -")]
-        assert source.is_awaited(rules)
-        assert source.read(rules).users == {}
+        alice = Mentions(users=frozenset({"alice"}))
+        assert source.is_awaited(alice)
+        assert source.read(alice).users == {}
         assert source.problems == {"user alice is not looked up yet, its rules match nothing until then": 1}
         is_over.set()
 
@@ -64,47 +65,50 @@ def test_what_is_the_same_compares_equal(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(file_stamp, "SETTLE_NS", -(10**18))
     write_list(tmp_path, "ads.test\n")
     source = source_of(tmp_path)
-    before = source.read(RULES)
-    assert source.read(RULES) == before
+    before = source.read(SAID)
+    assert source.read(SAID) == before
     write_list(tmp_path, "ads.test\nmore.test\n")
-    assert source.read(RULES).lists["ads"].has_name("more.test")
+    assert source.read(SAID).lists["ads"].has_name("more.test")
 
 
 def test_a_list_that_is_not_there_holds_nothing_and_that_is_said(tmp_path: Path) -> None:
     source = source_of(tmp_path)
-    assert source.read(RULES).lists == {}
+    assert source.read(SAID).lists == {}
     assert source.problems == {"list ads is not there, its rules match nothing": 1}
-    assert not source.is_awaited(RULES)
+    assert not source.is_awaited(SAID)
 
 
 def test_lines_that_are_none_are_said(tmp_path: Path) -> None:
     write_list(tmp_path, "ads.test\n? ?\n")
     source = source_of(tmp_path)
-    source.read(RULES)
+    source.read(SAID)
     assert source.problems == {"lines of list ads not understood": 1}
 
 
 def test_a_list_that_cannot_be_read_is_the_one_that_was_read_before(tmp_path: Path) -> None:
     write_list(tmp_path, "ads.test\n")
     source = source_of(tmp_path)
-    source.read(RULES)
+    source.read(SAID)
     with (tmp_path / "lists" / "ads").open("w") as file:
         file.truncate(1 << 40)
-    assert source.read(RULES).lists["ads"].has_name("ads.test")
+    assert source.read(SAID).lists["ads"].has_name("ads.test")
     assert source.problems == {"list ads could not be read again: larger than 256 MB": 1}
 
 
 def test_resolvers_of_ones_own_are_trusted_too(tmp_path: Path) -> None:
     more = frozenset({parse_address("203.0.113.53")})
     lists = ListLoader(tmp_path / "lists", tmp_path / "cache", ListCompiler())
-    assert make_fact_source(lists, more).read(()).resolvers == source_of(tmp_path).read(()).resolvers | more
+    assert (
+        make_fact_source(lists, more).read(Mentions()).resolvers
+        == source_of(tmp_path).read(Mentions()).resolvers | more
+    )
 
 
 def test_who_looks_names_up_unseen_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fact_source, "find_name_services", lambda: ["programs ask"])
     source = source_of(tmp_path)
     assert source.name_services == ()
-    source.read(())
+    source.read(Mentions())
     assert source.problems == {"programs ask": 1}
     assert source.name_services == ("programs ask",)
 
@@ -120,13 +124,13 @@ def test_how_names_are_looked_up_is_as_it_was_while_that_does_not_answer(
         lists = ListLoader(tmp_path / "lists", tmp_path / "cache", ListCompiler())
         source = make_fact_source(lists, again=is_again.set)
         monkeypatch.setattr(fact_source, "find_name_services", lambda: ["programs ask"])
-        before = source.read(())
+        before = source.read(Mentions())
         monkeypatch.setattr(fact_source, "find_name_services", lambda: is_over.wait(60) and [])
-        assert source.read(()).resolvers == before.resolvers
+        assert source.read(Mentions()).resolvers == before.resolvers
         assert source.problems == {"programs ask": 1, SILENT: 1}
         is_over.set()
         await asyncio.wait_for(is_again.wait(), 60)
-        source.read(())
+        source.read(Mentions())
         assert source.problems == {}
 
     asyncio.run(run())

@@ -8,6 +8,7 @@ from threading import Event
 
 import pytest
 
+from tinysnitch.core.mentions import mentions_of
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.daemon import path_facts
 from tinysnitch.daemon.path_facts import MAX_SILENT, PathFacts
@@ -42,7 +43,8 @@ class Place:
         return str(path)
 
     def read(self, *programs: str) -> path_facts.Ways:
-        return self.facts.read([parse_rule(f"allow user=1 - - - {program}") for program in programs])
+        rules = [parse_rule(f"allow user=1 - - - {program}") for program in programs]
+        return self.facts.read(mentions_of(rules))
 
 
 @pytest.fixture

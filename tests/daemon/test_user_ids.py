@@ -5,11 +5,11 @@ import threading
 
 import pytest
 
-from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.daemon import user_ids
 from tinysnitch.daemon.user_ids import UserIds
 
-ALICE, BOB = parse_rule("deny user=alice - - -"), parse_rule("deny user=bob - - -")
+ALICE, BOTH = frozenset({"alice"}), frozenset({"alice", "bob"})
+BOB, NOBODY = BOTH - ALICE, frozenset[str]()
 
 
 class Service:
@@ -47,11 +47,11 @@ def test_a_new_name_is_waited_for_and_those_that_are_known_are_not(service: Serv
     async def run() -> None:
         users = UserIds(lambda: None)
         service.may_answer.release()
-        assert users.find([ALICE]) == {"alice": 1000}
-        assert users.find([ALICE]) == {"alice": 1000}
-        assert not users.is_awaited([ALICE])
+        assert users.find(ALICE) == {"alice": 1000}
+        assert users.find(ALICE) == {"alice": 1000}
+        assert not users.is_awaited(ALICE)
         await rest(users, service)
-        assert users.find([ALICE, BOB]) == {"alice": 1000, "bob": None}
+        assert users.find(BOTH) == {"alice": 1000, "bob": None}
         await rest(users, service)
 
     asyncio.run(run())
@@ -64,8 +64,8 @@ def test_a_name_that_was_forgotten_meanwhile_is_new_again(service: Service) -> N
         told: list[None] = []
         users = UserIds(lambda: told.append(None))
         service.may_answer.release(2)
-        for rules, found in (([ALICE], {"alice": 1000}), ([], {}), ([ALICE], {"alice": 1000})):
-            assert users.find(rules) == found
+        for names, found in ((ALICE, {"alice": 1000}), (NOBODY, {}), (ALICE, {"alice": 1000})):
+            assert users.find(names) == found
         await rest(users, service)
         await asyncio.sleep(0.01)
         assert told == []
@@ -81,13 +81,13 @@ def test_what_takes_longer_than_a_moment_is_told_once_it_is_found(
     async def run() -> None:
         changed = asyncio.Event()
         users = UserIds(changed.set)
-        assert users.is_awaited([ALICE, BOB])
-        assert users.find([ALICE, BOB]) == {}
+        assert users.is_awaited(BOTH)
+        assert users.find(BOTH) == {}
         service.may_answer.release(2)
         async with asyncio.timeout(60):
             await changed.wait()
-        assert not users.is_awaited([ALICE, BOB])
-        assert users.find([ALICE, BOB]) == {"alice": 1000, "bob": None}
+        assert not users.is_awaited(BOTH)
+        assert users.find(BOTH) == {"alice": 1000, "bob": None}
         await rest(users, service)
         assert sorted(service.asked[:2]) == ["alice", "bob"]
 
@@ -101,13 +101,13 @@ def test_no_more_threads_wait_than_there_may_be(service: Service, monkeypatch: p
     async def run() -> None:
         changed = asyncio.Event()
         users = UserIds(changed.set)
-        assert users.is_awaited([ALICE])
-        assert users.is_awaited([ALICE, BOB])
+        assert users.is_awaited(ALICE)
+        assert users.is_awaited(BOTH)
         service.may_answer.release()
         async with asyncio.timeout(60):
             await changed.wait()
         assert service.asked == ["alice"]
-        assert users.is_awaited([ALICE, BOB])
+        assert users.is_awaited(BOTH)
         await rest(users, service)
         assert service.asked == ["alice", "bob"]
 
@@ -125,9 +125,9 @@ def test_where_the_look_itself_fails_nobody_waits_for_it(
 
     async def run() -> None:
         users = UserIds(lambda: None)
-        assert users.is_awaited([ALICE])
+        assert users.is_awaited(ALICE)
         await rest(users, service)
-        assert not users.is_awaited([ALICE])
+        assert not users.is_awaited(ALICE)
 
     asyncio.run(run())
     assert caplog.messages == ["failed: beside the loop"]
@@ -138,13 +138,13 @@ def test_another_uid_is_told(service: Service) -> None:
         changed = asyncio.Event()
         users = UserIds(changed.set)
         service.may_answer.release(2)
-        users.find([ALICE, BOB])
+        users.find(BOTH)
         service.uids = {"alice": 1001, "bob": 1002}
-        assert users.find([ALICE, BOB]) == {"alice": 1000, "bob": None}
+        assert users.find(BOTH) == {"alice": 1000, "bob": None}
         service.may_answer.release(2)
         async with asyncio.timeout(60):
             await changed.wait()
-        assert users.find([ALICE, BOB]) == {"alice": 1001, "bob": 1002}
+        assert users.find(BOTH) == {"alice": 1001, "bob": 1002}
         await rest(users, service)
 
     asyncio.run(run())
@@ -158,7 +158,7 @@ def test_what_is_asked_during_a_look_is_looked_up_after_it(service: Service) -> 
         users = UserIds(changed.set)
         service.may_answer.release()
         for _new_then_looked_up_again_then_during_that in range(3):
-            users.find([BOB])
+            users.find(BOB)
         service.may_answer.release()  # nobody has the name
         async with asyncio.timeout(60):
             while len(service.asked) < 3:  # noqa: ASYNC110 - nothing there signals an event
@@ -166,7 +166,7 @@ def test_what_is_asked_during_a_look_is_looked_up_after_it(service: Service) -> 
             service.uids = {"bob": 1002}
             service.may_answer.release()
             await changed.wait()
-        assert users.find([BOB]) == {"bob": 1002}
+        assert users.find(BOB) == {"bob": 1002}
         await rest(users, service)
 
     asyncio.run(run())
@@ -177,8 +177,8 @@ def test_after_the_end_nothing_is_told(service: Service) -> None:
         told: list[None] = []
         users = UserIds(lambda: told.append(None))
         service.may_answer.release()
-        users.find([ALICE])
-        users.find([ALICE])
+        users.find(ALICE)
+        users.find(ALICE)
         users.close()
         service.uids = {"alice": 1001}
         await rest(users, service)
@@ -194,4 +194,4 @@ def test_without_threads_what_is_known_holds(service: Service, monkeypatch: pyte
     monkeypatch.setattr(user_ids, "do_beside", fail)
     monkeypatch.setattr(user_ids, "find_uid", service.uids.get)
     users = UserIds(lambda: None)
-    assert [users.find([ALICE]) for _ in range(3)] == [{"alice": 1000}] * 3
+    assert [users.find(ALICE) for _ in range(3)] == [{"alice": 1000}] * 3

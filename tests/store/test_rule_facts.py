@@ -5,26 +5,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.core.rule import Program, ProgramKind, Rule
-from tinysnitch.core.rule_text import parse_rule
-from tinysnitch.core.verdict import Verdict
 from tinysnitch.store.rule_facts import (
     find_links,
-    find_paths,
     find_patterns,
     find_turnable_links,
     find_turnable_patterns,
     find_uid,
+    folder_of,
     resolve_path,
-    user_names,
 )
 
 
-def test_find_links_follows_programs_and_parents(tmp_path: Path) -> None:
+def test_find_links_follows_paths(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "way").symlink_to("folder")
-    rules = [parse_rule(f"allow parent={tmp_path}/way/p - - - {tmp_path}/way/x"), parse_rule("allow - - - /nowhere/x")]
-    assert find_links(rules) == {f"{tmp_path}/way/{name}": f"{tmp_path}/folder/{name}" for name in "px"}
+    assert find_links([f"{tmp_path}/way/x", "/nowhere/x"]) == {f"{tmp_path}/way/x": f"{tmp_path}/folder/x"}
 
 
 def test_find_patterns_follows_the_folders_before_the_first_star(tmp_path: Path) -> None:
@@ -41,15 +36,14 @@ def test_find_patterns_follows_the_folders_before_the_first_star(tmp_path: Path)
         "folder/*": "folder/*",
         "nowhere/*": "nowhere/*",
     }
-    rules = [parse_rule(f"allow - - - {tmp_path}/{line}") for line in [*lines, "top/etc/*", "way"]]
-    rules.append(parse_rule("allow - - - /*"))
+    patterns = [f"{tmp_path}/{line}" for line in [*lines, "top/etc/*"]]
     found = {f"{tmp_path}/{line}": f"{tmp_path}/{target}" for line, target in lines.items() if line != target}
-    assert find_patterns(rules) == found | {f"{tmp_path}/top/etc/*": "/etc/*"}
+    assert find_patterns([*patterns, "/*"]) == found | {f"{tmp_path}/top/etc/*": "/etc/*"}
 
 
-def test_find_paths_are_all_that_is_looked_up() -> None:
-    lines = ["allow parent=/a/p - - - /a/x", "deny - - - /b/c*/d", "deny - - - /*", "allow - - - unit:x", "allow - - -"]
-    assert find_paths(map(parse_rule, lines)) == {"/a/p", "/a/x", "/b", "/"}
+def test_the_folder_of_a_pattern() -> None:
+    patterns = {"/b/c*/d": "/b", "/*": "/", "/a/b/**": "/a/b", r"/a\*/b*": "/a*"}
+    assert {pattern: folder_of(pattern) for pattern in patterns} == patterns
 
 
 @pytest.mark.privileged
@@ -58,26 +52,25 @@ def test_a_pattern_can_be_turned_where_a_folder_of_it_can(tmp_path: Path) -> Non
         (tmp_path / name).symlink_to("/")
     os.lchown(tmp_path / "alices", 1000, 1000)
     patterns = {name: f"{tmp_path}/{name}/*" for name in ("roots", "alices")}
-    rules = [parse_rule(f"allow user=1000 - - - {pattern}") for pattern in patterns.values()]
-    assert find_turnable_patterns(rules, find_patterns(rules)) == {patterns["alices"]}
-    assert find_turnable_patterns([parse_rule(f"allow - - - {patterns['alices']}")], find_patterns(rules)) == set()
+    found = find_patterns(patterns.values())
+    assert find_turnable_patterns(patterns.values(), found) == {patterns["alices"]}
+    assert find_turnable_patterns([], found) == set()
 
 
-def turnable(*paths: Path, line: str = "allow user=1000 - - - {}") -> set[str]:
+def turnable(*paths: Path) -> set[str]:
     """The names of those files."""
-    rules = [parse_rule(line.format(path)) for path in paths]
-    return {path.rpartition("/")[2] for path in find_turnable_links(rules, find_links(rules))}
+    words = [str(path) for path in paths]
+    return {path.rpartition("/")[2] for path in find_turnable_links(words, find_links(words))}
 
 
 @pytest.mark.privileged
-@pytest.mark.parametrize("line", ["allow user=1000 - - - {}", "allow user=1000 parent={} - - -"])
-def test_a_link_can_be_turned_by_who_made_it(tmp_path: Path, line: str) -> None:
+def test_a_link_can_be_turned_by_who_made_it(tmp_path: Path) -> None:
     for name, target in (("roots", "/usr/bin/env"), ("alices", "/usr/bin/env"), ("over", "alices")):
         (tmp_path / name).symlink_to(target)
     (tmp_path / "plain").touch()
     for name in ("alices", "plain"):
         os.lchown(tmp_path / name, 1000, 1000)
-    found = turnable(*(tmp_path / name for name in ("roots", "alices", "over", "plain", "nowhere")), line=line)
+    found = turnable(*(tmp_path / name for name in ("roots", "alices", "over", "plain", "nowhere")))
     assert found == {"alices", "over"}
 
 
@@ -103,23 +96,13 @@ def test_nobody_else_can_turn_a_path_over_roots_link_to_a_folder(tmp_path: Path)
     assert turnable(tmp_path / "linked" / "tool") == set()
 
 
-@pytest.mark.privileged
-def test_only_in_rules_of_users_it_matters_who_can_turn_a_link(tmp_path: Path) -> None:
-    (tmp_path / "l").symlink_to("/usr/bin/env")
-    os.lchown(tmp_path / "l", 1000, 1000)
-    assert turnable(tmp_path / "l", line="allow - - - {}") == set()
-    assert turnable(tmp_path / "l") == {"l"}
-
-
 def test_a_link_that_changes_meanwhile_is_not_roots(tmp_path: Path) -> None:
     (tmp_path / "l").touch()
-    rules = [parse_rule(f"allow user=1000 - - - {tmp_path}/l")]
-    assert find_turnable_links(rules, {f"{tmp_path}/l": "/usr/bin/env"}) == {f"{tmp_path}/l"}
+    assert find_turnable_links([f"{tmp_path}/l"], {f"{tmp_path}/l": "/usr/bin/env"}) == {f"{tmp_path}/l"}
 
 
 def test_a_folder_of_a_pattern_that_changes_meanwhile_is_not_roots(tmp_path: Path) -> None:
-    rules = [parse_rule(f"allow user=1000 - - - {tmp_path}/*")]
-    assert find_turnable_patterns(rules, {f"{tmp_path}/*": "/usr/bin/*"}) == {f"{tmp_path}/*"}
+    assert find_turnable_patterns([f"{tmp_path}/*"], {f"{tmp_path}/*": "/usr/bin/*"}) == {f"{tmp_path}/*"}
 
 
 def test_links_that_lead_in_circles_lead_nowhere(tmp_path: Path) -> None:
@@ -127,7 +110,7 @@ def test_links_that_lead_in_circles_lead_nowhere(tmp_path: Path) -> None:
         (tmp_path / name).symlink_to(target)
     assert turnable(tmp_path / "a" / "x") <= {"x"}
     path = f"{tmp_path}/a"
-    assert find_turnable_links([parse_rule(f"allow user=1000 - - - {path}")], {path: "/usr/bin/env"}) == {path}
+    assert find_turnable_links([path], {path: "/usr/bin/env"}) == {path}
 
 
 def test_a_path_is_followed_no_further_than_the_kernel_goes(tmp_path: Path) -> None:
@@ -157,13 +140,11 @@ def test_a_path_leads_where_the_library_says(parts: list[str]) -> None:
 
 
 def test_paths_and_users_that_cannot_be_are_nothing() -> None:
-    path = Program(ProgramKind.PATH, "/a\0b\ud800")
-    rules = [Rule(verdict=Verdict.ALLOW, program=path, user="a\0b"), Rule(verdict=Verdict.ALLOW, user="\ud800")]
-    assert find_links(rules) == {}
-    assert find_turnable_links(rules, {path.text: "/x"}) == {path.text}
-    assert [find_uid(name) for name in user_names(rules)] == [None, None]
+    path = "/a\0b\ud800"
+    assert find_links([path]) == {}
+    assert find_turnable_links([path], {path: "/x"}) == {path}
+    assert [find_uid(name) for name in ("a\0b", "\ud800")] == [None, None]
 
 
-def test_users_are_named_or_numbers() -> None:
-    rules = [parse_rule(f"allow user={user} - - -") for user in ("root", "no-one-has-it", "12")]
-    assert {name: find_uid(name) for name in user_names(rules)} == {"root": 0, "no-one-has-it": None}
+def test_a_users_name_leads_to_its_uid() -> None:
+    assert (find_uid("root"), find_uid("no-one-has-it")) == (0, None)

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import msgspec
 
 from tinysnitch.core.facts import Facts
-from tinysnitch.core.remote_words import RESOLVERS
-from tinysnitch.core.rule import RemoteKind, Rule
+from tinysnitch.core.mentions import Mentions
 from tinysnitch.core.words import quote_word
 from tinysnitch.daemon.bounded_look import BoundedLook
 from tinysnitch.daemon.list_loader import HeldList, ListLoader
@@ -18,9 +17,7 @@ from tinysnitch.kernel.hosts_file import HOSTS, Hosts, read_hosts
 from tinysnitch.kernel.name_services import find_name_services
 from tinysnitch.kernel.resolv_conf import read_resolvers
 from tinysnitch.store.file_stamp import Stamp, read_stamp
-from tinysnitch.store.rule_facts import user_names
 
-BUILT_IN_LISTS = frozenset({RESOLVERS})
 SILENT = "the files that say how names are looked up do not answer, what they said before holds"
 AGAIN_S = 60.0
 
@@ -57,20 +54,18 @@ class FactSource:
     def cancel(self) -> None:
         self._timer.cancel()
 
-    def read(self, rules: Iterable[Rule]) -> Facts:
-        """As they are now, for these rules."""
-        rules = tuple(rules)
+    def read(self, said: Mentions) -> Facts:
+        """As they are now, for rules that mention this."""
         addresses = read_addresses()
         self.lists.refresh()
-        names = list_names(rules)
-        self.problems = dict(problem for name in sorted(names) for problem in self._problems_of(name))
+        self.problems = dict(problem for name in sorted(said.lists) for problem in self._problems_of(name))
         hosts = self._read_hosts()
         if hosts.lost:
             self.problems["names of /etc/hosts not read"] = hosts.lost
-        found = {name: self.lists.find(name) for name in names}
-        ways, users = self._paths.read(rules), self._users.find(rules)
+        found = {name: self.lists.find(name) for name in said.lists}
+        ways, users = self._paths.read(said), self._users.find(said.users)
         setup = self._find_setup()
-        told = (*_problems_of_users(rules, users), *self._paths.problems(), *setup.services)
+        told = (*_problems_of_users(said.users, users), *self._paths.problems(), *setup.services)
         self.problems |= dict.fromkeys(told, 1)
         return Facts(
             own_addresses=addresses.own,
@@ -117,10 +112,10 @@ class FactSource:
             self._timer.start(AGAIN_S)
         return self._setup
 
-    def is_awaited(self, rules: Iterable[Rule]) -> bool:
-        """Whether a list or user that these rules name is on its way, and was never there before."""
+    def is_awaited(self, said: Mentions) -> bool:
+        """Whether a list or user is on its way, and was never there before."""
         self.lists.refresh()
-        return self.lists.is_awaited(list_names(rules)) or self._users.is_awaited(rules)
+        return self.lists.is_awaited(said.lists) or self._users.is_awaited(said.users)
 
     def _problems_of(self, name: str) -> Iterator[tuple[str, int]]:
         held = self.lists.held().get(name, HeldList())
@@ -136,14 +131,9 @@ def _read_setup() -> _NameSetup:
     return _NameSetup(read_resolvers(), tuple(find_name_services()))
 
 
-def _problems_of_users(rules: Iterable[Rule], users: Mapping[str, int | None]) -> Iterator[str]:
-    for name in sorted(user_names(rules)):
+def _problems_of_users(names: Iterable[str], users: Mapping[str, int | None]) -> Iterator[str]:
+    for name in sorted(names):
         if name not in users:
             yield f"user {quote_word(name[:64])} is not looked up yet, its rules match nothing until then"
         elif users[name] is None:
             yield f"there is no user {quote_word(name[:64])}, its rules match nothing"
-
-
-def list_names(rules: Iterable[Rule]) -> set[str]:
-    """The files that rules name as @NAME."""
-    return {rule.remote.text for rule in rules if rule.remote.kind is RemoteKind.LIST} - BUILT_IN_LISTS

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from tinysnitch.core.mentions import BUILT_IN_LISTS
 from tinysnitch.core.rule import RemoteKind, Rule
-from tinysnitch.daemon.fact_source import BUILT_IN_LISTS
 from tinysnitch.daemon.list_loader import HeldList, ListLoader
 from tinysnitch.protocol.messages import ListEntry, ListState
 

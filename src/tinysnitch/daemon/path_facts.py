@@ -10,16 +10,16 @@ from functools import partial
 
 import msgspec
 
-from tinysnitch.core.rule import Rule
+from tinysnitch.core.mentions import Mentions
 from tinysnitch.core.words import quote_word
 from tinysnitch.daemon.single_timer import SingleTimer
 from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.store.rule_facts import (
     find_links,
-    find_paths,
     find_patterns,
     find_turnable_links,
     find_turnable_patterns,
+    folder_of,
     resolve_path,
 )
 
@@ -68,15 +68,15 @@ class PathFacts:
     def cancel(self) -> None:
         self._timer.cancel()
 
-    def read(self, rules: Sequence[Rule]) -> Ways:
-        paths = find_paths(rules)
+    def read(self, said: Mentions) -> Ways:
+        places = said.paths.union(map(folder_of, said.patterns))
         self._waiting = {path: (look, seen) for path, (look, seen) in self._waiting.items() if look.seen == seen}
-        self._silent = (self._silent | self._waiting.keys()) & paths
-        self._silent |= frozenset(self._find_silent(sorted(paths - self._silent)))
-        self._follow(paths - self._silent)
+        self._silent = (self._silent | self._waiting.keys()) & places
+        self._silent |= frozenset(self._find_silent(sorted(places - self._silent)))
+        self._follow(places - self._silent)
         if self._silent:
             self._timer.start(AGAIN_S)
-        self._last = self._read_ways(rules)
+        self._last = self._read_ways(said)
         return self._last
 
     def problems(self) -> Iterator[str]:
@@ -84,17 +84,15 @@ class PathFacts:
         for path in sorted(self._silent):
             yield f"{quote_word(path[:256])}, a path in rules, cannot be looked up: what it lies in does not answer"
 
-    def _read_ways(self, rules: Sequence[Rule]) -> Ways:
-        """Of rules with a path that is silent, what was read before."""
-        is_silent = {rule: bool(self._silent and find_paths((rule,)) & self._silent) for rule in rules}
-        told, last = tuple(rule for rule in rules if not is_silent[rule]), self._last
-        words = {word for rule in rules if is_silent[rule] for word in (rule.program.text, rule.parent)}
-        links, patterns = find_links(told), find_patterns(told)
+    def _read_ways(self, said: Mentions) -> Ways:
+        """Of what is silent, what was read before."""
+        kept = self._silent.union(pattern for pattern in said.patterns if folder_of(pattern) in self._silent)
+        links, patterns, last = find_links(said.paths - kept), find_patterns(said.patterns - kept), self._last
         return Ways(
-            links=links | {word: target for word, target in last.links.items() if word in words},
-            turnable_links=find_turnable_links(told, links) | (last.turnable_links & words),
-            patterns=patterns | {word: target for word, target in last.patterns.items() if word in words},
-            turnable_patterns=find_turnable_patterns(told, patterns) | (last.turnable_patterns & words),
+            links=links | {path: target for path, target in last.links.items() if path in kept},
+            turnable_links=find_turnable_links(said.own_paths, links) | (last.turnable_links & kept),
+            patterns=patterns | {pattern: target for pattern, target in last.patterns.items() if pattern in kept},
+            turnable_patterns=find_turnable_patterns(said.own_patterns, patterns) | (last.turnable_patterns & kept),
         )
 
     def _find_silent(self, paths: Sequence[str]) -> Iterator[str]:

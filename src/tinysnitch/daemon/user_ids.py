@@ -4,13 +4,12 @@ A name service may need the network, whose verdicts the loop gives: all are look
 new name no more than a moment. Those that are known are looked up again.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Event
 
-from tinysnitch.core.rule import Rule
 from tinysnitch.daemon.side_work import do_beside
-from tinysnitch.store.rule_facts import find_uid, user_names
+from tinysnitch.store.rule_facts import find_uid
 
 MOMENT_S = 0.2  # most name services read a file, which takes less than a millisecond
 MAX_LOOKS = 16  # for new names: threads
@@ -21,7 +20,7 @@ _Uids = dict[str, int | None]  # None: nobody has the name
 class _Look:
     """For names that are new."""
 
-    def __init__(self, names: set[str]) -> None:
+    def __init__(self, names: frozenset[str]) -> None:
         self.names = names
         self.found = _Uids()
         self.is_over = Event()
@@ -41,27 +40,25 @@ class UserIds:
         self._is_stale = False  # somebody asked during the look: what was found may be older than that
         self._is_closed = False
 
-    def find(self, rules: Iterable[Rule]) -> _Uids:
-        """Of the users that these rules name, as far as that is known yet."""
-        names = user_names(rules)
+    def find(self, names: frozenset[str]) -> _Uids:
+        """Of these users, and no others any more, as far as that is known yet."""
         self._known = {name: uid for name, uid in self._known.items() if name in names}
         if self._known:
             self._look_again()
         self._find_new(names)
         return dict(self._known)
 
-    def is_awaited(self, rules: Iterable[Rule]) -> bool:
-        """Whether it is not known yet whether there is a user that these rules name."""
-        names = user_names(rules)
+    def is_awaited(self, names: frozenset[str]) -> bool:
+        """Whether it is not known yet of one of these whether there is such a user."""
         self._find_new(names)
         return not names <= self._known.keys()
 
     def close(self) -> None:
         self._is_closed = True
 
-    def _find_new(self, names: set[str]) -> None:
+    def _find_new(self, asked: frozenset[str]) -> None:
         """Where too many are looked up already, once one of these is found."""
-        names = names.difference(self._known, *(look.names for look in self._new))
+        names = asked.difference(self._known, *(look.names for look in self._new))
         if not names or len(self._new) >= MAX_LOOKS:
             return
         look = _Look(names)
