@@ -136,10 +136,12 @@ def test_when_it_is_over_each_may_have_any_number_again(lab: Lab) -> None:
     daemon = lab.start_daemon(f"allow {WORLD4} - udp\n")
     flood = lab.spawn([PYTHON, "-c", FLOOD_OUT, WORLD4], user=ATTACKER, stdin=subprocess.PIPE)
     wait_until(lambda: count_losses(daemon)[KERNEL_LOSSES["lost_crowd"]])
+    wait_until(lambda: "\nCROWDED" in daemon.cli("status").stdout)
     assert flood.stdin
     flood.stdin.close()
     flood.wait(timeout=WAIT_S)
     time.sleep(4 * PATIENCE)
+    assert "\nCROWDED" not in daemon.cli("status").stdout
     before = count_losses(daemon)[KERNEL_LOSSES["lost_crowd"]]
     burst = lab.run([PYTHON, "-c", BURST, WORLD4])
     assert (burst.returncode, burst.stdout) == (0, "")

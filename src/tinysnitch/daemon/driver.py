@@ -147,12 +147,17 @@ class Driver:
             self._attempt(self._crowding.note_batch, len(packets), BATCH)
             self._wait_for_crowds()
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether more comes than can be judged."""
+        return self._crowding.is_limited
+
     def _look_at_crowds(self) -> None:
         self._attempt(self._crowding.look_again)
         self._wait_for_crowds()
 
     def _wait_for_crowds(self) -> None:
-        if self._crowding.is_limited:
+        if self.is_crowded:
             self._crowd_timer.start(LOOK_S)
 
     def _count_unseen(self) -> int:
