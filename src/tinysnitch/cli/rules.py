@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import assert_never
 
 import click
-import msgspec
 
 from tinysnitch.cli.command_group import CommandGroup
 from tinysnitch.cli.options import examples, json_option, socket_option
-from tinysnitch.cli.output import print_line, print_lines, print_object
+from tinysnitch.cli.output import print_entry, print_line, print_lines
 from tinysnitch.cli.rule_doubts import find_doubts
 from tinysnitch.cli.rule_line import LineCommand, join_words, line_argument
 from tinysnitch.client.control_client import ControlClient
@@ -21,8 +20,6 @@ from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.core.raw_text import MAX_BYTES, text_of
 from tinysnitch.core.rule_text import parse_rules
-from tinysnitch.protocol.framing import encode_object
-from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.protocol.messages import (
     AddRule,
@@ -70,18 +67,12 @@ def list_command(socket_path: str, as_json: bool) -> None:
     with ControlClient(socket_path) as client:
         for entry in client.ask(ListRules(), RuleEntry):
             if as_json:
-                print_object(encode_object(_fields(entry)))
+                print_entry(entry, moment="until")
             else:
                 print_line(present_entry(entry, time.time()))
         status = client.ask_one(ReadStatus(), Status)
     if status.rule_errors:  # whoever edited the file looks here to see whether it took
         print_note(f"the rules file did not load, {what_holds(status.rules)}: {status.rule_errors[0]}")
-
-
-def _fields(entry: RuleEntry) -> dict[str, object]:
-    """What --json shows: moments as the log has them."""
-    fields = msgspec.structs.asdict(entry)
-    return fields | {"until": None if entry.until is None else format_time(entry.until)}
 
 
 def present_entry(entry: RuleEntry, now_s: float) -> str:
