@@ -29,11 +29,11 @@ from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.daemon.recorder import Recorder
 from tinysnitch.daemon.rule_saver import RuleSaver
 from tinysnitch.daemon.single_timer import SingleTimer
-from tinysnitch.kernel.attribution import Attributor, NoteLost
+from tinysnitch.kernel.attribution import Attributor
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.nfqueue import BATCH, Queue, QueuedPacket
-from tinysnitch.kernel.packet_events import LOCAL_OUT, PacketEvents
+from tinysnitch.kernel.packet_events import LOCAL_OUT, NoteLost, PacketEvents
 from tinysnitch.kernel.socket_holders import ScanNotDue
 from tinysnitch.kernel.translated_answers import TranslatedAnswers
 

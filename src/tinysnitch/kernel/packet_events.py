@@ -12,7 +12,7 @@ from tinysnitch.core.link_names import LINK_PORTS, parse_link_questions
 from tinysnitch.core.packet import Packet, flow_of, parse_packet, payload_of, whole_size
 from tinysnitch.core.quic_initial import may_be_initial
 from tinysnitch.core.segment import Payload, parse_segment
-from tinysnitch.kernel.attribution import Claim, NoteLost
+from tinysnitch.kernel.claim import Claim
 from tinysnitch.kernel.nfqueue import QueuedPacket
 
 # include/uapi/linux/netfilter.h, enum nf_inet_hooks
@@ -22,6 +22,10 @@ POST_ROUTING = 4
 
 DNS_PORT = 53
 _NAME_PORTS = frozenset({DNS_PORT, *LINK_PORTS})
+
+
+class NoteLost(Exception):
+    """Of a packet that waited for too long, in a flood: whose it is cannot be told any more."""
 
 
 class ClaimSource(Protocol):
