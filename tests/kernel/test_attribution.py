@@ -21,11 +21,10 @@ from tests.lab.leftovers import NETNS_FOLDER
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import KERNEL, NOT_LISTENING, UNKNOWN, AttributionSource
 from tinysnitch.kernel import file_identity, process_builder, procfs
-from tinysnitch.kernel.attribution import Attributor
+from tinysnitch.kernel.attribution import Attributor, Claim
 from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.bpf_programs import BpfPrograms
 from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, FlowEntry, Listener, Owner, ProcessEntry
-from tinysnitch.kernel.claim import Claim
 from tinysnitch.kernel.seed import seed
 from tinysnitch.kernel.sockets import ANY_V6, SocketDiag
 
