@@ -15,8 +15,9 @@ from tinysnitch.core.process import KERNEL, NOT_LISTENING, UNKNOWN, Attribution,
 from tinysnitch.core.raw_text import bytes_of
 from tinysnitch.core.table import BoundedTable
 from tinysnitch.kernel.claim import Claim
-from tinysnitch.kernel.process_builder import ProcessBuilder, image_of
+from tinysnitch.kernel.process_builder import ProcessBuilder
 from tinysnitch.kernel.procfs import INIT, LiveProcess, read_process
+from tinysnitch.kernel.procfs_image import image_of
 from tinysnitch.kernel.socket_holders import SocketHolders
 from tinysnitch.kernel.sockets import DiagSocket, SocketDiag, read_raw_sockets
 
