@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tinysnitch.core.dns_message import parse_question
-from tinysnitch.core.dns_wire import MAX_MESSAGE_BYTES, mark_truncated
+from tinysnitch.core.dns_wire import DNS_PORT, MAX_MESSAGE_BYTES, mark_truncated
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.events import AnswerReceived, DataSent, PacketQueued, QuestionSent
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow
@@ -20,7 +20,6 @@ LOCAL_IN = 1
 LOCAL_OUT = 3
 POST_ROUTING = 4
 
-DNS_PORT = 53
 _NAME_PORTS = frozenset({DNS_PORT, *LINK_PORTS})
 
 
