@@ -141,12 +141,12 @@ def test_when_it_is_over_each_may_have_any_number_again(lab: Lab) -> None:
     flood.stdin.close()
     flood.wait(timeout=WAIT_S)
     time.sleep(4 * PATIENCE)
-    assert "\nCROWDED" not in daemon.cli("status").stdout
     before = count_losses(daemon)[KERNEL_LOSSES["lost_crowd"]]
     burst = lab.run([PYTHON, "-c", BURST, WORLD4])
     assert (burst.returncode, burst.stdout) == (0, "")
     wait_until(lambda: daemon.cli("log", "--json", "--lines", "2000").stdout.count('"protocol":"udp"') == 1000)
     assert count_losses(daemon)[KERNEL_LOSSES["lost_crowd"]] == before
+    assert "\nCROWDED" not in daemon.cli("status").stdout
 
 
 def test_of_what_claims_to_tell_names_of_the_link(lab: Lab) -> None:
