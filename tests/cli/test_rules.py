@@ -2,7 +2,6 @@ import errno
 import io
 import json
 import os
-import shlex
 import sys
 from pathlib import Path
 
@@ -10,9 +9,8 @@ import pytest
 
 from tests.cli.running import Command, Told
 from tests.daemon.small_desk import RunningServer
-from tinysnitch.cli.rules import is_missing, join_words, present_entry
-from tinysnitch.core.rule_text import parse_rule
-from tinysnitch.protocol.messages import ListEntry, ListState, RuleEntry, RuleSource
+from tinysnitch.cli.rules import present_entry
+from tinysnitch.protocol.messages import RuleEntry, RuleSource
 
 RULE = "allow google.com 443 tcp /usr/bin/curl"
 
@@ -77,78 +75,6 @@ def test_a_rule_is_added_and_removed(running: RunningServer, command: Command) -
     assert command("rules", "remove", line).code == 1
 
 
-@pytest.mark.parametrize(
-    "arguments", ["-s --compressed 'a b'", "-- x", "--socket /tmp/x", "--help", "--socket=x --json -", "x --socket"]
-)
-def test_what_looks_like_an_option_of_ours_belongs_to_the_rule(
-    running: RunningServer, command: Command, arguments: str
-) -> None:
-    line = [*RULE.split(), *shlex.split(arguments)]
-    for words in (line, ["--", *line]):
-        assert change(running, command, "add", *words)[:2] == (0, f"{RULE} {arguments}\n")
-    assert change(running, command, "remove", *line) == (0, f"{RULE} {arguments}\n", "")
-    assert running.desk.rules == [RULE]
-
-
-@pytest.mark.parametrize("verb", ["add", "remove"])
-def test_options_of_ours_stand_before_the_rule(running: RunningServer, command: Command, verb: str) -> None:
-    assert command.plain("rules", verb, "--help").out.startswith(f"Usage: tinysnitch rules {verb} [OPTIONS] LINE...\n")
-    assert command.plain("rules", "--socket", str(running.path), verb, *RULE.split()).out == f"{RULE}\n"
-    code, _out, err = command.plain("rules", verb, "--sokcet", "x", *RULE.split())
-    assert (code, err.startswith("tinysnitch: error: no such option '--sokcet'")) == (2, True)
-
-
-def test_behind_a_rule_that_is_one_word_options_of_ours_may_stand(running: RunningServer, command: Command) -> None:
-    for before in ([], ["--socket", str(running.path)], [f"--socket={running.path}"]):
-        assert command("rules", "add", *before, RULE).out == f"{RULE}\n"
-
-
-@pytest.mark.parametrize(
-    ("line", "reason"),
-    [
-        ("allow until=2020-01-01T00:00:00Z - - -", "it ended at 2020-01-01T00:00:00.000Z"),
-        ("allow user=nobody-of-this-name - - -", "there is no user nobody-of-this-name"),
-        ("allow - - - /no/such/file -s", "there is no file /no/such/file"),
-        ("deny parent=/no/such/file - - -", "there is no file /no/such/file"),
-        ("allow - - - /etc/passwd/x", "there is no file /etc/passwd/x"),
-        ("allow user=$'a\\x00' - - -", "there is no user a\\x00"),
-        ("deny - - - /usr/bin", "/usr/bin is a folder; /usr/bin/** is all that is below it"),
-        ("deny - - - /usr/bin/", "/usr/bin/ is a folder; /usr/bin/** is all that is below it"),
-        ("deny @nolist - -", "there is no list /lists/nolist"),
-        ("deny @locked - -", "the list /lists/locked cannot be read: Permission denied"),
-        ("deny @new - -", "it holds once the list /lists/new has been read"),
-    ],
-)
-def test_what_can_match_nothing_is_added_and_told(
-    running: RunningServer, command: Command, line: str, reason: str
-) -> None:
-    running.desk.lists = [
-        ListEntry(list="nolist", path="/lists/nolist", rules=1, state=ListState.MISSING),
-        ListEntry(list="locked", path="/lists/locked", rules=1, state=ListState.MISSING, problem="Permission denied"),
-        ListEntry(list="new", path="/lists/new", rules=0, state=ListState.LOADING),
-    ]
-    assert command("rules", "add", line) == (0, f"{line}\n", f"tinysnitch: the rule matches nothing: {reason}\n")
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "allow user=root until=2999-01-01T00:00:00Z - - -",
-        "allow user=54321 - - -",
-        "deny @ads - -",
-        "allow - - - /bin/sh -c x",
-        "allow - - - /no/such/*",
-        "allow - - - unit:no.service",
-    ],
-)
-def test_what_can_match_is_added_without_a_word(running: RunningServer, command: Command, line: str) -> None:
-    running.desk.lists = [
-        ListEntry(list="ads", path="/lists/ads", rules=1, state=ListState.LOADING, updated=1.0),
-        ListEntry(list="nolist", path="/lists/nolist", rules=1, state=ListState.MISSING),
-    ]
-    assert command("rules", "add", line) == (0, f"{line}\n", "")
-
-
 def test_a_change_that_waits_for_a_list_is_told(running: RunningServer, command: Command) -> None:
     """Whoever takes away what is allowed would believe that it is denied."""
     running.desk.old_rules = running.desk.rules[:]
@@ -165,45 +91,10 @@ def test_a_rule_that_is_there_already_is_told(running: RunningServer, command: C
     assert command("rules", "add", "deny - 23 tcp").err == ""  # it was temporary
 
 
-def test_a_path_that_nobody_may_look_at_is_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: str) -> None:
-        raise PermissionError(path)
-
-    with monkeypatch.context() as patch:
-        patch.setattr("os.stat", refuse)
-        found = is_missing("/x")
-    assert not found
-    assert not is_missing("/\0")
-
-
 def test_a_bad_line_is_refused_with_its_column(running: RunningServer, command: Command) -> None:
     code, out, err = command("rules", "add", "allo - - -")
     assert (code, out) == (1, "")
     assert err == "tinysnitch: error: column 1: not a verdict\ntinysnitch: hint: write allow or deny\n"
-
-
-@pytest.mark.parametrize(
-    "line", [RULE, "allow *.google.com - -", "deny - - - /opt/*/bin", "allow - - - /usr/bin/a 'b c' $'d\\n' ''"]
-)
-def test_words_make_the_line_that_the_shell_took_apart(line: str) -> None:
-    rule = parse_rule(line)
-    words = [*line.split()[:5], *(rule.args or ())]
-    assert parse_rule(join_words(tuple(words))) == rule
-    assert join_words((line,)) == line
-
-
-@pytest.mark.parametrize(
-    ("words", "line"),
-    [
-        (("allow", "until=2030-01-01 10:00", "-", "-", "-"), "allow until='2030-01-01 10:00' - - -"),
-        (("deny", "user=a'b", "parent=/my app", "-", "-", "-"), r"deny user=$'a\'b' parent='/my app' - - -"),
-        (("allow", "-", "-", "-", "/a", "--x=y z", "a=b c"), "allow - - - /a --x='y z' a='b c'"),
-        (("deny", "-", "-", "-", "/a", "()", "*", "$HOME", "#b", "\u2800"), r"deny - - - /a () * $HOME '#b' $'\u2800'"),
-    ],
-)
-def test_what_the_shell_left_is_quoted_where_it_must_be(words: tuple[str, ...], line: str) -> None:
-    assert join_words(words) == line
-    assert parse_rule(line)
 
 
 def test_check_names_file_line_column_and_a_hint(tmp_path: Path, command: Command) -> None:

@@ -114,6 +114,13 @@ def test_who_could_not_start_again_says_so(running: RunningServer) -> None:
     assert (lines[1][0], " ".join(text for _label, text in lines[1:3])) == ("CANNOT RESTART", why)
 
 
+def test_who_cannot_judge_all_that_comes_says_so(running: RunningServer) -> None:
+    status = running.call(running.desk.status, ROOT)
+    crowded = dict(present_status(msgspec.structs.replace(status, is_crowded=True)))
+    assert crowded["CROWDED"] == "more comes than can be judged, and the rest is dropped"
+    assert "CROWDED" not in dict(present_status(status))
+
+
 def test_what_is_wrong_with_the_rules_comes_with_a_hint(running: RunningServer) -> None:
     status = running.call(running.desk.status, ROOT)
     lines = list(present_status(msgspec.structs.replace(status, rule_errors=("/etc/r:1:1: no verdict",))))

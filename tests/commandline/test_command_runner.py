@@ -20,6 +20,7 @@ WHERE = "tinysnitch: hint: see where the output goes\n"
 WHOLE = "tinysnitch: hint: see whether its file system is whole, and has room\n"
 NO_ROOM = "tinysnitch: error: cannot write: No space left on device\n" + WHERE
 NO_PROC = "tinysnitch: error: {}: No such file or directory\ntinysnitch: hint: mount -t proc proc /proc\n"
+NO_NULL = "tinysnitch: error: /dev/null: No such file or directory\ntinysnitch: hint: mknod -m 666 /dev/null c 1 3\n"
 NO_OPTION = "tinysnitch: error: no such option '--nonsense'\ntinysnitch: hint: see `{name} --help`\n"
 
 
@@ -101,6 +102,17 @@ def test_without_proc_a_command_says_what_is_missing(words: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert re.fullmatch(NO_PROC.format("/proc/self/[a-z]+"), done.stderr), done.stderr
+
+
+@pytest.mark.privileged
+def test_without_a_null_device_a_command_says_what_is_missing() -> None:
+    """A chroot where nobody made one."""
+    module, function = SCRIPTS["tinysnitch"].split(":")
+    code = f"import sys; from {module} import {function} as main; sys.argv = ['tinysnitch', 'run', 'true']; main()"
+    script = 'mount -t tmpfs none /dev; exec "$0" -c "$1"'
+    command = ["unshare", "--net", "--mount", "sh", "-ec", script, sys.executable, code]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, NO_NULL)
 
 
 def test_what_is_our_own_bug_keeps_its_traceback() -> None:

@@ -34,7 +34,7 @@ from tinysnitch.daemon.recorder import Recorder
 from tinysnitch.daemon.reloader import Reloader
 from tinysnitch.daemon.rule_loader import RuleLoader
 from tinysnitch.daemon.rule_saver import RuleSaver
-from tinysnitch.kernel.attribution import Claim
+from tinysnitch.kernel.claim import Claim
 from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.nfqueue import NfVerdict, QueuedPacket, QueueStatistics
 from tinysnitch.kernel.packet_events import LOCAL_OUT, POST_ROUTING, PacketEvents

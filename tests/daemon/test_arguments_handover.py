@@ -11,8 +11,8 @@ from tinysnitch.daemon.arguments_handover import EarlierArguments, keep_argument
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bpf_structs import IMAGE_ARGS_CUT, IMAGE_DIRECTORY_CUT, Image, ProcessEntry
 from tinysnitch.kernel.clock import read_boot_id
-from tinysnitch.kernel.process_builder import image_of
 from tinysnitch.kernel.procfs import LiveProcess
+from tinysnitch.kernel.procfs_image import image_of
 from tinysnitch.store.kept_arguments import KeptArguments, KeptProcess
 
 TITLED = "$0 = 'a title of its own'; $| = 1; print \"ready\\n\"; sleep 60"

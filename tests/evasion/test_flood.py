@@ -136,6 +136,7 @@ def test_when_it_is_over_each_may_have_any_number_again(lab: Lab) -> None:
     daemon = lab.start_daemon(f"allow {WORLD4} - udp\n")
     flood = lab.spawn([PYTHON, "-c", FLOOD_OUT, WORLD4], user=ATTACKER, stdin=subprocess.PIPE)
     wait_until(lambda: count_losses(daemon)[KERNEL_LOSSES["lost_crowd"]])
+    wait_until(lambda: "\nCROWDED" in daemon.cli("status").stdout)
     assert flood.stdin
     flood.stdin.close()
     flood.wait(timeout=WAIT_S)
@@ -145,6 +146,7 @@ def test_when_it_is_over_each_may_have_any_number_again(lab: Lab) -> None:
     assert (burst.returncode, burst.stdout) == (0, "")
     wait_until(lambda: daemon.cli("log", "--json", "--lines", "2000").stdout.count('"protocol":"udp"') == 1000)
     assert count_losses(daemon)[KERNEL_LOSSES["lost_crowd"]] == before
+    assert "\nCROWDED" not in daemon.cli("status").stdout
 
 
 def test_of_what_claims_to_tell_names_of_the_link(lab: Lab) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tinysnitch.core.flow import Flow
-from tinysnitch.kernel.attribution import Attributor, Claim
+from tinysnitch.kernel.attribution import Attributor
 from tinysnitch.kernel.bpf_structs import Owner
+from tinysnitch.kernel.claim import Claim
 from tinysnitch.kernel.socket_holders import ScanNotDue
 from tinysnitch.kernel.socket_users import SocketUsers
 

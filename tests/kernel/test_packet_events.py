@@ -14,7 +14,7 @@ from tinysnitch.core.events import AnswerReceived, DataSent, QuestionSent
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.process import UNKNOWN
 from tinysnitch.core.segment import Segment
-from tinysnitch.kernel.attribution import Claim
+from tinysnitch.kernel.claim import Claim
 from tinysnitch.kernel.nfqueue import QueuedPacket
 from tinysnitch.kernel.packet_events import LOCAL_IN, LOCAL_OUT, POST_ROUTING, PacketEvents
 

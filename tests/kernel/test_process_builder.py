@@ -16,10 +16,11 @@ from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel import file_identity, process_builder, procfs
 from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.bpf_structs import Image, ProcessEntry
-from tinysnitch.kernel.cgroup_paths import CgroupPaths, read_cgroup_id
+from tinysnitch.kernel.cgroup_paths import CgroupPaths
 from tinysnitch.kernel.clock import read_boot_ns
 from tinysnitch.kernel.digests import Digests
-from tinysnitch.kernel.process_builder import AGAIN_S, MAX_PARENTS_LENGTH, UNTOLD, NoImages, ProcessBuilder, image_of
+from tinysnitch.kernel.process_builder import AGAIN_S, MAX_PARENTS_LENGTH, UNTOLD, NoImages, ProcessBuilder
+from tinysnitch.kernel.procfs_image import image_of
 
 PYTHON = os.path.realpath("/usr/bin/python3")
 NOBODY = 2**22 + 1
@@ -235,33 +236,6 @@ def test_a_live_parent_with_an_image_is_named_by_the_image(builder: ProcessBuild
     table.images[9] = make_image("/opt/parent", exec_id=9)
     table.processes[os.getpid()] = ProcessEntry(9, 1000)
     assert build(builder, make_image(parent_pid=os.getpid())).parents == ("/opt/parent",)
-
-
-@pytest.mark.parametrize(
-    ("change", "flags"),
-    [
-        ({}, 0),
-        ({"is_deleted": True}, structs.IMAGE_DELETED),
-        ({"is_argv_complete": False}, structs.IMAGE_ARGS_CUT),
-        ({"is_argv_complete": False, "argv": ()}, structs.IMAGE_ARGS_UNREADABLE),
-    ],
-)
-def test_an_image_from_proc_says_how_weak_it_is(change: dict[str, object], flags: int) -> None:
-    own = procfs.read_process(os.getpid())
-    assert own
-    assert image_of(msgspec.structs.replace(own, **change)).flags == structs.IMAGE_SEEDED | flags
-
-
-@pytest.mark.parametrize("device", [os.makedev(7, 70000), None])
-def test_an_image_from_proc_has_its_file_and_its_cgroup(monkeypatch: pytest.MonkeyPatch, device: int | None) -> None:
-    """The file's device as its superblock has it, or else as stat has it."""
-    monkeypatch.setattr(file_identity, "read_executable_device", lambda _pid: device)
-    own = procfs.read_process(os.getpid())
-    assert own
-    image = image_of(own)
-    assert (file_identity.decode_device(image.device), image.inode) == (device or own.device, own.inode)
-    assert image.cgroup_id == read_cgroup_id(own.cgroup) != 0
-    assert image_of(msgspec.structs.replace(own, cgroup="")).cgroup_id == 0
 
 
 def test_a_younger_process_is_no_parent(builder: ProcessBuilder, table: DictTable) -> None:

@@ -17,9 +17,10 @@ from tests.kernel.scan_patience import PatientAttributor
 from tests.lab.leftovers import NETNS_FOLDER
 from tests.lab.patience import WAIT_S
 from tinysnitch.core.flow import ICMP, TCP, UDP, Direction, Flow, parse_address
-from tinysnitch.core.process import KERNEL, UNKNOWN, AttributionSource, Process
+from tinysnitch.core.process import KERNEL, NOT_LISTENING, UNKNOWN, AttributionSource, Process
 from tinysnitch.kernel import procfs_attribution
-from tinysnitch.kernel.attribution import NOT_LISTENING, Attributor, Claim
+from tinysnitch.kernel.attribution import Attributor
+from tinysnitch.kernel.claim import Claim
 from tinysnitch.kernel.procfs import read_argv, read_process
 
 pytestmark = pytest.mark.privileged

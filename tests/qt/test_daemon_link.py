@@ -24,7 +24,7 @@ from tinysnitch.daemon import control_clients
 from tinysnitch.daemon.control_permission import Permissions, Right
 from tinysnitch.protocol.messages import prompt_shown
 from tinysnitch.qt import daemon_link
-from tinysnitch.qt.daemon_link import DaemonLink
+from tinysnitch.qt.daemon_link import QtDaemonLink
 from tinysnitch.view.prompt_events import (
     Answer,
     AnswerRefused,
@@ -85,7 +85,7 @@ class Listener:
     def __init__(self, path: Path) -> None:
         self.told: list[Event] = []
         self.failures: list[SnitchError] = []
-        self.link = DaemonLink(path, self.told.append, self.failures.append)
+        self.link = QtDaemonLink(path, self.told.append, self.failures.append)
         self.link.start()
 
     def wait(self, event: Event) -> None:

@@ -9,7 +9,7 @@ import click
 
 from tinysnitch.cli.options import examples, json_option, socket_option
 from tinysnitch.cli.output import print_lines, print_object
-from tinysnitch.cli.rules import is_missing
+from tinysnitch.cli.rule_doubts import is_missing
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.client.program_files import read_sha256
 from tinysnitch.commandline.notes import print_note

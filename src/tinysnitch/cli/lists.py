@@ -4,16 +4,13 @@ import time
 from collections.abc import Iterator
 
 import click
-import msgspec
 
 from tinysnitch.cli.command_group import CommandGroup
 from tinysnitch.cli.options import examples, json_option, socket_option
-from tinysnitch.cli.output import print_lines, print_object
+from tinysnitch.cli.output import print_entry, print_lines
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.remote_text import LISTS_FOLDER
-from tinysnitch.protocol.framing import encode_object
-from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.protocol.messages import ListEntry, ListLists, ListState
 from tinysnitch.view.duration import format_duration
 
@@ -40,19 +37,13 @@ def lists_group(ctx: click.Context, socket_path: str, as_json: bool) -> None:
         entries = client.ask(ListLists(), ListEntry)
     if as_json:
         for entry in entries:
-            print_object(encode_object(_fields(entry)))
+            print_entry(entry, moment="updated")
     elif entries:
         print_lines(present_lists(entries, time.time()))
     elif client.sees_all:
         print_note(f"there is no list; one is a file in {LISTS_FOLDER}, or where `tinysnitchd --lists` says")
     else:
         print_note("lists are shown to those who may see everything: run it as root")
-
-
-def _fields(entry: ListEntry) -> dict[str, object]:
-    """What --json shows: moments as the log has them."""
-    fields = msgspec.structs.asdict(entry)
-    return fields | {"updated": None if entry.updated is None else format_time(entry.updated)}
 
 
 def present_lists(entries: list[ListEntry], now_s: float) -> Iterator[str]:

@@ -6,7 +6,11 @@ Every text is escaped on its way out: what programs and servers are called never
 import sys
 from collections.abc import Iterable
 
+import msgspec
+
 from tinysnitch.commandline.standard_streams import error_of_output
+from tinysnitch.protocol.framing import encode_object
+from tinysnitch.protocol.log_lines import format_time
 from tinysnitch.view.text import escape_text
 
 
@@ -32,6 +36,13 @@ def print_lines(lines: Iterable[str]) -> None:
 def print_object(encoded: bytes) -> None:
     """One JSON object, already encoded, pure ASCII."""
     print_line(encoded.decode("ascii"))
+
+
+def print_entry(entry: msgspec.Struct, moment: str) -> None:
+    """As print_object() does, with the field `moment`, in seconds, as the log has moments."""
+    fields = msgspec.structs.asdict(entry)
+    fields[moment] = None if fields[moment] is None else format_time(fields[moment])
+    print_object(encode_object(fields))
 
 
 def print_progress(text: str) -> None:

@@ -1,8 +1,5 @@
 """`tinysnitch rules`: list, add and remove over the daemon; check a file without it."""
 
-import os
-import pwd
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -11,28 +8,22 @@ from pathlib import Path
 from typing import assert_never
 
 import click
-import msgspec
 
 from tinysnitch.cli.command_group import CommandGroup
 from tinysnitch.cli.options import examples, json_option, socket_option
-from tinysnitch.cli.output import print_line, print_lines, print_object
+from tinysnitch.cli.output import print_entry, print_line, print_lines
+from tinysnitch.cli.rule_doubts import find_doubts
+from tinysnitch.cli.rule_line import LineCommand, join_words, line_argument
 from tinysnitch.client.control_client import ControlClient
 from tinysnitch.commandline.named_path import NamedPath
 from tinysnitch.commandline.notes import print_note
 from tinysnitch.core.errors import NotPermitted, SnitchError
 from tinysnitch.core.raw_text import MAX_BYTES, text_of
-from tinysnitch.core.rule import ProgramKind, RemoteKind
-from tinysnitch.core.rule_text import parse_rule, parse_rules
-from tinysnitch.core.words import BadWord, quote_word, split_words
-from tinysnitch.protocol.framing import encode_object
-from tinysnitch.protocol.log_lines import format_time
+from tinysnitch.core.rule_text import parse_rules
 from tinysnitch.protocol.log_text import what_holds
 from tinysnitch.protocol.messages import (
     AddRule,
-    ListEntry,
-    ListLists,
     ListRules,
-    ListState,
     ReadStatus,
     RemoveRule,
     RuleEntry,
@@ -42,32 +33,6 @@ from tinysnitch.protocol.messages import (
 )
 
 _NOT_YET = "the rules file holds once the lists and users that it names are known; `tinysnitch lists` shows the lists"
-_QUALIFIER_NAME = re.compile("[A-Za-z0-9_-]+=")
-
-
-class _LineCommand(click.Command):
-    """Options stand before LINE: behind its first word all is the rule's, whatever it looks like.
-
-    Where that word is the whole line nothing of the rule can follow, and options may.
-    """
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.allow_interspersed_args = _begins_with_whole_line(args)
-        return super().parse_args(ctx, args)
-
-
-_line_argument = click.argument("line", nargs=-1, required=True, type=click.UNPROCESSED)
-
-
-def _begins_with_whole_line(args: list[str]) -> bool:
-    """Whether the first word that is no option of ours holds a blank, as no verdict does."""
-    words = iter(args)
-    for word in words:
-        if not word.startswith("-"):
-            return len(word.split()) > 1
-        if word == "--socket":
-            next(words, None)
-    return False
 
 
 @click.group(
@@ -102,18 +67,12 @@ def list_command(socket_path: str, as_json: bool) -> None:
     with ControlClient(socket_path) as client:
         for entry in client.ask(ListRules(), RuleEntry):
             if as_json:
-                print_object(encode_object(_fields(entry)))
+                print_entry(entry, moment="until")
             else:
                 print_line(present_entry(entry, time.time()))
         status = client.ask_one(ReadStatus(), Status)
     if status.rule_errors:  # whoever edited the file looks here to see whether it took
         print_note(f"the rules file did not load, {what_holds(status.rules)}: {status.rule_errors[0]}")
-
-
-def _fields(entry: RuleEntry) -> dict[str, object]:
-    """What --json shows: moments as the log has them."""
-    fields = msgspec.structs.asdict(entry)
-    return fields | {"until": None if entry.until is None else format_time(entry.until)}
 
 
 def present_entry(entry: RuleEntry, now_s: float) -> str:
@@ -139,14 +98,14 @@ def _present_source(entry: RuleEntry) -> Iterator[str]:
 
 @rules_group.command(
     "add",
-    cls=_LineCommand,
+    cls=LineCommand,
     epilog=examples(
         "tinysnitch rules add 'allow github.com 443 tcp /usr/bin/git'",
         "tinysnitch rules add deny '*.doubleclick.net' - -",
     ),
 )
 @socket_option
-@_line_argument
+@line_argument
 def add_command(line: tuple[str, ...], socket_path: str) -> None:
     """Add LINE, one word or several, to the rules file.
 
@@ -158,7 +117,7 @@ def add_command(line: tuple[str, ...], socket_path: str) -> None:
         print_line(written)
         if written in before:
             print_note("the rule was in the file already")
-        for reason in _find_reasons_not_to_match(written, client):
+        for reason in find_doubts(written, client):
             print_note(f"the rule matches nothing: {reason}")
         if written not in _lasting_rules(client):
             print_note(_NOT_YET)
@@ -169,64 +128,13 @@ def _lasting_rules(client: ControlClient) -> set[str]:
     return {entry.rule for entry in client.ask(ListRules(), RuleEntry) if entry.source is RuleSource.FILE}
 
 
-def _find_reasons_not_to_match(line: str, client: ControlClient) -> Iterator[str]:
-    """What is well written, and a slip all the same."""
-    rule = parse_rule(line)
-    if rule.until_s is not None and rule.until_s <= time.time():
-        yield f"it ended at {format_time(rule.until_s)}"
-    if rule.user is not None and not _is_user(rule.user):
-        yield f"there is no user {rule.user}"
-    if rule.program.kind is ProgramKind.PATH and os.path.isdir(rule.program.text):
-        yield f"{rule.program.text} is a folder; {rule.program.text.rstrip('/')}/** is all that is below it"
-    programs = (rule.program.text if rule.program.kind is ProgramKind.PATH else None, rule.parent)
-    yield from (f"there is no file {path}" for path in programs if path is not None and is_missing(path))
-    if rule.remote.kind is RemoteKind.LIST:
-        named = [entry for entry in client.ask(ListLists(), ListEntry) if entry.list == rule.remote.text]
-        yield from (_present_unread(entry) for entry in named if _is_unread(entry))
-
-
-def _is_unread(entry: ListEntry) -> bool:
-    """Not there, or on its way for the first time; while a list is read again the old one holds."""
-    return entry.state is ListState.MISSING or (entry.state is ListState.LOADING and entry.updated is None)
-
-
-def _present_unread(entry: ListEntry) -> str:
-    if entry.state is ListState.LOADING:
-        return f"it holds once the list {entry.path} has been read"
-    if entry.problem:
-        return f"the list {entry.path} cannot be read: {entry.problem}"
-    return f"there is no list {entry.path}"
-
-
-def is_missing(path: str) -> bool:
-    """Whether no file is there; one in a folder that we may not look into may well be."""
-    try:
-        os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except (OSError, ValueError):  # ValueError: a null byte in the path
-        return False
-    return False
-
-
-def _is_user(name: str) -> bool:
-    """A uid needs no name."""
-    if name.isdigit():
-        return True
-    try:
-        pwd.getpwnam(name)
-    except (KeyError, ValueError):  # ValueError: a null byte in the name
-        return False
-    return True
-
-
 @rules_group.command(
     "remove",
-    cls=_LineCommand,
+    cls=LineCommand,
     epilog=examples("tinysnitch rules remove 'allow github.com 443 tcp /usr/bin/git'"),
 )
 @socket_option
-@_line_argument
+@line_argument
 def remove_command(line: tuple[str, ...], socket_path: str) -> None:
     """Remove the rule that LINE says, of the file or temporary.
 
@@ -237,30 +145,6 @@ def remove_command(line: tuple[str, ...], socket_path: str) -> None:
         print_line(removed)
         if removed in _lasting_rules(client):
             print_note(_NOT_YET)
-
-
-def join_words(words: tuple[str, ...]) -> str:
-    """One word is a whole line; of several the shell took the quotes, and those that need some get them back."""
-    if len(words) == 1:
-        return words[0]
-    return " ".join(map(_quote_again, words))
-
-
-def _quote_again(word: str) -> str:
-    """Bare words keep what `*` means in them, and qualifiers their names, which are none in quotes."""
-    if _is_itself(word):
-        return word
-    name = _QUALIFIER_NAME.match(word)
-    key = name[0] if name else ""
-    return key + quote_word(word.removeprefix(key))
-
-
-def _is_itself(word: str) -> bool:
-    """Whether it is read in a line as the very word that it is."""
-    try:
-        return [each.text for each in split_words(word)] == [word]
-    except BadWord:
-        return False
 
 
 @rules_group.command(

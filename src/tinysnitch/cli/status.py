@@ -20,6 +20,7 @@ _MODES = {
     Mode.DEGRADED: "DEGRADED: enforcing without BPF, attribution is weaker",
 }
 _NOT_ENFORCING = "NOT enforcing: what is new may pass unasked"
+_CROWDED = "more comes than can be judged, and the rest is dropped"
 _LABEL_WIDTH = 20
 _TEXT_WIDTH = 79 - _LABEL_WIDTH
 
@@ -46,6 +47,8 @@ def present_status(status: Status, uid: int = 0) -> Iterator[tuple[str, str]]:
         yield "because", status.mode_reason
     if status.cannot_restart:
         yield from _present_wrapped("CANNOT RESTART", status.cannot_restart)
+    if status.is_crowded:
+        yield "CROWDED", _CROWDED
     if status.is_learning:
         yield "observing", "what no rule decides is allowed and recorded"
         if status.learned_rules:  # not of a daemon from before the upgrade, which is to be restarted

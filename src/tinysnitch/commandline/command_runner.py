@@ -42,6 +42,8 @@ def _explain(error: OSError) -> SnitchError:
         return SnitchError(f"{place}{error.strerror}", SHORTAGE_HINT)
     if place.startswith("/proc/") and not os.path.exists("/proc/self"):
         return SnitchError(f"{place}{error.strerror}", "mount -t proc proc /proc")
+    if error.filename == os.devnull:  # a chroot, say
+        return SnitchError(f"{place}{error.strerror}", "mknod -m 666 /dev/null c 1 3")
     if error.errno not in _NOT_WRITTEN:
         raise error
     if place:

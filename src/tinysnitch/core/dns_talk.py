@@ -14,14 +14,14 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.dns_message import parse_answer, parse_question
 from tinysnitch.core.dns_questions import SUSPICIOUS, Asked, Refusal
 from tinysnitch.core.dns_stream import DnsStreams
-from tinysnitch.core.dns_wire import NoLookup
+from tinysnitch.core.dns_wire import DNS_PORT, NoLookup
 from tinysnitch.core.domain import is_within
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.facts import Facts
 from tinysnitch.core.flow import Direction, Flow, format_address
 from tinysnitch.core.link_names import LINK_PORTS, LinkNames, parse_link_answer, parse_link_questions
 from tinysnitch.core.names import HasEnded, Learned, Names, nobody_has_ended
-from tinysnitch.core.outside_questions import DNS_PORT, RESOLVER_PORTS, OutsideQuestions
+from tinysnitch.core.outside_questions import RESOLVER_PORTS, OutsideQuestions
 from tinysnitch.core.process import KERNEL_EXEC_ID, UNKNOWN_EXEC_ID, exec_id_of
 from tinysnitch.core.segment import Payload, Segment
 from tinysnitch.core.settings import Settings

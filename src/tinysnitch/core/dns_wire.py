@@ -13,6 +13,7 @@ from tinysnitch.core.domain import MAX_LABEL_BYTES, format_label
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import V4_PREFIX
 
+DNS_PORT = 53
 A, CNAME, AAAA, SVCB, HTTPS, ANY = 1, 5, 28, 64, 65, 255
 SERVICES = frozenset({SVCB, HTTPS})  # RFC 9460
 

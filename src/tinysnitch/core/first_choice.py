@@ -1,26 +1,22 @@
 """What is chosen before anyone chose: nine minutes, this name and port, and these arguments.
 
-Arguments that a program gave to itself are the exception. Browsers and their like start themselves anew for each task,
-with numbers among the arguments that are never the same again (`--field-trial-handle=3,i,8459356107866096316`): a rule
-with these would be asked for at each start. Interpreters and shells run anything, so for them it stays with these, but
-for workers, whose rule then names who started them (core/workers.py). What gives a rootless container its network is
-called with the container's process id or the name of its network namespace, what publishes a port of one (docker-proxy)
-with the address that this got at its start; what pip starts to fetch what a build needs, with a folder of this build;
-what connects for git, with the address of each repository, of which a clone with submodules has many; what VS Code runs
-on another machine, with a token or a socket; what connects for programs of a desktop (WebKitGTK, GVfs, KIO, Chromium
-within another program), with numbers of descriptors or of the session bus, or with the name of a socket; what prints
-for CUPS, with the number and the title of the job; what sends a mail, with whom it is for.
+Left open is what will be another the next time, for a rule with it would be asked for again and again:
 
-So is a port that the kernel chose, where a program asked all the link over UDP (SSDP, say) and each machine that
-answers is a question of its own: the next time, two minutes later with browsers, the port is different. The same goes
-for a service that answers whoever asked the link (Avahi, say): the question went to the group, the answer is a talk of
-its own. What a service talks with the link is for all of it to begin with (core/link_talk.py). Likewise the ports that
-traceroute, tracepath and mtr count up, one for each probe, and the one that each session of mosh gets; and those
-that a talk at another port has told, as of FTP (told_ports.py). And what a flatpak is given to open (`flatpak run ID
-URL`) differs each time, while the rule is for all that it runs. So does what a browser, a mail or a torrent program or
-a player of a desktop was started for: it connects to all else from that same process, and a menu starts it for nothing,
-so that `()` would not match the next link. Arguments that name a profile of Firefox stay, unless Selenium or Playwright
-made it for a moment.
+1. Arguments that a program gave to itself. Browsers and their like start themselves anew for each task, with numbers
+   that are never the same again (`--field-trial-handle=3,i,8459356107866096316`). Interpreters and shells run anything,
+   so for them it stays with these; but for workers, whose rule then names who started them (core/workers.py).
+2. Arguments of helpers. Beside the name of each stands below what it is called with.
+3. What a program of a desktop was started for: a link, a mail, a torrent, a film. It connects to all else from that
+   same process, and a menu starts it for nothing, so that `()` would not match the next link. Likewise what a flatpak
+   is given to open (`flatpak run ID URL`), while the rule is for all that it runs. Arguments that name a profile of
+   Firefox stay, unless Selenium or Playwright made it for a moment.
+4. A port that the kernel chose, where a program asked all the link over UDP (SSDP, say), and each machine that answers
+   is a question of its own: with browsers the port is another two minutes later. The same goes for a service that
+   answers whoever asked the link (Avahi, say): the question went to the group, the answer is a talk of its own.
+5. Ports that are counted up, one for each probe or session, and those that a talk at another port has told, as of FTP
+   (told_ports.py).
+
+What a service talks with the link is for all of it to begin with (core/link_talk.py).
 """
 
 import re
@@ -40,15 +36,24 @@ _MOSH = "mosh-client"
 _PROBED_PORTS = range(33434, 33534)  # traceroute(8): three probes for each of 30 hops, and room for a few more
 # mtr(8) from 33000 on, for as long as it runs; tracepath(8): 44444; mosh-server(1): from 60001 on
 _COUNTERS = frozenset({"mtr-packet", "tracepath", _MOSH})
-_NETWORK_HELPERS = frozenset({"slirp4netns", "pasta", "pasta.avx2", "docker-proxy"})  # slirp4netns(1), pasta(1)
-_SERVER_MAIN = "server-main.js"  # of VS Code and what is made of it; in a home it is run by a Node.js of its own
+_NETWORK_HELPERS = frozenset(
+    {
+        # of a rootless container: with its process id, or the name of its network namespace (slirp4netns(1), pasta(1))
+        *("slirp4netns", "pasta", "pasta.avx2"),
+        "docker-proxy",  # publishes a port: with the address that the container got at its start
+    }
+)
+# Of VS Code and what is made of it, on another machine: with a token or a socket. In a home it is run by a Node.js of
+# its own.
+_SERVER_MAIN = "server-main.js"
 _VSCODE = re.compile(r"/.*/\.[^/]+-server/.*/node", re.DOTALL)
 _WORKERS = frozenset(
     {
+        # For programs of a desktop: with numbers of descriptors or of the session bus, or the name of a socket.
         *("WebKitNetworkProcess", "WPENetworkProcess"),  # ProcessLauncher of WebKit
         *("jcef_helper", "obs-browser-page"),  # of Chromium within an IDE of JetBrains, or OBS
         *("kioworker", "kioslave5"),  # ConnectionBackend of KIO
-        "__pip-runner__.py",  # BuildEnvironment of pip
+        "__pip-runner__.py",  # BuildEnvironment of pip: with a folder of this build
         "workerd",  # Runtime of miniflare: with a port of the moment
         "smbspool",  # CUPS's way to a printer of Windows: below its backends there is only a link to it
         "msmtp",  # for mutt, git and cron: with the recipients
@@ -58,8 +63,10 @@ _WORKERS = frozenset(
 )
 _PRINTING = re.compile(r"/.*/cups/backend/[^/]+", re.DOTALL)  # backend(7): job, user, title, copies, options
 _PIPENV = "/pipenv/resolver/main.py"  # resolve() of it: with the names of two files of the moment
-_GIT = "git-remote-"  # http, https and what further names lead to: with the address of the repository
-_GVFS = "gvfsd-"  # each protocol has its own: gvfsd-dav, gvfsd-smb
+# Of git, with http, https and what further names lead to: with the address of each repository, and a clone with
+# submodules has many.
+_GIT = "git-remote-"
+_GVFS = "gvfsd-"  # each protocol has its own: gvfsd-dav, gvfsd-smb; likewise for programs of a desktop
 _WITH_PROFILES = frozenset(  # Firefox and what is made of it
     {"firefox", "firefox-esr", "firefox-bin", "librewolf", "waterfox", "floorp", "thunderbird", "thunderbird-bin"}
 )

@@ -7,11 +7,11 @@ recurses, on whatever port it is asked, only ever connects to other resolvers; `
 import msgspec
 
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.dns_wire import DNS_PORT
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow
 from tinysnitch.core.process import exec_id_of
 from tinysnitch.core.table import BoundedTable
 
-DNS_PORT = 53
 RESOLVER_PORTS = (DNS_PORT, 853)  # DNS, and the same over TLS (RFC 7858)
 MAX_SERVERS = 64  # programs on this machine that are known to be resolvers
 MAX_ASKERS = 256  # programs that asked, and connected to nothing yet; of one that has to make room nothing is told

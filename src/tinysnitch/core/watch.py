@@ -8,11 +8,10 @@ opens nothing, it can only be held against the connection.
 from enum import Enum
 
 from tinysnitch.core.connection import Connection
+from tinysnitch.core.dns_wire import DNS_PORT
 from tinysnitch.core.flow import TCP, UDP, Direction
 from tinysnitch.core.remote_words import RemoteWords
 from tinysnitch.core.rule import LOCALHOST
-
-_DNS = 53
 
 
 class Watch(Enum):
@@ -27,6 +26,6 @@ def can_say_name(connection: Connection, words: RemoteWords) -> bool:
     return (
         flow.direction is Direction.OUTBOUND
         and flow.protocol in (TCP, UDP)
-        and flow.remote_port != _DNS
+        and flow.remote_port != DNS_PORT
         and not words.takes(LOCALHOST, flow.remote, None)
     )

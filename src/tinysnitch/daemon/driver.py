@@ -29,11 +29,11 @@ from tinysnitch.daemon.process_watch import ProcessWatch
 from tinysnitch.daemon.recorder import Recorder
 from tinysnitch.daemon.rule_saver import RuleSaver
 from tinysnitch.daemon.single_timer import SingleTimer
-from tinysnitch.kernel.attribution import Attributor, NoteLost
+from tinysnitch.kernel.attribution import Attributor
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.kernel.enforcement import Enforcement
 from tinysnitch.kernel.nfqueue import BATCH, Queue, QueuedPacket
-from tinysnitch.kernel.packet_events import LOCAL_OUT, PacketEvents
+from tinysnitch.kernel.packet_events import LOCAL_OUT, NoteLost, PacketEvents
 from tinysnitch.kernel.socket_holders import ScanNotDue
 from tinysnitch.kernel.translated_answers import TranslatedAnswers
 
@@ -147,12 +147,17 @@ class Driver:
             self._attempt(self._crowding.note_batch, len(packets), BATCH)
             self._wait_for_crowds()
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether more comes than can be judged."""
+        return self._crowding.is_limited
+
     def _look_at_crowds(self) -> None:
         self._attempt(self._crowding.look_again)
         self._wait_for_crowds()
 
     def _wait_for_crowds(self) -> None:
-        if self._crowding.is_limited:
+        if self.is_crowded:
             self._crowd_timer.start(LOOK_S)
 
     def _count_unseen(self) -> int:

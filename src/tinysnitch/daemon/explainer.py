@@ -11,12 +11,12 @@ from tinysnitch.core.connection import Connection
 from tinysnitch.core.decision import LEARNING, Decision
 from tinysnitch.core.engine import Engine
 from tinysnitch.core.errors import Malformed, NotPermitted, NotUnderstood
-from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow, is_v4, parse_address
+from tinysnitch.core.flow import ICMP, ICMPV6, Direction, Flow, is_v4, parse_address
 from tinysnitch.core.own_rules import is_own
 from tinysnitch.core.port_text import LAST_PORT
 from tinysnitch.core.process import KERNEL, UNKNOWN, Attribution, AttributionSource, Process, uid_of
 from tinysnitch.core.program_text import split_program
-from tinysnitch.core.protocol_text import Service, parse_service
+from tinysnitch.core.protocol_text import Service, has_ports, parse_service
 from tinysnitch.core.remote_text import parse_remote
 from tinysnitch.core.rule import RemoteKind, Rule
 from tinysnitch.core.rule_text import format_rule
@@ -39,6 +39,7 @@ _NO_ADDRESS = parse_address("192.0.0.8")  # RFC 7600: nobody has it
 _MAX_NEAR = 20  # more than that nobody reads, and one reply has its bound
 _MAX_LOSERS = 100
 _PROTOCOL_HINT = "write tcp, udp, icmp or a number; tcp-src and the like for inbound"
+_PORT_HINT = f"write one from 1 to {LAST_PORT}"
 _REMOTE_HINT = "write one name or one address"
 
 
@@ -180,10 +181,7 @@ def _imagine_flow(address: bytes, port: int, protocol: str) -> Flow:
         raise NotUnderstood(f"{protocol!r} is every protocol", _PROTOCOL_HINT)
     if number == ICMP and not is_v4(address):
         number = ICMPV6
-    if not 0 <= port <= LAST_PORT or (port == 0) == (number in (TCP, UDP)):
-        raise NotUnderstood(
-            f"{port or '-'} is no port for {protocol}", f"a port from 1 to {LAST_PORT} for TCP and UDP, else -"
-        )
+    _check_port(port, number, protocol)
     is_inbound = service.direction is Direction.INBOUND
     return Flow(
         protocol=number,
@@ -193,6 +191,16 @@ def _imagine_flow(address: bytes, port: int, protocol: str) -> Flow:
         remote=address,
         remote_port=0 if is_inbound else port,
     )
+
+
+def _check_port(port: int, number: int, protocol: str) -> None:
+    """0 is what both `0` and `-` are read as: the error names neither."""
+    if not 0 <= port <= LAST_PORT:
+        raise NotUnderstood(f"{port} is no port", _PORT_HINT)
+    if has_ports(number) and not port:
+        raise NotUnderstood(f"{protocol} needs a port", _PORT_HINT)
+    if port and not has_ports(number):
+        raise NotUnderstood(f"{protocol} has no ports", "write - for the port")
 
 
 def _parse_protocol(text: str) -> Service:

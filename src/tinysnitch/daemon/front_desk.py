@@ -72,6 +72,7 @@ class FrontDesk:
             mode_reason=identity.degraded_because,
             not_enforcing=self._counters.not_enforcing,
             cannot_restart=self._counters.cannot_restart,
+            is_crowded=self._driver.is_crowded,
             netns=identity.netns,
             cgroup=identity.cgroup,
             rules_file=str(self._rules_file.path),

@@ -11,12 +11,11 @@ import msgspec
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.flow import V4_PREFIX
 from tinysnitch.core.network import Network, parse_network
-from tinysnitch.kernel.netlink import SOL_NETLINK, NetlinkMessage, NetlinkSocket, parse_attributes
+from tinysnitch.kernel.netlink import ROUTE_HEADER, SOL_NETLINK, NetlinkMessage, NetlinkSocket, parse_attributes
 
 _GET_ADDRESSES = 22  # RTM_GETADDR; the numbers: include/uapi/linux/rtnetlink.h and if_addr.h
 _NEW_ADDRESS = 20  # RTM_NEWADDR
 _GET_ROUTE, _NEW_ROUTE = 26, 24  # RTM_GETROUTE, RTM_NEWROUTE
-_RTMSG = struct.Struct("=8BI")  # family, lengths of destination and source, tos, table, protocol, scope, type, flags
 _DESTINATION, _GATEWAY, _PATHS = 1, 5, 9  # RTA_DST, RTA_GATEWAY, RTA_MULTIPATH
 _UNICAST = 1  # RTN_UNICAST
 _BY_KERNEL, _BY_ROUTER = 2, 9  # RTPROT_KERNEL, RTPROT_RA
@@ -66,7 +65,7 @@ def _read_linked() -> Iterator[Network]:
     Routes that others make are none of these: those into a tunnel have no gateway either.
     """
     for maker in (_BY_KERNEL, _BY_ROUTER):
-        asked = _RTMSG.pack(socket.AF_INET6, 0, 0, 0, 0, maker, 0, 0, 0)
+        asked = ROUTE_HEADER.pack(socket.AF_INET6, 0, 0, 0, 0, maker, 0, 0, 0)
         with NetlinkSocket(socket.NETLINK_ROUTE) as netlink:
             netlink.socket.setsockopt(SOL_NETLINK, _STRICT, 1)
             for message in netlink.dump(_GET_ROUTE, asked, MAX_LINKED):
@@ -81,8 +80,8 @@ def parse_linked_network(message: NetlinkMessage) -> Network | None:
     A kernel whose IPv6 is switched off answers with IPv4's routes instead (rtnl_dump_all()).
     """
     try:
-        family, prefix, _source, _tos, _table, maker, _scope, kind, _flags = _RTMSG.unpack_from(message.payload)
-        attributes = parse_attributes(message.payload[_RTMSG.size :])
+        family, prefix, _source, _tos, _table, maker, _scope, kind, _flags = ROUTE_HEADER.unpack_from(message.payload)
+        attributes = parse_attributes(message.payload[ROUTE_HEADER.size :])
         is_linked = family == socket.AF_INET6 and kind == _UNICAST and maker in (_BY_KERNEL, _BY_ROUTER)
         if not is_linked or not prefix or _GATEWAY in attributes or _PATHS in attributes:
             return None

@@ -22,7 +22,7 @@ _HANDLE = struct.Struct("=IiQ")  # struct file_handle: size, type, the 64-bit ke
 _KEPT = 4096  # paths
 _CLIMB = "../" * 8  # a path that is too long (PATH_MAX) has more than 15 names: NAME_MAX
 _MOST_CLIMBS = 64
-_LIBC = ctypes.CDLL(None, use_errno=True)
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class CgroupPaths:
@@ -53,7 +53,7 @@ class CgroupPaths:
         if self._root is None or not cgroup_id:
             return None
         handle = _HANDLE.pack(8, _FILEID_KERNFS, cgroup_id)
-        descriptor = _LIBC.open_by_handle_at(self._root, handle, os.O_PATH | os.O_CLOEXEC)
+        descriptor = _libc.open_by_handle_at(self._root, handle, os.O_PATH | os.O_CLOEXEC)
         if descriptor < 0:
             return unless_short(OSError(ctypes.get_errno(), "open_by_handle_at(2)"), None)
         return self._cut(_find_place(descriptor).removeprefix(self._mount)) or "/"

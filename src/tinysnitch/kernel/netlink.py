@@ -30,6 +30,8 @@ NETLINK_NETFILTER = 12
 HEADER = struct.Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port id
 ATTRIBUTE = struct.Struct("=HH")  # struct nlattr: length, type
 NETFILTER_HEADER = struct.Struct("!BBH")  # struct nfgenmsg: family, version, resource id
+# struct rtmsg: family, lengths of destination and source, tos, table, protocol, scope, type, flags
+ROUTE_HEADER = struct.Struct("=8BI")
 _ERRNO = struct.Struct("=i")
 _TYPE_MASK = 0x3FFF  # NLA_TYPE_MASK: without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 _MAX_DUMP_ATTEMPTS = 5

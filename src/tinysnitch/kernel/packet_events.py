@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tinysnitch.core.dns_message import parse_question
-from tinysnitch.core.dns_wire import MAX_MESSAGE_BYTES, mark_truncated
+from tinysnitch.core.dns_wire import DNS_PORT, MAX_MESSAGE_BYTES, mark_truncated
 from tinysnitch.core.errors import Malformed
 from tinysnitch.core.events import AnswerReceived, DataSent, PacketQueued, QuestionSent
 from tinysnitch.core.flow import TCP, UDP, Direction, Flow
@@ -12,7 +12,7 @@ from tinysnitch.core.link_names import LINK_PORTS, parse_link_questions
 from tinysnitch.core.packet import Packet, flow_of, parse_packet, payload_of, whole_size
 from tinysnitch.core.quic_initial import may_be_initial
 from tinysnitch.core.segment import Payload, parse_segment
-from tinysnitch.kernel.attribution import Claim, NoteLost
+from tinysnitch.kernel.claim import Claim
 from tinysnitch.kernel.nfqueue import QueuedPacket
 
 # include/uapi/linux/netfilter.h, enum nf_inet_hooks
@@ -20,8 +20,11 @@ LOCAL_IN = 1
 LOCAL_OUT = 3
 POST_ROUTING = 4
 
-DNS_PORT = 53
 _NAME_PORTS = frozenset({DNS_PORT, *LINK_PORTS})
+
+
+class NoteLost(Exception):
+    """Of a packet that waited for too long, in a flood: whose it is cannot be told any more."""
 
 
 class ClaimSource(Protocol):

@@ -15,10 +15,10 @@ from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel import file_identity, procfs
 from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.bpf_structs import Image, ProcessEntry
-from tinysnitch.kernel.cgroup_paths import CgroupPaths, read_cgroup_id
+from tinysnitch.kernel.cgroup_paths import CgroupPaths
 from tinysnitch.kernel.digests import Digests
 from tinysnitch.kernel.environment import find_loaders
-from tinysnitch.kernel.procfs import LiveProcess
+from tinysnitch.kernel.procfs_image import bare_image_of
 from tinysnitch.kernel.started_as import find_started_as
 
 MAX_PARENTS = 64
@@ -202,7 +202,7 @@ class ProcessBuilder:
         if captured:
             return captured
         live = procfs.read_process(image.parent_pid)
-        return _image_for_its_name(live) if live and procfs.is_no_younger(live.started_ns, image.started_ns) else None
+        return bare_image_of(live) if live and procfs.is_no_younger(live.started_ns, image.started_ns) else None
 
 
 def _with_paths(images: Sequence[Image]) -> Iterator[Image]:
@@ -258,43 +258,6 @@ def _may_be_rewritten(image: Image) -> bool:
     """While it runs its file cannot be written (ETXTBSY), but it may have ended by now. A change's time may lie a tick
     before it: inode(7)."""
     return file_identity.is_changed_since(image.executable, image.executed_ns - procfs.TICK_NS)
-
-
-def image_of(process: LiveProcess) -> Image:
-    """An image read from /proc afterwards, where nothing was captured. Its exec id is 0."""
-    device = file_identity.read_executable_device(process.pid) or process.device
-    image = _image_for_its_name(process)
-    is_ours = file_identity.is_in_our_user_namespace(process.pid)
-    return msgspec.structs.replace(
-        image,
-        flags=image.flags | (0 if is_ours else structs.IMAGE_USER_NAMESPACE),
-        cgroup_id=read_cgroup_id(process.cgroup) if process.cgroup else 0,
-        device=file_identity.encode_device(device),
-    )
-
-
-def _image_for_its_name(process: LiveProcess) -> Image:
-    """Of a parent only the name is shown: neither file system nor cgroup is looked up."""
-    flags = structs.IMAGE_SEEDED
-    flags |= structs.IMAGE_DELETED if process.is_deleted else 0
-    if not process.is_argv_complete:
-        flags |= structs.IMAGE_ARGS_CUT if process.argv else structs.IMAGE_ARGS_UNREADABLE
-    return Image(
-        exec_id=0,
-        parent_exec_id=0,
-        inode=process.inode,
-        cgroup_id=0,
-        started_ns=process.started_ns,
-        executed_ns=0,
-        device=file_identity.encode_device(process.device),
-        pid=process.pid,
-        parent_pid=process.parent_pid,
-        uid=process.uid,
-        flags=flags,
-        executable=process.executable,
-        directory=process.directory,
-        args=process.argv,
-    )
 
 
 def _warn_of_environment(loaders: tuple[str, ...] | None) -> Iterator[str]:

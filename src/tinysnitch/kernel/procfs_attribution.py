@@ -14,8 +14,10 @@ from tinysnitch.core.flow import ICMP, ICMPV6, TCP, UDP, Direction, Flow
 from tinysnitch.core.process import KERNEL, NOT_LISTENING, UNKNOWN, Attribution, AttributionSource, Process
 from tinysnitch.core.raw_text import bytes_of
 from tinysnitch.core.table import BoundedTable
-from tinysnitch.kernel.process_builder import ProcessBuilder, image_of
+from tinysnitch.kernel.claim import Claim
+from tinysnitch.kernel.process_builder import ProcessBuilder
 from tinysnitch.kernel.procfs import INIT, LiveProcess, read_process
+from tinysnitch.kernel.procfs_image import image_of
 from tinysnitch.kernel.socket_holders import SocketHolders
 from tinysnitch.kernel.sockets import DiagSocket, SocketDiag, read_raw_sockets
 
@@ -35,24 +37,24 @@ class ProcfsAttributor:
         """Build every Process anew."""
         self._known.clear()
 
-    def attribute(self, flow: Flow, in_interface: int = 0, sender_uid: int | None = None) -> tuple[Attribution, int]:
-        """With the socket's cookie, 0 when none is known. `sender_uid`: see kernel/nfqueue.py."""
+    def attribute(self, flow: Flow, in_interface: int, sender_uid: int | None) -> Claim:
+        """Raises ScanNotDue. `sender_uid`: see kernel/nfqueue.py."""
         is_inbound = flow.direction is Direction.INBOUND
         if is_inbound and flow.protocol not in (TCP, UDP):  # the kernel answers echo itself, whoever else may listen
-            return UNKNOWN if flow.protocol in _OTHER_PORTS else KERNEL, 0
+            return Claim(UNKNOWN if flow.protocol in _OTHER_PORTS else KERNEL, 0)
         found = self._find_socket(flow, in_interface, sender_uid)
         if found is None:
-            return NOT_LISTENING if is_inbound else UNKNOWN, 0
+            return Claim(NOT_LISTENING if is_inbound else UNKNOWN, 0)
         live = self._find_holder(found.inode)
         if live is None:
-            return UNKNOWN, found.cookie
+            return Claim(UNKNOWN, found.cookie)
         process = self._find_process(live)
         is_same = _is_same_socket(self._find_socket(flow, in_interface, sender_uid), found)
         if not is_same or read_process(live.pid) != live:
-            return UNKNOWN, found.cookie
+            return Claim(UNKNOWN, found.cookie)
         if process.is_file_told:
             self._known.put(process.exec_id, process)  # only now: what was read of one that is gone may be another's
-        return Attribution(AttributionSource.PROCFS, process), found.cookie
+        return Claim(Attribution(AttributionSource.PROCFS, process), found.cookie)
 
     def _find_process(self, live: LiveProcess) -> Process:
         """As it is known for what it runs, or built anew."""

@@ -14,8 +14,8 @@ import msgspec
 from tinysnitch.core.flow import TCP, UDP
 from tinysnitch.kernel import procfs
 from tinysnitch.kernel.bpf_structs import Image, Listener, Owner, ProcessEntry
-from tinysnitch.kernel.process_builder import image_of
 from tinysnitch.kernel.procfs import LiveProcess
+from tinysnitch.kernel.procfs_image import image_of
 from tinysnitch.kernel.socket_cookies import read_cookie
 from tinysnitch.kernel.sockets import TCP_LISTEN, DiagSocket, SocketDiag, read_raw_sockets
 

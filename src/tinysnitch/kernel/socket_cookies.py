@@ -13,7 +13,7 @@ from tinysnitch.core.errors import unless_short
 
 _PIDFD_GETFD = 438  # the same number everywhere: include/uapi/asm-generic/unistd.h
 _SO_COOKIE = 57  # include/uapi/asm-generic/socket.h
-_LIBC = ctypes.CDLL(None, use_errno=True)
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def read_cookie(pid: int, descriptor: int) -> int:
@@ -23,7 +23,7 @@ def read_cookie(pid: int, descriptor: int) -> int:
     except OSError as error:
         return unless_short(error, 0)
     try:
-        ours = _LIBC.syscall(_PIDFD_GETFD, pidfd, descriptor, 0)
+        ours = _libc.syscall(_PIDFD_GETFD, pidfd, descriptor, 0)
     finally:
         os.close(pidfd)
     if ours < 0:

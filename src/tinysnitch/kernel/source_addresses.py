@@ -4,11 +4,9 @@ import socket
 import struct
 
 from tinysnitch.core.flow import V4_PREFIX, is_v4
-from tinysnitch.kernel.netlink import NetlinkSocket, pack_attribute, parse_attributes
+from tinysnitch.kernel.netlink import ROUTE_HEADER, NetlinkSocket, pack_attribute, parse_attributes
 
 _GET_ROUTE = 26  # RTM_GETROUTE; the numbers: include/uapi/linux/rtnetlink.h
-# rtmsg: family, lengths of destination and source, tos, table, protocol, scope, type, flags.
-_RTMSG = struct.Struct("=8BI")
 _DESTINATION, _INTERFACE, _SOURCE = 1, 4, 7  # RTA_DST, RTA_OIF, RTA_PREFSRC
 
 
@@ -25,10 +23,11 @@ class SourceAddresses:
         """Packed, as `remote` is; None where no route leads there."""
         prefix, family = (V4_PREFIX, socket.AF_INET) if is_v4(remote) else (b"", socket.AF_INET6)
         address = remote[len(prefix) :]
-        request = _RTMSG.pack(family, 8 * len(address), 0, 0, 0, 0, 0, 0, 0) + pack_attribute(_DESTINATION, address)
+        header = ROUTE_HEADER.pack(family, 8 * len(address), 0, 0, 0, 0, 0, 0, 0)
+        way = pack_attribute(_DESTINATION, address) + pack_attribute(_INTERFACE, struct.pack("=I", interface))
         try:
-            answer = self._netlink.query(_GET_ROUTE, request + pack_attribute(_INTERFACE, struct.pack("=I", interface)))
+            answer = self._netlink.query(_GET_ROUTE, header + way)
         except OSError:
             return None
-        source = parse_attributes(answer.payload[_RTMSG.size :]).get(_SOURCE)
+        source = parse_attributes(answer.payload[ROUTE_HEADER.size :]).get(_SOURCE)
         return prefix + source if source else None

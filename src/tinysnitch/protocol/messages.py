@@ -124,6 +124,7 @@ class Status(Message, frozen=True, kw_only=True):
     mode_reason: str = ""  # why it is degraded
     not_enforcing: str = ""  # why the netfilter rules are not there, or not all of them
     cannot_restart: str = ""  # why no daemon could start once this one has ended
+    is_crowded: bool = False  # more comes than can be judged: each sender has its share, and the rest is dropped
     netns: int  # inode of the network namespace, as /proc/PID/ns/net shows it
     cgroup: str  # whose programs BPF knows; all that is judged, where the daemon is scoped
     rules_file: str

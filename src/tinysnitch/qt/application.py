@@ -3,7 +3,7 @@
 from PySide6.QtGui import QGuiApplication
 
 from tinysnitch.core.errors import SnitchError
-from tinysnitch.qt.daemon_link import DaemonLink
+from tinysnitch.qt.daemon_link import QtDaemonLink
 from tinysnitch.qt.demo import Demo, find_sample_file
 from tinysnitch.qt.prompt_agent import PromptAgent
 from tinysnitch.qt.prompt_window import PromptWindow
@@ -23,10 +23,10 @@ def run_application(socket_path: str | None, delay_s: float, font_pt: float | No
         application.exit()  # quit() would ask the window, which never closes by itself
 
     window = PromptWindow(font_pt)
-    link: DaemonLink | Demo
+    link: QtDaemonLink | Demo
     if socket_path:
         agent = PromptAgent(window, delay_s)
-        link = DaemonLink(socket_path, agent.tell, fail)
+        link = QtDaemonLink(socket_path, agent.tell, fail)
     else:
         agent = PromptAgent(window, delay_s, leave=application.quit, find_file=find_sample_file)
         link = Demo(agent.tell, application.quit)

@@ -56,7 +56,7 @@ class _Sent:
     refused: list[tuple[Answer, SnitchError]] = field(default_factory=list)
 
 
-class DaemonLink:
+class QtDaemonLink:
     """`tell` hears the news; `fail` what connecting again can't mend, NotPermitted for one."""
 
     def __init__(self, path: str | Path, tell: Callable[[Event], None], fail: Callable[[SnitchError], None]) -> None:

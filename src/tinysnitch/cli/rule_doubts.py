@@ -1,0 +1,63 @@
+"""Why a rule that is written right matches nothing on this machine, as far as can be told: most often by a slip."""
+
+import os
+import pwd
+import time
+from collections.abc import Iterator
+
+from tinysnitch.client.control_client import ControlClient
+from tinysnitch.core.rule import ProgramKind, RemoteKind
+from tinysnitch.core.rule_text import parse_rule
+from tinysnitch.protocol.log_lines import format_time
+from tinysnitch.protocol.messages import ListEntry, ListLists, ListState
+
+
+def find_doubts(line: str, client: ControlClient) -> Iterator[str]:
+    """One clause for each."""
+    rule = parse_rule(line)
+    if rule.until_s is not None and rule.until_s <= time.time():
+        yield f"it ended at {format_time(rule.until_s)}"
+    if rule.user is not None and not _is_user(rule.user):
+        yield f"there is no user {rule.user}"
+    if rule.program.kind is ProgramKind.PATH and os.path.isdir(rule.program.text):
+        yield f"{rule.program.text} is a folder; {rule.program.text.rstrip('/')}/** is all that is below it"
+    programs = (rule.program.text if rule.program.kind is ProgramKind.PATH else None, rule.parent)
+    yield from (f"there is no file {path}" for path in programs if path is not None and is_missing(path))
+    if rule.remote.kind is RemoteKind.LIST:
+        named = [entry for entry in client.ask(ListLists(), ListEntry) if entry.list == rule.remote.text]
+        yield from (_present_unread(entry) for entry in named if _is_unread(entry))
+
+
+def _is_unread(entry: ListEntry) -> bool:
+    """Not there, or on its way for the first time; while a list is read again the old one holds."""
+    return entry.state is ListState.MISSING or (entry.state is ListState.LOADING and entry.updated is None)
+
+
+def _present_unread(entry: ListEntry) -> str:
+    if entry.state is ListState.LOADING:
+        return f"it holds once the list {entry.path} has been read"
+    if entry.problem:
+        return f"the list {entry.path} cannot be read: {entry.problem}"
+    return f"there is no list {entry.path}"
+
+
+def is_missing(path: str) -> bool:
+    """Whether no file is there; one in a folder that we may not look into may well be."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):  # ValueError: a null byte in the path
+        return False
+    return False
+
+
+def _is_user(name: str) -> bool:
+    """A uid needs no name."""
+    if name.isdigit():
+        return True
+    try:
+        pwd.getpwnam(name)
+    except (KeyError, ValueError):  # ValueError: a null byte in the name
+        return False
+    return True

@@ -1,0 +1,133 @@
+"""Whose flow, with BPF: the maps tell, sock_diag helps where they have no entry, and a Process is built once per image.
+
+A miss scans /proc only for a socket that its owner has left to others, and what cannot be proved is UNKNOWN.
+"""
+
+from typing import Protocol
+
+from tinysnitch.core.flow import TCP, UDP, Direction, Flow
+from tinysnitch.core.process import KERNEL, NOT_LISTENING, UNKNOWN, Attribution, AttributionSource
+from tinysnitch.core.table import BoundedTable
+from tinysnitch.kernel.bpf_structs import EXEC_ID_KERNEL, EXEC_ID_UNKNOWN, IMAGE_SEEDED, FlowEntry, Listener, Owner
+from tinysnitch.kernel.claim import Claim
+from tinysnitch.kernel.process_builder import ImageTable, ProcessBuilder
+from tinysnitch.kernel.socket_users import SocketUsers
+from tinysnitch.kernel.sockets import DiagSocket, SocketDiag
+
+_CAPACITY = 8192
+
+
+class FlowTable(ImageTable, Protocol):
+    """What is asked of the kernel's side; BpfPrograms is one."""
+
+    def find_flow(self, flow: Flow) -> FlowEntry | None: ...
+    def find_owner(self, cookie: int) -> Owner | None: ...
+    def find_sender(self, cookie: int) -> Owner | None: ...
+    def seed_listener(self, protocol: int, port: int, address: bytes, listener: Listener) -> bool: ...
+    def withdraw_listener(self, cookie: int) -> None: ...
+    def replace_owner(self, cookie: int, owner: Owner) -> None: ...
+    def remember_owner(self, flow: Flow, owner: Owner) -> None: ...
+
+
+class BpfAttributor:
+    def __init__(self, table: FlowTable, sockets: SocketDiag, builder: ProcessBuilder) -> None:
+        self._table = table
+        self._sockets = sockets
+        self._builder = builder
+        self._users = SocketUsers(table)
+        self._known: BoundedTable[tuple[int, int, int], Attribution] = BoundedTable(_CAPACITY)
+
+    def forget(self) -> None:
+        """Build every Process anew."""
+        self._known.clear()
+
+    def attribute(self, flow: Flow, in_interface: int, _sender_uid: int | None) -> Claim:
+        """Raises ScanNotDue. Who sends it was noted: nobody needs its uid."""
+        entry = self._table.find_flow(flow)
+        if entry and entry.owner.exec_id == EXEC_ID_KERNEL:
+            return Claim(KERNEL, entry.cookie)
+        if flow.direction is Direction.INBOUND and flow.protocol in (TCP, UDP):
+            return self._attribute_inbound(flow, entry, in_interface)
+        if entry is None or entry.owner.exec_id == EXEC_ID_UNKNOWN:
+            return self._attribute_by_socket(flow, entry)
+        return Claim(self._find_attribution(entry.owner), entry.cookie)
+
+    def _attribute_by_socket(self, flow: Flow, entry: FlowEntry | None) -> Claim:
+        """The kernel's side knows no owner: a socket from before our start, or one that found no room."""
+        cookie = entry.cookie if entry else 0
+        # Only TCP: of UDP sockets on one port it cannot be told which one sent.
+        found = self._sockets.find_receiver(flow) if flow.protocol == TCP and not cookie else None
+        if found and found.is_connected_as(flow):
+            cookie = found.cookie
+        owner = self._table.find_sender(cookie) if cookie else None
+        if owner is None or owner.exec_id in (EXEC_ID_UNKNOWN, EXEC_ID_KERNEL):
+            is_noted = flow.protocol in (TCP, UDP)  # each miss with all its headers is
+            return Claim(UNKNOWN, cookie, is_note_lost=is_noted and entry is None)
+        self._table.remember_owner(flow, owner)
+        return Claim(self._find_attribution(owner), cookie)
+
+    def _attribute_inbound(self, flow: Flow, entry: FlowEntry | None, in_interface: int) -> Claim:
+        """Who takes it. Looked at once more where the socket is closed just now: another may have the port already."""
+        looks = (self._find_taker(flow, entry, in_interface) for _ in range(2))
+        return next(filter(None, looks), Claim(NOT_LISTENING, 0))
+
+    def _find_taker(self, flow: Flow, entry: FlowEntry | None, in_interface: int) -> Claim | None:
+        """The kernel's own look-up tells the socket, and who holds that now is looked at."""
+        noted = entry.owner if entry and entry.owner.exec_id != EXEC_ID_UNKNOWN else None
+        cookie = entry.cookie if entry else 0
+        found = self._sockets.find_receiver(flow, in_interface)
+        if found is None:  # nobody has the port any more, or does not listen, or is connected to another
+            return Claim(NOT_LISTENING, 0)
+        owner = self._find_noted_owner(found, entry)
+        if owner is None:  # the kernel made it for another (MPTCP), or it is not known
+            known = Claim(self._find_attribution(noted), cookie) if noted else None
+            return known or self._tell_unknown(found, flow, in_interface)
+        user = self._users.find_user(owner, found.inode)
+        if user is None and self._users.is_ending(owner):  # with it the socket goes
+            return Claim(NOT_LISTENING, 0)
+        if user is None or user.exec_id == EXEC_ID_UNKNOWN:
+            return self._tell_unknown(found, flow, in_interface)
+        if user != owner:
+            self._table.replace_owner(found.cookie, user)
+        if user != noted:
+            self._table.remember_owner(flow, user)
+        # From now on the kernel's side finds it alone, unless several take the port.
+        if noted is None and self._seed_listener(found, user):
+            self._withdraw_closed(found, self._sockets.find_receiver(flow, in_interface))
+        return Claim(self._find_attribution(user), found.cookie)
+
+    def _seed_listener(self, found: DiagSocket, user: Owner) -> bool:
+        """Whether it is new there."""
+        listener = Listener(found.cookie, user)
+        return self._table.seed_listener(found.protocol, found.local_port, found.local, listener)
+
+    def _tell_unknown(self, found: DiagSocket, flow: Flow, in_interface: int) -> Claim | None:
+        """None for a socket that is closed just now, of which the owner is gone a moment before it is."""
+        now = self._sockets.find_receiver(flow, in_interface)
+        return Claim(UNKNOWN, found.cookie) if now and now.cookie == found.cookie else None
+
+    def _withdraw_closed(self, found: DiagSocket, now: DiagSocket | None) -> None:
+        """No hook tells any more of what was closed before it was noted. `now`: who would take the packet by now."""
+        is_there = now is not None and (now.cookie == found.cookie or self._sockets.is_open(found))
+        if not is_there:
+            self._table.withdraw_listener(found.cookie)
+
+    def _find_noted_owner(self, found: DiagSocket, entry: FlowEntry | None) -> Owner | None:
+        """Also one that has ended; None for a socket that the kernel's side does not know."""
+        owner = self._table.find_owner(found.cookie)
+        return entry.owner if owner is None and entry and entry.cookie == found.cookie else owner
+
+    def _find_attribution(self, owner: Owner) -> Attribution:
+        key = (owner.exec_id, owner.pid, owner.uid)
+        known = self._known.find(key)
+        if known is not None and known.process is not None and known.process.started_ns == owner.started_ns:
+            return known
+        image = self._table.find_image(owner.exec_id)
+        if image is None:
+            return UNKNOWN
+        process = self._builder.build(image, pid=owner.pid, started_ns=owner.started_ns, uid=owner.uid)
+        source = AttributionSource.PROCFS if image.flags & IMAGE_SEEDED else AttributionSource.BPF
+        attribution = Attribution(source, process)
+        if process.is_file_told:
+            self._known.put(key, attribution)
+        return attribution

@@ -1,0 +1,46 @@
+"""An image read from /proc afterwards, where nothing was captured: marked as seeded. Its exec id is 0."""
+
+import msgspec
+
+from tinysnitch.kernel import bpf_structs as structs
+from tinysnitch.kernel import file_identity
+from tinysnitch.kernel.bpf_structs import Image
+from tinysnitch.kernel.cgroup_paths import read_cgroup_id
+from tinysnitch.kernel.procfs import LiveProcess
+
+
+def image_of(process: LiveProcess) -> Image:
+    """With its file and its cgroup."""
+    device = file_identity.read_executable_device(process.pid) or process.device
+    image = bare_image_of(process)
+    is_ours = file_identity.is_in_our_user_namespace(process.pid)
+    return msgspec.structs.replace(
+        image,
+        flags=image.flags | (0 if is_ours else structs.IMAGE_USER_NAMESPACE),
+        cgroup_id=read_cgroup_id(process.cgroup) if process.cgroup else 0,
+        device=file_identity.encode_device(device),
+    )
+
+
+def bare_image_of(process: LiveProcess) -> Image:
+    """Neither file system nor cgroup is looked up: of a parent only the name is shown."""
+    flags = structs.IMAGE_SEEDED
+    flags |= structs.IMAGE_DELETED if process.is_deleted else 0
+    if not process.is_argv_complete:
+        flags |= structs.IMAGE_ARGS_CUT if process.argv else structs.IMAGE_ARGS_UNREADABLE
+    return Image(
+        exec_id=0,
+        parent_exec_id=0,
+        inode=process.inode,
+        cgroup_id=0,
+        started_ns=process.started_ns,
+        executed_ns=0,
+        device=file_identity.encode_device(process.device),
+        pid=process.pid,
+        parent_pid=process.parent_pid,
+        uid=process.uid,
+        flags=flags,
+        executable=process.executable,
+        directory=process.directory,
+        args=process.argv,
+    )
