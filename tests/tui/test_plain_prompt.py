@@ -186,11 +186,13 @@ def test_a_text_that_is_pasted_is_no_answer(tmp_path: Path, text: str) -> None:
     play(tmp_path, script, delay_s=0.05)
 
 
-def test_without_a_delay_all_keys_of_one_piece_count(tmp_path: Path) -> None:
+def test_without_a_delay_all_keys_of_one_piece_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plain_prompt, "SHOW_S", 0.5)  # both come into sight together, however late the second is
+
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         daemon.open(prompt_of(1))
-        await ask(daemon, person, 2)
-        await asyncio.sleep(0.1)  # until the second one is known too
+        daemon.open(prompt_of(2))
+        await person.see("all 2 together")
         person.type("y\ny\n")
         assert [(await daemon.answers.get())[0] for _ in range(2)] == [1, 2]
         person.type("q")
