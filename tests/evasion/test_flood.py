@@ -7,10 +7,10 @@ import sys
 import pytest
 
 from tests.evasion.stage import ATTACKER, PYTHON
-from tests.evasion.test_same_flow import is_idle
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
 from tests.lab.patience import PATIENCE, WAIT_S, read_line, wait_until
+from tests.lab.wakeups import are_at_rest
 from tests.lab.world import HOST4, WORLD4
 from tinysnitch.daemon.counters import KERNEL_LOSSES
 from tinysnitch.daemon.refusals import BURST_OF_VISITORS
@@ -149,7 +149,8 @@ def test_when_it_is_over_each_may_have_any_number_again(lab: Lab) -> None:
     assert flood.stdin
     flood.stdin.close()
     flood.wait(timeout=WAIT_S)
-    wait_until(lambda: is_idle(daemon) and lab.run_outside([sys.executable, "-c", LIMIT]).stdout == "0\n")
+    wait_until(lambda: are_at_rest(daemon.process.pid))  # all that came by then is held
+    wait_until(lambda: lab.run_outside([sys.executable, "-c", LIMIT]).stdout == "0\n")
     before = count_losses(daemon)[KERNEL_LOSSES["lost_crowd"]]
     burst = lab.run([PYTHON, "-c", BURST, WORLD4])
     assert (burst.returncode, burst.stdout) == (0, "")
