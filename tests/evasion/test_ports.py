@@ -47,11 +47,10 @@ def visit(stage: Stage, kind: str, port: str) -> Record:
 def visit_many(stage: Stage, kind: str, port: str) -> set[tuple[str, str]]:
     """Who was visited, and whether that was allowed. The kernel chooses by the visitor, who may all be of one."""
     met: set[tuple[str, str]] = set()
-    visits = 0
-    while visits < 16 or (len(met) < 2 and visits < 64):
-        record = visit(stage, kind, port)
-        met.add((record["program"], record["verdict"]))
-        visits += 1
+    for number in range(64):
+        if number < 16 or len(met) < 2:
+            record = visit(stage, kind, port)
+            met.add((record["program"], record["verdict"]))
     return met
 
 
