@@ -104,9 +104,9 @@ def send_many(address: str, port: int, seconds: float) -> None:
 
 
 def send_to_each(handle: int, address: str, first: int, count: int) -> None:
-    """Ports one after the other, as fast as it can."""
+    """Ports one after the other, as fast as it can, whatever is refused."""
     for port in range(first, first + count):
-        _sockets[handle].sendto(b"x", (address, port))
+        send_to(handle, address, port)
 
 
 def bind_and_close(address: str, port: int, seconds: float, is_shared: bool = False) -> None:
