@@ -12,6 +12,9 @@ import pytest
 from tests.daemon.small_desk import RunningServer, running_server
 from tests.lab.lab import Lab
 from tests.lab.leftovers import remove_stale
+from tests.lab.patience import WAIT_S
+from tinysnitch.client import user_names
+from tinysnitch.daemon import user_ids
 
 hypothesis.settings.register_profile("patient", deadline=None)  # a machine with other things to do may take its time
 hypothesis.settings.load_profile("patient")
@@ -72,6 +75,7 @@ def _usual_process() -> None:
         if name not in _KEPT_VARIABLES and not name.startswith(("PY", "SSL_", "TINYSNITCH_LAB_")):
             del os.environ[name]
     os.environ["LANG"] = "C.UTF-8"
+    user_names.PATIENCE_S = user_ids.MOMENT_S = WAIT_S  # the database of a busy machine answers, too
 
 
 @pytest.fixture(scope="session")

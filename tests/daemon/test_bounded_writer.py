@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.patience import wait_until
+from tests.lab.patience import WAIT_S, wait_until
 from tinysnitch.core.errors import SnitchError
 from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.daemon.bounded_writer import BoundedWriter
@@ -44,6 +44,7 @@ def test_one_that_waits_goes_on_alone() -> None:
     assert made == []
     end.set()
     wait_until(lambda: made)
+    writer._patience_s = WAIT_S
 
     def change() -> bool:
         try:

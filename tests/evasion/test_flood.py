@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-import time
+import sys
 
 import pytest
 
@@ -10,6 +10,7 @@ from tests.evasion.stage import ATTACKER, PYTHON
 from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
 from tests.lab.patience import PATIENCE, WAIT_S, read_line, wait_until
+from tests.lab.wakeups import are_at_rest
 from tests.lab.world import HOST4, WORLD4
 from tinysnitch.daemon.counters import KERNEL_LOSSES
 from tinysnitch.daemon.refusals import BURST_OF_VISITORS
@@ -86,6 +87,15 @@ while time.monotonic() < end_s and not select.select([sys.stdin], [], [], 0)[0]:
         tells.send(b"x" * 12)
     os.write(1, b"flooding\\n")
 """
+# How many packets of one user go on to the daemon in a moment; 0: all.
+LIMIT = """
+from pathlib import Path
+from struct import Struct
+from tinysnitch.kernel.bpf_structs import SETTINGS
+from tinysnitch.kernel.libbpf import Map
+(path,) = Path("/sys/fs/bpf").glob("tinysnitch-*/*/maps/settings")
+print(dict(zip(SETTINGS.fields, Map(path, Struct("=I"), SETTINGS.struct).find(0)))["crowd_limit"])
+"""
 
 
 def visit(lab: Lab) -> "subprocess.CompletedProcess[str]":
@@ -140,7 +150,8 @@ def test_when_it_is_over_each_may_have_any_number_again(lab: Lab) -> None:
     assert flood.stdin
     flood.stdin.close()
     flood.wait(timeout=WAIT_S)
-    time.sleep(4 * PATIENCE)
+    wait_until(lambda: are_at_rest(daemon.process.pid))  # all that came by then is held
+    wait_until(lambda: lab.run_outside([sys.executable, "-c", LIMIT]).stdout == "0\n")
     before = count_losses(daemon)[KERNEL_LOSSES["lost_crowd"]]
     burst = lab.run([PYTHON, "-c", BURST, WORLD4])
     assert (burst.returncode, burst.stdout) == (0, "")

@@ -44,6 +44,16 @@ def visit(stage: Stage, kind: str, port: str) -> Record:
     return stage.daemon.wait_connection(direction="inbound", remote_port=local)
 
 
+def visit_many(stage: Stage, kind: str, port: str) -> set[tuple[str, str]]:
+    """Who was visited, and whether that was allowed. The kernel chooses by the visitor, who may all be of one."""
+    met: set[tuple[str, str]] = set()
+    for number in range(64):
+        if number < 16 or len(met) < 2:
+            record = visit(stage, kind, port)
+            met.add((record["program"], record["verdict"]))
+    return met
+
+
 @KINDS
 def test_a_port_taken_over_after_an_allow(stage: Stage, kind: str) -> None:
     honest, evil = stage.receiver, stage.evil_receiver
@@ -130,9 +140,7 @@ def test_a_member_of_the_honest_programs_group(stage: Stage, kind: str) -> None:
     words = (kind, "0.0.0.0", "7302", "reuse_port")
     honest, evil = stage.receiver, stage.evil_receiver
     with receiver(stage, honest, *words), receiver(stage, evil, *words):
-        records = [visit(stage, kind, "7302") for _ in range(16)]
-    verdicts = {(record["program"], record["verdict"]) for record in records}
-    assert verdicts == {(str(honest), "allow"), (str(evil), "deny")}
+        assert visit_many(stage, kind, "7302") == {(str(honest), "allow"), (str(evil), "deny")}
 
 
 @KINDS
@@ -143,9 +151,7 @@ def test_a_member_of_its_group_while_the_honest_program_starts_anew(stage: Stage
         with receiver(stage, honest, *words):
             pass
         with receiver(stage, honest, *words):
-            records = [visit(stage, kind, "7303") for _ in range(16)]
-    verdicts = {(record["program"], record["verdict"]) for record in records}
-    assert verdicts == {(str(honest), "allow"), (str(evil), "deny")}
+            assert visit_many(stage, kind, "7303") == {(str(honest), "allow"), (str(evil), "deny")}
 
 
 @KINDS

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 
 SO_COOKIE = 57  # socket(7), asm-generic/socket.h
-_TIMEOUT_S = 0.3  # for what netfilter swallows; a refusal comes at once
+_PATIENCE_S = 50.0  # for what is sure to come: less than whoever called waits for
 
 _sockets: dict[int, socket.socket] = {}
 _children: list[int] = []
@@ -26,7 +26,7 @@ _children: list[int] = []
 def open_socket(family: str, kind: str, protocol: int = 0) -> list[int]:
     """Its handle and its cookie."""
     opened = socket.socket(getattr(socket, family), getattr(socket, kind), protocol)
-    opened.settimeout(_TIMEOUT_S)
+    opened.settimeout(_PATIENCE_S)
     _sockets[opened.fileno()] = opened
     return [opened.fileno(), int.from_bytes(opened.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8), sys.byteorder)]
 
@@ -58,8 +58,9 @@ def local_port(handle: int) -> int:
     return int(_sockets[handle].getsockname()[1])
 
 
-def connect(handle: int, address: str, port: int) -> str:
+def connect(handle: int, address: str, port: int, timeout_s: float = _PATIENCE_S) -> str:
     """The error's name, empty when it worked."""
+    _sockets[handle].settimeout(timeout_s)
     return _attempt(lambda: _sockets[handle].connect((address, port)))
 
 
@@ -103,9 +104,9 @@ def send_many(address: str, port: int, seconds: float) -> None:
 
 
 def send_to_each(handle: int, address: str, first: int, count: int) -> None:
-    """Ports one after the other, as fast as it can."""
+    """Ports one after the other, as fast as it can, whatever is refused."""
     for port in range(first, first + count):
-        _sockets[handle].sendto(b"x", (address, port))
+        send_to(handle, address, port)
 
 
 def bind_and_close(address: str, port: int, seconds: float, is_shared: bool = False) -> None:
@@ -135,8 +136,9 @@ def wait_sent(handle: int) -> None:
         os.sched_yield()
 
 
-def receive(handle: int) -> str:
+def receive(handle: int, timeout_s: float = _PATIENCE_S) -> str:
     """What came, empty when nothing does."""
+    _sockets[handle].settimeout(timeout_s)
     try:
         return _sockets[handle].recv(4096).decode("latin1")
     except TimeoutError:
@@ -223,7 +225,7 @@ def accept_as(handle: int, uid: int) -> int:
 
 def accept(handle: int) -> int:
     accepted, _address = _sockets[handle].accept()
-    accepted.settimeout(_TIMEOUT_S)
+    accepted.settimeout(_PATIENCE_S)
     _sockets[accepted.fileno()] = accepted
     return accepted.fileno()
 

@@ -15,6 +15,7 @@ from tinysnitch.kernel.bpf_programs import BpfPrograms
 
 HELD = 7  # the queue of what is held there
 AGENT = Path(__file__).with_name("bpf_agent.py")
+MOMENT_S = 0.3  # what netfilter swallows is waited for so long; what is sure to come may take its time
 
 
 class Agent:
@@ -30,6 +31,14 @@ class Agent:
         self._process.stdin.write(json.dumps([name, *args]) + "\n")
         self._process.stdin.flush()
         return json.loads(read_line(self._process))
+
+    def is_swallowed(self, handle: int, address: str, port: int) -> bool:
+        """Whether its SYN comes to nobody, not even to who refuses it."""
+        return self.call("connect", handle, address, port, MOMENT_S) == "ETIMEDOUT"
+
+    def hears(self, handle: int, *, expected: bool) -> bool:
+        """Whether something comes to its socket."""
+        return bool(self.call("receive", handle, *([] if expected else [MOMENT_S])))
 
     def close(self) -> None:
         assert self._process.stdin

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tests.kernel.attribution_table import DictTable, make_image
-from tests.kernel.bpf_place import Agent, BpfPlace
+from tests.kernel.bpf_place import MOMENT_S, Agent, BpfPlace
 from tests.kernel.netns_visit import visit_netns
 from tests.kernel.scan_patience import when_due
 from tests.kernel.test_bpf_verdict import judge, make_flow, open_bound
@@ -312,7 +312,7 @@ def there(place: BpfPlace) -> Iterator[None]:
 def test_the_real_maps_outbound(place: BpfPlace, programs: BpfPrograms, agent: Agent) -> None:
     judge(place, programs, "OUTPUT")
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
-    agent.call("connect", handle, "127.0.0.1", 4000)
+    assert agent.is_swallowed(handle, "127.0.0.1", 4000)
     with closing(Attributor(programs)) as attributor:
         claim = attributor.attribute(make_flow(TCP, "127.0.0.1"))
     process = claim.attribution.process
@@ -348,8 +348,8 @@ def test_the_real_maps_with_a_server_from_before(place: BpfPlace, protocol: int,
 
 
 def send(client: Agent, protocol: int, kind: str) -> None:
-    handle, _cookie = open_bound(client, "AF_INET", kind, "127.0.0.1")
-    client.call("connect" if protocol == TCP else "send_to", handle, "127.0.0.1", 4000)
+    place = (open_bound(client, "AF_INET", kind, "127.0.0.1")[0], "127.0.0.1", 4000)
+    client.call(*(("connect", *place, MOMENT_S) if protocol == TCP else ("send_to", *place)))
 
 
 @pytest.mark.privileged

@@ -54,7 +54,7 @@ def test_an_answer_comes_in_to_who_was_allowed_to_ask(
         allow(programs, agent, cookie, make_flow(UDP, address))
     agent.call("send_to", handle, address, PORT)
     server.call("send_to", listening, address, LOCAL_PORT)
-    assert (agent.call("receive", handle) != "") == is_allowed
+    assert agent.hears(handle, expected=is_allowed) == is_allowed
 
 
 def test_nobody_else_answers(place: BpfPlace, programs: BpfPrograms, agent: Agent, server: Agent) -> None:
@@ -64,7 +64,7 @@ def test_nobody_else_answers(place: BpfPlace, programs: BpfPrograms, agent: Agen
     allow(programs, agent, cookie, make_flow(UDP, "127.0.0.1"))
     agent.call("send_to", handle, "127.0.0.1", PORT)
     server.call("send_to", other, "127.0.0.1", LOCAL_PORT)
-    assert agent.call("receive", handle) == ""
+    assert not agent.hears(handle, expected=False)
 
 
 def test_an_answer_is_not_for_another_program_that_has_the_port_by_now(
@@ -79,7 +79,7 @@ def test_an_answer_is_not_for_another_program_that_has_the_port_by_now(
     heir = place.start_agent()
     taken, _cookie = open_bound(heir, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
     server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
-    assert heir.call("receive", taken) == ""
+    assert not heir.hears(taken, expected=False)
 
 
 @pytest.mark.parametrize("uid", [0, 1])
@@ -93,7 +93,7 @@ def test_an_answer_is_for_any_socket_of_the_same_program_and_user(
     known = (cookie + 1, exec_id, time.monotonic_ns(), 0, 0, 0, uid, structs.OUTBOUND, 1, 0, 0, 0, 0)
     assert conversations.write(key_of_conversation(make_flow(UDP, "127.0.0.1")), known)
     server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
-    assert (agent.call("receive", handle) != "") == (uid == 0)
+    assert agent.hears(handle, expected=uid == 0) == (uid == 0)
 
 
 def test_who_is_not_known_is_not_the_same_as_another_who_is_not(place: BpfPlace) -> None:
@@ -108,7 +108,7 @@ def test_who_is_not_known_is_not_the_same_as_another_who_is_not(place: BpfPlace)
     with closing(Map(path, structs.FLOW_KEY.struct, structs.CONVERSATION.struct)) as conversations:
         assert conversations.write(key_of_conversation(make_flow(UDP, "127.0.0.1")), known)
     server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
-    assert unknown.call("receive", handle) == ""
+    assert not unknown.hears(handle, expected=False)
 
 
 def test_a_server_may_answer_also_from_another_socket_and_its_heir_may_not(
@@ -121,11 +121,11 @@ def test_a_server_may_answer_also_from_another_socket_and_its_heir_may_not(
         if who is server:
             allow(programs, server, cookie, make_flow(UDP, "127.0.0.1", Direction.INBOUND))
             agent.call("send_to", client, "127.0.0.1", PORT)
-            assert server.call("receive", listening) != ""
+            assert server.hears(listening, expected=True)
             server.call("close", listening)
             listening, _cookie = open_bound(who, "AF_INET", "SOCK_DGRAM", "127.0.0.1", PORT)
         who.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
-        assert (agent.call("receive", client) != "") == is_allowed
+        assert agent.hears(client, expected=is_allowed) == is_allowed
         who.call("close", listening)
 
 
@@ -173,7 +173,7 @@ def test_who_begins_many_is_answered_from_a_table_of_their_own(
     assert conversations.find(*key_of_conversation(aside)) is None
     listening, _cookie = open_bound(server, "AF_INET", "SOCK_DGRAM", "127.0.0.1", aside.remote_port)
     server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
-    assert agent.call("receive", handle) != ""
+    assert agent.hears(handle, expected=True)
 
 
 def test_what_one_direction_has_too_much_of_is_nothing_to_the_other(
@@ -188,7 +188,7 @@ def test_what_one_direction_has_too_much_of_is_nothing_to_the_other(
     allow(programs, server, cookie, flow)
     allow(programs, agent, 0, make_flow(UDP, "127.0.0.1"))
     agent.call("send_to", handle, "127.0.0.1", PORT)
-    assert server.call("receive", heard) != ""
+    assert server.hears(heard, expected=True)
     back = (flow.local, flow.remote, PORT, LOCAL_PORT, UDP, 0, 0)
     assert conversations.find(*back)
 
@@ -205,10 +205,10 @@ def test_a_conversation_that_is_not_the_sockets_own_stays(
     assert conversations.find(*key)
 
 
-# -1: another CPU saw a packet of it after this one had read the clock
+# Below 0: another CPU saw a packet of it after this one had read the clock. A busy machine takes a while to send one.
 @pytest.mark.parametrize(
     ("age_s", "is_answered", "passes"),
-    [(-1, 1, True), (29, 0, True), (31, 0, False), (119, 1, True), (121, 1, False)],
+    [(-60, 1, True), (24, 0, True), (31, 0, False), (114, 1, True), (121, 1, False)],
 )
 def test_a_conversation_ends_when_nothing_was_said_for_long(
     place: BpfPlace,
@@ -229,7 +229,7 @@ def test_a_conversation_ends_when_nothing_was_said_for_long(
     key = key_of_conversation(make_flow(UDP, "127.0.0.1"))
     assert conversations.write(key, (cookie, 1, seen_ns, 0, 0, 0, 0, structs.OUTBOUND, is_answered, 0, 0, 0, 0))
     server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
-    assert (agent.call("receive", handle) != "") == passes
+    assert agent.hears(handle, expected=passes) == passes
     found = conversations.find(*key)
     assert found
     assert (found[2] != seen_ns, bool(found[8])) == (passes and age_s > 0, passes or bool(is_answered))
@@ -309,7 +309,7 @@ def test_while_ports_are_lost_answers_are_for_who_is_alone_on_its_port(
     known = (cookie, 1, time.monotonic_ns(), 0, 0, 0, 0, structs.OUTBOUND, 1, 0, 0, 0, 0)
     assert conversations.write(key_of_conversation(make_flow(UDP, "127.0.0.1")), known)
     server.call("send_to", listening, "127.0.0.1", LOCAL_PORT)
-    assert (agent.call("receive", handle) == "") == shares
+    assert agent.hears(handle, expected=not shares) != shares
 
 
 def test_ports_tell_conversations_apart_also_where_rules_know_none(

@@ -24,8 +24,7 @@ def asked(place: BpfPlace, programs: BpfPrograms) -> BpfPrograms:
 
 def send(agent: Agent, count: int, first_port: int = 4000) -> None:
     handle, _cookie = agent.call("open_socket", "AF_INET", "SOCK_DGRAM")
-    for port in range(first_port, first_port + count):
-        agent.call("send_to", handle, "127.0.0.1", port)
+    agent.call("send_to_each", handle, "127.0.0.1", first_port, count)
 
 
 def count_lost(programs: BpfPrograms) -> int:

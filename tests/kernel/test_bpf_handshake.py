@@ -4,7 +4,7 @@ import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.pinned_tables import find_listener, forget_socket
-from tests.kernel.test_bpf_verdict import LOCAL_PORT, PORT, SWALLOWED, entry_of, judge, key_of, make_flow, open_bound
+from tests.kernel.test_bpf_verdict import LOCAL_PORT, PORT, entry_of, judge, key_of, make_flow, open_bound
 from tinysnitch.core.flow import TCP, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.kernel.bpf_programs import BpfPrograms
@@ -19,7 +19,7 @@ def test_nothing_is_noted_of_a_socket_that_was_closed_while_its_packet_was_held(
     """No hook would tell that it can go."""
     judge(place, programs, "OUTPUT")
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
-    assert agent.call("connect", handle, "127.0.0.1", PORT) == SWALLOWED
+    assert agent.is_swallowed(handle, "127.0.0.1", PORT)
     key = key_of(entry_of(programs, agent, cookie), make_flow(TCP, "127.0.0.1"))
     agent.call("close", handle)
     before = place.count_sockets()
@@ -38,7 +38,7 @@ def test_a_socket_that_was_forgotten_while_its_packet_was_held_takes_its_port_al
 ) -> None:
     judge(place, programs, "OUTPUT")
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
-    assert agent.call("connect", handle, "127.0.0.1", PORT) == SWALLOWED
+    assert agent.is_swallowed(handle, "127.0.0.1", PORT)
     forget_socket(programs, cookie)
     key = key_of(entry_of(programs, agent, cookie), make_flow(TCP, "127.0.0.1"))
     programs.remember_verdict(key, Verdict.ALLOW, programs.generation, 0)

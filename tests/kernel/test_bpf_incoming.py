@@ -11,7 +11,7 @@ import pytest
 
 from tests.kernel.bpf_place import Agent, BpfPlace
 from tests.kernel.test_bpf_conversation import allow, judge, key_of_conversation
-from tests.kernel.test_bpf_verdict import FAMILIES, LOCAL_PORT, PORT, SWALLOWED, make_flow, open_bound
+from tests.kernel.test_bpf_verdict import FAMILIES, LOCAL_PORT, PORT, make_flow, open_bound
 from tinysnitch.core.flow import TCP, UDP, Flow
 from tinysnitch.kernel import bpf_structs as structs
 from tinysnitch.kernel.bpf_programs import BpfPrograms, pack_flow
@@ -56,8 +56,8 @@ def test_of_what_goes_on_it_is_asked_where_it_comes_from_and_whether_names_are_l
     known = (cookie, 1, time.monotonic_ns(), 0, 0, 0, 0, structs.OUTBOUND, 0, 0, 1, 0, is_local)
     assert conversations.write(key_of_conversation(flow), known)
     server.call("send_to", speaking, address, LOCAL_PORT)
-    is_v4 = family == "AF_INET"  # then the kernel sees to where it comes from
-    assert (agent.call("receive", handle) != "") == (goes_on or (is_v4 and port == PORT))
+    goes_on |= family == "AF_INET" and port == PORT  # then the kernel sees to where it comes from
+    assert agent.hears(handle, expected=goes_on) == goes_on
 
 
 def connect_to_resolver(
@@ -90,7 +90,7 @@ def test_of_a_connection_that_was_let_go_what_the_other_end_says_is_an_answer(
     if forgotten == "sockets":
         forget(place, "sockets", Struct("=Q"), structs.OWNED_SOCKET.struct, cookie)
     server.call("send", served, "answer")
-    assert agent.call("receive", handle) == ""
+    assert not agent.hears(handle, expected=False)
 
 
 def forget(place: BpfPlace, name: str, key: Struct, value: Struct, *fields: bytes | int) -> None:
@@ -107,7 +107,7 @@ def test_of_one_that_is_held_nothing_is_an_answer(
     judge(place, programs, "OUTPUT", "-p", "tcp", "--dport", str(DNS))
     raw, _cookie = server.call("open_socket", "AF_INET", "SOCK_RAW", TCP)
     handle, _cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
-    assert agent.call("connect", handle, "127.0.0.1", DNS) == SWALLOWED
+    assert agent.is_swallowed(handle, "127.0.0.1", DNS)
     assert programs.find_flow(resolver_flow("127.0.0.1"))
     segment = list(struct.pack("!HHIIBBHHH", DNS, LOCAL_PORT, 1, 1, 5 << 4, 0x18, 1024, 0, 0))
     server.call("send_raw", raw, "127.0.0.1", segment)

@@ -69,13 +69,16 @@ def test_it_is_found_at_whatever_descriptor_it_is(
     wait_until(lambda: owner_pid(programs, cookie, port) == heir)
 
 
-def execute_anew(programs: BpfPrograms, agent: Agent, pid: int) -> None:
+def execute_anew(pid: int) -> None:
     """What was begun as EXECUTES_ANEW, once it has stopped."""
-    wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
-    known = programs.find_process(pid)
+    wait_until(lambda: " (sh) T " in Path(f"/proc/{pid}/stat").read_text())
     os.kill(pid, signal.SIGCONT)
-    wait_until(lambda: programs.find_process(pid) != known)
-    agent.call("run_many", 1, "/usr/bin/true")  # by then the exec is done with
+    wait_asleep(pid)
+
+
+def wait_asleep(pid: int) -> None:
+    """Until it is SLEEP, and does so: by then the kernel has told of the exec (exec_binprm())."""
+    wait_until(lambda: " (sleep) S " in Path(f"/proc/{pid}/stat").read_text())
 
 
 def test_who_executes_itself_anew_keeps_what_is_its_own(
@@ -85,7 +88,7 @@ def test_who_executes_itself_anew_keeps_what_is_its_own(
     handle, cookie, port = bound
     heir = agent.call("spawn_with", handle, *EXECUTES_ANEW)
     wait_until(lambda: owner_pid(programs, cookie, port) == heir)
-    execute_anew(programs, agent, heir)
+    execute_anew(heir)
     process, owner = programs.find_process(heir), programs.find_owner(cookie)
     assert process
     assert owner
@@ -103,11 +106,7 @@ def test_what_is_closed_on_exec_stays_whose_it_was(
 
 def test_a_socket_that_nobody_can_come_to_stays_whose_it_was(programs: BpfPrograms, agent: Agent) -> None:
     handle, cookie = agent.call("open_socket", "AF_INET", "SOCK_STREAM")
-    known = programs.find_process(agent.pid)
-    assert known
-    heir = agent.call("spawn_with", handle, *SLEEP)
-    wait_until(lambda: (found := programs.find_process(heir)) is not None and found.exec_id != known.exec_id)
-    agent.call("run_many", 1, "/usr/bin/true")  # by then the exec is done with
+    wait_asleep(agent.call("spawn_with", handle, *SLEEP))
     owner = programs.find_owner(cookie)
     assert owner
     assert owner.pid == agent.pid
@@ -126,7 +125,7 @@ def test_an_older_process_that_executes_itself_anew_takes_nothing(
     wait_until(lambda: owner_pid(programs, cookie, port) == heir)
     if is_forgotten:
         forget_socket(programs, cookie)
-    execute_anew(programs, agent, older)
+    execute_anew(older)
     listener = find_listener(programs, UDP, port, parse_address("0.0.0.0"))
     assert listener
     assert listener.owner.pid == heir
@@ -143,7 +142,7 @@ def test_it_takes_nothing_of_a_group_that_is_divided_either(programs: BpfProgram
     wait_until(lambda: (owner := programs.find_owner(cookie)) is not None and owner.pid == older)
     heir = agent.call("spawn_with", handle, *SLEEP)
     wait_until(lambda: (owner := programs.find_owner(cookie)) is not None and owner.pid == heir)
-    execute_anew(programs, agent, older)
+    execute_anew(older)
     owner = programs.find_owner(cookie)
     agent.call("end_children")
     assert owner

@@ -8,7 +8,6 @@ from tests.kernel.pinned_tables import forget_process
 from tests.kernel.test_bpf_verdict import (
     NOBODYS,
     PORT,
-    SWALLOWED,
     entry_of,
     inbound,
     judge,
@@ -82,7 +81,7 @@ def test_what_was_sent_is_its_programs_after_the_end_of_that(
 ) -> None:
     judge(place, programs, "OUTPUT")
     handle, cookie = open_bound(agent, "AF_INET", "SOCK_STREAM", "127.0.0.1")
-    assert agent.call("connect", handle, "127.0.0.1", PORT) == SWALLOWED
+    assert agent.is_swallowed(handle, "127.0.0.1", PORT)
     key = key_of(entry_of(programs, agent, cookie), make_flow(TCP, "127.0.0.1"))
     agent.close()
     programs.remember_verdict(key, Verdict.ALLOW, programs.generation, 0)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -70,8 +71,12 @@ class Stage:
 
 
 @pytest.fixture
-def stage(application: QGuiApplication) -> Stage:
-    return Stage(application)
+def stage(application: QGuiApplication) -> Iterator[Stage]:
+    """Its window is left at the end: else it is painted each second while others are tested."""
+    made = Stage(application)
+    yield made
+    made.agent._hide_or_leave()
+    made.window.hide()
 
 
 def test_the_window_is_there_while_a_question_is(stage: Stage) -> None:

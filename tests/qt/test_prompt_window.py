@@ -109,6 +109,6 @@ def test_closing_it_is_only_told(listener: Listener) -> None:
 def test_calls_of_qt_that_return_none_take_none_of_it_away(application: QGuiApplication) -> None:
     """As where Qt for Python is built for a later Python than it says: before 3.12 None could be used up."""
     before = sys.getrefcount(None)
-    for _ in range(2000):
+    for _ in range(200):  # in each of which windows of earlier tests may have something to paint
         QGuiApplication.processEvents()
-    assert sys.getrefcount(None) > before - 1000
+    assert sys.getrefcount(None) > before - 100

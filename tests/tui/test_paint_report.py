@@ -11,7 +11,7 @@ from tests.tui.app_stage import play, see, until_ready
 from tests.tui.plain_stage import Person
 from tests.tui.plain_stage import play as play_plain
 from tests.tui.question_daemon import QuestionDaemon
-from tests.tui.waiting import until
+from tests.tui.waiting import SCRIPT_S, until
 from tests.view.sample_prompts import prompt_of
 from tinysnitch.tui import paint_report, plain_prompt, prompt_app
 from tinysnitch.tui.paint_report import REQUEST, PaintReport
@@ -181,15 +181,22 @@ def test_what_comes_back_from_ctrl_z_counts_as_new(tmp_path: Path, monkeypatch: 
 CURSOR_AT = "\x1b[7;1R"  # where the cursor is, as a terminal tells it
 
 
-def test_in_lines_too_keys_count_once_the_question_stands_on_the_terminal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def answered(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """One entry for each answer of the terminal that was read, in a prompt that waits for them."""
+    noted: list[None] = []
+    note = PaintReport.note_answer
     monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(paint_report, "GIVE_UP_S", SCRIPT_S)
+    monkeypatch.setattr(PaintReport, "note_answer", lambda report: note(report) or noted.append(None))
+    return noted
 
+
+def test_in_lines_too_keys_count_once_the_question_stands_on_the_terminal(tmp_path: Path, answered: list[None]) -> None:
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         await person.see(REQUEST)
         person.type(CURSOR_AT)
-        await asyncio.sleep(0.1)  # until it is read
+        await until(lambda: len(answered) == 1)
         daemon.open(prompt_of(1))
         await person.see(REQUEST)
         await asyncio.sleep(0.3)  # more than the delay
@@ -199,7 +206,8 @@ def test_in_lines_too_keys_count_once_the_question_stands_on_the_terminal(
         person.type("ge")
         await person.see(REQUEST)
         person.type(CURSOR_AT)
-        await asyncio.sleep(0.1)
+        await until(lambda: len(answered) == 3)
+        await asyncio.sleep(0.1)  # more than the delay
         person.type("\r")
         assert (await daemon.lines.get())[0] == 1
         person.type("q")
@@ -208,18 +216,18 @@ def test_in_lines_too_keys_count_once_the_question_stands_on_the_terminal(
 
 
 def test_in_lines_too_what_stood_there_before_says_nothing_of_what_came_since(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answered: list[None]
 ) -> None:
-    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(plain_prompt, "SHOW_S", 0.5)  # both come into sight together, however late the second is
 
     async def script(daemon: QuestionDaemon, person: Person) -> None:
         await person.see(REQUEST)
         person.type(CURSOR_AT)
+        await until(lambda: len(answered) == 1)
         for number in (1, 2):
             daemon.open(prompt_of(number))
+        await person.see("question 1 of 2")
         await person.see(REQUEST)
-        await asyncio.sleep(0.1)  # until all is printed
-        monkeypatch.setattr(plain_prompt, "SHOW_S", 0.5)
         daemon.close(1, "answered by alice")
         await person.see("answered by alice")
         person.type(CURSOR_AT)
