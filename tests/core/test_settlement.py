@@ -244,6 +244,15 @@ def test_what_falls_out_of_the_mirror_falls_out_of_the_kernel() -> None:
     assert {name: one.evicted for name, one in settlement.tables().items()} == {"verdicts": 1, "flows": 0}
 
 
+def test_a_reply_that_waited_for_us_for_seconds_is_no_question() -> None:
+    """As on a machine that gives us no processor: it came before the kernel knew."""
+    engine = Transcript("allow 10.0.0.80 443 udp")
+    asked = flow_of(protocol=UDP)
+    engine.queue(asked)
+    engine.now_s += 5.0
+    assert engine.queue(msgspec.structs.replace(asked, direction=Direction.INBOUND)) == ["drop 2"]
+
+
 def test_what_was_held_before_the_kernel_knew_of_a_talk_is_no_question_either() -> None:
     engine = Transcript("allow 10.0.0.80 443 udp", "allow 10.0.0.80 443 tcp")
     asked = flow_of(protocol=UDP)

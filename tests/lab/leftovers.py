@@ -30,7 +30,7 @@ def leftovers(pid: int) -> list[Path]:
 
 def remove_stale() -> None:
     """Take away what runs left behind whose process is gone. Each worker of a run does so at its start: in turn."""
-    with _turn():
+    with turn():
         for path, owner in _find_owned():
             if not Path("/proc", str(owner)).exists():
                 _remove(path)
@@ -65,7 +65,7 @@ def _remove_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
+def turn() -> Iterator[None]:
     """One worker after the other: two would take away the same."""
     lock = os.open(cgroup.find_root(), os.O_RDONLY)
     try:

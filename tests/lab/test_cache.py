@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.privileged]
 FLOOD = ["/usr/bin/python3", str(PROGRAMS / "udp_flood.py"), WORLD4, "9999"]
 
 
-def start_sink(lab: Lab) -> subprocess.Popen[str]:
-    sink = lab.spawn_world(["/usr/bin/python3", str(PROGRAMS / "udp_sink.py"), "9999"])
+def start_sink(lab: Lab, count: int) -> subprocess.Popen[str]:
+    sink = lab.spawn_world(["/usr/bin/python3", str(PROGRAMS / "udp_sink.py"), "9999", str(count)])
     wait_listening(sink)
     return sink
 
@@ -93,7 +93,7 @@ def test_another_remote_and_another_port_are_judged(lab: Lab) -> None:
 @pytest.mark.slow
 @pytest.mark.core_lab
 def test_a_flow_of_ten_thousand_datagrams_costs_one_decision(lab: Lab) -> None:
-    sink = start_sink(lab)
+    sink = start_sink(lab, 10_000)
     daemon = lab.start_daemon(f"allow {WORLD4} 9999 udp\n")
     flood = lab.spawn([*FLOOD, "10000"], stdin=subprocess.PIPE)
     daemon.wait_connections(1)
@@ -106,7 +106,7 @@ def test_a_flow_of_ten_thousand_datagrams_costs_one_decision(lab: Lab) -> None:
 
 def test_what_is_held_until_a_flow_is_decided_costs_no_more_decisions(lab: Lab) -> None:
     """None is lost however late the decision is: they leave in one piece, which net.core.netdev_max_backlog takes."""
-    sink = start_sink(lab)
+    sink = start_sink(lab, 900)
     daemon = lab.start_daemon(f"allow {WORLD4} 9999 udp\n")
     assert lab.run([*FLOOD, "900"]).returncode == 0
     assert sink.communicate(timeout=WAIT_S)[0] == "900\n"

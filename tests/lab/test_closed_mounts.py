@@ -11,7 +11,7 @@ import pytest
 
 from tests.lab.lab import DNS_RULE, Lab
 from tests.lab.namespaces import user_group
-from tests.lab.patience import WAIT_S, read_line
+from tests.lab.patience import WAIT_S, read_line, wait_until
 from tests.lab.world import PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged, pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="no FUSE here")]
@@ -90,7 +90,8 @@ def test_another_one_mounted_there_in_a_user_namespace(lab: Lab, home: Path) -> 
 def test_what_runs_already_when_the_daemon_starts(lab: Lab, home: Path, flags: tuple[str, ...]) -> None:
     program = mount(lab, home / "app")
     tries = ["--retry", "60", "--retry-delay", "1", "--retry-connrefused"]
-    lab.spawn([str(program), *tries, "-sS", f"http://{WORLD4}:81/"], user=USER)
-    daemon = lab.start_daemon(f"deny - 81 tcp {program}\n")
+    running = lab.spawn([str(program), *tries, "-sS", f"http://{WORLD4}:81/"], user=USER)
+    wait_until(lambda: Path(f"/proc/{running.pid}/cmdline").read_text().startswith(str(program)), "it does not start")
+    daemon = lab.start_daemon(f"deny - 81 tcp {program}\n", *flags)
     record = daemon.wait_connection(remote_port=81)
     assert (record["program"], record["attribution"], record["verdict"]) == (str(program), "procfs", "deny")

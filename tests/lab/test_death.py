@@ -70,10 +70,11 @@ def test_a_daemon_that_fails_is_as_one_that_was_killed(lab: Lab) -> None:
     command = [sys.executable, "-c", FAILING, *words, "--cgroup", str(lab.cgroup)]
     daemon = lab.spawn_outside(command)
     read_until(daemon, lambda said: " INFO ready" in said[-1])
-    visit = ["timeout", str(PATIENCE), "curl", "-s", f"http://{WORLD4}/"]
-    assert lab.run(visit).returncode == TIMED_OUT
+    visit = ["curl", "-s", f"http://{WORLD4}/"]
+    first = lab.spawn(visit)
     assert daemon.wait(timeout=WAIT_S) == 1
-    assert lab.run(visit).returncode == TIMED_OUT
+    assert lab.run(["timeout", str(PATIENCE), *visit]).returncode == TIMED_OUT
+    assert first.poll() is None
 
 
 def test_nothing_comes_in_while_nobody_decides(lab: Lab) -> None:

@@ -4,7 +4,7 @@ import os
 import re
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -25,6 +25,14 @@ def answer_next(daemon: Daemon, client: StepClient, *words: str) -> str:
     client.start("tcp", WORLD4, 80)
     ask = daemon.wait_for_count(lambda record: record["event"] == "ask", asked + 1)[-1]
     daemon.answer(ask, *words)
+    return client.result()
+
+
+def try_once(daemon: Daemon, client: StepClient) -> str:
+    """How a connection went; where there is a question about it, the answer is no."""
+    client.start("tcp", WORLD4, 80)
+    if (told := daemon.wait_for(lambda record: record["event"] in ("ask", "connection")))["event"] == "ask":
+        daemon.answer(told, "no", "--for", "once")
     return client.result()
 
 
@@ -134,10 +142,7 @@ def test_an_answer_for_a_minute_outlives_the_daemon_and_ends_on_time(lab: Lab) -
         assert daemon.stop() == 0
         kept.write_text(f"{before}until={ends.isoformat()}{after}")
         daemon = lab.restart_daemon(daemon.rules.parent)
-        client.start("tcp", WORLD4, 80)
-        if (told := daemon.wait_for(lambda record: record["event"] in ("ask", "connection")))["event"] == "ask":
-            daemon.answer(told, "no", "--for", "once")
-        return client.result()
+        return try_once(daemon, client)
 
     wait_till(see_before_end(connect))
     assert daemon.cli("rules", "list").stdout == ""
@@ -204,16 +209,21 @@ def test_until_quit_is_for_that_process_alone(lab: Lab) -> None:
 def test_a_clock_that_was_set_back_prolongs_no_rule_from_before_a_restart(lab: Lab) -> None:
     """As one does that was a year ahead when the machine started: by the line alone it would hold for that year."""
     client = StepClient(lab)
-    assert client.connect(WORLD4, 80) == "ok"  # it runs: its start would take of the time
     daemon = lab.start_daemon("")
-    assert daemon.stop() == 0
     kept = daemon.rules.parent / "state" / "temporary.rules"
-    written = datetime.now(UTC) + timedelta(days=365)
-    ends = written + timedelta(seconds=9 * PATIENCE)
-    TemporaryRules(kept).replace([parse_rule(f"allow until={ends:%Y-%m-%dT%H:%M:%SZ} {WORLD4} 80 tcp")])
-    os.utime(kept, (written.timestamp(), written.timestamp()))
-    daemon = lab.restart_daemon(daemon.rules.parent)
-    assert client.connect(WORLD4, 80) == "ok"
+    year = timedelta(days=365)
+
+    def connect(ends: datetime) -> str:
+        nonlocal daemon
+        assert daemon.stop() == 0
+        written = (datetime.now() + year).timestamp()
+        rule = f"allow until={(ends + year).isoformat()} {WORLD4} 80 tcp"
+        TemporaryRules(kept).replace([parse_rule(rule)])
+        os.utime(kept, (written, written))
+        daemon = lab.restart_daemon(daemon.rules.parent)
+        return try_once(daemon, client)
+
+    see_before_end(connect)
     wait_until(lambda: daemon.cli("rules").stdout == "")
     client.start("tcp", WORLD4, 80)
     daemon.wait_ask()

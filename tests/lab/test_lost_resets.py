@@ -89,5 +89,5 @@ def test_a_reset_from_the_port_of_resolvers_is_no_message(lab: Lab, address: str
     """The kernel queues none, since what it refuses has its conntrack: 7d8dc1c7be8d ("drop packets with cloned
     unconfirmed conntracks")."""
     lab.start_daemon("deny - 53 tcp\n", *flags, timeout_s=0)
-    done = lab.run(["curl", "-sS", "--connect-timeout", str(5 * PATIENCE), url(address).removesuffix("/") + ":53/"])
+    done = lab.run(["curl", "-sS", "--connect-timeout", str(20 * PATIENCE), url(address).removesuffix("/") + ":53/"])
     assert done.returncode == NOT_CONNECTED, done.stderr

@@ -111,14 +111,31 @@ def test_a_run_that_is_killed_takes_its_firewall_with_it(lab: Lab) -> None:
     assert traces(lab) == before
 
 
+SLOW_RESTORE = """#!/bin/sh
+mkdir "$0.reached" 2>/dev/null && until [ -e "$0.go" ]; do sleep 0.05; done
+exec {real} "$@"
+"""
+
+
+def slow_restore(folder: Path) -> tuple[Path, list[str]]:
+    """An iptables-restore that waits for a file `.go` beside it; and the front of a command that finds it."""
+    restore = folder / "iptables-restore"
+    folder.mkdir()
+    restore.write_text(SLOW_RESTORE.format(real=shutil.which(restore.name)))
+    restore.chmod(0o755)
+    return restore, ["env", f"PATH={folder}:{os.environ['PATH']}"]
+
+
 def test_a_run_that_is_killed_while_its_firewall_starts_leaves_nothing(lab: Lab) -> None:
     """Python takes its time till it can be told anything."""
     place = lab.folder / "temporary"
     place.mkdir()
-    for _number in range(3):
-        judged = lab.spawn_outside(["env", f"TMPDIR={place}", *words(lab, "echo", "never")])
+    for number in range(3):
+        restore, front = slow_restore(lab.folder / f"slow-{number}")
+        judged = lab.spawn_outside([*front, f"TMPDIR={place}", *words(lab, "echo", "never")])
         wait_until(lambda of=judged: find_daemons(of))
         judged.kill()
+        Path(f"{restore}.go").touch()  # not before: where this test is slow, all would have started by now
         assert read_rest(judged) == ""  # at its end the daemon is gone, too
         assert list(place.iterdir()) == []
 
@@ -166,19 +183,9 @@ def test_nobody_takes_over_from_the_firewall_of_one_command(lab: Lab) -> None:
     assert traces(lab) == before
 
 
-SLOW_RESTORE = """#!/bin/sh
-mkdir "$0.reached" 2>/dev/null && until [ -e "$0.go" ]; do sleep 0.05; done
-exec {real} "$@"
-"""
-
-
 def start_building(lab: Lab) -> tuple[subprocess.Popen[str], Path]:
     """`tinysnitch run` whose firewall is half-way: BPF is loaded, and iptables waits for the file that is returned."""
-    restore = lab.folder / "slow" / "iptables-restore"
-    restore.parent.mkdir()
-    restore.write_text(SLOW_RESTORE.format(real=shutil.which(restore.name)))
-    restore.chmod(0o755)
-    front = ["env", f"PATH={restore.parent}:{os.environ['PATH']}"]
+    restore, front = slow_restore(lab.folder / "slow")
     judged = lab.spawn_outside([*front, *words(lab, "echo", "never")])
     wait_until(Path(f"{restore}.reached").exists)
     return judged, Path(f"{restore}.go")

@@ -13,6 +13,7 @@ from tests.lab.daemon import Daemon
 from tests.lab.lab import Lab
 from tests.lab.patience import wait_until
 from tests.lab.step_client import PROGRAM, StepClient
+from tests.lab.wakeups import wait_settled
 from tests.lab.world import WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -21,6 +22,7 @@ pytestmark = [pytest.mark.privileged]
 @contextmanager
 def no_descriptor_left(daemon: Daemon) -> Iterator[None]:
     pid = daemon.process.pid
+    wait_settled(pid)  # else it may give some back
     limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), limits[1]))
     yield

@@ -12,6 +12,7 @@ import pytest
 from tests.lab.daemon import BIN
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S
+from tests.lab.wakeups import wait_settled
 from tests.lab.world import PROGRAMS, WORLD4
 
 pytestmark = [pytest.mark.privileged]
@@ -131,6 +132,7 @@ def test_a_key_that_is_held_spoils_no_stop(lab: Lab, pause_s: float) -> None:
 def test_a_stop_that_can_start_no_process_says_what_to_do(lab: Lab) -> None:
     daemon = lab.start_daemon("")
     pid = daemon.process.pid
+    wait_settled(pid)  # else it may give some descriptors back
     _soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + 1, hard))
     assert daemon.stop() == 1

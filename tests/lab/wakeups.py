@@ -4,9 +4,11 @@ import os
 import re
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.lab.patience import wait_until
+from tinysnitch.daemon.netfilter_guard import SETTLE_S
 
 REST_S = 0.05
 
@@ -25,6 +27,11 @@ def are_at_rest(*pids: int, moment_s: float = REST_S) -> bool:
     return before == [*map(count_wakeups, pids)] and not is_running
 
 
+def wait_settled(daemon: int) -> None:
+    """Until one that has just started has looked at its netfilter rules, which takes descriptors and children."""
+    wait_until(lambda: are_at_rest(daemon, moment_s=2 * SETTLE_S) and not _has_children(daemon), "it goes on and on")
+
+
 def stand_still(pid: int) -> None:
     """Until SIGCONT. Sent the signal it goes on until it has a processor, and one that waits for something, as a FUSE
     server for a request, even takes what comes meanwhile before it stops."""
@@ -32,5 +39,13 @@ def stand_still(pid: int) -> None:
     wait_until(lambda: not re.search(r"^State:\s+[^T]", _read_threads(pid), re.M), f"{pid} does not stop")
 
 
-def _read_threads(pid: int) -> str:
-    return "".join(path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status"))
+def _has_children(pid: int) -> bool:
+    return bool(_read_threads(pid, "children"))
+
+
+def _read_threads(pid: int, name: str = "status") -> str:
+    said = []
+    for path in Path(f"/proc/{pid}/task").glob(f"*/{name}"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # one may end meanwhile
+            said.append(path.read_text())
+    return "".join(said)

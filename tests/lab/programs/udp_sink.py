@@ -1,12 +1,14 @@
-"""Takes datagrams and answers none: `udp_sink.py PORT`; after one that says `end` it prints how many others came.
+"""Takes datagrams and answers none: `udp_sink.py PORT COUNT`; after one that says `end` it prints how many others came.
 
-What was held may come behind the `end`, which the kernel let go by itself: so it listens until it is quiet.
+What was held may come behind the `end`, which the kernel let go by itself: so it waits for all COUNT of them, and
+listens until it is quiet.
 """
 
 import socket
 import sys
 
 QUIET_S = 0.5
+PATIENT_S = 30
 
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
     sink.setsockopt(socket.SOL_SOCKET, 33, 8_000_000)  # SO_RCVBUFFORCE: beyond net.core.rmem_max
@@ -15,9 +17,10 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
     count = 0
     while sink.recv(2048) != b"end":
         count += 1
-    sink.settimeout(QUIET_S)
     try:
-        while sink.recv(2048):
+        while True:
+            sink.settimeout(PATIENT_S if count < int(sys.argv[2]) else QUIET_S)
+            sink.recv(2048)
             count += 1
     except TimeoutError:
         print(count, flush=True)
