@@ -256,6 +256,27 @@ def test_of_a_batch_that_fails_halfway_nothing_stays_and_the_next_is_written(his
     assert (history.lost, list(history.read_newest(9))) == (2, [b"c"])
 
 
+def test_a_lock_that_was_not_given_back_ends_with_its_connection(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """fcntl(2) may fail at that, too. SQLite then takes the lock for another's, and each try lasts 10 s."""
+    before = history._connect()
+    with monkeypatch.context() as patched:
+        patched.setattr(history, "_write", refuse_for_ever)
+        history.append(b"a")
+        history.flush()
+    assert history._connect() is not before
+    history.append(b"b")
+    history.flush()
+    assert (history.lost, list(history.read_newest(9))) == (1, [b"b"])
+
+
+def refuse_for_ever(_lines: list[tuple[bytes, int | None]]) -> None:
+    error = sqlite3.OperationalError("locking protocol")
+    error.sqlite_errorcode = sqlite3.SQLITE_PROTOCOL
+    raise error
+
+
 def test_who_locks_the_file_holds_no_verdict_up(history: History) -> None:
     """As somebody who looks into it with sqlite3 may. SQLite itself would wait for five seconds."""
     with closing(sqlite3.connect(history._path, isolation_level=None)) as other:
