@@ -1,6 +1,7 @@
 """A desk without an engine, and a control server that runs on it in a thread of its own."""
 
 import asyncio
+import errno
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -150,6 +151,8 @@ class SmallDesk:
         return answer if isinstance(answer, str) else f"{answer.verdict.value} {answer.lifetime.value}"
 
     def explain(self, question: Explain, right: Right) -> Explanation:
+        if question.program == "shortage":
+            raise OSError(errno.EMFILE, "Too many open files")
         if question.program == "bug":
             raise ZeroDivisionError
         beaten = (BeatenRule("deny - - -", "the winner is narrower"),)

@@ -1,5 +1,8 @@
 """Clients that do not behave end themselves, and nobody else."""
 
+import asyncio
+import errno
+import socket
 from pathlib import Path
 
 import pytest
@@ -36,6 +39,37 @@ def test_a_bad_frame_ends_its_client_alone(running: RunningServer, data: bytes, 
         assert kinds(good.read(3)) == ["welcome", "status", "done"]
     assert refused["type"] == "refused"
     assert message in str(refused["message"])
+
+
+class Deaf(asyncio.Transport):
+    """Where epoll has no room for it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__({"socket": sock})
+        self.is_aborted = False
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        pass
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+def test_whoever_cannot_be_heard_keeps_no_place(running: RunningServer) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        transport = Deaf(ours)
+        peer = control_peer.ControlPeer(running.server, 99)
+        with pytest.raises(OSError, match="No space"):
+            running.call(peer.connection_made, transport)
+        assert transport.is_aborted
+        running.call(peer.connection_lost, None)
 
 
 def test_other_versions_are_told_so(running: RunningServer) -> None:

@@ -20,7 +20,7 @@ from tests.daemon.small_desk import (
     SmallDesk,
     running_server,
 )
-from tinysnitch.core.errors import SnitchError
+from tinysnitch.core.errors import SHORTAGE_HINT, SnitchError
 from tinysnitch.daemon.control_permission import Permissions, Right
 from tinysnitch.daemon.control_server import (
     CLOSE_S,
@@ -67,6 +67,15 @@ def test_a_bug_in_the_daemon_is_told_and_logged(running: RunningServer, caplog: 
     assert refused["message"] == "the daemon failed at this request"
     assert kinds(others) == ["status", "done"]
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_shortage_is_told_in_a_line(running: RunningServer, caplog: pytest.LogCaptureFixture) -> None:
+    refused, *others = talk(running, Explain("shortage", "", 0, ""), ReadStatus())
+    assert (refused["message"], refused["hint"]) == ("the daemon failed at this request", SHORTAGE_HINT)
+    assert kinds(others) == ["status", "done"]
+    assert caplog.messages[0].endswith("failed: Explain: [Errno 24] Too many open files")
+    assert caplog.records[0].exc_info is None
+    caplog.clear()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 
 from tests.lab.lab import Lab
 from tests.lab.world import WORLD4
+from tests.shortage import descriptors_left
 from tinysnitch.daemon.error_log import ErrorLog, log_to_standard_error
 from tinysnitch.daemon.log_output import MAX_PENDING
 
@@ -87,6 +88,21 @@ def test_what_asyncio_says_again_and_again_is_told_once_a_second(
         "tinysnitch: out of descriptors",
         "try: 101",
     ]
+
+
+def test_where_asyncio_lacks_something_there_is_no_traceback(pipe: tuple[int, int], tmp_path: Path) -> None:
+    async def run() -> None:
+        with ErrorLog(pipe[1]):
+            server = await asyncio.start_unix_server(lambda _reader, _writer: None, tmp_path / "socket")
+            with closing(socket.socket(socket.AF_UNIX)) as client, descriptors_left():
+                client.connect(str(tmp_path / "socket"))
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            server.close()
+
+    asyncio.run(run())
+    told = "socket.accept() out of system resource: [Errno 24] Too many open files"
+    assert os.read(pipe[0], PAGE).decode() == f"tinysnitch: {told}\n"
 
 
 def test_it_stands_in_for_what_would_wait(pipe: tuple[int, int]) -> None:

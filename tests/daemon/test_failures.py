@@ -5,6 +5,7 @@ import errno
 import pytest
 
 from tinysnitch.core.clock import Instant
+from tinysnitch.core.errors import SnitchError
 from tinysnitch.daemon.failures import TRACEBACK_S, Failures
 
 
@@ -41,6 +42,17 @@ def test_a_shortage_is_told_in_a_line(caplog: pytest.LogCaptureFixture) -> None:
     some.attempt(open_one)
     assert caplog.messages == ["failed: open_one: [Errno 24] Too many open files"]
     assert (some.count, caplog.records[0].exc_info) == (1, None)
+    caplog.clear()
+
+
+def test_what_the_kernel_refuses_is_told_in_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    def write() -> None:
+        raise SnitchError("writing verdicts: Cannot allocate memory", "`tinysnitch-trace` checks that")
+
+    some = Failures()
+    some.attempt(write)
+    assert caplog.messages == ["failed: write: writing verdicts: Cannot allocate memory"]
+    assert (caplog.records[0].exc_info, some.hint) == (None, "`tinysnitch-trace` checks that")
     caplog.clear()
 
 

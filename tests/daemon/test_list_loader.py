@@ -207,6 +207,21 @@ def test_a_long_list_that_failed_is_tried_again_later(place: Place) -> None:
     assert not place.compiler.begun
 
 
+def test_a_long_list_that_cannot_be_mapped_is_not_taken_for_absent(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For want of a descriptor just then, say: to be silent, and not to try again, would mean to deny nothing."""
+    place.write(LONG)
+    with monkeypatch.context() as patched:
+        patched.setattr(list_loader, "map_compiled", lambda _path: None)
+        place.compiler.finish()
+    assert place.has("ads.test") is None
+    assert "cannot be read" in place.problem
+    assert place.tries_after_s == [AGAIN_S]
+    place.loader.try_again()
+    assert (place.has("ads.test"), place.problem) == (True, "")
+
+
 def test_a_short_list_that_failed_is_tried_again_later(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_path: Path) -> CompiledList:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))

@@ -107,6 +107,25 @@ def test_without_a_descriptor_for_it_the_rule_ends_and_is_counted(child: subproc
     assert reports == [process]
 
 
+def test_what_cannot_be_waited_for_is_reported_as_ended(
+    child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where epoll has no room; it takes no regular file either."""
+    reports: list[ProcessKey] = []
+    process = key_of(child)
+    monkeypatch.setattr(process_watch, "open_pidfd", lambda _pid, _started_ns: os.open(__file__, os.O_RDONLY))
+
+    async def session() -> int:
+        watch = ProcessWatch(reports.append)
+        watch.add(process)
+        await asyncio.sleep(0.01)
+        watch.close()
+        return watch.turned_away
+
+    assert asyncio.run(session()) == 1
+    assert reports == [process]
+
+
 def test_a_process_with_many_rules_takes_one_descriptor(child: subprocess.Popen[bytes]) -> None:
     """A browser that runs for months may be given more of them than processes can be waited for."""
 

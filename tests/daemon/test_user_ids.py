@@ -1,6 +1,8 @@
 """Users whose uids a slow name service tells."""
 
 import asyncio
+import errno
+import os
 import threading
 
 import pytest
@@ -131,6 +133,30 @@ def test_where_the_look_itself_fails_nobody_waits_for_it(
 
     asyncio.run(run())
     assert caplog.messages == ["failed: beside the loop"]
+
+
+def test_a_shortage_makes_nobody_absent(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither who is new nor who is known."""
+    answers: list[int | None] = []
+
+    def find(_name: str) -> int:
+        answer = answers.pop(0)
+        if answer is None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return answer
+
+    monkeypatch.setattr(user_ids, "find_uid", find)
+    monkeypatch.setattr(user_ids, "AGAIN_S", 0.001)
+
+    async def run() -> None:
+        changed: list[None] = []
+        users = UserIds(lambda: changed.append(None))
+        for answers[:] in ([None, None, 1000], [None, 1000]):
+            assert users.find(ALICE) == {"alice": 1000}
+            await rest(users, service)
+        assert (answers, changed) == ([], [])
+
+    asyncio.run(run())
 
 
 def test_another_uid_is_told(service: Service) -> None:

@@ -1,5 +1,6 @@
 """Load, adopt, replace, remove: what is pinned stands by itself, and goes without a trace."""
 
+import errno
 import os
 import select
 import signal
@@ -29,6 +30,7 @@ from tinysnitch.core.flow import TCP, UDP, Direction, Flow, parse_address
 from tinysnitch.core.verdict import Verdict
 from tinysnitch.core.verdict_key import VerdictKey
 from tinysnitch.kernel import bpf_structs as structs
+from tinysnitch.kernel.bpf_pins import PinFolder
 from tinysnitch.kernel.bpf_programs import BpfPrograms, pack_conversation_key
 from tinysnitch.kernel.bpf_structs import IMAGE_SEEDED, OWN_KEY, Listener, Owner, ProcessEntry
 from tinysnitch.kernel.libbpf import Map
@@ -244,6 +246,18 @@ def test_a_listener_that_finds_no_room_is_remembered(programs: BpfPrograms) -> N
     assert not has_lost_listeners(programs)
     programs.seed_listener(TCP, 1, LOCAL, Listener(LISTENERS, Owner(9, 9, 9, 9)))
     assert has_lost_listeners(programs)
+
+
+def test_where_it_cannot_be_told_what_is_there_nothing_is_left(
+    place: BpfPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_folder: PinFolder, *, is_scoped: bool) -> bool:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr(PinFolder, "is_complete", fail)
+    with pytest.raises(OSError, match="Cannot allocate memory"):
+        BpfPrograms.load(place.pin_dir, place.cgroup, place.read_netns_cookie(), False)
+    assert not place.pin_dir.exists()
 
 
 def test_to_withdraw_leaves_what_was_there(place: BpfPlace) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import hatch_build
 from tests.kernel.bpf_place import BpfPlace
-from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.errors import SHORTAGE_HINT, NotPermitted, SnitchError
 from tinysnitch.kernel import libbpf
 from tinysnitch.kernel.libbpf import BPF_NOEXIST, Map, ObjectFile
 
@@ -97,6 +97,12 @@ def test_eperm_is_not_permitted() -> None:
         libbpf.raise_load_failure("x", errno.EPERM, "")
     with pytest.raises(NotPermitted, match="reading y"):
         libbpf.raise_errno("reading y", errno.EPERM)
+
+
+def test_a_shortage_is_told_from_a_kernel_that_cannot() -> None:
+    with pytest.raises(SnitchError) as caught:
+        libbpf.raise_errno("writing z", errno.ENOMEM)
+    assert (str(caught.value), caught.value.hint) == ("writing z: Cannot allocate memory", SHORTAGE_HINT)
 
 
 def test_a_verifier_log_is_shortened_to_its_end() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.shortage import descriptors_left
 from tinysnitch.store import file_watch
 from tinysnitch.store.file_watch import watch_file, watch_folder, watch_ways
 from tinysnitch.store.text_file import replace_text
@@ -331,3 +332,15 @@ def test_changes_that_nobody_looked_at_yet_are_one(tmp_path: Path) -> None:
         await watch.aclose()  # type: ignore[attr-defined]
 
     asyncio.run(run())
+
+
+def test_a_folder_that_cannot_be_listed_for_want_of_a_descriptor_is_not_taken_for_one_without_links(
+    tmp_path: Path,
+) -> None:
+    """Whoever follows it tries again; else nobody would notice what changes where they lead."""
+
+    async def watch() -> None:  # the watch itself takes two
+        with descriptors_left(2), pytest.raises(OSError, match=f"Too many open files: '{tmp_path}"):
+            await anext(watch_folder(tmp_path))
+
+    asyncio.run(watch())

@@ -22,6 +22,8 @@ from tinysnitch.store.history import (
     History,
 )
 
+FULL = Path(__file__).with_name("full_disk.py")
+
 
 @pytest.fixture(name="history")
 def _history(tmp_path: Path) -> Iterator[History]:
@@ -256,6 +258,23 @@ def test_of_a_batch_that_fails_halfway_nothing_stays_and_the_next_is_written(his
     assert (history.lost, list(history.read_newest(9))) == (2, [b"c"])
 
 
+def test_a_lock_that_was_not_given_back_ends_with_its_connection(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """fcntl(2) may fail at that, too. SQLite then takes the lock for another's, and each try lasts 10 s."""
+    before, error = history._connect(), sqlite3.OperationalError("locking protocol")
+    error.sqlite_errorcode = sqlite3.SQLITE_PROTOCOL
+
+    def refuse(_lines: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(history, "_write", refuse)
+        fill(history, BATCH)
+    assert history._connect() is not before
+    assert fill(history, BATCH) == list(history.read_newest(BATCH))
+
+
 def test_who_locks_the_file_holds_no_verdict_up(history: History) -> None:
     """As somebody who looks into it with sqlite3 may. SQLite itself would wait for five seconds."""
     with closing(sqlite3.connect(history._path, isolation_level=None)) as other:
@@ -356,31 +375,10 @@ def test_what_fails_is_tried_once_a_second(tmp_path: Path, caplog: pytest.LogCap
     history.close()
 
 
-FULL = """
-import resource, sys
-from pathlib import Path
-from tinysnitch.store.history import BATCH, History
-history = History(Path(sys.argv[1]))
-def fill(since_s):
-    for number in range(20 * BATCH):
-        history.append(b"x" * 500)
-        history.flush_due(since_s + number / BATCH)
-resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
-fill(0.0)
-lost = history.lost
-assert 0 < lost < 20 * BATCH, lost
-assert list(history.read_newest(1)) == [b"x" * 500]
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-fill(20.0)
-assert history.lost <= lost + 2 * BATCH, history.lost  # until it was tried again
-history.close()
-"""
-
-
 def test_a_full_disk_loses_lines_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
     """A limit on the size of files stands for the full disk; setrlimit(2)."""
     assert signal.getsignal(signal.SIGXFSZ) is signal.SIG_IGN  # Python's own start, so that write(2) fails instead
-    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path / "history.db")], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, FULL, tmp_path / "history.db"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("verdicts go on") == 1
 

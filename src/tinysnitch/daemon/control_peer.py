@@ -82,7 +82,11 @@ class ControlPeer(asyncio.Protocol):
         self.right = right
         self._is_welcome = True
         self._transport.write(encode_frame(Welcome(sees_all=right.sees_all)))
-        self._transport.resume_reading()
+        try:
+            self._transport.resume_reading()
+        except OSError:  # epoll_ctl(2): it would be heard no more, nor its end, and keep its place for ever
+            self._transport.abort()
+            raise
         self._pump()
 
     def refuse(self, error: SnitchError) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import assert_never
 
-from tinysnitch.core.errors import DaemonNotRunning, NotPermitted, SnitchError
+from tinysnitch.core.errors import SHORTAGE_HINT, DaemonNotRunning, NotPermitted, SnitchError, is_shortage
 from tinysnitch.core.records import MAX_LINES
 from tinysnitch.daemon.control_clients import UNSAVED, ControlClients
 from tinysnitch.daemon.control_peer import ControlPeer
@@ -126,11 +126,20 @@ class ControlServer:
         try:
             return self._frames(peer, request)
         except SnitchError as error:
-            return iter((encode_frame(msg.Refused(str(error), error.hint, error.exit_code)),))
-        except Exception:
-            _log.exception("a request of uid %d failed: %s", peer.right.uid, type(request).__name__)
-            refusal = msg.Refused("the daemon failed at this request", "its log tells more; please report it")
-            return iter((encode_frame(refusal),))
+            refusal = msg.Refused(str(error), error.hint, error.exit_code)
+        except Exception as error:
+            refusal = self._fail(peer, request, error)
+        return iter((encode_frame(refusal),))
+
+    def _fail(self, peer: ControlPeer, request: msg.Request, error: Exception) -> msg.Refused:
+        what = f"a request of uid {peer.right.uid} failed: {type(request).__name__}"
+        if is_shortage(error):
+            _log.error("%s: %s", what, error)
+            hint = SHORTAGE_HINT
+        else:
+            _log.error("%s", what, exc_info=error)
+            hint = "its log tells more; please report it"
+        return msg.Refused("the daemon failed at this request", hint)
 
     def _frames(self, peer: ControlPeer, request: msg.Request) -> Iterator[bytes]:
         match request:

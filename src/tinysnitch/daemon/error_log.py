@@ -9,6 +9,7 @@ import stat
 import time
 from typing import Self
 
+from tinysnitch.core.errors import is_shortage
 from tinysnitch.daemon.log_output import LogOutput
 from tinysnitch.protocol.log_text import escape
 
@@ -62,6 +63,9 @@ class ErrorLog(logging.Handler):
         if len(self._next_s) >= _MAX_KINDS:
             self._next_s.clear()
         self._next_s[kind] = now_s + _LIKE_IT_S
+        error = record.exc_info[1] if record.exc_info else None
+        if is_shortage(error):  # nobody's bug: told in a line
+            record.msg, record.args, record.exc_info = f"{kind}: {error}", (), None
         return True
 
     def __enter__(self) -> Self:

@@ -143,12 +143,12 @@ class ListLoader:
         """What an earlier daemon compiled is better than nothing where the file cannot be compiled now."""
         held.is_loading = False
         held.problem = ""
-        if problem:
-            self._fail(held, problem)
-        if not problem or held.compiled is None:
-            held.compiled = map_compiled(self._cache / name) or held.compiled
-        if held.compiled and not problem:
-            held.tried = held.compiled.summary.stamp
+        compiled = None if problem and held.compiled else map_compiled(self._cache / name)
+        held.compiled = compiled or held.compiled
+        if compiled and not problem:
+            held.tried = compiled.summary.stamp
+        else:  # for want of a descriptor, perhaps, it cannot be mapped: to take it for absent would deny nothing
+            self._fail(held, problem or f"{self._cache / name}: it was compiled, and cannot be read")
         self._changed()
 
     def _read_short(self, path: Path, held: HeldList) -> None:

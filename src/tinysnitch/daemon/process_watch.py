@@ -21,24 +21,32 @@ class ProcessWatch:
         """Reports later, also for a process that is gone already: never from within this call."""
         if process in self._watched.values():
             return
-        loop = asyncio.get_running_loop()
-        descriptor = self._open(process)
-        if descriptor is None:
-            loop.call_soon(self._on_exit, process)
-            return
-        self._watched[descriptor] = process
-        loop.add_reader(descriptor, self._ended, descriptor, process)
+        if not self._begin(process):
+            asyncio.get_running_loop().call_soon(self._on_exit, process)
 
     def close(self) -> None:
         for descriptor in list(self._watched):
             self._forget(descriptor)
 
-    def _open(self, process: ProcessKey) -> int | None:
+    def _begin(self, process: ProcessKey) -> bool:
         if len(self._watched) < MAX_WATCHED:
             with suppress(OSError):
-                return open_pidfd(process.pid, process.started_ns)
+                return self._wait_for(process)
         self.turned_away += 1
-        return None
+        return False
+
+    def _wait_for(self, process: ProcessKey) -> bool:
+        """Whether it lives. Raises OSError where the kernel has no room for one more."""
+        descriptor = open_pidfd(process.pid, process.started_ns)
+        if descriptor is None:
+            return False
+        try:
+            asyncio.get_running_loop().add_reader(descriptor, self._ended, descriptor, process)
+        except OSError:  # epoll_ctl(2); nobody would tell of its end
+            os.close(descriptor)
+            raise
+        self._watched[descriptor] = process
+        return True
 
     def _ended(self, descriptor: int, process: ProcessKey) -> None:
         self._forget(descriptor)

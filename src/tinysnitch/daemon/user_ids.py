@@ -4,15 +4,18 @@ A name service may need the network, whose verdicts the loop gives: all are look
 new name no more than a moment. Those that are known are looked up again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from threading import Event
+from time import sleep
 
+from tinysnitch.core.errors import is_shortage
 from tinysnitch.daemon.side_work import do_beside
-from tinysnitch.store.rule_facts import find_uid
+from tinysnitch.kernel.user_database import find_uid
 
 MOMENT_S = 0.2  # most name services read a file, which takes less than a millisecond
 MAX_LOOKS = 16  # for new names: threads
+AGAIN_S = 1.0  # how soon a look is tried again that lacked descriptors or memory
 
 _Uids = dict[str, int | None]  # None: nobody has the name
 
@@ -26,7 +29,7 @@ class _Look:
         self.is_over = Event()
 
     def run(self) -> None:
-        self.found = {name: find_uid(name) for name in self.names}
+        self.found = _find_at_last(self.names)
         self.is_over.set()
 
 
@@ -65,7 +68,7 @@ class UserIds:
         try:
             do_beside(look.run, lambda _: self._found_new(look))
         except RuntimeError:  # no more threads
-            look.run()
+            look.found = _find_now(names)
         else:
             self._new.append(look)
             if not look.is_over.wait(MOMENT_S):
@@ -84,7 +87,7 @@ class UserIds:
             return
         names = tuple(self._known)
         with suppress(RuntimeError):  # no more threads: what is known holds, as it does until the look is done
-            do_beside(lambda: {name: find_uid(name) for name in names}, self._looked)
+            do_beside(lambda: _find_at_last(names), self._looked)
             self._is_looking = True
 
     def _looked(self, found: _Uids | None) -> None:
@@ -101,3 +104,19 @@ class UserIds:
             self._known |= found
             self._changed()
         return is_new
+
+
+def _find_now(names: Iterable[str]) -> _Uids:
+    """Raises OSError for want of descriptors or memory."""
+    return {name: find_uid(name) for name in names}
+
+
+def _find_at_last(names: Iterable[str]) -> _Uids:
+    """Beside the loop: a shortage says nothing of a name, and is waited out. Until then what is known holds."""
+    while True:
+        try:
+            return _find_now(names)
+        except OSError as error:
+            if not is_shortage(error):
+                raise
+        sleep(AGAIN_S)

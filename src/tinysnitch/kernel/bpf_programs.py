@@ -57,11 +57,11 @@ class BpfPrograms:
     def load(cls, pin_dir: Path, cgroup: Path, netns_cookie: int, is_scoped: bool) -> "BpfPrograms":
         """Adopts what an earlier daemon pinned for the same purpose from the same objects; nothing of it is flushed."""
         folder = PinFolder(pin_dir / name_purpose(cgroup, netns_cookie, is_scoped))
-        take_folder(pin_dir)
-        was_adopted = folder.is_complete(is_scoped=is_scoped)
         with ExitStack() as undo:
+            undo.callback(remove_folder, pin_dir)  # unless there is something in it
+            take_folder(pin_dir)
+            was_adopted = folder.is_complete(is_scoped=is_scoped)
             if not was_adopted:
-                undo.callback(remove_folder, pin_dir)
                 undo.callback(folder.remove)
                 folder.remove()  # half a set, of a daemon that was killed while it loaded
                 prepare = partial(initialize_settings, folder, netns_cookie, is_scoped)

@@ -12,7 +12,7 @@ from pathlib import Path
 from struct import Struct
 from typing import Any, NoReturn
 
-from tinysnitch.core.errors import NotPermitted, SnitchError
+from tinysnitch.core.errors import NotPermitted, SnitchError, hint_for
 
 LIBRARY = "libbpf.so.1"
 BPF_ANY = 0
@@ -49,7 +49,7 @@ def raise_errno(what: str, number: int) -> NoReturn:
     message = f"{what}: {os.strerror(number)}"
     if number == errno.EPERM:
         raise NotPermitted(message, _ROOT_HINT)
-    raise SnitchError(message, "`tinysnitch-trace` checks whether BPF works here")
+    raise SnitchError(message, hint_for(OSError(number, message), "`tinysnitch-trace` checks whether BPF works here"))
 
 
 def _check(result: int, what: str) -> int:

@@ -25,6 +25,8 @@ from pathlib import Path
 import msgspec
 from asyncinotify import Event, Inotify, Mask
 
+from tinysnitch.core.errors import unless_short
+
 _MAX_STEPS = 256  # on the way to one file; links may lead around in circles
 _TRIES = 5
 NOISE_S = 0.25  # the moment
@@ -92,10 +94,12 @@ def _spots_of_folder(folder: Path) -> _Spots:
     end = _add_way(spots, folder)
     if end is not None and os.path.isdir(end):
         _add(spots, end, _COMES_AND_GOES | Mask.CLOSE_WRITE | Mask.ONLYDIR).is_whole = True
-        with suppress(OSError):
-            for path in end.iterdir():
-                if path.is_symlink():
-                    _add_way(spots, path)
+        try:
+            links = [path for path in end.iterdir() if path.is_symlink()]
+        except OSError as error:
+            links = unless_short(error, [])
+        for path in links:
+            _add_way(spots, path)
     return spots
 
 

@@ -200,8 +200,11 @@ class History:
         if not self._was_failing:
             _log.warning("history %s: %s; verdicts go on, lines are lost until it works again", self._path, error)
         self._was_failing = True
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN:  # the low byte is the primary code
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code
+        if code in _BROKEN:
             self._move_aside()
+        elif code == sqlite3.SQLITE_PROTOCOL:  # what holds may be a lock of our own that was not given back
+            self._disconnect()  # while it does, each try takes 10 s (walBeginReadTransaction() in wal.c)
 
     def _move_aside(self) -> None:
         self._disconnect()

@@ -1,0 +1,30 @@
+"""Names of users, and the answer that none was had."""
+
+import pwd
+
+import pytest
+
+from tests.shortage import descriptors_left
+from tinysnitch.kernel import user_database
+from tinysnitch.kernel.user_database import find_uid
+
+
+def test_all_users_are_found_as_python_finds_them() -> None:
+    for user in pwd.getpwall():
+        assert find_uid(user.pw_name) == pwd.getpwnam(user.pw_name).pw_uid
+
+
+@pytest.mark.parametrize("name", ["no-one-has-it", "", "root\0", "\ud800", "r" * 100_000])
+def test_what_nobody_is_called_is_no_user(name: str) -> None:
+    assert find_uid(name) is None
+
+
+def test_without_a_descriptor_nobody_is_taken_for_absent() -> None:
+    with descriptors_left(), pytest.raises(OSError, match="Too many open files"):
+        find_uid("root")
+    assert find_uid("root") == 0
+
+
+def test_a_long_entry_is_given_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_database, "_ROOM", 1)
+    assert find_uid("root") == 0
