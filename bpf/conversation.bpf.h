@@ -77,6 +77,17 @@ static __always_inline bool is_theirs(const struct question *question, const str
 	       whose->owner.uid == conversation->uid;
 }
 
+/*
+ * What came in to a port that nobody had is answered by nobody who is known: that may have bound it since. Where no hook
+ * tells whose ports are, nobody is known of what comes in.
+ */
+static __always_inline bool may_be_theirs(const struct question *question, const struct conversation *conversation)
+{
+	if (conversation->exec_id != EXEC_ID_UNKNOWN)
+		return is_theirs(question, conversation);
+	return question->whose.owner.exec_id == EXEC_ID_UNKNOWN || !has_ports(question->flow.protocol);
+}
+
 static __always_inline bool is_from_them(struct __sk_buff *skb, struct question *question,
 					 struct conversation *conversation)
 {
@@ -85,7 +96,7 @@ static __always_inline bool is_from_them(struct __sk_buff *skb, struct question 
 	if (cookie == conversation->cookie)
 		return true;
 	attribute(skb, &question->flow, &question->whose);
-	if (conversation->exec_id != EXEC_ID_UNKNOWN && !is_theirs(question, conversation))
+	if (!may_be_theirs(question, conversation))
 		return false;
 	conversation->cookie = cookie;
 	return true;

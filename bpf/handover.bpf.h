@@ -11,17 +11,21 @@
 #define S_IFMT 00170000 /* inode(7) */
 #define S_IFSOCK 0140000
 
-/* Of the socket that is open there; 0: none, or it never had one. */
+/* Of the socket that is open there; 0: none, or it never had one, or has another's. */
 static __always_inline __u64 read_cookie(struct file **files, __u32 index)
 {
 	struct file *file = NULL;
 	struct socket *socket;
+	struct sock *sk;
+	__u64 cookie;
 
 	bpf_probe_read_kernel(&file, sizeof(file), &files[index]);
 	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
 		return 0;
 	socket = BPF_CORE_READ(file, private_data);
-	return BPF_CORE_READ(socket, sk, __sk_common.skc_cookie.counter);
+	sk = BPF_CORE_READ(socket, sk);
+	cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	return is_of_another(bpf_map_lookup_elem(&sockets, &cookie), sk) ? 0 : cookie;
 }
 
 static __always_inline struct listener *find_bound(__u64 cookie)

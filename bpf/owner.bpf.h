@@ -100,6 +100,15 @@ static __always_inline bool is_handed_out(struct sock *sk)
 }
 
 /*
+ * What MPTCP accepts has the cookie of the socket that listens (mptcp_sk_clone_init()): what is noted under it is that
+ * one's.
+ */
+static __always_inline bool is_of_another(const struct owned_socket *noted, const void *sk)
+{
+	return noted && noted->sk && noted->sk != (__u64)sk;
+}
+
+/*
  * What was noted of a socket that a program closes, if it is one of MPTCP, for its subflows: no hook tells of their end.
  * A path that ended before, under a connection that went on, is left to the table.
  */

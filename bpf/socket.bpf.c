@@ -88,7 +88,10 @@ int on_sock_release(struct bpf_sock *ctx)
 
 	if (!settings)
 		return GO_ON;
+	forget_subflows(ctx);
 	socket = bpf_map_lookup_elem(&sockets, &cookie);
+	if (is_of_another(socket, ctx))
+		return GO_ON;
 	may_be_bound = !socket || socket->boundness;
 	/*
 	 * A SYN that is still held has its owner in `flows`; a datagram may be one of many, and not all have been seen.
@@ -98,7 +101,6 @@ int on_sock_release(struct bpf_sock *ctx)
 		keep_released(cookie, socket);
 	if (ctx->protocol == UDP)
 		end_conversation(ctx, cookie);
-	forget_subflows(ctx);
 	/* Before its port goes: whoever notes that meanwhile knows no owner (scope.bpf.c). */
 	bpf_map_delete_elem(&sockets, &cookie);
 	if (may_be_bound)

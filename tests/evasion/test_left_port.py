@@ -9,7 +9,7 @@ import pytest
 from tests.evasion.stage import PYTHON, Stage
 from tests.evasion.test_ports import ANSWER_TWICE, TAKE_PORT, assert_got_nothing, only_port, receiver, visit
 from tests.lab.patience import WAIT_S, read_line
-from tests.lab.world import WORLD4
+from tests.lab.world import HOST4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
@@ -45,6 +45,14 @@ assert taker.getsockname()[1] == int(sys.argv[1])
 print("listening", flush=True)
 taker.accept()
 print("got", flush=True)
+"""
+
+SEND = """
+import socket, sys
+local, address, port = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sender.bind(("", local))
+sender.sendto(b"x", (address, port))
 """
 
 
@@ -100,3 +108,12 @@ def test_a_second_user_gets_the_port_of_a_conversation_that_is_left(stage: Stage
             assert (record["program"], record["verdict"]) == (str(evil), "deny")
             assert_got_nothing(taker)
     server.wait(timeout=WAIT_S)
+
+
+def test_who_takes_a_port_does_not_answer_what_came_while_nobody_had_it(stage: Stage) -> None:
+    """It was let in by a rule for whoever takes it, and nobody did."""
+    stage.daemon.edit_rules(f"{stage.daemon.rules.read_text()}allow - 7311 udp-src\n")
+    assert stage.lab.run_world([PYTHON, "-c", SEND, "7312", HOST4, "7311"]).returncode == 0
+    assert stage.daemon.wait_connection(direction="inbound", remote_port=7312)["verdict"] == "allow"
+    stage.lab.run([PYTHON, "-c", SEND, "7311", WORLD4, "7312"], user="nobody")
+    assert stage.daemon.wait_connection(direction="outbound", remote_port=7312)["verdict"] == "deny"

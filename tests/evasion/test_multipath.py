@@ -6,8 +6,8 @@ import pytest
 
 from tests.evasion.stage import ATTACKER, PYTHON
 from tests.lab.lab import Lab
-from tests.lab.patience import WAIT_S, read_line, read_rest
-from tests.lab.world import HOST4, WORLD4
+from tests.lab.patience import WAIT_S, read_line, read_rest, wait_listening
+from tests.lab.world import HOST4, MORE_WORLD4, WORLD4
 
 pytestmark = [pytest.mark.privileged]
 
@@ -75,7 +75,31 @@ used.listen()
 print(used.getsockname()[1], flush=True)
 used.accept()
 """
-REFUSED, LAST, EARLIER = 7600, 7601, 7602
+# Has a program executed with each that comes: of MPTCP these have the cookie of the socket that listens.
+SERVE = """
+import socket, subprocess, sys
+used = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP)
+used.bind(("", int(sys.argv[1])))
+used.listen()
+print("listening", flush=True)
+while True:
+    visitor = used.accept()[0]
+    assert visitor.getsockopt(socket.SOL_SOCKET, socket.SO_PROTOCOL) == socket.IPPROTO_MPTCP
+    servant = subprocess.Popen([sys.argv[2]], stdin=visitor, stdout=visitor)
+    if sys.argv[3] == "close":
+        visitor.close()
+        servant.wait()
+    print("served", flush=True)
+"""
+COME = """
+import socket, sys
+comes = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_MPTCP)
+comes.bind((sys.argv[1], 0))
+comes.connect((sys.argv[2], int(sys.argv[3])))
+comes.send(b"x")
+assert comes.recv(1) == b"x"
+"""
+REFUSED, LAST, EARLIER, SERVED = 7600, 7601, 7602, 7603
 
 
 def test_who_listens_without_a_port_of_their_own_is_not_the_kernel(lab: Lab) -> None:
@@ -122,3 +146,19 @@ def test_a_reset_is_not_let_go_with_an_earlier_syn(lab: Lab) -> None:
     evil.wait(timeout=WAIT_S)
     lab.run(["bash", "-c", f"exec 3<>/dev/tcp/{WORLD4}/{LAST}"])
     assert str(REFUSED) not in read_rest(hearing).split()
+
+
+@pytest.mark.parametrize("way", ["close", "keep"])
+def test_who_listens_stays_known_whatever_becomes_of_a_visitor(lab: Lab, way: str) -> None:
+    """It is closed, or a program runs with it."""
+    program = lab.folder / "serve.py"
+    program.write_text(SERVE)
+    daemon = lab.start_daemon("allow - - -src\n")
+    server = lab.spawn([PYTHON, str(program), str(SERVED), HONEST, way])
+    wait_listening(server)
+    for remote in (WORLD4, MORE_WORLD4[0]):
+        come = lab.spawn_world([PYTHON, "-c", COME, remote, HOST4, str(SERVED)])
+        record = daemon.wait_connection(direction="inbound", remote_address=remote)
+        assert (record["program"], record["pid"], record["attribution"]) == (str(program), server.pid, "bpf")
+        assert read_line(server) == "served\n"
+        assert come.wait(timeout=WAIT_S) == 0

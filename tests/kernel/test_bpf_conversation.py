@@ -129,6 +129,18 @@ def test_a_server_may_answer_also_from_another_socket_and_its_heir_may_not(
         who.call("close", listening)
 
 
+def test_who_has_the_port_by_now_does_not_answer_what_came_to_nobody(
+    place: BpfPlace, programs: BpfPrograms, conversations: Map, server: Agent
+) -> None:
+    judge(place, programs, "OUTPUT", "-p", "udp", "--sport", str(LOCAL_PORT))
+    came = (0, 0, time.monotonic_ns(), 0, 0, 0, 0, structs.INBOUND, 0, 0, 0, 0, 0)
+    flow = make_flow(UDP, "127.0.0.1")
+    assert conversations.write(key_of_conversation(flow), came)
+    handle, _cookie = open_bound(server, "AF_INET", "SOCK_DGRAM", "127.0.0.1")
+    server.call("send_to", handle, "127.0.0.1", PORT)
+    assert programs.find_flow(flow) is not None  # it was judged
+
+
 @pytest.mark.parametrize(("family", "address"), [*FAMILIES, ("AF_INET6", "::ffff:127.0.0.1")])
 @pytest.mark.parametrize("is_connected", [True, False])
 def test_a_conversation_ends_with_the_socket_that_had_no_other(

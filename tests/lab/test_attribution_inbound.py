@@ -13,7 +13,7 @@ from tests.lab.daemon import Record
 from tests.lab.lab import Lab
 from tests.lab.patience import WAIT_S, read_line, read_until, wait_listening
 from tests.lab.watched_lab import ALLOW_ALL, PYTHON, WatchedLab
-from tests.lab.world import HOST4, HOST6, MORE_WORLD4, PROGRAMS, WORLD4
+from tests.lab.world import ECHO_PORT, HOST4, HOST6, MORE_WORLD4, PROGRAMS, WORLD4
 from tinysnitch.daemon.refusals import BURST
 
 pytestmark = [pytest.mark.privileged]
@@ -163,6 +163,26 @@ used.recv(10)
     record = visit(watched, "udp", HOST4, port)
     assert (record["pid"], record["program"]) == (client.pid, os.path.realpath("/usr/bin/python3"))
     assert client.wait(timeout=WAIT_S) == 0
+
+
+ASK = """
+import socket, sys
+asker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asker.settimeout(10)
+asker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+asker.bind((sys.argv[1], 7122))
+asker.sendto(b"x", (sys.argv[2], int(sys.argv[3])))
+asker.recv(10)
+"""
+
+
+def test_who_shares_a_port_hears_what_answers_it(lab: Lab) -> None:
+    """Whose it is the kernel's own look-up tells, and nothing on the kernel's side."""
+    daemon = lab.start_daemon(f"allow {WORLD4} {ECHO_PORT} udp\n")
+    with receiver(lab, "udp", "0.0.0.0", "7122", "reuse_address"):
+        asked = lab.run([PYTHON, "-c", ASK, HOST4, WORLD4, str(ECHO_PORT)])
+    assert asked.returncode == 0, f"{asked.stderr}\n{daemon.describe()}"
+    assert daemon.records("ask") == []
 
 
 @KINDS

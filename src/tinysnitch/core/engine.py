@@ -219,8 +219,9 @@ class Engine:
     # Prompts
 
     def _ask(self, waiter: Waiter, decision: Decision, now: Instant) -> Iterator[Command]:
-        if self.settlement.is_reply(waiter.connection, now):  # it was held before the kernel knew
-            yield from map(DropPacket, waiter.packet_ids)
+        if self.settlement.is_reply(waiter.connection, now):  # of a port that is shared the kernel's side cannot tell
+            reply = Decision(verdict=Verdict.ALLOW, reason="it answers what was allowed", is_flow_only=True)
+            yield from self._settle(waiter, reply, now)
             return
         waiter.is_tied = decision.is_flow_only
         if self._settings.timeout_s <= 0:
