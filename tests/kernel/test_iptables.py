@@ -177,6 +177,20 @@ NFT = (
 LEGACY = f"{LACKING}\n{LACKING.replace('bpf', 'NFQUEUE')}\n{LACKING}\niptables-restore: line 12 failed"
 
 
+@pytest.mark.privileged
+def test_a_match_that_the_kernel_lacks(
+    packet_place: PacketPlace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with entered(packet_place.here):
+        iptables.check_match("bpf")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    script = tmp_path / "iptables"
+    script.write_text(f"#!/bin/sh\necho '{LACKING}' >&2\nexit 2\n")
+    script.chmod(0o755)
+    with pytest.raises(SnitchError, match="modprobe xt_bpf"):
+        iptables.check_match("bpf")
+
+
 @pytest.mark.parametrize(
     ("said", "problem"),
     [

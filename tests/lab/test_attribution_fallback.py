@@ -125,9 +125,23 @@ def test_the_mode_is_shown(degraded: WatchedLab) -> None:
 NO_BTF = "mount -t tmpfs none /sys/kernel/btf"
 NO_LIBBPF = "mount --bind /dev/null $(ldconfig -p | sed -n 's/.*libbpf[.]so[.]1 .* => //p' | head -n1)"
 
+# As iptables says it where the kernel lacks a match (`-m ipvs` here).
+NO_XT_BPF = """mount -t tmpfs none /mnt
+cat >/mnt/iptables <<'END'
+#!/bin/sh
+case "$*" in "-m bpf"*) echo "Warning: Extension bpf revision 0 not supported, missing kernel module?" >&2; exit;; esac
+exec /usr/sbin/iptables "$@"
+END
+chmod +x /mnt/iptables; export PATH=/mnt:$PATH"""
+
 
 @pytest.mark.parametrize(
-    ("hide", "what"), [(NO_BTF, "/sys/kernel/btf/vmlinux"), (NO_LIBBPF, "libbpf.so.1 does not load")]
+    ("hide", "what"),
+    [
+        (NO_BTF, "/sys/kernel/btf/vmlinux"),
+        (NO_LIBBPF, "libbpf.so.1 does not load"),
+        (NO_XT_BPF, "the kernel lacks the netfilter match bpf"),
+    ],
 )
 def test_it_is_told_at_the_start_also_by_run(lab: Lab, hide: str, what: str) -> None:
     """In a container, say, where nobody looks at the status of a single command's firewall."""

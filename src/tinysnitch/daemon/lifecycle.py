@@ -42,6 +42,7 @@ from tinysnitch.kernel.cgroups import find_cgroup_mount, make_cgroup, path_in_hi
 from tinysnitch.kernel.clock import check_boot_clock, read_instant
 from tinysnitch.kernel.descriptor_limit import raise_limit
 from tinysnitch.kernel.heap import give_back_memory
+from tinysnitch.kernel.iptables import check_match
 from tinysnitch.kernel.netfilter import Netfilter
 from tinysnitch.kernel.netns import read_netns_cookie, read_netns_inode
 from tinysnitch.kernel.packet_socket_watch import PacketSocketWatch
@@ -238,6 +239,7 @@ class SetUp:
         if not self._options.is_bpf_wanted:
             return None, "switched off"
         try:
+            check_match("bpf")
             if mount_bpffs():
                 self._undo.callback(self._take_away, unmount_bpffs)
             programs = BpfPrograms.load(instance.pins, cgroup, read_netns_cookie(), self._options.is_scoped)

@@ -49,6 +49,12 @@ def has_table(family: Family, table: str) -> bool:
     return _call([_PREFIX[family], *_WAIT, "-t", table, "-S"]).returncode != _VERSION_PROBLEM
 
 
+def check_match(name: str) -> None:
+    """Raises SnitchError where this kernel does not have it, nor a module to load."""
+    if name in _LACKING.findall(_call([_PREFIX[Family.V4], "-m", name, "--help"]).stderr):
+        raise SnitchError(f"the kernel lacks the netfilter match {name} (modprobe xt_{name})")
+
+
 def uses_nf_tables(family: Family) -> bool:
     return "nf_tables" in _run([_PREFIX[family], "--version"])
 
