@@ -200,7 +200,7 @@ def _check_port(port: int, number: int, protocol: str) -> None:
     if has_ports(number) and not port:
         raise NotUnderstood(f"{protocol} needs a port", _PORT_HINT)
     if port and not has_ports(number):
-        raise NotUnderstood(f"{protocol} has no ports", "write - for the port")
+        raise NotUnderstood(f"{protocol} has no port in rules", "write - for the port")
 
 
 def _parse_protocol(text: str) -> Service:
