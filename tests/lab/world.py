@@ -28,7 +28,7 @@ bind-interfaces
 user=root
 log-facility=-
 cache-size=0
-local-ttl=60
+local-ttl=600
 address=/test/
 host-record=shop.test,{WORLD4},{WORLD6}
 host-record=example.com,google.com,{WORLD4},{WORLD6}
