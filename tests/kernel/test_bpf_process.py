@@ -20,6 +20,7 @@ pytestmark = pytest.mark.privileged
 
 NOBODY = 65534
 LONER, HERMIT = 6401, 6402  # no other test's users: programs of theirs, run meanwhile, would take room or give it back
+ROOTS = 40  # more than others of root's end here that were begun before a test and after its programs were loaded
 KEPT = 4096  # images that stay known after their end: max_entries of `retired`
 
 
@@ -223,17 +224,17 @@ def test_one_user_does_not_fill_the_table_for_all(
     place = min(uid, structs.USERS_APART)
     change_share(programs, place, structs.IMAGES_OF_ONE - 1)
     change_share(programs, 0, structs.IMAGES_OF_ONE)
-    running = run_all([uid, other, 0])
+    running = run_all([uid, other, *[0] * ROOTS])
     try:
         known = [bool(programs.find_process(one.pid)) for one in running]
-        assert known == [True, not is_together, True]
+        assert known == [True, not is_together, *[True] * ROOTS]
         assert programs.read_statistics()["lost_images"] == is_together
     finally:
         for one in running:
             one.kill()
             one.wait()
     assert change_share(programs, place, structs.IMAGES_OF_ONE - 1) == structs.IMAGES_OF_ONE - 1
-    assert change_share(programs, 0, 0) >= structs.IMAGES_OF_ONE
+    assert change_share(programs, 0, 0) > structs.IMAGES_OF_ONE - ROOTS / 2
     again = run_captured(programs, ["/bin/true"], uid=uid)
     assert again.uid == uid
 

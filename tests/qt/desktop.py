@@ -128,6 +128,9 @@ class Desktop(Session):
         assert owner.stdin
         owner.stdin.write(text)
         owner.stdin.close()
+        read = ["xclip", "-out", "-selection", selection]
+        environment = self._screen.environment()
+        wait_until(lambda: subprocess.run(read, env=environment, capture_output=True).stdout == text.encode())
 
     def _xdotool(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
