@@ -10,7 +10,6 @@ from tinysnitch.store.rule_facts import (
     find_patterns,
     find_turnable_links,
     find_turnable_patterns,
-    find_uid,
     folder_of,
     resolve_path,
 )
@@ -139,12 +138,7 @@ def test_a_path_leads_where_the_library_says(parts: list[str]) -> None:
     assert resolve_path(path) == os.path.realpath(path)
 
 
-def test_paths_and_users_that_cannot_be_are_nothing() -> None:
+def test_paths_that_cannot_be_lead_nowhere() -> None:
     path = "/a\0b\ud800"
     assert find_links([path]) == {}
     assert find_turnable_links([path], {path: "/x"}) == {path}
-    assert [find_uid(name) for name in ("a\0b", "\ud800")] == [None, None]
-
-
-def test_a_users_name_leads_to_its_uid() -> None:
-    assert (find_uid("root"), find_uid("no-one-has-it")) == (0, None)

@@ -1,7 +1,6 @@
-"""What rules mention (core/mentions.py) stands for on this machine: the files behind links, the uids behind names."""
+"""Where the paths and patterns that rules mention (core/mentions.py) lead on this machine."""
 
 import os
-import pwd
 import stat
 from collections.abc import Callable, Iterable, Mapping
 
@@ -107,10 +106,3 @@ def _split_pattern(pattern: str) -> tuple[str, str]:
     first = pattern_tokens(pattern)[0]
     folder, slash, _ = first.rpartition("/")
     return folder, pattern[len(folder + slash) :]
-
-
-def find_uid(name: str) -> int | None:
-    try:
-        return pwd.getpwnam(name).pw_uid
-    except (KeyError, ValueError):  # ValueError: as above
-        return None
