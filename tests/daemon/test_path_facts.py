@@ -13,7 +13,7 @@ from tinysnitch.core.rule_text import parse_rule
 from tinysnitch.daemon import path_facts
 from tinysnitch.daemon.path_facts import MAX_SILENT, PathFacts
 from tinysnitch.kernel.bounded_reader import MAX_THREADS, BoundedReader
-from tinysnitch.store.rule_facts import resolve_path
+from tinysnitch.store.rule_paths import resolve_path
 
 TARGET = "/usr/bin/env"
 

@@ -30,7 +30,7 @@ from tinysnitch.daemon.rule_permission import may_see_rule
 from tinysnitch.kernel.bounded_reader import BoundedReader
 from tinysnitch.kernel.clock import read_instant
 from tinysnitch.protocol.messages import BeatenRule, Explain, Explanation
-from tinysnitch.store.rule_facts import resolve_path
+from tinysnitch.store.rule_paths import resolve_path
 
 _WORDS = {"kernel": KERNEL, "unknown": UNKNOWN}
 _LOOPBACK = parse_address("127.0.0.1")

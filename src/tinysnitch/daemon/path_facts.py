@@ -14,7 +14,7 @@ from tinysnitch.core.mentions import Mentions
 from tinysnitch.core.words import quote_word
 from tinysnitch.daemon.single_timer import SingleTimer
 from tinysnitch.kernel.bounded_reader import BoundedReader
-from tinysnitch.store.rule_facts import (
+from tinysnitch.store.rule_paths import (
     find_links,
     find_patterns,
     find_turnable_links,

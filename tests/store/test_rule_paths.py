@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinysnitch.store.rule_facts import (
+from tinysnitch.store.rule_paths import (
     find_links,
     find_patterns,
     find_turnable_links,
