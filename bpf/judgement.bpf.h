@@ -19,15 +19,28 @@ static __always_inline bool read_question(struct __sk_buff *skb, __u8 direction,
 	return true;
 }
 
+/* A held packet, of which the reader of the queues has just decided. */
+static __always_inline bool is_walking_again(void)
+{
+	struct settings *settings = find_settings();
+	struct owner current = {};
+
+	if (!settings || settings->reader.pid != read_current_pid())
+		return false;
+	read_current(&current);
+	return is_same_process(&settings->reader, &current);
+}
+
 /*
- * A socket may be closed while its packet is held, and is in `sockets` no more: its flow still tells. Read after the
- * owner, so that a flow in use is found by one look-up alone.
+ * A socket may be closed while its packet is held, and is in `sockets` no more, or be used by another program since: its
+ * flow still tells. Read after the owner, so that a flow in use is found by one look-up alone.
  */
 static __always_inline void find_whose(struct __sk_buff *skb, struct question *question)
 {
 	struct flow *flow;
 
-	if (attribute(skb, &question->flow, &question->whose))
+	if (attribute(skb, &question->flow, &question->whose) &&
+	    (question->flow.direction == INBOUND || !is_walking_again()))
 		return;
 	flow = bpf_map_lookup_elem(&flows, &question->flow);
 	if (flow && flow->cookie == question->whose.cookie && flow->owner.exec_id != EXEC_ID_UNKNOWN)

@@ -47,6 +47,20 @@ if kind == "tcp":
 heir.kill()
 """
 
+# Sends, and has the honest program send elsewhere by the same socket.
+LEND = """
+import socket, subprocess, sys
+lent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+lent.sendto(b"x", (sys.argv[1], int(sys.argv[2])))
+sys.stdin.readline()
+lent.connect((sys.argv[1], 9))
+heir = subprocess.Popen([sys.argv[3]], stdin=subprocess.PIPE, stdout=lent)
+heir.stdin.write(b"x")
+heir.stdin.flush()
+sys.stdin.readline()
+heir.kill()
+"""
+
 
 def start(lab: Lab, kind: str, port: int) -> "subprocess.Popen[str]":
     return lab.spawn([PYTHON, "-c", GIVE, kind, WORLD4, str(port), HONEST], user=ATTACKER, stdin=subprocess.PIPE)
@@ -90,3 +104,19 @@ def test_who_sends_has_the_socket_where_nobody_looks(lab: Lab) -> None:
     assert go_on(evil) == "given"
     assert daemon.wait_ask(remote_port=ECHO_PORT)["program"] == "unknown"
     assert evil.communicate("\n", timeout=WAIT_S)[0] == ""
+
+
+def test_a_datagram_that_is_held_till_the_honest_program_uses_its_socket(lab: Lab) -> None:
+    daemon = lab.start_daemon(RULES)
+    words = [PYTHON, "-c", LEND, WORLD4, str(ECHO_PORT), HONEST]
+    evil = lab.spawn(words, user=ATTACKER, stdin=subprocess.PIPE)
+    ask = daemon.wait_ask(remote_port=ECHO_PORT)
+    assert evil.stdin
+    evil.stdin.write("\n")
+    evil.stdin.flush()
+    assert daemon.wait_connection(remote_port=9)["verdict"] == "allow"
+    daemon.answer(ask, "no")
+    start(lab, "tcp", 80)
+    daemon.wait_ask(remote_port=80)
+    decided = [record for record in daemon.records("connection") if record["remote_port"] == ECHO_PORT]
+    assert [(record["program"], record["verdict"]) for record in decided] == [(ask["program"], "deny")]
